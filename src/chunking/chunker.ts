@@ -1,0 +1,72 @@
+import { type FastCdcKernel, findCut } from '../kernels/fastcdc.ts'
+import { loadFastCdc } from '../kernels/load-fastcdc.ts'
+
+/** The least free space that `buffer` offers, in bytes. */
+const MIN_FREE = 1024 * 1024
+
+/**
+ * Cuts streams of bytes into content-defined chunks of 16 to 256 KiB (the last may be shorter), without copying: file data is read straight into the
+ * kernel's window. Where it cuts depends on the bytes alone, never on how they arrive. One instance serves any number of files, one after the other.
+ *
+ *     do {
+ *       read = await file.read(chunker.buffer())
+ *       for (const chunk of chunker.filled(read, read === 0)) ...
+ *     } while (read > 0)
+ */
+export class Chunker {
+  private readonly kernel: FastCdcKernel
+  /** The window's bytes [start, end) are data that no chunk has been made of yet. */
+  private start = 0
+  private end = 0
+
+  constructor(kernel = loadFastCdc()) {
+    this.kernel = kernel
+  }
+
+  /** At least 1 MiB of memory to write the next bytes of the file to. Chunks handed out before are no longer valid. */
+  buffer(): Uint8Array {
+    const { window } = this.kernel
+    if (this.start === this.end) this.reset()
+    if (window.length - this.end < MIN_FREE) {
+      window.copyWithin(0, this.start, this.end)
+      this.end -= this.start
+      this.start = 0
+    }
+    return this.end === 0 ? window : window.subarray(this.end)
+  }
+
+  /**
+   * The chunks that are complete now that `count` bytes lie at the front of `buffer()`: views in file order, valid until `buffer` is called again. Copy what
+   * goes to another thread: a view sent by message takes the whole window along.
+   * `final` says that these (perhaps none) were the file's last bytes; the next ones begin another file. An empty file has no chunks.
+   */
+  filled(count: number, final: boolean): Uint8Array[] {
+    const { kernel } = this
+    if (count < 0 || count > kernel.window.length - this.end)
+      throw new RangeError(`${count} bytes can't be in a buffer of ${kernel.window.length - this.end}`)
+    this.end += count
+    const cuts = kernel.findCuts(this.start, this.end, final)
+    const chunks: Uint8Array[] = []
+    for (let i = 0; i < cuts; i++) {
+      const cut = kernel.cuts[i]!
+      chunks.push(kernel.window.subarray(this.start, cut))
+      this.start = cut
+    }
+    return chunks
+  }
+
+  /** Forgets the bytes of a file that could not be read to its end. */
+  reset(): void {
+    this.start = this.end = 0
+  }
+}
+
+/** Cuts bytes in memory where a `Chunker` would; the chunks are views of `bytes`. */
+export function chunkBytes(bytes: Uint8Array): Uint8Array[] {
+  const chunks: Uint8Array[] = []
+  for (let start = 0, cut: number; start < bytes.length; start = cut) {
+    cut = findCut(bytes, start, bytes.length, true)
+    chunks.push(bytes.subarray(start, cut))
+  }
+  return chunks
+}

@@ -1,0 +1,115 @@
+import { basename, resolve } from 'node:path'
+import { checkName, nameProblem } from '../repository/object-names.ts'
+import { push, type PushResult } from '../repository/push.ts'
+import { walk, type WalkResult } from '../repository/walk.ts'
+import type { Level } from '../compression/limits.ts'
+import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../ui/format.ts'
+import { AppError } from '../util/errors.ts'
+import type { Outcome, Session } from './session.ts'
+import { refuseForeignFolder, type ChosenStore } from './store.ts'
+
+export interface PushOptions {
+  name?: string
+  message?: string
+  tag?: string[]
+  exclude?: string[]
+  level: Level
+  dryRun?: boolean
+}
+
+export async function pushCommand(session: Session, paths: string[], options: PushOptions, program: string): Promise<Outcome> {
+  if (options.name !== undefined && paths.length > 1)
+    throw new AppError('usage', '--name names one snapshot, but several paths make one each.', { hint: 'Push them one by one.' })
+  const store = session.chooseStore()
+  await refuseForeignFolder(store)
+  if (options.dryRun !== true) await store.storage.removeStaleTemporaries()
+  let outcome: Outcome = 'done'
+  for (const path of paths) if ((await pushOne(session, store, path, options, program)) !== 'done') outcome = 'partly'
+  return outcome
+}
+
+async function pushOne(session: Session, store: ChosenStore, path: string, options: PushOptions, program: string): Promise<Outcome> {
+  const { console, settings, signal } = session
+  const started = performance.now()
+  const source = await walk(path, { excludes: options.exclude ?? [], skip: [store.path], reporter: console.reporter, signal })
+  const name = options.name === undefined ? nameOf(path, source) : checkName(options.name)
+  const storage = session.connect(store)
+  const bytes = source.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.fingerprint.size : 0), 0)
+  const context = session.context(storage, bytes)
+  const result = await push(context, {
+    name,
+    source,
+    level: options.level,
+    blockBytes: context.pool.maxBlockBytes(options.level),
+    cache: await session.openCache(source.root),
+    message: options.message,
+    tags: options.tag ?? [],
+    dryRun: options.dryRun === true,
+    host: settings.host,
+    program,
+  })
+  noteOtherSource(session, name, source, result)
+  const failed = result.reading.failedFiles.length + source.failed
+  const receipt = describe(name, store, result, failed, storage.total, performance.now() - started)
+  console.result(receipt, machineReceipt(name, result, failed, storage.calls))
+  return failed > 0 ? 'partly' : 'done'
+}
+
+function nameOf(path: string, source: WalkResult): string {
+  const name = basename(resolve(path))
+  const problem = nameProblem(name)
+  if (problem === undefined) return name
+  throw new AppError('usage', `${source.root} has no name that a version can bear (${JSON.stringify(name)}: ${problem}).`, { hint: 'Choose one with --name.' })
+}
+
+function noteOtherSource({ console, settings }: Session, name: string, source: WalkResult, { parent }: PushResult): void {
+  if (!parent || parent.host !== settings.host || parent.source.path === source.root) return
+  console.reporter.note(`the last version of ${name} came from ${parent.source.path}, this one from ${source.root}; use --name to keep them apart`)
+}
+
+function describe(name: string, store: ChosenStore, result: PushResult, failed: number, requests: number, milliseconds: number): string[] {
+  const { reading, snapshot, newBytes, storedBytes } = result
+  const lines: string[] = []
+  const version = snapshot ? `${name}@${snapshot.id.slice(0, 8)}` : name
+  if (result.outcome === 'stored') lines.push(`Pushed ${version} to ${store.path}`)
+  else if (result.outcome === 'unchanged') lines.push(`Nothing changed: ${name} equals its newest version ${version}; no new version was made`)
+  else lines.push(`Dry run: ${name} would get a new version; nothing was stored`)
+  lines.push(`  ${plural(reading.files, 'file')}, ${formatBytes(reading.bytes)}: ${newContent(reading.bytes, newBytes, storedBytes)}`)
+  lines.push(`  ${formatCount(requests)} requests, ${formatDuration(milliseconds)}, ${formatBytes(reading.readBytes)} read`)
+  if (failed > 0) lines.push(`  ${plural(failed, 'file')} could not be saved (see the warnings); all others are`)
+  if (result.outcome === 'stored')
+    lines.push(
+      store.mounted
+        ? '  Written to the mount: run drive.flush_and_unmount() before you leave.'
+        : '  Everything is on the disk, synced, and the version reads back.',
+    )
+  return lines
+}
+
+function newContent(bytes: number, newBytes: number, storedBytes: number): string {
+  if (newBytes === 0) return 'nothing new to store'
+  const there = Math.max(0, bytes - newBytes)
+  const saved = bytes > 0 ? `, ${formatPercent(Math.max(0, 1 - storedBytes / bytes))} saved` : ''
+  return `${formatBytes(newBytes)} new, stored as ${formatBytes(storedBytes)}; ${formatBytes(there)} was there${saved}`
+}
+
+function machineReceipt(name: string, result: PushResult, failed: number, requests: object): object {
+  const { reading, snapshot, newBytes, storedBytes, outcome } = result
+  const { files, directories, symlinks, bytes, readBytes, failedFiles } = reading
+  return {
+    command: 'push',
+    name,
+    outcome,
+    version: snapshot?.id ?? null,
+    files,
+    directories,
+    symlinks,
+    bytes,
+    readBytes,
+    newBytes,
+    storedBytes,
+    failed,
+    failedFiles: failedFiles.map(path => path.toWellFormed()),
+    requests,
+  }
+}

@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { CompressionPool } from '../compression/pool.ts'
+import { openForReading, type OpenRepository, type RepositoryContext } from '../repository/context.ts'
+import { StatCache } from '../repository/stat-cache.ts'
+import { CountingStorage } from '../storage/counting.ts'
+import { RetryingStorage } from '../storage/retrying.ts'
+import type { Settings } from '../settings.ts'
+import { createConsole, type Console } from '../ui/console.ts'
+import { realSurroundings } from '../util/clock.ts'
+import { AppError, messageOf } from '../util/errors.ts'
+import { chooseStore, type ChosenStore } from './store.ts'
+
+/** Options that every command takes. */
+export interface GlobalOptions {
+  store?: string
+  json?: boolean
+  quiet?: boolean
+  verbose?: boolean
+  progress?: boolean
+  jobs?: string
+}
+
+/** How a command ended short of an error. */
+export type Outcome = 'done' | 'partly' | 'damaged'
+
+/** Below this many plain bytes starting threads costs more than they save. */
+const THREADS_FROM_BYTES = 8 * 1024 * 1024
+const RETRY = { attempts: 6, baseMs: 500, capMs: 32_000, budgetMs: 300_000 }
+
+/** What a command works with: the screen, the store and the means of an operation, closed together at the end. */
+export class Session {
+  readonly console: Console
+  readonly settings: Settings
+  readonly signal: AbortSignal
+  readonly options: GlobalOptions
+  private readonly workerUrl: URL
+  private readonly pools: CompressionPool[] = []
+
+  constructor(options: GlobalOptions, settings: Settings, signal: AbortSignal, workerUrl: URL) {
+    this.options = options
+    this.settings = settings
+    this.signal = signal
+    this.workerUrl = workerUrl
+    this.console = createConsole({
+      json: options.json === true,
+      quiet: options.quiet === true,
+      verbose: options.verbose === true,
+      progress: options.progress !== false,
+      colour: settings.colour,
+      stdout: process.stdout,
+      stderr: process.stderr,
+      now: () => performance.now(),
+    })
+  }
+
+  chooseStore(): ChosenStore {
+    return chooseStore(this.options.store, this.settings.store)
+  }
+
+  connect(store: ChosenStore): CountingStorage {
+    return new CountingStorage(store.storage)
+  }
+
+  context(storage: CountingStorage, plainBytes: number): RepositoryContext {
+    const { reporter } = this.console
+    const retrying = new RetryingStorage(storage, {
+      ...RETRY,
+      onRetry: ({ name, kind, error, delayMs }) => reporter.detail(`${kind} ${name} failed (${messageOf(error)}); again in ${Math.round(delayMs)} ms`),
+    })
+    const pool = new CompressionPool({
+      workers: plainBytes < THREADS_FROM_BYTES ? 0 : this.jobs(),
+      workerUrl: this.workerUrl,
+      ...(this.settings.zstd === undefined ? {} : { prefer: this.settings.zstd }),
+    })
+    this.pools.push(pool)
+    return { storage: retrying, pool, surroundings: realSurroundings, reporter, signal: this.signal }
+  }
+
+  /** Opens the repository for a command that only looks. */
+  async openForReading(): Promise<OpenRepository> {
+    return openForReading(this.context(this.connect(this.chooseStore()), 0))
+  }
+
+  private jobs(): number {
+    const { jobs } = this.options
+    if (jobs === undefined) return this.settings.cores
+    if (!/^\d{1,2}$/.test(jobs)) throw new AppError('usage', `--jobs ${jobs} is not a number of threads.`, { hint: 'Give a number from 0 to 99.' })
+    return Number(jobs)
+  }
+
+  /** What files of a local folder consisted of when they were last read, by the folder's absolute path. */
+  async openCache(source: string): Promise<StatCache> {
+    const key = createHash('sha256').update(source).digest('hex').slice(0, 32)
+    const cache = new StatCache(join(this.settings.cacheFolder, 'files', `${key}.jsonl`))
+    await cache.load(this.console.reporter)
+    return cache
+  }
+
+  async close(): Promise<void> {
+    this.console.close()
+    await Promise.all(this.pools.map(pool => pool.close()))
+  }
+}

@@ -1,0 +1,76 @@
+import * as zlib from 'node:zlib'
+import { AppError, corrupt } from '../util/errors.ts'
+import { MAX_BLOCK_BYTES, MAX_STORED_EXCESS } from './limits.ts'
+import type { ZstdCodec } from './zstd-codec.ts'
+
+/** Codec ids of parts. Permanent: they are written into repositories. */
+export const CODEC_RAW = 0
+/** One zstd frame (RFC 8878) that states its content size. */
+export const CODEC_ZSTD = 1
+/** Raw deflate (RFC 1951). */
+export const CODEC_DEFLATE = 2
+
+/** How one part of a block is stored, as its directory states it. Lengths in bytes. */
+export interface PartLayout {
+  codec: number
+  storedLength: number
+  plainLength: number
+}
+
+const WHAT = 'A block'
+
+/** What a reader says about an id it doesn't know. */
+export function newerFormat(what: string): AppError {
+  return new AppError('newer-format', `${what} was made by a newer colab-escape.`, { hint: 'Run `npx -y colab-escape@latest` instead.' })
+}
+
+/** Throws unless the lengths that a directory states for a part are possible ones; to be called before anything is allocated by them. */
+export function checkPart(part: PartLayout): void {
+  const { codec, storedLength, plainLength } = part
+  if (codec !== CODEC_RAW && codec !== CODEC_ZSTD && codec !== CODEC_DEFLATE) throw newerFormat(`A block with codec ${codec}`)
+  if (!Number.isSafeInteger(plainLength) || plainLength < 1 || plainLength > MAX_BLOCK_BYTES) {
+    throw corrupt(WHAT, `a part of ${plainLength} bytes is impossible`)
+  }
+  const longest = codec === CODEC_RAW ? plainLength : plainLength + MAX_STORED_EXCESS
+  const shortest = codec === CODEC_RAW ? plainLength : 1
+  if (!Number.isSafeInteger(storedLength) || storedLength < shortest || storedLength > longest) {
+    throw corrupt(WHAT, `${plainLength} bytes cannot be stored in ${storedLength}`)
+  }
+}
+
+/**
+ * The plain bytes of a part; for codec raw a view of `stored`. Throws `corrupt` unless `stored` decodes to exactly `part.plainLength` bytes,
+ * `newer-format` for an unknown codec, `unsupported` when zstd is needed and `zstd` undefined. Without a checksum in the frame, damage may also
+ * give wrong bytes of the right length: the hashes of the chunks find that.
+ */
+export function decodePart(part: PartLayout, stored: Uint8Array, zstd: ZstdCodec | undefined): Uint8Array {
+  checkPart(part)
+  if (stored.length !== part.storedLength) throw corrupt(WHAT, `${stored.length} bytes were read where ${part.storedLength} are stored`)
+  if (part.codec === CODEC_RAW) return stored
+  if (part.codec === CODEC_DEFLATE) return inflate(stored, part.plainLength)
+  if (zstd === undefined) {
+    throw new AppError('unsupported', 'The data is compressed with zstd, and no zstd codec can be loaded on this machine.', {
+      hint: 'Use Node.js 22.15 or later, which has zstd built in.',
+    })
+  }
+  return zstd.decompress(stored, part.plainLength)
+}
+
+export function deflate(plain: Uint8Array): Uint8Array {
+  return zlib.deflateRawSync(plain, { level: 6 })
+}
+
+function inflate(stored: Uint8Array, plainLength: number): Uint8Array {
+  // one byte more than needed: a full buffer would make node:zlib allocate a second one to see whether anything follows
+  const options = { maxOutputLength: plainLength, chunkSize: Math.max(64, plainLength + 1), info: true }
+  let result: { buffer: Uint8Array; engine: { bytesWritten: number } }
+  try {
+    result = zlib.inflateRawSync(stored, options) as unknown as typeof result
+  } catch (error) {
+    throw corrupt(WHAT, error instanceof Error ? error.message : 'it cannot be inflated')
+  }
+  if (result.buffer.length !== plainLength) throw corrupt(WHAT, `it inflates to ${result.buffer.length} bytes instead of ${plainLength}`)
+  // bytesWritten counts what the engine was fed: a complete stream ignores what follows it
+  if (result.engine.bytesWritten !== stored.length) throw corrupt(WHAT, 'bytes follow the deflate stream')
+  return result.buffer
+}

@@ -1,0 +1,62 @@
+import type { ErrorCode } from '../util/errors.ts'
+import { AppError, isAppError, messageOf } from '../util/errors.ts'
+import type { BlockLayout, BlockRequest, EncodedBlock } from './block.ts'
+import { decodeBlock, encodeBlock } from './block.ts'
+import type { ZstdCodec, ZstdName } from './zstd.ts'
+import { loadZstd } from './zstd.ts'
+
+/** What a pool and its workers say to each other: one job, then its one reply. */
+export type Job = { kind: 'encode'; plain: Uint8Array; request: BlockRequest } | { kind: 'decode'; layout: BlockLayout; stored: Uint8Array }
+
+export type JobResult = EncodedBlock | Uint8Array
+
+export type Reply = { ok: true; result: JobResult } | { ok: false; error: ErrorMessage }
+
+/** An error in the form that survives a structured clone. `code` is undefined for anything but an AppError. */
+export interface ErrorMessage {
+  code: ErrorCode | undefined
+  message: string
+  hint: string | undefined
+}
+
+/** `workerData` of a compression worker. */
+export interface WorkerSettings {
+  prefer: ZstdName | undefined
+}
+
+/** Runs a job in this thread. */
+export async function runJob(job: Job, prefer: ZstdName | undefined): Promise<JobResult> {
+  const zstd = await loadZstdIfAny(prefer)
+  return job.kind === 'encode' ? encodeBlock(job.plain, job.request, zstd) : decodeBlock(job.layout, job.stored, zstd)
+}
+
+/** Both directions can do without: deflate takes zstd's place, and raw and deflated blocks stay readable. */
+async function loadZstdIfAny(prefer: ZstdName | undefined): Promise<ZstdCodec | undefined> {
+  try {
+    return await loadZstd(prefer)
+  } catch (error) {
+    if (isAppError(error, 'unsupported')) return undefined
+    throw error
+  }
+}
+
+export function toErrorMessage(error: unknown): ErrorMessage {
+  if (error instanceof AppError) return { code: error.code, message: error.message, hint: error.hint }
+  return { code: undefined, message: messageOf(error), hint: undefined }
+}
+
+export function fromErrorMessage({ code, message, hint }: ErrorMessage): Error {
+  return code === undefined ? new Error(message) : new AppError(code, message, hint === undefined ? {} : { hint })
+}
+
+/** node:zlib gives views with a byte or so to spare; slices of Buffer's shared pool have far more around them. */
+const SPARE_BYTES = 64
+
+/** `bytes`, copied unless it has its ArrayBuffer to itself, and what to transfer when it is posted to another thread. */
+export function transferable(bytes: Uint8Array): { bytes: Uint8Array; transfer: ArrayBuffer[] } {
+  if (bytes.buffer instanceof ArrayBuffer && bytes.buffer.byteLength - bytes.byteLength <= SPARE_BYTES) {
+    return { bytes, transfer: [bytes.buffer] }
+  }
+  const copy = new Uint8Array(bytes)
+  return { bytes: copy, transfer: [copy.buffer] }
+}

@@ -1,0 +1,178 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import { AppError, messageOf } from '../util/errors.ts'
+import type { BlockLayout, BlockRequest, EncodedBlock } from './block.ts'
+import { maxBlockBytes } from './block.ts'
+import type { Job, JobResult, Reply, WorkerSettings } from './jobs.ts'
+import { fromErrorMessage, runJob } from './jobs.ts'
+import type { Level } from './limits.ts'
+import type { ZstdName } from './zstd.ts'
+import { zstdName } from './zstd.ts'
+
+export interface PoolOptions {
+  /** Threads; 0 runs every job in the calling thread. */
+  workers: number
+  /** The bundled src/worker.ts; needed unless `workers` is 0. */
+  workerUrl?: URL
+  /** Forces one of the zstd codecs. */
+  prefer?: ZstdName
+}
+
+interface Task {
+  job: Job
+  transfer: ArrayBuffer[]
+  resolve(result: JobResult): void
+  reject(error: unknown): void
+}
+
+/**
+ * Encodes and decodes blocks in worker threads, first come first served, one job at a time in each. Threads start when needed; idle ones don't keep the
+ * process alive. There is no limit on waiting jobs: the caller watches `pending`. Always `close()` it.
+ */
+export class CompressionPool {
+  readonly #options: PoolOptions
+  readonly #queue: Task[] = []
+  readonly #idle: Worker[] = []
+  readonly #busy = new Map<Worker, Task>()
+  #inline = 0
+  #closed = false
+
+  constructor(options: PoolOptions) {
+    if (options.workers > 0 && options.workerUrl === undefined) throw new TypeError('a pool with workers needs a workerUrl')
+    this.#options = options
+  }
+
+  /** Jobs that run side by side. */
+  get workers(): number {
+    return this.#options.workers
+  }
+
+  /** Jobs that wait or run. */
+  get pending(): number {
+    return this.#queue.length + this.#busy.size + this.#inline
+  }
+
+  /** The most plain bytes that `encode` takes at a level. */
+  maxBlockBytes(level: Level): number {
+    return maxBlockBytes(level, zstdName(this.#options.prefer))
+  }
+
+  /** See `encodeBlock`. Gives `plain` away: its buffer is transferred if `plain` covers all of it, and must not be used again. */
+  async encode(plain: Uint8Array<ArrayBuffer>, request: BlockRequest): Promise<EncodedBlock> {
+    const owned = ownedOrCopy(plain)
+    return (await this.#run({ kind: 'encode', plain: owned, request }, [owned.buffer])) as EncodedBlock
+  }
+
+  /** See `decodeBlock`. Gives `stored` away, as `encode` does with `plain`. */
+  async decode(layout: BlockLayout, stored: Uint8Array): Promise<Uint8Array> {
+    const { filter, parameters, parts } = layout
+    const owned = ownedOrCopy(stored)
+    return (await this.#run({ kind: 'decode', layout: { filter, parameters, parts }, stored: owned }, [owned.buffer])) as Uint8Array
+  }
+
+  /** Ends the threads; jobs that still wait or run are rejected as `interrupted`. */
+  async close(): Promise<void> {
+    this.#closed = true
+    const workers = [...this.#idle.splice(0), ...this.#busy.keys()]
+    const tasks = [...this.#busy.values(), ...this.#queue.splice(0)]
+    this.#busy.clear()
+    for (const task of tasks) task.reject(closedError())
+    await Promise.all(workers.map(endWorker))
+  }
+
+  async #run(job: Job, transfer: ArrayBuffer[]): Promise<JobResult> {
+    if (this.#closed) throw closedError()
+    if (this.#options.workers <= 0) return this.#runInline(job)
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ job, transfer, resolve, reject })
+      this.#dispatch()
+    })
+  }
+
+  async #runInline(job: Job): Promise<JobResult> {
+    this.#inline++
+    try {
+      // between two jobs the caller's timers and signals get their turn
+      await nextTurn()
+      if (this.#closed) throw closedError()
+      return await runJob(job, this.#options.prefer)
+    } finally {
+      this.#inline--
+    }
+  }
+
+  #dispatch(): void {
+    while (this.#queue.length > 0 && (this.#idle.length > 0 || this.#busy.size < this.#options.workers)) {
+      const task = this.#queue.shift()!
+      let worker: Worker | undefined
+      try {
+        worker = this.#idle.pop() ?? this.#start()
+        worker.postMessage(task.job, task.transfer)
+      } catch (error) {
+        // for example because the job's buffer had been given away before
+        if (worker !== undefined) this.#rest(worker)
+        task.reject(error)
+        continue
+      }
+      worker.ref()
+      this.#busy.set(worker, task)
+    }
+  }
+
+  #start(): Worker {
+    const workerData: WorkerSettings = { prefer: this.#options.prefer }
+    const worker = new Worker(this.#options.workerUrl!, { workerData })
+    worker.on('message', (reply: Reply) => this.#finish(worker, reply))
+    worker.on('error', error => this.#lose(worker, messageOf(error)))
+    worker.on('messageerror', error => this.#lose(worker, messageOf(error)))
+    worker.on('exit', code => this.#lose(worker, `it exited with code ${code}`))
+    return worker
+  }
+
+  #finish(worker: Worker, reply: Reply): void {
+    const task = this.#busy.get(worker)
+    if (task === undefined) return
+    this.#busy.delete(worker)
+    this.#rest(worker)
+    if (reply.ok) task.resolve(reply.result)
+    else task.reject(fromErrorMessage(reply.error))
+    this.#dispatch()
+  }
+
+  /** A worker that failed takes its job with it; the next job starts a new one. */
+  #lose(worker: Worker, why: string): void {
+    const task = this.#busy.get(worker)
+    const idleAt = this.#idle.indexOf(worker)
+    this.#busy.delete(worker)
+    if (idleAt >= 0) this.#idle.splice(idleAt, 1)
+    task?.reject(lostError(why))
+    void worker.terminate()
+    this.#dispatch()
+  }
+
+  #rest(worker: Worker): void {
+    worker.unref()
+    this.#idle.push(worker)
+  }
+}
+
+async function endWorker(worker: Worker): Promise<void> {
+  // an idle worker is unreferenced, and the process would end before anyone who awaits this
+  worker.ref()
+  await worker.terminate()
+}
+
+function ownedOrCopy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  if (bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength) return bytes as Uint8Array<ArrayBuffer>
+  return new Uint8Array(bytes)
+}
+
+function closedError(): AppError {
+  return new AppError('interrupted', 'Interrupted.', { hint: 'Run the same command again: it continues where it stopped.' })
+}
+
+function lostError(why: string): AppError {
+  return new AppError('io', `A compression thread ended unexpectedly: ${why}.`, {
+    hint: 'Run the same command again: it continues where it stopped.',
+  })
+}

@@ -1,0 +1,63 @@
+/** Below this a file is worth compressing whatever it holds: beside others of its kind, their common headers are what shrinks. */
+const MIN_SAMPLE_BYTES = 4 * 1024
+/** 98 % of 8 bits a byte: an entropy coder would save less than 2 %. fp32, fp16 and int8 tensors lie below 7.6, compressed streams above 7.9. */
+const NEARLY_RANDOM_BITS = 7.84
+/** Of all 4-byte strings, how many may have occurred before; random bytes repeat none. */
+const REPEATS_ALLOWED = 0.01
+
+const WINDOWS = 8
+const WINDOW_BYTES = 2 * 1024
+const TABLE_BITS = 15
+
+const counts = new Uint32Array(256)
+const recent = new Uint32Array(1 << TABLE_BITS)
+
+/**
+ * Whether content is so close to random bytes, as compressed media, archives and encrypted files are, that compressing it again saves nothing. `sample`
+ * is any stretch of it, better 32 KiB or more; at most 16 KiB, spread evenly, are looked at. Takes about 50 µs.
+ */
+export function looksCompressed(sample: Uint8Array): boolean {
+  if (sample.length < MIN_SAMPLE_BYTES) return false
+  const bytes = spreadSample(sample, WINDOWS, WINDOW_BYTES)
+  return bitsPerByte(bytes) >= NEARLY_RANDOM_BITS && repeats(bytes) < REPEATS_ALLOWED * bytes.length
+}
+
+/** `windows` stretches of `windowBytes` from the middles of as many equal parts of `bytes`, joined; `bytes` itself where that would be all of it. */
+export function spreadSample(bytes: Uint8Array, windows: number, windowBytes: number): Uint8Array {
+  if (bytes.length <= windows * windowBytes) return bytes
+  const sample = new Uint8Array(windows * windowBytes)
+  const share = bytes.length / windows
+  for (let i = 0; i < windows; i++) {
+    const start = Math.floor(i * share + (share - windowBytes) / 2)
+    sample.set(bytes.subarray(start, start + windowBytes), i * windowBytes)
+  }
+  return sample
+}
+
+/** Order-0 entropy, corrected for what a short sample of random bytes falls short of 8 bits (Miller and Madow). */
+function bitsPerByte(bytes: Uint8Array): number {
+  counts.fill(0)
+  for (let i = 0; i < bytes.length; i++) counts[bytes[i]!]!++
+  let weighted = 0
+  let distinct = 0
+  for (const count of counts) {
+    if (count === 0) continue
+    weighted += count * Math.log2(count)
+    distinct++
+  }
+  return Math.log2(bytes.length) - weighted / bytes.length + (distinct - 1) / (2 * bytes.length * Math.LN2)
+}
+
+/** How many 4-byte strings of `bytes` occurred before; some are missed, where another one took their slot. */
+function repeats(bytes: Uint8Array): number {
+  recent.fill(0)
+  let found = 0
+  let string = (bytes[0]! << 8) | (bytes[1]! << 16) | (bytes[2]! << 24)
+  for (let i = 3; i < bytes.length; i++) {
+    string = (string >>> 8) | (bytes[i]! << 24)
+    const slot = Math.imul(string, 0x9e3779b1) >>> (32 - TABLE_BITS)
+    if (recent[slot] === string >>> 0) found++
+    else recent[slot] = string
+  }
+  return found
+}

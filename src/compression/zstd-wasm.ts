@@ -1,0 +1,74 @@
+import type { Binding, ByteVector, Hooks } from 'zstd-codec/lib/zstd-codec-binding-wasm.js'
+import { AppError, messageOf } from '../util/errors.ts'
+
+/**
+ * One instance of the WebAssembly zstd. Both calls give null when zstd reports an error, and throw AppError `io` when the instance breaks (its heap is
+ * a fixed 16 MiB): then `broken` is true for good, and only a new instance helps.
+ *
+ * They are what zstd-codec's `Simple` class does; it isn't used itself because its loader leaves no way to keep the module from printing.
+ */
+export interface WasmZstd {
+  readonly broken: boolean
+  compress(plain: Uint8Array, zstdLevel: number): Uint8Array | null
+  /** The caller has checked that `stored` is a whole frame of `plainLength` bytes. */
+  decompress(stored: Uint8Array, plainLength: number): Uint8Array | null
+}
+
+const silent = (): void => undefined
+
+export async function instantiateWasmZstd(): Promise<WasmZstd> {
+  if (!('WebAssembly' in globalThis)) throw unavailable('WebAssembly is switched off')
+  const { default: instantiate } = await import('zstd-codec/lib/zstd-codec-binding-wasm.js')
+  return new Promise((resolve, reject) => {
+    const hooks: Hooks = {
+      print: silent,
+      printErr: silent,
+      onAbort: what => reject(unavailable(String(what))),
+      onRuntimeInitialized: () => resolve(wrap(hooks as unknown as Binding)),
+    }
+    try {
+      instantiate(hooks)
+    } catch (error) {
+      reject(unavailable(messageOf(error)))
+    }
+  })
+}
+
+function unavailable(why: string): AppError {
+  return new AppError('unsupported', `The portable zstd codec cannot be loaded: ${why}.`, {
+    hint: 'Use Node.js 22.15 or later, which has zstd built in.',
+  })
+}
+
+function wrap(binding: Binding): WasmZstd {
+  const codec = new binding.ZstdCodec()
+  let broken = false
+
+  // The vectors live for one call only: level 9 needs all of the heap that 2 MiB of input and its output leave.
+  function convert(input: Uint8Array, outputBytes: number, run: (target: ByteVector, source: ByteVector) => number): Uint8Array | null {
+    try {
+      const source = new binding.VectorU8()
+      const target = new binding.VectorU8()
+      binding.cloneToVector(source, input)
+      target.resize(outputBytes, 0)
+      const length = run(target, source)
+      if (length >= 0) target.resize(length, 0)
+      const output = length < 0 ? null : binding.cloneAsTypedArray(target)
+      target.delete()
+      source.delete()
+      return output
+    } catch (error) {
+      broken = true
+      throw new AppError('io', `The portable zstd codec broke down on ${input.length} bytes.`, { cause: error })
+    }
+  }
+
+  return {
+    get broken() {
+      return broken
+    },
+    compress: (plain, zstdLevel) =>
+      convert(plain, codec.compressBound(plain.length), (target, source) => codec.compress(target, source, zstdLevel)),
+    decompress: (stored, plainLength) => convert(stored, plainLength, (target, source) => codec.decompress(target, source)),
+  }
+}

@@ -1,0 +1,197 @@
+import { AppError, isAppError, throwIfAborted } from '../util/errors.ts'
+import { sha256 } from '../util/hash.ts'
+import { chunkMatches } from './chunk-reader.ts'
+import type { ChunkIndex } from './chunk-index.ts'
+import type { OpenRepository, RepositoryContext } from './context.ts'
+import { openForReading } from './context.ts'
+import type { Entry } from './manifest.ts'
+import { readManifest } from './manifest-reader.ts'
+import { packName, verifyObjectHash, type SnapshotRef } from './object-names.ts'
+import { isLate, type StoredSnapshot } from './snapshot.ts'
+import { readSnapshot, readTags } from './versions.ts'
+import { readPackTail } from './view.ts'
+
+export interface CheckRequest {
+  /** Share of the packs (0 to 1) whose every byte is read back; 0 checks the structure alone. */
+  readData: number
+}
+
+export interface AffectedFile {
+  name: string
+  /** Id of the snapshot, its first 16 digits. */
+  version: string
+  /** Undefined when the whole version is affected. */
+  path: string | undefined
+  why: string
+}
+
+export interface CheckResult {
+  packs: number
+  packsRead: number
+  snapshots: number
+  /** Snapshots that count for nothing: committed too late, with parts missing. */
+  incomplete: number
+  files: number
+  /** Damaged objects, in words. */
+  problems: string[]
+  affected: AffectedFile[]
+}
+
+/** Checks that everything which snapshots reach is there and, as far as asked, that it can be read back bit for bit. Changes nothing. */
+export async function check(context: RepositoryContext, request: CheckRequest): Promise<CheckResult> {
+  const repository = await openForReading(context)
+  const run = new Check(context, repository)
+  await run.checkPacks(request.readData)
+  await run.checkSnapshots()
+  return run.result
+}
+
+class Check {
+  readonly result: CheckResult
+  private readonly context: RepositoryContext
+  private readonly repository: OpenRepository
+  private readonly index: ChunkIndex
+  /** A flag per index entry: this copy can't be read. */
+  private readonly bad: Uint8Array
+
+  constructor(context: RepositoryContext, repository: OpenRepository) {
+    this.context = context
+    this.repository = repository
+    this.index = repository.index
+    this.bad = new Uint8Array(this.index.size)
+    const { view } = repository
+    const unknown = view.inventory.unknown.map(name => `${name} has a name that is none of the repository's: damaged or foreign`)
+    const missing = view.missingPacks.map(({ id }) => `Pack ${id.slice(0, 12)} is missing`)
+    this.result = {
+      packs: view.inventory.packs.size,
+      packsRead: 0,
+      snapshots: 0,
+      incomplete: 0,
+      files: 0,
+      problems: [...view.problems.map(problem => problem.message), ...unknown, ...missing],
+      affected: [],
+    }
+  }
+
+  async checkPacks(readData: number): Promise<void> {
+    const { packs } = this.index
+    const { surroundings, reporter, signal } = this.context
+    for (const [number, pack] of packs.entries()) {
+      throwIfAborted(signal)
+      const dice = new DataView(Uint8Array.from(surroundings.random(4)).buffer).getUint32(0) / 2 ** 32
+      try {
+        if (dice < readData) await this.readPack(number)
+        else await this.readTail(number)
+      } catch (error) {
+        if (!isAppError(error, 'corrupt', 'not-found', 'bad-range', 'newer-format')) throw error
+        this.result.problems.push(error.message)
+      }
+      reporter.progress({ phase: 'checking', doneFiles: number + 1, totalFiles: packs.length })
+      this.markBeyond(number, this.repository.view.inventory.packs.get(pack.id)?.size ?? 0)
+    }
+  }
+
+  private async readTail(number: number): Promise<void> {
+    const pack = this.index.packs[number]!
+    const size = this.repository.view.inventory.packs.get(pack.id)!.size
+    const { directory } = await readPackTail(this.repository.storage, pack.id, size, { signal: this.context.signal })
+    const { first, end } = this.index.blocksOf(number)
+    const same = end - first === directory.blocks.length && directory.blocks.every((block, i) => block.offset === this.index.blocks[first + i]!.offset)
+    if (!same) throw new AppError('corrupt', `Pack ${pack.id.slice(0, 12)} holds other blocks than the index says`)
+  }
+
+  /** Reads a pack whole: the object's own hash, then every chunk. */
+  private async readPack(number: number): Promise<void> {
+    const pack = this.index.packs[number]!
+    const { storage, signal, pool } = this.repository
+    let bytes: Uint8Array
+    try {
+      bytes = await storage.get(packName(pack.id), undefined, { signal })
+    } catch (error) {
+      if (isAppError(error, 'not-found', 'bad-range', 'corrupt')) this.markBeyond(number, 0)
+      throw error
+    }
+    this.result.packsRead++
+    const { first, end } = this.index.blocksOf(number)
+    for (let i = first; i < end; i++) {
+      throwIfAborted(signal)
+      const block = this.index.blocks[i]!
+      let plain: Uint8Array | undefined
+      try {
+        const stored = bytes.slice(block.offset, block.offset + block.storedLength)
+        plain = stored.length === block.storedLength ? await pool.decode(block, stored) : undefined
+      } catch (error) {
+        if (!isAppError(error, 'corrupt', 'newer-format')) throw error
+      }
+      this.verifyBlock(i, plain)
+    }
+    verifyObjectHash(`Pack ${pack.id.slice(0, 12)}`, pack.id, sha256(bytes))
+  }
+
+  private verifyBlock(number: number, plain: Uint8Array | undefined): void {
+    const block = this.index.blocks[number]!
+    for (let entry = block.firstChunk; entry < block.firstChunk + block.chunkCount; entry++) {
+      const { offset, length } = this.index.location(entry)
+      if (!plain || !chunkMatches(this.index.id(entry), plain.subarray(offset, offset + length))) this.bad[entry] = 1
+    }
+  }
+
+  /** Marks what a pack of `size` bytes can't hold. */
+  private markBeyond(number: number, size: number): void {
+    const { first, end } = this.index.blocksOf(number)
+    for (const block of this.index.blocks.slice(first, end)) {
+      if (block.offset + block.storedLength > size) this.bad.fill(1, block.firstChunk, block.firstChunk + block.chunkCount)
+    }
+  }
+
+  async checkSnapshots(): Promise<void> {
+    const { view } = this.repository
+    const read: StoredSnapshot[] = []
+    for (const ref of view.inventory.snapshots) {
+      throwIfAborted(this.context.signal)
+      const snapshot = await this.checkSnapshot(ref)
+      if (snapshot) read.push(snapshot)
+    }
+    try {
+      await readTags(this.repository.storage, view, read, this.context.signal)
+    } catch (error) {
+      if (!isAppError(error, 'corrupt')) throw error
+      this.result.problems.push(error.message)
+    }
+  }
+
+  private async checkSnapshot(ref: SnapshotRef): Promise<StoredSnapshot | undefined> {
+    let snapshot: StoredSnapshot | undefined
+    const affected: AffectedFile[] = []
+    const fail = (path: string | undefined, why: string): void => void affected.push({ name: ref.name, version: ref.shortId, path, why })
+    try {
+      snapshot = await readSnapshot(this.repository.storage, ref, this.context.signal)
+      for await (const entry of readManifest(this.repository, snapshot)) {
+        if (entry.type === 'file') this.result.files++
+        const why = this.damageOf(entry)
+        if (why !== undefined) fail(entry.path, why)
+      }
+    } catch (error) {
+      if (!isAppError(error, 'corrupt', 'newer-format')) throw error
+      fail(undefined, error.message)
+    }
+    this.result.snapshots++
+    if (affected.length > 0 && snapshot && isLate(snapshot)) this.result.incomplete++
+    else this.result.affected.push(...affected)
+    return snapshot
+  }
+
+  private damageOf(entry: Entry): string | undefined {
+    if (entry.type !== 'file') return undefined
+    let size = 0
+    for (let i = 0; i < entry.chunks.length; i += 32) {
+      const found = this.index.find(entry.chunks, i)
+      if (found < 0) return `chunk ${entry.chunks.toString('hex', i, i + 6)} is in no pack`
+      let copy = found
+      while (copy >= 0 && this.bad[copy] === 1) copy = this.index.findNext(copy)
+      if (copy < 0) return `chunk ${entry.chunks.toString('hex', i, i + 6)} in pack ${this.index.packs[this.index.packOf(found)]!.id.slice(0, 12)} is damaged`
+      size += this.index.length(found)
+    }
+    return size === entry.size ? undefined : `its chunks have ${size} bytes instead of ${entry.size}`
+  }
+}

@@ -1,0 +1,134 @@
+import { MAX_DEPTH } from './constants.ts'
+import type { Directory, DirectoryBlock } from './directory.ts'
+import { IdTable } from './id-table.ts'
+
+/** Where one copy of a chunk lies. */
+export interface ChunkLocation {
+  /** Number of the block in the index; equal numbers mean the same block. */
+  block: number
+  /** First byte of the chunk in the block's plain bytes, and its length. */
+  offset: number
+  length: number
+}
+
+export interface PackInfo {
+  id: string
+  /** Bytes of the pack object. */
+  size: number
+  /** Rule 3: only such packs make a chunk present for a writer (listed, in no tomb). Readers may use any. */
+  writable: boolean
+}
+
+export interface IndexedBlock extends DirectoryBlock {
+  pack: number
+}
+
+/**
+ * All chunks of a set of packs, found by id. Typed columns, no object a chunk: 44 bytes and the hash slots. Entries are numbered in the order packs were
+ * added, and within a pack in the order of their bytes, so sorting by entry number sorts by place.
+ */
+export class ChunkIndex {
+  readonly packs: PackInfo[] = []
+  /** Blocks of one pack stand together, in the order of their bytes. */
+  readonly blocks: IndexedBlock[] = []
+  private readonly firstBlockOf: number[] = []
+  private readonly ids: IdTable
+  private lengths: Uint32Array
+  private offsets: Uint32Array
+  private blockOf: Uint32Array
+  /** Ids of the bases of a chunk, by entry. Empty as long as no pack holds deltas. */
+  private readonly basesOf = new Map<number, Uint8Array[]>()
+
+  constructor(expectedChunks = 0) {
+    const capacity = Math.max(16, expectedChunks)
+    this.ids = new IdTable(capacity)
+    this.lengths = new Uint32Array(capacity)
+    this.offsets = new Uint32Array(capacity)
+    this.blockOf = new Uint32Array(capacity)
+  }
+
+  get size(): number {
+    return this.ids.size
+  }
+
+  add(info: PackInfo, directory: Directory): void {
+    const pack = this.packs.push(info) - 1
+    this.firstBlockOf.push(this.blocks.length)
+    const base = this.ids.size
+    this.grow(base + directory.chunkLengths.length)
+    for (const block of directory.blocks) {
+      const number = this.blocks.push({ ...block, pack, firstChunk: base + block.firstChunk }) - 1
+      let offset = 0
+      for (let i = block.firstChunk; i < block.firstChunk + block.chunkCount; i++) {
+        const entry = this.ids.add(directory.chunkIds, i * 32)
+        this.lengths[entry] = directory.chunkLengths[i]!
+        this.offsets[entry] = offset
+        this.blockOf[entry] = number
+        offset += directory.chunkLengths[i]!
+      }
+    }
+    for (const [chunk, { ids }] of directory.bases) this.basesOf.set(base + chunk, ids)
+  }
+
+  private grow(count: number): void {
+    if (count <= this.lengths.length) return
+    const capacity = Math.max(count, this.lengths.length * 2)
+    const copy = (column: Uint32Array): Uint32Array => {
+      const grown = new Uint32Array(capacity)
+      grown.set(column)
+      return grown
+    }
+    this.lengths = copy(this.lengths)
+    this.offsets = copy(this.offsets)
+    this.blockOf = copy(this.blockOf)
+  }
+
+  /** Entry of the first copy of a chunk, for a reader; -1 when no pack has it. */
+  find(ids: Uint8Array, offset = 0): number {
+    return this.ids.find(ids, offset)
+  }
+
+  /** Further copies of the same chunk, for when one is damaged. */
+  findNext(entry: number): number {
+    return this.ids.findNext(entry)
+  }
+
+  /**
+   * Entry of a copy that a writer may rely on, or -1: its pack is writable and all its bases are present in the same sense, recursively (rule 3). The
+   * bound on depth ends the recursion also where a hostile index makes a circle of bases.
+   */
+  findPresent(ids: Uint8Array, offset = 0, depth = 0): number {
+    if (depth > MAX_DEPTH) return -1
+    for (let entry = this.ids.find(ids, offset); entry >= 0; entry = this.ids.findNext(entry)) {
+      if (!this.packs[this.blocks[this.blockOf[entry]!]!.pack]!.writable) continue
+      const bases = this.basesOf.get(entry)
+      if (!bases || bases.every(id => this.findPresent(id, 0, depth + 1) >= 0)) return entry
+    }
+    return -1
+  }
+
+  /** Numbers of a pack's blocks: [first, end). */
+  blocksOf(pack: number): { first: number; end: number } {
+    return { first: this.firstBlockOf[pack]!, end: this.firstBlockOf[pack + 1] ?? this.blocks.length }
+  }
+
+  id(entry: number): Uint8Array {
+    return this.ids.id(entry)
+  }
+
+  length(entry: number): number {
+    return this.lengths[entry]!
+  }
+
+  packOf(entry: number): number {
+    return this.blocks[this.blockOf[entry]!]!.pack
+  }
+
+  location(entry: number): ChunkLocation {
+    return { block: this.blockOf[entry]!, offset: this.offsets[entry]!, length: this.lengths[entry]! }
+  }
+
+  bases(entry: number): Uint8Array[] {
+    return this.basesOf.get(entry) ?? []
+  }
+}

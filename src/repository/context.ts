@@ -1,0 +1,39 @@
+import type { CompressionPool } from '../compression/pool.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { Surroundings } from '../util/clock.ts'
+import { AppError } from '../util/errors.ts'
+import type { Reporter } from '../util/reporter.ts'
+import type { BlockSource } from './chunk-reader.ts'
+import { adoptPacks, openView, type RepositoryView } from './view.ts'
+
+/** What every operation on a repository works with. */
+export interface RepositoryContext {
+  storage: Storage
+  pool: CompressionPool
+  surroundings: Surroundings
+  reporter: Reporter
+  signal?: AbortSignal | undefined
+}
+
+/** A repository opened for reading: what it holds, and how to get at it. */
+export interface OpenRepository extends BlockSource {
+  view: RepositoryView
+}
+
+/** Opens a repository for reading. Throws `not-found` where there is none. */
+export async function openForReading(context: RepositoryContext): Promise<OpenRepository> {
+  const { storage, signal, reporter, pool } = context
+  reporter.progress({ phase: 'listing' })
+  const view = await openView(storage, { signal })
+  const { inventory } = view
+  if (!inventory.hasConfig && inventory.snapshots.length === 0)
+    throw new AppError('not-found', `${storage.location} holds no repository.`, {
+      hint: 'Check --store (or COLAB_ESCAPE_STORE); a first `colab-escape push <path>` creates one.',
+    })
+  if (!inventory.hasConfig)
+    view.problems.push(new AppError('corrupt', `config.json is missing in ${storage.location}`, { hint: 'The next push writes it again.' }))
+  // what a lost or damaged index named is still told by the packs themselves; packs of a push under way are few, and reading their tails does no harm
+  await adoptPacks(storage, view, { signal })
+  for (const problem of view.problems) reporter.warn(problem.message)
+  return { storage, index: view.index, pool, signal, view }
+}

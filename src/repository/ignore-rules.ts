@@ -1,0 +1,51 @@
+import ignore, { type Ignore } from 'ignore'
+
+export const IGNORE_FILE = '.colab-escape-ignore'
+
+function matcher(patterns: string | readonly string[]): Ignore {
+  return ignore({ ignorecase: false, allowRelativePaths: true }).add(patterns)
+}
+
+/** Which paths of a source are left out: `--exclude` patterns and the ignore files of each folder, in gitignore syntax; the deepest rule decides. */
+export class IgnoreRules {
+  private readonly excludes: Ignore | undefined
+  /** Ignore files by folder ('' is the root). */
+  private readonly files = new Map<string, Ignore>()
+
+  constructor(excludes: readonly string[] = []) {
+    this.excludes = excludes.length > 0 ? matcher(excludes) : undefined
+  }
+
+  addFile(folder: string, content: string): void {
+    this.files.set(folder, matcher(content))
+  }
+
+  /** `path` is relative to the root; its parent folder is known not to be ignored. */
+  ignores(path: string, isDirectory: boolean): boolean {
+    const test = isDirectory ? `${path}/` : path
+    if (this.excludes?.ignores(test)) return true
+    for (let folder = parentOf(path); ; folder = parentOf(folder)) {
+      const rules = this.files.get(folder)
+      if (rules) {
+        const result = rules.test(folder === '' ? test : test.slice(folder.length + 1))
+        if (result.ignored) return true
+        if (result.unignored) return false
+      }
+      if (folder === '') return false
+    }
+  }
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')))
+}
+
+/** What `--only` and `--exclude` let through of a snapshot's paths: a pattern that matches a folder covers all below it. */
+export function pathFilter(only: readonly string[], exclude: readonly string[]): (path: string, isDirectory: boolean) => boolean {
+  const wanted = only.length > 0 ? matcher(only) : undefined
+  const unwanted = exclude.length > 0 ? matcher(exclude) : undefined
+  return (path, isDirectory) => {
+    const test = isDirectory ? `${path}/` : path
+    return (wanted === undefined || wanted.ignores(test)) && !unwanted?.ignores(test)
+  }
+}

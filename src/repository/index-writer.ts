@@ -1,0 +1,85 @@
+import { MAX_INDEX_BYTES } from './constants.ts'
+import { encodeIndex, type IndexedPack } from './index-object.ts'
+import { indexName } from './object-names.ts'
+import { NONCE_BYTES } from './pack.ts'
+import type { RepositoryView } from './view.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { Surroundings } from '../util/clock.ts'
+
+/** Indexes up to this size are merged whatever the size of the new one: rewriting them costs less than one more request for every reader. */
+const ALWAYS_MERGE_BYTES = 32 * 1024
+/** A larger index is merged when it is at most this many times as large as what is merged already: so the number of indexes grows as a logarithm. */
+const MERGE_FACTOR = 4
+
+type ActiveIndex = RepositoryView['activeIndexes'][number]
+
+/** Which of the active indexes a new one of `ownBytes` takes in, smallest first. */
+export function chooseMerges(active: readonly ActiveIndex[], ownBytes: number): ActiveIndex[] {
+  const chosen: ActiveIndex[] = []
+  let total = ownBytes
+  for (const index of [...active].sort((a, b) => a.size - b.size)) {
+    if (index.size > ALWAYS_MERGE_BYTES && index.size > total * MERGE_FACTOR) break
+    if (total + index.size > MAX_INDEX_BYTES) break
+    chosen.push(index)
+    total += index.size
+  }
+  return chosen
+}
+
+/**
+ * Writes indexes of what one push stores. Each new one also takes in the smaller ones there are (its own earlier ones among them) and names them, and all
+ * that those had superseded, as superseded. Deletes nothing: that is for a prune, after the grace time (rule 9).
+ */
+export class IndexWriter {
+  private readonly storage: Storage
+  private readonly surroundings: Surroundings
+  private active: ActiveIndex[]
+  private superseded: string[]
+  private last: Promise<void> = Promise.resolve()
+  storedBytes = 0
+
+  constructor(storage: Storage, view: RepositoryView, surroundings: Surroundings) {
+    this.storage = storage
+    this.surroundings = surroundings
+    this.active = [...view.activeIndexes]
+    this.superseded = [...view.supersededIndexes]
+  }
+
+  /** Resolves when the store has acknowledged an index that names `packs`. Calls run one after the other. */
+  write(packs: readonly IndexedPack[], signal?: AbortSignal): Promise<void> {
+    const run = this.last.then(() => this.writeNow(packs, signal))
+    this.last = run.catch(() => undefined)
+    return run
+  }
+
+  private async writeNow(packs: readonly IndexedPack[], signal?: AbortSignal): Promise<void> {
+    for (const group of splitBySize(packs)) {
+      const ownBytes = group.reduce((sum, pack) => sum + pack.directoryBytes.length + 40, 0)
+      const merged = chooseMerges(this.active, ownBytes)
+      const byId = new Map([...merged.flatMap(index => index.packs), ...group].map(pack => [pack.id, pack]))
+      const supersedes = [...this.superseded, ...merged.map(index => index.id)]
+      const all = [...byId.values()]
+      const { id, bytes } = encodeIndex({ packs: all, supersedes }, this.surroundings.random(NONCE_BYTES))
+      await this.storage.put(indexName(id), bytes, { signal })
+      this.storedBytes += bytes.length
+      this.superseded = supersedes
+      this.active = [...this.active.filter(index => !merged.includes(index)), { id, size: bytes.length, packs: all }]
+    }
+  }
+}
+
+/** Groups of packs whose directories fit one index object each. */
+function splitBySize(packs: readonly IndexedPack[]): IndexedPack[][] {
+  const groups: IndexedPack[][] = []
+  let bytes = Infinity
+  for (const pack of packs) {
+    const own = pack.directoryBytes.length + 40
+    if (bytes + own > MAX_INDEX_BYTES) {
+      groups.push([])
+      bytes = 0
+    }
+    groups.at(-1)!.push(pack)
+    bytes += own
+  }
+  return groups
+}

@@ -1,0 +1,170 @@
+import type { BlockKind, EncodedBlock } from '../compression/block.ts'
+import type { Level } from '../compression/limits.ts'
+import type { CompressionPool } from '../compression/pool.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { Surroundings } from '../util/clock.ts'
+import { throwIfAborted } from '../util/errors.ts'
+import { FIRST_PACKS, FIRST_PACK_BYTES, MAX_BLOCK_CHUNKS, PACK_BYTES, UPLOAD_BYTES_IN_FLIGHT } from './constants.ts'
+import type { NewBlock } from './directory.ts'
+import type { IndexedPack } from './index-object.ts'
+import { packName } from './object-names.ts'
+import { NONCE_BYTES, encodePack } from './pack.ts'
+
+/** A pack that the store has acknowledged to this run. */
+export interface AcknowledgedPack extends IndexedPack {
+  /** When, on this machine's monotonic clock (ms). */
+  acknowledgedAt: number
+}
+
+export interface PackWriterOptions {
+  storage: Storage
+  pool: CompressionPool
+  level: Level
+  /** Plain bytes in a block, at most. */
+  blockBytes: number
+  surroundings: Surroundings
+  signal?: AbortSignal | undefined
+  /** Called after the store has acknowledged a pack. */
+  onPack?: () => void
+}
+
+/** A block being filled. */
+class OpenBlock {
+  readonly kind: BlockKind
+  plain: Uint8Array<ArrayBuffer>
+  used = 0
+  ids: Uint8Array[] = []
+  lengths: number[] = []
+
+  constructor(kind: BlockKind, capacity: number) {
+    this.kind = kind
+    this.plain = new Uint8Array(capacity)
+  }
+
+  fits(length: number): boolean {
+    return this.used + length <= this.plain.length && this.lengths.length < MAX_BLOCK_CHUNKS
+  }
+
+  add(id: Uint8Array, bytes: Uint8Array): void {
+    this.plain.set(bytes, this.used)
+    this.used += bytes.length
+    this.ids.push(id.slice())
+    this.lengths.push(bytes.length)
+  }
+}
+
+/**
+ * Turns a stream of new chunks into packs in the store: fills blocks kind by kind, has them encoded, joins them into packs and uploads those. Everything is
+ * bounded: blocks being encoded by the number of workers, packs being uploaded by bytes. Packs hold blocks in the order their chunks came.
+ */
+export class PackWriter {
+  private readonly options: PackWriterOptions
+  private readonly open = new Map<BlockKind, OpenBlock>()
+  private readonly encoding: Promise<NewBlock>[] = []
+  private readonly maxEncoding: number
+  private filled: NewBlock[] = []
+  private filledBytes = 0
+  private packsBegun = 0
+  private uploading = new Map<Promise<void>, number>()
+  private failure: { error: unknown } | undefined
+  /** Packs whose upload has begun, in that order; and those that the store has acknowledged. */
+  readonly begun: IndexedPack[] = []
+  readonly acknowledged: AcknowledgedPack[] = []
+  /** Bytes of blocks encoded so far, and the plain bytes they stand for. */
+  storedBytes = 0
+  plainBytes = 0
+  /** Bytes of pack objects acknowledged so far. */
+  uploadedBytes = 0
+
+  constructor(options: PackWriterOptions) {
+    this.options = options
+    this.maxEncoding = options.pool.workers + 1
+  }
+
+  /** Takes one new chunk; `bytes` may be reused as soon as this resolves. Waits while too much is under way. */
+  async add(id: Uint8Array, bytes: Uint8Array, kind: BlockKind): Promise<void> {
+    let block = this.open.get(kind)
+    if (block && !block.fits(bytes.length)) {
+      this.open.delete(kind)
+      await this.encode(block)
+      block = undefined
+    }
+    if (!block) {
+      block = new OpenBlock(kind, this.options.blockBytes)
+      this.open.set(kind, block)
+    }
+    block.add(id, bytes)
+  }
+
+  private async encode(block: OpenBlock): Promise<void> {
+    this.check()
+    while (this.encoding.length >= this.maxEncoding) await this.collect()
+    const plain = block.used === block.plain.length ? block.plain : block.plain.slice(0, block.used)
+    const encoded = this.options.pool.encode(plain, { level: this.options.level, kind: block.kind }).then((encoded: EncodedBlock) => ({
+      block: encoded,
+      chunkIds: Buffer.concat(block.ids),
+      chunkLengths: block.lengths,
+    }))
+    encoded.catch(() => undefined) // awaited in its turn by collect()
+    this.plainBytes += block.used
+    this.encoding.push(encoded)
+  }
+
+  /** Moves the oldest block under encoding into the pack being filled. */
+  private async collect(): Promise<void> {
+    const block = await this.encoding.shift()!
+    this.filled.push(block)
+    this.filledBytes += block.block.bytes.length
+    this.storedBytes += block.block.bytes.length
+    if (this.filledBytes >= (this.packsBegun < FIRST_PACKS ? FIRST_PACK_BYTES : PACK_BYTES)) await this.closePack()
+  }
+
+  private async closePack(): Promise<void> {
+    const { storage, surroundings, signal, onPack } = this.options
+    const pack = encodePack(this.filled, surroundings.random(NONCE_BYTES))
+    this.filled = []
+    this.filledBytes = 0
+    this.packsBegun++
+    const inFlight = (): number => [...this.uploading.values()].reduce((sum, bytes) => sum + bytes, 0)
+    while (this.uploading.size > 0 && inFlight() + pack.bytes.length > UPLOAD_BYTES_IN_FLIGHT) await Promise.race(this.uploading.keys())
+    this.check()
+    const entry = { id: pack.id, size: pack.bytes.length, directoryBytes: pack.directory }
+    this.begun.push(entry)
+    const upload = storage
+      .put(packName(pack.id), pack.bytes, { signal })
+      .then(() => {
+        this.acknowledged.push({ ...entry, acknowledgedAt: surroundings.monotonic() })
+        this.uploadedBytes += entry.size
+        onPack?.()
+      })
+      .catch((error: unknown) => {
+        this.failure ??= { error }
+      })
+      .finally(() => this.uploading.delete(upload))
+    this.uploading.set(upload, pack.bytes.length)
+  }
+
+  private check(): void {
+    if (this.failure) throw this.failure.error
+    throwIfAborted(this.options.signal)
+  }
+
+  /** Encodes what is left and begins its upload: from here on `begun` is complete, so that an index can go up side by side with the last packs. */
+  async flush(): Promise<void> {
+    for (const block of this.open.values()) await this.encode(block)
+    this.open.clear()
+    while (this.encoding.length > 0) await this.collect()
+    if (this.filled.length > 0) await this.closePack()
+  }
+
+  /** Waits until the store has acknowledged all that was begun. */
+  async acknowledge(): Promise<void> {
+    await this.settle()
+    this.check()
+  }
+
+  /** Waits for what is under way without starting anything new: for a run that ends early. */
+  async settle(): Promise<void> {
+    await Promise.allSettled([...this.encoding, ...this.uploading.keys()])
+  }
+}

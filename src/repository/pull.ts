@@ -1,0 +1,194 @@
+import { chmodSync, existsSync, lutimesSync, mkdirSync, realpathSync, rmdirSync, statSync, symlinkSync, unlinkSync, utimesSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { Chunker } from '../chunking/chunker.ts'
+import { AppError, errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'
+import { fsPath } from '../util/paths.ts'
+import type { OpenRepository, RepositoryContext } from './context.ts'
+import { isStill, utimesSeconds, writeError } from './file-writer.ts'
+import { lookAt, sameTime } from './local-tree.ts'
+import { planPull, wouldOverwrite, type DamagedFile, type PullPlan } from './pull-plan.ts'
+import { restoreFiles } from './restore.ts'
+import type { StoredSnapshot } from './snapshot.ts'
+import type { StatCache } from './stat-cache.ts'
+
+export interface PullRequest {
+  snapshot: StoredSnapshot
+  /** As the person gave it; undefined means the name in the current folder. */
+  destination: string | undefined
+  only: readonly string[]
+  exclude: readonly string[]
+  delete: boolean
+  force: boolean
+  dryRun: boolean
+  /** Opens the cache of file states for an absolute source path. */
+  openCache: (source: string) => Promise<StatCache | undefined>
+}
+
+export interface PullResult {
+  /** Absolute path of what was restored. */
+  destination: string
+  plan: PullPlan
+  written: number
+  writtenBytes: number
+  resumedBytes: number
+  unchanged: number
+  deleted: number
+  damaged: DamagedFile[]
+}
+
+/**
+ * Restores a snapshot: plans all of it first, then deletes what is in the way, makes folders, writes files (each verified, then renamed into place), and at
+ * last sets modes and times of folders. A run after an interrupted one finds what that had done.
+ */
+export async function pull(context: RepositoryContext, repository: OpenRepository, request: PullRequest): Promise<PullResult> {
+  const { snapshot } = request
+  const place = destinationOf(snapshot, request.destination)
+  const cache = await request.openCache(place.file ?? place.folder)
+  const localPathOf = (path: string): string => place.file ?? join(place.folder, path)
+  const plan = await planPull(repository, {
+    snapshot,
+    localPathOf,
+    root: snapshot.source.type === 'directory' ? place.folder : undefined,
+    only: request.only,
+    exclude: request.exclude,
+    delete: request.delete,
+    force: request.force,
+    cache,
+    chunker: new Chunker(),
+    reporter: context.reporter,
+  })
+  const result: PullResult = {
+    destination: place.file ?? place.folder,
+    plan,
+    written: 0,
+    writtenBytes: 0,
+    resumedBytes: 0,
+    unchanged: plan.unchanged,
+    deleted: 0,
+    damaged: plan.damaged,
+  }
+  if (!request.dryRun) await carryOut(context, repository, place, plan, request.force, result)
+  return result
+}
+
+/** Where a snapshot goes: into a folder, or, a single file, to the path `file` in that folder. */
+interface Place {
+  folder: string
+  file: string | undefined
+}
+
+function destinationOf(snapshot: StoredSnapshot, destination: string | undefined): Place {
+  if (snapshot.source.type === 'directory') return { folder: realPathOf(resolve(destination ?? snapshot.name)), file: undefined }
+  const path = resolve(destination ?? '.')
+  const isFolder = destination === undefined || /[/\\]$/.test(destination) || (existsSync(path) && statSync(path).isDirectory())
+  if (isFolder) return { folder: realPathOf(path), file: undefined }
+  const folder = realPathOf(dirname(path))
+  return { folder, file: join(folder, basename(path)) }
+}
+
+/** A path with the links of its existing part resolved: the destination itself may be a symlink, nothing below it may lead elsewhere. */
+function realPathOf(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT' || dirname(path) === path) throw writeError(error, path)
+    return join(realPathOf(dirname(path)), basename(path))
+  }
+}
+
+async function carryOut(
+  context: RepositoryContext,
+  repository: OpenRepository,
+  place: Place,
+  plan: PullPlan,
+  force: boolean,
+  result: PullResult,
+): Promise<void> {
+  const { reporter, signal } = context
+  const changed: string[] = []
+  makeRoot(place.folder)
+  for (const { localPath, item } of plan.remove) {
+    if (!force && !isStill(localPath, item)) changed.push(localPath)
+    else if (attempt(localPath, () => unlinkSync(fsPath(localPath)))) result.deleted++
+  }
+  for (const localPath of plan.removeDirectories) removeIfEmpty(localPath)
+  for (const { entry, localPath, item } of plan.directories) makeDirectory(localPath, item.type === 'directory', entry.mode)
+  throwIfAborted(signal)
+  const restored = await restoreFiles(repository, plan.files, {
+    force,
+    onProgress: done => reporter.progress({ phase: 'restoring', ...done }),
+  })
+  changed.push(...restored.changedMeanwhile)
+  result.written += restored.placed
+  result.writtenBytes += restored.placedBytes
+  result.resumedBytes += restored.resumedBytes
+  result.damaged.push(...restored.damaged)
+  for (const { entry, localPath, item } of plan.symlinks) {
+    if (!force && !isStill(localPath, item)) changed.push(localPath)
+    else {
+      attempt(localPath, () => unlinkSync(fsPath(localPath)))
+      orWriteError(localPath, () => symlinkSync(fsPath(entry.target), fsPath(localPath)))
+      orWriteError(localPath, () => lutimesSync(fsPath(localPath), utimesSeconds(entry.mtime), utimesSeconds(entry.mtime)))
+      result.written++
+    }
+  }
+  for (const { entry, localPath } of plan.touch) setAttributes(localPath, entry.mode, entry.mtime)
+  for (const { entry, localPath } of plan.directories.reverse()) {
+    const item = lookAt(localPath)
+    if (item.type === 'directory' && (item.mode !== entry.mode || !sameTime(entry, item.fingerprint))) setAttributes(localPath, entry.mode, entry.mtime)
+  }
+  if (changed.length > 0) throw wouldOverwrite(changed)
+}
+
+function makeRoot(root: string): void {
+  orWriteError(root, () => mkdirSync(root, { recursive: true }))
+  if (!statSync(root).isDirectory()) throw new AppError('io', `${root} is not a folder.`, { hint: 'Name another destination.' })
+}
+
+/** Folders are made writable for us while the pull runs; their own modes come last. */
+function makeDirectory(localPath: string, exists: boolean, mode: number): void {
+  orWriteError(localPath, () => {
+    if (!exists) mkdirSync(fsPath(localPath), { mode: mode | 0o700 })
+    else if ((lookModeOf(localPath) & 0o700) !== 0o700) chmodSync(fsPath(localPath), mode | 0o700)
+  })
+}
+
+function lookModeOf(localPath: string): number {
+  const item = lookAt(localPath)
+  return item.type === 'directory' ? item.mode : 0
+}
+
+function setAttributes(localPath: string, mode: number, mtime: bigint): void {
+  orWriteError(localPath, () => {
+    chmodSync(fsPath(localPath), mode)
+    utimesSync(fsPath(localPath), utimesSeconds(mtime), utimesSeconds(mtime))
+  })
+}
+
+function removeIfEmpty(localPath: string): void {
+  try {
+    rmdirSync(fsPath(localPath))
+  } catch (error) {
+    // not empty: it holds what was excluded, what is not ours to delete, or what came meanwhile
+    if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(errnoOf(error) ?? '')) throw writeError(error, localPath)
+  }
+}
+
+/** True when done; false when there was nothing. */
+function attempt(localPath: string, remove: () => void): boolean {
+  try {
+    remove()
+    return true
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false
+    throw new AppError('io', `${localPath} can't be deleted: ${messageOf(error)}`, { hint: 'Check the permissions of its folder.', cause: error })
+  }
+}
+
+function orWriteError(localPath: string, write: () => void): void {
+  try {
+    write()
+  } catch (error) {
+    throw writeError(error, localPath)
+  }
+}

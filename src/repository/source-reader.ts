@@ -1,0 +1,128 @@
+import type { Chunker } from '../chunking/chunker.ts'
+import { lstatSync } from 'node:fs'
+import { errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'
+import { comparePaths, fsPath } from '../util/paths.ts'
+import type { Reporter } from '../util/reporter.ts'
+import { FileChangedError, readFileChunks } from './file-reader.ts'
+import { wholeMicroseconds, type Entry } from './manifest.ts'
+import type { StatCache } from './stat-cache.ts'
+import { fingerprintOf, type WalkedEntry } from './walk.ts'
+
+/** Takes every chunk that is met: `bytes` are valid until the promise resolves. */
+export type ChunkSink = (id: Uint8Array, bytes: Uint8Array) => Promise<void> | void
+
+export interface SourceReaderOptions {
+  chunker: Chunker
+  cache: StatCache | undefined
+  /** True when all chunks of an unchanged file are at hand in the repository, so that it need not be read. */
+  isStored: (chunks: Buffer) => boolean
+  sink: ChunkSink
+  now: () => number
+  reporter: Reporter
+  onProgress: (done: { doneBytes: number; totalBytes: number; doneFiles: number; totalFiles: number }) => void
+  signal?: AbortSignal | undefined
+}
+
+export interface SourceReading {
+  /** Sorted by path; files that could not be read are not among them. */
+  entries: Entry[]
+  failedFiles: string[]
+  files: number
+  directories: number
+  symlinks: number
+  /** Bytes of all files, and of those that were read rather than known. */
+  bytes: number
+  readBytes: number
+}
+
+/** Files of one extension are read together: like stands beside like in blocks. */
+export function readingOrder(entries: readonly WalkedEntry[]): WalkedEntry[] {
+  const files = entries.filter(entry => entry.type === 'file')
+  const extension = new Map(files.map(file => [file, extensionOf(file.path)]))
+  return files.sort((a, b) => {
+    const x = extension.get(a)!
+    const y = extension.get(b)!
+    return x < y ? -1 : x > y ? 1 : comparePaths(a.path, b.path)
+  })
+}
+
+function extensionOf(path: string): string {
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  const dot = name.lastIndexOf('.')
+  return dot > 0 ? name.slice(dot + 1).toLowerCase() : ''
+}
+
+/** Reads what is new or changed of a walked source, and turns all of it into manifest entries. */
+export async function readSource(walked: readonly WalkedEntry[], options: SourceReaderOptions): Promise<SourceReading> {
+  const reading: SourceReading = { entries: [], failedFiles: [], files: 0, directories: 0, symlinks: 0, bytes: 0, readBytes: 0 }
+  for (const entry of walked) {
+    const { path, mode } = entry
+    const mtime = wholeMicroseconds(entry.fingerprint.mtime)
+    if (entry.type === 'directory') {
+      reading.directories++
+      reading.entries.push({ path, type: 'directory', mode, mtime })
+    } else if (entry.type === 'symlink') {
+      reading.symlinks++
+      reading.entries.push({ path, type: 'symlink', mode, mtime, target: entry.target! })
+    }
+  }
+  const files = readingOrder(walked)
+  const totalBytes = files.reduce((sum, file) => sum + file.fingerprint.size, 0)
+  let doneBytes = 0
+  let doneFiles = 0
+  for (const file of files) {
+    throwIfAborted(options.signal)
+    const done = await readOne(file, options)
+    if (done === undefined) reading.failedFiles.push(file.localPath)
+    else {
+      const { fingerprint, chunks, read } = done
+      reading.files++
+      reading.bytes += fingerprint.size
+      if (read) reading.readBytes += fingerprint.size
+      reading.entries.push({ path: file.path, type: 'file', mode: file.mode, mtime: wholeMicroseconds(fingerprint.mtime), size: fingerprint.size, chunks })
+    }
+    doneBytes += file.fingerprint.size
+    doneFiles++
+    options.onProgress({ doneBytes, totalBytes, doneFiles, totalFiles: files.length })
+  }
+  reading.entries.sort((a, b) => comparePaths(a.path, b.path))
+  return reading
+}
+
+interface ReadFile {
+  fingerprint: WalkedEntry['fingerprint']
+  chunks: Buffer
+  read: boolean
+}
+
+/** A file that changes while it is read is tried once more as it then is; after that it is reported and left out, never stored half old and half new. */
+async function readOne(file: WalkedEntry, options: SourceReaderOptions): Promise<ReadFile | undefined> {
+  const cached = options.cache?.lookup(file.path, file.fingerprint)
+  if (cached && options.isStored(cached)) {
+    options.cache!.keep(file.path)
+    return { fingerprint: file.fingerprint, chunks: cached, read: false }
+  }
+  let fingerprint = file.fingerprint
+  for (let attempt = 1; ; attempt++) {
+    const readAt = options.now()
+    try {
+      const chunks = await readFileChunks(file.localPath, fingerprint, options.chunker, options.sink)
+      options.cache?.record(file.path, fingerprint, chunks, readAt)
+      return { fingerprint, chunks, read: true }
+    } catch (error) {
+      const code = errnoOf(error)
+      if (!(error instanceof FileChangedError) && code === undefined) throw error
+      const now = attempt === 1 && error instanceof FileChangedError ? regularFile(file.localPath) : undefined
+      if (now) fingerprint = now
+      else {
+        options.reporter.warn(`${file.localPath} was not saved: ${code === 'ENOENT' ? 'it vanished while it was being read' : messageOf(error)}`)
+        return undefined
+      }
+    }
+  }
+}
+
+function regularFile(localPath: string): WalkedEntry['fingerprint'] | undefined {
+  const stats = lstatSync(fsPath(localPath), { bigint: true, throwIfNoEntry: false })
+  return stats?.isFile() ? fingerprintOf(stats) : undefined
+}

@@ -1,0 +1,105 @@
+import { createHash } from 'node:crypto'
+import { createReadStream, createWriteStream } from 'node:fs'
+import { mkdir, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { createInterface } from 'node:readline'
+import { once } from 'node:events'
+import { errnoOf, messageOf } from '../util/errors.ts'
+import type { Reporter } from '../util/reporter.ts'
+import type { Fingerprint } from './walk.ts'
+
+/** A file changed this shortly (ns) before it was read may change again without a visible change of its times: it is always read. */
+const UNSETTLED_NS = 2_000_000_000n
+
+interface CachedFile {
+  fingerprint: string
+  /** 32 bytes a chunk. */
+  chunks: Buffer
+}
+
+function fingerprintText(fingerprint: Fingerprint): string {
+  return `${fingerprint.size} ${fingerprint.mtime} ${fingerprint.ctime} ${fingerprint.inode}`
+}
+
+/**
+ * Remembers, for one source folder on this machine, which chunks each file consisted of when it had a given fingerprint, so that unchanged files are not read
+ * again. It says nothing about any store. A file of lines `[path, fingerprint, chunk ids in base64]` and a last line with the SHA-256 of all before; one that
+ * is damaged is not used.
+ */
+export class StatCache {
+  private readonly file: string
+  private readonly files = new Map<string, CachedFile>()
+  private readonly next = new Map<string, CachedFile>()
+
+  constructor(file: string) {
+    this.file = file
+  }
+
+  async load(reporter: Reporter): Promise<void> {
+    const hash = createHash('sha256')
+    let complete = false
+    try {
+      const lines = createInterface({ input: createReadStream(this.file), crlfDelay: Infinity })
+      for await (const line of lines) {
+        complete = line === `"${hash.copy().digest('hex')}"`
+        if (complete) break
+        hash.update(line)
+        const [path, fingerprint, chunks] = JSON.parse(line) as [string, string, string]
+        this.files.set(path, { fingerprint, chunks: Buffer.from(chunks, 'base64') })
+      }
+      if (!complete) throw new Error('it is incomplete')
+    } catch (error) {
+      this.files.clear()
+      if (errnoOf(error) !== 'ENOENT') reporter.detail(`the cache of file states ${this.file} can't be used (${messageOf(error)}): all files are read`)
+    }
+  }
+
+  /** The chunks of a file that is as it was, or undefined. */
+  lookup(path: string, fingerprint: Fingerprint): Buffer | undefined {
+    const cached = this.files.get(path)
+    return cached?.fingerprint === fingerprintText(fingerprint) ? cached.chunks : undefined
+  }
+
+  /** Notes what a file consisted of when it was read at `readAt` (ms since 1970); too young states are left out. */
+  record(path: string, fingerprint: Fingerprint, chunks: Buffer, readAt: number): void {
+    const settledBefore = BigInt(Math.floor(readAt)) * 1_000_000n - UNSETTLED_NS
+    if (fingerprint.mtime < settledBefore && fingerprint.ctime < settledBefore) this.next.set(path, { fingerprint: fingerprintText(fingerprint), chunks })
+  }
+
+  /** Carries a looked-up state over into the next file. */
+  keep(path: string): void {
+    const cached = this.files.get(path)
+    if (cached) this.next.set(path, cached)
+  }
+
+  /** Carries all over that was not recorded anew. */
+  keepAll(): void {
+    for (const [path, cached] of this.files) if (!this.next.has(path)) this.next.set(path, cached)
+  }
+
+  /** Replaces the file by what was recorded and kept. A cache that can't be written costs time later, nothing else. */
+  async save(reporter: Reporter): Promise<void> {
+    const temporary = `${this.file}.${process.pid}.tmp`
+    try {
+      await mkdir(dirname(this.file), { recursive: true })
+      const hash = createHash('sha256')
+      const out = createWriteStream(temporary, { mode: 0o600 })
+      let text = ''
+      for (const [path, cached] of this.next) {
+        const line = JSON.stringify([path, cached.fingerprint, cached.chunks.toString('base64')])
+        hash.update(line)
+        text += `${line}\n`
+        if (text.length > 1 << 18) {
+          if (!out.write(text)) await once(out, 'drain')
+          text = ''
+        }
+      }
+      out.end(`${text}"${hash.digest('hex')}"\n`)
+      await once(out, 'finish')
+      await rename(temporary, this.file)
+    } catch (error) {
+      await rm(temporary, { force: true })
+      reporter.detail(`the cache of file states ${this.file} can't be written (${messageOf(error)})`)
+    }
+  }
+}

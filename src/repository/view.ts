@@ -1,0 +1,172 @@
+import pLimit from 'p-limit'
+import { AppError, isAppError, throwIfAborted } from '../util/errors.ts'
+import type { Storage } from '../storage/storage.ts'
+import { ChunkIndex } from './chunk-index.ts'
+import { checkConfig, newerFormat } from './config.ts'
+import type { Directory } from './directory.ts'
+import { decodeIndex, decodeIndexedPack, type IndexedPack } from './index-object.ts'
+import { decodeTomb } from './label.ts'
+import { CONFIG_NAME, indexName, packName, takeInventory, tombName, type Inventory } from './object-names.ts'
+import { decodePackTail } from './pack.ts'
+
+/** Requests that reading a repository makes side by side, at most. */
+const PARALLEL_READS = 8
+/** First guess of how much of a pack's end holds its directory and trailer. */
+const TAIL_BYTES = 64 * 1024
+const LISTINGS = 3
+
+/** What a listing and the indexes it names say of a repository at one moment. */
+export interface RepositoryView {
+  inventory: Inventory
+  index: ChunkIndex
+  /** Index objects that no other listed one supersedes, with what they hold: the input of merging. */
+  activeIndexes: { id: string; size: number; packs: IndexedPack[] }[]
+  /** Ids of listed index objects that a listed one supersedes. */
+  supersededIndexes: string[]
+  /** Packs that are listed and named by no readable index, by id. `adoptPacks` reads their own directories. */
+  unindexedPacks: string[]
+  /** Packs that indexes name and the listing lacks. */
+  missingPacks: IndexedPack[]
+  /** Packs about to be deleted: readers may use them, writers never (rule 6). */
+  tombedPacks: Set<string>
+  /** Damage met on the way: it did not stop the reading. */
+  problems: AppError[]
+}
+
+export interface ViewOptions {
+  signal?: AbortSignal | undefined
+}
+
+/** Lists a store and reads its config, tombs and indexes. Throws `not-found` where there is no repository, `corrupt` for a damaged config. */
+export async function openView(storage: Storage, options: ViewOptions = {}): Promise<RepositoryView> {
+  for (let attempt = 1; ; attempt++) {
+    throwIfAborted(options.signal)
+    const inventory = takeInventory(await storage.list(options))
+    try {
+      return await readView(storage, inventory, options)
+    } catch (error) {
+      // an index that vanished since the listing was superseded meanwhile: the next listing shows its successor
+      if (!isAppError(error, 'not-found') || inventory.empty || attempt === LISTINGS) throw error
+    }
+  }
+}
+
+async function readView(storage: Storage, inventory: Inventory, options: ViewOptions): Promise<RepositoryView> {
+  if (inventory.features.length > 0) throw newerFormat(`The repository in ${storage.location} (it needs: ${inventory.features.join(', ')})`)
+  const problems: AppError[] = []
+  const limit = pLimit(PARALLEL_READS)
+  const config = inventory.hasConfig
+    ? limit(async () => checkConfig(await storage.get(CONFIG_NAME, undefined, options), storage.location))
+    : Promise.resolve()
+  const tombs = Promise.all([...inventory.tombs.keys()].map(id => limit(() => readTomb(storage, id, options))))
+  const [, tombedLists, indexes] = await Promise.all([config, tombs, readIndexes(storage, inventory, limit, problems, options)])
+  const tombedPacks = new Set(tombedLists.flat())
+  return buildView(inventory, indexes, tombedPacks, problems)
+}
+
+async function readTomb(storage: Storage, id: string, options: ViewOptions): Promise<string[]> {
+  const tomb = decodeTomb(await storage.get(tombName(id), undefined, options), id)
+  return 'packs' in tomb ? tomb.packs : []
+}
+
+interface ReadIndexes {
+  active: RepositoryView['activeIndexes']
+  superseded: string[]
+}
+
+/**
+ * Reads the newest index first: a push's index names all that it supersedes, so this one read mostly tells which of the others need no reading. The rest
+ * are read side by side. A damaged index is noted and left out; its packs then count as unindexed.
+ */
+async function readIndexes(
+  storage: Storage,
+  inventory: Inventory,
+  limit: ReturnType<typeof pLimit>,
+  problems: AppError[],
+  options: ViewOptions,
+): Promise<ReadIndexes> {
+  const found = new Map<string, RepositoryView['activeIndexes'][number]>()
+  const superseded = new Set<string>()
+  const read = async (id: string): Promise<void> => {
+    const bytes = await storage.get(indexName(id), undefined, options)
+    try {
+      const index = decodeIndex(bytes, id)
+      found.set(id, { id, size: bytes.length, packs: index.packs })
+      for (const old of index.supersedes) superseded.add(old)
+    } catch (error) {
+      if (!isAppError(error, 'corrupt')) throw error
+      problems.push(error)
+    }
+  }
+  const newestFirst = [...inventory.indexes].sort(([, a], [, b]) => b.created - a.created || b.size - a.size).map(([id]) => id)
+  if (newestFirst[0] !== undefined) await limit(() => read(newestFirst[0]!))
+  await Promise.all(newestFirst.slice(1).map(id => (superseded.has(id) ? undefined : limit(() => read(id)))))
+  return {
+    active: [...found.values()].filter(index => !superseded.has(index.id)),
+    superseded: [...superseded].filter(id => inventory.indexes.has(id)),
+  }
+}
+
+function buildView(inventory: Inventory, indexes: ReadIndexes, tombedPacks: Set<string>, problems: AppError[]): RepositoryView {
+  const named = new Map<string, IndexedPack>()
+  for (const index of indexes.active) for (const pack of index.packs) named.set(pack.id, pack)
+  const usable: { pack: IndexedPack; directory: Directory; writable: boolean }[] = []
+  const missingPacks: IndexedPack[] = []
+  for (const pack of named.values()) {
+    const listed = inventory.packs.get(pack.id)
+    if (!listed) {
+      missingPacks.push(pack)
+      continue
+    }
+    const whole = listed.size === pack.size
+    if (!whole) problems.push(new AppError('corrupt', `Pack ${pack.id.slice(0, 12)} is damaged: it has ${listed.size} bytes instead of ${pack.size}`))
+    usable.push({ pack, directory: decodeIndexedPack(pack), writable: whole && !tombedPacks.has(pack.id) })
+  }
+  // copies that writers may use come first, so that readers use them too and a tombed pack is read only where nothing else has the chunk
+  usable.sort((a, b) => Number(b.writable) - Number(a.writable))
+  const index = new ChunkIndex(usable.reduce((sum, { directory }) => sum + directory.chunkLengths.length, 0))
+  for (const { pack, directory, writable } of usable) index.add({ id: pack.id, size: pack.size, writable }, directory)
+  const unindexedPacks = [...inventory.packs.keys()].filter(id => !named.has(id))
+  return { inventory, index, activeIndexes: indexes.active, supersededIndexes: indexes.superseded, unindexedPacks, missingPacks, tombedPacks, problems }
+}
+
+/**
+ * Reads the directories of unindexed packs from their tails and adds them to the view's index: what an interrupted push had stored but not yet indexed, or
+ * what a lost index named. Returns them, so that a writer can put them into an index of its own.
+ */
+export async function adoptPacks(storage: Storage, view: RepositoryView, options: ViewOptions = {}): Promise<IndexedPack[]> {
+  const limit = pLimit(PARALLEL_READS)
+  const adopted: IndexedPack[] = []
+  await Promise.all(
+    view.unindexedPacks.map(id =>
+      limit(async () => {
+        try {
+          const tail = await readPackTail(storage, id, view.inventory.packs.get(id)!.size, options)
+          const pack = { id, size: view.inventory.packs.get(id)!.size, directoryBytes: tail.directoryBytes }
+          view.index.add({ id, size: pack.size, writable: !view.tombedPacks.has(id) }, tail.directory)
+          adopted.push(pack)
+        } catch (error) {
+          if (isAppError(error, 'corrupt')) view.problems.push(error)
+          else if (!isAppError(error, 'not-found')) throw error
+        }
+      }),
+    ),
+  )
+  view.unindexedPacks = []
+  return adopted
+}
+
+export async function readPackTail(
+  storage: Storage,
+  id: string,
+  size: number,
+  options: ViewOptions = {},
+): Promise<{ directory: Directory; directoryBytes: Uint8Array }> {
+  for (let want = TAIL_BYTES; ; ) {
+    const length = Math.min(want, size)
+    const bytes = await storage.get(packName(id), { offset: size - length, length }, options)
+    const tail = decodePackTail(bytes, size, id)
+    if ('directory' in tail) return tail
+    want = tail.needBytes
+  }
+}

@@ -1,0 +1,50 @@
+import { AppError, corrupt } from '../util/errors.ts'
+import { isObjectName, MAX_OBJECT_BYTES } from './storage.ts'
+import type { ByteRange } from './storage.ts'
+
+/** The calls a store answers; decorators count, plan and report by these. */
+export type CallKind = 'put' | 'get' | 'list' | 'remove' | 'quota'
+
+/** Every backend's first step: a name that could leave the folder or mean another object elsewhere never reaches the store (`io`). */
+export function checkName(name: string): void {
+  if (isObjectName(name)) return
+  throw new AppError('io', `No store can hold an object named ${JSON.stringify(name)}.`, {
+    hint: 'Nothing was read or changed. Please report this: a repository never makes such a name.',
+  })
+}
+
+export function checkSize(name: string, bytes: Uint8Array): void {
+  if (bytes.length <= MAX_OBJECT_BYTES) return
+  throw new AppError('io', `The object ${name} has ${bytes.length} bytes, more than the ${MAX_OBJECT_BYTES} that a store has to hold.`, {
+    hint: 'Nothing was stored. Please report this: a repository never makes such an object.',
+  })
+}
+
+/** Half-open bounds of `range` (default: everything) in an object of `size` bytes; `bad-range` when it does not lie inside. */
+export function resolveRange(name: string, size: number, range: ByteRange | undefined): { start: number; end: number } {
+  const start = range === undefined ? 0 : range.offset < 0 ? size + range.offset : range.offset
+  const end = range === undefined ? size : start + range.length
+  if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end < start || end > size)
+    throw badRange(name, size, range)
+  if (end - start > MAX_OBJECT_BYTES) throw corrupt(name, `it has ${size} bytes, more than any object may have`)
+  return { start, end }
+}
+
+export function badRange(name: string, size: number, range: ByteRange | undefined): AppError {
+  const asked = range === undefined ? 'all of it was' : `${range.length} bytes from ${range.offset} were`
+  return new AppError('bad-range', `The object ${name} has ${size} bytes, and ${asked} asked for.`, {
+    hint: 'The object may be cut short: run `colab-escape check` to see what is affected.',
+  })
+}
+
+export function notFound(name: string, location: string): AppError {
+  return new AppError('not-found', `${location} holds no object ${name}.`, {
+    hint: 'Run `colab-escape check` to see whether the repository is complete.',
+  })
+}
+
+export function conflict(name: string, location: string): AppError {
+  return new AppError('conflict', `${location} already holds other bytes under the name ${name}.`, {
+    hint: 'Nothing was overwritten. Run `colab-escape check --read-data` to see whether the stored object is damaged.',
+  })
+}

@@ -1,0 +1,49 @@
+import { constants } from 'node:os'
+import { AppError, errnoOf, isAppError, messageOf } from '../util/errors.ts'
+import type { ErrorCode } from '../util/errors.ts'
+
+/** Like `errnoOf`, and also names the quota error, which Node knows only by its number. */
+export function systemCode(error: unknown): string | undefined {
+  if (error instanceof Error && 'errno' in error && error.errno === -constants.errno.EDQUOT) return 'EDQUOT'
+  return errnoOf(error)
+}
+
+export function isSystemError(error: unknown, codes: readonly string[]): boolean {
+  const code = systemCode(error)
+  return code !== undefined && codes.includes(code)
+}
+
+/** A store can't be written for these reasons, yet may well be read. */
+export const NOT_WRITABLE = ['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT']
+
+/** What a failed file system call means to a person; `task` completes "Can't ...". An `AppError` passes unchanged. */
+export function folderError(error: unknown, folder: string, task: string): AppError {
+  if (isAppError(error)) return error
+  const make = (code: ErrorCode, why: string, hint: string) => new AppError(code, `Can't ${task}: ${why}`, { hint, cause: error })
+  switch (systemCode(error) ?? '') {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return make(
+        'quota',
+        `no space left on ${folder}.`,
+        'Free some space there, or forget old versions and prune, then run the same command again: it continues where it stopped.',
+      )
+    case 'EROFS':
+      return make('denied', `${folder} is read-only.`, 'Make it writable, or choose another place with --store.')
+    case 'EACCES':
+    case 'EPERM':
+      return make('denied', `no permission for it in ${folder}.`, 'Change the permissions there, or choose another place with --store.')
+    case 'ENOTDIR':
+      return make('io', `${folder} is not a folder.`, 'Choose a folder with --store.')
+    case 'EISDIR':
+      return make('io', `a folder of that name stands in ${folder}.`, 'Move that folder elsewhere, then try again.')
+    case 'EIO':
+      return make('io', `the disk under ${folder} failed to read or write.`, 'Check the disk and its cable or connection, then try again.')
+    default:
+      return make(
+        'io',
+        `the file system of ${folder} answered: ${messageOf(error)}`,
+        'Check that the disk is there and healthy, then try again.',
+      )
+  }
+}

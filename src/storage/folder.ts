@@ -1,0 +1,249 @@
+import { lstat, opendir, readdir, rename, rm, statfs, unlink } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { equalBytes } from '../util/bytes.ts'
+import { AppError, throwIfAborted } from '../util/errors.ts'
+import { badRange, checkName, checkSize, conflict, notFound, resolveRange } from './calls.ts'
+import { folderError, isSystemError, NOT_WRITABLE } from './folder-errors.ts'
+import {
+  isTemporaryName,
+  makeFolder,
+  openForReading,
+  readBetween,
+  readClock,
+  removeQuietly,
+  syncFolder,
+  temporaryName,
+  writeDurably,
+} from './folder-files.ts'
+import { isObjectName } from './storage.ts'
+import type { ByteRange, Listing, Quota, Storage, StorageOptions, StoredObject } from './storage.ts'
+
+/** A temporary file this old (ms) belongs to a writer that is gone. */
+export const STALE_TEMPORARY_MS = 24 * 60 * 60 * 1000
+
+const STATS_AT_ONCE = 32
+
+/** File times come from a clock that ticks this rarely (ms) at worst, so they may lie that far behind the machine's own. */
+const COARSE_TICK_MS = 10
+
+/**
+ * Objects are plain files directly in one folder, made by writing a temporary file and renaming it. Creation times are the files' ctime, which, unlike
+ * mtime, no program can set. Two writers that race to put one name both succeed and the later rename stays, which is sound because racing names carry
+ * equal bytes: a name is the hash of its content or is unique.
+ */
+export class FolderStorage implements Storage {
+  readonly location: string
+  private readonly now: () => number
+
+  /** `now` (ms since 1970) stands in for the store's clock where the store can't be written. */
+  constructor(path: string, options: { now?: () => number } = {}) {
+    this.location = resolve(path)
+    this.now = options.now ?? Date.now
+  }
+
+  async put(name: string, bytes: Uint8Array, options: StorageOptions = {}): Promise<{ created: number }> {
+    throwIfAborted(options.signal)
+    checkName(name)
+    checkSize(name, bytes)
+    return this.attempt(`store ${name}`, async () => {
+      const present = await this.present(name, bytes, options)
+      if (present !== undefined) return present
+      const temporary = this.path(temporaryName())
+      try {
+        await this.writeTemporary(temporary, bytes, options)
+        return (await this.present(name, bytes, options)) ?? (await this.publish(temporary, name))
+      } finally {
+        await removeQuietly(temporary)
+      }
+    })
+  }
+
+  async get(name: string, range?: ByteRange, options: StorageOptions = {}): Promise<Uint8Array> {
+    throwIfAborted(options.signal)
+    checkName(name)
+    return this.attempt(`read ${name}`, () => this.read(name, range, options))
+  }
+
+  async list(options: StorageOptions = {}): Promise<Listing> {
+    throwIfAborted(options.signal)
+    return this.attempt('list the objects', async () => {
+      const asOf = await this.clock()
+      const names = (await this.entries()).filter(isObjectName)
+      const objects: StoredObject[] = []
+      const next = names.values()
+      const describe = async () => {
+        for (const name of next) {
+          throwIfAborted(options.signal)
+          const object = await this.describe(name)
+          if (object !== undefined) objects.push(object)
+        }
+      }
+      await Promise.all(Array.from({ length: STATS_AT_ONCE }, describe))
+      return { asOf, objects }
+    })
+  }
+
+  async remove(name: string, options: StorageOptions = {}): Promise<void> {
+    throwIfAborted(options.signal)
+    checkName(name)
+    await this.attempt(`remove ${name}`, async () => {
+      try {
+        await unlink(this.path(name))
+      } catch (error) {
+        if (!isSystemError(error, ['ENOENT'])) throw error
+      }
+      // also when it was absent: an earlier removal may have failed at this very step
+      await syncFolder(this.location).catch((error: unknown) => {
+        if (!isSystemError(error, ['ENOENT'])) throw error
+      })
+    })
+  }
+
+  /** Of the file system that holds the folder, or will hold it; `limit` leaves out what is reserved for the system. */
+  async quota(options: StorageOptions = {}): Promise<Quota> {
+    throwIfAborted(options.signal)
+    return this.attempt('ask for the free space', async () => {
+      for (let folder = this.location; ; folder = dirname(folder)) {
+        try {
+          const { blocks, bfree, bavail, bsize } = await statfs(folder)
+          if (blocks === 0) return { used: undefined, limit: undefined }
+          const used = (blocks - bfree) * bsize
+          return { used, limit: used + bavail * bsize }
+        } catch (error) {
+          if (!isSystemError(error, ['ENOENT']) || folder === dirname(folder)) throw error
+        }
+      }
+    })
+  }
+
+  /** Names of at most `limit` entries that are neither `isOurs` nor temporary files of a store; none in an absent folder. */
+  async strangers(isOurs: (name: string) => boolean, limit: number): Promise<string[]> {
+    return this.attempt('see what is there', async () => {
+      const found: string[] = []
+      try {
+        for await (const { name } of await opendir(this.location)) {
+          if (found.length >= limit) break
+          if (!isTemporaryName(name) && !isOurs(name)) found.push(name)
+        }
+      } catch (error) {
+        if (!isSystemError(error, ['ENOENT'])) throw error
+      }
+      return found
+    })
+  }
+
+  /**
+   * Removes what killed writers left behind and tells how many files that were. A writer that was suspended for that long gets `unavailable` from its
+   * `put` and may try again.
+   */
+  async removeStaleTemporaries(olderThanMs = STALE_TEMPORARY_MS): Promise<number> {
+    return this.attempt('remove old temporary files', async () => {
+      const temporaries = (await this.entries()).filter(isTemporaryName)
+      if (temporaries.length === 0) return 0
+      const asOf = await readClock(this.location)
+      let removed = 0
+      for (const name of temporaries) {
+        const file = await this.describe(name)
+        if (file === undefined || asOf - file.created <= olderThanMs) continue
+        await rm(this.path(name), { force: true })
+        removed++
+      }
+      return removed
+    })
+  }
+
+  private path(name: string): string {
+    return join(this.location, name)
+  }
+
+  private async attempt<T>(doing: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      throw folderError(error, this.location, doing)
+    }
+  }
+
+  private async entries(): Promise<string[]> {
+    try {
+      return await readdir(this.location)
+    } catch (error) {
+      if (isSystemError(error, ['ENOENT'])) return []
+      throw error
+    }
+  }
+
+  /** Undefined for what is no regular file, or vanished meanwhile. */
+  private async describe(name: string): Promise<StoredObject | undefined> {
+    try {
+      const stats = await lstat(this.path(name))
+      return stats.isFile() ? { name, size: stats.size, created: Math.floor(stats.ctimeMs) } : undefined
+    } catch (error) {
+      if (isSystemError(error, ['ENOENT'])) return undefined
+      throw error
+    }
+  }
+
+  private async clock(): Promise<number> {
+    try {
+      return await readClock(this.location)
+    } catch (error) {
+      if (isSystemError(error, [...NOT_WRITABLE, 'ENOENT'])) return Math.floor(this.now()) - COARSE_TICK_MS
+      throw error
+    }
+  }
+
+  private async read(name: string, range: ByteRange | undefined, options: StorageOptions): Promise<Uint8Array> {
+    const file = await openForReading(this.path(name)).catch((error: unknown) => {
+      throw isSystemError(error, ['ENOENT', 'ELOOP', 'ENXIO']) ? notFound(name, this.location) : error
+    })
+    try {
+      const stats = await file.stat()
+      if (!stats.isFile()) throw notFound(name, this.location)
+      const { start, end } = resolveRange(name, stats.size, range)
+      const bytes = await readBetween(file, start, end, options.signal)
+      if (bytes.length < end - start) throw badRange(name, start + bytes.length, range)
+      return bytes
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** The creation time if `name` holds exactly `bytes`, durably; undefined if there is no such entry; else `conflict`. */
+  private async present(name: string, bytes: Uint8Array, options: StorageOptions): Promise<{ created: number } | undefined> {
+    const stats = await lstat(this.path(name)).catch((error: unknown) => {
+      if (!isSystemError(error, ['ENOENT'])) throw error
+    })
+    if (stats === undefined) return undefined
+    if (!stats.isFile() || stats.size !== bytes.length) throw conflict(name, this.location)
+    if (!equalBytes(await this.read(name, undefined, options), bytes)) throw conflict(name, this.location)
+    // whoever renamed it may have failed, or not yet come, to make the name durable
+    await syncFolder(this.location)
+    return { created: Math.floor(stats.ctimeMs) }
+  }
+
+  private async writeTemporary(temporary: string, bytes: Uint8Array, options: StorageOptions): Promise<void> {
+    try {
+      await writeDurably(temporary, bytes, options.signal)
+    } catch (error) {
+      if (!isSystemError(error, ['ENOENT'])) throw error
+      await makeFolder(this.location)
+      await writeDurably(temporary, bytes, options.signal)
+    }
+  }
+
+  private async publish(temporary: string, name: string): Promise<{ created: number }> {
+    try {
+      await rename(temporary, this.path(name))
+      const { ctimeMs } = await lstat(this.path(name))
+      await syncFolder(this.location)
+      return { created: Math.floor(ctimeMs) }
+    } catch (error) {
+      if (!isSystemError(error, ['ENOENT'])) throw error
+      throw new AppError('unavailable', `A file in ${this.location} vanished while ${name} was being stored.`, {
+        hint: 'Another program cleans up in that folder. Run the same command again: it continues where it stopped.',
+        cause: error,
+      })
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import { AppError, isAppError, throwIfAborted } from '../util/errors.ts'
+import type { CallKind } from './calls.ts'
+import type { ByteRange, Listing, Quota, Storage, StorageOptions } from './storage.ts'
+import { sleep } from './waiting.ts'
+import type { Sleep } from './waiting.ts'
+
+export interface RetryEvent {
+  kind: CallKind
+  /** Empty for `list` and `quota`. */
+  name: string
+  /** How often it has failed so far, from 1. */
+  failures: number
+  delayMs: number
+  error: AppError
+}
+
+export interface RetryOptions {
+  /** Tries in all, at least 1. */
+  attempts: number
+  /** The first wait is random between 0 and this; each further one doubles that bound, up to `capMs`. */
+  baseMs: number
+  capMs: number
+  /** No wait begins that would end later than this after the call's beginning. */
+  budgetMs: number
+  sleep?: Sleep
+  random?: () => number
+  /** ms that only ever grow. */
+  now?: () => number
+  onRetry?: (event: RetryEvent) => void
+}
+
+/**
+ * Tries `throttled` and `unavailable` calls again, with exponential backoff and full jitter on top of what the store asked us to wait. It may do so
+ * for every kind of call: a `put` or `remove` that took effect although its answer was lost succeeds when repeated.
+ */
+export class RetryingStorage implements Storage {
+  readonly location: string
+  private readonly inner: Storage
+  private readonly options: RetryOptions
+  private readonly sleep: Sleep
+  private readonly random: () => number
+  private readonly now: () => number
+
+  constructor(inner: Storage, options: RetryOptions) {
+    this.location = inner.location
+    this.inner = inner
+    this.options = options
+    this.sleep = options.sleep ?? sleep
+    this.random = options.random ?? Math.random
+    this.now = options.now ?? (() => performance.now())
+  }
+
+  put(name: string, bytes: Uint8Array, options: StorageOptions = {}): Promise<{ created: number }> {
+    return this.persist('put', name, options, () => this.inner.put(name, bytes, options))
+  }
+
+  get(name: string, range?: ByteRange, options: StorageOptions = {}): Promise<Uint8Array> {
+    return this.persist('get', name, options, () => this.inner.get(name, range, options))
+  }
+
+  list(options: StorageOptions = {}): Promise<Listing> {
+    return this.persist('list', '', options, () => this.inner.list(options))
+  }
+
+  remove(name: string, options: StorageOptions = {}): Promise<void> {
+    return this.persist('remove', name, options, () => this.inner.remove(name, options))
+  }
+
+  quota(options: StorageOptions = {}): Promise<Quota> {
+    return this.persist('quota', '', options, () => this.inner.quota(options))
+  }
+
+  private async persist<T>(kind: CallKind, name: string, { signal }: StorageOptions, call: () => Promise<T>): Promise<T> {
+    const { attempts, baseMs, capMs, budgetMs, onRetry } = this.options
+    const began = this.now()
+    for (let failures = 1; ; failures++) {
+      throwIfAborted(signal)
+      try {
+        return await call()
+      } catch (error) {
+        if (!isAppError(error, 'throttled', 'unavailable')) throw error
+        const elapsed = this.now() - began
+        const delayMs = (error.retryAfterMs ?? 0) + this.random() * Math.min(capMs, baseMs * 2 ** (failures - 1))
+        if (failures >= attempts || elapsed + delayMs > budgetMs) throw givenUp(error, failures, elapsed, this.location)
+        onRetry?.({ kind, name, failures, delayMs, error })
+        await this.sleep(delayMs, signal)
+      }
+    }
+  }
+}
+
+function givenUp(error: AppError, tries: number, elapsedMs: number, location: string): AppError {
+  const advice =
+    error.code === 'throttled'
+      ? `Too many requests reach ${location} right now: wait a few minutes`
+      : `Check the connection to ${location} and wait a minute`
+  const times = tries === 1 ? 'once' : `${tries} times`
+  return new AppError(error.code, `${error.message} Tried ${times} in ${Math.round(elapsedMs / 1000)} s.`, {
+    hint: `${advice}, then run the same command again: it continues where it stopped.`,
+    cause: error,
+    ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
+  })
+}

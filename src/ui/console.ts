@@ -1,0 +1,143 @@
+import type { Reporter } from '../util/reporter.ts'
+import { describeError, stackLines } from './describe-error.ts'
+import { createJsonReporter, jsonLine } from './json.ts'
+import { createLiveReporter } from './live.ts'
+import { type OutputStream, type StoppableReporter, columnsOf, lines } from './output.ts'
+import { createPlainReporter } from './plain.ts'
+import { printable, redacted } from './printable.ts'
+
+/** More would push the message itself off the screen. */
+const LISTED_ITEMS = 20
+
+export interface ConsoleOptions {
+  json: boolean
+  quiet: boolean
+  verbose: boolean
+  /** False for `--no-progress`. */
+  progress: boolean
+  /** False when NO_COLOR is set; a stream that is no terminal gets no colour either way. */
+  colour: boolean
+  stdout: OutputStream
+  stderr: OutputStream
+  /** Milliseconds of any steady clock. */
+  now: () => number
+  /** Overrides the width of stdout. */
+  columns?: number
+}
+
+/** All that a command shows goes through here. Results go to stdout; progress, notes, warnings and errors to stderr; with `json` all to stdout. */
+export interface Console {
+  readonly reporter: Reporter
+  /** Width for tables; Infinity where stdout is no terminal, so that nothing is shortened in a pipe. */
+  readonly columns: number
+  /** The receipt of a command that did something: the lines `human`, or the event `result` with the fields of `machine`. Silent with `quiet`. */
+  result(human: string | readonly string[], machine: object): void
+  /** What a command was asked to show: as `result`, but `quiet` doesn't silence it. */
+  print(human: string | readonly string[], machine: object): void
+  /** Bytes for stdout as they are, whatever the options. Resolves when the next may come, with false when nobody reads any more. */
+  write(bytes: Uint8Array): Promise<boolean>
+  /** Two lines, what failed and what to do next, with the error's list between them and stack traces with `verbose`. */
+  error(error: unknown): void
+  /** Takes the progress off the screen for good. A live line keeps the process running until then. */
+  close(): void
+}
+
+/** The other end is gone, as after `| head`: nothing that we could do, and no reason to stop a push. */
+function isGone(error: Error, stream: OutputStream): boolean {
+  const code = 'code' in error ? error.code : undefined
+  return code === 'EPIPE' || code === 'EOF' || code === 'ECONNRESET' || (code === 'EIO' && stream.isTTY === true)
+}
+
+/** `stream`, but writing into a closed pipe is silence instead of an error. */
+function tolerant(stream: OutputStream): OutputStream & { readonly gone: boolean } {
+  let gone = false
+  // taken before ora puts its hook over `write`, with which a note would cost two redraws
+  const write = stream.write.bind(stream)
+  stream.on('error', error => {
+    if (!isGone(error, stream)) throw error
+    gone = true
+  })
+  return {
+    write: (data, done) => {
+      if (!gone) return write(data, done)
+      done?.()
+      return true
+    },
+    on: (event, listener) => stream.on(event, listener),
+    get isTTY() {
+      return stream.isTTY
+    },
+    get columns() {
+      return stream.columns
+    },
+    get gone() {
+      return gone
+    },
+  }
+}
+
+export function createConsole(options: ConsoleOptions): Console {
+  const { json, quiet, verbose, progress, now } = options
+  const stdout = tolerant(options.stdout)
+  const stderr = tolerant(options.stderr)
+  const colour = options.colour && stderr.isTTY === true
+  let closed = false
+
+  const choose = (): StoppableReporter => {
+    if (json) return createJsonReporter({ write: line => stdout.write(line), verbose, quiet, progress, now })
+    if (progress && !quiet && stderr.isTTY === true) return createLiveReporter({ stream: stderr, colour, verbose, now })
+    return createPlainReporter({ stream: stderr, colour, verbose, quiet, now, ...(progress ? {} : { everyMs: Infinity }) })
+  }
+  const chosen = choose()
+
+  const show = (human: string | readonly string[], machine: object, silent: boolean): void => {
+    chosen.stop()
+    if (json) {
+      stdout.write(jsonLine({ event: 'result', ...machine }))
+    } else if (!silent) {
+      const text = typeof human === 'string' ? human.replace(/\n$/, '').split('\n') : human
+      if (text.length > 0) stdout.write(text.map(line => `${printable(line)}\n`).join(''))
+    }
+  }
+
+  return {
+    reporter: {
+      progress: update => {
+        if (!closed) chosen.progress(update)
+      },
+      note: message => chosen.note(message),
+      warn: message => chosen.warn(message),
+      detail: message => chosen.detail(message),
+    },
+    columns: options.columns ?? (stdout.isTTY === true ? columnsOf(stdout) : Infinity),
+    result: (human, machine) => show(human, machine, quiet),
+    print: (human, machine) => show(human, machine, false),
+    write: bytes => {
+      chosen.stop()
+      return new Promise(resolve => stdout.write(bytes, error => resolve(!error && !stdout.gone)))
+    },
+    error: error => {
+      chosen.stop()
+      const { code, message, hint, list } = describeError(error)
+      const stack = verbose ? stackLines(error) : []
+      if (json) {
+        const event = {
+          event: 'error',
+          code,
+          message: redacted(message),
+          hint: redacted(hint),
+          ...(list.length > 0 ? { list: list.map(redacted) } : {}),
+        }
+        stdout.write(jsonLine(verbose ? { ...event, stack: stack.map(redacted) } : event))
+        return
+      }
+      const items = list.slice(0, LISTED_ITEMS).map(lines.item)
+      if (list.length > LISTED_ITEMS) items.push(lines.item(`... and ${list.length - LISTED_ITEMS} more`))
+      stderr.write([lines.error(message, colour), ...items, lines.hint(hint, colour), ...stack.map(lines.detail)].join(''))
+    },
+    close: () => {
+      closed = true
+      chosen.stop()
+    },
+  }
+}

@@ -1,0 +1,65 @@
+import { AppError, type ErrorCode, errnoOf, messageOf } from '../util/errors.ts'
+
+export interface ErrorDescription {
+  code: ErrorCode | 'internal'
+  message: string
+  hint: string
+  list: readonly string[]
+}
+
+const HINTS: Record<ErrorCode, string> = {
+  usage: 'Run the command with --help to see how it is used.',
+  'not-found': 'Run `colab-escape log` to see what the repository holds.',
+  'bad-range': 'Run `colab-escape check` to see what is damaged.',
+  conflict: 'Run the same command again.',
+  denied: 'Check that you may read and write there.',
+  unauthenticated: 'Run `colab-escape auth login`.',
+  quota: 'Free some space there, or use another --store, and run the same command again.',
+  throttled: 'Wait a few minutes and run the same command again.',
+  unavailable: 'Check the network and run the same command again: it continues where it stopped.',
+  corrupt: 'Run `colab-escape check --read-data` to see which files and versions are affected.',
+  'newer-format': 'Update colab-escape and run the same command again.',
+  'not-a-repository': 'Check --store: it names the folder that holds the repository.',
+  'would-overwrite': 'Move those files away, or run again with --force to overwrite them.',
+  interrupted: 'Run the same command again: it continues where it stopped.',
+  unsupported: 'Run `colab-escape doctor` to see what works here.',
+  io: 'Run `colab-escape doctor` to see what is wrong here.',
+}
+
+const ERRNO_HINTS: Readonly<Record<string, string>> = {
+  ENOENT: 'Check the path and run the same command again.',
+  EACCES: 'Check the permissions of that path, or run as a user who may read and write it.',
+  EPERM: 'Check the permissions of that path, or run as a user who may read and write it.',
+  ENOSPC: 'Free some space on that disk and run the same command again.',
+  EDQUOT: 'Free some space on that disk and run the same command again.',
+  EROFS: 'Choose a place that can be written.',
+}
+
+/** What to tell a person about anything that was thrown: an `AppError` speaks for itself, an errno is `io`, all else is a bug (`internal`). */
+export function describeError(error: unknown): ErrorDescription {
+  if (error instanceof AppError) {
+    return { code: error.code, message: error.message, hint: error.hint ?? HINTS[error.code], list: error.list }
+  }
+  if (error instanceof Error && error.name === 'AbortError') {
+    return { code: 'interrupted', message: 'Interrupted.', hint: HINTS.interrupted, list: [] }
+  }
+  const message = messageOf(error)
+  const errno = errnoOf(error)
+  if (errno !== undefined && /^E[A-Z0-9]+$/.test(errno)) return { code: 'io', message, hint: ERRNO_HINTS[errno] ?? HINTS.io, list: [] }
+  return {
+    code: 'internal',
+    message: message === '' ? 'something unexpected happened' : message,
+    hint: 'This is a bug in colab-escape: run again with --verbose and report what it shows.',
+    list: [],
+  }
+}
+
+/** Stack traces of an error and of its causes, as lines. */
+export function stackLines(error: unknown): string[] {
+  const all: string[] = []
+  for (let each = error, depth = 0; each instanceof Error && depth < 5; each = each.cause, depth++) {
+    const stack = (each.stack ?? each.message).split('\n')
+    all.push(...(depth === 0 ? stack : [`caused by ${stack[0]!}`, ...stack.slice(1)]))
+  }
+  return all
+}

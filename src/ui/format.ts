@@ -1,0 +1,74 @@
+const BYTE_UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const
+
+function inUnit(bytes: number): { number: string; unit: string } {
+  let value = Math.abs(bytes)
+  let unit = 0
+  while (unit < BYTE_UNITS.length - 1 && Number(value.toPrecision(3)) >= 1000) {
+    value /= 1000
+    unit++
+  }
+  const digits = unit === 0 || value >= 1000 ? String(Math.round(value)) : value.toPrecision(3)
+  return { number: bytes < 0 ? `-${digits}` : digits, unit: BYTE_UNITS[unit]! }
+}
+
+/** Decimal units, three significant digits: `0 B`, `999 B`, `1.00 kB`, `85.2 MB`. */
+export function formatBytes(bytes: number): string {
+  const { number, unit } = inUnit(bytes)
+  return `${number} ${unit}`
+}
+
+/** `1.23 of 4.56 GB`, or `850 MB of 1.20 GB` when the units differ. */
+export function formatBytesOf(done: number, total: number): string {
+  const whole = inUnit(total)
+  const part = inUnit(done)
+  return part.unit === whole.unit ? `${part.number} of ${whole.number} ${whole.unit}` : `${formatBytes(done)} of ${formatBytes(total)}`
+}
+
+export function formatRate(bytesPerSecond: number): string {
+  return `${formatBytes(bytesPerSecond)}/s`
+}
+
+const twoDigits = (value: number): string => String(value).padStart(2, '0')
+
+/** A measured time: `20 ms`, `1.2 s`, `42 s`, `3 m 04 s`, `2 h 05 m`. */
+export function formatDuration(milliseconds: number): string {
+  if (milliseconds < 99.5) return `${Math.round(milliseconds)} ms`
+  if (milliseconds < 9_950) return `${(milliseconds / 1000).toFixed(1)} s`
+  const seconds = Math.round(milliseconds / 1000)
+  if (seconds < 60) return `${seconds} s`
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} m ${twoDigits(seconds % 60)} s`
+  const minutes = Math.round(milliseconds / 60_000)
+  return `${Math.floor(minutes / 60)} h ${twoDigits(minutes % 60)} m`
+}
+
+/** An estimate of the time left, no finer than an estimate can be: `8 s`, `3 m 04 s`, `13 m`, `2 h 05 m`. */
+export function formatRemaining(milliseconds: number): string {
+  const seconds = Math.max(1, Math.ceil(milliseconds / 1000))
+  if (seconds < 60) return `${seconds} s`
+  const minutes = Math.ceil(seconds / 60)
+  if (seconds <= 600) return formatDuration(seconds * 1000)
+  return minutes < 60 ? `${minutes} m` : formatDuration(minutes * 60_000)
+}
+
+/**
+ * `ratio` is a part of one. Only all is `100%` and only nothing is `0%`: what lies just beside them is shown as `99%` and `<1%`
+ * (`99.9%` and `<0.1%` with one decimal).
+ */
+export function formatPercent(ratio: number, decimals = 0): string {
+  if (!(ratio > 0)) return '0%'
+  if (ratio >= 1) return '100%'
+  const step = 10 ** -decimals
+  const percent = ratio * 100
+  if (percent < step) return `<${step.toFixed(decimals)}%`
+  return `${Math.min(percent, 100 - step).toFixed(decimals)}%`
+}
+
+/** `12,345`, whatever the machine's language. */
+export function formatCount(count: number): string {
+  return String(Math.round(count)).replace(/\B(?=(\d{3})+$)/g, ',')
+}
+
+/** `1 file`, `12,345 files`. */
+export function plural(count: number, noun: string, nouns = `${noun}s`): string {
+  return `${formatCount(count)} ${count === 1 ? noun : nouns}`
+}

@@ -1,0 +1,42 @@
+import type { StoppableReporter } from './output.ts'
+import { redacted } from './printable.ts'
+
+/** At most two lines of progress a second. */
+const EVERY_MS = 500
+
+/** One line of JSON in ASCII-safe form: the controls that JSON itself lets through are escaped too. */
+export function jsonLine(event: object): string {
+  const text = JSON.stringify(event).replace(/[\x7f-\x9f]/g, control => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return `${text}\n`
+}
+
+export interface JsonOptions {
+  write: (line: string) => void
+  verbose: boolean
+  quiet: boolean
+  progress: boolean
+  now: () => number
+}
+
+/** Events as JSON lines: `progress`, `note`, `warning`, and `detail` with `verbose`. Counters are those of `ProgressUpdate`. */
+export function createJsonReporter({ write, verbose, quiet, progress, now }: JsonOptions): StoppableReporter {
+  let last = -Infinity
+  const message = (event: string, text: string): void => write(jsonLine({ event, message: redacted(text) }))
+
+  return {
+    progress(update) {
+      const time = now()
+      if (!progress || quiet || time - last < EVERY_MS) return
+      last = time
+      write(jsonLine({ event: 'progress', ...update }))
+    },
+    note(text) {
+      if (!quiet) message('note', text)
+    },
+    warn: text => message('warning', text),
+    detail(text) {
+      if (verbose && !quiet) message('detail', text)
+    },
+    stop: () => undefined,
+  }
+}

@@ -1,0 +1,65 @@
+import type { Ora } from 'ora'
+import { LineStream } from './line-stream.ts'
+import { type OutputStream, type StoppableReporter, lines } from './output.ts'
+import { ProgressText } from './progress-text.ts'
+
+/** Five redraws a second: a notebook coalesces more than that, and a person reads no more. */
+const REDRAW_MS = 200
+/** Runs shorter than this show no line and don't load ora. */
+const START_AFTER_MS = 250
+/** The spinner and the space after it, and the last column, which stays free so that no terminal wraps. */
+const RESERVED_COLUMNS = 4
+
+export interface LiveOptions {
+  stream: OutputStream
+  colour: boolean
+  verbose: boolean
+  now: () => number
+}
+
+/** One calm line at the bottom of a terminal, with notes and warnings scrolling above it. */
+export function createLiveReporter({ stream, colour, verbose, now }: LiveOptions): StoppableReporter {
+  const screen = new LineStream(stream)
+  let text = new ProgressText()
+  let spinner: Ora | undefined
+  let timer: NodeJS.Timeout | undefined
+  let wanted = false
+
+  const begin = async (): Promise<void> => {
+    const { default: ora } = await import('ora')
+    if (!wanted) return
+    spinner ??= ora({
+      stream: screen,
+      isEnabled: true,
+      interval: REDRAW_MS,
+      color: colour ? 'cyan' : false,
+      // Ctrl-C and what is typed belong to the program; a killed process must not leave the cursor hidden
+      discardStdin: false,
+      hideCursor: false,
+      suffixText: () => text.line(now(), screen.columns - RESERVED_COLUMNS),
+    })
+    spinner.start()
+  }
+
+  return {
+    progress(update) {
+      text.update(update, now())
+      if (wanted) return
+      wanted = true
+      // a run doesn't fail because its progress can't be drawn
+      timer = setTimeout(() => void begin().catch(() => undefined), START_AFTER_MS)
+      timer.unref()
+    },
+    note: message => screen.above(lines.note(message, colour)),
+    warn: message => screen.above(lines.warning(message, colour)),
+    detail: message => {
+      if (verbose) screen.above(lines.detail(message))
+    },
+    stop() {
+      wanted = false
+      clearTimeout(timer)
+      spinner?.stop()
+      text = new ProgressText()
+    },
+  }
+}

@@ -1,0 +1,46 @@
+import { type OutputStream, type StoppableReporter, lines } from './output.ts'
+import { ProgressText } from './progress-text.ts'
+
+export interface PlainOptions {
+  stream: OutputStream
+  colour: boolean
+  verbose: boolean
+  now: () => number
+  /** Milliseconds between two lines of progress; Infinity for none. */
+  everyMs?: number
+  /** Warnings only. */
+  quiet?: boolean
+}
+
+const EVERY_MS = 5_000
+
+/** Plain lines for logs: progress every few seconds, so that a short run shows none, and notes and warnings at once. */
+export function createPlainReporter({ stream, colour, verbose, now, everyMs = EVERY_MS, quiet = false }: PlainOptions): StoppableReporter {
+  let text = new ProgressText()
+  let lastLine: number | undefined
+
+  return {
+    progress(update) {
+      if (quiet || everyMs === Infinity) return
+      const time = now()
+      text.update(update, time)
+      lastLine ??= time
+      if (time - lastLine < everyMs) return
+      lastLine = time
+      stream.write(`${text.line(time)}\n`)
+    },
+    note(message) {
+      if (!quiet) stream.write(lines.note(message, colour))
+    },
+    warn(message) {
+      stream.write(lines.warning(message, colour))
+    },
+    detail(message) {
+      if (verbose && !quiet) stream.write(lines.detail(message))
+    },
+    stop() {
+      lastLine = undefined
+      text = new ProgressText()
+    },
+  }
+}

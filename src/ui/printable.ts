@@ -1,0 +1,27 @@
+// Controls (C0, C1, DEL), halves of surrogate pairs, line and paragraph separators, and marks that turn the writing direction.
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu
+const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+
+function escaped(character: string): string {
+  const code = character.charCodeAt(0)
+  if (code < 0x80) return SHORT[character] ?? `\\x${code.toString(16).padStart(2, '0')}`
+  if (code >= 0xdc80 && code <= 0xdcff) return `\\x${(code & 0xff).toString(16)}`
+  return `\\u${code.toString(16).padStart(4, '0')}`
+}
+
+/**
+ * One line that is safe to show: control characters become `\x1b`, `\n`, `\u202e`, ...; a byte of a name that is not UTF-8, which
+ * arrives as a lone surrogate U+DC80..U+DCFF, becomes `\xff`. Applying it twice changes nothing more.
+ */
+export function printable(text: string): string {
+  return text.replace(UNPRINTABLE, escaped)
+}
+
+// Google's access and refresh tokens, login codes, client secrets, bearer headers, and the ids of resumable uploads, which let anyone write.
+const SECRET =
+  /\bya29\.[\w.-]+|\b1\/\/[\w-]{20,}|\b4(?:\/|%2F)0[\w-]{10,}|\bGOCSPX-[\w-]+|\bBearer\s+[\w.~+/=-]+|\b(?:upload_id|access_token|refresh_token|client_secret)=[\w.~%-]+/g
+
+/** The last guard against a token in a message, whoever wrote it. */
+export function redacted(text: string): string {
+  return text.replace(SECRET, '[secret]')
+}

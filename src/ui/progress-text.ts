@@ -1,0 +1,108 @@
+import type { ProgressUpdate } from '../util/reporter.ts'
+import { formatBytes, formatBytesOf, formatCount, formatPercent, formatRate, formatRemaining, plural } from './format.ts'
+import { Countdown, RateMeter } from './rate.ts'
+import { shortenEnd } from './width.ts'
+
+const RATE_WINDOW_MS = 5_000
+const ESTIMATE_WINDOW_MS = 20_000
+/** A total that has not grown for so long is taken as final. */
+const SETTLED_MS = 2_000
+/** No time left is shown earlier: the first seconds of a run are not like the rest. */
+const ESTIMATE_AFTER_MS = 4_000
+const LONGEST_ESTIMATE_MS = 100 * 3_600_000
+
+const PHASE_WORDS: Record<ProgressUpdate['phase'], string> = {
+  listing: 'Listing',
+  scanning: 'Scanning',
+  planning: 'Planning',
+  storing: 'Storing',
+  restoring: 'Restoring',
+  checking: 'Checking',
+  committing: 'Saving the snapshot',
+}
+
+function countOf(files: number | undefined, total: number | undefined): string | undefined {
+  if (files === undefined) return undefined
+  return total === undefined ? plural(files, 'file') : `${formatCount(files)} of ${plural(total, 'file')}`
+}
+
+/** The word and the first part that there is make one. */
+function joinFirst(word: string, ...parts: (string | undefined)[]): string[] {
+  const [first, ...rest] = parts.filter(part => part !== undefined)
+  return first === undefined ? [word] : [`${word} ${first}`, ...rest]
+}
+
+/** Turns the updates of a run into one line of text; the live line and the log lines are the same. Times are milliseconds of any steady clock. */
+export class ProgressText {
+  private latest: ProgressUpdate | undefined
+  private started = 0
+  private totalSince = 0
+  private speed = new RateMeter(RATE_WINDOW_MS, 0)
+  private trend = new RateMeter(ESTIMATE_WINDOW_MS, 0)
+  private countdown = new Countdown()
+
+  /** Every update is complete by itself: a counter it leaves out is not shown. Bytes going down start a new measurement. */
+  update(update: ProgressUpdate, now: number): void {
+    const before = this.latest
+    const done = update.doneBytes ?? before?.doneBytes ?? 0
+    const doneBefore = before?.doneBytes ?? 0
+    if (before === undefined || done < doneBefore) {
+      this.started = now
+      this.speed = new RateMeter(RATE_WINDOW_MS, now)
+      this.trend = new RateMeter(ESTIMATE_WINDOW_MS, now)
+      this.countdown = new Countdown()
+    } else {
+      this.speed.add(now, done - doneBefore)
+      this.trend.add(now, done - doneBefore)
+    }
+    if (update.totalBytes !== before?.totalBytes || update.totalFiles !== before?.totalFiles) this.totalSince = now
+    this.latest = { ...update, doneBytes: done }
+  }
+
+  /** The most important parts that fit into `width` columns. */
+  line(now: number, width = Infinity): string {
+    const [head = '', ...rest] = this.parts(now)
+    let line = head
+    for (const part of rest) {
+      if (line.length + 2 + part.length > width) break
+      line += `, ${part}`
+    }
+    return shortenEnd(line, width)
+  }
+
+  /** From the most to the least important. */
+  private parts(now: number): string[] {
+    const latest = this.latest
+    if (latest === undefined) return []
+    const { phase, doneBytes = 0, totalBytes, doneFiles, totalFiles, storedBytes, newBytes } = latest
+    const word = PHASE_WORDS[phase]
+    if (phase === 'listing' || phase === 'committing') return [word]
+    if (phase === 'scanning') {
+      const bytes = totalBytes ?? doneBytes
+      return joinFirst(word, countOf(doneFiles ?? totalFiles, undefined), bytes > 0 ? formatBytes(bytes) : undefined)
+    }
+    const rate = doneBytes > 0 ? this.speed.rate(now) : undefined
+    const saved = storedBytes !== undefined && newBytes !== undefined && newBytes > storedBytes
+    const left = this.left(now)
+    return joinFirst(
+      word,
+      totalBytes !== undefined && totalBytes > 0
+        ? formatBytesOf(doneBytes, totalBytes)
+        : doneBytes > 0
+          ? formatBytes(doneBytes)
+          : undefined,
+      rate === undefined ? undefined : formatRate(rate),
+      saved ? `saved ${formatPercent(1 - storedBytes / newBytes)}` : undefined,
+      left === undefined ? undefined : `${formatRemaining(left)} left`,
+      countOf(doneFiles, totalFiles),
+    )
+  }
+
+  private left(now: number): number | undefined {
+    const { doneBytes = 0, totalBytes = 0 } = this.latest!
+    const rate = this.trend.rate(now)
+    if (now - this.totalSince < SETTLED_MS || now - this.started < ESTIMATE_AFTER_MS || totalBytes <= doneBytes || !rate) return undefined
+    const left = this.countdown.left(now, ((totalBytes - doneBytes) / rate) * 1000)
+    return left < LONGEST_ESTIMATE_MS ? left : undefined
+  }
+}

@@ -1,0 +1,52 @@
+/** A report may be so late before its absence counts as a pause. */
+const PATIENCE_MS = 3_000
+
+/**
+ * Bytes per second, averaged over roughly the last `windowMs`: a byte's weight fades exponentially with its age. The bytes of a report count
+ * as spread evenly over the time since the report before, so that bursts and irregular reports need no special care.
+ */
+export class RateMeter {
+  private readonly windowMs: number
+  private readonly started: number
+  private at: number
+  private weighted = 0
+
+  constructor(windowMs: number, now: number) {
+    this.windowMs = windowMs
+    this.started = now
+    this.at = now
+  }
+
+  add(now: number, bytes: number): void {
+    const windows = (now - this.at) / this.windowMs
+    const fade = Math.exp(-windows)
+    this.weighted = this.weighted * fade + bytes * (windows > 0 ? (1 - fade) / windows : 1)
+    this.at = now
+  }
+
+  /** Undefined in the first half second, when one report more or less would decide. */
+  rate(now: number): number | undefined {
+    if (now - this.started < 500) return undefined
+    const until = Math.max(this.at, now - PATIENCE_MS)
+    const faded = this.weighted * Math.exp((this.at - until) / this.windowMs)
+    const weights = (this.windowMs / 1000) * (1 - Math.exp((this.started - until) / this.windowMs))
+    return weights > 0 ? faded / weights : 0
+  }
+}
+
+const FOLLOW_MS = 8_000
+
+/** Counts down to an estimated end. A new estimate moves that end gradually, so that the time left neither jumps nor flickers. */
+export class Countdown {
+  private end: number | undefined
+  private at = 0
+
+  /** Milliseconds left to show, given what the latest estimate says. */
+  left(now: number, estimateMs: number): number {
+    const estimatedEnd = now + estimateMs
+    const step = this.end === undefined ? 1 : 1 - Math.exp((this.at - now) / FOLLOW_MS)
+    this.end = this.end === undefined ? estimatedEnd : this.end + (estimatedEnd - this.end) * step
+    this.at = now
+    return Math.max(0, this.end - now)
+  }
+}

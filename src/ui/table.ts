@@ -1,0 +1,44 @@
+import { printable } from './printable.ts'
+import { shortenMiddle, textWidth } from './width.ts'
+
+export interface Column {
+  /** Empty titles in all columns leave out the heading. */
+  title: string
+  align?: 'left' | 'right'
+}
+
+const GAP = '  '
+const NARROWEST = 8
+
+/** Takes columns from the widest left-aligned one, again and again, until the row fits or none can give any more. */
+function fit(columns: readonly Column[], widths: number[], width: number): void {
+  let excess = widths.reduce((sum, each) => sum + each, GAP.length * (columns.length - 1)) - width
+  while (excess > 0) {
+    let widest = -1
+    for (const [index, column] of columns.entries()) {
+      if (column.align !== 'right' && widths[index]! > NARROWEST && (widest < 0 || widths[index]! > widths[widest]!)) widest = index
+    }
+    if (widest < 0) return
+    widths[widest]!--
+    excess--
+  }
+}
+
+/** Lines of aligned cells, at most `width` columns where that is possible without losing numbers. Cells are made printable here. */
+export function renderTable(columns: readonly Column[], rows: readonly (readonly string[])[], width = Infinity): string[] {
+  const heading = columns.map(column => column.title)
+  const lines = heading.some(title => title !== '') ? [heading, ...rows] : rows
+  const cells = lines.map(line => columns.map((_, index) => printable(line[index] ?? '')))
+  const widths = columns.map((_, index) => cells.reduce((most, line) => Math.max(most, textWidth(line[index]!)), 0))
+  if (width < Infinity) fit(columns, widths, width)
+  return cells.map(line =>
+    line
+      .map((cell, index) => {
+        const text = columns[index]!.align === 'right' ? cell : shortenMiddle(cell, widths[index]!)
+        const padding = ' '.repeat(Math.max(0, widths[index]! - textWidth(text)))
+        return columns[index]!.align === 'right' ? padding + text : text + padding
+      })
+      .join(GAP)
+      .trimEnd(),
+  )
+}

@@ -1,0 +1,70 @@
+/** What went wrong, in words that stay the same between releases; commands map a code to an exit code, retries look at nothing else. */
+export type ErrorCode =
+  | 'usage'
+  | 'not-found'
+  | 'bad-range'
+  | 'conflict'
+  | 'denied'
+  | 'unauthenticated'
+  | 'quota'
+  | 'throttled'
+  | 'unavailable'
+  | 'corrupt'
+  | 'newer-format'
+  | 'not-a-repository'
+  | 'would-overwrite'
+  | 'interrupted'
+  | 'unsupported'
+  | 'io'
+
+export interface ErrorDetails {
+  /** What the person should do next, one sentence. */
+  hint?: string
+  cause?: unknown
+  /** Milliseconds that the other side asked us to wait (`throttled` only). */
+  retryAfterMs?: number
+  /** Further lines, such as the list of files that stand in the way. */
+  list?: readonly string[]
+}
+
+/** An error a person can act on: a stable code, what failed and why (`message`), and what to do next (`hint`). */
+export class AppError extends Error {
+  readonly code: ErrorCode
+  readonly hint: string | undefined
+  readonly retryAfterMs: number | undefined
+  readonly list: readonly string[]
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.name = 'AppError'
+    this.code = code
+    this.hint = details.hint
+    this.retryAfterMs = details.retryAfterMs
+    this.list = details.list ?? []
+  }
+}
+
+export function isAppError(error: unknown, ...codes: ErrorCode[]): error is AppError {
+  return error instanceof AppError && (codes.length === 0 || codes.includes(error.code))
+}
+
+/** Damaged or hostile bytes: every decoder of the format throws this and nothing else. */
+export function corrupt(what: string, why: string, hint?: string): AppError {
+  return new AppError('corrupt', `${what} is damaged: ${why}`, {
+    hint: hint ?? 'Run `colab-escape check --read-data` to see which files and versions are affected.',
+  })
+}
+
+/** The `errno` code ('ENOENT', ...) of a Node system error, or undefined. */
+export function errnoOf(error: unknown): string | undefined {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code
+  return undefined
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new AppError('interrupted', 'Interrupted.', { hint: 'Run the same command again: it continues where it stopped.' })
+}

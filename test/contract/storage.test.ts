@@ -1,0 +1,47 @@
+import { join } from 'node:path'
+import { FaultyStorage } from '../../src/storage/faulty.ts'
+import type { FaultPlan } from '../../src/storage/faulty.ts'
+import { FolderStorage } from '../../src/storage/folder.ts'
+import { LimitingStorage } from '../../src/storage/limiting.ts'
+import { MemoryStorage } from '../../src/storage/memory.ts'
+import { COLAB_PROFILE, ModelledStorage } from '../../src/storage/modelled.ts'
+import { RetryingStorage } from '../../src/storage/retrying.ts'
+import { VirtualClock } from '../../src/storage/virtual-clock.ts'
+import { withFolder } from '../helpers/folders.ts'
+import { describeStorageContract } from './storage-contract.ts'
+
+/** The first call of each kind for each name fails: puts and removes in turn before and after they took effect. */
+function eachFirstCallFails(): FaultPlan {
+  const seen = new Set<string>()
+  return ({ kind, name, nth }) => {
+    if (seen.has(`${kind} ${name}`)) return undefined
+    seen.add(`${kind} ${name}`)
+    const canLoseItsAnswer = kind === 'put' || kind === 'remove'
+    if (canLoseItsAnswer && nth % 2 === 0) return { fault: 'lost-answer' }
+    return nth % 3 === 0 ? { fault: 'error', code: 'throttled', retryAfterMs: 5 } : { fault: 'error', code: 'unavailable' }
+  }
+}
+
+const RETRIES = { attempts: 2, baseMs: 1, capMs: 1, budgetMs: 1000, sleep: async () => undefined, random: () => 0 }
+
+describeStorageContract('memory', use => use(new MemoryStorage()))
+
+describeStorageContract('folder', use => withFolder(path => use(new FolderStorage(join(path, 'not', 'yet', 'there')))))
+
+describeStorageContract('retrying, over faulty memory', use =>
+  use(new RetryingStorage(new FaultyStorage(new MemoryStorage(), eachFirstCallFails()), RETRIES)),
+)
+
+describeStorageContract('limiting, over memory', use =>
+  use(new LimitingStorage(new MemoryStorage(), { maxConcurrent: 2, maxInFlightBytes: 1000 })),
+)
+
+describeStorageContract('modelled, over memory, in virtual time', use => {
+  const clock = new VirtualClock()
+  const profile = { ...COLAB_PROFILE, creationBurst: 100 }
+  return use(new ModelledStorage(new MemoryStorage({ now: clock.now }), profile, { ...options(clock), random: () => 0.5 }))
+})
+
+function options({ sleep, now }: VirtualClock) {
+  return { sleep, now }
+}
