@@ -16,7 +16,11 @@ module.exports = {
     layer('chunking-knows-kernels-and-util', '^src/chunking/', '^src/(chunking|kernels|util)/'),
     layer('repository-is-the-core', '^src/repository/', '^src/(repository|chunking|compression|storage|kernels|util)/'),
     layer('ui-knows-util-only', '^src/ui/', '^src/(ui|util)/'),
-    layer('commands-do-not-import-the-program', '^src/commands/', '^src/(commands|ui|repository|chunking|compression|storage|auth|util|settings)'),
+    layer(
+      'commands-do-not-import-the-program',
+      '^src/commands/',
+      '^src/(commands|ui|repository|chunking|compression|storage|auth|util|settings)',
+    ),
     layer('settings-is-a-leaf', '^src/settings', '^src/util/'),
     layer('worker-runs-compression-only', '^src/worker', '^src/(worker|compression|kernels|util)'),
   ],

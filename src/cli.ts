@@ -53,10 +53,19 @@ async function execute(options: GlobalOptions, run: Run): Promise<void> {
 /** For errors from before there are settings. */
 function plainConsole(options: GlobalOptions): Session['console'] {
   const { json = false, quiet = false, verbose = false } = options
-  return createConsole({ json, quiet, verbose, progress: false, colour: false, stdout: process.stdout, stderr: process.stderr, now: () => performance.now() })
+  return createConsole({
+    json,
+    quiet,
+    verbose,
+    progress: false,
+    colour: false,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    now: () => performance.now(),
+  })
 }
 
-const VERSION = __VERSION__ ?? 'unbuilt'
+const VERSION = typeof __VERSION__ === 'undefined' ? 'unbuilt' : __VERSION__
 
 const collect = (value: string, all: string[] | undefined = []): string[] => [...all, value]
 
@@ -80,10 +89,17 @@ function program(): Command {
     .option('--name <name>', 'the name of the version (default: that of the folder)')
     .option('-m, --message <text>', 'what this version is')
     .option('--tag <tag>', 'a tag to find it by (repeatable)', collect)
-    .option('--exclude <pattern>', 'leave out what matches, in gitignore syntax (repeatable); also read from .colab-escape-ignore files', collect)
+    .option(
+      '--exclude <pattern>',
+      'leave out what matches, in gitignore syntax (repeatable); also read from .colab-escape-ignore files',
+      collect,
+    )
     .addOption(new Option('--level <level>', 'how hard to compress').choices(['fast', 'balanced', 'max']).default('balanced'))
     .option('--dry-run', 'only tell what would be stored')
-    .addHelpText('after', '\nExamples:\n  colab-escape push ./data --store /media/usb/repo\n  colab-escape push runs --exclude "*.tmp" --tag best -m "lr 1e-4"')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  colab-escape push ./data --store /media/usb/repo\n  colab-escape push runs --exclude "*.tmp" --tag best -m "lr 1e-4"',
+    )
     .action(async (paths: string[], _: unknown, command: Command) => {
       const { pushCommand } = await import('./commands/push.ts')
       const options = command.opts<Parameters<typeof pushCommand>[2]>()
@@ -98,7 +114,10 @@ function program(): Command {
     .option('--delete', 'delete local files that the version lacks')
     .option('--force', 'overwrite and delete local content that no version holds')
     .option('--dry-run', 'only tell what would change')
-    .addHelpText('after', '\nExamples:\n  colab-escape pull data\n  colab-escape pull data~1 old-data\n  colab-escape pull runs@best --only "*.safetensors"')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  colab-escape pull data\n  colab-escape pull data~1 old-data\n  colab-escape pull runs@best --only "*.safetensors"',
+    )
     .action(async (version: string, destination: string | undefined, _: unknown, command: Command) => {
       const { pullCommand } = await import('./commands/pull.ts')
       const options = command.opts<Parameters<typeof pullCommand>[3]>()

@@ -36,7 +36,7 @@ const nonEmpty = (text: string | undefined): string | undefined => (text === '' 
 
 function readEnvFile(path: string): NodeJS.Dict<string> {
   try {
-    return parseEnv(readFileSync(path, 'utf8')) as NodeJS.Dict<string>
+    return parseEnv(readFileSync(path, 'utf8'))
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return {}
     throw new AppError('io', `The settings file ${path} can't be read: ${messageOf(error)}`, { hint: 'Mend or remove it.', cause: error })

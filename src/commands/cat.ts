@@ -22,7 +22,11 @@ async function findFile(repository: OpenRepository, snapshot: StoredSnapshot, pa
   for await (const entry of readManifest(repository, snapshot)) {
     if (entry.path !== path) continue
     if (entry.type === 'file') return entry
-    throw new AppError('usage', `${path} in ${version} is a ${entry.type === 'directory' ? 'folder' : 'symlink'}, not a file.`, { hint: `List it: colab-escape ls ${version} ${path}` })
+    throw new AppError('usage', `${path} in ${version} is a ${entry.type === 'directory' ? 'folder' : 'symlink'}, not a file.`, {
+      hint: `List it: colab-escape ls ${version} ${path}`,
+    })
   }
-  throw new AppError('not-found', `${JSON.stringify(path)} is not in ${version}.`, { hint: `List what is there: colab-escape ls ${version}` })
+  throw new AppError('not-found', `${JSON.stringify(path)} is not in ${version}.`, {
+    hint: `List what is there: colab-escape ls ${version}`,
+  })
 }

@@ -25,7 +25,9 @@ export async function logCommand(session: Session, name: string | undefined): Pr
   const refs = inventory.snapshots.filter(ref => name === undefined || ref.name === name)
   if (name !== undefined && refs.length === 0) {
     const names = [...new Set(inventory.snapshots.map(ref => ref.name))].sort()
-    throw new AppError('not-found', `There is no ${JSON.stringify(name)} in ${repository.storage.location}.`, { hint: `It holds: ${names.join(', ') || 'nothing yet'}` })
+    throw new AppError('not-found', `There is no ${JSON.stringify(name)} in ${repository.storage.location}.`, {
+      hint: `It holds: ${names.join(', ') || 'nothing yet'}`,
+    })
   }
   const before = repository.view.problems.length
   const snapshots = await readSnapshots(repository, repository.view, refs)
@@ -46,10 +48,32 @@ export function localTime(ms: number): string {
 
 function row(snapshot: StoredSnapshot, tags: string[]): string[] {
   const { name, id, time, counts, bytes, added, message } = snapshot
-  return [name, id.slice(0, 8), localTime(time), formatCount(counts.files), formatBytes(bytes), formatBytes(added.storedBytes), tags.join(' '), message ?? '']
+  return [
+    name,
+    id.slice(0, 8),
+    localTime(time),
+    formatCount(counts.files),
+    formatBytes(bytes),
+    formatBytes(added.storedBytes),
+    tags.join(' '),
+    message ?? '',
+  ]
 }
 
 function machine(snapshot: StoredSnapshot, tags: string[]): object {
   const { name, id, time, counts, bytes, added, message, host, source, parent, metrics } = snapshot
-  return { name, version: id, time: new Date(time).toISOString(), counts, bytes, added, message: message ?? null, tags, metrics, host, source, parent }
+  return {
+    name,
+    version: id,
+    time: new Date(time).toISOString(),
+    counts,
+    bytes,
+    added,
+    message: message ?? null,
+    tags,
+    metrics,
+    host,
+    source,
+    parent,
+  }
 }

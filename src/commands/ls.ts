@@ -23,8 +23,16 @@ export async function lsCommand(session: Session, version: string, path: string 
     if (entry.path === base) exists = true
     if (isShown(entry, exists && base === '.' ? '' : base, options.recursive === true)) shown.push(entry)
   }
-  if (!exists) throw new AppError('not-found', `${JSON.stringify(base)} is not in ${version}.`, { hint: `List what is there: colab-escape ls ${version}` })
-  const rows = shown.map(entry => [modeText(entry), entry.type === 'file' ? formatBytes(entry.size) : '', localTime(Number(entry.mtime / 1_000_000n)), nameText(entry)])
+  if (!exists)
+    throw new AppError('not-found', `${JSON.stringify(base)} is not in ${version}.`, {
+      hint: `List what is there: colab-escape ls ${version}`,
+    })
+  const rows = shown.map(entry => [
+    modeText(entry),
+    entry.type === 'file' ? formatBytes(entry.size) : '',
+    localTime(Number(entry.mtime / 1_000_000n)),
+    nameText(entry),
+  ])
   const columns = [{ title: 'mode' }, { title: 'size', align: 'right' as const }, { title: 'modified' }, { title: 'path' }]
   const human = rows.length === 0 ? 'Empty.' : renderTable(columns, rows, session.console.columns)
   session.console.print(human, { command: 'ls', name: snapshot.name, version: snapshot.id, entries: shown.map(machine) })
@@ -50,5 +58,9 @@ function nameText(entry: Entry): string {
 
 function machine(entry: Entry): object {
   const base = { path: entry.path.toWellFormed(), type: entry.type, mode: entry.mode.toString(8), mtime: entry.mtime.toString() }
-  return entry.type === 'file' ? { ...base, size: entry.size } : entry.type === 'symlink' ? { ...base, target: entry.target.toWellFormed() } : base
+  return entry.type === 'file'
+    ? { ...base, size: entry.size }
+    : entry.type === 'symlink'
+      ? { ...base, target: entry.target.toWellFormed() }
+      : base
 }

@@ -13,7 +13,12 @@ export interface PullOptions {
   dryRun?: boolean
 }
 
-export async function pullCommand(session: Session, version: string, destination: string | undefined, options: PullOptions): Promise<Outcome> {
+export async function pullCommand(
+  session: Session,
+  version: string,
+  destination: string | undefined,
+  options: PullOptions,
+): Promise<Outcome> {
   const started = performance.now()
   const spec = parseVersion(version)
   const storage = session.connect(session.chooseStore())
@@ -21,30 +26,39 @@ export async function pullCommand(session: Session, version: string, destination
   const repository = await openForReading(looking)
   const snapshot = await resolveVersion(repository, repository.view, spec)
   const context = session.context(storage, snapshot.bytes)
-  const result = await pull(context, { ...repository, pool: context.pool }, {
-    snapshot,
-    destination,
-    only: options.only ?? [],
-    exclude: options.exclude ?? [],
-    delete: options.delete === true,
-    force: options.force === true,
-    dryRun: options.dryRun === true,
-    openCache: source => session.openCache(source),
-  })
+  const result = await pull(
+    context,
+    { ...repository, pool: context.pool },
+    {
+      snapshot,
+      destination,
+      only: options.only ?? [],
+      exclude: options.exclude ?? [],
+      delete: options.delete === true,
+      force: options.force === true,
+      dryRun: options.dryRun === true,
+      openCache: source => session.openCache(source),
+    },
+  )
   for (const { path, why } of result.damaged) session.console.reporter.warn(`${path} was not restored: ${why}`)
-  const human = options.dryRun === true ? describePlan(snapshot, result) : describe(snapshot, result, storage.total, performance.now() - started)
+  const human =
+    options.dryRun === true ? describePlan(snapshot, result) : describe(snapshot, result, storage.total, performance.now() - started)
   session.console.result(human, machineReceipt(snapshot, result, options.dryRun === true, storage.calls))
   return result.damaged.length > 0 ? 'damaged' : 'done'
 }
 
 function describe(snapshot: StoredSnapshot, result: PullResult, requests: number, milliseconds: number): string[] {
   const { written, writtenBytes, resumedBytes, unchanged, deleted, damaged, plan } = result
-  const parts = [`${plural(written, 'file')} written (${formatBytes(writtenBytes)})`, `${formatCount(unchanged + plan.touch.length)} already right`]
+  const parts = [
+    `${plural(written, 'file')} written (${formatBytes(writtenBytes)})`,
+    `${formatCount(unchanged + plan.touch.length)} already right`,
+  ]
   if (deleted > 0) parts.push(`${formatCount(deleted)} deleted`)
   const lines = [`Pulled ${snapshot.name}@${snapshot.id.slice(0, 8)} into ${result.destination}`, `  ${parts.join(', ')}`]
   if (resumedBytes > 0) lines.push(`  ${formatBytes(resumedBytes)} were left from an interrupted pull`)
   lines.push(`  ${formatCount(requests)} requests, ${formatDuration(milliseconds)}; every byte verified`)
-  if (damaged.length > 0) lines.push(`  ${plural(damaged.length, 'file')} could not be restored: the repository is damaged (see the warnings)`)
+  if (damaged.length > 0)
+    lines.push(`  ${plural(damaged.length, 'file')} could not be restored: the repository is damaged (see the warnings)`)
   return lines
 }
 

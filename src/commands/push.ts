@@ -59,12 +59,16 @@ function nameOf(path: string, source: WalkResult): string {
   const name = basename(resolve(path))
   const problem = nameProblem(name)
   if (problem === undefined) return name
-  throw new AppError('usage', `${source.root} has no name that a version can bear (${JSON.stringify(name)}: ${problem}).`, { hint: 'Choose one with --name.' })
+  throw new AppError('usage', `${source.root} has no name that a version can bear (${JSON.stringify(name)}: ${problem}).`, {
+    hint: 'Choose one with --name.',
+  })
 }
 
 function noteOtherSource({ console, settings }: Session, name: string, source: WalkResult, { parent }: PushResult): void {
   if (!parent || parent.host !== settings.host || parent.source.path === source.root) return
-  console.reporter.note(`the last version of ${name} came from ${parent.source.path}, this one from ${source.root}; use --name to keep them apart`)
+  console.reporter.note(
+    `the last version of ${name} came from ${parent.source.path}, this one from ${source.root}; use --name to keep them apart`,
+  )
 }
 
 function describe(name: string, store: ChosenStore, result: PushResult, failed: number, requests: number, milliseconds: number): string[] {
@@ -72,7 +76,8 @@ function describe(name: string, store: ChosenStore, result: PushResult, failed: 
   const lines: string[] = []
   const version = snapshot ? `${name}@${snapshot.id.slice(0, 8)}` : name
   if (result.outcome === 'stored') lines.push(`Pushed ${version} to ${store.path}`)
-  else if (result.outcome === 'unchanged') lines.push(`Nothing changed: ${name} equals its newest version ${version}; no new version was made`)
+  else if (result.outcome === 'unchanged')
+    lines.push(`Nothing changed: ${name} equals its newest version ${version}; no new version was made`)
   else lines.push(`Dry run: ${name} would get a new version; nothing was stored`)
   lines.push(`  ${plural(reading.files, 'file')}, ${formatBytes(reading.bytes)}: ${newContent(reading.bytes, newBytes, storedBytes)}`)
   lines.push(`  ${formatCount(requests)} requests, ${formatDuration(milliseconds)}, ${formatBytes(reading.readBytes)} read`)

@@ -66,7 +66,8 @@ export class Session {
     const { reporter } = this.console
     const retrying = new RetryingStorage(storage, {
       ...RETRY,
-      onRetry: ({ name, kind, error, delayMs }) => reporter.detail(`${kind} ${name} failed (${messageOf(error)}); again in ${Math.round(delayMs)} ms`),
+      onRetry: ({ name, kind, error, delayMs }) =>
+        reporter.detail(`${kind} ${name} failed (${messageOf(error)}); again in ${Math.round(delayMs)} ms`),
     })
     const pool = new CompressionPool({
       workers: plainBytes < THREADS_FROM_BYTES ? 0 : this.jobs(),
@@ -85,7 +86,8 @@ export class Session {
   private jobs(): number {
     const { jobs } = this.options
     if (jobs === undefined) return this.settings.cores
-    if (!/^\d{1,2}$/.test(jobs)) throw new AppError('usage', `--jobs ${jobs} is not a number of threads.`, { hint: 'Give a number from 0 to 99.' })
+    if (!/^\d{1,2}$/.test(jobs))
+      throw new AppError('usage', `--jobs ${jobs} is not a number of threads.`, { hint: 'Give a number from 0 to 99.' })
     return Number(jobs)
   }
 

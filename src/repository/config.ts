@@ -16,7 +16,9 @@ export function encodeConfig(): Uint8Array {
 }
 
 export function newerFormat(what: string): AppError {
-  return new AppError('newer-format', `${what} was made by a newer colab-escape.`, { hint: 'Use the newest one: npx -y colab-escape@latest' })
+  return new AppError('newer-format', `${what} was made by a newer colab-escape.`, {
+    hint: 'Use the newest one: npx -y colab-escape@latest',
+  })
 }
 
 /** Refuses a damaged config and one of a newer format. */
@@ -25,6 +27,10 @@ export function checkConfig(bytes: Uint8Array, location: string): void {
   if (bytes.length > 65_536) throw corrupt(what, 'it is too large')
   const config = parseJson(bytes, what)
   if (!isRecord(config) || typeof config.format !== 'number' || !Number.isInteger(config.format) || config.format < 1)
-    throw corrupt(what, 'it names no format', 'It is the same in every repository: copy config.json from another one, or from docs/format.md.')
+    throw corrupt(
+      what,
+      'it names no format',
+      'It is the same in every repository: copy config.json from another one, or from docs/format.md.',
+    )
   if (config.format > FORMAT) throw newerFormat(what)
 }

@@ -25,7 +25,7 @@ export async function readFileChunks(
     const ids: Buffer[] = []
     let total = 0
     chunker.reset()
-    for (let final = false; !final; ) {
+    for (let final = false; !final;) {
       const room = chunker.buffer()
       const bytesRead = await file.read(room)
       total += bytesRead

@@ -21,8 +21,14 @@ export function utimesSeconds(ns: bigint): number {
 export function writeError(error: unknown, localPath: string): AppError {
   const code = errnoOf(error)
   if (code === 'ENOSPC' || code === 'EDQUOT')
-    return new AppError('io', `No space left for ${localPath}.`, { hint: 'Free some space, then run the same pull again: it continues where it stopped.', cause: error })
-  return new AppError('io', `${localPath} can't be written: ${messageOf(error)}`, { hint: 'Check the permissions of the destination, then run the same pull again.', cause: error })
+    return new AppError('io', `No space left for ${localPath}.`, {
+      hint: 'Free some space, then run the same pull again: it continues where it stopped.',
+      cause: error,
+    })
+  return new AppError('io', `${localPath} can't be written: ${messageOf(error)}`, {
+    hint: 'Check the permissions of the destination, then run the same pull again.',
+    cause: error,
+  })
 }
 
 /** Restored at its destination: whether what lay there was still what the plan had seen. */
@@ -71,7 +77,7 @@ export class FileWriter {
     const writing = this.openFor(number)
     try {
       if (writing.fresh && isZero(bytes)) return // left as a hole
-      for (let done = 0; done < bytes.length; ) done += writeSync(writing.fd, bytes, done, bytes.length - done, offset + done)
+      for (let done = 0; done < bytes.length;) done += writeSync(writing.fd, bytes, done, bytes.length - done, offset + done)
     } catch (error) {
       throw writeError(error, writing.file.localPath)
     }
@@ -156,4 +162,3 @@ function isZero(bytes: Uint8Array): boolean {
   }
   return true
 }
-

@@ -37,7 +37,9 @@ export function encodeIndex(index: IndexObject, nonce: Uint8Array): { id: string
   const bytes = out.finish()
   const id = sha256Hex(bytes)
   const readBack = decodeIndex(bytes, id)
-  const same = readBack.packs.every((pack, i) => pack.id === index.packs[i]!.id && equalBytes(pack.directoryBytes, index.packs[i]!.directoryBytes))
+  const same = readBack.packs.every(
+    (pack, i) => pack.id === index.packs[i]!.id && equalBytes(pack.directoryBytes, index.packs[i]!.directoryBytes),
+  )
   if (!same || readBack.packs.length !== index.packs.length || readBack.supersedes.join() !== index.supersedes.join())
     throw corrupt('A new index', 'it does not read back as it was written')
   return { id, bytes }

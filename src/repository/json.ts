@@ -57,7 +57,8 @@ export class Fields {
 
   integer(field: string, max = Number.MAX_SAFE_INTEGER): number {
     const value = this.record[field]
-    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0 || value > max) return this.fail(field, 'is not a whole number in range')
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0 || value > max)
+      return this.fail(field, 'is not a whole number in range')
     return value
   }
 

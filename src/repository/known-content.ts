@@ -19,7 +19,12 @@ export interface Endangered {
  * Those of `endangered` whose content the repository does not know as some version of that path of that name: they are somebody's only copy. Reads local
  * files, and as many manifests as it takes, the newest first.
  */
-export async function unknownContent(repository: OpenRepository, name: string, endangered: readonly Endangered[], chunker: Chunker): Promise<Endangered[]> {
+export async function unknownContent(
+  repository: OpenRepository,
+  name: string,
+  endangered: readonly Endangered[],
+  chunker: Chunker,
+): Promise<Endangered[]> {
   const pending = new Map<string, { item: Endangered; matches: (entry: Entry) => boolean }>()
   const unknown: Endangered[] = []
   for (const item of endangered) {
@@ -41,7 +46,11 @@ export async function unknownContent(repository: OpenRepository, name: string, e
 }
 
 /** Undefined when no version can hold this content. */
-async function matcherOf({ localPath, item }: Endangered, repository: OpenRepository, chunker: Chunker): Promise<((entry: Entry) => boolean) | undefined> {
+async function matcherOf(
+  { localPath, item }: Endangered,
+  repository: OpenRepository,
+  chunker: Chunker,
+): Promise<((entry: Entry) => boolean) | undefined> {
   if (item.type === 'symlink') return entry => entry.type === 'symlink' && entry.target === item.target
   if (item.type !== 'file') return undefined
   const { size } = item.fingerprint

@@ -25,7 +25,8 @@ export function lookAt(localPath: string): LocalItem {
   if (!stats) return { type: 'absent' }
   if (stats.isFile()) return { type: 'file', fingerprint: fingerprintOf(stats), mode: modeOf(stats) }
   if (stats.isDirectory()) return { type: 'directory', fingerprint: fingerprintOf(stats), mode: modeOf(stats) }
-  if (stats.isSymbolicLink()) return { type: 'symlink', fingerprint: fingerprintOf(stats), target: decodeFileName(readlinkSync(fsPath(localPath), 'buffer')) }
+  if (stats.isSymbolicLink())
+    return { type: 'symlink', fingerprint: fingerprintOf(stats), target: decodeFileName(readlinkSync(fsPath(localPath), 'buffer')) }
   return { type: 'other' }
 }
 

@@ -17,7 +17,8 @@ export async function* readManifest(source: BlockSource, snapshot: StoredSnapsho
     bytes += chunk.length
     yield* decoder.push(chunk)
   }
-  if (bytes !== snapshot.manifest.bytes) throw corrupt(`The manifest of ${what}`, `it has ${bytes} bytes instead of ${snapshot.manifest.bytes}`)
+  if (bytes !== snapshot.manifest.bytes)
+    throw corrupt(`The manifest of ${what}`, `it has ${bytes} bytes instead of ${snapshot.manifest.bytes}`)
   yield* decoder.finish()
 }
 

@@ -112,7 +112,8 @@ export class ManifestDecoder {
     const row = new Fields(parseJsonText(line, this.what), this.what)
     const path = readText(row, 'path')
     if (row.has('part')) {
-      if (!this.open || this.open.entry.path !== path || row.integer('part') !== this.open.parts.length) throw corrupt(this.what, 'a part row is out of place')
+      if (!this.open || this.open.entry.path !== path || row.integer('part') !== this.open.parts.length)
+        throw corrupt(this.what, 'a part row is out of place')
       this.open.parts.push(readChunks(row))
       return
     }
@@ -121,14 +122,16 @@ export class ManifestDecoder {
     if (this.last !== undefined && comparePaths(this.last, path) >= 0) throw corrupt(this.what, 'its rows are not in order')
     this.last = path
     const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')))
-    if (parent !== '' && !this.directories.has(parent)) throw corrupt(this.what, `${JSON.stringify(path)} lies in something that is not a folder`)
+    if (parent !== '' && !this.directories.has(parent))
+      throw corrupt(this.what, `${JSON.stringify(path)} lies in something that is not a folder`)
     const base = { path, mode: readMode(row), mtime: readMtime(row) }
     const type = row.string('type')
     if (type === 'directory') {
       this.directories.add(path)
       this.open = { entry: { ...base, type }, parts: [] }
     } else if (type === 'symlink') this.open = { entry: { ...base, type, target: readTarget(row) }, parts: [] }
-    else if (type === 'file') this.open = { entry: { ...base, type, size: row.integer('size'), chunks: Buffer.alloc(0) }, parts: [readChunks(row)] }
+    else if (type === 'file')
+      this.open = { entry: { ...base, type, size: row.integer('size'), chunks: Buffer.alloc(0) }, parts: [readChunks(row)] }
     else throw corrupt(this.what, `an entry is of unknown type ${JSON.stringify(type)}`)
   }
 }

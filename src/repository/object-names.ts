@@ -17,7 +17,7 @@ export function compactTime(ms: number): string {
 function parseCompactTime(text: string): number | undefined {
   const parts = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z$/.exec(text)
   if (!parts) return undefined
-  const [, year, month, day, hour, minute, second, ms] = parts.map(Number) as number[]
+  const [, year, month, day, hour, minute, second, ms] = parts.map(Number)
   const time = Date.UTC(year!, month! - 1, day, hour, minute, second, ms)
   return compactTime(time) === text ? time : undefined
 }

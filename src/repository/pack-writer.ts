@@ -17,7 +17,7 @@ export interface AcknowledgedPack extends IndexedPack {
 }
 
 export interface PackWriterOptions {
-  storage: Storage
+  storage: Pick<Storage, 'put'>
   pool: CompressionPool
   level: Level
   /** Plain bytes in a block, at most. */

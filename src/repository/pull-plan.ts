@@ -79,7 +79,16 @@ export function wouldOverwrite(paths: readonly string[]): AppError {
 }
 
 class Planner {
-  readonly plan: PullPlan = { directories: [], files: [], symlinks: [], touch: [], remove: [], removeDirectories: [], unchanged: 0, damaged: [] }
+  readonly plan: PullPlan = {
+    directories: [],
+    files: [],
+    symlinks: [],
+    touch: [],
+    remove: [],
+    removeDirectories: [],
+    unchanged: 0,
+    damaged: [],
+  }
   readonly endangered: Endangered[] = []
   private readonly repository: OpenRepository
   private readonly request: PullPlanRequest

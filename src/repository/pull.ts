@@ -1,4 +1,15 @@
-import { chmodSync, existsSync, lutimesSync, mkdirSync, realpathSync, rmdirSync, statSync, symlinkSync, unlinkSync, utimesSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  lutimesSync,
+  mkdirSync,
+  realpathSync,
+  rmdirSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+} from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Chunker } from '../chunking/chunker.ts'
 import { AppError, errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'
@@ -135,7 +146,8 @@ async function carryOut(
   for (const { entry, localPath } of plan.touch) setAttributes(localPath, entry.mode, entry.mtime)
   for (const { entry, localPath } of plan.directories.reverse()) {
     const item = lookAt(localPath)
-    if (item.type === 'directory' && (item.mode !== entry.mode || !sameTime(entry, item.fingerprint))) setAttributes(localPath, entry.mode, entry.mtime)
+    if (item.type === 'directory' && (item.mode !== entry.mode || !sameTime(entry, item.fingerprint)))
+      setAttributes(localPath, entry.mode, entry.mtime)
   }
   if (changed.length > 0) throw wouldOverwrite(changed)
 }
@@ -181,7 +193,10 @@ function attempt(localPath: string, remove: () => void): boolean {
     return true
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return false
-    throw new AppError('io', `${localPath} can't be deleted: ${messageOf(error)}`, { hint: 'Check the permissions of its folder.', cause: error })
+    throw new AppError('io', `${localPath} can't be deleted: ${messageOf(error)}`, {
+      hint: 'Check the permissions of its folder.',
+      cause: error,
+    })
   }
 }
 

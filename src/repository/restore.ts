@@ -66,7 +66,11 @@ class Placements {
 }
 
 /** Writes the planned files: fetches each needed block once, verifies each chunk, and places every file as soon as it is whole. */
-export async function restoreFiles(repository: OpenRepository, files: readonly PlannedFile[], options: RestoreOptions): Promise<RestoreResult> {
+export async function restoreFiles(
+  repository: OpenRepository,
+  files: readonly PlannedFile[],
+  options: RestoreOptions,
+): Promise<RestoreResult> {
   const restore = new Restore(repository, files, options)
   try {
     await restore.prepare()
@@ -105,7 +109,8 @@ class Restore {
     for (const [number, { entry }] of this.files.entries()) {
       throwIfAborted(signal)
       const entryOf = (chunk: number): number => index.find(entry.chunks, chunk * 32)
-      const have = entry.size >= RESUME_FROM_BYTES ? await this.writer.resume(number, chunk => index.length(entryOf(chunk)), signal) : undefined
+      const have =
+        entry.size >= RESUME_FROM_BYTES ? await this.writer.resume(number, chunk => index.length(entryOf(chunk)), signal) : undefined
       let offset = 0
       for (let chunk = 0; chunk < entry.chunks.length / 32; chunk++) {
         const found = entryOf(chunk)
@@ -192,6 +197,11 @@ class Restore {
   }
 
   private report(): void {
-    this.options.onProgress({ doneBytes: this.doneBytes, totalBytes: this.totalBytes, doneFiles: this.doneFiles, totalFiles: this.files.length })
+    this.options.onProgress({
+      doneBytes: this.doneBytes,
+      totalBytes: this.totalBytes,
+      doneFiles: this.doneFiles,
+      totalFiles: this.files.length,
+    })
   }
 }

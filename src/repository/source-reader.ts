@@ -79,7 +79,14 @@ export async function readSource(walked: readonly WalkedEntry[], options: Source
       reading.files++
       reading.bytes += fingerprint.size
       if (read) reading.readBytes += fingerprint.size
-      reading.entries.push({ path: file.path, type: 'file', mode: file.mode, mtime: wholeMicroseconds(fingerprint.mtime), size: fingerprint.size, chunks })
+      reading.entries.push({
+        path: file.path,
+        type: 'file',
+        mode: file.mode,
+        mtime: wholeMicroseconds(fingerprint.mtime),
+        size: fingerprint.size,
+        chunks,
+      })
     }
     doneBytes += file.fingerprint.size
     doneFiles++
@@ -115,7 +122,9 @@ async function readOne(file: WalkedEntry, options: SourceReaderOptions): Promise
       const now = attempt === 1 && error instanceof FileChangedError ? regularFile(file.localPath) : undefined
       if (now) fingerprint = now
       else {
-        options.reporter.warn(`${file.localPath} was not saved: ${code === 'ENOENT' ? 'it vanished while it was being read' : messageOf(error)}`)
+        options.reporter.warn(
+          `${file.localPath} was not saved: ${code === 'ENOENT' ? 'it vanished while it was being read' : messageOf(error)}`,
+        )
         return undefined
       }
     }

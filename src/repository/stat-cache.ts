@@ -50,7 +50,8 @@ export class StatCache {
       if (!complete) throw new Error('it is incomplete')
     } catch (error) {
       this.files.clear()
-      if (errnoOf(error) !== 'ENOENT') reporter.detail(`the cache of file states ${this.file} can't be used (${messageOf(error)}): all files are read`)
+      if (errnoOf(error) !== 'ENOENT')
+        reporter.detail(`the cache of file states ${this.file} can't be used (${messageOf(error)}): all files are read`)
     }
   }
 
@@ -63,7 +64,8 @@ export class StatCache {
   /** Notes what a file consisted of when it was read at `readAt` (ms since 1970); too young states are left out. */
   record(path: string, fingerprint: Fingerprint, chunks: Buffer, readAt: number): void {
     const settledBefore = BigInt(Math.floor(readAt)) * 1_000_000n - UNSETTLED_NS
-    if (fingerprint.mtime < settledBefore && fingerprint.ctime < settledBefore) this.next.set(path, { fingerprint: fingerprintText(fingerprint), chunks })
+    if (fingerprint.mtime < settledBefore && fingerprint.ctime < settledBefore)
+      this.next.set(path, { fingerprint: fingerprintText(fingerprint), chunks })
   }
 
   /** Carries a looked-up state over into the next file. */

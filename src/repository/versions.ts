@@ -22,7 +22,9 @@ export interface VersionSpec {
 export function parseVersion(text: string): VersionSpec {
   const parts = /^([^@~:]+)(?:@([^~]+))?(?:~(\d{1,9}))?$/.exec(text)
   if (!parts)
-    throw new AppError('usage', `${JSON.stringify(text)} is not a version.`, { hint: 'Write a name, name~1, name@tag, name@id or name@2026-11-20.' })
+    throw new AppError('usage', `${JSON.stringify(text)} is not a version.`, {
+      hint: 'Write a name, name~1, name@tag, name@id or name@2026-11-20.',
+    })
   return { name: checkName(parts[1]!), at: parts[2], back: parts[3] === undefined ? 0 : Number(parts[3]) }
 }
 
@@ -56,11 +58,18 @@ export async function readSnapshot(storage: Storage, ref: SnapshotRef, signal?: 
 }
 
 /** All tags of snapshots by id: their own, then what labels added and removed, in the order of the store's clock. */
-export async function readTags(storage: Storage, view: RepositoryView, snapshots: readonly StoredSnapshot[], signal?: AbortSignal): Promise<Map<string, string[]>> {
+export async function readTags(
+  storage: Storage,
+  view: RepositoryView,
+  snapshots: readonly StoredSnapshot[],
+  signal?: AbortSignal,
+): Promise<Map<string, string[]>> {
   const tags = new Map(snapshots.map(snapshot => [snapshot.id, new Set(snapshot.tags)]))
   const limit = pLimit(PARALLEL_READS)
   const ordered = [...view.inventory.labels].sort(([a, x], [b, y]) => x.created - y.created || (a < b ? -1 : 1))
-  const labels = await Promise.all(ordered.map(([id]) => limit(async () => decodeLabel(await storage.get(labelName(id), undefined, { signal }), id))))
+  const labels = await Promise.all(
+    ordered.map(([id]) => limit(async () => decodeLabel(await storage.get(labelName(id), undefined, { signal }), id))),
+  )
   for (const label of labels) {
     const own = tags.get(label.snapshot)
     for (const tag of label.remove) own?.delete(tag)
@@ -110,9 +119,13 @@ export async function resolveVersion(source: BlockSource, view: RepositoryView, 
       if (snapshot) offered.push(snapshot)
       if (offered.length > spec.back) return offered[spec.back]!
     }
-    throw new AppError('not-found', `${spec.name} has ${offered.length} version${offered.length === 1 ? '' : 's'}, so there is no ${spec.name}~${spec.back}.`, {
-      hint: `List them: colab-escape log ${spec.name}`,
-    })
+    throw new AppError(
+      'not-found',
+      `${spec.name} has ${offered.length} version${offered.length === 1 ? '' : 's'}, so there is no ${spec.name}~${spec.back}.`,
+      {
+        hint: `List them: colab-escape log ${spec.name}`,
+      },
+    )
   }
   const offered = await readSnapshots(source, view, refs)
   const tags = await readTags(source.storage, view, offered, source.signal)
@@ -131,7 +144,8 @@ function choose(offered: StoredSnapshot[], tags: Map<string, string[]>, at: stri
   const tagged = offered.filter(snapshot => tags.get(snapshot.id)!.includes(at)).at(-1)
   if (tagged) return tagged
   const byId = /^[0-9a-f]{4,64}$/.test(at) ? offered.filter(snapshot => snapshot.id.startsWith(at)) : []
-  if (byId.length > 1) throw new AppError('usage', `@${at} is the beginning of ${byId.length} ids.`, { hint: 'Write more digits of the id.' })
+  if (byId.length > 1)
+    throw new AppError('usage', `@${at} is the beginning of ${byId.length} ids.`, { hint: 'Write more digits of the id.' })
   if (byId[0]) return byId[0]
   const end = endOfMoment(at)
   return end === undefined ? undefined : offered.filter(snapshot => snapshot.time <= end).at(-1)
@@ -140,6 +154,9 @@ function choose(offered: StoredSnapshot[], tags: Map<string, string[]>, at: stri
 function unknownName(location: string, view: RepositoryView, name: string): AppError {
   const names = [...new Set(view.inventory.snapshots.map(ref => ref.name))].sort()
   return new AppError('not-found', `There is no ${JSON.stringify(name)} in ${location}.`, {
-    hint: names.length === 0 ? 'It holds no versions yet: colab-escape push <path>' : `It holds: ${names.slice(0, 10).join(', ')}${names.length > 10 ? ', ...' : ''}`,
+    hint:
+      names.length === 0
+        ? 'It holds no versions yet: colab-escape push <path>'
+        : `It holds: ${names.slice(0, 10).join(', ')}${names.length > 10 ? ', ...' : ''}`,
   })
 }

@@ -100,7 +100,8 @@ async function readIndexes(
   }
   const newestFirst = [...inventory.indexes].sort(([, a], [, b]) => b.created - a.created || b.size - a.size).map(([id]) => id)
   if (newestFirst[0] !== undefined) await limit(() => read(newestFirst[0]!))
-  await Promise.all(newestFirst.slice(1).map(id => (superseded.has(id) ? undefined : limit(() => read(id)))))
+  const others = newestFirst.slice(1).filter(id => !superseded.has(id))
+  await Promise.all(others.map(id => limit(() => read(id))))
   return {
     active: [...found.values()].filter(index => !superseded.has(index.id)),
     superseded: [...superseded].filter(id => inventory.indexes.has(id)),
@@ -119,7 +120,8 @@ function buildView(inventory: Inventory, indexes: ReadIndexes, tombedPacks: Set<
       continue
     }
     const whole = listed.size === pack.size
-    if (!whole) problems.push(new AppError('corrupt', `Pack ${pack.id.slice(0, 12)} is damaged: it has ${listed.size} bytes instead of ${pack.size}`))
+    if (!whole)
+      problems.push(new AppError('corrupt', `Pack ${pack.id.slice(0, 12)} is damaged: it has ${listed.size} bytes instead of ${pack.size}`))
     usable.push({ pack, directory: decodeIndexedPack(pack), writable: whole && !tombedPacks.has(pack.id) })
   }
   // copies that writers may use come first, so that readers use them too and a tombed pack is read only where nothing else has the chunk
@@ -127,7 +129,16 @@ function buildView(inventory: Inventory, indexes: ReadIndexes, tombedPacks: Set<
   const index = new ChunkIndex(usable.reduce((sum, { directory }) => sum + directory.chunkLengths.length, 0))
   for (const { pack, directory, writable } of usable) index.add({ id: pack.id, size: pack.size, writable }, directory)
   const unindexedPacks = [...inventory.packs.keys()].filter(id => !named.has(id))
-  return { inventory, index, activeIndexes: indexes.active, supersededIndexes: indexes.superseded, unindexedPacks, missingPacks, tombedPacks, problems }
+  return {
+    inventory,
+    index,
+    activeIndexes: indexes.active,
+    supersededIndexes: indexes.superseded,
+    unindexedPacks,
+    missingPacks,
+    tombedPacks,
+    problems,
+  }
 }
 
 /**
@@ -162,7 +173,7 @@ export async function readPackTail(
   size: number,
   options: ViewOptions = {},
 ): Promise<{ directory: Directory; directoryBytes: Uint8Array }> {
-  for (let want = TAIL_BYTES; ; ) {
+  for (let want = TAIL_BYTES; ;) {
     const length = Math.min(want, size)
     const bytes = await storage.get(packName(id), { offset: size - length, length }, options)
     const tail = decodePackTail(bytes, size, id)

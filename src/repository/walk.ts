@@ -67,8 +67,7 @@ export async function walk(source: string, options: WalkOptions): Promise<WalkRe
     const entry = { path: basename(root), localPath: root, type: 'file' as const, mode: modeOf(stats), fingerprint: fingerprintOf(stats) }
     return { entries: [entry], rootType: 'file', root, failed: 0 }
   }
-  if (!stats.isDirectory())
-    throw new AppError('usage', `${source} is neither a file nor a folder.`, { hint: 'Push a file or a folder.' })
+  if (!stats.isDirectory()) throw new AppError('usage', `${source} is neither a file nor a folder.`, { hint: 'Push a file or a folder.' })
   const walker = new Walker(root, options)
   await walker.run()
   walker.entries.sort((a, b) => comparePaths(a.path, b.path))
@@ -80,7 +79,11 @@ function rootOf(source: string): string {
     return decodeFileName(realpathSync(resolve(source), 'buffer'))
   } catch (error) {
     const code = errnoOf(error)
-    if (code === 'ENOENT' || code === 'ENOTDIR') throw new AppError('not-found', `${source} does not exist.`, { hint: 'Check the path; the current folder is where it is looked up from.', cause: error })
+    if (code === 'ENOENT' || code === 'ENOTDIR')
+      throw new AppError('not-found', `${source} does not exist.`, {
+        hint: 'Check the path; the current folder is where it is looked up from.',
+        cause: error,
+      })
     throw new AppError('io', `${source} can't be read: ${messageOf(error)}`, { hint: 'Check its permissions.', cause: error })
   }
 }
@@ -125,7 +128,8 @@ class Walker {
       if (names.includes(IGNORE_FILE)) this.rules.addFile(folder, readFileSync(fsPath(`${local}/${IGNORE_FILE}`), 'utf8'))
       return names
     } catch (error) {
-      if (folder === '') throw new AppError('io', `${local} can't be read: ${messageOf(error)}`, { hint: 'Check its permissions.', cause: error })
+      if (folder === '')
+        throw new AppError('io', `${local} can't be read: ${messageOf(error)}`, { hint: 'Check its permissions.', cause: error })
       this.fail(local, error)
       return []
     }

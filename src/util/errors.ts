@@ -66,5 +66,6 @@ export function messageOf(error: unknown): string {
 }
 
 export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new AppError('interrupted', 'Interrupted.', { hint: 'Run the same command again: it continues where it stopped.' })
+  if (signal?.aborted)
+    throw new AppError('interrupted', 'Interrupted.', { hint: 'Run the same command again: it continues where it stopped.' })
 }

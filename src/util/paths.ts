@@ -6,7 +6,7 @@ export function decodeFileName(bytes: Buffer): string {
   const text = bytes.toString('utf8')
   if (!text.includes('\ufffd') || Buffer.from(text, 'utf8').equals(bytes)) return text
   let out = ''
-  for (let i = 0; i < bytes.length; ) {
+  for (let i = 0; i < bytes.length;) {
     const length = validSequence(bytes, i)
     if (length > 0) {
       out += bytes.toString('utf8', i, i + length)

@@ -1,0 +1,172 @@
+import { looksCompressed } from '../compression/sample.ts'
+import type { Level } from '../compression/limits.ts'
+import type { Chunker } from '../chunking/chunker.ts'
+import { sha256, toHex } from '../util/hash.ts'
+import { encodeConfig } from './config.ts'
+import { INDEX_EVERY_MS, INDEX_EVERY_PACKS } from './constants.ts'
+import type { RepositoryContext } from './context.ts'
+import { IdTable } from './id-table.ts'
+import type { IndexedPack } from './index-object.ts'
+import { IndexWriter } from './index-writer.ts'
+import { encodeEntry, type Entry } from './manifest.ts'
+import { CONFIG_NAME } from './object-names.ts'
+import { PackWriter } from './pack-writer.ts'
+import { Presence } from './presence.ts'
+import type { Snapshot } from './snapshot.ts'
+import { readSource, type SourceReading } from './source-reader.ts'
+import type { StatCache } from './stat-cache.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { RepositoryView } from './view.ts'
+import type { WalkResult } from './walk.ts'
+
+/** Shorter chunks are judged by the codec alone: what looks random in so few bytes may repeat in its neighbours. */
+const SAMPLE_FROM_BYTES = 8 * 1024
+
+export interface StoringRequest {
+  source: WalkResult
+  level: Level
+  /** Plain bytes in a block, at most: the codec's limit at this level. */
+  blockBytes: number
+  cache: StatCache | undefined
+  dryRun: boolean
+}
+
+/** One attempt at storing all chunks of a source and of its manifest that are not present. */
+export class Storing {
+  readonly writer: PackWriter
+  readonly presence: Presence
+  private readonly context: RepositoryContext
+  private readonly request: StoringRequest
+  private readonly view: RepositoryView
+  private readonly chunker: Chunker
+  private readonly indexes: IndexWriter
+  /** Chunks that this attempt has handed to the writer. */
+  private readonly stored = new IdTable()
+  private readonly unindexed: IndexedPack[]
+  private indexedPacks = 0
+  private indexedAt: number
+  private readonly indexing: Promise<void>[] = []
+
+  constructor(context: RepositoryContext, request: StoringRequest, view: RepositoryView, unindexed: IndexedPack[], chunker: Chunker) {
+    const { pool, surroundings, signal } = context
+    this.context = context
+    this.request = request
+    this.view = view
+    this.chunker = chunker
+    this.unindexed = unindexed
+    this.presence = new Presence(view)
+    this.indexes = new IndexWriter(context.storage, view, surroundings)
+    this.indexedAt = surroundings.monotonic()
+    this.writer = new PackWriter({
+      storage: request.dryRun ? nowhere : context.storage,
+      pool,
+      level: request.level,
+      blockBytes: request.blockBytes,
+      surroundings,
+      signal,
+      onPack: () => this.indexNowAndThen(),
+    })
+  }
+
+  async store(): Promise<{ reading: SourceReading; manifest: Snapshot['manifest'] }> {
+    const { reporter, signal, surroundings } = this.context
+    const reading = await readSource(this.request.source.entries, {
+      chunker: this.chunker,
+      cache: this.request.cache,
+      isStored: chunks => this.allStored(chunks),
+      sink: (id, bytes) => this.sink(id, bytes),
+      now: surroundings.now,
+      reporter,
+      onProgress: done =>
+        reporter.progress({ phase: 'storing', ...done, storedBytes: this.writer.storedBytes, newBytes: this.writer.plainBytes }),
+      signal,
+    })
+    const manifest = await this.storeManifest(reading.entries)
+    await this.writer.flush()
+    return { reading, manifest }
+  }
+
+  private allStored(chunks: Buffer): boolean {
+    for (let i = 0; i < chunks.length; i += 32) if (!this.stored.has(chunks, i) && !this.presence.use(chunks, i)) return false
+    return true
+  }
+
+  private sink(id: Uint8Array, bytes: Uint8Array): Promise<void> | void {
+    if (this.stored.has(id) || this.presence.use(id)) return
+    this.stored.add(id)
+    const kind = bytes.length >= SAMPLE_FROM_BYTES && looksCompressed(bytes) ? 'compressed' : 'general'
+    return this.writer.add(id, bytes, kind)
+  }
+
+  /** Rows go through the same chunker as files do, so the next version's manifest costs only what changed. */
+  private async storeManifest(entries: readonly Entry[]): Promise<Snapshot['manifest']> {
+    const chunks: string[] = []
+    let total = 0
+    const take = async (bytes: Uint8Array): Promise<void> => {
+      const id = sha256(bytes)
+      chunks.push(toHex(id))
+      total += bytes.length
+      await this.sinkManifest(id, bytes)
+    }
+    this.chunker.reset()
+    for (const rows of groupRows(entries)) {
+      for (let at = 0; at < rows.length;) {
+        const room = this.chunker.buffer()
+        const count = Math.min(room.length, rows.length - at)
+        room.set(rows.subarray(at, at + count))
+        at += count
+        for (const bytes of this.chunker.filled(count, false)) await take(bytes)
+      }
+    }
+    for (const bytes of this.chunker.filled(0, true)) await take(bytes)
+    return { bytes: total, chunks }
+  }
+
+  private async sinkManifest(id: Uint8Array, bytes: Uint8Array): Promise<void> {
+    if (this.stored.has(id) || this.presence.use(id)) return
+    this.stored.add(id)
+    await this.writer.add(id, bytes, 'general')
+  }
+
+  /** While a long push runs: so that it goes on where it was when it is interrupted. */
+  private indexNowAndThen(): void {
+    const { surroundings, signal } = this.context
+    if (this.request.dryRun) return
+    const waiting = this.writer.acknowledged.length - this.indexedPacks
+    if (waiting < INDEX_EVERY_PACKS && surroundings.monotonic() - this.indexedAt < INDEX_EVERY_MS) return
+    const packs = this.writer.acknowledged.slice(this.indexedPacks)
+    this.indexedPacks += packs.length
+    this.indexedAt = surroundings.monotonic()
+    const write = this.indexes.write(packs, signal)
+    write.catch(() => undefined) // awaited in acknowledge()
+    this.indexing.push(write)
+  }
+
+  /** The last packs, the index of all that is not indexed yet, and the config, side by side; resolves when the store has acknowledged them all. */
+  async acknowledge(): Promise<void> {
+    const { storage, signal } = this.context
+    const indexed = new Set(this.writer.acknowledged.slice(0, this.indexedPacks).map(pack => pack.id))
+    const rest = [...this.unindexed, ...this.writer.begun.filter(pack => !indexed.has(pack.id))]
+    this.indexedPacks = Infinity
+    const config = this.view.inventory.hasConfig ? undefined : storage.put(CONFIG_NAME, encodeConfig(), { signal })
+    const index = rest.length > 0 ? this.indexes.write(rest, signal) : undefined
+    const all = await Promise.allSettled([this.writer.acknowledge(), ...this.indexing, index, config])
+    for (const one of all) if (one.status === 'rejected') throw one.reason
+  }
+}
+
+/** Stands in for the store in a dry run: everything is encoded and nothing kept. */
+const nowhere: Pick<Storage, 'put'> = { put: () => Promise.resolve({ created: 0 }) }
+
+const ROWS_BYTES = 256 * 1024
+
+function* groupRows(entries: readonly Entry[]): Generator<Buffer> {
+  let text = ''
+  for (const entry of entries) {
+    text += encodeEntry(entry)
+    if (text.length < ROWS_BYTES) continue
+    yield Buffer.from(text, 'utf8')
+    text = ''
+  }
+  yield Buffer.from(text, 'utf8')
+}
