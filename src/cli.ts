@@ -81,6 +81,7 @@ function program(): Command {
     .option('--jobs <n>', 'threads that compress (default: one a core)')
     .addHelpText('after', EXIT_HELP)
     .showHelpAfterError('(add --help for how it is used)')
+    .configureHelp({ showGlobalOptions: true })
     .exitOverride()
 
   root

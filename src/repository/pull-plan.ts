@@ -1,6 +1,7 @@
 import type { Chunker } from '../chunking/chunker.ts'
 import { AppError, throwIfAborted } from '../util/errors.ts'
 import type { Reporter } from '../util/reporter.ts'
+import { Turns } from '../util/turns.ts'
 import { matchingChunks } from './compare-file.ts'
 import type { OpenRepository } from './context.ts'
 import { pathFilter } from './ignore-rules.ts'
@@ -105,12 +106,17 @@ class Planner {
   async readSnapshot(): Promise<void> {
     const { snapshot, only, exclude, reporter } = this.request
     const wanted = pathFilter(only, exclude)
+    const turns = new Turns()
     /** Folders met but not asked for themselves: they are made when something below them is. */
     const parents = new Map<string, DirectoryEntry>()
     for await (const entry of readManifest(this.repository, snapshot)) {
       throwIfAborted(this.repository.signal)
       this.known.add(entry.path)
-      if (++this.seen % 1000 === 0) reporter.progress({ phase: 'planning', doneFiles: this.seen })
+      this.seen++
+      if (turns.due()) {
+        reporter.progress({ phase: 'planning', doneFiles: this.seen })
+        await turns.take()
+      }
       if (!wanted(entry.path, entry.type === 'directory')) {
         if (entry.type === 'directory') parents.set(entry.path, entry)
         continue

@@ -1,4 +1,5 @@
-import { throwIfAborted, type AppError } from '../util/errors.ts'
+import { isAppError, throwIfAborted, type AppError } from '../util/errors.ts'
+import { Turns } from '../util/turns.ts'
 import { chunkMatches, fetchBlocks, readOtherCopy } from './chunk-reader.ts'
 import type { OpenRepository } from './context.ts'
 import { FileWriter } from './file-writer.ts'
@@ -90,7 +91,8 @@ class Restore {
   private readonly placements = new Placements()
   /** Chunks each file still lacks. */
   private readonly missing: Uint32Array
-  private readonly given: Set<number> = new Set()
+  private readonly given = new Set<number>()
+  private readonly turns = new Turns()
   private readonly totalBytes: number
   private doneBytes = 0
   private doneFiles = 0
@@ -107,6 +109,7 @@ class Restore {
   async prepare(): Promise<void> {
     const { index, signal } = this.repository
     for (const [number, { entry }] of this.files.entries()) {
+      if (this.turns.due()) await this.turns.take()
       throwIfAborted(signal)
       const entryOf = (chunk: number): number => index.find(entry.chunks, chunk * 32)
       const have =
@@ -163,6 +166,10 @@ class Restore {
         if (!chunk || !chunkMatches(index.id(place.entry), chunk)) [chunk, why] = await this.rescue(place.entry, error)
       }
       if (this.given.has(place.file)) continue
+      if (this.turns.due()) {
+        await this.turns.take()
+        throwIfAborted(this.repository.signal)
+      }
       if (!chunk) this.giveUp(place.file, why)
       else {
         this.writer.write(place.file, place.offset, chunk)
@@ -176,7 +183,7 @@ class Restore {
     try {
       return [await readOtherCopy(this.repository, entry, error, 'A chunk'), '']
     } catch (failure) {
-      if (failure instanceof Error && 'code' in failure && failure.code === 'corrupt') return [undefined, failure.message]
+      if (isAppError(failure, 'corrupt')) return [undefined, failure.message]
       throw failure
     }
   }

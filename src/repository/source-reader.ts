@@ -3,6 +3,7 @@ import { lstatSync } from 'node:fs'
 import { errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'
 import { comparePaths, fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
+import { Turns } from '../util/turns.ts'
 import { FileChangedError, readFileChunks } from './file-reader.ts'
 import { wholeMicroseconds, type Entry } from './manifest.ts'
 import type { StatCache } from './stat-cache.ts'
@@ -68,11 +69,23 @@ export async function readSource(walked: readonly WalkedEntry[], options: Source
   }
   const files = readingOrder(walked)
   const totalBytes = files.reduce((sum, file) => sum + file.fingerprint.size, 0)
-  let doneBytes = 0
+  const turns = new Turns()
+  let finishedBytes = 0
   let doneFiles = 0
+  const report = (partBytes: number): void =>
+    options.onProgress({ doneBytes: finishedBytes + partBytes, totalBytes, doneFiles, totalFiles: files.length })
   for (const file of files) {
     throwIfAborted(options.signal)
-    const done = await readOne(file, options)
+    let partBytes = 0
+    const done = await readOne(file, options, async (id, bytes) => {
+      partBytes += bytes.length
+      report(Math.min(partBytes, file.fingerprint.size))
+      if (turns.due()) {
+        await turns.take()
+        throwIfAborted(options.signal)
+      }
+      await options.sink(id, bytes)
+    })
     if (done === undefined) reading.failedFiles.push(file.localPath)
     else {
       const { fingerprint, chunks, read } = done
@@ -88,9 +101,10 @@ export async function readSource(walked: readonly WalkedEntry[], options: Source
         chunks,
       })
     }
-    doneBytes += file.fingerprint.size
+    finishedBytes += file.fingerprint.size
     doneFiles++
-    options.onProgress({ doneBytes, totalBytes, doneFiles, totalFiles: files.length })
+    report(0)
+    if (turns.due()) await turns.take()
   }
   reading.entries.sort((a, b) => comparePaths(a.path, b.path))
   return reading
@@ -103,7 +117,7 @@ interface ReadFile {
 }
 
 /** A file that changes while it is read is tried once more as it then is; after that it is reported and left out, never stored half old and half new. */
-async function readOne(file: WalkedEntry, options: SourceReaderOptions): Promise<ReadFile | undefined> {
+async function readOne(file: WalkedEntry, options: SourceReaderOptions, sink: ChunkSink): Promise<ReadFile | undefined> {
   const cached = options.cache?.lookup(file.path, file.fingerprint)
   if (cached && options.isStored(cached)) {
     options.cache!.keep(file.path)
@@ -113,7 +127,7 @@ async function readOne(file: WalkedEntry, options: SourceReaderOptions): Promise
   for (let attempt = 1; ; attempt++) {
     const readAt = options.now()
     try {
-      const chunks = await readFileChunks(file.localPath, fingerprint, options.chunker, options.sink)
+      const chunks = await readFileChunks(file.localPath, fingerprint, options.chunker, sink)
       options.cache?.record(file.path, fingerprint, chunks, readAt)
       return { fingerprint, chunks, read: true }
     } catch (error) {

@@ -1,9 +1,9 @@
 import { lstatSync, readFileSync, readdirSync, readlinkSync, realpathSync, type BigIntStats } from 'node:fs'
 import { basename, resolve } from 'node:path'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { AppError, errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'
 import { comparePaths, decodeFileName, fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
+import { Turns } from '../util/turns.ts'
 import { isPartName } from './part-files.ts'
 import { IGNORE_FILE, IgnoreRules } from './ignore-rules.ts'
 
@@ -53,11 +53,8 @@ export function sameFingerprint(a: Fingerprint, b: Fingerprint): boolean {
   return a.size === b.size && a.mtime === b.mtime && a.ctime === b.ctime && a.inode === b.inode
 }
 
-/** Entries between two turns of the event loop: synchronous calls are several times faster than promises here, but must not starve the screen. */
-const ENTRIES_PER_TURN = 500
-
 /**
- * Lists a source, deterministically: what is on disk decides, not the order the disk returns. Symlinks are entries of their own and never followed (but for
+ * Lists a source, with synchronous calls (several times faster here than promises), deterministically: what is on disk decides, not the order the disk returns. Symlinks are entries of their own and never followed (but for
  * the root); sockets, pipes and devices are skipped with a note; what can't be read is warned about and counted.
  */
 export async function walk(source: string, options: WalkOptions): Promise<WalkResult> {
@@ -106,13 +103,15 @@ class Walker {
 
   async run(): Promise<void> {
     const folders = ['']
+    const turns = new Turns()
     for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
       for (const name of this.list(folder)) {
         const path = folder === '' ? name : `${folder}/${name}`
         if (this.visit(path) === 'directory') folders.push(path)
-        if (++this.seen % ENTRIES_PER_TURN === 0) {
+        this.seen++
+        if (turns.due()) {
           this.options.reporter.progress({ phase: 'scanning', doneFiles: this.seen })
-          await nextTurn()
+          await turns.take()
           throwIfAborted(this.options.signal)
         }
       }

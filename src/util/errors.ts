@@ -55,9 +55,9 @@ export function corrupt(what: string, why: string, hint?: string): AppError {
   })
 }
 
-/** The `errno` code ('ENOENT', ...) of a Node system error, or undefined. */
+/** The `errno` code ('ENOENT', ...) of a Node system error, or undefined; an `AppError` is none. */
 export function errnoOf(error: unknown): string | undefined {
-  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code
+  if (error instanceof Error && !(error instanceof AppError) && 'code' in error && typeof error.code === 'string') return error.code
   return undefined
 }
 

@@ -1,0 +1,21 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+
+/** Longest stretch (ms) of synchronous work before signals, timers and the screen get their turn. */
+const STRETCH_MS = 25
+
+/**
+ * For loops of synchronous calls: `take` lets the event loop run when the last turn is long enough ago, and costs next to nothing otherwise.
+ */
+export class Turns {
+  private last = performance.now()
+
+  /** True when a turn is due: `if (turns.due()) await turns.take()` spares the promise where it is not. */
+  due(): boolean {
+    return performance.now() - this.last > STRETCH_MS
+  }
+
+  async take(): Promise<void> {
+    await nextTurn()
+    this.last = performance.now()
+  }
+}

@@ -1,0 +1,158 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'vitest'
+import { withFolder } from './folders.ts'
+
+const PROGRAM = fileURLToPath(new URL('../../bin/colab-escape.cjs', import.meta.url))
+
+export interface CliOptions {
+  cwd?: string
+  /** Added to this process's environment; undefined removes a variable. */
+  env?: Record<string, string | undefined>
+  input?: string | Uint8Array
+  /** User and group to run as. */
+  uid?: number
+  /** Sent after so many ms, or as soon as `when` (asked again and again) says so. Nothing is sent to a command that has ended. */
+  kill?: { signal: NodeJS.Signals; afterMs: number } | { signal: NodeJS.Signals; when: () => boolean }
+  /** Sees each piece of stdout as it comes. */
+  onStdout?: (text: string, child: ChildProcess) => void
+}
+
+export interface CliResult {
+  /** Null when a signal ended the command. */
+  code: number | null
+  signal: NodeJS.Signals | null
+  stdout: string
+  stderr: string
+  /** Stdout, byte by byte. */
+  bytes: Buffer
+  /** Ms from the sending of `kill` to the end; undefined when nothing was sent. */
+  endedAfterMs: number | undefined
+}
+
+/** No command of these tests takes a tenth of this: one that hangs is killed and fails its test by its signal. */
+const LONGEST_MS = 45_000
+
+/** Runs the built program as a user would. Needs `npm run build`. */
+export async function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  const { cwd, env = {}, input, uid, kill, onStdout } = options
+  const child = spawn(process.execPath, [PROGRAM, ...args], {
+    cwd,
+    env: { ...process.env, COLAB_ESCAPE_STORE: undefined, NO_COLOR: '1', ...env },
+    stdio: 'pipe',
+    ...(uid === undefined ? {} : { uid, gid: uid }),
+  })
+  const limit = setTimeout(() => child.kill('SIGKILL'), LONGEST_MS)
+  let sentAt: number | undefined
+  const send = (signal: NodeJS.Signals): void => {
+    if (child.exitCode === null && child.signalCode === null && child.kill(signal)) sentAt = performance.now()
+  }
+  if (kill && 'afterMs' in kill) setTimeout(() => send(kill.signal), kill.afterMs).unref()
+  const out: Buffer[] = []
+  const err: Buffer[] = []
+  child.stdout.on('data', (piece: Buffer) => {
+    out.push(piece)
+    onStdout?.(piece.toString(), child)
+  })
+  child.stderr.on('data', (piece: Buffer) => err.push(piece))
+  child.stdin.on('error', () => undefined) // the command may end without reading its input
+  child.stdin.end(input)
+  const ended = new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code, signal) => resolve([code, signal]))
+  })
+  if (kill && 'when' in kill) void watch(child, kill.when, () => send(kill.signal))
+  const [code, signal] = await ended
+  clearTimeout(limit)
+  const bytes = Buffer.concat(out)
+  return {
+    code,
+    signal,
+    stdout: bytes.toString(),
+    stderr: Buffer.concat(err).toString(),
+    bytes,
+    endedAfterMs: sentAt === undefined ? undefined : performance.now() - sentAt,
+  }
+}
+
+async function watch(child: ChildProcess, when: () => boolean, act: () => void): Promise<void> {
+  while (child.exitCode === null && child.signalCode === null) {
+    if (when()) return act()
+    await new Promise(resolve => setImmediate(resolve))
+  }
+}
+
+/** The result event of a command that ran with --json. */
+export function resultOf<T = Record<string, unknown>>(run: CliResult): T {
+  const events = eventsOf(run)
+  const result = events.find(({ event }) => event === 'result')
+  if (!result) throw new Error(`no result event (code ${run.code}): ${run.stdout}${run.stderr}`)
+  return result as T
+}
+
+export function eventsOf(run: CliResult): Record<string, unknown>[] {
+  return run.stdout
+    .split('\n')
+    .filter(line => line !== '')
+    .map(line => JSON.parse(line) as Record<string, unknown>)
+}
+
+/** Expects an error as a person must get it: `error: what`, perhaps a list, `  -> what to do`, no stack trace; and returns both texts and the list. */
+export function expectError(run: CliResult, code: number, what: RegExp): { message: string; list: string[]; hint: string } {
+  const lines = run.stderr.split('\n').filter(line => !/^(note|warning): /.test(line))
+  const at = lines.findIndex(line => line.startsWith('error: '))
+  expect(run.code, run.stderr + run.stdout).toBe(code)
+  expect(at, run.stderr).toBeGreaterThanOrEqual(0)
+  const [first, ...rest] = lines.slice(at)
+  const hintAt = rest.findIndex(line => line.startsWith('  -> '))
+  expect(first).toMatch(what)
+  expect(hintAt, run.stderr).toBeGreaterThanOrEqual(0)
+  expect(rest[hintAt]).toMatch(/^ {2}-> \S.{5,}/)
+  expect(rest.slice(hintAt + 1), run.stderr).toEqual([''])
+  expect(run.stderr).not.toMatch(/^\s+at .+[:(]/m)
+  return { message: first!.slice(7), list: rest.slice(0, hintAt).map(line => line.trim()), hint: rest[hintAt]!.slice(5) }
+}
+
+/** A folder of its own for one test: a store, a cache of file states, and the program run with both. */
+export class Sandbox {
+  readonly path: string
+  readonly store: string
+
+  constructor(path: string, store = join(path, 'store')) {
+    this.path = path
+    this.store = store
+  }
+
+  in(...parts: string[]): string {
+    return join(this.path, ...parts)
+  }
+
+  /** Runs with `--store` in this folder. */
+  run(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+    const env = { COLAB_ESCAPE_CACHE: this.in('cache'), ...options.env }
+    return runCli([...args, '--store', this.store], { cwd: this.path, ...options, env })
+  }
+
+  /** Runs a command that must end with 0. */
+  async ok(...args: string[]): Promise<CliResult> {
+    const run = await this.run(args)
+    expect(run.code, `${args.join(' ')}\n${run.stderr}${run.stdout}`).toBe(0)
+    return run
+  }
+
+  /** The result event of a command that must end with 0. */
+  async json<T = Record<string, unknown>>(...args: string[]): Promise<T> {
+    return resultOf<T>(await this.ok('--json', ...args))
+  }
+
+  async folder(name: string): Promise<string> {
+    await mkdir(this.in(name), { recursive: true })
+    return this.in(name)
+  }
+}
+
+export function withSandbox<T>(use: (sandbox: Sandbox) => Promise<T>): Promise<T> {
+  return withFolder(path => use(new Sandbox(path)))
+}

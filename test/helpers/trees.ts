@@ -1,0 +1,127 @@
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { chmodSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { expect } from 'vitest'
+
+/** Bytes that look random, the same for the same seed. */
+export function seededNoise(seed: number, length: number): Buffer {
+  const bytes = Buffer.alloc(Math.ceil(length / 4) * 4)
+  let state = (seed * 2654435761 + 1013904223) >>> 0 || 1
+  for (let i = 0; i < bytes.length; i += 4) {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    bytes.writeInt32LE(state, i)
+  }
+  return bytes.subarray(0, length)
+}
+
+/** Lines of numbers: compresses well, no two lines alike. */
+export function seededText(seed: number, length: number): Buffer {
+  const noise = seededNoise(seed, Math.ceil(length / 8) + 8)
+  let text = ''
+  for (let i = 0; text.length < length; i++) text += `${seed},${i},${noise.readUInt16LE((2 * i) % (noise.length - 1))}\n`
+  return Buffer.from(text.slice(0, length))
+}
+
+/** Numbers from 0 to below 1, the same for the same seed. */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+interface Attributes {
+  mode?: number
+  /** Seconds since 1970 as `touch -d @...` takes them, e.g. `-1.5` or `1700000000.123456789`. */
+  mtime?: string
+}
+
+/** What to make at a path: bytes or a text for a file, `{ link }` for a symlink, `{ folder: true }`; the latter two and `{ file }` with attributes. */
+export type TreeNode =
+  string | Uint8Array | ({ file: string | Uint8Array } & Attributes) | { link: string; mtime?: string } | ({ folder: true } & Attributes)
+
+const latin1 = (path: string): Buffer => Buffer.from(path, 'latin1')
+
+/** A path part that is given as bytes in the latin1 paths of a tree. */
+export const bytesOf = (text: string): string => Buffer.from(text, 'utf8').toString('latin1')
+
+/** Makes files, folders and symlinks below `root`. Paths are latin1 texts of their bytes, so that any name can be written. */
+export function makeTree(root: string, tree: Record<string, TreeNode>): void {
+  mkdirSync(root, { recursive: true })
+  const later: { path: string; mode?: number | undefined; mtime?: string | undefined }[] = []
+  for (const [path, node] of Object.entries(tree)) {
+    const full = `${bytesOf(root)}/${path}`
+    mkdirSync(latin1(dirname(full)), { recursive: true })
+    if (typeof node === 'string' || node instanceof Uint8Array) writeFileSync(latin1(full), node)
+    else {
+      if ('file' in node) writeFileSync(latin1(full), node.file)
+      else if ('link' in node) symlinkSync(node.link, latin1(full))
+      else mkdirSync(latin1(full), { recursive: true })
+      later.push({ path: full, mode: 'mode' in node ? node.mode : undefined, mtime: node.mtime })
+    }
+  }
+  // the deepest first: making something in a folder changes its time
+  for (const { path, mode, mtime } of later.sort((a, b) => b.path.length - a.path.length)) {
+    if (mode !== undefined) chmodSync(latin1(path), mode)
+    if (mtime !== undefined) setTime(path, mtime)
+  }
+}
+
+/** To the ns, and before 1970 too. The path goes through stdin, since arguments can't hold every byte. */
+function setTime(path: string, mtime: string): void {
+  const [seconds, fraction = ''] = mtime.split('.')
+  const sign = mtime.startsWith('-') ? -1n : 1n
+  const ns = BigInt(seconds!) * 1_000_000_000n + sign * BigInt(fraction.padEnd(9, '0'))
+  const program = 'import os,sys; os.utime(sys.stdin.buffer.read(), ns=(0, int(sys.argv[1])), follow_symlinks=False)'
+  execFileSync('python3', ['-c', program, ns.toString()], { input: latin1(path) })
+}
+
+/** One line an entry: type, mode, mtime in µs, size, content or target. */
+export type TreePicture = Map<string, string>
+
+/** Everything below `root` by its latin1 path. Symlinks are not followed; the root itself is not part of it. */
+export function pictureOf(root: string): TreePicture {
+  const picture: TreePicture = new Map()
+  const visit = (folder: string, prefix: string): void => {
+    for (const name of readdirSync(latin1(folder), { encoding: 'buffer' })) {
+      const path = `${prefix}${name.toString('latin1')}`
+      const full = `${folder}/${name.toString('latin1')}`
+      const stats = lstatSync(latin1(full), { bigint: true })
+      const base = `mode=${(stats.mode & 0o7777n).toString(8)} mtime=${floorDiv(stats.mtimeNs, 1000n)}µs`
+      if (stats.isDirectory()) {
+        picture.set(path, `folder ${base}`)
+        visit(full, `${path}/`)
+      } else if (stats.isSymbolicLink()) picture.set(path, `link ${base} -> ${readlinkSync(latin1(full), 'latin1')}`)
+      else if (stats.isFile()) picture.set(path, `file ${base} size=${stats.size} ${hashOf(readFileSync(latin1(full)))}`)
+      else picture.set(path, `other ${base}`)
+    }
+  }
+  visit(bytesOf(root), '')
+  return picture
+}
+
+function floorDiv(value: bigint, by: bigint): bigint {
+  return value / by - (value % by < 0n ? 1n : 0n)
+}
+
+const hashOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex').slice(0, 16)
+
+/** What differs, in words; nothing when both are exactly alike. */
+export function differences(expected: TreePicture, got: TreePicture): string[] {
+  const found: string[] = []
+  for (const [path, line] of expected) {
+    if (got.get(path) !== line) found.push(`${JSON.stringify(path)}: expected ${line}, got ${got.get(path) ?? 'nothing'}`)
+  }
+  for (const [path, line] of got) if (!expected.has(path)) found.push(`${JSON.stringify(path)}: unexpected ${line}`)
+  return found
+}
+
+export function expectSameTree(got: string, expected: string | TreePicture): void {
+  expect(differences(typeof expected === 'string' ? pictureOf(expected) : expected, pictureOf(got))).toEqual([])
+}
