@@ -1,5 +1,5 @@
 import { MAX_DEPTH } from './constants.ts'
-import type { Directory, DirectoryBlock } from './directory.ts'
+import type { ChunkBases, Directory, DirectoryBlock } from './directory.ts'
 import { IdTable } from './id-table.ts'
 
 /** Where one copy of a chunk lies. */
@@ -36,8 +36,10 @@ export class ChunkIndex {
   private lengths: Uint32Array
   private offsets: Uint32Array
   private blockOf: Uint32Array
-  /** Ids of the bases of a chunk, by entry. Empty as long as no pack holds deltas. */
-  private readonly basesOf = new Map<number, Uint8Array[]>()
+  /** Bases of chunks, by entry. Empty as long as no pack holds deltas. */
+  private readonly basesOf = new Map<number, ChunkBases>()
+  /** What `isPresent` has found about entries with bases. */
+  private readonly known = new Map<number, boolean>()
 
   constructor(expectedChunks = 0) {
     const capacity = Math.max(16, expectedChunks)
@@ -67,7 +69,8 @@ export class ChunkIndex {
         offset += directory.chunkLengths[i]!
       }
     }
-    for (const [chunk, { ids }] of directory.bases) this.basesOf.set(base + chunk, ids)
+    for (const [chunk, bases] of directory.bases) this.basesOf.set(base + chunk, bases)
+    this.known.clear()
   }
 
   private grow(count: number): void {
@@ -94,17 +97,31 @@ export class ChunkIndex {
   }
 
   /**
-   * Entry of a copy that a writer may rely on, or -1: its pack is writable and all its bases are present in the same sense, recursively (rule 3). The
-   * bound on depth ends the recursion also where a hostile index makes a circle of bases.
+   * Entry of a copy that a writer may rely on, or -1: its pack is writable and all its bases are present in the same sense, recursively (rule 3). Only a
+   * copy of smaller depth counts as a base: so the recursion ends also where a hostile index makes a circle of bases.
    */
-  findPresent(ids: Uint8Array, offset = 0, depth = 0): number {
-    if (depth > MAX_DEPTH) return -1
+  findPresent(ids: Uint8Array, offset = 0, belowDepth = MAX_DEPTH + 1): number {
     for (let entry = this.ids.find(ids, offset); entry >= 0; entry = this.ids.findNext(entry)) {
-      if (!this.packs[this.blocks[this.blockOf[entry]!]!.pack]!.writable) continue
-      const bases = this.basesOf.get(entry)
-      if (!bases || bases.every(id => this.findPresent(id, 0, depth + 1) >= 0)) return entry
+      if ((this.basesOf.get(entry)?.depth ?? 0) < belowDepth && this.isPresent(entry)) return entry
     }
     return -1
+  }
+
+  private isPresent(entry: number): boolean {
+    if (!this.packs[this.packOf(entry)]!.writable) return false
+    const bases = this.basesOf.get(entry)
+    if (!bases) return true
+    const known = this.known.get(entry)
+    if (known !== undefined) return known
+    const present = bases.ids.every(id => this.findPresent(id, 0, bases.depth) >= 0)
+    this.known.set(entry, present)
+    return present
+  }
+
+  /** The entries that a present entry's bases are taken from: one a base, each present itself. */
+  presentBases(entry: number): number[] {
+    const bases = this.basesOf.get(entry)
+    return bases ? bases.ids.map(id => this.findPresent(id, 0, bases.depth)) : []
   }
 
   /** Numbers of a pack's blocks: [first, end). */
@@ -126,9 +143,5 @@ export class ChunkIndex {
 
   location(entry: number): ChunkLocation {
     return { block: this.blockOf[entry]!, offset: this.offsets[entry]!, length: this.lengths[entry]! }
-  }
-
-  bases(entry: number): Uint8Array[] {
-    return this.basesOf.get(entry) ?? []
   }
 }

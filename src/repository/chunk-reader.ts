@@ -10,12 +10,15 @@ const MiB = 1024 * 1024
 /** Bytes between two wanted blocks that are cheaper to read along than to ask for separately. */
 const JOIN_GAP_BYTES = 256 * 1024
 const MAX_RANGE_BYTES = 8 * MiB
+/** Plain bytes of the wanted blocks of one range: all are decoded together, and blocks may take a hundredth of that in the store. */
+const MAX_RANGE_PLAIN_BYTES = 32 * MiB
 const PARALLEL_RANGES = 4
 
 interface Range {
   pack: number
   offset: number
   length: number
+  plainBytes: number
   blocks: number[]
 }
 
@@ -31,11 +34,20 @@ export function planRanges(index: ChunkIndex, blocks: readonly number[]): Range[
       last.pack === block.pack &&
       block.offset >= last.offset &&
       block.offset - (last.offset + last.length) <= JOIN_GAP_BYTES &&
-      end - last.offset <= MAX_RANGE_BYTES
+      end - last.offset <= MAX_RANGE_BYTES &&
+      last.plainBytes + block.plainLength <= MAX_RANGE_PLAIN_BYTES
     ) {
       last.length = Math.max(last.length, end - last.offset)
+      last.plainBytes += block.plainLength
       last.blocks.push(number)
-    } else ranges.push({ pack: block.pack, offset: block.offset, length: block.storedLength, blocks: [number] })
+    } else
+      ranges.push({
+        pack: block.pack,
+        offset: block.offset,
+        length: block.storedLength,
+        plainBytes: block.plainLength,
+        blocks: [number],
+      })
   }
   return ranges
 }
@@ -156,12 +168,11 @@ async function readEntries(source: BlockSource, entries: readonly number[], what
   return chunks
 }
 
-/** Another copy of the chunk of `entry`, for when that one is damaged. */
+/** The chunk of `entry` read once more, in case only the way here damaged it, or else another copy of it. */
 export async function readOtherCopy(source: BlockSource, entry: number, error: AppError | undefined, what: string): Promise<Uint8Array> {
   const { index } = source
   const id = index.id(entry).slice()
   for (let other = index.find(id); other >= 0; other = index.findNext(other)) {
-    if (other === entry) continue
     const { block, offset, length } = index.location(other)
     for await (const { plain } of fetchBlocks(source, [block])) {
       const chunk = plain?.slice(offset, offset + length)

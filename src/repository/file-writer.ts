@@ -4,6 +4,7 @@ import { AppError, errnoOf, messageOf } from '../util/errors.ts'
 import { fsPath } from '../util/paths.ts'
 import { matchingChunks } from './compare-file.ts'
 import { lookAt, type LocalItem } from './local-tree.ts'
+import { wholeMicroseconds } from './manifest.ts'
 import { partName } from './part-files.ts'
 import type { PlannedFile } from './pull-plan.ts'
 import { sameFingerprint } from './walk.ts'
@@ -11,10 +12,16 @@ import { sameFingerprint } from './walk.ts'
 const MAX_OPEN_FILES = 128
 const ZEROS = Buffer.alloc(64 * 1024)
 
-/** Node takes seconds as a double and cuts to µs: half a microsecond more makes the cut land on the µs that was meant. */
-export function utimesSeconds(ns: bigint): number {
-  const us = ns / 1000n - (ns % 1000n < 0n ? 1n : 0n)
-  return (Number(us) + 0.5) / 1e6
+/** libuv cut times to whole µs, towards zero, before 1.52 (which came with Node 24); since then it keeps them. */
+const CUTS_TOWARDS_ZERO = /^1\.([0-9]|[1-4][0-9]|5[01])\./.test(process.versions.uv)
+
+/**
+ * Node takes seconds as a double: half a microsecond more makes what is cut off, or later read as whole µs, land on the µs that was meant. A time before
+ * 1970 goes as a text, because of a negative number Node makes the present time.
+ */
+export function utimesSeconds(ns: bigint): number | string {
+  const us = Number(wholeMicroseconds(ns) / 1000n)
+  return us >= 0 ? (us + 0.5) / 1e6 : String((us + (CUTS_TOWARDS_ZERO ? -0.5 : 0.5)) / 1e6)
 }
 
 /** Turns a system error while writing to the destination into one that a person can act on. */

@@ -3,7 +3,7 @@ import { corrupt } from '../util/errors.ts'
 import { HASH_BYTES, sha256Hex, toHex } from '../util/hash.ts'
 import { MAX_OBJECT_BYTES } from '../storage/storage.ts'
 import { decodeDirectory, type Directory } from './directory.ts'
-import { NONCE_BYTES } from './pack.ts'
+import { NONCE_BYTES, TRAILER_BYTES } from './pack.ts'
 
 const MAGIC = ascii('CEI1')
 
@@ -64,6 +64,9 @@ export function decodeIndex(bytes: Uint8Array, id: string): IndexObject {
   return { packs, supersedes }
 }
 
-export function decodeIndexedPack(pack: IndexedPack): Directory {
-  return decodeDirectory(pack.directoryBytes, `The index entry of pack ${pack.id.slice(0, 12)}`)
+export function decodeIndexedPack({ id, size, directoryBytes }: IndexedPack): Directory {
+  const what = `The index entry of pack ${id.slice(0, 12)}`
+  const directory = decodeDirectory(directoryBytes, what)
+  if (directory.blockBytes + directoryBytes.length + TRAILER_BYTES !== size) throw corrupt(what, 'its blocks do not fill the pack')
+  return directory
 }

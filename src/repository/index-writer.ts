@@ -6,22 +6,31 @@ import type { RepositoryView } from './view.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Surroundings } from '../util/clock.ts'
 
-/** Indexes up to this size are merged whatever the size of the new one: rewriting them costs less than one more request for every reader. */
+/** Indexes of up to this are merged whatever the size of the new one: rewriting them costs less than one more request for every reader. */
 const ALWAYS_MERGE_BYTES = 32 * 1024
 /** A larger index is merged when it is at most this many times as large as what is merged already: so the number of indexes grows as a logarithm. */
 const MERGE_FACTOR = 4
 
 type ActiveIndex = RepositoryView['activeIndexes'][number]
 
-/** Which of the active indexes a new one of `ownBytes` takes in, smallest first. */
+/** Bytes that entries of packs take in an index, at most. */
+export function bytesInIndex(packs: readonly IndexedPack[]): number {
+  return packs.reduce((sum, pack) => sum + pack.directoryBytes.length + 40, 0)
+}
+
+/**
+ * Which of the active indexes a new one with `ownBytes` of entries takes in, smallest first. Entries alone are weighed: the list of superseded indexes, which
+ * every new one repeats, would in the end make each of them look too large to be merged.
+ */
 export function chooseMerges(active: readonly ActiveIndex[], ownBytes: number): ActiveIndex[] {
   const chosen: ActiveIndex[] = []
   let total = ownBytes
-  for (const index of [...active].sort((a, b) => a.size - b.size)) {
-    if (index.size > ALWAYS_MERGE_BYTES && index.size > total * MERGE_FACTOR) break
-    if (total + index.size > MAX_INDEX_BYTES) break
+  const weighed = active.map(index => ({ index, bytes: bytesInIndex(index.packs) })).sort((a, b) => a.bytes - b.bytes)
+  for (const { index, bytes } of weighed) {
+    if (bytes > ALWAYS_MERGE_BYTES && bytes > total * MERGE_FACTOR) break
+    if (total + bytes > MAX_INDEX_BYTES) break
     chosen.push(index)
-    total += index.size
+    total += bytes
   }
   return chosen
 }
@@ -54,8 +63,7 @@ export class IndexWriter {
 
   private async writeNow(packs: readonly IndexedPack[], signal?: AbortSignal): Promise<void> {
     for (const group of splitBySize(packs)) {
-      const ownBytes = group.reduce((sum, pack) => sum + pack.directoryBytes.length + 40, 0)
-      const merged = chooseMerges(this.active, ownBytes)
+      const merged = chooseMerges(this.active, bytesInIndex(group))
       const byId = new Map([...merged.flatMap(index => index.packs), ...group].map(pack => [pack.id, pack]))
       const supersedes = [...this.superseded, ...merged.map(index => index.id)]
       const all = [...byId.values()]
@@ -73,7 +81,7 @@ function splitBySize(packs: readonly IndexedPack[]): IndexedPack[][] {
   const groups: IndexedPack[][] = []
   let bytes = Infinity
   for (const pack of packs) {
-    const own = pack.directoryBytes.length + 40
+    const own = bytesInIndex([pack])
     if (bytes + own > MAX_INDEX_BYTES) {
       groups.push([])
       bytes = 0

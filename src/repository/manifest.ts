@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { corrupt } from '../util/errors.ts'
 import { isHashHex } from '../util/hash.ts'
 import { comparePaths, decodeFileName, encodePath } from '../util/paths.ts'
@@ -71,7 +72,9 @@ const MAX_LINE = 4 * 1024 * 1024
  */
 export class ManifestDecoder {
   private readonly what: string
-  private rest: Buffer = Buffer.alloc(0)
+  /** The beginning of a row whose end has not come yet, in the pieces it came in. */
+  private rest: Uint8Array[] = []
+  private restBytes = 0
   private open: { entry: Entry; parts: Buffer[] } | undefined
   private last: string | undefined
   private readonly directories = new Set<string>()
@@ -83,19 +86,16 @@ export class ManifestDecoder {
 
   /** Takes the next bytes and returns the entries that are complete. */
   push(bytes: Uint8Array): Entry[] {
-    const data = this.rest.length > 0 ? Buffer.concat([this.rest, bytes]) : Buffer.from(bytes)
-    let start = 0
-    for (let end = data.indexOf(10, start); end >= 0; end = data.indexOf(10, start)) {
-      this.row(data.toString('utf8', start, end))
-      start = end + 1
-    }
-    this.rest = data.subarray(start)
-    if (this.rest.length > MAX_LINE) throw corrupt(this.what, 'a row is too long')
+    const whole = bytes.lastIndexOf(10) + 1
+    if (whole > 0) this.rows(Buffer.concat([...this.rest.splice(0), bytes.subarray(0, whole)]))
+    this.restBytes = (whole > 0 ? 0 : this.restBytes) + bytes.length - whole
+    if (this.restBytes > MAX_LINE) throw corrupt(this.what, 'a row is too long')
+    this.rest.push(new Uint8Array(bytes.subarray(whole)))
     return this.ready.splice(0)
   }
 
   finish(): Entry[] {
-    if (this.rest.length > 0) throw corrupt(this.what, 'its last row is incomplete')
+    if (this.restBytes > 0) throw corrupt(this.what, 'its last row is incomplete')
     this.close()
     return this.ready.splice(0)
   }
@@ -108,11 +108,21 @@ export class ManifestDecoder {
     this.open = undefined
   }
 
+  private rows(data: Buffer): void {
+    if (!isUtf8(data)) throw corrupt(this.what, 'it is not UTF-8')
+    let start = 0
+    for (let end = data.indexOf(10); end >= 0; end = data.indexOf(10, start)) {
+      if (end - start > MAX_LINE) throw corrupt(this.what, 'a row is too long')
+      this.row(data.toString('utf8', start, end))
+      start = end + 1
+    }
+  }
+
   private row(line: string): void {
     const row = new Fields(parseJsonText(line, this.what), this.what)
     const path = readText(row, 'path')
     if (row.has('part')) {
-      if (!this.open || this.open.entry.path !== path || row.integer('part') !== this.open.parts.length)
+      if (this.open?.entry.type !== 'file' || this.open.entry.path !== path || row.integer('part') !== this.open.parts.length)
         throw corrupt(this.what, 'a part row is out of place')
       this.open.parts.push(readChunks(row))
       return
@@ -158,8 +168,8 @@ function readMode(row: Fields): number {
 }
 
 function readMtime(row: Fields): bigint {
-  const text = row.string('mtime', 20)
-  return /^-?\d{1,19}$/.test(text) ? BigInt(text) : row.fail('mtime', 'is not a time')
+  const text = row.string('mtime', 28)
+  return /^-?\d{1,27}$/.test(text) ? BigInt(text) : row.fail('mtime', 'is not a time')
 }
 
 function readChunks(row: Fields): Buffer {

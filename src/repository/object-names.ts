@@ -97,6 +97,8 @@ export function checkName(name: string): string {
 export interface Inventory {
   asOf: number
   hasConfig: boolean
+  /** The config's checksum, where the store tells it. */
+  configHash: string | undefined
   packs: Map<string, StoredObject>
   indexes: Map<string, StoredObject>
   labels: Map<string, StoredObject>
@@ -120,6 +122,7 @@ export function takeInventory(listing: Listing): Inventory {
   const inventory: Inventory = {
     asOf: listing.asOf,
     hasConfig: false,
+    configHash: undefined,
     packs: new Map(),
     indexes: new Map(),
     labels: new Map(),
@@ -134,8 +137,10 @@ export function takeInventory(listing: Listing): Inventory {
     if (!isOurs(object.name)) continue
     inventory.empty = false
     const hashed = HASHED.exec(object.name)
-    if (object.name === CONFIG_NAME) inventory.hasConfig = true
-    else if (hashed) byKind[(hashed[1] ?? hashed[3]) as keyof typeof byKind].set((hashed[2] ?? hashed[4])!, object)
+    if (object.name === CONFIG_NAME) {
+      inventory.hasConfig = true
+      inventory.configHash = object.sha256
+    } else if (hashed) byKind[(hashed[1] ?? hashed[3]) as keyof typeof byKind].set((hashed[2] ?? hashed[4])!, object)
     else if (object.name.startsWith('feature-')) inventory.features.push(object.name.slice('feature-'.length))
     else {
       const snapshot = parseSnapshotObjectName(object)

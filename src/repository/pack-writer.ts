@@ -4,7 +4,7 @@ import type { CompressionPool } from '../compression/pool.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Surroundings } from '../util/clock.ts'
 import { throwIfAborted } from '../util/errors.ts'
-import { FIRST_PACKS, FIRST_PACK_BYTES, MAX_BLOCK_CHUNKS, PACK_BYTES, UPLOAD_BYTES_IN_FLIGHT } from './constants.ts'
+import { FIRST_PACKS, FIRST_PACK_BYTES, MAX_BLOCK_CHUNKS, MAX_PACK_CHUNKS, PACK_BYTES, UPLOAD_BYTES_IN_FLIGHT } from './constants.ts'
 import type { NewBlock } from './directory.ts'
 import type { IndexedPack } from './index-object.ts'
 import { packName } from './object-names.ts'
@@ -64,6 +64,7 @@ export class PackWriter {
   private readonly maxEncoding: number
   private filled: NewBlock[] = []
   private filledBytes = 0
+  private filledChunks = 0
   private packsBegun = 0
   private uploading = new Map<Promise<void>, number>()
   private failure: { error: unknown } | undefined
@@ -112,11 +113,17 @@ export class PackWriter {
 
   /** Moves the oldest block under encoding into the pack being filled. */
   private async collect(): Promise<void> {
-    const block = await this.encoding.shift()!
+    const block = await this.encoding.shift()!.catch((error: unknown) => {
+      // its chunks are lost: from here on nothing may count as stored
+      this.failure ??= { error }
+      throw error
+    })
     this.filled.push(block)
     this.filledBytes += block.block.bytes.length
+    this.filledChunks += block.chunkLengths.length
     this.storedBytes += block.block.bytes.length
-    if (this.filledBytes >= (this.packsBegun < FIRST_PACKS ? FIRST_PACK_BYTES : PACK_BYTES)) await this.closePack()
+    const enough = this.packsBegun < FIRST_PACKS ? FIRST_PACK_BYTES : PACK_BYTES
+    if (this.filledBytes >= enough || this.filledChunks >= MAX_PACK_CHUNKS) await this.closePack()
   }
 
   private async closePack(): Promise<void> {
@@ -124,6 +131,7 @@ export class PackWriter {
     const pack = encodePack(this.filled, surroundings.random(NONCE_BYTES))
     this.filled = []
     this.filledBytes = 0
+    this.filledChunks = 0
     this.packsBegun++
     const inFlight = (): number => [...this.uploading.values()].reduce((sum, bytes) => sum + bytes, 0)
     while (this.uploading.size > 0 && inFlight() + pack.bytes.length > UPLOAD_BYTES_IN_FLIGHT) await Promise.race(this.uploading.keys())

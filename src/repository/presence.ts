@@ -10,6 +10,8 @@ import type { RepositoryView } from './view.ts'
 export class Presence {
   private readonly view: RepositoryView
   private readonly used = new Set<number>()
+  /** Entries with bases whose bases are marked already. */
+  private readonly followed = new Set<number>()
 
   constructor(view: RepositoryView) {
     this.view = view
@@ -27,7 +29,10 @@ export class Presence {
   private mark(entry: number): void {
     const { index } = this.view
     this.used.add(index.packOf(entry))
-    for (const base of index.bases(entry)) this.mark(index.findPresent(base))
+    if (this.followed.has(entry)) return
+    const bases = index.presentBases(entry)
+    if (bases.length > 0) this.followed.add(entry)
+    for (const base of bases) this.mark(base)
   }
 
   usedPacks(): string[] {

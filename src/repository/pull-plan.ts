@@ -1,5 +1,7 @@
+import { readdirSync } from 'node:fs'
 import type { Chunker } from '../chunking/chunker.ts'
 import { AppError, throwIfAborted } from '../util/errors.ts'
+import { decodeFileName, fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
 import { Turns } from '../util/turns.ts'
 import { matchingChunks } from './compare-file.ts'
@@ -9,6 +11,7 @@ import { unknownContent, type Endangered } from './known-content.ts'
 import { lookAt, sameTime, type LocalItem } from './local-tree.ts'
 import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from './manifest.ts'
 import { readManifest } from './manifest-reader.ts'
+import { isPartName } from './part-files.ts'
 import type { StoredSnapshot } from './snapshot.ts'
 import type { StatCache } from './stat-cache.ts'
 import { walk } from './walk.ts'
@@ -140,7 +143,7 @@ class Planner {
     const parent = entry.path.slice(0, Math.max(0, entry.path.lastIndexOf('/')))
     const item: LocalItem = this.real.has(parent) ? lookAt(localPath) : { type: 'absent' }
     if (entry.type === 'directory') return this.addDirectory(entry, localPath, item)
-    if (item.type === 'directory') await this.clearDirectory(entry.path, localPath)
+    if (item.type === 'directory') this.clearDirectory(entry.path, localPath)
     if (entry.type === 'symlink') return this.addSymlink(entry, localPath, item)
     return this.addFile(entry, localPath, item)
   }
@@ -204,11 +207,16 @@ class Planner {
     if (remove) this.plan.remove.push(endangered)
   }
 
-  /** A folder stands where the snapshot has a file or a symlink: all that is in it has to go first. */
-  private async clearDirectory(path: string, localPath: string): Promise<void> {
+  /** A folder stands where the snapshot has a file or a symlink: all that is in it has to go first, ignored or not. */
+  private clearDirectory(path: string, localPath: string): void {
     this.plan.removeDirectories.push(localPath)
-    const { entries } = await walk(localPath, { reporter: this.request.reporter, signal: this.repository.signal })
-    for (const entry of entries) this.removeWalked(`${path}/${entry.path}`, entry.localPath)
+    for (const name of readdirSync(fsPath(localPath), { encoding: 'buffer' }).map(decodeFileName)) {
+      const inside = { path: `${path}/${name}`, localPath: `${localPath}/${name}` }
+      const item = lookAt(inside.localPath)
+      if (item.type === 'directory') this.clearDirectory(inside.path, inside.localPath)
+      else if (isPartName(name)) this.plan.remove.push({ ...inside, item })
+      else this.endanger({ ...inside, item }, true)
+    }
   }
 
   async findExtras(root: string): Promise<void> {

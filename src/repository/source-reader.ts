@@ -1,13 +1,13 @@
 import type { Chunker } from '../chunking/chunker.ts'
-import { lstatSync } from 'node:fs'
 import { errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'
-import { comparePaths, fsPath } from '../util/paths.ts'
+import { comparePaths } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
 import { Turns } from '../util/turns.ts'
 import { FileChangedError, readFileChunks } from './file-reader.ts'
+import { lookAt } from './local-tree.ts'
 import { wholeMicroseconds, type Entry } from './manifest.ts'
 import type { StatCache } from './stat-cache.ts'
-import { fingerprintOf, type WalkedEntry } from './walk.ts'
+import type { WalkedEntry } from './walk.ts'
 
 /** Takes every chunk that is met: `bytes` are valid until the promise resolves. */
 export type ChunkSink = (id: Uint8Array, bytes: Uint8Array) => Promise<void> | void
@@ -133,8 +133,8 @@ async function readOne(file: WalkedEntry, options: SourceReaderOptions, sink: Ch
     } catch (error) {
       const code = errnoOf(error)
       if (!(error instanceof FileChangedError) && code === undefined) throw error
-      const now = attempt === 1 && error instanceof FileChangedError ? regularFile(file.localPath) : undefined
-      if (now) fingerprint = now
+      const now = attempt === 1 && error instanceof FileChangedError ? lookAt(file.localPath) : undefined
+      if (now?.type === 'file') fingerprint = now.fingerprint
       else {
         options.reporter.warn(
           `${file.localPath} was not saved: ${code === 'ENOENT' ? 'it vanished while it was being read' : messageOf(error)}`,
@@ -143,9 +143,4 @@ async function readOne(file: WalkedEntry, options: SourceReaderOptions, sink: Ch
       }
     }
   }
-}
-
-function regularFile(localPath: string): WalkedEntry['fingerprint'] | undefined {
-  const stats = lstatSync(fsPath(localPath), { bigint: true, throwIfNoEntry: false })
-  return stats?.isFile() ? fingerprintOf(stats) : undefined
 }

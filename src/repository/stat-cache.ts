@@ -17,6 +17,10 @@ interface CachedFile {
   chunks: Buffer
 }
 
+/** Legal in JSON and in file names, and ends of lines for readline. */
+const LINE_SEPARATORS = /[\u2028\u2029]/g
+const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16)}`
+
 function fingerprintText(fingerprint: Fingerprint): string {
   return `${fingerprint.size} ${fingerprint.mtime} ${fingerprint.ctime} ${fingerprint.inode}`
 }
@@ -88,7 +92,7 @@ export class StatCache {
       const out = createWriteStream(temporary, { mode: 0o600 })
       let text = ''
       for (const [path, cached] of this.next) {
-        const line = JSON.stringify([path, cached.fingerprint, cached.chunks.toString('base64')])
+        const line = JSON.stringify([path, cached.fingerprint, cached.chunks.toString('base64')]).replace(LINE_SEPARATORS, escaped)
         hash.update(line)
         text += `${line}\n`
         if (text.length > 1 << 18) {
@@ -100,7 +104,7 @@ export class StatCache {
       await once(out, 'finish')
       await rename(temporary, this.file)
     } catch (error) {
-      await rm(temporary, { force: true })
+      await rm(temporary, { force: true }).catch(() => undefined)
       reporter.detail(`the cache of file states ${this.file} can't be written (${messageOf(error)})`)
     }
   }

@@ -33,7 +33,7 @@ export function parseVersionedPath(text: string): { version: VersionSpec; path: 
   for (let colon = text.indexOf(':'); colon >= 0; colon = text.indexOf(':', colon + 1)) {
     const version = text.slice(0, colon)
     const rest = text.slice(colon + 1)
-    const insideTime = /@\d{4}-\d\d-\d\dT\d\d(:\d\d)?$/.test(version) && /^\d\d($|[^\d])/.test(rest)
+    const insideTime = /@\d{4}-\d\d-\d\dT\d\d(:\d\d)?$/.test(version) && /^\d\dZ?(:|$)/.test(rest)
     if (!insideTime) return { version: parseVersion(version), path: rest }
   }
   throw new AppError('usage', `${JSON.stringify(text)} names no path.`, { hint: 'Write name:path, e.g. data:train/labels.csv.' })
@@ -44,13 +44,19 @@ export function parseVersionedPath(text: string): { version: VersionSpec; path: 
  * Accepts 2026-11-20, 2026-11-20T15, 2026-11-20T15:04, 2026-11-20T15:04:05, each also with Z for UTC.
  */
 export function endOfMoment(text: string): number | undefined {
-  const parts = /^(\d{4})-(\d\d)-(\d\d)(?:T(\d\d)(?::(\d\d)(?::(\d\d))?)?)?(Z)?$/.exec(text)
+  const parts = /^(\d{4})-(\d\d)-(\d\d)(?:T([01]\d|2[0-3])(?::([0-5]\d)(?::([0-5]\d))?)?)?(Z)?$/.exec(text)
   if (!parts) return undefined
-  const [year, month, day, hour, minute, second] = parts.slice(1, 7).map(part => (part === undefined ? undefined : Number(part)))
-  const fields = [year!, month! - 1, day!, hour ?? 23, minute ?? 59, second ?? 59, 999] as const
-  const time = parts[7] === 'Z' ? Date.UTC(...fields) : new Date(...fields).getTime()
-  const check = new Date(parts[7] === 'Z' ? time : time - new Date(time).getTimezoneOffset() * 60_000)
-  return check.getUTCMonth() === fields[1] && check.getUTCDate() === fields[2] ? time : undefined
+  const given = parts
+    .slice(1, 7)
+    .filter(part => part !== undefined)
+    .map(Number)
+  const [year, month, day, hour = 0, minute = 0, second = 0] = given
+  const date = new Date(Date.UTC(year!, month! - 1, day))
+  if (date.getUTCMonth() !== month! - 1 || date.getUTCDate() !== day) return undefined
+  // 1 ms before the next one begins: right also where clocks are set back, and the last hour comes twice
+  const next: [number, number, number, number, number, number] = [year!, month! - 1, day, hour, minute, second]
+  next[given.length - 1]!++
+  return (parts[7] === 'Z' ? Date.UTC(...next) : new Date(...next).getTime()) - 1
 }
 
 export async function readSnapshot(storage: Storage, ref: SnapshotRef, signal?: AbortSignal): Promise<StoredSnapshot> {
@@ -110,12 +116,12 @@ export async function newestSnapshot(source: BlockSource, view: RepositoryView, 
 export async function resolveVersion(source: BlockSource, view: RepositoryView, spec: VersionSpec): Promise<StoredSnapshot> {
   const refs = view.inventory.snapshots.filter(ref => ref.name === spec.name)
   if (refs.length === 0) throw unknownName(source.storage.location, view, spec.name)
-  const problems = view.problems.length
   if (spec.at === undefined) {
     const offered: StoredSnapshot[] = []
     for (const ref of [...refs].reverse()) {
+      const problems = view.problems.length
       const snapshot = await readOffered(source, view, ref)
-      if (!snapshot && view.problems.length > problems && offered.length === spec.back) throw view.problems.at(-1)!
+      if (view.problems.length > problems && offered.length === spec.back) throw view.problems.at(-1)!
       if (snapshot) offered.push(snapshot)
       if (offered.length > spec.back) return offered[spec.back]!
     }

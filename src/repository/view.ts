@@ -1,8 +1,9 @@
 import pLimit from 'p-limit'
-import { AppError, isAppError, throwIfAborted } from '../util/errors.ts'
-import type { Storage } from '../storage/storage.ts'
+import { AppError, corrupt, isAppError, throwIfAborted } from '../util/errors.ts'
+import { sha256Hex } from '../util/hash.ts'
+import type { Storage, StoredObject } from '../storage/storage.ts'
 import { ChunkIndex } from './chunk-index.ts'
-import { checkConfig, newerFormat } from './config.ts'
+import { checkConfig, encodeConfig, newerFormat } from './config.ts'
 import type { Directory } from './directory.ts'
 import { decodeIndex, decodeIndexedPack, type IndexedPack } from './index-object.ts'
 import { decodeTomb } from './label.ts'
@@ -55,7 +56,9 @@ async function readView(storage: Storage, inventory: Inventory, options: ViewOpt
   if (inventory.features.length > 0) throw newerFormat(`The repository in ${storage.location} (it needs: ${inventory.features.join(', ')})`)
   const problems: AppError[] = []
   const limit = pLimit(PARALLEL_READS)
-  const config = inventory.hasConfig
+  // a store that knows checksums tells without a request that the config is the one we would write
+  const readConfig = inventory.hasConfig && inventory.configHash !== sha256Hex(encodeConfig())
+  const config = readConfig
     ? limit(async () => checkConfig(await storage.get(CONFIG_NAME, undefined, options), storage.location))
     : Promise.resolve()
   const tombs = Promise.all([...inventory.tombs.keys()].map(id => limit(() => readTomb(storage, id, options))))
@@ -111,6 +114,7 @@ async function readIndexes(
 function buildView(inventory: Inventory, indexes: ReadIndexes, tombedPacks: Set<string>, problems: AppError[]): RepositoryView {
   const named = new Map<string, IndexedPack>()
   for (const index of indexes.active) for (const pack of index.packs) named.set(pack.id, pack)
+  const unindexed = new Set([...inventory.packs.keys()].filter(id => !named.has(id)))
   const usable: { pack: IndexedPack; directory: Directory; writable: boolean }[] = []
   const missingPacks: IndexedPack[] = []
   for (const pack of named.values()) {
@@ -119,26 +123,36 @@ function buildView(inventory: Inventory, indexes: ReadIndexes, tombedPacks: Set<
       missingPacks.push(pack)
       continue
     }
-    const whole = listed.size === pack.size
-    if (!whole)
-      problems.push(new AppError('corrupt', `Pack ${pack.id.slice(0, 12)} is damaged: it has ${listed.size} bytes instead of ${pack.size}`))
-    usable.push({ pack, directory: decodeIndexedPack(pack), writable: whole && !tombedPacks.has(pack.id) })
+    const damage = visibleDamage(pack, listed)
+    if (damage !== undefined) problems.push(new AppError('corrupt', `Pack ${pack.id.slice(0, 12)} is damaged: ${damage}`))
+    try {
+      usable.push({ pack, directory: decodeIndexedPack(pack), writable: damage === undefined && !tombedPacks.has(pack.id) })
+    } catch (error) {
+      if (!isAppError(error, 'corrupt')) throw error
+      problems.push(error)
+      unindexed.add(pack.id)
+    }
   }
   // copies that writers may use come first, so that readers use them too and a tombed pack is read only where nothing else has the chunk
   usable.sort((a, b) => Number(b.writable) - Number(a.writable))
   const index = new ChunkIndex(usable.reduce((sum, { directory }) => sum + directory.chunkLengths.length, 0))
   for (const { pack, directory, writable } of usable) index.add({ id: pack.id, size: pack.size, writable }, directory)
-  const unindexedPacks = [...inventory.packs.keys()].filter(id => !named.has(id))
   return {
     inventory,
     index,
     activeIndexes: indexes.active,
     supersededIndexes: indexes.superseded,
-    unindexedPacks,
+    unindexedPacks: [...unindexed],
     missingPacks,
     tombedPacks,
     problems,
   }
+}
+
+/** What a listing alone tells of a pack's damage. */
+function visibleDamage(pack: IndexedPack, listed: StoredObject): string | undefined {
+  if (listed.size !== pack.size) return `it has ${listed.size} bytes instead of ${pack.size}`
+  return listed.sha256 === undefined || listed.sha256 === pack.id ? undefined : "the store's checksum of it is not the one in its name"
 }
 
 /**
@@ -157,7 +171,7 @@ export async function adoptPacks(storage: Storage, view: RepositoryView, options
           view.index.add({ id, size: pack.size, writable: !view.tombedPacks.has(id) }, tail.directory)
           adopted.push(pack)
         } catch (error) {
-          if (isAppError(error, 'corrupt')) view.problems.push(error)
+          if (isAppError(error, 'corrupt', 'bad-range')) view.problems.push(error)
           else if (!isAppError(error, 'not-found')) throw error
         }
       }),
@@ -176,6 +190,7 @@ export async function readPackTail(
   for (let want = TAIL_BYTES; ;) {
     const length = Math.min(want, size)
     const bytes = await storage.get(packName(id), { offset: size - length, length }, options)
+    if (bytes.length !== length) throw corrupt(`Pack ${id.slice(0, 12)}`, 'it is cut short')
     const tail = decodePackTail(bytes, size, id)
     if ('directory' in tail) return tail
     want = tail.needBytes

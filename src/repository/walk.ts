@@ -1,4 +1,4 @@
-import { lstatSync, readFileSync, readdirSync, readlinkSync, realpathSync, type BigIntStats } from 'node:fs'
+import { lstatSync, readFileSync, readdirSync, readlinkSync, realpathSync, statSync, type BigIntStats } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { AppError, errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'
 import { comparePaths, decodeFileName, fsPath } from '../util/paths.ts'
@@ -73,7 +73,8 @@ export async function walk(source: string, options: WalkOptions): Promise<WalkRe
 
 function rootOf(source: string): string {
   try {
-    return decodeFileName(realpathSync(resolve(source), 'buffer'))
+    // the native one keeps names that are not UTF-8
+    return decodeFileName(realpathSync.native(fsPath(resolve(source)), 'buffer'))
   } catch (error) {
     const code = errnoOf(error)
     if (code === 'ENOENT' || code === 'ENOTDIR')
@@ -124,7 +125,10 @@ class Walker {
       const names = readdirSync(fsPath(local), { encoding: 'buffer' })
         .map(decodeFileName)
         .filter(name => !isPartName(name))
-      if (names.includes(IGNORE_FILE)) this.rules.addFile(folder, readFileSync(fsPath(`${local}/${IGNORE_FILE}`), 'utf8'))
+      const ignoreFile = fsPath(local === '/' ? `/${IGNORE_FILE}` : `${local}/${IGNORE_FILE}`)
+      // a link to nothing, a folder or a pipe of that name says nothing
+      const isFile = names.includes(IGNORE_FILE) && statSync(ignoreFile, { throwIfNoEntry: false })?.isFile()
+      if (isFile) this.rules.addFile(folder, readFileSync(ignoreFile, 'utf8'))
       return names
     } catch (error) {
       if (folder === '')

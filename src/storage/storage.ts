@@ -17,6 +17,8 @@ export interface StoredObject {
   size: number
   /** Milliseconds since 1970 by the store's clock, when the object became visible under its name. */
   created: number
+  /** SHA-256 of the bytes in hex, where the store itself computes it. */
+  sha256?: string
 }
 
 export interface Listing {

@@ -1,0 +1,75 @@
+import { AppError, isAppError } from '../../util/errors.ts'
+import type { Sleep } from '../waiting.ts'
+import type { DriveHttp } from './drive-http.ts'
+
+/** Failures in a row, without one more byte having arrived, after which a download is given up. */
+const MAX_STALLED = 4
+
+export interface DownloaderOptions {
+  http: DriveHttp
+  baseUrl: string
+  sleep: Sleep
+  random: () => number
+}
+
+/** Fetches bytes of files; a body that breaks off is continued where it broke. */
+export class Downloader {
+  private readonly options: DownloaderOptions
+
+  constructor(options: DownloaderOptions) {
+    this.options = options
+  }
+
+  /** Bytes [start, end) of a file of `size` bytes. */
+  async download(id: string, name: string, start: number, end: number, size: number, signal?: AbortSignal): Promise<Uint8Array> {
+    const bytes = new Uint8Array(end - start)
+    let filled = 0
+    for (let stalled = 0; filled < bytes.length;) {
+      const before = filled
+      try {
+        await this.read(id, name, start + filled, end, size, signal, piece => {
+          const fits = piece.subarray(0, bytes.length - filled)
+          bytes.set(fits, filled)
+          filled += fits.length
+        })
+        if (filled < bytes.length)
+          throw new AppError('unavailable', `Drive sent only ${filled} of ${bytes.length} bytes of ${name}.`, {
+            hint: 'Run the same command again.',
+          })
+      } catch (error) {
+        stalled = filled > before ? 1 : stalled + 1
+        if (!isAppError(error, 'unavailable', 'throttled') || stalled >= MAX_STALLED) throw error
+        await this.options.sleep(Math.max(error.retryAfterMs ?? 0, this.options.random() * 500 * 2 ** stalled), signal)
+      }
+    }
+    return bytes
+  }
+
+  private async read(
+    id: string,
+    name: string,
+    from: number,
+    end: number,
+    size: number,
+    signal: AbortSignal | undefined,
+    onPiece: (piece: Uint8Array) => void,
+  ): Promise<void> {
+    const { http, baseUrl } = this.options
+    const task = `read ${name}`
+    const whole = from === 0 && end === size
+    const url = `${baseUrl}/drive/v3/files/${encodeURIComponent(id)}?alt=media&supportsAllDrives=true`
+    const headers: Record<string, string> = whole ? {} : { range: `bytes=${from}-${end - 1}` }
+    const response = await http.send({ what: 'files.get media', task, url, headers: { ...headers, 'accept-encoding': 'identity' }, signal })
+    if (!whole && response.status !== 206) {
+      await response.body?.cancel()
+      throw new AppError('unavailable', `Drive answered ${response.status} instead of a part of ${name}.`, {
+        hint: 'Run the same command again.',
+      })
+    }
+    if (!whole && !(response.headers.get('content-range') ?? '').startsWith(`bytes ${from}-`)) {
+      await response.body?.cancel()
+      throw new AppError('unavailable', `Drive sent another part of ${name} than was asked for.`, { hint: 'Run the same command again.' })
+    }
+    await http.readBody(response, task, onPiece, signal)
+  }
+}

@@ -1,0 +1,143 @@
+import { drive_v3 } from 'googleapis/build/src/apis/drive/v3.js'
+import { AppError } from '../../util/errors.ts'
+import type { Quota } from '../storage.ts'
+import type { DriveHttp } from './drive-http.ts'
+
+export const FOLDER = 'application/vnd.google-apps.folder'
+export const ROOT = 'root'
+
+/** A file or folder as far as we ask for it. */
+export interface DriveFile {
+  id: string
+  name: string
+  /** Bytes; 0 for folders. */
+  size: number
+  /** ms since 1970 by Drive's clock. */
+  created: number
+  sha256: string | undefined
+  md5: string | undefined
+}
+
+export const FILE_FIELDS = 'id,name,size,createdTime,sha256Checksum,md5Checksum'
+const PAGE = 1000
+
+export function toDriveFile(file: drive_v3.Schema$File): DriveFile {
+  const created = Date.parse(file.createdTime ?? '')
+  if (typeof file.id !== 'string' || typeof file.name !== 'string' || Number.isNaN(created))
+    throw new AppError('unavailable', 'Drive described a file without its id, name or time.', { hint: 'Run the same command again.' })
+  return {
+    id: file.id,
+    name: file.name,
+    size: Number(file.size ?? 0),
+    created,
+    sha256: file.sha256Checksum ?? undefined,
+    md5: file.md5Checksum ?? undefined,
+  }
+}
+
+/** Drive's metadata calls, through Google's client. */
+export class DriveApi {
+  private readonly http: DriveHttp
+  private readonly rootUrl: string
+
+  constructor(http: DriveHttp, rootUrl: string) {
+    this.http = http
+    this.rootUrl = rootUrl.endsWith('/') ? rootUrl : `${rootUrl}/`
+  }
+
+  /** A client whose every request passes through our own: it brings no token, no retries and no proxy of its own. */
+  private client(what: string, task: string, signal: AbortSignal | undefined): drive_v3.Drive {
+    return new drive_v3.Drive({
+      rootUrl: this.rootUrl,
+      fetchImplementation: this.http.asFetch(what, task, signal),
+      retry: false,
+    })
+  }
+
+  private async run<T>(
+    what: string,
+    task: string,
+    signal: AbortSignal | undefined,
+    call: (drive: drive_v3.Drive) => Promise<{ data: T; headers: unknown }>,
+  ): Promise<{ data: T; date: number | undefined }> {
+    try {
+      const { data, headers } = await call(this.client(what, task, signal))
+      if (typeof data !== 'object' && data !== '' && data !== undefined)
+        throw new AppError('unavailable', `Drive's answer when trying to ${task} is no JSON.`, {
+          hint: 'Is there a proxy or a login page in between? Run the same command again.',
+        })
+      const date = Date.parse(headers instanceof Headers ? (headers.get('date') ?? '') : '')
+      return { data, date: Number.isNaN(date) ? undefined : date }
+    } catch (error) {
+      // Google's client wraps what our fetch threw
+      for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) if (cause instanceof AppError) throw cause
+      throw new AppError('unavailable', `Drive's answer when trying to ${task} can't be understood.`, {
+        hint: 'Run the same command again.',
+        cause: error,
+      })
+    }
+  }
+
+  /** All files whose parent is one of `parents`, and Drive's clock (ms, cut to the second) when it answered the first page. */
+  async listChildren(
+    parents: readonly string[],
+    foldersOnly: boolean,
+    signal?: AbortSignal,
+  ): Promise<{ files: DriveFile[]; date: number | undefined }> {
+    const anyParent = parents.map(id => `'${id}' in parents`).join(' or ')
+    const q = `(${anyParent}) and trashed = false${foldersOnly ? ` and mimeType = '${FOLDER}'` : ` and mimeType != '${FOLDER}'`}`
+    const files: DriveFile[] = []
+    let firstDate: number | undefined
+    let pageToken: string | undefined
+    do {
+      const { data, date } = await this.run('files.list', 'list the folder', signal, drive =>
+        drive.files.list({
+          q,
+          fields: `nextPageToken,files(${FILE_FIELDS})`,
+          pageSize: PAGE,
+          supportsAllDrives: true,
+          includeItemsFromAllDrives: true,
+          ...(pageToken === undefined ? {} : { pageToken }),
+        }),
+      )
+      firstDate ??= date
+      files.push(...(data.files ?? []).map(toDriveFile))
+      pageToken = data.nextPageToken ?? undefined
+    } while (pageToken !== undefined)
+    return { files, date: firstDate }
+  }
+
+  async createFolder(id: string, name: string, parent: string, signal?: AbortSignal): Promise<DriveFile> {
+    const { data } = await this.run('files.create', `make the folder ${name}`, signal, drive =>
+      drive.files.create({ requestBody: { id, name, mimeType: FOLDER, parents: [parent] }, fields: FILE_FIELDS, supportsAllDrives: true }),
+    )
+    return toDriveFile(data)
+  }
+
+  async getFile(id: string, signal?: AbortSignal): Promise<DriveFile> {
+    const { data } = await this.run('files.get', 'look at a file', signal, drive =>
+      drive.files.get({ fileId: id, fields: FILE_FIELDS, supportsAllDrives: true }),
+    )
+    return toDriveFile(data)
+  }
+
+  /** For good: what is trashed counts against the quota for 30 days. `not-found` where it is gone already. */
+  async deleteFile(id: string, signal?: AbortSignal): Promise<void> {
+    await this.run('files.delete', 'delete a file', signal, drive => drive.files.delete({ fileId: id, supportsAllDrives: true }))
+  }
+
+  async generateIds(count: number, signal?: AbortSignal): Promise<string[]> {
+    const { data } = await this.run('files.generateIds', 'prepare ids', signal, drive =>
+      drive.files.generateIds({ count, space: 'drive', type: 'files' }),
+    )
+    return data.ids ?? []
+  }
+
+  async quota(signal?: AbortSignal): Promise<Quota> {
+    const { data } = await this.run('about.get', 'tell its free space', signal, drive =>
+      drive.about.get({ fields: 'storageQuota(limit,usage)' }),
+    )
+    const number = (text: string | null | undefined): number | undefined => (text === null || text === undefined ? undefined : Number(text))
+    return { used: number(data.storageQuota?.usage), limit: number(data.storageQuota?.limit) }
+  }
+}

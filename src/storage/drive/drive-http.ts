@@ -1,0 +1,151 @@
+import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
+import { driveError, networkError, readErrorAnswer } from './drive-errors.ts'
+import type { Pace } from './pace.ts'
+
+/** Gives access tokens; `refuse` names one that was just refused, so that another is fetched. */
+export interface AccessTokens {
+  getToken(options?: { signal?: AbortSignal | undefined; refuse?: string }): Promise<string>
+}
+
+export interface DriveHttpOptions {
+  tokens: AccessTokens
+  fetch: typeof fetch
+  pace: Pace
+  now: () => number
+  /** Longest silence (ms) before a connection counts as dead. */
+  idleMs: number
+  /** Called for every request that is sent, e.g. to count them. */
+  onRequest?: (what: string) => void
+}
+
+export interface DriveRequest {
+  /** For counting: `files.list`, `upload.start`, ... */
+  what: string
+  /** For messages: "store pack-12ab". */
+  task: string
+  url: string | URL
+  method?: string
+  headers?: Record<string, string>
+  body?: Uint8Array<ArrayBuffer> | string | undefined
+  signal?: AbortSignal | undefined
+  /** Statuses besides 2xx that the caller understands. */
+  accept?: readonly number[]
+}
+
+/** Slowest upload (bytes per ms) that still counts as alive: a sent body can't be watched, so its size buys time. */
+const SLOWEST_UPLOAD = 64
+
+/**
+ * Every request to Drive passes here: paced, with the token, refreshed once when it is refused, given up when the other side falls silent, and with errors in our
+ * own words. Never retries anything else: that is for those who know what may be repeated.
+ */
+export class DriveHttp {
+  private readonly options: DriveHttpOptions
+
+  constructor(options: DriveHttpOptions) {
+    this.options = options
+  }
+
+  /** The answer, its body unread. Errors as in `driveError`. */
+  async send(request: DriveRequest): Promise<Response> {
+    const { tokens } = this.options
+    const token = await tokens.getToken({ signal: request.signal })
+    const response = await this.sendWith(token, request)
+    if (response.status !== 401 || request.accept?.includes(401)) return this.checked(response, request)
+    await response.body?.cancel()
+    const other = await tokens.getToken({ signal: request.signal, refuse: token })
+    return this.checked(await this.sendWith(other, request), request)
+  }
+
+  private async sendWith(token: string, request: DriveRequest): Promise<Response> {
+    const { pace, onRequest, idleMs } = this.options
+    await pace.turn(request.signal)
+    throwIfAborted(request.signal)
+    onRequest?.(request.what)
+    const patience = idleMs + (request.body?.length ?? 0) / SLOWEST_UPLOAD
+    const silence = AbortSignal.timeout(patience)
+    try {
+      return await this.options.fetch(request.url, {
+        method: request.method ?? 'GET',
+        headers: { ...request.headers, authorization: `Bearer ${token}` },
+        ...(request.body === undefined ? {} : { body: request.body }),
+        signal: request.signal ? AbortSignal.any([request.signal, silence]) : silence,
+        redirect: 'follow',
+      })
+    } catch (error) {
+      throwIfAborted(request.signal)
+      throw networkError(silence.aborted ? new Error(`no answer for ${Math.round(patience / 1000)} s`) : error, request.task)
+    }
+  }
+
+  private async checked(response: Response, request: DriveRequest): Promise<Response> {
+    const { pace, now } = this.options
+    if (response.ok || request.accept?.includes(response.status)) {
+      pace.succeeded()
+      return response
+    }
+    const error = driveError(await readErrorAnswer(response, now()), request.task)
+    if (error.code === 'throttled') pace.throttled(error.retryAfterMs)
+    throw error
+  }
+
+  /** The answer's JSON object. A 2xx with anything else in it comes from something between us and Drive. */
+  async json(response: Response, task: string): Promise<Record<string, unknown>> {
+    const bytes = await this.body(response, task)
+    try {
+      const value = JSON.parse(new TextDecoder().decode(bytes)) as unknown
+      if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+    } catch {
+      // told below
+    }
+    throw new AppError('unavailable', `Drive's answer when trying to ${task} is no JSON.`, {
+      hint: 'Is there a proxy or a login page in between? Check the network and run the same command again.',
+    })
+  }
+
+  /** Reads a body to its end. */
+  async body(response: Response, task: string, signal?: AbortSignal): Promise<Uint8Array> {
+    const pieces: Uint8Array[] = []
+    await this.readBody(response, task, piece => void pieces.push(piece), signal)
+    return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+  }
+
+  /** Hands over a body piece by piece; `unavailable` when it breaks or falls silent in the middle. */
+  async readBody(response: Response, task: string, onPiece: (piece: Uint8Array) => void, signal?: AbortSignal): Promise<void> {
+    if (!response.body) return
+    const reader = response.body.getReader() as ReadableStreamDefaultReader<Uint8Array>
+    try {
+      for (;;) {
+        throwIfAborted(signal)
+        const { done, value } = await this.withPatience(reader.read())
+        if (done) return
+        onPiece(value)
+      }
+    } catch (error) {
+      reader.cancel().catch(() => undefined)
+      throwIfAborted(signal)
+      throw isAppError(error) ? error : networkError(error, task)
+    }
+  }
+
+  private async withPatience<T>(work: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined
+    const silence = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`no data for ${Math.round(this.options.idleMs / 1000)} s`)), this.options.idleMs)
+    })
+    try {
+      return await Promise.race([work, silence])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** A `fetch` for Google's own client: same pace, token and errors. */
+  asFetch(what: string, task: string, signal: AbortSignal | undefined): typeof fetch {
+    return async (input, init) => {
+      const url = input instanceof Request ? input.url : input
+      const headers = Object.fromEntries(new Headers(init?.headers).entries())
+      return this.send({ what, task, url, method: init?.method ?? 'GET', headers, body: init?.body as string | undefined, signal })
+    }
+  }
+}

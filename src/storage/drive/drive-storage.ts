@@ -1,0 +1,207 @@
+import { createHash } from 'node:crypto'
+import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
+import { sha256Hex } from '../../util/hash.ts'
+import { badRange, checkName, checkSize, conflict, notFound, resolveRange } from '../calls.ts'
+import { isObjectName } from '../storage.ts'
+import type { ByteRange, Listing, Quota, Storage, StorageOptions } from '../storage.ts'
+import { sleep as realSleep, type Sleep } from '../waiting.ts'
+import { Downloader } from './download.ts'
+import { DriveApi, type DriveFile } from './drive-api.ts'
+import { DriveHttp, type AccessTokens } from './drive-http.ts'
+import { DriveFolders } from './folders.ts'
+import { IdPool } from './id-pool.ts'
+import { Pace } from './pace.ts'
+import { Uploader } from './upload.ts'
+
+export interface DriveStorageOptions {
+  tokens: AccessTokens
+  /** Folder names from My Drive down, at least one. */
+  path: readonly string[]
+  /** `https://www.googleapis.com` */
+  baseUrl: string
+  fetch: typeof fetch
+  idleMs?: number
+  sleep?: Sleep
+  random?: () => number
+  /** ms since 1970. */
+  now?: () => number
+  /** ms that only ever grow. */
+  monotonic?: () => number
+  onRequest?: (what: string) => void
+}
+
+/** Silence (ms) after which a connection counts as dead. */
+const IDLE_MS = 60_000
+
+/**
+ * A repository's objects as files of one Drive folder, by Drive API v3. After a listing everything goes by id; duplicates of one name are one object; an object
+ * counts as stored when Drive's checksum equals ours.
+ */
+export class DriveStorage implements Storage {
+  readonly location: string
+  private readonly api: DriveApi
+  private readonly ids: IdPool
+  private readonly folders: DriveFolders
+  private readonly uploader: Uploader
+  private readonly downloader: Downloader
+  private readonly now: () => number
+  /** Copies of each name, oldest first, from the last listing and what this process has stored since. Undefined before the first listing. */
+  private files: Map<string, DriveFile[]> | undefined
+  private readonly stored = new Map<string, DriveFile[]>()
+
+  constructor(options: DriveStorageOptions) {
+    const sleep = options.sleep ?? realSleep
+    const random = options.random ?? Math.random
+    this.now = options.now ?? Date.now
+    this.location = `drive:${options.path.join('/')}`
+    const http = new DriveHttp({
+      tokens: options.tokens,
+      fetch: options.fetch,
+      pace: new Pace(sleep, options.monotonic ?? (() => performance.now())),
+      now: this.now,
+      idleMs: options.idleMs ?? IDLE_MS,
+      ...(options.onRequest === undefined ? {} : { onRequest: options.onRequest }),
+    })
+    const { baseUrl } = options
+    this.api = new DriveApi(http, baseUrl)
+    this.ids = new IdPool(this.api)
+    this.folders = new DriveFolders(this.api, this.ids, options.path)
+    this.uploader = new Uploader({ http, baseUrl, sleep, random })
+    this.downloader = new Downloader({ http, baseUrl, sleep, random })
+  }
+
+  async list({ signal }: StorageOptions = {}): Promise<Listing> {
+    throwIfAborted(signal)
+    const { ids, date } = await this.folders.find(signal)
+    const asOf = date ?? this.now()
+    const { files } = ids.length > 0 ? await this.api.listChildren(ids, false, signal) : { files: [] }
+    this.files = new Map()
+    for (const file of files) {
+      if (!isObjectName(file.name)) continue
+      const copies = this.files.get(file.name)
+      if (copies) copies.push(file)
+      else this.files.set(file.name, [file])
+    }
+    for (const copies of this.files.values()) copies.sort((a, b) => a.created - b.created || (a.id < b.id ? -1 : 1))
+    const objects = [...this.files].map(([name, [file]]) => ({
+      name,
+      size: file!.size,
+      created: file!.created,
+      ...(file!.sha256 === undefined ? {} : { sha256: file!.sha256 }),
+    }))
+    return { asOf, objects }
+  }
+
+  async get(name: string, range?: ByteRange, { signal }: StorageOptions = {}): Promise<Uint8Array> {
+    throwIfAborted(signal)
+    checkName(name)
+    for (const file of await this.copiesOf(name, signal)) {
+      const { start, end } = resolveRange(name, file.size, range)
+      try {
+        const bytes = await this.downloader.download(file.id, name, start, end, file.size, signal)
+        if (bytes.length === file.size && file.sha256 !== undefined && sha256Hex(bytes) !== file.sha256)
+          throw new AppError('unavailable', `${name} was damaged on its way from Drive.`, { hint: 'Run the same command again.' })
+        return bytes
+      } catch (error) {
+        if (isAppError(error, 'bad-range')) throw badRange(name, file.size, range)
+        if (!isAppError(error, 'not-found')) throw error
+        this.forget(name, file)
+      }
+    }
+    throw notFound(name, this.location)
+  }
+
+  async put(name: string, bytes: Uint8Array, { signal }: StorageOptions = {}): Promise<{ created: number }> {
+    throwIfAborted(signal)
+    checkName(name)
+    checkSize(name, bytes)
+    const present = await this.present(name, bytes, signal)
+    if (present) return present
+    const parent = await this.folders.writable(signal)
+    const id = await this.ids.idFor(name, signal)
+    const file = await this.uploadOrFind({ id, name, parent }, bytes, signal)
+    if (!matches(file, bytes)) {
+      // what arrived is not what was sent: nobody may ever see it, and the next try needs another id
+      this.ids.release(name)
+      await this.deleteCopy(file, signal)
+      throw new AppError('unavailable', `${name} was damaged on its way to Drive.`, { hint: 'Run the same command again.' })
+    }
+    this.ids.release(name)
+    this.stored.set(name, [...(this.stored.get(name) ?? []), file])
+    return { created: file.created }
+  }
+
+  /** 409 on our own id: an earlier try got through and only its answer was lost. */
+  private async uploadOrFind(
+    target: { id: string; name: string; parent: string },
+    bytes: Uint8Array,
+    signal: AbortSignal | undefined,
+  ): Promise<DriveFile> {
+    try {
+      return await this.uploader.upload(target, bytes, signal)
+    } catch (error) {
+      if (!isAppError(error, 'conflict')) throw error
+      return this.api.getFile(target.id, signal)
+    }
+  }
+
+  /** Never trusts a listing: a copy counts only when Drive shows it now, by its id. */
+  private async present(name: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<{ created: number } | undefined> {
+    for (const { id } of this.known(name)) {
+      try {
+        const file = await this.api.getFile(id, signal)
+        if (matches(file, bytes)) return { created: file.created }
+        throw conflict(name, this.location)
+      } catch (error) {
+        if (!isAppError(error, 'not-found')) throw error
+      }
+    }
+    return undefined
+  }
+
+  async remove(name: string, { signal }: StorageOptions = {}): Promise<void> {
+    throwIfAborted(signal)
+    checkName(name)
+    if (this.known(name).length === 0) await this.list({ signal })
+    for (const file of this.known(name)) await this.deleteCopy(file, signal)
+    this.files?.delete(name)
+    this.stored.delete(name)
+  }
+
+  quota({ signal }: StorageOptions = {}): Promise<Quota> {
+    throwIfAborted(signal)
+    return this.api.quota(signal)
+  }
+
+  private async deleteCopy(file: DriveFile, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await this.api.deleteFile(file.id, signal)
+    } catch (error) {
+      if (!isAppError(error, 'not-found')) throw error
+    }
+  }
+
+  private known(name: string): DriveFile[] {
+    const listed = this.files?.get(name) ?? []
+    const own = (this.stored.get(name) ?? []).filter(file => !listed.some(other => other.id === file.id))
+    return [...listed, ...own]
+  }
+
+  private async copiesOf(name: string, signal: AbortSignal | undefined): Promise<DriveFile[]> {
+    if (this.known(name).length === 0) await this.list({ signal })
+    return this.known(name)
+  }
+
+  private forget(name: string, file: DriveFile): void {
+    for (const map of [this.files, this.stored]) {
+      const copies = map?.get(name)?.filter(other => other.id !== file.id)
+      if (copies) map!.set(name, copies)
+    }
+  }
+}
+
+function matches(file: DriveFile, bytes: Uint8Array): boolean {
+  if (file.size !== bytes.length) return false
+  if (file.sha256 !== undefined) return file.sha256 === sha256Hex(bytes)
+  return file.md5 !== undefined && file.md5 === createHash('md5').update(bytes).digest('hex')
+}

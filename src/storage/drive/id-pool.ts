@@ -1,0 +1,40 @@
+import { AppError } from '../../util/errors.ts'
+import type { DriveApi } from './drive-api.ts'
+
+const BATCH = 100
+
+/** File ids made by Drive ahead of time, in batches. What is to be made keeps its id until it is made, however often that is tried. */
+export class IdPool {
+  private readonly api: DriveApi
+  private free: string[] = []
+  private fetching: Promise<void> | undefined
+  private readonly taken = new Map<string, string>()
+
+  constructor(api: DriveApi) {
+    this.api = api
+  }
+
+  /** The id for what is called `key` here, the same one until `release`. */
+  async idFor(key: string, signal?: AbortSignal): Promise<string> {
+    while (!this.taken.has(key)) {
+      const id = this.free.pop()
+      if (id !== undefined) this.taken.set(key, id)
+      else {
+        this.fetching ??= this.fetch(signal).finally(() => (this.fetching = undefined))
+        await this.fetching
+      }
+    }
+    return this.taken.get(key)!
+  }
+
+  /** It is made, or its id is spoilt: the next one of that name gets another. */
+  release(key: string): void {
+    this.taken.delete(key)
+  }
+
+  private async fetch(signal?: AbortSignal): Promise<void> {
+    const ids = await this.api.generateIds(BATCH, signal)
+    if (ids.length === 0) throw new AppError('unavailable', 'Drive gave no ids for new files.', { hint: 'Run the same command again.' })
+    this.free.push(...ids)
+  }
+}
