@@ -80,7 +80,8 @@ function program(): Command {
     .option('--no-progress', 'no progress line')
     .option('--jobs <n>', 'threads that compress (default: one a core)')
     .addHelpText('after', EXIT_HELP)
-    .showHelpAfterError('(add --help for how it is used)')
+    .showHelpAfterError('  -> Add --help to see how it is used.')
+    .configureOutput({ outputError: (text, write) => write(text.replace(/\n(?=\(Did you mean)/, ' ')) })
     .configureHelp({ showGlobalOptions: true })
     .exitOverride()
 

@@ -64,13 +64,14 @@ export class Session {
 
   context(storage: CountingStorage, plainBytes: number): RepositoryContext {
     const { reporter } = this.console
+    const jobs = this.jobs()
     const retrying = new RetryingStorage(storage, {
       ...RETRY,
       onRetry: ({ name, kind, error, delayMs }) =>
         reporter.detail(`${kind} ${name} failed (${messageOf(error)}); again in ${Math.round(delayMs)} ms`),
     })
     const pool = new CompressionPool({
-      workers: plainBytes < THREADS_FROM_BYTES ? 0 : this.jobs(),
+      workers: plainBytes < THREADS_FROM_BYTES ? 0 : jobs,
       workerUrl: this.workerUrl,
       ...(this.settings.zstd === undefined ? {} : { prefer: this.settings.zstd }),
     })

@@ -97,6 +97,8 @@ async function fetchRange(source: BlockSource, range: Range): Promise<FetchedBlo
     bytes = await storage.get(packName(packId), { offset: range.offset, length: range.length }, { signal })
   } catch (error) {
     if (!isAppError(error, 'not-found', 'bad-range', 'corrupt')) throw error
+    // the blocks before a cut are whole
+    if (error.code === 'bad-range' && range.blocks.length > 1) return fetchApart(source, range.blocks)
     const why = error.code === 'not-found' ? 'it is missing' : error.code === 'bad-range' ? 'it is cut short' : error.message
     const damage = corrupt(`Pack ${packId.slice(0, 12)}`, why)
     return range.blocks.map(number => ({ number, plain: undefined, error: damage }))
@@ -114,6 +116,12 @@ async function fetchRange(source: BlockSource, range: Range): Promise<FetchedBlo
       }
     }),
   )
+}
+
+async function fetchApart(source: BlockSource, blocks: readonly number[]): Promise<FetchedBlock[]> {
+  const fetched: FetchedBlock[] = []
+  for (const number of blocks) for (const range of planRanges(source.index, [number])) fetched.push(...(await fetchRange(source, range)))
+  return fetched
 }
 
 export function chunkMatches(id: Uint8Array, bytes: Uint8Array): boolean {

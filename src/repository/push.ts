@@ -10,6 +10,7 @@ import { checkName, labelName } from './object-names.ts'
 import type { AcknowledgedPack, PackWriter } from './pack-writer.ts'
 import { allPresent, includeOwnPacks } from './presence.ts'
 import { decodeSnapshot, encodeSnapshot, isLate, type Snapshot, type StoredSnapshot } from './snapshot.ts'
+import { ensureRoom } from './room.ts'
 import type { SourceReading } from './source-reader.ts'
 import { Storing, type StoringRequest } from './storing.ts'
 import { newestSnapshot } from './versions.ts'
@@ -80,15 +81,15 @@ class PushRun {
   async run(): Promise<PushResult> {
     this.context.reporter.progress({ phase: 'listing' })
     let listed = await this.list()
-    let late: StoredSnapshot | undefined
+    const late: StoredSnapshot[] = []
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const done = await this.attempt(listed)
       if ('result' in done) {
-        if (late) await this.context.storage.remove(late.ref.objectName)
+        for (const { ref } of late) await this.context.storage.remove(ref.objectName)
         return done.result
       }
       // part of what the snapshot needs is being deleted by somebody: store that again, from a new listing
-      late ??= done.late
+      if (done.late) late.push(done.late)
       listed = done.listed
     }
     throw new AppError(
@@ -117,6 +118,7 @@ class PushRun {
     const adopted = await adoptPacks(storage, view, { signal })
     const parent = await newestSnapshot({ storage, index: view.index, pool: this.context.pool, signal }, view, this.request.name)
 
+    if (!this.request.dryRun && this.own.length === 0) await ensureRoom(this.context, this.request, view, this.chunker)
     const storing = new Storing(this.context, this.request, view, [...unnamed, ...adopted], this.chunker)
     this.writer = storing.writer
     const { reading, manifest } = await storing.store()

@@ -1,0 +1,99 @@
+import { AppError } from '../util/errors.ts'
+import type { AuthContext } from './context.ts'
+import { form, isObject, request, textOf, type Answer } from './request.ts'
+
+export interface TokenAnswer {
+  accessToken: string
+  /** ms since 1970 */
+  expiresAt: number
+  scope?: string
+  refreshToken?: string
+  /** When the login itself ends, ms since 1970; Google tells it where that is soon, as with a client in "testing". */
+  loginEndsAt?: number
+}
+
+/** What is presented to Google, for the messages about its refusal. */
+export interface Presented {
+  /** `the saved login of a@b` */
+  what: string
+  /** What cures a refusal of it. */
+  cure: string
+}
+
+const TRIES = 4
+const FIRST_WAIT_MS = 500
+/** Google says 3600 s; whatever else is said, nothing is kept longer than a day. */
+const LONGEST_LIFE_S = 86_400
+const LONGEST_LOGIN_S = 400 * 86_400
+
+/**
+ * One call of the token endpoint. Answers that speak of a passing trouble there (429, 5xx) are asked for again a few times.
+ * Errors: `unauthenticated` when Google refuses what is presented, `unavailable`, `interrupted`. None holds any of `fields`.
+ */
+export async function callTokenEndpoint(
+  context: AuthContext,
+  fields: Record<string, string>,
+  presented: Presented,
+  signal?: AbortSignal,
+): Promise<TokenAnswer> {
+  const whom = "Google's token endpoint"
+  for (let failures = 1; ; failures++) {
+    const answer = await request(context.fetch, context.endpoints.token, { whom, ...form(fields), ...(signal === undefined ? {} : { signal }) })
+    if (answer.status === 200) return readTokenAnswer(answer.json, whom, context.now())
+    if (answer.status >= 400 && answer.status < 500 && answer.status !== 429 && answer.status !== 408)
+      throw refusal(answer, presented, Object.values(fields))
+    if (failures >= TRIES)
+      throw new AppError('unavailable', `${whom} failed ${failures} times, at last with status ${answer.status}.`, {
+        hint: 'Wait a minute and run the same command again.',
+      })
+    await context.sleep((context.random(1)[0]! / 255) * FIRST_WAIT_MS * 2 ** failures, signal)
+  }
+}
+
+/** The fields of a token answer, checked. Metadata servers give the same as Google's endpoint. */
+export function readTokenAnswer(json: Record<string, unknown>, whom: string, now: number): TokenAnswer {
+  const accessToken = textOf(json.access_token)
+  const life = json.expires_in
+  if (accessToken === undefined || !/^[\x21-\x7e]+$/.test(accessToken) || typeof life !== 'number' || !(life > 0) || !Number.isFinite(life))
+    throw new AppError('unavailable', `${whom} gave an answer that holds no token.`, {
+      hint: 'Something between here and Google may have answered in its place: check the network and HTTPS_PROXY.',
+    })
+  const answer: TokenAnswer = { accessToken, expiresAt: now + Math.min(life, LONGEST_LIFE_S) * 1000 }
+  const scope = textOf(json.scope)
+  if (scope !== undefined) answer.scope = scope
+  const refreshToken = textOf(json.refresh_token)
+  if (refreshToken !== undefined) answer.refreshToken = refreshToken
+  const ends = json.refresh_token_expires_in
+  if (typeof ends === 'number' && ends > 0 && ends < LONGEST_LOGIN_S) answer.loginEndsAt = now + ends * 1000
+  return answer
+}
+
+/** Tells Google that a token is no longer wanted. One that it does not know any more is as good as revoked. */
+export async function revokeToken(context: AuthContext, token: string, signal?: AbortSignal): Promise<void> {
+  const whom = "Google's revocation endpoint"
+  const { status, json } = await request(context.fetch, context.endpoints.revoke, {
+    whom,
+    ...form({ token }),
+    ...(signal === undefined ? {} : { signal }),
+  })
+  if (status === 200 || (status === 400 && json.error === 'invalid_token')) return
+  throw new AppError('unavailable', `${whom} failed with status ${status}.`, { hint: 'Wait a minute and run the same command again.' })
+}
+
+const CLIENT_ERRORS = new Set(['invalid_client', 'unauthorized_client', 'deleted_client', 'disabled_client', 'org_internal'])
+
+function refusal({ status, json }: Answer, presented: Presented, secrets: string[]): AppError {
+  const error = typeof json.error === 'string' && /^[a-z_]{1,40}$/.test(json.error) ? json.error : `status ${status}`
+  const said = isObject(json.error) ? json.error.message : json.error_description
+  const why = typeof said === 'string' && said !== '' ? `${error}, ${withoutSecrets(said, secrets)}` : error
+  if (CLIENT_ERRORS.has(error) || (error === 'invalid_request' && /client_secret/.test(why)))
+    return new AppError('unauthenticated', `Google refuses the OAuth client of ${presented.what}: ${why}.`, {
+      hint: 'Check the client id and secret (GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET or --client-secret-file); `colab-escape auth setup` tells how to make one.',
+    })
+  return new AppError('unauthenticated', `Google refuses ${presented.what}: ${why}.`, { hint: presented.cure })
+}
+
+function withoutSecrets(text: string, secrets: string[]): string {
+  const clean = secrets.filter(secret => secret.length >= 8).reduce((rest, secret) => rest.replaceAll(secret, '[secret]'), text)
+  return clean.slice(0, 200).replace(/\.$/, '')
+}

@@ -1,0 +1,151 @@
+import { open, mkdir, readdir, rename, stat, unlink } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { toHex } from '../util/hash.ts'
+import { AppError, errnoOf, messageOf } from '../util/errors.ts'
+import { toAuthorizedUser, type UserCredentials } from './credentials.ts'
+import { isObject, parseObject, textOf } from './request.ts'
+import type { AccessToken } from './token-source.ts'
+
+/** A login as it is kept between runs. */
+export interface SavedLogin extends UserCredentials {
+  /** Granted scopes, separated by spaces. */
+  scope: string
+  /** E-mail address; undefined when it could not be asked for. */
+  account: string | undefined
+  /** ms since 1970; undefined when no end is known. */
+  endsAt: number | undefined
+  /** The last access token, so that not every run has to ask for one. */
+  access: AccessToken | undefined
+}
+
+const LARGEST_FILE = 64 * 1024
+
+/**
+ * The saved login, or undefined when there is no file. Errors: `unauthenticated` when others can read the file or when it is damaged: it is never
+ * taken for an empty one. On Windows the folder of the user protects it, modes mean nothing there.
+ */
+export async function readLogin(path: string): Promise<SavedLogin | undefined> {
+  const file = await open(path, 'r').catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined
+    throw new AppError('unauthenticated', `The saved login can't be read: ${messageOf(error)}`, {
+      hint: `Make ${path} readable for you, or remove it and run \`colab-escape auth login\`.`,
+      cause: error,
+    })
+  })
+  if (file === undefined) return undefined
+  try {
+    const { mode, size } = await file.stat()
+    if (process.platform !== 'win32' && (mode & 0o077) !== 0)
+      throw new AppError('unauthenticated', `Others can read the saved login: ${path} has mode ${(mode & 0o777).toString(8)}.`, {
+        hint: `Run: chmod 600 ${shellQuoted(path)}`,
+      })
+    if (size > LARGEST_FILE) throw damaged(path)
+    return parseLogin(await file.readFile('utf8'), path)
+  } finally {
+    await file.close()
+  }
+}
+
+/** Replaces the file in one step. A folder that is made for it is closed to others. */
+export async function writeLogin(path: string, login: SavedLogin, random: (bytes: number) => Uint8Array): Promise<void> {
+  const temporary = `${path}.${process.pid}-${toHex(random(8))}.tmp`
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    const file = await open(temporary, 'wx', 0o600)
+    try {
+      await file.writeFile(formatLogin(login))
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined)
+    throw new AppError('io', `The login can't be saved: ${messageOf(error)}`, {
+      hint: `Check that ${dirname(path)} can be written, or name another folder with COLAB_ESCAPE_CONFIG.`,
+      cause: error,
+    })
+  }
+}
+
+/**
+ * Keeps a new access token with the login that it belongs to. When another process has logged in or out meanwhile, nothing is written: what it
+ * did stands. Of two that refresh at the same time the later one wins; both tokens are valid.
+ */
+export async function keepAccess(
+  path: string,
+  refreshed: UserCredentials,
+  change: Pick<SavedLogin, 'access'> & Partial<SavedLogin>,
+  random: (bytes: number) => Uint8Array,
+): Promise<void> {
+  const login = await readLogin(path)
+  if (login?.refreshToken === refreshed.refreshToken) await writeLogin(path, { ...login, ...change }, random)
+}
+
+/** Removes the login, with what a killed process may have left of it. True when there was one. */
+export async function removeLogin(path: string): Promise<boolean> {
+  const there = await stat(path).then(
+    () => true,
+    () => false,
+  )
+  const folder = dirname(path)
+  const names = await readdir(folder).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return []
+    throw error
+  })
+  const ours = names.filter(name => name === basename(path) || (name.startsWith(`${basename(path)}.`) && name.endsWith('.tmp')))
+  for (const name of ours) {
+    await unlink(join(folder, name)).catch((error: unknown) => {
+      if (errnoOf(error) !== 'ENOENT') throw error
+    })
+  }
+  return there
+}
+
+function formatLogin(login: SavedLogin): string {
+  const { scope, account, endsAt, access } = login
+  const json = {
+    ...toAuthorizedUser(login),
+    scope,
+    ...(account === undefined ? {} : { account }),
+    ...(endsAt === undefined ? {} : { login_ends: new Date(endsAt).toISOString() }),
+    ...(access === undefined ? {} : { access: { token: access.token, expires: new Date(access.expiresAt).toISOString() } }),
+  }
+  return `${JSON.stringify(json, undefined, 2)}\n`
+}
+
+function parseLogin(text: string, path: string): SavedLogin {
+  const json = parseObject(text)
+  const id = textOf(json.client_id)
+  const refreshToken = textOf(json.refresh_token)
+  if (json.type !== 'authorized_user' || id === undefined || refreshToken === undefined || typeof json.scope !== 'string') throw damaged(path)
+  return {
+    type: 'user',
+    client: { id, secret: textOf(json.client_secret) },
+    refreshToken,
+    scope: json.scope,
+    account: textOf(json.account),
+    endsAt: timeOf(json.login_ends),
+    access: parseAccess(json.access, json.scope),
+  }
+}
+
+function parseAccess(json: unknown, scope: string): AccessToken | undefined {
+  if (!isObject(json)) return undefined
+  const token = textOf(json.token)
+  const expiresAt = timeOf(json.expires)
+  return token === undefined || expiresAt === undefined ? undefined : { token, expiresAt, scope }
+}
+
+function timeOf(value: unknown): number | undefined {
+  const ms = typeof value === 'string' ? Date.parse(value) : NaN
+  return Number.isNaN(ms) ? undefined : ms
+}
+
+function damaged(path: string): AppError {
+  return new AppError('unauthenticated', `The saved login ${path} is damaged.`, { hint: 'Run `colab-escape auth login`: it replaces it.' })
+}
+
+function shellQuoted(path: string): string {
+  return /^[\w@%+=:,./~-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`
+}

@@ -1,0 +1,108 @@
+import { AppError, throwIfAborted } from '../util/errors.ts'
+
+export interface GetTokenOptions {
+  signal?: AbortSignal
+  /** A token that was just answered with 401: another one is wanted. */
+  refuse?: string
+}
+
+/** Who we are to Google: gives an access token whenever one is needed. */
+export interface TokenSource {
+  /** For people: `saved login of a@b (drive)`. */
+  readonly description: string
+  /** Errors: `unauthenticated` when there is none to be had, `unavailable` when it could not be asked for, `interrupted`. */
+  getToken(options?: GetTokenOptions): Promise<string>
+}
+
+export interface AccessToken {
+  token: string
+  /** ms since 1970; Infinity when unknown */
+  expiresAt: number
+  /** Granted scopes, separated by spaces; undefined when unknown. */
+  scope?: string
+}
+
+/** Asks for a new token, other than `refuse`. */
+export type Acquire = (options: { signal: AbortSignal; refuse: string | undefined }) => Promise<AccessToken>
+
+/** A token is not handed out when it ends sooner than this: a request begun with it must still find it valid. */
+export const MARGIN_MS = 60_000
+
+interface Run {
+  result: Promise<AccessToken>
+  waiting: number
+  stop: AbortController
+}
+
+/** Keeps the token until shortly before it ends. Callers who need a new one at the same time wait for the same request; it is stopped when all have gone. */
+export class CachedTokenSource implements TokenSource {
+  readonly description: string
+  private readonly acquire: Acquire
+  private readonly now: () => number
+  private current: AccessToken | undefined
+  private run: Run | undefined
+
+  constructor(description: string, acquire: Acquire, now: () => number) {
+    this.description = description
+    this.acquire = acquire
+    this.now = now
+  }
+
+  /** The token that was handed out last. */
+  get last(): AccessToken | undefined {
+    return this.current
+  }
+
+  async getToken({ signal, refuse }: GetTokenOptions = {}): Promise<string> {
+    throwIfAborted(signal)
+    if (this.current !== undefined && this.current.token !== refuse && this.current.expiresAt - MARGIN_MS > this.now())
+      return this.current.token
+    let fresh = await this.join(signal, refuse)
+    // a request that was under way already may not have known what is refused
+    if (fresh.token === refuse) fresh = await this.join(signal, refuse)
+    if (fresh.token === refuse)
+      throw new AppError('unauthenticated', `Google refuses the token of the ${this.description}, and there is no other.`, {
+        hint: 'Run `colab-escape auth status`, and `colab-escape auth login` if it fails too.',
+      })
+    return fresh.token
+  }
+
+  private async join(signal: AbortSignal | undefined, refuse: string | undefined): Promise<AccessToken> {
+    const run = (this.run ??= this.start(refuse))
+    run.waiting++
+    try {
+      return await untilAborted(run.result, signal)
+    } finally {
+      if (--run.waiting === 0) {
+        run.stop.abort()
+        if (this.run === run) this.run = undefined
+      }
+    }
+  }
+
+  private start(refuse: string | undefined): Run {
+    const stop = new AbortController()
+    const result = this.acquire({ signal: stop.signal, refuse }).then(fresh => (this.current = fresh))
+    const run = { result, waiting: 0, stop }
+    const finish = (): void => {
+      if (this.run === run) this.run = undefined
+    }
+    result.then(finish, finish)
+    return run
+  }
+}
+
+function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      try {
+        throwIfAborted(signal)
+      } catch (error) {
+        reject(error as Error)
+      }
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}

@@ -1,0 +1,46 @@
+import { AppError } from './errors.ts'
+
+/** Addresses of proxies, as HTTP_PROXY, HTTPS_PROXY and NO_PROXY name them. */
+export interface ProxySettings {
+  http: string | undefined
+  https: string | undefined
+  /** Hosts that are reached directly, separated by commas or spaces; `*` for all. */
+  no: string | undefined
+}
+
+/** This machine is never reached through a proxy. */
+const ALWAYS_DIRECT = ['localhost', '127.0.0.1', '[::1]']
+
+/**
+ * The `fetch` to use for everything. Node 20's own knows no proxies; where one is set, requests go through undici's instead, which is loaded at the first of
+ * them. Both its halves, `fetch` and the agent, come from the one package: those of different versions don't fit together.
+ */
+export function createFetch(proxy: ProxySettings): typeof fetch {
+  const httpProxy = proxyAddress('HTTP_PROXY', proxy.http)
+  const httpsProxy = proxyAddress('HTTPS_PROXY', proxy.https)
+  if ((httpProxy === '' && httpsProxy === '') || proxy.no?.trim() === '*') return fetch
+  const noProxy = [...(proxy.no ?? '').split(/[,\s]+/), ...ALWAYS_DIRECT].filter(host => host !== '').join(',')
+  let loading: Promise<typeof fetch> | undefined
+  return async (input, init) => {
+    loading ??= loadProxied({ httpProxy, httpsProxy, noProxy })
+    return (await loading)(input, init)
+  }
+}
+
+async function loadProxied(options: { httpProxy: string; httpsProxy: string; noProxy: string }): Promise<typeof fetch> {
+  const undici = await import('undici')
+  const dispatcher = new undici.EnvHttpProxyAgent(options)
+  // undici's types of requests and responses and those of Node's own copy of it differ in name only
+  const proxied = undici.fetch as unknown as (input: unknown, init: object) => Promise<Response>
+  return (input, init) => proxied(input, { ...init, dispatcher })
+}
+
+/** An address may hold a password: it is never part of a message. */
+function proxyAddress(variable: string, value: string | undefined): string {
+  if (value === undefined || value === '') return ''
+  const address = /^[a-z]+:\/\//i.test(value) ? value : `http://${value}`
+  if (URL.canParse(address) && /^https?:$/.test(new URL(address).protocol)) return address
+  throw new AppError('usage', `${variable} is not the address of an HTTP proxy.`, {
+    hint: `Set ${variable} to an address such as http://proxy.example:3128, or unset it.`,
+  })
+}
