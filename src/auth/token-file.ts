@@ -1,4 +1,4 @@
-import { open, mkdir, readdir, rename, stat, unlink } from 'node:fs/promises'
+import { open, mkdir, readdir, rename, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { toHex } from '../util/hash.ts'
 import { AppError, errnoOf, messageOf } from '../util/errors.ts'
@@ -84,13 +84,9 @@ export async function keepAccess(
 
 /** Removes the login, with what a killed process may have left of it. True when there was one. */
 export async function removeLogin(path: string): Promise<boolean> {
-  const there = await stat(path).then(
-    () => true,
-    () => false,
-  )
   const folder = dirname(path)
   const names = await readdir(folder).catch((error: unknown) => {
-    if (errnoOf(error) === 'ENOENT') return []
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return []
     throw error
   })
   const ours = names.filter(name => name === basename(path) || (name.startsWith(`${basename(path)}.`) && name.endsWith('.tmp')))
@@ -99,7 +95,7 @@ export async function removeLogin(path: string): Promise<boolean> {
       if (errnoOf(error) !== 'ENOENT') throw error
     })
   }
-  return there
+  return ours.includes(basename(path))
 }
 
 function formatLogin(login: SavedLogin): string {

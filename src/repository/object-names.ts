@@ -109,6 +109,8 @@ export interface Inventory {
   unknown: string[]
   /** True when the store holds nothing of ours. */
   empty: boolean
+  /** How many objects are not ours. */
+  foreign: number
 }
 
 const HASHED = /^(pack|index)-([0-9a-f]{64})$|^(label|tomb)-([0-9a-f]{64})\.json$/
@@ -131,10 +133,14 @@ export function takeInventory(listing: Listing): Inventory {
     features: [],
     unknown: [],
     empty: true,
+    foreign: 0,
   }
   const byKind = { pack: inventory.packs, index: inventory.indexes, label: inventory.labels, tomb: inventory.tombs }
   for (const object of listing.objects) {
-    if (!isOurs(object.name)) continue
+    if (!isOurs(object.name)) {
+      inventory.foreign++
+      continue
+    }
     inventory.empty = false
     const hashed = HASHED.exec(object.name)
     if (object.name === CONFIG_NAME) {

@@ -60,6 +60,14 @@ interface Listed {
   at: number
 }
 
+/** A new repository is only begun in a place of its own, never among somebody's files. */
+function refuseForeign({ inventory }: RepositoryView, location: string): void {
+  if (!inventory.empty || inventory.foreign === 0) return
+  throw new AppError('not-a-repository', `${location} is no repository and holds ${inventory.foreign} other files.`, {
+    hint: 'Name an empty or a new folder with --store.',
+  })
+}
+
 class PushRun {
   private readonly context: RepositoryContext
   private readonly request: PushRequest
@@ -81,6 +89,7 @@ class PushRun {
   async run(): Promise<PushResult> {
     this.context.reporter.progress({ phase: 'listing' })
     let listed = await this.list()
+    refuseForeign(listed.view, this.context.storage.location)
     const late: StoredSnapshot[] = []
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const done = await this.attempt(listed)

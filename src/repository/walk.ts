@@ -59,7 +59,7 @@ export function sameFingerprint(a: Fingerprint, b: Fingerprint): boolean {
  */
 export async function walk(source: string, options: WalkOptions): Promise<WalkResult> {
   const root = rootOf(source)
-  const stats = lstatSync(root, { bigint: true })
+  const stats = lstatSync(fsPath(root), { bigint: true })
   if (stats.isFile()) {
     const entry = { path: basename(root), localPath: root, type: 'file' as const, mode: modeOf(stats), fingerprint: fingerprintOf(stats) }
     return { entries: [entry], rootType: 'file', root, failed: 0 }

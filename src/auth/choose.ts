@@ -1,0 +1,82 @@
+import { readFile } from 'node:fs/promises'
+import { AppError, messageOf } from '../util/errors.ts'
+import { colabSource } from './colab.ts'
+import type { AuthContext } from './context.ts'
+import { parseCredentials, type Credentials } from './credentials.ts'
+import { serviceAccountSource, SERVICE_ACCOUNT_NOTE } from './service-account.ts'
+import { savedSource, tokenSource, userSource } from './sources.ts'
+import { readLogin } from './token-file.ts'
+import type { CachedTokenSource } from './token-source.ts'
+
+export interface CredentialSettings {
+  /** --token or COLAB_ESCAPE_TOKEN */
+  token: string | undefined
+  /** COLAB_ESCAPE_CREDENTIALS: JSON */
+  credentials: string | undefined
+  /** GOOGLE_APPLICATION_CREDENTIALS: path of a JSON file */
+  applicationCredentials: string | undefined
+  /** Where `auth login` saves; need not exist. */
+  loginFile: string
+  /** `host:port` of Colab's broker; undefined outside Colab, and where its credentials are in a file (USE_AUTH_EPHEM=0). */
+  colabBroker: string | undefined
+}
+
+export interface ChosenCredentials {
+  source: CachedTokenSource
+  kind: 'token' | 'credentials' | 'application-credentials' | 'saved-login' | 'colab'
+  /** Where they came from, for people. */
+  origin: string
+  /** Something to say before a push with them. */
+  note: string | undefined
+}
+
+/**
+ * The first credentials that are set, in the order of `CredentialSettings`; undefined when none are. Nothing is asked over the network: that Colab's
+ * user has not agreed yet shows as `unauthenticated` at the first token. What is set but unusable is an error, never passed over: `unauthenticated`.
+ */
+export async function chooseCredentials(settings: CredentialSettings, context: AuthContext): Promise<ChosenCredentials | undefined> {
+  const { token, credentials, applicationCredentials, loginFile, colabBroker } = settings
+  if (token !== undefined) {
+    const origin = 'COLAB_ESCAPE_TOKEN or --token'
+    return { source: tokenSource(token, context.now), kind: 'token', origin, note: undefined }
+  }
+  if (credentials !== undefined) {
+    const origin = 'COLAB_ESCAPE_CREDENTIALS'
+    return { kind: 'credentials', origin, ...fromCredentials(parseCredentials(credentials, origin), origin, context) }
+  }
+  if (applicationCredentials !== undefined) {
+    const origin = `GOOGLE_APPLICATION_CREDENTIALS (${applicationCredentials})`
+    const parsed = parseCredentials(await readCredentialsFile(applicationCredentials), origin)
+    return { kind: 'application-credentials', origin, ...fromCredentials(parsed, origin, context) }
+  }
+  const login = await readLogin(loginFile)
+  if (login !== undefined)
+    return { source: savedSource(login, loginFile, context), kind: 'saved-login', origin: loginFile, note: undefined }
+  if (colabBroker !== undefined)
+    return { source: colabSource(colabBroker, context), kind: 'colab', origin: `Colab's broker (${colabBroker})`, note: undefined }
+  return undefined
+}
+
+/** What to say where credentials are needed and there are none. */
+export function noCredentials(): AppError {
+  return new AppError('unauthenticated', 'You are not logged in to Google Drive.', {
+    hint: 'Run `colab-escape auth login` (the first time: `colab-escape auth setup`), or set COLAB_ESCAPE_CREDENTIALS.',
+  })
+}
+
+function fromCredentials(credentials: Credentials, where: string, context: AuthContext): Pick<ChosenCredentials, 'source' | 'note'> {
+  return credentials.type === 'user'
+    ? { source: userSource(credentials, where, context), note: undefined }
+    : { source: serviceAccountSource(credentials, context), note: SERVICE_ACCOUNT_NOTE }
+}
+
+async function readCredentialsFile(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    throw new AppError('unauthenticated', `GOOGLE_APPLICATION_CREDENTIALS names a file that can't be read: ${messageOf(error)}`, {
+      hint: 'Correct the path, or unset GOOGLE_APPLICATION_CREDENTIALS to use the saved login.',
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,46 @@
+import { AppError, isAppError } from '../util/errors.ts'
+import type { AuthContext } from './context.ts'
+import { request } from './request.ts'
+import { readTokenAnswer, type TokenAnswer } from './token-endpoint.ts'
+import { CachedTokenSource } from './token-source.ts'
+
+const METADATA_SERVER = 'metadata.google.internal'
+const PATH = '/computeMetadata/v1/instance/service-accounts/default/token'
+/** Both answer on the machine itself or beside it. */
+const TIMEOUT_MS = 10_000
+export const COLAB_CELL = 'from google.colab import auth; auth.authenticate_user()'
+
+/** The credentials of the person in front of a Colab notebook, which its broker (`host:port`) hands out after they agreed to it in a cell. */
+export function colabSource(broker: string, context: AuthContext): CachedTokenSource {
+  return new CachedTokenSource(
+    "Colab's credentials",
+    async ({ signal }) => {
+      const { accessToken, expiresAt, scope } = await askEither(broker, context, signal)
+      return { token: accessToken, expiresAt, ...(scope === undefined ? {} : { scope }) }
+    },
+    context.now,
+  )
+}
+
+async function askEither(broker: string, context: AuthContext, signal: AbortSignal): Promise<TokenAnswer> {
+  try {
+    return await ask(broker, context, signal)
+  } catch (error) {
+    if (!isAppError(error, 'unavailable')) throw error
+    return await ask(METADATA_SERVER, context, signal).catch((second: unknown) => {
+      throw isAppError(second, 'unavailable') ? error : second
+    })
+  }
+}
+
+async function ask(host: string, { fetch, now }: AuthContext, signal: AbortSignal): Promise<TokenAnswer> {
+  const whom = `Colab's credentials broker (${host})`
+  const headers = { 'metadata-flavor': 'Google' }
+  const { status, json } = await request(fetch, `http://${host}${PATH}`, { whom, headers, signal, timeoutMs: TIMEOUT_MS })
+  if (status === 200) return readTokenAnswer(json, whom, now())
+  if (status === 404)
+    throw new AppError('unauthenticated', 'This notebook has no credentials yet.', { hint: `Run this in a cell first: ${COLAB_CELL}` })
+  throw new AppError('unavailable', `${whom} failed with status ${status}.`, {
+    hint: `Run this in a cell, then the same command again: ${COLAB_CELL}`,
+  })
+}
