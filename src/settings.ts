@@ -3,6 +3,24 @@ import { availableParallelism, hostname } from 'node:os'
 import { parseEnv } from 'node:util'
 import envPaths from 'env-paths'
 import { AppError, errnoOf, messageOf } from './util/errors.ts'
+import type { ProxySettings } from './util/http.ts'
+
+/** What the environment says about who we are to Google. */
+export interface GoogleSettings {
+  /** COLAB_ESCAPE_TOKEN: an access token */
+  token: string | undefined
+  /** COLAB_ESCAPE_CREDENTIALS: JSON */
+  credentials: string | undefined
+  /** GOOGLE_APPLICATION_CREDENTIALS: path of a JSON file */
+  applicationCredentials: string | undefined
+  /** GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET: for `auth login` */
+  clientId: string | undefined
+  clientSecret: string | undefined
+  /** TBE_EPHEM_CREDS_ADDR, `host:port`: Colab's credentials broker; undefined outside Colab and with USE_AUTH_EPHEM=0. */
+  colabBroker: string | undefined
+  /** COLAB_ESCAPE_GOOGLE_ENDPOINT: a test server on this machine in the place of all of Google. */
+  endpoint: string | undefined
+}
 
 /** What the environment says. The one place that reads it: variables, the `.env` file of the current folder, the machine. */
 export interface Settings {
@@ -10,6 +28,10 @@ export interface Settings {
   store: string | undefined
   /** COLAB_ESCAPE_CACHE, else the platform's folder for caches. */
   cacheFolder: string
+  /** COLAB_ESCAPE_CONFIG, else the platform's folder for settings: the saved login lies there. */
+  configFolder: string
+  google: GoogleSettings
+  proxy: ProxySettings
   /** COLAB_ESCAPE_ZSTD: `native` or `portable`, to force one of the codecs. */
   zstd: 'native' | 'portable' | undefined
   colour: boolean
@@ -22,14 +44,56 @@ export function readSettings(): Settings {
   const zstd = env.COLAB_ESCAPE_ZSTD
   if (zstd !== undefined && zstd !== '' && zstd !== 'native' && zstd !== 'portable')
     throw new AppError('usage', `COLAB_ESCAPE_ZSTD is ${JSON.stringify(zstd)}.`, { hint: 'Set it to native or portable, or not at all.' })
+  const folders = envPaths('colab-escape', { suffix: '' })
+  const colabBroker = brokerAddress(process.env)
   return {
     store: nonEmpty(env.COLAB_ESCAPE_STORE),
-    cacheFolder: nonEmpty(env.COLAB_ESCAPE_CACHE) ?? envPaths('colab-escape', { suffix: '' }).cache,
+    cacheFolder: nonEmpty(env.COLAB_ESCAPE_CACHE) ?? folders.cache,
+    configFolder: nonEmpty(env.COLAB_ESCAPE_CONFIG) ?? folders.config,
+    google: {
+      token: nonEmpty(env.COLAB_ESCAPE_TOKEN),
+      credentials: nonEmpty(env.COLAB_ESCAPE_CREDENTIALS),
+      applicationCredentials: nonEmpty(env.GOOGLE_APPLICATION_CREDENTIALS),
+      clientId: nonEmpty(env.GOOGLE_CLIENT_ID),
+      clientSecret: nonEmpty(env.GOOGLE_CLIENT_SECRET),
+      colabBroker,
+      endpoint: testEndpoint(process.env.COLAB_ESCAPE_GOOGLE_ENDPOINT),
+    },
+    proxy: {
+      http: nonEmpty(process.env.http_proxy) ?? nonEmpty(process.env.HTTP_PROXY),
+      https: nonEmpty(process.env.https_proxy) ?? nonEmpty(process.env.HTTPS_PROXY),
+      no: [nonEmpty(process.env.no_proxy) ?? process.env.NO_PROXY ?? '', ...direct(colabBroker)].filter(each => each !== '').join(','),
+    },
     zstd: zstd === 'native' || zstd === 'portable' ? zstd : undefined,
     colour: nonEmpty(env.NO_COLOR) === undefined,
     cores: availableParallelism(),
     host: hostname(),
   }
+}
+
+/** Read, as all addresses that tokens come from or go through, from the real environment only: a `.env` file may have come with somebody's folder. */
+function brokerAddress(env: NodeJS.Dict<string>): string | undefined {
+  const address = nonEmpty(env.TBE_EPHEM_CREDS_ADDR)
+  if (address === undefined || env.USE_AUTH_EPHEM === '0') return undefined
+  if (/^[\w.-]+:\d{1,5}$/.test(address)) return address
+  throw new AppError('usage', `TBE_EPHEM_CREDS_ADDR is ${JSON.stringify(address)}.`, {
+    hint: 'Set it to host:port, as Colab does, or not at all.',
+  })
+}
+
+function testEndpoint(value: string | undefined): string | undefined {
+  const address = nonEmpty(value)
+  if (address === undefined) return undefined
+  const url = URL.canParse(address) ? new URL(address) : undefined
+  if (url && /^https?:$/.test(url.protocol) && /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname)) return url.origin
+  throw new AppError('usage', 'COLAB_ESCAPE_GOOGLE_ENDPOINT is not an address on this machine.', {
+    hint: 'It is for tests only: set it to an address such as http://127.0.0.1:8400, or unset it.',
+  })
+}
+
+/** Hosts of Colab's own network, which no proxy leads to. */
+function direct(colabBroker: string | undefined): string[] {
+  return colabBroker === undefined ? [] : [colabBroker, 'metadata.google.internal']
 }
 
 const nonEmpty = (text: string | undefined): string | undefined => (text === '' ? undefined : text)

@@ -62,7 +62,10 @@ export function parseCredentials(text: string, where: string): Credentials {
         throw new AppError('unauthenticated', `${where} holds an OAuth client, not the credentials of somebody who logged in with it.`, {
           hint: 'Log in with it: colab-escape auth login --client-secret-file <file>',
         })
-      throw unusable(where, typeof json.type === 'string' ? `credentials of type ${json.type} are not supported` : 'it is not JSON of that kind')
+      throw unusable(
+        where,
+        typeof json.type === 'string' ? `credentials of type ${json.type} are not supported` : 'it is not JSON of that kind',
+      )
   }
 }
 

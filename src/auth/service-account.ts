@@ -14,7 +14,8 @@ export const SERVICE_ACCOUNT_NOTE =
 
 export function serviceAccountSource(account: ServiceAccount, context: AuthContext): CachedTokenSource {
   const description = `service account ${account.email}`
-  const cure = "Check this machine's clock, and that the key has not been deleted: https://console.cloud.google.com/iam-admin/serviceaccounts"
+  const cure =
+    "Check this machine's clock, and that the key has not been deleted: https://console.cloud.google.com/iam-admin/serviceaccounts"
   return new CachedTokenSource(
     description,
     async ({ signal }) => {

@@ -41,16 +41,31 @@ export function userSource(credentials: UserCredentials, where: string, context:
 
 /** The saved login. The file is read again whenever a token is needed: another process may have refreshed it, or logged in or out. */
 export function savedSource(login: SavedLogin, path: string, context: AuthContext): CachedTokenSource {
-  return new CachedTokenSource(describeLogin(login), ({ signal, refuse }) => refreshSaved(path, refuse, context, signal), context.now)
+  return new CachedTokenSource(
+    describeLogin(login),
+    ({ signal, refuse }) => refreshSaved(path, login.account, refuse, context, signal),
+    context.now,
+  )
 }
 
 export function describeLogin({ account, scope }: SavedLogin): string {
   return `saved login${account === undefined ? '' : ` of ${account}`} (${shortScope(scope) || 'no access to Drive'})`
 }
 
-async function refreshSaved(path: string, refuse: string | undefined, context: AuthContext, signal: AbortSignal): Promise<AccessToken> {
+async function refreshSaved(
+  path: string,
+  account: string | undefined,
+  refuse: string | undefined,
+  context: AuthContext,
+  signal: AbortSignal,
+): Promise<AccessToken> {
   const login = await readLogin(path)
-  if (login === undefined) throw new AppError('unauthenticated', 'The saved login has been removed.', { hint: 'Run `colab-escape auth login`.' })
+  if (login === undefined)
+    throw new AppError('unauthenticated', 'The saved login has been removed.', { hint: 'Run `colab-escape auth login`.' })
+  if (login.account !== account)
+    throw new AppError('unauthenticated', `The saved login is now that of ${login.account ?? 'another account'}.`, {
+      hint: 'Somebody logged in meanwhile: run the same command again to go on with that account.',
+    })
   const { access } = login
   if (access !== undefined && access.token !== refuse && access.expiresAt - MARGIN_MS > context.now()) return access
   const presented = { what: `the ${describeLogin(login)}`, cure: `Run \`colab-escape auth login\` again. ${WHY_LOGINS_END}` }
@@ -64,7 +79,12 @@ async function refreshSaved(path: string, refuse: string | undefined, context: A
   return fresh
 }
 
-function refresh({ client, refreshToken }: UserCredentials, presented: Presented, context: AuthContext, signal: AbortSignal): Promise<TokenAnswer> {
+function refresh(
+  { client, refreshToken }: UserCredentials,
+  presented: Presented,
+  context: AuthContext,
+  signal: AbortSignal,
+): Promise<TokenAnswer> {
   const fields = {
     grant_type: 'refresh_token',
     client_id: client.id,

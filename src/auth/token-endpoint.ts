@@ -38,7 +38,11 @@ export async function callTokenEndpoint(
 ): Promise<TokenAnswer> {
   const whom = "Google's token endpoint"
   for (let failures = 1; ; failures++) {
-    const answer = await request(context.fetch, context.endpoints.token, { whom, ...form(fields), ...(signal === undefined ? {} : { signal }) })
+    const answer = await request(context.fetch, context.endpoints.token, {
+      whom,
+      ...form(fields),
+      ...(signal === undefined ? {} : { signal }),
+    })
     if (answer.status === 200) return readTokenAnswer(answer.json, whom, context.now())
     if (answer.status >= 400 && answer.status < 500 && answer.status !== 429 && answer.status !== 408)
       throw refusal(answer, presented, Object.values(fields))

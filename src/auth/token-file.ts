@@ -114,7 +114,8 @@ function parseLogin(text: string, path: string): SavedLogin {
   const json = parseObject(text)
   const id = textOf(json.client_id)
   const refreshToken = textOf(json.refresh_token)
-  if (json.type !== 'authorized_user' || id === undefined || refreshToken === undefined || typeof json.scope !== 'string') throw damaged(path)
+  if (json.type !== 'authorized_user' || id === undefined || refreshToken === undefined || typeof json.scope !== 'string')
+    throw damaged(path)
   return {
     type: 'user',
     client: { id, secret: textOf(json.client_secret) },

@@ -92,17 +92,16 @@ export class CachedTokenSource implements TokenSource {
   }
 }
 
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
-      try {
-        throwIfAborted(signal)
-      } catch (error) {
-        reject(error as Error)
-      }
-    }
-    signal.addEventListener('abort', onAbort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
+  let onAbort = (): void => undefined
+  const aborted = new Promise<void>(resolve => (onAbort = resolve))
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    await Promise.race([promise, aborted])
+    throwIfAborted(signal)
+    return await promise
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
 }

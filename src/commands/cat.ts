@@ -5,12 +5,13 @@ import { readManifest } from '../repository/manifest-reader.ts'
 import type { StoredSnapshot } from '../repository/snapshot.ts'
 import { parseVersionedPath, resolveVersion } from '../repository/versions.ts'
 import { AppError } from '../util/errors.ts'
+import { openRepository } from './open.ts'
 import type { Outcome, Session } from './session.ts'
 
 /** Writes one file of a version to stdout, as it is, each piece verified before it is written. */
 export async function catCommand(session: Session, what: string): Promise<Outcome> {
   const { version, path } = parseVersionedPath(what)
-  const repository = await session.openForReading()
+  const repository = await openRepository(session)
   const snapshot = await resolveVersion(repository, repository.view, version)
   const entry = await findFile(repository, snapshot, path.replace(/^\.?\/+/, ''))
   for await (const chunk of readSequence(repository, entry.chunks, entry.path)) if (!(await session.console.write(chunk))) break

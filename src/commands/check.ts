@@ -2,6 +2,7 @@ import { check, type CheckResult } from '../repository/check.ts'
 import { formatCount, formatDuration, plural } from '../ui/format.ts'
 import { AppError } from '../util/errors.ts'
 import type { Outcome, Session } from './session.ts'
+import { chooseStore } from './store.ts'
 
 export interface CheckOptions {
   readData?: string | boolean
@@ -12,7 +13,7 @@ const SHOWN = 50
 
 export async function checkCommand(session: Session, options: CheckOptions): Promise<Outcome> {
   const started = performance.now()
-  const storage = session.connect(session.chooseStore())
+  const { storage } = await chooseStore(session)
   const readData = share(options.readData)
   const result = await check(session.context(storage, readData > 0 ? Infinity : 0), { readData })
   const damaged = result.problems.length > 0 || result.affected.length > 0

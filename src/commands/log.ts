@@ -4,6 +4,7 @@ import { readSnapshots, readTags } from '../repository/versions.ts'
 import { formatBytes, formatCount } from '../ui/format.ts'
 import { renderTable, type Column } from '../ui/table.ts'
 import { AppError } from '../util/errors.ts'
+import { openRepository } from './open.ts'
 import type { Outcome, Session } from './session.ts'
 
 const COLUMNS: Column[] = [
@@ -20,7 +21,7 @@ const COLUMNS: Column[] = [
 /** Versions of one name or of all, the newest first. */
 export async function logCommand(session: Session, name: string | undefined): Promise<Outcome> {
   if (name !== undefined) checkName(name)
-  const repository = await session.openForReading()
+  const repository = await openRepository(session)
   const { inventory } = repository.view
   const refs = inventory.snapshots.filter(ref => name === undefined || ref.name === name)
   if (name !== undefined && refs.length === 0) {
@@ -31,8 +32,8 @@ export async function logCommand(session: Session, name: string | undefined): Pr
   }
   const before = repository.view.problems.length
   const snapshots = await readSnapshots(repository, repository.view, refs)
-  for (const problem of repository.view.problems.slice(before)) session.console.reporter.warn(problem.message)
   const tags = await readTags(repository.storage, repository.view, snapshots, session.signal)
+  for (const problem of repository.view.problems.slice(before)) session.console.reporter.warn(problem.message)
   const newestFirst = [...snapshots].reverse()
   const rows = newestFirst.map(snapshot => row(snapshot, tags.get(snapshot.id)!))
   const human = rows.length === 0 ? 'No versions yet.' : renderTable(COLUMNS, rows, session.console.columns)

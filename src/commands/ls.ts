@@ -5,6 +5,7 @@ import { formatBytes } from '../ui/format.ts'
 import { renderTable } from '../ui/table.ts'
 import { AppError } from '../util/errors.ts'
 import { localTime } from './log.ts'
+import { openRepository } from './open.ts'
 import type { Outcome, Session } from './session.ts'
 
 export interface LsOptions {
@@ -14,7 +15,7 @@ export interface LsOptions {
 /** What a version holds at a path: the entry itself, or what is in the folder; all that is below it with `recursive`. */
 export async function lsCommand(session: Session, version: string, path: string | undefined, options: LsOptions): Promise<Outcome> {
   const spec = parseVersion(version)
-  const repository = await session.openForReading()
+  const repository = await openRepository(session)
   const snapshot = await resolveVersion(repository, repository.view, spec)
   const base = (path ?? '').replace(/^\.?\/+/, '').replace(/\/+$/, '')
   const shown: Entry[] = []

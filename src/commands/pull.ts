@@ -4,6 +4,7 @@ import type { StoredSnapshot } from '../repository/snapshot.ts'
 import { parseVersion, resolveVersion } from '../repository/versions.ts'
 import { formatBytes, formatCount, formatDuration, plural } from '../ui/format.ts'
 import type { Outcome, Session } from './session.ts'
+import { chooseStore, requestsByKind, totalRequests } from './store.ts'
 
 export interface PullOptions {
   only?: string[]
@@ -21,7 +22,7 @@ export async function pullCommand(
 ): Promise<Outcome> {
   const started = performance.now()
   const spec = parseVersion(version)
-  const storage = session.connect(session.chooseStore())
+  const { storage, requests } = await chooseStore(session)
   const looking = session.context(storage, 0)
   const repository = await openForReading(looking)
   const snapshot = await resolveVersion(repository, repository.view, spec)
@@ -42,8 +43,11 @@ export async function pullCommand(
   )
   for (const { path, why } of result.damaged) session.console.reporter.warn(`${path} was not restored: ${why}`)
   const human =
-    options.dryRun === true ? describePlan(snapshot, result) : describe(snapshot, result, storage.total, performance.now() - started)
-  session.console.result(human, machineReceipt(snapshot, result, options.dryRun === true, storage.calls))
+    options.dryRun === true
+      ? describePlan(snapshot, result)
+      : describe(snapshot, result, totalRequests(requests()), performance.now() - started)
+  session.console.reporter.detail(requestsByKind(requests()))
+  session.console.result(human, machineReceipt(snapshot, result, options.dryRun === true, requests()))
   return result.damaged.length > 0 ? 'damaged' : 'done'
 }
 

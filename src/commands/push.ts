@@ -7,7 +7,7 @@ import { zstdName } from '../compression/zstd.ts'
 import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../ui/format.ts'
 import { AppError } from '../util/errors.ts'
 import type { Outcome, Session } from './session.ts'
-import { refuseForeignFolder, type ChosenStore } from './store.ts'
+import { chooseStore, prepareForPush, requestsByKind, totalRequests, type ChosenStore } from './store.ts'
 
 export interface PushOptions {
   name?: string
@@ -21,9 +21,8 @@ export interface PushOptions {
 export async function pushCommand(session: Session, paths: string[], options: PushOptions, program: string): Promise<Outcome> {
   if (options.name !== undefined && paths.length > 1)
     throw new AppError('usage', '--name names one snapshot, but several paths make one each.', { hint: 'Push them one by one.' })
-  const store = session.chooseStore()
-  await refuseForeignFolder(store)
-  if (options.dryRun !== true) await store.storage.removeStaleTemporaries()
+  const store = await chooseStore(session)
+  await prepareForPush(store, options.dryRun === true)
   if (options.level === 'max' && zstdName(session.settings.zstd) === 'portable')
     session.console.reporter.note('this Node has no zstd of its own: max uses level 9 of the portable one; Node 22.15 or newer goes to 19')
   let outcome: Outcome = 'done'
@@ -34,11 +33,15 @@ export async function pushCommand(session: Session, paths: string[], options: Pu
 async function pushOne(session: Session, store: ChosenStore, path: string, options: PushOptions, program: string): Promise<Outcome> {
   const { console, settings, signal } = session
   const started = performance.now()
-  const source = await walk(path, { excludes: options.exclude ?? [], skip: [store.path], reporter: console.reporter, signal })
+  const source = await walk(path, {
+    excludes: options.exclude ?? [],
+    skip: store.kind === 'folder' ? [store.path] : [],
+    reporter: console.reporter,
+    signal,
+  })
   const name = options.name === undefined ? nameOf(path, source) : checkName(options.name)
-  const storage = session.connect(store)
   const bytes = source.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.fingerprint.size : 0), 0)
-  const context = session.context(storage, bytes)
+  const context = session.context(store.storage, bytes)
   const result = await push(context, {
     name,
     source,
@@ -53,8 +56,9 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
   })
   noteOtherSource(session, name, source, result)
   const failed = result.reading.failedFiles.length + source.failed
-  const receipt = describe(name, store, result, failed, storage.total, performance.now() - started)
-  console.result(receipt, machineReceipt(name, result, failed, storage.calls))
+  const receipt = describe(name, store, result, failed, totalRequests(store.requests()), performance.now() - started)
+  console.reporter.detail(requestsByKind(store.requests()))
+  console.result(receipt, machineReceipt(name, result, failed, store.requests()))
   return failed > 0 ? 'partly' : 'done'
 }
 
@@ -68,7 +72,7 @@ function nameOf(path: string, source: WalkResult): string {
 }
 
 function noteOtherSource({ console, settings }: Session, name: string, source: WalkResult, { parent }: PushResult): void {
-  if (!parent || parent.host !== settings.host || parent.source.path === source.root) return
+  if (!parent || parent.host !== settings.host || parent.source.path === source.root.toWellFormed()) return
   console.reporter.note(
     `the last version of ${name} came from ${parent.source.path}, this one from ${source.root}; use --name to keep them apart`,
   )
@@ -78,20 +82,21 @@ function describe(name: string, store: ChosenStore, result: PushResult, failed: 
   const { reading, snapshot, newBytes, storedBytes } = result
   const lines: string[] = []
   const version = snapshot ? `${name}@${snapshot.id.slice(0, 8)}` : name
-  if (result.outcome === 'stored') lines.push(`Pushed ${version} to ${store.path}`)
+  if (result.outcome === 'stored') lines.push(`Pushed ${version} to ${store.storage.location}`)
   else if (result.outcome === 'unchanged')
     lines.push(`Nothing changed: ${name} equals its newest version ${version}; no new version was made`)
   else lines.push(`Dry run: ${name} would get a new version; nothing was stored`)
   lines.push(`  ${plural(reading.files, 'file')}, ${formatBytes(reading.bytes)}: ${newContent(reading.bytes, newBytes, storedBytes)}`)
   lines.push(`  ${formatCount(requests)} requests, ${formatDuration(milliseconds)}, ${formatBytes(reading.readBytes)} read`)
   if (failed > 0) lines.push(`  ${plural(failed, 'file')} could not be saved (see the warnings); all others are`)
-  if (result.outcome === 'stored')
-    lines.push(
-      store.mounted
-        ? '  Written to the mount: run drive.flush_and_unmount() before you leave.'
-        : '  Everything is on the disk, synced, and the version reads back.',
-    )
+  if (result.outcome === 'stored') lines.push(`  ${safety(store)}`)
   return lines
+}
+
+function safety(store: ChosenStore): string {
+  if (store.kind === 'drive') return 'Safe to disconnect: Drive has confirmed every object, and the version reads back.'
+  if (store.mounted) return 'Written to the mount: run drive.flush_and_unmount() before you leave.'
+  return 'Everything is on the disk, synced, and the version reads back.'
 }
 
 function newContent(bytes: number, newBytes: number, storedBytes: number): string {

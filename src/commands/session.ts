@@ -1,15 +1,14 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { CompressionPool } from '../compression/pool.ts'
-import { openForReading, type OpenRepository, type RepositoryContext } from '../repository/context.ts'
+import type { RepositoryContext } from '../repository/context.ts'
 import { StatCache } from '../repository/stat-cache.ts'
-import { CountingStorage } from '../storage/counting.ts'
 import { RetryingStorage } from '../storage/retrying.ts'
+import type { Storage } from '../storage/storage.ts'
 import type { Settings } from '../settings.ts'
 import { createConsole, type Console } from '../ui/console.ts'
 import { realSurroundings } from '../util/clock.ts'
 import { AppError, messageOf } from '../util/errors.ts'
-import { chooseStore, type ChosenStore } from './store.ts'
 
 /** Options that every command takes. */
 export interface GlobalOptions {
@@ -19,6 +18,7 @@ export interface GlobalOptions {
   verbose?: boolean
   progress?: boolean
   jobs?: string
+  token?: string
 }
 
 /** How a command ended short of an error. */
@@ -54,15 +54,7 @@ export class Session {
     })
   }
 
-  chooseStore(): ChosenStore {
-    return chooseStore(this.options.store, this.settings.store)
-  }
-
-  connect(store: ChosenStore): CountingStorage {
-    return new CountingStorage(store.storage)
-  }
-
-  context(storage: CountingStorage, plainBytes: number): RepositoryContext {
+  context(storage: Storage, plainBytes: number): RepositoryContext {
     const { reporter } = this.console
     const jobs = this.jobs()
     const retrying = new RetryingStorage(storage, {
@@ -77,11 +69,6 @@ export class Session {
     })
     this.pools.push(pool)
     return { storage: retrying, pool, surroundings: realSurroundings, reporter, signal: this.signal }
-  }
-
-  /** Opens the repository for a command that only looks. */
-  async openForReading(): Promise<OpenRepository> {
-    return openForReading(this.context(this.connect(this.chooseStore()), 0))
   }
 
   private jobs(): number {

@@ -1,46 +1,111 @@
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
+import { noCredentials } from '../auth/choose.ts'
 import { CONFIG_NAME, isOurs } from '../repository/object-names.ts'
+import { CountingStorage } from '../storage/counting.ts'
 import { FolderStorage } from '../storage/folder.ts'
+import { LimitingStorage } from '../storage/limiting.ts'
+import type { Storage } from '../storage/storage.ts'
 import { AppError } from '../util/errors.ts'
+import { authContext, sessionCredentials } from './credentials.ts'
+import type { Session } from './session.ts'
 
-const MOUNTED_DRIVE = '/content/drive/MyDrive'
-const MOUNTED_STORE = `${MOUNTED_DRIVE}/colab-escape`
+const MOUNTED_STORE = '/content/drive/MyDrive/colab-escape'
+const DRIVE_FOLDER = 'colab-escape'
+const DRIVE_LIMITS = { maxConcurrent: 8, maxInFlightBytes: 128 * 1024 * 1024 }
 
-export interface ChosenStore {
-  storage: FolderStorage
+interface Store {
+  storage: Storage
+  /** Requests so far, by kind. */
+  requests: () => Record<string, number>
+}
+
+export interface FolderStore extends Store {
+  kind: 'folder'
+  folder: FolderStorage
   /** Absolute path, links resolved as far as it exists. */
   path: string
   /** A folder that Drive's mount sends on later: what is written there is not yet safe. */
   mounted: boolean
 }
 
-/** `--store`, else COLAB_ESCAPE_STORE, else a mounted Drive's folder, else an error that names the ways on. */
-export function chooseStore(option: string | undefined, setting: string | undefined): ChosenStore {
-  const location = option ?? setting ?? (existsSync(MOUNTED_STORE) ? MOUNTED_STORE : undefined)
-  if (location === undefined || location === '')
-    throw new AppError('usage', 'No store is named: colab-escape does not know where the repository is.', {
-      hint: `Name a folder with --store <folder>, set COLAB_ESCAPE_STORE (also in .env), or mount Drive and make ${MOUNTED_STORE}.`,
-    })
-  if (/^drive:/.test(location))
-    throw new AppError('unsupported', `${location} can't be used: this version stores in folders only.`, {
-      hint: 'Name a folder with --store <folder>, for example one on a mounted Drive.',
-    })
+export interface DriveStore extends Store {
+  kind: 'drive'
+}
+
+export function totalRequests(requests: Record<string, number>): number {
+  return Object.values(requests).reduce((sum, count) => sum + count, 0)
+}
+
+export function requestsByKind(requests: Record<string, number>): string {
+  const kinds = Object.entries(requests).filter(([, count]) => count > 0)
+  return `requests: ${kinds.map(([kind, count]) => `${count} ${kind}`).join(', ') || 'none'}`
+}
+
+export type ChosenStore = FolderStore | DriveStore
+
+/** `--store`, else COLAB_ESCAPE_STORE, else Drive where there are credentials, else a mounted Drive's folder, else an error that names the ways on. */
+export async function chooseStore(session: Session): Promise<ChosenStore> {
+  const location = session.options.store ?? session.settings.store
+  if (location !== undefined && location !== '') return location.startsWith('drive:') ? openDrive(session, location) : openFolder(location)
+  if ((await sessionCredentials(session, authContext(session))) !== undefined) return openDrive(session, 'drive:')
+  if (existsSync(MOUNTED_STORE)) return openFolder(MOUNTED_STORE)
+  throw new AppError('usage', 'No store is named, and there is no login: colab-escape does not know where the repository is.', {
+    hint: `Log in to Google Drive (colab-escape auth login), or name a folder with --store <folder> or COLAB_ESCAPE_STORE, or mount Drive and make ${MOUNTED_STORE}.`,
+  })
+}
+
+/** Google's client is large: it is loaded when Drive is really used. */
+async function openDrive(session: Session, location: string): Promise<DriveStore> {
+  const path = drivePath(location)
+  const context = authContext(session)
+  const credentials = await sessionCredentials(session, context)
+  if (credentials === undefined) throw noCredentials()
+  session.console.reporter.detail(`using ${credentials.source.description}`)
+  if (credentials.note !== undefined) session.console.reporter.note(credentials.note)
+  const { DriveStorage } = await import('../storage/drive/drive-storage.ts')
+  const requests: Record<string, number> = {}
+  const drive = new DriveStorage({
+    tokens: credentials.source,
+    path,
+    baseUrl: context.endpoints.api,
+    fetch: context.fetch,
+    onRequest: what => (requests[what] = (requests[what] ?? 0) + 1),
+  })
+  const storage = new LimitingStorage(drive, DRIVE_LIMITS)
+  return { kind: 'drive', storage, requests: () => ({ ...requests }) }
+}
+
+/** `drive:` is the folder colab-escape in My Drive, `drive:A/B` the folder B in A. */
+export function drivePath(location: string): string[] {
+  const path = location.slice('drive:'.length).replace(/^\/+|\/+$/g, '')
+  if (path === '') return [DRIVE_FOLDER]
+  const parts = path.split('/')
+  if (parts.some(part => part === '' || part === '.' || part === '..'))
+    throw new AppError('usage', `${JSON.stringify(location)} is no path in My Drive.`, { hint: 'Write drive:Folder or drive:Some/Folder.' })
+  return parts
+}
+
+function openFolder(location: string): FolderStore {
   const path = realPathOf(resolve(location.replace(/^~(?=\/|$)/, homedir())))
   if (existsSync(path) && !statSync(path).isDirectory())
     throw new AppError('not-a-repository', `${path} is a file, not a folder.`, { hint: 'Name the folder of the repository with --store.' })
-  return { storage: new FolderStorage(path), path, mounted: path.startsWith('/content/drive/') }
+  const folder = new FolderStorage(path)
+  const storage = new CountingStorage(folder)
+  return { kind: 'folder', storage, folder, requests: () => ({ ...storage.calls }), path, mounted: path.startsWith('/content/drive/') }
 }
 
-/** A new repository is only begun in a folder of its own, never among somebody's files. */
-export async function refuseForeignFolder({ storage, path }: ChosenStore): Promise<void> {
-  if (existsSync(join(path, CONFIG_NAME))) return
-  const strangers = await storage.strangers(isOurs, 3)
+/** What a folder store needs before a push: room of its own, never among somebody's files, and no leftovers of writers that were killed. */
+export async function prepareForPush(store: ChosenStore, dryRun: boolean): Promise<void> {
+  if (store.kind !== 'folder') return
+  const { folder, path } = store
+  const strangers = existsSync(join(path, CONFIG_NAME)) ? [] : await folder.strangers(isOurs, 3)
   if (strangers.length > 0)
     throw new AppError('not-a-repository', `${path} is no repository and holds other files (${strangers.join(', ')}).`, {
       hint: `Name an empty or a new folder, e.g. --store ${join(path, 'colab-escape')}`,
     })
+  if (!dryRun) await folder.removeStaleTemporaries()
 }
 
 function realPathOf(path: string): string {

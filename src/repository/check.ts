@@ -153,12 +153,9 @@ class Check {
       const snapshot = await this.checkSnapshot(ref)
       if (snapshot) read.push(snapshot)
     }
-    try {
-      await readTags(this.repository.storage, view, read, this.context.signal)
-    } catch (error) {
-      if (!isAppError(error, 'corrupt')) throw error
-      this.result.problems.push(error.message)
-    }
+    const known = view.problems.length
+    await readTags(this.repository.storage, view, read, this.context.signal)
+    this.result.problems.push(...view.problems.slice(known).map(problem => problem.message))
   }
 
   private async checkSnapshot(ref: SnapshotRef): Promise<StoredSnapshot | undefined> {

@@ -8,8 +8,22 @@ export function describeVersion(snapshot: StoredSnapshot): string {
   return `${snapshot.name} (version ${snapshot.id.slice(0, 8)})`
 }
 
-/** Every entry of a snapshot in the order of their paths, checked as `ManifestDecoder` does, some megabytes at a time. */
+/** Every entry of a snapshot in the order of their paths, checked as `ManifestDecoder` does, some megabytes at a time. A single file is one entry. */
 export async function* readManifest(source: BlockSource, snapshot: StoredSnapshot): AsyncGenerator<Entry> {
+  const single = snapshot.source.type === 'file'
+  const refuse = (): never => {
+    throw corrupt(`The manifest of ${describeVersion(snapshot)}`, 'it is not that of a single file')
+  }
+  let entries = 0
+  for await (const entry of readEntries(source, snapshot)) {
+    if (single && (entries > 0 || entry.type !== 'file')) refuse()
+    entries++
+    yield entry
+  }
+  if (single && entries === 0) refuse()
+}
+
+async function* readEntries(source: BlockSource, snapshot: StoredSnapshot): AsyncGenerator<Entry> {
   const what = describeVersion(snapshot)
   const decoder = new ManifestDecoder(what)
   let bytes = 0

@@ -112,7 +112,9 @@ class PushRun {
 
   private async list(): Promise<Listed> {
     const at = this.context.surroundings.monotonic()
-    return { view: await openView(this.context.storage, { signal: this.context.signal }), at }
+    const view = await openView(this.context.storage, { signal: this.context.signal })
+    if (view.damagedTomb) throw view.damagedTomb
+    return { view, at }
   }
 
   private storeTime({ view, at }: Listed): number {
@@ -131,6 +133,10 @@ class PushRun {
     const storing = new Storing(this.context, this.request, view, [...unnamed, ...adopted], this.chunker)
     this.writer = storing.writer
     const { reading, manifest } = await storing.store()
+    if (this.request.source.rootType === 'file' && reading.files === 0)
+      throw new AppError('io', `${this.request.source.root} could not be read, so no version was made.`, {
+        hint: 'Check its permissions, or wait until nothing writes to it, then push again.',
+      })
     const equal = parent?.source.type === this.request.source.rootType && parent.manifest.chunks.join() === manifest.chunks.join()
     this.totals.newBytes += storing.writer.plainBytes
     this.totals.storedBytes += storing.writer.storedBytes

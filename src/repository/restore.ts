@@ -183,7 +183,7 @@ class Restore {
     try {
       return [await readOtherCopy(this.repository, entry, error, 'A chunk'), '']
     } catch (failure) {
-      if (isAppError(failure, 'corrupt')) return [undefined, failure.message]
+      if (isAppError(failure, 'corrupt', 'newer-format')) return [undefined, failure.message]
       throw failure
     }
   }

@@ -2,7 +2,7 @@ import { corrupt } from '../util/errors.ts'
 import { isHashHex, sha256Hex } from '../util/hash.ts'
 import { newerFormat } from './config.ts'
 import { COMMIT_WINDOW_MS, FORMAT } from './constants.ts'
-import { Fields, isRecord, parseJson } from './json.ts'
+import { Fields, parseJson } from './json.ts'
 import { nameProblem, snapshotObjectName, type SnapshotRef } from './object-names.ts'
 
 export interface GitState {
@@ -85,7 +85,7 @@ export function decodeSnapshot(bytes: Uint8Array, ref: SnapshotRef): StoredSnaps
     ...(message === undefined ? {} : { message }),
     tags: fields.list('tags', text),
     metrics: metrics as Record<string, number>,
-    ...(isRecord(fields.record.git) ? { git: readGit(fields.fields('git')) } : {}),
+    ...(fields.has('git') ? { git: readGit(fields.fields('git')) } : {}),
     parent: fields.record.parent === null ? null : (hash(fields.record.parent) ?? fields.fail('parent', 'is not an id')),
     counts: { files: counts.integer('files'), directories: counts.integer('directories'), symlinks: counts.integer('symlinks') },
     bytes: fields.integer('bytes'),

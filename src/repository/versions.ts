@@ -2,7 +2,7 @@ import pLimit from 'p-limit'
 import { AppError, isAppError } from '../util/errors.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { BlockSource } from './chunk-reader.ts'
-import { decodeLabel } from './label.ts'
+import { decodeLabel, type Label } from './label.ts'
 import { isComplete } from './manifest-reader.ts'
 import { checkName, labelName, type SnapshotRef } from './object-names.ts'
 import { decodeSnapshot, isLate, type StoredSnapshot } from './snapshot.ts'
@@ -33,7 +33,7 @@ export function parseVersionedPath(text: string): { version: VersionSpec; path: 
   for (let colon = text.indexOf(':'); colon >= 0; colon = text.indexOf(':', colon + 1)) {
     const version = text.slice(0, colon)
     const rest = text.slice(colon + 1)
-    const insideTime = /@\d{4}-\d\d-\d\dT\d\d(:\d\d)?$/.test(version) && /^\d\dZ?(:|$)/.test(rest)
+    const insideTime = /@\d{4}-\d\d-\d\dT\d\d(:\d\d)?$/.test(version) && /^\d\dZ?(~\d+)?(:|$)/.test(rest)
     if (!insideTime) return { version: parseVersion(version), path: rest }
   }
   throw new AppError('usage', `${JSON.stringify(text)} names no path.`, { hint: 'Write name:path, e.g. data:train/labels.csv.' })
@@ -73,88 +73,132 @@ export async function readTags(
   const tags = new Map(snapshots.map(snapshot => [snapshot.id, new Set(snapshot.tags)]))
   const limit = pLimit(PARALLEL_READS)
   const ordered = [...view.inventory.labels].sort(([a, x], [b, y]) => x.created - y.created || (a < b ? -1 : 1))
-  const labels = await Promise.all(
-    ordered.map(([id]) => limit(async () => decodeLabel(await storage.get(labelName(id), undefined, { signal }), id))),
-  )
+  const labels = await Promise.all(ordered.map(([id]) => limit(() => readLabel(storage, view, id, signal))))
   for (const label of labels) {
-    const own = tags.get(label.snapshot)
-    for (const tag of label.remove) own?.delete(tag)
-    for (const tag of label.add) own?.add(tag)
+    const own = label && tags.get(label.snapshot)
+    for (const tag of label?.remove ?? []) own?.delete(tag)
+    for (const tag of label?.add ?? []) own?.add(tag)
   }
   return new Map([...tags].map(([id, set]) => [id, [...set]]))
 }
 
-/** Reads many snapshots side by side; damaged ones and late ones that are not complete are left out, the damage noted in the view. */
-export async function readSnapshots(source: BlockSource, view: RepositoryView, refs: readonly SnapshotRef[]): Promise<StoredSnapshot[]> {
-  const limit = pLimit(PARALLEL_READS)
-  const read = await Promise.all(refs.map(ref => limit(() => readOffered(source, view, ref))))
-  return read.filter(snapshot => snapshot !== undefined)
+/** Undefined for a damaged label: its tags are lost, and the damage is noted in the view. */
+async function readLabel(storage: Storage, view: RepositoryView, id: string, signal?: AbortSignal): Promise<Label | undefined> {
+  const bytes = await storage.get(labelName(id), undefined, { signal })
+  try {
+    return decodeLabel(bytes, id)
+  } catch (error) {
+    if (!isAppError(error, 'corrupt')) throw error
+    view.problems.push(error)
+    return undefined
+  }
 }
 
-async function readOffered(source: BlockSource, view: RepositoryView, ref: SnapshotRef): Promise<StoredSnapshot | undefined> {
+/** Reads many snapshots side by side; damaged ones and late ones that are not complete are left out, the damage noted in the view. */
+export async function readSnapshots(source: BlockSource, view: RepositoryView, refs: readonly SnapshotRef[]): Promise<StoredSnapshot[]> {
+  const read = await readSideBySide(source, view, refs)
+  return read.flatMap(version => (version === undefined || isAppError(version) ? [] : [version]))
+}
+
+function readSideBySide(
+  source: BlockSource,
+  view: RepositoryView,
+  refs: readonly SnapshotRef[],
+): Promise<(StoredSnapshot | AppError | undefined)[]> {
+  const limit = pLimit(PARALLEL_READS)
+  return Promise.all(refs.map(ref => limit(() => readOffered(source, view, ref))))
+}
+
+/** A version; or its damage, noted in the view too; or undefined for what is none: vanished, or late and not complete. */
+async function readOffered(source: BlockSource, view: RepositoryView, ref: SnapshotRef): Promise<StoredSnapshot | AppError | undefined> {
   try {
     const snapshot = await readSnapshot(source.storage, ref, source.signal)
     return isLate(snapshot) && !(await isComplete(source, snapshot)) ? undefined : snapshot
   } catch (error) {
     if (!isAppError(error, 'corrupt', 'not-found')) throw error
-    if (error.code === 'corrupt') view.problems.push(error)
-    return undefined
+    if (error.code === 'not-found') return undefined
+    view.problems.push(error)
+    return error
   }
 }
 
-/** The newest snapshot of a name that is offered, or undefined. Reads no more snapshots than it must. */
+/** The newest snapshot of a name that is offered and can be read, or undefined. Reads no more snapshots than it must. */
 export async function newestSnapshot(source: BlockSource, view: RepositoryView, name: string): Promise<StoredSnapshot | undefined> {
   const refs = view.inventory.snapshots.filter(ref => ref.name === name)
   for (const ref of refs.reverse()) {
-    const snapshot = await readOffered(source, view, ref)
-    if (snapshot) return snapshot
+    const version = await readOffered(source, view, ref)
+    if (version && !isAppError(version)) return version
   }
   return undefined
 }
 
-/** Finds the version that a person named. Throws `not-found`, telling what there is instead, and `corrupt` when the version exists but is damaged. */
+/**
+ * Finds the version that a person named. Throws `not-found`, telling what there is instead, and `corrupt` when the version exists but is damaged: a damaged
+ * version is counted as one, so that another is never taken for it.
+ */
 export async function resolveVersion(source: BlockSource, view: RepositoryView, spec: VersionSpec): Promise<StoredSnapshot> {
   const refs = view.inventory.snapshots.filter(ref => ref.name === spec.name)
   if (refs.length === 0) throw unknownName(source.storage.location, view, spec.name)
-  if (spec.at === undefined) {
-    const offered: StoredSnapshot[] = []
-    for (const ref of [...refs].reverse()) {
-      const problems = view.problems.length
-      const snapshot = await readOffered(source, view, ref)
-      if (view.problems.length > problems && offered.length === spec.back) throw view.problems.at(-1)!
-      if (snapshot) offered.push(snapshot)
-      if (offered.length > spec.back) return offered[spec.back]!
-    }
-    throw new AppError(
-      'not-found',
-      `${spec.name} has ${offered.length} version${offered.length === 1 ? '' : 's'}, so there is no ${spec.name}~${spec.back}.`,
-      {
-        hint: `List them: colab-escape log ${spec.name}`,
-      },
-    )
+  const version = spec.at === undefined ? await findByCount(source, view, refs, spec) : await findByMark(source, view, refs, spec, spec.at)
+  if (isAppError(version)) throw version
+  return version
+}
+
+async function findByCount(
+  source: BlockSource,
+  view: RepositoryView,
+  refs: readonly SnapshotRef[],
+  { name, back }: VersionSpec,
+): Promise<StoredSnapshot | AppError> {
+  let versions = 0
+  for (const ref of [...refs].reverse()) {
+    const version = await readOffered(source, view, ref)
+    if (version && versions++ === back) return version
   }
-  const offered = await readSnapshots(source, view, refs)
-  const tags = await readTags(source.storage, view, offered, source.signal)
-  const chosen = choose(offered, tags, spec.at)
-  const position = chosen === undefined ? -1 : offered.indexOf(chosen) - spec.back
-  const found = offered[position]
-  if (!found)
-    throw new AppError('not-found', `No version of ${spec.name} matches @${spec.at}${spec.back > 0 ? `~${spec.back}` : ''}.`, {
-      hint: `List versions, their tags and ids: colab-escape log ${spec.name}`,
-    })
-  return found
+  throw new AppError('not-found', `${name} has ${versions} version${versions === 1 ? '' : 's'}, so there is no ${name}~${back}.`, {
+    hint: `List them: colab-escape log ${name}`,
+  })
+}
+
+interface ReadVersion {
+  ref: SnapshotRef
+  version: StoredSnapshot | AppError
+}
+
+async function findByMark(
+  source: BlockSource,
+  view: RepositoryView,
+  refs: readonly SnapshotRef[],
+  { name, back }: VersionSpec,
+  at: string,
+): Promise<StoredSnapshot | AppError> {
+  const read = await readSideBySide(source, view, refs)
+  const versions = refs.flatMap((ref, i) => (read[i] ? [{ ref, version: read[i] }] : []))
+  const readable = versions.flatMap(({ version }) => (isAppError(version) ? [] : [version]))
+  const tags = await readTags(source.storage, view, readable, source.signal)
+  const chosen = choose(versions, tags, at)
+  const found = chosen && versions[versions.indexOf(chosen) - back]
+  if (found) return found.version
+  // what a damaged version was tagged with can't be told
+  const damage = versions.find(({ version }) => isAppError(version))
+  if (!chosen && damage) return damage.version
+  throw new AppError('not-found', `No version of ${name} matches @${at}${back > 0 ? `~${back}` : ''}.`, {
+    hint: `List versions, their tags and ids: colab-escape log ${name}`,
+  })
 }
 
 /** By tag (the newest that carries it), else by the beginning of the id, else the newest at the end of a day or moment. */
-function choose(offered: StoredSnapshot[], tags: Map<string, string[]>, at: string): StoredSnapshot | undefined {
-  const tagged = offered.filter(snapshot => tags.get(snapshot.id)!.includes(at)).at(-1)
+function choose(versions: readonly ReadVersion[], tags: Map<string, string[]>, at: string): ReadVersion | undefined {
+  const tagged = versions.filter(({ version }) => !isAppError(version) && tags.get(version.id)!.includes(at)).at(-1)
   if (tagged) return tagged
-  const byId = /^[0-9a-f]{4,64}$/.test(at) ? offered.filter(snapshot => snapshot.id.startsWith(at)) : []
+  const hasId = ({ ref, version }: ReadVersion): boolean =>
+    isAppError(version) ? ref.shortId.startsWith(at.slice(0, 16)) : version.id.startsWith(at)
+  const byId = /^[0-9a-f]{4,64}$/.test(at) ? versions.filter(hasId) : []
   if (byId.length > 1)
     throw new AppError('usage', `@${at} is the beginning of ${byId.length} ids.`, { hint: 'Write more digits of the id.' })
   if (byId[0]) return byId[0]
   const end = endOfMoment(at)
-  return end === undefined ? undefined : offered.filter(snapshot => snapshot.time <= end).at(-1)
+  return end === undefined ? undefined : versions.filter(({ ref }) => ref.time <= end).at(-1)
 }
 
 function unknownName(location: string, view: RepositoryView, name: string): AppError {

@@ -30,6 +30,8 @@ export interface RepositoryView {
   missingPacks: IndexedPack[]
   /** Packs about to be deleted: readers may use them, writers never (rule 6). */
   tombedPacks: Set<string>
+  /** A tomb that can't be read might name any pack: nobody may write before it is gone. */
+  damagedTomb: AppError | undefined
   /** Damage met on the way: it did not stop the reading. */
   problems: AppError[]
 }
@@ -63,13 +65,22 @@ async function readView(storage: Storage, inventory: Inventory, options: ViewOpt
     : Promise.resolve()
   const tombs = Promise.all([...inventory.tombs.keys()].map(id => limit(() => readTomb(storage, id, options))))
   const [, tombedLists, indexes] = await Promise.all([config, tombs, readIndexes(storage, inventory, limit, problems, options)])
-  const tombedPacks = new Set(tombedLists.flat())
-  return buildView(inventory, indexes, tombedPacks, problems)
+  const damagedTomb = tombedLists.find(packs => isAppError(packs))
+  if (damagedTomb) problems.push(damagedTomb)
+  const tombedPacks = new Set(tombedLists.flatMap(packs => (isAppError(packs) ? [] : packs)))
+  return { ...buildView(inventory, indexes, tombedPacks, problems), damagedTomb }
 }
 
-async function readTomb(storage: Storage, id: string, options: ViewOptions): Promise<string[]> {
-  const tomb = decodeTomb(await storage.get(tombName(id), undefined, options), id)
-  return 'packs' in tomb ? tomb.packs : []
+/** The packs that a tomb names, or its damage. */
+async function readTomb(storage: Storage, id: string, options: ViewOptions): Promise<string[] | AppError> {
+  const bytes = await storage.get(tombName(id), undefined, options)
+  try {
+    const tomb = decodeTomb(bytes, id)
+    return 'packs' in tomb ? tomb.packs : []
+  } catch (error) {
+    if (!isAppError(error, 'corrupt')) throw error
+    return error
+  }
 }
 
 interface ReadIndexes {
@@ -111,7 +122,12 @@ async function readIndexes(
   }
 }
 
-function buildView(inventory: Inventory, indexes: ReadIndexes, tombedPacks: Set<string>, problems: AppError[]): RepositoryView {
+function buildView(
+  inventory: Inventory,
+  indexes: ReadIndexes,
+  tombedPacks: Set<string>,
+  problems: AppError[],
+): Omit<RepositoryView, 'damagedTomb'> {
   const named = new Map<string, IndexedPack>()
   for (const index of indexes.active) for (const pack of index.packs) named.set(pack.id, pack)
   const unindexed = new Set([...inventory.packs.keys()].filter(id => !named.has(id)))

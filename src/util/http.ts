@@ -18,8 +18,9 @@ const ALWAYS_DIRECT = ['localhost', '127.0.0.1', '[::1]']
 export function createFetch(proxy: ProxySettings): typeof fetch {
   const httpProxy = proxyAddress('HTTP_PROXY', proxy.http)
   const httpsProxy = proxyAddress('HTTPS_PROXY', proxy.https)
-  if ((httpProxy === '' && httpsProxy === '') || proxy.no?.trim() === '*') return fetch
-  const noProxy = [...(proxy.no ?? '').split(/[,\s]+/), ...ALWAYS_DIRECT].filter(host => host !== '').join(',')
+  const direct = (proxy.no ?? '').split(/[,\s]+/).filter(host => host !== '')
+  if ((httpProxy === '' && httpsProxy === '') || direct.includes('*')) return fetch
+  const noProxy = [...direct, ...ALWAYS_DIRECT].join(',')
   let loading: Promise<typeof fetch> | undefined
   return async (input, init) => {
     loading ??= loadProxied({ httpProxy, httpsProxy, noProxy })

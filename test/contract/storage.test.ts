@@ -7,6 +7,7 @@ import { MemoryStorage } from '../../src/storage/memory.ts'
 import { COLAB_PROFILE, ModelledStorage } from '../../src/storage/modelled.ts'
 import { RetryingStorage } from '../../src/storage/retrying.ts'
 import { VirtualClock } from '../../src/storage/virtual-clock.ts'
+import { driveStorage, withDrive } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { describeStorageContract } from './storage-contract.ts'
 
@@ -41,6 +42,8 @@ describeStorageContract('modelled, over memory, in virtual time', use => {
   const profile = { ...COLAB_PROFILE, creationBurst: 100 }
   return use(new ModelledStorage(new MemoryStorage({ now: clock.now }), profile, { ...options(clock), random: () => 0.5 }))
 })
+
+describeStorageContract('Drive, over the emulator', use => withDrive({}, emulator => use(driveStorage(emulator))))
 
 function options({ sleep, now }: VirtualClock) {
   return { sleep, now }

@@ -62,19 +62,24 @@ export class DriveHttp {
     await pace.turn(request.signal)
     throwIfAborted(request.signal)
     onRequest?.(request.what)
-    const patience = idleMs + (request.body?.length ?? 0) / SLOWEST_UPLOAD
-    const silence = AbortSignal.timeout(patience)
+    const patience = idleMs + Math.ceil((request.body?.length ?? 0) / SLOWEST_UPLOAD)
+    // ends the waiting for an answer; its body is watched piece by piece, however long all of it takes
+    const silence = new AbortController()
+    const timer = setTimeout(() => silence.abort(), patience)
     try {
       return await this.options.fetch(request.url, {
         method: request.method ?? 'GET',
         headers: { ...request.headers, authorization: `Bearer ${token}` },
         ...(request.body === undefined ? {} : { body: request.body }),
-        signal: request.signal ? AbortSignal.any([request.signal, silence]) : silence,
+        signal: request.signal ? AbortSignal.any([request.signal, silence.signal]) : silence.signal,
         redirect: 'follow',
       })
     } catch (error) {
       throwIfAborted(request.signal)
-      throw networkError(silence.aborted ? new Error(`no answer for ${Math.round(patience / 1000)} s`) : error, request.task)
+      const why = silence.signal.aborted ? new Error(`no answer for ${Math.round(patience / 1000)} s`) : error
+      throw networkError(why, request.task)
+    } finally {
+      clearTimeout(timer)
     }
   }
 

@@ -168,7 +168,7 @@ export class DriveStorage implements Storage {
     this.stored.delete(name)
   }
 
-  quota({ signal }: StorageOptions = {}): Promise<Quota> {
+  async quota({ signal }: StorageOptions = {}): Promise<Quota> {
     throwIfAborted(signal)
     return this.api.quota(signal)
   }

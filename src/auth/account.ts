@@ -1,0 +1,56 @@
+import { AppError } from '../util/errors.ts'
+import type { AuthContext } from './context.ts'
+import { isObject, request, textOf, type Answer } from './request.ts'
+import type { TokenSource } from './token-source.ts'
+
+export interface Account {
+  email: string
+  name: string | undefined
+  /** Bytes in use by all of Drive, mail and photos. */
+  used: number
+  /** Bytes; undefined where there is no limit. */
+  limit: number | undefined
+}
+
+const FIELDS = 'user(displayName,emailAddress),storageQuota(limit,usage)'
+export const DRIVE_API_PAGE = 'https://console.cloud.google.com/apis/library/drive.googleapis.com'
+
+/** Whose Drive it is, and how full. Errors: `unauthenticated`, `denied` (Drive's API is off for the client's project), `unavailable`, `interrupted`. */
+export async function readAccount({ fetch, endpoints }: AuthContext, source: TokenSource, signal?: AbortSignal): Promise<Account> {
+  const url = `${endpoints.api}/drive/v3/about?fields=${encodeURIComponent(FIELDS)}`
+  const aborting = signal === undefined ? {} : { signal }
+  const ask = (token: string): Promise<Answer> =>
+    request(fetch, url, { whom: 'Google Drive', headers: { authorization: `Bearer ${token}` }, ...aborting })
+  const token = await source.getToken(aborting)
+  const first = await ask(token)
+  const answer = first.status === 401 ? await ask(await source.getToken({ refuse: token, ...aborting })) : first
+  if (answer.status !== 200) throw problem(answer, source)
+  const { user, storageQuota: quota } = answer.json
+  const email = isObject(user) ? textOf(user.emailAddress) : undefined
+  const used = isObject(quota) ? bytes(quota.usage) : undefined
+  if (!isObject(user) || !isObject(quota) || email === undefined || used === undefined)
+    throw new AppError('unavailable', 'Google Drive gave an answer without an account.', { hint: 'Run the same command again.' })
+  return { email, name: textOf(user.displayName), used, limit: bytes(quota.limit) }
+}
+
+/** Drive sends 64-bit numbers as text. */
+function bytes(value: unknown): number | undefined {
+  return typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : undefined
+}
+
+function problem({ status, json }: Answer, { description }: TokenSource): AppError {
+  const error = isObject(json.error) ? json.error : {}
+  const first: unknown = Array.isArray(error.errors) ? error.errors[0] : undefined
+  const reason = isObject(first) ? textOf(first.reason) : undefined
+  if (status === 403 && reason === 'accessNotConfigured')
+    return new AppError('denied', "The Drive API is not enabled in the OAuth client's project.", {
+      hint: `Enable it at ${DRIVE_API_PAGE} (the same project), wait a minute, and run the same command again.`,
+    })
+  if (status === 401 || (status === 403 && reason === 'insufficientPermissions'))
+    return new AppError('unauthenticated', `The ${description} ${status === 401 ? 'is refused' : 'has no access to Drive'}.`, {
+      hint: 'Run `colab-escape auth login` and leave the box for Google Drive ticked.',
+    })
+  return new AppError('unavailable', `Google Drive answered with status ${status}${reason === undefined ? '' : ` (${reason})`}.`, {
+    hint: 'Wait a minute and run the same command again.',
+  })
+}

@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto'
+import { AppError } from '../util/errors.ts'
+import type { AuthContext } from './context.ts'
+import { SCOPES, type OAuthClient, type ScopeName } from './credentials.ts'
+import { callTokenEndpoint } from './token-endpoint.ts'
+import { toAccess } from './sources.ts'
+import type { SavedLogin } from './token-file.ts'
+
+/** One attempt at a login: what the person is sent to, and what the answer must fit. */
+export interface Authorization {
+  /** Where the person agrees. */
+  url: string
+  redirectUri: string
+  /** Comes back with the answer; any other answer is not ours. */
+  state: string
+  /** PKCE (RFC 7636): only who began this can use the code. */
+  verifier: string
+  client: OAuthClient
+  scope: ScopeName
+}
+
+/** Begins a login. `redirectUri` is a loopback address. */
+export function beginAuthorization(client: OAuthClient, scope: ScopeName, redirectUri: string, context: AuthContext): Authorization {
+  const state = base64url(context.random(24))
+  const verifier = base64url(context.random(48))
+  const query = new URLSearchParams({
+    client_id: client.id,
+    redirect_uri: redirectUri,
+    response_type: 'code',
+    scope: SCOPES[scope].url,
+    state,
+    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+    code_challenge_method: 'S256',
+    // the two make Google give a refresh token each time, not at the first login only
+    access_type: 'offline',
+    prompt: 'consent',
+  })
+  return { url: `${context.endpoints.auth}?${query.toString()}`, redirectUri, state, verifier, client, scope }
+}
+
+/** What came back with the person. */
+export type BrowserAnswer = { code: string } | { refused: AppError }
+
+/** Reads the query of the address that the person was sent back to; undefined when it is no answer to this login. */
+export function readAnswer(query: URLSearchParams, { state }: Authorization): BrowserAnswer | undefined {
+  if (query.get('state') !== state) return undefined
+  const error = query.get('error')
+  if (error !== null) return { refused: refusedInBrowser(error) }
+  const code = query.get('code') ?? ''
+  return code === '' ? undefined : { code }
+}
+
+function refusedInBrowser(error: string): AppError {
+  if (error === 'access_denied')
+    return new AppError('unauthenticated', 'Access was denied in the browser.', {
+      hint: 'Run `colab-escape auth login` again and allow it. While the OAuth client is in "testing", only its test users may.',
+    })
+  const why = /^[a-z_]{1,40}$/.test(error) ? error : 'an unknown error'
+  return new AppError('unauthenticated', `Google refused the login: ${why}.`, {
+    hint: 'Check the OAuth client: `colab-escape auth setup` tells how to make one.',
+  })
+}
+
+/**
+ * The code in what a person pasted: the whole address of the page they were sent to, or the code alone. Errors: `usage`; `unauthenticated` when the person, or
+ * Google, said no.
+ */
+export function readPasted(text: string, authorization: Authorization): string {
+  const pasted = text.trim()
+  if (!/[?&=]|:\/\//.test(pasted) && /^[\w./~%-]{8,}$/.test(pasted)) return pasted.includes('%') ? decodeCode(pasted) : pasted
+  const query = new URLSearchParams(pasted.replace(/^[^?]*\?/, '').replace(/#.*$/, ''))
+  const answer = readAnswer(query, authorization)
+  if (answer !== undefined && 'refused' in answer) throw answer.refused
+  if (answer !== undefined) return answer.code
+  throw new AppError(
+    'usage',
+    query.has('state') ? 'That address belongs to another login.' : 'That is not the address of the page you were sent to.',
+    {
+      hint: 'Run the command again, open the new address, and paste the whole address of the page that cannot be opened (http://127.0.0.1:.../?state=...).',
+    },
+  )
+}
+
+/** Trades the code for tokens. Errors: `unauthenticated`, also when the person did not tick Drive; `unavailable`. */
+export async function finishAuthorization(
+  { redirectUri, verifier, client, scope }: Authorization,
+  code: string,
+  context: AuthContext,
+  signal?: AbortSignal,
+): Promise<SavedLogin> {
+  const fields = {
+    grant_type: 'authorization_code',
+    code,
+    redirect_uri: redirectUri,
+    code_verifier: verifier,
+    client_id: client.id,
+    ...(client.secret === undefined ? {} : { client_secret: client.secret }),
+  }
+  const presented = {
+    what: 'the code of this login',
+    cure: 'A code works once and for a few minutes: run `colab-escape auth login` again.',
+  }
+  const answer = await callTokenEndpoint(context, fields, presented, signal)
+  const granted = answer.scope ?? SCOPES[scope].url
+  if (!granted.split(' ').includes(SCOPES[scope].url))
+    throw new AppError('unauthenticated', 'The login was allowed, but without access to Google Drive.', {
+      hint: 'Run `colab-escape auth login` again and tick the box for Google Drive.',
+    })
+  if (answer.refreshToken === undefined)
+    throw new AppError('unauthenticated', 'Google gave no refresh token, so the login would end within the hour.', {
+      hint: 'Remove colab-escape at https://myaccount.google.com/connections and run `colab-escape auth login` again.',
+    })
+  return {
+    type: 'user',
+    client,
+    refreshToken: answer.refreshToken,
+    scope: granted,
+    account: undefined,
+    endsAt: answer.loginEndsAt,
+    access: toAccess(answer, granted),
+  }
+}
+
+function decodeCode(code: string): string {
+  try {
+    return decodeURIComponent(code)
+  } catch {
+    return code
+  }
+}
+
+function base64url(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64url')
+}

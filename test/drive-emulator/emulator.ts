@@ -1,0 +1,225 @@
+import { createPublicKey } from 'node:crypto'
+import { findFile, SCOPES } from './access.ts'
+import type { Caller, User } from './access.ts'
+import { Accounts } from './accounts.ts'
+import type { OAuthClient } from './accounts.ts'
+import type { Call, CallKind, Reply } from './call.ts'
+import { Drive } from './drive.ts'
+import { badRequest, noCredentials } from './errors.ts'
+import { Faults } from './faults.ts'
+import type { DriveFile, Lag } from './file-store.ts'
+import { FilesApi } from './files-api.ts'
+import { exportFolder, importFolder } from './local-folder.ts'
+import { MetadataBroker } from './metadata-broker.ts'
+import { ConsentPage } from './oauth-consent.ts'
+import type { Consent } from './oauth-consent.ts'
+import { TokenEndpoint } from './oauth-token.ts'
+import { PROFILES } from './profiles.ts'
+import type { Profile } from './profiles.ts'
+import { Recording } from './recording.ts'
+import type { RecordedRequest } from './recording.ts'
+import { listen } from './server.ts'
+import type { Certificate } from './server.ts'
+import { realSurroundings } from './surroundings.ts'
+import type { Surroundings } from './surroundings.ts'
+import { Uploads } from './uploads.ts'
+
+export interface EmulatorOptions {
+  /** Time and chance; real time and seeded chance unless told. */
+  surroundings?: Partial<Surroundings>
+  seed?: number
+  /** Of the HTTP server; any free one unless told. */
+  port?: number
+  /** With it an HTTPS server listens as well. */
+  certificate?: Certificate
+  profile?: keyof typeof PROFILES | Profile
+  lag?: Partial<Lag>
+  childrenLimit?: number
+  pageSizeCap?: number
+  consent?: Consent
+}
+
+export interface TokenOptions {
+  /** Space-separated, `drive.file` or in full; `drive` unless told. */
+  scope?: string
+  clientId?: string
+  /** The first user unless told. */
+  user?: string
+  /** An hour unless told; 0 or less for one that is over. */
+  expiresInMs?: number
+}
+
+/** The client and the user that are there from the start. */
+export const DEFAULT_CLIENT: OAuthClient = {
+  id: 'test-client.apps.googleusercontent.com',
+  secret: 'test-client-secret',
+  type: 'installed',
+  redirectUris: [],
+  testing: false,
+}
+export const DEFAULT_USER = 'someone@example.com'
+export const COLAB_CLIENT_ID = 'colab.apps.googleusercontent.com'
+
+/** Google as far as this project meets it: Drive v3, OAuth and Colab's credentials broker, on one server for all hosts. */
+export class DriveEmulator {
+  readonly faults = new Faults()
+  readonly accounts: Accounts
+  readonly consentPage: ConsentPage
+  readonly drive: Drive
+  readonly uploads: Uploads
+  readonly broker: MetadataBroker
+  private readonly recording = new Recording()
+  private readonly filesApi: FilesApi
+  private readonly tokens: TokenEndpoint
+  private readonly withoutToken: Partial<Record<CallKind, (call: Call) => Reply | Promise<Reply>>> = {
+    'oauth.auth': call => this.consentPage.handle(call),
+    'oauth.token': call => this.tokens.token(call),
+    'oauth.revoke': call => this.tokens.revoke(call),
+    'oauth.tokeninfo': call => this.tokens.tokenInfo(call),
+    'oauth.userinfo': call => this.tokens.userInfo(call),
+    metadata: call => this.broker.handle(call),
+    'upload.piece': call => this.uploads.continue(call),
+    'upload.status': call => this.uploads.continue(call),
+    unknown: call => {
+      throw badRequest(`This emulator does not know ${call.method} ${call.path}.`)
+    },
+  }
+  private closers: (() => Promise<void>)[] = []
+  private port = 0
+  /** Of the HTTPS server; 0 without one. */
+  securePort = 0
+
+  constructor(options: EmulatorOptions) {
+    const surroundings = { ...realSurroundings(options.seed), ...options.surroundings }
+    const { profile = {}, lag, childrenLimit = 500_000, pageSizeCap = 1000, consent = 'ask' } = options
+    this.drive = new Drive(surroundings, {
+      lag: { creationMs: 0, deletionMs: 0, ...lag },
+      childrenLimit,
+      pageSizeCap,
+      profile: typeof profile === 'string' ? PROFILES[profile] : profile,
+    })
+    this.accounts = new Accounts(surroundings)
+    this.consentPage = new ConsentPage(this.accounts, surroundings, consent)
+    this.tokens = new TokenEndpoint(this.accounts, this.consentPage, surroundings)
+    this.broker = new MetadataBroker(this.accounts, surroundings)
+    this.filesApi = new FilesApi(this.drive)
+    this.uploads = new Uploads(this.drive, this.filesApi)
+    this.addClient(DEFAULT_CLIENT)
+    this.addUser(DEFAULT_USER)
+  }
+
+  /** `http://127.0.0.1:PORT`, without a slash at the end. */
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`
+  }
+
+  get files(): ReadonlyMap<string, DriveFile> {
+    return this.drive.store.files
+  }
+
+  /** In force from the next call on. */
+  get lag(): Lag {
+    return this.drive.store.lag
+  }
+
+  get requests(): readonly RecordedRequest[] {
+    return this.recording.requests
+  }
+
+  get counts(): Partial<Record<CallKind, number>> {
+    return this.recording.counts
+  }
+
+  resetRecords(): void {
+    this.recording.reset()
+  }
+
+  addUser(email: string, options: { name?: string; quota?: number } = {}): User {
+    const user = this.accounts.addUser(email, options)
+    this.drive.addRoot(user)
+    return user
+  }
+
+  addClient(client: Partial<OAuthClient> & { id: string }): OAuthClient {
+    const whole: OAuthClient = { secret: undefined, type: 'installed', redirectUris: [], testing: false, ...client }
+    this.accounts.clients.set(whole.id, whole)
+    return whole
+  }
+
+  /** `publicKey` in PEM verifies its RS256 assertions. */
+  addServiceAccount(email: string, publicKey: string): User {
+    const user = this.accounts.addUser(email, { serviceAccount: true })
+    this.drive.addRoot(user)
+    this.accounts.serviceAccounts.set(email, { user, publicKey: createPublicKey(publicKey) })
+    return user
+  }
+
+  /** An access and a refresh token, as if the user had consented long ago. */
+  issueToken(options: TokenOptions = {}): { accessToken: string; refreshToken: string } {
+    const { scope = 'drive', clientId = DEFAULT_CLIENT.id, user, expiresInMs } = options
+    const grant = this.accounts.grant(this.accounts.user(user), clientId, scope.split(' '))
+    return { accessToken: this.accounts.issueAccess(grant, expiresInMs).token, refreshToken: this.accounts.issueRefresh(grant) }
+  }
+
+  /** What `auth.authenticate_user()` does in a notebook. */
+  consentInColab(options: { user?: string; scope?: string } = {}): void {
+    const { user, scope = `drive ${SCOPES.email}` } = options
+    this.broker.consent(this.accounts.grant(this.accounts.user(user), COLAB_CLIENT_ID, scope.split(' ')))
+  }
+
+  /** The newest file of that path below the user's root, e.g. `colab-escape/config`; undefined when there is none. */
+  fileAt(path: string, user?: string): DriveFile | undefined {
+    let at = this.drive.store.files.get(this.accounts.user(user).rootId)
+    for (const name of path.split('/'))
+      at = at && this.drive.store.childrenOf(at.id).findLast(file => file.name === name && !this.drive.store.isTrashed(file))
+    return at
+  }
+
+  /** Plain files in `path`, as a mounted Drive would show them. */
+  async exportTo(path: string, folderId = 'root', user?: string): Promise<void> {
+    const caller = this.caller(user, DEFAULT_CLIENT.id)
+    await exportFolder(this.drive, findFile(this.drive.store, caller, folderId, this.drive), path)
+  }
+
+  /** The files in `path` become files in Drive, made by `clientId` (that of a mount unless told: no app of ours). */
+  async importFrom(path: string, folderId = 'root', options: { user?: string; clientId?: string } = {}): Promise<void> {
+    const caller = this.caller(options.user, options.clientId ?? 'drive-for-desktop')
+    await importFolder(this.drive, caller, path, findFile(this.drive.store, caller, folderId, this.drive).id)
+  }
+
+  async start(port: number, certificate: Certificate | undefined): Promise<void> {
+    const { surroundings, pacing } = this.drive
+    const backend = { surroundings, pacing, faults: this.faults, recording: this.recording, handle: (call: Call) => this.handle(call) }
+    const plain = await listen(backend, port)
+    this.port = plain.port
+    this.closers.push(plain.close)
+    if (certificate === undefined) return
+    const secure = await listen(backend, 0, certificate)
+    this.securePort = secure.port
+    this.closers.push(secure.close)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.closers.map(close => close()))
+    this.closers = []
+  }
+
+  private caller(user: string | undefined, clientId: string): Caller {
+    return { user: this.accounts.user(user), clientId, scopes: new Set([SCOPES.drive]) }
+  }
+
+  private async handle(call: Call): Promise<Reply> {
+    const open = this.withoutToken[call.kind]
+    if (open !== undefined) return open(call)
+    const { authorization } = call.headers
+    if (authorization === undefined) throw noCredentials()
+    const caller = this.accounts.callerOf(authorization)
+    return call.kind.startsWith('upload.') ? this.uploads.handle(call, caller) : this.filesApi.handle(call, caller)
+  }
+}
+
+export async function startDriveEmulator(options: EmulatorOptions = {}): Promise<DriveEmulator> {
+  const emulator = new DriveEmulator(options)
+  await emulator.start(options.port ?? 0, options.certificate)
+  return emulator
+}

@@ -1,0 +1,146 @@
+import type { Content } from './content.ts'
+import { GoogleError } from './errors.ts'
+
+export const FOLDER = 'application/vnd.google-apps.folder'
+
+export type Space = 'drive' | 'appDataFolder'
+
+/** Times in ms since 1970. */
+export interface DriveFile {
+  readonly id: string
+  name: string
+  mimeType: string
+  /** None for a root only. */
+  parent: string | undefined
+  readonly space: Space
+  /** Address of the user whose Drive it is in. */
+  readonly owner: string
+  /** The app that made it: what `drive.file` goes by. Empty for the roots, which no app made. */
+  readonly clientId: string
+  createdTime: number
+  modifiedTime: number
+  /** Trashed itself, not only by way of a folder above. */
+  trashed: boolean
+  starred: boolean
+  description: string | undefined
+  originalFilename: string | undefined
+  properties: Record<string, string>
+  /** Private to each client id. */
+  appProperties: Map<string, Record<string, string>>
+  /** None for folders. */
+  content: Content | undefined
+  headRevisionId: string | undefined
+  version: number
+  /** When it came into being by the server's clock; listings lag behind that. */
+  readonly born: number
+}
+
+export const sizeOf = (file: DriveFile): number => file.content?.bytes.length ?? 0
+
+/** How far listings lag behind, in ms; calls by id never do. */
+export interface Lag {
+  creationMs: number
+  deletionMs: number
+}
+
+export class FileStore {
+  readonly files = new Map<string, DriveFile>()
+  readonly lag: Lag
+  /** Most children a folder may have; roots have no such limit. */
+  childrenLimit: number
+  private readonly children = new Map<string, Set<string>>()
+  private readonly used = new Map<string, number>()
+  private readonly roots = new Set<string>()
+  private readonly now: () => number
+  /** Deleted, yet still listed until `until`. */
+  private ghosts: { file: DriveFile; until: number }[] = []
+  /** Ids of deleted files: an id is never free again. */
+  private readonly spent = new Set<string>()
+
+  constructor(now: () => number, lag: Lag, childrenLimit: number) {
+    this.now = now
+    this.lag = lag
+    this.childrenLimit = childrenLimit
+  }
+
+  add(file: DriveFile): void {
+    if (file.parent === undefined) this.roots.add(file.id)
+    else this.attach(file.id, file.parent)
+    this.files.set(file.id, file)
+    this.account(file.owner, sizeOf(file))
+  }
+
+  isRoot(id: string): boolean {
+    return this.roots.has(id)
+  }
+
+  isTaken(id: string): boolean {
+    return this.files.has(id) || this.spent.has(id)
+  }
+
+  childrenOf(id: string): DriveFile[] {
+    return [...(this.children.get(id) ?? [])].map(child => this.files.get(child)).filter(file => file !== undefined)
+  }
+
+  /** Trashed itself or inside a trashed folder. */
+  isTrashed(file: DriveFile): boolean {
+    for (let at: DriveFile | undefined = file; at !== undefined; at = at.parent === undefined ? undefined : this.files.get(at.parent))
+      if (at.trashed) return true
+    return false
+  }
+
+  /** Refuses a move into the file itself or into something inside it. */
+  move(file: DriveFile, parent: string): void {
+    for (let at: string | undefined = parent; at !== undefined; at = this.files.get(at)?.parent)
+      if (at === file.id) throw new GoogleError(403, 'cyclicalParent', 'The move would put the folder into itself.')
+    this.attach(file.id, parent)
+    if (file.parent !== undefined) this.children.get(file.parent)?.delete(file.id)
+    file.parent = parent
+  }
+
+  setContent(file: DriveFile, content: Content, revision: string): void {
+    this.account(file.owner, content.bytes.length - sizeOf(file))
+    file.content = content
+    file.headRevisionId = revision
+  }
+
+  /** For good, with everything inside. */
+  remove(file: DriveFile): void {
+    for (const child of this.childrenOf(file.id)) this.remove(child)
+    this.files.delete(file.id)
+    this.children.delete(file.id)
+    if (file.parent !== undefined) this.children.get(file.parent)?.delete(file.id)
+    this.spent.add(file.id)
+    this.account(file.owner, -sizeOf(file))
+    if (this.lag.deletionMs > 0) this.ghosts.push({ file, until: this.now() + this.lag.deletionMs })
+  }
+
+  /** Newest first: what a listing made now knows about. */
+  listed(): DriveFile[] {
+    const now = this.now()
+    this.ghosts = this.ghosts.filter(ghost => ghost.until > now)
+    const grown = [...this.files.values()].filter(file => !this.roots.has(file.id) && file.born + this.lag.creationMs <= now)
+    return [...grown, ...this.ghosts.filter(({ file }) => file.born + this.lag.creationMs <= now).map(({ file }) => file)].reverse()
+  }
+
+  /** Bytes, trash included. */
+  usage(owner: string): number {
+    return this.used.get(owner) ?? 0
+  }
+
+  private account(owner: string, bytes: number): void {
+    this.used.set(owner, this.usage(owner) + bytes)
+  }
+
+  private attach(id: string, parent: string): void {
+    const siblings = this.children.get(parent) ?? new Set<string>()
+    if (!this.roots.has(parent) && !siblings.has(id) && siblings.size >= this.childrenLimit)
+      throw new GoogleError(
+        403,
+        'numChildrenInNonRootLimitExceeded',
+        "The limit for this folder's number of children (files and folders) has been exceeded.",
+      )
+    siblings.add(id)
+    this.children.set(parent, siblings)
+  }
+}

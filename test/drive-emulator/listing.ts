@@ -1,0 +1,141 @@
+import { canSee, requireSpace, resolveAlias } from './access.ts'
+import type { Caller } from './access.ts'
+import type { Drive } from './drive.ts'
+import { fileNotFound, GoogleError, invalidParameter, invalidValue } from './errors.ts'
+import { applyMask } from './field-mask.ts'
+import type { Mask } from './field-mask.ts'
+import { fileResource } from './file-resource.ts'
+import { FOLDER, sizeOf } from './file-store.ts'
+import type { DriveFile, Space } from './file-store.ts'
+import type { Parameters } from './parameters.ts'
+import { parseQuery } from './query-language.ts'
+import type { Searchable } from './query-language.ts'
+import { randomText } from './surroundings.ts'
+
+export const LIST_PARAMETERS = [
+  'q',
+  'pageSize',
+  'pageToken',
+  'orderBy',
+  'spaces',
+  'corpora',
+  'supportsAllDrives',
+  'includeItemsFromAllDrives',
+  'supportsTeamDrives',
+  'includeTeamDriveItems',
+]
+
+type Order = (a: DriveFile, b: DriveFile) => number
+
+const ORDERS: Readonly<Record<string, Order>> = {
+  name: (a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
+  createdTime: (a, b) => a.createdTime - b.createdTime,
+  modifiedTime: (a, b) => a.modifiedTime - b.modifiedTime,
+  folder: (a, b) => Number(b.mimeType === FOLDER) - Number(a.mimeType === FOLDER),
+  quotaBytesUsed: (a, b) => sizeOf(a) - sizeOf(b),
+}
+
+function parseOrder(text: string | undefined): Order {
+  const orders = (text === undefined ? [] : text.split(',')).map(part => {
+    const match = /^ *([A-Za-z]+)( desc)? *$/.exec(part)
+    const key = match?.[1] ?? ''
+    const order = Object.hasOwn(ORDERS, key) ? ORDERS[key] : undefined
+    if (order === undefined) throw invalidParameter('orderBy', `Invalid value '${part}' for orderBy`)
+    return match?.[2] === undefined ? order : (a: DriveFile, b: DriveFile) => order(b, a)
+  })
+  return (a, b) => {
+    for (const order of orders) {
+      const difference = order(a, b)
+      if (difference !== 0) return difference
+    }
+    return 0
+  }
+}
+
+interface Cursor {
+  /** What the first page asked: a token is good for the very same question only. */
+  question: string
+  files: DriveFile[]
+}
+
+/** `files.list`: the files that matched when the first page was asked for, page by page. */
+export class Listings {
+  private readonly drive: Drive
+  private readonly cursors = new Map<string, Cursor>()
+
+  constructor(drive: Drive) {
+    this.drive = drive
+  }
+
+  list(caller: Caller, parameters: Parameters, mask: Mask): unknown {
+    const pageSize = Math.min(parameters.integer('pageSize', 100, 1, 1000), this.drive.pageSizeCap)
+    for (const flag of ['supportsAllDrives', 'includeItemsFromAllDrives', 'supportsTeamDrives', 'includeTeamDriveItems'])
+      parameters.flag(flag)
+    const corpora = parameters.choice('corpora', ['user', 'allDrives', 'domain', 'drive'], 'user')
+    if (corpora === 'drive' || corpora === 'domain') throw new GoogleError(403, 'notSupported', `This emulator has no corpora ${corpora}.`)
+    if (corpora === 'allDrives' && !(parameters.flag('supportsAllDrives') && parameters.flag('includeItemsFromAllDrives')))
+      throw invalidParameter('corpora', 'The allDrives corpora needs supportsAllDrives and includeItemsFromAllDrives.')
+    const space = parameters.choice('spaces', ['drive', 'appDataFolder'], 'drive')
+    requireSpace(caller, space)
+    const question = JSON.stringify([caller.user.email, caller.clientId, parameters.text('q'), parameters.text('orderBy'), corpora, space])
+    const token = parameters.text('pageToken')
+    const files = token === undefined ? this.find(caller, parameters, space) : this.resume(token, question)
+    const page = files.slice(0, pageSize)
+    const rest = files.slice(pageSize)
+    const whole = {
+      kind: 'drive#fileList',
+      incompleteSearch: false,
+      ...(rest.length === 0 ? {} : { nextPageToken: this.remember({ question, files: rest }) }),
+      files: page.map(file => fileResource(file, caller, this.drive.store)),
+    }
+    return applyMask(whole, mask)
+  }
+
+  private resume(token: string, question: string): DriveFile[] {
+    const cursor = this.cursors.get(token)
+    if (cursor?.question !== question) throw invalidValue('pageToken')
+    const { store } = this.drive
+    return store.lag.deletionMs > 0 ? cursor.files : cursor.files.filter(file => store.files.has(file.id))
+  }
+
+  private remember(cursor: Cursor): string {
+    const token = `~!!~${randomText(this.drive.surroundings.random, 60)}`
+    this.cursors.set(token, cursor)
+    return token
+  }
+
+  private find(caller: Caller, parameters: Parameters, space: Space): DriveFile[] {
+    const order = parseOrder(parameters.text('orderBy'))
+    const q = parameters.text('q')
+    const resolve = (alias: string) => (alias === 'me' ? caller.user.email : resolveAlias(alias, caller, this.drive))
+    const query = q === undefined || q.trim() === '' ? undefined : parseQuery(q, resolve)
+    for (const parent of query?.parents ?? []) {
+      const folder = this.drive.store.files.get(parent)
+      if (folder === undefined || (parent !== caller.user.rootId && !canSee(caller, folder))) throw fileNotFound('')
+    }
+    return this.drive.store
+      .listed()
+      .filter(file => file.space === space && canSee(caller, file) && (query?.matches(this.searchable(file, caller)) ?? true))
+      .sort(order)
+  }
+
+  private searchable(file: DriveFile, caller: Caller): Searchable {
+    const { store } = this.drive
+    return {
+      name: file.name,
+      mimeType: file.mimeType,
+      createdTime: file.createdTime,
+      modifiedTime: file.modifiedTime,
+      get trashed() {
+        return store.isTrashed(file)
+      },
+      starred: file.starred,
+      // every file here has one user only
+      sharedWithMe: false,
+      parents: file.parent === undefined ? [] : [file.parent],
+      owners: [file.owner],
+      appProperties: file.appProperties.get(caller.clientId) ?? {},
+      properties: file.properties,
+    }
+  }
+}

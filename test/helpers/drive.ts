@@ -1,0 +1,24 @@
+import { DriveStorage, type DriveStorageOptions } from '../../src/storage/drive/drive-storage.ts'
+import { startDriveEmulator, type DriveEmulator, type EmulatorOptions } from '../drive-emulator/emulator.ts'
+
+export async function withDrive<T>(options: EmulatorOptions, use: (emulator: DriveEmulator) => Promise<T>): Promise<T> {
+  const emulator = await startDriveEmulator(options)
+  try {
+    return await use(emulator)
+  } finally {
+    await emulator.close()
+  }
+}
+
+/** A Drive store over the emulator; every instance is a machine of its own. */
+export function driveStorage(emulator: DriveEmulator, options: Partial<DriveStorageOptions> = {}): DriveStorage {
+  const { accessToken } = emulator.issueToken()
+  return new DriveStorage({
+    tokens: { getToken: async () => accessToken },
+    path: ['colab-escape'],
+    baseUrl: emulator.url,
+    fetch,
+    sleep: async () => undefined,
+    ...options,
+  })
+}
