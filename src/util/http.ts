@@ -13,7 +13,7 @@ const ALWAYS_DIRECT = ['localhost', '127.0.0.1', '[::1]']
 
 /**
  * The `fetch` to use for everything. Node 20's own knows no proxies; where one is set, requests go through undici's instead, which is loaded at the first of
- * them. Both its halves, `fetch` and the agent, come from the one package: those of different versions don't fit together.
+ * them (40 ms). Errors: `usage` for an address that is none.
  */
 export function createFetch(proxy: ProxySettings): typeof fetch {
   const httpProxy = proxyAddress('HTTP_PROXY', proxy.http)
@@ -23,23 +23,15 @@ export function createFetch(proxy: ProxySettings): typeof fetch {
   const noProxy = [...direct, ...ALWAYS_DIRECT].join(',')
   let loading: Promise<typeof fetch> | undefined
   return async (input, init) => {
-    loading ??= loadProxied({ httpProxy, httpsProxy, noProxy })
+    loading ??= import('./proxied-fetch.ts').then(({ proxiedFetch }) => proxiedFetch({ httpProxy, httpsProxy, noProxy }))
     return (await loading)(input, init)
   }
-}
-
-async function loadProxied(options: { httpProxy: string; httpsProxy: string; noProxy: string }): Promise<typeof fetch> {
-  const undici = await import('undici')
-  const dispatcher = new undici.EnvHttpProxyAgent(options)
-  // undici's types of requests and responses and those of Node's own copy of it differ in name only
-  const proxied = undici.fetch as unknown as (input: unknown, init: object) => Promise<Response>
-  return (input, init) => proxied(input, { ...init, dispatcher })
 }
 
 /** An address may hold a password: it is never part of a message. */
 function proxyAddress(variable: string, value: string | undefined): string {
   if (value === undefined || value === '') return ''
-  const address = /^[a-z]+:\/\//i.test(value) ? value : `http://${value}`
+  const address = /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`
   if (URL.canParse(address) && /^https?:$/.test(new URL(address).protocol)) return address
   throw new AppError('usage', `${variable} is not the address of an HTTP proxy.`, {
     hint: `Set ${variable} to an address such as http://proxy.example:3128, or unset it.`,
