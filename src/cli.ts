@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { registerAuthCommands } from './commands/auth-definitions.ts'
+import { registerCompareCommands } from './commands/compare-definitions.ts'
 import { registerCoreCommands } from './commands/core-definitions.ts'
 import type { Execute } from './commands/definition.ts'
 import type { ErrorCode } from './util/errors.ts'
@@ -89,6 +90,7 @@ function program(): Command {
     .exitOverride()
 
   registerCoreCommands(root, execute, `colab-escape ${VERSION}`)
+  registerCompareCommands(root, execute)
   registerAuthCommands(root, execute)
   return root
 }

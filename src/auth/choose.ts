@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
-import { AppError, messageOf } from '../util/errors.ts'
+import { AppError, isAppError, messageOf } from '../util/errors.ts'
 import { colabSource } from './colab.ts'
 import type { AuthContext } from './context.ts'
 import { parseCredentials, type Credentials } from './credentials.ts'
-import { serviceAccountSource, SERVICE_ACCOUNT_NOTE } from './service-account.ts'
+import { quotaNote, serviceAccountSource } from './service-account.ts'
 import { savedSource, tokenSource, userSource } from './sources.ts'
 import { readLogin } from './token-file.ts'
 import type { CachedTokenSource } from './token-source.ts'
@@ -57,6 +57,21 @@ export async function chooseCredentials(settings: CredentialSettings, context: A
   return undefined
 }
 
+/**
+ * False when these are Colab's and there are none to be had there, because nobody agreed yet: a store that needs none may then be the better choice.
+ * Errors: `interrupted`.
+ */
+export async function canBeUsed({ kind, source }: ChosenCredentials, signal?: AbortSignal): Promise<boolean> {
+  if (kind !== 'colab') return true
+  try {
+    await source.getToken(signal === undefined ? {} : { signal })
+    return true
+  } catch (error) {
+    if (!isAppError(error, 'unauthenticated', 'unavailable')) throw error
+    return false
+  }
+}
+
 /** What to say where credentials are needed and there are none. */
 export function noCredentials(): AppError {
   return new AppError('unauthenticated', 'You are not logged in to Google Drive.', {
@@ -67,7 +82,7 @@ export function noCredentials(): AppError {
 function fromCredentials(credentials: Credentials, where: string, context: AuthContext): Pick<ChosenCredentials, 'source' | 'note'> {
   return credentials.type === 'user'
     ? { source: userSource(credentials, where, context), note: undefined }
-    : { source: serviceAccountSource(credentials, context), note: SERVICE_ACCOUNT_NOTE }
+    : { source: serviceAccountSource(credentials, context), note: quotaNote(where) }
 }
 
 async function readCredentialsFile(path: string): Promise<string> {

@@ -9,8 +9,10 @@ const GRANT = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 /** The longest that Google takes. */
 const LIFE_S = 3600
 
-export const SERVICE_ACCOUNT_NOTE =
-  'Service accounts have no storage quota of their own: what they upload to their own Drive is refused. Use a shared drive, or your own login.'
+/** What to say before a push as a service account, which came from `origin`. */
+export function quotaNote(origin: string): string {
+  return `Service accounts have no storage quota of their own: Drive refuses what they upload. Unset ${origin} to use your own login (\`colab-escape auth login\`).`
+}
 
 export function serviceAccountSource(account: ServiceAccount, context: AuthContext): CachedTokenSource {
   const description = `service account ${account.email}`

@@ -15,6 +15,7 @@ export async function ask(question: string, signal: AbortSignal): Promise<string
     lines.once('close', () => resolve(undefined))
   })
   lines.close()
+  if (line === undefined) process.stderr.write('\n')
   throwIfAborted(signal)
   if (line === undefined)
     throw new AppError('usage', 'No answer was given: the input ended.', { hint: 'Run it where you can type, or pipe the answer in.' })

@@ -1,4 +1,5 @@
 import { basename, resolve } from 'node:path'
+import { saveKnownVersion } from '../repository/known-version.ts'
 import { checkName, nameProblem } from '../repository/object-names.ts'
 import { push, type PushResult } from '../repository/push.ts'
 import { walk, type WalkResult } from '../repository/walk.ts'
@@ -54,6 +55,11 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
     host: settings.host,
     program,
   })
+  if (result.snapshot) {
+    const { id, time } = result.snapshot
+    const known = { id, name, time, knownSince: Date.now(), entries: result.reading.entries }
+    await saveKnownVersion(session.knownVersionFile(store.storage.location, name), known, console.reporter)
+  }
   noteOtherSource(session, name, source, result)
   const failed = result.reading.failedFiles.length + source.failed
   const receipt = describe(name, store, result, failed, totalRequests(store.requests()), performance.now() - started)

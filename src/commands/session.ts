@@ -26,7 +26,7 @@ export type Outcome = 'done' | 'partly' | 'damaged'
 
 /** Below this many plain bytes starting threads costs more than they save. */
 const THREADS_FROM_BYTES = 8 * 1024 * 1024
-const RETRY = { attempts: 6, baseMs: 500, capMs: 32_000, budgetMs: 300_000 }
+export const RETRY = { attempts: 6, baseMs: 500, capMs: 32_000, budgetMs: 300_000 }
 
 /** What a command works with: the screen, the store and the means of an operation, closed together at the end. */
 export class Session {
@@ -85,6 +85,15 @@ export class Session {
     const cache = new StatCache(join(this.settings.cacheFolder, 'files', `${key}.jsonl`))
     await cache.load(this.console.reporter)
     return cache
+  }
+
+  /** Where this machine notes the newest version of a name in a store that it knows of. */
+  knownVersionFile(location: string, name: string): string {
+    const key = createHash('sha256')
+      .update(JSON.stringify([location, name]))
+      .digest('hex')
+      .slice(0, 32)
+    return join(this.settings.cacheFolder, 'versions', `${key}.jsonl`)
   }
 
   async close(): Promise<void> {

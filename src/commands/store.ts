@@ -1,7 +1,7 @@
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
-import { noCredentials } from '../auth/choose.ts'
+import { canBeUsed, noCredentials } from '../auth/choose.ts'
 import { CONFIG_NAME, isOurs } from '../repository/object-names.ts'
 import { CountingStorage } from '../storage/counting.ts'
 import { FolderStorage } from '../storage/folder.ts'
@@ -13,7 +13,7 @@ import type { Session } from './session.ts'
 
 const MOUNTED_STORE = '/content/drive/MyDrive/colab-escape'
 const DRIVE_FOLDER = 'colab-escape'
-const DRIVE_LIMITS = { maxConcurrent: 8, maxInFlightBytes: 128 * 1024 * 1024 }
+export const DRIVE_LIMITS = { maxConcurrent: 8, maxInFlightBytes: 128 * 1024 * 1024 }
 
 interface Store {
   storage: Storage
@@ -49,8 +49,10 @@ export type ChosenStore = FolderStore | DriveStore
 export async function chooseStore(session: Session): Promise<ChosenStore> {
   const location = session.options.store ?? session.settings.store
   if (location !== undefined && location !== '') return location.startsWith('drive:') ? openDrive(session, location) : openFolder(location)
-  if ((await sessionCredentials(session, authContext(session))) !== undefined) return openDrive(session, 'drive:')
-  if (existsSync(MOUNTED_STORE)) return openFolder(MOUNTED_STORE)
+  const credentials = await sessionCredentials(session, authContext(session))
+  const mounted = existsSync(MOUNTED_STORE)
+  if (credentials !== undefined && (!mounted || (await canBeUsed(credentials, session.signal)))) return openDrive(session, 'drive:')
+  if (mounted) return openFolder(MOUNTED_STORE)
   throw new AppError('usage', 'No store is named, and there is no login: colab-escape does not know where the repository is.', {
     hint: `Log in to Google Drive (colab-escape auth login), or name a folder with --store <folder> or COLAB_ESCAPE_STORE, or mount Drive and make ${MOUNTED_STORE}.`,
   })

@@ -74,7 +74,8 @@ export class FileWriter {
     const file = this.files[number]!
     const partPath = this.partPath(file)
     const item = lookAt(partPath)
-    if (item.type !== 'file' || item.fingerprint.size !== file.entry.size) return undefined
+    // one whose mode was set already, right before the end, is made anew: it may not be open to us any more
+    if (item.type !== 'file' || item.fingerprint.size !== file.entry.size || (item.mode & 0o600) !== 0o600) return undefined
     this.begun.add(number)
     this.resumed.add(number)
     return matchingChunks(partPath, file.entry, lengthOf, signal)

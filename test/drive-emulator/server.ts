@@ -90,8 +90,8 @@ async function serve(backend: Backend, scheme: string, request: IncomingMessage,
   // what was cut off is of use to a resumable upload only
   if (!complete && kind !== 'upload.piece') return
   if (fault === 'stall') return
-  await backend.pacing.latency()
   await backend.pacing.transfer(body.length, arrived)
+  await backend.pacing.latency()
   const call: Call = { kind, method, path: url.pathname, query: url.searchParams, headers: request.headers, body, complete, origin }
   if (fault === 'wrong-bytes') call.body = turnedUpload(call)
   if (typeof fault === 'object' && 'acceptOnlyBytes' in fault) call.acceptOnlyBytes = fault.acceptOnlyBytes
