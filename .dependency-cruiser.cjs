@@ -15,6 +15,7 @@ module.exports = {
     layer('compression-knows-kernels-and-util', '^src/compression/', '^src/(compression|kernels|util)/'),
     layer('chunking-knows-kernels-and-util', '^src/chunking/', '^src/(chunking|kernels|util)/'),
     layer('repository-is-the-core', '^src/repository/', '^src/(repository|chunking|compression|storage|kernels|util)/'),
+    layer('auth-knows-util-only', '^src/auth/', '^src/(auth|util)/'),
     layer('ui-knows-util-only', '^src/ui/', '^src/(ui|util)/'),
     layer(
       'commands-do-not-import-the-program',

@@ -7,6 +7,7 @@ import type { ByteRange, Listing, Quota, Storage, StorageOptions } from '../stor
 import { sleep as realSleep, type Sleep } from '../waiting.ts'
 import { Downloader } from './download.ts'
 import { DriveApi, type DriveFile } from './drive-api.ts'
+import { OrdinaryDriveFile, type DriveFileParts } from './drive-file.ts'
 import { DriveHttp, type AccessTokens } from './drive-http.ts'
 import { DriveFolders } from './folders.ts'
 import { IdPool } from './id-pool.ts'
@@ -44,6 +45,7 @@ export class DriveStorage implements Storage {
   private readonly folders: DriveFolders
   private readonly uploader: Uploader
   private readonly downloader: Downloader
+  private readonly parts: DriveFileParts
   private readonly now: () => number
   /** Copies of each name, oldest first, from the last listing and what this process has stored since. Undefined before the first listing. */
   private files: Map<string, DriveFile[]> | undefined
@@ -66,8 +68,15 @@ export class DriveStorage implements Storage {
     this.api = new DriveApi(http, baseUrl)
     this.ids = new IdPool(this.api)
     this.folders = new DriveFolders(this.api, this.ids, options.path)
-    this.uploader = new Uploader({ http, baseUrl, sleep, random })
+    const uploader = { http, baseUrl, sleep, random }
+    this.uploader = new Uploader(uploader)
     this.downloader = new Downloader({ http, baseUrl, sleep, random })
+    this.parts = { api: this.api, ids: this.ids, folders: this.folders, downloader: this.downloader, uploader }
+  }
+
+  /** An ordinary file in the same folder, beside or instead of a repository. */
+  ordinaryFile(name: string): OrdinaryDriveFile {
+    return new OrdinaryDriveFile(this.parts, name)
   }
 
   async list({ signal }: StorageOptions = {}): Promise<Listing> {

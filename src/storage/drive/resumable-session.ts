@@ -1,0 +1,147 @@
+import { AppError, isAppError } from '../../util/errors.ts'
+import type { Sleep } from '../waiting.ts'
+import { FILE_FIELDS, toDriveFile, type DriveFile } from './drive-api.ts'
+import type { DriveHttp } from './drive-http.ts'
+
+/** Failures in a row, without one more byte having arrived, after which an upload is given up. */
+const MAX_STALLED = 5
+export const UPLOAD_TYPE = 'application/octet-stream'
+
+export interface UploadTarget {
+  /** Made by Drive beforehand, so that an upload which is tried again can't make a second file. */
+  id: string
+  name: string
+  parent: string
+}
+
+export interface UploaderOptions {
+  http: DriveHttp
+  /** `https://www.googleapis.com` */
+  baseUrl: string
+  sleep: Sleep
+  random: () => number
+}
+
+export function uploadMetadata({ id, name, parent }: UploadTarget): string {
+  return JSON.stringify({ id, name, parents: [parent], mimeType: UPLOAD_TYPE })
+}
+
+export function uploadUrl(baseUrl: string, uploadType: string): string {
+  return `${baseUrl}/upload/drive/v3/files?uploadType=${uploadType}&supportsAllDrives=true&fields=${encodeURIComponent(FILE_FIELDS)}`
+}
+
+/** The file, when the upload is complete; what has arrived of it; or that the session is gone. */
+export type UploadAnswer = { done: DriveFile } | { received: number } | 'expired'
+
+/**
+ * One resumable upload as Drive sees it (developers.google.com/drive/api/guides/manage-uploads): begun, sent from any place on, asked about. What Drive says it has
+ * received counts, not what was sent.
+ */
+export class ResumableSession {
+  private readonly options: UploaderOptions
+  private readonly target: UploadTarget
+  private readonly task: string
+  private address: string | undefined
+  private stalled = 0
+
+  constructor(options: UploaderOptions, target: UploadTarget) {
+    this.options = options
+    this.target = target
+    this.task = `store ${target.name}`
+  }
+
+  /** `length` undefined: not known yet. */
+  async begin(length: number | undefined, signal?: AbortSignal): Promise<void> {
+    const { http, baseUrl } = this.options
+    const response = await http.send({
+      what: 'upload.start',
+      task: this.task,
+      url: uploadUrl(baseUrl, 'resumable'),
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json; charset=UTF-8',
+        'x-upload-content-type': UPLOAD_TYPE,
+        ...(length === undefined ? {} : { 'x-upload-content-length': String(length) }),
+      },
+      body: uploadMetadata(this.target),
+      signal,
+    })
+    await response.body?.cancel()
+    const location = response.headers.get('location')
+    if (location === null || !isGoogles(location, baseUrl))
+      throw new AppError('unavailable', `Drive named no place to upload ${this.target.name} to.`, { hint: 'Run the same command again.' })
+    this.address = location
+  }
+
+  /**
+   * Sends `bytes` as those from `offset` on; `total` is the file's length once it is known. When that breaks it asks what has arrived. Throws `unavailable` when
+   * nothing more arrives, however often it is tried.
+   */
+  async send(bytes: Uint8Array, offset: number, total: number | undefined, signal?: AbortSignal): Promise<UploadAnswer> {
+    const range = bytes.length === 0 ? `bytes */${total ?? '*'}` : `bytes ${offset}-${offset + bytes.length - 1}/${total ?? '*'}`
+    const answer = await this.sendOrAsk(bytes, range, offset, total, signal)
+    const progress = answer !== 'expired' && ('done' in answer || answer.received > offset)
+    this.stalled = progress ? 0 : this.stalled + 1
+    if (this.stalled >= MAX_STALLED)
+      throw new AppError('unavailable', `Drive accepts no more of ${this.target.name}.`, {
+        hint: 'Run the same command again: it continues where it stopped.',
+      })
+    if (this.stalled > 0) await this.options.sleep(this.options.random() * Math.min(32_000, 500 * 2 ** this.stalled), signal)
+    return answer
+  }
+
+  private async sendOrAsk(
+    bytes: Uint8Array,
+    range: string,
+    offset: number,
+    total: number | undefined,
+    signal?: AbortSignal,
+  ): Promise<UploadAnswer> {
+    try {
+      return await this.put(bytes, range, offset, signal)
+    } catch (error) {
+      if (!isAppError(error, 'unavailable', 'throttled')) throw error
+    }
+    try {
+      return await this.put(new Uint8Array(0), `bytes */${total ?? '*'}`, offset, signal)
+    } catch (error) {
+      if (!isAppError(error, 'unavailable', 'throttled')) throw error
+      return { received: offset }
+    }
+  }
+
+  private async put(body: Uint8Array, range: string, offset: number, signal?: AbortSignal): Promise<UploadAnswer> {
+    const { http } = this.options
+    const response = await http.send({
+      what: body.length > 0 ? 'upload.put' : 'upload.query',
+      task: this.task,
+      url: this.address!,
+      method: 'PUT',
+      headers: { 'content-range': range },
+      body: body as Uint8Array<ArrayBuffer>,
+      signal,
+      accept: [308, 404, 410],
+    })
+    if (response.ok) return { done: toDriveFile(await http.json(response, this.task)) }
+    await response.body?.cancel()
+    return response.status === 308 ? { received: receivedBytes(response.headers.get('range'), offset, this.task) } : 'expired'
+  }
+}
+
+/** The token goes where the session says: only to the API's own host, or another one of Google's. */
+function isGoogles(location: string, baseUrl: string): boolean {
+  const url = URL.canParse(location) ? new URL(location) : undefined
+  const base = new URL(baseUrl)
+  return url !== undefined && (url.origin === base.origin || (url.protocol === 'https:' && url.hostname.endsWith('.googleapis.com')))
+}
+
+/** What a 308 says has arrived: `Range: bytes=0-x`, or no such header for nothing at all. */
+function receivedBytes(header: string | null, sent: number, task: string): number {
+  if (header === null) return 0
+  const parts = /^(?:bytes=)?0-(\d{1,15})$/.exec(header.trim())
+  if (!parts)
+    throw new AppError('unavailable', `Drive answered ${JSON.stringify(header)} when trying to ${task} (${sent} bytes sent).`, {
+      hint: 'Run the same command again.',
+    })
+  return Number(parts[1]) + 1
+}
