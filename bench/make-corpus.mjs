@@ -93,7 +93,9 @@ const two = number => String(number).padStart(2, '0')
 const VOCABULARY = (() => {
   const random = new Seeded('vocabulary')
   const syllables = Array.from({ length: 80 }, () => random.pick([...'bcdfghklmnprstvwz']) + random.pick([...'aeiou']))
-  return Array.from({ length: 4000 }, (_, rank) => Array.from({ length: 1 + (rank > 40) + (rank > 900) }, () => random.pick(syllables)).join(''))
+  return Array.from({ length: 4000 }, (_, rank) =>
+    Array.from({ length: 1 + (rank > 40) + (rank > 900) }, () => random.pick(syllables)).join(''),
+  )
 })()
 
 function words(random, count) {
@@ -111,7 +113,8 @@ function texts(random, count) {
 
 function code(random) {
   let out = ''
-  for (let i = random.between(10, 60); i > 0; i--) out += `    ${words(random, 1)}= ${words(random, 2).trim().replace(' ', '(')}, ${random.between(0, 100)})\n`
+  for (let i = random.between(10, 60); i > 0; i--)
+    out += `    ${words(random, 1)}= ${words(random, 2).trim().replace(' ', '(')}, ${random.between(0, 100)})\n`
   return `def ${words(random, 1).trim()}(self):\n${out}`
 }
 
@@ -127,13 +130,18 @@ function pixels(random, noise) {
   return bytes
 }
 
-const JPEG_HEAD = Buffer.concat([Buffer.from('ffd8ffe000104a46494600010100000100010000', 'hex'), Buffer.from(VOCABULARY.join('').slice(0, 580))])
+const JPEG_HEAD = Buffer.concat([
+  Buffer.from('ffd8ffe000104a46494600010100000100010000', 'hex'),
+  Buffer.from(VOCABULARY.join('').slice(0, 580)),
+])
 
 const photo = random => Buffer.concat([JPEG_HEAD, deflateRawSync(pixels(random, 0.7), { level: 9 }), Buffer.from([0xff, 0xd9])])
 
 function mask(random) {
   const bytes = pixels(random, 0)
-  const lines = Array.from({ length: 64 }, (_, y) => Buffer.concat([Buffer.from([0]), bytes.subarray(y * 192, (y + 1) * 192).map(byte => byte & 0xe0)]))
+  const lines = Array.from({ length: 64 }, (_, y) =>
+    Buffer.concat([Buffer.from([0]), bytes.subarray(y * 192, (y + 1) * 192).map(byte => byte & 0xe0)]),
+  )
   const chunk = (type, data) => {
     const out = Buffer.alloc(12 + data.length)
     out.writeUInt32BE(data.length, 0)

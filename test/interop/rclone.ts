@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { makeCertificates } from '../drive-emulator/certificates.ts'
 import { startConnectProxy } from '../drive-emulator/connect-proxy.ts'
 import { DEFAULT_CLIENT, startDriveEmulator } from '../drive-emulator/emulator.ts'
-import type { DriveEmulator } from '../drive-emulator/emulator.ts'
+import type { DriveEmulator, EmulatorOptions } from '../drive-emulator/emulator.ts'
 
 export interface Run {
   code: number | null
@@ -22,13 +22,15 @@ export interface RcloneWorld {
   rclone: (...args: string[]) => Promise<Run>
   /** The same with `input` on its standard input. */
   rcloneWith: (input: Buffer, ...args: string[]) => Promise<Run>
+  /** What sends rclone, or a program that runs it, to the emulator. */
+  env: Readonly<Record<string, string>>
   close: () => Promise<void>
 }
 
 /** Debian's rclone, unchanged, with every way to Google ending at the emulator. `tokenLifeMs` <= 0: it has to refresh first. */
-export async function startRcloneWorld(tokenLifeMs: number): Promise<RcloneWorld> {
+export async function startRcloneWorld(tokenLifeMs: number, options: EmulatorOptions = {}): Promise<RcloneWorld> {
   const { authority, ...certificate } = await makeCertificates()
-  const emulator = await startDriveEmulator({ certificate })
+  const emulator = await startDriveEmulator({ ...options, certificate })
   const proxy = await startConnectProxy(emulator.securePort)
   const folder = await mkdtemp(join(tmpdir(), 'rclone-drive-'))
   const { accessToken, refreshToken } = emulator.issueToken({ expiresInMs: tokenLifeMs })
@@ -68,5 +70,5 @@ export async function startRcloneWorld(tokenLifeMs: number): Promise<RcloneWorld
     await emulator.close()
     await rm(folder, { recursive: true })
   }
-  return { emulator, folder, asked: proxy.asked, rclone: (...args) => rcloneWith(Buffer.alloc(0), ...args), rcloneWith, close }
+  return { emulator, folder, asked: proxy.asked, rclone: (...args) => rcloneWith(Buffer.alloc(0), ...args), rcloneWith, env, close }
 }

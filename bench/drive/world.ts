@@ -1,0 +1,12 @@
+import { startRcloneWorld } from '../../test/interop/rclone.ts'
+
+/** The emulator in a process of its own: what is measured must not wait for the one who measures. Answers `reset` and `counts` of its parent. */
+const profile = process.argv[2] === 'home' ? 'home' : 'colab'
+const world = await startRcloneWorld(24 * 3600_000, { profile })
+const { accessToken } = world.emulator.issueToken({ expiresInMs: 24 * 3600_000 })
+process.on('message', message => {
+  if (message === 'reset') world.emulator.resetRecords()
+  if (message === 'counts') process.send?.({ requests: world.emulator.requests.length })
+  if (message === 'close') void world.close().then(() => process.exit(0))
+})
+process.send?.({ url: world.emulator.url, accessToken, env: world.env })

@@ -1,0 +1,117 @@
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const PROGRAM = fileURLToPath(new URL('../bin/colab-escape.cjs', import.meta.url))
+
+/**
+ * The tools that are compared. Each has `id`, `label`, `version` (undefined: not installed) and, as commands `{argv, cwd, env}` on a folder `place` of its own:
+ * `init(place)` where a repository has to be made first, `push(place, source, number)`, `pull(place, number, target)`; `store(place)` is what they leave there.
+ * `once`: so slow that one run must do.
+ */
+export function findTools() {
+  return [...colabEscapes(), ...['auto', 'max'].map(restic), borg(), ...[1, 2].map(tarZstd), zpaq('m1'), { ...zpaq('m3'), once: true }]
+}
+
+function colabEscapes() {
+  const own = { node: process.execPath, version: process.versions.node }
+  const node24 = own.version.startsWith('24.') ? [] : [findNode24()]
+  return [own, ...node24].map(({ node, version }) => {
+    const run = (place, ...argv) => ({
+      argv: [node, PROGRAM, ...argv, '--store', join(place, 'repository'), '--quiet'],
+      cwd: place,
+      env: { COLAB_ESCAPE_CACHE: join(place, 'cache'), COLAB_ESCAPE_ZSTD: '' },
+    })
+    const major = version?.split('.')[0] ?? '24'
+    return {
+      id: `node${major}`,
+      label: `**colab-escape**, Node ${major}`,
+      version: version && `Node ${version}`,
+      push: (place, source) => run(place, 'push', source, '--name', 'project'),
+      pull: (place, _number, target) => run(place, 'pull', 'project', target),
+      store: place => join(place, 'repository'),
+    }
+  })
+}
+
+/** npx is asked for the binary once: its own start is not to be measured. */
+function findNode24() {
+  const { stdout, status } = spawnSync('npx', ['-y', '-p', 'node@24', 'node', '-p', '[process.execPath, process.versions.node].join()'], {
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+  })
+  if (status !== 0) return { node: undefined, version: undefined }
+  const [node, version] = stdout.trim().split('\n').at(-1).split(',')
+  return { node, version }
+}
+
+function restic(compression) {
+  const env = place => ({ RESTIC_PASSWORD: 'bench', RESTIC_REPOSITORY: join(place, 'repository'), RESTIC_CACHE_DIR: join(place, 'cache') })
+  return {
+    id: `restic-${compression}`,
+    label: `restic, compression ${compression}`,
+    version: versionOf('restic', ['version']),
+    init: place => ({ argv: ['restic', 'init', '--quiet'], env: env(place) }),
+    push: (place, source) => ({ argv: ['restic', 'backup', '--quiet', '--compression', compression, '.'], cwd: source, env: env(place) }),
+    pull: (place, _number, target) => ({ argv: ['restic', 'restore', 'latest', '--quiet', '--target', target], env: env(place) }),
+    store: place => join(place, 'repository'),
+  }
+}
+
+function borg() {
+  const env = place => ({
+    BORG_REPO: join(place, 'repository'),
+    BORG_BASE_DIR: join(place, 'base'),
+    BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes',
+    BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes',
+  })
+  return {
+    id: 'borg',
+    label: 'borg, zstd,3',
+    version: versionOf('borg', ['--version']),
+    init: place => ({ argv: ['borg', 'init', '--encryption', 'none'], env: env(place) }),
+    push: (place, source, number) => ({
+      argv: ['borg', 'create', '--compression', 'zstd,3', `::v${number}`, '.'],
+      cwd: source,
+      env: env(place),
+    }),
+    pull: (place, number, target) => ({ argv: ['borg', 'extract', `::v${number}`], cwd: target, env: env(place) }),
+    store: place => join(place, 'repository'),
+  }
+}
+
+/** No versions: every push is an archive of all of it. */
+function tarZstd(threads) {
+  const archive = (place, number) => join(place, `v${number}.tar.zst`)
+  const pipe = (script, ...argv) => ({ argv: ['sh', '-c', script, 'sh', ...argv] })
+  return {
+    id: `tar-t${threads}`,
+    label: `tar \\| zstd -3 -T${threads}, each version whole`,
+    version: bothOf(versionOf('tar', ['--version']), versionOf('zstd', ['--version'])),
+    push: (place, source, number) => pipe(`tar -cf - -C "$1" . | zstd -q -3 -T${threads} -o "$2"`, source, archive(place, number)),
+    pull: (place, number, target) => pipe('zstd -q -d -c "$1" | tar -xf - -C "$2"', archive(place, number), target),
+    store: place => place,
+  }
+}
+
+function zpaq(method) {
+  const archive = place => join(place, 'repository.zpaq')
+  return {
+    id: `zpaq-${method}`,
+    label: `zpaq -${method}`,
+    version: versionOf('zpaq', []),
+    push: (place, source) => ({ argv: ['zpaq', 'add', archive(place), '.', `-${method}`], cwd: source }),
+    pull: (place, _number, target) => ({ argv: ['zpaq', 'extract', archive(place), '-to', `${target}/`] }),
+    store: archive,
+  }
+}
+
+/** Name and number that a program says of itself, or undefined where it is not installed. */
+function versionOf(command, argv) {
+  const { error, stdout, stderr } = spawnSync(command, argv, { encoding: 'utf8' })
+  if (error) return undefined
+  const number = /\d+(\.\d+)+/.exec(`${stdout}${stderr}`)
+  return `${command} ${number?.[0] ?? ''}`.trim()
+}
+
+const bothOf = (a, b) => (a === undefined || b === undefined ? undefined : `${a}, ${b}`)
