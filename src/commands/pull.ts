@@ -24,7 +24,7 @@ export async function pullCommand(
   const spec = parseVersion(version)
   const { storage, requests } = await chooseStore(session)
   const looking = session.context(storage, 0)
-  const repository = await openForReading(looking)
+  const repository = await openForReading(looking, spec.at === undefined && spec.back === 0 ? spec.name : undefined)
   const snapshot = await resolveVersion(repository, repository.view, spec)
   const context = session.context(storage, snapshot.bytes)
   const result = await pull(

@@ -1,9 +1,11 @@
 import type { CompressionPool } from '../compression/pool.ts'
+import { ReadAheadStorage } from '../storage/read-ahead.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Surroundings } from '../util/clock.ts'
 import { AppError } from '../util/errors.ts'
 import type { Reporter } from '../util/reporter.ts'
 import type { BlockSource } from './chunk-reader.ts'
+import type { Inventory } from './object-names.ts'
 import { adoptPacks, openView, type RepositoryView } from './view.ts'
 
 /** What every operation on a repository works with. */
@@ -20,11 +22,23 @@ export interface OpenRepository extends BlockSource {
   view: RepositoryView
 }
 
-/** Opens a repository for reading. Throws `not-found` where there is none. */
-export async function openForReading(context: RepositoryContext): Promise<OpenRepository> {
-  const { storage, signal, reporter, pool } = context
+/** Begins to read the newest snapshot of a name while the indexes are read. */
+export function readNewestAhead(storage: ReadAheadStorage, { snapshots }: Inventory, name: string, signal: AbortSignal | undefined): void {
+  const newest = snapshots.findLast(ref => ref.name === name)
+  if (newest) storage.begin(newest.objectName, { signal })
+}
+
+/** Opens a repository for reading; `newestOf` is a name whose newest version will be wanted. Throws `not-found` where there is no repository. */
+export async function openForReading(context: RepositoryContext, newestOf?: string): Promise<OpenRepository> {
+  const { signal, reporter, pool } = context
   reporter.progress({ phase: 'listing' })
-  const view = await openView(storage, { signal })
+  const storage = new ReadAheadStorage(context.storage)
+  const view = await openView(storage, {
+    signal,
+    onListed: inventory => {
+      if (newestOf !== undefined) readNewestAhead(storage, inventory, newestOf, signal)
+    },
+  })
   const { inventory } = view
   if (!inventory.hasConfig && inventory.snapshots.length === 0)
     throw new AppError('not-found', `${storage.location} holds no repository.`, {

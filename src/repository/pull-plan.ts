@@ -35,7 +35,7 @@ export interface PullPlan {
   files: PlannedFile[]
   symlinks: { entry: SymlinkEntry; localPath: string; item: LocalItem }[]
   /** Content is right, mode or time is not. */
-  touch: PlannedFile[]
+  touch: { entry: FileEntry | SymlinkEntry; localPath: string }[]
   /** Files and symlinks that go: in the way of something else, or extra under --delete. */
   remove: Endangered[]
   /** Folders that go once they are empty, deepest first. */
@@ -155,8 +155,10 @@ class Planner {
   }
 
   private addSymlink(entry: SymlinkEntry, localPath: string, item: LocalItem): void {
-    if (item.type === 'symlink' && item.target === entry.target) this.plan.unchanged++
-    else {
+    if (item.type === 'symlink' && item.target === entry.target) {
+      if (sameTime(entry, item.fingerprint)) this.plan.unchanged++
+      else this.plan.touch.push({ entry, localPath })
+    } else {
       if (item.type !== 'absent' && item.type !== 'directory') this.endanger({ path: entry.path, localPath, item }, false)
       this.plan.symlinks.push({ entry, localPath, item })
     }
@@ -170,7 +172,7 @@ class Planner {
     }
     if (item.type === 'file' && (await this.isRight(entry, localPath, item))) {
       if (item.mode === entry.mode && sameTime(entry, item.fingerprint)) this.plan.unchanged++
-      else this.plan.touch.push({ entry, localPath, item })
+      else this.plan.touch.push({ entry, localPath })
       return
     }
     if (item.type !== 'absent' && item.type !== 'directory') this.endanger({ path: entry.path, localPath, item }, false)

@@ -139,11 +139,14 @@ async function carryOut(
     else {
       attempt(localPath, () => unlinkSync(fsPath(localPath)))
       orWriteError(localPath, () => symlinkSync(fsPath(entry.target), fsPath(localPath)))
-      orWriteError(localPath, () => lutimesSync(fsPath(localPath), utimesSeconds(entry.mtime), utimesSeconds(entry.mtime)))
+      setLinkTime(localPath, entry.mtime)
       result.written++
     }
   }
-  for (const { entry, localPath } of plan.touch) setAttributes(localPath, entry.mode, entry.mtime)
+  for (const { entry, localPath } of plan.touch) {
+    if (entry.type === 'symlink') setLinkTime(localPath, entry.mtime)
+    else setAttributes(localPath, entry.mode, entry.mtime)
+  }
   for (const { entry, localPath } of plan.directories.reverse()) {
     const item = lookAt(localPath)
     if (item.type === 'directory' && (item.mode !== entry.mode || !sameTime(entry, item.fingerprint)))
@@ -175,6 +178,10 @@ function setAttributes(localPath: string, mode: number, mtime: bigint): void {
     chmodSync(fsPath(localPath), mode)
     utimesSync(fsPath(localPath), utimesSeconds(mtime), utimesSeconds(mtime))
   })
+}
+
+function setLinkTime(localPath: string, mtime: bigint): void {
+  orWriteError(localPath, () => lutimesSync(fsPath(localPath), utimesSeconds(mtime), utimesSeconds(mtime)))
 }
 
 function removeIfEmpty(localPath: string): void {

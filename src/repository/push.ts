@@ -3,10 +3,11 @@ import { AppError } from '../util/errors.ts'
 import { equalBytes } from '../util/bytes.ts'
 import { toHex } from '../util/hash.ts'
 import { COMMIT_WINDOW_MS } from './constants.ts'
-import type { RepositoryContext } from './context.ts'
+import { readNewestAhead, type RepositoryContext } from './context.ts'
+import { ReadAheadStorage } from '../storage/read-ahead.ts'
 import type { IndexedPack } from './index-object.ts'
 import { encodeLabel } from './label.ts'
-import { checkName, labelName } from './object-names.ts'
+import { checkName, labelName, type Inventory } from './object-names.ts'
 import type { AcknowledgedPack, PackWriter } from './pack-writer.ts'
 import { allPresent, includeOwnPacks } from './presence.ts'
 import { decodeSnapshot, encodeSnapshot, isLate, type Snapshot, type StoredSnapshot } from './snapshot.ts'
@@ -69,6 +70,7 @@ function refuseForeign({ inventory }: RepositoryView, location: string): void {
 }
 
 class PushRun {
+  private readonly ahead: ReadAheadStorage
   private readonly context: RepositoryContext
   private readonly request: PushRequest
   private readonly chunker: Chunker = new Chunker()
@@ -78,7 +80,8 @@ class PushRun {
   private totals = { newBytes: 0, storedBytes: 0 }
 
   constructor(context: RepositoryContext, request: PushRequest) {
-    this.context = context
+    this.ahead = new ReadAheadStorage(context.storage)
+    this.context = { ...context, storage: this.ahead }
     this.request = request
   }
 
@@ -112,7 +115,9 @@ class PushRun {
 
   private async list(): Promise<Listed> {
     const at = this.context.surroundings.monotonic()
-    const view = await openView(this.context.storage, { signal: this.context.signal })
+    const { signal } = this.context
+    const onListed = (inventory: Inventory): void => readNewestAhead(this.ahead, inventory, this.request.name, signal)
+    const view = await openView(this.ahead, { signal, onListed })
     if (view.damagedTomb) throw view.damagedTomb
     return { view, at }
   }

@@ -17,7 +17,7 @@ interface CachedFile {
   chunks: Buffer
 }
 
-/** Legal in JSON and in file names, and ends of lines for readline. */
+/** Legal in JSON and in file names, and ends of lines for the readline of Node 24. */
 const LINE_SEPARATORS = /[\u2028\u2029]/g
 const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16)}`
 

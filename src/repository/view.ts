@@ -14,7 +14,6 @@ import { decodePackTail } from './pack.ts'
 const PARALLEL_READS = 8
 /** First guess of how much of a pack's end holds its directory and trailer. */
 const TAIL_BYTES = 64 * 1024
-const LISTINGS = 3
 
 /** What a listing and the indexes it names say of a repository at one moment. */
 export interface RepositoryView {
@@ -40,21 +39,43 @@ export interface ViewOptions {
   signal?: AbortSignal | undefined
 }
 
-/** Lists a store and reads its config, tombs and indexes. Throws `not-found` where there is no repository, `corrupt` for a damaged config. */
-export async function openView(storage: Storage, options: ViewOptions = {}): Promise<RepositoryView> {
-  for (let attempt = 1; ; attempt++) {
-    throwIfAborted(options.signal)
-    const inventory = takeInventory(await storage.list(options))
-    try {
-      return await readView(storage, inventory, options)
-    } catch (error) {
-      // an index that vanished since the listing was superseded meanwhile: the next listing shows its successor
-      if (!isAppError(error, 'not-found') || inventory.empty || attempt === LISTINGS) throw error
-    }
+export interface OpenViewOptions extends ViewOptions {
+  /** Told what was listed before anything of it is read: a chance to read other things side by side. */
+  onListed?: (inventory: Inventory) => void
+}
+
+/**
+ * Lists a store and reads its config, tombs and indexes. What vanished between the listing and the reading was superseded meanwhile: it lists again, and leaves
+ * out what then still only the listing shows (listings lag behind deletions). Throws `corrupt` for a damaged config, `newer-format`.
+ */
+export async function openView(storage: Storage, options: OpenViewOptions = {}): Promise<RepositoryView> {
+  throwIfAborted(options.signal)
+  const inventory = takeInventory(await storage.list(options))
+  options.onListed?.(inventory)
+  try {
+    return await readView(storage, inventory, options)
+  } catch (error) {
+    if (!isAppError(error, 'not-found')) throw error
+  }
+  throwIfAborted(options.signal)
+  return readView(storage, takeInventory(await storage.list(options)), { ...options, leaveOutVanished: true })
+}
+
+interface ReadViewOptions extends ViewOptions {
+  leaveOutVanished?: boolean
+}
+
+/** `read`, or undefined where the object is gone and that is no surprise. */
+async function unlessVanished<T>(read: Promise<T>, { leaveOutVanished }: ReadViewOptions): Promise<T | undefined> {
+  try {
+    return await read
+  } catch (error) {
+    if (leaveOutVanished === true && isAppError(error, 'not-found')) return undefined
+    throw error
   }
 }
 
-async function readView(storage: Storage, inventory: Inventory, options: ViewOptions): Promise<RepositoryView> {
+async function readView(storage: Storage, inventory: Inventory, options: ReadViewOptions): Promise<RepositoryView> {
   if (inventory.features.length > 0) throw newerFormat(`The repository in ${storage.location} (it needs: ${inventory.features.join(', ')})`)
   const problems: AppError[] = []
   const limit = pLimit(PARALLEL_READS)
@@ -72,8 +93,10 @@ async function readView(storage: Storage, inventory: Inventory, options: ViewOpt
 }
 
 /** The packs that a tomb names, or its damage. */
-async function readTomb(storage: Storage, id: string, options: ViewOptions): Promise<string[] | AppError> {
-  const bytes = await storage.get(tombName(id), undefined, options)
+async function readTomb(storage: Storage, id: string, options: ReadViewOptions): Promise<string[] | AppError> {
+  const bytes = await unlessVanished(storage.get(tombName(id), undefined, options), options)
+  // a tomb goes long after all its packs (rule 10): one that only a lagging listing still shows names nothing that is listed
+  if (bytes === undefined) return []
   try {
     const tomb = decodeTomb(bytes, id)
     return 'packs' in tomb ? tomb.packs : []
@@ -97,12 +120,13 @@ async function readIndexes(
   inventory: Inventory,
   limit: ReturnType<typeof pLimit>,
   problems: AppError[],
-  options: ViewOptions,
+  options: ReadViewOptions,
 ): Promise<ReadIndexes> {
   const found = new Map<string, RepositoryView['activeIndexes'][number]>()
   const superseded = new Set<string>()
   const read = async (id: string): Promise<void> => {
-    const bytes = await storage.get(indexName(id), undefined, options)
+    const bytes = await unlessVanished(storage.get(indexName(id), undefined, options), options)
+    if (bytes === undefined) return
     try {
       const index = decodeIndex(bytes, id)
       found.set(id, { id, size: bytes.length, packs: index.packs })

@@ -32,8 +32,8 @@ export interface DriveRequest {
   accept?: readonly number[]
 }
 
-/** Slowest upload (bytes per ms) that still counts as alive: a sent body can't be watched, so its size buys time. */
-const SLOWEST_UPLOAD = 64
+/** A sent body can't be watched: each so many bytes of it buy the idle time once more. */
+const BYTES_PER_IDLE_TIME = 4_000_000
 
 /**
  * Every request to Drive passes here: paced, with the token, refreshed once when it is refused, given up when the other side falls silent, and with errors in our
@@ -62,7 +62,7 @@ export class DriveHttp {
     await pace.turn(request.signal)
     throwIfAborted(request.signal)
     onRequest?.(request.what)
-    const patience = idleMs + Math.ceil((request.body?.length ?? 0) / SLOWEST_UPLOAD)
+    const patience = Math.ceil(idleMs * (1 + (request.body?.length ?? 0) / BYTES_PER_IDLE_TIME))
     // ends the waiting for an answer; its body is watched piece by piece, however long all of it takes
     const silence = new AbortController()
     const timer = setTimeout(() => silence.abort(), patience)

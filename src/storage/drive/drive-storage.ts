@@ -130,9 +130,9 @@ export class DriveStorage implements Storage {
     const id = await this.ids.idFor(name, signal)
     const file = await this.uploadOrFind({ id, name, parent }, bytes, signal)
     if (!matches(file, bytes)) {
-      // what arrived is not what was sent: nobody may ever see it, and the next try needs another id
-      this.ids.release(name)
+      // what arrived is not what was sent: nobody may ever see it. While it can't be deleted it keeps its id, so the next try finds it again
       await this.deleteCopy(file, signal)
+      this.ids.release(name)
       throw new AppError('unavailable', `${name} was damaged on its way to Drive.`, { hint: 'Run the same command again.' })
     }
     this.ids.release(name)
@@ -140,7 +140,7 @@ export class DriveStorage implements Storage {
     return { created: file.created }
   }
 
-  /** 409 on our own id: an earlier try got through and only its answer was lost. */
+  /** 409 on our own id: an earlier try got through and only its answer was lost, or what had arrived was damaged and is deleted. */
   private async uploadOrFind(
     target: { id: string; name: string; parent: string },
     bytes: Uint8Array,
@@ -150,7 +150,11 @@ export class DriveStorage implements Storage {
       return await this.uploader.upload(target, bytes, signal)
     } catch (error) {
       if (!isAppError(error, 'conflict')) throw error
-      return this.api.getFile(target.id, signal)
+      return await this.api.getFile(target.id, signal).catch((gone: unknown) => {
+        if (!isAppError(gone, 'not-found')) throw gone
+        this.ids.release(target.name)
+        throw new AppError('unavailable', `${target.name} has to be sent to Drive once more.`, { hint: 'Run the same command again.' })
+      })
     }
   }
 
