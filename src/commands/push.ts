@@ -10,6 +10,9 @@ import { AppError } from '../util/errors.ts'
 import type { Outcome, Session } from './session.ts'
 import { chooseStore, prepareForPush, requestsByKind, totalRequests, type ChosenStore } from './store.ts'
 
+/** Characters of a message or a tag, at most. */
+const MAX_TEXT = 1000
+
 export interface PushOptions {
   name?: string
   message?: string
@@ -22,6 +25,11 @@ export interface PushOptions {
 export async function pushCommand(session: Session, paths: string[], options: PushOptions, program: string): Promise<Outcome> {
   if (options.name !== undefined && paths.length > 1)
     throw new AppError('usage', '--name names one snapshot, but several paths make one each.', { hint: 'Push them one by one.' })
+  const tooLong = [options.message ?? '', ...(options.tag ?? [])].find(text => text.length > MAX_TEXT)
+  if (tooLong !== undefined)
+    throw new AppError('usage', `A message or tag has ${tooLong.length} characters, more than ${MAX_TEXT}.`, {
+      hint: 'Push it as a file, and name that.',
+    })
   const store = await chooseStore(session)
   await prepareForPush(store, options.dryRun === true)
   if (options.level === 'max' && zstdName(session.settings.zstd) === 'portable')
@@ -34,13 +42,13 @@ export async function pushCommand(session: Session, paths: string[], options: Pu
 async function pushOne(session: Session, store: ChosenStore, path: string, options: PushOptions, program: string): Promise<Outcome> {
   const { console, settings, signal } = session
   const started = performance.now()
+  const name = options.name === undefined ? nameOf(path) : checkName(options.name)
   const source = await walk(path, {
     excludes: options.exclude ?? [],
     skip: store.kind === 'folder' ? [store.path] : [],
     reporter: console.reporter,
     signal,
   })
-  const name = options.name === undefined ? nameOf(path, source) : checkName(options.name)
   const bytes = source.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.fingerprint.size : 0), 0)
   const context = session.context(store.storage, bytes)
   const result = await push(context, {
@@ -68,11 +76,11 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
   return failed > 0 ? 'partly' : 'done'
 }
 
-function nameOf(path: string, source: WalkResult): string {
+function nameOf(path: string): string {
   const name = basename(resolve(path))
   const problem = nameProblem(name)
   if (problem === undefined) return name
-  throw new AppError('usage', `${source.root} has no name that a version can bear (${JSON.stringify(name)}: ${problem}).`, {
+  throw new AppError('usage', `${resolve(path)} has no name that a version can bear (${JSON.stringify(name)}: ${problem}).`, {
     hint: 'Choose one with --name.',
   })
 }

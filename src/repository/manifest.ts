@@ -45,16 +45,20 @@ function textField(field: string, value: string): object {
 }
 
 /** The entry's rows, each with its newline: one, or for a file of more than 1,024 chunks one and its `part` rows. */
-export function encodeEntry(entry: Entry): string {
+export function* encodeRows(entry: Entry): Generator<string> {
   const head = { ...textField('path', entry.path), type: entry.type, mode: entry.mode.toString(8), mtime: entry.mtime.toString() }
-  if (entry.type === 'directory') return `${JSON.stringify(head)}\n`
-  if (entry.type === 'symlink') return `${JSON.stringify({ ...head, ...textField('target', entry.target) })}\n`
-  let out = `${JSON.stringify({ ...head, size: entry.size, chunks: hexChunks(entry.chunks, 0) })}\n`
-  const rows = Math.ceil(entry.chunks.length / 32 / CHUNKS_PER_ROW)
-  for (let part = 1; part < rows; part++) {
-    out += `${JSON.stringify({ ...textField('path', entry.path), part, chunks: hexChunks(entry.chunks, part) })}\n`
+  if (entry.type === 'directory') yield `${JSON.stringify(head)}\n`
+  else if (entry.type === 'symlink') yield `${JSON.stringify({ ...head, ...textField('target', entry.target) })}\n`
+  else {
+    yield `${JSON.stringify({ ...head, size: entry.size, chunks: hexChunks(entry.chunks, 0) })}\n`
+    const rows = Math.ceil(entry.chunks.length / 32 / CHUNKS_PER_ROW)
+    for (let part = 1; part < rows; part++)
+      yield `${JSON.stringify({ ...textField('path', entry.path), part, chunks: hexChunks(entry.chunks, part) })}\n`
   }
-  return out
+}
+
+export function encodeEntry(entry: Entry): string {
+  return [...encodeRows(entry)].join('')
 }
 
 function hexChunks(chunks: Buffer, part: number): string[] {

@@ -1,4 +1,4 @@
-import { isAppError, throwIfAborted, type AppError } from '../util/errors.ts'
+import { AppError, isAppError, throwIfAborted } from '../util/errors.ts'
 import { Turns } from '../util/turns.ts'
 import { chunkMatches, fetchBlocks, readOtherCopy } from './chunk-reader.ts'
 import type { OpenRepository } from './context.ts'
@@ -37,6 +37,10 @@ class Placements {
   private static readonly SHIFT = 2 ** 26
 
   add(entry: number, file: number, offset: number): void {
+    if (this.count === Placements.SHIFT)
+      throw new AppError('unsupported', 'This version has more chunks than one pull can place (67 million, about 4 TB).', {
+        hint: 'Pull it in parts, with --only.',
+      })
     if (this.count === this.order.length) this.grow()
     this.order[this.count] = entry * Placements.SHIFT + this.count
     this.file[this.count] = file

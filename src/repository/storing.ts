@@ -8,7 +8,7 @@ import type { RepositoryContext } from './context.ts'
 import { IdTable } from './id-table.ts'
 import type { IndexedPack } from './index-object.ts'
 import { IndexWriter } from './index-writer.ts'
-import { encodeEntry, type Entry } from './manifest.ts'
+import { encodeRows, type Entry } from './manifest.ts'
 import { CONFIG_NAME } from './object-names.ts'
 import { PackWriter } from './pack-writer.ts'
 import { Presence } from './presence.ts'
@@ -163,10 +163,12 @@ const ROWS_BYTES = 256 * 1024
 function* groupRows(entries: readonly Entry[]): Generator<Buffer> {
   let text = ''
   for (const entry of entries) {
-    text += encodeEntry(entry)
-    if (text.length < ROWS_BYTES) continue
-    yield Buffer.from(text, 'utf8')
-    text = ''
+    for (const row of encodeRows(entry)) {
+      text += row
+      if (text.length < ROWS_BYTES) continue
+      yield Buffer.from(text, 'utf8')
+      text = ''
+    }
   }
   yield Buffer.from(text, 'utf8')
 }
