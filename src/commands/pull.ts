@@ -42,13 +42,14 @@ export async function pullCommand(
     },
   )
   for (const { path, why } of result.damaged) session.console.reporter.warn(`${path} was not restored: ${why}`)
+  for (const { path, why } of result.plan.unnameable) session.console.reporter.warn(`${path} was not restored: ${why}`)
   const human =
     options.dryRun === true
       ? describePlan(snapshot, result)
       : describe(snapshot, result, totalRequests(requests()), performance.now() - started)
   session.console.reporter.detail(requestsByKind(requests()))
   session.console.result(human, machineReceipt(snapshot, result, options.dryRun === true, requests()))
-  return result.damaged.length > 0 ? 'damaged' : 'done'
+  return result.damaged.length > 0 ? 'damaged' : result.plan.unnameable.length > 0 ? 'partly' : 'done'
 }
 
 function describe(snapshot: StoredSnapshot, result: PullResult, requests: number, milliseconds: number): string[] {
@@ -93,6 +94,7 @@ function machineReceipt(snapshot: StoredSnapshot, result: PullResult, dryRun: bo
     unchanged,
     deleted,
     damaged: damaged.map(({ path, why }) => ({ path: path.toWellFormed(), why })),
+    unnameable: plan.unnameable.map(({ path, why }) => ({ path: path.toWellFormed(), why })),
     requests,
   }
 }

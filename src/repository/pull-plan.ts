@@ -8,6 +8,7 @@ import { matchingChunks } from './compare-file.ts'
 import type { OpenRepository } from './context.ts'
 import { pathFilter } from './ignore-rules.ts'
 import { unknownContent, type Endangered } from './known-content.ts'
+import { LocalNames } from './local-names.ts'
 import { lookAt, sameTime, type LocalItem } from './local-tree.ts'
 import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from './manifest.ts'
 import { readManifest } from './manifest-reader.ts'
@@ -43,6 +44,8 @@ export interface PullPlan {
   /** Entries that are right already. */
   unchanged: number
   damaged: DamagedFile[]
+  /** Entries whose names this platform can't hold. */
+  unnameable: DamagedFile[]
 }
 
 export interface PullPlanRequest {
@@ -56,6 +59,8 @@ export interface PullPlanRequest {
   delete: boolean
   force: boolean
   cache: StatCache | undefined
+  /** Of the destination. */
+  platform: NodeJS.Platform
   chunker: Chunker
   reporter: Reporter
 }
@@ -92,6 +97,7 @@ class Planner {
     removeDirectories: [],
     unchanged: 0,
     damaged: [],
+    unnameable: [],
   }
   readonly endangered: Endangered[] = []
   private readonly repository: OpenRepository
@@ -99,11 +105,13 @@ class Planner {
   /** Folders of the snapshot that are real folders at the destination: only below those can anything be there already. */
   private readonly real = new Set<string>([''])
   private readonly known = new Set<string>()
+  private readonly names: LocalNames
   private seen = 0
 
   constructor(repository: OpenRepository, request: PullPlanRequest) {
     this.repository = repository
     this.request = request
+    this.names = new LocalNames(request.platform)
   }
 
   async readSnapshot(): Promise<void> {
@@ -139,6 +147,11 @@ class Planner {
   }
 
   private async add(entry: Entry): Promise<void> {
+    const why = this.names.problem(entry.path)
+    if (why !== undefined) {
+      this.plan.unnameable.push({ path: entry.path, why })
+      return
+    }
     const localPath = this.request.localPathOf(entry.path)
     const parent = entry.path.slice(0, Math.max(0, entry.path.lastIndexOf('/')))
     const item: LocalItem = this.real.has(parent) ? lookAt(localPath) : { type: 'absent' }

@@ -65,6 +65,7 @@ export async function pull(context: RepositoryContext, repository: OpenRepositor
     delete: request.delete,
     force: request.force,
     cache,
+    platform: process.platform,
     chunker: new Chunker(),
     reporter: context.reporter,
   })

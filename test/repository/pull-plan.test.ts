@@ -1,0 +1,50 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { Chunker } from '../../src/chunking/chunker.ts'
+import { planPull, type PullPlan } from '../../src/repository/pull-plan.ts'
+import type { Entry } from '../../src/repository/manifest.ts'
+import { silentReporter } from '../../src/util/reporter.ts'
+import { newestSnapshot } from '../../src/repository/versions.ts'
+import { TestStore } from './test-store.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'pull-plan-'))
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const directory = (path: string): Entry => ({ path, type: 'directory', mode: 0o755, mtime: 0n })
+const link = (path: string): Entry => ({ path, type: 'symlink', mode: 0o777, mtime: 0n, target: 'x' })
+
+async function plan(platform: NodeJS.Platform, entries: Entry[], only: string[] = []): Promise<PullPlan> {
+  const store = new TestStore()
+  await store.snapshot('data', { entries })
+  const repository = await store.open()
+  const snapshot = await newestSnapshot(repository, repository.view, 'data')
+  return planPull(repository, {
+    snapshot: snapshot!,
+    localPathOf: path => join(folder, path),
+    root: folder,
+    only,
+    exclude: [],
+    delete: false,
+    force: false,
+    cache: undefined,
+    platform,
+    chunker: new Chunker(),
+    reporter: silentReporter,
+  })
+}
+
+test('names that collide on the destination are left out and told, the rest is restored', async () => {
+  const entries = [directory('A'), link('A/x'), directory('a'), link('a/y'), link('b')]
+  const onMac = await plan('darwin', entries)
+  expect(onMac.unnameable.map(({ path }) => path)).toEqual(['a', 'a/y'])
+  expect(onMac.symlinks.map(({ entry }) => entry.path)).toEqual(['A/x', 'b'])
+  expect((await plan('linux', entries)).unnameable).toEqual([])
+})
+
+test('what was not asked for stands in nobody’s way', async () => {
+  const onMac = await plan('darwin', [directory('A'), link('A/x'), directory('a'), link('a/y')], ['a/y'])
+  expect(onMac.unnameable).toEqual([])
+  expect(onMac.symlinks.map(({ entry }) => entry.path)).toEqual(['a/y'])
+})
