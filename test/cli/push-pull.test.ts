@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { closeSync, ftruncateSync, lstatSync, mkdirSync, openSync, readdirSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { describe, expect, test } from 'vitest'
-import { withSandbox, type Sandbox } from '../helpers/cli.ts'
+import { Sandbox, withSandbox } from '../helpers/cli.ts'
 import { bytesOf, expectSameTree, makeTree, pictureOf, seededNoise, seededText, type TreeNode } from '../helpers/trees.ts'
 
 const KiB = 1024
@@ -190,12 +190,13 @@ describe('push', () => {
 
   test('of a source that holds the store leaves the store out, and says so', () =>
     withSandbox(async sandbox => {
-      makeTree(sandbox.in('data'), { file: 'x', 'sub/other': 'y' })
-      const run = await sandbox.run(['push', 'data', '--store', 'data/sub/repo'])
-      expect(run.code, run.stderr).toBe(0)
-      const again = await sandbox.run(['--json', 'push', 'data', '--store', 'data/sub/repo'])
-      expect(again.stderr + again.stdout).toMatch(/skipped .*data\/sub\/repo: it is the store itself/)
-      await sandbox.run(['pull', 'data', 'out', '--store', 'data/sub/repo'])
+      makeTree(sandbox.in('data'), { file: 'x', 'sub/other': 'y', 'sub/repo': { folder: true } })
+      const inside = new Sandbox(sandbox.path, sandbox.in('data', 'sub', 'repo'))
+      await inside.ok('push', 'data')
+      const again = await inside.ok('push', 'data')
+      expect(again.stderr).toMatch(/^note: skipped .*\/data\/sub\/repo: it is the store itself/m)
+      expect(again.stdout).toMatch(/^Nothing changed/)
+      await inside.ok('pull', 'data', 'out')
       expect(readdirSync(sandbox.in('out'), { recursive: true }).sort()).toEqual(['file', 'sub', 'sub/other'])
     }))
 

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdir } from 'node:fs/promises'
+import { setPriority } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
@@ -14,13 +15,12 @@ export interface CliOptions {
   input?: string | Uint8Array
   /** User and group to run as. */
   uid?: number
-  /** Sent after so many ms, or as soon as `when` (asked again and again) says so. Nothing is sent to a command that has ended. */
-  kill?: { signal: NodeJS.Signals; afterMs: number } | { signal: NodeJS.Signals; when: () => boolean }
-  /** Sees each piece of stdout as it comes. */
-  onStdout?: (text: string, child: ChildProcess) => void
+  /** Sent after so many ms, or as soon as `when` (asked again and again, with stdout so far) says so. Nothing is sent to a command that has ended. */
+  kill?: { signal: NodeJS.Signals; afterMs: number } | { signal: NodeJS.Signals; when: (stdout: string) => boolean }
 }
 
 export interface CliResult {
+  pid: number | undefined
   /** Null when a signal ended the command. */
   code: number | null
   signal: NodeJS.Signals | null
@@ -37,13 +37,15 @@ const LONGEST_MS = 45_000
 
 /** Runs the built program as a user would. Needs `npm run build`. */
 export async function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
-  const { cwd, env = {}, input, uid, kill, onStdout } = options
+  const { cwd, env = {}, input, uid, kill } = options
   const child = spawn(process.execPath, [PROGRAM, ...args], {
     cwd,
     env: { ...process.env, COLAB_ESCAPE_STORE: undefined, NO_COLOR: '1', ...env },
     stdio: 'pipe',
     ...(uid === undefined ? {} : { uid, gid: uid }),
   })
+  // whoever watches a command must not be slower than the command
+  if (child.pid !== undefined && kill && 'when' in kill) setPriority(child.pid, 5)
   const limit = setTimeout(() => child.kill('SIGKILL'), LONGEST_MS)
   let sentAt: number | undefined
   const send = (signal: NodeJS.Signals): void => {
@@ -52,10 +54,7 @@ export async function runCli(args: readonly string[], options: CliOptions = {}):
   if (kill && 'afterMs' in kill) setTimeout(() => send(kill.signal), kill.afterMs).unref()
   const out: Buffer[] = []
   const err: Buffer[] = []
-  child.stdout.on('data', (piece: Buffer) => {
-    out.push(piece)
-    onStdout?.(piece.toString(), child)
-  })
+  child.stdout.on('data', (piece: Buffer) => out.push(piece))
   child.stderr.on('data', (piece: Buffer) => err.push(piece))
   child.stdin.on('error', () => undefined) // the command may end without reading its input
   child.stdin.end(input)
@@ -63,11 +62,17 @@ export async function runCli(args: readonly string[], options: CliOptions = {}):
     child.once('error', reject)
     child.once('close', (code, signal) => resolve([code, signal]))
   })
-  if (kill && 'when' in kill) void watch(child, kill.when, () => send(kill.signal))
+  if (kill && 'when' in kill)
+    void watch(
+      child,
+      () => kill.when(Buffer.concat(out).toString()),
+      () => send(kill.signal),
+    )
   const [code, signal] = await ended
   clearTimeout(limit)
   const bytes = Buffer.concat(out)
   return {
+    pid: child.pid,
     code,
     signal,
     stdout: bytes.toString(),

@@ -67,19 +67,27 @@ export function makeTree(root: string, tree: Record<string, TreeNode>): void {
     }
   }
   // the deepest first: making something in a folder changes its time
-  for (const { path, mode, mtime } of later.sort((a, b) => b.path.length - a.path.length)) {
-    if (mode !== undefined) chmodSync(latin1(path), mode)
-    if (mtime !== undefined) setTime(path, mtime)
-  }
+  later.sort((a, b) => b.path.length - a.path.length)
+  for (const { path, mode } of later) if (mode !== undefined) chmodSync(latin1(path), mode)
+  setTimes(later.flatMap(({ path, mtime }) => (mtime === undefined ? [] : [{ path, mtime }])))
 }
 
-/** To the ns, and before 1970 too. The path goes through stdin, since arguments can't hold every byte. */
-function setTime(path: string, mtime: string): void {
-  const [seconds, fraction = ''] = mtime.split('.')
-  const sign = mtime.startsWith('-') ? -1n : 1n
-  const ns = BigInt(seconds!) * 1_000_000_000n + sign * BigInt(fraction.padEnd(9, '0'))
-  const program = 'import os,sys; os.utime(sys.stdin.buffer.read(), ns=(0, int(sys.argv[1])), follow_symlinks=False)'
-  execFileSync('python3', ['-c', program, ns.toString()], { input: latin1(path) })
+const SET_TIMES = `
+import json, os, sys
+for path, ns in json.load(sys.stdin): os.utime(path.encode('latin1'), ns=(0, int(ns)), follow_symlinks=False)
+`
+
+/** To the ns, and before 1970 too: more than Node can do. */
+function setTimes(times: { path: string; mtime: string }[]): void {
+  if (times.length === 0) return
+  const input = JSON.stringify(times.map(({ path, mtime }) => [path, nanoseconds(mtime)]))
+  execFileSync('python3', ['-c', SET_TIMES], { input })
+}
+
+function nanoseconds(seconds: string): string {
+  const [whole, fraction = ''] = seconds.split('.')
+  const sign = seconds.startsWith('-') ? -1n : 1n
+  return (BigInt(whole!) * 1_000_000_000n + sign * BigInt(fraction.padEnd(9, '0'))).toString()
 }
 
 /** One line an entry: type, mode, mtime in µs, size, content or target. */

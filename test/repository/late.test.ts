@@ -166,6 +166,20 @@ describe('rules 3 and 6: tombs', () => {
     }))
 })
 
+test('an index that names a pack which never came, because its push was killed, is no damage', () =>
+  withBench(async bench => {
+    makeTree(bench.data, OLD)
+    await bench.push()
+    makeTree(bench.data, NEW)
+    const killed: FaultPlan = call => (putting('pack-')(call) ? { fault: 'error', code: 'interrupted' } : undefined)
+    await expect(bench.push(killed)).rejects.toMatchObject({ code: 'interrupted' })
+    expect([await bench.names('pack-'), await bench.names('index-')].map(({ length }) => length)).toEqual([1, 2])
+    await bench.expectSound()
+    await bench.push()
+    await bench.expectSound()
+    await bench.expectExact()
+  }))
+
 describe('rule 4: the commit window', () => {
   test('a push within it lists once', () =>
     withBench(async bench => {

@@ -1,0 +1,304 @@
+import { readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { textWidth } from '../../src/ui/width.ts'
+import { expectError, resultOf, withSandbox, type Sandbox } from '../helpers/cli.ts'
+import { runInPty } from '../helpers/pty.ts'
+import { makeTree, seededText } from '../helpers/trees.ts'
+
+const PROGRAM = fileURLToPath(new URL('../../bin/colab-escape.cjs', import.meta.url))
+
+interface Difference {
+  kind: string
+  path: string
+  before?: { type: string; size?: number }
+  after?: { type: string; size?: number }
+}
+
+interface Diff {
+  before: string
+  after: string
+  differences: Difference[]
+}
+
+interface Status {
+  name: string
+  version: string | null
+  asked: boolean
+  bytesOfChangedFiles: number
+  differences: Difference[]
+}
+
+interface Usage {
+  plainBytes: number
+  storedBytes: number
+  ownBytes: number
+}
+
+interface Du {
+  objectBytes: number
+  unreachedBytes: number
+  names: (Usage & { name: string; versions: (Usage & { version: string })[] })[]
+  quota: { used: number; limit: number }
+}
+
+const kinds = ({ differences }: { differences: Difference[] }): Record<string, string> =>
+  Object.fromEntries(differences.map(({ kind, path }) => [path, kind]))
+
+/** Two versions of `data`, which differ in every way that versions can differ. */
+async function pushTwice(sandbox: Sandbox): Promise<void> {
+  const old = { mtime: '1700000000' }
+  makeTree(sandbox.in('data'), {
+    'same.csv': { file: seededText(1, 50_000), ...old },
+    'changed.csv': { file: seededText(2, 50_000), ...old },
+    'removed.csv': { file: 'gone', ...old },
+    'touched.txt': { file: 'as before', mode: 0o644, ...old },
+    becomes: { folder: true, ...old },
+  })
+  await sandbox.ok('push', 'data')
+  rmSync(sandbox.in('data/removed.csv'))
+  rmSync(sandbox.in('data/becomes'), { recursive: true })
+  makeTree(sandbox.in('data'), {
+    'changed.csv': { file: seededText(3, 60_000), ...old },
+    'touched.txt': { file: 'as before', mode: 0o600, ...old },
+    'sub/added.csv': { file: seededText(4, 1_000), ...old },
+    becomes: { link: 'same.csv', mtime: '1700000000' },
+  })
+  utimesSync(sandbox.in('data/sub'), 1_700_000_000, 1_700_000_000)
+  await sandbox.ok('push', 'data')
+}
+
+const CHANGES = {
+  becomes: 'changed',
+  'changed.csv': 'changed',
+  'removed.csv': 'removed',
+  sub: 'added',
+  'sub/added.csv': 'added',
+  'touched.txt': 'touched',
+}
+
+/** What a terminal of 80 x 24 shows, line by line. */
+async function shown(sandbox: Sandbox, ...args: string[]): Promise<string[]> {
+  const { output, exitCode } = await runInPty(process.execPath, [PROGRAM, ...args, '--store', sandbox.store], {
+    size: { columns: 80, rows: 24 },
+    env: { COLAB_ESCAPE_CACHE: sandbox.in('cache'), COLAB_ESCAPE_STORE: undefined, NO_COLOR: '1' },
+  })
+  expect(exitCode, output).toBe(0)
+  // eslint-disable-next-line no-control-regex
+  return output.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, '').split(/[\r\n]+/)
+}
+
+describe('diff', () => {
+  test('between two versions, both ways round', () =>
+    withSandbox(async sandbox => {
+      await pushTwice(sandbox)
+      const diff = await sandbox.json<Diff>('diff', 'data~1', 'data')
+      expect(kinds(diff)).toEqual(CHANGES)
+      expect(diff.differences.map(({ path }) => path)).toEqual(Object.keys(CHANGES))
+      expect(diff.differences[1]).toEqual({
+        kind: 'changed',
+        path: 'changed.csv',
+        before: { type: 'file', size: 50_000 },
+        after: { type: 'file', size: 60_000 },
+      })
+      expect(diff.differences[0]).toMatchObject({ before: { type: 'directory' }, after: { type: 'symlink' } })
+      expect([diff.before, diff.after].every(name => /^data@[0-9a-f]{8}$/.test(name))).toBe(true)
+      const back = kinds(await sandbox.json<Diff>('diff', 'data', 'data~1'))
+      expect(back).toEqual({ ...CHANGES, 'removed.csv': 'added', sub: 'removed', 'sub/added.csv': 'removed' })
+    }))
+
+  test('a word is a version, what is written like a path is local', () =>
+    withSandbox(async sandbox => {
+      await pushTwice(sandbox)
+      const local = await sandbox.json<Diff>('diff', 'data', './data')
+      expect(local.differences).toEqual([])
+      expect(local.after).toBe(sandbox.in('data'))
+      expect(kinds(await sandbox.json<Diff>('diff', 'data~1', sandbox.in('data')))).toEqual(CHANGES)
+      expect((await sandbox.ok('diff', 'data', './data/')).stdout).toMatch(/^data@[0-9a-f]{8} and .* are equal\.\n$/)
+      makeTree(sandbox.in('other'), { a: '1' })
+      const { hint } = expectError(await sandbox.run(['diff', 'data', 'other']), 5, /There is no "other"/)
+      expect(hint).toBe('For the local folder write ./other')
+    }))
+
+  test('between two local folders, without any store; a store that lies in a folder is no part of it', () =>
+    withSandbox(async sandbox => {
+      makeTree(sandbox.in('a'), { x: { file: '1', mtime: '1700000000' } })
+      makeTree(sandbox.in('b'), { x: { file: '1', mtime: '1700000000' }, y: '2' })
+      expect(kinds(await sandbox.json<Diff>('diff', './a', './b'))).toEqual({ y: 'added' })
+      const inside = ['--store', sandbox.in('a/repo')]
+      await sandbox.run(['push', 'a', ...inside])
+      const diff = resultOf<Diff>(await sandbox.run(['diff', 'a', './a', '--json', ...inside]))
+      expect(diff.differences).toEqual([])
+    }))
+
+  test('tells who reads it how many there are of each kind', () =>
+    withSandbox(async sandbox => {
+      await pushTwice(sandbox)
+      const { stdout } = await sandbox.ok('diff', 'data~1', 'data')
+      expect(stdout).toMatch(/^M +50\.0 kB +60\.0 kB +changed\.csv$/m)
+      expect(stdout).toMatch(/^- +4 B +removed\.csv$/m)
+      expect(stdout.trimEnd().split('\n').at(-1)).toBe('6 differences: 2 added, 1 removed, 2 changed, 1 touched (t: only mode or time)')
+    }))
+})
+
+describe('status', () => {
+  test('answers from what this machine knows, even without the store', () =>
+    withSandbox(async sandbox => {
+      makeTree(sandbox.in('data'), { 'a.csv': seededText(1, 10_000), 'b.csv': seededText(2, 20_000) })
+      const { version } = await sandbox.json<{ version: string }>('push', 'data')
+      renameSync(sandbox.store, sandbox.in('away'))
+      expect(await sandbox.json<Status>('status', 'data')).toMatchObject({ version, asked: false, differences: [] })
+      writeFileSync(sandbox.in('data/b.csv'), seededText(3, 30_000))
+      const changed = await sandbox.json<Status>('status', 'data')
+      expect(kinds(changed)).toEqual({ 'b.csv': 'changed' })
+      expect(changed.bytesOfChangedFiles).toBe(30_000)
+      expectError(await sandbox.run(['status', 'data', '--refresh']), 5, /holds no repository/)
+    }))
+
+  test('--refresh sees what another machine has pushed since', () =>
+    withSandbox(async sandbox => {
+      makeTree(sandbox.in('data'), { a: '1' })
+      await sandbox.ok('push', 'data')
+      writeFileSync(sandbox.in('data/b'), '2')
+      const elsewhere = { env: { COLAB_ESCAPE_CACHE: sandbox.in('another-cache') } }
+      const theirs = resultOf<{ version: string }>(await sandbox.run(['push', 'data', '--json'], elsewhere))
+      const before = await sandbox.json<Status>('status', 'data')
+      expect([kinds(before)['b'], before.asked]).toEqual(['added', false])
+      expect(await sandbox.json<Status>('status', 'data', '--refresh')).toMatchObject({
+        version: theirs.version,
+        asked: true,
+        differences: [],
+      })
+      expect(await sandbox.json<Status>('status', 'data')).toMatchObject({ version: theirs.version, asked: false, differences: [] })
+    }))
+
+  test('one result, the default path, --name, --exclude, and a name without versions', () =>
+    withSandbox(async sandbox => {
+      makeTree(sandbox.in('data'), { a: '12345', 'b.log': '1' })
+      await sandbox.ok('push', 'data', '--exclude', '*.log')
+      const inside = await sandbox.run(['status', '--exclude', '*.log', '--json'], { cwd: sandbox.in('data') })
+      expect(inside.stdout.split('\n').filter(line => line.includes('"event":"result"'))).toHaveLength(1)
+      expect(resultOf<Status>(inside)).toMatchObject({ name: 'data', differences: [] })
+      expect(kinds(await sandbox.json<Status>('status', 'data'))).toEqual({ 'b.log': 'added' })
+      const fresh = await sandbox.json<Status>('status', 'data', '--name', 'fresh')
+      expect(fresh).toMatchObject({ version: null, asked: true, bytesOfChangedFiles: 6 })
+      expect(fresh.differences.map(({ path }) => path)).toEqual(['a', 'b.log'])
+      expect((await sandbox.ok('status', 'data', '--name', 'fresh')).stdout).toContain('fresh has no version yet.')
+    }))
+})
+
+describe('du', () => {
+  const close = (a: number, b: number): void => expect(Math.abs(a - b), `${a} and ${b}`).toBeLessThanOrEqual(4)
+
+  test('numbers add up: what is alone and what is shared is what is stored', () =>
+    withSandbox(async sandbox => {
+      await pushTwice(sandbox)
+      makeTree(sandbox.in('other'), { 'same.csv': seededText(1, 50_000), 'its-own.csv': seededText(9, 40_000) })
+      await sandbox.ok('push', 'other')
+      const du = await sandbox.json<Du>('du')
+      const [data, other] = du.names
+      expect(du.names.map(({ name, versions }) => [name, versions.length])).toEqual([
+        ['data', 2],
+        ['other', 1],
+      ])
+      // the two names share exactly what either has beyond its own
+      const shared = data!.storedBytes - data!.ownBytes
+      close(shared, other!.storedBytes - other!.ownBytes)
+      expect(shared).toBeGreaterThan(1_000)
+      // within a name: both versions less what they share is what the name takes
+      const [first, second] = data!.versions
+      const both = first!.storedBytes + second!.storedBytes - data!.storedBytes
+      expect(first!.ownBytes + both).toBeLessThanOrEqual(first!.storedBytes + 4)
+      close(data!.plainBytes, first!.plainBytes + second!.plainBytes)
+      // all of it lies in packs, whose directories come on top
+      const reached = data!.ownBytes + other!.ownBytes + shared
+      expect(du.unreachedBytes).toBe(0)
+      expect(reached).toBeLessThan(du.objectBytes)
+      expect(reached).toBeGreaterThan(du.objectBytes - 5_000)
+      expect(du.quota.limit).toBeGreaterThan(du.quota.used)
+    }))
+
+  test('tells what no version reaches, such as a version whose snapshot is gone', () =>
+    withSandbox(async sandbox => {
+      makeTree(sandbox.in('data'), { 'a.csv': seededText(1, 50_000) })
+      await sandbox.ok('push', 'data')
+      const before = await sandbox.json<Du>('du')
+      makeTree(sandbox.in('lost'), { 'b.csv': seededText(2, 50_000) })
+      const { version } = await sandbox.json<{ version: string }>('push', 'lost')
+      const [lost] = (await sandbox.json<Du>('du')).names.filter(({ name }) => name === 'lost')
+      for (const name of readdirSync(sandbox.store)) if (name.includes(version.slice(0, 16))) rmSync(`${sandbox.store}/${name}`)
+      const after = await sandbox.json<Du>('du')
+      expect(after.names).toEqual(before.names)
+      close(after.unreachedBytes, lost!.ownBytes)
+      expect((await sandbox.ok('du')).stdout).toMatch(/The repository takes \S+ kB; \S+ kB of it no version reaches\.$/m)
+    }))
+
+  test('--by splits one version whole', () =>
+    withSandbox(async sandbox => {
+      makeTree(sandbox.in('data'), {
+        'a/1.csv': seededText(1, 30_000),
+        'a/deep/2.CSV': seededText(2, 20_000),
+        'b/3.txt': seededText(3, 10_000),
+        README: 'no extension',
+        '.hidden': 'none either',
+      })
+      await sandbox.ok('push', 'data')
+      interface Parts {
+        by: string
+        parts: { part: string; files: number; plainBytes: number; storedBytes: number }[]
+      }
+      const byFolder = await sandbox.json<Parts>('du', 'data', '--by', 'folder')
+      expect(byFolder.by).toBe('folder')
+      expect(byFolder.parts.map(({ part, files, plainBytes }) => [part, files, plainBytes])).toEqual([
+        ['a/', 2, 50_000],
+        ['b/', 1, 10_000],
+        ['.', 2, 23],
+      ])
+      const byExtension = await sandbox.json<Parts>('du', 'data~0', '--by', 'extension')
+      expect(byExtension.parts.map(({ part, files }) => [part, files])).toEqual([
+        ['.csv', 2],
+        ['.txt', 1],
+        ['(none)', 2],
+      ])
+      const total = ({ parts }: Parts): number => parts.reduce((sum, { storedBytes }) => sum + storedBytes, 0)
+      close(total(byFolder), total(byExtension))
+      const [data] = (await sandbox.json<Du>('du')).names
+      expect(total(byFolder)).toBeLessThan(data!.storedBytes)
+    }))
+
+  test('of one name: its versions; of an unknown one: an error', () =>
+    withSandbox(async sandbox => {
+      await pushTwice(sandbox)
+      const { stdout } = await sandbox.ok('du', 'data')
+      expect(stdout).toMatch(/^version +time +size +stored +saved +own\n(data@[0-9a-f]{8} .*\n){2}own: /)
+      expect(expectError(await sandbox.run(['du', 'dta']), 5, /There is no "dta"/).hint).toContain('data')
+    }))
+})
+
+test('no line is wider than a terminal of 80 columns', () =>
+  withSandbox(async sandbox => {
+    await pushTwice(sandbox)
+    const long = `sub/${'a-rather-long-name-'.repeat(6)}.csv`
+    makeTree(sandbox.in('data'), { [long]: seededText(8, 1_000) })
+    const path = sandbox.in('data')
+    const commands = [
+      ['status', path],
+      ['diff', 'data', path],
+      ['push', path, '-m', 'a message that goes on for longer than any table has room for, '.repeat(2)],
+      ['status', path],
+      ['diff', 'data~1', 'data'],
+      ['log'],
+      ['ls', 'data', '-R'],
+      ['du'],
+      ['du', 'data'],
+      ['du', 'data', '--by', 'folder'],
+      ['check'],
+      ['doctor'],
+    ]
+    for (const command of commands) {
+      const lines = await shown(sandbox, ...command)
+      expect(lines.length, command.join(' ')).toBeGreaterThan(1)
+      const tooWide = lines.filter(line => textWidth(line) > 80 && !line.includes(sandbox.path))
+      expect(tooWide, command.join(' ')).toEqual([])
+    }
+  }))

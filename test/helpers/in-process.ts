@@ -1,0 +1,46 @@
+import { CompressionPool } from '../../src/compression/pool.ts'
+import { check, type CheckResult } from '../../src/repository/check.ts'
+import { openForReading, type RepositoryContext } from '../../src/repository/context.ts'
+import { pull, type PullResult } from '../../src/repository/pull.ts'
+import { push, type PushRequest, type PushResult } from '../../src/repository/push.ts'
+import { parseVersion, resolveVersion } from '../../src/repository/versions.ts'
+import { walk } from '../../src/repository/walk.ts'
+import type { Storage } from '../../src/storage/storage.ts'
+import { realSurroundings, type Surroundings } from '../../src/util/clock.ts'
+import { silentReporter, type Reporter } from '../../src/util/reporter.ts'
+
+export interface Means {
+  surroundings?: Surroundings
+  reporter?: Reporter
+}
+
+/** What an operation works with, all in this thread. */
+export function contextOf(storage: Storage, { surroundings = realSurroundings, reporter = silentReporter }: Means = {}): RepositoryContext {
+  return { storage, pool: new CompressionPool({ workers: 0 }), surroundings, reporter }
+}
+
+/** What `colab-escape push <folder> --name <name>` does. */
+export async function pushFolder(
+  context: RepositoryContext,
+  folder: string,
+  name: string,
+  more: Partial<PushRequest> = {},
+): Promise<PushResult> {
+  const source = await walk(folder, { reporter: context.reporter })
+  const blockBytes = context.pool.maxBlockBytes('balanced')
+  const rest = { tags: [], dryRun: false, host: 'a test', program: 'a test', cache: undefined }
+  return push(context, { name, source, level: 'balanced', blockBytes, ...rest, ...more })
+}
+
+/** What `colab-escape pull <version> <destination>` does. */
+export async function pullVersion(context: RepositoryContext, version: string, destination: string, force = false): Promise<PullResult> {
+  const repository = await openForReading(context)
+  const snapshot = await resolveVersion(repository, repository.view, parseVersion(version))
+  const options = { only: [], exclude: [], delete: false, force, dryRun: false, openCache: () => Promise.resolve(undefined) }
+  return pull(context, repository, { snapshot, destination, ...options })
+}
+
+/** What `colab-escape check --read-data` does. */
+export function checkAll(context: RepositoryContext): Promise<CheckResult> {
+  return check(context, { readData: 1 })
+}

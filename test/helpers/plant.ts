@@ -1,0 +1,71 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { encodeConfig } from '../../src/repository/config.ts'
+import type { NewBlock } from '../../src/repository/directory.ts'
+import { encodeIndex } from '../../src/repository/index-object.ts'
+import { indexName, packName } from '../../src/repository/object-names.ts'
+import { encodePack } from '../../src/repository/pack.ts'
+import { encodeSnapshot, type Snapshot } from '../../src/repository/snapshot.ts'
+import { sha256, sha256Hex } from '../../src/util/hash.ts'
+
+export interface Planted {
+  /** The manifest, as it is: nothing checks it. */
+  manifest: string | Uint8Array
+  /** Chunks that are stored. */
+  chunks?: readonly Uint8Array[]
+  /** Replaces fields of the snapshot. */
+  snapshot?: Partial<Snapshot>
+}
+
+const NONCE = new Uint8Array(16).fill(7)
+
+/** One block a chunk, stored raw. */
+export function rawBlocks(chunks: readonly Uint8Array[]): NewBlock[] {
+  return chunks.map(bytes => ({
+    block: {
+      filter: 0,
+      parameters: new Uint8Array(0),
+      parts: [{ codec: 0, storedLength: bytes.length, plainLength: bytes.length }],
+      bytes,
+    },
+    chunkIds: sha256(bytes),
+    chunkLengths: [bytes.length],
+  }))
+}
+
+/** Objects of a repository with one version of `data`, whose manifest says whatever is given. */
+export function plantedObjects({ manifest, chunks = [], snapshot = {} }: Planted): Map<string, Uint8Array> {
+  const bytes = typeof manifest === 'string' ? new TextEncoder().encode(manifest) : manifest
+  const pieces: Uint8Array[] = []
+  for (let at = 0; at < bytes.length; at += 1 << 20) pieces.push(bytes.subarray(at, at + (1 << 20)))
+  const pack = encodePack(rawBlocks([...pieces, ...chunks]), NONCE)
+  const index = encodeIndex({ packs: [{ id: pack.id, size: pack.bytes.length, directoryBytes: pack.directory }], supersedes: [] }, NONCE)
+  const now = Date.now()
+  const planted = encodeSnapshot({
+    name: 'data',
+    time: now,
+    listed: now,
+    host: 'elsewhere',
+    source: { path: '/data', type: 'directory' },
+    tags: [],
+    metrics: {},
+    parent: null,
+    counts: { files: 1, directories: 0, symlinks: 0 },
+    bytes: 0,
+    added: { bytes: 0, storedBytes: 0 },
+    manifest: { bytes: bytes.length, chunks: pieces.map(piece => sha256Hex(piece)) },
+    program: 'a test',
+    ...snapshot,
+  })
+  return new Map([
+    ['config.json', encodeConfig()],
+    [packName(pack.id), pack.bytes],
+    [indexName(index.id), index.bytes],
+    [planted.objectName, planted.bytes],
+  ])
+}
+
+export function writeObjects(store: string, objects: Map<string, Uint8Array>): void {
+  mkdirSync(store, { recursive: true })
+  for (const [name, bytes] of objects) writeFileSync(join(store, name), bytes)
+}
