@@ -14,6 +14,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { Chunker } from '../chunking/chunker.ts'
 import { AppError, errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'
 import { fsPath } from '../util/paths.ts'
+import { SmallObjectStorage } from '../storage/small-objects.ts'
 import type { OpenRepository, RepositoryContext } from './context.ts'
 import { isStill, utimesSeconds, writeError } from './file-writer.ts'
 import { lookAt, sameTime } from './local-tree.ts'
@@ -21,6 +22,9 @@ import { planPull, wouldOverwrite, type DamagedFile, type PullPlan } from './pul
 import { restoreFiles } from './restore.ts'
 import type { StoredSnapshot } from './snapshot.ts'
 import type { StatCache } from './stat-cache.ts'
+
+/** Packs up to this size (bytes) are read whole. */
+const WHOLE_PACK_BYTES = 8 * 1024 * 1024
 
 export interface PullRequest {
   snapshot: StoredSnapshot
@@ -51,7 +55,8 @@ export interface PullResult {
  * Restores a snapshot: plans all of it first, then deletes what is in the way, makes folders, writes files (each verified, then renamed into place), and at
  * last sets modes and times of folders. A run after an interrupted one finds what that had done.
  */
-export async function pull(context: RepositoryContext, repository: OpenRepository, request: PullRequest): Promise<PullResult> {
+export async function pull(context: RepositoryContext, opened: OpenRepository, request: PullRequest): Promise<PullResult> {
+  const repository = request.only.length + request.exclude.length > 0 ? opened : withWholePacks(opened)
   const { snapshot } = request
   const place = destinationOf(snapshot, request.destination)
   const cache = await request.openCache(place.file ?? place.folder)
@@ -81,6 +86,18 @@ export async function pull(context: RepositoryContext, repository: OpenRepositor
   }
   if (!request.dryRun) await carryOut(context, repository, place, plan, request.force, result)
   return result
+}
+
+/** Where everything is wanted, a small pack is read whole at once: it holds a part of the manifest as well as files. */
+function withWholePacks(repository: OpenRepository): OpenRepository {
+  const { packs } = repository.view.inventory
+  const sizes = new Map([...packs.values()].map(({ name, size }) => [name, size]))
+  const storage = new SmallObjectStorage(repository.storage, {
+    sizeOf: name => sizes.get(name),
+    objectBytes: WHOLE_PACK_BYTES,
+    totalBytes: 4 * WHOLE_PACK_BYTES,
+  })
+  return { ...repository, storage }
 }
 
 /** Where a snapshot goes: into a folder, or, a single file, to the path `file` in that folder. */

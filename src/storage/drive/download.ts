@@ -1,5 +1,6 @@
-import { AppError, isAppError } from '../../util/errors.ts'
+import { AppError } from '../../util/errors.ts'
 import type { Sleep } from '../waiting.ts'
+import { isBrief } from './drive-errors.ts'
 import type { DriveHttp } from './drive-http.ts'
 
 /** Failures in a row, without one more byte having arrived, after which a download is given up. */
@@ -38,7 +39,7 @@ export class Downloader {
           })
       } catch (error) {
         stalled = filled > before ? 1 : stalled + 1
-        if (!isAppError(error, 'unavailable', 'throttled') || stalled >= MAX_STALLED) throw error
+        if (!isBrief(error) || stalled >= MAX_STALLED) throw error
         await this.options.sleep(Math.max(error.retryAfterMs ?? 0, this.options.random() * 500 * 2 ** stalled), signal)
       }
     }

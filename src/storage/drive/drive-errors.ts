@@ -1,4 +1,4 @@
-import { AppError } from '../../util/errors.ts'
+import { AppError, isAppError } from '../../util/errors.ts'
 
 /** What of an error answer of Google's APIs matters. Shape: `{error: {code, message, errors: [{reason, ...}], status}}`; sometimes HTML, sometimes nothing. */
 export interface ErrorAnswer {
@@ -92,4 +92,11 @@ export function networkError(error: unknown, task: string): AppError {
     hint: 'Check the network and run the same command again: it continues where it stopped.',
     cause: error,
   })
+}
+
+const LONGEST_BRIEF_MS = 30_000
+
+/** True for troubles that an upload or a download outlasts by itself. Where Drive asks for a longer wait, it is for the caller to say whether there is so much time. */
+export function isBrief(error: unknown): error is AppError {
+  return isAppError(error, 'unavailable', 'throttled') && (error.retryAfterMs ?? 0) <= LONGEST_BRIEF_MS
 }

@@ -1,6 +1,7 @@
-import { AppError, isAppError } from '../../util/errors.ts'
+import { AppError } from '../../util/errors.ts'
 import type { Sleep } from '../waiting.ts'
 import { FILE_FIELDS, toDriveFile, type DriveFile } from './drive-api.ts'
+import { isBrief } from './drive-errors.ts'
 import type { DriveHttp } from './drive-http.ts'
 
 /** Failures in a row, without one more byte having arrived, after which an upload is given up. */
@@ -100,12 +101,12 @@ export class ResumableSession {
     try {
       return await this.put(bytes, range, offset, signal)
     } catch (error) {
-      if (!isAppError(error, 'unavailable', 'throttled')) throw error
+      if (!isBrief(error)) throw error
     }
     try {
       return await this.put(new Uint8Array(0), `bytes */${total ?? '*'}`, offset, signal)
     } catch (error) {
-      if (!isAppError(error, 'unavailable', 'throttled')) throw error
+      if (!isBrief(error)) throw error
       return { received: offset }
     }
   }
