@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
 import type { Chunker } from '../chunking/chunker.ts'
 import { AppError, throwIfAborted } from '../util/errors.ts'
 import { decodeFileName, fsPath } from '../util/paths.ts'
@@ -12,7 +13,7 @@ import { LocalNames } from './local-names.ts'
 import { lookAt, sameTime, type LocalItem } from './local-tree.ts'
 import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from './manifest.ts'
 import { readManifest } from './manifest-reader.ts'
-import { isPartName } from './part-files.ts'
+import { isPartName, partName } from './part-files.ts'
 import type { StoredSnapshot } from './snapshot.ts'
 import type { StatCache } from './stat-cache.ts'
 import { walk } from './walk.ts'
@@ -238,7 +239,10 @@ class Planner {
     if (lookAt(root).type !== 'directory') return
     const { only, exclude, reporter } = this.request
     const wanted = pathFilter(only, [])
-    const { entries } = await walk(root, { excludes: exclude, reporter, signal: this.repository.signal })
+    const { entries, partFiles } = await walk(root, { excludes: exclude, reporter, signal: this.repository.signal })
+    const ours = new Set(this.plan.files.map(({ entry, localPath }) => `${dirname(localPath)}/${partName(entry)}`))
+    for (const localPath of partFiles)
+      if (!ours.has(localPath)) this.plan.remove.push({ path: basename(localPath), localPath, item: lookAt(localPath) })
     const planned = new Set(this.plan.removeDirectories)
     for (const entry of entries) {
       const covered = [...planned].some(folder => entry.localPath === folder || entry.localPath.startsWith(`${folder}/`))

@@ -35,6 +35,8 @@ export interface WalkResult {
   root: string
   /** Entries that could not be read; they are not in the result. */
   failed: number
+  /** Local paths of what interrupted pulls left; no part of the source. */
+  partFiles: string[]
 }
 
 export interface WalkOptions {
@@ -62,13 +64,13 @@ export async function walk(source: string, options: WalkOptions): Promise<WalkRe
   const stats = lstatSync(fsPath(root), { bigint: true })
   if (stats.isFile()) {
     const entry = { path: basename(root), localPath: root, type: 'file' as const, mode: modeOf(stats), fingerprint: fingerprintOf(stats) }
-    return { entries: [entry], rootType: 'file', root, failed: 0 }
+    return { entries: [entry], rootType: 'file', root, failed: 0, partFiles: [] }
   }
   if (!stats.isDirectory()) throw new AppError('usage', `${source} is neither a file nor a folder.`, { hint: 'Push a file or a folder.' })
   const walker = new Walker(root, options)
   await walker.run()
   walker.entries.sort((a, b) => comparePaths(a.path, b.path))
-  return { entries: walker.entries, rootType: 'directory', root, failed: walker.failed }
+  return { entries: walker.entries, rootType: 'directory', root, failed: walker.failed, partFiles: walker.partFiles }
 }
 
 function rootOf(source: string): string {
@@ -90,6 +92,7 @@ const modeOf = (stats: BigIntStats): number => Number(stats.mode & 0o7777n)
 
 class Walker {
   readonly entries: WalkedEntry[] = []
+  readonly partFiles: string[] = []
   failed = 0
   private readonly root: string
   private readonly options: WalkOptions
@@ -122,9 +125,9 @@ class Walker {
   private list(folder: string): string[] {
     const local = this.local(folder)
     try {
-      const names = readdirSync(fsPath(local), { encoding: 'buffer' })
-        .map(decodeFileName)
-        .filter(name => !isPartName(name))
+      const all = readdirSync(fsPath(local), { encoding: 'buffer' }).map(decodeFileName)
+      const names = all.filter(name => !isPartName(name))
+      if (names.length < all.length) this.partFiles.push(...all.filter(isPartName).map(name => `${local}/${name}`))
       const ignoreFile = fsPath(local === '/' ? `/${IGNORE_FILE}` : `${local}/${IGNORE_FILE}`)
       // a link to nothing, a folder or a pipe of that name says nothing
       const isFile = names.includes(IGNORE_FILE) && statSync(ignoreFile, { throwIfNoEntry: false })?.isFile()

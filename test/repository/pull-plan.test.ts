@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
@@ -15,18 +15,23 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }))
 const directory = (path: string): Entry => ({ path, type: 'directory', mode: 0o755, mtime: 0n })
 const link = (path: string): Entry => ({ path, type: 'symlink', mode: 0o777, mtime: 0n, target: 'x' })
 
-async function plan(platform: NodeJS.Platform, entries: Entry[], only: string[] = []): Promise<PullPlan> {
+async function plan(
+  platform: NodeJS.Platform,
+  entries: Entry[],
+  only: string[] = [],
+  { root = folder, delete: remove = false }: { root?: string; delete?: boolean } = {},
+): Promise<PullPlan> {
   const store = new TestStore()
   await store.snapshot('data', { entries })
   const repository = await store.open()
   const snapshot = await newestSnapshot(repository, repository.view, 'data')
   return planPull(repository, {
     snapshot: snapshot!,
-    localPathOf: path => join(folder, path),
-    root: folder,
+    localPathOf: path => join(root, path),
+    root,
     only,
     exclude: [],
-    delete: false,
+    delete: remove,
     force: false,
     cache: undefined,
     platform,
@@ -47,4 +52,14 @@ test('what was not asked for stands in nobody’s way', async () => {
   const onMac = await plan('darwin', [directory('A'), link('A/x'), directory('a'), link('a/y')], ['a/y'])
   expect(onMac.unnameable).toEqual([])
   expect(onMac.symlinks.map(({ entry }) => entry.path)).toEqual(['a/y'])
+})
+
+test('with --delete, what an interrupted pull of another version left goes too', async () => {
+  const root = join(folder, 'out')
+  const leftover = join(root, `.colab-escape-${'0'.repeat(24)}.part`)
+  mkdirSync(root, { recursive: true })
+  writeFileSync(leftover, 'half a file')
+  const entries = [link('b')]
+  expect((await plan('linux', entries, [], { root, delete: false })).remove).toEqual([])
+  expect((await plan('linux', entries, [], { root, delete: true })).remove.map(({ localPath }) => localPath)).toEqual([leftover])
 })
