@@ -3,16 +3,16 @@ import type { OpenRepository } from '../repository/context.ts'
 import type { FileEntry } from '../repository/manifest.ts'
 import { readManifest } from '../repository/manifest-reader.ts'
 import type { StoredSnapshot } from '../repository/snapshot.ts'
-import { parseVersionedPath, resolveVersion } from '../repository/versions.ts'
+import { parseVersionedPath } from '../repository/versions.ts'
 import { AppError } from '../util/errors.ts'
-import { openRepository } from './open.ts'
+import { findVersion, openRepository } from './open.ts'
 import type { Outcome, Session } from './session.ts'
 
 /** Writes one file of a version to stdout, as it is, each piece verified before it is written. */
 export async function catCommand(session: Session, what: string): Promise<Outcome> {
   const { version, path } = parseVersionedPath(what)
   const repository = await openRepository(session)
-  const snapshot = await resolveVersion(repository, repository.view, version)
+  const snapshot = await findVersion(session, repository, version)
   const entry = await findFile(repository, snapshot, path.replace(/^\.?\/+/, ''))
   for await (const chunk of readSequence(repository, entry.chunks, entry.path)) if (!(await session.console.write(chunk))) break
   return 'done'

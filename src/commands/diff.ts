@@ -4,35 +4,39 @@ import type { OpenRepository } from '../repository/context.ts'
 import { readLocalEntries } from '../repository/local-entries.ts'
 import type { Entry } from '../repository/manifest.ts'
 import { readManifest } from '../repository/manifest-reader.ts'
-import { parseVersion, resolveVersion } from '../repository/versions.ts'
+import { parseVersion } from '../repository/versions.ts'
 import { formatBytes, plural } from '../ui/format.ts'
 import { renderTable, type Column } from '../ui/table.ts'
-import { openRepository } from './open.ts'
+import { AppError, isAppError } from '../util/errors.ts'
+import { findVersion, openRepository } from './open.ts'
 import type { Outcome, Session } from './session.ts'
+import { chooseStore, pathsOf } from './store.ts'
 
 const COLUMNS: Column[] = [{ title: '' }, { title: 'before', align: 'right' }, { title: 'after', align: 'right' }, { title: 'path' }]
 const MARKS: Record<Difference['kind'], string> = { added: '+', removed: '-', changed: 'M', touched: 't' }
 
 /** Differences by file between two versions, a version and a local folder, or two local folders. */
 export async function diffCommand(session: Session, before: string, after: string): Promise<Outcome> {
+  const skip = isLocal(before) && isLocal(after) ? [] : pathsOf(await chooseStore(session))
   let repository: Promise<OpenRepository> | undefined
   const open = (): Promise<OpenRepository> => (repository ??= openRepository(session))
-  const [left, right] = [await entriesOf(session, before, open), await entriesOf(session, after, open)]
+  const [left, right] = [await entriesOf(session, before, skip, open), await entriesOf(session, after, skip, open)]
   const found: Difference[] = []
   for await (const difference of compareEntries(left.entries, right.entries)) found.push(difference)
-  showDifferences(session, found, { command: 'diff', before: left.name, after: right.name }, `${left.name} and ${right.name} are equal.`)
+  const human = found.length === 0 ? [`${left.name} and ${right.name} are equal.`] : describeDifferences(found, session.console.columns)
+  session.console.print(human, { command: 'diff', before: left.name, after: right.name, differences: found.map(toMachine) })
   return left.partly || right.partly ? 'partly' : 'done'
 }
 
-export function showDifferences(session: Session, found: readonly Difference[], machine: object, whenNone: string): void {
+/** A table, and how many there are of each kind. */
+export function describeDifferences(found: readonly Difference[], columns: number): string[] {
   const rows = found.map(each => [
     MARKS[each.kind],
     sizeOf('before' in each ? each.before : undefined),
     sizeOf('after' in each ? each.after : undefined),
     each.path,
   ])
-  const human = rows.length === 0 ? [whenNone] : [...renderTable(COLUMNS, rows, session.console.columns), summary(found)]
-  session.console.print(human, { ...machine, differences: found.map(toMachine) })
+  return [...renderTable(COLUMNS, rows, columns), summary(found)]
 }
 
 interface Side {
@@ -42,16 +46,22 @@ interface Side {
   partly: boolean
 }
 
-/** What exists as a path, or is written like one (`./x`, `/x`, `../x`), is local; all else is a version. */
-async function entriesOf(session: Session, text: string, open: () => Promise<OpenRepository>): Promise<Side> {
+/** What is written like a path is local. Names of versions hold no separators. */
+const isLocal = (text: string): boolean => /[/\\]|^\.{1,2}$/.test(text)
+
+async function entriesOf(session: Session, text: string, skip: readonly string[], open: () => Promise<OpenRepository>): Promise<Side> {
   const { console, signal } = session
-  if (/^(\.{0,2}\/|\.{1,2}$)/.test(text) || (existsSync(text) && !/[@~]/.test(text))) {
-    const { source, reading } = await readLocalEntries(text, [], root => session.openCache(root), console.reporter, signal)
+  if (isLocal(text)) {
+    const choice = { path: text, excludes: [], skip }
+    const { source, reading } = await readLocalEntries(choice, root => session.openCache(root), console.reporter, signal)
     return { name: source.root, entries: iterate(reading.entries), partly: source.failed + reading.failedFiles.length > 0 }
   }
   const spec = parseVersion(text)
   const repository = await open()
-  const snapshot = await resolveVersion(repository, repository.view, spec)
+  const snapshot = await findVersion(session, repository, spec).catch((error: unknown) => {
+    if (!isAppError(error, 'not-found') || !existsSync(text)) throw error
+    throw new AppError('not-found', error.message, { hint: `For the local folder write ./${text}`, cause: error })
+  })
   return { name: `${snapshot.name}@${snapshot.id.slice(0, 8)}`, entries: readManifest(repository, snapshot), partly: false }
 }
 
@@ -69,7 +79,7 @@ function summary(found: readonly Difference[]): string {
   return `${plural(found.length, 'difference')}: ${parts.join(', ')}${count('touched') > 0 ? ' (t: only mode or time)' : ''}`
 }
 
-function toMachine(each: Difference): object {
+export function toMachine(each: Difference): object {
   const side = (entry: Entry): object => ({ type: entry.type, ...(entry.type === 'file' ? { size: entry.size } : {}) })
   return {
     kind: each.kind,

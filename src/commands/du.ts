@@ -1,14 +1,16 @@
 import { measureParts, measureUsage, type PartUsage, type RepositoryUsage } from '../repository/usage.ts'
-import { parseVersion, resolveVersion } from '../repository/versions.ts'
+import { parseVersion } from '../repository/versions.ts'
 import { formatBytes, formatCount, formatPercent } from '../ui/format.ts'
 import { renderTable, type Column } from '../ui/table.ts'
 import { localTime } from './log.ts'
-import { openRepository } from './open.ts'
+import { findVersion, openRepository } from './open.ts'
 import type { Outcome, Session } from './session.ts'
 
 export interface DuOptions {
   by?: 'folder' | 'extension'
 }
+
+const OWN = 'own: what nothing else uses, and what goes with it'
 
 const right = (title: string): Column => ({ title, align: 'right' })
 
@@ -16,7 +18,7 @@ const right = (title: string): Column => ({ title, align: 'right' })
 export async function duCommand(session: Session, version: string | undefined, options: DuOptions): Promise<Outcome> {
   const repository = await openRepository(session)
   if (version !== undefined && options.by !== undefined) {
-    const snapshot = await resolveVersion(repository, repository.view, parseVersion(version))
+    const snapshot = await findVersion(session, repository, parseVersion(version))
     const parts = await measureParts(repository, snapshot, options.by === 'folder' ? folderOf : extensionOf)
     session.console.print(
       renderTable(
@@ -36,7 +38,7 @@ export async function duCommand(session: Session, version: string | undefined, o
   }
   const usage = await measureUsage(repository)
   const quota = await repository.storage.quota({ signal: session.signal })
-  const name = version === undefined ? undefined : (await resolveVersion(repository, repository.view, parseVersion(version))).name
+  const name = version === undefined ? undefined : (await findVersion(session, repository, parseVersion(version))).name
   const human = name === undefined ? describeNames(session, usage) : describeVersions(session, usage, name)
   const free =
     quota.limit === undefined || quota.used === undefined
@@ -51,7 +53,7 @@ export async function duCommand(session: Session, version: string | undefined, o
 }
 
 function describeNames(session: Session, { names, objectBytes, unreachedBytes }: RepositoryUsage): string[] {
-  const columns = [{ title: 'name' }, right('versions'), right('size of all'), right('stored'), right('saved'), right('its alone')]
+  const columns = [{ title: 'name' }, right('versions'), right('size'), right('stored'), right('saved'), right('own')]
   const rows = names.map(({ name, versions, plainBytes, storedBytes, ownBytes }) => [
     name,
     formatCount(versions.length),
@@ -62,11 +64,11 @@ function describeNames(session: Session, { names, objectBytes, unreachedBytes }:
   ])
   const all = `The repository takes ${formatBytes(objectBytes)}`
   const unreached = unreachedBytes >= 1 ? `; ${formatBytes(Math.round(unreachedBytes))} of it no version reaches` : ''
-  return [...renderTable(columns, rows, session.console.columns), `${all}${unreached}.`]
+  return [...renderTable(columns, rows, session.console.columns), OWN, `${all}${unreached}.`]
 }
 
 function describeVersions(session: Session, { names }: RepositoryUsage, name: string): string[] {
-  const columns = [{ title: 'version' }, { title: 'time' }, right('size'), right('stored'), right('saved'), right('its alone')]
+  const columns = [{ title: 'version' }, { title: 'time' }, right('size'), right('stored'), right('saved'), right('own')]
   const versions = names.find(each => each.name === name)?.versions ?? []
   const rows = [...versions]
     .reverse()
@@ -78,7 +80,7 @@ function describeVersions(session: Session, { names }: RepositoryUsage, name: st
       saved(plainBytes, storedBytes),
       formatBytes(Math.round(ownBytes)),
     ])
-  return renderTable(columns, rows, session.console.columns)
+  return [...renderTable(columns, rows, session.console.columns), OWN]
 }
 
 function partRow({ part, files, plainBytes, storedBytes }: PartUsage): string[] {

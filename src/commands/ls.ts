@@ -1,11 +1,11 @@
 import type { Entry } from '../repository/manifest.ts'
 import { readManifest } from '../repository/manifest-reader.ts'
-import { parseVersion, resolveVersion } from '../repository/versions.ts'
+import { parseVersion } from '../repository/versions.ts'
 import { formatBytes } from '../ui/format.ts'
 import { renderTable } from '../ui/table.ts'
 import { AppError } from '../util/errors.ts'
 import { localTime } from './log.ts'
-import { openRepository } from './open.ts'
+import { findVersion, openRepository } from './open.ts'
 import type { Outcome, Session } from './session.ts'
 
 export interface LsOptions {
@@ -16,7 +16,7 @@ export interface LsOptions {
 export async function lsCommand(session: Session, version: string, path: string | undefined, options: LsOptions): Promise<Outcome> {
   const spec = parseVersion(version)
   const repository = await openRepository(session)
-  const snapshot = await resolveVersion(repository, repository.view, spec)
+  const snapshot = await findVersion(session, repository, spec)
   const base = (path ?? '').replace(/^\.?\/+/, '').replace(/\/+$/, '')
   const shown: Entry[] = []
   let exists = base === '' || base === '.'

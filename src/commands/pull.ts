@@ -1,8 +1,9 @@
 import { openForReading } from '../repository/context.ts'
 import { pull, type PullResult } from '../repository/pull.ts'
 import type { StoredSnapshot } from '../repository/snapshot.ts'
-import { parseVersion, resolveVersion } from '../repository/versions.ts'
+import { parseVersion } from '../repository/versions.ts'
 import { formatBytes, formatCount, formatDuration, plural } from '../ui/format.ts'
+import { findVersion } from './open.ts'
 import type { Outcome, Session } from './session.ts'
 import { chooseStore, requestsByKind, totalRequests } from './store.ts'
 
@@ -25,7 +26,7 @@ export async function pullCommand(
   const { storage, requests } = await chooseStore(session)
   const looking = session.context(storage, 0)
   const repository = await openForReading(looking, spec.at === undefined && spec.back === 0 ? spec.name : undefined)
-  const snapshot = await resolveVersion(repository, repository.view, spec)
+  const snapshot = await findVersion(session, repository, spec)
   const context = session.context(storage, snapshot.bytes)
   const result = await pull(
     context,

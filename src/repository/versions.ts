@@ -109,13 +109,13 @@ function readSideBySide(
   return Promise.all(refs.map(ref => limit(() => readOffered(source, view, ref))))
 }
 
-/** A version; or its damage, noted in the view too; or undefined for what is none: vanished, or late and not complete. */
+/** A version; or what keeps it from being read (damage, a newer format), noted in the view too; or undefined for what is none: vanished, or late and not complete. */
 async function readOffered(source: BlockSource, view: RepositoryView, ref: SnapshotRef): Promise<StoredSnapshot | AppError | undefined> {
   try {
     const snapshot = await readSnapshot(source.storage, ref, source.signal)
     return isLate(snapshot) && !(await isComplete(source, snapshot)) ? undefined : snapshot
   } catch (error) {
-    if (!isAppError(error, 'corrupt', 'not-found')) throw error
+    if (!isAppError(error, 'corrupt', 'not-found', 'newer-format')) throw error
     if (error.code === 'not-found') return undefined
     view.problems.push(error)
     return error
