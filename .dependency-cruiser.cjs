@@ -15,12 +15,17 @@ module.exports = {
     layer('compression-knows-kernels-and-util', '^src/compression/', '^src/(compression|kernels|util)/'),
     layer('chunking-knows-kernels-and-util', '^src/chunking/', '^src/(chunking|kernels|util)/'),
     layer('repository-is-the-core', '^src/repository/', '^src/(repository|chunking|compression|storage|kernels|util)/'),
+    layer(
+      'archive-stands-beside-repository',
+      '^src/archive/',
+      '^src/(archive|compression|storage|util)/|^src/repository/(walk|ignore-rules|file-writer)\\.ts$',
+    ),
     layer('auth-knows-util-only', '^src/auth/', '^src/(auth|util)/'),
     layer('ui-knows-util-only', '^src/ui/', '^src/(ui|util)/'),
     layer(
       'commands-do-not-import-the-program',
       '^src/commands/',
-      '^src/(commands|ui|repository|chunking|compression|storage|auth|util|settings)',
+      '^src/(commands|ui|archive|repository|chunking|compression|storage|auth|util|settings)',
     ),
     layer('settings-is-a-leaf', '^src/settings', '^src/util/'),
     layer('worker-runs-compression-only', '^src/worker', '^src/(worker|compression|kernels|util)'),

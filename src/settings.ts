@@ -31,6 +31,8 @@ export interface Settings {
   /** COLAB_ESCAPE_CONFIG, else the platform's folder for settings: the saved login lies there. */
   configFolder: string
   google: GoogleSettings
+  /** This machine is a Colab notebook's (TBE_CREDS_ADDR or TBE_EPHEM_CREDS_ADDR is set). */
+  colab: boolean
   proxy: ProxySettings
   /** COLAB_ESCAPE_ZSTD: `native` or `portable`, to force one of the codecs. */
   zstd: 'native' | 'portable' | undefined
@@ -59,6 +61,7 @@ export function readSettings(): Settings {
       colabBroker,
       endpoint: testEndpoint(process.env.COLAB_ESCAPE_GOOGLE_ENDPOINT),
     },
+    colab: nonEmpty(process.env.TBE_CREDS_ADDR ?? process.env.TBE_EPHEM_CREDS_ADDR) !== undefined,
     proxy: {
       http: nonEmpty(process.env.http_proxy) ?? nonEmpty(process.env.HTTP_PROXY),
       https: nonEmpty(process.env.https_proxy) ?? nonEmpty(process.env.HTTPS_PROXY),

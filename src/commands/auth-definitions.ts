@@ -32,6 +32,7 @@ export function registerAuthCommands(root: Command, execute: Execute): void {
   auth
     .command('status')
     .description('who is logged in, with which credentials, and how much room there is')
+    .addHelpText('after', '\nExample:\n  colab-escape auth status')
     .action(async (_: unknown, command: Command) => {
       const { authStatusCommand } = await import('./auth-status.ts')
       await execute(command.optsWithGlobals(), authStatusCommand)
@@ -39,6 +40,7 @@ export function registerAuthCommands(root: Command, execute: Execute): void {
   auth
     .command('logout')
     .description('revoke the saved login and remove it')
+    .addHelpText('after', '\nExample:\n  colab-escape auth logout')
     .action(async (_: unknown, command: Command) => {
       const { authLogoutCommand } = await import('./auth-logout.ts')
       await execute(command.optsWithGlobals(), authLogoutCommand)
@@ -46,6 +48,7 @@ export function registerAuthCommands(root: Command, execute: Execute): void {
   auth
     .command('setup')
     .description('how to make an OAuth client of your own')
+    .addHelpText('after', '\nExample:\n  colab-escape auth setup')
     .action(async (_: unknown, command: Command) => {
       const { authSetupCommand } = await import('./auth-setup.ts')
       await execute(command.optsWithGlobals(), authSetupCommand)
@@ -54,6 +57,7 @@ export function registerAuthCommands(root: Command, execute: Execute): void {
     .command('export')
     .description('print the saved login as JSON, for COLAB_ESCAPE_CREDENTIALS on another machine: a secret')
     .option('--yes', "don't ask before printing it")
+    .addHelpText('after', '\nExample:\n  colab-escape auth export --yes > credentials.json')
     .action(async (_: unknown, command: Command) => {
       const { authExportCommand } = await import('./auth-export.ts')
       const options = command.opts<Parameters<typeof authExportCommand>[1]>()

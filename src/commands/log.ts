@@ -13,7 +13,7 @@ const COLUMNS: Column[] = [
   { title: 'time' },
   { title: 'files', align: 'right' },
   { title: 'size', align: 'right' },
-  { title: 'stored', align: 'right' },
+  { title: 'added', align: 'right' },
   { title: 'tags' },
   { title: 'message' },
 ]

@@ -8,7 +8,7 @@ import { zstdName } from '../compression/zstd.ts'
 import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../ui/format.ts'
 import { AppError } from '../util/errors.ts'
 import type { Outcome, Session } from './session.ts'
-import { chooseStore, prepareForPush, requestsByKind, totalRequests, type ChosenStore } from './store.ts'
+import { chooseStore, pathsOf, prepareForPush, requestsByKind, requestsSince, totalRequests, type ChosenStore } from './store.ts'
 
 /** Characters of a message or a tag, at most. */
 const MAX_TEXT = 1000
@@ -42,10 +42,11 @@ export async function pushCommand(session: Session, paths: string[], options: Pu
 async function pushOne(session: Session, store: ChosenStore, path: string, options: PushOptions, program: string): Promise<Outcome> {
   const { console, settings, signal } = session
   const started = performance.now()
+  const requestsBefore = store.requests()
   const name = options.name === undefined ? nameOf(path) : checkName(options.name)
   const source = await walk(path, {
     excludes: options.exclude ?? [],
-    skip: store.kind === 'folder' ? [store.path] : [],
+    skip: pathsOf(store),
     reporter: console.reporter,
     signal,
   })
@@ -70,9 +71,10 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
   }
   noteOtherSource(session, name, source, result)
   const failed = result.reading.failedFiles.length + source.failed
-  const receipt = describe(name, store, result, failed, totalRequests(store.requests()), performance.now() - started)
-  console.reporter.detail(requestsByKind(store.requests()))
-  console.result(receipt, machineReceipt(name, result, failed, store.requests()))
+  const requests = requestsSince(requestsBefore, store.requests())
+  const receipt = describe(name, store, result, failed, totalRequests(requests), performance.now() - started)
+  console.reporter.detail(requestsByKind(requests))
+  console.result(receipt, machineReceipt(name, result, failed, requests))
   return failed > 0 ? 'partly' : 'done'
 }
 
@@ -98,7 +100,7 @@ function describe(name: string, store: ChosenStore, result: PushResult, failed: 
   const version = snapshot ? `${name}@${snapshot.id.slice(0, 8)}` : name
   if (result.outcome === 'stored') lines.push(`Pushed ${version} to ${store.storage.location}`)
   else if (result.outcome === 'unchanged')
-    lines.push(`Nothing changed: ${name} equals its newest version ${version}; no new version was made`)
+    lines.push(`Nothing changed: ${name} equals its newest version ${version}.`)
   else lines.push(`Dry run: ${name} would get a new version; nothing was stored`)
   lines.push(`  ${plural(reading.files, 'file')}, ${formatBytes(reading.bytes)}: ${newContent(reading.bytes, newBytes, storedBytes)}`)
   lines.push(`  ${formatCount(requests)} requests, ${formatDuration(milliseconds)}, ${formatBytes(reading.readBytes)} read`)

@@ -22,7 +22,7 @@ export interface GlobalOptions {
 }
 
 /** How a command ended short of an error. */
-export type Outcome = 'done' | 'partly' | 'damaged'
+export type Outcome = 'done' | 'partly' | 'damaged' | 'failed'
 
 /** Below this many plain bytes starting threads costs more than they save. */
 const THREADS_FROM_BYTES = 8 * 1024 * 1024
@@ -56,19 +56,25 @@ export class Session {
 
   context(storage: Storage, plainBytes: number): RepositoryContext {
     const { reporter } = this.console
-    const jobs = this.jobs()
     const retrying = new RetryingStorage(storage, {
       ...RETRY,
       onRetry: ({ name, kind, error, delayMs }) =>
         reporter.detail(`${kind} ${name} failed (${messageOf(error)}); again in ${Math.round(delayMs)} ms`),
     })
+    const pool = this.pool(plainBytes)
+    return { storage: retrying, pool, surroundings: realSurroundings, reporter, signal: this.signal }
+  }
+
+  /** Threads that compress and decompress, for about so many plain bytes; closed with the session. */
+  pool(plainBytes: number): CompressionPool {
+    const jobs = this.jobs()
     const pool = new CompressionPool({
       workers: plainBytes < THREADS_FROM_BYTES ? 0 : jobs,
       workerUrl: this.workerUrl,
       ...(this.settings.zstd === undefined ? {} : { prefer: this.settings.zstd }),
     })
     this.pools.push(pool)
-    return { storage: retrying, pool, surroundings: realSurroundings, reporter, signal: this.signal }
+    return pool
   }
 
   private jobs(): number {

@@ -6,10 +6,10 @@ import { readManifest } from '../repository/manifest-reader.ts'
 import { checkName } from '../repository/object-names.ts'
 import { newestSnapshot } from '../repository/versions.ts'
 import { formatBytes, formatDuration } from '../ui/format.ts'
-import { iterate, showDifferences } from './diff.ts'
+import { describeDifferences, iterate, toMachine } from './diff.ts'
 import { openRepository } from './open.ts'
 import type { Outcome, Session } from './session.ts'
-import { chooseStore } from './store.ts'
+import { chooseStore, pathsOf } from './store.ts'
 
 export interface StatusOptions {
   name?: string
@@ -22,38 +22,46 @@ export async function statusCommand(session: Session, path: string | undefined, 
   const { console, signal } = session
   const local = path ?? '.'
   const name = checkName(options.name ?? basename(resolve(local)))
-  const { source, reading } = await readLocalEntries(
-    local,
-    options.exclude ?? [],
-    root => session.openCache(root),
-    console.reporter,
-    signal,
-  )
-  const { version, asked } = await newestVersion(session, name, options.refresh === true)
+  const store = await chooseStore(session)
+  const choice = { path: local, excludes: options.exclude ?? [], skip: pathsOf(store) }
+  const { source, reading } = await readLocalEntries(choice, root => session.openCache(root), console.reporter, signal)
+  const { version, asked } = await newestVersion(session, store.storage.location, name, options.refresh === true)
   const found: Difference[] = []
   for await (const each of compareEntries(iterate(version?.entries ?? []), iterate(reading.entries))) found.push(each)
   const toSend = found.reduce(
     (sum, each) => sum + (each.kind !== 'removed' && each.kind !== 'touched' && each.after.type === 'file' ? each.after.size : 0),
     0,
   )
-  const compared =
-    version === undefined
-      ? `${name} has no version yet`
-      : `compared with ${name}@${version.id.slice(0, 8)}${asked ? '' : `, known for ${formatDuration(Date.now() - version.knownSince)} (--refresh asks the store)`}`
-  const machine = { command: 'status', name, version: version?.id ?? null, asked, bytesOfChangedFiles: toSend }
-  showDifferences(session, found, machine, `Nothing to push: ${source.root} equals the newest version.`)
-  console.print([`${compared}; changed files have ${formatBytes(toSend)}`], {})
+  const equal = version === undefined ? `${source.root} is empty.` : `Nothing to push: ${source.root} equals the newest version.`
+  const human =
+    found.length === 0
+      ? [equal]
+      : [...describeDifferences(found, console.columns), `Files to read and push: ${formatBytes(toSend)} before deduplication.`]
+  console.print([...human, comparedWith(name, version, asked)], {
+    command: 'status',
+    name,
+    version: version?.id ?? null,
+    asked,
+    bytesOfChangedFiles: toSend,
+    differences: found.map(toMachine),
+  })
   return source.failed + reading.failedFiles.length > 0 ? 'partly' : 'done'
+}
+
+function comparedWith(name: string, version: KnownVersion | undefined, asked: boolean): string {
+  if (version === undefined) return `${name} has no version yet.`
+  const since = asked ? '' : `, known for ${formatDuration(Date.now() - version.knownSince)} (--refresh asks the store)`
+  return `Compared with ${name}@${version.id.slice(0, 8)}${since}.`
 }
 
 async function newestVersion(
   session: Session,
+  location: string,
   name: string,
   refresh: boolean,
 ): Promise<{ version: KnownVersion | undefined; asked: boolean }> {
   const { reporter } = session.console
-  const { storage } = await chooseStore(session)
-  const file = session.knownVersionFile(storage.location, name)
+  const file = session.knownVersionFile(location, name)
   const known = refresh ? undefined : await loadKnownVersion(file, reporter)
   if (known) return { version: known, asked: false }
   const repository = await openRepository(session)

@@ -38,6 +38,10 @@ export function totalRequests(requests: Record<string, number>): number {
   return Object.values(requests).reduce((sum, count) => sum + count, 0)
 }
 
+export function requestsSince(before: Record<string, number>, now: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(Object.entries(now).map(([kind, count]) => [kind, count - (before[kind] ?? 0)]))
+}
+
 export function requestsByKind(requests: Record<string, number>): string {
   const kinds = Object.entries(requests).filter(([, count]) => count > 0)
   return `requests: ${kinds.map(([kind, count]) => `${count} ${kind}`).join(', ') || 'none'}`
@@ -45,8 +49,11 @@ export function requestsByKind(requests: Record<string, number>): string {
 
 export type ChosenStore = FolderStore | DriveStore
 
+/** What of a session the choice depends on. */
+export type StoreSession = Pick<Session, 'options' | 'settings' | 'console' | 'signal'>
+
 /** `--store`, else COLAB_ESCAPE_STORE, else Drive where there are credentials, else a mounted Drive's folder, else an error that names the ways on. */
-export async function chooseStore(session: Session): Promise<ChosenStore> {
+export async function chooseStore(session: StoreSession): Promise<ChosenStore> {
   const location = session.options.store ?? session.settings.store
   if (location !== undefined && location !== '') return location.startsWith('drive:') ? openDrive(session, location) : openFolder(location)
   const credentials = await sessionCredentials(session, authContext(session))
@@ -59,7 +66,7 @@ export async function chooseStore(session: Session): Promise<ChosenStore> {
 }
 
 /** Google's client is large: it is loaded when Drive is really used. */
-async function openDrive(session: Session, location: string): Promise<DriveStore> {
+async function openDrive(session: StoreSession, location: string): Promise<DriveStore> {
   const path = drivePath(location)
   const context = authContext(session)
   const credentials = await sessionCredentials(session, context)
@@ -96,6 +103,11 @@ function openFolder(location: string): FolderStore {
   const folder = new FolderStorage(path)
   const storage = new CountingStorage(folder)
   return { kind: 'folder', storage, folder, requests: () => ({ ...storage.calls }), path, mounted: path.startsWith('/content/drive/') }
+}
+
+/** Local folders that belong to the store: never part of a source. */
+export function pathsOf(store: ChosenStore): string[] {
+  return store.kind === 'folder' ? [store.path] : []
 }
 
 /** What a folder store needs before a push: room of its own, never among somebody's files, and no leftovers of writers that were killed. */

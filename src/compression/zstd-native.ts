@@ -9,7 +9,10 @@ import { checkZstdFrame } from './zstd-frame.ts'
 interface NativeZstd {
   zstdCompressSync(bytes: Uint8Array, options: { params: Record<number, number>; pledgedSrcSize: number; chunkSize: number }): Uint8Array
   zstdDecompressSync(bytes: Uint8Array, options: { maxOutputLength: number; chunkSize: number }): Uint8Array
-  constants: { ZSTD_c_compressionLevel: number; ZSTD_c_contentSizeFlag: number; ZSTD_c_checksumFlag: number }
+  constants: Record<
+    'ZSTD_c_compressionLevel' | 'ZSTD_c_contentSizeFlag' | 'ZSTD_c_checksumFlag' | 'ZSTD_c_minMatch' | 'ZSTD_c_hashLog',
+    number
+  >
 }
 
 const HIGHEST_LEVEL = 19
@@ -23,13 +26,16 @@ export function hasNativeZstd(): boolean {
 /** Call it only where `hasNativeZstd()`. */
 export function nativeZstd(): ZstdCodec {
   const native = zlib as unknown as NativeZstd
-  const { ZSTD_c_compressionLevel, ZSTD_c_contentSizeFlag, ZSTD_c_checksumFlag } = native.constants
+  const { ZSTD_c_compressionLevel, ZSTD_c_contentSizeFlag, ZSTD_c_checksumFlag, ZSTD_c_minMatch, ZSTD_c_hashLog } = native.constants
+  // the longest least match and the smallest hash table that zstd knows
+  const longSearch = { [ZSTD_c_minMatch]: 7, [ZSTD_c_hashLog]: 6 }
   const codec: ZstdCodec = {
     name: 'native',
     maxPlainBytes: zstdLevel => (zstdLevel >= 1 && zstdLevel <= HIGHEST_LEVEL ? MAX_BLOCK_BYTES : 0),
-    compress(plain, zstdLevel) {
+    compress(plain, zstdLevel, search = 'all') {
       assertCompressible(codec, plain, zstdLevel)
-      const params = { [ZSTD_c_compressionLevel]: zstdLevel, [ZSTD_c_contentSizeFlag]: 1, [ZSTD_c_checksumFlag]: 0 }
+      const frame = { [ZSTD_c_compressionLevel]: zstdLevel, [ZSTD_c_contentSizeFlag]: 1, [ZSTD_c_checksumFlag]: 0 }
+      const params = search === 'long' ? { ...frame, ...longSearch } : frame
       // a frame that does not fit the output buffer is no gain, but must still come out whole
       const chunkSize = Math.max(MIN_CHUNK_BYTES, plain.length)
       try {

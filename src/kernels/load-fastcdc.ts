@@ -2,7 +2,7 @@ import { type FastCdcKernel, gearTable, javascriptFastCdc, WINDOW_BYTES } from '
 import { FASTCDC_WASM } from './wasm-bytes.ts'
 
 /** What is used of the global `WebAssembly`, which is absent under `node --jitless`. */
-interface WebAssemblyApi {
+export interface WebAssemblyApi {
   Module: new (bytes: Uint8Array) => object
   Instance: new (module: object) => { exports: unknown }
 }

@@ -107,7 +107,6 @@ export class PackWriter {
       chunkLengths: block.lengths,
     }))
     encoded.catch(() => undefined) // awaited in its turn by collect()
-    this.plainBytes += block.used
     this.encoding.push(encoded)
   }
 
@@ -122,6 +121,7 @@ export class PackWriter {
     this.filledBytes += block.block.bytes.length
     this.filledChunks += block.chunkLengths.length
     this.storedBytes += block.block.bytes.length
+    for (const length of block.chunkLengths) this.plainBytes += length
     const enough = this.packsBegun < FIRST_PACKS ? FIRST_PACK_BYTES : PACK_BYTES
     if (this.filledBytes >= enough || this.filledChunks >= MAX_PACK_CHUNKS) await this.closePack()
   }

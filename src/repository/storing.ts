@@ -16,6 +16,7 @@ import type { Snapshot } from './snapshot.ts'
 import { readSource, type SourceReading } from './source-reader.ts'
 import type { StatCache } from './stat-cache.ts'
 import type { Storage } from '../storage/storage.ts'
+import type { ProgressUpdate } from '../util/reporter.ts'
 import type { RepositoryView } from './view.ts'
 import type { WalkResult } from './walk.ts'
 
@@ -70,6 +71,9 @@ export class Storing {
 
   async store(): Promise<{ reading: SourceReading; manifest: Snapshot['manifest'] }> {
     const { reporter, signal, surroundings } = this.context
+    let counts: Pick<ProgressUpdate, 'doneBytes' | 'totalBytes' | 'doneFiles' | 'totalFiles'> = {}
+    const tell = (): void =>
+      reporter.progress({ phase: 'storing', ...counts, storedBytes: this.writer.storedBytes, newBytes: this.writer.plainBytes })
     const reading = await readSource(this.request.source.entries, {
       chunker: this.chunker,
       cache: this.request.cache,
@@ -77,12 +81,15 @@ export class Storing {
       sink: (id, bytes) => this.sink(id, bytes),
       now: surroundings.now,
       reporter,
-      onProgress: done =>
-        reporter.progress({ phase: 'storing', ...done, storedBytes: this.writer.storedBytes, newBytes: this.writer.plainBytes }),
+      onProgress: done => {
+        counts = done
+        tell()
+      },
       signal,
     })
     const manifest = await this.storeManifest(reading.entries)
     await this.writer.flush()
+    tell()
     return { reading, manifest }
   }
 

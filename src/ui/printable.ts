@@ -19,7 +19,7 @@ export function printable(text: string): string {
 
 // Google's access and refresh tokens, login codes, client secrets, bearer headers, and the ids of resumable uploads, which let anyone write.
 const SECRET =
-  /\bya29\.[\w.-]+|\b1\/\/[\w-]{20,}|\b4(?:\/|%2F)0[\w-]{10,}|\bGOCSPX-[\w-]+|\bBearer\s+[\w.~+/=-]+|\b(?:upload_id|access_token|refresh_token|client_secret)=[\w.~%-]+/g
+  /\bya29\.[\w.-]+|\b1\/\/[\w-]{20,}|\b4(?:\/|%2F)0[\w-]{10,}|\bGOCSPX-[\w-]+|\bBearer\s+[\w.~+/=-]+|\b(?:upload_id|access_token|refresh_token|client_secret)=[\w.~%+/-]+/g
 
 /** The last guard against a token in a message, whoever wrote it. */
 export function redacted(text: string): string {

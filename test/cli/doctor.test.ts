@@ -198,7 +198,8 @@ describe('on Drive', () => {
         expect(await login()).toMatchObject({ state: 'problem', message: expect.stringContaining('Others can read') as string })
         // on a folder store the same is no problem
         expect(found(await doctor(sandbox, drive(google))).byName.login!.state).toBe('attention')
-        google.faults.add({ on: 'about.get', every: 1, do: { status: 403, reason: 'accessNotConfigured' } })
+        chmodSync(file, 0o600)
+        google.faults.add({ on: 'about.get', nth: 1, do: { status: 403, reason: 'accessNotConfigured' } })
         saved('https://www.googleapis.com/auth/drive')
         const off = found(await doctor(sandbox, drive(google), 'drive:'))
         expect(off.byName.drive).toMatchObject({ state: 'problem', hint: expect.stringContaining('Enable it at') as string })

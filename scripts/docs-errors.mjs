@@ -1,0 +1,106 @@
+import { escaped, table } from './docs-commands.mjs'
+
+const INTRO = `# Errors
+
+Made by \`npm run docs\` from the sources: every error that the program can give. An error is two lines, what failed and what to do next:
+
+    error: There is no "dta" in /media/usb/repo.
+      -> It holds: data, runs
+
+With \`--json\` it is one event \`{"event": "error", "code": ..., "message": ..., "hint": ...}\`; \`--verbose\` adds where it came from. Below, \`<words>\` stand for
+what is known only when it happens, and \`[words]\` may be absent. In all cases what was stored before is still there, and the same command run again goes on.`
+
+const EXIT_CODES = {
+  0: 'The command has done what it was asked to do. `status` and `diff` end with it whatever they found.',
+  1: `Something stood in the way that another try, another place or another permission may cure. \`doctor\` ends with it when it found a problem.`,
+  2: `The command line or a setting asks for something that makes no sense; nothing was begun. Options and arguments that don't exist are told in the same two lines.`,
+  3: `The command is done, but some files could not be read, or some could not be made here; warnings name each. \`push\` has saved all others, \`pull\` has
+restored all others.`,
+  4: 'Google Drive does not know who asks, or refuses it. [auth.md](auth.md) tells how to log in and which credentials are used.',
+  5: 'What was named is not there: a path, a version, or a repository in that place.',
+  6: 'There is no room. What had been stored by then stays usable, and the same command goes on with it once there is room.',
+  7: `Bytes are not what they were when they were stored. \`pull\` has restored what is not affected, \`check\` lists what is. Pushing the sources again stores anew
+what is damaged.`,
+  8: 'Something local would be lost that is stored nowhere. Nothing was written.',
+  130: 'Ctrl-C, or another signal that asks to end. The repository is valid, and the same command goes on where it stopped.',
+}
+
+const CODES = {
+  usage: 'What was asked for makes no sense.',
+  'not-found': 'It is not there.',
+  'bad-range': 'An object is shorter than it has to be.',
+  conflict: 'An object of that name is there already, with other content.',
+  denied: 'It is not allowed to do that there.',
+  unauthenticated: 'Nobody is logged in, or the login is refused.',
+  quota: 'The store or the disk is full.',
+  throttled: 'Google Drive asks for a pause. The request was repeated several times before this was said.',
+  unavailable:
+    'The other side could not be reached, or gave no proper answer. Requests to a store were repeated several times before this was said.',
+  corrupt: 'Bytes are not what they should be.',
+  'newer-format': 'A newer version of this program made it.',
+  'not-a-repository': 'There is something else in that place.',
+  'would-overwrite': 'Local content that is stored nowhere is in the way.',
+  interrupted: 'It was asked to stop.',
+  unsupported: 'It does not work with this Node, or with this kind of file.',
+  io: 'The system or the disk refused, or an encoder failed.',
+}
+
+/** So many messages with one cure stand in a list under it. */
+const LIST_FROM = 8
+
+/** docs/errors.md. `defaultHint` gives the hint of a code. Throws where an error code or an exit code is not described above. */
+export function errorsPage(errors, exitCodes, exitCodeOf, defaultHint) {
+  const codes = [...new Set(errors.flatMap(error => error.codes))]
+  for (const code of codes) if (!(code in CODES)) throw new Error(`describe the error code ${code} in scripts/docs-errors.mjs`)
+  const sections = exitCodes.flatMap(({ code: exit, meaning }) => {
+    if (!(exit in EXIT_CODES)) throw new Error(`describe the exit code ${exit} in scripts/docs-errors.mjs`)
+    const here = codes.filter(code => exitCodeOf(code) === exit).sort()
+    return [`## Exit code ${exit}: ${meaning}`, EXIT_CODES[exit], ...here.flatMap(code => codeSection(code, errors, defaultHint(code)))]
+  })
+  const wrapped = errors.filter(error => error.codes.length === 0)
+  return `${[
+    INTRO,
+    ...sections,
+    '## Any exit code',
+    'After several tries, an error tells how many there were. It keeps its code.',
+    rows(wrapped, ''),
+    systemSection(),
+  ].join('\n\n')}\n`
+}
+
+function codeSection(code, errors, defaultHint) {
+  const all = errors.filter(error => error.codes.includes(code))
+  const cures = all.map(({ hints }) => cureOf(hints, defaultHint))
+  const [common] = [...new Set(cures)].filter(cure => cures.filter(each => each === cure).length >= LIST_FROM)
+  const listed = all.filter((_, at) => cures[at] === common)
+  const others = all.filter((_, at) => cures[at] !== common)
+  return [
+    `### \`${code}\``,
+    CODES[code],
+    ...(others.length > 0 ? [rows(others, defaultHint)] : []),
+    ...(listed.length > 0 ? [`**${common}** This is the cure of:`, listed.map(({ message }) => `- ${quoted(message)}`).join('\n')] : []),
+  ]
+}
+
+/** Messages with one cure share a row. */
+function rows(errors, defaultHint) {
+  const byCure = new Map()
+  for (const { message, hints } of errors) {
+    const cure = cureOf(hints, defaultHint)
+    byCure.set(cure, [...(byCure.get(cure) ?? []), quoted(message)])
+  }
+  return table(
+    ['message', 'what to do'],
+    [...byCure].map(([cure, messages]) => [messages.join('<br>'), cure]),
+  )
+}
+
+const cureOf = (hints, defaultHint) => (hints.length === 0 ? [defaultHint] : hints).map(escaped).join('<br>or: ')
+const quoted = message => (message.includes('`') ? `\`\` ${message} \`\`` : `\`${message}\``)
+
+function systemSection() {
+  return `## In the system's own words
+
+What the system refuses is told as it says it (\`ENOSPC: no space left on device, write\`), with code \`io\` and exit code 1, and with what to do about it. An error
+that nobody foresaw has the code \`internal\` and asks to be reported: it is a bug.`
+}

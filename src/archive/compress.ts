@@ -1,0 +1,100 @@
+import { lstatSync } from 'node:fs'
+import { createGzip } from 'node:zlib'
+import type { Level } from '../compression/limits.ts'
+import type { CompressionPool } from '../compression/pool.ts'
+import { fingerprintOf, type WalkedEntry, type WalkResult } from '../repository/walk.ts'
+import { throwIfAborted } from '../util/errors.ts'
+import { fsPath } from '../util/paths.ts'
+import type { Reporter } from '../util/reporter.ts'
+import { through, type ByteStream } from './byte-stream.ts'
+import type { ArchiveFormat } from './format.ts'
+import { pack } from './pack.ts'
+import type { ByteSink } from './sink.ts'
+import { compressZstd } from './zstd-writer.ts'
+
+export interface CompressContext {
+  pool: CompressionPool
+  reporter: Reporter
+  signal: AbortSignal
+}
+
+export interface CompressRequest {
+  source: WalkResult
+  /** What the names of all entries begin with. */
+  name: string
+  format: ArchiveFormat
+  level: Level
+  /** Absolute path of a file that is not to be archived: the archive itself. */
+  omit?: string | undefined
+}
+
+export interface CompressResult {
+  files: number
+  directories: number
+  symlinks: number
+  /** Plain bytes of the files. */
+  bytes: number
+  archiveBytes: number
+  /** Entries that are not in the archive, or not as they should be; each was warned about. */
+  failed: number
+}
+
+const ZLIB_LEVEL: Record<Level, number> = { fast: 1, balanced: 6, max: 9 }
+
+/** Writes an archive of a walked source into `sink` and finishes it; when anything goes wrong, or on an interrupt, the sink is aborted. */
+export async function compress(context: CompressContext, request: CompressRequest, sink: ByteSink): Promise<CompressResult> {
+  const { reporter, signal } = context
+  const entries = archiveEntries(request)
+  const count = (type: WalkedEntry['type']): number => entries.filter(entry => entry.type === type).length
+  const totalBytes = entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.fingerprint.size : 0), 0)
+  const totalFiles = count('file')
+  const packed = { failed: 0 }
+  let [bytes, doneFiles, archiveBytes] = [0, 0, 0]
+  const report = (): void =>
+    reporter.progress({ phase: 'storing', doneBytes: bytes, totalBytes, doneFiles, totalFiles, storedBytes: archiveBytes, newBytes: bytes })
+  const plain = pack(
+    entries,
+    {
+      container: request.format === 'zip' ? 'zip' : 'tar',
+      zlibLevel: ZLIB_LEVEL[request.level],
+      reporter,
+      signal,
+      onRead: length => {
+        bytes += length
+        report()
+      },
+      onFile: () => doneFiles++,
+    },
+    packed,
+  )
+  try {
+    for await (const piece of encoded(plain, request, context.pool)) {
+      throwIfAborted(signal)
+      await sink.write(piece)
+      archiveBytes += piece.length
+      report()
+    }
+    throwIfAborted(signal)
+    await sink.finish()
+  } catch (error) {
+    await sink.abort()
+    throw error
+  }
+  const failed = packed.failed + request.source.failed
+  return { files: totalFiles, directories: count('directory'), symlinks: count('symlink'), bytes, archiveBytes, failed }
+}
+
+function encoded(plain: ByteStream, { format, level }: CompressRequest, pool: CompressionPool): ByteStream {
+  if (format === 'tar.zst') return compressZstd(plain, pool, level)
+  return format === 'tar.gz' ? through(plain, createGzip({ level: ZLIB_LEVEL[level] })) : plain
+}
+
+/** In the order of their paths; a folder comes before what is in it. */
+function archiveEntries({ source, name, omit }: CompressRequest): WalkedEntry[] {
+  const entries = source.entries.filter(entry => entry.localPath !== omit)
+  if (source.rootType === 'file') return entries.map(entry => ({ ...entry, path: name }))
+  const stats = lstatSync(fsPath(source.root), { bigint: true })
+  const mode = Number(stats.mode & 0o7777n)
+  const root: WalkedEntry = { path: name, localPath: source.root, type: 'directory', mode, fingerprint: fingerprintOf(stats) }
+  return [root, ...entries.map(entry => ({ ...entry, path: `${name}/${entry.path}` }))]
+}

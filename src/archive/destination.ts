@@ -1,0 +1,176 @@
+import { chmodSync, linkSync, lstatSync, lutimesSync, mkdirSync, readlinkSync, rmSync, symlinkSync, utimesSync, type Stats } from 'node:fs'
+import { utimesSeconds } from '../repository/file-writer.ts'
+import { errnoOf } from '../util/errors.ts'
+import { decodeFileName, fsPath } from '../util/paths.ts'
+import type { ArchiveEntry } from './entry.ts'
+import { hasContent, permissions, readLocal, writeFile } from './local-file.ts'
+import { leadsOutside, safeParts } from './safe-path.ts'
+import { local, OccupiedError, RefusedError } from './trouble.ts'
+
+export interface DestinationOptions {
+  /** Replace files and symlinks that the archive did not bring. Folders are never replaced. */
+  force: boolean
+  signal: AbortSignal
+  onWritten: (bytes: number) => void
+}
+
+export type Placed = 'written' | 'unchanged' | 'skipped'
+
+/**
+ * Puts entries of an archive into a folder. Whatever the archive says, nothing outside of that folder is touched: names are checked, and every folder on the
+ * way is looked at, so that no symlink is ever followed. Throws `RefusedError`, `OccupiedError` and `LocalError` for what concerns one entry only.
+ */
+export class Destination {
+  /** Symlinks placed here that lead out of the folder. */
+  outsideLinks = 0
+  private readonly root: string
+  private readonly options: DestinationOptions
+  /** Folders that are known to be real ones. */
+  private readonly folders = new Set<string>()
+  /** What this archive has brought: later entries of the same name replace it, as tar means it. */
+  private readonly brought = new Set<string>()
+  /** Folders get their mode and time at the end: files are yet to come into them. */
+  private readonly later: { path: string; mode: number | undefined; mtime: bigint | undefined }[] = []
+
+  /** `root` is an existing folder, its path absolute. */
+  constructor(root: string, options: DestinationOptions) {
+    this.root = root
+    this.options = options
+    this.folders.add(root)
+  }
+
+  async place(entry: ArchiveEntry): Promise<Placed> {
+    const parts = partsOf(entry.path)
+    if (entry.type === 'other' || parts.length === 0) return 'skipped'
+    if (entry.type === 'directory') return this.placeFolder(parts, entry)
+    const path = `${this.folderFor(parts.slice(0, -1))}/${parts.at(-1)!}`
+    const there = lookAt(path)
+    if (there?.isDirectory()) throw new OccupiedError(path)
+    const placed = await this.placeIn(path, there, parts, entry)
+    this.brought.add(path)
+    return placed
+  }
+
+  private placeIn(path: string, there: Stats | undefined, parts: readonly string[], entry: ArchiveEntry): Placed | Promise<Placed> {
+    if (entry.type === 'symlink') return this.placeSymlink(path, there, parts, entry)
+    if (entry.type === 'hardlink') return this.placeHardLink(path, there, parts, entry)
+    return this.placeFile(path, there, entry)
+  }
+
+  private placeFolder(parts: readonly string[], { mode, mtime }: ArchiveEntry): Placed {
+    const path = this.folderFor(parts)
+    this.later.push({ path, mode, mtime })
+    return 'written'
+  }
+
+  private async placeFile(path: string, there: Stats | undefined, entry: ArchiveEntry): Promise<Placed> {
+    if (there && !this.mayReplace(path)) {
+      if (there.isFile() && there.size === entry.size && (await hasContent(path, entry, this.options.signal))) return 'unchanged'
+      throw new OccupiedError(path)
+    }
+    await writeFile(path, entry, this.options.signal, this.options.onWritten)
+    return 'written'
+  }
+
+  private placeSymlink(path: string, there: Stats | undefined, parts: readonly string[], { target, mtime }: ArchiveEntry): Placed {
+    if (target === '' || target.includes('\0')) throw new RefusedError('it is a symlink to nowhere')
+    if (there?.isSymbolicLink() && local(path, () => decodeFileName(readlinkSync(fsPath(path), 'buffer'))) === target) return 'unchanged'
+    if (there && !this.mayReplace(path)) throw new OccupiedError(path)
+    local(path, () => {
+      rmSync(fsPath(path), { force: true })
+      symlinkSync(fsPath(target), fsPath(path))
+      if (mtime !== undefined) lutimesSync(fsPath(path), utimesSeconds(mtime), utimesSeconds(mtime))
+    })
+    if (leadsOutside(parts, target)) this.outsideLinks++
+    return 'written'
+  }
+
+  /** A second name of a file, or a copy where the file system has no such links. */
+  private async placeHardLink(path: string, there: Stats | undefined, parts: readonly string[], entry: ArchiveEntry): Promise<Placed> {
+    const targetParts = partsOf(entry.target, 'it is a hard link, and ')
+    if (targetParts.length === 0) throw new RefusedError('it is a hard link to nowhere')
+    const target = `${this.folderFor(targetParts.slice(0, -1), false)}/${targetParts.at(-1)!}`
+    const original = lookAt(target)
+    if (original?.isSymbolicLink()) {
+      const symlink = { ...entry, target: decodeFileName(local(target, () => readlinkSync(fsPath(target), 'buffer'))) }
+      return this.placeSymlink(path, there, parts, symlink)
+    }
+    if (!original?.isFile()) throw new RefusedError(`it is a hard link to ${entry.target}, which is not there`)
+    if (there && there.ino === original.ino && there.dev === original.dev) return 'unchanged'
+    if (!there && tryLink(target, path)) return 'written'
+    const { mode, mtimeMs, size } = original
+    return this.placeFile(path, there, {
+      ...entry,
+      size,
+      mode,
+      mtime: BigInt(Math.floor(mtimeMs)) * 1_000_000n,
+      content: readLocal(target),
+    })
+  }
+
+  private mayReplace(path: string): boolean {
+    return this.options.force || this.brought.has(path)
+  }
+
+  /** Absolute path of the folder at `parts`, made where it is missing unless `make` is false. */
+  private folderFor(parts: readonly string[], make = true): string {
+    let path = this.root
+    for (const part of parts) {
+      path = path === '/' ? `/${part}` : `${path}/${part}`
+      if (this.folders.has(path)) continue
+      const there = lookAt(path)
+      if (there?.isSymbolicLink()) throw new RefusedError(`it would go through the symlink ${path}`)
+      if (!there?.isDirectory()) {
+        if (!make) throw new RefusedError(`it is a hard link into ${path}, which is not there`)
+        if (there && !this.mayReplace(path)) throw new OccupiedError(path)
+        local(path, () => {
+          rmSync(fsPath(path), { force: true })
+          mkdirSync(fsPath(path))
+        })
+      }
+      this.folders.add(path)
+    }
+    return path
+  }
+
+  /** Sets modes and times of folders. Throws `LocalError` for the first that refuses, after all have been tried. */
+  finish(): void {
+    let failed: unknown
+    // the deepest first: a mode may close the way to what is below
+    for (const { path, mode, mtime } of this.later.sort((a, b) => b.path.length - a.path.length)) {
+      try {
+        local(path, () => {
+          if (mtime !== undefined) utimesSync(fsPath(path), utimesSeconds(mtime), utimesSeconds(mtime))
+          if (mode !== undefined) chmodSync(fsPath(path), permissions(mode))
+        })
+      } catch (error) {
+        failed ??= error
+      }
+    }
+    if (failed !== undefined) throw failed as Error
+  }
+}
+
+function partsOf(name: string, prefix = ''): readonly string[] {
+  const parts = safeParts(name, process.platform === 'win32')
+  if ('refused' in parts) throw new RefusedError(`${prefix}${parts.refused}`)
+  return parts
+}
+
+function lookAt(path: string): Stats | undefined {
+  return local(path, () => lstatSync(fsPath(path), { throwIfNoEntry: false }))
+}
+
+const NO_LINKS = ['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK', 'EXDEV', 'EACCES']
+
+function tryLink(target: string, path: string): boolean {
+  try {
+    linkSync(fsPath(target), fsPath(path))
+    return true
+  } catch (error) {
+    if (NO_LINKS.includes(errnoOf(error) ?? '')) return false
+    return local(path, () => {
+      throw error
+    })
+  }
+}

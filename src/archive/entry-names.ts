@@ -1,0 +1,25 @@
+/** A byte of a name that is not UTF-8, as `decodeFileName` carries it. */
+const ESCAPED_BYTE = /[\udc80-\udcff]/g
+/** What the zip library takes for a drive letter, and drops. */
+const DRIVE = /^(\w+):/
+
+/** Names in archives are UTF-8: any other byte is written as %FF. */
+export function tarName(path: string): string {
+  return path.replace(ESCAPED_BYTE, char => percent(char.charCodeAt(0) - 0xdc00))
+}
+
+/** In zip a backslash separates folders on some systems, and a drive letter leads elsewhere: neither may stand in a name. */
+export function zipName(path: string): string {
+  return tarName(path)
+    .replaceAll('\\', percent(0x5c))
+    .replace(DRIVE, (_, drive: string) => drive + percent(0x3a))
+}
+
+/** Names that the tar library would change on its own; a pax header carries them unchanged. */
+export function needsPaxPath(name: string): boolean {
+  return name.includes('\\') || DRIVE.test(name)
+}
+
+function percent(byte: number): string {
+  return `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
+}

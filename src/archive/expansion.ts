@@ -1,0 +1,31 @@
+import { AppError } from '../util/errors.ts'
+
+/** Below this many plain bytes nothing is suspicious. */
+const HARMLESS_BYTES = 1e9
+/** Real data seldom shrinks to a hundredth. */
+const SUSPICIOUS_RATIO = 100
+
+/** Watches how much comes out of an archive for what goes in: decompression bombs are stopped early. */
+export class Expansion {
+  private readonly name: string
+  private readonly allowed: boolean
+  /** Bytes of the archive read so far. */
+  read = 0
+  private plain = 0
+
+  constructor(name: string, allowed: boolean) {
+    this.name = name
+    this.allowed = allowed
+  }
+
+  /** Throws `denied` once over 1 GB, and more than 100 times what was read, has come out. */
+  add(plainBytes: number): void {
+    this.plain += plainBytes
+    if (this.allowed || this.plain <= HARMLESS_BYTES || this.plain <= SUSPICIOUS_RATIO * this.read) return
+    throw new AppError(
+      'denied',
+      `${this.name} unpacks to more than ${SUSPICIOUS_RATIO} times its size: over 1 GB from ${(this.read / 1e6).toFixed(1)} MB so far. It may be meant to fill the disk.`,
+      { hint: 'If you trust it, run again with --force.' },
+    )
+  }
+}

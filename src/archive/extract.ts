@@ -1,0 +1,198 @@
+import { createReadStream, createWriteStream } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip } from 'node:zlib'
+import type { CompressionPool } from '../compression/pool.ts'
+import type { ZstdName } from '../compression/zstd.ts'
+import { AppError, corrupt, errnoOf, isAppError, messageOf, throwIfAborted } from '../util/errors.ts'
+import { fsPath } from '../util/paths.ts'
+import type { Reporter } from '../util/reporter.ts'
+import { ByteQueue, counted, through, type ByteStream } from './byte-stream.ts'
+import { Destination } from './destination.ts'
+import type { ArchiveEntry } from './entry.ts'
+import { Expansion } from './expansion.ts'
+import { formatOfContent, HEAD_BYTES, type FoundFormat } from './format.ts'
+import { spoolName } from './local-file.ts'
+import { readTar } from './tar-reader.ts'
+import { LocalError, OccupiedError, RefusedError } from './trouble.ts'
+import { readZip } from './zip-reader.ts'
+import { decompressZstd } from './zstd-reader.ts'
+
+export interface ExtractContext {
+  pool: CompressionPool
+  /** The codec that `pool` uses. */
+  zstd: ZstdName
+  reporter: Reporter
+  signal: AbortSignal
+}
+
+/** An archive to read: on this machine, from standard input, from Drive. */
+export interface ArchiveSource {
+  /** For messages. */
+  name: string
+  /** Read once. */
+  bytes: ByteStream
+  /** Length in bytes, where it is known. */
+  size?: number | undefined
+  /** Where it lies on this machine, if it does: zip is read from its end. Others are kept in the destination while they are read. */
+  path?: string | undefined
+}
+
+export interface ExtractRequest {
+  source: ArchiveSource
+  /** Absolute path of an existing folder. */
+  destination: string
+  force: boolean
+}
+
+export interface ExtractResult {
+  format: FoundFormat
+  files: number
+  directories: number
+  symlinks: number
+  /** Bytes written. */
+  bytes: number
+  /** Files and symlinks that were there already, with the same content. */
+  unchanged: number
+  /** Entries that are not extracted; each was warned about. */
+  refused: number
+  /** What was left alone because something else lies there, by its local path. */
+  occupied: string[]
+  /** Symlinks that lead out of the destination. */
+  outsideLinks: number
+}
+
+/**
+ * Extracts an archive of any known format, told by its content. What is extracted stays, whatever happens later; of a file that can't be read to its end
+ * nothing stays. Errors: `corrupt` for a damaged or truncated archive, `unsupported`, `denied` for a suspected decompression bomb without `force`.
+ */
+export async function extract(context: ExtractContext, request: ExtractRequest): Promise<ExtractResult> {
+  const extraction = new Extraction(context, request)
+  try {
+    return await extraction.run()
+  } catch (error) {
+    throw explained(error, request.source.name)
+  }
+}
+
+/** What the readers of archives throw, made known as damage; errors of this machine, of the reading of the source and of the program stay what they are. */
+function explained(error: unknown, name: string): unknown {
+  const hint = 'Get the archive once more. What was extracted before the damage is whole.'
+  if (isAppError(error, 'corrupt')) return corrupt(name, error.message, hint)
+  if (!(error instanceof Error) || error instanceof AppError || error.name === 'AbortError') return error
+  if (error instanceof TypeError || error instanceof ReferenceError || /^E[A-Z0-9]+$/.test(errnoOf(error) ?? '')) return error
+  return corrupt(name, messageOf(error), hint)
+}
+
+class Extraction {
+  private readonly context: ExtractContext
+  private readonly request: ExtractRequest
+  private readonly destination: Destination
+  private readonly expansion: Expansion
+  private doneFiles = 0
+  private bytes = 0
+
+  constructor(context: ExtractContext, request: ExtractRequest) {
+    this.context = context
+    this.request = request
+    this.expansion = new Expansion(request.source.name, request.force)
+    const onWritten = (length: number): void => void (this.bytes += length)
+    this.destination = new Destination(request.destination, { force: request.force, signal: context.signal, onWritten })
+  }
+
+  async run(): Promise<ExtractResult> {
+    const { source } = this.request
+    const input = new ByteQueue(
+      counted(source.bytes, length => {
+        this.expansion.read += length
+        this.report()
+      }),
+    )
+    try {
+      await input.fill(HEAD_BYTES)
+      const format = formatOfContent(input.peek(HEAD_BYTES), source.name)
+      if (format !== 'zip') return await this.placeAll(format, readTar(this.plain(input.rest(), format)))
+      if (source.path !== undefined) return await this.placeZip(source.path, source.size)
+      const spool = spoolName(this.request.destination)
+      try {
+        await pipeline(input.rest(), createWriteStream(fsPath(spool), { mode: 0o600 }))
+        return await this.placeZip(spool, undefined)
+      } finally {
+        await rm(fsPath(spool), { force: true })
+      }
+    } finally {
+      await input.close()
+    }
+  }
+
+  private plain(bytes: ByteStream, format: FoundFormat): ByteStream {
+    const { pool, zstd } = this.context
+    const plain = format === 'tar.zst' ? decompressZstd(bytes, pool, zstd) : format === 'tar.gz' ? through(bytes, createGunzip()) : bytes
+    return counted(plain, length => this.expansion.add(length))
+  }
+
+  private placeZip(path: string, size: number | undefined): Promise<ExtractResult> {
+    if (size !== undefined) this.expansion.read = size
+    const { expansion } = this
+    async function* entries(): AsyncGenerator<ArchiveEntry> {
+      for await (const entry of readZip(path)) yield { ...entry, content: counted(entry.content, length => expansion.add(length)) }
+    }
+    return this.placeAll('zip', entries())
+  }
+
+  private async placeAll(format: FoundFormat, entries: AsyncIterable<ArchiveEntry>): Promise<ExtractResult> {
+    const counts = { file: 0, directory: 0, symlink: 0 }
+    const result = { unchanged: 0, refused: 0, occupied: [] as string[] }
+    const { reporter, signal } = this.context
+    try {
+      for await (const entry of entries) {
+        throwIfAborted(signal)
+        const placed = await this.placeOne(entry, result)
+        if (placed === 'unchanged') result.unchanged++
+        if (placed === 'skipped' && entry.type === 'other') {
+          result.refused++
+          reporter.warn(`${entry.path} was not extracted: it is neither a file, a folder nor a link`)
+        }
+        if (placed === 'written') counts[entry.type === 'directory' || entry.type === 'symlink' ? entry.type : 'file']++
+        this.doneFiles++
+        this.report()
+      }
+    } finally {
+      this.finishFolders()
+    }
+    const { file: files, directory: directories, symlink: symlinks } = counts
+    return { format, files, directories, symlinks, bytes: this.bytes, ...result, outsideLinks: this.destination.outsideLinks }
+  }
+
+  private async placeOne(entry: ArchiveEntry, result: { refused: number; occupied: string[] }): Promise<string | undefined> {
+    try {
+      return await this.destination.place(entry)
+    } catch (error) {
+      if (error instanceof OccupiedError) result.occupied.push(error.message)
+      else if (error instanceof RefusedError || error instanceof LocalError) {
+        result.refused++
+        this.context.reporter.warn(`${entry.path} was not extracted: ${error.message}`)
+      } else throw error
+      return undefined
+    }
+  }
+
+  private finishFolders(): void {
+    try {
+      this.destination.finish()
+    } catch (error) {
+      this.context.reporter.warn(`not all folders have their mode and time: ${messageOf(error)}`)
+    }
+  }
+
+  private report(): void {
+    const { size } = this.request.source
+    const total = size === undefined ? {} : { totalBytes: size }
+    this.context.reporter.progress({ phase: 'restoring', doneBytes: this.expansion.read, ...total, doneFiles: this.doneFiles })
+  }
+}
+
+/** The bytes of a file on this machine. */
+export function readArchiveFile(path: string, signal: AbortSignal): ByteStream {
+  return createReadStream(fsPath(path), { highWaterMark: 1024 * 1024, signal })
+}

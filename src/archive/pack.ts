@@ -1,0 +1,168 @@
+import { Readable } from 'node:stream'
+import { TarArchive, ZipArchive, type Archiver, type EntryData } from 'archiver'
+import { looksCompressed } from '../compression/sample.ts'
+import type { WalkedEntry } from '../repository/walk.ts'
+import { messageOf, throwIfAborted } from '../util/errors.ts'
+import type { Reporter } from '../util/reporter.ts'
+import { needsPaxPath, tarName, zipName } from './entry-names.ts'
+import { openLargeFile, readSmallFile, SMALL_FILE_BYTES, UnreadableFileError } from './source-file.ts'
+
+export interface PackOptions {
+  container: 'tar' | 'zip'
+  /** Of deflate, for zip. */
+  zlibLevel: number
+  reporter: Reporter
+  signal: AbortSignal
+  onRead: (bytes: number) => void
+  onFile: () => void
+}
+
+export interface PackResult {
+  /** Files that are not in the archive, or not as they should be; each was warned about. */
+  failed: number
+}
+
+/** What archiver takes beyond what its types say. */
+interface FullEntryData extends EntryData {
+  type: 'file' | 'directory' | 'symlink'
+  linkname?: string
+  pax?: Record<string, string>
+  store?: boolean
+}
+
+const NOTHING = Buffer.alloc(0)
+/** From so many entries on the plain end record of a zip can't count them. */
+const ZIP64_ENTRIES = 0xffff
+/** The seconds that a tar header holds, for every reader. */
+const MAX_TAR_SECONDS = 2 ** 31 - 1
+
+/**
+ * The bytes of a tar or zip archive of `entries`, whose paths are the names in it. Equal entries give equal bytes: nothing of this machine or moment gets in
+ * (but for the time zone, since zip keeps local times). A file that can't be read is left out with a warning; one that changes while it is read is in the
+ * archive with the length it had at first, and warned about.
+ */
+export async function* pack(entries: readonly WalkedEntry[], options: PackOptions, result: PackResult): AsyncGenerator<Uint8Array> {
+  const packer = new Packer(entries.length, options, result)
+  const packing = packer.addAll(entries)
+  packing.catch((error: unknown) => packer.archive.destroy(error instanceof Error ? error : new Error(messageOf(error))))
+  try {
+    for await (const piece of packer.archive) yield piece as Uint8Array
+    await packing
+  } finally {
+    packer.destroy()
+  }
+}
+
+class Packer {
+  readonly archive: Archiver
+  private readonly options: PackOptions
+  private readonly result: PackResult
+  private current: Readable | undefined
+  private waiting: { resolve: () => void; reject: (error: unknown) => void } | undefined
+
+  constructor(count: number, options: PackOptions, result: PackResult) {
+    this.options = options
+    this.result = result
+    this.archive =
+      options.container === 'tar'
+        ? new TarArchive()
+        : new ZipArchive({ forceLocalTime: true, forceZip64: count >= ZIP64_ENTRIES, zlib: { level: options.zlibLevel } })
+    this.archive.on('entry', () => this.settle(undefined))
+    this.archive.on('error', error => this.settle(error))
+    this.archive.on('close', () => this.settle(new Error('the archive was given up')))
+  }
+
+  private settle(error: Error | undefined): void {
+    const waiting = this.waiting
+    this.waiting = undefined
+    if (error === undefined) waiting?.resolve()
+    else waiting?.reject(error)
+  }
+
+  async addAll(entries: readonly WalkedEntry[]): Promise<void> {
+    for (const entry of entries) {
+      throwIfAborted(this.options.signal)
+      if (entry.type === 'file') await this.addFile(entry)
+      else await this.append(NOTHING, this.dataOf(entry))
+    }
+    await this.archive.finalize()
+  }
+
+  private async addFile(entry: WalkedEntry): Promise<void> {
+    try {
+      if (entry.fingerprint.size <= SMALL_FILE_BYTES) await this.addSmall(entry)
+      else await this.addLarge(entry)
+    } catch (error) {
+      if (!(error instanceof UnreadableFileError)) throw error
+      this.warn(`${entry.localPath} is not in the archive: ${error.message}`)
+    }
+    this.options.onFile()
+  }
+
+  private async addSmall(entry: WalkedEntry): Promise<void> {
+    const bytes = readSmallFile(entry)
+    await this.append(bytes, { ...this.dataOf(entry), store: this.options.container === 'zip' && looksCompressed(bytes) })
+    this.options.onRead(bytes.length)
+  }
+
+  private async addLarge(entry: WalkedEntry): Promise<void> {
+    const file = await openLargeFile(entry)
+    try {
+      const pieces = file.read(
+        why => this.warn(`${entry.localPath} changed while it was being read (${why}): don't rely on its copy in the archive`),
+        this.options.signal,
+      )
+      const source = Readable.from(this.told(pieces), { objectMode: false })
+      source.on('error', error => this.archive.destroy(error))
+      this.current = source
+      // archiver reads nothing of it but the size, without which it would hold the whole file in memory
+      const stats = { size: file.size } as NonNullable<EntryData['stats']>
+      await this.append(source, { ...this.dataOf(entry), stats })
+    } finally {
+      await file.close()
+    }
+  }
+
+  private async *told(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const piece of pieces) {
+      yield piece
+      this.options.onRead(piece.length)
+    }
+  }
+
+  private append(source: Buffer | Readable, data: FullEntryData): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.waiting = { resolve, reject }
+      this.archive.append(source, data)
+    })
+  }
+
+  private dataOf(entry: WalkedEntry): FullEntryData {
+    const { container } = this.options
+    const name = container === 'tar' ? tarName(entry.path) : zipName(entry.path)
+    if (name !== entry.path) this.options.reporter.warn(`${entry.localPath} is in the archive as ${name}: its name can't be kept there`)
+    const seconds = Math.floor(Number(entry.fingerprint.mtime / 1_000_000n) / 1000)
+    const data: FullEntryData = { name, type: entry.type, mode: entry.mode, date: new Date(seconds * 1000) }
+    if (entry.type === 'symlink') data.linkname = tarName(entry.target!)
+    if (container === 'tar') {
+      const pax: Record<string, string> = {}
+      if (needsPaxPath(name)) pax.path = entry.type === 'directory' ? `${name}/` : name
+      if (seconds < 0 || seconds > MAX_TAR_SECONDS) {
+        pax.mtime = String(seconds)
+        data.date = new Date(Math.min(Math.max(seconds, 0), MAX_TAR_SECONDS) * 1000)
+      }
+      if (Object.keys(pax).length > 0) data.pax = pax
+    }
+    return data
+  }
+
+  private warn(message: string): void {
+    this.result.failed++
+    this.options.reporter.warn(message)
+  }
+
+  destroy(): void {
+    this.current?.destroy()
+    this.archive.destroy()
+  }
+}

@@ -1,0 +1,108 @@
+import { lstat, open, rename, rm, stat, type FileHandle } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { AppError, errnoOf, messageOf } from '../util/errors.ts'
+import { sha256Hex } from '../util/hash.ts'
+import { encodePath, fsPath } from '../util/paths.ts'
+
+/** Where an archive goes, piece by piece: a file here, standard output, a file on Drive. */
+export interface ByteSink {
+  write(bytes: Uint8Array): Promise<void>
+  /** Resolves when all of it is where it belongs, under its own name. */
+  finish(): Promise<void>
+  /** Leaves nothing behind. */
+  abort(): Promise<void>
+}
+
+/** A name beside `path` for what is not whole yet; always the same, so that what a killed run left is used up by the next. Pushes leave such names out. */
+export function unfinishedName(path: string): string {
+  return join(dirname(path), `.colab-escape-${sha256Hex(encodePath(basename(path))).slice(0, 24)}.part`)
+}
+
+/** Throws `would-overwrite` when something lies at `path`, `usage` when it is a folder. True where it is a device or a pipe, to be written into. */
+async function checkTarget(path: string, force: boolean): Promise<boolean> {
+  const stats = await stat(fsPath(path)).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw error
+  })
+  if (stats === undefined) return false
+  if (stats.isDirectory())
+    throw new AppError('usage', `${path} is a folder.`, { hint: `Name the archive itself: -o ${join(path, 'NAME.tar.zst')}` })
+  if (!stats.isFile()) return true
+  if (force) return false
+  throw new AppError('would-overwrite', `${path} exists already.`, { hint: 'Name another file with -o, or add --force to replace it.' })
+}
+
+/** A file on this machine: written under another name and renamed when it is whole and on the disk. */
+export class FileSink implements ByteSink {
+  private readonly path: string
+  private readonly force: boolean
+  /** Undefined for a device or a pipe. */
+  private readonly unfinished: string | undefined
+  private readonly file: FileHandle
+
+  private constructor(path: string, force: boolean, unfinished: string | undefined, file: FileHandle) {
+    this.path = path
+    this.force = force
+    this.unfinished = unfinished
+    this.file = file
+  }
+
+  /** Errors: `would-overwrite` when `path` exists and not `force`; `usage` when it is a folder; `io` when it can't be made. */
+  static async create(path: string, force: boolean): Promise<FileSink> {
+    try {
+      if (await checkTarget(path, force)) return new FileSink(path, force, undefined, await open(fsPath(path), 'w'))
+      const unfinished = unfinishedName(path)
+      await rm(fsPath(unfinished), { force: true })
+      return new FileSink(path, force, unfinished, await open(fsPath(unfinished), 'wx'))
+    } catch (error) {
+      throw sinkError(error, path)
+    }
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    try {
+      for (let done = 0; done < bytes.length;) done += (await this.file.write(bytes, done)).bytesWritten
+    } catch (error) {
+      throw sinkError(error, this.path)
+    }
+  }
+
+  async finish(): Promise<void> {
+    try {
+      if (this.unfinished === undefined) return await this.file.close()
+      await this.file.sync()
+      const [ours, there] = [await this.file.stat(), await lstat(fsPath(this.unfinished))]
+      if (ours.ino !== there.ino)
+        throw new AppError('conflict', `Another run is writing ${this.path} at the same time.`, { hint: 'Run one after the other.' })
+      await this.file.close()
+      await checkTarget(this.path, this.force)
+      await rename(fsPath(this.unfinished), fsPath(this.path))
+    } catch (error) {
+      throw sinkError(error, this.path)
+    }
+  }
+
+  async abort(): Promise<void> {
+    await this.file.close().catch(() => undefined)
+    if (this.unfinished !== undefined) await rm(fsPath(this.unfinished), { force: true })
+  }
+}
+
+function sinkError(error: unknown, path: string): AppError {
+  if (error instanceof AppError) return error
+  const code = errnoOf(error)
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new AppError('quota', `No space is left for ${path}; nothing was left behind.`, {
+      hint: 'Free some space there, or name a file elsewhere with -o.',
+      cause: error,
+    })
+  if (code === 'ENOENT' || code === 'ENOTDIR')
+    return new AppError('not-found', `${dirname(path)} is no folder.`, {
+      hint: 'Make it first, or name a file elsewhere with -o.',
+      cause: error,
+    })
+  return new AppError('io', `${path} can't be written: ${messageOf(error)}`, {
+    hint: 'Check the permissions there, or name a file elsewhere with -o.',
+    cause: error,
+  })
+}

@@ -1,0 +1,101 @@
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { open, type FileHandle } from 'node:fs/promises'
+import { fingerprintOf, sameFingerprint, type WalkedEntry } from '../repository/walk.ts'
+import { errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'
+import { fsPath } from '../util/paths.ts'
+
+/** A symlink or a pipe that has taken the place of a file since the walk is neither followed nor waited for. */
+const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
+/** Up to this size a file is read at once, before anything of it is in the archive. */
+export const SMALL_FILE_BYTES = 256 * 1024
+const PIECE_BYTES = 512 * 1024
+
+/** Why a file can't be archived, for a person. */
+export class UnreadableFileError extends Error {}
+
+const unreadable = (error: unknown): UnreadableFileError =>
+  error instanceof UnreadableFileError
+    ? error
+    : new UnreadableFileError(errnoOf(error) === 'ENOENT' ? 'it vanished after the folder was listed' : messageOf(error))
+
+/** All of a small file. Tried twice: one that changes while it is read, or can't be read, throws `UnreadableFileError`. */
+export function readSmallFile(entry: WalkedEntry): Buffer {
+  return readWhole(entry) ?? readWhole(entry) ?? fail('it changed while it was being read')
+}
+
+function fail(why: string): never {
+  throw new UnreadableFileError(why)
+}
+
+function readWhole(entry: WalkedEntry): Buffer | undefined {
+  let fd: number | undefined
+  try {
+    fd = openSync(fsPath(entry.localPath), FLAGS)
+    const before = fstatSync(fd, { bigint: true })
+    if (!before.isFile()) throw new UnreadableFileError('it is no file any more')
+    // a byte more than it should have shows whether it grew
+    const bytes = Buffer.allocUnsafe(Number(before.size) + 1)
+    let length = 0
+    for (let read = -1; read !== 0 && length < bytes.length; length += read)
+      read = readSync(fd, bytes, length, bytes.length - length, length)
+    const after = fstatSync(fd, { bigint: true })
+    const unchanged = sameFingerprint(fingerprintOf(before), fingerprintOf(after)) && length === Number(after.size)
+    return unchanged ? bytes.subarray(0, length) : undefined
+  } catch (error) {
+    throw unreadable(error)
+  } finally {
+    if (fd !== undefined) closeSync(fd)
+  }
+}
+
+/** An open file whose length is now promised to an archive. */
+export interface PromisedFile {
+  size: number
+  /**
+   * Exactly `size` bytes, once. What can't be had any more is filled up with zeros, as tar does it; that, and any change of the file meanwhile, is told to
+   * `onTrouble`, in words for a person. Closes the file at its end.
+   */
+  read(onTrouble: (why: string) => void, signal: AbortSignal): AsyncGenerator<Buffer>
+  close(): Promise<void>
+}
+
+/** Throws `UnreadableFileError`. */
+export async function openLargeFile(entry: WalkedEntry): Promise<PromisedFile> {
+  let file: FileHandle | undefined
+  try {
+    file = await open(fsPath(entry.localPath), FLAGS)
+    const stats = await file.stat({ bigint: true })
+    if (!stats.isFile()) throw new UnreadableFileError('it is no file any more')
+    const opened = file
+    const size = Number(stats.size)
+    return {
+      size,
+      read: (onTrouble, signal) => readExactly(opened, size, onTrouble, signal),
+      close: () => opened.close().catch(() => undefined),
+    }
+  } catch (error) {
+    await file?.close()
+    throw unreadable(error)
+  }
+}
+
+async function* readExactly(file: FileHandle, size: number, onTrouble: (why: string) => void, signal: AbortSignal): AsyncGenerator<Buffer> {
+  let trouble: string | undefined
+  const before = fingerprintOf(await file.stat({ bigint: true }))
+  for (let position = 0; position < size;) {
+    throwIfAborted(signal)
+    const room = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, size - position))
+    let bytesRead = 0
+    try {
+      if (trouble === undefined) ({ bytesRead } = await file.read(room, 0, room.length, position))
+      if (bytesRead === 0) trouble ??= `it shrank to ${position} bytes`
+    } catch (error) {
+      trouble = messageOf(error)
+    }
+    const piece = bytesRead === 0 ? room.fill(0) : room.subarray(0, bytesRead)
+    yield piece
+    position += piece.length
+  }
+  if (trouble === undefined && !sameFingerprint(before, fingerprintOf(await file.stat({ bigint: true })))) trouble = 'it was written to'
+  if (trouble !== undefined) onTrouble(trouble)
+}

@@ -1,0 +1,123 @@
+import type { Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { extract, type Header } from 'tar-stream'
+import { corrupt } from '../util/errors.ts'
+import { decodeFileName } from '../util/paths.ts'
+import type { ByteStream } from './byte-stream.ts'
+import { NO_CONTENT, type ArchiveEntry } from './entry.ts'
+
+/** A tar archive ends with two blocks of zeros; writers differ in how many more follow. */
+const END_MARK_BYTES = 1024
+
+interface TarHeader extends Omit<Header, 'type' | 'pax' | 'linkname'> {
+  /** Null for what tar-stream does not know. */
+  type: Header['type'] | null
+  linkname: string | null
+  pax: Record<string, string> | null
+}
+
+interface TarEntry extends AsyncIterable<Uint8Array> {
+  header: TarHeader
+}
+
+/** What tar-stream's own types leave out. */
+const openTar = extract as unknown as (options: {
+  filenameEncoding: 'latin1'
+  allowUnknownFormat: boolean
+}) => Writable & AsyncIterable<TarEntry>
+
+/**
+ * The entries of a tar archive: POSIX (pax), GNU and older forms. Errors: `corrupt` when it is cut off; whatever else tar-stream objects to is thrown as its
+ * plain `Error`.
+ */
+export async function* readTar(bytes: ByteStream): AsyncGenerator<ArchiveEntry> {
+  // names as bytes: they need not be UTF-8
+  const reader = openTar({ filenameEncoding: 'latin1', allowUnknownFormat: true })
+  const end = new EndMark()
+  const fed = pipeline(end.watch(bytes), reader)
+  fed.catch(() => undefined)
+  try {
+    for await (const entry of reader) {
+      const chunks = entry[Symbol.asyncIterator]()
+      // without a return(): a reader that stops early must not destroy the stream, its rest is skipped below
+      const content: ByteStream = { [Symbol.asyncIterator]: () => ({ next: () => chunks.next() }) }
+      yield toEntry(entry, content)
+      while ((await chunks.next()).done !== true);
+    }
+    await fed
+  } catch (error) {
+    await fed
+    throw error
+  } finally {
+    reader.destroy()
+  }
+  if (!end.seen) throw corrupt('The archive', 'it is cut off: it ends without the end mark')
+}
+
+/** Watches for the zeros at the end. */
+class EndMark {
+  private zeros = 0
+
+  get seen(): boolean {
+    return this.zeros >= END_MARK_BYTES
+  }
+
+  async *watch(bytes: ByteStream): AsyncGenerator<Uint8Array> {
+    for await (const piece of bytes) {
+      const least = Math.max(0, piece.length - END_MARK_BYTES)
+      let at = piece.length
+      while (at > least && piece[at - 1] === 0) at--
+      this.zeros = at === 0 ? this.zeros + piece.length : piece.length - at
+      yield piece
+    }
+  }
+}
+
+function toEntry({ header }: TarEntry, content: ByteStream): ArchiveEntry {
+  const type = typeOf(header)
+  return {
+    path: header.pax?.path ?? fromLatin1(header.name),
+    type,
+    size: type === 'file' ? header.size : 0,
+    mode: header.mode,
+    mtime: mtimeOf(header),
+    target: header.pax?.linkpath ?? fromLatin1(header.linkname ?? ''),
+    content: type === 'file' ? content : NO_CONTENT,
+  }
+}
+
+function typeOf({ type, pax }: TarHeader): ArchiveEntry['type'] {
+  // the content of a sparse file is a map of its holes and what lies between them
+  if (pax && Object.keys(pax).some(key => key.startsWith('GNU.sparse.'))) return 'other'
+  switch (type) {
+    case 'file':
+    case 'contiguous-file':
+      return 'file'
+    case 'link':
+      return 'hardlink'
+    case 'symlink':
+    case 'directory':
+      return type
+    case 'block-device':
+    case 'character-device':
+    case 'fifo':
+    case null:
+      return 'other'
+  }
+}
+
+const PAX_TIME = /^(-?)(\d{1,12})(?:\.(\d{1,9})\d*)?$/
+
+function mtimeOf({ pax, mtime }: TarHeader): bigint | undefined {
+  const [, sign, seconds, fraction = ''] = PAX_TIME.exec(pax?.mtime ?? '') ?? []
+  if (seconds !== undefined) {
+    const ns = BigInt(seconds) * 1_000_000_000n + BigInt(fraction.padEnd(9, '0'))
+    return sign === '-' ? -ns : ns
+  }
+  const ms = mtime.getTime()
+  return Number.isFinite(ms) ? BigInt(ms) * 1_000_000n : undefined
+}
+
+function fromLatin1(text: string): string {
+  return decodeFileName(Buffer.from(text, 'latin1'))
+}

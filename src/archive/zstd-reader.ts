@@ -1,0 +1,138 @@
+import xxhash from 'xxhash-wasm'
+import { FILTER_NONE } from '../compression/block.ts'
+import { CODEC_ZSTD } from '../compression/codecs.ts'
+import { MAX_BLOCK_BYTES, MAX_STORED_EXCESS } from '../compression/limits.ts'
+import type { CompressionPool } from '../compression/pool.ts'
+import { parseZstdFrameHeader, type ZstdFrameHeader } from '../compression/zstd-frame.ts'
+import type { ZstdName } from '../compression/zstd.ts'
+import { AppError, corrupt } from '../util/errors.ts'
+import { ByteQueue, type ByteStream } from './byte-stream.ts'
+import { BLOCK_HEADER_BYTES, CHECKSUM_BYTES, checksumOf, MAX_FRAME_BLOCK_BYTES, readLittleEndian, type FramePiece } from './zstd-frames.ts'
+import { decodeLongFrame } from './zstd-long-frame.ts'
+
+const WHAT = 'A zstd frame'
+const SKIPPABLE = 0x184d2a50
+const MAX_HEADER_BYTES = 18
+/** RFC 8878's window for every decoder; what the codecs of blocks take. */
+const SMALL_WINDOW_BYTES = 8 * 1024 * 1024
+/** What a small frame can't exceed, whatever made it: so much is held at a time. */
+const MAX_SMALL_STORED_BYTES = MAX_BLOCK_BYTES + 256 * 1024
+const MAX_SMALL_PIECES = 65_536
+
+/**
+ * The plain bytes of a .zst file of any number of frames. Small ones that state their size, as `compressZstd` makes them, are decoded side by side in the pool;
+ * others as a stream. Throws `corrupt` for damaged or truncated input, `unsupported` for what can't be decoded here: dictionaries, too long windows.
+ */
+export async function* decompressZstd(bytes: ByteStream, pool: CompressionPool, codec: ZstdName): AsyncGenerator<Uint8Array> {
+  const input = new ByteQueue(bytes)
+  const waiting: Promise<Uint8Array>[] = []
+  try {
+    while (await input.fill(1)) {
+      if (await skipFrame(input)) continue
+      const header = await readHeader(input)
+      if (isSmall(header)) {
+        const decoded = decodeSmallFrame(await collectFrame(input, header), header, pool, codec)
+        // thrown when its turn comes
+        decoded.catch(() => undefined)
+        waiting.push(decoded)
+        if (waiting.length > pool.workers) yield await waiting.shift()!
+      } else {
+        while (waiting.length > 0) yield await waiting.shift()!
+        yield* decodeLongFrame(framePieces(input, header), header, codec)
+      }
+    }
+    for (const decoded of waiting) yield await decoded
+  } finally {
+    await input.close()
+  }
+}
+
+/** Skips a skippable frame, if the next one is of that kind. */
+async function skipFrame(input: ByteQueue): Promise<boolean> {
+  if (!(await input.fill(4))) throw cutOff()
+  if ((readLittleEndian(input.peek(4), 0, 4) & ~0xf) >>> 0 !== SKIPPABLE) return false
+  if (!(await input.fill(8))) throw cutOff()
+  if (!(await input.skip(readLittleEndian(input.take(8), 4, 4)))) throw cutOff()
+  return true
+}
+
+async function readHeader(input: ByteQueue): Promise<ZstdFrameHeader> {
+  await input.fill(MAX_HEADER_BYTES)
+  const header = parseZstdFrameHeader(input.peek(MAX_HEADER_BYTES))
+  if (header.dictionaryId !== 0)
+    throw new AppError('unsupported', 'The archive was compressed with a zstd dictionary, which it does not contain.', {
+      hint: 'Decompress it with that dictionary first: zstd -d -D DICTIONARY FILE',
+    })
+  return header
+}
+
+function isSmall({ contentSize, windowSize }: ZstdFrameHeader): boolean {
+  return contentSize !== undefined && contentSize <= MAX_BLOCK_BYTES && windowSize <= SMALL_WINDOW_BYTES
+}
+
+async function* framePieces(input: ByteQueue, header: ZstdFrameHeader): AsyncGenerator<FramePiece> {
+  yield { kind: 'header', isPlain: false, bytes: input.take(header.headerLength) }
+  for (let last = false; !last;) {
+    if (!(await input.fill(BLOCK_HEADER_BYTES))) throw cutOff()
+    const block = readLittleEndian(input.peek(BLOCK_HEADER_BYTES), 0, BLOCK_HEADER_BYTES)
+    last = (block & 1) === 1
+    const type = (block >> 1) & 3
+    const length = type === 1 ? 1 : block >> 3
+    if (type === 3) throw corrupt(WHAT, 'a block has the reserved type')
+    if (block >> 3 > MAX_FRAME_BLOCK_BYTES) throw corrupt(WHAT, 'a block is larger than blocks can be')
+    if (!(await input.fill(BLOCK_HEADER_BYTES + length))) throw cutOff()
+    yield { kind: 'block', isPlain: type === 0, bytes: input.take(BLOCK_HEADER_BYTES + length) }
+  }
+  if (!header.hasChecksum) return
+  if (!(await input.fill(CHECKSUM_BYTES))) throw cutOff()
+  yield { kind: 'checksum', isPlain: false, bytes: input.take(CHECKSUM_BYTES) }
+}
+
+async function collectFrame(input: ByteQueue, header: ZstdFrameHeader): Promise<FramePiece[]> {
+  const pieces: FramePiece[] = []
+  let stored = 0
+  for await (const piece of framePieces(input, header)) {
+    pieces.push(piece)
+    stored += piece.bytes.length
+    if (stored > MAX_SMALL_STORED_BYTES || pieces.length > MAX_SMALL_PIECES)
+      throw corrupt(WHAT, `it is longer than the ${header.contentSize} bytes that it states can need`)
+  }
+  return pieces
+}
+
+async function decodeSmallFrame(
+  pieces: readonly FramePiece[],
+  header: ZstdFrameHeader,
+  pool: CompressionPool,
+  codec: ZstdName,
+): Promise<Uint8Array> {
+  const plainLength = header.contentSize!
+  const blocks = pieces.filter(({ kind }) => kind === 'block')
+  if (blocks.every(({ isPlain }) => isPlain)) return joinPlain(blocks, pieces.at(-1)!, plainLength)
+  const stored = Buffer.concat(pieces.map(({ bytes }) => bytes))
+  if (plainLength > 0 && stored.length <= plainLength + MAX_STORED_EXCESS) {
+    const part = { codec: CODEC_ZSTD, storedLength: stored.length, plainLength }
+    return pool.decode({ filter: FILTER_NONE, parameters: new Uint8Array(0), parts: [part] }, stored)
+  }
+  const plain: Uint8Array[] = []
+  for await (const piece of decodeLongFrame(asStream(pieces), header, codec)) plain.push(piece)
+  return Buffer.concat(plain)
+}
+
+async function joinPlain(blocks: readonly FramePiece[], last: FramePiece, plainLength: number): Promise<Uint8Array> {
+  const plain = Buffer.concat(blocks.map(({ bytes }) => bytes.subarray(BLOCK_HEADER_BYTES)))
+  if (plain.length !== plainLength) throw corrupt(WHAT, `it gives ${plain.length} bytes instead of ${plainLength}`)
+  if (last.kind === 'checksum') {
+    const hash = await xxhash()
+    if (checksumOf(hash.h64Raw(plain)) !== readLittleEndian(last.bytes, 0, CHECKSUM_BYTES)) throw corrupt(WHAT, 'its checksum is wrong')
+  }
+  return plain
+}
+
+async function* asStream<T>(items: Iterable<T>): AsyncGenerator<T> {
+  yield* items
+}
+
+function cutOff(): AppError {
+  return corrupt(WHAT, 'it is cut off')
+}

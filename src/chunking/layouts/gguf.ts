@@ -1,0 +1,140 @@
+import { ByteReader } from '../../util/bytes.ts'
+import { isAppError } from '../../util/errors.ts'
+import {
+  asCount,
+  ELEMENT_TYPES,
+  elementsOf,
+  type ElementType,
+  MAX_TENSORS,
+  type ReadAt,
+  readExactly,
+  refuse,
+  type TensorSpan,
+  UNKNOWN_TYPE,
+} from './span.ts'
+
+const MAGIC = Buffer.from('GGUF')
+/** The header's length is not stated: it is read again, longer, until it is all there. Vocabularies take some MiB. */
+const FIRST_READ_BYTES = 1024 * 1024
+const MAX_HEADER_BYTES = 16 * 1024 * 1024
+const MAX_DIMENSIONS = 8
+const MAX_NESTING = 4
+const DEFAULT_ALIGNMENT = 32
+const MAX_ALIGNMENT = 1024 * 1024
+
+const TYPE_UINT32 = 4
+const TYPE_STRING = 8
+const TYPE_ARRAY = 9
+/** Bytes of a value by its type; strings and arrays state their own. */
+const VALUE_BYTES: ReadonlyMap<number, number> = new Map(
+  [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8].map((bytes, type) => [type, bytes] as const),
+)
+
+/** Plain element types by ggml's number. */
+const PLAIN_TYPES: ReadonlyMap<number, string> = new Map([
+  [0, 'F32'],
+  [1, 'F16'],
+  [24, 'I8'],
+  [25, 'I16'],
+  [26, 'I32'],
+  [27, 'I64'],
+  [28, 'F64'],
+  [30, 'BF16'],
+])
+
+interface Tensor {
+  name: string
+  type: number
+  shape: number[]
+  /** From the beginning of the data. */
+  offset: number
+}
+
+export function isGguf(start: Uint8Array): boolean {
+  return MAGIC.equals(start.subarray(0, MAGIC.length))
+}
+
+/** Versions 2 and 3, little-endian. */
+export async function findGgufTensors(size: number, read: ReadAt): Promise<TensorSpan[]> {
+  const most = Math.min(size, MAX_HEADER_BYTES)
+  for (let length = Math.min(most, FIRST_READ_BYTES); ; length = Math.min(most, 4 * length)) {
+    const reader = new HeaderReader(await readExactly(read, 0, length), 'A GGUF header')
+    try {
+      return spansOf(reader, size)
+    } catch (error) {
+      if (length === most || !isAppError(error, 'corrupt')) throw error
+    }
+  }
+}
+
+function spansOf(reader: HeaderReader, size: number): TensorSpan[] {
+  reader.take(MAGIC.length)
+  const version = reader.u32()
+  if (version !== 2 && version !== 3) refuse('its version is not known')
+  const tensorCount = reader.u64()
+  const valueCount = reader.u64()
+  if (tensorCount > MAX_TENSORS) refuse('it has too many tensors')
+  let alignment = DEFAULT_ALIGNMENT
+  for (let i = 0; i < valueCount; i++) {
+    const key = reader.text()
+    const type = reader.u32()
+    if (key === 'general.alignment' && type === TYPE_UINT32) alignment = reader.u32()
+    else reader.skipValue(type, 0)
+  }
+  if (alignment < 1 || alignment > MAX_ALIGNMENT) refuse('its alignment is absurd')
+
+  const tensors: Tensor[] = []
+  for (let i = 0; i < tensorCount; i++) tensors.push(reader.tensor())
+  tensors.sort((a, b) => a.offset - b.offset)
+  const dataAt = Math.ceil(reader.position / alignment) * alignment
+  return tensors.map((tensor, i) => spanOf(tensor, dataAt, tensors[i + 1]?.offset ?? size - dataAt))
+}
+
+/** Quantised blocks are no elements of one width: such a tensor reaches to the `next` one. */
+function spanOf({ name, type, shape, offset }: Tensor, dataAt: number, next: number): TensorSpan {
+  const element: ElementType = ELEMENT_TYPES.get(PLAIN_TYPES.get(type) ?? '') ?? UNKNOWN_TYPE
+  const length = element.kind === 'unknown' ? next - offset : elementsOf(shape) * element.width
+  return { name, offset: dataAt + offset, length: asCount(length), shape, ...element }
+}
+
+class HeaderReader extends ByteReader {
+  u32(): number {
+    const bytes = this.take(4)
+    return bytes[0]! + bytes[1]! * 2 ** 8 + bytes[2]! * 2 ** 16 + bytes[3]! * 2 ** 24
+  }
+
+  u64(): number {
+    const low = this.u32()
+    return asCount(low + this.u32() * 2 ** 32)
+  }
+
+  text(): string {
+    return Buffer.from(this.take(this.u64())).toString('utf8')
+  }
+
+  tensor(): Tensor {
+    const name = this.text()
+    const dimensions = this.u32()
+    if (dimensions > MAX_DIMENSIONS) refuse('a tensor has too many dimensions')
+    const shape = Array.from({ length: dimensions }, () => this.u64())
+    return { name, shape, type: this.u32(), offset: this.u64() }
+  }
+
+  skipValue(type: number, depth: number): void {
+    if (type === TYPE_STRING) {
+      this.take(this.u64())
+    } else if (type === TYPE_ARRAY) {
+      if (depth >= MAX_NESTING) refuse('an array is nested too deep')
+      const itemType = this.u32()
+      const items = this.u64()
+      if (itemType !== TYPE_STRING && itemType !== TYPE_ARRAY) this.take(asCount(items * valueBytes(itemType)))
+      else for (let i = 0; i < items; i++) this.skipValue(itemType, depth + 1)
+    } else {
+      this.take(valueBytes(type))
+    }
+  }
+}
+
+function valueBytes(type: number): number {
+  return VALUE_BYTES.get(type) ?? refuse('a value has an unknown type')
+}

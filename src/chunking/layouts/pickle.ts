@@ -1,0 +1,284 @@
+import { ByteReader } from '../../util/bytes.ts'
+import { type Global, isGlobal, isNode, type Node, type PickleValue } from './pickle-value.ts'
+import { refuse } from './span.ts'
+
+const MARK = Symbol('mark')
+
+type StackItem = PickleValue | typeof MARK
+
+/** What a byte or two of a pickle can make costs far more memory than they do. 100,000 tensors need about as many. */
+const MAX_NODES = 500_000
+const MAX_STACK = 1_000_000
+const MAX_MEMO = 2_000_000
+/** Arguments of a call that are copied, so that it does not share them with the tuple they came in. */
+const MAX_ARGUMENTS = 16
+
+/**
+ * The structure of a pickle (protocols 2 to 5), without running anything in it: a call is only noted. Refuses opcodes that PyTorch's archives
+ * never have.
+ */
+export function readPickle(bytes: Uint8Array): PickleValue {
+  return new PickleReader(bytes).run()
+}
+
+class PickleReader extends ByteReader {
+  private readonly stack: StackItem[] = []
+  private readonly memo = new Map<number, PickleValue>()
+  private nodes = 0
+
+  constructor(bytes: Uint8Array) {
+    super(bytes, 'A pickle')
+  }
+
+  run(): PickleValue {
+    for (;;) {
+      const opcode = String.fromCharCode(this.byte())
+      if (opcode === '.') return this.pop()
+      this.step(opcode)
+      if (this.stack.length > MAX_STACK || this.memo.size > MAX_MEMO) refuse('a pickle needs too much memory')
+    }
+  }
+
+  private step(opcode: string): void {
+    switch (opcode) {
+      case '\x80': // PROTO
+        if (this.byte() > 5) refuse('its protocol is not known')
+        return
+      case '\x95': // FRAME
+        this.take(8)
+        return
+      case '(': // MARK
+        this.stack.push(MARK)
+        return
+      case '0': // POP
+        this.stack.pop()
+        return
+      case '1': // POP_MARK
+        this.popToMark()
+        return
+      case '2': // DUP
+        this.stack.push(this.peek())
+        return
+
+      case 'N': // NONE
+      case '\x88': // NEWTRUE
+      case '\x89': // NEWFALSE
+        this.stack.push(undefined)
+        return
+      case 'K': // BININT1
+        this.stack.push(this.byte())
+        return
+      case 'M': // BININT2
+        this.stack.push(this.uint(2))
+        return
+      case 'J': // BININT
+        this.stack.push(this.uint(4) | 0)
+        return
+      case 'G': // BINFLOAT
+        this.skip(8)
+        return
+      case '\x8a': // LONG1
+        this.long(this.byte())
+        return
+      case '\x8b': // LONG4
+        this.long(this.uint(4))
+        return
+      case 'X': // BINUNICODE
+        this.text(this.uint(4))
+        return
+      case '\x8c': // SHORT_BINUNICODE
+        this.text(this.byte())
+        return
+      case '\x8d': // BINUNICODE8
+        this.text(this.uint(8))
+        return
+      case 'U': // SHORT_BINSTRING
+      case 'C': // SHORT_BINBYTES
+        this.skip(this.byte())
+        return
+      case 'T': // BINSTRING
+      case 'B': // BINBYTES
+        this.skip(this.uint(4))
+        return
+      case '\x8e': // BINBYTES8
+      case '\x96': // BYTEARRAY8
+        this.skip(this.uint(8))
+        return
+
+      case ')': // EMPTY_TUPLE
+      case ']': // EMPTY_LIST
+      case '\x8f': // EMPTY_SET
+        this.node([])
+        return
+      case '}': // EMPTY_DICT
+        this.node([], { keys: [] })
+        return
+      case '\x85': // TUPLE1
+      case '\x86': // TUPLE2
+      case '\x87': // TUPLE3
+        this.node(this.popSeveral(opcode.charCodeAt(0) - 0x84))
+        return
+      case 't': // TUPLE
+      case 'l': // LIST
+      case '\x91': // FROZENSET
+        this.node(this.popToMark())
+        return
+      case 'd': // DICT
+        this.dict(this.popToMark())
+        return
+      case 'a': // APPEND
+        this.append([this.pop()])
+        return
+      case 'e': // APPENDS
+      case '\x90': // ADDITEMS
+        this.append(this.popToMark())
+        return
+      case 's': // SETITEM
+        this.setItems(this.popSeveral(2))
+        return
+      case 'u': // SETITEMS
+        this.setItems(this.popToMark())
+        return
+
+      case 'q': // BINPUT
+        this.memo.set(this.byte(), this.peek())
+        return
+      case 'r': // LONG_BINPUT
+        this.memo.set(this.uint(4), this.peek())
+        return
+      case '\x94': // MEMOIZE
+        this.memo.set(this.memo.size, this.peek())
+        return
+      case 'h': // BINGET
+        this.recall(this.byte())
+        return
+      case 'j': // LONG_BINGET
+        this.recall(this.uint(4))
+        return
+
+      case 'c': // GLOBAL
+        this.global([this.line(), this.line()])
+        return
+      case '\x93': // STACK_GLOBAL
+        this.global(this.popSeveral(2))
+        return
+      case 'R': // REDUCE
+      case '\x81': // NEWOBJ
+        this.call(this.popSeveral(2))
+        return
+      case '\x92': // NEWOBJ_EX
+        this.call(this.popSeveral(3))
+        return
+      case 'b': // BUILD
+        this.append([this.pop()])
+        return
+      case 'Q': // BINPERSID
+        this.persistent(this.pop())
+        return
+      default:
+        refuse(`a pickle has opcode ${opcode.charCodeAt(0)}`)
+    }
+  }
+
+  private uint(count: number): number {
+    return this.take(count).reduceRight((value, byte) => value * 256 + byte, 0)
+  }
+
+  private line(): string {
+    const end = this.bytes.indexOf(0x0a, this.position)
+    if (end === -1) refuse('a line has no end')
+    const text = Buffer.from(this.take(end - this.position)).toString('utf8')
+    this.take(1)
+    return text
+  }
+
+  private text(length: number): void {
+    this.stack.push(Buffer.from(this.take(length)).toString('utf8'))
+  }
+
+  private skip(length: number): void {
+    this.take(length)
+    this.stack.push(undefined)
+  }
+
+  /** Two's complement, of any length; those beyond 6 bytes are of no interest. */
+  private long(length: number): void {
+    const bytes = Buffer.from(this.take(length))
+    this.stack.push(length > 6 ? undefined : length === 0 ? 0 : bytes.readIntLE(0, length))
+  }
+
+  private peek(): PickleValue {
+    const item = this.stack.at(-1)
+    return this.stack.length === 0 || item === MARK ? refuse('a pickle takes what is not there') : item
+  }
+
+  private pop(): PickleValue {
+    const value = this.peek()
+    this.stack.pop()
+    return value
+  }
+
+  private popSeveral(count: number): PickleValue[] {
+    return Array.from({ length: count }, () => this.pop()).reverse()
+  }
+
+  private popToMark(): PickleValue[] {
+    const at = this.stack.lastIndexOf(MARK)
+    if (at === -1) refuse('a pickle has no mark')
+    const values = this.stack.splice(at + 1) as PickleValue[]
+    this.stack.pop()
+    return values
+  }
+
+  private node(values: PickleValue[], more: Omit<Node, 'values'> = {}): void {
+    this.object({ values, ...more })
+  }
+
+  private object(object: Node | Global): void {
+    if (++this.nodes > MAX_NODES) refuse('a pickle has too many containers')
+    this.stack.push(object)
+  }
+
+  private dict(items: PickleValue[]): void {
+    this.node([], { keys: [] })
+    this.setItems(items)
+  }
+
+  private append(values: PickleValue[]): void {
+    const target = this.peek()
+    if (!isNode(target)) return
+    for (const value of values) {
+      target.values.push(value)
+      target.keys?.push(undefined)
+    }
+  }
+
+  private setItems(items: PickleValue[]): void {
+    const target = this.peek()
+    if (!isNode(target)) return
+    target.keys ??= target.values.map(() => undefined)
+    for (let i = 0; i + 1 < items.length; i += 2) {
+      target.keys.push(items[i])
+      target.values.push(items[i + 1])
+    }
+  }
+
+  private recall(key: number): void {
+    if (!this.memo.has(key)) refuse('a pickle recalls what was not kept')
+    this.stack.push(this.memo.get(key))
+  }
+
+  private global([module, name]: PickleValue[]): void {
+    if (typeof module !== 'string' || typeof name !== 'string') refuse('a pickle names no class')
+    this.object({ module, name })
+  }
+
+  private call([callable, passed]: PickleValue[]): void {
+    const few = isNode(passed) && passed.values.length <= MAX_ARGUMENTS
+    this.node(few ? [...passed.values] : [passed], isGlobal(callable) ? { made: callable } : {})
+  }
+
+  private persistent(reference: PickleValue): void {
+    this.node(isNode(reference) ? reference.values : [], { persistent: true })
+  }
+}

@@ -1,0 +1,100 @@
+import {
+  asCount,
+  ELEMENT_TYPES,
+  elementsOf,
+  itemBytes,
+  MAX_TENSORS,
+  readExactly,
+  type ReadAt,
+  refuse,
+  type TensorSpan,
+  UNKNOWN_TYPE,
+} from './span.ts'
+
+/** safetensors itself allows 100 MB; this is room for 100,000 tensors, and parsing costs a multiple of it in memory. */
+const MAX_HEADER_BYTES = 16 * 1024 * 1024
+const LENGTH_BYTES = 8
+/** `{"name":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`: nothing is nested deeper, and each tensor takes three brackets and four keys. */
+const MAX_DEPTH = 3
+const MAX_BRACKETS = 4 * MAX_TENSORS
+const MAX_KEYS = 5 * MAX_TENSORS
+const MAX_RANK = 64
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const COLON = 0x3a
+const OPENING = [0x5b, 0x7b]
+const CLOSING = [0x5d, 0x7d]
+
+/** Whether a file that begins so may be safetensors, which has no magic number. */
+export function maySafetensors(start: Uint8Array, size: number): boolean {
+  if (start.length <= LENGTH_BYTES || start[LENGTH_BYTES] !== OPENING[1]) return false
+  const length = headerLength(start)
+  return length >= 2 && length <= MAX_HEADER_BYTES && LENGTH_BYTES + length <= size
+}
+
+/** Names, types and shapes come from the header: 8 bytes of length, then JSON. */
+export async function findSafetensors(size: number, read: ReadAt): Promise<TensorSpan[]> {
+  const length = headerLength(await readExactly(read, 0, LENGTH_BYTES))
+  const header = await readExactly(read, LENGTH_BYTES, length)
+  assertModest(header)
+  const dataAt = LENGTH_BYTES + length
+  return Object.entries(parse(header))
+    .filter(([name]) => name !== '__metadata__')
+    .map(([name, entry]) => spanOf(name, entry, dataAt, size))
+}
+
+function headerLength(start: Uint8Array): number {
+  const length = Buffer.from(start.buffer, start.byteOffset, start.byteLength).readBigUInt64LE()
+  return length <= BigInt(MAX_HEADER_BYTES) ? Number(length) : Infinity
+}
+
+function parse(header: Uint8Array): object {
+  let value: unknown
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(header))
+  } catch {
+    refuse('its header is no JSON')
+  }
+  return isObject(value) ? value : refuse('its header is no object')
+}
+
+function spanOf(name: string, entry: unknown, dataAt: number, size: number): TensorSpan {
+  if (!isObject(entry) || !('dtype' in entry) || !('shape' in entry) || !('data_offsets' in entry)) refuse('an entry is incomplete')
+  const { dtype, shape, data_offsets: offsets } = entry
+  if (typeof dtype !== 'string' || !Array.isArray(shape) || shape.length > MAX_RANK) refuse('an entry is no tensor')
+  if (!Array.isArray(offsets) || offsets.length !== 2) refuse('an entry has no place')
+  const [begin, end] = [asCount(offsets[0]), asCount(offsets[1])]
+  if (begin > end || dataAt + end > size) refuse('a tensor lies outside of it')
+  const counts = shape.map(asCount)
+  const place = { name, offset: dataAt + begin, length: end - begin, shape: counts }
+  const type = ELEMENT_TYPES.get(dtype)
+  if (type === undefined) return { ...place, ...UNKNOWN_TYPE, dtype }
+  if (elementsOf(counts) * itemBytes(type) !== end - begin) refuse('a shape and a length disagree')
+  return { ...place, ...type }
+}
+
+/** Before any object is made of it: brackets and keys cost a parser far more memory than the bytes they take. */
+function assertModest(header: Uint8Array): void {
+  let depth = 0
+  let brackets = 0
+  let keys = 0
+  for (let i = 0, inString = false; i < header.length; i++) {
+    const byte = header[i]!
+    if (inString) {
+      if (byte === BACKSLASH) i++
+      else if (byte === QUOTE) inString = false
+    } else if (byte === QUOTE) inString = true
+    else if (byte === COLON) keys++
+    else if (CLOSING.includes(byte)) depth--
+    else if (OPENING.includes(byte)) {
+      brackets++
+      if (++depth > MAX_DEPTH) refuse('its header is nested too deep')
+    }
+  }
+  if (brackets > MAX_BRACKETS || keys > MAX_KEYS) refuse('it has too many tensors')
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

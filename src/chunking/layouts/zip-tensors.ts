@@ -1,0 +1,74 @@
+import { guessWidthAt } from './guess-width.ts'
+import { findHdf5Tensors, isHdf5 } from './hdf5.ts'
+import { findNpyTensors, isNpy } from './npy.ts'
+import { checkSpans, type ReadAt, readExactly, type TensorSpan } from './span.ts'
+import { type Storage, readStorages } from './torch-storages.ts'
+import { dataOffset, readStoredMembers, type StoredMember } from './zip.ts'
+
+export { isZip } from './zip.ts'
+
+/** Smaller members can't hold a tensor that is worth a chunk; they are not even looked at. */
+const MIN_MEMBER_BYTES = 4 * 1024
+const MAX_PICKLE_BYTES = 16 * 1024 * 1024
+/** Storages of unknown type are sampled, a few reads each: beyond these they are taken for bytes. */
+const MAX_GUESSES = 1000
+const MAGIC_BYTES = 8
+
+/** Tensors among the stored members: storages of a PyTorch archive, `.npy` in `.npz`, HDF5 in `.keras`. */
+export async function findZipTensors(size: number, read: ReadAt): Promise<TensorSpan[]> {
+  const members = await readStoredMembers(size, read)
+  const pickle = members.find(({ name }) => /(^|\/)data\.pkl$/.test(name))
+  const spans = pickle === undefined ? await arraySpans(members, size, read) : await torchSpans(members, pickle, size, read)
+  return checkSpans(spans, size)
+}
+
+/** The storages of `<root>/data/<key>`; what they hold is said in `<root>/data.pkl`. */
+async function torchSpans(members: StoredMember[], pickle: StoredMember, size: number, read: ReadAt): Promise<TensorSpan[]> {
+  const root = pickle.name.slice(0, -'data.pkl'.length)
+  const known = pickle.length > MAX_PICKLE_BYTES ? undefined : readStorages(await readMember(pickle, size, read))
+  const bigEndian = await isBigEndian(members, root, size, read)
+  const spans: TensorSpan[] = []
+  let guesses = 0
+  for (const member of members) {
+    if (member.length < MIN_MEMBER_BYTES || !member.name.startsWith(`${root}data/`)) continue
+    const name = member.name.slice(root.length)
+    const offset = await dataOffset(member, size, read)
+    const place = { name, offset, length: member.length }
+    const storage = known?.get(name.slice('data/'.length))
+    if (storage !== undefined) spans.push(withStorage(place, storage, bigEndian))
+    else {
+      const width = ++guesses > MAX_GUESSES ? 1 : await guessWidthAt(offset, member.length, read)
+      spans.push({ ...place, width, kind: 'unknown' })
+    }
+  }
+  return spans
+}
+
+function withStorage(place: Pick<TensorSpan, 'name' | 'offset' | 'length'>, storage: Storage, bigEndian: boolean): TensorSpan {
+  const { type, name = place.name, shape } = storage
+  const shaped = { ...place, name, ...(shape === undefined ? {} : { shape }) }
+  return bigEndian ? { ...shaped, width: type.width, kind: 'unknown' } : { ...shaped, ...type }
+}
+
+async function isBigEndian(members: StoredMember[], root: string, size: number, read: ReadAt): Promise<boolean> {
+  const member = members.find(({ name, length }) => name === `${root}byteorder` && length === 3)
+  return member !== undefined && Buffer.from(await readMember(member, size, read)).toString() === 'big'
+}
+
+async function arraySpans(members: StoredMember[], size: number, read: ReadAt): Promise<TensorSpan[]> {
+  const spans: TensorSpan[] = []
+  for (const member of members) {
+    if (member.length < MIN_MEMBER_BYTES || !/\.(npy|h5|hdf5)$/.test(member.name)) continue
+    const start = await dataOffset(member, size, read)
+    const magic = await readExactly(read, start, MAGIC_BYTES)
+    const find = isNpy(magic) ? findNpyTensors : isHdf5(magic) ? findHdf5Tensors : undefined
+    const inner = (await find?.(member.length, (offset, length) => read(start + offset, length))) ?? []
+    const name = member.name.replace(/\.npy$/, '')
+    spans.push(...inner.map(span => ({ ...span, name, offset: start + span.offset })))
+  }
+  return spans
+}
+
+async function readMember(member: StoredMember, size: number, read: ReadAt): Promise<Uint8Array> {
+  return readExactly(read, await dataOffset(member, size, read), member.length)
+}

@@ -1,0 +1,120 @@
+import { asCount, MAX_TENSORS, type ReadAt, readExactly, refuse } from './span.ts'
+
+/** A member whose bytes lie in the archive as they are. */
+export interface StoredMember {
+  name: string
+  /** Where its local header begins; what comes before its bytes is known from that alone. */
+  headerAt: number
+  /** Bytes. */
+  length: number
+}
+
+const LOCAL_MAGIC = 0x04034b50
+const CENTRAL_MAGIC = 0x02014b50
+const END_MAGIC = 0x06054b50
+const END64_MAGIC = 0x06064b50
+const LOCATOR64_MAGIC = 0x07064b50
+const LOCAL_BYTES = 30
+const CENTRAL_BYTES = 46
+const END_BYTES = 22
+const END64_BYTES = 56
+const LOCATOR64_BYTES = 20
+const MAX_COMMENT_BYTES = 0xffff
+const MAX_DIRECTORY_BYTES = 16 * 1024 * 1024
+
+const METHOD_STORED = 0
+const FLAG_ENCRYPTED = 1
+const EXTRA_ZIP64 = 1
+/** In a 32-bit field: the value stands in the ZIP64 extra field. */
+const ELSEWHERE = 0xffffffff
+
+interface Directory {
+  offset: number
+  length: number
+  members: number
+}
+
+export function isZip(start: Uint8Array): boolean {
+  return start.length >= 4 && Buffer.from(start).readUInt32LE() === LOCAL_MAGIC
+}
+
+/** All stored members that the central directory names, in its order. */
+export async function readStoredMembers(size: number, read: ReadAt): Promise<StoredMember[]> {
+  const { offset, length, members } = await findDirectory(size, read)
+  if (length > MAX_DIRECTORY_BYTES || members > MAX_TENSORS || members * CENTRAL_BYTES > length) refuse('its directory is too large')
+  if (offset + length > size) refuse('its directory lies outside of it')
+  const directory = Buffer.from(await readExactly(read, offset, length))
+  const stored: StoredMember[] = []
+  for (let i = 0, at = 0; i < members; i++) {
+    if (at + CENTRAL_BYTES > length || directory.readUInt32LE(at) !== CENTRAL_MAGIC) refuse('its directory is damaged')
+    const nameAt = at + CENTRAL_BYTES
+    const extraAt = nameAt + directory.readUInt16LE(at + 28)
+    const commentAt = extraAt + directory.readUInt16LE(at + 30)
+    const end = commentAt + directory.readUInt16LE(at + 32)
+    if (end > length) refuse('its directory is damaged')
+    const isStored = directory.readUInt16LE(at + 10) === METHOD_STORED && (directory.readUInt16LE(at + 8) & FLAG_ENCRYPTED) === 0
+    if (isStored) {
+      const sizes = readSizes(directory.subarray(at, nameAt), directory.subarray(extraAt, commentAt))
+      stored.push({ name: directory.toString('utf8', nameAt, extraAt), ...sizes })
+    }
+    at = end
+  }
+  return stored
+}
+
+/** Where the bytes of a member begin. */
+export async function dataOffset({ headerAt, length }: StoredMember, size: number, read: ReadAt): Promise<number> {
+  if (headerAt + LOCAL_BYTES > size) refuse('a member lies outside of it')
+  const header = Buffer.from(await readExactly(read, headerAt, LOCAL_BYTES))
+  if (header.readUInt32LE() !== LOCAL_MAGIC) refuse('a member has no header')
+  const offset = headerAt + LOCAL_BYTES + header.readUInt16LE(26) + header.readUInt16LE(28)
+  return offset + length <= size ? offset : refuse('a member lies outside of it')
+}
+
+async function findDirectory(size: number, read: ReadAt): Promise<Directory> {
+  const tailBytes = Math.min(size, LOCATOR64_BYTES + END_BYTES + MAX_COMMENT_BYTES)
+  const tail = Buffer.from(await readExactly(read, size - tailBytes, tailBytes))
+  for (let at = tailBytes - END_BYTES; at >= 0; at--) {
+    if (tail.readUInt32LE(at) !== END_MAGIC || at + END_BYTES + tail.readUInt16LE(at + 20) !== tailBytes) continue
+    const directory64 = await findDirectory64(tail, at - LOCATOR64_BYTES, size, read)
+    return directory64 ?? { members: tail.readUInt16LE(at + 10), length: tail.readUInt32LE(at + 12), offset: tail.readUInt32LE(at + 16) }
+  }
+  return refuse('it has no directory')
+}
+
+async function findDirectory64(tail: Buffer, locatorAt: number, size: number, read: ReadAt): Promise<Directory | undefined> {
+  if (locatorAt < 0 || tail.readUInt32LE(locatorAt) !== LOCATOR64_MAGIC) return undefined
+  const endAt = readCount64(tail, locatorAt + 8)
+  if (endAt + END64_BYTES > size) refuse('its directory lies outside of it')
+  const end = Buffer.from(await readExactly(read, endAt, END64_BYTES))
+  if (end.readUInt32LE() !== END64_MAGIC) refuse('its directory is damaged')
+  return { members: readCount64(end, 32), length: readCount64(end, 40), offset: readCount64(end, 48) }
+}
+
+/** From a record of the central directory and its extra fields. */
+function readSizes(record: Buffer, extra: Buffer): { length: number; headerAt: number } {
+  const wide = wideFields(extra)
+  // the ZIP64 field holds those alone that do not fit, in this order
+  const [length, storedLength, headerAt] = [24, 20, 42].map(at => {
+    const value = record.readUInt32LE(at)
+    return value === ELSEWHERE ? (wide.shift() ?? refuse('a size is missing')) : value
+  }) as [number, number, number]
+  return length === storedLength ? { length, headerAt } : refuse('a stored member changes its size')
+}
+
+function wideFields(extra: Buffer): number[] {
+  for (let at = 0; at + 4 <= extra.length;) {
+    const start = at + 4
+    const end = start + extra.readUInt16LE(at + 2)
+    if (end > extra.length) break
+    if (extra.readUInt16LE(at) === EXTRA_ZIP64) {
+      return Array.from({ length: Math.min(3, Math.floor((end - start) / 8)) }, (_, i) => readCount64(extra, start + 8 * i))
+    }
+    at = end
+  }
+  return []
+}
+
+function readCount64(bytes: Buffer, at: number): number {
+  return asCount(Number(bytes.readBigUInt64LE(at)))
+}

@@ -1,0 +1,40 @@
+import { isAppError } from '../util/errors.ts'
+import { findGgufTensors, isGguf } from './layouts/gguf.ts'
+import { findHdf5Tensors, isHdf5 } from './layouts/hdf5.ts'
+import { findNpyTensors, isNpy } from './layouts/npy.ts'
+import { findSafetensors, maySafetensors } from './layouts/safetensors.ts'
+import { checkSpans, type ReadAt, type TensorSpan } from './layouts/span.ts'
+import { findZipTensors, isZip } from './layouts/zip-tensors.ts'
+
+export type { ReadAt, TensorKind, TensorSpan } from './layouts/span.ts'
+
+type Layout = (size: number, read: ReadAt) => Promise<TensorSpan[]>
+
+const SNIFFED_BYTES = 16
+
+/**
+ * Where the tensors of a file lie: in ascending order, without overlaps, none empty, all inside its `size` bytes. Understands safetensors, PyTorch's
+ * `.pt`, `.npz`, `.keras`, `.npy`, GGUF and HDF5, recognised by what is in them. Undefined where there are none, also where the container is damaged:
+ * then nothing it says is believed. Reads headers alone, at most some 32 MiB in all. What `read` throws is passed on.
+ */
+export async function findTensors(size: number, read: ReadAt): Promise<TensorSpan[] | undefined> {
+  const start = await read(0, Math.min(size, SNIFFED_BYTES))
+  const layout = layoutOf(start, size)
+  if (layout === undefined) return undefined
+  try {
+    const spans = checkSpans(await layout(size, read), size)
+    return spans.length > 0 ? spans : undefined
+  } catch (error) {
+    if (isAppError(error, 'corrupt')) return undefined
+    throw error
+  }
+}
+
+function layoutOf(start: Uint8Array, size: number): Layout | undefined {
+  if (isZip(start)) return findZipTensors
+  if (isNpy(start)) return findNpyTensors
+  if (isGguf(start)) return findGgufTensors
+  if (isHdf5(start)) return findHdf5Tensors
+  if (maySafetensors(start, size)) return findSafetensors
+  return undefined
+}

@@ -1,0 +1,81 @@
+import type { Argument, Command, Option } from 'commander'
+
+export const SHELLS = ['bash', 'zsh', 'fish'] as const
+
+/** What may stand in one place of a command line: certain words, or what else is offered there. */
+export interface Place {
+  words: readonly string[]
+  from: 'files' | 'folders' | 'names' | 'names-and-files' | undefined
+}
+
+export interface OptionModel {
+  /** `-m` and `--message` */
+  flags: readonly string[]
+  description: string
+  /** Undefined for a switch. */
+  value: Place | undefined
+  /** Only `--option=value` gives a value, the option alone means something too. */
+  optionalValue: boolean
+  repeatable: boolean
+}
+
+export interface CommandModel {
+  /** Names from the program down, joined by spaces: `auth login`; empty for the program itself. */
+  path: string
+  name: string
+  description: string
+  options: readonly OptionModel[]
+  places: readonly Place[]
+  /** The last place may be filled again and again. */
+  variadic: boolean
+  commands: readonly CommandModel[]
+}
+
+/** What completion needs to know of a program, read off its commands. Hidden ones are left out, the options of the program are those of every command. */
+export function modelOf(command: Command, path = '', siblings: readonly Command[] = []): CommandModel {
+  const help = command.createHelp()
+  const { registeredArguments } = command
+  const below = help.visibleCommands(command)
+  return {
+    path,
+    name: command.name(),
+    description: command.description(),
+    options: help.visibleOptions(command).map(optionModel),
+    places: registeredArguments.map((argument, at) => placeOf(argument, registeredArguments.slice(0, at), siblings)),
+    variadic: registeredArguments.at(-1)?.variadic === true,
+    commands: below.map(each => modelOf(each, `${path} ${each.name()}`.trim(), below)),
+  }
+}
+
+/** All commands that are not the program, those inside others too. */
+export function allCommands({ commands }: CommandModel): CommandModel[] {
+  return commands.flatMap(command => [command, ...allCommands(command)])
+}
+
+function optionModel(option: Option): OptionModel {
+  const takes = option.required || option.optional
+  return {
+    flags: [option.short, option.long].filter(flag => typeof flag === 'string'),
+    description: option.description,
+    value: takes ? { words: option.argChoices ?? [], from: sourceOfOption(/[<[](.+?)[>\]]/.exec(option.flags)?.[1] ?? '') } : undefined,
+    optionalValue: option.optional,
+    repeatable: option.parseArg !== undefined && option.argChoices === undefined,
+  }
+}
+
+function sourceOfOption(value: string): Place['from'] {
+  if (value === 'file') return 'files'
+  if (value === 'place' || value === 'folder') return 'folders'
+  return value === 'name' ? 'names' : undefined
+}
+
+function placeOf(argument: Argument, before: readonly Argument[], siblings: readonly Command[]): Place {
+  const name = argument.name()
+  if (argument.argChoices) return { words: argument.argChoices, from: undefined }
+  if (name === 'command') return { words: siblings.map(each => each.name()), from: undefined }
+  if (/^(version|name)/.test(name)) return { words: [], from: 'names' }
+  if (name === 'before' || name === 'after') return { words: [], from: 'names-and-files' }
+  // a path inside a version
+  if (name === 'path' && before.some(each => each.name() === 'version')) return { words: [], from: undefined }
+  return { words: [], from: name === 'destination' ? 'folders' : 'files' }
+}

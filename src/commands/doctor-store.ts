@@ -1,0 +1,69 @@
+import { readAccount } from '../auth/account.ts'
+import type { ChosenCredentials } from '../auth/choose.ts'
+import { readLogin } from '../auth/token-file.ts'
+import { takeInventory } from '../repository/object-names.ts'
+import type { Listing } from '../storage/storage.ts'
+import { formatDuration } from '../ui/format.ts'
+import { isAppError } from '../util/errors.ts'
+import { silentReporter } from '../util/reporter.ts'
+import { authContext, loginFile, sessionCredentials } from './credentials.ts'
+import { attention, ok, type Check } from './doctor-checks.ts'
+import { judgeClock, judgeColab, judgeLogin, judgeNoLogin, judgeSpace, judgeStore } from './doctor-judgements.ts'
+import { chooseStore, type ChosenStore, type StoreSession } from './store.ts'
+
+/** Checks of the login and of the store. Later ones rest on what earlier ones found, and say nothing where those failed. */
+export function storeChecks(session: StoreSession, folder: string): Check[] {
+  let credentials: ChosenCredentials | undefined
+  let store: ChosenStore | undefined
+  let listing: { found: Listing; began: number; ended: number } | undefined
+  const context = authContext(session)
+  const location = session.options.store ?? session.settings.store ?? ''
+  const wantsDrive = location === '' || location.startsWith('drive:')
+
+  return [
+    {
+      name: 'login',
+      run: async signal => {
+        try {
+          credentials = await sessionCredentials(session, context)
+        } catch (error) {
+          if (wantsDrive || !isAppError(error)) throw error
+          return attention(error.message, `${error.hint ?? ''} A folder needs no login.`.trim())
+        }
+        if (credentials === undefined) return judgeNoLogin(wantsDrive)
+        if (!wantsDrive) return ok(`${credentials.source.description}, from ${credentials.origin}; not needed for a folder`)
+        await credentials.source.getToken({ signal })
+        const login = credentials.kind === 'saved-login' ? await readLogin(loginFile(session)) : undefined
+        return judgeLogin(credentials, login?.endsAt, context.now())
+      },
+    },
+    {
+      name: 'store',
+      run: async signal => {
+        store = await chooseStore({ ...session, signal, console: { ...session.console, reporter: silentReporter } })
+        const began = context.now()
+        const found = await store.storage.list({ signal })
+        listing = { found, began, ended: context.now() }
+        return judgeStore(store, takeInventory(found), signal)
+      },
+    },
+    {
+      name: 'drive',
+      run: async signal => {
+        if (store?.kind !== 'drive' || credentials === undefined) return undefined
+        const began = performance.now()
+        const { email } = await readAccount(context, credentials.source, signal)
+        return ok(`Google Drive of ${email} answers in ${formatDuration(performance.now() - began)}`)
+      },
+    },
+    {
+      name: 'clock',
+      run: () => (listing === undefined ? undefined : judgeClock(listing.found.asOf, listing.began, listing.ended)),
+    },
+    {
+      name: 'space',
+      run: async signal => (store === undefined ? undefined : judgeSpace(await store.storage.quota({ signal }))),
+    },
+    { name: 'colab', run: () => judgeColab(store, folder, session.settings.colab) },
+  ]
+}

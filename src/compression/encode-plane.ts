@@ -1,0 +1,75 @@
+import * as zlib from 'node:zlib'
+import { isAppError } from '../util/errors.ts'
+import { CODEC_DEFLATE, CODEC_RAW, CODEC_ZSTD, deflate } from './codecs.ts'
+import { looksCompressed, spreadSample } from './sample.ts'
+import type { ZstdCodec, ZstdSearch } from './zstd-codec.ts'
+
+export interface EncodedPlane {
+  codec: number
+  /** Never longer than the plane; the plane itself where it is stored raw. */
+  bytes: Uint8Array
+}
+
+type Encoder = (plane: Uint8Array) => EncodedPlane
+
+const SAMPLE_WINDOWS = 6
+const SAMPLE_WINDOW_BYTES = 8 * 1024
+/** Huffman-only deflate takes twice the time of zstd, both ways: it must be smaller by this factor. */
+const DEFLATE_WINS = 0.97
+/** node:zlib takes no smaller output buffer. */
+const MIN_CHUNK_BYTES = 64
+
+/**
+ * Encodes one byte plane (1 to 4 MiB) with whatever makes a sample of it smallest. Planes of mantissas, nearly random, are recognised by their entropy
+ * and stay raw at the price of a look. Where the codec fails, the plane is stored raw.
+ */
+export function encodePlane(plane: Uint8Array, zstd: ZstdCodec | undefined): EncodedPlane {
+  const raw: EncodedPlane = { codec: CODEC_RAW, bytes: plane }
+  if (looksCompressed(plane)) return raw
+  const sample = spreadSample(plane, SAMPLE_WINDOWS, SAMPLE_WINDOW_BYTES)
+  let best = raw
+  let bestEncoder: Encoder = () => raw
+  let bestSize = sample.length
+  for (const { encode, handicap } of encoders(zstd)) {
+    const trial = attempt(encode, sample)
+    const size = trial.bytes.length / handicap
+    if (trial.codec === CODEC_RAW || size >= bestSize) continue
+    best = trial
+    bestEncoder = encode
+    bestSize = size
+  }
+  const encoded = sample === plane ? best : attempt(bestEncoder, plane)
+  return encoded.bytes.length < plane.length ? encoded : raw
+}
+
+function encoders(zstd: ZstdCodec | undefined): { encode: Encoder; handicap: number }[] {
+  if (zstd === undefined) {
+    return [
+      { encode: plane => ({ codec: CODEC_DEFLATE, bytes: deflate(plane) }), handicap: 1 },
+      { encode: huffman, handicap: 1 },
+    ]
+  }
+  const searches: ZstdSearch[] = zstd.name === 'native' ? ['long', 'all'] : ['all']
+  return [
+    ...searches.map(search => ({
+      encode: (plane: Uint8Array) => ({ codec: CODEC_ZSTD, bytes: zstd.compress(plane, 1, search) }),
+      handicap: 1,
+    })),
+    { encode: huffman, handicap: DEFLATE_WINS },
+  ]
+}
+
+/** Deflate without a search for repeats. */
+function huffman(plane: Uint8Array): EncodedPlane {
+  const chunkSize = Math.max(MIN_CHUNK_BYTES, plane.length)
+  return { codec: CODEC_DEFLATE, bytes: zlib.deflateRawSync(plane, { strategy: zlib.constants.Z_HUFFMAN_ONLY, chunkSize }) }
+}
+
+function attempt(encode: Encoder, plane: Uint8Array): EncodedPlane {
+  try {
+    return encode(plane)
+  } catch (error) {
+    if (isAppError(error)) return { codec: CODEC_RAW, bytes: plane }
+    throw error
+  }
+}

@@ -1,0 +1,28 @@
+import type { Outcome } from './commands/session.ts'
+import type { ErrorCode } from './util/errors.ts'
+
+export interface ExitCode {
+  code: number
+  /** For the list in `--help`. */
+  meaning: string
+  /** What leads to it: ends of commands, codes of errors. */
+  of: readonly (ErrorCode | 'internal' | Outcome)[]
+}
+
+/** Stable: scripts rely on them. What stands nowhere here ends with 1. */
+export const EXIT_CODES: readonly ExitCode[] = [
+  { code: 0, meaning: 'done', of: ['done'] },
+  { code: 1, meaning: 'failed', of: ['failed'] },
+  { code: 2, meaning: 'bad usage', of: ['usage'] },
+  { code: 3, meaning: 'partly done (some source files could not be read, all others are saved)', of: ['partly'] },
+  { code: 4, meaning: 'not authenticated', of: ['unauthenticated'] },
+  { code: 5, meaning: 'not found', of: ['not-found', 'not-a-repository'] },
+  { code: 6, meaning: 'quota or disk full', of: ['quota'] },
+  { code: 7, meaning: 'damaged data found', of: ['corrupt', 'damaged'] },
+  { code: 8, meaning: 'would overwrite local changes', of: ['would-overwrite'] },
+  { code: 130, meaning: 'interrupted', of: ['interrupted'] },
+]
+
+export function exitCodeOf(end: ErrorCode | 'internal' | Outcome): number {
+  return EXIT_CODES.find(({ of }) => of.includes(end))?.code ?? 1
+}

@@ -1,0 +1,50 @@
+import type { WebAssemblyApi } from './load-fastcdc.ts'
+import { assertFits, javascriptPlanes, type PlaneMode, type PlanesKernel, REGION_BYTES } from './planes.ts'
+import { PLANES_WASM } from './wasm-bytes.ts'
+
+type Kernel = (width: number, mode: number, length: number) => void
+
+interface PlanesExports {
+  memory: { buffer: ArrayBuffer }
+  inputOffset: { value: number }
+  baseOffset: { value: number }
+  outputOffset: { value: number }
+  split: Kernel
+  join: Kernel
+}
+
+/** As the AssemblyScript source numbers them. */
+const MODES: Readonly<Record<PlaneMode, number>> = { plain: 0, rotated: 1, delta: 2 }
+
+let compiled: object | undefined
+
+function webAssemblyPlanes({ Module, Instance }: WebAssemblyApi): PlanesKernel {
+  compiled ??= new Module(Buffer.from(PLANES_WASM, 'base64'))
+  const { memory, inputOffset, baseOffset, outputOffset, split, join } = new Instance(compiled).exports as PlanesExports
+  const region = ({ value }: { value: number }) => new Uint8Array(memory.buffer, value, REGION_BYTES)
+  const checked = (kernel: Kernel) => (width: number, mode: PlaneMode, length: number) => {
+    assertFits(length)
+    kernel(width, MODES[mode], length)
+  }
+  return {
+    kind: 'webassembly',
+    input: region(inputOffset),
+    base: region(baseOffset),
+    output: region(outputOffset),
+    split: checked(split),
+    join: checked(join),
+  }
+}
+
+/** The fastest kernel that this process can run, with 12 MiB of its own. Both kinds make the same planes. */
+export function loadPlanes(): PlanesKernel {
+  const api = (globalThis as { WebAssembly?: WebAssemblyApi }).WebAssembly
+  if (api) {
+    try {
+      return webAssemblyPlanes(api)
+    } catch {
+      // a processor without SIMD, too little address space, or a policy against generated code: slower, but the same planes
+    }
+  }
+  return javascriptPlanes()
+}

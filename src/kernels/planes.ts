@@ -1,0 +1,120 @@
+/** What a kernel's regions hold: a block of the largest size. */
+export const REGION_BYTES = 4 * 1024 * 1024
+
+/** Bytes of an element. */
+export type Width = 1 | 2 | 4 | 8
+
+/**
+ * What happens to each element, an unsigned little-endian integer of `width` bytes, before its bytes go to their planes. `rotated`: its top bit, the
+ * sign of a float, becomes its lowest, so that the exponent has the top plane to itself. `delta`: the element of `base` at the same place is subtracted
+ * (mod 2^bits), and the difference mapped to an unsigned number, 0, -1, 1, -2, 2 ... to 0, 1, 2, 3, 4 ....
+ */
+export type PlaneMode = 'plain' | 'rotated' | 'delta'
+
+/**
+ * Takes blocks apart into byte planes: with n = floor(length / width), output bytes [k * n, (k + 1) * n) are byte k (0 is the lowest) of the n elements;
+ * the tail, bytes that make no whole element, follows unchanged. An instance holds no state between calls but the contents of its regions, of
+ * `REGION_BYTES` each and never detached. `length` is at most that, else RangeError.
+ */
+export interface PlanesKernel {
+  readonly kind: 'webassembly' | 'javascript'
+  readonly input: Uint8Array
+  /** Read by mode `delta` alone: as many bytes as the input. */
+  readonly base: Uint8Array
+  readonly output: Uint8Array
+  split(width: Width, mode: PlaneMode, length: number): void
+  /** Undoes `split` with the same arguments and the same base. */
+  join(width: Width, mode: PlaneMode, length: number): void
+}
+
+export function assertFits(length: number): void {
+  if (!Number.isInteger(length) || length < 0 || length > REGION_BYTES) {
+    throw new RangeError(`${length} bytes can't be in a region of ${REGION_BYTES}`)
+  }
+}
+
+/** The plain twin of the WebAssembly kernel: its oracle in tests, and its stand-in where there is no WebAssembly or no SIMD. Works byte by byte at any width. */
+export function javascriptPlanes(): PlanesKernel {
+  const input = new Uint8Array(REGION_BYTES)
+  const base = new Uint8Array(REGION_BYTES)
+  const output = new Uint8Array(REGION_BYTES)
+  const element = new Uint8Array(8)
+  return {
+    kind: 'javascript',
+    input,
+    base,
+    output,
+    split(width, mode, length) {
+      assertFits(length)
+      const count = Math.floor(length / width)
+      for (let i = 0; i < count; i++) {
+        const at = i * width
+        for (let k = 0; k < width; k++) element[k] = input[at + k]!
+        if (mode === 'rotated') shiftLeft(element, width, element[width - 1]! >> 7)
+        if (mode === 'delta') {
+          subtract(element, base, at, width)
+          const negative = element[width - 1]! >> 7
+          shiftLeft(element, width, 0)
+          if (negative) invert(element, width)
+        }
+        for (let k = 0; k < width; k++) output[k * count + i] = element[k]!
+      }
+      output.set(input.subarray(count * width, length), count * width)
+    },
+    join(width, mode, length) {
+      assertFits(length)
+      const count = Math.floor(length / width)
+      for (let i = 0; i < count; i++) {
+        const at = i * width
+        for (let k = 0; k < width; k++) element[k] = input[k * count + i]!
+        if (mode === 'rotated') shiftRight(element, width, element[0]! & 1)
+        if (mode === 'delta') {
+          const negative = element[0]! & 1
+          shiftRight(element, width, 0)
+          if (negative) invert(element, width)
+          add(element, base, at, width)
+        }
+        for (let k = 0; k < width; k++) output[at + k] = element[k]!
+      }
+      output.set(input.subarray(count * width, length), count * width)
+    },
+  }
+}
+
+/** One bit towards the top; `low` comes in. */
+function shiftLeft(element: Uint8Array, width: number, low: number): void {
+  for (let k = 0, carry = low; k < width; k++) {
+    const byte = element[k]!
+    element[k] = (byte << 1) | carry
+    carry = byte >> 7
+  }
+}
+
+/** One bit towards the bottom; `high` comes in. */
+function shiftRight(element: Uint8Array, width: number, high: number): void {
+  for (let k = width - 1, carry = high; k >= 0; k--) {
+    const byte = element[k]!
+    element[k] = (byte >> 1) | (carry << 7)
+    carry = byte & 1
+  }
+}
+
+function invert(element: Uint8Array, width: number): void {
+  for (let k = 0; k < width; k++) element[k] = ~element[k]!
+}
+
+function subtract(element: Uint8Array, base: Uint8Array, at: number, width: number): void {
+  for (let k = 0, borrow = 0; k < width; k++) {
+    const difference = element[k]! - base[at + k]! - borrow
+    element[k] = difference
+    borrow = difference < 0 ? 1 : 0
+  }
+}
+
+function add(element: Uint8Array, base: Uint8Array, at: number, width: number): void {
+  for (let k = 0, carry = 0; k < width; k++) {
+    const sum = element[k]! + base[at + k]! + carry
+    element[k] = sum
+    carry = sum >> 8
+  }
+}

@@ -1,0 +1,113 @@
+import { execFile } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { delimiter } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+import { allCommands, modelOf } from '../../src/commands/completion-model.ts'
+import { buildProgram } from '../../src/program.ts'
+import { expectError, resultOf, withSandbox, type Sandbox } from '../helpers/cli.ts'
+import { makeTree } from '../helpers/trees.ts'
+
+const PROGRAM = fileURLToPath(new URL('../../bin/colab-escape.cjs', import.meta.url))
+const root = modelOf(buildProgram(() => Promise.resolve()))
+
+/** Sources the script as a user would, and completes the last of some words, as bash splits a line into them. */
+const COMPLETE = `
+  source <(colab-escape completion bash)
+  [[ $(complete -p colab-escape) == 'complete -F _colab_escape colab-escape' ]] || exit 9
+  COMP_WORDS=("$@")
+  COMP_CWORD=$(($# - 1))
+  _colab_escape
+  printf '%s\\n' "\${COMPREPLY[@]}"`
+
+async function offered(sandbox: Sandbox, ...words: string[]): Promise<string[]> {
+  const env = { ...process.env, PATH: [sandbox.in('bin'), process.env.PATH].join(delimiter), COLAB_ESCAPE_CACHE: sandbox.in('cache') }
+  const { stdout, stderr } = await promisify(execFile)('bash', ['-c', COMPLETE, 'bash', 'colab-escape', ...words], {
+    cwd: sandbox.path,
+    env,
+  })
+  expect(stderr).toBe('')
+  return stdout.split('\n').filter(line => line !== '')
+}
+
+function withProgram<T>(use: (sandbox: Sandbox) => Promise<T>): Promise<T> {
+  return withSandbox(async sandbox => {
+    makeTree(sandbox.in('bin'), { 'colab-escape': { file: `#!/bin/sh\nexec '${process.execPath}' '${PROGRAM}' "$@"\n`, mode: 0o755 } })
+    return use(sandbox)
+  })
+}
+
+test('bash completes commands, options and choices', () =>
+  withProgram(async sandbox => {
+    const commands = root.commands.map(({ name }) => name)
+    expect(await offered(sandbox, '')).toEqual(commands)
+    expect(await offered(sandbox, 'pu')).toEqual(['push', 'pull'])
+    expect(await offered(sandbox, '--store', 'somewhere', '--quiet', 'st')).toEqual(['status'])
+    expect(await offered(sandbox, 'auth', 'lo')).toEqual(['login', 'logout'])
+    expect(await offered(sandbox, 'help', 'p')).toEqual(['push', 'pull'])
+    expect(await offered(sandbox, 'push', '--le')).toEqual(['--level'])
+    expect(await offered(sandbox, 'push', '--level', '')).toEqual(['fast', 'balanced', 'max'])
+    expect(await offered(sandbox, 'push', '--level', '=', 'b')).toEqual(['balanced'])
+    expect(await offered(sandbox, 'push', '--level', '=')).toEqual(['fast', 'balanced', 'max'])
+    expect(await offered(sandbox, 'auth', 'login', '--scope', 'drive.')).toEqual(['drive.file'])
+    expect(await offered(sandbox, 'completion', '')).toEqual(['bash', 'zsh', 'fish'])
+    expect(await offered(sandbox, 'push', '-m', 'l')).toEqual([])
+    // a value that looks like a command or an option is neither
+    expect(await offered(sandbox, 'push', '--message', 'pull', '--dry')).toEqual(['--dry-run'])
+  }))
+
+test('bash completes all options of all commands', () =>
+  withProgram(async sandbox => {
+    for (const { path, options } of allCommands(root)) {
+      const flags = [...options, ...root.options].flatMap(option => option.flags.filter(flag => flag.startsWith('--')))
+      expect(new Set(await offered(sandbox, ...path.split(' '), '--')), path).toEqual(new Set(flags))
+    }
+  }))
+
+test('bash completes files and folders where paths are expected', () =>
+  withProgram(async sandbox => {
+    makeTree(sandbox.in('work'), { 'data/x': '1', 'data.csv': '1', 'my data*': '1' })
+    const there = { ...sandbox, path: sandbox.in('work'), in: sandbox.in.bind(sandbox) } as Sandbox
+    expect((await offered(there, 'push', 'da')).sort()).toEqual(['data', 'data.csv'])
+    expect((await offered(there, 'push', 'data', '')).sort()).toEqual(['data', 'data.csv', 'my data*'])
+    expect(await offered(there, 'status', 'data/')).toEqual(['data/x'])
+    expect(await offered(there, '--store', 'da')).toEqual(['data'])
+    expect(await offered(there, 'pull', 'anything', 'da')).toEqual(['data'])
+    expect(await offered(there, 'ls', 'anything', 'da')).toEqual([])
+    expect(await offered(there, 'auth', 'login', '--client-secret-file', 'data.')).toEqual(['data.csv'])
+  }))
+
+test('bash completes names that this machine knows, without asking a store', () =>
+  withProgram(async sandbox => {
+    for (const name of ['data', 'dates', 'my runs']) makeTree(sandbox.in(name), { a: '1' })
+    await sandbox.ok('push', 'data', 'dates', 'my runs')
+    mkdirSync(sandbox.in('cache/versions'), { recursive: true })
+    writeFileSync(sandbox.in('cache/versions/damaged.jsonl'), 'not JSON')
+    expect(await offered(sandbox, 'pull', '')).toEqual(['data', 'dates', 'my\\ runs'])
+    expect(await offered(sandbox, 'du', '--by', 'folder', 'dat')).toEqual(['data', 'dates'])
+    expect(await offered(sandbox, 'push', '--name', 'date')).toEqual(['dates'])
+    expect((await offered(sandbox, 'diff', 'data', 'dat')).sort()).toEqual(['data', 'data', 'dates', 'dates'])
+    expect(await sandbox.json('completion', '--names')).toMatchObject({ names: ['data', 'dates', 'my runs'] })
+  }))
+
+test('every script names every command and option', () =>
+  withSandbox(async sandbox => {
+    for (const shell of ['bash', 'zsh', 'fish']) {
+      const script = (await sandbox.ok('completion', shell)).stdout
+      for (const { path, name, options } of allCommands(root)) {
+        expect(script, `${shell} ${path}`).toContain(name)
+        for (const flag of options.flatMap(({ flags }) => flags.filter(each => each.startsWith('--'))))
+          expect(script, `${shell} ${flag}`).toMatch(new RegExp(shell === 'fish' ? `-[ls] ${flag.replace(/^-+/, '')} ` : `${flag}\\b`))
+      }
+      expect(resultOf(await sandbox.run(['completion', shell, '--json']))).toMatchObject({ shell, script })
+    }
+  }))
+
+test('a shell must be one of those', () =>
+  withSandbox(async sandbox => {
+    expect(expectError(await sandbox.run(['completion']), 2, /No shell/).hint).toBe('Name yours: bash, zsh, fish.')
+    const unknown = await sandbox.run(['completion', 'tcsh'])
+    expect(unknown.code).toBe(2)
+    expect(unknown.stderr).toContain('Allowed choices are bash, zsh, fish')
+  }))

@@ -1,0 +1,199 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { FilteredBlock, PlaneWidth } from '../../src/compression/filters.ts'
+import { FILTER_DELTA, FILTER_PLANES, hasSigns, joinPlanes, planeLengths, splitDelta, splitPlanes } from '../../src/compression/filters.ts'
+import { MAX_BLOCK_BYTES } from '../../src/compression/limits.ts'
+import { javascriptPlanes, type Width } from '../../src/kernels/planes.ts'
+import { isAppError } from '../../src/util/errors.ts'
+import { floatLike, randomBytes } from './data.ts'
+
+const PLANE_WIDTHS: PlaneWidth[] = [2, 4, 8]
+const DELTA_WIDTHS: Width[] = [1, 2, 4, 8]
+const javascript = javascriptPlanes()
+
+/** Bytes of floats that compilers and processors like to change: NaNs with payloads, denormals, both zeros, infinities. */
+const SPECIALS: Record<PlaneWidth, string[]> = {
+  2: ['0000', '0080', '007c', '01fc', 'ff7f', 'a5fe', '0100', 'ff83', '807f', '817f', 'c0ff'],
+  4: ['00000000', '00000080', '0000807f', '0100807f', '0100c0ff', 'efbeadff', '01000000', 'ffff7f80'],
+  8: [
+    '0000000000000000',
+    '0000000000000080',
+    '000000000000f07f',
+    '010000000000f07f',
+    'efbeaddeefbef8ff',
+    '0100000000000000',
+    'ffffffffffff0f80',
+  ],
+}
+
+const special = fc
+  .constantFrom(...PLANE_WIDTHS)
+  .chain(width =>
+    fc.array(fc.constantFrom(...SPECIALS[width]), { minLength: 1, maxLength: 80 }).map(texts => Buffer.from(texts.join(''), 'hex')),
+  )
+const block = fc.oneof(fc.uint8Array({ minLength: 1, maxLength: 600 }), special)
+
+/** A view that begins at an odd address. */
+function unaligned(bytes: Uint8Array): Uint8Array {
+  const view = new Uint8Array(bytes.length + 1).subarray(1)
+  view.set(bytes)
+  return view
+}
+
+function total(planes: Uint8Array[]): Uint8Array {
+  return Buffer.concat(planes)
+}
+
+function expectCorrupt(action: () => unknown): void {
+  let error: unknown
+  try {
+    action()
+  } catch (caught) {
+    error = caught
+  }
+  expect(isAppError(error, 'corrupt')).toBe(true)
+}
+
+describe('filter 1', () => {
+  it('gives every bit back, at every width, rotated or not, on either kernel', () => {
+    fc.assert(
+      fc.property(block, fc.constantFrom(...PLANE_WIDTHS), fc.boolean(), (plain, width, rotated) => {
+        const filtered = splitPlanes(unaligned(plain), width, rotated)
+        expect(filtered.filter).toBe(FILTER_PLANES)
+        expect(filtered.planes.map(({ length }) => length)).toEqual(planeLengths(FILTER_PLANES, filtered.parameters, plain.length))
+        expect(splitPlanes(plain, width, rotated, javascript)).toEqual(filtered)
+        expect(Buffer.compare(joinPlanes(filtered), plain)).toBe(0)
+        expect(Buffer.compare(joinPlanes(filtered, undefined, javascript), plain)).toBe(0)
+      }),
+    )
+  })
+
+  it('has a part for each plane, and one for a tail', () => {
+    expect(splitPlanes(Uint8Array.of(1, 2, 3, 4, 5), 2, false)).toEqual({
+      filter: 1,
+      parameters: Uint8Array.of(2, 0),
+      planes: [Uint8Array.of(1, 3), Uint8Array.of(2, 4), Uint8Array.of(5)],
+    })
+    expect(splitPlanes(Uint8Array.of(0x80, 0xbf), 2, true)).toEqual({
+      filter: 1,
+      parameters: Uint8Array.of(2, 1),
+      planes: [Uint8Array.of(1), Uint8Array.of(0x7f)],
+    })
+    expect(splitPlanes(Uint8Array.of(1, 2, 3), 4, true).planes).toEqual([Uint8Array.of(1, 2, 3)])
+  })
+
+  it('leaves a block alone that was split before', () => {
+    const first = splitPlanes(Uint8Array.of(1, 2, 3, 4), 2, false)
+    splitPlanes(randomBytes(1, 4), 2, false)
+    expect(first.planes).toEqual([Uint8Array.of(1, 3), Uint8Array.of(2, 4)])
+    const joined = joinPlanes(first)
+    joinPlanes(splitPlanes(randomBytes(2, 4), 2, false))
+    expect(joined).toEqual(Uint8Array.of(1, 2, 3, 4))
+  })
+
+  it('takes the largest block, and no larger one', () => {
+    const plain = floatLike(3, MAX_BLOCK_BYTES)
+    expect(Buffer.compare(joinPlanes(splitPlanes(plain, 4, true)), plain)).toBe(0)
+    expect(() => splitPlanes(new Uint8Array(MAX_BLOCK_BYTES + 1), 4, true)).toThrow(RangeError)
+    expect(() => splitPlanes(new Uint8Array(0), 4, true)).toThrow(RangeError)
+  })
+})
+
+describe('filter 2', () => {
+  it('gives every bit back, at every width, on either kernel', () => {
+    fc.assert(
+      fc.property(block, fc.integer(), fc.constantFrom(...DELTA_WIDTHS), (plain, seed, width) => {
+        const base = randomBytes(seed, plain.length)
+        const filtered = splitDelta(unaligned(plain), unaligned(base), width)
+        expect(filtered.filter).toBe(FILTER_DELTA)
+        expect(filtered.parameters).toEqual(Uint8Array.of(width))
+        expect(splitDelta(plain, base, width, javascript)).toEqual(filtered)
+        expect(Buffer.compare(joinPlanes(filtered, unaligned(base)), plain)).toBe(0)
+        expect(Buffer.compare(joinPlanes(filtered, base, javascript), plain)).toBe(0)
+      }),
+    )
+  })
+
+  it('makes zeros of what did not change', () => {
+    const plain = randomBytes(5, 1003)
+    for (const width of DELTA_WIDTHS) {
+      const whole = plain.length - (plain.length % width)
+      expect(total(splitDelta(plain, plain, width).planes).subarray(0, whole)).toEqual(Buffer.alloc(whole))
+    }
+  })
+
+  it('makes a small number of a small step, whatever its direction', () => {
+    const base = Buffer.from('0000803f', 'hex')
+    const up = Buffer.from('0100803f', 'hex')
+    const down = Buffer.from('ffff7f3f', 'hex')
+    expect(splitDelta(up, base, 4).planes).toEqual([2, 0, 0, 0].map(byte => Uint8Array.of(byte)))
+    expect(splitDelta(down, base, 4).planes).toEqual([1, 0, 0, 0].map(byte => Uint8Array.of(byte)))
+  })
+
+  it('refuses a base of another length', () => {
+    const plain = randomBytes(5, 100)
+    expect(() => splitDelta(plain, plain.subarray(1), 4)).toThrow(RangeError)
+    const filtered = splitDelta(plain, plain, 4)
+    expectCorrupt(() => joinPlanes(filtered, plain.subarray(1)))
+    expectCorrupt(() => joinPlanes(filtered))
+  })
+})
+
+describe('what a stored block says', () => {
+  const good = splitPlanes(randomBytes(9, 10), 4, true)
+
+  it('may not be parameters that the filter does not have', () => {
+    const bad: [filter: number, parameters: number[]][] = [
+      [1, []],
+      [1, [4]],
+      [1, [4, 2]],
+      [1, [1, 0]],
+      [1, [3, 0]],
+      [1, [16, 0]],
+      [1, [4, 1, 0]],
+      [2, []],
+      [2, [0]],
+      [2, [4, 0]],
+      [2, [255]],
+      [0, []],
+      [3, [4]],
+    ]
+    for (const [filter, parameters] of bad) {
+      expectCorrupt(() => planeLengths(filter, Uint8Array.from(parameters), 10))
+      expectCorrupt(() => joinPlanes({ ...good, filter, parameters: Uint8Array.from(parameters) }, new Uint8Array(10)))
+    }
+  })
+
+  it('may not be parts that are no planes', () => {
+    const [a, b, c, d, tail] = good.planes as [Uint8Array, Uint8Array, Uint8Array, Uint8Array, Uint8Array]
+    const bad: Uint8Array[][] = [[], [new Uint8Array(0)], [a, b, c, d, tail, tail], [tail, a, b, c, d, a], [total([a, b]), c, d, tail]]
+    for (const planes of bad) expectCorrupt(() => joinPlanes({ ...good, planes }))
+    expectCorrupt(() => joinPlanes({ ...good, planes: Array<Uint8Array>(4).fill(new Uint8Array(MAX_BLOCK_BYTES / 4 + 1)) }))
+  })
+
+  it('throws corrupt or decodes, whatever it is', () => {
+    const parts = fc.array(fc.uint8Array({ maxLength: 5 }), { maxLength: 10 })
+    fc.assert(
+      fc.property(fc.nat(4), fc.uint8Array({ maxLength: 3, max: 9 }), parts, (filter, parameters, planes) => {
+        const block: FilteredBlock = { filter, parameters, planes }
+        const length = total(planes).length
+        try {
+          expect(joinPlanes(block, new Uint8Array(length))).toHaveLength(length)
+        } catch (error) {
+          if (!isAppError(error, 'corrupt')) throw error
+        }
+      }),
+    )
+  })
+})
+
+describe('hasSigns', () => {
+  it('sees negative elements, and none where there are none', () => {
+    const values = Float32Array.from({ length: 5000 }, (_, i) => Math.sin(i))
+    const bytes = new Uint8Array(values.buffer)
+    expect(hasSigns(bytes, 4)).toBe(true)
+    expect(hasSigns(new Uint8Array(values.map(Math.abs).buffer), 4)).toBe(false)
+    expect(hasSigns(Uint8Array.of(0, 0, 0, 0x80), 4)).toBe(true)
+    expect(hasSigns(Uint8Array.of(0xff), 4)).toBe(false)
+  })
+})

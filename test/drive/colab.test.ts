@@ -1,0 +1,204 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import type { DriveEmulator, EmulatorOptions } from '../drive-emulator/emulator.ts'
+import { expectError, runCli } from '../helpers/cli.ts'
+import { withDrive } from '../helpers/drive.ts'
+import { withFolder } from '../helpers/folders.ts'
+import { checkAll } from '../helpers/in-process.ts'
+import { runInPty, type PtyOptions, type PtyResult } from '../helpers/pty.ts'
+import { expectSameTree, makeTree, pictureOf, seededNoise, seededText } from '../helpers/trees.ts'
+import { driveEnvironment, PROGRAM } from './drive-cli.ts'
+import { machine } from './machine.ts'
+
+const NOTEBOOK = new URL('../../docs/colab.ipynb', import.meta.url)
+const GUIDE = new URL('../../docs/colab.md', import.meta.url)
+/** Wider than the line that a terminal without a size is taken to have. */
+const LONG_NAME = 'a name that has to be cut in two to be shown '.repeat(4)
+
+/** A Colab notebook's machine as its `!` cells see it, with the emulator in the place of Google and of the credentials broker. */
+class Notebook {
+  readonly emulator: DriveEmulator
+  readonly folder: string
+  readonly env: Record<string, string | undefined>
+
+  constructor(emulator: DriveEmulator, folder: string) {
+    this.emulator = emulator
+    this.folder = folder
+    this.env = {
+      ...driveEnvironment(emulator, folder),
+      COLAB_ESCAPE_STORE: undefined,
+      TBE_EPHEM_CREDS_ADDR: new URL(emulator.url).host,
+      TBE_CREDS_ADDR: '127.0.0.1:9',
+      USE_AUTH_EPHEM: '1',
+      NO_GCE_CHECK: 'False',
+      CLOUDSDK_CONFIG: `${folder}/.config`,
+      NO_COLOR: undefined,
+    }
+  }
+
+  in(name: string): string {
+    return `${this.folder}/${name}`
+  }
+
+  run(...args: string[]): ReturnType<typeof runCli> {
+    return runCli(args, { cwd: this.folder, env: this.env })
+  }
+
+  /** What a line `!...` of a cell does: a shell under a terminal of 0 x 0. */
+  cell(line: string, options: PtyOptions = {}): Promise<PtyResult> {
+    const program = `${shellQuoted(process.execPath)} ${shellQuoted(PROGRAM)}`
+    const command = `cd ${shellQuoted(this.folder)} && ${line.replaceAll('npx -y colab-escape', program)}`
+    return runInPty('/bin/bash', ['-c', command], { env: this.env, ...options })
+  }
+}
+
+const shellQuoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
+
+function withNotebook(use: (notebook: Notebook) => Promise<void>, options: EmulatorOptions = {}): Promise<void> {
+  return withDrive(options, emulator => withFolder(folder => use(new Notebook(emulator, folder))))
+}
+
+/** What stands on the screen when all is written: a line that is drawn over is what was drawn last. */
+function screenOf(output: string): string[] {
+  return output.split('\r\n').map(line => {
+    // eslint-disable-next-line no-control-regex
+    const plain = line.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, code => (/\[(2K|1G)$/.test(code) ? '\r' : ''))
+    return plain.slice(plain.lastIndexOf('\r') + 1)
+  })
+}
+
+/** What the live line showed, one text a drawing. */
+// eslint-disable-next-line no-control-regex
+const drawnLines = (output: string): string[] => output.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, '\r').split(/[\r\n]+/)
+
+test('before the user has agreed: exit 4, and the error names the cell to run', () =>
+  withNotebook(async notebook => {
+    makeTree(notebook.in('data'), { 'a.txt': 'first' })
+    for (const args of [['push', 'data'], ['pull', 'data'], ['log'], ['auth', 'status']]) {
+      const { message, hint } = expectError(await notebook.run(...args), 4, /no credentials yet/)
+      expect(hint).toContain('from google.colab import auth; auth.authenticate_user()')
+      // the guide answers the very words
+      expect(readFileSync(GUIDE, 'utf8')).toContain(message)
+    }
+    notebook.emulator.consentInColab()
+    expect((await notebook.run('push', 'data')).code).toBe(0)
+  }))
+
+describe('in a cell, a terminal of 0 x 0', () => {
+  test('push and pull: one calm live line, then the receipt, and little output', () =>
+    withNotebook(
+      async notebook => {
+        makeTree(notebook.in('data'), {
+          'noise.bin': seededNoise(1, 6_000_000),
+          'table.csv': seededText(2, 500_000),
+          [LONG_NAME]: 'x',
+        })
+        notebook.emulator.consentInColab()
+        const pushed = await notebook.cell('npx -y colab-escape push ./data -m "from a cell"')
+        expect(pushed.exitCode, pushed.output).toBe(0)
+        expect(screenOf(pushed.output).join('\n')).toMatch(
+          /^Pushed data@[0-9a-f]{8} to drive:colab-escape\n {2}3 files.*\n.*requests.*\n.*Safe to disconnect.*\n$/,
+        )
+
+        const pulled = await notebook.cell('npx -y colab-escape pull data copy')
+        expect(pulled.exitCode, pulled.output).toBe(0)
+        expect(screenOf(pulled.output)[0]).toMatch(/^Pulled data@[0-9a-f]{8} into /)
+        expectSameTree(notebook.in('copy'), notebook.in('data'))
+
+        for (const { output, seconds } of [pushed, pulled]) {
+          const live = drawnLines(output).filter(line => /^ +(Listing|Storing|Saving|Restoring)/.test(line))
+          expect(live.length, output).toBeGreaterThan(0)
+          for (const line of live) expect(line.length).toBeLessThan(80)
+          // five drawings a second of some 200 bytes, and the receipt
+          expect(output.length).toBeLessThan(2000 + seconds * 5 * 300)
+        }
+        // while it waits for Drive the line says what the receipt will
+        const [saved] = /\d+% saved/.exec(pushed.output)!
+        expect(drawnLines(pushed.output).findLast(line => line.includes('Storing'))).toContain(`saved ${saved.split(' ')[0]}`)
+      },
+      { profile: { latencyMs: 150, creationMs: 300 } },
+    ))
+
+  // [what runs, what it waits for when the cell is stopped]
+  test.each([
+    ['push', 'upload.piece'],
+    ['push', 'upload.multipart'],
+    ['push', 'files.list'],
+    ['pull', 'media.get'],
+  ] as const)('stopping a %s that waits for %s: it ends within half a second, and nothing is lost', (command, on) =>
+    withNotebook(async notebook => {
+      const { emulator } = notebook
+      makeTree(notebook.in('data'), { 'noise.bin': seededNoise(1, 5_000_000) })
+      emulator.consentInColab()
+      if (command === 'pull') expect((await notebook.run('push', 'data')).code).toBe(0)
+      emulator.faults.add({ on, nth: 1, times: Infinity, do: 'stall' })
+      const args = command === 'push' ? ['push', 'data'] : ['pull', 'data', 'copy']
+      let waitingSince: number | undefined
+      const run = await runCli(args, {
+        cwd: notebook.folder,
+        env: notebook.env,
+        kill: {
+          signal: 'SIGINT',
+          when: () => {
+            if (emulator.requests.some(({ fault }) => fault !== undefined)) waitingSince ??= performance.now()
+            return waitingSince !== undefined && performance.now() - waitingSince > 100
+          },
+        },
+      })
+      expectError(run, 130, /Interrupted/)
+      // half a second, and what a machine with other work adds
+      expect(run.endedAfterMs).toBeLessThan(500 + 1500)
+      emulator.faults.clear()
+      expect((await notebook.run('push', 'data')).code).toBe(0)
+      expect((await notebook.run('pull', 'data', 'copy')).code).toBe(0)
+      expectSameTree(notebook.in('copy'), notebook.in('data'))
+      expect(await checkAll(machine(emulator))).toMatchObject({ problems: [], affected: [] })
+    }),
+  )
+
+  test('stopping a cell takes the live line off the screen', () =>
+    withNotebook(async notebook => {
+      makeTree(notebook.in('data'), { 'noise.bin': seededNoise(1, 5_000_000) })
+      notebook.emulator.consentInColab()
+      notebook.emulator.faults.add({ on: 'upload.piece', nth: 1, times: Infinity, do: 'stall' })
+      // the shell hands its place to the program, as it does for the last command of a line
+      const { exitCode, seconds, output } = await notebook.cell('exec npx -y colab-escape push data', { interruptAfter: 4 })
+      expect([exitCode, screenOf(output)]).toEqual([
+        130,
+        ['error: Interrupted.', expect.stringMatching(/^ {2}-> Run the same command again/) as string, ''],
+      ])
+      expect(seconds).toBeLessThan(4 + 0.5 + 1.5)
+    }))
+})
+
+interface Cell {
+  cell_type: string
+  source: string[]
+}
+
+test('docs/colab.ipynb runs from top to bottom, in this session and for what a next one needs', () =>
+  withNotebook(async notebook => {
+    const { cells } = JSON.parse(readFileSync(NOTEBOOK, 'utf8')) as { cells: Cell[] }
+    const code = cells.filter(({ cell_type: type }) => type === 'code').map(({ source }) => source.join('').split('\n'))
+    const outputs: string[] = []
+    const pictures: ReturnType<typeof pictureOf>[] = []
+    for (const lines of code) {
+      if (lines.join('\n') === 'from google.colab import auth\nauth.authenticate_user()') {
+        notebook.emulator.consentInColab()
+        continue
+      }
+      for (const line of lines) {
+        // every other line is for the shell, and asks nothing
+        expect(line).toMatch(/^!/)
+        expect(line).not.toMatch(/npx (?!-y )/)
+        const { output, exitCode } = await notebook.cell(line.slice(1))
+        expect([line, exitCode, output.includes('error:')]).toEqual([line, 0, false])
+        outputs.push(output)
+        if (line.includes(' push ')) pictures.push(pictureOf(notebook.in('data')))
+      }
+    }
+    expect(outputs.filter(output => output.includes('Safe to disconnect'))).toHaveLength(2)
+    expect(outputs.join('')).toMatch(/first version[^]*one line more|one line more[^]*first version/)
+    expectSameTree(notebook.in('data'), pictures[1]!)
+    expectSameTree(notebook.in('data-before'), pictures[0]!)
+  }))

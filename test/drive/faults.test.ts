@@ -1,0 +1,205 @@
+import { rmSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { kindOf, type CallKind } from '../drive-emulator/call.ts'
+import type { DriveEmulator } from '../drive-emulator/emulator.ts'
+import type { FaultAction } from '../drive-emulator/faults.ts'
+import { pullVersion, pushFolder } from '../helpers/in-process.ts'
+import { expectSameTree, pictureOf, seededNoise, seededText } from '../helpers/trees.ts'
+import { machine, type MachineOptions } from './machine.ts'
+import { bytesOn, copyOf, expectNothingTwice, objectsOf, Scene } from './scene.ts'
+
+/** A bit more than goes up in one request. */
+const BIG = seededNoise(1, 4_700_000)
+/** Silence that ends a stalled request, ms. */
+const IDLE_MS = 300
+
+const PAGE = `<!DOCTYPE html>\n<title>Sign in to the network</title>\n${'<p>Please accept the terms.\n'.repeat(40)}`
+
+/** A page of something between us and Google takes the place of an answer; the request never gets through. */
+function pageInstead({ on, nth }: Strike): { fetch: typeof fetch; struck: () => boolean } {
+  let seen = 0
+  const withPage: typeof fetch = async (input, init) => {
+    const { pathname, searchParams } = new URL(input instanceof Request ? input.url : input)
+    const kind = kindOf(init?.method ?? 'GET', pathname, searchParams, Object.fromEntries(new Headers(init?.headers)))
+    if ((on !== undefined && on !== kind) || ++seen !== nth) return fetch(input, init)
+    return new Response(PAGE, { status: 200, headers: { 'content-type': 'text/html; charset=UTF-8' } })
+  }
+  return { fetch: withPage, struck: () => seen >= nth }
+}
+
+/** The nth request of a run, or of a kind. */
+interface Strike {
+  on?: CallKind
+  nth: number
+}
+
+interface Fault {
+  name: string
+  /** Undefined for a page with status 200. */
+  do?: FaultAction
+}
+
+const PASSING: Fault[] = [
+  { name: '500', do: { status: 500, reason: 'internalError' } },
+  { name: '500 although it was done', do: { status: 500, reason: 'internalError', afterCommit: true } },
+  { name: '503 with Retry-After', do: { status: 503, reason: 'backendError', retryAfter: 7 } },
+  { name: '403 rateLimitExceeded', do: { status: 403, reason: 'rateLimitExceeded' } },
+  { name: '403 userRateLimitExceeded', do: { status: 403, reason: 'userRateLimitExceeded' } },
+  { name: '429', do: { status: 429, reason: 'rateLimitExceeded', retryAfter: new Date(Date.now() + 5000).toUTCString() } },
+  { name: '401', do: { status: 401, reason: 'authError' } },
+  { name: 'reset before', do: 'reset-before' },
+  { name: 'reset after it was done', do: 'reset-after-commit' },
+  { name: 'cut body', do: 'cut-body' },
+  { name: 'stall', do: 'stall' },
+  { name: 'HTML with 502', do: 'html-error' },
+  { name: 'HTML with 200' },
+]
+
+const WRONG_BYTES: Fault = { name: 'wrong bytes', do: 'wrong-bytes' }
+
+interface Planted {
+  /** Of the machine that is to meet the fault. */
+  options: MachineOptions
+  struck: () => boolean
+}
+
+function plant(emulator: DriveEmulator, fault: Fault, strike: Strike): Planted {
+  if (fault.do === undefined) {
+    const { fetch, struck } = pageInstead(strike)
+    return { options: { fetch }, struck }
+  }
+  emulator.faults.add({ ...strike, do: fault.do })
+  return {
+    options: fault.do === 'stall' ? { idleMs: IDLE_MS } : {},
+    struck: () => emulator.requests.some(request => request.fault !== undefined),
+  }
+}
+
+/** Brings one fault about on a new Drive of the scene and tells it with whatever goes wrong. */
+async function withFault(
+  scene: Scene,
+  fault: Fault,
+  strike: Strike,
+  use: (emulator: DriveEmulator, options: MachineOptions) => Promise<void>,
+): Promise<void> {
+  await scene.withDrive(async emulator => {
+    const { options, struck } = plant(emulator, fault, strike)
+    await use(emulator, options).catch((error: unknown) => {
+      const kind = emulator.requests.find(request => request.fault !== undefined)?.kind ?? strike.on ?? 'any kind'
+      throw new Error(`${fault.name} at request ${strike.nth} (${kind}): ${String(error)}`, { cause: error })
+    })
+    expect(struck()).toBe(true)
+    expect(emulator.counts['oauth.token'] ?? 0).toBe(fault.name === '401' ? 1 : 0)
+  })
+}
+
+interface PushScene {
+  scene: Scene
+  /** What a run that nothing disturbs takes and leaves. */
+  clean: { requests: number; counts: DriveEmulator['counts']; objects: number; bytes: number }
+}
+
+async function prepare(scene: Scene): Promise<PushScene> {
+  const clean = await scene.withDrive(async emulator => {
+    await pushFolder(machine(emulator), scene.source, 'data')
+    const requests = emulator.requests.length
+    const { counts } = emulator
+    expectNothingTwice(emulator)
+    await scene.expectSound(machine(emulator), [pictureOf(scene.source), ...scene.old])
+    return { requests, counts, objects: objectsOf(emulator).length, bytes: bytesOn(emulator) }
+  })
+  return { scene, clean }
+}
+
+/** The push ends well, all of it is there once, and another one finds nothing to do. */
+async function expectStored({ scene, clean }: PushScene, emulator: DriveEmulator, options: MachineOptions = {}): Promise<void> {
+  const { outcome } = await pushFolder(machine(emulator, options), scene.source, 'data')
+  expect(outcome).toBe('stored')
+  await expectAsClean({ scene, clean }, emulator)
+}
+
+async function expectAsClean({ scene, clean }: PushScene, emulator: DriveEmulator): Promise<void> {
+  expect(objectsOf(emulator)).toHaveLength(clean.objects)
+  // a few bytes of JSON aside
+  expect(Math.abs(bytesOn(emulator) - clean.bytes)).toBeLessThan(100)
+  const copy = await copyOf(emulator)
+  await scene.expectSound(copy, [pictureOf(scene.source), ...scene.old])
+  expect((await pushFolder(copy, scene.source, 'data')).outcome).toBe('unchanged')
+  expect((await copy.storage.list()).objects).toHaveLength(clean.objects)
+}
+
+const expectSurvived = (push: PushScene, fault: Fault, strike: Strike): Promise<void> =>
+  withFault(push.scene, fault, strike, (emulator, options) => expectStored(push, emulator, options))
+
+const SCENES = {
+  'first push': async () => new Scene({ 'a.txt': 'first', 'sub/table.csv': seededText(1, 50_000) }),
+  'later push': async () => {
+    const scene = new Scene({ 'noise.bin': seededNoise(2, 100_000), 'a.txt': 'first', 'sub/table.csv': seededText(1, 50_000) })
+    await scene.publish({ 'a.txt': 'second', 'more.bin': seededNoise(3, 100_000) })
+    return scene
+  },
+}
+
+describe.each(Object.entries(SCENES))('a %s, one fault at every request of it', (_, makeScene) => {
+  let push: PushScene
+  beforeAll(async () => {
+    push = await prepare(await makeScene())
+  })
+  afterAll(() => push.scene.remove())
+
+  test.each(PASSING)('$name', async fault => {
+    for (let nth = 1; nth <= push.clean.requests; nth++) await expectSurvived(push, fault, { nth })
+  })
+
+  test.each(['media.get', 'upload.multipart'] as const)('wrong bytes in each %s', async on => {
+    expect(push.clean.counts[on]).toBeGreaterThan(0)
+    for (let nth = 1; nth <= push.clean.counts[on]!; nth++) await expectSurvived(push, WRONG_BYTES, { on, nth })
+  })
+})
+
+describe('a pack that goes up in a resumable upload, one fault at each request of that', () => {
+  let push: PushScene
+  beforeAll(async () => {
+    push = await prepare(new Scene({ 'big.bin': BIG }))
+    expect(push.clean.counts).toMatchObject({ 'upload.start': 1, 'upload.piece': 1 })
+  })
+  afterAll(() => push.scene.remove())
+
+  test.each(PASSING)('$name', async fault => {
+    for (const on of ['upload.start', 'upload.piece'] as const) await expectSurvived(push, fault, { on, nth: 1 })
+  })
+
+  test('wrong bytes', () => expectSurvived(push, WRONG_BYTES, { on: 'upload.piece', nth: 1 }))
+})
+
+describe('a pull, one fault at every request of it', () => {
+  let scene: Scene
+  let clean: { requests: number; counts: DriveEmulator['counts'] }
+  beforeAll(async () => {
+    scene = new Scene({ 'big.bin': BIG.subarray(0, 1_000_000), 'a.txt': 'first', 'sub/table.csv': seededText(1, 50_000) })
+    await scene.publish({ 'a.txt': 'second', 'more.bin': seededNoise(3, 100_000) })
+    await scene.publish({})
+    clean = await scene.withDrive(async emulator => {
+      await pullVersion(machine(emulator), 'data', scene.out())
+      return { requests: emulator.requests.length, counts: emulator.counts }
+    })
+  })
+  afterAll(() => scene.remove())
+
+  const expectPulled = (fault: Fault, strike: Strike): Promise<void> =>
+    withFault(scene, fault, strike, async (emulator, options) => {
+      const out = scene.out()
+      const { damaged } = await pullVersion(machine(emulator, options), 'data', out)
+      expect(damaged).toEqual([])
+      expectSameTree(out, scene.old[0]!)
+      rmSync(out, { recursive: true })
+    })
+
+  test.each(PASSING)('$name', async fault => {
+    for (let nth = 1; nth <= clean.requests; nth++) await expectPulled(fault, { nth })
+  })
+
+  test('wrong bytes', async () => {
+    for (let nth = 1; nth <= clean.counts['media.get']!; nth++) await expectPulled(WRONG_BYTES, { on: 'media.get', nth })
+  })
+})

@@ -1,0 +1,116 @@
+import { spawn } from 'node:child_process'
+import { existsSync, rmSync } from 'node:fs'
+import { setTimeout as wait } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { CallKind } from '../drive-emulator/call.ts'
+import type { DriveEmulator } from '../drive-emulator/emulator.ts'
+import { checkAll, pullVersion, pushFolder } from '../helpers/in-process.ts'
+import { expectSameTree, pictureOf, seededNoise, seededText } from '../helpers/trees.ts'
+import { driveEnvironment, DriveSandbox, PROGRAM } from './drive-cli.ts'
+import { machine } from './machine.ts'
+import { bytesOn, copyOf, namesTwice, objectsOf, Scene } from './scene.ts'
+
+/** Until what the emulator was doing when the process died is done, ms. */
+const SETTLE_MS = 40
+
+/** Where the process dies: when its nth request has reached Drive and is not done yet, or is done and nobody has heard of it. */
+type Moment = 'before' | 'after'
+
+/** Runs the program and kills it at its nth request; Drive answers nothing from there on. */
+async function killAt(emulator: DriveEmulator, folder: string, args: string[], nth: number, moment: Moment): Promise<void> {
+  emulator.resetRecords()
+  if (moment === 'after') emulator.faults.add({ nth, do: 'reset-after-commit' })
+  emulator.faults.add({ nth: moment === 'after' ? nth + 1 : nth, times: Infinity, do: 'stall' })
+  const env = { ...process.env, ...driveEnvironment(emulator, folder, emulator.issueToken()) }
+  const child = spawn(process.execPath, [PROGRAM, ...args], { cwd: folder, env, stdio: 'ignore' })
+  const ended = new Promise<NodeJS.Signals | null>(resolve => child.once('close', (_, signal) => resolve(signal)))
+  while (emulator.requests.length < nth && child.exitCode === null) await wait(5)
+  await wait(SETTLE_MS)
+  child.kill('SIGKILL')
+  expect(await ended).toBe('SIGKILL')
+  emulator.faults.clear()
+}
+
+const CREATING: (CallKind | undefined)[] = ['files.create', 'upload.multipart', 'upload.piece']
+
+const SCENES = {
+  'the first push': async () =>
+    new Scene({ 'big.bin': seededNoise(1, 4_700_000), 'a.txt': 'first', 'sub/table.csv': seededText(1, 50_000) }),
+  'a later push': async () => {
+    const scene = new Scene({ 'noise.bin': seededNoise(2, 100_000), 'a.txt': 'first' })
+    await scene.publish({ 'a.txt': 'second', 'more.bin': seededNoise(3, 200_000) })
+    return scene
+  },
+}
+
+describe.each(Object.entries(SCENES))('kill -9 during %s', (_, makeScene) => {
+  let scene: Scene
+  let clean: { kinds: CallKind[]; bytes: number }
+  beforeAll(async () => {
+    scene = await makeScene()
+    clean = await scene.withDrive(async emulator => {
+      await pushFolder(machine(emulator), scene.source, 'data')
+      return { kinds: emulator.requests.map(({ kind }) => kind), bytes: bytesOn(emulator) }
+    })
+  })
+  afterAll(() => scene.remove())
+
+  async function round(nth: number, moment: Moment): Promise<void> {
+    await scene.withDrive(async emulator => {
+      await killAt(emulator, scene.folder, ['push', 'data'], nth, moment)
+      const kept = await copyOf(emulator)
+      const isRepository = objectsOf(emulator).some(({ name }) => /^(config|snapshot)/.test(name))
+      if (isRepository) {
+        const { problems, affected } = await checkAll(kept)
+        expect([problems, affected]).toEqual([[], []])
+      }
+      const offered = objectsOf(emulator).filter(({ name }) => name.startsWith('snapshot-')).length
+
+      // in turn on another machine, and on this one again, which remembers what it has read
+      if (nth % 3 !== 1) await pushFolder(machine(emulator), scene.source, 'data')
+      else await new DriveSandbox(emulator, scene.folder).ok('push', 'data')
+      await scene.expectSound(await copyOf(emulator), [pictureOf(scene.source), ...scene.old])
+      expect(objectsOf(emulator).filter(({ name }) => name.startsWith('snapshot-'))).toHaveLength(Math.max(offered, 1 + scene.old.length))
+      // what had arrived is used: an index that nobody needs any more is all that may stay
+      expect(bytesOn(emulator)).toBeLessThan(clean.bytes + 10_000)
+      expect(namesTwice(emulator)).toEqual([])
+    })
+  }
+
+  test('at every request, before it is done', async () => {
+    for (let nth = 1; nth <= clean.kinds.length; nth++) await round(nth, 'before')
+  })
+
+  test('at every request that makes something, when it is done', async () => {
+    for (let nth = 1; nth <= clean.kinds.length; nth++) if (CREATING.includes(clean.kinds[nth - 1])) await round(nth, 'after')
+  })
+})
+
+describe('kill -9 during a pull', () => {
+  test('at every request: no half file under its name, the repository untouched, and the next run completes', async () => {
+    const scene = new Scene({ 'big.bin': seededNoise(4, 2_000_000), 'a.txt': 'first', 'sub/table.csv': seededText(1, 50_000) })
+    try {
+      await scene.publish({ 'more.bin': seededNoise(5, 300_000) })
+      await scene.publish({})
+      await scene.withDrive(async emulator => {
+        await pullVersion(machine(emulator), 'data', scene.out())
+        const requests = emulator.requests.length
+        const before = objectsOf(emulator)
+        const expected = scene.old[0]!
+        for (let nth = 1; nth <= requests; nth++) {
+          const out = scene.out()
+          await killAt(emulator, scene.folder, ['pull', 'data', out], nth, 'before')
+          for (const [path, line] of existsSync(out) ? pictureOf(out) : [])
+            if (!path.endsWith('.part') && line.startsWith('file')) expect(line).toBe(expected.get(path))
+          if (nth % 3 !== 1) await pullVersion(machine(emulator), 'data', out)
+          else await new DriveSandbox(emulator, scene.folder).ok('pull', 'data', out)
+          expectSameTree(out, expected)
+          rmSync(out, { recursive: true })
+        }
+        expect(objectsOf(emulator)).toEqual(before)
+      })
+    } finally {
+      scene.remove()
+    }
+  })
+})

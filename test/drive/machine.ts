@@ -1,0 +1,73 @@
+import type { AuthContext } from '../../src/auth/context.ts'
+import { googleEndpoints } from '../../src/auth/endpoints.ts'
+import { userSource } from '../../src/auth/sources.ts'
+import { RETRY } from '../../src/commands/session.ts'
+import { DRIVE_LIMITS } from '../../src/commands/store.ts'
+import type { RepositoryContext } from '../../src/repository/context.ts'
+import { DriveStorage, type DriveStorageOptions } from '../../src/storage/drive/drive-storage.ts'
+import { LimitingStorage } from '../../src/storage/limiting.ts'
+import { RetryingStorage } from '../../src/storage/retrying.ts'
+import type { Surroundings } from '../../src/util/clock.ts'
+import type { Reporter } from '../../src/util/reporter.ts'
+import { DEFAULT_CLIENT, type DriveEmulator } from '../drive-emulator/emulator.ts'
+import { contextOf } from '../helpers/in-process.ts'
+import { seededRandom } from '../helpers/trees.ts'
+
+export interface MachineOptions extends Partial<DriveStorageOptions> {
+  /** Two machines with one seed would give their packs the same nonces. */
+  seed?: number
+  surroundings?: Surroundings
+  reporter?: Reporter
+}
+
+/** What the commands build for `--store drive:`, with waits that take no time, in this process. Every one is a machine of its own, without any cache. */
+export function machine(emulator: DriveEmulator, options: MachineOptions = {}): RepositoryContext {
+  const { seed = nextSeed++, reporter, surroundings = seededSurroundings(seed), ...more } = options
+  const { monotonic } = surroundings
+  const drive = new DriveStorage({
+    tokens: loginOf(emulator, surroundings),
+    path: ['colab-escape'],
+    baseUrl: emulator.url,
+    fetch,
+    sleep: instantly,
+    random: seededRandom(seed),
+    monotonic,
+    ...more,
+  })
+  const storage = new RetryingStorage(new LimitingStorage(drive, DRIVE_LIMITS), {
+    ...RETRY,
+    sleep: more.sleep ?? instantly,
+    random: seededRandom(seed + 1),
+    now: monotonic,
+  })
+  return contextOf(storage, { surroundings, ...(reporter === undefined ? {} : { reporter }) })
+}
+
+let nextSeed = 1
+
+const instantly = async (): Promise<void> => undefined
+
+/** Chance from a seed, and time from a clock that tests move, else the real one. */
+export function seededSurroundings(seed: number, clock?: { now: number }): Surroundings {
+  const random = seededRandom(seed * 7919)
+  return {
+    now: () => clock?.now ?? Date.now(),
+    monotonic: () => clock?.now ?? performance.now(),
+    random: length => Uint8Array.from({ length }, () => Math.floor(random() * 256)),
+  }
+}
+
+/** A login whose access token is renewed with the refresh token, and which has a good one already. */
+function loginOf(emulator: DriveEmulator, surroundings: Surroundings): DriveStorageOptions['tokens'] {
+  const { accessToken, refreshToken } = emulator.issueToken()
+  const context: AuthContext = { fetch, endpoints: googleEndpoints(emulator.url), sleep: instantly, ...surroundings }
+  const client = { id: DEFAULT_CLIENT.id, secret: DEFAULT_CLIENT.secret }
+  const renewed = userSource({ type: 'user', client, refreshToken }, 'a test', context)
+  let first: string | undefined = accessToken
+  return {
+    getToken: async ({ refuse, signal } = {}) => {
+      if (refuse === accessToken) first = undefined
+      return first ?? renewed.getToken({ ...(refuse === undefined ? {} : { refuse }), ...(signal === undefined ? {} : { signal }) })
+    },
+  }
+}

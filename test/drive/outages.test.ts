@@ -1,0 +1,209 @@
+import { writeFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import type { Surroundings } from '../../src/util/clock.ts'
+import { isAppError } from '../../src/util/errors.ts'
+import type { DriveEmulator, EmulatorOptions } from '../drive-emulator/emulator.ts'
+import type { FaultAction } from '../drive-emulator/faults.ts'
+import { expectError } from '../helpers/cli.ts'
+import { withDrive } from '../helpers/drive.ts'
+import { withFolder } from '../helpers/folders.ts'
+import { pullVersion, pushFolder } from '../helpers/in-process.ts'
+import { expectSameTree, makeTree, pictureOf, seededNoise } from '../helpers/trees.ts'
+import { DriveSandbox, type Login } from './drive-cli.ts'
+import { machine } from './machine.ts'
+import { objectsOf, Scene } from './scene.ts'
+
+/** A Drive, and a folder with one version of `data` pushed to it and a change of `data` that is not. */
+function withStart(use: (emulator: DriveEmulator, sandbox: DriveSandbox) => Promise<void>, options: EmulatorOptions = {}): Promise<void> {
+  return withDrive(options, emulator =>
+    withFolder(async folder => {
+      const sandbox = new DriveSandbox(emulator, folder)
+      makeTree(sandbox.in('data'), { 'a.txt': 'first' })
+      await pushFolder(machine(emulator), sandbox.in('data'), 'data')
+      makeTree(sandbox.in('before'), { 'a.txt': 'first' })
+      makeTree(sandbox.in('data'), { 'a.txt': 'second', 'noise.bin': seededNoise(1, 1_000_000) })
+      await use(emulator, sandbox)
+    }),
+  )
+}
+
+const contentsOf = (folder: string): string[] => [...pictureOf(folder)].map(([path, line]) => `${path} ${line.split(' ').at(-1)}`)
+
+/** From some request on all of that kind fail. */
+const always = (status: number, reason: string): FaultAction => ({ status, reason, message: `This is ${reason}.` })
+
+describe('a Drive that is full', () => {
+  test('exit 6; what is there can be pulled, and after space is freed the same command completes', () =>
+    withStart(async (emulator, sandbox) => {
+      emulator.faults.add({ on: 'upload.multipart', nth: 1, times: Infinity, do: always(403, 'storageQuotaExceeded') })
+      const { hint } = expectError(await sandbox.run(['push', 'data']), 6, /Drive is full/)
+      expect(hint).toMatch(/Free space/)
+      await sandbox.ok('pull', 'data', 'old')
+      expect(contentsOf(sandbox.in('old'))).toEqual(contentsOf(sandbox.in('before')))
+      emulator.faults.clear()
+      await sandbox.ok('push', 'data')
+      await sandbox.ok('pull', 'data', 'out')
+      expectSameTree(sandbox.in('out'), sandbox.in('data'))
+    }))
+
+  test('by its real limit: neither too large a pack nor its session gets through', () =>
+    withDrive({}, emulator =>
+      withFolder(async folder => {
+        const user = emulator.addUser('full@example.com', { quota: 5_000_000 })
+        const sandbox = new DriveSandbox(emulator, folder, emulator.issueToken({ user: user.email }))
+        makeTree(sandbox.in('small'), { 'a.bin': seededNoise(2, 3_000_000) })
+        makeTree(sandbox.in('data'), { 'b.bin': seededNoise(3, 6_000_000) })
+        await sandbox.ok('push', 'small')
+        expectError(await sandbox.run(['push', 'data']), 6, /Drive is full/)
+        expect(await sandbox.json('check', '--read-data')).toMatchObject({ damaged: false })
+        await sandbox.ok('pull', 'small', 'out')
+        expectSameTree(sandbox.in('out'), sandbox.in('small'))
+      }),
+    ))
+})
+
+// [what Drive says, at which requests, how the program ends, what it says]
+const REFUSALS = [
+  ['insufficientPermissions', 'upload.multipart', 403, 1, /insufficientPermissions/, /auth login/],
+  ['insufficientFilePermissions', 'upload.multipart', 403, 1, /insufficientFilePermissions/, /auth status/],
+  ['dailyLimitExceeded', 'files.list', 403, 1, /dailyLimitExceeded/, /tomorrow/],
+  ['numChildrenInNonRootLimitExceeded', 'upload.multipart', 403, 6, /folder is full/, /another folder/],
+] as const
+
+describe('what Drive refuses for good is told at once, and breaks nothing', () => {
+  test.each(REFUSALS)('%s at %s', (reason, on, status, code, message, hint) =>
+    withStart(async (emulator, sandbox) => {
+      emulator.faults.add({ on, nth: 1, times: Infinity, do: always(status, reason) })
+      emulator.resetRecords()
+      const error = expectError(await sandbox.run(['push', 'data']), code, message)
+      expect(error.hint).toMatch(hint)
+      // nothing is tried again: one refusal for each of the uploads that go side by side
+      expect(emulator.counts[on]).toBeLessThanOrEqual(3)
+      emulator.faults.clear()
+      await sandbox.ok('push', 'data')
+      await sandbox.ok('pull', 'data', 'out')
+      expectSameTree(sandbox.in('out'), sandbox.in('data'))
+    }),
+  )
+
+  test('a token that may only read', () =>
+    withStart(async (emulator, sandbox) => {
+      const { accessToken } = emulator.issueToken({ scope: 'https://www.googleapis.com/auth/drive.readonly' })
+      const env = { COLAB_ESCAPE_TOKEN: accessToken }
+      expectError(await sandbox.run(['push', 'data'], { env }), 1, /insufficient/i)
+      const pulled = await sandbox.run(['pull', 'data', 'old'], { env })
+      expect(pulled.code, pulled.stderr).toBe(0)
+      expect(contentsOf(sandbox.in('old'))).toEqual(contentsOf(sandbox.in('before')))
+    }))
+})
+
+describe('a login that is over: exit 4', () => {
+  const LOGINS: [string, (emulator: DriveEmulator) => Login, RegExp][] = [
+    ['an access token', emulator => emulator.issueToken({ expiresInMs: -1 }), /COLAB_ESCAPE_TOKEN/],
+    [
+      'a revoked refresh token (invalid_grant)',
+      emulator => {
+        const { refreshToken } = emulator.issueToken()
+        emulator.accounts.revoke(refreshToken)
+        return { refreshToken }
+      },
+      /invalid_grant/,
+    ],
+  ]
+
+  test.each(LOGINS)('%s', (_, loginOf, message) =>
+    withStart(async (emulator, { path }) => {
+      const sandbox = new DriveSandbox(emulator, path, loginOf(emulator))
+      const before = objectsOf(emulator).length
+      for (const args of [
+        ['push', 'data'],
+        ['pull', 'data', 'out'],
+      ]) {
+        const { hint } = expectError(await sandbox.run(args), 4, message)
+        expect(hint).toMatch(/auth (login|export)/)
+      }
+      expect(objectsOf(emulator)).toHaveLength(before)
+    }),
+  )
+
+  test('every request is answered with 401, whatever token it carries: one new token is tried', () =>
+    withStart(async (emulator, { path }) => {
+      const sandbox = new DriveSandbox(emulator, path, { refreshToken: emulator.issueToken().refreshToken })
+      emulator.resetRecords()
+      emulator.faults.add({ on: 'files.list', nth: 1, times: Infinity, do: { status: 401, reason: 'authError' } })
+      expectError(await sandbox.run(['push', 'data']), 4, /login/)
+      expect(emulator.counts).toEqual({ 'oauth.token': 2, 'files.list': 2 })
+    }))
+
+  test('in the middle of a push: what had arrived stays, and a new login completes it', () =>
+    withStart(async (emulator, sandbox) => {
+      makeTree(sandbox.in('data'), { 'big.bin': seededNoise(4, 9_000_000) })
+      emulator.faults.add({ on: 'upload.multipart', nth: 1, times: Infinity, do: { status: 401, reason: 'authError' } })
+      expectError(await sandbox.run(['push', 'data']), 4, /COLAB_ESCAPE_TOKEN/)
+      emulator.faults.clear()
+      const { newBytes } = await sandbox.json<{ newBytes: number }>('push', 'data')
+      expect(newBytes).toBeLessThan(3_000_000)
+      await sandbox.ok('pull', 'data', 'out')
+      expectSameTree(sandbox.in('out'), sandbox.in('data'))
+    }))
+})
+
+describe('a Drive that is down for good', () => {
+  /** Waits pass on this clock only. */
+  function waitingClock(): { surroundings: Surroundings; sleep: (ms: number) => Promise<void>; waited: () => number } {
+    let now = 0
+    const surroundings = { now: () => Date.now(), monotonic: () => now, random: (length: number) => seededNoise(7, length) }
+    return { surroundings, sleep: async ms => void (now += ms), waited: () => now }
+  }
+
+  const OUTAGES: [string, FaultAction][] = [
+    ['503', { status: 503, reason: 'backendError' }],
+    ['503 with a long Retry-After', { status: 503, reason: 'backendError', retryAfter: 200 }],
+    ['403 userRateLimitExceeded', { status: 403, reason: 'userRateLimitExceeded' }],
+    ['429 with a long Retry-After', { status: 429, reason: 'rateLimitExceeded', retryAfter: 200 }],
+    ['resets', 'reset-before'],
+    ['HTML', 'html-error'],
+  ]
+
+  test.each(OUTAGES)('%s, from any request of a push on: it ends within minutes, with a hint, and nothing is damaged', async (_, what) => {
+    const scene = new Scene({ 'a.txt': 'first' })
+    try {
+      await scene.publish({ 'big.bin': seededNoise(5, 4_700_000) })
+      const requests = await scene.withDrive(async emulator => {
+        await pushFolder(machine(emulator), scene.source, 'data')
+        return emulator.requests.length
+      })
+      for (let nth = 1; nth <= requests; nth += 2) {
+        await scene.withDrive(async emulator => {
+          const { surroundings, sleep, waited } = waitingClock()
+          emulator.faults.add({ nth, times: Infinity, do: what })
+          const error: unknown = await pushFolder(machine(emulator, { surroundings, sleep }), scene.source, 'data').catch(
+            (reason: unknown) => reason,
+          )
+          expect(isAppError(error, 'unavailable', 'throttled'), String(error)).toBe(true)
+          expect(error).toMatchObject({ hint: expect.stringMatching(/run the same command again/) as string })
+          // what goes on side by side waits side by side, but adds up here
+          expect(waited()).toBeLessThan(10 * 60_000)
+          expect(emulator.requests.length).toBeLessThan(requests + 250)
+          emulator.faults.clear()
+          // the last request only reads the new version back
+          const out = scene.out()
+          await pullVersion(machine(emulator), 'data', out)
+          expectSameTree(out, nth === requests ? pictureOf(scene.source) : scene.old[0]!)
+        })
+      }
+    } finally {
+      scene.remove()
+    }
+  })
+})
+
+test('a folder that was trashed by its owner is not the repository any more', () =>
+  withStart(async (emulator, sandbox) => {
+    emulator.fileAt('colab-escape')!.trashed = true
+    expectError(await sandbox.run(['pull', 'data', 'out']), 5, /holds no repository/)
+    writeFileSync(sandbox.in('data', 'a.txt'), 'third')
+    await sandbox.ok('push', 'data')
+    await sandbox.ok('pull', 'data', 'out')
+    expectSameTree(sandbox.in('out'), sandbox.in('data'))
+  }))
