@@ -1,5 +1,5 @@
 // Measures colab-escape beside its peers: `npm run bench -- --help`.
-import { existsSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,6 +11,7 @@ import { measureScale, scaleTable } from './scale.mjs'
 import { findTools } from './tools.mjs'
 import { compareVersions, versionTables } from './versions.mjs'
 
+const VERSION = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
 const REPORT = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url))
 
 const HELP = `npm run bench -- [options]
@@ -70,7 +71,7 @@ function provenance(tools, about) {
   const corpus = options.corpus === undefined || isScale ? [] : ['--corpus <folder>']
   const only = options.tools === undefined ? [] : [`--tools ${options.tools}`]
   const command = ['npm run bench --', ...corpus, ...only, `--runs ${options.runs}`, ...flags].join(' ')
-  const versions = new Set(tools.map(tool => tool.version).filter(version => version !== undefined))
+  const versions = new Set([`colab-escape ${VERSION}`, ...tools.map(tool => tool.version).filter(version => version !== undefined)])
   const day = new Date().toISOString().slice(0, 10)
   return `Measured on ${day}, ${availableParallelism()} CPUs, ${process.platform}: ${about}. ${[...versions].join(', ')}.\n\n    ${command}\n`
 }

@@ -74,12 +74,17 @@ async function* decodePortable(pieces: AsyncIterable<FramePiece>): AsyncGenerato
     return plain
   }
   let expected: number | undefined
+  // fzstd keeps every input that ends exactly with a block until the end of the frame: so each goes in without its last byte, which comes with the next
+  let held = new Uint8Array(0)
   for await (const { kind, bytes } of pieces) {
     if (kind === 'checksum') expected = readLittleEndian(bytes, 0, CHECKSUM_BYTES)
-    else if (kind === 'block') yield* push(bytes, false)
-    else yield* push(withoutChecksum(bytes), false)
+    else {
+      const next = kind === 'header' ? withoutChecksum(bytes) : bytes
+      yield* push(Buffer.concat([held, next.subarray(0, -1)]), false)
+      held = next.slice(-1)
+    }
   }
-  yield* push(new Uint8Array(0), true)
+  yield* push(held, true)
   if (expected !== undefined && checksumOf(hash.digest()) !== expected) throw corrupt(WHAT, 'its checksum is wrong')
 }
 

@@ -22,8 +22,8 @@ export async function extractCommand(
   const { console, signal, settings } = session
   const source = openArchive(file, signal)
   const destination = makeFolder(resolve(folder ?? '.'))
-  // from standard input any length may come
-  const pool = session.pool(source.size ?? Infinity)
+  // from standard input any length may come; one thread decodes faster than this one writes
+  const pool = session.pool(source.size ?? Infinity, 1)
   const context = { pool, zstd: zstdName(settings.zstd), reporter: console.reporter, signal }
   const result = await extract(context, { source, destination, force: options.force === true })
   if (result.outsideLinks > 0)

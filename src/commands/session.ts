@@ -65,9 +65,9 @@ export class Session {
     return { storage: retrying, pool, surroundings: realSurroundings, reporter, signal: this.signal }
   }
 
-  /** Threads that compress and decompress, for about so many plain bytes; closed with the session. */
-  pool(plainBytes: number): CompressionPool {
-    const jobs = this.jobs()
+  /** Threads that compress and decompress, for about so many plain bytes, `most` at most; closed with the session. */
+  pool(plainBytes: number, most = Infinity): CompressionPool {
+    const jobs = Math.min(this.jobs(), most)
     const pool = new CompressionPool({
       workers: plainBytes < THREADS_FROM_BYTES ? 0 : jobs,
       workerUrl: this.workerUrl,

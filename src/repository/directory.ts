@@ -36,11 +36,16 @@ const MAX_PARTS = 64
 const MAX_PARAMETERS = 1024
 const MAX_BASES = 64
 
-export interface NewBlock {
-  block: EncodedBlock
+/** What a directory tells of a block. */
+export interface ListedBlock {
+  block: BlockLayout
   chunkIds: Uint8Array
   chunkLengths: readonly number[]
   bases?: Map<number, ChunkBases>
+}
+
+export interface NewBlock extends ListedBlock {
+  block: EncodedBlock
 }
 
 /**
@@ -48,7 +53,7 @@ export interface NewBlock {
  * u8 deepest`; then the columns over all chunks: `varint length` each; for the chunks of blocks with `deepest > 0`: `u8 depth, varint count, ids`; then
  * 32 bytes of id each. docs/format.md, "Directory".
  */
-export function encodeDirectory(blocks: readonly NewBlock[]): Uint8Array {
+export function encodeDirectory(blocks: readonly ListedBlock[]): Uint8Array {
   const out = new ByteWriter(4096)
   out.varint(blocks.length)
   for (const { block, chunkLengths, bases } of blocks) {

@@ -4,11 +4,19 @@ import type { CompressionPool } from '../compression/pool.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Surroundings } from '../util/clock.ts'
 import { throwIfAborted } from '../util/errors.ts'
-import { FIRST_PACKS, FIRST_PACK_BYTES, MAX_BLOCK_CHUNKS, MAX_PACK_CHUNKS, PACK_BYTES, UPLOAD_BYTES_IN_FLIGHT } from './constants.ts'
-import type { NewBlock } from './directory.ts'
+import {
+  FIRST_PACKS,
+  FIRST_PACK_BYTES,
+  MAX_BLOCK_BYTES,
+  MAX_BLOCK_CHUNKS,
+  MAX_PACK_CHUNKS,
+  PACK_BYTES,
+  UPLOAD_BYTES_IN_FLIGHT,
+} from './constants.ts'
+import type { ListedBlock, NewBlock } from './directory.ts'
 import type { IndexedPack } from './index-object.ts'
 import { packName } from './object-names.ts'
-import { NONCE_BYTES, encodePack } from './pack.ts'
+import { NONCE_BYTES, sealPack } from './pack.ts'
 
 /** A pack that the store has acknowledged to this run. */
 export interface AcknowledgedPack extends IndexedPack {
@@ -27,6 +35,9 @@ export interface PackWriterOptions {
   /** Called after the store has acknowledged a pack. */
   onPack?: () => void
 }
+
+/** Room for a pack's blocks, the last of which may begin just before it is full, and mostly for its directory. */
+const BUFFER_BYTES = PACK_BYTES + MAX_BLOCK_BYTES + 2 * 1024 * 1024
 
 /** A block being filled. */
 class OpenBlock {
@@ -62,7 +73,11 @@ export class PackWriter {
   private readonly open = new Map<BlockKind, OpenBlock>()
   private readonly encoding: Promise<NewBlock>[] = []
   private readonly maxEncoding: number
-  private filled: NewBlock[] = []
+  private filled: ListedBlock[] = []
+  /** Stored bytes of `filled`, one block after the other. */
+  private buffer: Uint8Array | undefined
+  /** Buffers of packs that are stored: used again, so that memory does not wait for the garbage collector. */
+  private readonly free: Uint8Array[] = []
   private filledBytes = 0
   private filledChunks = 0
   private packsBegun = 0
@@ -117,10 +132,13 @@ export class PackWriter {
       this.failure ??= { error }
       throw error
     })
-    this.filled.push(block)
-    this.filledBytes += block.block.bytes.length
+    const { bytes, ...layout } = block.block
+    this.buffer ??= this.free.pop() ?? new Uint8Array(BUFFER_BYTES)
+    this.buffer.set(bytes, this.filledBytes)
+    this.filled.push({ ...block, block: layout })
+    this.filledBytes += bytes.length
     this.filledChunks += block.chunkLengths.length
-    this.storedBytes += block.block.bytes.length
+    this.storedBytes += bytes.length
     for (const length of block.chunkLengths) this.plainBytes += length
     const enough = this.packsBegun < FIRST_PACKS ? FIRST_PACK_BYTES : PACK_BYTES
     if (this.filledBytes >= enough || this.filledChunks >= MAX_PACK_CHUNKS) await this.closePack()
@@ -128,8 +146,10 @@ export class PackWriter {
 
   private async closePack(): Promise<void> {
     const { storage, surroundings, signal, onPack } = this.options
-    const pack = encodePack(this.filled, surroundings.random(NONCE_BYTES))
+    const buffer = this.buffer!
+    const pack = sealPack(buffer, this.filledBytes, this.filled, surroundings.random(NONCE_BYTES))
     this.filled = []
+    this.buffer = undefined
     this.filledBytes = 0
     this.filledChunks = 0
     this.packsBegun++
@@ -143,6 +163,7 @@ export class PackWriter {
       .then(() => {
         this.acknowledged.push({ ...entry, acknowledgedAt: surroundings.monotonic() })
         this.uploadedBytes += entry.size
+        this.free.push(buffer)
         onPack?.()
       })
       .catch((error: unknown) => {

@@ -2,7 +2,7 @@ import { ByteReader, ByteWriter, ascii, equalBytes } from '../util/bytes.ts'
 import { corrupt } from '../util/errors.ts'
 import { HASH_BYTES, sha256, sha256Hex } from '../util/hash.ts'
 import { MAX_OBJECT_BYTES } from '../storage/storage.ts'
-import { decodeDirectory, encodeDirectory, type Directory, type NewBlock } from './directory.ts'
+import { decodeDirectory, encodeDirectory, type Directory, type ListedBlock, type NewBlock } from './directory.ts'
 
 const MAGIC = ascii('CEP1')
 export const NONCE_BYTES = 16
@@ -16,18 +16,28 @@ export interface Pack {
   directory: Uint8Array
 }
 
-/** `blocks | directory | trailer`. What comes out has been read back: a pack whose directory does not decode to its blocks is never uploaded. */
+/** `blocks | directory | trailer`, in memory of its own. */
 export function encodePack(blocks: readonly NewBlock[], nonce: Uint8Array): Pack {
-  const directory = encodeDirectory(blocks)
   const blockBytes = blocks.reduce((sum, { block }) => sum + block.bytes.length, 0)
-  const bytes = new Uint8Array(blockBytes + directory.length + TRAILER_BYTES)
+  const bytes = new Uint8Array(blockBytes)
   let position = 0
   for (const { block } of blocks) {
     bytes.set(block.bytes, position)
     position += block.bytes.length
   }
-  bytes.set(directory, position)
-  position += directory.length
+  return sealPack(bytes, blockBytes, blocks, nonce)
+}
+
+/**
+ * Makes a pack of `buffer`, whose first `blockBytes` bytes are the stored bytes of `blocks`: writes directory and trailer behind them, into new memory where
+ * there is no room. What comes out has been read back: a pack whose directory does not decode to its blocks is never uploaded.
+ */
+export function sealPack(buffer: Uint8Array, blockBytes: number, blocks: readonly ListedBlock[], nonce: Uint8Array): Pack {
+  const directory = encodeDirectory(blocks)
+  const size = blockBytes + directory.length + TRAILER_BYTES
+  const bytes = size <= buffer.length ? buffer.subarray(0, size) : new Uint8Array(size)
+  if (size > buffer.length) bytes.set(buffer.subarray(0, blockBytes))
+  bytes.set(directory, blockBytes)
   const trailer = new ByteWriter(TRAILER_BYTES)
   trailer.put(nonce)
   const length = new Uint8Array(4)
@@ -35,7 +45,7 @@ export function encodePack(blocks: readonly NewBlock[], nonce: Uint8Array): Pack
   trailer.put(length)
   trailer.put(sha256(directory))
   trailer.put(MAGIC)
-  bytes.set(trailer.view(), position)
+  bytes.set(trailer.view(), blockBytes + directory.length)
   const id = sha256Hex(bytes)
   const readBack = decodePackTail(bytes, bytes.length, id)
   if (!('directory' in readBack) || !equalBytes(readBack.directoryBytes, directory) || readBack.directory.blocks.length !== blocks.length)

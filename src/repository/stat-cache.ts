@@ -12,7 +12,8 @@ import type { Fingerprint } from './walk.ts'
 const UNSETTLED_NS = 2_000_000_000n
 
 interface CachedFile {
-  fingerprint: string
+  /** As a text where it was loaded, which saves turning all of them into numbers. */
+  fingerprint: string | Fingerprint
   /** 32 bytes a chunk. */
   chunks: Buffer
 }
@@ -20,6 +21,10 @@ interface CachedFile {
 /** Legal in JSON and in file names, and ends of lines for the readline of Node 24. */
 const LINE_SEPARATORS = /[\u2028\u2029]/g
 const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16)}`
+
+function textOf(fingerprint: string | Fingerprint): string {
+  return typeof fingerprint === 'string' ? fingerprint : fingerprintText(fingerprint)
+}
 
 function fingerprintText(fingerprint: Fingerprint): string {
   return `${fingerprint.size} ${fingerprint.mtime} ${fingerprint.ctime} ${fingerprint.inode}`
@@ -68,8 +73,7 @@ export class StatCache {
   /** Notes what a file consisted of when it was read at `readAt` (ms since 1970); too young states are left out. */
   record(path: string, fingerprint: Fingerprint, chunks: Buffer, readAt: number): void {
     const settledBefore = BigInt(Math.floor(readAt)) * 1_000_000n - UNSETTLED_NS
-    if (fingerprint.mtime < settledBefore && fingerprint.ctime < settledBefore)
-      this.next.set(path, { fingerprint: fingerprintText(fingerprint), chunks })
+    if (fingerprint.mtime < settledBefore && fingerprint.ctime < settledBefore) this.next.set(path, { fingerprint, chunks })
   }
 
   /** Carries a looked-up state over into the next file. */
@@ -92,7 +96,7 @@ export class StatCache {
       const out = createWriteStream(temporary, { mode: 0o600 })
       let text = ''
       for (const [path, cached] of this.next) {
-        const line = JSON.stringify([path, cached.fingerprint, cached.chunks.toString('base64')]).replace(LINE_SEPARATORS, escaped)
+        const line = JSON.stringify([path, textOf(cached.fingerprint), cached.chunks.toString('base64')]).replace(LINE_SEPARATORS, escaped)
         hash.update(line)
         text += `${line}\n`
         if (text.length > 1 << 18) {

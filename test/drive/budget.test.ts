@@ -47,9 +47,9 @@ const WORK = {
   first: { 'files.generateIds': 1, 'upload.start': 1, 'upload.piece': 1, 'upload.multipart': 3, 'media.get': 1 },
   later: { 'files.generateIds': 1, 'upload.multipart': 3, 'media.get': 3 },
   unchanged: { 'media.get': 2 },
-  pull: { 'media.get': 4 },
+  pull: { 'media.get': 3 },
   // the manifest and the files then lie in two packs each
-  pullOfMany: { 'media.get': 6 },
+  pullOfMany: { 'media.get': 4 },
 }
 
 describe.each([

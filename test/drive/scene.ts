@@ -29,15 +29,12 @@ export class Scene {
 
   /** Makes what is in the source now a version that every Drive of this scene holds from its start. */
   async publish(change: Record<string, TreeNode>): Promise<void> {
-    const emulator = await startDriveEmulator()
-    try {
+    await this.withDrive(async emulator => {
       await pushFolder(machine(emulator), this.source, 'data')
       await emulator.exportTo(this.repository)
-      this.old.unshift(pictureOf(this.source))
-      makeTree(this.source, change)
-    } finally {
-      await emulator.close()
-    }
+    })
+    this.old.unshift(pictureOf(this.source))
+    makeTree(this.source, change)
   }
 
   /** Gives `use` a Drive as it was before the run that matters. */

@@ -200,11 +200,9 @@ test('in errors about who somebody is', () =>
       [['push', 'data', '--token', accessToken, '--tokens'], {}, 2],
       [['push', 'nothing-here', '--token', accessToken], {}, 5],
     ]
-    for (const [args, env, code] of tries) {
-      for (const manner of ['--verbose', '--json']) {
-        const run = await watched.run([...args, manner], env)
-        expect([args, run.code]).toEqual([args, code])
-      }
+    for (const [i, [args, env, code]] of tries.entries()) {
+      const run = await watched.run([...args, i % 3 === 2 ? '--json' : '--verbose'], env)
+      expect([args, run.code]).toEqual([args, code])
     }
     watched.expectNoLeak()
   }))
