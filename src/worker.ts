@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Job, Reply, WorkerSettings } from './compression/jobs.ts'
 import { runJob, toErrorMessage, transferable } from './compression/jobs.ts'
+import { freeUnusedBuffers } from './util/unused-memory.ts'
 
 const { prefer } = workerData as WorkerSettings
 
@@ -23,5 +24,8 @@ parentPort?.on('messageerror', error => {
   parentPort?.postMessage({ ok: false, error: toErrorMessage(error) } satisfies Reply)
 })
 parentPort?.on('message', (job: Job) => {
-  void answer(job).then(({ reply, transfer }) => parentPort?.postMessage(reply, transfer))
+  void answer(job).then(({ reply, transfer }) => {
+    parentPort?.postMessage(reply, transfer)
+    freeUnusedBuffers()
+  })
 })

@@ -3,7 +3,7 @@ import * as zlib from 'node:zlib'
 import xxhash from 'xxhash-wasm'
 import type { ZstdFrameHeader } from '../compression/zstd-frame.ts'
 import type { ZstdName } from '../compression/zstd.ts'
-import { AppError, corrupt, messageOf } from '../util/errors.ts'
+import { AppError, corrupt, errnoOf, messageOf } from '../util/errors.ts'
 import { through } from './byte-stream.ts'
 import { CHECKSUM_BYTES, checksumOf, readLittleEndian, type FramePiece } from './zstd-frames.ts'
 
@@ -54,7 +54,11 @@ async function* decodeNative(pieces: AsyncIterable<FramePiece>): AsyncGenerator<
   async function* bytes(): AsyncGenerator<Uint8Array> {
     for await (const piece of pieces) yield piece.bytes
   }
-  yield* through(bytes(), (zlib as unknown as NativeZstd).createZstdDecompress())
+  try {
+    yield* through(bytes(), (zlib as unknown as NativeZstd).createZstdDecompress())
+  } catch (error) {
+    throw errnoOf(error)?.startsWith('ZSTD') === true ? corrupt(WHAT, messageOf(error)) : error
+  }
 }
 
 /** fzstd does not look at checksums, so it gets a frame without one. */

@@ -99,8 +99,7 @@ function describe(name: string, store: ChosenStore, result: PushResult, failed: 
   const lines: string[] = []
   const version = snapshot ? `${name}@${snapshot.id.slice(0, 8)}` : name
   if (result.outcome === 'stored') lines.push(`Pushed ${version} to ${store.storage.location}`)
-  else if (result.outcome === 'unchanged')
-    lines.push(`Nothing changed: ${name} equals its newest version ${version}.`)
+  else if (result.outcome === 'unchanged') lines.push(`Nothing changed: ${name} equals its newest version ${version}.`)
   else lines.push(`Dry run: ${name} would get a new version; nothing was stored`)
   lines.push(`  ${plural(reading.files, 'file')}, ${formatBytes(reading.bytes)}: ${newContent(reading.bytes, newBytes, storedBytes)}`)
   lines.push(`  ${formatCount(requests)} requests, ${formatDuration(milliseconds)}, ${formatBytes(reading.readBytes)} read`)

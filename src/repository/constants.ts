@@ -14,11 +14,11 @@ export const MAX_DEPTH = 8
 /** A push's first packs are small, so that uploading begins early; the later ones large, because stores create few objects a second. */
 export const FIRST_PACKS = 4
 export const FIRST_PACK_BYTES = 8 * MiB
-export const PACK_BYTES = 32 * MiB
+export const PACK_BYTES = 24 * MiB
 /** A pack with so many chunks is closed however few bytes they take: so its directory, some 35 bytes a chunk, fits one index. */
 export const MAX_PACK_CHUNKS = 256 * 1024
-/** Bytes of packs being uploaded at one time, at most: room for three large ones with their directories. */
-export const UPLOAD_BYTES_IN_FLIGHT = 112 * MiB
+/** Bytes of packs being uploaded at one time, at most: room for two large ones with their directories. */
+export const UPLOAD_BYTES_IN_FLIGHT = 56 * MiB
 
 /** While a long push runs, what it has stored so far is indexed this often, so that an interrupted push goes on where it was. */
 export const INDEX_EVERY_PACKS = 4

@@ -4,6 +4,7 @@ import type { CompressionPool } from '../compression/pool.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Surroundings } from '../util/clock.ts'
 import { throwIfAborted } from '../util/errors.ts'
+import { freeUnusedBuffers } from '../util/unused-memory.ts'
 import {
   FIRST_PACKS,
   FIRST_PACK_BYTES,
@@ -150,6 +151,7 @@ export class PackWriter {
     const pack = sealPack(buffer, this.filledBytes, this.filled, surroundings.random(NONCE_BYTES))
     this.filled = []
     this.buffer = undefined
+    freeUnusedBuffers()
     this.filledBytes = 0
     this.filledChunks = 0
     this.packsBegun++

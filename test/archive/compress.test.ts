@@ -1,0 +1,224 @@
+import { appendFileSync, mkdirSync, readFileSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { compress } from '../../src/archive/compress.ts'
+import { ARCHIVE_FORMATS } from '../../src/archive/format.ts'
+import { walk } from '../../src/repository/walk.ts'
+import { withFolder } from '../helpers/folders.ts'
+import { makeTree, seededNoise, seededText } from '../helpers/trees.ts'
+import { archiveOf, listening, MemorySink, poolOf, python, shell } from './archives.ts'
+
+const list = (folder: string, archive: Buffer): string[] =>
+  shell(folder, 'zstd -dcq | tar -t --numeric-owner --full-time --utc -v', archive).toString().trimEnd().split('\n')
+
+describe.each(ARCHIVE_FORMATS)('an archive as %s', format => {
+  it('is the same for the same source, made anywhere and at any time', () =>
+    withFolder(async folder => {
+      const tree = { 'b.csv': seededText(1, 500_000), 'a/x.bin': seededNoise(2, 300_000), 'a/y': '', link: { link: 'a/y' } }
+      const archives: Buffer[] = []
+      for (const place of ['one', 'two']) {
+        const root = join(folder, place, 'data')
+        makeTree(root, tree)
+        for (const path of ['b.csv', 'a/x.bin', 'a/y', 'a', '.']) utimesSync(join(root, path), 1_600_000_000, 1_600_000_000)
+        shell(root, 'touch -h -d @1600000000 link')
+        archives.push((await archiveOf(root, format)).bytes)
+      }
+      expect(archives[0]!.equals(archives[1]!)).toBe(true)
+    }))
+
+  it('of a single file and of an empty folder holds one entry', () =>
+    withFolder(async folder => {
+      makeTree(folder, { 'model.pt': seededNoise(3, 1000), empty: { folder: true } })
+      for (const [name, counts] of [
+        ['model.pt', { files: 1, directories: 0, bytes: 1000 }],
+        ['empty', { files: 0, directories: 1, bytes: 0 }],
+      ] as const)
+        expect((await archiveOf(join(folder, name), format)).result).toMatchObject({ ...counts, failed: 0 })
+    }))
+})
+
+it('names begin with the folder, are sorted, and belong to nobody', () =>
+  withFolder(async folder => {
+    const root = join(folder, 'data')
+    makeTree(root, { b: 'b', 'a/z': 'z', 'a-b': '', 'run.sh': { file: 'x', mode: 0o750 }, link: { link: 'a/z' } })
+    shell(root, 'find . -exec touch -h -d @1600000000.5 {} +')
+    const { bytes } = await archiveOf(root, 'tar.zst')
+    const lines = list(folder, bytes)
+    expect(lines.map(line => line.replace(/^.*\d\d:\d\d:\d\d /, ''))).toEqual([
+      'data/',
+      'data/a/',
+      'data/a-b',
+      'data/a/z',
+      'data/b',
+      'data/link -> a/z',
+      'data/run.sh',
+    ])
+    for (const line of lines) expect(line).toMatch(/ 0\/0 +\d+ 2020-09-13 12:26:40 /)
+    expect(lines.at(-1)).toMatch(/^-rwxr-x--- /)
+  }))
+
+it('leaves out what is excluded and what ignore files name', () =>
+  withFolder(async folder => {
+    const root = join(folder, 'data')
+    makeTree(root, { 'a.tmp': 'x', 'a.txt': 'x', 'b/c.log': 'x', '.colab-escape-ignore': '*.log\n' })
+    const { reporter } = listening()
+    const source = await walk(root, { excludes: ['*.tmp'], reporter })
+    const sink = new MemorySink()
+    const context = { pool: poolOf(), reporter, signal: new AbortController().signal }
+    await compress(context, { source, name: 'data', format: 'tar.zst', level: 'fast', omit: join(root, 'a.txt') }, sink)
+    expect(shell(folder, 'zstd -dcq | tar -t', sink.bytes).toString().split('\n')).toEqual([
+      'data/',
+      'data/.colab-escape-ignore',
+      'data/b/',
+      '',
+    ])
+    expect(sink.ended).toBe('finished')
+  }))
+
+it('keeps hard names in tar, and says under which others they are in zip', () =>
+  withFolder(async folder => {
+    const root = join(folder, '9:30')
+    const long = `${'d'.repeat(120)}/${'f'.repeat(200)}`
+    makeTree(root, { 'a\\b': '1', 'x:y': '2', [long]: '3', 'line\nbreak': '4', 'caf\xc3\xa9': '5', 'bad\xff': '6', back: { link: 'a\\b' } })
+    const tar = await archiveOf(root, 'tar.gz')
+    writeFileSync(join(folder, 'x.tar.gz'), tar.bytes)
+    const names = python(folder, `import tarfile; print('|'.join(tarfile.open('x.tar.gz').getnames()), end='')`)
+    expect(names.split('|').sort()).toEqual(
+      [
+        '9:30',
+        '9:30/a\\b',
+        '9:30/back',
+        '9:30/bad%FF',
+        '9:30/café',
+        `9:30/${'d'.repeat(120)}`,
+        `9:30/${long}`,
+        '9:30/line\nbreak',
+        '9:30/x:y',
+      ].sort(),
+    )
+    expect(tar.warnings).toEqual([expect.stringContaining('is in the archive as 9:30/bad%FF') as string])
+    expect(tar.result.failed).toBe(0)
+    const zip = await archiveOf(root, 'zip')
+    expect(zip.warnings.some(warning => warning.includes('is in the archive as 9%3A30/a%5Cb'))).toBe(true)
+    writeFileSync(join(folder, 'x.zip'), zip.bytes)
+    expect(JSON.parse(python(folder, `import zipfile,json;print(json.dumps(zipfile.ZipFile('x.zip').namelist()))`))).toEqual(
+      expect.arrayContaining(['9%3A30/', '9%3A30/a%5Cb', '9%3A30/café', '9%3A30/x:y']),
+    )
+  }))
+
+it('keeps times that a tar header can not hold', () =>
+  withFolder(async folder => {
+    const root = join(folder, 'data')
+    makeTree(root, { old: { file: 'x', mtime: '-86400' }, late: { file: 'x', mtime: '5000000000' } })
+    const times = list(folder, (await archiveOf(root, 'tar.zst')).bytes).map(line => line.split(/ +/).slice(3).join(' '))
+    expect(times).toContain('1969-12-31 00:00:00 data/old')
+    expect(times).toContain('2128-06-11 08:53:20 data/late')
+  }))
+
+describe('a file that can not be read as it was listed', () => {
+  /** Lists `data`, lets `change` happen, and archives what was listed. */
+  async function archiveChanged(
+    folder: string,
+    change: (root: string) => void,
+  ): Promise<{ sink: MemorySink; failed: number; warnings: string[] }> {
+    const root = join(folder, 'data')
+    makeTree(root, { 'a.txt': 'first', 'big.bin': seededNoise(4, 3_000_000), 'z.txt': 'last' })
+    const { reporter, warnings } = listening()
+    const source = await walk(root, { reporter })
+    change(root)
+    const sink = new MemorySink()
+    const context = { pool: poolOf(), reporter, signal: new AbortController().signal }
+    const { failed } = await compress(context, { source, name: basename(root), format: 'tar.zst', level: 'fast' }, sink)
+    return { sink, failed, warnings }
+  }
+
+  it('is left out with a warning, when it is gone or closed, and all others are there', () =>
+    withFolder(async folder => {
+      const { sink, failed, warnings } = await archiveChanged(folder, root => {
+        shell(root, 'rm a.txt; rm big.bin; mkdir big.bin')
+      })
+      expect(shell(folder, 'zstd -dcq | tar -t', sink.bytes).toString()).toBe('data/\ndata/z.txt\n')
+      expect(failed).toBe(2)
+      expect(warnings).toEqual([
+        expect.stringMatching(/a\.txt is not in the archive: it vanished/) as string,
+        expect.stringMatching(/big\.bin is not in the archive: it is no file any more/) as string,
+      ])
+    }))
+
+  it.each([
+    ['shrinks', (path: string) => truncateSync(path, 1_000_000), /it shrank to 1000000 bytes/],
+    ['grows', (path: string) => appendFileSync(path, 'more'), /it was written to/],
+  ])('keeps its first length and is warned about when it %s meanwhile', (_, change, why) =>
+    withFolder(async folder => {
+      const root = join(folder, 'data')
+      const content = seededNoise(4, 3_000_000)
+      makeTree(root, { 'big.bin': content, 'z.txt': 'last' })
+      const { reporter, warnings } = listening()
+      const source = await walk(root, { reporter })
+      const sink = new MemorySink()
+      let changed = false
+      const context = {
+        pool: poolOf(),
+        signal: new AbortController().signal,
+        reporter: {
+          ...reporter,
+          progress: ({ doneBytes = 0 }: { doneBytes?: number }) => {
+            if (doneBytes > 0 && !changed) change(join(root, 'big.bin'))
+            if (doneBytes > 0) changed = true
+          },
+        },
+      }
+      const { failed } = await compress(context, { source, name: 'data', format: 'tar.gz', level: 'fast' }, sink)
+      expect(failed).toBe(1)
+      expect(warnings).toEqual([expect.stringMatching(why) as string])
+      expect(warnings[0]).toContain("don't rely on its copy")
+      mkdirSync(join(folder, 'out'))
+      shell(join(folder, 'out'), 'tar xzf -', sink.bytes)
+      const got = readFileSync(join(folder, 'out/data/big.bin'))
+      expect(got.length).toBe(3_000_000)
+      expect(got.subarray(0, 500_000).equals(content.subarray(0, 500_000))).toBe(true)
+      expect(readFileSync(join(folder, 'out/data/z.txt'), 'utf8')).toBe('last')
+    }),
+  )
+})
+
+describe('an archive that can not be finished', () => {
+  it('is given up when its sink fails, and the error is that of the sink', () =>
+    withFolder(async folder => {
+      makeTree(join(folder, 'data'), { 'a.bin': seededNoise(5, 20_000_000), 'b.bin': seededNoise(6, 5_000_000) })
+      for (const format of ARCHIVE_FORMATS) {
+        const { reporter } = listening()
+        const source = await walk(join(folder, 'data'), { reporter })
+        const sink = new MemorySink()
+        sink.write = () => Promise.reject(new Error('the disk is gone'))
+        const context = { pool: poolOf(), reporter, signal: new AbortController().signal }
+        await expect(compress(context, { source, name: 'data', format, level: 'fast' }, sink)).rejects.toThrow('the disk is gone')
+        expect(sink.ended).toBe('aborted')
+      }
+    }))
+
+  it('is given up on an interrupt', () =>
+    withFolder(async folder => {
+      makeTree(join(folder, 'data'), { 'a.bin': seededNoise(5, 20_000_000), 'b.bin': seededNoise(6, 5_000_000) })
+      for (const format of ARCHIVE_FORMATS) {
+        const { reporter } = listening()
+        const source = await walk(join(folder, 'data'), { reporter })
+        const interrupt = new AbortController()
+        const sink = new MemorySink()
+        const context = { pool: poolOf(), signal: interrupt.signal, reporter: { ...reporter, progress: () => interrupt.abort() } }
+        await expect(compress(context, { source, name: 'data', format, level: 'fast' }, sink)).rejects.toMatchObject({
+          code: 'interrupted',
+        })
+        expect(sink.ended).toBe('aborted')
+      }
+    }))
+})
+
+it('counts what the walk could not read', () =>
+  withFolder(async folder => {
+    makeTree(join(folder, 'data'), { 'a.txt': 'a' })
+    const { reporter } = listening()
+    const source = { ...(await walk(join(folder, 'data'), { reporter })), failed: 2 }
+    const context = { pool: poolOf(), reporter, signal: new AbortController().signal }
+    expect((await compress(context, { source, name: 'data', format: 'zip', level: 'max' }, new MemorySink())).failed).toBe(2)
+  }))

@@ -1,0 +1,46 @@
+import fc from 'fast-check'
+import { resolve, sep } from 'node:path'
+import { expect, it } from 'vitest'
+import { leadsOutside, safeParts } from '../../src/archive/safe-path.ts'
+
+it.each([
+  ['data/a.txt', ['data', 'a.txt']],
+  ['./data//b/', ['data', 'b']],
+  ['./', []],
+  ['a\\b', ['a\\b']],
+  ['..a/b..', ['..a', 'b..']],
+  ['12:30/x', ['12:30', 'x']],
+])('%j is below the destination', (name, parts) => {
+  expect(safeParts(name, false)).toEqual(parts)
+})
+
+it.each(['/etc/passwd', '//x', '../x', 'a/../../x', 'a/..', '..', 'C:/x', 'c:\\x', 'C:', 'a\0b'])('%j is refused', name => {
+  expect(safeParts(name, false)).toHaveProperty('refused')
+})
+
+it.each(['..\\x', '\\\\server\\share', '\\x', 'a:stream', 'a\\..\\..\\x', 'D:x'])('%j is refused on Windows', name => {
+  expect(safeParts(name, true)).toHaveProperty('refused')
+})
+
+it('no name that is let through leads out of the destination', () => {
+  const part = fc.constantFrom('..', '.', '', 'a', '...', 'C:', '\\', 'b c')
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 8 }), fc.boolean(), (pieces, slashed) => {
+      const parts = safeParts((slashed ? '/' : '') + pieces.join('/'), false)
+      if ('refused' in parts) return
+      const path = resolve('/dest', ...parts)
+      expect(path === '/dest' || path.startsWith(`/dest${sep}`)).toBe(true)
+    }),
+  )
+})
+
+it.each([
+  [['data', 'link'], 'other', false],
+  [['data', 'link'], '../other', false],
+  [['data', 'link'], '../../other', true],
+  [['data', 'link'], 'a/../../../x', true],
+  [['link'], '/etc', true],
+  [['link'], 'C:\\x', true],
+])('a symlink at %j to %j leads outside: %j', (parts, target, outside) => {
+  expect(leadsOutside(parts, target)).toBe(outside)
+})
