@@ -135,7 +135,11 @@ class Extraction {
     if (size !== undefined) this.expansion.read = size
     const { expansion } = this
     async function* entries(): AsyncGenerator<ArchiveEntry> {
-      for await (const entry of readZip(path)) yield { ...entry, content: counted(entry.content, length => expansion.add(length)) }
+      for await (const entry of readZip(path)) {
+        // its content will not be longer than stated
+        expansion.add(entry.size)
+        yield entry
+      }
     }
     return this.placeAll('zip', entries())
   }

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { TarArchive, ZipArchive, type Archiver, type EntryData } from 'archiver'
 import { looksCompressed } from '../compression/sample.ts'
 import type { WalkedEntry } from '../repository/walk.ts'
-import { messageOf, throwIfAborted } from '../util/errors.ts'
+import { throwIfAborted } from '../util/errors.ts'
 import type { Reporter } from '../util/reporter.ts'
 import { needsPaxPath, tarName, zipName } from './entry-names.ts'
 import { openLargeFile, readSmallFile, SMALL_FILE_BYTES, UnreadableFileError } from './source-file.ts'
@@ -43,22 +43,26 @@ const MAX_TAR_SECONDS = 2 ** 31 - 1
  */
 export async function* pack(entries: readonly WalkedEntry[], options: PackOptions, result: PackResult): AsyncGenerator<Uint8Array> {
   const packer = new Packer(entries.length, options, result)
-  const packing = packer.addAll(entries)
-  packing.catch((error: unknown) => packer.archive.destroy(error instanceof Error ? error : new Error(messageOf(error))))
   try {
-    for await (const piece of packer.archive) yield piece as Uint8Array
-    await packing
+    yield* packer.pieces(entries)
   } finally {
-    packer.destroy()
+    packer.giveUp()
   }
 }
 
+/**
+ * Feeds archiver entry by entry and takes out what it makes. When it is given up its streams are left to themselves: to destroy them throws errors that nobody
+ * can catch, from inside of tar-stream; they hold nothing but memory.
+ */
 class Packer {
-  readonly archive: Archiver
+  private readonly archive: Archiver
   private readonly options: PackOptions
   private readonly result: PackResult
   private current: Readable | undefined
   private waiting: { resolve: () => void; reject: (error: unknown) => void } | undefined
+  private wake: () => void = () => undefined
+  private ended = false
+  private failure: unknown
 
   constructor(count: number, options: PackOptions, result: PackResult) {
     this.options = options
@@ -68,18 +72,40 @@ class Packer {
         ? new TarArchive()
         : new ZipArchive({ forceLocalTime: true, forceZip64: count >= ZIP64_ENTRIES, zlib: { level: options.zlibLevel } })
     this.archive.on('entry', () => this.settle(undefined))
-    this.archive.on('error', error => this.settle(error))
-    this.archive.on('close', () => this.settle(new Error('the archive was given up')))
+    this.archive.on('error', error => this.fail(error))
+    this.archive.on('readable', () => this.wake())
+    this.archive.on('end', () => {
+      this.ended = true
+      this.wake()
+    })
   }
 
-  private settle(error: Error | undefined): void {
+  async *pieces(entries: readonly WalkedEntry[]): AsyncGenerator<Uint8Array> {
+    this.addAll(entries).catch((error: unknown) => this.fail(error))
+    while (this.failure === undefined) {
+      const piece = this.archive.read() as Uint8Array | null
+      if (piece !== null) yield piece
+      else if (this.ended) return
+      else await new Promise<void>(resolve => (this.wake = resolve))
+    }
+    throw this.failure as Error
+  }
+
+  private fail(error: unknown): void {
+    this.failure ??= error
+    this.settle(error)
+    this.wake()
+  }
+
+  /** The entry under way is in the archive, or never will be. */
+  private settle(error: unknown): void {
     const waiting = this.waiting
     this.waiting = undefined
     if (error === undefined) waiting?.resolve()
     else waiting?.reject(error)
   }
 
-  async addAll(entries: readonly WalkedEntry[]): Promise<void> {
+  private async addAll(entries: readonly WalkedEntry[]): Promise<void> {
     for (const entry of entries) {
       throwIfAborted(this.options.signal)
       if (entry.type === 'file') await this.addFile(entry)
@@ -113,7 +139,7 @@ class Packer {
         this.options.signal,
       )
       const source = Readable.from(this.told(pieces), { objectMode: false })
-      source.on('error', error => this.archive.destroy(error))
+      source.on('error', error => this.fail(error))
       this.current = source
       // archiver reads nothing of it but the size, without which it would hold the whole file in memory
       const stats = { size: file.size } as NonNullable<EntryData['stats']>
@@ -161,8 +187,8 @@ class Packer {
     this.options.reporter.warn(message)
   }
 
-  destroy(): void {
+  giveUp(): void {
     this.current?.destroy()
-    this.archive.destroy()
+    this.settle(new Error('the archive was given up'))
   }
 }

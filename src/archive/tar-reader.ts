@@ -1,7 +1,6 @@
 import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { extract, type Header } from 'tar-stream'
-import { corrupt } from '../util/errors.ts'
 import { decodeFileName } from '../util/paths.ts'
 import type { ByteStream } from './byte-stream.ts'
 import { NO_CONTENT, type ArchiveEntry } from './entry.ts'
@@ -26,10 +25,7 @@ const openTar = extract as unknown as (options: {
   allowUnknownFormat: boolean
 }) => Writable & AsyncIterable<TarEntry>
 
-/**
- * The entries of a tar archive: POSIX (pax), GNU and older forms. Errors: `corrupt` when it is cut off; whatever else tar-stream objects to is thrown as its
- * plain `Error`.
- */
+/** The entries of a tar archive: POSIX (pax), GNU and older forms. What it, or tar-stream, objects to is thrown as a plain `Error`. */
 export async function* readTar(bytes: ByteStream): AsyncGenerator<ArchiveEntry> {
   // names as bytes: they need not be UTF-8
   const reader = openTar({ filenameEncoding: 'latin1', allowUnknownFormat: true })
@@ -51,7 +47,7 @@ export async function* readTar(bytes: ByteStream): AsyncGenerator<ArchiveEntry> 
   } finally {
     reader.destroy()
   }
-  if (!end.seen) throw corrupt('The archive', 'it is cut off: it ends without the end mark')
+  if (!end.seen) throw new Error('it is cut off: it ends without the end mark')
 }
 
 /** Watches for the zeros at the end. */
@@ -115,7 +111,9 @@ function mtimeOf({ pax, mtime }: TarHeader): bigint | undefined {
     return sign === '-' ? -ns : ns
   }
   const ms = mtime.getTime()
-  return Number.isFinite(ms) ? BigInt(ms) * 1_000_000n : undefined
+  if (!Number.isFinite(ms)) return undefined
+  // tar-stream reads negative numbers as one too high
+  return BigInt(ms < 0 ? ms - 1000 : ms) * 1_000_000n
 }
 
 function fromLatin1(text: string): string {

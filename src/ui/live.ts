@@ -1,4 +1,4 @@
-import type { Ora } from 'ora'
+import type { Options, Ora } from 'ora'
 import { LineStream } from './line-stream.ts'
 import { type OutputStream, type StoppableReporter, lines } from './output.ts'
 import { ProgressText } from './progress-text.ts'
@@ -28,16 +28,7 @@ export function createLiveReporter({ stream, colour, verbose, now }: LiveOptions
   const begin = async (): Promise<void> => {
     const { default: ora } = await import('ora')
     if (!wanted) return
-    spinner ??= ora({
-      stream: screen,
-      isEnabled: true,
-      interval: REDRAW_MS,
-      color: colour ? 'cyan' : false,
-      // Ctrl-C and what is typed belong to the program; a killed process must not leave the cursor hidden
-      discardStdin: false,
-      hideCursor: false,
-      suffixText: () => text.line(now(), screen.columns - RESERVED_COLUMNS),
-    })
+    spinner ??= spinnerOf(ora, screen, colour, () => text.line(now(), screen.columns - RESERVED_COLUMNS))
     spinner.start()
   }
 
@@ -62,4 +53,19 @@ export function createLiveReporter({ stream, colour, verbose, now }: LiveOptions
       text = new ProgressText()
     },
   }
+}
+
+function spinnerOf(ora: (options: Options) => Ora, stream: LineStream, colour: boolean, suffixText: () => string): Ora {
+  const spinner = ora({
+    stream,
+    isEnabled: true,
+    color: false,
+    // Ctrl-C and what is typed belong to the program; a killed process must not leave the cursor hidden
+    discardStdin: false,
+    hideCursor: false,
+    suffixText,
+  })
+  // painted here: ora's own colours look at the environment (CI among it) once more, where that has been decided
+  spinner.spinner = { interval: REDRAW_MS, frames: spinner.spinner.frames.map(frame => lines.frame(frame, colour)) }
+  return spinner
 }

@@ -36,6 +36,7 @@ export const lines = {
   warning: (message: string, colour: boolean): string => `${painted('warning:', YELLOW, colour)} ${safe(message)}\n`,
   detail: (message: string): string => `${safe(message)}\n`,
   error: (message: string, colour: boolean): string => `${painted('error:', RED, colour)} ${safe(message)}\n`,
+  frame: (text: string, colour: boolean): string => painted(text, CYAN, colour),
   item: (text: string): string => `  ${safe(text)}\n`,
   hint: (text: string, colour: boolean): string => `  ${painted('->', CYAN, colour)} ${safe(text)}\n`,
 }

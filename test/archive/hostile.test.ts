@@ -1,0 +1,270 @@
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { readTar } from '../../src/archive/tar-reader.ts'
+import { compressZstd } from '../../src/archive/zstd-writer.ts'
+import { withFolder } from '../helpers/folders.ts'
+import { makeTree, seededNoise, seededRandom, seededText } from '../helpers/trees.ts'
+import { archiveOf, collect, extractTo, inPieces, poolOf, python, shell } from './archives.ts'
+
+/** A tar archive of entries as Python writes them, with whatever names they are given. */
+function hostileTar(folder: string, entries: readonly object[]): string {
+  writeFileSync(join(folder, 'entries.json'), JSON.stringify(entries))
+  python(
+    folder,
+    `
+import io, json, tarfile
+with tarfile.open('evil.tar', 'w', format=tarfile.PAX_FORMAT) as tar:
+    for entry in json.load(open('entries.json')):
+        info = tarfile.TarInfo(entry['name'])
+        info.type = {'file': tarfile.REGTYPE, 'dir': tarfile.DIRTYPE, 'link': tarfile.SYMTYPE, 'hard': tarfile.LNKTYPE,
+                     'fifo': tarfile.FIFOTYPE, 'device': tarfile.CHRTYPE}[entry.get('type', 'file')]
+        info.linkname = entry.get('to', '')
+        info.mode = entry.get('mode', 0o644)
+        data = b'evil'
+        info.size = len(data) if info.type == tarfile.REGTYPE else 0
+        tar.addfile(info, io.BytesIO(data))
+`,
+  )
+  return join(folder, 'evil.tar')
+}
+
+/** The same as a zip file. */
+function hostileZip(folder: string, entries: readonly { name: string; to?: string }[]): string {
+  writeFileSync(join(folder, 'entries.json'), JSON.stringify(entries))
+  python(
+    folder,
+    `
+import json, warnings, zipfile
+warnings.simplefilter('ignore')
+with zipfile.ZipFile('evil.zip', 'w') as archive:
+    for entry in json.load(open('entries.json')):
+        info = zipfile.ZipInfo('x')
+        info.filename = entry['name']
+        info.create_system = 3
+        info.external_attr = ((0o120777 if 'to' in entry else 0o100644) << 16)
+        archive.writestr(info, entry.get('to', 'evil'))
+`,
+  )
+  return join(folder, 'evil.zip')
+}
+
+/** Everything below `folder` but the archive and the destination. */
+const outside = (folder: string): string =>
+  shell(folder, "find . -not -path './out*' -not -name 'evil.*' -not -name entries.json -printf '%p %y %m %s\\n' | sort").toString()
+
+describe('entries that lead out of the destination are refused, the others extracted', () => {
+  const NAMES = ['../out-evil', 'ok/../../out-evil', '/tmp/colab-escape-evil', 'C:/evil', 'C:\\evil']
+
+  it.each(['tar', 'zip'])('by their names, in %s', kind =>
+    withFolder(async folder => {
+      makeTree(folder, { 'beside.txt': 'kept' })
+      const entries = [...NAMES.map(name => ({ name })), { name: 'ok/good.txt' }]
+      const archive = kind === 'tar' ? hostileTar(folder, entries) : hostileZip(folder, entries)
+      const before = outside(folder)
+      const { result, warnings } = await extractTo(join(folder, 'out'), archive, { force: true })
+      expect(result).toMatchObject({ files: 1, refused: NAMES.length })
+      expect(warnings).toHaveLength(NAMES.length)
+      expect(outside(folder)).toBe(before)
+      expect(existsSync('/tmp/colab-escape-evil')).toBe(false)
+      expect(readdirSync(join(folder, 'out'))).toEqual(['ok'])
+    }),
+  )
+
+  it.each(['tar', 'zip'])('through symlinks of the archive, in %s', kind =>
+    withFolder(async folder => {
+      makeTree(folder, { 'target/kept.txt': 'kept' })
+      const entries = [
+        { name: 'away', type: 'link', to: '../target' },
+        { name: 'away/kept.txt' },
+        { name: 'away/new.txt' },
+        { name: 'in', type: 'link', to: '.' },
+        { name: 'in/x.txt' },
+        { name: 'file', type: 'link', to: '../target/kept.txt' },
+        { name: 'file' },
+        { name: 'good.txt' },
+      ]
+      const before = outside(folder)
+      const archive = kind === 'tar' ? hostileTar(folder, entries) : hostileZip(folder, entries)
+      const { result, warnings } = await extractTo(join(folder, 'out'), archive, { force: true })
+      expect(outside(folder)).toBe(before)
+      expect(readFileSync(join(folder, 'target/kept.txt'), 'utf8')).toBe('kept')
+      expect(warnings.filter(warning => warning.includes('go through the symlink'))).toHaveLength(3)
+      // an entry of the same name replaces the symlink itself
+      expect(readFileSync(join(folder, 'out/file'), 'utf8')).toBe('evil')
+      expect(result).toMatchObject({ refused: 3, files: 2, outsideLinks: 2 })
+    }),
+  )
+
+  it('by hard links', () =>
+    withFolder(async folder => {
+      makeTree(folder, { 'secret.txt': 'secret' })
+      const archive = hostileTar(folder, [
+        { name: 'a', type: 'hard', to: '../secret.txt' },
+        { name: 'b', type: 'hard', to: join(folder, 'secret.txt') },
+        { name: 'away', type: 'link', to: '..' },
+        { name: 'c', type: 'hard', to: 'away/secret.txt' },
+        { name: 'd', type: 'hard', to: 'missing' },
+        { name: 'e', type: 'hard', to: 'missing/too' },
+        { name: 'f', type: 'hard', to: '.' },
+      ])
+      const { result } = await extractTo(join(folder, 'out'), archive, { force: true })
+      expect(result).toMatchObject({ refused: 6, files: 0, symlinks: 1 })
+      expect(readdirSync(join(folder, 'out'))).toEqual(['away'])
+      expect(statSync(join(folder, 'secret.txt')).nlink).toBe(1)
+    }))
+
+  it('and so are pipes, devices and set-user-id', () =>
+    withFolder(async folder => {
+      const archive = hostileTar(folder, [
+        { name: 'pipe', type: 'fifo' },
+        { name: 'null', type: 'device' },
+        { name: 'root-shell', mode: 0o6755 },
+      ])
+      const { result, warnings } = await extractTo(join(folder, 'out'), archive)
+      expect(result).toMatchObject({ refused: 2, files: 1 })
+      expect(warnings).toEqual(['pipe', 'null'].map(name => `${name} was not extracted: it is neither a file, a folder nor a link`))
+      expect(statSync(join(folder, 'out/root-shell')).mode & 0o7777).toBe(0o755)
+    }))
+})
+
+it('a folder that turns into a symlink, and a file into a folder, lead nowhere', () =>
+  withFolder(async folder => {
+    makeTree(folder, { 'target/kept.txt': 'kept' })
+    const archive = hostileTar(folder, [
+      { name: 'd', type: 'dir' },
+      { name: 'd', type: 'link', to: '../target' },
+      { name: 'd/x.txt' },
+      { name: 'f' },
+      { name: 'f/x.txt' },
+      { name: '.', type: 'dir', mode: 0 },
+      { name: './', type: 'link', to: '../target' },
+    ])
+    const before = outside(folder)
+    await extractTo(join(folder, 'out'), archive, { force: true })
+    expect(outside(folder)).toBe(before)
+    expect(readFileSync(join(folder, 'out/d/x.txt'), 'utf8')).toBe('evil')
+    expect(readFileSync(join(folder, 'out/f/x.txt'), 'utf8')).toBe('evil')
+  }))
+
+it('the later of two entries of one name counts', () =>
+  withFolder(async folder => {
+    makeTree(folder, { a: 'first' })
+    shell(folder, 'tar -cf two.tar a && echo -n second > a && tar -rf two.tar a')
+    const { result } = await extractTo(join(folder, 'out'), join(folder, 'two.tar'))
+    expect(result.occupied).toEqual([])
+    expect(readFileSync(join(folder, 'out/a'), 'utf8')).toBe('second')
+  }))
+
+describe('decompression bombs', () => {
+  it('in tar.zst are stopped on the way, even if nothing of it is written', () =>
+    withFolder(async folder => {
+      python(folder, `import tarfile; i = tarfile.TarInfo('../zeros'); i.size = 1_200_000_000; open('header', 'wb').write(i.tobuf())`)
+      const packed = (plain: Buffer): Promise<Buffer> => collect(compressZstd(inPieces(plain, 2 ** 22), poolOf(), 'fast'))
+      const zeros = await packed(Buffer.alloc(2 ** 22))
+      const archive = Buffer.concat([await packed(readFileSync(join(folder, 'header'))), ...Array<Buffer>(300).fill(zeros)])
+      const error = await extractTo(join(folder, 'out'), archive).catch((thrown: unknown) => thrown)
+      expect(error).toMatchObject({ code: 'denied', message: expect.stringContaining('more than 100 times its size') as string })
+    }))
+
+  it('in zip are stopped before they begin', () =>
+    withFolder(async folder => {
+      shell(folder, 'truncate -s 1100M zeros && zip -q1 - zeros > bomb.zip')
+      const error = await extractTo(join(folder, 'out'), join(folder, 'bomb.zip')).catch((thrown: unknown) => thrown)
+      expect(error).toMatchObject({ code: 'denied', message: expect.stringContaining('more than 100 times its size') as string })
+      expect(readdirSync(join(folder, 'out'))).toEqual([])
+    }))
+
+  it('small archives that shrank much are none', () =>
+    withFolder(async folder => {
+      shell(folder, 'truncate -s 30M zeros && tar -c zeros | zstd -q -1 > small')
+      expect((await extractTo(join(folder, 'out'), join(folder, 'small'))).result.bytes).toBe(30 * 2 ** 20)
+    }))
+})
+
+describe('damaged tar', () => {
+  let tar: Buffer
+  beforeEach(() =>
+    withFolder(async folder => {
+      makeTree(join(folder, 'd'), { a: seededText(1, 3000), [`${'n'.repeat(150)}`]: seededNoise(2, 700), link: { link: 'a' } })
+      const { bytes } = await archiveOf(join(folder, 'd'), 'tar.zst')
+      tar = shell(folder, 'zstd -dc', bytes)
+    }),
+  )
+
+  it('without its end mark is cut off', () =>
+    withFolder(async folder => {
+      const end = tar.length - 1024
+      expect(tar.subarray(end).every(byte => byte === 0)).toBe(true)
+      const cut = expect.objectContaining({ code: 'corrupt', message: expect.stringContaining('cut off') as string }) as unknown
+      await expect(extractTo(join(folder, 'out'), tar.subarray(0, end))).rejects.toEqual(cut)
+    }))
+
+  it('never makes the reader crash or hang, whatever bytes it holds', async () => {
+    const random = seededRandom(7)
+    for (let round = 0; round < 400; round++) {
+      const damaged = Buffer.from(tar)
+      for (let i = 0; i < 1 + (round % 3); i++) damaged[Math.floor(random() * damaged.length)] = Math.floor(random() * 256)
+      const names: string[] = []
+      try {
+        for await (const entry of readTar(inPieces(damaged, 1 + Math.floor(random() * 2000)))) {
+          names.push(entry.path)
+          if (round % 2 === 0) await collect(entry.content)
+        }
+      } catch (error) {
+        expect(error).toBeInstanceOf(Error)
+        expect(error).not.toBeInstanceOf(TypeError)
+        expect(error).not.toBeInstanceOf(RangeError)
+      }
+      expect(names.length).toBeLessThanOrEqual(10)
+    }
+  })
+
+  it('with a header of absurd length is refused before it is read', () =>
+    withFolder(async folder => {
+      python(
+        folder,
+        `
+import tarfile
+info = tarfile.TarInfo('x'); info.type = tarfile.XHDTYPE; info.size = 8 << 30
+open('evil.tar', 'wb').write(info.tobuf(tarfile.GNU_FORMAT) + b'a' * 4096)
+`,
+      )
+      await expect(extractTo(join(folder, 'out'), join(folder, 'evil.tar'))).rejects.toMatchObject({ code: 'corrupt' })
+    }))
+})
+
+describe('damaged zip', () => {
+  it('with a wrong checksum is found, though it inflates', () =>
+    withFolder(async folder => {
+      python(folder, `import zipfile; z = zipfile.ZipFile('x.zip', 'w'); z.writestr('a.txt', 'hello world'); z.close()`)
+      const bytes = readFileSync(join(folder, 'x.zip'))
+      bytes[bytes.indexOf('hello')]! ^= 0x20
+      writeFileSync(join(folder, 'x.zip'), bytes)
+      await expect(extractTo(join(folder, 'out'), join(folder, 'x.zip'))).rejects.toMatchObject({
+        code: 'corrupt',
+        message: expect.stringContaining('a.txt is damaged: its checksum is wrong') as string,
+      })
+      expect(readdirSync(join(folder, 'out'))).toEqual([])
+    }))
+
+  it('is refused when it is encrypted, or compressed with another method', () =>
+    withFolder(async folder => {
+      makeTree(folder, { 'a.txt': 'secret '.repeat(100) })
+      shell(folder, 'zip -q -P password locked.zip a.txt')
+      const locked = await extractTo(join(folder, 'out'), join(folder, 'locked.zip')).catch((error: unknown) => error)
+      expect(locked).toMatchObject({ code: 'unsupported', message: expect.stringContaining('a.txt in the archive is encrypted') as string })
+      python(folder, `import zipfile; zipfile.ZipFile('bz.zip', 'w', zipfile.ZIP_BZIP2).write('a.txt')`)
+      const other = await extractTo(join(folder, 'out'), join(folder, 'bz.zip')).catch((error: unknown) => error)
+      expect(other).toMatchObject({ code: 'unsupported', message: expect.stringContaining('method 12') as string })
+      expect(readdirSync(join(folder, 'out'))).toEqual([])
+    }))
+})
+
+it('bytes after the end of a gzip file do no harm', () =>
+  withFolder(async folder => {
+    makeTree(folder, { 'a.txt': 'a' })
+    const archive = Buffer.concat([gzipSync(shell(folder, 'tar -c a.txt')), Buffer.alloc(700)])
+    expect((await extractTo(join(folder, 'out'), archive)).result.files).toBe(1)
+  }))
