@@ -145,8 +145,8 @@ describe('in a cell, a terminal of 0 x 0', () => {
         },
       })
       expectError(run, 130, /Interrupted/)
-      // half a second, and what a machine with other work adds
-      expect(run.endedAfterMs).toBeLessThan(500 + 1500)
+      // half a second, and what a machine with much other work adds
+      expect(run.endedAfterMs).toBeLessThan(500 + 4500)
       emulator.faults.clear()
       expect((await notebook.run('push', 'data')).code).toBe(0)
       await pullVersion(machine(emulator), 'data', notebook.in('copy'))
@@ -166,7 +166,7 @@ describe('in a cell, a terminal of 0 x 0', () => {
         130,
         ['error: Interrupted.', expect.stringMatching(/^ {2}-> Run the same command again/) as string, ''],
       ])
-      expect(seconds).toBeLessThan(4 + 0.5 + 1.5)
+      expect(seconds).toBeLessThan(4 + 0.5 + 4.5)
     }))
 })
 
