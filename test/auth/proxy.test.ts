@@ -8,6 +8,7 @@ import { startConnectProxy } from '../drive-emulator/connect-proxy.ts'
 import { startDriveEmulator } from '../drive-emulator/emulator.ts'
 import { expectError, runCli } from '../helpers/cli.ts'
 import { withFolder } from '../helpers/folders.ts'
+import { expectSameTree, makeTree, seededNoise } from '../helpers/trees.ts'
 
 const NONE = { http: undefined, https: undefined, no: undefined }
 
@@ -41,10 +42,13 @@ test('this machine and the hosts of NO_PROXY are reached directly', async () => 
   }
 })
 
+/** Of Google's clock before that of this machine. */
+const AHEAD_MS = 5 * 3_600_000
+
 test("the program reaches Google's real addresses through HTTPS_PROXY, and says so where the proxy is not there", () =>
   withFolder(async folder => {
     const { authority, ...certificate } = await makeCertificates()
-    const google = await startDriveEmulator({ certificate })
+    const google = await startDriveEmulator({ certificate, surroundings: { now: () => Date.now() + AHEAD_MS } })
     const proxy = await startConnectProxy(google.securePort)
     try {
       const ca = join(folder, 'ca.pem')
@@ -71,6 +75,23 @@ test("the program reaches Google's real addresses through HTTPS_PROXY, and says 
       expect(status.code, status.stderr).toBe(0)
       expect(status.stdout).toContain('someone@example.com')
       expect(proxy.asked).toEqual(['oauth2.googleapis.com:443', 'www.googleapis.com:443'])
+
+      makeTree(join(folder, 'data'), { 'large.bin': seededNoise(1, 5_000_000), 'a.txt': 'small' })
+      const store = { ...env, COLAB_ESCAPE_CACHE: join(folder, 'cache'), COLAB_ESCAPE_STORE: 'drive:' }
+      for (const args of [
+        ['push', 'data'],
+        ['pull', 'data', 'copy'],
+      ]) {
+        const run = await runCli(args, { cwd: folder, env: store })
+        expect(run.code, run.stderr).toBe(0)
+      }
+      expectSameTree(join(folder, 'copy'), join(folder, 'data'))
+      expect(google.counts).toMatchObject({ 'upload.start': 1, 'upload.piece': 1 })
+      expect(new Set(proxy.asked)).toEqual(new Set(['oauth2.googleapis.com:443', 'www.googleapis.com:443']))
+      // by whose clock a listing is dated decides which packs still count
+      const snapshot = [...google.files.values()].find(({ name }) => name.startsWith('snapshot-'))!
+      const { listed } = JSON.parse(snapshot.content!.bytes.toString()) as { listed: number | string }
+      expect(Math.abs(new Date(listed).getTime() - AHEAD_MS - Date.now())).toBeLessThan(AHEAD_MS / 5)
 
       const nobody = new URL(proxy.url)
       nobody.username = 'user'

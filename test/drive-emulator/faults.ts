@@ -6,7 +6,8 @@ import type { Call, CallKind } from './call.ts'
  * - `reset-before`, `reset-after-commit`: the connection breaks, the call undone or done;
  * - `cut-body`: done, but the connection breaks in the middle of the answer;
  * - `wrong-bytes`: one bit turns in the content that is downloaded or stored;
- * - `stall`: no answer until the client or the server closes;
+ * - `garbled-answer`: done, but one bit turns in the middle of the answer, whatever it is;
+ * - `stall`: no answer until the client or the server closes; `stall-in-body`: done, but half the answer never comes;
  * - `html-error`: 502 with a page instead of JSON;
  * - `{acceptOnlyBytes}`: of an upload piece so many bytes arrive, rounded down to 256 KiB.
  */
@@ -16,7 +17,9 @@ export type FaultAction =
   | 'reset-after-commit'
   | 'cut-body'
   | 'wrong-bytes'
+  | 'garbled-answer'
   | 'stall'
+  | 'stall-in-body'
   | 'html-error'
   | { acceptOnlyBytes: number }
 

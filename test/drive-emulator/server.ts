@@ -104,7 +104,8 @@ async function serve(backend: Backend, scheme: string, request: IncomingMessage,
   if (response.destroyed || !complete) return
 
   const content = reply.json === undefined ? Buffer.from(reply.body ?? '') : Buffer.from(JSON.stringify(reply.json))
-  const sent = fault === 'wrong-bytes' && kind === 'media.get' ? turned(content) : content
+  const isTurned = fault === 'garbled-answer' || (fault === 'wrong-bytes' && kind === 'media.get')
+  const sent = isTurned ? turned(content) : content
   if (kind === 'media.get') await backend.pacing.transfer(sent.length, backend.surroundings.now())
   recorded.status = reply.status
   recorded.responseBytes = sent.length
@@ -114,8 +115,11 @@ async function serve(backend: Backend, scheme: string, request: IncomingMessage,
   if (reply.json !== undefined) response.setHeader('content-type', 'application/json; charset=UTF-8')
   for (const [name, value] of Object.entries(reply.headers ?? {})) response.setHeader(name, value)
   if (reply.status !== 204) response.setHeader('content-length', sent.length)
-  if (fault === 'cut-body') {
-    response.write(sent.subarray(0, Math.floor(sent.length / 2)), () => request.socket.destroy())
+  if (fault === 'cut-body' || fault === 'stall-in-body') {
+    response.flushHeaders()
+    response.write(sent.subarray(0, Math.floor(sent.length / 2)), () => {
+      if (fault === 'cut-body') request.socket.destroy()
+    })
     return
   }
   response.end(reply.status === 204 ? undefined : sent)

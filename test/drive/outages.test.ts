@@ -64,7 +64,8 @@ describe('a Drive that is full', () => {
 
 // [what Drive says, at which requests, how the program ends, what it says]
 const REFUSALS = [
-  ['insufficientPermissions', 'upload.multipart', 403, 1, /insufficientPermissions/, /auth login/],
+  ['insufficientPermissions', 'upload.multipart', 403, 4, /insufficientPermissions/, /auth login/],
+  ['accessNotConfigured', 'files.list', 403, 1, /accessNotConfigured/, /console\.cloud\.google\.com\/apis\/library\/drive/],
   ['insufficientFilePermissions', 'upload.multipart', 403, 1, /insufficientFilePermissions/, /auth status/],
   ['dailyLimitExceeded', 'files.list', 403, 1, /dailyLimitExceeded/, /tomorrow/],
   ['numChildrenInNonRootLimitExceeded', 'upload.multipart', 403, 6, /folder is full/, /another folder/],
@@ -90,7 +91,7 @@ describe('what Drive refuses for good is told at once, and breaks nothing', () =
     withStart(async (emulator, sandbox) => {
       const { accessToken } = emulator.issueToken({ scope: 'https://www.googleapis.com/auth/drive.readonly' })
       const env = { COLAB_ESCAPE_TOKEN: accessToken }
-      expectError(await sandbox.run(['push', 'data'], { env }), 1, /insufficient/i)
+      expectError(await sandbox.run(['push', 'data'], { env }), 4, /insufficient/i)
       const pulled = await sandbox.run(['pull', 'data', 'old'], { env })
       expect(pulled.code, pulled.stderr).toBe(0)
       expect(contentsOf(sandbox.in('old'))).toEqual(contentsOf(sandbox.in('before')))

@@ -46,11 +46,13 @@ export class DriveApi {
   }
 
   /** A client whose every request passes through our own: it brings no token, no retries and no proxy of its own. */
-  private client(what: string, task: string, signal: AbortSignal | undefined): drive_v3.Drive {
+  private client(what: string, task: string, signal: AbortSignal | undefined, onDate: (date: number) => void): drive_v3.Drive {
     return new drive_v3.Drive({
       rootUrl: this.rootUrl,
-      fetchImplementation: this.http.asFetch(what, task, signal),
+      fetchImplementation: this.http.asFetch(what, task, signal, onDate),
       retry: false,
+      // or it makes an agent of its own as soon as HTTPS_PROXY is set
+      noProxy: [/^/],
     })
   }
 
@@ -58,16 +60,16 @@ export class DriveApi {
     what: string,
     task: string,
     signal: AbortSignal | undefined,
-    call: (drive: drive_v3.Drive) => Promise<{ data: T; headers: unknown }>,
+    call: (drive: drive_v3.Drive) => Promise<{ data: T }>,
   ): Promise<{ data: T; date: number | undefined }> {
+    let date: number | undefined
     try {
-      const { data, headers } = await call(this.client(what, task, signal))
+      const { data } = await call(this.client(what, task, signal, at => (date = at)))
       if (typeof data !== 'object' && data !== '' && data !== undefined)
         throw new AppError('unavailable', `Drive's answer when trying to ${task} is no JSON.`, {
           hint: 'Is there a proxy or a login page in between? Run the same command again.',
         })
-      const date = Date.parse(headers instanceof Headers ? (headers.get('date') ?? '') : '')
-      return { data, date: Number.isNaN(date) ? undefined : date }
+      return { data, date }
     } catch (error) {
       // Google's client wraps what our fetch threw
       for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) if (cause instanceof AppError) throw cause

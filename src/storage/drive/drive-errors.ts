@@ -10,8 +10,7 @@ export interface ErrorAnswer {
 
 const MAX_RETRY_AFTER_MS = 10 * 60_000
 
-export async function readErrorAnswer(response: Response, now: number): Promise<ErrorAnswer> {
-  const text = await response.text().catch(() => '')
+export function readErrorAnswer(response: Pick<Response, 'status' | 'headers'>, text: string, now: number): ErrorAnswer {
   const { reason, message } = parseBody(text)
   return {
     status: response.status,
@@ -67,10 +66,15 @@ export function driveError({ status, reason, message, retryAfterMs }: ErrorAnswe
 
 const FORBIDDEN_HINTS: Readonly<Record<string, string>> = {
   dailyLimitExceeded: 'The daily limit of this client id is used up: try again tomorrow, or use a client id of your own (auth setup).',
-  insufficientPermissions: 'The login lacks the right to use Drive: colab-escape auth login',
+  accessNotConfigured:
+    "Enable the Drive API in the OAuth client's project (https://console.cloud.google.com/apis/library/drive.googleapis.com), wait a minute, and run the same command again.",
 }
 
 function forbidden(reason: string | undefined, message: string, because: string): AppError {
+  if (reason === 'insufficientPermissions')
+    return new AppError('unauthenticated', because, {
+      hint: 'The login may not do that: run `colab-escape auth login` and leave the box for Google Drive ticked.',
+    })
   if (reason === 'storageQuotaExceeded')
     return new AppError('quota', `Drive is full: ${message}`, {
       hint: 'Free space on Drive (its trash counts too), then run the same command again: what was stored stays usable. Service accounts have no space of their own.',

@@ -50,16 +50,17 @@ export class DriveHttp {
   async send(request: DriveRequest): Promise<Response> {
     const { tokens } = this.options
     const token = await tokens.getToken({ signal: request.signal })
-    const response = await this.sendWith(token, request)
-    if (response.status !== 401 || request.accept?.includes(401)) return this.checked(response, request)
+    const { response, begun } = await this.sendWith(token, request)
+    if (response.status !== 401 || request.accept?.includes(401)) return this.checked(response, begun, request)
     await response.body?.cancel()
     const other = await tokens.getToken({ signal: request.signal, refuse: token })
-    return this.checked(await this.sendWith(other, request), request)
+    const again = await this.sendWith(other, request)
+    return this.checked(again.response, again.begun, request)
   }
 
-  private async sendWith(token: string, request: DriveRequest): Promise<Response> {
+  private async sendWith(token: string, request: DriveRequest): Promise<{ response: Response; begun: number }> {
     const { pace, onRequest, idleMs } = this.options
-    await pace.turn(request.signal)
+    const begun = await pace.turn(request.signal)
     throwIfAborted(request.signal)
     onRequest?.(request.what)
     const patience = Math.ceil(idleMs * (1 + (request.body?.length ?? 0) / BYTES_PER_IDLE_TIME))
@@ -67,13 +68,14 @@ export class DriveHttp {
     const silence = new AbortController()
     const timer = setTimeout(() => silence.abort(), patience)
     try {
-      return await this.options.fetch(request.url, {
+      const response = await this.options.fetch(request.url, {
         method: request.method ?? 'GET',
         headers: { ...request.headers, authorization: `Bearer ${token}` },
         ...(request.body === undefined ? {} : { body: request.body }),
         signal: request.signal ? AbortSignal.any([request.signal, silence.signal]) : silence.signal,
         redirect: 'follow',
       })
+      return { response, begun }
     } catch (error) {
       throwIfAborted(request.signal)
       const why = silence.signal.aborted ? new Error(`no answer for ${Math.round(patience / 1000)} s`) : error
@@ -83,14 +85,19 @@ export class DriveHttp {
     }
   }
 
-  private async checked(response: Response, request: DriveRequest): Promise<Response> {
+  private async checked(response: Response, begun: number, request: DriveRequest): Promise<Response> {
     const { pace, now } = this.options
     if (response.ok || request.accept?.includes(response.status)) {
       pace.succeeded()
       return response
     }
-    const error = driveError(await readErrorAnswer(response, now()), request.task)
-    if (error.code === 'throttled') pace.throttled(error.retryAfterMs)
+    const body = await this.body(response, request.task, request.signal).catch((broken: unknown) => {
+      throwIfAborted(request.signal)
+      if (!isAppError(broken)) throw broken
+      return new Uint8Array(0) // the status alone says enough
+    })
+    const error = driveError(readErrorAnswer(response, new TextDecoder().decode(body), now()), request.task)
+    if (error.code === 'throttled') pace.throttled(begun, error.retryAfterMs)
     throw error
   }
 
@@ -145,12 +152,24 @@ export class DriveHttp {
     }
   }
 
-  /** A `fetch` for Google's own client: same pace, token and errors. */
-  asFetch(what: string, task: string, signal: AbortSignal | undefined): typeof fetch {
+  /**
+   * A `fetch` for Google's own client: same pace, token and errors. The body is read here, where silence is noticed. `onDate` is told the time (ms since 1970, cut
+   * to the second) that the other side's clock shows: the client hands on no headers.
+   */
+  asFetch(what: string, task: string, signal: AbortSignal | undefined, onDate: (date: number) => void): typeof fetch {
     return async (input, init) => {
       const url = input instanceof Request ? input.url : input
       const headers = Object.fromEntries(new Headers(init?.headers).entries())
-      return this.send({ what, task, url, method: init?.method ?? 'GET', headers, body: init?.body as string | undefined, signal })
+      const method = init?.method ?? 'GET'
+      const response = await this.send({ what, task, url, method, headers, body: init?.body as string | undefined, signal })
+      const date = Date.parse(response.headers.get('date') ?? '')
+      if (!Number.isNaN(date)) onDate(date)
+      const body = await this.body(response, task, signal)
+      const type = response.headers.get('content-type')
+      return new Response(body.length === 0 ? null : Buffer.from(body), {
+        status: response.status,
+        headers: type === null ? {} : { 'content-type': type },
+      })
     }
   }
 }

@@ -2,16 +2,19 @@ import type { Sleep } from '../waiting.ts'
 
 const FIRST_SPACING_MS = 100
 const MAX_SPACING_MS = 8_000
-const RECOVERY = 0.85
+const SLOWING = 1.5
+const RECOVERY = 0.95
 const NEGLIGIBLE_MS = 10
 
 /**
- * The pace of all calls to one Drive: free until Drive says "too fast", then spaced out (twice as far with each such answer) and quicker again with each success. One
+ * The pace of all calls to one Drive: free until Drive says "too fast", then spaced out (wider with each such answer) and quicker again with each success. One
  * instance is shared by everything that talks to one account.
  */
 export class Pace {
   private spacing = 0
   private nextAt = 0
+  /** When it was last slowed down. */
+  private slowedAt = -Infinity
   private readonly sleep: Sleep
   private readonly now: () => number
 
@@ -21,16 +24,21 @@ export class Pace {
     this.now = now
   }
 
-  /** Resolves when the next call may begin. */
-  async turn(signal?: AbortSignal): Promise<void> {
+  /** Resolves when the next call may begin, to the moment when it does. */
+  async turn(signal?: AbortSignal): Promise<number> {
     const now = this.now()
     const at = Math.max(now, this.nextAt)
     if (this.spacing > 0) this.nextAt = at + this.spacing
     if (at > now) await this.sleep(at - now, signal)
+    return at
   }
 
-  throttled(retryAfterMs = 0): void {
-    this.spacing = Math.min(MAX_SPACING_MS, Math.max(FIRST_SPACING_MS, this.spacing * 2))
+  /** "Too fast" for a call that began at `begun`. Those that were under way together are one reason to slow down, not many. */
+  throttled(begun: number, retryAfterMs = 0): void {
+    if (begun > this.slowedAt) {
+      this.spacing = Math.min(MAX_SPACING_MS, Math.max(FIRST_SPACING_MS, this.spacing * SLOWING))
+      this.slowedAt = this.now()
+    }
     this.nextAt = Math.max(this.nextAt, this.now() + Math.max(this.spacing, retryAfterMs))
   }
 
