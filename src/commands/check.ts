@@ -13,11 +13,12 @@ const SHOWN = 50
 
 export async function checkCommand(session: Session, options: CheckOptions): Promise<Outcome> {
   const started = performance.now()
-  const { storage } = await chooseStore(session)
+  const store = await chooseStore(session)
+  const arriving = store.kind === 'folder' && store.mounted
   const readData = share(options.readData)
-  const result = await check(session.context(storage, readData > 0 ? Infinity : 0), { readData })
+  const result = await check(session.context(store.storage, readData > 0 ? Infinity : 0), { readData, arriving })
   const damaged = result.problems.length > 0 || result.affected.length > 0
-  session.console.print(describe(result, damaged, performance.now() - started), { command: 'check', damaged, ...result })
+  session.console.print(describe(result, damaged, arriving, performance.now() - started), { command: 'check', damaged, ...result })
   return damaged ? 'damaged' : 'done'
 }
 
@@ -31,7 +32,7 @@ function share(option: string | boolean | undefined): number {
   return percent / 100
 }
 
-function describe(result: CheckResult, damaged: boolean, milliseconds: number): string[] {
+function describe(result: CheckResult, damaged: boolean, arriving: boolean, milliseconds: number): string[] {
   const { packs, packsRead, snapshots, incomplete, files, problems, affected } = result
   const lines = [...problems.map(problem => `damaged: ${problem}`)]
   for (const { name, version, path, why } of affected.slice(0, SHOWN))
@@ -41,7 +42,11 @@ function describe(result: CheckResult, damaged: boolean, milliseconds: number): 
   lines.push(
     `Checked ${plural(snapshots, 'version')} with ${plural(files, 'file')} in ${plural(packs, 'pack')}${read}, ${formatDuration(milliseconds)}`,
   )
-  if (incomplete > 0)
+  if (incomplete > 0 && arriving)
+    lines.push(
+      `${plural(incomplete, 'version')} incomplete: packs have not arrived in the mounted Drive yet, or the push came too late to count. No damage`,
+    )
+  else if (incomplete > 0)
     lines.push(`${plural(incomplete, 'version')} came too late to count and ${incomplete === 1 ? 'is' : 'are'} not offered: no damage`)
   const versions = new Set(affected.map(({ version }) => version)).size
   if (!damaged) lines.push(packsRead > 0 ? 'No damage found.' : 'No damage found. Add --read-data to read all content back.')

@@ -1,8 +1,10 @@
 import { openForReading, type OpenRepository } from '../repository/context.ts'
 import type { StoredSnapshot } from '../repository/snapshot.ts'
+import { describeVersion, isComplete } from '../repository/manifest-reader.ts'
 import { resolveVersion, type VersionSpec } from '../repository/versions.ts'
 import type { Session } from './session.ts'
-import { chooseStore } from './store.ts'
+import { AppError } from '../util/errors.ts'
+import { chooseStore, isMounted } from './store.ts'
 
 /** Opens the repository for a command that only looks. */
 export async function openRepository(session: Session): Promise<OpenRepository> {
@@ -10,11 +12,22 @@ export async function openRepository(session: Session): Promise<OpenRepository> 
   return openForReading(session.context(storage, 0))
 }
 
-/** Finds a version, and warns of other ones that could not be read on the way: one of them may be the one that was meant. */
+/**
+ * Finds a version, and warns of other ones that could not be read on the way: one of them may be the one that was meant. On a mounted Drive a version may be
+ * there before its packs are: then it throws `unavailable`.
+ */
 export async function findVersion(session: Session, repository: OpenRepository, spec: VersionSpec): Promise<StoredSnapshot> {
   const { problems } = repository.view
   const before = problems.length
   const snapshot = await resolveVersion(repository, repository.view, spec)
   for (const { message } of problems.slice(before)) session.console.reporter.warn(message)
+  if (isMounted(repository.storage.location) && !(await isComplete(repository, snapshot)))
+    throw new AppError(
+      'unavailable',
+      `${describeVersion(snapshot)} is incomplete: not all of its packs have arrived in the mounted Drive yet.`,
+      {
+        hint: 'Nothing is damaged. Run drive.flush_and_unmount() where it was pushed, wait some minutes, mount again and run the same command; or take --store drive:.',
+      },
+    )
   return snapshot
 }

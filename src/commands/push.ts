@@ -105,12 +105,17 @@ function describe(name: string, store: ChosenStore, result: PushResult, failed: 
   lines.push(`  ${formatCount(requests)} requests, ${formatDuration(milliseconds)}, ${formatBytes(reading.readBytes)} read`)
   if (failed > 0) lines.push(`  ${plural(failed, 'file')} could not be saved (see the warnings); all others are`)
   if (result.outcome === 'stored') lines.push(`  ${safety(store)}`)
+  else if (result.outcome === 'unchanged' && store.kind === 'drive') lines.push('  Safe to disconnect: all of it is on Drive already.')
+  else if (result.outcome === 'unchanged' && store.kind === 'folder' && store.mounted) lines.push(`  ${safety(store)}`)
   return lines
 }
 
 function safety(store: ChosenStore): string {
   if (store.kind === 'drive') return 'Safe to disconnect: Drive has confirmed every object, and the version reads back.'
-  if (store.mounted) return 'Written to the mount: run drive.flush_and_unmount() before you leave.'
+  if (store.mounted)
+    return store.path.startsWith('/content/')
+      ? 'Written to the mount: run drive.flush_and_unmount() before you leave.'
+      : 'Written to the mounted Drive: let Google Drive upload it before you shut this machine down.'
   return 'Everything is on the disk, synced, and the version reads back.'
 }
 

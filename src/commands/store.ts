@@ -96,13 +96,21 @@ export function drivePath(location: string): string[] {
   return parts
 }
 
+/** Where Drive is mounted in Colab, under whatever name, and where Google's own program puts it on a Mac. */
+const MOUNTS = /^\/content\/[^/]+\/(MyDrive|My Drive|Shareddrives|Shared drives)(\/|$)|\/Library\/CloudStorage\/GoogleDrive-/
+
+/** True for a folder that Drive's mount sends on and fills later: what is written there is not safe yet, and what is missing may still come. */
+export function isMounted(path: string): boolean {
+  return path.startsWith('/content/drive/') || MOUNTS.test(path)
+}
+
 function openFolder(location: string): FolderStore {
   const path = realPathOf(resolve(location.replace(/^~(?=\/|$)/, homedir())))
   if (existsSync(path) && !statSync(path).isDirectory())
     throw new AppError('not-a-repository', `${path} is a file, not a folder.`, { hint: 'Name the folder of the repository with --store.' })
   const folder = new FolderStorage(path)
   const storage = new CountingStorage(folder)
-  return { kind: 'folder', storage, folder, requests: () => ({ ...storage.calls }), path, mounted: path.startsWith('/content/drive/') }
+  return { kind: 'folder', storage, folder, requests: () => ({ ...storage.calls }), path, mounted: isMounted(path) }
 }
 
 /** Local folders that belong to the store: never part of a source. */

@@ -5,7 +5,7 @@ import type { ChunkIndex } from './chunk-index.ts'
 import type { OpenRepository, RepositoryContext } from './context.ts'
 import { openForReading } from './context.ts'
 import type { Entry } from './manifest.ts'
-import { readManifest } from './manifest-reader.ts'
+import { isComplete, readManifest } from './manifest-reader.ts'
 import { packName, verifyObjectHash, type SnapshotRef } from './object-names.ts'
 import { isLate, type StoredSnapshot } from './snapshot.ts'
 import { readSnapshot, readTags } from './versions.ts'
@@ -14,6 +14,8 @@ import { readPackTail } from './view.ts'
 export interface CheckRequest {
   /** Share of the packs (0 to 1) whose every byte is read back; 0 checks the structure alone. */
   readData: number
+  /** What is missing may still be on its way, as to a mounted Drive: a version that lacks it is incomplete, not damaged. */
+  arriving?: boolean
 }
 
 export interface AffectedFile {
@@ -29,7 +31,7 @@ export interface CheckResult {
   packs: number
   packsRead: number
   snapshots: number
-  /** Snapshots that count for nothing: committed too late, with parts missing. */
+  /** Snapshots with parts missing that are no damage: committed too late, so that they count for nothing, or still arriving. */
   incomplete: number
   files: number
   /** Damaged objects, in words. */
@@ -40,7 +42,7 @@ export interface CheckResult {
 /** Checks that everything which snapshots reach is there and, as far as asked, that it can be read back bit for bit. Changes nothing. */
 export async function check(context: RepositoryContext, request: CheckRequest): Promise<CheckResult> {
   const repository = await openForReading(context)
-  const run = new Check(context, repository)
+  const run = new Check(context, repository, request.arriving === true)
   await run.checkPacks(request.readData)
   await run.checkSnapshots()
   run.tellMissingPacks()
@@ -54,8 +56,10 @@ class Check {
   private readonly index: ChunkIndex
   /** A flag per index entry: this copy can't be read. */
   private readonly bad: Uint8Array
+  private readonly arriving: boolean
 
-  constructor(context: RepositoryContext, repository: OpenRepository) {
+  constructor(context: RepositoryContext, repository: OpenRepository, arriving: boolean) {
+    this.arriving = arriving
     this.context = context
     this.repository = repository
     this.index = repository.index
@@ -180,7 +184,8 @@ class Check {
       fail(undefined, error.message)
     }
     this.result.snapshots++
-    if (affected.length > 0 && snapshot && isLate(snapshot)) this.result.incomplete++
+    const mayLackParts = snapshot && (isLate(snapshot) || (this.arriving && !(await isComplete(this.repository, snapshot))))
+    if (affected.length > 0 && mayLackParts) this.result.incomplete++
     else this.result.affected.push(...affected)
     return snapshot
   }

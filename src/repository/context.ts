@@ -8,6 +8,10 @@ import type { BlockSource } from './chunk-reader.ts'
 import type { Inventory } from './object-names.ts'
 import { adoptPacks, openView, type RepositoryView } from './view.ts'
 
+/** On Drive nothing may be found because nothing may be seen. */
+const DRIVE_HINT =
+  " Which account is logged in, and whether it sees all files (drive) or only its own client's (drive.file), `colab-escape auth status` tells."
+
 /** What every operation on a repository works with. */
 export interface RepositoryContext {
   storage: Storage
@@ -42,7 +46,7 @@ export async function openForReading(context: RepositoryContext, newestOf?: stri
   const { inventory } = view
   if (!inventory.hasConfig && inventory.snapshots.length === 0)
     throw new AppError('not-found', `${storage.location} holds no repository.`, {
-      hint: 'Check --store (or COLAB_ESCAPE_STORE); a first `colab-escape push <path>` creates one.',
+      hint: `Check --store (or COLAB_ESCAPE_STORE); a first \`colab-escape push <path>\` creates one.${storage.location.startsWith('drive:') ? DRIVE_HINT : ''}`,
     })
   if (!inventory.hasConfig)
     view.problems.push(new AppError('corrupt', `config.json is missing in ${storage.location}`, { hint: 'The next push writes it again.' }))

@@ -54,12 +54,34 @@ describe('a Drive that is full', () => {
         makeTree(sandbox.in('small'), { 'a.bin': seededNoise(2, 3_000_000) })
         makeTree(sandbox.in('data'), { 'b.bin': seededNoise(3, 6_000_000) })
         await sandbox.ok('push', 'small')
-        expectError(await sandbox.run(['push', 'data']), 6, /Drive is full/)
+        expectError(await sandbox.run(['push', 'data']), 6, /Drive is full.* 6\.0 MB more were to be stored, 3\.0 MB of 5\.0 MB are used\./)
         expect(await sandbox.json('check', '--read-data')).toMatchObject({ damaged: false })
         await sandbox.ok('pull', 'small', 'out')
         expectSameTree(sandbox.in('out'), sandbox.in('small'))
       }),
     ))
+})
+
+describe('a push is compared with the free space before anything is sent', () => {
+  test.each([
+    ['noise does not fit: exit 6 with the numbers, and not one upload', seededNoise(6, 40_000_000), 6],
+    ['what shrinks enough fits', Buffer.from('column,'.repeat(6_000_000)), 0],
+  ] as const)('%s', (_, content, code) =>
+    withDrive({}, emulator =>
+      withFolder(async folder => {
+        const user = emulator.addUser('nearly-full@example.com', { quota: 20_000_000 })
+        const sandbox = new DriveSandbox(emulator, folder, emulator.issueToken({ user: user.email }))
+        makeTree(sandbox.in('data'), { 'a.bin': content })
+        const run = await sandbox.run(['push', 'data'])
+        if (code === 0) expect(run.code, run.stderr).toBe(0)
+        else {
+          expectError(run, 6, /This push needs 40 MB, but drive:colab-escape has only 20 MB free; nothing was stored/)
+          expect(objectsOf(emulator)).toEqual([])
+          expect(Object.keys(emulator.counts).filter(kind => kind.startsWith('upload'))).toEqual([])
+        }
+      }),
+    ),
+  )
 })
 
 // [what Drive says, at which requests, how the program ends, what it says]

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rmdir } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -28,6 +28,28 @@ export async function withTmpfs<T>(sizeBytes: number, use: (tmpfs: Tmpfs) => Pro
     }
   } finally {
     await rmdir(path)
+  }
+}
+
+/** Where Colab mounts Drive. Only one test at a time can have it. */
+const COLAB_MOUNT = '/content/drive'
+
+/** Gives `use` an empty `/content/drive/MyDrive`, as after `drive.mount('/content/drive')`. On a machine that has something there the test fails. */
+export async function withMountedDrive<T>(use: (myDrive: string) => Promise<T>): Promise<T> {
+  const made = await mkdir(COLAB_MOUNT, { recursive: true })
+  if ((await readdir(COLAB_MOUNT)).length > 0) throw new Error(`${COLAB_MOUNT} is in use: this test needs it for itself`)
+  try {
+    await mount('-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', COLAB_MOUNT)
+    try {
+      await mkdir(join(COLAB_MOUNT, 'MyDrive'))
+      return await use(join(COLAB_MOUNT, 'MyDrive'))
+    } finally {
+      await run('umount', [COLAB_MOUNT]).catch(() => run('umount', ['--lazy', COLAB_MOUNT]))
+    }
+  } finally {
+    // no more than was made
+    if (made !== undefined) await rmdir(COLAB_MOUNT)
+    if (made !== undefined && made !== COLAB_MOUNT) await rmdir(made)
   }
 }
 

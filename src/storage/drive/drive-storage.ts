@@ -128,7 +128,9 @@ export class DriveStorage implements Storage {
     if (present) return present
     const parent = await this.folders.writable(signal)
     const id = await this.ids.idFor(name, signal)
-    const file = await this.uploadOrFind({ id, name, parent }, bytes, signal)
+    const file = await this.uploadOrFind({ id, name, parent }, bytes, signal).catch(async (error: unknown) => {
+      throw isAppError(error, 'quota') ? await this.withNumbers(error, bytes.length, signal) : error
+    })
     if (!matches(file, bytes)) {
       // what arrived is not what was sent: nobody may ever see it. While it can't be deleted it keeps its id, so the next try finds it again
       await this.deleteCopy(file, signal)
@@ -138,6 +140,15 @@ export class DriveStorage implements Storage {
     this.ids.release(name)
     this.stored.set(name, [...(this.stored.get(name) ?? []), file])
     return { created: file.created }
+  }
+
+  /** Drive says that it is full, not how full. */
+  private async withNumbers(error: AppError, bytes: number, signal: AbortSignal | undefined): Promise<AppError> {
+    const { used, limit } = await this.api.quota(signal).catch(() => ({ used: undefined, limit: undefined }))
+    // a folder can be full where there is room
+    if (used === undefined || limit === undefined || used + bytes <= limit) return error
+    const message = `${error.message} ${megabytes(bytes)} more were to be stored, ${megabytes(used)} of ${megabytes(limit)} are used.`
+    return new AppError('quota', message, { cause: error, ...(error.hint === undefined ? {} : { hint: error.hint }) })
   }
 
   /** 409 on our own id: an earlier try got through and only its answer was lost, or what had arrived was damaged and is deleted. */
@@ -212,6 +223,8 @@ export class DriveStorage implements Storage {
     }
   }
 }
+
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`
 
 function matches(file: DriveFile, bytes: Uint8Array): boolean {
   if (file.size !== bytes.length) return false
