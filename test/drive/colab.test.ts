@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import type { DriveEmulator, EmulatorOptions } from '../drive-emulator/emulator.ts'
+import { DEFAULT_CLIENT, type DriveEmulator, type EmulatorOptions } from '../drive-emulator/emulator.ts'
 import { expectError, runCli } from '../helpers/cli.ts'
 import { withDrive } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'
@@ -118,6 +118,25 @@ describe('in a cell, a terminal of 0 x 0', () => {
       },
       { profile: { latencyMs: 150, creationMs: 300 } },
     ))
+
+  test('a login in a cell takes the pasted address from its input', () =>
+    withNotebook(async notebook => {
+      const { id, secret } = DEFAULT_CLIENT
+      makeTree(notebook.folder, { '.env': `GOOGLE_CLIENT_ID=${id}\nGOOGLE_CLIENT_SECRET=${secret!}\n` })
+      const { output, exitCode } = await notebook.cell('npx -y colab-escape auth login', {
+        type: {
+          after: /Paste it here: $/,
+          line: async shown => {
+            const url = /^(http\S+)\r$/m.exec(shown)![1]!
+            const sent = await fetch(`${url}&emulator_consent=approve`, { redirect: 'manual' })
+            return sent.headers.get('location')!
+          },
+        },
+      })
+      expect(exitCode, output).toBe(0)
+      expect(output).toContain('A notebook in Colab needs no login')
+      expect(screenOf(output).join('\n')).toMatch(/Logged in as someone@example\.com/)
+    }))
 
   // [what runs, what it waits for when the cell is stopped]
   test.each([

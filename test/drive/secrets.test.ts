@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { writeLogin } from '../../src/auth/token-file.ts'
 import { DEFAULT_CLIENT, DEFAULT_USER, type DriveEmulator } from '../drive-emulator/emulator.ts'
 import type { CliResult } from '../helpers/cli.ts'
 import { withDrive } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'
+import { filesIn } from '../helpers/secrets.ts'
 import { makeTree, seededNoise } from '../helpers/trees.ts'
 import { DriveSandbox } from './drive-cli.ts'
 import { objectsOf } from './scene.ts'
@@ -42,13 +42,6 @@ function watchSecrets(emulator: DriveEmulator): Set<string> {
   accounts.issueRefresh = grant => noted(issueRefresh(grant))
   uploads.sessions.open = plan => noted(open(plan))
   return secrets
-}
-
-/** Files below a folder by their paths, but for the login itself. */
-function filesIn(folder: string): Map<string, string> {
-  const paths = existsSync(folder) ? (readdirSync(folder, { recursive: true, withFileTypes: true }) ?? []) : []
-  const files = paths.filter(entry => entry.isFile() && entry.name !== 'login.json')
-  return new Map(files.map(entry => [join(entry.parentPath, entry.name), readFileSync(join(entry.parentPath, entry.name), 'latin1')]))
 }
 
 class Watched {
@@ -119,6 +112,17 @@ test('a planted leak is found: whole or in part, in any form, in what is said, i
     watched.said.set('a command', `error: the token ${accessToken.slice(0, 40)}… was refused`)
     const found = leaks(watched.everything(), watched.secrets)
     expect(found.sort()).toEqual(['a command', ...planted.map(([path]) => watched.sandbox.in(path))].sort())
+  }))
+
+test('whatever test runs the program finds a planted leak, in what is said and in a cache', () =>
+  watching(async ({ emulator, sandbox }) => {
+    const { accessToken, refreshToken } = emulator.issueToken()
+    makeTree(sandbox.in('data'), { 'notes.txt': `my token is ${accessToken}` })
+    await sandbox.ok('push', 'data')
+    await expect(sandbox.run(['cat', 'data:notes.txt'])).rejects.toThrow(/leaked into stdout of cat/)
+    mkdirSync(sandbox.in('cache', 'x'), { recursive: true })
+    writeFileSync(sandbox.in('cache', 'x', 'log'), `refreshed ${refreshToken}`)
+    await expect(sandbox.run(['log'])).rejects.toThrow(/leaked into .*cache/)
   }))
 
 test('with an access token, with credentials and with a saved login: status, push, pull, log, in every manner of speaking', () =>

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import { withFolder } from './folders.ts'
+import { filesIn, refuseSecrets } from './secrets.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../bin/colab-escape.cjs', import.meta.url))
 
@@ -71,12 +72,20 @@ export async function runCli(args: readonly string[], options: CliOptions = {}):
   const [code, signal] = await ended
   clearTimeout(limit)
   const bytes = Buffer.concat(out)
+  const errors = Buffer.concat(err).toString()
+  const said = new Map([
+    [`stdout of ${args.join(' ')}`, bytes.toString('latin1')],
+    [`stderr of ${args.join(' ')}`, errors],
+  ])
+  // the one command that prints a secret
+  if (!(args.includes('export') && code === 0)) refuseSecrets(said)
+  if (env.COLAB_ESCAPE_CACHE !== undefined) refuseSecrets(filesIn(env.COLAB_ESCAPE_CACHE))
   return {
     pid: child.pid,
     code,
     signal,
     stdout: bytes.toString(),
-    stderr: Buffer.concat(err).toString(),
+    stderr: errors,
     bytes,
     endedAfterMs: sentAt === undefined ? undefined : performance.now() - sentAt,
   }

@@ -2,7 +2,7 @@
 
 usage: pty.py COLUMNSxROWS LIMIT_SECONDS INTERRUPT_AFTER_SECONDS|- COMMAND [ARGUMENT...]
 
-The command leads its own session and has no controlling terminal. What it writes is copied to stdout; when it has ended, one line of JSON
+The command leads its own session and has no controlling terminal. What it writes is copied to stdout, what comes from stdin is typed; when it has ended, one line of JSON
 on stderr tells {"exitCode", "seconds"}, with 128 + n for an end by signal n. It is killed after the limit, or when it has written 16 MiB.
 """
 
@@ -30,6 +30,7 @@ os.close(slave)
 kill_at = started + float(limit)
 interrupt_at = None if interrupt_after == "-" else started + float(interrupt_after)
 written = 0
+typing = [sys.stdin.fileno()]
 while True:
     now = time.monotonic()
     if interrupt_at is not None and now >= interrupt_at:
@@ -38,7 +39,14 @@ while True:
     if now >= kill_at or written > MOST_OUTPUT:
         break
     wake_at = kill_at if interrupt_at is None else min(kill_at, interrupt_at)
-    if not select.select([master], [], [], wake_at - now)[0]:
+    ready = select.select([master] + typing, [], [], wake_at - now)[0]
+    if sys.stdin.fileno() in ready:
+        typed = os.read(sys.stdin.fileno(), 4096)
+        if typed:
+            os.write(master, typed)
+        else:
+            typing = []
+    if master not in ready:
         continue
     try:
         data = os.read(master, 65536)

@@ -1,12 +1,15 @@
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { refuseSecrets } from './secrets.ts'
 
 export interface PtyOptions {
   /** Default 0 x 0, as in a Colab cell. */
   size?: { columns: number; rows: number }
   /** The command is killed (exit code 137) after so many seconds, 20 by default. */
   seconds?: number
+  /** A line that is typed as soon as what the command has written ends as `after` says. */
+  type?: { after: RegExp; line: (output: string) => Promise<string> }
   /** Sends SIGINT to the command after so many seconds. */
   interruptAfter?: number
   /** Added to this process's environment; undefined removes a variable. */
@@ -25,7 +28,7 @@ const HELPER = fileURLToPath(new URL('./pty.py', import.meta.url))
 
 /** Runs a command with stdin, stdout and stderr on one pseudo-terminal, TERM=xterm-color and no controlling terminal. */
 export async function runInPty(command: string, args: readonly string[], options: PtyOptions = {}): Promise<PtyResult> {
-  const { size = { columns: 0, rows: 0 }, seconds = 20, interruptAfter, env = {} } = options
+  const { size = { columns: 0, rows: 0 }, seconds = 20, interruptAfter, type, env = {} } = options
   const helper = spawn(
     'python3',
     [
@@ -36,15 +39,31 @@ export async function runInPty(command: string, args: readonly string[], options
       command,
       ...args,
     ],
-    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TERM: 'xterm-color', ...env } },
+    { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, TERM: 'xterm-color', ...env } },
   )
+  helper.stdin.on('error', () => undefined) // the command may have ended before it was told
+  if (type === undefined) helper.stdin.end()
+  let output = ''
+  let typed = false
+  helper.stdout.setEncoding('utf8').on('data', (piece: string) => {
+    output += piece
+    if (typed || type === undefined || !type.after.test(output)) return
+    typed = true
+    type.line(output).then(
+      line => helper.stdin.end(`${line}\n`),
+      () => helper.stdin.end(),
+    )
+  })
   const failed = new Promise<never>((_, reject) => helper.once('error', reject))
-  const [output, report] = await Promise.race([Promise.all([text(helper.stdout), text(helper.stderr)]), failed])
+  const closed = new Promise<void>(resolve => helper.once('close', () => resolve()))
+  const [report] = await Promise.race([Promise.all([text(helper.stderr), closed]), failed])
   let end: { exitCode: number; seconds: number }
   try {
     end = JSON.parse(report) as typeof end
   } catch (error) {
     throw new Error(`pty.py failed: ${report}`, { cause: error })
   }
+  // a terminal shows what is typed, the code of a login too, which is spent at once
+  if (type === undefined) refuseSecrets(new Map([[`the terminal of ${args.join(' ')}`, output]]))
   return { output, ...end }
 }
