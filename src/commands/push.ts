@@ -111,7 +111,7 @@ function describe(name: string, store: ChosenStore, result: PushResult, failed: 
 }
 
 function safety(store: ChosenStore): string {
-  if (store.kind === 'drive') return 'Safe to disconnect: Drive has confirmed every object, and the version reads back.'
+  if (store.kind === 'drive') return 'Safe to disconnect: Drive confirmed every object and the version reads back.'
   if (store.mounted)
     return store.path.startsWith('/content/')
       ? 'Written to the mount: run drive.flush_and_unmount() before you leave.'

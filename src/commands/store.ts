@@ -61,7 +61,7 @@ export async function chooseStore(session: StoreSession): Promise<ChosenStore> {
   if (credentials !== undefined && (!mounted || (await canBeUsed(credentials, session.signal)))) return openDrive(session, 'drive:')
   if (mounted) return openFolder(MOUNTED_STORE)
   throw new AppError('usage', 'No store is named, and there is no login: colab-escape does not know where the repository is.', {
-    hint: `Log in to Google Drive (colab-escape auth login), or name a folder with --store <folder> or COLAB_ESCAPE_STORE, or mount Drive and make ${MOUNTED_STORE}.`,
+    hint: `Log in to Google Drive (colab-escape auth login), or name a folder with --store <folder> or COLAB_ESCAPE_STORE, or, in Colab, mount Drive and make the folder ${MOUNTED_STORE}.`,
   })
 }
 
