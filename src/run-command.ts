@@ -1,0 +1,46 @@
+import type { Execute } from './commands/definition.ts'
+import { Session, type GlobalOptions } from './commands/session.ts'
+import { exitCodeOf } from './exit-codes.ts'
+import { readSettings } from './settings.ts'
+import { createConsole } from './ui/console.ts'
+import { describeError } from './ui/describe-error.ts'
+
+const interrupt = new AbortController()
+
+/** The first signal lets what is under way end at a safe point; a second one ends at once. */
+function onSignal(): void {
+  if (interrupt.signal.aborted) process.exit(130)
+  interrupt.abort()
+  process.exitCode = 130
+}
+
+export const runCommand: Execute = async (options, run) => {
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  let session: Session | undefined
+  try {
+    session = new Session(options, readSettings(), interrupt.signal, new URL('./worker.js', import.meta.url))
+    process.exitCode = exitCodeOf(await run(session))
+  } catch (error) {
+    const screen = session?.console ?? plainConsole(options)
+    screen.error(error)
+    process.exitCode = interrupt.signal.aborted ? 130 : exitCodeOf(describeError(error).code)
+  } finally {
+    await session?.close()
+  }
+}
+
+/** For errors from before there are settings. */
+function plainConsole(options: GlobalOptions): Session['console'] {
+  const { json = false, quiet = false, verbose = false } = options
+  return createConsole({
+    json,
+    quiet,
+    verbose,
+    progress: false,
+    colour: false,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    now: () => performance.now(),
+  })
+}
