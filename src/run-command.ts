@@ -4,6 +4,7 @@ import { exitCodeOf } from './exit-codes.ts'
 import { readSettings } from './settings.ts'
 import { createConsole } from './ui/console.ts'
 import { describeError } from './ui/describe-error.ts'
+import { keepHeapSmall } from './util/heap.ts'
 
 const interrupt = new AbortController()
 
@@ -17,6 +18,7 @@ function onSignal(): void {
 export const runCommand: Execute = async (options, run) => {
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
+  keepHeapSmall()
   let session: Session | undefined
   try {
     session = new Session(options, readSettings(), interrupt.signal, new URL('./worker.js', import.meta.url))

@@ -4,7 +4,7 @@ import type { CompressionPool } from '../compression/pool.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Surroundings } from '../util/clock.ts'
 import { throwIfAborted } from '../util/errors.ts'
-import { freeUnusedBuffers } from '../util/unused-memory.ts'
+import { freeUnusedBuffers, systemBuffer } from '../util/unused-memory.ts'
 import {
   FIRST_PACKS,
   FIRST_PACK_BYTES,
@@ -134,7 +134,7 @@ export class PackWriter {
       throw error
     })
     const { bytes, ...layout } = block.block
-    this.buffer ??= this.free.pop() ?? new Uint8Array(BUFFER_BYTES)
+    this.buffer ??= this.free.pop() ?? systemBuffer(BUFFER_BYTES)
     this.buffer.set(bytes, this.filledBytes)
     this.filled.push({ ...block, block: layout })
     this.filledBytes += bytes.length
