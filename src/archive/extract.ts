@@ -15,7 +15,7 @@ import { formatOfContent, HEAD_BYTES, type FoundFormat } from './format.ts'
 import { spoolName } from './local-file.ts'
 import { readTar } from './tar-reader.ts'
 import { LocalError, OccupiedError, RefusedError } from './trouble.ts'
-import { readZip } from './zip-reader.ts'
+import { readZip, type ZipPlace } from './zip-reader.ts'
 import { decompressZstd } from './zstd-reader.ts'
 
 export interface ExtractContext {
@@ -34,8 +34,8 @@ export interface ArchiveSource {
   bytes: ByteStream
   /** Length in bytes, where it is known. */
   size?: number | undefined
-  /** Where it lies on this machine, if it does: zip is read from its end. Others are kept in the destination while they are read. */
-  path?: string | undefined
+  /** Where it lies on this machine, or any part of it by its place: zip is read from its end. Others are kept in the destination while they are read. */
+  zip?: ZipPlace | undefined
 }
 
 export interface ExtractRequest {
@@ -112,7 +112,10 @@ class Extraction {
       await input.fill(HEAD_BYTES)
       const format = formatOfContent(input.peek(HEAD_BYTES), source.name)
       if (format !== 'zip') return await this.placeAll(format, readTar(this.plain(input.rest(), format)))
-      if (source.path !== undefined) return await this.placeZip(source.path, source.size)
+      if (source.zip !== undefined) {
+        await input.close()
+        return await this.placeZip(source.zip, source.size)
+      }
       const spool = spoolName(this.request.destination)
       try {
         await pipeline(input.rest(), createWriteStream(fsPath(spool), { mode: 0o600 }))
@@ -131,11 +134,11 @@ class Extraction {
     return counted(plain, length => this.expansion.add(length))
   }
 
-  private placeZip(path: string, size: number | undefined): Promise<ExtractResult> {
+  private placeZip(place: ZipPlace, size: number | undefined): Promise<ExtractResult> {
     if (size !== undefined) this.expansion.read = size
     const { expansion } = this
     async function* entries(): AsyncGenerator<ArchiveEntry> {
-      for await (const entry of readZip(path)) {
+      for await (const entry of readZip(place)) {
         // its content will not be longer than stated
         expansion.add(entry.size)
         yield entry

@@ -1,8 +1,9 @@
 import { crc32 } from 'node:zlib'
-import { getFileNameLowLevel, openPromise, type Entry, type ZipFile } from 'yauzl'
+import { fromRandomAccessReaderPromise, getFileNameLowLevel, openPromise, type Entry, type ZipFile } from 'yauzl'
 import { AppError, corrupt } from '../util/errors.ts'
 import type { ByteStream } from './byte-stream.ts'
 import { NO_CONTENT, type ArchiveEntry } from './entry.ts'
+import { RangeReader, type RangeSource } from './range-reader.ts'
 
 const S_IFMT = 0o170000
 const S_IFDIR = 0o040000
@@ -12,13 +13,20 @@ const UTF8_FLAG = 0x800
 /** No system takes longer targets of symlinks. */
 const MAX_TARGET_BYTES = 64 * 1024
 
+/** A path on this machine, or whatever gives any part of a file. */
+export type ZipPlace = string | RangeSource
+
 /**
  * The entries of a zip file, in the order of its central directory; each content is checked against its checksum. Errors: `unsupported` for encrypted entries
  * and for methods other than stored and deflated; `corrupt` for a wrong checksum; what else yauzl or zlib object to is thrown as their plain `Error`.
  */
-export async function* readZip(path: string): AsyncGenerator<ArchiveEntry> {
+export async function* readZip(place: ZipPlace): AsyncGenerator<ArchiveEntry> {
   // names as bytes: what they are in is decided here
-  const zip = await openPromise(path, { decodeStrings: false })
+  const options = { decodeStrings: false }
+  const zip =
+    typeof place === 'string'
+      ? await openPromise(place, options)
+      : await fromRandomAccessReaderPromise(new RangeReader(place), place.size, options)
   for await (const entry of zip.eachEntry()) yield await toEntry(zip, entry)
 }
 

@@ -7,7 +7,10 @@ export function registerArchiveCommands(root: Command, execute: Execute): void {
   root
     .command('compress <path>')
     .description('make an ordinary archive of a folder or a file, for people without this program')
-    .option('-o, --output <file>', 'the archive; its name tells the format; - is standard output (default: <name>.tar.zst, here)')
+    .option(
+      '-o, --output <file>',
+      'the archive; its name tells the format; drive:Folder/name.zip is a file on Drive, - standard output (default: <name>.tar.zst, here)',
+    )
     .addOption(new Option('--format <format>', 'which kind of archive (default: tar.zst)').choices(ARCHIVE_FORMATS))
     .addOption(new Option('--level <level>', 'how hard to compress').choices(['fast', 'balanced', 'max']).default('balanced'))
     .option(
@@ -20,11 +23,13 @@ export function registerArchiveCommands(root: Command, execute: Execute): void {
       'after',
       `
 A file that changes while it is read keeps the length it had at first, is
-warned about, and makes the exit code 3.
+warned about, and makes the exit code 3. Times are kept to the second (in a zip
+to two); owners are not kept. Equal folders give equal archives.
 
 Examples:
   colab-escape compress ./data
   colab-escape compress runs -o /media/usb/runs.zip --exclude "*.tmp"
+  colab-escape compress runs -o drive:Shared/runs.tar.zst
   colab-escape compress runs -o - | ssh host "cat > runs.tar.zst"`,
     )
     .action(async (path: string, _: unknown, command: Command) => {
@@ -35,7 +40,7 @@ Examples:
 
   root
     .command('extract <file> [destination]')
-    .description('extract a tar.zst, tar.gz, tar or zip archive, whatever made it; - is standard input')
+    .description('extract a tar.zst, tar.gz, tar or zip archive, whatever made it; - is standard input, drive:Folder/name a file on Drive')
     .option('--force', 'replace files that are there already, and extract what looks like a decompression bomb')
     .addHelpText(
       'after',
@@ -46,7 +51,8 @@ archive of less than a hundredth of it is taken for a decompression bomb.
 
 Examples:
   colab-escape extract data.tar.zst
-  colab-escape extract photos.zip /content/photos`,
+  colab-escape extract photos.zip /content/photos
+  colab-escape extract drive:Shared/runs.tar.zst`,
     )
     .action(async (file: string, destination: string | undefined, _: unknown, command: Command) => {
       const { extractCommand } = await import('./extract.ts')

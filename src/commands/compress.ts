@@ -7,6 +7,7 @@ import type { Level } from '../compression/limits.ts'
 import { walk } from '../repository/walk.ts'
 import { formatBytes, formatDuration, formatPercent, formatRate, plural } from '../ui/format.ts'
 import { AppError } from '../util/errors.ts'
+import { createOnDrive, isDriveFolder, isOnDrive } from './drive-archive.ts'
 import type { Outcome, Session } from './session.ts'
 
 export interface CompressOptions {
@@ -27,9 +28,15 @@ export async function compressCommand(session: Session, path: string, options: C
   const { output, format } = chooseOutput(session, name, options)
   const { reporter } = session.console
   const source = await walk(path, { excludes: options.exclude ?? [], reporter, signal: session.signal })
-  const sink = output === STDOUT ? stdoutSink(session) : await FileSink.create(output, options.force === true)
+  const sink = await openSink(session, output, options.force === true)
   const bytes = source.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.fingerprint.size : 0), 0)
-  const request = { source, name, format, level: options.level, omit: output === STDOUT ? undefined : realPathOf(output) }
+  const request = {
+    source,
+    name,
+    format,
+    level: options.level,
+    omit: output === STDOUT || isOnDrive(output) ? undefined : realPathOf(output),
+  }
   const result = await compress({ pool: session.pool(bytes), reporter, signal: session.signal }, request, sink)
   const receipt = describe(name, output, result, performance.now() - started)
   if (output === STDOUT) for (const line of receipt) reporter.note(line.trim())
@@ -43,10 +50,6 @@ function chooseOutput(session: Session, name: string, { output, format }: Compre
     checkStdout(session)
     return { output, format: format ?? 'tar.zst' }
   }
-  if (/^drive:/.test(output))
-    throw new AppError('unsupported', `${output} can't be written: archives go to files and to standard output only.`, {
-      hint: 'Write it to a file, then push that file.',
-    })
   const named = formatOfName(output)
   if (named !== undefined && format !== undefined && named !== format)
     throw new AppError('usage', `${output} has the name of a ${named} archive, but --format says ${format}.`, {
@@ -54,11 +57,16 @@ function chooseOutput(session: Session, name: string, { output, format }: Compre
     })
   const chosen = format ?? named
   // a folder is told so later, by its own message
-  if (chosen === undefined && !existsSync(output))
+  if (chosen === undefined && !isDriveFolder(output) && !existsSync(output))
     throw new AppError('usage', `The name ${output} does not tell which archive it is to be.`, {
       hint: 'Let it end in .tar.zst, .tar.gz or .zip, or add --format.',
     })
-  return { output: resolve(output), format: chosen ?? 'tar.zst' }
+  return { output: isOnDrive(output) ? output : resolve(output), format: chosen ?? 'tar.zst' }
+}
+
+function openSink(session: Session, output: string, force: boolean): ByteSink | Promise<ByteSink> {
+  if (output === STDOUT) return stdoutSink(session)
+  return isOnDrive(output) ? createOnDrive(session, output, force) : FileSink.create(output, force)
 }
 
 function checkStdout({ options }: Session): void {
@@ -94,6 +102,7 @@ function describe(name: string, output: string, result: CompressResult, millisec
     `  ${plural(files, 'file')}, ${formatBytes(bytes)} before, ${formatBytes(archiveBytes)} after: ${saved}`,
     `  ${formatDuration(milliseconds)}${rate}`,
   ]
+  if (isOnDrive(output)) lines.push('  Safe to disconnect: Drive has the whole file, its checksum confirmed.')
   if (failed > 0) lines.push(`  ${plural(failed, 'entry', 'entries')} could not be archived as they are (see the warnings)`)
   return lines
 }

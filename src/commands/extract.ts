@@ -5,6 +5,7 @@ import { extract, readArchiveFile, type ArchiveSource, type ExtractResult } from
 import { zstdName } from '../compression/zstd.ts'
 import { formatBytes, formatCount, formatDuration, plural } from '../ui/format.ts'
 import { AppError, errnoOf, messageOf } from '../util/errors.ts'
+import { isOnDrive, openOnDrive } from './drive-archive.ts'
 import type { Outcome, Session } from './session.ts'
 
 export interface ExtractOptions {
@@ -20,7 +21,7 @@ export async function extractCommand(
 ): Promise<Outcome> {
   const started = performance.now()
   const { console, signal, settings } = session
-  const source = openArchive(file, signal)
+  const source = isOnDrive(file) ? await openOnDrive(session, file) : openArchive(file, signal)
   const destination = makeFolder(resolve(folder ?? '.'))
   // from standard input any length may come; one thread decodes faster than this one writes
   const pool = session.pool(source.size ?? Infinity, 1)
@@ -41,15 +42,11 @@ export async function extractCommand(
 
 function openArchive(file: string, signal: AbortSignal): ArchiveSource {
   if (file === '-') return { name: 'the archive from standard input', bytes: addAbortSignal(signal, process.stdin) }
-  if (/^drive:/.test(file))
-    throw new AppError('unsupported', `${file} can't be read: archives come from files and from standard input only.`, {
-      hint: 'Download it first, or use a mounted Drive.',
-    })
   const path = resolve(file)
   const stats = statsOf(path, file)
   if (stats.isDirectory()) throw new AppError('usage', `${file} is a folder, not an archive.`, { hint: 'Name the archive.' })
   const bytes = readArchiveFile(path, signal)
-  return stats.isFile() ? { name: file, bytes, size: stats.size, path } : { name: file, bytes }
+  return stats.isFile() ? { name: file, bytes, size: stats.size, zip: path } : { name: file, bytes }
 }
 
 function statsOf(path: string, file: string): Stats {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { CompressionPool } from '../compression/pool.ts'
 import type { RepositoryContext } from '../repository/context.ts'
 import { StatCache } from '../repository/stat-cache.ts'
-import { RetryingStorage } from '../storage/retrying.ts'
+import { RetryingStorage, type RetryOptions } from '../storage/retrying.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Settings } from '../settings.ts'
 import { createConsole, type Console } from '../ui/console.ts'
@@ -56,13 +56,16 @@ export class Session {
 
   context(storage: Storage, plainBytes: number): RepositoryContext {
     const { reporter } = this.console
-    const retrying = new RetryingStorage(storage, {
+    const pool = this.pool(plainBytes)
+    return { storage: new RetryingStorage(storage, this.retry()), pool, surroundings: realSurroundings, reporter, signal: this.signal }
+  }
+
+  retry(): RetryOptions {
+    return {
       ...RETRY,
       onRetry: ({ name, kind, error, delayMs }) =>
-        reporter.detail(`${kind} ${name} failed (${messageOf(error)}); again in ${Math.round(delayMs)} ms`),
-    })
-    const pool = this.pool(plainBytes)
-    return { storage: retrying, pool, surroundings: realSurroundings, reporter, signal: this.signal }
+        this.console.reporter.detail(`${kind} ${name} failed (${messageOf(error)}); again in ${Math.round(delayMs)} ms`),
+    }
   }
 
   /** Threads that compress and decompress, for about so many plain bytes, `most` at most; closed with the session. */

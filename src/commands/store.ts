@@ -6,6 +6,7 @@ import { CONFIG_NAME, isOurs } from '../repository/object-names.ts'
 import { CountingStorage } from '../storage/counting.ts'
 import { FolderStorage } from '../storage/folder.ts'
 import { LimitingStorage } from '../storage/limiting.ts'
+import type { DriveStorage } from '../storage/drive/drive-storage.ts'
 import type { Storage } from '../storage/storage.ts'
 import { AppError } from '../util/errors.ts'
 import { authContext, sessionCredentials } from './credentials.ts'
@@ -65,9 +66,17 @@ export async function chooseStore(session: StoreSession): Promise<ChosenStore> {
   })
 }
 
-/** Google's client is large: it is loaded when Drive is really used. */
 async function openDrive(session: StoreSession, location: string): Promise<DriveStore> {
   const path = drivePath(location)
+  const { drive, requests } = await connectDrive(session, path.length === 0 ? [DRIVE_FOLDER] : path)
+  return { kind: 'drive', storage: new LimitingStorage(drive, DRIVE_LIMITS), requests }
+}
+
+/** A folder of My Drive. Google's client is large: it is loaded when Drive is really used. */
+export async function connectDrive(
+  session: StoreSession,
+  path: readonly string[],
+): Promise<{ drive: DriveStorage; requests: Store['requests'] }> {
   const context = authContext(session)
   const credentials = await sessionCredentials(session, context)
   if (credentials === undefined) throw noCredentials()
@@ -82,14 +91,13 @@ async function openDrive(session: StoreSession, location: string): Promise<Drive
     fetch: context.fetch,
     onRequest: what => (requests[what] = (requests[what] ?? 0) + 1),
   })
-  const storage = new LimitingStorage(drive, DRIVE_LIMITS)
-  return { kind: 'drive', storage, requests: () => ({ ...requests }) }
+  return { drive, requests: () => ({ ...requests }) }
 }
 
-/** `drive:` is the folder colab-escape in My Drive, `drive:A/B` the folder B in A. */
+/** The names from My Drive down: `drive:A/B` is B in A. */
 export function drivePath(location: string): string[] {
   const path = location.slice('drive:'.length).replace(/^\/+|\/+$/g, '')
-  if (path === '') return [DRIVE_FOLDER]
+  if (path === '') return []
   const parts = path.split('/')
   if (parts.some(part => part === '' || part === '.' || part === '..'))
     throw new AppError('usage', `${JSON.stringify(location)} is no path in My Drive.`, { hint: 'Write drive:Folder or drive:Some/Folder.' })

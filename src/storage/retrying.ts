@@ -1,8 +1,7 @@
 import { AppError, isAppError, throwIfAborted } from '../util/errors.ts'
 import type { CallKind } from './calls.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from './storage.ts'
-import { sleep } from './waiting.ts'
-import type { Sleep } from './waiting.ts'
+import { sleep as realSleep, type Sleep } from './waiting.ts'
 
 export interface RetryEvent {
   kind: CallKind
@@ -37,17 +36,11 @@ export class RetryingStorage implements Storage {
   readonly location: string
   private readonly inner: Storage
   private readonly options: RetryOptions
-  private readonly sleep: Sleep
-  private readonly random: () => number
-  private readonly now: () => number
 
   constructor(inner: Storage, options: RetryOptions) {
     this.location = inner.location
     this.inner = inner
     this.options = options
-    this.sleep = options.sleep ?? sleep
-    this.random = options.random ?? Math.random
-    this.now = options.now ?? (() => performance.now())
   }
 
   put(name: string, bytes: Uint8Array, options: StorageOptions = {}): Promise<{ created: number }> {
@@ -70,21 +63,35 @@ export class RetryingStorage implements Storage {
     return this.persist('quota', '', options, () => this.inner.quota(options))
   }
 
-  private async persist<T>(kind: CallKind, name: string, { signal }: StorageOptions, call: () => Promise<T>): Promise<T> {
-    const { attempts, baseMs, capMs, budgetMs, onRetry } = this.options
-    const began = this.now()
-    for (let failures = 1; ; failures++) {
-      throwIfAborted(signal)
-      try {
-        return await call()
-      } catch (error) {
-        if (!isAppError(error, 'throttled', 'unavailable')) throw error
-        const elapsed = this.now() - began
-        const delayMs = (error.retryAfterMs ?? 0) + this.random() * Math.min(capMs, baseMs * 2 ** (failures - 1))
-        if (failures >= attempts || elapsed + delayMs > budgetMs) throw givenUp(error, failures, elapsed, this.location)
-        onRetry?.({ kind, name, failures, delayMs, error })
-        await this.sleep(delayMs, signal)
-      }
+  private persist<T>(kind: CallKind, name: string, { signal }: StorageOptions, call: () => Promise<T>): Promise<T> {
+    return persist({ kind, name, place: this.location, signal }, this.options, call)
+  }
+}
+
+export interface PersistedCall {
+  kind: CallKind
+  name: string
+  /** For messages: where the call goes. */
+  place: string
+  signal: AbortSignal | undefined
+}
+
+/** Makes a call that may be repeated, and again while it is `throttled` or `unavailable`, within the bounds of `options`. */
+export async function persist<T>(what: PersistedCall, options: RetryOptions, call: () => Promise<T>): Promise<T> {
+  const { kind, name, place, signal } = what
+  const { attempts, baseMs, capMs, budgetMs, onRetry, sleep = realSleep, random = Math.random, now = () => performance.now() } = options
+  const began = now()
+  for (let failures = 1; ; failures++) {
+    throwIfAborted(signal)
+    try {
+      return await call()
+    } catch (error) {
+      if (!isAppError(error, 'throttled', 'unavailable')) throw error
+      const elapsed = now() - began
+      const delayMs = (error.retryAfterMs ?? 0) + random() * Math.min(capMs, baseMs * 2 ** (failures - 1))
+      if (failures >= attempts || elapsed + delayMs > budgetMs) throw givenUp(error, failures, elapsed, place)
+      onRetry?.({ kind, name, failures, delayMs, error })
+      await sleep(delayMs, signal)
     }
   }
 }

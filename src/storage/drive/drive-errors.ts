@@ -98,9 +98,9 @@ export function networkError(error: unknown, task: string): AppError {
   })
 }
 
-const LONGEST_BRIEF_MS = 30_000
+export const LONGEST_BRIEF_MS = 30_000
 
 /** True for troubles that an upload or a download outlasts by itself. Where Drive asks for a longer wait, it is for the caller to say whether there is so much time. */
-export function isBrief(error: unknown): error is AppError {
-  return isAppError(error, 'unavailable', 'throttled') && (error.retryAfterMs ?? 0) <= LONGEST_BRIEF_MS
+export function isBrief(error: unknown, longestMs = LONGEST_BRIEF_MS): error is AppError {
+  return isAppError(error, 'unavailable', 'throttled') && (error.retryAfterMs ?? 0) <= longestMs
 }

@@ -3,11 +3,12 @@ import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { sha256Hex } from '../../util/hash.ts'
 import { badRange, checkName, checkSize, conflict, notFound, resolveRange } from '../calls.ts'
 import { isObjectName } from '../storage.ts'
+import type { RetryOptions } from '../retrying.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from '../storage.ts'
 import { sleep as realSleep, type Sleep } from '../waiting.ts'
 import { Downloader } from './download.ts'
 import { DriveApi, type DriveFile } from './drive-api.ts'
-import { OrdinaryDriveFile, type DriveFileParts } from './drive-file.ts'
+import { OrdinaryDriveFile, PIECES, type DriveFileParts, type PieceSizes } from './drive-file.ts'
 import { DriveHttp, type AccessTokens } from './drive-http.ts'
 import { DriveFolders } from './folders.ts'
 import { IdPool } from './id-pool.ts'
@@ -16,7 +17,7 @@ import { Uploader } from './upload.ts'
 
 export interface DriveStorageOptions {
   tokens: AccessTokens
-  /** Folder names from My Drive down, at least one. */
+  /** Folder names from My Drive down; none for ordinary files in My Drive itself. */
   path: readonly string[]
   /** `https://www.googleapis.com` */
   baseUrl: string
@@ -29,6 +30,8 @@ export interface DriveStorageOptions {
   /** ms that only ever grow. */
   monotonic?: () => number
   onRequest?: (what: string) => void
+  /** Of ordinary files. */
+  pieces?: PieceSizes
 }
 
 /** Silence (ms) after which a connection counts as dead. */
@@ -71,12 +74,19 @@ export class DriveStorage implements Storage {
     const uploader = { http, baseUrl, sleep, random }
     this.uploader = new Uploader(uploader)
     this.downloader = new Downloader({ http, baseUrl, sleep, random })
-    this.parts = { api: this.api, ids: this.ids, folders: this.folders, downloader: this.downloader, uploader }
+    this.parts = {
+      api: this.api,
+      ids: this.ids,
+      folders: this.folders,
+      downloader: this.downloader,
+      uploader,
+      pieces: options.pieces ?? PIECES,
+    }
   }
 
   /** An ordinary file in the same folder, beside or instead of a repository. */
-  ordinaryFile(name: string): OrdinaryDriveFile {
-    return new OrdinaryDriveFile(this.parts, name)
+  ordinaryFile(name: string, retry: RetryOptions): OrdinaryDriveFile {
+    return new OrdinaryDriveFile(this.parts, this.location, name, retry)
   }
 
   async list({ signal }: StorageOptions = {}): Promise<Listing> {

@@ -3,7 +3,7 @@ import { isAppError } from '../../util/errors.ts'
 import type { IdPool } from './id-pool.ts'
 
 /**
- * The folder of a path in My Drive. Names aren't unique on Drive: two machines that make one folder at the same moment make twins. All twins together are
+ * The folder of a path in My Drive; of no path, My Drive itself. Names aren't unique on Drive: two machines that make one folder at the same moment make twins. All twins together are
  * the folder; the oldest is written to.
  */
 export class DriveFolders {
@@ -22,6 +22,7 @@ export class DriveFolders {
 
   /** Looks all twins up, by parent: queries by name lag behind. `date` is Drive's clock from before any of their children are listed. */
   async find(signal?: AbortSignal): Promise<{ ids: string[]; date: number | undefined }> {
+    if (this.path.length === 0) return { ids: [ROOT], date: undefined }
     let parents = [ROOT]
     let date: number | undefined
     let found: DriveFile[] = []
@@ -39,6 +40,7 @@ export class DriveFolders {
 
   /** The folder to write to, made with all that leads to it where it is missing. */
   async writable(signal?: AbortSignal): Promise<string> {
+    if (this.path.length === 0) return ROOT
     if (this.found === undefined) await this.find(signal)
     if (this.found![0]) return this.found![0].id
     this.making ??= this.make(signal).finally(() => (this.making = undefined))

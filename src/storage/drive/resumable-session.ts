@@ -1,11 +1,12 @@
 import { AppError } from '../../util/errors.ts'
 import type { Sleep } from '../waiting.ts'
 import { FILE_FIELDS, toDriveFile, type DriveFile } from './drive-api.ts'
-import { isBrief } from './drive-errors.ts'
+import { isBrief, LONGEST_BRIEF_MS } from './drive-errors.ts'
 import type { DriveHttp } from './drive-http.ts'
 
-/** Failures in a row, without one more byte having arrived, after which an upload is given up. */
-const MAX_STALLED = 5
+/** What is not kept here can't be sent again: such an upload waits out what lasts some minutes. */
+export const PATIENT: Patience = { maxStalled: 16, longestWaitMs: 10 * 60_000 }
+const BRIEF: Patience = { maxStalled: 5, longestWaitMs: LONGEST_BRIEF_MS }
 export const UPLOAD_TYPE = 'application/octet-stream'
 
 export interface UploadTarget {
@@ -13,6 +14,13 @@ export interface UploadTarget {
   id: string
   name: string
   parent: string
+}
+
+export interface Patience {
+  /** Failures in a row, without one more byte having arrived, after which an upload is given up. */
+  maxStalled: number
+  /** The longest wait (ms) that Drive may ask for. */
+  longestWaitMs: number
 }
 
 export interface UploaderOptions {
@@ -43,12 +51,22 @@ export class ResumableSession {
   private readonly target: UploadTarget
   private readonly task: string
   private address: string | undefined
+  private readonly patience: Patience
   private stalled = 0
 
-  constructor(options: UploaderOptions, target: UploadTarget) {
+  constructor(options: UploaderOptions, target: UploadTarget, patience: Patience = BRIEF) {
     this.options = options
     this.target = target
+    this.patience = patience
     this.task = `store ${target.name}`
+  }
+
+  get id(): string {
+    return this.target.id
+  }
+
+  get name(): string {
+    return this.target.name
   }
 
   /** `length` undefined: not known yet. */
@@ -83,7 +101,7 @@ export class ResumableSession {
     const answer = await this.sendOrAsk(bytes, range, offset, total, signal)
     const progress = answer !== 'expired' && ('done' in answer || answer.received > offset)
     this.stalled = progress ? 0 : this.stalled + 1
-    if (this.stalled >= MAX_STALLED)
+    if (this.stalled >= this.patience.maxStalled)
       throw new AppError('unavailable', `Drive accepts no more of ${this.target.name}.`, {
         hint: 'Run the same command again: it continues where it stopped.',
       })
@@ -101,12 +119,13 @@ export class ResumableSession {
     try {
       return await this.put(bytes, range, offset, signal)
     } catch (error) {
-      if (!isBrief(error)) throw error
+      if (!isBrief(error, this.patience.longestWaitMs)) throw error
+      if ((error.retryAfterMs ?? 0) > LONGEST_BRIEF_MS) await this.options.sleep(error.retryAfterMs!, signal)
     }
     try {
       return await this.put(new Uint8Array(0), `bytes */${total ?? '*'}`, offset, signal)
     } catch (error) {
-      if (!isBrief(error)) throw error
+      if (!isBrief(error, this.patience.longestWaitMs)) throw error
       return { received: offset }
     }
   }

@@ -1,0 +1,114 @@
+import { createHash, type Hash } from 'node:crypto'
+import { AppError, isAppError } from '../../util/errors.ts'
+import type { CallKind } from '../calls.ts'
+import type { DriveApi, DriveFile } from './drive-api.ts'
+import type { ResumableSession } from './resumable-session.ts'
+
+/** Makes a call that may be repeated until it succeeds or `RetryOptions` end it. */
+export type Persist = <T>(kind: CallKind, signal: AbortSignal | undefined, call: () => Promise<T>) => Promise<T>
+
+export interface DriveFileWriterOptions {
+  api: DriveApi
+  persist: Persist
+  /** Sent at a time. */
+  pieceBytes: number
+  /** Deleted when the new file is whole. */
+  replaced: readonly DriveFile[]
+  signal: AbortSignal | undefined
+}
+
+/** A file being uploaded whose length shows only at its end. Nobody sees it before it is whole. */
+export class DriveFileWriter {
+  /** Files that `finish` was to delete and may not. */
+  readonly kept: DriveFile[] = []
+  private readonly session: ResumableSession
+  private readonly options: DriveFileWriterOptions
+  private readonly sha256: Hash = createHash('sha256')
+  private readonly md5: Hash = createHash('md5')
+  private readonly room: Buffer
+  private filled = 0
+  /** Bytes that Drive has. */
+  private received = 0
+
+  constructor(session: ResumableSession, options: DriveFileWriterOptions) {
+    this.session = session
+    this.options = options
+    this.room = Buffer.allocUnsafeSlow(options.pieceBytes)
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    this.sha256.update(bytes)
+    this.md5.update(bytes)
+    for (let done = 0; done < bytes.length;) {
+      // a full piece waits for the byte after it: the last one is sent by finish(), which alone knows that it is the last
+      if (this.filled === this.room.length) await this.sendSome(undefined)
+      const part = bytes.subarray(done, done + this.room.length - this.filled)
+      this.room.set(part, this.filled)
+      this.filled += part.length
+      done += part.length
+    }
+  }
+
+  private async sendSome(total: number | undefined): Promise<DriveFile | undefined> {
+    const answer = await this.session.send(this.room.subarray(0, this.filled), this.received, total, this.options.signal)
+    if (answer === 'expired') return await this.unlessLost(total)
+    if ('done' in answer) return answer.done
+    const taken = answer.received - this.received
+    if (taken < 0 || taken > this.filled) throw gaveUp(`Drive lost count of what it has of ${this.session.name}.`)
+    this.received = answer.received
+    this.room.copyWithin(0, taken, this.filled)
+    this.filled -= taken
+    return undefined
+  }
+
+  /** The session is gone: with the file complete, its answer lost, or with all that had arrived. */
+  private async unlessLost(total: number | undefined): Promise<DriveFile> {
+    const { api, persist, signal } = this.options
+    try {
+      if (total !== undefined) return await persist('get', signal, () => api.getFile(this.session.id, signal))
+    } catch (error) {
+      if (!isAppError(error, 'not-found')) throw error
+    }
+    throw gaveUp(`Drive gave up the upload of ${this.session.name}.`)
+  }
+
+  /** Sends the rest; resolves when Drive's checksum equals ours, and what the file replaces is deleted. */
+  async finish(): Promise<void> {
+    const total = this.received + this.filled
+    let file: DriveFile | undefined
+    while (!file) file = await this.sendSome(total)
+    const right = file.sha256 === undefined ? file.md5 === this.md5.digest('hex') : file.sha256 === this.sha256.digest('hex')
+    if (!right) {
+      await this.remove(file)
+      throw gaveUp(`${this.session.name} was damaged on its way to Drive, and removed there.`)
+    }
+    for (const old of this.options.replaced) await this.removeReplaced(old)
+  }
+
+  private async removeReplaced(old: DriveFile): Promise<void> {
+    try {
+      await this.remove(old)
+    } catch (error) {
+      if (!isAppError(error, 'denied')) throw error
+      this.kept.push(old)
+    }
+  }
+
+  private async remove({ id }: DriveFile): Promise<void> {
+    const { api, persist, signal } = this.options
+    try {
+      await persist('remove', signal, () => api.deleteFile(id, signal))
+    } catch (error) {
+      if (!isAppError(error, 'not-found')) throw error
+    }
+  }
+
+  /** Nothing is visible of an upload that was not finished: Drive forgets it within a week. */
+  abort(): Promise<void> {
+    return Promise.resolve()
+  }
+}
+
+function gaveUp(message: string): AppError {
+  return new AppError('unavailable', message, { hint: 'Run the same command again: it begins anew.' })
+}
