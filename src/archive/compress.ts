@@ -39,7 +39,7 @@ export interface CompressResult {
   failed: number
 }
 
-const ZLIB_LEVEL: Record<Level, number> = { fast: 1, balanced: 6, max: 9 }
+export const ZLIB_LEVEL: Record<Level, number> = { fast: 1, balanced: 6, max: 9 }
 
 /** Writes an archive of a walked source into `sink` and finishes it; when anything goes wrong, or on an interrupt, the sink is aborted. */
 export async function compress(context: CompressContext, request: CompressRequest, sink: ByteSink): Promise<CompressResult> {
@@ -90,7 +90,7 @@ function encoded(plain: ByteStream, { format, level }: CompressRequest, pool: Co
 }
 
 /** In the order of their paths; a folder comes before what is in it. */
-function archiveEntries({ source, name, omit }: CompressRequest): WalkedEntry[] {
+export function archiveEntries({ source, name, omit }: Pick<CompressRequest, 'source' | 'name' | 'omit'>): WalkedEntry[] {
   const entries = source.entries.filter(entry => entry.localPath !== omit)
   if (source.rootType === 'file') return entries.map(entry => ({ ...entry, path: name }))
   const stats = lstatSync(fsPath(source.root), { bigint: true })

@@ -27,8 +27,8 @@ export function registerCompareCommands(root: Command, execute: Execute): void {
 
   root
     .command('du [version]')
-    .description('where the space goes: by name, by version of a name, by folder or extension of a version')
-    .addOption(new Option('--by <part>', 'split one version').choices(['folder', 'extension']))
+    .description('where the space goes: by name, by version of a name, by folder, extension or kind of a version')
+    .addOption(new Option('--by <part>', 'split one version').choices(['folder', 'extension', 'kind']))
     .addHelpText('after', '\nExamples:\n  colab-escape du\n  colab-escape du data\n  colab-escape du data~1 --by folder')
     .action(async (version: string | undefined, _: unknown, command: Command) => {
       const { duCommand } = await import('./du.ts')

@@ -7,6 +7,7 @@ import type { Level } from '../compression/limits.ts'
 import { walk } from '../repository/walk.ts'
 import { formatBytes, formatDuration, formatPercent, formatRate, plural } from '../ui/format.ts'
 import { AppError } from '../util/errors.ts'
+import { estimateArchive } from './compress-estimate.ts'
 import { createOnDrive, isDriveFolder, isOnDrive } from './drive-archive.ts'
 import type { Outcome, Session } from './session.ts'
 
@@ -16,6 +17,7 @@ export interface CompressOptions {
   level: Level
   exclude?: string[]
   force?: boolean
+  estimate?: boolean
 }
 
 const STDOUT = '-'
@@ -28,6 +30,7 @@ export async function compressCommand(session: Session, path: string, options: C
   const { output, format } = chooseOutput(session, name, options)
   const { reporter } = session.console
   const source = await walk(path, { excludes: options.exclude ?? [], reporter, signal: session.signal })
+  if (options.estimate === true) return estimateArchive(session, source, { name, format, level: options.level })
   const sink = await openSink(session, output, options.force === true)
   const bytes = source.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.fingerprint.size : 0), 0)
   const request = {
@@ -44,10 +47,14 @@ export async function compressCommand(session: Session, path: string, options: C
   return result.failed > 0 ? 'partly' : 'done'
 }
 
-function chooseOutput(session: Session, name: string, { output, format }: CompressOptions): { output: string; format: ArchiveFormat } {
+function chooseOutput(
+  session: Session,
+  name: string,
+  { output, format, estimate }: CompressOptions,
+): { output: string; format: ArchiveFormat } {
   if (output === undefined) return { output: resolve(`${name}.${format ?? 'tar.zst'}`), format: format ?? 'tar.zst' }
   if (output === STDOUT) {
-    checkStdout(session)
+    if (estimate !== true) checkStdout(session)
     return { output, format: format ?? 'tar.zst' }
   }
   const named = formatOfName(output)

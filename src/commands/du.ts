@@ -1,4 +1,6 @@
-import { measureParts, measureUsage, type PartUsage, type RepositoryUsage } from '../repository/usage.ts'
+import { kindOfFile } from '../repository/file-kinds.ts'
+import { measureParts, type PartUsage } from '../repository/usage-parts.ts'
+import { measureUsage, type RepositoryUsage, type Usage } from '../repository/usage.ts'
 import { parseVersion } from '../repository/versions.ts'
 import { formatBytes, formatCount, formatPercent } from '../ui/format.ts'
 import { renderTable, type Column } from '../ui/table.ts'
@@ -7,31 +9,33 @@ import { findVersion, openRepository } from './open.ts'
 import type { Outcome, Session } from './session.ts'
 
 export interface DuOptions {
-  by?: 'folder' | 'extension'
+  by?: 'folder' | 'extension' | 'kind'
 }
 
-const OWN = 'own: what nothing else uses, and what goes with it'
+const LEGEND = 'dedup: repeated, stored once; packed: saved by compression'
+const OWN = 'own: what nothing else uses; it is freed when this goes'
+const PART_OF = { folder: folderOf, extension: extensionOf, kind: kindOfFile }
 
 const right = (title: string): Column => ({ title, align: 'right' })
+const SAVINGS = [right('size'), right('dedup'), right('packed'), right('stored')]
 
-/** Where the space goes: by name; by version of one name; by folder or extension of one version. */
+/** Where the space goes: by name; by version of one name; by folder, extension or kind of one version. */
 export async function duCommand(session: Session, version: string | undefined, options: DuOptions): Promise<Outcome> {
   const repository = await openRepository(session)
   if (version !== undefined && options.by !== undefined) {
     const snapshot = await findVersion(session, repository, parseVersion(version))
-    const parts = await measureParts(repository, snapshot, options.by === 'folder' ? folderOf : extensionOf)
+    const parts = await measureParts(repository, snapshot, PART_OF[options.by])
     session.console.print(
-      renderTable(
-        [{ title: options.by }, right('files'), right('size'), right('stored'), right('saved')],
-        parts.map(partRow),
-        session.console.columns,
-      ),
+      [
+        ...renderTable([{ title: options.by }, right('files'), ...SAVINGS, right('saved')], parts.map(partRow), session.console.columns),
+        LEGEND,
+      ],
       {
         command: 'du',
         name: snapshot.name,
         version: snapshot.id,
         by: options.by,
-        parts,
+        parts: parts.map(part => ({ ...part, storedBytes: Math.round(part.storedBytes) })),
       },
     )
     return 'done'
@@ -53,45 +57,57 @@ export async function duCommand(session: Session, version: string | undefined, o
 }
 
 function describeNames(session: Session, { names, objectBytes, unreachedBytes }: RepositoryUsage): string[] {
-  const columns = [{ title: 'name' }, right('versions'), right('size'), right('stored'), right('saved'), right('own')]
-  const rows = names.map(({ name, versions, plainBytes, storedBytes, ownBytes }) => [
-    name,
-    formatCount(versions.length),
-    formatBytes(plainBytes),
-    formatBytes(Math.round(storedBytes)),
-    saved(plainBytes, storedBytes),
-    formatBytes(Math.round(ownBytes)),
+  const columns = [{ title: 'name' }, right('versions'), ...SAVINGS, right('saved'), right('own')]
+  const rows = names.map(usage => [
+    usage.name,
+    formatCount(usage.versions.length),
+    ...savings(usage),
+    saved(usage),
+    formatBytes(Math.round(usage.ownBytes)),
   ])
   const all = `The repository takes ${formatBytes(objectBytes)}`
   const unreached = unreachedBytes >= 1 ? `; ${formatBytes(Math.round(unreachedBytes))} of it no version reaches` : ''
-  return [...renderTable(columns, rows, session.console.columns), OWN, `${all}${unreached}.`]
+  return [...renderTable(columns, rows, session.console.columns), LEGEND, OWN, `${all}${unreached}.`]
 }
 
 function describeVersions(session: Session, { names }: RepositoryUsage, name: string): string[] {
-  const columns = [{ title: 'version' }, { title: 'time' }, right('size'), right('stored'), right('saved'), right('own')]
+  const columns = [{ title: 'version' }, { title: 'time' }, ...SAVINGS, right('own')]
   const versions = names.find(each => each.name === name)?.versions ?? []
   const rows = [...versions]
     .reverse()
-    .map(({ snapshot, plainBytes, storedBytes, ownBytes }) => [
-      `${name}@${snapshot.id.slice(0, 8)}`,
-      localTime(snapshot.time),
-      formatBytes(plainBytes),
-      formatBytes(Math.round(storedBytes)),
-      saved(plainBytes, storedBytes),
-      formatBytes(Math.round(ownBytes)),
+    .map(usage => [
+      `${name}@${usage.snapshot.id.slice(0, 8)}`,
+      localTime(usage.snapshot.time),
+      ...savings(usage),
+      formatBytes(Math.round(usage.ownBytes)),
     ])
-  return [...renderTable(columns, rows, session.console.columns), OWN]
+  return [...renderTable(columns, rows, session.console.columns), LEGEND, OWN]
 }
 
-function partRow({ part, files, plainBytes, storedBytes }: PartUsage): string[] {
-  return [part, formatCount(files), formatBytes(plainBytes), formatBytes(Math.round(storedBytes)), saved(plainBytes, storedBytes)]
+function partRow(usage: PartUsage): string[] {
+  return [usage.part, formatCount(usage.files), ...savings(usage), saved(usage)]
 }
 
-function saved(plain: number, stored: number): string {
-  return plain === 0 ? '' : formatPercent(Math.max(0, 1 - stored / plain))
+type Sizes = Pick<Usage, 'plainBytes' | 'distinctBytes' | 'storedBytes'>
+
+/** Size, less what was there already, less what compression saved, is what is stored. */
+function savings({ plainBytes, distinctBytes, storedBytes }: Sizes): string[] {
+  const less = (bytes: number): string => (bytes >= 1 ? `-${formatBytes(Math.round(bytes))}` : '')
+  return [
+    formatBytes(plainBytes),
+    less(plainBytes - distinctBytes),
+    less(distinctBytes - storedBytes),
+    formatBytes(Math.round(storedBytes)),
+  ]
 }
 
-const folderOf = (path: string): string => (path.includes('/') ? `${path.slice(0, path.indexOf('/'))}/` : '.')
+function saved({ plainBytes, storedBytes }: Sizes): string {
+  return plainBytes === 0 ? '' : formatPercent(Math.max(0, 1 - storedBytes / plainBytes))
+}
+
+function folderOf(path: string): string {
+  return path.includes('/') ? `${path.slice(0, path.indexOf('/'))}/` : '.'
+}
 
 function extensionOf(path: string): string {
   const name = path.slice(path.lastIndexOf('/') + 1)
@@ -103,18 +119,21 @@ function machine({ names, objectBytes, unreachedBytes }: RepositoryUsage): objec
   return {
     objectBytes,
     unreachedBytes: Math.round(unreachedBytes),
-    names: names.map(({ name, plainBytes, storedBytes, ownBytes, versions }) => ({
-      name,
-      plainBytes,
-      storedBytes: Math.round(storedBytes),
-      ownBytes: Math.round(ownBytes),
-      versions: versions.map(({ snapshot, plainBytes, storedBytes, ownBytes }) => ({
-        version: snapshot.id,
-        time: new Date(snapshot.time).toISOString(),
-        plainBytes,
-        storedBytes: Math.round(storedBytes),
-        ownBytes: Math.round(ownBytes),
+    names: names.map(usage => ({
+      name: usage.name,
+      ...sizes(usage),
+      versions: usage.versions.map(version => ({
+        version: version.snapshot.id,
+        time: new Date(version.snapshot.time).toISOString(),
+        ...sizes(version),
       })),
     })),
   }
 }
+
+const sizes = ({ plainBytes, distinctBytes, storedBytes, ownBytes }: Usage): Usage => ({
+  plainBytes,
+  distinctBytes,
+  storedBytes: Math.round(storedBytes),
+  ownBytes: Math.round(ownBytes),
+})

@@ -1,11 +1,14 @@
 import { basename, resolve } from 'node:path'
 import { saveKnownVersion } from '../repository/known-version.ts'
+import { kindOfFile } from '../repository/file-kinds.ts'
 import { checkName, nameProblem } from '../repository/object-names.ts'
 import { push, type PushResult } from '../repository/push.ts'
+import { measureNewParts, type PartUsage } from '../repository/usage-parts.ts'
 import { walk, type WalkResult } from '../repository/walk.ts'
 import type { Level } from '../compression/limits.ts'
 import { zstdName } from '../compression/zstd.ts'
 import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../ui/format.ts'
+import { renderTable, type Column } from '../ui/table.ts'
 import { AppError } from '../util/errors.ts'
 import type { Outcome, Session } from './session.ts'
 import { chooseStore, pathsOf, prepareForPush, requestsByKind, requestsSince, totalRequests, type ChosenStore } from './store.ts'
@@ -73,8 +76,10 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
   const failed = result.reading.failedFiles.length + source.failed
   const requests = requestsSince(requestsBefore, store.requests())
   const receipt = describe(name, store, result, failed, totalRequests(requests), performance.now() - started)
+  const kinds = result.outcome === 'dry-run' ? measureNewParts(result.packs, result.reading.entries, kindOfFile) : undefined
+  if (kinds) receipt.push(...describeKinds(kinds, console.columns))
   console.reporter.detail(requestsByKind(requests))
-  console.result(receipt, machineReceipt(name, result, failed, requests))
+  console.result(receipt, { ...machineReceipt(name, result, failed, requests), ...(kinds ? { kinds: kinds.map(toMachine) } : {}) })
   return failed > 0 ? 'partly' : 'done'
 }
 
@@ -102,12 +107,34 @@ function describe(name: string, store: ChosenStore, result: PushResult, failed: 
   else if (result.outcome === 'unchanged') lines.push(`Nothing changed: ${name} equals its newest version ${version}.`)
   else lines.push(`Dry run: ${name} would get a new version; nothing was stored`)
   lines.push(`  ${plural(reading.files, 'file')}, ${formatBytes(reading.bytes)}: ${newContent(reading.bytes, newBytes, storedBytes)}`)
-  lines.push(`  ${formatCount(requests)} requests, ${formatDuration(milliseconds)}, ${formatBytes(reading.readBytes)} read`)
+  lines.push(`  ${plural(requests, 'request')}, ${formatDuration(milliseconds)}, ${formatBytes(reading.readBytes)} read`)
   if (failed > 0) lines.push(`  ${plural(failed, 'file')} could not be saved (see the warnings); all others are`)
   if (result.outcome === 'stored') lines.push(`  ${safety(store)}`)
   else if (result.outcome === 'unchanged' && store.kind === 'drive') lines.push('  Safe to disconnect: all of it is on Drive already.')
   else if (result.outcome === 'unchanged' && store.kind === 'folder' && store.mounted) lines.push(`  ${safety(store)}`)
   return lines
+}
+
+const KIND_COLUMNS: Column[] = [
+  { title: '  kind' },
+  ...['files', 'size', 'new', 'stored as', 'saved'].map((title): Column => ({ title, align: 'right' })),
+]
+
+/** What a push would cost, by kind of file. */
+function describeKinds(kinds: readonly PartUsage[], columns: number): string[] {
+  const rows = kinds.map(({ part, files, plainBytes, distinctBytes, storedBytes }) => [
+    `  ${part}`,
+    formatCount(files),
+    formatBytes(plainBytes),
+    formatBytes(distinctBytes),
+    formatBytes(Math.round(storedBytes)),
+    plainBytes === 0 ? '' : formatPercent(Math.max(0, 1 - storedBytes / plainBytes)),
+  ])
+  return renderTable(KIND_COLUMNS, rows, columns)
+}
+
+function toMachine({ part, files, plainBytes, distinctBytes, storedBytes }: PartUsage): object {
+  return { kind: part, files, bytes: plainBytes, newBytes: distinctBytes, storedBytes: Math.round(storedBytes) }
 }
 
 function safety(store: ChosenStore): string {

@@ -33,6 +33,8 @@ export interface PushResult {
   /** Plain bytes of chunks that were new, and what they take encoded. */
   newBytes: number
   storedBytes: number
+  /** Packs that the last attempt has made, or would have made. */
+  packs: readonly IndexedPack[]
   /** The version before, if there is one. */
   parent: StoredSnapshot | undefined
 }
@@ -145,7 +147,7 @@ class PushRun {
     const equal = parent?.source.type === this.request.source.rootType && parent.manifest.chunks.join() === manifest.chunks.join()
     this.totals.newBytes += storing.writer.plainBytes
     this.totals.storedBytes += storing.writer.storedBytes
-    const result = { reading, parent, ...this.totals }
+    const result = { reading, parent, packs: storing.writer.begun, ...this.totals }
     if (this.request.dryRun)
       return { result: { ...result, outcome: equal ? 'unchanged' : 'dry-run', snapshot: equal ? parent : undefined } }
     await storing.acknowledge()

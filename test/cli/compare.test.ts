@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { textWidth } from '../../src/ui/width.ts'
 import { expectError, resultOf, withSandbox, type Sandbox } from '../helpers/cli.ts'
 import { runInPty } from '../helpers/pty.ts'
-import { makeTree, seededText } from '../helpers/trees.ts'
+import { makeTree, seededNoise, seededText } from '../helpers/trees.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../bin/colab-escape.cjs', import.meta.url))
 
@@ -30,6 +30,7 @@ interface Status {
 }
 
 interface Usage {
+  distinctBytes: number
   plainBytes: number
   storedBytes: number
   ownBytes: number
@@ -266,11 +267,39 @@ describe('du', () => {
       expect(total(byFolder)).toBeLessThan(data!.storedBytes)
     }))
 
+  test('tells what deduplication and what compression saved, and names kinds of files', () =>
+    withSandbox(async sandbox => {
+      const table = seededText(1, 50_000)
+      makeTree(sandbox.in('data'), {
+        'a.csv': table,
+        'copy.CSV': table,
+        'photo.jpg': seededNoise(2, 30_000),
+        'model.pt': seededNoise(3, 20_000),
+        Makefile: 'all:',
+      })
+      await sandbox.ok('push', 'data')
+      interface Parts {
+        parts: { part: string; files: number; plainBytes: number; distinctBytes: number; storedBytes: number }[]
+      }
+      const { parts } = await sandbox.json<Parts>('du', 'data', '--by', 'kind')
+      const of = (kind: string): Parts['parts'][number] | undefined => parts.find(({ part }) => part === kind)
+      expect(parts.map(({ part }) => part).sort()).toEqual(['images, sound, video', 'models, arrays', 'other', 'text'])
+      expect(of('text')).toMatchObject({ files: 2, plainBytes: 100_000, distinctBytes: 50_000 })
+      expect(of('text')!.storedBytes).toBeLessThan(30_000)
+      expect(of('images, sound, video')!.storedBytes).toBeGreaterThanOrEqual(30_000)
+      const [name] = (await sandbox.json<Du>('du')).names
+      // the list of files is stored too
+      expect(name!.distinctBytes).toBeGreaterThan(100_004)
+      expect(name!.distinctBytes).toBeLessThan(102_000)
+      const { stdout } = await sandbox.ok('du', 'data', '--by', 'kind')
+      expect(stdout).toMatch(/^text +2 +100 kB +-50\.0 kB +-\d\d\.\d kB +\d\d\.\d kB +\d\d%$/m)
+    }))
+
   test('of one name: its versions; of an unknown one: an error', () =>
     withSandbox(async sandbox => {
       await pushTwice(sandbox)
       const { stdout } = await sandbox.ok('du', 'data')
-      expect(stdout).toMatch(/^version +time +size +stored +saved +own\n(data@[0-9a-f]{8} .*\n){2}own: /)
+      expect(stdout).toMatch(/^version +time +size +dedup +packed +stored +own\n(data@[0-9a-f]{8} .*\n){2}dedup: .*\nown: /)
       expect(expectError(await sandbox.run(['du', 'dta']), 5, /There is no "dta"/).hint).toContain('data')
     }))
 })
@@ -292,6 +321,8 @@ test('no line is wider than a terminal of 80 columns', () =>
       ['du'],
       ['du', 'data'],
       ['du', 'data', '--by', 'folder'],
+      ['du', 'data', '--by', 'kind'],
+      ['push', path, '--dry-run'],
       ['check'],
       ['doctor'],
     ]
