@@ -34,6 +34,7 @@ export async function* readTar(bytes: ByteStream): AsyncGenerator<ArchiveEntry> 
   fed.catch(() => undefined)
   try {
     for await (const entry of reader) {
+      if (!Number.isSafeInteger(entry.header.size) || entry.header.size < 0) throw new Error('an entry states an impossible size')
       const chunks = entry[Symbol.asyncIterator]()
       // without a return(): a reader that stops early must not destroy the stream, its rest is skipped below
       const content: ByteStream = { [Symbol.asyncIterator]: () => ({ next: () => chunks.next() }) }

@@ -4,10 +4,13 @@ import { AppError, corrupt } from '../util/errors.ts'
 import type { ByteStream } from './byte-stream.ts'
 import { NO_CONTENT, type ArchiveEntry } from './entry.ts'
 import { RangeReader, type RangeSource } from './range-reader.ts'
+import { ZipRanges } from './zip-ranges.ts'
 
 const S_IFMT = 0o170000
 const S_IFDIR = 0o040000
 const S_IFLNK = 0o120000
+/** Without its name and extra fields. */
+const LOCAL_HEADER_BYTES = 30
 const MADE_ON_UNIX = [3, 19]
 const UTF8_FLAG = 0x800
 /** No system takes longer targets of symlinks. */
@@ -27,7 +30,13 @@ export async function* readZip(place: ZipPlace): AsyncGenerator<ArchiveEntry> {
     typeof place === 'string'
       ? await openPromise(place, options)
       : await fromRandomAccessReaderPromise(new RangeReader(place), place.size, options)
-  for await (const entry of zip.eachEntry()) yield await toEntry(zip, entry)
+  const ranges = new ZipRanges()
+  for await (const entry of zip.eachEntry()) {
+    const start = entry.relativeOffsetOfLocalHeader
+    if (!ranges.claim(start, start + LOCAL_HEADER_BYTES + entry.compressedSize))
+      throw new Error('entries share bytes, as they do only in archives that are made to fill a disk')
+    yield await toEntry(zip, entry)
+  }
 }
 
 async function toEntry(zip: ZipFile, entry: Entry): Promise<ArchiveEntry> {

@@ -235,6 +235,114 @@ open('evil.tar', 'wb').write(info.tobuf(tarfile.GNU_FORMAT) + b'a' * 4096)
     }))
 })
 
+describe('sizes that can not be', () => {
+  const FIELDS = {
+    'negative, in binary': "b'\\xff' * 12",
+    'endless, in binary': "b'\\x80' + b'\\xff' * 11",
+    'negative, in octal': "b'-0000000001\\0'",
+  }
+  it.each(Object.entries(FIELDS))('%s, in a tar header', (_, field) =>
+    withFolder(async folder => {
+      python(
+        folder,
+        `
+import tarfile
+t = tarfile.TarInfo('x'); t.size = 4; h = bytearray(t.tobuf(tarfile.GNU_FORMAT))
+h[124:136] = ${field}
+h[148:156] = b' ' * 8; h[148:156] = b'%06o\\0 ' % sum(h)
+open('evil.tar', 'wb').write(bytes(h) + b'data' + bytes(508 + 1024))
+`,
+      )
+      await expect(extractTo(join(folder, 'out'), join(folder, 'evil.tar'))).rejects.toMatchObject({ code: 'corrupt' })
+      expect(readdirSync(join(folder, 'out'))).toEqual([])
+    }),
+  )
+
+  it.each(['-5', '99999999999999999999', '1e9'])('%s, in a pax header', size =>
+    withFolder(async folder => {
+      python(
+        folder,
+        `
+import io, tarfile
+t = tarfile.open('evil.tar', 'w', format=tarfile.PAX_FORMAT)
+i = tarfile.TarInfo('x'); i.size = 4; i.pax_headers = {'size': '${size}'}
+t.addfile(i, io.BytesIO(b'data')); t.close()
+`,
+      )
+      await expect(extractTo(join(folder, 'out'), join(folder, 'evil.tar'))).rejects.toMatchObject({ code: 'corrupt' })
+      expect(readdirSync(join(folder, 'out'))).toEqual([])
+    }),
+  )
+
+  it('a long name, or a pax header, that is a bomb itself', () =>
+    withFolder(async folder => {
+      python(
+        folder,
+        `
+import gzip, tarfile
+for name, kind in (('name', tarfile.GNUTYPE_LONGNAME), ('pax', tarfile.XHDTYPE)):
+    i = tarfile.TarInfo('x'); i.type = kind; i.size = 300_000_000
+    with gzip.open(name, 'wb', 1) as g:
+        g.write(i.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(30): g.write(b'a' * 10_000_000)
+`,
+      )
+      for (const name of ['name', 'pax'])
+        await expect(extractTo(join(folder, 'out'), join(folder, name))).rejects.toMatchObject({ code: 'corrupt' })
+    }))
+
+  it.each([
+    [10, 'corrupt', /expected 10/],
+    [0xfffffff0, 'denied', /more than 100 times/],
+  ])('%i, in a zip', (size, code, message) =>
+    withFolder(async folder => {
+      python(
+        folder,
+        `
+import struct, zipfile
+with zipfile.ZipFile('evil.zip', 'w', zipfile.ZIP_DEFLATED) as z: z.writestr('a', bytes(3_000_000))
+b = bytearray(open('evil.zip', 'rb').read()); at = b.index(b'PK\\1\\2') + 24
+b[at:at + 4] = struct.pack('<I', ${size})
+open('evil.zip', 'wb').write(b)
+`,
+      )
+      await expect(extractTo(join(folder, 'out'), join(folder, 'evil.zip'))).rejects.toMatchObject({ code, message })
+      expect(readdirSync(join(folder, 'out'))).toEqual([])
+    }),
+  )
+})
+
+it('entries of a zip that share bytes are refused, in whatever order they stand', () =>
+  withFolder(async folder => {
+    python(
+      folder,
+      `
+import struct, zipfile
+with zipfile.ZipFile('x.zip', 'w', zipfile.ZIP_DEFLATED) as z:
+    for name in 'abc': z.writestr(name, bytes(1_000_000))
+data = open('x.zip', 'rb').read()
+first = data.index(b'PK\\1\\2'); end = data.index(b'PK\\5\\6'); each = (end - first) // 3
+a, b, c = (data[first + i * each:first + (i + 1) * each] for i in range(3))
+def write(file, *entries):
+    tail = bytearray(data[end:])
+    tail[8:12] = struct.pack('<HH', len(entries), len(entries)); tail[12:16] = struct.pack('<I', each * len(entries))
+    open(file, 'wb').write(data[:first] + b''.join(entries) + tail)
+write('good.zip', c, a, b)
+d = bytearray(b); d[46:47] = b'd'
+write('last.zip', a, c, b, bytes(d))
+write('first.zip', bytes(d), b, a)
+wide = bytearray(a); wide[20:24] = struct.pack('<I', 100 + struct.unpack('<I', a[20:24])[0])
+write('wide.zip', bytes(wide), b)
+`,
+    )
+    expect((await extractTo(join(folder, 'out'), join(folder, 'good.zip'))).result.files).toBe(3)
+    for (const name of ['last.zip', 'first.zip', 'wide.zip'])
+      await expect(extractTo(join(folder, `out-${name}`), join(folder, name)), name).rejects.toMatchObject({
+        code: 'corrupt',
+        message: /entries share bytes/,
+      })
+  }))
+
 describe('damaged zip', () => {
   it('with a wrong checksum is found, though it inflates', () =>
     withFolder(async folder => {

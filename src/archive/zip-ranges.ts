@@ -1,0 +1,28 @@
+/** Where the entries of a zip file lie. Only files made to unpack to more than they hold let several entries share bytes. */
+export class ZipRanges {
+  /** Sorted, and disjoint. */
+  private readonly starts: number[] = []
+  private readonly ends: number[] = []
+
+  /** False when some of [start, end) belongs to an entry already. */
+  claim(start: number, end: number): boolean {
+    // mostly the entries come in the order of their places
+    let at = this.starts.length
+    if (at > 0 && start < this.starts[at - 1]!) at = this.firstAfter(start)
+    if (at > 0 && this.ends[at - 1]! > start) return false
+    if (at < this.starts.length && this.starts[at]! < end) return false
+    this.starts.splice(at, 0, start)
+    this.ends.splice(at, 0, end)
+    return true
+  }
+
+  private firstAfter(start: number): number {
+    let [low, high] = [0, this.starts.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.starts[middle]! > start) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+}
