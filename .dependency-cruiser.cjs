@@ -14,6 +14,7 @@ module.exports = {
     layer('storage-knows-util-only', '^src/storage/', '^src/(storage|util)/'),
     layer('compression-knows-kernels-and-util', '^src/compression/', '^src/(compression|kernels|util)/'),
     layer('chunking-knows-kernels-and-util', '^src/chunking/', '^src/(chunking|kernels|util)/'),
+    layer('tensors-know-layouts-and-util', '^src/tensors/', '^src/(tensors|chunking|util)/'),
     layer('repository-is-the-core', '^src/repository/', '^src/(repository|chunking|compression|storage|kernels|util)/'),
     layer(
       'archive-stands-beside-repository',
@@ -25,7 +26,7 @@ module.exports = {
     layer(
       'commands-do-not-import-the-program',
       '^src/commands/',
-      '^src/(commands|ui|archive|repository|chunking|compression|storage|auth|util|settings)',
+      '^src/(commands|ui|archive|repository|tensors|chunking|compression|storage|auth|util|settings)',
     ),
     layer('settings-is-a-leaf', '^src/settings', '^src/util/'),
     layer('worker-runs-compression-only', '^src/worker', '^src/(worker|compression|kernels|util)'),

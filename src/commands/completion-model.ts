@@ -74,7 +74,7 @@ function placeOf(argument: Argument, before: readonly Argument[], siblings: read
   if (argument.argChoices) return { words: argument.argChoices, from: undefined }
   if (name === 'command') return { words: siblings.map(each => each.name()), from: undefined }
   if (/^(version|name)/.test(name)) return { words: [], from: 'names' }
-  if (name === 'before' || name === 'after') return { words: [], from: 'names-and-files' }
+  if (name === 'before' || name === 'after' || /model$/.test(name)) return { words: [], from: 'names-and-files' }
   // a path inside a version
   if (name === 'path' && before.some(each => each.name() === 'version')) return { words: [], from: undefined }
   return { words: [], from: name === 'destination' ? 'folders' : 'files' }

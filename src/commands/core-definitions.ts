@@ -33,14 +33,20 @@ export function registerCoreCommands(root: Command, execute: Execute, program: s
     .option('--exclude <pattern>', 'leave out what matches (repeatable)', collect)
     .option('--delete', 'delete local files that the version lacks')
     .option('--force', 'overwrite and delete local content that no version holds')
+    .option('--tensor <pattern>', 'take only the tensors of these names out of name:path (repeatable)', collect)
+    .option('-o, --output <file>', 'the safetensors file that --tensor writes')
     .option('--dry-run', 'only tell what would change')
     .addHelpText(
       'after',
-      '\nExamples:\n  colab-escape pull data\n  colab-escape pull data~1 old-data\n  colab-escape pull runs@best --only "*.safetensors"',
+      '\nExamples:\n  colab-escape pull data\n  colab-escape pull data~1 old-data\n  colab-escape pull runs@best --only "*.safetensors"\n  colab-escape pull runs:best.pt --tensor "model.layers.0.*" -o part.safetensors',
     )
     .action(async (version: string, destination: string | undefined, _: unknown, command: Command) => {
       const { pullCommand } = await import('./pull.ts')
-      const options = command.opts<Parameters<typeof pullCommand>[3]>()
+      const options = command.opts<Parameters<typeof pullCommand>[3] & { tensor?: string[]; output?: string }>()
+      if (options.tensor !== undefined || options.output !== undefined) {
+        const { pullTensorsCommand } = await import('./pull-tensors.ts')
+        return execute(command.optsWithGlobals(), session => pullTensorsCommand(session, version, destination, options))
+      }
       await execute(command.optsWithGlobals(), session => pullCommand(session, version, destination, options))
     })
 

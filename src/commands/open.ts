@@ -1,9 +1,10 @@
 import { openForReading, type OpenRepository } from '../repository/context.ts'
+import type { FileEntry } from '../repository/manifest.ts'
+import { describeVersion, isComplete, readManifest } from '../repository/manifest-reader.ts'
 import type { StoredSnapshot } from '../repository/snapshot.ts'
-import { describeVersion, isComplete } from '../repository/manifest-reader.ts'
 import { resolveVersion, type VersionSpec } from '../repository/versions.ts'
-import type { Session } from './session.ts'
 import { AppError } from '../util/errors.ts'
+import type { Session } from './session.ts'
 import { chooseStore, isMounted } from './store.ts'
 
 /** Opens the repository for a command that only looks. */
@@ -30,4 +31,21 @@ export async function findVersion(session: Session, repository: OpenRepository, 
       },
     )
   return snapshot
+}
+
+/** One file of a version. No path at all means the file that was pushed by itself. */
+export async function findFile(repository: OpenRepository, snapshot: StoredSnapshot, written: string): Promise<FileEntry> {
+  const path = written.replace(/^\.?\/+/, '')
+  const version = `${snapshot.name}@${snapshot.id.slice(0, 8)}`
+  for await (const entry of readManifest(repository, snapshot)) {
+    const isIt = entry.path === path || (path === '' && snapshot.source.type === 'file')
+    if (!isIt) continue
+    if (entry.type === 'file') return entry
+    throw new AppError('usage', `${path} in ${version} is a ${entry.type === 'directory' ? 'folder' : 'symlink'}, not a file.`, {
+      hint: `List it: colab-escape ls ${version} ${path}`,
+    })
+  }
+  throw new AppError('not-found', `${JSON.stringify(path)} is not in ${version}.`, {
+    hint: `List what is there: colab-escape ls ${version}`,
+  })
 }

@@ -18,6 +18,7 @@ const PHASE_WORDS: Record<ProgressUpdate['phase'], string> = {
   storing: 'Storing',
   restoring: 'Restoring',
   checking: 'Checking',
+  comparing: 'Comparing',
   committing: 'Saving the snapshot',
 }
 

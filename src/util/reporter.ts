@@ -1,6 +1,6 @@
 /** Counters of a run in progress; all monotonic except totals, which grow while the walk goes on. Bytes are plain (uncompressed) bytes unless named stored. */
 export interface ProgressUpdate {
-  phase: 'listing' | 'scanning' | 'storing' | 'committing' | 'planning' | 'restoring' | 'checking'
+  phase: 'listing' | 'scanning' | 'storing' | 'committing' | 'planning' | 'restoring' | 'checking' | 'comparing'
   doneBytes?: number
   totalBytes?: number
   doneFiles?: number

@@ -42,6 +42,34 @@ const PLAIN_TYPES: ReadonlyMap<number, string> = new Map([
   [30, 'BF16'],
 ])
 
+/** ggml's names of types whose elements share bits in blocks, by its number. */
+const BLOCK_TYPES: ReadonlyMap<number, string> = new Map([
+  [2, 'Q4_0'],
+  [3, 'Q4_1'],
+  [6, 'Q5_0'],
+  [7, 'Q5_1'],
+  [8, 'Q8_0'],
+  [9, 'Q8_1'],
+  [10, 'Q2_K'],
+  [11, 'Q3_K'],
+  [12, 'Q4_K'],
+  [13, 'Q5_K'],
+  [14, 'Q6_K'],
+  [15, 'Q8_K'],
+  [16, 'IQ2_XXS'],
+  [17, 'IQ2_XS'],
+  [18, 'IQ3_XXS'],
+  [19, 'IQ1_S'],
+  [20, 'IQ4_NL'],
+  [21, 'IQ3_S'],
+  [22, 'IQ2_S'],
+  [23, 'IQ4_XS'],
+  [29, 'IQ1_M'],
+  [34, 'TQ1_0'],
+  [35, 'TQ2_0'],
+  [39, 'MXFP4'],
+])
+
 interface Tensor {
   name: string
   type: number
@@ -92,7 +120,10 @@ function spansOf(reader: HeaderReader, size: number): TensorSpan[] {
 
 /** Quantised blocks are no elements of one width: such a tensor reaches to the `next` one. */
 function spanOf({ name, type, shape, offset }: Tensor, dataAt: number, next: number): TensorSpan {
-  const element: ElementType = ELEMENT_TYPES.get(PLAIN_TYPES.get(type) ?? '') ?? UNKNOWN_TYPE
+  const element: ElementType = ELEMENT_TYPES.get(PLAIN_TYPES.get(type) ?? '') ?? {
+    ...UNKNOWN_TYPE,
+    dtype: BLOCK_TYPES.get(type) ?? `ggml type ${type}`,
+  }
   const length = element.kind === 'unknown' ? next - offset : elementsOf(shape) * element.width
   return { name, offset: dataAt + offset, length: asCount(length), shape, ...element }
 }

@@ -40,6 +40,26 @@ export function isNpy(start: Uint8Array): boolean {
 
 /** The one array of a `.npy` file (versions 1 to 3) of `size` bytes. An array of Python objects is a pickle, no tensor. */
 export async function findNpyTensors(size: number, read: ReadAt): Promise<TensorSpan[]> {
+  const { offset, shape, descr } = await readNpyHeader(size, read)
+  const place = { name: '', offset, length: size - offset, shape }
+  if (descr === undefined) return [{ ...place, ...UNKNOWN_TYPE }]
+  if (descr.endsWith('O')) return []
+  const { type, bytes, bigEndian } = npyElement(descr)
+  if (elementsOf(shape) * bytes !== place.length) refuse('its shape and its length disagree')
+  return [{ ...place, ...(bigEndian ? { width: type.width, kind: 'unknown' as const } : type) }]
+}
+
+export interface NpyHeader {
+  /** Where the elements begin. */
+  offset: number
+  shape: number[]
+  /** As NumPy writes a type: `<f4`; undefined for a list of fields. */
+  descr: string | undefined
+  /** The first dimension is the fastest, not the last. */
+  fortran: boolean
+}
+
+export async function readNpyHeader(size: number, read: ReadAt): Promise<NpyHeader> {
   const preamble = Buffer.from(await readExactly(read, 0, Math.min(size, PREAMBLE_BYTES)))
   if (preamble.length < PREAMBLE_BYTES || !isNpy(preamble)) refuse('it is no .npy')
   const version = preamble[6]!
@@ -49,16 +69,8 @@ export async function findNpyTensors(size: number, read: ReadAt): Promise<Tensor
   const offset = headerAt + headerBytes
   if (headerBytes > MAX_HEADER_BYTES || offset > size) refuse('its header is too long')
   const header = Buffer.from(await readExactly(read, headerAt, headerBytes)).toString('latin1')
-
-  const shape = shapeOf(header)
-  const place = { name: '', offset, length: size - offset, shape }
   const descr = /'descr': *'([^']*)'/.exec(header)?.[1]
-  // a list of fields
-  if (descr === undefined) return [{ ...place, ...UNKNOWN_TYPE }]
-  if (descr.endsWith('O')) return []
-  const { type, bytes } = elementOf(descr)
-  if (elementsOf(shape) * bytes !== place.length) refuse('its shape and its length disagree')
-  return [{ ...place, ...type }]
+  return { offset, shape: shapeOf(header), descr, fortran: /'fortran_order': *True/.test(header) }
 }
 
 function shapeOf(header: string): number[] {
@@ -69,16 +81,17 @@ function shapeOf(header: string): number[] {
   return counts.map(text => asCount(Number(text)))
 }
 
-/** `descr` is byte order, kind and bytes of an item; for `U` it is characters, of 4 bytes. */
-function elementOf(descr: string): { type: ElementType; bytes: number } {
+/** `descr` is byte order, kind and bytes of an item; for `U` it is characters, of 4 bytes. `bigEndian` only where that makes a difference. */
+export function npyElement(descr: string): { type: ElementType; bytes: number; bigEndian: boolean } {
   const [, order, kind, digits] = /^([<>|=]?)([a-zA-Z])(\d{1,9})(?:\[\w+\])?$/.exec(descr) ?? refuse('its type is absurd')
   const count = Number(digits)
   const code = `${kind}${count}`
+  const bigEndian = order === '>'
   const byteType = ELEMENT_TYPES.get(BYTE_DTYPES.get(code) ?? '')
-  if (byteType !== undefined) return { type: byteType, bytes: 1 }
-  if (kind === 'U') return { type: { width: 4, kind: 'unknown' }, bytes: 4 * count }
-  if ((kind === 'M' || kind === 'm') && count === 8) return { type: { width: 8, kind: order === '>' ? 'unknown' : 'int' }, bytes: 8 }
+  if (byteType !== undefined) return { type: byteType, bytes: 1, bigEndian: false }
+  if (kind === 'U') return { type: { width: 4, kind: 'unknown' }, bytes: 4 * count, bigEndian }
+  if ((kind === 'M' || kind === 'm') && count === 8) return { type: { width: 8, kind: 'int' }, bytes: 8, bigEndian }
   const type = ELEMENT_TYPES.get(DTYPES.get(code) ?? '')
-  if (type === undefined) return { type: UNKNOWN_TYPE, bytes: count }
-  return { type: order === '>' ? { width: type.width, kind: 'unknown' } : type, bytes: itemBytes(type) }
+  if (type === undefined) return { type: UNKNOWN_TYPE, bytes: count, bigEndian: false }
+  return { type, bytes: itemBytes(type), bigEndian }
 }

@@ -35,13 +35,24 @@ export function maySafetensors(start: Uint8Array, size: number): boolean {
 
 /** Names, types and shapes come from the header: 8 bytes of length, then JSON. */
 export async function findSafetensors(size: number, read: ReadAt): Promise<TensorSpan[]> {
+  return (await readSafetensors(size, read)).spans
+}
+
+/** The tensors in the order of the header, and the texts that it has under `__metadata__`. */
+export async function readSafetensors(size: number, read: ReadAt): Promise<{ spans: TensorSpan[]; metadata: Map<string, string> }> {
   const length = headerLength(await readExactly(read, 0, LENGTH_BYTES))
   const header = await readExactly(read, LENGTH_BYTES, length)
   assertModest(header)
   const dataAt = LENGTH_BYTES + length
-  return Object.entries(parse(header))
-    .filter(([name]) => name !== '__metadata__')
-    .map(([name, entry]) => spanOf(name, entry, dataAt, size))
+  const entries = new Map<string, unknown>(Object.entries(parse(header)))
+  const metadata = entries.get('__metadata__')
+  entries.delete('__metadata__')
+  return {
+    spans: [...entries].map(([name, entry]) => spanOf(name, entry, dataAt, size)),
+    metadata: new Map(
+      Object.entries(isObject(metadata) ? metadata : {}).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+    ),
+  }
 }
 
 function headerLength(start: Uint8Array): number {

@@ -1,13 +1,17 @@
 import { asCount, MAX_TENSORS, type ReadAt, readExactly, refuse } from './span.ts'
 
-/** A member whose bytes lie in the archive as they are. */
-export interface StoredMember {
+export interface ZipMember {
   name: string
   /** Where its local header begins; what comes before its bytes is known from that alone. */
   headerAt: number
-  /** Bytes. */
+  /** Bytes, and what they take in the archive. */
   length: number
+  storedLength: number
+  method: number
 }
+
+/** A member whose bytes lie in the archive as they are. */
+export type StoredMember = Pick<ZipMember, 'name' | 'headerAt' | 'length'>
 
 const LOCAL_MAGIC = 0x04034b50
 const CENTRAL_MAGIC = 0x02014b50
@@ -23,6 +27,7 @@ const MAX_COMMENT_BYTES = 0xffff
 const MAX_DIRECTORY_BYTES = 16 * 1024 * 1024
 
 const METHOD_STORED = 0
+export const METHOD_DEFLATED = 8
 const FLAG_ENCRYPTED = 1
 const EXTRA_ZIP64 = 1
 /** In a 32-bit field: the value stands in the ZIP64 extra field. */
@@ -40,11 +45,21 @@ export function isZip(start: Uint8Array): boolean {
 
 /** All stored members that the central directory names, in its order. */
 export async function readStoredMembers(size: number, read: ReadAt): Promise<StoredMember[]> {
+  const stored = (await readMembers(size, read)).filter(isStored)
+  return stored.every(({ length, storedLength }) => length === storedLength) ? stored : refuse('a stored member changes its size')
+}
+
+export function isStored({ method }: ZipMember): boolean {
+  return method === METHOD_STORED
+}
+
+/** All members that the central directory names, in its order, but for encrypted ones. */
+export async function readMembers(size: number, read: ReadAt): Promise<ZipMember[]> {
   const { offset, length, members } = await findDirectory(size, read)
   if (length > MAX_DIRECTORY_BYTES || members > MAX_TENSORS || members * CENTRAL_BYTES > length) refuse('its directory is too large')
   if (offset + length > size) refuse('its directory lies outside of it')
   const directory = Buffer.from(await readExactly(read, offset, length))
-  const stored: StoredMember[] = []
+  const found: ZipMember[] = []
   for (let i = 0, at = 0; i < members; i++) {
     if (at + CENTRAL_BYTES > length || directory.readUInt32LE(at) !== CENTRAL_MAGIC) refuse('its directory is damaged')
     const nameAt = at + CENTRAL_BYTES
@@ -52,18 +67,19 @@ export async function readStoredMembers(size: number, read: ReadAt): Promise<Sto
     const commentAt = extraAt + directory.readUInt16LE(at + 30)
     const end = commentAt + directory.readUInt16LE(at + 32)
     if (end > length) refuse('its directory is damaged')
-    const isStored = directory.readUInt16LE(at + 10) === METHOD_STORED && (directory.readUInt16LE(at + 8) & FLAG_ENCRYPTED) === 0
-    if (isStored) {
+    if ((directory.readUInt16LE(at + 8) & FLAG_ENCRYPTED) === 0) {
+      const method = directory.readUInt16LE(at + 10)
       const sizes = readSizes(directory.subarray(at, nameAt), directory.subarray(extraAt, commentAt))
-      stored.push({ name: directory.toString('utf8', nameAt, extraAt), ...sizes })
+      found.push({ name: directory.toString('utf8', nameAt, extraAt), method, ...sizes })
     }
     at = end
   }
-  return stored
+  return found
 }
 
 /** Where the bytes of a member begin. */
-export async function dataOffset({ headerAt, length }: StoredMember, size: number, read: ReadAt): Promise<number> {
+export async function dataOffset(member: StoredMember & { storedLength?: number }, size: number, read: ReadAt): Promise<number> {
+  const { headerAt, storedLength: length = member.length } = member
   if (headerAt + LOCAL_BYTES > size) refuse('a member lies outside of it')
   const header = Buffer.from(await readExactly(read, headerAt, LOCAL_BYTES))
   if (header.readUInt32LE() !== LOCAL_MAGIC) refuse('a member has no header')
@@ -92,14 +108,14 @@ async function findDirectory64(tail: Buffer, locatorAt: number, size: number, re
 }
 
 /** From a record of the central directory and its extra fields. */
-function readSizes(record: Buffer, extra: Buffer): { length: number; headerAt: number } {
+function readSizes(record: Buffer, extra: Buffer): Pick<ZipMember, 'length' | 'storedLength' | 'headerAt'> {
   const wide = wideFields(extra)
   // the ZIP64 field holds those alone that do not fit, in this order
   const [length, storedLength, headerAt] = [24, 20, 42].map(at => {
     const value = record.readUInt32LE(at)
     return value === ELSEWHERE ? (wide.shift() ?? refuse('a size is missing')) : value
   }) as [number, number, number]
-  return length === storedLength ? { length, headerAt } : refuse('a stored member changes its size')
+  return { length, storedLength, headerAt }
 }
 
 function wideFields(extra: Buffer): number[] {

@@ -139,9 +139,9 @@ describe('GGUF', () => {
     const spans = await find(file)
     expect(spans?.map(({ name, width, kind, dtype, shape }) => ({ name, width, kind, dtype, shape }))).toEqual([
       { name: 'plain', width: 4, kind: 'float', dtype: 'F32', shape: [16, 16] },
-      { name: 'quantised', width: 1, kind: 'unknown', dtype: undefined, shape: [64] },
+      { name: 'quantised', width: 1, kind: 'unknown', dtype: 'Q4_0', shape: [64] },
       { name: 'brain', width: 2, kind: 'float', dtype: 'BF16', shape: [8, 10] },
-      { name: 'last', width: 1, kind: 'unknown', dtype: undefined, shape: [32] },
+      { name: 'last', width: 1, kind: 'unknown', dtype: 'Q8_0', shape: [32] },
     ])
     for (const [i, { data }] of tensors.entries()) {
       const { offset, length } = spans![i]!

@@ -1,0 +1,117 @@
+import { type Global, isGlobal, isNode, type Node, type PickleValue } from './pickle-value.ts'
+import { readPickle } from './pickle.ts'
+import { ELEMENT_TYPES, type ElementType } from './span.ts'
+
+/** A tensor as a state dict describes it: a view of a storage. All numbers count elements. */
+export interface TorchTensor {
+  /** Keys on the way to it, joined by dots; empty where it is all there is. */
+  name: string
+  type: ElementType
+  storage: string
+  /** As the pickle says: of UntypedStorage it counts bytes. */
+  storageElements: number | undefined
+  offset: number
+  shape: number[]
+  /** Elements from one to the next of each dimension. */
+  strides: number[]
+}
+
+/** Keys on the way to a tensor, and characters of its name, that are still followed. */
+const MAX_DEPTH = 32
+const MAX_NAME_LENGTH = 512
+const MAX_RANK = 64
+
+const STORAGE_TYPES: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    DoubleStorage: 'F64',
+    FloatStorage: 'F32',
+    HalfStorage: 'F16',
+    BFloat16Storage: 'BF16',
+    LongStorage: 'I64',
+    IntStorage: 'I32',
+    ShortStorage: 'I16',
+    CharStorage: 'I8',
+    ByteStorage: 'U8',
+    BoolStorage: 'BOOL',
+    ComplexFloatStorage: 'C64',
+    ComplexDoubleStorage: 'C128',
+  }),
+)
+/** Types that have no storage class: the tensor names them. */
+const TENSOR_TYPES: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    uint16: 'U16',
+    uint32: 'U32',
+    uint64: 'U64',
+    float8_e4m3fn: 'F8_E4M3',
+    float8_e5m2: 'F8_E5M2',
+    float8_e4m3fnuz: 'F8_E4M3FNUZ',
+    float8_e5m2fnuz: 'F8_E5M2FNUZ',
+    float8_e8m0fnu: 'F8_E8M0',
+  }),
+)
+
+/** All tensors that the `data.pkl` of a PyTorch archive leads to and whose type is known. Throws `corrupt` where it is none that is understood. */
+export function* readTorchTensors(pickle: Uint8Array): Generator<TorchTensor> {
+  const seen = new Set<Node>()
+  const waiting: { value: PickleValue; path: string; depth: number }[] = [{ value: readPickle(pickle), path: '', depth: 0 }]
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const { value, path, depth } = next
+    if (!isNode(value)) continue
+    if (isTensor(value)) {
+      const tensor = describe(value, path)
+      if (tensor) yield tensor
+      continue
+    }
+    if (seen.has(value) || depth >= MAX_DEPTH) continue
+    seen.add(value)
+    // what is pushed last is walked first: tensors come in the order of the file
+    for (let i = value.values.length - 1; i >= 0; i--) {
+      const child = value.values[i]
+      if (!isNode(child)) continue
+      const key = value.keys?.[i] ?? (value.made === undefined ? i : undefined)
+      waiting.push({ value: child, path: joined(path, key), depth: depth + 1 })
+    }
+  }
+}
+
+function joined(path: string, key: PickleValue): string {
+  if (typeof key !== 'string' && typeof key !== 'number') return path
+  const longer = path === '' ? String(key) : `${path}.${key}`
+  return longer.length > MAX_NAME_LENGTH ? path : longer
+}
+
+/** The call `torch._utils._rebuild_tensor_v2(storage, offset, shape, strides, ...)`, or `_v3` with the element type in seventh place. */
+function isTensor(node: Node): boolean {
+  return node.made?.module === 'torch._utils' && /^_rebuild_tensor(_v2|_v3)?$/.test(node.made.name)
+}
+
+function describe(tensor: Node, name: string): TorchTensor | undefined {
+  const [reference, offset, size, stride, , , dtype] = tensor.values
+  if (!isNode(reference) || reference.persistent !== true) return undefined
+  // ('storage', class, key, device, elements)
+  const [tag, storageClass, storage, , elements] = reference.values
+  const type = elementType(storageClass, dtype)
+  const [shape, strides] = [countsOf(size), countsOf(stride)]
+  if (tag !== 'storage' || typeof storage !== 'string' || type === undefined) return undefined
+  if (!isCount(offset) || shape === undefined || strides?.length !== shape.length) return undefined
+  return { name, type, storage, storageElements: isCount(elements) ? elements : undefined, offset, shape, strides }
+}
+
+function elementType(storageClass: PickleValue, dtype: PickleValue): ElementType | undefined {
+  const named = isTorch(dtype) ? TENSOR_TYPES.get(dtype.name) : undefined
+  const classed = isTorch(storageClass) ? STORAGE_TYPES.get(storageClass.name) : undefined
+  return ELEMENT_TYPES.get(named ?? classed ?? '')
+}
+
+function isTorch(value: PickleValue): value is Global {
+  return isGlobal(value) && value.module === 'torch'
+}
+
+function isCount(value: PickleValue): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+}
+
+function countsOf(value: PickleValue): number[] | undefined {
+  return isNode(value) && value.values.length <= MAX_RANK && value.values.every(isCount) ? value.values : undefined
+}

@@ -1,0 +1,97 @@
+import { equalBytes } from '../util/bytes.ts'
+import { throwIfAborted } from '../util/errors.ts'
+import { addDifference, noDifference, type Difference } from './difference.ts'
+import { openElements, type ElementReader } from './element-reader.ts'
+import { decoderOf } from './numbers.ts'
+import { type HashedSource, type Stretch, unequalStretches } from './stretches.ts'
+import type { Tensor, TensorFile } from './tensor.ts'
+
+/** Bytes of one side that are compared at a time. */
+const WINDOW_BYTES = 8 * 1024 * 1024
+
+export interface TensorSide {
+  /** For messages. */
+  name: string
+  source: HashedSource
+  file: TensorFile
+}
+
+/**
+ * `changed`: same type and shape, other bytes. `retyped`: another type, perhaps the same values. `reshaped`: not comparable. `removed` and `added`: only
+ * before, only after.
+ */
+export type ComparisonKind = 'identical' | 'changed' | 'retyped' | 'reshaped' | 'removed' | 'added'
+
+export interface TensorComparison {
+  kind: ComparisonKind
+  name: string
+  before?: Tensor
+  after?: Tensor
+  /** Of changed and retyped ones whose elements are numbers. */
+  difference?: Difference
+}
+
+/** Tensors of equal name, in the order of `before`, then those that are only in `after`. `onBytes` is told how many bytes of `before` are dealt with. */
+export async function* compareTensors(
+  before: TensorSide,
+  after: TensorSide,
+  onBytes: (bytes: number) => void = () => undefined,
+  signal?: AbortSignal,
+): AsyncGenerator<TensorComparison> {
+  const others = new Map(after.file.tensors.map(tensor => [tensor.name, tensor]))
+  for (const tensor of before.file.tensors) {
+    throwIfAborted(signal)
+    const other = others.get(tensor.name)
+    others.delete(tensor.name)
+    if (other === undefined) yield { kind: 'removed', name: tensor.name, before: tensor }
+    else yield { name: tensor.name, before: tensor, after: other, ...(await compareOne(before, tensor, after, other)) }
+    onBytes(tensor.bytes)
+  }
+  for (const tensor of others.values()) yield { kind: 'added', name: tensor.name, after: tensor }
+}
+
+async function compareOne(
+  before: TensorSide,
+  tensor: Tensor,
+  after: TensorSide,
+  other: Tensor,
+): Promise<Pick<TensorComparison, 'kind' | 'difference'>> {
+  if (tensor.shape.length !== other.shape.length || tensor.shape.some((count, i) => count !== other.shape[i])) return { kind: 'reshaped' }
+  const sameType = tensor.dtype === other.dtype && tensor.bytes === other.bytes
+  if (!sameType && !areComparable(tensor, other)) return { kind: 'retyped' }
+  const a = await openElements(`${tensor.name} of ${before.name}`, tensor, before.source)
+  const b = await openElements(`${other.name} of ${after.name}`, other, after.source)
+  let stretches: Stretch[] = [{ start: 0, length: a.count * a.item }]
+  if (sameType && a.start !== undefined && b.start !== undefined)
+    stretches = await unequalStretches({ source: before.source, start: a.start }, { source: after.source, start: b.start }, tensor.bytes)
+  const difference = areComparable(tensor, other) ? noDifference() : undefined
+  let equal = true
+  for (const { first, count } of elementsIn(stretches, a)) {
+    const [left, right] = await Promise.all([a.read(first, count), b.read(first, count)])
+    if (sameType && equalBytes(left, right)) continue
+    equal = false
+    if (difference !== undefined) addDifference(difference, left, tensor.dtype, right, other.dtype)
+  }
+  if (sameType && equal) return { kind: 'identical' }
+  return { kind: sameType ? 'changed' : 'retyped', ...(difference === undefined ? {} : { difference }) }
+}
+
+/** Whether their elements, which are equally many, are numbers of one kind: complex ones are two numbers each. */
+function areComparable({ type, dtype }: Tensor, other: Tensor): boolean {
+  if (type === undefined || other.type === undefined) return false
+  const isComplex = (name: string): boolean => name.startsWith('C')
+  return decoderOf(dtype) !== undefined && decoderOf(other.dtype) !== undefined && isComplex(dtype) === isComplex(other.dtype)
+}
+
+/** Whole elements that cover the stretches, a window at a time. */
+function* elementsIn(stretches: readonly Stretch[], { item }: ElementReader): Generator<{ first: number; count: number }> {
+  const most = Math.floor(WINDOW_BYTES / item)
+  let done = 0
+  for (const { start, length } of stretches) {
+    const end = Math.ceil((start + length) / item)
+    for (let first = Math.max(done, Math.floor(start / item)); first < end; first = done) {
+      done = Math.min(end, first + most)
+      yield { first, count: done - first }
+    }
+  }
+}

@@ -1,0 +1,100 @@
+import { readExactly } from '../chunking/layouts/span.ts'
+import { isStored } from '../chunking/layouts/zip.ts'
+import { AppError } from '../util/errors.ts'
+import { type ByteSource, itemOf, reachOf, startOf, type Tensor } from './tensor.ts'
+import { readMember } from './zip-tensors.ts'
+
+/** What does not lie in the file as it is wanted has to be put together in memory. */
+const MAX_GATHERED_BYTES = 512 * 1024 * 1024
+
+/** A tensor's elements side by side, little-endian, the last dimension fastest; by their numbers. */
+export interface ElementReader {
+  /** Bytes of one. */
+  item: number
+  count: number
+  read(first: number, count: number): Promise<Uint8Array>
+  /** Where they lie just so in the file; missing where they don't. */
+  start?: number
+}
+
+/** `what` is the tensor's name for messages. Throws `unsupported` where elements are too scattered. */
+export async function openElements(what: string, tensor: Tensor, source: ByteSource): Promise<ElementReader> {
+  const item = itemOf(tensor)
+  const count = tensor.bytes / item
+  const { strides, member, bigEndian = false } = tensor
+  const deflated = member !== undefined && !isStored(member)
+  if (count === 0) return { item, count, read: () => Promise.resolve(new Uint8Array(0)) }
+  if (deflated || strides !== undefined) {
+    const gathered = await gather(what, tensor, source, deflated)
+    const bytes = bigEndian ? swapped(gathered, tensor.type!.width) : gathered
+    return { item, count, read: (first, some) => Promise.resolve(bytes.subarray(first * item, (first + some) * item)) }
+  }
+  const start = await startOf(tensor, source)
+  const read = (first: number, some: number): Promise<Uint8Array> => readExactly(source.read, start + first * item, some * item)
+  if (bigEndian) return { item, count, read: async (first, some) => swapped(await read(first, some), tensor.type!.width) }
+  return { item, count, read, start }
+}
+
+async function gather(what: string, tensor: Tensor, source: ByteSource, deflated: boolean): Promise<Uint8Array> {
+  const { shape, strides, offset, bytes, member } = tensor
+  const item = itemOf(tensor)
+  const reach = strides === undefined ? bytes : reachOf(shape, strides) * item
+  const most = Math.max(bytes, reach, deflated ? member!.length : 0)
+  if (most > MAX_GATHERED_BYTES)
+    throw new AppError(
+      'unsupported',
+      `${what} does not lie in one piece in its file, and its ${most} bytes are too many to be put together.`,
+      {
+        hint: deflated ? 'Save it without compression.' : 'Save it after tensor.contiguous(), or in C order.',
+      },
+    )
+  const piece = deflated
+    ? (await readMember(member!, source)).subarray(offset, offset + reach)
+    : await readExactly(source.read, await startOf(tensor, source), reach)
+  return strides === undefined ? piece : inOrder(piece, shape, strides, tensor)
+}
+
+/** Copies the elements of a view out of what it reaches over. */
+function inOrder(piece: Uint8Array, shape: readonly number[], strides: readonly number[], { type, bytes }: Tensor): Uint8Array {
+  const width = type!.width
+  const parts = itemOf({ type } as Tensor) / width
+  // a complex number is one more dimension of two numbers
+  const counts = parts === 1 ? [...shape] : [...shape, parts]
+  const steps = parts === 1 ? [...strides] : [...strides.map(stride => stride * parts), 1]
+  const from = unitsOf(piece, width)
+  const to = unitsOf(new Uint8Array(bytes), width)
+  const [inner, innerStep] = [counts.pop() ?? 1, steps.pop() ?? 1]
+  const position = counts.map(() => 0)
+  let base = 0
+  for (let out = 0; out < to.length;) {
+    for (let i = 0, at = base; i < inner; i++, at += innerStep) to[out++] = from[at]!
+    for (let dimension = counts.length - 1; dimension >= 0; dimension--) {
+      base += steps[dimension]!
+      if (++position[dimension]! < counts[dimension]!) break
+      base -= steps[dimension]! * counts[dimension]!
+      position[dimension] = 0
+    }
+  }
+  return new Uint8Array(to.buffer, to.byteOffset, to.byteLength)
+}
+
+/** As integers, so that no payload of a NaN is lost; two halves for 8 bytes would be no faster. */
+function unitsOf(bytes: Uint8Array, width: 1 | 2 | 4 | 8): Uint8Array | Uint16Array | Uint32Array | BigUint64Array {
+  const { buffer, byteOffset, length } = byteAligned(bytes, width)
+  if (width === 1) return new Uint8Array(buffer, byteOffset, length)
+  if (width === 2) return new Uint16Array(buffer, byteOffset, length / 2)
+  return width === 4 ? new Uint32Array(buffer, byteOffset, length / 4) : new BigUint64Array(buffer, byteOffset, length / 8)
+}
+
+/** `bytes`, copied where typed arrays of this width could not look at them. */
+export function byteAligned(bytes: Uint8Array, width: number): Uint8Array {
+  return bytes.byteOffset % width === 0 ? bytes : Uint8Array.from(bytes)
+}
+
+function swapped(bytes: Uint8Array, width: number): Uint8Array {
+  const copy = Buffer.from(bytes)
+  if (width === 2) copy.swap16()
+  if (width === 4) copy.swap32()
+  if (width === 8) copy.swap64()
+  return copy
+}

@@ -1,0 +1,45 @@
+import { open } from 'node:fs/promises'
+import { AppError, errnoOf, messageOf } from '../util/errors.ts'
+import { fsPath } from '../util/paths.ts'
+import type { ByteSource } from './tensor.ts'
+
+export interface LocalSource extends ByteSource {
+  close(): Promise<void>
+}
+
+/** A file on this machine. Throws `not-found` where there is none, `usage` for a folder, `io` where it can't be read. */
+export async function openLocalSource(path: string): Promise<LocalSource> {
+  try {
+    const file = await open(fsPath(path), 'r')
+    const stats = await file.stat()
+    if (!stats.isFile()) {
+      await file.close()
+      throw new AppError('usage', `${path} is ${stats.isDirectory() ? 'a folder' : 'no ordinary file'}.`, { hint: 'Name one file.' })
+    }
+    const read = async (offset: number, length: number): Promise<Uint8Array> => {
+      const bytes = new Uint8Array(Math.max(0, Math.min(length, stats.size - offset)))
+      let done = 0
+      while (done < bytes.length) {
+        const { bytesRead } = await file.read(bytes, done, bytes.length - done, offset + done).catch((error: unknown) => {
+          throw readError(error, path)
+        })
+        if (bytesRead === 0) break
+        done += bytesRead
+      }
+      return bytes.subarray(0, done)
+    }
+    return { size: stats.size, read, close: () => file.close() }
+  } catch (error) {
+    throw readError(error, path)
+  }
+}
+
+function readError(error: unknown, path: string): AppError {
+  if (error instanceof AppError) return error
+  if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR')
+    return new AppError('not-found', `There is no file ${path}.`, {
+      hint: 'For a file of a version write name:path, e.g. runs~1:exp/model.safetensors.',
+      cause: error,
+    })
+  return new AppError('io', `${path} can't be read: ${messageOf(error)}`, { hint: 'Check its permissions.', cause: error })
+}

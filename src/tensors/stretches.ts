@@ -1,0 +1,48 @@
+import { sha256Hex } from '../util/hash.ts'
+import type { ByteSource } from './tensor.ts'
+
+/** A part of two tensors, in bytes from their beginnings. */
+export interface Stretch {
+  start: number
+  length: number
+}
+
+/** A source that may know what it holds by chunks, which have the hashes of their bytes. */
+export interface HashedSource extends ByteSource {
+  chunksOf?(offset: number, length: number): { offset: number; length: number; id: string }[]
+}
+
+/** Where some bytes lie: `start` is the place in the source of the first of them. */
+export interface Place {
+  source: HashedSource
+  start: number
+}
+
+/**
+ * What of `length` bytes in two places may differ, by what hashes tell: equal chunks at equal places are equal, whatever they hold. Where one side has
+ * no hashes its bytes are read and hashed; nothing is read of a side that has. Ascending, neighbours joined.
+ */
+export async function unequalStretches(a: Place, b: Place, length: number): Promise<Stretch[]> {
+  const [left, right] = a.source.chunksOf === undefined ? [b, a] : [a, b]
+  if (left.source.chunksOf === undefined) return [{ start: 0, length }]
+  const theirs = right.source.chunksOf?.(right.start, length)
+  const byPlace = new Map(theirs?.map(chunk => [chunk.offset - right.start, chunk.id]))
+  const stretches: Stretch[] = []
+  for (const chunk of left.source.chunksOf(left.start, length)) {
+    const at = chunk.offset - left.start
+    const id = theirs === undefined ? await hashAt(right, at, chunk.length) : byPlace.get(at)
+    if (id === chunk.id) continue
+    const start = Math.max(0, at)
+    const end = Math.min(length, at + chunk.length)
+    const last = stretches.at(-1)
+    if (last && last.start + last.length === start) last.length = end - last.start
+    else stretches.push({ start, length: end - start })
+  }
+  return stretches
+}
+
+/** Undefined where the bytes would lie outside of the source. */
+async function hashAt({ source, start }: Place, at: number, length: number): Promise<string | undefined> {
+  if (start + at < 0 || start + at + length > source.size) return undefined
+  return sha256Hex(await source.read(start + at, length))
+}

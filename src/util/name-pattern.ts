@@ -1,0 +1,63 @@
+/**
+ * Whether all of `name` matches `pattern`: `*` is any text, `?` any character, `[abc]` and `[a-c]` one of these, `[!abc]` none of them; anything else is itself.
+ * Takes time in proportion to both lengths multiplied, at most.
+ */
+export function matchesName(pattern: string, name: string): boolean {
+  const parts = partsOf(pattern)
+  const text = Array.from(name)
+  let [part, at] = [0, 0]
+  // where to go on when what follows the last star does not fit where it was tried
+  let [star, starAt] = [-1, 0]
+  while (at < text.length) {
+    const wanted = parts[part]
+    if (wanted === 'any') {
+      star = part++
+      starAt = at
+    } else if (wanted?.(text[at]!) === true) {
+      part++
+      at++
+    } else if (star >= 0) {
+      part = star + 1
+      at = ++starAt
+    } else return false
+  }
+  return parts.slice(part).every(rest => rest === 'any')
+}
+
+type Part = 'any' | ((character: string) => boolean)
+
+function partsOf(pattern: string): Part[] {
+  const parts: Part[] = []
+  const characters = Array.from(pattern)
+  for (let i = 0; i < characters.length; i++) {
+    const character = characters[i]!
+    // a bracket right after the opening one is one of the set
+    const end = character === '[' ? characters.indexOf(']', i + (characters[i + 1] === '!' ? 3 : 2)) : -1
+    if (character === '*') parts.push('any')
+    else if (character === '?') parts.push(() => true)
+    else if (end > 0) {
+      parts.push(setOf(characters.slice(i + 1, end)))
+      i = end
+    } else parts.push(each => each === character)
+  }
+  return parts
+}
+
+function setOf(inside: readonly string[]): (character: string) => boolean {
+  const negated = inside[0] === '!'
+  const members = negated ? inside.slice(1) : inside
+  const isMember = (character: string): boolean => {
+    for (let i = 0; i < members.length; i++) {
+      const last = members[i + 1] === '-' ? members[i + 2] : undefined
+      if (last === undefined ? character === members[i] : isBetween(members[i]!, character, last)) return true
+      if (last !== undefined) i += 2
+    }
+    return false
+  }
+  return character => isMember(character) !== negated
+}
+
+function isBetween(first: string, character: string, last: string): boolean {
+  const [low, at, high] = [first, character, last].map(each => each.codePointAt(0)!) as [number, number, number]
+  return low <= at && at <= high
+}

@@ -1,0 +1,144 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { safetensors, type Entry } from '../chunking/layouts/writers.ts'
+import { expectError, resultOf, withSandbox, type Sandbox } from '../helpers/cli.ts'
+import { runInPty } from '../helpers/pty.ts'
+import { seededNoise } from '../helpers/trees.ts'
+
+const MiB = 1024 * 1024
+
+interface Listed {
+  format: string
+  parameters: number
+  bytes: number
+  metadata: Record<string, string>
+  tensors: { name: string; dtype: string; shape: number[]; parameters: number; bytes: number }[]
+  requests: Record<string, number>
+}
+
+interface Compared {
+  tensors: { kind: string; name: string; maxAbs?: number; changed?: number }[]
+  requests: Record<string, number>
+}
+
+/** A model of so many layers of 1 MiB, and small tensors between them. */
+function layers(count: number): Entry[] {
+  return Array.from({ length: count }, (_, i): Entry[] => [
+    { name: `model.layers.${i}.self_attention.query_projection.weight`, dtype: 'F32', shape: [512, 512], data: seededNoise(i + 1, MiB) },
+    { name: `model.layers.${i}.norm.weight`, dtype: 'BF16', shape: [512], data: seededNoise(i + 100, 1024) },
+  ]).flat()
+}
+
+function write(sandbox: Sandbox, path: string, bytes: Uint8Array): void {
+  mkdirSync(sandbox.in(path, '..'), { recursive: true })
+  writeFileSync(sandbox.in(path), bytes)
+}
+
+describe('inspect lists', () => {
+  test('a local file without any store or login', () =>
+    withSandbox(async sandbox => {
+      write(sandbox, 'model.safetensors', safetensors(layers(2)))
+      const listed = await sandbox.json<Listed>('inspect', 'model.safetensors')
+      expect(listed).toMatchObject({ format: 'safetensors', parameters: 2 * (512 * 512 + 512), metadata: { format: 'pt' }, requests: {} })
+      expect(listed.tensors[1]).toEqual({ name: 'model.layers.0.norm.weight', dtype: 'BF16', shape: [512], parameters: 512, bytes: 1024 })
+      const { stdout } = await sandbox.ok('inspect', 'model.safetensors')
+      expect(stdout).toMatch(/^model\.safetensors: safetensors, 2\.10 MB\n {2}format: pt\n/)
+      expect(stdout).toMatch(/^model\.layers\.1\.norm\.weight +BF16 +\[512\] +512 +1\.02 kB$/m)
+      expect(stdout.trimEnd().split('\n').at(-1)).toBe('4 tensors, 525,312 parameters: 524,288 F32, 1,024 BF16')
+      expect(existsSync(sandbox.store)).toBe(false)
+    }))
+
+  test('a stored file by a few requests, whatever its size', () =>
+    withSandbox(async sandbox => {
+      write(sandbox, 'runs/exp/model.safetensors', safetensors(layers(20)))
+      await sandbox.ok('push', 'runs')
+      const listed = await sandbox.json<Listed>('inspect', 'runs:exp/model.safetensors')
+      expect(listed.tensors).toHaveLength(40)
+      // config, index, snapshot, manifest, and one range with the header
+      expect(listed.requests['get']).toBeLessThanOrEqual(6)
+    }))
+
+  test('in 80 columns, with names shortened and no number', () =>
+    withSandbox(async sandbox => {
+      write(
+        sandbox,
+        'model.safetensors',
+        safetensors([...layers(1), { name: 'x'.repeat(200), dtype: 'U8', shape: [3], data: Buffer.alloc(3) }]),
+      )
+      const program = fileURLToPath(new URL('../../bin/colab-escape.cjs', import.meta.url))
+      const { output } = await runInPty(process.execPath, [program, 'inspect', sandbox.in('model.safetensors')], {
+        size: { columns: 80, rows: 24 },
+      })
+      const lines = output.trimEnd().split('\r\n')
+      expect(lines.filter(line => line.length > 80)).toEqual(
+        [`${sandbox.in('model.safetensors')}: safetensors, 1.05 MB`].filter(line => line.length > 80),
+      )
+      expect(output).toContain('[512, 512]     262,144  1.05 MB')
+    }))
+
+  test('nothing of what is damaged, missing or something else', () =>
+    withSandbox(async sandbox => {
+      const bytes = safetensors(layers(1))
+      write(sandbox, 'runs/cut.safetensors', bytes.subarray(0, 5000))
+      write(sandbox, 'runs/notes.txt', Buffer.from('just a few notes'))
+      await sandbox.ok('push', 'runs')
+      for (const where of ['runs/', 'runs:']) {
+        expectError(
+          await sandbox.run(['inspect', `${where}cut.safetensors`]),
+          7,
+          /cut\.safetensors is damaged: a tensor lies outside of it/,
+        )
+        expectError(await sandbox.run(['inspect', `${where}notes.txt`]), 1, /notes\.txt is no file with tensors that is understood/)
+        expectError(await sandbox.run(['inspect', `${where}nothing.pt`]), 5, /nothing\.pt/)
+      }
+      expectError(await sandbox.run(['inspect', 'runs']), 2, /runs is a folder/)
+    }))
+})
+
+describe('inspect compares', () => {
+  test('two versions without reading what hashes tell to be equal', () =>
+    withSandbox(async sandbox => {
+      const model = layers(24)
+      write(sandbox, 'runs/model.safetensors', safetensors(model))
+      await sandbox.ok('push', 'runs')
+      const weight = Buffer.from(model[10]!.data)
+      weight.writeFloatLE(0.5, 400)
+      model[10] = { ...model[10]!, data: weight }
+      write(sandbox, 'runs/model.safetensors', safetensors(model))
+      await sandbox.ok('push', 'runs')
+      const compared = await sandbox.json<Compared>('inspect', 'runs~1:model.safetensors', 'runs:model.safetensors')
+      expect(compared.tensors.filter(({ kind }) => kind !== 'identical')).toMatchObject([
+        { kind: 'changed', name: 'model.layers.5.self_attention.query_projection.weight', changed: 1 },
+      ])
+      expect(compared.tensors).toHaveLength(48)
+      // 24 MiB in either: the headers, and the chunk that changed
+      expect(compared.requests['get']).toBeLessThanOrEqual(12)
+    }))
+
+  test('a stored file with a local one, and tells people what the marks mean', () =>
+    withSandbox(async sandbox => {
+      const numbers = (...values: number[]): Buffer => Buffer.from(Float32Array.from(values).buffer)
+      const entry = (name: string, data: Buffer): Entry => ({ name, dtype: 'F32', shape: [data.length / 4], data })
+      write(
+        sandbox,
+        'runs/model.safetensors',
+        safetensors([entry('a', numbers(1, 2)), entry('b', numbers(1, NaN)), entry('c', numbers(1))]),
+      )
+      await sandbox.ok('push', 'runs')
+      write(sandbox, 'new.safetensors', safetensors([entry('a', numbers(1, 2)), entry('b', numbers(1.5, 3)), entry('d', numbers(1))]))
+      const { stdout } = await sandbox.ok('inspect', 'runs:model.safetensors', 'new.safetensors')
+      const lines = stdout.trimEnd().split('\n')
+      expect(lines[0]).toMatch(/^runs@[0-9a-f]{8}:model\.safetensors -> new\.safetensors$/)
+      expect(lines.slice(1).map(line => line.trimEnd())).toEqual([
+        '   name  dtype  shape  changed  max abs',
+        'M  b       F32    [2]     100%    0.500',
+        '-  c       F32    [1]',
+        '+  d       F32    [1]',
+        '4 tensors: 1 identical, 1 changed (M), 1 only before (-), 1 only after (+)',
+        '1 changed number with NaN or infinity on a side, which max abs leaves out',
+      ])
+      const same = await sandbox.run(['inspect', 'new.safetensors', 'new.safetensors', '--json'])
+      expect(resultOf<Compared>(same).tensors.map(({ kind }) => kind)).toEqual(['identical', 'identical', 'identical'])
+    }))
+})

@@ -1,0 +1,93 @@
+import { deflateRawSync } from 'node:zlib'
+import type { HashedSource } from '../../src/tensors/stretches.ts'
+import { openElements } from '../../src/tensors/element-reader.ts'
+import { readTensorFile } from '../../src/tensors/read-tensor-file.ts'
+import type { TensorFile } from '../../src/tensors/tensor.ts'
+import { sha256Hex } from '../../src/util/hash.ts'
+import { u32, zip, type Member } from '../chunking/layouts/writers.ts'
+
+/** Bytes in memory as a source; `asked` are the stretches that were read. */
+export function sourceOf(bytes: Uint8Array): HashedSource & { asked: [offset: number, length: number][] } {
+  const asked: [number, number][] = []
+  const read = (offset: number, length: number): Promise<Uint8Array> => {
+    asked.push([offset, length])
+    return Promise.resolve(bytes.slice(offset, offset + length))
+  }
+  return { size: bytes.length, read, asked }
+}
+
+/** `sourceOf`, with hashes of chunks that are cut after so many bytes. */
+export function hashedSourceOf(bytes: Uint8Array, cuts: readonly number[]): ReturnType<typeof sourceOf> {
+  const chunks = [0, ...cuts].map((offset, i) => {
+    const end = cuts[i] ?? bytes.length
+    return { offset, length: end - offset, id: sha256Hex(bytes.subarray(offset, end)) }
+  })
+  const chunksOf = (offset: number, length: number) =>
+    chunks.filter(chunk => chunk.offset < offset + length && chunk.offset + chunk.length > offset)
+  return { ...sourceOf(bytes), chunksOf }
+}
+
+export async function filesOf(bytes: Uint8Array, what = 'model'): Promise<TensorFile> {
+  return readTensorFile(what, sourceOf(bytes))
+}
+
+/** The elements of a tensor, by its name. */
+export async function elementsOf(bytes: Uint8Array, name: string): Promise<Buffer> {
+  const source = sourceOf(bytes)
+  const file = await readTensorFile('model', source)
+  const reader = await openElements(
+    name,
+    file.tensors.find(tensor => tensor.name === name)!,
+    source,
+  )
+  return Buffer.from(await reader.read(0, reader.count))
+}
+
+export interface View {
+  name: string
+  storageClass: string
+  key: string
+  elements: number
+  offset: number
+  shape: number[]
+  strides: number[]
+}
+
+/** What torch.save writes of a dict of tensors, with pickle protocol 2. */
+export function torchPickle(views: readonly View[]): Buffer {
+  const text = (value: string): Buffer => Buffer.concat([Buffer.from('X'), u32(Buffer.byteLength(value)), Buffer.from(value)])
+  const int = (value: number): Buffer => Buffer.concat([Buffer.from('J'), u32(value)])
+  const tuple = (values: readonly number[]): Buffer => Buffer.concat([Buffer.from('('), ...values.map(int), Buffer.from('t')])
+  const tensors = views.flatMap(({ name, storageClass, key, elements, offset, shape, strides }) => [
+    text(name),
+    Buffer.from('ctorch._utils\n_rebuild_tensor_v2\n(('),
+    text('storage'),
+    Buffer.from(`ctorch\n${storageClass}\n`),
+    text(key),
+    text('cpu'),
+    int(elements),
+    Buffer.from('tQ'),
+    int(offset),
+    tuple(shape),
+    tuple(strides),
+    Buffer.from('\x89ccollections\nOrderedDict\n)RtR', 'latin1'),
+  ])
+  return Buffer.concat([Buffer.from('\x80\x02}(', 'latin1'), ...tensors, Buffer.from('u.')])
+}
+
+export function torchFile(views: readonly View[], storages: Record<string, Uint8Array>, more: readonly Member[] = []): Buffer {
+  const members = Object.entries(storages).map(([key, data]) => ({ name: `model/data/${key}`, data, padding: 30 }))
+  return zip([{ name: 'model/data.pkl', data: torchPickle(views) }, ...more, ...members])
+}
+
+/** A zip archive whose members are deflated, as numpy.savez_compressed writes. */
+export function deflatedZip(members: readonly Member[]): Buffer {
+  const plain = new Map(members.map(({ name, data }) => [name, data.length]))
+  const archive = zip(members.map(({ name, data }) => ({ name, data: deflateRawSync(data), method: 8 })))
+  // `zip` writes one size for both: the plain one stands in the central directory
+  for (let at = archive.indexOf('PK\x01\x02', 0, 'latin1'); at >= 0; at = archive.indexOf('PK\x01\x02', at + 4, 'latin1')) {
+    const name = archive.toString('utf8', at + 46, at + 46 + archive.readUInt16LE(at + 28))
+    archive.writeUInt32LE(plain.get(name)!, at + 24)
+  }
+  return archive
+}
