@@ -124,6 +124,16 @@ export class ChunkIndex {
     return bases ? bases.ids.map(id => this.findPresent(id, 0, bases.depth)) : []
   }
 
+  /** What a copy is predicted from; undefined for one that stands by itself. */
+  basesAt(entry: number): ChunkBases | undefined {
+    return this.basesOf.get(entry)
+  }
+
+  /** Whether any copy has bases at all. */
+  get hasBases(): boolean {
+    return this.basesOf.size > 0
+  }
+
   /** Numbers of a pack's blocks: [first, end). */
   blocksOf(pack: number): { first: number; end: number } {
     return { first: this.firstBlockOf[pack]!, end: this.firstBlockOf[pack + 1] ?? this.blocks.length }

@@ -64,6 +64,8 @@ export interface BlockSource {
   index: ChunkIndex
   pool: CompressionPool
   signal?: AbortSignal | undefined
+  /** Lists again and adds packs to the index that it lacks: a prune may have moved what lay in a pack that is gone. True when there were any. */
+  renew?: () => Promise<boolean>
 }
 
 /**
@@ -142,7 +144,8 @@ export async function* readSequence(source: BlockSource, ids: Uint8Array, what: 
     let bytes = 0
     let end = start
     for (; end < ids.length && bytes < WINDOW_BYTES; end += 32) {
-      const entry = index.find(ids, end)
+      let entry = index.find(ids, end)
+      if (entry < 0 && (await source.renew?.()) === true) entry = index.find(ids, end)
       if (entry < 0) throw corrupt(what, `chunk ${toHex(ids.subarray(end, end + 32)).slice(0, 12)} is in no pack of the repository`)
       bytes += index.length(entry)
       wanted.push(entry)
@@ -176,17 +179,22 @@ async function readEntries(source: BlockSource, entries: readonly number[], what
   return chunks
 }
 
-/** The chunk of `entry` read once more, in case only the way here damaged it, or else another copy of it. */
+/** The chunk of `entry` read once more, in case only the way here damaged it, or else another copy of it, also one that came after the index was read. */
 export async function readOtherCopy(source: BlockSource, entry: number, error: AppError | undefined, what: string): Promise<Uint8Array> {
   const { index } = source
   const id = index.id(entry).slice()
-  for (let other = index.find(id); other >= 0; other = index.findNext(other)) {
-    const { block, offset, length } = index.location(other)
-    for await (const { plain } of fetchBlocks(source, [block])) {
-      const chunk = plain?.slice(offset, offset + length)
-      if (chunk && chunkMatches(id, chunk)) return chunk
+  const tried = new Set<number>()
+  do {
+    for (let other = index.find(id); other >= 0; other = index.findNext(other)) {
+      if (tried.has(other)) continue
+      tried.add(other)
+      const { block, offset, length } = index.location(other)
+      for await (const { plain } of fetchBlocks(source, [block])) {
+        const chunk = plain?.slice(offset, offset + length)
+        if (chunk && chunkMatches(id, chunk)) return chunk
+      }
     }
-  }
+  } while ((await source.renew?.()) === true)
   if (error?.code === 'newer-format') throw error
   const why =
     error?.message ??

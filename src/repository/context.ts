@@ -5,6 +5,7 @@ import type { Surroundings } from '../util/clock.ts'
 import { AppError } from '../util/errors.ts'
 import type { Reporter } from '../util/reporter.ts'
 import type { BlockSource } from './chunk-reader.ts'
+import { decodeIndexedPack } from './index-object.ts'
 import type { Inventory } from './object-names.ts'
 import { adoptPacks, openView, type RepositoryView } from './view.ts'
 
@@ -53,5 +54,25 @@ export async function openForReading(context: RepositoryContext, newestOf?: stri
   // what a lost or damaged index named is still told by the packs themselves; packs of a push under way are few, and reading their tails does no harm
   await adoptPacks(storage, view, { signal })
   for (const problem of view.problems) reporter.warn(problem.message)
-  return { storage, index: view.index, pool, signal, view }
+  return { storage, index: view.index, pool, signal, view, renew: renewal(context, view) }
+}
+
+/** See `BlockSource.renew`. What brought nothing new is not tried again: where much is missing, that would be a listing for each chunk. */
+function renewal({ storage, signal }: RepositoryContext, { index }: RepositoryView): () => Promise<boolean> {
+  let useful = true
+  return async () => {
+    if (!useful) return false
+    const fresh = await openView(storage, { signal })
+    const adopted = await adoptPacks(storage, fresh, { signal })
+    const known = new Set(index.packs.map(({ id }) => id))
+    const readable = new Set(fresh.index.packs.map(({ id }) => id))
+    useful = false
+    for (const pack of [...fresh.activeIndexes.flatMap(({ packs }) => packs), ...adopted]) {
+      if (known.has(pack.id) || !readable.has(pack.id)) continue
+      known.add(pack.id)
+      index.add({ id: pack.id, size: pack.size, writable: false }, decodeIndexedPack(pack))
+      useful = true
+    }
+    return useful
+  }
 }

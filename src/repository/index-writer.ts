@@ -47,31 +47,39 @@ export class IndexWriter {
   private last: Promise<void> = Promise.resolve()
   storedBytes = 0
 
-  constructor(storage: Storage, view: RepositoryView, surroundings: Surroundings) {
+  constructor(storage: Storage, view: Pick<RepositoryView, 'activeIndexes' | 'supersededIndexes'>, surroundings: Surroundings) {
     this.storage = storage
     this.surroundings = surroundings
     this.active = [...view.activeIndexes]
     this.superseded = [...view.supersededIndexes]
   }
 
-  /** Resolves when the store has acknowledged an index that names `packs`. Calls run one after the other. */
-  write(packs: readonly IndexedPack[], signal?: AbortSignal): Promise<void> {
-    const run = this.last.then(() => this.writeNow(packs, signal))
+  /**
+   * Resolves when the store has acknowledged an index that names `packs`. Calls run one after the other. `replaced` are active indexes that it supersedes
+   * without taking their entries in: those that are to stay are among `packs` (for a prune, rule 9).
+   */
+  write(packs: readonly IndexedPack[], signal?: AbortSignal, replaced: readonly ActiveIndex[] = []): Promise<void> {
+    const run = this.last.then(() => this.writeNow(packs, signal, replaced))
     this.last = run.catch(() => undefined)
     return run
   }
 
-  private async writeNow(packs: readonly IndexedPack[], signal?: AbortSignal): Promise<void> {
-    for (const group of splitBySize(packs)) {
-      const merged = chooseMerges(this.active, bytesInIndex(group))
+  private async writeNow(packs: readonly IndexedPack[], signal: AbortSignal | undefined, replaced: readonly ActiveIndex[]): Promise<void> {
+    const groups = splitBySize(packs)
+    if (groups.length === 0 && replaced.length > 0) groups.push([])
+    for (const [number, group] of groups.entries()) {
+      const others = this.active.filter(index => !replaced.includes(index))
+      const merged = chooseMerges(others, bytesInIndex(group))
       const byId = new Map([...merged.flatMap(index => index.packs), ...group].map(pack => [pack.id, pack]))
-      const supersedes = [...this.superseded, ...merged.map(index => index.id)]
+      // what is replaced goes with the last group: until then it names packs that no other index does
+      const gone = number === groups.length - 1 ? [...merged, ...replaced] : merged
+      const supersedes = [...this.superseded, ...gone.map(index => index.id)]
       const all = [...byId.values()]
       const { id, bytes } = encodeIndex({ packs: all, supersedes }, this.surroundings.random(NONCE_BYTES))
       await this.storage.put(indexName(id), bytes, { signal })
       this.storedBytes += bytes.length
       this.superseded = supersedes
-      this.active = [...this.active.filter(index => !merged.includes(index)), { id, size: bytes.length, packs: all }]
+      this.active = [...this.active.filter(index => !gone.includes(index)), { id, size: bytes.length, packs: all, supersedes }]
     }
   }
 }

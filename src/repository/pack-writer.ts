@@ -21,8 +21,8 @@ import { NONCE_BYTES, sealPack } from './pack.ts'
 
 /** A pack that the store has acknowledged to this run. */
 export interface AcknowledgedPack extends IndexedPack {
-  /** When, on this machine's monotonic clock (ms). */
-  acknowledgedAt: number
+  /** When the store made it, by the store's clock (ms). This machine's clocks stand still while it sleeps. */
+  created: number
 }
 
 export interface PackWriterOptions {
@@ -38,7 +38,7 @@ export interface PackWriterOptions {
 }
 
 /** Room for a pack's blocks, the last of which may begin just before it is full, and mostly for its directory. */
-const BUFFER_BYTES = PACK_BYTES + MAX_BLOCK_BYTES + 2 * 1024 * 1024
+const BUFFER_BYTES = PACK_BYTES + MAX_BLOCK_BYTES + Math.ceil(PACK_BYTES / 12)
 
 /** A block being filled. */
 class OpenBlock {
@@ -113,6 +113,13 @@ export class PackWriter {
     block.add(id, bytes)
   }
 
+  /** Takes a block that is encoded already, as it stands in another pack. */
+  async addBlock(block: NewBlock): Promise<void> {
+    this.check()
+    while (this.encoding.length >= this.maxEncoding) await this.collect()
+    this.encoding.push(Promise.resolve(block))
+  }
+
   private async encode(block: OpenBlock): Promise<void> {
     this.check()
     while (this.encoding.length >= this.maxEncoding) await this.collect()
@@ -162,8 +169,8 @@ export class PackWriter {
     this.begun.push(entry)
     const upload = storage
       .put(packName(pack.id), pack.bytes, { signal })
-      .then(() => {
-        this.acknowledged.push({ ...entry, acknowledgedAt: surroundings.monotonic() })
+      .then(({ created }) => {
+        this.acknowledged.push({ ...entry, created })
         this.uploadedBytes += entry.size
         this.free.push(buffer)
         onPack?.()

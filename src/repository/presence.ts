@@ -1,4 +1,3 @@
-import type { Surroundings } from '../util/clock.ts'
 import { LISTING_LAG_MS } from './constants.ts'
 import { decodeIndexedPack } from './index-object.ts'
 import type { AcknowledgedPack } from './pack-writer.ts'
@@ -41,13 +40,13 @@ export class Presence {
 }
 
 /**
- * Makes a push's own packs count in a new view: those it lists, and those that were acknowledged less than L ago and are not listed yet, unless they are
+ * Makes a push's own packs count in a new view: those it lists, and those that were made less than L before it and are not listed yet, unless they are
  * tombed. Returns the ones that no listed index names, which therefore have to go into a new index.
  */
-export function includeOwnPacks(view: RepositoryView, own: readonly AcknowledgedPack[], surroundings: Surroundings): AcknowledgedPack[] {
+export function includeOwnPacks(view: RepositoryView, own: readonly AcknowledgedPack[]): AcknowledgedPack[] {
   const named = new Set(view.index.packs.map(pack => pack.id))
   const unnamed = own.filter(pack => {
-    const present = view.inventory.packs.has(pack.id) || surroundings.monotonic() - pack.acknowledgedAt < LISTING_LAG_MS
+    const present = view.inventory.packs.has(pack.id) || view.inventory.asOf - pack.created < LISTING_LAG_MS
     return present && !named.has(pack.id) && !view.tombedPacks.has(pack.id)
   })
   for (const pack of unnamed) view.index.add({ id: pack.id, size: pack.size, writable: true }, decodeIndexedPack(pack))

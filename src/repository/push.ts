@@ -1,11 +1,12 @@
 import { Chunker } from '../chunking/chunker.ts'
-import { AppError } from '../util/errors.ts'
+import { AppError, isAppError } from '../util/errors.ts'
 import { equalBytes } from '../util/bytes.ts'
 import { toHex } from '../util/hash.ts'
 import { COMMIT_WINDOW_MS } from './constants.ts'
 import { readNewestAhead, type RepositoryContext } from './context.ts'
 import { ReadAheadStorage } from '../storage/read-ahead.ts'
 import type { IndexedPack } from './index-object.ts'
+import { IndexWriter } from './index-writer.ts'
 import { encodeLabel } from './label.ts'
 import { checkName, labelName, type Inventory } from './object-names.ts'
 import type { AcknowledgedPack, PackWriter } from './pack-writer.ts'
@@ -61,6 +62,8 @@ export async function push(context: RepositoryContext, request: PushRequest): Pr
 interface Listed {
   view: RepositoryView
   at: number
+  /** Own packs of this run that count in the view, though no listed index names them. */
+  unnamed: IndexedPack[]
 }
 
 /** A new repository is only begun in a place of its own, never among somebody's files. */
@@ -121,7 +124,7 @@ class PushRun {
     const onListed = (inventory: Inventory): void => readNewestAhead(this.ahead, inventory, this.request.name, signal)
     const view = await openView(this.ahead, { signal, onListed })
     if (view.damagedTomb) throw view.damagedTomb
-    return { view, at }
+    return { view, at, unnamed: includeOwnPacks(view, this.own) }
   }
 
   private storeTime({ view, at }: Listed): number {
@@ -129,10 +132,9 @@ class PushRun {
   }
 
   private async attempt(listed: Listed): Promise<{ result: PushResult } | { listed: Listed; late?: StoredSnapshot }> {
-    const { storage, signal, reporter, surroundings } = this.context
-    const { view } = listed
+    const { storage, signal, reporter } = this.context
+    const { view, unnamed } = listed
     for (const problem of view.problems) reporter.warn(`${problem.message}; what it held is stored again where this push needs it`)
-    const unnamed: IndexedPack[] = includeOwnPacks(view, this.own, surroundings)
     const adopted = await adoptPacks(storage, view, { signal })
     const parent = await newestSnapshot({ storage, index: view.index, pool: this.context.pool, signal }, view, this.request.name)
 
@@ -162,15 +164,21 @@ class PushRun {
     const needed = [...storing.presence.usedPacks(), ...storing.writer.acknowledged.map(pack => pack.id)]
     if (this.storeTime(current) > current.view.inventory.asOf + COMMIT_WINDOW_MS - WINDOW_MARGIN_MS) {
       current = await this.list()
-      includeOwnPacks(current.view, this.own, surroundings)
-      if (!allPresent(current.view, needed)) return { listed: current }
+      if (!(await this.standsOn(current, needed))) return { listed: current }
     }
     const snapshot = await this.commit(current, parent, reading, manifest)
     if (!isLate(snapshot)) return { result: { ...result, outcome: 'stored', snapshot } }
     const after = await this.list()
-    includeOwnPacks(after.view, this.own, surroundings)
-    if (allPresent(after.view, needed)) return { result: { ...result, outcome: 'stored', snapshot } }
+    if (await this.standsOn(after, needed)) return { result: { ...result, outcome: 'stored', snapshot } }
     return { listed: after, late: snapshot }
+  }
+
+  /** Rule 3 once more, in a new listing. Own packs that no listed index names any more go into one again: somebody took them for packs that never came. */
+  private async standsOn({ view, unnamed }: Listed, needed: readonly string[]): Promise<boolean> {
+    if (!allPresent(view, needed)) return false
+    const { storage, surroundings, signal } = this.context
+    if (unnamed.length > 0) await new IndexWriter(storage, view, surroundings).write(unnamed, signal)
+    return true
   }
 
   private async commit(
@@ -199,7 +207,12 @@ class PushRun {
     }
     const { id, objectName, bytes } = encodeSnapshot(snapshot)
     const { created } = await storage.put(objectName, bytes, { signal })
-    const readBack = await storage.get(objectName, undefined, { signal })
+    const readBack = await storage.get(objectName, undefined, { signal }).catch((error: unknown) => {
+      if (!isAppError(error, 'not-found')) throw error
+      throw new AppError('conflict', `The new version of ${name} is gone again: another machine forgot it while this push was ending.`, {
+        hint: 'See what forgets versions of that name elsewhere, then push again; or push under a --name of its own.',
+      })
+    })
     if (!equalBytes(readBack, bytes))
       throw new AppError('corrupt', `The new snapshot does not read back as it was written to ${storage.location}.`, {
         hint: 'Push again; if it stays, check the disk.',

@@ -6,7 +6,7 @@ import { ChunkIndex } from './chunk-index.ts'
 import { checkConfig, encodeConfig, newerFormat } from './config.ts'
 import type { Directory } from './directory.ts'
 import { decodeIndex, decodeIndexedPack, type IndexedPack } from './index-object.ts'
-import { decodeTomb } from './label.ts'
+import { decodeTomb, type Tomb } from './label.ts'
 import { CONFIG_NAME, indexName, packName, takeInventory, tombName, type Inventory } from './object-names.ts'
 import { decodePackTail } from './pack.ts'
 
@@ -20,13 +20,15 @@ export interface RepositoryView {
   inventory: Inventory
   index: ChunkIndex
   /** Index objects that no other listed one supersedes, with what they hold: the input of merging. */
-  activeIndexes: { id: string; size: number; packs: IndexedPack[] }[]
+  activeIndexes: { id: string; size: number; packs: IndexedPack[]; supersedes: string[] }[]
   /** Ids of listed index objects that a listed one supersedes. */
   supersededIndexes: string[]
   /** Packs that are listed and named by no readable index, by id. `adoptPacks` reads their own directories. */
   unindexedPacks: string[]
   /** Packs that indexes name and the listing lacks. */
   missingPacks: IndexedPack[]
+  /** The tombs that could be read, by id. */
+  tombs: Map<string, Tomb>
   /** Packs about to be deleted: readers may use them, writers never (rule 6). */
   tombedPacks: Set<string>
   /** A tomb that can't be read might name any pack: nobody may write before it is gone. */
@@ -85,24 +87,23 @@ async function readView(storage: Storage, inventory: Inventory, options: ReadVie
     ? limit(async () => checkConfig(await storage.get(CONFIG_NAME, undefined, options), storage.location))
     : Promise.resolve()
   const tombs = Promise.all([...inventory.tombs.keys()].map(id => limit(() => readTomb(storage, id, options))))
-  const [, tombedLists, indexes] = await Promise.all([config, tombs, readIndexes(storage, inventory, limit, problems, options)])
-  const damagedTomb = tombedLists.find(packs => isAppError(packs))
+  const [, readTombs, indexes] = await Promise.all([config, tombs, readIndexes(storage, inventory, limit, problems, options)])
+  const damagedTomb = readTombs.map(([, tomb]) => tomb).find(tomb => isAppError(tomb))
   if (damagedTomb) problems.push(damagedTomb)
-  const tombedPacks = new Set(tombedLists.flatMap(packs => (isAppError(packs) ? [] : packs)))
-  return { ...buildView(inventory, indexes, tombedPacks, problems), damagedTomb }
+  const found = new Map(readTombs.flatMap(([id, tomb]) => (tomb === undefined || isAppError(tomb) ? [] : [[id, tomb] as const])))
+  return { ...buildView(inventory, indexes, found, problems), damagedTomb }
 }
 
-/** The packs that a tomb names, or its damage. */
-async function readTomb(storage: Storage, id: string, options: ReadViewOptions): Promise<string[] | AppError> {
+/** A tomb or its damage, undefined for one that vanished; with its id. */
+async function readTomb(storage: Storage, id: string, options: ReadViewOptions): Promise<[string, Tomb | AppError | undefined]> {
   const bytes = await unlessVanished(storage.get(tombName(id), undefined, options), options)
   // a tomb goes long after all its packs (rule 10): one that only a lagging listing still shows names nothing that is listed
-  if (bytes === undefined) return []
+  if (bytes === undefined) return [id, undefined]
   try {
-    const tomb = decodeTomb(bytes, id)
-    return 'packs' in tomb ? tomb.packs : []
+    return [id, decodeTomb(bytes, id)]
   } catch (error) {
     if (!isAppError(error, 'corrupt')) throw error
-    return error
+    return [id, error]
   }
 }
 
@@ -129,7 +130,7 @@ async function readIndexes(
     if (bytes === undefined) return
     try {
       const index = decodeIndex(bytes, id)
-      found.set(id, { id, size: bytes.length, packs: index.packs })
+      found.set(id, { id, size: bytes.length, ...index })
       for (const old of index.supersedes) superseded.add(old)
     } catch (error) {
       if (!isAppError(error, 'corrupt')) throw error
@@ -149,9 +150,10 @@ async function readIndexes(
 function buildView(
   inventory: Inventory,
   indexes: ReadIndexes,
-  tombedPacks: Set<string>,
+  tombs: Map<string, Tomb>,
   problems: AppError[],
 ): Omit<RepositoryView, 'damagedTomb'> {
+  const tombedPacks = new Set([...tombs.values()].flatMap(tomb => ('packs' in tomb ? tomb.packs : [])))
   const named = new Map<string, IndexedPack>()
   for (const index of indexes.active) for (const pack of index.packs) named.set(pack.id, pack)
   const unindexed = new Set([...inventory.packs.keys()].filter(id => !named.has(id)))
@@ -184,6 +186,7 @@ function buildView(
     supersededIndexes: indexes.superseded,
     unindexedPacks: [...unindexed],
     missingPacks,
+    tombs,
     tombedPacks,
     problems,
   }

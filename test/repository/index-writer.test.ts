@@ -26,6 +26,7 @@ const indexOf = (number: number, directoryBytes: number): Active => ({
   id: hexOf(number),
   size: directoryBytes + 60,
   packs: [packOf(number, directoryBytes)],
+  supersedes: [],
 })
 
 /** Indexes of a store as a reader finds them. */
@@ -80,7 +81,7 @@ describe('1,200 pushes', () => {
           const id = name.slice('index-'.length)
           const index = decodeIndex(bytes, id)
           total.written += bytes.length
-          active = [...active.filter(old => !index.supersedes.includes(old.id)), { id, size: bytes.length, packs: index.packs }]
+          active = [...active.filter(old => !index.supersedes.includes(old.id)), { id, size: bytes.length, ...index }]
           superseded = index.supersedes
           return storage.put(name, bytes)
         },

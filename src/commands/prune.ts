@@ -1,0 +1,42 @@
+import { openForPrune, prune } from '../repository/prune/prune.ts'
+import { NO_WAITS, SAFE_WAITS } from '../repository/prune/waits.ts'
+import { AppError } from '../util/errors.ts'
+import type { Outcome, Session } from './session.ts'
+import { describePruned, machinePruned, refuseMounted } from './space-report.ts'
+import { chooseStore } from './store.ts'
+
+export interface PruneOptions {
+  now?: boolean
+  dryRun?: boolean
+}
+
+/** Frees what no version needs any more. */
+export async function pruneCommand(session: Session, options: PruneOptions): Promise<Outcome> {
+  const store = await chooseStore(session)
+  refuseMounted(store)
+  const dryRun = options.dryRun === true
+  const context = session.context(store.storage, 0)
+  const opened = await openForPrune(context)
+  const { inventory } = opened.repository.view
+  if (!inventory.hasConfig && inventory.snapshots.length === 0)
+    throw new AppError('not-found', `${store.storage.location} holds no repository.`, {
+      hint: 'Check --store (or COLAB_ESCAPE_STORE); a first `colab-escape push <path>` creates one.',
+    })
+  let result = await prune(context, opened, { waits: options.now === true ? NO_WAITS : SAFE_WAITS, dryRun })
+  if (options.now === true && !dryRun && result.marked.packs > 0) {
+    // what was marked a moment ago may go as well
+    const { freed, copiedBytes, marked } = result
+    result = await prune(context, await openForPrune(context), { waits: NO_WAITS, dryRun })
+    result.freed.packs += freed.packs
+    result.freed.bytes += freed.bytes
+    result.copiedBytes += copiedBytes
+    result.marked = marked
+  }
+  for (const problem of result.problems) session.console.reporter.warn(problem)
+  session.console.result([`${dryRun ? 'Dry run of a prune' : 'Pruned'} ${store.storage.location}`, ...describePruned(result, dryRun)], {
+    command: 'prune',
+    dryRun,
+    ...machinePruned(result),
+  })
+  return result.problems.length > 0 ? 'damaged' : 'done'
+}

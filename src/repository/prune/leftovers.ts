@@ -1,0 +1,36 @@
+import { isAppError } from '../../util/errors.ts'
+import { decodeLabel } from '../label.ts'
+import { labelName } from '../object-names.ts'
+import type { StoredSnapshot } from '../snapshot.ts'
+import type { OpenRepository } from '../context.ts'
+import { LATE_MS, type Waits } from './waits.ts'
+
+/** Deletes late snapshots that lack something and whose pushers are long gone. Where anything is damaged they stay: what they lack may be what is damaged. */
+export async function removeLate({ storage, view, signal }: OpenRepository, incomplete: readonly StoredSnapshot[]): Promise<string[]> {
+  if (view.problems.length > 0) return []
+  const old = incomplete.filter(({ ref }) => ref.created <= view.inventory.asOf - LATE_MS)
+  for (const { ref } of old) await storage.remove(ref.objectName, { signal })
+  return old.map(({ ref }) => ref.objectName)
+}
+
+/** Deletes labels of snapshots that are gone. `removed` are object names of snapshots that this run has deleted. */
+export async function removeLabels(repository: OpenRepository, removed: ReadonlySet<string>, waits: Waits): Promise<number> {
+  const { storage, view, signal } = repository
+  const { inventory } = view
+  const there = new Set(inventory.snapshots.filter(({ objectName }) => !removed.has(objectName)).map(({ shortId }) => shortId))
+  let count = 0
+  for (const [id, { created }] of inventory.labels) {
+    // a snapshot that was just made may be shown later than its label
+    if (created > inventory.asOf - waits.graceMs) continue
+    try {
+      const { snapshot } = decodeLabel(await storage.get(labelName(id), undefined, { signal }), id)
+      if (there.has(snapshot.slice(0, 16))) continue
+    } catch (error) {
+      if (isAppError(error, 'not-found', 'corrupt', 'newer-format')) continue
+      throw error
+    }
+    await storage.remove(labelName(id), { signal })
+    count++
+  }
+  return count
+}

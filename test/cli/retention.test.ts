@@ -1,0 +1,70 @@
+import { readdirSync, rmSync, statSync, writeFileSync, mkdtempSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expectError, Sandbox } from '../helpers/cli.ts'
+import { makeTree, seededNoise } from '../helpers/trees.ts'
+
+let sandbox: Sandbox
+let ids: string[]
+
+beforeEach(async () => {
+  sandbox = new Sandbox(mkdtempSync(join(tmpdir(), 'colab-escape-test-')))
+  ids = []
+  for (let i = 0; i < 4; i++) {
+    makeTree(sandbox.in('data'), { 'model.bin': seededNoise(i + 1, 400_000) })
+    const tags = i === 1 ? ['--tag', 'best'] : []
+    ids.push((await sandbox.json<{ version: string }>('push', 'data', ...tags)).version)
+  }
+})
+
+afterEach(() => rmSync(sandbox.path, { recursive: true, force: true }))
+
+interface Forgotten {
+  names: { kept: { version: string; reasons: string[] }[]; forgotten: { version: string }[] }[]
+  pruned: { waiting: { bytes: number; until: string | null } } | null
+}
+
+const storedBytes = (): number =>
+  readdirSync(sandbox.store).reduce((sum, name) => sum + (name.startsWith('pack-') ? statSync(join(sandbox.store, name)).size : 0), 0)
+
+test('forget keeps what a rule keeps and tells why; prune --now frees the rest for good', async () => {
+  const before = storedBytes()
+  const dry = await sandbox.json<Forgotten>('forget', 'data', '--keep-last', '1', '--keep-tag', 'best', '--dry-run')
+  expect(dry.names[0]!.kept.map(({ version }) => version)).toEqual([ids[3], ids[1]])
+  expect(dry.names[0]!.kept[0]!.reasons).toEqual(['newest', 'last'])
+  expect(dry.names[0]!.kept[1]!.reasons).toEqual(['tag best'])
+  expect((await sandbox.ok('log', 'data')).stdout).toContain(ids[0]!.slice(0, 8))
+
+  const done = await sandbox.json<Forgotten>('forget', 'data', '--keep-last', '1', '--keep-tag', 'best')
+  expect(done.names[0]!.forgotten.map(({ version }) => version)).toEqual([ids[2], ids[0]])
+  expect(done.pruned!.waiting.bytes).toBeGreaterThan(700_000)
+  expect(done.pruned!.waiting.until).not.toBeNull()
+  expect(storedBytes()).toBeGreaterThanOrEqual(before)
+
+  const pruned = await sandbox.ok('prune', '--now')
+  expect(pruned.stdout).toMatch(/freed .*B \(\d+ packs\)/)
+  expect(storedBytes()).toBeLessThan(before - 700_000)
+  await sandbox.ok('check', '--read-data')
+  for (const [id, seed] of [
+    [ids[3], 4],
+    [ids[1], 2],
+  ] as const) {
+    await sandbox.ok('pull', `data@${id!}`, `out${seed}`)
+    expect(readFileSync(sandbox.in(`out${seed}`, 'model.bin')).equals(seededNoise(seed, 400_000))).toBe(true)
+  }
+})
+
+test('without --all the newest version stays; with it the whole name goes', async () => {
+  expectError(await sandbox.run(['forget', 'data']), 2, /which versions to keep/)
+  expectError(await sandbox.run(['forget', 'absent', '--all']), 5, /There is no "absent"/)
+  expectError(await sandbox.run(['forget', 'data', '--keep-last', '0']), 2, /no number of versions/)
+  const none = await sandbox.json<Forgotten>('forget', 'data', '--keep-tag', 'nothing')
+  expect(none.names[0]!.kept.map(({ version }) => version)).toEqual([ids[3]])
+  await sandbox.ok('forget', 'data', '--all')
+  await sandbox.ok('prune', '--now')
+  expect(storedBytes()).toBe(0)
+  writeFileSync(sandbox.in('data', 'model.bin'), 'again')
+  await sandbox.ok('push', 'data')
+  await sandbox.ok('check', '--read-data')
+})

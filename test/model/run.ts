@@ -1,0 +1,303 @@
+import { COMMIT_WINDOW_MS, GRACE_MS, LISTING_LAG_MS } from '../../src/repository/constants.ts'
+import { readSequence } from '../../src/repository/chunk-reader.ts'
+import { openForReading, type RepositoryContext } from '../../src/repository/context.ts'
+import { forget } from '../../src/repository/forget.ts'
+import { readManifest } from '../../src/repository/manifest-reader.ts'
+import { openForPrune, prune } from '../../src/repository/prune/prune.ts'
+import { SAFE_WAITS, type Waits } from '../../src/repository/prune/waits.ts'
+import { push } from '../../src/repository/push.ts'
+import { readSnapshots } from '../../src/repository/versions.ts'
+import { isAppError } from '../../src/util/errors.ts'
+import { silentReporter } from '../../src/util/reporter.ts'
+import { seededRandom } from '../helpers/trees.ts'
+import { BLOCK_BYTES, chunkOf, FILE_NAMES, RawPool, type Sources } from './means.ts'
+import { Loss, Truth } from './truth.ts'
+import { HOUR, MINUTE, newActor, World, type Actor } from './world.ts'
+
+export interface RunOptions {
+  waits?: Waits
+  /** Names of objects rest on chance; without, equal content has equal names. */
+  freshNames?: boolean
+}
+
+/** A promise that was broken, with what led to it. */
+export class Violation extends Error {
+  /** Something stored was lost, or could not be read; else something was left that should be gone. */
+  readonly isLoss: boolean
+
+  constructor(seed: number, world: World, cause: unknown) {
+    const why = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)
+    super(`seed ${seed} (replay: MODEL_SEED=${seed} npx vitest run test/model): ${why}\n${world.log.join('\n')}`, { cause })
+    this.isLoss = cause instanceof Loss
+  }
+}
+
+/** How far a run came: for telling that the model does what it is for. */
+export interface RunCounts {
+  steps: number
+  pushes: number
+  packsSwept: number
+  deaths: number
+  pulls: number
+}
+
+const STALLS = [6 * MINUTE, COMMIT_WINDOW_MS, COMMIT_WINDOW_MS + LISTING_LAG_MS, GRACE_MS - MINUTE, GRACE_MS + MINUTE, 2.5 * HOUR, 5 * HOUR]
+const PAUSES = [0, 0, MINUTE, 10 * MINUTE, LISTING_LAG_MS, 40 * MINUTE, GRACE_MS, GRACE_MS + 10 * MINUTE, 2 * HOUR, 25 * HOUR]
+const NAMES = ['x', 'y']
+
+/** Runs one seeded interleaving of two or three actors; throws a `Violation`. */
+export async function runSeed(seed: number, sources: Sources, options: RunOptions = {}): Promise<RunCounts> {
+  const run = new Run(seed, sources, options)
+  try {
+    await run.run()
+  } catch (error) {
+    throw new Violation(seed, run.world, error)
+  }
+  return run.counts
+}
+
+class Run {
+  readonly world: World
+  readonly counts: RunCounts = { steps: 0, pushes: 0, packsSwept: 0, deaths: 0, pulls: 0 }
+  private readonly truth: Truth
+  private readonly sources: Sources
+  private readonly waits: Waits
+  private readonly freshNames: boolean
+  private readonly pool = new RawPool()
+  private readonly pushing = new Map<Actor, string[]>()
+  /** Names of which somebody has given up all versions. */
+  private readonly givenUp = new Set<string>()
+  private failure: Error | undefined
+
+  constructor(seed: number, sources: Sources, { waits = SAFE_WAITS, freshNames = true }: RunOptions) {
+    this.world = new World(seededRandom(seed))
+    this.truth = new Truth(this.world)
+    this.sources = sources
+    this.waits = { ...waits, orphanMs: this.world.happens(0.5) ? waits.orphanMs : 0 }
+    this.freshNames = freshNames
+    this.world.duplicates = this.world.happens(0.3)
+    this.world.onEffect = (kind, name, actor) => {
+      if (kind === 'put')
+        this.truth.learn(
+          name,
+          (this.pushing.get(actor) ?? []).map(file => chunkOf.get(file)!),
+        )
+      else if (name.startsWith('pack-')) this.counts.packsSwept++
+      this.truth.check()
+      this.checkLast(kind, name)
+    }
+  }
+
+  private context(actor: Actor): RepositoryContext {
+    const { world } = this
+    const random = (bytes: number): Uint8Array =>
+      Uint8Array.from({ length: bytes }, () => (this.freshNames ? Math.floor(world.chance() * 256) : 7))
+    return {
+      storage: world.storageOf(actor),
+      pool: this.pool,
+      surroundings: { now: () => world.time + actor.skew, monotonic: () => world.time - actor.slept, random },
+      reporter: silentReporter,
+    }
+  }
+
+  async run(): Promise<void> {
+    const { world } = this
+    await this.prelude()
+    this.givenUp.clear()
+    world.calm = false
+    const actors = Array.from({ length: world.happens(0.5) ? 2 : 3 }, (_, i) => newActor('ABC'[i]!, world.pick([0, -HOUR, 3 * HOUR])))
+    let ended = 0
+    for (const actor of actors)
+      void this.live(actor).then(
+        () => ended++,
+        (error: unknown) => (this.failure ??= error as Error),
+      )
+    const pace = world.pick([1000, 20_000, 2 * MINUTE, 6 * MINUTE])
+    const unrest = world.pick([0, 0.01, 0.03, 0.06])
+    for (;;) {
+      await settled()
+      if (this.failure !== undefined) throw this.failure
+      const before = world.time
+      if (!world.step()) break
+      this.counts.steps++
+      if (world.time === before) world.time += Math.floor(world.chance() * pace)
+      const actor = world.pick(actors)
+      if (actor.dead || !world.happens(unrest)) continue
+      if (world.happens(0.25)) {
+        world.kill(actor)
+        this.counts.deaths++
+      } else if (actor.asleepUntil <= world.time) world.sleep(actor, world.pick(STALLS))
+    }
+    if (ended + actors.filter(({ dead }) => dead).length < actors.length) throw new Error('an actor waits for nothing')
+    await this.expectCleanEnd()
+  }
+
+  /** Some versions, and mostly a tomb that is about to be due. */
+  private async prelude(): Promise<void> {
+    const { world } = this
+    const actor = newActor('prelude', 0)
+    for (let i = 0; i < 3; i++) {
+      await this.push(actor)
+      world.time += 30 * MINUTE
+    }
+    if (world.happens(0.8)) await this.forget(actor)
+    world.time += world.pick([0, 30 * MINUTE, GRACE_MS - LISTING_LAG_MS, GRACE_MS - 5 * MINUTE, GRACE_MS + MINUTE, 3 * HOUR, 26 * HOUR])
+  }
+
+  private async live(actor: Actor): Promise<void> {
+    const { world } = this
+    const operations = [
+      () => this.push(actor),
+      () => this.push(actor),
+      () => this.prune(actor),
+      () => this.prune(actor),
+      () => this.forget(actor),
+      () => this.pull(actor),
+    ]
+    for (let i = 0; i < 4; i++) {
+      await world.wait(actor, world.pick(PAUSES))
+      await world.pick(operations)()
+    }
+  }
+
+  private async push(actor: Actor): Promise<void> {
+    const { world } = this
+    const files = FILE_NAMES.filter(() => world.happens(0.4))
+    const name = world.pick(NAMES)
+    world.note(actor, `pushes ${name}: ${files.join(' ')}`)
+    this.pushing.set(actor, files)
+    const context = this.context(actor)
+    const rest = { message: undefined, tags: [], level: 'fast', blockBytes: BLOCK_BYTES, dryRun: false, cache: undefined } as const
+    try {
+      const { snapshot, outcome } = await push(context, {
+        name,
+        source: this.sources.of(files),
+        host: actor.name,
+        program: 'model',
+        ...rest,
+      })
+      world.note(actor, `push: ${outcome}`)
+      this.counts.pushes++
+      this.truth.rely(snapshot!.ref.objectName)
+      this.truth.check()
+    } catch (error) {
+      // it gave up because what it relied on kept going away, or its version was forgotten at once
+      if (!isAppError(error, 'unavailable', 'conflict')) throw error
+      world.note(actor, error.message)
+    }
+  }
+
+  private async prune(actor: Actor): Promise<void> {
+    this.world.note(actor, 'prunes')
+    const context = this.context(actor)
+    await this.tolerate(actor, async () => {
+      const opened = await openForPrune(context)
+      await prune(context, opened, { waits: this.waits, dryRun: false })
+    })
+  }
+
+  private async forget(actor: Actor): Promise<void> {
+    const { world } = this
+    const all = world.happens(0.15)
+    const names = world.happens(0.5) ? NAMES : [world.pick(NAMES)]
+    world.note(actor, `forgets ${names.join(' ')}${all ? ', all' : ''}`)
+    if (all) for (const name of names) this.givenUp.add(name)
+    await this.tolerate(actor, async () => {
+      const policy = all ? {} : { last: world.pick([1, 1, 2]) }
+      const { names: decided, failure } = await forget(this.context(actor), { names, policy, all, waits: this.waits, dryRun: false })
+      for (const { version } of decided.flatMap(({ decision }) => decision.kept)) this.truth.rely(version.ref.objectName)
+      if (failure) throw failure
+    })
+  }
+
+  /** A listing that lags may show a version without all that it needs: then a prune deletes nothing. */
+  private async tolerate(actor: Actor, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+      this.world.note(actor, 'done')
+    } catch (error) {
+      if (!isAppError(error, 'unavailable')) throw error
+      this.world.note(actor, error.message)
+    }
+  }
+
+  /** Reads one version whole. One that every listing shows must come back exact, whatever prunes meanwhile, unless it is forgotten. */
+  private async pull(actor: Actor): Promise<void> {
+    const { world, truth } = this
+    const began = world.time
+    world.note(actor, 'pulls')
+    let name: string | undefined
+    try {
+      const repository = await openForReading(this.context(actor)).catch((error: unknown) => {
+        if (isAppError(error, 'not-found')) return undefined
+        throw error
+      })
+      const versions = repository ? await readSnapshots(repository, repository.view, repository.view.inventory.snapshots) : []
+      if (!repository || versions.length === 0) return
+      const version = world.pick(versions)
+      name = version.ref.objectName
+      for await (const entry of readManifest(repository, version)) {
+        if (entry.type !== 'file') continue
+        let size = 0
+        for await (const chunk of readSequence(repository, entry.chunks, entry.path)) size += chunk.length
+        if (size !== entry.size) throw new Error(`${entry.path} has ${size} bytes`)
+      }
+      this.counts.pulls++
+      world.note(actor, 'pulled')
+    } catch (error) {
+      const committed = name === undefined ? undefined : truth.committedAt(name)
+      if (!isAppError(error, 'corrupt') || (committed !== undefined && committed <= began - LISTING_LAG_MS)) throw error
+      world.note(actor, `could not pull: ${error.message}`)
+    }
+  }
+
+  /** Whoever forgets by rules never takes the last version of a name. */
+  private checkLast(kind: string, name: string): void {
+    const gone = kind === 'remove' ? this.truth.snapshots.get(name) : undefined
+    if (!gone || this.givenUp.has(gone.name) || this.world.living(name).length > 0) return
+    const { truth, world } = this
+    const wasCommitted = world.copies.some(copy => copy.name === name && copy.created <= gone.listed + COMMIT_WINDOW_MS)
+    const isVersion = (other: string): boolean => truth.committedAt(other) !== undefined || truth.isPresent(other)
+    const others = [...truth.snapshots].filter(([other, { name: of }]) => of === gone.name && isVersion(other))
+    if (wasCommitted && others.length === 0) throw new Loss(`${gone.name} has no version left`)
+  }
+
+  /** With everybody gone and time enough, all that nobody needs is gone, and all that is promised comes back. */
+  private async expectCleanEnd(): Promise<void> {
+    const { world, truth } = this
+    world.calm = true
+    const janitor = newActor('janitor', 0)
+    for (let round = 0; round < 7; round++) {
+      world.time += round === 0 ? 26 * HOUR : 2 * HOUR
+      const context = this.context(janitor)
+      await prune(context, await openForPrune(context), { waits: SAFE_WAITS, dryRun: false })
+    }
+    const left = [...new Set(world.copies.filter(({ deleted }) => deleted === undefined).map(({ name }) => name))]
+    const shares = [...truth.liveShares()]
+    const dead = shares.filter(([, live]) => live === 0)
+    if (dead.length > 0) throw new Error(`nobody needs ${dead.map(([pack]) => pack.slice(0, 13)).join()}, and it is not freed`)
+    if (left.some(name => name.startsWith('tomb-'))) throw new Error('tombs are left')
+    const repository = await openForReading(this.context(janitor))
+    const { view } = repository
+    if (view.supersededIndexes.length > 0) throw new Error('superseded indexes are left')
+    const versions = await readSnapshots(repository, view, view.inventory.snapshots)
+    const offered = versions.map(({ ref }) => ref.objectName)
+    if (view.problems.length > 0) throw new Error(view.problems[0]!.message)
+    const lost = truth.committed().filter(name => !offered.includes(name))
+    if (lost.length > 0) throw new Error(`${lost.join()} is not offered`)
+    for (const version of versions) {
+      for await (const entry of readManifest(repository, version)) {
+        if (entry.type !== 'file') continue
+        const pieces: Uint8Array[] = []
+        for await (const chunk of readSequence(repository, entry.chunks, entry.path)) pieces.push(chunk)
+        if (entry.chunks.toString('hex') !== chunkOf.get(entry.path)) throw new Error(`${entry.path} is another file`)
+      }
+    }
+  }
+}
+
+/** Resolves when the program can do no more before the world takes a step. */
+async function settled(): Promise<void> {
+  do await new Promise(resolve => setImmediate(resolve))
+  while (process.getActiveResourcesInfo().some(resource => resource === 'Immediate' || resource.startsWith('FSReq')))
+}
