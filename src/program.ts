@@ -5,8 +5,10 @@ import { registerCompareCommands } from './commands/compare-definitions.ts'
 import { registerCoreCommands } from './commands/core-definitions.ts'
 import type { Execute } from './commands/definition.ts'
 import { registerHelpCommands } from './commands/help-definitions.ts'
-import { registerTensorCommands } from './commands/tensor-definitions.ts'
 import { registerSpaceCommands } from './commands/space-definitions.ts'
+import { registerVersionCommands } from './commands/version-definitions.ts'
+import { registerWatchCommand } from './commands/watch-definitions.ts'
+import { registerTensorCommands } from './commands/tensor-definitions.ts'
 import { EXIT_CODES } from './exit-codes.ts'
 
 const VERSION = typeof __VERSION__ === 'undefined' ? 'unbuilt' : __VERSION__
@@ -39,8 +41,10 @@ export function buildProgram(execute: Execute): Command {
 
   registerCoreCommands(root, execute, `colab-escape ${VERSION}`)
   registerCompareCommands(root, execute)
-  registerTensorCommands(root, execute)
   registerSpaceCommands(root, execute)
+  registerVersionCommands(root, execute)
+  registerWatchCommand(root, execute, `colab-escape ${VERSION}`)
+  registerTensorCommands(root, execute)
   registerArchiveCommands(root, execute)
   registerAuthCommands(root, execute)
   registerHelpCommands(root, execute)

@@ -8,9 +8,12 @@ import { keepHeapSmall } from './util/heap.ts'
 
 const interrupt = new AbortController()
 
+let session: Session | undefined
+
 /** The first signal lets what is under way end at a safe point; a second one ends at once. */
 function onSignal(): void {
   if (interrupt.signal.aborted) process.exit(130)
+  if (session?.onSignal?.() === true) return
   interrupt.abort()
   process.exitCode = 130
 }
@@ -19,7 +22,6 @@ export const runCommand: Execute = async (options, run) => {
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
   keepHeapSmall()
-  let session: Session | undefined
   try {
     session = new Session(options, readSettings(), interrupt.signal, new URL('./worker.js', import.meta.url))
     process.exitCode = exitCodeOf(await run(session))

@@ -9,6 +9,7 @@ export function registerCoreCommands(root: Command, execute: Execute, program: s
     .option('--name <name>', 'the name of the version (default: that of the folder)')
     .option('-m, --message <text>', 'what this version is')
     .option('--tag <tag>', 'a tag to find it by (repeatable)', collect)
+    .option('--metric <name=number>', 'how it did, such as val_loss=0.31 (repeatable)', collect)
     .option(
       '--exclude <pattern>',
       'leave out what matches, in gitignore syntax (repeatable); also read from .colab-escape-ignore files',
@@ -18,7 +19,14 @@ export function registerCoreCommands(root: Command, execute: Execute, program: s
     .option('--dry-run', 'only tell what would be stored')
     .addHelpText(
       'after',
-      '\nExamples:\n  colab-escape push ./data --store /media/usb/repo\n  colab-escape push runs --exclude "*.tmp" --tag best -m "lr 1e-4"',
+      `
+In a git work tree the version notes commit and branch, and whether tracked
+files differ from the commit.
+
+Examples:
+  colab-escape push ./data --store /media/usb/repo
+  colab-escape push runs --exclude "*.tmp" --tag best -m "lr 1e-4"
+  colab-escape push runs --metric val_loss=0.31 --metric acc=0.9`,
     )
     .action(async (paths: string[], _: unknown, command: Command) => {
       const { pushCommand } = await import('./push.ts')
@@ -28,7 +36,7 @@ export function registerCoreCommands(root: Command, execute: Execute, program: s
 
   root
     .command('pull <version> [destination]')
-    .description('restore a version: name, name~1 (the one before), name@tag, name@id, name@2026-11-20')
+    .description('restore a version, or with :path a file, a folder or what matches of it')
     .option('--only <pattern>', 'restore only what matches, in gitignore syntax (repeatable)', collect)
     .option('--exclude <pattern>', 'leave out what matches (repeatable)', collect)
     .option('--delete', 'delete local files that the version lacks')
@@ -38,7 +46,19 @@ export function registerCoreCommands(root: Command, execute: Execute, program: s
     .option('--dry-run', 'only tell what would change')
     .addHelpText(
       'after',
-      '\nExamples:\n  colab-escape pull data\n  colab-escape pull data~1 old-data\n  colab-escape pull runs@best --only "*.safetensors"\n  colab-escape pull runs:best.pt --tensor "model.layers.0.*" -o part.safetensors',
+      `
+A version is name, name~1 (the one before), name@tag, name@id, name@2026-11-20
+(the newest at the end of that day), name@yesterday, name@2h (the newest that is
+at least so old; also min, d, w), name@best:val_loss (the lowest) or
+name@best:max:acc (the highest).
+
+Examples:
+  colab-escape pull data
+  colab-escape pull data~1 old-data
+  colab-escape pull runs@best --only "*.safetensors"
+  colab-escape pull runs@best:val_loss:exp1/model.pt model.pt
+  colab-escape pull "runs:exp1/*.json" results
+  colab-escape pull runs:best.pt --tensor "model.layers.0.*" -o part.safetensors`,
     )
     .action(async (version: string, destination: string | undefined, _: unknown, command: Command) => {
       const { pullCommand } = await import('./pull.ts')

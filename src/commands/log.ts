@@ -1,22 +1,34 @@
 import type { StoredSnapshot } from '../repository/snapshot.ts'
 import { checkName } from '../repository/object-names.ts'
 import { readSnapshots, readTags } from '../repository/versions.ts'
-import { formatBytes, formatCount } from '../ui/format.ts'
+import { formatBytes } from '../ui/format.ts'
 import { renderTable, type Column } from '../ui/table.ts'
 import { AppError } from '../util/errors.ts'
 import { openRepository } from './open.ts'
 import type { Outcome, Session } from './session.ts'
 
-const COLUMNS: Column[] = [
-  { title: 'name' },
-  { title: 'version' },
-  { title: 'time' },
-  { title: 'files', align: 'right' },
-  { title: 'size', align: 'right' },
-  { title: 'added', align: 'right' },
-  { title: 'tags' },
-  { title: 'message' },
+type Titled = Column & { cell: (snapshot: StoredSnapshot, tags: readonly string[]) => string; optional?: boolean }
+
+// what has a fixed width is never shortened, so it counts as a number
+const ALL: readonly Titled[] = [
+  { title: 'version', align: 'right', cell: ({ id }) => id.slice(0, 8) },
+  { title: 'time', align: 'right', cell: ({ time }) => localTime(time) },
+  { title: 'size', align: 'right', cell: ({ bytes }) => formatBytes(bytes) },
+  { title: 'new', align: 'right', cell: ({ added }) => formatBytes(added.storedBytes) },
 ]
+const NAME: Titled = { title: 'name', cell: ({ name }) => name }
+const COMMIT: Titled = {
+  title: 'commit',
+  align: 'right',
+  optional: true,
+  cell: ({ git }) => (git ? `${git.commit.slice(0, 7)}${git.dirty === true ? '+' : ' '}` : ''),
+}
+const METRICS: Titled = { title: 'metrics', optional: true, cell: ({ metrics }) => describeMetrics(metrics) }
+const NOTES: Titled = {
+  title: 'tags, message',
+  optional: true,
+  cell: ({ message = '' }, tags) => [...tags.map(tag => `[${tag}]`), message].join(' ').trim(),
+}
 
 /** Versions of one name or of all, the newest first. */
 export async function logCommand(session: Session, name: string | undefined): Promise<Outcome> {
@@ -35,8 +47,12 @@ export async function logCommand(session: Session, name: string | undefined): Pr
   const tags = await readTags(repository.storage, repository.view, snapshots, session.signal)
   for (const problem of repository.view.problems.slice(before)) session.console.reporter.warn(problem.message)
   const newestFirst = [...snapshots].reverse()
-  const rows = newestFirst.map(snapshot => row(snapshot, tags.get(snapshot.id)!))
-  const human = rows.length === 0 ? 'No versions yet.' : renderTable(COLUMNS, rows, session.console.columns)
+  const shown = name === undefined ? [NAME, ...ALL, METRICS, NOTES] : [...ALL, COMMIT, METRICS, NOTES]
+  const cells = shown.map(({ cell }) => newestFirst.map(snapshot => cell(snapshot, tags.get(snapshot.id)!)))
+  const used = shown.flatMap((column, at) => (column.optional && cells[at]!.every(cell => cell === '') ? [] : [at]))
+  const rows = newestFirst.map((_, row) => used.map(at => cells[at]![row]!))
+  const columns = used.map(at => shown[at]!)
+  const human = rows.length === 0 ? 'No versions yet.' : renderTable(columns, rows, session.console.columns)
   session.console.print(human, { command: 'log', versions: newestFirst.map(snapshot => machine(snapshot, tags.get(snapshot.id)!)) })
   return repository.view.problems.length > before ? 'damaged' : 'done'
 }
@@ -47,22 +63,14 @@ export function localTime(ms: number): string {
   return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} ${two(time.getHours())}:${two(time.getMinutes())}`
 }
 
-function row(snapshot: StoredSnapshot, tags: string[]): string[] {
-  const { name, id, time, counts, bytes, added, message } = snapshot
-  return [
-    name,
-    id.slice(0, 8),
-    localTime(time),
-    formatCount(counts.files),
-    formatBytes(bytes),
-    formatBytes(added.storedBytes),
-    tags.join(' '),
-    message ?? '',
-  ]
+export function describeMetrics(metrics: Record<string, number>): string {
+  return Object.entries(metrics)
+    .map(([name, value]) => `${name}=${Number(value.toPrecision(6))}`)
+    .join(' ')
 }
 
 function machine(snapshot: StoredSnapshot, tags: string[]): object {
-  const { name, id, time, counts, bytes, added, message, host, source, parent, metrics } = snapshot
+  const { name, id, time, counts, bytes, added, message, host, source, parent, metrics, git } = snapshot
   return {
     name,
     version: id,
@@ -73,6 +81,7 @@ function machine(snapshot: StoredSnapshot, tags: string[]): object {
     message: message ?? null,
     tags,
     metrics,
+    git: git ?? null,
     host,
     source,
     parent,

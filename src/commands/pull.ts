@@ -1,8 +1,10 @@
 import { openForReading } from '../repository/context.ts'
+import { findPart } from '../repository/pull-part.ts'
 import { pull, type PullResult } from '../repository/pull.ts'
 import type { StoredSnapshot } from '../repository/snapshot.ts'
-import { parseVersion } from '../repository/versions.ts'
+import { parseVersionOrPath } from '../repository/versions.ts'
 import { formatBytes, formatCount, formatDuration, plural } from '../ui/format.ts'
+import { AppError } from '../util/errors.ts'
 import { findVersion } from './open.ts'
 import type { Outcome, Session } from './session.ts'
 import { chooseStore, requestsByKind, totalRequests } from './store.ts'
@@ -22,19 +24,23 @@ export async function pullCommand(
   options: PullOptions,
 ): Promise<Outcome> {
   const started = performance.now()
-  const spec = parseVersion(version)
+  const { version: spec, path } = parseVersionOrPath(version)
   const { storage, requests } = await chooseStore(session)
   const looking = session.context(storage, 0)
   const repository = await openForReading(looking, spec.at === undefined && spec.back === 0 ? spec.name : undefined)
   const snapshot = await findVersion(session, repository, spec)
+  const { part, pattern } = path === undefined ? {} : await findPart(repository, snapshot, path)
+  if (pattern !== undefined && options.only !== undefined)
+    throw new AppError('usage', `${version} is a pattern, and --only gives another.`, { hint: 'Give both with --only.' })
   const context = session.context(storage, snapshot.bytes)
   const result = await pull(
     context,
     { ...repository, pool: context.pool },
     {
       snapshot,
+      part,
       destination,
-      only: options.only ?? [],
+      only: pattern === undefined ? (options.only ?? []) : [pattern],
       exclude: options.exclude ?? [],
       delete: options.delete === true,
       force: options.force === true,

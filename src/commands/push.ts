@@ -1,8 +1,11 @@
-import { basename, resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
+import { readGitState } from '../repository/git-state.ts'
 import { saveKnownVersion } from '../repository/known-version.ts'
 import { kindOfFile } from '../repository/file-kinds.ts'
+import { parseMetrics } from '../repository/metrics.ts'
 import { checkName, nameProblem } from '../repository/object-names.ts'
 import { push, type PushResult } from '../repository/push.ts'
+import { checkTags } from '../repository/tags.ts'
 import { measureNewParts, type PartUsage } from '../repository/usage-parts.ts'
 import { walk, type WalkResult } from '../repository/walk.ts'
 import type { Level } from '../compression/limits.ts'
@@ -13,13 +16,14 @@ import { AppError } from '../util/errors.ts'
 import type { Outcome, Session } from './session.ts'
 import { chooseStore, pathsOf, prepareForPush, requestsByKind, requestsSince, totalRequests, type ChosenStore } from './store.ts'
 
-/** Characters of a message or a tag, at most. */
+/** Characters of a message, at most. */
 const MAX_TEXT = 1000
 
 export interface PushOptions {
   name?: string
   message?: string
   tag?: string[]
+  metric?: string[]
   exclude?: string[]
   level: Level
   dryRun?: boolean
@@ -28,11 +32,9 @@ export interface PushOptions {
 export async function pushCommand(session: Session, paths: string[], options: PushOptions, program: string): Promise<Outcome> {
   if (options.name !== undefined && paths.length > 1)
     throw new AppError('usage', '--name names one snapshot, but several paths make one each.', { hint: 'Push them one by one.' })
-  const tooLong = [options.message ?? '', ...(options.tag ?? [])].find(text => text.length > MAX_TEXT)
-  if (tooLong !== undefined)
-    throw new AppError('usage', `A message or tag has ${tooLong.length} characters, more than ${MAX_TEXT}.`, {
-      hint: 'Push it as a file, and name that.',
-    })
+  checkMessage(options.message)
+  checkTags(options.tag ?? [])
+  parseMetrics(options.metric ?? [])
   const store = await chooseStore(session)
   await prepareForPush(store, options.dryRun === true)
   if (options.level === 'max' && zstdName(session.settings.zstd) === 'portable')
@@ -40,6 +42,13 @@ export async function pushCommand(session: Session, paths: string[], options: Pu
   let outcome: Outcome = 'done'
   for (const path of paths) if ((await pushOne(session, store, path, options, program)) !== 'done') outcome = 'partly'
   return outcome
+}
+
+export function checkMessage(message = ''): void {
+  if (message.length > MAX_TEXT)
+    throw new AppError('usage', `The message has ${message.length} characters, more than ${MAX_TEXT}.`, {
+      hint: 'Push it as a file, and name that.',
+    })
 }
 
 async function pushOne(session: Session, store: ChosenStore, path: string, options: PushOptions, program: string): Promise<Outcome> {
@@ -62,7 +71,9 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
     blockBytes: context.pool.maxBlockBytes(options.level),
     cache: await session.openCache(source.root),
     message: options.message,
-    tags: options.tag ?? [],
+    tags: checkTags(options.tag ?? []),
+    metrics: parseMetrics(options.metric ?? []),
+    git: readGitState(source.rootType === 'file' ? dirname(source.root) : source.root),
     dryRun: options.dryRun === true,
     host: settings.host,
     program,
@@ -83,7 +94,7 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
   return failed > 0 ? 'partly' : 'done'
 }
 
-function nameOf(path: string): string {
+export function nameOf(path: string): string {
   const name = basename(resolve(path))
   const problem = nameProblem(name)
   if (problem === undefined) return name
@@ -170,6 +181,7 @@ function machineReceipt(name: string, result: PushResult, failed: number, reques
     storedBytes,
     failed,
     failedFiles: failedFiles.map(path => path.toWellFormed()),
+    metrics: snapshot?.metrics ?? {},
     requests,
   }
 }

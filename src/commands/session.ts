@@ -34,6 +34,8 @@ export class Session {
   readonly settings: Settings
   readonly signal: AbortSignal
   readonly options: GlobalOptions
+  /** Set by a command that ends by itself when it is told to: true when it took the signal, false when everything is to stop. */
+  onSignal: (() => boolean) | undefined
   private readonly workerUrl: URL
   private readonly pools: CompressionPool[] = []
 
@@ -57,7 +59,11 @@ export class Session {
   context(storage: Storage, plainBytes: number): RepositoryContext {
     const { reporter } = this.console
     const pool = this.pool(plainBytes)
-    return { storage: new RetryingStorage(storage, this.retry()), pool, surroundings: realSurroundings, reporter, signal: this.signal }
+    return { storage: this.retrying(storage), pool, surroundings: realSurroundings, reporter, signal: this.signal }
+  }
+
+  retrying(storage: Storage): Storage {
+    return new RetryingStorage(storage, this.retry())
   }
 
   retry(): RetryOptions {

@@ -13,6 +13,7 @@ import { LocalNames } from './local-names.ts'
 import { lookAt, sameTime, type LocalItem } from './local-tree.ts'
 import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from './manifest.ts'
 import { readManifest } from './manifest-reader.ts'
+import { baseOf, covers, type Part } from './pull-part.ts'
 import { isPartName, partName } from './part-files.ts'
 import type { StoredSnapshot } from './snapshot.ts'
 import type { StatCache } from './stat-cache.ts'
@@ -51,6 +52,8 @@ export interface PullPlan {
 
 export interface PullPlanRequest {
   snapshot: StoredSnapshot
+  /** Undefined for all of it. */
+  part?: Part | undefined
   /** Absolute, links resolved: where the entry of this path belongs. */
   localPathOf: (path: string) => string
   /** Absolute path of the destination folder; undefined when a single file is pulled. */
@@ -104,7 +107,7 @@ class Planner {
   private readonly repository: OpenRepository
   private readonly request: PullPlanRequest
   /** Folders of the snapshot that are real folders at the destination: only below those can anything be there already. */
-  private readonly real = new Set<string>([''])
+  private readonly real: Set<string>
   private readonly known = new Set<string>()
   private readonly names: LocalNames
   private seen = 0
@@ -113,16 +116,18 @@ class Planner {
     this.repository = repository
     this.request = request
     this.names = new LocalNames(request.platform)
+    this.real = new Set([request.part ? baseOf(request.part) : ''])
   }
 
   async readSnapshot(): Promise<void> {
-    const { snapshot, only, exclude, reporter } = this.request
+    const { snapshot, part, only, exclude, reporter } = this.request
     const wanted = pathFilter(only, exclude)
     const turns = new Turns()
     /** Folders met but not asked for themselves: they are made when something below them is. */
     const parents = new Map<string, DirectoryEntry>()
     for await (const entry of readManifest(this.repository, snapshot)) {
       throwIfAborted(this.repository.signal)
+      if (part && !covers(part, entry.path)) continue
       this.known.add(entry.path)
       this.seen++
       if (turns.due()) {
@@ -237,7 +242,8 @@ class Planner {
 
   async findExtras(root: string): Promise<void> {
     if (lookAt(root).type !== 'directory') return
-    const { only, exclude, reporter } = this.request
+    const { part, only, exclude, reporter } = this.request
+    const base = part && baseOf(part) !== '' ? `${baseOf(part)}/` : ''
     const wanted = pathFilter(only, [])
     const { entries, partFiles } = await walk(root, { excludes: exclude, reporter, signal: this.repository.signal })
     const ours = new Set(this.plan.files.map(({ entry, localPath }) => `${dirname(localPath)}/${partName(entry)}`))
@@ -246,8 +252,9 @@ class Planner {
     const planned = new Set(this.plan.removeDirectories)
     for (const entry of entries) {
       const covered = [...planned].some(folder => entry.localPath === folder || entry.localPath.startsWith(`${folder}/`))
-      if (this.known.has(entry.path) || covered || !wanted(entry.path, entry.type === 'directory')) continue
-      this.removeWalked(entry.path, entry.localPath)
+      const path = base + entry.path
+      if (this.known.has(path) || covered || !wanted(path, entry.type === 'directory')) continue
+      this.removeWalked(path, entry.localPath)
     }
   }
 

@@ -19,6 +19,7 @@ import type { OpenRepository, RepositoryContext } from './context.ts'
 import { isStill, utimesSeconds, writeError } from './file-writer.ts'
 import { lookAt, sameTime } from './local-tree.ts'
 import { planPull, wouldOverwrite, type DamagedFile, type PullPlan } from './pull-plan.ts'
+import { baseOf, type Part } from './pull-part.ts'
 import { restoreFiles } from './restore.ts'
 import type { StoredSnapshot } from './snapshot.ts'
 import type { StatCache } from './stat-cache.ts'
@@ -28,6 +29,8 @@ const WHOLE_PACK_BYTES = 8 * 1024 * 1024
 
 export interface PullRequest {
   snapshot: StoredSnapshot
+  /** Undefined for all of it. */
+  part?: Part | undefined
   /** As the person gave it; undefined means the name in the current folder. */
   destination: string | undefined
   only: readonly string[]
@@ -56,15 +59,18 @@ export interface PullResult {
  * last sets modes and times of folders. A run after an interrupted one finds what that had done.
  */
 export async function pull(context: RepositoryContext, opened: OpenRepository, request: PullRequest): Promise<PullResult> {
-  const repository = request.only.length + request.exclude.length > 0 ? opened : withWholePacks(opened)
-  const { snapshot } = request
-  const place = destinationOf(snapshot, request.destination)
-  const cache = await request.openCache(place.file ?? place.folder)
-  const localPathOf = (path: string): string => place.file ?? join(place.folder, path)
+  const { snapshot, part } = request
+  const repository = part || request.only.length + request.exclude.length > 0 ? opened : withWholePacks(opened)
+  const place = destinationOf(snapshot, part, request.destination)
+  // the cache knows files by their paths in the destination, which are not those in the version
+  const cache = part ? undefined : await request.openCache(place.file ?? place.folder)
+  const above = part && baseOf(part) !== '' ? baseOf(part).length + 1 : 0
+  const localPathOf = (path: string): string => place.file ?? join(place.folder, path.slice(above))
   const plan = await planPull(repository, {
     snapshot,
+    part,
     localPathOf,
-    root: snapshot.source.type === 'directory' ? place.folder : undefined,
+    root: (part ?? snapshot.source).type === 'directory' ? place.folder : undefined,
     only: request.only,
     exclude: request.exclude,
     delete: request.delete,
@@ -106,8 +112,9 @@ interface Place {
   file: string | undefined
 }
 
-function destinationOf(snapshot: StoredSnapshot, destination: string | undefined): Place {
-  if (snapshot.source.type === 'directory') return { folder: realPathOf(resolve(destination ?? snapshot.name)), file: undefined }
+function destinationOf({ source, name }: StoredSnapshot, part: Part | undefined, destination: string | undefined): Place {
+  if ((part ?? source).type === 'directory')
+    return { folder: realPathOf(resolve(destination ?? (part ? basename(part.path) : name))), file: undefined }
   const path = resolve(destination ?? '.')
   const isFolder = destination === undefined || /[/\\]$/.test(destination) || (existsSync(path) && statSync(path).isDirectory())
   if (isFolder) return { folder: realPathOf(path), file: undefined }

@@ -8,10 +8,12 @@ import { ReadAheadStorage } from '../storage/read-ahead.ts'
 import type { IndexedPack } from './index-object.ts'
 import { IndexWriter } from './index-writer.ts'
 import { encodeLabel } from './label.ts'
+import type { Metrics } from './metrics.ts'
 import { checkName, labelName, type Inventory } from './object-names.ts'
+import { LiveSource, type LiveRules } from './live-source.ts'
 import type { AcknowledgedPack, PackWriter } from './pack-writer.ts'
 import { allPresent, includeOwnPacks } from './presence.ts'
-import { decodeSnapshot, encodeSnapshot, isLate, type Snapshot, type StoredSnapshot } from './snapshot.ts'
+import { decodeSnapshot, encodeSnapshot, isLate, type GitState, type Snapshot, type StoredSnapshot } from './snapshot.ts'
 import { ensureRoom } from './room.ts'
 import type { SourceReading } from './source-reader.ts'
 import { Storing, type StoringRequest } from './storing.ts'
@@ -22,13 +24,19 @@ export interface PushRequest extends StoringRequest {
   name: string
   message?: string | undefined
   tags: readonly string[]
+  metrics?: Metrics
+  /** Asked for while the source is being stored. */
+  git?: Promise<GitState | undefined>
+  /** For a source that programs are writing to. */
+  live?: LiveRules
   host: string
   program: string
 }
 
 export interface PushResult {
-  outcome: 'stored' | 'unchanged' | 'dry-run'
-  /** The new snapshot, or the one that the source equals; undefined for a dry run with changes. */
+  /** `moved`: files of a live source changed before they were read; what was stored stays for a next push, and there is no version. */
+  outcome: 'stored' | 'unchanged' | 'dry-run' | 'moved'
+  /** The new snapshot, or the one that the source equals; undefined for a dry run with changes, and when files moved. */
   snapshot: StoredSnapshot | undefined
   reading: SourceReading
   /** Plain bytes of chunks that were new, and what they take encoded. */
@@ -38,6 +46,8 @@ export interface PushResult {
   packs: readonly IndexedPack[]
   /** The version before, if there is one. */
   parent: StoredSnapshot | undefined
+  /** Paths that could not be read though they did not change; only with `moved`. */
+  unreadable?: string[]
 }
 
 const MAX_ATTEMPTS = 8
@@ -136,17 +146,22 @@ class PushRun {
     const { view, unnamed } = listed
     for (const problem of view.problems) reporter.warn(`${problem.message}; what it held is stored again where this push needs it`)
     const adopted = await adoptPacks(storage, view, { signal })
-    const parent = await newestSnapshot({ storage, index: view.index, pool: this.context.pool, signal }, view, this.request.name)
+    const repository = { storage, index: view.index, pool: this.context.pool, signal }
+    const parent = await newestSnapshot(repository, view, this.request.name)
+    const { source, cache, live: rules } = this.request
+    const live = rules && (await LiveSource.open(repository, parent, source, rules, cache))
+    const request = live ? { ...this.request, source: live.source, cache: live.cache } : this.request
 
-    if (!this.request.dryRun && this.own.length === 0) await ensureRoom(this.context, this.request, view, this.chunker)
-    const storing = new Storing(this.context, this.request, view, [...unnamed, ...adopted], this.chunker)
+    if (!request.dryRun && this.own.length === 0) await ensureRoom(this.context, request, view, this.chunker)
+    const storing = new Storing(this.context, request, view, [...unnamed, ...adopted], this.chunker)
     this.writer = storing.writer
     const { reading, manifest } = await storing.store()
-    if (this.request.source.rootType === 'file' && reading.files === 0)
-      throw new AppError('io', `${this.request.source.root} could not be read, so no version was made.`, {
+    const moved = live?.moved(reading) ?? []
+    if (source.rootType === 'file' && reading.files === 0 && moved.length === 0)
+      throw new AppError('io', `${source.root} could not be read, so no version was made.`, {
         hint: 'Check its permissions, or wait until nothing writes to it, then push again.',
       })
-    const equal = parent?.source.type === this.request.source.rootType && parent.manifest.chunks.join() === manifest.chunks.join()
+    const equal = parent !== undefined && this.isEqual(parent, manifest)
     this.totals.newBytes += storing.writer.plainBytes
     this.totals.storedBytes += storing.writer.storedBytes
     const result = { reading, parent, packs: storing.writer.begun, ...this.totals }
@@ -154,7 +169,9 @@ class PushRun {
       return { result: { ...result, outcome: equal ? 'unchanged' : 'dry-run', snapshot: equal ? parent : undefined } }
     await storing.acknowledge()
     this.own.push(...storing.writer.acknowledged)
-    await this.request.cache?.save(reporter)
+    await cache?.save(reporter)
+    if (live && moved.length > 0)
+      return { result: { ...result, outcome: 'moved', snapshot: undefined, unreadable: live.unreadable(moved) } }
     if (equal) {
       await this.labelUnchanged(parent)
       return { result: { ...result, outcome: 'unchanged', snapshot: parent } }
@@ -188,7 +205,8 @@ class PushRun {
     manifest: Snapshot['manifest'],
   ): Promise<StoredSnapshot> {
     const { storage, signal } = this.context
-    const { name, source, message, tags, host, program } = this.request
+    const { name, source, message, tags, metrics = {}, host, program } = this.request
+    const git = await this.request.git
     const snapshot: Snapshot = {
       name,
       time: Math.max(this.storeTime(listed), (parent?.time ?? 0) + 1),
@@ -197,7 +215,8 @@ class PushRun {
       source: { path: source.root.toWellFormed(), type: source.rootType },
       ...(message === undefined ? {} : { message }),
       tags: [...tags],
-      metrics: {},
+      metrics,
+      ...(git === undefined ? {} : { git }),
       parent: parent?.id ?? null,
       counts: { files: reading.files, directories: reading.directories, symlinks: reading.symlinks },
       bytes: reading.bytes,
@@ -218,6 +237,15 @@ class PushRun {
         hint: 'Push again; if it stays, check the disk.',
       })
     return decodeSnapshot(bytes, { objectName, name, time: snapshot.time, shortId: id.slice(0, 16), created })
+  }
+
+  /** The same content is a version of its own only for the metrics that a person gave it: they can't be added later, as tags can. */
+  private isEqual(parent: StoredSnapshot, manifest: Snapshot['manifest']): boolean {
+    if (parent.source.type !== this.request.source.rootType || parent.manifest.chunks.join() !== manifest.chunks.join()) return false
+    return (
+      this.request.live !== undefined ||
+      Object.entries(this.request.metrics ?? {}).every(([metric, value]) => parent.metrics[metric] === value)
+    )
   }
 
   /** The source equals its newest version: tags that were asked for go to that one. */

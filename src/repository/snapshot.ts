@@ -8,7 +8,8 @@ import { nameProblem, snapshotObjectName, type SnapshotRef } from './object-name
 export interface GitState {
   commit: string
   branch?: string
-  dirty: boolean
+  /** Tracked files differ from the commit; absent where that could not be found out. */
+  dirty?: boolean
 }
 
 /** One pushed version of a name: the only commit point of a push. */
@@ -97,7 +98,11 @@ export function decodeSnapshot(bytes: Uint8Array, ref: SnapshotRef): StoredSnaps
 
 function readGit(git: Fields): GitState {
   const branch = git.optionalString('branch', 1024)
-  return { commit: git.string('commit', 1024), dirty: git.boolean('dirty'), ...(branch === undefined ? {} : { branch }) }
+  return {
+    commit: git.string('commit', 1024),
+    ...(branch === undefined ? {} : { branch }),
+    ...(git.has('dirty') ? { dirty: git.boolean('dirty') } : {}),
+  }
 }
 
 /** Rule 5: a snapshot that the store created too long after its listing is no commit by itself; it counts only while all of it is present. */

@@ -4,6 +4,8 @@ import type { Storage } from '../storage/storage.ts'
 import type { BlockSource } from './chunk-reader.ts'
 import { decodeLabel, type Label } from './label.ts'
 import { isComplete } from './manifest-reader.ts'
+import { bestOf, parseBest } from './metrics.ts'
+import { endOfMoment, endOfRelative } from './moments.ts'
 import { checkName, labelName, type SnapshotRef } from './object-names.ts'
 import { decodeSnapshot, isLate, type StoredSnapshot } from './snapshot.ts'
 import type { RepositoryView } from './view.ts'
@@ -13,7 +15,7 @@ const PARALLEL_READS = 8
 /** `name[@selector][~N]`, with `:path` where a command takes one. */
 export interface VersionSpec {
   name: string
-  /** A tag, the beginning of an id, or a local day or moment. */
+  /** A tag, the beginning of an id, a local day or moment, how long ago, or the best by a metric. */
   at: string | undefined
   /** How many versions before. */
   back: number
@@ -23,40 +25,39 @@ export function parseVersion(text: string): VersionSpec {
   const parts = /^([^@~:]+)(?:@([^~]+))?(?:~(\d{1,9}))?$/.exec(text)
   if (!parts)
     throw new AppError('usage', `${JSON.stringify(text)} is not a version.`, {
-      hint: 'Write a name, name~1, name@tag, name@id or name@2026-11-20.',
+      hint: 'Write a name, name~1, name@tag, name@id, name@2026-11-20, name@yesterday, name@2h or name@best:val_loss.',
     })
   return { name: checkName(parts[1]!), at: parts[2], back: parts[3] === undefined ? 0 : Number(parts[3]) }
 }
 
-/** `name[version]:path` -> the version and the path. A date's colons belong to the version: the path begins after the last colon that follows it. */
+/**
+ * `name[version]:path` -> the version and the path. Colons of a date and of `best:` belong to the version: the path begins after the last colon that
+ * follows them. `name@best:x` alone is x in the version tagged best.
+ */
 export function parseVersionedPath(text: string): { version: VersionSpec; path: string } {
+  const found = splitPath(text)
+  if (found) return found
+  throw new AppError('usage', `${JSON.stringify(text)} names no path.`, { hint: 'Write name:path, e.g. data:train/labels.csv.' })
+}
+
+/** A version, or `name[version]:path`. What could be both is a version where it names a metric: `name@best:val_loss`; write `name@best:./val_loss` for the path. */
+export function parseVersionOrPath(text: string): { version: VersionSpec; path: string | undefined } {
+  if (!text.includes(':')) return { version: parseVersion(text), path: undefined }
+  const best = /^[^@~:]+@(best:(?:(?:min|max):[^~:]+|[\w-]+))(?:~\d{1,9})?$/.exec(text)
+  if (best && parseBest(best[1]!)) return { version: parseVersion(text), path: undefined }
+  if (endOfMoment(/@([^~]+)(~\d{1,9})?$/.exec(text)?.[1] ?? '') !== undefined) return { version: parseVersion(text), path: undefined }
+  return splitPath(text) ?? { version: parseVersion(text), path: undefined }
+}
+
+function splitPath(text: string): { version: VersionSpec; path: string } | undefined {
   for (let colon = text.indexOf(':'); colon >= 0; colon = text.indexOf(':', colon + 1)) {
     const version = text.slice(0, colon)
     const rest = text.slice(colon + 1)
     const insideTime = /@\d{4}-\d\d-\d\dT\d\d(:\d\d)?$/.test(version) && /^\d\dZ?(~\d+)?(:|$)/.test(rest)
-    if (!insideTime) return { version: parseVersion(version), path: rest }
+    const insideBest = /@best(:(min|max))?$/.test(version) && /^[A-Za-z_][\w./-]*(~\d+)?:/.test(rest)
+    if (!insideTime && !insideBest) return { version: parseVersion(version), path: rest }
   }
-  throw new AppError('usage', `${JSON.stringify(text)} names no path.`, { hint: 'Write name:path, e.g. data:train/labels.csv.' })
-}
-
-/**
- * The end of the local day, minute or second that `text` names, in ms since 1970; undefined when it is no date.
- * Accepts 2026-11-20, 2026-11-20T15, 2026-11-20T15:04, 2026-11-20T15:04:05, each also with Z for UTC.
- */
-export function endOfMoment(text: string): number | undefined {
-  const parts = /^(\d{4})-(\d\d)-(\d\d)(?:T([01]\d|2[0-3])(?::([0-5]\d)(?::([0-5]\d))?)?)?(Z)?$/.exec(text)
-  if (!parts) return undefined
-  const given = parts
-    .slice(1, 7)
-    .filter(part => part !== undefined)
-    .map(Number)
-  const [year, month, day, hour = 0, minute = 0, second = 0] = given
-  const date = new Date(Date.UTC(year!, month! - 1, day))
-  if (date.getUTCMonth() !== month! - 1 || date.getUTCDate() !== day) return undefined
-  // 1 ms before the next one begins: right also where clocks are set back, and the last hour comes twice
-  const next: [number, number, number, number, number, number] = [year!, month! - 1, day, hour, minute, second]
-  next[given.length - 1]!++
-  return (parts[7] === 'Z' ? Date.UTC(...next) : new Date(...next).getTime()) - 1
+  return undefined
 }
 
 export async function readSnapshot(storage: Storage, ref: SnapshotRef, signal?: AbortSignal): Promise<StoredSnapshot> {
@@ -176,19 +177,30 @@ async function findByMark(
   const versions = refs.flatMap((ref, i) => (read[i] ? [{ ref, version: read[i] }] : []))
   const readable = versions.flatMap(({ version }) => (isAppError(version) ? [] : [version]))
   const tags = await readTags(source.storage, view, readable, source.signal)
-  const chosen = choose(versions, tags, at)
+  const chosen = choose(versions, tags, at, view.inventory.asOf)
   const found = chosen && versions[versions.indexOf(chosen) - back]
   if (found) return found.version
   // what a damaged version was tagged with can't be told
   const damage = versions.find(({ version }) => isAppError(version))
   if (!chosen && damage) return damage.version
+  const best = parseBest(at)
+  if (!chosen && best)
+    throw new AppError('not-found', `No version of ${name} has the metric ${JSON.stringify(best.metric)}.`, {
+      hint: metricsHint(name, readable),
+    })
   throw new AppError('not-found', `No version of ${name} matches @${at}${back > 0 ? `~${back}` : ''}.`, {
     hint: `List versions, their tags and ids: colab-escape log ${name}`,
   })
 }
 
-/** By tag (the newest that carries it), else by the beginning of the id, else the newest at the end of a day or moment. */
-function choose(versions: readonly ReadVersion[], tags: Map<string, string[]>, at: string): ReadVersion | undefined {
+function metricsHint(name: string, versions: readonly StoredSnapshot[]): string {
+  const known = [...new Set(versions.flatMap(({ metrics }) => Object.keys(metrics)))].sort()
+  if (known.length === 0) return 'Give metrics with a push: colab-escape push <path> --metric val_loss=0.31'
+  return `${name} has these: ${known.slice(0, 10).join(', ')}${known.length > 10 ? ', ...' : ''}`
+}
+
+/** By tag (the newest that carries it), else by the beginning of the id, else the best by a metric, else the newest at a time. `now` is the store's clock. */
+function choose(versions: readonly ReadVersion[], tags: Map<string, string[]>, at: string, now: number): ReadVersion | undefined {
   const tagged = versions.filter(({ version }) => !isAppError(version) && tags.get(version.id)!.includes(at)).at(-1)
   if (tagged) return tagged
   const hasId = ({ ref, version }: ReadVersion): boolean =>
@@ -197,7 +209,9 @@ function choose(versions: readonly ReadVersion[], tags: Map<string, string[]>, a
   if (byId.length > 1)
     throw new AppError('usage', `@${at} is the beginning of ${byId.length} ids.`, { hint: 'Write more digits of the id.' })
   if (byId[0]) return byId[0]
-  const end = endOfMoment(at)
+  const best = parseBest(at)
+  if (best) return bestOf(versions, ({ version }) => (isAppError(version) ? {} : version.metrics), best)
+  const end = endOfMoment(at) ?? endOfRelative(at, now)
   return end === undefined ? undefined : versions.filter(({ ref }) => ref.time <= end).at(-1)
 }
 

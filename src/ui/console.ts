@@ -34,6 +34,8 @@ export interface Console {
   result(human: string | readonly string[], machine: object): void
   /** What a command was asked to show: as `result`, but `quiet` doesn't silence it. */
   print(human: string | readonly string[], machine: object): void
+  /** Something that happened in a command that goes on: the line `human` on stdout, or the event `machine`. Silent with `quiet`. */
+  event(human: string, machine: { event: string; [field: string]: unknown }): void
   /** Bytes for stdout as they are, whatever the options. Resolves when the next may come, with false when nobody reads any more. */
   write(bytes: Uint8Array): Promise<boolean>
   /** Two lines, what failed and what to do next, with the error's list between them and stack traces with `verbose`. */
@@ -112,6 +114,11 @@ export function createConsole(options: ConsoleOptions): Console {
     columns: options.columns ?? (stdout.isTTY === true ? columnsOf(stdout) : Infinity),
     result: (human, machine) => show(human, machine, quiet),
     print: (human, machine) => show(human, machine, false),
+    event: (human, machine) => {
+      chosen.stop()
+      if (quiet) return
+      stdout.write(json ? jsonLine(machine) : `${printable(human)}\n`)
+    },
     write: bytes => {
       chosen.stop()
       return new Promise(resolve => stdout.write(bytes, error => resolve(!error && !stdout.gone)))

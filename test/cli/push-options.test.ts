@@ -197,7 +197,7 @@ describe('options of push', () => {
     withSandbox(async sandbox => {
       makeTree(sandbox.in('data'), { a: 'x' })
       await sandbox.ok('push', 'data', '-m', 'lr 1e-4, größer 🐈', '--tag', 'best', '--tag', 'v1')
-      expect((await sandbox.ok('log')).stdout).toMatch(/data .* best v1 +lr 1e-4, größer 🐈/)
+      expect((await sandbox.ok('log')).stdout).toMatch(/data .* \[best\] \[v1\] lr 1e-4, größer 🐈/)
       const { versions } = await sandbox.json<{ versions: object[] }>('log')
       expect(versions).toMatchObject([{ name: 'data', message: 'lr 1e-4, größer 🐈', tags: ['best', 'v1'] }])
     }))

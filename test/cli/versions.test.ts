@@ -60,9 +60,9 @@ test('a version that is not there is told, with what there is', async () => {
 
 test('log lists versions, the newest first, in text and in JSON', async () => {
   const text = (await sandbox.ok('log', 'data')).stdout.trimEnd().split('\n')
-  expect(text[0]).toMatch(/^name +version +time +files +size +added +tags +message$/)
+  expect(text[0]).toMatch(/^ *version +time +size +new +tags, message$/)
   expect(text.slice(1).map(line => /@?([0-9a-f]{8})/.exec(line)![1])).toEqual(ids.map(id => id.slice(0, 8)).reverse())
-  expect(text[1]).toMatch(/ last +message 2$/)
+  expect(text[1]).toMatch(/ \[last\] message 2$/)
   const { versions } = await sandbox.json<{ versions: Record<string, unknown>[] }>('log')
   expect(versions.map(({ name }) => name).sort()).toEqual(['data', 'data', 'data', 'other'])
   const newest = versions.find(version => version['name'] === 'data')

@@ -6,7 +6,8 @@ import { hexOf, idOf, rejection } from './arbitraries.ts'
 import { fileEntry } from './manifest-entries.ts'
 import { TestStore } from './test-store.ts'
 
-const DAY = 24 * 3600 * 1000
+const HOUR = 3600 * 1000
+const DAY = 24 * HOUR
 const NOON = Date.UTC(2026, 10, 20, 12)
 const fileWithoutData = fileEntry('a', idOf(1), 5)
 
@@ -65,6 +66,16 @@ describe('a version', () => {
     expect(await resolve(store, 'data@2030-01-01Z')).toBe(ids[4])
     expect(await resolve(store, 'data@2026-11-22Z~1')).toBe(ids[1])
     await rejection(resolve(store, 'data@2026-11-19Z'), 'not-found')
+  })
+
+  test('by how long ago it was, by the clock of the store', async () => {
+    // 2 h after the last but one
+    store.clock = NOON + 3 * DAY + 2 * HOUR
+    expect(await resolve(store, 'data@2h')).toBe(ids[3])
+    expect(await resolve(store, 'data@121min')).toBe(ids[2])
+    expect(await resolve(store, 'data@3d')).toBe(ids[0])
+    expect(await resolve(store, 'data@1d~1')).toBe(ids[1])
+    await rejection(resolve(store, 'data@1w'), 'not-found')
   })
 
   test('that is not there: the error says what is', async () => {

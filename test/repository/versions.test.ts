@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { endOfMoment, parseVersion, parseVersionedPath } from '../../src/repository/versions.ts'
+import { endOfMoment } from '../../src/repository/moments.ts'
+import { parseVersion, parseVersionedPath, parseVersionOrPath } from '../../src/repository/versions.ts'
 import { refusal } from './arbitraries.ts'
 
 describe('parseVersion', () => {
@@ -46,6 +47,36 @@ describe('parseVersionedPath', () => {
   test.each(['data', 'data@2026-11-20T15:04', 'data@2026-11-20T15:04:05', ':x', 'data@:x'])('%j names no path', text => {
     refusal(() => parseVersionedPath(text), 'usage')
   })
+})
+
+describe('a metric', () => {
+  test.each([
+    ['runs@best:val_loss:best.pt', 'best:val_loss', 'best.pt'],
+    ['runs@best:val/loss:best.pt', 'best:val/loss', 'best.pt'],
+    ['runs@best:max:acc:a/b', 'best:max:acc', 'a/b'],
+    ['runs@best:min:val_loss:a:b', 'best:min:val_loss', 'a:b'],
+    ['runs@best:x', 'best', 'x'],
+    ['runs@best:./a:b', 'best', './a:b'],
+  ])('in front of a path: %s', (text, at, path) => {
+    expect(parseVersionedPath(text)).toEqual({ version: { name: 'runs', at, back: 0 }, path })
+  })
+
+  test.each([
+    ['runs', undefined, 0, undefined],
+    ['runs:best.pt', undefined, 0, 'best.pt'],
+    ['runs~2:', undefined, 2, ''],
+    ['runs@best:val_loss', 'best:val_loss', 0, undefined],
+    ['runs@best:val_loss~2', 'best:val_loss', 2, undefined],
+    ['runs@best:max:val/acc.1', 'best:max:val/acc.1', 0, undefined],
+    ['runs@best:best.pt', 'best', 0, 'best.pt'],
+    ['runs@best:./val_loss', 'best', 0, './val_loss'],
+    ['runs@best:val_loss:best.pt', 'best:val_loss', 0, 'best.pt'],
+    ['runs@best:val_loss~1:best.pt', 'best:val_loss', 1, 'best.pt'],
+    ['runs@2026-11-20T15:04', '2026-11-20T15:04', 0, undefined],
+    ['runs@2026-11-20T15:04:05Z~1', '2026-11-20T15:04:05Z', 1, undefined],
+    ['runs@2026-11-20T15:04:x', '2026-11-20T15:04', 0, 'x'],
+    ['runs@2h:x', '2h', 0, 'x'],
+  ])('or a path: %s', (text, at, back, path) => expect(parseVersionOrPath(text)).toEqual({ version: { name: 'runs', at, back }, path }))
 })
 
 describe('endOfMoment', () => {

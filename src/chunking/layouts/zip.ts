@@ -134,3 +134,13 @@ function wideFields(extra: Buffer): number[] {
 function readCount64(bytes: Buffer, at: number): number {
   return asCount(Number(bytes.readBigUInt64LE(at)))
 }
+
+/** Throws `corrupt` where an archive does not end in its directory: it is cut, or still being written. */
+export async function checkZipEnd(size: number, read: ReadAt): Promise<void> {
+  const { offset, length, members } = await findDirectory(size, read)
+  if (offset + length > size) refuse('its directory lies outside of it')
+  if (members === 0) return
+  const start = Buffer.from(await readExactly(read, offset, 4))
+  // an archive inside may end just where this one ends so far
+  if (start.readUInt32LE() !== CENTRAL_MAGIC) refuse('its directory is damaged')
+}

@@ -1,0 +1,59 @@
+import type { Level } from '../compression/limits.ts'
+import { parseBestRule, type RetentionPolicy } from '../repository/retention.ts'
+import { parseNamePattern, readMetricsFile } from '../repository/watch/metrics-source.ts'
+import type { Scan } from '../repository/watch/scanner.ts'
+import type { Metrics } from '../repository/metrics.ts'
+import { AppError } from '../util/errors.ts'
+
+export interface WatchOptions {
+  name?: string
+  message?: string
+  tag?: string[]
+  exclude?: string[]
+  level: Level
+  every: string
+  settle: string
+  grace: string
+  keepLast?: string
+  keepBest?: string[]
+  metricsFrom?: string
+  metricPattern?: string
+  statusFile?: string
+  untilExit?: string
+}
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, min: 60_000, m: 60_000, h: 3_600_000 }
+
+/** `500ms`, `30s`, `5min`, `2h`, in ms. */
+export function parseTime(option: string, text: string): number {
+  const parts = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|min|m|h)$/.exec(text)
+  if (!parts) throw new AppError('usage', `${option} ${text} is no length of time.`, { hint: 'Write, say, 500ms, 30s, 5min or 1h.' })
+  return Number(parts[1]) * UNITS[parts[2]!]!
+}
+
+/** What of the older versions stays after each new one; undefined for all. */
+export function parseRetention({ keepLast, keepBest = [], metricsFrom, metricPattern }: WatchOptions): RetentionPolicy | undefined {
+  if (keepLast === undefined && keepBest.length === 0) return undefined
+  if (keepLast !== undefined && !/^[1-9]\d{0,5}$/.test(keepLast))
+    throw new AppError('usage', `--keep-last ${keepLast} is no number of versions.`, { hint: 'Give a number from 1 on.' })
+  if (keepBest.length > 0 && metricsFrom === undefined && metricPattern === undefined)
+    throw new AppError('usage', '--keep-best needs metrics, and nothing says where they are.', {
+      hint: "Add --metrics-from metrics.jsonl, or --metric-pattern 'val_loss=([0-9.]+)' for metrics in names of files.",
+    })
+  return { ...(keepLast === undefined ? {} : { last: Number(keepLast) }), best: keepBest.map(parseBestRule) }
+}
+
+/** Where the metrics of a version come from: the names of its new files, the one written last first, and a file, which has the last word. */
+export function metricsReader({ metricsFrom, metricPattern }: WatchOptions): (scan: Scan) => Promise<Metrics> {
+  const inName = metricPattern === undefined ? () => ({}) : parseNamePattern(metricPattern)
+  return async ({ fresh }) => ({
+    ...fresh.reduce<Metrics>((all, { path }) => ({ ...all, ...inName(path) }), {}),
+    ...(metricsFrom === undefined ? {} : await readMetricsFile(metricsFrom)),
+  })
+}
+
+export function parsePid(text: string): number {
+  if (!/^[1-9]\d{0,9}$/.test(text))
+    throw new AppError('usage', `--until-exit ${text} is no process id.`, { hint: 'Give the number that $! or process.pid tells.' })
+  return Number(text)
+}

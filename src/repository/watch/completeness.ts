@@ -1,0 +1,88 @@
+import { open } from 'node:fs/promises'
+import { findGgufTensors, isGguf } from '../../chunking/layouts/gguf.ts'
+import { isHdf5 } from '../../chunking/layouts/hdf5.ts'
+import { findNpyTensors, isNpy } from '../../chunking/layouts/npy.ts'
+import { findSafetensors } from '../../chunking/layouts/safetensors.ts'
+import type { ReadAt } from '../../chunking/layouts/span.ts'
+import { checkZipEnd, isZip } from '../../chunking/layouts/zip.ts'
+import { isAppError } from '../../util/errors.ts'
+import { fsPath } from '../../util/paths.ts'
+
+/** Longer headers of safetensors than this are not looked into. */
+const MAX_HEADER_BYTES = 16 * 1024 * 1024
+/** Longer ones than this safetensors itself does not allow. */
+const ABSURD_HEADER_BYTES = 100_000_000
+
+/** Files of these names are always such containers, so one that does not even begin as one has only been begun. */
+const ALWAYS: Readonly<Record<string, string>> = { npz: 'zip', zip: 'zip', keras: 'zip', npy: 'npy', safetensors: 'safetensors' }
+/** Of these only empty ones are known to be unfinished: what they begin with differs from program to program. */
+const NEVER_EMPTY = ['pt', 'pth', 'ckpt', 'bin', 'gguf', 'h5', 'hdf5', 'pkl', 'joblib', 'onnx', 'tar', 'gz', 'zst', ...Object.keys(ALWAYS)]
+
+/** Why a file can't be finished by what its container says of its length, or undefined where nothing speaks against it. What `read` throws is passed on. */
+export async function whyIncomplete(path: string, size: number, read: ReadAt): Promise<string | undefined> {
+  const extension = /\.([^./]+)$/.exec(path)?.[1]?.toLowerCase() ?? ''
+  if (size === 0) return NEVER_EMPTY.includes(extension) ? 'it is empty' : undefined
+  const start = await read(0, Math.min(size, 64))
+  const found = containerOf(start)
+  const expected = Object.hasOwn(ALWAYS, extension) ? ALWAYS[extension] : undefined
+  if (expected !== undefined && expected !== 'safetensors' && found !== expected) return `it does not begin as a .${extension} file does`
+  try {
+    return await reasons[expected ?? found ?? 'other']!(size, read, Buffer.from(start))
+  } catch (error) {
+    if (isAppError(error, 'corrupt')) return 'it ends before all that its container tells of'
+    throw error
+  }
+}
+
+/** The same of a file on this machine. */
+export async function whyFileIncomplete(localPath: string, size: number): Promise<string | undefined> {
+  const file = await open(fsPath(localPath), 'r')
+  try {
+    return await whyIncomplete(localPath, size, async (offset, length) => {
+      const bytes = Buffer.alloc(length)
+      const { bytesRead } = await file.read(bytes, 0, length, offset)
+      return bytes.subarray(0, bytesRead)
+    })
+  } finally {
+    await file.close()
+  }
+}
+
+type Reason = (size: number, read: ReadAt, start: Buffer) => Promise<string | undefined>
+
+const reasons: Readonly<Record<string, Reason>> = {
+  other: () => Promise.resolve(undefined),
+  zip: async (size, read) => void (await checkZipEnd(size, read)),
+  npy: async (size, read) => void (await findNpyTensors(size, read)),
+  safetensors: safetensorsReason,
+  gguf: async (size, read, start) => {
+    const version = start.length >= 8 ? start.readUInt32LE(4) : 2
+    if (version === 2 || version === 3) await findGgufTensors(size, read)
+  },
+  hdf5: (size, _, start) => Promise.resolve(hdf5Reason(size, start)),
+}
+
+function containerOf(start: Uint8Array): string | undefined {
+  if (isZip(start)) return 'zip'
+  if (isNpy(start)) return 'npy'
+  if (isGguf(start)) return 'gguf'
+  return isHdf5(start) ? 'hdf5' : undefined
+}
+
+async function safetensorsReason(size: number, read: ReadAt, start: Buffer): Promise<string | undefined> {
+  if (start.length < 8) return 'its header is not complete'
+  const header = Number(start.readBigUInt64LE())
+  if (header > ABSURD_HEADER_BYTES || 8 + header > size) return 'its header is not complete'
+  if (header <= MAX_HEADER_BYTES) await findSafetensors(size, read)
+  return undefined
+}
+
+/** The superblock tells where the file ends, and from version 3 on whether somebody has it open for writing. */
+function hdf5Reason(size: number, start: Buffer): string | undefined {
+  const version = start[8]!
+  const wide = start[version < 2 ? 13 : 9] === 8
+  const at = version === 0 ? 40 : version === 1 ? 44 : 28
+  if (version > 3 || !wide || start.length < at + 8) return start.length < 48 ? 'its header is not complete' : undefined
+  if (version === 3 && (start[11]! & 1) === 1) return 'a program has it open for writing'
+  return Number(start.readBigUInt64LE(at)) > size ? 'it ends before all that its container tells of' : undefined
+}

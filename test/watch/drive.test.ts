@@ -1,0 +1,124 @@
+import { expect, test } from 'vitest'
+import { DriveSandbox, driveEnvironment } from '../drive/drive-cli.ts'
+import { withDrive } from '../helpers/drive.ts'
+import { withFolder } from '../helpers/folders.ts'
+import { expectSameTree, makeTree, pictureOf, seededNoise } from '../helpers/trees.ts'
+import { whileWatching, type RunningWatch } from './running.ts'
+import type { DriveEmulator } from '../drive-emulator/emulator.ts'
+
+const QUICK = ['runs', '--settle', '200ms', '--every', '100ms']
+const LONG_MS = 120_000
+
+/** A watch on Drive that has saved a first version, with a login that is renewed by its refresh token. */
+function watchDrive(
+  args: readonly string[],
+  use: (emulator: DriveEmulator, sandbox: DriveSandbox, watch: RunningWatch) => Promise<void>,
+): Promise<void> {
+  return withDrive({}, emulator =>
+    withFolder(async folder => {
+      const { refreshToken } = emulator.issueToken()
+      const sandbox = new DriveSandbox(emulator, folder, { refreshToken })
+      makeTree(sandbox.in('runs'), { 'a.bin': seededNoise(1, 100_000) })
+      await whileWatching(
+        sandbox,
+        [...QUICK, ...args],
+        async watch => {
+          await watch.saved('a.bin')
+          await use(emulator, sandbox, watch)
+          expect(await watch.stop('SIGTERM')).toBe(0)
+        },
+        driveEnvironment(emulator, folder, { refreshToken }),
+      )
+      emulator.faults.clear()
+      await sandbox.ok('pull', 'runs', 'out')
+      expectSameTree(sandbox.in('out'), sandbox.in('runs'))
+    }),
+  )
+}
+
+const troubles = (watch: RunningWatch): unknown[] =>
+  watch.all('warning').filter(({ message }) => /Trying again until it works/.test(String(message)))
+
+test(
+  'Drive is full for a while: told once, and saved when there is room',
+  () =>
+    watchDrive([], async (emulator, sandbox, watch) => {
+      emulator.faults.add({
+        on: 'upload.multipart',
+        nth: 1,
+        times: Infinity,
+        do: { status: 403, reason: 'storageQuotaExceeded', message: 'Full.' },
+      })
+      makeTree(sandbox.in('runs'), { 'b.bin': seededNoise(2, 100_000) })
+      await watch.next('warning', ({ message }) => /Drive is full.*Trying again/.test(String(message)))
+      const tried = emulator.counts['upload.multipart'] ?? 0
+      await new Promise(resolve => setTimeout(resolve, 2000))
+      expect(emulator.counts['upload.multipart']).toBeGreaterThan(tried)
+      emulator.faults.clear()
+      await watch.next('recovered')
+      expect((await watch.saved('b.bin')).files).toEqual(['b.bin'])
+      expect(troubles(watch)).toHaveLength(1)
+    }),
+  LONG_MS,
+)
+
+test(
+  'a login that is refused in the middle is renewed, and limits of Drive are waited for, without a word',
+  () =>
+    watchDrive([], async (emulator, sandbox, watch) => {
+      const limited = { status: 403, reason: 'userRateLimitExceeded', message: 'Too fast.' }
+      emulator.faults.add({ on: 'upload.multipart', nth: 1, do: limited })
+      emulator.faults.add({ on: 'files.list', nth: 1, do: { status: 401, reason: 'authError', message: 'Invalid Credentials' } })
+      makeTree(sandbox.in('runs'), { 'b.bin': seededNoise(2, 100_000) })
+      await watch.saved('b.bin')
+      expect(troubles(watch)).toEqual([])
+    }),
+  LONG_MS,
+)
+
+test(
+  'older versions are forgotten on Drive too',
+  () =>
+    watchDrive(['--keep-last', '2'], async (_, sandbox, watch) => {
+      for (const name of ['b.bin', 'c.bin', 'd.bin']) {
+        makeTree(sandbox.in('runs'), { [name]: seededNoise(name.charCodeAt(0), 50_000) })
+        await watch.saved(name)
+      }
+      await watch.stop('SIGTERM')
+      const { versions } = await sandbox.json<{ versions: unknown[] }>('log', 'runs')
+      expect(versions).toHaveLength(2)
+      await sandbox.ok('check', '--read-data')
+    }),
+  LONG_MS,
+)
+
+test(
+  'a last version that Drive does not take ends with the time given for it: exit 130, and the version before is whole',
+  () =>
+    withDrive({}, emulator =>
+      withFolder(async folder => {
+        const login = emulator.issueToken()
+        const sandbox = new DriveSandbox(emulator, folder, login)
+        makeTree(sandbox.in('runs'), { 'a.bin': seededNoise(1, 100_000) })
+        const environment = driveEnvironment(emulator, folder, login)
+        await whileWatching(
+          sandbox,
+          [...QUICK, '--grace', '2s'],
+          async watch => {
+            await watch.saved('a.bin')
+            emulator.faults.add({ on: 'upload.multipart', nth: 1, times: Infinity, do: 'stall' })
+            makeTree(sandbox.in('runs'), { 'b.bin': seededNoise(2, 100_000) })
+            const began = performance.now()
+            expect(await watch.stop('SIGTERM')).toBe(130)
+            expect(performance.now() - began).toBeLessThan(20_000)
+          },
+          environment,
+        )
+        emulator.faults.clear()
+        await sandbox.ok('pull', 'runs', 'out')
+        expect([...pictureOf(sandbox.in('out')).keys()]).toEqual(['a.bin'])
+        await sandbox.ok('check', '--read-data')
+      }),
+    ),
+  LONG_MS,
+)

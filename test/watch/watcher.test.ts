@@ -1,0 +1,118 @@
+import { expect, test } from 'vitest'
+import type { PushResult } from '../../src/repository/push.ts'
+import type { Scan, Scanner } from '../../src/repository/watch/scanner.ts'
+import { Watcher, type WatchEvent } from '../../src/repository/watch/watcher.ts'
+import { AppError, isAppError } from '../../src/util/errors.ts'
+
+const HOUR = 3_600_000
+const STORED = { outcome: 'stored' } as PushResult
+
+/** A watch over a source in which something is always new, with time that passes only when it sleeps or pushes. */
+function watchOf(push: (now: number) => Promise<PushResult>, stopAt: number, lookMs: (now: number) => number = () => 0) {
+  const clock = { now: 0 }
+  const stop = new AbortController()
+  const abort = new AbortController()
+  const events: WatchEvent[] = []
+  const pushes: number[] = []
+  const looks: number[] = []
+  let under = 0
+  const scan = { fresh: [{ path: 'a' }], grown: [], held: new Map() } as unknown as Scan
+  const pass = (ms: number): void => {
+    clock.now += ms
+    if (clock.now >= stopAt) stop.abort()
+  }
+  const watcher = new Watcher({
+    scanner: {
+      scan: async () => (pass(lookMs(clock.now)), looks.push(clock.now), scan),
+      markSaved: () => undefined,
+      markUnreadable: () => undefined,
+    } as unknown as Scanner,
+    push: async () => {
+      expect(++under).toBe(1)
+      pushes.push(clock.now)
+      try {
+        return await push(clock.now)
+      } finally {
+        under--
+      }
+    },
+    everyMs: 30_000,
+    settleMs: 5_000,
+    graceMs: 20_000,
+    stop: stop.signal,
+    abort,
+    monotonic: () => clock.now,
+    random: () => 0.5,
+    sleep: async (ms, signal) => {
+      if (signal?.aborted) throw new AppError('interrupted', 'aborted')
+      pass(ms)
+      if (clock.now >= stopAt + 20_000) abort.abort()
+    },
+    onEvent: event => events.push(event),
+  })
+  return { watcher, events, pushes, looks, clock }
+}
+
+const kinds = (events: readonly WatchEvent[]): string[] => events.map(({ kind }) => kind).filter(kind => kind !== 'looked')
+
+test('a network that is away for nine hours is told once, asked for now and then, and what waited is saved', async () => {
+  const gone = (now: number): boolean => now > HOUR && now < 10 * HOUR
+  const push = (now: number): Promise<PushResult> =>
+    gone(now) ? Promise.reject(new AppError('unavailable', 'Drive is away.')) : Promise.resolve(STORED)
+  const { watcher, events, pushes } = watchOf(push, 12 * HOUR)
+  await watcher.run()
+  const after = kinds(events)
+  expect(after.filter(kind => kind === 'trouble')).toHaveLength(1)
+  expect(after.filter(kind => kind === 'recovered')).toHaveLength(1)
+  expect(after.lastIndexOf('pushed')).toBeGreaterThan(after.indexOf('recovered'))
+  const tries = pushes.filter(gone)
+  expect(tries.length).toBeGreaterThan(9 * 12) // at least every five minutes
+  expect(tries.length).toBeLessThan(9 * 30)
+  const first = pushes.find(now => now >= 10 * HOUR)!
+  expect(first - 10 * HOUR).toBeLessThanOrEqual(5 * 60_000 + 5_000)
+})
+
+test('a store that asks to wait is not asked again before', async () => {
+  let refused: number | undefined
+  const push = async (now: number): Promise<PushResult> => {
+    if (refused !== undefined) return STORED
+    refused = now
+    throw new AppError('throttled', 'too many requests', { retryAfterMs: 10 * 60_000 })
+  }
+  const { watcher, pushes, events } = watchOf(push, HOUR)
+  await watcher.run()
+  expect(pushes[1]! - pushes[0]!).toBeGreaterThanOrEqual(10 * 60_000)
+  expect(kinds(events).slice(0, 3)).toEqual(['trouble', 'recovered', 'pushed'])
+})
+
+test('versions come no closer than --every, the last one at once', async () => {
+  const { watcher, pushes, events } = watchOf(async () => STORED, 100_000)
+  await watcher.run()
+  const gaps = pushes.slice(1, -1).map((at, i) => at - pushes[i]!)
+  expect(Math.min(...gaps)).toBeGreaterThanOrEqual(30_000)
+  expect(kinds(events).slice(-2)).toEqual(['stopping', 'pushed'])
+})
+
+test('a last version that can not be made ends with the time given for it', async () => {
+  const { watcher, clock } = watchOf(() => Promise.reject(new AppError('unavailable', 'Drive is away.')), HOUR)
+  const error: unknown = await watcher.run().catch((thrown: unknown) => thrown)
+  expect(isAppError(error, 'interrupted')).toBe(true)
+  expect(clock.now).toBeLessThan(HOUR + 6 * 60_000)
+})
+
+test('errors of the program itself are no trouble to wait for', async () => {
+  const { watcher } = watchOf(() => Promise.reject(new TypeError('a bug')), HOUR)
+  await expect(watcher.run()).rejects.toThrow('a bug')
+})
+
+test('slow looks are followed by long pauses, one slow look by none', async () => {
+  const { watcher, looks } = watchOf(
+    async () => STORED,
+    2 * HOUR,
+    now => (now > HOUR || (now > 60_000 && now < 62_000) ? 1000 : 0),
+  )
+  await watcher.run()
+  const gaps = looks.slice(1).map((at, i) => ({ at, ms: at - looks[i]! }))
+  expect(Math.max(...gaps.filter(({ at }) => at < HOUR).map(({ ms }) => ms))).toBeLessThan(5000)
+  expect(Math.max(...gaps.filter(({ at }) => at > HOUR).map(({ ms }) => ms))).toBeGreaterThan(20_000)
+})
