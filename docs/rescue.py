@@ -9,18 +9,20 @@
 downloaded from Google Drive. <version> is a name (its newest version that is all there), the beginning of an
 id, or name@tag or name@beginning-of-an-id. Exit codes: 0 all is well; 1 failed, or something is damaged: it is
 named, and all else restored; 2 wrong usage. Needs Python 3.8 and a zstd decoder: Python 3.14 has one, else
-`pip install zstandard`, or the command zstd. Takes 100 MB of memory, and 350 more a million chunks (60 GB).
+`pip install zstandard`, or the command zstd. Takes 200 MB of memory, and 350 more a million chunks (60 GB).
 
 docs/format.md says what everything here means; the code goes from the smallest thing up to whole versions.
 """
 import argparse, base64, collections, contextlib, errno, functools, hashlib, importlib, itertools, json, os, re
-import subprocess, sys, tempfile, zlib
+import struct, subprocess, sys, tempfile, zlib
 from urllib.parse import unquote_to_bytes
 
 FORMAT = 1
 MAX_BLOCK = 4 << 20  # plain bytes of a block; a length in a directory can't say more
+MAX_DEPTH = 8  # of a chunk that is predicted from one that is predicted from ...
 BAD_JSON = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
-Block = collections.namedtuple("Block", "pack offset stored plain filter parts")  # parts: [(codec, stored, plain)]
+Block = collections.namedtuple("Block", "pack offset stored plain filter parameters parts")  # parts: [(codec, stored, plain)]
+Place = collections.namedtuple("Place", "block start end depth bases")  # where a copy of a chunk is; bases: ids
 Snapshot = collections.namedtuple("Snapshot", "id name time tags message bytes manifest")
 Entry = collections.namedtuple("Entry", "path type mode mtime size chunks target")  # path, target: bytes; chunks: ids
 
@@ -121,34 +123,129 @@ def decode(codec, stored, plain_length):
     return plain
 
 
+# ---- Filters: what a block's parts are put together to ----
+# Elements are unsigned integers of `width` bytes, the lowest byte first. They are worked on all at once, as one huge
+# number of which each element is a digit: `lanes` repeats a digit.
+
+
+def lanes(digit, width, count):
+    return int.from_bytes(digit.to_bytes(width, "little") * count, "little")
+
+
+def rotate_back(data, width):
+    """The lowest bit of each element becomes its highest."""
+    count, top = len(data) // width, 8 * width - 1
+    low, digits = lanes(1, width, count), int.from_bytes(data, "little")
+    sign = digits & low
+    return ((digits ^ sign) >> 1 | sign << top).to_bytes(len(data), "little")
+
+
+def add_base(data, base, width):
+    """Elements 0, 1, 2, 3, 4 ... mean that 0, -1, 1, -2, 2 ... is to be added to the base's, mod 2^bits."""
+    count, bits = len(data) // width, 8 * width
+    low, high = lanes(1, width, count), lanes(1 << bits - 1, width, count)
+    digits, other = int.from_bytes(data, "little"), int.from_bytes(base, "little")
+    negative = digits & low
+    difference = (digits ^ negative) >> 1 ^ ((negative << bits) - negative)
+    total = (difference & ~high) + (other & ~high) ^ (difference ^ other) & high  # no carry leaves its element
+    return total.to_bytes(len(data), "little")
+
+
+def round_bf16(value):
+    """The bits of a bf16 for those of an fp32."""
+    if value & 0x7FFFFFFF > 0x7F800000:  # NaN
+        return value >> 16 | 0x40
+    return value + 0x7FFF + (value >> 16 & 1) >> 16
+
+
+def round_fp16(value):
+    """The bits of an fp16 for those of an fp32."""
+    sign, size = value >> 16 & 0x8000, value & 0x7FFFFFFF
+    if size > 0x7F800000:  # NaN
+        return sign | 0x7E00 | size >> 13 & 0x3FF
+    if size >= 0x477FF000:  # rounds to infinity
+        return sign | 0x7C00
+    return sign | struct.unpack("<H", struct.pack("<e", struct.unpack("<f", struct.pack("<I", size))[0]))[0]
+
+
+def narrow(base, rounding):
+    """fp32 values as 16-bit floats: to the nearest, ties to even."""
+    return b"".join(
+        struct.pack(f"<{len(piece) // 4}H", *map(rounding, struct.unpack(f"<{len(piece) // 4}I", piece)))
+        for piece in (base[at : at + 65536] for at in range(0, len(base) // 4 * 4, 65536))
+    )
+
+
+ROUNDINGS = {1: round_bf16, 2: round_fp16}
+
+
+def plane_lengths(width, plain_length):
+    """A plane for each byte of the elements, the lowest first, then the tail that makes no whole element."""
+    planes = [plain_length // width] * width + [plain_length % width]
+    return [length for length in planes if length > 0]
+
+
+def join_planes(width, planes, plain_length):
+    """The elements, and the tail."""
+    count = plain_length // width
+    elements = bytearray(count * width)
+    for byte in range(width if count else 0):
+        elements[byte::width] = planes[byte]
+    return bytes(elements), b"".join(planes[width if count else 0 :])
+
+
+def unfilter(block, planes, base):
+    """The plain bytes of a block with filter 1, 2 or 3. Behind a filter's parameters may come one byte, which only says
+    what the elements are called."""
+    first, *more = block.parameters or b"\0"
+    width = 2 if block.filter == 3 else first
+    known = first in ROUNDINGS if block.filter == 3 else width in ((2, 4, 8) if block.filter == 1 else (1, 2, 4, 8))
+    rotated = block.filter == 1 and more[:1]
+    if not known or len(more) > (2 if block.filter == 1 else 1) or (block.filter == 1 and rotated not in ([0], [1])):
+        raise Damaged(f"filter {block.filter} can't have these parameters")
+    if [len(plane) for plane in planes] != plane_lengths(width, block.plain):
+        raise Damaged("its parts are not what its filter makes")
+    elements, tail = join_planes(width, planes, block.plain)
+    if rotated == [1]:
+        elements = rotate_back(elements, width)
+    if block.filter == 3:
+        base = narrow(base, ROUNDINGS[first])
+    if block.filter in (2, 3):
+        elements = add_base(elements, base[: len(elements)], width)
+    return elements + tail
+
+
 # ---- Packs and indexes: where chunks are ----
 
 
 def read_directory(data, pack):
-    """What a pack holds: [(block, [(id, start, end) of each chunk in the block's plain bytes])]."""
+    """What a pack holds: [(block, [(id, start, end, depth, bases) of each chunk in the block's plain bytes])]."""
     reader = Reader(data, f"directory of pack {pack[:12]}")
     blocks, counts, depths, offset = [], [], [], 0
     for _ in range(reader.count(5)):
         filter_id = reader.take(1)[0]
-        reader.take(reader.count(1, 1024))  # the filter's parameters
+        parameters = reader.take(reader.count(1, 1024))
         number = reader.count(3, 64)
         parts = [(reader.take(1)[0], reader.varint(MAX_BLOCK + 64), reader.varint(MAX_BLOCK)) for _ in range(number)]
         stored, plain = sum(part[1] for part in parts), sum(part[2] for part in parts)
         reader.expect(0 < plain <= MAX_BLOCK and stored <= plain + 64)
-        blocks.append(Block(pack, offset, stored, plain, filter_id, parts))
+        blocks.append(Block(pack, offset, stored, plain, filter_id, parameters, parts))
         counts.append(reader.varint(65536))
         depths.append(reader.take(1)[0])
+        reader.expect(depths[-1] <= MAX_DEPTH, "a chain of bases is too deep")
         offset += stored
     lengths = [[reader.varint(MAX_BLOCK) for _ in range(count)] for count in counts]
-    for count, deepest in zip(counts, depths):
-        for _ in range(count if deepest > 0 else 0):  # ids of the chunks' bases, which filters 1 to 3 need
-            reader.take(1)
-            reader.take(32 * reader.count(32, 64))
+    bases = [[(0, ())] * count for count in counts]  # (depth, ids) of each chunk
+    for rows, deepest in zip(bases, depths):
+        for chunk in range(len(rows) if deepest > 0 else 0):
+            depth = reader.take(1)[0]
+            rows[chunk] = depth, tuple(reader.take(32) for _ in range(reader.count(32, 64)))
+            reader.expect(depth <= deepest and (depth > 0) == (len(rows[chunk][1]) > 0), "a chunk's bases make no sense")
     found = []
-    for block, sizes in zip(blocks, lengths):
+    for block, sizes, rows in zip(blocks, lengths, bases):
         reader.expect(sum(sizes) == block.plain and 0 not in sizes, "chunks do not fill their block")
         ends = itertools.accumulate(sizes)
-        found.append((block, [(reader.take(32), end - size, end) for size, end in zip(sizes, ends)]))
+        found.append((block, [(reader.take(32), end - size, end, *row) for size, end, row in zip(sizes, ends, rows)]))
     reader.expect(reader.at == len(data), "bytes are left over")
     return found
 
@@ -175,8 +272,10 @@ class Repository:
         if newer or self.matching("feature-.+"):
             sys.exit(f"rescue.py: {folder} was made by a newer colab-escape: get the newest rescue.py")
         self.blocks = []  # Block
-        self.places = {}  # id of a chunk -> ((number of its block, start, end), ...): it may lie in several packs
-        self.block = functools.lru_cache(16)(self.read_block)
+        self.places = {}  # id of a chunk -> (Place, ...): it may lie in several packs
+        self.predicted = {}  # number of a block that needs bases -> its Places, in their order
+        self.whole = {}  # what has() has found of chunks that need others
+        self.block = functools.lru_cache(24)(self.read_block)
         self.find_chunks()
 
     def read(self, name, offset=0, length=-1):
@@ -204,8 +303,11 @@ class Repository:
             pack = match[1]
             try:
                 for block, chunks in read_directory(named.get(pack) or self.read_tail(pack), pack):
-                    for chunk, start, end in chunks:
-                        self.places[chunk] = self.places.get(chunk, ()) + ((len(self.blocks), start, end),)
+                    for chunk, *where in chunks:
+                        place = Place(len(self.blocks), *where)
+                        self.places[chunk] = self.places.get(chunk, ()) + (place,)
+                        if block.filter in (2, 3):
+                            self.predicted.setdefault(place.block, []).append(place)
                     self.blocks.append(block)
             except (Damaged, OSError) as error:
                 say(f"{error}; going on without it")
@@ -223,26 +325,66 @@ class Repository:
         return directory
 
     def read_block(self, number):
-        """The plain bytes of a block, which are its chunks, one after the other. Not verified yet."""
-        block = self.blocks[number]
-        if block.filter != 0 or len(block.parts) != 1:
+        """The plain bytes of a block, which are its chunks, one after the other, not verified yet; and which of them,
+        by their beginnings, are lost with a base, and why."""
+        block, planes, offset = self.blocks[number], [], 0
+        if block.filter > 3:
             raise Damaged(f"filter {block.filter}: needs a newer rescue.py")
-        (codec, _, plain_length), = block.parts
-        return decode(codec, self.read(f"pack-{block.pack}", block.offset, block.stored), plain_length)
+        stored = self.read(f"pack-{block.pack}", block.offset, block.stored)
+        for codec, length, plain_length in block.parts:
+            planes.append(decode(codec, stored[offset : offset + length], plain_length))
+            offset += length
+        if block.filter == 0:
+            if len(planes) != 1 or len(block.parameters) > 1:
+                raise Damaged("it has parts or parameters where its filter makes none")
+            return planes[0], {}
+        base, lost = self.gather(number, {1: 0, 2: 1, 3: 2}[block.filter])
+        return unfilter(block, planes, base), lost
 
-    def chunk(self, chunk):
-        """The verified bytes of a chunk, from whichever copy is good."""
-        why = "is in no pack"
-        for number, start, end in self.places.get(chunk, ()):
+    def gather(self, number, scale):
+        """The bases of a block's chunks, one after the other, each `scale` times as long as its chunk; zeros for lost ones."""
+        pieces, lost = [], {}
+        for place in self.predicted.get(number, ()):
+            needed = scale * (place.end - place.start)
             try:
-                data = self.block(number)[start:end]
+                piece = b"".join(self.chunk(base, place.depth) for base in place.bases)
+                if len(piece) != needed:
+                    raise Damaged(f"its base has {len(piece)} bytes where {needed} are needed")
+            except Damaged as error:
+                piece, lost[place.start] = bytes(needed), error
+            pieces.append(piece)
+        return b"".join(pieces), lost
+
+    def chunk(self, chunk, below=MAX_DEPTH + 1):
+        """The verified bytes of a chunk, from whichever copy is good and less deep than `below`."""
+        why = "is in no pack"
+        for place in sorted(self.places.get(chunk, ()), key=lambda place: place.depth):
+            if place.depth >= below:
+                break
+            try:
+                plain, lost = self.block(place.block)
+                if place.start in lost:
+                    raise Damaged(f"it is predicted from another: {lost[place.start]}")
+                data = plain[place.start : place.end]
                 if hashlib.sha256(data).digest() == chunk:
                     return data
                 why = "does not match its checksum"
             except Exception as error:  # every decoder has its own kinds
                 why = f"can't be read ({error})"
-            why += f" in pack {self.blocks[number].pack[:12]}"
+            why += f" in pack {self.blocks[place.block].pack[:12]}"
         raise Damaged(f"chunk {chunk.hex()[:12]} {why}")
+
+    def has(self, chunk, below=MAX_DEPTH + 1):
+        """Whether there is a copy less deep than `below`, and all that it is predicted from, without reading any."""
+        for place in self.places.get(chunk, ()):
+            if place.depth >= below:
+                continue
+            key = chunk, place.depth
+            if place.depth > 0 and key not in self.whole:
+                self.whole[key] = all(self.has(base, place.depth) for base in place.bases)
+            if place.depth == 0 or self.whole[key]:
+                return True
+        return False
 
     # ---- Snapshots, labels, manifests: what a version is ----
 
@@ -319,7 +461,7 @@ class Repository:
     def what_lacks(self, snapshot):
         """Why a version is not all there, or "". Reads the manifest, and looks for all chunks without reading them."""
         try:
-            lacking = sum(any(chunk not in self.places for chunk in entry.chunks) for entry in self.entries(snapshot))
+            lacking = sum(not all(map(self.has, entry.chunks)) for entry in self.entries(snapshot))
             return f"{lacking} files lack data" if lacking else ""
         except (Damaged, Refused) as error:
             return str(error)

@@ -10,7 +10,8 @@ export type { ReadAt, TensorKind, TensorSpan } from './layouts/span.ts'
 
 type Layout = (size: number, read: ReadAt) => Promise<TensorSpan[]>
 
-const SNIFFED_BYTES = 16
+/** The first bytes of a file that tell whether it may have tensors. */
+export const SNIFFED_BYTES = 16
 
 /**
  * Where the tensors of a file lie: in ascending order, without overlaps, none empty, all inside its `size` bytes. Understands safetensors, PyTorch's
@@ -28,6 +29,11 @@ export async function findTensors(size: number, read: ReadAt): Promise<TensorSpa
     if (isAppError(error, 'corrupt')) return undefined
     throw error
   }
+}
+
+/** Whether a file that begins so may have tensors. */
+export function mayHaveTensors(start: Uint8Array, size: number): boolean {
+  return layoutOf(start, size) !== undefined
 }
 
 function layoutOf(start: Uint8Array, size: number): Layout | undefined {

@@ -1,4 +1,4 @@
-import { kindOfFile } from '../repository/file-kinds.ts'
+import { kindOfChunk } from '../repository/file-kinds.ts'
 import { measureParts, type PartUsage } from '../repository/usage-parts.ts'
 import { measureUsage, type RepositoryUsage, type Usage } from '../repository/usage.ts'
 import { parseVersion } from '../repository/versions.ts'
@@ -14,7 +14,7 @@ export interface DuOptions {
 
 const LEGEND = 'dedup: repeated, stored once; packed: saved by compression'
 const OWN = 'own: what nothing else uses; it is freed when this goes'
-const PART_OF = { folder: folderOf, extension: extensionOf, kind: kindOfFile }
+const PART_OF = { folder: folderOf, extension: extensionOf, kind: kindOfChunk }
 
 const right = (title: string): Column => ({ title, align: 'right' })
 const SAVINGS = [right('size'), right('dedup'), right('packed'), right('stored')]

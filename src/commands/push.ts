@@ -1,7 +1,7 @@
 import { basename, dirname, resolve } from 'node:path'
 import { readGitState } from '../repository/git-state.ts'
 import { saveKnownVersion } from '../repository/known-version.ts'
-import { kindOfFile } from '../repository/file-kinds.ts'
+import { kindOfChunk } from '../repository/file-kinds.ts'
 import { parseMetrics } from '../repository/metrics.ts'
 import { checkName, nameProblem } from '../repository/object-names.ts'
 import { push, type PushResult } from '../repository/push.ts'
@@ -27,6 +27,8 @@ export interface PushOptions {
   exclude?: string[]
   level: Level
   dryRun?: boolean
+  /** False with --no-delta. */
+  delta?: boolean
 }
 
 export async function pushCommand(session: Session, paths: string[], options: PushOptions, program: string): Promise<Outcome> {
@@ -70,6 +72,7 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
     level: options.level,
     blockBytes: context.pool.maxBlockBytes(options.level),
     cache: await session.openCache(source.root),
+    bases: options.delta === false ? undefined : { cache: session.tensorCache() },
     message: options.message,
     tags: checkTags(options.tag ?? []),
     metrics: parseMetrics(options.metric ?? []),
@@ -87,7 +90,7 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
   const failed = result.reading.failedFiles.length + source.failed
   const requests = requestsSince(requestsBefore, store.requests())
   const receipt = describe(name, store, result, failed, totalRequests(requests), performance.now() - started)
-  const kinds = result.outcome === 'dry-run' ? measureNewParts(result.packs, result.reading.entries, kindOfFile) : undefined
+  const kinds = result.outcome === 'dry-run' ? measureNewParts(result.packs, result.reading.entries, kindOfChunk) : undefined
   if (kinds) receipt.push(...describeKinds(kinds, console.columns))
   console.reporter.detail(requestsByKind(requests))
   console.result(receipt, { ...machineReceipt(name, result, failed, requests), ...(kinds ? { kinds: kinds.map(toMachine) } : {}) })

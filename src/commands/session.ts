@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { CompressionPool } from '../compression/pool.ts'
 import type { RepositoryContext } from '../repository/context.ts'
 import { StatCache } from '../repository/stat-cache.ts'
+import { TensorCache } from '../repository/tensor-cache.ts'
 import { RetryingStorage, type RetryOptions } from '../storage/retrying.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Settings } from '../settings.ts'
@@ -100,6 +101,11 @@ export class Session {
     const cache = new StatCache(join(this.settings.cacheFolder, 'files', `${key}.jsonl`))
     await cache.load(this.console.reporter)
     return cache
+  }
+
+  /** Tensors of files that were pushed lately: what a file that is overwritten in place is compared with. */
+  tensorCache(): TensorCache {
+    return new TensorCache(join(this.settings.cacheFolder, 'tensors'), this.console.reporter)
   }
 
   /** Where this machine notes the newest version of a name in a store that it knows of. */

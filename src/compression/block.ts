@@ -1,27 +1,37 @@
 import { equalBytes } from '../util/bytes.ts'
 import { corrupt, isAppError } from '../util/errors.ts'
+import type { BlockBase, ElementType } from './choose-filter.ts'
+import { chooseFilter } from './choose-filter.ts'
 import type { PartLayout } from './codecs.ts'
-import { checkPart, CODEC_DEFLATE, CODEC_RAW, CODEC_ZSTD, decodePart, deflate, newerFormat } from './codecs.ts'
+import { checkPart, CODEC_RAW, decodePart, newerFormat } from './codecs.ts'
+import { elementTypeId } from './element-types.ts'
+import { encodePlane } from './encode-plane.ts'
+import { type EncodedPart, encodeWhole } from './encode-whole.ts'
+import { FILTER_NONE, joinPlanes, parameterCount, planeLengths } from './filters.ts'
 import type { Level } from './limits.ts'
 import { MAX_BLOCK_BYTES } from './limits.ts'
 import { spreadSample } from './sample.ts'
 import type { ZstdCodec, ZstdName } from './zstd-codec.ts'
 
-/** Filter ids of blocks. Permanent: they are written into repositories. */
-export const FILTER_NONE = 0
+export { FILTER_NONE } from './filters.ts'
+export type { BlockBase, ElementType } from './choose-filter.ts'
 
-/** `compressed` is what `looksCompressed` said of a file: stored raw, after a look at the whole block. */
-export type BlockKind = 'general' | 'compressed'
+/** `compressed` is what `looksCompressed` said of a file: stored raw, after a look at the whole block. `tensor` is elements of one type. */
+export type BlockKind = 'general' | 'compressed' | 'tensor'
 
 export interface BlockRequest {
   level: Level
   kind: BlockKind
+  /** Of a tensor: what its elements are. */
+  element?: ElementType | undefined
+  /** Of a tensor: what it may be predicted from. Whether it was is told by the filter of the result: see `usesBase`. */
+  base?: BlockBase | undefined
 }
 
 /** How a block is stored, as its directory states it: the parts lie one after the other. */
 export interface BlockLayout {
   filter: number
-  /** What the filter needs to undo itself; empty for filter 0. */
+  /** What the filter needs to undo itself, then, or not, the id of the element type. */
   parameters: Uint8Array
   parts: readonly PartLayout[]
 }
@@ -31,20 +41,14 @@ export interface EncodedBlock extends BlockLayout {
   bytes: Uint8Array
 }
 
-interface Candidate {
-  codec: number
-  bytes: Uint8Array
+interface Encoding {
+  filter: number
+  parameters: Uint8Array
+  /** Each with the plain bytes that it stands for. */
+  parts: { plain: Uint8Array; encoded: EncodedPart }[]
 }
 
 const NO_PARAMETERS = new Uint8Array(0)
-const ZSTD_LEVEL = {
-  native: { fast: 1, balanced: 3, max: 19 },
-  portable: { fast: 1, balanced: 3, max: 9 },
-} as const
-
-/** zstd level 1 must beat level 3 by this factor on a sample before it replaces it. */
-const FAST_WINS = 0.98
-const TRIAL_BYTES = 128 * 1024
 /** A block called compressed is compressed after all if a sample of it shrinks below this. */
 const WORTH_COMPRESSING = 0.97
 
@@ -60,64 +64,88 @@ export function maxBlockBytes(level: Level, zstd: ZstdName | undefined): number 
 export function encodeBlock(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec | undefined): EncodedBlock {
   const most = maxBlockBytes(request.level, zstd?.name)
   if (plain.length === 0 || plain.length > most) throw new RangeError(`a block has 1 to ${most} bytes, not ${plain.length}`)
-  if (request.kind === 'compressed' && !worthCompressing(plain, zstd)) return rawBlock(plain)
-  const candidate = compress(plain, request.level, zstd)
-  if (candidate.bytes.length >= plain.length) return rawBlock(plain)
-  const block = singlePart(candidate, plain.length)
-  return decodesTo(plain, block, zstd) ? block : rawBlock(plain)
+  const encoding = request.kind === 'tensor' ? encodeTensor(plain, request, zstd) : encodeOther(plain, request, zstd)
+  if (encoding) {
+    const block = assemble(encoding)
+    if (block.bytes.length < plain.length && decodesTo(plain, block, zstd, request.base?.bytes)) return block
+  }
+  const raw: EncodedPart = { codec: CODEC_RAW, bytes: plain }
+  return assemble({ filter: FILTER_NONE, parameters: withElementType(NO_PARAMETERS, request), parts: [{ plain, encoded: raw }] })
 }
 
 /**
  * The plain bytes of a block; where it is stored raw, a view of `stored`. `layout` may come from anywhere: it is checked before anything is allocated.
- * Throws `corrupt`, `newer-format` for a filter or codec that is not known here, `unsupported` where zstd is needed and missing.
+ * `base` is what its chunks are predicted from, one after the other, where its filter needs that. Throws `corrupt`, `newer-format` for a filter or codec that
+ * is not known here, `unsupported` where zstd is needed and missing.
  */
-export function decodeBlock(layout: BlockLayout, stored: Uint8Array, zstd: ZstdCodec | undefined): Uint8Array {
-  if (layout.filter !== FILTER_NONE) throw newerFormat(`A block with filter ${layout.filter}`)
-  for (const part of layout.parts) checkPart(part)
-  const [part, ...others] = layout.parts
-  if (part === undefined || others.length > 0) throw corrupt('A block', `it has ${layout.parts.length} parts where its filter makes one`)
-  if (layout.parameters.length > 0) throw corrupt('A block', 'it has parameters where its filter takes none')
-  return decodePart(part, stored, zstd)
-}
-
-function compress(plain: Uint8Array, level: Level, zstd: ZstdCodec | undefined): Candidate {
-  if (zstd === undefined) return { codec: CODEC_DEFLATE, bytes: deflate(plain) }
-  try {
-    return { codec: CODEC_ZSTD, bytes: zstd.compress(plain, chooseZstdLevel(plain, level, zstd)) }
-  } catch (error) {
-    if (!isAppError(error)) throw error
-    return { codec: CODEC_DEFLATE, bytes: deflate(plain) }
+export function decodeBlock(layout: BlockLayout, stored: Uint8Array, zstd: ZstdCodec | undefined, base?: Uint8Array): Uint8Array {
+  const { filter, parameters, parts } = layout
+  const own = parameterCount(filter)
+  if (own === undefined) throw newerFormat(`A block with filter ${filter}`)
+  for (const part of parts) checkPart(part)
+  if (filter === FILTER_NONE) {
+    const [part, ...others] = parts
+    if (part === undefined || others.length > 0) throw corrupt('A block', `it has ${parts.length} parts where its filter makes one`)
+    if (parameters.length > 1) throw corrupt('A block', 'it has parameters where its filter takes none')
+    return decodePart(part, stored, zstd)
   }
+  const plainLength = parts.reduce((sum, part) => sum + part.plainLength, 0)
+  const lengths = planeLengths(filter, parameters, plainLength)
+  if (plainLength > MAX_BLOCK_BYTES || lengths.length !== parts.length || !parts.every((part, i) => part.plainLength === lengths[i])) {
+    throw corrupt('A block', 'its parts are not what its filter makes')
+  }
+  let at = 0
+  const planes = parts.map(part => decodePart(part, stored.subarray(at, (at += part.storedLength)), zstd))
+  if (at !== stored.length) throw corrupt('A block', `${stored.length} bytes were read where ${at} are stored`)
+  return joinPlanes({ filter, parameters, planes }, base)
 }
 
-/** On columns of numbers as text level 1 often beats level 3, by up to a tenth; elsewhere level 3 wins by as much. A sample from the middle tells. */
-function chooseZstdLevel(plain: Uint8Array, level: Level, zstd: ZstdCodec): number {
-  const levels = ZSTD_LEVEL[zstd.name]
-  if (level !== 'balanced' || plain.length < 4 * TRIAL_BYTES) return levels[level]
-  const start = (plain.length - TRIAL_BYTES) >> 1
-  const sample = plain.subarray(start, start + TRIAL_BYTES)
-  const fast = zstd.compress(sample, levels.fast).length
-  return fast < FAST_WINS * zstd.compress(sample, levels.balanced).length ? levels.fast : levels.balanced
+function encodeOther(plain: Uint8Array, { kind, level }: BlockRequest, zstd: ZstdCodec | undefined): Encoding | undefined {
+  if (kind === 'compressed' && !worthCompressing(plain, zstd)) return undefined
+  return { filter: FILTER_NONE, parameters: NO_PARAMETERS, parts: [{ plain, encoded: encodeWhole(plain, level, zstd) }] }
+}
+
+function encodeTensor(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec | undefined): Encoding | undefined {
+  const { level, base, element = { width: 1, kind: 'unknown' } } = request
+  const way = chooseFilter(plain, element, base, level, zstd)
+  if (way === undefined) return undefined
+  if (way === 'whole' || way === 'plane') {
+    const encoded = way === 'whole' ? encodeWhole(plain, level, zstd) : encodePlane(plain, zstd)
+    return { filter: FILTER_NONE, parameters: withElementType(NO_PARAMETERS, request), parts: [{ plain, encoded }] }
+  }
+  const { filter, parameters, planes } = way(plain, base?.bytes)
+  const parts = planes.map(plane => ({ plain: plane, encoded: encodePlane(plane, zstd) }))
+  return { filter, parameters: withElementType(parameters, request), parts }
+}
+
+function withElementType(parameters: Uint8Array, { kind, element }: BlockRequest): Uint8Array {
+  const id = kind === 'tensor' ? elementTypeId(element?.dtype) : 0
+  return id === 0 ? parameters : Uint8Array.of(...parameters, id)
 }
 
 function worthCompressing(plain: Uint8Array, zstd: ZstdCodec | undefined): boolean {
   const sample = spreadSample(plain, 16, 4096)
-  return compress(sample, 'fast', zstd).bytes.length < WORTH_COMPRESSING * sample.length
+  return encodeWhole(sample, 'fast', zstd).bytes.length < WORTH_COMPRESSING * sample.length
 }
 
-function decodesTo(plain: Uint8Array, block: EncodedBlock, zstd: ZstdCodec | undefined): boolean {
+function decodesTo(plain: Uint8Array, block: EncodedBlock, zstd: ZstdCodec | undefined, base: Uint8Array | undefined): boolean {
   try {
-    return equalBytes(decodeBlock(block, block.bytes, zstd), plain)
+    return equalBytes(decodeBlock(block, block.bytes, zstd, base), plain)
   } catch (error) {
     if (isAppError(error)) return false
     throw error
   }
 }
 
-function rawBlock(plain: Uint8Array): EncodedBlock {
-  return singlePart({ codec: CODEC_RAW, bytes: plain }, plain.length)
-}
-
-function singlePart({ codec, bytes }: Candidate, plainLength: number): EncodedBlock {
-  return { filter: FILTER_NONE, parameters: NO_PARAMETERS, parts: [{ codec, storedLength: bytes.length, plainLength }], bytes }
+function assemble({ filter, parameters, parts }: Encoding): EncodedBlock {
+  const layouts = parts.map(({ plain, encoded: { codec, bytes } }) => ({ codec, storedLength: bytes.length, plainLength: plain.length }))
+  const [first, ...others] = parts.map(({ encoded }) => encoded.bytes)
+  if (others.length === 0) return { filter, parameters, parts: layouts, bytes: first! }
+  const bytes = new Uint8Array(layouts.reduce((sum, { storedLength }) => sum + storedLength, 0))
+  let at = 0
+  for (const { encoded } of parts) {
+    bytes.set(encoded.bytes, at)
+    at += encoded.bytes.length
+  }
+  return { filter, parameters, parts: layouts, bytes }
 }

@@ -1,16 +1,11 @@
 import * as zlib from 'node:zlib'
 import { isAppError } from '../util/errors.ts'
 import { CODEC_DEFLATE, CODEC_RAW, CODEC_ZSTD, deflate } from './codecs.ts'
+import type { EncodedPart } from './encode-whole.ts'
 import { looksCompressed, spreadSample } from './sample.ts'
 import type { ZstdCodec, ZstdSearch } from './zstd-codec.ts'
 
-export interface EncodedPlane {
-  codec: number
-  /** Never longer than the plane; the plane itself where it is stored raw. */
-  bytes: Uint8Array
-}
-
-type Encoder = (plane: Uint8Array) => EncodedPlane
+type Encoder = (plane: Uint8Array) => EncodedPart
 
 const SAMPLE_WINDOWS = 6
 const SAMPLE_WINDOW_BYTES = 8 * 1024
@@ -21,10 +16,10 @@ const MIN_CHUNK_BYTES = 64
 
 /**
  * Encodes one byte plane (1 to 4 MiB) with whatever makes a sample of it smallest. Planes of mantissas, nearly random, are recognised by their entropy
- * and stay raw at the price of a look. Where the codec fails, the plane is stored raw.
+ * and stay raw at the price of a look. Where the codec fails, the plane is stored raw: the result is never longer than the plane.
  */
-export function encodePlane(plane: Uint8Array, zstd: ZstdCodec | undefined): EncodedPlane {
-  const raw: EncodedPlane = { codec: CODEC_RAW, bytes: plane }
+export function encodePlane(plane: Uint8Array, zstd: ZstdCodec | undefined): EncodedPart {
+  const raw: EncodedPart = { codec: CODEC_RAW, bytes: plane }
   if (looksCompressed(plane)) return raw
   const sample = spreadSample(plane, SAMPLE_WINDOWS, SAMPLE_WINDOW_BYTES)
   let best = raw
@@ -60,12 +55,12 @@ function encoders(zstd: ZstdCodec | undefined): { encode: Encoder; handicap: num
 }
 
 /** Deflate without a search for repeats. */
-function huffman(plane: Uint8Array): EncodedPlane {
+function huffman(plane: Uint8Array): EncodedPart {
   const chunkSize = Math.max(MIN_CHUNK_BYTES, plane.length)
   return { codec: CODEC_DEFLATE, bytes: zlib.deflateRawSync(plane, { strategy: zlib.constants.Z_HUFFMAN_ONLY, chunkSize }) }
 }
 
-function attempt(encode: Encoder, plane: Uint8Array): EncodedPlane {
+function attempt(encode: Encoder, plane: Uint8Array): EncodedPart {
   try {
     return encode(plane)
   } catch (error) {

@@ -1,10 +1,13 @@
 import { loadPlanes } from '../kernels/load-planes.ts'
-import { type PlaneMode, type PlanesKernel, REGION_BYTES, type Width } from '../kernels/planes.ts'
+import { type NarrowFormat, type PlaneMode, type PlanesKernel, REGION_BYTES, type Width } from '../kernels/planes.ts'
 import { corrupt } from '../util/errors.ts'
+import { elementTypeName } from './element-types.ts'
 
 /** Filter ids of blocks. Permanent: they are written into repositories. */
+export const FILTER_NONE = 0
 export const FILTER_PLANES = 1
 export const FILTER_DELTA = 2
+export const FILTER_NARROW = 3
 
 /** Widths of elements that have planes. */
 export type PlaneWidth = Exclude<Width, 1>
@@ -19,7 +22,12 @@ export interface FilteredBlock {
 interface Shape {
   width: Width
   mode: PlaneMode
+  /** What the base is rounded to before it is subtracted. */
+  narrow?: NarrowFormat | undefined
 }
+
+/** As the parameter of filter 3 numbers them. Permanent, as the ids of filters. */
+const NARROW_FORMATS: readonly (NarrowFormat | undefined)[] = [undefined, 'bf16', 'fp16']
 
 const WHAT = 'A block'
 const SIGN_SAMPLES = 1000
@@ -44,6 +52,28 @@ export function splitDelta(plain: Uint8Array, base: Uint8Array, width: Width, ke
 }
 
 /**
+ * Filter 3, parameters `format`: 16-bit floats, 1 to 4 MiB, as their differences to what the fp32 values of `base`, twice as many bytes (else RangeError), are
+ * rounded to.
+ */
+export function splitNarrow(plain: Uint8Array, base: Uint8Array, format: NarrowFormat, kernel = sharedKernel()): FilteredBlock {
+  if (base.length !== 2 * plain.length) throw new RangeError(`a base of ${base.length} bytes can't serve half of ${plain.length}`)
+  roundBase(base, format, kernel)
+  const parameters = Uint8Array.of(NARROW_FORMATS.indexOf(format))
+  return { filter: FILTER_NARROW, parameters, planes: split(plain, { width: 2, mode: 'delta' }, kernel) }
+}
+
+/** A base of fp32 is twice as long as a region: it comes in two halves. */
+function roundBase(base: Uint8Array, format: NarrowFormat, kernel: PlanesKernel): void {
+  const count = Math.floor(base.length / 4)
+  for (let done = 0; done < count;) {
+    const now = Math.min(count - done, REGION_BYTES / 4)
+    kernel.input.set(base.subarray(4 * done, 4 * (done + now)))
+    kernel.narrow(format, now, 2 * done)
+    done += now
+  }
+}
+
+/**
  * Whether some of about 1,000 elements, spread over `bytes`, have their top bit set. Floats that are all positive, such as the squared averages of Adam,
  * compress better in blocks of their own.
  */
@@ -54,7 +84,7 @@ export function hasSigns(bytes: Uint8Array, width: Width): boolean {
 }
 
 /**
- * The lengths that the parts of a block of `plainLength` (1 to 4 MiB) bytes must have. Throws `corrupt` where a filter, 1 or 2, can't have
+ * The lengths that the parts of a block of `plainLength` (1 to 4 MiB) bytes must have. Throws `corrupt` where a filter, 1 to 3, can't have
  * these parameters.
  */
 export function planeLengths(filter: number, parameters: Uint8Array, plainLength: number): number[] {
@@ -62,11 +92,11 @@ export function planeLengths(filter: number, parameters: Uint8Array, plainLength
 }
 
 /**
- * Undoes filter 1 or 2 in memory of its own. `base` is what filter 2 subtracted. Throws `corrupt` where parameters, planes or base don't go together;
+ * Undoes filters 1 to 3 in memory of its own. `base` is what filters 2 and 3 subtracted. Throws `corrupt` where parameters, planes or base don't go together;
  * all may come from anywhere.
  */
 export function joinPlanes({ filter, parameters, planes }: FilteredBlock, base?: Uint8Array, kernel = sharedKernel()): Uint8Array {
-  const { width, mode } = readShape(filter, parameters)
+  const { width, mode, narrow } = readShape(filter, parameters)
   const plainLength = planes.reduce((sum, { length }) => sum + length, 0)
   if (plainLength === 0 || plainLength > REGION_BYTES) throw corrupt(WHAT, `its planes have ${plainLength} bytes`)
   const lengths = lengthsOf(width, plainLength)
@@ -74,8 +104,10 @@ export function joinPlanes({ filter, parameters, planes }: FilteredBlock, base?:
     throw corrupt(WHAT, `its parts are no planes of elements of ${width} bytes`)
   }
   if (mode === 'delta') {
-    if (base?.length !== plainLength) throw corrupt(WHAT, `its base has ${base?.length ?? 0} bytes where ${plainLength} are needed`)
-    kernel.base.set(base)
+    const needed = narrow ? 2 * plainLength : plainLength
+    if (base?.length !== needed) throw corrupt(WHAT, `its base has ${base?.length ?? 0} bytes where ${needed} are needed`)
+    if (narrow) roundBase(base, narrow, kernel)
+    else kernel.base.set(base)
   }
   let at = 0
   for (const plane of planes) {
@@ -105,12 +137,39 @@ function lengthsOf(width: Width, plainLength: number): number[] {
 }
 
 function readShape(filter: number, parameters: Uint8Array): Shape {
-  const [width, flag] = parameters
-  if (filter === FILTER_PLANES && parameters.length === 2 && isWidth(width) && width > 1 && (flag === 0 || flag === 1)) {
-    return { width, mode: flag === 1 ? 'rotated' : 'plain' }
+  const [first, flag] = parameters
+  const own = parameterCount(filter)
+  if (own !== undefined && (parameters.length === own || parameters.length === own + 1)) {
+    const width = isWidth(first) ? first : undefined
+    if (filter === FILTER_PLANES && width && width > 1 && (flag === 0 || flag === 1))
+      return { width, mode: flag === 1 ? 'rotated' : 'plain' }
+    if (filter === FILTER_DELTA && width) return { width, mode: 'delta' }
+    const narrow = NARROW_FORMATS[first ?? 0]
+    if (filter === FILTER_NARROW && narrow) return { width: 2, mode: 'delta', narrow }
   }
-  if (filter === FILTER_DELTA && parameters.length === 1 && isWidth(width)) return { width, mode: 'delta' }
   throw corrupt(WHAT, `filter ${filter} cannot have the parameters [${parameters.subarray(0, 8).join(', ')}]`)
+}
+
+/** How many parameters a filter takes; one more byte may follow them, the id of the element type. Undefined for filters that are not known. */
+export function parameterCount(filter: number): number | undefined {
+  return [0, 2, 1, 1][filter]
+}
+
+/** Whether a filter subtracts a base, which is then needed to undo it. */
+export function usesBase(filter: number): boolean {
+  return baseScale(filter) > 0
+}
+
+/** How many bytes of base a filter takes for each plain one: 0 for one that takes none. */
+export function baseScale(filter: number): number {
+  return filter === FILTER_DELTA ? 1 : filter === FILTER_NARROW ? 2 : 0
+}
+
+/** The name of a block's element type, where its parameters tell one. */
+export function elementTypeOf({ filter, parameters }: Pick<FilteredBlock, 'filter' | 'parameters'>): string | undefined {
+  const own = parameterCount(filter)
+  const id = own === undefined || parameters.length !== own + 1 ? undefined : parameters[own]
+  return id === undefined ? undefined : elementTypeName(id)
 }
 
 function isWidth(value: number | undefined): value is Width {

@@ -6,7 +6,9 @@ import type { ZstdCodec, ZstdName } from './zstd.ts'
 import { loadZstd } from './zstd.ts'
 
 /** What a pool and its workers say to each other: one job, then its one reply. */
-export type Job = { kind: 'encode'; plain: Uint8Array; request: BlockRequest } | { kind: 'decode'; layout: BlockLayout; stored: Uint8Array }
+export type Job =
+  | { kind: 'encode'; plain: Uint8Array; request: BlockRequest }
+  | { kind: 'decode'; layout: BlockLayout; stored: Uint8Array; base: Uint8Array | undefined }
 
 export type JobResult = EncodedBlock | Uint8Array
 
@@ -27,7 +29,7 @@ export interface WorkerSettings {
 /** Runs a job in this thread. */
 export async function runJob(job: Job, prefer: ZstdName | undefined): Promise<JobResult> {
   const zstd = await loadZstdIfAny(prefer)
-  return job.kind === 'encode' ? encodeBlock(job.plain, job.request, zstd) : decodeBlock(job.layout, job.stored, zstd)
+  return job.kind === 'encode' ? encodeBlock(job.plain, job.request, zstd) : decodeBlock(job.layout, job.stored, zstd, job.base)
 }
 
 /** Both directions can do without: deflate takes zstd's place, and raw and deflated blocks stay readable. */

@@ -60,17 +60,22 @@ export class CompressionPool {
     return maxBlockBytes(level, zstdName(this.#options.prefer))
   }
 
-  /** See `encodeBlock`. Gives `plain` away: its buffer is transferred if `plain` covers all of it, and must not be used again. */
+  /** See `encodeBlock`. Gives `plain` and the base away: a buffer is transferred if its view covers all of it, and must not be used again. */
   async encode(plain: Uint8Array<ArrayBuffer>, request: BlockRequest): Promise<EncodedBlock> {
     const owned = ownedOrCopy(plain)
-    return (await this.#run({ kind: 'encode', plain: owned, request }, [owned.buffer])) as EncodedBlock
+    if (request.base === undefined) return (await this.#run({ kind: 'encode', plain: owned, request }, [owned.buffer])) as EncodedBlock
+    const bytes = ownedOrCopy(request.base.bytes)
+    const job: Job = { kind: 'encode', plain: owned, request: { ...request, base: { ...request.base, bytes } } }
+    return (await this.#run(job, [owned.buffer, bytes.buffer])) as EncodedBlock
   }
 
-  /** See `decodeBlock`. Gives `stored` away, as `encode` does with `plain`. */
-  async decode(layout: BlockLayout, stored: Uint8Array): Promise<Uint8Array> {
+  /** See `decodeBlock`. Gives `stored` and `base` away, as `encode` does. */
+  async decode(layout: BlockLayout, stored: Uint8Array, base?: Uint8Array): Promise<Uint8Array> {
     const { filter, parameters, parts } = layout
     const owned = ownedOrCopy(stored)
-    return (await this.#run({ kind: 'decode', layout: { filter, parameters, parts }, stored: owned }, [owned.buffer])) as Uint8Array
+    const ownedBase = base && ownedOrCopy(base)
+    const job: Job = { kind: 'decode', layout: { filter, parameters, parts }, stored: owned, base: ownedBase }
+    return (await this.#run(job, ownedBase ? [owned.buffer, ownedBase.buffer] : [owned.buffer])) as Uint8Array
   }
 
   /** Ends the threads; jobs that still wait or run are rejected as `interrupted`. */

@@ -1,5 +1,13 @@
 import type { WebAssemblyApi } from './load-fastcdc.ts'
-import { assertFits, javascriptPlanes, type PlaneMode, type PlanesKernel, REGION_BYTES } from './planes.ts'
+import {
+  assertFits,
+  assertNarrowFits,
+  javascriptPlanes,
+  type NarrowFormat,
+  type PlaneMode,
+  type PlanesKernel,
+  REGION_BYTES,
+} from './planes.ts'
 import { PLANES_WASM } from './wasm-bytes.ts'
 
 type Kernel = (width: number, mode: number, length: number) => void
@@ -11,16 +19,18 @@ interface PlanesExports {
   outputOffset: { value: number }
   split: Kernel
   join: Kernel
+  narrow: (format: number, count: number, to: number) => void
 }
 
 /** As the AssemblyScript source numbers them. */
 const MODES: Readonly<Record<PlaneMode, number>> = { plain: 0, rotated: 1, delta: 2 }
+const FORMATS: Readonly<Record<NarrowFormat, number>> = { bf16: 1, fp16: 2 }
 
 let compiled: object | undefined
 
 function webAssemblyPlanes({ Module, Instance }: WebAssemblyApi): PlanesKernel {
   compiled ??= new Module(Buffer.from(PLANES_WASM, 'base64'))
-  const { memory, inputOffset, baseOffset, outputOffset, split, join } = new Instance(compiled).exports as PlanesExports
+  const { memory, inputOffset, baseOffset, outputOffset, split, join, narrow } = new Instance(compiled).exports as PlanesExports
   const region = ({ value }: { value: number }) => new Uint8Array(memory.buffer, value, REGION_BYTES)
   const checked = (kernel: Kernel) => (width: number, mode: PlaneMode, length: number) => {
     assertFits(length)
@@ -33,6 +43,10 @@ function webAssemblyPlanes({ Module, Instance }: WebAssemblyApi): PlanesKernel {
     output: region(outputOffset),
     split: checked(split),
     join: checked(join),
+    narrow(format, count, to) {
+      assertNarrowFits(count, to)
+      narrow(FORMATS[format], count, to)
+    },
   }
 }
 

@@ -11,6 +11,9 @@ export type Width = 1 | 2 | 4 | 8
  */
 export type PlaneMode = 'plain' | 'rotated' | 'delta'
 
+/** What fp32 values can be rounded to: to the nearest, ties to the even one. A NaN keeps its sign and the top bits of its payload, and becomes quiet. */
+export type NarrowFormat = 'bf16' | 'fp16'
+
 /**
  * Takes blocks apart into byte planes: with n = floor(length / width), output bytes [k * n, (k + 1) * n) are byte k (0 is the lowest) of the n elements;
  * the tail, bytes that make no whole element, follows unchanged. An instance holds no state between calls but the contents of its regions, of
@@ -25,6 +28,8 @@ export interface PlanesKernel {
   split(width: Width, mode: PlaneMode, length: number): void
   /** Undoes `split` with the same arguments and the same base. */
   join(width: Width, mode: PlaneMode, length: number): void
+  /** Rounds the `count` fp32 values of `input` and stores them from byte `to` of `base` on. RangeError where they don't fit. */
+  narrow(format: NarrowFormat, count: number, to: number): void
 }
 
 export function assertFits(length: number): void {
@@ -33,12 +38,19 @@ export function assertFits(length: number): void {
   }
 }
 
+export function assertNarrowFits(count: number, to: number): void {
+  for (const bytes of [count, 4 * count, to]) assertFits(bytes)
+  assertFits(to + 2 * count)
+}
+
 /** The plain twin of the WebAssembly kernel: its oracle in tests, and its stand-in where there is no WebAssembly or no SIMD. Works byte by byte at any width. */
 export function javascriptPlanes(): PlanesKernel {
   const input = new Uint8Array(REGION_BYTES)
   const base = new Uint8Array(REGION_BYTES)
   const output = new Uint8Array(REGION_BYTES)
   const element = new Uint8Array(8)
+  const values = new DataView(input.buffer)
+  const rounded = new DataView(base.buffer)
   return {
     kind: 'javascript',
     input,
@@ -78,7 +90,36 @@ export function javascriptPlanes(): PlanesKernel {
       }
       output.set(input.subarray(count * width, length), count * width)
     },
+    narrow(format, count, to) {
+      assertNarrowFits(count, to)
+      const round = format === 'bf16' ? roundToBf16 : roundToFp16
+      for (let i = 0; i < count; i++) rounded.setUint16(to + 2 * i, round(values.getUint32(4 * i, true)), true)
+    },
   }
+}
+
+const INFINITY = 0x7f800000
+
+/** The bits of a bf16 for those of an fp32. */
+function roundToBf16(bits: number): number {
+  if ((bits & 0x7fffffff) > INFINITY) return (bits >>> 16) | 0x40
+  return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16
+}
+
+/** The bits of an fp16 for those of an fp32. */
+function roundToFp16(bits: number): number {
+  const sign = (bits >>> 16) & 0x8000
+  const magnitude = bits & 0x7fffffff
+  if (magnitude > INFINITY) return sign | 0x7e00 | ((magnitude >>> 13) & 0x3ff)
+  const exponent = (magnitude >>> 23) - 112
+  if (exponent > 30) return sign | 0x7c00
+  // from here on the value is `significand` / 2^cut of the last place of its result
+  const significand = exponent > 0 ? magnitude - 112 * 2 ** 23 : (magnitude & 0x7fffff) | 0x800000
+  const cut = Math.min(exponent > 0 ? 13 : 14 - exponent, 25)
+  const whole = significand >>> cut
+  const rest = significand - whole * 2 ** cut
+  const half = 2 ** (cut - 1)
+  return sign | (rest > half || (rest === half && whole % 2 === 1) ? whole + 1 : whole)
 }
 
 /** One bit towards the top; `low` comes in. */

@@ -1,6 +1,8 @@
 import { AppError, isAppError, throwIfAborted } from '../util/errors.ts'
 import { sha256 } from '../util/hash.ts'
-import { chunkMatches } from './chunk-reader.ts'
+import { usesBase } from '../compression/filters.ts'
+import { chunkMatches, describeCopy, shortId } from './block-source.ts'
+import { fetchBlocks } from './chunk-reader.ts'
 import type { ChunkIndex } from './chunk-index.ts'
 import type { OpenRepository, RepositoryContext } from './context.ts'
 import { openForReading } from './context.ts'
@@ -44,6 +46,7 @@ export async function check(context: RepositoryContext, request: CheckRequest): 
   const repository = await openForReading(context)
   const run = new Check(context, repository, request.arriving === true)
   await run.checkPacks(request.readData)
+  await run.checkPredicted()
   await run.checkSnapshots()
   run.tellMissingPacks()
   return run.result
@@ -56,6 +59,10 @@ class Check {
   private readonly index: ChunkIndex
   /** A flag per index entry: this copy can't be read. */
   private readonly bad: Uint8Array
+  /** Blocks that can't be decoded without others, of packs that are read whole. */
+  private readonly predicted: number[] = []
+  /** What `troubleOf` has found about entries with bases. */
+  private readonly known = new Map<number, string | undefined>()
   private readonly arriving: boolean
 
   constructor(context: RepositoryContext, repository: OpenRepository, arriving: boolean) {
@@ -105,7 +112,7 @@ class Check {
     if (!same) throw new AppError('corrupt', `Pack ${pack.id.slice(0, 12)} holds other blocks than the index says`)
   }
 
-  /** Reads a pack whole: the object's own hash, then every chunk. */
+  /** Reads a pack whole: every chunk that stands by itself, then the object's own hash. */
   private async readPack(number: number): Promise<void> {
     const pack = this.index.packs[number]!
     const { storage, signal, pool } = this.repository
@@ -121,6 +128,10 @@ class Check {
     for (let i = first; i < end; i++) {
       throwIfAborted(signal)
       const block = this.index.blocks[i]!
+      if (usesBase(block.filter)) {
+        this.predicted.push(i)
+        continue
+      }
       let plain: Uint8Array | undefined
       try {
         const stored = bytes.slice(block.offset, block.offset + block.storedLength)
@@ -131,6 +142,11 @@ class Check {
       this.verifyBlock(i, plain)
     }
     verifyObjectHash(`Pack ${pack.id.slice(0, 12)}`, pack.id, sha256(bytes))
+  }
+
+  /** Blocks that are predicted from others, in an order in which each of those is read once. */
+  async checkPredicted(): Promise<void> {
+    for await (const { number, plain } of fetchBlocks(this.repository, this.predicted)) this.verifyBlock(number, plain)
   }
 
   private verifyBlock(number: number, plain: Uint8Array | undefined): void {
@@ -195,13 +211,46 @@ class Check {
     let size = 0
     for (let i = 0; i < entry.chunks.length; i += 32) {
       const found = this.index.find(entry.chunks, i)
-      if (found < 0) return `chunk ${entry.chunks.toString('hex', i, i + 6)} is in no pack`
-      let copy = found
-      while (copy >= 0 && this.bad[copy] === 1) copy = this.index.findNext(copy)
-      if (copy < 0)
-        return `chunk ${entry.chunks.toString('hex', i, i + 6)} in pack ${this.index.packs[this.index.packOf(found)]!.id.slice(0, 12)} is damaged`
+      if (found < 0) return `chunk ${shortId(entry.chunks.subarray(i, i + 32))} is in no pack`
+      const trouble = this.troubleWithAll(found)
+      if (trouble !== undefined) return `${describeCopy(this.index, found)} ${trouble}`
       size += this.index.length(found)
     }
     return size === entry.size ? undefined : `its chunks have ${size} bytes instead of ${entry.size}`
+  }
+
+  /** What is wrong with the first copy of a chunk, if none is good. */
+  private troubleWithAll(first: number): string | undefined {
+    const trouble = this.troubleOf(first)
+    for (let copy = this.index.findNext(first); trouble !== undefined && copy >= 0; copy = this.index.findNext(copy)) {
+      if (this.troubleOf(copy) === undefined) return undefined
+    }
+    return trouble
+  }
+
+  /** What is wrong with a copy or its bases. Bases have a smaller depth, so this ends. */
+  private troubleOf(entry: number): string | undefined {
+    const bases = this.index.basesAt(entry)
+    if (!bases) {
+      const { filter } = this.index.blocks[this.index.location(entry).block]!
+      return this.bad[entry] === 1 ? 'is damaged' : usesBase(filter) ? 'has no base where its filter needs one' : undefined
+    }
+    if (this.known.has(entry)) return this.known.get(entry)
+    let trouble: string | undefined
+    for (const id of bases.ids) trouble ??= this.troubleWithBase(id, bases.depth)
+    trouble ??= this.bad[entry] === 1 ? 'is damaged' : undefined
+    this.known.set(entry, trouble)
+    return trouble
+  }
+
+  private troubleWithBase(id: Uint8Array, depth: number): string | undefined {
+    const first = this.index.findBase(id, depth)
+    if (first < 0) return `is predicted from chunk ${shortId(id)}, of which no pack holds a copy that can serve`
+    const trouble = this.troubleOf(first)
+    if (trouble === undefined) return undefined
+    for (let copy = this.index.findBase(id, depth, first); copy >= 0; copy = this.index.findBase(id, depth, copy)) {
+      if (this.troubleOf(copy) === undefined) return undefined
+    }
+    return `is predicted from ${describeCopy(this.index, first)}, which ${trouble}`
   }
 }

@@ -40,6 +40,8 @@ export class ChunkIndex {
   private readonly basesOf = new Map<number, ChunkBases>()
   /** What `isPresent` has found about entries with bases. */
   private readonly known = new Map<number, boolean>()
+  /** What `isWhole` has found about them. */
+  private readonly whole = new Map<number, boolean>()
 
   constructor(expectedChunks = 0) {
     const capacity = Math.max(16, expectedChunks)
@@ -71,6 +73,7 @@ export class ChunkIndex {
     }
     for (const [chunk, bases] of directory.bases) this.basesOf.set(base + chunk, bases)
     this.known.clear()
+    this.whole.clear()
   }
 
   private grow(count: number): void {
@@ -102,7 +105,7 @@ export class ChunkIndex {
    */
   findPresent(ids: Uint8Array, offset = 0, belowDepth = MAX_DEPTH + 1): number {
     for (let entry = this.ids.find(ids, offset); entry >= 0; entry = this.ids.findNext(entry)) {
-      if ((this.basesOf.get(entry)?.depth ?? 0) < belowDepth && this.isPresent(entry)) return entry
+      if (this.depth(entry) < belowDepth && this.isPresent(entry)) return entry
     }
     return -1
   }
@@ -116,6 +119,11 @@ export class ChunkIndex {
     const present = bases.ids.every(id => this.findPresent(id, 0, bases.depth) >= 0)
     this.known.set(entry, present)
     return present
+  }
+
+  /** Length of the chain of bases under an entry. */
+  depth(entry: number): number {
+    return this.basesOf.get(entry)?.depth ?? 0
   }
 
   /** The entries that a present entry's bases are taken from: one a base, each present itself. */
@@ -132,6 +140,43 @@ export class ChunkIndex {
   /** Whether any copy has bases at all. */
   get hasBases(): boolean {
     return this.basesOf.size > 0
+  }
+
+  /** Entry of a copy, after `entry` where that is given, that may serve as a base of a chunk of this depth: a reader may use any pack. -1 when there is none. */
+  findBase(id: Uint8Array, belowDepth: number, entry = -1): number {
+    let next = entry < 0 ? this.ids.find(id) : this.ids.findNext(entry)
+    while (next >= 0 && (this.basesOf.get(next)?.depth ?? 0) >= belowDepth) next = this.ids.findNext(next)
+    return next
+  }
+
+  /**
+   * Entry of a copy that a reader can restore as far as the index tells: all its bases are there, recursively. Where there are several, the one with the
+   * shortest chain. -1 when there is none.
+   */
+  findWhole(ids: Uint8Array, offset = 0): number {
+    let best = -1
+    let depth = MAX_DEPTH + 1
+    for (let entry = this.ids.find(ids, offset); entry >= 0 && depth > 0; entry = this.ids.findNext(entry)) {
+      const itsDepth = this.basesOf.get(entry)?.depth ?? 0
+      if (itsDepth >= depth || !this.isWhole(entry)) continue
+      best = entry
+      depth = itsDepth
+    }
+    return best
+  }
+
+  private isWhole(entry: number): boolean {
+    const bases = this.basesOf.get(entry)
+    if (!bases) return true
+    const known = this.whole.get(entry)
+    if (known !== undefined) return known
+    const whole = bases.ids.every(id => {
+      let copy = this.findBase(id, bases.depth)
+      while (copy >= 0 && !this.isWhole(copy)) copy = this.findBase(id, bases.depth, copy)
+      return copy >= 0
+    })
+    this.whole.set(entry, whole)
+    return whole
   }
 
   /** Numbers of a pack's blocks: [first, end). */

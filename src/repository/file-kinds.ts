@@ -14,3 +14,8 @@ export function kindOfFile(path: string): string {
   const name = path.slice(path.lastIndexOf('/') + 1)
   return KIND_OF.get(name.slice(name.lastIndexOf('.') + 1).toLowerCase()) ?? 'other'
 }
+
+/** The kind of a part of a file: tensors are told by the type of their elements, the rest by the name of the file. */
+export function kindOfChunk(path: string, type: string | undefined): string {
+  return type === undefined ? kindOfFile(path) : `tensors, ${type}`
+}

@@ -6,6 +6,7 @@ import type { LocalItem } from './local-tree.ts'
 import type { Entry } from './manifest.ts'
 import { readManifest } from './manifest-reader.ts'
 import { readSnapshots } from './versions.ts'
+import type { Fingerprint } from './walk.ts'
 
 /** Something local that a pull would overwrite or delete. */
 export interface Endangered {
@@ -53,16 +54,31 @@ async function matcherOf(
 ): Promise<((entry: Entry) => boolean) | undefined> {
   if (item.type === 'symlink') return entry => entry.type === 'symlink' && entry.target === item.target
   if (item.type !== 'file') return undefined
-  const { size } = item.fingerprint
-  let stored = true
   try {
-    const chunks = await readFileChunks(localPath, item.fingerprint, chunker, id => {
-      stored &&= repository.index.find(id) >= 0
-    })
-    return stored ? entry => entry.type === 'file' && entry.size === size && entry.chunks.equals(chunks) : undefined
+    const tensors = await storedChunks(localPath, item.fingerprint, repository, chunker, true)
+    // a version may hold the file as it is cut where nothing is known of tensors
+    const plain = tensors ?? (await storedChunks(localPath, item.fingerprint, repository, chunker, false))
+    const { size } = item.fingerprint
+    return plain && (entry => entry.type === 'file' && entry.size === size && entry.chunks.equals(plain))
   } catch (error) {
     // what is being written right now, or can't be read, is not known
     if (error instanceof FileChangedError || errnoOf(error) !== undefined) return undefined
     throw error
   }
+}
+
+/** The chunks of a local file, cut around its tensors or not; undefined where the repository lacks one of them. */
+async function storedChunks(
+  localPath: string,
+  fingerprint: Fingerprint,
+  { index }: OpenRepository,
+  chunker: Chunker,
+  tensors: boolean,
+): Promise<Buffer | undefined> {
+  let stored = true
+  const onChunk = (id: Buffer): void => {
+    stored &&= index.find(id) >= 0
+  }
+  const chunks = await readFileChunks(localPath, fingerprint, chunker, onChunk, tensors)
+  return stored ? chunks : undefined
 }

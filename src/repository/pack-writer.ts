@@ -1,22 +1,16 @@
-import type { BlockKind, EncodedBlock } from '../compression/block.ts'
+import type { BlockKind } from '../compression/block.ts'
+import { usesBase } from '../compression/choose-filter.ts'
 import type { Level } from '../compression/limits.ts'
 import type { CompressionPool } from '../compression/pool.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Surroundings } from '../util/clock.ts'
 import { throwIfAborted } from '../util/errors.ts'
 import { freeUnusedBuffers, systemBuffer } from '../util/unused-memory.ts'
-import {
-  FIRST_PACKS,
-  FIRST_PACK_BYTES,
-  MAX_BLOCK_BYTES,
-  MAX_BLOCK_CHUNKS,
-  MAX_PACK_CHUNKS,
-  PACK_BYTES,
-  UPLOAD_BYTES_IN_FLIGHT,
-} from './constants.ts'
+import { FIRST_PACKS, FIRST_PACK_BYTES, MAX_BLOCK_BYTES, MAX_PACK_CHUNKS, PACK_BYTES, UPLOAD_BYTES_IN_FLIGHT } from './constants.ts'
 import type { ListedBlock, NewBlock } from './directory.ts'
 import type { IndexedPack } from './index-object.ts'
 import { packName } from './object-names.ts'
+import { formOf, OpenBlock, type TensorForm } from './open-block.ts'
 import { NONCE_BYTES, sealPack } from './pack.ts'
 
 /** A pack that the store has acknowledged to this run. */
@@ -40,38 +34,18 @@ export interface PackWriterOptions {
 /** Room for a pack's blocks, the last of which may begin just before it is full, and mostly for its directory. */
 const BUFFER_BYTES = PACK_BYTES + MAX_BLOCK_BYTES + Math.ceil(PACK_BYTES / 12)
 
-/** A block being filled. */
-class OpenBlock {
-  readonly kind: BlockKind
-  plain: Uint8Array<ArrayBuffer>
-  used = 0
-  ids: Uint8Array[] = []
-  lengths: number[] = []
-
-  constructor(kind: BlockKind, capacity: number) {
-    this.kind = kind
-    this.plain = new Uint8Array(capacity)
-  }
-
-  fits(length: number): boolean {
-    return this.used + length <= this.plain.length && this.lengths.length < MAX_BLOCK_CHUNKS
-  }
-
-  add(id: Uint8Array, bytes: Uint8Array): void {
-    this.plain.set(bytes, this.used)
-    this.used += bytes.length
-    this.ids.push(id.slice())
-    this.lengths.push(bytes.length)
-  }
-}
+/** Blocks that are filled side by side, at most: beyond, the one that got nothing for longest is closed. */
+const MAX_OPEN_BLOCKS = 8
 
 /**
- * Turns a stream of new chunks into packs in the store: fills blocks kind by kind, has them encoded, joins them into packs and uploads those. Everything is
+ * Turns a stream of new chunks into packs in the store: fills blocks form by form, has them encoded, joins them into packs and uploads those. Everything is
  * bounded: blocks being encoded by the number of workers, packs being uploaded by bytes. Packs hold blocks in the order their chunks came.
  */
 export class PackWriter {
   private readonly options: PackWriterOptions
-  private readonly open = new Map<BlockKind, OpenBlock>()
+  /** By form, the one that got a chunk last at the end. */
+  private readonly open = new Map<string, OpenBlock>()
+  private blocksOpened = 0
   private readonly encoding: Promise<NewBlock>[] = []
   private readonly maxEncoding: number
   private filled: ListedBlock[] = []
@@ -98,19 +72,26 @@ export class PackWriter {
     this.maxEncoding = options.pool.workers + 1
   }
 
-  /** Takes one new chunk; `bytes` may be reused as soon as this resolves. Waits while too much is under way. */
-  async add(id: Uint8Array, bytes: Uint8Array, kind: BlockKind): Promise<void> {
-    let block = this.open.get(kind)
+  /** Takes one new chunk, for kind `tensor` with what is known of it; `bytes` may be reused as soon as this resolves. Waits while too much is under way. */
+  async add(id: Uint8Array, bytes: Uint8Array, kind: BlockKind, tensor?: TensorForm): Promise<void> {
+    const form = formOf(bytes, kind, tensor)
+    let block = this.open.get(form)
+    this.open.delete(form)
     if (block && !block.fits(bytes.length)) {
-      this.open.delete(kind)
       await this.encode(block)
       block = undefined
     }
-    if (!block) {
-      block = new OpenBlock(kind, this.options.blockBytes)
-      this.open.set(kind, block)
+    block ??= new OpenBlock(this.blocksOpened++, this.options.blockBytes, kind, tensor)
+    block.add(id, bytes, tensor?.base)
+    this.open.set(form, block)
+    if (this.open.size > MAX_OPEN_BLOCKS) await this.closeOldest()
+  }
+
+  private async closeOldest(): Promise<void> {
+    for (const [form, block] of this.open) {
+      this.open.delete(form)
+      return this.encode(block)
     }
-    block.add(id, bytes)
   }
 
   /** Takes a block that is encoded already, as it stands in another pack. */
@@ -123,11 +104,12 @@ export class PackWriter {
   private async encode(block: OpenBlock): Promise<void> {
     this.check()
     while (this.encoding.length >= this.maxEncoding) await this.collect()
-    const plain = block.used === block.plain.length ? block.plain : block.plain.slice(0, block.used)
-    const encoded = this.options.pool.encode(plain, { level: this.options.level, kind: block.kind }).then((encoded: EncodedBlock) => ({
+    const { plain, request } = block.take(this.options.level)
+    const encoded = this.options.pool.encode(plain, request).then(encoded => ({
       block: encoded,
       chunkIds: Buffer.concat(block.ids),
       chunkLengths: block.lengths,
+      ...(usesBase(encoded.filter) ? { bases: block.bases } : {}),
     }))
     encoded.catch(() => undefined) // awaited in its turn by collect()
     this.encoding.push(encoded)
@@ -189,7 +171,7 @@ export class PackWriter {
 
   /** Encodes what is left and begins its upload: from here on `begun` is complete, so that an index can go up side by side with the last packs. */
   async flush(): Promise<void> {
-    for (const block of this.open.values()) await this.encode(block)
+    for (const block of [...this.open.values()].sort((a, b) => a.number - b.number)) await this.encode(block)
     this.open.clear()
     while (this.encoding.length > 0) await this.collect()
     if (this.filled.length > 0) await this.closePack()

@@ -25,6 +25,15 @@ export class Presence {
     return true
   }
 
+  /** The depth of a present copy that lies less deep than `below`, whose packs then count as used; -1 where there is none. */
+  useBelow(id: Uint8Array, below: number): number {
+    const { index } = this.view
+    const entry = index.findPresent(id, 0, below)
+    if (entry < 0) return -1
+    this.mark(entry)
+    return index.depth(entry)
+  }
+
   private mark(entry: number): void {
     const { index } = this.view
     this.used.add(index.packOf(entry))

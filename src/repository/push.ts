@@ -152,8 +152,9 @@ class PushRun {
     const live = rules && (await LiveSource.open(repository, parent, source, rules, cache))
     const request = live ? { ...this.request, source: live.source, cache: live.cache } : this.request
 
-    if (!request.dryRun && this.own.length === 0) await ensureRoom(this.context, request, view, this.chunker)
-    const storing = new Storing(this.context, request, view, [...unnamed, ...adopted], this.chunker)
+    const basis = { view, unindexed: [...unnamed, ...adopted], parent }
+    if (!request.dryRun && this.own.length === 0) await ensureRoom(this.context, request, basis, this.chunker)
+    const storing = new Storing(this.context, request, basis, this.chunker)
     this.writer = storing.writer
     const { reading, manifest } = await storing.store()
     const moved = live?.moved(reading) ?? []

@@ -115,7 +115,7 @@ class Restore {
     for (const [number, { entry }] of this.files.entries()) {
       if (this.turns.due()) await this.turns.take()
       throwIfAborted(signal)
-      const entryOf = (chunk: number): number => index.find(entry.chunks, chunk * 32)
+      const entryOf = (chunk: number): number => index.findWhole(entry.chunks, chunk * 32)
       const have =
         entry.size >= RESUME_FROM_BYTES ? await this.writer.resume(number, chunk => index.length(entryOf(chunk)), signal) : undefined
       let offset = 0
@@ -139,18 +139,19 @@ class Restore {
   async run(): Promise<void> {
     const { index } = this.repository
     const blocks: number[] = []
-    const firstOf: number[] = []
+    const placesOf = new Map<number, { first: number; end: number }>()
     for (let i = 0; i < this.placements.count; i++) {
       const { block } = index.location(this.placements.at(i).entry)
-      if (block === blocks.at(-1)) continue
-      blocks.push(block)
-      firstOf.push(i)
+      const places = placesOf.get(block)
+      if (places) places.end = i + 1
+      else {
+        blocks.push(block)
+        placesOf.set(block, { first: i, end: i + 1 })
+      }
     }
-    let position = 0
-    for await (const { plain, error } of fetchBlocks(this.repository, blocks)) {
-      const end = firstOf[position + 1] ?? this.placements.count
-      await this.distribute(plain, error, firstOf[position]!, end)
-      position++
+    for await (const { number, plain, error } of fetchBlocks(this.repository, blocks)) {
+      const { first, end } = placesOf.get(number)!
+      await this.distribute(plain, error, first, end)
       this.report()
     }
   }

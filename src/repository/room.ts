@@ -1,8 +1,7 @@
 import type { Chunker } from '../chunking/chunker.ts'
 import { AppError } from '../util/errors.ts'
 import type { RepositoryContext } from './context.ts'
-import { Storing, type StoringRequest } from './storing.ts'
-import type { RepositoryView } from './view.ts'
+import { Storing, type StoringBasis, type StoringRequest } from './storing.ts'
 
 /** Less than this (bytes) is sent without asking how much space there is: a store that is full says so itself. */
 const ASK_FROM_BYTES = 32 * 1024 * 1024
@@ -14,7 +13,7 @@ const ASK_FROM_BYTES = 32 * 1024 * 1024
 export async function ensureRoom(
   context: RepositoryContext,
   request: StoringRequest,
-  view: RepositoryView,
+  basis: StoringBasis,
   chunker: Chunker,
 ): Promise<void> {
   const unknown = request.source.entries
@@ -26,7 +25,7 @@ export async function ensureRoom(
   const free = Math.max(0, limit - used)
   if (unknown <= free) return
   context.reporter.detail(`${megabytes(unknown)} to read, ${megabytes(free)} free in ${context.storage.location}: trying out what it takes`)
-  const trial = new Storing(context, { ...request, dryRun: true }, view, [], chunker)
+  const trial = new Storing(context, { ...request, dryRun: true }, { ...basis, unindexed: [] }, chunker)
   try {
     await trial.store()
   } finally {

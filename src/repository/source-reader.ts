@@ -1,4 +1,5 @@
 import type { Chunker } from '../chunking/chunker.ts'
+import type { TensorPlace } from '../chunking/cut-tensors.ts'
 import { errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'
 import { comparePaths } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
@@ -9,10 +10,21 @@ import { wholeMicroseconds, type Entry } from './manifest.ts'
 import type { StatCache } from './stat-cache.ts'
 import type { WalkedEntry } from './walk.ts'
 
-/** Takes every chunk that is met: `bytes` are valid until the promise resolves. */
-export type ChunkSink = (id: Uint8Array, bytes: Uint8Array) => Promise<void> | void
+/** Takes every chunk that is met, with its place where it is part of a tensor: `bytes` are valid until the promise resolves. */
+export type ChunkSink = (id: Uint8Array, bytes: Uint8Array, place: TensorPlace | undefined) => Promise<void> | void
+
+/** Follows a reading file by file. */
+export interface FileFollower {
+  /** The order in which the files are to be read. */
+  arrange: (files: readonly WalkedEntry[]) => Promise<WalkedEntry[]>
+  /** A file is going to be read from its beginning, perhaps once more. */
+  begin: (file: WalkedEntry) => Promise<void>
+  /** A file consists of these chunks; undefined where it could not be read. */
+  end: (file: WalkedEntry, chunks: Buffer | undefined) => Promise<void>
+}
 
 export interface SourceReaderOptions {
+  follower?: FileFollower | undefined
   chunker: Chunker
   cache: StatCache | undefined
   /** True when all chunks of an unchanged file are at hand in the repository, so that it need not be read. */
@@ -67,7 +79,8 @@ export async function readSource(walked: readonly WalkedEntry[], options: Source
       reading.entries.push({ path, type: 'symlink', mode, mtime, target: entry.target! })
     }
   }
-  const files = readingOrder(walked)
+  const inOrder = readingOrder(walked)
+  const files = (await options.follower?.arrange(inOrder)) ?? inOrder
   const totalBytes = files.reduce((sum, file) => sum + file.fingerprint.size, 0)
   const turns = new Turns()
   let finishedBytes = 0
@@ -77,15 +90,16 @@ export async function readSource(walked: readonly WalkedEntry[], options: Source
   for (const file of files) {
     throwIfAborted(options.signal)
     let partBytes = 0
-    const done = await readOne(file, options, async (id, bytes) => {
+    const done = await readOne(file, options, async (id, bytes, place) => {
       partBytes += bytes.length
       report(Math.min(partBytes, file.fingerprint.size))
       if (turns.due()) {
         await turns.take()
         throwIfAborted(options.signal)
       }
-      await options.sink(id, bytes)
+      await options.sink(id, bytes, place)
     })
+    await options.follower?.end(file, done?.chunks)
     if (done === undefined) reading.failedFiles.push(file.localPath)
     else {
       const { fingerprint, chunks, read } = done
@@ -126,6 +140,7 @@ async function readOne(file: WalkedEntry, options: SourceReaderOptions, sink: Ch
   let fingerprint = file.fingerprint
   for (let attempt = 1; ; attempt++) {
     const readAt = options.now()
+    await options.follower?.begin(file)
     try {
       const chunks = await readFileChunks(file.localPath, fingerprint, options.chunker, sink)
       options.cache?.record(file.path, fingerprint, chunks, readAt)

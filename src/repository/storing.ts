@@ -1,24 +1,28 @@
 import { looksCompressed } from '../compression/sample.ts'
 import type { Level } from '../compression/limits.ts'
 import type { Chunker } from '../chunking/chunker.ts'
+import type { TensorPlace } from '../chunking/cut-tensors.ts'
 import { sha256, toHex } from '../util/hash.ts'
+import { Bases, type BasesOptions } from './bases.ts'
 import { encodeConfig } from './config.ts'
 import { INDEX_EVERY_MS, INDEX_EVERY_PACKS } from './constants.ts'
 import type { RepositoryContext } from './context.ts'
+import { EarlierFiles } from './earlier-files.ts'
 import { IdTable } from './id-table.ts'
 import type { IndexedPack } from './index-object.ts'
 import { IndexWriter } from './index-writer.ts'
 import { encodeRows, type Entry } from './manifest.ts'
+import { readManifest } from './manifest-reader.ts'
 import { CONFIG_NAME } from './object-names.ts'
 import { PackWriter } from './pack-writer.ts'
 import { Presence } from './presence.ts'
-import type { Snapshot } from './snapshot.ts'
-import { readSource, type SourceReading } from './source-reader.ts'
+import type { Snapshot, StoredSnapshot } from './snapshot.ts'
+import { type FileFollower, readSource, type SourceReading } from './source-reader.ts'
 import type { StatCache } from './stat-cache.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { ProgressUpdate } from '../util/reporter.ts'
 import type { RepositoryView } from './view.ts'
-import type { WalkResult } from './walk.ts'
+import type { WalkedEntry, WalkResult } from './walk.ts'
 
 /** Shorter chunks are judged by the codec alone: what looks random in so few bytes may repeat in its neighbours. */
 const SAMPLE_FROM_BYTES = 8 * 1024
@@ -30,6 +34,17 @@ export interface StoringRequest {
   blockBytes: number
   cache: StatCache | undefined
   dryRun: boolean
+  /** Undefined: no tensor is predicted from another. */
+  bases?: BasesOptions | undefined
+}
+
+/** What an attempt rests on. */
+export interface StoringBasis {
+  view: RepositoryView
+  /** Packs that no listed index names. */
+  unindexed: IndexedPack[]
+  /** The version before. */
+  parent: StoredSnapshot | undefined
 }
 
 /** One attempt at storing all chunks of a source and of its manifest that are not present. */
@@ -43,12 +58,15 @@ export class Storing {
   private readonly indexes: IndexWriter
   /** Chunks that this attempt has handed to the writer. */
   private readonly stored = new IdTable()
+  /** How deep those of them lie that may have got bases, by id; less deep where a base turned out not to help. */
+  private readonly depths = new Map<string, number>()
+  private readonly bases: Bases | undefined
   private readonly unindexed: IndexedPack[]
   private indexedPacks = 0
   private indexedAt: number
   private readonly indexing: Promise<void>[] = []
 
-  constructor(context: RepositoryContext, request: StoringRequest, view: RepositoryView, unindexed: IndexedPack[], chunker: Chunker) {
+  constructor(context: RepositoryContext, request: StoringRequest, { view, unindexed, parent }: StoringBasis, chunker: Chunker) {
     const { pool, surroundings, signal } = context
     this.context = context
     this.request = request
@@ -56,6 +74,7 @@ export class Storing {
     this.chunker = chunker
     this.unindexed = unindexed
     this.presence = new Presence(view)
+    this.bases = request.bases && this.basesFor(request.bases, parent)
     this.indexes = new IndexWriter(context.storage, view, surroundings)
     this.indexedAt = surroundings.monotonic()
     this.writer = new PackWriter({
@@ -77,8 +96,9 @@ export class Storing {
     const reading = await readSource(this.request.source.entries, {
       chunker: this.chunker,
       cache: this.request.cache,
+      follower: this.bases && this.followerFor(this.bases),
       isStored: chunks => this.allStored(chunks),
-      sink: (id, bytes) => this.sink(id, bytes),
+      sink: (id, bytes, place) => this.sink(id, bytes, place),
       now: surroundings.now,
       reporter,
       onProgress: done => {
@@ -98,11 +118,49 @@ export class Storing {
     return true
   }
 
-  private sink(id: Uint8Array, bytes: Uint8Array): Promise<void> | void {
+  private sink(id: Uint8Array, bytes: Uint8Array, place: TensorPlace | undefined): Promise<void> | void {
+    this.bases?.note(id, bytes, place)
     if (this.stored.has(id) || this.presence.use(id)) return
     this.stored.add(id)
+    if (place) return this.storeTensor(id, bytes, place)
     const kind = bytes.length >= SAMPLE_FROM_BYTES && looksCompressed(bytes) ? 'compressed' : 'general'
     return this.writer.add(id, bytes, kind)
+  }
+
+  private async storeTensor(id: Uint8Array, bytes: Uint8Array, place: TensorPlace): Promise<void> {
+    const { width, kind, dtype } = place.tensor
+    const base = await this.bases?.offer(bytes, place)
+    if (base) this.depths.set(toHex(id), base.depth)
+    await this.writer.add(id, bytes, 'tensor', { element: { width, kind, dtype }, base })
+  }
+
+  private basesFor(options: BasesOptions, parent: StoredSnapshot | undefined): Bases {
+    const { storage, pool, signal } = this.context
+    const { index } = this.view
+    return new Bases({
+      ...options,
+      dryRun: this.request.dryRun,
+      earlier: new EarlierFiles(options.cache, () => (parent ? readManifest({ storage, index, pool, signal }, parent) : noEntries())),
+      depthOf: (id, below) => {
+        if (!this.stored.has(id)) return this.presence.useBelow(id, below)
+        const depth = this.depths.get(toHex(id)) ?? 0
+        return depth < below ? depth : -1
+      },
+      lengthOf: (ids, offset) => index.length(index.find(ids, offset)),
+    })
+  }
+
+  private followerFor(bases: Bases): FileFollower {
+    const { cache } = this.request
+    const isNew = (file: WalkedEntry): boolean => {
+      const chunks = cache?.lookup(file.path, file.fingerprint)
+      return chunks === undefined || !this.allStored(chunks)
+    }
+    return {
+      arrange: files => bases.arrange(files, isNew),
+      begin: file => bases.begin(file),
+      end: (file, chunks) => bases.end(file, chunks),
+    }
   }
 
   /** Rows go through the same chunker as files do, so the next version's manifest costs only what changed. */
@@ -164,6 +222,10 @@ export class Storing {
 
 /** Stands in for the store in a dry run: everything is encoded and nothing kept. */
 const nowhere: Pick<Storage, 'put'> = { put: () => Promise.resolve({ created: 0 }) }
+
+async function* noEntries(): AsyncGenerator<Entry> {
+  // a first version has none before it
+}
 
 const ROWS_BYTES = 256 * 1024
 

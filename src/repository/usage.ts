@@ -3,7 +3,7 @@ import type { OpenRepository } from './context.ts'
 import { readManifest } from './manifest-reader.ts'
 import { readSnapshots } from './versions.ts'
 import type { StoredSnapshot } from './snapshot.ts'
-import { entriesOf, storedShare } from './usage-parts.ts'
+import { basesUnder, entriesOf, storedShare } from './usage-parts.ts'
 
 /** Bytes of a part of a repository. */
 export interface Usage {
@@ -64,15 +64,17 @@ export async function measureUsage(repository: OpenRepository): Promise<Reposito
   const byVersion = new Owners(index.size)
   const byName = new Owners(index.size)
   const storedOf = (entry: number): number => storedShare(index, entry)
+  /** A flag per chunk: a version holds it. Others may be what those are predicted from. */
+  const content = new Uint8Array(index.size)
   const versions: VersionUsage[] = []
   for (const [number, snapshot] of snapshots.entries()) {
     throwIfAborted(repository.signal)
     const usage: VersionUsage = { snapshot, plainBytes: snapshot.bytes, distinctBytes: 0, storedBytes: 0, ownBytes: 0 }
-    const seen = new Set<number>()
-    for await (const entry of chunksOf(repository, snapshot)) {
-      if (seen.has(entry)) continue
-      seen.add(entry)
-      usage.distinctBytes += index.length(entry)
+    for await (const { entry, isContent } of chunksOf(repository, snapshot)) {
+      if (isContent) {
+        usage.distinctBytes += index.length(entry)
+        content[entry] = 1
+      }
       usage.storedBytes += storedOf(entry)
       byVersion.add(entry, number)
       byName.add(entry, names.indexOf(snapshot.name))
@@ -97,13 +99,13 @@ export async function measureUsage(repository: OpenRepository): Promise<Reposito
     const name = byName.of(entry)
     if (name < 0) continue
     result[name]!.ownBytes += share
-    result[name]!.distinctBytes += index.length(entry)
+    if (content[entry] === 1) result[name]!.distinctBytes += index.length(entry)
   }
   for (const [number, name] of result.entries()) {
     name.storedBytes = name.ownBytes
     for (const entry of await sharedChunks(repository, name.versions, byName, number)) {
       name.storedBytes += storedOf(entry)
-      name.distinctBytes += index.length(entry)
+      if (content[entry] === 1) name.distinctBytes += index.length(entry)
     }
   }
   const { inventory } = view
@@ -121,14 +123,25 @@ async function sharedChunks(
   const shared = new Set<number>()
   for (const { snapshot, storedBytes, ownBytes } of versions) {
     if (storedBytes === ownBytes) continue
-    for await (const entry of chunksOf(repository, snapshot)) if (byName.of(entry) !== number) shared.add(entry)
+    for await (const { entry } of chunksOf(repository, snapshot)) if (byName.of(entry) !== number) shared.add(entry)
   }
   return shared
 }
 
-async function* chunksOf(repository: OpenRepository, snapshot: StoredSnapshot): AsyncGenerator<number> {
+/** What a version needs, each chunk once: those of its list and its files, then what they are predicted from. */
+async function* chunksOf(repository: OpenRepository, snapshot: StoredSnapshot): AsyncGenerator<{ entry: number; isContent: boolean }> {
   const { index } = repository
-  const manifest = Buffer.from(snapshot.manifest.chunks.join(''), 'hex')
-  for (let i = 0; i < manifest.length; i += 32) if (index.find(manifest, i) >= 0) yield index.find(manifest, i)
-  for await (const file of readManifest(repository, snapshot)) yield* entriesOf(index, file)
+  const seen = new Set<number>()
+  const predicted: number[] = []
+  const fresh = function* (chunks: Uint8Array): Generator<{ entry: number; isContent: boolean }> {
+    for (const entry of entriesOf(index, chunks)) {
+      if (seen.has(entry)) continue
+      seen.add(entry)
+      if (index.basesAt(entry)) predicted.push(entry)
+      yield { entry, isContent: true }
+    }
+  }
+  yield* fresh(Buffer.from(snapshot.manifest.chunks.join(''), 'hex'))
+  for await (const file of readManifest(repository, snapshot)) if (file.type === 'file') yield* fresh(file.chunks)
+  for (const entry of predicted) for (const base of basesUnder(index, entry, seen)) yield { entry: base, isContent: false }
 }

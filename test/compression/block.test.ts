@@ -200,7 +200,7 @@ describe('decodeBlock on damage', () => {
     for (const [change, code] of [
       [{ filter: 9 }, 'newer-format'],
       [{ parts: [{ ...part, codec: 9 }] }, 'newer-format'],
-      [{ parameters: Uint8Array.of(1) }, 'corrupt'],
+      [{ parameters: Uint8Array.of(1, 1) }, 'corrupt'],
       [{ parts: [] }, 'corrupt'],
       [{ parts: [half, half] }, 'corrupt'],
       [{ parts: [{ ...part, plainLength: 2 ** 50 }] }, 'corrupt'],

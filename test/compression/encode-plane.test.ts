@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CODEC_DEFLATE, CODEC_RAW, CODEC_ZSTD, decodePart } from '../../src/compression/codecs.ts'
-import type { EncodedPlane } from '../../src/compression/encode-plane.ts'
 import { encodePlane } from '../../src/compression/encode-plane.ts'
+import type { EncodedPart } from '../../src/compression/encode-whole.ts'
 import { splitDelta, splitPlanes } from '../../src/compression/filters.ts'
 import type { ZstdCodec } from '../../src/compression/zstd.ts'
 import { loadZstd } from '../../src/compression/zstd.ts'
@@ -13,7 +13,7 @@ async function codecs(): Promise<(ZstdCodec | undefined)[]> {
   return [...(await Promise.all(CODECS.map(name => loadZstd(name)))), undefined]
 }
 
-function decode({ codec, bytes }: EncodedPlane, plainLength: number, zstd: ZstdCodec | undefined): Uint8Array {
+function decode({ codec, bytes }: EncodedPart, plainLength: number, zstd: ZstdCodec | undefined): Uint8Array {
   return decodePart({ codec, storedLength: bytes.length, plainLength }, bytes, zstd)
 }
 

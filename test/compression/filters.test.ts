@@ -1,14 +1,26 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { FilteredBlock, PlaneWidth } from '../../src/compression/filters.ts'
-import { FILTER_DELTA, FILTER_PLANES, hasSigns, joinPlanes, planeLengths, splitDelta, splitPlanes } from '../../src/compression/filters.ts'
+import {
+  elementTypeOf,
+  FILTER_DELTA,
+  FILTER_NARROW,
+  FILTER_PLANES,
+  hasSigns,
+  joinPlanes,
+  planeLengths,
+  splitDelta,
+  splitNarrow,
+  splitPlanes,
+} from '../../src/compression/filters.ts'
 import { MAX_BLOCK_BYTES } from '../../src/compression/limits.ts'
-import { javascriptPlanes, type Width } from '../../src/kernels/planes.ts'
+import { javascriptPlanes, type NarrowFormat, type Width } from '../../src/kernels/planes.ts'
 import { isAppError } from '../../src/util/errors.ts'
 import { floatLike, randomBytes } from './data.ts'
 
 const PLANE_WIDTHS: PlaneWidth[] = [2, 4, 8]
 const DELTA_WIDTHS: Width[] = [1, 2, 4, 8]
+const FORMATS: NarrowFormat[] = ['bf16', 'fp16']
 const javascript = javascriptPlanes()
 
 /** Bytes of floats that compilers and processors like to change: NaNs with payloads, denormals, both zeros, infinities. */
@@ -139,6 +151,57 @@ describe('filter 2', () => {
   })
 })
 
+describe('filter 3', () => {
+  const halves = fc.array(fc.constantFrom(...SPECIALS[2], '803f', '003c', '823f'), { minLength: 1, maxLength: 80 })
+  const fp32 = fc.constantFrom(...SPECIALS[4], '0000803f', '0080803f', 'ffff7f47', '00e07f38')
+
+  it('gives every bit back, of any length, whatever is in the base, on either kernel', () => {
+    const plains = fc.oneof(
+      fc.uint8Array({ minLength: 1, maxLength: 600 }),
+      halves.map(texts => new Uint8Array(Buffer.from(texts.join(''), 'hex'))),
+    )
+    fc.assert(
+      fc.property(
+        plains,
+        fc.array(fp32, { minLength: 80, maxLength: 80 }),
+        fc.integer(),
+        fc.constantFrom(...FORMATS),
+        (plain, texts, seed, format) => {
+          const base = seed % 2 === 0 ? randomBytes(seed, 2 * plain.length) : Buffer.alloc(2 * plain.length, texts.join(''), 'hex')
+          const filtered = splitNarrow(unaligned(plain), unaligned(base), format)
+          expect(filtered.filter).toBe(FILTER_NARROW)
+          expect(filtered.planes.map(({ length }) => length)).toEqual(planeLengths(FILTER_NARROW, filtered.parameters, plain.length))
+          expect(splitNarrow(plain, base, format, javascript)).toEqual(filtered)
+          expect(Buffer.compare(joinPlanes(filtered, unaligned(base)), plain)).toBe(0)
+          expect(Buffer.compare(joinPlanes(filtered, base, javascript), plain)).toBe(0)
+        },
+      ),
+    )
+  })
+
+  it('makes zeros of what was rounded to the nearest, in blocks of any size', () => {
+    for (const bytes of [6, 100_002, MAX_BLOCK_BYTES]) {
+      const base = floatLike(3, 2 * bytes)
+      const bits = new Uint32Array(base.buffer, 0, bytes / 2)
+      const plain = new Uint8Array(Uint16Array.from(bits, value => (value + 0x7fff + ((value >>> 16) & 1)) >>> 16).buffer)
+      const filtered = splitNarrow(plain, base, 'bf16')
+      expect(filtered.parameters).toEqual(Uint8Array.of(1))
+      expect(filtered.planes.every(plane => plane.every(byte => byte === 0))).toBe(true)
+      expect(Buffer.compare(joinPlanes(filtered, base), plain)).toBe(0)
+    }
+    const fp16 = splitNarrow(Uint8Array.of(0x00, 0xc1, 0x01, 0x00), Buffer.from('000020c0' + '00000034', 'hex'), 'fp16')
+    expect(fp16).toEqual({ filter: 3, parameters: Uint8Array.of(2), planes: [Uint8Array.of(0, 1), Uint8Array.of(0, 0)] })
+  })
+
+  it('refuses a base of another length', () => {
+    const plain = randomBytes(5, 100)
+    const base = randomBytes(6, 200)
+    expect(() => splitNarrow(plain, base.subarray(4), 'fp16')).toThrow(RangeError)
+    const filtered = splitNarrow(plain, base, 'fp16')
+    for (const wrong of [undefined, base.subarray(4), plain]) expectCorrupt(() => joinPlanes(filtered, wrong))
+  })
+})
+
 describe('what a stored block says', () => {
   const good = splitPlanes(randomBytes(9, 10), 4, true)
 
@@ -150,17 +213,33 @@ describe('what a stored block says', () => {
       [1, [1, 0]],
       [1, [3, 0]],
       [1, [16, 0]],
-      [1, [4, 1, 0]],
+      [1, [4, 1, 0, 0]],
       [2, []],
       [2, [0]],
-      [2, [4, 0]],
+      [2, [4, 0, 0]],
       [2, [255]],
       [0, []],
-      [3, [4]],
+      [3, []],
+      [3, [0]],
+      [3, [3]],
+      [3, [1, 4, 0]],
+      [4, [4]],
     ]
     for (const [filter, parameters] of bad) {
       expectCorrupt(() => planeLengths(filter, Uint8Array.from(parameters), 10))
       expectCorrupt(() => joinPlanes({ ...good, filter, parameters: Uint8Array.from(parameters) }, new Uint8Array(10)))
+    }
+  })
+
+  it('may name the type of the elements, known or not', () => {
+    const named = (...parameters: number[]) => ({ filter: 1, parameters: Uint8Array.from(parameters) })
+    expect(elementTypeOf(named(4, 1, 2))).toBe('F32')
+    for (const parameters of [[4, 1], [4, 1, 0], [4, 1, 255], []]) expect(elementTypeOf(named(...parameters))).toBeUndefined()
+    expect(elementTypeOf({ filter: 2, parameters: Uint8Array.of(2, 4) })).toBe('BF16')
+    expect(elementTypeOf({ filter: 0, parameters: Uint8Array.of(10) })).toBe('I8')
+    expect(elementTypeOf({ filter: 9, parameters: Uint8Array.of(10) })).toBeUndefined()
+    for (const type of [0, 2, 255]) {
+      expect(joinPlanes({ ...good, parameters: Uint8Array.of(4, 1, type) })).toEqual(randomBytes(9, 10))
     }
   })
 
@@ -174,11 +253,11 @@ describe('what a stored block says', () => {
   it('throws corrupt or decodes, whatever it is', () => {
     const parts = fc.array(fc.uint8Array({ maxLength: 5 }), { maxLength: 10 })
     fc.assert(
-      fc.property(fc.nat(4), fc.uint8Array({ maxLength: 3, max: 9 }), parts, (filter, parameters, planes) => {
+      fc.property(fc.nat(5), fc.uint8Array({ maxLength: 3, max: 9 }), parts, (filter, parameters, planes) => {
         const block: FilteredBlock = { filter, parameters, planes }
         const length = total(planes).length
         try {
-          expect(joinPlanes(block, new Uint8Array(length))).toHaveLength(length)
+          expect(joinPlanes(block, new Uint8Array(filter === FILTER_NARROW ? 2 * length : length))).toHaveLength(length)
         } catch (error) {
           if (!isAppError(error, 'corrupt')) throw error
         }

@@ -2,9 +2,12 @@ import { readdirSync, symlinkSync } from 'node:fs'
 import pLimit from 'p-limit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { zstdName, type ZstdName } from '../../src/compression/zstd.ts'
+import { openForReading } from '../../src/repository/context.ts'
+import { FolderStorage } from '../../src/storage/folder.ts'
 import { fsPath } from '../../src/util/paths.ts'
 import { resultOf, withSandbox, type Sandbox } from '../helpers/cli.ts'
-import { goldenRepositories, hashesOfAll, type GoldenRepository } from './repositories.ts'
+import { contextOf } from '../helpers/in-process.ts'
+import { goldenRepositories, goldenRepository, hashesOfAll, type GoldenRepository } from './repositories.ts'
 import type { ExpectedVersion } from './stage.ts'
 import { describeTree } from './trees.ts'
 
@@ -30,8 +33,17 @@ function newest(versions: readonly ExpectedVersion[]): ExpectedVersion[] {
 }
 
 test('there are golden repositories', () => {
-  expect(goldenRepositories().map(({ name }) => name)).toEqual(expect.arrayContaining(['basic', 'codecs', 'tombs']))
+  expect(goldenRepositories().map(({ name }) => name)).toEqual(expect.arrayContaining(['basic', 'codecs', 'tensors', 'tombs']))
 })
+
+test('one of them has every filter at every width, and a chain of the greatest depth', () =>
+  withCopy(goldenRepository('tensors'), async sandbox => {
+    const { index } = await openForReading(contextOf(new FolderStorage(sandbox.store)))
+    const shapes = index.blocks.filter(({ filter }) => filter > 0).map(({ filter, parameters }) => `${filter}: ${parameters[0]}`)
+    expect([...new Set(shapes)].sort()).toEqual(['1: 2', '1: 4', '1: 8', '2: 1', '2: 2', '2: 4', '2: 8', '3: 1', '3: 2'])
+    const depths = Array.from({ length: index.size }, (_, entry) => index.depth(entry))
+    expect(Math.max(...depths)).toBe(8)
+  }))
 
 describe.each(goldenRepositories())('$name', golden => {
   const { versions, objects, notOffered } = golden.expected

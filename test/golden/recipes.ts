@@ -9,6 +9,7 @@ import { encodeSnapshot, type Snapshot } from '../../src/repository/snapshot.ts'
 import { sha256, sha256Hex, toHex } from '../../src/util/hash.ts'
 import { seededBytes } from '../kernels/seeded-bytes.ts'
 import type { ExpectedVersion, Stage, StagedPush, Step } from './stage.ts'
+import { tensorSteps } from './tensor-recipe.ts'
 import type { TreeNode } from './trees.ts'
 
 const MINUTE = 60_000
@@ -194,5 +195,9 @@ export const recipes: Record<string, { about: string; steps: Step[] }> = {
   tombs: {
     about: 'A tomb on a pack that is still needed, labels, late snapshots (one whole, one not), packs without an index, several indexes.',
     steps: tombSteps(),
+  },
+  tensors: {
+    about: 'Tensors of all widths as byte planes, as deltas in a chain of eight, and as bf16 and fp16 that are predicted from fp32.',
+    steps: tensorSteps(),
   },
 }

@@ -198,13 +198,47 @@ test('symlinks may point anywhere; nothing is written through them', () =>
     expect(readdirSync(join(path, 'elsewhere'))).toEqual([])
   }))
 
+test('a missing or damaged base is named; what does not need it is restored', () =>
+  withCopy(goldenRepository('tensors'), async (folder, repo) => {
+    const { versions } = goldenRepository('tensors').expected
+    const chain = versions.filter(({ name }) => name === 'chain')
+    const packs = readdirSync(repo).filter(name => name.startsWith('pack-'))
+    const before = await Promise.all(chain.map(({ id }) => rescue(repo, 'verify', id)))
+    expect(before.map(({ code }) => code)).toEqual(chain.map(() => 0))
+    const third = packs.find(name => readFileSync(join(repo, name)).includes(manifestChunk(repo, chain[3]!.id)))!
+    const damaged = readFileSync(join(repo, third))
+    for (let i = 0; i < 3000; i += 7) damaged[i]! ^= 1
+    for (const [content, why] of [
+      [damaged, /is predicted from another: chunk [0-9a-f]{12} (?:does not match its checksum|can't be read)/],
+      [undefined, /is predicted from another: chunk [0-9a-f]{12} is in no pack/],
+    ] as const) {
+      rmSync(join(repo, third))
+      if (content) writeFileSync(join(repo, third), content)
+      const last = await rescue(repo, 'restore', chain[8]!.id, join(folder, content ? 'a' : 'b'))
+      expect(last.code).toBe(1)
+      if (content) expect(last.stderr).toContain('NOT RESTORED: last.safetensors: chunk ')
+      expect(last.stderr).toMatch(why)
+      for (const { id, entries } of [chain[2]!, chain[9]!, versions.at(-1)!]) {
+        const out = join(folder, `${id} ${content ? 'a' : 'b'}`)
+        expect(await rescue(repo, 'restore', id, out)).toMatchObject({ code: 0 })
+        expect(describeTree(out)).toEqual(entries)
+      }
+    }
+  }))
+
+/** The id of the first chunk of a version's manifest, which lies in the pack of its push. */
+function manifestChunk(repo: string, version: string): Buffer {
+  const name = readdirSync(repo).find(name => name.startsWith('snapshot-') && name.includes(version.slice(0, 16)))!
+  return Buffer.from((JSON.parse(readFileSync(join(repo, name), 'utf8')) as { manifest: { chunks: string[] } }).manifest.chunks[0]!, 'hex')
+}
+
 test('a block with a filter of the future is named; the rest is restored', () =>
   withFolder(async path => {
-    craft(join(path, 'repo'), [folder('a'), file('b')], CONTENT, 3)
+    craft(join(path, 'repo'), [folder('a'), file('b')], CONTENT, 4)
     const run = await rescue(join(path, 'repo'), 'restore', 'crafted', join(path, 'out'))
     expect(run.code).toBe(1)
     expect(run.stderr).toContain('NOT RESTORED: b: ')
-    expect(run.stderr).toContain('filter 3: needs a newer rescue.py')
+    expect(run.stderr).toContain('filter 4: needs a newer rescue.py')
     expect(readdirSync(join(path, 'out'))).toEqual(['a'])
   }))
 

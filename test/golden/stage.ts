@@ -9,6 +9,7 @@ import { loadZstd, type ZstdName } from '../../src/compression/zstd.ts'
 import { encodeLabel } from '../../src/repository/label.ts'
 import { labelName } from '../../src/repository/object-names.ts'
 import { push } from '../../src/repository/push.ts'
+import { TensorCache } from '../../src/repository/tensor-cache.ts'
 import { walk } from '../../src/repository/walk.ts'
 import type { Surroundings } from '../../src/util/clock.ts'
 import { toHex } from '../../src/util/hash.ts'
@@ -47,6 +48,8 @@ export interface StagedPush extends Omit<DatedFolderOptions, 'now'> {
   zstd?: ZstdName | 'none'
   tags?: string[]
   message?: string
+  /** Where tensors are kept for the pushes to come; without it none is predicted from another. */
+  cacheFolder?: string
 }
 
 /** Where one step of a recipe takes place: the repository being made, a clock and a source of nonces of its own. */
@@ -91,7 +94,7 @@ export class Stage {
 
   /** Pushes a tree as the next version of `name` and notes what a pull of it must give. */
   async push(name: string, options: StagedPush): Promise<ExpectedVersion> {
-    const { tree, only, level = 'balanced', zstd = 'portable', tags = [], message, ...store } = options
+    const { tree, only, level = 'balanced', zstd = 'portable', tags = [], message, cacheFolder, ...store } = options
     const folder = mkdtempSync(join(tmpdir(), 'colab-escape-golden-'))
     const pool = zstd === 'none' ? deflatingPool() : new CompressionPool({ workers: 0, prefer: zstd })
     try {
@@ -110,6 +113,7 @@ export class Stage {
         level,
         blockBytes: pool.maxBlockBytes(level),
         cache: undefined,
+        bases: cacheFolder === undefined ? undefined : { cache: new TensorCache(cacheFolder, silentReporter, () => 1e11) },
         message,
         tags,
         dryRun: false,

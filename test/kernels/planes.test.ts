@@ -2,7 +2,14 @@ import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { loadPlanes } from '../../src/kernels/load-planes.ts'
-import { javascriptPlanes, type PlaneMode, type PlanesKernel, REGION_BYTES, type Width } from '../../src/kernels/planes.ts'
+import {
+  javascriptPlanes,
+  type NarrowFormat,
+  type PlaneMode,
+  type PlanesKernel,
+  REGION_BYTES,
+  type Width,
+} from '../../src/kernels/planes.ts'
 import { seededBytes } from './seeded-bytes.ts'
 
 const WIDTHS: Width[] = [1, 2, 4, 8]
@@ -149,6 +156,97 @@ test('both kernels make the same planes, and get the bytes back from them', () =
     }),
     { numRuns: 400, seed: 20_261_123 },
   )
+})
+
+// fp32 bits and what they are rounded to. A change here makes stored blocks unreadable.
+const ROUNDED: [what: string, bits: number, bf16: number, fp16: number][] = [
+  ['1.0', 0x3f800000, 0x3f80, 0x3c00],
+  ['-0.0', 0x80000000, 0x8000, 0x8000],
+  ['bf16: a tie above an even number', 0x3f808000, 0x3f80, 0x3c04],
+  ['bf16: a tie above an odd number', 0x3f818000, 0x3f82, 0x3c0c],
+  ['bf16: just above a tie', 0x3f808001, 0x3f81, 0x3c04],
+  ['fp16: a tie above an even number', 0x3f801000, 0x3f80, 0x3c00],
+  ['fp16: a tie above an odd number', 0x3f803000, 0x3f80, 0x3c02],
+  ['fp16: just above a tie', 0x3f801001, 0x3f80, 0x3c01],
+  ['fp16: the largest number', 0x477fefff, 0x4780, 0x7bff],
+  ['fp16: beyond it', 0x477ff000, 0x4780, 0x7c00],
+  ['the largest fp32', 0x7f7fffff, 0x7f80, 0x7c00],
+  ['its negative', 0xff7fffff, 0xff80, 0xfc00],
+  ['infinity', 0x7f800000, 0x7f80, 0x7c00],
+  ['-infinity', 0xff800000, 0xff80, 0xfc00],
+  ['a signalling NaN, its payload below what is kept', 0x7f800001, 0x7fc0, 0x7e00],
+  ['a quiet NaN with a payload', 0xffc12345, 0xffc1, 0xfe09],
+  ['a NaN of all ones', 0xffffffff, 0xffff, 0xffff],
+  ['fp16: half of the smallest number', 0x33000000, 0x3300, 0x0000],
+  ['fp16: a bit more', 0x33000001, 0x3300, 0x0001],
+  ['fp16: a denormal', 0xb8003000, 0xb800, 0x8201],
+  ['fp16: a denormal that becomes the smallest normal number', 0x387fe000, 0x3880, 0x0400],
+  ['a denormal of fp32', 0x80000001, 0x8000, 0x8000],
+  ['the largest denormal of fp32', 0x007fffff, 0x0080, 0x0000],
+]
+
+// SHA-256 of what 250,000 seeded values are rounded to, computed by NumPy
+const ROUNDED_DIGESTS: Record<NarrowFormat, string> = {
+  bf16: 'ada01d00a96662c07d767f9f7c11b232f00f5200ac76be7383ea7063fe4a4ab4',
+  fp16: '9cd57a7be535c659680b4a26468468df469cd814899f44d0e1669f5b251ca266',
+}
+
+const FORMATS: NarrowFormat[] = ['bf16', 'fp16']
+
+function narrow(kernel: PlanesKernel, format: NarrowFormat, values: Uint32Array, to = 0): Uint16Array {
+  kernel.input.set(new Uint8Array(values.buffer))
+  kernel.base.fill(0x55, to, to + 2 * values.length + 32)
+  kernel.narrow(format, values.length, to)
+  expect([...kernel.base.subarray(to + 2 * values.length, to + 2 * values.length + 32)]).toEqual(Array(32).fill(0x55))
+  return new Uint16Array(kernel.base.slice(to, to + 2 * values.length).buffer)
+}
+
+/** Seeded bits, every other one with an exponent near those that fp16 has. */
+function seededFloats(count: number): Uint32Array {
+  const values = new Uint32Array(seededBytes(4 * count, 13).buffer)
+  for (let i = 0; i < count; i += 2) values[i] = (values[i]! & 0x807fffff) | ((100 + ((values[i]! >>> 3) % 45)) << 23)
+  return values
+}
+
+describe.each([
+  ['webassembly', WEBASSEMBLY],
+  ['javascript', JAVASCRIPT],
+] as const)('rounding by %s', (_kind, kernel) => {
+  test.each(ROUNDED)('%s', (_what, bits, bf16, fp16) => {
+    // alone, and among others, where eight are rounded at a time
+    for (const count of [1, 11]) {
+      expect([...narrow(kernel, 'bf16', new Uint32Array(count).fill(bits))]).toEqual(Array(count).fill(bf16))
+      expect([...narrow(kernel, 'fp16', new Uint32Array(count).fill(bits), 6)]).toEqual(Array(count).fill(fp16))
+    }
+  })
+
+  test.each(FORMATS)('many values are rounded to %s as others do it', format => {
+    const rounded = narrow(kernel, format, seededFloats(250_000))
+    expect(createHash('sha256').update(rounded).digest('hex')).toBe(ROUNDED_DIGESTS[format])
+  })
+
+  test('takes a full region, and no value more', () => {
+    const most = REGION_BYTES / 4
+    kernel.input.fill(0x3f)
+    kernel.narrow('bf16', most, REGION_BYTES - 2 * most)
+    expect([...kernel.base.subarray(REGION_BYTES - 2)]).toEqual([0x3f, 0x3f])
+    for (const [count, to] of [
+      [most + 1, 0],
+      [most, REGION_BYTES - 2 * most + 2],
+      [-1, 0],
+      [1, -2],
+      [0.5, 0],
+    ] as const) {
+      expect(() => kernel.narrow('fp16', count, to)).toThrow(RangeError)
+    }
+  })
+})
+
+test('both kernels round to the same numbers, at every sign and exponent', () => {
+  const mantissas = [0, 1, 0xfff, 0x1000, 0x1001, 0x2fff, 0x3000, 0x7fff, 0x8000, 0x8001, 0x18000, 0x3fffff, 0x400000, 0x7fe000, 0x7fffff]
+  const values = new Uint32Array(512 * mantissas.length)
+  for (let top = 0; top < 512; top++) mantissas.forEach((mantissa, i) => (values[top * mantissas.length + i] = (top << 23) | mantissa))
+  for (const format of FORMATS) expect(narrow(WEBASSEMBLY, format, values)).toEqual(narrow(JAVASCRIPT, format, values))
 })
 
 describe('without WebAssembly', () => {

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ChunkIndex } from '../../src/repository/chunk-index.ts'
-import { fetchBlocks, planRanges, type BlockSource } from '../../src/repository/chunk-reader.ts'
+import { fetchBlocks, type BlockSource } from '../../src/repository/chunk-reader.ts'
 import { packName } from '../../src/repository/object-names.ts'
+import { planRanges } from '../../src/repository/read-ranges.ts'
 import { sha256, toHex } from '../../src/util/hash.ts'
 import { seededNoise } from '../helpers/trees.ts'
 import { hexOf, idOf, rawBlock, rejection } from './arbitraries.ts'
@@ -123,7 +124,7 @@ describe('fetching blocks', () => {
     expect(fetched.map(({ number }) => number)).toEqual(blocks)
     for (const { number, plain } of fetched)
       expect(toHex(sha256(plain!))).toBe(toHex(source.index.id(source.index.blocks[number]!.firstChunk)))
-    expect(most).toBe(4)
+    expect(most).toBe(8)
   })
 
   test('tells damage of the blocks concerned, and goes on', async () => {

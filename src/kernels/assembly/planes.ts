@@ -10,6 +10,13 @@ const OUTPUT: usize = 2 * REGION
 const ROTATED: u32 = 1
 const DELTA: u32 = 2
 
+const BF16: u32 = 1
+
+/** Bits of magnitudes in fp32: infinity, 2^-14 and 2^16. */
+const INFINITY: i32 = 0x7f800000
+const SMALLEST_NORMAL_FP16: i32 = 0x38800000
+const BEYOND_FP16: i32 = 0x47800000
+
 /** `length` bytes of input become the planes of their elements of `width` bytes, and the tail after them. */
 export function split(width: u32, mode: u32, length: usize): void {
   if (width == 1) split1(length, mode)
@@ -252,6 +259,46 @@ function joinRest<U>(from: usize, count: usize, mode: u32): void {
     if (mode == DELTA) x = <U>(((x >> 1) ^ (<U>(0 - (x & 1)))) + load<U>(BASE + at))
     store<U>(OUTPUT + at, x)
   }
+}
+
+/** `count` fp32 of input become 16-bit floats at `to` bytes of the base, rounded to the nearest, ties to even. */
+export function narrow(format: u32, count: usize, to: usize): void {
+  let i: usize = 0
+  for (; i + 8 <= count; i += 8) {
+    const a = rounded(format, v128.load(INPUT + i * 4))
+    const b = rounded(format, v128.load(INPUT + i * 4 + 16))
+    v128.store(BASE + to + i * 2, i16x8.narrow_i32x4_u(a, b))
+  }
+  for (; i < count; i++) {
+    const one = rounded(format, i32x4.splat(load<i32>(INPUT + i * 4)))
+    store<u16>(BASE + to + i * 2, <u16>i32x4.extract_lane(one, 0))
+  }
+}
+
+function rounded(format: u32, v: v128): v128 {
+  const magnitude = v128.and(v, i32x4.splat(0x7fffffff))
+  const isNaN = i32x4.gt_s(magnitude, i32x4.splat(INFINITY))
+  return format == BF16 ? roundedToBf16(v, isNaN) : roundedToFp16(v, magnitude, isNaN)
+}
+
+function roundedToBf16(v: v128, isNaN: v128): v128 {
+  const top = i32x4.shr_u(v, 16)
+  const up = i32x4.add(i32x4.splat(0x7fff), v128.and(top, i32x4.splat(1)))
+  return v128.bitselect(v128.or(top, i32x4.splat(0x40)), i32x4.shr_u(i32x4.add(v, up), 16), isNaN)
+}
+
+function roundedToFp16(v: v128, magnitude: v128, isNaN: v128): v128 {
+  const odd = v128.and(i32x4.shr_u(magnitude, 13), i32x4.splat(1))
+  // the exponent's bias goes from 127 to 15, and what is cut off rounds up
+  const normal = i32x4.shr_u(i32x4.add(i32x4.add(magnitude, i32x4.splat(<i32>0xc8000fff)), odd), 13)
+  // adding 0.5, whose last bit is the smallest number of fp16, rounds to a multiple of that
+  const half = i32x4.splat(0x3f000000)
+  const small = i32x4.sub(f32x4.add(magnitude, half), half)
+  const quiet = v128.or(i32x4.splat(0x7e00), v128.and(i32x4.shr_u(magnitude, 13), i32x4.splat(0x3ff)))
+  let result = v128.bitselect(small, normal, i32x4.lt_s(magnitude, i32x4.splat(SMALLEST_NORMAL_FP16)))
+  result = v128.bitselect(i32x4.splat(0x7c00), result, i32x4.ge_s(magnitude, i32x4.splat(BEYOND_FP16)))
+  result = v128.bitselect(quiet, result, isNaN)
+  return v128.or(result, v128.and(i32x4.shr_u(v, 16), i32x4.splat(0x8000)))
 }
 
 export const inputOffset: usize = INPUT

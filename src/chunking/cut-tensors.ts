@@ -1,0 +1,78 @@
+import type { Chunker } from './chunker.ts'
+import { TENSOR_CHUNK_BYTES, tensorCuts } from './layouts/cuts.ts'
+import type { TensorSpan } from './layouts/span.ts'
+
+/** The next bytes of a file, written to the front of `room`: how many; 0 at its end. */
+export type ReadOn = (room: Uint8Array) => number | Promise<number>
+
+/** Where in a tensor a chunk lies. */
+export interface TensorPlace {
+  tensor: TensorSpan
+  /** Bytes from the tensor's beginning: a multiple of `TENSOR_CHUNK_BYTES`. */
+  offset: number
+}
+
+export interface CutChunk {
+  /** Valid until the next chunk is asked for. */
+  bytes: Uint8Array
+  /** Undefined for what lies between tensors. */
+  place: TensorPlace | undefined
+}
+
+/** Bytes of tensors that are read at once, at most. */
+const AHEAD_BYTES = 2 * TENSOR_CHUNK_BYTES
+
+/**
+ * Reads a file of `size` bytes with these tensors front to back, and cuts it: tensors as `tensorCuts` says, what lies between them by content. Ends early where
+ * the file does.
+ */
+export async function* cutTensors(spans: readonly TensorSpan[], size: number, readOn: ReadOn, chunker: Chunker): AsyncGenerator<CutChunk> {
+  const ahead = new Ahead(size, readOn)
+  for (const { kind, length, ...segment } of tensorCuts(spans, size)) {
+    if (kind === 'tensor') {
+      const { tensor, offset } = segment as { tensor: TensorSpan; offset: number }
+      const bytes = await ahead.take(length)
+      if (bytes.length < length) return
+      yield { bytes, place: { tensor, offset: offset - tensor.offset } }
+      continue
+    }
+    chunker.reset()
+    for (let left = length; left > 0;) {
+      const bytes = await ahead.take(Math.min(left, TENSOR_CHUNK_BYTES))
+      if (bytes.length === 0) return
+      chunker.buffer().set(bytes)
+      left -= bytes.length
+      for (const chunk of chunker.filled(bytes.length, left === 0)) yield { bytes: chunk, place: undefined }
+    }
+  }
+}
+
+/** Reads in large pieces and hands out small ones: a file may have a hundred thousand tensors. */
+class Ahead {
+  private readonly room: Uint8Array
+  private readonly readOn: ReadOn
+  private start = 0
+  private end = 0
+
+  constructor(size: number, readOn: ReadOn) {
+    this.room = new Uint8Array(Math.min(size, AHEAD_BYTES))
+    this.readOn = readOn
+  }
+
+  /** The next `length` bytes, fewer at the end of the file; valid until the next call. */
+  async take(length: number): Promise<Uint8Array> {
+    if (this.end - this.start < length) {
+      this.room.copyWithin(0, this.start, this.end)
+      this.end -= this.start
+      this.start = 0
+    }
+    while (this.end - this.start < length) {
+      const count = await this.readOn(this.room.subarray(this.end))
+      if (count === 0) break
+      this.end += count
+    }
+    const bytes = this.room.subarray(this.start, Math.min(this.end, this.start + length))
+    this.start += bytes.length
+    return bytes
+  }
+}

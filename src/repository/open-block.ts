@@ -1,0 +1,82 @@
+import type { BlockBase, BlockKind, BlockRequest, ElementType } from '../compression/block.ts'
+import { hasSigns } from '../compression/filters.ts'
+import type { Level } from '../compression/limits.ts'
+import { MAX_BLOCK_CHUNKS } from './constants.ts'
+import type { ChunkBases } from './directory.ts'
+
+/** What a chunk may be predicted from: the bytes of its bases, one after the other. */
+export interface OfferedBase extends BlockBase, ChunkBases {}
+
+/** What is known of a chunk that is part of a tensor. */
+export interface TensorForm {
+  element: ElementType
+  base?: OfferedBase | undefined
+}
+
+/**
+ * Chunks of one form share blocks. All chunks of a block with bases have one depth, and so lie deeper than any block with one of their bases: two blocks never wait
+ * for each other to be decoded.
+ */
+export function formOf(bytes: Uint8Array, kind: BlockKind, tensor: TensorForm | undefined): string {
+  if (tensor === undefined) return kind
+  const { element, base } = tensor
+  const { width, kind: numbers, dtype = '' } = element
+  if (base !== undefined) return `${width} ${numbers} ${dtype} ${base.relation} ${base.depth}`
+  // floats without signs, such as averages of squares, have other exponents than floats with
+  return `${width} ${numbers} ${dtype} ${numbers === 'float' && hasSigns(bytes, width) ? 'signed' : ''}`
+}
+
+/** A block being filled. */
+export class OpenBlock {
+  /** In the order in which blocks began. */
+  readonly number: number
+  readonly ids: Uint8Array[] = []
+  readonly lengths: number[] = []
+  readonly bases = new Map<number, ChunkBases>()
+  private readonly kind: BlockKind
+  private readonly element: ElementType | undefined
+  private readonly relation: BlockBase['relation'] | undefined
+  private readonly plain: Uint8Array<ArrayBuffer>
+  private readonly basePlain: Uint8Array<ArrayBuffer> | undefined
+  private used = 0
+  private baseUsed = 0
+
+  constructor(number: number, capacity: number, kind: BlockKind, tensor: TensorForm | undefined) {
+    this.number = number
+    this.kind = kind
+    this.element = tensor?.element
+    this.relation = tensor?.base?.relation
+    this.plain = new Uint8Array(capacity)
+    if (this.relation) this.basePlain = new Uint8Array(this.relation === 'delta' ? capacity : 2 * capacity)
+  }
+
+  /** Elements of a block are all aligned alike: nothing follows a chunk that ends within one. */
+  fits(length: number): boolean {
+    const aligned = this.used % (this.element?.width ?? 1) === 0
+    return aligned && this.used + length <= this.plain.length && this.lengths.length < MAX_BLOCK_CHUNKS
+  }
+
+  add(id: Uint8Array, bytes: Uint8Array, base: OfferedBase | undefined): void {
+    if (base) {
+      this.basePlain!.set(base.bytes, this.baseUsed)
+      this.baseUsed += base.bytes.length
+      this.bases.set(this.lengths.length, { depth: base.depth, ids: base.ids })
+    }
+    this.plain.set(bytes, this.used)
+    this.used += bytes.length
+    this.ids.push(id.slice())
+    this.lengths.push(bytes.length)
+  }
+
+  /** The bytes to encode, and how: they are given away. */
+  take(level: Level): { plain: Uint8Array<ArrayBuffer>; request: BlockRequest } {
+    const { kind, element, relation } = this
+    const base = relation && { relation, bytes: filled(this.basePlain!, this.baseUsed) }
+    const request: BlockRequest = { level, kind, element, base }
+    return { plain: filled(this.plain, this.used), request }
+  }
+}
+
+function filled(bytes: Uint8Array<ArrayBuffer>, used: number): Uint8Array<ArrayBuffer> {
+  return used === bytes.length ? bytes : bytes.slice(0, used)
+}

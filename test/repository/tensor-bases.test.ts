@@ -1,0 +1,299 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import type { RepositoryContext } from '../../src/repository/context.ts'
+import { openForReading } from '../../src/repository/context.ts'
+import { encodeTomb } from '../../src/repository/label.ts'
+import { tombName } from '../../src/repository/object-names.ts'
+import { kindOfChunk } from '../../src/repository/file-kinds.ts'
+import { measureParts } from '../../src/repository/usage-parts.ts'
+import type { PushResult } from '../../src/repository/push.ts'
+import { TensorCache } from '../../src/repository/tensor-cache.ts'
+import { MemoryStorage } from '../../src/storage/memory.ts'
+import { toHex } from '../../src/util/hash.ts'
+import { silentReporter } from '../../src/util/reporter.ts'
+import { withFolder } from '../helpers/folders.ts'
+import { checkAll, contextOf, pullVersion, pushFolder } from '../helpers/in-process.ts'
+import { asGguf, bf16, fp16, fp32, fp64, int16, network, npz, pt, safetensors, tuned, type Weights } from '../helpers/tensors.ts'
+import { expectSameTree, pictureOf, seededNoise } from '../helpers/trees.ts'
+
+const MiB = 1024 * 1024
+
+/** A folder that is pushed again and again as `run`, by a machine with a cache of tensors. */
+class Training {
+  readonly context: RepositoryContext
+  readonly storage = new MemoryStorage()
+  readonly data: string
+  readonly cacheFolder: string
+  private readonly folder: string
+  private pulls = 0
+
+  constructor(folder: string) {
+    this.folder = folder
+    this.data = join(folder, 'data')
+    this.cacheFolder = join(folder, 'cache')
+    this.context = contextOf(this.storage)
+  }
+
+  write(path: string, content: Uint8Array): void {
+    mkdirSync(dirname(join(this.data, path)), { recursive: true })
+    writeFileSync(join(this.data, path), content)
+  }
+
+  cache(): TensorCache {
+    return new TensorCache(this.cacheFolder, silentReporter, () => 100_000 * MiB)
+  }
+
+  /** What is stored of `bytes` new bytes, as a share. */
+  async push(maxDepth?: number): Promise<PushResult & { share: number }> {
+    const result = await pushFolder(this.context, this.data, 'run', { bases: { cache: this.cache(), maxDepth } })
+    return { ...result, share: result.storedBytes / result.reading.bytes }
+  }
+
+  /** Pulls a version, the newest or one before, and compares it with what was pushed. */
+  async expectPulled(back = 0, expected = pictureOf(this.data)): Promise<void> {
+    const destination = join(this.folder, `pulled-${++this.pulls}`)
+    await pullVersion(this.context, `run~${back}`, destination)
+    expectSameTree(destination, expected)
+    rmSync(destination, { recursive: true })
+  }
+
+  /** How many chunks the repository holds at each depth. */
+  async depths(): Promise<number[]> {
+    const { index } = await openForReading(this.context)
+    const counts: number[] = []
+    for (let entry = 0; entry < index.size; entry++) counts[index.depth(entry)] = (counts[index.depth(entry)] ?? 0) + 1
+    return Array.from(counts, count => count ?? 0)
+  }
+}
+
+const withTraining = (use: (training: Training) => Promise<void>): Promise<void> => withFolder(folder => use(new Training(folder)))
+
+const CONTAINERS = { safetensors, pt, npz, gguf: asGguf }
+const TYPES = { fp32, fp64, bf16, fp16, int16 }
+
+describe.each(Object.keys(CONTAINERS) as (keyof typeof CONTAINERS)[])('tensors in %s', container => {
+  const save = CONTAINERS[container]
+
+  test.each(Object.keys(TYPES) as (keyof typeof TYPES)[])('of %s, overwritten in place, come back exactly', type =>
+    withTraining(async training => {
+      const first = network(1, [300_000, 1_100])
+      training.write(`model.${container}`, save(TYPES[type](first)))
+      await training.push()
+      const before = pictureOf(training.data)
+      training.write(`model.${container}`, save(TYPES[type](tuned(first, 2))))
+      await training.push()
+      await training.expectPulled()
+      await training.expectPulled(1, before)
+      expect((await checkAll(training.context)).problems).toEqual([])
+      expect((await training.depths())[1]).toBeGreaterThan(0)
+    }),
+  )
+})
+
+describe('the same tensors in another container', () => {
+  test.each([
+    ['pt', 'safetensors'],
+    ['safetensors', 'npz'],
+    ['npz', 'gguf'],
+    ['gguf', 'pt'],
+  ] as const)('%s -> %s cost at most 1 %%', (from, to) =>
+    withTraining(async training => {
+      const tensors = fp32(network(3))
+      training.write(`a.${from}`, CONTAINERS[from](tensors))
+      await training.push()
+      training.write(`b.${to}`, CONTAINERS[to](tensors))
+      const { storedBytes } = await training.push()
+      expect(storedBytes).toBeLessThan(0.01 * CONTAINERS[to](tensors).length)
+      await training.expectPulled()
+    }),
+  )
+
+  test('cost at most 3 % where they are a thousand of 4 to 64 KiB', () =>
+    withTraining(async training => {
+      const sizes = Array.from({ length: 1000 }, (_, i) => 1024 + ((i * 7919) % 15_000))
+      const tensors = fp32(network(4, sizes))
+      training.write('adapter.pt', pt(tensors))
+      await training.push()
+      training.write('adapter.safetensors', safetensors(tensors))
+      const { storedBytes } = await training.push()
+      expect(storedBytes).toBeLessThan(0.03 * safetensors(tensors).length)
+      await training.expectPulled()
+    }))
+})
+
+describe('a checkpoint', () => {
+  test('that is overwritten in place is stored as what differs', () =>
+    withTraining(async training => {
+      let tensors = network(5)
+      const shares: number[] = []
+      for (let step = 0; step < 3; step++) {
+        training.write('last.pt', pt(bf16(tensors)))
+        shares.push((await training.push()).share)
+        tensors = tuned(tensors, step, 1e-4)
+      }
+      expect(shares[1]).toBeLessThan(0.5 * shares[0]!)
+      expect(shares[2]).toBeLessThan(0.5 * shares[0]!)
+      expect((await training.depths())[2]).toBeGreaterThan(0)
+      await training.expectPulled()
+    }))
+
+  test('of a numbered series is stored as what differs from the one before, also within one push', () =>
+    withTraining(async training => {
+      const [one, two, three] = [network(6), tuned(network(6), 1), tuned(network(6), 2)]
+      training.write('ckpt-900.safetensors', safetensors(fp32(one)))
+      training.write('ckpt-1000.safetensors', safetensors(fp32(two)))
+      await training.push()
+      expect((await training.depths())[1]).toBeGreaterThan(0)
+      training.write('ckpt-1100.safetensors', safetensors(fp32(three)))
+      await training.push()
+      expect((await training.depths())[2]).toBeGreaterThan(0)
+      // all of them are on disk: nothing of them needs to be kept elsewhere
+      expect(readdirSync(training.cacheFolder, { withFileTypes: true }).filter(file => file.isFile())).toEqual([])
+      await training.expectPulled()
+    }).catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }))
+
+  test('that takes the place of the only one before it in its series is stored as what differs', () =>
+    withTraining(async training => {
+      training.write('checkpoint-100/model.safetensors', safetensors(bf16(network(7))))
+      const first = await training.push()
+      rmSync(join(training.data, 'checkpoint-100'), { recursive: true })
+      training.write('checkpoint-200/model.safetensors', safetensors(bf16(tuned(network(7), 1))))
+      const second = await training.push()
+      expect(second.share).toBeLessThan(0.5 * first.share)
+      await training.expectPulled()
+    }))
+
+  test('that is as an older one was costs nothing', () =>
+    withTraining(async training => {
+      const versions = [network(8), tuned(network(8), 1), tuned(network(8), 2)].map(tensors => pt(fp32(tensors)))
+      for (const version of versions) {
+        training.write('last.pt', version)
+        await training.push()
+      }
+      training.write('last.pt', versions[1]!)
+      const reverted = await training.push()
+      expect(reverted.storedBytes).toBeLessThan(2000)
+      await training.expectPulled()
+      training.write('last.pt', pt(fp32(tuned(network(8), 3))))
+      await training.push()
+      await training.expectPulled()
+    }))
+
+  test('is a keyframe again after eight deltas', () =>
+    withTraining(async training => {
+      let tensors: Weights[] = network(9, [20_000])
+      const shares: number[] = []
+      for (let step = 0; step <= 10; step++) {
+        training.write('last.safetensors', safetensors(bf16(tensors)))
+        shares.push((await training.push()).share)
+        tensors = tuned(tensors, step)
+      }
+      const depths = await training.depths()
+      expect(depths.slice(1)).toEqual([2, 1, 1, 1, 1, 1, 1, 1])
+      expect(shares[9]).toBeGreaterThan(2 * shares[8]!)
+      expect(shares[10]).toBeLessThan(0.5 * shares[9]!)
+      for (const back of [0, 1, 2]) await training.expectPulled(back, back === 0 ? undefined : await pulledTwice(training, back))
+    }))
+
+  test('has a keyframe as its base, or is one, where chains are to be short', () =>
+    withTraining(async training => {
+      const keyframe = network(10, [20_000])
+      for (let step = 0; step < 4; step++) {
+        training.write('last.safetensors', safetensors(bf16(step === 0 ? keyframe : tuned(keyframe, step))))
+        await training.push(1)
+      }
+      expect((await training.depths()).slice(1)).toEqual([2])
+      await training.expectPulled()
+    }))
+})
+
+/** Two pulls of a version are equal: what it holds is not known any more. */
+async function pulledTwice(training: Training, back: number) {
+  return withFolder(async folder => {
+    await pullVersion(training.context, `run~${back}`, join(folder, 'out'))
+    return pictureOf(join(folder, 'out'))
+  })
+}
+
+describe('an export', () => {
+  test.each(['bf16', 'fp16'] as const)('of %s beside its fp32 original costs at most 2 %%', type =>
+    withTraining(async training => {
+      const tensors = network(11)
+      training.write('b.pt', pt(fp32(tensors.map(({ name, values }) => ({ name: `model.${name}`, values })))))
+      training.write('a.safetensors', safetensors(TYPES[type](tensors)))
+      await training.push()
+      await training.expectPulled()
+      const original = await withFolder(async folder => {
+        const alone = new Training(folder)
+        alone.write('b.pt', readFileSync(join(training.data, 'b.pt')))
+        return (await alone.push()).storedBytes
+      })
+      const { storedBytes } = await pushedAgain(training)
+      expect(storedBytes - original).toBeLessThan(0.02 * safetensors(TYPES[type](tensors)).length)
+    }),
+  )
+})
+
+/** What the same folder costs in an empty repository. */
+async function pushedAgain(training: Training): Promise<PushResult> {
+  return pushFolder(contextOf(new MemoryStorage()), training.data, 'run', { bases: { cache: undefined } })
+}
+
+test('du and a dry run tell tensors by the type of their elements', () =>
+  withTraining(async training => {
+    const tensors = network(15, [20_000, 500])
+    training.write('a.safetensors', safetensors(fp32(tensors)))
+    training.write('b.pt', pt(bf16(tensors)))
+    training.write('c.txt', Buffer.from('text'))
+    const { snapshot } = await training.push()
+    const parts = await measureParts(await openForReading(training.context), snapshot!, kindOfChunk)
+    const sizes = Object.fromEntries(parts.map(({ part, files, plainBytes }) => [part, [files, plainBytes]]))
+    expect(sizes).toMatchObject({ 'tensors, F32': [1, 80_000], 'tensors, BF16': [1, 40_000], text: [1, 4] })
+    expect(sizes['models, arrays']![0]).toBe(2)
+    const stored = Object.fromEntries(parts.map(({ part, storedBytes }) => [part, storedBytes]))
+    expect(stored['tensors, BF16']).toBeLessThan(0.1 * 40_000)
+  }))
+
+describe('bases are left alone', () => {
+  test('without the option, and the cache with them', () =>
+    withTraining(async training => {
+      training.write('last.pt', pt(fp32(network(12))))
+      await pushFolder(training.context, training.data, 'run')
+      training.write('last.pt', pt(fp32(tuned(network(12), 1))))
+      await pushFolder(training.context, training.data, 'run')
+      expect(await training.depths()).toHaveLength(1)
+    }))
+
+  test('when the pack that holds them is about to go', () =>
+    withTraining(async training => {
+      training.write('last.pt', pt(fp32(network(13))))
+      await training.push()
+      const packs = (await training.storage.list()).objects.filter(({ name }) => name.startsWith('pack-')).map(({ name }) => name.slice(5))
+      const { id, bytes } = encodeTomb({ packs }, toHex(seededNoise(1, 16)))
+      await training.storage.put(tombName(id), bytes)
+      training.write('last.pt', pt(fp32(tuned(network(13), 1))))
+      await training.push()
+      expect(await training.depths()).toHaveLength(1)
+      for (const pack of packs) await training.storage.remove(`pack-${pack}`)
+      await training.expectPulled()
+    }))
+
+  test('when what the cache holds is damaged', () =>
+    withTraining(async training => {
+      training.write('last.pt', pt(fp32(network(14))))
+      await training.push()
+      const [file] = readdirSync(training.cacheFolder)
+      const path = join(training.cacheFolder, file!)
+      const content = readFileSync(path)
+      for (let i = 0; i < content.length - 200; i += 1000) content[i]! ^= 1
+      writeFileSync(path, content)
+      training.write('last.pt', pt(fp32(tuned(network(14), 1))))
+      await training.push()
+      expect(await training.depths()).toHaveLength(1)
+      expect(readdirSync(training.cacheFolder)).not.toContain(file)
+      await training.expectPulled()
+    }))
+})
