@@ -1,9 +1,10 @@
 import { Option, type Command } from 'commander'
 import { collect, type Execute } from './definition.ts'
+import { addRetentionOptions } from './retention-options.ts'
 
 /** The commands that every user meets: options, help and examples; what they do is loaded when they run. */
 export function registerCoreCommands(root: Command, execute: Execute, program: string): void {
-  root
+  const push = root
     .command('push <path...>')
     .description('store folders or files as the next version of their names')
     .option('--name <name>', 'the name of the version (default: that of the folder)')
@@ -18,16 +19,20 @@ export function registerCoreCommands(root: Command, execute: Execute, program: s
     .addOption(new Option('--level <level>', 'how hard to compress').choices(['fast', 'balanced', 'max']).default('balanced'))
     .option('--no-delta', 'store no tensor as what differs from an earlier one, and keep none in the local cache')
     .option('--dry-run', 'only tell what would be stored')
+  addRetentionOptions(push)
     .addHelpText(
       'after',
       `
 In a git work tree the version notes commit and branch, and whether tracked
-files differ from the commit.
+files differ from the commit. With --keep-... older versions of the name that no
+rule keeps are forgotten afterwards, as by colab-escape forget; tensors are then
+stored without the help of earlier versions.
 
 Examples:
   colab-escape push ./data --store /media/usb/repo
   colab-escape push runs --exclude "*.tmp" --tag best -m "lr 1e-4"
-  colab-escape push runs --metric val_loss=0.31 --metric acc=0.9`,
+  colab-escape push runs --metric val_loss=0.31 --metric acc=0.9
+  colab-escape push runs --keep-last 5 --keep-best val_loss:2`,
     )
     .action(async (paths: string[], _: unknown, command: Command) => {
       const { pushCommand } = await import('./push.ts')

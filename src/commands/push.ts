@@ -4,7 +4,9 @@ import { saveKnownVersion } from '../repository/known-version.ts'
 import { kindOfChunk } from '../repository/file-kinds.ts'
 import { parseMetrics } from '../repository/metrics.ts'
 import { checkName, nameProblem } from '../repository/object-names.ts'
-import { push, type PushResult } from '../repository/push.ts'
+import { push, type PushRequest, type PushResult } from '../repository/push.ts'
+import type { ForgetResult } from '../repository/forget.ts'
+import type { RetentionPolicy } from '../repository/retention.ts'
 import { checkTags } from '../repository/tags.ts'
 import { measureNewParts, type PartUsage } from '../repository/usage-parts.ts'
 import { walk, type WalkResult } from '../repository/walk.ts'
@@ -13,13 +15,16 @@ import { zstdName } from '../compression/zstd.ts'
 import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../ui/format.ts'
 import { renderTable, type Column } from '../ui/table.ts'
 import { AppError } from '../util/errors.ts'
+import { forgetOlder } from './forget-older.ts'
+import { parsePolicy, type RetentionOptions } from './retention-options.ts'
 import type { Outcome, Session } from './session.ts'
+import { describePruned, machinePruned, refuseMounted } from './space-report.ts'
 import { chooseStore, pathsOf, prepareForPush, requestsByKind, requestsSince, totalRequests, type ChosenStore } from './store.ts'
 
 /** Characters of a message, at most. */
 const MAX_TEXT = 1000
 
-export interface PushOptions {
+export interface PushOptions extends RetentionOptions {
   name?: string
   message?: string
   tag?: string[]
@@ -37,7 +42,9 @@ export async function pushCommand(session: Session, paths: string[], options: Pu
   checkMessage(options.message)
   checkTags(options.tag ?? [])
   parseMetrics(options.metric ?? [])
+  const policy = parsePolicy(options)
   const store = await chooseStore(session)
+  if (policy) refuseMounted(store)
   await prepareForPush(store, options.dryRun === true)
   if (options.level === 'max' && zstdName(session.settings.zstd) === 'portable')
     session.console.reporter.note('this Node has no zstd of its own: max uses level 9 of the portable one; Node 22.15 or newer goes to 19')
@@ -56,6 +63,7 @@ export function checkMessage(message = ''): void {
 async function pushOne(session: Session, store: ChosenStore, path: string, options: PushOptions, program: string): Promise<Outcome> {
   const { console, settings, signal } = session
   const started = performance.now()
+  const policy = parsePolicy(options)
   const requestsBefore = store.requests()
   const name = options.name === undefined ? nameOf(path) : checkName(options.name)
   const source = await walk(path, {
@@ -72,7 +80,7 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
     level: options.level,
     blockBytes: context.pool.maxBlockBytes(options.level),
     cache: await session.openCache(source.root),
-    bases: options.delta === false ? undefined : { cache: session.tensorCache() },
+    bases: basesFor(session, options, policy),
     message: options.message,
     tags: checkTags(options.tag ?? []),
     metrics: parseMetrics(options.metric ?? []),
@@ -87,14 +95,40 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
     await saveKnownVersion(session.knownVersionFile(store.storage.location, name), known, console.reporter)
   }
   noteOtherSource(session, name, source, result)
+  const forgotten = policy && result.outcome !== 'dry-run' ? await forgetOlder(context, name, policy, result.snapshot) : undefined
   const failed = result.reading.failedFiles.length + source.failed
   const requests = requestsSince(requestsBefore, store.requests())
   const receipt = describe(name, store, result, failed, totalRequests(requests), performance.now() - started)
   const kinds = result.outcome === 'dry-run' ? measureNewParts(result.packs, result.reading.entries, kindOfChunk) : undefined
   if (kinds) receipt.push(...describeKinds(kinds, console.columns))
+  if (forgotten) receipt.push(...describeForgotten(forgotten))
   console.reporter.detail(requestsByKind(requests))
-  console.result(receipt, { ...machineReceipt(name, result, failed, requests), ...(kinds ? { kinds: kinds.map(toMachine) } : {}) })
+  console.result(receipt, {
+    ...machineReceipt(name, result, failed, requests),
+    ...(kinds ? { kinds: kinds.map(toMachine) } : {}),
+    ...machineForgotten(forgotten),
+  })
   return failed > 0 ? 'partly' : 'done'
+}
+
+/** Where rules keep few versions, none is stored as what differs from another: what is forgotten would have to stay for what is not. */
+export function basesFor(session: Session, { delta }: { delta?: boolean }, policy: RetentionPolicy | undefined): PushRequest['bases'] {
+  return delta === false || policy ? undefined : { cache: session.tensorCache() }
+}
+
+const countForgotten = ({ names }: ForgetResult): number => names.reduce((sum, { decision }) => sum + decision.forgotten.length, 0)
+
+function describeForgotten(result: ForgetResult): string[] {
+  const count = countForgotten(result)
+  return [
+    ...(count === 0 ? [] : [`  forgot ${plural(count, 'older version')}`]),
+    ...(result.pruned ? describePruned(result.pruned, false) : []),
+  ]
+}
+
+function machineForgotten(result: ForgetResult | undefined): object {
+  if (!result) return {}
+  return { forgotten: countForgotten(result), pruned: result.pruned ? machinePruned(result.pruned) : null }
 }
 
 export function nameOf(path: string): string {

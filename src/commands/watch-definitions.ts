@@ -24,6 +24,7 @@ export function registerWatchCommand(root: Command, execute: Execute, program: s
       collect,
     )
     .addOption(new Option('--level <level>', 'how hard to compress').choices(['fast', 'balanced', 'max']).default('balanced'))
+    .option('--no-delta', 'store no tensor as what differs from an earlier one')
     .addHelpText(
       'after',
       `

@@ -1,21 +1,22 @@
 import type { Level } from '../compression/limits.ts'
-import { parseBestRule, type RetentionPolicy } from '../repository/retention.ts'
+import type { RetentionPolicy } from '../repository/retention.ts'
 import { parseNamePattern, readMetricsFile } from '../repository/watch/metrics-source.ts'
 import type { Scan } from '../repository/watch/scanner.ts'
 import type { Metrics } from '../repository/metrics.ts'
 import { AppError } from '../util/errors.ts'
+import { parsePolicy, type RetentionOptions } from './retention-options.ts'
 
-export interface WatchOptions {
+export interface WatchOptions extends Pick<RetentionOptions, 'keepLast' | 'keepBest'> {
   name?: string
   message?: string
   tag?: string[]
   exclude?: string[]
   level: Level
+  /** False with --no-delta. */
+  delta?: boolean
   every: string
   settle: string
   grace: string
-  keepLast?: string
-  keepBest?: string[]
   metricsFrom?: string
   metricPattern?: string
   statusFile?: string
@@ -33,14 +34,11 @@ export function parseTime(option: string, text: string): number {
 
 /** What of the older versions stays after each new one; undefined for all. */
 export function parseRetention({ keepLast, keepBest = [], metricsFrom, metricPattern }: WatchOptions): RetentionPolicy | undefined {
-  if (keepLast === undefined && keepBest.length === 0) return undefined
-  if (keepLast !== undefined && !/^[1-9]\d{0,5}$/.test(keepLast))
-    throw new AppError('usage', `--keep-last ${keepLast} is no number of versions.`, { hint: 'Give a number from 1 on.' })
   if (keepBest.length > 0 && metricsFrom === undefined && metricPattern === undefined)
     throw new AppError('usage', '--keep-best needs metrics, and nothing says where they are.', {
       hint: "Add --metrics-from metrics.jsonl, or --metric-pattern 'val_loss=([0-9.]+)' for metrics in names of files.",
     })
-  return { ...(keepLast === undefined ? {} : { last: Number(keepLast) }), best: keepBest.map(parseBestRule) }
+  return parsePolicy({ ...(keepLast === undefined ? {} : { keepLast }), keepBest })
 }
 
 /** Where the metrics of a version come from: the names of its new files, the one written last first, and a file, which has the last word. */

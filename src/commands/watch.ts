@@ -1,10 +1,8 @@
 import { dirname, resolve } from 'node:path'
 import type { RepositoryContext } from '../repository/context.ts'
-import { forget } from '../repository/forget.ts'
 import { readGitState } from '../repository/git-state.ts'
 import { saveKnownVersion } from '../repository/known-version.ts'
 import { checkName } from '../repository/object-names.ts'
-import { SAFE_WAITS } from '../repository/prune/waits.ts'
 import { push, type PushResult } from '../repository/push.ts'
 import { checkTags } from '../repository/tags.ts'
 import { watchProcess } from '../repository/watch/process-end.ts'
@@ -13,7 +11,8 @@ import { Watcher } from '../repository/watch/watcher.ts'
 import { walk } from '../repository/walk.ts'
 import { sleep } from '../storage/waiting.ts'
 import { AppError, isAppError } from '../util/errors.ts'
-import { checkMessage, nameOf } from './push.ts'
+import { forgetOlder } from './forget-older.ts'
+import { basesFor, checkMessage, nameOf } from './push.ts'
 import type { Outcome, Session } from './session.ts'
 import { chooseStore, pathsOf, prepareForPush, type ChosenStore } from './store.ts'
 import { metricsReader, parsePid, parseRetention, parseTime, type WatchOptions } from './watch-options.ts'
@@ -166,6 +165,7 @@ class Saver {
   private async saveWith(context: RepositoryContext, scan: Scan): Promise<PushResult> {
     const { source, held } = scan
     const { settings } = this.session
+    const policy = parseRetention(this.options)
     const result = await push(context, {
       name: this.name,
       source,
@@ -173,6 +173,7 @@ class Saver {
       level: this.options.level,
       blockBytes: context.pool.maxBlockBytes(this.options.level),
       cache: await this.session.openCache(this.root),
+      bases: basesFor(this.session, this.options, policy),
       message: this.options.message,
       tags: checkTags(this.options.tag ?? []),
       metrics: await metricsReader(this.options)(scan),
@@ -186,21 +187,7 @@ class Saver {
       const known = { id: snapshot.id, name: this.name, time: snapshot.time, knownSince: Date.now(), entries: reading.entries }
       await saveKnownVersion(this.session.knownVersionFile(this.location, this.name), known, context.reporter)
     }
-    if (result.outcome === 'stored') await this.forgetOthers(context, result)
+    if (policy && result.outcome === 'stored') await forgetOlder(context, this.name, policy, snapshot)
     return result
-  }
-
-  /** The version is made, whatever becomes of this: what can't be forgotten now is so after the next one. */
-  private async forgetOthers(context: RepositoryContext, { snapshot }: PushResult): Promise<void> {
-    const policy = parseRetention(this.options)
-    if (policy === undefined) return
-    try {
-      const request = { names: [this.name], policy, all: false, known: snapshot?.ref, waits: SAFE_WAITS, dryRun: false }
-      const { failure } = await forget(context, request)
-      if (failure) context.reporter.warn(`Space of forgotten versions could not be freed: ${failure.message}`)
-    } catch (error) {
-      if (!isAppError(error)) throw error
-      if (error.code !== 'interrupted') context.reporter.warn(`Older versions could not be forgotten: ${error.message}`)
-    }
   }
 }

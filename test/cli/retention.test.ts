@@ -55,6 +55,21 @@ test('forget keeps what a rule keeps and tells why; prune --now frees the rest f
   }
 })
 
+test('push with rules forgets at once what they do not keep, and keeps the new version whatever they say', async () => {
+  makeTree(sandbox.in('data'), { 'model.bin': seededNoise(9, 400_000) })
+  const receipt = await sandbox.json<{ version: string; forgotten: number; pruned: { waiting: { bytes: number } } }>(
+    ...['push', 'data', '--keep-last', '2', '--keep-tag', 'best'],
+  )
+  expect(receipt.forgotten).toBe(2)
+  expect(receipt.pruned.waiting.bytes).toBeGreaterThan(700_000)
+  const { versions } = await sandbox.json<{ versions: { version: string }[] }>('log', 'data')
+  expect(versions.map(({ version }) => version)).toEqual([receipt.version, ids[3], ids[1]])
+  expect((await sandbox.ok('push', 'data', '--keep-last', '1')).stdout).toMatch(/Nothing changed[^]*forgot 2 older versions/)
+  expectError(await sandbox.run(['push', 'data', '--keep-last', 'few']), 2, /no number of versions/)
+  await sandbox.ok('pull', 'data', 'out9')
+  expect(readFileSync(sandbox.in('out9', 'model.bin')).equals(seededNoise(9, 400_000))).toBe(true)
+})
+
 test('without --all the newest version stays; with it the whole name goes', async () => {
   expectError(await sandbox.run(['forget', 'data']), 2, /which versions to keep/)
   expectError(await sandbox.run(['forget', 'absent', '--all']), 5, /There is no "absent"/)

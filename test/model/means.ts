@@ -38,7 +38,7 @@ const FILES: Record<string, { bytes: number; base?: string }> = {
   e: { bytes: 250 },
   'a.1': { bytes: 600, base: 'a' },
   'a.2': { bytes: 600, base: 'a.1' },
-  'b.1': { bytes: 250, base: 'b' },
+  'b.1': { bytes: 600, base: 'b' },
 }
 export const FILE_NAMES = Object.keys(FILES)
 export const BLOCK_BYTES = 1600
