@@ -1,9 +1,11 @@
 import { kindOfChunk } from '../repository/file-kinds.ts'
+import { markedForDeletion, type Marked } from '../repository/prune/marked.ts'
 import { measureParts, type PartUsage } from '../repository/usage-parts.ts'
 import { measureUsage, type RepositoryUsage, type Usage } from '../repository/usage.ts'
 import { parseVersion } from '../repository/versions.ts'
-import { formatBytes, formatCount, formatPercent } from '../ui/format.ts'
+import { formatBytes, formatCount, formatPercent, plural } from '../ui/format.ts'
 import { renderTable, type Column } from '../ui/table.ts'
+import { AppError } from '../util/errors.ts'
 import { localTime } from './log.ts'
 import { findVersion, openRepository } from './open.ts'
 import type { Outcome, Session } from './session.ts'
@@ -14,6 +16,7 @@ export interface DuOptions {
 
 const LEGEND = 'dedup: repeated, stored once; packed: saved by compression'
 const OWN = 'own: what nothing else uses; it is freed when this goes'
+const BASES = 'stored counts the earlier tensors too that these are stored as changes of'
 const PART_OF = { folder: folderOf, extension: extensionOf, kind: kindOfChunk }
 
 const right = (title: string): Column => ({ title, align: 'right' })
@@ -21,14 +24,20 @@ const SAVINGS = [right('size'), right('dedup'), right('packed'), right('stored')
 
 /** Where the space goes: by name; by version of one name; by folder, extension or kind of one version. */
 export async function duCommand(session: Session, version: string | undefined, options: DuOptions): Promise<Outcome> {
+  if (version === undefined && options.by !== undefined)
+    throw new AppError('usage', '--by splits one version, and none is named.', {
+      hint: `Name it: colab-escape du <name> --by ${options.by}`,
+    })
   const repository = await openRepository(session)
   if (version !== undefined && options.by !== undefined) {
     const snapshot = await findVersion(session, repository, parseVersion(version))
     const parts = await measureParts(repository, snapshot, PART_OF[options.by])
+    const hasBases = parts.some(({ distinctBytes, storedBytes }) => storedBytes > distinctBytes)
     session.console.print(
       [
         ...renderTable([{ title: options.by }, right('files'), ...SAVINGS, right('saved')], parts.map(partRow), session.console.columns),
         LEGEND,
+        ...(hasBases ? [BASES] : []),
       ],
       {
         command: 'du',
@@ -43,7 +52,8 @@ export async function duCommand(session: Session, version: string | undefined, o
   const usage = await measureUsage(repository)
   const quota = await repository.storage.quota({ signal: session.signal })
   const name = version === undefined ? undefined : (await findVersion(session, repository, parseVersion(version))).name
-  const human = name === undefined ? describeNames(session, usage) : describeVersions(session, usage, name)
+  const marked = markedForDeletion(repository.view)
+  const human = name === undefined ? [...describeNames(session, usage), ...describeMarked(marked)] : describeVersions(session, usage, name)
   const free =
     quota.limit === undefined || quota.used === undefined
       ? []
@@ -51,6 +61,7 @@ export async function duCommand(session: Session, version: string | undefined, o
   session.console.print([...human, ...free], {
     command: 'du',
     ...machine(usage),
+    marked: { ...marked, until: marked.until === undefined ? null : new Date(marked.until).toISOString() },
     quota: { used: quota.used ?? null, limit: quota.limit ?? null },
   })
   return 'done'
@@ -68,6 +79,13 @@ function describeNames(session: Session, { names, objectBytes, unreachedBytes }:
   const all = `The repository takes ${formatBytes(objectBytes)}`
   const unreached = unreachedBytes >= 1 ? `; ${formatBytes(Math.round(unreachedBytes))} of it no version reaches` : ''
   return [...renderTable(columns, rows, session.console.columns), LEGEND, OWN, `${all}${unreached}.`]
+}
+
+function describeMarked({ packs, bytes, until }: Marked): string[] {
+  if (until === undefined) return []
+  return [
+    `Marked for deletion: ${formatBytes(bytes)} (${plural(packs, 'pack')}). \`colab-escape prune\` frees it from ${localTime(until)} on.`,
+  ]
 }
 
 function describeVersions(session: Session, { names }: RepositoryUsage, name: string): string[] {

@@ -42,6 +42,14 @@ test('forget keeps what a rule keeps and tells why; prune --now frees the rest f
   expect(done.pruned!.waiting.until).not.toBeNull()
   expect(storedBytes()).toBeGreaterThanOrEqual(before)
 
+  const { marked, unreachedBytes } = await sandbox.json<{ marked: { bytes: number; until: string }; unreachedBytes: number }>('du')
+  expect(unreachedBytes).toBeGreaterThan(700_000)
+  expect(marked).toMatchObject({ packs: 2, bytes: done.pruned!.waiting.bytes })
+  // the tomb is made a little after the listing that forget tells the time from
+  expect(Date.parse(marked.until)).toBeGreaterThanOrEqual(Date.parse(done.pruned!.waiting.until!))
+  expect((await sandbox.ok('du')).stdout).toMatch(/Marked for deletion: 80\d kB \(2 packs\)/)
+  expectError(await sandbox.run(['du', '--by', 'kind']), 2, /none is named/)
+
   const pruned = await sandbox.ok('prune', '--now')
   expect(pruned.stdout).toMatch(/freed .*B \(\d+ packs\)/)
   expect(storedBytes()).toBeLessThan(before - 700_000)
