@@ -33,10 +33,16 @@ export async function pushFolder(
 }
 
 /** What `colab-escape pull <version> <destination>` does. */
-export async function pullVersion(context: RepositoryContext, version: string, destination: string, force = false): Promise<PullResult> {
+export async function pullVersion(
+  context: RepositoryContext,
+  version: string,
+  destination: string,
+  force = false,
+  only: readonly string[] = [],
+): Promise<PullResult> {
   const repository = await openForReading(context)
   const snapshot = await resolveVersion(repository, repository.view, parseVersion(version))
-  const options = { only: [], exclude: [], delete: false, force, dryRun: false, openCache: () => Promise.resolve(undefined) }
+  const options = { only, exclude: [], delete: false, force, dryRun: false, openCache: () => Promise.resolve(undefined) }
   return pull(context, repository, { snapshot, destination, ...options })
 }
 

@@ -272,7 +272,7 @@ class PruneRun {
       const at = due.get(id)
       if (at === undefined || this.deleted.has(id)) continue
       add(waiting, size)
-      waiting.until = Math.max(waiting.until ?? 0, at)
+      waiting.until = Math.max(waiting.until ?? this.view.inventory.asOf, at)
     }
   }
 }

@@ -12,8 +12,11 @@ export interface Waits {
 
 export const SAFE_WAITS: Waits = { graceMs: GRACE_MS, lagMs: LISTING_LAG_MS, orphanMs: 24 * 60 * 60 * 1000 }
 
-/** For somebody who says that nothing else is running, and nothing has ended a moment ago. */
-export const NO_WAITS: Waits = { graceMs: 0, lagMs: 0, orphanMs: 0 }
+/** Drive tells the time in whole seconds, and its servers need not quite agree on it: what was made a moment ago may seem to come after a listing that shows it. */
+const CLOCK_MS = 60 * 1000
+
+/** For somebody who says that nothing else is running, and nothing has ended a moment ago: all that a listing shows is old enough. */
+export const NO_WAITS: Waits = { graceMs: -CLOCK_MS, lagMs: -CLOCK_MS, orphanMs: -CLOCK_MS }
 
 /** Late snapshots that lack something are nobody's after this: their pushers have long made others (rule 5). */
 export const LATE_MS = 24 * 60 * 60 * 1000

@@ -1,0 +1,215 @@
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { RepositoryContext } from '../../src/repository/context.ts'
+import { forget } from '../../src/repository/forget.ts'
+import { openForPrune, prune } from '../../src/repository/prune/prune.ts'
+import { NO_WAITS, SAFE_WAITS } from '../../src/repository/prune/waits.ts'
+import type { RetentionPolicy } from '../../src/repository/retention.ts'
+import { AppError } from '../../src/util/errors.ts'
+import type { CallKind } from '../drive-emulator/call.ts'
+import { DEFAULT_USER, type DriveEmulator } from '../drive-emulator/emulator.ts'
+import type { FaultAction } from '../drive-emulator/faults.ts'
+import { withDrive } from '../helpers/drive.ts'
+import { withFolder } from '../helpers/folders.ts'
+import { checkAll, pullVersion, pushFolder } from '../helpers/in-process.ts'
+import { expectSameTree, makeTree, seededNoise } from '../helpers/trees.ts'
+import { DriveSandbox } from './drive-cli.ts'
+import { machine, seededSurroundings } from './machine.ts'
+import { copyOf, objectsOf, Scene } from './scene.ts'
+
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
+const YEAR = 365 * DAY
+
+/** What counts against the quota: the trash too. */
+const quotaUsed = (emulator: DriveEmulator): number => emulator.drive.store.usage(DEFAULT_USER)
+
+const trashed = (emulator: DriveEmulator): string[] => [...emulator.files.values()].filter(file => file.trashed).map(({ name }) => name)
+
+/** What `forget data ...` does, here without waiting for anybody else. */
+async function forgetAll(context: RepositoryContext, policy: RetentionPolicy): Promise<void> {
+  const { failure } = await forget(context, { names: ['data'], policy, all: false, waits: NO_WAITS, dryRun: false })
+  expect(failure).toBeUndefined()
+}
+
+/** What `prune --now` does: the second run deletes what the first has marked. */
+async function pruneNow(context: RepositoryContext): Promise<void> {
+  for (let run = 0; run < 2; run++) await prune(context, await openForPrune(context), { waits: NO_WAITS, dryRun: false })
+}
+
+/** Two versions. Of the pack of the older one the newer one needs less than a third: when the older one is forgotten, it is written anew. */
+async function twoVersions(): Promise<Scene> {
+  const scene = new Scene({ 'kept.bin': seededNoise(1, 150_000), 'changing.bin': seededNoise(2, 400_000) })
+  await scene.publish({ 'changing.bin': seededNoise(3, 200_000) })
+  await scene.publish({})
+  return scene
+}
+
+test('forget and prune --now give the quota back at once and for good: nothing goes to the trash', () =>
+  withDrive({}, emulator =>
+    withFolder(async folder => {
+      const sandbox = new DriveSandbox(emulator, folder)
+      for (const seed of [1, 2, 3]) {
+        makeTree(sandbox.in('data'), { 'model.bin': seededNoise(seed, 500_000), 'same.bin': seededNoise(9, 100_000) })
+        await sandbox.ok('push', 'data')
+      }
+      expect(quotaUsed(emulator)).toBeGreaterThan(1_600_000)
+      await sandbox.ok('forget', 'data', '--keep-last', '1')
+      expect(quotaUsed(emulator)).toBeGreaterThan(1_600_000)
+
+      emulator.resetRecords()
+      await sandbox.ok('prune', '--now')
+      expect(quotaUsed(emulator)).toBeLessThan(620_000)
+      expect(trashed(emulator)).toEqual([])
+      expect(emulator.counts['files.update']).toBeUndefined()
+      expect(emulator.counts['files.delete']).toBeGreaterThan(2)
+
+      await sandbox.ok('check', '--read-data')
+      await sandbox.ok('pull', 'data', 'out')
+      expectSameTree(sandbox.in('out'), sandbox.in('data'))
+    }),
+  ))
+
+const REFUSED: FaultAction = { status: 403, reason: 'insufficientFilePermissions' }
+const WRITING: (CallKind | undefined)[] = ['upload.multipart', 'files.delete']
+
+describe('a prune that dies: all that is kept is whole then, and the next one frees the rest', () => {
+  let scene: Scene
+  let kinds: CallKind[]
+  beforeAll(async () => {
+    scene = await twoVersions()
+    kinds = await scene.withDrive(async emulator => {
+      await forgetAll(machine(emulator), { last: 1 })
+      emulator.resetRecords()
+      await pruneNow(machine(emulator))
+      return emulator.requests.map(({ kind }) => kind)
+    })
+    expect(kinds.filter(kind => WRITING.includes(kind)).length).toBeGreaterThan(5)
+  })
+  afterAll(() => scene.remove())
+
+  const round = (nth: number, fault: FaultAction): Promise<void> =>
+    scene.withDrive(async emulator => {
+      await forgetAll(machine(emulator), { last: 1 })
+      emulator.resetRecords()
+      emulator.faults.add({ nth, do: fault })
+      emulator.faults.add({ nth: nth + 1, times: Infinity, do: REFUSED })
+      const death: unknown = await pruneNow(machine(emulator)).catch((error: unknown) => error)
+      emulator.faults.clear()
+      if (emulator.requests.length >= nth) expect(death, `at request ${nth}`).toBeInstanceOf(AppError)
+      await scene.expectSound(await copyOf(emulator), [scene.old[0]!])
+
+      await pruneNow(machine(emulator))
+      await scene.expectSound(await copyOf(emulator), [scene.old[0]!])
+      expect(quotaUsed(emulator), `died at request ${nth}`).toBeLessThan(360_000)
+      expect(trashed(emulator)).toEqual([])
+    })
+
+  test('at every request, before it is done', async () => {
+    for (let nth = 1; nth <= kinds.length; nth++) await round(nth, REFUSED)
+  }, 60_000)
+
+  test('at every request that changes something, when it is done', async () => {
+    for (let nth = 1; nth <= kinds.length; nth++) if (WRITING.includes(kinds[nth - 1])) await round(nth, { ...REFUSED, afterCommit: true })
+  }, 60_000)
+})
+
+describe('a pull while a prune moves what it needs', () => {
+  test.each([
+    ['all of it', []],
+    ['single files, by ranges', ['*.bin']],
+  ])(
+    '%s, whenever that comes: reads the new packs',
+    async (_, only) => {
+      const scene = await twoVersions()
+      try {
+        let requests = Infinity
+        for (let nth = 1; nth <= requests; nth++) {
+          await scene.withDrive(async emulator => {
+            const packs = (): string[] =>
+              objectsOf(emulator)
+                .map(({ name }) => name)
+                .filter(name => name.startsWith('pack-'))
+            const before = packs()
+            let seen = 0
+            const another = machine(emulator)
+            let pruned: Promise<void> | undefined
+            const meanwhile: typeof fetch = async (input, init) => {
+              if (++seen === nth) pruned = forgetAll(another, { last: 1 }).then(() => pruneNow(another))
+              await pruned
+              return fetch(input, init)
+            }
+            const out = scene.out()
+            const { damaged } = await pullVersion(machine(emulator, { fetch: meanwhile }), 'data', out, false, only)
+            expect(damaged).toEqual([])
+            expectSameTree(out, scene.old[0]!)
+            if (pruned === undefined) requests = seen
+            else {
+              await pruned
+              expect(before.filter(name => !packs().includes(name))).toHaveLength(1)
+              expect(packs().filter(name => !before.includes(name))).toHaveLength(1)
+            }
+          })
+        }
+        expect(requests).toBeGreaterThan(4)
+      } finally {
+        scene.remove()
+      }
+    },
+    60_000,
+  )
+})
+
+describe('machines whose clocks are wrong by years', () => {
+  test('that push one name at once make two versions; rules and waits go by the time of Drive', () => {
+    const clock = { now: Date.parse('2026-11-20T12:00:00Z') }
+    return withDrive({ surroundings: { now: () => clock.now } }, emulator =>
+      withFolder(async folder => {
+        let seed = 100
+        const machineAt = (offset: number): RepositoryContext => {
+          const surroundings = seededSurroundings(++seed, { now: clock.now + offset })
+          return machine(emulator, { surroundings, now: surroundings.now, seed })
+        }
+        const [early, late] = [(): RepositoryContext => machineAt(-10 * YEAR), (): RepositoryContext => machineAt(10 * YEAR)]
+        const source = (name: string, content: number): string => {
+          const path = join(folder, name)
+          makeTree(path, { 'model.bin': seededNoise(content, 300_000) })
+          return path
+        }
+        const [first, one, two] = [source('first', 1), source('one', 2), source('two', 3)]
+        await pushFolder(late(), first, 'data')
+        clock.now += 3 * DAY
+        const pushed = await Promise.all([pushFolder(early(), one, 'data'), pushFolder(late(), two, 'data')])
+        expect(pushed.map(({ outcome }) => outcome)).toEqual(['stored', 'stored'])
+        const versions: [string, string][] = pushed.map(({ snapshot }, i) => [`data@${snapshot!.id.slice(0, 16)}`, [one, two][i]!])
+        const expectAll = async (more: [string, string][]): Promise<void> => {
+          for (const [i, [version, tree]] of [...versions, ...more].entries()) {
+            const out = join(folder, `out-${clock.now}-${i}`)
+            await pullVersion([early, late][i % 2]!(), version, out)
+            expectSameTree(out, tree)
+          }
+        }
+        await expectAll([['data~2', first]])
+
+        // of three days ago by Drive's clock, whatever this machine takes for now
+        const request = { names: ['data'], policy: { within: { ms: DAY, text: '1d' } }, all: false, waits: SAFE_WAITS, dryRun: false }
+        const { names } = await forget(late(), request)
+        expect(names[0]!.decision.forgotten).toHaveLength(1)
+        const full = quotaUsed(emulator)
+        for (const machine of [early, late]) {
+          const { freed } = await prune(machine(), await openForPrune(machine()), { waits: SAFE_WAITS, dryRun: false })
+          expect(freed.packs).toBe(0)
+        }
+        clock.now += 2 * HOUR
+        const context = early()
+        const { freed } = await prune(context, await openForPrune(context), { waits: SAFE_WAITS, dryRun: false })
+        expect(freed.packs).toBeGreaterThan(0)
+        expect(quotaUsed(emulator)).toBeLessThan(full - 290_000)
+        await expectAll([])
+        await expect(pullVersion(late(), 'data~2', join(folder, 'none'))).rejects.toMatchObject({ code: 'not-found' })
+        const { problems, affected } = await checkAll(late())
+        expect([problems, affected]).toEqual([[], []])
+      }),
+    )
+  })
+})
