@@ -60,6 +60,11 @@ export function deflate(plain: Uint8Array): Uint8Array {
   return zlib.deflateRawSync(plain, { level: 6 })
 }
 
+/** For columns of numbers as text: in them repeats of fewer than six bytes are chance, and cost more than they save. */
+export function deflateColumns(plain: Uint8Array): Uint8Array {
+  return zlib.deflateRawSync(plain, { level: 5, strategy: zlib.constants.Z_FILTERED, chunkSize: Math.max(64, plain.length) })
+}
+
 function inflate(stored: Uint8Array, plainLength: number): Uint8Array {
   // one byte more than needed: a full buffer would make node:zlib allocate a second one to see whether anything follows
   const options = { maxOutputLength: plainLength, chunkSize: Math.max(64, plainLength + 1), info: true }

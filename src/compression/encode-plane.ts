@@ -9,8 +9,8 @@ type Encoder = (plane: Uint8Array) => EncodedPart
 
 const SAMPLE_WINDOWS = 6
 const SAMPLE_WINDOW_BYTES = 8 * 1024
-/** Huffman-only deflate takes twice the time of zstd, both ways: it must be smaller by this factor. */
-const DEFLATE_WINS = 0.97
+/** Deflate takes up to twice the time of zstd, both ways: it must be smaller by this factor. */
+const DEFLATE_WINS = 0.99
 /** node:zlib takes no smaller output buffer. */
 const MIN_CHUNK_BYTES = 64
 
@@ -42,6 +42,7 @@ function encoders(zstd: ZstdCodec | undefined): { encode: Encoder; handicap: num
     return [
       { encode: plane => ({ codec: CODEC_DEFLATE, bytes: deflate(plane) }), handicap: 1 },
       { encode: huffman, handicap: 1 },
+      { encode: runLengths, handicap: 1 },
     ]
   }
   const searches: ZstdSearch[] = zstd.name === 'native' ? ['long', 'all'] : ['all']
@@ -51,13 +52,23 @@ function encoders(zstd: ZstdCodec | undefined): { encode: Encoder; handicap: num
       handicap: 1,
     })),
     { encode: huffman, handicap: DEFLATE_WINS },
+    { encode: runLengths, handicap: DEFLATE_WINS },
   ]
 }
 
-/** Deflate without a search for repeats. */
+/** Deflate without a search for repeats: for exponents. */
 function huffman(plane: Uint8Array): EncodedPart {
+  return deflateBy(zlib.constants.Z_HUFFMAN_ONLY, plane)
+}
+
+/** Deflate that looks for runs of one byte alone: for top planes of differences, zeros with a few others among them. */
+function runLengths(plane: Uint8Array): EncodedPart {
+  return deflateBy(zlib.constants.Z_RLE, plane)
+}
+
+function deflateBy(strategy: number, plane: Uint8Array): EncodedPart {
   const chunkSize = Math.max(MIN_CHUNK_BYTES, plane.length)
-  return { codec: CODEC_DEFLATE, bytes: zlib.deflateRawSync(plane, { strategy: zlib.constants.Z_HUFFMAN_ONLY, chunkSize }) }
+  return { codec: CODEC_DEFLATE, bytes: zlib.deflateRawSync(plane, { strategy, chunkSize }) }
 }
 
 function attempt(encode: Encoder, plane: Uint8Array): EncodedPart {

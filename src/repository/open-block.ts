@@ -21,9 +21,10 @@ export function formOf(bytes: Uint8Array, kind: BlockKind, tensor: TensorForm | 
   if (tensor === undefined) return kind
   const { element, base } = tensor
   const { width, kind: numbers, dtype = '' } = element
-  if (base !== undefined) return `${width} ${numbers} ${dtype} ${base.relation} ${base.depth}`
-  // floats without signs, such as averages of squares, have other exponents than floats with
-  return `${width} ${numbers} ${dtype} ${numbers === 'float' && hasSigns(bytes, width) ? 'signed' : ''}`
+  // floats without signs, such as averages of squares, have other exponents than floats with, and change in other ways
+  const signed = numbers === 'float' && hasSigns(bytes, width) ? 'signed' : ''
+  const predicted = base === undefined ? '' : `${base.relation} ${base.depth}`
+  return `${width} ${numbers} ${dtype} ${signed} ${predicted}`
 }
 
 /** A block being filled. */
