@@ -62,7 +62,7 @@ export function deflate(plain: Uint8Array): Uint8Array {
 
 /** For columns of numbers as text: in them repeats of fewer than six bytes are chance, and cost more than they save. */
 export function deflateColumns(plain: Uint8Array): Uint8Array {
-  return zlib.deflateRawSync(plain, { level: 5, strategy: zlib.constants.Z_FILTERED, chunkSize: Math.max(64, plain.length) })
+  return zlib.deflateRawSync(plain, { level: 5, memLevel: 9, strategy: zlib.constants.Z_FILTERED, chunkSize: Math.max(64, plain.length) })
 }
 
 function inflate(stored: Uint8Array, plainLength: number): Uint8Array {

@@ -7,7 +7,7 @@ import { splitDelta, splitPlanes } from '../../src/compression/filters.ts'
 import type { ZstdCodec } from '../../src/compression/zstd.ts'
 import { loadZstd } from '../../src/compression/zstd.ts'
 import { AppError } from '../../src/util/errors.ts'
-import { CODECS, floatLike, MIB, randomBytes, textLike } from './data.ts'
+import { CODECS, floatLike, MIB, randomBytes, seeded, textLike } from './data.ts'
 
 async function codecs(): Promise<(ZstdCodec | undefined)[]> {
   return [...(await Promise.all(CODECS.map(name => loadZstd(name)))), undefined]
@@ -51,6 +51,19 @@ describe('encodePlane', () => {
         expect(encoded.bytes.length).toBeLessThan(share * plane.length)
         expect(Buffer.compare(decode(encoded, plane.length, zstd), plane)).toBe(0)
       }
+    }
+  })
+
+  it('makes runs of zeros with a few small steps among them smaller than zstd and Huffman codes alone do', async () => {
+    const random = seeded(5)
+    const rare = Uint8Array.from({ length: MIB }, () => (random() < 0.03 ? 1 + Math.floor(random() * 3) : 0))
+    for (const zstd of await codecs()) {
+      const encoded = encodePlane(rare, zstd)
+      expect(encoded.codec).toBe(CODEC_DEFLATE)
+      // a Huffman code takes at least one bit a byte
+      expect(encoded.bytes.length).toBeLessThan(0.06 * rare.length)
+      if (zstd) expect(encoded.bytes.length).toBeLessThan(zstd.compress(rare, 1).length)
+      expect(Buffer.compare(decode(encoded, rare.length, zstd), rare)).toBe(0)
     }
   })
 
