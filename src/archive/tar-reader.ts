@@ -34,7 +34,7 @@ export async function* readTar(bytes: ByteStream): AsyncGenerator<ArchiveEntry> 
   fed.catch(() => undefined)
   try {
     for await (const entry of reader) {
-      if (!Number.isSafeInteger(entry.header.size) || entry.header.size < 0) throw new Error('an entry states an impossible size')
+      if (!isPossibleSize(entry.header)) throw new Error('an entry states an impossible size')
       const chunks = entry[Symbol.asyncIterator]()
       // without a return(): a reader that stops early must not destroy the stream, its rest is skipped below
       const content: ByteStream = { [Symbol.asyncIterator]: () => ({ next: () => chunks.next() }) }
@@ -49,6 +49,11 @@ export async function* readTar(bytes: ByteStream): AsyncGenerator<ArchiveEntry> 
     reader.destroy()
   }
   if (!end.seen) throw new Error('it is cut off: it ends without the end mark')
+}
+
+/** tar-stream reads -1 in binary as a zero below zero, and of a number in a pax header as much as looks like one. */
+function isPossibleSize({ size, pax }: TarHeader): boolean {
+  return Number.isSafeInteger(size) && size >= 0 && !Object.is(size, -0) && /^\d+$/.test(pax?.size ?? '0')
 }
 
 /** Watches for the zeros at the end. */

@@ -31,6 +31,15 @@ async function exitOf(child: ChildProcess): Promise<number | string | null> {
   return signal ?? code
 }
 
+/** Resolves when the kernel has stopped all threads of a process. */
+async function stopped(pid: number): Promise<void> {
+  for (;;) {
+    const tasks = await readdir(`/proc/${pid}/task`)
+    const states = await Promise.all(tasks.map(task => readFile(`/proc/${pid}/task/${task}/stat`, 'utf8').catch(() => ') T')))
+    if (states.every(stat => /\) [TtZX]/.test(stat))) return
+  }
+}
+
 const isWhole = async (store: string, name: string) => `pack-${sha256Hex(await readFile(join(store, name)))}` === name
 
 describe('FolderStorage between processes', () => {
@@ -44,10 +53,17 @@ describe('FolderStorage between processes', () => {
       )
       const exit = exitOf(writer)
       await mkdir(store, { recursive: true })
-      let entries: string[] = []
-      while (!(entries.some(isTemporaryName) && entries.some(isObjectName))) {
+      const isMidway = async (): Promise<boolean> => {
+        const entries = await readdir(store)
+        return entries.some(isTemporaryName) && entries.some(isObjectName)
+      }
+      // a writer that stands still when it is looked at can not have ended its write before it is killed
+      while (!(await isMidway())) {
         expect(writer.exitCode).toBe(null)
-        entries = await readdir(store)
+        writer.kill('SIGCONT')
+        await new Promise(resolve => setTimeout(resolve, 1))
+        writer.kill('SIGSTOP')
+        await stopped(writer.pid!)
       }
       writer.kill('SIGKILL')
       expect(await exit).toBe('SIGKILL')
