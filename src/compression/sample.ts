@@ -2,6 +2,8 @@
 const MIN_SAMPLE_BYTES = 4 * 1024
 /** 98 % of 8 bits a byte: an entropy coder would save less than 2 %. fp32, fp16 and int8 tensors lie below 7.6, compressed streams above 7.9. */
 const NEARLY_RANDOM_BITS = 7.84
+/** A window in the middle with fewer bits a byte is enough to tell: text lies near 5, compressed streams near 8. */
+const CLEARLY_NOT_RANDOM_BITS = 6
 /** Of all 4-byte strings, how many may have occurred before; random bytes repeat none. */
 const REPEATS_ALLOWED = 0.01
 
@@ -14,10 +16,12 @@ const recent = new Uint32Array(1 << TABLE_BITS)
 
 /**
  * Whether content is so close to random bytes, as compressed media, archives and encrypted files are, that compressing it again saves nothing. `sample`
- * is any stretch of it, better 32 KiB or more; at most 16 KiB, spread evenly, are looked at. Takes about 50 µs.
+ * is any stretch of it, better 32 KiB or more; at most 16 KiB, spread evenly, are looked at. Takes about 50 µs, a tenth of that for text.
  */
 export function looksCompressed(sample: Uint8Array): boolean {
   if (sample.length < MIN_SAMPLE_BYTES) return false
+  const middle = (sample.length - WINDOW_BYTES) >> 1
+  if (bitsPerByte(sample.subarray(middle, middle + WINDOW_BYTES)) < CLEARLY_NOT_RANDOM_BITS) return false
   const bytes = spreadSample(sample, WINDOWS, WINDOW_BYTES)
   return bitsPerByte(bytes) >= NEARLY_RANDOM_BITS && repeats(bytes) < REPEATS_ALLOWED * bytes.length
 }
