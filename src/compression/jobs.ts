@@ -54,8 +54,14 @@ export function fromErrorMessage({ code, message, hint }: ErrorMessage): Error {
 /** node:zlib gives views with a byte or so to spare; slices of Buffer's shared pool have far more around them. */
 const SPARE_BYTES = 64
 
-/** `bytes`, copied unless it has its ArrayBuffer to itself, and what to transfer when it is posted to another thread. */
+/** Memory that all threads see: it is neither copied nor given away. */
+export function isShared(bytes: Uint8Array): boolean {
+  return bytes.buffer instanceof SharedArrayBuffer
+}
+
+/** `bytes`, copied unless it is shared or has its ArrayBuffer to itself, and what to transfer when it is posted to another thread. */
 export function transferable(bytes: Uint8Array): { bytes: Uint8Array; transfer: ArrayBuffer[] } {
+  if (isShared(bytes)) return { bytes, transfer: [] }
   if (bytes.buffer instanceof ArrayBuffer && bytes.buffer.byteLength - bytes.byteLength <= SPARE_BYTES) {
     return { bytes, transfer: [bytes.buffer] }
   }

@@ -4,7 +4,7 @@ import { AppError, messageOf } from '../util/errors.ts'
 import type { BlockLayout, BlockRequest, EncodedBlock } from './block.ts'
 import { maxBlockBytes } from './block.ts'
 import type { Job, JobResult, Reply, WorkerSettings } from './jobs.ts'
-import { fromErrorMessage, runJob } from './jobs.ts'
+import { fromErrorMessage, isShared, runJob } from './jobs.ts'
 import type { Level } from './limits.ts'
 import type { ZstdName } from './zstd.ts'
 import { zstdName } from './zstd.ts'
@@ -60,13 +60,17 @@ export class CompressionPool {
     return maxBlockBytes(level, zstdName(this.#options.prefer))
   }
 
-  /** See `encodeBlock`. Gives `plain` and the base away: a buffer is transferred if its view covers all of it, and must not be used again. */
-  async encode(plain: Uint8Array<ArrayBuffer>, request: BlockRequest): Promise<EncodedBlock> {
-    const owned = ownedOrCopy(plain)
-    if (request.base === undefined) return (await this.#run({ kind: 'encode', plain: owned, request }, [owned.buffer])) as EncodedBlock
+  /**
+   * See `encodeBlock`. Gives `plain` and the base away: a buffer is transferred if its view covers all of it, and must not be used again. `plain` in shared
+   * memory stays, and must not change before this resolves, nor while the result is in use, whose bytes may be it.
+   */
+  async encode(plain: Uint8Array, request: BlockRequest): Promise<EncodedBlock> {
+    const owned = isShared(plain) ? plain : ownedOrCopy(plain)
+    const given = isShared(plain) ? [] : [owned.buffer as ArrayBuffer]
+    if (request.base === undefined) return (await this.#run({ kind: 'encode', plain: owned, request }, given)) as EncodedBlock
     const bytes = ownedOrCopy(request.base.bytes)
     const job: Job = { kind: 'encode', plain: owned, request: { ...request, base: { ...request.base, bytes } } }
-    return (await this.#run(job, [owned.buffer, bytes.buffer])) as EncodedBlock
+    return (await this.#run(job, [...given, bytes.buffer])) as EncodedBlock
   }
 
   /** See `decodeBlock`. Gives `stored` and `base` away, as `encode` does. */

@@ -37,18 +37,19 @@ export class OpenBlock {
   private readonly kind: BlockKind
   private readonly element: ElementType | undefined
   private readonly relation: BlockBase['relation'] | undefined
-  private readonly plain: Uint8Array<ArrayBuffer>
+  /** As long as a block may be. */
+  readonly plain: Uint8Array
   private readonly basePlain: Uint8Array<ArrayBuffer> | undefined
   private used = 0
   private baseUsed = 0
 
-  constructor(number: number, capacity: number, kind: BlockKind, tensor: TensorForm | undefined) {
+  constructor(number: number, plain: Uint8Array, kind: BlockKind, tensor: TensorForm | undefined) {
     this.number = number
     this.kind = kind
     this.element = tensor?.element
     this.relation = tensor?.base?.relation
-    this.plain = new Uint8Array(capacity)
-    if (this.relation) this.basePlain = new Uint8Array(this.relation === 'delta' ? capacity : 2 * capacity)
+    this.plain = plain
+    if (this.relation) this.basePlain = new Uint8Array(this.relation === 'delta' ? plain.length : 2 * plain.length)
   }
 
   /** Elements of a block are all aligned alike: nothing follows a chunk that ends within one. */
@@ -69,12 +70,12 @@ export class OpenBlock {
     this.lengths.push(bytes.length)
   }
 
-  /** The bytes to encode, and how: they are given away. */
-  take(level: Level): { plain: Uint8Array<ArrayBuffer>; request: BlockRequest } {
+  /** The bytes to encode, where they are, and how; those of the bases are given away. */
+  take(level: Level): { plain: Uint8Array; request: BlockRequest } {
     const { kind, element, relation } = this
     const base = relation && { relation, bytes: filled(this.basePlain!, this.baseUsed) }
     const request: BlockRequest = { level, kind, element, base }
-    return { plain: filled(this.plain, this.used), request }
+    return { plain: this.plain.subarray(0, this.used), request }
   }
 }
 

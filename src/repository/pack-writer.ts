@@ -46,13 +46,15 @@ export class PackWriter {
   /** By form, the one that got a chunk last at the end. */
   private readonly open = new Map<string, OpenBlock>()
   private blocksOpened = 0
-  private readonly encoding: Promise<NewBlock>[] = []
+  private readonly encoding: Promise<NewBlock & { plain?: Uint8Array }>[] = []
   private readonly maxEncoding: number
   private filled: ListedBlock[] = []
   /** Stored bytes of `filled`, one block after the other. */
   private buffer: Uint8Array | undefined
   /** Buffers of packs that are stored: used again, so that memory does not wait for the garbage collector. */
   private readonly free: Uint8Array[] = []
+  /** The same for blocks. Workers read them where they are: memory is shared, not copied or given away. */
+  private readonly freePlain: Uint8Array[] = []
   private filledBytes = 0
   private filledChunks = 0
   private packsBegun = 0
@@ -81,10 +83,14 @@ export class PackWriter {
       await this.encode(block)
       block = undefined
     }
-    block ??= new OpenBlock(this.blocksOpened++, this.options.blockBytes, kind, tensor)
+    block ??= new OpenBlock(this.blocksOpened++, this.freePlain.pop() ?? this.newPlain(), kind, tensor)
     block.add(id, bytes, tensor?.base)
     this.open.set(form, block)
     if (this.open.size > MAX_OPEN_BLOCKS) await this.closeOldest()
+  }
+
+  private newPlain(): Uint8Array {
+    return new Uint8Array(new SharedArrayBuffer(this.options.blockBytes))
   }
 
   private async closeOldest(): Promise<void> {
@@ -106,6 +112,7 @@ export class PackWriter {
     while (this.encoding.length >= this.maxEncoding) await this.collect()
     const { plain, request } = block.take(this.options.level)
     const encoded = this.options.pool.encode(plain, request).then(encoded => ({
+      plain: block.plain,
       block: encoded,
       chunkIds: Buffer.concat(block.ids),
       chunkLengths: block.lengths,
@@ -117,7 +124,7 @@ export class PackWriter {
 
   /** Moves the oldest block under encoding into the pack being filled. */
   private async collect(): Promise<void> {
-    const block = await this.encoding.shift()!.catch((error: unknown) => {
+    const { plain, ...block } = await this.encoding.shift()!.catch((error: unknown) => {
       // its chunks are lost: from here on nothing may count as stored
       this.failure ??= { error }
       throw error
@@ -125,6 +132,7 @@ export class PackWriter {
     const { bytes, ...layout } = block.block
     this.buffer ??= this.free.pop() ?? systemBuffer(BUFFER_BYTES)
     this.buffer.set(bytes, this.filledBytes)
+    if (plain) this.freePlain.push(plain)
     this.filled.push({ ...block, block: layout })
     this.filledBytes += bytes.length
     this.filledChunks += block.chunkLengths.length
