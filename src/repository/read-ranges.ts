@@ -10,6 +10,8 @@ const MAX_RANGE_PLAIN_BYTES = 32 * MiB
 const PARALLEL_RANGES = 4
 const PARALLEL_SHORT_RANGES = 8
 const SHORT_TOGETHER_BYTES = 24 * MiB
+/** Plain bytes of all ranges under way: what a reader of many small blocks holds at most. One may always be read. */
+const MAX_PLAIN_BYTES_AHEAD = 64 * MiB
 
 export interface Range {
   pack: number
@@ -51,7 +53,8 @@ export function planRanges(index: ChunkIndex, blocks: readonly number[]): Range[
 
 /** Whether one more range may be read while `ahead` are under way or wait for their turn. */
 export function mayBegin(range: Range, ahead: readonly Range[]): boolean {
-  if (ahead.length < PARALLEL_RANGES) return true
+  if (ahead.length === 0) return true
   if (ahead.length >= PARALLEL_SHORT_RANGES) return false
-  return ahead.reduce((sum, { plainBytes }) => sum + plainBytes, range.plainBytes) <= SHORT_TOGETHER_BYTES
+  const together = ahead.reduce((sum, { plainBytes }) => sum + plainBytes, range.plainBytes)
+  return together <= (ahead.length < PARALLEL_RANGES ? MAX_PLAIN_BYTES_AHEAD : SHORT_TOGETHER_BYTES)
 }
