@@ -22,6 +22,8 @@ export type BlockKind = 'general' | 'compressed' | 'tensor'
 export interface BlockRequest {
   level: Level
   kind: BlockKind
+  /** For zstd frames that others read: nothing but zstd is tried. */
+  zstdOnly?: boolean
   /** Of a tensor: what its elements are. */
   element?: ElementType | undefined
   /** Of a tensor: what it may be predicted from. Whether it was is told by the filter of the result: see `usesBase`. */
@@ -100,9 +102,9 @@ export function decodeBlock(layout: BlockLayout, stored: Uint8Array, zstd: ZstdC
   return joinPlanes({ filter, parameters, planes }, base)
 }
 
-function encodeOther(plain: Uint8Array, { kind, level }: BlockRequest, zstd: ZstdCodec | undefined): Encoding | undefined {
+function encodeOther(plain: Uint8Array, { kind, level, zstdOnly }: BlockRequest, zstd: ZstdCodec | undefined): Encoding | undefined {
   if (kind === 'compressed' && !worthCompressing(plain, zstd)) return undefined
-  return { filter: FILTER_NONE, parameters: NO_PARAMETERS, parts: [{ plain, encoded: encodeWhole(plain, level, zstd) }] }
+  return { filter: FILTER_NONE, parameters: NO_PARAMETERS, parts: [{ plain, encoded: encodeWhole(plain, level, zstd, zstdOnly) }] }
 }
 
 function encodeTensor(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec | undefined): Encoding | undefined {

@@ -22,11 +22,11 @@ const TRIAL_BYTES = 128 * 1024
 
 type Encoder = (plain: Uint8Array) => EncodedPart
 
-/** Bytes of any kind as one part; it may be longer than `plain`. Without a zstd codec deflate takes its place. */
-export function encodeWhole(plain: Uint8Array, level: Level, zstd: ZstdCodec | undefined): EncodedPart {
+/** Bytes of any kind as one part; it may be longer than `plain`. Without a zstd codec, and where that fails, deflate takes its place. */
+export function encodeWhole(plain: Uint8Array, level: Level, zstd: ZstdCodec | undefined, zstdOnly = false): EncodedPart {
   if (zstd === undefined) return { codec: CODEC_DEFLATE, bytes: deflate(plain) }
   try {
-    return chooseEncoder(plain, level, zstd)(plain)
+    return chooseEncoder(plain, level, zstd, zstdOnly)(plain)
   } catch (error) {
     if (!isAppError(error)) throw error
     return { codec: CODEC_DEFLATE, bytes: deflate(plain) }
@@ -37,7 +37,7 @@ export function encodeWhole(plain: Uint8Array, level: Level, zstd: ZstdCodec | u
  * On columns of numbers as text zstd level 1 often beats level 3, by up to a tenth; elsewhere level 3 wins by as much. Where level 1 wins, deflate without short
  * repeats wins by another twentieth, and is worth its time beside the portable codec; the native one is far faster. A sample from the middle tells.
  */
-function chooseEncoder(plain: Uint8Array, level: Level, zstd: ZstdCodec): Encoder {
+function chooseEncoder(plain: Uint8Array, level: Level, zstd: ZstdCodec, zstdOnly: boolean): Encoder {
   const levels = ZSTD_LEVEL[zstd.name]
   const by = (each: Level): Encoder => {
     return bytes => ({ codec: CODEC_ZSTD, bytes: zstd.compress(bytes, levels[each]) })
@@ -48,7 +48,7 @@ function chooseEncoder(plain: Uint8Array, level: Level, zstd: ZstdCodec): Encode
   const sizeBy = (encode: Encoder): number => encode(sample).bytes.length
   const fast = sizeBy(by('fast'))
   if (fast >= FAST_WINS * sizeBy(by('balanced'))) return by('balanced')
-  return zstd.name === 'portable' && sizeBy(columns) < COLUMNS_WIN * fast ? columns : by('fast')
+  return !zstdOnly && zstd.name === 'portable' && sizeBy(columns) < COLUMNS_WIN * fast ? columns : by('fast')
 }
 
 function columns(plain: Uint8Array): EncodedPart {
