@@ -9,8 +9,10 @@ const COMMON_FLAGS = ['-O3', '--runtime', 'stub']
 const KERNELS = [
   // 64 KiB of tables and a window of 8 MiB
   { name: 'fastcdc', constant: 'FASTCDC_WASM', flags: ['--initialMemory', '129', '--maximumMemory', '129'] },
-  // three regions of 4 MiB
-  { name: 'planes', constant: 'PLANES_WASM', flags: ['--enable', 'simd', '--initialMemory', '192', '--maximumMemory', '192'] },
+  // three regions of 4 MiB, and a page of tables
+  { name: 'planes', constant: 'PLANES_WASM', flags: ['--enable', 'simd', '--initialMemory', '193', '--maximumMemory', '193'] },
+  // the same
+  { name: 'fields', constant: 'FIELDS_WASM', flags: ['--initialMemory', '193', '--maximumMemory', '193'] },
 ]
 
 /** Compiles the AssemblyScript kernels into a TypeScript module that holds them as text, unless that module already comes from the same sources, flags and compiler. */

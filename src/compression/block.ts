@@ -6,7 +6,10 @@ import type { PartLayout } from './codecs.ts'
 import { checkPart, CODEC_RAW, decodePart, newerFormat } from './codecs.ts'
 import { elementTypeId } from './element-types.ts'
 import { encodePlane } from './encode-plane.ts'
+import { encodeFields } from './encode-fields.ts'
 import { type EncodedPart, encodeWhole } from './encode-whole.ts'
+import { FILTER_FIELDS, joinFields } from './fields.ts'
+import type { Table } from './find-table.ts'
 import { FILTER_NONE, joinPlanes, parameterCount, planeLengths } from './filters.ts'
 import type { Level } from './limits.ts'
 import { MAX_BLOCK_BYTES } from './limits.ts'
@@ -24,6 +27,8 @@ export interface BlockRequest {
   kind: BlockKind
   /** For zstd frames that others read: nothing but zstd is tried. */
   zstdOnly?: boolean
+  /** Of general content that `findTable` found to be one. */
+  table?: Table | undefined
   /** Of a tensor: what its elements are. */
   element?: ElementType | undefined
   /** Of a tensor: what it may be predicted from. Whether it was is told by the filter of the result: see `usesBase`. */
@@ -82,8 +87,7 @@ export function encodeBlock(plain: Uint8Array, request: BlockRequest, zstd: Zstd
  */
 export function decodeBlock(layout: BlockLayout, stored: Uint8Array, zstd: ZstdCodec | undefined, base?: Uint8Array): Uint8Array {
   const { filter, parameters, parts } = layout
-  const own = parameterCount(filter)
-  if (own === undefined) throw newerFormat(`A block with filter ${filter}`)
+  if (filter !== FILTER_FIELDS && parameterCount(filter) === undefined) throw newerFormat(`A block with filter ${filter}`)
   for (const part of parts) checkPart(part)
   if (filter === FILTER_NONE) {
     const [part, ...others] = parts
@@ -92,18 +96,27 @@ export function decodeBlock(layout: BlockLayout, stored: Uint8Array, zstd: ZstdC
     return decodePart(part, stored, zstd)
   }
   const plainLength = parts.reduce((sum, part) => sum + part.plainLength, 0)
+  if (plainLength > MAX_BLOCK_BYTES) throw corrupt('A block', `it would have ${plainLength} bytes`)
+  if (filter === FILTER_FIELDS) return joinFields(parameters, decodeParts(parts, stored, zstd))
   const lengths = planeLengths(filter, parameters, plainLength)
-  if (plainLength > MAX_BLOCK_BYTES || lengths.length !== parts.length || !parts.every((part, i) => part.plainLength === lengths[i])) {
+  if (lengths.length !== parts.length || !parts.every((part, i) => part.plainLength === lengths[i])) {
     throw corrupt('A block', 'its parts are not what its filter makes')
   }
-  let at = 0
-  const planes = parts.map(part => decodePart(part, stored.subarray(at, (at += part.storedLength)), zstd))
-  if (at !== stored.length) throw corrupt('A block', `${stored.length} bytes were read where ${at} are stored`)
-  return joinPlanes({ filter, parameters, planes }, base)
+  return joinPlanes({ filter, parameters, planes: decodeParts(parts, stored, zstd) }, base)
 }
 
-function encodeOther(plain: Uint8Array, { kind, level, zstdOnly }: BlockRequest, zstd: ZstdCodec | undefined): Encoding | undefined {
+function decodeParts(parts: readonly PartLayout[], stored: Uint8Array, zstd: ZstdCodec | undefined): Uint8Array[] {
+  let at = 0
+  const plain = parts.map(part => decodePart(part, stored.subarray(at, (at += part.storedLength)), zstd))
+  if (at !== stored.length) throw corrupt('A block', `${stored.length} bytes were read where ${at} are stored`)
+  return plain
+}
+
+function encodeOther(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec | undefined): Encoding | undefined {
+  const { kind, level, zstdOnly, table } = request
   if (kind === 'compressed' && !worthCompressing(plain, zstd)) return undefined
+  const fields = table && encodeFields(plain, table, level, zstd)
+  if (fields) return { filter: FILTER_FIELDS, ...fields }
   return { filter: FILTER_NONE, parameters: NO_PARAMETERS, parts: [{ plain, encoded: encodeWhole(plain, level, zstd, zstdOnly) }] }
 }
 

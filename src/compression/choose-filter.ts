@@ -1,7 +1,7 @@
-import type { Width } from '../kernels/planes.ts'
+import type { GroupKey, Width } from '../kernels/planes.ts'
 import { encodePlane } from './encode-plane.ts'
 import { encodeWhole } from './encode-whole.ts'
-import { type FilteredBlock, hasSigns, splitDelta, splitNarrow, splitPlanes } from './filters.ts'
+import { type FilteredBlock, hasSigns, splitDelta, splitGroupedDelta, splitNarrow, splitPlanes } from './filters.ts'
 import type { Level } from './limits.ts'
 import type { ZstdCodec } from './zstd-codec.ts'
 
@@ -23,12 +23,32 @@ export interface BlockBase {
 }
 
 /** One way to store a tensor's bytes: split as a filter does, or, where it doesn't, encoded as they are. */
-export type Way = 'whole' | 'plane' | ((plain: Uint8Array, base: Uint8Array | undefined) => FilteredBlock)
+export type Way = 'whole' | 'plane' | Split
 
-const WINDOWS = 8
-const WINDOW_BYTES = 16 * 1024
+type Split = (plain: Uint8Array, base: Uint8Array | undefined) => FilteredBlock
+
+/** A sample: so many windows of so many bytes. */
+interface Sampling {
+  windows: number
+  windowBytes: number
+}
+
+const SAMPLING: Sampling = { windows: 8, windowBytes: 16 * 1024 }
+/** Groups must be as long in a sample as an entropy coder needs to get used to them. */
+const GROUPS_SAMPLING: Sampling = { windows: 4, windowBytes: 128 * 1024 }
 /** What a filter must save over the best way without one; a filter costs time on the way back. */
 const FILTER_WINS = 0.995
+
+/** Exponents of floats, by their type or else their width. */
+const EXPONENTS: Record<string, GroupKey | undefined> = {
+  BF16: { shift: 7, bits: 8 },
+  F16: { shift: 10, bits: 5 },
+  F32: { shift: 23, bits: 8 },
+  F64: { shift: 52, bits: 8 },
+  2: { shift: 7, bits: 8 },
+  4: { shift: 23, bits: 8 },
+  8: { shift: 52, bits: 8 },
+}
 
 /**
  * The way that makes a sample of `plain` smallest; undefined where none makes it smaller. 128 KiB are tried in a handful of ways, which takes less time than
@@ -41,45 +61,70 @@ export function chooseFilter(
   level: Level,
   zstd: ZstdCodec | undefined,
 ): Way | undefined {
-  const starts = sampleStarts(plain.length)
-  const sample = gather(plain, starts, 1)
-  const baseSample = base && gather(base.bytes, starts, base.bytes.length / plain.length)
+  const [sample, baseSample] = sampleOf(plain, base, SAMPLING)
   const sizes: [way: Way, size: number][] = [
     ['whole', encodeWhole(sample, level, zstd).bytes.length],
     ['plane', encodePlane(sample, zstd).bytes.length],
   ]
-  for (const way of filters(sample, element, base)) {
-    const size = way(sample, baseSample).planes.reduce((sum, plane) => sum + encodePlane(plane, zstd).bytes.length, 0)
-    sizes.push([way, size / FILTER_WINS])
+  const prediction = base && predictionBy(base, element)
+  for (const split of [...(prediction ? [prediction] : []), ...planeSplits(sample, element)]) {
+    sizes.push([split, sizeOf(split(sample, baseSample), zstd) / FILTER_WINS])
   }
   const [way, size] = sizes.reduce((best, next) => (next[1] < best[1] ? next : best))
-  return size < sample.length ? way : undefined
+  if (size >= sample.length) return undefined
+  const groups = way === prediction && base?.relation === 'delta' ? groupedDelta(element) : undefined
+  return groups && isSmaller(groups, prediction!, sampleOf(plain, base, GROUPS_SAMPLING), zstd) ? groups : way
 }
 
-function filters(sample: Uint8Array, { width, kind }: ElementType, base: BlockBase | undefined): Exclude<Way, string>[] {
-  const ways: Exclude<Way, string>[] = []
-  if (base) {
-    const { relation } = base
-    ways.push((plain, bytes) => (relation === 'delta' ? splitDelta(plain, bytes!, width) : splitNarrow(plain, bytes!, relation)))
-  }
-  if (width === 1) return ways
+function predictionBy({ relation }: BlockBase, { width }: ElementType): Split {
+  return (plain, bytes) => (relation === 'delta' ? splitDelta(plain, bytes!, width) : splitNarrow(plain, bytes!, relation))
+}
+
+function planeSplits(sample: Uint8Array, { width, kind }: ElementType): Split[] {
+  const splits: Split[] = []
+  if (width === 1) return splits
   const signed = hasSigns(sample, width)
-  if (kind !== 'int') ways.push(plain => splitPlanes(plain, width, true))
-  if (kind !== 'float' || !signed) ways.push(plain => splitPlanes(plain, width, false))
-  return ways
+  if (kind !== 'int') splits.push(plain => splitPlanes(plain, width, true))
+  if (kind !== 'float' || !signed) splits.push(plain => splitPlanes(plain, width, false))
+  return splits
+}
+
+function groupedDelta({ width, kind, dtype }: ElementType): Split | undefined {
+  const exponent = EXPONENTS[dtype ?? width] ?? EXPONENTS[width]
+  if (width === 1 || kind !== 'float' || !exponent) return undefined
+  return (plain, bytes) => splitGroupedDelta(plain, bytes!, width, exponent)
+}
+
+function isSmaller(split: Split, than: Split, [sample, baseSample]: Sample, zstd: ZstdCodec | undefined): boolean {
+  return sizeOf(split(sample, baseSample), zstd) < FILTER_WINS * sizeOf(than(sample, baseSample), zstd)
+}
+
+function sizeOf({ planes }: FilteredBlock, zstd: ZstdCodec | undefined): number {
+  return planes.reduce((sum, plane) => sum + encodePlane(plane, zstd).bytes.length, 0)
+}
+
+/** Of a block, and of the bytes it is predicted from. */
+type Sample = [plain: Uint8Array, base: Uint8Array | undefined]
+
+function sampleOf(plain: Uint8Array, base: BlockBase | undefined, sampling: Sampling): Sample {
+  const starts = sampleStarts(plain.length, sampling)
+  return [
+    gather(plain, starts, sampling.windowBytes),
+    base && gather(base.bytes, starts, sampling.windowBytes, base.bytes.length / plain.length),
+  ]
 }
 
 /** Where the windows of a sample begin: at multiples of 8, so at whole elements; none where all of the bytes are the sample. */
-function sampleStarts(length: number): number[] {
-  if (length <= WINDOWS * WINDOW_BYTES) return []
-  const share = length / WINDOWS
-  return Array.from({ length: WINDOWS }, (_, i) => Math.floor((i * share + (share - WINDOW_BYTES) / 2) / 8) * 8)
+function sampleStarts(length: number, { windows, windowBytes }: Sampling): number[] {
+  if (length <= windows * windowBytes) return []
+  const share = length / windows
+  return Array.from({ length: windows }, (_, i) => Math.floor((i * share + (share - windowBytes) / 2) / 8) * 8)
 }
 
 /** The windows of bytes that are `scale` times as many. */
-function gather(bytes: Uint8Array, starts: readonly number[], scale: number): Uint8Array {
+function gather(bytes: Uint8Array, starts: readonly number[], windowBytes: number, scale = 1): Uint8Array {
   if (starts.length === 0) return bytes
-  const size = WINDOW_BYTES * scale
+  const size = windowBytes * scale
   const sample = new Uint8Array(starts.length * size)
   starts.forEach((start, i) => sample.set(bytes.subarray(start * scale, start * scale + size), i * size))
   return sample

@@ -5,7 +5,22 @@ import type { EncodedPart } from './encode-whole.ts'
 import { looksCompressed, spreadSample } from './sample.ts'
 import type { ZstdCodec, ZstdSearch } from './zstd-codec.ts'
 
-type Encoder = (plane: Uint8Array) => EncodedPart
+/** May throw AppError where its codec fails. */
+export type Encoder = (plane: Uint8Array) => EncodedPart
+
+/** `handicap`: what its result is divided by when it is compared with others. */
+export interface Candidate {
+  encode: Encoder
+  handicap: number
+}
+
+export interface BestEncoder {
+  encode: Encoder
+  /** What it makes of the sample; the sample itself where nothing makes it smaller. */
+  trial: EncodedPart
+  /** Its bytes. */
+  size: number
+}
 
 const SAMPLE_WINDOWS = 6
 const SAMPLE_WINDOW_BYTES = 8 * 1024
@@ -19,25 +34,34 @@ const MIN_CHUNK_BYTES = 64
  * and stay raw at the price of a look. Where the codec fails, the plane is stored raw: the result is never longer than the plane.
  */
 export function encodePlane(plane: Uint8Array, zstd: ZstdCodec | undefined): EncodedPart {
-  const raw: EncodedPart = { codec: CODEC_RAW, bytes: plane }
-  if (looksCompressed(plane)) return raw
+  if (looksCompressed(plane)) return keep(plane)
   const sample = spreadSample(plane, SAMPLE_WINDOWS, SAMPLE_WINDOW_BYTES)
-  let best = raw
-  let bestEncoder: Encoder = () => raw
-  let bestSize = sample.length
-  for (const { encode, handicap } of encoders(zstd)) {
-    const trial = attempt(encode, sample)
-    const size = trial.bytes.length / handicap
-    if (trial.codec === CODEC_RAW || size >= bestSize) continue
-    best = trial
-    bestEncoder = encode
-    bestSize = size
-  }
-  const encoded = sample === plane ? best : attempt(bestEncoder, plane)
-  return encoded.bytes.length < plane.length ? encoded : raw
+  const { encode, trial } = bestEncoder(sample, planeEncoders(zstd))
+  return sample === plane ? trial : encodeBy(encode, plane)
 }
 
-function encoders(zstd: ZstdCodec | undefined): { encode: Encoder; handicap: number }[] {
+/** Which of the candidates makes a sample smallest. */
+export function bestEncoder(sample: Uint8Array, candidates: readonly Candidate[]): BestEncoder {
+  let best: BestEncoder = { encode: keep, trial: keep(sample), size: sample.length }
+  let least = sample.length
+  for (const { encode, handicap } of candidates) {
+    const trial = attempt(encode, sample)
+    const size = trial.bytes.length
+    if (trial.codec === CODEC_RAW || size / handicap >= least) continue
+    best = { encode, trial, size }
+    least = size / handicap
+  }
+  return best
+}
+
+/** Raw where the codec fails, and where it makes the bytes no smaller. */
+export function encodeBy(encode: Encoder, plane: Uint8Array): EncodedPart {
+  const encoded = attempt(encode, plane)
+  return encoded.bytes.length < plane.length ? encoded : keep(plane)
+}
+
+/** Everything that a plane may be encoded with, beside staying as it is. */
+export function planeEncoders(zstd: ZstdCodec | undefined): Candidate[] {
   if (zstd === undefined) {
     return [
       { encode: plane => ({ codec: CODEC_DEFLATE, bytes: deflate(plane) }), handicap: 1 },
@@ -71,11 +95,15 @@ function deflateBy(strategy: number, plane: Uint8Array): EncodedPart {
   return { codec: CODEC_DEFLATE, bytes: zlib.deflateRawSync(plane, { strategy, chunkSize }) }
 }
 
+function keep(plane: Uint8Array): EncodedPart {
+  return { codec: CODEC_RAW, bytes: plane }
+}
+
 function attempt(encode: Encoder, plane: Uint8Array): EncodedPart {
   try {
     return encode(plane)
   } catch (error) {
-    if (isAppError(error)) return { codec: CODEC_RAW, bytes: plane }
+    if (isAppError(error)) return keep(plane)
     throw error
   }
 }

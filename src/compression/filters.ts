@@ -1,5 +1,13 @@
 import { loadPlanes } from '../kernels/load-planes.ts'
-import { type NarrowFormat, type PlaneMode, type PlanesKernel, REGION_BYTES, type Width } from '../kernels/planes.ts'
+import {
+  type GroupKey,
+  isGroupKey,
+  type NarrowFormat,
+  type PlaneMode,
+  type PlanesKernel,
+  REGION_BYTES,
+  type Width,
+} from '../kernels/planes.ts'
 import { corrupt } from '../util/errors.ts'
 import { elementTypeName } from './element-types.ts'
 
@@ -8,6 +16,8 @@ export const FILTER_NONE = 0
 export const FILTER_PLANES = 1
 export const FILTER_DELTA = 2
 export const FILTER_NARROW = 3
+/** 4 is that of tables: see fields.ts. */
+export const FILTER_GROUPED_DELTA = 5
 
 /** Widths of elements that have planes. */
 export type PlaneWidth = Exclude<Width, 1>
@@ -24,6 +34,8 @@ interface Shape {
   mode: PlaneMode
   /** What the base is rounded to before it is subtracted. */
   narrow?: NarrowFormat | undefined
+  /** What of the base the elements are grouped by. */
+  key?: GroupKey | undefined
 }
 
 /** As the parameter of filter 3 numbers them. Permanent, as the ids of filters. */
@@ -49,6 +61,29 @@ export function splitDelta(plain: Uint8Array, base: Uint8Array, width: Width, ke
   if (base.length !== plain.length) throw new RangeError(`a base of ${base.length} bytes can't serve ${plain.length}`)
   kernel.base.set(base)
   return { filter: FILTER_DELTA, parameters: Uint8Array.of(width), planes: split(plain, { width, mode: 'delta' }, kernel) }
+}
+
+/**
+ * Filter 5, parameters `width, shift, bits`: as filter 2, after the elements and those of the base were put into the order of a key of the base's elements. The
+ * difference that training makes to a float depends on how large it was: grouped by exponent, like stands with like.
+ */
+export function splitGroupedDelta(
+  plain: Uint8Array,
+  base: Uint8Array,
+  width: PlaneWidth,
+  key: GroupKey,
+  kernel = sharedKernel(),
+): FilteredBlock {
+  const { planes } = splitDelta(grouped(plain, base, width, key, kernel), grouped(base, base, width, key, kernel), width, kernel)
+  return { filter: FILTER_GROUPED_DELTA, parameters: Uint8Array.of(width, key.shift, key.bits), planes }
+}
+
+function grouped(bytes: Uint8Array, base: Uint8Array, width: PlaneWidth, key: GroupKey, kernel: PlanesKernel): Uint8Array {
+  if (base.length !== bytes.length) throw new RangeError(`a base of ${base.length} bytes can't serve ${bytes.length}`)
+  kernel.input.set(bytes)
+  kernel.base.set(base)
+  kernel.group(width, key, bytes.length)
+  return kernel.output.slice(0, bytes.length)
 }
 
 /**
@@ -84,7 +119,7 @@ export function hasSigns(bytes: Uint8Array, width: Width): boolean {
 }
 
 /**
- * The lengths that the parts of a block of `plainLength` (1 to 4 MiB) bytes must have. Throws `corrupt` where a filter, 1 to 3, can't have
+ * The lengths that the parts of a block of `plainLength` (1 to 4 MiB) bytes must have. Throws `corrupt` where a filter, 1 to 3 or 5, can't have
  * these parameters.
  */
 export function planeLengths(filter: number, parameters: Uint8Array, plainLength: number): number[] {
@@ -92,11 +127,11 @@ export function planeLengths(filter: number, parameters: Uint8Array, plainLength
 }
 
 /**
- * Undoes filters 1 to 3 in memory of its own. `base` is what filters 2 and 3 subtracted. Throws `corrupt` where parameters, planes or base don't go together;
+ * Undoes filters 1 to 3 and 5 in memory of its own. `base` is what all but filter 1 subtracted. Throws `corrupt` where parameters, planes or base don't go together;
  * all may come from anywhere.
  */
 export function joinPlanes({ filter, parameters, planes }: FilteredBlock, base?: Uint8Array, kernel = sharedKernel()): Uint8Array {
-  const { width, mode, narrow } = readShape(filter, parameters)
+  const { width, mode, narrow, key } = readShape(filter, parameters)
   const plainLength = planes.reduce((sum, { length }) => sum + length, 0)
   if (plainLength === 0 || plainLength > REGION_BYTES) throw corrupt(WHAT, `its planes have ${plainLength} bytes`)
   const lengths = lengthsOf(width, plainLength)
@@ -107,7 +142,7 @@ export function joinPlanes({ filter, parameters, planes }: FilteredBlock, base?:
     const needed = narrow ? 2 * plainLength : plainLength
     if (base?.length !== needed) throw corrupt(WHAT, `its base has ${base?.length ?? 0} bytes where ${needed} are needed`)
     if (narrow) roundBase(base, narrow, kernel)
-    else kernel.base.set(base)
+    else kernel.base.set(key ? grouped(base, base, width as PlaneWidth, key, kernel) : base)
   }
   let at = 0
   for (const plane of planes) {
@@ -115,6 +150,11 @@ export function joinPlanes({ filter, parameters, planes }: FilteredBlock, base?:
     at += plane.length
   }
   kernel.join(width, mode, plainLength)
+  if (key) {
+    kernel.input.set(kernel.output.subarray(0, plainLength))
+    kernel.base.set(base!)
+    kernel.ungroup(width, key, plainLength)
+  }
   return kernel.output.slice(0, plainLength)
 }
 
@@ -137,13 +177,15 @@ function lengthsOf(width: Width, plainLength: number): number[] {
 }
 
 function readShape(filter: number, parameters: Uint8Array): Shape {
-  const [first, flag] = parameters
+  const [first, second, third] = parameters
   const own = parameterCount(filter)
   if (own !== undefined && (parameters.length === own || parameters.length === own + 1)) {
     const width = isWidth(first) ? first : undefined
-    if (filter === FILTER_PLANES && width && width > 1 && (flag === 0 || flag === 1))
-      return { width, mode: flag === 1 ? 'rotated' : 'plain' }
+    if (filter === FILTER_PLANES && width && width > 1 && (second === 0 || second === 1))
+      return { width, mode: second === 1 ? 'rotated' : 'plain' }
     if (filter === FILTER_DELTA && width) return { width, mode: 'delta' }
+    const key = { shift: second!, bits: third! }
+    if (filter === FILTER_GROUPED_DELTA && width && isGroupKey(width, key)) return { width, mode: 'delta', key }
     const narrow = NARROW_FORMATS[first ?? 0]
     if (filter === FILTER_NARROW && narrow) return { width: 2, mode: 'delta', narrow }
   }
@@ -152,7 +194,7 @@ function readShape(filter: number, parameters: Uint8Array): Shape {
 
 /** How many parameters a filter takes; one more byte may follow them, the id of the element type. Undefined for filters that are not known. */
 export function parameterCount(filter: number): number | undefined {
-  return [0, 2, 1, 1][filter]
+  return [0, 2, 1, 1, undefined, 3][filter]
 }
 
 /** Whether a filter subtracts a base, which is then needed to undo it. */
@@ -162,7 +204,7 @@ export function usesBase(filter: number): boolean {
 
 /** How many bytes of base a filter takes for each plain one: 0 for one that takes none. */
 export function baseScale(filter: number): number {
-  return filter === FILTER_DELTA ? 1 : filter === FILTER_NARROW ? 2 : 0
+  return filter === FILTER_DELTA || filter === FILTER_GROUPED_DELTA ? 1 : filter === FILTER_NARROW ? 2 : 0
 }
 
 /** The name of a block's element type, where its parameters tell one. */

@@ -1,16 +1,20 @@
 import type { WebAssemblyApi } from './load-fastcdc.ts'
 import {
   assertFits,
+  assertKey,
   assertNarrowFits,
+  type GroupKey,
   javascriptPlanes,
   type NarrowFormat,
   type PlaneMode,
   type PlanesKernel,
   REGION_BYTES,
+  type Width,
 } from './planes.ts'
 import { PLANES_WASM } from './wasm-bytes.ts'
 
 type Kernel = (width: number, mode: number, length: number) => void
+type Grouping = (width: number, shift: number, bits: number, length: number) => void
 
 interface PlanesExports {
   memory: { buffer: ArrayBuffer }
@@ -19,6 +23,8 @@ interface PlanesExports {
   outputOffset: { value: number }
   split: Kernel
   join: Kernel
+  group: Grouping
+  ungroup: Grouping
   narrow: (format: number, count: number, to: number) => void
 }
 
@@ -30,11 +36,17 @@ let compiled: object | undefined
 
 function webAssemblyPlanes({ Module, Instance }: WebAssemblyApi): PlanesKernel {
   compiled ??= new Module(Buffer.from(PLANES_WASM, 'base64'))
-  const { memory, inputOffset, baseOffset, outputOffset, split, join, narrow } = new Instance(compiled).exports as PlanesExports
+  const { memory, inputOffset, baseOffset, outputOffset, split, join, group, ungroup, narrow } = new Instance(compiled)
+    .exports as PlanesExports
   const region = ({ value }: { value: number }) => new Uint8Array(memory.buffer, value, REGION_BYTES)
   const checked = (kernel: Kernel) => (width: number, mode: PlaneMode, length: number) => {
     assertFits(length)
     kernel(width, MODES[mode], length)
+  }
+  const grouping = (run: Grouping) => (width: Width, key: GroupKey, length: number) => {
+    assertFits(length)
+    assertKey(width, key)
+    run(width, key.shift, key.bits, length)
   }
   return {
     kind: 'webassembly',
@@ -43,6 +55,8 @@ function webAssemblyPlanes({ Module, Instance }: WebAssemblyApi): PlanesKernel {
     output: region(outputOffset),
     split: checked(split),
     join: checked(join),
+    group: grouping(group),
+    ungroup: grouping(ungroup),
     narrow(format, count, to) {
       assertNarrowFits(count, to)
       narrow(FORMATS[format], count, to)

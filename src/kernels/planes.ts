@@ -14,6 +14,12 @@ export type PlaneMode = 'plain' | 'rotated' | 'delta'
 /** What fp32 values can be rounded to: to the nearest, ties to the even one. A NaN keeps its sign and the top bits of its payload, and becomes quiet. */
 export type NarrowFormat = 'bf16' | 'fp16'
 
+/** What elements are grouped by: `bits` (1 to 8) of them from bit `shift` on, as a number; such as the exponent of a float. They lie within the element. */
+export interface GroupKey {
+  shift: number
+  bits: number
+}
+
 /**
  * Takes blocks apart into byte planes: with n = floor(length / width), output bytes [k * n, (k + 1) * n) are byte k (0 is the lowest) of the n elements;
  * the tail, bytes that make no whole element, follows unchanged. An instance holds no state between calls but the contents of its regions, of
@@ -28,6 +34,13 @@ export interface PlanesKernel {
   split(width: Width, mode: PlaneMode, length: number): void
   /** Undoes `split` with the same arguments and the same base. */
   join(width: Width, mode: PlaneMode, length: number): void
+  /**
+   * Puts the elements of `input` into the order of the keys that those of `base` at the same places have; where keys are equal they stay in their order. The tail
+   * follows unchanged. Not for width 1.
+   */
+  group(width: Width, key: GroupKey, length: number): void
+  /** Undoes `group` with the same arguments and the same base. */
+  ungroup(width: Width, key: GroupKey, length: number): void
   /** Rounds the `count` fp32 values of `input` and stores them from byte `to` of `base` on. RangeError where they don't fit. */
   narrow(format: NarrowFormat, count: number, to: number): void
 }
@@ -36,6 +49,14 @@ export function assertFits(length: number): void {
   if (!Number.isInteger(length) || length < 0 || length > REGION_BYTES) {
     throw new RangeError(`${length} bytes can't be in a region of ${REGION_BYTES}`)
   }
+}
+
+export function assertKey(width: Width, { shift, bits }: GroupKey): void {
+  if (!isGroupKey(width, { shift, bits })) throw new RangeError(`bits ${shift} to ${shift + bits} are no key of elements of ${width} bytes`)
+}
+
+export function isGroupKey(width: Width, { shift, bits }: GroupKey): boolean {
+  return width > 1 && bits >= 1 && bits <= 8 && shift >= 0 && shift + bits <= 8 * width
 }
 
 export function assertNarrowFits(count: number, to: number): void {
@@ -49,6 +70,8 @@ export function javascriptPlanes(): PlanesKernel {
   const base = new Uint8Array(REGION_BYTES)
   const output = new Uint8Array(REGION_BYTES)
   const element = new Uint8Array(8)
+  const copyTail = (width: Width, length: number): void =>
+    output.set(input.subarray(length - (length % width), length), length - (length % width))
   const values = new DataView(input.buffer)
   const rounded = new DataView(base.buffer)
   return {
@@ -71,7 +94,7 @@ export function javascriptPlanes(): PlanesKernel {
         }
         for (let k = 0; k < width; k++) output[k * count + i] = element[k]!
       }
-      output.set(input.subarray(count * width, length), count * width)
+      copyTail(width, length)
     },
     join(width, mode, length) {
       assertFits(length)
@@ -88,7 +111,21 @@ export function javascriptPlanes(): PlanesKernel {
         }
         for (let k = 0; k < width; k++) output[at + k] = element[k]!
       }
-      output.set(input.subarray(count * width, length), count * width)
+      copyTail(width, length)
+    },
+    group(width, key, length) {
+      assertFits(length)
+      groupOrder(base, width, key, length).forEach((from, to) => {
+        output.set(input.subarray(from * width, (from + 1) * width), to * width)
+      })
+      copyTail(width, length)
+    },
+    ungroup(width, key, length) {
+      assertFits(length)
+      groupOrder(base, width, key, length).forEach((to, from) => {
+        output.set(input.subarray(from * width, (from + 1) * width), to * width)
+      })
+      copyTail(width, length)
     },
     narrow(format, count, to) {
       assertNarrowFits(count, to)
@@ -96,6 +133,17 @@ export function javascriptPlanes(): PlanesKernel {
       for (let i = 0; i < count; i++) rounded.setUint16(to + 2 * i, round(values.getUint32(4 * i, true)), true)
     },
   }
+}
+
+/** The numbers of the elements in the order of their keys. */
+function groupOrder(base: Uint8Array, width: Width, key: GroupKey, length: number): number[] {
+  assertKey(width, key)
+  const count = Math.floor(length / width)
+  const keys = Array.from({ length: count }, (_, i) => {
+    const element = base.subarray(i * width, (i + 1) * width).reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n)
+    return Number((element >> BigInt(key.shift)) & BigInt(2 ** key.bits - 1))
+  })
+  return Array.from(keys.keys()).sort((a, b) => keys[a]! - keys[b]! || a - b)
 }
 
 const INFINITY = 0x7f800000

@@ -32,7 +32,7 @@ export interface Directory {
   blockBytes: number
 }
 
-const MAX_PARTS = 64
+const MAX_PARTS = 128
 const MAX_PARAMETERS = 1024
 const MAX_BASES = 64
 

@@ -1,5 +1,6 @@
 import type { BlockBase, BlockKind, BlockRequest, ElementType } from '../compression/block.ts'
 import { hasSigns } from '../compression/filters.ts'
+import { findTable, type Table } from '../compression/find-table.ts'
 import type { Level } from '../compression/limits.ts'
 import { MAX_BLOCK_CHUNKS } from './constants.ts'
 import type { ChunkBases } from './directory.ts'
@@ -13,11 +14,26 @@ export interface TensorForm {
   base?: OfferedBase | undefined
 }
 
+/** What is known of a chunk, and so of all in its block. */
+export interface BlockContent {
+  kind: BlockKind
+  table?: Table | undefined
+  tensor?: TensorForm | undefined
+}
+
+/** Smaller chunks gain more from what lies beside them than from being told apart. */
+const MIN_TABLE_BYTES = 16 * 1024
+
+export function contentOf(bytes: Uint8Array, kind: BlockKind, tensor: TensorForm | undefined): BlockContent {
+  return { kind, tensor, table: kind === 'general' && bytes.length >= MIN_TABLE_BYTES ? findTable(bytes) : undefined }
+}
+
 /**
  * Chunks of one form share blocks. All chunks of a block with bases have one depth, and so lie deeper than any block with one of their bases: two blocks never wait
  * for each other to be decoded.
  */
-export function formOf(bytes: Uint8Array, kind: BlockKind, tensor: TensorForm | undefined): string {
+export function formOf(bytes: Uint8Array, { kind, table, tensor }: BlockContent): string {
+  if (table) return `table ${table.separator} ${table.columns}`
   if (tensor === undefined) return kind
   const { element, base } = tensor
   const { width, kind: numbers, dtype = '' } = element
@@ -34,7 +50,7 @@ export class OpenBlock {
   readonly ids: Uint8Array[] = []
   readonly lengths: number[] = []
   readonly bases = new Map<number, ChunkBases>()
-  private readonly kind: BlockKind
+  private readonly content: BlockContent
   private readonly element: ElementType | undefined
   private readonly relation: BlockBase['relation'] | undefined
   /** As long as a block may be. */
@@ -43,9 +59,10 @@ export class OpenBlock {
   private used = 0
   private baseUsed = 0
 
-  constructor(number: number, plain: Uint8Array, kind: BlockKind, tensor: TensorForm | undefined) {
+  constructor(number: number, plain: Uint8Array, content: BlockContent) {
+    const { tensor } = content
     this.number = number
-    this.kind = kind
+    this.content = content
     this.element = tensor?.element
     this.relation = tensor?.base?.relation
     this.plain = plain
@@ -72,9 +89,10 @@ export class OpenBlock {
 
   /** The bytes to encode, where they are, and how; those of the bases are given away. */
   take(level: Level): { plain: Uint8Array; request: BlockRequest } {
-    const { kind, element, relation } = this
+    const { content, element, relation } = this
+    const { kind, table } = content
     const base = relation && { relation, bytes: filled(this.basePlain!, this.baseUsed) }
-    const request: BlockRequest = { level, kind, element, base }
+    const request: BlockRequest = { level, kind, table, element, base }
     return { plain: this.plain.subarray(0, this.used), request }
   }
 }

@@ -10,7 +10,7 @@ import { FIRST_PACKS, FIRST_PACK_BYTES, MAX_BLOCK_BYTES, MAX_PACK_CHUNKS, PACK_B
 import type { ListedBlock, NewBlock } from './directory.ts'
 import type { IndexedPack } from './index-object.ts'
 import { packName } from './object-names.ts'
-import { formOf, OpenBlock, type TensorForm } from './open-block.ts'
+import { contentOf, formOf, OpenBlock, type TensorForm } from './open-block.ts'
 import { NONCE_BYTES, sealPack } from './pack.ts'
 
 /** A pack that the store has acknowledged to this run. */
@@ -76,14 +76,15 @@ export class PackWriter {
 
   /** Takes one new chunk, for kind `tensor` with what is known of it; `bytes` may be reused as soon as this resolves. Waits while too much is under way. */
   async add(id: Uint8Array, bytes: Uint8Array, kind: BlockKind, tensor?: TensorForm): Promise<void> {
-    const form = formOf(bytes, kind, tensor)
+    const content = contentOf(bytes, kind, tensor)
+    const form = formOf(bytes, content)
     let block = this.open.get(form)
     this.open.delete(form)
     if (block && !block.fits(bytes.length)) {
       await this.encode(block)
       block = undefined
     }
-    block ??= new OpenBlock(this.blocksOpened++, this.freePlain.pop() ?? this.newPlain(), kind, tensor)
+    block ??= new OpenBlock(this.blocksOpened++, this.freePlain.pop() ?? this.newPlain(), content)
     block.add(id, bytes, tensor?.base)
     this.open.set(form, block)
     if (this.open.size > MAX_OPEN_BLOCKS) await this.closeOldest()

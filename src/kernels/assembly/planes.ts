@@ -1,11 +1,13 @@
-// AssemblyScript twin of ../planes.ts: same planes. Memory is three regions of 4 MiB and never grows, so views on it never detach:
+// AssemblyScript twin of ../planes.ts: same planes. Memory is three regions of 4 MiB and a table; it never grows, so views on it never detach:
 //   0     input
 //   4 Mi  base of a delta
 //   8 Mi  output
+//   12 Mi where the next element of each key goes
 const REGION: usize = 4 * 1024 * 1024
 const INPUT: usize = 0
 const BASE: usize = REGION
 const OUTPUT: usize = 2 * REGION
+const NEXT: usize = 3 * REGION
 
 const ROTATED: u32 = 1
 const DELTA: u32 = 2
@@ -258,6 +260,44 @@ function joinRest<U>(from: usize, count: usize, mode: u32): void {
     if (mode == ROTATED) x = <U>((x >> 1) | (x << top))
     if (mode == DELTA) x = <U>(((x >> 1) ^ (<U>(0 - (x & 1)))) + load<U>(BASE + at))
     store<U>(OUTPUT + at, x)
+  }
+}
+
+/** The elements of input in the order of the keys of those of the base at the same places, equal ones as they were, then the tail. */
+export function group(width: u32, shift: u32, bits: u32, length: usize): void {
+  if (width == 2) groupBy<u16>(length >> 1, shift, bits, false)
+  else if (width == 4) groupBy<u32>(length >> 2, shift, bits, false)
+  else groupBy<u64>(length >> 3, shift, bits, false)
+  copyTail(width, length)
+}
+
+/** Undoes `group`. */
+export function ungroup(width: u32, shift: u32, bits: u32, length: usize): void {
+  if (width == 2) groupBy<u16>(length >> 1, shift, bits, true)
+  else if (width == 4) groupBy<u32>(length >> 2, shift, bits, true)
+  else groupBy<u64>(length >> 3, shift, bits, true)
+  copyTail(width, length)
+}
+
+function groupBy<U>(count: usize, shift: u32, bits: u32, back: bool): void {
+  const mask: usize = (1 << bits) - 1
+  memory.fill(NEXT, 0, 4 * 256)
+  for (let i: usize = 0; i < count; i++) {
+    const next = NEXT + 4 * ((<usize>(load<U>(BASE + i * sizeof<U>()) >> (<U>shift))) & mask)
+    store<u32>(next, load<u32>(next) + 1)
+  }
+  let at: u32 = 0
+  for (let key: usize = 0; key <= mask; key++) {
+    const found = load<u32>(NEXT + 4 * key)
+    store<u32>(NEXT + 4 * key, at)
+    at += found
+  }
+  for (let i: usize = 0; i < count; i++) {
+    const next = NEXT + 4 * ((<usize>(load<U>(BASE + i * sizeof<U>()) >> (<U>shift))) & mask)
+    const place: usize = load<u32>(next)
+    store<u32>(next, <u32>place + 1)
+    if (back) store<U>(OUTPUT + i * sizeof<U>(), load<U>(INPUT + place * sizeof<U>()))
+    else store<U>(OUTPUT + place * sizeof<U>(), load<U>(INPUT + i * sizeof<U>()))
   }
 }
 
