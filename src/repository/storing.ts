@@ -11,8 +11,7 @@ import { EarlierFiles } from './earlier-files.ts'
 import { IdTable } from './id-table.ts'
 import type { IndexedPack } from './index-object.ts'
 import { IndexWriter } from './index-writer.ts'
-import type { Entry } from './manifest.ts'
-import { groupRows } from './manifest-groups.ts'
+import { encodeRows, type Entry } from './manifest.ts'
 import { readManifest } from './manifest-reader.ts'
 import { CONFIG_NAME } from './object-names.ts'
 import { PackWriter } from './pack-writer.ts'
@@ -164,7 +163,7 @@ export class Storing {
     }
   }
 
-  /** Rows go through the same chunker as files do, group by group, so the next version's manifest costs only what changed. */
+  /** Rows go through the same chunker as files do, so the next version's manifest costs only what changed. */
   private async storeManifest(entries: readonly Entry[]): Promise<Snapshot['manifest']> {
     const chunks: string[] = []
     let total = 0
@@ -175,7 +174,7 @@ export class Storing {
       await this.sinkManifest(id, bytes)
     }
     this.chunker.reset()
-    for (const { bytes: rows, last } of groupRows(entries)) {
+    for (const rows of groupRows(entries)) {
       for (let at = 0; at < rows.length;) {
         const room = this.chunker.buffer()
         const count = Math.min(room.length, rows.length - at)
@@ -183,8 +182,8 @@ export class Storing {
         at += count
         for (const bytes of this.chunker.filled(count, false)) await take(bytes)
       }
-      if (last) for (const bytes of this.chunker.filled(0, true)) await take(bytes)
     }
+    for (const bytes of this.chunker.filled(0, true)) await take(bytes)
     return { bytes: total, chunks }
   }
 
@@ -226,4 +225,19 @@ const nowhere: Pick<Storage, 'put'> = { put: () => Promise.resolve({ created: 0 
 
 async function* noEntries(): AsyncGenerator<Entry> {
   // a first version has none before it
+}
+
+const ROWS_BYTES = 256 * 1024
+
+function* groupRows(entries: readonly Entry[]): Generator<Buffer> {
+  let text = ''
+  for (const entry of entries) {
+    for (const row of encodeRows(entry)) {
+      text += row
+      if (text.length < ROWS_BYTES) continue
+      yield Buffer.from(text, 'utf8')
+      text = ''
+    }
+  }
+  yield Buffer.from(text, 'utf8')
 }
