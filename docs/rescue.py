@@ -116,6 +116,12 @@ def decode(codec, stored, plain_length):
         plain = find_zstd()(stored, plain_length + 1)
     elif codec == 2:  # raw deflate
         plain = zlib.decompressobj(-15).decompress(stored, plain_length + 1)
+    elif codec == 3:  # raw deflate of pairs of numbers of at most 16 symbols, which come first
+        symbols, deflated = stored[1 : 1 + stored[0]], stored[1 + stored[0] :]
+        pairs = zlib.decompressobj(-15).decompress(deflated, (plain_length + 1) // 2 + 1)
+        both = [bytes([low, high]) for high in symbols for low in symbols]
+        table = {high << 4 | low: both[high * len(symbols) + low] for high in range(len(symbols)) for low in range(len(symbols))}
+        plain = b"".join(map(table.__getitem__, pairs))[: len(pairs) * 2 - plain_length % 2]
     else:
         raise Damaged(f"codec {codec}: needs a newer rescue.py")
     if len(plain) != plain_length:
@@ -194,14 +200,43 @@ def join_planes(width, planes, plain_length):
     return bytes(elements), b"".join(planes[width if count else 0 :])
 
 
-def unfilter(block, planes, base):
-    """The plain bytes of a block with filter 1, 2 or 3. Behind a filter's parameters may come one byte, which only says
-    what the elements are called."""
+def orders(base, width, shift, bits, lengths):
+    """For each chunk where the elements come from that are put into the order of a key of their bases'."""
+    begin, mask = 0, (1 << bits) - 1
+    for length in lengths:
+        count = length // width
+        elements = struct.unpack_from(f"<{count}{'_BH_I___Q'[width]}", base, begin)
+        keys = [element >> shift & mask for element in elements]
+        yield begin, length, sorted(range(count), key=keys.__getitem__)
+        begin += length
+
+
+def group(data, width, found):
+    """Chunk by chunk the elements in those orders, then what is no whole element."""
+    for begin, length, order in found:
+        whole = [data[at : at + width] for at in range(begin, begin + len(order) * width, width)]
+        yield b"".join(map(whole.__getitem__, order)) + data[begin + len(order) * width : begin + length]
+
+
+def ungroup(data, width, found):
+    for begin, length, order in found:
+        whole = [b""] * len(order)
+        for at, place in enumerate(order):
+            whole[place] = data[begin + at * width : begin + at * width + width]
+        yield b"".join(whole) + data[begin + len(order) * width : begin + length]
+
+
+def unfilter(block, planes, base, lengths):
+    """The plain bytes of a block with filter 1, 2, 3 or 5, whose chunks have these lengths. Behind a filter's parameters may
+    come one byte, which only says what the elements are called."""
     first, *more = block.parameters or b"\0"
     width = 2 if block.filter == 3 else first
-    known = first in ROUNDINGS if block.filter == 3 else width in ((2, 4, 8) if block.filter == 1 else (1, 2, 4, 8))
+    known = first in ROUNDINGS if block.filter == 3 else width in ((2, 4, 8) if block.filter in (1, 5) else (1, 2, 4, 8))
+    own = {1: 1, 2: 0, 3: 0, 5: 2}[block.filter]
     rotated = block.filter == 1 and more[:1]
-    if not known or len(more) > (2 if block.filter == 1 else 1) or (block.filter == 1 and rotated not in ([0], [1])):
+    if not known or not own <= len(more) <= own + 1 or (block.filter == 1 and rotated not in ([0], [1])):
+        raise Damaged(f"filter {block.filter} can't have these parameters")
+    if block.filter == 5 and not (0 < more[1] <= 8 and more[0] + more[1] <= 8 * width):
         raise Damaged(f"filter {block.filter} can't have these parameters")
     if [len(plane) for plane in planes] != plane_lengths(width, block.plain):
         raise Damaged("its parts are not what its filter makes")
@@ -210,9 +245,36 @@ def unfilter(block, planes, base):
         elements = rotate_back(elements, width)
     if block.filter == 3:
         base = narrow(base, ROUNDINGS[first])
-    if block.filter in (2, 3):
+    if block.filter == 5:
+        found = list(orders(base, width, *more[:2], lengths))
+        base = b"".join(group(base, width, found))
+    if block.filter in (2, 3, 5):
         elements = add_base(elements, base[: len(elements)], width)
+    if block.filter == 5:
+        return b"".join(ungroup(elements + tail, width, found))
     return elements + tail
+
+
+def join_fields(block, streams):
+    """The plain bytes of a block with filter 4: text, each byte from the stream of its column and its place in the field."""
+    separator, columns, *places = block.parameters if len(block.parameters) > 1 else b"\n\0"
+    if separator in b'\n"' or columns != len(places) or 0 in places or sum(places) != len(streams):
+        raise Damaged("filter 4 can't have these parameters")
+    firsts = [sum(places[:column]) for column in range(columns)]
+    left, plain, column, place, quoted = [iter(stream) for stream in streams], bytearray(), 0, 0, False
+    for _ in range(block.plain):
+        byte = next(left[firsts[column] + min(place, places[column] - 1)], None)
+        if byte is None:
+            raise Damaged("its parts are not what its filter makes")
+        plain.append(byte)
+        place += 1
+        if byte == 10:
+            column, place, quoted = 0, 0, False
+        elif byte == 34:
+            quoted = not quoted
+        elif byte == separator and not quoted:
+            column, place = min(column + 1, columns - 1), 0
+    return bytes(plain)
 
 
 # ---- Packs and indexes: where chunks are ----
@@ -225,7 +287,7 @@ def read_directory(data, pack):
     for _ in range(reader.count(5)):
         filter_id = reader.take(1)[0]
         parameters = reader.take(reader.count(1, 1024))
-        number = reader.count(3, 64)
+        number = reader.count(3, 128)
         parts = [(reader.take(1)[0], reader.varint(MAX_BLOCK + 64), reader.varint(MAX_BLOCK)) for _ in range(number)]
         stored, plain = sum(part[1] for part in parts), sum(part[2] for part in parts)
         reader.expect(0 < plain <= MAX_BLOCK and stored <= plain + 64)
@@ -306,7 +368,7 @@ class Repository:
                     for chunk, *where in chunks:
                         place = Place(len(self.blocks), *where)
                         self.places[chunk] = self.places.get(chunk, ()) + (place,)
-                        if block.filter in (2, 3):
+                        if block.filter in (2, 3, 5):
                             self.predicted.setdefault(place.block, []).append(place)
                     self.blocks.append(block)
             except (Damaged, OSError) as error:
@@ -328,7 +390,7 @@ class Repository:
         """The plain bytes of a block, which are its chunks, one after the other, not verified yet; and which of them,
         by their beginnings, are lost with a base, and why."""
         block, planes, offset = self.blocks[number], [], 0
-        if block.filter > 3:
+        if block.filter > 5:
             raise Damaged(f"filter {block.filter}: needs a newer rescue.py")
         stored = self.read(f"pack-{block.pack}", block.offset, block.stored)
         for codec, length, plain_length in block.parts:
@@ -338,8 +400,11 @@ class Repository:
             if len(planes) != 1 or len(block.parameters) > 1:
                 raise Damaged("it has parts or parameters where its filter makes none")
             return planes[0], {}
-        base, lost = self.gather(number, {1: 0, 2: 1, 3: 2}[block.filter])
-        return unfilter(block, planes, base), lost
+        if block.filter == 4:
+            return join_fields(block, planes), {}
+        base, lost = self.gather(number, {1: 0, 2: 1, 3: 2, 5: 1}[block.filter])
+        lengths = [place.end - place.start for place in self.predicted.get(number, ())]
+        return unfilter(block, planes, base, lengths), lost
 
     def gather(self, number, scale):
         """The bases of a block's chunks, one after the other, each `scale` times as long as its chunk; zeros for lost ones."""

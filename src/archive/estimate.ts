@@ -169,7 +169,7 @@ function readFile(path: string, room: Buffer, position: number): void {
 async function packedLength({ format, level, pool }: EstimateRequest, parts: readonly Buffer[]): Promise<number> {
   if (format === 'tar.zst') {
     const plain = new Uint8Array(Buffer.concat(parts))
-    return plain.length === 0 ? 0 : (await pool.encode(plain, { level, kind: 'general', zstdOnly: true })).bytes.length
+    return plain.length === 0 ? 0 : (await pool.encode(plain, { level, kind: 'general' })).bytes.length
   }
   const units = format === 'zip' ? parts : [Buffer.concat(parts)]
   const lengths = units.map(async unit => {

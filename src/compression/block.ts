@@ -25,14 +25,14 @@ export type BlockKind = 'general' | 'compressed' | 'tensor'
 export interface BlockRequest {
   level: Level
   kind: BlockKind
-  /** For zstd frames that others read: nothing but zstd is tried. */
-  zstdOnly?: boolean
   /** Of general content that `findTable` found to be one. */
   table?: Table | undefined
   /** Of a tensor: what its elements are. */
   element?: ElementType | undefined
   /** Of a tensor: what it may be predicted from. Whether it was is told by the filter of the result: see `usesBase`. */
   base?: BlockBase | undefined
+  /** With a base: what the block's chunks add up to, each of which needs no base but its own. By default it is one chunk. */
+  chunkLengths?: readonly number[] | undefined
 }
 
 /** How a block is stored, as its directory states it: the parts lie one after the other. */
@@ -74,7 +74,7 @@ export function encodeBlock(plain: Uint8Array, request: BlockRequest, zstd: Zstd
   const encoding = request.kind === 'tensor' ? encodeTensor(plain, request, zstd) : encodeOther(plain, request, zstd)
   if (encoding) {
     const block = assemble(encoding)
-    if (block.bytes.length < plain.length && decodesTo(plain, block, zstd, request.base?.bytes)) return block
+    if (block.bytes.length < plain.length && decodesTo(plain, block, zstd, request)) return block
   }
   const raw: EncodedPart = { codec: CODEC_RAW, bytes: plain }
   return assemble({ filter: FILTER_NONE, parameters: withElementType(NO_PARAMETERS, request), parts: [{ plain, encoded: raw }] })
@@ -82,10 +82,16 @@ export function encodeBlock(plain: Uint8Array, request: BlockRequest, zstd: Zstd
 
 /**
  * The plain bytes of a block; where it is stored raw, a view of `stored`. `layout` may come from anywhere: it is checked before anything is allocated.
- * `base` is what its chunks are predicted from, one after the other, where its filter needs that. Throws `corrupt`, `newer-format` for a filter or codec that
+ * `base` is what its chunks are predicted from, one after the other, where its filter needs that; `chunkLengths` those of the chunks, then. Throws `corrupt`, `newer-format` for a filter or codec that
  * is not known here, `unsupported` where zstd is needed and missing.
  */
-export function decodeBlock(layout: BlockLayout, stored: Uint8Array, zstd: ZstdCodec | undefined, base?: Uint8Array): Uint8Array {
+export function decodeBlock(
+  layout: BlockLayout,
+  stored: Uint8Array,
+  zstd: ZstdCodec | undefined,
+  base?: Uint8Array,
+  chunkLengths?: readonly number[],
+): Uint8Array {
   const { filter, parameters, parts } = layout
   if (filter !== FILTER_FIELDS && parameterCount(filter) === undefined) throw newerFormat(`A block with filter ${filter}`)
   for (const part of parts) checkPart(part)
@@ -102,7 +108,7 @@ export function decodeBlock(layout: BlockLayout, stored: Uint8Array, zstd: ZstdC
   if (lengths.length !== parts.length || !parts.every((part, i) => part.plainLength === lengths[i])) {
     throw corrupt('A block', 'its parts are not what its filter makes')
   }
-  return joinPlanes({ filter, parameters, planes: decodeParts(parts, stored, zstd) }, base)
+  return joinPlanes({ filter, parameters, planes: decodeParts(parts, stored, zstd) }, base, chunkLengths)
 }
 
 function decodeParts(parts: readonly PartLayout[], stored: Uint8Array, zstd: ZstdCodec | undefined): Uint8Array[] {
@@ -113,22 +119,22 @@ function decodeParts(parts: readonly PartLayout[], stored: Uint8Array, zstd: Zst
 }
 
 function encodeOther(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec | undefined): Encoding | undefined {
-  const { kind, level, zstdOnly, table } = request
+  const { kind, level, table } = request
   if (kind === 'compressed' && !worthCompressing(plain, zstd)) return undefined
   const fields = table && encodeFields(plain, table, level, zstd)
   if (fields) return { filter: FILTER_FIELDS, ...fields }
-  return { filter: FILTER_NONE, parameters: NO_PARAMETERS, parts: [{ plain, encoded: encodeWhole(plain, level, zstd, zstdOnly) }] }
+  return { filter: FILTER_NONE, parameters: NO_PARAMETERS, parts: [{ plain, encoded: encodeWhole(plain, level, zstd) }] }
 }
 
 function encodeTensor(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec | undefined): Encoding | undefined {
-  const { level, base, element = { width: 1, kind: 'unknown' } } = request
-  const way = chooseFilter(plain, element, base, level, zstd)
+  const { level, base, element = { width: 1, kind: 'unknown' }, chunkLengths = [plain.length] } = request
+  const way = chooseFilter(plain, element, base, chunkLengths, level, zstd)
   if (way === undefined) return undefined
   if (way === 'whole' || way === 'plane') {
     const encoded = way === 'whole' ? encodeWhole(plain, level, zstd) : encodePlane(plain, zstd)
     return { filter: FILTER_NONE, parameters: withElementType(NO_PARAMETERS, request), parts: [{ plain, encoded }] }
   }
-  const { filter, parameters, planes } = way(plain, base?.bytes)
+  const { filter, parameters, planes } = way(plain, base?.bytes, chunkLengths)
   const parts = planes.map(plane => ({ plain: plane, encoded: encodePlane(plane, zstd) }))
   return { filter, parameters: withElementType(parameters, request), parts }
 }
@@ -143,9 +149,9 @@ function worthCompressing(plain: Uint8Array, zstd: ZstdCodec | undefined): boole
   return encodeWhole(sample, 'fast', zstd).bytes.length < WORTH_COMPRESSING * sample.length
 }
 
-function decodesTo(plain: Uint8Array, block: EncodedBlock, zstd: ZstdCodec | undefined, base: Uint8Array | undefined): boolean {
+function decodesTo(plain: Uint8Array, block: EncodedBlock, zstd: ZstdCodec | undefined, { base, chunkLengths }: BlockRequest): boolean {
   try {
-    return equalBytes(decodeBlock(block, block.bytes, zstd, base), plain)
+    return equalBytes(decodeBlock(block, block.bytes, zstd, base?.bytes, chunkLengths), plain)
   } catch (error) {
     if (isAppError(error)) return false
     throw error

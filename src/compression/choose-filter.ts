@@ -1,4 +1,4 @@
-import type { GroupKey, Width } from '../kernels/planes.ts'
+import { type GroupKey, isGroupKey, type Width } from '../kernels/planes.ts'
 import { encodePlane } from './encode-plane.ts'
 import { encodeWhole } from './encode-whole.ts'
 import { type FilteredBlock, hasSigns, splitDelta, splitGroupedDelta, splitNarrow, splitPlanes } from './filters.ts'
@@ -25,7 +25,7 @@ export interface BlockBase {
 /** One way to store a tensor's bytes: split as a filter does, or, where it doesn't, encoded as they are. */
 export type Way = 'whole' | 'plane' | Split
 
-type Split = (plain: Uint8Array, base: Uint8Array | undefined) => FilteredBlock
+type Split = (plain: Uint8Array, base: Uint8Array | undefined, chunkLengths: readonly number[]) => FilteredBlock
 
 /** A sample: so many windows of so many bytes. */
 interface Sampling {
@@ -58,6 +58,7 @@ export function chooseFilter(
   plain: Uint8Array,
   element: ElementType,
   base: BlockBase | undefined,
+  chunkLengths: readonly number[],
   level: Level,
   zstd: ZstdCodec | undefined,
 ): Way | undefined {
@@ -68,12 +69,12 @@ export function chooseFilter(
   ]
   const prediction = base && predictionBy(base, element)
   for (const split of [...(prediction ? [prediction] : []), ...planeSplits(sample, element)]) {
-    sizes.push([split, sizeOf(split(sample, baseSample), zstd) / FILTER_WINS])
+    sizes.push([split, sizeOf(split(sample, baseSample, [sample.length]), zstd) / FILTER_WINS])
   }
   const [way, size] = sizes.reduce((best, next) => (next[1] < best[1] ? next : best))
   if (size >= sample.length) return undefined
   const groups = way === prediction && base?.relation === 'delta' ? groupedDelta(element) : undefined
-  return groups && isSmaller(groups, prediction!, sampleOf(plain, base, GROUPS_SAMPLING), zstd) ? groups : way
+  return groups && groupsHelp(groups, prediction!, sampleOf(plain, base, GROUPS_SAMPLING), chunkLengths, zstd) ? groups : way
 }
 
 function predictionBy({ relation }: BlockBase, { width }: ElementType): Split {
@@ -90,13 +91,21 @@ function planeSplits(sample: Uint8Array, { width, kind }: ElementType): Split[] 
 }
 
 function groupedDelta({ width, kind, dtype }: ElementType): Split | undefined {
-  const exponent = EXPONENTS[dtype ?? width] ?? EXPONENTS[width]
+  const exponent = [dtype ?? width, width].map(type => EXPONENTS[type]).find(key => key && isGroupKey(width, key))
   if (width === 1 || kind !== 'float' || !exponent) return undefined
-  return (plain, bytes) => splitGroupedDelta(plain, bytes!, width, exponent)
+  return (plain, bytes, chunkLengths) => splitGroupedDelta(plain, bytes!, chunkLengths, { width, key: exponent })
 }
 
-function isSmaller(split: Split, than: Split, [sample, baseSample]: Sample, zstd: ZstdCodec | undefined): boolean {
-  return sizeOf(split(sample, baseSample), zstd) < FILTER_WINS * sizeOf(than(sample, baseSample), zstd)
+function groupsHelp(
+  groups: Split,
+  alone: Split,
+  [sample, baseSample]: Sample,
+  chunkLengths: readonly number[],
+  zstd: ZstdCodec | undefined,
+): boolean {
+  const usual = Math.ceil(chunkLengths.reduce((sum, length) => sum + length, 0) / chunkLengths.length / 8) * 8
+  const pieces = Array.from({ length: Math.ceil(sample.length / usual) }, (_, i) => Math.min(usual, sample.length - i * usual))
+  return sizeOf(groups(sample, baseSample, pieces), zstd) < FILTER_WINS * sizeOf(alone(sample, baseSample, pieces), zstd)
 }
 
 function sizeOf({ planes }: FilteredBlock, zstd: ZstdCodec | undefined): number {

@@ -1,6 +1,7 @@
 import * as zlib from 'node:zlib'
 import { AppError, corrupt } from '../util/errors.ts'
 import { MAX_BLOCK_BYTES, MAX_STORED_EXCESS } from './limits.ts'
+import { packPairs, unpackPairs } from './pairs.ts'
 import type { ZstdCodec } from './zstd-codec.ts'
 
 /** Codec ids of parts. Permanent: they are written into repositories. */
@@ -9,6 +10,8 @@ export const CODEC_RAW = 0
 export const CODEC_ZSTD = 1
 /** Raw deflate (RFC 1951). */
 export const CODEC_DEFLATE = 2
+/** `u8 count`, as many bytes, then raw deflate of pairs: see pairs.ts. */
+export const CODEC_PAIRS = 3
 
 /** How one part of a block is stored, as its directory states it. Lengths in bytes. */
 export interface PartLayout {
@@ -16,6 +19,8 @@ export interface PartLayout {
   storedLength: number
   plainLength: number
 }
+
+const CODECS = [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE, CODEC_PAIRS]
 
 const WHAT = 'A block'
 
@@ -27,7 +32,7 @@ export function newerFormat(what: string): AppError {
 /** Throws unless the lengths that a directory states for a part are possible ones; to be called before anything is allocated by them. */
 export function checkPart(part: PartLayout): void {
   const { codec, storedLength, plainLength } = part
-  if (codec !== CODEC_RAW && codec !== CODEC_ZSTD && codec !== CODEC_DEFLATE) throw newerFormat(`A block with codec ${codec}`)
+  if (!CODECS.includes(codec)) throw newerFormat(`A block with codec ${codec}`)
   if (!Number.isSafeInteger(plainLength) || plainLength < 1 || plainLength > MAX_BLOCK_BYTES) {
     throw corrupt(WHAT, `a part of ${plainLength} bytes is impossible`)
   }
@@ -48,6 +53,7 @@ export function decodePart(part: PartLayout, stored: Uint8Array, zstd: ZstdCodec
   if (stored.length !== part.storedLength) throw corrupt(WHAT, `${stored.length} bytes were read where ${part.storedLength} are stored`)
   if (part.codec === CODEC_RAW) return stored
   if (part.codec === CODEC_DEFLATE) return inflate(stored, part.plainLength)
+  if (part.codec === CODEC_PAIRS) return inflatePairs(stored, part.plainLength)
   if (zstd === undefined) {
     throw new AppError('unsupported', 'The data is compressed with zstd, and no zstd codec can be loaded on this machine.', {
       hint: 'Use Node.js 22.15 or later, which has zstd built in.',
@@ -60,9 +66,18 @@ export function deflate(plain: Uint8Array): Uint8Array {
   return zlib.deflateRawSync(plain, { level: 6 })
 }
 
-/** For columns of numbers as text: in them repeats of fewer than six bytes are chance, and cost more than they save. */
-export function deflateColumns(plain: Uint8Array): Uint8Array {
-  return zlib.deflateRawSync(plain, { level: 5, memLevel: 9, strategy: zlib.constants.Z_FILTERED, chunkSize: Math.max(64, plain.length) })
+/** Without a search for repeats. Undefined where there are more than 16 different bytes. */
+export function deflatePairs(plain: Uint8Array): Uint8Array | undefined {
+  const packed = packPairs(plain)
+  if (!packed) return undefined
+  const { symbols, pairs } = packed
+  const deflated = zlib.deflateRawSync(pairs, { strategy: zlib.constants.Z_HUFFMAN_ONLY, chunkSize: Math.max(64, pairs.length) })
+  return Buffer.concat([Uint8Array.of(symbols.length), symbols, deflated])
+}
+
+function inflatePairs(stored: Uint8Array, plainLength: number): Uint8Array {
+  const end = 1 + stored[0]!
+  return unpackPairs({ symbols: stored.subarray(1, end), pairs: inflate(stored.subarray(end), Math.ceil(plainLength / 2)) }, plainLength)
 }
 
 function inflate(stored: Uint8Array, plainLength: number): Uint8Array {

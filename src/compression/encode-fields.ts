@@ -36,7 +36,8 @@ const PART_BYTES = 7
  * where it doesn't. What is smallest for each stream of the sample then encodes the stream.
  */
 export function encodeFields(plain: Uint8Array, table: Table, level: Level, zstd: ZstdCodec | undefined): EncodedFields | undefined {
-  const choice = chooseShape(sampleRows(plain), table, level, zstd)
+  const sample = sampleRows(plain)
+  const choice = chooseShape(sample, sample.length / plain.length, table, level, zstd)
   if (choice === undefined) return undefined
   const { parameters, columns } = splitColumns(plain, choice.shape)
   const parts = columns.flatMap((streams, column) =>
@@ -45,7 +46,7 @@ export function encodeFields(plain: Uint8Array, table: Table, level: Level, zstd
   return { parameters, parts }
 }
 
-function chooseShape(sample: Uint8Array, table: Table, level: Level, zstd: ZstdCodec | undefined): Choice | undefined {
+function chooseShape(sample: Uint8Array, share: number, table: Table, level: Level, zstd: ZstdCodec | undefined): Choice | undefined {
   const { separator } = table
   const forPlaces = planeEncoders(zstd)
   const forColumns = [...forPlaces, { encode: (bytes: Uint8Array) => encodeWhole(bytes, level, zstd), handicap: 1 }]
@@ -61,9 +62,9 @@ function chooseShape(sample: Uint8Array, table: Table, level: Level, zstd: ZstdC
   const encoders: Encoder[][] = []
   let total = 0
   for (const [column, [bytes]] of whole.columns.entries()) {
-    const one = bestEncoder(bytes!, forColumns)
+    const one = bestEncoder(bytes!, forColumns, share)
     const streams = apart.columns[column]!
-    const several = streams.length === 1 ? [] : streams.map(stream => bestEncoder(stream, forPlaces))
+    const several = streams.length === 1 ? [] : streams.map(stream => bestEncoder(stream, forPlaces, share))
     const size = several.reduce((sum, { size }) => sum + size + PART_BYTES, 0)
     const takeApart = several.length > 0 && size < POSITIONS_WIN * one.size
     positions.push(takeApart ? several.length : 1)

@@ -1,24 +1,27 @@
 import * as zlib from 'node:zlib'
 import { isAppError } from '../util/errors.ts'
-import { CODEC_DEFLATE, CODEC_RAW, CODEC_ZSTD, deflate } from './codecs.ts'
+import { CODEC_DEFLATE, CODEC_PAIRS, CODEC_RAW, CODEC_ZSTD, deflate, deflatePairs } from './codecs.ts'
 import type { EncodedPart } from './encode-whole.ts'
+import { packPairs } from './pairs.ts'
 import { looksCompressed, spreadSample } from './sample.ts'
 import type { ZstdCodec, ZstdSearch } from './zstd-codec.ts'
 
 /** May throw AppError where its codec fails. */
 export type Encoder = (plane: Uint8Array) => EncodedPart
 
-/** `handicap`: what its result is divided by when it is compared with others. */
 export interface Candidate {
   encode: Encoder
+  /** What its result is divided by when it is compared with others. */
   handicap: number
+  /** Bytes of its result that do not grow with what it encodes; undefined where it is not worth a trial. */
+  overhead?: (sample: Uint8Array) => number | undefined
 }
 
 export interface BestEncoder {
   encode: Encoder
   /** What it makes of the sample; the sample itself where nothing makes it smaller. */
   trial: EncodedPart
-  /** Its bytes. */
+  /** Its bytes, without what would be the same for far more than the sample. */
   size: number
 }
 
@@ -36,17 +39,19 @@ const MIN_CHUNK_BYTES = 64
 export function encodePlane(plane: Uint8Array, zstd: ZstdCodec | undefined): EncodedPart {
   if (looksCompressed(plane)) return keep(plane)
   const sample = spreadSample(plane, SAMPLE_WINDOWS, SAMPLE_WINDOW_BYTES)
-  const { encode, trial } = bestEncoder(sample, planeEncoders(zstd))
+  const { encode, trial } = bestEncoder(sample, planeEncoders(zstd), sample.length / plane.length)
   return sample === plane ? trial : encodeBy(encode, plane)
 }
 
-/** Which of the candidates makes a sample smallest. */
-export function bestEncoder(sample: Uint8Array, candidates: readonly Candidate[]): BestEncoder {
+/** Which of the candidates makes what `sample` is a share of smallest. */
+export function bestEncoder(sample: Uint8Array, candidates: readonly Candidate[], share = 1): BestEncoder {
   let best: BestEncoder = { encode: keep, trial: keep(sample), size: sample.length }
   let least = sample.length
-  for (const { encode, handicap } of candidates) {
+  for (const { encode, handicap, overhead = () => 0 } of candidates) {
+    const fixed = overhead(sample)
+    if (fixed === undefined) continue
     const trial = attempt(encode, sample)
-    const size = trial.bytes.length
+    const size = trial.bytes.length - fixed * (1 - share)
     if (trial.codec === CODEC_RAW || size / handicap >= least) continue
     best = { encode, trial, size }
     least = size / handicap
@@ -67,6 +72,7 @@ export function planeEncoders(zstd: ZstdCodec | undefined): Candidate[] {
       { encode: plane => ({ codec: CODEC_DEFLATE, bytes: deflate(plane) }), handicap: 1 },
       { encode: huffman, handicap: 1 },
       { encode: runLengths, handicap: 1 },
+      { ...PAIRS, handicap: 1 },
     ]
   }
   const searches: ZstdSearch[] = zstd.name === 'native' ? ['long', 'all'] : ['all']
@@ -77,6 +83,7 @@ export function planeEncoders(zstd: ZstdCodec | undefined): Candidate[] {
     })),
     { encode: huffman, handicap: DEFLATE_WINS },
     { encode: runLengths, handicap: DEFLATE_WINS },
+    { ...PAIRS, handicap: DEFLATE_WINS },
   ]
 }
 
@@ -88,6 +95,20 @@ function huffman(plane: Uint8Array): EncodedPart {
 /** Deflate that looks for runs of one byte alone: for top planes of differences, zeros with a few others among them. */
 function runLengths(plane: Uint8Array): EncodedPart {
   return deflateBy(zlib.constants.Z_RLE, plane)
+}
+
+/** For digits. */
+const PAIRS = { encode: pairs, overhead: pairsOverhead }
+
+/** The symbols, and about five bits for the code of each pair of them. */
+function pairsOverhead(sample: Uint8Array): number | undefined {
+  const count = packPairs(sample)?.symbols.length
+  return count && 1 + count + 0.6 * count ** 2
+}
+
+function pairs(plane: Uint8Array): EncodedPart {
+  const bytes = deflatePairs(plane)
+  return bytes ? { codec: CODEC_PAIRS, bytes } : huffman(plane)
 }
 
 function deflateBy(strategy: number, plane: Uint8Array): EncodedPart {

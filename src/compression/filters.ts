@@ -64,25 +64,39 @@ export function splitDelta(plain: Uint8Array, base: Uint8Array, width: Width, ke
 }
 
 /**
- * Filter 5, parameters `width, shift, bits`: as filter 2, after the elements and those of the base were put into the order of a key of the base's elements. The
- * difference that training makes to a float depends on how large it was: grouped by exponent, like stands with like.
+ * Filter 5, parameters `width, shift, bits`: as filter 2, after the elements of each chunk and those of its base were put into the order of a key of the base's
+ * elements. What training changes of a float depends on how large it was: grouped by exponent, like stands with like. `chunkLengths` add up to `plain` (else
+ * RangeError): grouped by itself, a chunk needs no base but its own.
  */
 export function splitGroupedDelta(
   plain: Uint8Array,
   base: Uint8Array,
-  width: PlaneWidth,
-  key: GroupKey,
+  chunkLengths: readonly number[],
+  { width, key }: { width: PlaneWidth; key: GroupKey },
   kernel = sharedKernel(),
 ): FilteredBlock {
-  const { planes } = splitDelta(grouped(plain, base, width, key, kernel), grouped(base, base, width, key, kernel), width, kernel)
+  if (base.length !== plain.length) throw new RangeError(`a base of ${base.length} bytes can't serve ${plain.length}`)
+  if (sum(chunkLengths) !== plain.length) throw new RangeError(`chunks of ${sum(chunkLengths)} bytes are no block of ${plain.length}`)
+  const grouped = (bytes: Uint8Array): Uint8Array => group(bytes, base, chunkLengths, width, key, kernel)
+  const { planes } = splitDelta(grouped(plain), grouped(base), width, kernel)
   return { filter: FILTER_GROUPED_DELTA, parameters: Uint8Array.of(width, key.shift, key.bits), planes }
 }
 
-function grouped(bytes: Uint8Array, base: Uint8Array, width: PlaneWidth, key: GroupKey, kernel: PlanesKernel): Uint8Array {
-  if (base.length !== bytes.length) throw new RangeError(`a base of ${base.length} bytes can't serve ${bytes.length}`)
+function group(
+  bytes: Uint8Array,
+  base: Uint8Array,
+  chunkLengths: readonly number[],
+  width: Width,
+  key: GroupKey,
+  kernel: PlanesKernel,
+): Uint8Array {
   kernel.input.set(bytes)
   kernel.base.set(base)
-  kernel.group(width, key, bytes.length)
+  let at = 0
+  for (const length of chunkLengths) {
+    kernel.group(width, key, at, length)
+    at += length
+  }
   return kernel.output.slice(0, bytes.length)
 }
 
@@ -127,12 +141,18 @@ export function planeLengths(filter: number, parameters: Uint8Array, plainLength
 }
 
 /**
- * Undoes filters 1 to 3 and 5 in memory of its own. `base` is what all but filter 1 subtracted. Throws `corrupt` where parameters, planes or base don't go together;
- * all may come from anywhere.
+ * Undoes filters 1 to 3 and 5 in memory of its own. `base` is what all but filter 1 subtracted, `chunkLengths` what filter 5 took each by itself. Throws `corrupt`
+ * where parameters, planes, base or chunks don't go together; all may come from anywhere.
  */
-export function joinPlanes({ filter, parameters, planes }: FilteredBlock, base?: Uint8Array, kernel = sharedKernel()): Uint8Array {
+export function joinPlanes(
+  { filter, parameters, planes }: FilteredBlock,
+  base?: Uint8Array,
+  chunkLengths: readonly number[] = [sum(planes.map(({ length }) => length))],
+  kernel = sharedKernel(),
+): Uint8Array {
   const { width, mode, narrow, key } = readShape(filter, parameters)
-  const plainLength = planes.reduce((sum, { length }) => sum + length, 0)
+  const plainLength = sum(planes.map(({ length }) => length))
+  if (sum(chunkLengths) !== plainLength) throw corrupt(WHAT, `its chunks have ${sum(chunkLengths)} bytes and its planes ${plainLength}`)
   if (plainLength === 0 || plainLength > REGION_BYTES) throw corrupt(WHAT, `its planes have ${plainLength} bytes`)
   const lengths = lengthsOf(width, plainLength)
   if (lengths.length !== planes.length || !planes.every(({ length }, i) => length === lengths[i])) {
@@ -142,7 +162,7 @@ export function joinPlanes({ filter, parameters, planes }: FilteredBlock, base?:
     const needed = narrow ? 2 * plainLength : plainLength
     if (base?.length !== needed) throw corrupt(WHAT, `its base has ${base?.length ?? 0} bytes where ${needed} are needed`)
     if (narrow) roundBase(base, narrow, kernel)
-    else kernel.base.set(key ? grouped(base, base, width as PlaneWidth, key, kernel) : base)
+    else kernel.base.set(key ? group(base, base, chunkLengths, width, key, kernel) : base)
   }
   let at = 0
   for (const plane of planes) {
@@ -153,7 +173,11 @@ export function joinPlanes({ filter, parameters, planes }: FilteredBlock, base?:
   if (key) {
     kernel.input.set(kernel.output.subarray(0, plainLength))
     kernel.base.set(base!)
-    kernel.ungroup(width, key, plainLength)
+    let start = 0
+    for (const length of chunkLengths) {
+      kernel.ungroup(width, key, start, length)
+      start += length
+    }
   }
   return kernel.output.slice(0, plainLength)
 }
@@ -212,6 +236,10 @@ export function elementTypeOf({ filter, parameters }: Pick<FilteredBlock, 'filte
   const own = parameterCount(filter)
   const id = own === undefined || parameters.length !== own + 1 ? undefined : parameters[own]
   return id === undefined ? undefined : elementTypeName(id)
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
 }
 
 function isWidth(value: number | undefined): value is Width {

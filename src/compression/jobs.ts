@@ -8,7 +8,7 @@ import { loadZstd } from './zstd.ts'
 /** What a pool and its workers say to each other: one job, then its one reply. */
 export type Job =
   | { kind: 'encode'; plain: Uint8Array; request: BlockRequest }
-  | { kind: 'decode'; layout: BlockLayout; stored: Uint8Array; base: Uint8Array | undefined }
+  | { kind: 'decode'; layout: BlockLayout; stored: Uint8Array; base: Uint8Array | undefined; chunkLengths: readonly number[] | undefined }
 
 export type JobResult = EncodedBlock | Uint8Array
 
@@ -29,7 +29,8 @@ export interface WorkerSettings {
 /** Runs a job in this thread. */
 export async function runJob(job: Job, prefer: ZstdName | undefined): Promise<JobResult> {
   const zstd = await loadZstdIfAny(prefer)
-  return job.kind === 'encode' ? encodeBlock(job.plain, job.request, zstd) : decodeBlock(job.layout, job.stored, zstd, job.base)
+  if (job.kind === 'encode') return encodeBlock(job.plain, job.request, zstd)
+  return decodeBlock(job.layout, job.stored, zstd, job.base, job.chunkLengths)
 }
 
 /** Both directions can do without: deflate takes zstd's place, and raw and deflated blocks stay readable. */

@@ -74,11 +74,11 @@ export class CompressionPool {
   }
 
   /** See `decodeBlock`. Gives `stored` and `base` away, as `encode` does. */
-  async decode(layout: BlockLayout, stored: Uint8Array, base?: Uint8Array): Promise<Uint8Array> {
+  async decode(layout: BlockLayout, stored: Uint8Array, base?: Uint8Array, chunkLengths?: readonly number[]): Promise<Uint8Array> {
     const { filter, parameters, parts } = layout
     const owned = ownedOrCopy(stored)
     const ownedBase = base && ownedOrCopy(base)
-    const job: Job = { kind: 'decode', layout: { filter, parameters, parts }, stored: owned, base: ownedBase }
+    const job: Job = { kind: 'decode', layout: { filter, parameters, parts }, stored: owned, base: ownedBase, chunkLengths }
     return (await this.#run(job, ownedBase ? [owned.buffer, ownedBase.buffer] : [owned.buffer])) as Uint8Array
   }
 

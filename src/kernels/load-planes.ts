@@ -14,7 +14,7 @@ import {
 import { PLANES_WASM } from './wasm-bytes.ts'
 
 type Kernel = (width: number, mode: number, length: number) => void
-type Grouping = (width: number, shift: number, bits: number, length: number) => void
+type Grouping = (width: number, shift: number, bits: number, start: number, length: number) => void
 
 interface PlanesExports {
   memory: { buffer: ArrayBuffer }
@@ -43,10 +43,10 @@ function webAssemblyPlanes({ Module, Instance }: WebAssemblyApi): PlanesKernel {
     assertFits(length)
     kernel(width, MODES[mode], length)
   }
-  const grouping = (run: Grouping) => (width: Width, key: GroupKey, length: number) => {
-    assertFits(length)
+  const grouping = (run: Grouping) => (width: Width, key: GroupKey, start: number, length: number) => {
+    for (const bytes of [start, length, start + length]) assertFits(bytes)
     assertKey(width, key)
-    run(width, key.shift, key.bits, length)
+    run(width, key.shift, key.bits, start, length)
   }
   return {
     kind: 'webassembly',

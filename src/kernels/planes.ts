@@ -35,12 +35,12 @@ export interface PlanesKernel {
   /** Undoes `split` with the same arguments and the same base. */
   join(width: Width, mode: PlaneMode, length: number): void
   /**
-   * Puts the elements of `input` into the order of the keys that those of `base` at the same places have; where keys are equal they stay in their order. The tail
-   * follows unchanged. Not for width 1.
+   * Puts the elements of `length` bytes of `input`, from `start` on, into the order of the keys that those of `base` at the same places have; where keys are equal
+   * they stay in their order. The tail follows unchanged. It all goes to the same bytes of `output`. Not for width 1.
    */
-  group(width: Width, key: GroupKey, length: number): void
+  group(width: Width, key: GroupKey, start: number, length: number): void
   /** Undoes `group` with the same arguments and the same base. */
-  ungroup(width: Width, key: GroupKey, length: number): void
+  ungroup(width: Width, key: GroupKey, start: number, length: number): void
   /** Rounds the `count` fp32 values of `input` and stores them from byte `to` of `base` on. RangeError where they don't fit. */
   narrow(format: NarrowFormat, count: number, to: number): void
 }
@@ -70,8 +70,10 @@ export function javascriptPlanes(): PlanesKernel {
   const base = new Uint8Array(REGION_BYTES)
   const output = new Uint8Array(REGION_BYTES)
   const element = new Uint8Array(8)
-  const copyTail = (width: Width, length: number): void =>
-    output.set(input.subarray(length - (length % width), length), length - (length % width))
+  const copyTail = (width: Width, start: number, length: number): void => {
+    const end = start + length
+    output.set(input.subarray(end - (length % width), end), end - (length % width))
+  }
   const values = new DataView(input.buffer)
   const rounded = new DataView(base.buffer)
   return {
@@ -94,7 +96,7 @@ export function javascriptPlanes(): PlanesKernel {
         }
         for (let k = 0; k < width; k++) output[k * count + i] = element[k]!
       }
-      copyTail(width, length)
+      copyTail(width, 0, length)
     },
     join(width, mode, length) {
       assertFits(length)
@@ -111,21 +113,15 @@ export function javascriptPlanes(): PlanesKernel {
         }
         for (let k = 0; k < width; k++) output[at + k] = element[k]!
       }
-      copyTail(width, length)
+      copyTail(width, 0, length)
     },
-    group(width, key, length) {
-      assertFits(length)
-      groupOrder(base, width, key, length).forEach((from, to) => {
-        output.set(input.subarray(from * width, (from + 1) * width), to * width)
-      })
-      copyTail(width, length)
+    group(width, key, start, length) {
+      for (const [from, to] of moves(base, width, key, start, length)) output.set(input.subarray(from, from + width), to)
+      copyTail(width, start, length)
     },
-    ungroup(width, key, length) {
-      assertFits(length)
-      groupOrder(base, width, key, length).forEach((to, from) => {
-        output.set(input.subarray(from * width, (from + 1) * width), to * width)
-      })
-      copyTail(width, length)
+    ungroup(width, key, start, length) {
+      for (const [to, from] of moves(base, width, key, start, length)) output.set(input.subarray(from, from + width), to)
+      copyTail(width, start, length)
     },
     narrow(format, count, to) {
       assertNarrowFits(count, to)
@@ -135,15 +131,17 @@ export function javascriptPlanes(): PlanesKernel {
   }
 }
 
-/** The numbers of the elements in the order of their keys. */
-function groupOrder(base: Uint8Array, width: Width, key: GroupKey, length: number): number[] {
+/** From where each element goes where, in bytes. */
+function moves(base: Uint8Array, width: Width, key: GroupKey, start: number, length: number): [from: number, to: number][] {
   assertKey(width, key)
-  const count = Math.floor(length / width)
-  const keys = Array.from({ length: count }, (_, i) => {
-    const element = base.subarray(i * width, (i + 1) * width).reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n)
+  for (const bytes of [start, length, start + length]) assertFits(bytes)
+  const elements = Array.from({ length: Math.floor(length / width) }, (_, i) => start + i * width)
+  const keyAt = (at: number): number => {
+    const element = base.subarray(at, at + width).reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n)
     return Number((element >> BigInt(key.shift)) & BigInt(2 ** key.bits - 1))
-  })
-  return Array.from(keys.keys()).sort((a, b) => keys[a]! - keys[b]! || a - b)
+  }
+  const keys = new Map(elements.map(at => [at, keyAt(at)]))
+  return elements.toSorted((a, b) => keys.get(a)! - keys.get(b)! || a - b).map((from, i) => [from, elements[i]!])
 }
 
 const INFINITY = 0x7f800000

@@ -47,7 +47,7 @@ export class BaseChunks {
     for (const number of baseBlocks(index, planned)) await this.awaited.get(number)?.promise
     return this.limit(async () => {
       const base = await this.gather(planned)
-      return base && pool.decode(layout, stored, base)
+      return base && pool.decode(layout, stored, base, index.lengthsIn(planned.number))
     })
   }
 

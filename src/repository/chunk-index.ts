@@ -192,6 +192,12 @@ export class ChunkIndex {
     return this.lengths[entry]!
   }
 
+  /** Those of the chunks of a block. */
+  lengthsIn(block: number): number[] {
+    const { firstChunk, chunkCount } = this.blocks[block]!
+    return Array.from({ length: chunkCount }, (_, i) => this.length(firstChunk + i))
+  }
+
   packOf(entry: number): number {
     return this.blocks[this.blockOf[entry]!]!.pack
   }

@@ -92,7 +92,7 @@ export class OpenBlock {
     const { content, element, relation } = this
     const { kind, table } = content
     const base = relation && { relation, bytes: filled(this.basePlain!, this.baseUsed) }
-    const request: BlockRequest = { level, kind, table, element, base }
+    const request: BlockRequest = { level, kind, table, element, base, chunkLengths: base && this.lengths }
     return { plain: this.plain.subarray(0, this.used), request }
   }
 }

@@ -23,7 +23,7 @@ export async function readCopy(source: BlockSource, entry: number): Promise<Uint
   if ('damage' in stored) return { why: `cannot be read: ${stored.damage.message}`, newer: undefined }
   let plain: Uint8Array
   try {
-    plain = await pool.decode(block, stored, base)
+    plain = await pool.decode(block, stored, base, base && index.lengthsIn(number))
   } catch (error) {
     if (!isAppError(error, 'corrupt', 'newer-format')) throw error
     return { why: `cannot be read: ${error.message}`, newer: error.code === 'newer-format' ? error : undefined }

@@ -1,6 +1,6 @@
 import { deflateRawSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { CODEC_DEFLATE, CODEC_RAW, CODEC_ZSTD, decodePart, deflate } from '../../src/compression/codecs.ts'
+import { CODEC_DEFLATE, CODEC_PAIRS, CODEC_RAW, CODEC_ZSTD, decodePart, deflate } from '../../src/compression/codecs.ts'
 import { MAX_BLOCK_BYTES } from '../../src/compression/limits.ts'
 import { loadZstd } from '../../src/compression/zstd.ts'
 import { equalBytes } from '../../src/util/bytes.ts'
@@ -17,11 +17,11 @@ const part = (codec: number, storedLength: number, plainLength: number): { codec
 
 describe('the codec ids', () => {
   it('are the ones that repositories hold', () => {
-    expect([CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE]).toEqual([0, 1, 2])
+    expect([CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE, CODEC_PAIRS]).toEqual([0, 1, 2, 3])
   })
 
   it('above them belong to newer versions', () => {
-    expect(() => decodePart(part(3, 5000, 5000), plain, undefined)).toThrow(
+    expect(() => decodePart(part(4, 5000, 5000), plain, undefined)).toThrow(
       expect.objectContaining({ code: 'newer-format', hint: expect.stringContaining('npx -y colab-escape@latest') as string }),
     )
   })

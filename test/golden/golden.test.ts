@@ -33,7 +33,7 @@ function newest(versions: readonly ExpectedVersion[]): ExpectedVersion[] {
 }
 
 test('there are golden repositories', () => {
-  expect(goldenRepositories().map(({ name }) => name)).toEqual(expect.arrayContaining(['basic', 'codecs', 'tensors', 'tombs']))
+  expect(goldenRepositories().map(({ name }) => name)).toEqual(expect.arrayContaining(['basic', 'codecs', 'tables', 'tensors', 'tombs']))
 })
 
 test('one of them has every filter at every width, and a chain of the greatest depth', () =>
@@ -43,6 +43,14 @@ test('one of them has every filter at every width, and a chain of the greatest d
     expect([...new Set(shapes)].sort()).toEqual(['1: 2', '1: 4', '1: 8', '2: 1', '2: 2', '2: 4', '2: 8', '3: 1', '3: 2'])
     const depths = Array.from({ length: index.size }, (_, entry) => index.depth(entry))
     expect(Math.max(...depths)).toBe(8)
+  }))
+
+test('another one has tables, deltas in groups at every width, and pairs', () =>
+  withCopy(goldenRepository('tables'), async sandbox => {
+    const { index } = await openForReading(contextOf(new FolderStorage(sandbox.store)))
+    const shapes = index.blocks.filter(({ filter }) => filter > 3).map(({ filter, parameters }) => `${filter}: ${parameters[0]}`)
+    expect([...new Set(shapes)].sort()).toEqual(['4: 44', '4: 9', '5: 2', '5: 4', '5: 8'])
+    expect(index.blocks.flatMap(({ parts }) => parts.map(({ codec }) => codec))).toContain(3)
   }))
 
 describe.each(goldenRepositories())('$name', golden => {

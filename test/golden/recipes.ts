@@ -9,6 +9,7 @@ import { encodeSnapshot, type Snapshot } from '../../src/repository/snapshot.ts'
 import { sha256, sha256Hex, toHex } from '../../src/util/hash.ts'
 import { seededBytes } from '../kernels/seeded-bytes.ts'
 import type { ExpectedVersion, Stage, StagedPush, Step } from './stage.ts'
+import { tableSteps } from './table-recipe.ts'
 import { tensorSteps } from './tensor-recipe.ts'
 import type { TreeNode } from './trees.ts'
 
@@ -199,5 +200,9 @@ export const recipes: Record<string, { about: string; steps: Step[] }> = {
   tensors: {
     about: 'Tensors of all widths as byte planes, as deltas in a chain of eight, and as bf16 and fp16 that are predicted from fp32.',
     steps: tensorSteps(),
+  },
+  tables: {
+    about: 'Tables taken apart into columns and places, with pairs of symbols; deltas of floats of all widths, grouped by exponent.',
+    steps: tableSteps(),
   },
 }

@@ -1,9 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type Entry, npy, npyHeader, safetensors, zip } from '../chunking/layouts/writers.ts'
 import { seededBytes } from '../kernels/seeded-bytes.ts'
-import type { Stage, Step } from './stage.ts'
+import { pushes } from './pushes.ts'
+import type { Step } from './stage.ts'
 import type { TreeNode } from './trees.ts'
 
 /** fp32 numbers spread like weights, one in 50 of them any bits at all: infinities, NaNs with payloads, denormals. */
@@ -82,19 +80,6 @@ function exports(): Record<string, TreeNode> {
     'half/bf16.safetensors': { file: safetensors([entry('w', 'BF16', exported(bits, 'bf16'))]) },
     'half/fp16.safetensors': { file: safetensors([entry('w', 'F16', exported(bits, 'fp16'))]) },
   }
-}
-
-/** Pushes that rest on each other are one step, as what is kept for them has to outlive them. */
-function pushes(name: string, trees: readonly Record<string, TreeNode>[]): Step {
-  const run = async (stage: Stage): Promise<void> => {
-    const cacheFolder = mkdtempSync(join(tmpdir(), 'colab-escape-golden-'))
-    try {
-      for (const tree of trees) await stage.push(name, { tree, cacheFolder })
-    } finally {
-      rmSync(cacheFolder, { recursive: true, force: true })
-    }
-  }
-  return { run }
 }
 
 export function tensorSteps(): Step[] {

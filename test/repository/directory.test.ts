@@ -115,7 +115,7 @@ describe('the limits of a directory', () => {
         lengths: [MAX_BLOCK_BYTES, 1],
       },
     ],
-    ['65 parts', { parts: parts(65), lengths: [65] }],
+    ['129 parts', { parts: parts(129), lengths: [129] }],
     ['no parts', { parts: [], lengths: [] }],
     ['empty parts', { parts: [[0, 0, 0]] }],
     ['1025 bytes of parameters', { parameters: 1025 }],

@@ -263,42 +263,48 @@ function joinRest<U>(from: usize, count: usize, mode: u32): void {
   }
 }
 
-/** The elements of input in the order of the keys of those of the base at the same places, equal ones as they were, then the tail. */
-export function group(width: u32, shift: u32, bits: u32, length: usize): void {
-  if (width == 2) groupBy<u16>(length >> 1, shift, bits, false)
-  else if (width == 4) groupBy<u32>(length >> 2, shift, bits, false)
-  else groupBy<u64>(length >> 3, shift, bits, false)
-  copyTail(width, length)
+/**
+ * `length` bytes of input from `start` on: their elements in the order of the keys of those of the base at the same places, equal ones as they were, then the tail.
+ */
+export function group(width: u32, shift: u32, bits: u32, start: usize, length: usize): void {
+  if (width == 2) groupBy<u16>(start, length, shift, bits, false)
+  else if (width == 4) groupBy<u32>(start, length, shift, bits, false)
+  else groupBy<u64>(start, length, shift, bits, false)
 }
 
 /** Undoes `group`. */
-export function ungroup(width: u32, shift: u32, bits: u32, length: usize): void {
-  if (width == 2) groupBy<u16>(length >> 1, shift, bits, true)
-  else if (width == 4) groupBy<u32>(length >> 2, shift, bits, true)
-  else groupBy<u64>(length >> 3, shift, bits, true)
-  copyTail(width, length)
+export function ungroup(width: u32, shift: u32, bits: u32, start: usize, length: usize): void {
+  if (width == 2) groupBy<u16>(start, length, shift, bits, true)
+  else if (width == 4) groupBy<u32>(start, length, shift, bits, true)
+  else groupBy<u64>(start, length, shift, bits, true)
 }
 
-function groupBy<U>(count: usize, shift: u32, bits: u32, back: bool): void {
+function groupBy<U>(start: usize, length: usize, shift: u32, bits: u32, back: bool): void {
   const mask: usize = (1 << bits) - 1
+  const whole = length & ~(sizeof<U>() - 1)
+  const base = BASE + start
+  const end = base + whole
+  const from = INPUT + start
+  const to = OUTPUT + start
   memory.fill(NEXT, 0, 4 * 256)
-  for (let i: usize = 0; i < count; i++) {
-    const next = NEXT + 4 * ((<usize>(load<U>(BASE + i * sizeof<U>()) >> (<U>shift))) & mask)
-    store<u32>(next, load<u32>(next) + 1)
+  for (let at = base; at < end; at += sizeof<U>()) {
+    const next = NEXT + 4 * ((<usize>(load<U>(at) >> (<U>shift))) & mask)
+    store<u32>(next, load<u32>(next) + sizeof<U>())
   }
-  let at: u32 = 0
+  let place: u32 = 0
   for (let key: usize = 0; key <= mask; key++) {
     const found = load<u32>(NEXT + 4 * key)
-    store<u32>(NEXT + 4 * key, at)
-    at += found
+    store<u32>(NEXT + 4 * key, place)
+    place += found
   }
-  for (let i: usize = 0; i < count; i++) {
-    const next = NEXT + 4 * ((<usize>(load<U>(BASE + i * sizeof<U>()) >> (<U>shift))) & mask)
+  for (let i: usize = 0; i < whole; i += sizeof<U>()) {
+    const next = NEXT + 4 * ((<usize>(load<U>(base + i) >> (<U>shift))) & mask)
     const place: usize = load<u32>(next)
-    store<u32>(next, <u32>place + 1)
-    if (back) store<U>(OUTPUT + i * sizeof<U>(), load<U>(INPUT + place * sizeof<U>()))
-    else store<U>(OUTPUT + place * sizeof<U>(), load<U>(INPUT + i * sizeof<U>()))
+    store<u32>(next, <u32>(place + sizeof<U>()))
+    if (back) store<U>(to + i, load<U>(from + place))
+    else store<U>(to + place, load<U>(from + i))
   }
+  memory.copy(to + whole, from + whole, length - whole)
 }
 
 /** `count` fp32 of input become 16-bit floats at `to` bytes of the base, rounded to the nearest, ties to even. */

@@ -1,0 +1,120 @@
+import { describe, expect, it } from 'vitest'
+import { decodeBlock, encodeBlock, type BlockRequest } from '../../src/compression/block.ts'
+import { FILTER_FIELDS, joinFields, readFieldShape, splitFields } from '../../src/compression/fields.ts'
+import { FILTER_NONE } from '../../src/compression/filters.ts'
+import { findTable } from '../../src/compression/find-table.ts'
+import { loadZstd } from '../../src/compression/zstd.ts'
+import { javascriptFields } from '../../src/kernels/fields.ts'
+import { equalBytes } from '../../src/util/bytes.ts'
+import { CODECS, csvLike, flipBit, KIB, MIB, randomBytes, seeded, textLike } from './data.ts'
+
+const rows = (count: number, row: (i: number) => string): Buffer => Buffer.from(Array.from({ length: count }, (_, i) => row(i)).join('\n'))
+
+describe('findTable', () => {
+  it.each([
+    ['commas', rows(40, i => `${i},a,b`), { separator: 44, columns: 3 }],
+    ['tabs, with commas in the text', rows(40, i => `${i}\tone, two${','.repeat(i % 3)}\tx`), { separator: 9, columns: 3 }],
+    ['semicolons', rows(40, i => `${i};0,${i};`), { separator: 44, columns: 2 }],
+    ['commas within quotes', rows(40, i => `${i},"a${','.repeat(i % 4)}b",c`), { separator: 44, columns: 3 }],
+    ['a row in twenty that is another', rows(40, i => (i % 20 === 7 ? 'total' : `${i},a,b`)), { separator: 44, columns: 3 }],
+    ['spaces', rows(40, i => `${i} 0.5 0.25 `), { separator: 32, columns: 4 }],
+  ])('finds %s', (_, bytes, table) => expect(findTable(bytes)).toEqual(table))
+
+  it.each([
+    ['too few rows', rows(8, i => `${i},a,b`)],
+    ['prose', textLike(1, 20 * KIB)],
+    ['random bytes', randomBytes(2, 20 * KIB)],
+    ['rows of another number of fields each', rows(60, i => 'a,'.repeat(1 + (i % 3)))],
+    ['one comma in most rows', rows(60, i => (i % 12 === 3 ? 'f()' : 'f(a, b)')).map(byte => (byte === 32 ? 95 : byte))],
+    ['zeros among the rows', rows(40, i => `${i},a,\0`)],
+    ['nothing', new Uint8Array(0)],
+    ['no line feed', new Uint8Array(20 * KIB).fill(44)],
+  ])('finds none in %s', (_, bytes) => expect(findTable(bytes)).toBeUndefined())
+})
+
+describe.each(CODECS)('blocks of tables (%s)', codec => {
+  const zstd = loadZstd(codec)
+  const request = (plain: Uint8Array): BlockRequest => ({ level: 'balanced', kind: 'general', table: findTable(plain) })
+
+  it('take far less than without', async () => {
+    const plain = csvLike(3, MIB)
+    const block = encodeBlock(plain, request(plain), await zstd)
+    expect(block.filter).toBe(FILTER_FIELDS)
+    expect(equalBytes(decodeBlock(block, block.bytes, await zstd), plain)).toBe(true)
+    const without = encodeBlock(plain, { level: 'balanced', kind: 'general' }, await zstd)
+    expect(block.bytes.length).toBeLessThan(0.7 * without.bytes.length)
+  })
+
+  it('come back whatever they begin and end with', async () => {
+    const whole = csvLike(4, 60 * KIB)
+    for (const [start, end] of [
+      [0, 60 * KIB - 17],
+      [13, 60 * KIB],
+      [51, 59_999],
+    ] as const) {
+      const plain = whole.subarray(start, end)
+      const block = encodeBlock(plain, request(plain), await zstd)
+      expect(block.filter).toBe(FILTER_FIELDS)
+      expect(equalBytes(decodeBlock(block, block.bytes, await zstd), plain)).toBe(true)
+    }
+  })
+
+  it('stay whole where that is as small', async () => {
+    const random = seeded(5)
+    const usual = Array.from({ length: 40 }, () => `${random()},${random()},${random()}`)
+    const plain = rows(2000, () => usual[Math.floor(random() * usual.length)]!)
+    expect(findTable(plain)).toBeDefined()
+    expect(encodeBlock(plain, request(plain), await zstd).filter).toBe(FILTER_NONE)
+  })
+
+  it('are refused as damaged, or come out as long as they should, whatever bit is flipped', async () => {
+    const plain = csvLike(6, 20 * KIB)
+    const block = encodeBlock(plain, request(plain), await zstd)
+    const random = seeded(7)
+    for (let run = 0; run < 300; run++) {
+      const damaged = flipBit(block.bytes, Math.floor(random() * 8 * block.bytes.length))
+      try {
+        expect(decodeBlock(block, damaged, await zstd).length).toBe(plain.length)
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'corrupt' })
+      }
+    }
+  })
+})
+
+describe('splitFields', () => {
+  it('leaves out columns and places that hold nothing, on either kernel', () => {
+    const plain = Buffer.from('1,22\n3,4')
+    const filtered = splitFields(plain, { separator: 44, positions: [5, 4, 3] })
+    expect([...filtered.parameters]).toEqual([44, 2, 2, 3])
+    expect(filtered.streams.map(String)).toEqual(['13', ',,', '24', '2', '\n'].map(text => String([...Buffer.from(text)])))
+    expect(splitFields(plain, { separator: 44, positions: [5, 4, 3] }, javascriptFields())).toEqual(filtered)
+    expect(String(Buffer.from(joinFields(filtered.parameters, filtered.streams)))).toBe(String(plain))
+  })
+
+  it.each([
+    [[]],
+    [[44]],
+    [[44, 0]],
+    [[44, 1]],
+    [[44, 1, 0]],
+    [[44, 2, 1]],
+    [[10, 1, 1]],
+    [[34, 1, 1]],
+    [[44, 2, 100, 29]],
+    [[44, 1, 1, 1]],
+  ])('never made the parameters %j', parameters =>
+    expect(() => readFieldShape(Uint8Array.from(parameters))).toThrow(expect.objectContaining({ code: 'corrupt' })),
+  )
+
+  it('never made streams that end too early, or too many', () => {
+    const streams = [Buffer.from('1,'), Buffer.from('2\n'), Buffer.from('\n')]
+    for (const positions of [
+      [1, 1],
+      [1, 1, 1],
+    ]) {
+      const parameters = Uint8Array.of(44, positions.length, ...positions)
+      expect(() => joinFields(parameters, streams)).toThrow(expect.objectContaining({ code: 'corrupt' }))
+    }
+  })
+})
