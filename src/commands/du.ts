@@ -1,26 +1,22 @@
 import { kindOfChunk } from '../repository/file-kinds.ts'
 import { markedForDeletion, type Marked } from '../repository/prune/marked.ts'
-import { measureParts, type PartUsage } from '../repository/usage-parts.ts'
+import { measureParts } from '../repository/usage-parts.ts'
 import { measureUsage, type RepositoryUsage, type Usage } from '../repository/usage.ts'
 import { parseVersion } from '../repository/versions.ts'
-import { formatBytes, formatCount, formatPercent, plural } from '../ui/format.ts'
-import { renderTable, type Column } from '../ui/table.ts'
+import { formatBytes, formatCount, plural } from '../ui/format.ts'
+import { renderTable } from '../ui/table.ts'
 import { AppError } from '../util/errors.ts'
 import { localTime } from './log.ts'
 import { findVersion, openRepository } from './open.ts'
 import type { Outcome, Session } from './session.ts'
+import { machineSavings, machineSizes, partsTable, right, savedShare, SIZES, sizesCells, sizesLegend } from './sizes-table.ts'
 
 export interface DuOptions {
   by?: 'folder' | 'extension' | 'kind'
 }
 
-const LEGEND = 'dedup: repeated, stored once; packed: saved by compression'
 const OWN = 'own: what nothing else uses; it is freed when this goes'
-const BASES = 'stored counts the earlier tensors too that these are stored as changes of'
 const PART_OF = { folder: folderOf, extension: extensionOf, kind: kindOfChunk }
-
-const right = (title: string): Column => ({ title, align: 'right' })
-const SAVINGS = [right('size'), right('dedup'), right('packed'), right('stored')]
 
 /** Where the space goes: by name; by version of one name; by folder, extension or kind of one version. */
 export async function duCommand(session: Session, version: string | undefined, options: DuOptions): Promise<Outcome> {
@@ -32,21 +28,13 @@ export async function duCommand(session: Session, version: string | undefined, o
   if (version !== undefined && options.by !== undefined) {
     const snapshot = await findVersion(session, repository, parseVersion(version))
     const parts = await measureParts(repository, snapshot, PART_OF[options.by])
-    const hasBases = parts.some(({ distinctBytes, storedBytes }) => storedBytes > distinctBytes)
-    session.console.print(
-      [
-        ...renderTable([{ title: options.by }, right('files'), ...SAVINGS, right('saved')], parts.map(partRow), session.console.columns),
-        LEGEND,
-        ...(hasBases ? [BASES] : []),
-      ],
-      {
-        command: 'du',
-        name: snapshot.name,
-        version: snapshot.id,
-        by: options.by,
-        parts: parts.map(part => ({ ...part, storedBytes: Math.round(part.storedBytes) })),
-      },
-    )
+    session.console.print(partsTable(options.by, parts, session.console.columns), {
+      command: 'du',
+      name: snapshot.name,
+      version: snapshot.id,
+      by: options.by,
+      parts: parts.map(part => ({ part: part.part, files: part.files, ...machineSizes(part) })),
+    })
     return 'done'
   }
   const usage = await measureUsage(repository)
@@ -67,18 +55,18 @@ export async function duCommand(session: Session, version: string | undefined, o
   return 'done'
 }
 
-function describeNames(session: Session, { names, objectBytes, unreachedBytes }: RepositoryUsage): string[] {
-  const columns = [{ title: 'name' }, right('versions'), ...SAVINGS, right('saved'), right('own')]
+function describeNames(session: Session, { names, saved, objectBytes, unreachedBytes }: RepositoryUsage): string[] {
+  const columns = [{ title: 'name' }, right('versions'), ...SIZES, right('saved'), right('own')]
   const rows = names.map(usage => [
     usage.name,
     formatCount(usage.versions.length),
-    ...savings(usage),
-    saved(usage),
+    ...sizesCells(usage),
+    savedShare(usage),
     formatBytes(Math.round(usage.ownBytes)),
   ])
   const all = `The repository takes ${formatBytes(objectBytes)}`
   const unreached = unreachedBytes >= 1 ? `; ${formatBytes(Math.round(unreachedBytes))} of it no version reaches` : ''
-  return [...renderTable(columns, rows, session.console.columns), LEGEND, OWN, `${all}${unreached}.`]
+  return [...renderTable(columns, rows, session.console.columns), ...sizesLegend(saved), OWN, `${all}${unreached}.`]
 }
 
 function describeMarked({ packs, bytes, until }: Marked): string[] {
@@ -89,38 +77,17 @@ function describeMarked({ packs, bytes, until }: Marked): string[] {
 }
 
 function describeVersions(session: Session, { names }: RepositoryUsage, name: string): string[] {
-  const columns = [{ title: 'version' }, { title: 'time' }, ...SAVINGS, right('own')]
-  const versions = names.find(each => each.name === name)?.versions ?? []
+  const columns = [{ title: 'version' }, { title: 'time' }, ...SIZES, right('own')]
+  const { versions, saved } = names.find(each => each.name === name)!
   const rows = [...versions]
     .reverse()
     .map(usage => [
       `${name}@${usage.snapshot.id.slice(0, 8)}`,
       localTime(usage.snapshot.time),
-      ...savings(usage),
+      ...sizesCells(usage),
       formatBytes(Math.round(usage.ownBytes)),
     ])
-  return [...renderTable(columns, rows, session.console.columns), LEGEND, OWN]
-}
-
-function partRow(usage: PartUsage): string[] {
-  return [usage.part, formatCount(usage.files), ...savings(usage), saved(usage)]
-}
-
-type Sizes = Pick<Usage, 'plainBytes' | 'distinctBytes' | 'storedBytes'>
-
-/** Size, less what was there already, less what compression saved, is what is stored. */
-function savings({ plainBytes, distinctBytes, storedBytes }: Sizes): string[] {
-  const less = (bytes: number): string => (bytes >= 1 ? `-${formatBytes(Math.round(bytes))}` : '')
-  return [
-    formatBytes(plainBytes),
-    less(plainBytes - distinctBytes),
-    less(distinctBytes - storedBytes),
-    formatBytes(Math.round(storedBytes)),
-  ]
-}
-
-function saved({ plainBytes, storedBytes }: Sizes): string {
-  return plainBytes === 0 ? '' : formatPercent(Math.max(0, 1 - storedBytes / plainBytes))
+  return [...renderTable(columns, rows, session.console.columns), ...sizesLegend(saved), OWN]
 }
 
 function folderOf(path: string): string {
@@ -133,10 +100,11 @@ function extensionOf(path: string): string {
   return dot > 0 ? name.slice(dot).toLowerCase() : '(none)'
 }
 
-function machine({ names, objectBytes, unreachedBytes }: RepositoryUsage): object {
+function machine({ names, saved, objectBytes, unreachedBytes }: RepositoryUsage): object {
   return {
     objectBytes,
     unreachedBytes: Math.round(unreachedBytes),
+    saved: machineSavings(saved),
     names: names.map(usage => ({
       name: usage.name,
       ...sizes(usage),
@@ -149,9 +117,4 @@ function machine({ names, objectBytes, unreachedBytes }: RepositoryUsage): objec
   }
 }
 
-const sizes = ({ plainBytes, distinctBytes, storedBytes, ownBytes }: Usage): Usage => ({
-  plainBytes,
-  distinctBytes,
-  storedBytes: Math.round(storedBytes),
-  ownBytes: Math.round(ownBytes),
-})
+const sizes = (usage: Usage): Usage => ({ ...machineSizes(usage), ownBytes: Math.round(usage.ownBytes) })

@@ -12,12 +12,12 @@ import { measureNewParts, type PartUsage } from '../repository/usage-parts.ts'
 import { walk, type WalkResult } from '../repository/walk.ts'
 import type { Level } from '../compression/limits.ts'
 import { zstdName } from '../compression/zstd.ts'
-import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../ui/format.ts'
-import { renderTable, type Column } from '../ui/table.ts'
+import { formatBytes, formatDuration, formatPercent, plural } from '../ui/format.ts'
 import { AppError } from '../util/errors.ts'
 import { forgetOlder } from './forget-older.ts'
 import { parsePolicy, type RetentionOptions } from './retention-options.ts'
 import type { Outcome, Session } from './session.ts'
+import { machineSizes, partsTable } from './sizes-table.ts'
 import { describePruned, machinePruned, refuseMounted } from './space-report.ts'
 import { chooseStore, pathsOf, prepareForPush, requestsByKind, requestsSince, totalRequests, type ChosenStore } from './store.ts'
 
@@ -99,13 +99,13 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
   const failed = result.reading.failedFiles.length + source.failed
   const requests = requestsSince(requestsBefore, store.requests())
   const receipt = describe(name, store, result, failed, totalRequests(requests), performance.now() - started)
-  const kinds = result.outcome === 'dry-run' ? measureNewParts(result.packs, result.reading.entries, kindOfChunk) : undefined
-  if (kinds) receipt.push(...describeKinds(kinds, console.columns))
+  const kinds = result.outcome === 'dry-run' ? measureNewParts(result.packs, result.index, result.reading.entries, kindOfChunk) : undefined
+  if (kinds) receipt.push(...partsTable('kind', kinds, console.columns))
   if (forgotten) receipt.push(...describeForgotten(forgotten))
   console.reporter.detail(requestsByKind(requests))
   console.result(receipt, {
     ...machineReceipt(name, result, failed, requests),
-    ...(kinds ? { kinds: kinds.map(toMachine) } : {}),
+    ...(kinds ? { kinds: kinds.map(machineKind) } : {}),
     ...machineForgotten(forgotten),
   })
   return failed > 0 ? 'partly' : 'done'
@@ -163,26 +163,9 @@ function describe(name: string, store: ChosenStore, result: PushResult, failed: 
   return lines
 }
 
-const KIND_COLUMNS: Column[] = [
-  { title: '  kind' },
-  ...['files', 'size', 'new', 'stored as', 'saved'].map((title): Column => ({ title, align: 'right' })),
-]
-
-/** What a push would cost, by kind of file. */
-function describeKinds(kinds: readonly PartUsage[], columns: number): string[] {
-  const rows = kinds.map(({ part, files, plainBytes, distinctBytes, storedBytes }) => [
-    `  ${part}`,
-    formatCount(files),
-    formatBytes(plainBytes),
-    formatBytes(distinctBytes),
-    formatBytes(Math.round(storedBytes)),
-    plainBytes === 0 ? '' : formatPercent(Math.max(0, 1 - storedBytes / plainBytes)),
-  ])
-  return renderTable(KIND_COLUMNS, rows, columns)
-}
-
-function toMachine({ part, files, plainBytes, distinctBytes, storedBytes }: PartUsage): object {
-  return { kind: part, files, bytes: plainBytes, newBytes: distinctBytes, storedBytes: Math.round(storedBytes) }
+function machineKind({ part, files, ...sizes }: PartUsage): object {
+  const { plainBytes, distinctBytes, storedBytes, saved } = machineSizes(sizes)
+  return { kind: part, files, bytes: plainBytes, newBytes: distinctBytes, storedBytes, saved }
 }
 
 function safety(store: ChosenStore): string {

@@ -2,6 +2,7 @@ import { Chunker } from '../chunking/chunker.ts'
 import { AppError, isAppError } from '../util/errors.ts'
 import { equalBytes } from '../util/bytes.ts'
 import { toHex } from '../util/hash.ts'
+import type { ChunkIndex } from './chunk-index.ts'
 import { COMMIT_WINDOW_MS } from './constants.ts'
 import { readNewestAhead, type RepositoryContext } from './context.ts'
 import { ReadAheadStorage } from '../storage/read-ahead.ts'
@@ -44,6 +45,8 @@ export interface PushResult {
   storedBytes: number
   /** Packs that the last attempt has made, or would have made. */
   packs: readonly IndexedPack[]
+  /** What was there before. */
+  index: ChunkIndex
   /** The version before, if there is one. */
   parent: StoredSnapshot | undefined
   /** Paths that could not be read though they did not change; only with `moved`. */
@@ -165,7 +168,7 @@ class PushRun {
     const equal = parent !== undefined && this.isEqual(parent, manifest)
     this.totals.newBytes += storing.writer.plainBytes
     this.totals.storedBytes += storing.writer.storedBytes
-    const result = { reading, parent, packs: storing.writer.begun, ...this.totals }
+    const result = { reading, parent, packs: storing.writer.begun, index: view.index, ...this.totals }
     if (this.request.dryRun)
       return { result: { ...result, outcome: equal ? 'unchanged' : 'dry-run', snapshot: equal ? parent : undefined } }
     await storing.acknowledge()

@@ -4,18 +4,13 @@ import type { OpenRepository } from './context.ts'
 import { decodeIndexedPack, type IndexedPack } from './index-object.ts'
 import type { Entry } from './manifest.ts'
 import { readManifest } from './manifest-reader.ts'
+import { countChunk, noSizes, type Sizes } from './sizes.ts'
 import type { StoredSnapshot } from './snapshot.ts'
 
 /** Files of one folder, extension or kind, or the tensors in them of one type. A chunk that several files share counts for the first of them. */
-export interface PartUsage {
+export interface PartUsage extends Sizes {
   part: string
   files: number
-  /** What the files have. */
-  plainBytes: number
-  /** What is left of it when each chunk counts once. */
-  distinctBytes: number
-  /** What those chunks take in packs. */
-  storedBytes: number
 }
 
 /** `type` is that of a tensor's elements, where it is known, of a chunk of the file. */
@@ -28,11 +23,11 @@ export async function measureParts(repository: OpenRepository, snapshot: StoredS
   return parts.list()
 }
 
-/** What of `entries` lies in new packs, which a push has made or would make. */
-export function measureNewParts(packs: readonly IndexedPack[], entries: readonly Entry[], partOf: PartOf): PartUsage[] {
+/** What of `entries` lies in new packs, which a push has made or would make. The rest was there `before`. */
+export function measureNewParts(packs: readonly IndexedPack[], before: ChunkIndex, entries: readonly Entry[], partOf: PartOf): PartUsage[] {
   const index = new ChunkIndex()
   for (const pack of packs) index.add({ id: pack.id, size: pack.size, writable: true }, decodeIndexedPack(pack))
-  const parts = new Parts(index, partOf)
+  const parts = new Parts(index, partOf, before)
   for (const entry of entries) parts.add(entry)
   return parts.list()
 }
@@ -40,29 +35,35 @@ export function measureNewParts(packs: readonly IndexedPack[], entries: readonly
 class Parts {
   private readonly index: ChunkIndex
   private readonly partOf: PartOf
+  /** Tells what chunks are that `index` lacks. */
+  private readonly before: ChunkIndex | undefined
   private readonly parts = new Map<string, PartUsage>()
   private readonly seen = new Set<number>()
   private readonly predicted: { entry: number; part: PartUsage }[] = []
 
-  constructor(index: ChunkIndex, partOf: PartOf) {
+  constructor(index: ChunkIndex, partOf: PartOf, before?: ChunkIndex) {
     this.index = index
     this.partOf = partOf
+    this.before = before
   }
 
   add(file: Entry): void {
     if (file.type !== 'file') return
     const parts = new Set<PartUsage>()
     let unknown = file.size
-    for (const entry of entriesOf(this.index, file.chunks)) {
-      const { block, length } = this.index.location(entry)
-      const part = this.part(this.partOf(file.path, elementTypeOf(this.index.blocks[block]!)))
+    for (let i = 0; i < file.chunks.length; i += 32) {
+      const entry = findCopy(this.index, file.chunks, i)
+      const known = entry >= 0 ? this.index : this.before
+      const copy = entry >= 0 ? entry : known ? findCopy(known, file.chunks, i) : -1
+      if (copy < 0) continue
+      const { block, length } = known!.location(copy)
+      const part = this.part(this.partOf(file.path, elementTypeOf(known!.blocks[block]!)))
       parts.add(part)
       part.plainBytes += length
       unknown -= length
-      if (this.seen.has(entry)) continue
+      if (entry < 0 || this.seen.has(entry)) continue
       this.seen.add(entry)
-      part.distinctBytes += length
-      part.storedBytes += storedShare(this.index, entry)
+      countChunk(part, this.index, entry, true)
       if (this.index.basesAt(entry)) this.predicted.push({ entry, part })
     }
     if (unknown > 0 || parts.size === 0) {
@@ -74,7 +75,7 @@ class Parts {
   }
 
   private part(name: string): PartUsage {
-    const part = this.parts.get(name) ?? { part: name, files: 0, plainBytes: 0, distinctBytes: 0, storedBytes: 0 }
+    const part = this.parts.get(name) ?? { part: name, files: 0, ...noSizes() }
     this.parts.set(name, part)
     return part
   }
@@ -83,7 +84,7 @@ class Parts {
   list(): PartUsage[] {
     const predicted = this.predicted.splice(0).sort((a, b) => this.index.depth(a.entry) - this.index.depth(b.entry))
     for (const { entry, part } of predicted) {
-      for (const base of basesUnder(this.index, entry, this.seen)) part.storedBytes += storedShare(this.index, base)
+      for (const base of basesUnder(this.index, entry, this.seen)) countChunk(part, this.index, base, false)
     }
     return [...this.parts.values()].sort((a, b) => b.storedBytes - a.storedBytes || b.plainBytes - a.plainBytes)
   }
@@ -92,10 +93,14 @@ class Parts {
 /** Those of these chunks that the index has: whole copies if there are any. */
 export function* entriesOf(index: ChunkIndex, chunks: Uint8Array): Generator<number> {
   for (let i = 0; i < chunks.length; i += 32) {
-    const whole = index.findWhole(chunks, i)
-    const entry = whole < 0 ? index.find(chunks, i) : whole
+    const entry = findCopy(index, chunks, i)
     if (entry >= 0) yield entry
   }
+}
+
+function findCopy(index: ChunkIndex, chunks: Uint8Array, offset: number): number {
+  const whole = index.findWhole(chunks, offset)
+  return whole < 0 ? index.find(chunks, offset) : whole
 }
 
 /** All that a chunk is predicted from and without which it is worth nothing, as far as it is not in `seen`, where it is then. */
@@ -111,11 +116,4 @@ export function* basesUnder(index: ChunkIndex, entry: number, seen: Set<number>)
     }
     yield* basesUnder(index, base, seen)
   }
-}
-
-/** A chunk's share of its block's stored bytes is its share of the plain ones. */
-export function storedShare(index: ChunkIndex, entry: number): number {
-  const { block, length } = index.location(entry)
-  const { storedLength, plainLength } = index.blocks[block]!
-  return (length / plainLength) * storedLength
 }

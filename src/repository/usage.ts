@@ -3,16 +3,11 @@ import type { OpenRepository } from './context.ts'
 import { readManifest } from './manifest-reader.ts'
 import { readSnapshots } from './versions.ts'
 import type { StoredSnapshot } from './snapshot.ts'
-import { basesUnder, entriesOf, storedShare } from './usage-parts.ts'
+import { countChunk, noSizes, type Savings, type Sizes, storedShare } from './sizes.ts'
+import { basesUnder, entriesOf } from './usage-parts.ts'
 
-/** Bytes of a part of a repository. */
-export interface Usage {
-  /** What the files have, each version counted whole. */
-  plainBytes: number
-  /** What is left of it when each chunk counts once; the lists of files come on top. */
-  distinctBytes: number
-  /** What those chunks take in packs. */
-  storedBytes: number
+/** Bytes of a part of a repository: each version's files whole, and, once each, their chunks and those of the lists of files. */
+export interface Usage extends Sizes {
   /** The part of `storedBytes` that nothing else reaches: what is freed when this goes. */
   ownBytes: number
 }
@@ -28,6 +23,8 @@ export interface NameUsage extends Usage {
 
 export interface RepositoryUsage {
   names: NameUsage[]
+  /** Of what any version reaches. */
+  saved: Savings
   /** All objects of the store. */
   objectBytes: number
   /** Bytes in packs that no version reaches: leftovers of interrupted pushes and of versions that are gone. */
@@ -56,61 +53,54 @@ class Owners {
   }
 }
 
-/** What each name and version takes, from all manifests. A chunk's share of its block's stored bytes is its share of the plain ones. */
+/** What each name and version takes, from all manifests. */
 export async function measureUsage(repository: OpenRepository): Promise<RepositoryUsage> {
   const { index, view } = repository
   const snapshots = await readSnapshots(repository, view, view.inventory.snapshots)
   const names = [...new Set(snapshots.map(snapshot => snapshot.name))].sort()
   const byVersion = new Owners(index.size)
   const byName = new Owners(index.size)
-  const storedOf = (entry: number): number => storedShare(index, entry)
   /** A flag per chunk: a version holds it. Others may be what those are predicted from. */
   const content = new Uint8Array(index.size)
   const versions: VersionUsage[] = []
   for (const [number, snapshot] of snapshots.entries()) {
     throwIfAborted(repository.signal)
-    const usage: VersionUsage = { snapshot, plainBytes: snapshot.bytes, distinctBytes: 0, storedBytes: 0, ownBytes: 0 }
+    const usage: VersionUsage = { snapshot, ...noSizes(snapshot.bytes), ownBytes: 0 }
     for await (const { entry, isContent } of chunksOf(repository, snapshot)) {
-      if (isContent) {
-        usage.distinctBytes += index.length(entry)
-        content[entry] = 1
-      }
-      usage.storedBytes += storedOf(entry)
+      if (isContent) content[entry] = 1
+      countChunk(usage, index, entry, isContent)
       byVersion.add(entry, number)
       byName.add(entry, names.indexOf(snapshot.name))
     }
     versions.push(usage)
   }
-  const result = names.map(name => ({
-    name,
-    plainBytes: 0,
-    distinctBytes: 0,
-    storedBytes: 0,
-    ownBytes: 0,
-    versions: versions.filter(({ snapshot }) => snapshot.name === name),
-  }))
-  for (const name of result) name.plainBytes = name.versions.reduce((sum, version) => sum + version.plainBytes, 0)
+  const result = names.map((name): NameUsage => {
+    const own = versions.filter(({ snapshot }) => snapshot.name === name)
+    const plainBytes = own.reduce((sum, version) => sum + version.plainBytes, 0)
+    return { name, ...noSizes(plainBytes), ownBytes: 0, versions: own }
+  })
+  const all = noSizes()
   let unreachedBytes = 0
   for (let entry = 0; entry < index.size; entry++) {
-    const share = storedOf(entry)
+    const share = storedShare(index, entry)
     const version = byVersion.of(entry)
-    if (version === NOBODY) unreachedBytes += share
-    else if (version !== SEVERAL) versions[version]!.ownBytes += share
+    if (version === NOBODY) {
+      unreachedBytes += share
+      continue
+    }
+    countChunk(all, index, entry, content[entry] === 1)
+    if (version !== SEVERAL) versions[version]!.ownBytes += share
     const name = byName.of(entry)
-    if (name < 0) continue
+    if (name === SEVERAL) continue
     result[name]!.ownBytes += share
-    if (content[entry] === 1) result[name]!.distinctBytes += index.length(entry)
+    countChunk(result[name]!, index, entry, content[entry] === 1)
   }
   for (const [number, name] of result.entries()) {
-    name.storedBytes = name.ownBytes
-    for (const entry of await sharedChunks(repository, name.versions, byName, number)) {
-      name.storedBytes += storedOf(entry)
-      if (content[entry] === 1) name.distinctBytes += index.length(entry)
-    }
+    for (const entry of await sharedChunks(repository, name.versions, byName, number)) countChunk(name, index, entry, content[entry] === 1)
   }
   const { inventory } = view
   const objects = [inventory.packs, inventory.indexes, inventory.labels, inventory.tombs].flatMap(map => [...map.values()])
-  return { names: result, objectBytes: objects.reduce((sum, object) => sum + object.size, 0), unreachedBytes }
+  return { names: result, saved: all.saved, objectBytes: objects.reduce((sum, object) => sum + object.size, 0), unreachedBytes }
 }
 
 /** Chunks that a name's versions share with other names, each once. */
