@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { deflateRaw } from 'node:zlib'
+import type { ElementType } from '../compression/block.ts'
 import type { Level } from '../compression/limits.ts'
 import type { CompressionPool } from '../compression/pool.ts'
 import { looksCompressed } from '../compression/sample.ts'
@@ -16,17 +17,30 @@ export interface EstimateRequest {
   format: ArchiveFormat
   level: Level
   kindOf: (path: string) => string
+  /** The tensors of a file that count by themselves: ascending, without overlaps. */
+  tensorsOf: (file: WalkedEntry) => Promise<readonly TensorPart[]>
   pool: CompressionPool
   signal: AbortSignal
   onRead: (bytes: number) => void
 }
 
+/** Bytes of a file that are a tensor. */
+export interface TensorPart {
+  kind: string
+  element: ElementType
+  offset: number
+  length: number
+}
+
 export interface KindEstimate {
   kind: string
+  /** Those that have something of the kind. */
   files: number
   bytes: number
   /** What they would take in the archive, about. */
   archiveBytes: number
+  /** Of tensors: what they would take split into byte planes, as a repository may store them and no archive can. */
+  filteredBytes?: number
 }
 
 export interface Estimate {
@@ -43,13 +57,15 @@ const ZIP_ENTRY_BYTES = 30 + 46 + 16
 
 const deflate = promisify(deflateRaw)
 
-/** What stands for an entry in the archive: its header, and its content up to the next one. */
+/** What stands for an entry, or for a part of it, in the archive: its header, and its content, at the end of an entry up to the next one. */
 interface Piece {
   entry: WalkedEntry
   /** Bytes of the kind's stream before it. */
   at: number
   /** Bytes of its header; a zip's take what they take, whatever compresses the rest. */
   header: number
+  /** Where in the file its content begins. */
+  offset: number
   length: number
 }
 
@@ -58,6 +74,10 @@ interface KindStream {
   estimate: KindEstimate
   pieces: Piece[]
   length: number
+  /** What a zip takes for its entries beside their content. */
+  entryBytes: number
+  /** Of tensors. */
+  element?: ElementType | undefined
 }
 
 /**
@@ -66,13 +86,13 @@ interface KindStream {
  */
 export async function estimate(request: EstimateRequest): Promise<Estimate> {
   const blockBytes = request.pool.maxBlockBytes(request.level)
-  const streams = [...streamsOf(request).values()]
+  const streams = await streamsOf(request)
   const total = streams.reduce((sum, stream) => sum + stream.length, 0)
   let readBytes = 0
   for (const stream of streams) {
     const blocks = Math.ceil(stream.length / blockBytes)
     const tried = Math.min(blocks, Math.max(1, Math.round((MAX_BLOCKS[request.level] * stream.length) / total)))
-    const measured = { plain: 0, packed: 0 }
+    const measured = { plain: 0, packed: 0, filtered: 0 }
     const waiting: Promise<void>[] = []
     for (let i = 0; i < tried; i++) {
       throwIfAborted(request.signal)
@@ -82,37 +102,63 @@ export async function estimate(request: EstimateRequest): Promise<Estimate> {
       readBytes += plain
       request.onRead(plain)
       waiting.push(
-        packedLength(request, parts).then(packed => {
+        Promise.all([packedLength(request, parts), filteredLength(request, stream, parts)]).then(([packed, filtered]) => {
           measured.plain += plain
           measured.packed += packed
+          measured.filtered += filtered
         }),
       )
       waiting.at(-1)!.catch(() => undefined)
       if (waiting.length > request.pool.workers) await waiting.shift()
     }
     await Promise.all(waiting)
-    const entries = request.format === 'zip' ? stream.pieces.reduce((sum, { entry }) => sum + zipEntryBytes(entry), 0) : 0
-    const share = measured.plain === 0 ? 0 : measured.packed / measured.plain
-    stream.estimate.archiveBytes = Math.round(stream.length * share) + entries
+    const scaled = (bytes: number): number => (measured.plain === 0 ? 0 : Math.round((stream.length * bytes) / measured.plain))
+    stream.estimate.archiveBytes = scaled(measured.packed) + stream.entryBytes
+    if (stream.element) stream.estimate.filteredBytes = scaled(measured.filtered)
   }
   return { kinds: streams.map(stream => stream.estimate).sort((a, b) => b.archiveBytes - a.archiveBytes), readBytes }
 }
 
-function streamsOf({ entries, format, kindOf }: EstimateRequest): Map<string, KindStream> {
+async function streamsOf({ entries, format, kindOf, tensorsOf, signal }: EstimateRequest): Promise<KindStream[]> {
   const streams = new Map<string, KindStream>()
-  for (const entry of entries) {
-    const kind = entry.type === 'file' ? kindOf(entry.path) : 'folders, links'
-    const stream = streams.get(kind) ?? { estimate: { kind, files: 0, bytes: 0, archiveBytes: 0 }, pieces: [], length: 0 }
+  const add = (kind: string, piece: Omit<Piece, 'at'>, element?: ElementType): KindStream => {
+    const stream = streams.get(kind) ?? {
+      estimate: { kind, files: 0, bytes: 0, archiveBytes: 0 },
+      pieces: [],
+      length: 0,
+      entryBytes: 0,
+      element,
+    }
     streams.set(kind, stream)
-    const size = entry.type === 'file' ? entry.fingerprint.size : 0
-    const header = format === 'zip' ? 0 : TAR_BLOCK
-    const length = format === 'zip' ? size : header + Math.ceil(size / TAR_BLOCK) * TAR_BLOCK
-    stream.pieces.push({ entry, at: stream.length, header, length })
-    stream.length += length
-    stream.estimate.files++
-    stream.estimate.bytes += size
+    if (stream.pieces.at(-1)?.entry !== piece.entry) stream.estimate.files++
+    stream.pieces.push({ ...piece, at: stream.length })
+    stream.length += piece.length
+    return stream
   }
-  return streams
+  const isZip = format === 'zip'
+  for (const entry of entries) {
+    throwIfAborted(signal)
+    const size = entry.type === 'file' ? entry.fingerprint.size : 0
+    const kind = entry.type === 'file' ? kindOf(entry.path) : 'folders, links'
+    let header = isZip ? 0 : TAR_BLOCK
+    let offset = 0
+    const rest = (end: number, padding = 0): KindStream => {
+      const stream = add(kind, { entry, header, offset, length: header + end - offset + padding })
+      stream.estimate.bytes += end - offset
+      header = 0
+      offset = end
+      return stream
+    }
+    for (const tensor of size > 0 ? await tensorsOf(entry) : []) {
+      if (header > 0 || tensor.offset > offset) rest(tensor.offset)
+      const { length } = tensor
+      add(tensor.kind, { entry, header: 0, offset, length }, tensor.element).estimate.bytes += length
+      offset += length
+    }
+    const stream = rest(size, isZip ? 0 : Math.ceil(size / TAR_BLOCK) * TAR_BLOCK - size)
+    if (isZip) stream.entryBytes += zipEntryBytes(entry)
+  }
+  return [...streams.values()]
 }
 
 const zipEntryBytes = ({ path }: WalkedEntry): number => ZIP_ENTRY_BYTES + 2 * Buffer.byteLength(path)
@@ -135,11 +181,11 @@ function readBlock({ pieces }: KindStream, start: number, end: number): Buffer[]
   return parts
 }
 
-function readPiece({ entry, header }: Piece, from: number, to: number): Buffer {
+function readPiece({ entry, header, offset }: Piece, from: number, to: number): Buffer {
   const bytes = Buffer.alloc(to - from)
   if (from < header) tarHeader(entry).copy(bytes, 0, from, Math.min(to, header))
   const at = Math.max(from, header)
-  if (entry.type === 'file' && to > at) readFile(entry.localPath, bytes.subarray(at - from), at - header)
+  if (entry.type === 'file' && to > at) readFile(entry.localPath, bytes.subarray(at - from), offset + at - header)
   return bytes
 }
 
@@ -177,4 +223,9 @@ async function packedLength({ format, level, pool }: EstimateRequest, parts: rea
     return (await deflate(unit, { level: ZLIB_LEVEL[level] })).length
   })
   return (await Promise.all(lengths)).reduce((sum, length) => sum + length, 0)
+}
+
+async function filteredLength({ level, pool }: EstimateRequest, { element }: KindStream, parts: readonly Buffer[]): Promise<number> {
+  if (!element) return 0
+  return (await pool.encode(new Uint8Array(Buffer.concat(parts)), { level, kind: 'tensor', element })).bytes.length
 }

@@ -19,7 +19,7 @@ export function registerArchiveCommands(root: Command, execute: Execute): void {
       collect,
     )
     .option('--force', 'replace an archive that is there already')
-    .option('--estimate', 'only tell about how large it would be, by kind of file')
+    .option('--estimate', 'only tell about how large it would be, by kind of file and type of tensor')
     .addHelpText(
       'after',
       `

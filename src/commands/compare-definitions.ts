@@ -29,7 +29,21 @@ export function registerCompareCommands(root: Command, execute: Execute): void {
     .command('du [version]')
     .description('where the space goes: by name, by version of a name, by folder, extension or kind of a version')
     .addOption(new Option('--by <part>', 'split one version').choices(['folder', 'extension', 'kind']))
-    .addHelpText('after', '\nExamples:\n  colab-escape du\n  colab-escape du data\n  colab-escape du data~1 --by folder')
+    .addHelpText(
+      'after',
+      `
+Size, less what each way of storing it saved, is what is stored. A block counts
+whole for its way: codec, compressed as it is; filters, a tensor split into byte
+planes, each of them compressed; deltas, a tensor stored as changes of another.
+So filters tells what planes and compression save together. What is kept of
+other tensors for their changes alone is subtracted from deltas, which may turn
+negative; a version that holds those tensors too pays nothing for them here.
+
+Examples:
+  colab-escape du
+  colab-escape du data
+  colab-escape du data~1 --by kind`,
+    )
     .action(async (version: string | undefined, _: unknown, command: Command) => {
       const { duCommand } = await import('./du.ts')
       const options = command.opts<Parameters<typeof duCommand>[2]>()

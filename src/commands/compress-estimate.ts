@@ -1,17 +1,21 @@
 import { archiveEntries } from '../archive/compress.ts'
-import { estimate, type KindEstimate } from '../archive/estimate.ts'
+import { estimate, type KindEstimate, type TensorPart } from '../archive/estimate.ts'
 import type { ArchiveFormat } from '../archive/format.ts'
+import { MIN_TENSOR_BYTES } from '../chunking/layouts/cuts.ts'
+import { elementTypeId } from '../compression/element-types.ts'
 import type { Level } from '../compression/limits.ts'
-import { kindOfFile } from '../repository/file-kinds.ts'
-import type { WalkResult } from '../repository/walk.ts'
+import { mayHold } from '../repository/base-plan.ts'
+import { kindOfChunk, kindOfFile } from '../repository/file-kinds.ts'
+import { spansOf } from '../repository/file-tensors.ts'
+import type { WalkedEntry, WalkResult } from '../repository/walk.ts'
 import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../ui/format.ts'
 import { renderTable, type Column } from '../ui/table.ts'
 import type { Outcome, Session } from './session.ts'
+import { right } from './sizes-table.ts'
 
-const COLUMNS: Column[] = [
-  { title: '  kind' },
-  ...['files', 'size', 'archived', 'saved'].map((title): Column => ({ title, align: 'right' })),
-]
+const COLUMNS: Column[] = [{ title: '  kind' }, ...['files', 'size', 'archived', 'saved'].map(right)]
+const PUSHED = right('pushed')
+const MEANING = '  pushed: tensors as a push stores them, in byte planes; dedup and deltas aside'
 
 /** About how large an archive would be; nothing is written. */
 export async function estimateArchive(
@@ -29,11 +33,22 @@ export async function estimateArchive(
     doneBytes += length
     console.reporter.progress({ phase: 'planning', doneBytes })
   }
-  const { kinds, readBytes } = await estimate({ entries, format, level, kindOf: kindOfFile, pool: session.pool(bytes), signal, onRead })
+  const { kinds, readBytes } = await estimate({
+    entries,
+    format,
+    level,
+    kindOf: kindOfFile,
+    tensorsOf: tensorPartsOf,
+    pool: session.pool(bytes),
+    signal,
+    onRead,
+  })
   const archiveBytes = kinds.reduce((sum, kind) => sum + kind.archiveBytes, 0)
+  const hasTensors = kinds.some(({ filteredBytes }) => filteredBytes !== undefined)
   const lines = [
     `${name} as ${format}: ${plural(files.length, 'file')}, ${formatBytes(bytes)} before, about ${formatBytes(archiveBytes)} after: ${saved(bytes, archiveBytes)} saved`,
-    ...renderTable(COLUMNS, kinds.map(rowOf), console.columns),
+    ...renderTable(hasTensors ? [...COLUMNS, PUSHED] : COLUMNS, kinds.map(rowOf), console.columns),
+    ...(hasTensors ? [MEANING] : []),
     `  Tried out on ${formatBytes(readBytes)} in ${formatDuration(performance.now() - started)}; nothing was written.`,
   ]
   console.result(lines, {
@@ -50,12 +65,21 @@ export async function estimateArchive(
   return source.failed > 0 ? 'partly' : 'done'
 }
 
-const rowOf = ({ kind, files, bytes, archiveBytes }: KindEstimate): string[] => [
+const rowOf = ({ kind, files, bytes, archiveBytes, filteredBytes }: KindEstimate): string[] => [
   `  ${kind}`,
   formatCount(files),
   formatBytes(bytes),
   formatBytes(archiveBytes),
   bytes === 0 ? '' : saved(bytes, archiveBytes),
+  filteredBytes === undefined ? '' : formatBytes(filteredBytes),
 ]
+
+/** As `du` tells them apart: those that a push would cut by themselves, of a type that has a name. */
+export async function tensorPartsOf(file: WalkedEntry): Promise<TensorPart[]> {
+  const spans = mayHold(file.path, file.fingerprint.size) ? ((await spansOf(file)) ?? []) : []
+  return spans
+    .filter(({ length, dtype }) => length >= MIN_TENSOR_BYTES && elementTypeId(dtype) !== 0)
+    .map(({ offset, length, ...element }) => ({ kind: kindOfChunk(file.path, element.dtype), element, offset, length }))
+}
 
 const saved = (bytes: number, archiveBytes: number): string => formatPercent(bytes === 0 ? 0 : Math.max(0, 1 - archiveBytes / bytes))

@@ -18,7 +18,7 @@ export function registerCoreCommands(root: Command, execute: Execute, program: s
     )
     .addOption(new Option('--level <level>', 'how hard to compress').choices(['fast', 'balanced', 'max']).default('balanced'))
     .option('--no-delta', 'store no tensor as what differs from an earlier one, and keep none in the local cache')
-    .option('--dry-run', 'only tell what would be stored')
+    .option('--dry-run', 'only tell what would be stored, by kind of file and type of tensor')
   addRetentionOptions(push)
     .addHelpText(
       'after',

@@ -6,8 +6,8 @@ import { renderTable, type Column } from '../ui/table.ts'
 const DEDUP = 'dedup: repeated or there already, stored once'
 const WAYS = [
   ['compression', 'codec', 'codec: saved by compression alone'],
-  ['filters', 'filters', 'filters: by splitting tensors into byte planes, which are then compressed'],
-  ['deltas', 'deltas', 'deltas: by storing tensors as what differs from others, less those others'],
+  ['filters', 'filters', 'filters: by splitting tensors into byte planes and compressing those, together'],
+  ['deltas', 'deltas', 'deltas: by storing tensors as changes of others, less what is kept only for it'],
 ] as const
 
 const ONE_LINE = 'dedup: repeated, stored once; packed: saved by compression'
@@ -37,7 +37,8 @@ export const SIZES = ['size', 'dedup', 'packed', 'stored'].map(right)
 export function sizesCells({ plainBytes, distinctBytes, storedBytes }: Sizes): string[] {
   return [
     formatBytes(plainBytes),
-    saving(plainBytes - distinctBytes),
+    // the list of files counts as content too
+    saving(Math.max(0, plainBytes - distinctBytes)),
     saving(distinctBytes - storedBytes),
     formatBytes(Math.round(storedBytes)),
   ]

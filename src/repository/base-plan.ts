@@ -1,8 +1,5 @@
-import { closeSync, openSync, readSync } from 'node:fs'
-import { findTensors, type TensorSpan } from '../chunking/tensor-layout.ts'
-import { fsPath } from '../util/paths.ts'
-import { errnoOf } from '../util/errors.ts'
 import { compareInSeries, seriesOf, type SeriesPlace } from './file-series.ts'
+import { spansOf } from './file-tensors.ts'
 import { sharedShare, type TensorSummary, summaryOf } from './tensor-summary.ts'
 import type { WalkedEntry } from './walk.ts'
 
@@ -144,22 +141,4 @@ function rankOf(candidate: Candidate, original: Candidate): number[] {
 function compareRanks(a: readonly number[], b: readonly number[]): number {
   const at = a.findIndex((value, i) => value !== b[i])
   return at < 0 ? 0 : a[at]! - b[at]!
-}
-
-/** Where a file's tensors lie; undefined where it has none or can't be read now. */
-async function spansOf(file: WalkedEntry): Promise<TensorSpan[] | undefined> {
-  let fd: number | undefined
-  try {
-    const opened = openSync(fsPath(file.localPath), 'r')
-    fd = opened
-    return await findTensors(file.fingerprint.size, async (offset, length) => {
-      const bytes = new Uint8Array(length)
-      return bytes.subarray(0, readSync(opened, bytes, 0, length, offset))
-    })
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error
-    return undefined
-  } finally {
-    if (fd !== undefined) closeSync(fd)
-  }
 }

@@ -1,19 +1,26 @@
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { archiveEntries } from '../../src/archive/compress.ts'
-import { estimate, type Estimate } from '../../src/archive/estimate.ts'
+import { estimate, type Estimate, type KindEstimate } from '../../src/archive/estimate.ts'
 import { ARCHIVE_FORMATS, type ArchiveFormat } from '../../src/archive/format.ts'
-import { kindOfFile } from '../../src/repository/file-kinds.ts'
+import { tensorPartsOf } from '../../src/commands/compress-estimate.ts'
+import { openForReading } from '../../src/repository/context.ts'
+import { kindOfChunk, kindOfFile } from '../../src/repository/file-kinds.ts'
+import { measureParts } from '../../src/repository/usage-parts.ts'
 import { walk } from '../../src/repository/walk.ts'
+import { MemoryStorage } from '../../src/storage/memory.ts'
 import { expectError, withSandbox } from '../helpers/cli.ts'
 import { withFolder } from '../helpers/folders.ts'
+import { contextOf, pushFolder } from '../helpers/in-process.ts'
+import { bf16, fp32, network, pt, safetensors } from '../helpers/tensors.ts'
 import { makeTree, seededNoise, seededText, type TreeNode } from '../helpers/trees.ts'
 import { archiveOf, listening, poolOf } from './archives.ts'
 
 async function estimateOf(root: string, format: ArchiveFormat, level: 'fast' | 'max' = 'fast'): Promise<Estimate> {
   const entries = archiveEntries({ source: await walk(root, { reporter: listening().reporter }), name: 'data' })
   const signal = new AbortController().signal
-  return estimate({ entries, format, level, kindOf: kindOfFile, pool: poolOf(), signal, onRead: () => undefined })
+  return estimate({ entries, format, level, kindOf: kindOfFile, tensorsOf: tensorPartsOf, pool: poolOf(), signal, onRead: () => undefined })
 }
 
 const totalOf = ({ kinds }: Estimate): number => kinds.reduce((sum, { archiveBytes }) => sum + archiveBytes, 0)
@@ -34,7 +41,7 @@ describe.each(ARCHIVE_FORMATS)('as %s', format => {
       expect(Math.abs(totalOf(guess) / bytes.length - 1)).toBeLessThan(0.03)
       expect(guess.kinds.map(({ kind, files }) => [kind, files]).sort()).toEqual([
         ['folders, links', 3],
-        ['images, sound, video', 1],
+        ['media', 1],
         ['text', 301],
       ])
     }))
@@ -50,6 +57,37 @@ it('reads only parts of what is large, and is near the truth all the same', () =
     expect(totalOf(guess)).toBeGreaterThan(bytes.length * 0.8)
   }))
 
+it.each(ARCHIVE_FORMATS)('tells tensors by their types in a %s, and what a push would make of them', format =>
+  withFolder(async folder => {
+    const tensors = network(1, [300_000, 1_100, 64])
+    makeTree(join(folder, 'data'), {
+      'a.safetensors': safetensors(fp32(tensors)),
+      'b.pt': pt([...fp32(network(2, [50_000])), ...bf16(tensors)]),
+      'notes.txt': seededText(1, 20_000),
+    })
+    const guess = await estimateOf(join(folder, 'data'), format)
+    const of = (kind: string): KindEstimate => guess.kinds.find(each => each.kind === kind)!
+    // what is smaller than 4 KiB counts with the rest of its file
+    expect(of('F32 tensors')).toMatchObject({ files: 2, bytes: 4 * (300_000 + 1_100 + 50_000) })
+    expect(of('BF16 tensors')).toMatchObject({ files: 1, bytes: 2 * 300_000 })
+    expect(of('models, arrays').files).toBe(2)
+    const sizes = ['a.safetensors', 'b.pt', 'notes.txt'].map(name => statSync(join(folder, 'data', name)).size)
+    expect(guess.kinds.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(sizes.reduce((sum, size) => sum + size))
+    expect(of('text').filteredBytes).toBeUndefined()
+    const { bytes } = await archiveOf(join(folder, 'data'), format, { level: 'fast' })
+    expect(Math.abs(totalOf(guess) / bytes.length - 1)).toBeLessThan(0.03)
+
+    const context = contextOf(new MemoryStorage())
+    const { snapshot } = await pushFolder(context, join(folder, 'data'), 'data')
+    const parts = await measureParts(await openForReading(context), snapshot!, kindOfChunk)
+    for (const kind of ['F32 tensors', 'BF16 tensors']) {
+      const stored = parts.find(({ part }) => part === kind)!.storedBytes
+      expect(Math.abs(of(kind).filteredBytes! / stored - 1), kind).toBeLessThan(0.03)
+      expect(of(kind).filteredBytes).toBeLessThan(0.95 * of(kind).archiveBytes)
+    }
+  }),
+)
+
 it('of nothing is next to nothing', () =>
   withFolder(async folder => {
     makeTree(join(folder, 'data'), { empty: '' })
@@ -61,7 +99,7 @@ it('compress --estimate writes nothing', () =>
     makeTree(sandbox.in('data'), { 'a.csv': seededText(1, 100_000), 'b.jpg': seededNoise(2, 50_000) })
     const { stdout } = await sandbox.ok('compress', 'data', '--estimate', '-o', 'x.zip')
     expect(stdout).toMatch(/^data as zip: 2 files, 150 kB before, about \d\d\.\d kB after: \d\d% saved\n/)
-    expect(stdout).toMatch(/^ {2}images, sound, video +1 +50\.0 kB +50\.\d kB +0%$/m)
+    expect(stdout).toMatch(/^ {2}media +1 +50\.0 kB +50\.\d kB +0%$/m)
     expect(stdout).toContain('nothing was written')
     const result = await sandbox.json<{ kinds: object[]; archiveBytes: number }>('compress', 'data', '--estimate')
     expect(result).toMatchObject({ estimate: true, format: 'tar.zst', files: 2, bytes: 150_000 })

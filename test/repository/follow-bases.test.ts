@@ -54,11 +54,13 @@ test('du counts what a version is predicted from', async () => {
     distinctBytes: 8000 + manifest,
     storedBytes: 16_000 + manifest,
     ownBytes: 16_000 + manifest,
+    saved: { compression: 0, filters: 0, deltas: -8000 },
   })
   expect(unreachedBytes).toBe(0)
+  const sizes = { plainBytes: 4000, distinctBytes: 4000 }
   expect(await measureParts(source, snapshot!, path => path)).toEqual([
-    { part: 'last', files: 1, plainBytes: 4000, distinctBytes: 4000, storedBytes: 12_000 },
-    { part: 'other', files: 1, plainBytes: 4000, distinctBytes: 4000, storedBytes: 4000 },
+    { part: 'last', files: 1, ...sizes, storedBytes: 12_000, saved: { compression: 0, filters: 0, deltas: -8000 } },
+    { part: 'other', files: 1, ...sizes, storedBytes: 4000, saved: { compression: 0, filters: 0, deltas: 0 } },
   ])
   expect(packs).toHaveLength(4)
 })

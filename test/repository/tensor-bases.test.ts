@@ -6,7 +6,9 @@ import { openForReading } from '../../src/repository/context.ts'
 import { encodeTomb } from '../../src/repository/label.ts'
 import { tombName } from '../../src/repository/object-names.ts'
 import { kindOfChunk } from '../../src/repository/file-kinds.ts'
-import { measureParts } from '../../src/repository/usage-parts.ts'
+import type { Savings, Sizes } from '../../src/repository/sizes.ts'
+import { measureUsage } from '../../src/repository/usage.ts'
+import { measureNewParts, measureParts, type PartUsage } from '../../src/repository/usage-parts.ts'
 import type { PushResult } from '../../src/repository/push.ts'
 import { TensorCache } from '../../src/repository/tensor-cache.ts'
 import { MemoryStorage } from '../../src/storage/memory.ts'
@@ -242,20 +244,73 @@ async function pushedAgain(training: Training): Promise<PushResult> {
   return pushFolder(contextOf(new MemoryStorage()), training.data, 'run', { bases: { cache: undefined } })
 }
 
-test('du and a dry run tell tensors by the type of their elements', () =>
-  withTraining(async training => {
-    const tensors = network(15, [20_000, 500])
-    training.write('a.safetensors', safetensors(fp32(tensors)))
-    training.write('b.pt', pt(bf16(tensors)))
-    training.write('c.txt', Buffer.from('text'))
-    const { snapshot } = await training.push()
-    const parts = await measureParts(await openForReading(training.context), snapshot!, kindOfChunk)
-    const sizes = Object.fromEntries(parts.map(({ part, files, plainBytes }) => [part, [files, plainBytes]]))
-    expect(sizes).toMatchObject({ 'tensors, F32': [1, 80_000], 'tensors, BF16': [1, 40_000], text: [1, 4] })
-    expect(sizes['models, arrays']![0]).toBe(2)
-    const stored = Object.fromEntries(parts.map(({ part, storedBytes }) => [part, storedBytes]))
-    expect(stored['tensors, BF16']).toBeLessThan(0.1 * 40_000)
-  }))
+describe('du and a dry run', () => {
+  const byKind = (parts: readonly PartUsage[]): Record<string, PartUsage> => Object.fromEntries(parts.map(part => [part.part, part]))
+  const total = ({ compression, filters, deltas }: Savings): number => compression + filters + deltas
+  /** What is stored is what is left when all savings are taken off. */
+  function expectToAddUp(sizes: readonly Sizes[]): void {
+    for (const { distinctBytes, storedBytes, saved } of sizes) expect(distinctBytes - total(saved)).toBeCloseTo(storedBytes, 3)
+  }
+
+  test('tell tensors by the type of their elements, and apart what each way to store them saved', () =>
+    withTraining(async training => {
+      const tensors = network(15, [20_000, 500])
+      training.write('a.safetensors', safetensors(fp32(tensors)))
+      training.write('b.pt', pt(bf16(tensors)))
+      training.write('c.txt', Buffer.from('text '.repeat(1000)))
+      const first = await training.push()
+      const parts = await measureParts(await openForReading(training.context), first.snapshot!, kindOfChunk)
+      expectToAddUp(parts)
+      const { text, 'F32 tensors': floats, 'BF16 tensors': halves, 'models, arrays': rest } = byKind(parts)
+      expect(floats).toMatchObject({ files: 1, plainBytes: 80_000, distinctBytes: 80_000, saved: { compression: 0, deltas: 0 } })
+      expect(floats!.saved.filters).toBeGreaterThan(8_000)
+      expect(halves).toMatchObject({ files: 1, plainBytes: 40_000, saved: { compression: 0, filters: 0 } })
+      expect(halves!.saved.deltas).toBeGreaterThan(36_000)
+      expect(text).toMatchObject({ files: 1, plainBytes: 5000, saved: { filters: 0, deltas: 0 } })
+      expect(text!.saved.compression).toBeGreaterThan(2_000)
+      expect(rest).toMatchObject({ files: 2 })
+    }))
+
+  test('tell what the next version takes, and what its tensors take without the version before', () =>
+    withTraining(async training => {
+      const before = network(16, [50_000])
+      training.write('last.pt', pt(fp32(before)))
+      const first = await training.push()
+      training.write('last.pt', pt(fp32(tuned(before, 1))))
+      training.write('old.pt', pt(fp32(before)))
+      const bases = { bases: { cache: training.cache() } }
+      const dry = await pushFolder(training.context, training.data, 'run', { ...bases, dryRun: true })
+      const would = measureNewParts(dry.packs, dry.index, dry.reading.entries, kindOfChunk)
+      expectToAddUp(would)
+      const tensors = byKind(would)['F32 tensors']!
+      // `old.pt` holds what is there: it is told to be tensors, too
+      expect(tensors).toMatchObject({ files: 2, plainBytes: 400_000, distinctBytes: 200_000, saved: { compression: 0, filters: 0 } })
+      expect(tensors.saved.deltas).toBeGreaterThan(50_000)
+
+      rmSync(join(training.data, 'old.pt'))
+      const second = await training.push()
+      const repository = await openForReading(training.context)
+      const alone = byKind(await measureParts(repository, second.snapshot!, kindOfChunk))['F32 tensors']!
+      const base = byKind(await measureParts(repository, first.snapshot!, kindOfChunk))['F32 tensors']!
+      expect(alone.saved.deltas).toBeCloseTo(tensors.saved.deltas - base.storedBytes, 3)
+
+      const usage = await measureUsage(repository)
+      const [name] = usage.names
+      expectToAddUp([name!, ...name!.versions])
+      expect(name!.saved).toEqual(usage.saved)
+      expect(name!.saved.deltas).toBeCloseTo(tensors.saved.deltas, 3)
+      expect(name!.saved.filters).toBeCloseTo(base.saved.filters, 3)
+      expect(name!.storedBytes).toBeCloseTo(usage.objectBytes - usage.unreachedBytes - (await overheadOf(training)), 0)
+    }))
+})
+
+/** Bytes of a repository's objects that are no blocks. */
+async function overheadOf({ context, storage }: Training): Promise<number> {
+  const { index } = await openForReading(context)
+  const { objects } = await storage.list()
+  const counted = objects.filter(({ name }) => /^(pack|index|label|tomb)-/.test(name))
+  return counted.reduce((sum, { size }) => sum + size, 0) - index.blocks.reduce((sum, { storedLength }) => sum + storedLength, 0)
+}
 
 describe('bases are left alone', () => {
   test('without the option, and the cache with them', () =>
