@@ -169,6 +169,15 @@ describe('NumPy', () => {
   })
 })
 
+test('GGUF as its own library writes it, its shapes as NumPy and PyTorch tell them', async () => {
+  const { tensors } = await filesOf(fixture('two.gguf'))
+  expect(tensors.map(({ name, dtype, shape }) => [name, dtype, shape])).toEqual([
+    ['a', 'F32', [2, 3]],
+    ['b', 'F16', [2, 3, 5]],
+  ])
+  expect(await elementsOf(fixture('two.gguf'), 'a')).toEqual(Buffer.from(Float32Array.of(0, 1, 2, 3, 4, 5).buffer))
+})
+
 test('GGUF, with the names of quantised types', async () => {
   const file = await filesOf(
     gguf([

@@ -147,7 +147,8 @@ class HeaderReader extends ByteReader {
     const name = this.text()
     const dimensions = this.u32()
     if (dimensions > MAX_DIMENSIONS) refuse('a tensor has too many dimensions')
-    const shape = Array.from({ length: dimensions }, () => this.u64())
+    // ggml names the dimension first whose elements lie side by side, all others last
+    const shape = Array.from({ length: dimensions }, () => this.u64()).reverse()
     return { name, shape, type: this.u32(), offset: this.u64() }
   }
 

@@ -127,7 +127,8 @@ export function gguf(tensors: readonly GgufTensor[], { version = 3, alignment = 
   let offset = 0
   const data: Buffer[] = []
   const infos = tensors.map(tensor => {
-    const info = [text(tensor.name), u32(tensor.shape.length), ...tensor.shape.map(u64), u32(tensor.type), u64(offset)]
+    // the dimension whose elements lie side by side comes first
+    const info = [text(tensor.name), u32(tensor.shape.length), ...tensor.shape.toReversed().map(u64), u32(tensor.type), u64(offset)]
     data.push(padded(Buffer.from(tensor.data), alignment))
     offset += data.at(-1)!.length
     return Buffer.concat(info)
