@@ -63,8 +63,7 @@ export class TensorCache {
     try {
       mkdirSync(this.folder, { recursive: true, mode: 0o700 })
       const kept = this.list()
-      const total = kept.reduce((sum, { bytes }) => sum + bytes, 0)
-      const limit = Math.min(MAX_BYTES, MAX_SHARE * (this.freeBytes() + total))
+      const limit = this.limit(kept)
       const room = Math.min(size, limit / 2)
       this.makeRoom(kept, limit - room)
       const temporary = join(this.folder, `${process.pid}-${randomBytes(6).toString('hex')}.tmp`)
@@ -78,8 +77,11 @@ export class TensorCache {
   /** Keeps what was written, as the tensors of a file of these chunks. */
   finish(writer: CachedFileWriter, chunks: Uint8Array): void {
     try {
-      if (writer.finish()) renameSync(writer.path, join(this.folder, TensorCache.keyOf(chunks)))
-      else this.drop(writer.path)
+      if (!writer.finish()) return this.drop(writer.path)
+      renameSync(writer.path, join(this.folder, TensorCache.keyOf(chunks)))
+      // its table came on top, and others may have been at work
+      const kept = this.list()
+      this.makeRoom(kept, this.limit(kept))
     } catch (error) {
       this.failed(error)
       this.discard(writer)
@@ -95,8 +97,12 @@ export class TensorCache {
     this.reporter.detail(`tensors can't be kept in ${this.folder} (${messageOf(error)})`)
   }
 
+  private limit(kept: readonly Kept[]): number {
+    return Math.min(MAX_BYTES, MAX_SHARE * (this.freeBytes() + bytesOf(kept)))
+  }
+
   private makeRoom(kept: Kept[], most: number): void {
-    let total = kept.reduce((sum, { bytes }) => sum + bytes, 0)
+    let total = bytesOf(kept)
     for (const { name, bytes } of kept.sort((a, b) => a.usedAt - b.usedAt)) {
       if (total <= most) return
       this.drop(join(this.folder, name))
@@ -133,6 +139,10 @@ export class TensorCache {
 }
 
 export type { CachedTensor }
+
+function bytesOf(kept: readonly Kept[]): number {
+  return kept.reduce((sum, { bytes }) => sum + bytes, 0)
+}
 
 function freeBytesOf(folder: string): number {
   const { bavail, bsize } = statfsSync(folder)

@@ -1,7 +1,8 @@
-import { cpSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { expectError, resultOf, runCli, withSandbox, type Sandbox } from '../helpers/cli.ts'
+import { bf16, network, pt, tuned } from '../helpers/tensors.ts'
 import { expectSameTree, makeTree, pictureOf, seededNoise, seededText } from '../helpers/trees.ts'
 
 interface PushEvent {
@@ -217,6 +218,26 @@ describe('options of push', () => {
       expectSameTree(sandbox.in('out'), sandbox.in('data'))
     }),
   )
+
+  test('--no-delta stores no changes of tensors and keeps none of them on this machine', () =>
+    withSandbox(async sandbox => {
+      const model = network(1, [100_000])
+      const kept = (): number => (existsSync(sandbox.in('cache/tensors')) ? readdirSync(sandbox.in('cache/tensors')).length : 0)
+      const train = (seed: number): void => makeTree(sandbox.in('data'), { 'last.pt': pt(bf16(tuned(model, seed))) })
+      train(1)
+      const first = await pushed(sandbox, 'data', '--no-delta')
+      expect(kept()).toBe(0)
+      train(2)
+      await pushed(sandbox, 'data')
+      expect(kept()).toBe(1)
+      train(3)
+      expect((await pushed(sandbox, 'data', '--no-delta')).storedBytes).toBeGreaterThan(0.9 * first.storedBytes)
+      expect(kept()).toBe(1)
+      train(4)
+      expect((await pushed(sandbox, 'data')).storedBytes).toBeGreaterThan(0.9 * first.storedBytes)
+      train(5)
+      expect((await pushed(sandbox, 'data')).storedBytes).toBeLessThan(0.5 * first.storedBytes)
+    }))
 
   test('--quiet is silent, --jobs 0 and 1 work, the portable codec reads what the native wrote', () =>
     withSandbox(async sandbox => {
