@@ -44,3 +44,18 @@ export async function readPackRange(
     return { damage: corrupt(`Pack ${id.slice(0, 12)}`, why), tooShort: error.code === 'bad-range' }
   }
 }
+
+export function lacksBase(id: Uint8Array): string {
+  return `is predicted from chunk ${shortId(id)}, of which no pack holds a copy that can serve`
+}
+
+/** What a copy that is not whole lacks: of one of its bases, or of theirs, no pack holds a copy. */
+export function lackOf(index: ChunkIndex, entry: number): string {
+  const { ids, depth } = index.basesAt(entry)!
+  const id = ids.find(base => {
+    const whole = index.findWhole(base)
+    return whole < 0 || index.depth(whole) >= depth
+  })!
+  const base = index.findBase(id, depth)
+  return base < 0 ? lacksBase(id) : `is predicted from ${describeCopy(index, base)}, which ${lackOf(index, base)}`
+}

@@ -1,7 +1,7 @@
 import { AppError, isAppError, throwIfAborted } from '../util/errors.ts'
 import { sha256 } from '../util/hash.ts'
 import { usesBase } from '../compression/filters.ts'
-import { chunkMatches, describeCopy, shortId } from './block-source.ts'
+import { chunkMatches, describeCopy, lacksBase, shortId } from './block-source.ts'
 import { fetchBlocks } from './chunk-reader.ts'
 import type { ChunkIndex } from './chunk-index.ts'
 import type { OpenRepository, RepositoryContext } from './context.ts'
@@ -245,7 +245,7 @@ class Check {
 
   private troubleWithBase(id: Uint8Array, depth: number): string | undefined {
     const first = this.index.findBase(id, depth)
-    if (first < 0) return `is predicted from chunk ${shortId(id)}, of which no pack holds a copy that can serve`
+    if (first < 0) return lacksBase(id)
     const trouble = this.troubleOf(first)
     if (trouble === undefined) return undefined
     for (let copy = this.index.findBase(id, depth, first); copy >= 0; copy = this.index.findBase(id, depth, copy)) {

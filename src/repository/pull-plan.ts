@@ -5,7 +5,7 @@ import { AppError, throwIfAborted } from '../util/errors.ts'
 import { decodeFileName, fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
 import { Turns } from '../util/turns.ts'
-import { describeCopy } from './block-source.ts'
+import { describeCopy, lackOf } from './block-source.ts'
 import { matchingChunks } from './compare-file.ts'
 import type { OpenRepository } from './context.ts'
 import { pathFilter } from './ignore-rules.ts'
@@ -206,8 +206,7 @@ class Planner {
     for (let i = 0; i < entry.chunks.length; i += 32) {
       const found = index.find(entry.chunks, i)
       if (found < 0) return `chunk ${entry.chunks.toString('hex', i, i + 6)} is in no pack of the repository`
-      if (index.findWhole(entry.chunks, i) < 0)
-        return `${describeCopy(index, found)} is predicted from others that are in no pack of the repository`
+      if (index.findWhole(entry.chunks, i) < 0) return `${describeCopy(index, found)} ${lackOf(index, found)}`
       size += index.length(found)
     }
     return size === entry.size ? undefined : `its chunks have ${size} bytes instead of ${entry.size}`

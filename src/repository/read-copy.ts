@@ -1,6 +1,6 @@
 import { baseScale, usesBase } from '../compression/filters.ts'
 import { type AppError, isAppError, throwIfAborted } from '../util/errors.ts'
-import { type BlockSource, chunkMatches, describeCopy, readPackRange, shortId } from './block-source.ts'
+import { type BlockSource, chunkMatches, describeCopy, lacksBase, readPackRange } from './block-source.ts'
 
 /** Why a copy of a chunk can't be had: what follows "chunk ... in pack ...". `newer` is set where a newer program could read it. */
 export interface Lost {
@@ -71,5 +71,5 @@ export async function readBase(source: BlockSource, id: Uint8Array, depth: numbe
     if (!('why' in read)) return read
     lost ??= { ...read, why: `is predicted from ${describeCopy(index, copy)}, which ${read.why}` }
   }
-  return lost ?? { why: `is predicted from chunk ${shortId(id)}, of which no pack holds a copy that can serve`, newer: undefined }
+  return lost ?? { why: lacksBase(id), newer: undefined }
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { lackOf } from '../../src/repository/block-source.ts'
 import { check, type CheckResult } from '../../src/repository/check.ts'
 import type { NewBlock } from '../../src/repository/directory.ts'
 import { isComplete } from '../../src/repository/manifest-reader.ts'
@@ -91,10 +92,13 @@ describe('check follows bases', () => {
     await store.memory.remove(packName(packs[0]!))
     const { affected } = await run(store, 0)
     const [, second, third] = packs.map(id => id.slice(0, 12))
-    expect(affected.map(({ path, why }) => `${path}: ${why}`)).toEqual([
-      `last: chunk ${short(last)} in pack ${third} is predicted from chunk ${short(middle)} in pack ${second}, ` +
-        `which is predicted from chunk ${short(base)}, of which no pack holds a copy that can serve`,
-    ])
+    const why =
+      `is predicted from chunk ${short(middle)} in pack ${second}, ` +
+      `which is predicted from chunk ${short(base)}, of which no pack holds a copy that can serve`
+    expect(affected.map(({ path, why }) => `${path}: ${why}`)).toEqual([`last: chunk ${short(last)} in pack ${third} ${why}`])
+    // as a pull says it, before it reads anything
+    const { index } = await store.open()
+    expect(lackOf(index, index.find(sha256(last)))).toBe(why)
   })
 
   test('and names one that is damaged', async () => {

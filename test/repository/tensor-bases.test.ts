@@ -16,7 +16,7 @@ import { toHex } from '../../src/util/hash.ts'
 import { silentReporter } from '../../src/util/reporter.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { checkAll, contextOf, pullVersion, pushFolder } from '../helpers/in-process.ts'
-import { asGguf, bf16, fp16, fp32, fp64, int16, network, npz, pt, safetensors, tuned, type Weights } from '../helpers/tensors.ts'
+import { asGguf, bf16, fp16, fp32, fp64, int16, network, npz, pt, safetensors, tuned, weights, type Weights } from '../helpers/tensors.ts'
 import { expectSameTree, pictureOf, seededNoise } from '../helpers/trees.ts'
 
 const MiB = 1024 * 1024
@@ -310,6 +310,43 @@ async function overheadOf({ context, storage }: Training): Promise<number> {
   const { objects } = await storage.list()
   const counted = objects.filter(({ name }) => /^(pack|index|label|tomb)-/.test(name))
   return counted.reduce((sum, { size }) => sum + size, 0) - index.blocks.reduce((sum, { storedLength }) => sum + storedLength, 0)
+}
+
+describe('a base that is lost', () => {
+  test.each(['missing', 'damaged'])('as it is %s is named, and costs only what is predicted from it', how =>
+    withTraining(async training => {
+      const [before] = network(17, [50_000])
+      training.write('last.safetensors', safetensors(fp32([before!])))
+      await training.push()
+      const [pack] = await packsOf(training)
+      const other = weights(18, 'head.weight', 40_000)
+      training.write('last.safetensors', safetensors(fp32([...tuned([before!], 1), other])))
+      training.write('beside.safetensors', safetensors(fp32([other])))
+      training.write('notes.txt', Buffer.from('what else there is'))
+      const { snapshot } = await training.push()
+      expect((await training.depths())[1]).toBe(1)
+
+      const bytes = await training.storage.get(pack!)
+      await training.storage.remove(pack!)
+      bytes[bytes.length >> 1]! ^= 1
+      if (how === 'damaged') await training.storage.put(pack!, bytes)
+      const why = /^(?:A chunk is damaged: )?chunk [0-9a-f]{12} in pack [0-9a-f]{12} is predicted from chunk [0-9a-f]{12}(, of which no pack holds| in pack)/
+      await withFolder(async folder => {
+        const { damaged } = await pullVersion(training.context, 'run', join(folder, 'out'))
+        expect(damaged).toEqual([{ path: 'last.safetensors', why: expect.stringMatching(why) as unknown }])
+        for (const name of ['beside.safetensors', 'notes.txt'])
+          expect(readFileSync(join(folder, 'out', name)).equals(readFileSync(join(training.data, name)))).toBe(true)
+        expect(readdirSync(join(folder, 'out')).sort()).toEqual(['beside.safetensors', 'notes.txt'])
+      })
+      const { affected } = await checkAll(training.context)
+      const ofNewest = affected.filter(({ version }) => snapshot!.id.startsWith(version))
+      expect(ofNewest).toMatchObject([{ path: 'last.safetensors', why: expect.stringMatching(why) as unknown }])
+    }),
+  )
+})
+
+async function packsOf({ storage }: Training): Promise<string[]> {
+  return (await storage.list()).objects.map(({ name }) => name).filter(name => name.startsWith('pack-'))
 }
 
 describe('bases are left alone', () => {
