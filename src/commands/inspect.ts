@@ -1,13 +1,17 @@
 import { compareTensors, type TensorComparison, type TensorSide } from '../tensors/compare-tensors.ts'
+import { findPrefix } from '../tensors/match-names.ts'
 import { parametersOf, type Tensor, type TensorFile } from '../tensors/tensor.ts'
 import { formatBytes, formatCount, plural } from '../ui/format.ts'
 import { renderTable, type Column } from '../ui/table.ts'
 import { shortenEnd } from '../ui/width.ts'
+import { wrapWords } from '../ui/wrap.ts'
 import { compareTable, machineComparison, summaryOf } from './inspect-differences.ts'
 import type { Outcome, Session } from './session.ts'
 import { TensorSides } from './tensor-sides.ts'
 
 const right = (title: string): Column => ({ title, align: 'right' })
+/** Beginnings of names that are told apart, at most. */
+const MAX_PARTS = 4
 const COLUMNS: Column[] = [{ title: 'name' }, right('dtype'), right('shape'), right('parameters'), right('size')]
 
 /** What tensors a file has, or how those of two files differ. Reads headers alone, and of two files what hashes don't tell to be equal. */
@@ -40,6 +44,7 @@ function list({ console }: Session, { name, source, file }: TensorSide, sides: T
       ...texts,
       ...renderTable(COLUMNS, rows, console.columns),
       `${plural(tensors.length, 'tensor')}, ${formatCount(parametersOf(file))} parameters${byType(file)}`,
+      ...byFirstName(file),
       ...(shared > 0 ? [`${plural(shared, 'tensor')} share the elements of others, which are counted once.`] : []),
     ],
     {
@@ -57,11 +62,25 @@ function list({ console }: Session, { name, source, file }: TensorSide, sides: T
 
 /** Where there are several types: how many parameters have which. */
 function byType({ tensors }: TensorFile): string {
-  const types = new Map<string, number>()
-  for (const { dtype, count, sharedWith } of tensors) if (sharedWith === undefined) types.set(dtype, (types.get(dtype) ?? 0) + count)
-  if (types.size < 2) return ''
-  const most = [...types].sort(([, a], [, b]) => b - a)
-  return `: ${most.map(([dtype, count]) => `${formatCount(count)} ${dtype}`).join(', ')}`
+  const types = countBy(tensors, ({ dtype }) => dtype)
+  return types.length < 2 ? '' : `: ${types.join(', ')}`
+}
+
+/** Where all names have one of a few beginnings, as in a checkpoint of a model with its optimizer: how many parameters have which. */
+function byFirstName({ tensors }: TensorFile): string[] {
+  if (!tensors.every(({ name }) => name.includes('.'))) return []
+  const parts = countBy(tensors, ({ name }) => `in ${name.slice(0, name.indexOf('.'))}.*`)
+  return parts.length < 2 || parts.length > MAX_PARTS ? [] : wrapWords(`of them ${parts.join(', ')}`, 80)
+}
+
+/** `2,429,696 F32`, the largest first. */
+function countBy(tensors: readonly Tensor[], keyOf: (tensor: Tensor) => string): string[] {
+  const counts = new Map<string, number>()
+  for (const tensor of tensors) {
+    const key = keyOf(tensor)
+    if (tensor.sharedWith === undefined) counts.set(key, (counts.get(key) ?? 0) + tensor.count)
+  }
+  return [...counts].sort(([, a], [, b]) => b - a).map(([key, count]) => `${formatCount(count)} ${key}`)
 }
 
 async function compare(session: Session, before: TensorSide, after: TensorSide, sides: TensorSides): Promise<void> {
@@ -70,12 +89,15 @@ async function compare(session: Session, before: TensorSide, after: TensorSide, 
   let doneBytes = 0
   const found: TensorComparison[] = []
   const onBytes = (bytes: number): void => console.reporter.progress({ phase: 'comparing', doneBytes: (doneBytes += bytes), totalBytes })
-  for await (const each of compareTensors(before, after, onBytes, session.signal)) found.push(each)
+  const prefix = findPrefix(before.file, after.file)
+  for await (const each of compareTensors(before, after, { prefix, onBytes, signal: session.signal })) found.push(each)
   const table = compareTable(found, console.columns)
-  console.print([`${before.name} -> ${after.name}`, ...table, ...summaryOf(found)], {
+  const note = prefix && `names of the ${prefix.side === 'before' ? 'first' : 'second'} are compared without their "${prefix.prefix}"`
+  console.print([`${before.name} -> ${after.name}`, ...table, ...summaryOf(found), ...(note === undefined ? [] : [note])], {
     command: 'inspect',
     before: before.name.toWellFormed(),
     after: after.name.toWellFormed(),
+    ...(prefix === undefined ? {} : { leftOut: { [prefix.side]: prefix.prefix } }),
     tensors: found.map(machineComparison),
     requests: sides.requests(),
   })

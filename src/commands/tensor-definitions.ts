@@ -12,7 +12,8 @@ export function registerTensorCommands(root: Command, execute: Execute): void {
 A model is a path here or name[version]:path. Of a stored one only the pieces
 that are needed are fetched. Formats: safetensors, PyTorch (nothing in it is
 run), NumPy, GGUF. Comparing tells per tensor the share of changed numbers and
-the greatest absolute difference; identical tensors are only counted.
+the greatest absolute difference; identical tensors are only counted. Where no
+name is in both, a common beginning such as "model." is left out of one.
 
 Examples:
   colab-escape inspect model.safetensors

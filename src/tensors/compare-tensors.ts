@@ -3,6 +3,7 @@ import { throwIfAborted } from '../util/errors.ts'
 import { addDifference, noDifference, type Difference } from './difference.ts'
 import { openElements, type ElementReader } from './element-reader.ts'
 import { decoderOf } from './numbers.ts'
+import type { NamePrefix } from './match-names.ts'
 import { type HashedSource, type Stretch, unequalStretches } from './stretches.ts'
 import type { Tensor, TensorFile } from './tensor.ts'
 
@@ -31,23 +32,38 @@ export interface TensorComparison {
   difference?: Difference
 }
 
-/** Tensors of equal name, in the order of `before`, then those that are only in `after`. `onBytes` is told how many bytes of `before` are dealt with. */
+export interface CompareOptions {
+  /** Left out of the names of one side. */
+  prefix?: NamePrefix | undefined
+  /** Told how many bytes of `before` are dealt with. */
+  onBytes?: (bytes: number) => void
+  signal?: AbortSignal | undefined
+}
+
+/** Tensors of equal name, in the order of `before`, then those that are only in `after`. */
 export async function* compareTensors(
   before: TensorSide,
   after: TensorSide,
-  onBytes: (bytes: number) => void = () => undefined,
-  signal?: AbortSignal,
+  { prefix, onBytes = () => undefined, signal }: CompareOptions = {},
 ): AsyncGenerator<TensorComparison> {
   const others = new Map(after.file.tensors.map(tensor => [tensor.name, tensor]))
   for (const tensor of before.file.tensors) {
     throwIfAborted(signal)
-    const other = others.get(tensor.name)
-    others.delete(tensor.name)
+    const partner = partnerName(tensor.name, prefix)
+    const other = others.get(partner)
+    others.delete(partner)
     if (other === undefined) yield { kind: 'removed', name: tensor.name, before: tensor }
     else yield { name: tensor.name, before: tensor, after: other, ...(await compareOne(before, tensor, after, other)) }
     onBytes(tensor.bytes)
   }
   for (const tensor of others.values()) yield { kind: 'added', name: tensor.name, after: tensor }
+}
+
+function partnerName(name: string, found: NamePrefix | undefined): string {
+  if (found === undefined) return name
+  const { side, prefix } = found
+  if (side === 'after') return prefix + name
+  return name.startsWith(prefix) ? name.slice(prefix.length) : name
 }
 
 async function compareOne(

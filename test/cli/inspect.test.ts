@@ -49,6 +49,17 @@ describe('inspect lists', () => {
       expect(existsSync(sandbox.store)).toBe(false)
     }))
 
+  test('how many parameters a model has, and how many its optimizer', () =>
+    withSandbox(async sandbox => {
+      const [weight, norm] = layers(1)
+      write(sandbox, 'last.safetensors', safetensors([weight!, norm!, { ...norm!, name: 'optimizer.state.0.exp_avg' }]))
+      const { stdout } = await sandbox.ok('inspect', 'last.safetensors')
+      expect(stdout.trimEnd().split('\n').slice(-2)).toEqual([
+        '3 tensors, 263,168 parameters: 262,144 F32, 1,024 BF16',
+        'of them 262,656 in model.*, 512 in optimizer.*',
+      ])
+    }))
+
   test('a stored file by a few requests, whatever its size', () =>
     withSandbox(async sandbox => {
       write(sandbox, 'runs/exp/model.safetensors', safetensors(layers(20)))
@@ -137,6 +148,12 @@ describe('inspect compares', () => {
         '+  d       F32    [1]',
         '4 tensors: 1 identical, 1 changed (M), 1 only before (-), 1 only after (+)',
         '1 changed number with NaN or infinity on a side, which max abs leaves out',
+      ])
+      write(sandbox, 'trained.safetensors', safetensors([entry('model.a', numbers(1, 2)), entry('model.c', numbers(2))]))
+      const export_ = await sandbox.ok('inspect', 'trained.safetensors', 'runs:model.safetensors')
+      expect(export_.stdout.trimEnd().split('\n').slice(-2)).toEqual([
+        '3 tensors: 1 identical, 1 changed (M), 1 only after (+)',
+        'names of the first are compared without their "model."',
       ])
       const same = await sandbox.run(['inspect', 'new.safetensors', 'new.safetensors', '--json'])
       expect(resultOf<Compared>(same).tensors.map(({ kind }) => kind)).toEqual(['identical', 'identical', 'identical'])

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { compareTensors, type TensorComparison, type TensorSide } from '../../src/tensors/compare-tensors.ts'
+import { findPrefix } from '../../src/tensors/match-names.ts'
 import { readTensorFile } from '../../src/tensors/read-tensor-file.ts'
 import { unequalStretches, type HashedSource } from '../../src/tensors/stretches.ts'
 import { type Entry, safetensors } from '../chunking/layouts/writers.ts'
 import { seededBytes } from '../kernels/seeded-bytes.ts'
-import { hashedSourceOf, sourceOf } from './tensor-files.ts'
+import { filesOf, hashedSourceOf, sourceOf } from './tensor-files.ts'
 
 const floats = (length: number, change: (values: Float32Array) => void = () => undefined): Buffer => {
   const values = Float32Array.from({ length }, (_, i) => Math.sin(i))
@@ -19,7 +20,8 @@ async function sideOf(source: HashedSource): Promise<TensorSide> {
 async function compare(before: readonly Entry[], after: readonly Entry[]): Promise<Record<string, Omit<TensorComparison, 'name'>>> {
   const sides = [await sideOf(sourceOf(safetensors(before))), await sideOf(sourceOf(safetensors(after)))] as const
   const found: Record<string, Omit<TensorComparison, 'name'>> = {}
-  for await (const { name, kind, difference } of compareTensors(...sides))
+  const prefix = findPrefix(sides[0].file, sides[1].file)
+  for await (const { name, kind, difference } of compareTensors(...sides, { prefix }))
     found[name] = difference === undefined ? { kind } : { kind, difference }
   return found
 }
@@ -54,6 +56,40 @@ test('tensors are compared by name: identical, changed and by how much, of anoth
     type: { kind: 'retyped', difference: { changed: 2, maxAbs: 2 - Math.fround(Math.sin(1)), nonFinite: 0 } },
     gone: { kind: 'removed' },
     new: { kind: 'added' },
+  })
+})
+
+test('a checkpoint is compared with its export: what its names have in front is left out where no name is in both', async () => {
+  const file = (...names: string[]) => filesOf(safetensors(names.map(name => f32(name, floats(8)))))
+  const checkpoint = await file('model.a.weight', 'model.b.weight', 'model.c', 'optimizer.state.0.step', 'optimizer.state.1.step')
+  expect(findPrefix(checkpoint, await file('a.weight', 'b.weight', 'c'))).toEqual({ side: 'before', prefix: 'model.' })
+  expect(findPrefix(await file('a.weight', 'b.weight'), checkpoint)).toEqual({ side: 'after', prefix: 'model.' })
+  expect(findPrefix(await file('module.x.y', 'module.x.z'), await file('y', 'z'))).toEqual({ side: 'before', prefix: 'module.x.' })
+  // one name in both, too few of them, or none at all
+  expect(findPrefix(checkpoint, await file('a.weight', 'b.weight', 'model.c'))).toBeUndefined()
+  expect(findPrefix(checkpoint, await file('a.weight', 'x', 'y', 'z'))).toBeUndefined()
+  expect(findPrefix(checkpoint, await file('p', 'q'))).toBeUndefined()
+
+  const trained = [f32('model.a', floats(8)), f32('model.b', floats(8)), f32('optimizer.b', floats(2))]
+  const exported = [
+    f32(
+      'b',
+      floats(8, values => (values[0]! += 1)),
+    ),
+    f32('a', floats(8)),
+    f32('c', floats(1)),
+  ]
+  expect(await compare(trained, exported)).toEqual({
+    'model.a': { kind: 'identical' },
+    'model.b': { kind: 'changed', difference: { changed: 1, maxAbs: 1, nonFinite: 0 } },
+    'optimizer.b': { kind: 'removed' },
+    c: { kind: 'added' },
+  })
+  expect(await compare(exported, trained)).toMatchObject({
+    a: { kind: 'identical' },
+    b: { kind: 'changed' },
+    c: { kind: 'removed' },
+    'optimizer.b': { kind: 'added' },
   })
 })
 
