@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { readTensorFile } from '../../src/tensors/read-tensor-file.ts'
 import { planSafetensors, safetensorsPieces } from '../../src/tensors/write-safetensors.ts'
@@ -61,6 +62,15 @@ test('views of PyTorch become tensors of their own, and say that they come from 
   expect([...(await filesOf(written)).metadata]).toEqual([['format', 'pt']])
   expect(await elementsOf(written, 'transposed')).toEqual(floats(1, 4, 2, 5, 3, 6))
   await expect(taken(model, 'complex')).rejects.toThrow('complex is C128, which safetensors does not have')
+})
+
+test('a tensor of GGUF keeps its shape as NumPy tells it', async () => {
+  const model = readFileSync(new URL('../chunking/layouts/fixtures/two.gguf', import.meta.url))
+  const { tensors } = await filesOf(await taken(model, 'a', 'b'))
+  expect(tensors.map(({ name, dtype, shape }) => [name, dtype, shape]).sort()).toEqual([
+    ['a', 'F32', [2, 3]],
+    ['b', 'F16', [2, 3, 5]],
+  ])
 })
 
 test('what are no numbers is refused', async () => {
