@@ -154,7 +154,8 @@ function describe(name: string, store: ChosenStore, result: PushResult, failed: 
   if (result.outcome === 'stored') lines.push(`Pushed ${version} to ${store.storage.location}`)
   else if (result.outcome === 'unchanged') lines.push(`Nothing changed: ${name} equals its newest version ${version}.`)
   else lines.push(`Dry run: ${name} would get a new version; nothing was stored`)
-  lines.push(`  ${plural(reading.files, 'file')}, ${formatBytes(reading.bytes)}: ${newContent(reading.bytes, newBytes, storedBytes)}`)
+  const content = `  ${plural(reading.files, 'file')}, ${formatBytes(reading.bytes)}: ${newContent(reading.bytes, newBytes, storedBytes)}`
+  lines.push(...(content.length <= 80 ? [content] : content.replace('; ', ';\n  ').split('\n')))
   lines.push(`  ${plural(requests, 'request')}, ${formatDuration(milliseconds)}, ${formatBytes(reading.readBytes)} read`)
   if (failed > 0) lines.push(`  ${plural(failed, 'file')} could not be saved (see the warnings); all others are`)
   if (result.outcome === 'stored') lines.push(`  ${safety(store)}`)

@@ -2,7 +2,7 @@ const KINDS = {
   text: 'csv tsv txt md rst tex log json jsonl ndjson yaml yml toml ini cfg conf xml html htm svg css js ts py ipynb r c h cpp java go rs sh sql srt vtt',
   media: 'jpg jpeg png gif webp heic avif tif tiff bmp ico mp3 m4a aac ogg opus flac wav aiff mp4 m4v mov avi mkv webm mpg mpeg',
   compressed: 'zip gz tgz bz2 xz zst tzst 7z rar lz4 br jar whl parquet pdf docx xlsx pptx odt ods',
-  'models, arrays':
+  'models, data':
     'safetensors pt pth ckpt bin gguf ggml onnx h5 hdf5 keras npy npz pkl pickle joblib tflite pb msgpack tfrecord arrow feather',
 } as const
 

@@ -70,7 +70,7 @@ it.each(ARCHIVE_FORMATS)('tells tensors by their types in a %s, and what a push 
     // what is smaller than 4 KiB counts with the rest of its file
     expect(of('F32 tensors')).toMatchObject({ files: 2, bytes: 4 * (300_000 + 1_100 + 50_000) })
     expect(of('BF16 tensors')).toMatchObject({ files: 1, bytes: 2 * 300_000 })
-    expect(of('models, arrays').files).toBe(2)
+    expect(of('models, data').files).toBe(2)
     const sizes = ['a.safetensors', 'b.pt', 'notes.txt'].map(name => statSync(join(folder, 'data', name)).size)
     expect(guess.kinds.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(sizes.reduce((sum, size) => sum + size))
     expect(of('text').filteredBytes).toBeUndefined()

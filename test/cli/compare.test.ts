@@ -284,7 +284,7 @@ describe('du', () => {
       }
       const { parts } = await sandbox.json<Parts>('du', 'data', '--by', 'kind')
       const of = (kind: string): Parts['parts'][number] | undefined => parts.find(({ part }) => part === kind)
-      expect(parts.map(({ part }) => part).sort()).toEqual(['media', 'models, arrays', 'other', 'text'])
+      expect(parts.map(({ part }) => part).sort()).toEqual(['media', 'models, data', 'other', 'text'])
       expect(of('text')).toMatchObject({ files: 2, plainBytes: 100_000, distinctBytes: 50_000 })
       expect(of('text')!.storedBytes).toBeLessThan(30_000)
       expect(of('media')!.storedBytes).toBeGreaterThanOrEqual(30_000)

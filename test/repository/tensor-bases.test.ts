@@ -271,7 +271,7 @@ describe('du and a dry run', () => {
       const first = await training.push()
       const parts = await measureParts(await openForReading(training.context), first.snapshot!, kindOfChunk)
       expectToAddUp(parts)
-      const { text, 'F32 tensors': floats, 'BF16 tensors': halves, 'models, arrays': rest } = byKind(parts)
+      const { text, 'F32 tensors': floats, 'BF16 tensors': halves, 'models, data': rest } = byKind(parts)
       expect(floats).toMatchObject({ files: 1, plainBytes: 80_000, distinctBytes: 80_000, saved: { compression: 0, deltas: 0 } })
       expect(floats!.saved.filters).toBeGreaterThan(8_000)
       expect(halves).toMatchObject({ files: 1, plainBytes: 40_000, saved: { compression: 0, filters: 0 } })
