@@ -8,6 +8,7 @@ import { CORPUS_SEED, makeCorpus } from './make-corpus.mjs'
 import { sizeOf } from './measure.mjs'
 import { megabytes, replacePart } from './report.mjs'
 import { measureScale, scaleTable } from './scale.mjs'
+import { measureSteps, stepsTable } from './steps.mjs'
 import { findTools } from './tools.mjs'
 import { compareVersions, versionTables } from './versions.mjs'
 
@@ -23,6 +24,7 @@ Without --scale: five versions of a project pushed in order by every tool that i
   --small             a tenth of the made corpus
   --scale             instead: 100,000 small files, and one file of 4 GB
   --scale-small       the same with 10,000 files and 400 MB
+  --steps             instead: what single steps cost, such as one more checkpoint; of a corpus with a folder finetune
   --runs <n>          repetitions; medians are reported (default 3)
   --tools <ids>       only these, such as node20,node24,restic-max,borg,tar-t2,zpaq-m1
   --work <folder>     where temporary data goes (default: the system's folder for it)
@@ -36,6 +38,7 @@ const { values: options } = parseArgs({
     small: { type: 'boolean', default: false },
     scale: { type: 'boolean', default: false },
     'scale-small': { type: 'boolean', default: false },
+    steps: { type: 'boolean', default: false },
     runs: { type: 'string', default: '3' },
     tools: { type: 'string' },
     work: { type: 'string', default: tmpdir() },
@@ -67,7 +70,7 @@ function findVersions(work) {
 
 /** How these figures came about, without anything that is this machine's own business. */
 function provenance(tools, about) {
-  const flags = ['scale', 'scale-small', 'small', 'write'].filter(name => options[name]).map(name => `--${name}`)
+  const flags = ['scale', 'scale-small', 'steps', 'small', 'write'].filter(name => options[name]).map(name => `--${name}`)
   const corpus = options.corpus === undefined || isScale ? [] : ['--corpus <folder>']
   const only = options.tools === undefined ? [] : [`--tools ${options.tools}`]
   const command = ['npm run bench --', ...corpus, ...only, `--runs ${options.runs}`, ...flags].join(' ')
@@ -87,6 +90,10 @@ async function run(work) {
     const results = await measureScale({ tools, runs, small: options['scale-small'], work, log })
     const used = [...new Set(results.map(result => result.tool))]
     text = `${provenance(used, 'data of bench/scale-data.mjs')}\n${scaleTable(results)}`
+  } else if (options.steps) {
+    if (!options.corpus) throw new Error('--steps needs a --corpus')
+    const results = await measureSteps({ corpus: resolve(options.corpus), tools, work, log })
+    text = `${provenance([...results[0].stored.keys()], options.about)}\n${stepsTable(results)}`
   } else {
     const { versions, about } = findVersions(work)
     const size = megabytes(
@@ -97,7 +104,7 @@ async function run(work) {
     text = `${provenance(tools, `${about}, ${versions.length} versions, ${size} MB in all`)}\n${versionTables(results, versions)}`
   }
   console.log(text)
-  if (options.write) replacePart(REPORT, isScale ? 'scale' : 'versions', text)
+  if (options.write) replacePart(REPORT, isScale ? 'scale' : options.steps ? 'steps' : 'versions', text)
 }
 
 if (options.help) process.stdout.write(HELP)

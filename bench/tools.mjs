@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const PROGRAM = fileURLToPath(new URL('../bin/colab-escape.cjs', import.meta.url))
@@ -10,7 +10,8 @@ const PROGRAM = fileURLToPath(new URL('../bin/colab-escape.cjs', import.meta.url
  * `once`: so slow that one run must do.
  */
 export function findTools() {
-  return [...colabEscapes(), ...['auto', 'max'].map(restic), borg(), ...[1, 2].map(tarZstd), zpaq('m1'), { ...zpaq('m3'), once: true }]
+  const slow = [borg(19), zpaq('m3'), allZstd('-19', '--long=27')].map(tool => ({ ...tool, once: true }))
+  return [...colabEscapes(), ...['auto', 'max'].map(restic), borg(3), ...[1, 2].map(tarZstd), zpaq('m1'), allZstd('-3'), ...slow]
 }
 
 function colabEscapes() {
@@ -58,7 +59,7 @@ function restic(compression) {
   }
 }
 
-function borg() {
+function borg(level) {
   const env = place => ({
     BORG_REPO: join(place, 'repository'),
     BORG_BASE_DIR: join(place, 'base'),
@@ -66,12 +67,12 @@ function borg() {
     BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes',
   })
   return {
-    id: 'borg',
-    label: 'borg, zstd,3',
+    id: level === 3 ? 'borg' : `borg-${level}`,
+    label: `borg, zstd,${level}`,
     version: versionOf('borg', ['--version']),
     init: place => ({ argv: ['borg', 'init', '--encryption', 'none'], env: env(place) }),
     push: (place, source, number) => ({
-      argv: ['borg', 'create', '--compression', 'zstd,3', `::v${number}`, '.'],
+      argv: ['borg', 'create', '--compression', `zstd,${level}`, `::v${number}`, '.'],
       cwd: source,
       env: env(place),
     }),
@@ -91,6 +92,26 @@ function tarZstd(threads) {
     push: (place, source, number) => pipe(`tar -cf - -C "$1" . | zstd -q -3 -T${threads} -o "$2"`, source, archive(place, number)),
     pull: (place, number, target) => pipe('zstd -q -d -c "$1" | tar -xf - -C "$2"', archive(place, number), target),
     store: place => place,
+  }
+}
+
+/** One archive of all versions so far, anew each time: how small can it get if nothing else counts. Versions lie side by side. */
+function allZstd(...flags) {
+  const archive = place => join(place, 'all.tar.zst')
+  const script = `dir=$1; shift; out=$1; shift; tar -cf - -C "$dir" "$@" | zstd -q -f ${flags.join(' ')} -T2 -o "$out"`
+  return {
+    id: `all${flags[0]}`,
+    label: `all versions in one tar \\| zstd ${flags.join(' ')} -T2`,
+    version: bothOf(versionOf('tar', ['--version']), versionOf('zstd', ['--version'])),
+    push: (place, source, number) => {
+      const versions = Array.from({ length: number }, (_, i) => `v${i + 1}`)
+      return { argv: ['sh', '-c', script, 'sh', dirname(source), archive(place), ...versions] }
+    },
+    pull: (place, number, target) => {
+      const extract = 'zstd -q -d --long=27 -c "$1" | tar -xf - -C "$2" --strip-components=1 "$3"'
+      return { argv: ['sh', '-c', extract, 'sh', archive(place), target, `v${number}`] }
+    },
+    store: archive,
   }
 }
 

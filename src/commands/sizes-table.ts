@@ -6,7 +6,7 @@ import { renderTable, type Column } from '../ui/table.ts'
 const DEDUP = 'dedup: repeated or there already, stored once'
 const WAYS = [
   ['compression', 'codec', 'codec: saved by compression alone'],
-  ['filters', 'filters', 'filters: by splitting tensors into byte planes and compressing those, together'],
+  ['filters', 'filters', 'filters: by splitting tensors into planes, tables into columns, and compressing them'],
   ['deltas', 'deltas', 'deltas: by storing tensors as changes of others, less what is kept only for it'],
 ] as const
 

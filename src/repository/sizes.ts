@@ -5,7 +5,7 @@ import type { ChunkIndex } from './chunk-index.ts'
 export interface Savings {
   /** Bytes compressed as they are. */
   compression: number
-  /** Tensors split into byte planes, each of which is compressed by itself: what both have saved together. */
+  /** Tensors split into byte planes, and tables into columns, each compressed by itself: what both have saved together. */
   filters: number
   /** Tensors stored as what differs from others, less those others where they are there for that alone: below zero where they take more. */
   deltas: number
