@@ -64,7 +64,7 @@ export function retire(real: typeof Retire, broken: Broken): typeof Retire {
     retireTombs: async (context, view, deleted, waits) => {
       const lift = broken.rule === '6: tombs are never lifted'
       if (!lift && broken.rule !== '10: tombs stay for G after their packs') return real.retireTombs(context, view, deleted, waits)
-      let count = 0
+      let count = lift ? await real.retireTombs(context, view, deleted, waits) : 0
       for (const [id, tomb] of view.tombs) {
         if (!('packs' in tomb)) continue
         const due = view.inventory.tombs.get(id)!.created <= view.inventory.asOf - waits.graceMs

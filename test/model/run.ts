@@ -11,7 +11,7 @@ import { isAppError } from '../../src/util/errors.ts'
 import { silentReporter } from '../../src/util/reporter.ts'
 import { seededRandom } from '../helpers/trees.ts'
 import { BLOCK_BYTES, chunkOf, FILE_NAMES, RawPool, type Sources } from './means.ts'
-import { Loss, Truth } from './truth.ts'
+import { Loss, Truth, type LossKind } from './truth.ts'
 import { HOUR, MINUTE, newActor, World, type Actor } from './world.ts'
 
 export interface RunOptions {
@@ -22,13 +22,13 @@ export interface RunOptions {
 
 /** A promise that was broken, with what led to it. */
 export class Violation extends Error {
-  /** Something stored was lost, or could not be read; else something was left that should be gone. */
-  readonly isLoss: boolean
+  /** Undefined where nothing stored was lost: something failed that should not, or was left that should be gone. */
+  readonly lost: LossKind | undefined
 
   constructor(seed: number, world: World, cause: unknown) {
     const why = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)
     super(`seed ${seed} (replay: MODEL_SEED=${seed} npx vitest run test/model): ${why}\n${world.log.join('\n')}`, { cause })
-    this.isLoss = cause instanceof Loss
+    this.lost = cause instanceof Loss ? cause.kind : undefined
   }
 }
 
@@ -41,9 +41,26 @@ export interface RunCounts {
   pulls: number
 }
 
-const STALLS = [6 * MINUTE, COMMIT_WINDOW_MS, COMMIT_WINDOW_MS + LISTING_LAG_MS, GRACE_MS - MINUTE, GRACE_MS + MINUTE, 2.5 * HOUR, 5 * HOUR]
+const STALLS = [
+  6 * MINUTE,
+  COMMIT_WINDOW_MS,
+  COMMIT_WINDOW_MS + LISTING_LAG_MS,
+  GRACE_MS - MINUTE,
+  GRACE_MS + MINUTE,
+  2.5 * HOUR,
+  5 * HOUR,
+  27 * HOUR,
+]
 const PAUSES = [0, 0, MINUTE, 10 * MINUTE, LISTING_LAG_MS, 40 * MINUTE, GRACE_MS, GRACE_MS + 10 * MINUTE, 2 * HOUR, 25 * HOUR]
+const STOPS = ['list', 'list', 'put pack', 'put index', 'put snapshot', 'remove'] as const
 const NAMES = ['x', 'y']
+const OPERATIONS = ['push', 'push', 'prune', 'prune', 'forget', 'pull'] as const
+
+/** Something that an actor does, after a pause. */
+interface Act {
+  pause: number
+  operation: (typeof OPERATIONS)[number] | 'pushAgain'
+}
 
 /** Runs one seeded interleaving of two or three actors; throws a `Violation`. */
 export async function runSeed(seed: number, sources: Sources, options: RunOptions = {}): Promise<RunCounts> {
@@ -64,6 +81,8 @@ class Run {
   private readonly waits: Waits
   private readonly freshNames: boolean
   private readonly pool = new RawPool()
+  /** What was pushed so far: some of it is pushed again. */
+  private readonly pushed: string[][] = []
   private readonly pushing = new Map<Actor, string[]>()
   /** Names of which somebody has given up all versions. */
   private readonly givenUp = new Set<string>()
@@ -106,9 +125,10 @@ class Run {
     this.givenUp.clear()
     world.calm = false
     const actors = Array.from({ length: world.happens(0.5) ? 2 : 3 }, (_, i) => newActor('ABC'[i]!, world.pick([0, -HOUR, 3 * HOUR])))
+    const plot = world.happens(0.5) ? this.plot(actors[0]!) : []
     let ended = 0
-    for (const actor of actors)
-      void this.live(actor).then(
+    for (const [i, actor] of actors.entries())
+      void this.live(actor, plot[i] ?? []).then(
         () => ended++,
         (error: unknown) => (this.failure ??= error as Error),
       )
@@ -144,25 +164,39 @@ class Run {
     world.time += world.pick([0, 30 * MINUTE, GRACE_MS - LISTING_LAG_MS, GRACE_MS - 5 * MINUTE, GRACE_MS + MINUTE, 3 * HOUR, 26 * HOUR])
   }
 
-  private async live(actor: Actor): Promise<void> {
+  /**
+   * What the first two do first. Chance alone rarely comes to the most dangerous: one is stopped in the midst of something, and the other takes away what that
+   * may rest on. A short stop ends before it is gone, a long one when nothing tells of it any more.
+   */
+  private plot(victim: Actor): Act[][] {
     const { world } = this
-    const operations = [
-      () => this.push(actor),
-      () => this.push(actor),
-      () => this.prune(actor),
-      () => this.prune(actor),
-      () => this.forget(actor),
-      () => this.pull(actor),
+    const long = world.happens(0.5)
+    victim.stop = { at: world.pick(STOPS), ms: world.pick(STALLS.filter(ms => ms >= 2 * GRACE_MS === long)) }
+    const later = [GRACE_MS, GRACE_MS + 10 * MINUTE]
+    const sooner = [0, MINUTE, 10 * MINUTE]
+    const next = (): Act => ({
+      pause: world.pick(long ? later : sooner),
+      operation: world.pick(['prune', long ? 'prune' : 'pushAgain', 'pushAgain']),
+    })
+    return [
+      [{ pause: 0, operation: world.pick(['pushAgain', 'pushAgain', 'push', 'prune']) }],
+      [{ pause: world.pick(sooner), operation: 'forget' }, { pause: world.pick(later), operation: 'prune' }, next(), next()],
     ]
+  }
+
+  private async live(actor: Actor, acts: readonly Act[]): Promise<void> {
+    const { world } = this
     for (let i = 0; i < 4; i++) {
-      await world.wait(actor, world.pick(PAUSES))
-      await world.pick(operations)()
+      const { pause, operation } = acts[i] ?? { pause: world.pick(PAUSES), operation: world.pick(OPERATIONS) }
+      await world.wait(actor, pause)
+      await this[operation](actor)
     }
   }
 
-  private async push(actor: Actor): Promise<void> {
+  private async push(actor: Actor, again = this.world.happens(0.4)): Promise<void> {
     const { world } = this
-    const files = FILE_NAMES.filter(() => world.happens(0.4))
+    const files = again && this.pushed.length > 0 ? world.pick(this.pushed) : FILE_NAMES.filter(() => world.happens(0.4))
+    this.pushed.push(files)
     const name = world.pick(NAMES)
     world.note(actor, `pushes ${name}: ${files.join(' ')}`)
     this.pushing.set(actor, files)
@@ -185,6 +219,11 @@ class Run {
       if (!isAppError(error, 'unavailable', 'conflict')) throw error
       world.note(actor, error.message)
     }
+  }
+
+  /** What was pushed before: its packs may be about to go. */
+  private pushAgain(actor: Actor): Promise<void> {
+    return this.push(actor, true)
   }
 
   private async prune(actor: Actor): Promise<void> {
@@ -259,7 +298,7 @@ class Run {
     const wasCommitted = world.copies.some(copy => copy.name === name && copy.created <= gone.listed + COMMIT_WINDOW_MS)
     const isVersion = (other: string): boolean => truth.committedAt(other) !== undefined || truth.isPresent(other)
     const others = [...truth.snapshots].filter(([other, { name: of }]) => of === gone.name && isVersion(other))
-    if (wasCommitted && others.length === 0) throw new Loss(`${gone.name} has no version left`)
+    if (wasCommitted && others.length === 0) throw new Loss('version', `${gone.name} has no version left`)
   }
 
   /** With everybody gone and time enough, all that nobody needs is gone, and all that is promised comes back. */

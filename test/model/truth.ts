@@ -9,8 +9,21 @@ interface ChunkCopy {
   bases: string[]
 }
 
+/**
+ * What was lost: a chunk of a version; a chunk as a listing that lags may show the store; the index that leads to a chunk, without which each pack's tail has to be
+ * read; the last version of a name.
+ */
+export type LossKind = 'chunk' | 'listed chunk' | 'index' | 'version'
+
 /** Something that was promised is not there. */
-export class Loss extends Error {}
+export class Loss extends Error {
+  readonly kind: LossKind
+
+  constructor(kind: LossKind, message: string) {
+    super(message)
+    this.kind = kind
+  }
+}
 
 /** What was promised, held against what is really in the store. */
 export class Truth {
@@ -92,10 +105,12 @@ export class Truth {
     for (const name of this.committed()) {
       const { chunks } = this.snapshots.get(name)!
       for (const chunk of chunks) {
-        if (!this.has(chunk, pack => living.has(pack))) throw new Loss(`${short(name)} lacks the chunk ${chunk.slice(0, 8)}`)
+        if (!this.has(chunk, pack => living.has(pack))) throw new Loss('chunk', `${short(name)} lacks the chunk ${chunk.slice(0, 8)}`)
         if (this.committedAt(name)! > time - LISTING_LAG_MS) continue
+        const needs = `${short(name)} needs the chunk ${chunk.slice(0, 8)}`
+        if (!this.has(chunk, pack => shown.has(pack))) throw new Loss('listed chunk', `${needs}, which a listing may not show`)
         if (!this.has(chunk, pack => shown.has(pack) && named.has(pack)))
-          throw new Loss(`${short(name)} needs the chunk ${chunk.slice(0, 8)}, which a listing may not show with its index`)
+          throw new Loss('index', `${needs}, which no index names that every listing shows`)
       }
     }
   }

@@ -13,9 +13,13 @@ export interface Copy {
   deleted: number | undefined
 }
 
+/** What an actor asks of the world; of a `put` also what for. */
+export type Call = 'list' | 'get' | 'remove' | 'wait' | 'put pack' | 'put index' | 'put snapshot' | 'put tomb' | 'put config'
+
 /** Something an actor waits for: first it takes effect on the world, then the actor hears of it. */
 interface Pending {
   actor: Actor
+  call: Call
   notBefore: number
   effect: (() => void) | undefined
   answer: () => void
@@ -29,6 +33,8 @@ export interface Actor {
   /** How much this machine's clock is wrong, and how long it stood still. */
   skew: number
   slept: number
+  /** Where it is going to be stopped, once, before it hears of the answer; and for how long. */
+  stop?: { at: Call; ms: number } | undefined
 }
 
 export const newActor = (name: string, skew: number): Actor => ({ name, asleepUntil: 0, dead: false, skew, slept: 0 })
@@ -68,7 +74,7 @@ export class World {
   }
 
   /** Resolves with what `effect` returns, or rejects with what it throws, when the world has come to it. */
-  call<T>(actor: Actor, effect: () => T, notBefore = 0): Promise<T> {
+  call<T>(actor: Actor, call: Call, effect: () => T, notBefore = 0): Promise<T> {
     if (this.calm) return Promise.resolve().then(effect)
     return new Promise((resolve, reject) => {
       let answer: () => void = () => undefined
@@ -80,12 +86,12 @@ export class World {
           answer = () => reject(error instanceof Error ? error : new Error('no error was thrown', { cause: error }))
         }
       }
-      this.pending.push({ actor, notBefore, effect: run, answer: () => answer() })
+      this.pending.push({ actor, call, notBefore, effect: run, answer: () => answer() })
     })
   }
 
   wait(actor: Actor, ms: number): Promise<void> {
-    return this.call(actor, () => undefined, this.time + ms)
+    return this.call(actor, 'wait', () => undefined, this.time + ms)
   }
 
   /** One step of one actor, chosen by chance. False when nobody has anything left to do. */
@@ -106,6 +112,7 @@ export class World {
       chosen.effect = undefined
       chosen.notBefore = 0
       effect()
+      this.stop(chosen)
     } else {
       this.pending.splice(this.pending.indexOf(chosen), 1)
       chosen.answer()
@@ -121,6 +128,12 @@ export class World {
       pending => pending.actor !== actor || (pending.effect !== undefined && pending.notBefore === 0 && this.happens(0.5)),
     )
     for (const pending of this.pending) if (pending.actor === actor) pending.notBefore = this.time + Math.floor(this.chance() * 5 * HOUR)
+  }
+
+  private stop({ actor, call }: Pending): void {
+    if (actor.stop?.at !== call) return
+    this.sleep(actor, actor.stop.ms)
+    actor.stop = undefined
   }
 
   sleep(actor: Actor, ms: number): void {
@@ -158,7 +171,7 @@ class ModelStorage implements Storage {
   put(name: string, bytes: Uint8Array): Promise<{ created: number }> {
     const { world, actor } = this
     const copyOf = new Uint8Array(bytes)
-    return world.call(actor, () => {
+    return world.call(actor, putOf(name), () => {
       const there = [...this.known].find(copy => copy.name === name && copy.deleted === undefined)
       if (there) return { created: there.created }
       const copy: Copy = { name, bytes: copyOf, created: world.time, deleted: undefined }
@@ -173,7 +186,7 @@ class ModelStorage implements Storage {
   }
 
   get(name: string, range?: { offset: number; length: number }): Promise<Uint8Array> {
-    return this.world.call(this.actor, () => {
+    return this.world.call(this.actor, 'get', () => {
       const copy = this.world.living(name)[0]
       if (!copy) throw new AppError('not-found', `there is no ${name}`)
       if (!range) return copy.bytes.slice()
@@ -185,7 +198,7 @@ class ModelStorage implements Storage {
   list(): Promise<Listing> {
     const { world, actor } = this
     const asOf = world.time
-    return world.call(actor, () => {
+    return world.call(actor, 'list', () => {
       const shown = world.listing(asOf)
       for (const copy of shown) this.known.add(copy)
       world.note(actor, 'list')
@@ -197,7 +210,7 @@ class ModelStorage implements Storage {
 
   remove(name: string): Promise<void> {
     const { world, actor } = this
-    return world.call(actor, () => {
+    return world.call(actor, 'remove', () => {
       for (const copy of this.known) if (copy.name === name) copy.deleted ??= world.time
       world.note(actor, `remove ${short(name)}`)
       world.onEffect('remove', name, actor)
@@ -207,6 +220,12 @@ class ModelStorage implements Storage {
   quota(): Promise<{ used: undefined; limit: undefined }> {
     return Promise.resolve({ used: undefined, limit: undefined })
   }
+}
+
+/** Labels, which nothing here makes, would count as tombs. */
+function putOf(name: string): Call {
+  for (const kind of ['pack', 'index', 'snapshot', 'config'] as const) if (name.startsWith(kind)) return `put ${kind}`
+  return 'put tomb'
 }
 
 export const short = (name: string): string => name.replace(/([0-9a-f]{8})[0-9a-f]{56}/, '$1')

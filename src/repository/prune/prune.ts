@@ -95,19 +95,23 @@ export async function prune(
     await run.run()
     return run.result
   } catch (error) {
-    // reading comes before deleting: what is missing may only have been moved by another prune while this machine slept
+    // reading comes before deleting: what is missing may only have been moved by another prune, which this listing did not show yet
     if (!isAppError(error, 'corrupt')) throw error
     const again = await openForPrune(context, request.known)
-    if (!hasLostPacks(opened, again)) throw error
+    if (!hasOtherPacks(opened, again)) throw error
     const second = new PruneRun(context, again, request, removed)
     await second.run()
     return second.result
   }
 }
 
-function hasLostPacks(before: OpenForPrune, now: OpenForPrune): boolean {
-  const { packs } = now.repository.view.inventory
-  return [...before.repository.view.inventory.packs.keys()].some(id => !packs.has(id))
+/** Listings show new packs late, and deleted ones for a while: either tells that something has moved. */
+function hasOtherPacks(before: OpenForPrune, now: OpenForPrune): boolean {
+  const [old, packs] = [before, now].map(({ repository }) => repository.view.inventory.packs) as [
+    Map<string, unknown>,
+    Map<string, unknown>,
+  ]
+  return old.size !== packs.size || [...old.keys()].some(id => !packs.has(id))
 }
 
 class PruneRun {
