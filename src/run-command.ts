@@ -25,7 +25,8 @@ export const runCommand: Execute = async (options, run) => {
   try {
     session = new Session(options, readSettings(), interrupt.signal, new URL('./worker.js', import.meta.url))
     process.exitCode = exitCodeOf(await run(session))
-  } catch (error) {
+  } catch (thrown) {
+    const error = session ? await session.explain(thrown) : thrown
     const screen = session?.console ?? plainConsole(options)
     screen.error(error)
     process.exitCode = interrupt.signal.aborted ? 130 : exitCodeOf(describeError(error).code)

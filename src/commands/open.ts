@@ -21,6 +21,7 @@ export async function findVersion(session: Session, repository: OpenRepository, 
   const { problems } = repository.view
   const before = problems.length
   const snapshot = await resolveVersion(repository, repository.view, spec)
+  session.reading.push({ repository, snapshot })
   for (const { message } of problems.slice(before)) session.console.reporter.warn(message)
   if (isMounted(repository.storage.location) && !(await isComplete(repository, snapshot)))
     throw new AppError(

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { CompressionPool } from '../compression/pool.ts'
-import type { RepositoryContext } from '../repository/context.ts'
+import type { OpenRepository, RepositoryContext } from '../repository/context.ts'
+import { forgottenMeanwhile, isStillThere } from '../repository/forgotten.ts'
+import type { StoredSnapshot } from '../repository/snapshot.ts'
 import { StatCache } from '../repository/stat-cache.ts'
 import { TensorCache } from '../repository/tensor-cache.ts'
 import { RetryingStorage, type RetryOptions } from '../storage/retrying.ts'
@@ -9,7 +11,7 @@ import type { Storage } from '../storage/storage.ts'
 import type { Settings } from '../settings.ts'
 import { createConsole, type Console } from '../ui/console.ts'
 import { realSurroundings } from '../util/clock.ts'
-import { AppError, messageOf } from '../util/errors.ts'
+import { AppError, isAppError, messageOf } from '../util/errors.ts'
 
 /** Options that every command takes. */
 export interface GlobalOptions {
@@ -37,6 +39,8 @@ export class Session {
   readonly options: GlobalOptions
   /** Set by a command that ends by itself when it is told to: true when it took the signal, false when everything is to stop. */
   onSignal: (() => boolean) | undefined
+  /** Versions that the command has found and may read. */
+  readonly reading: { repository: OpenRepository; snapshot: StoredSnapshot }[] = []
   private readonly workerUrl: URL
   private readonly pools: CompressionPool[] = []
 
@@ -115,6 +119,15 @@ export class Session {
       .digest('hex')
       .slice(0, 32)
     return join(this.settings.cacheFolder, 'versions', `${key}.jsonl`)
+  }
+
+  /** Damage that is none, because a version that is read was forgotten meanwhile: then that is the error. */
+  async explain(error: unknown): Promise<unknown> {
+    if (!isAppError(error, 'corrupt')) return error
+    for (const { repository, snapshot } of this.reading) {
+      if (!(await isStillThere(repository, snapshot).catch(() => true))) return forgottenMeanwhile(snapshot)
+    }
+    return error
   }
 
   async close(): Promise<void> {

@@ -12,10 +12,11 @@ import {
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Chunker } from '../chunking/chunker.ts'
-import { AppError, errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'
+import { AppError, errnoOf, isAppError, messageOf, throwIfAborted } from '../util/errors.ts'
 import { fsPath } from '../util/paths.ts'
 import { SmallObjectStorage } from '../storage/small-objects.ts'
 import type { OpenRepository, RepositoryContext } from './context.ts'
+import { forgottenMeanwhile, isStillThere } from './forgotten.ts'
 import { isStill, utimesSeconds, writeError } from './file-writer.ts'
 import { lookAt, sameTime } from './local-tree.ts'
 import { planPull, wouldOverwrite, type DamagedFile, type PullPlan } from './pull-plan.ts'
@@ -56,9 +57,21 @@ export interface PullResult {
 
 /**
  * Restores a snapshot: plans all of it first, then deletes what is in the way, makes folders, writes files (each verified, then renamed into place), and at
- * last sets modes and times of folders. A run after an interrupted one finds what that had done.
+ * last sets modes and times of folders. A run after an interrupted one finds what that had done. Throws `not-found` when the version was forgotten meanwhile and
+ * something of it is gone for that; what is restored by then is whole.
  */
 export async function pull(context: RepositoryContext, opened: OpenRepository, request: PullRequest): Promise<PullResult> {
+  const { snapshot } = request
+  try {
+    const result = await restore(context, opened, request)
+    if (result.damaged.length === 0 || (await isStillThere(context, snapshot))) return result
+  } catch (error) {
+    if (!isAppError(error, 'corrupt') || (await isStillThere(context, snapshot))) throw error
+  }
+  throw forgottenMeanwhile(snapshot)
+}
+
+async function restore(context: RepositoryContext, opened: OpenRepository, request: PullRequest): Promise<PullResult> {
   const { snapshot, part } = request
   const repository = part || request.only.length + request.exclude.length > 0 ? opened : withWholePacks(opened)
   const place = destinationOf(snapshot, part, request.destination)

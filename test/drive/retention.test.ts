@@ -5,7 +5,7 @@ import { forget } from '../../src/repository/forget.ts'
 import { openForPrune, prune } from '../../src/repository/prune/prune.ts'
 import { NO_WAITS, SAFE_WAITS } from '../../src/repository/prune/waits.ts'
 import type { RetentionPolicy } from '../../src/repository/retention.ts'
-import { AppError } from '../../src/util/errors.ts'
+import { AppError, isAppError } from '../../src/util/errors.ts'
 import type { CallKind } from '../drive-emulator/call.ts'
 import { DEFAULT_USER, type DriveEmulator } from '../drive-emulator/emulator.ts'
 import type { FaultAction } from '../drive-emulator/faults.ts'
@@ -167,6 +167,40 @@ describe('a pull while a prune moves what it needs', () => {
     60_000,
   )
 })
+
+test('a pull of a version that is forgotten and pruned meanwhile says so, whenever that comes: nothing is damaged', async () => {
+  const scene = await twoVersions()
+  try {
+    const ends: string[] = []
+    let requests = Infinity
+    for (let nth = 1; nth <= requests; nth++) {
+      await scene.withDrive(async emulator => {
+        let seen = 0
+        const another = machine(emulator)
+        let pruned: Promise<void> | undefined
+        const meanwhile: typeof fetch = async (input, init) => {
+          if (++seen === nth) pruned = forgetAll(another, { last: 1 }).then(() => pruneNow(another))
+          await pruned
+          return fetch(input, init)
+        }
+        const out = scene.out()
+        const end: unknown = await pullVersion(machine(emulator, { fetch: meanwhile }), 'data~1', out).catch((error: unknown) => error)
+        await pruned
+        if (pruned === undefined) requests = seen
+        if (isAppError(end)) {
+          expect(end, `at request ${nth}`).toMatchObject({ code: 'not-found' })
+          ends.push(/has 1 version|was forgotten while it was being read/.exec(end.message)?.[0] ?? end.message)
+        } else {
+          expect(end, `at request ${nth}`).toMatchObject({ damaged: [] })
+          expectSameTree(out, scene.old[1]!)
+        }
+      })
+    }
+    expect(new Set(ends)).toEqual(new Set(['has 1 version', 'was forgotten while it was being read']))
+  } finally {
+    scene.remove()
+  }
+}, 60_000)
 
 describe('machines whose clocks are wrong by years', () => {
   test('that push one name at once make two versions; rules and waits go by the time of Drive', () => {

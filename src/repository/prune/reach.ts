@@ -1,5 +1,6 @@
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import type { OpenRepository } from '../context.ts'
+import { isStillThere } from '../forgotten.ts'
 import { describeVersion, readManifest } from '../manifest-reader.ts'
 import type { SnapshotRef } from '../object-names.ts'
 import { isLate, type StoredSnapshot } from '../snapshot.ts'
@@ -61,17 +62,6 @@ export async function reach(repository: OpenRepository, snapshots: readonly Stor
     if (!complete) reached.incomplete.push(snapshot)
   }
   return reached
-}
-
-/** Where something is missing: whether the version itself is not: what is forgotten while this runs may lose its packs. */
-export async function isStillThere({ storage, signal }: OpenRepository, { ref }: StoredSnapshot): Promise<boolean> {
-  try {
-    await readSnapshot(storage, ref, signal)
-    return true
-  } catch (error) {
-    if (isAppError(error, 'not-found')) return false
-    throw error
-  }
 }
 
 /** Calls `onChunk` for each chunk of a manifest and of the files in it: with the entry of its first copy, or -1. A manifest that lacks chunks is not read. */
