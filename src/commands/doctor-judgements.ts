@@ -2,12 +2,14 @@ import type { ChosenCredentials } from '../auth/choose.ts'
 import { shortScope } from '../auth/credentials.ts'
 import { checkConfig, newerFormat } from '../repository/config.ts'
 import { CONFIG_NAME, isOurs, type Inventory } from '../repository/object-names.ts'
+import type { Trashed } from '../repository/prune/empty-trash.ts'
 import { MAX_OBJECT_BYTES, type Quota } from '../storage/storage.ts'
 import { formatBytes, formatDuration, formatRemaining, plural } from '../ui/format.ts'
 import { attention, ok, problem, type Finding } from './doctor-checks.ts'
 import { whyNotWritable } from './doctor-machine.ts'
 import { localTime } from './log.ts'
 import type { ChosenStore } from './store.ts'
+import { amountOf, EMPTY_TRASH } from './trash-report.ts'
 
 /** Below this much room (bytes) it is time to think about it. */
 const LITTLE_ROOM = 1_000_000_000
@@ -97,6 +99,11 @@ export function judgeSpace({ used, limit }: Quota): Finding {
   if (free < LITTLE_ROOM)
     return attention(`Only ${message}.`, 'Free some space there (on Drive, empty its trash too) before the next large push.')
   return ok(message)
+}
+
+export function judgeTrash(trashed: Trashed): Finding {
+  const needed = 'Versions may need some of them.'
+  return attention(`${amountOf(trashed)} of the repository in Drive's trash, where they take space as before. ${needed}`, EMPTY_TRASH)
 }
 
 /** What surprises people in notebooks. `folder` is the one that commands run in. */

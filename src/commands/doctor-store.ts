@@ -2,13 +2,14 @@ import { readAccount } from '../auth/account.ts'
 import type { ChosenCredentials } from '../auth/choose.ts'
 import { readLogin } from '../auth/token-file.ts'
 import { takeInventory } from '../repository/object-names.ts'
+import { trashedObjects } from '../repository/prune/empty-trash.ts'
 import type { Listing } from '../storage/storage.ts'
 import { formatDuration } from '../ui/format.ts'
 import { isAppError } from '../util/errors.ts'
 import { silentReporter } from '../util/reporter.ts'
 import { authContext, loginFile, sessionCredentials } from './credentials.ts'
 import { attention, ok, type Check } from './doctor-checks.ts'
-import { judgeClock, judgeColab, judgeLogin, judgeNoLogin, judgeSpace, judgeStore } from './doctor-judgements.ts'
+import { judgeClock, judgeColab, judgeLogin, judgeNoLogin, judgeSpace, judgeStore, judgeTrash } from './doctor-judgements.ts'
 import { chooseStore, type ChosenStore, type StoreSession } from './store.ts'
 
 /** Checks of the login and of the store. Later ones rest on what earlier ones found, and say nothing where those failed. */
@@ -63,6 +64,14 @@ export function storeChecks(session: StoreSession, folder: string): Check[] {
     {
       name: 'space',
       run: async signal => (store === undefined ? undefined : judgeSpace(await store.storage.quota({ signal }))),
+    },
+    {
+      name: 'trash',
+      run: async signal => {
+        if (store?.trash === undefined) return undefined
+        const trashed = await trashedObjects(store.trash, { signal })
+        return trashed.objects === 0 ? ok('holds nothing of the repository') : judgeTrash(trashed)
+      },
     },
     { name: 'colab', run: () => judgeColab(store, folder, session.settings.colab) },
   ]

@@ -1,15 +1,20 @@
+import { openForReading } from '../repository/context.ts'
 import { kindOfChunk } from '../repository/file-kinds.ts'
-import { markedForDeletion, type Marked } from '../repository/prune/marked.ts'
+import { trashedObjects } from '../repository/prune/empty-trash.ts'
+import { markedForDeletion } from '../repository/prune/marked.ts'
 import { measureParts } from '../repository/usage-parts.ts'
 import { measureUsage, type RepositoryUsage, type Usage } from '../repository/usage.ts'
 import { parseVersion } from '../repository/versions.ts'
-import { formatBytes, formatCount, plural } from '../ui/format.ts'
+import { formatBytes, formatCount } from '../ui/format.ts'
 import { renderTable } from '../ui/table.ts'
 import { AppError } from '../util/errors.ts'
 import { localTime } from './log.ts'
-import { findVersion, openRepository } from './open.ts'
+import { findVersion } from './open.ts'
 import type { Outcome, Session } from './session.ts'
 import { machineSavings, machineSizes, partsTable, right, savedShare, SIZES, sizesCells, sizesLegend } from './sizes-table.ts'
+import { markedText } from './space-report.ts'
+import { chooseStore } from './store.ts'
+import { inTrash } from './trash-report.ts'
 
 export interface DuOptions {
   by?: 'folder' | 'extension' | 'kind'
@@ -24,7 +29,8 @@ export async function duCommand(session: Session, version: string | undefined, o
     throw new AppError('usage', '--by splits one version, and none is named.', {
       hint: `Name it: colab-escape du <name> --by ${options.by}`,
     })
-  const repository = await openRepository(session)
+  const store = await chooseStore(session)
+  const repository = await openForReading(session.context(store.storage, 0))
   if (version !== undefined && options.by !== undefined) {
     const snapshot = await findVersion(session, repository, parseVersion(version))
     const parts = await measureParts(repository, snapshot, PART_OF[options.by])
@@ -41,7 +47,9 @@ export async function duCommand(session: Session, version: string | undefined, o
   const quota = await repository.storage.quota({ signal: session.signal })
   const name = version === undefined ? undefined : (await findVersion(session, repository, parseVersion(version))).name
   const marked = markedForDeletion(repository.view)
-  const human = name === undefined ? [...describeNames(session, usage), ...describeMarked(marked)] : describeVersions(session, usage, name)
+  const trashed = await trashedObjects(store.trash, { signal: session.signal })
+  const waiting = [...(marked.packs === 0 ? [] : [markedText(marked)]), ...(trashed.objects === 0 ? [] : [inTrash(trashed)])]
+  const human = name === undefined ? [...describeNames(session, usage), ...waiting] : describeVersions(session, usage, name)
   const free =
     quota.limit === undefined || quota.used === undefined
       ? []
@@ -50,6 +58,7 @@ export async function duCommand(session: Session, version: string | undefined, o
     command: 'du',
     ...machine(usage),
     marked: { ...marked, until: marked.until === undefined ? null : new Date(marked.until).toISOString() },
+    trash: trashed,
     quota: { used: quota.used ?? null, limit: quota.limit ?? null },
   })
   return 'done'
@@ -67,13 +76,6 @@ function describeNames(session: Session, { names, saved, objectBytes, unreachedB
   const all = `The repository takes ${formatBytes(objectBytes)}`
   const unreached = unreachedBytes >= 1 ? `; ${formatBytes(Math.round(unreachedBytes))} of it no version reaches` : ''
   return [...renderTable(columns, rows, session.console.columns), ...sizesLegend(saved), OWN, `${all}${unreached}.`]
-}
-
-function describeMarked({ packs, bytes, until }: Marked): string[] {
-  if (until === undefined) return []
-  return [
-    `Marked for deletion: ${formatBytes(bytes)} (${plural(packs, 'pack')}). \`colab-escape prune\` frees it from ${localTime(until)} on.`,
-  ]
 }
 
 function describeVersions(session: Session, { names }: RepositoryUsage, name: string): string[] {

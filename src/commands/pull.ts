@@ -49,6 +49,8 @@ export async function pullCommand(
     },
   )
   for (const { path, why } of result.damaged) session.console.reporter.warn(`${path} was not restored: ${why}`)
+  const trash = result.damaged.length > 0 ? await session.trashHint() : undefined
+  if (trash !== undefined) session.console.reporter.warn(trash)
   for (const { path, why } of result.plan.unnameable) session.console.reporter.warn(`${path} was not restored: ${why}`)
   const human =
     options.dryRun === true

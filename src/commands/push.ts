@@ -16,6 +16,7 @@ import { formatBytes, formatDuration, formatPercent, plural } from '../ui/format
 import { AppError } from '../util/errors.ts'
 import { forgetOlder } from './forget-older.ts'
 import { parsePolicy, type RetentionOptions } from './retention-options.ts'
+import { withProposals } from './room.ts'
 import type { Outcome, Session } from './session.ts'
 import { machineSizes, partsTable } from './sizes-table.ts'
 import { describePruned, machinePruned, refuseMounted } from './space-report.ts'
@@ -88,6 +89,8 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
     dryRun: options.dryRun === true,
     host: settings.host,
     program,
+  }).catch(async (error: unknown) => {
+    throw await withProposals(session, store, error)
   })
   if (result.snapshot) {
     const { id, time } = result.snapshot

@@ -3,12 +3,15 @@ import { join } from 'node:path'
 import { CompressionPool } from '../compression/pool.ts'
 import type { OpenRepository, RepositoryContext } from '../repository/context.ts'
 import { forgottenMeanwhile, isStillThere } from '../repository/forgotten.ts'
+import { trashedObjects } from '../repository/prune/empty-trash.ts'
 import type { StoredSnapshot } from '../repository/snapshot.ts'
 import { StatCache } from '../repository/stat-cache.ts'
 import { TensorCache } from '../repository/tensor-cache.ts'
 import { RetryingStorage, type RetryOptions } from '../storage/retrying.ts'
 import type { Storage } from '../storage/storage.ts'
+import type { Trash } from '../storage/trash.ts'
 import type { Settings } from '../settings.ts'
+import { inTrash } from './trash-report.ts'
 import { createConsole, type Console } from '../ui/console.ts'
 import { realSurroundings } from '../util/clock.ts'
 import { AppError, isAppError, messageOf } from '../util/errors.ts'
@@ -41,6 +44,8 @@ export class Session {
   onSignal: (() => boolean) | undefined
   /** Versions that the command has found and may read. */
   readonly reading: { repository: OpenRepository; snapshot: StoredSnapshot }[] = []
+  /** That of the store, where it has one. */
+  trash: Trash | undefined
   private readonly workerUrl: URL
   private readonly pools: CompressionPool[] = []
 
@@ -121,13 +126,20 @@ export class Session {
     return join(this.settings.cacheFolder, 'versions', `${key}.jsonl`)
   }
 
-  /** Damage that is none, because a version that is read was forgotten meanwhile: then that is the error. */
+  /** What seems damaged may only be gone: because a version that is read was forgotten meanwhile, or because somebody has put it into the trash. */
   async explain(error: unknown): Promise<unknown> {
     if (!isAppError(error, 'corrupt')) return error
     for (const { repository, snapshot } of this.reading) {
       if (!(await isStillThere(repository, snapshot).catch(() => true))) return forgottenMeanwhile(snapshot)
     }
-    return error
+    const hint = await this.trashHint()
+    return hint === undefined ? error : new AppError('corrupt', error.message, { hint, list: error.list, cause: error })
+  }
+
+  /** For whoever misses something. */
+  async trashHint(): Promise<string | undefined> {
+    const trashed = await trashedObjects(this.trash, { signal: this.signal }).catch(() => undefined)
+    return trashed === undefined || trashed.objects === 0 ? undefined : inTrash(trashed)
   }
 
   async close(): Promise<void> {

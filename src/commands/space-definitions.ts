@@ -29,6 +29,7 @@ Examples:
   root
     .command('prune')
     .description('free for good what no version needs')
+    .option('--empty-trash', "also what of the repository lies in Drive's trash; what versions need is put back")
     .option('--now', 'do not wait: only when no other machine is using the repository')
     .option('--dry-run', 'only tell what would be freed')
     .addHelpText(
@@ -38,6 +39,7 @@ Interrupted at any moment it goes on when it is run again.
 
 Examples:
   colab-escape prune
+  colab-escape prune --empty-trash
   colab-escape prune --now`,
     )
     .action(async (_: unknown, command: Command) => {

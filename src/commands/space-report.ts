@@ -1,3 +1,4 @@
+import type { Marked } from '../repository/prune/marked.ts'
 import type { Amount, PruneResult } from '../repository/prune/prune.ts'
 import { formatBytes, formatCount, plural } from '../ui/format.ts'
 import { AppError } from '../util/errors.ts'
@@ -13,6 +14,12 @@ export function refuseMounted(store: ChosenStore): void {
 }
 
 const bytesOf = ({ packs, bytes }: Amount): string => `${formatBytes(bytes)} (${plural(packs, 'pack')})`
+
+/** A sentence for what `prune` frees, and when. */
+export function markedText({ packs, bytes, until }: Marked): string {
+  const from = until === undefined ? '' : ` from ${localTime(until)} on`
+  return `Marked for deletion: ${formatBytes(bytes)} (${plural(packs, 'pack')}). \`colab-escape prune\` frees it${from}.`
+}
 
 /** What a prune has done or, in a dry run, would do, and what has to wait until when. */
 export function describePruned(result: PruneResult, dryRun: boolean): string[] {

@@ -8,9 +8,10 @@ import { FolderStorage } from '../storage/folder.ts'
 import { LimitingStorage } from '../storage/limiting.ts'
 import type { DriveStorage } from '../storage/drive/drive-storage.ts'
 import type { Storage } from '../storage/storage.ts'
+import type { Trash } from '../storage/trash.ts'
 import { AppError } from '../util/errors.ts'
 import { authContext, sessionCredentials } from './credentials.ts'
-import type { Session } from './session.ts'
+import { RETRY, type Session } from './session.ts'
 
 const MOUNTED_STORE = '/content/drive/MyDrive/colab-escape'
 const DRIVE_FOLDER = 'colab-escape'
@@ -20,6 +21,8 @@ interface Store {
   storage: Storage
   /** Requests so far, by kind. */
   requests: () => Record<string, number>
+  /** Where the store has one. */
+  trash?: Trash
 }
 
 export interface FolderStore extends Store {
@@ -51,7 +54,7 @@ export function requestsByKind(requests: Record<string, number>): string {
 export type ChosenStore = FolderStore | DriveStore
 
 /** What of a session the choice depends on. */
-export type StoreSession = Pick<Session, 'options' | 'settings' | 'console' | 'signal'>
+export type StoreSession = Pick<Session, 'options' | 'settings' | 'console' | 'signal' | 'trash'>
 
 /** `--store`, else COLAB_ESCAPE_STORE, else Drive where there are credentials, else a mounted Drive's folder, else an error that names the ways on. */
 export async function chooseStore(session: StoreSession): Promise<ChosenStore> {
@@ -69,7 +72,8 @@ export async function chooseStore(session: StoreSession): Promise<ChosenStore> {
 async function openDrive(session: StoreSession, location: string): Promise<DriveStore> {
   const path = drivePath(location)
   const { drive, requests } = await connectDrive(session, path.length === 0 ? [DRIVE_FOLDER] : path)
-  return { kind: 'drive', storage: new LimitingStorage(drive, DRIVE_LIMITS), requests }
+  session.trash = drive.trash(RETRY)
+  return { kind: 'drive', storage: new LimitingStorage(drive, DRIVE_LIMITS), requests, trash: session.trash }
 }
 
 /** A folder of My Drive. Google's client is large: it is loaded when Drive is really used. */

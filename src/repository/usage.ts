@@ -119,7 +119,10 @@ async function sharedChunks(
 }
 
 /** What a version needs, each chunk once: those of its list and its files, then what they are predicted from. */
-async function* chunksOf(repository: OpenRepository, snapshot: StoredSnapshot): AsyncGenerator<{ entry: number; isContent: boolean }> {
+export async function* chunksOf(
+  repository: OpenRepository,
+  snapshot: StoredSnapshot,
+): AsyncGenerator<{ entry: number; isContent: boolean }> {
   const { index } = repository
   const seen = new Set<number>()
   const predicted: number[] = []

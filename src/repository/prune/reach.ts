@@ -57,7 +57,9 @@ export async function reach(repository: OpenRepository, snapshots: readonly Stor
         else throw missingChunk(snapshot, id, view.inventory.asOf)
       })
     } catch (error) {
-      if (!isAppError(error, 'corrupt', 'unavailable') || (await isStillThere(repository, snapshot))) throw error
+      if (!isAppError(error, 'corrupt', 'unavailable')) throw error
+      // of a new version a listing may not show the packs yet, but what it had used before and is deleted now
+      if (await isStillThere(repository, snapshot)) throw isNew(snapshot, view.inventory.asOf) ? notShownYet(error.message, error) : error
     }
     if (!complete) reached.incomplete.push(snapshot)
   }
@@ -109,11 +111,17 @@ export async function packsOf(repository: OpenRepository, snapshots: readonly St
 
 function missingChunk(snapshot: StoredSnapshot, id: Uint8Array, asOf: number): AppError {
   const what = `${describeVersion(snapshot)} needs the chunk ${Buffer.from(id).toString('hex', 0, 6)}, which is in no pack that can be read. Nothing was deleted.`
-  if (asOf - snapshot.ref.created < 60 * 60 * 1000)
-    return new AppError('unavailable', what, {
-      hint: 'The version is new, and the store may not show all of it yet: try again in half an hour.',
-    })
+  if (isNew(snapshot, asOf)) return notShownYet(what)
   return new AppError('corrupt', what, {
     hint: 'Run `colab-escape check` to see which files are affected; forget that version to go on without it.',
+  })
+}
+
+const isNew = ({ ref }: StoredSnapshot, asOf: number): boolean => asOf - ref.created < 60 * 60 * 1000
+
+function notShownYet(message: string, cause?: AppError): AppError {
+  return new AppError('unavailable', message, {
+    hint: 'The version is new, and the store may not show all of it yet: try again in half an hour.',
+    cause,
   })
 }

@@ -83,11 +83,11 @@ export class DriveApi {
   /** All files whose parent is one of `parents`, and Drive's clock (ms, cut to the second) when it answered the first page. */
   async listChildren(
     parents: readonly string[],
-    foldersOnly: boolean,
+    { foldersOnly, trashed = false }: { foldersOnly: boolean; trashed?: boolean },
     signal?: AbortSignal,
   ): Promise<{ files: DriveFile[]; date: number | undefined }> {
     const anyParent = parents.map(id => `'${id}' in parents`).join(' or ')
-    const q = `(${anyParent}) and trashed = false${foldersOnly ? ` and mimeType = '${FOLDER}'` : ` and mimeType != '${FOLDER}'`}`
+    const q = `(${anyParent}) and trashed = ${trashed}${foldersOnly ? ` and mimeType = '${FOLDER}'` : ` and mimeType != '${FOLDER}'`}`
     const files: DriveFile[] = []
     let firstDate: number | undefined
     let pageToken: string | undefined
@@ -126,6 +126,12 @@ export class DriveApi {
   /** For good: what is trashed counts against the quota for 30 days. `not-found` where it is gone already. */
   async deleteFile(id: string, signal?: AbortSignal): Promise<void> {
     await this.run('files.delete', 'delete a file', signal, drive => drive.files.delete({ fileId: id, supportsAllDrives: true }))
+  }
+
+  async untrash(id: string, signal?: AbortSignal): Promise<void> {
+    await this.run('files.update', 'take a file out of the trash', signal, drive =>
+      drive.files.update({ fileId: id, requestBody: { trashed: false }, fields: 'id', supportsAllDrives: true }),
+    )
   }
 
   async generateIds(count: number, signal?: AbortSignal): Promise<string[]> {

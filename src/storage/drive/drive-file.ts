@@ -48,7 +48,7 @@ export class OrdinaryDriveFile {
     return this.persist('list', signal, async () => {
       const { ids } = await this.parts.folders.find(signal)
       if (ids.length === 0) return []
-      const { files } = await this.parts.api.listChildren(ids, false, signal)
+      const { files } = await this.parts.api.listChildren(ids, { foldersOnly: false }, signal)
       return files.filter(file => file.name === this.name).sort((a, b) => b.created - a.created)
     })
   }

@@ -9,6 +9,7 @@ import { sleep as realSleep, type Sleep } from '../waiting.ts'
 import { Downloader } from './download.ts'
 import { DriveApi, type DriveFile } from './drive-api.ts'
 import { OrdinaryDriveFile, PIECES, type DriveFileParts, type PieceSizes } from './drive-file.ts'
+import { DriveTrash } from './drive-trash.ts'
 import { DriveHttp, type AccessTokens } from './drive-http.ts'
 import { DriveFolders } from './folders.ts'
 import { IdPool } from './id-pool.ts'
@@ -89,11 +90,15 @@ export class DriveStorage implements Storage {
     return new OrdinaryDriveFile(this.parts, this.location, name, retry)
   }
 
+  trash(retry: RetryOptions): DriveTrash {
+    return new DriveTrash(this.api, this.folders, this.location, retry)
+  }
+
   async list({ signal }: StorageOptions = {}): Promise<Listing> {
     throwIfAborted(signal)
     const { ids, date } = await this.folders.find(signal)
     const asOf = date ?? this.now()
-    const { files } = ids.length > 0 ? await this.api.listChildren(ids, false, signal) : { files: [] }
+    const { files } = ids.length > 0 ? await this.api.listChildren(ids, { foldersOnly: false }, signal) : { files: [] }
     this.files = new Map()
     for (const file of files) {
       if (!isObjectName(file.name)) continue

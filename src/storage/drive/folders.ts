@@ -27,7 +27,7 @@ export class DriveFolders {
     let date: number | undefined
     let found: DriveFile[] = []
     for (const name of this.path) {
-      const children = await this.api.listChildren(parents, true, signal)
+      const children = await this.api.listChildren(parents, { foldersOnly: true }, signal)
       date = children.date
       found = children.files.filter(file => file.name === name).sort((a, b) => a.created - b.created || (a.id < b.id ? -1 : 1))
       parents = found.map(file => file.id)
@@ -52,7 +52,9 @@ export class DriveFolders {
     let known = true
     let last: DriveFile | undefined
     for (const name of this.path) {
-      const siblings = known ? (await this.api.listChildren([parent], true, signal)).files.filter(file => file.name === name) : []
+      const siblings = known
+        ? (await this.api.listChildren([parent], { foldersOnly: true }, signal)).files.filter(file => file.name === name)
+        : []
       last = siblings.sort((a, b) => a.created - b.created)[0]
       if (!last) {
         known = false

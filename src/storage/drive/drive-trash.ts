@@ -1,0 +1,59 @@
+import { isAppError } from '../../util/errors.ts'
+import { persist, type RetryOptions } from '../retrying.ts'
+import { isObjectName, type StorageOptions, type StoredObject } from '../storage.ts'
+import type { Trash } from '../trash.ts'
+import type { DriveApi, DriveFile } from './drive-api.ts'
+import type { DriveFolders } from './folders.ts'
+
+/** What was put into Drive's trash out of one folder that is not there itself. Nothing else in the trash is ever looked at or touched. */
+export class DriveTrash implements Trash {
+  private readonly api: DriveApi
+  private readonly folders: DriveFolders
+  private readonly location: string
+  private readonly retry: RetryOptions
+  /** Copies of each name, from the last listing. */
+  private files = new Map<string, DriveFile[]>()
+
+  constructor(api: DriveApi, folders: DriveFolders, location: string, retry: RetryOptions) {
+    this.api = api
+    this.folders = folders
+    this.location = location
+    this.retry = retry
+  }
+
+  async list({ signal }: StorageOptions = {}): Promise<StoredObject[]> {
+    const files = await this.persist('list', '', signal, async () => {
+      const { ids } = await this.folders.find(signal)
+      return ids.length === 0 ? [] : (await this.api.listChildren(ids, { foldersOnly: false, trashed: true }, signal)).files
+    })
+    this.files = new Map()
+    for (const file of files.filter(({ name }) => isObjectName(name)))
+      this.files.set(file.name, [...(this.files.get(file.name) ?? []), file])
+    return files.filter(({ name }) => this.files.has(name)).map(({ name, size, created }) => ({ name, size, created }))
+  }
+
+  putBack(name: string, { signal }: StorageOptions = {}): Promise<void> {
+    return this.each(name, signal, id => this.api.untrash(id, signal))
+  }
+
+  remove(name: string, { signal }: StorageOptions = {}): Promise<void> {
+    return this.each(name, signal, id => this.api.deleteFile(id, signal))
+  }
+
+  private async each(name: string, signal: AbortSignal | undefined, change: (id: string) => Promise<void>): Promise<void> {
+    for (const { id } of this.files.get(name) ?? []) {
+      await this.persist('remove', name, signal, async () => {
+        try {
+          await change(id)
+        } catch (error) {
+          // somebody emptied the trash meanwhile
+          if (!isAppError(error, 'not-found')) throw error
+        }
+      })
+    }
+  }
+
+  private persist<T>(kind: 'list' | 'remove', name: string, signal: AbortSignal | undefined, call: () => Promise<T>): Promise<T> {
+    return persist({ kind, name, place: this.location, signal }, this.retry, call)
+  }
+}
