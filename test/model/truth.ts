@@ -1,4 +1,4 @@
-import { COMMIT_WINDOW_MS, LISTING_LAG_MS, MAX_DEPTH } from '../../src/repository/constants.ts'
+import { COMMIT_WINDOW_MS, GRACE_MS, LISTING_LAG_MS, MAX_DEPTH } from '../../src/repository/constants.ts'
 import { decodeIndex } from '../../src/repository/index-object.ts'
 import { decodePackTail } from '../../src/repository/pack.ts'
 import { short, type World } from './world.ts'
@@ -30,8 +30,8 @@ export class Truth {
   private readonly world: World
   private readonly places = new Map<string, ChunkCopy[]>()
   private readonly packsOfIndex = new Map<string, string[]>()
-  /** Packs that any tomb has ever named. */
-  private readonly tombed = new Set<string>()
+  /** Packs that any tomb has ever named, and when first. */
+  private readonly tombed = new Map<string, number>()
   /** Chunks that each snapshot ever made needs, its name and `listed`. */
   readonly snapshots = new Map<string, { name: string; listed: number; chunks: string[] }>()
   /** Late snapshots that somebody relies on, because a push has succeeded or a forget has kept them, and since when. */
@@ -63,7 +63,7 @@ export class Truth {
       )
     else if (name.startsWith('tomb-')) {
       const { packs = [] } = JSON.parse(Buffer.from(bytes).toString()) as { packs?: string[] }
-      for (const id of packs) this.tombed.add(`pack-${id}`)
+      for (const id of packs) if (!this.tombed.has(`pack-${id}`)) this.tombed.set(`pack-${id}`, this.world.time)
     } else if (name.startsWith('snapshot-')) {
       const { name: of, listed, manifest } = JSON.parse(Buffer.from(bytes).toString()) as SnapshotText
       this.snapshots.set(name, { name: of, listed, chunks: [...manifest.chunks, ...fileChunks] })
@@ -87,11 +87,17 @@ export class Truth {
     if (!this.acknowledged.has(name)) this.acknowledged.set(name, this.world.time)
   }
 
-  /** Whether all of a snapshot lies in packs that no tomb names: then it is a version for whoever lists, late or not. */
+  /**
+   * Whether a snapshot is a version for whoever lists, late or not: all of it lies in packs that are in no tomb, or in one so new that whoever sweeps by it lists
+   * when every listing shows the snapshot.
+   */
   isPresent(name: string): boolean {
     const { world, tombed } = this
-    const stays = (pack: string): boolean => !tombed.has(pack) && world.living(pack).length > 0
-    return world.living(name).length > 0 && this.snapshots.get(name)!.chunks.every(chunk => this.has(chunk, stays))
+    const [copy] = world.living(name)
+    if (!copy) return false
+    const stays = (pack: string): boolean =>
+      world.living(pack).length > 0 && (tombed.get(pack) ?? Infinity) + GRACE_MS >= copy.created + LISTING_LAG_MS
+    return this.snapshots.get(name)!.chunks.every(chunk => this.has(chunk, stays))
   }
 
   /** Throws when a version lacks anything; and when one that every listing shows by now needs something that a listing may not show. */
