@@ -102,8 +102,8 @@ export function judgeSpace({ used, limit }: Quota): Finding {
 }
 
 export function judgeTrash(trashed: Trashed): Finding {
-  const needed = 'Versions may need some of them.'
-  return attention(`${amountOf(trashed)} of the repository in Drive's trash, where they take space as before. ${needed}`, EMPTY_TRASH)
+  const message = `${amountOf(trashed)} of the repository are in Drive's trash and take space as before. Versions may need some of it.`
+  return attention(message, EMPTY_TRASH)
 }
 
 /** What surprises people in notebooks. `folder` is the one that commands run in. */
