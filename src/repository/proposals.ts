@@ -2,7 +2,7 @@ import { throwIfAborted } from '../util/errors.ts'
 import type { OpenRepository } from './context.ts'
 import { type StoredSnapshot } from './snapshot.ts'
 import { chunksOf } from './usage.ts'
-import { storedShare } from './usage-parts.ts'
+import { storedShare } from './sizes.ts'
 import { readSnapshots } from './versions.ts'
 
 /** What forgetting a name's older versions would come to. */
