@@ -3,6 +3,7 @@ import { basename, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 import { buildWasm } from './build-wasm.mjs'
+import { licensesOf } from './licenses.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const DIST = join(ROOT, 'dist')
@@ -38,8 +39,20 @@ async function bundle() {
     entryPoints: ENTRY_POINTS.filter(entry => existsSync(join(ROOT, entry))),
   })
   const files = new Map(outputFiles.map(({ path, contents }) => [basename(path), Buffer.from(contents)]))
-  files.set('THIRD-PARTY-LICENSES.txt', Buffer.from(licenses(metafile)))
+  files.set('THIRD-PARTY-LICENSES.txt', Buffer.from(licensesOf(packagesIn(metafile))))
   replaceFolder(DIST, files)
+}
+
+/** The folder of every package with code in the bundle. */
+function packagesIn(metafile) {
+  const folders = new Set()
+  for (const output of Object.values(metafile.outputs)) {
+    for (const [input, { bytesInOutput }] of Object.entries(output.inputs)) {
+      const folder = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)
+      if (folder && bytesInOutput > 0) folders.add(folder[0])
+    }
+  }
+  return [...folders].sort().map(folder => join(ROOT, folder))
 }
 
 /** Leaves exactly `files` in `folder`. What is right already is not touched: a program that runs from there meanwhile never sees half a file. */
@@ -50,33 +63,6 @@ function replaceFolder(folder, files) {
     if (!existsSync(path) || !readFileSync(path).equals(contents)) writeFileSync(path, contents)
   }
   for (const name of readdirSync(folder)) if (!files.has(name)) rmSync(join(folder, name), { recursive: true, force: true })
-}
-
-/** Name, version and licence text of every package with code in the bundle. */
-function licenses(metafile) {
-  const folders = new Set()
-  for (const output of Object.values(metafile.outputs)) {
-    for (const [input, { bytesInOutput }] of Object.entries(output.inputs)) {
-      const folder = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)
-      if (folder && bytesInOutput > 0) folders.add(folder[0])
-    }
-  }
-  return [...folders]
-    .sort()
-    .map(licenseOf)
-    .join(`\n${'-'.repeat(80)}\n\n`)
-}
-
-function licenseOf(folder) {
-  const path = join(ROOT, folder)
-  const { name, version, license, author, repository } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8'))
-  const texts = readdirSync(path)
-    .filter(file => /^(licen[cs]e|copying|notice)/i.test(file))
-    .sort()
-    .map(file => readFileSync(join(path, file), 'utf8').trim())
-  if (texts.length === 0)
-    texts.push(`By ${author?.name ?? author}, ${repository?.url ?? repository}. The package carries no licence text of its own.`)
-  return `${[`${name} ${version} (${license})`, ...texts].join('\n\n')}\n`
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
