@@ -37,6 +37,8 @@ export interface Settings {
   /** COLAB_ESCAPE_ZSTD: `native` or `portable`, to force one of the codecs. */
   zstd: 'native' | 'portable' | undefined
   colour: boolean
+  /** One line may be drawn over and over: not on a terminal that says it is dumb, nor in the log of a build (CI). */
+  redraws: boolean
   cores: number
   host: string
 }
@@ -48,6 +50,7 @@ export function readSettings(): Settings {
     throw new AppError('usage', `COLAB_ESCAPE_ZSTD is ${JSON.stringify(zstd)}.`, { hint: 'Set it to native or portable, or not at all.' })
   const folders = envPaths('colab-escape', { suffix: '' })
   const colabBroker = brokerAddress(process.env)
+  const dumb = process.env.TERM === 'dumb'
   return {
     store: nonEmpty(env.COLAB_ESCAPE_STORE),
     cacheFolder: nonEmpty(env.COLAB_ESCAPE_CACHE) ?? folders.cache,
@@ -68,7 +71,8 @@ export function readSettings(): Settings {
       no: [nonEmpty(process.env.no_proxy) ?? process.env.NO_PROXY ?? '', ...direct(colabBroker)].filter(each => each !== '').join(','),
     },
     zstd: zstd === 'native' || zstd === 'portable' ? zstd : undefined,
-    colour: nonEmpty(env.NO_COLOR) === undefined,
+    colour: nonEmpty(env.NO_COLOR) === undefined && !dumb,
+    redraws: !dumb && ['', 'false', '0'].includes(process.env.CI ?? ''),
     cores: availableParallelism(),
     host: hostname(),
   }

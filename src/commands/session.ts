@@ -7,6 +7,7 @@ import { trashedObjects } from '../repository/prune/empty-trash.ts'
 import type { StoredSnapshot } from '../repository/snapshot.ts'
 import { StatCache } from '../repository/stat-cache.ts'
 import { TensorCache } from '../repository/tensor-cache.ts'
+import { InFlightStorage } from '../storage/in-flight.ts'
 import { RetryingStorage, type RetryOptions } from '../storage/retrying.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Trash } from '../storage/trash.ts'
@@ -15,6 +16,7 @@ import { inTrash } from './trash-report.ts'
 import { createConsole, type Console } from '../ui/console.ts'
 import { realSurroundings } from '../util/clock.ts'
 import { AppError, isAppError, messageOf } from '../util/errors.ts'
+import type { ProgressUpdate, Reporter } from '../util/reporter.ts'
 
 /** Options that every command takes. */
 export interface GlobalOptions {
@@ -60,6 +62,7 @@ export class Session {
       verbose: options.verbose === true,
       progress: options.progress !== false,
       colour: settings.colour,
+      redraws: settings.redraws,
       stdout: process.stdout,
       stderr: process.stderr,
       now: () => performance.now(),
@@ -67,9 +70,23 @@ export class Session {
   }
 
   context(storage: Storage, plainBytes: number): RepositoryContext {
-    const { reporter } = this.console
     const pool = this.pool(plainBytes)
-    return { storage: this.retrying(storage), pool, surroundings: realSurroundings, reporter, signal: this.signal }
+    return { ...this.withObjectsInFlight(this.retrying(storage)), pool, surroundings: realSurroundings, signal: this.signal }
+  }
+
+  /** The progress tells the objects in flight, and goes on while they alone are waited for. */
+  private withObjectsInFlight(inner: Storage): { storage: Storage; reporter: Reporter } {
+    const { reporter } = this.console
+    let latest: ProgressUpdate | undefined
+    const tell = (): void => {
+      if (latest) reporter.progress({ ...latest, inFlight: storage.objects })
+    }
+    const storage = new InFlightStorage(inner, tell)
+    const progress = (update: ProgressUpdate): void => {
+      latest = update
+      tell()
+    }
+    return { storage, reporter: { ...reporter, progress } }
   }
 
   retrying(storage: Storage): Storage {

@@ -17,6 +17,8 @@ export interface ConsoleOptions {
   progress: boolean
   /** False when NO_COLOR is set; a stream that is no terminal gets no colour either way. */
   colour: boolean
+  /** False where no line can be redrawn, whatever the stream says: progress comes in lines then. */
+  redraws?: boolean
   stdout: OutputStream
   stderr: OutputStream
   /** Milliseconds of any steady clock. */
@@ -79,7 +81,7 @@ function tolerant(stream: OutputStream): OutputStream & { readonly gone: boolean
 }
 
 export function createConsole(options: ConsoleOptions): Console {
-  const { json, quiet, verbose, progress, now } = options
+  const { json, quiet, verbose, progress, redraws = true, now } = options
   const stdout = tolerant(options.stdout)
   const stderr = tolerant(options.stderr)
   const colour = options.colour && stderr.isTTY === true
@@ -87,7 +89,7 @@ export function createConsole(options: ConsoleOptions): Console {
 
   const choose = (): StoppableReporter => {
     if (json) return createJsonReporter({ write: line => stdout.write(line), verbose, quiet, progress, now })
-    if (progress && !quiet && stderr.isTTY === true) return createLiveReporter({ stream: stderr, colour, verbose, now })
+    if (progress && redraws && !quiet && stderr.isTTY === true) return createLiveReporter({ stream: stderr, colour, verbose, now })
     return createPlainReporter({ stream: stderr, colour, verbose, quiet, now, ...(progress ? {} : { everyMs: Infinity }) })
   }
   const chosen = choose()

@@ -41,6 +41,7 @@ export class ProgressText {
   private speed = new RateMeter(RATE_WINDOW_MS, 0)
   private trend = new RateMeter(ESTIMATE_WINDOW_MS, 0)
   private countdown = new Countdown()
+  private sawFlight = false
 
   /** Every update is complete by itself: a counter it leaves out is not shown. Bytes going down start a new measurement. */
   update(update: ProgressUpdate, now: number): void {
@@ -52,11 +53,13 @@ export class ProgressText {
       this.speed = new RateMeter(RATE_WINDOW_MS, now)
       this.trend = new RateMeter(ESTIMATE_WINDOW_MS, now)
       this.countdown = new Countdown()
+      this.sawFlight = false
     } else {
       this.speed.add(now, done - doneBefore)
       this.trend.add(now, done - doneBefore)
     }
     if (update.totalBytes !== before?.totalBytes || update.totalFiles !== before?.totalFiles) this.totalSince = now
+    this.sawFlight ||= (update.inFlight ?? 0) > 0
     this.latest = { ...update, doneBytes: done }
   }
 
@@ -75,7 +78,7 @@ export class ProgressText {
   private parts(now: number): string[] {
     const latest = this.latest
     if (latest === undefined) return []
-    const { phase, doneBytes = 0, totalBytes, doneFiles, totalFiles, storedBytes, newBytes } = latest
+    const { phase, doneBytes = 0, totalBytes, doneFiles, totalFiles, storedBytes, newBytes, inFlight } = latest
     const word = PHASE_WORDS[phase]
     if (phase === 'listing' || phase === 'committing') return [word]
     if (phase === 'scanning') {
@@ -95,6 +98,8 @@ export class ProgressText {
       rate === undefined ? undefined : formatRate(rate),
       saved ? `saved ${formatPercent(1 - storedBytes / newBytes)}` : undefined,
       left === undefined ? undefined : `${formatRemaining(left)} left`,
+      // once shown it stays, so that what follows keeps its place
+      this.sawFlight && inFlight !== undefined ? `${formatCount(inFlight)} in flight` : undefined,
       countOf(doneFiles, totalFiles),
     )
   }

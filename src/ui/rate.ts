@@ -35,8 +35,9 @@ export class RateMeter {
 }
 
 const FOLLOW_MS = 8_000
+const QUICKEST_FOLLOW_MS = 500
 
-/** Counts down to an estimated end. A new estimate moves that end gradually, so that the time left neither jumps nor flickers. */
+/** Counts down to an estimated end. A new estimate moves that end gradually, so that the time left neither jumps nor flickers; near the end sooner, so that it is not still there when all is done. */
 export class Countdown {
   private end: number | undefined
   private at = 0
@@ -44,7 +45,8 @@ export class Countdown {
   /** Milliseconds left to show, given what the latest estimate says. */
   left(now: number, estimateMs: number): number {
     const estimatedEnd = now + estimateMs
-    const step = this.end === undefined ? 1 : 1 - Math.exp((this.at - now) / FOLLOW_MS)
+    const followMs = Math.min(FOLLOW_MS, Math.max(QUICKEST_FOLLOW_MS, estimateMs / 2))
+    const step = this.end === undefined ? 1 : 1 - Math.exp((this.at - now) / followMs)
     this.end = this.end === undefined ? estimatedEnd : this.end + (estimatedEnd - this.end) * step
     this.at = now
     return Math.max(0, this.end - now)

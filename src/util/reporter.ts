@@ -1,4 +1,4 @@
-/** Counters of a run in progress; all monotonic except totals, which grow while the walk goes on. Bytes are plain (uncompressed) bytes unless named stored. */
+/** Counters of a run in progress; all monotonic except `inFlight` and totals, which grow while the walk goes on. Bytes are plain (uncompressed) bytes unless named stored. */
 export interface ProgressUpdate {
   phase: 'listing' | 'scanning' | 'storing' | 'committing' | 'planning' | 'restoring' | 'checking' | 'comparing'
   doneBytes?: number
@@ -9,6 +9,8 @@ export interface ProgressUpdate {
   storedBytes?: number
   /** Plain bytes that `storedBytes` stand for. */
   newBytes?: number
+  /** Objects being sent to the store or fetched from it right now: goes up and down. */
+  inFlight?: number
 }
 
 /** What the core tells the outside while it works. It never prints; a command decides how this looks. */

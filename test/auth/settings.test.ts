@@ -5,6 +5,7 @@ import { readSettings } from '../../src/settings.ts'
 import { withFolder } from '../helpers/folders.ts'
 
 const NAMES = ['COLAB_ESCAPE_GOOGLE_ENDPOINT', 'COLAB_ESCAPE_CONFIG', 'TBE_EPHEM_CREDS_ADDR', 'USE_AUTH_EPHEM', 'GOOGLE_CLIENT_ID']
+NAMES.push('TERM', 'CI', 'NO_COLOR')
 NAMES.push('HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy')
 
 /** The settings in a folder with that `.env` file, and nothing in the environment but `env`. */
@@ -63,4 +64,15 @@ test("Colab's broker is a host and a port, is not used where credentials are in 
 test('the saved login lies in the folder for settings', async () => {
   expect((await settingsIn({ COLAB_ESCAPE_CONFIG: '/somewhere' })).configFolder).toBe('/somewhere')
   expect((await settingsIn({})).configFolder).toMatch(/colab-escape/)
+})
+
+test('no line is drawn over and over on a dumb terminal, which gets no colour either, nor in the log of a build', async () => {
+  const looks = async (env: Record<string, string>): Promise<boolean[]> => {
+    const { redraws, colour } = await settingsIn(env)
+    return [redraws, colour]
+  }
+  expect(await looks({ TERM: 'xterm-color' })).toEqual([true, true])
+  expect(await looks({ TERM: 'xterm', CI: 'false', NO_COLOR: '1' })).toEqual([true, false])
+  expect(await looks({ TERM: 'dumb' })).toEqual([false, false])
+  expect(await looks({ TERM: 'xterm-256color', CI: 'true' })).toEqual([false, true])
 })

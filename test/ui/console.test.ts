@@ -50,6 +50,12 @@ describe('plain lines', () => {
     expect(long.stdout.text).toBe('')
   })
 
+  it('come on a terminal too, where no line can be redrawn', () => {
+    const terminal = scene({ redraws: false, colour: false }, capture(true, 80), capture(true, 80))
+    storeFor(6, terminal)
+    expect(terminal.stderr.text).toBe('Storing 500 MB of 4.56 GB, 100 MB/s, 41 s left\n')
+  })
+
   it('are left out with --no-progress and --quiet', () => {
     for (const options of [{ progress: false }, { quiet: true }]) {
       const all = scene(options)

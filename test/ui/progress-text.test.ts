@@ -35,6 +35,18 @@ describe('Countdown', () => {
     }
     expect(before).toBeGreaterThan(290_000)
   })
+
+  it('ends with what it counts: a flow that got faster leaves no seconds over', () => {
+    const countdown = new Countdown()
+    let left = countdown.left(0, 10_000)
+    // really over after 3 s
+    for (let now = 200; now <= 3_000; now += 200) {
+      const next = countdown.left(now, 3_000 - now)
+      expect(left - next).toBeLessThan(2_000)
+      left = next
+    }
+    expect(left).toBeLessThan(1_000)
+  })
 })
 
 describe('ProgressText', () => {
@@ -68,6 +80,16 @@ describe('ProgressText', () => {
     const steady = (): number => 4_560_000_000
     expect(running(300, steady).line(300)).toBe('Storing 30.0 MB of 4.56 GB, saved 63%, 30 of 12,345 files')
     expect(running(10_000, steady).line(10_000)).toBe('Storing 1.00 of 4.56 GB, 100 MB/s, saved 63%, 36 s left, 1,000 of 12,345 files')
+  })
+
+  it('shows the objects in flight, from the first one on', () => {
+    const text = new ProgressText()
+    text.update({ phase: 'storing', doneBytes: 0, totalBytes: 500, inFlight: 0 }, 0)
+    expect(text.line(0)).toBe('Storing 0 of 500 B')
+    text.update({ phase: 'storing', doneBytes: 100, totalBytes: 500, doneFiles: 1, inFlight: 3 }, 100)
+    expect(text.line(100)).toBe('Storing 100 of 500 B, 3 in flight, 1 file')
+    text.update({ phase: 'storing', doneBytes: 200, totalBytes: 500, doneFiles: 1, inFlight: 0 }, 200)
+    expect(text.line(200)).toBe('Storing 200 of 500 B, 0 in flight, 1 file')
   })
 
   it('drops what matters least first, and cuts the rest', () => {
