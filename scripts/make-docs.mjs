@@ -1,4 +1,4 @@
-// Writes docs/commands.md and docs/errors.md from the program: `node scripts/make-docs.mjs`. With --check it writes nothing, and fails where they are not up to date.
+// Writes docs/commands.md, docs/errors.md and docs/json-output.md from the program and the schema of its JSON: `node scripts/make-docs.mjs`. With --check it writes nothing, and fails where they are not up to date.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +7,7 @@ import { build } from 'esbuild'
 import { bundleOptions } from './build.mjs'
 import { commandsPage } from './docs-commands.mjs'
 import { errorsPage } from './docs-errors.mjs'
+import { jsonPage } from './docs-json.mjs'
 import { readErrors } from './docs-messages.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -41,6 +42,7 @@ const pages = {
     EXIT_CODES,
   ),
   'docs/errors.md': errorsPage(errors, EXIT_CODES, exitCodeOf, code => describeError(new AppError(code, '')).hint),
+  'docs/json-output.md': jsonPage(JSON.parse(readFileSync(join(ROOT, 'docs/json-output.schema.json'), 'utf8'))),
 }
 for (const [path, text] of Object.entries(pages)) {
   if (!process.argv.includes('--check')) writeFileSync(join(ROOT, path), text)

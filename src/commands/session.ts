@@ -71,17 +71,16 @@ export class Session {
 
   context(storage: Storage, plainBytes: number): RepositoryContext {
     const pool = this.pool(plainBytes)
-    return { ...this.withObjectsInFlight(this.retrying(storage)), pool, surroundings: realSurroundings, signal: this.signal }
+    return { ...this.showingFlight(storage), pool, surroundings: realSurroundings, signal: this.signal }
   }
 
-  /** The progress tells the objects in flight, and goes on while they alone are waited for. */
-  private withObjectsInFlight(inner: Storage): { storage: Storage; reporter: Reporter } {
-    const { reporter } = this.console
+  /** A store that retries, and a reporter whose progress tells the objects in flight, and goes on while they alone are waited for. */
+  showingFlight(store: Storage, reporter = this.console.reporter): { storage: Storage; reporter: Reporter } {
     let latest: ProgressUpdate | undefined
     const tell = (): void => {
       if (latest) reporter.progress({ ...latest, inFlight: storage.objects })
     }
-    const storage = new InFlightStorage(inner, tell)
+    const storage = new InFlightStorage(this.retrying(store), tell)
     const progress = (update: ProgressUpdate): void => {
       latest = update
       tell()
@@ -89,7 +88,7 @@ export class Session {
     return { storage, reporter: { ...reporter, progress } }
   }
 
-  retrying(storage: Storage): Storage {
+  private retrying(storage: Storage): Storage {
     return new RetryingStorage(storage, this.retry())
   }
 

@@ -10,6 +10,7 @@ import { isLog, Scanner, type Scan } from '../repository/watch/scanner.ts'
 import { Watcher } from '../repository/watch/watcher.ts'
 import { walk } from '../repository/walk.ts'
 import { sleep } from '../storage/waiting.ts'
+import type { Storage } from '../storage/storage.ts'
 import { AppError, isAppError } from '../util/errors.ts'
 import { forgetOlder } from './forget-older.ts'
 import { basesFor, checkMessage, nameOf } from './push.ts'
@@ -148,7 +149,8 @@ class Saver {
     const onAbort = (): void => own.abort()
     signal.addEventListener('abort', onAbort, { once: true })
     try {
-      return await this.saveWith({ ...this.context, storage: await this.openStorage(), reporter, signal: own.signal }, scan)
+      const shown = this.session.showingFlight(await this.openStore(), reporter)
+      return await this.saveWith({ ...this.context, ...shown, signal: own.signal }, scan)
     } catch (error) {
       if (isAppError(error, 'unauthenticated', 'denied')) this.store = undefined
       throw error
@@ -157,9 +159,9 @@ class Saver {
     }
   }
 
-  private async openStorage(): Promise<RepositoryContext['storage']> {
+  private async openStore(): Promise<Storage> {
     this.store ??= await chooseStore(this.session)
-    return this.session.retrying(this.store.storage)
+    return this.store.storage
   }
 
   private async saveWith(context: RepositoryContext, scan: Scan): Promise<PushResult> {

@@ -20,7 +20,7 @@ interface Machine {
   auth: (args: string[], options?: CliOptions) => Promise<CliResult>
   /** A browser that goes where it is sent, with consent or without. */
   withBrowser: (consent: 'approve' | 'deny') => Promise<Record<string, string>>
-  logIn: () => Promise<CliResult>
+  logIn: (...options: string[]) => Promise<CliResult>
 }
 
 function onMachine<T>(use: (machine: Machine) => Promise<T>, options: EmulatorOptions = {}): Promise<T> {
@@ -48,9 +48,11 @@ function onMachine<T>(use: (machine: Machine) => Promise<T>, options: EmulatorOp
       await chmod(opener, 0o755)
       return { PATH: [inside('bin'), process.env.PATH].join(delimiter) }
     }
-    const logIn = async (): Promise<CliResult> => {
+    const logIn: Machine['logIn'] = async (...options) => {
       await writeFile(inside('client.json'), JSON.stringify(CLIENT_FILE))
-      const run = await auth(['login', '--client-secret-file', 'client.json', '--verbose'], { env: await withBrowser('approve') })
+      const run = await auth(['login', '--client-secret-file', 'client.json', '--verbose', ...options], {
+        env: await withBrowser('approve'),
+      })
       expect(run.code, run.stderr).toBe(0)
       return run
     }
@@ -109,7 +111,7 @@ function withoutStack(run: CliResult): CliResult {
 
 test('a revoked login: exit code 4, the command that cures it, and it does without the client being named again', () =>
   onMachine(async ({ google, auth, logIn, withBrowser, loginFile }) => {
-    await logIn()
+    expect(resultOf(await logIn('--json'))).toMatchObject({ account: 'someone@example.com', scope: 'drive', ends: null })
     const saved = JSON.parse(await readFile(loginFile, 'utf8')) as Record<string, string>
     google.accounts.revoke(saved.refresh_token!)
     const { hint } = expectError(

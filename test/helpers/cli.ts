@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import { withFolder } from './folders.ts'
+import { linesOf } from './json-output.ts'
 import { filesIn, refuseSecrets } from './secrets.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../bin/colab-escape.cjs', import.meta.url))
@@ -106,11 +107,9 @@ export function resultOf<T = Record<string, unknown>>(run: CliResult): T {
   return result as T
 }
 
+/** What a command printed with --json, each line one that is documented. */
 export function eventsOf(run: CliResult): Record<string, unknown>[] {
-  return run.stdout
-    .split('\n')
-    .filter(line => line !== '')
-    .map(line => JSON.parse(line) as Record<string, unknown>)
+  return linesOf(run.stdout)
 }
 
 /** Expects an error as a person must get it: `error: what`, perhaps a list, `  -> what to do`, no stack trace; and returns both texts and the list. */

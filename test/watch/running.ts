@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { refuseSecrets } from '../helpers/secrets.ts'
 import type { Sandbox } from '../helpers/cli.ts'
+import { linesOf } from '../helpers/json-output.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../bin/colab-escape.cjs', import.meta.url))
 
@@ -33,7 +34,7 @@ export class RunningWatch {
     this.child.stdout!.setEncoding('utf8').on('data', (piece: string) => {
       const parts = (this.partial + piece).split('\n')
       this.partial = parts.pop()!
-      this.lines.push(...parts.map(line => JSON.parse(line) as WatchLine))
+      this.lines.push(...(linesOf(parts.join('\n')) as WatchLine[]))
       this.wake()
     })
     this.child.stderr!.setEncoding('utf8').on('data', (piece: string) => (this.stderr += piece))
