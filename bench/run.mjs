@@ -4,6 +4,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { writeCharts } from './chart.mjs'
 import { CORPUS_SEED, makeCorpus } from './make-corpus.mjs'
 import { sizeOf } from './measure.mjs'
 import { megabytes, replacePart } from './report.mjs'
@@ -28,7 +29,7 @@ Without --scale: five versions of a project pushed in order by every tool that i
   --runs <n>          repetitions; medians are reported (default 3)
   --tools <ids>       only these, such as node20,node24,restic-max,borg,tar-t2,zpaq-m1
   --work <folder>     where temporary data goes (default: the system's folder for it)
-  --write             put the tables into docs/benchmarks.md
+  --write             put the tables into docs/benchmarks.md, and draw its charts anew
 `
 
 const { values: options } = parseArgs({
@@ -104,7 +105,9 @@ async function run(work) {
     text = `${provenance(tools, `${about}, ${versions.length} versions, ${size} MB in all`)}\n${versionTables(results, versions)}`
   }
   console.log(text)
-  if (options.write) replacePart(REPORT, isScale ? 'scale' : options.steps ? 'steps' : 'versions', text)
+  if (!options.write) return
+  replacePart(REPORT, isScale ? 'scale' : options.steps ? 'steps' : 'versions', text)
+  writeCharts()
 }
 
 if (options.help) process.stdout.write(HELP)

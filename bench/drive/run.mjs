@@ -1,4 +1,4 @@
-// Measures colab-escape beside rclone, restic over rclone and tar | zstd | rclone rcat on the emulated Drive: `npm run bench:drive`.
+// Measures colab-escape beside rclone, restic over rclone and tar | zstd | rclone rcat on the emulated Drive: `npm run bench:drive -- --help`.
 import { build } from 'esbuild'
 import { fork, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -7,6 +7,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { writeCharts } from '../chart.mjs'
 import { makeCorpus } from '../make-corpus.mjs'
 import { isSame, measure, sizeOf } from '../measure.mjs'
 import { megabytes, ratio, replacePart, seconds, table } from '../report.mjs'
@@ -15,14 +16,38 @@ import { incompressible } from '../seeded.mjs'
 const REPORT = fileURLToPath(new URL('../../docs/benchmarks.md', import.meta.url))
 const PROGRAM = fileURLToPath(new URL('../../bin/colab-escape.cjs', import.meta.url))
 
+const PROFILES = ['colab', 'home']
+
+const HELP = `npm run bench:drive -- [options]
+
+Eight pieces of work on the emulated Drive: a folder of small files pushed, pushed again and pulled; versions of a project pushed, and the last one pulled.
+
+  --profile <name>    how fast that Drive is: ${PROFILES.join(' or ')} (default: ${PROFILES[0]})
+  --corpus <folder>   folders v1, v3 and v4 of a project (default: a made one)
+  --without-copy      without rclone copy, which takes minutes
+  --write             put the table into docs/benchmarks.md, and draw its charts anew
+
+It needs rclone, restic, tar and zstd.
+`
+
 const { values: options } = parseArgs({
   options: {
     profile: { type: 'string', default: 'colab' },
     corpus: { type: 'string' },
     'without-copy': { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
   },
 })
+
+if (options.help) {
+  process.stdout.write(HELP)
+  process.exit()
+}
+if (!PROFILES.includes(options.profile)) {
+  console.error(`there is no profile ${options.profile}; there are ${PROFILES.join(' and ')}`)
+  process.exit(2)
+}
 
 const work = mkdtempSync(join(tmpdir(), 'colab-escape-bench-drive-'))
 const log = line => console.error(line)
@@ -162,7 +187,9 @@ async function main() {
   const flags = `${options.corpus ? ' --corpus <folder>' : ''}${options.profile === 'colab' ? '' : ` --profile ${options.profile}`}`
   const about = `Measured on ${new Date().toISOString().slice(0, 10)}, ${availableParallelism()} CPUs, Node ${process.versions.node}, ${version('rclone')}, ${version('restic')}; emulated Drive, profile "${options.profile}".\n\n    npm run bench:drive --${flags}\n`
   console.log(`${about}\n${text}`)
-  if (options.write) replacePart(REPORT, `drive ${options.profile}`, `${about}\n${text}`)
+  if (!options.write) return
+  replacePart(REPORT, `drive ${options.profile}`, `${about}\n${text}`)
+  writeCharts()
 }
 
 try {

@@ -20,6 +20,11 @@ const { readErrors } = (await import(new URL('../../scripts/docs-messages.mjs', 
   readErrors: (entryPoints: string[]) => FoundError[]
 }
 
+test('the charts of the benchmarks show what their tables say', () => {
+  const { status, stderr } = spawnSync(process.execPath, [join(ROOT, 'bench/chart.mjs'), '--check'], { encoding: 'utf8' })
+  expect(status, stderr).toBe(0)
+})
+
 function* commandsOf(command: Command): Generator<Command> {
   for (const each of command.commands) {
     yield each
