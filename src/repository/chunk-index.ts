@@ -1,5 +1,6 @@
 import { MAX_DEPTH } from './constants.ts'
-import type { ChunkBases, Directory, DirectoryBlock } from './directory.ts'
+import type { ChunkBases, Directory, DirectoryBlock, ListedBlock } from './directory.ts'
+import { GrowingColumn } from './growing-column.ts'
 import { IdTable } from './id-table.ts'
 
 /** Where one copy of a chunk lies. */
@@ -24,7 +25,7 @@ export interface IndexedBlock extends DirectoryBlock {
 }
 
 /**
- * All chunks of a set of packs, found by id. Typed columns, no object a chunk: 44 bytes and the hash slots. Entries are numbered in the order packs were
+ * All chunks of a set of packs, found by id. Typed columns, no object a chunk: 36 bytes and the hash slots. Entries are numbered in the order packs were
  * added, and within a pack in the order of their bytes, so sorting by entry number sorts by place.
  */
 export class ChunkIndex {
@@ -32,10 +33,13 @@ export class ChunkIndex {
   /** Blocks of one pack stand together, in the order of their bytes. */
   readonly blocks: IndexedBlock[] = []
   private readonly firstBlockOf: number[] = []
+  /** The first entries of blocks and of packs, ascending: by them, an entry tells where it lies. */
+  private readonly blockStarts = new GrowingColumn()
+  private readonly packStarts = new GrowingColumn()
   private readonly ids: IdTable
-  private lengths: Uint32Array
-  private offsets: Uint32Array
-  private blockOf: Uint32Array
+  private readonly lengths: GrowingColumn
+  /** Where `location` counted lengths last: chunks are mostly asked for in their order. */
+  private counted = { block: -1, entry: 0, offset: 0 }
   /** Bases of chunks, by entry. Empty as long as no pack holds deltas. */
   private readonly basesOf = new Map<number, ChunkBases>()
   /** What `isPresent` has found about entries with bases. */
@@ -46,9 +50,7 @@ export class ChunkIndex {
   constructor(expectedChunks = 0) {
     const capacity = Math.max(16, expectedChunks)
     this.ids = new IdTable(capacity)
-    this.lengths = new Uint32Array(capacity)
-    this.offsets = new Uint32Array(capacity)
-    this.blockOf = new Uint32Array(capacity)
+    this.lengths = new GrowingColumn(capacity)
   }
 
   get size(): number {
@@ -59,34 +61,18 @@ export class ChunkIndex {
     const pack = this.packs.push(info) - 1
     this.firstBlockOf.push(this.blocks.length)
     const base = this.ids.size
-    this.grow(base + directory.chunkLengths.length)
+    this.packStarts.push(base)
     for (const block of directory.blocks) {
-      const number = this.blocks.push({ ...block, pack, firstChunk: base + block.firstChunk }) - 1
-      let offset = 0
+      this.blockStarts.push(base + block.firstChunk)
+      this.blocks.push(placed(block, pack, base))
       for (let i = block.firstChunk; i < block.firstChunk + block.chunkCount; i++) {
-        const entry = this.ids.add(directory.chunkIds, i * 32)
-        this.lengths[entry] = directory.chunkLengths[i]!
-        this.offsets[entry] = offset
-        this.blockOf[entry] = number
-        offset += directory.chunkLengths[i]!
+        this.ids.add(directory.chunkIds, i * 32)
+        this.lengths.push(directory.chunkLengths[i]!)
       }
     }
     for (const [chunk, bases] of directory.bases) this.basesOf.set(base + chunk, bases)
     this.known.clear()
     this.whole.clear()
-  }
-
-  private grow(count: number): void {
-    if (count <= this.lengths.length) return
-    const capacity = Math.max(count, this.lengths.length * 2)
-    const copy = (column: Uint32Array): Uint32Array => {
-      const grown = new Uint32Array(capacity)
-      grown.set(column)
-      return grown
-    }
-    this.lengths = copy(this.lengths)
-    this.offsets = copy(this.offsets)
-    this.blockOf = copy(this.blockOf)
   }
 
   /** Entry of the first copy of a chunk, for a reader; -1 when no pack has it. */
@@ -189,7 +175,7 @@ export class ChunkIndex {
   }
 
   length(entry: number): number {
-    return this.lengths[entry]!
+    return this.lengths.at(entry)
   }
 
   /** Those of the chunks of a block. */
@@ -199,10 +185,41 @@ export class ChunkIndex {
   }
 
   packOf(entry: number): number {
-    return this.blocks[this.blockOf[entry]!]!.pack
+    return this.packStarts.lastUpTo(entry)
+  }
+
+  /** Number of the block that an entry lies in. */
+  blockOf(entry: number): number {
+    return this.blockStarts.lastUpTo(entry)
   }
 
   location(entry: number): ChunkLocation {
-    return { block: this.blockOf[entry]!, offset: this.offsets[entry]!, length: this.lengths[entry]! }
+    const block = this.blockOf(entry)
+    const start = this.blocks[block]!.firstChunk
+    let { entry: at, offset } = this.counted.block === block && this.counted.entry <= entry ? this.counted : { entry: start, offset: 0 }
+    for (; at < entry; at++) offset += this.lengths.at(at)
+    this.counted = { block, entry, offset }
+    return { block, offset, length: this.lengths.at(entry) }
   }
+
+  /** What the directory of a pack lists. */
+  listedBlocks(pack: number): ListedBlock[] {
+    const { first, end } = this.blocksOf(pack)
+    return this.blocks.slice(first, end).map(block => {
+      const chunks = Array.from({ length: block.chunkCount }, (_, i) => block.firstChunk + i)
+      const bases = chunks.flatMap((entry, i) => (this.basesOf.has(entry) ? [[i, this.basesOf.get(entry)!] as const] : []))
+      return {
+        block,
+        chunkIds: this.ids.idsBetween(block.firstChunk, block.firstChunk + block.chunkCount),
+        chunkLengths: chunks.map(entry => this.lengths.at(entry)),
+        ...(bases.length > 0 ? { bases: new Map(bases) } : {}),
+      }
+    })
+  }
+}
+
+/** Written out, because a copy by spreading takes twice the memory, and there is one for each 4 MiB of the repository. */
+function placed(block: DirectoryBlock, pack: number, base: number): IndexedBlock {
+  const { filter, parameters, parts, offset, storedLength, plainLength, firstChunk, chunkCount } = block
+  return { filter, parameters, parts, offset, storedLength, plainLength, firstChunk: base + firstChunk, chunkCount, pack }
 }

@@ -35,6 +35,8 @@ export interface Directory {
 const MAX_PARTS = 128
 const MAX_PARAMETERS = 1024
 const MAX_BASES = 64
+/** One for all blocks: an array of its own takes more memory than the rest of what is known of a block. */
+const NO_PARAMETERS = new Uint8Array(0)
 
 /** What a directory tells of a block. */
 export interface ListedBlock {
@@ -121,7 +123,8 @@ export function decodeDirectory(bytes: Uint8Array, what: string): Directory {
 
 function readBlock(reader: ByteReader, offset: number, firstChunk: number): DirectoryBlock {
   const filter = reader.byte()
-  const parameters = reader.take(reader.count(1, MAX_PARAMETERS)).slice()
+  const length = reader.count(1, MAX_PARAMETERS)
+  const parameters = length === 0 ? NO_PARAMETERS : reader.take(length).slice()
   const parts: BlockLayout['parts'][number][] = []
   let storedLength = 0
   let plainLength = 0
@@ -135,7 +138,8 @@ function readBlock(reader: ByteReader, offset: number, firstChunk: number): Dire
   if (plainLength > MAX_BLOCK_BYTES || storedLength > plainLength + 64) reader.fail('a block is too large')
   const chunkCount = reader.varint(MAX_BLOCK_CHUNKS)
   if (chunkCount === 0) reader.fail('a block has no chunks')
-  return { filter, parameters, parts, offset, storedLength, plainLength, firstChunk, chunkCount }
+  // an array that grew has room for 17
+  return { filter, parameters, parts: [...parts], offset, storedLength, plainLength, firstChunk, chunkCount }
 }
 
 function readBases(reader: ByteReader, block: DirectoryBlock, deepest: number, bases: Map<number, ChunkBases>): void {

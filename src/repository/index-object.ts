@@ -12,6 +12,8 @@ export interface IndexedPack {
   /** Bytes of the whole pack object. */
   size: number
   directoryBytes: Uint8Array
+  /** Their length, where they are made when they are asked for. */
+  directoryLength?: number
 }
 
 export interface IndexObject {

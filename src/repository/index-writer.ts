@@ -15,7 +15,7 @@ type ActiveIndex = RepositoryView['activeIndexes'][number]
 
 /** Bytes that entries of packs take in an index, at most. */
 export function bytesInIndex(packs: readonly IndexedPack[]): number {
-  return packs.reduce((sum, pack) => sum + pack.directoryBytes.length + 40, 0)
+  return packs.reduce((sum, pack) => sum + (pack.directoryLength ?? pack.directoryBytes.length) + 40, 0)
 }
 
 /**
@@ -74,7 +74,7 @@ export class IndexWriter {
       // what is replaced goes with the last group: until then it names packs that no other index does
       const gone = number === groups.length - 1 ? [...merged, ...replaced] : merged
       const supersedes = [...this.superseded, ...gone.map(index => index.id)]
-      const all = [...byId.values()]
+      const all = [...byId.values()].map(({ id, size, directoryBytes }) => ({ id, size, directoryBytes }))
       const { id, bytes } = encodeIndex({ packs: all, supersedes }, this.surroundings.random(NONCE_BYTES))
       await this.storage.put(indexName(id), bytes, { signal })
       this.storedBytes += bytes.length

@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { ChunkIndex } from '../../src/repository/chunk-index.ts'
 import { encodeDirectory } from '../../src/repository/directory.ts'
+import { HeldPack } from '../../src/repository/held-pack.ts'
 import { decodeIndex, decodeIndexedPack, encodeIndex, type IndexedPack, type IndexObject } from '../../src/repository/index-object.ts'
 import { encodePack, NONCE_BYTES, TRAILER_BYTES } from '../../src/repository/pack.ts'
 import { MAX_OBJECT_BYTES } from '../../src/storage/storage.ts'
@@ -115,6 +117,23 @@ describe('an index', () => {
 })
 
 describe('the entry of a pack', () => {
+  test('is encoded again from the chunk index exactly as it was read', () => {
+    fc.assert(
+      fc.property(fc.array(anyPack, { minLength: 1, maxLength: 4 }), packs => {
+        const index = new ChunkIndex()
+        const held = packs.map((pack, number) => {
+          index.add({ ...pack, writable: true }, decodeIndexedPack(pack))
+          return new HeldPack(pack, index, number)
+        })
+        held.forEach((pack, i) => {
+          expect(pack.directoryLength).toBe(packs[i]!.directoryBytes.length)
+          expect(Buffer.from(pack.directoryBytes)).toEqual(Buffer.from(packs[i]!.directoryBytes))
+        })
+      }),
+      { seed: 6, numRuns: 50 },
+    )
+  })
+
   test('gives the directory of the pack', () => {
     fc.assert(
       fc.property(anyBlocks, blocks => {
