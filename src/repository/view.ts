@@ -1,23 +1,20 @@
 import pLimit from 'p-limit'
 import { AppError, corrupt, isAppError, throwIfAborted } from '../util/errors.ts'
-import { HASH_BYTES, sha256Hex } from '../util/hash.ts'
-import { freeUnusedBuffers } from '../util/unused-memory.ts'
-import type { Storage, StoredObject } from '../storage/storage.ts'
-import { ChunkIndex } from './chunk-index.ts'
+import { sha256Hex } from '../util/hash.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { ChunkIndex } from './chunk-index.ts'
 import { checkConfig, encodeConfig, newerFormat } from './config.ts'
 import type { Directory } from './directory.ts'
-import { HeldPack } from './held-pack.ts'
-import { decodeIndex, decodeIndexedPack, type IndexedPack } from './index-object.ts'
+import { decodeIndex, type IndexedPack } from './index-object.ts'
 import { decodeTomb, type Tomb } from './label.ts'
 import { CONFIG_NAME, indexName, packName, takeInventory, tombName, type Inventory } from './object-names.ts'
 import { decodePackTail } from './pack.ts'
+import { takeIndexes } from './take-indexes.ts'
 
 /** Requests that reading a repository makes side by side, at most. */
 const PARALLEL_READS = 8
 /** First guess of how much of a pack's end holds its directory and trailer. */
 const TAIL_BYTES = 64 * 1024
-/** Of indexes that were read: so that those of a very large repository are not held beside what is made of them. */
-const FREE_EVERY_BYTES = 64 * 1024 * 1024
 
 /** What a listing and the indexes it names say of a repository at one moment. */
 export interface RepositoryView {
@@ -158,66 +155,15 @@ function buildView(
   problems: AppError[],
 ): Omit<RepositoryView, 'damagedTomb'> {
   const tombedPacks = new Set([...tombs.values()].flatMap(tomb => ('packs' in tomb ? tomb.packs : [])))
-  const { active } = indexes
-  const unindexed = new Set(inventory.packs.keys())
-  for (const { packs } of active) for (const { id } of packs) unindexed.delete(id)
-  const missing = new Map<string, IndexedPack>()
-  const held = new Map<string, HeldPack>()
-  const index = new ChunkIndex(active.reduce((sum, { packs }) => sum + mostChunks(packs), 0))
-  const take = (pack: IndexedPack, listed: StoredObject, writable: boolean): IndexedPack => {
-    const damage = visibleDamage(pack, listed)
-    if ((damage === undefined && !tombedPacks.has(pack.id)) !== writable) return pack
-    if (damage !== undefined) problems.push(new AppError('corrupt', `Pack ${pack.id.slice(0, 12)} is damaged: ${damage}`))
-    try {
-      const directory = decodeIndexedPack(pack)
-      held.set(pack.id, new HeldPack(pack, index, index.packs.length))
-      index.add({ id: pack.id, size: pack.size, writable }, directory)
-      unindexed.delete(pack.id)
-    } catch (error) {
-      if (!isAppError(error, 'corrupt')) throw error
-      problems.push(error)
-      unindexed.add(pack.id)
-    }
-    return held.get(pack.id) ?? pack
-  }
-  // copies that writers may use come first, so that readers use them too and a tombed pack is read only where nothing else has the chunk
-  let done = 0
-  for (const writable of [true, false]) {
-    for (const each of active) {
-      each.packs = each.packs.map(pack => {
-        const listed = inventory.packs.get(pack.id)
-        if (listed) return held.get(pack.id) ?? take(pack, listed, writable)
-        if (!missing.has(pack.id)) missing.set(pack.id, { ...pack, directoryBytes: pack.directoryBytes.slice() })
-        return missing.get(pack.id)!
-      })
-      done += each.size
-      if (done < FREE_EVERY_BYTES) continue
-      freeUnusedBuffers('major')
-      done = 0
-    }
-  }
   return {
     inventory,
-    index,
-    activeIndexes: active,
+    ...takeIndexes(inventory, indexes.active, tombedPacks, problems),
+    activeIndexes: indexes.active,
     supersededIndexes: indexes.superseded,
-    unindexedPacks: [...unindexed],
-    missingPacks: [...missing.values()],
     tombs,
     tombedPacks,
     problems,
   }
-}
-
-/** A chunk takes at least its id and a byte of a directory. */
-function mostChunks(packs: readonly IndexedPack[]): number {
-  return packs.reduce((sum, { directoryBytes }) => sum + Math.floor(directoryBytes.length / (HASH_BYTES + 1)), 0)
-}
-
-/** What a listing alone tells of a pack's damage. */
-function visibleDamage(pack: IndexedPack, listed: StoredObject): string | undefined {
-  if (listed.size !== pack.size) return `it has ${listed.size} bytes instead of ${pack.size}`
-  return listed.sha256 === undefined || listed.sha256 === pack.id ? undefined : "the store's checksum of it is not the one in its name"
 }
 
 /**
