@@ -34,10 +34,11 @@ export function registerCompareCommands(root: Command, execute: Execute): void {
       `
 Size, less what each way of storing it saved, is what is stored. A block counts
 whole for its way: codec, compressed as it is; filters, a tensor split into byte
-planes, each of them compressed; deltas, a tensor stored as changes of another.
-So filters tells what planes and compression save together. What is kept of
-other tensors for their changes alone is subtracted from deltas, which may turn
-negative; a version that holds those tensors too pays nothing for them here.
+planes or a table into columns, each of them compressed; deltas, a tensor stored
+as changes of another. So filters tells what splitting and compression save
+together. What is kept of other tensors for their changes alone is subtracted
+from deltas, which may turn negative; a version that holds those tensors too
+pays nothing for them here.
 
 Examples:
   colab-escape du

@@ -6,7 +6,7 @@ import { renderTable, type Column } from '../ui/table.ts'
 const DEDUP = 'dedup: repeated or there already, stored once'
 const WAYS = [
   ['compression', 'codec', 'codec: saved by compression alone'],
-  ['filters', 'filters', 'filters: by splitting tensors into planes, tables into columns, and compressing them'],
+  ['filters', 'filters', 'filters: by planes of tensors and columns of tables, each of them compressed'],
   ['deltas', 'deltas', 'deltas: by storing tensors as changes of others, less what is kept only for it'],
 ] as const
 
@@ -15,7 +15,7 @@ const IN_DETAIL = 'dedup: repeated, stored once; packed: saved by codec, filters
 
 export const right = (title: string): Column => ({ title, align: 'right' })
 
-/** One part a line: size, less what each way to store it saved, is what is stored. Ways that only tensors know are left out where none is stored so. */
+/** One part a line: size, less what each way to store it saved, is what is stored. Ways that only tensors and tables know are left out where none is stored so. */
 export function partsTable(title: string, parts: readonly PartUsage[], columns: number): string[] {
   const ways = WAYS.filter(([way]) => way === 'compression' || parts.some(({ saved }) => shows(saved[way])))
   const headings = ['files', 'size', 'dedup', ...ways.map(([, heading]) => heading), 'stored', 'saved']
@@ -47,7 +47,8 @@ export function sizesCells({ plainBytes, distinctBytes, storedBytes }: Sizes): s
 /** What `dedup` and `packed` mean, and how much of `packed` is what. */
 export function sizesLegend(saved: Savings): string[] {
   if (!shows(saved.filters) && !shows(saved.deltas)) return [ONE_LINE]
-  return [IN_DETAIL, `  ${WAYS.map(([way, heading]) => `${heading} ${formatBytes(Math.round(saved[way]))}`).join(', ')}`]
+  const ways = WAYS.filter(([way]) => shows(saved[way]))
+  return [IN_DETAIL, `  ${ways.map(([way, heading]) => `${heading} ${formatBytes(Math.round(saved[way]))}`).join(', ')}`]
 }
 
 /** For machines: whole bytes. */
