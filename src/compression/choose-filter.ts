@@ -35,7 +35,7 @@ interface Sampling {
 
 const SAMPLING: Sampling = { windows: 8, windowBytes: 16 * 1024 }
 /** Groups must be as long in a sample as an entropy coder needs to get used to them. */
-const GROUPS_SAMPLING: Sampling = { windows: 4, windowBytes: 128 * 1024 }
+const GROUPS_SAMPLING: Sampling = { windows: 2, windowBytes: 128 * 1024 }
 /** What a filter must save over the best way without one; a filter costs time on the way back. */
 const FILTER_WINS = 0.995
 

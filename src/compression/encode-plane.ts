@@ -70,7 +70,7 @@ export function planeEncoders(zstd: ZstdCodec | undefined): Candidate[] {
   if (zstd === undefined) {
     return [
       { encode: plane => ({ codec: CODEC_DEFLATE, bytes: deflate(plane) }), handicap: 1 },
-      { encode: huffman, handicap: 1 },
+      { ...HUFFMAN, handicap: 1 },
       { encode: runLengths, handicap: 1 },
       { ...PAIRS, handicap: 1 },
     ]
@@ -81,7 +81,7 @@ export function planeEncoders(zstd: ZstdCodec | undefined): Candidate[] {
       encode: (plane: Uint8Array) => ({ codec: CODEC_ZSTD, bytes: zstd.compress(plane, 1, search) }),
       handicap: 1,
     })),
-    { encode: huffman, handicap: DEFLATE_WINS },
+    { ...HUFFMAN, handicap: DEFLATE_WINS },
     { encode: runLengths, handicap: DEFLATE_WINS },
     { ...PAIRS, handicap: DEFLATE_WINS },
   ]
@@ -96,6 +96,9 @@ function huffman(plane: Uint8Array): EncodedPart {
 function runLengths(plane: Uint8Array): EncodedPart {
   return deflateBy(zlib.constants.Z_RLE, plane)
 }
+
+/** Where there are pairs, they take less. */
+const HUFFMAN = { encode: huffman, overhead: (sample: Uint8Array) => (packPairs(sample) ? undefined : 0) }
 
 /** For digits. */
 const PAIRS = { encode: pairs, overhead: pairsOverhead }

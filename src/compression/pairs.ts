@@ -2,6 +2,8 @@ import { corrupt } from '../util/errors.ts'
 
 /** Bytes that a stream may have at most for two of them to fit into one. */
 const MAX_SYMBOLS = 16
+/** No number of a symbol. */
+const NONE = 255
 
 /** A stream of few different bytes: which they are, and their numbers, two in a byte. */
 export interface PackedPairs {
@@ -15,20 +17,18 @@ export interface PackedPairs {
  * block: on pairs of digits that loses a hundredth, on single ones a twentieth.
  */
 export function packPairs(plain: Uint8Array): PackedPairs | undefined {
-  const numbers = new Int8Array(256).fill(-1)
+  const numbers = new Uint8Array(256).fill(NONE)
   const symbols: number[] = []
-  const pairs = new Uint8Array(Math.ceil(plain.length / 2))
   for (let i = 0; i < plain.length; i++) {
-    const symbol = plain[i]!
-    let number = numbers[symbol]!
-    if (number < 0) {
-      if (symbols.length === MAX_SYMBOLS) return undefined
-      number = symbols.length
-      numbers[symbol] = number
-      symbols.push(symbol)
-    }
-    pairs[i >> 1]! |= number << (4 * (i & 1))
+    if (numbers[plain[i]!]! !== NONE) continue
+    if (symbols.length === MAX_SYMBOLS) return undefined
+    numbers[plain[i]!] = symbols.length
+    symbols.push(plain[i]!)
   }
+  const pairs = new Uint8Array(Math.ceil(plain.length / 2))
+  const whole = plain.length >> 1
+  for (let i = 0; i < whole; i++) pairs[i] = numbers[plain[2 * i]!]! | (numbers[plain[2 * i + 1]!]! << 4)
+  if (whole < pairs.length) pairs[whole] = numbers[plain[2 * whole]!]!
   return { symbols: Uint8Array.from(symbols), pairs }
 }
 
@@ -37,14 +37,18 @@ export function unpackPairs({ symbols, pairs }: PackedPairs, plainLength: number
   const count = symbols.length
   const fits = count >= 1 && count <= MAX_SYMBOLS && pairs.length === Math.ceil(plainLength / 2)
   if (!fits) throw corrupt('A block', `${pairs.length} pairs of ${count} symbols can't be ${plainLength} bytes`)
+  const lows = Uint8Array.from({ length: 256 }, (_, pair) => symbols[pair & 15] ?? 0)
+  const highs = Uint8Array.from({ length: 256 }, (_, pair) => symbols[pair >> 4] ?? 0)
+  const impossible = Uint8Array.from({ length: 256 }, (_, pair) => ((pair & 15) >= count || pair >> 4 >= count ? 1 : 0))
   const plain = new Uint8Array(2 * pairs.length)
-  for (const [i, pair] of pairs.entries()) {
-    const low = pair & 15
-    const high = pair >> 4
-    if (low >= count || high >= count) throw corrupt('A block', `pair ${pair} is of more than ${count} symbols`)
-    plain[2 * i] = symbols[low]!
-    plain[2 * i + 1] = symbols[high]!
+  let wrong = 0
+  for (let i = 0; i < pairs.length; i++) {
+    const pair = pairs[i]!
+    plain[2 * i] = lows[pair]!
+    plain[2 * i + 1] = highs[pair]!
+    wrong |= impossible[pair]!
   }
+  if (wrong) throw corrupt('A block', `its pairs are of more than ${count} symbols`)
   if (plainLength % 2 === 1 && pairs.at(-1)! > 15) throw corrupt('A block', 'half a pair is left over')
   return plain.subarray(0, plainLength)
 }
