@@ -2,7 +2,7 @@ import * as zlib from 'node:zlib'
 import { isAppError } from '../util/errors.ts'
 import { CODEC_DEFLATE, CODEC_PAIRS, CODEC_RAW, CODEC_ZSTD, deflate, deflatePairs } from './codecs.ts'
 import type { EncodedPart } from './encode-whole.ts'
-import { packPairs } from './pairs.ts'
+import { symbolsOf } from './pairs.ts'
 import { looksCompressed, spreadSample } from './sample.ts'
 import type { ZstdCodec, ZstdSearch } from './zstd-codec.ts'
 
@@ -98,14 +98,14 @@ function runLengths(plane: Uint8Array): EncodedPart {
 }
 
 /** Where there are pairs, they take less. */
-const HUFFMAN = { encode: huffman, overhead: (sample: Uint8Array) => (packPairs(sample) ? undefined : 0) }
+const HUFFMAN = { encode: huffman, overhead: (sample: Uint8Array) => (symbolsOf(sample) ? undefined : 0) }
 
 /** For digits. */
 const PAIRS = { encode: pairs, overhead: pairsOverhead }
 
 /** The symbols, and about five bits for the code of each pair of them. */
 function pairsOverhead(sample: Uint8Array): number | undefined {
-  const count = packPairs(sample)?.symbols.length
+  const count = symbolsOf(sample)?.length
   return count && 1 + count + 0.6 * count ** 2
 }
 

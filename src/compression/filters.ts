@@ -64,9 +64,9 @@ export function splitDelta(plain: Uint8Array, base: Uint8Array, width: Width, ke
 }
 
 /**
- * Filter 5, parameters `width, shift, bits`: as filter 2, after the elements of each chunk and those of its base were put into the order of a key of the base's
- * elements. What training changes of a float depends on how large it was: grouped by exponent, like stands with like. `chunkLengths` add up to `plain` (else
- * RangeError): grouped by itself, a chunk needs no base but its own.
+ * Filter 5, parameters `width, shift, bits`: the byte planes of the differences of filter 2, put chunk by chunk into the order of a key of the base's elements. What
+ * training changes of a float depends on how large it was: grouped by exponent, like stands with like. `chunkLengths` add up to `plain`, and all but the last are whole
+ * elements (else RangeError): grouped by itself, a chunk needs no base but its own.
  */
 export function splitGroupedDelta(
   plain: Uint8Array,
@@ -76,28 +76,25 @@ export function splitGroupedDelta(
   kernel = sharedKernel(),
 ): FilteredBlock {
   if (base.length !== plain.length) throw new RangeError(`a base of ${base.length} bytes can't serve ${plain.length}`)
-  if (sum(chunkLengths) !== plain.length) throw new RangeError(`chunks of ${sum(chunkLengths)} bytes are no block of ${plain.length}`)
-  const grouped = (bytes: Uint8Array): Uint8Array => group(bytes, base, chunkLengths, width, key, kernel)
-  const { planes } = splitDelta(grouped(plain), grouped(base), width, kernel)
+  if (!areChunks(chunkLengths, plain.length, width))
+    throw new RangeError(`chunks of ${sum(chunkLengths)} bytes are no block of ${plain.length}`)
+  kernel.input.set(plain)
+  kernel.base.set(base)
+  forEachChunk(chunkLengths, (start, length) => kernel.group(width, key, start, length))
+  const planes = split(kernel.output.subarray(0, plain.length), { width, mode: 'plain' }, kernel)
   return { filter: FILTER_GROUPED_DELTA, parameters: Uint8Array.of(width, key.shift, key.bits), planes }
 }
 
-function group(
-  bytes: Uint8Array,
-  base: Uint8Array,
-  chunkLengths: readonly number[],
-  width: Width,
-  key: GroupKey,
-  kernel: PlanesKernel,
-): Uint8Array {
-  kernel.input.set(bytes)
-  kernel.base.set(base)
-  let at = 0
-  for (const length of chunkLengths) {
-    kernel.group(width, key, at, length)
-    at += length
+function areChunks(lengths: readonly number[], plainLength: number, width: Width): boolean {
+  return sum(lengths) === plainLength && lengths.slice(0, -1).every(length => length % width === 0)
+}
+
+function forEachChunk(lengths: readonly number[], use: (start: number, length: number) => void): void {
+  let start = 0
+  for (const length of lengths) {
+    use(start, length)
+    start += length
   }
-  return kernel.output.slice(0, bytes.length)
 }
 
 /**
@@ -152,17 +149,18 @@ export function joinPlanes(
 ): Uint8Array {
   const { width, mode, narrow, key } = readShape(filter, parameters)
   const plainLength = sum(planes.map(({ length }) => length))
-  if (sum(chunkLengths) !== plainLength) throw corrupt(WHAT, `its chunks have ${sum(chunkLengths)} bytes and its planes ${plainLength}`)
   if (plainLength === 0 || plainLength > REGION_BYTES) throw corrupt(WHAT, `its planes have ${plainLength} bytes`)
   const lengths = lengthsOf(width, plainLength)
   if (lengths.length !== planes.length || !planes.every(({ length }, i) => length === lengths[i])) {
     throw corrupt(WHAT, `its parts are no planes of elements of ${width} bytes`)
   }
-  if (mode === 'delta') {
+  if (key && !areChunks(chunkLengths, plainLength, width))
+    throw corrupt(WHAT, `its chunks are no ${plainLength} bytes of elements of ${width}`)
+  if (mode === 'delta' || key) {
     const needed = narrow ? 2 * plainLength : plainLength
     if (base?.length !== needed) throw corrupt(WHAT, `its base has ${base?.length ?? 0} bytes where ${needed} are needed`)
     if (narrow) roundBase(base, narrow, kernel)
-    else kernel.base.set(key ? group(base, base, chunkLengths, width, key, kernel) : base)
+    else kernel.base.set(base)
   }
   let at = 0
   for (const plane of planes) {
@@ -172,12 +170,7 @@ export function joinPlanes(
   kernel.join(width, mode, plainLength)
   if (key) {
     kernel.input.set(kernel.output.subarray(0, plainLength))
-    kernel.base.set(base!)
-    let start = 0
-    for (const length of chunkLengths) {
-      kernel.ungroup(width, key, start, length)
-      start += length
-    }
+    forEachChunk(chunkLengths, (start, length) => kernel.ungroup(width, key, start, length))
   }
   return kernel.output.slice(0, plainLength)
 }
@@ -209,7 +202,7 @@ function readShape(filter: number, parameters: Uint8Array): Shape {
       return { width, mode: second === 1 ? 'rotated' : 'plain' }
     if (filter === FILTER_DELTA && width) return { width, mode: 'delta' }
     const key = { shift: second!, bits: third! }
-    if (filter === FILTER_GROUPED_DELTA && width && isGroupKey(width, key)) return { width, mode: 'delta', key }
+    if (filter === FILTER_GROUPED_DELTA && width && isGroupKey(width, key)) return { width, mode: 'plain', key }
     const narrow = NARROW_FORMATS[first ?? 0]
     if (filter === FILTER_NARROW && narrow) return { width: 2, mode: 'delta', narrow }
   }

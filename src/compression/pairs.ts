@@ -2,8 +2,6 @@ import { corrupt } from '../util/errors.ts'
 
 /** Bytes that a stream may have at most for two of them to fit into one. */
 const MAX_SYMBOLS = 16
-/** No number of a symbol. */
-const NONE = 255
 
 /** A stream of few different bytes: which they are, and their numbers, two in a byte. */
 export interface PackedPairs {
@@ -12,24 +10,34 @@ export interface PackedPairs {
   pairs: Uint8Array
 }
 
+/** The different bytes of a stream, in the order of their coming; undefined where they are more than 16. */
+export function symbolsOf(plain: Uint8Array): Uint8Array | undefined {
+  const met = new Uint8Array(256)
+  const symbols: number[] = []
+  for (let i = 0; i < plain.length; i++) {
+    const symbol = plain[i]!
+    if (met[symbol] === 1) continue
+    if (symbols.length === MAX_SYMBOLS) return undefined
+    met[symbol] = 1
+    symbols.push(symbol)
+  }
+  return Uint8Array.from(symbols)
+}
+
 /**
  * Two bytes in one, where a stream has at most 16 different ones; else undefined. A Huffman code spends whole bits on each symbol, and one on the end of its
  * block: on pairs of digits that loses a hundredth, on single ones a twentieth.
  */
 export function packPairs(plain: Uint8Array): PackedPairs | undefined {
-  const numbers = new Uint8Array(256).fill(NONE)
-  const symbols: number[] = []
-  for (let i = 0; i < plain.length; i++) {
-    if (numbers[plain[i]!]! !== NONE) continue
-    if (symbols.length === MAX_SYMBOLS) return undefined
-    numbers[plain[i]!] = symbols.length
-    symbols.push(plain[i]!)
-  }
+  const symbols = symbolsOf(plain)
+  if (!symbols) return undefined
+  const numbers = new Uint8Array(256)
+  symbols.forEach((symbol, number) => (numbers[symbol] = number))
   const pairs = new Uint8Array(Math.ceil(plain.length / 2))
   const whole = plain.length >> 1
   for (let i = 0; i < whole; i++) pairs[i] = numbers[plain[2 * i]!]! | (numbers[plain[2 * i + 1]!]! << 4)
   if (whole < pairs.length) pairs[whole] = numbers[plain[2 * whole]!]!
-  return { symbols: Uint8Array.from(symbols), pairs }
+  return { symbols, pairs }
 }
 
 /** Throws `corrupt` where pairs name symbols that there are none of, or are not those of `plainLength` bytes. */

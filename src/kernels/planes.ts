@@ -35,8 +35,9 @@ export interface PlanesKernel {
   /** Undoes `split` with the same arguments and the same base. */
   join(width: Width, mode: PlaneMode, length: number): void
   /**
-   * Puts the elements of `length` bytes of `input`, from `start` on, into the order of the keys that those of `base` at the same places have; where keys are equal
-   * they stay in their order. The tail follows unchanged. It all goes to the same bytes of `output`. Not for width 1.
+   * Of `length` bytes from `start` on: subtracts the elements of `base` from those of `input`, maps the differences to unsigned numbers as mode `delta` does, and puts
+   * them into the order of the keys of the base's elements; where keys are equal they stay in their order. The tail of the input follows unchanged. It all goes to
+   * the same bytes of `output`. Not for width 1.
    */
   group(width: Width, key: GroupKey, start: number, length: number): void
   /** Undoes `group` with the same arguments and the same base. */
@@ -88,12 +89,7 @@ export function javascriptPlanes(): PlanesKernel {
         const at = i * width
         for (let k = 0; k < width; k++) element[k] = input[at + k]!
         if (mode === 'rotated') shiftLeft(element, width, element[width - 1]! >> 7)
-        if (mode === 'delta') {
-          subtract(element, base, at, width)
-          const negative = element[width - 1]! >> 7
-          shiftLeft(element, width, 0)
-          if (negative) invert(element, width)
-        }
+        if (mode === 'delta') toDifference(element, base, at, width)
         for (let k = 0; k < width; k++) output[k * count + i] = element[k]!
       }
       copyTail(width, 0, length)
@@ -105,22 +101,25 @@ export function javascriptPlanes(): PlanesKernel {
         const at = i * width
         for (let k = 0; k < width; k++) element[k] = input[k * count + i]!
         if (mode === 'rotated') shiftRight(element, width, element[0]! & 1)
-        if (mode === 'delta') {
-          const negative = element[0]! & 1
-          shiftRight(element, width, 0)
-          if (negative) invert(element, width)
-          add(element, base, at, width)
-        }
+        if (mode === 'delta') fromDifference(element, base, at, width)
         for (let k = 0; k < width; k++) output[at + k] = element[k]!
       }
       copyTail(width, 0, length)
     },
     group(width, key, start, length) {
-      for (const [from, to] of moves(base, width, key, start, length)) output.set(input.subarray(from, from + width), to)
+      for (const [from, to] of moves(base, width, key, start, length)) {
+        element.set(input.subarray(from, from + width))
+        toDifference(element, base, from, width)
+        output.set(element.subarray(0, width), to)
+      }
       copyTail(width, start, length)
     },
     ungroup(width, key, start, length) {
-      for (const [to, from] of moves(base, width, key, start, length)) output.set(input.subarray(from, from + width), to)
+      for (const [to, from] of moves(base, width, key, start, length)) {
+        element.set(input.subarray(from, from + width))
+        fromDifference(element, base, to, width)
+        output.set(element.subarray(0, width), to)
+      }
       copyTail(width, start, length)
     },
     narrow(format, count, to) {
@@ -166,6 +165,20 @@ function roundToFp16(bits: number): number {
   const rest = significand - whole * 2 ** cut
   const half = 2 ** (cut - 1)
   return sign | (rest > half || (rest === half && whole % 2 === 1) ? whole + 1 : whole)
+}
+
+function toDifference(element: Uint8Array, base: Uint8Array, at: number, width: number): void {
+  subtract(element, base, at, width)
+  const negative = element[width - 1]! >> 7
+  shiftLeft(element, width, 0)
+  if (negative) invert(element, width)
+}
+
+function fromDifference(element: Uint8Array, base: Uint8Array, at: number, width: number): void {
+  const negative = element[0]! & 1
+  shiftRight(element, width, 0)
+  if (negative) invert(element, width)
+  add(element, base, at, width)
 }
 
 /** One bit towards the top; `low` comes in. */

@@ -264,22 +264,24 @@ function joinRest<U>(from: usize, count: usize, mode: u32): void {
 }
 
 /**
- * `length` bytes of input from `start` on: their elements in the order of the keys of those of the base at the same places, equal ones as they were, then the tail.
+ * `length` bytes from `start` on: the differences of input's elements to those of the base, mapped to unsigned numbers, in the order of the keys of the base's, equal
+ * ones as they were; then the tail of the input.
  */
 export function group(width: u32, shift: u32, bits: u32, start: usize, length: usize): void {
-  if (width == 2) groupBy<u16>(start, length, shift, bits, false)
-  else if (width == 4) groupBy<u32>(start, length, shift, bits, false)
-  else groupBy<u64>(start, length, shift, bits, false)
+  if (width == 2) groupBy<u16, i16>(start, length, shift, bits, false)
+  else if (width == 4) groupBy<u32, i32>(start, length, shift, bits, false)
+  else groupBy<u64, i64>(start, length, shift, bits, false)
 }
 
 /** Undoes `group`. */
 export function ungroup(width: u32, shift: u32, bits: u32, start: usize, length: usize): void {
-  if (width == 2) groupBy<u16>(start, length, shift, bits, true)
-  else if (width == 4) groupBy<u32>(start, length, shift, bits, true)
-  else groupBy<u64>(start, length, shift, bits, true)
+  if (width == 2) groupBy<u16, i16>(start, length, shift, bits, true)
+  else if (width == 4) groupBy<u32, i32>(start, length, shift, bits, true)
+  else groupBy<u64, i64>(start, length, shift, bits, true)
 }
 
-function groupBy<U>(start: usize, length: usize, shift: u32, bits: u32, back: bool): void {
+/** U is an element, S its signed twin. */
+function groupBy<U, S>(start: usize, length: usize, shift: u32, bits: u32, back: bool): void {
   const mask: usize = (1 << bits) - 1
   const whole = length & ~(sizeof<U>() - 1)
   const base = BASE + start
@@ -298,11 +300,17 @@ function groupBy<U>(start: usize, length: usize, shift: u32, bits: u32, back: bo
     place += found
   }
   for (let i: usize = 0; i < whole; i += sizeof<U>()) {
-    const next = NEXT + 4 * ((<usize>(load<U>(base + i) >> (<U>shift))) & mask)
+    const other = load<U>(base + i)
+    const next = NEXT + 4 * ((<usize>(other >> (<U>shift))) & mask)
     const place: usize = load<u32>(next)
     store<u32>(next, <u32>(place + sizeof<U>()))
-    if (back) store<U>(to + i, load<U>(from + place))
-    else store<U>(to + place, load<U>(from + i))
+    if (back) {
+      const x = load<U>(from + place)
+      store<U>(to + i, ((x >> 1) ^ (<U>(0 - (x & 1)))) + other)
+    } else {
+      const d = load<U>(from + i) - other
+      store<U>(to + place, (d << 1) ^ (<U>((<S>d) >> (<S>(sizeof<U>() * 8 - 1)))))
+    }
   }
   memory.copy(to + whole, from + whole, length - whole)
 }
