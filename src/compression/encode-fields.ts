@@ -19,7 +19,7 @@ interface Choice {
 }
 
 const WINDOWS = 4
-const WINDOW_BYTES = 32 * 1024
+const WINDOW_BYTES = 16 * 1024
 const MAX_COLUMNS = 64
 /** Fields longer than this are words, not numbers: their places tell nothing. */
 const MAX_POSITIONS = 24

@@ -16,70 +16,113 @@ const ENDS: usize = NEXT + 4 * 256
 const SEPARATOR: u32 = 1
 const LINE_FEED: u32 = 2
 
+/** Engines replace a function by faster code between two calls of it, not during one: so a block is passed in slices. */
+const SLICE: usize = 64 * 1024
+
+/** Where in its row the next byte is. */
+let column: u32 = 0
+let stream: usize = 0
+let quoted = false
+
+function begin(): void {
+  column = 0
+  stream = load<u8>(FIRST)
+  quoted = false
+}
+
 /** Input bytes [0, length) go to their streams, one after the other in the output; the length of each is left in the table of ends. */
 export function split(lastColumn: u32, length: usize): void {
   memory.fill(ENDS, 0, 4 * 256)
-  let column: u32 = 0
-  let stream: usize = load<u8>(FIRST)
-  let last: usize = load<u8>(LAST)
-  let quoted = false
-  for (let i: usize = 0; i < length; i++) {
-    store<u8>(STREAMS + i, <u8>stream)
-    const count = ENDS + 4 * stream
+  begin()
+  for (let at: usize = 0; at < length; at += SLICE) findStreams(lastColumn, at, min(length, at + SLICE))
+  let start: u32 = 0
+  for (let s: usize = 0; s < 256; s++) {
+    store<u32>(NEXT + 4 * s, start)
+    start += load<u32>(ENDS + 4 * s)
+  }
+  for (let at: usize = 0; at < length; at += SLICE) moveToStreams(at, min(length, at + SLICE))
+}
+
+export function findStreams(lastColumn: u32, from: usize, to: usize): void {
+  let c = column
+  let s = stream
+  let last: usize = load<u8>(LAST + c)
+  let q = quoted
+  for (let i = from; i < to; i++) {
+    store<u8>(STREAMS + i, <u8>s)
+    const count = ENDS + 4 * s
     store<u32>(count, load<u32>(count) + 1)
     const kind: u32 = load<u8>(CLASSES + load<u8>(INPUT + i))
-    if (kind == LINE_FEED || (kind == SEPARATOR && !quoted)) {
+    if (kind == 0) {
+      if (s < last) s++
+    } else if (kind == LINE_FEED || (kind == SEPARATOR && !q)) {
       if (kind == LINE_FEED) {
-        column = 0
-        quoted = false
-      } else if (column < lastColumn) column++
-      stream = load<u8>(FIRST + column)
-      last = load<u8>(LAST + column)
+        c = 0
+        q = false
+      } else if (c < lastColumn) c++
+      s = load<u8>(FIRST + c)
+      last = load<u8>(LAST + c)
     } else {
-      if (kind > LINE_FEED) quoted = !quoted
-      if (stream < last) stream++
+      if (kind > LINE_FEED) q = !q
+      if (s < last) s++
     }
   }
-  let at: u32 = 0
-  for (let s: usize = 0; s < 256; s++) {
-    store<u32>(NEXT + 4 * s, at)
-    at += load<u32>(ENDS + 4 * s)
-  }
-  for (let i: usize = 0; i < length; i++) {
+  column = c
+  stream = s
+  quoted = q
+}
+
+export function moveToStreams(from: usize, to: usize): void {
+  for (let i = from; i < to; i++) {
     const next = NEXT + 4 * <usize>load<u8>(STREAMS + i)
-    const to = load<u32>(next)
-    store<u8>(OUTPUT + to, load<u8>(INPUT + i))
-    store<u32>(next, to + 1)
+    const place = load<u32>(next)
+    store<u8>(OUTPUT + place, load<u8>(INPUT + i))
+    store<u32>(next, place + 1)
   }
 }
 
 /** Undoes `split`; the tables say where each stream begins and ends. Returns how many bytes could be joined: less than `length` where a stream ended too early. */
 export function join(lastColumn: u32, length: usize): usize {
-  let column: u32 = 0
-  let stream: usize = load<u8>(FIRST)
-  let last: usize = load<u8>(LAST)
-  let quoted = false
-  for (let i: usize = 0; i < length; i++) {
-    const next = NEXT + 4 * stream
-    const from = load<u32>(next)
-    if (from >= load<u32>(ENDS + 4 * stream)) return i
-    store<u32>(next, from + 1)
-    const byte = load<u8>(INPUT + from)
-    store<u8>(OUTPUT + i, byte)
-    const kind: u32 = load<u8>(CLASSES + byte)
-    if (kind == LINE_FEED || (kind == SEPARATOR && !quoted)) {
-      if (kind == LINE_FEED) {
-        column = 0
-        quoted = false
-      } else if (column < lastColumn) column++
-      stream = load<u8>(FIRST + column)
-      last = load<u8>(LAST + column)
-    } else {
-      if (kind > LINE_FEED) quoted = !quoted
-      if (stream < last) stream++
-    }
+  begin()
+  for (let at: usize = 0; at < length; at += SLICE) {
+    const end = min(length, at + SLICE)
+    const reached = takeFromStreams(lastColumn, at, end)
+    if (reached < end) return reached
   }
   return length
+}
+
+export function takeFromStreams(lastColumn: u32, from: usize, to: usize): usize {
+  let c = column
+  let s = stream
+  let last: usize = load<u8>(LAST + c)
+  let q = quoted
+  for (let i = from; i < to; i++) {
+    const next = NEXT + 4 * s
+    const place = load<u32>(next)
+    if (place >= load<u32>(ENDS + 4 * s)) return i
+    store<u32>(next, place + 1)
+    const byte = load<u8>(INPUT + place)
+    store<u8>(OUTPUT + i, byte)
+    const kind: u32 = load<u8>(CLASSES + byte)
+    if (kind == 0) {
+      if (s < last) s++
+    } else if (kind == LINE_FEED || (kind == SEPARATOR && !q)) {
+      if (kind == LINE_FEED) {
+        c = 0
+        q = false
+      } else if (c < lastColumn) c++
+      s = load<u8>(FIRST + c)
+      last = load<u8>(LAST + c)
+    } else {
+      if (kind > LINE_FEED) q = !q
+      if (s < last) s++
+    }
+  }
+  column = c
+  stream = s
+  quoted = q
+  return to
 }
 
 export const inputOffset: usize = INPUT
