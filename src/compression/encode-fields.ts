@@ -37,6 +37,7 @@ const PART_BYTES = 7
  */
 export function encodeFields(plain: Uint8Array, table: Table, level: Level, zstd: ZstdCodec | undefined): EncodedFields | undefined {
   const sample = sampleRows(plain)
+  if (sample.length === 0) return undefined
   const choice = chooseShape(sample, sample.length / plain.length, table, level, zstd)
   if (choice === undefined) return undefined
   const { parameters, columns } = splitColumns(plain, choice.shape)
@@ -112,14 +113,13 @@ function splitColumns(plain: Uint8Array, shape: FieldShape): { parameters: Uint8
   return { parameters, columns }
 }
 
-/** Whole rows from several places; all of `plain` where that is not more. */
+/** Whole rows from several places, as far as there are any; all of `plain` where that is not more. */
 function sampleRows(plain: Uint8Array): Uint8Array {
   if (plain.length <= WINDOWS * WINDOW_BYTES) return plain
   const pieces = Array.from({ length: WINDOWS }, (_, i) => {
     const from = Math.floor(((i + 0.5) * plain.length) / WINDOWS - WINDOW_BYTES / 2)
-    const start = plain.indexOf(LINE_FEED, from) + 1
-    const end = plain.lastIndexOf(LINE_FEED, from + WINDOW_BYTES) + 1
-    return plain.subarray(start, Math.max(start, end))
+    const window = plain.subarray(from, from + WINDOW_BYTES)
+    return window.subarray(window.indexOf(LINE_FEED) + 1, window.lastIndexOf(LINE_FEED) + 1)
   })
   return Buffer.concat(pieces)
 }

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decodeBlock, encodeBlock, type BlockRequest } from '../../src/compression/block.ts'
 import { FILTER_FIELDS, joinFields, readFieldShape, splitFields } from '../../src/compression/fields.ts'
@@ -65,6 +66,28 @@ describe.each(CODECS)('blocks of tables (%s)', codec => {
     const plain = rows(2000, () => usual[Math.floor(random() * usual.length)]!)
     expect(findTable(plain)).toBeDefined()
     expect(encodeBlock(plain, request(plain), await zstd).filter).toBe(FILTER_NONE)
+  })
+
+  it('come back whatever they hold, and whatever table they are said to be', async () => {
+    const codec = await zstd
+    const cell = fc.oneof(fc.stringMatching(/^[0-9.]{0,9}$/), fc.stringMatching(/^[a-z",;]{0,40}$/), fc.constantFrom('', '\r', '"'))
+    const row = fc.array(cell, { maxLength: 90 }).map(cells => cells.join(','))
+    const table = fc.record({ separator: fc.constantFrom(...Buffer.from(',;\t')), columns: fc.integer({ min: 2, max: 200 }) })
+    fc.assert(
+      fc.property(fc.array(row, { minLength: 1, maxLength: 30 }), fc.integer({ min: 1, max: 400 }), table, (rows, times, table) => {
+        const plain = Buffer.from(`${rows.join('\n')}\n`.repeat(times)).subarray(0, 300 * KIB)
+        const block = encodeBlock(plain, { level: 'fast', kind: 'general', table }, codec)
+        expect(equalBytes(decodeBlock(block, block.bytes, codec), plain)).toBe(true)
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  it('stay whole where only their beginning is a table', async () => {
+    const plain = Buffer.concat([csvLike(8, 20 * KIB), textLike(9, 2 * MIB).map(byte => (byte === 10 ? 32 : byte))])
+    const block = encodeBlock(plain, request(plain), await zstd)
+    expect(block.filter).toBe(FILTER_NONE)
+    expect(equalBytes(decodeBlock(block, block.bytes, await zstd), plain)).toBe(true)
   })
 
   it('are refused as damaged, or come out as long as they should, whatever bit is flipped', async () => {
