@@ -39,7 +39,8 @@ export async function runInPty(command: string, args: readonly string[], options
       command,
       ...args,
     ],
-    { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, TERM: 'xterm-color', ...env } },
+    // somebody looks at this terminal, also where the tests run in CI
+    { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, CI: undefined, TERM: 'xterm-color', ...env } },
   )
   helper.stdin.on('error', () => undefined) // the command may have ended before it was told
   if (type === undefined) helper.stdin.end()
