@@ -30,7 +30,7 @@ export class BaseChunks {
     this.uses = uses
     this.limit = pLimit(Math.max(MIN_PARALLEL, source.pool.workers))
     for (const entry of uses.keys()) {
-      const { block } = source.index.location(entry)
+      const block = source.index.blockOf(entry)
       if (!this.awaited.has(block)) this.awaited.set(block, deferred())
     }
   }

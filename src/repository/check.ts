@@ -232,7 +232,7 @@ class Check {
   private troubleOf(entry: number): string | undefined {
     const bases = this.index.basesAt(entry)
     if (!bases) {
-      const { filter } = this.index.blocks[this.index.location(entry).block]!
+      const { filter } = this.index.blocks[this.index.blockOf(entry)]!
       return this.bad[entry] === 1 ? 'is damaged' : usesBase(filter) ? 'has no base where its filter needs one' : undefined
     }
     if (this.known.has(entry)) return this.known.get(entry)

@@ -3,6 +3,9 @@ import type { ChunkBases, Directory, DirectoryBlock, ListedBlock } from './direc
 import { GrowingColumn } from './growing-column.ts'
 import { IdTable } from './id-table.ts'
 
+/** Blocks whose chunks' offsets are kept once they are counted: as many as are read side by side. */
+const KEPT_OFFSETS = 64
+
 /** Where one copy of a chunk lies. */
 export interface ChunkLocation {
   /** Number of the block in the index; equal numbers mean the same block. */
@@ -38,8 +41,8 @@ export class ChunkIndex {
   private readonly packStarts = new GrowingColumn()
   private readonly ids: IdTable
   private readonly lengths: GrowingColumn
-  /** Where `location` counted lengths last: chunks are mostly asked for in their order. */
-  private counted = { block: -1, entry: 0, offset: 0 }
+  /** Where the chunks of blocks begin that were asked for lately. */
+  private readonly offsets = new Map<number, Uint32Array>()
   /** Bases of chunks, by entry. Empty as long as no pack holds deltas. */
   private readonly basesOf = new Map<number, ChunkBases>()
   /** What `isPresent` has found about entries with bases. */
@@ -195,11 +198,19 @@ export class ChunkIndex {
 
   location(entry: number): ChunkLocation {
     const block = this.blockOf(entry)
-    const start = this.blocks[block]!.firstChunk
-    let { entry: at, offset } = this.counted.block === block && this.counted.entry <= entry ? this.counted : { entry: start, offset: 0 }
-    for (; at < entry; at++) offset += this.lengths.at(at)
-    this.counted = { block, entry, offset }
+    const offset = this.offsetsIn(block)[entry - this.blocks[block]!.firstChunk]!
     return { block, offset, length: this.lengths.at(entry) }
+  }
+
+  private offsetsIn(block: number): Uint32Array {
+    const known = this.offsets.get(block)
+    if (known) return known
+    const { firstChunk, chunkCount } = this.blocks[block]!
+    const offsets = new Uint32Array(chunkCount)
+    for (let i = 1; i < chunkCount; i++) offsets[i] = offsets[i - 1]! + this.lengths.at(firstChunk + i - 1)
+    if (this.offsets.size === KEPT_OFFSETS) this.offsets.delete(this.offsets.keys().next().value!)
+    this.offsets.set(block, offsets)
+    return offsets
   }
 
   /** What the directory of a pack lists. */

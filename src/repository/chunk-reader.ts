@@ -40,7 +40,7 @@ async function readEntries(source: BlockSource, entries: readonly number[], what
   const { index } = source
   const byBlock = new Map<number, Set<number>>()
   for (const entry of entries) {
-    const { block } = index.location(entry)
+    const block = index.blockOf(entry)
     const inBlock = byBlock.get(block)
     if (inBlock) inBlock.add(entry)
     else byBlock.set(block, new Set([entry]))

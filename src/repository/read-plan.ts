@@ -67,7 +67,7 @@ function sortByRoots(index: ChunkIndex, needed: ReadonlyMap<number, PlannedBlock
     for (; steps < MAX_DEPTH; steps++) {
       const first = root.bases?.find(entry => entry >= 0)
       if (first === undefined) break
-      root = needed.get(index.location(first).block)!
+      root = needed.get(index.blockOf(first))!
     }
     return { block, root: root.number, steps }
   })
@@ -86,7 +86,7 @@ function orderBases(index: ChunkIndex, sorted: readonly PlannedBlock[], needed: 
   const finish = (block: PlannedBlock): void => {
     block.bases?.forEach((entry, i) => {
       if (entry < 0) return
-      if (done.has(index.location(entry).block)) plan.uses.set(entry, (plan.uses.get(entry) ?? 0) + 1)
+      if (done.has(index.blockOf(entry))) plan.uses.set(entry, (plan.uses.get(entry) ?? 0) + 1)
       else block.bases![i] = -1
     })
     plan.blocks.push(block)
@@ -110,6 +110,6 @@ function orderBases(index: ChunkIndex, sorted: readonly PlannedBlock[], needed: 
 /** Numbers of the blocks that a block's bases lie in. */
 export function baseBlocks(index: ChunkIndex, { bases }: PlannedBlock): number[] {
   const numbers = new Set<number>()
-  for (const entry of bases ?? []) if (entry >= 0) numbers.add(index.location(entry).block)
+  for (const entry of bases ?? []) if (entry >= 0) numbers.add(index.blockOf(entry))
   return [...numbers]
 }

@@ -141,7 +141,7 @@ class Restore {
     const blocks: number[] = []
     const placesOf = new Map<number, { first: number; end: number }>()
     for (let i = 0; i < this.placements.count; i++) {
-      const { block } = index.location(this.placements.at(i).entry)
+      const block = index.blockOf(this.placements.at(i).entry)
       const places = placesOf.get(block)
       if (places) places.end = i + 1
       else {

@@ -36,13 +36,12 @@ export function countChunk(sizes: Sizes, index: ChunkIndex, entry: number, isCon
 
 /** A chunk's share of its block's stored bytes is its share of the plain ones. */
 export function storedShare(index: ChunkIndex, entry: number): number {
-  const { block, length } = index.location(entry)
-  const { storedLength, plainLength } = index.blocks[block]!
-  return (length / plainLength) * storedLength
+  const { storedLength, plainLength } = index.blocks[index.blockOf(entry)]!
+  return (index.length(entry) / plainLength) * storedLength
 }
 
 function wayOf(index: ChunkIndex, entry: number): keyof Savings {
-  const { filter } = index.blocks[index.location(entry).block]!
+  const { filter } = index.blocks[index.blockOf(entry)]!
   if (usesBase(filter)) return 'deltas'
   return filter === FILTER_NONE ? 'compression' : 'filters'
 }

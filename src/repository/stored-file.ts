@@ -51,7 +51,7 @@ export class StoredFile {
     const wanted = this.numbersOf(offset, end)
     const byBlock = new Map<number, number[]>()
     for (const number of wanted) {
-      const { block } = this.source.index.location(this.entries[number]!)
+      const block = this.source.index.blockOf(this.entries[number]!)
       const numbers = byBlock.get(block)
       if (numbers) numbers.push(number)
       else byBlock.set(block, [number])

@@ -112,7 +112,7 @@ class Choice {
     const entry = this.best(id, belowDepth)
     if (entry < 0) return false
     this.chosen[entry] = 1
-    const { block } = this.index.location(entry)
+    const block = this.index.blockOf(entry)
     if (this.taken.has(block)) return true
     this.taken.add(block)
     for (const other of predictedOf(this.index, block)) {

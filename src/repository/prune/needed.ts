@@ -11,7 +11,7 @@ export function neededPacks(index: ChunkIndex, { flags }: Reached, backing: Back
   const needed = new Set<number>()
   const visitedBlocks = new Set<number>()
   const visit = (entry: number): void => {
-    const { block } = index.location(entry)
+    const block = index.blockOf(entry)
     if (!index.hasBases || visitedBlocks.has(block)) return
     visitedBlocks.add(block)
     for (const other of predictedOf(index, block)) {
