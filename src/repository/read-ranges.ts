@@ -5,7 +5,7 @@ const MiB = 1024 * 1024
 const JOIN_GAP_BYTES = 256 * 1024
 const MAX_RANGE_BYTES = 8 * MiB
 /** Plain bytes of the wanted blocks of one range: all are decoded together, and blocks may take a hundredth of that in the store. */
-const MAX_RANGE_PLAIN_BYTES = 32 * MiB
+const MAX_RANGE_PLAIN_BYTES = 24 * MiB
 /** Ranges under way, and how many more may be as long as they are short together: where packs are read in turns, no range is long. */
 const PARALLEL_RANGES = 4
 const PARALLEL_SHORT_RANGES = 8

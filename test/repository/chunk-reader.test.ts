@@ -72,12 +72,12 @@ describe('the ranges that are asked for', () => {
             expect(range.offset + range.length).toBe(inRange.at(-1)!.offset + inRange.at(-1)!.storedLength)
             if (inRange.length > 1) {
               expect(range.length).toBeLessThanOrEqual(8 * MiB)
-              expect(plain).toBeLessThanOrEqual(32 * MiB)
+              expect(plain).toBeLessThanOrEqual(24 * MiB)
             }
             const next = ranges[i + 1] && index.blocks[ranges[i + 1]!.blocks[0]!]!
             if (!next || next.pack !== range.pack) continue
             const apart = next.offset - (range.offset + range.length) > 256 * KiB
-            expect(apart || next.offset + next.storedLength - range.offset > 8 * MiB || plain + next.plainLength > 32 * MiB).toBe(true)
+            expect(apart || next.offset + next.storedLength - range.offset > 8 * MiB || plain + next.plainLength > 24 * MiB).toBe(true)
           }
           expect(gap).toBeLessThanOrEqual(256 * KiB)
         },
