@@ -24,8 +24,9 @@ export interface BlockContent {
 /** Smaller chunks gain more from what lies beside them than from being told apart. */
 const MIN_TABLE_BYTES = 16 * 1024
 
-export function contentOf(bytes: Uint8Array, kind: BlockKind, tensor: TensorForm | undefined): BlockContent {
-  return { kind, tensor, table: kind === 'general' && bytes.length >= MIN_TABLE_BYTES ? findTable(bytes) : undefined }
+/** The table that a chunk of general content is, if it is one. */
+export function tableIn(bytes: Uint8Array): Table | undefined {
+  return bytes.length >= MIN_TABLE_BYTES ? findTable(bytes) : undefined
 }
 
 /**

@@ -10,7 +10,7 @@ import { FIRST_PACKS, FIRST_PACK_BYTES, MAX_BLOCK_BYTES, MAX_PACK_CHUNKS, PACK_B
 import type { ListedBlock, NewBlock } from './directory.ts'
 import type { IndexedPack } from './index-object.ts'
 import { packName } from './object-names.ts'
-import { contentOf, formOf, OpenBlock, type TensorForm } from './open-block.ts'
+import { formOf, OpenBlock, tableIn, type TensorForm } from './open-block.ts'
 import { NONCE_BYTES, sealPack } from './pack.ts'
 
 /** A pack that the store has acknowledged to this run. */
@@ -74,9 +74,12 @@ export class PackWriter {
     this.maxEncoding = options.pool.workers + 1
   }
 
-  /** Takes one new chunk, for kind `tensor` with what is known of it; `bytes` may be reused as soon as this resolves. Waits while too much is under way. */
-  async add(id: Uint8Array, bytes: Uint8Array, kind: BlockKind, tensor?: TensorForm): Promise<void> {
-    const content = contentOf(bytes, kind, tensor)
+  /**
+   * Takes one new chunk, for kind `tensor` with what is known of it; `bytes` may be reused as soon as this resolves. Waits while too much is under way. Rows and
+   * columns of general content are looked for where `mayBeTable` allows it.
+   */
+  async add(id: Uint8Array, bytes: Uint8Array, kind: BlockKind, tensor?: TensorForm, mayBeTable = kind === 'general'): Promise<void> {
+    const content = { kind, tensor, table: mayBeTable ? tableIn(bytes) : undefined }
     const form = formOf(bytes, content)
     let block = this.open.get(form)
     this.open.delete(form)

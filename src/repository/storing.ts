@@ -190,7 +190,8 @@ export class Storing {
   private async sinkManifest(id: Uint8Array, bytes: Uint8Array): Promise<void> {
     if (this.stored.has(id) || this.presence.use(id)) return
     this.stored.add(id)
-    await this.writer.add(id, bytes, 'general')
+    // half of a manifest is ids, which no columns shrink: not worth the memory that tables take, here and in every pull
+    await this.writer.add(id, bytes, 'general', undefined, false)
   }
 
   /** While a long push runs: so that it goes on where it was when it is interrupted. */
