@@ -91,3 +91,22 @@ test('without --all the newest version stays; with it the whole name goes', asyn
   await sandbox.ok('push', 'data')
   await sandbox.ok('check', '--read-data')
 })
+
+test('of a table that is mostly gone, what is left takes no more than it needs', async () => {
+  const rows = (from: number, count: number): string =>
+    Array.from({ length: count }, (_, i) => `${from + i},${((from + i) * 7919) % 99_991},${Math.sin(from + i).toFixed(6)}\n`).join('')
+  const kept = rows(0, 8000)
+  makeTree(sandbox.in('tables'), { 'orders.csv': kept + rows(8000, 60_000) })
+  await sandbox.ok('push', 'tables')
+  makeTree(sandbox.in('tables'), { 'orders.csv': kept })
+  await sandbox.ok('push', 'tables')
+  const before = storedBytes()
+  await sandbox.ok('forget', 'tables', '--keep-last', '1')
+  await sandbox.ok('prune', '--now')
+  const { names } = await sandbox.json<{ names: { name: string; storedBytes: number }[] }>('du')
+  const { storedBytes: needed } = names.find(({ name }) => name === 'tables')!
+  expect(before - storedBytes()).toBeGreaterThan(6 * needed)
+  await sandbox.ok('check', '--read-data')
+  await sandbox.ok('pull', 'tables', 'out')
+  expect(readFileSync(sandbox.in('out', 'orders.csv'), 'utf8')).toBe(kept)
+})

@@ -1,3 +1,5 @@
+import { FILTER_FIELDS } from '../../compression/fields.ts'
+import { FILTER_NONE } from '../../compression/filters.ts'
 import { AppError } from '../../util/errors.ts'
 import { toHex } from '../../util/hash.ts'
 import type { ChunkIndex, IndexedBlock } from '../chunk-index.ts'
@@ -50,8 +52,12 @@ export function planMarks(index: ChunkIndex, reached: Reached, options: MarkOpti
   return plan
 }
 
-/** A block that has to be taken as it is: what is predicted can't be encoded again at that size, and what is not plain tells more than its bytes. */
-export const isIndivisible = (block: IndexedBlock): boolean => block.filter !== 0 || block.parameters.length > 0
+/**
+ * A block that has to be taken as it is: what is predicted can't be encoded again at that size, and blocks of tensors tell more than their bytes. That a block is a
+ * table is seen from its bytes.
+ */
+export const isIndivisible = ({ filter, parameters }: IndexedBlock): boolean =>
+  filter !== FILTER_FIELDS && (filter !== FILTER_NONE || parameters.length > 0)
 
 /** Whether anything in a pack is needed, and the share of its blocks' stored bytes that could be given up. */
 export function shareOf(index: ChunkIndex, pack: number, isNeeded: (entry: number) => boolean): { needed: boolean; dead: number } {
