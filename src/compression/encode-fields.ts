@@ -72,7 +72,7 @@ function chooseShape(sample: Uint8Array, share: number, table: Table, level: Lev
     encoders.push((takeApart ? several : [one]).map(({ encode }) => encode))
     total += takeApart ? size : one.size + PART_BYTES
   }
-  const alone = Math.min(...(['fast', level] as const).map(each => encodeWhole(sample, each, zstd).bytes.length))
+  const alone = Math.min(...[...new Set<Level>(['fast', level])].map(each => encodeWhole(sample, each, zstd).bytes.length))
   return total < FIELDS_WIN * alone ? { shape: { separator, positions }, encoders } : undefined
 }
 

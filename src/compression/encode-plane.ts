@@ -13,8 +13,8 @@ export interface Candidate {
   encode: Encoder
   /** What its result is divided by when it is compared with others. */
   handicap: number
-  /** Bytes of its result that do not grow with what it encodes; undefined where it is not worth a trial. */
-  overhead?: (sample: Uint8Array) => number | undefined
+  /** Bytes of its result that do not grow with what it encodes; undefined where it is not worth a trial. Told the sample's symbols where they are few. */
+  overhead?: (symbols: Uint8Array | undefined) => number | undefined
 }
 
 export interface BestEncoder {
@@ -47,8 +47,9 @@ export function encodePlane(plane: Uint8Array, zstd: ZstdCodec | undefined): Enc
 export function bestEncoder(sample: Uint8Array, candidates: readonly Candidate[], share = 1): BestEncoder {
   let best: BestEncoder = { encode: keep, trial: keep(sample), size: sample.length }
   let least = sample.length
+  const symbols = symbolsOf(sample)
   for (const { encode, handicap, overhead = () => 0 } of candidates) {
-    const fixed = overhead(sample)
+    const fixed = overhead(symbols)
     if (fixed === undefined) continue
     const trial = attempt(encode, sample)
     const size = trial.bytes.length - fixed * (1 - share)
@@ -98,14 +99,14 @@ function runLengths(plane: Uint8Array): EncodedPart {
 }
 
 /** Where there are pairs, they take less. */
-const HUFFMAN = { encode: huffman, overhead: (sample: Uint8Array) => (symbolsOf(sample) ? undefined : 0) }
+const HUFFMAN = { encode: huffman, overhead: (symbols: Uint8Array | undefined) => (symbols ? undefined : 0) }
 
 /** For digits. */
 const PAIRS = { encode: pairs, overhead: pairsOverhead }
 
 /** The symbols, and about five bits for the code of each pair of them. */
-function pairsOverhead(sample: Uint8Array): number | undefined {
-  const count = symbolsOf(sample)?.length
+function pairsOverhead(symbols: Uint8Array | undefined): number | undefined {
+  const count = symbols?.length
   return count && 1 + count + 0.6 * count ** 2
 }
 

@@ -24,9 +24,10 @@ export interface BlockContent {
 /** Smaller chunks gain more from what lies beside them than from being told apart. */
 const MIN_TABLE_BYTES = 16 * 1024
 
-/** The table that a chunk of general content is, if it is one. */
-export function tableIn(bytes: Uint8Array): Table | undefined {
-  return bytes.length >= MIN_TABLE_BYTES ? findTable(bytes) : undefined
+/** Of a chunk that is no tensor: whether it is compressed already, or else a table. */
+export function contentOf(bytes: Uint8Array, isCompressed: boolean): BlockContent {
+  if (isCompressed) return { kind: 'compressed' }
+  return { kind: 'general', table: bytes.length >= MIN_TABLE_BYTES ? findTable(bytes) : undefined }
 }
 
 /**

@@ -1,4 +1,3 @@
-import type { BlockKind } from '../compression/block.ts'
 import { usesBase } from '../compression/choose-filter.ts'
 import type { Level } from '../compression/limits.ts'
 import type { CompressionPool } from '../compression/pool.ts'
@@ -10,7 +9,7 @@ import { FIRST_PACKS, FIRST_PACK_BYTES, MAX_BLOCK_BYTES, MAX_PACK_CHUNKS, PACK_B
 import type { ListedBlock, NewBlock } from './directory.ts'
 import type { IndexedPack } from './index-object.ts'
 import { packName } from './object-names.ts'
-import { formOf, OpenBlock, tableIn, type TensorForm } from './open-block.ts'
+import { type BlockContent, formOf, OpenBlock } from './open-block.ts'
 import { NONCE_BYTES, sealPack } from './pack.ts'
 
 /** A pack that the store has acknowledged to this run. */
@@ -74,12 +73,8 @@ export class PackWriter {
     this.maxEncoding = options.pool.workers + 1
   }
 
-  /**
-   * Takes one new chunk, for kind `tensor` with what is known of it; `bytes` may be reused as soon as this resolves. Waits while too much is under way. Rows and
-   * columns of general content are looked for where `mayBeTable` allows it.
-   */
-  async add(id: Uint8Array, bytes: Uint8Array, kind: BlockKind, tensor?: TensorForm, mayBeTable = kind === 'general'): Promise<void> {
-    const content = { kind, tensor, table: mayBeTable ? tableIn(bytes) : undefined }
+  /** Takes one new chunk, with what is known of it; `bytes` may be reused as soon as this resolves. Waits while too much is under way. */
+  async add(id: Uint8Array, bytes: Uint8Array, content: BlockContent): Promise<void> {
     const form = formOf(bytes, content)
     let block = this.open.get(form)
     this.open.delete(form)
@@ -88,7 +83,7 @@ export class PackWriter {
       block = undefined
     }
     block ??= new OpenBlock(this.blocksOpened++, this.freePlain.pop() ?? this.newPlain(), content)
-    block.add(id, bytes, tensor?.base)
+    block.add(id, bytes, content.tensor?.base)
     this.open.set(form, block)
     if (this.open.size > MAX_OPEN_BLOCKS) await this.closeOldest()
   }

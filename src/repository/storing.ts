@@ -14,6 +14,7 @@ import { IndexWriter } from './index-writer.ts'
 import { encodeRows, type Entry } from './manifest.ts'
 import { readManifest } from './manifest-reader.ts'
 import { CONFIG_NAME } from './object-names.ts'
+import { contentOf } from './open-block.ts'
 import { PackWriter } from './pack-writer.ts'
 import { Presence } from './presence.ts'
 import type { Snapshot, StoredSnapshot } from './snapshot.ts'
@@ -123,15 +124,14 @@ export class Storing {
     if (this.stored.has(id) || this.presence.use(id)) return
     this.stored.add(id)
     if (place) return this.storeTensor(id, bytes, place)
-    const kind = bytes.length >= SAMPLE_FROM_BYTES && looksCompressed(bytes) ? 'compressed' : 'general'
-    return this.writer.add(id, bytes, kind)
+    return this.writer.add(id, bytes, contentOf(bytes, bytes.length >= SAMPLE_FROM_BYTES && looksCompressed(bytes)))
   }
 
   private async storeTensor(id: Uint8Array, bytes: Uint8Array, place: TensorPlace): Promise<void> {
     const { width, kind, dtype } = place.tensor
     const base = await this.bases?.offer(bytes, place)
     if (base) this.depths.set(toHex(id), base.depth)
-    await this.writer.add(id, bytes, 'tensor', { element: { width, kind, dtype }, base })
+    await this.writer.add(id, bytes, { kind: 'tensor', tensor: { element: { width, kind, dtype }, base } })
   }
 
   private basesFor(options: BasesOptions, parent: StoredSnapshot | undefined): Bases {
@@ -191,7 +191,7 @@ export class Storing {
     if (this.stored.has(id) || this.presence.use(id)) return
     this.stored.add(id)
     // half of a manifest is ids, which no columns shrink: not worth the memory that tables take, here and in every pull
-    await this.writer.add(id, bytes, 'general', undefined, false)
+    await this.writer.add(id, bytes, { kind: 'general' })
   }
 
   /** While a long push runs: so that it goes on where it was when it is interrupted. */

@@ -1,15 +1,9 @@
-import type { ByteRange, Listing, Quota, Storage, StorageOptions } from './storage.ts'
+import { ForwardingStorage } from './forwarding.ts'
+import type { ByteRange, StorageOptions } from './storage.ts'
 
 /** Begins to read objects that will be asked for soon, so that a round trip overlaps with others. Each is handed out once. */
-export class ReadAheadStorage implements Storage {
-  readonly location: string
-  private readonly inner: Storage
+export class ReadAheadStorage extends ForwardingStorage {
   private readonly begun = new Map<string, Promise<Uint8Array>>()
-
-  constructor(inner: Storage) {
-    this.location = inner.location
-    this.inner = inner
-  }
 
   /** A failure shows when the object is asked for. */
   begin(name: string, options?: StorageOptions): void {
@@ -19,26 +13,10 @@ export class ReadAheadStorage implements Storage {
     this.begun.set(name, reading)
   }
 
-  get(name: string, range?: ByteRange, options?: StorageOptions): Promise<Uint8Array> {
+  override get(name: string, range?: ByteRange, options?: StorageOptions): Promise<Uint8Array> {
     const begun = range === undefined ? this.begun.get(name) : undefined
     if (begun === undefined) return this.inner.get(name, range, options)
     this.begun.delete(name)
     return begun
-  }
-
-  put(name: string, bytes: Uint8Array, options?: StorageOptions): Promise<{ created: number }> {
-    return this.inner.put(name, bytes, options)
-  }
-
-  list(options?: StorageOptions): Promise<Listing> {
-    return this.inner.list(options)
-  }
-
-  remove(name: string, options?: StorageOptions): Promise<void> {
-    return this.inner.remove(name, options)
-  }
-
-  quota(options?: StorageOptions): Promise<Quota> {
-    return this.inner.quota(options)
   }
 }

@@ -1,5 +1,6 @@
 import { resolveRange } from './calls.ts'
-import type { ByteRange, Listing, Quota, Storage, StorageOptions } from './storage.ts'
+import { ForwardingStorage } from './forwarding.ts'
+import type { ByteRange, Storage, StorageOptions } from './storage.ts'
 
 export interface SmallObjectOptions {
   /** Bytes of an object by its name, where known. */
@@ -14,20 +15,17 @@ export interface SmallObjectOptions {
  * Reads small objects whole at the first range that is asked of them, and answers the others from memory: for those who will want most of an object, in
  * pieces and at different times. A round trip costs more than the rest of a small object.
  */
-export class SmallObjectStorage implements Storage {
-  readonly location: string
-  private readonly inner: Storage
+export class SmallObjectStorage extends ForwardingStorage {
   private readonly options: SmallObjectOptions
   /** In the order of last use. */
   private readonly kept = new Map<string, { size: number; bytes: Promise<Uint8Array> }>()
 
   constructor(inner: Storage, options: SmallObjectOptions) {
-    this.location = inner.location
-    this.inner = inner
+    super(inner)
     this.options = options
   }
 
-  async get(name: string, range?: ByteRange, options?: StorageOptions): Promise<Uint8Array> {
+  override async get(name: string, range?: ByteRange, options?: StorageOptions): Promise<Uint8Array> {
     const size = this.options.sizeOf(name)
     if (range === undefined || size === undefined || size > this.options.objectBytes) return this.inner.get(name, range, options)
     const bytes = await this.whole(name, size, options)
@@ -55,21 +53,5 @@ export class SmallObjectStorage implements Storage {
       this.kept.delete(name)
       total -= size
     }
-  }
-
-  put(name: string, bytes: Uint8Array, options?: StorageOptions): Promise<{ created: number }> {
-    return this.inner.put(name, bytes, options)
-  }
-
-  list(options?: StorageOptions): Promise<Listing> {
-    return this.inner.list(options)
-  }
-
-  remove(name: string, options?: StorageOptions): Promise<void> {
-    return this.inner.remove(name, options)
-  }
-
-  quota(options?: StorageOptions): Promise<Quota> {
-    return this.inner.quota(options)
   }
 }

@@ -122,6 +122,24 @@ describe('a prune that dies: all that is kept is whole then, and the next one fr
   }, 60_000)
 })
 
+/** What a pull reaches Drive by while another machine forgets the older version and prunes: at its nth request, which waits until that is done. */
+function pruneAtRequest(emulator: DriveEmulator, nth: number) {
+  const another = machine(emulator)
+  let seen = 0
+  let pruned: Promise<void> | undefined
+  const meanwhile: typeof fetch = async (input, init) => {
+    if (++seen === nth) pruned = forgetAll(another, { last: 1 }).then(() => pruneNow(another))
+    await pruned
+    return fetch(input, init)
+  }
+  /** Whether it came to that. */
+  const done = async (): Promise<boolean> => {
+    await pruned
+    return pruned !== undefined
+  }
+  return { fetch: meanwhile, seen: () => seen, done }
+}
+
 describe('a pull while a prune moves what it needs', () => {
   test.each([
     ['all of it', []],
@@ -139,21 +157,13 @@ describe('a pull while a prune moves what it needs', () => {
                 .map(({ name }) => name)
                 .filter(name => name.startsWith('pack-'))
             const before = packs()
-            let seen = 0
-            const another = machine(emulator)
-            let pruned: Promise<void> | undefined
-            const meanwhile: typeof fetch = async (input, init) => {
-              if (++seen === nth) pruned = forgetAll(another, { last: 1 }).then(() => pruneNow(another))
-              await pruned
-              return fetch(input, init)
-            }
+            const prune = pruneAtRequest(emulator, nth)
             const out = scene.out()
-            const { damaged } = await pullVersion(machine(emulator, { fetch: meanwhile }), 'data', out, false, only)
+            const { damaged } = await pullVersion(machine(emulator, { fetch: prune.fetch }), 'data', out, false, only)
             expect(damaged).toEqual([])
             expectSameTree(out, scene.old[0]!)
-            if (pruned === undefined) requests = seen
+            if (!(await prune.done())) requests = prune.seen()
             else {
-              await pruned
               expect(before.filter(name => !packs().includes(name))).toHaveLength(1)
               expect(packs().filter(name => !before.includes(name))).toHaveLength(1)
             }
@@ -175,18 +185,10 @@ test('a pull of a version that is forgotten and pruned meanwhile says so, whenev
     let requests = Infinity
     for (let nth = 1; nth <= requests; nth++) {
       await scene.withDrive(async emulator => {
-        let seen = 0
-        const another = machine(emulator)
-        let pruned: Promise<void> | undefined
-        const meanwhile: typeof fetch = async (input, init) => {
-          if (++seen === nth) pruned = forgetAll(another, { last: 1 }).then(() => pruneNow(another))
-          await pruned
-          return fetch(input, init)
-        }
+        const prune = pruneAtRequest(emulator, nth)
         const out = scene.out()
-        const end: unknown = await pullVersion(machine(emulator, { fetch: meanwhile }), 'data~1', out).catch((error: unknown) => error)
-        await pruned
-        if (pruned === undefined) requests = seen
+        const end: unknown = await pullVersion(machine(emulator, { fetch: prune.fetch }), 'data~1', out).catch((error: unknown) => error)
+        if (!(await prune.done())) requests = prune.seen()
         if (isAppError(end)) {
           expect(end, `at request ${nth}`).toMatchObject({ code: 'not-found' })
           ends.push(/has 1 version|was forgotten while it was being read/.exec(end.message)?.[0] ?? end.message)

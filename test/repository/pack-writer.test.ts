@@ -90,7 +90,7 @@ describe('a pack writer', () => {
       const bytes = reused.subarray(0, length)
       const kind = i % 5 === 0 ? 'compressed' : 'general'
       expected[kind].push(toHex(sha256(bytes)))
-      await writer.add(sha256(bytes), bytes, kind)
+      await writer.add(sha256(bytes), bytes, { kind })
     }
     await writer.flush()
     await writer.acknowledge()
@@ -105,7 +105,7 @@ describe('a pack writer', () => {
     const pool = new CompressionPool({ workers: 0 })
     const writer = writerTo(storage, { pool, blockBytes: 100_000 })
     const chunks = Array.from({ length: 20 }, (_, i) => (i % 2 ? seededNoise(i, 20_000) : Buffer.alloc(20_000, `${i} `)))
-    for (const [i, bytes] of chunks.entries()) await writer.add(sha256(bytes), bytes, i % 2 ? 'compressed' : 'general')
+    for (const [i, bytes] of chunks.entries()) await writer.add(sha256(bytes), bytes, { kind: i % 2 ? 'compressed' : 'general' })
     await writer.flush()
     await writer.acknowledge()
     const [pack] = writer.acknowledged
@@ -125,7 +125,7 @@ describe('a pack writer', () => {
     const bytes = seededNoise(1, 256 * 1024)
     let added = 0
     const adding = (async () => {
-      for (; added < 1000; added++) await writer.add(idOf(added), bytes, 'general')
+      for (; added < 1000; added++) await writer.add(idOf(added), bytes, { kind: 'general' })
       await writer.flush()
     })()
     for (let stalled = 0, last = -1; stalled < 5; last = added) {
@@ -154,7 +154,7 @@ describe('a pack writer', () => {
     const id = Buffer.alloc(32)
     for (let i = 0; i < MAX_PACK_CHUNKS + 100_000; i++) {
       id.writeUInt32LE(i)
-      const full = writer.add(id, Uint8Array.of(i), 'general')
+      const full = writer.add(id, Uint8Array.of(i), { kind: 'general' })
       if (i % 65_536 === 0) await full
     }
     await writer.flush()
@@ -176,7 +176,7 @@ describe('a pack writer', () => {
 describe('a pack writer whose', () => {
   const bytes = seededNoise(1, 256 * 1024)
   const addAll = async (writer: PackWriter, count = 400): Promise<void> => {
-    for (let i = 0; i < count; i++) await writer.add(idOf(i), bytes, 'general')
+    for (let i = 0; i < count; i++) await writer.add(idOf(i), bytes, { kind: 'general' })
     await writer.flush()
     await writer.acknowledge()
   }
@@ -196,7 +196,7 @@ describe('a pack writer whose', () => {
   test('last put fails, fails when it is acknowledged', async () => {
     const { storage, waiting } = heldStore(1)
     const writer = writerTo(storage)
-    await writer.add(idOf(1), bytes, 'general')
+    await writer.add(idOf(1), bytes, { kind: 'general' })
     await writer.flush()
     const acknowledged = rejection(writer.acknowledge(), 'unavailable')
     waiting[0]!.go()
@@ -215,7 +215,7 @@ describe('a pack writer whose', () => {
   test('run is interrupted, stops', async () => {
     const controller = new AbortController()
     const writer = writerTo(new MemoryStorage(), { signal: controller.signal })
-    await writer.add(idOf(1), bytes, 'general')
+    await writer.add(idOf(1), bytes, { kind: 'general' })
     controller.abort()
     await rejection(addAll(writer), 'interrupted')
     await writer.settle()

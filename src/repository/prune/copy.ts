@@ -6,6 +6,7 @@ import type { ChunkBases } from '../directory.ts'
 import type { OpenRepository, RepositoryContext } from '../context.ts'
 import type { IndexedPack } from '../index-object.ts'
 import { packName } from '../object-names.ts'
+import { contentOf } from '../open-block.ts'
 import { PackWriter } from '../pack-writer.ts'
 import { isIndivisible } from './mark-plan.ts'
 
@@ -80,7 +81,7 @@ export async function copyChosen(
         const chunk = plain.subarray(offset, offset + length)
         const id = index.id(entry).slice()
         if (!equalBytes(sha256(chunk), id)) failed.set(pack, 'a chunk does not match its checksum')
-        else await writer.add(id, chunk, looksCompressed(chunk) ? 'compressed' : 'general')
+        else await writer.add(id, chunk, contentOf(chunk, looksCompressed(chunk)))
       }
     }
   }

@@ -1,0 +1,32 @@
+import type { ByteRange, Listing, Quota, Storage, StorageOptions } from './storage.ts'
+
+/** Passes every call on: for those that change only some of them. */
+export class ForwardingStorage implements Storage {
+  readonly location: string
+  protected readonly inner: Storage
+
+  constructor(inner: Storage) {
+    this.location = inner.location
+    this.inner = inner
+  }
+
+  put(name: string, bytes: Uint8Array, options?: StorageOptions): Promise<{ created: number }> {
+    return this.inner.put(name, bytes, options)
+  }
+
+  get(name: string, range?: ByteRange, options?: StorageOptions): Promise<Uint8Array> {
+    return this.inner.get(name, range, options)
+  }
+
+  list(options?: StorageOptions): Promise<Listing> {
+    return this.inner.list(options)
+  }
+
+  remove(name: string, options?: StorageOptions): Promise<void> {
+    return this.inner.remove(name, options)
+  }
+
+  quota(options?: StorageOptions): Promise<Quota> {
+    return this.inner.quota(options)
+  }
+}
