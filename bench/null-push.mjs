@@ -10,7 +10,7 @@ import { incompressible } from './seeded.mjs'
 const REPORTS = 10
 const PIECE_BYTES = 1024 * 1024
 const STAMP_EVERY_BYTES = 4096
-const INDEX_EVERY_PACKS = 4
+const INDEX_EVERY_BYTES = 64 * 1024 * 1024
 
 const gigabytes = Number(process.argv[2] ?? 50)
 if (!(gigabytes > 0)) throw new Error(`${process.argv[2]} is no number of GB`)
@@ -59,8 +59,9 @@ const writer = new PackWriter({
   blockBytes: pool.maxBlockBytes('balanced'),
   surroundings,
   onPack: () => {
-    if (writer.acknowledged.length - indexed < INDEX_EVERY_PACKS) return
-    indexing.push(indexes.write(writer.acknowledged.slice(indexed)))
+    const packs = writer.acknowledged.slice(indexed)
+    if (packs.reduce((sum, { size }) => sum + size, 0) < INDEX_EVERY_BYTES) return
+    indexing.push(indexes.write(packs))
     indexed = writer.acknowledged.length
   },
 })

@@ -1,9 +1,11 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Job, Reply, WorkerSettings } from './compression/jobs.ts'
-import { runJob, toErrorMessage, transferable } from './compression/jobs.ts'
+import { loadZstdIfAny, runJob, toErrorMessage, transferable } from './compression/jobs.ts'
 import { freeUnusedBuffers } from './util/unused-memory.ts'
 
 const { prefer } = workerData as WorkerSettings
+// ready for the first job, which asks again and is told what is wrong
+loadZstdIfAny(prefer).catch(() => undefined)
 
 async function answer(job: Job): Promise<{ reply: Reply; transfer: ArrayBuffer[] }> {
   try {

@@ -8,6 +8,7 @@ import { push, type PushRequest, type PushResult } from '../repository/push.ts'
 import type { ForgetResult } from '../repository/forget.ts'
 import type { RetentionPolicy } from '../repository/retention.ts'
 import { checkTags } from '../repository/tags.ts'
+import { ReadAheadStorage } from '../storage/read-ahead.ts'
 import { measureNewParts, type PartUsage } from '../repository/usage-parts.ts'
 import { walk, type WalkResult } from '../repository/walk.ts'
 import type { Level } from '../compression/limits.ts'
@@ -67,6 +68,9 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
   const policy = parsePolicy(options)
   const requestsBefore = store.requests()
   const name = options.name === undefined ? nameOf(path) : checkName(options.name)
+  // its time is that from which the push may not take too long: earlier is safe
+  const storage = new ReadAheadStorage(store.storage)
+  storage.beginList({ signal })
   const source = await walk(path, {
     excludes: options.exclude ?? [],
     skip: pathsOf(store),
@@ -74,7 +78,7 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
     signal,
   })
   const bytes = source.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.fingerprint.size : 0), 0)
-  const context = session.context(store.storage, bytes)
+  const context = session.context(storage, bytes)
   const result = await push(context, {
     name,
     source,

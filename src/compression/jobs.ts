@@ -34,7 +34,7 @@ export async function runJob(job: Job, prefer: ZstdName | undefined): Promise<Jo
 }
 
 /** Both directions can do without: deflate takes zstd's place, and raw and deflated blocks stay readable. */
-async function loadZstdIfAny(prefer: ZstdName | undefined): Promise<ZstdCodec | undefined> {
+export async function loadZstdIfAny(prefer: ZstdName | undefined): Promise<ZstdCodec | undefined> {
   try {
     return await loadZstd(prefer)
   } catch (error) {

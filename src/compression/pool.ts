@@ -82,6 +82,11 @@ export class CompressionPool {
     return (await this.#run(job, ownedBase ? [owned.buffer, ownedBase.buffer] : [owned.buffer])) as Uint8Array
   }
 
+  /** Starts the threads, so that they load their codecs while something else is waited for. */
+  warmUp(): void {
+    while (!this.#closed && this.#idle.length + this.#busy.size < this.#options.workers) this.#rest(this.#start())
+  }
+
   /** Ends the threads; jobs that still wait or run are rejected as `interrupted`. */
   async close(): Promise<void> {
     this.#closed = true

@@ -11,17 +11,22 @@ export const MAX_BLOCK_CHUNKS = 65_536
 /** Longest chain of bases under a chunk. */
 export const MAX_DEPTH = 8
 
-/** A push's first packs are small, so that uploading begins early; the later ones large, because stores create few objects a second. */
-export const FIRST_PACKS = 4
-export const FIRST_PACK_BYTES = 8 * MiB
+/**
+ * A push's first packs are small: uploading begins early, the last one takes little time, and on Drive each is one request. Stores create few objects a second,
+ * so later packs are larger: of `PACK_SHARE` of what the push has stored before, up to `PACK_BYTES`.
+ */
+export const FIRST_PACK_BYTES = 4 * MiB
+export const PACK_SHARE = 1 / 2
 export const PACK_BYTES = 24 * MiB
+/** A pack that is filled to this share of its size goes up without waiting for more. */
+export const PACK_FULL_FROM = 3 / 4
 /** A pack with so many chunks is closed however few bytes they take: so its directory, some 35 bytes a chunk, fits one index. */
 export const MAX_PACK_CHUNKS = 256 * 1024
 /** Bytes of packs being uploaded at one time, at most: room for two large ones with their directories. */
 export const UPLOAD_BYTES_IN_FLIGHT = 56 * MiB
 
 /** While a long push runs, what it has stored so far is indexed this often, so that an interrupted push goes on where it was. */
-export const INDEX_EVERY_PACKS = 4
+export const INDEX_EVERY_BYTES = 64 * MiB
 export const INDEX_EVERY_MS = 30_000
 export const MAX_INDEX_BYTES = 16 * MiB
 

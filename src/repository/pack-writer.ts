@@ -5,7 +5,15 @@ import type { Storage } from '../storage/storage.ts'
 import type { Surroundings } from '../util/clock.ts'
 import { throwIfAborted } from '../util/errors.ts'
 import { freeUnusedBuffers, systemBuffer } from '../util/unused-memory.ts'
-import { FIRST_PACKS, FIRST_PACK_BYTES, MAX_BLOCK_BYTES, MAX_PACK_CHUNKS, PACK_BYTES, UPLOAD_BYTES_IN_FLIGHT } from './constants.ts'
+import {
+  FIRST_PACK_BYTES,
+  MAX_BLOCK_BYTES,
+  MAX_PACK_CHUNKS,
+  PACK_BYTES,
+  PACK_FULL_FROM,
+  PACK_SHARE,
+  UPLOAD_BYTES_IN_FLIGHT,
+} from './constants.ts'
 import type { ListedBlock, NewBlock } from './directory.ts'
 import type { IndexedPack } from './index-object.ts'
 import { packName } from './object-names.ts'
@@ -19,7 +27,7 @@ export interface AcknowledgedPack extends IndexedPack {
 }
 
 export interface PackWriterOptions {
-  storage: Pick<Storage, 'put'>
+  storage: Pick<Storage, 'put' | 'prepare'>
   pool: CompressionPool
   level: Level
   /** Plain bytes in a block, at most. */
@@ -30,8 +38,8 @@ export interface PackWriterOptions {
   onPack?: () => void
 }
 
-/** Room for a pack's blocks, the last of which may begin just before it is full, and mostly for its directory. */
-const BUFFER_BYTES = PACK_BYTES + MAX_BLOCK_BYTES + Math.ceil(PACK_BYTES / 12)
+/** Room for a pack's blocks and mostly for its directory. */
+const BUFFER_BYTES = Math.max(PACK_BYTES, MAX_BLOCK_BYTES) + Math.ceil(PACK_BYTES / 12)
 
 /** Blocks that are filled side by side, at most: beyond, the one that got nothing for longest is closed. */
 const MAX_OPEN_BLOCKS = 8
@@ -56,7 +64,7 @@ export class PackWriter {
   private readonly freePlain: Uint8Array[] = []
   private filledBytes = 0
   private filledChunks = 0
-  private packsBegun = 0
+  private packedBytes = 0
   private uploading = new Map<Promise<void>, number>()
   private failure: { error: unknown } | undefined
   /** Packs whose upload has begun, in that order; and those that the store has acknowledged. */
@@ -82,6 +90,7 @@ export class PackWriter {
       await this.encode(block)
       block = undefined
     }
+    if (this.blocksOpened === 0) void this.options.storage.prepare?.({ signal: this.options.signal })
     block ??= new OpenBlock(this.blocksOpened++, this.freePlain.pop() ?? this.newPlain(), content)
     block.add(id, bytes, content.tensor?.base)
     this.open.set(form, block)
@@ -129,6 +138,8 @@ export class PackWriter {
       throw error
     })
     const { bytes, ...layout } = block.block
+    const room = Math.min(PACK_BYTES, Math.max(FIRST_PACK_BYTES, this.packedBytes * PACK_SHARE))
+    if (this.filled.length > 0 && this.filledBytes + bytes.length > room) await this.closePack()
     this.buffer ??= this.free.pop() ?? systemBuffer(BUFFER_BYTES)
     this.buffer.set(bytes, this.filledBytes)
     if (plain) this.freePlain.push(plain)
@@ -137,8 +148,7 @@ export class PackWriter {
     this.filledChunks += block.chunkLengths.length
     this.storedBytes += bytes.length
     for (const length of block.chunkLengths) this.plainBytes += length
-    const enough = this.packsBegun < FIRST_PACKS ? FIRST_PACK_BYTES : PACK_BYTES
-    if (this.filledBytes >= enough || this.filledChunks >= MAX_PACK_CHUNKS) await this.closePack()
+    if (this.filledBytes >= room * PACK_FULL_FROM || this.filledChunks >= MAX_PACK_CHUNKS) await this.closePack()
   }
 
   private async closePack(): Promise<void> {
@@ -150,7 +160,7 @@ export class PackWriter {
     freeUnusedBuffers()
     this.filledBytes = 0
     this.filledChunks = 0
-    this.packsBegun++
+    this.packedBytes += pack.bytes.length
     const inFlight = (): number => [...this.uploading.values()].reduce((sum, bytes) => sum + bytes, 0)
     while (this.uploading.size > 0 && inFlight() + pack.bytes.length > UPLOAD_BYTES_IN_FLIGHT) await Promise.race(this.uploading.keys())
     this.check()

@@ -15,7 +15,7 @@ import { LiveSource, type LiveRules } from './live-source.ts'
 import type { AcknowledgedPack, PackWriter } from './pack-writer.ts'
 import { allPresent, includeOwnPacks } from './presence.ts'
 import { decodeSnapshot, encodeSnapshot, isLate, type GitState, type Snapshot, type StoredSnapshot } from './snapshot.ts'
-import { ensureRoom } from './room.ts'
+import { askForRoom, ensureRoom, unknownBytes, type KnownRoom } from './room.ts'
 import type { SourceReading } from './source-reader.ts'
 import { Storing, type StoringRequest } from './storing.ts'
 import { newestSnapshot } from './versions.ts'
@@ -109,11 +109,15 @@ class PushRun {
 
   async run(): Promise<PushResult> {
     this.context.reporter.progress({ phase: 'listing' })
+    const unknown = unknownBytes(this.request)
+    if (unknown > 0) this.context.pool.warmUp()
+    const room = this.request.dryRun ? Promise.resolve(undefined) : askForRoom(this.context, unknown)
     let listed = await this.list()
     refuseForeign(listed.view, this.context.storage.location)
+    if (listed.view.inventory.empty && !this.request.dryRun) void this.ahead.prepare({ signal: this.context.signal })
     const late: StoredSnapshot[] = []
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
-      const done = await this.attempt(listed)
+      const done = await this.attempt(listed, attempt === 1 ? await room : undefined)
       if ('result' in done) {
         for (const { ref } of late) await this.context.storage.remove(ref.objectName)
         return done.result
@@ -144,7 +148,7 @@ class PushRun {
     return Math.floor(view.inventory.asOf + this.context.surroundings.monotonic() - at)
   }
 
-  private async attempt(listed: Listed): Promise<{ result: PushResult } | { listed: Listed; late?: StoredSnapshot }> {
+  private async attempt(listed: Listed, room: KnownRoom): Promise<{ result: PushResult } | { listed: Listed; late?: StoredSnapshot }> {
     const { storage, signal, reporter } = this.context
     const { view, unnamed } = listed
     for (const problem of view.problems) reporter.warn(`${problem.message}; what it held is stored again where this push needs it`)
@@ -156,7 +160,7 @@ class PushRun {
     const request = live ? { ...this.request, source: live.source, cache: live.cache } : this.request
 
     const basis = { view, unindexed: [...unnamed, ...adopted], parent }
-    if (!request.dryRun && this.own.length === 0) await ensureRoom(this.context, request, basis, this.chunker)
+    await ensureRoom(this.context, request, basis, this.chunker, room)
     const storing = new Storing(this.context, request, basis, this.chunker)
     this.writer = storing.writer
     const { reading, manifest } = await storing.store()

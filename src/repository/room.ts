@@ -6,6 +6,26 @@ import { Storing, type StoringBasis, type StoringRequest } from './storing.ts'
 /** Less than this (bytes) is sent without asking how much space there is: a store that is full says so itself. */
 const ASK_FROM_BYTES = 32 * 1024 * 1024
 
+/** What is known of the room for a push: bytes of files that may be new, and bytes that are free. Undefined where it need not be known, or can't. */
+export type KnownRoom = { unknown: number; free: number } | undefined
+
+/** Plain bytes of the files that may hold something new, as far as that is known without reading them. */
+export function unknownBytes({ source, cache }: StoringRequest): number {
+  return source.entries
+    .filter(entry => entry.type === 'file' && cache?.lookup(entry.path, entry.fingerprint) === undefined)
+    .reduce((sum, entry) => sum + entry.fingerprint.size, 0)
+}
+
+/** Asks a store for its room while other things are done. A failure shows when it is awaited. */
+export function askForRoom({ storage, signal }: RepositoryContext, unknown: number): Promise<KnownRoom> {
+  if (unknown < ASK_FROM_BYTES) return Promise.resolve(undefined)
+  const asked = storage
+    .quota({ signal })
+    .then(({ used, limit }) => (used === undefined || limit === undefined ? undefined : { unknown, free: Math.max(0, limit - used) }))
+  asked.catch(() => undefined)
+  return asked
+}
+
 /**
  * Throws `quota`, with the numbers, when what a push would store can't fit. Where even the plain bytes fit nothing more is asked; else the push is tried out
  * first, encoding everything and storing nothing, which is the only way to know.
@@ -15,15 +35,10 @@ export async function ensureRoom(
   request: StoringRequest,
   basis: StoringBasis,
   chunker: Chunker,
+  room: KnownRoom,
 ): Promise<void> {
-  const unknown = request.source.entries
-    .filter(entry => entry.type === 'file' && request.cache?.lookup(entry.path, entry.fingerprint) === undefined)
-    .reduce((sum, entry) => sum + entry.fingerprint.size, 0)
-  if (unknown < ASK_FROM_BYTES) return
-  const { used, limit } = await context.storage.quota({ signal: context.signal })
-  if (used === undefined || limit === undefined) return
-  const free = Math.max(0, limit - used)
-  if (unknown <= free) return
+  if (!room || room.unknown <= room.free) return
+  const { unknown, free } = room
   context.reporter.detail(`${megabytes(unknown)} to read, ${megabytes(free)} free in ${context.storage.location}: trying out what it takes`)
   const trial = new Storing(context, { ...request, dryRun: true }, { ...basis, unindexed: [] }, chunker)
   try {

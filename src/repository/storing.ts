@@ -5,7 +5,7 @@ import type { TensorPlace } from '../chunking/cut-tensors.ts'
 import { sha256, toHex } from '../util/hash.ts'
 import { Bases, type BasesOptions } from './bases.ts'
 import { encodeConfig } from './config.ts'
-import { INDEX_EVERY_MS, INDEX_EVERY_PACKS } from './constants.ts'
+import { INDEX_EVERY_BYTES, INDEX_EVERY_MS } from './constants.ts'
 import type { RepositoryContext } from './context.ts'
 import { EarlierFiles } from './earlier-files.ts'
 import { IdTable } from './id-table.ts'
@@ -198,9 +198,9 @@ export class Storing {
   private indexNowAndThen(): void {
     const { surroundings, signal } = this.context
     if (this.request.dryRun) return
-    const waiting = this.writer.acknowledged.length - this.indexedPacks
-    if (waiting < INDEX_EVERY_PACKS && surroundings.monotonic() - this.indexedAt < INDEX_EVERY_MS) return
     const packs = this.writer.acknowledged.slice(this.indexedPacks)
+    const bytes = packs.reduce((sum, { size }) => sum + size, 0)
+    if (bytes < INDEX_EVERY_BYTES && surroundings.monotonic() - this.indexedAt < INDEX_EVERY_MS) return
     this.indexedPacks += packs.length
     this.indexedAt = surroundings.monotonic()
     const write = this.indexes.write(packs, signal)

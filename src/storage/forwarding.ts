@@ -29,4 +29,8 @@ export class ForwardingStorage implements Storage {
   quota(options?: StorageOptions): Promise<Quota> {
     return this.inner.quota(options)
   }
+
+  async prepare(options?: StorageOptions): Promise<void> {
+    await this.inner.prepare?.(options)
+  }
 }

@@ -49,6 +49,10 @@ export class LimitingStorage implements Storage {
     return this.limited(0, options, () => this.inner.quota(options))
   }
 
+  async prepare(options: StorageOptions = {}): Promise<void> {
+    await this.inner.prepare?.(options)
+  }
+
   private async limited<T>(bytes: number, { signal }: StorageOptions, call: () => Promise<T>): Promise<T> {
     throwIfAborted(signal)
     if (this.queue.length === 0 && this.fits(bytes)) this.enter(bytes)

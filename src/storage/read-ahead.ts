@@ -1,11 +1,22 @@
 import { ForwardingStorage } from './forwarding.ts'
-import type { ByteRange, StorageOptions } from './storage.ts'
+import type { ByteRange, Listing, StorageOptions } from './storage.ts'
 
-/** Begins to read objects that will be asked for soon, so that a round trip overlaps with others. Each is handed out once. */
+/** Begins to read what will be asked for soon, so that a round trip overlaps with other things. Each is handed out once; a failure shows when it is asked for. */
 export class ReadAheadStorage extends ForwardingStorage {
   private readonly begun = new Map<string, Promise<Uint8Array>>()
+  private listing: Promise<Listing> | undefined
 
-  /** A failure shows when the object is asked for. */
+  beginList(options?: StorageOptions): void {
+    this.listing = this.inner.list(options)
+    this.listing.catch(() => undefined)
+  }
+
+  override list(options?: StorageOptions): Promise<Listing> {
+    const begun = this.listing ?? this.inner.list(options)
+    this.listing = undefined
+    return begun
+  }
+
   begin(name: string, options?: StorageOptions): void {
     if (this.begun.has(name)) return
     const reading = this.inner.get(name, undefined, options)

@@ -63,6 +63,11 @@ export class RetryingStorage implements Storage {
     return this.persist('quota', '', options, () => this.inner.quota(options))
   }
 
+  /** As it is: it matters too little to be tried again. */
+  async prepare(options: StorageOptions = {}): Promise<void> {
+    await this.inner.prepare?.(options)
+  }
+
   private persist<T>(kind: CallKind, name: string, { signal }: StorageOptions, call: () => Promise<T>): Promise<T> {
     return persist({ kind, name, place: this.location, signal }, this.options, call)
   }

@@ -56,6 +56,8 @@ export interface Storage {
   /** Absent is success; every copy goes, for good. */
   remove(name: string, options?: StorageOptions): Promise<void>
   quota(options?: StorageOptions): Promise<Quota>
+  /** Objects will be put soon: what takes round trips beforehand may begin. Never rejects: what fails is tried again by the next `put`. */
+  prepare?(options?: StorageOptions): Promise<void>
 }
 
 const OBJECT_NAME = /^[A-Za-z0-9][A-Za-z0-9._%~+=-]{0,249}$/

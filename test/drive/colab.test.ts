@@ -139,15 +139,16 @@ describe('in a cell, a terminal of 0 x 0', () => {
       expect(screenOf(output).join('\n')).toMatch(/Logged in as someone@example\.com/)
     }))
 
-  // [what runs, what it waits for when the cell is stopped]
+  // [what runs, what it waits for when the cell is stopped, bytes that make that happen]
   test.each([
-    ['push', 'upload.piece'],
-    ['push', 'files.list'],
-    ['pull', 'media.get'],
-  ] as const)('stopping a %s that waits for %s: it ends within half a second, and nothing is lost', (command, on) =>
+    ['push', 'upload.multipart', 5_000_000],
+    ['push', 'upload.piece', 22_000_000],
+    ['push', 'files.list', 5_000_000],
+    ['pull', 'media.get', 5_000_000],
+  ] as const)('stopping a %s that waits for %s: it ends within half a second, and nothing is lost', (command, on, bytes) =>
     withNotebook(async notebook => {
       const { emulator } = notebook
-      makeTree(notebook.in('data'), { 'noise.bin': seededNoise(1, 5_000_000) })
+      makeTree(notebook.in('data'), { 'noise.bin': seededNoise(1, bytes) })
       emulator.consentInColab()
       if (command === 'pull') await pushFolder(machine(emulator), notebook.in('data'), 'data')
       emulator.faults.add({ on, nth: 1, times: Infinity, do: 'stall' })
@@ -179,7 +180,7 @@ describe('in a cell, a terminal of 0 x 0', () => {
     withNotebook(async notebook => {
       makeTree(notebook.in('data'), { 'noise.bin': seededNoise(1, 5_000_000) })
       notebook.emulator.consentInColab()
-      notebook.emulator.faults.add({ on: 'upload.piece', nth: 1, times: Infinity, do: 'stall' })
+      notebook.emulator.faults.add({ on: 'upload.multipart', nth: 1, times: Infinity, do: 'stall' })
       // the shell hands its place to the program, as it does for the last command of a line
       const { exitCode, seconds, output } = await notebook.cell('exec npx -y colab-escape push data', { interruptAfter: 4 })
       expect([exitCode, screenOf(output)]).toEqual([

@@ -1,5 +1,5 @@
 import { existsSync, rmSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { AppError } from '../../src/util/errors.ts'
 import { kindOf, type CallKind } from '../drive-emulator/call.ts'
 import type { DriveEmulator } from '../drive-emulator/emulator.ts'
@@ -8,6 +8,8 @@ import { pullVersion, pushFolder } from '../helpers/in-process.ts'
 import { expectSameTree, pictureOf, seededNoise, seededText } from '../helpers/trees.ts'
 import { machine, type MachineOptions } from './machine.ts'
 import { bytesOn, copyOf, expectNothingTwice, objectsOf, Scene } from './scene.ts'
+
+vi.mock('../../src/repository/constants.ts', async original => (await import('./large-packs.ts')).withLargePacks(await original()))
 
 /** A bit more than goes up in one request. */
 const BIG = seededNoise(1, 4_700_000)

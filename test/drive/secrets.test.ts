@@ -75,11 +75,14 @@ class Watched {
   }
 }
 
+/** Noise of so many bytes makes a pack too large for one request: it takes an upload session. */
+const WITH_SESSION = 22_000_000
+
 function watching(use: (watched: Watched) => Promise<void>): Promise<void> {
   return withDrive({}, emulator =>
     withFolder(async folder => {
       const watched = new Watched(emulator, folder)
-      makeTree(watched.sandbox.in('data'), { 'big.bin': seededNoise(1, 4_600_000), 'a.txt': 'first' })
+      makeTree(watched.sandbox.in('data'), { 'big.bin': seededNoise(1, WITH_SESSION), 'a.txt': 'first' })
       await use(watched)
     }),
   )
@@ -142,7 +145,7 @@ test('with an access token, with credentials and with a saved login: status, pus
       { COLAB_ESCAPE_TOKEN: undefined },
     ]
     for (const [i, env] of logins.entries()) {
-      makeTree(sandbox.in('data'), { 'a.txt': `version ${i}`, 'big.bin': seededNoise(10 + i, 4_600_000) })
+      makeTree(sandbox.in('data'), { 'a.txt': `version ${i}`, 'big.bin': seededNoise(10 + i, WITH_SESSION) })
       for (const args of [
         ['auth', 'status', '--verbose'],
         ['push', 'data', '--verbose', ...(i === 1 ? ['--json'] : [])],
@@ -174,11 +177,14 @@ test('in errors, whatever Drive repeats in its own', () =>
       [404, 'notFound'],
       [401, 'authError'],
     ] as const) {
+      // what earlier tries had stored would not be sent again
+      makeTree(watched.sandbox.in('data'), { 'big.bin': seededNoise(status, WITH_SESSION) })
       emulator.faults.add({ on: 'upload.start', nth: 1, times: 3, do: { status, reason, message: echo } })
       const run = await watched.run(['push', 'data', status === 400 ? '--json' : '--verbose'], env)
       expect(run.code, run.stderr).not.toBe(0)
       emulator.faults.clear()
     }
+    makeTree(watched.sandbox.in('data'), { 'big.bin': seededNoise(2, WITH_SESSION) })
     // broken connections, told as details of the retries
     emulator.faults.add({ on: 'upload.piece', nth: 1, do: 'reset-after-commit' })
     emulator.faults.add({ on: 'files.list', nth: 1, do: { status: 500, reason: 'internalError', message: echo } })

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { RepositoryContext } from '../../src/repository/context.ts'
 import { AppError } from '../../src/util/errors.ts'
 import type { DriveEmulator, EmulatorOptions } from '../drive-emulator/emulator.ts'
@@ -11,6 +11,8 @@ import { checkAll, pullVersion, pushFolder } from '../helpers/in-process.ts'
 import { expectSameTree, makeTree, seededNoise, seededText } from '../helpers/trees.ts'
 import { machine, seededSurroundings, type MachineOptions } from './machine.ts'
 import { namesTwice, objectsOf } from './scene.ts'
+
+vi.mock('../../src/repository/constants.ts', async original => (await import('./large-packs.ts')).withLargePacks(await original()))
 
 const MINUTE = 60_000
 
@@ -168,7 +170,7 @@ describe('while listings lag behind what was created', () => {
     withWorld({ creationMs: 15 * MINUTE }, async world => {
       const { emulator, folder, clock, another } = world
       const source = join(folder, 'data')
-      makeTree(source, { 'big.bin': seededNoise(5, 20_000_000) })
+      makeTree(source, { 'big.bin': seededNoise(5, 13_500_000) })
       const slowly: typeof fetch = async (input, init) => {
         const response = await fetch(input, init)
         if (init?.method === 'PUT') clock.now += 12 * MINUTE

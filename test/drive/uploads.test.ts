@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { isAppError } from '../../src/util/errors.ts'
 import type { CallKind } from '../drive-emulator/call.ts'
 import type { DriveEmulator } from '../drive-emulator/emulator.ts'
@@ -7,6 +7,8 @@ import { pushFolder } from '../helpers/in-process.ts'
 import { pictureOf, seededNoise } from '../helpers/trees.ts'
 import { machine, type MachineOptions } from './machine.ts'
 import { bytesOn, copyOf, objectsOf, Scene } from './scene.ts'
+
+vi.mock('../../src/repository/constants.ts', async original => (await import('./large-packs.ts')).withLargePacks(await original()))
 
 const BIG_BYTES = 6_000_000
 const GRANULE = 256 * 1024

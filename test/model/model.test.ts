@@ -10,8 +10,9 @@ const broken = vi.hoisted(() => ({ rule: undefined as string | undefined }))
 // packs of two or three blocks, so that tiny contents make several, and buffers that cost nothing
 vi.mock('../../src/repository/constants.ts', async original => ({
   ...(await original<object>()),
-  FIRST_PACK_BYTES: 2000,
-  PACK_BYTES: 2000,
+  FIRST_PACK_BYTES: 2500,
+  PACK_BYTES: 2500,
+  INDEX_EVERY_BYTES: 8000,
   MAX_BLOCK_BYTES: 64 * 1024,
 }))
 vi.mock('../../src/kernels/load-fastcdc.ts', async original => {

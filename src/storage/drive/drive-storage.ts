@@ -212,6 +212,11 @@ export class DriveStorage implements Storage {
     return this.api.quota(signal)
   }
 
+  /** Ids for new files, and the folder. */
+  async prepare({ signal }: StorageOptions = {}): Promise<void> {
+    await Promise.allSettled([this.ids.fill(signal), this.folders.writable(signal)])
+  }
+
   private async deleteCopy(file: DriveFile, signal: AbortSignal | undefined): Promise<void> {
     try {
       await this.api.deleteFile(file.id, signal)

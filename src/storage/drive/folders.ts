@@ -13,6 +13,8 @@ export class DriveFolders {
   private making: Promise<string> | undefined
   /** Oldest first; empty while there is none. Undefined before the first look. */
   private found: DriveFile[] | undefined
+  /** What the last look found missing of the path, and the folder that it is missing in. */
+  private missing: { parent: string; names: readonly string[] } = { parent: ROOT, names: [] }
 
   constructor(api: DriveApi, ids: IdPool, path: readonly string[]) {
     this.api = api
@@ -26,10 +28,11 @@ export class DriveFolders {
     let parents = [ROOT]
     let date: number | undefined
     let found: DriveFile[] = []
-    for (const name of this.path) {
+    for (const [depth, name] of this.path.entries()) {
       const children = await this.api.listChildren(parents, { foldersOnly: true }, signal)
       date = children.date
       found = children.files.filter(file => file.name === name).sort((a, b) => a.created - b.created || (a.id < b.id ? -1 : 1))
+      if (found.length === 0) this.missing = { parent: parents[0]!, names: this.path.slice(depth) }
       parents = found.map(file => file.id)
       if (parents.length === 0) break
     }
@@ -48,18 +51,10 @@ export class DriveFolders {
   }
 
   private async make(signal?: AbortSignal): Promise<string> {
-    let parent = ROOT
-    let known = true
+    let { parent } = this.missing
     let last: DriveFile | undefined
-    for (const name of this.path) {
-      const siblings = known
-        ? (await this.api.listChildren([parent], { foldersOnly: true }, signal)).files.filter(file => file.name === name)
-        : []
-      last = siblings.sort((a, b) => a.created - b.created)[0]
-      if (!last) {
-        known = false
-        last = await this.makeOne(name, parent, signal)
-      }
+    for (const name of this.missing.names) {
+      last = await this.makeOne(name, parent, signal)
       parent = last.id
     }
     this.found = [last!]

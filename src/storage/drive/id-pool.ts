@@ -19,12 +19,16 @@ export class IdPool {
     while (!this.taken.has(key)) {
       const id = this.free.pop()
       if (id !== undefined) this.taken.set(key, id)
-      else {
-        this.fetching ??= this.fetch(signal).finally(() => (this.fetching = undefined))
-        await this.fetching
-      }
+      else await this.fill(signal)
     }
     return this.taken.get(key)!
+  }
+
+  /** Resolves when there are free ids. */
+  async fill(signal?: AbortSignal): Promise<void> {
+    if (this.free.length > 0) return
+    this.fetching ??= this.fetch(signal).finally(() => (this.fetching = undefined))
+    await this.fetching
   }
 
   /** It is made, or its id is spoilt: the next one of that name gets another. */
