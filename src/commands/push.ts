@@ -98,7 +98,7 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
   })
   if (result.snapshot) {
     const { id, time } = result.snapshot
-    const known = { id, name, time, knownSince: Date.now(), entries: result.reading.entries }
+    const known = { id, name, time, entries: result.reading.entries }
     await saveKnownVersion(session.knownVersionFile(store.storage.location, name), known, console.reporter)
   }
   noteOtherSource(session, name, source, result)

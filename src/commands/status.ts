@@ -1,7 +1,8 @@
 import { basename, resolve } from 'node:path'
 import { compareEntries, type Difference } from '../repository/compare.ts'
-import { loadKnownVersion, saveKnownVersion, type KnownVersion } from '../repository/known-version.ts'
+import { isKnownAs, loadKnownVersion, saveKnownVersion, type KnownVersion } from '../repository/known-version.ts'
 import { readLocalEntries } from '../repository/local-entries.ts'
+import type { Entry } from '../repository/manifest.ts'
 import { readManifest } from '../repository/manifest-reader.ts'
 import { checkName } from '../repository/object-names.ts'
 import { newestSnapshot } from '../repository/versions.ts'
@@ -25,9 +26,10 @@ export async function statusCommand(session: Session, path: string | undefined, 
   const store = await chooseStore(session)
   const choice = { path: local, excludes: options.exclude ?? [], skip: pathsOf(store) }
   const { source, reading } = await readLocalEntries(choice, root => session.openCache(root), console.reporter, signal)
-  const { version, asked } = await newestVersion(session, store.storage.location, name, options.refresh === true)
+  const { version, knownSince } = await newestVersion(session, store.storage.location, name, options.refresh === true, reading.entries)
   const found: Difference[] = []
-  for await (const each of compareEntries(iterate(version?.entries ?? []), iterate(reading.entries))) found.push(each)
+  if (version?.entries !== reading.entries)
+    for await (const each of compareEntries(iterate(version?.entries ?? []), iterate(reading.entries))) found.push(each)
   const toSend = found.reduce(
     (sum, each) => sum + (each.kind !== 'removed' && each.kind !== 'touched' && each.after.type === 'file' ? each.after.size : 0),
     0,
@@ -37,38 +39,42 @@ export async function statusCommand(session: Session, path: string | undefined, 
     found.length === 0
       ? [equal]
       : [...describeDifferences(found, console.columns), `Files to read and push: ${formatBytes(toSend)} before deduplication.`]
-  console.print([...human, comparedWith(name, version, asked)], {
+  console.print([...human, comparedWith(name, version, knownSince)], {
     command: 'status',
     name,
     version: version?.id ?? null,
-    asked,
+    asked: knownSince === undefined,
     bytesOfChangedFiles: toSend,
     differences: found.map(toMachine),
   })
   return source.failed + reading.failedFiles.length > 0 ? 'partly' : 'done'
 }
 
-function comparedWith(name: string, version: KnownVersion | undefined, asked: boolean): string {
+function comparedWith(name: string, version: KnownVersion | undefined, knownSince: number | undefined): string {
   if (version === undefined) return `${name} has no version yet.`
-  const since = asked ? '' : `, known for ${formatDuration(Date.now() - version.knownSince)} (--refresh asks the store)`
+  const since = knownSince === undefined ? '' : `, known for ${formatDuration(Date.now() - knownSince)} (--refresh asks the store)`
   return `Compared with ${name}@${version.id.slice(0, 8)}${since}.`
 }
 
+/** With `local` as its entries where they are the same. `knownSince`: ms since 1970; undefined where the store was asked. */
 async function newestVersion(
   session: Session,
   location: string,
   name: string,
   refresh: boolean,
-): Promise<{ version: KnownVersion | undefined; asked: boolean }> {
+  local: Entry[],
+): Promise<{ version: KnownVersion | undefined; knownSince?: number }> {
   const { reporter } = session.console
   const file = session.knownVersionFile(location, name)
+  const equal = refresh ? undefined : await isKnownAs(file, local)
+  if (equal) return { version: { ...equal, entries: local }, knownSince: equal.knownSince }
   const known = refresh ? undefined : await loadKnownVersion(file, reporter)
-  if (known) return { version: known, asked: false }
+  if (known) return { version: known, knownSince: known.knownSince }
   const repository = await openRepository(session)
   const snapshot = await newestSnapshot(repository, repository.view, name)
-  if (!snapshot) return { version: undefined, asked: true }
-  const version: KnownVersion = { id: snapshot.id, name, time: snapshot.time, knownSince: Date.now(), entries: [] }
+  if (!snapshot) return { version: undefined }
+  const version: KnownVersion = { id: snapshot.id, name, time: snapshot.time, entries: [] }
   for await (const entry of readManifest(repository, snapshot)) version.entries.push(entry)
   await saveKnownVersion(file, version, reporter)
-  return { version, asked: true }
+  return { version }
 }

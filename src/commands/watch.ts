@@ -186,7 +186,7 @@ class Saver {
     })
     const { snapshot, reading } = result
     if (snapshot) {
-      const known = { id: snapshot.id, name: this.name, time: snapshot.time, knownSince: Date.now(), entries: reading.entries }
+      const known = { id: snapshot.id, name: this.name, time: snapshot.time, entries: reading.entries }
       await saveKnownVersion(this.session.knownVersionFile(this.location, this.name), known, context.reporter)
     }
     if (policy && result.outcome === 'stored') await forgetOlder(context, this.name, policy, snapshot)

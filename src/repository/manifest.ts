@@ -40,20 +40,19 @@ export interface SymlinkEntry extends EntryBase {
 export type Entry = FileEntry | DirectoryEntry | SymlinkEntry
 
 /** A path or a target in JSON: as a text, or where it is not UTF-8 as base64 of its bytes in a field of another name. */
-function textField(field: string, value: string): object {
-  return value.isWellFormed() ? { [field]: value } : { [`${field}64`]: encodePath(value).toString('base64') }
-}
+const textField = (field: string, value: string): string =>
+  value.isWellFormed() ? `"${field}":${JSON.stringify(value)}` : `"${field}64":"${encodePath(value).toString('base64')}"`
 
-/** The entry's rows, each with its newline: one, or for a file of more than 1,024 chunks one and its `part` rows. */
+/** The entry's rows, each with its newline: one, or for a file of more than 1,024 chunks one and its `part` rows. By hand: it is JSON.stringify in half the time. */
 export function* encodeRows(entry: Entry): Generator<string> {
-  const head = { ...textField('path', entry.path), type: entry.type, mode: entry.mode.toString(8), mtime: entry.mtime.toString() }
-  if (entry.type === 'directory') yield `${JSON.stringify(head)}\n`
-  else if (entry.type === 'symlink') yield `${JSON.stringify({ ...head, ...textField('target', entry.target) })}\n`
+  const path = textField('path', entry.path)
+  const head = `{${path},"type":"${entry.type}","mode":"${entry.mode.toString(8)}","mtime":"${entry.mtime}"`
+  if (entry.type === 'directory') yield `${head}}\n`
+  else if (entry.type === 'symlink') yield `${head},${textField('target', entry.target)}}\n`
   else {
-    yield `${JSON.stringify({ ...head, size: entry.size, chunks: hexChunks(entry.chunks, 0) })}\n`
+    yield `${head},"size":${entry.size},"chunks":${hexChunks(entry.chunks, 0)}}\n`
     const rows = Math.ceil(entry.chunks.length / 32 / CHUNKS_PER_ROW)
-    for (let part = 1; part < rows; part++)
-      yield `${JSON.stringify({ ...textField('path', entry.path), part, chunks: hexChunks(entry.chunks, part) })}\n`
+    for (let part = 1; part < rows; part++) yield `{${path},"part":${part},"chunks":${hexChunks(entry.chunks, part)}}\n`
   }
 }
 
@@ -61,11 +60,14 @@ export function encodeEntry(entry: Entry): string {
   return [...encodeRows(entry)].join('')
 }
 
-function hexChunks(chunks: Buffer, part: number): string[] {
-  const out: string[] = []
-  const end = Math.min(chunks.length, (part + 1) * CHUNKS_PER_ROW * 32)
-  for (let i = part * CHUNKS_PER_ROW * 32; i < end; i += 32) out.push(chunks.toString('hex', i, i + 32))
-  return out
+/** The ids of a row as a list in JSON. */
+function hexChunks(chunks: Buffer, part: number): string {
+  const start = part * CHUNKS_PER_ROW * 32
+  if (chunks.length <= start) return '[]'
+  const end = Math.min(chunks.length, start + CHUNKS_PER_ROW * 32)
+  let ids = `["${chunks.toString('hex', start, start + 32)}`
+  for (let i = start + 32; i < end; i += 32) ids += `","${chunks.toString('hex', i, i + 32)}`
+  return `${ids}"]`
 }
 
 const MAX_LINE = 4 * 1024 * 1024

@@ -92,8 +92,8 @@ export async function readSource(walked: readonly WalkedEntry[], options: Source
     let partBytes = 0
     const done = await readOne(file, options, async (id, bytes, place) => {
       partBytes += bytes.length
-      report(Math.min(partBytes, file.fingerprint.size))
       if (turns.due()) {
+        report(Math.min(partBytes, file.fingerprint.size))
         await turns.take()
         throwIfAborted(options.signal)
       }
@@ -117,9 +117,11 @@ export async function readSource(walked: readonly WalkedEntry[], options: Source
     }
     finishedBytes += file.fingerprint.size
     doneFiles++
+    if (!turns.due()) continue
     report(0)
-    if (turns.due()) await turns.take()
+    await turns.take()
   }
+  report(0)
   reading.entries.sort((a, b) => comparePaths(a.path, b.path))
   return reading
 }

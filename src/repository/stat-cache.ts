@@ -14,6 +14,10 @@ const UNSETTLED_NS = 2_000_000_000n
 interface CachedFile {
   /** As a text where it was loaded, which saves turning all of them into numbers. */
   fingerprint: string | Fingerprint
+  /** One that was found to say the same: files are looked up several times. */
+  equal?: Fingerprint
+  /** Whether it goes into the next file, unless it is recorded anew. */
+  isKept?: boolean
   /** 32 bytes a chunk. */
   chunks: Buffer
 }
@@ -38,7 +42,10 @@ function fingerprintText(fingerprint: Fingerprint): string {
 export class StatCache {
   private readonly file: string
   private readonly files = new Map<string, CachedFile>()
-  private readonly next = new Map<string, CachedFile>()
+  private readonly recorded = new Map<string, CachedFile>()
+  /** Whether the file is there and whole. */
+  private isLoaded = false
+  private keptFiles = 0
 
   constructor(file: string) {
     this.file = file
@@ -46,17 +53,19 @@ export class StatCache {
 
   async load(reporter: Reporter): Promise<void> {
     const hash = createHash('sha256')
-    let complete = false
     try {
       const lines = createInterface({ input: createReadStream(this.file), crlfDelay: Infinity })
       for await (const line of lines) {
-        complete = line === `"${hash.copy().digest('hex')}"`
-        if (complete) break
+        // the last line is a text, all others are lists
+        if (line.startsWith('"')) {
+          this.isLoaded = line === `"${hash.digest('hex')}"`
+          break
+        }
         hash.update(line)
         const [path, fingerprint, chunks] = JSON.parse(line) as [string, string, string]
         this.files.set(path, { fingerprint, chunks: Buffer.from(chunks, 'base64') })
       }
-      if (!complete) throw new Error('it is incomplete')
+      if (!this.isLoaded) throw new Error('it is incomplete')
     } catch (error) {
       this.files.clear()
       if (errnoOf(error) !== 'ENOENT')
@@ -67,35 +76,44 @@ export class StatCache {
   /** The chunks of a file that is as it was, or undefined. */
   lookup(path: string, fingerprint: Fingerprint): Buffer | undefined {
     const cached = this.files.get(path)
-    return cached?.fingerprint === fingerprintText(fingerprint) ? cached.chunks : undefined
+    if (!cached) return undefined
+    if (cached.equal !== fingerprint) {
+      if (cached.fingerprint !== fingerprintText(fingerprint)) return undefined
+      cached.equal = fingerprint
+    }
+    return cached.chunks
   }
 
   /** Notes what a file consisted of when it was read at `readAt` (ms since 1970); too young states are left out. */
   record(path: string, fingerprint: Fingerprint, chunks: Buffer, readAt: number): void {
     const settledBefore = BigInt(Math.floor(readAt)) * 1_000_000n - UNSETTLED_NS
-    if (fingerprint.mtime < settledBefore && fingerprint.ctime < settledBefore) this.next.set(path, { fingerprint, chunks })
+    if (fingerprint.mtime >= settledBefore || fingerprint.ctime >= settledBefore) return
+    this.recorded.set(path, { fingerprint, chunks })
   }
 
   /** Carries a looked-up state over into the next file. */
   keep(path: string): void {
     const cached = this.files.get(path)
-    if (cached) this.next.set(path, cached)
+    if (!cached || cached.isKept) return
+    cached.isKept = true
+    this.keptFiles++
   }
 
   /** Carries all over that was not recorded anew. */
   keepAll(): void {
-    for (const [path, cached] of this.files) if (!this.next.has(path)) this.next.set(path, cached)
+    for (const path of this.files.keys()) this.keep(path)
   }
 
   /** Replaces the file by what was recorded and kept. A cache that can't be written costs time later, nothing else. */
   async save(reporter: Reporter): Promise<void> {
+    if (this.isLoaded && this.recorded.size === 0 && this.keptFiles === this.files.size) return
     const temporary = `${this.file}.${process.pid}.tmp`
     try {
       await mkdir(dirname(this.file), { recursive: true })
       const hash = createHash('sha256')
       const out = createWriteStream(temporary, { mode: 0o600 })
       let text = ''
-      for (const [path, cached] of this.next) {
+      for (const [path, cached] of this.following()) {
         const line = JSON.stringify([path, textOf(cached.fingerprint), cached.chunks.toString('base64')]).replace(LINE_SEPARATORS, escaped)
         hash.update(line)
         text += `${line}\n`
@@ -111,5 +129,10 @@ export class StatCache {
       await rm(temporary, { force: true }).catch(() => undefined)
       reporter.detail(`the cache of file states ${this.file} can't be written (${messageOf(error)})`)
     }
+  }
+
+  private *following(): Generator<[string, CachedFile]> {
+    for (const [path, cached] of this.files) if (cached.isKept && !this.recorded.has(path)) yield [path, cached]
+    yield* this.recorded
   }
 }

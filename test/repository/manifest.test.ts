@@ -41,6 +41,15 @@ describe('a manifest', () => {
     expect(decode(bytes, everyByte)).toEqual(entries)
   })
 
+  test('has rows as JSON.stringify makes them: equal entries are equal bytes, whoever writes them', () => {
+    fc.assert(
+      fc.property(anyEntries, entries => {
+        for (const line of encode(entries).toString().trimEnd().split('\n')) if (line !== '') expect(JSON.stringify(JSON.parse(line))).toBe(line)
+      }),
+      { seed: 2, numRuns: 60 },
+    )
+  })
+
   test('gives entries as soon as the row after them is there, so that little is held', () => {
     const decoder = new ManifestDecoder('x')
     expect(decoder.push(encode([fileEntry('a')]))).toEqual([])

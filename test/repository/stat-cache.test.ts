@@ -50,6 +50,31 @@ describe('the cache of file states', () => {
       ),
     ))
 
+  test('that holds what it held is not written again', () =>
+    withFolder(async folder => {
+      const file = join(folder, 'cache')
+      await written(file, [
+        ['a', chunksOf(1)],
+        ['b', chunksOf(2)],
+      ])
+      const savedAs = async (use: (cache: StatCache) => void): Promise<number> => {
+        const { cache } = await loaded(file)
+        use(cache)
+        await cache.save(recordingReporter().reporter)
+        return statSync(file).ino
+      }
+      const before = statSync(file).ino
+      expect(await savedAs(cache => cache.keepAll())).toBe(before)
+      const renewed = await savedAs(cache => {
+        cache.keepAll()
+        cache.record('b', OLD, chunksOf(3), NOW)
+      })
+      expect(renewed).not.toBe(before)
+      expect(await savedAs(cache => cache.keep('b'))).not.toBe(renewed)
+      const { cache } = await loaded(file)
+      expect([cache.lookup('a', OLD), cache.lookup('b', OLD)]).toEqual([undefined, chunksOf(3)])
+    }))
+
   test('knows a file again by size, both times and inode alone', () =>
     withFolder(async folder => {
       await written(join(folder, 'cache'), [['a', chunksOf(1)]])
