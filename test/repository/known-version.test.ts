@@ -44,7 +44,8 @@ describe('the note of the last version', () => {
       await saveKnownVersion(file, VERSION, reporter)
       const { id, name, time } = VERSION
       expect(await isKnownAs(file, [...ENTRIES])).toEqual({ id, name, time, knownSince: statSync(file).mtimeMs })
-      for (const other of [[], ENTRIES.slice(1), ENTRIES.map(entry => touched(1, entry))]) expect(await isKnownAs(file, other)).toBeUndefined()
+      for (const other of [[], ENTRIES.slice(1), ENTRIES.map(entry => touched(1, entry))])
+        expect(await isKnownAs(file, other)).toBeUndefined()
     }))
 
   test('that is damaged is not used, and makes room for the next', () =>

@@ -44,7 +44,8 @@ describe('a manifest', () => {
   test('has rows as JSON.stringify makes them: equal entries are equal bytes, whoever writes them', () => {
     fc.assert(
       fc.property(anyEntries, entries => {
-        for (const line of encode(entries).toString().trimEnd().split('\n')) if (line !== '') expect(JSON.stringify(JSON.parse(line))).toBe(line)
+        for (const line of encode(entries).toString().trimEnd().split('\n'))
+          if (line !== '') expect(JSON.stringify(JSON.parse(line))).toBe(line)
       }),
       { seed: 2, numRuns: 60 },
     )
