@@ -122,6 +122,21 @@ describe('a pool', () => {
     expect((await pool.encode(textLike(1, 1000), general)).bytes.length).toBeLessThan(1000)
   })
 
+  it('starts as many threads as it may when it is warmed up, once, and ends them', async () => {
+    let started = 0
+    const heard = new BroadcastChannel('warmed up')
+    heard.onmessage = () => started++
+    const pool = open({ workers: 2, workerUrl: workerOf(`new BroadcastChannel('warmed up').postMessage(1)`) })
+    pool.warmUp()
+    pool.warmUp()
+    while (started < 2) await new Promise(resolve => setTimeout(resolve, 5))
+    await pool.close()
+    pool.warmUp()
+    await new Promise(resolve => setTimeout(resolve, 50))
+    heard.close()
+    expect(started).toBe(2)
+  })
+
   it('knows the largest block of each level', () => {
     const pool = open({ workers: 0, prefer: 'portable' })
     expect([pool.maxBlockBytes('balanced'), pool.maxBlockBytes('max')]).toEqual([4 * MIB, 2 * MIB])
