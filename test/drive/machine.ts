@@ -13,6 +13,9 @@ import { DEFAULT_CLIENT, type DriveEmulator } from '../drive-emulator/emulator.t
 import { contextOf } from '../helpers/in-process.ts'
 import { seededRandom } from '../helpers/trees.ts'
 
+/** All that a machine needs to know of an emulator, which may be in another process. */
+export type DriveAccess = Pick<DriveEmulator, 'url' | 'issueToken'>
+
 export interface MachineOptions extends Partial<DriveStorageOptions> {
   /** Two machines with one seed would give their packs the same nonces. */
   seed?: number
@@ -21,7 +24,7 @@ export interface MachineOptions extends Partial<DriveStorageOptions> {
 }
 
 /** What the commands build for `--store drive:`, with waits that take no time, in this process. Every one is a machine of its own, without any cache. */
-export function machine(emulator: DriveEmulator, options: MachineOptions = {}): RepositoryContext {
+export function machine(emulator: DriveAccess, options: MachineOptions = {}): RepositoryContext {
   const { seed = nextSeed++, reporter, surroundings = seededSurroundings(seed), ...more } = options
   const { monotonic } = surroundings
   const drive = new DriveStorage({
@@ -58,7 +61,7 @@ export function seededSurroundings(seed: number, clock?: { now: number }): Surro
 }
 
 /** A login whose access token is renewed with the refresh token, and which has a good one already. */
-function loginOf(emulator: DriveEmulator, surroundings: Surroundings): DriveStorageOptions['tokens'] {
+function loginOf(emulator: DriveAccess, surroundings: Surroundings): DriveStorageOptions['tokens'] {
   const { accessToken, refreshToken } = emulator.issueToken()
   const context: AuthContext = { fetch, endpoints: googleEndpoints(emulator.url), sleep: instantly, ...surroundings }
   const client = { id: DEFAULT_CLIENT.id, secret: DEFAULT_CLIENT.secret }
