@@ -4,6 +4,7 @@ import { readLogin } from '../auth/token-file.ts'
 import { takeInventory } from '../repository/object-names.ts'
 import { trashedObjects } from '../repository/prune/empty-trash.ts'
 import type { Listing } from '../storage/storage.ts'
+import type { Trash } from '../storage/trash.ts'
 import { formatDuration } from '../ui/format.ts'
 import { isAppError } from '../util/errors.ts'
 import { silentReporter } from '../util/reporter.ts'
@@ -16,6 +17,7 @@ import { chooseStore, type ChosenStore, type StoreSession } from './store.ts'
 export function storeChecks(session: StoreSession, folder: string): Check[] {
   let credentials: ChosenCredentials | undefined
   let store: ChosenStore | undefined
+  let trash: Trash | undefined
   let listing: { found: Listing; began: number; ended: number } | undefined
   const context = authContext(session)
   const location = session.options.store ?? session.settings.store ?? ''
@@ -41,7 +43,9 @@ export function storeChecks(session: StoreSession, folder: string): Check[] {
     {
       name: 'store',
       run: async signal => {
-        store = await chooseStore({ ...session, signal, console: { ...session.console, reporter: silentReporter } })
+        const quiet = { ...session, signal, console: { ...session.console, reporter: silentReporter } }
+        store = await chooseStore(quiet)
+        trash = quiet.trash
         const began = context.now()
         const found = await store.storage.list({ signal })
         listing = { found, began, ended: context.now() }
@@ -68,8 +72,8 @@ export function storeChecks(session: StoreSession, folder: string): Check[] {
     {
       name: 'trash',
       run: async signal => {
-        if (store?.trash === undefined) return undefined
-        const trashed = await trashedObjects(store.trash, { signal })
+        if (trash === undefined) return undefined
+        const trashed = await trashedObjects(trash, { signal })
         return trashed.objects === 0 ? ok('holds nothing of the repository') : judgeTrash(trashed)
       },
     },

@@ -47,7 +47,7 @@ export async function duCommand(session: Session, version: string | undefined, o
   const quota = await repository.storage.quota({ signal: session.signal })
   const name = version === undefined ? undefined : (await findVersion(session, repository, parseVersion(version))).name
   const marked = markedForDeletion(repository.view)
-  const trashed = await trashedObjects(store.trash, { signal: session.signal })
+  const trashed = await trashedObjects(session.trash, { signal: session.signal })
   const waiting = [...(marked.packs === 0 ? [] : [markedText(marked)]), ...(trashed.objects === 0 ? [] : [inTrash(trashed)])]
   const human = name === undefined ? [...describeNames(session, usage), ...waiting] : describeVersions(session, usage, name)
   const free =

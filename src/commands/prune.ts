@@ -20,10 +20,10 @@ export async function pruneCommand(session: Session, options: PruneOptions): Pro
   refuseMounted(store)
   const dryRun = options.dryRun === true
   const context = session.context(store.storage, 0)
-  const { signal } = session
-  if (options.emptyTrash === true && !store.trash) session.console.reporter.note(`${store.storage.location} has no trash`)
-  const emptied = options.emptyTrash === true && !dryRun && store.trash ? await takeFromTrash(store.trash, { signal }) : undefined
-  const trashed = emptied?.trashed ?? (await trashedObjects(store.trash, { signal }))
+  const { signal, trash } = session
+  if (options.emptyTrash === true && !trash) session.console.reporter.note(`${store.storage.location} has no trash`)
+  const emptied = options.emptyTrash === true && !dryRun && trash ? await takeFromTrash(trash, { signal }) : undefined
+  const trashed = emptied?.trashed ?? (await trashedObjects(trash, { signal }))
   const opened = await openForPrune(context)
   const { inventory } = opened.repository.view
   if (!inventory.hasConfig && inventory.snapshots.length === 0)

@@ -27,7 +27,7 @@ export async function withProposals(session: Session, store: ChosenStore, error:
 async function proposals(session: Session, store: ChosenStore): Promise<string[]> {
   const repository = await openForReading(session.context(store.storage, 0))
   const marked = markedForDeletion(repository.view)
-  const trashed = await trashedObjects(store.trash, { signal: session.signal })
+  const trashed = await trashedObjects(session.trash, { signal: session.signal })
   const older = (await proposeForgetting(repository)).filter(({ bytes }) => bytes !== 0)
   return [
     ...(marked.packs === 0 ? [] : [markedText(marked)]),

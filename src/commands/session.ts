@@ -46,7 +46,7 @@ export class Session {
   onSignal: (() => boolean) | undefined
   /** Versions that the command has found and may read. */
   readonly reading: { repository: OpenRepository; snapshot: StoredSnapshot }[] = []
-  /** That of the store, where it has one. */
+  /** That of the store that was chosen last, where it has one. */
   trash: Trash | undefined
   private readonly workerUrl: URL
   private readonly pools: CompressionPool[] = []

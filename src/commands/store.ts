@@ -8,7 +8,6 @@ import { FolderStorage } from '../storage/folder.ts'
 import { LimitingStorage } from '../storage/limiting.ts'
 import type { DriveStorage } from '../storage/drive/drive-storage.ts'
 import type { Storage } from '../storage/storage.ts'
-import type { Trash } from '../storage/trash.ts'
 import { AppError } from '../util/errors.ts'
 import { authContext, sessionCredentials } from './credentials.ts'
 import { RETRY, type Session } from './session.ts'
@@ -21,8 +20,6 @@ interface Store {
   storage: Storage
   /** Requests so far, by kind. */
   requests: () => Record<string, number>
-  /** Where the store has one. */
-  trash?: Trash
 }
 
 export interface FolderStore extends Store {
@@ -56,7 +53,7 @@ export type ChosenStore = FolderStore | DriveStore
 /** What of a session the choice depends on. */
 export type StoreSession = Pick<Session, 'options' | 'settings' | 'console' | 'signal' | 'trash'>
 
-/** `--store`, else COLAB_ESCAPE_STORE, else Drive where there are credentials, else a mounted Drive's folder, else an error that names the ways on. */
+/** `--store`, else COLAB_ESCAPE_STORE, else Drive where there are credentials, else a mounted Drive's folder, else an error that names the ways on. The session then knows its trash. */
 export async function chooseStore(session: StoreSession): Promise<ChosenStore> {
   const location = session.options.store ?? session.settings.store
   if (location !== undefined && location !== '') return location.startsWith('drive:') ? openDrive(session, location) : openFolder(location)
@@ -73,7 +70,7 @@ async function openDrive(session: StoreSession, location: string): Promise<Drive
   const path = drivePath(location)
   const { drive, requests } = await connectDrive(session, path.length === 0 ? [DRIVE_FOLDER] : path)
   session.trash = drive.trash(RETRY)
-  return { kind: 'drive', storage: new LimitingStorage(drive, DRIVE_LIMITS), requests, trash: session.trash }
+  return { kind: 'drive', storage: new LimitingStorage(drive, DRIVE_LIMITS), requests }
 }
 
 /** A folder of My Drive. Google's client is large: it is loaded when Drive is really used. */
