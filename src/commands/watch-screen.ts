@@ -25,7 +25,7 @@ interface Status extends Watched {
   /** Not finished, or not readable. */
   held: { path: string; kind: string; why: string }[]
   /** What keeps a version from being made now. */
-  trouble: { code: string; message: string; hint: string | null; since: string } | null
+  trouble: { code: string; message: string; hint: string | null; list: readonly string[]; since: string } | null
   updated: string
 }
 
@@ -114,10 +114,10 @@ export class WatchScreen {
     })
   }
 
-  private trouble({ code, message, hint }: AppError): void {
-    this.status.trouble = { code, message, hint: hint ?? null, since: new Date().toISOString() }
-    const { reporter } = this.session.console
-    reporter.warn(`${message}${hint === undefined ? '' : ` ${hint}`} Trying again until it works; this is not said again.`)
+  private trouble({ code, message, hint, list }: AppError): void {
+    this.status.trouble = { code, message, hint: hint ?? null, list, since: new Date().toISOString() }
+    const told = [message, ...list, ...(hint === undefined ? [] : [hint]), 'Trying again until it works; this is not said again.']
+    this.session.console.reporter.warn(told.join(' '))
   }
 
   private say(human: string, machine: { event: string; [field: string]: unknown }): void {

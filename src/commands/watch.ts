@@ -10,10 +10,10 @@ import { isLog, Scanner, type Scan } from '../repository/watch/scanner.ts'
 import { Watcher } from '../repository/watch/watcher.ts'
 import { walk } from '../repository/walk.ts'
 import { sleep } from '../storage/waiting.ts'
-import type { Storage } from '../storage/storage.ts'
 import { AppError, isAppError } from '../util/errors.ts'
 import { forgetOlder } from './forget-older.ts'
 import { basesFor, checkMessage, nameOf } from './push.ts'
+import { withProposals } from './room.ts'
 import type { Outcome, Session } from './session.ts'
 import { chooseStore, pathsOf, prepareForPush, type ChosenStore } from './store.ts'
 import { metricsReader, parsePid, parseRetention, parseTime, type WatchOptions } from './watch-options.ts'
@@ -107,6 +107,8 @@ class Saver {
   private readonly program: string
   private readonly context: RepositoryContext
   private store: ChosenStore | undefined
+  /** Full, and told what could be given up there. */
+  private full = false
   readonly location: string
   readonly skip: readonly string[]
 
@@ -149,8 +151,13 @@ class Saver {
     const onAbort = (): void => own.abort()
     signal.addEventListener('abort', onAbort, { once: true })
     try {
-      const shown = this.session.showingFlight(await this.openStore(), reporter)
-      return await this.saveWith({ ...this.context, ...shown, signal: own.signal }, scan)
+      const store = await this.openStore()
+      const context = { ...this.context, ...this.session.showingFlight(store.storage, reporter), signal: own.signal }
+      const result = await this.saveWith(context, scan).catch(async (error: unknown) => {
+        throw isAppError(error, 'quota') ? await this.whenFull(context, store, error) : error
+      })
+      this.full = false
+      return result
     } catch (error) {
       if (isAppError(error, 'unauthenticated', 'denied')) this.store = undefined
       throw error
@@ -159,9 +166,18 @@ class Saver {
     }
   }
 
-  private async openStore(): Promise<Storage> {
+  private async openStore(): Promise<ChosenStore> {
     this.store ??= await chooseStore(this.session)
-    return this.store.storage
+    return this.store
+  }
+
+  /** What the rules have given up is freed as soon as it is due, which mostly a new version does; what else could be given up is told once, as looking for it takes a while. */
+  private async whenFull(context: RepositoryContext, store: ChosenStore, error: unknown): Promise<unknown> {
+    const policy = parseRetention(this.options)
+    if (policy) await forgetOlder(context, this.name, policy, undefined)
+    if (this.full) return error
+    this.full = true
+    return withProposals(this.session, store, error)
   }
 
   private async saveWith(context: RepositoryContext, scan: Scan): Promise<PushResult> {

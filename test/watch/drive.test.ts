@@ -4,7 +4,7 @@ import { withDrive } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { expectSameTree, makeTree, pictureOf, seededNoise } from '../helpers/trees.ts'
 import { whileWatching, type RunningWatch } from './running.ts'
-import type { DriveEmulator } from '../drive-emulator/emulator.ts'
+import type { DriveEmulator, EmulatorOptions } from '../drive-emulator/emulator.ts'
 
 const QUICK = ['runs', '--settle', '200ms', '--every', '100ms']
 const LONG_MS = 120_000
@@ -13,10 +13,12 @@ const LONG_MS = 120_000
 function watchDrive(
   args: readonly string[],
   use: (emulator: DriveEmulator, sandbox: DriveSandbox, watch: RunningWatch) => Promise<void>,
+  { quota, ...options }: EmulatorOptions & { quota?: number } = {},
 ): Promise<void> {
-  return withDrive({}, emulator =>
+  return withDrive(options, emulator =>
     withFolder(async folder => {
-      const { refreshToken } = emulator.issueToken()
+      const user = quota === undefined ? undefined : emulator.addUser('nearly-full@example.com', { quota }).email
+      const { refreshToken } = emulator.issueToken(user === undefined ? {} : { user })
       const sandbox = new DriveSandbox(emulator, folder, { refreshToken })
       makeTree(sandbox.in('runs'), { 'a.bin': seededNoise(1, 100_000) })
       await whileWatching(
@@ -59,6 +61,60 @@ test(
       expect((await watch.saved('b.bin')).files).toEqual(['b.bin'])
       expect(troubles(watch)).toHaveLength(1)
     }),
+  LONG_MS,
+)
+
+test(
+  'a Drive that is too small: what could be given up is told once, with the first refusal, and it goes on when that is done',
+  () =>
+    watchDrive(
+      [],
+      async (emulator, sandbox, watch) => {
+        const save = (seed: number): void => makeTree(sandbox.in('runs'), { 'a.bin': seededNoise(seed, 300_000) })
+        for (const seed of [2, 3]) {
+          save(seed)
+          await watch.saved('a.bin')
+        }
+        save(4)
+        const told = await watch.next('warning', ({ message }) => /Drive is full/.test(String(message)))
+        expect(told['message']).toMatch(/`colab-escape forget runs --keep-last 1` gives up about \d+ kB of 2 older versions\./)
+        const tried = emulator.counts['upload.multipart']!
+        await new Promise(resolve => setTimeout(resolve, 2000))
+        expect(emulator.counts['upload.multipart']).toBeGreaterThan(tried)
+        expect(troubles(watch)).toEqual([told])
+
+        await sandbox.ok('forget', 'runs', '--keep-last', '1')
+        await sandbox.ok('prune', '--now')
+        await watch.next('recovered')
+        await watch.saved('a.bin')
+        expect(troubles(watch)).toEqual([told])
+      },
+      { quota: 900_000 },
+    ),
+  LONG_MS,
+)
+
+test(
+  'a Drive that is too small for what waits to be freed: it is freed when it is due, though no version can be made before',
+  () => {
+    let ahead = 0
+    return watchDrive(
+      ['--keep-last', '1'],
+      async (_, sandbox, watch) => {
+        for (const seed of [2, 3, 4]) {
+          makeTree(sandbox.in('runs'), { 'a.bin': seededNoise(seed, 300_000) })
+          if (seed < 4) await watch.saved('a.bin')
+        }
+        const told = await watch.next('warning', ({ message }) => /Drive is full/.test(String(message)))
+        expect(told['message']).toMatch(/Marked for deletion: \d+ kB \(2 packs\)/)
+        ahead = 61 * 60_000
+        await watch.next('recovered')
+        await watch.saved('a.bin')
+        expect(troubles(watch)).toEqual([told])
+      },
+      { quota: 900_000, surroundings: { now: () => Date.now() + ahead } },
+    )
+  },
   LONG_MS,
 )
 
