@@ -4,14 +4,12 @@ import { openForPrune, prune } from '../../src/repository/prune/prune.ts'
 import { SAFE_WAITS } from '../../src/repository/prune/waits.ts'
 import { openForReading, type RepositoryContext } from '../../src/repository/context.ts'
 import { forget } from '../../src/repository/forget.ts'
-import { packsOf } from '../../src/repository/prune/reach.ts'
 import type { RetentionPolicy } from '../../src/repository/retention.ts'
 import type { SnapshotRef } from '../../src/repository/object-names.ts'
-import type { StoredSnapshot } from '../../src/repository/snapshot.ts'
-import { readSnapshot } from '../../src/repository/versions.ts'
 import { isAppError } from '../../src/util/errors.ts'
 import { checkAll, pullVersion, pushFolder } from '../helpers/in-process.ts'
 import { seededNoise, seededRandom } from '../helpers/trees.ts'
+import { deadPacksOf, keptOf, versionsIn, type Made } from './retained.ts'
 
 const HOUR = 3_600_000
 /** What manifests, indexes and versions may take besides, bytes. */
@@ -50,12 +48,6 @@ export interface DayOptions {
 
 /** What went otherwise than promised: an error with the seed, to run it again. */
 class BrokenPromise extends Error {}
-
-interface Made {
-  step: number
-  loss: number
-  stored: StoredSnapshot
-}
 
 export interface DayResult {
   versions: number
@@ -100,11 +92,6 @@ export async function trainForADay(options: DayOptions): Promise<DayResult> {
     const { failure } = await forget(context, request)
     if (failure) throw failure
   }
-  const versions = async (context: RepositoryContext): Promise<Made[]> => {
-    const repository = await openForReading(context)
-    const all = await Promise.all(repository.view.inventory.snapshots.map(ref => readSnapshot(repository.storage, ref)))
-    return all.map(stored => ({ step: stored.metrics.step!, loss: stored.metrics.val_loss!, stored })).sort((a, b) => a.step - b.step)
-  }
   const restore = async (context: RepositoryContext, { step, stored }: Made): Promise<void> => {
     const out = join(folder, 'out')
     await pullVersion(context, `runs@${stored.id}`, out)
@@ -133,12 +120,12 @@ export async function trainForADay(options: DayOptions): Promise<DayResult> {
       await save(context, step)
     }
 
-    const there = await versions(context)
+    const there = await versionsIn(context)
     const steps = there.map(made => made.step)
     const candidates = [...before, ...(acknowledged.has(step) ? [step] : [])]
-    const wanted = keptOf(candidates, lossOf)
+    const wanted = keptOf(candidates, lossOf, 5, 2)
     // a version that was made, and its maker lost before it knew, may push another one out
-    const also = keptOf(steps.includes(step) ? [...before, step] : before, lossOf)
+    const also = keptOf(steps.includes(step) ? [...before, step] : before, lossOf, 5, 2)
     expect(
       also.every(each => steps.includes(each)) && (steps.includes(step) || !acknowledged.has(step)),
       `of ${wanted.join()} only ${steps.join()} are there after step ${step}`,
@@ -162,9 +149,9 @@ export async function trainForADay(options: DayOptions): Promise<DayResult> {
   }
   const after = await expectNoLeak(context, store.now(), 0, expect)
   expect(after.waitingBytes === 0, `${after.waitingBytes} bytes wait in tombs a day later`)
-  const last = await versions(context)
+  const last = await versionsIn(context)
   const stay = last.map(({ step }) => step).join()
-  expect(stay === keptOf(before, lossOf).join(), `${stay} stay, not ${keptOf(before, lossOf).join()}`)
+  expect(stay === keptOf(before, lossOf, 5, 2).join(), `${stay} stay, not ${keptOf(before, lossOf, 5, 2).join()}`)
   for (const made of last) await restore(context, made)
   const { problems, affected } = await checkAll(context)
   expect(problems.length + affected.length === 0, 'check finds damage')
@@ -178,12 +165,6 @@ export async function trainForADay(options: DayOptions): Promise<DayResult> {
   return { versions: last.length, storedBytes, waitingBytes, leftBytes, losses, unacknowledged }
 }
 
-/** The policy once more, in other words. */
-function keptOf(steps: readonly number[], losses: readonly number[]): number[] {
-  const best = [...steps].sort((a, b) => losses[a]! - losses[b]! || b - a).slice(0, 2)
-  return [...steps].sort((a, b) => a - b).filter((step, i, all) => i >= all.length - 5 || best.includes(step))
-}
-
 /**
  * What no version needs waits in a tomb, or is what a lost machine left. The last save that was not disturbed began at `sweptAt`: what had waited its hour in a tomb
  * by then, or lain about for a day, is gone. Bytes of both are returned.
@@ -195,15 +176,13 @@ async function expectNoLeak(
   expect: (holds: boolean, what: string) => void,
 ): Promise<{ waitingBytes: number; leftBytes: number }> {
   const repository = await openForReading(context)
-  const { inventory, tombs, tombedPacks } = repository.view
-  const snapshots = await Promise.all(inventory.snapshots.map(ref => readSnapshot(repository.storage, ref)))
-  const live = await packsOf(repository, snapshots)
-  const dead = [...inventory.packs].filter(([id]) => !live.has(id))
-  const left = dead.filter(([id]) => !tombedPacks.has(id))
-  const bytesOf = (packs: typeof dead): number => packs.reduce((sum, [, { size }]) => sum + size, 0)
+  const { inventory, tombs } = repository.view
+  const dead = await deadPacksOf(repository)
+  const left = dead.filter(({ tombed }) => !tombed)
+  const bytesOf = (packs: typeof dead): number => packs.reduce((sum, { size }) => sum + size, 0)
   const leftBytes = bytesOf(left)
   expect(
-    left.every(([, { created }]) => sweptAt - created <= SAFE_WAITS.orphanMs),
+    left.every(({ created }) => sweptAt - created <= SAFE_WAITS.orphanMs),
     'packs older than a day are needed by nobody and wait for nothing',
   )
   expect(leftBytes <= mostLeft, `${leftBytes} bytes of packs are needed by nobody and in no tomb, more than ${Math.round(mostLeft)}`)

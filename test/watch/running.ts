@@ -114,13 +114,13 @@ export async function whileWatching<T>(
   }
 }
 
-/** Waits until `what` tells something. */
-export async function until<T>(what: () => T | undefined | false): Promise<T> {
+/** Waits until `what`, asked every `pauseMs`, tells something. */
+export async function until<T>(what: () => T | undefined | false, pauseMs = 50): Promise<T> {
   const end = performance.now() + PATIENCE_MS
   for (;;) {
     const found = what()
     if (found !== undefined && found !== false) return found
     if (performance.now() > end) throw new Error('it did not come about in time')
-    await new Promise(resolve => setTimeout(resolve, 50))
+    await new Promise(resolve => setTimeout(resolve, pauseMs))
   }
 }
