@@ -11,7 +11,10 @@ export function registerWatchCommand(root: Command, execute: Execute, program: s
     .option('--settle <time>', 'a file is finished when it has not changed for so long', '5s')
     .option('--keep-last <n>', 'of older versions keep so many, and forget the others')
     .option('--keep-best <metric:n>', 'keep those with the n lowest values too; max:metric:n for the highest (repeatable)', collect)
-    .option('--metrics-from <file>', 'a JSON or JSONL file whose last object has the metrics of a version')
+    .option(
+      '--metrics-from <file>',
+      'a JSON or JSONL file whose last object has the metrics of a version; with a * the newest file of that version that matches',
+    )
     .option('--metric-pattern <regex>', 'finds metrics in names of files, as in val_loss=([0-9.]+)')
     .option('--until-exit <pid>', 'end with a last version when this process ends')
     .option('--grace <time>', 'how long a last version may take after Ctrl-C or SIGTERM', '20s')

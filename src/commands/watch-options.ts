@@ -1,9 +1,13 @@
+import { existsSync, realpathSync } from 'node:fs'
+import { dirname, relative, resolve } from 'node:path'
 import type { Level } from '../compression/limits.ts'
 import type { RetentionPolicy } from '../repository/retention.ts'
 import { parseNamePattern, readMetricsFile } from '../repository/watch/metrics-source.ts'
 import type { Scan } from '../repository/watch/scanner.ts'
 import type { Metrics } from '../repository/metrics.ts'
 import { AppError } from '../util/errors.ts'
+import { matchesName } from '../util/name-pattern.ts'
+import type { Reporter } from '../util/reporter.ts'
 import { parsePolicy, type RetentionOptions } from './retention-options.ts'
 
 export interface WatchOptions extends Pick<RetentionOptions, 'keepLast' | 'keepBest'> {
@@ -42,12 +46,25 @@ export function parseRetention({ keepLast, keepBest = [], metricsFrom, metricPat
 }
 
 /** Where the metrics of a version come from: the names of its new files, the one written last first, and a file, which has the last word. */
-export function metricsReader({ metricsFrom, metricPattern }: WatchOptions): (scan: Scan) => Promise<Metrics> {
+export function metricsReader({ metricsFrom, metricPattern }: WatchOptions): (scan: Scan, reporter: Reporter) => Promise<Metrics> {
   const inName = metricPattern === undefined ? () => ({}) : parseNamePattern(metricPattern)
-  return async ({ fresh }) => ({
-    ...fresh.reduce<Metrics>((all, { path }) => ({ ...all, ...inName(path) }), {}),
-    ...(metricsFrom === undefined ? {} : await readMetricsFile(metricsFrom)),
-  })
+  return async ({ fresh }, reporter) => {
+    const file = metricsFrom?.includes('*') === true ? newestMatch(metricsFrom, fresh) : metricsFrom
+    return {
+      ...fresh.reduce<Metrics>((all, { path }) => ({ ...all, ...inName(path) }), {}),
+      ...(file === undefined ? {} : await readMetricsFile(file, problem => reporter.warn(problem))),
+    }
+  }
+}
+
+/** Of a version's new files the one written last whose path matches: an older one tells nothing about this version. */
+function newestMatch(pattern: string, fresh: Scan['fresh']): string | undefined {
+  let above = pattern
+  while (above.includes('*')) above = dirname(above)
+  // paths of a source have no links in them
+  const folder = existsSync(above) ? realpathSync.native(above) : resolve(above)
+  const wanted = relative(above, pattern)
+  return fresh.findLast(({ localPath }) => matchesName(wanted, relative(folder, localPath)))?.localPath
 }
 
 export function parsePid(text: string): number {

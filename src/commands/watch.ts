@@ -194,7 +194,7 @@ class Saver {
       bases: basesFor(this.session, this.options, policy),
       message: this.options.message,
       tags: checkTags(this.options.tag ?? []),
-      metrics: await metricsReader(this.options)(scan),
+      metrics: await metricsReader(this.options)(scan, context.reporter),
       git: readGitState(source.rootType === 'file' ? dirname(source.root) : source.root),
       dryRun: false,
       host: settings.host,

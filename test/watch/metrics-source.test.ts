@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { metricsOf, readMetricsFile } from '../../src/repository/watch/metrics-source.ts'
@@ -27,10 +28,61 @@ test.each(['', ' \n', '{', '{"val_loss": 0.', '[]', '"val_loss"', 'val_loss=0.4'
   },
 )
 
+const untold = (problem: string): void => expect.unreachable(problem)
+
 test('only the end of a long file is read; one that is not there has none', () =>
   withFolder(async folder => {
     const line = `${JSON.stringify({ step: 1, text: 'x'.repeat(1000) })}\n`
     makeTree(folder, { 'log.jsonl': `${JSON.stringify({ early: 1 })}\n${line.repeat(600)}${JSON.stringify({ val_loss: 0.4 })}\n` })
-    expect(await readMetricsFile(join(folder, 'log.jsonl'))).toEqual({ val_loss: 0.4 })
-    expect(await readMetricsFile(join(folder, 'none.json'))).toEqual({})
+    expect(await readMetricsFile(join(folder, 'log.jsonl'), untold)).toEqual({ val_loss: 0.4 })
+    expect(await readMetricsFile(join(folder, 'none.json'), untold)).toEqual({})
   }))
+
+/** As Hugging Face's Trainer writes it: keys in order, of each step what was trained and what was evaluated in records of their own. */
+function trainerState(steps: number, evaluated = true): string {
+  const log_history = Array.from({ length: steps }, (_, i) => [
+    { epoch: i / 100, grad_norm: 1.5, learning_rate: 1e-5, loss: 2 / (i + 1), step: i + 1 },
+    ...(evaluated || i < steps - 1 ? [{ epoch: i / 100, eval_loss: 3 / (i + 1), eval_runtime: 1.25, step: i + 1 }] : []),
+  ]).flat()
+  const state = { best_metric: 0.01, epoch: steps / 100, global_step: steps, is_world_process_zero: true, log_history, max_steps: 90_000 }
+  return `${JSON.stringify(state, undefined, 2).replace('"grad_norm": 1.5', '"grad_norm": NaN')}\n`
+}
+
+test.each([1, 2, 2000])('of a trainer_state.json of %i steps all that it has of the last step', steps =>
+  withFolder(async folder => {
+    const path = join(folder, 'trainer_state.json')
+    makeTree(folder, { 'trainer_state.json': trainerState(steps) })
+    expect(await readMetricsFile(path, untold)).toEqual({
+      epoch: (steps - 1) / 100,
+      ...(steps === 1 ? {} : { grad_norm: 1.5 }),
+      learning_rate: 1e-5,
+      loss: 2 / steps,
+      eval_loss: 3 / steps,
+      eval_runtime: 1.25,
+      step: steps,
+    })
+    // what was evaluated earlier is not of this step
+    makeTree(folder, { 'trainer_state.json': trainerState(steps, false) })
+    expect(await readMetricsFile(path, untold)).not.toHaveProperty('eval_loss')
+  }),
+)
+
+test('a trainer_state.json without a record yet has what stands beside them', () => {
+  expect(metricsOf(trainerState(0))).toEqual({ best_metric: 0.01, epoch: 0, global_step: 0, max_steps: 90_000 })
+})
+
+test.each([
+  ['an object', '{"val_loss": 0.4, "acc": 0.8, "text": "', '"}'],
+  ['a list over several lines', '[\n{"val_loss": 0.9},\n{"val_loss": 0.4, "acc": 0.8},\n"', '"\n]\n'],
+])('%s is read up to 16 MiB; of a longer one it is told that it is not, and what to do', (_, start, end) =>
+  withFolder(async folder => {
+    const path = join(folder, 'metrics.json')
+    const rest = 16 * 1024 * 1024 - start.length - end.length
+    writeFileSync(path, start + 'x'.repeat(rest) + end)
+    expect(await readMetricsFile(path, untold)).toEqual({ val_loss: 0.4, acc: 0.8 })
+    writeFileSync(path, start + 'x'.repeat(rest + 1) + end)
+    const told: string[] = []
+    expect(await readMetricsFile(path, problem => told.push(problem))).toEqual({})
+    expect(told).toEqual([expect.stringMatching(/^no metrics are read from .*metrics\.json: .* up to 16 MiB .* Write an object a line/)])
+  }),
+)

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { appendFileSync, renameSync, writeFileSync } from 'node:fs'
+import { appendFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { expectError, withSandbox, type Sandbox } from '../helpers/cli.ts'
 import { expectSameTree, makeTree, seededNoise } from '../helpers/trees.ts'
@@ -60,6 +60,58 @@ test(
       })
       await sandbox.ok('pull', 'runs@best:val_loss', 'out')
       expectSameTree(sandbox.in('out'), sandbox.in('runs'))
+    }),
+  LONG_MS,
+)
+
+test(
+  'metrics come from the trainer_state.json of the newest checkpoint that matches, and a version without a new one has none',
+  () =>
+    withSandbox(async sandbox => {
+      makeTree(sandbox.in('disk'), { 'config.json': '{}' })
+      symlinkSync('disk', sandbox.in('runs'))
+      const policy = ['--keep-last', '1', '--keep-best', 'eval_loss:1', '--metrics-from', 'runs/checkpoint-*/trainer_state.json']
+      const save = (step: number, eval_loss: number): void => {
+        const log_history = [
+          { loss: 1, step },
+          { eval_loss, step },
+        ]
+        makeTree(sandbox.in('unfinished'), {
+          'model.bin': seededNoise(step, 20_000),
+          'trainer_state.json': JSON.stringify({ log_history }),
+        })
+        renameSync(sandbox.in('unfinished'), sandbox.in('runs', `checkpoint-${step}`))
+      }
+      await whileWatching(sandbox, ['runs', ...QUICK, ...policy], async watch => {
+        expect((await watch.saved('config.json')).metrics).toEqual({})
+        for (const [step, eval_loss] of [0.9, 0.2, 0.6].entries()) {
+          save(step, eval_loss)
+          expect((await watch.saved(`checkpoint-${step}/trainer_state.json`)).metrics).toEqual({ loss: 1, eval_loss, step })
+        }
+        checkpoint(sandbox, 'other.bin', 9)
+        expect((await watch.saved('other.bin')).metrics).toEqual({})
+        expect(await watch.stop()).toBe(0)
+      })
+      expect((await log(sandbox)).map(({ metrics }) => metrics.eval_loss)).toEqual([undefined, 0.2])
+    }),
+  LONG_MS,
+)
+
+test(
+  'a file of metrics that is too long to be read is told once, and versions are made without',
+  () =>
+    withSandbox(async sandbox => {
+      makeTree(sandbox.in('runs'), { first: '1' })
+      writeFileSync(sandbox.in('metrics.json'), JSON.stringify({ val_loss: 0.4, text: 'x'.repeat(17 * 1024 * 1024) }))
+      await whileWatching(sandbox, ['runs', ...QUICK, '--metrics-from', 'metrics.json'], async watch => {
+        expect((await watch.saved('first')).metrics).toEqual({})
+        checkpoint(sandbox, 'second', 2)
+        expect((await watch.saved('second')).metrics).toEqual({})
+        expect(watch.all('warning').map(({ message }) => message)).toEqual([
+          expect.stringMatching(/^no metrics are read from metrics\.json/),
+        ])
+        expect(await watch.stop()).toBe(0)
+      })
     }),
   LONG_MS,
 )

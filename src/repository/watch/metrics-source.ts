@@ -2,14 +2,27 @@ import { readFile, open, stat } from 'node:fs/promises'
 import { AppError, errnoOf } from '../../util/errors.ts'
 import { isMetricName, pickMetrics, type Metrics } from '../metrics.ts'
 
-/** Of a long file of metrics this much of its end is read. */
+/** Of a long file with a record a line this much of its end is read. */
 const TAIL_BYTES = 256 * 1024
+/** Of a file that is a single value all has to be read: as much as this, which takes some ten times as much memory for a moment. */
+const MOST_BYTES = 16 * 1024 * 1024
 
-/** The metrics that stand last in a JSON or JSONL file; none where it is not there, or nothing in it is complete. */
-export async function readMetricsFile(path: string): Promise<Metrics> {
+/**
+ * The metrics that stand last in a JSON or JSONL file; none where it is not there, or nothing in it is complete. `onTooLong` is told, in words, of a file that
+ * would have to be read as a whole and is too long for it.
+ */
+export async function readMetricsFile(path: string, onTooLong: (problem: string) => void): Promise<Metrics> {
   try {
     const { size } = await stat(path)
-    return metricsOf(size <= TAIL_BYTES ? await readFile(path, 'utf8') : await readTail(path, size))
+    if (size > TAIL_BYTES) {
+      const found = lastOf(linesOf(await readTail(path, size)))
+      if (found !== undefined) return found
+    }
+    if (size <= MOST_BYTES) return metricsOf(await readFile(path, 'utf8'))
+    onTooLong(
+      `no metrics are read from ${path}: no line at its end has any, and as a single JSON value only files up to ${MOST_BYTES / 1024 / 1024} MiB are read. Write an object a line (JSONL), or the last metrics alone to a file of their own.`,
+    )
+    return {}
   } catch (error) {
     if (errnoOf(error) !== undefined) return {} // not written yet, or just being replaced
     throw error
@@ -29,21 +42,50 @@ async function readTail(path: string, size: number): Promise<string> {
 /** One object, or a list of them, or one a line: the last one counts that is complete and has a number. */
 export function metricsOf(text: string): Metrics {
   const whole = parse(text)
-  const records = whole === undefined ? text.split('\n').map(parse) : Array.isArray(whole) ? (whole as unknown[]) : [whole]
-  for (const record of records.reverse()) {
-    if (typeof record !== 'object' || record === null || Array.isArray(record)) continue
-    const metrics = pickMetrics(record)
-    if (Object.keys(metrics).length > 0) return metrics
+  if (whole === undefined) return lastOf(linesOf(text)) ?? {}
+  if (Array.isArray(whole)) return lastOf(whole) ?? {}
+  return ofLastStep(whole) ?? lastOf([whole]) ?? {}
+}
+
+const linesOf = (text: string): unknown[] => text.split('\n').map(parse)
+
+function lastOf(records: readonly unknown[]): Metrics | undefined {
+  for (let i = records.length - 1; i >= 0; i--) {
+    const metrics = numbersIn(records[i])
+    if (metrics) return metrics
   }
-  return {}
+  return undefined
+}
+
+function numbersIn(record: unknown): Metrics | undefined {
+  if (typeof record !== 'object' || record === null || Array.isArray(record)) return undefined
+  const metrics = pickMetrics(record)
+  return Object.keys(metrics).length > 0 ? metrics : undefined
+}
+
+/** Of a `trainer_state.json`, as Hugging Face's Trainer writes it: all that its `log_history` has of the last step, where what was trained and evaluated are records of their own. */
+function ofLastStep(state: unknown): Metrics | undefined {
+  const history = typeof state === 'object' && state !== null && 'log_history' in state ? state.log_history : undefined
+  if (!Array.isArray(history)) return undefined
+  const records = history.map(numbersIn).filter(record => record !== undefined)
+  const step = records.at(-1)?.step
+  const last = step === undefined ? records.slice(-1) : records.filter(record => record.step === step)
+  return last.length === 0 ? undefined : pickMetrics(Object.assign({}, ...last) as Metrics)
 }
 
 /** JSON, also as Python writes it, with NaN and Infinity for numbers that are none. */
 function parse(text: string): unknown {
   if (text.trim() === '') return undefined
-  const numbers = text.replace(/("(?:[^"\\]|\\.)*")|-?\b(?:NaN|Infinity)\b/g, (_, quoted?: string) => quoted ?? 'null')
   try {
-    return JSON.parse(numbers) as unknown
+    return JSON.parse(text) as unknown
+  } catch {
+    return parsePythons(text)
+  }
+}
+
+function parsePythons(text: string): unknown {
+  try {
+    return JSON.parse(text.replace(/("(?:[^"\\]|\\.)*")|-?\b(?:NaN|Infinity)\b/g, (_, quoted?: string) => quoted ?? 'null')) as unknown
   } catch {
     return undefined
   }
