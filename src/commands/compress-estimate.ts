@@ -2,11 +2,13 @@ import { archiveEntries } from '../archive/compress.ts'
 import { estimate, type KindEstimate, type TensorPart } from '../archive/estimate.ts'
 import type { ArchiveFormat } from '../archive/format.ts'
 import { MIN_TENSOR_BYTES } from '../chunking/layouts/cuts.ts'
+import type { ElementType } from '../compression/block.ts'
 import { elementTypeId } from '../compression/element-types.ts'
 import type { Level } from '../compression/limits.ts'
 import { mayHold } from '../repository/base-plan.ts'
-import { kindOfChunk, kindOfFile } from '../repository/file-kinds.ts'
+import { kindOfChunk, kindOfFile, typeOfWidth } from '../repository/file-kinds.ts'
 import { spansOf } from '../repository/file-tensors.ts'
+import { contentOf } from '../repository/open-block.ts'
 import type { WalkedEntry, WalkResult } from '../repository/walk.ts'
 import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../ui/format.ts'
 import { renderTable, type Column } from '../ui/table.ts'
@@ -15,7 +17,7 @@ import { right } from './sizes-table.ts'
 
 const COLUMNS: Column[] = [{ title: '  kind' }, ...['files', 'size', 'archived', 'saved'].map(right)]
 const PUSHED = right('pushed')
-const MEANING = '  pushed: tensors as a push stores them, in byte planes; dedup and deltas aside'
+const MEANING = '  pushed: as a push stores tensors, in byte planes, and tables, by column; dedup and deltas aside'
 
 /** About how large an archive would be; nothing is written. */
 export async function estimateArchive(
@@ -39,16 +41,17 @@ export async function estimateArchive(
     level,
     kindOf: kindOfFile,
     tensorsOf: tensorPartsOf,
+    formOf: contentOf,
     pool: session.pool(bytes),
     signal,
     onRead,
   })
   const archiveBytes = kinds.reduce((sum, kind) => sum + kind.archiveBytes, 0)
-  const hasTensors = kinds.some(({ filteredBytes }) => filteredBytes !== undefined)
+  const hasFiltered = kinds.some(({ filteredBytes }) => filteredBytes !== undefined)
   const lines = [
     `${name} as ${format}: ${plural(files.length, 'file')}, ${formatBytes(bytes)} before, about ${formatBytes(archiveBytes)} after: ${saved(bytes, archiveBytes)} saved`,
-    ...renderTable(hasTensors ? [...COLUMNS, PUSHED] : COLUMNS, kinds.map(rowOf), console.columns),
-    ...(hasTensors ? [MEANING] : []),
+    ...renderTable(hasFiltered ? [...COLUMNS, PUSHED] : COLUMNS, kinds.map(rowOf), console.columns),
+    ...(hasFiltered ? [MEANING] : []),
     `  Tried out on ${formatBytes(readBytes)} in ${formatDuration(performance.now() - started)}; nothing was written.`,
   ]
   console.result(lines, {
@@ -74,12 +77,16 @@ const rowOf = ({ kind, files, bytes, archiveBytes, filteredBytes }: KindEstimate
   filteredBytes === undefined ? '' : formatBytes(filteredBytes),
 ]
 
-/** As `du` tells them apart: those that a push would cut by themselves, of a type that has a name. */
+/** As `du` tells them apart: those that a push would cut by themselves, of a type that has a name, or at least of a width. */
 export async function tensorPartsOf(file: WalkedEntry): Promise<TensorPart[]> {
   const spans = mayHold(file.path, file.fingerprint.size) ? ((await spansOf(file)) ?? []) : []
   return spans
-    .filter(({ length, dtype }) => length >= MIN_TENSOR_BYTES && elementTypeId(dtype) !== 0)
-    .map(({ offset, length, ...element }) => ({ kind: kindOfChunk(file.path, element.dtype), element, offset, length }))
+    .map(({ offset, length, ...element }) => ({ kind: kindOfChunk(file.path, typeOf(element)), element, offset, length }))
+    .filter(({ length, element }) => length >= MIN_TENSOR_BYTES && typeOf(element) !== undefined)
+}
+
+function typeOf({ dtype, width }: ElementType): string | undefined {
+  return elementTypeId(dtype) !== 0 ? dtype : width > 1 ? typeOfWidth(width) : undefined
 }
 
 const saved = (bytes: number, archiveBytes: number): string => formatPercent(bytes === 0 ? 0 : Math.max(0, 1 - archiveBytes / bytes))

@@ -231,6 +231,12 @@ export function elementTypeOf({ filter, parameters }: Pick<FilteredBlock, 'filte
   return id === undefined ? undefined : elementTypeName(id)
 }
 
+/** How wide a block's elements are, in bytes, where its filter takes them apart. */
+export function elementWidthOf({ filter, parameters }: Pick<FilteredBlock, 'filter' | 'parameters'>): number | undefined {
+  if (filter === FILTER_NARROW) return 2
+  return filter === FILTER_PLANES || usesBase(filter) ? parameters[0] : undefined
+}
+
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0)
 }

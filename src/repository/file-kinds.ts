@@ -14,6 +14,9 @@ export function kindOfFile(path: string): string {
   return KIND_OF.get(name.slice(name.lastIndexOf('.') + 1).toLowerCase()) ?? 'other'
 }
 
+/** What elements are called whose width alone, in bytes, is known. */
+export const typeOfWidth = (width: number): string => `${width}-byte`
+
 /** The kind of a part of a file: tensors are told by the type of their elements, the rest by the name of the file. */
 export function kindOfChunk(path: string, type: string | undefined): string {
   return type === undefined ? kindOfFile(path) : `${type} tensors`

@@ -1,6 +1,7 @@
-import { elementTypeOf } from '../compression/filters.ts'
-import { ChunkIndex } from './chunk-index.ts'
+import { elementTypeOf, elementWidthOf } from '../compression/filters.ts'
+import { ChunkIndex, type IndexedBlock } from './chunk-index.ts'
 import type { OpenRepository } from './context.ts'
+import { typeOfWidth } from './file-kinds.ts'
 import { decodeIndexedPack, type IndexedPack } from './index-object.ts'
 import type { Entry } from './manifest.ts'
 import { readManifest } from './manifest-reader.ts'
@@ -13,7 +14,7 @@ export interface PartUsage extends Sizes {
   files: number
 }
 
-/** `type` is that of a tensor's elements, where it is known, of a chunk of the file. */
+/** `type` is that of a tensor's elements, or their width, where it is known, of a chunk of the file. */
 export type PartOf = (path: string, type?: string) => string
 
 /** One version by folder, extension or kind. */
@@ -57,7 +58,7 @@ class Parts {
       const copy = entry >= 0 ? entry : known ? findCopy(known, file.chunks, i) : -1
       if (copy < 0) continue
       const { block, length } = known!.location(copy)
-      const part = this.part(this.partOf(file.path, elementTypeOf(known!.blocks[block]!)))
+      const part = this.part(this.partOf(file.path, typeOf(known!.blocks[block]!)))
       parts.add(part)
       part.plainBytes += length
       unknown -= length
@@ -88,6 +89,12 @@ class Parts {
     }
     return [...this.parts.values()].sort((a, b) => b.storedBytes - a.storedBytes || b.plainBytes - a.plainBytes)
   }
+}
+
+/** Of elements without a name, as where a program has called them otherwise or only samples have told how wide they are, the width. */
+function typeOf(block: IndexedBlock): string | undefined {
+  const width = elementWidthOf(block)
+  return elementTypeOf(block) ?? (width === undefined ? undefined : typeOfWidth(width))
 }
 
 /** Those of these chunks that the index has: whole copies if there are any. */

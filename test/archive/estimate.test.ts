@@ -7,6 +7,7 @@ import { ARCHIVE_FORMATS, type ArchiveFormat } from '../../src/archive/format.ts
 import { tensorPartsOf } from '../../src/commands/compress-estimate.ts'
 import { openForReading } from '../../src/repository/context.ts'
 import { kindOfChunk, kindOfFile } from '../../src/repository/file-kinds.ts'
+import { contentOf } from '../../src/repository/open-block.ts'
 import { measureParts } from '../../src/repository/usage-parts.ts'
 import { walk } from '../../src/repository/walk.ts'
 import { MemoryStorage } from '../../src/storage/memory.ts'
@@ -14,13 +15,23 @@ import { expectError, withSandbox } from '../helpers/cli.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { contextOf, pushFolder } from '../helpers/in-process.ts'
 import { bf16, fp32, network, pt, safetensors } from '../helpers/tensors.ts'
-import { makeTree, seededNoise, seededText, type TreeNode } from '../helpers/trees.ts'
+import { makeTree, seededNoise, seededRandom, seededText, type TreeNode } from '../helpers/trees.ts'
 import { archiveOf, listening, poolOf } from './archives.ts'
 
 async function estimateOf(root: string, format: ArchiveFormat, level: 'fast' | 'max' = 'fast'): Promise<Estimate> {
   const entries = archiveEntries({ source: await walk(root, { reporter: listening().reporter }), name: 'data' })
   const signal = new AbortController().signal
-  return estimate({ entries, format, level, kindOf: kindOfFile, tensorsOf: tensorPartsOf, pool: poolOf(), signal, onRead: () => undefined })
+  return estimate({
+    entries,
+    format,
+    level,
+    kindOf: kindOfFile,
+    tensorsOf: tensorPartsOf,
+    formOf: contentOf,
+    pool: poolOf(),
+    signal,
+    onRead: () => undefined,
+  })
 }
 
 const totalOf = ({ kinds }: Estimate): number => kinds.reduce((sum, { archiveBytes }) => sum + archiveBytes, 0)
@@ -63,6 +74,7 @@ it.each(ARCHIVE_FORMATS)('tells tensors by their types in a %s, and what a push 
     makeTree(join(folder, 'data'), {
       'a.safetensors': safetensors(fp32(tensors)),
       'b.pt': pt([...fp32(network(2, [50_000])), ...bf16(tensors)]),
+      'c.pt': pt(fp32(network(3, [40_000])).map(entry => ({ ...entry, dtype: 'one that torch does not have' }))),
       'notes.txt': seededText(1, 20_000),
     })
     const guess = await estimateOf(join(folder, 'data'), format)
@@ -70,21 +82,52 @@ it.each(ARCHIVE_FORMATS)('tells tensors by their types in a %s, and what a push 
     // what is smaller than 4 KiB counts with the rest of its file
     expect(of('F32 tensors')).toMatchObject({ files: 2, bytes: 4 * (300_000 + 1_100 + 50_000) })
     expect(of('BF16 tensors')).toMatchObject({ files: 1, bytes: 2 * 300_000 })
-    expect(of('models, data').files).toBe(2)
-    const sizes = ['a.safetensors', 'b.pt', 'notes.txt'].map(name => statSync(join(folder, 'data', name)).size)
+    // the width of what has no type is told by samples
+    expect(of('4-byte tensors')).toMatchObject({ files: 1, bytes: 4 * 40_000 })
+    expect(of('models, data').files).toBe(3)
+    const sizes = ['a.safetensors', 'b.pt', 'c.pt', 'notes.txt'].map(name => statSync(join(folder, 'data', name)).size)
     expect(guess.kinds.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(sizes.reduce((sum, size) => sum + size))
-    expect(of('text').filteredBytes).toBeUndefined()
+    expect(of('models, data').filteredBytes).toBeUndefined()
     const { bytes } = await archiveOf(join(folder, 'data'), format, { level: 'fast' })
     expect(Math.abs(totalOf(guess) / bytes.length - 1)).toBeLessThan(0.03)
 
     const context = contextOf(new MemoryStorage())
     const { snapshot } = await pushFolder(context, join(folder, 'data'), 'data')
     const parts = await measureParts(await openForReading(context), snapshot!, kindOfChunk)
-    for (const kind of ['F32 tensors', 'BF16 tensors']) {
+    for (const kind of ['F32 tensors', 'BF16 tensors', '4-byte tensors']) {
       const stored = parts.find(({ part }) => part === kind)!.storedBytes
       expect(Math.abs(of(kind).filteredBytes! / stored - 1), kind).toBeLessThan(0.03)
       expect(of(kind).filteredBytes).toBeLessThan(0.95 * of(kind).archiveBytes)
     }
+  }),
+)
+
+/** Measurements of some sensors, a line each: what a column has is like what stands above it. */
+function measurements(seed: number, rows: number): string {
+  const random = seededRandom(seed)
+  const lines = Array.from({ length: rows }, (_, i) => {
+    const time = new Date(Date.UTC(2026, 0, 1) + i * 60_000).toISOString()
+    return `${1000 + i},${time},sensor-${Math.floor(random() * 8)},${(20 + random() * 5).toFixed(3)},${(random() * 1e6).toFixed(0)}`
+  })
+  return `id,time,sensor,temperature,count\n${lines.join('\n')}\n`
+}
+
+it.each(ARCHIVE_FORMATS)('tells in a %s what a push would make of tables, beside other text', format =>
+  withFolder(async folder => {
+    makeTree(join(folder, 'data'), {
+      'a.csv': measurements(1, 90_000),
+      'b.tsv': measurements(2, 20_000).replaceAll(',', '\t'),
+      'few.csv': measurements(3, 40),
+      'log.txt': Array.from({ length: 8000 }, (_, i) => `step ${i}: ${'all is well '.repeat((i * 7) % 11)}\n`).join(''),
+    })
+    const guess = await estimateOf(join(folder, 'data'), format)
+    const text = guess.kinds.find(({ kind }) => kind === 'text')!
+    const context = contextOf(new MemoryStorage())
+    const { snapshot } = await pushFolder(context, join(folder, 'data'), 'data', { level: 'fast' })
+    const parts = await measureParts(await openForReading(context), snapshot!, kindOfChunk)
+    const stored = parts.find(({ part }) => part === 'text')!.storedBytes
+    expect(Math.abs(text.filteredBytes! / stored - 1)).toBeLessThan(0.03)
+    expect(text.filteredBytes).toBeLessThan(0.8 * text.archiveBytes)
   }),
 )
 

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import type { FilteredBlock, PlaneWidth } from '../../src/compression/filters.ts'
 import {
   elementTypeOf,
+  elementWidthOf,
   FILTER_DELTA,
   FILTER_GROUPED_DELTA,
   FILTER_NARROW,
@@ -320,6 +321,12 @@ describe('what a stored block says', () => {
     expect(elementTypeOf({ filter: 2, parameters: Uint8Array.of(2, 4) })).toBe('BF16')
     expect(elementTypeOf({ filter: 0, parameters: Uint8Array.of(10) })).toBe('I8')
     expect(elementTypeOf({ filter: 9, parameters: Uint8Array.of(10) })).toBeUndefined()
+    expect(elementWidthOf(named(4, 1))).toBe(4)
+    expect(elementWidthOf({ filter: 2, parameters: Uint8Array.of(2) })).toBe(2)
+    expect(elementWidthOf({ filter: FILTER_NARROW, parameters: Uint8Array.of(1) })).toBe(2)
+    expect(elementWidthOf({ filter: FILTER_GROUPED_DELTA, parameters: Uint8Array.of(4, 23, 8) })).toBe(4)
+    // none, and fields, whose first parameter is a separator
+    for (const filter of [0, 4]) expect(elementWidthOf({ filter, parameters: Uint8Array.of(44, 2, 1, 1) })).toBeUndefined()
     for (const type of [0, 2, 255]) {
       expect(joinPlanes({ ...good, parameters: Uint8Array.of(4, 1, type) })).toEqual(randomBytes(9, 10))
     }

@@ -1,0 +1,164 @@
+import { closeSync, openSync, readSync } from 'node:fs'
+import type { ElementType } from '../compression/block.ts'
+import type { WalkedEntry } from '../repository/walk.ts'
+import { throwIfAborted } from '../util/errors.ts'
+import { fsPath } from '../util/paths.ts'
+import type { ArchiveFormat } from './format.ts'
+
+export interface StreamsRequest {
+  /** As `archiveEntries` gives them. */
+  entries: readonly WalkedEntry[]
+  format: ArchiveFormat
+  kindOf: (path: string) => string
+  /** The tensors of a file that count by themselves: ascending, without overlaps. */
+  tensorsOf: (file: WalkedEntry) => Promise<readonly TensorPart[]>
+  signal: AbortSignal
+}
+
+/** Bytes of a file that are a tensor. */
+export interface TensorPart {
+  kind: string
+  element: ElementType
+  offset: number
+  length: number
+}
+
+export interface KindEstimate {
+  kind: string
+  /** Those that have something of the kind. */
+  files: number
+  bytes: number
+  /** What they would take in the archive, about. */
+  archiveBytes: number
+  /** Of tensors, and where there are tables: what they would take split into byte planes and columns, as a repository may store them and no archive can. */
+  filteredBytes?: number
+}
+
+const TAR_BLOCK = 512
+/** A local header and one in the directory of a zip, their names and our extra fields aside. */
+const ZIP_ENTRY_BYTES = 30 + 46 + 16
+
+/** What stands for an entry, or for a part of it, in the archive: its header, its content, and at the end of an entry what fills it up to the next one. */
+interface Piece {
+  entry: WalkedEntry
+  /** Bytes of the kind's stream before it. */
+  at: number
+  /** Bytes of its header; a zip's take what they take, whatever compresses the rest. */
+  header: number
+  /** Where in the file its content begins, and how long it is. */
+  offset: number
+  content: number
+  length: number
+}
+
+/** What of a piece lies in a block, and what of that is content. */
+export interface Part {
+  bytes: Buffer
+  content: Buffer
+}
+
+/** Where one kind's files would lie if they made an archive of their own. */
+export interface KindStream {
+  estimate: KindEstimate
+  pieces: Piece[]
+  length: number
+  /** What a zip takes for its entries beside their content. */
+  entryBytes: number
+  /** Of tensors. */
+  element?: ElementType | undefined
+}
+
+/** The entries of an archive, sorted into streams of one kind each. */
+export async function streamsOf({ entries, format, kindOf, tensorsOf, signal }: StreamsRequest): Promise<KindStream[]> {
+  const streams = new Map<string, KindStream>()
+  const add = (kind: string, piece: Omit<Piece, 'at'>, element?: ElementType): KindStream => {
+    const stream = streams.get(kind) ?? {
+      estimate: { kind, files: 0, bytes: 0, archiveBytes: 0 },
+      pieces: [],
+      length: 0,
+      entryBytes: 0,
+      element,
+    }
+    streams.set(kind, stream)
+    if (stream.pieces.at(-1)?.entry !== piece.entry) stream.estimate.files++
+    stream.pieces.push({ ...piece, at: stream.length })
+    stream.length += piece.length
+    return stream
+  }
+  const isZip = format === 'zip'
+  for (const entry of entries) {
+    throwIfAborted(signal)
+    const size = entry.type === 'file' ? entry.fingerprint.size : 0
+    const kind = entry.type === 'file' ? kindOf(entry.path) : 'folders, links'
+    let header = isZip ? 0 : TAR_BLOCK
+    let offset = 0
+    const rest = (end: number, padding = 0): KindStream => {
+      const content = end - offset
+      const stream = add(kind, { entry, header, offset, content, length: header + content + padding })
+      stream.estimate.bytes += end - offset
+      header = 0
+      offset = end
+      return stream
+    }
+    for (const tensor of size > 0 ? await tensorsOf(entry) : []) {
+      if (header > 0 || tensor.offset > offset) rest(tensor.offset)
+      const { length } = tensor
+      add(tensor.kind, { entry, header: 0, offset, content: length, length }, tensor.element).estimate.bytes += length
+      offset += length
+    }
+    const stream = rest(size, isZip ? 0 : Math.ceil(size / TAR_BLOCK) * TAR_BLOCK - size)
+    if (isZip) stream.entryBytes += zipEntryBytes(entry)
+  }
+  return [...streams.values()]
+}
+
+const zipEntryBytes = ({ path }: WalkedEntry): number => ZIP_ENTRY_BYTES + 2 * Buffer.byteLength(path)
+
+/** Bytes [start, end) of a kind's stream, file by file. */
+export function readBlock({ pieces }: KindStream, start: number, end: number): Part[] {
+  const parts: Part[] = []
+  let first = 0
+  for (let size = pieces.length; size > 1;) {
+    const half = size >> 1
+    if (pieces[first + half]!.at <= start) first += half
+    size -= half
+  }
+  for (let i = first; i < pieces.length && pieces[i]!.at < end; i++) {
+    const piece = pieces[i]!
+    const from = Math.max(0, start - piece.at)
+    const to = Math.min(piece.length, end - piece.at)
+    if (to > from) parts.push(readPiece(piece, from, to))
+  }
+  return parts
+}
+
+function readPiece({ entry, header, offset, content }: Piece, from: number, to: number): Part {
+  const bytes = Buffer.alloc(to - from)
+  if (from < header) tarHeader(entry).copy(bytes, 0, from, Math.min(to, header))
+  const at = Math.max(from, header)
+  if (entry.type === 'file' && to > at) readFile(entry.localPath, bytes.subarray(at - from), offset + at - header)
+  return { bytes, content: bytes.subarray(Math.min(at, to) - from, Math.max(from, Math.min(to, header + content)) - from) }
+}
+
+/** What of a header compresses: name, size and time. */
+function tarHeader({ path, mode, fingerprint }: WalkedEntry): Buffer {
+  const header = Buffer.alloc(TAR_BLOCK)
+  header.write(path.toWellFormed().slice(-100), 0, 100)
+  header.write(`${mode.toString(8)} ${fingerprint.size.toString(8)} ${(fingerprint.mtime / 1_000_000_000n).toString(8)}`, 100)
+  return header
+}
+
+/** As far as there is something to read: what can't be read counts as zeros, as it is no part of an archive either. */
+function readFile(path: string, room: Buffer, position: number): void {
+  try {
+    const fd = openSync(fsPath(path), 'r')
+    try {
+      for (let done = 0, read = -1; read !== 0 && done < room.length; done += read)
+        read = readSync(fd, room, done, room.length - done, position + done)
+    } finally {
+      closeSync(fd)
+    }
+  } catch {
+    // told by compress itself
+  }
+}
