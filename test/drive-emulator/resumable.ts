@@ -96,7 +96,9 @@ export class ResumableSessions {
     const answer = session.complete(Buffer.concat(session.pieces))
     session.answer = answer
     try {
-      return await answer
+      const reply = await answer
+      session.pieces = []
+      return reply
     } catch (error) {
       // nothing was made: the last piece may be sent again
       session.answer = undefined
