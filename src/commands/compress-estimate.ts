@@ -17,7 +17,7 @@ import { right } from './sizes-table.ts'
 
 const COLUMNS: Column[] = [{ title: '  kind' }, ...['files', 'size', 'archived', 'saved'].map(right)]
 const PUSHED = right('pushed')
-const MEANING = '  pushed: as a push stores tensors, in byte planes, and tables, by column; dedup and deltas aside'
+const MEANING = '  pushed: with tensors in byte planes and tables by column; dedup, deltas aside'
 
 /** About how large an archive would be; nothing is written. */
 export async function estimateArchive(
