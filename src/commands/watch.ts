@@ -4,6 +4,7 @@ import { readGitState } from '../repository/git-state.ts'
 import { saveKnownVersion } from '../repository/known-version.ts'
 import { checkName } from '../repository/object-names.ts'
 import { push, type PushResult } from '../repository/push.ts'
+import { rememberTombs } from '../repository/remember-tombs.ts'
 import { checkTags } from '../repository/tags.ts'
 import { watchProcess } from '../repository/watch/process-end.ts'
 import { isLog, Scanner, type Scan } from '../repository/watch/scanner.ts'
@@ -98,6 +99,11 @@ function stopSignal(session: Session): AbortSignal {
   return stop.signal
 }
 
+async function openStore(session: Session): Promise<ChosenStore> {
+  const store = await chooseStore(session)
+  return { ...store, storage: rememberTombs(store.storage) }
+}
+
 /** Makes versions with one pool of threads for all, and opens the store anew where the login was refused: another one may be there by then. */
 class Saver {
   private readonly session: Session
@@ -125,7 +131,7 @@ class Saver {
   }
 
   static async open(session: Session, root: string, name: string, options: WatchOptions, program: string): Promise<Saver> {
-    const store = await chooseStore(session)
+    const store = await openStore(session)
     if (store.kind === 'folder' && store.mounted && parseRetention(options))
       throw new AppError('unsupported', 'Versions are not forgotten through a mounted Drive, where deletions arrive late.', {
         hint: 'Use --store drive:, or leave out --keep-last and --keep-best.',
@@ -151,7 +157,7 @@ class Saver {
     const onAbort = (): void => own.abort()
     signal.addEventListener('abort', onAbort, { once: true })
     try {
-      const store = await this.openStore()
+      const store = await this.reopened()
       const context = { ...this.context, ...this.session.showingFlight(store.storage, reporter), signal: own.signal }
       const result = await this.saveWith(context, scan).catch(async (error: unknown) => {
         throw isAppError(error, 'quota') ? await this.whenFull(context, store, error) : error
@@ -166,8 +172,8 @@ class Saver {
     }
   }
 
-  private async openStore(): Promise<ChosenStore> {
-    this.store ??= await chooseStore(this.session)
+  private async reopened(): Promise<ChosenStore> {
+    this.store ??= await openStore(this.session)
     return this.store
   }
 

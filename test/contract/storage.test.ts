@@ -5,6 +5,7 @@ import { FolderStorage } from '../../src/storage/folder.ts'
 import { LimitingStorage } from '../../src/storage/limiting.ts'
 import { MemoryStorage } from '../../src/storage/memory.ts'
 import { COLAB_PROFILE, ModelledStorage } from '../../src/storage/modelled.ts'
+import { RememberingStorage } from '../../src/storage/remembering.ts'
 import { RetryingStorage } from '../../src/storage/retrying.ts'
 import { VirtualClock } from '../../src/storage/virtual-clock.ts'
 import { driveStorage, withDrive } from '../helpers/drive.ts'
@@ -35,6 +36,10 @@ describeStorageContract('retrying, over faulty memory', use =>
 
 describeStorageContract('limiting, over memory', use =>
   use(new LimitingStorage(new MemoryStorage(), { maxConcurrent: 2, maxInFlightBytes: 1000 })),
+)
+
+describeStorageContract('remembering, over memory', use =>
+  use(new RememberingStorage(new MemoryStorage(), { remembers: () => true, objectBytes: 1000, totalBytes: 5000 })),
 )
 
 describeStorageContract('modelled, over memory, in virtual time', use => {

@@ -1,13 +1,13 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import type { RepositoryContext } from '../../src/repository/context.ts'
+import { rememberTombs } from '../../src/repository/remember-tombs.ts'
 import { FaultyStorage } from '../../src/storage/faulty.ts'
 import { FolderStorage } from '../../src/storage/folder.ts'
 import type { Listing, StorageOptions } from '../../src/storage/storage.ts'
 import { seededSurroundings, machine, type DriveAccess } from '../drive/machine.ts'
 import { contextOf } from '../helpers/in-process.ts'
 import type { DayClock } from './day-clock.ts'
-import type { DayStore } from './day.ts'
+import type { DayStore, Machine } from './day.ts'
 
 /** A folder store whose times come from the clock of the day. */
 class ClockedFolder extends FolderStorage {
@@ -44,16 +44,16 @@ export function dayInFolder(path: string, seed: number, clock: DayClock): DaySto
     now: clock.now,
     pass: async ms => clock.pass(ms),
     storedBytes: async () => readdirSync(path).reduce((sum, name) => sum + statSync(join(path, name)).size, 0),
-    machine: lostAt => {
-      const surroundings = { ...seededSurroundings(seed * 1000 + ++machines), now: clock.now, monotonic: clock.now }
-      if (lostAt === undefined) return contextOf(store, { surroundings })
-      const { call, done } = lostAt
-      const dying = new FaultyStorage(store, ({ total, kind }) => {
-        if (total < call) return undefined
-        const last = total === call && done && (kind === 'put' || kind === 'remove')
-        return last ? { fault: 'lost-answer' } : { fault: 'error', code: 'unavailable' }
+    machine: () => {
+      const death = new Death()
+      const mortal = new FaultyStorage(store, ({ kind }) => {
+        const state = death.next()
+        if (state === 'alive') return undefined
+        const done = state === 'last, done' && (kind === 'put' || kind === 'remove')
+        return done ? { fault: 'lost-answer' } : { fault: 'error', code: 'unavailable' }
       })
-      return contextOf(dying, { surroundings })
+      const surroundings = { ...seededSurroundings(seed * 1000 + ++machines), now: clock.now, monotonic: clock.now }
+      return { context: contextOf(rememberTombs(mortal), { surroundings }), ...death.control }
     },
   }
 }
@@ -61,26 +61,48 @@ export function dayInFolder(path: string, seed: number, clock: DayClock): DaySto
 /** The real code for Drive, over HTTP, up to an emulator that goes by the clock of the day too. `pass` puts that clock forward wherever it is. */
 export function dayOnDrive(drive: DriveAccess, seed: number, clock: DayClock, pass: (ms: number) => Promise<void>): DayStore {
   let machines = 0
-  const machineOn = (network: typeof fetch, isLost = (): boolean => false): RepositoryContext => {
+  const newMachine = (): Machine => {
+    const death = new Death()
+    const mortal: typeof fetch = async (input, init) => {
+      const state = death.next()
+      if (state === 'last, done') await fetch(input, init)
+      if (state !== 'alive') throw new TypeError('fetch failed')
+      return fetch(input, init)
+    }
     const own = seed * 1000 + ++machines
     const surroundings = { ...seededSurroundings(own), now: clock.now, monotonic: clock.now }
-    const sleep = (ms: number): Promise<void> => (isLost() ? Promise.resolve() : clock.sleep(ms))
-    return machine(drive, { seed: own, surroundings, now: clock.now, sleep, fetch: network })
+    const sleep = (ms: number): Promise<void> => (death.isOver ? Promise.resolve() : clock.sleep(ms))
+    const context = machine(drive, { seed: own, surroundings, now: clock.now, sleep, fetch: mortal })
+    return { context: { ...context, storage: rememberTombs(context.storage) }, ...death.control }
   }
   return {
     now: clock.now,
     pass,
-    storedBytes: async () => (await machineOn(fetch).storage.quota()).used!,
-    machine: lostAt => {
-      if (lostAt === undefined) return machineOn(fetch)
-      let calls = 0
-      const dying: typeof fetch = async (input, init) => {
-        const call = ++calls
-        if (call === lostAt.call && lostAt.done) await fetch(input, init)
-        if (call >= lostAt.call) throw new TypeError('fetch failed')
-        return fetch(input, init)
-      }
-      return machineOn(dying, () => calls >= lostAt.call)
+    storedBytes: async () => (await newMachine().context.storage.quota()).used!,
+    machine: newMachine,
+  }
+}
+
+/** Counts the calls of a machine, and lets it be lost at one of them. */
+class Death {
+  private calls = 0
+  private at = Infinity
+  private done = false
+  readonly control: Pick<Machine, 'calls' | 'lose'> = {
+    calls: () => this.calls,
+    lose: (nth, done) => {
+      this.at = this.calls + nth
+      this.done = done
     },
+  }
+
+  get isOver(): boolean {
+    return this.calls >= this.at
+  }
+
+  next(): 'alive' | 'last, done' | 'over' {
+    const call = ++this.calls
+    if (call < this.at) return 'alive'
+    return call === this.at && this.done ? 'last, done' : 'over'
   }
 }

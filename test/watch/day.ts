@@ -14,9 +14,6 @@ import { deadPacksOf, keptOf, versionsIn, type Made } from './retained.ts'
 const HOUR = 3_600_000
 /** What manifests, indexes and versions may take besides, bytes. */
 const SLACK = 200_000
-/** Of a save that nothing disturbs, about; a machine that is to be lost later than that is not. */
-const CALLS_OF_PUSH = 18
-const CALLS_OF_SAVE = 50
 const POLICY: RetentionPolicy = { last: 5, best: [{ metric: 'val_loss', order: 'min', count: 2 }] }
 
 /** Where the checkpoints of a day go, and the time there. */
@@ -25,10 +22,18 @@ export interface DayStore {
   now: () => number
   /** Lets so much time pass, ms, in which nobody does anything. */
   pass: (ms: number) => Promise<void>
-  /** What a machine of its own works with. One that is lost at its nth call reaches nothing from there on; that call may be done all the same. */
-  machine: (lostAt?: { call: number; done: boolean }) => RepositoryContext
+  /** A machine that has never been there before. */
+  machine: () => Machine
   /** All that is stored there, whatever it is. */
   storedBytes: () => Promise<number>
+}
+
+export interface Machine {
+  context: RepositoryContext
+  /** Calls to the store so far. */
+  calls: () => number
+  /** It is lost at the nth call from now on, and reaches nothing from there on; that call may be done all the same, and nobody hears of it. */
+  lose: (nth: number, done: boolean) => void
 }
 
 export interface DayOptions {
@@ -82,10 +87,15 @@ export async function trainForADay(options: DayOptions): Promise<DayResult> {
   const expect = (holds: boolean, what: string): void => {
     if (!holds) throw new BrokenPromise(`${what} (seed ${seed})`)
   }
-  const save = async (context: RepositoryContext, step: number): Promise<void> => {
+  /** Calls of the last save that nothing disturbed. */
+  const usual = { push: 10, save: 20 }
+  const save = async ({ context, calls }: Machine, step: number): Promise<void> => {
+    const began = calls()
     const { snapshot } = await pushFolder(context, runs, 'runs', { metrics: { step, val_loss: lossOf[step]! } })
     acknowledged.add(step)
+    const pushed = calls()
     await forgetOlder(context, snapshot?.ref)
+    Object.assign(usual, { push: pushed - began, save: calls() - began })
   }
   const forgetOlder = async (context: RepositoryContext, known?: SnapshotRef): Promise<void> => {
     const request = { names: ['runs'], policy: POLICY, all: false, known, waits: SAFE_WAITS, dryRun: false }
@@ -99,7 +109,7 @@ export async function trainForADay(options: DayOptions): Promise<DayResult> {
     rmSync(out, { recursive: true })
   }
 
-  let context = store.machine()
+  let machine = store.machine()
   let before: number[] = []
   let lost = 0
   let sweptAt = store.now()
@@ -109,16 +119,17 @@ export async function trainForADay(options: DayOptions): Promise<DayResult> {
     writeFileSync(join(runs, 'model.bin'), contentOf(step))
     const killed = killAt.has(step)
     if (killed) {
-      const lostAt = { call: 1 + Math.floor(random() * (random() < 0.6 ? CALLS_OF_PUSH : CALLS_OF_SAVE)), done: random() < 0.5 }
-      await save(store.machine(lostAt), step).catch((error: unknown) => {
+      machine.lose(1 + Math.floor(random() * usual[random() < 0.6 ? 'push' : 'save']), random() < 0.5)
+      await save(machine, step).catch((error: unknown) => {
         if (!isAppError(error, 'unavailable')) throw error
         losses[acknowledged.has(step) ? 'whileForgetting' : 'whilePushing']++
       })
-      context = store.machine()
+      machine = store.machine()
     } else {
       sweptAt = store.now()
-      await save(context, step)
+      await save(machine, step)
     }
+    const { context } = machine
 
     const there = await versionsIn(context)
     const steps = there.map(made => made.step)
@@ -140,6 +151,7 @@ export async function trainForADay(options: DayOptions): Promise<DayResult> {
     onStep?.(step)
   }
 
+  const { context } = machine
   const { waitingBytes, leftBytes } = await expectNoLeak(context, sweptAt, (kills * bytes * 2.02) / 3 + kills * SLACK, expect)
   await forgetOlder(context)
   // somebody tidies up a day later: what is left then is marked, an hour after that it goes, and then its tomb

@@ -1,0 +1,62 @@
+import { throwIfAborted } from '../util/errors.ts'
+import { ForwardingStorage } from './forwarding.ts'
+import type { ByteRange, Storage, StorageOptions } from './storage.ts'
+
+export interface RememberingOptions {
+  /** Which objects, by name. They must never change, nor matter to anybody when they are gone but a listing still shows them. */
+  remembers: (name: string) => boolean
+  /** Larger ones (bytes) are read anew each time. */
+  objectBytes: number
+  /** Kept at a time, at most. */
+  totalBytes: number
+}
+
+/** Answers from memory what it has once read or written as a whole: for those who work with a store for long, and look at the same small objects again and again. */
+export class RememberingStorage extends ForwardingStorage {
+  private readonly options: RememberingOptions
+  /** In the order of last use. */
+  private readonly kept = new Map<string, Uint8Array>()
+  private keptBytes = 0
+
+  constructor(inner: Storage, options: RememberingOptions) {
+    super(inner)
+    this.options = options
+  }
+
+  override async put(name: string, bytes: Uint8Array, options?: StorageOptions): Promise<{ created: number }> {
+    const own = this.options.remembers(name) ? new Uint8Array(bytes) : undefined
+    const put = await this.inner.put(name, bytes, options)
+    if (own) this.keep(name, own)
+    return put
+  }
+
+  override async get(name: string, range?: ByteRange, options?: StorageOptions): Promise<Uint8Array> {
+    if (range !== undefined || !this.options.remembers(name)) return this.inner.get(name, range, options)
+    throwIfAborted(options?.signal)
+    const bytes = this.kept.get(name) ?? (await this.inner.get(name, undefined, options))
+    this.keep(name, bytes)
+    return new Uint8Array(bytes)
+  }
+
+  override async remove(name: string, options?: StorageOptions): Promise<void> {
+    this.drop(name)
+    await this.inner.remove(name, options)
+  }
+
+  private keep(name: string, bytes: Uint8Array): void {
+    const { objectBytes, totalBytes } = this.options
+    this.drop(name)
+    if (bytes.length > objectBytes) return
+    this.kept.set(name, bytes)
+    this.keptBytes += bytes.length
+    for (const oldest of this.kept.keys()) {
+      if (this.keptBytes <= totalBytes) break
+      this.drop(oldest)
+    }
+  }
+
+  private drop(name: string): void {
+    this.keptBytes -= this.kept.get(name)?.length ?? 0
+    this.kept.delete(name)
+  }
+}
