@@ -24,6 +24,8 @@ const CODECS = [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE, CODEC_PAIRS]
 
 const WHAT = 'A block'
 
+export const isKnownCodec = (codec: number): boolean => CODECS.includes(codec)
+
 /** What a reader says about an id it doesn't know. */
 export function newerFormat(what: string): AppError {
   return new AppError('newer-format', `${what} was made by a newer colab-escape.`, { hint: 'Run `npx -y colab-escape@latest` instead.' })
@@ -32,7 +34,7 @@ export function newerFormat(what: string): AppError {
 /** Throws unless the lengths that a directory states for a part are possible ones; to be called before anything is allocated by them. */
 export function checkPart(part: PartLayout): void {
   const { codec, storedLength, plainLength } = part
-  if (!CODECS.includes(codec)) throw newerFormat(`A block with codec ${codec}`)
+  if (!isKnownCodec(codec)) throw newerFormat(`A block with codec ${codec}`)
   if (!Number.isSafeInteger(plainLength) || plainLength < 1 || plainLength > MAX_BLOCK_BYTES) {
     throw corrupt(WHAT, `a part of ${plainLength} bytes is impossible`)
   }

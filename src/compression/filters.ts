@@ -224,6 +224,11 @@ export function baseScale(filter: number): number {
   return filter === FILTER_DELTA || filter === FILTER_GROUPED_DELTA ? 1 : filter === FILTER_NARROW ? 2 : 0
 }
 
+/** What a filter takes from the base that it subtracts: its bytes, or fp32 numbers rounded to a type. Undefined for one that takes none. */
+export function relationOf({ filter, parameters }: Pick<FilteredBlock, 'filter' | 'parameters'>): 'delta' | NarrowFormat | undefined {
+  return filter === FILTER_NARROW ? NARROW_FORMATS[parameters[0] ?? 0] : usesBase(filter) ? 'delta' : undefined
+}
+
 /** The name of a block's element type, where its parameters tell one. */
 export function elementTypeOf({ filter, parameters }: Pick<FilteredBlock, 'filter' | 'parameters'>): string | undefined {
   const own = parameterCount(filter)

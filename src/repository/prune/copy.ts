@@ -1,14 +1,17 @@
+import { usesBase } from '../../compression/filters.ts'
+import { ForwardingStorage } from '../../storage/forwarding.ts'
+import type { ByteRange, Storage, StorageOptions } from '../../storage/storage.ts'
 import { isAppError } from '../../util/errors.ts'
-import { sha256, sha256Hex } from '../../util/hash.ts'
-import { equalBytes } from '../../util/bytes.ts'
-import { looksCompressed } from '../../compression/sample.ts'
+import { sha256Hex } from '../../util/hash.ts'
+import { isDivisible } from '../block-content.ts'
+import { type BlockSource, fetchBlocks } from '../chunk-reader.ts'
 import type { ChunkBases } from '../directory.ts'
 import type { OpenRepository, RepositoryContext } from '../context.ts'
 import type { IndexedPack } from '../index-object.ts'
 import { packName } from '../object-names.ts'
-import { contentOf } from '../open-block.ts'
 import { PackWriter } from '../pack-writer.ts'
-import { isIndivisible } from './mark-plan.ts'
+import { recodeChunk } from './recode.ts'
+import type { MarkPlan } from './mark-plan.ts'
 
 export interface Copied {
   packs: readonly IndexedPack[]
@@ -19,15 +22,16 @@ export interface Copied {
 
 /**
  * Copies the chosen chunks of `sources` (pack numbers) into new packs. A pack is read whole and its bytes must be those that its name tells, so what is
- * taken over unchanged is what was verified when it was made. Blocks of which all is needed, and indivisible ones, go over as they stand: with their bases, in
- * equal depth, so copies rest on nothing that the originals did not. Of other blocks the needed chunks are encoded again.
+ * taken over unchanged is what was verified when it was made. Blocks of which all is needed as it is go over as they stand: with their bases, in
+ * equal depth, so copies rest on nothing that the originals did not. Of other blocks the needed chunks are encoded again: from their bases, or, those in `alone`, by themselves.
  */
 export async function copyChosen(
   context: RepositoryContext,
-  { storage, index, pool, signal }: OpenRepository,
-  chosen: Uint8Array,
+  repository: OpenRepository,
+  { chosen, alone }: Pick<MarkPlan, 'chosen' | 'alone'>,
   sources: readonly number[],
 ): Promise<Copied> {
+  const { storage, index, pool, signal } = repository
   const failed = new Map<number, string>()
   const writer = new PackWriter({
     storage: context.storage,
@@ -59,31 +63,68 @@ export async function copyChosen(
 
   async function copyPack(pack: number, bytes: Uint8Array): Promise<void> {
     const { first, end } = index.blocksOf(pack)
+    const source = { ...repository, storage: new StorageWithPack(storage, packName(index.packs[pack]!.id), bytes) }
+    const predicted: number[] = []
     for (let number = first; number < end; number++) {
       const block = index.blocks[number]!
-      const entries = Array.from({ length: block.chunkCount }, (_, i) => block.firstChunk + i)
-      const needed = entries.filter(entry => chosen[entry] === 1)
+      const entries = entriesOf(number)
+      const needed = entries.filter(isChosen)
       if (needed.length === 0) continue
-      const stored = bytes.slice(block.offset, block.offset + block.storedLength)
-      if (needed.length === entries.length || isIndivisible(block)) {
-        const { filter, parameters, parts } = block
-        await writer.addBlock({
-          block: { filter, parameters, parts, bytes: stored },
-          chunkIds: Buffer.concat(entries.map(entry => index.id(entry))),
-          chunkLengths: entries.map(entry => index.length(entry)),
-          bases: new Map(entries.flatMap((entry, i) => withNumber(i, index.basesAt(entry)))),
-        })
-        continue
-      }
-      const plain = await pool.decode(block, stored)
-      for (const entry of needed) {
-        const { offset, length } = index.location(entry)
-        const chunk = plain.subarray(offset, offset + length)
-        const id = index.id(entry).slice()
-        if (!equalBytes(sha256(chunk), id)) failed.set(pack, 'a chunk does not match its checksum')
-        else await writer.add(id, chunk, contentOf(chunk, looksCompressed(chunk)))
-      }
+      const isAsItWas = needed.length === entries.length && !entries.some(entry => alone.has(entry))
+      if (isAsItWas || !isDivisible(block)) await copyBlock(number, bytes.slice(block.offset, block.offset + block.storedLength))
+      else if (usesBase(block.filter)) predicted.push(number)
+      else await recode(source, number, await pool.decode(block, bytes.slice(block.offset, block.offset + block.storedLength)))
     }
+    for await (const { number, plain, error } of fetchBlocks(source, predicted)) {
+      if (error) throw error
+      await recode(source, number, plain)
+    }
+  }
+
+  async function copyBlock(number: number, bytes: Uint8Array): Promise<void> {
+    const { filter, parameters, parts } = index.blocks[number]!
+    const entries = entriesOf(number)
+    await writer.addBlock({
+      block: { filter, parameters, parts, bytes },
+      chunkIds: Buffer.concat(entries.map(entry => index.id(entry))),
+      chunkLengths: entries.map(entry => index.length(entry)),
+      bases: new Map(entries.flatMap((entry, i) => withNumber(i, index.basesAt(entry)))),
+    })
+  }
+
+  async function recode(source: BlockSource, number: number, plain: Uint8Array | undefined): Promise<void> {
+    for (const entry of entriesOf(number).filter(isChosen)) {
+      const { offset, length } = index.location(entry)
+      const chunk = plain?.subarray(offset, offset + length)
+      const lost = await recodeChunk(source, writer, entry, chunk, alone.has(entry))
+      if (lost !== undefined) failed.set(index.packOf(entry), lost)
+    }
+  }
+
+  function entriesOf(number: number): number[] {
+    const { firstChunk, chunkCount } = index.blocks[number]!
+    return Array.from({ length: chunkCount }, (_, i) => firstChunk + i)
+  }
+
+  function isChosen(entry: number): boolean {
+    return chosen[entry] !== 0
+  }
+}
+
+/** A pack that was read is not read again. */
+class StorageWithPack extends ForwardingStorage {
+  private readonly name: string
+  private readonly bytes: Uint8Array
+
+  constructor(inner: Storage, name: string, bytes: Uint8Array) {
+    super(inner)
+    this.name = name
+    this.bytes = bytes
+  }
+
+  override get(name: string, range?: ByteRange, options?: StorageOptions): Promise<Uint8Array> {
+    if (name !== this.name || !range || range.offset + range.length > this.bytes.length) return super.get(name, range, options)
+    return Promise.resolve(this.bytes.slice(range.offset, range.offset + range.length))
   }
 }
 

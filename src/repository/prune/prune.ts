@@ -8,7 +8,7 @@ import { Backing } from './backing.ts'
 import { copyChosen } from './copy.ts'
 import { deletableIndexes, droppablePacks, indexesAsOf, packsNamedBy, writeIndexes } from './indexes.ts'
 import { removeLabels, removeLate } from './leftovers.ts'
-import { planMarks, type MarkPlan } from './mark-plan.ts'
+import { copyBytes, type MarkOptions, type MarkPlan, planMarks } from './mark-plan.ts'
 import { neededPacks } from './needed.ts'
 import { reach, readRoots, type Reached } from './reach.ts'
 import { retireTombs, writeTombs } from './retire.ts'
@@ -38,7 +38,7 @@ export interface PruneResult {
   held: Amount
   /** No version refers to them; a push may be under way that will. `until`: when the last of them may be marked. */
   spared: Amount & { until: number | undefined }
-  /** Bytes of new packs that hold what was still needed of others. */
+  /** Bytes of new packs that hold what was still needed of others; in a dry run about so many. */
   copiedBytes: number
   indexes: number
   tombs: number
@@ -160,7 +160,7 @@ class PruneRun {
 
     const sweeping = await this.sweepable(reached)
     await this.sweep(sweeping)
-    await this.mark(plan)
+    await this.mark(plan, reached)
     if (this.request.dryRun) return
     this.result.tombs = await retireTombs(this.context, this.view, this.deleted, this.request.waits)
     const old = await indexesAsOf(storage, this.view, inventory.asOf - graceMs, signal)
@@ -224,7 +224,7 @@ class PruneRun {
     )
   }
 
-  private markOptions(): Parameters<typeof planMarks>[2] {
+  private markOptions(): MarkOptions {
     const { index } = this.repository
     const { asOf } = this.view.inventory
     return {
@@ -238,16 +238,16 @@ class PruneRun {
   }
 
   /** Rule 7: copies first, then the index, then the tomb. */
-  private async mark(plan: MarkPlan): Promise<void> {
+  private async mark(plan: MarkPlan, reached: Reached): Promise<void> {
     const { index } = this.repository
     const { dryRun, waits } = this.request
     const copies = dryRun
-      ? { packs: [], bytes: 0, failed: new Map<number, string>() }
-      : await copyChosen(this.context, this.repository, plan.chosen, [...plan.rewrite, ...plan.rescue])
+      ? { packs: [], bytes: copyBytes(index, plan), failed: new Map<number, string>() }
+      : await copyChosen(this.context, this.repository, plan, [...plan.rewrite, ...plan.rescue])
     for (const [pack, why] of copies.failed)
       this.result.problems.push(`Pack ${index.packs[pack]!.id.slice(0, 12)} was left as it is: ${why}`)
     this.result.copiedBytes = copies.bytes
-    const marked = [...plan.dead, ...plan.rewrite].filter(pack => !copies.failed.has(pack))
+    const marked = this.marksWithout(copies.failed, plan, reached)
     if (!dryRun) {
       const { storage, signal } = this.context
       const droppable = await droppablePacks(storage, this.view, this.deleted, waits, signal)
@@ -265,6 +265,19 @@ class PruneRun {
       this.result.spared.until = Math.max(this.result.spared.until ?? 0, this.createdAt(pack) + waits.orphanMs)
     }
     this.tellWaiting(marked)
+  }
+
+  /** What is marked. Packs that could not be written anew stay, and so does what only they need. */
+  private marksWithout(failed: ReadonlyMap<number, string>, plan: MarkPlan, reached: Reached): number[] {
+    const marks = [...plan.dead, ...plan.rewrite].filter(pack => !failed.has(pack))
+    if (failed.size === 0) return marks
+    const options = this.markOptions()
+    const { dead, rewrite } = planMarks(this.repository.index, reached, {
+      ...options,
+      stateOf: pack => (failed.has(pack) ? 'damaged' : options.stateOf(pack)),
+    })
+    const still = new Set([...dead, ...rewrite])
+    return marks.filter(pack => still.has(pack))
   }
 
   private tellWaiting(marked: readonly number[]): void {

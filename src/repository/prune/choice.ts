@@ -1,0 +1,132 @@
+import { AppError } from '../../util/errors.ts'
+import { toHex } from '../../util/hash.ts'
+import { isDivisible } from '../block-content.ts'
+import type { ChunkIndex } from '../chunk-index.ts'
+import { MAX_DEPTH } from '../constants.ts'
+import { predictedOf } from './backing.ts'
+import type { MarkOptions } from './mark-plan.ts'
+import { COMMITTED, UNREACHED, type Reached } from './reach.ts'
+import { REWRITE_FROM, shareOf } from './shares.ts'
+
+/** Values of `Selection.chosen`: there for what is predicted from it alone, or because versions reach it. */
+export const AS_BASE = 1
+export const AS_CONTENT = 2
+
+/** The copies that stay in use. */
+export interface Selection {
+  /** By entry: 0, or why this copy stays. */
+  chosen: Uint8Array
+  /** Of chosen copies that are predicted: the chosen copies of their bases, one a base. */
+  bases: Map<number, readonly number[]>
+  /** Chosen bases of blocks that stay as they are, whatever of these is needed. */
+  pinned: Set<number>
+}
+
+/** Packs that stay anyway come first: so what lies twice is given up where most else is dead. */
+const RANK = { full: 0, spared: 1, sparse: 2, tombed: 3, damaged: 4, gone: 5 } as const
+
+/** Decides which copy of each needed chunk stays. */
+export class Choice {
+  private readonly index: ChunkIndex
+  private readonly reached: Reached
+  private readonly rank: number[]
+  /** Packs that can't be written anew now. */
+  private readonly fixed: boolean[]
+  private readonly memo = new Map<number, number>()
+
+  constructor(index: ChunkIndex, reached: Reached, { stateOf, isSpared }: MarkOptions) {
+    this.index = index
+    this.reached = reached
+    const isReached = (entry: number): boolean => reached.flags[index.find(index.id(entry))] !== UNREACHED
+    this.rank = index.packs.map((_, pack) => {
+      const state = stateOf(pack)
+      if (state !== 'usable') return RANK[state]
+      if (isSpared(pack)) return RANK.spared
+      return shareOf(index, pack, isReached).dead > REWRITE_FROM ? RANK.sparse : RANK.full
+    })
+    // what a push under way may use of a new pack is what no version reaches yet
+    this.fixed = this.rank.map((rank, pack) => rank === RANK.damaged || (rank === RANK.spared && !shareOf(index, pack, isReached).full))
+  }
+
+  isFixed(pack: number): boolean {
+    return this.fixed[pack]!
+  }
+
+  /** Takes the best copy of each needed chunk, and all that reading it takes; those in `alone` are taken as if they had no bases. */
+  select(alone: ReadonlyMap<number, unknown> = new Map()): Selection {
+    const { index, reached } = this
+    const selection: Selection = { chosen: new Uint8Array(index.size), bases: new Map(), pinned: new Set() }
+    const { chosen, bases, pinned } = selection
+    const pinnedBlocks = new Set<number>()
+    const take = (id: Uint8Array, belowDepth: number): number => {
+      const entry = this.best(id, belowDepth)
+      if (entry < 0 || chosen[entry] !== 0) return entry
+      chosen[entry] = AS_BASE
+      const own = index.basesAt(entry)
+      const block = index.blockOf(entry)
+      if (!own && !index.hasBases) return entry
+      if (this.fixed[index.packOf(entry)] || !isDivisible(index.blocks[block]!)) pin(block)
+      else if (own && !alone.has(entry))
+        bases.set(
+          entry,
+          own.ids.map(base => take(base, own.depth)),
+        )
+      return entry
+    }
+    const pin = (block: number): void => {
+      if (pinnedBlocks.has(block)) return
+      pinnedBlocks.add(block)
+      for (const entry of predictedOf(index, block)) {
+        const { ids, depth } = index.basesAt(entry)!
+        for (const id of ids) {
+          const base = take(id, depth)
+          if (base >= 0) pinned.add(base)
+        }
+      }
+    }
+    for (let entry = 0; entry < reached.flags.length; entry++) {
+      const flag = reached.flags[entry]!
+      if (flag === UNREACHED) continue
+      const copy = take(index.id(entry), MAX_DEPTH + 1)
+      if (copy >= 0) chosen[copy] = AS_CONTENT
+      else if (flag === COMMITTED)
+        throw new AppError(
+          'corrupt',
+          `The chunk ${toHex(index.id(entry)).slice(0, 12)}, which a version needs, can't be read without others that are in no pack. Nothing was deleted.`,
+          { hint: 'Run `colab-escape check` to see which files are affected; forget the version concerned to go on without it.' },
+        )
+    }
+    return selection
+  }
+
+  private best(id: Uint8Array, belowDepth: number): number {
+    const { index } = this
+    const first = index.find(id)
+    if (first < 0) return -1
+    const key = first * (MAX_DEPTH + 2) + belowDepth
+    const known = this.memo.get(key)
+    if (known !== undefined) return known
+    let best = -1
+    let least = Infinity
+    for (let entry = first; entry >= 0; entry = index.findNext(entry)) {
+      const rank = this.rank[index.packOf(entry)]!
+      const bases = index.basesAt(entry)
+      const order = orderOf(rank, bases?.depth ?? 0)
+      if (rank === RANK.gone || (bases?.depth ?? 0) >= belowDepth || order >= least) continue
+      if (!(bases?.ids.every(base => this.best(base, bases.depth) >= 0) ?? true)) continue
+      best = entry
+      least = order
+    }
+    if (index.hasBases) this.memo.set(key, best)
+    return best
+  }
+}
+
+/**
+ * Of copies that writers may use, one that needs no bases comes first: it may be what a prune that was cut short has made of the others. Then go the ranks of packs,
+ * then short chains.
+ */
+function orderOf(rank: number, depth: number): number {
+  const ranks = rank >= RANK.tombed ? rank * 1000 : (depth > 0 ? 100 : 0) + rank * 10
+  return ranks + depth
+}

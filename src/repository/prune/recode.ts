@@ -1,0 +1,48 @@
+import { looksCompressed } from '../../compression/sample.ts'
+import { tensorOf, type StoredTensor } from '../block-content.ts'
+import { type BlockSource, chunkMatches, describeCopy } from '../block-source.ts'
+import { type BlockContent, contentOf, type OfferedBase } from '../open-block.ts'
+import type { PackWriter } from '../pack-writer.ts'
+import { readBase, wrongBase } from '../read-copy.ts'
+
+/**
+ * Has a chunk that was decoded encoded again in a new block of its like: by itself where `alone` says so, else from the bases that it had, in the same depth. Tells why
+ * not, where its bytes, or those of its bases, are not what their ids say.
+ */
+export async function recodeChunk(
+  source: BlockSource,
+  writer: PackWriter,
+  entry: number,
+  bytes: Uint8Array | undefined,
+  alone: boolean,
+): Promise<string | undefined> {
+  const { index } = source
+  const id = index.id(entry).slice()
+  if (!bytes || !chunkMatches(id, bytes)) return `${describeCopy(index, entry)} does not match its checksum`
+  const tensor = tensorOf(index.blocks[index.blockOf(entry)]!)
+  let content: BlockContent
+  if (!tensor) content = contentOf(bytes, looksCompressed(bytes))
+  else {
+    const base = alone ? undefined : await baseOf(source, entry, tensor)
+    if (base && 'why' in base) return `${describeCopy(index, entry)} ${base.why}`
+    content = { kind: 'tensor', tensor: { element: tensor.element, base } }
+  }
+  await writer.add(id, bytes, content)
+  return undefined
+}
+
+/** Read anew for each chunk, however it was decoded: few blocks are taken apart whose bases stay. */
+async function baseOf(source: BlockSource, entry: number, { relation }: StoredTensor): Promise<OfferedBase | { why: string } | undefined> {
+  const bases = source.index.basesAt(entry)
+  if (!bases || !relation) return undefined
+  const pieces: Uint8Array[] = []
+  for (const id of bases.ids) {
+    const piece = await readBase(source, id, bases.depth)
+    if ('why' in piece) return piece
+    pieces.push(piece)
+  }
+  const bytes = Buffer.concat(pieces)
+  const needed = (relation === 'delta' ? 1 : 2) * source.index.length(entry)
+  if (bytes.length !== needed) return { why: wrongBase(bytes.length, needed) }
+  return { relation, bytes, ids: bases.ids, depth: bases.depth }
+}
