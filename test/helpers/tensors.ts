@@ -121,3 +121,32 @@ const GGUF_TYPES: Record<string, number> = { F32: 0, F16: 1, I16: 25, F64: 28, B
 export function asGguf(entries: readonly Entry[]): Buffer {
   return gguf(entries.map(({ name, dtype, shape, data }) => ({ name, shape, type: GGUF_TYPES[dtype]!, data })))
 }
+
+/** Weights under training, and what Adam knows of their gradients. */
+export interface Trained {
+  model: Weights[]
+  optimizer: Weights[]
+}
+
+/** What a training has after each of `steps` steps of Adam on noisy gradients. */
+export function adamSteps(model: readonly Weights[], steps: number, rate: number): Trained[] {
+  const random = seededRandom(steps)
+  const states: Trained[] = []
+  const named = (kind: string): Weights[] =>
+    model.map(({ name, values }) => ({ name: `${kind}.${name}`, values: new Float32Array(values.length) }))
+  let [averages, squares] = [named('exp_avg'), named('exp_avg_sq')] as [Weights[], Weights[]]
+  let weights: readonly Weights[] = model
+  for (let step = 1; step <= steps; step++) {
+    const gradients = weights.map(({ values }) => values.map(value => 0.01 * value + 1e-3 * (random() + random() + random() - 1.5)))
+    averages = averages.map(({ name, values }, i) => ({ name, values: values.map((value, k) => 0.9 * value + 0.1 * gradients[i]![k]!) }))
+    squares = squares.map(({ name, values }, i) => ({
+      name,
+      values: values.map((value, k) => 0.999 * value + 0.001 * gradients[i]![k]! ** 2),
+    }))
+    const [average, square] = [1 - 0.9 ** step, 1 - 0.999 ** step]
+    const change = (i: number, k: number): number => averages[i]!.values[k]! / average / (Math.sqrt(squares[i]!.values[k]! / square) + 1e-8)
+    weights = weights.map(({ name, values }, i) => ({ name, values: values.map((value, k) => value - rate * change(i, k)) }))
+    states.push({ model: [...weights], optimizer: [...averages, ...squares] })
+  }
+  return states
+}

@@ -4,9 +4,17 @@ import { isDivisible } from '../block-content.ts'
 import type { ChunkIndex } from '../chunk-index.ts'
 import { MAX_DEPTH } from '../constants.ts'
 import { predictedOf } from './backing.ts'
-import type { MarkOptions } from './mark-plan.ts'
 import { COMMITTED, UNREACHED, type Reached } from './reach.ts'
 import { REWRITE_FROM, shareOf } from './shares.ts'
+
+/** How a pack may be used. `usable`: listed, whole, in no tomb. `gone`: not there any more. */
+export type PackState = 'usable' | 'damaged' | 'tombed' | 'gone'
+
+export interface MarkOptions {
+  stateOf: (pack: number) => PackState
+  /** True for packs that are not to be marked yet whatever is dead in them. */
+  isSpared: (pack: number) => boolean
+}
 
 /** Values of `Selection.chosen`: there for what is predicted from it alone, or because versions reach it. */
 export const AS_BASE = 1

@@ -1,13 +1,10 @@
 import type { ChunkIndex } from '../chunk-index.ts'
-import { Choice } from './choice.ts'
+import { Choice, type MarkOptions } from './choice.ts'
 import { findLoneChunks } from './lone-chunks.ts'
 import type { Reached } from './reach.ts'
 import { REWRITE_FROM, shareOf } from './shares.ts'
 import { storedShare } from '../sizes.ts'
 import { tetheredPacks } from './tethers.ts'
-
-/** How a pack may be used. `usable`: listed, whole, in no tomb. `gone`: not there any more. */
-export type PackState = 'usable' | 'damaged' | 'tombed' | 'gone'
 
 export interface MarkPlan {
   /** By entry: not 0 where this copy is the one that stays in use. */
@@ -22,12 +19,6 @@ export interface MarkPlan {
   rescue: number[]
   /** Packs that no version refers to, spared because a push may be under way that will. */
   spared: number[]
-}
-
-export interface MarkOptions {
-  stateOf: (pack: number) => PackState
-  /** True for packs that are not to be marked yet whatever is dead in them. */
-  isSpared: (pack: number) => boolean
 }
 
 /** Decides which copy of each needed chunk stays, and so which packs go (rule 7). What is marked never affects safety, only space and work. */
