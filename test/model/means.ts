@@ -1,10 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { BlockLayout, EncodedBlock } from '../../src/compression/block.ts'
+import type { BlockLayout, BlockRequest, EncodedBlock } from '../../src/compression/block.ts'
 import { CompressionPool } from '../../src/compression/pool.ts'
 import type { IdTable } from '../../src/repository/id-table.ts'
 import type { PackWriter } from '../../src/repository/pack-writer.ts'
+import type * as Recode from '../../src/repository/prune/recode.ts'
 import type { Presence } from '../../src/repository/presence.ts'
 import { Storing } from '../../src/repository/storing.ts'
 import type { RepositoryView } from '../../src/repository/view.ts'
@@ -13,19 +14,59 @@ import { sha256, toHex } from '../../src/util/hash.ts'
 import { silentReporter } from '../../src/util/reporter.ts'
 import { makeTree, seededNoise } from '../helpers/trees.ts'
 
-/** Blocks are their plain bytes: what is compressed how is no part of this. */
+/** So many bytes at its beginning tell a chunk from its base. */
+const DELTA_BYTES = 60
+
+/** Blocks are their plain bytes, or, of predicted chunks, the beginnings that differ from their bases: what else is compressed how is no part of this. */
 export class RawPool extends CompressionPool {
   constructor() {
     super({ workers: 0 })
   }
 
-  override encode(plain: Uint8Array): Promise<EncodedBlock> {
-    const parts = [{ codec: 0, storedLength: plain.length, plainLength: plain.length }]
-    return Promise.resolve({ filter: 0, parameters: new Uint8Array(0), parts, bytes: plain })
+  override encode(plain: Uint8Array, { base, chunkLengths = [] }: BlockRequest): Promise<EncodedBlock> {
+    if (!base) {
+      const parts = [{ codec: 0, storedLength: plain.length, plainLength: plain.length }]
+      return Promise.resolve({ filter: 0, parameters: new Uint8Array(0), parts, bytes: plain })
+    }
+    const bytes = Buffer.concat(startsOf(chunkLengths).map(start => plain.subarray(start, start + DELTA_BYTES)))
+    if (!predicted(bytes, base.bytes, chunkLengths).equals(plain)) throw new Error('these chunks are not predicted from these bases')
+    const parts = [{ codec: 0, storedLength: bytes.length, plainLength: plain.length }]
+    return Promise.resolve({ filter: 2, parameters: Uint8Array.of(4), parts, bytes })
   }
 
-  override decode(_: BlockLayout, stored: Uint8Array): Promise<Uint8Array> {
-    return Promise.resolve(stored)
+  override decode(
+    { filter }: BlockLayout,
+    stored: Uint8Array,
+    base?: Uint8Array,
+    chunkLengths: readonly number[] = [],
+  ): Promise<Uint8Array> {
+    return Promise.resolve(filter === 0 ? stored : predicted(stored, base!, chunkLengths))
+  }
+}
+
+function predicted(stored: Uint8Array, base: Uint8Array, chunkLengths: readonly number[]): Buffer {
+  const plain = Buffer.from(base)
+  for (const [i, start] of startsOf(chunkLengths).entries()) plain.set(stored.subarray(i * DELTA_BYTES, (i + 1) * DELTA_BYTES), start)
+  return plain
+}
+
+function startsOf(lengths: readonly number[]): number[] {
+  let start = 0
+  return lengths.map(length => (start += length) - length)
+}
+
+/** How many chunks of blocks that were taken apart prunes have encoded by themselves, and how many from their bases; and how many by the depth that they had. */
+export const recoded = { alone: 0, fromBases: 0, depths: new Array<number>(9).fill(0) }
+
+export function countRecoded(real: typeof Recode): typeof Recode {
+  return {
+    recodeChunk: (source, writer, entry, bytes, alone) => {
+      const depth = source.index.depth(entry)
+      if (alone) recoded.alone++
+      else if (depth > 0) recoded.fromBases++
+      recoded.depths[depth]!++
+      return real.recodeChunk(source, writer, entry, bytes, alone)
+    },
   }
 }
 
@@ -38,17 +79,24 @@ const FILES: Record<string, { bytes: number; base?: string }> = {
   e: { bytes: 250 },
   'a.1': { bytes: 600, base: 'a' },
   'a.2': { bytes: 600, base: 'a.1' },
+  'a.3': { bytes: 600, base: 'a.2' },
+  'a.4': { bytes: 600, base: 'a.3' },
   'b.1': { bytes: 600, base: 'b' },
+  'b.2': { bytes: 600, base: 'b.1' },
 }
+/** What a training pushes, one after the other, beside files that stay the same. */
+export const TRAINING = ['a', 'a.1', 'a.2', 'a.3', 'a.4']
 export const FILE_NAMES = Object.keys(FILES)
-export const BLOCK_BYTES = 1600
+export const BLOCK_BYTES = 2000
 
-const contents = new Map(Object.entries(FILES).map(([name, { bytes }], i) => [name, seededNoise(i + 1, bytes)]))
+const contents = new Map<string, Buffer>()
+for (const [i, [name, { bytes, base }]] of Object.entries(FILES).entries()) {
+  const noise = seededNoise(i + 1, bytes)
+  contents.set(name, base === undefined ? noise : predicted(noise, contents.get(base)!, [bytes]))
+}
 export const chunkOf = new Map([...contents].map(([name, bytes]) => [name, toHex(sha256(bytes))]))
 const baseOf = new Map(
-  Object.entries(FILES).flatMap(([name, { base }]) =>
-    base === undefined ? [] : [[chunkOf.get(name)!, Buffer.from(chunkOf.get(base)!, 'hex')]],
-  ),
+  Object.entries(FILES).flatMap(([name, { base }]) => (base === undefined ? [] : [[chunkOf.get(name)!, contents.get(base)!] as const])),
 )
 
 /** What can be pushed: made once, and read by every push. */
@@ -87,8 +135,9 @@ export function predictChunks(): () => void {
   if (typeof plainSink !== 'function') throw new TypeError('Storing has no sink any more')
   const depths = new WeakMap<object, Map<string, number>>()
   inside.sink = function (this: StoringInside, id, bytes) {
-    const base = baseOf.get(toHex(id))
-    if (!base || this.stored.has(id) || this.presence.use(id)) return plainSink.call(this, id, bytes)
+    const bytesOfBase = baseOf.get(toHex(id))
+    if (!bytesOfBase || this.stored.has(id) || this.presence.use(id)) return plainSink.call(this, id, bytes)
+    const base = sha256(bytesOfBase)
     const own = depths.get(this) ?? new Map<string, number>()
     depths.set(this, own)
     let depth: number
@@ -97,13 +146,8 @@ export function predictChunks(): () => void {
     else return plainSink.call(this, id, bytes)
     this.stored.add(id)
     own.set(toHex(id), depth)
-    const parts = [{ codec: 0, storedLength: bytes.length, plainLength: bytes.length }]
-    return this.writer.addBlock({
-      block: { filter: 2, parameters: Uint8Array.of(4), parts, bytes: bytes.slice() },
-      chunkIds: id.slice(),
-      chunkLengths: [bytes.length],
-      bases: new Map([[0, { depth, ids: [base] }]]),
-    })
+    const offered = { relation: 'delta' as const, bytes: bytesOfBase, ids: [base], depth }
+    return this.writer.add(id, bytes, { kind: 'tensor', tensor: { element: { width: 4, kind: 'unknown' }, base: offered } })
   }
   return () => (inside.sink = plainSink)
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { SAFE_WAITS } from '../../src/repository/prune/waits.ts'
-import { predictChunks, Sources } from './means.ts'
+import { predictChunks, recoded, Sources } from './means.ts'
 import type { LossKind } from './truth.ts'
 import { runSeed, Violation, type RunCounts, type RunOptions } from './run.ts'
 
@@ -32,6 +32,7 @@ vi.mock('../../src/repository/snapshot.ts', async original => (await import('./m
 vi.mock('../../src/repository/prune/needed.ts', async original => (await import('./mutants.ts')).needed(await original(), broken))
 vi.mock('../../src/repository/prune/backing.ts', async original => (await import('./mutants.ts')).backing(await original(), broken))
 vi.mock('../../src/repository/prune/indexes.ts', async original => (await import('./mutants.ts')).indexes(await original(), broken))
+vi.mock('../../src/repository/prune/recode.ts', async original => (await import('./means.ts')).countRecoded(await original()))
 vi.mock('../../src/repository/prune/retire.ts', async original => (await import('./mutants.ts')).retire(await original(), broken))
 
 const one = process.env.MODEL_SEED
@@ -58,8 +59,11 @@ test(
       const counts = await runSeed(seed, sources)
       for (const key of Object.keys(total) as (keyof RunCounts)[]) total[key] += counts[key]
     }
-    if (process.env.MODEL_SEEDS !== undefined) console.log(JSON.stringify({ seeds, ...total }))
-    if (seeds >= 100) for (const count of Object.values(total)) expect(count).toBeGreaterThan(seeds / 10)
+    if (process.env.MODEL_SEEDS !== undefined) console.log(JSON.stringify({ seeds, ...total, ...recoded }))
+    if (seeds < 100) return
+    for (const count of Object.values(total)) expect(count).toBeGreaterThan(seeds / 10)
+    expect(recoded.alone).toBeGreaterThan(seeds / 10)
+    for (const count of [recoded.fromBases, ...recoded.depths.slice(1, 4)]) expect(count).toBeGreaterThan(seeds / 100)
   },
 )
 

@@ -10,7 +10,7 @@ import { readSnapshots } from '../../src/repository/versions.ts'
 import { isAppError } from '../../src/util/errors.ts'
 import { silentReporter } from '../../src/util/reporter.ts'
 import { seededRandom } from '../helpers/trees.ts'
-import { BLOCK_BYTES, chunkOf, FILE_NAMES, RawPool, type Sources } from './means.ts'
+import { BLOCK_BYTES, chunkOf, FILE_NAMES, RawPool, TRAINING, type Sources } from './means.ts'
 import { Loss, Truth, type LossKind } from './truth.ts'
 import { HOUR, MINUTE, newActor, World, type Actor } from './world.ts'
 
@@ -83,6 +83,7 @@ class Run {
   private readonly pool = new RawPool()
   /** What was pushed so far: some of it is pushed again. */
   private readonly pushed: string[][] = []
+  private trained = 0
   private readonly pushing = new Map<Actor, string[]>()
   /** Names of which somebody has given up all versions. */
   private readonly givenUp = new Set<string>()
@@ -156,8 +157,9 @@ class Run {
   private async prelude(): Promise<void> {
     const { world } = this
     const actor = newActor('prelude', 0)
-    for (let i = 0; i < 3; i++) {
-      await this.push(actor)
+    const training = world.happens(0.3) ? TRAINING.length : 0
+    for (let i = 0; i < Math.max(3, training); i++) {
+      await (training > 0 ? this.pushFiles(actor, 'x', this.nextOfTraining()) : this.push(actor))
       world.time += 30 * MINUTE
     }
     if (world.happens(0.8)) await this.forget(actor)
@@ -195,9 +197,13 @@ class Run {
 
   private async push(actor: Actor, again = this.world.happens(0.4)): Promise<void> {
     const { world } = this
-    const files = again && this.pushed.length > 0 ? world.pick(this.pushed) : FILE_NAMES.filter(() => world.happens(0.4))
+    const files = again && this.pushed.length > 0 ? world.pick(this.pushed) : this.newFiles()
+    await this.pushFiles(actor, world.pick(NAMES), files)
+  }
+
+  private async pushFiles(actor: Actor, name: string, files: string[]): Promise<void> {
+    const { world } = this
     this.pushed.push(files)
-    const name = world.pick(NAMES)
     world.note(actor, `pushes ${name}: ${files.join(' ')}`)
     this.pushing.set(actor, files)
     const context = this.context(actor)
@@ -219,6 +225,15 @@ class Run {
       if (!isAppError(error, 'unavailable', 'conflict')) throw error
       world.note(actor, error.message)
     }
+  }
+
+  private newFiles(): string[] {
+    if (!this.world.happens(0.4)) return FILE_NAMES.filter(() => this.world.happens(0.4))
+    return this.nextOfTraining()
+  }
+
+  private nextOfTraining(): string[] {
+    return ['c', 'b.1', TRAINING[this.trained++ % TRAINING.length]!]
   }
 
   /** What was pushed before: its packs may be about to go. */
@@ -311,6 +326,9 @@ class Run {
       const context = this.context(janitor)
       await prune(context, await openForPrune(context), { waits: SAFE_WAITS, dryRun: false })
     }
+    const context = this.context(janitor)
+    const again = await prune(context, await openForPrune(context), { waits: SAFE_WAITS, dryRun: false })
+    if (again.copiedBytes > 0 || again.marked.packs > 0) throw new Error('prunes never come to an end')
     const left = [...new Set(world.copies.filter(({ deleted }) => deleted === undefined).map(({ name }) => name))]
     const shares = [...truth.liveShares()]
     const dead = shares.filter(([, live]) => live === 0)
