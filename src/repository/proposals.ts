@@ -1,5 +1,8 @@
 import { throwIfAborted } from '../util/errors.ts'
 import type { OpenRepository } from './context.ts'
+import { Choice } from './prune/choice.ts'
+import { findLoneChunks } from './prune/lone-chunks.ts'
+import { LATE_ONLY } from './prune/reach.ts'
 import { type StoredSnapshot } from './snapshot.ts'
 import { chunksOf } from './usage.ts'
 import { storedShare } from './sizes.ts'
@@ -30,28 +33,47 @@ export async function proposeForgetting(repository: OpenRepository): Promise<Pro
     return older.length === 0 ? [] : [{ name, keepLast, versions: older.length, bytes: undefined as number | undefined, older }]
   })
   if (versions.length <= MOST_VERSIONS) {
-    const needed = new Uint8Array(index.size)
     const goes = new Set(proposals.flatMap(({ older }) => older))
-    await eachEntry(
-      versions.filter(version => !goes.has(version)),
-      entry => (needed[entry] = 1),
-    )
+    const kept = versions.filter(version => !goes.has(version))
+    const { needed, gains } = await keptBy(repository, kept)
     // what two names share is freed only when both give it up: it counts for the first of them
     for (const proposal of proposals) {
       let bytes = 0
-      await eachEntry(proposal.older, entry => {
-        if (needed[entry] === 0) bytes += storedShare(index, entry)
+      await eachEntry(repository, proposal.older, entry => {
+        if (needed[entry] === 0) bytes += gains.get(entry) ?? storedShare(index, entry)
         needed[entry] = 1
       })
       proposal.bytes = Math.round(bytes)
     }
   }
   return proposals.map(({ older: _, ...proposal }) => proposal).sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0))
+}
 
-  async function eachEntry(snapshots: readonly StoredSnapshot[], use: (entry: number) => void): Promise<void> {
-    for (const snapshot of snapshots) {
-      throwIfAborted(repository.signal)
-      for await (const { entry } of chunksOf(repository, snapshot)) use(entry)
-    }
+/** What versions need when nothing else is there, as a prune leaves it: a flag an entry; and the bytes that it gains by those bases that it then makes superfluous. */
+async function keptBy(
+  repository: OpenRepository,
+  versions: readonly StoredSnapshot[],
+): Promise<{ needed: Uint8Array; gains: ReadonlyMap<number, number> }> {
+  const { index } = repository
+  const flags = new Uint8Array(index.size)
+  const needed = new Uint8Array(index.size)
+  await eachEntry(repository, versions, (entry, isContent) => {
+    needed[entry] = 1
+    if (isContent) flags[index.find(index.id(entry))] = LATE_ONLY
+  })
+  const choice = new Choice(index, { flags, incomplete: [] }, { stateOf: () => 'usable', isSpared: () => false })
+  const { gains } = findLoneChunks(index, choice.select())
+  for (const entry of gains.keys()) needed[entry] = 0
+  return { needed, gains }
+}
+
+async function eachEntry(
+  repository: OpenRepository,
+  snapshots: readonly StoredSnapshot[],
+  use: (entry: number, isContent: boolean) => void,
+): Promise<void> {
+  for (const snapshot of snapshots) {
+    throwIfAborted(repository.signal)
+    for await (const { entry, isContent } of chunksOf(repository, snapshot)) use(entry, isContent)
   }
 }

@@ -14,6 +14,14 @@ export interface MarkOptions {
   stateOf: (pack: number) => PackState
   /** True for packs that are not to be marked yet whatever is dead in them. */
   isSpared: (pack: number) => boolean
+  /** Packs that were found not to be what their names say: they are counted on only where nothing else is there, and can't be copied from. */
+  isUnreadable?: (pack: number) => boolean
+  /** False where there is no room for copies: then no pack is written anew. */
+  mayCopy?: boolean
+}
+
+export function stateOf(options: MarkOptions, pack: number): PackState {
+  return options.isUnreadable?.(pack) ? 'damaged' : options.stateOf(pack)
 }
 
 /** Values of `Selection.chosen`: there for what is predicted from it alone, or because versions reach it. */
@@ -42,18 +50,21 @@ export class Choice {
   private readonly fixed: boolean[]
   private readonly memo = new Map<number, number>()
 
-  constructor(index: ChunkIndex, reached: Reached, { stateOf, isSpared }: MarkOptions) {
+  constructor(index: ChunkIndex, reached: Reached, options: MarkOptions) {
     this.index = index
     this.reached = reached
     const isReached = (entry: number): boolean => reached.flags[index.find(index.id(entry))] !== UNREACHED
     this.rank = index.packs.map((_, pack) => {
-      const state = stateOf(pack)
+      const state = stateOf(options, pack)
       if (state !== 'usable') return RANK[state]
-      if (isSpared(pack)) return RANK.spared
+      if (options.isSpared(pack)) return RANK.spared
       return shareOf(index, pack, isReached).dead > REWRITE_FROM ? RANK.sparse : RANK.full
     })
     // what a push under way may use of a new pack is what no version reaches yet
-    this.fixed = this.rank.map((rank, pack) => rank === RANK.damaged || (rank === RANK.spared && !shareOf(index, pack, isReached).full))
+    const isIncomplete = (pack: number): boolean => !shareOf(index, pack, isReached).full
+    this.fixed = this.rank.map(
+      (rank, pack) => options.mayCopy === false || rank === RANK.damaged || (rank === RANK.spared && isIncomplete(pack)),
+    )
   }
 
   isFixed(pack: number): boolean {

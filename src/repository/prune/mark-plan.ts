@@ -1,5 +1,5 @@
 import type { ChunkIndex } from '../chunk-index.ts'
-import { Choice, type MarkOptions } from './choice.ts'
+import { Choice, type MarkOptions, stateOf } from './choice.ts'
 import { findLoneChunks } from './lone-chunks.ts'
 import type { Reached } from './reach.ts'
 import { REWRITE_FROM, shareOf } from './shares.ts'
@@ -30,7 +30,7 @@ export function planMarks(index: ChunkIndex, reached: Reached, options: MarkOpti
   const plan: MarkPlan = { chosen, alone, dead: [], rewrite: [], rescue: [], spared: [] }
   const begun = new Set([...alone.keys()].map(entry => index.packOf(entry)))
   for (let pack = 0; pack < index.packs.length; pack++) {
-    const state = options.stateOf(pack)
+    const state = stateOf(options, pack)
     if (state === 'gone') continue
     const { needed, dead } = shareOf(index, pack, entry => chosen[entry] !== 0)
     if (state === 'tombed') {
@@ -39,10 +39,10 @@ export function planMarks(index: ChunkIndex, reached: Reached, options: MarkOpti
     else if (options.isSpared(pack)) {
       if (!needed) plan.spared.push(pack)
     } else if (!needed) plan.dead.push(pack)
-    else if (dead > REWRITE_FROM && state === 'usable') plan.rewrite.push(pack)
+    else if (dead > REWRITE_FROM && state === 'usable' && options.mayCopy !== false) plan.rewrite.push(pack)
   }
   const goes = new Set([...plan.dead, ...plan.rewrite])
-  const stays = (pack: number): boolean => options.stateOf(pack) === 'usable' && !goes.has(pack)
+  const stays = (pack: number): boolean => stateOf(options, pack) === 'usable' && !goes.has(pack)
   // what goes for one pack's sake may have been what another's bases lay in
   for (let more = [-1]; more.length > 0;) {
     more = tetheredPacks(index, chosen, stays, pack => !choice.isFixed(pack))

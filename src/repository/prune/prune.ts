@@ -1,15 +1,15 @@
 import pLimit from 'p-limit'
-import { isAppError } from '../../util/errors.ts'
+import { type AppError, isAppError } from '../../util/errors.ts'
 import { adoptPacks, openView, type RepositoryView } from '../view.ts'
 import type { OpenRepository, RepositoryContext } from '../context.ts'
 import type { IndexedPack } from '../index-object.ts'
 import { compareSnapshots, indexName, packName, type SnapshotRef } from '../object-names.ts'
 import { Backing } from './backing.ts'
-import { copyChosen } from './copy.ts'
+import type { MarkOptions } from './choice.ts'
 import { deletableIndexes, droppablePacks, indexesAsOf, packsNamedBy, writeIndexes } from './indexes.ts'
 import { removeLabels, removeLate } from './leftovers.ts'
-import type { MarkOptions } from './choice.ts'
 import { copyBytes, type MarkPlan, planMarks } from './mark-plan.ts'
+import { copyForMarks } from './copy-for-marks.ts'
 import { neededPacks } from './needed.ts'
 import { reach, readRoots, type Reached } from './reach.ts'
 import { retireTombs, writeTombs } from './retire.ts'
@@ -124,6 +124,7 @@ class PruneRun {
   private readonly request: PruneRequest
   private readonly removed: Removed
   private readonly deleted = new Set<string>()
+  private noRoom: AppError | undefined
 
   constructor(context: RepositoryContext, { repository, adopted }: OpenForPrune, request: PruneRequest, removed: Removed) {
     this.context = context
@@ -174,6 +175,7 @@ class PruneRun {
       this.result.lateSnapshots++
     }
     this.result.labels = await removeLabels(this.repository, gone, this.request.waits)
+    if (this.noRoom) throw this.noRoom
   }
 
   /** When each tombed pack may go, by its oldest tomb; ms by the store's clock. */
@@ -242,43 +244,29 @@ class PruneRun {
   private async mark(plan: MarkPlan, reached: Reached): Promise<void> {
     const { index } = this.repository
     const { dryRun, waits } = this.request
-    const copies = dryRun
-      ? { packs: [], bytes: copyBytes(index, plan), failed: new Map<number, string>() }
-      : await copyChosen(this.context, this.repository, plan, [...plan.rewrite, ...plan.rescue])
-    for (const [pack, why] of copies.failed)
-      this.result.problems.push(`Pack ${index.packs[pack]!.id.slice(0, 12)} was left as it is: ${why}`)
-    this.result.copiedBytes = copies.bytes
-    const marked = this.marksWithout(copies.failed, plan, reached)
+    const marks = dryRun
+      ? { packs: [...plan.dead, ...plan.rewrite], copied: [], bytes: copyBytes(index, plan), problems: [] }
+      : await copyForMarks(this.context, this.repository, plan, changes => planMarks(index, reached, { ...this.markOptions(), ...changes }))
+    this.result.problems.push(...marks.problems)
+    this.result.copiedBytes = marks.bytes
+    this.noRoom = marks.noRoom
     if (!dryRun) {
       const { storage, signal } = this.context
       const droppable = await droppablePacks(storage, this.view, this.deleted, waits, signal)
-      const added = [...copies.packs, ...this.adopted.filter(({ id }) => !this.deleted.has(id))]
+      const added = [...marks.copied, ...this.adopted.filter(({ id }) => !this.deleted.has(id))]
       await writeIndexes(this.context, this.view, droppable, added)
       await writeTombs(
         this.context,
         'packs',
-        marked.map(pack => index.packs[pack]!.id),
+        marks.packs.map(pack => index.packs[pack]!.id),
       )
     }
-    for (const pack of marked) add(this.result.marked, index.packs[pack]!.size)
+    for (const pack of marks.packs) add(this.result.marked, index.packs[pack]!.size)
     for (const pack of plan.spared) {
       add(this.result.spared, index.packs[pack]!.size)
       this.result.spared.until = Math.max(this.result.spared.until ?? 0, this.createdAt(pack) + waits.orphanMs)
     }
-    this.tellWaiting(marked)
-  }
-
-  /** What is marked. Packs that could not be written anew stay, and so does what only they need. */
-  private marksWithout(failed: ReadonlyMap<number, string>, plan: MarkPlan, reached: Reached): number[] {
-    const marks = [...plan.dead, ...plan.rewrite].filter(pack => !failed.has(pack))
-    if (failed.size === 0) return marks
-    const options = this.markOptions()
-    const { dead, rewrite } = planMarks(this.repository.index, reached, {
-      ...options,
-      stateOf: pack => (failed.has(pack) ? 'damaged' : options.stateOf(pack)),
-    })
-    const still = new Set([...dead, ...rewrite])
-    return marks.filter(pack => still.has(pack))
+    this.tellWaiting(marks.packs)
   }
 
   private tellWaiting(marked: readonly number[]): void {

@@ -1,0 +1,51 @@
+import { AppError, isAppError } from '../../util/errors.ts'
+import type { OpenRepository, RepositoryContext } from '../context.ts'
+import type { IndexedPack } from '../index-object.ts'
+import type { MarkOptions } from './choice.ts'
+import { type Copied, copyChosen } from './copy.ts'
+import type { MarkPlan } from './mark-plan.ts'
+
+export interface ReadyMarks {
+  /** Packs by number that may be marked now. */
+  packs: number[]
+  copied: readonly IndexedPack[]
+  /** Of the copies. */
+  bytes: number
+  /** In words. */
+  problems: string[]
+  /** Why nothing could be copied, where the store is full. */
+  noRoom?: AppError | undefined
+}
+
+/**
+ * Makes the copies of a plan. What could not be copied from stays, and so does whatever only that needs: `planAgain` makes a plan that takes it into account.
+ */
+export async function copyForMarks(
+  context: RepositoryContext,
+  repository: OpenRepository,
+  plan: MarkPlan,
+  planAgain: (changes: Partial<MarkOptions>) => MarkPlan,
+): Promise<ReadyMarks> {
+  const { packs } = repository.index
+  let copies: Copied
+  try {
+    copies = await copyChosen(context, repository, plan, [...plan.rewrite, ...plan.rescue])
+  } catch (error) {
+    if (!isAppError(error, 'quota')) throw error
+    // a store that is full must not stay so for lack of room for copies: what needs none is marked
+    return { packs: planAgain({ mayCopy: false }).dead, copied: [], bytes: 0, problems: [], noRoom: explain(error) }
+  }
+  const { failed } = copies
+  const problems = [...failed].map(([pack, why]) => `Pack ${packs[pack]!.id.slice(0, 12)} was left as it is: ${why}`)
+  const marks = [...plan.dead, ...plan.rewrite].filter(pack => !failed.has(pack))
+  const ready = { copied: copies.packs, bytes: copies.bytes, problems }
+  if (failed.size === 0) return { ...ready, packs: marks }
+  const again = planAgain({ isUnreadable: pack => failed.has(pack) })
+  const still = new Set([...again.dead, ...again.rewrite])
+  return { ...ready, packs: marks.filter(pack => still.has(pack)) }
+}
+
+function explain(error: AppError): AppError {
+  const what = `${error.message} What versions need of packs that go could not be written anew: those packs stay, and all else that could be freed was marked.`
+  return new AppError('quota', what, { hint: 'Make some room, or prune again in an hour, when what was marked is freed.', cause: error })
+}
