@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { RepositoryContext } from '../../src/repository/context.ts'
+import type { PushRequest } from '../../src/repository/push.ts'
 import { MemoryStorage } from '../../src/storage/memory.ts'
 import { startDriveEmulator, type DriveEmulator, type EmulatorOptions } from '../drive-emulator/emulator.ts'
 import { FOLDER, sizeOf, type DriveFile } from '../drive-emulator/file-store.ts'
@@ -28,9 +29,9 @@ export class Scene {
   }
 
   /** Makes what is in the source now a version that every Drive of this scene holds from its start. */
-  async publish(change: Record<string, TreeNode>): Promise<void> {
+  async publish(change: Record<string, TreeNode>, more: Partial<PushRequest> = {}): Promise<void> {
     await this.withDrive(async emulator => {
-      await pushFolder(machine(emulator), this.source, 'data')
+      await pushFolder(machine(emulator), this.source, 'data', more)
       await emulator.exportTo(this.repository)
     })
     this.old.unshift(pictureOf(this.source))

@@ -48,7 +48,7 @@ describe.each(Object.entries(TRAININGS))('of a series of %s', (what, write) => {
       await expectPruned(whole, policy)
       const steps = await expectPruned(deltas, policy)
       const [left, leftWhole] = [await bytesIn(deltas), await bytesIn(whole)]
-      if (process.env.DELTAS_TOLD !== undefined) console.log(`${what}, ${kept}: ${left} bytes, without deltas ${leftWhole}`)
+      if (process.env.TELL_SIZES !== undefined) console.log(`${what}, ${kept}: ${left} bytes, without deltas ${leftWhole}`)
       expect(left).toBeLessThan(TOLERANCE * leftWhole)
       await series.expectSound(deltas, steps)
     },
