@@ -2,7 +2,7 @@ import { ELEMENT_TYPES } from '../chunking/layouts/span.ts'
 import type { BlockBase, BlockLayout, ElementType } from '../compression/block.ts'
 import { isKnownCodec } from '../compression/codecs.ts'
 import { FILTER_FIELDS } from '../compression/fields.ts'
-import { elementTypeOf, FILTER_NONE, parameterCount, relationOf } from '../compression/filters.ts'
+import { elementTypeOf, FILTER_GROUPED_DELTA, FILTER_NONE, FILTER_PLANES, parameterCount, relationOf } from '../compression/filters.ts'
 
 /** What a block of a tensor tells of its chunks. */
 export interface StoredTensor {
@@ -29,6 +29,12 @@ export function tensorOf({ filter, parameters }: BlockLayout): StoredTensor | un
   if (dtype === undefined && (filter === FILTER_NONE || filter === FILTER_FIELDS)) return undefined
   const relation = relationOf({ filter, parameters })
   const known = dtype === undefined ? undefined : ELEMENT_TYPES.get(dtype)
-  const width = relation === 'bf16' || relation === 'fp16' ? 2 : (parameters[0] as ElementType['width'])
-  return { element: known ?? { width, kind: 'unknown' }, relation }
+  return { element: known ?? unnamed({ filter, parameters }, relation), relation }
+}
+
+/** Elements that have no name, as far as the way they are stored in tells what they are. */
+function unnamed({ filter, parameters }: Pick<BlockLayout, 'filter' | 'parameters'>, relation: StoredTensor['relation']): ElementType {
+  if (relation === 'bf16' || relation === 'fp16') return { width: 2, kind: 'float' }
+  const isFloat = filter === FILTER_GROUPED_DELTA || (filter === FILTER_PLANES && parameters[1] === 1)
+  return { width: parameters[0] as ElementType['width'], kind: isFloat ? 'float' : 'unknown' }
 }
