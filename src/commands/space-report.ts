@@ -26,7 +26,8 @@ export function describePruned(result: PruneResult, dryRun: boolean): string[] {
   const { freed, marked, waiting, held, spared, copiedBytes, tombs, indexes, lateSnapshots } = result
   const lines = [`  ${dryRun ? 'would free' : 'freed'} ${bytesOf(freed)}`]
   if (marked.packs > 0) lines.push(`  ${dryRun ? 'would mark' : 'marked'} ${bytesOf(marked)} for deletion`)
-  if (copiedBytes > 0) lines.push(`  wrote ${formatBytes(copiedBytes)} anew: what is still needed of packs that go`)
+  if (copiedBytes > 0)
+    lines.push(`  ${dryRun ? 'would write about' : 'wrote'} ${formatBytes(copiedBytes)} anew: what is still needed of packs that go`)
   if (waiting.until !== undefined)
     lines.push(`  ${bytesOf(waiting)} wait until ${localTime(waiting.until)}, in case another machine is using them: prune again then`)
   if (held.packs > 0) lines.push(`  ${bytesOf(held)} wait until what was copied from them is old enough`)

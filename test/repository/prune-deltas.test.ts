@@ -56,6 +56,19 @@ describe.each(Object.entries(TRAININGS))('of a series of %s', (what, write) => {
   )
 })
 
+test('of blocks of tensors most of which are gone, what is left takes what it would have taken without the others', async () => {
+  const [first, other] = [network(1, [30_000, 50_000]), network(2, [30_000, 50_000])]
+  const newest = { 'model.safetensors': safetensors(fp32([first[0]!, other[1]!])) }
+  const alone = await new Series().push([{ tree: newest }])
+  const series = await new Series().push([{ tree: { 'model.safetensors': safetensors(fp32(first)) } }, { tree: newest }])
+  for (const store of [series.whole, series.deltas]) {
+    expect(await bytesIn(store)).toBeGreaterThan(1.5 * (await bytesIn(alone.whole)))
+    expect(await expectPruned(store, { last: 1 })).toEqual([1])
+    expect(await bytesIn(store)).toBeLessThan(TOLERANCE * (await bytesIn(alone.whole)))
+    await series.expectSound(store, [1])
+  }
+})
+
 /** Forgets and prunes until all is freed; another prune finds nothing to do. */
 async function expectPruned(storage: MemoryStorage, policy: RetentionPolicy): Promise<number[]> {
   const context = contextOf(storage)
