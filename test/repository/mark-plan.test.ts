@@ -156,6 +156,8 @@ describe('copies of a chunk', () => {
     expect(plan(packs, [4])).toEqual({ ...nothing, dead: [0, 1, 2, 3, 4] })
     expect(plan(packs, [4], { young: [5] })).toEqual({ ...nothing, dead: [0, 1, 2, 3, 4] })
     expect(plan(packs, [4], { tombed: [0, 1, 2, 3, 4] })).toEqual(nothing)
+    // new, but nothing in it is there for a push under way
+    expect(plan(packs, [4], { young: [4] })).toEqual({ ...nothing, dead: [0, 1, 2, 3], rewrite: [4] })
   })
 
   test('in tombs are no reason to take them from their bases again', () => {

@@ -50,6 +50,7 @@ export function planMarks(index: ChunkIndex, reached: Reached, options: MarkOpti
     plan.rewrite.push(...more)
   }
   plan.rewrite.sort((a, b) => a - b)
+  plan.spared = plan.spared.filter(pack => !goes.has(pack))
   return plan
 }
 
