@@ -2,7 +2,16 @@ import { ELEMENT_TYPES } from '../chunking/layouts/span.ts'
 import type { BlockBase, BlockLayout, ElementType } from '../compression/block.ts'
 import { isKnownCodec } from '../compression/codecs.ts'
 import { FILTER_FIELDS } from '../compression/fields.ts'
-import { elementTypeOf, FILTER_GROUPED_DELTA, FILTER_NONE, FILTER_PLANES, parameterCount, relationOf } from '../compression/filters.ts'
+import {
+  elementTypeOf,
+  elementWidthOf,
+  FILTER_GROUPED_DELTA,
+  FILTER_NARROW,
+  FILTER_NONE,
+  FILTER_PLANES,
+  parameterCount,
+  relationOf,
+} from '../compression/filters.ts'
 
 /** What a block of a tensor tells of its chunks. */
 export interface StoredTensor {
@@ -29,12 +38,12 @@ export function tensorOf({ filter, parameters }: BlockLayout): StoredTensor | un
   if (dtype === undefined && (filter === FILTER_NONE || filter === FILTER_FIELDS)) return undefined
   const relation = relationOf({ filter, parameters })
   const known = dtype === undefined ? undefined : ELEMENT_TYPES.get(dtype)
-  return { element: known ?? unnamed({ filter, parameters }, relation), relation }
+  return { element: known ?? unnamed({ filter, parameters }), relation }
 }
 
 /** Elements that have no name, as far as the way they are stored in tells what they are. */
-function unnamed({ filter, parameters }: Pick<BlockLayout, 'filter' | 'parameters'>, relation: StoredTensor['relation']): ElementType {
-  if (relation === 'bf16' || relation === 'fp16') return { width: 2, kind: 'float' }
-  const isFloat = filter === FILTER_GROUPED_DELTA || (filter === FILTER_PLANES && parameters[1] === 1)
-  return { width: parameters[0] as ElementType['width'], kind: isFloat ? 'float' : 'unknown' }
+function unnamed(block: Pick<BlockLayout, 'filter' | 'parameters'>): ElementType {
+  const { filter, parameters } = block
+  const isFloat = filter === FILTER_NARROW || filter === FILTER_GROUPED_DELTA || (filter === FILTER_PLANES && parameters[1] === 1)
+  return { width: elementWidthOf(block) as ElementType['width'], kind: isFloat ? 'float' : 'unknown' }
 }
