@@ -117,9 +117,10 @@ export async function readSource(walked: readonly WalkedEntry[], options: Source
     }
     finishedBytes += file.fingerprint.size
     doneFiles++
-    if (!turns.due()) continue
-    report(0)
-    await turns.take()
+    // of files that are known already thousands go by in a moment
+    const isDue = turns.due()
+    if (isDue || done?.read !== false) report(0)
+    if (isDue) await turns.take()
   }
   report(0)
   reading.entries.sort((a, b) => comparePaths(a.path, b.path))

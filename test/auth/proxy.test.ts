@@ -76,7 +76,7 @@ test("the program reaches Google's real addresses through HTTPS_PROXY, and says 
       expect(status.stdout).toContain('someone@example.com')
       expect(proxy.asked).toEqual(['oauth2.googleapis.com:443', 'www.googleapis.com:443'])
 
-      makeTree(join(folder, 'data'), { 'large.bin': seededNoise(1, 5_000_000), 'a.txt': 'small' })
+      makeTree(join(folder, 'data'), { 'large.bin': seededNoise(1, 22_000_000), 'a.txt': 'small' })
       const store = { ...env, COLAB_ESCAPE_CACHE: join(folder, 'cache'), COLAB_ESCAPE_STORE: 'drive:' }
       for (const args of [
         ['push', 'data'],
