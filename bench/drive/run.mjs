@@ -170,9 +170,9 @@ async function main() {
       )
       if (step.pull && !isSame(step.pull, target)) throw new Error(`${tool.id} did not give back what it had been given`)
       rmSync(target, { recursive: true, force: true })
-      const { requests } = await world.counts()
+      const { requests, sent, fetched } = await world.counts()
       log(`${step.what}: ${tool.id}, ${seconds(time)} s, ${requests} calls`)
-      results.set(`${step.what} ${tool.id}`, { time, requests })
+      results.set(`${step.what} ${tool.id}`, { time, requests, sent, fetched })
     }
   }
   world.close()
@@ -182,7 +182,12 @@ async function main() {
     const cell = result => (result === undefined ? '-' : `${seconds(result.time)} s, ${result.requests} calls`)
     return [what, ...tools.map(tool => cell(of(tool))), ratio(of(tools[0]).time, last.time)]
   })
-  const text = table(['work', ...tools.map(tool => tool.id), 'ours / tar'], rows)
+  const link = steps.map(({ what }) => {
+    const { time, sent, fetched } = results.get(`${what} ${tools[0].id}`)
+    return [what, megabytes(sent), megabytes(fetched), ((100 * (sent + fetched)) / world.bytesPerSecond / time).toFixed(0)]
+  })
+  const compared = table(['work', ...tools.map(tool => tool.id), 'ours / tar'], rows)
+  const text = `${compared}\n${table(['colab-escape', 'MB sent', 'MB fetched', '% of what the link could carry'], link)}`
   const version = command => spawnSync(command, ['version'], { encoding: 'utf8' }).stdout.split('\n')[0]
   const flags = `${options.corpus ? ' --corpus <folder>' : ''}${options.profile === 'colab' ? '' : ` --profile ${options.profile}`}`
   const about = `Measured on ${new Date().toISOString().slice(0, 10)}, ${availableParallelism()} CPUs, Node ${process.versions.node}, ${version('rclone')}, ${version('restic')}; emulated Drive, profile "${options.profile}".\n\n    npm run bench:drive --${flags}\n`
