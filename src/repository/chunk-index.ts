@@ -181,10 +181,15 @@ export class ChunkIndex {
     return this.lengths.at(entry)
   }
 
+  /** The entries of the chunks of a block, in their order. */
+  entriesIn(block: number): number[] {
+    const { firstChunk, chunkCount } = this.blocks[block]!
+    return Array.from({ length: chunkCount }, (_, i) => firstChunk + i)
+  }
+
   /** Those of the chunks of a block. */
   lengthsIn(block: number): number[] {
-    const { firstChunk, chunkCount } = this.blocks[block]!
-    return Array.from({ length: chunkCount }, (_, i) => this.length(firstChunk + i))
+    return this.entriesIn(block).map(entry => this.length(entry))
   }
 
   packOf(entry: number): number {
@@ -216,16 +221,20 @@ export class ChunkIndex {
   /** What the directory of a pack lists. */
   listedBlocks(pack: number): ListedBlock[] {
     const { first, end } = this.blocksOf(pack)
-    return this.blocks.slice(first, end).map(block => {
-      const chunks = Array.from({ length: block.chunkCount }, (_, i) => block.firstChunk + i)
-      const bases = chunks.flatMap((entry, i) => (this.basesOf.has(entry) ? [[i, this.basesOf.get(entry)!] as const] : []))
-      return {
-        block,
-        chunkIds: this.ids.idsBetween(block.firstChunk, block.firstChunk + block.chunkCount),
-        chunkLengths: chunks.map(entry => this.lengths.at(entry)),
-        ...(bases.length > 0 ? { bases: new Map(bases) } : {}),
-      }
-    })
+    return Array.from({ length: end - first }, (_, i) => this.listedBlock(first + i))
+  }
+
+  /** What the directory of its pack lists of a block; the ids are valid until the next `add`. */
+  listedBlock(number: number): ListedBlock {
+    const block = this.blocks[number]!
+    const entries = this.entriesIn(number)
+    const bases = entries.flatMap((entry, i) => (this.basesOf.has(entry) ? [[i, this.basesOf.get(entry)!] as const] : []))
+    return {
+      block,
+      chunkIds: this.ids.idsBetween(block.firstChunk, block.firstChunk + block.chunkCount),
+      chunkLengths: entries.map(entry => this.lengths.at(entry)),
+      ...(bases.length > 0 ? { bases: new Map(bases) } : {}),
+    }
   }
 }
 

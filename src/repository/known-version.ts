@@ -26,7 +26,8 @@ export interface KnownVersion {
 export async function saveKnownVersion(file: string, version: KnownVersion, reporter: Reporter): Promise<void> {
   const temporary = `${file}.${process.pid}.tmp`
   try {
-    if ((await idIn(file)) === version.id) return await utimes(file, new Date(), new Date())
+    const now = new Date()
+    if ((await idIn(file)) === version.id) return await utimes(file, now, now)
     await mkdir(dirname(file), { recursive: true })
     await writeFile(temporary, piecesOf(version), { mode: 0o600 })
     await rename(temporary, file)
@@ -42,15 +43,15 @@ async function idIn(file: string): Promise<string | undefined> {
   return (await readEnds(file).catch(() => undefined))?.head.id
 }
 
-/** The first line, and the checksum in the last one. */
-async function readEnds(file: string): Promise<{ head: Head; checksum: string }> {
+/** The first line, the checksum in the last one, and when the file was changed (ms since 1970). */
+async function readEnds(file: string): Promise<{ head: Head; checksum: string; mtimeMs: number }> {
   const handle = await open(file)
   try {
-    const { size } = await handle.stat()
+    const { size, mtimeMs } = await handle.stat()
     const read = async (from: number, bytes: number): Promise<string> =>
       (await handle.read(Buffer.alloc(bytes), 0, bytes, from)).buffer.toString('utf8')
     const [head] = (await read(0, Math.min(size, HEAD_BYTES))).split('\n', 1)
-    return { head: JSON.parse(head!) as Head, checksum: (await read(Math.max(0, size - 65), 64)).slice(0, 64) }
+    return { head: JSON.parse(head!) as Head, checksum: (await read(Math.max(0, size - 65), 64)).slice(0, 64), mtimeMs }
   } finally {
     await handle.close()
   }
@@ -59,8 +60,7 @@ async function readEnds(file: string): Promise<{ head: Head; checksum: string }>
 /** Whether the file was made of these very entries: much quicker than to read it and compare. */
 export async function isKnownAs(file: string, entries: Entry[]): Promise<(Head & { knownSince: number }) | undefined> {
   try {
-    const { mtimeMs } = await stat(file)
-    const { head, checksum } = await readEnds(file)
+    const { head, checksum, mtimeMs } = await readEnds(file)
     const { id, name, time } = head
     let last = ''
     for (const piece of piecesOf({ id, name, time, entries })) last = piece

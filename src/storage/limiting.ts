@@ -1,4 +1,5 @@
 import { throwIfAborted } from '../util/errors.ts'
+import { ForwardingStorage } from './forwarding.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from './storage.ts'
 import { waitOrAbort } from './waiting.ts'
 
@@ -15,42 +16,35 @@ interface Waiting {
 }
 
 /** Bounds the calls under way and the bytes they hold. Calls begin strictly in the order they came, so none waits forever. */
-export class LimitingStorage implements Storage {
-  readonly location: string
-  private readonly inner: Storage
+export class LimitingStorage extends ForwardingStorage {
   private readonly limits: Limits
   private readonly queue: Waiting[] = []
   private calls = 0
   private bytes = 0
 
   constructor(inner: Storage, limits: Limits) {
-    this.location = inner.location
-    this.inner = inner
+    super(inner)
     this.limits = limits
   }
 
-  put(name: string, bytes: Uint8Array, options: StorageOptions = {}): Promise<{ created: number }> {
+  override put(name: string, bytes: Uint8Array, options: StorageOptions = {}): Promise<{ created: number }> {
     return this.limited(bytes.length, options, () => this.inner.put(name, bytes, options))
   }
 
-  get(name: string, range?: ByteRange, options: StorageOptions = {}): Promise<Uint8Array> {
+  override get(name: string, range?: ByteRange, options: StorageOptions = {}): Promise<Uint8Array> {
     return this.limited(0, options, () => this.inner.get(name, range, options))
   }
 
-  list(options: StorageOptions = {}): Promise<Listing> {
+  override list(options: StorageOptions = {}): Promise<Listing> {
     return this.limited(0, options, () => this.inner.list(options))
   }
 
-  remove(name: string, options: StorageOptions = {}): Promise<void> {
+  override remove(name: string, options: StorageOptions = {}): Promise<void> {
     return this.limited(0, options, () => this.inner.remove(name, options))
   }
 
-  quota(options: StorageOptions = {}): Promise<Quota> {
+  override quota(options: StorageOptions = {}): Promise<Quota> {
     return this.limited(0, options, () => this.inner.quota(options))
-  }
-
-  async prepare(options: StorageOptions = {}): Promise<void> {
-    await this.inner.prepare?.(options)
   }
 
   private async limited<T>(bytes: number, { signal }: StorageOptions, call: () => Promise<T>): Promise<T> {

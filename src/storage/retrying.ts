@@ -1,5 +1,6 @@
 import { AppError, isAppError, throwIfAborted } from '../util/errors.ts'
 import type { CallKind } from './calls.ts'
+import { ForwardingStorage } from './forwarding.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from './storage.ts'
 import { sleep as realSleep, type Sleep } from './waiting.ts'
 
@@ -32,40 +33,32 @@ export interface RetryOptions {
  * Tries `throttled` and `unavailable` calls again, with exponential backoff and full jitter on top of what the store asked us to wait. It may do so
  * for every kind of call: a `put` or `remove` that took effect although its answer was lost succeeds when repeated.
  */
-export class RetryingStorage implements Storage {
-  readonly location: string
-  private readonly inner: Storage
+export class RetryingStorage extends ForwardingStorage {
   private readonly options: RetryOptions
 
   constructor(inner: Storage, options: RetryOptions) {
-    this.location = inner.location
-    this.inner = inner
+    super(inner)
     this.options = options
   }
 
-  put(name: string, bytes: Uint8Array, options: StorageOptions = {}): Promise<{ created: number }> {
+  override put(name: string, bytes: Uint8Array, options: StorageOptions = {}): Promise<{ created: number }> {
     return this.persist('put', name, options, () => this.inner.put(name, bytes, options))
   }
 
-  get(name: string, range?: ByteRange, options: StorageOptions = {}): Promise<Uint8Array> {
+  override get(name: string, range?: ByteRange, options: StorageOptions = {}): Promise<Uint8Array> {
     return this.persist('get', name, options, () => this.inner.get(name, range, options))
   }
 
-  list(options: StorageOptions = {}): Promise<Listing> {
+  override list(options: StorageOptions = {}): Promise<Listing> {
     return this.persist('list', '', options, () => this.inner.list(options))
   }
 
-  remove(name: string, options: StorageOptions = {}): Promise<void> {
+  override remove(name: string, options: StorageOptions = {}): Promise<void> {
     return this.persist('remove', name, options, () => this.inner.remove(name, options))
   }
 
-  quota(options: StorageOptions = {}): Promise<Quota> {
+  override quota(options: StorageOptions = {}): Promise<Quota> {
     return this.persist('quota', '', options, () => this.inner.quota(options))
-  }
-
-  /** As it is: it matters too little to be tried again. */
-  async prepare(options: StorageOptions = {}): Promise<void> {
-    await this.inner.prepare?.(options)
   }
 
   private persist<T>(kind: CallKind, name: string, { signal }: StorageOptions, call: () => Promise<T>): Promise<T> {

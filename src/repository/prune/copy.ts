@@ -5,7 +5,6 @@ import { isAppError } from '../../util/errors.ts'
 import { sha256Hex } from '../../util/hash.ts'
 import { isDivisible } from '../block-content.ts'
 import { type BlockSource, fetchBlocks } from '../chunk-reader.ts'
-import type { ChunkBases } from '../directory.ts'
 import type { OpenRepository, RepositoryContext } from '../context.ts'
 import type { IndexedPack } from '../index-object.ts'
 import { packName } from '../object-names.ts'
@@ -67,7 +66,7 @@ export async function copyChosen(
     const predicted: number[] = []
     for (let number = first; number < end; number++) {
       const block = index.blocks[number]!
-      const entries = entriesOf(number)
+      const entries = index.entriesIn(number)
       const needed = entries.filter(isChosen)
       if (needed.length === 0) continue
       const isAsItWas = needed.length === entries.length && !entries.some(entry => alone.has(entry))
@@ -83,27 +82,17 @@ export async function copyChosen(
 
   async function copyBlock(number: number, bytes: Uint8Array): Promise<void> {
     const { filter, parameters, parts } = index.blocks[number]!
-    const entries = entriesOf(number)
-    await writer.addBlock({
-      block: { filter, parameters, parts, bytes },
-      chunkIds: Buffer.concat(entries.map(entry => index.id(entry))),
-      chunkLengths: entries.map(entry => index.length(entry)),
-      bases: new Map(entries.flatMap((entry, i) => withNumber(i, index.basesAt(entry)))),
-    })
+    const listed = index.listedBlock(number)
+    await writer.addBlock({ ...listed, chunkIds: listed.chunkIds.slice(), block: { filter, parameters, parts, bytes } })
   }
 
   async function recode(source: BlockSource, number: number, plain: Uint8Array | undefined): Promise<void> {
-    for (const entry of entriesOf(number).filter(isChosen)) {
+    for (const entry of index.entriesIn(number).filter(isChosen)) {
       const { offset, length } = index.location(entry)
       const chunk = plain?.subarray(offset, offset + length)
       const lost = await recodeChunk(source, writer, entry, chunk, alone.has(entry))
       if (lost !== undefined) failed.set(index.packOf(entry), lost)
     }
-  }
-
-  function entriesOf(number: number): number[] {
-    const { firstChunk, chunkCount } = index.blocks[number]!
-    return Array.from({ length: chunkCount }, (_, i) => firstChunk + i)
   }
 
   function isChosen(entry: number): boolean {
@@ -127,5 +116,3 @@ class StorageWithPack extends ForwardingStorage {
     return Promise.resolve(this.bytes.slice(range.offset, range.offset + range.length))
   }
 }
-
-const withNumber = (number: number, bases: ChunkBases | undefined): [number, ChunkBases][] => (bases ? [[number, bases]] : [])

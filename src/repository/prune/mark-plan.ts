@@ -44,11 +44,12 @@ export function planMarks(index: ChunkIndex, reached: Reached, options: MarkOpti
   const goes = new Set([...plan.dead, ...plan.rewrite])
   const stays = (pack: number): boolean => stateOf(options, pack) === 'usable' && !goes.has(pack)
   // what goes for one pack's sake may have been what another's bases lay in
-  for (let more = [-1]; more.length > 0;) {
+  let more: number[]
+  do {
     more = tetheredPacks(index, chosen, stays, pack => !choice.isFixed(pack))
     for (const pack of more) goes.add(pack)
     plan.rewrite.push(...more)
-  }
+  } while (more.length > 0)
   plan.rewrite.sort((a, b) => a - b)
   plan.spared = plan.spared.filter(pack => !goes.has(pack))
   return plan
@@ -59,10 +60,8 @@ export function copyBytes(index: ChunkIndex, { chosen, alone, rewrite, rescue }:
   let bytes = 0
   for (const pack of [...rewrite, ...rescue]) {
     const { first, end } = index.blocksOf(pack)
-    for (const { firstChunk, chunkCount } of index.blocks.slice(first, end)) {
-      for (let entry = firstChunk; entry < firstChunk + chunkCount; entry++)
-        if (chosen[entry] !== 0) bytes += alone.get(entry) ?? storedShare(index, entry)
-    }
+    for (let block = first; block < end; block++)
+      for (const entry of index.entriesIn(block)) if (chosen[entry] !== 0) bytes += alone.get(entry) ?? storedShare(index, entry)
   }
   return Math.round(bytes)
 }

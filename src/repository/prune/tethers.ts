@@ -29,11 +29,9 @@ export function tetheredPacks(
     return has
   }
   const isTethered = (block: number): boolean => {
-    const { firstChunk, chunkCount } = index.blocks[block]!
     const dead = [...predictedOf(index, block)].filter(entry => chosen[entry] === 0)
     if (dead.length === 0) return false
-    const entries = Array.from({ length: chunkCount }, (_, i) => firstChunk + i)
-    return entries.some(entry => inUse[index.find(index.id(entry))] === 1) && !dead.every(hasBases)
+    return index.entriesIn(block).some(entry => inUse[index.find(index.id(entry))] === 1) && !dead.every(hasBases)
   }
   return index.packs.flatMap((_, pack) => {
     if (!stays(pack) || !mayGo(pack)) return []
