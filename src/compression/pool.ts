@@ -61,16 +61,20 @@ export class CompressionPool {
   }
 
   /**
-   * See `encodeBlock`. Gives `plain` and the base away: a buffer is transferred if its view covers all of it, and must not be used again. `plain` in shared
-   * memory stays, and must not change before this resolves, nor while the result is in use, whose bytes may be it.
+   * See `encodeBlock`. Gives `plain` and the base away: a buffer is transferred if its view covers all of it, and must not be used again. What is in shared
+   * memory stays, and must not change before this resolves, nor, if it is `plain`, while the result is in use, whose bytes may be it.
    */
   async encode(plain: Uint8Array, request: BlockRequest): Promise<EncodedBlock> {
-    const owned = isShared(plain) ? plain : ownedOrCopy(plain)
-    const given = isShared(plain) ? [] : [owned.buffer as ArrayBuffer]
-    if (request.base === undefined) return (await this.#run({ kind: 'encode', plain: owned, request }, given)) as EncodedBlock
-    const bytes = ownedOrCopy(request.base.bytes)
-    const job: Job = { kind: 'encode', plain: owned, request: { ...request, base: { ...request.base, bytes } } }
-    return (await this.#run(job, [...given, bytes.buffer])) as EncodedBlock
+    const given: ArrayBuffer[] = []
+    const give = (bytes: Uint8Array): Uint8Array => {
+      if (isShared(bytes)) return bytes
+      const owned = ownedOrCopy(bytes)
+      given.push(owned.buffer)
+      return owned
+    }
+    const base = request.base && { ...request.base, bytes: give(request.base.bytes) }
+    const job: Job = { kind: 'encode', plain: give(plain), request: { ...request, base } }
+    return (await this.#run(job, given)) as EncodedBlock
   }
 
   /** See `decodeBlock`. Gives `stored` and `base` away, as `encode` does. */

@@ -2,6 +2,7 @@ import type { BlockBase, BlockKind, BlockRequest, ElementType } from '../compres
 import { hasSigns } from '../compression/filters.ts'
 import { findTable, type Table } from '../compression/find-table.ts'
 import type { Level } from '../compression/limits.ts'
+import type { SharedBuffers } from '../util/shared-buffers.ts'
 import { MAX_BLOCK_CHUNKS } from './constants.ts'
 import type { ChunkBases } from './directory.ts'
 
@@ -55,20 +56,23 @@ export class OpenBlock {
   private readonly content: BlockContent
   private readonly element: ElementType | undefined
   private readonly relation: BlockBase['relation'] | undefined
+  private readonly buffers: SharedBuffers
   /** As long as a block may be. */
-  readonly plain: Uint8Array
-  private readonly basePlain: Uint8Array<ArrayBuffer> | undefined
+  private readonly plain: Uint8Array
+  private readonly basePlain: Uint8Array | undefined
   private used = 0
   private baseUsed = 0
 
-  constructor(number: number, plain: Uint8Array, content: BlockContent) {
+  /** `bytes`: plain bytes, at most. */
+  constructor(number: number, bytes: number, content: BlockContent, buffers: SharedBuffers) {
     const { tensor } = content
     this.number = number
     this.content = content
     this.element = tensor?.element
     this.relation = tensor?.base?.relation
-    this.plain = plain
-    if (this.relation) this.basePlain = new Uint8Array(this.relation === 'delta' ? plain.length : 2 * plain.length)
+    this.buffers = buffers
+    this.plain = buffers.take(bytes)
+    if (this.relation) this.basePlain = buffers.take(this.relation === 'delta' ? bytes : 2 * bytes)
   }
 
   /** Elements of a block are all aligned alike: nothing follows a chunk that ends within one. */
@@ -89,16 +93,18 @@ export class OpenBlock {
     this.lengths.push(bytes.length)
   }
 
-  /** The bytes to encode, where they are, and how; those of the bases are given away. */
+  /** The bytes to encode and those of the bases, where they are, and how; they stay until `release`. */
   take(level: Level): { plain: Uint8Array; request: BlockRequest } {
     const { content, element, relation } = this
     const { kind, table } = content
-    const base = relation && { relation, bytes: filled(this.basePlain!, this.baseUsed) }
+    const base = relation && { relation, bytes: this.basePlain!.subarray(0, this.baseUsed) }
     const request: BlockRequest = { level, kind, table, element, base, chunkLengths: base && this.lengths }
     return { plain: this.plain.subarray(0, this.used), request }
   }
-}
 
-function filled(bytes: Uint8Array<ArrayBuffer>, used: number): Uint8Array<ArrayBuffer> {
-  return used === bytes.length ? bytes : bytes.slice(0, used)
+  /** When nobody needs the bytes any more. */
+  release(): void {
+    this.buffers.give(this.plain)
+    if (this.basePlain) this.buffers.give(this.basePlain)
+  }
 }

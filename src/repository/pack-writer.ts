@@ -4,6 +4,7 @@ import type { CompressionPool } from '../compression/pool.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Surroundings } from '../util/clock.ts'
 import { throwIfAborted } from '../util/errors.ts'
+import { SharedBuffers } from '../util/shared-buffers.ts'
 import { freeUnusedBuffers, systemBuffer } from '../util/unused-memory.ts'
 import {
   FIRST_PACK_BYTES,
@@ -53,15 +54,15 @@ export class PackWriter {
   /** By form, the one that got a chunk last at the end. */
   private readonly open = new Map<string, OpenBlock>()
   private blocksOpened = 0
-  private readonly encoding: Promise<NewBlock & { plain?: Uint8Array }>[] = []
+  private readonly encoding: Promise<NewBlock & { open?: OpenBlock }>[] = []
   private readonly maxEncoding: number
   private filled: ListedBlock[] = []
   /** Stored bytes of `filled`, one block after the other. */
   private buffer: Uint8Array | undefined
   /** Buffers of packs that are stored: used again, so that memory does not wait for the garbage collector. */
   private readonly free: Uint8Array[] = []
-  /** The same for blocks. Workers read them where they are: memory is shared, not copied or given away. */
-  private readonly freePlain: Uint8Array[] = []
+  /** The same for blocks. */
+  private readonly blockBuffers = new SharedBuffers()
   private filledBytes = 0
   private filledChunks = 0
   private packedBytes = 0
@@ -91,14 +92,10 @@ export class PackWriter {
       block = undefined
     }
     if (this.blocksOpened === 0) void this.options.storage.prepare?.({ signal: this.options.signal })
-    block ??= new OpenBlock(this.blocksOpened++, this.freePlain.pop() ?? this.newPlain(), content)
+    block ??= new OpenBlock(this.blocksOpened++, this.options.blockBytes, content, this.blockBuffers)
     block.add(id, bytes, content.tensor?.base)
     this.open.set(form, block)
     if (this.open.size > MAX_OPEN_BLOCKS) await this.closeOldest()
-  }
-
-  private newPlain(): Uint8Array {
-    return new Uint8Array(new SharedArrayBuffer(this.options.blockBytes))
   }
 
   private async closeOldest(): Promise<void> {
@@ -120,7 +117,7 @@ export class PackWriter {
     while (this.encoding.length >= this.maxEncoding) await this.collect()
     const { plain, request } = block.take(this.options.level)
     const encoded = this.options.pool.encode(plain, request).then(encoded => ({
-      plain: block.plain,
+      open: block,
       block: encoded,
       chunkIds: Buffer.concat(block.ids),
       chunkLengths: block.lengths,
@@ -132,7 +129,7 @@ export class PackWriter {
 
   /** Moves the oldest block under encoding into the pack being filled. */
   private async collect(): Promise<void> {
-    const { plain, ...block } = await this.encoding.shift()!.catch((error: unknown) => {
+    const { open, ...block } = await this.encoding.shift()!.catch((error: unknown) => {
       // its chunks are lost: from here on nothing may count as stored
       this.failure ??= { error }
       throw error
@@ -142,7 +139,7 @@ export class PackWriter {
     if (this.filled.length > 0 && this.filledBytes + bytes.length > room) await this.closePack()
     this.buffer ??= this.free.pop() ?? systemBuffer(BUFFER_BYTES)
     this.buffer.set(bytes, this.filledBytes)
-    if (plain) this.freePlain.push(plain)
+    open?.release()
     this.filled.push({ ...block, block: layout })
     this.filledBytes += bytes.length
     this.filledChunks += block.chunkLengths.length
