@@ -1,5 +1,13 @@
 import { CommanderError } from 'commander'
 import { buildProgram } from './program.ts'
+import { isGone } from './ui/gone.ts'
+
+// commander writes help, versions and usage errors itself
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: Error) => {
+    if (!isGone(error, stream)) throw error
+  })
+}
 
 try {
   await buildProgram(async (options, run) => {

@@ -1,5 +1,6 @@
 import type { Reporter } from '../util/reporter.ts'
 import { describeError, stackLines } from './describe-error.ts'
+import { isGone } from './gone.ts'
 import { createJsonReporter, jsonLine } from './json.ts'
 import { createLiveReporter } from './live.ts'
 import { type OutputStream, type StoppableReporter, columnsOf, lines } from './output.ts'
@@ -44,12 +45,6 @@ export interface Console {
   error(error: unknown): void
   /** Takes the progress off the screen for good. A live line keeps the process running until then. */
   close(): void
-}
-
-/** The other end is gone, as after `| head`: nothing that we could do, and no reason to stop a push. */
-function isGone(error: Error, stream: OutputStream): boolean {
-  const code = 'code' in error ? error.code : undefined
-  return code === 'EPIPE' || code === 'EOF' || code === 'ECONNRESET' || (code === 'EIO' && stream.isTTY === true)
 }
 
 /** `stream`, but writing into a closed pipe is silence instead of an error. */

@@ -1,10 +1,15 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { appendFileSync, chmodSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { eventsOf, expectError, resultOf, runCli, Sandbox, withSandbox } from '../helpers/cli.ts'
 import { withTmpfs } from '../helpers/mounts.ts'
 import { expectSameTree, makeTree, pictureOf, seededNoise } from '../helpers/trees.ts'
 
+const PROGRAM = fileURLToPath(new URL('../../bin/colab-escape.cjs', import.meta.url))
 const MiB = 1024 * 1024
 const NOBODY = 65534
 
@@ -48,6 +53,13 @@ describe('usage', () => {
       const run = await runCli(['log'], { cwd: sandbox.path })
       expect(expectError(run, 2, /No store is named/).hint).toMatch(/--store .*COLAB_ESCAPE_STORE/)
     }))
+
+  test('help that nobody reads to its end, as before `| head`, ends quietly', async () => {
+    const child = spawn(process.execPath, [PROGRAM, 'push', '--help'], { stdio: ['ignore', 'pipe', 'pipe'] })
+    child.stdout.destroy()
+    const [errors, code] = await Promise.all([text(child.stderr), once(child, 'exit').then(([code]) => code as number)])
+    expect([errors, code]).toEqual(['', 0])
+  })
 
   test('an error in JSON is one event with code and hint', () =>
     withSandbox(async sandbox => {
