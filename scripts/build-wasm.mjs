@@ -5,14 +5,14 @@ import { fileURLToPath } from 'node:url'
 
 const TARGET = fileURLToPath(new URL('../src/kernels/wasm-bytes.ts', import.meta.url))
 const COMMON_FLAGS = ['-O3', '--runtime', 'stub']
+const BLOCK_MEMORY = ['--importMemory', '--initialMemory', '193', '--maximumMemory', '193']
 /** Memory is counted in pages of 64 KiB. */
 const KERNELS = [
   // 64 KiB of tables and a window of 8 MiB
   { name: 'fastcdc', constant: 'FASTCDC_WASM', flags: ['--initialMemory', '129', '--maximumMemory', '129'] },
-  // three regions of 4 MiB, and a page of tables
-  { name: 'planes', constant: 'PLANES_WASM', flags: ['--enable', 'simd', '--initialMemory', '193', '--maximumMemory', '193'] },
-  // the same
-  { name: 'fields', constant: 'FIELDS_WASM', flags: ['--initialMemory', '193', '--maximumMemory', '193'] },
+  // three regions of 4 MiB, and a page of tables: see src/kernels/block-memory.ts
+  { name: 'planes', constant: 'PLANES_WASM', flags: ['--enable', 'simd', ...BLOCK_MEMORY] },
+  { name: 'fields', constant: 'FIELDS_WASM', flags: BLOCK_MEMORY },
 ]
 
 /** Compiles the AssemblyScript kernels into a TypeScript module that holds them as text, unless that module already comes from the same sources, flags and compiler. */

@@ -1,3 +1,4 @@
+import { blockMemory } from './block-memory.ts'
 import {
   assertFieldShape,
   assertFieldsFit,
@@ -14,7 +15,6 @@ import type { WebAssemblyApi } from './load-fastcdc.ts'
 import { FIELDS_WASM } from './wasm-bytes.ts'
 
 interface FieldsExports {
-  memory: { buffer: ArrayBuffer }
   inputOffset: { value: number }
   outputOffset: { value: number }
   tablesOffset: { value: number }
@@ -30,9 +30,10 @@ const TABLE = 256
 
 let compiled: object | undefined
 
-function webAssemblyFields({ Module, Instance }: WebAssemblyApi): FieldsKernel {
-  compiled ??= new Module(Buffer.from(FIELDS_WASM, 'base64'))
-  const { memory, inputOffset, outputOffset, tablesOffset, split, join } = new Instance(compiled).exports as FieldsExports
+function webAssemblyFields(api: WebAssemblyApi): FieldsKernel {
+  compiled ??= new api.Module(Buffer.from(FIELDS_WASM, 'base64'))
+  const memory = blockMemory(api)
+  const { inputOffset, outputOffset, tablesOffset, split, join } = new api.Instance(compiled, { env: { memory } }).exports as FieldsExports
   const bytes = (offset: number, length: number) => new Uint8Array(memory.buffer, offset, length)
   const [classes, first, last] = [0, TABLE, 2 * TABLE].map(offset => bytes(tablesOffset.value + offset, TABLE)) as [
     Uint8Array,
@@ -78,7 +79,7 @@ function webAssemblyFields({ Module, Instance }: WebAssemblyApi): FieldsKernel {
   }
 }
 
-/** The fastest kernel that this process can run, with 12 MiB of its own. Both kinds make the same streams. */
+/** The fastest kernel that this process can run, in the memory that the kernels for blocks share. Both kinds make the same streams. */
 export function loadFields(): FieldsKernel {
   const api = (globalThis as { WebAssembly?: WebAssemblyApi }).WebAssembly
   if (api) {

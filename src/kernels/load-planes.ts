@@ -1,3 +1,4 @@
+import { blockMemory } from './block-memory.ts'
 import type { WebAssemblyApi } from './load-fastcdc.ts'
 import {
   assertFits,
@@ -17,7 +18,6 @@ type Kernel = (width: number, mode: number, length: number) => void
 type Grouping = (width: number, shift: number, bits: number, start: number, length: number) => void
 
 interface PlanesExports {
-  memory: { buffer: ArrayBuffer }
   inputOffset: { value: number }
   baseOffset: { value: number }
   outputOffset: { value: number }
@@ -34,9 +34,10 @@ const FORMATS: Readonly<Record<NarrowFormat, number>> = { bf16: 1, fp16: 2 }
 
 let compiled: object | undefined
 
-function webAssemblyPlanes({ Module, Instance }: WebAssemblyApi): PlanesKernel {
-  compiled ??= new Module(Buffer.from(PLANES_WASM, 'base64'))
-  const { memory, inputOffset, baseOffset, outputOffset, split, join, group, ungroup, narrow } = new Instance(compiled)
+function webAssemblyPlanes(api: WebAssemblyApi): PlanesKernel {
+  compiled ??= new api.Module(Buffer.from(PLANES_WASM, 'base64'))
+  const memory = blockMemory(api)
+  const { inputOffset, baseOffset, outputOffset, split, join, group, ungroup, narrow } = new api.Instance(compiled, { env: { memory } })
     .exports as PlanesExports
   const region = ({ value }: { value: number }) => new Uint8Array(memory.buffer, value, REGION_BYTES)
   const checked = (kernel: Kernel) => (width: number, mode: PlaneMode, length: number) => {
@@ -64,7 +65,7 @@ function webAssemblyPlanes({ Module, Instance }: WebAssemblyApi): PlanesKernel {
   }
 }
 
-/** The fastest kernel that this process can run, with 12 MiB of its own. Both kinds make the same planes. */
+/** The fastest kernel that this process can run, in the memory that the kernels for blocks share. Both kinds make the same planes. */
 export function loadPlanes(): PlanesKernel {
   const api = (globalThis as { WebAssembly?: WebAssemblyApi }).WebAssembly
   if (api) {

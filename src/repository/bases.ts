@@ -29,6 +29,8 @@ export interface BasesMeans extends BasesOptions {
   dryRun: boolean
 }
 
+/** Of one chunk, at most: one that is rounded has twice as many. */
+const MAX_BASE_BYTES = 2 * TENSOR_CHUNK_BYTES
 /** A base must save this share of a sample, at the least: following it costs time on every way back. */
 const MUST_SAVE = 0.04
 /** What leaves so little is taken without a look at what else there is. */
@@ -73,6 +75,8 @@ export class Bases {
   /** Files read, or known, that may be bases of later ones. */
   private readonly read = new Map<string, ReadFile>()
   private current: Current | undefined
+  /** For the bases of one chunk after the other. */
+  private readonly room = new Uint8Array(MAX_BASE_BYTES)
 
   constructor(means: BasesMeans) {
     this.means = means
@@ -139,7 +143,7 @@ export class Bases {
     }
   }
 
-  /** What a new chunk may be predicted from. */
+  /** What a new chunk may be predicted from; its bytes are valid until the next call. */
   async offer(bytes: Uint8Array, { tensor, offset }: TensorPlace): Promise<OfferedBase | undefined> {
     const { current } = this
     if (!current) return undefined
@@ -148,7 +152,7 @@ export class Bases {
     if (current.tensor !== tensor) this.meet(current, tensor)
     const chunk = offset / TENSOR_CHUNK_BYTES
     if (current.chosen === undefined) return this.choose(current, bytes, tensor, chunk)
-    return current.chosen ? this.baseFrom(current.chosen, chunk, bytes.length) : undefined
+    return current.chosen ? this.baseFrom(current.chosen, chunk, bytes.length, this.room) : undefined
   }
 
   private meet(current: Current, tensor: TensorPlace['tensor']): void {
@@ -171,7 +175,7 @@ export class Bases {
     let least = 1 - MUST_SAVE
     current.chosen = null
     for (const partner of current.partners) {
-      const base = await this.baseFrom(partner, chunk, bytes.length)
+      const base = await this.baseFrom(partner, chunk, bytes.length, new Uint8Array(2 * bytes.length))
       partner.source.tried++
       if (!base) continue
       const left = gainOf(bytes, element, base)
@@ -185,28 +189,33 @@ export class Bases {
     return best
   }
 
-  /** The verified bytes of the bases of a tensor's chunk; undefined where one is not there, or lies too deep. */
-  private async baseFrom({ source, base, relation }: Partner, chunk: number, length: number): Promise<OfferedBase | undefined> {
+  /** The verified bytes of the bases of a tensor's chunk, in `room`; undefined where one is not there, or lies too deep. */
+  private async baseFrom(
+    { source, base, relation }: Partner,
+    chunk: number,
+    length: number,
+    room: Uint8Array,
+  ): Promise<OfferedBase | undefined> {
     const first = relation === 'delta' ? chunk : 2 * chunk
     const count = relation === 'delta' ? 1 : Math.min(2, Math.ceil((2 * length) / TENSOR_CHUNK_BYTES))
     const ids: Uint8Array[] = []
-    const pieces: Uint8Array[] = []
+    let filled = 0
     let depth = 0
     for (let i = first; i < first + count; i++) {
       const id = base.ids.subarray(i * 32, i * 32 + 32)
       const found = id.length === 32 ? this.means.depthOf(id, this.maxDepth) : -1
       if (found < 0) return undefined
-      const piece = await base.read(i)
+      const piece = await base.read(i, room.subarray(filled))
       if (!equalBytes(sha256(piece), id)) {
         source.file.damaged?.()
         return undefined
       }
       depth = Math.max(depth, found + 1)
       ids.push(id)
-      pieces.push(piece)
+      filled += piece.length
     }
-    const bytes = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
-    return bytes.length === (relation === 'delta' ? length : 2 * length) ? { relation, bytes, ids, depth } : undefined
+    const isWhole = filled === (relation === 'delta' ? length : 2 * length)
+    return isWhole ? { relation, bytes: room.subarray(0, filled), ids, depth } : undefined
   }
 
   private async sourcesOf(file: WalkedEntry): Promise<Source[]> {

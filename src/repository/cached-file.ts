@@ -112,7 +112,8 @@ export async function openCachedFile(path: string): Promise<BaseFile> {
     const tensors = (await readTable(file, size)).map(({ ids, offset, ...tensor }) => ({
       ...tensor,
       ids: Buffer.from(ids, 'base64'),
-      read: (chunk: number) => readAt(file, offset + chunk * TENSOR_CHUNK_BYTES, chunkLength(tensor, chunk)),
+      read: (chunk: number, room: Uint8Array) =>
+        readInto(room.subarray(0, chunkLength(tensor, chunk)), file, offset + chunk * TENSOR_CHUNK_BYTES),
     }))
     return { tensors, close: () => file.close() }
   } catch (error) {
@@ -131,12 +132,17 @@ async function readTable(file: FileHandle, size: number): Promise<CachedTensor[]
 }
 
 /** Fewer bytes where the file ends before. */
-export async function readAt(file: FileHandle, offset: number, length: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length)
+export function readAt(file: FileHandle, offset: number, length: number): Promise<Uint8Array> {
+  return readInto(new Uint8Array(length), file, offset)
+}
+
+/** Fills `room`, or the part of it that is returned where the file ends before. */
+export async function readInto(room: Uint8Array, file: FileHandle, offset: number): Promise<Uint8Array> {
+  const { length } = room
   let count = 0
   for (let more = length; more > 0 && count < length;) {
-    more = (await file.read(bytes, count, length - count, offset + count)).bytesRead
+    more = (await file.read(room, count, length - count, offset + count)).bytesRead
     count += more
   }
-  return count === length ? bytes : bytes.subarray(0, count)
+  return count === length ? room : room.subarray(0, count)
 }

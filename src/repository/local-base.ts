@@ -4,7 +4,7 @@ import { findTensors, type TensorSpan } from '../chunking/tensor-layout.ts'
 import { errnoOf } from '../util/errors.ts'
 import { fsPath } from '../util/paths.ts'
 import { chunkLength, type BaseFile, type BaseTensor } from './base-tensor.ts'
-import { readAt } from './cached-file.ts'
+import { readAt, readInto } from './cached-file.ts'
 import type { WalkedEntry } from './walk.ts'
 
 /** A file of the push, and what it consists of. */
@@ -29,8 +29,8 @@ export async function openLocalBase({ file, chunks, lengths }: ReadFile): Promis
     const tensors = spans.flatMap((span): BaseTensor[] => {
       const ids = idsOf(span, chunks, lengths, places)
       if (!ids) return []
-      const read = (chunk: number): Promise<Uint8Array> =>
-        readAt(opened, span.offset + chunk * TENSOR_CHUNK_BYTES, chunkLength(span, chunk))
+      const read = (chunk: number, room: Uint8Array): Promise<Uint8Array> =>
+        readInto(room.subarray(0, chunkLength(span, chunk)), opened, span.offset + chunk * TENSOR_CHUNK_BYTES)
       return [{ ...span, ids, read }]
     })
     return { tensors, close: () => opened.close() }

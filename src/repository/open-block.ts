@@ -57,28 +57,36 @@ export class OpenBlock {
   private readonly element: ElementType | undefined
   private readonly relation: BlockBase['relation'] | undefined
   private readonly buffers: SharedBuffers
-  /** As long as a block may be. */
   private readonly plain: Uint8Array
   private readonly basePlain: Uint8Array | undefined
+  /** Plain bytes, at most. */
+  private readonly room: number
   private used = 0
   private baseUsed = 0
 
-  /** `bytes`: plain bytes, at most. */
-  constructor(number: number, bytes: number, content: BlockContent, buffers: SharedBuffers) {
+  /** `buffers`: as long as a block may be. */
+  constructor(number: number, content: BlockContent, buffers: SharedBuffers) {
     const { tensor } = content
     this.number = number
     this.content = content
     this.element = tensor?.element
     this.relation = tensor?.base?.relation
     this.buffers = buffers
-    this.plain = buffers.take(bytes)
-    if (this.relation) this.basePlain = buffers.take(this.relation === 'delta' ? bytes : 2 * bytes)
+    this.plain = buffers.take()
+    if (this.relation) this.basePlain = buffers.take()
+    // a base that is rounded has twice as many bytes
+    this.room = this.relation && this.relation !== 'delta' ? this.plain.length / 2 : this.plain.length
+  }
+
+  /** Buffers that it holds. */
+  get buffersHeld(): number {
+    return this.basePlain ? 2 : 1
   }
 
   /** Elements of a block are all aligned alike: nothing follows a chunk that ends within one. */
   fits(length: number): boolean {
     const aligned = this.used % (this.element?.width ?? 1) === 0
-    return aligned && this.used + length <= this.plain.length && this.lengths.length < MAX_BLOCK_CHUNKS
+    return aligned && this.used + length <= this.room && this.lengths.length < MAX_BLOCK_CHUNKS
   }
 
   add(id: Uint8Array, bytes: Uint8Array, base: OfferedBase | undefined): void {

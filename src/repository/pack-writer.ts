@@ -42,8 +42,8 @@ export interface PackWriterOptions {
 /** Room for a pack's blocks and mostly for its directory. */
 const BUFFER_BYTES = Math.max(PACK_BYTES, MAX_BLOCK_BYTES) + Math.ceil(PACK_BYTES / 12)
 
-/** Blocks that are filled side by side, at most: beyond, the one that got nothing for longest is closed. */
-const MAX_OPEN_BLOCKS = 8
+/** Buffers of blocks that are filled side by side, at most: beyond, the one that got nothing for longest is closed. */
+const MAX_OPEN_BUFFERS = 8
 
 /**
  * Turns a stream of new chunks into packs in the store: fills blocks form by form, has them encoded, joins them into packs and uploads those. Everything is
@@ -62,7 +62,7 @@ export class PackWriter {
   /** Buffers of packs that are stored: used again, so that memory does not wait for the garbage collector. */
   private readonly free: Uint8Array[] = []
   /** The same for blocks. */
-  private readonly blockBuffers = new SharedBuffers()
+  private readonly blockBuffers: SharedBuffers
   private filledBytes = 0
   private filledChunks = 0
   private packedBytes = 0
@@ -80,6 +80,7 @@ export class PackWriter {
   constructor(options: PackWriterOptions) {
     this.options = options
     this.maxEncoding = options.pool.workers + 1
+    this.blockBuffers = new SharedBuffers(options.blockBytes)
   }
 
   /** Takes one new chunk, with what is known of it; `bytes` may be reused as soon as this resolves. Waits while too much is under way. */
@@ -92,10 +93,16 @@ export class PackWriter {
       block = undefined
     }
     if (this.blocksOpened === 0) void this.options.storage.prepare?.({ signal: this.options.signal })
-    block ??= new OpenBlock(this.blocksOpened++, this.options.blockBytes, content, this.blockBuffers)
+    block ??= new OpenBlock(this.blocksOpened++, content, this.blockBuffers)
     block.add(id, bytes, content.tensor?.base)
     this.open.set(form, block)
-    if (this.open.size > MAX_OPEN_BLOCKS) await this.closeOldest()
+    if (this.buffersOpen() > MAX_OPEN_BUFFERS) await this.closeOldest()
+  }
+
+  private buffersOpen(): number {
+    let buffers = 0
+    for (const block of this.open.values()) buffers += block.buffersHeld
+    return buffers
   }
 
   private async closeOldest(): Promise<void> {

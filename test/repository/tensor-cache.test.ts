@@ -79,7 +79,7 @@ test('takes 5 % of what is free at most, and gives up what was used longest ago'
       ['layers.0.weight', 150 * KB],
       ['layers.1.weight', 100 * KB],
     ])
-    expect(await file!.tensors[1]!.read(0)).toEqual(new Uint8Array(seededNoise(30_001, 100 * KB)))
+    expect(await file!.tensors[1]!.read(0, new Uint8Array(100 * KB))).toEqual(new Uint8Array(seededNoise(30_001, 100 * KB)))
     await file!.close()
     const newest = disk.keep(9, [150 * KB, 100 * KB])
     expect([...disk.cache.keys()].sort()).toEqual([names[3]!, names[5]!, newest].sort())
