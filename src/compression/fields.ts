@@ -40,7 +40,7 @@ export function splitFields(plain: Uint8Array, shape: FieldShape, kernel = share
   return { parameters: Uint8Array.of(shape.separator, positions.length, ...positions), streams }
 }
 
-/** Undoes `splitFields` in memory of its own. Throws `corrupt` where parameters and streams don't go together; both may come from anywhere. */
+/** Undoes `splitFields` in the kernel's memory: the result is valid until that is used again. Throws `corrupt` where parameters and streams don't go together; both may come from anywhere. */
 export function joinFields(parameters: Uint8Array, streams: readonly Uint8Array[], kernel = sharedKernel()): Uint8Array {
   const shape = readFieldShape(parameters)
   const plainLength = streams.reduce((sum, { length }) => sum + length, 0)
@@ -54,7 +54,7 @@ export function joinFields(parameters: Uint8Array, streams: readonly Uint8Array[
   }
   const lengths = streams.map(({ length }) => length)
   if (!kernel.join(shape, lengths)) throw corrupt(WHAT, 'its parts are not what its filter makes')
-  return kernel.output.slice(0, plainLength)
+  return kernel.output.subarray(0, plainLength)
 }
 
 /** Throws `corrupt` where the filter can't have these parameters. */

@@ -138,7 +138,7 @@ export function planeLengths(filter: number, parameters: Uint8Array, plainLength
 }
 
 /**
- * Undoes filters 1 to 3 and 5 in memory of its own. `base` is what all but filter 1 subtracted, `chunkLengths` what filter 5 took each by itself. Throws `corrupt`
+ * Undoes filters 1 to 3 and 5 in the kernel's memory: the result is valid until that is used again. `base` is what all but filter 1 subtracted, `chunkLengths` what filter 5 took each by itself. Throws `corrupt`
  * where parameters, planes, base or chunks don't go together; all may come from anywhere.
  */
 export function joinPlanes(
@@ -172,7 +172,7 @@ export function joinPlanes(
     kernel.input.set(kernel.output.subarray(0, plainLength))
     forEachChunk(chunkLengths, (start, length) => kernel.ungroup(width, key, start, length))
   }
-  return kernel.output.slice(0, plainLength)
+  return kernel.output.subarray(0, plainLength)
 }
 
 function split(plain: Uint8Array, { width, mode }: Shape, kernel: PlanesKernel): Uint8Array[] {

@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises'
 import type { Chunker } from '../chunking/chunker.ts'
 import { type CutChunk, cutTensors, type TensorPlace } from '../chunking/cut-tensors.ts'
 import { findTensors, mayHaveTensors, SNIFFED_BYTES } from '../chunking/tensor-layout.ts'
+import { errnoOf } from '../util/errors.ts'
 import { sha256 } from '../util/hash.ts'
 import { fsPath } from '../util/paths.ts'
 import { fingerprintOf, sameFingerprint, type Fingerprint } from './walk.ts'
@@ -40,6 +41,10 @@ export async function readFileChunks(
     if (total !== expected.size) throw new FileChangedError(`it has ${total} bytes, not the ${expected.size} it had when it was listed`)
     checkUnchanged(await file.fingerprint(), expected)
     return Buffer.concat(ids)
+  } catch (error) {
+    // what can't be read may be something else by now, such as a pipe
+    if (errnoOf(error) !== undefined) checkUnchanged(await file.fingerprint(), expected)
+    throw error
   } finally {
     await file.close()
   }

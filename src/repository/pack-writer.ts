@@ -43,7 +43,7 @@ export interface PackWriterOptions {
 const BUFFER_BYTES = Math.max(PACK_BYTES, MAX_BLOCK_BYTES) + Math.ceil(PACK_BYTES / 12)
 
 /** Buffers of blocks that are filled side by side, at most: beyond, the one that got nothing for longest is closed. */
-const MAX_OPEN_BUFFERS = 8
+const MAX_OPEN_BUFFERS = 6
 
 /**
  * Turns a stream of new chunks into packs in the store: fills blocks form by form, has them encoded, joins them into packs and uploads those. Everything is

@@ -102,9 +102,7 @@ describe('filter 1', () => {
     const first = splitPlanes(Uint8Array.of(1, 2, 3, 4), 2, false)
     splitPlanes(randomBytes(1, 4), 2, false)
     expect(first.planes).toEqual([Uint8Array.of(1, 3), Uint8Array.of(2, 4)])
-    const joined = joinPlanes(first)
-    joinPlanes(splitPlanes(randomBytes(2, 4), 2, false))
-    expect(joined).toEqual(Uint8Array.of(1, 2, 3, 4))
+    expect(joinPlanes(first)).toEqual(Uint8Array.of(1, 2, 3, 4))
   })
 
   it('takes the largest block, and no larger one', () => {

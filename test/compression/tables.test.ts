@@ -2,12 +2,12 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decodeBlock, encodeBlock, type BlockRequest } from '../../src/compression/block.ts'
 import { FILTER_FIELDS, joinFields, readFieldShape, splitFields } from '../../src/compression/fields.ts'
-import { FILTER_NONE } from '../../src/compression/filters.ts'
+import { FILTER_NONE, FILTER_PLANES } from '../../src/compression/filters.ts'
 import { findTable } from '../../src/compression/find-table.ts'
 import { loadZstd } from '../../src/compression/zstd.ts'
 import { javascriptFields } from '../../src/kernels/fields.ts'
 import { equalBytes } from '../../src/util/bytes.ts'
-import { CODECS, csvLike, flipBit, KIB, MIB, randomBytes, seeded, textLike } from './data.ts'
+import { CODECS, csvLike, flipBit, floatLike, KIB, MIB, randomBytes, seeded, textLike } from './data.ts'
 
 const rows = (count: number, row: (i: number) => string): Buffer => Buffer.from(Array.from({ length: count }, (_, i) => row(i)).join('\n'))
 
@@ -44,6 +44,19 @@ describe.each(CODECS)('blocks of tables (%s)', codec => {
     expect(equalBytes(decodeBlock(block, block.bytes, await zstd), plain)).toBe(true)
     const without = encodeBlock(plain, { level: 'balanced', kind: 'general' }, await zstd)
     expect(block.bytes.length).toBeLessThan(0.7 * without.bytes.length)
+  })
+
+  it('and of tensors leave each other alone when they are decoded', async () => {
+    const table = csvLike(3, MIB)
+    const tensor = floatLike(4, MIB)
+    const blocks = [
+      encodeBlock(table, request(table), await zstd),
+      encodeBlock(tensor, { level: 'balanced', kind: 'tensor', element: { width: 4, kind: 'float', dtype: 'F32' } }, await zstd),
+    ]
+    expect(blocks.map(({ filter }) => filter)).toEqual([FILTER_FIELDS, FILTER_PLANES])
+    const codec = await zstd
+    const decoded = [...blocks, ...blocks].map(block => decodeBlock(block, block.bytes, codec))
+    for (const [i, plain] of [table, tensor, table, tensor].entries()) expect(equalBytes(decoded[i]!, plain)).toBe(true)
   })
 
   it('come back whatever they begin and end with', async () => {

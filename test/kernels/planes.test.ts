@@ -265,9 +265,3 @@ describe('without WebAssembly', () => {
     expect(loadPlanes().kind).toBe('javascript')
   })
 })
-
-test('instances do not share their memory', () => {
-  const [one, other] = [loadPlanes(), loadPlanes()]
-  one.input[0] = 1
-  expect(other.input[0]).toBe(0)
-})
