@@ -23,7 +23,7 @@ Without --scale: five versions of a project pushed in order by every tool that i
   --corpus <folder>   folders v1, v2, ... to push (default: COLAB_ESCAPE_BENCH_CORPUS, else a made one)
   --about <text>      what that corpus is, for the report
   --small             a tenth of the made corpus
-  --scale             instead: 100,000 small files, and one file of 4 GB
+  --scale             instead: 100,000 small files, one file of 4 GB, and five versions of a project at once
   --scale-small       the same with 10,000 files and 400 MB
   --steps             instead: what single steps cost, such as one more checkpoint; of a corpus with a folder finetune
   --runs <n>          repetitions; medians are reported (default 3)
@@ -90,7 +90,7 @@ async function run(work) {
   if (isScale) {
     const results = await measureScale({ tools, runs, small: options['scale-small'], work, log })
     const used = [...new Set(results.map(result => result.tool))]
-    text = `${provenance(used, 'data of bench/scale-data.mjs')}\n${scaleTable(results)}`
+    text = `${provenance(used, 'data of bench/scale-data.mjs and bench/make-corpus.mjs')}\n${scaleTable(results)}`
   } else if (options.steps) {
     if (!options.corpus) throw new Error('--steps needs a --corpus')
     const results = await measureSteps({ corpus: resolve(options.corpus), tools, work, log })

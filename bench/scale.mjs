@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { makeCorpus } from './make-corpus.mjs'
 import { isSame, measure, sizeOf, summary, warmUp } from './measure.mjs'
 import { megabytes, perSecond, seconds, table } from './report.mjs'
 import { makeBigFile, makeManyFiles } from './scale-data.mjs'
@@ -10,7 +11,7 @@ const PEERS = ['restic-auto']
 /** All tools take a file that changed this shortly before a push for one that may still be changing. */
 const SETTLED_MS = 3000
 
-/** Many small files pushed, pushed again unchanged and restored; one large file pushed and restored. */
+/** Many small files pushed, pushed again unchanged and restored; one large file, and a folder with content of every kind, pushed and restored. */
 export async function measureScale({ tools, runs, small, work, log }) {
   const own = tools.filter(tool => tool.id.startsWith('node') && tool.version !== undefined)
   const peers = tools.filter(tool => PEERS.includes(tool.id) && tool.version !== undefined)
@@ -29,6 +30,7 @@ export async function measureScale({ tools, runs, small, work, log }) {
   await step(many, source => makeManyFiles(source, count), [...own, ...peers], { again: true, keep: true })
   const big = `one file of ${bytes / 1e6} MB`
   await step(big, source => makeBigFile(join(source, 'big.bin'), bytes), own, { again: false, keep: false })
+  await step('five versions of a project, side by side', source => makeCorpus(source, { small }), own, { again: false, keep: false })
   return results
 }
 

@@ -1,9 +1,11 @@
 import { PerformanceObserver } from 'node:perf_hooks'
-import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
+import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from 'node:v8'
 
 /** Both halves of the young generation: enough that short-lived objects die young, a quarter or less of what V8 would take. */
 const YOUNG_BYTES = 8 * 1024 * 1024
-/** How much of what survived a collection may be allocated before the next one; V8 takes two to four times this. */
+/** A heap that is not larger may grow as V8 would let it: collections take time, and there is room. */
+const SMALL_HEAP_BYTES = 64 * 1024 * 1024
+/** How much of what survived a collection may be allocated before the next one, in a larger heap; V8 takes two to four times this. */
 const GROWTH_PERCENT = 40
 
 /**
@@ -11,12 +13,19 @@ const GROWTH_PERCENT = 40
  * for as long as the process lives.
  */
 export function keepHeapSmall(): void {
-  setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`)
+  const limits = [
+    {
+      reached: () => (getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space')?.space_size ?? 0) >= YOUNG_BYTES,
+      flag: '--semi-space-growth-factor=1',
+    },
+    { reached: () => getHeapStatistics().total_heap_size > SMALL_HEAP_BYTES, flag: `--heap-growing-percent=${GROWTH_PERCENT}` },
+  ]
   const observer = new PerformanceObserver(() => {
-    const young = getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space')
-    if (young === undefined || young.space_size < YOUNG_BYTES) return
-    setFlagsFromString('--semi-space-growth-factor=1')
-    observer.disconnect()
+    for (const limit of limits.filter(({ reached }) => reached())) {
+      setFlagsFromString(limit.flag)
+      limits.splice(limits.indexOf(limit), 1)
+    }
+    if (limits.length === 0) observer.disconnect()
   })
   observer.observe({ entryTypes: ['gc'] })
 }
