@@ -189,7 +189,11 @@ async function main() {
   const compared = table(['work', ...tools.map(tool => tool.id), 'ours / tar'], rows)
   const text = `${compared}\n${table(['colab-escape', 'MB sent', 'MB fetched', '% of what the link could carry'], link)}`
   const version = command => spawnSync(command, ['version'], { encoding: 'utf8' }).stdout.split('\n')[0]
-  const flags = `${options.corpus ? ' --corpus <folder>' : ''}${options.profile === 'colab' ? '' : ` --profile ${options.profile}`}`
+  const flags = [
+    options.corpus ? ' --corpus <folder>' : '',
+    options.profile === 'colab' ? '' : ` --profile ${options.profile}`,
+    options['without-copy'] ? ' --without-copy' : '',
+  ].join('')
   const about = `Measured on ${new Date().toISOString().slice(0, 10)}, ${availableParallelism()} CPUs, Node ${process.versions.node}, ${version('rclone')}, ${version('restic')}; emulated Drive, profile "${options.profile}".\n\n    npm run bench:drive --${flags}\n`
   console.log(`${about}\n${text}`)
   if (!options.write) return
