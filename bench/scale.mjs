@@ -6,15 +6,16 @@ import { isSame, measure, sizeOf, summary, warmUp } from './measure.mjs'
 import { megabytes, perSecond, seconds, table } from './report.mjs'
 import { makeBigFile, makeManyFiles } from './scale-data.mjs'
 
-/** What stands beside colab-escape for the small files. */
-const PEERS = ['restic-auto']
+/** What stands beside colab-escape for the small files, and for content of every kind. */
+const PEERS_OF_MANY = ['restic-auto']
+const PEERS_OF_ALL_KINDS = ['tar-t2']
 /** All tools take a file that changed this shortly before a push for one that may still be changing. */
 const SETTLED_MS = 3000
 
 /** Many small files pushed, pushed again unchanged and restored; one large file, and a folder with content of every kind, pushed and restored. */
 export async function measureScale({ tools, runs, small, work, log }) {
   const own = tools.filter(tool => tool.id.startsWith('node') && tool.version !== undefined)
-  const peers = tools.filter(tool => PEERS.includes(tool.id) && tool.version !== undefined)
+  const withPeers = ids => [...own, ...tools.filter(tool => ids.includes(tool.id) && tool.version !== undefined)]
   const count = small ? 10_000 : 100_000
   const bytes = small ? 400e6 : 4e9
   const results = []
@@ -27,10 +28,13 @@ export async function measureScale({ tools, runs, small, work, log }) {
     for (const folder of ['source', 'runs']) rmSync(join(work, folder), { recursive: true })
   }
   const many = `${count.toLocaleString('en')} small files`
-  await step(many, source => makeManyFiles(source, count), [...own, ...peers], { again: true, keep: true })
+  await step(many, source => makeManyFiles(source, count), withPeers(PEERS_OF_MANY), { again: true, keep: true })
   const big = `one file of ${bytes / 1e6} MB`
   await step(big, source => makeBigFile(join(source, 'big.bin'), bytes), own, { again: false, keep: false })
-  await step('five versions of a project, side by side', source => makeCorpus(source, { small }), own, { again: false, keep: false })
+  await step('five versions of a project, side by side', source => makeCorpus(source, { small }), withPeers(PEERS_OF_ALL_KINDS), {
+    again: false,
+    keep: false,
+  })
   return results
 }
 
@@ -53,10 +57,10 @@ async function runSteps({ what, source, again, keep, tools, runs, work, log }) {
       for (const [i, step] of steps.entries()) {
         const measured = await measure(step === 'pull' ? tool.pull(place, 1, target) : tool.push(place, source, i + 1), scratch)
         results.get(tool).measured[i].push(measured)
+        if (step === 'push') results.get(tool).stored = sizeOf(tool.store(place))
         log(`run ${run + 1}, ${what}, ${tool.id}, ${step}: ${seconds(measured.seconds)} s, ${megabytes(measured.peakBytes)} MB peak`)
       }
       if (!isSame(source, target)) throw new Error(`what ${tool.id} restored is not what it was given: ${what}`)
-      results.get(tool).stored = sizeOf(tool.store(place))
       if (!keep) rmSync(place, { recursive: true })
     }
   }

@@ -1,5 +1,6 @@
 import { type AppError, isAppError, throwIfAborted } from '../util/errors.ts'
 import { BaseChunks } from './base-chunks.ts'
+import { freeUnusedBuffers } from '../util/unused-memory.ts'
 import { type BlockSource, readPackRange } from './block-source.ts'
 import { type PlannedBlock, planReading } from './read-plan.ts'
 import { mayBegin, planRanges, type Range } from './read-ranges.ts'
@@ -36,7 +37,11 @@ export async function* fetchBlocks(source: BlockSource, blocks: readonly number[
         ahead.push({ range, fetched })
       }
       const fetched = await ahead.shift()!.fetched
-      for (const block of fetched) if (fetching.isWanted(block)) yield block
+      while (fetched.length > 0) {
+        const block = fetched.shift()!
+        if (fetching.isWanted(block)) yield block
+      }
+      freeUnusedBuffers()
     }
   } finally {
     await Promise.allSettled(ahead.map(({ fetched }) => fetched))

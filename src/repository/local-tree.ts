@@ -13,16 +13,18 @@ export type LocalItem =
 
 const modeOf = (stats: BigIntStats): number => Number(stats.mode & 0o7777n)
 
+export const ABSENT: LocalItem = Object.freeze({ type: 'absent' })
+
 /** Looks at a path without following a symlink in its last part. A path below something that is no folder is absent. */
 export function lookAt(localPath: string): LocalItem {
   let stats: BigIntStats | undefined
   try {
     stats = lstatSync(fsPath(localPath), { bigint: true, throwIfNoEntry: false })
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOTDIR') return { type: 'absent' }
+    if (error instanceof Error && 'code' in error && error.code === 'ENOTDIR') return ABSENT
     throw error
   }
-  if (!stats) return { type: 'absent' }
+  if (!stats) return ABSENT
   if (stats.isFile()) return { type: 'file', fingerprint: fingerprintOf(stats), mode: modeOf(stats) }
   if (stats.isDirectory()) return { type: 'directory', fingerprint: fingerprintOf(stats), mode: modeOf(stats) }
   if (stats.isSymbolicLink())

@@ -11,7 +11,7 @@ import type { OpenRepository } from './context.ts'
 import { pathFilter } from './ignore-rules.ts'
 import { unknownContent, type Endangered } from './known-content.ts'
 import { LocalNames } from './local-names.ts'
-import { lookAt, sameTime, type LocalItem } from './local-tree.ts'
+import { ABSENT, lookAt, sameTime, type LocalItem } from './local-tree.ts'
 import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from './manifest.ts'
 import { readManifest } from './manifest-reader.ts'
 import { baseOf, covers, type Part } from './pull-part.ts'
@@ -22,9 +22,26 @@ import { walk } from './walk.ts'
 
 export interface PlannedFile {
   entry: FileEntry
-  localPath: string
+  readonly localPath: string
   /** What lies there now; the plan holds only as long as that is so. */
   item: LocalItem
+}
+
+/** Of a hundred thousand files the paths alone would take tens of megabytes: they are made when they are needed. */
+class FileToWrite implements PlannedFile {
+  readonly entry: FileEntry
+  readonly item: LocalItem
+  private readonly localPathOf: PullPlanRequest['localPathOf']
+
+  constructor(entry: FileEntry, item: LocalItem, localPathOf: PullPlanRequest['localPathOf']) {
+    this.entry = entry
+    this.item = item
+    this.localPathOf = localPathOf
+  }
+
+  get localPath(): string {
+    return this.localPathOf(this.entry.path)
+  }
 }
 
 export interface DamagedFile {
@@ -161,7 +178,7 @@ class Planner {
     }
     const localPath = this.request.localPathOf(entry.path)
     const parent = entry.path.slice(0, Math.max(0, entry.path.lastIndexOf('/')))
-    const item: LocalItem = this.real.has(parent) ? lookAt(localPath) : { type: 'absent' }
+    const item: LocalItem = this.real.has(parent) ? lookAt(localPath) : ABSENT
     if (entry.type === 'directory') return this.addDirectory(entry, localPath, item)
     if (item.type === 'directory') this.clearDirectory(entry.path, localPath)
     if (entry.type === 'symlink') return this.addSymlink(entry, localPath, item)
@@ -196,7 +213,7 @@ class Planner {
       return
     }
     if (item.type !== 'absent' && item.type !== 'directory') this.endanger({ path: entry.path, localPath, item }, false)
-    this.plan.files.push({ entry, localPath, item })
+    this.plan.files.push(new FileToWrite(entry, item, this.request.localPathOf))
   }
 
   /** Why a file can't be restored, as far as the index tells. */
