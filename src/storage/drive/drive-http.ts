@@ -35,6 +35,26 @@ export interface DriveRequest {
 /** A sent body can't be watched: each so many bytes of it buy the idle time once more. */
 const BYTES_PER_IDLE_TIME = 4_000_000
 
+/** Of a body that goes out piece by piece: `fetch` copies any other one as a whole, and packs are large. */
+const PIECE_BYTES = 256 * 1024
+
+function isLarge(body: DriveRequest['body']): body is Uint8Array<ArrayBuffer> {
+  return body instanceof Uint8Array && body.length > PIECE_BYTES
+}
+
+function bodyOf(body: Uint8Array<ArrayBuffer> | string): NonNullable<RequestInit['body']> {
+  return isLarge(body) ? piecesOf(body) : body
+}
+
+async function* piecesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES)
+}
+
+/** What `fetch` does not know of a body in pieces. */
+function sizeOf(body: DriveRequest['body']): Record<string, string> {
+  return isLarge(body) ? { 'content-length': String(body.length) } : {}
+}
+
 /**
  * Every request to Drive passes here: paced, with the token, refreshed once when it is refused, given up when the other side falls silent, and with errors in our
  * own words. Never retries anything else: that is for those who know what may be repeated.
@@ -70,8 +90,8 @@ export class DriveHttp {
     try {
       const response = await this.options.fetch(request.url, {
         method: request.method ?? 'GET',
-        headers: { ...request.headers, authorization: `Bearer ${token}` },
-        ...(request.body === undefined ? {} : { body: request.body }),
+        headers: { ...request.headers, ...sizeOf(request.body), authorization: `Bearer ${token}` },
+        ...(request.body === undefined ? {} : { body: bodyOf(request.body), duplex: 'half' }),
         signal: request.signal ? AbortSignal.any([request.signal, silence.signal]) : silence.signal,
         redirect: 'follow',
       })
