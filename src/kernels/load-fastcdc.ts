@@ -1,16 +1,6 @@
 import { type FastCdcKernel, gearTable, javascriptFastCdc, WINDOW_BYTES } from './fastcdc.ts'
+import type { WebAssemblyApi } from '../util/web-assembly.ts'
 import { FASTCDC_WASM } from './wasm-bytes.ts'
-
-/** What is used of the global `WebAssembly`, which is absent under `node --jitless`. */
-export interface WebAssemblyApi {
-  Module: new (bytes: Uint8Array) => object
-  Instance: new (module: object, imports?: object) => { exports: unknown }
-  Memory: new (pages: { initial: number; maximum: number }) => WebAssemblyMemory
-}
-
-export interface WebAssemblyMemory {
-  readonly buffer: ArrayBuffer
-}
 
 interface FastCdcExports {
   memory: { buffer: ArrayBuffer }

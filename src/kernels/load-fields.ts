@@ -11,7 +11,7 @@ import {
   startsOf,
   streamCount,
 } from './fields.ts'
-import type { WebAssemblyApi } from './load-fastcdc.ts'
+import type { WebAssemblyApi } from '../util/web-assembly.ts'
 import { FIELDS_WASM } from './wasm-bytes.ts'
 
 interface FieldsExports {

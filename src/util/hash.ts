@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 
 export const HASH_BYTES = 32
 
-/** By way of a string, whose bytes then lie in the shared pool of small buffers: a digest with memory of its own takes three times as long, and more of the collector. */
+/** By way of a string, whose bytes then lie in the shared pool of small buffers: a digest with memory of its own takes twice as long and more, and more of the collector. */
 export function sha256(bytes: Uint8Array): Buffer {
   return Buffer.from(hash('sha256', bytes, 'binary'), 'binary')
 }

@@ -1,5 +1,6 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import type { WebAssemblyApi } from './web-assembly.ts'
 
 type Generation = 'minor' | 'major'
 let collect: ((options: { type: Generation }) => void) | undefined
@@ -14,10 +15,6 @@ export function freeUnusedBuffers(generation: Generation = 'minor'): void {
     collect = runInNewContext('gc') as typeof collect
   }
   collect?.({ type: generation })
-}
-
-interface WebAssemblyApi {
-  Memory: new (pages: { initial: number; maximum: number }) => { buffer: ArrayBuffer }
 }
 
 const PAGE_BYTES = 64 * 1024
