@@ -1,4 +1,5 @@
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
+import { freeUnusedBuffers } from '../../util/unused-memory.ts'
 import { driveError, networkError, readErrorAnswer } from './drive-errors.ts'
 import type { Pace } from './pace.ts'
 
@@ -37,6 +38,10 @@ const BYTES_PER_IDLE_TIME = 4_000_000
 
 /** Of a body that goes out piece by piece: `fetch` copies any other one as a whole, and packs are large. */
 const PIECE_BYTES = 256 * 1024
+/** The copies that `fetch` makes of pieces are let go after so many bytes. */
+const FREE_EVERY_BYTES = 4 * 1024 * 1024
+/** Otherwise `fetch` would keep every piece until the answer is there, in case it has to send them to another address. */
+const SENT_ONCE = { window: null, redirect: 'error' } as const
 
 function isLarge(body: DriveRequest['body']): body is Uint8Array<ArrayBuffer> {
   return body instanceof Uint8Array && body.length > PIECE_BYTES
@@ -47,8 +52,13 @@ function bodyOf(body: Uint8Array<ArrayBuffer> | string): NonNullable<RequestInit
 }
 
 async function* piecesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES)
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+    if (at > 0 && at % FREE_EVERY_BYTES === 0) freeUnusedBuffers()
+    yield bytes.subarray(at, at + PIECE_BYTES)
+  }
 }
+
+const isRedirect = (status: number): boolean => status >= 300 && status < 400
 
 /** What `fetch` does not know of a body in pieces. */
 function sizeOf(body: DriveRequest['body']): Record<string, string> {
@@ -93,7 +103,8 @@ export class DriveHttp {
         headers: { ...request.headers, ...sizeOf(request.body), authorization: `Bearer ${token}` },
         ...(request.body === undefined ? {} : { body: bodyOf(request.body), duplex: 'half' }),
         signal: request.signal ? AbortSignal.any([request.signal, silence.signal]) : silence.signal,
-        redirect: 'follow',
+        // a redirect that the caller understands must not become an error
+        ...(isLarge(request.body) && !request.accept?.some(isRedirect) ? SENT_ONCE : { redirect: 'follow' }),
       })
       return { response, begun }
     } catch (error) {

@@ -97,8 +97,7 @@ export class ResumableSession {
    * nothing more arrives, however often it is tried.
    */
   async send(bytes: Uint8Array, offset: number, total: number | undefined, signal?: AbortSignal): Promise<UploadAnswer> {
-    const range = bytes.length === 0 ? `bytes */${total ?? '*'}` : `bytes ${offset}-${offset + bytes.length - 1}/${total ?? '*'}`
-    const answer = await this.sendOrAsk(bytes, range, offset, total, signal)
+    const answer = await this.sendOrAsk(bytes, offset, total, signal)
     const progress = answer !== 'expired' && ('done' in answer || answer.received > offset)
     this.stalled = progress ? 0 : this.stalled + 1
     if (this.stalled >= this.patience.maxStalled)
@@ -109,38 +108,37 @@ export class ResumableSession {
     return answer
   }
 
-  private async sendOrAsk(
-    bytes: Uint8Array,
-    range: string,
-    offset: number,
-    total: number | undefined,
-    signal?: AbortSignal,
-  ): Promise<UploadAnswer> {
+  private async sendOrAsk(bytes: Uint8Array, offset: number, total: number | undefined, signal?: AbortSignal): Promise<UploadAnswer> {
     try {
-      return await this.put(bytes, range, offset, signal)
+      return await this.put(bytes, offset, total, signal)
     } catch (error) {
       if (!isBrief(error, this.patience.longestWaitMs)) throw error
       if ((error.retryAfterMs ?? 0) > LONGEST_BRIEF_MS) await this.options.sleep(error.retryAfterMs!, signal)
     }
     try {
-      return await this.put(new Uint8Array(0), `bytes */${total ?? '*'}`, offset, signal)
+      return await this.put(new Uint8Array(0), offset, total, signal)
     } catch (error) {
       if (!isBrief(error, this.patience.longestWaitMs)) throw error
       return { received: offset }
     }
   }
 
-  private async put(body: Uint8Array, range: string, offset: number, signal?: AbortSignal): Promise<UploadAnswer> {
+  /** Without bytes it asks. */
+  private async put(body: Uint8Array, offset: number, total: number | undefined, signal?: AbortSignal): Promise<UploadAnswer> {
     const { http } = this.options
+    const end = offset + body.length
+    const range = body.length === 0 ? '*' : `${offset}-${end - 1}`
+    // Drive's 308 ("go on") is no answer to the last bytes: as a failure it leads to the question what has arrived
+    const isLast = body.length > 0 && end === total
     const response = await http.send({
       what: body.length > 0 ? 'upload.put' : 'upload.query',
       task: this.task,
       url: this.address!,
       method: 'PUT',
-      headers: { 'content-range': range },
+      headers: { 'content-range': `bytes ${range}/${total ?? '*'}` },
       body: body as Uint8Array<ArrayBuffer>,
       signal,
-      accept: [308, 404, 410],
+      accept: isLast ? [404, 410] : [308, 404, 410],
     })
     if (response.ok) return { done: toDriveFile(await http.json(response, this.task)) }
     await response.body?.cancel()
