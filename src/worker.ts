@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Job, Reply, WorkerSettings } from './compression/jobs.ts'
-import { loadZstdIfAny, runJob, toErrorMessage, transferable } from './compression/jobs.ts'
+import { isShared, loadZstdIfAny, runJob, toErrorMessage, transferable } from './compression/jobs.ts'
 import { freeUnusedBuffers } from './util/unused-memory.ts'
 
 const { prefer } = workerData as WorkerSettings
@@ -14,11 +14,18 @@ async function answer(job: Job): Promise<{ reply: Reply; transfer: ArrayBuffer[]
       const { bytes, transfer } = transferable(result)
       return { reply: { ok: true, result: bytes }, transfer }
     }
-    const { bytes, transfer } = transferable(result.bytes)
+    const { bytes, transfer } = transferable(job.kind === 'encode' ? inPlaceOf(job.plain, result.bytes) : result.bytes)
     return { reply: { ok: true, result: { ...result, bytes } }, transfer }
   } catch (error) {
     return { reply: { ok: false, error: toErrorMessage(error) }, transfer: [] }
   }
+}
+
+/** In shared memory the encoded bytes, which are never more, take the place of the plain ones: so all threads have them, and none has to free them. */
+function inPlaceOf(plain: Uint8Array, encoded: Uint8Array): Uint8Array {
+  if (!isShared(plain) || isShared(encoded)) return encoded
+  plain.set(encoded)
+  return plain.subarray(0, encoded.length)
 }
 
 // what cannot be read must be answered too, or the pool would wait for ever

@@ -65,7 +65,7 @@ export class CompressionPool {
 
   /**
    * See `encodeBlock`. Gives `plain` and the base away: a buffer is transferred if its view covers all of it, and must not be used again. What is in shared
-   * memory stays, and must not change before this resolves, nor, if it is `plain`, while the result is in use, whose bytes may be it.
+   * memory stays where it is, and must not change before this resolves. The result may lie in the memory of a shared `plain`, which it then has overwritten.
    */
   async encode(plain: Uint8Array, request: BlockRequest): Promise<EncodedBlock> {
     const given: ArrayBuffer[] = []

@@ -75,8 +75,8 @@ export class Bases {
   /** Files read, or known, that may be bases of later ones. */
   private readonly read = new Map<string, ReadFile>()
   private current: Current | undefined
-  /** For the bases of one chunk after the other. */
-  private readonly room = new Uint8Array(MAX_BASE_BYTES)
+  /** For the bases of one chunk after the other: those that are offered, and others that are compared with them. */
+  private readonly rooms = [new Uint8Array(MAX_BASE_BYTES), new Uint8Array(MAX_BASE_BYTES)] as const
 
   constructor(means: BasesMeans) {
     this.means = means
@@ -152,7 +152,7 @@ export class Bases {
     if (current.tensor !== tensor) this.meet(current, tensor)
     const chunk = offset / TENSOR_CHUNK_BYTES
     if (current.chosen === undefined) return this.choose(current, bytes, tensor, chunk)
-    return current.chosen ? this.baseFrom(current.chosen, chunk, bytes.length, this.room) : undefined
+    return current.chosen ? this.baseFrom(current.chosen, chunk, bytes.length, this.rooms[0]) : undefined
   }
 
   private meet(current: Current, tensor: TensorPlace['tensor']): void {
@@ -173,14 +173,16 @@ export class Bases {
   ): Promise<OfferedBase | undefined> {
     let best: OfferedBase | undefined
     let least = 1 - MUST_SAVE
+    let [room, bestRoom] = this.rooms
     current.chosen = null
     for (const partner of current.partners) {
-      const base = await this.baseFrom(partner, chunk, bytes.length, new Uint8Array(2 * bytes.length))
+      const base = await this.baseFrom(partner, chunk, bytes.length, room)
       partner.source.tried++
       if (!base) continue
       const left = gainOf(bytes, element, base)
       if (left >= least) continue
       best = base
+      ;[room, bestRoom] = [bestRoom, room]
       least = left
       current.chosen = partner
       if (left < CLEARLY) break

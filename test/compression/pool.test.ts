@@ -57,6 +57,22 @@ function workerOf(body: string): URL {
 }
 
 describe.each([0, 1, 2])('a pool of %i workers', workers => {
+  it.each([textLike, randomBytes])('leaves what is in shared memory there (%o)', async make => {
+    const pool = open({ workers })
+    const plain = make(1, 300_000)
+    const shared = (bytes: Uint8Array): Uint8Array => {
+      const view = new Uint8Array(new SharedArrayBuffer(bytes.length + 100)).subarray(0, bytes.length)
+      view.set(bytes)
+      return view
+    }
+    const given = shared(plain)
+    const base = shared(plain)
+    const { bytes, ...layout } = await pool.encode(given, { ...general, kind: 'tensor', base: { relation: 'delta', bytes: base } })
+    expect(equalBytes(base, plain)).toBe(true)
+    if (workers > 0) expect([bytes.buffer, bytes.byteOffset]).toEqual([given.buffer, given.byteOffset])
+    expect(equalBytes(await pool.decode(layout, bytes, base), plain)).toBe(true)
+  })
+
   it.each(CODECS)('encodes and decodes many blocks at once (%s)', async prefer => {
     const pool = open({ workers, prefer })
     const plains = Array.from({ length: 12 }, (_, i) => [textLike, floatLike, csvLike, randomBytes][i % 4]!(i, 1 + i * 40_000))
