@@ -1,5 +1,6 @@
 import { equalBytes } from '../util/bytes.ts'
 import { corrupt, isAppError } from '../util/errors.ts'
+import { freeUnusedBuffers } from '../util/unused-memory.ts'
 import type { BlockBase, ElementType } from './choose-filter.ts'
 import { chooseFilter } from './choose-filter.ts'
 import type { PartLayout } from './codecs.ts'
@@ -71,13 +72,19 @@ export function maxBlockBytes(level: Level, zstd: ZstdName | undefined): number 
 export function encodeBlock(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec | undefined): EncodedBlock {
   const most = maxBlockBytes(request.level, zstd?.name)
   if (plain.length === 0 || plain.length > most) throw new RangeError(`a block has 1 to ${most} bytes, not ${plain.length}`)
-  const encoding = request.kind === 'tensor' ? encodeTensor(plain, request, zstd) : encodeOther(plain, request, zstd)
-  if (encoding) {
-    const block = assemble(encoding)
+  const block = encodeFiltered(plain, request, zstd)
+  if (block) {
+    // trials and parts: before decoding needs as much again
+    freeUnusedBuffers()
     if (block.bytes.length < plain.length && decodesTo(plain, block, zstd, request)) return block
   }
   const raw: EncodedPart = { codec: CODEC_RAW, bytes: plain }
   return assemble({ filter: FILTER_NONE, parameters: withElementType(NO_PARAMETERS, request), parts: [{ plain, encoded: raw }] })
+}
+
+function encodeFiltered(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec | undefined): EncodedBlock | undefined {
+  const encoding = request.kind === 'tensor' ? encodeTensor(plain, request, zstd) : encodeOther(plain, request, zstd)
+  return encoding && assemble(encoding)
 }
 
 /**

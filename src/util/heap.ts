@@ -13,19 +13,14 @@ const GROWTH_PERCENT = 40
  * for as long as the process lives.
  */
 export function keepHeapSmall(): void {
-  const limits = [
-    {
-      reached: () => (getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space')?.space_size ?? 0) >= YOUNG_BYTES,
-      flag: '--semi-space-growth-factor=1',
-    },
-    { reached: () => getHeapStatistics().total_heap_size > SMALL_HEAP_BYTES, flag: `--heap-growing-percent=${GROWTH_PERCENT}` },
-  ]
   const observer = new PerformanceObserver(() => {
-    for (const limit of limits.filter(({ reached }) => reached())) {
-      setFlagsFromString(limit.flag)
-      limits.splice(limits.indexOf(limit), 1)
-    }
-    if (limits.length === 0) observer.disconnect()
+    // said each time: V8 forgets it whenever a thread starts
+    if (youngBytes() >= YOUNG_BYTES) setFlagsFromString('--semi-space-growth-factor=1')
+    if (getHeapStatistics().total_heap_size > SMALL_HEAP_BYTES) setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`)
   })
   observer.observe({ entryTypes: ['gc'] })
+}
+
+function youngBytes(): number {
+  return getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space')?.space_size ?? 0
 }
