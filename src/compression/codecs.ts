@@ -2,6 +2,7 @@ import * as zlib from 'node:zlib'
 import { AppError, corrupt } from '../util/errors.ts'
 import { MAX_BLOCK_BYTES, MAX_STORED_EXCESS } from './limits.ts'
 import { packPairs, unpackPairs } from './pairs.ts'
+import { outputOf } from './zlib-output.ts'
 import type { ZstdCodec } from './zstd-codec.ts'
 
 /** Codec ids of parts. Permanent: they are written into repositories. */
@@ -73,8 +74,9 @@ export function deflatePairs(plain: Uint8Array): Uint8Array | undefined {
   const packed = packPairs(plain)
   if (!packed) return undefined
   const { symbols, pairs } = packed
-  const deflated = zlib.deflateRawSync(pairs, { strategy: zlib.constants.Z_HUFFMAN_ONLY, chunkSize: Math.max(64, pairs.length) })
-  return Buffer.concat([Uint8Array.of(symbols.length), symbols, deflated])
+  const options = { strategy: zlib.constants.Z_HUFFMAN_ONLY, chunkSize: Math.max(64, pairs.length), info: true }
+  const deflated = outputOf(zlib.deflateRawSync(pairs, options))
+  return Buffer.concat([Uint8Array.of(symbols.length), symbols, deflated.bytes])
 }
 
 function inflatePairs(stored: Uint8Array, plainLength: number): Uint8Array {
@@ -85,14 +87,15 @@ function inflatePairs(stored: Uint8Array, plainLength: number): Uint8Array {
 function inflate(stored: Uint8Array, plainLength: number): Uint8Array {
   // one byte more than needed: a full buffer would make node:zlib allocate a second one to see whether anything follows
   const options = { maxOutputLength: plainLength, chunkSize: Math.max(64, plainLength + 1), info: true }
-  let result: { buffer: Uint8Array; engine: { bytesWritten: number } }
+  let result: ReturnType<typeof outputOf>
   try {
-    result = zlib.inflateRawSync(stored, options) as unknown as typeof result
+    result = outputOf(zlib.inflateRawSync(stored, options))
   } catch (error) {
     throw corrupt(WHAT, error instanceof Error ? error.message : 'it cannot be inflated')
   }
-  if (result.buffer.length !== plainLength) throw corrupt(WHAT, `it inflates to ${result.buffer.length} bytes instead of ${plainLength}`)
-  // bytesWritten counts what the engine was fed: a complete stream ignores what follows it
-  if (result.engine.bytesWritten !== stored.length) throw corrupt(WHAT, 'bytes follow the deflate stream')
-  return result.buffer
+  const { bytes, bytesTaken } = result
+  if (bytes.length !== plainLength) throw corrupt(WHAT, `it inflates to ${bytes.length} bytes instead of ${plainLength}`)
+  // a complete stream ignores what follows it
+  if (bytesTaken !== stored.length) throw corrupt(WHAT, 'bytes follow the deflate stream')
+  return bytes
 }

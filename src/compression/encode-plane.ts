@@ -4,6 +4,7 @@ import { CODEC_DEFLATE, CODEC_PAIRS, CODEC_RAW, CODEC_ZSTD, deflate, deflatePair
 import type { EncodedPart } from './encode-whole.ts'
 import { symbolsOf } from './pairs.ts'
 import { looksCompressed, spreadSample } from './sample.ts'
+import { outputOf } from './zlib-output.ts'
 import type { ZstdCodec, ZstdSearch } from './zstd-codec.ts'
 
 /** May throw AppError where its codec fails. */
@@ -117,7 +118,7 @@ function pairs(plane: Uint8Array): EncodedPart {
 
 function deflateBy(strategy: number, plane: Uint8Array): EncodedPart {
   const chunkSize = Math.max(MIN_CHUNK_BYTES, plane.length)
-  return { codec: CODEC_DEFLATE, bytes: zlib.deflateRawSync(plane, { strategy, chunkSize }) }
+  return { codec: CODEC_DEFLATE, bytes: outputOf(zlib.deflateRawSync(plane, { strategy, chunkSize, info: true })).bytes }
 }
 
 function keep(plane: Uint8Array): EncodedPart {

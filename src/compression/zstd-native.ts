@@ -1,14 +1,18 @@
 import * as zlib from 'node:zlib'
 import { AppError, corrupt } from '../util/errors.ts'
 import { MAX_BLOCK_BYTES } from './limits.ts'
+import { outputOf } from './zlib-output.ts'
 import type { ZstdCodec } from './zstd-codec.ts'
 import { assertCompressible } from './zstd-codec.ts'
 import { checkZstdFrame } from './zstd-frame.ts'
 
 /** The part of node:zlib that Node 20 and its type definitions lack. */
 interface NativeZstd {
-  zstdCompressSync(bytes: Uint8Array, options: { params: Record<number, number>; pledgedSrcSize: number; chunkSize: number }): Uint8Array
-  zstdDecompressSync(bytes: Uint8Array, options: { maxOutputLength: number; chunkSize: number }): Uint8Array
+  zstdCompressSync(
+    bytes: Uint8Array,
+    options: { params: Record<number, number>; pledgedSrcSize: number; chunkSize: number; info: true },
+  ): unknown
+  zstdDecompressSync(bytes: Uint8Array, options: { maxOutputLength: number; chunkSize: number; info: true }): unknown
   constants: Record<
     'ZSTD_c_compressionLevel' | 'ZSTD_c_contentSizeFlag' | 'ZSTD_c_checksumFlag' | 'ZSTD_c_minMatch' | 'ZSTD_c_hashLog',
     number
@@ -39,7 +43,7 @@ export function nativeZstd(): ZstdCodec {
       // a frame that does not fit the output buffer is no gain, but must still come out whole
       const chunkSize = Math.max(MIN_CHUNK_BYTES, plain.length)
       try {
-        return native.zstdCompressSync(plain, { params, pledgedSrcSize: plain.length, chunkSize })
+        return outputOf(native.zstdCompressSync(plain, { params, pledgedSrcSize: plain.length, chunkSize, info: true })).bytes
       } catch (error) {
         throw new AppError('io', `zstd could not compress ${plain.length} bytes.`, { cause: error })
       }
@@ -50,7 +54,7 @@ export function nativeZstd(): ZstdCodec {
       try {
         // one byte more than needed: a full buffer would make node:zlib allocate a second one to see whether anything follows
         const chunkSize = Math.max(MIN_CHUNK_BYTES, plainLength + 1)
-        plain = native.zstdDecompressSync(stored, { maxOutputLength: plainLength, chunkSize })
+        plain = outputOf(native.zstdDecompressSync(stored, { maxOutputLength: plainLength, chunkSize, info: true })).bytes
       } catch (error) {
         throw corrupt('A zstd frame', error instanceof Error ? error.message : 'it cannot be decoded')
       }

@@ -2,9 +2,11 @@ import { deflateRawSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { CODEC_DEFLATE, CODEC_PAIRS, CODEC_RAW, CODEC_ZSTD, decodePart, deflate } from '../../src/compression/codecs.ts'
 import { MAX_BLOCK_BYTES } from '../../src/compression/limits.ts'
+import { encodePlane } from '../../src/compression/encode-plane.ts'
 import { loadZstd } from '../../src/compression/zstd.ts'
 import { equalBytes } from '../../src/util/bytes.ts'
-import { MIB, textLike } from './data.ts'
+import { freeUnusedBuffers } from '../../src/util/unused-memory.ts'
+import { MIB, randomBytes, textLike } from './data.ts'
 
 const corrupt = expect.objectContaining({ code: 'corrupt' }) as Error
 const plain = textLike(1, 5000)
@@ -24,6 +26,30 @@ describe('the codec ids', () => {
     expect(() => decodePart(part(4, 5000, 5000), plain, undefined)).toThrow(
       expect.objectContaining({ code: 'newer-format', hint: expect.stringContaining('npx -y colab-escape@latest') as string }),
     )
+  })
+})
+
+describe('what codecs have worked in', () => {
+  const digits = randomBytes(1, MIB).map(byte => byte & 15)
+  const exponents = randomBytes(1, MIB).map(byte => byte & 63)
+
+  it.each([
+    ['pairs', digits, undefined],
+    ['deflate', exponents, undefined],
+    ['zstd', digits, 'zstd'],
+  ])('is let go as soon as young objects are collected: %s', async (_, plane, named) => {
+    const zstd = named && (await loadZstd())
+    const both = (): void => {
+      const { codec, bytes } = zstd ? { codec: CODEC_ZSTD, bytes: zstd.compress(plane, 1) } : encodePlane(plane, undefined)
+      expect(codec).not.toBe(CODEC_RAW)
+      decodePart(part(codec, bytes.length, plane.length), bytes, zstd || undefined)
+      freeUnusedBuffers()
+    }
+    both()
+    freeUnusedBuffers('major')
+    const before = process.memoryUsage().arrayBuffers
+    for (let i = 0; i < 8; i++) both()
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(3 * MIB)
   })
 })
 
