@@ -5,7 +5,7 @@ import type { Storage } from '../storage/storage.ts'
 import type { Surroundings } from '../util/clock.ts'
 import { throwIfAborted } from '../util/errors.ts'
 import { SharedBuffers } from '../util/shared-buffers.ts'
-import { freeUnusedBuffers, systemBuffer } from '../util/unused-memory.ts'
+import { freeUnusedBuffers } from '../util/unused-memory.ts'
 import {
   FIRST_PACK_BYTES,
   MAX_BLOCK_BYTES,
@@ -20,6 +20,7 @@ import type { IndexedPack } from './index-object.ts'
 import { packName } from './object-names.ts'
 import { type BlockContent, formOf, OpenBlock } from './open-block.ts'
 import { NONCE_BYTES, sealPack } from './pack.ts'
+import { type PackRoom, PackRooms } from './pack-rooms.ts'
 
 /** A pack that the store has acknowledged to this run. */
 export interface AcknowledgedPack extends IndexedPack {
@@ -39,8 +40,8 @@ export interface PackWriterOptions {
   onPack?: () => void
 }
 
-/** Room for a pack's blocks and mostly for its directory. */
-const BUFFER_BYTES = Math.max(PACK_BYTES, MAX_BLOCK_BYTES) + Math.ceil(PACK_BYTES / 12)
+/** Mostly enough for a pack's directory. */
+const DIRECTORY_BYTES = Math.ceil(PACK_BYTES / 12)
 
 /** Buffers of blocks that are filled side by side, at most: beyond, the one that got nothing for longest is closed. */
 const MAX_OPEN_BUFFERS = 6
@@ -58,10 +59,8 @@ export class PackWriter {
   private readonly maxEncoding: number
   private filled: ListedBlock[] = []
   /** Stored bytes of `filled`, one block after the other. */
-  private buffer: Uint8Array | undefined
-  /** Buffers of packs that are stored: used again, so that memory does not wait for the garbage collector. */
-  private readonly free: Uint8Array[] = []
-  /** The same for blocks. */
+  private room: PackRoom | undefined
+  private readonly rooms = new PackRooms(Math.max(PACK_BYTES, MAX_BLOCK_BYTES) + DIRECTORY_BYTES)
   private readonly blockBuffers: SharedBuffers
   private filledBytes = 0
   private filledChunks = 0
@@ -142,25 +141,30 @@ export class PackWriter {
       throw error
     })
     const { bytes, ...layout } = block.block
-    const room = Math.min(PACK_BYTES, Math.max(FIRST_PACK_BYTES, this.packedBytes * PACK_SHARE))
-    if (this.filled.length > 0 && this.filledBytes + bytes.length > room) await this.closePack()
-    this.buffer ??= this.free.pop() ?? systemBuffer(BUFFER_BYTES)
-    this.buffer.set(bytes, this.filledBytes)
+    if (this.filled.length > 0 && this.filledBytes + bytes.length > this.packBytes()) await this.closePack()
+    this.room ??= this.rooms.take(Math.max(this.packBytes(), MAX_BLOCK_BYTES) + DIRECTORY_BYTES)
+    this.room.bytes.set(bytes, this.filledBytes)
     open?.release()
     this.filled.push({ ...block, block: layout })
     this.filledBytes += bytes.length
     this.filledChunks += block.chunkLengths.length
     this.storedBytes += bytes.length
     for (const length of block.chunkLengths) this.plainBytes += length
-    if (this.filledBytes >= room * PACK_FULL_FROM || this.filledChunks >= MAX_PACK_CHUNKS) await this.closePack()
+    if (this.filledBytes >= this.packBytes() * PACK_FULL_FROM || this.filledChunks >= MAX_PACK_CHUNKS) await this.closePack()
+  }
+
+  /** Of the pack being filled, at most, unless one block alone is larger. */
+  private packBytes(): number {
+    return Math.min(PACK_BYTES, Math.max(FIRST_PACK_BYTES, this.packedBytes * PACK_SHARE))
   }
 
   private async closePack(): Promise<void> {
     const { storage, surroundings, signal, onPack } = this.options
-    const buffer = this.buffer!
-    const pack = sealPack(buffer, this.filledBytes, this.filled, surroundings.random(NONCE_BYTES))
+    const room = this.room!
+    const pack = sealPack(room.bytes, this.filledBytes, this.filled, surroundings.random(NONCE_BYTES))
     this.filled = []
-    this.buffer = undefined
+    room.cut(pack.bytes.length)
+    this.room = undefined
     freeUnusedBuffers()
     this.filledBytes = 0
     this.filledChunks = 0
@@ -175,7 +179,7 @@ export class PackWriter {
       .then(({ created }) => {
         this.acknowledged.push({ ...entry, created })
         this.uploadedBytes += entry.size
-        this.free.push(buffer)
+        room.release()
         onPack?.()
       })
       .catch((error: unknown) => {
