@@ -35,7 +35,7 @@ test('a large body is not kept a second time until its answer is there', () =>
       now: Date.now,
       idleMs: 60_000,
     })
-    const body = seededNoise(1, BODY_BYTES) as Uint8Array<ArrayBuffer>
+    const body = [seededNoise(1, BODY_BYTES)]
     freeUnusedBuffers('major')
     const before = process.memoryUsage().arrayBuffers
     const sent = http.send({ what: 'upload.put', task: 'store', url, method: 'PUT', body })

@@ -1,7 +1,7 @@
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
-import { freeUnusedBuffers } from '../../util/unused-memory.ts'
 import { driveError, networkError, readErrorAnswer } from './drive-errors.ts'
 import type { Pace } from './pace.ts'
+import { lengthOf, sending, type RequestBody } from './request-body.ts'
 
 /** Gives access tokens; `refuse` names one that was just refused, so that another is fetched. */
 export interface AccessTokens {
@@ -27,7 +27,7 @@ export interface DriveRequest {
   url: string | URL
   method?: string
   headers?: Record<string, string>
-  body?: Uint8Array<ArrayBuffer> | string | undefined
+  body?: RequestBody | undefined
   signal?: AbortSignal | undefined
   /** Statuses besides 2xx that the caller understands. */
   accept?: readonly number[]
@@ -36,34 +36,7 @@ export interface DriveRequest {
 /** A sent body can't be watched: each so many bytes of it buy the idle time once more. */
 const BYTES_PER_IDLE_TIME = 4_000_000
 
-/** Of a body that goes out piece by piece: `fetch` copies any other one as a whole, and packs are large. */
-const PIECE_BYTES = 256 * 1024
-/** The copies that `fetch` makes of pieces are let go after so many bytes. */
-const FREE_EVERY_BYTES = 4 * 1024 * 1024
-/** Otherwise `fetch` would keep every piece until the answer is there, in case it has to send them to another address. */
-const SENT_ONCE = { window: null, redirect: 'error' } as const
-
-function isLarge(body: DriveRequest['body']): body is Uint8Array<ArrayBuffer> {
-  return body instanceof Uint8Array && body.length > PIECE_BYTES
-}
-
-function bodyOf(body: Uint8Array<ArrayBuffer> | string): NonNullable<RequestInit['body']> {
-  return isLarge(body) ? piecesOf(body) : body
-}
-
-async function* piecesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
-    if (at > 0 && at % FREE_EVERY_BYTES === 0) freeUnusedBuffers()
-    yield bytes.subarray(at, at + PIECE_BYTES)
-  }
-}
-
 const isRedirect = (status: number): boolean => status >= 300 && status < 400
-
-/** What `fetch` does not know of a body in pieces. */
-function sizeOf(body: DriveRequest['body']): Record<string, string> {
-  return isLarge(body) ? { 'content-length': String(body.length) } : {}
-}
 
 /**
  * Every request to Drive passes here: paced, with the token, refreshed once when it is refused, given up when the other side falls silent, and with errors in our
@@ -93,18 +66,18 @@ export class DriveHttp {
     const begun = await pace.turn(request.signal)
     throwIfAborted(request.signal)
     onRequest?.(request.what)
-    const patience = Math.ceil(idleMs * (1 + (request.body?.length ?? 0) / BYTES_PER_IDLE_TIME))
+    const patience = Math.ceil(idleMs * (1 + lengthOf(request.body) / BYTES_PER_IDLE_TIME))
+    const { headers, ...sent } = sending(request.body, request.accept?.some(isRedirect) ?? false)
     // ends the waiting for an answer; its body is watched piece by piece, however long all of it takes
     const silence = new AbortController()
     const timer = setTimeout(() => silence.abort(), patience)
     try {
       const response = await this.options.fetch(request.url, {
         method: request.method ?? 'GET',
-        headers: { ...request.headers, ...sizeOf(request.body), authorization: `Bearer ${token}` },
-        ...(request.body === undefined ? {} : { body: bodyOf(request.body), duplex: 'half' }),
+        headers: { ...request.headers, ...headers, authorization: `Bearer ${token}` },
         signal: request.signal ? AbortSignal.any([request.signal, silence.signal]) : silence.signal,
-        // a redirect that the caller understands must not become an error
-        ...(isLarge(request.body) && !request.accept?.some(isRedirect) ? SENT_ONCE : { redirect: 'follow' }),
+        redirect: 'follow',
+        ...sent,
       })
       return { response, begun }
     } catch (error) {

@@ -136,7 +136,7 @@ export class ResumableSession {
       url: this.address!,
       method: 'PUT',
       headers: { 'content-range': `bytes ${range}/${total ?? '*'}` },
-      body: body as Uint8Array<ArrayBuffer>,
+      body: [body],
       signal,
       accept: isLast ? [404, 410] : [308, 404, 410],
     })

@@ -24,7 +24,7 @@ export class Uploader {
     const { http, baseUrl } = this.options
     const boundary = `colab-escape-${randomBytes(24).toString('hex')}`
     const head = `--${boundary}\r\ncontent-type: application/json; charset=UTF-8\r\n\r\n${uploadMetadata(target)}\r\n--${boundary}\r\ncontent-type: ${UPLOAD_TYPE}\r\n\r\n`
-    const body = Buffer.concat([Buffer.from(head), bytes, Buffer.from(`\r\n--${boundary}--\r\n`)])
+    const body = [Buffer.from(head), bytes, Buffer.from(`\r\n--${boundary}--\r\n`)]
     const task = `store ${target.name}`
     const headers = { 'content-type': `multipart/related; boundary=${boundary}` }
     const response = await http.send({
