@@ -18,6 +18,7 @@ export class Chunker {
   /** The window's bytes [start, end) are data that no chunk has been made of yet. */
   private start = 0
   private end = 0
+  private ahead = new Uint8Array(0)
 
   constructor(kernel = loadFastCdc()) {
     this.kernel = kernel
@@ -53,6 +54,12 @@ export class Chunker {
       this.start = cut
     }
     return chunks
+  }
+
+  /** `bytes` of memory beside the window, for what is read of a file before its turn; the same for one file after the other. */
+  aheadBuffer(bytes: number): Uint8Array {
+    if (this.ahead.length < bytes) this.ahead = new Uint8Array(bytes)
+    return this.ahead.subarray(0, bytes)
   }
 
   /** Forgets the bytes of a file that could not be read to its end. */

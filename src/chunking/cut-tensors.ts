@@ -27,7 +27,7 @@ const AHEAD_BYTES = 2 * TENSOR_CHUNK_BYTES
  * the file does.
  */
 export async function* cutTensors(spans: readonly TensorSpan[], size: number, readOn: ReadOn, chunker: Chunker): AsyncGenerator<CutChunk> {
-  const ahead = new Ahead(size, readOn)
+  const ahead = new Ahead(chunker.aheadBuffer(AHEAD_BYTES), size, readOn)
   for (const { kind, length, ...segment } of tensorCuts(spans, size)) {
     if (kind === 'tensor') {
       const { tensor, offset } = segment as { tensor: TensorSpan; offset: number }
@@ -54,8 +54,8 @@ class Ahead {
   private start = 0
   private end = 0
 
-  constructor(size: number, readOn: ReadOn) {
-    this.room = new Uint8Array(Math.min(size, AHEAD_BYTES))
+  constructor(memory: Uint8Array, size: number, readOn: ReadOn) {
+    this.room = memory.subarray(0, size)
     this.readOn = readOn
   }
 

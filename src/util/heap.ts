@@ -1,8 +1,8 @@
 import { PerformanceObserver } from 'node:perf_hooks'
 import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from 'node:v8'
 
-/** Both halves of the young generation: enough that short-lived objects die young, a quarter or less of what V8 would take. */
-const YOUNG_BYTES = 8 * 1024 * 1024
+/** Both halves of the young generation, which grows once more before V8 hears of it: enough that short-lived objects die young, a quarter or less of what it would take. */
+const YOUNG_BYTES = 4 * 1024 * 1024
 /** A heap that is not larger may grow as V8 would let it: collections take time, and there is room. */
 const SMALL_HEAP_BYTES = 64 * 1024 * 1024
 /** How much of what survived a collection may be allocated before the next one, in a larger heap; V8 takes two to four times this. */
