@@ -46,6 +46,9 @@ export function formOf(bytes: Uint8Array, { kind, table, tensor }: BlockContent)
   return `${width} ${numbers} ${dtype} ${signed} ${predicted}`
 }
 
+/** Buffers that a block of such chunks holds: where they have bases, one for those too. */
+export const buffersFor = ({ tensor }: BlockContent): number => (tensor?.base ? 2 : 1)
+
 /** A block being filled. */
 export class OpenBlock {
   /** In the order in which blocks began. */
@@ -78,9 +81,8 @@ export class OpenBlock {
     this.room = this.relation && this.relation !== 'delta' ? this.plain.length / 2 : this.plain.length
   }
 
-  /** Buffers that it holds. */
   get buffersHeld(): number {
-    return this.basePlain ? 2 : 1
+    return buffersFor(this.content)
   }
 
   /** Elements of a block are all aligned alike: nothing follows a chunk that ends within one. */

@@ -18,7 +18,7 @@ import {
 import type { ListedBlock, NewBlock } from './directory.ts'
 import type { IndexedPack } from './index-object.ts'
 import { packName } from './object-names.ts'
-import { type BlockContent, formOf, OpenBlock } from './open-block.ts'
+import { type BlockContent, buffersFor, formOf, OpenBlock } from './open-block.ts'
 import { NONCE_BYTES, sealPack } from './pack.ts'
 import { type PackRoom, PackRooms } from './pack-rooms.ts'
 
@@ -92,23 +92,25 @@ export class PackWriter {
       block = undefined
     }
     if (this.blocksOpened === 0) void this.options.storage.prepare?.({ signal: this.options.signal })
-    block ??= new OpenBlock(this.blocksOpened++, content, this.blockBuffers)
+    block ??= await this.begin(content)
     block.add(id, bytes, content.tensor?.base)
     this.open.set(form, block)
-    if (this.buffersOpen() > MAX_OPEN_BUFFERS) await this.closeOldest()
+  }
+
+  /** A new block, for which others are closed where there are too many. */
+  private async begin(content: BlockContent): Promise<OpenBlock> {
+    for (const [form, oldest] of this.open) {
+      if (this.buffersOpen() + buffersFor(content) <= MAX_OPEN_BUFFERS) break
+      this.open.delete(form)
+      await this.encode(oldest)
+    }
+    return new OpenBlock(this.blocksOpened++, content, this.blockBuffers)
   }
 
   private buffersOpen(): number {
     let buffers = 0
     for (const block of this.open.values()) buffers += block.buffersHeld
     return buffers
-  }
-
-  private async closeOldest(): Promise<void> {
-    for (const [form, block] of this.open) {
-      this.open.delete(form)
-      return this.encode(block)
-    }
   }
 
   /** Takes a block that is encoded already, as it stands in another pack. */
