@@ -17,13 +17,13 @@ export const MAX_DEPTH = 8
  */
 export const FIRST_PACK_BYTES = 4 * MiB
 export const PACK_SHARE = 1 / 2
-export const PACK_BYTES = 24 * MiB
+export const PACK_BYTES = 20 * MiB
 /** A pack that is filled to this share of its size goes up without waiting for more. */
 export const PACK_FULL_FROM = 3 / 4
 /** A pack with so many chunks is closed however few bytes they take: so its directory, some 35 bytes a chunk, fits one index. */
 export const MAX_PACK_CHUNKS = 256 * 1024
-/** Bytes of packs being uploaded at one time, at most: room for two large ones with their directories. */
-export const UPLOAD_BYTES_IN_FLIGHT = 56 * MiB
+/** Bytes of packs being uploaded at one time, at most: three large ones, so that Drive's answers are not waited for. */
+export const UPLOAD_BYTES_IN_FLIGHT = 60 * MiB
 
 /** While a long push runs, what it has stored so far is indexed this often, so that an interrupted push goes on where it was. */
 export const INDEX_EVERY_BYTES = 64 * MiB
