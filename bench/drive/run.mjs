@@ -20,7 +20,8 @@ const PROFILES = ['colab', 'home']
 
 const HELP = `npm run bench:drive -- [options]
 
-Eight pieces of work on the emulated Drive: a folder of small files pushed, pushed again and pulled; versions of a project pushed, and the last one pulled.
+Pieces of work on the emulated Drive: a folder of small files pushed, pushed again and pulled; versions of a project pushed, and the last one pulled; all versions pushed
+as one folder, and pulled.
 
   --profile <name>    how fast that Drive is: ${PROFILES.join(' or ')} (default: ${PROFILES[0]})
   --corpus <folder>   folders v1, v3 and v4 of a project (default: a made one)
@@ -155,6 +156,8 @@ async function main() {
     { what: `its third version, ${megabytes(sizeOf(v3), 0)} MB`, source: v3, name: 'project' },
     { what: `its fourth version, ${megabytes(sizeOf(v4), 0)} MB`, source: v4, name: 'project' },
     { what: `pull of ${megabytes(sizeOf(v4), 0)} MB`, pull: v4, name: 'project' },
+    { what: `the whole project, all versions, ${megabytes(sizeOf(corpus), 0)} MB`, source: corpus, name: 'all' },
+    { what: `pull of ${megabytes(sizeOf(corpus), 0)} MB`, pull: corpus, name: 'all' },
   ]
   const results = new Map()
   for (const tool of tools) if (tool.prepare) await measure(tool.prepare(), join(work, 'time'))
@@ -164,15 +167,15 @@ async function main() {
       world.reset()
       const target = join(work, `pulled-${tool.id.replace(/\W/g, '')}`)
       const machine = step.same ? `machine-${tools.indexOf(tool)}-${number - 1}` : `machine-${tools.indexOf(tool)}-${number}`
-      const { seconds: time } = await measure(
+      const { seconds: time, peakBytes } = await measure(
         step.pull ? tool.pull(step.name, target) : tool.push(step.source, step.name, machine),
         join(work, 'time'),
       )
       if (step.pull && !isSame(step.pull, target)) throw new Error(`${tool.id} did not give back what it had been given`)
       rmSync(target, { recursive: true, force: true })
       const { requests, sent, fetched } = await world.counts()
-      log(`${step.what}: ${tool.id}, ${seconds(time)} s, ${requests} calls`)
-      results.set(`${step.what} ${tool.id}`, { time, requests, sent, fetched })
+      log(`${step.what}: ${tool.id}, ${seconds(time)} s, ${requests} calls, ${megabytes(peakBytes, 0)} MB peak`)
+      results.set(`${step.what} ${tool.id}`, { time, peakBytes, requests, sent, fetched })
     }
   }
   world.close()
@@ -183,11 +186,17 @@ async function main() {
     return [what, ...tools.map(tool => cell(of(tool))), ratio(of(tools[0]).time, last.time)]
   })
   const link = steps.map(({ what }) => {
-    const { time, sent, fetched } = results.get(`${what} ${tools[0].id}`)
-    return [what, megabytes(sent), megabytes(fetched), ((100 * (sent + fetched)) / world.bytesPerSecond / time).toFixed(0)]
+    const { time, peakBytes, sent, fetched } = results.get(`${what} ${tools[0].id}`)
+    return [
+      what,
+      megabytes(sent),
+      megabytes(fetched),
+      ((100 * (sent + fetched)) / world.bytesPerSecond / time).toFixed(0),
+      megabytes(peakBytes, 0),
+    ]
   })
   const compared = table(['work', ...tools.map(tool => tool.id), 'ours / tar'], rows)
-  const text = `${compared}\n${table(['colab-escape', 'MB sent', 'MB fetched', '% of what the link could carry'], link)}`
+  const text = `${compared}\n${table(['colab-escape', 'MB sent', 'MB fetched', '% of what the link could carry', 'peak MB'], link)}`
   const version = command => spawnSync(command, ['version'], { encoding: 'utf8' }).stdout.split('\n')[0]
   const flags = [
     options.corpus ? ' --corpus <folder>' : '',
