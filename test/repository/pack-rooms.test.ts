@@ -7,13 +7,17 @@ const AREA_BYTES = 64 * 1024
 const startOf = ({ bytes }: PackRoom): number => bytes.byteOffset
 const areaOf = ({ bytes }: PackRoom): ArrayBufferLike => bytes.buffer
 
+function takeAndCut(rooms: PackRooms, room: number, pack: number): PackRoom {
+  const taken = rooms.take(room)
+  taken.cut(pack)
+  return taken
+}
+
 describe('rooms for packs', () => {
   test('that are small lie in one area, one after the other', () => {
     const rooms = new PackRooms(AREA_BYTES)
-    const first = rooms.take(30_000)
-    first.cut(10_000)
-    const second = rooms.take(30_000)
-    second.cut(20_000)
+    const first = takeAndCut(rooms, 30_000, 10_000)
+    const second = takeAndCut(rooms, 30_000, 20_000)
     const third = rooms.take(30_000)
     expect([startOf(first), startOf(second), startOf(third)]).toEqual([0, 10_000, 30_000])
     expect(new Set([first, second, third].map(areaOf)).size).toBe(1)
@@ -21,12 +25,9 @@ describe('rooms for packs', () => {
 
   test('take an area again only when all in it are released', () => {
     const rooms = new PackRooms(AREA_BYTES)
-    const first = rooms.take(20_000)
-    first.cut(20_000)
-    const second = rooms.take(20_000)
-    second.cut(20_000)
-    const elsewhere = rooms.take(60_000)
-    elsewhere.cut(60_000)
+    const first = takeAndCut(rooms, 20_000, 20_000)
+    const second = takeAndCut(rooms, 20_000, 20_000)
+    const elsewhere = takeAndCut(rooms, 60_000, 60_000)
     expect(areaOf(elsewhere)).not.toBe(areaOf(first))
     second.release()
     const third = rooms.take(60_000)
