@@ -16,10 +16,10 @@ const versions = Number(process.argv[2] ?? SHOWN.at(-1))
 if (!Number.isInteger(versions) || versions < WINDOW) throw new Error(`${process.argv[2]} is no number of versions, ${WINDOW} at least`)
 
 const { push, walk, StatCache, MemoryStorage, CountingStorage, CompressionPool, realSurroundings, silentReporter } = await partsOf({
-  push: 'src/repository/push.ts',
-  walk: 'src/repository/walk.ts',
-  StatCache: 'src/repository/stat-cache.ts',
-  MemoryStorage: 'src/storage/memory.ts',
+  push: 'src/repository/push/push.ts',
+  walk: 'src/local/walk.ts',
+  StatCache: 'src/repository/source/stat-cache.ts',
+  MemoryStorage: 'test/helpers/storage/memory.ts',
   CountingStorage: 'src/storage/counting.ts',
   CompressionPool: 'src/compression/pool.ts',
   realSurroundings: 'src/util/clock.ts',

@@ -18,9 +18,9 @@ if (!(gigabytes > 0)) throw new Error(`${process.argv[2]} is no number of GB`)
 const { Chunker, CompressionPool, PackWriter, IndexWriter, IdTable, keepHeapSmall, workerUrl } = await partsOf({
   Chunker: 'src/chunking/chunker.ts',
   CompressionPool: 'src/compression/pool.ts',
-  PackWriter: 'src/repository/pack-writer.ts',
-  IndexWriter: 'src/repository/index-writer.ts',
-  IdTable: 'src/repository/id-table.ts',
+  PackWriter: 'src/repository/write/pack-writer.ts',
+  IndexWriter: 'src/repository/write/index-writer.ts',
+  IdTable: 'src/repository/index/id-table.ts',
   keepHeapSmall: 'src/util/heap.ts',
 })
 

@@ -43,7 +43,10 @@ async function timed(what) {
 }
 
 async function simulate(folder) {
-  const { openView, IndexWriter } = await partsOf({ openView: 'src/repository/view.ts', IndexWriter: 'src/repository/index-writer.ts' })
+  const { openView, IndexWriter } = await partsOf({
+    openView: 'src/repository/open/view.ts',
+    IndexWriter: 'src/repository/write/index-writer.ts',
+  })
   const known = readFileSync(join(folder, 'known-chunks'))
   const store = new SimulatedStore(folder)
   const before = memory().resident

@@ -14,14 +14,14 @@ const STORED_BYTES_OF_BLOCK = (CHUNK_BYTES * CHUNKS_PER_BLOCK) / 2
 const NOTED_EVERY = 4
 
 const { encodeDirectory, encodeIndex, encodeConfig, packName, indexName, MAX_INDEX_BYTES, TRAILER_BYTES, NONCE_BYTES } = await partsOf({
-  encodeDirectory: 'src/repository/directory.ts',
-  encodeIndex: 'src/repository/index-object.ts',
-  encodeConfig: 'src/repository/config.ts',
-  packName: 'src/repository/object-names.ts',
-  indexName: 'src/repository/object-names.ts',
-  MAX_INDEX_BYTES: 'src/repository/constants.ts',
-  TRAILER_BYTES: 'src/repository/pack.ts',
-  NONCE_BYTES: 'src/repository/pack.ts',
+  encodeDirectory: 'src/repository/format/directory.ts',
+  encodeIndex: 'src/repository/format/index-object.ts',
+  encodeConfig: 'src/repository/format/config.ts',
+  packName: 'src/repository/format/object-names.ts',
+  indexName: 'src/repository/format/object-names.ts',
+  MAX_INDEX_BYTES: 'src/repository/format/limits.ts',
+  TRAILER_BYTES: 'src/repository/format/pack.ts',
+  NONCE_BYTES: 'src/repository/format/pack.ts',
 })
 
 /** A pack as an index names it; no such pack is anywhere. */

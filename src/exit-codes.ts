@@ -1,4 +1,4 @@
-import type { Outcome } from './commands/session.ts'
+import type { Outcome } from './commands/shared/session.ts'
 import type { ErrorCode } from './util/errors.ts'
 
 export interface ExitCode {

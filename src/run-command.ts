@@ -1,5 +1,5 @@
-import type { Execute } from './commands/definition.ts'
-import { Session, type GlobalOptions } from './commands/session.ts'
+import type { Execute } from './commands/shared/definition.ts'
+import { Session, type GlobalOptions } from './commands/shared/session.ts'
 import { exitCodeOf } from './exit-codes.ts'
 import { readSettings } from './settings.ts'
 import { createConsole } from './ui/console.ts'

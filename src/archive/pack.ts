@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { TarArchive, ZipArchive, type Archiver, type EntryData } from 'archiver'
 import { looksCompressed } from '../compression/sample.ts'
-import type { WalkedEntry } from '../repository/walk.ts'
+import type { WalkedEntry } from '../local/walk.ts'
 import { throwIfAborted } from '../util/errors.ts'
 import type { Reporter } from '../util/reporter.ts'
 import { needsPaxPath, tarName, zipName } from './entry-names.ts'

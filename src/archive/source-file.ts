@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
-import { fingerprintOf, sameFingerprint, type WalkedEntry } from '../repository/walk.ts'
+import { fingerprintOf, sameFingerprint, type WalkedEntry } from '../local/walk.ts'
 import { errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'
 import { fsPath } from '../util/paths.ts'
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Execute } from './definition.ts'
+import type { Execute } from './shared/definition.ts'
 
 /** The commands that look into files with tensors. */
 export function registerTensorCommands(root: Command, execute: Execute): void {
@@ -21,7 +21,7 @@ Examples:
   colab-escape inspect runs~1:exp1/last.pt runs:exp1/last.pt`,
     )
     .action(async (file: string, other: string | undefined, _: unknown, command: Command) => {
-      const { inspectCommand } = await import('./inspect.ts')
+      const { inspectCommand } = await import('./compare/inspect.ts')
       await execute(command.optsWithGlobals(), session => inspectCommand(session, file, other))
     })
 }

@@ -7,7 +7,7 @@ import type { ArchiveFormat } from '../../src/archive/format.ts'
 import type { ByteSink } from '../../src/archive/sink.ts'
 import { CompressionPool } from '../../src/compression/pool.ts'
 import { zstdName, type ZstdName } from '../../src/compression/zstd.ts'
-import { walk } from '../../src/repository/walk.ts'
+import { walk } from '../../src/local/walk.ts'
 import type { Reporter } from '../../src/util/reporter.ts'
 
 /** The codecs of this Node: both where it has its own. */

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSy
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { FileSink, unfinishedName } from '../../src/archive/sink.ts'
-import { isPartName } from '../../src/repository/part-files.ts'
+import { isPartName } from '../../src/local/part-names.ts'
 import { withFolder } from '../helpers/folders.ts'
 
 it('a file appears under its name when it is whole, and not before', () =>

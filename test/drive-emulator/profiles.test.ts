@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { VirtualClock } from '../../src/storage/virtual-clock.ts'
+import { VirtualClock } from '../helpers/storage/virtual-clock.ts'
 import { DriveClient, failure, idOf } from './client.ts'
 import { startDriveEmulator } from './emulator.ts'
 

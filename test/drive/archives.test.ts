@@ -8,7 +8,7 @@ import { expectError, resultOf } from '../helpers/cli.ts'
 import { driveStorage, withDrive } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { expectSameTree, makeTree, seededNoise, seededText } from '../helpers/trees.ts'
-import { RETRY } from '../../src/commands/session.ts'
+import { RETRY } from '../../src/commands/shared/session.ts'
 import { DriveSandbox } from './drive-cli.ts'
 import { objectsOf } from './scene.ts'
 

@@ -9,7 +9,7 @@ import { expectSameTree, pictureOf, seededNoise, seededText } from '../helpers/t
 import { machine, type MachineOptions } from './machine.ts'
 import { bytesOn, copyOf, expectNothingTwice, objectsOf, Scene } from './scene.ts'
 
-vi.mock('../../src/repository/constants.ts', async original => (await import('./large-packs.ts')).withLargePacks(await original()))
+vi.mock('../../src/repository/format/limits.ts', async original => (await import('./large-packs.ts')).withLargePacks(await original()))
 
 /** A bit more than goes up in one request. */
 const BIG = seededNoise(1, 4_700_000)

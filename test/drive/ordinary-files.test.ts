@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { RETRY } from '../../src/commands/session.ts'
+import { RETRY } from '../../src/commands/shared/session.ts'
 import type { OrdinaryDriveFile } from '../../src/storage/drive/drive-file.ts'
 import type { DriveStorageOptions } from '../../src/storage/drive/drive-storage.ts'
 import type { CallKind } from '../drive-emulator/call.ts'

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
-import type { RepositoryContext } from '../../src/repository/context.ts'
+import type { RepositoryContext } from '../../src/repository/open/open.ts'
 import { AppError } from '../../src/util/errors.ts'
 import type { DriveEmulator, EmulatorOptions } from '../drive-emulator/emulator.ts'
 import { FOLDER } from '../drive-emulator/file-store.ts'
@@ -12,7 +12,7 @@ import { expectSameTree, makeTree, seededNoise, seededText } from '../helpers/tr
 import { machine, seededSurroundings, type MachineOptions } from './machine.ts'
 import { namesTwice, objectsOf } from './scene.ts'
 
-vi.mock('../../src/repository/constants.ts', async original => (await import('./large-packs.ts')).withLargePacks(await original()))
+vi.mock('../../src/repository/format/limits.ts', async original => (await import('./large-packs.ts')).withLargePacks(await original()))
 
 const MINUTE = 60_000
 

@@ -8,7 +8,7 @@ import { pictureOf, seededNoise } from '../helpers/trees.ts'
 import { machine, type MachineOptions } from './machine.ts'
 import { bytesOn, copyOf, objectsOf, Scene } from './scene.ts'
 
-vi.mock('../../src/repository/constants.ts', async original => (await import('./large-packs.ts')).withLargePacks(await original()))
+vi.mock('../../src/repository/format/limits.ts', async original => (await import('./large-packs.ts')).withLargePacks(await original()))
 
 const BIG_BYTES = 6_000_000
 const GRANULE = 256 * 1024

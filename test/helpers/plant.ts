@@ -1,11 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { encodeConfig } from '../../src/repository/config.ts'
-import type { NewBlock } from '../../src/repository/directory.ts'
-import { encodeIndex } from '../../src/repository/index-object.ts'
-import { indexName, packName } from '../../src/repository/object-names.ts'
-import { encodePack } from '../../src/repository/pack.ts'
-import { encodeSnapshot, type Snapshot } from '../../src/repository/snapshot.ts'
+import { encodeConfig } from '../../src/repository/format/config.ts'
+import type { NewBlock } from '../../src/repository/format/directory.ts'
+import { encodeIndex } from '../../src/repository/format/index-object.ts'
+import { indexName, packName } from '../../src/repository/format/object-names.ts'
+import { encodePack } from '../../src/repository/format/pack.ts'
+import { encodeSnapshot, type Snapshot } from '../../src/repository/format/snapshot.ts'
 import { sha256, sha256Hex } from '../../src/util/hash.ts'
 
 export interface Planted {

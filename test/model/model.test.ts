@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { SAFE_WAITS } from '../../src/repository/prune/waits.ts'
+import { SAFE_WAITS } from '../../src/repository/prune/grace-periods.ts'
 import { predictChunks, recoded, Sources } from './means.ts'
 import type { LossKind } from './truth.ts'
 import { runSeed, Violation, type RunCounts, type RunOptions } from './run.ts'
@@ -8,7 +8,7 @@ import { runSeed, Violation, type RunCounts, type RunOptions } from './run.ts'
 const broken = vi.hoisted(() => ({ rule: undefined as string | undefined }))
 
 // packs of two or three blocks, so that tiny contents make several, and buffers that cost nothing
-vi.mock('../../src/repository/constants.ts', async original => ({
+vi.mock('../../src/repository/format/limits.ts', async original => ({
   ...(await original<object>()),
   FIRST_PACK_BYTES: 2500,
   PACK_BYTES: 2500,
@@ -27,13 +27,17 @@ vi.mock('../../src/util/unused-memory.ts', () => ({
   freeUnusedBuffers: () => undefined,
   systemBuffer: (bytes: number) => new Uint8Array(bytes),
 }))
-vi.mock('../../src/repository/presence.ts', async original => (await import('./mutants.ts')).presence(await original(), broken))
-vi.mock('../../src/repository/snapshot.ts', async original => (await import('./mutants.ts')).snapshot(await original(), broken))
-vi.mock('../../src/repository/prune/needed.ts', async original => (await import('./mutants.ts')).needed(await original(), broken))
-vi.mock('../../src/repository/prune/backing.ts', async original => (await import('./mutants.ts')).backing(await original(), broken))
+vi.mock('../../src/repository/push/presence.ts', async original => (await import('./mutants.ts')).presence(await original(), broken))
+vi.mock('../../src/repository/format/snapshot.ts', async original => (await import('./mutants.ts')).snapshot(await original(), broken))
+vi.mock('../../src/repository/prune/plan/needed-packs.ts', async original =>
+  (await import('./mutants.ts')).needed(await original(), broken),
+)
+vi.mock('../../src/repository/prune/plan/backed-copies.ts', async original =>
+  (await import('./mutants.ts')).backing(await original(), broken),
+)
 vi.mock('../../src/repository/prune/indexes.ts', async original => (await import('./mutants.ts')).indexes(await original(), broken))
 vi.mock('../../src/repository/prune/recode.ts', async original => (await import('./means.ts')).countRecoded(await original()))
-vi.mock('../../src/repository/prune/retire.ts', async original => (await import('./mutants.ts')).retire(await original(), broken))
+vi.mock('../../src/repository/prune/tombs.ts', async original => (await import('./mutants.ts')).retire(await original(), broken))
 
 const one = process.env.MODEL_SEED
 const from = Number(one ?? process.env.MODEL_FROM ?? 1)

@@ -1,5 +1,5 @@
 import { AppError } from '../../src/util/errors.ts'
-import { LISTING_LAG_MS } from '../../src/repository/constants.ts'
+import { LISTING_LAG_MS } from '../../src/repository/format/limits.ts'
 import type { Listing, Storage } from '../../src/storage/storage.ts'
 
 export const MINUTE = 60_000

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { FaultyStorage } from '../../src/storage/faulty.ts'
-import type { Fault, PlannedCall } from '../../src/storage/faulty.ts'
-import { MemoryStorage } from '../../src/storage/memory.ts'
+import { FaultyStorage } from '../helpers/storage/faulty.ts'
+import type { Fault, PlannedCall } from '../helpers/storage/faulty.ts'
+import { MemoryStorage } from '../helpers/storage/memory.ts'
 import { codeOf, sampleBytes } from '../contract/storage-contract.ts'
 
 async function setUp(faults: Partial<Record<PlannedCall['kind'], Fault>>) {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { InFlightStorage } from '../../src/storage/in-flight.ts'
-import { MemoryStorage } from '../../src/storage/memory.ts'
+import { MemoryStorage } from '../helpers/storage/memory.ts'
 
 it('counts what is sent and fetched, also when it fails, and tells after each that was sent', async () => {
   const told: number[] = []

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { LimitingStorage } from '../../src/storage/limiting.ts'
-import { MemoryStorage } from '../../src/storage/memory.ts'
+import { MemoryStorage } from '../helpers/storage/memory.ts'
 import type { StorageOptions } from '../../src/storage/storage.ts'
 import { isAppError } from '../../src/util/errors.ts'
 

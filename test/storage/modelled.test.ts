@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { FolderStorage } from '../../src/storage/folder.ts'
-import { MemoryStorage } from '../../src/storage/memory.ts'
-import { COLAB_PROFILE, ModelledStorage } from '../../src/storage/modelled.ts'
-import type { StoreProfile } from '../../src/storage/modelled.ts'
-import { VirtualClock } from '../../src/storage/virtual-clock.ts'
+import { MemoryStorage } from '../helpers/storage/memory.ts'
+import { COLAB_PROFILE, ModelledStorage } from '../helpers/storage/modelled.ts'
+import type { StoreProfile } from '../helpers/storage/modelled.ts'
+import { VirtualClock } from '../helpers/storage/virtual-clock.ts'
 import { codeOf, sampleBytes } from '../contract/storage-contract.ts'
 import { withFolder } from '../helpers/folders.ts'
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { CountingStorage } from '../../src/storage/counting.ts'
-import { FaultyStorage } from '../../src/storage/faulty.ts'
-import { MemoryStorage } from '../../src/storage/memory.ts'
+import { FaultyStorage } from '../helpers/storage/faulty.ts'
+import { MemoryStorage } from '../helpers/storage/memory.ts'
 import { ReadAheadStorage } from '../../src/storage/read-ahead.ts'
 
 async function storeOf(...names: string[]): Promise<CountingStorage> {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { CountingStorage } from '../../src/storage/counting.ts'
-import { MemoryStorage } from '../../src/storage/memory.ts'
+import { MemoryStorage } from '../helpers/storage/memory.ts'
 import { RememberingStorage } from '../../src/storage/remembering.ts'
 import { isAppError } from '../../src/util/errors.ts'
 

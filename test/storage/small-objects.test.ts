@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { CountingStorage } from '../../src/storage/counting.ts'
-import { FaultyStorage } from '../../src/storage/faulty.ts'
-import { MemoryStorage } from '../../src/storage/memory.ts'
+import { FaultyStorage } from '../helpers/storage/faulty.ts'
+import { MemoryStorage } from '../helpers/storage/memory.ts'
 import { SmallObjectStorage } from '../../src/storage/small-objects.ts'
 
 const bytesOf = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => i % 251)

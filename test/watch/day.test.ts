@@ -6,7 +6,9 @@ import { DayClock } from './day-clock.ts'
 import { dayInFolder, dayOnDrive } from './day-stores.ts'
 import { trainForADay } from './day.ts'
 
-vi.mock('../../src/repository/constants.ts', async original => (await import('../drive/large-packs.ts')).withLargePacks(await original()))
+vi.mock('../../src/repository/format/limits.ts', async original =>
+  (await import('../drive/large-packs.ts')).withLargePacks(await original()),
+)
 
 const LONG_MS = 90_000
 

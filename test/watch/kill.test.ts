@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { openForReading, type RepositoryContext } from '../../src/repository/context.ts'
+import { openForReading, type RepositoryContext } from '../../src/repository/open/open.ts'
 import { FolderStorage } from '../../src/storage/folder.ts'
 import { DriveSandbox, driveEnvironment } from '../drive/drive-cli.ts'
 import { copyOf } from '../drive/scene.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { PushResult } from '../../src/repository/push.ts'
+import type { PushResult } from '../../src/repository/push/push.ts'
 import type { Scan, Scanner } from '../../src/repository/watch/scanner.ts'
 import { Watcher, type WatchEvent } from '../../src/repository/watch/watcher.ts'
 import { AppError, isAppError } from '../../src/util/errors.ts'

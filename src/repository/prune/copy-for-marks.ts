@@ -1,9 +1,9 @@
 import { AppError, isAppError } from '../../util/errors.ts'
-import type { OpenRepository, RepositoryContext } from '../context.ts'
-import type { IndexedPack } from '../index-object.ts'
-import type { MarkOptions } from './choice.ts'
+import type { OpenRepository, RepositoryContext } from '../open/open.ts'
+import type { IndexedPack } from '../format/index-object.ts'
+import type { MarkOptions } from './plan/choose-copies.ts'
 import { type Copied, copyChosen } from './copy.ts'
-import type { MarkPlan } from './mark-plan.ts'
+import type { MarkPlan } from './plan/mark-plan.ts'
 
 export interface ReadyMarks {
   /** Packs by number that may be marked now. */

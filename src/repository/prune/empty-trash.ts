@@ -1,6 +1,6 @@
 import type { StorageOptions, StoredObject } from '../../storage/storage.ts'
 import type { Trash } from '../../storage/trash.ts'
-import { isOurs } from '../object-names.ts'
+import { isOurs } from '../format/object-names.ts'
 
 /** Objects of a repository that somebody has put into the store's trash. */
 export interface Trashed {

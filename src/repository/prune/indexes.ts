@@ -1,11 +1,11 @@
-import { decodeIndex, type IndexedPack } from '../index-object.ts'
-import { bytesInIndex, IndexWriter } from '../index-writer.ts'
-import { indexName } from '../object-names.ts'
+import { decodeIndex, type IndexedPack } from '../format/index-object.ts'
+import { bytesInIndex, IndexWriter } from '../write/index-writer.ts'
+import { indexName } from '../format/object-names.ts'
 import { isAppError } from '../../util/errors.ts'
 import type { Storage } from '../../storage/storage.ts'
-import type { RepositoryContext } from '../context.ts'
-import type { RepositoryView } from '../view.ts'
-import { UPLOAD_MS, type Waits } from './waits.ts'
+import type { RepositoryContext } from '../open/open.ts'
+import type { RepositoryView } from '../open/view.ts'
+import { UPLOAD_MS, type Waits } from './grace-periods.ts'
 
 type ActiveIndex = RepositoryView['activeIndexes'][number]
 

@@ -1,9 +1,9 @@
 import { isAppError } from '../../util/errors.ts'
-import { decodeLabel } from '../label.ts'
-import { labelName } from '../object-names.ts'
-import type { StoredSnapshot } from '../snapshot.ts'
-import type { OpenRepository } from '../context.ts'
-import { LATE_MS, type Waits } from './waits.ts'
+import { decodeLabel } from '../format/label-and-tomb.ts'
+import { labelName } from '../format/object-names.ts'
+import type { StoredSnapshot } from '../format/snapshot.ts'
+import type { OpenRepository } from '../open/open.ts'
+import { LATE_MS, type Waits } from './grace-periods.ts'
 
 /** Deletes late snapshots that lack something and whose pushers are long gone. Where anything is damaged they stay: what they lack may be what is damaged. */
 export async function removeLate({ storage, view, signal }: OpenRepository, incomplete: readonly StoredSnapshot[]): Promise<string[]> {

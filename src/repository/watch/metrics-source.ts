@@ -1,6 +1,6 @@
 import { readFile, open, stat } from 'node:fs/promises'
 import { AppError, errnoOf } from '../../util/errors.ts'
-import { isMetricName, pickMetrics, type Metrics } from '../metrics.ts'
+import { isMetricName, pickMetrics, type Metrics } from '../versions/metrics.ts'
 
 /** Of a long file with a record a line this much of its end is read. */
 const TAIL_BYTES = 256 * 1024

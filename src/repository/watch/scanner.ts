@@ -1,7 +1,7 @@
 import { basename } from 'node:path'
 import { errnoOf, messageOf } from '../../util/errors.ts'
 import type { Reporter } from '../../util/reporter.ts'
-import { walk, type Fingerprint, type WalkedEntry, type WalkResult } from '../walk.ts'
+import { walk, type Fingerprint, type WalkedEntry, type WalkResult } from '../../local/walk.ts'
 import { whyFileIncomplete } from './completeness.ts'
 
 export interface ScannerOptions {

@@ -1,6 +1,6 @@
 import type { Sleep } from '../../storage/waiting.ts'
 import { AppError, errnoOf, isAppError, messageOf, throwIfAborted } from '../../util/errors.ts'
-import type { PushResult } from '../push.ts'
+import type { PushResult } from '../push/push.ts'
 import type { Scan, Scanner } from './scanner.ts'
 
 export type WatchEvent =

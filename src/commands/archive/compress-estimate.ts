@@ -1,0 +1,92 @@
+import { archiveEntries } from '../../archive/compress.ts'
+import { estimate, type KindEstimate, type TensorPart } from '../../archive/estimate.ts'
+import type { ArchiveFormat } from '../../archive/format.ts'
+import { MIN_TENSOR_BYTES } from '../../chunking/layouts/cuts.ts'
+import type { ElementType } from '../../compression/block.ts'
+import { elementTypeId } from '../../compression/element-types.ts'
+import type { Level } from '../../compression/limits.ts'
+import { mayHold } from '../../repository/bases/base-plan.ts'
+import { kindOfChunk, kindOfFile, typeOfWidth } from '../../repository/usage/file-kinds.ts'
+import { spansOf } from '../../repository/bases/file-tensors.ts'
+import { contentOf } from '../../repository/write/block-builder.ts'
+import type { WalkedEntry, WalkResult } from '../../local/walk.ts'
+import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../../ui/format.ts'
+import { renderTable, type Column } from '../../ui/table.ts'
+import type { Outcome, Session } from '../shared/session.ts'
+import { right } from '../space/sizes-table.ts'
+
+const COLUMNS: Column[] = [{ title: '  kind' }, ...['files', 'size', 'archived', 'saved'].map(right)]
+const PUSHED = right('pushed')
+const MEANING = '  pushed: with tensors in byte planes and tables by column; dedup, deltas aside'
+
+/** About how large an archive would be; nothing is written. */
+export async function estimateArchive(
+  session: Session,
+  source: WalkResult,
+  { name, format, level }: { name: string; format: ArchiveFormat; level: Level },
+): Promise<Outcome> {
+  const started = performance.now()
+  const { console, signal } = session
+  const entries = archiveEntries({ source, name })
+  const files = entries.filter(({ type }) => type === 'file')
+  const bytes = files.reduce((sum, { fingerprint }) => sum + fingerprint.size, 0)
+  let doneBytes = 0
+  const onRead = (length: number): void => {
+    doneBytes += length
+    console.reporter.progress({ phase: 'planning', doneBytes })
+  }
+  const { kinds, readBytes } = await estimate({
+    entries,
+    format,
+    level,
+    kindOf: kindOfFile,
+    tensorsOf: tensorPartsOf,
+    formOf: contentOf,
+    pool: session.pool(bytes),
+    signal,
+    onRead,
+  })
+  const archiveBytes = kinds.reduce((sum, kind) => sum + kind.archiveBytes, 0)
+  const hasFiltered = kinds.some(({ filteredBytes }) => filteredBytes !== undefined)
+  const lines = [
+    `${name} as ${format}: ${plural(files.length, 'file')}, ${formatBytes(bytes)} before, about ${formatBytes(archiveBytes)} after: ${saved(bytes, archiveBytes)} saved`,
+    ...renderTable(hasFiltered ? [...COLUMNS, PUSHED] : COLUMNS, kinds.map(rowOf), console.columns),
+    ...(hasFiltered ? [MEANING] : []),
+    `  Tried out on ${formatBytes(readBytes)} in ${formatDuration(performance.now() - started)}; nothing was written.`,
+  ]
+  console.result(lines, {
+    command: 'compress',
+    estimate: true,
+    source: source.root.toWellFormed(),
+    format,
+    files: files.length,
+    bytes,
+    archiveBytes,
+    readBytes,
+    kinds,
+  })
+  return source.failed > 0 ? 'partly' : 'done'
+}
+
+const rowOf = ({ kind, files, bytes, archiveBytes, filteredBytes }: KindEstimate): string[] => [
+  `  ${kind}`,
+  formatCount(files),
+  formatBytes(bytes),
+  formatBytes(archiveBytes),
+  bytes === 0 ? '' : saved(bytes, archiveBytes),
+  filteredBytes === undefined ? '' : formatBytes(filteredBytes),
+]
+
+/** As `du` tells them apart: those that a push would cut by themselves, of a type that has a name, or at least of a width. */
+export async function tensorPartsOf(file: WalkedEntry): Promise<TensorPart[]> {
+  const spans = mayHold(file.path, file.fingerprint.size) ? ((await spansOf(file)) ?? []) : []
+  return spans
+    .map(({ offset, length, ...element }) => ({ kind: kindOfChunk(file.path, typeOf(element)), element, offset, length }))
+    .filter(({ length, element }) => length >= MIN_TENSOR_BYTES && typeOf(element) !== undefined)
+}
+
+function typeOf({ dtype, width }: ElementType): string | undefined {
+  return elementTypeId(dtype) !== 0 ? dtype : width > 1 ? typeOfWidth(width) : undefined
+}
+
+const saved = (bytes: number, archiveBytes: number): string => formatPercent(bytes === 0 ? 0 : Math.max(0, 1 - archiveBytes / bytes))

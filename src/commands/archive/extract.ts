@@ -1,0 +1,88 @@
+import { mkdirSync, statSync, type Stats } from 'node:fs'
+import { addAbortSignal } from 'node:stream'
+import { resolve } from 'node:path'
+import { extract, readArchiveFile, type ArchiveSource, type ExtractResult } from '../../archive/extract.ts'
+import { zstdName } from '../../compression/zstd.ts'
+import { formatBytes, formatCount, formatDuration, plural } from '../../ui/format.ts'
+import { AppError, errnoOf, messageOf } from '../../util/errors.ts'
+import { isOnDrive, openOnDrive } from './drive-archive.ts'
+import type { Outcome, Session } from '../shared/session.ts'
+
+export interface ExtractOptions {
+  force?: boolean
+}
+
+/** Extracts an archive into a folder, by default the current one. */
+export async function extractCommand(
+  session: Session,
+  file: string,
+  folder: string | undefined,
+  options: ExtractOptions,
+): Promise<Outcome> {
+  const started = performance.now()
+  const { console, signal, settings } = session
+  const source = isOnDrive(file) ? await openOnDrive(session, file) : openArchive(file, signal)
+  const destination = makeFolder(resolve(folder ?? '.'))
+  // from standard input any length may come; one thread decodes faster than this one writes
+  const pool = session.pool(source.size ?? Infinity, 1)
+  const context = { pool, zstd: zstdName(settings.zstd), reporter: console.reporter, signal }
+  const result = await extract(context, { source, destination, force: options.force === true })
+  if (result.outsideLinks > 0)
+    console.reporter.note(
+      `${plural(result.outsideLinks, 'symlink')} of the archive ${result.outsideLinks === 1 ? 'leads' : 'lead'} out of ${destination}`,
+    )
+  const receipt = describe(source.name, destination, result, performance.now() - started)
+  if (result.occupied.length > 0) {
+    for (const line of receipt) console.reporter.note(line.trim())
+    throw occupied(result)
+  }
+  console.result(receipt, { command: 'extract', archive: source.name, destination, ...result })
+  return result.refused > 0 ? 'partly' : 'done'
+}
+
+function openArchive(file: string, signal: AbortSignal): ArchiveSource {
+  if (file === '-') return { name: 'the archive from standard input', bytes: addAbortSignal(signal, process.stdin) }
+  const path = resolve(file)
+  const stats = statsOf(path, file)
+  if (stats.isDirectory()) throw new AppError('usage', `${file} is a folder, not an archive.`, { hint: 'Name the archive.' })
+  const bytes = readArchiveFile(path, signal)
+  return stats.isFile() ? { name: file, bytes, size: stats.size, zip: path } : { name: file, bytes }
+}
+
+function statsOf(path: string, file: string): Stats {
+  try {
+    return statSync(path)
+  } catch (error) {
+    const missing = errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR'
+    throw new AppError(missing ? 'not-found' : 'io', missing ? `${file} does not exist.` : `${file} can't be read: ${messageOf(error)}`, {
+      hint: missing ? 'Check the path; the current folder is where it is looked up from.' : 'Check its permissions.',
+      cause: error,
+    })
+  }
+}
+
+function makeFolder(path: string): string {
+  try {
+    mkdirSync(path, { recursive: true })
+    return path
+  } catch (error) {
+    throw new AppError('io', `${path} can't be extracted into: ${messageOf(error)}`, { hint: 'Name another folder.', cause: error })
+  }
+}
+
+function describe(name: string, destination: string, result: ExtractResult, milliseconds: number): string[] {
+  const { files, symlinks, bytes, unchanged, refused } = result
+  const parts = [`${plural(files + symlinks, 'file')} written (${formatBytes(bytes)})`]
+  if (unchanged > 0) parts.push(`${formatCount(unchanged)} already there`)
+  const lines = [`Extracted ${name} into ${destination}`, `  ${parts.join(', ')}, ${formatDuration(milliseconds)}`]
+  if (refused > 0) lines.push(`  ${plural(refused, 'entry', 'entries')} could not be extracted (see the warnings)`)
+  return lines
+}
+
+function occupied({ occupied: list }: ExtractResult): AppError {
+  const what = list.length === 1 ? 'One entry was' : `${formatCount(list.length)} entries were`
+  return new AppError('would-overwrite', `${what} not extracted: something else lies there already. All others are extracted.`, {
+    list: list.map(path => path.toWellFormed()),
+    hint: 'Move that away and run it again, or add --force to replace files.',
+  })
+}

@@ -1,0 +1,31 @@
+import { toAuthorizedUser } from '../../auth/credentials.ts'
+import { noCredentials } from '../../auth/choose.ts'
+import { readLogin } from '../../auth/token-file.ts'
+import { AppError } from '../../util/errors.ts'
+import { loginFile } from '../shared/credentials.ts'
+import { ask } from '../shared/prompt.ts'
+import type { Outcome, Session } from '../shared/session.ts'
+
+export interface ExportOptions {
+  yes?: boolean
+}
+
+const QUESTION = 'This prints a secret: whoever has it can use your Drive until you run `colab-escape auth logout`.\nType yes to print it: '
+
+/** Prints the saved login as credentials for another machine. The one place that prints a secret. */
+export async function authExportCommand(session: Session, { yes = false }: ExportOptions): Promise<Outcome> {
+  const login = await readLogin(loginFile(session))
+  if (login === undefined) throw noCredentials()
+  if (!yes) {
+    if (process.stdin.isTTY !== true)
+      throw new AppError('usage', 'auth export prints a secret and asks before it does, but here is nobody to ask.', { hint: 'Add --yes.' })
+    if ((await ask(QUESTION, session.signal)).trim().toLowerCase() !== 'yes')
+      throw new AppError('usage', 'Nothing was printed.', { hint: 'Run it again and type yes, or add --yes.' })
+  }
+  const credentials = toAuthorizedUser(login)
+  session.console.print(JSON.stringify(credentials), { command: 'auth export', credentials })
+  session.console.reporter.note(
+    'For another machine, put this line into COLAB_ESCAPE_CREDENTIALS: a CI secret, a Colab secret, a .env file that is never committed.',
+  )
+  return 'done'
+}

@@ -1,0 +1,124 @@
+import { readFile } from 'node:fs/promises'
+import { readAccount } from '../../auth/account.ts'
+import { beginAuthorization, finishAuthorization, readPasted, type Authorization } from '../../auth/authorization.ts'
+import { openBrowser } from '../../auth/browser.ts'
+import { COLAB_CELL } from '../../auth/colab.ts'
+import type { AuthContext } from '../../auth/context.ts'
+import { parseClientFile, SCOPES, type ClientFile, type ScopeName } from '../../auth/credentials.ts'
+import { authorizeInBrowser } from '../../auth/loopback.ts'
+import { readLogin, writeLogin, type SavedLogin } from '../../auth/token-file.ts'
+import { CachedTokenSource } from '../../auth/token-source.ts'
+import { AppError, isAppError, messageOf } from '../../util/errors.ts'
+import { authContext, loginFile, sessionCredentials } from '../shared/credentials.ts'
+import { localTime } from '../versions/log.ts'
+import { ask } from '../shared/prompt.ts'
+import type { Outcome, Session } from '../shared/session.ts'
+
+export interface LoginOptions {
+  /** False for `--no-browser`. */
+  browser: boolean
+  clientSecretFile?: string
+  scope: ScopeName
+}
+
+/** Logs in to Google Drive and saves the login. */
+export async function authLoginCommand(session: Session, options: LoginOptions): Promise<Outcome> {
+  const { console, signal } = session
+  const context = authContext(session)
+  const path = loginFile(session)
+  const client = await chooseClient(session, options.clientSecretFile, path)
+  // the browser of somebody in Colab is not on this machine
+  const inColab = session.settings.google.colabBroker !== undefined
+  if (inColab) console.reporter.note(`A notebook in Colab needs no login: run this in a cell instead: ${COLAB_CELL}`)
+  const authorize = options.browser && !inColab ? inBrowser : byPasting
+  const { authorization, code } = await authorize(session, client, options.scope, context)
+  const login = await finishAuthorization(authorization, code, context, signal)
+  const account = await accountOf(session, login, context)
+  await writeLogin(path, { ...login, account }, context.random)
+
+  if (login.endsAt !== undefined)
+    console.reporter.warn(
+      `This login ends at ${localTime(login.endsAt)}, as logins with an OAuth client in "testing" do: publish the client (\`colab-escape auth setup\`).`,
+    )
+  const { scope } = options
+  console.result([`Logged in${account === undefined ? '' : ` as ${account}`} (${scope}: ${SCOPES[scope].means}).`, `  Saved in ${path}`], {
+    command: 'auth login',
+    account: account ?? null,
+    scope,
+    ends: login.endsAt === undefined ? null : new Date(login.endsAt).toISOString(),
+    file: path,
+  })
+  const used = await sessionCredentials(session, context)
+  if (used !== undefined && used.kind !== 'saved-login')
+    console.reporter.warn(`${used.origin} is set and goes before this login: unset it to use the login.`)
+  return 'done'
+}
+
+type Authorized = Promise<{ authorization: Authorization; code: string }>
+
+function inBrowser({ console, options, signal }: Session, client: ClientFile, scope: ScopeName, context: AuthContext): Authorized {
+  const { reporter } = console
+  const open = (url: string): void => {
+    const text = `Opening your browser. If no page appears there, open this address on this machine: ${url}`
+    if (options.quiet === true) reporter.warn(text)
+    else reporter.note(text)
+    openBrowser(url, process.platform, () =>
+      reporter.warn('No browser could be opened. Where your browser is on another machine, stop this and run it with --no-browser.'),
+    )
+  }
+  return authorizeInBrowser({ client, scope, open, signal }, context)
+}
+
+const FIRST_PRIVATE_PORT = 49_152
+
+async function byPasting({ signal }: Session, client: ClientFile, scope: ScopeName, context: AuthContext): Authorized {
+  // nothing listens there: the browser's address line is all that is needed
+  const [high, low] = context.random(2)
+  const port = FIRST_PRIVATE_PORT + (((high! << 8) | low!) & 0x3fff)
+  const authorization = beginAuthorization(client, scope, client.redirectUri ?? `http://127.0.0.1:${port}/`, context)
+  const question = [
+    'Open this address in any browser and allow access:',
+    '',
+    authorization.url,
+    '',
+    'You are then sent to a page that cannot be opened (http://127.0.0.1:...). That is right: copy its whole address from the address line.',
+    'Paste it here: ',
+  ]
+  const code = readPasted(await ask(question.join('\n'), signal), authorization)
+  return { authorization, code }
+}
+
+/** The client of the file, else of the environment, else that of the last login. */
+async function chooseClient({ settings }: Session, file: string | undefined, saved: string): Promise<ClientFile> {
+  if (file !== undefined) {
+    const text = await readFile(file, 'utf8').catch((error: unknown) => {
+      throw new AppError('usage', `--client-secret-file can't be read: ${messageOf(error)}`, {
+        hint: 'Name the JSON file that Google gave for your OAuth client (`colab-escape auth setup` tells how to get one).',
+      })
+    })
+    return parseClientFile(text, file)
+  }
+  const { clientId, clientSecret } = settings.google
+  if (clientId !== undefined) return { id: clientId, secret: clientSecret, redirectUri: undefined }
+  const last = await readLogin(saved).catch((error: unknown) => {
+    // a new login replaces a damaged one
+    if (isAppError(error, 'unauthenticated')) return undefined
+    throw error
+  })
+  if (last !== undefined) return { ...last.client, redirectUri: undefined }
+  throw new AppError('usage', 'No OAuth client is named: Google wants to know which program logs in.', {
+    hint: 'Run `colab-escape auth setup`: it tells how to make a client of your own (5 minutes, once) and where to put its id.',
+  })
+}
+
+/** Whose login it is. One that can't be asked now is good all the same. */
+async function accountOf({ console, signal }: Session, { access }: SavedLogin, context: AuthContext): Promise<string | undefined> {
+  const source = new CachedTokenSource('new login', async () => access!, context.now)
+  try {
+    return (await readAccount(context, source, signal)).email
+  } catch (error) {
+    if (!isAppError(error, 'denied', 'unavailable', 'unauthenticated')) throw error
+    console.reporter.warn(`The login is saved, but Drive can't be used yet: ${error.message} ${error.hint ?? ''}`)
+    return undefined
+  }
+}

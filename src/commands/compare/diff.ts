@@ -1,0 +1,90 @@
+import { existsSync } from 'node:fs'
+import { compareEntries, type Difference } from '../../repository/versions/compare-versions.ts'
+import type { OpenRepository } from '../../repository/open/open.ts'
+import { readLocalEntries } from '../../repository/source/local-entries.ts'
+import type { Entry } from '../../repository/format/manifest.ts'
+import { readManifest } from '../../repository/read/read-manifest.ts'
+import { parseVersion } from '../../repository/versions/versions.ts'
+import { formatBytes, plural } from '../../ui/format.ts'
+import { renderTable, type Column } from '../../ui/table.ts'
+import { AppError, isAppError } from '../../util/errors.ts'
+import { findVersion, openRepository } from '../shared/find-version.ts'
+import type { Outcome, Session } from '../shared/session.ts'
+import { chooseStore, pathsOf } from '../shared/store.ts'
+
+const COLUMNS: Column[] = [{ title: '' }, { title: 'before', align: 'right' }, { title: 'after', align: 'right' }, { title: 'path' }]
+const MARKS: Record<Difference['kind'], string> = { added: '+', removed: '-', changed: 'M', touched: 't' }
+
+/** Differences by file between two versions, a version and a local folder, or two local folders. */
+export async function diffCommand(session: Session, before: string, after: string): Promise<Outcome> {
+  const skip = isLocal(before) && isLocal(after) ? [] : pathsOf(await chooseStore(session))
+  let repository: Promise<OpenRepository> | undefined
+  const open = (): Promise<OpenRepository> => (repository ??= openRepository(session))
+  const [left, right] = [await entriesOf(session, before, skip, open), await entriesOf(session, after, skip, open)]
+  const found: Difference[] = []
+  for await (const difference of compareEntries(left.entries, right.entries)) found.push(difference)
+  const human = found.length === 0 ? [`${left.name} and ${right.name} are equal.`] : describeDifferences(found, session.console.columns)
+  session.console.print(human, { command: 'diff', before: left.name, after: right.name, differences: found.map(toMachine) })
+  return left.partly || right.partly ? 'partly' : 'done'
+}
+
+/** A table, and how many there are of each kind. */
+export function describeDifferences(found: readonly Difference[], columns: number): string[] {
+  const rows = found.map(each => [
+    MARKS[each.kind],
+    sizeOf('before' in each ? each.before : undefined),
+    sizeOf('after' in each ? each.after : undefined),
+    each.path,
+  ])
+  return [...renderTable(COLUMNS, rows, columns), summary(found)]
+}
+
+interface Side {
+  name: string
+  entries: AsyncIterable<Entry>
+  /** Some local files could not be read. */
+  partly: boolean
+}
+
+/** What is written like a path is local. Names of versions hold no separators. */
+const isLocal = (text: string): boolean => /[/\\]|^\.{1,2}$/.test(text)
+
+async function entriesOf(session: Session, text: string, skip: readonly string[], open: () => Promise<OpenRepository>): Promise<Side> {
+  const { console, signal } = session
+  if (isLocal(text)) {
+    const choice = { path: text, excludes: [], skip }
+    const { source, reading } = await readLocalEntries(choice, root => session.openCache(root), console.reporter, signal)
+    return { name: source.root, entries: iterate(reading.entries), partly: source.failed + reading.failedFiles.length > 0 }
+  }
+  const spec = parseVersion(text)
+  const repository = await open()
+  const snapshot = await findVersion(session, repository, spec).catch((error: unknown) => {
+    if (!isAppError(error, 'not-found') || !existsSync(text)) throw error
+    throw new AppError('not-found', error.message, { hint: `For the local folder write ./${text}`, cause: error })
+  })
+  return { name: `${snapshot.name}@${snapshot.id.slice(0, 8)}`, entries: readManifest(repository, snapshot), partly: false }
+}
+
+export async function* iterate<T>(items: readonly T[]): AsyncGenerator<T> {
+  yield* items
+}
+
+function sizeOf(entry: Entry | undefined): string {
+  return entry === undefined ? '' : entry.type === 'file' ? formatBytes(entry.size) : entry.type === 'directory' ? 'folder' : 'symlink'
+}
+
+function summary(found: readonly Difference[]): string {
+  const count = (kind: Difference['kind']): number => found.filter(each => each.kind === kind).length
+  const parts = (['added', 'removed', 'changed', 'touched'] as const).filter(kind => count(kind) > 0).map(kind => `${count(kind)} ${kind}`)
+  return `${plural(found.length, 'difference')}: ${parts.join(', ')}${count('touched') > 0 ? ' (t: only mode or time)' : ''}`
+}
+
+export function toMachine(each: Difference): object {
+  const side = (entry: Entry): object => ({ type: entry.type, ...(entry.type === 'file' ? { size: entry.size } : {}) })
+  return {
+    kind: each.kind,
+    path: each.path.toWellFormed(),
+    ...('before' in each ? { before: side(each.before) } : {}),
+    ...('after' in each ? { after: side(each.after) } : {}),
+  }
+}

@@ -1,0 +1,112 @@
+import { compareTensors, type TensorComparison, type TensorSide } from '../../tensors/compare-tensors.ts'
+import { findPrefix } from '../../tensors/match-names.ts'
+import { parametersOf, type Tensor, type TensorFile } from '../../tensors/tensor.ts'
+import { formatBytes, formatCount, plural } from '../../ui/format.ts'
+import { renderTable, type Column } from '../../ui/table.ts'
+import { shortenEnd } from '../../ui/width.ts'
+import { wrapWords } from '../../ui/wrap.ts'
+import { compareTable, machineComparison, summaryOf } from './inspect-differences.ts'
+import type { Outcome, Session } from '../shared/session.ts'
+import { TensorSides } from './tensor-sides.ts'
+
+const right = (title: string): Column => ({ title, align: 'right' })
+/** Beginnings of names that are told apart, at most. */
+const MAX_PARTS = 4
+const COLUMNS: Column[] = [{ title: 'name' }, right('dtype'), right('shape'), right('parameters'), right('size')]
+
+/** What tensors a file has, or how those of two files differ. Reads headers alone, and of two files what hashes don't tell to be equal. */
+export async function inspectCommand(session: Session, what: string, other: string | undefined): Promise<Outcome> {
+  const sides = new TensorSides(session)
+  try {
+    const side = await sides.open(what)
+    if (other === undefined) list(session, side, sides)
+    else await compare(session, side, await sides.open(other), sides)
+    return 'done'
+  } finally {
+    await sides.close()
+  }
+}
+
+function list({ console }: Session, { name, source, file }: TensorSide, sides: TensorSides): void {
+  const { format, metadata, tensors } = file
+  const rows = tensors.map(({ name, dtype, shape, count, bytes }) => [
+    name,
+    dtype,
+    shapeText(shape),
+    formatCount(count),
+    formatBytes(bytes),
+  ])
+  const texts = [...metadata].map(([key, value]) => shortenEnd(`  ${key}: ${value}`, Math.min(console.columns, 1000)))
+  const shared = tensors.filter(({ sharedWith }) => sharedWith !== undefined).length
+  console.print(
+    [
+      `${name}: ${format}, ${formatBytes(source.size)}`,
+      ...texts,
+      ...renderTable(COLUMNS, rows, console.columns),
+      `${plural(tensors.length, 'tensor')}, ${formatCount(parametersOf(file))} parameters${byType(file)}`,
+      ...byFirstName(file),
+      ...(shared > 0 ? [`${plural(shared, 'tensor')} share the elements of others, which are counted once.`] : []),
+    ],
+    {
+      command: 'inspect',
+      file: name.toWellFormed(),
+      format,
+      bytes: source.size,
+      parameters: parametersOf(file),
+      metadata: Object.fromEntries(metadata),
+      tensors: tensors.map(machineTensor),
+      requests: sides.requests(),
+    },
+  )
+}
+
+/** Where there are several types: how many parameters have which. */
+function byType({ tensors }: TensorFile): string {
+  const types = countBy(tensors, ({ dtype }) => dtype)
+  return types.length < 2 ? '' : `: ${types.join(', ')}`
+}
+
+/** Where all names have one of a few beginnings, as in a checkpoint of a model with its optimizer: how many parameters have which. */
+function byFirstName({ tensors }: TensorFile): string[] {
+  if (!tensors.every(({ name }) => name.includes('.'))) return []
+  const parts = countBy(tensors, ({ name }) => `in ${name.slice(0, name.indexOf('.'))}.*`)
+  return parts.length < 2 || parts.length > MAX_PARTS ? [] : wrapWords(`of them ${parts.join(', ')}`, 80)
+}
+
+/** `2,429,696 F32`, the largest first. */
+function countBy(tensors: readonly Tensor[], keyOf: (tensor: Tensor) => string): string[] {
+  const counts = new Map<string, number>()
+  for (const tensor of tensors) {
+    const key = keyOf(tensor)
+    if (tensor.sharedWith === undefined) counts.set(key, (counts.get(key) ?? 0) + tensor.count)
+  }
+  return [...counts].sort(([, a], [, b]) => b - a).map(([key, count]) => `${formatCount(count)} ${key}`)
+}
+
+async function compare(session: Session, before: TensorSide, after: TensorSide, sides: TensorSides): Promise<void> {
+  const { console } = session
+  const totalBytes = before.file.tensors.reduce((sum, { bytes }) => sum + bytes, 0)
+  let doneBytes = 0
+  const found: TensorComparison[] = []
+  const onBytes = (bytes: number): void => console.reporter.progress({ phase: 'comparing', doneBytes: (doneBytes += bytes), totalBytes })
+  const prefix = findPrefix(before.file, after.file)
+  for await (const each of compareTensors(before, after, { prefix, onBytes, signal: session.signal })) found.push(each)
+  const table = compareTable(found, console.columns)
+  const note = prefix && `names of the ${prefix.side === 'before' ? 'first' : 'second'} are compared without their "${prefix.prefix}"`
+  console.print([`${before.name} -> ${after.name}`, ...table, ...summaryOf(found), ...(note === undefined ? [] : [note])], {
+    command: 'inspect',
+    before: before.name.toWellFormed(),
+    after: after.name.toWellFormed(),
+    ...(prefix === undefined ? {} : { leftOut: { [prefix.side]: prefix.prefix } }),
+    tensors: found.map(machineComparison),
+    requests: sides.requests(),
+  })
+}
+
+export function shapeText(shape: readonly number[]): string {
+  return `[${shape.join(', ')}]`
+}
+
+export function machineTensor({ name, dtype, shape, count, bytes, sharedWith }: Tensor): object {
+  return { name: name.toWellFormed(), dtype, shape, parameters: count, bytes, ...(sharedWith === undefined ? {} : { sharedWith }) }
+}

@@ -1,0 +1,80 @@
+import { basename, resolve } from 'node:path'
+import { compareEntries, type Difference } from '../../repository/versions/compare-versions.ts'
+import { isKnownAs, loadKnownVersion, saveKnownVersion, type KnownVersion } from '../../repository/versions/noted-version.ts'
+import { readLocalEntries } from '../../repository/source/local-entries.ts'
+import type { Entry } from '../../repository/format/manifest.ts'
+import { readManifest } from '../../repository/read/read-manifest.ts'
+import { checkName } from '../../repository/format/object-names.ts'
+import { newestSnapshot } from '../../repository/versions/versions.ts'
+import { formatBytes, formatDuration } from '../../ui/format.ts'
+import { describeDifferences, iterate, toMachine } from './diff.ts'
+import { openRepository } from '../shared/find-version.ts'
+import type { Outcome, Session } from '../shared/session.ts'
+import { chooseStore, pathsOf } from '../shared/store.ts'
+
+export interface StatusOptions {
+  name?: string
+  exclude?: string[]
+  refresh?: boolean
+}
+
+/** What a push of `path` would send: the folder compared with the newest version of its name, by what this machine knows of it, else by asking the store. */
+export async function statusCommand(session: Session, path: string | undefined, options: StatusOptions): Promise<Outcome> {
+  const { console, signal } = session
+  const local = path ?? '.'
+  const name = checkName(options.name ?? basename(resolve(local)))
+  const store = await chooseStore(session)
+  const choice = { path: local, excludes: options.exclude ?? [], skip: pathsOf(store) }
+  const { source, reading } = await readLocalEntries(choice, root => session.openCache(root), console.reporter, signal)
+  const { version, knownSince } = await newestVersion(session, store.storage.location, name, options.refresh === true, reading.entries)
+  const found: Difference[] = []
+  if (version?.entries !== reading.entries)
+    for await (const each of compareEntries(iterate(version?.entries ?? []), iterate(reading.entries))) found.push(each)
+  const toSend = found.reduce(
+    (sum, each) => sum + (each.kind !== 'removed' && each.kind !== 'touched' && each.after.type === 'file' ? each.after.size : 0),
+    0,
+  )
+  const equal = version === undefined ? `${source.root} is empty.` : `Nothing to push: ${source.root} equals the newest version.`
+  const human =
+    found.length === 0
+      ? [equal]
+      : [...describeDifferences(found, console.columns), `Files to read and push: ${formatBytes(toSend)} before deduplication.`]
+  console.print([...human, comparedWith(name, version, knownSince)], {
+    command: 'status',
+    name,
+    version: version?.id ?? null,
+    asked: knownSince === undefined,
+    bytesOfChangedFiles: toSend,
+    differences: found.map(toMachine),
+  })
+  return source.failed + reading.failedFiles.length > 0 ? 'partly' : 'done'
+}
+
+function comparedWith(name: string, version: KnownVersion | undefined, knownSince: number | undefined): string {
+  if (version === undefined) return `${name} has no version yet.`
+  const since = knownSince === undefined ? '' : `, known for ${formatDuration(Date.now() - knownSince)} (--refresh asks the store)`
+  return `Compared with ${name}@${version.id.slice(0, 8)}${since}.`
+}
+
+/** With `local` as its entries where they are the same. `knownSince`: ms since 1970; undefined where the store was asked. */
+async function newestVersion(
+  session: Session,
+  location: string,
+  name: string,
+  refresh: boolean,
+  local: Entry[],
+): Promise<{ version: KnownVersion | undefined; knownSince?: number }> {
+  const { reporter } = session.console
+  const file = session.knownVersionFile(location, name)
+  const equal = refresh ? undefined : await isKnownAs(file, local)
+  if (equal) return { version: { ...equal, entries: local }, knownSince: equal.knownSince }
+  const known = refresh ? undefined : await loadKnownVersion(file, reporter)
+  if (known) return { version: known, knownSince: known.knownSince }
+  const repository = await openRepository(session)
+  const snapshot = await newestSnapshot(repository, repository.view, name)
+  if (!snapshot) return { version: undefined }
+  const version: KnownVersion = { id: snapshot.id, name, time: snapshot.time, entries: [] }
+  for await (const entry of readManifest(repository, snapshot)) version.entries.push(entry)
+  await saveKnownVersion(file, version, reporter)
+  return { version }
+}

@@ -1,0 +1,57 @@
+import { open, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { AppError, errnoOf } from '../../util/errors.ts'
+import { bashScript } from './bash.ts'
+import { fishScript } from './fish.ts'
+import { modelOf, SHELLS, type CommandModel } from './model.ts'
+import { zshScript } from './zsh.ts'
+import type { Outcome, Session } from '../shared/session.ts'
+
+const SCRIPTS: Record<(typeof SHELLS)[number], (root: CommandModel) => string[]> = { bash: bashScript, zsh: zshScript, fish: fishScript }
+
+/** The completion script of a shell, made from the program's own commands; or, for such a script, the names that this machine knows. */
+export async function completionCommand(
+  session: Session,
+  shell: string | undefined,
+  options: { names?: boolean },
+  root: Command,
+): Promise<Outcome> {
+  if (options.names === true) {
+    const names = await knownNames(join(session.settings.cacheFolder, 'versions'))
+    session.console.print(names, { command: 'completion', names })
+    return 'done'
+  }
+  const known = SHELLS.find(each => each === shell)
+  if (known === undefined) throw new AppError('usage', 'No shell is named.', { hint: `Name yours: ${SHELLS.join(', ')}.` })
+  const script = SCRIPTS[known](modelOf(root))
+  session.console.print(script, { command: 'completion', shell: known, script: `${script.join('\n')}\n` })
+  return 'done'
+}
+
+/** The first line of a note of a name's newest version holds the name, and is never longer. */
+const HEAD_BYTES = 4096
+
+/** Names whose newest version this machine has noted, whatever the store. Of notes only the head is read: a shell waits for the answer. */
+async function knownNames(folder: string): Promise<string[]> {
+  const files = await readdir(folder).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return []
+    throw error
+  })
+  const names = await Promise.all(files.filter(file => file.endsWith('.jsonl')).map(file => nameIn(join(folder, file))))
+  return [...new Set(names.filter(name => name !== undefined))].sort()
+}
+
+async function nameIn(path: string): Promise<string | undefined> {
+  const file = await open(path).catch(() => undefined)
+  try {
+    if (file === undefined) return undefined
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0)
+    const head = JSON.parse(buffer.toString('utf8', 0, bytesRead).split('\n', 1)[0]!) as { name?: unknown }
+    return typeof head.name === 'string' ? head.name : undefined
+  } catch {
+    return undefined // damaged, or just being replaced
+  } finally {
+    await file?.close()
+  }
+}

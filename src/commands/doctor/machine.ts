@@ -1,0 +1,137 @@
+import { execFile } from 'node:child_process'
+import { constants } from 'node:fs'
+import { access, open, readdir, unlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { loadZstd, type ZstdName } from '../../compression/zstd.ts'
+import { loadKnownVersion } from '../../repository/versions/noted-version.ts'
+import { StatCache } from '../../repository/source/stat-cache.ts'
+import { temporaryName } from '../../storage/folder-files.ts'
+import { plural } from '../../ui/format.ts'
+import { equalBytes } from '../../util/bytes.ts'
+import { errnoOf, messageOf } from '../../util/errors.ts'
+import { createFetch, type ProxySettings } from '../../util/http.ts'
+import { silentReporter, type Reporter } from '../../util/reporter.ts'
+import { attention, ok, problem, type Finding } from './checks.ts'
+
+/** The Node that runs this, and the one that `npx` would run. */
+export async function checkNode(version: string, signal: AbortSignal, command = 'node'): Promise<Finding> {
+  const asked = await promisify(execFile)(command, ['--version'], { signal }).catch(() => undefined)
+  const onPath = asked?.stdout.trim()
+  if (onPath === undefined || !isTooOld(onPath)) return ok(version)
+  return attention(
+    `${version} runs this, but the first node of PATH is ${onPath}: npx would use that, and it is too old.`,
+    'Put a Node of 20.19 or newer first in PATH. In Colab, `!apt remove -y nodejs` brings the preinstalled one back.',
+  )
+}
+
+function isTooOld(version: string): boolean {
+  const [major = 0, minor = 0] = version.replace(/^v/, '').split('.').map(Number)
+  return major < 20 || (major === 20 && minor < 19)
+}
+
+/** Whether what zstd encodes comes back. */
+export async function checkZstd(prefer: ZstdName | undefined): Promise<Finding> {
+  const zstd = await loadZstd(prefer)
+  const plain = Buffer.from(Array.from({ length: 8_000 }, (_, i) => `${i * i},${i % 97}\n`).join(''))
+  const stored = zstd.compress(plain, 3)
+  if (!equalBytes(zstd.decompress(stored, plain.length), plain))
+    return problem(
+      `The ${zstd.name} codec gives back other bytes than it was given.`,
+      'Update Node, or set COLAB_ESCAPE_ZSTD to the other codec.',
+    )
+  const which = zstd.name === 'native' ? "Node's own" : 'the portable one'
+  return ok(`${which}; what it encodes reads back${zstd.name === 'native' ? '' : '. Node 22.15 and newer have a faster one.'}`)
+}
+
+/** The folder where this machine remembers what files consisted of: it only saves time. */
+export async function checkCache(folder: string): Promise<Finding> {
+  const unwritable = await whyNotWritable(folder)
+  if (unwritable !== undefined)
+    return attention(
+      `${folder} can't be written (${unwritable}): every push reads all files again.`,
+      'Mend its permissions, or name another folder with COLAB_ESCAPE_CACHE.',
+    )
+  const damaged: string[] = []
+  const reporter: Reporter = { ...silentReporter, detail: message => damaged.push(message) }
+  const states = await filesIn(join(folder, 'files'))
+  const versions = await filesIn(join(folder, 'versions'))
+  for (const file of states) await new StatCache(file).load(reporter)
+  for (const file of versions) await loadKnownVersion(file, reporter)
+  const count = states.length + versions.length
+  if (damaged.length === 0) return ok(`${folder}, ${count === 0 ? 'empty' : plural(count, 'file')}`)
+  return attention(
+    `${plural(damaged.length, 'file')} of ${count} in ${folder} can't be used: ${damaged[0]!}`,
+    'Nothing is lost: the next push reads those files again and replaces what is damaged.',
+  )
+}
+
+/** The folder where `auth login` saves. */
+export async function checkConfigFolder(folder: string): Promise<Finding> {
+  const unwritable = await whyNotWritable(folder)
+  if (unwritable === undefined) return ok(folder)
+  return attention(
+    `${folder} can't be written (${unwritable}): a login can't be saved.`,
+    'Mend its permissions, or name another folder with COLAB_ESCAPE_CONFIG.',
+  )
+}
+
+/** Undefined when a file can be made in `folder`, or in the one where the absent `folder` would be made. */
+export async function whyNotWritable(folder: string): Promise<string | undefined> {
+  const trial = join(folder, temporaryName())
+  try {
+    const file = await open(trial, 'wx')
+    try {
+      await file.write('doctor')
+    } finally {
+      await file.close()
+      await unlink(trial)
+    }
+    return undefined
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' && dirname(folder) !== folder) return whyNoFolder(dirname(folder))
+    return errnoOf(error) ?? messageOf(error)
+  }
+}
+
+async function whyNoFolder(parent: string): Promise<string | undefined> {
+  try {
+    await access(parent, constants.W_OK | constants.X_OK)
+    return undefined
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' && dirname(parent) !== parent) return whyNoFolder(dirname(parent))
+    return errnoOf(error) ?? messageOf(error)
+  }
+}
+
+async function filesIn(folder: string): Promise<string[]> {
+  const names = await readdir(folder).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return []
+    throw error
+  })
+  return names.filter(name => name.endsWith('.jsonl')).map(name => join(folder, name))
+}
+
+/** `size` is that of the terminal, columns and rows; undefined where stdout is none. In a notebook the columns may be made up, the rows are 0. */
+export function checkTerminal(size: readonly [number, number] | undefined): Finding {
+  if (size === undefined) return ok('none: plain lines are printed')
+  const [columns, rows] = size
+  return ok(
+    columns > 0 && rows > 0 ? `${columns} columns, ${plural(rows, 'row')}` : 'without a size, as in a notebook: 80 columns are assumed',
+  )
+}
+
+export function checkProxy(proxy: ProxySettings): Finding {
+  createFetch(proxy)
+  const through = [
+    ['HTTPS', proxy.https],
+    ['HTTP', proxy.http],
+  ].flatMap(([kind, address]) => (address === undefined ? [] : [`${kind} through ${hostOf(address)}`]))
+  if (through.length === 0) return ok('none')
+  return ok(`${through.join(', ')}${proxy.no === undefined || proxy.no === '' ? '' : `; directly to ${proxy.no}`}`)
+}
+
+/** An address may hold a password. */
+function hostOf(address: string): string {
+  return new URL(/^[a-z][a-z0-9+.-]*:\/\//i.test(address) ? address : `http://${address}`).host
+}

@@ -1,0 +1,82 @@
+import { readAccount } from '../../auth/account.ts'
+import type { ChosenCredentials } from '../../auth/choose.ts'
+import { readLogin } from '../../auth/token-file.ts'
+import { takeInventory } from '../../repository/format/object-names.ts'
+import { trashedObjects } from '../../repository/prune/empty-trash.ts'
+import type { Listing } from '../../storage/storage.ts'
+import type { Trash } from '../../storage/trash.ts'
+import { formatDuration } from '../../ui/format.ts'
+import { isAppError } from '../../util/errors.ts'
+import { silentReporter } from '../../util/reporter.ts'
+import { authContext, loginFile, sessionCredentials } from '../shared/credentials.ts'
+import { attention, ok, type Check } from './checks.ts'
+import { judgeClock, judgeColab, judgeLogin, judgeNoLogin, judgeSpace, judgeStore, judgeTrash } from './judgements.ts'
+import { chooseStore, type ChosenStore, type StoreSession } from '../shared/store.ts'
+
+/** Checks of the login and of the store. Later ones rest on what earlier ones found, and say nothing where those failed. */
+export function storeChecks(session: StoreSession, folder: string): Check[] {
+  let credentials: ChosenCredentials | undefined
+  let store: ChosenStore | undefined
+  let trash: Trash | undefined
+  let listing: { found: Listing; began: number; ended: number } | undefined
+  const context = authContext(session)
+  const location = session.options.store ?? session.settings.store ?? ''
+  const wantsDrive = location === '' || location.startsWith('drive:')
+
+  return [
+    {
+      name: 'login',
+      run: async signal => {
+        try {
+          credentials = await sessionCredentials(session, context)
+        } catch (error) {
+          if (wantsDrive || !isAppError(error)) throw error
+          return attention(error.message, `${error.hint ?? ''} A folder needs no login.`.trim())
+        }
+        if (credentials === undefined) return judgeNoLogin(wantsDrive)
+        if (!wantsDrive) return ok(`${credentials.source.description}, from ${credentials.origin}; not needed for a folder`)
+        await credentials.source.getToken({ signal })
+        const login = credentials.kind === 'saved-login' ? await readLogin(loginFile(session)) : undefined
+        return judgeLogin(credentials, login?.endsAt, context.now())
+      },
+    },
+    {
+      name: 'store',
+      run: async signal => {
+        const quiet = { ...session, signal, console: { ...session.console, reporter: silentReporter } }
+        store = await chooseStore(quiet)
+        trash = quiet.trash
+        const began = context.now()
+        const found = await store.storage.list({ signal })
+        listing = { found, began, ended: context.now() }
+        return judgeStore(store, takeInventory(found), signal)
+      },
+    },
+    {
+      name: 'drive',
+      run: async signal => {
+        if (store?.kind !== 'drive' || credentials === undefined) return undefined
+        const began = performance.now()
+        const { email } = await readAccount(context, credentials.source, signal)
+        return ok(`Google Drive of ${email} answers in ${formatDuration(performance.now() - began)}`)
+      },
+    },
+    {
+      name: 'clock',
+      run: () => (listing === undefined ? undefined : judgeClock(listing.found.asOf, listing.began, listing.ended)),
+    },
+    {
+      name: 'space',
+      run: async signal => (store === undefined ? undefined : judgeSpace(await store.storage.quota({ signal }))),
+    },
+    {
+      name: 'trash',
+      run: async signal => {
+        if (trash === undefined) return undefined
+        const trashed = await trashedObjects(trash, { signal })
+        return trashed.objects === 0 ? ok('holds nothing of the repository') : judgeTrash(trashed)
+      },
+    },
+    { name: 'colab', run: () => judgeColab(store, folder, session.settings.colab) },
+  ]
+}

@@ -1,0 +1,25 @@
+import { join } from 'node:path'
+import { chooseCredentials, type ChosenCredentials } from '../../auth/choose.ts'
+import { realAuthContext, type AuthContext } from '../../auth/context.ts'
+import { createFetch } from '../../util/http.ts'
+import type { Session } from './session.ts'
+
+export function authContext({ settings }: Pick<Session, 'settings'>): AuthContext {
+  return realAuthContext(createFetch(settings.proxy), settings.google.endpoint)
+}
+
+/** Where `auth login` saves. */
+export function loginFile({ settings }: Pick<Session, 'settings'>): string {
+  return join(settings.configFolder, 'login.json')
+}
+
+/** Who this session is to Google; undefined when nobody. */
+export function sessionCredentials(
+  session: Pick<Session, 'settings' | 'options'>,
+  context: AuthContext,
+): Promise<ChosenCredentials | undefined> {
+  return chooseCredentials(
+    { ...session.settings.google, token: session.options.token ?? session.settings.google.token, loginFile: loginFile(session) },
+    context,
+  )
+}

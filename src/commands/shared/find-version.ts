@@ -1,0 +1,52 @@
+import { openForReading, type OpenRepository } from '../../repository/open/open.ts'
+import type { FileEntry } from '../../repository/format/manifest.ts'
+import { describeVersion, isComplete, readManifest } from '../../repository/read/read-manifest.ts'
+import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
+import { resolveVersion, type VersionSpec } from '../../repository/versions/versions.ts'
+import { AppError } from '../../util/errors.ts'
+import type { Session } from './session.ts'
+import { chooseStore, isMounted } from './store.ts'
+
+/** Opens the repository for a command that only looks. */
+export async function openRepository(session: Session): Promise<OpenRepository> {
+  const { storage } = await chooseStore(session)
+  return openForReading(session.context(storage, 0))
+}
+
+/**
+ * Finds a version, and warns of other ones that could not be read on the way: one of them may be the one that was meant. On a mounted Drive a version may be
+ * there before its packs are: then it throws `unavailable`.
+ */
+export async function findVersion(session: Session, repository: OpenRepository, spec: VersionSpec): Promise<StoredSnapshot> {
+  const { problems } = repository.view
+  const before = problems.length
+  const snapshot = await resolveVersion(repository, repository.view, spec)
+  session.reading.push({ repository, snapshot })
+  for (const { message } of problems.slice(before)) session.console.reporter.warn(message)
+  if (isMounted(repository.storage.location) && !(await isComplete(repository, snapshot)))
+    throw new AppError(
+      'unavailable',
+      `${describeVersion(snapshot)} is incomplete: not all of its packs have arrived in the mounted Drive yet.`,
+      {
+        hint: 'Nothing is damaged. Run drive.flush_and_unmount() where it was pushed, wait some minutes, mount again and run the same command; or take --store drive:.',
+      },
+    )
+  return snapshot
+}
+
+/** One file of a version. No path at all means the file that was pushed by itself. */
+export async function findFile(repository: OpenRepository, snapshot: StoredSnapshot, written: string): Promise<FileEntry> {
+  const path = written.replace(/^\.?\/+/, '')
+  const version = `${snapshot.name}@${snapshot.id.slice(0, 8)}`
+  for await (const entry of readManifest(repository, snapshot)) {
+    const isIt = entry.path === path || (path === '' && snapshot.source.type === 'file')
+    if (!isIt) continue
+    if (entry.type === 'file') return entry
+    throw new AppError('usage', `${path} in ${version} is a ${entry.type === 'directory' ? 'folder' : 'symlink'}, not a file.`, {
+      hint: `List it: colab-escape ls ${version} ${path}`,
+    })
+  }
+  throw new AppError('not-found', `${JSON.stringify(path)} is not in ${version}.`, {
+    hint: `List what is there: colab-escape ls ${version}`,
+  })
+}

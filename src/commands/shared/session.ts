@@ -1,0 +1,165 @@
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { CompressionPool } from '../../compression/pool.ts'
+import type { OpenRepository, RepositoryContext } from '../../repository/open/open.ts'
+import { forgottenMeanwhile, isStillThere } from '../../repository/versions/forgotten-meanwhile.ts'
+import { trashedObjects } from '../../repository/prune/empty-trash.ts'
+import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
+import { StatCache } from '../../repository/source/stat-cache.ts'
+import { TensorCache } from '../../repository/bases/tensor-cache.ts'
+import { InFlightStorage } from '../../storage/in-flight.ts'
+import { RetryingStorage, type RetryOptions } from '../../storage/retrying.ts'
+import type { Storage } from '../../storage/storage.ts'
+import type { Trash } from '../../storage/trash.ts'
+import type { Settings } from '../../settings.ts'
+import { inTrash } from './trash-report.ts'
+import { createConsole, type Console } from '../../ui/console.ts'
+import { realSurroundings } from '../../util/clock.ts'
+import { AppError, isAppError, messageOf } from '../../util/errors.ts'
+import type { ProgressUpdate, Reporter } from '../../util/reporter.ts'
+
+/** Options that every command takes. */
+export interface GlobalOptions {
+  store?: string
+  json?: boolean
+  quiet?: boolean
+  verbose?: boolean
+  progress?: boolean
+  jobs?: string
+  token?: string
+}
+
+/** How a command ended short of an error. */
+export type Outcome = 'done' | 'partly' | 'damaged' | 'failed'
+
+/** Below this many plain bytes starting threads costs more than they save. */
+const THREADS_FROM_BYTES = 8 * 1024 * 1024
+export const RETRY = { attempts: 6, baseMs: 500, capMs: 32_000, budgetMs: 300_000 }
+
+/** What a command works with: the screen, the store and the means of an operation, closed together at the end. */
+export class Session {
+  readonly console: Console
+  readonly settings: Settings
+  readonly signal: AbortSignal
+  readonly options: GlobalOptions
+  /** Set by a command that ends by itself when it is told to: true when it took the signal, false when everything is to stop. */
+  onSignal: (() => boolean) | undefined
+  /** Versions that the command has found and may read. */
+  readonly reading: { repository: OpenRepository; snapshot: StoredSnapshot }[] = []
+  /** That of the store that was chosen last, where it has one. */
+  trash: Trash | undefined
+  private readonly workerUrl: URL
+  private readonly pools: CompressionPool[] = []
+
+  constructor(options: GlobalOptions, settings: Settings, signal: AbortSignal, workerUrl: URL) {
+    this.options = options
+    this.settings = settings
+    this.signal = signal
+    this.workerUrl = workerUrl
+    this.console = createConsole({
+      json: options.json === true,
+      quiet: options.quiet === true,
+      verbose: options.verbose === true,
+      progress: options.progress !== false,
+      colour: settings.colour,
+      redraws: settings.redraws,
+      stdout: process.stdout,
+      stderr: process.stderr,
+      now: () => performance.now(),
+    })
+  }
+
+  context(storage: Storage, plainBytes: number): RepositoryContext {
+    const pool = this.pool(plainBytes)
+    return { ...this.showingFlight(storage), pool, surroundings: realSurroundings, signal: this.signal }
+  }
+
+  /** A store that retries, and a reporter whose progress tells the objects in flight, and goes on while they alone are waited for. */
+  showingFlight(store: Storage, reporter = this.console.reporter): { storage: Storage; reporter: Reporter } {
+    let latest: ProgressUpdate | undefined
+    const tell = (): void => {
+      if (latest) reporter.progress({ ...latest, inFlight: storage.objects })
+    }
+    const storage = new InFlightStorage(this.retrying(store), tell)
+    const progress = (update: ProgressUpdate): void => {
+      latest = update
+      tell()
+    }
+    return { storage, reporter: { ...reporter, progress } }
+  }
+
+  private retrying(storage: Storage): Storage {
+    return new RetryingStorage(storage, this.retry())
+  }
+
+  retry(): RetryOptions {
+    return {
+      ...RETRY,
+      onRetry: ({ name, kind, error, delayMs }) =>
+        this.console.reporter.detail(`${kind} ${name} failed (${messageOf(error)}); again in ${Math.round(delayMs)} ms`),
+    }
+  }
+
+  /** Threads that compress and decompress, for about so many plain bytes, `most` at most; closed with the session. */
+  pool(plainBytes: number, most = Infinity): CompressionPool {
+    const jobs = Math.min(this.jobs(), most)
+    const pool = new CompressionPool({
+      workers: plainBytes < THREADS_FROM_BYTES ? 0 : jobs,
+      workerUrl: this.workerUrl,
+      ...(this.settings.zstd === undefined ? {} : { prefer: this.settings.zstd }),
+    })
+    this.pools.push(pool)
+    return pool
+  }
+
+  private jobs(): number {
+    const { jobs } = this.options
+    if (jobs === undefined) return this.settings.cores
+    if (!/^\d{1,2}$/.test(jobs))
+      throw new AppError('usage', `--jobs ${jobs} is not a number of threads.`, { hint: 'Give a number from 0 to 99.' })
+    return Number(jobs)
+  }
+
+  /** What files of a local folder consisted of when they were last read, by the folder's absolute path. */
+  async openCache(source: string): Promise<StatCache> {
+    const key = createHash('sha256').update(source).digest('hex').slice(0, 32)
+    const cache = new StatCache(join(this.settings.cacheFolder, 'files', `${key}.jsonl`))
+    await cache.load(this.console.reporter)
+    return cache
+  }
+
+  /** Tensors of files that were pushed lately: what a file that is overwritten in place is compared with. */
+  tensorCache(): TensorCache {
+    return new TensorCache(join(this.settings.cacheFolder, 'tensors'), this.console.reporter)
+  }
+
+  /** Where this machine notes the newest version of a name in a store that it knows of. */
+  knownVersionFile(location: string, name: string): string {
+    const key = createHash('sha256')
+      .update(JSON.stringify([location, name]))
+      .digest('hex')
+      .slice(0, 32)
+    return join(this.settings.cacheFolder, 'versions', `${key}.jsonl`)
+  }
+
+  /** What seems damaged may only be gone: because a version that is read was forgotten meanwhile, or because somebody has put it into the trash. */
+  async explain(error: unknown): Promise<unknown> {
+    if (!isAppError(error, 'corrupt')) return error
+    for (const { repository, snapshot } of this.reading) {
+      if (!(await isStillThere(repository, snapshot).catch(() => true))) return forgottenMeanwhile(snapshot)
+    }
+    const hint = await this.trashHint()
+    return hint === undefined ? error : new AppError('corrupt', error.message, { hint, list: error.list, cause: error })
+  }
+
+  /** For whoever misses something. */
+  async trashHint(): Promise<string | undefined> {
+    const trashed = await trashedObjects(this.trash, { signal: this.signal }).catch(() => undefined)
+    return trashed === undefined || trashed.objects === 0 ? undefined : inTrash(trashed)
+  }
+
+  async close(): Promise<void> {
+    this.console.close()
+    await Promise.all(this.pools.map(pool => pool.close()))
+  }
+}

@@ -1,0 +1,51 @@
+import type { Marked } from '../../repository/prune/marked-for-deletion.ts'
+import type { Amount, PruneResult } from '../../repository/prune/prune.ts'
+import { formatBytes, formatCount, plural } from '../../ui/format.ts'
+import { AppError } from '../../util/errors.ts'
+import { localTime } from '../versions/log.ts'
+import type { ChosenStore } from './store.ts'
+
+/** The mount sends on when it likes and shows what it likes: the rules by which deleting is safe do not hold there. */
+export function refuseMounted(store: ChosenStore): void {
+  if (store.kind !== 'folder' || !store.mounted) return
+  throw new AppError('usage', `${store.path} is a mounted Drive: nothing can be deleted safely through it.`, {
+    hint: 'Use Drive itself: --store drive:Some/Folder with the same path in My Drive.',
+  })
+}
+
+const bytesOf = ({ packs, bytes }: Amount): string => `${formatBytes(bytes)} (${plural(packs, 'pack')})`
+
+/** A sentence for what `prune` frees, and when. */
+export function markedText({ packs, bytes, until }: Marked): string {
+  const from = until === undefined ? '' : ` from ${localTime(until)} on`
+  return `Marked for deletion: ${formatBytes(bytes)} (${plural(packs, 'pack')}). \`colab-escape prune\` frees it${from}.`
+}
+
+/** What a prune has done or, in a dry run, would do, and what has to wait until when. */
+export function describePruned(result: PruneResult, dryRun: boolean): string[] {
+  const { freed, marked, waiting, held, spared, copiedBytes, tombs, indexes, lateSnapshots } = result
+  const lines = [`  ${dryRun ? 'would free' : 'freed'} ${bytesOf(freed)}`]
+  if (marked.packs > 0) lines.push(`  ${dryRun ? 'would mark' : 'marked'} ${bytesOf(marked)} for deletion`)
+  if (copiedBytes > 0)
+    lines.push(`  ${dryRun ? 'would write about' : 'wrote'} ${formatBytes(copiedBytes)} anew: what is still needed of packs that go`)
+  if (waiting.until !== undefined)
+    lines.push(`  ${bytesOf(waiting)} wait until ${localTime(waiting.until)}, in case another machine is using them: prune again then`)
+  if (held.packs > 0) lines.push(`  ${bytesOf(held)} wait until what was copied from them is old enough`)
+  if (spared.until !== undefined)
+    lines.push(`  ${bytesOf(spared)} belong to no version, and may to a push under way: left alone until ${localTime(spared.until)}`)
+  const rest = [
+    [tombs, 'tomb', 'tombs'],
+    [indexes, 'old index', 'old indexes'],
+    [lateSnapshots, 'late version', 'late versions'],
+  ] as const
+  const removed = rest.flatMap(([count, one, many]) => (count === 0 ? [] : [`${formatCount(count)} ${count === 1 ? one : many}`]))
+  if (removed.length > 0) lines.push(`  removed ${removed.join(', ')}`)
+  return lines
+}
+
+const time = (ms: number | undefined): string | null => (ms === undefined ? null : new Date(ms).toISOString())
+
+export function machinePruned(result: PruneResult): object {
+  const { waiting, spared } = result
+  return { ...result, waiting: { ...waiting, until: time(waiting.until) }, spared: { ...spared, until: time(spared.until) } }
+}

@@ -1,0 +1,145 @@
+import { existsSync, realpathSync, statSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { basename, dirname, join, resolve } from 'node:path'
+import { canBeUsed, noCredentials } from '../../auth/choose.ts'
+import { CONFIG_NAME, isOurs } from '../../repository/format/object-names.ts'
+import { CountingStorage } from '../../storage/counting.ts'
+import { FolderStorage } from '../../storage/folder.ts'
+import { LimitingStorage } from '../../storage/limiting.ts'
+import type { DriveStorage } from '../../storage/drive/drive-storage.ts'
+import type { Storage } from '../../storage/storage.ts'
+import { AppError } from '../../util/errors.ts'
+import { authContext, sessionCredentials } from './credentials.ts'
+import { RETRY, type Session } from './session.ts'
+
+const MOUNTED_STORE = '/content/drive/MyDrive/colab-escape'
+const DRIVE_FOLDER = 'colab-escape'
+export const DRIVE_LIMITS = { maxConcurrent: 8, maxInFlightBytes: 128 * 1024 * 1024 }
+
+interface Store {
+  storage: Storage
+  /** Requests so far, by kind. */
+  requests: () => Record<string, number>
+}
+
+export interface FolderStore extends Store {
+  kind: 'folder'
+  folder: FolderStorage
+  /** Absolute path, links resolved as far as it exists. */
+  path: string
+  /** A folder that Drive's mount sends on later: what is written there is not yet safe. */
+  mounted: boolean
+}
+
+export interface DriveStore extends Store {
+  kind: 'drive'
+}
+
+export function totalRequests(requests: Record<string, number>): number {
+  return Object.values(requests).reduce((sum, count) => sum + count, 0)
+}
+
+export function requestsSince(before: Record<string, number>, now: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(Object.entries(now).map(([kind, count]) => [kind, count - (before[kind] ?? 0)]))
+}
+
+export function requestsByKind(requests: Record<string, number>): string {
+  const kinds = Object.entries(requests).filter(([, count]) => count > 0)
+  return `requests: ${kinds.map(([kind, count]) => `${count} ${kind}`).join(', ') || 'none'}`
+}
+
+export type ChosenStore = FolderStore | DriveStore
+
+/** What of a session the choice depends on. */
+export type StoreSession = Pick<Session, 'options' | 'settings' | 'console' | 'signal' | 'trash'>
+
+/** `--store`, else COLAB_ESCAPE_STORE, else Drive where there are credentials, else a mounted Drive's folder, else an error that names the ways on. The session then knows its trash. */
+export async function chooseStore(session: StoreSession): Promise<ChosenStore> {
+  const location = session.options.store ?? session.settings.store
+  if (location !== undefined && location !== '') return location.startsWith('drive:') ? openDrive(session, location) : openFolder(location)
+  const credentials = await sessionCredentials(session, authContext(session))
+  const mounted = existsSync(MOUNTED_STORE)
+  if (credentials !== undefined && (!mounted || (await canBeUsed(credentials, session.signal)))) return openDrive(session, 'drive:')
+  if (mounted) return openFolder(MOUNTED_STORE)
+  throw new AppError('usage', 'No store is named, and there is no login: colab-escape does not know where the repository is.', {
+    hint: `Log in to Google Drive (colab-escape auth login), or name a folder with --store <folder> or COLAB_ESCAPE_STORE, or, in Colab, mount Drive and make the folder ${MOUNTED_STORE}.`,
+  })
+}
+
+async function openDrive(session: StoreSession, location: string): Promise<DriveStore> {
+  const path = drivePath(location)
+  const { drive, requests } = await connectDrive(session, path.length === 0 ? [DRIVE_FOLDER] : path)
+  session.trash = drive.trash(RETRY)
+  return { kind: 'drive', storage: new LimitingStorage(drive, DRIVE_LIMITS), requests }
+}
+
+/** A folder of My Drive. Google's client is large: it is loaded when Drive is really used. */
+export async function connectDrive(
+  session: StoreSession,
+  path: readonly string[],
+): Promise<{ drive: DriveStorage; requests: Store['requests'] }> {
+  const context = authContext(session)
+  const credentials = await sessionCredentials(session, context)
+  if (credentials === undefined) throw noCredentials()
+  session.console.reporter.detail(`using ${credentials.source.description}`)
+  if (credentials.note !== undefined) session.console.reporter.note(credentials.note)
+  const { DriveStorage } = await import('../../storage/drive/drive-storage.ts')
+  const requests: Record<string, number> = {}
+  const drive = new DriveStorage({
+    tokens: credentials.source,
+    path,
+    baseUrl: context.endpoints.api,
+    fetch: context.fetch,
+    onRequest: what => (requests[what] = (requests[what] ?? 0) + 1),
+  })
+  return { drive, requests: () => ({ ...requests }) }
+}
+
+/** The names from My Drive down: `drive:A/B` is B in A. */
+export function drivePath(location: string): string[] {
+  const path = location.slice('drive:'.length).replace(/^\/+|\/+$/g, '')
+  if (path === '') return []
+  const parts = path.split('/')
+  if (parts.some(part => part === '' || part === '.' || part === '..'))
+    throw new AppError('usage', `${JSON.stringify(location)} is no path in My Drive.`, { hint: 'Write drive:Folder or drive:Some/Folder.' })
+  return parts
+}
+
+/** Where Drive is mounted in Colab, under whatever name, and where Google's own program puts it on a Mac. */
+const MOUNTS = /^\/content\/[^/]+\/(MyDrive|My Drive|Shareddrives|Shared drives)(\/|$)|\/Library\/CloudStorage\/GoogleDrive-/
+
+/** True for a folder that Drive's mount sends on and fills later: what is written there is not safe yet, and what is missing may still come. */
+export function isMounted(path: string): boolean {
+  return path.startsWith('/content/drive/') || MOUNTS.test(path)
+}
+
+function openFolder(location: string): FolderStore {
+  const path = realPathOf(resolve(location.replace(/^~(?=\/|$)/, homedir())))
+  if (existsSync(path) && !statSync(path).isDirectory())
+    throw new AppError('not-a-repository', `${path} is a file, not a folder.`, { hint: 'Name the folder of the repository with --store.' })
+  const folder = new FolderStorage(path)
+  const storage = new CountingStorage(folder)
+  return { kind: 'folder', storage, folder, requests: () => ({ ...storage.calls }), path, mounted: isMounted(path) }
+}
+
+/** Local folders that belong to the store: never part of a source. */
+export function pathsOf(store: ChosenStore): string[] {
+  return store.kind === 'folder' ? [store.path] : []
+}
+
+/** What a folder store needs before a push: room of its own, never among somebody's files, and no leftovers of writers that were killed. */
+export async function prepareForPush(store: ChosenStore, dryRun: boolean): Promise<void> {
+  if (store.kind !== 'folder') return
+  const { folder, path } = store
+  const strangers = existsSync(join(path, CONFIG_NAME)) ? [] : await folder.strangers(isOurs, 3)
+  if (strangers.length > 0)
+    throw new AppError('not-a-repository', `${path} is no repository and holds other files (${strangers.join(', ')}).`, {
+      hint: `Name an empty or a new folder, e.g. --store ${join(path, 'colab-escape')}`,
+    })
+  if (!dryRun) await folder.removeStaleTemporaries()
+}
+
+function realPathOf(path: string): string {
+  if (existsSync(path) || dirname(path) === path) return realpathSync(path)
+  return join(realPathOf(dirname(path)), basename(path))
+}

@@ -1,0 +1,12 @@
+import type { Trashed } from '../../repository/prune/empty-trash.ts'
+import { formatBytes, plural } from '../../ui/format.ts'
+
+export const amountOf = ({ objects, bytes }: Trashed): string => `${formatBytes(bytes)} (${plural(objects, 'object')})`
+
+/** A sentence for what counts against the quota though it is not there any more. */
+export function inTrash(trashed: Trashed): string {
+  const versions = trashed.versions === 0 ? '' : `, ${plural(trashed.versions, 'version')} among them`
+  return `In Drive's trash: ${amountOf(trashed)}${versions}. ${EMPTY_TRASH}`
+}
+
+export const EMPTY_TRASH = '`colab-escape prune --empty-trash` puts back what versions need, and frees the rest.'

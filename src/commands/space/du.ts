@@ -1,0 +1,122 @@
+import { openForReading } from '../../repository/open/open.ts'
+import { kindOfChunk } from '../../repository/usage/file-kinds.ts'
+import { trashedObjects } from '../../repository/prune/empty-trash.ts'
+import { markedForDeletion } from '../../repository/prune/marked-for-deletion.ts'
+import { measureParts } from '../../repository/usage/usage-by-part.ts'
+import { measureUsage, type RepositoryUsage, type Usage } from '../../repository/usage/usage.ts'
+import { parseVersion } from '../../repository/versions/versions.ts'
+import { formatBytes, formatCount } from '../../ui/format.ts'
+import { renderTable } from '../../ui/table.ts'
+import { AppError } from '../../util/errors.ts'
+import { localTime } from '../versions/log.ts'
+import { findVersion } from '../shared/find-version.ts'
+import type { Outcome, Session } from '../shared/session.ts'
+import { machineSavings, machineSizes, partsTable, right, savedShare, SIZES, sizesCells, sizesLegend } from './sizes-table.ts'
+import { markedText } from '../shared/space-report.ts'
+import { chooseStore } from '../shared/store.ts'
+import { inTrash } from '../shared/trash-report.ts'
+
+export interface DuOptions {
+  by?: 'folder' | 'extension' | 'kind'
+}
+
+const OWN = 'own: what nothing else uses; it is freed when this goes'
+const PART_OF = { folder: folderOf, extension: extensionOf, kind: kindOfChunk }
+
+/** Where the space goes: by name; by version of one name; by folder, extension or kind of one version. */
+export async function duCommand(session: Session, version: string | undefined, options: DuOptions): Promise<Outcome> {
+  if (version === undefined && options.by !== undefined)
+    throw new AppError('usage', '--by splits one version, and none is named.', {
+      hint: `Name it: colab-escape du <name> --by ${options.by}`,
+    })
+  const store = await chooseStore(session)
+  const repository = await openForReading(session.context(store.storage, 0))
+  if (version !== undefined && options.by !== undefined) {
+    const snapshot = await findVersion(session, repository, parseVersion(version))
+    const parts = await measureParts(repository, snapshot, PART_OF[options.by])
+    session.console.print(partsTable(options.by, parts, session.console.columns), {
+      command: 'du',
+      name: snapshot.name,
+      version: snapshot.id,
+      by: options.by,
+      parts: parts.map(part => ({ part: part.part, files: part.files, ...machineSizes(part) })),
+    })
+    return 'done'
+  }
+  const usage = await measureUsage(repository)
+  const quota = await repository.storage.quota({ signal: session.signal })
+  const name = version === undefined ? undefined : (await findVersion(session, repository, parseVersion(version))).name
+  const marked = markedForDeletion(repository.view)
+  const trashed = await trashedObjects(session.trash, { signal: session.signal })
+  const waiting = [...(marked.packs === 0 ? [] : [markedText(marked)]), ...(trashed.objects === 0 ? [] : [inTrash(trashed)])]
+  const human = name === undefined ? [...describeNames(session, usage), ...waiting] : describeVersions(session, usage, name)
+  const free =
+    quota.limit === undefined || quota.used === undefined
+      ? []
+      : [`${repository.storage.location} has ${formatBytes(Math.max(0, quota.limit - quota.used))} of ${formatBytes(quota.limit)} free.`]
+  session.console.print([...human, ...free], {
+    command: 'du',
+    ...machine(usage),
+    marked: { ...marked, until: marked.until === undefined ? null : new Date(marked.until).toISOString() },
+    trash: trashed,
+    quota: { used: quota.used ?? null, limit: quota.limit ?? null },
+  })
+  return 'done'
+}
+
+function describeNames(session: Session, { names, saved, objectBytes, unreachedBytes }: RepositoryUsage): string[] {
+  const columns = [{ title: 'name' }, right('versions'), ...SIZES, right('saved'), right('own')]
+  const rows = names.map(usage => [
+    usage.name,
+    formatCount(usage.versions.length),
+    ...sizesCells(usage),
+    savedShare(usage),
+    formatBytes(Math.round(usage.ownBytes)),
+  ])
+  const all = `The repository takes ${formatBytes(objectBytes)}`
+  const unreached = unreachedBytes >= 1 ? `; ${formatBytes(Math.round(unreachedBytes))} of it no version reaches` : ''
+  return [...renderTable(columns, rows, session.console.columns), ...sizesLegend(saved), OWN, `${all}${unreached}.`]
+}
+
+function describeVersions(session: Session, { names }: RepositoryUsage, name: string): string[] {
+  const columns = [{ title: 'version' }, { title: 'time' }, ...SIZES, right('own')]
+  const { versions, saved } = names.find(each => each.name === name)!
+  const rows = [...versions]
+    .reverse()
+    .map(usage => [
+      `${name}@${usage.snapshot.id.slice(0, 8)}`,
+      localTime(usage.snapshot.time),
+      ...sizesCells(usage),
+      formatBytes(Math.round(usage.ownBytes)),
+    ])
+  return [...renderTable(columns, rows, session.console.columns), ...sizesLegend(saved), OWN]
+}
+
+function folderOf(path: string): string {
+  return path.includes('/') ? `${path.slice(0, path.indexOf('/'))}/` : '.'
+}
+
+function extensionOf(path: string): string {
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  const dot = name.lastIndexOf('.')
+  return dot > 0 ? name.slice(dot).toLowerCase() : '(none)'
+}
+
+function machine({ names, saved, objectBytes, unreachedBytes }: RepositoryUsage): object {
+  return {
+    objectBytes,
+    unreachedBytes: Math.round(unreachedBytes),
+    saved: machineSavings(saved),
+    names: names.map(usage => ({
+      name: usage.name,
+      ...sizes(usage),
+      versions: usage.versions.map(version => ({
+        version: version.snapshot.id,
+        time: new Date(version.snapshot.time).toISOString(),
+        ...sizes(version),
+      })),
+    })),
+  }
+}
+
+const sizes = (usage: Usage): Usage => ({ ...machineSizes(usage), ownBytes: Math.round(usage.ownBytes) })

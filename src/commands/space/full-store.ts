@@ -1,0 +1,44 @@
+import { openForReading } from '../../repository/open/open.ts'
+import { trashedObjects } from '../../repository/prune/empty-trash.ts'
+import { markedForDeletion } from '../../repository/prune/marked-for-deletion.ts'
+import { proposeForgetting, type Proposal } from '../../repository/prune/proposals.ts'
+import { formatBytes, plural } from '../../ui/format.ts'
+import { AppError, isAppError } from '../../util/errors.ts'
+import type { Session } from '../shared/session.ts'
+import { markedText } from '../shared/space-report.ts'
+import type { ChosenStore } from '../shared/store.ts'
+import { inTrash } from '../shared/trash-report.ts'
+
+const MOST_PROPOSALS = 5
+
+/** An error, where it says that the store is full with what could be given up there. Whatever goes wrong with finding that out, the error is the same. */
+export async function withProposals(session: Session, store: ChosenStore, error: unknown): Promise<unknown> {
+  if (!isAppError(error, 'quota')) return error
+  try {
+    const list = await proposals(session, store)
+    if (list.length === 0) return error
+    return new AppError('quota', error.message, { ...(error.hint === undefined ? {} : { hint: error.hint }), list, cause: error })
+  } catch (trouble) {
+    if (!isAppError(trouble)) throw trouble
+    return error
+  }
+}
+
+async function proposals(session: Session, store: ChosenStore): Promise<string[]> {
+  const repository = await openForReading(session.context(store.storage, 0))
+  const marked = markedForDeletion(repository.view)
+  const trashed = await trashedObjects(session.trash, { signal: session.signal })
+  const older = (await proposeForgetting(repository)).filter(({ bytes }) => bytes !== 0)
+  return [
+    ...(marked.packs === 0 ? [] : [markedText(marked)]),
+    ...(trashed.objects === 0 ? [] : [inTrash(trashed)]),
+    ...older.slice(0, MOST_PROPOSALS).map(describe),
+    ...(older.length === 0 ? [] : ['What is forgotten is freed by `colab-escape prune` an hour later.']),
+  ]
+}
+
+function describe({ name, keepLast, versions, bytes }: Proposal): string {
+  const frees = bytes === undefined ? '' : ` about ${formatBytes(bytes)} of`
+  const quoted = /^[A-Za-z0-9._-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`
+  return `\`colab-escape forget ${quoted} --keep-last ${keepLast}\` gives up${frees} ${plural(versions, 'older version')}.`
+}

@@ -1,0 +1,68 @@
+import { takeFromTrash, trashedObjects, type Trashed } from '../../repository/prune/empty-trash.ts'
+import { openForPrune, prune } from '../../repository/prune/prune.ts'
+import { NO_WAITS, SAFE_WAITS } from '../../repository/prune/grace-periods.ts'
+import { plural } from '../../ui/format.ts'
+import { AppError } from '../../util/errors.ts'
+import type { Outcome, Session } from '../shared/session.ts'
+import { describePruned, machinePruned, refuseMounted } from '../shared/space-report.ts'
+import { chooseStore } from '../shared/store.ts'
+import { amountOf, inTrash } from '../shared/trash-report.ts'
+
+export interface PruneOptions {
+  now?: boolean
+  dryRun?: boolean
+  emptyTrash?: boolean
+}
+
+/** Frees what no version needs any more. */
+export async function pruneCommand(session: Session, options: PruneOptions): Promise<Outcome> {
+  const store = await chooseStore(session)
+  refuseMounted(store)
+  const dryRun = options.dryRun === true
+  const context = session.context(store.storage, 0)
+  const { signal, trash } = session
+  if (options.emptyTrash === true && !trash) session.console.reporter.note(`${store.storage.location} has no trash`)
+  const emptied = options.emptyTrash === true && !dryRun && trash ? await takeFromTrash(trash, { signal }) : undefined
+  const trashed = emptied?.trashed ?? (await trashedObjects(trash, { signal }))
+  const opened = await openForPrune(context)
+  const { inventory } = opened.repository.view
+  if (!inventory.hasConfig && inventory.snapshots.length === 0)
+    throw new AppError('not-found', `${store.storage.location} holds no repository.`, {
+      hint: 'Check --store (or COLAB_ESCAPE_STORE); a first `colab-escape push <path>` creates one.',
+    })
+  // what was in the trash is marked at once where nothing needs it, however new it is: it waits as whatever is marked
+  const removed = { snapshots: [], packs: emptied?.packs ?? new Set<string>() }
+  let result = await prune(context, opened, { waits: options.now === true ? NO_WAITS : SAFE_WAITS, dryRun }, removed)
+  if (options.now === true && !dryRun && result.marked.packs > 0) {
+    // what was marked a moment ago may go as well
+    const { freed, copiedBytes, marked } = result
+    result = await prune(context, await openForPrune(context), { waits: NO_WAITS, dryRun })
+    result.freed.packs += freed.packs
+    result.freed.bytes += freed.bytes
+    result.copiedBytes += copiedBytes
+    result.marked = marked
+  }
+  for (const problem of result.problems) session.console.reporter.warn(problem)
+  session.console.result(
+    [
+      `${dryRun ? 'Dry run of a prune' : 'Pruned'} ${store.storage.location}`,
+      ...describeTrash(trashed, emptied !== undefined),
+      ...describePruned(result, dryRun),
+    ],
+    {
+      command: 'prune',
+      dryRun,
+      ...machinePruned(result),
+      trash: { ...trashed, emptied: emptied !== undefined },
+    },
+  )
+  return result.problems.length > 0 ? 'damaged' : 'done'
+}
+
+function describeTrash(trashed: Trashed, emptied: boolean): string[] {
+  if (trashed.objects === 0) return []
+  if (!emptied) return [`  ${inTrash(trashed)}`]
+  return [
+    `  took ${amountOf(trashed)} out of Drive's trash${trashed.versions === 0 ? '' : `, ${plural(trashed.versions, 'version')} for good`}`,
+  ]
+}

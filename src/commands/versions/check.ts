@@ -1,0 +1,61 @@
+import { check, type CheckResult } from '../../repository/check/check.ts'
+import { formatCount, formatDuration, plural } from '../../ui/format.ts'
+import { AppError } from '../../util/errors.ts'
+import type { Outcome, Session } from '../shared/session.ts'
+import { chooseStore } from '../shared/store.ts'
+
+export interface CheckOptions {
+  readData?: string | boolean
+}
+
+/** Lines of affected files that are shown; all are in --json. */
+const SHOWN = 50
+
+export async function checkCommand(session: Session, options: CheckOptions): Promise<Outcome> {
+  const started = performance.now()
+  const store = await chooseStore(session)
+  const arriving = store.kind === 'folder' && store.mounted
+  const readData = share(options.readData)
+  const result = await check(session.context(store.storage, readData > 0 ? Infinity : 0), { readData, arriving })
+  const damaged = result.problems.length > 0 || result.affected.length > 0
+  session.console.print(describe(result, damaged, arriving, performance.now() - started), { command: 'check', damaged, ...result })
+  const trash = damaged ? await session.trashHint() : undefined
+  if (trash !== undefined) session.console.reporter.warn(trash)
+  return damaged ? 'damaged' : 'done'
+}
+
+function share(option: string | boolean | undefined): number {
+  if (option === undefined || option === false) return 0
+  if (option === true) return 1
+  const parts = /^(\d{1,3}(?:\.\d+)?)%$/.exec(option)
+  const percent = parts ? Number(parts[1]) : NaN
+  if (!(percent > 0 && percent <= 100))
+    throw new AppError('usage', `--read-data=${option} is no share of the data.`, { hint: 'Write --read-data or, say, --read-data=10%.' })
+  return percent / 100
+}
+
+function describe(result: CheckResult, damaged: boolean, arriving: boolean, milliseconds: number): string[] {
+  const { packs, packsRead, snapshots, incomplete, files, problems, affected } = result
+  const lines = [...problems.map(problem => `damaged: ${problem}`)]
+  for (const { name, version, path, why } of affected.slice(0, SHOWN))
+    lines.push(`affected: ${name}@${version.slice(0, 8)}${path === undefined ? '' : `:${path}`} (${why})`)
+  if (affected.length > SHOWN) lines.push(`... and ${formatCount(affected.length - SHOWN)} more (all of them with --json)`)
+  const read = packsRead > 0 ? `, ${formatCount(packsRead)} of them read back whole` : ''
+  lines.push(
+    `Checked ${plural(snapshots, 'version')} with ${plural(files, 'file')} in ${plural(packs, 'pack')}${read}, ${formatDuration(milliseconds)}`,
+  )
+  if (incomplete > 0 && arriving)
+    lines.push(
+      `${plural(incomplete, 'version')} incomplete: packs have not arrived in the mounted Drive yet, or the push came too late to count. No damage`,
+    )
+  else if (incomplete > 0)
+    lines.push(`${plural(incomplete, 'version')} came too late to count and ${incomplete === 1 ? 'is' : 'are'} not offered: no damage`)
+  const versions = new Set(affected.map(({ version }) => version)).size
+  if (!damaged) lines.push(packsRead > 0 ? 'No damage found.' : 'No damage found. Add --read-data to read all content back.')
+  else if (affected.length === 0) lines.push('No file of any version is affected. The next push of each name writes what is missing again.')
+  else
+    lines.push(
+      `${plural(affected.length, 'file')} in ${plural(versions, 'version')} affected. Push the sources again if you have them: what is damaged is stored anew.`,
+    )
+  return lines
+}

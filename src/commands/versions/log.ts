@@ -1,0 +1,89 @@
+import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
+import { checkName } from '../../repository/format/object-names.ts'
+import { readSnapshots, readTags } from '../../repository/versions/versions.ts'
+import { formatBytes } from '../../ui/format.ts'
+import { renderTable, type Column } from '../../ui/table.ts'
+import { AppError } from '../../util/errors.ts'
+import { openRepository } from '../shared/find-version.ts'
+import type { Outcome, Session } from '../shared/session.ts'
+
+type Titled = Column & { cell: (snapshot: StoredSnapshot, tags: readonly string[]) => string; optional?: boolean }
+
+// what has a fixed width is never shortened, so it counts as a number
+const ALL: readonly Titled[] = [
+  { title: 'version', align: 'right', cell: ({ id }) => id.slice(0, 8) },
+  { title: 'time', align: 'right', cell: ({ time }) => localTime(time) },
+  { title: 'size', align: 'right', cell: ({ bytes }) => formatBytes(bytes) },
+  { title: 'new', align: 'right', cell: ({ added }) => formatBytes(added.storedBytes) },
+]
+const NAME: Titled = { title: 'name', cell: ({ name }) => name }
+const COMMIT: Titled = {
+  title: 'commit',
+  align: 'right',
+  optional: true,
+  cell: ({ git }) => (git ? `${git.commit.slice(0, 7)}${git.dirty === true ? '+' : ' '}` : ''),
+}
+const METRICS: Titled = { title: 'metrics', optional: true, cell: ({ metrics }) => describeMetrics(metrics) }
+const NOTES: Titled = {
+  title: 'tags, message',
+  optional: true,
+  cell: ({ message = '' }, tags) => [...tags.map(tag => `[${tag}]`), message].join(' ').trim(),
+}
+
+/** Versions of one name or of all, the newest first. */
+export async function logCommand(session: Session, name: string | undefined): Promise<Outcome> {
+  if (name !== undefined) checkName(name)
+  const repository = await openRepository(session)
+  const { inventory } = repository.view
+  const refs = inventory.snapshots.filter(ref => name === undefined || ref.name === name)
+  if (name !== undefined && refs.length === 0) {
+    const names = [...new Set(inventory.snapshots.map(ref => ref.name))].sort()
+    throw new AppError('not-found', `There is no ${JSON.stringify(name)} in ${repository.storage.location}.`, {
+      hint: `It holds: ${names.join(', ') || 'nothing yet'}`,
+    })
+  }
+  const before = repository.view.problems.length
+  const snapshots = await readSnapshots(repository, repository.view, refs)
+  const tags = await readTags(repository.storage, repository.view, snapshots, session.signal)
+  for (const problem of repository.view.problems.slice(before)) session.console.reporter.warn(problem.message)
+  const newestFirst = [...snapshots].reverse()
+  const shown = name === undefined ? [NAME, ...ALL, METRICS, NOTES] : [...ALL, COMMIT, METRICS, NOTES]
+  const cells = shown.map(({ cell }) => newestFirst.map(snapshot => cell(snapshot, tags.get(snapshot.id)!)))
+  const used = shown.flatMap((column, at) => (column.optional && cells[at]!.every(cell => cell === '') ? [] : [at]))
+  const rows = newestFirst.map((_, row) => used.map(at => cells[at]![row]!))
+  const columns = used.map(at => shown[at]!)
+  const human = rows.length === 0 ? 'No versions yet.' : renderTable(columns, rows, session.console.columns)
+  session.console.print(human, { command: 'log', versions: newestFirst.map(snapshot => machine(snapshot, tags.get(snapshot.id)!)) })
+  return repository.view.problems.length > before ? 'damaged' : 'done'
+}
+
+export function localTime(ms: number): string {
+  const time = new Date(ms)
+  const two = (value: number): string => String(value).padStart(2, '0')
+  return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} ${two(time.getHours())}:${two(time.getMinutes())}`
+}
+
+export function describeMetrics(metrics: Record<string, number>): string {
+  return Object.entries(metrics)
+    .map(([name, value]) => `${name}=${Number(value.toPrecision(6))}`)
+    .join(' ')
+}
+
+function machine(snapshot: StoredSnapshot, tags: string[]): object {
+  const { name, id, time, counts, bytes, added, message, host, source, parent, metrics, git } = snapshot
+  return {
+    name,
+    version: id,
+    time: new Date(time).toISOString(),
+    counts,
+    bytes,
+    added,
+    message: message ?? null,
+    tags,
+    metrics,
+    git: git ?? null,
+    host,
+    source,
+    parent,
+  }
+}

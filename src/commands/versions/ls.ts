@@ -1,0 +1,67 @@
+import type { Entry } from '../../repository/format/manifest.ts'
+import { readManifest } from '../../repository/read/read-manifest.ts'
+import { parseVersion } from '../../repository/versions/versions.ts'
+import { formatBytes } from '../../ui/format.ts'
+import { renderTable } from '../../ui/table.ts'
+import { AppError } from '../../util/errors.ts'
+import { localTime } from './log.ts'
+import { findVersion, openRepository } from '../shared/find-version.ts'
+import type { Outcome, Session } from '../shared/session.ts'
+
+export interface LsOptions {
+  recursive?: boolean
+}
+
+/** What a version holds at a path: the entry itself, or what is in the folder; all that is below it with `recursive`. */
+export async function lsCommand(session: Session, version: string, path: string | undefined, options: LsOptions): Promise<Outcome> {
+  const spec = parseVersion(version)
+  const repository = await openRepository(session)
+  const snapshot = await findVersion(session, repository, spec)
+  const base = (path ?? '').replace(/^\.?\/+/, '').replace(/\/+$/, '')
+  const shown: Entry[] = []
+  let exists = base === '' || base === '.'
+  for await (const entry of readManifest(repository, snapshot)) {
+    if (entry.path === base) exists = true
+    if (isShown(entry, exists && base === '.' ? '' : base, options.recursive === true)) shown.push(entry)
+  }
+  if (!exists)
+    throw new AppError('not-found', `${JSON.stringify(base)} is not in ${version}.`, {
+      hint: `List what is there: colab-escape ls ${version}`,
+    })
+  const rows = shown.map(entry => [
+    modeText(entry),
+    entry.type === 'file' ? formatBytes(entry.size) : '',
+    localTime(Number(entry.mtime / 1_000_000n)),
+    nameText(entry),
+  ])
+  const columns = [{ title: 'mode' }, { title: 'size', align: 'right' as const }, { title: 'modified' }, { title: 'path' }]
+  const human = rows.length === 0 ? 'Empty.' : renderTable(columns, rows, session.console.columns)
+  session.console.print(human, { command: 'ls', name: snapshot.name, version: snapshot.id, entries: shown.map(machine) })
+  return 'done'
+}
+
+function isShown(entry: Entry, base: string, recursive: boolean): boolean {
+  if (entry.path === base) return entry.type !== 'directory'
+  if (base !== '' && !entry.path.startsWith(`${base}/`)) return false
+  const below = base === '' ? entry.path : entry.path.slice(base.length + 1)
+  return recursive || !below.includes('/')
+}
+
+function modeText(entry: Entry): string {
+  const bits = ['---', '--x', '-w-', '-wx', 'r--', 'r-x', 'rw-', 'rwx']
+  const kind = entry.type === 'directory' ? 'd' : entry.type === 'symlink' ? 'l' : '-'
+  return kind + [6, 3, 0].map(shift => bits[(entry.mode >> shift) & 7]!).join('')
+}
+
+function nameText(entry: Entry): string {
+  return entry.type === 'directory' ? `${entry.path}/` : entry.type === 'symlink' ? `${entry.path} -> ${entry.target}` : entry.path
+}
+
+function machine(entry: Entry): object {
+  const base = { path: entry.path.toWellFormed(), type: entry.type, mode: entry.mode.toString(8), mtime: entry.mtime.toString() }
+  return entry.type === 'file'
+    ? { ...base, size: entry.size }
+    : entry.type === 'symlink'
+      ? { ...base, target: entry.target.toWellFormed() }
+      : base
+}

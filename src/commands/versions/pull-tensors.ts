@@ -1,0 +1,115 @@
+import { existsSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { FileSink } from '../../archive/sink.ts'
+import type { TensorSide } from '../../tensors/compare-tensors.ts'
+import type { Tensor } from '../../tensors/tensor.ts'
+import { planSafetensors, safetensorsPieces, type SafetensorsPlan } from '../../tensors/write-safetensors.ts'
+import { formatBytes, formatCount, formatDuration, plural } from '../../ui/format.ts'
+import { AppError, throwIfAborted } from '../../util/errors.ts'
+import { matchesName } from '../../util/name-pattern.ts'
+import { machineTensor } from '../compare/inspect.ts'
+import type { PullOptions } from './pull.ts'
+import type { Outcome, Session } from '../shared/session.ts'
+import { requestsByKind, totalRequests } from '../shared/store.ts'
+import { TensorSides } from '../compare/tensor-sides.ts'
+
+export interface PullTensorsOptions extends PullOptions {
+  /** Names or patterns. */
+  tensor?: string[]
+  output?: string
+}
+
+const LISTED_NAMES = 10
+
+/** Takes single tensors out of a stored file into a new safetensors file: only the blocks that they lie in are fetched. */
+export async function pullTensorsCommand(
+  session: Session,
+  what: string,
+  destination: string | undefined,
+  options: PullTensorsOptions,
+): Promise<Outcome> {
+  const started = performance.now()
+  const output = outputOf(destination, options)
+  const sides = new TensorSides(session)
+  try {
+    const side = await sides.openStored(what)
+    const plan = planSafetensors(side.file, choose(side, options.tensor ?? []))
+    if (options.dryRun !== true) await write(session, side, plan, output, options.force === true)
+    const requests = sides.requests()
+    session.console.reporter.detail(requestsByKind(requests))
+    session.console.result(
+      [
+        `${options.dryRun === true ? 'Dry run: would write' : 'Wrote'} ${plural(plan.tensors.length, 'tensor')} of ${side.name} into ${output}`,
+        `  ${formatBytes(plan.bytes)} of ${formatBytes(side.source.size)}; ${formatCount(totalRequests(requests))} requests, ${formatDuration(performance.now() - started)}; every byte verified`,
+      ],
+      {
+        command: 'pull',
+        file: side.name.toWellFormed(),
+        output,
+        dryRun: options.dryRun === true,
+        bytes: plan.bytes,
+        tensors: plan.tensors.map(machineTensor),
+        requests,
+      },
+    )
+    return 'done'
+  } finally {
+    await sides.close()
+  }
+}
+
+function outputOf(
+  destination: string | undefined,
+  { only, exclude, delete: remove, tensor, output, force, dryRun }: PullTensorsOptions,
+): string {
+  if (tensor === undefined)
+    throw new AppError('usage', '-o goes with --tensor alone.', {
+      hint: 'Give the destination without an option: colab-escape pull runs out',
+    })
+  if (destination !== undefined || only !== undefined || exclude !== undefined || remove === true)
+    throw new AppError('usage', '--tensor takes tensors out of one file: no destination, --only, --exclude or --delete goes with it.', {
+      hint: "Write: colab-escape pull runs:model.safetensors --tensor 'layers.0.*' -o part.safetensors",
+    })
+  if (output === undefined)
+    throw new AppError('usage', '--tensor needs a file to write to.', { hint: 'Name it with -o, e.g. -o part.safetensors.' })
+  const path = resolve(output)
+  if (existsSync(path) && statSync(path).isDirectory())
+    throw new AppError('usage', `${path} is a folder.`, { hint: `Name a file: -o ${join(output, 'part.safetensors')}` })
+  // told before anything is fetched; it is looked at again when the file is placed
+  if (existsSync(path) && force !== true && dryRun !== true)
+    throw new AppError('would-overwrite', `${path} exists already.`, {
+      hint: 'Name another file with -o, or add --force to replace it.',
+    })
+  return path
+}
+
+function choose({ name, file }: TensorSide, patterns: readonly string[]): Tensor[] {
+  for (const pattern of patterns) {
+    if (file.tensors.some(tensor => matchesName(pattern, tensor.name))) continue
+    throw new AppError('not-found', `No tensor of ${name} matches ${JSON.stringify(pattern)}.`, {
+      list: file.tensors.slice(0, LISTED_NAMES).map(tensor => tensor.name),
+      hint:
+        file.tensors.length > LISTED_NAMES
+          ? `These are the first ${LISTED_NAMES} of ${formatCount(file.tensors.length)}. List all: colab-escape inspect ${name}`
+          : 'These are all it has.',
+    })
+  }
+  return file.tensors.filter(tensor => patterns.some(pattern => matchesName(pattern, tensor.name)))
+}
+
+async function write(session: Session, side: TensorSide, plan: SafetensorsPlan, output: string, force: boolean): Promise<void> {
+  const sink = await FileSink.create(output, force)
+  try {
+    let doneBytes = 0
+    for await (const piece of safetensorsPieces(side.name, plan, side.source)) {
+      throwIfAborted(session.signal)
+      await sink.write(piece)
+      doneBytes += piece.length
+      session.console.reporter.progress({ phase: 'restoring', doneBytes, totalBytes: plan.bytes })
+    }
+    await sink.finish()
+  } catch (error) {
+    await sink.abort()
+    throw error
+  }
+}

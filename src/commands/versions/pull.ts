@@ -1,0 +1,109 @@
+import { openForReading } from '../../repository/open/open.ts'
+import { findPart } from '../../repository/pull/part.ts'
+import { pull, type PullResult } from '../../repository/pull/pull.ts'
+import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
+import { parseVersionOrPath } from '../../repository/versions/versions.ts'
+import { formatBytes, formatCount, formatDuration, plural } from '../../ui/format.ts'
+import { AppError } from '../../util/errors.ts'
+import { findVersion } from '../shared/find-version.ts'
+import type { Outcome, Session } from '../shared/session.ts'
+import { chooseStore, requestsByKind, totalRequests } from '../shared/store.ts'
+
+export interface PullOptions {
+  only?: string[]
+  exclude?: string[]
+  delete?: boolean
+  force?: boolean
+  dryRun?: boolean
+}
+
+export async function pullCommand(
+  session: Session,
+  version: string,
+  destination: string | undefined,
+  options: PullOptions,
+): Promise<Outcome> {
+  const started = performance.now()
+  const { version: spec, path } = parseVersionOrPath(version)
+  const { storage, requests } = await chooseStore(session)
+  const looking = session.context(storage, 0)
+  const repository = await openForReading(looking, spec.at === undefined && spec.back === 0 ? spec.name : undefined)
+  const snapshot = await findVersion(session, repository, spec)
+  const { part, pattern } = path === undefined ? {} : await findPart(repository, snapshot, path)
+  if (pattern !== undefined && options.only !== undefined)
+    throw new AppError('usage', `${version} is a pattern, and --only gives another.`, { hint: 'Give both with --only.' })
+  const context = session.context(storage, snapshot.bytes)
+  const result = await pull(
+    context,
+    { ...repository, pool: context.pool },
+    {
+      snapshot,
+      part,
+      destination,
+      only: pattern === undefined ? (options.only ?? []) : [pattern],
+      exclude: options.exclude ?? [],
+      delete: options.delete === true,
+      force: options.force === true,
+      dryRun: options.dryRun === true,
+      openCache: source => session.openCache(source),
+    },
+  )
+  for (const { path, why } of result.damaged) session.console.reporter.warn(`${path} was not restored: ${why}`)
+  const trash = result.damaged.length > 0 ? await session.trashHint() : undefined
+  if (trash !== undefined) session.console.reporter.warn(trash)
+  for (const { path, why } of result.plan.unnameable) session.console.reporter.warn(`${path} was not restored: ${why}`)
+  const human =
+    options.dryRun === true
+      ? describePlan(snapshot, result)
+      : describe(snapshot, result, totalRequests(requests()), performance.now() - started)
+  session.console.reporter.detail(requestsByKind(requests()))
+  session.console.result(human, machineReceipt(snapshot, result, options.dryRun === true, requests()))
+  return result.damaged.length > 0 ? 'damaged' : result.plan.unnameable.length > 0 ? 'partly' : 'done'
+}
+
+function describe(snapshot: StoredSnapshot, result: PullResult, requests: number, milliseconds: number): string[] {
+  const { written, writtenBytes, resumedBytes, unchanged, deleted, damaged, plan } = result
+  const parts = [
+    `${plural(written, 'file')} written (${formatBytes(writtenBytes)})`,
+    `${formatCount(unchanged + plan.touch.length)} already right`,
+  ]
+  if (deleted > 0) parts.push(`${formatCount(deleted)} deleted`)
+  const lines = [`Pulled ${snapshot.name}@${snapshot.id.slice(0, 8)} into ${result.destination}`, `  ${parts.join(', ')}`]
+  if (resumedBytes > 0) lines.push(`  ${formatBytes(resumedBytes)} were left from an interrupted pull`)
+  lines.push(`  ${formatCount(requests)} requests, ${formatDuration(milliseconds)}; every byte verified`)
+  if (damaged.length > 0)
+    lines.push(`  ${plural(damaged.length, 'file')} could not be restored: the repository is damaged (see the warnings)`)
+  return lines
+}
+
+function describePlan(snapshot: StoredSnapshot, { plan, destination, unchanged }: PullResult): string[] {
+  const bytes = plan.files.reduce((sum, { entry }) => sum + entry.size, 0)
+  const lines = [
+    `Dry run: pulling ${snapshot.name}@${snapshot.id.slice(0, 8)} into ${destination} would write ${plural(plan.files.length + plan.symlinks.length, 'file')} (${formatBytes(bytes)}), leave ${formatCount(unchanged)} as they are and delete ${formatCount(plan.remove.length)}`,
+  ]
+  for (const { entry } of [...plan.files, ...plan.symlinks].slice(0, 20)) lines.push(`  write ${entry.path}`)
+  for (const { path } of plan.remove.slice(0, 20)) lines.push(`  delete ${path}`)
+  const more = Math.max(0, plan.files.length + plan.symlinks.length - 20) + Math.max(0, plan.remove.length - 20)
+  return more > 0 ? [...lines, `  ... and ${formatCount(more)} more`] : lines
+}
+
+function machineReceipt(snapshot: StoredSnapshot, result: PullResult, dryRun: boolean, requests: object): object {
+  const { destination, plan, written, writtenBytes, resumedBytes, unchanged, deleted, damaged } = result
+  return {
+    command: 'pull',
+    name: snapshot.name,
+    version: snapshot.id,
+    destination,
+    dryRun,
+    toWrite: plan.files.length + plan.symlinks.length,
+    toDelete: plan.remove.length,
+    written,
+    writtenBytes,
+    resumedBytes,
+    unchanged,
+    deleted,
+    damaged: damaged.map(({ path, why }) => ({ path: path.toWellFormed(), why })),
+    unnameable: plan.unnameable.map(({ path, why }) => ({ path: path.toWellFormed(), why })),
+    requests,
+  }
+}

@@ -1,0 +1,175 @@
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import type { Held, Scan } from '../../repository/watch/scanner.ts'
+import type { WatchEvent } from '../../repository/watch/watcher.ts'
+import { formatBytes, formatDuration, plural } from '../../ui/format.ts'
+import { messageOf, type AppError } from '../../util/errors.ts'
+import type { Reporter } from '../../util/reporter.ts'
+import { describeMetrics } from '../versions/log.ts'
+import type { Session } from '../shared/session.ts'
+
+export interface Watched {
+  name: string
+  /** Absolute path. */
+  path: string
+  store: string
+}
+
+interface Status extends Watched {
+  state: 'watching' | 'stopping' | 'stopped'
+  pid: number
+  /** Versions made by this run. */
+  versions: number
+  last: { version: string; time: string; metrics: object } | null
+  /** Finished, and in no version yet. */
+  waiting: string[]
+  /** Not finished, or not readable. */
+  held: { path: string; kind: string; why: string }[]
+  /** What keeps a version from being made now. */
+  trouble: { code: string; message: string; hint: string | null; list: readonly string[]; since: string } | null
+  updated: string
+}
+
+/** Even when nothing happens the status is written this often, so that a reader can tell that the watch is alive. */
+const HEARTBEAT_MS = 30_000
+const FILES_SHOWN = 3
+
+/** Shows what a watch does: a line, or an event with --json, for what matters; and all of it in a status file. */
+export class WatchScreen {
+  readonly status: Status
+  private readonly session: Session
+  private readonly file: string | undefined
+  private written = ''
+  private writtenAt = -Infinity
+
+  constructor(session: Session, watched: Watched, file: string | undefined) {
+    this.session = session
+    this.file = file
+    const updated = new Date().toISOString()
+    this.status = {
+      ...watched,
+      state: 'watching',
+      pid: process.pid,
+      versions: 0,
+      last: null,
+      waiting: [],
+      held: [],
+      trouble: null,
+      updated,
+    }
+    const { name, path, store } = watched
+    this.say(`watching ${path}: finished files are saved as ${name} to ${store}`, { event: 'watching', name, path, store })
+    this.write()
+  }
+
+  show(event: WatchEvent): void {
+    if (event.kind === 'looked') this.looked(event.scan)
+    else if (event.kind === 'pushed') this.pushed(event)
+    else if (event.kind === 'trouble') this.trouble(event.error)
+    else if (event.kind === 'recovered') {
+      this.status.trouble = null
+      this.say(`it works again, after ${formatDuration(event.afterMs)}`, { event: 'recovered', afterMs: Math.round(event.afterMs) })
+    } else {
+      this.status.state = 'stopping'
+      const why = event.why === 'signal' ? 'told to stop' : 'the process has ended'
+      this.say(`${why}: saving what is finished`, { event: 'stopping', why: event.why })
+    }
+    this.write()
+  }
+
+  stopped(): void {
+    this.status.state = 'stopped'
+    this.write()
+  }
+
+  private looked({ fresh, held }: Scan): void {
+    this.status.waiting = fresh.map(({ path }) => path.toWellFormed())
+    this.status.held = [...held].map(heldLine)
+  }
+
+  private pushed({ result, scan }: WatchEvent & { kind: 'pushed' }): void {
+    const { snapshot, outcome, newBytes, storedBytes } = result
+    const { name } = this.status
+    if (!snapshot) return
+    const { id, time, metrics } = snapshot
+    this.status.last = { version: id, time: new Date(time).toISOString(), metrics }
+    this.status.waiting = []
+    const files = [...scan.fresh, ...scan.grown].map(({ path }) => path.toWellFormed())
+    const version = `${name}@${id.slice(0, 8)}`
+    if (outcome === 'unchanged') {
+      if (this.status.versions === 0) this.say(`nothing is new since ${version}`, { event: 'unchanged', name, version: id })
+      return
+    }
+    this.status.versions++
+    const shown = files.length > FILES_SHOWN ? [...files.slice(-FILES_SHOWN), `${files.length - FILES_SHOWN} more`] : files
+    const measured = Object.keys(metrics).length > 0 ? `; ${describeMetrics(metrics)}` : ''
+    this.say(`saved ${version}: ${shown.join(', ')} (${formatBytes(newBytes)} new, stored as ${formatBytes(storedBytes)})${measured}`, {
+      event: 'saved',
+      name,
+      version: id,
+      time: new Date(time).toISOString(),
+      files,
+      metrics,
+      newBytes,
+      storedBytes,
+    })
+  }
+
+  private trouble({ code, message, hint, list }: AppError): void {
+    this.status.trouble = { code, message, hint: hint ?? null, list, since: new Date().toISOString() }
+    const told = [message, ...list, ...(hint === undefined ? [] : [hint]), 'Trying again until it works; this is not said again.']
+    this.session.console.reporter.warn(told.join(' '))
+  }
+
+  private say(human: string, machine: { event: string; [field: string]: unknown }): void {
+    this.session.console.event(`${clock()} ${human}`, machine)
+  }
+
+  /** Whole or not at all: a reader never finds half of it. */
+  private write(): void {
+    if (this.file === undefined) return
+    const content = JSON.stringify({ ...this.status, updated: undefined })
+    if (content === this.written && performance.now() - this.writtenAt < HEARTBEAT_MS) return
+    const temporary = `${this.file}.${process.pid}.tmp`
+    try {
+      this.status.updated = new Date().toISOString()
+      writeFileSync(temporary, `${JSON.stringify(this.status, undefined, 1)}\n`)
+      renameSync(temporary, this.file)
+      this.written = content
+      this.writtenAt = performance.now()
+    } catch (error) {
+      rmSync(temporary, { force: true })
+      this.session.console.reporter.detail(`the status file ${this.file} can't be written (${messageOf(error)})`)
+    }
+  }
+}
+
+function heldLine([path, { kind, why }]: [string, Held]): Status['held'][number] {
+  return { path: path.toWellFormed(), kind, why }
+}
+
+const clock = (): string => new Date().toTimeString().slice(0, 8)
+
+/** What a watch ends with: a line or two, and the same for machines. */
+export function describeEnd({ versions, last, name }: Status, held: ReadonlyMap<string, Held>): string[] {
+  const newest = last === null ? 'nothing was saved' : `the newest is ${name}@${last.version.slice(0, 8)}`
+  const lines = [`Watched ${name}: ${plural(versions, 'version')} made, ${newest}`]
+  if (held.size > 0) lines.push(`  ${plural(held.size, 'file')} not finished or not readable (see the warnings)`)
+  return lines
+}
+
+/** Says each thing once however often it comes up: a watch meets the same file again and again. */
+export function onceReporter(reporter: Reporter): Reporter {
+  const said = new Set<string>()
+  const once = (say: (message: string) => void) => (message: string) => {
+    if (said.size > 1000) said.clear()
+    if (said.has(message)) return
+    said.add(message)
+    say(message)
+  }
+  return {
+    progress: update => reporter.progress(update),
+    note: once(message => reporter.note(message)),
+    warn: once(message => reporter.warn(message)),
+    detail: message => reporter.detail(message),
+  }
+}

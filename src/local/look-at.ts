@@ -1,0 +1,37 @@
+import { lstatSync, readlinkSync, type BigIntStats } from 'node:fs'
+import { decodeFileName, fsPath } from '../util/paths.ts'
+import { wholeMicroseconds, type Entry } from '../repository/format/manifest.ts'
+import { fingerprintOf, type Fingerprint } from './walk.ts'
+
+/** What lies at a path of the destination now. */
+export type LocalItem =
+  | { type: 'absent' }
+  | { type: 'file'; fingerprint: Fingerprint; mode: number }
+  | { type: 'directory'; fingerprint: Fingerprint; mode: number }
+  | { type: 'symlink'; fingerprint: Fingerprint; target: string }
+  | { type: 'other' }
+
+const modeOf = (stats: BigIntStats): number => Number(stats.mode & 0o7777n)
+
+export const ABSENT: LocalItem = Object.freeze({ type: 'absent' })
+
+/** Looks at a path without following a symlink in its last part. A path below something that is no folder is absent. */
+export function lookAt(localPath: string): LocalItem {
+  let stats: BigIntStats | undefined
+  try {
+    stats = lstatSync(fsPath(localPath), { bigint: true, throwIfNoEntry: false })
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOTDIR') return ABSENT
+    throw error
+  }
+  if (!stats) return ABSENT
+  if (stats.isFile()) return { type: 'file', fingerprint: fingerprintOf(stats), mode: modeOf(stats) }
+  if (stats.isDirectory()) return { type: 'directory', fingerprint: fingerprintOf(stats), mode: modeOf(stats) }
+  if (stats.isSymbolicLink())
+    return { type: 'symlink', fingerprint: fingerprintOf(stats), target: decodeFileName(readlinkSync(fsPath(localPath), 'buffer')) }
+  return { type: 'other' }
+}
+
+export function sameTime(entry: Entry, fingerprint: Fingerprint): boolean {
+  return wholeMicroseconds(entry.mtime) === wholeMicroseconds(fingerprint.mtime)
+}

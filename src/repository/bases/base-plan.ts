@@ -1,0 +1,144 @@
+import { compareInSeries, seriesOf, type SeriesPlace } from './file-series.ts'
+import { spansOf } from './file-tensors.ts'
+import { sharedShare, type TensorSummary, summaryOf } from './tensor-summary.ts'
+import type { WalkedEntry } from '../../local/walk.ts'
+
+/** Names that say tensors; of files with other names only the large ones are looked into before they are read. */
+const NAMES = /\.(safetensors|pt|pth|ckpt|bin|npz|npy|keras|h5|hdf5|gguf)$/i
+const MIN_BYTES = 4 * 1024
+const LARGE_BYTES = 1024 * 1024
+/** Files that are looked into for each new one, at most, for each relation. */
+const MAX_PREDECESSORS = 3
+const MAX_ORIGINALS = 6
+/** An original that a file may be an export of: what share of its tensors it has, and how many times as large it is. */
+const MIN_SHARED = 0.5
+const ORIGINAL_SIZES = [1.8, 20] as const
+
+interface Candidate {
+  file: WalkedEntry
+  path: string
+  place: SeriesPlace
+}
+
+/** True where a file may hold tensors, by what is known without opening it. */
+export function mayHold(path: string, size: number): boolean {
+  return size >= LARGE_BYTES || (size >= MIN_BYTES && NAMES.test(path))
+}
+
+/**
+ * Which files of a push may serve others as bases, by their headers: the one before in a numbered series with the same tensors; and the fp32 original that a file
+ * of bf16 or fp16 may be an export of.
+ */
+export class BasePlan {
+  /** Paths of files that may be bases of others. */
+  readonly bases = new Set<string>()
+  private readonly basesOf = new Map<string, WalkedEntry[]>()
+  private readonly candidates: readonly Candidate[]
+  private readonly news: readonly Candidate[]
+  private readonly series = new Map<string, Candidate[]>()
+  private readonly summaries = new Map<WalkedEntry, TensorSummary | undefined>()
+
+  /** `isNew`: what will be read. */
+  constructor(files: readonly WalkedEntry[], isNew: (file: WalkedEntry) => boolean) {
+    this.candidates = files
+      .filter(({ path, fingerprint }) => mayHold(path, fingerprint.size))
+      .map(file => ({ file, path: file.path, place: seriesOf(file.path) }))
+    this.news = this.candidates.filter(({ file }) => isNew(file))
+    if (this.news.length === 0) return
+    for (const candidate of this.candidates) {
+      const members = this.series.get(candidate.place.series)
+      if (members) members.push(candidate)
+      else this.series.set(candidate.place.series, [candidate])
+    }
+    for (const members of this.series.values()) members.sort(compareInSeries)
+  }
+
+  async look(): Promise<void> {
+    for (const candidate of this.news) {
+      const found = [...(await this.originals(candidate)), ...(await this.predecessors(candidate))]
+      if (found.length === 0) continue
+      this.basesOf.set(candidate.path, found)
+      for (const { path } of found) this.bases.add(path)
+    }
+  }
+
+  of(path: string): readonly WalkedEntry[] {
+    return this.basesOf.get(path) ?? []
+  }
+
+  /** True where another file of the series will stay on disk: then this one need not be kept elsewhere. */
+  hasSeries(path: string): boolean {
+    return (this.series.get(seriesOf(path).series)?.length ?? 0) > 1
+  }
+
+  /** The same files, each after those that may be its bases. */
+  ordered(files: readonly WalkedEntry[]): WalkedEntry[] {
+    if (this.bases.size === 0) return [...files]
+    const out = new Set<WalkedEntry>()
+    const begun = new Set<WalkedEntry>()
+    for (const file of files) {
+      const waiting = [file]
+      for (let next = waiting.at(-1); next !== undefined; next = waiting.at(-1)) {
+        const missing = begun.has(next) ? undefined : this.of(next.path).filter(base => !out.has(base) && !begun.has(base))
+        begun.add(next)
+        if (missing && missing.length > 0) waiting.push(...missing)
+        else out.add(waiting.pop()!)
+      }
+    }
+    return [...out]
+  }
+
+  private async predecessors({ file, place }: Candidate): Promise<WalkedEntry[]> {
+    const members = this.series.get(place.series)!
+    const at = members.findIndex(member => member.file === file)
+    const { size } = file.fingerprint
+    const near = (other: WalkedEntry): boolean => Math.abs(other.fingerprint.size - size) <= Math.max(64 * 1024, size / 50)
+    const earlier = members
+      .slice(0, at)
+      .reverse()
+      .filter(member => near(member.file))
+      .slice(0, MAX_PREDECESSORS)
+    if (earlier.length === 0) return []
+    const own = await this.summary(file)
+    for (const member of earlier) if (own && (await this.summary(member.file))?.signature === own.signature) return [member.file]
+    return []
+  }
+
+  private async originals(candidate: Candidate): Promise<WalkedEntry[]> {
+    const { file } = candidate
+    const [least, most] = ORIGINAL_SIZES.map(times => times * file.fingerprint.size) as [number, number]
+    const larger = this.candidates.filter(({ file: { fingerprint } }) => fingerprint.size >= least && fingerprint.size <= most)
+    if (larger.length === 0) return []
+    const own = await this.summary(file)
+    if (own?.dtype !== 'BF16' && own?.dtype !== 'F16') return []
+    const ranked = larger.map(original => ({ original, rank: rankOf(candidate, original) })).sort((a, b) => compareRanks(a.rank, b.rank))
+    const found: WalkedEntry[] = []
+    for (const { original } of ranked.slice(0, MAX_ORIGINALS)) {
+      const summary = await this.summary(original.file)
+      if (summary?.dtype === 'F32' && sharedShare(own.tensors, summary.tensors) >= MIN_SHARED) found.push(original.file)
+    }
+    return found.slice(0, MAX_PREDECESSORS)
+  }
+
+  private async summary(file: WalkedEntry): Promise<TensorSummary | undefined> {
+    if (!this.summaries.has(file)) {
+      const spans = await spansOf(file)
+      this.summaries.set(file, spans && summaryOf(spans))
+    }
+    return this.summaries.get(file)
+  }
+}
+
+/** The better original first: of the same number, in a folder near by, of about the same time. */
+function rankOf(candidate: Candidate, original: Candidate): number[] {
+  const [a, b] = [candidate.place.numbers.at(-1), original.place.numbers.at(-1)]
+  const parts = original.path.split('/')
+  const shared = candidate.path.split('/').findIndex((part, i) => part !== parts[i])
+  const apart = candidate.file.fingerprint.mtime - original.file.fingerprint.mtime
+  return [a === b ? 0 : 1, -shared, Number(apart < 0n ? -apart : apart)]
+}
+
+function compareRanks(a: readonly number[], b: readonly number[]): number {
+  const at = a.findIndex((value, i) => value !== b[i])
+  return at < 0 ? 0 : a[at]! - b[at]!
+}

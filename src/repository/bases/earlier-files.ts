@@ -1,0 +1,48 @@
+import { seriesOf } from './file-series.ts'
+import type { Entry } from '../format/manifest.ts'
+import { mayHold } from './base-plan.ts'
+import { TensorCache } from './tensor-cache.ts'
+
+interface Earlier {
+  path: string
+  key: string
+}
+
+/**
+ * Which files of the version before are in the local cache of tensors. Its manifest is read when the first file asks, and only where the cache holds anything: a push
+ * without tensors pays nothing for it.
+ */
+export class EarlierFiles {
+  private readonly cache: TensorCache | undefined
+  private readonly entries: () => AsyncIterable<Entry>
+  private bySeries: Promise<Map<string, Earlier[]>> | undefined
+
+  constructor(cache: TensorCache | undefined, entries: () => AsyncIterable<Entry>) {
+    this.cache = cache
+    this.entries = entries
+  }
+
+  /** Keys of the cached tensors of the file that was at `path`, and of another one of its series, as where the last checkpoint alone is kept. */
+  async keysFor(path: string): Promise<string[]> {
+    this.bySeries ??= this.load()
+    const members = (await this.bySeries).get(seriesOf(path).series) ?? []
+    const same = members.filter(member => member.path === path)
+    return [...same, ...members.filter(member => member.path !== path).reverse()].slice(0, 2).map(({ key }) => key)
+  }
+
+  private async load(): Promise<Map<string, Earlier[]>> {
+    const bySeries = new Map<string, Earlier[]>()
+    const keys = this.cache?.keys()
+    if (!keys || keys.size === 0) return bySeries
+    for await (const entry of this.entries()) {
+      if (entry.type !== 'file' || !mayHold(entry.path, entry.size)) continue
+      const key = TensorCache.keyOf(entry.chunks)
+      if (!keys.has(key)) continue
+      const { series } = seriesOf(entry.path)
+      const members = bySeries.get(series)
+      if (members) members.push({ path: entry.path, key })
+      else bySeries.set(series, [{ path: entry.path, key }])
+    }
+    return bySeries
+  }
+}

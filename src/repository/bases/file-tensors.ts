@@ -1,0 +1,23 @@
+import { closeSync, openSync, readSync } from 'node:fs'
+import { findTensors, type TensorSpan } from '../../chunking/tensor-layout.ts'
+import { errnoOf } from '../../util/errors.ts'
+import { fsPath } from '../../util/paths.ts'
+import type { WalkedEntry } from '../../local/walk.ts'
+
+/** Where a file's tensors lie; undefined where it has none or can't be read now. */
+export async function spansOf(file: WalkedEntry): Promise<TensorSpan[] | undefined> {
+  let fd: number | undefined
+  try {
+    const opened = openSync(fsPath(file.localPath), 'r')
+    fd = opened
+    return await findTensors(file.fingerprint.size, async (offset, length) => {
+      const bytes = new Uint8Array(length)
+      return bytes.subarray(0, readSync(opened, bytes, 0, length, offset))
+    })
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error
+    return undefined
+  } finally {
+    if (fd !== undefined) closeSync(fd)
+  }
+}

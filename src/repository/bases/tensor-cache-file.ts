@@ -1,0 +1,148 @@
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { open, type FileHandle } from 'node:fs/promises'
+import type { TensorPlace } from '../../chunking/cut-tensors.ts'
+import type { TensorSpan } from '../../chunking/tensor-layout.ts'
+import { TENSOR_CHUNK_BYTES } from '../../chunking/layouts/cuts.ts'
+import { equalBytes } from '../../util/bytes.ts'
+import { sha256 } from '../../util/hash.ts'
+import { chunkLength, type BaseFile } from './base-tensor.ts'
+
+/*
+ * tensors ... | table: JSON | footer: length of the table (u32), SHA-256 of the table, magic
+ */
+const MAGIC = Buffer.from('CET1')
+const FOOTER_BYTES = 4 + 32 + MAGIC.length
+const MAX_TABLE_BYTES = 128 * 1024 * 1024
+const BUFFER_BYTES = 1024 * 1024
+
+/** A line of the table. */
+export interface CachedTensor extends Pick<TensorSpan, 'name' | 'width' | 'kind' | 'dtype' | 'length'> {
+  offset: number
+  /** base64 of the ids of its chunks. */
+  ids: string
+}
+
+/** Writes tensors, chunk by chunk, as far as there is room for whole ones. */
+export class CachedFileWriter {
+  readonly path: string
+  private readonly room: number
+  private fd: number | undefined
+  private readonly buffer = Buffer.alloc(BUFFER_BYTES)
+  private buffered = 0
+  private written = 0
+  private readonly table: CachedTensor[] = []
+  private tensor: { span: TensorSpan; offset: number; ids: Buffer[] } | undefined
+
+  constructor(path: string, room: number) {
+    this.path = path
+    this.room = room
+    this.fd = openSync(path, 'wx', 0o600)
+  }
+
+  /** Takes the next chunk of a tensor; those of one tensor come one after the other. */
+  add(id: Uint8Array, bytes: Uint8Array, { tensor, offset }: TensorPlace): void {
+    if (offset === 0) {
+      this.endTensor()
+      if (this.written + tensor.length <= this.room) this.tensor = { span: tensor, offset: this.written, ids: [] }
+    }
+    if (this.tensor?.span !== tensor) return
+    this.tensor.ids.push(Buffer.from(id))
+    this.write(bytes)
+  }
+
+  /** Ends the file; false where it holds nothing. */
+  finish(): boolean {
+    this.endTensor()
+    const table = Buffer.from(JSON.stringify(this.table))
+    const footer = Buffer.concat([Buffer.alloc(4), sha256(table), MAGIC])
+    footer.writeUInt32LE(table.length)
+    this.write(table)
+    this.write(footer)
+    this.flush()
+    this.close()
+    return this.table.length > 0
+  }
+
+  close(): void {
+    if (this.fd !== undefined) closeSync(this.fd)
+    this.fd = undefined
+  }
+
+  private endTensor(): void {
+    if (this.tensor) {
+      const { span, offset, ids } = this.tensor
+      const { name, width, kind, dtype, length } = span
+      const whole = ids.length === Math.ceil(length / TENSOR_CHUNK_BYTES)
+      if (whole)
+        this.table.push({
+          name,
+          width,
+          kind,
+          ...(dtype === undefined ? {} : { dtype }),
+          length,
+          offset,
+          ids: Buffer.concat(ids).toString('base64'),
+        })
+    }
+    this.tensor = undefined
+  }
+
+  private write(bytes: Uint8Array): void {
+    this.written += bytes.length
+    for (let at = 0; at < bytes.length;) {
+      const count = Math.min(bytes.length - at, BUFFER_BYTES - this.buffered)
+      this.buffer.set(bytes.subarray(at, at + count), this.buffered)
+      this.buffered += count
+      at += count
+      if (this.buffered === BUFFER_BYTES) this.flush()
+    }
+  }
+
+  private flush(): void {
+    for (let at = 0; at < this.buffered;) at += writeSync(this.fd!, this.buffer, at, this.buffered - at)
+    this.buffered = 0
+  }
+}
+
+/** Throws where it is damaged or gone. */
+export async function openCachedFile(path: string): Promise<BaseFile> {
+  const file = await open(path, 'r')
+  try {
+    const { size } = await file.stat()
+    const tensors = (await readTable(file, size)).map(({ ids, offset, ...tensor }) => ({
+      ...tensor,
+      ids: Buffer.from(ids, 'base64'),
+      read: (chunk: number, room: Uint8Array) =>
+        readInto(room.subarray(0, chunkLength(tensor, chunk)), file, offset + chunk * TENSOR_CHUNK_BYTES),
+    }))
+    return { tensors, close: () => file.close() }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+async function readTable(file: FileHandle, size: number): Promise<CachedTensor[]> {
+  const footer = Buffer.from(await readAt(file, Math.max(0, size - FOOTER_BYTES), FOOTER_BYTES))
+  const length = footer.length < FOOTER_BYTES ? Infinity : footer.readUInt32LE()
+  if (length > Math.min(MAX_TABLE_BYTES, size - FOOTER_BYTES) || !MAGIC.equals(footer.subarray(36))) throw new Error('it is incomplete')
+  const table = await readAt(file, size - FOOTER_BYTES - length, length)
+  if (!equalBytes(sha256(table), footer.subarray(4, 36))) throw new Error('its checksum does not match')
+  return JSON.parse(Buffer.from(table).toString()) as CachedTensor[]
+}
+
+/** Fewer bytes where the file ends before. */
+export function readAt(file: FileHandle, offset: number, length: number): Promise<Uint8Array> {
+  return readInto(new Uint8Array(length), file, offset)
+}
+
+/** Fills `room`, or the part of it that is returned where the file ends before. */
+export async function readInto(room: Uint8Array, file: FileHandle, offset: number): Promise<Uint8Array> {
+  const { length } = room
+  let count = 0
+  for (let more = length; more > 0 && count < length;) {
+    more = (await file.read(room, count, length - count, offset + count)).bytesRead
+    count += more
+  }
+  return count === length ? room : room.subarray(0, count)
+}

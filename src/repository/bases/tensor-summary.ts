@@ -1,0 +1,40 @@
+import type { TensorSpan } from '../../chunking/tensor-layout.ts'
+import { MIN_TENSOR_BYTES } from '../../chunking/layouts/cuts.ts'
+import { sha256Hex } from '../../util/hash.ts'
+
+/** What is kept of a file's header while bases are planned. */
+export interface TensorSummary {
+  /** Equal for files with the same tensors: names, types and lengths. */
+  signature: string
+  /** The type of most of its bytes. */
+  dtype: string | undefined
+  /** Hashes of names and numbers of elements, whatever their type and what comes before the last parts of the names. */
+  tensors: ReadonlySet<number>
+}
+
+/** Beyond these, tensors of a file say nothing new of its likeness to another. */
+const MAX_HASHES = 4096
+
+export function summaryOf(spans: readonly TensorSpan[]): TensorSummary | undefined {
+  const large = spans.filter(({ length }) => length >= MIN_TENSOR_BYTES)
+  if (large.length === 0) return undefined
+  const bytesOf = new Map<string | undefined, number>()
+  for (const { dtype, length } of large) bytesOf.set(dtype, (bytesOf.get(dtype) ?? 0) + length)
+  const [dtype] = [...bytesOf].reduce((most, next) => (next[1] > most[1] ? next : most))
+  const text = large.map(({ name, dtype = '', width, length }) => `${JSON.stringify(name)} ${dtype} ${width} ${length}`).join('\n')
+  return { signature: sha256Hex(Buffer.from(text)), dtype, tensors: new Set(large.slice(0, MAX_HASHES).map(hashOf)) }
+}
+
+function hashOf({ name, length, width }: TensorSpan): number {
+  const text = `${name.split('.').slice(-2).join('.')} ${length / width}`
+  let hash = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return hash
+}
+
+/** How many of `tensors` are among `others`, as a share. */
+export function sharedShare(tensors: ReadonlySet<number>, others: ReadonlySet<number>): number {
+  let shared = 0
+  for (const hash of tensors) if (others.has(hash)) shared++
+  return shared / tensors.size
+}

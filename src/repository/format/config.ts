@@ -1,0 +1,36 @@
+import { AppError, corrupt } from '../../util/errors.ts'
+import { FORMAT } from './limits.ts'
+import { isRecord, parseJson } from './json-fields.ts'
+
+const ABOUT = [
+  'This folder is a colab-escape repository: compressed, deduplicated versions of pushed folders.',
+  'Do not rename, edit or delete files in it. To list or restore what it holds:',
+  '  npx -y colab-escape log --store <this folder>',
+  '  npx -y colab-escape pull <name> --store <this folder>',
+  'Without colab-escape: docs/rescue.py of the project restores any version with Python and zstd.',
+]
+
+/** Equal in every repository, to the byte: two machines that create one repository at the same moment write the same config. */
+export function encodeConfig(): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify({ format: FORMAT, about: ABOUT }, undefined, 2)}\n`)
+}
+
+export function newerFormat(what: string): AppError {
+  return new AppError('newer-format', `${what} was made by a newer colab-escape.`, {
+    hint: 'Use the newest one: npx -y colab-escape@latest',
+  })
+}
+
+/** Refuses a damaged config and one of a newer format. */
+export function checkConfig(bytes: Uint8Array, location: string): void {
+  const what = `The repository's config.json in ${location}`
+  if (bytes.length > 65_536) throw corrupt(what, 'it is too large')
+  const config = parseJson(bytes, what)
+  if (!isRecord(config) || typeof config.format !== 'number' || !Number.isInteger(config.format) || config.format < 1)
+    throw corrupt(
+      what,
+      'it names no format',
+      'It is the same in every repository: copy config.json from another one, or from docs/format.md.',
+    )
+  if (config.format > FORMAT) throw newerFormat(what)
+}

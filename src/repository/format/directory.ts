@@ -1,0 +1,157 @@
+import type { BlockLayout, EncodedBlock } from '../../compression/block.ts'
+import { ByteReader, ByteWriter } from '../../util/bytes.ts'
+import { HASH_BYTES } from '../../util/hash.ts'
+import { MAX_BLOCK_BYTES, MAX_BLOCK_CHUNKS, MAX_DEPTH } from './limits.ts'
+
+export interface DirectoryBlock extends BlockLayout {
+  /** Where the block's stored bytes begin in its pack, and how many they are. */
+  offset: number
+  storedLength: number
+  plainLength: number
+  /** Ordinals of its chunks in the directory: [firstChunk, firstChunk + chunkCount). */
+  firstChunk: number
+  chunkCount: number
+}
+
+/** Bases of one chunk: `depth` 1 to 8 and the ids (32 bytes each) of the chunks it is predicted from. */
+export interface ChunkBases {
+  depth: number
+  ids: Uint8Array[]
+}
+
+/** The table of what a pack holds: blocks in the order of their bytes, chunks in the order of the blocks, in columns. */
+export interface Directory {
+  blocks: DirectoryBlock[]
+  /** 32 bytes a chunk. */
+  chunkIds: Uint8Array
+  /** Plain bytes of each chunk. */
+  chunkLengths: Uint32Array
+  /** Only chunks that have bases are in it, by ordinal. */
+  bases: Map<number, ChunkBases>
+  /** Stored bytes of all blocks together. */
+  blockBytes: number
+}
+
+const MAX_PARTS = 128
+const MAX_PARAMETERS = 1024
+const MAX_BASES = 64
+/** One for all blocks: an array of its own takes more memory than the rest of what is known of a block. */
+const NO_PARAMETERS = new Uint8Array(0)
+
+/** What a directory tells of a block. */
+export interface ListedBlock {
+  block: BlockLayout
+  chunkIds: Uint8Array
+  chunkLengths: readonly number[]
+  bases?: Map<number, ChunkBases>
+}
+
+export interface NewBlock extends ListedBlock {
+  block: EncodedBlock
+}
+
+/**
+ * `varint blocks`, then per block: `u8 filter, varint length + parameters, varint parts, per part (u8 codec, varint stored, varint plain), varint chunks,
+ * u8 deepest`; then the columns over all chunks: `varint length` each; for the chunks of blocks with `deepest > 0`: `u8 depth, varint count, ids`; then
+ * 32 bytes of id each. docs/format.md, "Directory".
+ */
+export function encodeDirectory(blocks: readonly ListedBlock[]): Uint8Array {
+  const out = new ByteWriter(4096)
+  out.varint(blocks.length)
+  for (const { block, chunkLengths, bases } of blocks) {
+    out.byte(block.filter)
+    out.varint(block.parameters.length)
+    out.put(block.parameters)
+    out.varint(block.parts.length)
+    for (const part of block.parts) {
+      out.byte(part.codec)
+      out.varint(part.storedLength)
+      out.varint(part.plainLength)
+    }
+    out.varint(chunkLengths.length)
+    out.byte(Math.max(0, ...Array.from(bases?.values() ?? [], base => base.depth)))
+  }
+  for (const { chunkLengths } of blocks) for (const length of chunkLengths) out.varint(length)
+  for (const { chunkLengths, bases } of blocks) {
+    if (!bases || bases.size === 0) continue
+    chunkLengths.forEach((_, chunk) => {
+      const base = bases.get(chunk)
+      out.byte(base?.depth ?? 0)
+      out.varint(base?.ids.length ?? 0)
+      for (const id of base?.ids ?? []) out.put(id)
+    })
+  }
+  for (const { chunkIds } of blocks) out.put(chunkIds)
+  return out.finish()
+}
+
+/** Refuses anything that isn't exactly what `encodeDirectory` writes; allocates in proportion to `bytes` only. */
+export function decodeDirectory(bytes: Uint8Array, what: string): Directory {
+  const reader = new ByteReader(bytes, what)
+  const blocks: DirectoryBlock[] = []
+  const deepest: number[] = []
+  let chunkCount = 0
+  let offset = 0
+  for (let left = reader.count(5, Number.MAX_SAFE_INTEGER); left > 0; left--) {
+    const block = readBlock(reader, offset, chunkCount)
+    deepest.push(reader.byte())
+    if (deepest.at(-1)! > MAX_DEPTH) reader.fail('a chain of bases is too deep')
+    blocks.push(block)
+    offset += block.storedLength
+    chunkCount += block.chunkCount
+  }
+  if (chunkCount * (HASH_BYTES + 1) > reader.remaining) reader.fail('it names more chunks than it has room for')
+  const chunkLengths = new Uint32Array(chunkCount)
+  for (const block of blocks) {
+    let plain = 0
+    for (let i = block.firstChunk; i < block.firstChunk + block.chunkCount; i++) {
+      const length = reader.varint(MAX_BLOCK_BYTES)
+      if (length === 0) reader.fail('a chunk is empty')
+      chunkLengths[i] = length
+      plain += length
+    }
+    if (plain !== block.plainLength) reader.fail(`a block of ${block.plainLength} bytes has chunks of ${plain} bytes`)
+  }
+  const bases = new Map<number, ChunkBases>()
+  blocks.forEach((block, ordinal) => {
+    if (deepest[ordinal]! > 0) readBases(reader, block, deepest[ordinal]!, bases)
+  })
+  const chunkIds = reader.take(chunkCount * HASH_BYTES)
+  reader.finish()
+  return { blocks, chunkIds, chunkLengths, bases, blockBytes: offset }
+}
+
+function readBlock(reader: ByteReader, offset: number, firstChunk: number): DirectoryBlock {
+  const filter = reader.byte()
+  const length = reader.count(1, MAX_PARAMETERS)
+  const parameters = length === 0 ? NO_PARAMETERS : reader.take(length).slice()
+  const parts: BlockLayout['parts'][number][] = []
+  let storedLength = 0
+  let plainLength = 0
+  for (let left = reader.count(3, MAX_PARTS); left > 0; left--) {
+    const part = { codec: reader.byte(), storedLength: reader.varint(MAX_BLOCK_BYTES + 64), plainLength: reader.varint(MAX_BLOCK_BYTES) }
+    storedLength += part.storedLength
+    plainLength += part.plainLength
+    parts.push(part)
+  }
+  if (parts.length === 0 || plainLength === 0) reader.fail('a block is empty')
+  if (plainLength > MAX_BLOCK_BYTES || storedLength > plainLength + 64) reader.fail('a block is too large')
+  const chunkCount = reader.varint(MAX_BLOCK_CHUNKS)
+  if (chunkCount === 0) reader.fail('a block has no chunks')
+  // an array that grew has room for 17
+  return { filter, parameters, parts: [...parts], offset, storedLength, plainLength, firstChunk, chunkCount }
+}
+
+function readBases(reader: ByteReader, block: DirectoryBlock, deepest: number, bases: Map<number, ChunkBases>): void {
+  let found = 0
+  for (let chunk = block.firstChunk; chunk < block.firstChunk + block.chunkCount; chunk++) {
+    const depth = reader.byte()
+    const count = reader.count(HASH_BYTES, MAX_BASES)
+    if (depth > deepest || (depth === 0) !== (count === 0)) reader.fail('the bases of a chunk do not match its depth')
+    found = Math.max(found, depth)
+    if (depth === 0) continue
+    const ids = Array.from({ length: count }, () => reader.take(HASH_BYTES).slice())
+    bases.set(chunk, { depth, ids })
+  }
+  if (found !== deepest) reader.fail('the depth of a block does not match its chunks')
+}

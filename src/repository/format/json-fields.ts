@@ -1,0 +1,84 @@
+import { corrupt } from '../../util/errors.ts'
+
+/** Strict reading of JSON objects of the format: UTF-8, one object, every field of the type and within the limits stated here. */
+export function parseJson(bytes: Uint8Array, what: string): unknown {
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw corrupt(what, 'it is not UTF-8')
+  }
+  return parseJsonText(text, what)
+}
+
+export function parseJsonText(text: string, what: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    throw corrupt(what, 'it is not JSON')
+  }
+}
+
+export type JsonRecord = Record<string, unknown>
+
+export function isRecord(value: unknown): value is JsonRecord {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Reads the fields of one record and names the field that is wrong. */
+export class Fields {
+  readonly record: JsonRecord
+  readonly what: string
+
+  constructor(value: unknown, what: string) {
+    if (!isRecord(value)) throw corrupt(what, 'it is not a JSON object')
+    this.record = value
+    this.what = what
+  }
+
+  fail(field: string, why: string): never {
+    throw corrupt(this.what, `"${field}" ${why}`)
+  }
+
+  has(field: string): boolean {
+    return this.record[field] !== undefined
+  }
+
+  string(field: string, maxLength = 65_536): string {
+    const value = this.record[field]
+    if (typeof value !== 'string') return this.fail(field, 'is not a text')
+    if (value.length > maxLength) return this.fail(field, 'is too long')
+    return value
+  }
+
+  optionalString(field: string, maxLength?: number): string | undefined {
+    return this.has(field) ? this.string(field, maxLength) : undefined
+  }
+
+  integer(field: string, max = Number.MAX_SAFE_INTEGER): number {
+    const value = this.record[field]
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0 || value > max)
+      return this.fail(field, 'is not a whole number in range')
+    return value
+  }
+
+  boolean(field: string): boolean {
+    const value = this.record[field]
+    if (typeof value !== 'boolean') return this.fail(field, 'is neither true nor false')
+    return value
+  }
+
+  list<T>(field: string, item: (value: unknown) => T | undefined): T[] {
+    const value = this.record[field]
+    if (!Array.isArray(value)) return this.fail(field, 'is not a list')
+    return value.map(entry => {
+      const got = item(entry)
+      return got === undefined ? this.fail(field, 'has an entry of the wrong kind') : got
+    })
+  }
+
+  fields(field: string): Fields {
+    if (!isRecord(this.record[field])) return this.fail(field, 'is not an object')
+    return new Fields(this.record[field], this.what)
+  }
+}

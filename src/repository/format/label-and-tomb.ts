@@ -1,0 +1,50 @@
+import { corrupt } from '../../util/errors.ts'
+import { isHashHex, sha256Hex } from '../../util/hash.ts'
+import { newerFormat } from './config.ts'
+import { FORMAT } from './limits.ts'
+import { Fields, parseJson } from './json-fields.ts'
+
+/** Adds and removes tags of one snapshot after the fact; the latest label by store time wins, tag by tag. */
+export interface Label {
+  /** Id of the snapshot, 64 hex digits. */
+  snapshot: string
+  add: string[]
+  remove: string[]
+}
+
+/** A list of packs about to go, or (`spent`) of tombs whose packs are all gone. Rules 6 to 10 of docs/format.md. */
+export type Tomb = { packs: string[] } | { spent: string[] }
+
+const MAX_BYTES = 16 * 1024 * 1024
+
+/** The nonce makes every label and tomb another object, so that no name is ever made twice. */
+function encode(content: object, nonce: string): { id: string; bytes: Uint8Array } {
+  const bytes = new TextEncoder().encode(`${JSON.stringify({ format: FORMAT, ...content, nonce }, undefined, 1)}\n`)
+  return { id: sha256Hex(bytes), bytes }
+}
+
+function decode(bytes: Uint8Array, id: string, what: string): Fields {
+  if (bytes.length > MAX_BYTES) throw corrupt(what, 'it is too large')
+  if (sha256Hex(bytes) !== id) throw corrupt(what, 'its content does not match the checksum in its name')
+  const fields = new Fields(parseJson(bytes, what), what)
+  if (fields.integer('format') > FORMAT) throw newerFormat(what)
+  return fields
+}
+
+const tag = (value: unknown): string | undefined => (typeof value === 'string' && value.length <= 1024 ? value : undefined)
+const id64 = (value: unknown): string | undefined => (isHashHex(value) ? value : undefined)
+
+export const encodeLabel = (label: Label, nonce: string): { id: string; bytes: Uint8Array } => encode(label, nonce)
+export const encodeTomb = (tomb: Tomb, nonce: string): { id: string; bytes: Uint8Array } => encode(tomb, nonce)
+
+export function decodeLabel(bytes: Uint8Array, id: string): Label {
+  const fields = decode(bytes, id, `Label ${id.slice(0, 12)}`)
+  const snapshot = fields.string('snapshot')
+  if (!isHashHex(snapshot)) return fields.fail('snapshot', 'is not an id')
+  return { snapshot, add: fields.list('add', tag), remove: fields.list('remove', tag) }
+}
+
+export function decodeTomb(bytes: Uint8Array, id: string): Tomb {
+  const fields = decode(bytes, id, `Tomb ${id.slice(0, 12)}`)
+  return fields.has('spent') ? { spent: fields.list('spent', id64) } : { packs: fields.list('packs', id64) }
+}

@@ -1,0 +1,164 @@
+import { corrupt, AppError } from '../../util/errors.ts'
+import { toHex } from '../../util/hash.ts'
+import type { Listing, StoredObject } from '../../storage/storage.ts'
+
+export const CONFIG_NAME = 'config.json'
+
+export const packName = (id: string): string => `pack-${id}`
+export const indexName = (id: string): string => `index-${id}`
+export const labelName = (id: string): string => `label-${id}.json`
+export const tombName = (id: string): string => `tomb-${id}.json`
+
+/** `20261122T182401123Z`: fixed width, so that names sort as times do. */
+export function compactTime(ms: number): string {
+  return new Date(ms).toISOString().replace(/[-:.]/g, '')
+}
+
+function parseCompactTime(text: string): number | undefined {
+  const parts = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z$/.exec(text)
+  if (!parts) return undefined
+  const [, year, month, day, hour, minute, second, ms] = parts.map(Number)
+  const time = Date.UTC(year!, month! - 1, day, hour, minute, second, ms)
+  return compactTime(time) === text ? time : undefined
+}
+
+/** Everything but letters, digits, `.`, `_` and `-` becomes %XX of its UTF-8 bytes; the result is a legal file name everywhere. */
+function percentEncode(name: string): string {
+  return Array.from(Buffer.from(name, 'utf8'), byte => {
+    const char = String.fromCharCode(byte)
+    return /[A-Za-z0-9._-]/.test(char) ? char : `%${byte.toString(16).padStart(2, '0').toUpperCase()}`
+  }).join('')
+}
+
+function percentDecode(text: string): string | undefined {
+  if (!/^(?:[A-Za-z0-9._-]|%[0-9A-F]{2})+$/.test(text)) return undefined
+  const bytes = Buffer.from(
+    text.replace(/%([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))),
+    'latin1',
+  )
+  const name = bytes.toString('utf8')
+  return Buffer.from(name, 'utf8').equals(bytes) ? name : undefined
+}
+
+/** What a snapshot's object name tells without reading it: enough to order versions and to find one by its id. */
+export interface SnapshotRef {
+  objectName: string
+  name: string
+  /** The snapshot's own time, ms since 1970. */
+  time: number
+  /** First 16 hex digits of the snapshot's id. */
+  shortId: string
+  /** When the store created the object, ms since 1970. */
+  created: number
+}
+
+export function snapshotObjectName(time: number, id: string, name: string): string {
+  return `snapshot-${compactTime(time)}-${id.slice(0, 16)}-${percentEncode(name)}.json`
+}
+
+const SNAPSHOT = /^snapshot-(\d{8}T\d{9}Z)-([0-9a-f]{16})-(.+)\.json$/
+
+export function parseSnapshotObjectName(object: StoredObject): SnapshotRef | undefined {
+  const parts = SNAPSHOT.exec(object.name)
+  if (!parts) return undefined
+  const time = parseCompactTime(parts[1]!)
+  const name = percentDecode(parts[3]!)
+  if (time === undefined || name === undefined || nameProblem(name) !== undefined) return undefined
+  return { objectName: object.name, name, time, shortId: parts[2]!, created: object.created }
+}
+
+/** Versions are ordered by (time, id). */
+export function compareSnapshots(a: SnapshotRef, b: SnapshotRef): number {
+  return a.time - b.time || (a.shortId < b.shortId ? -1 : a.shortId > b.shortId ? 1 : 0)
+}
+
+/** Why `name` can't be the name of a pushed folder, or undefined when it can. */
+export function nameProblem(name: string): string | undefined {
+  const bytes = Buffer.byteLength(name, 'utf8')
+  if (bytes === 0) return 'it is empty'
+  if (bytes > 64) return `it is ${bytes} bytes long, 64 are allowed`
+  // eslint-disable-next-line no-control-regex
+  if (/[/\\:@~\u0000-\u001f\u007f-\u009f]/.test(name)) return 'it contains one of / \\ : @ ~ or a control character'
+  if (name === '.' || name === '..') return 'it is a relative path'
+  if (!name.isWellFormed()) return 'it is not valid Unicode'
+  return undefined
+}
+
+export function checkName(name: string): string {
+  const problem = nameProblem(name)
+  if (problem !== undefined)
+    throw new AppError('usage', `${JSON.stringify(name)} can't be a name: ${problem}.`, {
+      hint: 'Choose a name of 1 to 64 bytes without / \\ : @ ~, e.g. --name data.',
+    })
+  return name
+}
+
+/** A listing sorted into what its objects are. Packs, indexes, labels and tombs are keyed by the id in their name. */
+export interface Inventory {
+  asOf: number
+  hasConfig: boolean
+  /** The config's checksum, where the store tells it. */
+  configHash: string | undefined
+  packs: Map<string, StoredObject>
+  indexes: Map<string, StoredObject>
+  labels: Map<string, StoredObject>
+  tombs: Map<string, StoredObject>
+  snapshots: SnapshotRef[]
+  features: string[]
+  /** Objects under our prefixes whose names make no sense: damaged or foreign. Never touched. */
+  unknown: string[]
+  /** True when the store holds nothing of ours. */
+  empty: boolean
+  /** How many objects are not ours. */
+  foreign: number
+}
+
+const HASHED = /^(pack|index)-([0-9a-f]{64})$|^(label|tomb)-([0-9a-f]{64})\.json$/
+
+/** True for names that a repository may hold, also a damaged or an unfinished one. */
+export function isOurs(name: string): boolean {
+  return name === CONFIG_NAME || /^(pack|index|snapshot|label|tomb|feature)-/.test(name)
+}
+
+export function takeInventory(listing: Listing): Inventory {
+  const inventory: Inventory = {
+    asOf: listing.asOf,
+    hasConfig: false,
+    configHash: undefined,
+    packs: new Map(),
+    indexes: new Map(),
+    labels: new Map(),
+    tombs: new Map(),
+    snapshots: [],
+    features: [],
+    unknown: [],
+    empty: true,
+    foreign: 0,
+  }
+  const byKind = { pack: inventory.packs, index: inventory.indexes, label: inventory.labels, tomb: inventory.tombs }
+  for (const object of listing.objects) {
+    if (!isOurs(object.name)) {
+      inventory.foreign++
+      continue
+    }
+    inventory.empty = false
+    const hashed = HASHED.exec(object.name)
+    if (object.name === CONFIG_NAME) {
+      inventory.hasConfig = true
+      inventory.configHash = object.sha256
+    } else if (hashed) byKind[(hashed[1] ?? hashed[3]) as keyof typeof byKind].set((hashed[2] ?? hashed[4])!, object)
+    else if (object.name.startsWith('feature-')) inventory.features.push(object.name.slice('feature-'.length))
+    else {
+      const snapshot = parseSnapshotObjectName(object)
+      if (snapshot) inventory.snapshots.push(snapshot)
+      else inventory.unknown.push(object.name)
+    }
+  }
+  inventory.snapshots.sort(compareSnapshots)
+  return inventory
+}
+
+/** Objects carry the SHA-256 of their bytes in their names: what comes back must match, whole. */
+export function verifyObjectHash(what: string, expectedHex: string, hash: Uint8Array): void {
+  if (!toHex(hash).startsWith(expectedHex)) throw corrupt(what, 'its content does not match the checksum in its name')
+}

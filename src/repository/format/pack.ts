@@ -1,0 +1,81 @@
+import { ByteReader, ByteWriter, ascii, equalBytes } from '../../util/bytes.ts'
+import { corrupt } from '../../util/errors.ts'
+import { HASH_BYTES, sha256, sha256Hex } from '../../util/hash.ts'
+import { MAX_OBJECT_BYTES } from '../../storage/storage.ts'
+import { decodeDirectory, encodeDirectory, type Directory, type ListedBlock, type NewBlock } from './directory.ts'
+
+const MAGIC = ascii('CEP1')
+export const NONCE_BYTES = 16
+/** nonce, directory length (u32, little-endian), SHA-256 of the directory, magic */
+export const TRAILER_BYTES = NONCE_BYTES + 4 + HASH_BYTES + MAGIC.length
+
+export interface Pack {
+  /** SHA-256 of `bytes`, in hex. */
+  id: string
+  bytes: Uint8Array
+  directory: Uint8Array
+}
+
+/** `blocks | directory | trailer`, in memory of its own. */
+export function encodePack(blocks: readonly NewBlock[], nonce: Uint8Array): Pack {
+  const blockBytes = blocks.reduce((sum, { block }) => sum + block.bytes.length, 0)
+  const bytes = new Uint8Array(blockBytes)
+  let position = 0
+  for (const { block } of blocks) {
+    bytes.set(block.bytes, position)
+    position += block.bytes.length
+  }
+  return sealPack(bytes, blockBytes, blocks, nonce)
+}
+
+/**
+ * Makes a pack of `buffer`, whose first `blockBytes` bytes are the stored bytes of `blocks`: writes directory and trailer behind them, into new memory where
+ * there is no room. What comes out has been read back: a pack whose directory does not decode to its blocks is never uploaded.
+ */
+export function sealPack(buffer: Uint8Array, blockBytes: number, blocks: readonly ListedBlock[], nonce: Uint8Array): Pack {
+  const directory = encodeDirectory(blocks)
+  const size = blockBytes + directory.length + TRAILER_BYTES
+  const bytes = size <= buffer.length ? buffer.subarray(0, size) : new Uint8Array(size)
+  if (size > buffer.length) bytes.set(buffer.subarray(0, blockBytes))
+  bytes.set(directory, blockBytes)
+  const trailer = new ByteWriter(TRAILER_BYTES)
+  trailer.put(nonce)
+  const length = new Uint8Array(4)
+  new DataView(length.buffer).setUint32(0, directory.length, true)
+  trailer.put(length)
+  trailer.put(sha256(directory))
+  trailer.put(MAGIC)
+  bytes.set(trailer.view(), blockBytes + directory.length)
+  const id = sha256Hex(bytes)
+  const readBack = decodePackTail(bytes, bytes.length, id)
+  if (!('directory' in readBack) || !equalBytes(readBack.directoryBytes, directory) || readBack.directory.blocks.length !== blocks.length)
+    throw corrupt('A new pack', 'it does not read back as it was written')
+  return { id, bytes, directory }
+}
+
+export type PackTail = { directory: Directory; directoryBytes: Uint8Array } | { needBytes: number }
+
+/**
+ * Reads the directory from the last bytes of a pack of `size` bytes. When `tail` is too short it tells how many bytes at the end are needed.
+ */
+export function decodePackTail(tail: Uint8Array, size: number, id: string): PackTail {
+  const what = `Pack ${id.slice(0, 12)}`
+  if (size > MAX_OBJECT_BYTES) throw corrupt(what, 'it is too large')
+  if (size < TRAILER_BYTES || tail.length < TRAILER_BYTES) {
+    if (size >= TRAILER_BYTES && tail.length < size) return { needBytes: TRAILER_BYTES }
+    throw corrupt(what, 'it is shorter than a trailer')
+  }
+  const trailer = new ByteReader(tail, what, tail.length - TRAILER_BYTES)
+  trailer.take(NONCE_BYTES)
+  const lengthBytes = trailer.take(4)
+  const length = new DataView(lengthBytes.buffer, lengthBytes.byteOffset, 4).getUint32(0, true)
+  const hash = trailer.take(HASH_BYTES)
+  trailer.expect(MAGIC, 'it does not end as a pack does (cut short?)')
+  if (length > size - TRAILER_BYTES) throw corrupt(what, 'its directory is longer than the pack')
+  if (length + TRAILER_BYTES > tail.length) return { needBytes: length + TRAILER_BYTES }
+  const directoryBytes = tail.subarray(tail.length - TRAILER_BYTES - length, tail.length - TRAILER_BYTES)
+  if (!equalBytes(sha256(directoryBytes), hash)) throw corrupt(what, "its directory does not match the directory's checksum")
+  const directory = decodeDirectory(directoryBytes, what)
+  if (directory.blockBytes !== size - TRAILER_BYTES - length) throw corrupt(what, 'its blocks do not fill it')
+  return { directory, directoryBytes }
+}

@@ -1,0 +1,34 @@
+import type { ChunkIndex } from '../index/chunk-index.ts'
+import { encodeDirectory } from '../format/directory.ts'
+import type { IndexedPack } from '../format/index-object.ts'
+import { TRAILER_BYTES } from '../format/pack.ts'
+import { corrupt } from '../../util/errors.ts'
+
+/**
+ * A pack of an index that was read. Its directory is kept in the chunk index alone, and encoded again when a new index takes it in: most never are, and their
+ * bytes would take nearly as much memory as the chunk index does.
+ */
+export class HeldPack implements IndexedPack {
+  readonly id: string
+  readonly size: number
+  readonly directoryLength: number
+  private readonly index: ChunkIndex
+  private readonly number: number
+
+  constructor({ id, size, directoryBytes }: IndexedPack, index: ChunkIndex, number: number) {
+    this.id = id
+    this.size = size
+    this.directoryLength = directoryBytes.length
+    this.index = index
+    this.number = number
+  }
+
+  get directoryBytes(): Uint8Array {
+    const blocks = this.index.listedBlocks(this.number)
+    const bytes = encodeDirectory(blocks)
+    const blockBytes = blocks.reduce((sum, { block }) => sum + block.parts.reduce((stored, part) => stored + part.storedLength, 0), 0)
+    if (blockBytes + bytes.length + TRAILER_BYTES !== this.size)
+      throw corrupt(`The index entry of pack ${this.id.slice(0, 12)}`, 'it does not come out as it was read')
+    return bytes
+  }
+}

@@ -1,0 +1,76 @@
+import type { StoredObject } from '../../storage/storage.ts'
+import { AppError, isAppError } from '../../util/errors.ts'
+import { HASH_BYTES } from '../../util/hash.ts'
+import { freeUnusedBuffers } from '../../util/unused-memory.ts'
+import { ChunkIndex } from '../index/chunk-index.ts'
+import { HeldPack } from './lazy-indexed-pack.ts'
+import { decodeIndexedPack, type IndexedPack } from '../format/index-object.ts'
+import type { Inventory } from '../format/object-names.ts'
+
+/** Bytes of indexes between two collections: so that those of a very large repository are not held beside what is made of them. */
+const FREE_EVERY_BYTES = 64 * 1024 * 1024
+
+export interface TakenIndexes {
+  index: ChunkIndex
+  /** As in `RepositoryView`. */
+  unindexedPacks: string[]
+  missingPacks: IndexedPack[]
+}
+
+/** Makes one chunk index of all that is listed of the packs in `active`, which from then on hold their packs by it. Damage goes to `problems`. */
+export function takeIndexes(
+  inventory: Inventory,
+  active: { size: number; packs: IndexedPack[] }[],
+  tombedPacks: ReadonlySet<string>,
+  problems: AppError[],
+): TakenIndexes {
+  const unindexed = new Set(inventory.packs.keys())
+  for (const { packs } of active) for (const { id } of packs) unindexed.delete(id)
+  const missing = new Map<string, IndexedPack>()
+  const held = new Map<string, HeldPack>()
+  const index = new ChunkIndex(active.reduce((sum, { packs }) => sum + mostChunks(packs), 0))
+  const take = (pack: IndexedPack, listed: StoredObject, writable: boolean): IndexedPack => {
+    const damage = visibleDamage(pack, listed)
+    if ((damage === undefined && !tombedPacks.has(pack.id)) !== writable) return pack
+    if (damage !== undefined) problems.push(new AppError('corrupt', `Pack ${pack.id.slice(0, 12)} is damaged: ${damage}`))
+    try {
+      const directory = decodeIndexedPack(pack)
+      held.set(pack.id, new HeldPack(pack, index, index.packs.length))
+      index.add({ id: pack.id, size: pack.size, writable }, directory)
+      unindexed.delete(pack.id)
+    } catch (error) {
+      if (!isAppError(error, 'corrupt')) throw error
+      problems.push(error)
+      unindexed.add(pack.id)
+    }
+    return held.get(pack.id) ?? pack
+  }
+  // copies that writers may use come first, so that readers use them too and a tombed pack is read only where nothing else has the chunk
+  let done = 0
+  for (const writable of [true, false]) {
+    for (const each of active) {
+      each.packs = each.packs.map(pack => {
+        const listed = inventory.packs.get(pack.id)
+        if (listed) return held.get(pack.id) ?? take(pack, listed, writable)
+        if (!missing.has(pack.id)) missing.set(pack.id, { ...pack, directoryBytes: pack.directoryBytes.slice() })
+        return missing.get(pack.id)!
+      })
+      done += each.size
+      if (done < FREE_EVERY_BYTES) continue
+      freeUnusedBuffers('major')
+      done = 0
+    }
+  }
+  return { index, unindexedPacks: [...unindexed], missingPacks: [...missing.values()] }
+}
+
+/** A chunk takes at least its id and a byte of a directory. */
+function mostChunks(packs: readonly IndexedPack[]): number {
+  return packs.reduce((sum, { directoryBytes }) => sum + Math.floor(directoryBytes.length / (HASH_BYTES + 1)), 0)
+}
+
+/** What a listing alone tells of a pack's damage. */
+function visibleDamage(pack: IndexedPack, listed: StoredObject): string | undefined {
+  if (listed.size !== pack.size) return `it has ${listed.size} bytes instead of ${pack.size}`
+  return listed.sha256 === undefined || listed.sha256 === pack.id ? undefined : "the store's checksum of it is not the one in its name"
+}

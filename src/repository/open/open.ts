@@ -1,0 +1,78 @@
+import type { CompressionPool } from '../../compression/pool.ts'
+import { ReadAheadStorage } from '../../storage/read-ahead.ts'
+import type { Storage } from '../../storage/storage.ts'
+import type { Surroundings } from '../../util/clock.ts'
+import { AppError } from '../../util/errors.ts'
+import type { Reporter } from '../../util/reporter.ts'
+import type { BlockSource } from '../read/read-chunks.ts'
+import { decodeIndexedPack } from '../format/index-object.ts'
+import type { Inventory } from '../format/object-names.ts'
+import { adoptPacks, openView, type RepositoryView } from './view.ts'
+
+/** On Drive nothing may be found because nothing may be seen. */
+const DRIVE_HINT =
+  " Which account is logged in, and whether it sees all files (drive) or only its own client's (drive.file), `colab-escape auth status` tells."
+
+/** What every operation on a repository works with. */
+export interface RepositoryContext {
+  storage: Storage
+  pool: CompressionPool
+  surroundings: Surroundings
+  reporter: Reporter
+  signal?: AbortSignal | undefined
+}
+
+/** A repository opened for reading: what it holds, and how to get at it. */
+export interface OpenRepository extends BlockSource {
+  view: RepositoryView
+}
+
+/** Begins to read the newest snapshot of a name while the indexes are read. */
+export function readNewestAhead(storage: ReadAheadStorage, { snapshots }: Inventory, name: string, signal: AbortSignal | undefined): void {
+  const newest = snapshots.findLast(ref => ref.name === name)
+  if (newest) storage.begin(newest.objectName, { signal })
+}
+
+/** Opens a repository for reading; `newestOf` is a name whose newest version will be wanted. Throws `not-found` where there is no repository. */
+export async function openForReading(context: RepositoryContext, newestOf?: string): Promise<OpenRepository> {
+  const { signal, reporter, pool } = context
+  reporter.progress({ phase: 'listing' })
+  const storage = new ReadAheadStorage(context.storage)
+  const view = await openView(storage, {
+    signal,
+    onListed: inventory => {
+      if (newestOf !== undefined) readNewestAhead(storage, inventory, newestOf, signal)
+    },
+  })
+  const { inventory } = view
+  if (!inventory.hasConfig && inventory.snapshots.length === 0)
+    throw new AppError('not-found', `${storage.location} holds no repository.`, {
+      hint: `Check --store (or COLAB_ESCAPE_STORE); a first \`colab-escape push <path>\` creates one.${storage.location.startsWith('drive:') ? DRIVE_HINT : ''}`,
+    })
+  if (!inventory.hasConfig)
+    view.problems.push(new AppError('corrupt', `config.json is missing in ${storage.location}`, { hint: 'The next push writes it again.' }))
+  // what a lost or damaged index named is still told by the packs themselves; packs of a push under way are few, and reading their tails does no harm
+  await adoptPacks(storage, view, { signal })
+  for (const problem of view.problems) reporter.warn(problem.message)
+  return { storage, index: view.index, pool, signal, view, renew: renewal(context, view) }
+}
+
+/** See `BlockSource.renew`. What brought nothing new is not tried again: where much is missing, that would be a listing for each chunk. */
+function renewal({ storage, signal }: RepositoryContext, { index }: RepositoryView): () => Promise<boolean> {
+  let useful = true
+  return async () => {
+    if (!useful) return false
+    const fresh = await openView(storage, { signal })
+    const adopted = await adoptPacks(storage, fresh, { signal })
+    const known = new Set(index.packs.map(({ id }) => id))
+    const readable = new Set(fresh.index.packs.map(({ id }) => id))
+    useful = false
+    for (const pack of [...fresh.activeIndexes.flatMap(({ packs }) => packs), ...adopted]) {
+      if (known.has(pack.id) || !readable.has(pack.id)) continue
+      known.add(pack.id)
+      index.add({ id: pack.id, size: pack.size, writable: false }, decodeIndexedPack(pack))
+      useful = true
+    }
+    return useful
+  }
+}

@@ -1,0 +1,23 @@
+import type { RepositoryView } from '../open/view.ts'
+import { SAFE_WAITS } from './grace-periods.ts'
+
+/** What tombs name and is still there: packs, their bytes, and from when a prune may delete all of them (the store's clock, ms). */
+export interface Marked {
+  packs: number
+  bytes: number
+  until: number | undefined
+}
+
+export function markedForDeletion({ inventory, tombs }: Pick<RepositoryView, 'inventory' | 'tombs'>): Marked {
+  const sizes = new Map<string, number>()
+  let until: number | undefined
+  for (const [id, tomb] of tombs) {
+    if (!('packs' in tomb)) continue
+    const there = tomb.packs.flatMap(pack => inventory.packs.get(pack) ?? [])
+    const marked = inventory.tombs.get(id)
+    if (there.length === 0 || marked === undefined) continue
+    for (const { name, size } of there) sizes.set(name, size)
+    until = Math.max(until ?? 0, marked.created + SAFE_WAITS.graceMs)
+  }
+  return { packs: sizes.size, bytes: [...sizes.values()].reduce((sum, size) => sum + size, 0), until }
+}

@@ -1,0 +1,31 @@
+import { isDivisible } from '../block-content.ts'
+import type { ChunkIndex } from '../../index/chunk-index.ts'
+
+/** A pack is written anew when more than this share of its blocks' bytes is dead. */
+export const REWRITE_FROM = 1 / 3
+
+export interface Share {
+  /** Whether anything in the pack is needed, and whether everything is. */
+  needed: boolean
+  full: boolean
+  /** The share of its blocks' stored bytes that could be given up. */
+  dead: number
+}
+
+/** How much of a pack is needed. */
+export function shareOf(index: ChunkIndex, pack: number, isNeeded: (entry: number) => boolean): Share {
+  const { first, end } = index.blocksOf(pack)
+  let live = 0
+  let all = 0
+  let full = true
+  for (let number = first; number < end; number++) {
+    const block = index.blocks[number]!
+    let plain = 0
+    for (let entry = block.firstChunk; entry < block.firstChunk + block.chunkCount; entry++)
+      if (isNeeded(entry)) plain += index.length(entry)
+    all += block.storedLength
+    if (plain > 0) live += isDivisible(block) ? (plain / block.plainLength) * block.storedLength : block.storedLength
+    if (plain < block.plainLength) full = false
+  }
+  return { needed: live > 0, full, dead: all === 0 ? 1 : 1 - live / all }
+}

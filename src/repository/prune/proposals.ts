@@ -1,0 +1,79 @@
+import { throwIfAborted } from '../../util/errors.ts'
+import type { OpenRepository } from '../open/open.ts'
+import { Choice } from './plan/choose-copies.ts'
+import { findLoneChunks } from './plan/standalone-chunks.ts'
+import { LATE_ONLY } from './reachability.ts'
+import { type StoredSnapshot } from '../format/snapshot.ts'
+import { chunksOf } from '../usage/usage.ts'
+import { storedShare } from '../index/stored-sizes.ts'
+import { readSnapshots } from '../versions/versions.ts'
+
+/** What forgetting a name's older versions would come to. */
+export interface Proposal {
+  name: string
+  keepLast: number
+  versions: number
+  /** What nothing else needs; undefined where finding out would take too long. */
+  bytes: number | undefined
+}
+
+const KEEP = 3
+/** So many lists of files are read, at most: somebody waits for the answer. */
+const MOST_VERSIONS = 200
+
+/** What each name's versions before the newest three, or before the newest where there are no more, would free. What frees most comes first. */
+export async function proposeForgetting(repository: OpenRepository): Promise<Proposal[]> {
+  const { index, view } = repository
+  const versions = await readSnapshots(repository, view, view.inventory.snapshots)
+  const names = [...new Set(versions.map(({ name }) => name))]
+  const proposals = names.flatMap(name => {
+    const own = versions.filter(version => version.name === name)
+    const keepLast = own.length > KEEP ? KEEP : 1
+    const older = own.slice(0, -keepLast)
+    return older.length === 0 ? [] : [{ name, keepLast, versions: older.length, bytes: undefined as number | undefined, older }]
+  })
+  if (versions.length <= MOST_VERSIONS) {
+    const goes = new Set(proposals.flatMap(({ older }) => older))
+    const kept = versions.filter(version => !goes.has(version))
+    const { needed, gains } = await keptBy(repository, kept)
+    // what two names share is freed only when both give it up: it counts for the first of them
+    for (const proposal of proposals) {
+      let bytes = 0
+      await eachEntry(repository, proposal.older, entry => {
+        if (needed[entry] === 0) bytes += gains.get(entry) ?? storedShare(index, entry)
+        needed[entry] = 1
+      })
+      proposal.bytes = Math.round(bytes)
+    }
+  }
+  return proposals.map(({ older: _, ...proposal }) => proposal).sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0))
+}
+
+/** What versions need when nothing else is there, as a prune leaves it: a flag an entry; and the bytes that it gains by those bases that it then makes superfluous. */
+async function keptBy(
+  repository: OpenRepository,
+  versions: readonly StoredSnapshot[],
+): Promise<{ needed: Uint8Array; gains: ReadonlyMap<number, number> }> {
+  const { index } = repository
+  const flags = new Uint8Array(index.size)
+  const needed = new Uint8Array(index.size)
+  await eachEntry(repository, versions, (entry, isContent) => {
+    needed[entry] = 1
+    if (isContent) flags[index.find(index.id(entry))] = LATE_ONLY
+  })
+  const choice = new Choice(index, { flags, incomplete: [] }, { stateOf: () => 'usable', isSpared: () => false })
+  const { gains } = findLoneChunks(index, choice.select())
+  for (const entry of gains.keys()) needed[entry] = 0
+  return { needed, gains }
+}
+
+async function eachEntry(
+  repository: OpenRepository,
+  snapshots: readonly StoredSnapshot[],
+  use: (entry: number, isContent: boolean) => void,
+): Promise<void> {
+  for (const snapshot of snapshots) {
+    throwIfAborted(repository.signal)
+    for await (const { entry, isContent } of chunksOf(repository, snapshot)) use(entry, isContent)
+  }
+}

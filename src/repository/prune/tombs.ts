@@ -1,0 +1,55 @@
+import { toHex } from '../../util/hash.ts'
+import type { RepositoryContext } from '../open/open.ts'
+import { encodeTomb } from '../format/label-and-tomb.ts'
+import { tombName } from '../format/object-names.ts'
+import { NONCE_BYTES } from '../format/pack.ts'
+import type { RepositoryView } from '../open/view.ts'
+import type { Waits } from './grace-periods.ts'
+
+/** Ids in one tomb, at most: some 70 bytes each. */
+const TOMB_IDS = 100_000
+
+export async function writeTombs(
+  { storage, surroundings, signal }: RepositoryContext,
+  kind: 'packs' | 'spent',
+  ids: readonly string[],
+): Promise<void> {
+  for (let i = 0; i < ids.length; i += TOMB_IDS) {
+    const some = ids.slice(i, i + TOMB_IDS)
+    const tomb = encodeTomb(kind === 'packs' ? { packs: some } : { spent: some }, toHex(surroundings.random(NONCE_BYTES)))
+    await storage.put(tombName(tomb.id), tomb.bytes, { signal })
+  }
+}
+
+/**
+ * Rule 10. A tomb whose packs are all gone is named in a marker; only when that is old is it deleted, and the marker after it: by then no listing shows any
+ * of its packs. Tells how many tombs went.
+ */
+export async function retireTombs(
+  context: RepositoryContext,
+  view: RepositoryView,
+  deleted: ReadonlySet<string>,
+  waits: Waits,
+): Promise<number> {
+  const { storage, signal } = context
+  const { inventory, tombs } = view
+  const spent = new Set([...tombs.values()].flatMap(tomb => ('spent' in tomb ? tomb.spent : [])))
+  const isOld = (id: string, ms: number): boolean => inventory.tombs.get(id)!.created <= inventory.asOf - ms
+  const isThere = (pack: string): boolean => inventory.packs.has(pack) && !deleted.has(pack)
+  const done = [...tombs].filter(([id, tomb]) => 'packs' in tomb && !spent.has(id) && isOld(id, waits.lagMs) && !tomb.packs.some(isThere))
+  await writeTombs(
+    context,
+    'spent',
+    done.map(([id]) => id),
+  )
+  let retired = 0
+  for (const [id, tomb] of tombs) {
+    if (!('spent' in tomb) || !isOld(id, waits.graceMs)) continue
+    for (const old of tomb.spent) {
+      await storage.remove(tombName(old), { signal })
+      if (inventory.tombs.has(old)) retired++
+    }
+    await storage.remove(tombName(id), { signal })
+  }
+  return retired
+}

@@ -1,0 +1,35 @@
+import { constants } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { fsPath } from '../../util/paths.ts'
+import { chunkMatches } from '../read/read-chunks.ts'
+import type { FileEntry } from '../format/manifest.ts'
+
+/**
+ * Which chunks of `entry` a local file already has at their places: a flag a chunk. `lengthOf` gives a chunk's plain length by its position in the entry.
+ * Reads the file once, front to back.
+ */
+export async function matchingChunks(
+  localPath: string,
+  entry: FileEntry,
+  lengthOf: (chunk: number) => number,
+  signal?: AbortSignal,
+): Promise<boolean[]> {
+  const count = entry.chunks.length / 32
+  const matches = new Array<boolean>(count).fill(false)
+  const file = await open(fsPath(localPath), constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0))
+  try {
+    let room = Buffer.alloc(0)
+    let position = 0
+    for (let i = 0; i < count && !signal?.aborted; i++) {
+      const length = lengthOf(i)
+      if (room.length < length) room = Buffer.alloc(length)
+      const { bytesRead } = await file.read(room, 0, length, position)
+      if (bytesRead < length) break
+      matches[i] = chunkMatches(entry.chunks.subarray(i * 32, i * 32 + 32), room.subarray(0, length))
+      position += length
+    }
+  } finally {
+    await file.close()
+  }
+  return matches
+}

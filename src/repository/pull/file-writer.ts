@@ -1,0 +1,172 @@
+import { closeSync, constants, fchmodSync, fstatSync, ftruncateSync, futimesSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { AppError, errnoOf, messageOf } from '../../util/errors.ts'
+import { fsPath } from '../../util/paths.ts'
+import { matchingChunks } from './compare-file.ts'
+import { lookAt, type LocalItem } from '../../local/look-at.ts'
+import { wholeMicroseconds } from '../format/manifest.ts'
+import { partName } from '../../local/part-names.ts'
+import type { PlannedFile } from './plan.ts'
+import { sameFingerprint } from '../../local/walk.ts'
+
+const MAX_OPEN_FILES = 128
+const ZEROS = Buffer.alloc(64 * 1024)
+
+/** libuv cut times to whole µs, towards zero, before 1.52 (which came with Node 24); since then it keeps them. */
+const CUTS_TOWARDS_ZERO = /^1\.([0-9]|[1-4][0-9]|5[01])\./.test(process.versions.uv)
+
+/**
+ * Node takes seconds as a double: half a microsecond more makes what is cut off, or later read as whole µs, land on the µs that was meant. A time before
+ * 1970 goes as a text, because of a negative number Node makes the present time.
+ */
+export function utimesSeconds(ns: bigint): number | string {
+  const us = Number(wholeMicroseconds(ns) / 1000n)
+  return us >= 0 ? (us + 0.5) / 1e6 : String((us + (CUTS_TOWARDS_ZERO ? -0.5 : 0.5)) / 1e6)
+}
+
+/** Turns a system error while writing to the destination into one that a person can act on. */
+export function writeError(error: unknown, localPath: string): AppError {
+  const code = errnoOf(error)
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new AppError('io', `No space left for ${localPath}.`, {
+      hint: 'Free some space, then run the same pull again: it continues where it stopped.',
+      cause: error,
+    })
+  return new AppError('io', `${localPath} can't be written: ${messageOf(error)}`, {
+    hint: 'Check the permissions of the destination, then run the same pull again.',
+    cause: error,
+  })
+}
+
+/** Restored at its destination: whether what lay there was still what the plan had seen. */
+export type Placed = 'placed' | 'changed-meanwhile'
+
+interface Writing {
+  file: PlannedFile
+  partPath: string
+  fd: number
+  /** True while the part file holds nothing but holes where nothing was written. */
+  fresh: boolean
+}
+
+/**
+ * Writes files chunk by chunk, in any order, under temporary names, and renames each when it is whole. Synchronous on purpose: a destination is a local disk,
+ * where a promise costs more than the write.
+ */
+export class FileWriter {
+  private readonly open = new Map<number, Writing>()
+  private readonly begun = new Set<number>()
+  private readonly resumed = new Set<number>()
+  private readonly files: readonly PlannedFile[]
+  private readonly force: boolean
+
+  constructor(files: readonly PlannedFile[], force: boolean) {
+    this.files = files
+    this.force = force
+  }
+
+  private partPath(file: PlannedFile): string {
+    return `${dirname(file.localPath)}/${partName(file.entry)}`
+  }
+
+  /** Which chunks an interrupted pull had written of a file already; undefined when there is nothing of it. */
+  async resume(number: number, lengthOf: (chunk: number) => number, signal?: AbortSignal): Promise<boolean[] | undefined> {
+    const file = this.files[number]!
+    const partPath = this.partPath(file)
+    const item = lookAt(partPath)
+    // one whose mode was set already, right before the end, is made anew: it may not be open to us any more
+    if (item.type !== 'file' || item.fingerprint.size !== file.entry.size || (item.mode & 0o600) !== 0o600) return undefined
+    this.begun.add(number)
+    this.resumed.add(number)
+    return matchingChunks(partPath, file.entry, lengthOf, signal)
+  }
+
+  write(number: number, offset: number, bytes: Uint8Array): void {
+    const writing = this.openFor(number)
+    try {
+      if (writing.fresh && isZero(bytes)) return // left as a hole
+      for (let done = 0; done < bytes.length;) done += writeSync(writing.fd, bytes, done, bytes.length - done, offset + done)
+    } catch (error) {
+      throw writeError(error, writing.file.localPath)
+    }
+  }
+
+  private openFor(number: number): Writing {
+    const known = this.open.get(number)
+    if (known) {
+      this.open.delete(number)
+      this.open.set(number, known) // the map's order is that of last use
+      return known
+    }
+    const file = this.files[number]!
+    const partPath = this.partPath(file)
+    if (this.open.size >= MAX_OPEN_FILES) this.closeOldest()
+    try {
+      if (!this.begun.has(number)) rmSync(fsPath(partPath), { force: true })
+      const create = this.begun.has(number) ? 0 : constants.O_CREAT | constants.O_EXCL
+      const fd = openSync(fsPath(partPath), constants.O_RDWR | create | (constants.O_NOFOLLOW ?? 0), 0o600)
+      const writing = { file, partPath, fd, fresh: !this.resumed.has(number) }
+      this.open.set(number, writing)
+      if (!this.begun.has(number)) ftruncateSync(fd, file.entry.size)
+      this.begun.add(number)
+      return writing
+    } catch (error) {
+      throw writeError(error, file.localPath)
+    }
+  }
+
+  private closeOldest(): void {
+    const [number, writing] = this.open.entries().next().value!
+    closeSync(writing.fd)
+    this.open.delete(number)
+  }
+
+  /** All chunks are written: sets mode and time and puts the file into its place. */
+  place(number: number): Placed {
+    const { file, partPath, fd } = this.openFor(number)
+    try {
+      const { entry, localPath, item } = file
+      fchmodSync(fd, entry.mode)
+      futimesSync(fd, Number(fstatSync(fd).atimeMs) / 1000, utimesSeconds(entry.mtime))
+      closeSync(fd)
+      this.open.delete(number)
+      if (!this.force && !isStill(localPath, item)) {
+        rmSync(fsPath(partPath), { force: true })
+        return 'changed-meanwhile'
+      }
+      renameSync(fsPath(partPath), fsPath(localPath))
+      return 'placed'
+    } catch (error) {
+      throw writeError(error, file.localPath)
+    }
+  }
+
+  /** Gives a file up whose content can't be had. */
+  abandon(number: number): void {
+    const writing = this.open.get(number)
+    if (writing) closeSync(writing.fd)
+    this.open.delete(number)
+    if (this.begun.has(number)) rmSync(fsPath(this.partPath(this.files[number]!)), { force: true })
+  }
+
+  close(): void {
+    for (const { fd } of this.open.values()) closeSync(fd)
+    this.open.clear()
+  }
+}
+
+/** True when what lies at a path is what the plan saw there; folders that were to be cleared count as gone. */
+export function isStill(localPath: string, item: LocalItem): boolean {
+  const now = lookAt(localPath)
+  if (now.type === 'absent') return true
+  if (item.type === 'absent' || item.type === 'other' || item.type === 'directory') return false
+  return now.type === item.type && sameFingerprint(now.fingerprint, item.fingerprint)
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  for (let at = 0; at < bytes.length; at += ZEROS.length) {
+    const piece = bytes.subarray(at, at + ZEROS.length)
+    if (Buffer.compare(piece, ZEROS.subarray(0, piece.length)) !== 0) return false
+  }
+  return true
+}

@@ -1,0 +1,285 @@
+import { readdirSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
+import type { Chunker } from '../../chunking/chunker.ts'
+import { AppError, throwIfAborted } from '../../util/errors.ts'
+import { decodeFileName, fsPath } from '../../util/paths.ts'
+import type { Reporter } from '../../util/reporter.ts'
+import { Turns } from '../../util/turns.ts'
+import { describeCopy, lackOf } from '../read/block-source.ts'
+import { matchingChunks } from './compare-file.ts'
+import type { OpenRepository } from '../open/open.ts'
+import { pathFilter } from '../../local/ignore-rules.ts'
+import { unknownContent, type Endangered } from './unsaved-files.ts'
+import { LocalNames } from '../../local/platform-names.ts'
+import { ABSENT, lookAt, sameTime, type LocalItem } from '../../local/look-at.ts'
+import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from '../format/manifest.ts'
+import { readManifest } from '../read/read-manifest.ts'
+import { baseOf, covers, type Part } from './part.ts'
+import { isPartName, partName } from '../../local/part-names.ts'
+import type { StoredSnapshot } from '../format/snapshot.ts'
+import type { StatCache } from '../source/stat-cache.ts'
+import { walk } from '../../local/walk.ts'
+
+export interface PlannedFile {
+  entry: FileEntry
+  readonly localPath: string
+  /** What lies there now; the plan holds only as long as that is so. */
+  item: LocalItem
+}
+
+/** Of a hundred thousand files the paths alone would take tens of megabytes: they are made when they are needed. */
+class FileToWrite implements PlannedFile {
+  readonly entry: FileEntry
+  readonly item: LocalItem
+  private readonly localPathOf: PullPlanRequest['localPathOf']
+
+  constructor(entry: FileEntry, item: LocalItem, localPathOf: PullPlanRequest['localPathOf']) {
+    this.entry = entry
+    this.item = item
+    this.localPathOf = localPathOf
+  }
+
+  get localPath(): string {
+    return this.localPathOf(this.entry.path)
+  }
+}
+
+export interface DamagedFile {
+  path: string
+  why: string
+}
+
+/** All that a pull is going to do, decided before it touches anything. */
+export interface PullPlan {
+  /** Parents first. */
+  directories: { entry: DirectoryEntry; localPath: string; item: LocalItem }[]
+  files: PlannedFile[]
+  symlinks: { entry: SymlinkEntry; localPath: string; item: LocalItem }[]
+  /** Content is right, mode or time is not. */
+  touch: { entry: FileEntry | SymlinkEntry; localPath: string }[]
+  /** Files and symlinks that go: in the way of something else, or extra under --delete. */
+  remove: Endangered[]
+  /** Folders that go once they are empty, deepest first. */
+  removeDirectories: string[]
+  /** Entries that are right already. */
+  unchanged: number
+  damaged: DamagedFile[]
+  /** Entries whose names this platform can't hold. */
+  unnameable: DamagedFile[]
+}
+
+export interface PullPlanRequest {
+  snapshot: StoredSnapshot
+  /** Undefined for all of it. */
+  part?: Part | undefined
+  /** Absolute, links resolved: where the entry of this path belongs. */
+  localPathOf: (path: string) => string
+  /** Absolute path of the destination folder; undefined when a single file is pulled. */
+  root: string | undefined
+  only: readonly string[]
+  exclude: readonly string[]
+  delete: boolean
+  force: boolean
+  cache: StatCache | undefined
+  /** Of the destination. */
+  platform: NodeJS.Platform
+  chunker: Chunker
+  reporter: Reporter
+}
+
+/** Compares a snapshot with the destination. Throws `would-overwrite` with the list when local content would be lost that the repository does not know. */
+export async function planPull(repository: OpenRepository, request: PullPlanRequest): Promise<PullPlan> {
+  const planner = new Planner(repository, request)
+  await planner.readSnapshot()
+  if (request.delete && request.root !== undefined) await planner.findExtras(request.root)
+  const { plan, endangered } = planner
+  plan.removeDirectories.sort((a, b) => b.length - a.length)
+  if (!request.force) {
+    const unknown = await unknownContent(repository, request.snapshot.name, endangered, request.chunker)
+    if (unknown.length > 0) throw wouldOverwrite(unknown.map(({ localPath }) => localPath))
+  }
+  return plan
+}
+
+export function wouldOverwrite(paths: readonly string[]): AppError {
+  const count = paths.length === 1 ? '1 local file holds' : `${paths.length} local files hold`
+  return new AppError('would-overwrite', `${count} content that is in no version of the repository, and would be overwritten or deleted.`, {
+    hint: 'Push or move them first, or lose them with --force.',
+    list: paths,
+  })
+}
+
+class Planner {
+  readonly plan: PullPlan = {
+    directories: [],
+    files: [],
+    symlinks: [],
+    touch: [],
+    remove: [],
+    removeDirectories: [],
+    unchanged: 0,
+    damaged: [],
+    unnameable: [],
+  }
+  readonly endangered: Endangered[] = []
+  private readonly repository: OpenRepository
+  private readonly request: PullPlanRequest
+  /** Folders of the snapshot that are real folders at the destination: only below those can anything be there already. */
+  private readonly real: Set<string>
+  private readonly known = new Set<string>()
+  private readonly names: LocalNames
+  private seen = 0
+
+  constructor(repository: OpenRepository, request: PullPlanRequest) {
+    this.repository = repository
+    this.request = request
+    this.names = new LocalNames(request.platform)
+    this.real = new Set([request.part ? baseOf(request.part) : ''])
+  }
+
+  async readSnapshot(): Promise<void> {
+    const { snapshot, part, only, exclude, reporter } = this.request
+    const wanted = pathFilter(only, exclude)
+    const turns = new Turns()
+    /** Folders met but not asked for themselves: they are made when something below them is. */
+    const parents = new Map<string, DirectoryEntry>()
+    for await (const entry of readManifest(this.repository, snapshot)) {
+      throwIfAborted(this.repository.signal)
+      if (part && !covers(part, entry.path)) continue
+      this.known.add(entry.path)
+      this.seen++
+      if (turns.due()) {
+        reporter.progress({ phase: 'planning', doneFiles: this.seen })
+        await turns.take()
+      }
+      if (!wanted(entry.path, entry.type === 'directory')) {
+        if (entry.type === 'directory') parents.set(entry.path, entry)
+        continue
+      }
+      await this.addParents(entry.path, parents)
+      await this.add(entry)
+    }
+  }
+
+  private async addParents(path: string, parents: Map<string, DirectoryEntry>): Promise<void> {
+    for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
+      const parent = parents.get(path.slice(0, slash))
+      if (!parent) continue
+      parents.delete(parent.path)
+      await this.add(parent)
+    }
+  }
+
+  private async add(entry: Entry): Promise<void> {
+    const why = this.names.problem(entry.path)
+    if (why !== undefined) {
+      this.plan.unnameable.push({ path: entry.path, why })
+      return
+    }
+    const localPath = this.request.localPathOf(entry.path)
+    const parent = entry.path.slice(0, Math.max(0, entry.path.lastIndexOf('/')))
+    const item: LocalItem = this.real.has(parent) ? lookAt(localPath) : ABSENT
+    if (entry.type === 'directory') return this.addDirectory(entry, localPath, item)
+    if (item.type === 'directory') this.clearDirectory(entry.path, localPath)
+    if (entry.type === 'symlink') return this.addSymlink(entry, localPath, item)
+    return this.addFile(entry, localPath, item)
+  }
+
+  private addDirectory(entry: DirectoryEntry, localPath: string, item: LocalItem): void {
+    if (item.type === 'directory') this.real.add(entry.path)
+    else if (item.type !== 'absent') this.endanger({ path: entry.path, localPath, item }, true)
+    this.plan.directories.push({ entry, localPath, item })
+  }
+
+  private addSymlink(entry: SymlinkEntry, localPath: string, item: LocalItem): void {
+    if (item.type === 'symlink' && item.target === entry.target) {
+      if (sameTime(entry, item.fingerprint)) this.plan.unchanged++
+      else this.plan.touch.push({ entry, localPath })
+    } else {
+      if (item.type !== 'absent' && item.type !== 'directory') this.endanger({ path: entry.path, localPath, item }, false)
+      this.plan.symlinks.push({ entry, localPath, item })
+    }
+  }
+
+  private async addFile(entry: FileEntry, localPath: string, item: LocalItem): Promise<void> {
+    const problem = this.unreadable(entry)
+    if (problem !== undefined) {
+      this.plan.damaged.push({ path: entry.path, why: problem })
+      return
+    }
+    if (item.type === 'file' && (await this.isRight(entry, localPath, item))) {
+      if (item.mode === entry.mode && sameTime(entry, item.fingerprint)) this.plan.unchanged++
+      else this.plan.touch.push({ entry, localPath })
+      return
+    }
+    if (item.type !== 'absent' && item.type !== 'directory') this.endanger({ path: entry.path, localPath, item }, false)
+    this.plan.files.push(new FileToWrite(entry, item, this.request.localPathOf))
+  }
+
+  /** Why a file can't be restored, as far as the index tells. */
+  private unreadable(entry: FileEntry): string | undefined {
+    const { index } = this.repository
+    let size = 0
+    for (let i = 0; i < entry.chunks.length; i += 32) {
+      const found = index.find(entry.chunks, i)
+      if (found < 0) return `chunk ${entry.chunks.toString('hex', i, i + 6)} is in no pack of the repository`
+      if (index.findWhole(entry.chunks, i) < 0) return `${describeCopy(index, found)} ${lackOf(index, found)}`
+      size += index.length(found)
+    }
+    return size === entry.size ? undefined : `its chunks have ${size} bytes instead of ${entry.size}`
+  }
+
+  private async isRight(entry: FileEntry, localPath: string, item: LocalItem & { type: 'file' }): Promise<boolean> {
+    if (item.fingerprint.size !== entry.size) return false
+    const cached = this.request.cache?.lookup(entry.path, item.fingerprint)
+    if (cached) return cached.equals(entry.chunks)
+    const { index, signal } = this.repository
+    try {
+      const matches = await matchingChunks(localPath, entry, chunk => index.length(index.find(entry.chunks, chunk * 32)), signal)
+      return matches.every(Boolean)
+    } catch {
+      return false // unreadable is not right; whether it may be replaced is decided elsewhere
+    }
+  }
+
+  private endanger(endangered: Endangered, remove: boolean): void {
+    this.endangered.push(endangered)
+    if (remove) this.plan.remove.push(endangered)
+  }
+
+  /** A folder stands where the snapshot has a file or a symlink: all that is in it has to go first, ignored or not. */
+  private clearDirectory(path: string, localPath: string): void {
+    this.plan.removeDirectories.push(localPath)
+    for (const name of readdirSync(fsPath(localPath), { encoding: 'buffer' }).map(decodeFileName)) {
+      const inside = { path: `${path}/${name}`, localPath: `${localPath}/${name}` }
+      const item = lookAt(inside.localPath)
+      if (item.type === 'directory') this.clearDirectory(inside.path, inside.localPath)
+      else if (isPartName(name)) this.plan.remove.push({ ...inside, item })
+      else this.endanger({ ...inside, item }, true)
+    }
+  }
+
+  async findExtras(root: string): Promise<void> {
+    if (lookAt(root).type !== 'directory') return
+    const { part, only, exclude, reporter } = this.request
+    const base = part && baseOf(part) !== '' ? `${baseOf(part)}/` : ''
+    const wanted = pathFilter(only, [])
+    const { entries, partFiles } = await walk(root, { excludes: exclude, reporter, signal: this.repository.signal })
+    const ours = new Set(this.plan.files.map(({ entry, localPath }) => `${dirname(localPath)}/${partName(entry)}`))
+    for (const localPath of partFiles)
+      if (!ours.has(localPath)) this.plan.remove.push({ path: basename(localPath), localPath, item: lookAt(localPath) })
+    const planned = new Set(this.plan.removeDirectories)
+    for (const entry of entries) {
+      const covered = [...planned].some(folder => entry.localPath === folder || entry.localPath.startsWith(`${folder}/`))
+      const path = base + entry.path
+      if (this.known.has(path) || covered || !wanted(path, entry.type === 'directory')) continue
+      this.removeWalked(path, entry.localPath)
+    }
+  }
+
+  private removeWalked(path: string, localPath: string): void {
+    const item = lookAt(localPath)
+    if (item.type === 'directory') this.plan.removeDirectories.push(localPath)
+    else if (item.type !== 'absent') this.endanger({ path, localPath, item }, true)
+  }
+}

@@ -1,0 +1,254 @@
+import {
+  chmodSync,
+  existsSync,
+  lutimesSync,
+  mkdirSync,
+  realpathSync,
+  rmdirSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+} from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { Chunker } from '../../chunking/chunker.ts'
+import { AppError, errnoOf, isAppError, messageOf, throwIfAborted } from '../../util/errors.ts'
+import { fsPath } from '../../util/paths.ts'
+import { SmallObjectStorage } from '../../storage/small-objects.ts'
+import type { OpenRepository, RepositoryContext } from '../open/open.ts'
+import { forgottenMeanwhile, isStillThere } from '../versions/forgotten-meanwhile.ts'
+import { isStill, utimesSeconds, writeError } from './file-writer.ts'
+import { lookAt, sameTime } from '../../local/look-at.ts'
+import { planPull, wouldOverwrite, type DamagedFile, type PullPlan } from './plan.ts'
+import { baseOf, type Part } from './part.ts'
+import { restoreFiles } from './restore.ts'
+import type { StoredSnapshot } from '../format/snapshot.ts'
+import type { StatCache } from '../source/stat-cache.ts'
+
+/** Packs up to this size (bytes) are read whole. */
+const WHOLE_PACK_BYTES = 8 * 1024 * 1024
+
+export interface PullRequest {
+  snapshot: StoredSnapshot
+  /** Undefined for all of it. */
+  part?: Part | undefined
+  /** As the person gave it; undefined means the name in the current folder. */
+  destination: string | undefined
+  only: readonly string[]
+  exclude: readonly string[]
+  delete: boolean
+  force: boolean
+  dryRun: boolean
+  /** Opens the cache of file states for an absolute source path. */
+  openCache: (source: string) => Promise<StatCache | undefined>
+}
+
+export interface PullResult {
+  /** Absolute path of what was restored. */
+  destination: string
+  plan: PullPlan
+  written: number
+  writtenBytes: number
+  resumedBytes: number
+  unchanged: number
+  deleted: number
+  damaged: DamagedFile[]
+}
+
+/**
+ * Restores a snapshot: plans all of it first, then deletes what is in the way, makes folders, writes files (each verified, then renamed into place), and at
+ * last sets modes and times of folders. A run after an interrupted one finds what that had done. Throws `not-found` when the version was forgotten meanwhile and
+ * something of it is gone for that; what is restored by then is whole.
+ */
+export async function pull(context: RepositoryContext, opened: OpenRepository, request: PullRequest): Promise<PullResult> {
+  const { snapshot } = request
+  try {
+    const result = await restore(context, opened, request)
+    if (result.damaged.length === 0 || (await isStillThere(context, snapshot))) return result
+  } catch (error) {
+    if (!isAppError(error, 'corrupt') || (await isStillThere(context, snapshot))) throw error
+  }
+  throw forgottenMeanwhile(snapshot)
+}
+
+async function restore(context: RepositoryContext, opened: OpenRepository, request: PullRequest): Promise<PullResult> {
+  const { snapshot, part } = request
+  const repository = part || request.only.length + request.exclude.length > 0 ? opened : withWholePacks(opened)
+  const place = destinationOf(snapshot, part, request.destination)
+  // the cache knows files by their paths in the destination, which are not those in the version
+  const cache = part ? undefined : await request.openCache(place.file ?? place.folder)
+  const above = part && baseOf(part) !== '' ? baseOf(part).length + 1 : 0
+  const localPathOf = (path: string): string => place.file ?? join(place.folder, path.slice(above))
+  const plan = await planPull(repository, {
+    snapshot,
+    part,
+    localPathOf,
+    root: (part ?? snapshot.source).type === 'directory' ? place.folder : undefined,
+    only: request.only,
+    exclude: request.exclude,
+    delete: request.delete,
+    force: request.force,
+    cache,
+    platform: process.platform,
+    chunker: new Chunker(),
+    reporter: context.reporter,
+  })
+  const result: PullResult = {
+    destination: place.file ?? place.folder,
+    plan,
+    written: 0,
+    writtenBytes: 0,
+    resumedBytes: 0,
+    unchanged: plan.unchanged,
+    deleted: 0,
+    damaged: plan.damaged,
+  }
+  if (!request.dryRun) await carryOut(context, repository, place, plan, request.force, result)
+  return result
+}
+
+/** Where everything is wanted, a small pack is read whole at once: it holds a part of the manifest as well as files. */
+function withWholePacks(repository: OpenRepository): OpenRepository {
+  const { packs } = repository.view.inventory
+  const sizes = new Map([...packs.values()].map(({ name, size }) => [name, size]))
+  const storage = new SmallObjectStorage(repository.storage, {
+    sizeOf: name => sizes.get(name),
+    objectBytes: WHOLE_PACK_BYTES,
+    totalBytes: 4 * WHOLE_PACK_BYTES,
+  })
+  return { ...repository, storage }
+}
+
+/** Where a snapshot goes: into a folder, or, a single file, to the path `file` in that folder. */
+interface Place {
+  folder: string
+  file: string | undefined
+}
+
+function destinationOf({ source, name }: StoredSnapshot, part: Part | undefined, destination: string | undefined): Place {
+  if ((part ?? source).type === 'directory')
+    return { folder: realPathOf(resolve(destination ?? (part ? basename(part.path) : name))), file: undefined }
+  const path = resolve(destination ?? '.')
+  const isFolder = destination === undefined || /[/\\]$/.test(destination) || (existsSync(path) && statSync(path).isDirectory())
+  if (isFolder) return { folder: realPathOf(path), file: undefined }
+  const folder = realPathOf(dirname(path))
+  return { folder, file: join(folder, basename(path)) }
+}
+
+/** A path with the links of its existing part resolved: the destination itself may be a symlink, nothing below it may lead elsewhere. */
+function realPathOf(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT' || dirname(path) === path) throw writeError(error, path)
+    return join(realPathOf(dirname(path)), basename(path))
+  }
+}
+
+async function carryOut(
+  context: RepositoryContext,
+  repository: OpenRepository,
+  place: Place,
+  plan: PullPlan,
+  force: boolean,
+  result: PullResult,
+): Promise<void> {
+  const { reporter, signal } = context
+  const changed: string[] = []
+  makeRoot(place.folder)
+  for (const { localPath, item } of plan.remove) {
+    if (!force && !isStill(localPath, item)) changed.push(localPath)
+    else if (attempt(localPath, () => unlinkSync(fsPath(localPath)))) result.deleted++
+  }
+  for (const localPath of plan.removeDirectories) removeIfEmpty(localPath)
+  for (const { entry, localPath, item } of plan.directories) makeDirectory(localPath, item.type === 'directory', entry.mode)
+  throwIfAborted(signal)
+  const restored = await restoreFiles(repository, plan.files, {
+    force,
+    onProgress: done => reporter.progress({ phase: 'restoring', ...done }),
+  })
+  changed.push(...restored.changedMeanwhile)
+  result.written += restored.placed
+  result.writtenBytes += restored.placedBytes
+  result.resumedBytes += restored.resumedBytes
+  result.damaged.push(...restored.damaged)
+  for (const { entry, localPath, item } of plan.symlinks) {
+    if (!force && !isStill(localPath, item)) changed.push(localPath)
+    else {
+      attempt(localPath, () => unlinkSync(fsPath(localPath)))
+      orWriteError(localPath, () => symlinkSync(fsPath(entry.target), fsPath(localPath)))
+      setLinkTime(localPath, entry.mtime)
+      result.written++
+    }
+  }
+  for (const { entry, localPath } of plan.touch) {
+    if (entry.type === 'symlink') setLinkTime(localPath, entry.mtime)
+    else setAttributes(localPath, entry.mode, entry.mtime)
+  }
+  for (const { entry, localPath } of plan.directories.reverse()) {
+    const item = lookAt(localPath)
+    if (item.type === 'directory' && (item.mode !== entry.mode || !sameTime(entry, item.fingerprint)))
+      setAttributes(localPath, entry.mode, entry.mtime)
+  }
+  if (changed.length > 0) throw wouldOverwrite(changed)
+}
+
+function makeRoot(root: string): void {
+  orWriteError(root, () => mkdirSync(root, { recursive: true }))
+  if (!statSync(root).isDirectory()) throw new AppError('io', `${root} is not a folder.`, { hint: 'Name another destination.' })
+}
+
+/** Folders are made writable for us while the pull runs; their own modes come last. */
+function makeDirectory(localPath: string, exists: boolean, mode: number): void {
+  orWriteError(localPath, () => {
+    if (!exists) mkdirSync(fsPath(localPath), { mode: mode | 0o700 })
+    else if ((lookModeOf(localPath) & 0o700) !== 0o700) chmodSync(fsPath(localPath), mode | 0o700)
+  })
+}
+
+function lookModeOf(localPath: string): number {
+  const item = lookAt(localPath)
+  return item.type === 'directory' ? item.mode : 0
+}
+
+function setAttributes(localPath: string, mode: number, mtime: bigint): void {
+  orWriteError(localPath, () => {
+    chmodSync(fsPath(localPath), mode)
+    utimesSync(fsPath(localPath), utimesSeconds(mtime), utimesSeconds(mtime))
+  })
+}
+
+function setLinkTime(localPath: string, mtime: bigint): void {
+  orWriteError(localPath, () => lutimesSync(fsPath(localPath), utimesSeconds(mtime), utimesSeconds(mtime)))
+}
+
+function removeIfEmpty(localPath: string): void {
+  try {
+    rmdirSync(fsPath(localPath))
+  } catch (error) {
+    // not empty: it holds what was excluded, what is not ours to delete, or what came meanwhile
+    if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(errnoOf(error) ?? '')) throw writeError(error, localPath)
+  }
+}
+
+/** True when done; false when there was nothing. */
+function attempt(localPath: string, remove: () => void): boolean {
+  try {
+    remove()
+    return true
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false
+    throw new AppError('io', `${localPath} can't be deleted: ${messageOf(error)}`, {
+      hint: 'Check the permissions of its folder.',
+      cause: error,
+    })
+  }
+}
+
+function orWriteError(localPath: string, write: () => void): void {
+  try {
+    write()
+  } catch (error) {
+    throw writeError(error, localPath)
+  }
+}

@@ -1,0 +1,219 @@
+import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
+import { Turns } from '../../util/turns.ts'
+import { chunkMatches, fetchBlocks, readOtherCopy } from '../read/read-chunks.ts'
+import type { OpenRepository } from '../open/open.ts'
+import { FileWriter } from './file-writer.ts'
+import type { DamagedFile, PlannedFile } from './plan.ts'
+
+export interface RestoreOptions {
+  force: boolean
+  onProgress: (done: { doneBytes: number; totalBytes: number; doneFiles: number; totalFiles: number }) => void
+}
+
+export interface RestoreResult {
+  placed: number
+  placedBytes: number
+  /** Bytes that an interrupted pull had already written. */
+  resumedBytes: number
+  damaged: DamagedFile[]
+  /** Local paths whose content changed between plan and placing; they were left alone. */
+  changedMeanwhile: string[]
+}
+
+/** Parts of files smaller than this are not looked for: writing them again is cheaper. */
+const RESUME_FROM_BYTES = 1024 * 1024
+
+/**
+ * The places where chunks go, in typed columns: chunk `entry` of the index belongs at `offset` of file `file`. Sorted by index entry they are in the order in
+ * which blocks lie in packs, so every block is fetched and decoded once, whatever the number of files it serves.
+ */
+class Placements {
+  private order = new Float64Array(1024)
+  private file = new Uint32Array(1024)
+  private offset = new Float64Array(1024)
+  count = 0
+
+  /** Index entries stay below 2^27 and placements below 2^26, so both fit one double exactly: sorting doubles is much faster than sorting by a comparator. */
+  private static readonly SHIFT = 2 ** 26
+
+  add(entry: number, file: number, offset: number): void {
+    if (this.count === Placements.SHIFT)
+      throw new AppError('unsupported', 'This version has more chunks than one pull can place (67 million, about 4 TB).', {
+        hint: 'Pull it in parts, with --only.',
+      })
+    if (this.count === this.order.length) this.grow()
+    this.order[this.count] = entry * Placements.SHIFT + this.count
+    this.file[this.count] = file
+    this.offset[this.count] = offset
+    this.count++
+  }
+
+  private grow(): void {
+    const grown = <T extends Float64Array | Uint32Array>(column: T, wider: T): T => {
+      wider.set(column)
+      return wider
+    }
+    this.order = grown(this.order, new Float64Array(this.count * 2))
+    this.file = grown(this.file, new Uint32Array(this.count * 2))
+    this.offset = grown(this.offset, new Float64Array(this.count * 2))
+  }
+
+  sort(): void {
+    this.order = this.order.slice(0, this.count).sort()
+  }
+
+  /** The place at position `i` of the sorted order. */
+  at(i: number): { entry: number; file: number; offset: number } {
+    const entry = Math.floor(this.order[i]! / Placements.SHIFT)
+    const number = this.order[i]! - entry * Placements.SHIFT
+    return { entry, file: this.file[number]!, offset: this.offset[number]! }
+  }
+}
+
+/** Writes the planned files: fetches each needed block once, verifies each chunk, and places every file as soon as it is whole. */
+export async function restoreFiles(
+  repository: OpenRepository,
+  files: readonly PlannedFile[],
+  options: RestoreOptions,
+): Promise<RestoreResult> {
+  const restore = new Restore(repository, files, options)
+  try {
+    await restore.prepare()
+    await restore.run()
+  } finally {
+    restore.writer.close()
+  }
+  return restore.result
+}
+
+class Restore {
+  readonly writer: FileWriter
+  readonly result: RestoreResult = { placed: 0, placedBytes: 0, resumedBytes: 0, damaged: [], changedMeanwhile: [] }
+  private readonly repository: OpenRepository
+  private readonly files: readonly PlannedFile[]
+  private readonly options: RestoreOptions
+  private readonly placements = new Placements()
+  /** Chunks each file still lacks. */
+  private readonly missing: Uint32Array
+  private readonly given = new Set<number>()
+  private readonly turns = new Turns()
+  private readonly totalBytes: number
+  private doneBytes = 0
+  private doneFiles = 0
+
+  constructor(repository: OpenRepository, files: readonly PlannedFile[], options: RestoreOptions) {
+    this.repository = repository
+    this.files = files
+    this.options = options
+    this.writer = new FileWriter(files, options.force)
+    this.missing = new Uint32Array(files.length)
+    this.totalBytes = files.reduce((sum, { entry }) => sum + entry.size, 0)
+  }
+
+  async prepare(): Promise<void> {
+    const { index, signal } = this.repository
+    for (const [number, { entry }] of this.files.entries()) {
+      if (this.turns.due()) await this.turns.take()
+      throwIfAborted(signal)
+      const entryOf = (chunk: number): number => index.findWhole(entry.chunks, chunk * 32)
+      const have =
+        entry.size >= RESUME_FROM_BYTES ? await this.writer.resume(number, chunk => index.length(entryOf(chunk)), signal) : undefined
+      let offset = 0
+      for (let chunk = 0; chunk < entry.chunks.length / 32; chunk++) {
+        const found = entryOf(chunk)
+        const length = index.length(found)
+        if (have?.[chunk]) {
+          this.result.resumedBytes += length
+          this.doneBytes += length
+        } else {
+          this.placements.add(found, number, offset)
+          this.missing[number]!++
+        }
+        offset += length
+      }
+      if (this.missing[number] === 0) this.place(number)
+    }
+    this.placements.sort()
+  }
+
+  async run(): Promise<void> {
+    const { index } = this.repository
+    const blocks: number[] = []
+    const placesOf = new Map<number, { first: number; end: number }>()
+    for (let i = 0; i < this.placements.count; i++) {
+      const block = index.blockOf(this.placements.at(i).entry)
+      const places = placesOf.get(block)
+      if (places) places.end = i + 1
+      else {
+        blocks.push(block)
+        placesOf.set(block, { first: i, end: i + 1 })
+      }
+    }
+    for await (const { number, plain, error } of fetchBlocks(this.repository, blocks)) {
+      const { first, end } = placesOf.get(number)!
+      await this.distribute(plain, error, first, end)
+      this.report()
+    }
+  }
+
+  /** Verifies the chunks of one block that are wanted, and writes them to all their places. */
+  private async distribute(plain: Uint8Array | undefined, error: AppError | undefined, start: number, end: number): Promise<void> {
+    const { index } = this.repository
+    let verified = -1
+    let chunk: Uint8Array | undefined
+    let why = ''
+    for (let i = start; i < end; i++) {
+      const place = this.placements.at(i)
+      if (place.entry !== verified) {
+        verified = place.entry
+        const { offset, length } = index.location(place.entry)
+        chunk = plain?.subarray(offset, offset + length)
+        if (!chunk || !chunkMatches(index.id(place.entry), chunk)) [chunk, why] = await this.rescue(place.entry, error)
+      }
+      if (this.given.has(place.file)) continue
+      if (this.turns.due()) {
+        await this.turns.take()
+        throwIfAborted(this.repository.signal)
+      }
+      if (!chunk) this.giveUp(place.file, why)
+      else {
+        this.writer.write(place.file, place.offset, chunk)
+        this.doneBytes += chunk.length
+        if (--this.missing[place.file]! === 0) this.place(place.file)
+      }
+    }
+  }
+
+  private async rescue(entry: number, error: AppError | undefined): Promise<[Uint8Array | undefined, string]> {
+    try {
+      return [await readOtherCopy(this.repository, entry, error, 'A chunk'), '']
+    } catch (failure) {
+      if (isAppError(failure, 'corrupt', 'newer-format')) return [undefined, failure.message]
+      throw failure
+    }
+  }
+
+  private giveUp(number: number, why: string): void {
+    this.given.add(number)
+    this.writer.abandon(number)
+    this.result.damaged.push({ path: this.files[number]!.entry.path, why })
+  }
+
+  private place(number: number): void {
+    const { entry, localPath } = this.files[number]!
+    if (this.writer.place(number) === 'placed') {
+      this.result.placed++
+      this.result.placedBytes += entry.size
+    } else this.result.changedMeanwhile.push(localPath)
+    this.doneFiles++
+  }
+
+  private report(): void {
+    this.options.onProgress({
+      doneBytes: this.doneBytes,
+      totalBytes: this.totalBytes,
+      doneFiles: this.doneFiles,
+      totalFiles: this.files.length,
+    })
+  }
+}

@@ -1,0 +1,84 @@
+import type { Chunker } from '../../chunking/chunker.ts'
+import { errnoOf } from '../../util/errors.ts'
+import type { OpenRepository } from '../open/open.ts'
+import { FileChangedError, readFileChunks } from '../source/file-reader.ts'
+import type { LocalItem } from '../../local/look-at.ts'
+import type { Entry } from '../format/manifest.ts'
+import { readManifest } from '../read/read-manifest.ts'
+import { readSnapshots } from '../versions/versions.ts'
+import type { Fingerprint } from '../../local/walk.ts'
+
+/** Something local that a pull would overwrite or delete. */
+export interface Endangered {
+  /** As in the manifest. */
+  path: string
+  localPath: string
+  item: LocalItem
+}
+
+/**
+ * Those of `endangered` whose content the repository does not know as some version of that path of that name: they are somebody's only copy. Reads local
+ * files, and as many manifests as it takes, the newest first.
+ */
+export async function unknownContent(
+  repository: OpenRepository,
+  name: string,
+  endangered: readonly Endangered[],
+  chunker: Chunker,
+): Promise<Endangered[]> {
+  const pending = new Map<string, { item: Endangered; matches: (entry: Entry) => boolean }>()
+  const unknown: Endangered[] = []
+  for (const item of endangered) {
+    const matches = await matcherOf(item, repository, chunker)
+    if (matches) pending.set(item.path, { item, matches })
+    else unknown.push(item)
+  }
+  if (pending.size === 0) return unknown
+  const refs = repository.view.inventory.snapshots.filter(ref => ref.name === name)
+  for (const ref of refs.reverse()) {
+    const [snapshot] = await readSnapshots(repository, repository.view, [ref])
+    if (!snapshot) continue
+    for await (const entry of readManifest(repository, snapshot)) {
+      if (pending.get(entry.path)?.matches(entry)) pending.delete(entry.path)
+      if (pending.size === 0) return unknown
+    }
+  }
+  return [...unknown, ...Array.from(pending.values(), ({ item }) => item)]
+}
+
+/** Undefined when no version can hold this content. */
+async function matcherOf(
+  { localPath, item }: Endangered,
+  repository: OpenRepository,
+  chunker: Chunker,
+): Promise<((entry: Entry) => boolean) | undefined> {
+  if (item.type === 'symlink') return entry => entry.type === 'symlink' && entry.target === item.target
+  if (item.type !== 'file') return undefined
+  try {
+    const tensors = await storedChunks(localPath, item.fingerprint, repository, chunker, true)
+    // a version may hold the file as it is cut where nothing is known of tensors
+    const plain = tensors ?? (await storedChunks(localPath, item.fingerprint, repository, chunker, false))
+    const { size } = item.fingerprint
+    return plain && (entry => entry.type === 'file' && entry.size === size && entry.chunks.equals(plain))
+  } catch (error) {
+    // what is being written right now, or can't be read, is not known
+    if (error instanceof FileChangedError || errnoOf(error) !== undefined) return undefined
+    throw error
+  }
+}
+
+/** The chunks of a local file, cut around its tensors or not; undefined where the repository lacks one of them. */
+async function storedChunks(
+  localPath: string,
+  fingerprint: Fingerprint,
+  { index }: OpenRepository,
+  chunker: Chunker,
+  tensors: boolean,
+): Promise<Buffer | undefined> {
+  let stored = true
+  const onChunk = (id: Buffer): void => {
+    stored &&= index.find(id) >= 0
+  }
+  const chunks = await readFileChunks(localPath, fingerprint, chunker, onChunk, tensors)
+  return stored ? chunks : undefined
+}

@@ -1,0 +1,266 @@
+import { Chunker } from '../../chunking/chunker.ts'
+import { AppError, isAppError } from '../../util/errors.ts'
+import { equalBytes } from '../../util/bytes.ts'
+import { toHex } from '../../util/hash.ts'
+import type { ChunkIndex } from '../index/chunk-index.ts'
+import { COMMIT_WINDOW_MS } from '../format/limits.ts'
+import { readNewestAhead, type RepositoryContext } from '../open/open.ts'
+import { ReadAheadStorage } from '../../storage/read-ahead.ts'
+import type { IndexedPack } from '../format/index-object.ts'
+import { IndexWriter } from '../write/index-writer.ts'
+import { encodeLabel } from '../format/label-and-tomb.ts'
+import type { Metrics } from '../versions/metrics.ts'
+import { checkName, labelName, type Inventory } from '../format/object-names.ts'
+import { LiveSource, type LiveRules } from '../source/live-source.ts'
+import type { AcknowledgedPack, PackWriter } from '../write/pack-writer.ts'
+import { allPresent, includeOwnPacks } from './presence.ts'
+import { decodeSnapshot, encodeSnapshot, isLate, type GitState, type Snapshot, type StoredSnapshot } from '../format/snapshot.ts'
+import { askForRoom, ensureRoom, unknownBytes, type KnownRoom } from './free-space.ts'
+import type { SourceReading } from '../source/source-reader.ts'
+import { Storing, type StoringRequest } from './attempt.ts'
+import { newestSnapshot } from '../versions/versions.ts'
+import { adoptPacks, openView, type RepositoryView } from '../open/view.ts'
+
+export interface PushRequest extends StoringRequest {
+  name: string
+  message?: string | undefined
+  tags: readonly string[]
+  metrics?: Metrics
+  /** Asked for while the source is being stored. */
+  git?: Promise<GitState | undefined>
+  /** For a source that programs are writing to. */
+  live?: LiveRules
+  host: string
+  program: string
+}
+
+export interface PushResult {
+  /** `moved`: files of a live source changed before they were read; what was stored stays for a next push, and there is no version. */
+  outcome: 'stored' | 'unchanged' | 'dry-run' | 'moved'
+  /** The new snapshot, or the one that the source equals; undefined for a dry run with changes, and when files moved. */
+  snapshot: StoredSnapshot | undefined
+  reading: SourceReading
+  /** Plain bytes of chunks that were new, and what they take encoded. */
+  newBytes: number
+  storedBytes: number
+  /** Packs that the last attempt has made, or would have made. */
+  packs: readonly IndexedPack[]
+  /** What was there before. */
+  index: ChunkIndex
+  /** The version before, if there is one. */
+  parent: StoredSnapshot | undefined
+  /** Paths that could not be read though they did not change; only with `moved`. */
+  unreadable?: string[]
+}
+
+const MAX_ATTEMPTS = 8
+/** A snapshot whose upload would begin this shortly before the end of the commit window is preceded by a new listing. */
+const WINDOW_MARGIN_MS = 60_000
+
+/**
+ * Pushes a walked source as the next version of a name, in the order of docs/format.md: list; packs, indexes and config side by side; the snapshot when all
+ * of it is acknowledged; a check that the snapshot is not late. Nothing changed: no snapshot.
+ */
+export async function push(context: RepositoryContext, request: PushRequest): Promise<PushResult> {
+  checkName(request.name)
+  const run = new PushRun(context, request)
+  try {
+    return await run.run()
+  } finally {
+    await run.settle()
+  }
+}
+
+/** A listing and when it was made by our own clocks: tells the store's time later without asking it. */
+interface Listed {
+  view: RepositoryView
+  at: number
+  /** Own packs of this run that count in the view, though no listed index names them. */
+  unnamed: IndexedPack[]
+}
+
+/** A new repository is only begun in a place of its own, never among somebody's files. */
+function refuseForeign({ inventory }: RepositoryView, location: string): void {
+  if (!inventory.empty || inventory.foreign === 0) return
+  throw new AppError('not-a-repository', `${location} is no repository and holds ${inventory.foreign} other files.`, {
+    hint: 'Name an empty or a new folder with --store.',
+  })
+}
+
+class PushRun {
+  private readonly ahead: ReadAheadStorage
+  private readonly context: RepositoryContext
+  private readonly request: PushRequest
+  private readonly chunker: Chunker = new Chunker()
+  /** Packs of earlier attempts of this run. */
+  private own: AcknowledgedPack[] = []
+  private writer: PackWriter | undefined
+  private totals = { newBytes: 0, storedBytes: 0 }
+
+  constructor(context: RepositoryContext, request: PushRequest) {
+    this.ahead = new ReadAheadStorage(context.storage)
+    this.context = { ...context, storage: this.ahead }
+    this.request = request
+  }
+
+  async settle(): Promise<void> {
+    await this.writer?.settle()
+  }
+
+  async run(): Promise<PushResult> {
+    this.context.reporter.progress({ phase: 'listing' })
+    const unknown = unknownBytes(this.request)
+    if (unknown > 0) this.context.pool.warmUp()
+    const room = this.request.dryRun ? Promise.resolve(undefined) : askForRoom(this.context, unknown)
+    let listed = await this.list()
+    refuseForeign(listed.view, this.context.storage.location)
+    if (listed.view.inventory.empty && !this.request.dryRun) void this.ahead.prepare({ signal: this.context.signal })
+    const late: StoredSnapshot[] = []
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      const done = await this.attempt(listed, attempt === 1 ? await room : undefined)
+      if ('result' in done) {
+        for (const { ref } of late) await this.context.storage.remove(ref.objectName)
+        return done.result
+      }
+      // part of what the snapshot needs is being deleted by somebody: store that again, from a new listing
+      if (done.late) late.push(done.late)
+      listed = done.listed
+    }
+    throw new AppError(
+      'unavailable',
+      `The push could not be completed: packs it relies on kept disappearing from ${this.context.storage.location}.`,
+      {
+        hint: 'Let the prune that is running end, then push again.',
+      },
+    )
+  }
+
+  private async list(): Promise<Listed> {
+    const at = this.context.surroundings.monotonic()
+    const { signal } = this.context
+    const onListed = (inventory: Inventory): void => readNewestAhead(this.ahead, inventory, this.request.name, signal)
+    const view = await openView(this.ahead, { signal, onListed })
+    if (view.damagedTomb) throw view.damagedTomb
+    return { view, at, unnamed: includeOwnPacks(view, this.own) }
+  }
+
+  private storeTime({ view, at }: Listed): number {
+    return Math.floor(view.inventory.asOf + this.context.surroundings.monotonic() - at)
+  }
+
+  private async attempt(listed: Listed, room: KnownRoom): Promise<{ result: PushResult } | { listed: Listed; late?: StoredSnapshot }> {
+    const { storage, signal, reporter } = this.context
+    const { view, unnamed } = listed
+    for (const problem of view.problems) reporter.warn(`${problem.message}; what it held is stored again where this push needs it`)
+    const adopted = await adoptPacks(storage, view, { signal })
+    const repository = { storage, index: view.index, pool: this.context.pool, signal }
+    const parent = await newestSnapshot(repository, view, this.request.name)
+    const { source, cache, live: rules } = this.request
+    const live = rules && (await LiveSource.open(repository, parent, source, rules, cache))
+    const request = live ? { ...this.request, source: live.source, cache: live.cache } : this.request
+
+    const basis = { view, unindexed: [...unnamed, ...adopted], parent }
+    await ensureRoom(this.context, request, basis, this.chunker, room)
+    const storing = new Storing(this.context, request, basis, this.chunker)
+    this.writer = storing.writer
+    const { reading, manifest } = await storing.store()
+    const moved = live?.moved(reading) ?? []
+    if (source.rootType === 'file' && reading.files === 0 && moved.length === 0)
+      throw new AppError('io', `${source.root} could not be read, so no version was made.`, {
+        hint: 'Check its permissions, or wait until nothing writes to it, then push again.',
+      })
+    const equal = parent !== undefined && this.isEqual(parent, manifest)
+    this.totals.newBytes += storing.writer.plainBytes
+    this.totals.storedBytes += storing.writer.storedBytes
+    const result = { reading, parent, packs: storing.writer.begun, index: view.index, ...this.totals }
+    if (this.request.dryRun)
+      return { result: { ...result, outcome: equal ? 'unchanged' : 'dry-run', snapshot: equal ? parent : undefined } }
+    await storing.acknowledge()
+    this.own.push(...storing.writer.acknowledged)
+    await cache?.save(reporter)
+    if (live && moved.length > 0)
+      return { result: { ...result, outcome: 'moved', snapshot: undefined, unreadable: live.unreadable(moved) } }
+    if (equal) {
+      await this.labelUnchanged(parent)
+      return { result: { ...result, outcome: 'unchanged', snapshot: parent } }
+    }
+    reporter.progress({ phase: 'committing' })
+    let current = listed
+    const needed = [...storing.presence.usedPacks(), ...storing.writer.acknowledged.map(pack => pack.id)]
+    if (this.storeTime(current) > current.view.inventory.asOf + COMMIT_WINDOW_MS - WINDOW_MARGIN_MS) {
+      current = await this.list()
+      if (!(await this.standsOn(current, needed))) return { listed: current }
+    }
+    const snapshot = await this.commit(current, parent, reading, manifest)
+    if (!isLate(snapshot)) return { result: { ...result, outcome: 'stored', snapshot } }
+    const after = await this.list()
+    if (await this.standsOn(after, needed)) return { result: { ...result, outcome: 'stored', snapshot } }
+    return { listed: after, late: snapshot }
+  }
+
+  /** Rule 3 once more, in a new listing. Own packs that no listed index names any more go into one again: somebody took them for packs that never came. */
+  private async standsOn({ view, unnamed }: Listed, needed: readonly string[]): Promise<boolean> {
+    if (!allPresent(view, needed)) return false
+    const { storage, surroundings, signal } = this.context
+    if (unnamed.length > 0) await new IndexWriter(storage, view, surroundings).write(unnamed, signal)
+    return true
+  }
+
+  private async commit(
+    listed: Listed,
+    parent: StoredSnapshot | undefined,
+    reading: SourceReading,
+    manifest: Snapshot['manifest'],
+  ): Promise<StoredSnapshot> {
+    const { storage, signal } = this.context
+    const { name, source, message, tags, metrics = {}, host, program } = this.request
+    const git = await this.request.git
+    const snapshot: Snapshot = {
+      name,
+      time: Math.max(this.storeTime(listed), (parent?.time ?? 0) + 1),
+      listed: listed.view.inventory.asOf,
+      host,
+      source: { path: source.root.toWellFormed(), type: source.rootType },
+      ...(message === undefined ? {} : { message }),
+      tags: [...tags],
+      metrics,
+      ...(git === undefined ? {} : { git }),
+      parent: parent?.id ?? null,
+      counts: { files: reading.files, directories: reading.directories, symlinks: reading.symlinks },
+      bytes: reading.bytes,
+      added: { bytes: this.totals.newBytes, storedBytes: this.totals.storedBytes },
+      manifest,
+      program,
+    }
+    const { id, objectName, bytes } = encodeSnapshot(snapshot)
+    const { created } = await storage.put(objectName, bytes, { signal })
+    const readBack = await storage.get(objectName, undefined, { signal }).catch((error: unknown) => {
+      if (!isAppError(error, 'not-found')) throw error
+      throw new AppError('conflict', `The new version of ${name} is gone again: another machine forgot it while this push was ending.`, {
+        hint: 'See what forgets versions of that name elsewhere, then push again; or push under a --name of its own.',
+      })
+    })
+    if (!equalBytes(readBack, bytes))
+      throw new AppError('corrupt', `The new snapshot does not read back as it was written to ${storage.location}.`, {
+        hint: 'Push again; if it stays, check the disk.',
+      })
+    return decodeSnapshot(bytes, { objectName, name, time: snapshot.time, shortId: id.slice(0, 16), created })
+  }
+
+  /** The same content is a version of its own only for the metrics that a person gave it: they can't be added later, as tags can. */
+  private isEqual(parent: StoredSnapshot, manifest: Snapshot['manifest']): boolean {
+    if (parent.source.type !== this.request.source.rootType || parent.manifest.chunks.join() !== manifest.chunks.join()) return false
+    return (
+      this.request.live !== undefined ||
+      Object.entries(this.request.metrics ?? {}).every(([metric, value]) => parent.metrics[metric] === value)
+    )
+  }
+
+  /** The source equals its newest version: tags that were asked for go to that one. */
+  private async labelUnchanged(parent: StoredSnapshot): Promise<void> {
+    const add = this.request.tags.filter(tag => !parent.tags.includes(tag))
+    if (add.length === 0) return
+    const label = encodeLabel({ snapshot: parent.id, add, remove: [] }, toHex(this.context.surroundings.random(16)))
+    await this.context.storage.put(labelName(label.id), label.bytes, { signal: this.context.signal })
+  }
+}

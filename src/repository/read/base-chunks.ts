@@ -1,0 +1,123 @@
+import pLimit, { type LimitFunction } from 'p-limit'
+import type { BlockLayout } from '../../compression/block.ts'
+import { baseScale } from '../../compression/filters.ts'
+import { corrupt } from '../../util/errors.ts'
+import { type BlockSource, chunkMatches } from './block-source.ts'
+import { readBase } from './read-copy.ts'
+import { baseBlocks, type PlannedBlock, type ReadPlan, whyNoBase } from './block-order.ts'
+
+/** Bytes of chunks that are kept because blocks still to come need them. What goes beyond is read again when its turn comes. */
+const KEPT_BYTES = 64 * 1024 * 1024
+
+/** Blocks that are decoded side by side, at least, with their bases in memory: up to 8 MiB each. */
+const MIN_PARALLEL = 2
+
+/** The chunks that a plan's blocks are predicted from, each verified before it is used. Kept from when their block is decoded until their last use. */
+export class BaseChunks {
+  private readonly source: BlockSource
+  private readonly uses: Map<number, number>
+  /** Blocks with bases that are not decoded yet. */
+  private readonly awaited = new Map<number, { promise: Promise<void>; resolve: () => void }>()
+  /** By entry, those used last at the end. */
+  private readonly kept = new Map<number, Uint8Array>()
+  private readonly limit: LimitFunction
+  private readonly mayKeep: number
+  keptBytes = 0
+
+  constructor(source: BlockSource, { uses }: ReadPlan, mayKeep = KEPT_BYTES) {
+    this.source = source
+    this.mayKeep = mayKeep
+    this.uses = uses
+    this.limit = pLimit(Math.max(MIN_PARALLEL, source.pool.workers))
+    for (const entry of uses.keys()) {
+      const block = source.index.blockOf(entry)
+      if (!this.awaited.has(block)) this.awaited.set(block, deferred())
+    }
+  }
+
+  /**
+   * Decodes a block of the plan, all of whose bases have been begun to be read before it. Undefined where all its chunks have lost their bases; chunks of a
+   * block some of whose bases are lost come out wrong, as their checksums tell.
+   */
+  async decode(planned: PlannedBlock, layout: BlockLayout, stored: Uint8Array): Promise<Uint8Array | undefined> {
+    const { index, pool } = this.source
+    if (planned.bases === undefined) return pool.decode(layout, stored)
+    const why = whyNoBase(index, planned)
+    if (why !== undefined) throw corrupt('A block', why)
+    for (const number of baseBlocks(index, planned)) await this.awaited.get(number)?.promise
+    return this.limit(async () => {
+      const base = await this.gather(planned)
+      return base && pool.decode(layout, stored, base, index.lengthsIn(planned.number))
+    })
+  }
+
+  /** The bases of a block, one after the other, zero where they are lost; undefined where all of them are. */
+  private async gather({ number, bases }: PlannedBlock): Promise<Uint8Array | undefined> {
+    const { index } = this.source
+    const { filter, plainLength, firstChunk, chunkCount } = index.blocks[number]!
+    const scale = baseScale(filter)
+    const base = new Uint8Array(scale * plainLength)
+    let found = 0
+    let first = 0
+    let end = 0
+    for (let chunk = firstChunk; chunk < firstChunk + chunkCount; chunk++) {
+      const { ids, depth } = index.basesAt(chunk)!
+      let at = end
+      end += scale * index.length(chunk)
+      for (const [i, id] of ids.entries()) {
+        const piece = this.take(bases![first + i]!) ?? (await readBase(this.source, id, depth))
+        // a copy whose length the plan could not know may be too long
+        if ('why' in piece || at + piece.length > end) break
+        base.set(piece, at)
+        at += piece.length
+      }
+      first += ids.length
+      if (at === end) found++
+    }
+    return found === 0 ? undefined : base
+  }
+
+  private take(entry: number): Uint8Array | undefined {
+    const left = (this.uses.get(entry) ?? 1) - 1
+    const bytes = this.kept.get(entry)
+    this.uses.set(entry, left)
+    if (bytes === undefined) return undefined
+    this.kept.delete(entry)
+    if (left > 0) this.kept.set(entry, bytes)
+    else this.keptBytes -= bytes.length
+    return bytes
+  }
+
+  /** To be called once for each block of the plan, with its plain bytes if they could be had. */
+  settle(number: number, plain: Uint8Array | undefined): void {
+    const awaited = this.awaited.get(number)
+    if (awaited === undefined) return
+    this.awaited.delete(number)
+    if (plain) this.keep(number, plain)
+    awaited.resolve()
+  }
+
+  private keep(number: number, plain: Uint8Array): void {
+    const { index } = this.source
+    const { firstChunk, chunkCount } = index.blocks[number]!
+    for (let entry = firstChunk; entry < firstChunk + chunkCount; entry++) {
+      if ((this.uses.get(entry) ?? 0) === 0) continue
+      const { offset, length } = index.location(entry)
+      const bytes = plain.slice(offset, offset + length)
+      if (!chunkMatches(index.id(entry), bytes)) continue
+      this.kept.set(entry, bytes)
+      this.keptBytes += length
+    }
+    for (const [entry, { length }] of this.kept) {
+      if (this.keptBytes <= this.mayKeep) break
+      this.kept.delete(entry)
+      this.keptBytes -= length
+    }
+  }
+}
+
+function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let resolve!: () => void
+  const promise = new Promise<void>(settle => (resolve = settle))
+  return { promise, resolve }
+}

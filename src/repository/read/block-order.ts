@@ -1,0 +1,115 @@
+import { baseScale, usesBase } from '../../compression/filters.ts'
+import { MAX_DEPTH } from '../format/limits.ts'
+import type { ChunkIndex } from '../index/chunk-index.ts'
+
+export interface PlannedBlock {
+  number: number
+  /** False for one that is read as a base alone. */
+  wanted: boolean
+  /** Of a block that is predicted: the entry of each base, chunk by chunk, -1 for one that this plan does not read before the block. */
+  bases: Int32Array | undefined
+}
+
+/** Which blocks to read in which order, so that each is read once, and what is predicted comes soon after its bases. */
+export interface ReadPlan {
+  blocks: PlannedBlock[]
+  /** How often each entry serves as a base. */
+  uses: Map<number, number>
+}
+
+/** A plan to read the `wanted` blocks, in the order given as far as none of them is predicted, and all that they are predicted from. */
+export function planReading(index: ChunkIndex, wanted: readonly number[]): ReadPlan {
+  const needed = new Map<number, PlannedBlock>()
+  const need = (number: number, isWanted: boolean): void => {
+    if (!needed.has(number)) needed.set(number, { number, wanted: isWanted, bases: findBases(index, number) })
+  }
+  for (const number of wanted) need(number, true)
+  // grows while it is walked
+  for (const block of needed.values()) for (const number of baseBlocks(index, block)) need(number, false)
+  const blocks = [...needed.values()]
+  if (blocks.every(({ bases }) => bases === undefined)) return { blocks, uses: new Map() }
+  return orderBases(index, sortByRoots(index, needed), needed)
+}
+
+/** Undefined for a block that stands by itself, and for one whose bases make no sense: that one fails when it is read. */
+function findBases(index: ChunkIndex, number: number): Int32Array | undefined {
+  const { filter, firstChunk, chunkCount } = index.blocks[number]!
+  if (!usesBase(filter)) return undefined
+  const entries: number[] = []
+  for (let chunk = firstChunk; chunk < firstChunk + chunkCount; chunk++) {
+    const bases = index.basesAt(chunk)
+    for (const id of bases?.ids ?? []) entries.push(index.findBase(id, bases!.depth))
+  }
+  return Int32Array.from(entries)
+}
+
+/** The bytes of base that each chunk of a block needs have to be there: why not, or undefined where all is well. Ids without a copy are left to the reader. */
+export function whyNoBase(index: ChunkIndex, { number, bases }: PlannedBlock): string | undefined {
+  const { filter, firstChunk, chunkCount } = index.blocks[number]!
+  let next = 0
+  for (let chunk = firstChunk; chunk < firstChunk + chunkCount; chunk++) {
+    const count = index.basesAt(chunk)?.ids.length ?? 0
+    if (count === 0) return 'a chunk has no base where its filter needs one'
+    const needed = baseScale(filter) * index.length(chunk)
+    const entries = bases!.subarray(next, (next += count))
+    if (entries.includes(-1)) continue
+    const bytes = entries.reduce((sum, entry) => sum + index.length(entry), 0)
+    if (bytes !== needed) return `a chunk has a base of ${bytes} bytes where ${needed} are needed`
+  }
+  return undefined
+}
+
+/** Blocks whose chains of bases begin in the same block stand together, so that the bases need to be kept for a short time only. */
+function sortByRoots(index: ChunkIndex, needed: ReadonlyMap<number, PlannedBlock>): PlannedBlock[] {
+  const keyed = [...needed.values()].map(block => {
+    let root = block
+    let steps = 0
+    for (; steps < MAX_DEPTH; steps++) {
+      const first = root.bases?.find(entry => entry >= 0)
+      if (first === undefined) break
+      root = needed.get(index.blockOf(first))!
+    }
+    return { block, root: root.number, steps }
+  })
+  keyed.sort((a, b) => a.root - b.root || a.steps - b.steps || a.block.number - b.block.number)
+  return keyed.map(({ block }) => block)
+}
+
+/**
+ * Puts bases before what is predicted from them. Blocks may need each other, though no chunk needs itself: where that happens, one of them has to get its
+ * bases without the plan.
+ */
+function orderBases(index: ChunkIndex, sorted: readonly PlannedBlock[], needed: ReadonlyMap<number, PlannedBlock>): ReadPlan {
+  const plan: ReadPlan = { blocks: [], uses: new Map() }
+  const entered = new Set<number>()
+  const done = new Set<number>()
+  const finish = (block: PlannedBlock): void => {
+    block.bases?.forEach((entry, i) => {
+      if (entry < 0) return
+      if (done.has(index.blockOf(entry))) plan.uses.set(entry, (plan.uses.get(entry) ?? 0) + 1)
+      else block.bases![i] = -1
+    })
+    plan.blocks.push(block)
+    done.add(block.number)
+  }
+  for (const start of sorted) {
+    const stack = [start]
+    for (let block = stack.at(-1); block; block = stack.at(-1)) {
+      if (entered.has(block.number)) {
+        stack.pop()
+        if (!done.has(block.number)) finish(block)
+        continue
+      }
+      entered.add(block.number)
+      for (const number of baseBlocks(index, block).reverse()) if (!entered.has(number)) stack.push(needed.get(number)!)
+    }
+  }
+  return plan
+}
+
+/** Numbers of the blocks that a block's bases lie in. */
+export function baseBlocks(index: ChunkIndex, { bases }: PlannedBlock): number[] {
+  const numbers = new Set<number>()
+  for (const entry of bases ?? []) if (entry >= 0) numbers.add(index.blockOf(entry))
+  return [...numbers]
+}

@@ -1,0 +1,61 @@
+import type { CompressionPool } from '../../compression/pool.ts'
+import type { Storage } from '../../storage/storage.ts'
+import { equalBytes } from '../../util/bytes.ts'
+import { type AppError, corrupt, isAppError } from '../../util/errors.ts'
+import { sha256, toHex } from '../../util/hash.ts'
+import type { ChunkIndex } from '../index/chunk-index.ts'
+import { packName } from '../format/object-names.ts'
+
+/** Where blocks are read from. */
+export interface BlockSource {
+  storage: Storage
+  index: ChunkIndex
+  pool: CompressionPool
+  signal?: AbortSignal | undefined
+  /** Lists again and adds packs to the index that it lacks: a prune may have moved what lay in a pack that is gone. True when there were any. */
+  renew?: () => Promise<boolean>
+}
+
+export function chunkMatches(id: Uint8Array, bytes: Uint8Array): boolean {
+  return equalBytes(sha256(bytes), id)
+}
+
+export function shortId(id: Uint8Array): string {
+  return toHex(id).slice(0, 12)
+}
+
+/** A copy of a chunk, in words. */
+export function describeCopy(index: ChunkIndex, entry: number): string {
+  return `chunk ${shortId(index.id(entry))} in pack ${index.packs[index.packOf(entry)]!.id.slice(0, 12)}`
+}
+
+/** Bytes of a pack; where they are not there, why: `too-short` may still be true of a part of them alone. Any other trouble with the store throws. */
+export async function readPackRange(
+  { storage, index, signal }: BlockSource,
+  pack: number,
+  range: { offset: number; length: number },
+): Promise<Uint8Array | { damage: AppError; tooShort: boolean }> {
+  const { id } = index.packs[pack]!
+  try {
+    return await storage.get(packName(id), { offset: range.offset, length: range.length }, { signal })
+  } catch (error) {
+    if (!isAppError(error, 'not-found', 'bad-range', 'corrupt')) throw error
+    const why = error.code === 'not-found' ? 'it is missing' : error.code === 'bad-range' ? 'it is cut short' : error.message
+    return { damage: corrupt(`Pack ${id.slice(0, 12)}`, why), tooShort: error.code === 'bad-range' }
+  }
+}
+
+export function lacksBase(id: Uint8Array): string {
+  return `is predicted from chunk ${shortId(id)}, of which no pack holds a copy that can serve`
+}
+
+/** What a copy that is not whole lacks: of one of its bases, or of theirs, no pack holds a copy. */
+export function lackOf(index: ChunkIndex, entry: number): string {
+  const { ids, depth } = index.basesAt(entry)!
+  const id = ids.find(base => {
+    const whole = index.findWhole(base)
+    return whole < 0 || index.depth(whole) >= depth
+  })!
+  const base = index.findBase(id, depth)
+  return base < 0 ? lacksBase(id) : `is predicted from ${describeCopy(index, base)}, which ${lackOf(index, base)}`
+}

@@ -1,0 +1,103 @@
+import { type AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
+import { BaseChunks } from './base-chunks.ts'
+import { freeUnusedBuffers } from '../../util/unused-memory.ts'
+import { type BlockSource, readPackRange } from './block-source.ts'
+import { type PlannedBlock, planReading } from './block-order.ts'
+import { mayBegin, planRanges, type Range } from './pack-ranges.ts'
+
+/**
+ * A block's plain bytes, or what kept them from being read; neither, where all that it is predicted from is lost. Chunks are not verified yet, and those whose
+ * bases are lost come out wrong: `readOtherCopy` finds out why.
+ */
+export interface FetchedBlock {
+  number: number
+  plain: Uint8Array | undefined
+  error: AppError | undefined
+}
+
+/**
+ * Fetches and decodes blocks, a few ranges ahead of the consumer, in the order given (ascending numbers); where some are predicted from others, in an order in
+ * which those come first, so that each is read once. Damage and missing packs come as an `error` of the blocks concerned; anything else (network, abort)
+ * throws.
+ */
+export async function* fetchBlocks(source: BlockSource, blocks: readonly number[]): AsyncGenerator<FetchedBlock> {
+  const fetching = new Fetching(source, blocks)
+  const ahead: { range: Range; fetched: Promise<FetchedBlock[]> }[] = []
+  const { ranges } = fetching
+  let next = 0
+  try {
+    while (next < ranges.length || ahead.length > 0) {
+      throwIfAborted(source.signal)
+      for (; next < ranges.length; next++) {
+        const range = ranges[next]!
+        const underWay = ahead.map(({ range }) => range)
+        if (!mayBegin(range, underWay)) break
+        const fetched = fetching.range(range)
+        fetched.catch(() => undefined) // it is awaited in its turn; until then a failure must not count as unhandled
+        ahead.push({ range, fetched })
+      }
+      const fetched = await ahead.shift()!.fetched
+      while (fetched.length > 0) {
+        const block = fetched.shift()!
+        if (fetching.isWanted(block)) yield block
+      }
+      freeUnusedBuffers()
+    }
+  } finally {
+    await Promise.allSettled(ahead.map(({ fetched }) => fetched))
+  }
+}
+
+class Fetching {
+  readonly ranges: Range[]
+  private readonly source: BlockSource
+  private readonly planned: Map<number, PlannedBlock>
+  private readonly bases: BaseChunks
+
+  constructor(source: BlockSource, blocks: readonly number[]) {
+    const plan = planReading(source.index, blocks)
+    this.source = source
+    this.planned = new Map(plan.blocks.map(block => [block.number, block]))
+    this.ranges = planRanges(source.index, [...this.planned.keys()])
+    this.bases = new BaseChunks(source, plan)
+  }
+
+  isWanted({ number }: FetchedBlock): boolean {
+    return this.planned.get(number)!.wanted
+  }
+
+  /** The blocks of a range. Ranges have to be begun in their order: some wait for blocks of those before them. */
+  async range(range: Range): Promise<FetchedBlock[]> {
+    try {
+      const bytes = await readPackRange(this.source, range.pack, range)
+      if (!('damage' in bytes)) return await Promise.all(range.blocks.map(number => this.decode(number, bytes, range.offset)))
+      // the blocks before a cut are whole
+      if (bytes.tooShort && range.blocks.length > 1) return await this.apart(range.blocks)
+      return range.blocks.map(number => ({ number, plain: undefined, error: bytes.damage }))
+    } finally {
+      // nobody may wait for what will never come
+      for (const number of range.blocks) this.bases.settle(number, undefined)
+    }
+  }
+
+  private async apart(blocks: readonly number[]): Promise<FetchedBlock[]> {
+    const fetched: FetchedBlock[] = []
+    for (const number of blocks) for (const range of planRanges(this.source.index, [number])) fetched.push(...(await this.range(range)))
+    return fetched
+  }
+
+  private async decode(number: number, bytes: Uint8Array, from: number): Promise<FetchedBlock> {
+    const block = this.source.index.blocks[number]!
+    const start = block.offset - from
+    let plain: Uint8Array | undefined
+    try {
+      plain = await this.bases.decode(this.planned.get(number)!, block, bytes.slice(start, start + block.storedLength))
+      return { number, plain, error: undefined }
+    } catch (error) {
+      if (!isAppError(error, 'corrupt', 'newer-format')) throw error
+      return { number, plain: undefined, error }
+    } finally {
+      this.bases.settle(number, plain)
+    }
+  }
+}

@@ -1,0 +1,60 @@
+import type { ChunkIndex } from '../index/chunk-index.ts'
+
+const MiB = 1024 * 1024
+/** Bytes between two wanted blocks that are cheaper to read along than to ask for separately. */
+const JOIN_GAP_BYTES = 256 * 1024
+const MAX_RANGE_BYTES = 8 * MiB
+/** Plain bytes of the wanted blocks of one range: all are decoded together, and blocks may take a hundredth of that in the store. */
+const MAX_RANGE_PLAIN_BYTES = 24 * MiB
+/** Ranges under way, and how many more may be as long as they are short together: where packs are read in turns, no range is long. */
+const PARALLEL_RANGES = 4
+const PARALLEL_SHORT_RANGES = 8
+const SHORT_TOGETHER_BYTES = 24 * MiB
+/** Plain bytes of all ranges under way: what a reader of many small blocks holds at most. One may always be read. */
+const MAX_PLAIN_BYTES_AHEAD = 64 * MiB
+
+export interface Range {
+  pack: number
+  offset: number
+  length: number
+  plainBytes: number
+  blocks: number[]
+}
+
+/** Ranges of packs that cover `blocks` in the order given, neighbours joined where they stand in the order of their bytes. */
+export function planRanges(index: ChunkIndex, blocks: readonly number[]): Range[] {
+  const ranges: Range[] = []
+  for (const number of blocks) {
+    const block = index.blocks[number]!
+    const last = ranges.at(-1)
+    const end = block.offset + block.storedLength
+    if (
+      last &&
+      last.pack === block.pack &&
+      block.offset >= last.offset &&
+      block.offset - (last.offset + last.length) <= JOIN_GAP_BYTES &&
+      end - last.offset <= MAX_RANGE_BYTES &&
+      last.plainBytes + block.plainLength <= MAX_RANGE_PLAIN_BYTES
+    ) {
+      last.length = Math.max(last.length, end - last.offset)
+      last.plainBytes += block.plainLength
+      last.blocks.push(number)
+    } else
+      ranges.push({
+        pack: block.pack,
+        offset: block.offset,
+        length: block.storedLength,
+        plainBytes: block.plainLength,
+        blocks: [number],
+      })
+  }
+  return ranges
+}
+
+/** Whether one more range may be read while `ahead` are under way or wait for their turn. */
+export function mayBegin(range: Range, ahead: readonly Range[]): boolean {
+  if (ahead.length === 0) return true
+  if (ahead.length >= PARALLEL_SHORT_RANGES) return false
+  const together = ahead.reduce((sum, { plainBytes }) => sum + plainBytes, range.plainBytes)
+  return together <= (ahead.length < PARALLEL_RANGES ? MAX_PLAIN_BYTES_AHEAD : SHORT_TOGETHER_BYTES)
+}

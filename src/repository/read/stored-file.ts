@@ -1,0 +1,125 @@
+import { corrupt } from '../../util/errors.ts'
+import { toHex } from '../../util/hash.ts'
+import { chunkMatches, fetchBlocks, readOtherCopy, type BlockSource } from './read-chunks.ts'
+import type { FileEntry } from '../format/manifest.ts'
+
+/** Plain bytes of decoded blocks that are kept for the next read. */
+const KEPT_BYTES = 32 * 1024 * 1024
+
+/** One chunk of a file, at its place in it. */
+export interface PlacedChunk {
+  offset: number
+  length: number
+  /** In hex. */
+  id: string
+}
+
+/** A file of a version, read in pieces: only the blocks that a piece lies in are fetched, and each chunk is verified before anything of it is given out. */
+export class StoredFile {
+  readonly size: number
+  private readonly source: BlockSource
+  private readonly what: string
+  private readonly ids: Uint8Array
+  /** Of the index, by the chunk's number. */
+  private readonly entries: number[] = []
+  /** Where chunks begin, and at last where the file ends. */
+  private readonly starts: number[] = [0]
+  /** Decoded blocks by their numbers, in the order of last use; chunks in them may not be verified yet. */
+  private readonly kept = new Map<number, Uint8Array>()
+  private keptBytes = 0
+
+  /** Throws `corrupt` where a chunk is in no pack. `what` is the file's name for messages. */
+  constructor(source: BlockSource, entry: FileEntry, what: string) {
+    this.source = source
+    this.what = what
+    this.ids = entry.chunks
+    this.size = entry.size
+    for (let i = 0; i < this.ids.length; i += 32) {
+      const found = source.index.find(this.ids, i)
+      if (found < 0) throw corrupt(what, `chunk ${toHex(this.ids.subarray(i, i + 6))} is in no pack of the repository`)
+      this.entries.push(found)
+      this.starts.push(this.starts.at(-1)! + source.index.length(found))
+    }
+    if (this.starts.at(-1) !== this.size) throw corrupt(what, `its chunks have ${this.starts.at(-1)} bytes instead of ${this.size}`)
+  }
+
+  /** The bytes [offset, offset + length); fewer where the file ends before. */
+  readonly read = async (offset: number, length: number): Promise<Uint8Array> => {
+    const end = Math.min(offset + length, this.size)
+    const bytes = new Uint8Array(Math.max(0, end - offset))
+    if (bytes.length === 0) return bytes
+    const wanted = this.numbersOf(offset, end)
+    const byBlock = new Map<number, number[]>()
+    for (const number of wanted) {
+      const block = this.source.index.blockOf(this.entries[number]!)
+      const numbers = byBlock.get(block)
+      if (numbers) numbers.push(number)
+      else byBlock.set(block, [number])
+    }
+    const fetch: number[] = []
+    for (const [block, numbers] of byBlock) {
+      const plain = this.kept.get(block)
+      if (plain === undefined) fetch.push(block)
+      else {
+        this.keep(block, plain)
+        for (const number of numbers) this.copy(number, await this.verified(number, plain), bytes, offset)
+      }
+    }
+    for await (const { number: block, plain, error } of fetchBlocks(
+      this.source,
+      fetch.sort((a, b) => a - b),
+    )) {
+      if (plain !== undefined) this.keep(block, plain)
+      for (const number of byBlock.get(block)!) this.copy(number, await this.verified(number, plain, error), bytes, offset)
+    }
+    return bytes
+  }
+
+  /** The chunks that have a part of [offset, offset + length), in order. */
+  chunksOf(offset: number, length: number): PlacedChunk[] {
+    return this.numbersOf(offset, Math.min(offset + length, this.size)).map(number => ({
+      offset: this.starts[number]!,
+      length: this.starts[number + 1]! - this.starts[number]!,
+      id: toHex(this.ids.subarray(number * 32, number * 32 + 32)),
+    }))
+  }
+
+  private numbersOf(start: number, end: number): number[] {
+    if (start >= end) return []
+    let [low, high] = [0, this.entries.length - 1]
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if (this.starts[middle]! <= start) low = middle
+      else high = middle - 1
+    }
+    const numbers: number[] = []
+    for (let number = low; number < this.entries.length && this.starts[number]! < end; number++) numbers.push(number)
+    return numbers
+  }
+
+  private async verified(number: number, plain: Uint8Array | undefined, error?: Parameters<typeof readOtherCopy>[2]): Promise<Uint8Array> {
+    const { index } = this.source
+    const entry = this.entries[number]!
+    const { offset, length } = index.location(entry)
+    const chunk = plain?.subarray(offset, offset + length)
+    return chunk && chunkMatches(index.id(entry), chunk) ? chunk : readOtherCopy(this.source, entry, error, this.what)
+  }
+
+  /** Puts what `bytes`, which begin at `offset` of the file, need of a chunk to its place. */
+  private copy(number: number, chunk: Uint8Array, bytes: Uint8Array, offset: number): void {
+    const start = this.starts[number]!
+    const skipped = Math.max(0, offset - start)
+    bytes.set(chunk.subarray(skipped, Math.min(chunk.length, offset + bytes.length - start)), Math.max(0, start - offset))
+  }
+
+  private keep(block: number, plain: Uint8Array): void {
+    if (this.kept.delete(block)) this.keptBytes -= plain.length
+    this.kept.set(block, plain)
+    this.keptBytes += plain.length
+    for (const [oldest, bytes] of this.kept) {
+      if (this.keptBytes <= KEPT_BYTES) return
+      this.kept.delete(oldest)
+      this.keptBytes -= bytes.length
+    }
+  }
+}

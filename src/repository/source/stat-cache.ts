@@ -1,0 +1,138 @@
+import { createHash } from 'node:crypto'
+import { createReadStream, createWriteStream } from 'node:fs'
+import { mkdir, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { createInterface } from 'node:readline'
+import { once } from 'node:events'
+import { errnoOf, messageOf } from '../../util/errors.ts'
+import type { Reporter } from '../../util/reporter.ts'
+import type { Fingerprint } from '../../local/walk.ts'
+
+/** A file changed this shortly (ns) before it was read may change again without a visible change of its times: it is always read. */
+const UNSETTLED_NS = 2_000_000_000n
+
+interface CachedFile {
+  /** As a text where it was loaded, which saves turning all of them into numbers. */
+  fingerprint: string | Fingerprint
+  /** One that was found to say the same: files are looked up several times. */
+  equal?: Fingerprint
+  /** Whether it goes into the next file, unless it is recorded anew. */
+  isKept?: boolean
+  /** 32 bytes a chunk. */
+  chunks: Buffer
+}
+
+/** Legal in JSON and in file names, and ends of lines for the readline of Node 24. */
+const LINE_SEPARATORS = /[\u2028\u2029]/g
+const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16)}`
+
+function textOf(fingerprint: string | Fingerprint): string {
+  return typeof fingerprint === 'string' ? fingerprint : fingerprintText(fingerprint)
+}
+
+function fingerprintText(fingerprint: Fingerprint): string {
+  return `${fingerprint.size} ${fingerprint.mtime} ${fingerprint.ctime} ${fingerprint.inode}`
+}
+
+/**
+ * Remembers, for one source folder on this machine, which chunks each file consisted of when it had a given fingerprint, so that unchanged files are not read
+ * again. It says nothing about any store. A file of lines `[path, fingerprint, chunk ids in base64]` and a last line with the SHA-256 of all before; one that
+ * is damaged is not used.
+ */
+export class StatCache {
+  private readonly file: string
+  private readonly files = new Map<string, CachedFile>()
+  private readonly recorded = new Map<string, CachedFile>()
+  /** Whether the file is there and whole. */
+  private isLoaded = false
+  private keptFiles = 0
+
+  constructor(file: string) {
+    this.file = file
+  }
+
+  async load(reporter: Reporter): Promise<void> {
+    const hash = createHash('sha256')
+    try {
+      const lines = createInterface({ input: createReadStream(this.file), crlfDelay: Infinity })
+      for await (const line of lines) {
+        // the last line is a text, all others are lists
+        if (line.startsWith('"')) {
+          this.isLoaded = line === `"${hash.digest('hex')}"`
+          break
+        }
+        hash.update(line)
+        const [path, fingerprint, chunks] = JSON.parse(line) as [string, string, string]
+        this.files.set(path, { fingerprint, chunks: Buffer.from(chunks, 'base64') })
+      }
+      if (!this.isLoaded) throw new Error('it is incomplete')
+    } catch (error) {
+      this.files.clear()
+      if (errnoOf(error) !== 'ENOENT')
+        reporter.detail(`the cache of file states ${this.file} can't be used (${messageOf(error)}): all files are read`)
+    }
+  }
+
+  /** The chunks of a file that is as it was, or undefined. */
+  lookup(path: string, fingerprint: Fingerprint): Buffer | undefined {
+    const cached = this.files.get(path)
+    if (!cached) return undefined
+    if (cached.equal !== fingerprint) {
+      if (cached.fingerprint !== fingerprintText(fingerprint)) return undefined
+      cached.equal = fingerprint
+    }
+    return cached.chunks
+  }
+
+  /** Notes what a file consisted of when it was read at `readAt` (ms since 1970); too young states are left out. */
+  record(path: string, fingerprint: Fingerprint, chunks: Buffer, readAt: number): void {
+    const settledBefore = BigInt(Math.floor(readAt)) * 1_000_000n - UNSETTLED_NS
+    if (fingerprint.mtime >= settledBefore || fingerprint.ctime >= settledBefore) return
+    this.recorded.set(path, { fingerprint, chunks })
+  }
+
+  /** Carries a looked-up state over into the next file. */
+  keep(path: string): void {
+    const cached = this.files.get(path)
+    if (!cached || cached.isKept) return
+    cached.isKept = true
+    this.keptFiles++
+  }
+
+  /** Carries all over that was not recorded anew. */
+  keepAll(): void {
+    for (const path of this.files.keys()) this.keep(path)
+  }
+
+  /** Replaces the file by what was recorded and kept. A cache that can't be written costs time later, nothing else. */
+  async save(reporter: Reporter): Promise<void> {
+    if (this.isLoaded && this.recorded.size === 0 && this.keptFiles === this.files.size) return
+    const temporary = `${this.file}.${process.pid}.tmp`
+    try {
+      await mkdir(dirname(this.file), { recursive: true })
+      const hash = createHash('sha256')
+      const out = createWriteStream(temporary, { mode: 0o600 })
+      let text = ''
+      for (const [path, cached] of this.following()) {
+        const line = JSON.stringify([path, textOf(cached.fingerprint), cached.chunks.toString('base64')]).replace(LINE_SEPARATORS, escaped)
+        hash.update(line)
+        text += `${line}\n`
+        if (text.length > 1 << 18) {
+          if (!out.write(text)) await once(out, 'drain')
+          text = ''
+        }
+      }
+      out.end(`${text}"${hash.digest('hex')}"\n`)
+      await once(out, 'finish')
+      await rename(temporary, this.file)
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(() => undefined)
+      reporter.detail(`the cache of file states ${this.file} can't be written (${messageOf(error)})`)
+    }
+  }
+
+  private *following(): Generator<[string, CachedFile]> {
+    for (const [path, cached] of this.files) if (cached.isKept && !this.recorded.has(path)) yield [path, cached]
+    yield* this.recorded
+  }
+}

@@ -1,0 +1,126 @@
+import { elementTypeOf, elementWidthOf } from '../../compression/filters.ts'
+import { ChunkIndex, type IndexedBlock } from '../index/chunk-index.ts'
+import type { OpenRepository } from '../open/open.ts'
+import { typeOfWidth } from './file-kinds.ts'
+import { decodeIndexedPack, type IndexedPack } from '../format/index-object.ts'
+import type { Entry } from '../format/manifest.ts'
+import { readManifest } from '../read/read-manifest.ts'
+import { countChunk, noSizes, type Sizes } from '../index/stored-sizes.ts'
+import type { StoredSnapshot } from '../format/snapshot.ts'
+
+/** Files of one folder, extension or kind, or the tensors in them of one type. A chunk that several files share counts for the first of them. */
+export interface PartUsage extends Sizes {
+  part: string
+  files: number
+}
+
+/** `type` is that of a tensor's elements, or their width, where it is known, of a chunk of the file. */
+export type PartOf = (path: string, type?: string) => string
+
+/** One version by folder, extension or kind. */
+export async function measureParts(repository: OpenRepository, snapshot: StoredSnapshot, partOf: PartOf): Promise<PartUsage[]> {
+  const parts = new Parts(repository.index, partOf)
+  for await (const file of readManifest(repository, snapshot)) parts.add(file)
+  return parts.list()
+}
+
+/** What of `entries` lies in new packs, which a push has made or would make. The rest was there `before`. */
+export function measureNewParts(packs: readonly IndexedPack[], before: ChunkIndex, entries: readonly Entry[], partOf: PartOf): PartUsage[] {
+  const index = new ChunkIndex()
+  for (const pack of packs) index.add({ id: pack.id, size: pack.size, writable: true }, decodeIndexedPack(pack))
+  const parts = new Parts(index, partOf, before)
+  for (const entry of entries) parts.add(entry)
+  return parts.list()
+}
+
+class Parts {
+  private readonly index: ChunkIndex
+  private readonly partOf: PartOf
+  /** Tells what chunks are that `index` lacks. */
+  private readonly before: ChunkIndex | undefined
+  private readonly parts = new Map<string, PartUsage>()
+  private readonly seen = new Set<number>()
+  private readonly predicted: { entry: number; part: PartUsage }[] = []
+
+  constructor(index: ChunkIndex, partOf: PartOf, before?: ChunkIndex) {
+    this.index = index
+    this.partOf = partOf
+    this.before = before
+  }
+
+  add(file: Entry): void {
+    if (file.type !== 'file') return
+    const parts = new Set<PartUsage>()
+    let unknown = file.size
+    for (let i = 0; i < file.chunks.length; i += 32) {
+      const entry = findCopy(this.index, file.chunks, i)
+      const known = entry >= 0 ? this.index : this.before
+      const copy = entry >= 0 ? entry : known ? findCopy(known, file.chunks, i) : -1
+      if (copy < 0) continue
+      const { block, length } = known!.location(copy)
+      const part = this.part(this.partOf(file.path, typeOf(known!.blocks[block]!)))
+      parts.add(part)
+      part.plainBytes += length
+      unknown -= length
+      if (entry < 0 || this.seen.has(entry)) continue
+      this.seen.add(entry)
+      countChunk(part, this.index, entry, true)
+      if (this.index.basesAt(entry)) this.predicted.push({ entry, part })
+    }
+    if (unknown > 0 || parts.size === 0) {
+      const part = this.part(this.partOf(file.path))
+      parts.add(part)
+      part.plainBytes += unknown
+    }
+    for (const part of parts) part.files++
+  }
+
+  private part(name: string): PartUsage {
+    const part = this.parts.get(name) ?? { part: name, files: 0, ...noSizes() }
+    this.parts.set(name, part)
+    return part
+  }
+
+  /** What chunks are predicted from, and no file has, counts for the part with the least deep chunk that needs it. */
+  list(): PartUsage[] {
+    const predicted = this.predicted.splice(0).sort((a, b) => this.index.depth(a.entry) - this.index.depth(b.entry))
+    for (const { entry, part } of predicted) {
+      for (const base of basesUnder(this.index, entry, this.seen)) countChunk(part, this.index, base, false)
+    }
+    return [...this.parts.values()].sort((a, b) => b.storedBytes - a.storedBytes || b.plainBytes - a.plainBytes)
+  }
+}
+
+/** Of elements without a name, as where a program has called them otherwise or only samples have told how wide they are, the width. */
+function typeOf(block: IndexedBlock): string | undefined {
+  const width = elementWidthOf(block)
+  return elementTypeOf(block) ?? (width === undefined ? undefined : typeOfWidth(width))
+}
+
+/** Those of these chunks that the index has: whole copies if there are any. */
+export function* entriesOf(index: ChunkIndex, chunks: Uint8Array): Generator<number> {
+  for (let i = 0; i < chunks.length; i += 32) {
+    const entry = findCopy(index, chunks, i)
+    if (entry >= 0) yield entry
+  }
+}
+
+function findCopy(index: ChunkIndex, chunks: Uint8Array, offset: number): number {
+  const whole = index.findWhole(chunks, offset)
+  return whole < 0 ? index.find(chunks, offset) : whole
+}
+
+/** All that a chunk is predicted from and without which it is worth nothing, as far as it is not in `seen`, where it is then. */
+export function* basesUnder(index: ChunkIndex, entry: number, seen: Set<number>): Generator<number> {
+  const bases = index.basesAt(entry)
+  for (const id of bases?.ids ?? []) {
+    const whole = index.findWhole(id)
+    const base = whole >= 0 && index.depth(whole) < bases!.depth ? whole : index.findBase(id, bases!.depth)
+    if (base < 0) continue
+    if (!seen.has(base)) {
+      seen.add(base)
+      yield base
+    }
+    yield* basesUnder(index, base, seen)
+  }
+}

@@ -1,0 +1,140 @@
+import { throwIfAborted } from '../../util/errors.ts'
+import type { OpenRepository } from '../open/open.ts'
+import { readManifest } from '../read/read-manifest.ts'
+import { readSnapshots } from '../versions/versions.ts'
+import type { StoredSnapshot } from '../format/snapshot.ts'
+import { countChunk, noSizes, type Savings, type Sizes, storedShare } from '../index/stored-sizes.ts'
+import { basesUnder, entriesOf } from './usage-by-part.ts'
+
+/** Bytes of a part of a repository: each version's files whole, and, once each, their chunks and those of the lists of files. */
+export interface Usage extends Sizes {
+  /** The part of `storedBytes` that nothing else reaches: what is freed when this goes. */
+  ownBytes: number
+}
+
+export interface VersionUsage extends Usage {
+  snapshot: StoredSnapshot
+}
+
+export interface NameUsage extends Usage {
+  name: string
+  versions: VersionUsage[]
+}
+
+export interface RepositoryUsage {
+  names: NameUsage[]
+  /** Of what any version reaches. */
+  saved: Savings
+  /** All objects of the store. */
+  objectBytes: number
+  /** Bytes in packs that no version reaches: leftovers of interrupted pushes and of versions that are gone. */
+  unreachedBytes: number
+}
+
+const NOBODY = -1
+const SEVERAL = -2
+
+/** For every chunk who reaches it: nobody, one, or several of a numbered set. */
+class Owners {
+  private readonly owner: Int32Array
+
+  constructor(chunks: number) {
+    this.owner = new Int32Array(chunks).fill(NOBODY)
+  }
+
+  add(entry: number, who: number): void {
+    const owner = this.owner[entry]!
+    if (owner === NOBODY) this.owner[entry] = who
+    else if (owner !== who) this.owner[entry] = SEVERAL
+  }
+
+  of(entry: number): number {
+    return this.owner[entry]!
+  }
+}
+
+/** What each name and version takes, from all manifests. */
+export async function measureUsage(repository: OpenRepository): Promise<RepositoryUsage> {
+  const { index, view } = repository
+  const snapshots = await readSnapshots(repository, view, view.inventory.snapshots)
+  const names = [...new Set(snapshots.map(snapshot => snapshot.name))].sort()
+  const byVersion = new Owners(index.size)
+  const byName = new Owners(index.size)
+  /** A flag per chunk: a version holds it. Others may be what those are predicted from. */
+  const content = new Uint8Array(index.size)
+  const versions: VersionUsage[] = []
+  for (const [number, snapshot] of snapshots.entries()) {
+    throwIfAborted(repository.signal)
+    const usage: VersionUsage = { snapshot, ...noSizes(snapshot.bytes), ownBytes: 0 }
+    for await (const { entry, isContent } of chunksOf(repository, snapshot)) {
+      if (isContent) content[entry] = 1
+      countChunk(usage, index, entry, isContent)
+      byVersion.add(entry, number)
+      byName.add(entry, names.indexOf(snapshot.name))
+    }
+    versions.push(usage)
+  }
+  const result = names.map((name): NameUsage => {
+    const own = versions.filter(({ snapshot }) => snapshot.name === name)
+    const plainBytes = own.reduce((sum, version) => sum + version.plainBytes, 0)
+    return { name, ...noSizes(plainBytes), ownBytes: 0, versions: own }
+  })
+  const all = noSizes()
+  let unreachedBytes = 0
+  for (let entry = 0; entry < index.size; entry++) {
+    const share = storedShare(index, entry)
+    const version = byVersion.of(entry)
+    if (version === NOBODY) {
+      unreachedBytes += share
+      continue
+    }
+    countChunk(all, index, entry, content[entry] === 1)
+    if (version !== SEVERAL) versions[version]!.ownBytes += share
+    const name = byName.of(entry)
+    if (name === SEVERAL) continue
+    result[name]!.ownBytes += share
+    countChunk(result[name]!, index, entry, content[entry] === 1)
+  }
+  for (const [number, name] of result.entries()) {
+    for (const entry of await sharedChunks(repository, name.versions, byName, number)) countChunk(name, index, entry, content[entry] === 1)
+  }
+  const { inventory } = view
+  const objects = [inventory.packs, inventory.indexes, inventory.labels, inventory.tombs].flatMap(map => [...map.values()])
+  return { names: result, saved: all.saved, objectBytes: objects.reduce((sum, object) => sum + object.size, 0), unreachedBytes }
+}
+
+/** Chunks that a name's versions share with other names, each once. */
+async function sharedChunks(
+  repository: OpenRepository,
+  versions: readonly VersionUsage[],
+  byName: Owners,
+  number: number,
+): Promise<Set<number>> {
+  const shared = new Set<number>()
+  for (const { snapshot, storedBytes, ownBytes } of versions) {
+    if (storedBytes === ownBytes) continue
+    for await (const { entry } of chunksOf(repository, snapshot)) if (byName.of(entry) !== number) shared.add(entry)
+  }
+  return shared
+}
+
+/** What a version needs, each chunk once: those of its list and its files, then what they are predicted from. */
+export async function* chunksOf(
+  repository: OpenRepository,
+  snapshot: StoredSnapshot,
+): AsyncGenerator<{ entry: number; isContent: boolean }> {
+  const { index } = repository
+  const seen = new Set<number>()
+  const predicted: number[] = []
+  const fresh = function* (chunks: Uint8Array): Generator<{ entry: number; isContent: boolean }> {
+    for (const entry of entriesOf(index, chunks)) {
+      if (seen.has(entry)) continue
+      seen.add(entry)
+      if (index.basesAt(entry)) predicted.push(entry)
+      yield { entry, isContent: true }
+    }
+  }
+  yield* fresh(Buffer.from(snapshot.manifest.chunks.join(''), 'hex'))
+  for await (const file of readManifest(repository, snapshot)) if (file.type === 'file') yield* fresh(file.chunks)
+  for (const entry of predicted) for (const base of basesUnder(index, entry, seen)) yield { entry: base, isContent: false }
+}

@@ -1,0 +1,43 @@
+import { comparePaths } from '../../util/paths.ts'
+import type { Entry } from '../format/manifest.ts'
+
+export type Difference =
+  | { kind: 'added'; path: string; after: Entry }
+  | { kind: 'removed'; path: string; before: Entry }
+  /** Other content, another target, or another type. */
+  | { kind: 'changed'; path: string; before: Entry; after: Entry }
+  /** Equal content; mode or time differ. */
+  | { kind: 'touched'; path: string; before: Entry; after: Entry }
+
+/** What differs between two lists of entries, both sorted by path as manifests are. Holds one entry of each at a time. */
+export async function* compareEntries(before: AsyncIterable<Entry>, after: AsyncIterable<Entry>): AsyncGenerator<Difference> {
+  const left = before[Symbol.asyncIterator]()
+  const right = after[Symbol.asyncIterator]()
+  let a = await left.next()
+  let b = await right.next()
+  while (!a.done || !b.done) {
+    const order = a.done ? 1 : b.done ? -1 : comparePaths(a.value.path, b.value.path)
+    if (order < 0) {
+      const entry = a.value as Entry
+      yield { kind: 'removed', path: entry.path, before: entry }
+      a = await left.next()
+    } else if (order > 0) {
+      const entry = b.value as Entry
+      yield { kind: 'added', path: entry.path, after: entry }
+      b = await right.next()
+    } else {
+      const pair = { path: (a.value as Entry).path, before: a.value as Entry, after: b.value as Entry }
+      const kind = difference(pair.before, pair.after)
+      if (kind !== 'same') yield { kind, ...pair }
+      a = await left.next()
+      b = await right.next()
+    }
+  }
+}
+
+function difference(before: Entry, after: Entry): 'same' | 'changed' | 'touched' {
+  if (before.type !== after.type) return 'changed'
+  if (before.type === 'file' && after.type === 'file' && !before.chunks.equals(after.chunks)) return 'changed'
+  if (before.type === 'symlink' && after.type === 'symlink') return before.target === after.target ? 'same' : 'changed'
+  return before.mode === after.mode && before.mtime === after.mtime ? 'same' : 'touched'
+}

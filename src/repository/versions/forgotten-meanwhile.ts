@@ -1,0 +1,29 @@
+import { AppError, isAppError } from '../../util/errors.ts'
+import type { BlockSource } from '../read/block-source.ts'
+import { describeVersion } from '../read/read-manifest.ts'
+import type { StoredSnapshot } from '../format/snapshot.ts'
+import { readSnapshot } from './versions.ts'
+
+/** Where something is missing: whether the version itself is not: what is forgotten while this runs may lose its packs. */
+export async function isStillThere(
+  { storage, signal }: Pick<BlockSource, 'storage' | 'signal'>,
+  { ref }: StoredSnapshot,
+): Promise<boolean> {
+  try {
+    await readSnapshot(storage, ref, signal)
+    return true
+  } catch (error) {
+    if (isAppError(error, 'not-found')) return false
+    throw error
+  }
+}
+
+export function forgottenMeanwhile(snapshot: StoredSnapshot): AppError {
+  return new AppError(
+    'not-found',
+    `${describeVersion(snapshot)} was forgotten while it was being read, and what it needed is deleted. Nothing is damaged.`,
+    {
+      hint: `Take a version that is left: colab-escape log ${snapshot.name}`,
+    },
+  )
+}

@@ -1,0 +1,71 @@
+import { AppError } from '../../util/errors.ts'
+
+/** How a version did, by measure: `val_loss`, `val/acc`. */
+export type Metrics = Record<string, number>
+
+const MAX_METRICS = 100
+const NAME = /^[A-Za-z_][\w./-]{0,63}$/
+const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i
+
+/** A letter, then letters, digits and `_ . / -`, 64 in all at most. */
+export function isMetricName(name: string): boolean {
+  return NAME.test(name)
+}
+
+/** `val_loss=0.31`, once for each measure. */
+export function parseMetrics(texts: readonly string[]): Metrics {
+  const metrics = new Map<string, number>()
+  for (const text of texts) {
+    const equals = text.indexOf('=')
+    const name = text.slice(0, Math.max(0, equals))
+    const value = text.slice(equals + 1)
+    if (equals < 0 || !isMetricName(name))
+      throw new AppError('usage', `--metric ${text} names no measure.`, {
+        hint: 'Write name=number, e.g. --metric val_loss=0.31; a name has letters, digits, and _ . / - after the first letter.',
+      })
+    if (!NUMBER.test(value) || !Number.isFinite(Number(value)))
+      throw new AppError('usage', `--metric ${text} has no finite number.`, { hint: 'Write it in digits, e.g. val_loss=0.31 or lr=1e-4.' })
+    if (metrics.has(name))
+      throw new AppError('usage', `--metric ${name} is given twice.`, { hint: 'Give each measure one value; a version has one of each.' })
+    metrics.set(name, Number(value))
+  }
+  if (metrics.size > MAX_METRICS)
+    throw new AppError('usage', `${metrics.size} measures are more than the ${MAX_METRICS} that a version can have.`, {
+      hint: 'Push them as a file, and keep the few that versions are chosen by.',
+    })
+  return Object.fromEntries(metrics)
+}
+
+/** What of a JSON object can be a version's metrics: finite numbers under good names, the first hundred. */
+export function pickMetrics(record: object): Metrics {
+  const numbers = Object.entries(record).filter(([name, value]) => isMetricName(name) && Number.isFinite(value)) as [string, number][]
+  return Object.fromEntries(numbers.slice(0, MAX_METRICS))
+}
+
+/** Which of two values is better. */
+export type Direction = 'min' | 'max'
+
+export interface BestSpec {
+  metric: string
+  direction: Direction
+}
+
+/** `best:val_loss`, `best:min:val_loss`, `best:max:acc`; undefined for anything else. */
+export function parseBest(text: string): BestSpec | undefined {
+  const [, direction, metric] = /^best:(?:(min|max):)?([^:]+)$/.exec(text) ?? []
+  if (metric === undefined || !isMetricName(metric)) return undefined
+  return { metric, direction: direction === 'max' ? 'max' : 'min' }
+}
+
+/** The one with the best value, of equal ones the last; undefined where none has the metric. */
+export function bestOf<T>(versions: readonly T[], metricsOf: (version: T) => Metrics, { metric, direction }: BestSpec): T | undefined {
+  const sign = direction === 'max' ? -1 : 1
+  let best: { version: T; value: number } | undefined
+  for (const version of versions) {
+    const metrics = metricsOf(version)
+    if (!Object.hasOwn(metrics, metric)) continue
+    const value = metrics[metric]! * sign
+    if (best === undefined || value <= best.value) best = { version, value }
+  }
+  return best?.version
+}

@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto'
+import { mkdir, open, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { errnoOf, messageOf } from '../../util/errors.ts'
+import type { Reporter } from '../../util/reporter.ts'
+import { ManifestDecoder, encodeRows, type Entry } from '../format/manifest.ts'
+
+/** Characters written at a time. */
+const PIECE = 256 * 1024
+/** Bytes that tell whose file it is. */
+const HEAD_BYTES = 1024
+
+/** The newest version of a name that this machine knows of, with all its entries: lets `status` answer without asking the store. */
+export interface KnownVersion {
+  id: string
+  name: string
+  /** ms since 1970. */
+  time: number
+  entries: Entry[]
+}
+
+/**
+ * A file: one line of JSON, the manifest's rows, and a last line with the SHA-256 of all before. When it was changed last tells since when its version is known to
+ * be the newest: where it holds that version already nothing else is written.
+ */
+export async function saveKnownVersion(file: string, version: KnownVersion, reporter: Reporter): Promise<void> {
+  const temporary = `${file}.${process.pid}.tmp`
+  try {
+    const now = new Date()
+    if ((await idIn(file)) === version.id) return await utimes(file, now, now)
+    await mkdir(dirname(file), { recursive: true })
+    await writeFile(temporary, piecesOf(version), { mode: 0o600 })
+    await rename(temporary, file)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    reporter.detail(`the note of the last version ${file} can't be written (${messageOf(error)})`)
+  }
+}
+
+type Head = Omit<KnownVersion, 'entries'>
+
+async function idIn(file: string): Promise<string | undefined> {
+  return (await readEnds(file).catch(() => undefined))?.head.id
+}
+
+/** The first line, the checksum in the last one, and when the file was changed (ms since 1970). */
+async function readEnds(file: string): Promise<{ head: Head; checksum: string; mtimeMs: number }> {
+  const handle = await open(file)
+  try {
+    const { size, mtimeMs } = await handle.stat()
+    const read = async (from: number, bytes: number): Promise<string> =>
+      (await handle.read(Buffer.alloc(bytes), 0, bytes, from)).buffer.toString('utf8')
+    const [head] = (await read(0, Math.min(size, HEAD_BYTES))).split('\n', 1)
+    return { head: JSON.parse(head!) as Head, checksum: (await read(Math.max(0, size - 65), 64)).slice(0, 64), mtimeMs }
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Whether the file was made of these very entries: much quicker than to read it and compare. */
+export async function isKnownAs(file: string, entries: Entry[]): Promise<(Head & { knownSince: number }) | undefined> {
+  try {
+    const { head, checksum, mtimeMs } = await readEnds(file)
+    const { id, name, time } = head
+    let last = ''
+    for (const piece of piecesOf({ id, name, time, entries })) last = piece
+    return last.endsWith(`${checksum}\n`) ? { ...head, knownSince: mtimeMs } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Piece by piece: a large manifest is never in memory as one text. */
+function* piecesOf({ entries, ...head }: KnownVersion): Generator<string> {
+  const hash = createHash('sha256')
+  let text = `${JSON.stringify(head)}\n`
+  for (const entry of entries) {
+    for (const row of encodeRows(entry)) text += row
+    if (text.length < PIECE) continue
+    hash.update(text)
+    yield text
+    text = ''
+  }
+  hash.update(text)
+  yield `${text}${hash.digest('hex')}\n`
+}
+
+/** Undefined when there is none, or when it is damaged (told as a detail, and deleted): the store knows better anyway. `knownSince`: ms since 1970. */
+export async function loadKnownVersion(file: string, reporter: Reporter): Promise<(KnownVersion & { knownSince: number }) | undefined> {
+  try {
+    const { mtimeMs } = await stat(file)
+    const content = await readFile(file, 'utf8')
+    const end = content.lastIndexOf('\n', content.length - 2) + 1
+    const text = content.slice(0, end)
+    if (content.slice(end).trim() !== digest(text)) throw new Error('its checksum does not match')
+    const firstLine = text.indexOf('\n')
+    const head = JSON.parse(text.slice(0, firstLine)) as Head
+    const decoder = new ManifestDecoder(head.name)
+    return { ...head, knownSince: mtimeMs, entries: [...decoder.push(Buffer.from(text.slice(firstLine + 1))), ...decoder.finish()] }
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    reporter.detail(`the note of the last version ${file} can't be used (${messageOf(error)})`)
+    await rm(file, { force: true }).catch(() => undefined)
+    return undefined
+  }
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}

@@ -1,0 +1,90 @@
+import { AppError } from '../../util/errors.ts'
+import { toHex } from '../../util/hash.ts'
+import type { OpenRepository, RepositoryContext } from '../open/open.ts'
+import { encodeLabel } from '../format/label-and-tomb.ts'
+import { endOfMoment, endOfRelative } from './moments.ts'
+import { labelName } from '../format/object-names.ts'
+import type { StoredSnapshot } from '../format/snapshot.ts'
+import { readSnapshots, readTags } from './versions.ts'
+
+const MAX_TAG = 1000
+
+/** Refuses what could not be written after `@`, or would be taken for something else there. */
+export function checkTags(tags: readonly string[]): string[] {
+  for (const tag of tags) {
+    const problem = tagProblem(tag)
+    if (problem !== undefined)
+      throw new AppError('usage', `${JSON.stringify(tag.slice(0, 100))} can't be a tag: ${problem}.`, {
+        hint: 'Choose a word such as best, v1.0 or epoch-20.',
+      })
+  }
+  return [...new Set(tags)]
+}
+
+function tagProblem(tag: string): string | undefined {
+  if (tag.trim() === '') return 'it is empty'
+  if (tag.trim() !== tag) return 'it begins or ends with a space'
+  if (tag.length > MAX_TAG) return `it has ${tag.length} characters, ${MAX_TAG} are allowed`
+  // eslint-disable-next-line no-control-regex
+  if (/[~:\u0000-\u001f\u007f-\u009f]/.test(tag)) return 'it contains ~ or : or a control character'
+  if (!tag.isWellFormed()) return 'it is not valid Unicode'
+  if (endOfMoment(tag) !== undefined || endOfRelative(tag, 0) !== undefined) return 'after an @ it means a time'
+  return undefined
+}
+
+export interface TagChange {
+  add: readonly string[]
+  remove: readonly string[]
+  /** Takes what is added from all other versions of the name. */
+  move: boolean
+}
+
+export interface TagResult {
+  /** All tags of the version now. */
+  tags: string[]
+  /** Added tags that other versions bear too, with the newest version that does: `name@tag` means that one. */
+  elsewhere: { tag: string; newest: StoredSnapshot; versions: number }[]
+}
+
+/** Changes the tags of a version. Nothing to change: nothing is written. */
+export async function changeTags(
+  context: RepositoryContext,
+  repository: OpenRepository,
+  snapshot: StoredSnapshot,
+  { add, remove, move }: TagChange,
+): Promise<TagResult> {
+  const { view } = repository
+  const refs = view.inventory.snapshots.filter(ref => ref.name === snapshot.name)
+  const clash = refs.flatMap(ref => add.filter(tag => isStartOf(tag, ref.shortId)).map(tag => ({ tag, ref })))[0]
+  if (clash)
+    throw new AppError('usage', `${clash.tag} can't be a tag: it is the beginning of the id of ${snapshot.name}@${clash.ref.shortId}.`, {
+      hint: 'Choose another word.',
+    })
+  const versions = await readSnapshots(repository, view, refs)
+  const tags = await readTags(repository.storage, view, versions, context.signal)
+  const own = tags.get(snapshot.id) ?? snapshot.tags
+  const absent = remove.find(tag => !own.includes(tag))
+  if (absent !== undefined)
+    throw new AppError('not-found', `${snapshot.name}@${snapshot.id.slice(0, 8)} has no tag ${JSON.stringify(absent)}.`, {
+      hint: own.length === 0 ? 'It has none.' : `It has: ${own.join(', ')}`,
+    })
+  if (move)
+    for (const other of versions) {
+      const moved = other.id === snapshot.id ? [] : add.filter(tag => tags.get(other.id)!.includes(tag))
+      if (moved.length > 0) await writeLabel(context, other, [], moved)
+    }
+  const added = add.filter(tag => !own.includes(tag))
+  if (added.length + remove.length > 0) await writeLabel(context, snapshot, added, [...remove])
+  const elsewhere = (move ? [] : add).flatMap(tag => {
+    const bearing = versions.filter(({ id }) => id === snapshot.id || tags.get(id)!.includes(tag))
+    return bearing.length > 1 ? [{ tag, newest: bearing.at(-1)!, versions: bearing.length }] : []
+  })
+  return { tags: [...own.filter(tag => !remove.includes(tag)), ...added], elsewhere }
+}
+
+const isStartOf = (tag: string, shortId: string): boolean => /^[0-9a-f]{4,64}$/.test(tag) && shortId.startsWith(tag.slice(0, 16))
+
+async function writeLabel({ storage, surroundings, signal }: RepositoryContext, { id }: StoredSnapshot, add: string[], remove: string[]) {
+  const label = encodeLabel({ snapshot: id, add, remove }, toHex(surroundings.random(16)))
+  await storage.put(labelName(label.id), label.bytes, { signal })
+}

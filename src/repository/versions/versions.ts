@@ -1,0 +1,226 @@
+import pLimit from 'p-limit'
+import { AppError, isAppError } from '../../util/errors.ts'
+import type { Storage } from '../../storage/storage.ts'
+import type { BlockSource } from '../read/read-chunks.ts'
+import { decodeLabel, type Label } from '../format/label-and-tomb.ts'
+import { isComplete } from '../read/read-manifest.ts'
+import { bestOf, parseBest } from './metrics.ts'
+import { endOfMoment, endOfRelative } from './moments.ts'
+import { checkName, labelName, type SnapshotRef } from '../format/object-names.ts'
+import { decodeSnapshot, isLate, type StoredSnapshot } from '../format/snapshot.ts'
+import type { RepositoryView } from '../open/view.ts'
+
+const PARALLEL_READS = 8
+
+/** `name[@selector][~N]`, with `:path` where a command takes one. */
+export interface VersionSpec {
+  name: string
+  /** A tag, the beginning of an id, a local day or moment, how long ago, or the best by a metric. */
+  at: string | undefined
+  /** How many versions before. */
+  back: number
+}
+
+export function parseVersion(text: string): VersionSpec {
+  const parts = /^([^@~:]+)(?:@([^~]+))?(?:~(\d{1,9}))?$/.exec(text)
+  if (!parts)
+    throw new AppError('usage', `${JSON.stringify(text)} is not a version.`, {
+      hint: 'Write a name, name~1, name@tag, name@id, name@2026-11-20, name@yesterday, name@2h or name@best:val_loss.',
+    })
+  return { name: checkName(parts[1]!), at: parts[2], back: parts[3] === undefined ? 0 : Number(parts[3]) }
+}
+
+/**
+ * `name[version]:path` -> the version and the path. Colons of a date and of `best:` belong to the version: the path begins after the last colon that
+ * follows them. `name@best:x` alone is x in the version tagged best.
+ */
+export function parseVersionedPath(text: string): { version: VersionSpec; path: string } {
+  const found = splitPath(text)
+  if (found) return found
+  throw new AppError('usage', `${JSON.stringify(text)} names no path.`, { hint: 'Write name:path, e.g. data:train/labels.csv.' })
+}
+
+/** A version, or `name[version]:path`. What could be both is a version where it names a metric: `name@best:val_loss`; write `name@best:./val_loss` for the path. */
+export function parseVersionOrPath(text: string): { version: VersionSpec; path: string | undefined } {
+  if (!text.includes(':')) return { version: parseVersion(text), path: undefined }
+  const best = /^[^@~:]+@(best:(?:(?:min|max):[^~:]+|[\w-]+))(?:~\d{1,9})?$/.exec(text)
+  if (best && parseBest(best[1]!)) return { version: parseVersion(text), path: undefined }
+  if (endOfMoment(/@([^~]+)(~\d{1,9})?$/.exec(text)?.[1] ?? '') !== undefined) return { version: parseVersion(text), path: undefined }
+  return splitPath(text) ?? { version: parseVersion(text), path: undefined }
+}
+
+function splitPath(text: string): { version: VersionSpec; path: string } | undefined {
+  for (let colon = text.indexOf(':'); colon >= 0; colon = text.indexOf(':', colon + 1)) {
+    const version = text.slice(0, colon)
+    const rest = text.slice(colon + 1)
+    const insideTime = /@\d{4}-\d\d-\d\dT\d\d(:\d\d)?$/.test(version) && /^\d\dZ?(~\d+)?(:|$)/.test(rest)
+    const insideBest = /@best(:(min|max))?$/.test(version) && /^[A-Za-z_][\w./-]*(~\d+)?:/.test(rest)
+    if (!insideTime && !insideBest) return { version: parseVersion(version), path: rest }
+  }
+  return undefined
+}
+
+export async function readSnapshot(storage: Storage, ref: SnapshotRef, signal?: AbortSignal): Promise<StoredSnapshot> {
+  return decodeSnapshot(await storage.get(ref.objectName, undefined, { signal }), ref)
+}
+
+/** All tags of snapshots by id: their own, then what labels added and removed, in the order of the store's clock. */
+export async function readTags(
+  storage: Storage,
+  view: RepositoryView,
+  snapshots: readonly StoredSnapshot[],
+  signal?: AbortSignal,
+): Promise<Map<string, string[]>> {
+  const tags = new Map(snapshots.map(snapshot => [snapshot.id, new Set(snapshot.tags)]))
+  const limit = pLimit(PARALLEL_READS)
+  const ordered = [...view.inventory.labels].sort(([a, x], [b, y]) => x.created - y.created || (a < b ? -1 : 1))
+  const labels = await Promise.all(ordered.map(([id]) => limit(() => readLabel(storage, view, id, signal))))
+  for (const label of labels) {
+    const own = label && tags.get(label.snapshot)
+    for (const tag of label?.remove ?? []) own?.delete(tag)
+    for (const tag of label?.add ?? []) own?.add(tag)
+  }
+  return new Map([...tags].map(([id, set]) => [id, [...set]]))
+}
+
+/** Undefined for a damaged label: its tags are lost, and the damage is noted in the view. */
+async function readLabel(storage: Storage, view: RepositoryView, id: string, signal?: AbortSignal): Promise<Label | undefined> {
+  const bytes = await storage.get(labelName(id), undefined, { signal })
+  try {
+    return decodeLabel(bytes, id)
+  } catch (error) {
+    if (!isAppError(error, 'corrupt')) throw error
+    view.problems.push(error)
+    return undefined
+  }
+}
+
+/** Reads many snapshots side by side; damaged ones and late ones that are not complete are left out, the damage noted in the view. */
+export async function readSnapshots(source: BlockSource, view: RepositoryView, refs: readonly SnapshotRef[]): Promise<StoredSnapshot[]> {
+  const read = await readSideBySide(source, view, refs)
+  return read.flatMap(version => (version === undefined || isAppError(version) ? [] : [version]))
+}
+
+function readSideBySide(
+  source: BlockSource,
+  view: RepositoryView,
+  refs: readonly SnapshotRef[],
+): Promise<(StoredSnapshot | AppError | undefined)[]> {
+  const limit = pLimit(PARALLEL_READS)
+  return Promise.all(refs.map(ref => limit(() => readOffered(source, view, ref))))
+}
+
+/** A version; or what keeps it from being read (damage, a newer format), noted in the view too; or undefined for what is none: vanished, or late and not complete. */
+async function readOffered(source: BlockSource, view: RepositoryView, ref: SnapshotRef): Promise<StoredSnapshot | AppError | undefined> {
+  try {
+    const snapshot = await readSnapshot(source.storage, ref, source.signal)
+    return isLate(snapshot) && !(await isComplete(source, snapshot)) ? undefined : snapshot
+  } catch (error) {
+    if (!isAppError(error, 'corrupt', 'not-found', 'newer-format')) throw error
+    if (error.code === 'not-found') return undefined
+    view.problems.push(error)
+    return error
+  }
+}
+
+/** The newest snapshot of a name that is offered and can be read, or undefined. Reads no more snapshots than it must. */
+export async function newestSnapshot(source: BlockSource, view: RepositoryView, name: string): Promise<StoredSnapshot | undefined> {
+  const refs = view.inventory.snapshots.filter(ref => ref.name === name)
+  for (const ref of refs.reverse()) {
+    const version = await readOffered(source, view, ref)
+    if (version && !isAppError(version)) return version
+  }
+  return undefined
+}
+
+/**
+ * Finds the version that a person named. Throws `not-found`, telling what there is instead, and `corrupt` when the version exists but is damaged: a damaged
+ * version is counted as one, so that another is never taken for it.
+ */
+export async function resolveVersion(source: BlockSource, view: RepositoryView, spec: VersionSpec): Promise<StoredSnapshot> {
+  const refs = view.inventory.snapshots.filter(ref => ref.name === spec.name)
+  if (refs.length === 0) throw unknownName(source.storage.location, view, spec.name)
+  const version = spec.at === undefined ? await findByCount(source, view, refs, spec) : await findByMark(source, view, refs, spec, spec.at)
+  if (isAppError(version)) throw version
+  return version
+}
+
+async function findByCount(
+  source: BlockSource,
+  view: RepositoryView,
+  refs: readonly SnapshotRef[],
+  { name, back }: VersionSpec,
+): Promise<StoredSnapshot | AppError> {
+  let versions = 0
+  for (const ref of [...refs].reverse()) {
+    const version = await readOffered(source, view, ref)
+    if (version && versions++ === back) return version
+  }
+  throw new AppError('not-found', `${name} has ${versions} version${versions === 1 ? '' : 's'}, so there is no ${name}~${back}.`, {
+    hint: `List them: colab-escape log ${name}`,
+  })
+}
+
+interface ReadVersion {
+  ref: SnapshotRef
+  version: StoredSnapshot | AppError
+}
+
+async function findByMark(
+  source: BlockSource,
+  view: RepositoryView,
+  refs: readonly SnapshotRef[],
+  { name, back }: VersionSpec,
+  at: string,
+): Promise<StoredSnapshot | AppError> {
+  const read = await readSideBySide(source, view, refs)
+  const versions = refs.flatMap((ref, i) => (read[i] ? [{ ref, version: read[i] }] : []))
+  const readable = versions.flatMap(({ version }) => (isAppError(version) ? [] : [version]))
+  const tags = await readTags(source.storage, view, readable, source.signal)
+  const chosen = choose(versions, tags, at, view.inventory.asOf)
+  const found = chosen && versions[versions.indexOf(chosen) - back]
+  if (found) return found.version
+  // what a damaged version was tagged with can't be told
+  const damage = versions.find(({ version }) => isAppError(version))
+  if (!chosen && damage) return damage.version
+  const best = parseBest(at)
+  if (!chosen && best)
+    throw new AppError('not-found', `No version of ${name} has the metric ${JSON.stringify(best.metric)}.`, {
+      hint: metricsHint(name, readable),
+    })
+  throw new AppError('not-found', `No version of ${name} matches @${at}${back > 0 ? `~${back}` : ''}.`, {
+    hint: `List versions, their tags and ids: colab-escape log ${name}`,
+  })
+}
+
+function metricsHint(name: string, versions: readonly StoredSnapshot[]): string {
+  const known = [...new Set(versions.flatMap(({ metrics }) => Object.keys(metrics)))].sort()
+  if (known.length === 0) return 'Give metrics with a push: colab-escape push <path> --metric val_loss=0.31'
+  return `${name} has these: ${known.slice(0, 10).join(', ')}${known.length > 10 ? ', ...' : ''}`
+}
+
+/** By tag (the newest that carries it), else by the beginning of the id, else the best by a metric, else the newest at a time. `now` is the store's clock. */
+function choose(versions: readonly ReadVersion[], tags: Map<string, string[]>, at: string, now: number): ReadVersion | undefined {
+  const tagged = versions.filter(({ version }) => !isAppError(version) && tags.get(version.id)!.includes(at)).at(-1)
+  if (tagged) return tagged
+  const hasId = ({ ref, version }: ReadVersion): boolean =>
+    isAppError(version) ? ref.shortId.startsWith(at.slice(0, 16)) : version.id.startsWith(at)
+  const byId = /^[0-9a-f]{4,64}$/.test(at) ? versions.filter(hasId) : []
+  if (byId.length > 1)
+    throw new AppError('usage', `@${at} is the beginning of ${byId.length} ids.`, { hint: 'Write more digits of the id.' })
+  if (byId[0]) return byId[0]
+  const best = parseBest(at)
+  if (best) return bestOf(versions, ({ version }) => (isAppError(version) ? {} : version.metrics), best)
+  const end = endOfMoment(at) ?? endOfRelative(at, now)
+  return end === undefined ? undefined : versions.filter(({ ref }) => ref.time <= end).at(-1)
+}
+
+function unknownName(location: string, view: RepositoryView, name: string): AppError {
+  const names = [...new Set(view.inventory.snapshots.map(ref => ref.name))].sort()
+  return new AppError('not-found', `There is no ${JSON.stringify(name)} in ${location}.`, {
+    hint:
+      names.length === 0
+        ? 'It holds no versions yet: colab-escape push <path>'
+        : `It holds: ${names.slice(0, 10).join(', ')}${names.length > 10 ? ', ...' : ''}`,
+  })
+}

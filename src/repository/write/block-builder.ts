@@ -1,0 +1,120 @@
+import type { BlockBase, BlockKind, BlockRequest, ElementType } from '../../compression/block.ts'
+import { hasSigns } from '../../compression/filters.ts'
+import { findTable, type Table } from '../../compression/find-table.ts'
+import type { Level } from '../../compression/limits.ts'
+import type { SharedBuffers } from '../../util/shared-buffers.ts'
+import { MAX_BLOCK_CHUNKS } from '../format/limits.ts'
+import type { ChunkBases } from '../format/directory.ts'
+
+/** What a chunk may be predicted from: the bytes of its bases, one after the other. */
+export interface OfferedBase extends BlockBase, ChunkBases {}
+
+/** What is known of a chunk that is part of a tensor. */
+export interface TensorForm {
+  element: ElementType
+  base?: OfferedBase | undefined
+}
+
+/** What is known of a chunk, and so of all in its block. */
+export interface BlockContent {
+  kind: BlockKind
+  table?: Table | undefined
+  tensor?: TensorForm | undefined
+}
+
+/** Smaller chunks gain more from what lies beside them than from being told apart. */
+const MIN_TABLE_BYTES = 16 * 1024
+
+/** Of a chunk that is no tensor: whether it is compressed already, or else a table. */
+export function contentOf(bytes: Uint8Array, isCompressed: boolean): BlockContent {
+  if (isCompressed) return { kind: 'compressed' }
+  return { kind: 'general', table: bytes.length >= MIN_TABLE_BYTES ? findTable(bytes) : undefined }
+}
+
+/**
+ * Chunks of one form share blocks. All chunks of a block with bases have one depth, and so lie deeper than any block with one of their bases: two blocks never wait
+ * for each other to be decoded.
+ */
+export function formOf(bytes: Uint8Array, { kind, table, tensor }: BlockContent): string {
+  if (table) return `table ${table.separator} ${table.columns}`
+  if (tensor === undefined) return kind
+  const { element, base } = tensor
+  const { width, kind: numbers, dtype = '' } = element
+  // floats without signs, such as averages of squares, have other exponents than floats with, and change in other ways
+  const signed = numbers === 'float' && hasSigns(bytes, width) ? 'signed' : ''
+  const predicted = base === undefined ? '' : `${base.relation} ${base.depth}`
+  return `${width} ${numbers} ${dtype} ${signed} ${predicted}`
+}
+
+/** Buffers that a block of such chunks holds: where they have bases, one for those too. */
+export const buffersFor = ({ tensor }: BlockContent): number => (tensor?.base ? 2 : 1)
+
+/** A block being filled. */
+export class OpenBlock {
+  /** In the order in which blocks began. */
+  readonly number: number
+  readonly ids: Uint8Array[] = []
+  readonly lengths: number[] = []
+  readonly bases = new Map<number, ChunkBases>()
+  private readonly content: BlockContent
+  private readonly element: ElementType | undefined
+  private readonly relation: BlockBase['relation'] | undefined
+  private readonly buffers: SharedBuffers
+  private readonly plain: Uint8Array
+  private readonly basePlain: Uint8Array | undefined
+  /** Plain bytes, at most. */
+  private readonly room: number
+  private used = 0
+  private baseUsed = 0
+
+  /** `buffers`: as long as a block may be. */
+  constructor(number: number, content: BlockContent, buffers: SharedBuffers) {
+    const { tensor } = content
+    this.number = number
+    this.content = content
+    this.element = tensor?.element
+    this.relation = tensor?.base?.relation
+    this.buffers = buffers
+    this.plain = buffers.take()
+    if (this.relation) this.basePlain = buffers.take()
+    // a base that is rounded has twice as many bytes
+    this.room = this.relation && this.relation !== 'delta' ? this.plain.length / 2 : this.plain.length
+  }
+
+  get buffersHeld(): number {
+    return buffersFor(this.content)
+  }
+
+  /** Elements of a block are all aligned alike: nothing follows a chunk that ends within one. */
+  fits(length: number): boolean {
+    const aligned = this.used % (this.element?.width ?? 1) === 0
+    return aligned && this.used + length <= this.room && this.lengths.length < MAX_BLOCK_CHUNKS
+  }
+
+  add(id: Uint8Array, bytes: Uint8Array, base: OfferedBase | undefined): void {
+    if (base) {
+      this.basePlain!.set(base.bytes, this.baseUsed)
+      this.baseUsed += base.bytes.length
+      this.bases.set(this.lengths.length, { depth: base.depth, ids: base.ids })
+    }
+    this.plain.set(bytes, this.used)
+    this.used += bytes.length
+    this.ids.push(id.slice())
+    this.lengths.push(bytes.length)
+  }
+
+  /** The bytes to encode and those of the bases, where they are, and how; they stay until `release`. */
+  take(level: Level): { plain: Uint8Array; request: BlockRequest } {
+    const { content, element, relation } = this
+    const { kind, table } = content
+    const base = relation && { relation, bytes: this.basePlain!.subarray(0, this.baseUsed) }
+    const request: BlockRequest = { level, kind, table, element, base, chunkLengths: base && this.lengths }
+    return { plain: this.plain.subarray(0, this.used), request }
+  }
+
+  /** When nobody needs the bytes any more. */
+  release(): void {
+    this.buffers.give(this.plain)
+    if (this.basePlain) this.buffers.give(this.basePlain)
+  }
+}

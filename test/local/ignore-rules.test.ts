@@ -1,0 +1,115 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { IgnoreRules, pathFilter } from '../../src/local/ignore-rules.ts'
+import { anyName } from '../helpers/repository/manifest-entries.ts'
+
+function rules(files: Record<string, string>, excludes: string[] = []): (path: string) => boolean {
+  const own = new IgnoreRules(excludes)
+  for (const [folder, content] of Object.entries(files)) own.addFile(folder, content)
+  return path => (path.endsWith('/') ? own.ignores(path.slice(0, -1), true) : own.ignores(path, false))
+}
+
+describe('ignore rules', () => {
+  test.each([
+    ['*.log', ['a.log', 'd/a.log', 'd/e/a.log', '.log'], ['a.log.txt', 'alog', 'A.LOG']],
+    ['/a', ['a', 'a/'], ['d/a']],
+    ['d/a', ['d/a'], ['e/d/a', 'a']],
+    ['build/', ['build/', 'd/build/'], ['build', 'd/build']],
+    ['**/x', ['x', 'a/x', 'a/b/x'], ['ax']],
+    ['a/**', ['a/b', 'a/b/c'], ['a/', 'b/a/c']],
+    ['*\n!keep', ['a', 'd/'], ['keep']],
+    ['# a comment\n\n\\#file\n', ['#file'], ['# a comment', 'a']],
+    ['\\!bang', ['!bang'], ['bang']],
+    ['a b\r\nc\r\n', ['a b', 'c'], ['a', 'b']],
+    ['trailing \\ \nspace   ', ['trailing  ', 'space'], ['trailing', 'space   ']],
+    ['[ab].txt', ['a.txt', 'b.txt'], ['c.txt', '[ab].txt']],
+    ['Ünï', ['Ünï', 'd/Ünï'], ['ünï']],
+  ])('%j', (patterns, ignored, kept) => {
+    const ignores = rules({ '': patterns })
+    expect(ignored.filter(path => !ignores(path))).toEqual([])
+    expect(kept.filter(ignores)).toEqual([])
+  })
+
+  test('the deepest file that says something decides', () => {
+    const ignores = rules({ '': '*.tmp\n!top.tmp', d: '!keep.tmp\n/only-here', 'd/e': 'keep.tmp\n*.txt' })
+    expect(['a.tmp', 'd/a.tmp', 'd/e/keep.tmp', 'd/only-here', 'd/e/a.txt'].filter(path => !ignores(path))).toEqual([])
+    expect(['top.tmp', 'd/top.tmp', 'd/keep.tmp', 'only-here', 'd/e/only-here', 'd/a.txt', 'f/keep.txt'].filter(ignores)).toEqual([])
+  })
+
+  test('a file of one folder says nothing about folders whose names begin alike', () => {
+    const ignores = rules({ data: '*' })
+    expect([ignores('data/x'), ignores('database'), ignores('database/x'), ignores('x/data/x')]).toEqual([true, false, false, false])
+  })
+
+  test('--exclude wins over whatever files say, its own negations count', () => {
+    const ignores = rules({ '': '!secret.key', d: '!*.tmp' }, ['*.key', '*.tmp', '!kept.tmp', '/d/x'])
+    expect(['secret.key', 'd/a.tmp', 'd/x'].filter(path => !ignores(path))).toEqual([])
+    expect(['kept.tmp', 'd/kept.tmp', 'x'].filter(ignores)).toEqual([])
+  })
+
+  test.each([
+    '__proto__',
+    'constructor',
+    'toString',
+    'hasOwnProperty',
+    './x',
+    '..x',
+    '...',
+    'a\\b',
+    'a\nb',
+    ' ',
+    '\u2028',
+    '!',
+    '#',
+    '\udcff',
+    '*',
+    '[',
+    '😀',
+  ])('a file named %j is ignored by * alone', name => {
+    for (const path of [name, `d/${name}`, `${name}/d`, `${name}/`]) {
+      expect(rules({})(path)).toBe(false)
+      expect(rules({ '': 'something-else' }, ['another'])(path)).toBe(false)
+      expect(rules({ '': '*' })(path)).toBe(true)
+      expect(rules({}, ['*'])(path)).toBe(true)
+    }
+  })
+
+  test('any names and any patterns give an answer', () => {
+    fc.assert(
+      fc.property(
+        fc.array(anyName, { minLength: 1, maxLength: 3 }),
+        fc.array(
+          fc.string({
+            unit: fc.constantFrom('a', 'b', '*', '?', '[', ']', '!', '/', '\\', '-', '.', ' ', '{', '(', '+', '$', '^'),
+            maxLength: 8,
+          }),
+        ),
+        fc.boolean(),
+        (parts, patterns, isDirectory) => {
+          const own = new IgnoreRules(patterns)
+          own.addFile('', patterns.join('\n'))
+          expect(typeof own.ignores(parts.join('/'), isDirectory)).toBe('boolean')
+        },
+      ),
+      { seed: 1, numRuns: 500 },
+    )
+  })
+})
+
+describe('what --only and --exclude let through', () => {
+  const paths = ['a.csv', 'a.txt', 'd/', 'd/b.csv', 'd/e/', 'd/e/c.csv', 'd/e/c.bin']
+  const through = (only: string[], exclude: string[]): string[] => {
+    const wanted = pathFilter(only, exclude)
+    return paths.filter(path => (path.endsWith('/') ? wanted(path.slice(0, -1), true) : wanted(path, false)))
+  }
+
+  test.each([
+    [[], [], paths],
+    [['*.csv'], [], ['a.csv', 'd/b.csv', 'd/e/c.csv']],
+    [['d/e'], [], ['d/e/', 'd/e/c.csv', 'd/e/c.bin']],
+    [['d/'], ['*.bin'], ['d/', 'd/b.csv', 'd/e/', 'd/e/c.csv']],
+    [[], ['d'], ['a.csv', 'a.txt']],
+    [['/a.*', 'c.bin'], ['*.txt'], ['a.csv', 'd/e/c.bin']],
+    [['nothing'], [], []],
+  ])('--only %j --exclude %j', (only, exclude, expected) => expect(through(only, exclude)).toEqual(expected))
+})

@@ -1,0 +1,74 @@
+import { describe, expect, test } from 'vitest'
+import { ELEMENT_TYPES } from '../../../src/chunking/layouts/span.ts'
+import { type BlockBase, type BlockLayout, type BlockRequest, type ElementType, encodeBlock } from '../../../src/compression/block.ts'
+import { usesBase } from '../../../src/compression/filters.ts'
+import { loadZstd } from '../../../src/compression/zstd.ts'
+import { isDivisible, tensorOf } from '../../../src/repository/prune/block-content.ts'
+import { bf16, fp16, fp32, fp64, int16, network, tuned } from '../../helpers/tensors.ts'
+
+const [before, after] = [network(1, [60_000]), tuned(network(1, [60_000]), 2, 1e-4)]
+const zstd = await loadZstd(undefined)
+
+function encoded(type: typeof fp32, base?: BlockBase, element?: ElementType) {
+  const { dtype, data } = type(after)[0]!
+  const plain = new Uint8Array(data)
+  const request: BlockRequest = { level: 'balanced', kind: 'tensor', element: element ?? ELEMENT_TYPES.get(dtype)!, base }
+  return { plain, request, block: encodeBlock(plain, request, zstd) }
+}
+
+const delta = (type: typeof fp32): BlockBase => ({ relation: 'delta', bytes: new Uint8Array(type(before)[0]!.data) })
+const narrow = (relation: 'bf16' | 'fp16'): BlockBase => ({ relation, bytes: new Uint8Array(fp32(after)[0]!.data) })
+
+const KINDS: [string, typeof fp32, BlockBase | undefined][] = [
+  ...[fp32, fp64, bf16, fp16, int16].flatMap((type): [string, typeof fp32, BlockBase | undefined][] => [
+    [`${type.name}, by itself`, type, undefined],
+    [`${type.name}, predicted`, type, delta(type)],
+  ]),
+  ['bf16, predicted from fp32', bf16, narrow('bf16')],
+  ['fp16, predicted from fp32', fp16, narrow('fp16')],
+]
+
+describe('what a block of a tensor tells', () => {
+  test.each(KINDS)('is enough to encode it again as it was: %s', (_, type, base) => {
+    const { plain, request, block } = encoded(type, base)
+    expect(usesBase(block.filter)).toBe(base !== undefined)
+    expect(isDivisible(block)).toBe(true)
+    const tensor = tensorOf(block)!
+    expect(tensor).toEqual({ element: request.element, relation: base?.relation })
+    const again = encodeBlock(plain, { level: 'balanced', kind: 'tensor', element: tensor.element, base }, zstd)
+    expect(again).toEqual(block)
+  })
+
+  test.each(KINDS)('is enough where the type of its elements has no name: %s', (_, type, base) => {
+    const { plain, request, block } = encoded(type, base, { ...ELEMENT_TYPES.get(type(after)[0]!.dtype)!, dtype: undefined })
+    const tensor = tensorOf(block)
+    if (block.filter === 0) return expect(tensor).toBeUndefined()
+    expect(tensor).toMatchObject({ element: { width: request.element!.width }, relation: base?.relation })
+    const again = encodeBlock(plain, { level: 'balanced', kind: 'tensor', element: tensor!.element, base }, zstd)
+    expect(again.bytes.length).toBeLessThan(1.01 * block.bytes.length)
+  })
+})
+
+const layout = (filter: number, parameters: number[], codec = 0): BlockLayout => ({
+  filter,
+  parameters: Uint8Array.from(parameters),
+  parts: [{ codec, storedLength: 8, plainLength: 8 }],
+})
+
+test('blocks that a newer program made, or that make no sense, are taken as they stand', () => {
+  expect(isDivisible(layout(0, []))).toBe(true)
+  expect(isDivisible(layout(4, [44, 1, 1]))).toBe(true)
+  expect(isDivisible(layout(1, [4, 1, 2]))).toBe(true)
+  expect(isDivisible(layout(0, [], 9))).toBe(false)
+  expect(isDivisible(layout(9, []))).toBe(false)
+  // a type that has no name yet
+  expect(isDivisible(layout(0, [200]))).toBe(false)
+  expect(isDivisible(layout(2, [4, 200]))).toBe(false)
+  expect(isDivisible(layout(2, [4, 2, 2]))).toBe(false)
+  expect(isDivisible(layout(1, [4]))).toBe(false)
+})
+
+test('blocks of other content tell nothing: what that is, their bytes tell', () => {
+  expect(tensorOf(layout(0, []))).toBeUndefined()
+  expect(tensorOf(layout(4, [44, 1, 1]))).toBeUndefined()
+})

@@ -1,0 +1,65 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { Chunker } from '../../../src/chunking/chunker.ts'
+import { planPull, type PullPlan } from '../../../src/repository/pull/plan.ts'
+import type { Entry } from '../../../src/repository/format/manifest.ts'
+import { silentReporter } from '../../../src/util/reporter.ts'
+import { newestSnapshot } from '../../../src/repository/versions/versions.ts'
+import { TestStore } from '../../helpers/repository/test-store.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'pull-plan-'))
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const directory = (path: string): Entry => ({ path, type: 'directory', mode: 0o755, mtime: 0n })
+const link = (path: string): Entry => ({ path, type: 'symlink', mode: 0o777, mtime: 0n, target: 'x' })
+
+async function plan(
+  platform: NodeJS.Platform,
+  entries: Entry[],
+  only: string[] = [],
+  { root = folder, delete: remove = false }: { root?: string; delete?: boolean } = {},
+): Promise<PullPlan> {
+  const store = new TestStore()
+  await store.snapshot('data', { entries })
+  const repository = await store.open()
+  const snapshot = await newestSnapshot(repository, repository.view, 'data')
+  return planPull(repository, {
+    snapshot: snapshot!,
+    localPathOf: path => join(root, path),
+    root,
+    only,
+    exclude: [],
+    delete: remove,
+    force: false,
+    cache: undefined,
+    platform,
+    chunker: new Chunker(),
+    reporter: silentReporter,
+  })
+}
+
+test('names that collide on the destination are left out and told, the rest is restored', async () => {
+  const entries = [directory('A'), link('A/x'), directory('a'), link('a/y'), link('b')]
+  const onMac = await plan('darwin', entries)
+  expect(onMac.unnameable.map(({ path }) => path)).toEqual(['a', 'a/y'])
+  expect(onMac.symlinks.map(({ entry }) => entry.path)).toEqual(['A/x', 'b'])
+  expect((await plan('linux', entries)).unnameable).toEqual([])
+})
+
+test('what was not asked for stands in nobody’s way', async () => {
+  const onMac = await plan('darwin', [directory('A'), link('A/x'), directory('a'), link('a/y')], ['a/y'])
+  expect(onMac.unnameable).toEqual([])
+  expect(onMac.symlinks.map(({ entry }) => entry.path)).toEqual(['a/y'])
+})
+
+test('with --delete, what an interrupted pull of another version left goes too', async () => {
+  const root = join(folder, 'out')
+  const leftover = join(root, `.colab-escape-${'0'.repeat(24)}.part`)
+  mkdirSync(root, { recursive: true })
+  writeFileSync(leftover, 'half a file')
+  const entries = [link('b')]
+  expect((await plan('linux', entries, [], { root, delete: false })).remove).toEqual([])
+  expect((await plan('linux', entries, [], { root, delete: true })).remove.map(({ localPath }) => localPath)).toEqual([leftover])
+})

@@ -1,0 +1,174 @@
+import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { chunkBytes, Chunker } from '../../../src/chunking/chunker.ts'
+import { readingOrder, readSource, type SourceReaderOptions } from '../../../src/repository/source/source-reader.ts'
+import { StatCache } from '../../../src/repository/source/stat-cache.ts'
+import { walk, type WalkedEntry } from '../../../src/local/walk.ts'
+import { AppError } from '../../../src/util/errors.ts'
+import { sha256, toHex } from '../../../src/util/hash.ts'
+import { comparePaths } from '../../../src/util/paths.ts'
+import { withFolder } from '../../helpers/folders.ts'
+import { makeTree, seededNoise } from '../../helpers/trees.ts'
+import { rejection } from '../../helpers/repository/arbitraries.ts'
+import { anyName } from '../../helpers/repository/manifest-entries.ts'
+import { recordingReporter } from '../../helpers/repository/test-store.ts'
+
+const LATER = Date.now() + 3_600_000
+const idsOf = (content: Uint8Array): string => toHex(Buffer.concat(chunkBytes(content).map(sha256)))
+
+async function readAll(root: string, options: Partial<SourceReaderOptions> = {}) {
+  const { reporter, warnings } = recordingReporter()
+  const { entries } = await walk(root, { reporter })
+  const sunk: string[] = []
+  const done: { doneBytes: number; doneFiles: number }[] = []
+  const reading = await readSource(entries, {
+    chunker: new Chunker(),
+    cache: undefined,
+    isStored: () => false,
+    sink: (id, bytes) => {
+      expect(toHex(sha256(bytes))).toBe(toHex(id))
+      sunk.push(toHex(id))
+    },
+    now: () => LATER,
+    reporter,
+    onProgress: progress => void done.push(progress),
+    ...options,
+  })
+  return { reading, warnings, sunk, done }
+}
+
+describe('the order of reading', () => {
+  const file = (path: string): WalkedEntry => ({ path, type: 'file' }) as WalkedEntry
+  const order = (...paths: string[]): string[] => readingOrder(paths.map(file)).map(({ path }) => path)
+
+  test('puts files of one kind beside each other, then goes by path', () => {
+    expect(order('b.csv', 'README', 'a.PNG', 'z/a.csv', '.hidden', 'a.tar.gz', 'c.png', 'Makefile', 'd.x/noext')).toEqual([
+      '.hidden',
+      'Makefile',
+      'README',
+      'd.x/noext',
+      'b.csv',
+      'z/a.csv',
+      'a.tar.gz',
+      'a.PNG',
+      'c.png',
+    ])
+  })
+
+  test('is a total order of the files alone, whatever the order of the walk', () => {
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(
+          fc.tuple(anyName, anyName).map(parts => parts.join('/')),
+          { maxLength: 15 },
+        ),
+        fc.array(fc.nat(), { minLength: 16, maxLength: 16 }),
+        (paths, weights) => {
+          const entries = [...paths.map(file), { path: 'folder', type: 'directory' } as WalkedEntry]
+          const shuffled = entries.map((entry, i) => ({ entry, at: weights[i]! })).sort((a, b) => a.at - b.at)
+          const expected = readingOrder(entries)
+          expect(readingOrder(shuffled.map(({ entry }) => entry))).toEqual(expected)
+          expect(expected.map(({ path }) => path).sort(comparePaths)).toEqual([...paths].sort(comparePaths))
+        },
+      ),
+      { seed: 1 },
+    )
+  })
+})
+
+describe('reading a source', () => {
+  test('turns all of it into entries in the order of their paths', () =>
+    withFolder(async root => {
+      const content = seededNoise(1, 700_000)
+      makeTree(root, {
+        'b.bin': { file: content, mode: 0o640, mtime: '1700000000.123456789' },
+        'a/t.txt': 'text',
+        'a/link': { link: 't.txt', mtime: '-1.5' },
+        empty: { file: '', mtime: '-0.000000001' },
+      })
+      const { reading, sunk, done } = await readAll(root)
+      expect(reading).toMatchObject({ files: 3, directories: 1, symlinks: 1, bytes: 700_004, readBytes: 700_004, failedFiles: [] })
+      expect(reading.entries.map(({ path }) => path)).toEqual(['a', 'a/link', 'a/t.txt', 'b.bin', 'empty'])
+      const [, link, text, bin, empty] = reading.entries
+      expect(link).toMatchObject({ type: 'symlink', target: 't.txt', mtime: -1_500_000_000n })
+      expect(bin).toMatchObject({ type: 'file', size: 700_000, mode: 0o640, mtime: 1_700_000_000_123_456_000n })
+      expect(empty).toMatchObject({ type: 'file', size: 0, mtime: -1000n })
+      expect((bin as { chunks: Buffer }).chunks.toString('hex')).toBe(idsOf(content))
+      expect((text as { chunks: Buffer }).chunks.toString('hex')).toBe(idsOf(Buffer.from('text')))
+      expect(sunk.join('')).toBe(idsOf(content) + idsOf(Buffer.from('text')))
+      expect(done.at(-1)).toMatchObject({ doneBytes: 700_004, totalBytes: 700_004, doneFiles: 3, totalFiles: 3 })
+      expect(done.every((one, i) => i === 0 || (one.doneBytes >= done[i - 1]!.doneBytes && one.doneFiles >= done[i - 1]!.doneFiles))).toBe(
+        true,
+      )
+    }))
+
+  test('does not read a file again that is known and stored; reads one that is known and not stored', () =>
+    withFolder(async root => {
+      makeTree(join(root, 'source'), { a: 'aaaa', b: 'bbbb' })
+      const save = async (cache: StatCache): Promise<StatCache> => {
+        await cache.save(recordingReporter().reporter)
+        const next = new StatCache(join(root, 'cache'))
+        await next.load(recordingReporter().reporter)
+        return next
+      }
+      const first = new StatCache(join(root, 'cache'))
+      await readAll(join(root, 'source'), { cache: first })
+      const second = await save(first)
+      const isStored = (chunks: Buffer): boolean => toHex(chunks) === idsOf(Buffer.from('aaaa'))
+      const { reading, sunk } = await readAll(join(root, 'source'), { cache: second, isStored })
+      expect([reading.bytes, reading.readBytes, sunk]).toEqual([8, 4, [idsOf(Buffer.from('bbbb'))]])
+      const third = await readAll(join(root, 'source'), { cache: await save(second), isStored: () => true })
+      expect([third.reading.files, third.reading.readBytes, third.sunk]).toEqual([2, 0, []])
+    }))
+
+  test('takes a file that changes once as it then is', () =>
+    withFolder(async root => {
+      writeFileSync(join(root, 'log'), 'line 1\n')
+      let changed = false
+      const { reading, warnings } = await readAll(root, {
+        sink: () => {
+          if (!changed) appendFileSync(join(root, 'log'), 'line 2\n')
+          changed = true
+        },
+      })
+      expect([warnings, reading.failedFiles, reading.bytes]).toEqual([[], [], 14])
+      expect((reading.entries[0] as { chunks: Buffer }).chunks.toString('hex')).toBe(idsOf(readFileSync(join(root, 'log'))))
+    }))
+
+  test('leaves out a file that keeps changing or vanishes, and saves the others', () =>
+    withFolder(async root => {
+      makeTree(root, { 'a.log': 'x', 'b.txt': 'kept', 'c.zzz': 'gone' })
+      const { reading, warnings } = await readAll(root, {
+        sink: (_, bytes) => {
+          if (bytes[0] === 0x78) appendFileSync(join(root, 'a.log'), 'x')
+          if (existsSync(join(root, 'c.zzz'))) rmSync(join(root, 'c.zzz'))
+        },
+      })
+      expect(reading.entries.map(({ path }) => path)).toEqual(['b.txt'])
+      expect(reading).toMatchObject({ files: 1, bytes: 4 })
+      expect(reading.failedFiles.map(path => path.slice(-5))).toEqual(['a.log', 'c.zzz'])
+      expect(warnings).toEqual([
+        expect.stringMatching(/a\.log was not saved: it (changed|has \d+ bytes)/),
+        expect.stringMatching(/c\.zzz was not saved: it vanished while it was being read/),
+      ])
+    }))
+
+  test('fails when the sink does: what was to be stored is not, whatever the code of the error', () =>
+    withFolder(async root => {
+      makeTree(root, { a: '1', b: '2' })
+      for (const code of ['io', 'unavailable', 'quota', 'not-found'] as const) {
+        const sink = (): void => {
+          throw new AppError(code, 'The store fails.')
+        }
+        expect((await rejection(readAll(root, { sink }), code)).message).toBe('The store fails.')
+      }
+    }))
+
+  test('stops when it is interrupted', () =>
+    withFolder(async root => {
+      makeTree(root, { a: '1' })
+      await rejection(readAll(root, { signal: AbortSignal.abort() }), 'interrupted')
+    }))
+})

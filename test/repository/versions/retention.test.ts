@@ -1,0 +1,118 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import {
+  decideRetention,
+  isEmptyPolicy,
+  parseBestRule,
+  parseSpan,
+  type RetainedVersion,
+  type RetentionPolicy,
+} from '../../../src/repository/versions/retention.ts'
+
+const zone = process.env.TZ
+afterEach(() => {
+  if (zone === undefined) delete process.env.TZ
+  else process.env.TZ = zone
+})
+
+interface Version extends RetainedVersion {
+  label: string
+}
+
+function version(label: string, time: string | number, more: Partial<Version> = {}): Version {
+  const shortId = Buffer.from(label.padEnd(8, '.')).toString('hex')
+  return { label, id: shortId.padEnd(64, '0'), ref: { time: new Date(time).getTime(), shortId }, tags: [], metrics: {}, ...more }
+}
+
+const NOW = new Date('2026-11-25T12:00:00Z').getTime()
+
+function kept(versions: readonly Version[], policy: RetentionPolicy, keepNewest = false): Record<string, string> {
+  const decision = decideRetention(versions, policy, { now: NOW, keepNewest })
+  expect(decision.kept.length + decision.forgotten.length).toBe(versions.length)
+  return Object.fromEntries(decision.kept.map(({ version: { label }, reasons }) => [label, reasons.join(', ')]))
+}
+
+const DAYS = Array.from({ length: 40 }, (_, i) => version(`d${i}`, NOW - i * 86_400_000))
+
+describe('each rule', () => {
+  test('last', () => expect(kept(DAYS, { last: 2 })).toEqual({ d0: 'last', d1: 'last' }))
+
+  test('the newest stays where that is asked for, and only once', () => {
+    expect(kept(DAYS, { tags: ['none'] }, true)).toEqual({ d0: 'newest' })
+    expect(kept(DAYS, { last: 1 }, true)).toEqual({ d0: 'newest, last' })
+    expect(kept([], { last: 1 }, true)).toEqual({})
+  })
+
+  test('daily keeps the newest of a day, and skips days without versions', () => {
+    process.env.TZ = 'UTC'
+    const versions = [version('a', '2026-11-25T10:00Z'), version('b', '2026-11-25T09:00Z'), version('c', '2026-11-20T23:00Z')]
+    expect(kept(versions, { daily: 2 })).toEqual({ a: 'daily 2026-11-25', c: 'daily 2026-11-20' })
+  })
+
+  test('days are those of the local time zone', () => {
+    const versions = [version('a', '2026-11-25T03:00Z'), version('b', '2026-11-24T23:00Z')]
+    process.env.TZ = 'America/New_York'
+    expect(Object.keys(kept(versions, { daily: 5 }))).toEqual(['a'])
+    process.env.TZ = 'UTC'
+    expect(Object.keys(kept(versions, { daily: 5 }))).toEqual(['a', 'b'])
+  })
+
+  test('weeks begin on Monday, also across a new year', () => {
+    process.env.TZ = 'UTC'
+    const versions = [version('mon', '2027-01-04T00:00Z'), version('sun', '2027-01-03T23:59Z'), version('thu', '2026-12-31T12:00Z')]
+    expect(kept(versions, { weekly: 9 })).toEqual({ mon: 'weekly 2027-01-04', sun: 'weekly 2026-12-28' })
+  })
+
+  test('monthly and hourly', () => {
+    process.env.TZ = 'UTC'
+    const versions = [version('a', '2026-11-01T00:30Z'), version('b', '2026-11-01T00:10Z'), version('c', '2026-10-31T23:50Z')]
+    expect(kept(versions, { monthly: 5 })).toEqual({ a: 'monthly 2026-11', c: 'monthly 2026-10' })
+    expect(kept(versions, { hourly: 5 })).toEqual({ a: 'hourly 2026-11-01 00:00', c: 'hourly 2026-10-31 23:00' })
+  })
+
+  test('an hour that comes twice is two hours', () => {
+    process.env.TZ = 'Europe/Berlin'
+    const versions = [version('second', '2026-10-25T01:30Z'), version('first', '2026-10-25T00:30Z')]
+    expect(Object.keys(kept(versions, { hourly: 5 }))).toEqual(['second', 'first'])
+    expect(Object.keys(kept(versions, { daily: 5 }))).toEqual(['second'])
+  })
+
+  test('tag and within', () => {
+    const versions = [version('a', NOW), version('b', NOW - 1000, { tags: ['x', 'best'] }), version('c', NOW - 7_200_000)]
+    expect(kept(versions, { tags: ['best'] })).toEqual({ b: 'tag best' })
+    expect(kept(versions, { within: parseSpan('1h') })).toEqual({ a: 'within 1h', b: 'within 1h' })
+    expect(kept(versions, { within: parseSpan('2h') })).toMatchObject({ c: 'within 2h' })
+  })
+
+  test('best: the smallest by default, the greatest on demand; ties go to the newer; versions without the metric never count', () => {
+    const loss = [3, 1, undefined, 1, 2]
+    const versions = loss.map((value, i) => version(`v${i}`, NOW - i, { metrics: value === undefined ? {} : { loss: value } }))
+    expect(kept(versions, { best: [parseBestRule('loss:1')] })).toEqual({ v1: 'best loss 1' })
+    expect(Object.keys(kept(versions, { best: [parseBestRule('min:loss:3')] }))).toEqual(['v1', 'v3', 'v4'])
+    expect(Object.keys(kept(versions, { best: [parseBestRule('max:loss:1')] }))).toEqual(['v0'])
+    expect(kept(versions, { best: [parseBestRule('toString:1')] })).toEqual({})
+  })
+})
+
+test('rules add up, and each version tells all that keeps it', () => {
+  process.env.TZ = 'UTC'
+  expect(kept(DAYS.slice(0, 3), { last: 1, daily: 2 })).toEqual({ d0: 'last, daily 2026-11-25', d1: 'daily 2026-11-24' })
+})
+
+test('versions of one moment are ordered by their ids, in whatever order they come', () => {
+  const versions = [version('a', NOW), version('c', NOW), version('b', NOW)]
+  for (const order of [versions, [...versions].reverse()]) expect(Object.keys(kept(order, { last: 1 }))).toEqual(['c'])
+})
+
+test('an empty policy is told', () => {
+  expect(isEmptyPolicy({})).toBe(true)
+  expect(isEmptyPolicy({ tags: [], best: [] })).toBe(true)
+  for (const policy of [{ last: 1 }, { tags: ['x'] }, { within: parseSpan('1m') }, { best: [parseBestRule('a:1')] }])
+    expect(isEmptyPolicy(policy)).toBe(false)
+})
+
+test('what can not be understood is refused', () => {
+  expect(parseBestRule('max:a:b:12')).toEqual({ metric: 'a:b', order: 'max', count: 12 })
+  expect(parseSpan('1d12h').ms).toBe(36 * 3_600_000)
+  for (const text of ['loss', 'loss:', ':3', 'loss:0', 'loss:-1']) expect(() => parseBestRule(text)).toThrow(/names no metric/)
+  for (const text of ['', '3', 'h', '1y', '0h', '1h ']) expect(() => parseSpan(text)).toThrow(/no span of time/)
+})

@@ -1,0 +1,239 @@
+import { describe, expect, test } from 'vitest'
+import type { BlockKind } from '../../../src/compression/block.ts'
+import { CompressionPool } from '../../../src/compression/pool.ts'
+import {
+  FIRST_PACK_BYTES,
+  MAX_PACK_CHUNKS,
+  PACK_BYTES,
+  PACK_FULL_FROM,
+  PACK_SHARE,
+  UPLOAD_BYTES_IN_FLIGHT,
+} from '../../../src/repository/format/limits.ts'
+import { decodePackTail } from '../../../src/repository/format/pack.ts'
+import { PackWriter, type PackWriterOptions } from '../../../src/repository/write/pack-writer.ts'
+import { MemoryStorage } from '../../helpers/storage/memory.ts'
+import { AppError } from '../../../src/util/errors.ts'
+import { sha256, toHex } from '../../../src/util/hash.ts'
+import { seededNoise } from '../../helpers/trees.ts'
+import { idOf, rejection } from '../../helpers/repository/arbitraries.ts'
+import { surroundings } from '../../helpers/repository/test-store.ts'
+
+const MiB = 1024 * 1024
+
+/** Blocks come out as they went in, after as many turns as `delay` says: what is tested is the flow, not the compression. */
+function fakePool(workers = 2, delay: (nth: number) => number = () => 0, failAt = Infinity): CompressionPool & { most: number } {
+  let nth = 0
+  let running = 0
+  const pool = {
+    workers,
+    most: 0,
+    encode: async (plain: Uint8Array) => {
+      const own = ++nth
+      pool.most = Math.max(pool.most, ++running)
+      for (let turns = delay(own); turns > 0; turns--) await new Promise(resolve => setImmediate(resolve))
+      running--
+      if (own === failAt) throw new AppError('io', 'A compression thread ended unexpectedly.')
+      return {
+        filter: 0,
+        parameters: new Uint8Array(0),
+        parts: [{ codec: 0, storedLength: plain.length, plainLength: plain.length }],
+        bytes: plain,
+      }
+    },
+  }
+  return pool as unknown as CompressionPool & { most: number }
+}
+
+/** A store whose puts wait until they are let go. */
+function heldStore(failAt = Infinity) {
+  const waiting: { bytes: number; go: () => void }[] = []
+  const sizes: number[] = []
+  let inFlight = 0
+  let most = 0
+  const storage: PackWriterOptions['storage'] = {
+    put: async (_, bytes) => {
+      sizes.push(bytes.length)
+      const nth = sizes.length
+      inFlight += bytes.length
+      most = Math.max(most, inFlight)
+      await new Promise<void>(go => waiting.push({ bytes: bytes.length, go }))
+      inFlight -= bytes.length
+      if (nth === failAt) throw new AppError('unavailable', 'The store is gone.')
+      return { created: 0 }
+    },
+  }
+  return { storage, sizes, waiting, most: () => most }
+}
+
+function writerTo(storage: PackWriterOptions['storage'], more: Partial<PackWriterOptions> = {}): PackWriter {
+  return new PackWriter({ storage, pool: fakePool(), level: 'fast', blockBytes: 4 * MiB, surroundings: surroundings(), ...more })
+}
+
+const turns = async (count = 20): Promise<void> => {
+  for (let i = 0; i < count; i++) await new Promise(resolve => setImmediate(resolve))
+}
+
+/** Ids of all chunks, in the order in which packs that began one after the other hold them. */
+async function idsIn(storage: MemoryStorage, writer: PackWriter): Promise<string[][]> {
+  return Promise.all(
+    writer.begun.map(async ({ id }) => {
+      const bytes = await storage.get(`pack-${id}`)
+      const tail = decodePackTail(bytes, bytes.length, id)
+      if (!('directory' in tail)) throw new Error('the whole pack is not enough')
+      return Array.from(tail.directory.chunkLengths, (_, i) => toHex(tail.directory.chunkIds.subarray(i * 32, i * 32 + 32)))
+    }),
+  )
+}
+
+describe('a pack writer', () => {
+  test('keeps chunks of a kind in the order in which they came, also when later blocks are encoded first', async () => {
+    const storage = new MemoryStorage()
+    const writer = writerTo(storage, { pool: fakePool(3, nth => (nth % 3 === 1 ? 30 : 0)), blockBytes: 10_000 })
+    const expected: Record<Exclude<BlockKind, 'tensor'>, string[]> = { general: [], compressed: [] }
+    const reused = new Uint8Array(4000)
+    for (let i = 0; i < 300; i++) {
+      const length = 500 + ((i * 997) % 3500)
+      reused.set(seededNoise(i, length))
+      const bytes = reused.subarray(0, length)
+      const kind = i % 5 === 0 ? 'compressed' : 'general'
+      expected[kind].push(toHex(sha256(bytes)))
+      await writer.add(sha256(bytes), bytes, { kind })
+    }
+    await writer.flush()
+    await writer.acknowledge()
+    const found = (await idsIn(storage, writer)).flat()
+    for (const kind of ['general', 'compressed'] as const) expect(found.filter(id => expected[kind].includes(id))).toEqual(expected[kind])
+    expect(found.length).toBe(300)
+    expect(writer.acknowledged.map(({ id }) => id).sort()).toEqual(writer.begun.map(({ id }) => id).sort())
+  })
+
+  test('stores what can be read back, encoded by the real codecs', async () => {
+    const storage = new MemoryStorage()
+    const pool = new CompressionPool({ workers: 0 })
+    const writer = writerTo(storage, { pool, blockBytes: 100_000 })
+    const chunks = Array.from({ length: 20 }, (_, i) => (i % 2 ? seededNoise(i, 20_000) : Buffer.alloc(20_000, `${i} `)))
+    for (const [i, bytes] of chunks.entries()) await writer.add(sha256(bytes), bytes, { kind: i % 2 ? 'compressed' : 'general' })
+    await writer.flush()
+    await writer.acknowledge()
+    const [pack] = writer.acknowledged
+    const bytes = await storage.get(`pack-${pack!.id}`)
+    const tail = decodePackTail(bytes, bytes.length, pack!.id)
+    const plain = []
+    for (const block of 'directory' in tail ? tail.directory.blocks : [])
+      plain.push(await pool.decode(block, bytes.slice(block.offset, block.offset + block.storedLength)))
+    expect(plain.reduce((sum, { length }) => sum + length, 0)).toBe(400_000)
+    expect([writer.plainBytes, writer.uploadedBytes, writer.storedBytes < 300_000]).toEqual([400_000, bytes.length, true])
+  })
+
+  test('makes small packs, then larger ones, and has no more under way than it may', async () => {
+    const { storage, sizes, waiting, most } = heldStore()
+    const pool = fakePool()
+    const writer = writerTo(storage, { pool })
+    const bytes = seededNoise(1, 256 * 1024)
+    let added = 0
+    const adding = (async () => {
+      for (; added < 1000; added++) await writer.add(idOf(added), bytes, { kind: 'general' })
+      await writer.flush()
+    })()
+    for (let stalled = 0, last = -1; stalled < 5; last = added) {
+      await turns()
+      stalled = added === last ? stalled + 1 : 0
+    }
+    // it waits: nothing has been acknowledged, and the next pack would be too much
+    expect(added).toBeLessThan(1000)
+    expect(waiting.reduce((sum, put) => sum + put.bytes, 0)).toBeGreaterThan(UPLOAD_BYTES_IN_FLIGHT - PACK_BYTES - MiB)
+    let done = false
+    const all = adding.then(() => writer.acknowledge()).finally(() => (done = true))
+    while (!done) {
+      waiting.splice(0, 1)[0]?.go()
+      await turns(3)
+    }
+    await all
+    let before = 0
+    for (const [i, size] of sizes.entries()) {
+      const room = Math.min(PACK_BYTES, Math.max(FIRST_PACK_BYTES, before * PACK_SHARE))
+      const [block, directory] = [4 * MiB, 64 * 1024]
+      expect(size, `pack ${i} of ${sizes.length}`).toBeLessThanOrEqual(room + directory)
+      // nearly full, or the next block did not fit
+      if (i < sizes.length - 1) expect(size, `pack ${i} of ${sizes.length}`).toBeGreaterThan(Math.min(room * PACK_FULL_FROM, room - block))
+      before += size
+    }
+    expect(sizes.length).toBeLessThan(30)
+    expect(sizes.at(-2)).toBeGreaterThan(PACK_BYTES * PACK_FULL_FROM)
+    expect(most()).toBeLessThanOrEqual(UPLOAD_BYTES_IN_FLIGHT)
+    expect(pool.most).toBeLessThanOrEqual(3)
+  })
+
+  test('closes a pack of very many tiny chunks before its directory outgrows an index', async () => {
+    const storage = new MemoryStorage()
+    const writer = writerTo(storage)
+    const id = Buffer.alloc(32)
+    for (let i = 0; i < MAX_PACK_CHUNKS + 100_000; i++) {
+      id.writeUInt32LE(i)
+      const full = writer.add(id, Uint8Array.of(i), { kind: 'general' })
+      if (i % 65_536 === 0) await full
+    }
+    await writer.flush()
+    await writer.acknowledge()
+    const chunks = (await idsIn(storage, writer)).map(ids => ids.length)
+    expect(chunks).toEqual([MAX_PACK_CHUNKS, 100_000])
+    for (const { directoryBytes } of writer.acknowledged) expect(directoryBytes.length).toBeLessThan(10 * MiB)
+  })
+
+  test('of nothing stores nothing', async () => {
+    const storage = new MemoryStorage()
+    const writer = writerTo(storage)
+    await writer.flush()
+    await writer.acknowledge()
+    expect((await storage.list()).objects).toEqual([])
+  })
+})
+
+describe('a pack writer whose', () => {
+  const bytes = seededNoise(1, 256 * 1024)
+  const addAll = async (writer: PackWriter, count = 400): Promise<void> => {
+    for (let i = 0; i < count; i++) await writer.add(idOf(i), bytes, { kind: 'general' })
+    await writer.flush()
+    await writer.acknowledge()
+  }
+
+  test('put fails, fails with that error, hangs nowhere and leaves nothing behind', async () => {
+    const { storage, waiting } = heldStore(2)
+    const writer = writerTo(storage)
+    const adding = rejection(addAll(writer), 'unavailable')
+    const release = setInterval(() => waiting.splice(0).forEach(({ go }) => go()), 1)
+    expect((await adding).message).toBe('The store is gone.')
+    await writer.settle()
+    clearInterval(release)
+    await rejection(writer.acknowledge(), 'unavailable')
+    expect(writer.acknowledged.length).toBe(writer.begun.length - 1)
+  })
+
+  test('last put fails, fails when it is acknowledged', async () => {
+    const { storage, waiting } = heldStore(1)
+    const writer = writerTo(storage)
+    await writer.add(idOf(1), bytes, { kind: 'general' })
+    await writer.flush()
+    const acknowledged = rejection(writer.acknowledge(), 'unavailable')
+    waiting[0]!.go()
+    await acknowledged
+  })
+
+  test('encoding fails, never counts as done afterwards: chunks of that block are lost', async () => {
+    const storage = new MemoryStorage()
+    const writer = writerTo(storage, { pool: fakePool(2, () => 1, 3) })
+    await rejection(addAll(writer), 'io')
+    await rejection(addAll(writer), 'io')
+    await rejection(writer.acknowledge(), 'io')
+    await writer.settle()
+  })
+
+  test('run is interrupted, stops', async () => {
+    const controller = new AbortController()
+    const writer = writerTo(new MemoryStorage(), { signal: controller.signal })
+    await writer.add(idOf(1), bytes, { kind: 'general' })
+    controller.abort()
+    await rejection(addAll(writer), 'interrupted')
+    await writer.settle()
+  })
+})
