@@ -1,8 +1,8 @@
 // Draws the charts of docs/benchmarks.md from the tables in it: `npm run bench:chart`. With --check it writes nothing, and fails where a chart is not what the tables say.
-import * as Plot from '@observablehq/plot'
-import { parseHTML } from 'linkedom'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import * as Plot from '@observablehq/plot'
+import { parseHTML } from 'linkedom'
 
 const DOCS = new URL('../docs/', import.meta.url)
 const OWN_COLOUR = '#c0392b'

@@ -1,5 +1,4 @@
 // A simulated day of training: `npm run bench:day -- --help`. Fails where a promise is broken.
-import { build } from 'esbuild'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -7,6 +6,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+import { build } from 'esbuild'
 import { bundleOptions } from '../scripts/build.mjs'
 
 const HELP = `npm run bench:day -- [options]

@@ -1,10 +1,10 @@
 // Shows where the time of a push and a pull goes: `npm run bench:performance -- --help`.
-import { build } from 'esbuild'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { build } from 'esbuild'
 import { bundleOptions } from '../scripts/build.mjs'
 import { measureLimits } from './limits.mjs'
 import { makeCorpus } from './make-corpus.mjs'

@@ -1,9 +1,9 @@
 // The main job against Drive's protocol: starts the emulator, pushes sample data to drive: and pulls it back on "another machine".
-import { build } from 'esbuild'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { build } from 'esbuild'
 import { makeSampleData, assertEqual, runIn } from './demo-data.mjs'
 
 const folder = mkdtempSync(join(tmpdir(), 'colab-escape-drive-'))

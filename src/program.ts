@@ -1,14 +1,13 @@
 import { Command, Help } from 'commander'
 import { registerArchiveCommands } from './commands/archive/definitions.ts'
 import { registerAuthCommands } from './commands/auth/definitions.ts'
-import { registerCompareCommands } from './commands/compare/definitions.ts'
-import { registerCoreCommands } from './commands/versions/definitions.ts'
+import { registerCompareCommands, registerTensorCommands } from './commands/compare/definitions.ts'
+import { registerCompletionCommand } from './commands/completion/definitions.ts'
+import { registerDoctorCommand } from './commands/doctor/definitions.ts'
 import type { Execute } from './commands/shared/definition.ts'
-import { registerHelpCommands } from './commands/completion/definitions.ts'
 import { registerSpaceCommands } from './commands/space/definitions.ts'
-import { registerVersionCommands } from './commands/version-definitions.ts'
+import { registerCoreCommands, registerVersionCommands } from './commands/versions/definitions.ts'
 import { registerWatchCommand } from './commands/watch/definitions.ts'
-import { registerTensorCommands } from './commands/tensor-definitions.ts'
 import { EXIT_CODES } from './exit-codes.ts'
 
 const VERSION = typeof __VERSION__ === 'undefined' ? 'unbuilt' : __VERSION__
@@ -47,7 +46,8 @@ export function buildProgram(execute: Execute): Command {
   registerTensorCommands(root, execute)
   registerArchiveCommands(root, execute)
   registerAuthCommands(root, execute)
-  registerHelpCommands(root, execute)
+  registerDoctorCommand(root, execute)
+  registerCompletionCommand(root, execute)
   return root
 }
 

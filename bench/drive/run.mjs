@@ -1,5 +1,4 @@
 // Measures colab-escape beside rclone, restic over rclone and tar | zstd | rclone rcat on the emulated Drive: `npm run bench:drive -- --help`.
-import { build } from 'esbuild'
 import { fork, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { appendFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -7,6 +6,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { build } from 'esbuild'
 import { writeCharts } from '../chart.mjs'
 import { makeCorpus } from '../make-corpus.mjs'
 import { isSame, measure, sizeOf } from '../measure.mjs'

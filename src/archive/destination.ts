@@ -1,5 +1,5 @@
 import { chmodSync, linkSync, lstatSync, lutimesSync, mkdirSync, readlinkSync, rmSync, symlinkSync, utimesSync, type Stats } from 'node:fs'
-import { utimesSeconds } from '../repository/pull/file-writer.ts'
+import { utimesSeconds } from '../local/times.ts'
 import { errnoOf } from '../util/errors.ts'
 import { decodeFileName, fsPath } from '../util/paths.ts'
 import type { ArchiveEntry } from './entry.ts'

@@ -1,6 +1,6 @@
 import { closeSync, constants, fchmodSync, fstatSync, futimesSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { utimesSeconds } from '../repository/pull/file-writer.ts'
+import { utimesSeconds } from '../local/times.ts'
 import { throwIfAborted } from '../util/errors.ts'
 import { fsPath } from '../util/paths.ts'
 import { Turns } from '../util/turns.ts'

@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
-import { fingerprintOf, sameFingerprint, type WalkedEntry } from '../local/walk.ts'
+import { fingerprintOf, sameFingerprint } from '../local/fingerprint.ts'
+import type { WalkedEntry } from '../local/walk.ts'
 import { errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'
 import { fsPath } from '../util/paths.ts'
 

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { AppError } from '../util/errors.ts'
 import type { AuthContext } from './context.ts'
 import { SCOPES, type OAuthClient, type ScopeName } from './credentials.ts'
-import { callTokenEndpoint } from './token-endpoint.ts'
 import { toAccess } from './sources.ts'
+import { callTokenEndpoint } from './token-endpoint.ts'
 import type { SavedLogin } from './token-file.ts'
 
 /** One attempt at a login: what the person is sent to, and what the answer must fit. */

@@ -1,7 +1,7 @@
 import { open, mkdir, readdir, rename, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { toHex } from '../util/hash.ts'
 import { AppError, errnoOf, messageOf } from '../util/errors.ts'
+import { toHex } from '../util/hash.ts'
 import { toAuthorizedUser, type UserCredentials } from './credentials.ts'
 import { isObject, parseObject, textOf } from './request.ts'
 import type { AccessToken } from './token-source.ts'

@@ -1,5 +1,5 @@
-import { type FastCdcKernel, gearTable, javascriptFastCdc, WINDOW_BYTES } from './fastcdc.ts'
 import type { WebAssemblyApi } from '../util/web-assembly.ts'
+import { type FastCdcKernel, gearTable, javascriptFastCdc, WINDOW_BYTES } from './fastcdc.ts'
 import { FASTCDC_WASM } from './wasm-bytes.ts'
 
 interface FastCdcExports {

@@ -1,3 +1,4 @@
+import type { WebAssemblyApi } from '../util/web-assembly.ts'
 import { blockMemory } from './block-memory.ts'
 import {
   assertFieldShape,
@@ -11,7 +12,6 @@ import {
   startsOf,
   streamCount,
 } from './fields.ts'
-import type { WebAssemblyApi } from '../util/web-assembly.ts'
 import { FIELDS_WASM } from './wasm-bytes.ts'
 
 interface FieldsExports {

@@ -1,5 +1,5 @@
-import { blockMemory } from './block-memory.ts'
 import type { WebAssemblyApi } from '../util/web-assembly.ts'
+import { blockMemory } from './block-memory.ts'
 import {
   assertFits,
   assertKey,

@@ -1,7 +1,13 @@
 import { execFile } from 'node:child_process'
 import { readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import type { GitState } from '../repository/format/snapshot.ts'
+
+export interface GitState {
+  commit: string
+  branch?: string
+  /** Tracked files differ from the commit; absent where that could not be found out. */
+  dirty?: boolean
+}
 
 /** `git status` of a large work tree may take longer than a push: then whether it is dirty stays unknown. */
 const PATIENCE_MS = 2000

@@ -1,7 +1,6 @@
 import { lstatSync, readlinkSync, type BigIntStats } from 'node:fs'
 import { decodeFileName, fsPath } from '../util/paths.ts'
-import { wholeMicroseconds, type Entry } from '../repository/format/manifest.ts'
-import { fingerprintOf, type Fingerprint } from './walk.ts'
+import { fingerprintOf, modeOf, type Fingerprint } from './fingerprint.ts'
 
 /** What lies at a path of the destination now. */
 export type LocalItem =
@@ -10,8 +9,6 @@ export type LocalItem =
   | { type: 'directory'; fingerprint: Fingerprint; mode: number }
   | { type: 'symlink'; fingerprint: Fingerprint; target: string }
   | { type: 'other' }
-
-const modeOf = (stats: BigIntStats): number => Number(stats.mode & 0o7777n)
 
 export const ABSENT: LocalItem = Object.freeze({ type: 'absent' })
 
@@ -30,8 +27,4 @@ export function lookAt(localPath: string): LocalItem {
   if (stats.isSymbolicLink())
     return { type: 'symlink', fingerprint: fingerprintOf(stats), target: decodeFileName(readlinkSync(fsPath(localPath), 'buffer')) }
   return { type: 'other' }
-}
-
-export function sameTime(entry: Entry, fingerprint: Fingerprint): boolean {
-  return wholeMicroseconds(entry.mtime) === wholeMicroseconds(fingerprint.mtime)
 }

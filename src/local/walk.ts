@@ -1,19 +1,12 @@
-import { lstatSync, readFileSync, readdirSync, readlinkSync, realpathSync, statSync, type BigIntStats } from 'node:fs'
+import { lstatSync, readFileSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { AppError, errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'
 import { comparePaths, decodeFileName, fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
 import { Turns } from '../util/turns.ts'
-import { isPartName } from './part-names.ts'
+import { fingerprintOf, modeOf, type Fingerprint } from './fingerprint.ts'
 import { IGNORE_FILE, IgnoreRules } from './ignore-rules.ts'
-
-/** What identifies a file's content without reading it: any write changes at least one of them. */
-export interface Fingerprint {
-  size: number
-  mtime: bigint
-  ctime: bigint
-  inode: bigint
-}
+import { isPartName } from './part-names.ts'
 
 export interface WalkedEntry {
   /** As in the manifest. */
@@ -45,14 +38,6 @@ export interface WalkOptions {
   skip?: readonly string[]
   reporter: Reporter
   signal?: AbortSignal | undefined
-}
-
-export function fingerprintOf(stats: BigIntStats): Fingerprint {
-  return { size: Number(stats.size), mtime: stats.mtimeNs, ctime: stats.ctimeNs, inode: stats.ino }
-}
-
-export function sameFingerprint(a: Fingerprint, b: Fingerprint): boolean {
-  return a.size === b.size && a.mtime === b.mtime && a.ctime === b.ctime && a.inode === b.inode
 }
 
 /**
@@ -87,8 +72,6 @@ function rootOf(source: string): string {
     throw new AppError('io', `${source} can't be read: ${messageOf(error)}`, { hint: 'Check its permissions.', cause: error })
   }
 }
-
-const modeOf = (stats: BigIntStats): number => Number(stats.mode & 0o7777n)
 
 class Walker {
   readonly entries: WalkedEntry[] = []

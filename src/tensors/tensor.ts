@@ -1,5 +1,5 @@
-import { dataOffset, type ZipMember } from '../chunking/layouts/zip.ts'
 import { type ElementType, itemBytes, type ReadAt } from '../chunking/layouts/span.ts'
+import { dataOffset, type ZipMember } from '../chunking/layouts/zip.ts'
 
 /** The bytes of a file, wherever it lies. */
 export interface ByteSource {

@@ -72,3 +72,15 @@ export function formatCount(count: number): string {
 export function plural(count: number, noun: string, nouns = `${noun}s`): string {
   return `${formatCount(count)} ${count === 1 ? noun : nouns}`
 }
+
+/** By this machine's clock and time zone, to the minute: `2026-11-22 18:24`. */
+export function localTime(ms: number): string {
+  const time = new Date(ms)
+  return `${time.getFullYear()}-${twoDigits(time.getMonth() + 1)}-${twoDigits(time.getDate())} ${twoDigits(time.getHours())}:${twoDigits(time.getMinutes())}`
+}
+
+export function describeMetrics(metrics: Record<string, number>): string {
+  return Object.entries(metrics)
+    .map(([name, value]) => `${name}=${Number(value.toPrecision(6))}`)
+    .join(' ')
+}

@@ -1,5 +1,5 @@
-import { stripVTControlCharacters } from 'node:util'
 import { Writable } from 'node:stream'
+import { stripVTControlCharacters } from 'node:util'
 import { columnsOf, type OutputStream } from './output.ts'
 import { textWidth } from './width.ts'
 

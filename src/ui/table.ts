@@ -7,6 +7,8 @@ export interface Column {
   align?: 'left' | 'right'
 }
 
+export const right = (title: string): Column => ({ title, align: 'right' })
+
 const GAP = '  '
 const NARROWEST = 8
 

@@ -1,5 +1,5 @@
-import fc from 'fast-check'
 import { resolve, sep } from 'node:path'
+import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { leadsOutside, safeParts } from '../../src/archive/safe-path.ts'
 

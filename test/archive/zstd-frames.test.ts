@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { compressZstd } from '../../src/archive/zstd-writer.ts'
 import { decompressZstd } from '../../src/archive/zstd-reader.ts'
+import { compressZstd } from '../../src/archive/zstd-writer.ts'
 import type { ZstdName } from '../../src/compression/zstd.ts'
 import { AppError } from '../../src/util/errors.ts'
 import { csvLike } from '../compression/data.ts'

@@ -6,11 +6,11 @@ import { expect, test } from 'vitest'
 import { readAccount } from '../../src/auth/account.ts'
 import { canBeUsed, chooseCredentials, type ChosenCredentials, type CredentialSettings } from '../../src/auth/choose.ts'
 import { parseCredentials, toAuthorizedUser } from '../../src/auth/credentials.ts'
-import { readLogin, writeLogin, type SavedLogin } from '../../src/auth/token-file.ts'
 import { revokeToken } from '../../src/auth/token-endpoint.ts'
+import { readLogin, writeLogin, type SavedLogin } from '../../src/auth/token-file.ts'
 import { AppError } from '../../src/util/errors.ts'
-import { withFolder } from '../helpers/folders.ts'
 import type { EmulatorOptions } from '../drive-emulator/emulator.ts'
+import { withFolder } from '../helpers/folders.ts'
 import { CLIENT, failure, withWorld, type World } from './world.ts'
 
 interface Place extends World {

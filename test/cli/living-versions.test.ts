@@ -3,10 +3,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { PROGRAM } from '../drive/drive-cli.ts'
 import { expectError, Sandbox, withSandbox } from '../helpers/cli.ts'
 import { runInPty } from '../helpers/pty.ts'
 import { expectSameTree, makeTree, pictureOf } from '../helpers/trees.ts'
-import { PROGRAM } from '../drive/drive-cli.ts'
 
 interface LogEntry {
   version: string

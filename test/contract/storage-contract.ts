@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { isObjectName, MAX_OBJECT_BYTES } from '../../src/storage/storage.ts'
 import type { ByteRange, Storage, StoredObject } from '../../src/storage/storage.ts'
 import { isAppError } from '../../src/util/errors.ts'
-import { sha256Hex } from '../../src/util/hash.ts'
 import type { ErrorCode } from '../../src/util/errors.ts'
+import { sha256Hex } from '../../src/util/hash.ts'
 import { checkAgainstModel, commands } from './storage-model.ts'
 
 /** Gives `use` an empty store, which need not exist yet, and cleans up afterwards. */

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { RetryingStorage } from '../../src/storage/retrying.ts'
+import { RETRY } from '../../src/commands/shared/session.ts'
 import { Pace } from '../../src/storage/drive/pace.ts'
-import { VirtualClock } from '../helpers/storage/virtual-clock.ts'
+import { RetryingStorage } from '../../src/storage/retrying.ts'
 import type { DriveEmulator } from '../drive-emulator/emulator.ts'
 import { driveStorage, withDrive } from '../helpers/drive.ts'
+import { VirtualClock } from '../helpers/storage/virtual-clock.ts'
 import { seededNoise, seededRandom } from '../helpers/trees.ts'
-import { RETRY } from '../../src/commands/shared/session.ts'
 
 const HOUR = 3_600_000
 

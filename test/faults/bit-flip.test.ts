@@ -4,11 +4,11 @@ import { describe, expect, test } from 'vitest'
 import { encodeLabel, encodeTomb } from '../../src/repository/format/label-and-tomb.ts'
 import { labelName, tombName } from '../../src/repository/format/object-names.ts'
 import { decodePackTail, TRAILER_BYTES } from '../../src/repository/format/pack.ts'
-import { MemoryStorage } from '../helpers/storage/memory.ts'
 import { AppError, isAppError } from '../../src/util/errors.ts'
 import { Sandbox } from '../helpers/cli.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { checkAll, contextOf, pullVersion, pushFolder } from '../helpers/in-process.ts'
+import { MemoryStorage } from '../helpers/storage/memory.ts'
 import { differences, makeTree, pictureOf, seededNoise, seededRandom, seededText, type TreePicture } from '../helpers/trees.ts'
 
 type Objects = Map<string, Uint8Array>

@@ -1,5 +1,5 @@
-import { encodeBlock } from '../../src/compression/block.ts'
 import { chunkBytes } from '../../src/chunking/chunker.ts'
+import { encodeBlock } from '../../src/compression/block.ts'
 import { loadZstd } from '../../src/compression/zstd.ts'
 import { encodeTomb } from '../../src/repository/format/label-and-tomb.ts'
 import { encodeEntry } from '../../src/repository/format/manifest.ts'

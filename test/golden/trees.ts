@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto'
 import { chmodSync, lstatSync, lutimesSync, mkdirSync, readFileSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { utimesSeconds } from '../../src/repository/pull/file-writer.ts'
-import { wholeMicroseconds } from '../../src/repository/format/manifest.ts'
+import { utimesSeconds, wholeMicroseconds } from '../../src/local/times.ts'
 import { comparePaths, decodeFileName, fsPath } from '../../src/util/paths.ts'
 
 /** One entry of a version as expected.json states it: paths and targets escaped as in src/util/paths.ts, `mtime` in ns since 1970, whole µs. */

@@ -7,10 +7,10 @@ import { describe, expect, test } from 'vitest'
 import { walk, type WalkOptions } from '../../src/local/walk.ts'
 import { decodeFileName, encodePath } from '../../src/util/paths.ts'
 import { withFolder } from '../helpers/folders.ts'
-import { makeTree } from '../helpers/trees.ts'
 import { rejection } from '../helpers/repository/arbitraries.ts'
 import { anyNameBytes } from '../helpers/repository/manifest-entries.ts'
 import { recordingReporter } from '../helpers/repository/test-store.ts'
+import { makeTree } from '../helpers/trees.ts'
 
 const PART = `.colab-escape-${'0'.repeat(24)}.part`
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { SAFE_WAITS } from '../../src/repository/prune/grace-periods.ts'
 import { predictChunks, recoded, Sources } from './means.ts'
-import type { LossKind } from './truth.ts'
 import { runSeed, Violation, type RunCounts, type RunOptions } from './run.ts'
+import type { LossKind } from './truth.ts'
 
 /** The rule that is left out, while one is. */
 const broken = vi.hoisted(() => ({ rule: undefined as string | undefined }))

@@ -1,5 +1,5 @@
-import { COMMIT_WINDOW_MS, GRACE_MS, LISTING_LAG_MS, MAX_DEPTH } from '../../src/repository/format/limits.ts'
 import { decodeIndex } from '../../src/repository/format/index-object.ts'
+import { COMMIT_WINDOW_MS, GRACE_MS, LISTING_LAG_MS, MAX_DEPTH } from '../../src/repository/format/limits.ts'
 import { decodePackTail } from '../../src/repository/format/pack.ts'
 import { short, type World } from './world.ts'
 

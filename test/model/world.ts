@@ -1,6 +1,6 @@
-import { AppError } from '../../src/util/errors.ts'
 import { LISTING_LAG_MS } from '../../src/repository/format/limits.ts'
 import type { Listing, Storage } from '../../src/storage/storage.ts'
+import { AppError } from '../../src/util/errors.ts'
 
 export const MINUTE = 60_000
 export const HOUR = 60 * MINUTE

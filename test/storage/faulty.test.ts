@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { codeOf, sampleBytes } from '../contract/storage-contract.ts'
 import { FaultyStorage } from '../helpers/storage/faulty.ts'
 import type { Fault, PlannedCall } from '../helpers/storage/faulty.ts'
 import { MemoryStorage } from '../helpers/storage/memory.ts'
-import { codeOf, sampleBytes } from '../contract/storage-contract.ts'
 
 async function setUp(faults: Partial<Record<PlannedCall['kind'], Fault>>) {
   const memory = new MemoryStorage()

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { LimitingStorage } from '../../src/storage/limiting.ts'
-import { MemoryStorage } from '../helpers/storage/memory.ts'
 import type { StorageOptions } from '../../src/storage/storage.ts'
 import { isAppError } from '../../src/util/errors.ts'
+import { MemoryStorage } from '../helpers/storage/memory.ts'
 
 /** Puts stay under way until told to end, by name. */
 class HeldStorage extends MemoryStorage {

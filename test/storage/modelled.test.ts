@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { FolderStorage } from '../../src/storage/folder.ts'
+import { codeOf, sampleBytes } from '../contract/storage-contract.ts'
+import { withFolder } from '../helpers/folders.ts'
 import { MemoryStorage } from '../helpers/storage/memory.ts'
 import { COLAB_PROFILE, ModelledStorage } from '../helpers/storage/modelled.ts'
 import type { StoreProfile } from '../helpers/storage/modelled.ts'
 import { VirtualClock } from '../helpers/storage/virtual-clock.ts'
-import { codeOf, sampleBytes } from '../contract/storage-contract.ts'
-import { withFolder } from '../helpers/folders.ts'
 
 function setUp(profile: Partial<StoreProfile> = {}, random = () => 0.5) {
   const clock = new VirtualClock({ start: 0 })

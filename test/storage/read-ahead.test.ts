@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { CountingStorage } from '../../src/storage/counting.ts'
+import { ReadAheadStorage } from '../../src/storage/read-ahead.ts'
 import { FaultyStorage } from '../helpers/storage/faulty.ts'
 import { MemoryStorage } from '../helpers/storage/memory.ts'
-import { ReadAheadStorage } from '../../src/storage/read-ahead.ts'
 
 async function storeOf(...names: string[]): Promise<CountingStorage> {
   const counting = new CountingStorage(new MemoryStorage())

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { CountingStorage } from '../../src/storage/counting.ts'
-import { MemoryStorage } from '../helpers/storage/memory.ts'
 import { RememberingStorage } from '../../src/storage/remembering.ts'
 import { isAppError } from '../../src/util/errors.ts'
+import { MemoryStorage } from '../helpers/storage/memory.ts'
 
 function remembering(totalBytes = 1000) {
   const counting = new CountingStorage(new MemoryStorage())

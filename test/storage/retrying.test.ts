@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { FaultyStorage } from '../helpers/storage/faulty.ts'
-import type { FaultPlan } from '../helpers/storage/faulty.ts'
-import { MemoryStorage } from '../helpers/storage/memory.ts'
 import { RetryingStorage } from '../../src/storage/retrying.ts'
 import type { RetryEvent, RetryOptions } from '../../src/storage/retrying.ts'
 import { AppError, isAppError } from '../../src/util/errors.ts'
 import { codeOf, sampleBytes } from '../contract/storage-contract.ts'
+import { FaultyStorage } from '../helpers/storage/faulty.ts'
+import type { FaultPlan } from '../helpers/storage/faulty.ts'
+import { MemoryStorage } from '../helpers/storage/memory.ts'
 
 function setUp(plan: FaultPlan, options: Partial<RetryOptions> = {}) {
   const events: RetryEvent[] = []

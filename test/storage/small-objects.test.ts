@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { CountingStorage } from '../../src/storage/counting.ts'
+import { SmallObjectStorage } from '../../src/storage/small-objects.ts'
 import { FaultyStorage } from '../helpers/storage/faulty.ts'
 import { MemoryStorage } from '../helpers/storage/memory.ts'
-import { SmallObjectStorage } from '../../src/storage/small-objects.ts'
 
 const bytesOf = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => i % 251)
 

@@ -1,7 +1,7 @@
 import { deflateRawSync } from 'node:zlib'
-import type { HashedSource } from '../../src/tensors/stretches.ts'
 import { openElements } from '../../src/tensors/element-reader.ts'
 import { readTensorFile } from '../../src/tensors/read-tensor-file.ts'
+import type { HashedSource } from '../../src/tensors/stretches.ts'
 import type { TensorFile } from '../../src/tensors/tensor.ts'
 import { sha256Hex } from '../../src/util/hash.ts'
 import { u32, zip, type Member } from '../chunking/layouts/writers.ts'

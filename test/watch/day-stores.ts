@@ -1,11 +1,11 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { rememberTombs } from '../../src/repository/watch/remember-tombs.ts'
-import { FaultyStorage } from '../helpers/storage/faulty.ts'
 import { FolderStorage } from '../../src/storage/folder.ts'
 import type { Listing, StorageOptions } from '../../src/storage/storage.ts'
 import { seededSurroundings, machine, type DriveAccess } from '../drive/machine.ts'
 import { contextOf } from '../helpers/in-process.ts'
+import { FaultyStorage } from '../helpers/storage/faulty.ts'
 import type { DayClock } from './day-clock.ts'
 import type { DayStore, Machine } from './day.ts'
 

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
+import type { DriveEmulator, EmulatorOptions } from '../drive-emulator/emulator.ts'
 import { DriveSandbox, driveEnvironment } from '../drive/drive-cli.ts'
 import { withDrive } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { expectSameTree, makeTree, pictureOf, seededNoise } from '../helpers/trees.ts'
 import { whileWatching, type RunningWatch } from './running.ts'
-import type { DriveEmulator, EmulatorOptions } from '../drive-emulator/emulator.ts'
 
 const QUICK = ['runs', '--settle', '200ms', '--every', '100ms']
 const LONG_MS = 120_000

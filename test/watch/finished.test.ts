@@ -1,8 +1,8 @@
 import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { pictureOf, expectSameTree, makeTree, seededNoise } from '../helpers/trees.ts'
 import { withSandbox, type Sandbox } from '../helpers/cli.ts'
+import { pictureOf, expectSameTree, makeTree, seededNoise } from '../helpers/trees.ts'
 import { npy, safetensors, zip } from './containers.ts'
 import { until, whileWatching, type RunningWatch } from './running.ts'
 

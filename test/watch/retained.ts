@@ -1,6 +1,6 @@
+import type { StoredSnapshot } from '../../src/repository/format/snapshot.ts'
 import { openForReading, type OpenRepository, type RepositoryContext } from '../../src/repository/open/open.ts'
 import { packsOf } from '../../src/repository/prune/reachability.ts'
-import type { StoredSnapshot } from '../../src/repository/format/snapshot.ts'
 import { readSnapshot } from '../../src/repository/versions/versions.ts'
 
 /** A version whose metrics tell what is in it. */

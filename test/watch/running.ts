@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { refuseSecrets } from '../helpers/secrets.ts'
 import type { Sandbox } from '../helpers/cli.ts'
 import { linesOf } from '../helpers/json-output.ts'
+import { refuseSecrets } from '../helpers/secrets.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../bin/colab-escape.cjs', import.meta.url))
 

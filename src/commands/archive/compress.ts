@@ -7,9 +7,9 @@ import type { Level } from '../../compression/limits.ts'
 import { walk } from '../../local/walk.ts'
 import { formatBytes, formatDuration, formatPercent, formatRate, plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
+import type { Outcome, Session } from '../shared/session.ts'
 import { estimateArchive } from './compress-estimate.ts'
 import { createOnDrive, isDriveFolder, isOnDrive } from './drive-archive.ts'
-import type { Outcome, Session } from '../shared/session.ts'
 
 export interface CompressOptions {
   output?: string

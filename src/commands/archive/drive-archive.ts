@@ -1,5 +1,5 @@
-import type { ByteSink } from '../../archive/sink.ts'
 import type { ArchiveSource } from '../../archive/extract.ts'
+import type { ByteSink } from '../../archive/sink.ts'
 import type { OrdinaryDriveFile } from '../../storage/drive/drive-file.ts'
 import { plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'

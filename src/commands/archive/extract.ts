@@ -1,12 +1,12 @@
 import { mkdirSync, statSync, type Stats } from 'node:fs'
-import { addAbortSignal } from 'node:stream'
 import { resolve } from 'node:path'
+import { addAbortSignal } from 'node:stream'
 import { extract, readArchiveFile, type ArchiveSource, type ExtractResult } from '../../archive/extract.ts'
 import { zstdName } from '../../compression/zstd.ts'
 import { formatBytes, formatCount, formatDuration, plural } from '../../ui/format.ts'
 import { AppError, errnoOf, messageOf } from '../../util/errors.ts'
-import { isOnDrive, openOnDrive } from './drive-archive.ts'
 import type { Outcome, Session } from '../shared/session.ts'
+import { isOnDrive, openOnDrive } from './drive-archive.ts'
 
 export interface ExtractOptions {
   force?: boolean

@@ -1,5 +1,5 @@
-import { toAuthorizedUser } from '../../auth/credentials.ts'
 import { noCredentials } from '../../auth/choose.ts'
+import { toAuthorizedUser } from '../../auth/credentials.ts'
 import { readLogin } from '../../auth/token-file.ts'
 import { AppError } from '../../util/errors.ts'
 import { loginFile } from '../shared/credentials.ts'

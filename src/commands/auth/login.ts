@@ -8,9 +8,9 @@ import { parseClientFile, SCOPES, type ClientFile, type ScopeName } from '../../
 import { authorizeInBrowser } from '../../auth/loopback.ts'
 import { readLogin, writeLogin, type SavedLogin } from '../../auth/token-file.ts'
 import { CachedTokenSource } from '../../auth/token-source.ts'
+import { localTime } from '../../ui/format.ts'
 import { AppError, isAppError, messageOf } from '../../util/errors.ts'
 import { authContext, loginFile, sessionCredentials } from '../shared/credentials.ts'
-import { localTime } from '../versions/log.ts'
 import { ask } from '../shared/prompt.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 

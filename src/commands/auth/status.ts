@@ -3,10 +3,9 @@ import { noCredentials, type ChosenCredentials } from '../../auth/choose.ts'
 import { SCOPES, shortScope } from '../../auth/credentials.ts'
 import { readLogin } from '../../auth/token-file.ts'
 import type { AccessToken } from '../../auth/token-source.ts'
-import { formatBytes, formatRemaining } from '../../ui/format.ts'
+import { formatBytes, formatRemaining, localTime } from '../../ui/format.ts'
 import { renderTable } from '../../ui/table.ts'
 import { authContext, loginFile, sessionCredentials } from '../shared/credentials.ts'
-import { localTime } from '../versions/log.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 
 /** Who we are to Google Drive, by which credentials, and how much room there is; `unauthenticated` when nobody. */

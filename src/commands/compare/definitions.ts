@@ -1,4 +1,4 @@
-import { Option, type Command } from 'commander'
+import type { Command } from 'commander'
 import { collect, type Execute } from '../shared/definition.ts'
 
 /** The commands that compare and measure. */
@@ -24,30 +24,29 @@ export function registerCompareCommands(root: Command, execute: Execute): void {
       const options = command.opts<Parameters<typeof statusCommand>[2]>()
       await execute(command.optsWithGlobals(), session => statusCommand(session, path, options))
     })
+}
 
+/** The commands that look into files with tensors. */
+export function registerTensorCommands(root: Command, execute: Execute): void {
   root
-    .command('du [version]')
-    .description('where the space goes: by name, by version of a name, by folder, extension or kind of a version')
-    .addOption(new Option('--by <part>', 'split one version').choices(['folder', 'extension', 'kind']))
+    .command('inspect <model> [other-model]')
+    .description('list the tensors of a model without loading it, or compare those of two')
     .addHelpText(
       'after',
       `
-Size, less what each way of storing it saved, is what is stored. A block counts
-whole for its way: codec, compressed as it is; filters, a tensor split into byte
-planes or a table into columns, each of them compressed; deltas, a tensor stored
-as changes of another. So filters tells what splitting and compression save
-together. What is kept of other tensors for their changes alone is subtracted
-from deltas, which may turn negative; a version that holds those tensors too
-pays nothing for them here.
+A model is a path here or name[version]:path. Of a stored one only the pieces
+that are needed are fetched. Formats: safetensors, PyTorch (nothing in it is
+run), NumPy, GGUF. Comparing tells per tensor the share of changed numbers and
+the greatest absolute difference; identical tensors are only counted. Where no
+name is in both, a common beginning such as "model." is left out of one.
 
 Examples:
-  colab-escape du
-  colab-escape du data
-  colab-escape du data~1 --by kind`,
+  colab-escape inspect model.safetensors
+  colab-escape inspect runs@best:exp1/best.pt --json
+  colab-escape inspect runs~1:exp1/last.pt runs:exp1/last.pt`,
     )
-    .action(async (version: string | undefined, _: unknown, command: Command) => {
-      const { duCommand } = await import('../space/du.ts')
-      const options = command.opts<Parameters<typeof duCommand>[2]>()
-      await execute(command.optsWithGlobals(), session => duCommand(session, version, options))
+    .action(async (file: string, other: string | undefined, _: unknown, command: Command) => {
+      const { inspectCommand } = await import('./inspect.ts')
+      await execute(command.optsWithGlobals(), session => inspectCommand(session, file, other))
     })
 }

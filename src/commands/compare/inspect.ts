@@ -2,14 +2,13 @@ import { compareTensors, type TensorComparison, type TensorSide } from '../../te
 import { findPrefix } from '../../tensors/match-names.ts'
 import { parametersOf, type Tensor, type TensorFile } from '../../tensors/tensor.ts'
 import { formatBytes, formatCount, plural } from '../../ui/format.ts'
-import { renderTable, type Column } from '../../ui/table.ts'
+import { renderTable, right, type Column } from '../../ui/table.ts'
 import { shortenEnd } from '../../ui/width.ts'
 import { wrapWords } from '../../ui/wrap.ts'
-import { compareTable, machineComparison, summaryOf } from './inspect-differences.ts'
 import type { Outcome, Session } from '../shared/session.ts'
+import { compareTable, machineComparison, summaryOf } from './inspect-differences.ts'
 import { TensorSides } from './tensor-sides.ts'
 
-const right = (title: string): Column => ({ title, align: 'right' })
 /** Beginnings of names that are told apart, at most. */
 const MAX_PARTS = 4
 const COLUMNS: Column[] = [{ title: 'name' }, right('dtype'), right('shape'), right('parameters'), right('size')]

@@ -1,16 +1,16 @@
 import { basename, resolve } from 'node:path'
+import type { Entry } from '../../repository/format/manifest.ts'
+import { checkName } from '../../repository/format/object-names.ts'
+import { readManifest } from '../../repository/read/read-manifest.ts'
+import { readLocalEntries } from '../../repository/source/local-entries.ts'
 import { compareEntries, type Difference } from '../../repository/versions/compare-versions.ts'
 import { isKnownAs, loadKnownVersion, saveKnownVersion, type KnownVersion } from '../../repository/versions/noted-version.ts'
-import { readLocalEntries } from '../../repository/source/local-entries.ts'
-import type { Entry } from '../../repository/format/manifest.ts'
-import { readManifest } from '../../repository/read/read-manifest.ts'
-import { checkName } from '../../repository/format/object-names.ts'
 import { newestSnapshot } from '../../repository/versions/versions.ts'
 import { formatBytes, formatDuration } from '../../ui/format.ts'
-import { describeDifferences, iterate, toMachine } from './diff.ts'
 import { openRepository } from '../shared/find-version.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { chooseStore, pathsOf } from '../shared/store.ts'
+import { describeDifferences, iterate, toMachine } from './diff.ts'
 
 export interface StatusOptions {
   name?: string

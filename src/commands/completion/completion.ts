@@ -2,11 +2,11 @@ import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { AppError, errnoOf } from '../../util/errors.ts'
+import type { Outcome, Session } from '../shared/session.ts'
 import { bashScript } from './bash.ts'
 import { fishScript } from './fish.ts'
 import { modelOf, SHELLS, type CommandModel } from './model.ts'
 import { zshScript } from './zsh.ts'
-import type { Outcome, Session } from '../shared/session.ts'
 
 const SCRIPTS: Record<(typeof SHELLS)[number], (root: CommandModel) => string[]> = { bash: bashScript, zsh: zshScript, fish: fishScript }
 

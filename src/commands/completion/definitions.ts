@@ -1,18 +1,9 @@
 import { Argument, Option, type Command } from 'commander'
-import { SHELLS } from './model.ts'
 import type { Execute } from '../shared/definition.ts'
+import { SHELLS } from './model.ts'
 
-/** The commands that help with the program itself. */
-export function registerHelpCommands(root: Command, execute: Execute): void {
-  root
-    .command('doctor')
-    .description('look for what could go wrong on this machine, and say what to do about it')
-    .addHelpText('after', '\nExamples:\n  colab-escape doctor\n  colab-escape doctor --store drive: --json')
-    .action(async (_: unknown, command: Command) => {
-      const { doctorCommand } = await import('../doctor/doctor.ts')
-      await execute(command.optsWithGlobals(), doctorCommand)
-    })
-
+/** The command that helps a shell. */
+export function registerCompletionCommand(root: Command, execute: Execute): void {
   root
     .command('completion')
     .description('print a script that completes commands, options, files and names in your shell')

@@ -1,10 +1,10 @@
 import { cwd, stdout, version } from 'node:process'
 import { plural } from '../../ui/format.ts'
 import { wrapWords } from '../../ui/wrap.ts'
+import type { Outcome, Session } from '../shared/session.ts'
 import { runChecks, type Check, type Result } from './checks.ts'
 import { checkCache, checkConfigFolder, checkNode, checkProxy, checkTerminal, checkZstd } from './machine.ts'
 import { storeChecks } from './store.ts'
-import type { Outcome, Session } from '../shared/session.ts'
 
 /** The most time (ms) that one check may take. */
 const LIMIT_MS = 10_000

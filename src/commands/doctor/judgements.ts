@@ -4,12 +4,11 @@ import { checkConfig, newerFormat } from '../../repository/format/config.ts'
 import { CONFIG_NAME, isOurs, type Inventory } from '../../repository/format/object-names.ts'
 import type { Trashed } from '../../repository/prune/empty-trash.ts'
 import { MAX_OBJECT_BYTES, type Quota } from '../../storage/storage.ts'
-import { formatBytes, formatDuration, formatRemaining, plural } from '../../ui/format.ts'
-import { attention, ok, problem, type Finding } from './checks.ts'
-import { whyNotWritable } from './machine.ts'
-import { localTime } from '../versions/log.ts'
+import { formatBytes, formatDuration, formatRemaining, plural, localTime } from '../../ui/format.ts'
 import type { ChosenStore } from '../shared/store.ts'
 import { amountOf, EMPTY_TRASH } from '../shared/trash-report.ts'
+import { attention, ok, problem, type Finding } from './checks.ts'
+import { whyNotWritable } from './machine.ts'
 
 /** Below this much room (bytes) it is time to think about it. */
 const LITTLE_ROOM = 1_000_000_000

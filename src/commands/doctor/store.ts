@@ -9,9 +9,9 @@ import { formatDuration } from '../../ui/format.ts'
 import { isAppError } from '../../util/errors.ts'
 import { silentReporter } from '../../util/reporter.ts'
 import { authContext, loginFile, sessionCredentials } from '../shared/credentials.ts'
+import { chooseStore, type ChosenStore, type StoreSession } from '../shared/store.ts'
 import { attention, ok, type Check } from './checks.ts'
 import { judgeClock, judgeColab, judgeLogin, judgeNoLogin, judgeSpace, judgeStore, judgeTrash } from './judgements.ts'
-import { chooseStore, type ChosenStore, type StoreSession } from '../shared/store.ts'
 
 /** Checks of the login and of the store. Later ones rest on what earlier ones found, and say nothing where those failed. */
 export function storeChecks(session: StoreSession, folder: string): Check[] {

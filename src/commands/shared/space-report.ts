@@ -1,8 +1,7 @@
 import type { Marked } from '../../repository/prune/marked-for-deletion.ts'
 import type { Amount, PruneResult } from '../../repository/prune/prune.ts'
-import { formatBytes, formatCount, plural } from '../../ui/format.ts'
+import { formatBytes, formatCount, plural, localTime } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
-import { localTime } from '../versions/log.ts'
 import type { ChosenStore } from './store.ts'
 
 /** The mount sends on when it likes and shows what it likes: the rules by which deleting is safe do not hold there. */

@@ -1,9 +1,35 @@
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import type { Execute } from '../shared/definition.ts'
 import { addRetentionOptions } from '../shared/retention-options.ts'
 
 /** The commands that give up versions and free space. */
 export function registerSpaceCommands(root: Command, execute: Execute): void {
+  root
+    .command('du [version]')
+    .description('where the space goes: by name, by version of a name, by folder, extension or kind of a version')
+    .addOption(new Option('--by <part>', 'split one version').choices(['folder', 'extension', 'kind']))
+    .addHelpText(
+      'after',
+      `
+Size, less what each way of storing it saved, is what is stored. A block counts
+whole for its way: codec, compressed as it is; filters, a tensor split into byte
+planes or a table into columns, each of them compressed; deltas, a tensor stored
+as changes of another. So filters tells what splitting and compression save
+together. What is kept of other tensors for their changes alone is subtracted
+from deltas, which may turn negative; a version that holds those tensors too
+pays nothing for them here.
+
+Examples:
+  colab-escape du
+  colab-escape du data
+  colab-escape du data~1 --by kind`,
+    )
+    .action(async (version: string | undefined, _: unknown, command: Command) => {
+      const { duCommand } = await import('./du.ts')
+      const options = command.opts<Parameters<typeof duCommand>[2]>()
+      await execute(command.optsWithGlobals(), session => duCommand(session, version, options))
+    })
+
   const forget = root.command('forget <name...>').description('give up versions that no rule keeps, and free what they took')
   addRetentionOptions(forget)
     .option('--all', 'the rules alone decide, also about the newest version; without rules all versions go')

@@ -1,8 +1,8 @@
+import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
 import type { RepositoryContext } from '../../repository/open/open.ts'
 import { forget, type ForgetResult } from '../../repository/prune/forget.ts'
 import { SAFE_WAITS } from '../../repository/prune/grace-periods.ts'
 import type { RetentionPolicy } from '../../repository/versions/retention.ts'
-import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
 import { isAppError } from '../../util/errors.ts'
 
 /**

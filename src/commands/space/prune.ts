@@ -1,6 +1,6 @@
 import { takeFromTrash, trashedObjects, type Trashed } from '../../repository/prune/empty-trash.ts'
-import { openForPrune, prune } from '../../repository/prune/prune.ts'
 import { NO_WAITS, SAFE_WAITS } from '../../repository/prune/grace-periods.ts'
+import { openForPrune, prune } from '../../repository/prune/prune.ts'
 import { plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
 import type { Outcome, Session } from '../shared/session.ts'

@@ -1,7 +1,7 @@
 import type { Savings, Sizes } from '../../repository/index/stored-sizes.ts'
 import type { PartUsage } from '../../repository/usage/usage-by-part.ts'
 import { formatBytes, formatCount, formatPercent } from '../../ui/format.ts'
-import { renderTable, type Column } from '../../ui/table.ts'
+import { renderTable, right } from '../../ui/table.ts'
 
 const DEDUP = 'dedup: repeated or there already, stored once'
 const WAYS = [
@@ -12,8 +12,6 @@ const WAYS = [
 
 const ONE_LINE = 'dedup: repeated, stored once; packed: saved by compression'
 const IN_DETAIL = 'dedup: repeated, stored once; packed: saved by codec, filters and deltas:'
-
-export const right = (title: string): Column => ({ title, align: 'right' })
 
 /** One part a line: size, less what each way to store it saved, is what is stored. Ways that only tensors and tables know are left out where none is stored so. */
 export function partsTable(title: string, parts: readonly PartUsage[], columns: number): string[] {

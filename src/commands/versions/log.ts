@@ -1,7 +1,7 @@
-import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
 import { checkName } from '../../repository/format/object-names.ts'
+import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
 import { readSnapshots, readTags } from '../../repository/versions/versions.ts'
-import { formatBytes } from '../../ui/format.ts'
+import { formatBytes, localTime, describeMetrics } from '../../ui/format.ts'
 import { renderTable, type Column } from '../../ui/table.ts'
 import { AppError } from '../../util/errors.ts'
 import { openRepository } from '../shared/find-version.ts'
@@ -55,18 +55,6 @@ export async function logCommand(session: Session, name: string | undefined): Pr
   const human = rows.length === 0 ? 'No versions yet.' : renderTable(columns, rows, session.console.columns)
   session.console.print(human, { command: 'log', versions: newestFirst.map(snapshot => machine(snapshot, tags.get(snapshot.id)!)) })
   return repository.view.problems.length > before ? 'damaged' : 'done'
-}
-
-export function localTime(ms: number): string {
-  const time = new Date(ms)
-  const two = (value: number): string => String(value).padStart(2, '0')
-  return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} ${two(time.getHours())}:${two(time.getMinutes())}`
-}
-
-export function describeMetrics(metrics: Record<string, number>): string {
-  return Object.entries(metrics)
-    .map(([name, value]) => `${name}=${Number(value.toPrecision(6))}`)
-    .join(' ')
 }
 
 function machine(snapshot: StoredSnapshot, tags: string[]): object {

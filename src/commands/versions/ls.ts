@@ -1,10 +1,9 @@
 import type { Entry } from '../../repository/format/manifest.ts'
 import { readManifest } from '../../repository/read/read-manifest.ts'
 import { parseVersion } from '../../repository/versions/versions.ts'
-import { formatBytes } from '../../ui/format.ts'
+import { formatBytes, localTime } from '../../ui/format.ts'
 import { renderTable } from '../../ui/table.ts'
 import { AppError } from '../../util/errors.ts'
-import { localTime } from './log.ts'
 import { findVersion, openRepository } from '../shared/find-version.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 

@@ -8,10 +8,10 @@ import { formatBytes, formatCount, formatDuration, plural } from '../../ui/forma
 import { AppError, throwIfAborted } from '../../util/errors.ts'
 import { matchesName } from '../../util/name-pattern.ts'
 import { machineTensor } from '../compare/inspect.ts'
-import type { PullOptions } from './pull.ts'
+import { TensorSides } from '../compare/tensor-sides.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { requestsByKind, totalRequests } from '../shared/store.ts'
-import { TensorSides } from '../compare/tensor-sides.ts'
+import type { PullOptions } from './pull.ts'
 
 export interface PullTensorsOptions extends PullOptions {
   /** Names or patterns. */

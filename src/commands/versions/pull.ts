@@ -1,7 +1,7 @@
+import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
 import { openForReading } from '../../repository/open/open.ts'
 import { findPart } from '../../repository/pull/part.ts'
 import { pull, type PullResult } from '../../repository/pull/pull.ts'
-import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
 import { parseVersionOrPath } from '../../repository/versions/versions.ts'
 import { formatBytes, formatCount, formatDuration, plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'

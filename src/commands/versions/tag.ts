@@ -1,6 +1,6 @@
+import { openForReading } from '../../repository/open/open.ts'
 import { changeTags, checkTags, type TagChange } from '../../repository/versions/tags.ts'
 import { parseVersion } from '../../repository/versions/versions.ts'
-import { openForReading } from '../../repository/open/open.ts'
 import { findVersion } from '../shared/find-version.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { chooseStore } from '../shared/store.ts'

@@ -1,10 +1,9 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import type { Held, Scan } from '../../repository/watch/scanner.ts'
 import type { WatchEvent } from '../../repository/watch/watcher.ts'
-import { formatBytes, formatDuration, plural } from '../../ui/format.ts'
+import { formatBytes, formatDuration, plural, describeMetrics } from '../../ui/format.ts'
 import { messageOf, type AppError } from '../../util/errors.ts'
 import type { Reporter } from '../../util/reporter.ts'
-import { describeMetrics } from '../versions/log.ts'
 import type { Session } from '../shared/session.ts'
 
 export interface Watched {

@@ -1,17 +1,17 @@
 import type { TensorPlace } from '../../chunking/cut-tensors.ts'
 import { TENSOR_CHUNK_BYTES } from '../../chunking/layouts/cuts.ts'
 import { gainOf } from '../../compression/estimate.ts'
+import type { WalkedEntry } from '../../local/walk.ts'
 import { equalBytes } from '../../util/bytes.ts'
 import { sha256 } from '../../util/hash.ts'
+import { MAX_DEPTH } from '../format/limits.ts'
+import type { OfferedBase } from '../write/block-builder.ts'
 import { BasePlan } from './base-plan.ts'
 import { type BaseFile, type BaseTensor, TensorPairs } from './base-tensor.ts'
-import type { CachedFileWriter } from './tensor-cache-file.ts'
-import { MAX_DEPTH } from '../format/limits.ts'
 import type { EarlierFiles } from './earlier-files.ts'
 import { openLocalBase, type ReadFile } from './local-base-file.ts'
-import type { OfferedBase } from '../write/block-builder.ts'
+import type { CachedFileWriter } from './tensor-cache-file.ts'
 import type { TensorCache } from './tensor-cache.ts'
-import type { WalkedEntry } from '../../local/walk.ts'
 
 export interface BasesOptions {
   /** Where plain tensors of files that are overwritten in place are kept; undefined where they are not. */

@@ -1,7 +1,7 @@
+import type { WalkedEntry } from '../../local/walk.ts'
 import { compareInSeries, seriesOf, type SeriesPlace } from './file-series.ts'
 import { spansOf } from './file-tensors.ts'
 import { sharedShare, type TensorSummary, summaryOf } from './tensor-summary.ts'
-import type { WalkedEntry } from '../../local/walk.ts'
 
 /** Names that say tensors; of files with other names only the large ones are looked into before they are read. */
 const NAMES = /\.(safetensors|pt|pth|ckpt|bin|npz|npy|keras|h5|hdf5|gguf)$/i

@@ -1,6 +1,6 @@
-import { seriesOf } from './file-series.ts'
 import type { Entry } from '../format/manifest.ts'
 import { mayHold } from './base-plan.ts'
+import { seriesOf } from './file-series.ts'
 import { TensorCache } from './tensor-cache.ts'
 
 interface Earlier {

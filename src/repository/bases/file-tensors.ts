@@ -1,8 +1,8 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { findTensors, type TensorSpan } from '../../chunking/tensor-layout.ts'
+import type { WalkedEntry } from '../../local/walk.ts'
 import { errnoOf } from '../../util/errors.ts'
 import { fsPath } from '../../util/paths.ts'
-import type { WalkedEntry } from '../../local/walk.ts'
 
 /** Where a file's tensors lie; undefined where it has none or can't be read now. */
 export async function spansOf(file: WalkedEntry): Promise<TensorSpan[] | undefined> {

@@ -1,11 +1,11 @@
 import { open } from 'node:fs/promises'
 import { MIN_TENSOR_BYTES, TENSOR_CHUNK_BYTES } from '../../chunking/layouts/cuts.ts'
 import { findTensors, type TensorSpan } from '../../chunking/tensor-layout.ts'
+import type { WalkedEntry } from '../../local/walk.ts'
 import { errnoOf } from '../../util/errors.ts'
 import { fsPath } from '../../util/paths.ts'
 import { chunkLength, type BaseFile, type BaseTensor } from './base-tensor.ts'
 import { readAt, readInto } from './tensor-cache-file.ts'
-import type { WalkedEntry } from '../../local/walk.ts'
 
 /** A file of the push, and what it consists of. */
 export interface ReadFile {

@@ -1,5 +1,5 @@
-import type { TensorSpan } from '../../chunking/tensor-layout.ts'
 import { MIN_TENSOR_BYTES } from '../../chunking/layouts/cuts.ts'
+import type { TensorSpan } from '../../chunking/tensor-layout.ts'
 import { sha256Hex } from '../../util/hash.ts'
 
 /** What is kept of a file's header while bases are planned. */

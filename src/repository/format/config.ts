@@ -1,6 +1,6 @@
 import { AppError, corrupt } from '../../util/errors.ts'
-import { FORMAT } from './limits.ts'
 import { isRecord, parseJson } from './json-fields.ts'
+import { FORMAT } from './limits.ts'
 
 const ABOUT = [
   'This folder is a colab-escape repository: compressed, deduplicated versions of pushed folders.',

@@ -1,7 +1,7 @@
+import { MAX_OBJECT_BYTES } from '../../storage/storage.ts'
 import { ByteReader, ByteWriter, ascii, equalBytes } from '../../util/bytes.ts'
 import { corrupt } from '../../util/errors.ts'
 import { HASH_BYTES, sha256Hex, toHex } from '../../util/hash.ts'
-import { MAX_OBJECT_BYTES } from '../../storage/storage.ts'
 import { decodeDirectory, type Directory } from './directory.ts'
 import { NONCE_BYTES, TRAILER_BYTES } from './pack.ts'
 

@@ -1,8 +1,8 @@
 import { corrupt } from '../../util/errors.ts'
 import { isHashHex, sha256Hex } from '../../util/hash.ts'
 import { newerFormat } from './config.ts'
-import { FORMAT } from './limits.ts'
 import { Fields, parseJson } from './json-fields.ts'
+import { FORMAT } from './limits.ts'
 
 /** Adds and removes tags of one snapshot after the fact; the latest label by store time wins, tag by tag. */
 export interface Label {

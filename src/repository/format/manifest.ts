@@ -2,8 +2,8 @@ import { isUtf8 } from 'node:buffer'
 import { corrupt } from '../../util/errors.ts'
 import { isHashHex } from '../../util/hash.ts'
 import { comparePaths, decodeFileName, encodePath } from '../../util/paths.ts'
-import { CHUNKS_PER_ROW } from './limits.ts'
 import { Fields, parseJsonText } from './json-fields.ts'
+import { CHUNKS_PER_ROW } from './limits.ts'
 
 interface EntryBase {
   /** Relative to the pushed folder, parts joined by `/`; for a pushed single file its name. Escaped as in util/paths.ts. */
@@ -12,12 +12,6 @@ interface EntryBase {
   mode: number
   /** ns since 1970 (may be negative), in whole microseconds: that is what a pull can restore, so a copy that was pulled pushes equal rows. */
   mtime: bigint
-}
-
-/** Rounded down. */
-export function wholeMicroseconds(ns: bigint): bigint {
-  const rest = ns % 1000n
-  return rest < 0n ? ns - rest - 1000n : ns - rest
 }
 
 export interface FileEntry extends EntryBase {

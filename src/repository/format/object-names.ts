@@ -1,6 +1,6 @@
+import type { Listing, StoredObject } from '../../storage/storage.ts'
 import { corrupt, AppError } from '../../util/errors.ts'
 import { toHex } from '../../util/hash.ts'
-import type { Listing, StoredObject } from '../../storage/storage.ts'
 
 export const CONFIG_NAME = 'config.json'
 

@@ -1,7 +1,7 @@
+import { MAX_OBJECT_BYTES } from '../../storage/storage.ts'
 import { ByteReader, ByteWriter, ascii, equalBytes } from '../../util/bytes.ts'
 import { corrupt } from '../../util/errors.ts'
 import { HASH_BYTES, sha256, sha256Hex } from '../../util/hash.ts'
-import { MAX_OBJECT_BYTES } from '../../storage/storage.ts'
 import { decodeDirectory, encodeDirectory, type Directory, type ListedBlock, type NewBlock } from './directory.ts'
 
 const MAGIC = ascii('CEP1')

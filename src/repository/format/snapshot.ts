@@ -1,16 +1,10 @@
+import type { GitState } from '../../local/git-state.ts'
 import { corrupt } from '../../util/errors.ts'
 import { isHashHex, sha256Hex } from '../../util/hash.ts'
 import { newerFormat } from './config.ts'
-import { COMMIT_WINDOW_MS, FORMAT } from './limits.ts'
 import { Fields, parseJson } from './json-fields.ts'
+import { COMMIT_WINDOW_MS, FORMAT } from './limits.ts'
 import { nameProblem, snapshotObjectName, type SnapshotRef } from './object-names.ts'
-
-export interface GitState {
-  commit: string
-  branch?: string
-  /** Tracked files differ from the commit; absent where that could not be found out. */
-  dirty?: boolean
-}
 
 /** One pushed version of a name: the only commit point of a push. */
 export interface Snapshot {

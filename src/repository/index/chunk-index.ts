@@ -1,5 +1,5 @@
-import { MAX_DEPTH } from '../format/limits.ts'
 import type { ChunkBases, Directory, DirectoryBlock, ListedBlock } from '../format/directory.ts'
+import { MAX_DEPTH } from '../format/limits.ts'
 import { GrowingColumn } from './growing-column.ts'
 import { IdTable } from './id-table.ts'
 

@@ -1,8 +1,8 @@
-import type { ChunkIndex } from '../index/chunk-index.ts'
+import { corrupt } from '../../util/errors.ts'
 import { encodeDirectory } from '../format/directory.ts'
 import type { IndexedPack } from '../format/index-object.ts'
 import { TRAILER_BYTES } from '../format/pack.ts'
-import { corrupt } from '../../util/errors.ts'
+import type { ChunkIndex } from '../index/chunk-index.ts'
 
 /**
  * A pack of an index that was read. Its directory is kept in the chunk index alone, and encoded again when a new index takes it in: most never are, and their

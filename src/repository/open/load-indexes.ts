@@ -2,10 +2,10 @@ import type { StoredObject } from '../../storage/storage.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
 import { freeUnusedBuffers } from '../../util/unused-memory.ts'
-import { ChunkIndex } from '../index/chunk-index.ts'
-import { HeldPack } from './lazy-indexed-pack.ts'
 import { decodeIndexedPack, type IndexedPack } from '../format/index-object.ts'
 import type { Inventory } from '../format/object-names.ts'
+import { ChunkIndex } from '../index/chunk-index.ts'
+import { HeldPack } from './lazy-indexed-pack.ts'
 
 /** Bytes of indexes between two collections: so that those of a very large repository are not held beside what is made of them. */
 const FREE_EVERY_BYTES = 64 * 1024 * 1024

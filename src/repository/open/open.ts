@@ -4,9 +4,9 @@ import type { Storage } from '../../storage/storage.ts'
 import type { Surroundings } from '../../util/clock.ts'
 import { AppError } from '../../util/errors.ts'
 import type { Reporter } from '../../util/reporter.ts'
-import type { BlockSource } from '../read/read-chunks.ts'
 import { decodeIndexedPack } from '../format/index-object.ts'
 import type { Inventory } from '../format/object-names.ts'
+import type { BlockSource } from '../read/read-chunks.ts'
 import { adoptPacks, openView, type RepositoryView } from './view.ts'
 
 /** On Drive nothing may be found because nothing may be seen. */

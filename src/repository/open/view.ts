@@ -1,14 +1,14 @@
 import pLimit from 'p-limit'
+import type { Storage } from '../../storage/storage.ts'
 import { AppError, corrupt, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { sha256Hex } from '../../util/hash.ts'
-import type { Storage } from '../../storage/storage.ts'
-import type { ChunkIndex } from '../index/chunk-index.ts'
 import { checkConfig, encodeConfig, newerFormat } from '../format/config.ts'
 import type { Directory } from '../format/directory.ts'
 import { decodeIndex, type IndexedPack } from '../format/index-object.ts'
 import { decodeTomb, type Tomb } from '../format/label-and-tomb.ts'
 import { CONFIG_NAME, indexName, packName, takeInventory, tombName, type Inventory } from '../format/object-names.ts'
 import { decodePackTail } from '../format/pack.ts'
+import type { ChunkIndex } from '../index/chunk-index.ts'
 import { takeIndexes } from './load-indexes.ts'
 
 /** Requests that reading a repository makes side by side, at most. */

@@ -1,8 +1,8 @@
 import { AppError, isAppError } from '../../util/errors.ts'
-import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import type { IndexedPack } from '../format/index-object.ts'
-import type { MarkOptions } from './plan/choose-copies.ts'
+import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { type Copied, copyChosen } from './copy.ts'
+import type { MarkOptions } from './plan/choose-copies.ts'
 import type { MarkPlan } from './plan/mark-plan.ts'
 
 export interface ReadyMarks {

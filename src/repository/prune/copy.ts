@@ -3,14 +3,14 @@ import { ForwardingStorage } from '../../storage/forwarding.ts'
 import type { ByteRange, Storage, StorageOptions } from '../../storage/storage.ts'
 import { isAppError } from '../../util/errors.ts'
 import { sha256Hex } from '../../util/hash.ts'
-import { isDivisible } from './block-content.ts'
-import { type BlockSource, fetchBlocks } from '../read/read-chunks.ts'
-import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import type { IndexedPack } from '../format/index-object.ts'
 import { packName } from '../format/object-names.ts'
+import type { OpenRepository, RepositoryContext } from '../open/open.ts'
+import { type BlockSource, fetchBlocks } from '../read/read-chunks.ts'
 import { PackWriter } from '../write/pack-writer.ts'
-import { recodeChunk } from './recode.ts'
+import { isDivisible } from './block-content.ts'
 import type { MarkPlan } from './plan/mark-plan.ts'
+import { recodeChunk } from './recode.ts'
 
 export interface Copied {
   packs: readonly IndexedPack[]

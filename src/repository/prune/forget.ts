@@ -1,13 +1,13 @@
 import { AppError, isAppError } from '../../util/errors.ts'
-import type { OpenRepository, RepositoryContext } from '../open/open.ts'
-import { isStillThere } from '../versions/forgotten-meanwhile.ts'
-import { readManifest } from '../read/read-manifest.ts'
 import { compareSnapshots, type SnapshotRef } from '../format/object-names.ts'
+import { isLate, type StoredSnapshot } from '../format/snapshot.ts'
+import type { OpenRepository, RepositoryContext } from '../open/open.ts'
+import { readManifest } from '../read/read-manifest.ts'
+import { isStillThere } from '../versions/forgotten-meanwhile.ts'
+import { decideRetention, type Decision, type RetentionPolicy } from '../versions/retention.ts'
+import { readSnapshot, readTags } from '../versions/versions.ts'
 import { openForPrune, prune, type OpenForPrune, type PruneRequest, type PruneResult } from './prune.ts'
 import { packsOf } from './reachability.ts'
-import { decideRetention, type Decision, type RetentionPolicy } from '../versions/retention.ts'
-import { isLate, type StoredSnapshot } from '../format/snapshot.ts'
-import { readSnapshot, readTags } from '../versions/versions.ts'
 
 export interface ForgetRequest extends PruneRequest {
   names: readonly string[]

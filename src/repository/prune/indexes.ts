@@ -1,10 +1,10 @@
-import { decodeIndex, type IndexedPack } from '../format/index-object.ts'
-import { bytesInIndex, IndexWriter } from '../write/index-writer.ts'
-import { indexName } from '../format/object-names.ts'
-import { isAppError } from '../../util/errors.ts'
 import type { Storage } from '../../storage/storage.ts'
+import { isAppError } from '../../util/errors.ts'
+import { decodeIndex, type IndexedPack } from '../format/index-object.ts'
+import { indexName } from '../format/object-names.ts'
 import type { RepositoryContext } from '../open/open.ts'
 import type { RepositoryView } from '../open/view.ts'
+import { bytesInIndex, IndexWriter } from '../write/index-writer.ts'
 import { UPLOAD_MS, type Waits } from './grace-periods.ts'
 
 type ActiveIndex = RepositoryView['activeIndexes'][number]

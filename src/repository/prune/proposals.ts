@@ -1,12 +1,12 @@
 import { throwIfAborted } from '../../util/errors.ts'
+import { type StoredSnapshot } from '../format/snapshot.ts'
+import { storedShare } from '../index/stored-sizes.ts'
 import type { OpenRepository } from '../open/open.ts'
+import { chunksOf } from '../usage/usage.ts'
+import { readSnapshots } from '../versions/versions.ts'
 import { Choice } from './plan/choose-copies.ts'
 import { findLoneChunks } from './plan/standalone-chunks.ts'
 import { LATE_ONLY } from './reachability.ts'
-import { type StoredSnapshot } from '../format/snapshot.ts'
-import { chunksOf } from '../usage/usage.ts'
-import { storedShare } from '../index/stored-sizes.ts'
-import { readSnapshots } from '../versions/versions.ts'
 
 /** What forgetting a name's older versions would come to. */
 export interface Proposal {

@@ -1,9 +1,9 @@
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
-import type { OpenRepository } from '../open/open.ts'
-import { isStillThere } from '../versions/forgotten-meanwhile.ts'
-import { describeVersion, readManifest } from '../read/read-manifest.ts'
 import type { SnapshotRef } from '../format/object-names.ts'
 import { isLate, type StoredSnapshot } from '../format/snapshot.ts'
+import type { OpenRepository } from '../open/open.ts'
+import { describeVersion, readManifest } from '../read/read-manifest.ts'
+import { isStillThere } from '../versions/forgotten-meanwhile.ts'
 import { readSnapshot } from '../versions/versions.ts'
 
 /** Values of `Reached.flags`. */

@@ -1,9 +1,9 @@
 import { looksCompressed } from '../../compression/sample.ts'
-import { tensorOf, type StoredTensor } from './block-content.ts'
 import { type BlockSource, chunkMatches, describeCopy } from '../read/block-source.ts'
+import { readBase, wrongBase } from '../read/read-copy.ts'
 import { type BlockContent, contentOf, type OfferedBase } from '../write/block-builder.ts'
 import type { PackWriter } from '../write/pack-writer.ts'
-import { readBase, wrongBase } from '../read/read-copy.ts'
+import { tensorOf, type StoredTensor } from './block-content.ts'
 
 /**
  * Has a chunk that was decoded encoded again in a new block of its like: by itself where `alone` says so, else from the bases that it had, in the same depth. Tells why

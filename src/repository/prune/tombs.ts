@@ -1,8 +1,8 @@
 import { toHex } from '../../util/hash.ts'
-import type { RepositoryContext } from '../open/open.ts'
 import { encodeTomb } from '../format/label-and-tomb.ts'
 import { tombName } from '../format/object-names.ts'
 import { NONCE_BYTES } from '../format/pack.ts'
+import type { RepositoryContext } from '../open/open.ts'
 import type { RepositoryView } from '../open/view.ts'
 import type { Waits } from './grace-periods.ts'
 

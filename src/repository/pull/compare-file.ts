@@ -1,8 +1,8 @@
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { fsPath } from '../../util/paths.ts'
-import { chunkMatches } from '../read/read-chunks.ts'
 import type { FileEntry } from '../format/manifest.ts'
+import { chunkMatches } from '../read/read-chunks.ts'
 
 /**
  * Which chunks of `entry` a local file already has at their places: a flag a chunk. `lengthOf` gives a chunk's plain length by its position in the entry.

@@ -1,28 +1,16 @@
 import { closeSync, constants, fchmodSync, fstatSync, ftruncateSync, futimesSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { sameFingerprint } from '../../local/fingerprint.ts'
+import { lookAt, type LocalItem } from '../../local/look-at.ts'
+import { partName } from '../../local/part-names.ts'
+import { utimesSeconds } from '../../local/times.ts'
 import { AppError, errnoOf, messageOf } from '../../util/errors.ts'
 import { fsPath } from '../../util/paths.ts'
 import { matchingChunks } from './compare-file.ts'
-import { lookAt, type LocalItem } from '../../local/look-at.ts'
-import { wholeMicroseconds } from '../format/manifest.ts'
-import { partName } from '../../local/part-names.ts'
 import type { PlannedFile } from './plan.ts'
-import { sameFingerprint } from '../../local/walk.ts'
 
 const MAX_OPEN_FILES = 128
 const ZEROS = Buffer.alloc(64 * 1024)
-
-/** libuv cut times to whole µs, towards zero, before 1.52 (which came with Node 24); since then it keeps them. */
-const CUTS_TOWARDS_ZERO = /^1\.([0-9]|[1-4][0-9]|5[01])\./.test(process.versions.uv)
-
-/**
- * Node takes seconds as a double: half a microsecond more makes what is cut off, or later read as whole µs, land on the µs that was meant. A time before
- * 1970 goes as a text, because of a negative number Node makes the present time.
- */
-export function utimesSeconds(ns: bigint): number | string {
-  const us = Number(wholeMicroseconds(ns) / 1000n)
-  return us >= 0 ? (us + 0.5) / 1e6 : String((us + (CUTS_TOWARDS_ZERO ? -0.5 : 0.5)) / 1e6)
-}
 
 /** Turns a system error while writing to the destination into one that a person can act on. */
 export function writeError(error: unknown, localPath: string): AppError {
@@ -66,7 +54,7 @@ export class FileWriter {
   }
 
   private partPath(file: PlannedFile): string {
-    return `${dirname(file.localPath)}/${partName(file.entry)}`
+    return `${dirname(file.localPath)}/${partName(file.entry.path, file.entry.chunks)}`
   }
 
   /** Which chunks an interrupted pull had written of a file already; undefined when there is nothing of it. */

@@ -1,9 +1,9 @@
+import { pathFilter } from '../../local/ignore-rules.ts'
 import { AppError } from '../../util/errors.ts'
 import { comparePaths } from '../../util/paths.ts'
-import type { OpenRepository } from '../open/open.ts'
-import { pathFilter } from '../../local/ignore-rules.ts'
-import { readManifest } from '../read/read-manifest.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
+import type { OpenRepository } from '../open/open.ts'
+import { readManifest } from '../read/read-manifest.ts'
 
 /** One entry of a version that is wanted alone: a file or a symlink as itself, a folder's contents in the place of the version's. */
 export interface Part {

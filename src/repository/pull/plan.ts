@@ -1,24 +1,25 @@
 import { readdirSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { Chunker } from '../../chunking/chunker.ts'
+import { pathFilter } from '../../local/ignore-rules.ts'
+import { ABSENT, lookAt, type LocalItem } from '../../local/look-at.ts'
+import { isPartName, partName } from '../../local/part-names.ts'
+import { LocalNames } from '../../local/platform-names.ts'
+import { sameTime } from '../../local/times.ts'
+import { walk } from '../../local/walk.ts'
 import { AppError, throwIfAborted } from '../../util/errors.ts'
 import { decodeFileName, fsPath } from '../../util/paths.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import { Turns } from '../../util/turns.ts'
-import { describeCopy, lackOf } from '../read/block-source.ts'
-import { matchingChunks } from './compare-file.ts'
-import type { OpenRepository } from '../open/open.ts'
-import { pathFilter } from '../../local/ignore-rules.ts'
-import { unknownContent, type Endangered } from './unsaved-files.ts'
-import { LocalNames } from '../../local/platform-names.ts'
-import { ABSENT, lookAt, sameTime, type LocalItem } from '../../local/look-at.ts'
 import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from '../format/manifest.ts'
-import { readManifest } from '../read/read-manifest.ts'
-import { baseOf, covers, type Part } from './part.ts'
-import { isPartName, partName } from '../../local/part-names.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
+import type { OpenRepository } from '../open/open.ts'
+import { describeCopy, lackOf } from '../read/block-source.ts'
+import { readManifest } from '../read/read-manifest.ts'
 import type { StatCache } from '../source/stat-cache.ts'
-import { walk } from '../../local/walk.ts'
+import { matchingChunks } from './compare-file.ts'
+import { baseOf, covers, type Part } from './part.ts'
+import { unknownContent, type Endangered } from './unsaved-files.ts'
 
 export interface PlannedFile {
   entry: FileEntry
@@ -193,7 +194,7 @@ class Planner {
 
   private addSymlink(entry: SymlinkEntry, localPath: string, item: LocalItem): void {
     if (item.type === 'symlink' && item.target === entry.target) {
-      if (sameTime(entry, item.fingerprint)) this.plan.unchanged++
+      if (sameTime(entry.mtime, item.fingerprint)) this.plan.unchanged++
       else this.plan.touch.push({ entry, localPath })
     } else {
       if (item.type !== 'absent' && item.type !== 'directory') this.endanger({ path: entry.path, localPath, item }, false)
@@ -208,7 +209,7 @@ class Planner {
       return
     }
     if (item.type === 'file' && (await this.isRight(entry, localPath, item))) {
-      if (item.mode === entry.mode && sameTime(entry, item.fingerprint)) this.plan.unchanged++
+      if (item.mode === entry.mode && sameTime(entry.mtime, item.fingerprint)) this.plan.unchanged++
       else this.plan.touch.push({ entry, localPath })
       return
     }
@@ -265,7 +266,7 @@ class Planner {
     const base = part && baseOf(part) !== '' ? `${baseOf(part)}/` : ''
     const wanted = pathFilter(only, [])
     const { entries, partFiles } = await walk(root, { excludes: exclude, reporter, signal: this.repository.signal })
-    const ours = new Set(this.plan.files.map(({ entry, localPath }) => `${dirname(localPath)}/${partName(entry)}`))
+    const ours = new Set(this.plan.files.map(({ entry, localPath }) => `${dirname(localPath)}/${partName(entry.path, entry.chunks)}`))
     for (const localPath of partFiles)
       if (!ours.has(localPath)) this.plan.remove.push({ path: basename(localPath), localPath, item: lookAt(localPath) })
     const planned = new Set(this.plan.removeDirectories)

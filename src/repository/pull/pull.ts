@@ -12,18 +12,19 @@ import {
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Chunker } from '../../chunking/chunker.ts'
+import { lookAt } from '../../local/look-at.ts'
+import { utimesSeconds, sameTime } from '../../local/times.ts'
+import { SmallObjectStorage } from '../../storage/small-objects.ts'
 import { AppError, errnoOf, isAppError, messageOf, throwIfAborted } from '../../util/errors.ts'
 import { fsPath } from '../../util/paths.ts'
-import { SmallObjectStorage } from '../../storage/small-objects.ts'
-import type { OpenRepository, RepositoryContext } from '../open/open.ts'
-import { forgottenMeanwhile, isStillThere } from '../versions/forgotten-meanwhile.ts'
-import { isStill, utimesSeconds, writeError } from './file-writer.ts'
-import { lookAt, sameTime } from '../../local/look-at.ts'
-import { planPull, wouldOverwrite, type DamagedFile, type PullPlan } from './plan.ts'
-import { baseOf, type Part } from './part.ts'
-import { restoreFiles } from './restore.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
+import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import type { StatCache } from '../source/stat-cache.ts'
+import { forgottenMeanwhile, isStillThere } from '../versions/forgotten-meanwhile.ts'
+import { isStill, writeError } from './file-writer.ts'
+import { baseOf, type Part } from './part.ts'
+import { planPull, wouldOverwrite, type DamagedFile, type PullPlan } from './plan.ts'
+import { restoreFiles } from './restore.ts'
 
 /** Packs up to this size (bytes) are read whole. */
 const WHOLE_PACK_BYTES = 8 * 1024 * 1024
@@ -187,7 +188,7 @@ async function carryOut(
   }
   for (const { entry, localPath } of plan.directories.reverse()) {
     const item = lookAt(localPath)
-    if (item.type === 'directory' && (item.mode !== entry.mode || !sameTime(entry, item.fingerprint)))
+    if (item.type === 'directory' && (item.mode !== entry.mode || !sameTime(entry.mtime, item.fingerprint)))
       setAttributes(localPath, entry.mode, entry.mtime)
   }
   if (changed.length > 0) throw wouldOverwrite(changed)

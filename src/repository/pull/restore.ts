@@ -1,7 +1,7 @@
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { Turns } from '../../util/turns.ts'
-import { chunkMatches, fetchBlocks, readOtherCopy } from '../read/read-chunks.ts'
 import type { OpenRepository } from '../open/open.ts'
+import { chunkMatches, fetchBlocks, readOtherCopy } from '../read/read-chunks.ts'
 import { FileWriter } from './file-writer.ts'
 import type { DamagedFile, PlannedFile } from './plan.ts'
 

@@ -1,12 +1,12 @@
 import type { Chunker } from '../../chunking/chunker.ts'
-import { errnoOf } from '../../util/errors.ts'
-import type { OpenRepository } from '../open/open.ts'
-import { FileChangedError, readFileChunks } from '../source/file-reader.ts'
+import type { Fingerprint } from '../../local/fingerprint.ts'
 import type { LocalItem } from '../../local/look-at.ts'
+import { errnoOf } from '../../util/errors.ts'
 import type { Entry } from '../format/manifest.ts'
+import type { OpenRepository } from '../open/open.ts'
 import { readManifest } from '../read/read-manifest.ts'
+import { FileChangedError, readFileChunks } from '../source/file-reader.ts'
 import { readSnapshots } from '../versions/versions.ts'
-import type { Fingerprint } from '../../local/walk.ts'
 
 /** Something local that a pull would overwrite or delete. */
 export interface Endangered {

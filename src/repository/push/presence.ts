@@ -1,7 +1,7 @@
-import { LISTING_LAG_MS } from '../format/limits.ts'
 import { decodeIndexedPack } from '../format/index-object.ts'
-import type { AcknowledgedPack } from '../write/pack-writer.ts'
+import { LISTING_LAG_MS } from '../format/limits.ts'
 import type { RepositoryView } from '../open/view.ts'
+import type { AcknowledgedPack } from '../write/pack-writer.ts'
 
 /**
  * Which chunks a push may rely on (rule 3), and on which packs it does rely: those, and the packs of their bases, must still be there when it commits.

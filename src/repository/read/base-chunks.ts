@@ -2,9 +2,9 @@ import pLimit, { type LimitFunction } from 'p-limit'
 import type { BlockLayout } from '../../compression/block.ts'
 import { baseScale } from '../../compression/filters.ts'
 import { corrupt } from '../../util/errors.ts'
+import { baseBlocks, type PlannedBlock, type ReadPlan, whyNoBase } from './block-order.ts'
 import { type BlockSource, chunkMatches } from './block-source.ts'
 import { readBase } from './read-copy.ts'
-import { baseBlocks, type PlannedBlock, type ReadPlan, whyNoBase } from './block-order.ts'
 
 /** Bytes of chunks that are kept because blocks still to come need them. What goes beyond is read again when its turn comes. */
 const KEPT_BYTES = 64 * 1024 * 1024

@@ -3,8 +3,8 @@ import type { Storage } from '../../storage/storage.ts'
 import { equalBytes } from '../../util/bytes.ts'
 import { type AppError, corrupt, isAppError } from '../../util/errors.ts'
 import { sha256, toHex } from '../../util/hash.ts'
-import type { ChunkIndex } from '../index/chunk-index.ts'
 import { packName } from '../format/object-names.ts'
+import type { ChunkIndex } from '../index/chunk-index.ts'
 
 /** Where blocks are read from. */
 export interface BlockSource {

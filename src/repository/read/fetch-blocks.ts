@@ -1,8 +1,8 @@
 import { type AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
-import { BaseChunks } from './base-chunks.ts'
 import { freeUnusedBuffers } from '../../util/unused-memory.ts'
-import { type BlockSource, readPackRange } from './block-source.ts'
+import { BaseChunks } from './base-chunks.ts'
 import { type PlannedBlock, planReading } from './block-order.ts'
+import { type BlockSource, readPackRange } from './block-source.ts'
 import { mayBegin, planRanges, type Range } from './pack-ranges.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { corrupt } from '../../util/errors.ts'
-import { readSequence, type BlockSource } from './read-chunks.ts'
 import { ManifestDecoder, type Entry } from '../format/manifest.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
+import { readSequence, type BlockSource } from './read-chunks.ts'
 
 /** For messages: `data (version 1a2b3c4d)`. */
 export function describeVersion(snapshot: StoredSnapshot): string {

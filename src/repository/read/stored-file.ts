@@ -1,7 +1,7 @@
 import { corrupt } from '../../util/errors.ts'
 import { toHex } from '../../util/hash.ts'
-import { chunkMatches, fetchBlocks, readOtherCopy, type BlockSource } from './read-chunks.ts'
 import type { FileEntry } from '../format/manifest.ts'
+import { chunkMatches, fetchBlocks, readOtherCopy, type BlockSource } from './read-chunks.ts'
 
 /** Plain bytes of decoded blocks that are kept for the next read. */
 const KEPT_BYTES = 32 * 1024 * 1024

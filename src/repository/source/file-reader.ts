@@ -3,10 +3,10 @@ import { open } from 'node:fs/promises'
 import type { Chunker } from '../../chunking/chunker.ts'
 import { type CutChunk, cutTensors, type TensorPlace } from '../../chunking/cut-tensors.ts'
 import { findTensors, mayHaveTensors, SNIFFED_BYTES } from '../../chunking/tensor-layout.ts'
+import { fingerprintOf, sameFingerprint, type Fingerprint } from '../../local/fingerprint.ts'
 import { errnoOf } from '../../util/errors.ts'
 import { sha256 } from '../../util/hash.ts'
 import { fsPath } from '../../util/paths.ts'
-import { fingerprintOf, sameFingerprint, type Fingerprint } from '../../local/walk.ts'
 
 /** A file that was written to, replaced or cut while it was being read. */
 export class FileChangedError extends Error {}

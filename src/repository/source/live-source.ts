@@ -1,12 +1,13 @@
-import { AppError } from '../../util/errors.ts'
-import type { BlockSource } from '../read/read-chunks.ts'
+import { sameFingerprint, type Fingerprint } from '../../local/fingerprint.ts'
 import { lookAt } from '../../local/look-at.ts'
+import type { WalkedEntry, WalkResult } from '../../local/walk.ts'
+import { AppError } from '../../util/errors.ts'
 import type { FileEntry } from '../format/manifest.ts'
-import { readManifest } from '../read/read-manifest.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
+import type { BlockSource } from '../read/read-chunks.ts'
+import { readManifest } from '../read/read-manifest.ts'
 import type { SourceReading } from './source-reader.ts'
 import { StatCache } from './stat-cache.ts'
-import { sameFingerprint, type Fingerprint, type WalkedEntry, type WalkResult } from '../../local/walk.ts'
 
 /** How a source is pushed that programs are writing to. */
 export interface LiveRules {

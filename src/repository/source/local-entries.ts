@@ -1,8 +1,8 @@
 import { Chunker } from '../../chunking/chunker.ts'
+import { walk, type WalkResult } from '../../local/walk.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import { readSource, type SourceReading } from './source-reader.ts'
 import type { StatCache } from './stat-cache.ts'
-import { walk, type WalkResult } from '../../local/walk.ts'
 
 export interface LocalReading {
   source: WalkResult

@@ -1,14 +1,15 @@
 import type { Chunker } from '../../chunking/chunker.ts'
 import type { TensorPlace } from '../../chunking/cut-tensors.ts'
+import { lookAt } from '../../local/look-at.ts'
+import { wholeMicroseconds } from '../../local/times.ts'
+import type { WalkedEntry } from '../../local/walk.ts'
 import { errnoOf, messageOf, throwIfAborted } from '../../util/errors.ts'
 import { comparePaths } from '../../util/paths.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import { Turns } from '../../util/turns.ts'
+import type { Entry } from '../format/manifest.ts'
 import { FileChangedError, readFileChunks } from './file-reader.ts'
-import { lookAt } from '../../local/look-at.ts'
-import { wholeMicroseconds, type Entry } from '../format/manifest.ts'
 import type { StatCache } from './stat-cache.ts'
-import type { WalkedEntry } from '../../local/walk.ts'
 
 /** Takes every chunk that is met, with its place where it is part of a tensor: `bytes` are valid until the promise resolves. */
 export type ChunkSink = (id: Uint8Array, bytes: Uint8Array, place: TensorPlace | undefined) => Promise<void> | void

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { createReadStream, createWriteStream } from 'node:fs'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
-import { once } from 'node:events'
+import type { Fingerprint } from '../../local/fingerprint.ts'
 import { errnoOf, messageOf } from '../../util/errors.ts'
 import type { Reporter } from '../../util/reporter.ts'
-import type { Fingerprint } from '../../local/walk.ts'
 
 /** A file changed this shortly (ns) before it was read may change again without a visible change of its times: it is always read. */
 const UNSETTLED_NS = 2_000_000_000n

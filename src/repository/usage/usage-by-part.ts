@@ -1,12 +1,12 @@
 import { elementTypeOf, elementWidthOf } from '../../compression/filters.ts'
-import { ChunkIndex, type IndexedBlock } from '../index/chunk-index.ts'
-import type { OpenRepository } from '../open/open.ts'
-import { typeOfWidth } from './file-kinds.ts'
 import { decodeIndexedPack, type IndexedPack } from '../format/index-object.ts'
 import type { Entry } from '../format/manifest.ts'
-import { readManifest } from '../read/read-manifest.ts'
-import { countChunk, noSizes, type Sizes } from '../index/stored-sizes.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
+import { ChunkIndex, type IndexedBlock } from '../index/chunk-index.ts'
+import { countChunk, noSizes, type Sizes } from '../index/stored-sizes.ts'
+import type { OpenRepository } from '../open/open.ts'
+import { readManifest } from '../read/read-manifest.ts'
+import { typeOfWidth } from './file-kinds.ts'
 
 /** Files of one folder, extension or kind, or the tensors in them of one type. A chunk that several files share counts for the first of them. */
 export interface PartUsage extends Sizes {

@@ -1,9 +1,9 @@
 import { throwIfAborted } from '../../util/errors.ts'
+import type { StoredSnapshot } from '../format/snapshot.ts'
+import { countChunk, noSizes, type Savings, type Sizes, storedShare } from '../index/stored-sizes.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { readManifest } from '../read/read-manifest.ts'
 import { readSnapshots } from '../versions/versions.ts'
-import type { StoredSnapshot } from '../format/snapshot.ts'
-import { countChunk, noSizes, type Savings, type Sizes, storedShare } from '../index/stored-sizes.ts'
 import { basesUnder, entriesOf } from './usage-by-part.ts'
 
 /** Bytes of a part of a repository: each version's files whole, and, once each, their chunks and those of the lists of files. */

@@ -1,7 +1,7 @@
 import { AppError, isAppError } from '../../util/errors.ts'
+import type { StoredSnapshot } from '../format/snapshot.ts'
 import type { BlockSource } from '../read/block-source.ts'
 import { describeVersion } from '../read/read-manifest.ts'
-import type { StoredSnapshot } from '../format/snapshot.ts'
 import { readSnapshot } from './versions.ts'
 
 /** Where something is missing: whether the version itself is not: what is forgotten while this runs may lose its packs. */

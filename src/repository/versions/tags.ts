@@ -1,10 +1,10 @@
 import { AppError } from '../../util/errors.ts'
 import { toHex } from '../../util/hash.ts'
-import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { encodeLabel } from '../format/label-and-tomb.ts'
-import { endOfMoment, endOfRelative } from './moments.ts'
 import { labelName } from '../format/object-names.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
+import type { OpenRepository, RepositoryContext } from '../open/open.ts'
+import { endOfMoment, endOfRelative } from './moments.ts'
 import { readSnapshots, readTags } from './versions.ts'
 
 const MAX_TAG = 1000

@@ -1,14 +1,14 @@
 import pLimit from 'p-limit'
-import { AppError, isAppError } from '../../util/errors.ts'
 import type { Storage } from '../../storage/storage.ts'
-import type { BlockSource } from '../read/read-chunks.ts'
+import { AppError, isAppError } from '../../util/errors.ts'
 import { decodeLabel, type Label } from '../format/label-and-tomb.ts'
-import { isComplete } from '../read/read-manifest.ts'
-import { bestOf, parseBest } from './metrics.ts'
-import { endOfMoment, endOfRelative } from './moments.ts'
 import { checkName, labelName, type SnapshotRef } from '../format/object-names.ts'
 import { decodeSnapshot, isLate, type StoredSnapshot } from '../format/snapshot.ts'
 import type { RepositoryView } from '../open/view.ts'
+import type { BlockSource } from '../read/read-chunks.ts'
+import { isComplete } from '../read/read-manifest.ts'
+import { bestOf, parseBest } from './metrics.ts'
+import { endOfMoment, endOfRelative } from './moments.ts'
 
 const PARALLEL_READS = 8
 

@@ -1,7 +1,8 @@
 import { basename } from 'node:path'
+import type { Fingerprint } from '../../local/fingerprint.ts'
+import { walk, type WalkedEntry, type WalkResult } from '../../local/walk.ts'
 import { errnoOf, messageOf } from '../../util/errors.ts'
 import type { Reporter } from '../../util/reporter.ts'
-import { walk, type Fingerprint, type WalkedEntry, type WalkResult } from '../../local/walk.ts'
 import { whyFileIncomplete } from './completeness.ts'
 
 export interface ScannerOptions {

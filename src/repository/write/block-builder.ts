@@ -3,8 +3,8 @@ import { hasSigns } from '../../compression/filters.ts'
 import { findTable, type Table } from '../../compression/find-table.ts'
 import type { Level } from '../../compression/limits.ts'
 import type { SharedBuffers } from '../../util/shared-buffers.ts'
-import { MAX_BLOCK_CHUNKS } from '../format/limits.ts'
 import type { ChunkBases } from '../format/directory.ts'
+import { MAX_BLOCK_CHUNKS } from '../format/limits.ts'
 
 /** What a chunk may be predicted from: the bytes of its bases, one after the other. */
 export interface OfferedBase extends BlockBase, ChunkBases {}

@@ -1,10 +1,10 @@
-import { MAX_INDEX_BYTES } from '../format/limits.ts'
+import type { Storage } from '../../storage/storage.ts'
+import type { Surroundings } from '../../util/clock.ts'
 import { encodeIndex, type IndexedPack } from '../format/index-object.ts'
+import { MAX_INDEX_BYTES } from '../format/limits.ts'
 import { indexName } from '../format/object-names.ts'
 import { NONCE_BYTES } from '../format/pack.ts'
 import type { RepositoryView } from '../open/view.ts'
-import type { Storage } from '../../storage/storage.ts'
-import type { Surroundings } from '../../util/clock.ts'
 
 /** Indexes of up to this are merged whatever the size of the new one: rewriting them costs less than one more request for every reader. */
 const ALWAYS_MERGE_BYTES = 32 * 1024

@@ -6,6 +6,8 @@ import type { Surroundings } from '../../util/clock.ts'
 import { throwIfAborted } from '../../util/errors.ts'
 import { SharedBuffers } from '../../util/shared-buffers.ts'
 import { freeUnusedBuffers } from '../../util/unused-memory.ts'
+import type { ListedBlock, NewBlock } from '../format/directory.ts'
+import type { IndexedPack } from '../format/index-object.ts'
 import {
   FIRST_PACK_BYTES,
   MAX_BLOCK_BYTES,
@@ -15,11 +17,9 @@ import {
   PACK_SHARE,
   UPLOAD_BYTES_IN_FLIGHT,
 } from '../format/limits.ts'
-import type { ListedBlock, NewBlock } from '../format/directory.ts'
-import type { IndexedPack } from '../format/index-object.ts'
 import { packName } from '../format/object-names.ts'
-import { type BlockContent, buffersFor, formOf, OpenBlock } from './block-builder.ts'
 import { NONCE_BYTES, sealPack } from '../format/pack.ts'
+import { type BlockContent, buffersFor, formOf, OpenBlock } from './block-builder.ts'
 import { type PackRoom, PackRooms } from './pack-buffers.ts'
 
 /** A pack that the store has acknowledged to this run. */

@@ -1,5 +1,5 @@
-import { ROOT, type DriveApi, type DriveFile } from './drive-api.ts'
 import { isAppError } from '../../util/errors.ts'
+import { ROOT, type DriveApi, type DriveFile } from './drive-api.ts'
 import type { IdPool } from './id-pool.ts'
 
 /**

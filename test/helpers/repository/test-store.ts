@@ -1,5 +1,4 @@
 import { CompressionPool } from '../../../src/compression/pool.ts'
-import type { BlockSource } from '../../../src/repository/read/read-chunks.ts'
 import { encodeConfig } from '../../../src/repository/format/config.ts'
 import type { NewBlock } from '../../../src/repository/format/directory.ts'
 import { encodeIndex, type IndexedPack } from '../../../src/repository/format/index-object.ts'
@@ -9,12 +8,13 @@ import { indexName, labelName, packName, tombName } from '../../../src/repositor
 import { encodePack, NONCE_BYTES } from '../../../src/repository/format/pack.ts'
 import { encodeSnapshot, type Snapshot } from '../../../src/repository/format/snapshot.ts'
 import { adoptPacks, openView, type RepositoryView } from '../../../src/repository/open/view.ts'
-import { FaultyStorage, type FaultPlan } from '../storage/faulty.ts'
-import { MemoryStorage } from '../storage/memory.ts'
+import type { BlockSource } from '../../../src/repository/read/read-chunks.ts'
 import type { Storage } from '../../../src/storage/storage.ts'
 import type { Surroundings } from '../../../src/util/clock.ts'
 import { sha256, toHex } from '../../../src/util/hash.ts'
 import { silentReporter } from '../../../src/util/reporter.ts'
+import { FaultyStorage, type FaultPlan } from '../storage/faulty.ts'
+import { MemoryStorage } from '../storage/memory.ts'
 import { rawBlock } from './arbitraries.ts'
 
 /** A reporter that keeps what it is told. */

@@ -1,7 +1,7 @@
-import { equalBytes } from '../../../src/util/bytes.ts'
-import { throwIfAborted } from '../../../src/util/errors.ts'
 import { checkName, checkSize, conflict, notFound, resolveRange } from '../../../src/storage/calls.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from '../../../src/storage/storage.ts'
+import { equalBytes } from '../../../src/util/bytes.ts'
+import { throwIfAborted } from '../../../src/util/errors.ts'
 
 /** Objects in this process's memory: the simplest store that keeps every promise. Bytes are copied on their way in and out. */
 export class MemoryStorage implements Storage {

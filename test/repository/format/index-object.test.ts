@@ -1,8 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { ChunkIndex } from '../../../src/repository/index/chunk-index.ts'
 import { encodeDirectory } from '../../../src/repository/format/directory.ts'
-import { HeldPack } from '../../../src/repository/open/lazy-indexed-pack.ts'
 import {
   decodeIndex,
   decodeIndexedPack,
@@ -11,6 +9,8 @@ import {
   type IndexObject,
 } from '../../../src/repository/format/index-object.ts'
 import { encodePack, NONCE_BYTES, TRAILER_BYTES } from '../../../src/repository/format/pack.ts'
+import { ChunkIndex } from '../../../src/repository/index/chunk-index.ts'
+import { HeldPack } from '../../../src/repository/open/lazy-indexed-pack.ts'
 import { MAX_OBJECT_BYTES } from '../../../src/storage/storage.ts'
 import { ascii, ByteWriter } from '../../../src/util/bytes.ts'
 import { sha256Hex } from '../../../src/util/hash.ts'

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { encodeEntry, isSafePath, ManifestDecoder, wholeMicroseconds, type Entry } from '../../../src/repository/format/manifest.ts'
+import { wholeMicroseconds } from '../../../src/local/times.ts'
+import { encodeEntry, isSafePath, ManifestDecoder, type Entry } from '../../../src/repository/format/manifest.ts'
 import { decodedOrRefused, flipBit, hexOf, refusal } from '../../helpers/repository/arbitraries.ts'
 import { anyEntries, chunksOf, fileEntry } from '../../helpers/repository/manifest-entries.ts'
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { ChunkIndex } from '../../../src/repository/index/chunk-index.ts'
 import { decodeDirectory, encodeDirectory, type NewBlock } from '../../../src/repository/format/directory.ts'
-import { Presence } from '../../../src/repository/push/presence.ts'
+import { ChunkIndex } from '../../../src/repository/index/chunk-index.ts'
 import type { RepositoryView } from '../../../src/repository/open/view.ts'
+import { Presence } from '../../../src/repository/push/presence.ts'
 import { anyBlocks, hexOf, idOf, rawBlock } from '../../helpers/repository/arbitraries.ts'
 
 function add(index: ChunkIndex, pack: number, writable: boolean, blocks: readonly NewBlock[]): void {

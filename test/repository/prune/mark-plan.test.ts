@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { ChunkIndex } from '../../../src/repository/index/chunk-index.ts'
 import type { Directory, DirectoryBlock } from '../../../src/repository/format/directory.ts'
+import { ChunkIndex } from '../../../src/repository/index/chunk-index.ts'
 import type { MarkOptions, PackState } from '../../../src/repository/prune/plan/choose-copies.ts'
 import { copyBytes, planMarks } from '../../../src/repository/prune/plan/mark-plan.ts'
 import { COMMITTED, type Reached } from '../../../src/repository/prune/reachability.ts'

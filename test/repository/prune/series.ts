@@ -1,15 +1,15 @@
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { TensorCache } from '../../../src/repository/bases/tensor-cache.ts'
 import type { RepositoryContext } from '../../../src/repository/open/open.ts'
 import { forget } from '../../../src/repository/prune/forget.ts'
-import { openForPrune, prune, type PruneResult } from '../../../src/repository/prune/prune.ts'
 import { NO_WAITS } from '../../../src/repository/prune/grace-periods.ts'
+import { openForPrune, prune, type PruneResult } from '../../../src/repository/prune/prune.ts'
 import type { RetentionPolicy } from '../../../src/repository/versions/retention.ts'
-import { TensorCache } from '../../../src/repository/bases/tensor-cache.ts'
-import { MemoryStorage } from '../../helpers/storage/memory.ts'
 import { silentReporter } from '../../../src/util/reporter.ts'
 import { withFolder } from '../../helpers/folders.ts'
 import { checkAll, contextOf, pullVersion, pushFolder } from '../../helpers/in-process.ts'
+import { MemoryStorage } from '../../helpers/storage/memory.ts'
 import { expectSameTree, makeTree, pictureOf, type TreePicture } from '../../helpers/trees.ts'
 
 /** What is pushed one after the other as `run`, with its tags. */

@@ -16,10 +16,11 @@ import {
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { FileWriter, isStill, utimesSeconds, writeError } from '../../../src/repository/pull/file-writer.ts'
-import { lookAt, sameTime, type LocalItem } from '../../../src/local/look-at.ts'
-import { wholeMicroseconds, type FileEntry } from '../../../src/repository/format/manifest.ts'
+import { lookAt, type LocalItem } from '../../../src/local/look-at.ts'
 import { partName } from '../../../src/local/part-names.ts'
+import { utimesSeconds, sameTime, wholeMicroseconds } from '../../../src/local/times.ts'
+import type { FileEntry } from '../../../src/repository/format/manifest.ts'
+import { FileWriter, isStill, writeError } from '../../../src/repository/pull/file-writer.ts'
 import type { PlannedFile } from '../../../src/repository/pull/plan.ts'
 import { sha256 } from '../../../src/util/hash.ts'
 import { withFolder } from '../../helpers/folders.ts'
@@ -78,15 +79,15 @@ describe('writing files', () => {
       const writer = new FileWriter([file], false)
       for (const i of [3, 0, 4, 2, 1]) {
         writer.write(0, i * CHUNK, chunks[i]!)
-        expect(readdirSync(folder)).toEqual([partName(file.entry)])
-        expect(statSync(join(folder, partName(file.entry))).mode & 0o777).toBe(0o600)
+        expect(readdirSync(folder)).toEqual([partName(file.entry.path, file.entry.chunks)])
+        expect(statSync(join(folder, partName(file.entry.path, file.entry.chunks))).mode & 0o777).toBe(0o600)
       }
       expect(writer.place(0)).toBe('placed')
       expect(readdirSync(folder)).toEqual(['file'])
       expect(readFileSync(join(folder, 'file')).equals(Buffer.concat(chunks))).toBe(true)
       const item = lookAt(join(folder, 'file'))
       expect(item).toMatchObject({ type: 'file', mode: 0o751 })
-      expect('fingerprint' in item && sameTime(file.entry, item.fingerprint)).toBe(true)
+      expect('fingerprint' in item && sameTime(file.entry.mtime, item.fingerprint)).toBe(true)
       writer.close()
     }))
 
@@ -144,7 +145,7 @@ describe('writing files', () => {
     withFolder(async folder => {
       const file = planned(folder, 'file', [Buffer.from('new')])
       writeFileSync(join(folder, 'precious'), 'precious')
-      symlinkSync('precious', join(folder, partName(file.entry)))
+      symlinkSync('precious', join(folder, partName(file.entry.path, file.entry.chunks)))
       const writer = new FileWriter([file], false)
       expect(await writer.resume(0, () => 3)).toBeUndefined()
       writer.write(0, 0, Buffer.from('new'))
@@ -204,7 +205,7 @@ describe('going on after an interruption', () => {
   ])('begins anew when it finds %s', (_, plant) =>
     withFolder(async folder => {
       const file = planned(folder, 'file', chunks)
-      plant(join(folder, partName(file.entry)))
+      plant(join(folder, partName(file.entry.path, file.entry.chunks)))
       const writer = new FileWriter([file], false)
       expect(await writer.resume(0, () => CHUNK)).toBeUndefined()
     }),

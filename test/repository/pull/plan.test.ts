@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { Chunker } from '../../../src/chunking/chunker.ts'
-import { planPull, type PullPlan } from '../../../src/repository/pull/plan.ts'
 import type { Entry } from '../../../src/repository/format/manifest.ts'
-import { silentReporter } from '../../../src/util/reporter.ts'
+import { planPull, type PullPlan } from '../../../src/repository/pull/plan.ts'
 import { newestSnapshot } from '../../../src/repository/versions/versions.ts'
+import { silentReporter } from '../../../src/util/reporter.ts'
 import { TestStore } from '../../helpers/repository/test-store.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'pull-plan-'))

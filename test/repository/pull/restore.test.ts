@@ -2,17 +2,17 @@ import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { lookAt } from '../../../src/local/look-at.ts'
+import { partName } from '../../../src/local/part-names.ts'
 import type { FileEntry } from '../../../src/repository/format/manifest.ts'
 import { packName } from '../../../src/repository/format/object-names.ts'
-import { partName } from '../../../src/local/part-names.ts'
 import type { PlannedFile } from '../../../src/repository/pull/plan.ts'
 import { restoreFiles } from '../../../src/repository/pull/restore.ts'
-import type { Fault } from '../../helpers/storage/faulty.ts'
 import { sha256 } from '../../../src/util/hash.ts'
 import { withFolder } from '../../helpers/folders.ts'
-import { seededNoise } from '../../helpers/trees.ts'
 import { rawBlockOf, rejection } from '../../helpers/repository/arbitraries.ts'
 import { TestStore } from '../../helpers/repository/test-store.ts'
+import type { Fault } from '../../helpers/storage/faulty.ts'
+import { seededNoise } from '../../helpers/trees.ts'
 
 const chunk = (seed: number, length = 50_000): Buffer => seededNoise(seed, length)
 
@@ -105,7 +105,7 @@ describe('restoring files', () => {
       const chunks = Array.from({ length: 30 }, (_, i) => chunk(i))
       const file = planned(folder, 'large', chunks)
       const begun = Buffer.concat(chunks.map((content, i) => (i < 15 ? content : Buffer.alloc(content.length))))
-      writeFileSync(join(folder, partName(file.entry)), begun, { mode: 0o600 })
+      writeFileSync(join(folder, partName(file.entry.path, file.entry.chunks)), begun, { mode: 0o600 })
       const { repository, calls } = await repositoryOf([chunks.slice(0, 15), chunks.slice(15)])
       const result = await restoreFiles(repository, [file], options)
       expect(result).toMatchObject({ placed: 1, resumedBytes: 15 * 50_000 })
@@ -120,8 +120,8 @@ describe('restoring files', () => {
       const file = planned(folder, 'large', chunks)
       const { repository } = await repositoryOf([chunks.slice(0, 15), chunks.slice(15)], { 1: { fault: 'error', code: 'unavailable' } })
       await rejection(restoreFiles(repository, [file], options), 'unavailable')
-      expect(readdirSync(folder)).toEqual([partName(file.entry)])
-      expect(statSync(join(folder, partName(file.entry))).size).toBe(file.entry.size)
+      expect(readdirSync(folder)).toEqual([partName(file.entry.path, file.entry.chunks)])
+      expect(statSync(join(folder, partName(file.entry.path, file.entry.chunks))).size).toBe(file.entry.size)
       const healthy = await repositoryOf([chunks.slice(0, 15), chunks.slice(15)])
       expect(await restoreFiles(healthy.repository, [file], options)).toMatchObject({ placed: 1, resumedBytes: 15 * 50_000 })
     }))

@@ -1,16 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { BaseChunks } from '../../../src/repository/read/base-chunks.ts'
-import { type BlockSource, fetchBlocks, readOtherCopy, readSequence } from '../../../src/repository/read/read-chunks.ts'
 import type { NewBlock } from '../../../src/repository/format/directory.ts'
 import type { IndexedPack } from '../../../src/repository/format/index-object.ts'
 import { packName } from '../../../src/repository/format/object-names.ts'
+import { BaseChunks } from '../../../src/repository/read/base-chunks.ts'
 import { planReading } from '../../../src/repository/read/block-order.ts'
+import { type BlockSource, fetchBlocks, readOtherCopy, readSequence } from '../../../src/repository/read/read-chunks.ts'
 import { sha256, toHex } from '../../../src/util/hash.ts'
-import { seededNoise } from '../../helpers/trees.ts'
 import { hexOf, idOf, rawBlock, rawBlockOf, rejection } from '../../helpers/repository/arbitraries.ts'
 import { predictedBlock, type PredictedChunk } from '../../helpers/repository/predicted.ts'
 import { TestStore } from '../../helpers/repository/test-store.ts'
+import { seededNoise } from '../../helpers/trees.ts'
 
 const short = (bytes: Uint8Array): string => toHex(sha256(bytes)).slice(0, 12)
 

@@ -1,19 +1,19 @@
 import { describe, expect, test } from 'vitest'
-import { lackOf } from '../../../src/repository/read/block-source.ts'
 import { check, type CheckResult } from '../../../src/repository/check/check.ts'
 import type { NewBlock } from '../../../src/repository/format/directory.ts'
-import { isComplete } from '../../../src/repository/read/read-manifest.ts'
 import { packName } from '../../../src/repository/format/object-names.ts'
+import { lackOf } from '../../../src/repository/read/block-source.ts'
+import { isComplete } from '../../../src/repository/read/read-manifest.ts'
 import { measureParts } from '../../../src/repository/usage/usage-by-part.ts'
 import { measureUsage } from '../../../src/repository/usage/usage.ts'
 import { readSnapshots } from '../../../src/repository/versions/versions.ts'
 import type { Storage } from '../../../src/storage/storage.ts'
 import { sha256, toHex } from '../../../src/util/hash.ts'
 import { silentReporter } from '../../../src/util/reporter.ts'
-import { seededNoise } from '../../helpers/trees.ts'
 import { flipBit, rawBlock, rawBlockOf } from '../../helpers/repository/arbitraries.ts'
 import { predictedBlock } from '../../helpers/repository/predicted.ts'
 import { surroundings, TestStore } from '../../helpers/repository/test-store.ts'
+import { seededNoise } from '../../helpers/trees.ts'
 
 const short = (bytes: Uint8Array): string => toHex(sha256(bytes)).slice(0, 12)
 const [base, other, middle, last] = [1, 2, 3, 4].map(i => seededNoise(i, 4000)) as [Buffer, Buffer, Buffer, Buffer]

@@ -1,13 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { ChunkIndex } from '../../../src/repository/index/chunk-index.ts'
-import { fetchBlocks, type BlockSource } from '../../../src/repository/read/read-chunks.ts'
 import { packName } from '../../../src/repository/format/object-names.ts'
+import { ChunkIndex } from '../../../src/repository/index/chunk-index.ts'
 import { planRanges } from '../../../src/repository/read/pack-ranges.ts'
+import { fetchBlocks, type BlockSource } from '../../../src/repository/read/read-chunks.ts'
 import { sha256, toHex } from '../../../src/util/hash.ts'
-import { seededNoise } from '../../helpers/trees.ts'
 import { hexOf, idOf, rawBlock, rejection } from '../../helpers/repository/arbitraries.ts'
 import { TestStore } from '../../helpers/repository/test-store.ts'
+import { seededNoise } from '../../helpers/trees.ts'
 
 const KiB = 1024
 const MiB = 1024 * KiB

@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { readSequence, type BlockSource } from '../../../src/repository/read/read-chunks.ts'
 import type { NewBlock } from '../../../src/repository/format/directory.ts'
+import { readSequence, type BlockSource } from '../../../src/repository/read/read-chunks.ts'
 import { sha256, toHex } from '../../../src/util/hash.ts'
-import { seededNoise } from '../../helpers/trees.ts'
 import { hexOf, idOf, rawBlock, rawBlockOf, rejection } from '../../helpers/repository/arbitraries.ts'
 import { TestStore } from '../../helpers/repository/test-store.ts'
+import { seededNoise } from '../../helpers/trees.ts'
 
 describe('reading a sequence of chunks', () => {
   const chunk = seededNoise(5, 1000)

@@ -1,14 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { MAX_INDEX_BYTES } from '../../../src/repository/format/limits.ts'
 import { decodeIndex, type IndexedPack } from '../../../src/repository/format/index-object.ts'
-import { bytesInIndex, chooseMerges, IndexWriter } from '../../../src/repository/write/index-writer.ts'
+import { MAX_INDEX_BYTES } from '../../../src/repository/format/limits.ts'
 import { openView, type RepositoryView } from '../../../src/repository/open/view.ts'
+import { bytesInIndex, chooseMerges, IndexWriter } from '../../../src/repository/write/index-writer.ts'
+import { hexOf, rejection } from '../../helpers/repository/arbitraries.ts'
+import { surroundings } from '../../helpers/repository/test-store.ts'
 import { FaultyStorage } from '../../helpers/storage/faulty.ts'
 import { MemoryStorage } from '../../helpers/storage/memory.ts'
-import { hexOf, rejection } from '../../helpers/repository/arbitraries.ts'
 import { seededRandom } from '../../helpers/trees.ts'
-import { surroundings } from '../../helpers/repository/test-store.ts'
 
 const MiB = 1024 * 1024
 /** So many that the list of superseded indexes alone outgrows what counts as a small index. */

@@ -1,7 +1,7 @@
 // Plays a push on the real streams of this process. Arguments: how many seconds, and `colour` or `plain`.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { AppError } from '../../../src/util/errors.ts'
 import { createConsole } from '../../../src/ui/console.ts'
+import { AppError } from '../../../src/util/errors.ts'
 
 const [seconds = '2', colour] = process.argv.slice(2)
 const { stdout, stderr } = process

@@ -1,5 +1,5 @@
-import type { ChunkIndex } from '../../index/chunk-index.ts'
 import { MAX_DEPTH } from '../../format/limits.ts'
+import type { ChunkIndex } from '../../index/chunk-index.ts'
 
 /** Which copies of chunks may be relied on when only some packs count: a copy needs all its bases, each in a copy of smaller depth that counts too. */
 export class Backing {

@@ -1,10 +1,10 @@
 import { AppError } from '../../../util/errors.ts'
 import { toHex } from '../../../util/hash.ts'
-import { isDivisible } from '../block-content.ts'
-import type { ChunkIndex } from '../../index/chunk-index.ts'
 import { MAX_DEPTH } from '../../format/limits.ts'
-import { predictedOf } from './backed-copies.ts'
+import type { ChunkIndex } from '../../index/chunk-index.ts'
+import { isDivisible } from '../block-content.ts'
 import { COMMITTED, UNREACHED, type Reached } from '../reachability.ts'
+import { predictedOf } from './backed-copies.ts'
 import { REWRITE_FROM, shareOf } from './pack-shares.ts'
 
 /** How a pack may be used. `usable`: listed, whole, in no tomb. `gone`: not there any more. */

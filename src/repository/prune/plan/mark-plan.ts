@@ -1,9 +1,9 @@
 import type { ChunkIndex } from '../../index/chunk-index.ts'
-import { Choice, type MarkOptions, stateOf } from './choose-copies.ts'
-import { findLoneChunks } from './standalone-chunks.ts'
-import type { Reached } from '../reachability.ts'
-import { REWRITE_FROM, shareOf } from './pack-shares.ts'
 import { storedShare } from '../../index/stored-sizes.ts'
+import type { Reached } from '../reachability.ts'
+import { Choice, type MarkOptions, stateOf } from './choose-copies.ts'
+import { REWRITE_FROM, shareOf } from './pack-shares.ts'
+import { findLoneChunks } from './standalone-chunks.ts'
 import { tetheredPacks } from './tethered-packs.ts'
 
 export interface MarkPlan {

@@ -1,7 +1,7 @@
-import type { ChunkIndex } from '../../index/chunk-index.ts'
 import { MAX_DEPTH } from '../../format/limits.ts'
-import { predictedOf, type Backing } from './backed-copies.ts'
+import type { ChunkIndex } from '../../index/chunk-index.ts'
 import { UNREACHED, type Reached } from '../reachability.ts'
+import { predictedOf, type Backing } from './backed-copies.ts'
 
 /**
  * Rule 8: the packs that have to stay because a chunk in them that versions reach, bases included, is not backed by others. All other packs that do not

@@ -1,5 +1,5 @@
-import { isDivisible } from '../block-content.ts'
 import type { ChunkIndex } from '../../index/chunk-index.ts'
+import { isDivisible } from '../block-content.ts'
 
 /** A pack is written anew when more than this share of its blocks' bytes is dead. */
 export const REWRITE_FROM = 1 / 3
