@@ -1,11 +1,11 @@
 import { CommanderError } from 'commander'
 import { buildProgram } from './program.ts'
-import { isGone } from './ui/gone.ts'
+import { isClosedStream } from './ui/closed-stream.ts'
 
 // commander writes help, versions and usage errors itself
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: Error) => {
-    if (!isGone(error, stream)) throw error
+    if (!isClosedStream(error, stream)) throw error
   })
 }
 

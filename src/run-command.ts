@@ -1,4 +1,4 @@
-import type { Execute } from './commands/shared/definition.ts'
+import type { Execute } from './commands/shared/execute.ts'
 import { Session, type GlobalOptions } from './commands/shared/session.ts'
 import { exitCodeOf } from './exit-codes.ts'
 import { readSettings } from './settings.ts'

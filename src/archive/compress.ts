@@ -9,8 +9,8 @@ import { fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
 import { through, type ByteStream } from './byte-stream.ts'
 import type { ArchiveFormat } from './format.ts'
-import { pack } from './pack.ts'
 import type { ByteSink } from './sink.ts'
+import { writeArchive } from './write-archive.ts'
 import { compressZstd } from './zstd-writer.ts'
 
 export interface CompressContext {
@@ -53,7 +53,7 @@ export async function compress(context: CompressContext, request: CompressReques
   let [bytes, doneFiles, archiveBytes] = [0, 0, 0]
   const report = (): void =>
     reporter.progress({ phase: 'storing', doneBytes: bytes, totalBytes, doneFiles, totalFiles, storedBytes: archiveBytes, newBytes: bytes })
-  const plain = pack(
+  const plain = writeArchive(
     entries,
     {
       container: request.format === 'zip' ? 'zip' : 'tar',

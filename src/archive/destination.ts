@@ -2,10 +2,10 @@ import { chmodSync, linkSync, lstatSync, lutimesSync, mkdirSync, readlinkSync, r
 import { utimesSeconds } from '../local/times.ts'
 import { errnoOf } from '../util/errors.ts'
 import { decodeFileName, fsPath } from '../util/paths.ts'
+import { perEntry, OccupiedEntryError, RefusedEntryError } from './entry-errors.ts'
 import type { ArchiveEntry } from './entry.ts'
 import { hasContent, permissions, readLocal, writeFile } from './local-file.ts'
 import { leadsOutside, safeParts } from './safe-path.ts'
-import { local, OccupiedError, RefusedError } from './trouble.ts'
 
 export interface DestinationOptions {
   /** Replace files and symlinks that the archive did not bring. Folders are never replaced. */
@@ -14,11 +14,11 @@ export interface DestinationOptions {
   onWritten: (bytes: number) => void
 }
 
-export type Placed = 'written' | 'unchanged' | 'skipped'
+export type EntryResult = 'written' | 'unchanged' | 'skipped'
 
 /**
  * Puts entries of an archive into a folder. Whatever the archive says, nothing outside of that folder is touched: names are checked, and every folder on the
- * way is looked at, so that no symlink is ever followed. Throws `RefusedError`, `OccupiedError` and `LocalError` for what concerns one entry only.
+ * way is looked at, so that no symlink is ever followed. Throws `RefusedEntryError`, `OccupiedEntryError` and `LocalEntryError` for what concerns one entry only.
  */
 export class Destination {
   /** Symlinks placed here that lead out of the folder. */
@@ -39,44 +39,49 @@ export class Destination {
     this.folders.add(root)
   }
 
-  async place(entry: ArchiveEntry): Promise<Placed> {
+  async place(entry: ArchiveEntry): Promise<EntryResult> {
     const parts = partsOf(entry.path)
     if (entry.type === 'other' || parts.length === 0) return 'skipped'
     if (entry.type === 'directory') return this.placeFolder(parts, entry)
     const path = `${this.folderFor(parts.slice(0, -1))}/${parts.at(-1)!}`
     const there = lookAt(path)
-    if (there?.isDirectory()) throw new OccupiedError(path)
+    if (there?.isDirectory()) throw new OccupiedEntryError(path)
     const placed = await this.placeIn(path, there, parts, entry)
     this.brought.add(path)
     return placed
   }
 
-  private placeIn(path: string, there: Stats | undefined, parts: readonly string[], entry: ArchiveEntry): Placed | Promise<Placed> {
+  private placeIn(
+    path: string,
+    there: Stats | undefined,
+    parts: readonly string[],
+    entry: ArchiveEntry,
+  ): EntryResult | Promise<EntryResult> {
     if (entry.type === 'symlink') return this.placeSymlink(path, there, parts, entry)
     if (entry.type === 'hardlink') return this.placeHardLink(path, there, parts, entry)
     return this.placeFile(path, there, entry)
   }
 
-  private placeFolder(parts: readonly string[], { mode, mtime }: ArchiveEntry): Placed {
+  private placeFolder(parts: readonly string[], { mode, mtime }: ArchiveEntry): EntryResult {
     const path = this.folderFor(parts)
     this.later.push({ path, mode, mtime })
     return 'written'
   }
 
-  private async placeFile(path: string, there: Stats | undefined, entry: ArchiveEntry): Promise<Placed> {
+  private async placeFile(path: string, there: Stats | undefined, entry: ArchiveEntry): Promise<EntryResult> {
     if (there && !this.mayReplace(path)) {
       if (there.isFile() && there.size === entry.size && (await hasContent(path, entry, this.options.signal))) return 'unchanged'
-      throw new OccupiedError(path)
+      throw new OccupiedEntryError(path)
     }
     await writeFile(path, entry, this.options.signal, this.options.onWritten)
     return 'written'
   }
 
-  private placeSymlink(path: string, there: Stats | undefined, parts: readonly string[], { target, mtime }: ArchiveEntry): Placed {
-    if (target === '' || target.includes('\0')) throw new RefusedError('it is a symlink to nowhere')
-    if (there?.isSymbolicLink() && local(path, () => decodeFileName(readlinkSync(fsPath(path), 'buffer'))) === target) return 'unchanged'
-    if (there && !this.mayReplace(path)) throw new OccupiedError(path)
-    local(path, () => {
+  private placeSymlink(path: string, there: Stats | undefined, parts: readonly string[], { target, mtime }: ArchiveEntry): EntryResult {
+    if (target === '' || target.includes('\0')) throw new RefusedEntryError('it is a symlink to nowhere')
+    if (there?.isSymbolicLink() && perEntry(path, () => decodeFileName(readlinkSync(fsPath(path), 'buffer'))) === target) return 'unchanged'
+    if (there && !this.mayReplace(path)) throw new OccupiedEntryError(path)
+    perEntry(path, () => {
       rmSync(fsPath(path), { force: true })
       symlinkSync(fsPath(target), fsPath(path))
       if (mtime !== undefined) lutimesSync(fsPath(path), utimesSeconds(mtime), utimesSeconds(mtime))
@@ -86,16 +91,16 @@ export class Destination {
   }
 
   /** A second name of a file, or a copy where the file system has no such links. */
-  private async placeHardLink(path: string, there: Stats | undefined, parts: readonly string[], entry: ArchiveEntry): Promise<Placed> {
+  private async placeHardLink(path: string, there: Stats | undefined, parts: readonly string[], entry: ArchiveEntry): Promise<EntryResult> {
     const targetParts = partsOf(entry.target, 'it is a hard link, and ')
-    if (targetParts.length === 0) throw new RefusedError('it is a hard link to nowhere')
+    if (targetParts.length === 0) throw new RefusedEntryError('it is a hard link to nowhere')
     const target = `${this.folderFor(targetParts.slice(0, -1), false)}/${targetParts.at(-1)!}`
     const original = lookAt(target)
     if (original?.isSymbolicLink()) {
-      const symlink = { ...entry, target: decodeFileName(local(target, () => readlinkSync(fsPath(target), 'buffer'))) }
+      const symlink = { ...entry, target: decodeFileName(perEntry(target, () => readlinkSync(fsPath(target), 'buffer'))) }
       return this.placeSymlink(path, there, parts, symlink)
     }
-    if (!original?.isFile()) throw new RefusedError(`it is a hard link to ${entry.target}, which is not there`)
+    if (!original?.isFile()) throw new RefusedEntryError(`it is a hard link to ${entry.target}, which is not there`)
     if (there && there.ino === original.ino && there.dev === original.dev) return 'unchanged'
     if (!there && tryLink(target, path)) return 'written'
     const { mode, mtimeMs, size } = original
@@ -119,11 +124,11 @@ export class Destination {
       path = path === '/' ? `/${part}` : `${path}/${part}`
       if (this.folders.has(path)) continue
       const there = lookAt(path)
-      if (there?.isSymbolicLink()) throw new RefusedError(`it would go through the symlink ${path}`)
+      if (there?.isSymbolicLink()) throw new RefusedEntryError(`it would go through the symlink ${path}`)
       if (!there?.isDirectory()) {
-        if (!make) throw new RefusedError(`it is a hard link into ${path}, which is not there`)
-        if (there && !this.mayReplace(path)) throw new OccupiedError(path)
-        local(path, () => {
+        if (!make) throw new RefusedEntryError(`it is a hard link into ${path}, which is not there`)
+        if (there && !this.mayReplace(path)) throw new OccupiedEntryError(path)
+        perEntry(path, () => {
           rmSync(fsPath(path), { force: true })
           mkdirSync(fsPath(path))
         })
@@ -133,13 +138,13 @@ export class Destination {
     return path
   }
 
-  /** Sets modes and times of folders. Throws `LocalError` for the first that refuses, after all have been tried. */
+  /** Sets modes and times of folders. Throws `LocalEntryError` for the first that refuses, after all have been tried. */
   finish(): void {
     let failed: unknown
     // the deepest first: a mode may close the way to what is below
     for (const { path, mode, mtime } of this.later.sort((a, b) => b.path.length - a.path.length)) {
       try {
-        local(path, () => {
+        perEntry(path, () => {
           if (mtime !== undefined) utimesSync(fsPath(path), utimesSeconds(mtime), utimesSeconds(mtime))
           if (mode !== undefined) chmodSync(fsPath(path), permissions(mode))
         })
@@ -153,12 +158,12 @@ export class Destination {
 
 function partsOf(name: string, prefix = ''): readonly string[] {
   const parts = safeParts(name, process.platform === 'win32')
-  if ('refused' in parts) throw new RefusedError(`${prefix}${parts.refused}`)
+  if ('refused' in parts) throw new RefusedEntryError(`${prefix}${parts.refused}`)
   return parts
 }
 
 function lookAt(path: string): Stats | undefined {
-  return local(path, () => lstatSync(fsPath(path), { throwIfNoEntry: false }))
+  return perEntry(path, () => lstatSync(fsPath(path), { throwIfNoEntry: false }))
 }
 
 const NO_LINKS = ['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK', 'EXDEV', 'EACCES']
@@ -169,7 +174,7 @@ function tryLink(target: string, path: string): boolean {
     return true
   } catch (error) {
     if (NO_LINKS.includes(errnoOf(error) ?? '')) return false
-    return local(path, () => {
+    return perEntry(path, () => {
       throw error
     })
   }

@@ -149,12 +149,12 @@ function tarHeader({ path, mode, fingerprint }: WalkedEntry): Buffer {
 }
 
 /** As far as there is something to read: what can't be read counts as zeros, as it is no part of an archive either. */
-function readFile(path: string, room: Buffer, position: number): void {
+function readFile(path: string, buffer: Buffer, position: number): void {
   try {
     const fd = openSync(fsPath(path), 'r')
     try {
-      for (let done = 0, read = -1; read !== 0 && done < room.length; done += read)
-        read = readSync(fd, room, done, room.length - done, position + done)
+      for (let done = 0, read = -1; read !== 0 && done < buffer.length; done += read)
+        read = readSync(fd, buffer, done, buffer.length - done, position + done)
     } finally {
       closeSync(fd)
     }

@@ -9,12 +9,12 @@ import { fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
 import { ByteQueue, counted, through, type ByteStream } from './byte-stream.ts'
 import { Destination } from './destination.ts'
+import { LocalEntryError, OccupiedEntryError, RefusedEntryError } from './entry-errors.ts'
 import type { ArchiveEntry } from './entry.ts'
 import { Expansion } from './expansion.ts'
 import { formatOfContent, HEAD_BYTES, type FoundFormat } from './format.ts'
 import { spoolName } from './local-file.ts'
 import { readTar } from './tar-reader.ts'
-import { LocalError, OccupiedError, RefusedError } from './trouble.ts'
 import { readZip, type ZipPlace } from './zip-reader.ts'
 import { decompressZstd } from './zstd-reader.ts'
 
@@ -175,8 +175,8 @@ class Extraction {
     try {
       return await this.destination.place(entry)
     } catch (error) {
-      if (error instanceof OccupiedError) result.occupied.push(error.message)
-      else if (error instanceof RefusedError || error instanceof LocalError) {
+      if (error instanceof OccupiedEntryError) result.occupied.push(error.message)
+      else if (error instanceof RefusedEntryError || error instanceof LocalEntryError) {
         result.refused++
         this.context.reporter.warn(`${entry.path} was not extracted: ${error.message}`)
       } else throw error

@@ -2,11 +2,11 @@ import { closeSync, constants, fchmodSync, fstatSync, futimesSync, openSync, rea
 import { join } from 'node:path'
 import { utimesSeconds } from '../local/times.ts'
 import { throwIfAborted } from '../util/errors.ts'
+import { Breather } from '../util/event-loop.ts'
 import { fsPath } from '../util/paths.ts'
-import { Turns } from '../util/turns.ts'
+import { perEntry } from './entry-errors.ts'
 import type { ArchiveEntry } from './entry.ts'
 import { unfinishedName } from './sink.ts'
-import { local } from './trouble.ts'
 
 const { O_CREAT, O_EXCL, O_WRONLY, O_RDONLY } = constants
 const O_NOFOLLOW = constants.O_NOFOLLOW ?? 0
@@ -18,23 +18,23 @@ export const permissions = (mode: number): number => mode & 0o777
 /** Writes a file under another name and renames it when it is whole; removes it when its content fails. Synchronous writes: a local disk is faster that way. */
 export async function writeFile(path: string, entry: ArchiveEntry, signal: AbortSignal, onWritten: (bytes: number) => void): Promise<void> {
   const unfinished = unfinishedName(path)
-  const turns = new Turns()
+  const turns = new Breather()
   // where the archive has no mode, the system's default is right; else nobody may look in before it is set
-  const fd = local(path, () => {
+  const fd = perEntry(path, () => {
     rmSync(fsPath(unfinished), { force: true })
     return openSync(fsPath(unfinished), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, entry.mode === undefined ? 0o666 : 0o600)
   })
   let isOpen = true
   try {
     for await (const bytes of entry.content) {
-      if (turns.due()) await turns.take()
+      if (turns.isDue()) await turns.breathe()
       throwIfAborted(signal)
-      local(path, () => {
+      perEntry(path, () => {
         for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done, bytes.length - done)
       })
       onWritten(bytes.length)
     }
-    local(path, () => {
+    perEntry(path, () => {
       if (entry.mode !== undefined) fchmodSync(fd, permissions(entry.mode))
       if (entry.mtime !== undefined) futimesSync(fd, Number(fstatSync(fd).atimeMs) / 1000, utimesSeconds(entry.mtime))
       isOpen = false
@@ -50,14 +50,14 @@ export async function writeFile(path: string, entry: ArchiveEntry, signal: Abort
 
 /** Whether the file at `path`, known to have as many bytes, has the content of `entry`. Reads no more of either than it takes. */
 export async function hasContent(path: string, entry: ArchiveEntry, signal: AbortSignal): Promise<boolean> {
-  const fd = local(path, () => openSync(fsPath(path), O_RDONLY | O_NOFOLLOW))
+  const fd = perEntry(path, () => openSync(fsPath(path), O_RDONLY | O_NOFOLLOW))
   try {
     for await (const bytes of entry.content) {
       throwIfAborted(signal)
       const there = Buffer.allocUnsafe(bytes.length)
       let length = 0
       for (let read = -1; read !== 0 && length < there.length; length += read)
-        read = local(path, () => readSync(fd, there, length, there.length - length, null))
+        read = perEntry(path, () => readSync(fd, there, length, there.length - length, null))
       if (length < there.length || !there.equals(bytes)) return false
     }
     return true
@@ -68,13 +68,13 @@ export async function hasContent(path: string, entry: ArchiveEntry, signal: Abor
 
 /** The content of a local file, as an archive's entry would give it. */
 export async function* readLocal(path: string): AsyncGenerator<Uint8Array> {
-  const fd = local(path, () => openSync(fsPath(path), O_RDONLY | O_NOFOLLOW))
+  const fd = perEntry(path, () => openSync(fsPath(path), O_RDONLY | O_NOFOLLOW))
   try {
     for (;;) {
-      const room = Buffer.allocUnsafe(PIECE_BYTES)
-      const read = local(path, () => readSync(fd, room, 0, room.length, null))
+      const buffer = Buffer.allocUnsafe(PIECE_BYTES)
+      const read = perEntry(path, () => readSync(fd, buffer, 0, buffer.length, null))
       if (read === 0) return
-      yield room.subarray(0, read)
+      yield buffer.subarray(0, read)
     }
   } finally {
     closeSync(fd)

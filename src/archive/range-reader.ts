@@ -32,10 +32,10 @@ export class RangeReader extends RandomAccessReader {
     this.fill(buffer.subarray(offset, offset + length), position).then(() => callback(null), callback)
   }
 
-  private async fill(room: Buffer, position: number): Promise<void> {
+  private async fill(buffer: Buffer, position: number): Promise<void> {
     let done = 0
-    for await (const piece of this.pieces(position, position + room.length)) {
-      room.set(piece, done)
+    for await (const piece of this.pieces(position, position + buffer.length)) {
+      buffer.set(piece, done)
       done += piece.length
     }
   }

@@ -85,15 +85,15 @@ async function* readExactly(file: FileHandle, size: number, onTrouble: (why: str
   const before = fingerprintOf(await file.stat({ bigint: true }))
   for (let position = 0; position < size;) {
     throwIfAborted(signal)
-    const room = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, size - position))
+    const buffer = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, size - position))
     let bytesRead = 0
     try {
-      if (trouble === undefined) ({ bytesRead } = await file.read(room, 0, room.length, position))
+      if (trouble === undefined) ({ bytesRead } = await file.read(buffer, 0, buffer.length, position))
       if (bytesRead === 0) trouble ??= `it shrank to ${position} bytes`
     } catch (error) {
       trouble = messageOf(error)
     }
-    const piece = bytesRead === 0 ? room.fill(0) : room.subarray(0, bytesRead)
+    const piece = bytesRead === 0 ? buffer.fill(0) : buffer.subarray(0, bytesRead)
     yield piece
     position += piece.length
   }

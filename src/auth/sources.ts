@@ -1,7 +1,7 @@
 import { AppError, isAppError } from '../util/errors.ts'
 import type { AuthContext } from './context.ts'
 import { shortScope, type UserCredentials } from './credentials.ts'
-import { callTokenEndpoint, type Presented, type TokenAnswer } from './token-endpoint.ts'
+import { callTokenEndpoint, type PresentedCredentials, type TokenAnswer } from './token-endpoint.ts'
 import { keepAccess, readLogin, type SavedLogin } from './token-file.ts'
 import { CachedTokenSource, MARGIN_MS, type AccessToken } from './token-source.ts'
 
@@ -81,7 +81,7 @@ async function refreshSaved(
 
 function refresh(
   { client, refreshToken }: UserCredentials,
-  presented: Presented,
+  presented: PresentedCredentials,
   context: AuthContext,
   signal: AbortSignal,
 ): Promise<TokenAnswer> {

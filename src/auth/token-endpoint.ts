@@ -13,7 +13,7 @@ export interface TokenAnswer {
 }
 
 /** What is presented to Google, for the messages about its refusal. */
-export interface Presented {
+export interface PresentedCredentials {
   /** `the saved login of a@b` */
   what: string
   /** What cures a refusal of it. */
@@ -33,7 +33,7 @@ const LONGEST_LOGIN_S = 400 * 86_400
 export async function callTokenEndpoint(
   context: AuthContext,
   fields: Record<string, string>,
-  presented: Presented,
+  presented: PresentedCredentials,
   signal?: AbortSignal,
 ): Promise<TokenAnswer> {
   const whom = "Google's token endpoint"
@@ -86,7 +86,7 @@ export async function revokeToken(context: AuthContext, token: string, signal?: 
 
 const CLIENT_ERRORS = new Set(['invalid_client', 'unauthorized_client', 'deleted_client', 'disabled_client', 'org_internal'])
 
-function refusal({ status, json }: Answer, presented: Presented, secrets: string[]): AppError {
+function refusal({ status, json }: Answer, presented: PresentedCredentials, secrets: string[]): AppError {
   const error = typeof json.error === 'string' && /^[a-z_]{1,40}$/.test(json.error) ? json.error : `status ${status}`
   const said = isObject(json.error) ? json.error.message : json.error_description
   const why = typeof said === 'string' && said !== '' ? `${error}, ${withoutSecrets(said, secrets)}` : error

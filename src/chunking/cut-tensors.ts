@@ -2,8 +2,8 @@ import type { Chunker } from './chunker.ts'
 import { TENSOR_CHUNK_BYTES, tensorCuts } from './layouts/cuts.ts'
 import type { TensorSpan } from './layouts/span.ts'
 
-/** The next bytes of a file, written to the front of `room`: how many; 0 at its end. */
-export type ReadOn = (room: Uint8Array) => number | Promise<number>
+/** The next bytes of a file, written to the front of `buffer`: how many; 0 at its end. */
+export type ReadOn = (buffer: Uint8Array) => number | Promise<number>
 
 /** Where in a tensor a chunk lies. */
 export interface TensorPlace {
@@ -49,29 +49,29 @@ export async function* cutTensors(spans: readonly TensorSpan[], size: number, re
 
 /** Reads in large pieces and hands out small ones: a file may have a hundred thousand tensors. */
 class Ahead {
-  private readonly room: Uint8Array
+  private readonly buffer: Uint8Array
   private readonly readOn: ReadOn
   private start = 0
   private end = 0
 
   constructor(memory: Uint8Array, size: number, readOn: ReadOn) {
-    this.room = memory.subarray(0, size)
+    this.buffer = memory.subarray(0, size)
     this.readOn = readOn
   }
 
   /** The next `length` bytes, fewer at the end of the file; valid until the next call. */
   async take(length: number): Promise<Uint8Array> {
     if (this.end - this.start < length) {
-      this.room.copyWithin(0, this.start, this.end)
+      this.buffer.copyWithin(0, this.start, this.end)
       this.end -= this.start
       this.start = 0
     }
     while (this.end - this.start < length) {
-      const count = await this.readOn(this.room.subarray(this.end))
+      const count = await this.readOn(this.buffer.subarray(this.end))
       if (count === 0) break
       this.end += count
     }
-    const bytes = this.room.subarray(this.start, Math.min(this.end, this.start + length))
+    const bytes = this.buffer.subarray(this.start, Math.min(this.end, this.start + length))
     this.start += bytes.length
     return bytes
   }

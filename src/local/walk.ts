@@ -1,9 +1,9 @@
 import { lstatSync, readFileSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { AppError, errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'
+import { Breather } from '../util/event-loop.ts'
 import { comparePaths, decodeFileName, fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
-import { Turns } from '../util/turns.ts'
 import { fingerprintOf, modeOf, type Fingerprint } from './fingerprint.ts'
 import { IGNORE_FILE, IgnoreRules } from './ignore-rules.ts'
 import { isPartName } from './part-names.ts'
@@ -90,15 +90,15 @@ class Walker {
 
   async run(): Promise<void> {
     const folders = ['']
-    const turns = new Turns()
+    const turns = new Breather()
     for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
       for (const name of this.list(folder)) {
         const path = folder === '' ? name : `${folder}/${name}`
         if (this.visit(path) === 'directory') folders.push(path)
         this.seen++
-        if (turns.due()) {
+        if (turns.isDue()) {
           this.options.reporter.progress({ phase: 'scanning', doneFiles: this.seen })
-          await turns.take()
+          await turns.breathe()
           throwIfAborted(this.options.signal)
         }
       }

@@ -1,4 +1,4 @@
-import type { CallKind } from './calls.ts'
+import type { CallKind } from './storage.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from './storage.ts'
 
 /** Counts the calls that reach a store, by kind: what a receipt reports. */

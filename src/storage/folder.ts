@@ -2,7 +2,7 @@ import { lstat, opendir, readdir, rename, rm, statfs, unlink } from 'node:fs/pro
 import { dirname, join, resolve } from 'node:path'
 import { equalBytes } from '../util/bytes.ts'
 import { AppError, throwIfAborted } from '../util/errors.ts'
-import { badRange, checkName, checkSize, conflict, notFound, resolveRange } from './calls.ts'
+import { badRange, conflict, notFound } from './errors.ts'
 import { folderError, isSystemError, NOT_WRITABLE } from './folder-errors.ts'
 import {
   isTemporaryName,
@@ -15,6 +15,7 @@ import {
   temporaryName,
   writeDurably,
 } from './folder-files.ts'
+import { checkName, checkSize, resolveRange } from './object-checks.ts'
 import { isObjectName } from './storage.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions, StoredObject } from './storage.ts'
 

@@ -1,6 +1,6 @@
 import { AppError, isAppError, throwIfAborted } from '../util/errors.ts'
-import type { CallKind } from './calls.ts'
 import { ForwardingStorage } from './forwarding.ts'
+import type { CallKind } from './storage.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from './storage.ts'
 import { sleep as realSleep, type Sleep } from './waiting.ts'
 

@@ -1,5 +1,5 @@
-import { resolveRange } from './calls.ts'
 import { ForwardingStorage } from './forwarding.ts'
+import { resolveRange } from './object-checks.ts'
 import type { ByteRange, Storage, StorageOptions } from './storage.ts'
 
 export interface SmallObjectOptions {

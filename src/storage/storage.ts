@@ -66,3 +66,6 @@ const OBJECT_NAME = /^[A-Za-z0-9][A-Za-z0-9._%~+=-]{0,249}$/
 export function isObjectName(name: string): boolean {
   return OBJECT_NAME.test(name)
 }
+
+/** The calls a store answers; decorators count, plan and report by these. */
+export type CallKind = 'put' | 'get' | 'list' | 'remove' | 'quota'

@@ -1,6 +1,6 @@
 import type { Reporter } from '../util/reporter.ts'
+import { isClosedStream } from './closed-stream.ts'
 import { describeError, stackLines } from './describe-error.ts'
-import { isGone } from './gone.ts'
 import { createJsonReporter, jsonLine } from './json.ts'
 import { createLiveReporter } from './live.ts'
 import { type OutputStream, type StoppableReporter, columnsOf, lines } from './output.ts'
@@ -53,7 +53,7 @@ function tolerant(stream: OutputStream): OutputStream & { readonly gone: boolean
   // taken before ora puts its hook over `write`, with which a note would cost two redraws
   const write = stream.write.bind(stream)
   stream.on('error', error => {
-    if (!isGone(error, stream)) throw error
+    if (!isClosedStream(error, stream)) throw error
     gone = true
   })
   return {

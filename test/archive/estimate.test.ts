@@ -9,7 +9,7 @@ import { walk } from '../../src/local/walk.ts'
 import { openForReading } from '../../src/repository/open/open.ts'
 import { kindOfChunk, kindOfFile } from '../../src/repository/usage/file-kinds.ts'
 import { measureParts } from '../../src/repository/usage/usage-by-part.ts'
-import { contentOf } from '../../src/repository/write/block-builder.ts'
+import { classifyContent } from '../../src/repository/write/block-builder.ts'
 import { expectError, withSandbox } from '../helpers/cli.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { contextOf, pushFolder } from '../helpers/in-process.ts'
@@ -27,7 +27,7 @@ async function estimateOf(root: string, format: ArchiveFormat, level: 'fast' | '
     level,
     kindOf: kindOfFile,
     tensorsOf: tensorPartsOf,
-    formOf: contentOf,
+    formOf: classifyContent,
     pool: poolOf(),
     signal,
     onRead: () => undefined,

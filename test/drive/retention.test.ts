@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { RepositoryContext } from '../../src/repository/open/open.ts'
 import { forget } from '../../src/repository/prune/forget.ts'
-import { NO_WAITS, SAFE_WAITS } from '../../src/repository/prune/grace-periods.ts'
+import { NO_GRACE_PERIODS, SAFE_GRACE_PERIODS } from '../../src/repository/prune/grace-periods.ts'
 import { openForPrune, prune } from '../../src/repository/prune/prune.ts'
 import type { RetentionPolicy } from '../../src/repository/versions/retention.ts'
 import { AppError, isAppError } from '../../src/util/errors.ts'
@@ -30,13 +30,13 @@ const trashed = (emulator: DriveEmulator): string[] => [...emulator.files.values
 
 /** What `forget data ...` does, here without waiting for anybody else. */
 async function forgetAll(context: RepositoryContext, policy: RetentionPolicy): Promise<void> {
-  const { failure } = await forget(context, { names: ['data'], policy, all: false, waits: NO_WAITS, dryRun: false })
+  const { failure } = await forget(context, { names: ['data'], policy, all: false, waits: NO_GRACE_PERIODS, dryRun: false })
   expect(failure).toBeUndefined()
 }
 
 /** What `prune --now` does: the second run deletes what the first has marked. */
 async function pruneNow(context: RepositoryContext): Promise<void> {
-  for (let run = 0; run < 2; run++) await prune(context, await openForPrune(context), { waits: NO_WAITS, dryRun: false })
+  for (let run = 0; run < 2; run++) await prune(context, await openForPrune(context), { waits: NO_GRACE_PERIODS, dryRun: false })
 }
 
 /** Two versions. Of the pack of the older one the newer one needs less than a third: when the older one is forgotten, it is written anew. */
@@ -253,17 +253,23 @@ describe('machines whose clocks are wrong by years', () => {
         await expectAll([['data~2', first]])
 
         // of three days ago by Drive's clock, whatever this machine takes for now
-        const request = { names: ['data'], policy: { within: { ms: DAY, text: '1d' } }, all: false, waits: SAFE_WAITS, dryRun: false }
+        const request = {
+          names: ['data'],
+          policy: { within: { ms: DAY, text: '1d' } },
+          all: false,
+          waits: SAFE_GRACE_PERIODS,
+          dryRun: false,
+        }
         const { names } = await forget(late(), request)
         expect(names[0]!.decision.forgotten).toHaveLength(1)
         const full = quotaUsed(emulator)
         for (const machine of [early, late]) {
-          const { freed } = await prune(machine(), await openForPrune(machine()), { waits: SAFE_WAITS, dryRun: false })
+          const { freed } = await prune(machine(), await openForPrune(machine()), { waits: SAFE_GRACE_PERIODS, dryRun: false })
           expect(freed.packs).toBe(0)
         }
         clock.now += 2 * HOUR
         const context = early()
-        const { freed } = await prune(context, await openForPrune(context), { waits: SAFE_WAITS, dryRun: false })
+        const { freed } = await prune(context, await openForPrune(context), { waits: SAFE_GRACE_PERIODS, dryRun: false })
         expect(freed.packs).toBeGreaterThan(0)
         expect(quotaUsed(emulator)).toBeLessThan(full - 290_000)
         await expectAll([])

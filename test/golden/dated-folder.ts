@@ -1,6 +1,7 @@
 import { readFileSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { notFound, resolveRange } from '../../src/storage/calls.ts'
+import { notFound } from '../../src/storage/errors.ts'
+import { resolveRange } from '../../src/storage/object-checks.ts'
 import type { ByteRange, Listing, Quota, Storage } from '../../src/storage/storage.ts'
 
 export interface DatedFolderOptions {

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { pack } from '../../src/archive/pack.ts'
+import { writeArchive } from '../../src/archive/write-archive.ts'
 import { readZip } from '../../src/archive/zip-reader.ts'
 import type { WalkedEntry } from '../../src/local/walk.ts'
 import { archiveOf, collect, extractTo, listening, python, shell } from '../archive/archives.ts'
@@ -152,7 +152,7 @@ it('a zip of more than 65,535 entries is whole for unzip, Python and us', () =>
       onRead: nothing,
       onFile: nothing,
     } as const
-    writeFileSync(join(folder, 'a.zip'), await collect(pack(entries, options, { failed: 0 })))
+    writeFileSync(join(folder, 'a.zip'), await collect(writeArchive(entries, options, { failed: 0 })))
     expect(shell(folder, 'unzip -l a.zip | tail -1').toString()).toContain(' 66000 files')
     expect(python(folder, `import zipfile; print(len(zipfile.ZipFile('a.zip').namelist()))`)).toBe('66000\n')
     let count = 0

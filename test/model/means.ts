@@ -7,7 +7,7 @@ import { walk, type WalkResult } from '../../src/local/walk.ts'
 import type { IdTable } from '../../src/repository/index/id-table.ts'
 import type { RepositoryView } from '../../src/repository/open/view.ts'
 import type * as Recode from '../../src/repository/prune/recode.ts'
-import { Storing } from '../../src/repository/push/attempt.ts'
+import { PushAttempt } from '../../src/repository/push/attempt.ts'
 import type { Presence } from '../../src/repository/push/presence.ts'
 import type { PackWriter } from '../../src/repository/write/pack-writer.ts'
 import { sha256, toHex } from '../../src/util/hash.ts'
@@ -129,7 +129,7 @@ interface StoringInside {
 
 /** Lets pushes store the chunks above as predicted ones wherever their bases are at hand, as they do with tensors. */
 export function predictChunks(): () => void {
-  const inside = Storing.prototype as unknown as StoringInside
+  const inside = PushAttempt.prototype as unknown as StoringInside
   // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called with `this` below
   const plainSink = inside.sink
   if (typeof plainSink !== 'function') throw new TypeError('Storing has no sink any more')

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { SAFE_WAITS } from '../../src/repository/prune/grace-periods.ts'
+import { SAFE_GRACE_PERIODS } from '../../src/repository/prune/grace-periods.ts'
 import { predictChunks, recoded, Sources } from './means.ts'
 import { runSeed, Violation, type RunCounts, type RunOptions } from './run.ts'
 import type { LossKind } from './truth.ts'
@@ -82,10 +82,10 @@ const MUTANTS: Record<string, RunOptions & { seed: number; loses: LossKind }> = 
   '5: a late push checks once more': { seed: 232, loses: 'chunk' },
   '6: tombs are never lifted': { seed: 825, loses: 'chunk' },
   '6: writers never use tombed packs': { seed: 40, loses: 'chunk' },
-  '8: tombs are G old': { waits: { ...SAFE_WAITS, graceMs: 0 }, seed: 198, loses: 'chunk' },
+  '8: tombs are G old': { waits: { ...SAFE_GRACE_PERIODS, graceMs: 0 }, seed: 198, loses: 'chunk' },
   '8: needed packs stay': { seed: 32, loses: 'chunk' },
   '8: tombed packs back nothing': { seed: 32, loses: 'chunk' },
-  '8: what backs is older than L': { waits: { ...SAFE_WAITS, lagMs: 0 }, seed: 40, loses: 'listed chunk' },
+  '8: what backs is older than L': { waits: { ...SAFE_GRACE_PERIODS, lagMs: 0 }, seed: 40, loses: 'listed chunk' },
   '9: an index drops only what is deleted': { seed: 32, loses: 'index' },
   '9: superseded indexes stay for G': { seed: 3, loses: 'index' },
   '10: tombs stay for G after their packs': { seed: 9, loses: 'chunk' },

@@ -38,8 +38,8 @@ export function needed(real: typeof Needed, broken: Broken): typeof Needed {
 export function backing(real: typeof Backing, broken: Broken): typeof Backing {
   return {
     ...real,
-    Backing: class extends real.Backing {
-      constructor(...[index, counts]: ConstructorParameters<typeof real.Backing>) {
+    BackedCopies: class extends real.BackedCopies {
+      constructor(...[index, counts]: ConstructorParameters<typeof real.BackedCopies>) {
         super(index, pack => broken.rule === '8: tombed packs back nothing' || counts(pack))
       }
     },

@@ -1,7 +1,7 @@
 import { COMMIT_WINDOW_MS, GRACE_MS, LISTING_LAG_MS } from '../../src/repository/format/limits.ts'
 import { openForReading, type RepositoryContext } from '../../src/repository/open/open.ts'
 import { forget } from '../../src/repository/prune/forget.ts'
-import { SAFE_WAITS, type Waits } from '../../src/repository/prune/grace-periods.ts'
+import { SAFE_GRACE_PERIODS, type GracePeriods } from '../../src/repository/prune/grace-periods.ts'
 import { openForPrune, prune } from '../../src/repository/prune/prune.ts'
 import { push } from '../../src/repository/push/push.ts'
 import { readSequence } from '../../src/repository/read/read-chunks.ts'
@@ -15,7 +15,7 @@ import { Loss, Truth, type LossKind } from './truth.ts'
 import { HOUR, MINUTE, newActor, World, type Actor } from './world.ts'
 
 export interface RunOptions {
-  waits?: Waits
+  waits?: GracePeriods
   /** Names of objects rest on chance; without, equal content has equal names. */
   freshNames?: boolean
 }
@@ -78,7 +78,7 @@ class Run {
   readonly counts: RunCounts = { steps: 0, pushes: 0, packsSwept: 0, deaths: 0, pulls: 0 }
   private readonly truth: Truth
   private readonly sources: Sources
-  private readonly waits: Waits
+  private readonly waits: GracePeriods
   private readonly freshNames: boolean
   private readonly pool = new RawPool()
   /** What was pushed so far: some of it is pushed again. */
@@ -89,7 +89,7 @@ class Run {
   private readonly givenUp = new Set<string>()
   private failure: Error | undefined
 
-  constructor(seed: number, sources: Sources, { waits = SAFE_WAITS, freshNames = true }: RunOptions) {
+  constructor(seed: number, sources: Sources, { waits = SAFE_GRACE_PERIODS, freshNames = true }: RunOptions) {
     this.world = new World(seededRandom(seed))
     this.truth = new Truth(this.world)
     this.sources = sources
@@ -324,10 +324,10 @@ class Run {
     for (let round = 0; round < 7; round++) {
       world.time += round === 0 ? 26 * HOUR : 2 * HOUR
       const context = this.context(janitor)
-      await prune(context, await openForPrune(context), { waits: SAFE_WAITS, dryRun: false })
+      await prune(context, await openForPrune(context), { waits: SAFE_GRACE_PERIODS, dryRun: false })
     }
     const context = this.context(janitor)
-    const again = await prune(context, await openForPrune(context), { waits: SAFE_WAITS, dryRun: false })
+    const again = await prune(context, await openForPrune(context), { waits: SAFE_GRACE_PERIODS, dryRun: false })
     if (again.copiedBytes > 0 || again.marked.packs > 0) throw new Error('prunes never come to an end')
     const left = [...new Set(world.copies.filter(({ deleted }) => deleted === undefined).map(({ name }) => name))]
     const shares = [...truth.liveShares()]

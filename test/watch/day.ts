@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { SnapshotRef } from '../../src/repository/format/object-names.ts'
 import { openForReading, type RepositoryContext } from '../../src/repository/open/open.ts'
 import { forget } from '../../src/repository/prune/forget.ts'
-import { SAFE_WAITS } from '../../src/repository/prune/grace-periods.ts'
+import { SAFE_GRACE_PERIODS } from '../../src/repository/prune/grace-periods.ts'
 import { openForPrune, prune } from '../../src/repository/prune/prune.ts'
 import type { RetentionPolicy } from '../../src/repository/versions/retention.ts'
 import { isAppError } from '../../src/util/errors.ts'
@@ -98,7 +98,7 @@ export async function trainForADay(options: DayOptions): Promise<DayResult> {
     Object.assign(usual, { push: pushed - began, save: calls() - began })
   }
   const forgetOlder = async (context: RepositoryContext, known?: SnapshotRef): Promise<void> => {
-    const request = { names: ['runs'], policy: POLICY, all: false, known, waits: SAFE_WAITS, dryRun: false }
+    const request = { names: ['runs'], policy: POLICY, all: false, known, waits: SAFE_GRACE_PERIODS, dryRun: false }
     const { failure } = await forget(context, request)
     if (failure) throw failure
   }
@@ -157,7 +157,7 @@ export async function trainForADay(options: DayOptions): Promise<DayResult> {
   // somebody tidies up a day later: what is left then is marked, an hour after that it goes, and then its tomb
   for (const ms of [25 * HOUR, 2 * HOUR, 2 * HOUR]) {
     await store.pass(ms)
-    await prune(context, await openForPrune(context), { waits: SAFE_WAITS, dryRun: false })
+    await prune(context, await openForPrune(context), { waits: SAFE_GRACE_PERIODS, dryRun: false })
   }
   const after = await expectNoLeak(context, store.now(), 0, expect)
   expect(after.waitingBytes === 0, `${after.waitingBytes} bytes wait in tombs a day later`)
@@ -194,13 +194,16 @@ async function expectNoLeak(
   const bytesOf = (packs: typeof dead): number => packs.reduce((sum, { size }) => sum + size, 0)
   const leftBytes = bytesOf(left)
   expect(
-    left.every(({ created }) => sweptAt - created <= SAFE_WAITS.orphanMs),
+    left.every(({ created }) => sweptAt - created <= SAFE_GRACE_PERIODS.orphanMs),
     'packs older than a day are needed by nobody and wait for nothing',
   )
   expect(leftBytes <= mostLeft, `${leftBytes} bytes of packs are needed by nobody and in no tomb, more than ${Math.round(mostLeft)}`)
   for (const [id, tomb] of tombs) {
     const waits = 'packs' in tomb && tomb.packs.some(pack => inventory.packs.has(pack))
-    expect(!waits || sweptAt - inventory.tombs.get(id)!.created <= SAFE_WAITS.graceMs, 'packs wait in a tomb for longer than they have to')
+    expect(
+      !waits || sweptAt - inventory.tombs.get(id)!.created <= SAFE_GRACE_PERIODS.graceMs,
+      'packs wait in a tomb for longer than they have to',
+    )
   }
   return { waitingBytes: bytesOf(dead) - leftBytes, leftBytes }
 }

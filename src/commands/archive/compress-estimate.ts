@@ -9,7 +9,7 @@ import type { WalkedEntry, WalkResult } from '../../local/walk.ts'
 import { mayHold } from '../../repository/bases/base-plan.ts'
 import { spansOf } from '../../repository/bases/file-tensors.ts'
 import { kindOfChunk, kindOfFile, typeOfWidth } from '../../repository/usage/file-kinds.ts'
-import { contentOf } from '../../repository/write/block-builder.ts'
+import { classifyContent } from '../../repository/write/block-builder.ts'
 import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../../ui/format.ts'
 import { renderTable, type Column, right } from '../../ui/table.ts'
 import type { Outcome, Session } from '../shared/session.ts'
@@ -40,7 +40,7 @@ export async function estimateArchive(
     level,
     kindOf: kindOfFile,
     tensorsOf: tensorPartsOf,
-    formOf: contentOf,
+    formOf: classifyContent,
     pool: session.pool(bytes),
     signal,
     onRead,

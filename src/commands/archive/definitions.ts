@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander'
 import { ARCHIVE_FORMATS } from '../../archive/format.ts'
-import { collect, type Execute } from '../shared/definition.ts'
+import { collect, type Execute } from '../shared/execute.ts'
 
 /** The commands for ordinary archives, which need no repository: options, help and examples; what they do is loaded when they run. */
 export function registerArchiveCommands(root: Command, execute: Execute): void {

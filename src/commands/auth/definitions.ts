@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander'
-import type { Execute } from '../shared/definition.ts'
+import type { Execute } from '../shared/execute.ts'
 
 /** The commands around logging in. */
 export function registerAuthCommands(root: Command, execute: Execute): void {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { collect, type Execute } from '../shared/definition.ts'
+import { collect, type Execute } from '../shared/execute.ts'
 
 /** The commands that compare and measure. */
 export function registerCompareCommands(root: Command, execute: Execute): void {

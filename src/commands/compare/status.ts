@@ -4,7 +4,7 @@ import { checkName } from '../../repository/format/object-names.ts'
 import { readManifest } from '../../repository/read/read-manifest.ts'
 import { readLocalEntries } from '../../repository/source/local-entries.ts'
 import { compareEntries, type Difference } from '../../repository/versions/compare-versions.ts'
-import { isKnownAs, loadKnownVersion, saveKnownVersion, type KnownVersion } from '../../repository/versions/noted-version.ts'
+import { isNotedAs, loadNotedVersion, saveNotedVersion, type NotedVersion } from '../../repository/versions/noted-version.ts'
 import { newestSnapshot } from '../../repository/versions/versions.ts'
 import { formatBytes, formatDuration } from '../../ui/format.ts'
 import { openRepository } from '../shared/find-version.ts'
@@ -50,7 +50,7 @@ export async function statusCommand(session: Session, path: string | undefined, 
   return source.failed + reading.failedFiles.length > 0 ? 'partly' : 'done'
 }
 
-function comparedWith(name: string, version: KnownVersion | undefined, knownSince: number | undefined): string {
+function comparedWith(name: string, version: NotedVersion | undefined, knownSince: number | undefined): string {
   if (version === undefined) return `${name} has no version yet.`
   const since = knownSince === undefined ? '' : `, known for ${formatDuration(Date.now() - knownSince)} (--refresh asks the store)`
   return `Compared with ${name}@${version.id.slice(0, 8)}${since}.`
@@ -63,18 +63,18 @@ async function newestVersion(
   name: string,
   refresh: boolean,
   local: Entry[],
-): Promise<{ version: KnownVersion | undefined; knownSince?: number }> {
+): Promise<{ version: NotedVersion | undefined; knownSince?: number }> {
   const { reporter } = session.console
   const file = session.knownVersionFile(location, name)
-  const equal = refresh ? undefined : await isKnownAs(file, local)
+  const equal = refresh ? undefined : await isNotedAs(file, local)
   if (equal) return { version: { ...equal, entries: local }, knownSince: equal.knownSince }
-  const known = refresh ? undefined : await loadKnownVersion(file, reporter)
+  const known = refresh ? undefined : await loadNotedVersion(file, reporter)
   if (known) return { version: known, knownSince: known.knownSince }
   const repository = await openRepository(session)
   const snapshot = await newestSnapshot(repository, repository.view, name)
   if (!snapshot) return { version: undefined }
-  const version: KnownVersion = { id: snapshot.id, name, time: snapshot.time, entries: [] }
+  const version: NotedVersion = { id: snapshot.id, name, time: snapshot.time, entries: [] }
   for await (const entry of readManifest(repository, snapshot)) version.entries.push(entry)
-  await saveKnownVersion(file, version, reporter)
+  await saveNotedVersion(file, version, reporter)
   return { version }
 }

@@ -1,5 +1,5 @@
 import { Argument, Option, type Command } from 'commander'
-import type { Execute } from '../shared/definition.ts'
+import type { Execute } from '../shared/execute.ts'
 import { SHELLS } from './model.ts'
 
 /** The command that helps a shell. */

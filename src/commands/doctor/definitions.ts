@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Execute } from '../shared/definition.ts'
+import type { Execute } from '../shared/execute.ts'
 
 /** The command that looks for what could go wrong. */
 export function registerDoctorCommand(root: Command, execute: Execute): void {

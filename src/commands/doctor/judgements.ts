@@ -2,7 +2,7 @@ import type { ChosenCredentials } from '../../auth/choose.ts'
 import { shortScope } from '../../auth/credentials.ts'
 import { checkConfig, newerFormat } from '../../repository/format/config.ts'
 import { CONFIG_NAME, isOurs, type Inventory } from '../../repository/format/object-names.ts'
-import type { Trashed } from '../../repository/prune/empty-trash.ts'
+import type { TrashedObjects } from '../../repository/prune/empty-trash.ts'
 import { MAX_OBJECT_BYTES, type Quota } from '../../storage/storage.ts'
 import { formatBytes, formatDuration, formatRemaining, plural, localTime } from '../../ui/format.ts'
 import type { ChosenStore } from '../shared/store.ts'
@@ -100,7 +100,7 @@ export function judgeSpace({ used, limit }: Quota): Finding {
   return ok(message)
 }
 
-export function judgeTrash(trashed: Trashed): Finding {
+export function judgeTrash(trashed: TrashedObjects): Finding {
   const message = `${amountOf(trashed)} of the repository are in Drive's trash and take space as before. Versions may need some of it.`
   return attention(message, EMPTY_TRASH)
 }

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { loadZstd, type ZstdName } from '../../compression/zstd.ts'
 import { StatCache } from '../../repository/source/stat-cache.ts'
-import { loadKnownVersion } from '../../repository/versions/noted-version.ts'
+import { loadNotedVersion } from '../../repository/versions/noted-version.ts'
 import { temporaryName } from '../../storage/folder-files.ts'
 import { plural } from '../../ui/format.ts'
 import { equalBytes } from '../../util/bytes.ts'
@@ -57,7 +57,7 @@ export async function checkCache(folder: string): Promise<Finding> {
   const states = await filesIn(join(folder, 'files'))
   const versions = await filesIn(join(folder, 'versions'))
   for (const file of states) await new StatCache(file).load(reporter)
-  for (const file of versions) await loadKnownVersion(file, reporter)
+  for (const file of versions) await loadNotedVersion(file, reporter)
   const count = states.length + versions.length
   if (damaged.length === 0) return ok(`${folder}, ${count === 0 ? 'empty' : plural(count, 'file')}`)
   return attention(

@@ -2,7 +2,7 @@ import { readAccount } from '../../auth/account.ts'
 import type { ChosenCredentials } from '../../auth/choose.ts'
 import { readLogin } from '../../auth/token-file.ts'
 import { takeInventory } from '../../repository/format/object-names.ts'
-import { trashedObjects } from '../../repository/prune/empty-trash.ts'
+import { findTrashedObjects } from '../../repository/prune/empty-trash.ts'
 import type { Listing } from '../../storage/storage.ts'
 import type { Trash } from '../../storage/trash.ts'
 import { formatDuration } from '../../ui/format.ts'
@@ -73,7 +73,7 @@ export function storeChecks(session: StoreSession, folder: string): Check[] {
       name: 'trash',
       run: async signal => {
         if (trash === undefined) return undefined
-        const trashed = await trashedObjects(trash, { signal })
+        const trashed = await findTrashedObjects(trash, { signal })
         return trashed.objects === 0 ? ok('holds nothing of the repository') : judgeTrash(trashed)
       },
     },

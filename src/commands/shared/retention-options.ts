@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { isEmptyPolicy, parseBestRule, parseSpan, type RetentionPolicy } from '../../repository/versions/retention.ts'
 import { AppError } from '../../util/errors.ts'
-import { collect } from './definition.ts'
+import { collect } from './execute.ts'
 
 export interface RetentionOptions {
   keepLast?: string

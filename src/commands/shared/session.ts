@@ -4,7 +4,7 @@ import { CompressionPool } from '../../compression/pool.ts'
 import { TensorCache } from '../../repository/bases/tensor-cache.ts'
 import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../../repository/open/open.ts'
-import { trashedObjects } from '../../repository/prune/empty-trash.ts'
+import { findTrashedObjects } from '../../repository/prune/empty-trash.ts'
 import { StatCache } from '../../repository/source/stat-cache.ts'
 import { forgottenMeanwhile, isStillThere } from '../../repository/versions/forgotten-meanwhile.ts'
 import type { Settings } from '../../settings.ts'
@@ -154,7 +154,7 @@ export class Session {
 
   /** For whoever misses something. */
   async trashHint(): Promise<string | undefined> {
-    const trashed = await trashedObjects(this.trash, { signal: this.signal }).catch(() => undefined)
+    const trashed = await findTrashedObjects(this.trash, { signal: this.signal }).catch(() => undefined)
     return trashed === undefined || trashed.objects === 0 ? undefined : inTrash(trashed)
   }
 

@@ -1,4 +1,4 @@
-import type { Marked } from '../../repository/prune/marked-for-deletion.ts'
+import type { MarkedForDeletion } from '../../repository/prune/marked-for-deletion.ts'
 import type { Amount, PruneResult } from '../../repository/prune/prune.ts'
 import { formatBytes, formatCount, plural, localTime } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
@@ -15,7 +15,7 @@ export function refuseMounted(store: ChosenStore): void {
 const bytesOf = ({ packs, bytes }: Amount): string => `${formatBytes(bytes)} (${plural(packs, 'pack')})`
 
 /** A sentence for what `prune` frees, and when. */
-export function markedText({ packs, bytes, until }: Marked): string {
+export function markedText({ packs, bytes, until }: MarkedForDeletion): string {
   const from = until === undefined ? '' : ` from ${localTime(until)} on`
   return `Marked for deletion: ${formatBytes(bytes)} (${plural(packs, 'pack')}). \`colab-escape prune\` frees it${from}.`
 }

@@ -1,10 +1,10 @@
-import type { Trashed } from '../../repository/prune/empty-trash.ts'
+import type { TrashedObjects } from '../../repository/prune/empty-trash.ts'
 import { formatBytes, plural } from '../../ui/format.ts'
 
-export const amountOf = ({ objects, bytes }: Trashed): string => `${formatBytes(bytes)} (${plural(objects, 'object')})`
+export const amountOf = ({ objects, bytes }: TrashedObjects): string => `${formatBytes(bytes)} (${plural(objects, 'object')})`
 
 /** A sentence for what counts against the quota though it is not there any more. */
-export function inTrash(trashed: Trashed): string {
+export function inTrash(trashed: TrashedObjects): string {
   const versions = trashed.versions === 0 ? '' : `, ${plural(trashed.versions, 'version')} among them`
   return `In Drive's trash: ${amountOf(trashed)}${versions}. ${EMPTY_TRASH}`
 }

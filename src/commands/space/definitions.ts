@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander'
-import type { Execute } from '../shared/definition.ts'
+import type { Execute } from '../shared/execute.ts'
 import { addRetentionOptions } from '../shared/retention-options.ts'
 
 /** The commands that give up versions and free space. */

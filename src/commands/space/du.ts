@@ -1,5 +1,5 @@
 import { openForReading } from '../../repository/open/open.ts'
-import { trashedObjects } from '../../repository/prune/empty-trash.ts'
+import { findTrashedObjects } from '../../repository/prune/empty-trash.ts'
 import { markedForDeletion } from '../../repository/prune/marked-for-deletion.ts'
 import { kindOfChunk } from '../../repository/usage/file-kinds.ts'
 import { measureParts } from '../../repository/usage/usage-by-part.ts'
@@ -46,7 +46,7 @@ export async function duCommand(session: Session, version: string | undefined, o
   const quota = await repository.storage.quota({ signal: session.signal })
   const name = version === undefined ? undefined : (await findVersion(session, repository, parseVersion(version))).name
   const marked = markedForDeletion(repository.view)
-  const trashed = await trashedObjects(session.trash, { signal: session.signal })
+  const trashed = await findTrashedObjects(session.trash, { signal: session.signal })
   const waiting = [...(marked.packs === 0 ? [] : [markedText(marked)]), ...(trashed.objects === 0 ? [] : [inTrash(trashed)])]
   const human = name === undefined ? [...describeNames(session, usage), ...waiting] : describeVersions(session, usage, name)
   const free =

@@ -1,7 +1,7 @@
 import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
 import type { RepositoryContext } from '../../repository/open/open.ts'
 import { forget, type ForgetResult } from '../../repository/prune/forget.ts'
-import { SAFE_WAITS } from '../../repository/prune/grace-periods.ts'
+import { SAFE_GRACE_PERIODS } from '../../repository/prune/grace-periods.ts'
 import type { RetentionPolicy } from '../../repository/versions/retention.ts'
 import { isAppError } from '../../util/errors.ts'
 
@@ -16,7 +16,7 @@ export async function forgetOlder(
   newest: StoredSnapshot | undefined,
 ): Promise<ForgetResult | undefined> {
   try {
-    const request = { names: [name], policy, all: false, known: newest?.ref, waits: SAFE_WAITS, dryRun: false }
+    const request = { names: [name], policy, all: false, known: newest?.ref, waits: SAFE_GRACE_PERIODS, dryRun: false }
     const result = await forget(context, request)
     if (result.failure) context.reporter.warn(`Space of forgotten versions could not be freed: ${result.failure.message}`)
     return result

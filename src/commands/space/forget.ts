@@ -1,6 +1,6 @@
 import { checkName } from '../../repository/format/object-names.ts'
 import { forget, type ForgottenName } from '../../repository/prune/forget.ts'
-import { SAFE_WAITS } from '../../repository/prune/grace-periods.ts'
+import { SAFE_GRACE_PERIODS } from '../../repository/prune/grace-periods.ts'
 import { plural, localTime } from '../../ui/format.ts'
 import { renderTable } from '../../ui/table.ts'
 import { AppError } from '../../util/errors.ts'
@@ -27,7 +27,7 @@ export async function forgetCommand(session: Session, names: string[], options: 
   const dryRun = options.dryRun === true
   const context = session.context(store.storage, 0)
   const asked = [...new Set(names.map(checkName))]
-  const result = await forget(context, { names: asked, policy: policy ?? {}, all, waits: SAFE_WAITS, dryRun })
+  const result = await forget(context, { names: asked, policy: policy ?? {}, all, waits: SAFE_GRACE_PERIODS, dryRun })
   const absent = result.names.filter(
     ({ decision, unreadable }) => decision.kept.length + decision.forgotten.length + unreadable.length === 0,
   )

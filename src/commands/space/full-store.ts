@@ -1,5 +1,5 @@
 import { openForReading } from '../../repository/open/open.ts'
-import { trashedObjects } from '../../repository/prune/empty-trash.ts'
+import { findTrashedObjects } from '../../repository/prune/empty-trash.ts'
 import { markedForDeletion } from '../../repository/prune/marked-for-deletion.ts'
 import { proposeForgetting, type Proposal } from '../../repository/prune/proposals.ts'
 import { formatBytes, plural } from '../../ui/format.ts'
@@ -27,7 +27,7 @@ export async function withProposals(session: Session, store: ChosenStore, error:
 async function proposals(session: Session, store: ChosenStore): Promise<string[]> {
   const repository = await openForReading(session.context(store.storage, 0))
   const marked = markedForDeletion(repository.view)
-  const trashed = await trashedObjects(session.trash, { signal: session.signal })
+  const trashed = await findTrashedObjects(session.trash, { signal: session.signal })
   const older = (await proposeForgetting(repository)).filter(({ bytes }) => bytes !== 0)
   return [
     ...(marked.packs === 0 ? [] : [markedText(marked)]),

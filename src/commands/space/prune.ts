@@ -1,5 +1,5 @@
-import { takeFromTrash, trashedObjects, type Trashed } from '../../repository/prune/empty-trash.ts'
-import { NO_WAITS, SAFE_WAITS } from '../../repository/prune/grace-periods.ts'
+import { takeFromTrash, findTrashedObjects, type TrashedObjects } from '../../repository/prune/empty-trash.ts'
+import { NO_GRACE_PERIODS, SAFE_GRACE_PERIODS } from '../../repository/prune/grace-periods.ts'
 import { openForPrune, prune } from '../../repository/prune/prune.ts'
 import { plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
@@ -23,7 +23,7 @@ export async function pruneCommand(session: Session, options: PruneOptions): Pro
   const { signal, trash } = session
   if (options.emptyTrash === true && !trash) session.console.reporter.note(`${store.storage.location} has no trash`)
   const emptied = options.emptyTrash === true && !dryRun && trash ? await takeFromTrash(trash, { signal }) : undefined
-  const trashed = emptied?.trashed ?? (await trashedObjects(trash, { signal }))
+  const trashed = emptied?.trashed ?? (await findTrashedObjects(trash, { signal }))
   const opened = await openForPrune(context)
   const { inventory } = opened.repository.view
   if (!inventory.hasConfig && inventory.snapshots.length === 0)
@@ -32,11 +32,11 @@ export async function pruneCommand(session: Session, options: PruneOptions): Pro
     })
   // what was in the trash is marked at once where nothing needs it, however new it is: it waits as whatever is marked
   const removed = { snapshots: [], packs: emptied?.packs ?? new Set<string>() }
-  let result = await prune(context, opened, { waits: options.now === true ? NO_WAITS : SAFE_WAITS, dryRun }, removed)
+  let result = await prune(context, opened, { waits: options.now === true ? NO_GRACE_PERIODS : SAFE_GRACE_PERIODS, dryRun }, removed)
   if (options.now === true && !dryRun && result.marked.packs > 0) {
     // what was marked a moment ago may go as well
     const { freed, copiedBytes, marked } = result
-    result = await prune(context, await openForPrune(context), { waits: NO_WAITS, dryRun })
+    result = await prune(context, await openForPrune(context), { waits: NO_GRACE_PERIODS, dryRun })
     result.freed.packs += freed.packs
     result.freed.bytes += freed.bytes
     result.copiedBytes += copiedBytes
@@ -59,7 +59,7 @@ export async function pruneCommand(session: Session, options: PruneOptions): Pro
   return result.problems.length > 0 ? 'damaged' : 'done'
 }
 
-function describeTrash(trashed: Trashed, emptied: boolean): string[] {
+function describeTrash(trashed: TrashedObjects, emptied: boolean): string[] {
   if (trashed.objects === 0) return []
   if (!emptied) return [`  ${inTrash(trashed)}`]
   return [

@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander'
-import { collect, type Execute } from '../shared/definition.ts'
+import { collect, type Execute } from '../shared/execute.ts'
 import { addRetentionOptions } from '../shared/retention-options.ts'
 
 /** The commands that every user meets: options, help and examples; what they do is loaded when they run. */

@@ -9,7 +9,7 @@ import { push, type PushRequest, type PushResult } from '../../repository/push/p
 import { kindOfChunk } from '../../repository/usage/file-kinds.ts'
 import { measureNewParts, type PartUsage } from '../../repository/usage/usage-by-part.ts'
 import { parseMetrics } from '../../repository/versions/metrics.ts'
-import { saveKnownVersion } from '../../repository/versions/noted-version.ts'
+import { saveNotedVersion } from '../../repository/versions/noted-version.ts'
 import type { RetentionPolicy } from '../../repository/versions/retention.ts'
 import { checkTags } from '../../repository/versions/tags.ts'
 import { ReadAheadStorage } from '../../storage/read-ahead.ts'
@@ -99,7 +99,7 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
   if (result.snapshot) {
     const { id, time } = result.snapshot
     const known = { id, name, time, entries: result.reading.entries }
-    await saveKnownVersion(session.knownVersionFile(store.storage.location, name), known, console.reporter)
+    await saveNotedVersion(session.knownVersionFile(store.storage.location, name), known, console.reporter)
   }
   noteOtherSource(session, name, source, result)
   const forgotten = policy && result.outcome !== 'dry-run' ? await forgetOlder(context, name, policy, result.snapshot) : undefined

@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander'
-import { collect, type Execute } from '../shared/definition.ts'
+import { collect, type Execute } from '../shared/execute.ts'
 
 /** The command that saves by itself. */
 export function registerWatchCommand(root: Command, execute: Execute, program: string): void {

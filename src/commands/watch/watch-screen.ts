@@ -1,5 +1,5 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
-import type { Held, Scan } from '../../repository/watch/scanner.ts'
+import type { HeldFile, Scan } from '../../repository/watch/scanner.ts'
 import type { WatchEvent } from '../../repository/watch/watcher.ts'
 import { formatBytes, formatDuration, plural, describeMetrics } from '../../ui/format.ts'
 import { messageOf, type AppError } from '../../util/errors.ts'
@@ -142,14 +142,14 @@ export class WatchScreen {
   }
 }
 
-function heldLine([path, { kind, why }]: [string, Held]): Status['held'][number] {
+function heldLine([path, { kind, why }]: [string, HeldFile]): Status['held'][number] {
   return { path: path.toWellFormed(), kind, why }
 }
 
 const clock = (): string => new Date().toTimeString().slice(0, 8)
 
 /** What a watch ends with: a line or two, and the same for machines. */
-export function describeEnd({ versions, last, name }: Status, held: ReadonlyMap<string, Held>): string[] {
+export function describeEnd({ versions, last, name }: Status, held: ReadonlyMap<string, HeldFile>): string[] {
   const newest = last === null ? 'nothing was saved' : `the newest is ${name}@${last.version.slice(0, 8)}`
   const lines = [`Watched ${name}: ${plural(versions, 'version')} made, ${newest}`]
   if (held.size > 0) lines.push(`  ${plural(held.size, 'file')} not finished or not readable (see the warnings)`)

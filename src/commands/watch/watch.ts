@@ -4,7 +4,7 @@ import { walk } from '../../local/walk.ts'
 import { checkName } from '../../repository/format/object-names.ts'
 import type { RepositoryContext } from '../../repository/open/open.ts'
 import { push, type PushResult } from '../../repository/push/push.ts'
-import { saveKnownVersion } from '../../repository/versions/noted-version.ts'
+import { saveNotedVersion } from '../../repository/versions/noted-version.ts'
 import { checkTags } from '../../repository/versions/tags.ts'
 import { watchProcess } from '../../repository/watch/process-end.ts'
 import { rememberTombs } from '../../repository/watch/remember-tombs.ts'
@@ -209,7 +209,7 @@ class Saver {
     const { snapshot, reading } = result
     if (snapshot) {
       const known = { id: snapshot.id, name: this.name, time: snapshot.time, entries: reading.entries }
-      await saveKnownVersion(this.session.knownVersionFile(this.location, this.name), known, context.reporter)
+      await saveNotedVersion(this.session.knownVersionFile(this.location, this.name), known, context.reporter)
     }
     if (policy && result.outcome === 'stored') await forgetOlder(context, this.name, policy, snapshot)
     return result

@@ -13,14 +13,14 @@ import { openLocalBase, type ReadFile } from './local-base-file.ts'
 import type { CachedFileWriter } from './tensor-cache-file.ts'
 import type { TensorCache } from './tensor-cache.ts'
 
-export interface BasesOptions {
+export interface BasePolicy {
   /** Where plain tensors of files that are overwritten in place are kept; undefined where they are not. */
   cache: TensorCache | undefined
   /** The longest chain of bases, 1 to 8: 1 where versions are going to be forgotten, so that a version that is kept needs no more than one other. */
   maxDepth?: number | undefined
 }
 
-export interface BasesMeans extends BasesOptions {
+export interface BaseFinderOptions extends BasePolicy {
   earlier: EarlierFiles
   /** The depth of a copy that may be relied on, less than `below`; -1 where there is none. */
   depthOf: (id: Uint8Array, below: number) => number
@@ -68,19 +68,19 @@ interface Current {
  * Finds the bases of tensors while a push reads its files: in other files of the push, and in the local cache. Bases are offered only where their bytes are what
  * their ids say, and where a sample of the tensor shows that they help.
  */
-export class Bases {
-  private readonly means: BasesMeans
+export class BaseFinder {
+  private readonly options: BaseFinderOptions
   private readonly maxDepth: number
   private plan = new BasePlan([], () => false)
   /** Files read, or known, that may be bases of later ones. */
   private readonly read = new Map<string, ReadFile>()
   private current: Current | undefined
   /** For the bases of one chunk after the other: those that are offered, and others that are compared with them. */
-  private readonly rooms = [new Uint8Array(MAX_BASE_BYTES), new Uint8Array(MAX_BASE_BYTES)] as const
+  private readonly buffers = [new Uint8Array(MAX_BASE_BYTES), new Uint8Array(MAX_BASE_BYTES)] as const
 
-  constructor(means: BasesMeans) {
-    this.means = means
-    this.maxDepth = Math.min(means.maxDepth ?? MAX_DEPTH, MAX_DEPTH)
+  constructor(options: BaseFinderOptions) {
+    this.options = options
+    this.maxDepth = Math.min(options.maxDepth ?? MAX_DEPTH, MAX_DEPTH)
   }
 
   /** The files in an order in which bases come first. */
@@ -100,12 +100,12 @@ export class Bases {
   async end(file: WalkedEntry, chunks: Buffer | undefined): Promise<void> {
     const current = this.current?.file === file ? this.current : undefined
     if (chunks && this.plan.bases.has(file.path)) {
-      const { lengthOf } = this.means
+      const { lengthOf } = this.options
       const lengths = current?.lengths ?? Array.from({ length: chunks.length / 32 }, (_, i) => lengthOf(chunks, i * 32))
       this.read.set(file.path, { file, chunks, lengths })
     }
     if (chunks && current?.kept) {
-      this.means.cache!.finish(current.kept, chunks)
+      this.options.cache!.finish(current.kept, chunks)
       current.kept = undefined
     }
     await this.leave()
@@ -114,7 +114,7 @@ export class Bases {
   private async leave(): Promise<void> {
     const { current } = this
     this.current = undefined
-    if (current?.kept) this.means.cache!.discard(current.kept)
+    if (current?.kept) this.options.cache!.discard(current.kept)
     for (const { file } of current?.sources ?? []) await file.close()
   }
 
@@ -127,7 +127,7 @@ export class Bases {
   }
 
   private keep(current: Current, id: Uint8Array, bytes: Uint8Array, place: TensorPlace): void {
-    const { cache, dryRun } = this.means
+    const { cache, dryRun } = this.options
     if (!cache) return
     if (current.kept === undefined) {
       const elsewhere = dryRun || this.plan.hasSeries(current.file.path)
@@ -152,7 +152,7 @@ export class Bases {
     if (current.tensor !== tensor) this.meet(current, tensor)
     const chunk = offset / TENSOR_CHUNK_BYTES
     if (current.chosen === undefined) return this.choose(current, bytes, tensor, chunk)
-    return current.chosen ? this.baseFrom(current.chosen, chunk, bytes.length, this.rooms[0]) : undefined
+    return current.chosen ? this.baseFrom(current.chosen, chunk, bytes.length, this.buffers[0]) : undefined
   }
 
   private meet(current: Current, tensor: TensorPlace['tensor']): void {
@@ -173,16 +173,16 @@ export class Bases {
   ): Promise<OfferedBase | undefined> {
     let best: OfferedBase | undefined
     let least = 1 - MUST_SAVE
-    let [room, bestRoom] = this.rooms
+    let [buffer, bestBuffer] = this.buffers
     current.chosen = null
     for (const partner of current.partners) {
-      const base = await this.baseFrom(partner, chunk, bytes.length, room)
+      const base = await this.baseFrom(partner, chunk, bytes.length, buffer)
       partner.source.tried++
       if (!base) continue
       const left = gainOf(bytes, element, base)
       if (left >= least) continue
       best = base
-      ;[room, bestRoom] = [bestRoom, room]
+      ;[buffer, bestBuffer] = [bestBuffer, buffer]
       least = left
       current.chosen = partner
       if (left < CLEARLY) break
@@ -191,12 +191,12 @@ export class Bases {
     return best
   }
 
-  /** The verified bytes of the bases of a tensor's chunk, in `room`; undefined where one is not there, or lies too deep. */
+  /** The verified bytes of the bases of a tensor's chunk, in `buffer`; undefined where one is not there, or lies too deep. */
   private async baseFrom(
     { source, base, relation }: Partner,
     chunk: number,
     length: number,
-    room: Uint8Array,
+    buffer: Uint8Array,
   ): Promise<OfferedBase | undefined> {
     const first = relation === 'delta' ? chunk : 2 * chunk
     const count = relation === 'delta' ? 1 : Math.min(2, Math.ceil((2 * length) / TENSOR_CHUNK_BYTES))
@@ -205,9 +205,9 @@ export class Bases {
     let depth = 0
     for (let i = first; i < first + count; i++) {
       const id = base.ids.subarray(i * 32, i * 32 + 32)
-      const found = id.length === 32 ? this.means.depthOf(id, this.maxDepth) : -1
+      const found = id.length === 32 ? this.options.depthOf(id, this.maxDepth) : -1
       if (found < 0) return undefined
-      const piece = await base.read(i, room.subarray(filled))
+      const piece = await base.read(i, buffer.subarray(filled))
       if (!equalBytes(sha256(piece), id)) {
         source.file.damaged?.()
         return undefined
@@ -217,7 +217,7 @@ export class Bases {
       filled += piece.length
     }
     const isWhole = filled === (relation === 'delta' ? length : 2 * length)
-    return isWhole ? { relation, bytes: room.subarray(0, filled), ids, depth } : undefined
+    return isWhole ? { relation, bytes: buffer.subarray(0, filled), ids, depth } : undefined
   }
 
   private async sourcesOf(file: WalkedEntry): Promise<Source[]> {
@@ -226,7 +226,7 @@ export class Bases {
       const read = this.read.get(base.path)
       if (read) opened.push(await openLocalBase(read))
     }
-    for (const key of await this.means.earlier.keysFor(file.path)) opened.push(await this.means.cache?.open(key))
+    for (const key of await this.options.earlier.keysFor(file.path)) opened.push(await this.options.cache?.open(key))
     return opened.flatMap(file => (file ? [{ file, pairs: new TensorPairs(file.tensors), tried: 0, served: 0 }] : []))
   }
 }

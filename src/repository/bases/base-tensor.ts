@@ -6,8 +6,8 @@ import type { BlockBase } from '../../compression/block.ts'
 export interface BaseTensor extends Pick<TensorSpan, 'name' | 'width' | 'kind' | 'dtype' | 'length'> {
   /** 32 bytes a chunk. */
   ids: Uint8Array
-  /** The bytes of a chunk, at the beginning of `room` and not verified: a view of it. Fewer or none where they are gone, or where there is no room. */
-  read: (chunk: number, room: Uint8Array) => Promise<Uint8Array>
+  /** The bytes of a chunk, at the beginning of `buffer` and not verified: a view of it. Fewer or none where they are gone, or where there is no buffer. */
+  read: (chunk: number, buffer: Uint8Array) => Promise<Uint8Array>
 }
 
 /** A file's tensors, as bases. */

@@ -29,8 +29,8 @@ export async function openLocalBase({ file, chunks, lengths }: ReadFile): Promis
     const tensors = spans.flatMap((span): BaseTensor[] => {
       const ids = idsOf(span, chunks, lengths, places)
       if (!ids) return []
-      const read = (chunk: number, room: Uint8Array): Promise<Uint8Array> =>
-        readInto(room.subarray(0, chunkLength(span, chunk)), opened, span.offset + chunk * TENSOR_CHUNK_BYTES)
+      const read = (chunk: number, buffer: Uint8Array): Promise<Uint8Array> =>
+        readInto(buffer.subarray(0, chunkLength(span, chunk)), opened, span.offset + chunk * TENSOR_CHUNK_BYTES)
       return [{ ...span, ids, read }]
     })
     return { tensors, close: () => opened.close() }

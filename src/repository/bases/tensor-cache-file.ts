@@ -22,10 +22,10 @@ export interface CachedTensor extends Pick<TensorSpan, 'name' | 'width' | 'kind'
   ids: string
 }
 
-/** Writes tensors, chunk by chunk, as far as there is room for whole ones. */
+/** Writes tensors, chunk by chunk, as long as whole tensors fit. */
 export class CachedFileWriter {
   readonly path: string
-  private readonly room: number
+  private readonly capacity: number
   private fd: number | undefined
   private readonly buffer = Buffer.alloc(BUFFER_BYTES)
   private buffered = 0
@@ -33,9 +33,9 @@ export class CachedFileWriter {
   private readonly table: CachedTensor[] = []
   private tensor: { span: TensorSpan; offset: number; ids: Buffer[] } | undefined
 
-  constructor(path: string, room: number) {
+  constructor(path: string, capacity: number) {
     this.path = path
-    this.room = room
+    this.capacity = capacity
     this.fd = openSync(path, 'wx', 0o600)
   }
 
@@ -43,7 +43,7 @@ export class CachedFileWriter {
   add(id: Uint8Array, bytes: Uint8Array, { tensor, offset }: TensorPlace): void {
     if (offset === 0) {
       this.endTensor()
-      if (this.written + tensor.length <= this.room) this.tensor = { span: tensor, offset: this.written, ids: [] }
+      if (this.written + tensor.length <= this.capacity) this.tensor = { span: tensor, offset: this.written, ids: [] }
     }
     if (this.tensor?.span !== tensor) return
     this.tensor.ids.push(Buffer.from(id))
@@ -112,8 +112,8 @@ export async function openCachedFile(path: string): Promise<BaseFile> {
     const tensors = (await readTable(file, size)).map(({ ids, offset, ...tensor }) => ({
       ...tensor,
       ids: Buffer.from(ids, 'base64'),
-      read: (chunk: number, room: Uint8Array) =>
-        readInto(room.subarray(0, chunkLength(tensor, chunk)), file, offset + chunk * TENSOR_CHUNK_BYTES),
+      read: (chunk: number, buffer: Uint8Array) =>
+        readInto(buffer.subarray(0, chunkLength(tensor, chunk)), file, offset + chunk * TENSOR_CHUNK_BYTES),
     }))
     return { tensors, close: () => file.close() }
   } catch (error) {
@@ -136,13 +136,13 @@ export function readAt(file: FileHandle, offset: number, length: number): Promis
   return readInto(new Uint8Array(length), file, offset)
 }
 
-/** Fills `room`, or the part of it that is returned where the file ends before. */
-export async function readInto(room: Uint8Array, file: FileHandle, offset: number): Promise<Uint8Array> {
-  const { length } = room
+/** Fills `buffer`, or the part of it that is returned where the file ends before. */
+export async function readInto(buffer: Uint8Array, file: FileHandle, offset: number): Promise<Uint8Array> {
+  const { length } = buffer
   let count = 0
   for (let more = length; more > 0 && count < length;) {
-    more = (await file.read(room, count, length - count, offset + count)).bytesRead
+    more = (await file.read(buffer, count, length - count, offset + count)).bytesRead
     count += more
   }
-  return count === length ? room : room.subarray(0, count)
+  return count === length ? buffer : buffer.subarray(0, count)
 }

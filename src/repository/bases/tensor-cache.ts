@@ -58,16 +58,16 @@ export class TensorCache {
     }
   }
 
-  /** Begins to keep the tensors of a file of about `size` bytes: half of the room at most, so that its former version can stay. Undefined where it can't be. */
+  /** Begins to keep the tensors of a file of about `size` bytes: half of the capacity at most, so that its former version can stay. Undefined where it can't be. */
   begin(size: number): CachedFileWriter | undefined {
     try {
       mkdirSync(this.folder, { recursive: true, mode: 0o700 })
       const kept = this.list()
       const limit = this.limit(kept)
-      const room = Math.min(size, limit / 2)
-      this.makeRoom(kept, limit - room)
+      const capacity = Math.min(size, limit / 2)
+      this.evictDownTo(kept, limit - capacity)
       const temporary = join(this.folder, `${process.pid}-${randomBytes(6).toString('hex')}.tmp`)
-      return new CachedFileWriter(temporary, room)
+      return new CachedFileWriter(temporary, capacity)
     } catch (error) {
       this.failed(error)
       return undefined
@@ -81,7 +81,7 @@ export class TensorCache {
       renameSync(writer.path, join(this.folder, TensorCache.keyOf(chunks)))
       // its table came on top, and others may have been at work
       const kept = this.list()
-      this.makeRoom(kept, this.limit(kept))
+      this.evictDownTo(kept, this.limit(kept))
     } catch (error) {
       this.failed(error)
       this.discard(writer)
@@ -101,7 +101,7 @@ export class TensorCache {
     return Math.min(MAX_BYTES, MAX_SHARE * (this.freeBytes() + bytesOf(kept)))
   }
 
-  private makeRoom(kept: Kept[], most: number): void {
+  private evictDownTo(kept: Kept[], most: number): void {
     let total = bytesOf(kept)
     for (const { name, bytes } of kept.sort((a, b) => a.usedAt - b.usedAt)) {
       if (total <= most) return

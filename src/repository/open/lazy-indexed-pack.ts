@@ -8,7 +8,7 @@ import type { ChunkIndex } from '../index/chunk-index.ts'
  * A pack of an index that was read. Its directory is kept in the chunk index alone, and encoded again when a new index takes it in: most never are, and their
  * bytes would take nearly as much memory as the chunk index does.
  */
-export class HeldPack implements IndexedPack {
+export class LazyIndexedPack implements IndexedPack {
   readonly id: string
   readonly size: number
   readonly directoryLength: number

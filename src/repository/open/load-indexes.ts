@@ -5,12 +5,12 @@ import { freeUnusedBuffers } from '../../util/unused-memory.ts'
 import { decodeIndexedPack, type IndexedPack } from '../format/index-object.ts'
 import type { Inventory } from '../format/object-names.ts'
 import { ChunkIndex } from '../index/chunk-index.ts'
-import { HeldPack } from './lazy-indexed-pack.ts'
+import { LazyIndexedPack } from './lazy-indexed-pack.ts'
 
 /** Bytes of indexes between two collections: so that those of a very large repository are not held beside what is made of them. */
 const FREE_EVERY_BYTES = 64 * 1024 * 1024
 
-export interface TakenIndexes {
+export interface LoadedIndexes {
   index: ChunkIndex
   /** As in `RepositoryView`. */
   unindexedPacks: string[]
@@ -18,16 +18,16 @@ export interface TakenIndexes {
 }
 
 /** Makes one chunk index of all that is listed of the packs in `active`, which from then on hold their packs by it. Damage goes to `problems`. */
-export function takeIndexes(
+export function buildChunkIndex(
   inventory: Inventory,
   active: { size: number; packs: IndexedPack[] }[],
   tombedPacks: ReadonlySet<string>,
   problems: AppError[],
-): TakenIndexes {
+): LoadedIndexes {
   const unindexed = new Set(inventory.packs.keys())
   for (const { packs } of active) for (const { id } of packs) unindexed.delete(id)
   const missing = new Map<string, IndexedPack>()
-  const held = new Map<string, HeldPack>()
+  const held = new Map<string, LazyIndexedPack>()
   const index = new ChunkIndex(active.reduce((sum, { packs }) => sum + mostChunks(packs), 0))
   const take = (pack: IndexedPack, listed: StoredObject, writable: boolean): IndexedPack => {
     const damage = visibleDamage(pack, listed)
@@ -35,7 +35,7 @@ export function takeIndexes(
     if (damage !== undefined) problems.push(new AppError('corrupt', `Pack ${pack.id.slice(0, 12)} is damaged: ${damage}`))
     try {
       const directory = decodeIndexedPack(pack)
-      held.set(pack.id, new HeldPack(pack, index, index.packs.length))
+      held.set(pack.id, new LazyIndexedPack(pack, index, index.packs.length))
       index.add({ id: pack.id, size: pack.size, writable }, directory)
       unindexed.delete(pack.id)
     } catch (error) {

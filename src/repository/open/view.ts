@@ -9,7 +9,7 @@ import { decodeTomb, type Tomb } from '../format/label-and-tomb.ts'
 import { CONFIG_NAME, indexName, packName, takeInventory, tombName, type Inventory } from '../format/object-names.ts'
 import { decodePackTail } from '../format/pack.ts'
 import type { ChunkIndex } from '../index/chunk-index.ts'
-import { takeIndexes } from './load-indexes.ts'
+import { buildChunkIndex } from './load-indexes.ts'
 
 /** Requests that reading a repository makes side by side, at most. */
 const PARALLEL_READS = 8
@@ -157,7 +157,7 @@ function buildView(
   const tombedPacks = new Set([...tombs.values()].flatMap(tomb => ('packs' in tomb ? tomb.packs : [])))
   return {
     inventory,
-    ...takeIndexes(inventory, indexes.active, tombedPacks, problems),
+    ...buildChunkIndex(inventory, indexes.active, tombedPacks, problems),
     activeIndexes: indexes.active,
     supersededIndexes: indexes.superseded,
     tombs,

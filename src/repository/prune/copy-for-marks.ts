@@ -1,11 +1,11 @@
 import { AppError, isAppError } from '../../util/errors.ts'
 import type { IndexedPack } from '../format/index-object.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
-import { type Copied, copyChosen } from './copy.ts'
+import { type CopyResult, copyChosen } from './copy.ts'
 import type { MarkOptions } from './plan/choose-copies.ts'
 import type { MarkPlan } from './plan/mark-plan.ts'
 
-export interface ReadyMarks {
+export interface MarksAfterCopying {
   /** Packs by number that may be marked now. */
   packs: number[]
   copied: readonly IndexedPack[]
@@ -14,7 +14,7 @@ export interface ReadyMarks {
   /** In words. */
   problems: string[]
   /** Why nothing could be copied, where the store is full. */
-  noRoom?: AppError | undefined
+  outOfSpace?: AppError | undefined
 }
 
 /**
@@ -25,15 +25,15 @@ export async function copyForMarks(
   repository: OpenRepository,
   plan: MarkPlan,
   planAgain: (changes: Partial<MarkOptions>) => MarkPlan,
-): Promise<ReadyMarks> {
+): Promise<MarksAfterCopying> {
   const { packs } = repository.index
-  let copies: Copied
+  let copies: CopyResult
   try {
     copies = await copyChosen(context, repository, plan, [...plan.rewrite, ...plan.rescue])
   } catch (error) {
     if (!isAppError(error, 'quota')) throw error
-    // a store that is full must not stay so for lack of room for copies: what needs none is marked
-    return { packs: planAgain({ mayCopy: false }).dead, copied: [], bytes: 0, problems: [], noRoom: explain(error) }
+    // a store that is full must not stay so because copies do not fit: what needs none is marked
+    return { packs: planAgain({ mayCopy: false }).dead, copied: [], bytes: 0, problems: [], outOfSpace: explain(error) }
   }
   const { failed } = copies
   const problems = [...failed].map(([pack, why]) => `Pack ${packs[pack]!.id.slice(0, 12)} was left as it is: ${why}`)

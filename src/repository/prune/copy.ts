@@ -8,11 +8,11 @@ import { packName } from '../format/object-names.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { type BlockSource, fetchBlocks } from '../read/read-chunks.ts'
 import { PackWriter } from '../write/pack-writer.ts'
-import { isDivisible } from './block-content.ts'
+import { isDivisible } from './plan/block-content.ts'
 import type { MarkPlan } from './plan/mark-plan.ts'
 import { recodeChunk } from './recode.ts'
 
-export interface Copied {
+export interface CopyResult {
   packs: readonly IndexedPack[]
   bytes: number
   /** Packs that could not be copied from, with the reason: they are damaged or gone, and nothing may rely on their copy. */
@@ -27,9 +27,9 @@ export interface Copied {
 export async function copyChosen(
   context: RepositoryContext,
   repository: OpenRepository,
-  { chosen, alone }: Pick<MarkPlan, 'chosen' | 'alone'>,
+  { chosen, standalone }: Pick<MarkPlan, 'chosen' | 'standalone'>,
   sources: readonly number[],
-): Promise<Copied> {
+): Promise<CopyResult> {
   const { storage, index, pool, signal } = repository
   const failed = new Map<number, string>()
   const writer = new PackWriter({
@@ -69,7 +69,7 @@ export async function copyChosen(
       const entries = index.entriesIn(number)
       const needed = entries.filter(isChosen)
       if (needed.length === 0) continue
-      const isAsItWas = needed.length === entries.length && !entries.some(entry => alone.has(entry))
+      const isAsItWas = needed.length === entries.length && !entries.some(entry => standalone.has(entry))
       if (isAsItWas || !isDivisible(block)) await copyBlock(number, bytes.slice(block.offset, block.offset + block.storedLength))
       else if (usesBase(block.filter)) predicted.push(number)
       else await recode(source, number, await pool.decode(block, bytes.slice(block.offset, block.offset + block.storedLength)))
@@ -90,7 +90,7 @@ export async function copyChosen(
     for (const entry of index.entriesIn(number).filter(isChosen)) {
       const { offset, length } = index.location(entry)
       const chunk = plain?.subarray(offset, offset + length)
-      const lost = await recodeChunk(source, writer, entry, chunk, alone.has(entry))
+      const lost = await recodeChunk(source, writer, entry, chunk, standalone.has(entry))
       if (lost !== undefined) failed.set(index.packOf(entry), lost)
     }
   }

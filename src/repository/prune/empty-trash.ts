@@ -3,7 +3,7 @@ import type { Trash } from '../../storage/trash.ts'
 import { isOurs } from '../format/object-names.ts'
 
 /** Objects of a repository that somebody has put into the store's trash. */
-export interface Trashed {
+export interface TrashedObjects {
   objects: number
   bytes: number
   /** Versions among them. */
@@ -16,11 +16,11 @@ async function listOurs(trash: Trash, options: StorageOptions): Promise<StoredOb
   return (await trash.list(options)).filter(({ name }) => isOurs(name))
 }
 
-export async function trashedObjects(trash: Trash | undefined, options: StorageOptions = {}): Promise<Trashed> {
+export async function findTrashedObjects(trash: Trash | undefined, options: StorageOptions = {}): Promise<TrashedObjects> {
   return trash ? describe(await listOurs(trash, options)) : describe([])
 }
 
-function describe(objects: readonly StoredObject[]): Trashed {
+function describe(objects: readonly StoredObject[]): TrashedObjects {
   return {
     objects: objects.length,
     bytes: objects.reduce((sum, { size }) => sum + size, 0),
@@ -35,7 +35,7 @@ const RULED = /^(pack|index|tomb)-/
  * Begins to empty a trash: deletes versions and labels there for good, and puts all that versions may need back, for a prune that begins after this. It
  * keeps what they do need, and deletes the rest by its rules, which also hold for a push that listed before something was trashed. Tells the ids of packs that are back.
  */
-export async function takeFromTrash(trash: Trash, options: StorageOptions = {}): Promise<{ trashed: Trashed; packs: Set<string> }> {
+export async function takeFromTrash(trash: Trash, options: StorageOptions = {}): Promise<{ trashed: TrashedObjects; packs: Set<string> }> {
   const objects = await listOurs(trash, options)
   const names = [...new Set(objects.map(({ name }) => name))]
   // tombs first: what they name must not be written to as soon as it is back

@@ -5,7 +5,7 @@ import { indexName } from '../format/object-names.ts'
 import type { RepositoryContext } from '../open/open.ts'
 import type { RepositoryView } from '../open/view.ts'
 import { bytesInIndex, IndexWriter } from '../write/index-writer.ts'
-import { UPLOAD_MS, type Waits } from './grace-periods.ts'
+import { UPLOAD_MS, type GracePeriods } from './grace-periods.ts'
 
 type ActiveIndex = RepositoryView['activeIndexes'][number]
 
@@ -54,7 +54,7 @@ export async function droppablePacks(
   storage: Storage,
   view: RepositoryView,
   deleted: ReadonlySet<string>,
-  waits: Waits,
+  waits: GracePeriods,
   signal?: AbortSignal,
 ): Promise<Set<string>> {
   const droppable = new Set(deleted)

@@ -3,7 +3,7 @@ import { decodeLabel } from '../format/label-and-tomb.ts'
 import { labelName } from '../format/object-names.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository } from '../open/open.ts'
-import { LATE_MS, type Waits } from './grace-periods.ts'
+import { LATE_MS, type GracePeriods } from './grace-periods.ts'
 
 /** Deletes late snapshots that lack something and whose pushers are long gone. Where anything is damaged they stay: what they lack may be what is damaged. */
 export async function removeLate({ storage, view, signal }: OpenRepository, incomplete: readonly StoredSnapshot[]): Promise<string[]> {
@@ -14,7 +14,7 @@ export async function removeLate({ storage, view, signal }: OpenRepository, inco
 }
 
 /** Deletes labels of snapshots that are gone. `removed` are object names of snapshots that this run has deleted. */
-export async function removeLabels(repository: OpenRepository, removed: ReadonlySet<string>, waits: Waits): Promise<number> {
+export async function removeLabels(repository: OpenRepository, removed: ReadonlySet<string>, waits: GracePeriods): Promise<number> {
   const { storage, view, signal } = repository
   const { inventory } = view
   const there = new Set(inventory.snapshots.filter(({ objectName }) => !removed.has(objectName)).map(({ shortId }) => shortId))

@@ -1,14 +1,14 @@
 import type { RepositoryView } from '../open/view.ts'
-import { SAFE_WAITS } from './grace-periods.ts'
+import { SAFE_GRACE_PERIODS } from './grace-periods.ts'
 
 /** What tombs name and is still there: packs, their bytes, and from when a prune may delete all of them (the store's clock, ms). */
-export interface Marked {
+export interface MarkedForDeletion {
   packs: number
   bytes: number
   until: number | undefined
 }
 
-export function markedForDeletion({ inventory, tombs }: Pick<RepositoryView, 'inventory' | 'tombs'>): Marked {
+export function markedForDeletion({ inventory, tombs }: Pick<RepositoryView, 'inventory' | 'tombs'>): MarkedForDeletion {
   const sizes = new Map<string, number>()
   let until: number | undefined
   for (const [id, tomb] of tombs) {
@@ -17,7 +17,7 @@ export function markedForDeletion({ inventory, tombs }: Pick<RepositoryView, 'in
     const marked = inventory.tombs.get(id)
     if (there.length === 0 || marked === undefined) continue
     for (const { name, size } of there) sizes.set(name, size)
-    until = Math.max(until ?? 0, marked.created + SAFE_WAITS.graceMs)
+    until = Math.max(until ?? 0, marked.created + SAFE_GRACE_PERIODS.graceMs)
   }
   return { packs: sizes.size, bytes: [...sizes.values()].reduce((sum, size) => sum + size, 0), until }
 }

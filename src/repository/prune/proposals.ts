@@ -4,9 +4,9 @@ import { storedShare } from '../index/stored-sizes.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { chunksOf } from '../usage/usage.ts'
 import { readSnapshots } from '../versions/versions.ts'
-import { Choice } from './plan/choose-copies.ts'
-import { findLoneChunks } from './plan/standalone-chunks.ts'
-import { LATE_ONLY } from './reachability.ts'
+import { CopyChooser } from './plan/choose-copies.ts'
+import { LATE_ONLY } from './plan/reachable-chunks.ts'
+import { findStandaloneChunks } from './plan/standalone-chunks.ts'
 
 /** What forgetting a name's older versions would come to. */
 export interface Proposal {
@@ -61,8 +61,8 @@ async function keptBy(
     needed[entry] = 1
     if (isContent) flags[index.find(index.id(entry))] = LATE_ONLY
   })
-  const choice = new Choice(index, { flags, incomplete: [] }, { stateOf: () => 'usable', isSpared: () => false })
-  const { gains } = findLoneChunks(index, choice.select())
+  const choice = new CopyChooser(index, { flags, incomplete: [] }, { stateOf: () => 'usable', isSpared: () => false })
+  const { gains } = findStandaloneChunks(index, choice.select())
   for (const entry of gains.keys()) needed[entry] = 0
   return { needed, gains }
 }

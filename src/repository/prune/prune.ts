@@ -5,18 +5,19 @@ import { compareSnapshots, indexName, packName, type SnapshotRef } from '../form
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { adoptPacks, openView, type RepositoryView } from '../open/view.ts'
 import { copyForMarks } from './copy-for-marks.ts'
-import type { Waits } from './grace-periods.ts'
+import type { GracePeriods } from './grace-periods.ts'
 import { deletableIndexes, droppablePacks, indexesAsOf, packsNamedBy, writeIndexes } from './indexes.ts'
 import { removeLabels, removeLate } from './leftovers.ts'
-import { Backing } from './plan/backed-copies.ts'
+import { BackedCopies } from './plan/backed-copies.ts'
 import type { MarkOptions } from './plan/choose-copies.ts'
 import { copyBytes, type MarkPlan, planMarks } from './plan/mark-plan.ts'
 import { neededPacks } from './plan/needed-packs.ts'
-import { reach, readRoots, type Reached } from './reachability.ts'
+import type { Reachability } from './plan/reachable-chunks.ts'
+import { markReachable, readRoots } from './reachability.ts'
 import { retireTombs, writeTombs } from './tombs.ts'
 
 export interface PruneRequest {
-  waits: Waits
+  waits: GracePeriods
   dryRun: boolean
   /** A version that this run has made and that a listing may not show yet. */
   known?: SnapshotRef | undefined
@@ -124,7 +125,7 @@ class PruneRun {
   private readonly request: PruneRequest
   private readonly removed: Removed
   private readonly deleted = new Set<string>()
-  private noRoom: AppError | undefined
+  private outOfSpace: AppError | undefined
 
   constructor(context: RepositoryContext, { repository, adopted }: OpenForPrune, request: PruneRequest, removed: Removed) {
     this.context = context
@@ -157,7 +158,7 @@ class PruneRun {
       this.repository,
       inventory.snapshots.filter(({ objectName }) => !gone.has(objectName)),
     )
-    const reached = await reach(this.repository, roots)
+    const reached = await markReachable(this.repository, roots)
     const plan = planMarks(this.repository.index, reached, this.markOptions())
 
     const sweeping = await this.sweepable(reached)
@@ -175,7 +176,7 @@ class PruneRun {
       this.result.lateSnapshots++
     }
     this.result.labels = await removeLabels(this.repository, gone, this.request.waits)
-    if (this.noRoom) throw this.noRoom
+    if (this.outOfSpace) throw this.outOfSpace
   }
 
   /** When each tombed pack may go, by its oldest tomb; ms by the store's clock. */
@@ -194,7 +195,7 @@ class PruneRun {
   }
 
   /** Rule 8: packs, by number, that may be deleted now. */
-  private async sweepable(reached: Reached): Promise<number[]> {
+  private async sweepable(reached: Reachability): Promise<number[]> {
     const { index, storage, signal } = this.repository
     const { asOf } = this.view.inventory
     const due = this.dueTimes()
@@ -202,7 +203,7 @@ class PruneRun {
     if (candidates.length === 0) return []
     const shown = asOf - this.request.waits.lagMs
     const named = packsNamedBy(await indexesAsOf(storage, this.view, shown, signal))
-    const backing = new Backing(index, pack => {
+    const backing = new BackedCopies(index, pack => {
       const { id, writable } = index.packs[pack]!
       return writable && named.has(id) && this.createdAt(pack) <= shown
     })
@@ -241,7 +242,7 @@ class PruneRun {
   }
 
   /** Rule 7: copies first, then the index, then the tomb. */
-  private async mark(plan: MarkPlan, reached: Reached): Promise<void> {
+  private async mark(plan: MarkPlan, reached: Reachability): Promise<void> {
     const { index } = this.repository
     const { dryRun, waits } = this.request
     const marks = dryRun
@@ -249,7 +250,7 @@ class PruneRun {
       : await copyForMarks(this.context, this.repository, plan, changes => planMarks(index, reached, { ...this.markOptions(), ...changes }))
     this.result.problems.push(...marks.problems)
     this.result.copiedBytes = marks.bytes
-    this.noRoom = marks.noRoom
+    this.outOfSpace = marks.outOfSpace
     if (!dryRun) {
       const { storage, signal } = this.context
       const droppable = await droppablePacks(storage, this.view, this.deleted, waits, signal)

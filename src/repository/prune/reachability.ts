@@ -5,19 +5,7 @@ import type { OpenRepository } from '../open/open.ts'
 import { describeVersion, readManifest } from '../read/read-manifest.ts'
 import { isStillThere } from '../versions/forgotten-meanwhile.ts'
 import { readSnapshot } from '../versions/versions.ts'
-
-/** Values of `Reached.flags`. */
-export const UNREACHED = 0
-export const LATE_ONLY = 1
-export const COMMITTED = 2
-
-/** Which chunks versions reach. */
-export interface Reached {
-  /** By the entry of a chunk's first copy. */
-  flags: Uint8Array
-  /** Late snapshots that lack something: they count for nothing, and what is left of them is kept all the same. */
-  incomplete: StoredSnapshot[]
-}
+import { COMMITTED, LATE_ONLY, type Reachability } from './plan/reachable-chunks.ts'
 
 /**
  * Reads all snapshots that are still there. Any that can't be read might reach anything: then nothing may be deleted, and it throws (`corrupt`, `newer-format`).
@@ -42,9 +30,9 @@ export async function readRoots(repository: OpenRepository, refs: readonly Snaps
 }
 
 /** Marks what `snapshots` reach. Throws when a committed one needs a chunk that is in no pack. */
-export async function reach(repository: OpenRepository, snapshots: readonly StoredSnapshot[]): Promise<Reached> {
+export async function markReachable(repository: OpenRepository, snapshots: readonly StoredSnapshot[]): Promise<Reachability> {
   const { index, view } = repository
-  const reached: Reached = { flags: new Uint8Array(index.size), incomplete: [] }
+  const reached: Reachability = { flags: new Uint8Array(index.size), incomplete: [] }
   for (const snapshot of snapshots) {
     throwIfAborted(repository.signal)
     const late = isLate(snapshot)

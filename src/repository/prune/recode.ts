@@ -1,12 +1,12 @@
 import { looksCompressed } from '../../compression/sample.ts'
 import { type BlockSource, chunkMatches, describeCopy } from '../read/block-source.ts'
 import { readBase, wrongBase } from '../read/read-copy.ts'
-import { type BlockContent, contentOf, type OfferedBase } from '../write/block-builder.ts'
+import { type BlockContent, classifyContent, type OfferedBase } from '../write/block-builder.ts'
 import type { PackWriter } from '../write/pack-writer.ts'
-import { tensorOf, type StoredTensor } from './block-content.ts'
+import { tensorOf, type StoredTensor } from './plan/block-content.ts'
 
 /**
- * Has a chunk that was decoded encoded again in a new block of its like: by itself where `alone` says so, else from the bases that it had, in the same depth. Tells why
+ * Has a chunk that was decoded encoded again in a new block of its like: by itself where `standalone` says so, else from the bases that it had, in the same depth. Tells why
  * not, where its bytes, or those of its bases, are not what their ids say.
  */
 export async function recodeChunk(
@@ -14,16 +14,16 @@ export async function recodeChunk(
   writer: PackWriter,
   entry: number,
   bytes: Uint8Array | undefined,
-  alone: boolean,
+  standalone: boolean,
 ): Promise<string | undefined> {
   const { index } = source
   const id = index.id(entry).slice()
   if (!bytes || !chunkMatches(id, bytes)) return `${describeCopy(index, entry)} does not match its checksum`
   const tensor = tensorOf(index.blocks[index.blockOf(entry)]!)
   let content: BlockContent
-  if (!tensor) content = contentOf(bytes, looksCompressed(bytes))
+  if (!tensor) content = classifyContent(bytes, looksCompressed(bytes))
   else {
-    const base = alone ? undefined : await baseOf(source, entry, tensor)
+    const base = standalone ? undefined : await baseOf(source, entry, tensor)
     if (base && 'why' in base) return `${describeCopy(index, entry)} ${base.why}`
     content = { kind: 'tensor', tensor: { element: tensor.element, base } }
   }

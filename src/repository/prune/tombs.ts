@@ -4,7 +4,7 @@ import { tombName } from '../format/object-names.ts'
 import { NONCE_BYTES } from '../format/pack.ts'
 import type { RepositoryContext } from '../open/open.ts'
 import type { RepositoryView } from '../open/view.ts'
-import type { Waits } from './grace-periods.ts'
+import type { GracePeriods } from './grace-periods.ts'
 
 /** Ids in one tomb, at most: some 70 bytes each. */
 const TOMB_IDS = 100_000
@@ -29,7 +29,7 @@ export async function retireTombs(
   context: RepositoryContext,
   view: RepositoryView,
   deleted: ReadonlySet<string>,
-  waits: Waits,
+  waits: GracePeriods,
 ): Promise<number> {
   const { storage, signal } = context
   const { inventory, tombs } = view

@@ -18,14 +18,14 @@ export async function matchingChunks(
   const matches = new Array<boolean>(count).fill(false)
   const file = await open(fsPath(localPath), constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0))
   try {
-    let room = Buffer.alloc(0)
+    let buffer = Buffer.alloc(0)
     let position = 0
     for (let i = 0; i < count && !signal?.aborted; i++) {
       const length = lengthOf(i)
-      if (room.length < length) room = Buffer.alloc(length)
-      const { bytesRead } = await file.read(room, 0, length, position)
+      if (buffer.length < length) buffer = Buffer.alloc(length)
+      const { bytesRead } = await file.read(buffer, 0, length, position)
       if (bytesRead < length) break
-      matches[i] = chunkMatches(entry.chunks.subarray(i * 32, i * 32 + 32), room.subarray(0, length))
+      matches[i] = chunkMatches(entry.chunks.subarray(i * 32, i * 32 + 32), buffer.subarray(0, length))
       position += length
     }
   } finally {

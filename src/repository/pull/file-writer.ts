@@ -27,7 +27,7 @@ export function writeError(error: unknown, localPath: string): AppError {
 }
 
 /** Restored at its destination: whether what lay there was still what the plan had seen. */
-export type Placed = 'placed' | 'changed-meanwhile'
+export type PlaceResult = 'placed' | 'changed-meanwhile'
 
 interface Writing {
   file: PlannedFile
@@ -110,7 +110,7 @@ export class FileWriter {
   }
 
   /** All chunks are written: sets mode and time and puts the file into its place. */
-  place(number: number): Placed {
+  place(number: number): PlaceResult {
     const { file, partPath, fd } = this.openFor(number)
     try {
       const { entry, localPath, item } = file

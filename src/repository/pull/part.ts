@@ -12,13 +12,13 @@ export interface Part {
 }
 
 /** What of a version is wanted: a part, or what matches a pattern in gitignore syntax; all of it when neither is there. */
-export interface Wanted {
+export interface PartOfVersion {
   part?: Part
   pattern?: string
 }
 
 /** Finds what was written after the colon of `name:path`. Throws `not-found` when nothing is there. */
-export async function findPart(repository: OpenRepository, snapshot: StoredSnapshot, written: string): Promise<Wanted> {
+export async function findPart(repository: OpenRepository, snapshot: StoredSnapshot, written: string): Promise<PartOfVersion> {
   const path = written.replace(/^\.?\/+/, '').replace(/\/+$/, '')
   if (path === '' || path === '.') return {}
   for await (const entry of readManifest(repository, snapshot)) {

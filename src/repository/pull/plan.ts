@@ -8,9 +8,9 @@ import { LocalNames } from '../../local/platform-names.ts'
 import { sameTime } from '../../local/times.ts'
 import { walk } from '../../local/walk.ts'
 import { AppError, throwIfAborted } from '../../util/errors.ts'
+import { Breather } from '../../util/event-loop.ts'
 import { decodeFileName, fsPath } from '../../util/paths.ts'
 import type { Reporter } from '../../util/reporter.ts'
-import { Turns } from '../../util/turns.ts'
 import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from '../format/manifest.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository } from '../open/open.ts'
@@ -19,7 +19,7 @@ import { readManifest } from '../read/read-manifest.ts'
 import type { StatCache } from '../source/stat-cache.ts'
 import { matchingChunks } from './compare-file.ts'
 import { baseOf, covers, type Part } from './part.ts'
-import { unknownContent, type Endangered } from './unsaved-files.ts'
+import { findUnsavedFiles, type UnsavedFile } from './unsaved-files.ts'
 
 export interface PlannedFile {
   entry: FileEntry
@@ -59,7 +59,7 @@ export interface PullPlan {
   /** Content is right, mode or time is not. */
   touch: { entry: FileEntry | SymlinkEntry; localPath: string }[]
   /** Files and symlinks that go: in the way of something else, or extra under --delete. */
-  remove: Endangered[]
+  remove: UnsavedFile[]
   /** Folders that go once they are empty, deepest first. */
   removeDirectories: string[]
   /** Entries that are right already. */
@@ -96,7 +96,7 @@ export async function planPull(repository: OpenRepository, request: PullPlanRequ
   const { plan, endangered } = planner
   plan.removeDirectories.sort((a, b) => b.length - a.length)
   if (!request.force) {
-    const unknown = await unknownContent(repository, request.snapshot.name, endangered, request.chunker)
+    const unknown = await findUnsavedFiles(repository, request.snapshot.name, endangered, request.chunker)
     if (unknown.length > 0) throw wouldOverwrite(unknown.map(({ localPath }) => localPath))
   }
   return plan
@@ -122,7 +122,7 @@ class Planner {
     damaged: [],
     unnameable: [],
   }
-  readonly endangered: Endangered[] = []
+  readonly endangered: UnsavedFile[] = []
   private readonly repository: OpenRepository
   private readonly request: PullPlanRequest
   /** Folders of the snapshot that are real folders at the destination: only below those can anything be there already. */
@@ -141,7 +141,7 @@ class Planner {
   async readSnapshot(): Promise<void> {
     const { snapshot, part, only, exclude, reporter } = this.request
     const wanted = pathFilter(only, exclude)
-    const turns = new Turns()
+    const turns = new Breather()
     /** Folders met but not asked for themselves: they are made when something below them is. */
     const parents = new Map<string, DirectoryEntry>()
     for await (const entry of readManifest(this.repository, snapshot)) {
@@ -149,9 +149,9 @@ class Planner {
       if (part && !covers(part, entry.path)) continue
       this.known.add(entry.path)
       this.seen++
-      if (turns.due()) {
+      if (turns.isDue()) {
         reporter.progress({ phase: 'planning', doneFiles: this.seen })
-        await turns.take()
+        await turns.breathe()
       }
       if (!wanted(entry.path, entry.type === 'directory')) {
         if (entry.type === 'directory') parents.set(entry.path, entry)
@@ -243,7 +243,7 @@ class Planner {
     }
   }
 
-  private endanger(endangered: Endangered, remove: boolean): void {
+  private endanger(endangered: UnsavedFile, remove: boolean): void {
     this.endangered.push(endangered)
     if (remove) this.plan.remove.push(endangered)
   }

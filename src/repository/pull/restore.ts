@@ -1,5 +1,5 @@
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
-import { Turns } from '../../util/turns.ts'
+import { Breather } from '../../util/event-loop.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { chunkMatches, fetchBlocks, readOtherCopy } from '../read/read-chunks.ts'
 import { FileWriter } from './file-writer.ts'
@@ -96,7 +96,7 @@ class Restore {
   /** Chunks each file still lacks. */
   private readonly missing: Uint32Array
   private readonly given = new Set<number>()
-  private readonly turns = new Turns()
+  private readonly turns = new Breather()
   private readonly totalBytes: number
   private doneBytes = 0
   private doneFiles = 0
@@ -113,7 +113,7 @@ class Restore {
   async prepare(): Promise<void> {
     const { index, signal } = this.repository
     for (const [number, { entry }] of this.files.entries()) {
-      if (this.turns.due()) await this.turns.take()
+      if (this.turns.isDue()) await this.turns.breathe()
       throwIfAborted(signal)
       const entryOf = (chunk: number): number => index.findWhole(entry.chunks, chunk * 32)
       const have =
@@ -171,8 +171,8 @@ class Restore {
         if (!chunk || !chunkMatches(index.id(place.entry), chunk)) [chunk, why] = await this.rescue(place.entry, error)
       }
       if (this.given.has(place.file)) continue
-      if (this.turns.due()) {
-        await this.turns.take()
+      if (this.turns.isDue()) {
+        await this.turns.breathe()
         throwIfAborted(this.repository.signal)
       }
       if (!chunk) this.giveUp(place.file, why)

@@ -9,7 +9,7 @@ import { FileChangedError, readFileChunks } from '../source/file-reader.ts'
 import { readSnapshots } from '../versions/versions.ts'
 
 /** Something local that a pull would overwrite or delete. */
-export interface Endangered {
+export interface UnsavedFile {
   /** As in the manifest. */
   path: string
   localPath: string
@@ -20,14 +20,14 @@ export interface Endangered {
  * Those of `endangered` whose content the repository does not know as some version of that path of that name: they are somebody's only copy. Reads local
  * files, and as many manifests as it takes, the newest first.
  */
-export async function unknownContent(
+export async function findUnsavedFiles(
   repository: OpenRepository,
   name: string,
-  endangered: readonly Endangered[],
+  endangered: readonly UnsavedFile[],
   chunker: Chunker,
-): Promise<Endangered[]> {
-  const pending = new Map<string, { item: Endangered; matches: (entry: Entry) => boolean }>()
-  const unknown: Endangered[] = []
+): Promise<UnsavedFile[]> {
+  const pending = new Map<string, { item: UnsavedFile; matches: (entry: Entry) => boolean }>()
+  const unknown: UnsavedFile[] = []
   for (const item of endangered) {
     const matches = await matcherOf(item, repository, chunker)
     if (matches) pending.set(item.path, { item, matches })
@@ -48,7 +48,7 @@ export async function unknownContent(
 
 /** Undefined when no version can hold this content. */
 async function matcherOf(
-  { localPath, item }: Endangered,
+  { localPath, item }: UnsavedFile,
   repository: OpenRepository,
   chunker: Chunker,
 ): Promise<((entry: Entry) => boolean) | undefined> {

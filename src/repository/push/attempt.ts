@@ -6,7 +6,7 @@ import type { WalkedEntry, WalkResult } from '../../local/walk.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { sha256, toHex } from '../../util/hash.ts'
 import type { ProgressUpdate } from '../../util/reporter.ts'
-import { Bases, type BasesOptions } from '../bases/base-finder.ts'
+import { BaseFinder, type BasePolicy } from '../bases/base-finder.ts'
 import { EarlierFiles } from '../bases/earlier-files.ts'
 import { encodeConfig } from '../format/config.ts'
 import type { IndexedPack } from '../format/index-object.ts'
@@ -20,7 +20,7 @@ import type { RepositoryView } from '../open/view.ts'
 import { readManifest } from '../read/read-manifest.ts'
 import { type FileFollower, readSource, type SourceReading } from '../source/source-reader.ts'
 import type { StatCache } from '../source/stat-cache.ts'
-import { contentOf } from '../write/block-builder.ts'
+import { classifyContent } from '../write/block-builder.ts'
 import { IndexWriter } from '../write/index-writer.ts'
 import { PackWriter } from '../write/pack-writer.ts'
 import { Presence } from './presence.ts'
@@ -28,7 +28,7 @@ import { Presence } from './presence.ts'
 /** Shorter chunks are judged by the codec alone: what looks random in so few bytes may repeat in its neighbours. */
 const SAMPLE_FROM_BYTES = 8 * 1024
 
-export interface StoringRequest {
+export interface AttemptRequest {
   source: WalkResult
   level: Level
   /** Plain bytes in a block, at most: the codec's limit at this level. */
@@ -36,11 +36,11 @@ export interface StoringRequest {
   cache: StatCache | undefined
   dryRun: boolean
   /** Undefined: no tensor is predicted from another. */
-  bases?: BasesOptions | undefined
+  bases?: BasePolicy | undefined
 }
 
 /** What an attempt rests on. */
-export interface StoringBasis {
+export interface AttemptBasis {
   view: RepositoryView
   /** Packs that no listed index names. */
   unindexed: IndexedPack[]
@@ -49,11 +49,11 @@ export interface StoringBasis {
 }
 
 /** One attempt at storing all chunks of a source and of its manifest that are not present. */
-export class Storing {
+export class PushAttempt {
   readonly writer: PackWriter
   readonly presence: Presence
   private readonly context: RepositoryContext
-  private readonly request: StoringRequest
+  private readonly request: AttemptRequest
   private readonly view: RepositoryView
   private readonly chunker: Chunker
   private readonly indexes: IndexWriter
@@ -61,13 +61,13 @@ export class Storing {
   private readonly stored = new IdTable()
   /** How deep those of them lie that may have got bases, by id; less deep where a base turned out not to help. */
   private readonly depths = new Map<string, number>()
-  private readonly bases: Bases | undefined
+  private readonly bases: BaseFinder | undefined
   private readonly unindexed: IndexedPack[]
   private indexedPacks = 0
   private indexedAt: number
   private readonly indexing: Promise<void>[] = []
 
-  constructor(context: RepositoryContext, request: StoringRequest, { view, unindexed, parent }: StoringBasis, chunker: Chunker) {
+  constructor(context: RepositoryContext, request: AttemptRequest, { view, unindexed, parent }: AttemptBasis, chunker: Chunker) {
     const { pool, surroundings, signal } = context
     this.context = context
     this.request = request
@@ -124,7 +124,7 @@ export class Storing {
     if (this.stored.has(id) || this.presence.use(id)) return
     this.stored.add(id)
     if (place) return this.storeTensor(id, bytes, place)
-    return this.writer.add(id, bytes, contentOf(bytes, bytes.length >= SAMPLE_FROM_BYTES && looksCompressed(bytes)))
+    return this.writer.add(id, bytes, classifyContent(bytes, bytes.length >= SAMPLE_FROM_BYTES && looksCompressed(bytes)))
   }
 
   private async storeTensor(id: Uint8Array, bytes: Uint8Array, place: TensorPlace): Promise<void> {
@@ -134,10 +134,10 @@ export class Storing {
     await this.writer.add(id, bytes, { kind: 'tensor', tensor: { element: { width, kind, dtype }, base } })
   }
 
-  private basesFor(options: BasesOptions, parent: StoredSnapshot | undefined): Bases {
+  private basesFor(options: BasePolicy, parent: StoredSnapshot | undefined): BaseFinder {
     const { storage, pool, signal } = this.context
     const { index } = this.view
-    return new Bases({
+    return new BaseFinder({
       ...options,
       dryRun: this.request.dryRun,
       earlier: new EarlierFiles(options.cache, () => (parent ? readManifest({ storage, index, pool, signal }, parent) : noEntries())),
@@ -150,7 +150,7 @@ export class Storing {
     })
   }
 
-  private followerFor(bases: Bases): FileFollower {
+  private followerFor(bases: BaseFinder): FileFollower {
     const { cache } = this.request
     const isNew = (file: WalkedEntry): boolean => {
       const chunks = cache?.lookup(file.path, file.fingerprint)
@@ -176,9 +176,9 @@ export class Storing {
     this.chunker.reset()
     for (const rows of groupRows(entries)) {
       for (let at = 0; at < rows.length;) {
-        const room = this.chunker.buffer()
-        const count = Math.min(room.length, rows.length - at)
-        room.set(rows.subarray(at, at + count))
+        const buffer = this.chunker.buffer()
+        const count = Math.min(buffer.length, rows.length - at)
+        buffer.set(rows.subarray(at, at + count))
         at += count
         for (const bytes of this.chunker.filled(count, false)) await take(bytes)
       }

@@ -1,23 +1,23 @@
 import type { Chunker } from '../../chunking/chunker.ts'
 import { AppError } from '../../util/errors.ts'
 import type { RepositoryContext } from '../open/open.ts'
-import { Storing, type StoringBasis, type StoringRequest } from './attempt.ts'
+import { PushAttempt, type AttemptBasis, type AttemptRequest } from './attempt.ts'
 
 /** Less than this (bytes) is sent without asking how much space there is: a store that is full says so itself. */
 const ASK_FROM_BYTES = 32 * 1024 * 1024
 
-/** What is known of the room for a push: bytes of files that may be new, and bytes that are free. Undefined where it need not be known, or can't. */
-export type KnownRoom = { unknown: number; free: number } | undefined
+/** What is known of the space for a push: bytes of files that may be new, and bytes that are free. Undefined where it need not be known, or can't. */
+export type FreeSpace = { unknown: number; free: number } | undefined
 
 /** Plain bytes of the files that may hold something new, as far as that is known without reading them. */
-export function unknownBytes({ source, cache }: StoringRequest): number {
+export function unknownBytes({ source, cache }: AttemptRequest): number {
   return source.entries
     .filter(entry => entry.type === 'file' && cache?.lookup(entry.path, entry.fingerprint) === undefined)
     .reduce((sum, entry) => sum + entry.fingerprint.size, 0)
 }
 
-/** Asks a store for its room while other things are done. A failure shows when it is awaited. */
-export function askForRoom({ storage, signal }: RepositoryContext, unknown: number): Promise<KnownRoom> {
+/** Asks a store for its free space while other things are done. A failure shows when it is awaited. */
+export function askFreeSpace({ storage, signal }: RepositoryContext, unknown: number): Promise<FreeSpace> {
   if (unknown < ASK_FROM_BYTES) return Promise.resolve(undefined)
   const asked = storage
     .quota({ signal })
@@ -30,17 +30,17 @@ export function askForRoom({ storage, signal }: RepositoryContext, unknown: numb
  * Throws `quota`, with the numbers, when what a push would store can't fit. Where even the plain bytes fit nothing more is asked; else the push is tried out
  * first, encoding everything and storing nothing, which is the only way to know.
  */
-export async function ensureRoom(
+export async function ensureItFits(
   context: RepositoryContext,
-  request: StoringRequest,
-  basis: StoringBasis,
+  request: AttemptRequest,
+  basis: AttemptBasis,
   chunker: Chunker,
-  room: KnownRoom,
+  freeSpace: FreeSpace,
 ): Promise<void> {
-  if (!room || room.unknown <= room.free) return
-  const { unknown, free } = room
+  if (!freeSpace || freeSpace.unknown <= freeSpace.free) return
+  const { unknown, free } = freeSpace
   context.reporter.detail(`${megabytes(unknown)} to read, ${megabytes(free)} free in ${context.storage.location}: trying out what it takes`)
-  const trial = new Storing(context, { ...request, dryRun: true }, { ...basis, unindexed: [] }, chunker)
+  const trial = new PushAttempt(context, { ...request, dryRun: true }, { ...basis, unindexed: [] }, chunker)
   try {
     await trial.store()
   } finally {

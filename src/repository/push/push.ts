@@ -18,11 +18,11 @@ import type { Metrics } from '../versions/metrics.ts'
 import { newestSnapshot } from '../versions/versions.ts'
 import { IndexWriter } from '../write/index-writer.ts'
 import type { AcknowledgedPack, PackWriter } from '../write/pack-writer.ts'
-import { Storing, type StoringRequest } from './attempt.ts'
-import { askForRoom, ensureRoom, unknownBytes, type KnownRoom } from './free-space.ts'
+import { PushAttempt, type AttemptRequest } from './attempt.ts'
+import { askFreeSpace, ensureItFits, unknownBytes, type FreeSpace } from './free-space.ts'
 import { allPresent, includeOwnPacks } from './presence.ts'
 
-export interface PushRequest extends StoringRequest {
+export interface PushRequest extends AttemptRequest {
   name: string
   message?: string | undefined
   tags: readonly string[]
@@ -112,13 +112,13 @@ class PushRun {
     this.context.reporter.progress({ phase: 'listing' })
     const unknown = unknownBytes(this.request)
     if (unknown > 0) this.context.pool.warmUp()
-    const room = this.request.dryRun ? Promise.resolve(undefined) : askForRoom(this.context, unknown)
+    const freeSpace = this.request.dryRun ? Promise.resolve(undefined) : askFreeSpace(this.context, unknown)
     let listed = await this.list()
     refuseForeign(listed.view, this.context.storage.location)
     if (listed.view.inventory.empty && !this.request.dryRun) void this.ahead.prepare({ signal: this.context.signal })
     const late: StoredSnapshot[] = []
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
-      const done = await this.attempt(listed, attempt === 1 ? await room : undefined)
+      const done = await this.attempt(listed, attempt === 1 ? await freeSpace : undefined)
       if ('result' in done) {
         for (const { ref } of late) await this.context.storage.remove(ref.objectName)
         return done.result
@@ -149,7 +149,7 @@ class PushRun {
     return Math.floor(view.inventory.asOf + this.context.surroundings.monotonic() - at)
   }
 
-  private async attempt(listed: Listed, room: KnownRoom): Promise<{ result: PushResult } | { listed: Listed; late?: StoredSnapshot }> {
+  private async attempt(listed: Listed, freeSpace: FreeSpace): Promise<{ result: PushResult } | { listed: Listed; late?: StoredSnapshot }> {
     const { storage, signal, reporter } = this.context
     const { view, unnamed } = listed
     for (const problem of view.problems) reporter.warn(`${problem.message}; what it held is stored again where this push needs it`)
@@ -161,23 +161,23 @@ class PushRun {
     const request = live ? { ...this.request, source: live.source, cache: live.cache } : this.request
 
     const basis = { view, unindexed: [...unnamed, ...adopted], parent }
-    await ensureRoom(this.context, request, basis, this.chunker, room)
-    const storing = new Storing(this.context, request, basis, this.chunker)
-    this.writer = storing.writer
-    const { reading, manifest } = await storing.store()
+    await ensureItFits(this.context, request, basis, this.chunker, freeSpace)
+    const attempt = new PushAttempt(this.context, request, basis, this.chunker)
+    this.writer = attempt.writer
+    const { reading, manifest } = await attempt.store()
     const moved = live?.moved(reading) ?? []
     if (source.rootType === 'file' && reading.files === 0 && moved.length === 0)
       throw new AppError('io', `${source.root} could not be read, so no version was made.`, {
         hint: 'Check its permissions, or wait until nothing writes to it, then push again.',
       })
     const equal = parent !== undefined && this.isEqual(parent, manifest)
-    this.totals.newBytes += storing.writer.plainBytes
-    this.totals.storedBytes += storing.writer.storedBytes
-    const result = { reading, parent, packs: storing.writer.begun, index: view.index, ...this.totals }
+    this.totals.newBytes += attempt.writer.plainBytes
+    this.totals.storedBytes += attempt.writer.storedBytes
+    const result = { reading, parent, packs: attempt.writer.begun, index: view.index, ...this.totals }
     if (this.request.dryRun)
       return { result: { ...result, outcome: equal ? 'unchanged' : 'dry-run', snapshot: equal ? parent : undefined } }
-    await storing.acknowledge()
-    this.own.push(...storing.writer.acknowledged)
+    await attempt.acknowledge()
+    this.own.push(...attempt.writer.acknowledged)
     await cache?.save(reporter)
     if (live && moved.length > 0)
       return { result: { ...result, outcome: 'moved', snapshot: undefined, unreadable: live.unreadable(moved) } }
@@ -187,7 +187,7 @@ class PushRun {
     }
     reporter.progress({ phase: 'committing' })
     let current = listed
-    const needed = [...storing.presence.usedPacks(), ...storing.writer.acknowledged.map(pack => pack.id)]
+    const needed = [...attempt.presence.usedPacks(), ...attempt.writer.acknowledged.map(pack => pack.id)]
     if (this.storeTime(current) > current.view.inventory.asOf + COMMIT_WINDOW_MS - WINDOW_MARGIN_MS) {
       current = await this.list()
       if (!(await this.standsOn(current, needed))) return { listed: current }

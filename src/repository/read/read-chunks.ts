@@ -1,7 +1,7 @@
 import { type AppError, corrupt } from '../../util/errors.ts'
 import { type BlockSource, chunkMatches, describeCopy, shortId } from './block-source.ts'
 import { fetchBlocks } from './fetch-blocks.ts'
-import { type Lost, readCopy } from './read-copy.ts'
+import { type LostCopy, readCopy } from './read-copy.ts'
 
 export { type BlockSource, chunkMatches } from './block-source.ts'
 export { fetchBlocks, type FetchedBlock } from './fetch-blocks.ts'
@@ -62,7 +62,7 @@ async function readEntries(source: BlockSource, entries: readonly number[], what
 export async function readOtherCopy(source: BlockSource, entry: number, error: AppError | undefined, what: string): Promise<Uint8Array> {
   const { index } = source
   const id = index.id(entry).slice()
-  let lost: Lost | undefined
+  let lost: LostCopy | undefined
   do {
     lost = undefined
     for (let other = index.find(id); other >= 0; other = index.findNext(other)) {

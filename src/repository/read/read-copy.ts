@@ -3,7 +3,7 @@ import { type AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { type BlockSource, chunkMatches, describeCopy, lacksBase, readPackRange } from './block-source.ts'
 
 /** Why a copy of a chunk can't be had: what follows "chunk ... in pack ...". `newer` is set where a newer program could read it. */
-export interface Lost {
+export interface LostCopy {
   why: string
   newer: AppError | undefined
 }
@@ -12,7 +12,7 @@ export interface Lost {
  * One copy of a chunk, verified, read by itself: of what its block is predicted from, only what this chunk needs is read, so that trouble with the bases of its
  * neighbours is none. Slow where many are wanted. Only bases of smaller depth are followed, so this ends whatever an index says.
  */
-export async function readCopy(source: BlockSource, entry: number): Promise<Uint8Array | Lost> {
+export async function readCopy(source: BlockSource, entry: number): Promise<Uint8Array | LostCopy> {
   const { index, pool, signal } = source
   throwIfAborted(signal)
   const { block: number, offset, length } = index.location(entry)
@@ -33,7 +33,7 @@ export async function readCopy(source: BlockSource, entry: number): Promise<Uint
 }
 
 /** A base as its block needs it, zero wherever it is not `entry`'s. */
-async function readOwnBase(source: BlockSource, entry: number): Promise<Uint8Array | Lost> {
+async function readOwnBase(source: BlockSource, entry: number): Promise<Uint8Array | LostCopy> {
   const { index } = source
   const { block: number, offset, length } = index.location(entry)
   const { filter, plainLength } = index.blocks[number]!
@@ -63,9 +63,9 @@ export function wrongBase(bytes: number, needed: number): string {
 }
 
 /** The first good copy of a base for a chunk of `depth`; where there is none, what to say of that chunk. */
-export async function readBase(source: BlockSource, id: Uint8Array, depth: number): Promise<Uint8Array | Lost> {
+export async function readBase(source: BlockSource, id: Uint8Array, depth: number): Promise<Uint8Array | LostCopy> {
   const { index } = source
-  let lost: Lost | undefined
+  let lost: LostCopy | undefined
   for (let copy = index.findBase(id, depth); copy >= 0; copy = index.findBase(id, depth, copy)) {
     const read = await readCopy(source, copy)
     if (!('why' in read)) return read

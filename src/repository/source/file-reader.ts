@@ -54,14 +54,14 @@ export async function readFileChunks(
 async function* chunksOf(file: OpenFile, size: number, chunker: Chunker, tensors: boolean): AsyncGenerator<CutChunk> {
   chunker.reset()
   let position = 0
-  const readOn = async (room: Uint8Array): Promise<number> => {
-    const count = await file.read(room, position)
+  const readOn = async (buffer: Uint8Array): Promise<number> => {
+    const count = await file.read(buffer, position)
     position += count
     return count
   }
-  const room = chunker.buffer()
-  let count = await readOn(room)
-  const start = count < SNIFFED_BYTES ? file.readAt(0, Math.min(size, SNIFFED_BYTES)) : room.subarray(0, SNIFFED_BYTES)
+  const buffer = chunker.buffer()
+  let count = await readOn(buffer)
+  const start = count < SNIFFED_BYTES ? file.readAt(0, Math.min(size, SNIFFED_BYTES)) : buffer.subarray(0, SNIFFED_BYTES)
   const spans =
     tensors && mayHaveTensors(start, size) ? await findTensors(size, async (offset, length) => file.readAt(offset, length)) : undefined
   if (spans !== undefined) {
@@ -88,7 +88,7 @@ const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NO
 
 interface OpenFile {
   fingerprint(): Fingerprint | Promise<Fingerprint>
-  read(room: Uint8Array, position: number): number | Promise<number>
+  read(buffer: Uint8Array, position: number): number | Promise<number>
   /** For headers: a few bytes here and there, which synchronous calls read in a tenth of the time. Fewer bytes where the file ends before. */
   readAt(offset: number, length: number): Uint8Array
   close(): void | Promise<void>
@@ -98,7 +98,7 @@ function openNow(localPath: string): OpenFile {
   const fd = openSync(fsPath(localPath), FLAGS)
   return {
     fingerprint: () => fingerprintOf(fstatSync(fd, { bigint: true })),
-    read: (room, position) => readSync(fd, room, 0, room.length, position),
+    read: (buffer, position) => readSync(fd, buffer, 0, buffer.length, position),
     readAt: (offset, length) => readNow(fd, offset, length),
     close: () => closeSync(fd),
   }
@@ -108,7 +108,7 @@ async function openFile(localPath: string): Promise<OpenFile> {
   const file = await open(fsPath(localPath), FLAGS)
   return {
     fingerprint: async () => fingerprintOf(await file.stat({ bigint: true })),
-    read: async (room, position) => (await file.read(room, 0, room.length, position)).bytesRead,
+    read: async (buffer, position) => (await file.read(buffer, 0, buffer.length, position)).bytesRead,
     readAt: (offset, length) => readNow(file.fd, offset, length),
     close: () => file.close(),
   }

@@ -4,9 +4,9 @@ import { lookAt } from '../../local/look-at.ts'
 import { wholeMicroseconds } from '../../local/times.ts'
 import type { WalkedEntry } from '../../local/walk.ts'
 import { errnoOf, messageOf, throwIfAborted } from '../../util/errors.ts'
+import { Breather } from '../../util/event-loop.ts'
 import { comparePaths } from '../../util/paths.ts'
 import type { Reporter } from '../../util/reporter.ts'
-import { Turns } from '../../util/turns.ts'
 import type { Entry } from '../format/manifest.ts'
 import { FileChangedError, readFileChunks } from './file-reader.ts'
 import type { StatCache } from './stat-cache.ts'
@@ -83,7 +83,7 @@ export async function readSource(walked: readonly WalkedEntry[], options: Source
   const inOrder = readingOrder(walked)
   const files = (await options.follower?.arrange(inOrder)) ?? inOrder
   const totalBytes = files.reduce((sum, file) => sum + file.fingerprint.size, 0)
-  const turns = new Turns()
+  const turns = new Breather()
   let finishedBytes = 0
   let doneFiles = 0
   const report = (partBytes: number): void =>
@@ -93,9 +93,9 @@ export async function readSource(walked: readonly WalkedEntry[], options: Source
     let partBytes = 0
     const done = await readOne(file, options, async (id, bytes, place) => {
       partBytes += bytes.length
-      if (turns.due()) {
+      if (turns.isDue()) {
         report(Math.min(partBytes, file.fingerprint.size))
-        await turns.take()
+        await turns.breathe()
         throwIfAborted(options.signal)
       }
       await options.sink(id, bytes, place)
@@ -119,9 +119,9 @@ export async function readSource(walked: readonly WalkedEntry[], options: Source
     finishedBytes += file.fingerprint.size
     doneFiles++
     // of files that are known already thousands go by in a moment
-    const isDue = turns.due()
+    const isDue = turns.isDue()
     if (isDue || done?.read !== false) report(0)
-    if (isDue) await turns.take()
+    if (isDue) await turns.breathe()
   }
   report(0)
   reading.entries.sort((a, b) => comparePaths(a.path, b.path))

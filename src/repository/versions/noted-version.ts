@@ -11,7 +11,7 @@ const PIECE = 256 * 1024
 const HEAD_BYTES = 1024
 
 /** The newest version of a name that this machine knows of, with all its entries: lets `status` answer without asking the store. */
-export interface KnownVersion {
+export interface NotedVersion {
   id: string
   name: string
   /** ms since 1970. */
@@ -23,7 +23,7 @@ export interface KnownVersion {
  * A file: one line of JSON, the manifest's rows, and a last line with the SHA-256 of all before. When it was changed last tells since when its version is known to
  * be the newest: where it holds that version already nothing else is written.
  */
-export async function saveKnownVersion(file: string, version: KnownVersion, reporter: Reporter): Promise<void> {
+export async function saveNotedVersion(file: string, version: NotedVersion, reporter: Reporter): Promise<void> {
   const temporary = `${file}.${process.pid}.tmp`
   try {
     const now = new Date()
@@ -37,7 +37,7 @@ export async function saveKnownVersion(file: string, version: KnownVersion, repo
   }
 }
 
-type Head = Omit<KnownVersion, 'entries'>
+type Head = Omit<NotedVersion, 'entries'>
 
 async function idIn(file: string): Promise<string | undefined> {
   return (await readEnds(file).catch(() => undefined))?.head.id
@@ -58,7 +58,7 @@ async function readEnds(file: string): Promise<{ head: Head; checksum: string; m
 }
 
 /** Whether the file was made of these very entries: much quicker than to read it and compare. */
-export async function isKnownAs(file: string, entries: Entry[]): Promise<(Head & { knownSince: number }) | undefined> {
+export async function isNotedAs(file: string, entries: Entry[]): Promise<(Head & { knownSince: number }) | undefined> {
   try {
     const { head, checksum, mtimeMs } = await readEnds(file)
     const { id, name, time } = head
@@ -71,7 +71,7 @@ export async function isKnownAs(file: string, entries: Entry[]): Promise<(Head &
 }
 
 /** Piece by piece: a large manifest is never in memory as one text. */
-function* piecesOf({ entries, ...head }: KnownVersion): Generator<string> {
+function* piecesOf({ entries, ...head }: NotedVersion): Generator<string> {
   const hash = createHash('sha256')
   let text = `${JSON.stringify(head)}\n`
   for (const entry of entries) {
@@ -86,7 +86,7 @@ function* piecesOf({ entries, ...head }: KnownVersion): Generator<string> {
 }
 
 /** Undefined when there is none, or when it is damaged (told as a detail, and deleted): the store knows better anyway. `knownSince`: ms since 1970. */
-export async function loadKnownVersion(file: string, reporter: Reporter): Promise<(KnownVersion & { knownSince: number }) | undefined> {
+export async function loadNotedVersion(file: string, reporter: Reporter): Promise<(NotedVersion & { knownSince: number }) | undefined> {
   try {
     const { mtimeMs } = await stat(file)
     const content = await readFile(file, 'utf8')

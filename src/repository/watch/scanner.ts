@@ -18,17 +18,17 @@ export interface ScannerOptions {
 }
 
 /** `changing`: written to a moment ago. `incomplete`: its container says that more is to come. `unreadable`: reading it failed. */
-export type HoldKind = 'changing' | 'incomplete' | 'unreadable'
+export type HoldReason = 'changing' | 'incomplete' | 'unreadable'
 
-export interface Held {
-  kind: HoldKind
+export interface HeldFile {
+  kind: HoldReason
   why: string
 }
 
 export interface Scan {
   source: WalkResult
   /** Files that no version may take as they are now, by path. */
-  held: Map<string, Held>
+  held: Map<string, HeldFile>
   /** Finished files that no version of this watch has yet, the one written last at the end. */
   fresh: WalkedEntry[]
   /** Logs that have grown since the last version. They go with the next one, and are no reason for one as long as they grow. */
@@ -103,7 +103,7 @@ export class Scanner {
     this.unreadable = new Map(source.entries.filter(({ path }) => all.has(path)).map(({ path, fingerprint }) => [path, keyOf(fingerprint)]))
   }
 
-  private async judge({ path, localPath, fingerprint }: WalkedEntry, state: Seen, still: boolean): Promise<Held | undefined> {
+  private async judge({ path, localPath, fingerprint }: WalkedEntry, state: Seen, still: boolean): Promise<HeldFile | undefined> {
     if (!still) return { kind: 'changing', why: 'it was written to a moment ago' }
     if (this.unreadable.get(path) === state.key) return { kind: 'unreadable', why: 'it could not be read' }
     if (state.incomplete === undefined) {

@@ -26,7 +26,7 @@ export interface BlockContent {
 const MIN_TABLE_BYTES = 16 * 1024
 
 /** Of a chunk that is no tensor: whether it is compressed already, or else a table. */
-export function contentOf(bytes: Uint8Array, isCompressed: boolean): BlockContent {
+export function classifyContent(bytes: Uint8Array, isCompressed: boolean): BlockContent {
   if (isCompressed) return { kind: 'compressed' }
   return { kind: 'general', table: bytes.length >= MIN_TABLE_BYTES ? findTable(bytes) : undefined }
 }
@@ -35,7 +35,7 @@ export function contentOf(bytes: Uint8Array, isCompressed: boolean): BlockConten
  * Chunks of one form share blocks. All chunks of a block with bases have one depth, and so lie deeper than any block with one of their bases: two blocks never wait
  * for each other to be decoded.
  */
-export function formOf(bytes: Uint8Array, { kind, table, tensor }: BlockContent): string {
+export function blockKeyOf(bytes: Uint8Array, { kind, table, tensor }: BlockContent): string {
   if (table) return `table ${table.separator} ${table.columns}`
   if (tensor === undefined) return kind
   const { element, base } = tensor
@@ -50,7 +50,7 @@ export function formOf(bytes: Uint8Array, { kind, table, tensor }: BlockContent)
 export const buffersFor = ({ tensor }: BlockContent): number => (tensor?.base ? 2 : 1)
 
 /** A block being filled. */
-export class OpenBlock {
+export class BlockBuilder {
   /** In the order in which blocks began. */
   readonly number: number
   readonly ids: Uint8Array[] = []
@@ -63,7 +63,7 @@ export class OpenBlock {
   private readonly plain: Uint8Array
   private readonly basePlain: Uint8Array | undefined
   /** Plain bytes, at most. */
-  private readonly room: number
+  private readonly capacity: number
   private used = 0
   private baseUsed = 0
 
@@ -78,7 +78,7 @@ export class OpenBlock {
     this.plain = buffers.take()
     if (this.relation) this.basePlain = buffers.take()
     // a base that is rounded has twice as many bytes
-    this.room = this.relation && this.relation !== 'delta' ? this.plain.length / 2 : this.plain.length
+    this.capacity = this.relation && this.relation !== 'delta' ? this.plain.length / 2 : this.plain.length
   }
 
   get buffersHeld(): number {
@@ -88,7 +88,7 @@ export class OpenBlock {
   /** Elements of a block are all aligned alike: nothing follows a chunk that ends within one. */
   fits(length: number): boolean {
     const aligned = this.used % (this.element?.width ?? 1) === 0
-    return aligned && this.used + length <= this.room && this.lengths.length < MAX_BLOCK_CHUNKS
+    return aligned && this.used + length <= this.capacity && this.lengths.length < MAX_BLOCK_CHUNKS
   }
 
   add(id: Uint8Array, bytes: Uint8Array, base: OfferedBase | undefined): void {

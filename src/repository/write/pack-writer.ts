@@ -19,8 +19,8 @@ import {
 } from '../format/limits.ts'
 import { packName } from '../format/object-names.ts'
 import { NONCE_BYTES, sealPack } from '../format/pack.ts'
-import { type BlockContent, buffersFor, formOf, OpenBlock } from './block-builder.ts'
-import { type PackRoom, PackRooms } from './pack-buffers.ts'
+import { type BlockContent, buffersFor, blockKeyOf, BlockBuilder } from './block-builder.ts'
+import { type PackBuffer, PackBuffers } from './pack-buffers.ts'
 
 /** A pack that the store has acknowledged to this run. */
 export interface AcknowledgedPack extends IndexedPack {
@@ -53,14 +53,14 @@ const MAX_OPEN_BUFFERS = 6
 export class PackWriter {
   private readonly options: PackWriterOptions
   /** By form, the one that got a chunk last at the end. */
-  private readonly open = new Map<string, OpenBlock>()
+  private readonly open = new Map<string, BlockBuilder>()
   private blocksOpened = 0
-  private readonly encoding: Promise<NewBlock & { open?: OpenBlock }>[] = []
+  private readonly encoding: Promise<NewBlock & { open?: BlockBuilder }>[] = []
   private readonly maxEncoding: number
   private filled: ListedBlock[] = []
   /** Stored bytes of `filled`, one block after the other. */
-  private room: PackRoom | undefined
-  private readonly rooms = new PackRooms(Math.max(PACK_BYTES, MAX_BLOCK_BYTES) + DIRECTORY_BYTES)
+  private buffer: PackBuffer | undefined
+  private readonly buffers = new PackBuffers(Math.max(PACK_BYTES, MAX_BLOCK_BYTES) + DIRECTORY_BYTES)
   private readonly blockBuffers: SharedBuffers
   private filledBytes = 0
   private filledChunks = 0
@@ -84,7 +84,7 @@ export class PackWriter {
 
   /** Takes one new chunk, with what is known of it; `bytes` may be reused as soon as this resolves. Waits while too much is under way. */
   async add(id: Uint8Array, bytes: Uint8Array, content: BlockContent): Promise<void> {
-    const form = formOf(bytes, content)
+    const form = blockKeyOf(bytes, content)
     let block = this.open.get(form)
     this.open.delete(form)
     if (block && !block.fits(bytes.length)) {
@@ -98,13 +98,13 @@ export class PackWriter {
   }
 
   /** A new block, for which others are closed where there are too many. */
-  private async begin(content: BlockContent): Promise<OpenBlock> {
+  private async begin(content: BlockContent): Promise<BlockBuilder> {
     for (const [form, oldest] of this.open) {
       if (this.buffersOpen() + buffersFor(content) <= MAX_OPEN_BUFFERS) break
       this.open.delete(form)
       await this.encode(oldest)
     }
-    return new OpenBlock(this.blocksOpened++, content, this.blockBuffers)
+    return new BlockBuilder(this.blocksOpened++, content, this.blockBuffers)
   }
 
   private buffersOpen(): number {
@@ -120,7 +120,7 @@ export class PackWriter {
     this.encoding.push(Promise.resolve(block))
   }
 
-  private async encode(block: OpenBlock): Promise<void> {
+  private async encode(block: BlockBuilder): Promise<void> {
     this.check()
     while (this.encoding.length >= this.maxEncoding) await this.collect()
     const { plain, request } = block.take(this.options.level)
@@ -144,8 +144,8 @@ export class PackWriter {
     })
     const { bytes, ...layout } = block.block
     if (this.filled.length > 0 && this.filledBytes + bytes.length > this.packBytes()) await this.closePack()
-    this.room ??= this.rooms.take(Math.max(this.packBytes(), MAX_BLOCK_BYTES) + DIRECTORY_BYTES)
-    this.room.bytes.set(bytes, this.filledBytes)
+    this.buffer ??= this.buffers.take(Math.max(this.packBytes(), MAX_BLOCK_BYTES) + DIRECTORY_BYTES)
+    this.buffer.bytes.set(bytes, this.filledBytes)
     open?.release()
     this.filled.push({ ...block, block: layout })
     this.filledBytes += bytes.length
@@ -162,11 +162,11 @@ export class PackWriter {
 
   private async closePack(): Promise<void> {
     const { storage, surroundings, signal, onPack } = this.options
-    const room = this.room!
-    const pack = sealPack(room.bytes, this.filledBytes, this.filled, surroundings.random(NONCE_BYTES))
+    const buffer = this.buffer!
+    const pack = sealPack(buffer.bytes, this.filledBytes, this.filled, surroundings.random(NONCE_BYTES))
     this.filled = []
-    room.cut(pack.bytes.length)
-    this.room = undefined
+    buffer.cut(pack.bytes.length)
+    this.buffer = undefined
     freeUnusedBuffers()
     this.filledBytes = 0
     this.filledChunks = 0
@@ -181,7 +181,7 @@ export class PackWriter {
       .then(({ created }) => {
         this.acknowledged.push({ ...entry, created })
         this.uploadedBytes += entry.size
-        room.release()
+        buffer.release()
         onPack?.()
       })
       .catch((error: unknown) => {

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 import { AppError, isAppError } from '../../util/errors.ts'
-import type { CallKind } from '../calls.ts'
+import type { CallKind } from '../storage.ts'
 import type { DriveApi, DriveFile } from './drive-api.ts'
 import type { ResumableSession } from './resumable-session.ts'
 
@@ -25,7 +25,7 @@ export class DriveFileWriter {
   private readonly options: DriveFileWriterOptions
   private readonly sha256: Hash = createHash('sha256')
   private readonly md5: Hash = createHash('md5')
-  private readonly room: Buffer
+  private readonly buffer: Buffer
   private filled = 0
   /** Bytes that Drive has. */
   private received = 0
@@ -33,7 +33,7 @@ export class DriveFileWriter {
   constructor(session: ResumableSession, options: DriveFileWriterOptions) {
     this.session = session
     this.options = options
-    this.room = Buffer.allocUnsafeSlow(options.pieceBytes)
+    this.buffer = Buffer.allocUnsafeSlow(options.pieceBytes)
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -41,22 +41,22 @@ export class DriveFileWriter {
     this.md5.update(bytes)
     for (let done = 0; done < bytes.length;) {
       // a full piece waits for the byte after it: the last one is sent by finish(), which alone knows that it is the last
-      if (this.filled === this.room.length) await this.sendSome(undefined)
-      const part = bytes.subarray(done, done + this.room.length - this.filled)
-      this.room.set(part, this.filled)
+      if (this.filled === this.buffer.length) await this.sendSome(undefined)
+      const part = bytes.subarray(done, done + this.buffer.length - this.filled)
+      this.buffer.set(part, this.filled)
       this.filled += part.length
       done += part.length
     }
   }
 
   private async sendSome(total: number | undefined): Promise<DriveFile | undefined> {
-    const answer = await this.session.send(this.room.subarray(0, this.filled), this.received, total, this.options.signal)
+    const answer = await this.session.send(this.buffer.subarray(0, this.filled), this.received, total, this.options.signal)
     if (answer === 'expired') return await this.unlessLost(total)
     if ('done' in answer) return answer.done
     const taken = answer.received - this.received
     if (taken < 0 || taken > this.filled) throw gaveUp(`Drive lost count of what it has of ${this.session.name}.`)
     this.received = answer.received
-    this.room.copyWithin(0, taken, this.filled)
+    this.buffer.copyWithin(0, taken, this.filled)
     this.filled -= taken
     return undefined
   }

@@ -1,4 +1,4 @@
-import type { CallKind } from '../../../src/storage/calls.ts'
+import type { CallKind } from '../../../src/storage/storage.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from '../../../src/storage/storage.ts'
 import { sleep } from '../../../src/storage/waiting.ts'
 import type { Sleep } from '../../../src/storage/waiting.ts'

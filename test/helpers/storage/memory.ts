@@ -1,4 +1,5 @@
-import { checkName, checkSize, conflict, notFound, resolveRange } from '../../../src/storage/calls.ts'
+import { conflict, notFound } from '../../../src/storage/errors.ts'
+import { checkName, checkSize, resolveRange } from '../../../src/storage/object-checks.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from '../../../src/storage/storage.ts'
 import { equalBytes } from '../../../src/util/bytes.ts'
 import { throwIfAborted } from '../../../src/util/errors.ts'

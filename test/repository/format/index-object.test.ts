@@ -10,7 +10,7 @@ import {
 } from '../../../src/repository/format/index-object.ts'
 import { encodePack, NONCE_BYTES, TRAILER_BYTES } from '../../../src/repository/format/pack.ts'
 import { ChunkIndex } from '../../../src/repository/index/chunk-index.ts'
-import { HeldPack } from '../../../src/repository/open/lazy-indexed-pack.ts'
+import { LazyIndexedPack } from '../../../src/repository/open/lazy-indexed-pack.ts'
 import { MAX_OBJECT_BYTES } from '../../../src/storage/storage.ts'
 import { ascii, ByteWriter } from '../../../src/util/bytes.ts'
 import { sha256Hex } from '../../../src/util/hash.ts'
@@ -129,7 +129,7 @@ describe('the entry of a pack', () => {
         const index = new ChunkIndex()
         const held = packs.map((pack, number) => {
           index.add({ ...pack, writable: true }, decodeIndexedPack(pack))
-          return new HeldPack(pack, index, number)
+          return new LazyIndexedPack(pack, index, number)
         })
         held.forEach((pack, i) => {
           expect(pack.directoryLength).toBe(packs[i]!.directoryBytes.length)

@@ -3,7 +3,7 @@ import type { Directory, DirectoryBlock } from '../../../src/repository/format/d
 import { ChunkIndex } from '../../../src/repository/index/chunk-index.ts'
 import type { MarkOptions, PackState } from '../../../src/repository/prune/plan/choose-copies.ts'
 import { copyBytes, planMarks } from '../../../src/repository/prune/plan/mark-plan.ts'
-import { COMMITTED, type Reached } from '../../../src/repository/prune/reachability.ts'
+import { COMMITTED, type Reachability } from '../../../src/repository/prune/plan/reachable-chunks.ts'
 import { idOf } from '../../helpers/repository/arbitraries.ts'
 
 /** Bytes of a chunk, and what it takes by itself. */
@@ -79,11 +79,11 @@ function plan(packs: readonly Block[][], reached: readonly number[], { tombed = 
   const flags = new Uint8Array(index.size)
   for (const chunk of reached) flags[index.find(idOf(chunk))] = COMMITTED
   const stateOf = (pack: number): PackState => (tombed.includes(pack) ? 'tombed' : damaged.includes(pack) ? 'damaged' : 'usable')
-  const reach: Reached = { flags, incomplete: [] }
+  const reach: Reachability = { flags, incomplete: [] }
   const found = planMarks(index, reach, { stateOf, isSpared: pack => young.includes(pack), ...more })
   const number = (entry: number): number => packs.flat().flatMap(({ copies }) => copies)[entry]!.chunk
   const { dead, rewrite, rescue, spared } = found
-  return { dead, rewrite, rescue, spared, alone: [...found.alone.keys()].map(number), copyBytes: copyBytes(index, found) }
+  return { dead, rewrite, rescue, spared, alone: [...found.standalone.keys()].map(number), copyBytes: copyBytes(index, found) }
 }
 
 /** Five versions of a chunk, 0 to 4, each in a pack of its own, the first whole and each other predicted from the one before. */
@@ -200,7 +200,11 @@ describe('what can not be written anew now', () => {
     if (what === 'codec') index.blocks[2]!.parts = [{ codec: 99, storedLength: 40, plainLength: 200 }]
     const flags = new Uint8Array(index.size)
     flags[index.find(idOf(1))] = COMMITTED
-    const { dead, rewrite, alone } = planMarks(index, { flags, incomplete: [] }, { stateOf: () => 'usable', isSpared: () => false })
+    const {
+      dead,
+      rewrite,
+      standalone: alone,
+    } = planMarks(index, { flags, incomplete: [] }, { stateOf: () => 'usable', isSpared: () => false })
     expect({ dead, rewrite, alone: alone.size }).toEqual({ dead: [], rewrite: [], alone: 0 })
   })
 })

@@ -3,7 +3,7 @@ import { expect } from 'vitest'
 import { TensorCache } from '../../../src/repository/bases/tensor-cache.ts'
 import type { RepositoryContext } from '../../../src/repository/open/open.ts'
 import { forget } from '../../../src/repository/prune/forget.ts'
-import { NO_WAITS } from '../../../src/repository/prune/grace-periods.ts'
+import { NO_GRACE_PERIODS } from '../../../src/repository/prune/grace-periods.ts'
 import { openForPrune, prune, type PruneResult } from '../../../src/repository/prune/prune.ts'
 import type { RetentionPolicy } from '../../../src/repository/versions/retention.ts'
 import { silentReporter } from '../../../src/util/reporter.ts'
@@ -65,7 +65,7 @@ export async function bytesIn(storage: MemoryStorage): Promise<number> {
 
 /** What `forget run ...` does, without waiting for anybody. Tells the steps of the versions that are kept, the newest first, where none was forgotten before. */
 export async function forgetNow(context: RepositoryContext, policy: RetentionPolicy): Promise<number[]> {
-  const { names, failure } = await forget(context, { names: ['run'], policy, all: false, waits: NO_WAITS, dryRun: false })
+  const { names, failure } = await forget(context, { names: ['run'], policy, all: false, waits: NO_GRACE_PERIODS, dryRun: false })
   if (failure) throw failure
   const { kept, forgotten } = names[0]!.decision
   const all = [...kept.map(({ version }) => version), ...forgotten].sort((a, b) => a.time - b.time)
@@ -74,5 +74,5 @@ export async function forgetNow(context: RepositoryContext, policy: RetentionPol
 
 /** What the first half of `prune --now` does; the second deletes what this has marked. */
 export async function pruneNow(context: RepositoryContext, dryRun = false): Promise<PruneResult> {
-  return prune(context, await openForPrune(context), { waits: NO_WAITS, dryRun })
+  return prune(context, await openForPrune(context), { waits: NO_GRACE_PERIODS, dryRun })
 }

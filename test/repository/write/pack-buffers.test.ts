@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest'
-import { type PackRoom, PackRooms } from '../../../src/repository/write/pack-buffers.ts'
+import { type PackBuffer, PackBuffers } from '../../../src/repository/write/pack-buffers.ts'
 import { seededRandom } from '../../helpers/trees.ts'
 
 const AREA_BYTES = 64 * 1024
 
-const startOf = ({ bytes }: PackRoom): number => bytes.byteOffset
-const areaOf = ({ bytes }: PackRoom): ArrayBufferLike => bytes.buffer
+const startOf = ({ bytes }: PackBuffer): number => bytes.byteOffset
+const areaOf = ({ bytes }: PackBuffer): ArrayBufferLike => bytes.buffer
 
-function takeAndCut(rooms: PackRooms, room: number, pack: number): PackRoom {
+function takeAndCut(rooms: PackBuffers, room: number, pack: number): PackBuffer {
   const taken = rooms.take(room)
   taken.cut(pack)
   return taken
@@ -15,7 +15,7 @@ function takeAndCut(rooms: PackRooms, room: number, pack: number): PackRoom {
 
 describe('rooms for packs', () => {
   test('that are small lie in one area, one after the other', () => {
-    const rooms = new PackRooms(AREA_BYTES)
+    const rooms = new PackBuffers(AREA_BYTES)
     const first = takeAndCut(rooms, 30_000, 10_000)
     const second = takeAndCut(rooms, 30_000, 20_000)
     const third = rooms.take(30_000)
@@ -24,7 +24,7 @@ describe('rooms for packs', () => {
   })
 
   test('take an area again only when all in it are released', () => {
-    const rooms = new PackRooms(AREA_BYTES)
+    const rooms = new PackBuffers(AREA_BYTES)
     const first = takeAndCut(rooms, 20_000, 20_000)
     const second = takeAndCut(rooms, 20_000, 20_000)
     const elsewhere = takeAndCut(rooms, 60_000, 60_000)
@@ -40,8 +40,8 @@ describe('rooms for packs', () => {
 
   test('never overlap, in whatever order they are released, and do not take more memory than that needs', () => {
     const random = seededRandom(1)
-    const rooms = new PackRooms(AREA_BYTES)
-    const held: { room: PackRoom; mark: number }[] = []
+    const rooms = new PackBuffers(AREA_BYTES)
+    const held: { room: PackBuffer; mark: number }[] = []
     const areas = new Set<ArrayBufferLike>()
     for (let mark = 1; mark <= 3_000; mark++) {
       const room = rooms.take(1 + Math.floor(random() * AREA_BYTES))

@@ -2,7 +2,7 @@ import { MAX_DEPTH } from '../../format/limits.ts'
 import type { ChunkIndex } from '../../index/chunk-index.ts'
 
 /** Which copies of chunks may be relied on when only some packs count: a copy needs all its bases, each in a copy of smaller depth that counts too. */
-export class Backing {
+export class BackedCopies {
   private readonly index: ChunkIndex
   private readonly counts: (pack: number) => boolean
   /** What is known about entries with bases. */

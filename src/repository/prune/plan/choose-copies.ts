@@ -2,10 +2,10 @@ import { AppError } from '../../../util/errors.ts'
 import { toHex } from '../../../util/hash.ts'
 import { MAX_DEPTH } from '../../format/limits.ts'
 import type { ChunkIndex } from '../../index/chunk-index.ts'
-import { isDivisible } from '../block-content.ts'
-import { COMMITTED, UNREACHED, type Reached } from '../reachability.ts'
 import { predictedOf } from './backed-copies.ts'
-import { REWRITE_FROM, shareOf } from './pack-shares.ts'
+import { isDivisible } from './block-content.ts'
+import { REWRITE_FROM, usedShareOf } from './pack-shares.ts'
+import { COMMITTED, UNREACHED, type Reachability } from './reachable-chunks.ts'
 
 /** How a pack may be used. `usable`: listed, whole, in no tomb. `gone`: not there any more. */
 export type PackState = 'usable' | 'damaged' | 'tombed' | 'gone'
@@ -16,7 +16,7 @@ export interface MarkOptions {
   isSpared: (pack: number) => boolean
   /** Packs that were found not to be what their names say: they are counted on only where nothing else is there, and can't be copied from. */
   isUnreadable?: (pack: number) => boolean
-  /** False where there is no room for copies: then no pack is written anew. */
+  /** False where copies do not fit: then no pack is written anew. */
   mayCopy?: boolean
 }
 
@@ -24,12 +24,12 @@ export function stateOf(options: MarkOptions, pack: number): PackState {
   return options.isUnreadable?.(pack) ? 'damaged' : options.stateOf(pack)
 }
 
-/** Values of `Selection.chosen`: there for what is predicted from it alone, or because versions reach it. */
+/** Values of `ChosenCopies.chosen`: there for what is predicted from it alone, or because versions reach it. */
 export const AS_BASE = 1
 export const AS_CONTENT = 2
 
 /** The copies that stay in use. */
-export interface Selection {
+export interface ChosenCopies {
   /** By entry: 0, or why this copy stays. */
   chosen: Uint8Array
   /** Of chosen copies that are predicted: the chosen copies of their bases, one a base. */
@@ -42,15 +42,15 @@ export interface Selection {
 const RANK = { full: 0, spared: 1, sparse: 2, tombed: 3, damaged: 4, gone: 5 } as const
 
 /** Decides which copy of each needed chunk stays. */
-export class Choice {
+export class CopyChooser {
   private readonly index: ChunkIndex
-  private readonly reached: Reached
+  private readonly reached: Reachability
   private readonly rank: number[]
   /** Packs that can't be written anew now. */
   private readonly fixed: boolean[]
   private readonly memo = new Map<number, number>()
 
-  constructor(index: ChunkIndex, reached: Reached, options: MarkOptions) {
+  constructor(index: ChunkIndex, reached: Reachability, options: MarkOptions) {
     this.index = index
     this.reached = reached
     const isReached = (entry: number): boolean => reached.flags[index.find(index.id(entry))] !== UNREACHED
@@ -58,10 +58,10 @@ export class Choice {
       const state = stateOf(options, pack)
       if (state !== 'usable') return RANK[state]
       if (options.isSpared(pack)) return RANK.spared
-      return shareOf(index, pack, isReached).dead > REWRITE_FROM ? RANK.sparse : RANK.full
+      return usedShareOf(index, pack, isReached).dead > REWRITE_FROM ? RANK.sparse : RANK.full
     })
     // what a push under way may use of a new pack is what no version reaches yet
-    const isIncomplete = (pack: number): boolean => !shareOf(index, pack, isReached).full
+    const isIncomplete = (pack: number): boolean => !usedShareOf(index, pack, isReached).full
     this.fixed = this.rank.map(
       (rank, pack) => options.mayCopy === false || rank === RANK.damaged || (rank === RANK.spared && isIncomplete(pack)),
     )
@@ -71,10 +71,10 @@ export class Choice {
     return this.fixed[pack]!
   }
 
-  /** Takes the best copy of each needed chunk, and all that reading it takes; those in `alone` are taken as if they had no bases. */
-  select(alone: ReadonlyMap<number, unknown> = new Map()): Selection {
+  /** Takes the best copy of each needed chunk, and all that reading it takes; those in `standalone` are taken as if they had no bases. */
+  select(standalone: ReadonlyMap<number, unknown> = new Map()): ChosenCopies {
     const { index, reached } = this
-    const selection: Selection = { chosen: new Uint8Array(index.size), bases: new Map(), pinned: new Set() }
+    const selection: ChosenCopies = { chosen: new Uint8Array(index.size), bases: new Map(), pinned: new Set() }
     const { chosen, bases, pinned } = selection
     const pinnedBlocks = new Set<number>()
     const take = (id: Uint8Array, belowDepth: number): number => {
@@ -85,7 +85,7 @@ export class Choice {
       const block = index.blockOf(entry)
       if (!own && !index.hasBases) return entry
       if (this.fixed[index.packOf(entry)] || !isDivisible(index.blocks[block]!)) pin(block)
-      else if (own && !alone.has(entry))
+      else if (own && !standalone.has(entry))
         bases.set(
           entry,
           own.ids.map(base => take(base, own.depth)),

@@ -1,16 +1,16 @@
 import type { ChunkIndex } from '../../index/chunk-index.ts'
 import { storedShare } from '../../index/stored-sizes.ts'
-import type { Reached } from '../reachability.ts'
-import { Choice, type MarkOptions, stateOf } from './choose-copies.ts'
-import { REWRITE_FROM, shareOf } from './pack-shares.ts'
-import { findLoneChunks } from './standalone-chunks.ts'
-import { tetheredPacks } from './tethered-packs.ts'
+import { CopyChooser, type MarkOptions, stateOf } from './choose-copies.ts'
+import { REWRITE_FROM, usedShareOf } from './pack-shares.ts'
+import type { Reachability } from './reachable-chunks.ts'
+import { findStandaloneChunks } from './standalone-chunks.ts'
+import { packsHoldingDeadBases } from './tethered-packs.ts'
 
 export interface MarkPlan {
   /** By entry: not 0 where this copy is the one that stays in use. */
   chosen: Uint8Array
   /** Chosen copies that are predicted and will be encoded by themselves, and the bytes that they will take, about. */
-  alone: Map<number, number>
+  standalone: Map<number, number>
   /** Packs by number. Nothing in them is needed. */
   dead: number[]
   /** Much in them is dead, or they keep what could go: what is needed of them is to be copied, then they go too. */
@@ -22,17 +22,17 @@ export interface MarkPlan {
 }
 
 /** Decides which copy of each needed chunk stays, and so which packs go (rule 7). What is marked never affects safety, only space and work. */
-export function planMarks(index: ChunkIndex, reached: Reached, options: MarkOptions): MarkPlan {
-  const choice = new Choice(index, reached, options)
+export function planMarks(index: ChunkIndex, reached: Reachability, options: MarkOptions): MarkPlan {
+  const choice = new CopyChooser(index, reached, options)
   const selection = choice.select()
-  const { alone } = findLoneChunks(index, selection)
-  const { chosen } = alone.size === 0 ? selection : choice.select(alone)
-  const plan: MarkPlan = { chosen, alone, dead: [], rewrite: [], rescue: [], spared: [] }
-  const begun = new Set([...alone.keys()].map(entry => index.packOf(entry)))
+  const { standalone } = findStandaloneChunks(index, selection)
+  const { chosen } = standalone.size === 0 ? selection : choice.select(standalone)
+  const plan: MarkPlan = { chosen, standalone, dead: [], rewrite: [], rescue: [], spared: [] }
+  const begun = new Set([...standalone.keys()].map(entry => index.packOf(entry)))
   for (let pack = 0; pack < index.packs.length; pack++) {
     const state = stateOf(options, pack)
     if (state === 'gone') continue
-    const { needed, dead } = shareOf(index, pack, entry => chosen[entry] !== 0)
+    const { needed, dead } = usedShareOf(index, pack, entry => chosen[entry] !== 0)
     if (state === 'tombed') {
       if (needed) plan.rescue.push(pack)
     } else if (begun.has(pack)) plan.rewrite.push(pack)
@@ -46,7 +46,7 @@ export function planMarks(index: ChunkIndex, reached: Reached, options: MarkOpti
   // what goes for one pack's sake may have been what another's bases lay in
   let more: number[]
   do {
-    more = tetheredPacks(index, chosen, stays, pack => !choice.isFixed(pack))
+    more = packsHoldingDeadBases(index, chosen, stays, pack => !choice.isFixed(pack))
     for (const pack of more) goes.add(pack)
     plan.rewrite.push(...more)
   } while (more.length > 0)
@@ -56,12 +56,12 @@ export function planMarks(index: ChunkIndex, reached: Reached, options: MarkOpti
 }
 
 /** Bytes that new packs will have for what is copied, about. */
-export function copyBytes(index: ChunkIndex, { chosen, alone, rewrite, rescue }: MarkPlan): number {
+export function copyBytes(index: ChunkIndex, { chosen, standalone, rewrite, rescue }: MarkPlan): number {
   let bytes = 0
   for (const pack of [...rewrite, ...rescue]) {
     const { first, end } = index.blocksOf(pack)
     for (let block = first; block < end; block++)
-      for (const entry of index.entriesIn(block)) if (chosen[entry] !== 0) bytes += alone.get(entry) ?? storedShare(index, entry)
+      for (const entry of index.entriesIn(block)) if (chosen[entry] !== 0) bytes += standalone.get(entry) ?? storedShare(index, entry)
   }
   return Math.round(bytes)
 }

@@ -1,13 +1,13 @@
 import { MAX_DEPTH } from '../../format/limits.ts'
 import type { ChunkIndex } from '../../index/chunk-index.ts'
-import { UNREACHED, type Reached } from '../reachability.ts'
-import { predictedOf, type Backing } from './backed-copies.ts'
+import { predictedOf, type BackedCopies } from './backed-copies.ts'
+import { UNREACHED, type Reachability } from './reachable-chunks.ts'
 
 /**
  * Rule 8: the packs that have to stay because a chunk in them that versions reach, bases included, is not backed by others. All other packs that do not
  * themselves count for `backing` may go.
  */
-export function neededPacks(index: ChunkIndex, { flags }: Reached, backing: Backing): Set<number> {
+export function neededPacks(index: ChunkIndex, { flags }: Reachability, backing: BackedCopies): Set<number> {
   const needed = new Set<number>()
   const visitedBlocks = new Set<number>()
   const visit = (entry: number): void => {

@@ -1,10 +1,10 @@
 import type { ChunkIndex } from '../../index/chunk-index.ts'
-import { isDivisible } from '../block-content.ts'
+import { isDivisible } from './block-content.ts'
 
 /** A pack is written anew when more than this share of its blocks' bytes is dead. */
 export const REWRITE_FROM = 1 / 3
 
-export interface Share {
+export interface UsedShare {
   /** Whether anything in the pack is needed, and whether everything is. */
   needed: boolean
   full: boolean
@@ -13,7 +13,7 @@ export interface Share {
 }
 
 /** How much of a pack is needed. */
-export function shareOf(index: ChunkIndex, pack: number, isNeeded: (entry: number) => boolean): Share {
+export function usedShareOf(index: ChunkIndex, pack: number, isNeeded: (entry: number) => boolean): UsedShare {
   const { first, end } = index.blocksOf(pack)
   let live = 0
   let all = 0

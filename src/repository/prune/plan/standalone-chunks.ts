@@ -1,7 +1,7 @@
 import { elementTypeOf, usesBase } from '../../../compression/filters.ts'
 import type { ChunkIndex } from '../../index/chunk-index.ts'
 import { storedShare } from '../../index/stored-sizes.ts'
-import { AS_BASE, AS_CONTENT, type Selection } from './choose-copies.ts'
+import { AS_BASE, AS_CONTENT, type ChosenCopies } from './choose-copies.ts'
 
 /** What is gained must be more than this share of what is written anew for it: a prune does not move much for little. */
 const MARGIN = 0.01
@@ -10,36 +10,36 @@ const MARGIN = 0.01
 interface Group {
   bases: number[]
   /** Chunks that versions reach and that are predicted from some of them. */
-  frontier: number[]
+  predicted: number[]
 }
 
-export interface LoneChunks {
+export interface StandaloneChunks {
   /** Chosen copies that are predicted, and are to be encoded by themselves: the bytes that they will take, about. */
-  alone: Map<number, number>
+  standalone: Map<number, number>
   /** Chosen copies that are there for those alone: the bytes that giving them up gains, about, what those will take more taken off. */
   gains: Map<number, number>
 }
 
 /**
- * Which needed chunks take less when they are encoded by themselves than with the bases that are there for them alone. Then nothing of the bases stays; whatever is
+ * Which needed chunks take less when they are encoded by themselves than with the bases that are there for them standalone. Then nothing of the bases stays; whatever is
  * predicted from such a chunk still is.
  */
-export function findLoneChunks(index: ChunkIndex, selection: Selection): LoneChunks {
-  const found: LoneChunks = { alone: new Map(), gains: new Map() }
-  for (const { bases, frontier } of groupsOf(selection)) {
+export function findStandaloneChunks(index: ChunkIndex, selection: ChosenCopies): StandaloneChunks {
+  const found: StandaloneChunks = { standalone: new Map(), gains: new Map() }
+  for (const { bases, predicted } of groupsOf(selection)) {
     if (bases.some(base => selection.pinned.has(base))) continue
-    const costs = frontier.map(entry => plainCost(index, selection, entry))
+    const costs = predicted.map(entry => plainCost(index, selection, entry))
     const written = sum(costs)
     const freed = sum(bases.map(base => storedShare(index, base)))
-    const gain = freed + sum(frontier.map(entry => storedShare(index, entry))) - written
+    const gain = freed + sum(predicted.map(entry => storedShare(index, entry))) - written
     if (gain <= MARGIN * written) continue
-    frontier.forEach((entry, i) => found.alone.set(entry, costs[i]!))
+    predicted.forEach((entry, i) => found.standalone.set(entry, costs[i]!))
     for (const base of bases) found.gains.set(base, (storedShare(index, base) / freed) * gain)
   }
   return found
 }
 
-function groupsOf({ chosen, bases }: Selection): Iterable<Group> {
+function groupsOf({ chosen, bases }: ChosenCopies): Iterable<Group> {
   const links = new Map<number, number>()
   const rootOf = (entry: number): number => {
     let root = entry
@@ -56,17 +56,17 @@ function groupsOf({ chosen, bases }: Selection): Iterable<Group> {
     const root = rootOf(entry)
     const group = groups.get(root)
     if (group) group.bases.push(entry)
-    else groups.set(root, { bases: [entry], frontier: [] })
+    else groups.set(root, { bases: [entry], predicted: [] })
   }
   for (const [entry, own] of bases) {
     const base = own.find(member => chosen[member] === AS_BASE)
-    if (chosen[entry] === AS_CONTENT && base !== undefined) groups.get(rootOf(base))!.frontier.push(entry)
+    if (chosen[entry] === AS_CONTENT && base !== undefined) groups.get(rootOf(base))!.predicted.push(entry)
   }
   return groups.values()
 }
 
 /** What a chunk that is predicted would take by itself, about: as much as what its chain of bases ends in, where that is of the same type. */
-function plainCost(index: ChunkIndex, { bases }: Selection, entry: number): number {
+function plainCost(index: ChunkIndex, { bases }: ChosenCopies, entry: number): number {
   let root = entry
   for (let next = bases.get(root)?.[0]; next !== undefined; next = bases.get(root)?.[0]) root = next
   const [own, end] = [entry, root].map(copy => index.blocks[index.blockOf(copy)]!) as [Block, Block]

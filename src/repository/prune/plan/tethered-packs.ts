@@ -5,7 +5,7 @@ import { predictedOf } from './backed-copies.ts'
  * Packs, of those that stay and `mayGo`, which would hold bases back that nothing needs: a block is read whole, so rule 8 lets nothing go that a chunk of a block in use is predicted from, also
  * where that chunk itself is not needed. Written anew without such chunks, they hold nothing.
  */
-export function tetheredPacks(
+export function packsHoldingDeadBases(
   index: ChunkIndex,
   chosen: Uint8Array,
   stays: (pack: number) => boolean,

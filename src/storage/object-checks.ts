@@ -1,9 +1,6 @@
 import { AppError, corrupt } from '../util/errors.ts'
-import { isObjectName, MAX_OBJECT_BYTES } from './storage.ts'
-import type { ByteRange } from './storage.ts'
-
-/** The calls a store answers; decorators count, plan and report by these. */
-export type CallKind = 'put' | 'get' | 'list' | 'remove' | 'quota'
+import { badRange } from './errors.ts'
+import { isObjectName, MAX_OBJECT_BYTES, type ByteRange } from './storage.ts'
 
 /** Every backend's first step: a name that could leave the folder or mean another object elsewhere never reaches the store (`io`). */
 export function checkName(name: string): void {
@@ -28,23 +25,4 @@ export function resolveRange(name: string, size: number, range: ByteRange | unde
     throw badRange(name, size, range)
   if (end - start > MAX_OBJECT_BYTES) throw corrupt(name, `it has ${size} bytes, more than any object may have`)
   return { start, end }
-}
-
-export function badRange(name: string, size: number, range: ByteRange | undefined): AppError {
-  const asked = range === undefined ? 'all of it was' : `${range.length} bytes from ${range.offset} were`
-  return new AppError('bad-range', `The object ${name} has ${size} bytes, and ${asked} asked for.`, {
-    hint: 'The object may be cut short: run `colab-escape check` to see what is affected.',
-  })
-}
-
-export function notFound(name: string, location: string): AppError {
-  return new AppError('not-found', `${location} holds no object ${name}.`, {
-    hint: 'Run `colab-escape check` to see whether the repository is complete.',
-  })
-}
-
-export function conflict(name: string, location: string): AppError {
-  return new AppError('conflict', `${location} already holds other bytes under the name ${name}.`, {
-    hint: 'Nothing was overwritten. Run `colab-escape check --read-data` to see whether the stored object is damaged.',
-  })
 }

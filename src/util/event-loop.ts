@@ -6,15 +6,15 @@ const STRETCH_MS = 25
 /**
  * For loops of synchronous calls: `take` lets the event loop run when the last turn is long enough ago, and costs next to nothing otherwise.
  */
-export class Turns {
+export class Breather {
   private last = performance.now()
 
   /** True when a turn is due: `if (turns.due()) await turns.take()` spares the promise where it is not. */
-  due(): boolean {
+  isDue(): boolean {
     return performance.now() - this.last > STRETCH_MS
   }
 
-  async take(): Promise<void> {
+  async breathe(): Promise<void> {
     await nextTurn()
     this.last = performance.now()
   }

@@ -7,7 +7,7 @@ import type { Reporter } from '../util/reporter.ts'
 import { needsPaxPath, tarName, zipName } from './entry-names.ts'
 import { openLargeFile, readSmallFile, SMALL_FILE_BYTES, UnreadableFileError } from './source-file.ts'
 
-export interface PackOptions {
+export interface WriteOptions {
   container: 'tar' | 'zip'
   /** Of deflate, for zip. */
   zlibLevel: number
@@ -17,7 +17,7 @@ export interface PackOptions {
   onFile: () => void
 }
 
-export interface PackResult {
+export interface WriteResult {
   /** Files that are not in the archive, or not as they should be; each was warned about. */
   failed: number
 }
@@ -41,8 +41,12 @@ const MAX_TAR_SECONDS = 2 ** 31 - 1
  * (but for the time zone, since zip keeps local times). A file that can't be read is left out with a warning; one that changes while it is read is in the
  * archive with the length it had at first, and warned about.
  */
-export async function* pack(entries: readonly WalkedEntry[], options: PackOptions, result: PackResult): AsyncGenerator<Uint8Array> {
-  const packer = new Packer(entries.length, options, result)
+export async function* writeArchive(
+  entries: readonly WalkedEntry[],
+  options: WriteOptions,
+  result: WriteResult,
+): AsyncGenerator<Uint8Array> {
+  const packer = new ArchiveWriter(entries.length, options, result)
   try {
     yield* packer.pieces(entries)
   } finally {
@@ -54,17 +58,17 @@ export async function* pack(entries: readonly WalkedEntry[], options: PackOption
  * Feeds archiver entry by entry and takes out what it makes. When it is given up its streams are left to themselves: to destroy them throws errors that nobody
  * can catch, from inside of tar-stream; they hold nothing but memory.
  */
-class Packer {
+class ArchiveWriter {
   private readonly archive: Archiver
-  private readonly options: PackOptions
-  private readonly result: PackResult
+  private readonly options: WriteOptions
+  private readonly result: WriteResult
   private current: Readable | undefined
   private waiting: { resolve: () => void; reject: (error: unknown) => void } | undefined
   private wake: () => void = () => undefined
   private ended = false
   private failure: unknown
 
-  constructor(count: number, options: PackOptions, result: PackResult) {
+  constructor(count: number, options: WriteOptions, result: WriteResult) {
     this.options = options
     this.result = result
     this.archive =

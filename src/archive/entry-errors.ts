@@ -1,24 +1,24 @@
 import { AppError, errnoOf, messageOf } from '../util/errors.ts'
 
 /** An entry that would leave the destination, or that can't exist there: it is left out, the others are not. */
-export class RefusedError extends Error {}
+export class RefusedEntryError extends Error {}
 
 /** An entry in whose place something lies that is not to be overwritten. */
-export class OccupiedError extends Error {}
+export class OccupiedEntryError extends Error {}
 
 /** An entry that this machine's file system did not take. */
-export class LocalError extends Error {}
+export class LocalEntryError extends Error {}
 
 const FATAL = ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE', 'ENFILE']
 
-/** Runs file system calls for `path`: an error that only concerns this entry becomes a `LocalError`, one that would meet all others too an `AppError`. */
-export function local<T>(path: string, task: () => T): T {
+/** Runs file system calls for `path`: an error that only concerns this entry becomes a `LocalEntryError`, one that would meet all others too an `AppError`. */
+export function perEntry<T>(path: string, task: () => T): T {
   try {
     return task()
   } catch (error) {
     const code = errnoOf(error)
     if (code === undefined) throw error
-    if (!FATAL.includes(code)) throw new LocalError(messageOf(error), { cause: error })
+    if (!FATAL.includes(code)) throw new LocalEntryError(messageOf(error), { cause: error })
     const full = code === 'ENOSPC' || code === 'EDQUOT'
     throw new AppError(full ? 'quota' : 'io', full ? `No space is left for ${path}.` : `${path} can't be written: ${messageOf(error)}`, {
       hint: full ? 'Free some space there, then run the same command again: what is there already is kept.' : 'Extract to another place.',

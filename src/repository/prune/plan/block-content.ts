@@ -1,7 +1,7 @@
-import { ELEMENT_TYPES } from '../../chunking/layouts/span.ts'
-import type { BlockBase, BlockLayout, ElementType } from '../../compression/block.ts'
-import { isKnownCodec } from '../../compression/codecs.ts'
-import { FILTER_FIELDS } from '../../compression/fields.ts'
+import { ELEMENT_TYPES } from '../../../chunking/layouts/span.ts'
+import type { BlockBase, BlockLayout, ElementType } from '../../../compression/block.ts'
+import { isKnownCodec } from '../../../compression/codecs.ts'
+import { FILTER_FIELDS } from '../../../compression/fields.ts'
 import {
   elementTypeOf,
   elementWidthOf,
@@ -11,7 +11,7 @@ import {
   FILTER_PLANES,
   parameterCount,
   relationOf,
-} from '../../compression/filters.ts'
+} from '../../../compression/filters.ts'
 
 /** What a block of a tensor tells of its chunks. */
 export interface StoredTensor {

@@ -1,0 +1,21 @@
+import { AppError } from '../util/errors.ts'
+import type { ByteRange } from './storage.ts'
+
+export function badRange(name: string, size: number, range: ByteRange | undefined): AppError {
+  const asked = range === undefined ? 'all of it was' : `${range.length} bytes from ${range.offset} were`
+  return new AppError('bad-range', `The object ${name} has ${size} bytes, and ${asked} asked for.`, {
+    hint: 'The object may be cut short: run `colab-escape check` to see what is affected.',
+  })
+}
+
+export function notFound(name: string, location: string): AppError {
+  return new AppError('not-found', `${location} holds no object ${name}.`, {
+    hint: 'Run `colab-escape check` to see whether the repository is complete.',
+  })
+}
+
+export function conflict(name: string, location: string): AppError {
+  return new AppError('conflict', `${location} already holds other bytes under the name ${name}.`, {
+    hint: 'Nothing was overwritten. Run `colab-escape check --read-data` to see whether the stored object is damaged.',
+  })
+}
