@@ -21,7 +21,7 @@ const { Chunker, CompressionPool, PackWriter, IndexWriter, IdTable, keepHeapSmal
   PackWriter: 'src/repository/write/pack-writer.ts',
   IndexWriter: 'src/repository/write/index-writer.ts',
   IdTable: 'src/repository/index/id-table.ts',
-  keepHeapSmall: 'src/util/heap.ts',
+  keepHeapSmall: 'src/util/memory/heap.ts',
 })
 
 /** Half text, half noise; a number in each 4 KiB makes every piece another one. */

@@ -1,3 +1,8 @@
+/*
+ * The program itself: the commander definitions, what each command runs in, and exit codes. Nothing else is loaded for
+ * help and version.
+ */
+
 import { CommanderError } from 'commander'
 import { buildProgram } from './program.ts'
 import { isClosedStream } from './ui/closed-stream.ts'

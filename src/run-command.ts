@@ -4,7 +4,7 @@ import { exitCodeOf } from './exit-codes.ts'
 import { readSettings } from './settings.ts'
 import { createConsole } from './ui/console.ts'
 import { describeError } from './ui/describe-error.ts'
-import { keepHeapSmall } from './util/heap.ts'
+import { keepHeapSmall } from './util/memory/heap.ts'
 
 const interrupt = new AbortController()
 

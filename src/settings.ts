@@ -1,3 +1,8 @@
+/*
+ * The environment, read in one place: variables, the `.env` file of the current folder, and the paths of this machine.
+ * Every other room takes what it needs as an argument.
+ */
+
 import { readFileSync } from 'node:fs'
 import { availableParallelism, hostname } from 'node:os'
 import { parseEnv } from 'node:util'

@@ -1,7 +1,11 @@
+/*
+ * The thread that encodes and decodes blocks. It answers jobs and knows nothing but `compression`.
+ */
+
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Job, Reply, WorkerSettings } from './compression/jobs.ts'
 import { isShared, loadZstdIfAny, runJob, toErrorMessage, transferable } from './compression/jobs.ts'
-import { freeUnusedBuffers } from './util/unused-memory.ts'
+import { freeUnusedBuffers } from './util/memory/unused-memory.ts'
 
 const { prefer } = workerData as WorkerSettings
 // ready for the first job, which asks again and is told what is wrong

@@ -1,3 +1,7 @@
+/*
+ * Ordinary archives, written and read as streams: tar.zst, tar.gz and zip. They have nothing to do with repositories.
+ */
+
 import { lstatSync } from 'node:fs'
 import { createGzip } from 'node:zlib'
 import type { Level } from '../compression/limits.ts'

@@ -1,3 +1,8 @@
+/*
+ * Who we are to Google: the saved login, Colab's broker, a service account, a given token, and the login itself. It
+ * gives access tokens; what they are used for it does not know.
+ */
+
 import { readFile } from 'node:fs/promises'
 import { AppError, isAppError, messageOf } from '../util/errors.ts'
 import { colabSource } from './colab.ts'

@@ -1,3 +1,7 @@
+/*
+ * Cuts streams into chunks by their content, and around tensors. It neither stores nor compresses chunks.
+ */
+
 import { type FastCdcKernel, findCut } from '../kernels/fastcdc.ts'
 import { loadFastCdc } from '../kernels/load-fastcdc.ts'
 

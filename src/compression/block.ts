@@ -1,6 +1,11 @@
+/*
+ * Encodes and decodes blocks: codecs, filters, the choice among them, and the pool of threads. It knows bytes and
+ * element types, not chunks, packs or files.
+ */
+
 import { equalBytes } from '../util/bytes.ts'
 import { corrupt, isAppError } from '../util/errors.ts'
-import { freeUnusedBuffers } from '../util/unused-memory.ts'
+import { freeUnusedBuffers } from '../util/memory/unused-memory.ts'
 import type { BlockBase, ElementType } from './choose-filter.ts'
 import { chooseFilter } from './choose-filter.ts'
 import type { PartLayout } from './codecs.ts'

@@ -1,4 +1,4 @@
-import type { WebAssemblyApi, WebAssemblyMemory } from '../util/web-assembly.ts'
+import type { WebAssemblyApi, WebAssemblyMemory } from './web-assembly.ts'
 
 /** Of 64 KiB: three regions of 4 MiB, and one for tables. */
 const PAGES = 193

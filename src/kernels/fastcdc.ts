@@ -1,3 +1,8 @@
+/*
+ * The inner loops of chunking, byte planes and tables, in AssemblyScript (`assembly/`) and as TypeScript twins that
+ * give the same bytes. No file, no format and no policy is known here.
+ */
+
 import { createHash } from 'node:crypto'
 
 /*

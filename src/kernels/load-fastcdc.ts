@@ -1,6 +1,6 @@
-import type { WebAssemblyApi } from '../util/web-assembly.ts'
 import { type FastCdcKernel, gearTable, javascriptFastCdc, WINDOW_BYTES } from './fastcdc.ts'
 import { FASTCDC_WASM } from './wasm-bytes.ts'
+import type { WebAssemblyApi } from './web-assembly.ts'
 
 interface FastCdcExports {
   memory: { buffer: ArrayBuffer }

@@ -1,4 +1,3 @@
-import type { WebAssemblyApi } from '../util/web-assembly.ts'
 import { blockMemory } from './block-memory.ts'
 import {
   assertFieldShape,
@@ -13,6 +12,7 @@ import {
   streamCount,
 } from './fields.ts'
 import { FIELDS_WASM } from './wasm-bytes.ts'
+import type { WebAssemblyApi } from './web-assembly.ts'
 
 interface FieldsExports {
   inputOffset: { value: number }

@@ -1,4 +1,3 @@
-import type { WebAssemblyApi } from '../util/web-assembly.ts'
 import { blockMemory } from './block-memory.ts'
 import {
   assertFits,
@@ -13,6 +12,7 @@ import {
   type Width,
 } from './planes.ts'
 import { PLANES_WASM } from './wasm-bytes.ts'
+import type { WebAssemblyApi } from './web-assembly.ts'
 
 type Kernel = (width: number, mode: number, length: number) => void
 type Grouping = (width: number, shift: number, bits: number, start: number, length: number) => void

@@ -1,3 +1,8 @@
+/*
+ * Files of this machine: listing, identifying, naming and timing them. It knows nothing of repositories or archives,
+ * which both stand on it.
+ */
+
 import { lstatSync, readFileSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { AppError, errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'

@@ -1,3 +1,8 @@
+/*
+ * The Storage interface, the folder store, and the decorators that add policy (retrying, limiting, counting,
+ * remembering). It moves whole objects by name and does not know what is in them.
+ */
+
 /** Largest object that a store has to hold, in bytes. Objects travel as one byte string, so that retry and checksum are trivial. */
 export const MAX_OBJECT_BYTES = 64 * 1024 * 1024
 

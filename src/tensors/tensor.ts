@@ -1,3 +1,8 @@
+/*
+ * What tensors a file has, their elements as numbers, how two files differ, and new files of chosen tensors. Where the
+ * bytes come from, a disk or a repository, is the caller's affair.
+ */
+
 import { type ElementType, itemBytes, type ReadAt } from '../chunking/layouts/span.ts'
 import { dataOffset, type ZipMember } from '../chunking/layouts/zip.ts'
 

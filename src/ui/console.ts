@@ -1,3 +1,8 @@
+/*
+ * What a person or a script sees: the live line, plain lines, JSON lines, tables and formatting. It decides nothing
+ * and knows no command.
+ */
+
 import type { Reporter } from '../util/reporter.ts'
 import { isClosedStream } from './closed-stream.ts'
 import { describeError, stackLines } from './describe-error.ts'

@@ -1,3 +1,8 @@
+/*
+ * The leaves: errors, bytes, hashes, paths, time and the reporter's interface. Nothing here knows what a repository, a
+ * store or a command is, and nothing here imports another room.
+ */
+
 /** What went wrong, in words that stay the same between releases; commands map a code to an exit code, retries look at nothing else. */
 export type ErrorCode =
   | 'usage'

@@ -5,7 +5,7 @@ import { encodePlane } from '../../src/compression/encode-plane.ts'
 import { MAX_BLOCK_BYTES } from '../../src/compression/limits.ts'
 import { loadZstd } from '../../src/compression/zstd.ts'
 import { equalBytes } from '../../src/util/bytes.ts'
-import { freeUnusedBuffers } from '../../src/util/unused-memory.ts'
+import { freeUnusedBuffers } from '../../src/util/memory/unused-memory.ts'
 import { MIB, randomBytes, textLike } from './data.ts'
 
 const corrupt = expect.objectContaining({ code: 'corrupt' }) as Error

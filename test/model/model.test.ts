@@ -23,7 +23,7 @@ vi.mock('../../src/kernels/load-fastcdc.ts', async original => {
   const loadFastCdc = (): object => (kernels[used % 32] ??= real.loadFastCdc()) && kernels[used++ % 32]!
   return { loadFastCdc }
 })
-vi.mock('../../src/util/unused-memory.ts', () => ({
+vi.mock('../../src/util/memory/unused-memory.ts', () => ({
   freeUnusedBuffers: () => undefined,
   systemBuffer: (bytes: number) => new Uint8Array(bytes),
 }))

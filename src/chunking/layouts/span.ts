@@ -1,3 +1,8 @@
+/*
+ * Finds where the tensors of a file lie, from its headers, one format a file. It reads no elements and trusts no
+ * number that a header gives.
+ */
+
 import { corrupt } from '../../util/errors.ts'
 
 /** The bytes [offset, offset + length) of a file; fewer where it ends before. */

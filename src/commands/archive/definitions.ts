@@ -1,3 +1,8 @@
+/*
+ * The commands compress and extract, for archives on this machine and on Drive. The archives themselves are made in
+ * `archive`.
+ */
+
 import { Option, type Command } from 'commander'
 import { ARCHIVE_FORMATS } from '../../archive/format.ts'
 import { collect, type Execute } from '../shared/execute.ts'

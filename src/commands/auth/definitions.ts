@@ -1,3 +1,7 @@
+/*
+ * The commands around the login to Google Drive. The login itself happens in `auth`.
+ */
+
 import { Option, type Command } from 'commander'
 import type { Execute } from '../shared/execute.ts'
 

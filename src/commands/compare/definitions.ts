@@ -1,3 +1,7 @@
+/*
+ * The commands that compare: diff, status, inspect. They change nothing, here or in a store.
+ */
+
 import type { Command } from 'commander'
 import { collect, type Execute } from '../shared/execute.ts'
 

@@ -1,3 +1,8 @@
+/*
+ * The command completion: scripts for bash, zsh and fish, made from the program's own definitions. They never ask a
+ * store.
+ */
+
 import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'

@@ -1,3 +1,7 @@
+/*
+ * The command doctor: looks at the machine, the login and the store, and says what to do. It mends nothing.
+ */
+
 import { cwd, stdout, version } from 'node:process'
 import { plural } from '../../ui/format.ts'
 import { wrapWords } from '../../ui/wrap.ts'

@@ -1,3 +1,8 @@
+/*
+ * What commands have in common: the session with its store, credentials and console, options, reports on space. No
+ * command's own work is here.
+ */
+
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { CompressionPool } from '../../compression/pool.ts'

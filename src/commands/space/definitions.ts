@@ -1,3 +1,7 @@
+/*
+ * The commands about space: du, forget, prune. The decisions are made in `repository/prune` and `repository/versions`.
+ */
+
 import { Option, type Command } from 'commander'
 import type { Execute } from '../shared/execute.ts'
 import { addRetentionOptions } from '../shared/retention-options.ts'

@@ -1,3 +1,8 @@
+/*
+ * The commands around versions: push, pull, log, ls, cat, check, tag. Each parses, makes one call of the core, and
+ * prints.
+ */
+
 import { Option, type Command } from 'commander'
 import { collect, type Execute } from '../shared/execute.ts'
 import { addRetentionOptions } from '../shared/retention-options.ts'

@@ -1,3 +1,7 @@
+/*
+ * The command watch, its options and its screen. What is worth saving is decided in `repository/watch`.
+ */
+
 import { Option, type Command } from 'commander'
 import { collect, type Execute } from '../shared/execute.ts'
 

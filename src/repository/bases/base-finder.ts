@@ -1,3 +1,8 @@
+/*
+ * Finds what a tensor may be predicted from, while a push reads its files. A base is only ever an offer: verified
+ * bytes, and a sample that shows that it helps.
+ */
+
 import type { TensorPlace } from '../../chunking/cut-tensors.ts'
 import { TENSOR_CHUNK_BYTES } from '../../chunking/layouts/cuts.ts'
 import { gainOf } from '../../compression/estimate.ts'

@@ -1,3 +1,7 @@
+/*
+ * Checks that everything is there and, if asked, that it reads back; names what is affected. It repairs nothing.
+ */
+
 import { usesBase } from '../../compression/filters.ts'
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { sha256 } from '../../util/hash.ts'

@@ -1,3 +1,8 @@
+/*
+ * What every object of a repository is, byte for byte: names, config, snapshots, labels, tombs, packs, directories,
+ * indexes and manifests. It encodes, decodes and checks; it reads and writes no store.
+ */
+
 import type { Listing, StoredObject } from '../../storage/storage.ts'
 import { corrupt, AppError } from '../../util/errors.ts'
 import { toHex } from '../../util/hash.ts'

@@ -1,3 +1,7 @@
+/*
+ * Where each chunk lies, in memory, found by id. It is filled by others and asks no store.
+ */
+
 import type { ChunkBases, Directory, DirectoryBlock, ListedBlock } from '../format/directory.ts'
 import { MAX_DEPTH } from '../format/limits.ts'
 import { GrowingColumn } from './growing-column.ts'

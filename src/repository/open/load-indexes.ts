@@ -1,7 +1,7 @@
 import type { StoredObject } from '../../storage/storage.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
-import { freeUnusedBuffers } from '../../util/unused-memory.ts'
+import { freeUnusedBuffers } from '../../util/memory/unused-memory.ts'
 import { decodeIndexedPack, type IndexedPack } from '../format/index-object.ts'
 import type { Inventory } from '../format/object-names.ts'
 import { ChunkIndex } from '../index/chunk-index.ts'

@@ -1,3 +1,8 @@
+/*
+ * From a listing of a store to a repository that can be used: the inventory, the indexes, packs that no index names.
+ * It changes nothing in the store.
+ */
+
 import type { CompressionPool } from '../../compression/pool.ts'
 import { ReadAheadStorage } from '../../storage/read-ahead.ts'
 import type { Storage } from '../../storage/storage.ts'

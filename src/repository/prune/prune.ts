@@ -1,3 +1,8 @@
+/*
+ * Gives up versions and frees what none needs: forgetting, marking, copying, tombs, and the deletion that follows a
+ * grace period. It never deletes without having read all that might need it.
+ */
+
 import pLimit from 'p-limit'
 import { type AppError, isAppError } from '../../util/errors.ts'
 import type { IndexedPack } from '../format/index-object.ts'

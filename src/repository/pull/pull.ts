@@ -1,3 +1,8 @@
+/*
+ * Restores a version: plans everything first, then fetches, writes under temporary names, and moves each whole file
+ * into place. Content that no version holds is never overwritten unasked.
+ */
+
 import {
   chmodSync,
   existsSync,

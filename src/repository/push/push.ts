@@ -1,3 +1,8 @@
+/*
+ * Stores a folder as the next version of a name: attempts, their commit, and what makes one be repeated. Reading files
+ * and writing packs is the work of `source` and `write`.
+ */
+
 import { Chunker } from '../../chunking/chunker.ts'
 import type { GitState } from '../../local/git-state.ts'
 import { ReadAheadStorage } from '../../storage/read-ahead.ts'

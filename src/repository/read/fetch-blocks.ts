@@ -1,5 +1,5 @@
 import { type AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
-import { freeUnusedBuffers } from '../../util/unused-memory.ts'
+import { freeUnusedBuffers } from '../../util/memory/unused-memory.ts'
 import { BaseChunks } from './base-chunks.ts'
 import { type PlannedBlock, planReading } from './block-order.ts'
 import { type BlockSource, readPackRange } from './block-source.ts'

@@ -1,3 +1,8 @@
+/*
+ * Gets chunks out of packs, verified, each block read once where that is possible. Which chunks are wanted and where
+ * their bytes go is decided elsewhere.
+ */
+
 import { type AppError, corrupt } from '../../util/errors.ts'
 import { type BlockSource, chunkMatches, describeCopy, shortId } from './block-source.ts'
 import { fetchBlocks } from './fetch-blocks.ts'

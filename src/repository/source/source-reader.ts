@@ -1,3 +1,8 @@
+/*
+ * From walked files to chunks and manifest entries: what is unchanged is known by its fingerprint, what changed is
+ * read. Storing chunks is not its affair.
+ */
+
 import type { Chunker } from '../../chunking/chunker.ts'
 import type { TensorPlace } from '../../chunking/cut-tensors.ts'
 import { lookAt } from '../../local/look-at.ts'

@@ -1,3 +1,7 @@
+/*
+ * Where the space of a repository goes, and what saves it. It only counts.
+ */
+
 import { throwIfAborted } from '../../util/errors.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
 import { countChunk, noSizes, type Savings, type Sizes, storedShare } from '../index/stored-sizes.ts'

@@ -1,3 +1,8 @@
+/*
+ * Which versions there are, what people call them (names, tags, moments, metrics), and which of them rules keep. It
+ * deletes nothing.
+ */
+
 import pLimit from 'p-limit'
 import type { Storage } from '../../storage/storage.ts'
 import { AppError, isAppError } from '../../util/errors.ts'

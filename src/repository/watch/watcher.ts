@@ -1,3 +1,8 @@
+/*
+ * When a folder is worth saving: which files changed, which are finished, what metrics they tell. Saving itself is
+ * done by whoever is called back.
+ */
+
 import type { Sleep } from '../../storage/waiting.ts'
 import { AppError, errnoOf, isAppError, messageOf, throwIfAborted } from '../../util/errors.ts'
 import type { PushResult } from '../push/push.ts'

@@ -2,7 +2,7 @@ import type { BlockBase, BlockKind, BlockRequest, ElementType } from '../../comp
 import { hasSigns } from '../../compression/filters.ts'
 import { findTable, type Table } from '../../compression/find-table.ts'
 import type { Level } from '../../compression/limits.ts'
-import type { SharedBuffers } from '../../util/shared-buffers.ts'
+import type { SharedBuffers } from '../../util/memory/shared-buffers.ts'
 import type { ChunkBases } from '../format/directory.ts'
 import { MAX_BLOCK_CHUNKS } from '../format/limits.ts'
 

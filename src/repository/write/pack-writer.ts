@@ -1,11 +1,17 @@
+/*
+ * Chunks into blocks, blocks into packs, packs into indexes, and all of it into the store. Whether a chunk needs to be
+ * written is decided before.
+ */
+
 import { usesBase } from '../../compression/choose-filter.ts'
 import type { Level } from '../../compression/limits.ts'
 import type { CompressionPool } from '../../compression/pool.ts'
 import type { Storage } from '../../storage/storage.ts'
 import type { Surroundings } from '../../util/clock.ts'
 import { throwIfAborted } from '../../util/errors.ts'
-import { SharedBuffers } from '../../util/shared-buffers.ts'
-import { freeUnusedBuffers } from '../../util/unused-memory.ts'
+import { type PackBuffer, PackBuffers } from '../../util/memory/pack-buffers.ts'
+import { SharedBuffers } from '../../util/memory/shared-buffers.ts'
+import { freeUnusedBuffers } from '../../util/memory/unused-memory.ts'
 import type { ListedBlock, NewBlock } from '../format/directory.ts'
 import type { IndexedPack } from '../format/index-object.ts'
 import {
@@ -20,7 +26,6 @@ import {
 import { packName } from '../format/object-names.ts'
 import { NONCE_BYTES, sealPack } from '../format/pack.ts'
 import { type BlockContent, buffersFor, blockKeyOf, BlockBuilder } from './block-builder.ts'
-import { type PackBuffer, PackBuffers } from './pack-buffers.ts'
 
 /** A pack that the store has acknowledged to this run. */
 export interface AcknowledgedPack extends IndexedPack {

@@ -1,3 +1,8 @@
+/*
+ * Google Drive as a store, and its ordinary files: requests, uploads, downloads, folders, ids and errors of Drive API
+ * v3. Tokens come from outside; what objects mean is not known here.
+ */
+
 import { createHash } from 'node:crypto'
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { sha256Hex } from '../../util/hash.ts'

@@ -1,4 +1,4 @@
-import { freeUnusedBuffers } from '../../util/unused-memory.ts'
+import { freeUnusedBuffers } from '../../util/memory/unused-memory.ts'
 
 /** Text, or bytes in parts that follow each other. */
 export type RequestBody = string | readonly Uint8Array[]

@@ -1,3 +1,8 @@
+/*
+ * Which copies stay and which packs go: pure decisions over an index and the reachable chunks. No store is read or
+ * written here.
+ */
+
 import type { ChunkIndex } from '../../index/chunk-index.ts'
 import { storedShare } from '../../index/stored-sizes.ts'
 import { CopyChooser, type MarkOptions, stateOf } from './choose-copies.ts'

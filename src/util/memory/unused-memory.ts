@@ -1,6 +1,5 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import type { WebAssemblyApi } from './web-assembly.ts'
 
 type Generation = 'minor' | 'major'
 let collect: ((options: { type: Generation }) => void) | undefined
@@ -15,21 +14,4 @@ export function freeUnusedBuffers(generation: Generation = 'minor'): void {
     collect = runInNewContext('gc') as typeof collect
   }
   collect?.({ type: generation })
-}
-
-const PAGE_BYTES = 64 * 1024
-
-/**
- * At least `bytes` of zeros, for a buffer of many megabytes that is kept. It comes from the system itself where that is possible: an allocator that has handed out
- * and got back so large a piece keeps all pieces up to that size for later, and what lies between them too.
- */
-export function systemBuffer(bytes: number): Uint8Array {
-  const { WebAssembly } = globalThis as { WebAssembly?: WebAssemblyApi }
-  const pages = Math.ceil(bytes / PAGE_BYTES)
-  try {
-    if (WebAssembly) return new Uint8Array(new WebAssembly.Memory({ initial: pages, maximum: pages }).buffer)
-  } catch {
-    // too little address space for it
-  }
-  return new Uint8Array(bytes)
 }

@@ -1,4 +1,4 @@
-import { systemBuffer } from '../../util/unused-memory.ts'
+import { systemBuffer } from './system-buffer.ts'
 
 /** Where a pack is put together, and stays until it is stored. */
 export interface PackBuffer {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type PackBuffer, PackBuffers } from '../../../src/repository/write/pack-buffers.ts'
+import { type PackBuffer, PackBuffers } from '../../../src/util/memory/pack-buffers.ts'
 import { seededRandom } from '../../helpers/trees.ts'
 
 const AREA_BYTES = 64 * 1024

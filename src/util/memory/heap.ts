@@ -1,3 +1,8 @@
+/*
+ * How memory is held: a small heap, buffers that are used again, and memory that goes back to the system at once
+ * (docs/memory.md). It knows sizes, not what lies in a buffer.
+ */
+
 import { PerformanceObserver } from 'node:perf_hooks'
 import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from 'node:v8'
 
