@@ -1,15 +1,16 @@
 const INTRO = `# What \`--json\` prints
 
-Made by \`npm run docs\` from [json-output.schema.json](json-output.schema.json), a JSON Schema of one line, against which the tests hold what every command prints.
+\`npm run docs\` makes this page from [json-output.schema.json](json-output.schema.json), a JSON Schema of one line. The tests check the output of every
+command against it.
 
-With \`--json\` a command prints JSON, one object a line, all of it on stdout. \`event\` says what a line is. Events come as things happen; what the command did comes
-last, as \`result\`, or why it failed, as \`error\`. \`push\` of several paths has a result for each. The exit code is the same as without \`--json\`. \`cat\` is the exception: it prints
-the bytes of the file, whatever the options.
+With \`--json\` a command prints JSON on stdout, one object a line, and nothing else. \`event\` says what a line is. Events are printed as they happen. The last line
+is the result of the command (\`result\`), or the reason why it failed (\`error\`). \`push\` of several paths prints a result for each. The exit code is the same as without
+\`--json\`. \`cat\` is the exception: it prints the bytes of the file, whatever the options.
 
-Fields and events may be added in later versions; those that are here stay as they are within one major version. Numbers of bytes are whole numbers, times are in UTC (ISO 8601), paths in
-versions have \`/\` between folders. An optional field is left out where it does not apply.`
+Later versions may add fields and events. Existing ones do not change within one major version. Numbers of bytes are integers. Times are in UTC (ISO 8601). Paths in
+versions use \`/\` between folders. An optional field is absent if it does not apply.`
 
-/** docs/json-output.md, from the schema. */
+/** Makes docs/json-output.md from the schema. */
 export function jsonPage(schema) {
   const events = []
   const results = []
@@ -29,11 +30,11 @@ export function jsonPage(schema) {
     '## Events',
     ...events.flatMap(section(name => name)),
     '## Results',
-    'All have `"event": "result"` and `command`.',
+    'Every result has `"event": "result"` and `command`.',
     ...results.flatMap(
       section((_, { properties: { command } }) => (command.const === undefined ? command.enum.join(', ') : command.const)),
     ),
-    '## Parts of them',
+    '## Common objects',
     ...parts.flatMap(section(name => name)),
   ].join('\n\n')}\n`
 }
@@ -51,7 +52,7 @@ function fieldTable(definition, schema) {
   ].join('\n')
 }
 
-/** One row a field; those of an object within come after it, by their path. */
+/** One row for each field. The fields of an inner object follow it, named by their path. */
 function fields({ properties, required }, schema, before) {
   return Object.entries(properties).flatMap(([key, field]) => {
     const name = before + key
@@ -61,7 +62,7 @@ function fields({ properties, required }, schema, before) {
   })
 }
 
-/** How a type is told, and the object in it whose fields are told with it. */
+/** The text for a type, and the inner object whose fields get rows of their own. */
 function typeOf(field, schema) {
   if (field.$ref !== undefined) {
     const name = nameOf(field.$ref)
