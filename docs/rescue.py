@@ -1,38 +1,39 @@
 #!/usr/bin/env python3
-"""Restores what a colab-escape repository holds, without colab-escape.
+"""Lists and restores the versions of a colab-escape repository, without colab-escape.
 
-    python3 rescue.py <folder> list                              all versions, the newest last
-    python3 rescue.py <folder> restore <version> <destination>   destination: a folder that is new or empty
-    python3 rescue.py <folder> verify <version>                  reads and checks all of it, writes nothing
+    python3 rescue.py <folder> list                              lists all versions, the newest last
+    python3 rescue.py <folder> restore <version> <destination>   restores a version to a new or empty folder
+    python3 rescue.py <folder> verify <version>                  reads and checks a whole version, writes nothing
 
-<folder> holds the objects of a repository (config.json, pack-..., index-..., snapshot-...), for example as
-downloaded from Google Drive. <version> is a name (its newest version that is all there), the beginning of an
-id, or name@tag or name@beginning-of-an-id. Exit codes: 0 all is well; 1 failed, or something is damaged: it is
-named, and all else restored; 2 wrong usage. Needs Python 3.8 and a zstd decoder: Python 3.14 has one, else
-`pip install zstandard`, or the command zstd. Takes 200 MB of memory, and 350 more a million chunks (60 GB).
+<folder> holds the objects of a repository (config.json, pack-..., index-..., snapshot-...), for example
+downloaded from Google Drive. <version> is a name (its newest complete version), the beginning of an id,
+name@tag, or name@beginning-of-an-id. Exit codes: 0 success; 1 failure or damage (everything damaged is named,
+everything else is restored); 2 wrong usage. Needs Python 3.8 and a zstd decoder: Python 3.14 has one; otherwise
+run `pip install zstandard`, or install the command zstd. Takes 200 MB of memory, and 350 MB more for each
+million chunks (60 GB).
 
-docs/format.md says what everything here means; the code goes from the smallest thing up to whole versions.
+docs/format.md defines the format and its words. The code goes from the smallest parts up to whole versions.
 """
 import argparse, base64, collections, contextlib, errno, functools, hashlib, importlib, itertools, json, os, re
 import struct, subprocess, sys, tempfile, zlib
 from urllib.parse import unquote_to_bytes
 
 FORMAT = 1
-MAX_BLOCK = 4 << 20  # plain bytes of a block; a length in a directory can't say more
-MAX_DEPTH = 8  # of a chunk that is predicted from one that is predicted from ...
+MAX_BLOCK = 4 << 20  # plain bytes of a block, at most, and so the largest length in a directory
+MAX_DEPTH = 8  # the longest chain of bases under a chunk
 BAD_JSON = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 Block = collections.namedtuple("Block", "pack offset stored plain filter parameters parts")  # parts: [(codec, stored, plain)]
-Place = collections.namedtuple("Place", "block start end depth bases")  # where a copy of a chunk is; bases: ids
+Copy = collections.namedtuple("Copy", "block start end depth bases")  # where one copy of a chunk lies; bases: ids
 Snapshot = collections.namedtuple("Snapshot", "id name time tags message bytes manifest")
 Entry = collections.namedtuple("Entry", "path type mode mtime size chunks target")  # path, target: bytes; chunks: ids
 
 
 class Damaged(Exception):
-    """Bytes are missing, or are not what was written."""
+    """Bytes are missing, or differ from what was written."""
 
 
 class Refused(Exception):
-    """Bytes are as they were written, but no honest program writes such a thing."""
+    """Bytes are as they were written, but no honest program writes such content."""
 
 
 def say(text):
@@ -48,7 +49,7 @@ def printable(text):
 
 
 class Reader:
-    """Takes a byte string apart, front to back, and never reads beyond its end."""
+    """Reads a byte string front to back, never beyond its end."""
 
     def __init__(self, data, what):
         self.data, self.what, self.at = data, what, 0
@@ -63,7 +64,7 @@ class Reader:
         return self.data[self.at - count : self.at]
 
     def varint(self, limit=2**53 - 1):
-        """Unsigned LEB128: 7 bits a byte, the lowest first; the high bit says that more follow."""
+        """Unsigned LEB128: 7 bits a byte, lowest first; the high bit says that more bytes follow."""
         value = 0
         for shift in range(0, 56, 7):
             byte = self.take(1)[0]
@@ -74,7 +75,7 @@ class Reader:
         raise Damaged(f"{self.what}: a number is too long")
 
     def count(self, size, limit=2**53 - 1):
-        """A number of things that take at least `size` bytes each."""
+        """A number of items of at least `size` bytes each."""
         value = self.varint(limit)
         self.expect(value * size <= len(self.data) - self.at, "a count is too large")
         return value
@@ -82,7 +83,7 @@ class Reader:
 
 @functools.lru_cache(None)
 def find_zstd():
-    """A function (frame, limit) -> at most `limit` plain bytes, whatever the frame claims to hold."""
+    """A function (frame, limit) -> at most `limit` plain bytes, whatever length the frame claims."""
     for module in ("compression.zstd", "zstandard", "pyzstd"):
         try:
             zstd = importlib.import_module(module)
@@ -91,18 +92,18 @@ def find_zstd():
         if module == "zstandard":
             return lambda frame, limit: zstd.ZstdDecompressor().stream_reader(frame).read(limit)
         return lambda frame, limit: zstd.ZstdDecompressor().decompress(frame, limit)
-    say("no zstd module found, so each block takes a run of the command zstd; `pip install zstandard` is faster")
+    say("no zstd module was found, so the command zstd runs once for each block; `pip install zstandard` is faster")
     return zstd_command
 
 
 def zstd_command(frame, limit):
-    with tempfile.TemporaryFile() as stored:  # not a pipe: nobody would write to it while its output is read
+    with tempfile.TemporaryFile() as stored:  # not a pipe: nothing would write to it while the output is read
         stored.write(frame)
         stored.seek(0)
         try:
             process = subprocess.Popen(["zstd", "-dcq"], stdin=stored, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         except OSError:
-            sys.exit("rescue.py: this data is compressed with zstd: `pip install zstandard`, or install the command zstd")
+            sys.exit("rescue.py: this data is compressed with zstd: run `pip install zstandard`, or install the command zstd")
         with process:
             plain = process.stdout.read(limit)
             process.kill()
@@ -116,7 +117,7 @@ def decode(codec, stored, plain_length):
         plain = find_zstd()(stored, plain_length + 1)
     elif codec == 2:  # raw deflate
         plain = zlib.decompressobj(-15).decompress(stored, plain_length + 1)
-    elif codec == 3:  # raw deflate of pairs of numbers of at most 16 symbols, which come first
+    elif codec == 3:  # up to 16 symbols, then raw deflate of pairs of their numbers
         symbols, deflated = stored[1 : 1 + stored[0]], stored[1 + stored[0] :]
         pairs = zlib.decompressobj(-15).decompress(deflated, (plain_length + 1) // 2 + 1)
         both = [bytes([low, high]) for high in symbols for low in symbols]
@@ -125,13 +126,13 @@ def decode(codec, stored, plain_length):
     else:
         raise Damaged(f"codec {codec}: needs a newer rescue.py")
     if len(plain) != plain_length:
-        raise Damaged(f"it decodes to something else than {plain_length} bytes")
+        raise Damaged(f"it does not decode to {plain_length} bytes")
     return plain
 
 
-# ---- Filters: what a block's parts are put together to ----
-# Elements are unsigned integers of `width` bytes, the lowest byte first. They are worked on all at once, as one huge
-# number of which each element is a digit: `lanes` repeats a digit.
+# ---- Filters: joining the parts of a block ----
+# Elements are unsigned integers of `width` bytes, lowest byte first. The code works on all of them at once, as one huge
+# number with an element in each digit: `lanes` repeats a digit.
 
 
 def lanes(digit, width, count):
@@ -147,7 +148,7 @@ def rotate_back(data, width):
 
 
 def add_base(data, base, width):
-    """Elements 0, 1, 2, 3, 4 ... mean that 0, -1, 1, -2, 2 ... is to be added to the base's, mod 2^bits."""
+    """Adds to each element of the base 0, -1, 1, -2, 2 ... where `data` has 0, 1, 2, 3, 4 ..., mod 2^bits."""
     count, bits = len(data) // width, 8 * width
     low, high = lanes(1, width, count), lanes(1 << bits - 1, width, count)
     digits, other = int.from_bytes(data, "little"), int.from_bytes(base, "little")
@@ -158,14 +159,14 @@ def add_base(data, base, width):
 
 
 def round_bf16(value):
-    """The bits of a bf16 for those of an fp32."""
+    """Rounds the bits of an fp32 to those of a bf16."""
     if value & 0x7FFFFFFF > 0x7F800000:  # NaN
         return value >> 16 | 0x40
     return value + 0x7FFF + (value >> 16 & 1) >> 16
 
 
 def round_fp16(value):
-    """The bits of an fp16 for those of an fp32."""
+    """Rounds the bits of an fp32 to those of an fp16."""
     sign, size = value >> 16 & 0x8000, value & 0x7FFFFFFF
     if size > 0x7F800000:  # NaN
         return sign | 0x7E00 | size >> 13 & 0x3FF
@@ -175,7 +176,7 @@ def round_fp16(value):
 
 
 def narrow(base, rounding):
-    """fp32 values as 16-bit floats: to the nearest, ties to even."""
+    """Rounds fp32 values to 16-bit floats: to the nearest, ties to even."""
     return b"".join(
         struct.pack(f"<{len(piece) // 4}H", *map(rounding, struct.unpack(f"<{len(piece) // 4}I", piece)))
         for piece in (base[at : at + 65536] for at in range(0, len(base) // 4 * 4, 65536))
@@ -186,7 +187,7 @@ ROUNDINGS = {1: round_bf16, 2: round_fp16}
 
 
 def plane_lengths(width, plain_length):
-    """A plane for each byte of the elements, the lowest first, then the tail that makes no whole element."""
+    """One plane for each byte of an element, the lowest first, then the tail of less than one element."""
     planes = [plain_length // width] * width + [plain_length % width]
     return [length for length in planes if length > 0]
 
@@ -201,7 +202,7 @@ def join_planes(width, planes, plain_length):
 
 
 def orders(base, width, shift, bits, lengths):
-    """For each chunk where the elements come from that are put into the order of a key of their bases'."""
+    """Yields the begin and length of each chunk, and its element numbers sorted by a key of the base's elements."""
     begin, mask = 0, (1 << bits) - 1
     for length in lengths:
         count = length // width
@@ -212,13 +213,14 @@ def orders(base, width, shift, bits, lengths):
 
 
 def group(data, width, found):
-    """Chunk by chunk the elements in those orders, then what is no whole element."""
+    """Chunk by chunk, the elements in those orders, then the bytes after the last whole element."""
     for begin, length, order in found:
         whole = [data[at : at + width] for at in range(begin, begin + len(order) * width, width)]
         yield b"".join(map(whole.__getitem__, order)) + data[begin + len(order) * width : begin + length]
 
 
 def ungroup(data, width, found):
+    """Undoes `group`."""
     for begin, length, order in found:
         whole = [b""] * len(order)
         for at, place in enumerate(order):
@@ -227,8 +229,8 @@ def ungroup(data, width, found):
 
 
 def unfilter(block, planes, base, lengths):
-    """The plain bytes of a block with filter 1, 2, 3 or 5, whose chunks have these lengths. Behind a filter's parameters may
-    come one byte, which only says what the elements are called."""
+    """The plain bytes of a block with filter 1, 2, 3 or 5, whose chunks have these lengths. One more byte may follow the
+    parameters of a filter: the type of the elements, which has no effect here."""
     first, *more = block.parameters or b"\0"
     width = 2 if block.filter == 3 else first
     known = first in ROUNDINGS if block.filter == 3 else width in ((2, 4, 8) if block.filter in (1, 5) else (1, 2, 4, 8))
@@ -239,7 +241,7 @@ def unfilter(block, planes, base, lengths):
     if block.filter == 5 and not (0 < more[1] <= 8 and more[0] + more[1] <= 8 * width):
         raise Damaged(f"filter {block.filter} can't have these parameters")
     if [len(plane) for plane in planes] != plane_lengths(width, block.plain):
-        raise Damaged("its parts are not what its filter makes")
+        raise Damaged("its parts do not match its filter")
     elements, tail = join_planes(width, planes, block.plain)
     if rotated == [1]:
         elements = rotate_back(elements, width)
@@ -256,32 +258,32 @@ def unfilter(block, planes, base, lengths):
 
 
 def join_fields(block, streams):
-    """The plain bytes of a block with filter 4: text, each byte from the stream of its column and its place in the field."""
-    separator, columns, *places = block.parameters if len(block.parameters) > 1 else b"\n\0"
-    if separator in b'\n"' or columns != len(places) or 0 in places or sum(places) != len(streams):
+    """The plain bytes of a block with filter 4: text, each byte from the stream of its column and position in the field."""
+    separator, columns, *positions = block.parameters if len(block.parameters) > 1 else b"\n\0"
+    if separator in b'\n"' or columns != len(positions) or 0 in positions or sum(positions) != len(streams):
         raise Damaged("filter 4 can't have these parameters")
-    firsts = [sum(places[:column]) for column in range(columns)]
-    left, plain, column, place, quoted = [iter(stream) for stream in streams], bytearray(), 0, 0, False
+    firsts = [sum(positions[:column]) for column in range(columns)]
+    left, plain, column, position, quoted = [iter(stream) for stream in streams], bytearray(), 0, 0, False
     for _ in range(block.plain):
-        byte = next(left[firsts[column] + min(place, places[column] - 1)], None)
+        byte = next(left[firsts[column] + min(position, positions[column] - 1)], None)
         if byte is None:
-            raise Damaged("its parts are not what its filter makes")
+            raise Damaged("its parts do not match its filter")
         plain.append(byte)
-        place += 1
+        position += 1
         if byte == 10:
-            column, place, quoted = 0, 0, False
+            column, position, quoted = 0, 0, False
         elif byte == 34:
             quoted = not quoted
         elif byte == separator and not quoted:
-            column, place = min(column + 1, columns - 1), 0
+            column, position = min(column + 1, columns - 1), 0
     return bytes(plain)
 
 
-# ---- Packs and indexes: where chunks are ----
+# ---- Packs and indexes: where chunks lie ----
 
 
 def read_directory(data, pack):
-    """What a pack holds: [(block, [(id, start, end, depth, bases) of each chunk in the block's plain bytes])]."""
+    """The content of a pack: [(block, [(id, start, end, depth, bases) of each chunk in the block's plain bytes])]."""
     reader = Reader(data, f"directory of pack {pack[:12]}")
     blocks, counts, depths, offset = [], [], [], 0
     for _ in range(reader.count(5)):
@@ -302,7 +304,8 @@ def read_directory(data, pack):
         for chunk in range(len(rows) if deepest > 0 else 0):
             depth = reader.take(1)[0]
             rows[chunk] = depth, tuple(reader.take(32) for _ in range(reader.count(32, 64)))
-            reader.expect(depth <= deepest and (depth > 0) == (len(rows[chunk][1]) > 0), "a chunk's bases make no sense")
+            fits = depth <= deepest and (depth > 0) == (len(rows[chunk][1]) > 0)
+            reader.expect(fits, "the bases of a chunk do not match its depth")
     found = []
     for block, sizes, rows in zip(blocks, lengths, bases):
         reader.expect(sum(sizes) == block.plain and 0 not in sizes, "chunks do not fill their block")
@@ -329,19 +332,19 @@ class Repository:
         try:
             newer = json.loads(self.read("config.json"))["format"] > FORMAT
         except (OSError, ValueError, KeyError, TypeError) as error:
-            say(f"config.json can't be read, going on without it: {error}")
+            say(f"config.json can't be read, continuing without it: {error}")
             newer = False
         if newer or self.matching("feature-.+"):
             sys.exit(f"rescue.py: {folder} was made by a newer colab-escape: get the newest rescue.py")
         self.blocks = []  # Block
-        self.places = {}  # id of a chunk -> (Place, ...): it may lie in several packs
-        self.predicted = {}  # number of a block that needs bases -> its Places, in their order
-        self.whole = {}  # what has() has found of chunks that need others
+        self.copies = {}  # id of a chunk -> (Copy, ...), one for each copy
+        self.predicted = {}  # number of a block that needs bases -> the copies of its chunks, in their order
+        self.whole = {}  # results of has() for copies that need bases
         self.block = functools.lru_cache(24)(self.read_block)
         self.find_chunks()
 
     def read(self, name, offset=0, length=-1):
-        """Bytes of an object; a negative offset counts from its end."""
+        """Reads bytes of an object; a negative offset counts from its end."""
         with open(os.path.join(self.folder, name), "rb") as file:
             file.seek(offset, os.SEEK_END if offset < 0 else os.SEEK_SET)
             return file.read(length)
@@ -350,14 +353,14 @@ class Repository:
         return [match for match in (re.fullmatch(pattern, name) for name in self.names) if match]
 
     def find_chunks(self):
-        """From the indexes that no other one supersedes; packs that none of them names are asked themselves."""
+        """Reads the indexes that no other index supersedes, and the directories of packs that none of these names."""
         indexes, superseded = {}, set()
         for match in self.matching("index-([0-9a-f]{64})"):
             try:
                 indexes[match[1]], older = read_index(self.read(match[0]), match[1])
                 superseded.update(older)
             except (Damaged, OSError) as error:
-                say(f"{error}; going on without it")
+                say(f"{error}; continuing without it")
         named = {}
         for index in indexes.keys() - superseded:
             named.update(indexes[index])
@@ -366,16 +369,16 @@ class Repository:
             try:
                 for block, chunks in read_directory(named.get(pack) or self.read_tail(pack), pack):
                     for chunk, *where in chunks:
-                        place = Place(len(self.blocks), *where)
-                        self.places[chunk] = self.places.get(chunk, ()) + (place,)
+                        copy = Copy(len(self.blocks), *where)
+                        self.copies[chunk] = self.copies.get(chunk, ()) + (copy,)
                         if block.filter in (2, 3, 5):
-                            self.predicted.setdefault(place.block, []).append(place)
+                            self.predicted.setdefault(copy.block, []).append(copy)
                     self.blocks.append(block)
             except (Damaged, OSError) as error:
-                say(f"{error}; going on without it")
+                say(f"{error}; continuing without it")
 
     def read_tail(self, pack):
-        """The directory of a pack. After it come 56 bytes: nonce, the directory's length, its SHA-256, magic."""
+        """The directory of a pack. A trailer of 56 bytes follows it: nonce, length of the directory, its SHA-256, magic."""
         name = f"pack-{pack}"
         size = os.path.getsize(os.path.join(self.folder, name))
         trailer = Reader(self.read(name, -56) if size >= 56 else b"", f"pack {pack[:12]}")
@@ -387,8 +390,8 @@ class Repository:
         return directory
 
     def read_block(self, number):
-        """The plain bytes of a block, which are its chunks, one after the other, not verified yet; and which of them,
-        by their beginnings, are lost with a base, and why."""
+        """The plain bytes of a block (its chunks, one after the other, not verified yet), and its chunks that are lost with
+        a base: {where the chunk begins: why}."""
         block, planes, offset = self.blocks[number], [], 0
         if block.filter > 5:
             raise Damaged(f"filter {block.filter}: needs a newer rescue.py")
@@ -398,65 +401,65 @@ class Repository:
             offset += length
         if block.filter == 0:
             if len(planes) != 1 or len(block.parameters) > 1:
-                raise Damaged("it has parts or parameters where its filter makes none")
+                raise Damaged("it has parts or parameters that its filter does not have")
             return planes[0], {}
         if block.filter == 4:
             return join_fields(block, planes), {}
         base, lost = self.gather(number, {1: 0, 2: 1, 3: 2, 5: 1}[block.filter])
-        lengths = [place.end - place.start for place in self.predicted.get(number, ())]
+        lengths = [copy.end - copy.start for copy in self.predicted.get(number, ())]
         return unfilter(block, planes, base, lengths), lost
 
     def gather(self, number, scale):
         """The bases of a block's chunks, one after the other, each `scale` times as long as its chunk; zeros for lost ones."""
         pieces, lost = [], {}
-        for place in self.predicted.get(number, ()):
-            needed = scale * (place.end - place.start)
+        for copy in self.predicted.get(number, ()):
+            needed = scale * (copy.end - copy.start)
             try:
-                piece = b"".join(self.chunk(base, place.depth) for base in place.bases)
+                piece = b"".join(self.chunk(base, copy.depth) for base in copy.bases)
                 if len(piece) != needed:
                     raise Damaged(f"its base has {len(piece)} bytes where {needed} are needed")
             except Damaged as error:
-                piece, lost[place.start] = bytes(needed), error
+                piece, lost[copy.start] = bytes(needed), error
             pieces.append(piece)
         return b"".join(pieces), lost
 
     def chunk(self, chunk, below=MAX_DEPTH + 1):
-        """The verified bytes of a chunk, from whichever copy is good and less deep than `below`."""
+        """The verified bytes of a chunk, from any good copy of a depth smaller than `below`."""
         why = "is in no pack"
-        for place in sorted(self.places.get(chunk, ()), key=lambda place: place.depth):
-            if place.depth >= below:
+        for copy in sorted(self.copies.get(chunk, ()), key=lambda copy: copy.depth):
+            if copy.depth >= below:
                 break
             try:
-                plain, lost = self.block(place.block)
-                if place.start in lost:
-                    raise Damaged(f"it is predicted from another: {lost[place.start]}")
-                data = plain[place.start : place.end]
+                plain, lost = self.block(copy.block)
+                if copy.start in lost:
+                    raise Damaged(f"it is predicted from another: {lost[copy.start]}")
+                data = plain[copy.start : copy.end]
                 if hashlib.sha256(data).digest() == chunk:
                     return data
                 why = "does not match its checksum"
-            except Exception as error:  # every decoder has its own kinds
+            except Exception as error:  # every decoder has its own exceptions
                 why = f"can't be read ({error})"
-            why += f" in pack {self.blocks[place.block].pack[:12]}"
+            why += f" in pack {self.blocks[copy.block].pack[:12]}"
         raise Damaged(f"chunk {chunk.hex()[:12]} {why}")
 
     def has(self, chunk, below=MAX_DEPTH + 1):
-        """Whether there is a copy less deep than `below`, and all that it is predicted from, without reading any."""
-        for place in self.places.get(chunk, ()):
-            if place.depth >= below:
+        """Whether a copy of a depth smaller than `below` exists, and all its bases, without reading any of them."""
+        for copy in self.copies.get(chunk, ()):
+            if copy.depth >= below:
                 continue
-            key = chunk, place.depth
-            if place.depth > 0 and key not in self.whole:
-                self.whole[key] = all(self.has(base, place.depth) for base in place.bases)
-            if place.depth == 0 or self.whole[key]:
+            key = chunk, copy.depth
+            if copy.depth > 0 and key not in self.whole:
+                self.whole[key] = all(self.has(base, copy.depth) for base in copy.bases)
+            if copy.depth == 0 or self.whole[key]:
                 return True
         return False
 
     # ---- Snapshots, labels, manifests: what a version is ----
 
     def snapshots(self):
-        """All versions, the oldest first, with their tags as labels have changed them."""
+        """All versions, the oldest first, with their tags after all labels."""
         found = {}
-        for match in self.matching(r"snapshot-(\d{8}T\d{9}Z)-([0-9a-f]{16})-(.+)\.json"):  # names sort as times do
+        for match in self.matching(r"snapshot-(\d{8}T\d{9}Z)-([0-9a-f]{16})-(.+)\.json"):  # names sort by time
             try:
                 data = self.read(match[0])
                 version = hashlib.sha256(data).hexdigest()
@@ -466,13 +469,13 @@ class Repository:
                 if row["format"] > FORMAT:
                     raise ValueError("it needs a newer rescue.py")
                 if row["name"].encode() != unquote_to_bytes(match[3]):
-                    raise ValueError("its name is another one")
+                    raise ValueError("it holds another name than its object name")
                 tags, message = [str(tag) for tag in row["tags"]], str(row.get("message", ""))
                 found[version] = Snapshot(version, row["name"], match[1], tags, message, row["bytes"], row["manifest"])
             except BAD_JSON as error:
                 say(f"{match[0]} is left out: {error}")
         labels = self.matching(r"label-([0-9a-f]{64})\.json")
-        # in the order of their creation, as far as a copy of a repository still knows it
+        # in the order of their creation, as far as a copied repository still shows it
         for match in sorted(labels, key=lambda match: os.stat(os.path.join(self.folder, match[0])).st_ctime_ns):
             try:
                 data = self.read(match[0])
@@ -484,7 +487,7 @@ class Repository:
         return list(found.values())
 
     def rows(self, snapshot):
-        """The manifest's rows: JSON Lines, cut into chunks as a file is."""
+        """The rows of the manifest: JSON Lines, cut into chunks like a file."""
         rest, size = b"", 0
         for chunk in snapshot.manifest["chunks"]:
             data = self.chunk(bytes.fromhex(chunk))
@@ -497,13 +500,13 @@ class Repository:
             raise Refused("the manifest is refused: its length is wrong")
 
     def entries(self, snapshot):
-        """The entries of a version, in the order of their paths. What could lead out of the destination is refused."""
+        """The entries of a version, in the order of their paths. Paths that could lead out of the destination are refused."""
         folders, last, entry = {b""}, b"", None
         try:
             for row in self.rows(snapshot):
                 path, kind = bytes_of(row, "path"), row.get("type")
                 chunks = [bytes.fromhex(chunk) for chunk in row.get("chunks", ())]
-                if "part" in row and entry and entry.path == path:  # of a file with more chunks than one row may hold
+                if "part" in row and entry and entry.path == path:  # the file has more chunks than one row may hold
                     entry.chunks.extend(chunks)
                     continue
                 if entry:
@@ -524,7 +527,7 @@ class Repository:
             raise Refused(f"the manifest is refused: {error}") from error
 
     def what_lacks(self, snapshot):
-        """Why a version is not all there, or "". Reads the manifest, and looks for all chunks without reading them."""
+        """Why a version is not complete, or "". Reads the manifest, and looks for all chunks without reading them."""
         try:
             lacking = sum(not all(map(self.has, entry.chunks)) for entry in self.entries(snapshot))
             return f"{lacking} files lack data" if lacking else ""
@@ -533,7 +536,7 @@ class Repository:
 
 
 def bytes_of(row, field):
-    """A path or a target: a text, or base64 of what is not UTF-8."""
+    """The bytes of a path or a target: from text, or from base64 if they are not UTF-8."""
     return base64.b64decode(row[field + "64"], validate=True) if field + "64" in row else row[field].encode("utf-8")
 
 
@@ -541,7 +544,7 @@ def is_name(part):
     return part not in (b"", b".", b"..") and b"\0" not in part and not (os.name == "nt" and re.search(rb"[\\:]", part))
 
 
-# ---- What a person asks for ----
+# ---- Commands ----
 
 
 def title(snapshot):
@@ -557,8 +560,8 @@ def list_versions(repository):
 
 
 def choose(repository, text):
-    """The version that `text` means. A copy of a repository has lost when its objects were created, so any version may
-    be one of a push that did not end: only one that is all there counts as the newest of its name."""
+    """The version that `text` means. A copied repository no longer shows when its objects were created, so any version may
+    come from a push that did not end: only a complete version counts as the newest of its name."""
     name, _, at = text.partition("@")
     snapshots = repository.snapshots()
     own = [snapshot for snapshot in snapshots if snapshot.name == name]
@@ -567,17 +570,17 @@ def choose(repository, text):
             lacks = repository.what_lacks(snapshot)
             if not lacks:
                 return snapshot
-            say(f"passing over {title(snapshot)}: {lacks}; ask for it by its id to get what there is")
-        sys.exit(f"rescue.py: no version of {printable(name)} is all there")
+            say(f"passing over {title(snapshot)}: {lacks}; ask for it by its id to restore what exists")
+        sys.exit(f"rescue.py: no version of {printable(name)} is complete")
     tagged = [snapshot for snapshot in own if at in snapshot.tags][-1:]
     found = tagged or [snapshot for snapshot in (own if at else snapshots) if snapshot.id.startswith(at or text)]
     if len(found) != 1:
-        sys.exit(f"rescue.py: {printable(text)} means {len(found) or 'no'} versions; `list` shows what there is")
+        sys.exit(f"rescue.py: {printable(text)} means {len(found) or 'no'} versions; `list` shows all versions")
     return found[0]
 
 
 def restore(repository, snapshot, root):
-    """Writes a version into the folder `root` (bytes), or, when that is None, only reads it. True when all was good."""
+    """Writes a version into the folder `root` (bytes), or only reads it if `root` is None. True if nothing was damaged."""
     counts, made, later = collections.Counter(), {b""}, []
 
     @contextlib.contextmanager
@@ -590,14 +593,14 @@ def restore(repository, snapshot, root):
             counts["failed"] += 1
             say(f"NOT RESTORED: {printable(what)}: {error}")
 
-    with reporting("all that follows in the list of files, which is damaged"):
+    with reporting("everything that follows in the manifest, which is damaged"):
         for entry in repository.entries(snapshot):
             with reporting(entry.path):
                 path = root and os.path.join(root, entry.path)
                 if root is None:
                     collections.deque(content(repository, entry), maxlen=0)
                 elif os.path.dirname(entry.path) not in made:
-                    raise Damaged("its folder could not be made")  # what has its name may be anything, even a symlink
+                    raise Damaged("its folder could not be made")  # something else may have its name, even a symlink
                 elif entry.type == "file":
                     write_file(path, entry, content(repository, entry))
                 else:
@@ -607,7 +610,7 @@ def restore(repository, snapshot, root):
                     later.append((entry, path))
                 counts[entry.type] += 1
                 counts["bytes"] += entry.size
-    for entry, path in reversed(later):  # symlinks when nothing is written any more; folders after what is in them
+    for entry, path in reversed(later):  # symlinks after all files are written; folders after their content
         with reporting(entry.path):
             if entry.type == "symlink":
                 os.symlink(entry.target, path)
@@ -628,7 +631,7 @@ def content(repository, entry):
 
 
 def write_file(path, entry, pieces):
-    # O_EXCL: what is there already, be it a symlink, is never written to
+    # O_EXCL: never writes to an existing file, not even through a symlink
     file = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600), "wb")
     try:
         with file:
@@ -665,9 +668,9 @@ def main():
             return list_versions(repository)
         snapshot, root = choose(repository, options.version), None
         try:
-            collections.deque(repository.entries(snapshot), maxlen=0)  # hostile? asked before anything is written
+            collections.deque(repository.entries(snapshot), maxlen=0)  # refuses a hostile manifest before anything is written
         except Damaged:
-            pass  # restored as far as it goes
+            pass  # restored as far as possible
         if options.command == "restore":
             root = os.fsencode(options.destination)
             os.makedirs(root, exist_ok=True)
