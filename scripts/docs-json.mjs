@@ -3,12 +3,12 @@ const INTRO = `# What \`--json\` prints
 \`npm run docs\` makes this page from [json-output.schema.json](json-output.schema.json), a JSON Schema of one line. The tests check the output of every
 command against it.
 
-With \`--json\` a command prints JSON on stdout, one object a line, and nothing else. \`event\` says what a line is. Events are printed as they happen. The last line
-is the result of the command (\`result\`), or the reason why it failed (\`error\`). \`push\` of several paths prints a result for each. The exit code is the same as without
-\`--json\`. \`cat\` is the exception: it prints the bytes of the file, whatever the options.
+With \`--json\` a command prints JSON to stdout, one object a line. \`event\` says what a line is. Events are printed as they happen. The
+last line is the result of the command (\`result\`), or the reason why it failed (\`error\`). \`push\` of several paths prints a result for each. The exit
+code is the same as without \`--json\`. \`cat\` is the exception: it prints the bytes of the file, whatever the options.
 
-Later versions may add fields and events. Existing ones do not change within one major version. Numbers of bytes are integers. Times are in UTC (ISO 8601). Paths in
-versions use \`/\` between folders. An optional field is absent if it does not apply.`
+Later versions may add fields and events. Existing ones do not change within one major version. Numbers of bytes are integers. Times are in UTC (ISO 8601).
+Paths in versions use \`/\` between folders. An optional field is absent if it does not apply.`
 
 /** Makes docs/json-output.md from the schema. */
 export function jsonPage(schema) {
