@@ -142,7 +142,7 @@ export function predictChunks(): () => void {
     depths.set(this, own)
     let depth: number
     if (this.stored.has(base)) depth = (own.get(toHex(base)) ?? 0) + 1
-    else if (this.presence.use(base)) depth = (this.view.index.basesAt(this.view.index.findPresent(base))?.depth ?? 0) + 1
+    else if (this.presence.use(base)) depth = (this.view.index.basesAt(this.view.index.present.find(base))?.depth ?? 0) + 1
     else return plainSink.call(this, id, bytes)
     this.stored.add(id)
     own.set(toHex(id), depth)

@@ -105,11 +105,11 @@ async function versionsOf(repository: OpenRepository, name: string): Promise<Fou
  */
 async function isPresent(repository: OpenRepository, snapshot: StoredSnapshot): Promise<boolean> {
   const { index } = repository
-  if (snapshot.manifest.chunks.some(id => index.findPresent(Buffer.from(id, 'hex')) < 0)) return false
+  if (snapshot.manifest.chunks.some(id => index.present.find(Buffer.from(id, 'hex')) < 0)) return false
   try {
     for await (const entry of readManifest(repository, snapshot)) {
       if (entry.type !== 'file') continue
-      for (let i = 0; i < entry.chunks.length; i += 32) if (index.findPresent(entry.chunks, i) < 0) return false
+      for (let i = 0; i < entry.chunks.length; i += 32) if (index.present.find(entry.chunks, i) < 0) return false
     }
   } catch (error) {
     if (!isAppError(error, 'corrupt') || (await isStillThere(repository, snapshot))) throw error

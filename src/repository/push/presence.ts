@@ -19,7 +19,7 @@ export class Presence {
   /** True when the chunk is present; its packs then count as used. */
   use(ids: Uint8Array, offset = 0): boolean {
     const { index } = this.view
-    const entry = index.findPresent(ids, offset)
+    const entry = index.present.find(ids, offset)
     if (entry < 0) return false
     this.mark(entry)
     return true
@@ -28,7 +28,7 @@ export class Presence {
   /** The depth of a present copy that lies less deep than `below`, whose packs then count as used; -1 where there is none. */
   useBelow(id: Uint8Array, below: number): number {
     const { index } = this.view
-    const entry = index.findPresent(id, 0, below)
+    const entry = index.present.find(id, 0, below)
     if (entry < 0) return -1
     this.mark(entry)
     return index.depth(entry)
@@ -38,7 +38,7 @@ export class Presence {
     const { index } = this.view
     this.used.add(index.packOf(entry))
     if (this.followed.has(entry)) return
-    const bases = index.presentBases(entry)
+    const bases = index.present.basesOf(entry)
     if (bases.length > 0) this.followed.add(entry)
     for (const base of bases) this.mark(base)
   }

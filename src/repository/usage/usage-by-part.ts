@@ -106,7 +106,7 @@ export function* entriesOf(index: ChunkIndex, chunks: Uint8Array): Generator<num
 }
 
 function findCopy(index: ChunkIndex, chunks: Uint8Array, offset: number): number {
-  const whole = index.findWhole(chunks, offset)
+  const whole = index.whole.best(chunks, offset)
   return whole < 0 ? index.find(chunks, offset) : whole
 }
 
@@ -114,7 +114,7 @@ function findCopy(index: ChunkIndex, chunks: Uint8Array, offset: number): number
 export function* basesUnder(index: ChunkIndex, entry: number, seen: Set<number>): Generator<number> {
   const bases = index.basesAt(entry)
   for (const id of bases?.ids ?? []) {
-    const whole = index.findWhole(id)
+    const whole = index.whole.best(id)
     const base = whole >= 0 && index.depth(whole) < bases!.depth ? whole : index.findBase(id, bases!.depth)
     if (base < 0) continue
     if (!seen.has(base)) {
