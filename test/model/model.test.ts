@@ -69,8 +69,9 @@ test(
 )
 
 /**
- * Without each of these rules the model must lose just what the rule is for. `seed` is known to show it; a change of how often the program asks for what gives
- * other courses, and then any of the first `MOST_SEEDS` may show it, and is named to be put here.
+ * Without each of these rules the model must lose just what the rule is for. `seed` is known to show it; a change of
+ * how often the program asks for what gives other courses, and then any of the first `MOST_SEEDS` may show it, and is
+ * named to be put here.
  */
 const MUTANTS: Record<string, RunOptions & { seed: number; loses: LossKind }> = {
   '1: names are fresh': { freshNames: false, seed: 85, loses: 'chunk' },

@@ -43,8 +43,8 @@ export function needed(real: typeof Needed, broken: Broken): typeof Needed {
 export function indexes(real: typeof Indexes, broken: Broken): typeof Indexes {
   return {
     ...real,
-    droppablePacks: async (storage, view, deleted, ...rest) => {
-      if (broken.rule !== '9: an index drops only what is deleted') return real.droppablePacks(storage, view, deleted, ...rest)
+    droppablePacks: async (history, view, deleted, waits) => {
+      if (broken.rule !== '9: an index drops only what is deleted') return real.droppablePacks(history, view, deleted, waits)
       return new Set([...deleted, ...view.missingPacks.map(({ id }) => id)])
     },
     deletableIndexes: (view, old) =>

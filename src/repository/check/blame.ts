@@ -17,7 +17,10 @@ export class Blame {
     this.readable = new Copies(index, entry => this.damaged[entry] !== 1 && !this.lacksBases(entry))
   }
 
-  /** Notes that the copies [first, end) can't be read. All damage has to be noted before the first question about a file. */
+  /**
+   * Notes that the copies [first, end) can't be read. All damage has to be noted before the first question about a
+   * file.
+   */
   markDamaged(first: number, end: number): void {
     this.damaged.fill(1, first, end)
   }

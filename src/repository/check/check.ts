@@ -10,7 +10,10 @@ import { checkVersions, type AffectedFile } from './versions.ts'
 export interface CheckRequest {
   /** Share of the packs (0 to 1) of which every byte is read back. With 0, only the structure is checked. */
   readData: number
-  /** Missing objects may still be on their way, as to a mounted Drive. A version that lacks some is incomplete, not damaged. */
+  /**
+   * Missing objects may still be on their way, as to a mounted Drive. A version that lacks some is incomplete, not
+   * damaged.
+   */
   arriving?: boolean
 }
 

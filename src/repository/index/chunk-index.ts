@@ -1,5 +1,6 @@
 /*
- * Where each chunk lies, in memory, found by id, and which of its copies count. It is filled by others and asks no store.
+ * Where each chunk lies, in memory, found by id, and which of its copies count. It is filled by others and asks no
+ * store.
  */
 
 import type { ChunkBases, Directory, DirectoryBlock, ListedBlock } from '../format/directory.ts'
@@ -140,7 +141,9 @@ export class ChunkIndex {
     return this.entriesIn(block).map(entry => this.length(entry))
   }
 
-  /** The entries of a block that have bases. Blocks are decoded whole, so one chunk may need the bases of all of them. */
+  /**
+   * The entries of a block that have bases. Blocks are decoded whole, so one chunk may need the bases of all of them.
+   */
   *predictedIn(block: number): Generator<number> {
     if (!this.hasBases) return
     const { firstChunk, chunkCount } = this.blocks[block]!
@@ -193,7 +196,9 @@ export class ChunkIndex {
   }
 }
 
-/** Written out, because a spread object takes twice the memory, and there is a block for each 4 MiB of the repository. */
+/**
+ * Written out, because a spread object takes twice the memory, and there is a block for each 4 MiB of the repository.
+ */
 function placed(block: DirectoryBlock, pack: number, base: number): IndexedBlock {
   const { filter, parameters, parts, offset, storedLength, plainLength, firstChunk, chunkCount } = block
   return { filter, parameters, parts, offset, storedLength, plainLength, firstChunk: base + firstChunk, chunkCount, pack }

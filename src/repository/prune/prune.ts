@@ -11,7 +11,7 @@ import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { adoptPacks, openView, type RepositoryView } from '../open/view.ts'
 import { copyForMarks } from './copy-for-marks.ts'
 import type { GracePeriods } from './grace-periods.ts'
-import { deletableIndexes, droppablePacks, indexesAsOf, packsNamedBy, writeIndexes } from './indexes.ts'
+import { deletableIndexes, droppablePacks, IndexHistory, packsNamedBy, writeIndexes } from './indexes.ts'
 import { removeLabels, removeLate } from './leftovers.ts'
 import type { MarkOptions } from './plan/choose-copies.ts'
 import { copyBytes, type MarkPlan, planMarks } from './plan/mark-plan.ts'
@@ -130,6 +130,7 @@ class PruneRun {
   private readonly removed: Removed
   /** When each tombed pack may go, by its oldest tomb; ms by the store's clock. */
   private readonly due: ReadonlyMap<string, number>
+  private readonly indexes: IndexHistory
   private readonly deleted = new Set<string>()
   private outOfSpace: AppError | undefined
 
@@ -141,6 +142,7 @@ class PruneRun {
     this.request = request
     this.removed = removed
     this.due = dueTimes(this.view, request.waits.graceMs)
+    this.indexes = new IndexHistory(context.storage, this.view, context.signal)
     this.result = {
       freed: { packs: 0, bytes: 0 },
       marked: { packs: 0, bytes: 0 },
@@ -172,7 +174,7 @@ class PruneRun {
     await this.mark(plan, reachable)
     if (this.request.dryRun) return
     this.result.tombs = await retireTombs(this.context, this.view, this.deleted, this.request.waits)
-    const old = await indexesAsOf(storage, this.view, inventory.asOf - graceMs, signal)
+    const old = await this.indexes.at(inventory.asOf - graceMs)
     for (const id of deletableIndexes(this.view, old)) {
       await storage.remove(indexName(id), { signal })
       this.result.indexes++
@@ -191,12 +193,12 @@ class PruneRun {
 
   /** Rule 8: packs, by number, that may be deleted now. */
   private async sweepable(reachable: Reachability): Promise<number[]> {
-    const { index, storage, signal } = this.repository
+    const { index } = this.repository
     const { asOf } = this.view.inventory
     const candidates = index.packs.flatMap(({ id }, pack) => ((this.due.get(id) ?? Infinity) <= asOf ? [pack] : []))
     if (candidates.length === 0) return []
     const shown = asOf - this.request.waits.lagMs
-    const named = packsNamedBy(await indexesAsOf(storage, this.view, shown, signal))
+    const named = packsNamedBy(await this.indexes.at(shown))
     const needed = neededPacks(index, reachable, pack => {
       const { id, writable } = index.packs[pack]!
       return writable && named.has(id) && this.createdAt(pack) <= shown
@@ -247,8 +249,7 @@ class PruneRun {
     this.result.copiedBytes = marks.bytes
     this.outOfSpace = marks.outOfSpace
     if (!dryRun) {
-      const { storage, signal } = this.context
-      const droppable = await droppablePacks(storage, this.view, this.deleted, waits, signal)
+      const droppable = await droppablePacks(this.indexes, this.view, this.deleted, waits)
       const added = [...marks.copied, ...this.adopted.filter(({ id }) => !this.deleted.has(id))]
       await writeIndexes(this.context, this.view, droppable, added)
       await writeTombs(

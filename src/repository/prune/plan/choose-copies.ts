@@ -14,7 +14,10 @@ export interface MarkOptions {
   stateOf: (pack: number) => PackState
   /** True for packs that must not be marked yet, even if all of them is dead. */
   isSpared: (pack: number) => boolean
-  /** Packs whose content does not match their names. They are used only where nothing else is there, and never copied from. */
+  /**
+   * Packs whose content does not match their names. They are used only where nothing else is there, and never copied
+   * from.
+   */
   isUnreadable?: (pack: number) => boolean
   /** False if the store has no room for copies. Then no pack is rewritten. */
   mayCopy?: boolean
@@ -78,7 +81,9 @@ export class CopyChooser {
     return this.fixed[pack]!
   }
 
-  /** Chooses the best copy of each needed chunk, and its bases. Copies in `standalone` are chosen without their bases. */
+  /**
+   * Chooses the best copy of each needed chunk, and its bases. Copies in `standalone` are chosen without their bases.
+   */
   select(standalone: ReadonlyMap<number, unknown> = new Map()): ChosenCopies {
     const { index, reachable } = this
     const selection: ChosenCopies = { chosen: new Uint8Array(index.size), bases: new Map(), pinned: new Set() }

@@ -29,7 +29,10 @@ export function packsHoldingDeadBases(
   })
 }
 
-/** The copies that are there after a prune: those in packs that stay, and chosen ones wherever they lie or are copied to. */
+/**
+ * The copies that are there after a prune: those in packs that stay, and chosen ones wherever they lie or are copied
+ * to.
+ */
 class RemainingCopies extends Copies {
   private readonly chosen: Uint8Array
 

@@ -27,8 +27,8 @@ export interface MarkPlan {
 }
 
 /**
- * Decides which copy of each needed chunk stays, and so which packs go (rule 7). The choice affects only space and work,
- * never safety.
+ * Decides which copy of each needed chunk stays, and so which packs go (rule 7). The choice affects only space and
+ * work, never safety.
  */
 export function planMarks(index: ChunkIndex, reachable: Reachability, options: MarkOptions): MarkPlan {
   const chooser = new CopyChooser(index, reachable, options)

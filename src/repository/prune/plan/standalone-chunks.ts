@@ -3,7 +3,10 @@ import type { ChunkIndex } from '../../index/chunk-index.ts'
 import { storedShare } from '../../index/stored-sizes.ts'
 import { AS_BASE, AS_CONTENT, type ChosenCopies } from './choose-copies.ts'
 
-/** The gain must be more than this share of the bytes that are written for it, so that a prune does not move much for little. */
+/**
+ * The gain must be more than this share of the bytes that are written for it, so that a prune does not move much for
+ * little.
+ */
 const MARGIN = 0.01
 
 /** Bases that no version needs and that are used together. They stay or go together. */
@@ -65,7 +68,10 @@ function groupsOf({ chosen, bases }: ChosenCopies): Iterable<Group> {
   return groups.values()
 }
 
-/** Estimates the bytes of a predicted chunk without bases: in proportion to the end of its chain, if that has the same type. */
+/**
+ * Estimates the bytes of a predicted chunk without bases: in proportion to the end of its chain, if that has the same
+ * type.
+ */
 function plainCost(index: ChunkIndex, { bases }: ChosenCopies, entry: number): number {
   let root = entry
   for (let next = bases.get(root)?.[0]; next !== undefined; next = bases.get(root)?.[0]) root = next
