@@ -61,11 +61,11 @@ async function simulate(folder) {
   const { resident } = memory()
   const [, hits] = await timed(() => {
     for (let i = 0, at = 0; i < LOOKUPS; i++, at = (at + 32) % known.length)
-      if (index.findPresent(known, at) < 0) throw new Error('a chunk is lost')
+      if (index.present.find(known, at) < 0) throw new Error('a chunk is lost')
   })
   const strangers = randomBytes(LOOKUPS * 32)
   const [, misses] = await timed(() => {
-    for (let i = 0; i < LOOKUPS; i++) if (index.findPresent(strangers, i * 32) >= 0) throw new Error('a chunk is there that nobody stored')
+    for (let i = 0; i < LOOKUPS; i++) if (index.present.find(strangers, i * 32) >= 0) throw new Error('a chunk is there that nobody stored')
   })
   const writer = new IndexWriter(store, view, { random: randomBytes })
   const [, merged] = await timed(() => writer.write([makePack().pack]))

@@ -17,7 +17,10 @@ import { makeTree, seededNoise } from '../helpers/trees.ts'
 /** So many bytes at its beginning tell a chunk from its base. */
 const DELTA_BYTES = 60
 
-/** Blocks are their plain bytes, or, of predicted chunks, the beginnings that differ from their bases: what else is compressed how is no part of this. */
+/**
+ * Blocks are their plain bytes, or, of predicted chunks, the beginnings that differ from their bases: what else is
+ * compressed how is no part of this.
+ */
 export class RawPool extends CompressionPool {
   constructor() {
     super({ workers: 0 })
@@ -55,7 +58,10 @@ function startsOf(lengths: readonly number[]): number[] {
   return lengths.map(length => (start += length) - length)
 }
 
-/** How many chunks of blocks that were taken apart prunes have encoded by themselves, and how many from their bases; and how many by the depth that they had. */
+/**
+ * How many chunks of blocks that were taken apart prunes have encoded by themselves, and how many from their bases; and
+ * how many by the depth that they had.
+ */
 export const recoded = { alone: 0, fromBases: 0, depths: new Array<number>(9).fill(0) }
 
 export function countRecoded(real: typeof Recode): typeof Recode {
@@ -142,7 +148,7 @@ export function predictChunks(): () => void {
     depths.set(this, own)
     let depth: number
     if (this.stored.has(base)) depth = (own.get(toHex(base)) ?? 0) + 1
-    else if (this.presence.use(base)) depth = (this.view.index.basesAt(this.view.index.findPresent(base))?.depth ?? 0) + 1
+    else if (this.presence.use(base)) depth = (this.view.index.basesAt(this.view.index.present.find(base))?.depth ?? 0) + 1
     else return plainSink.call(this, id, bytes)
     this.stored.add(id)
     own.set(toHex(id), depth)

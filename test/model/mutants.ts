@@ -1,7 +1,6 @@
 import { decodeIndexedPack } from '../../src/repository/format/index-object.ts'
 import type * as Snapshots from '../../src/repository/format/snapshot.ts'
 import type * as Indexes from '../../src/repository/prune/indexes.ts'
-import type * as Backing from '../../src/repository/prune/plan/backed-copies.ts'
 import type * as Needed from '../../src/repository/prune/plan/needed-packs.ts'
 import type * as Retire from '../../src/repository/prune/tombs.ts'
 import type * as Presence from '../../src/repository/push/presence.ts'
@@ -32,16 +31,11 @@ export function snapshot(real: typeof Snapshots, broken: Broken): typeof Snapsho
 }
 
 export function needed(real: typeof Needed, broken: Broken): typeof Needed {
-  return { ...real, neededPacks: (...args) => (broken.rule === '8: needed packs stay' ? new Set() : real.neededPacks(...args)) }
-}
-
-export function backing(real: typeof Backing, broken: Broken): typeof Backing {
   return {
     ...real,
-    BackedCopies: class extends real.BackedCopies {
-      constructor(...[index, counts]: ConstructorParameters<typeof real.BackedCopies>) {
-        super(index, pack => broken.rule === '8: tombed packs back nothing' || counts(pack))
-      }
+    neededPacks: (index, reachable, isReliable) => {
+      if (broken.rule === '8: needed packs stay') return new Set()
+      return real.neededPacks(index, reachable, pack => broken.rule === '8: nothing relies on tombed packs' || isReliable(pack))
     },
   }
 }
@@ -49,8 +43,8 @@ export function backing(real: typeof Backing, broken: Broken): typeof Backing {
 export function indexes(real: typeof Indexes, broken: Broken): typeof Indexes {
   return {
     ...real,
-    droppablePacks: async (storage, view, deleted, ...rest) => {
-      if (broken.rule !== '9: an index drops only what is deleted') return real.droppablePacks(storage, view, deleted, ...rest)
+    droppablePacks: async (history, view, deleted, waits) => {
+      if (broken.rule !== '9: an index drops only what is deleted') return real.droppablePacks(history, view, deleted, waits)
       return new Set([...deleted, ...view.missingPacks.map(({ id }) => id)])
     },
     deletableIndexes: (view, old) =>

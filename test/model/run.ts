@@ -167,8 +167,9 @@ class Run {
   }
 
   /**
-   * What the first two do first. Chance alone rarely comes to the most dangerous: one is stopped in the midst of something, and the other takes away what that
-   * may rest on. A short stop ends before it is gone, a long one when nothing tells of it any more.
+   * What the first two do first. Chance alone rarely comes to the most dangerous: one is stopped in the midst of
+   * something, and the other takes away what that may rest on. A short stop ends before it is gone, a long one when
+   * nothing tells of it any more.
    */
   private plot(victim: Actor): Act[][] {
     const { world } = this
@@ -275,7 +276,10 @@ class Run {
     }
   }
 
-  /** Reads one version whole. One that every listing shows must come back exact, whatever prunes meanwhile, unless it is forgotten. */
+  /**
+   * Reads one version whole. One that every listing shows must come back exact, whatever prunes meanwhile, unless it is
+   * forgotten.
+   */
   private async pull(actor: Actor): Promise<void> {
     const { world, truth } = this
     const began = world.time

@@ -10,8 +10,8 @@ interface ChunkCopy {
 }
 
 /**
- * What was lost: a chunk of a version; a chunk as a listing that lags may show the store; the index that leads to a chunk, without which each pack's tail has to be
- * read; the last version of a name.
+ * What was lost: a chunk of a version; a chunk as a listing that lags may show the store; the index that leads to a
+ * chunk, without which each pack's tail has to be read; the last version of a name.
  */
 export type LossKind = 'chunk' | 'listed chunk' | 'index' | 'version'
 
@@ -88,8 +88,8 @@ export class Truth {
   }
 
   /**
-   * Whether a snapshot is a version for whoever lists, late or not: all of it lies in packs that are in no tomb, or in one so new that whoever sweeps by it lists
-   * when every listing shows the snapshot.
+   * Whether a snapshot is a version for whoever lists, late or not: all of it lies in packs that are in no tomb, or in
+   * one so new that whoever sweeps by it lists when every listing shows the snapshot.
    */
   isPresent(name: string): boolean {
     const { world, tombed } = this
@@ -100,7 +100,10 @@ export class Truth {
     return this.snapshots.get(name)!.chunks.every(chunk => this.has(chunk, stays))
   }
 
-  /** Throws when a version lacks anything; and when one that every listing shows by now needs something that a listing may not show. */
+  /**
+   * Throws when a version lacks anything; and when one that every listing shows by now needs something that a listing
+   * may not show.
+   */
   check(): void {
     const { time } = this.world
     const living = new Set(this.world.copies.filter(({ deleted }) => deleted === undefined).map(({ name }) => name))

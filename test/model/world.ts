@@ -146,7 +146,10 @@ export class World {
     return new ModelStorage(this, actor)
   }
 
-  /** What a listing that began at `asOf` may show: what was made less than L before it or later may be missing, what was deleted since then may be there. */
+  /**
+   * What a listing that began at `asOf` may show: what was made less than L before it or later may be missing, what was
+   * deleted since then may be there.
+   */
   listing(asOf: number): Copy[] {
     return this.copies.filter(({ created, deleted }) => {
       const since = asOf - LISTING_LAG_MS

@@ -1,5 +1,6 @@
 import { takeFromTrash, findTrashedObjects, type TrashedObjects } from '../../repository/prune/empty-trash.ts'
 import { NO_GRACE_PERIODS, SAFE_GRACE_PERIODS } from '../../repository/prune/grace-periods.ts'
+import { pruneNow } from '../../repository/prune/prune-now.ts'
 import { openForPrune, prune } from '../../repository/prune/prune.ts'
 import { plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
@@ -32,16 +33,9 @@ export async function pruneCommand(session: Session, options: PruneOptions): Pro
     })
   // what was in the trash is marked at once where nothing needs it, however new it is: it waits as whatever is marked
   const removed = { snapshots: [], packs: emptied?.packs ?? new Set<string>() }
-  let result = await prune(context, opened, { waits: options.now === true ? NO_GRACE_PERIODS : SAFE_GRACE_PERIODS, dryRun }, removed)
-  if (options.now === true && !dryRun && result.marked.packs > 0) {
-    // what was marked a moment ago may go as well
-    const { freed, copiedBytes, marked } = result
-    result = await prune(context, await openForPrune(context), { waits: NO_GRACE_PERIODS, dryRun })
-    result.freed.packs += freed.packs
-    result.freed.bytes += freed.bytes
-    result.copiedBytes += copiedBytes
-    result.marked = marked
-  }
+  const waits = options.now === true ? NO_GRACE_PERIODS : SAFE_GRACE_PERIODS
+  const isNow = options.now === true && !dryRun
+  const result = isNow ? await pruneNow(context, opened, removed) : await prune(context, opened, { waits, dryRun }, removed)
   for (const problem of result.problems) session.console.reporter.warn(problem)
   session.console.result(
     [

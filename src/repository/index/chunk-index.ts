@@ -1,18 +1,19 @@
 /*
- * Where each chunk lies, in memory, found by id. It is filled by others and asks no store.
+ * Where each chunk lies, in memory, found by id, and which of its copies count. It is filled by others and asks no
+ * store.
  */
 
 import type { ChunkBases, Directory, DirectoryBlock, ListedBlock } from '../format/directory.ts'
-import { MAX_DEPTH } from '../format/limits.ts'
+import { Copies } from './copies.ts'
 import { GrowingColumn } from './growing-column.ts'
 import { IdTable } from './id-table.ts'
 
-/** Blocks whose chunks' offsets are kept once they are counted: as many as are read side by side. */
+/** Number of blocks whose chunk offsets are kept once computed: as many as are read at the same time. */
 const KEPT_OFFSETS = 64
 
-/** Where one copy of a chunk lies. */
+/** The place of one copy of a chunk. */
 export interface ChunkLocation {
-  /** Number of the block in the index; equal numbers mean the same block. */
+  /** Number of the block in the index. Equal numbers mean the same block. */
   block: number
   /** First byte of the chunk in the block's plain bytes, and its length. */
   offset: number
@@ -23,7 +24,7 @@ export interface PackInfo {
   id: string
   /** Bytes of the pack object. */
   size: number
-  /** Rule 3: only such packs make a chunk present for a writer (listed, in no tomb). Readers may use any. */
+  /** Only such packs make a chunk present for a writer (rule 3): they are listed and in no tomb. Readers use any. */
   writable: boolean
 }
 
@@ -32,27 +33,28 @@ export interface IndexedBlock extends DirectoryBlock {
 }
 
 /**
- * All chunks of a set of packs, found by id. Typed columns, no object a chunk: 36 bytes and the hash slots. Entries are numbered in the order packs were
- * added, and within a pack in the order of their bytes, so sorting by entry number sorts by place.
+ * All chunks of a set of packs, found by id. It consists of typed columns without an object per chunk: 36 bytes a chunk
+ * and the hash slots. Entries are numbered in the order in which packs are added, and in a pack in the order of their
+ * bytes. So sorting by entry number sorts by place.
  */
 export class ChunkIndex {
   readonly packs: PackInfo[] = []
-  /** Blocks of one pack stand together, in the order of their bytes. */
+  /** The blocks of a pack stand together, in the order of their bytes. */
   readonly blocks: IndexedBlock[] = []
+  /** The copies that a writer may rely on (rule 3). */
+  readonly present = new Copies(this, entry => this.packs[this.packOf(entry)]!.writable)
+  /** The copies that a reader can restore as far as the index tells. The best one has the shortest chain of bases. */
+  readonly whole = new Copies(this, () => true)
   private readonly firstBlockOf: number[] = []
-  /** The first entries of blocks and of packs, ascending: by them, an entry tells where it lies. */
+  /** The first entries of blocks and of packs, ascending. They tell where an entry lies. */
   private readonly blockStarts = new GrowingColumn()
   private readonly packStarts = new GrowingColumn()
   private readonly ids: IdTable
   private readonly lengths: GrowingColumn
-  /** Where the chunks of blocks begin that were asked for lately. */
+  /** The offsets of chunks in blocks that were asked for recently. */
   private readonly offsets = new Map<number, Uint32Array>()
   /** Bases of chunks, by entry. Empty as long as no pack holds deltas. */
   private readonly basesOf = new Map<number, ChunkBases>()
-  /** What `isPresent` has found about entries with bases. */
-  private readonly known = new Map<number, boolean>()
-  /** What `isWhole` has found about them. */
-  private readonly whole = new Map<number, boolean>()
 
   constructor(expectedChunks = 0) {
     const capacity = Math.max(16, expectedChunks)
@@ -78,101 +80,44 @@ export class ChunkIndex {
       }
     }
     for (const [chunk, bases] of directory.bases) this.basesOf.set(base + chunk, bases)
-    this.known.clear()
-    this.whole.clear()
   }
 
-  /** Entry of the first copy of a chunk, for a reader; -1 when no pack has it. */
+  /** Entry of the first copy of the chunk with the id at `ids[offset]`, in any pack; -1 if there is none. */
   find(ids: Uint8Array, offset = 0): number {
     return this.ids.find(ids, offset)
   }
 
-  /** Further copies of the same chunk, for when one is damaged. */
+  /** Entry of the next copy of the same chunk, or -1. */
   findNext(entry: number): number {
     return this.ids.findNext(entry)
   }
 
-  /**
-   * Entry of a copy that a writer may rely on, or -1: its pack is writable and all its bases are present in the same sense, recursively (rule 3). Only a
-   * copy of smaller depth counts as a base: so the recursion ends also where a hostile index makes a circle of bases.
-   */
-  findPresent(ids: Uint8Array, offset = 0, belowDepth = MAX_DEPTH + 1): number {
-    for (let entry = this.ids.find(ids, offset); entry >= 0; entry = this.ids.findNext(entry)) {
-      if (this.depth(entry) < belowDepth && this.isPresent(entry)) return entry
-    }
-    return -1
-  }
-
-  private isPresent(entry: number): boolean {
-    if (!this.packs[this.packOf(entry)]!.writable) return false
-    const bases = this.basesOf.get(entry)
-    if (!bases) return true
-    const known = this.known.get(entry)
-    if (known !== undefined) return known
-    const present = bases.ids.every(id => this.findPresent(id, 0, bases.depth) >= 0)
-    this.known.set(entry, present)
-    return present
-  }
-
-  /** Length of the chain of bases under an entry. */
+  /** Length of the chain of bases of a copy. */
   depth(entry: number): number {
     return this.basesOf.get(entry)?.depth ?? 0
   }
 
-  /** The entries that a present entry's bases are taken from: one a base, each present itself. */
-  presentBases(entry: number): number[] {
-    const bases = this.basesOf.get(entry)
-    return bases ? bases.ids.map(id => this.findPresent(id, 0, bases.depth)) : []
-  }
-
-  /** What a copy is predicted from; undefined for one that stands by itself. */
+  /** The bases of a copy; undefined for a copy that needs none. */
   basesAt(entry: number): ChunkBases | undefined {
     return this.basesOf.get(entry)
   }
 
-  /** Whether any copy has bases at all. */
+  /** Whether any copy has bases. */
   get hasBases(): boolean {
     return this.basesOf.size > 0
   }
 
-  /** Entry of a copy, after `entry` where that is given, that may serve as a base of a chunk of this depth: a reader may use any pack. -1 when there is none. */
+  /**
+   * Entry of the first copy, in any pack, that may be a base of a chunk of this depth, or -1. With `entry`: of the next
+   * such copy after it.
+   */
   findBase(id: Uint8Array, belowDepth: number, entry = -1): number {
     let next = entry < 0 ? this.ids.find(id) : this.ids.findNext(entry)
     while (next >= 0 && (this.basesOf.get(next)?.depth ?? 0) >= belowDepth) next = this.ids.findNext(next)
     return next
   }
 
-  /**
-   * Entry of a copy that a reader can restore as far as the index tells: all its bases are there, recursively. Where there are several, the one with the
-   * shortest chain. -1 when there is none.
-   */
-  findWhole(ids: Uint8Array, offset = 0): number {
-    let best = -1
-    let depth = MAX_DEPTH + 1
-    for (let entry = this.ids.find(ids, offset); entry >= 0 && depth > 0; entry = this.ids.findNext(entry)) {
-      const itsDepth = this.basesOf.get(entry)?.depth ?? 0
-      if (itsDepth >= depth || !this.isWhole(entry)) continue
-      best = entry
-      depth = itsDepth
-    }
-    return best
-  }
-
-  private isWhole(entry: number): boolean {
-    const bases = this.basesOf.get(entry)
-    if (!bases) return true
-    const known = this.whole.get(entry)
-    if (known !== undefined) return known
-    const whole = bases.ids.every(id => {
-      let copy = this.findBase(id, bases.depth)
-      while (copy >= 0 && !this.isWhole(copy)) copy = this.findBase(id, bases.depth, copy)
-      return copy >= 0
-    })
-    this.whole.set(entry, whole)
-    return whole
-  }
-
-  /** Numbers of a pack's blocks: [first, end). */
+  /** Numbers of the blocks of a pack: [first, end). */
   blocksOf(pack: number): { first: number; end: number } {
     return { first: this.firstBlockOf[pack]!, end: this.firstBlockOf[pack + 1] ?? this.blocks.length }
   }
@@ -185,22 +130,31 @@ export class ChunkIndex {
     return this.lengths.at(entry)
   }
 
-  /** The entries of the chunks of a block, in their order. */
+  /** The entries of the chunks of a block, in order. */
   entriesIn(block: number): number[] {
     const { firstChunk, chunkCount } = this.blocks[block]!
     return Array.from({ length: chunkCount }, (_, i) => firstChunk + i)
   }
 
-  /** Those of the chunks of a block. */
+  /** The lengths of the chunks of a block, in order. */
   lengthsIn(block: number): number[] {
     return this.entriesIn(block).map(entry => this.length(entry))
+  }
+
+  /**
+   * The entries of a block that have bases. Blocks are decoded whole, so one chunk may need the bases of all of them.
+   */
+  *predictedIn(block: number): Generator<number> {
+    if (!this.hasBases) return
+    const { firstChunk, chunkCount } = this.blocks[block]!
+    for (let entry = firstChunk; entry < firstChunk + chunkCount; entry++) if (this.basesOf.has(entry)) yield entry
   }
 
   packOf(entry: number): number {
     return this.packStarts.lastUpTo(entry)
   }
 
-  /** Number of the block that an entry lies in. */
+  /** Number of the block that holds an entry. */
   blockOf(entry: number): number {
     return this.blockStarts.lastUpTo(entry)
   }
@@ -222,13 +176,13 @@ export class ChunkIndex {
     return offsets
   }
 
-  /** What the directory of a pack lists. */
+  /** The blocks of a pack as its directory lists them. */
   listedBlocks(pack: number): ListedBlock[] {
     const { first, end } = this.blocksOf(pack)
     return Array.from({ length: end - first }, (_, i) => this.listedBlock(first + i))
   }
 
-  /** What the directory of its pack lists of a block; the ids are valid until the next `add`. */
+  /** A block as the directory of its pack lists it. The ids are valid until the next `add`. */
   listedBlock(number: number): ListedBlock {
     const block = this.blocks[number]!
     const entries = this.entriesIn(number)
@@ -242,7 +196,9 @@ export class ChunkIndex {
   }
 }
 
-/** Written out, because a copy by spreading takes twice the memory, and there is one for each 4 MiB of the repository. */
+/**
+ * Written out, because a spread object takes twice the memory, and there is a block for each 4 MiB of the repository.
+ */
 function placed(block: DirectoryBlock, pack: number, base: number): IndexedBlock {
   const { filter, parameters, parts, offset, storedLength, plainLength, firstChunk, chunkCount } = block
   return { filter, parameters, parts, offset, storedLength, plainLength, firstChunk: base + firstChunk, chunkCount, pack }

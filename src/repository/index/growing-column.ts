@@ -1,4 +1,4 @@
-/** Numbers below 2^32, one after the other, 4 bytes each. */
+/** A growing array of numbers below 2^32, 4 bytes each. */
 export class GrowingColumn {
   private values: Uint32Array
   length = 0
@@ -20,7 +20,7 @@ export class GrowingColumn {
     return this.values[position]!
   }
 
-  /** In a column that ascends: the position of the last value that is not greater than `value`; the first one's where all are. */
+  /** For ascending values: the position of the last one that is not greater than `value`, or 0 if all are greater. */
   lastUpTo(value: number): number {
     let first = 0
     let end = this.length

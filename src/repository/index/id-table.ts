@@ -4,8 +4,9 @@ const WORDS = HASH_BYTES / 4
 const SLOTS_PER_ID = 1.5
 
 /**
- * Numbers ids (32 bytes) in the order they are added: 32 bytes an id plus 6 of hash slots where the number is known ahead, else up to twice that; no object per
- * id. Open addressing with linear probing; ids are hashes already, so their first word places them. One id may be added several times; its entries are then found one after the other.
+ * Numbers ids (32 bytes) in the order in which they are added. An id takes 32 bytes and 6 of hash slots if their number
+ * is known ahead, else up to twice that, and no object. Open addressing with linear probing; ids are hashes, so the
+ * first word is the hash. An id may be added several times. Its entries are then found one after the other.
  */
 export class IdTable {
   private words: Uint32Array
@@ -37,7 +38,7 @@ export class IdTable {
     this.slots[slot] = entry + 1
   }
 
-  /** Slots need not be a power of two: the word as a part of 2^32 is the place among them. */
+  /** Scales the word from 2^32 to the number of slots, which need not be a power of two. */
   private firstSlot(word: number): number {
     return Math.floor((word / 2 ** 32) * this.slots.length)
   }
@@ -95,7 +96,7 @@ export class IdTable {
     return this.idsBetween(entry, entry + 1)
   }
 
-  /** The same of the entries [first, end), one id after the other. */
+  /** A view of the ids of the entries [first, end), in order; valid until the next `add`. */
   idsBetween(first: number, end: number): Uint8Array {
     return this.bytesView().subarray(first * HASH_BYTES, end * HASH_BYTES)
   }

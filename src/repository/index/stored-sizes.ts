@@ -1,22 +1,22 @@
 import { FILTER_NONE, usesBase } from '../../compression/filters.ts'
 import type { ChunkIndex } from './chunk-index.ts'
 
-/** What the ways to store chunks have saved, in bytes. A chunk counts for the way its block is stored in. */
+/** Bytes saved by each way to store chunks. A chunk counts for the way in which its block is stored. */
 export interface Savings {
-  /** Bytes compressed as they are. */
+  /** Saved by compressing bytes as they are. */
   compression: number
-  /** Tensors split into byte planes, and tables into columns, each compressed by itself: what both have saved together. */
+  /** Saved by splitting tensors into byte planes and tables into columns, and compressing each of these by itself. */
   filters: number
-  /** Tensors stored as what differs from others, less those others where they are there for that alone: below zero where they take more. */
+  /** Saved by storing tensors as differences, less the bases that exist only for that. Negative if these take more. */
   deltas: number
 }
 
 export interface Sizes {
-  /** What the files have. */
+  /** Bytes of the files. */
   plainBytes: number
-  /** What is left of it when each chunk counts once. */
+  /** Bytes of their chunks, each chunk counted once. */
   distinctBytes: number
-  /** What those chunks take in packs: `distinctBytes` less all `saved`. */
+  /** Bytes of those chunks in packs: `distinctBytes` less all `saved`. */
   storedBytes: number
   saved: Savings
 }
@@ -25,7 +25,7 @@ export function noSizes(plainBytes = 0): Sizes {
   return { plainBytes, distinctBytes: 0, storedBytes: 0, saved: { compression: 0, filters: 0, deltas: 0 } }
 }
 
-/** Counts a chunk once more; one that is no `isContent` is there only as a base of others. */
+/** Adds a chunk to `sizes`. A chunk that is not content is only a base of others. */
 export function countChunk(sizes: Sizes, index: ChunkIndex, entry: number, isContent: boolean): void {
   const plain = isContent ? index.length(entry) : 0
   const stored = storedShare(index, entry)
@@ -34,7 +34,7 @@ export function countChunk(sizes: Sizes, index: ChunkIndex, entry: number, isCon
   sizes.saved[isContent ? wayOf(index, entry) : 'deltas'] += plain - stored
 }
 
-/** A chunk's share of its block's stored bytes is its share of the plain ones. */
+/** The stored bytes of a chunk: its block's, in proportion to the plain bytes. */
 export function storedShare(index: ChunkIndex, entry: number): number {
   const { storedLength, plainLength } = index.blocks[index.blockOf(entry)]!
   return (index.length(entry) / plainLength) * storedLength

@@ -6,19 +6,20 @@ import type { MarkOptions } from './plan/choose-copies.ts'
 import type { MarkPlan } from './plan/mark-plan.ts'
 
 export interface MarksAfterCopying {
-  /** Packs by number that may be marked now. */
+  /** Packs, by number, that may be marked now. */
   packs: number[]
   copied: readonly IndexedPack[]
-  /** Of the copies. */
+  /** Bytes of the copies. */
   bytes: number
-  /** In words. */
+  /** Messages about packs that could not be copied from. */
   problems: string[]
-  /** Why nothing could be copied, where the store is full. */
+  /** Set if nothing could be copied because the store is full. */
   outOfSpace?: AppError | undefined
 }
 
 /**
- * Makes the copies of a plan. What could not be copied from stays, and so does whatever only that needs: `planAgain` makes a plan that takes it into account.
+ * Makes the copies of a plan. Packs that could not be copied from stay, and so does everything that only they need:
+ * `planAgain` makes a plan that takes this into account.
  */
 export async function copyForMarks(
   context: RepositoryContext,
@@ -32,7 +33,7 @@ export async function copyForMarks(
     copies = await copyChosen(context, repository, plan, [...plan.rewrite, ...plan.rescue])
   } catch (error) {
     if (!isAppError(error, 'quota')) throw error
-    // a store that is full must not stay so because copies do not fit: what needs none is marked
+    // a full store must not stay full because copies do not fit: mark packs that need no copies
     return { packs: planAgain({ mayCopy: false }).dead, copied: [], bytes: 0, problems: [], outOfSpace: explain(error) }
   }
   const { failed } = copies

@@ -15,14 +15,18 @@ import { recodeChunk } from './recode.ts'
 export interface CopyResult {
   packs: readonly IndexedPack[]
   bytes: number
-  /** Packs that could not be copied from, with the reason: they are damaged or gone, and nothing may rely on their copy. */
+  /**
+   * Packs that could not be copied from, with the reason. They are damaged or gone, and nothing may rely on their
+   * copies.
+   */
   failed: Map<number, string>
 }
 
 /**
- * Copies the chosen chunks of `sources` (pack numbers) into new packs. A pack is read whole and its bytes must be those that its name tells, so what is
- * taken over unchanged is what was verified when it was made. Blocks of which all is needed as it is go over as they stand: with their bases, in
- * equal depth, so copies rest on nothing that the originals did not. Of other blocks the needed chunks are encoded again: from their bases, or, those in `alone`, by themselves.
+ * Copies the chosen chunks of `sources` (pack numbers) into new packs. A pack is read whole and must match the hash in
+ * its name, so bytes that are copied unchanged are bytes that were verified when they were made. A block that is needed
+ * whole is copied unchanged, with the same bases and depths, so the copies rely on nothing that the originals did not.
+ * Of other blocks, the needed chunks are encoded again: without bases if they are in `standalone`, else with them.
  */
 export async function copyChosen(
   context: RepositoryContext,
@@ -100,7 +104,7 @@ export async function copyChosen(
   }
 }
 
-/** A pack that was read is not read again. */
+/** Serves ranges of a pack that is in memory, and asks the store for everything else. */
 class StorageWithPack extends ForwardingStorage {
   private readonly name: string
   private readonly bytes: Uint8Array

@@ -2,7 +2,7 @@ import type { StorageOptions, StoredObject } from '../../storage/storage.ts'
 import type { Trash } from '../../storage/trash.ts'
 import { isOurs } from '../format/object-names.ts'
 
-/** Objects of a repository that somebody has put into the store's trash. */
+/** Objects of a repository that lie in the store's trash. */
 export interface TrashedObjects {
   objects: number
   bytes: number
@@ -28,17 +28,18 @@ function describe(objects: readonly StoredObject[]): TrashedObjects {
   }
 }
 
-/** What the rules of docs/format.md decide about. Of all else versions need nothing. */
+/** Objects that versions may need, and that the rules of docs/format.md decide about. */
 const RULED = /^(pack|index|tomb)-/
 
 /**
- * Begins to empty a trash: deletes versions and labels there for good, and puts all that versions may need back, for a prune that begins after this. It
- * keeps what they do need, and deletes the rest by its rules, which also hold for a push that listed before something was trashed. Tells the ids of packs that are back.
+ * Begins to empty a trash: deletes its versions and labels for good, and puts everything that versions may need back
+ * into the repository. Returns the ids of those packs. A prune that starts after this keeps what is needed and deletes
+ * the rest by its rules, which also protect a push that listed before something was trashed.
  */
 export async function takeFromTrash(trash: Trash, options: StorageOptions = {}): Promise<{ trashed: TrashedObjects; packs: Set<string> }> {
   const objects = await listOurs(trash, options)
   const names = [...new Set(objects.map(({ name }) => name))]
-  // tombs first: what they name must not be written to as soon as it is back
+  // tombs first: no push may use the packs that they name once these are back
   const ruled = names.filter(name => RULED.test(name)).sort((a, b) => Number(b.startsWith('tomb-')) - Number(a.startsWith('tomb-')))
   for (const name of ruled) await trash.putBack(name, options)
   for (const name of names.filter(name => !RULED.test(name))) await trash.remove(name, options)

@@ -12,14 +12,14 @@ import { packsOf } from './reachability.ts'
 export interface ForgetRequest extends PruneRequest {
   names: readonly string[]
   policy: RetentionPolicy
-  /** The rules alone decide, also about the newest version: a name may end without any. */
+  /** Only the rules decide, even about the newest version. A name may lose all versions. */
   all: boolean
 }
 
 export interface ForgottenName {
   name: string
   decision: Decision<Version>
-  /** Versions that can't be read. They stay, unless all of the name is to go. */
+  /** Errors of versions that can't be read. These stay, unless the request is for `all`. */
   unreadable: AppError[]
 }
 
@@ -27,13 +27,13 @@ export type Version = StoredSnapshot & { tags: string[] }
 
 export interface ForgetResult {
   names: ForgottenName[]
-  /** What freeing the space came to; undefined when nothing was forgotten and nothing is due. */
+  /** The result of freeing space; undefined if nothing was forgotten and nothing is due. */
   pruned: PruneResult | undefined
-  /** What kept the space from being freed: the versions are forgotten all the same. */
+  /** Why no space could be freed. The versions are forgotten nevertheless. */
   failure: AppError | undefined
 }
 
-/** Deletes the versions that a policy does not keep, marks at once what they free, and sweeps what is due. */
+/** Deletes the versions that a policy does not keep, marks what only they needed, and sweeps what is due. */
 export async function forget(context: RepositoryContext, request: ForgetRequest): Promise<ForgetResult> {
   const opened = await openForPrune(context, request.known)
   const { repository } = opened
@@ -48,7 +48,7 @@ export async function forget(context: RepositoryContext, request: ForgetRequest)
   const forgotten = names.flatMap(({ decision }) => decision.forgotten)
   doomed.push(...forgotten.map(({ ref }) => ref))
   const packs = await freedBy(context, repository, forgotten)
-  // the oldest first: should this end halfway, the newest are still there
+  // the oldest first: if this is interrupted, the newest are still there
   if (!request.dryRun) {
     for (const { objectName } of doomed.sort(compareSnapshots)) await context.storage.remove(objectName, { signal: context.signal })
   }
@@ -61,7 +61,7 @@ export async function forget(context: RepositoryContext, request: ForgetRequest)
   }
 }
 
-/** What can't be read any more reaches nothing that could be marked at once: it is found later. */
+/** The packs that `versions` need. What a damaged version needs stays unknown: a later prune finds it. */
 async function freedBy(context: RepositoryContext, repository: OpenRepository, versions: readonly StoredSnapshot[]): Promise<Set<string>> {
   const packs = new Set<string>()
   for (const version of versions) {
@@ -80,7 +80,10 @@ interface FoundVersions {
   unreadable: { ref: SnapshotRef; error: AppError }[]
 }
 
-/** The versions of a name that rules may count. A late one that is not all there is none yet, and its pusher may still make it one: it is left alone. */
+/**
+ * The versions of a name that rules may count. A late snapshot that lacks something is not a version. It is left alone,
+ * because its pusher may still complete it.
+ */
 async function versionsOf(repository: OpenRepository, name: string): Promise<FoundVersions> {
   const { storage, view, signal } = repository
   const found: StoredSnapshot[] = []
@@ -100,16 +103,16 @@ async function versionsOf(repository: OpenRepository, name: string): Promise<Fou
 }
 
 /**
- * Whether a late snapshot is one that will stay: all that it reaches is present under rule 3, as its own pusher has to find it. A version that merely can be
- * read now may rest on packs in tombs: older ones are not given up for it.
+ * Whether all chunks of a late snapshot are present under rule 3, which is what its own pusher checks, so that it will
+ * stay. If it can only be read now, it may rely on packs in tombs. No older version is given up for that.
  */
 async function isPresent(repository: OpenRepository, snapshot: StoredSnapshot): Promise<boolean> {
   const { index } = repository
-  if (snapshot.manifest.chunks.some(id => index.findPresent(Buffer.from(id, 'hex')) < 0)) return false
+  if (snapshot.manifest.chunks.some(id => index.present.find(Buffer.from(id, 'hex')) < 0)) return false
   try {
     for await (const entry of readManifest(repository, snapshot)) {
       if (entry.type !== 'file') continue
-      for (let i = 0; i < entry.chunks.length; i += 32) if (index.findPresent(entry.chunks, i) < 0) return false
+      for (let i = 0; i < entry.chunks.length; i += 32) if (index.present.find(entry.chunks, i) < 0) return false
     }
   } catch (error) {
     if (!isAppError(error, 'corrupt') || (await isStillThere(repository, snapshot))) throw error

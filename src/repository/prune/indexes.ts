@@ -9,58 +9,83 @@ import { UPLOAD_MS, type GracePeriods } from './grace-periods.ts'
 
 type ActiveIndex = RepositoryView['activeIndexes'][number]
 
-/** Indexes up to this are written anew for whatever is stale in them. */
+/** An index that is at most this large is rewritten whenever anything in it is stale. */
 const ALWAYS_REWRITE_BYTES = 1024 * 1024
 
-/**
- * The indexes that count among those which were there at `moment`: what every listing shows by now. Those that newer ones supersede are read for this, the
- * newest first, because it names most of the others as superseded.
- */
-export async function indexesAsOf(storage: Storage, view: RepositoryView, moment: number, signal?: AbortSignal): Promise<ActiveIndex[]> {
-  const known = new Map(view.activeIndexes.map(index => [index.id, index]))
-  const then = [...view.inventory.indexes].filter(([, { created }]) => created <= moment)
-  const newestFirst = then.sort(([a, x], [b, y]) => y.created - x.created || (a < b ? 1 : -1)).map(([id]) => id)
-  const superseded = new Set<string>()
-  const found: ActiveIndex[] = []
-  for (const id of newestFirst) {
-    if (superseded.has(id)) continue
-    const index = known.get(id) ?? (await readIndex(storage, id, signal))
-    if (!index) continue
-    found.push(index)
-    for (const old of index.supersedes) superseded.add(old)
-  }
-  return found.filter(({ id }) => !superseded.has(id))
+/** What an index says of packs and of other indexes. */
+export interface PastIndex {
+  id: string
+  packs: string[]
+  supersedes: string[]
 }
 
-/** Undefined for one that is gone or damaged: it names nothing. */
-async function readIndex(storage: Storage, id: string, signal: AbortSignal | undefined): Promise<ActiveIndex | undefined> {
-  try {
-    const bytes = await storage.get(indexName(id), undefined, { signal })
-    return { id, size: bytes.length, ...decodeIndex(bytes, id) }
-  } catch (error) {
-    if (isAppError(error, 'not-found', 'corrupt')) return undefined
-    throw error
+/** The indexes of a listing that counted at earlier moments. Superseded ones are read for this, each once. */
+export class IndexHistory {
+  private readonly storage: Storage
+  private readonly view: RepositoryView
+  private readonly signal: AbortSignal | undefined
+  /** By id. Undefined: the index is gone or damaged, so it names nothing. */
+  private readonly known: Map<string, PastIndex | undefined>
+
+  constructor(storage: Storage, view: RepositoryView, signal?: AbortSignal) {
+    this.storage = storage
+    this.view = view
+    this.signal = signal
+    this.known = new Map(view.activeIndexes.map(index => [index.id, pastIndexOf(index)]))
+  }
+
+  /**
+   * The indexes that counted at `moment`, among those made before it. The newest are read first, because they name most
+   * of the others as superseded.
+   */
+  async at(moment: number): Promise<PastIndex[]> {
+    const then = [...this.view.inventory.indexes].filter(([, { created }]) => created <= moment)
+    const newestFirst = then.sort(([a, x], [b, y]) => y.created - x.created || (a < b ? 1 : -1)).map(([id]) => id)
+    const superseded = new Set<string>()
+    const found: PastIndex[] = []
+    for (const id of newestFirst) {
+      if (superseded.has(id)) continue
+      if (!this.known.has(id)) this.known.set(id, await this.read(id))
+      const index = this.known.get(id)
+      if (!index) continue
+      found.push(index)
+      for (const old of index.supersedes) superseded.add(old)
+    }
+    return found.filter(({ id }) => !superseded.has(id))
+  }
+
+  private async read(id: string): Promise<PastIndex | undefined> {
+    try {
+      const bytes = await this.storage.get(indexName(id), undefined, { signal: this.signal })
+      return pastIndexOf({ id, ...decodeIndex(bytes, id) })
+    } catch (error) {
+      if (isAppError(error, 'not-found', 'corrupt')) return undefined
+      throw error
+    }
   }
 }
 
-export const packsNamedBy = (indexes: readonly ActiveIndex[]): Set<string> =>
-  new Set(indexes.flatMap(({ packs }) => packs.map(({ id }) => id)))
+function pastIndexOf({ id, packs, supersedes }: Pick<ActiveIndex, 'id' | 'packs' | 'supersedes'>): PastIndex {
+  return { id, packs: packs.map(pack => pack.id), supersedes }
+}
+
+export const packsNamedBy = (indexes: readonly PastIndex[]): Set<string> => new Set(indexes.flatMap(({ packs }) => packs))
 
 /**
- * Rule 9: the packs that a new index may leave out: deleted by this run, or missing though they were there once, since a tomb older than L names them, or
- * named by an index so old that no upload of them can be under way. Any other that is not listed may be on its way: an index goes up side by side with its packs.
+ * Rule 9: the packs that a new index may leave out. This run has deleted them, or they are missing though they were
+ * there once: a tomb older than L names them, or an index so old that no upload of them can be under way. Any other
+ * pack that is not listed may still be on its way, because an index is uploaded beside its packs.
  */
 export async function droppablePacks(
-  storage: Storage,
+  history: IndexHistory,
   view: RepositoryView,
   deleted: ReadonlySet<string>,
   waits: GracePeriods,
-  signal?: AbortSignal,
 ): Promise<Set<string>> {
   const droppable = new Set(deleted)
   if (view.missingPacks.length === 0) return droppable
   const { asOf, tombs } = view.inventory
-  const known = packsNamedBy(await indexesAsOf(storage, view, asOf - UPLOAD_MS, signal))
+  const known = packsNamedBy(await history.at(asOf - UPLOAD_MS))
   for (const [id, tomb] of view.tombs) {
     if ('packs' in tomb && tombs.get(id)!.created <= asOf - waits.lagMs) for (const pack of tomb.packs) known.add(pack)
   }
@@ -68,12 +93,15 @@ export async function droppablePacks(
   return droppable
 }
 
-/** Rule 9: the superseded indexes that may be deleted, because each listing shows what supersedes them. `old` are the indexes as of G ago. */
-export function deletableIndexes(view: RepositoryView, old: readonly ActiveIndex[]): string[] {
+/**
+ * Rule 9: the superseded indexes that may be deleted, because every listing shows an index that supersedes them. `old`:
+ * the indexes that counted G ago.
+ */
+export function deletableIndexes(view: RepositoryView, old: readonly PastIndex[]): string[] {
   return [...new Set(old.flatMap(({ supersedes }) => supersedes))].filter(id => view.inventory.indexes.has(id))
 }
 
-/** Puts `added` into an index, and writes those anew that name much of what is `gone`. */
+/** Writes an index of `added`, and rewrites the indexes that name many packs of `gone`. */
 export async function writeIndexes(
   { storage, surroundings, signal }: RepositoryContext,
   view: RepositoryView,
@@ -91,7 +119,7 @@ export async function writeIndexes(
   if (added.length > 0) await writer.write(added, signal)
 }
 
-/** Stale entries do no harm; so a large index is written anew only when more than a third of it is. */
+/** Stale entries do no harm, so a large index is rewritten only when more than a third of it is stale. */
 function isStale(index: ActiveIndex, gone: ReadonlySet<string>): boolean {
   const stale = index.packs.filter(({ id }) => gone.has(id))
   return stale.length > 0 && (index.size <= ALWAYS_REWRITE_BYTES || bytesInIndex(stale) * 3 > index.size)

@@ -5,7 +5,10 @@ import type { StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { LATE_MS, type GracePeriods } from './grace-periods.ts'
 
-/** Deletes late snapshots that lack something and whose pushers are long gone. Where anything is damaged they stay: what they lack may be what is damaged. */
+/**
+ * Deletes late snapshots that lack something and whose pushers are long gone. Deletes none if anything is damaged: the
+ * damage may be all that they lack.
+ */
 export async function removeLate({ storage, view, signal }: OpenRepository, incomplete: readonly StoredSnapshot[]): Promise<string[]> {
   if (view.problems.length > 0) return []
   const old = incomplete.filter(({ ref }) => ref.created <= view.inventory.asOf - LATE_MS)
@@ -13,14 +16,14 @@ export async function removeLate({ storage, view, signal }: OpenRepository, inco
   return old.map(({ ref }) => ref.objectName)
 }
 
-/** Deletes labels of snapshots that are gone. `removed` are object names of snapshots that this run has deleted. */
+/** Deletes labels of snapshots that are gone. `removed`: object names of snapshots that this run has deleted. */
 export async function removeLabels(repository: OpenRepository, removed: ReadonlySet<string>, waits: GracePeriods): Promise<number> {
   const { storage, view, signal } = repository
   const { inventory } = view
   const there = new Set(inventory.snapshots.filter(({ objectName }) => !removed.has(objectName)).map(({ shortId }) => shortId))
   let count = 0
   for (const [id, { created }] of inventory.labels) {
-    // a snapshot that was just made may be shown later than its label
+    // a listing may show a new label before its snapshot
     if (created > inventory.asOf - waits.graceMs) continue
     try {
       const { snapshot } = decodeLabel(await storage.get(labelName(id), undefined, { signal }), id)

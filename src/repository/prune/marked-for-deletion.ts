@@ -1,7 +1,9 @@
 import type { RepositoryView } from '../open/view.ts'
 import { SAFE_GRACE_PERIODS } from './grace-periods.ts'
 
-/** What tombs name and is still there: packs, their bytes, and from when a prune may delete all of them (the store's clock, ms). */
+/**
+ * Packs in tombs that are still there, their bytes, and when a prune may delete all of them (the store's clock, ms).
+ */
 export interface MarkedForDeletion {
   packs: number
   bytes: number

@@ -8,20 +8,23 @@ import { CopyChooser } from './plan/choose-copies.ts'
 import { LATE_ONLY } from './plan/reachable-chunks.ts'
 import { findStandaloneChunks } from './plan/standalone-chunks.ts'
 
-/** What forgetting a name's older versions would come to. */
+/** A proposal to forget the older versions of a name. */
 export interface Proposal {
   name: string
   keepLast: number
   versions: number
-  /** What nothing else needs; undefined where finding out would take too long. */
+  /** Bytes that would be freed; undefined if it would take too long to find out. */
   bytes: number | undefined
 }
 
 const KEEP = 3
-/** So many lists of files are read, at most: somebody waits for the answer. */
+/** Most manifests that are read, because somebody waits for the answer. */
 const MOST_VERSIONS = 200
 
-/** What each name's versions before the newest three, or before the newest where there are no more, would free. What frees most comes first. */
+/**
+ * Proposes for each name to keep its newest three versions, or only the newest if there are no more than three. The
+ * proposal that frees most comes first.
+ */
 export async function proposeForgetting(repository: OpenRepository): Promise<Proposal[]> {
   const { index, view } = repository
   const versions = await readSnapshots(repository, view, view.inventory.snapshots)
@@ -36,7 +39,7 @@ export async function proposeForgetting(repository: OpenRepository): Promise<Pro
     const goes = new Set(proposals.flatMap(({ older }) => older))
     const kept = versions.filter(version => !goes.has(version))
     const { needed, gains } = await keptBy(repository, kept)
-    // what two names share is freed only when both give it up: it counts for the first of them
+    // a chunk that two names share is freed only if both give it up; it counts for the first of them
     for (const proposal of proposals) {
       let bytes = 0
       await eachEntry(repository, proposal.older, entry => {
@@ -49,7 +52,10 @@ export async function proposeForgetting(repository: OpenRepository): Promise<Pro
   return proposals.map(({ older: _, ...proposal }) => proposal).sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0))
 }
 
-/** What versions need when nothing else is there, as a prune leaves it: a flag an entry; and the bytes that it gains by those bases that it then makes superfluous. */
+/**
+ * What is left after a prune if there are only these versions: a flag per entry that is needed, and the bytes gained by
+ * bases that the prune makes superfluous.
+ */
 async function keptBy(
   repository: OpenRepository,
   versions: readonly StoredSnapshot[],

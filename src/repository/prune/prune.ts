@@ -1,6 +1,6 @@
 /*
- * Gives up versions and frees what none needs: forgetting, marking, copying, tombs, and the deletion that follows a
- * grace period. It never deletes without having read all that might need it.
+ * Forgets versions and frees what no version needs: marking, copying, tombs, and the deletion that follows a grace
+ * period. It never deletes anything before it has read everything that might need it.
  */
 
 import pLimit from 'p-limit'
@@ -11,9 +11,8 @@ import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { adoptPacks, openView, type RepositoryView } from '../open/view.ts'
 import { copyForMarks } from './copy-for-marks.ts'
 import type { GracePeriods } from './grace-periods.ts'
-import { deletableIndexes, droppablePacks, indexesAsOf, packsNamedBy, writeIndexes } from './indexes.ts'
+import { deletableIndexes, droppablePacks, IndexHistory, packsNamedBy, writeIndexes } from './indexes.ts'
 import { removeLabels, removeLate } from './leftovers.ts'
-import { BackedCopies } from './plan/backed-copies.ts'
 import type { MarkOptions } from './plan/choose-copies.ts'
 import { copyBytes, type MarkPlan, planMarks } from './plan/mark-plan.ts'
 import { neededPacks } from './plan/needed-packs.ts'
@@ -24,7 +23,7 @@ import { retireTombs, writeTombs } from './tombs.ts'
 export interface PruneRequest {
   waits: GracePeriods
   dryRun: boolean
-  /** A version that this run has made and that a listing may not show yet. */
+  /** A version that this process has just made, and that a listing may not show yet. */
   known?: SnapshotRef | undefined
 }
 
@@ -39,31 +38,30 @@ export interface PruneResult {
   freed: Amount
   /** Put into a tomb by this run. */
   marked: Amount
-  /** In tombs, these of this run among them; `until`: when the last of them may go, ms by the store's clock. */
+  /** In tombs, those of this run included. `until`: when the last of them may go, ms by the store's clock. */
   waiting: Amount & { until: number | undefined }
-  /** In tombs for long enough, but needed until what was copied from them is old enough. */
+  /** In tombs for long enough, but needed until the copies made from them are old enough. */
   held: Amount
-  /** No version refers to them; a push may be under way that will. `until`: when the last of them may be marked. */
+  /** Needed by no version, but maybe by a push under way. `until`: when the last of them may be marked. */
   spared: Amount & { until: number | undefined }
-  /** Bytes of new packs that hold what was still needed of others; in a dry run about so many. */
+  /** Bytes of new packs that hold copied chunks. An estimate in a dry run. */
   copiedBytes: number
   indexes: number
   tombs: number
   labels: number
   lateSnapshots: number
-  /** What went wrong without stopping the run, in words. */
+  /** Messages about what went wrong without stopping the run. */
   problems: string[]
 }
 
-/**
- * A repository opened for deleting. Packs that no index names yet are in `adopted`: they go into the next index. Throws when a tomb can't be read, because it
- * might name any pack.
- */
+/** A repository opened for deleting. */
 export interface OpenForPrune {
   repository: OpenRepository
+  /** Packs that no index names yet. They go into the next index. */
   adopted: IndexedPack[]
 }
 
+/** Lists and opens a repository for deleting. Throws if a tomb can't be read, because it might name any pack. */
 export async function openForPrune(context: RepositoryContext, known?: SnapshotRef): Promise<OpenForPrune> {
   const { storage, signal, pool, reporter } = context
   reporter.progress({ phase: 'listing' })
@@ -79,17 +77,18 @@ export async function openForPrune(context: RepositoryContext, known?: SnapshotR
 }
 
 export interface Removed {
-  /** Snapshots that were deleted after the listing: no roots any more. */
+  /** Snapshots that were deleted after the listing. They need nothing any more. */
   snapshots: readonly SnapshotRef[]
-  /** Packs that those reached: marked at once where nothing else needs them. */
+  /** Ids of packs that those needed. They are marked at once if nothing else needs them, however new they are. */
   packs: ReadonlySet<string>
 }
 
 const NOTHING_REMOVED: Removed = { snapshots: [], packs: new Set() }
 
 /**
- * Frees what no version needs, by rules 7 to 10 of docs/format.md: deletes what tombs that are old enough name, then marks anew. Each step leaves a repository
- * that is whole, so a run that dies is continued by the next. `removed` is what the caller has deleted since the listing.
+ * Frees what no version needs, by rules 7 to 10 of docs/format.md: deletes the packs in tombs that are old enough, then
+ * marks others. Each step leaves a whole repository, so the next run continues one that died. `removed` is what the
+ * caller has deleted since the listing.
  */
 export async function prune(
   context: RepositoryContext,
@@ -102,7 +101,7 @@ export async function prune(
     await run.run()
     return run.result
   } catch (error) {
-    // reading comes before deleting: what is missing may only have been moved by another prune, which this listing did not show yet
+    // nothing is deleted yet; what is missing may have been moved by another prune that the listing did not show yet
     if (!isAppError(error, 'corrupt')) throw error
     const again = await openForPrune(context, request.known)
     if (!hasOtherPacks(opened, again)) throw error
@@ -112,7 +111,7 @@ export async function prune(
   }
 }
 
-/** Listings show new packs late, and deleted ones for a while: either tells that something has moved. */
+/** Listings show new packs late, and deleted ones for a while. Both mean that another prune has moved something. */
 function hasOtherPacks(before: OpenForPrune, now: OpenForPrune): boolean {
   const [old, packs] = [before, now].map(({ repository }) => repository.view.inventory.packs) as [
     Map<string, unknown>,
@@ -129,6 +128,9 @@ class PruneRun {
   private readonly adopted: IndexedPack[]
   private readonly request: PruneRequest
   private readonly removed: Removed
+  /** When each tombed pack may go, by its oldest tomb; ms by the store's clock. */
+  private readonly due: ReadonlyMap<string, number>
+  private readonly indexes: IndexHistory
   private readonly deleted = new Set<string>()
   private outOfSpace: AppError | undefined
 
@@ -139,6 +141,8 @@ class PruneRun {
     this.adopted = adopted
     this.request = request
     this.removed = removed
+    this.due = dueTimes(this.view, request.waits.graceMs)
+    this.indexes = new IndexHistory(context.storage, this.view, context.signal)
     this.result = {
       freed: { packs: 0, bytes: 0 },
       marked: { packs: 0, bytes: 0 },
@@ -163,20 +167,19 @@ class PruneRun {
       this.repository,
       inventory.snapshots.filter(({ objectName }) => !gone.has(objectName)),
     )
-    const reached = await markReachable(this.repository, roots)
-    const plan = planMarks(this.repository.index, reached, this.markOptions())
+    const reachable = await markReachable(this.repository, roots)
+    const plan = planMarks(this.repository.index, reachable, this.markOptions())
 
-    const sweeping = await this.sweepable(reached)
-    await this.sweep(sweeping)
-    await this.mark(plan, reached)
+    await this.sweep(await this.sweepable(reachable))
+    await this.mark(plan, reachable)
     if (this.request.dryRun) return
     this.result.tombs = await retireTombs(this.context, this.view, this.deleted, this.request.waits)
-    const old = await indexesAsOf(storage, this.view, inventory.asOf - graceMs, signal)
+    const old = await this.indexes.at(inventory.asOf - graceMs)
     for (const id of deletableIndexes(this.view, old)) {
       await storage.remove(indexName(id), { signal })
       this.result.indexes++
     }
-    for (const name of await removeLate(this.repository, reached.incomplete)) {
+    for (const name of await removeLate(this.repository, reachable.incomplete)) {
       gone.add(name)
       this.result.lateSnapshots++
     }
@@ -184,35 +187,22 @@ class PruneRun {
     if (this.outOfSpace) throw this.outOfSpace
   }
 
-  /** When each tombed pack may go, by its oldest tomb; ms by the store's clock. */
-  private dueTimes(): Map<string, number> {
-    const due = new Map<string, number>()
-    for (const [id, tomb] of this.view.tombs) {
-      if (!('packs' in tomb)) continue
-      const at = this.view.inventory.tombs.get(id)!.created + this.request.waits.graceMs
-      for (const pack of tomb.packs) due.set(pack, Math.min(at, due.get(pack) ?? Infinity))
-    }
-    return due
-  }
-
   private createdAt(pack: number): number {
     return this.view.inventory.packs.get(this.repository.index.packs[pack]!.id)!.created
   }
 
   /** Rule 8: packs, by number, that may be deleted now. */
-  private async sweepable(reached: Reachability): Promise<number[]> {
-    const { index, storage, signal } = this.repository
+  private async sweepable(reachable: Reachability): Promise<number[]> {
+    const { index } = this.repository
     const { asOf } = this.view.inventory
-    const due = this.dueTimes()
-    const candidates = index.packs.flatMap(({ id }, pack) => ((due.get(id) ?? Infinity) <= asOf ? [pack] : []))
+    const candidates = index.packs.flatMap(({ id }, pack) => ((this.due.get(id) ?? Infinity) <= asOf ? [pack] : []))
     if (candidates.length === 0) return []
     const shown = asOf - this.request.waits.lagMs
-    const named = packsNamedBy(await indexesAsOf(storage, this.view, shown, signal))
-    const backing = new BackedCopies(index, pack => {
+    const named = packsNamedBy(await this.indexes.at(shown))
+    const needed = neededPacks(index, reachable, pack => {
       const { id, writable } = index.packs[pack]!
       return writable && named.has(id) && this.createdAt(pack) <= shown
     })
-    const needed = neededPacks(index, reached, backing)
     for (const pack of candidates.filter(pack => needed.has(pack))) add(this.result.held, index.packs[pack]!.size)
     return candidates.filter(pack => !needed.has(pack))
   }
@@ -247,18 +237,19 @@ class PruneRun {
   }
 
   /** Rule 7: copies first, then the index, then the tomb. */
-  private async mark(plan: MarkPlan, reached: Reachability): Promise<void> {
+  private async mark(plan: MarkPlan, reachable: Reachability): Promise<void> {
     const { index } = this.repository
     const { dryRun, waits } = this.request
     const marks = dryRun
       ? { packs: [...plan.dead, ...plan.rewrite], copied: [], bytes: copyBytes(index, plan), problems: [] }
-      : await copyForMarks(this.context, this.repository, plan, changes => planMarks(index, reached, { ...this.markOptions(), ...changes }))
+      : await copyForMarks(this.context, this.repository, plan, changes =>
+          planMarks(index, reachable, { ...this.markOptions(), ...changes }),
+        )
     this.result.problems.push(...marks.problems)
     this.result.copiedBytes = marks.bytes
     this.outOfSpace = marks.outOfSpace
     if (!dryRun) {
-      const { storage, signal } = this.context
-      const droppable = await droppablePacks(storage, this.view, this.deleted, waits, signal)
+      const droppable = await droppablePacks(this.indexes, this.view, this.deleted, waits)
       const added = [...marks.copied, ...this.adopted.filter(({ id }) => !this.deleted.has(id))]
       await writeIndexes(this.context, this.view, droppable, added)
       await writeTombs(
@@ -278,7 +269,7 @@ class PruneRun {
   private tellWaiting(marked: readonly number[]): void {
     const { index } = this.repository
     const { waiting } = this.result
-    const due = this.dueTimes()
+    const due = new Map(this.due)
     for (const pack of marked) due.set(index.packs[pack]!.id, this.view.inventory.asOf + this.request.waits.graceMs)
     for (const { id, size } of index.packs) {
       const at = due.get(id)
@@ -287,6 +278,16 @@ class PruneRun {
       waiting.until = Math.max(waiting.until ?? this.view.inventory.asOf, at)
     }
   }
+}
+
+function dueTimes({ tombs, inventory }: RepositoryView, graceMs: number): Map<string, number> {
+  const due = new Map<string, number>()
+  for (const [id, tomb] of tombs) {
+    if (!('packs' in tomb)) continue
+    const at = inventory.tombs.get(id)!.created + graceMs
+    for (const pack of tomb.packs) due.set(pack, Math.min(at, due.get(pack) ?? Infinity))
+  }
+  return due
 }
 
 function add(amount: Amount, bytes: number): void {

@@ -1,4 +1,5 @@
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
+import { GRACE_MS } from '../format/limits.ts'
 import type { SnapshotRef } from '../format/object-names.ts'
 import { isLate, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository } from '../open/open.ts'
@@ -8,7 +9,8 @@ import { readSnapshot } from '../versions/versions.ts'
 import { COMMITTED, LATE_ONLY, type Reachability } from './plan/reachable-chunks.ts'
 
 /**
- * Reads all snapshots that are still there. Any that can't be read might reach anything: then nothing may be deleted, and it throws (`corrupt`, `newer-format`).
+ * Reads all snapshots that are still there. Throws `corrupt` or `newer-format` if one can't be read: it might need any
+ * chunk, so nothing may be deleted.
  */
 export async function readRoots(repository: OpenRepository, refs: readonly SnapshotRef[]): Promise<StoredSnapshot[]> {
   const roots: StoredSnapshot[] = []
@@ -29,10 +31,10 @@ export async function readRoots(repository: OpenRepository, refs: readonly Snaps
   return roots
 }
 
-/** Marks what `snapshots` reach. Throws when a committed one needs a chunk that is in no pack. */
+/** Marks the chunks that `snapshots` need. Throws if a committed one needs a chunk that is in no pack. */
 export async function markReachable(repository: OpenRepository, snapshots: readonly StoredSnapshot[]): Promise<Reachability> {
   const { index, view } = repository
-  const reached: Reachability = { flags: new Uint8Array(index.size), incomplete: [] }
+  const reachable: Reachability = { flags: new Uint8Array(index.size), incomplete: [] }
   for (const snapshot of snapshots) {
     throwIfAborted(repository.signal)
     const late = isLate(snapshot)
@@ -40,21 +42,24 @@ export async function markReachable(repository: OpenRepository, snapshots: reado
     let complete = true
     try {
       await eachChunk(repository, snapshot, (entry, id) => {
-        if (entry >= 0) reached.flags[entry] = Math.max(reached.flags[entry]!, flag)
+        if (entry >= 0) reachable.flags[entry] = Math.max(reachable.flags[entry]!, flag)
         else if (late) complete = false
         else throw missingChunk(snapshot, id, view.inventory.asOf)
       })
     } catch (error) {
       if (!isAppError(error, 'corrupt', 'unavailable')) throw error
-      // of a new version a listing may not show the packs yet, but what it had used before and is deleted now
+      // the listing may not show all packs of a new version yet, and still show packs that are deleted by now
       if (await isStillThere(repository, snapshot)) throw isNew(snapshot, view.inventory.asOf) ? notShownYet(error.message, error) : error
     }
-    if (!complete) reached.incomplete.push(snapshot)
+    if (!complete) reachable.incomplete.push(snapshot)
   }
-  return reached
+  return reachable
 }
 
-/** Calls `onChunk` for each chunk of a manifest and of the files in it: with the entry of its first copy, or -1. A manifest that lacks chunks is not read. */
+/**
+ * Calls `onChunk` for each chunk of a manifest and of the files in it, with the entry of its first copy, or -1. The
+ * files are left out if the manifest itself lacks chunks.
+ */
 async function eachChunk(
   repository: OpenRepository,
   snapshot: StoredSnapshot,
@@ -75,25 +80,25 @@ async function eachChunk(
   }
 }
 
-/** Packs that versions about to go reach: what they free is marked at once. */
+/** The ids of all packs with copies of chunks that `snapshots` need, bases included. */
 export async function packsOf(repository: OpenRepository, snapshots: readonly StoredSnapshot[]): Promise<Set<string>> {
   const { index } = repository
   const packs = new Set<number>()
-  for (const snapshot of snapshots) {
-    await eachChunk(repository, snapshot, entry => {
-      for (let copy = entry; copy >= 0; copy = index.findNext(copy)) {
+  /** Copies whose bases were added: each is followed once, also in a circle of bases. */
+  const followed = new Set<number>()
+  const addCopies = (entry: number): void => {
+    const firsts = [entry]
+    for (let first = firsts.pop(); first !== undefined; first = firsts.pop()) {
+      for (let copy = first; copy >= 0; copy = index.findNext(copy)) {
         packs.add(index.packOf(copy))
-        for (const base of index.basesAt(copy)?.ids ?? []) addCopies(base)
+        const bases = index.basesAt(copy)
+        if (!bases || followed.has(copy)) continue
+        followed.add(copy)
+        for (const id of bases.ids) firsts.push(index.find(id))
       }
-    })
-  }
-  function addCopies(id: Uint8Array): void {
-    for (let copy = index.find(id); copy >= 0; copy = index.findNext(copy)) {
-      if (packs.has(index.packOf(copy)) && index.basesAt(copy) === undefined) continue
-      packs.add(index.packOf(copy))
-      for (const base of index.basesAt(copy)?.ids ?? []) addCopies(base)
     }
   }
+  for (const snapshot of snapshots) await eachChunk(repository, snapshot, addCopies)
   return new Set([...packs].map(pack => index.packs[pack]!.id))
 }
 
@@ -105,7 +110,7 @@ function missingChunk(snapshot: StoredSnapshot, id: Uint8Array, asOf: number): A
   })
 }
 
-const isNew = ({ ref }: StoredSnapshot, asOf: number): boolean => asOf - ref.created < 60 * 60 * 1000
+const isNew = ({ ref }: StoredSnapshot, asOf: number): boolean => asOf - ref.created < GRACE_MS
 
 function notShownYet(message: string, cause?: AppError): AppError {
   return new AppError('unavailable', message, {

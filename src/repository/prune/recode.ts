@@ -6,8 +6,8 @@ import type { PackWriter } from '../write/pack-writer.ts'
 import { tensorOf, type StoredTensor } from './plan/block-content.ts'
 
 /**
- * Has a chunk that was decoded encoded again in a new block of its like: by itself where `standalone` says so, else from the bases that it had, in the same depth. Tells why
- * not, where its bytes, or those of its bases, are not what their ids say.
+ * Encodes a decoded chunk again, in a new block of its kind: without bases if `standalone` is true, else from the same
+ * bases with the same depth. If its bytes or those of its bases don't match their ids, returns the reason instead.
  */
 export async function recodeChunk(
   source: BlockSource,
@@ -31,7 +31,10 @@ export async function recodeChunk(
   return undefined
 }
 
-/** Read anew for each chunk, however it was decoded: few blocks are taken apart whose bases stay. */
+/**
+ * Reads the bases of a chunk again, though its block was decoded with them: this is rare, because few such blocks are
+ * divided.
+ */
 async function baseOf(source: BlockSource, entry: number, { relation }: StoredTensor): Promise<OfferedBase | { why: string } | undefined> {
   const bases = source.index.basesAt(entry)
   if (!bases || !relation) return undefined

@@ -224,7 +224,7 @@ class Planner {
     for (let i = 0; i < entry.chunks.length; i += 32) {
       const found = index.find(entry.chunks, i)
       if (found < 0) return `chunk ${entry.chunks.toString('hex', i, i + 6)} is in no pack of the repository`
-      if (index.findWhole(entry.chunks, i) < 0) return `${describeCopy(index, found)} ${lackOf(index, found)}`
+      if (index.whole.best(entry.chunks, i) < 0) return `${describeCopy(index, found)} ${lackOf(index, found)}`
       size += index.length(found)
     }
     return size === entry.size ? undefined : `its chunks have ${size} bytes instead of ${entry.size}`

@@ -115,7 +115,7 @@ class Restore {
     for (const [number, { entry }] of this.files.entries()) {
       if (this.turns.isDue()) await this.turns.breathe()
       throwIfAborted(signal)
-      const entryOf = (chunk: number): number => index.findWhole(entry.chunks, chunk * 32)
+      const entryOf = (chunk: number): number => index.whole.best(entry.chunks, chunk * 32)
       const have =
         entry.size >= RESUME_FROM_BYTES ? await this.writer.resume(number, chunk => index.length(entryOf(chunk)), signal) : undefined
       let offset = 0

@@ -4,31 +4,32 @@ import type { RepositoryView } from '../open/view.ts'
 import type { AcknowledgedPack } from '../write/pack-writer.ts'
 
 /**
- * Which chunks a push may rely on (rule 3), and on which packs it does rely: those, and the packs of their bases, must still be there when it commits.
+ * The chunks that a push may rely on (rule 3), and the packs that it does rely on, those of bases included. All these
+ * packs must still be there when it commits.
  */
 export class Presence {
   private readonly view: RepositoryView
   private readonly used = new Set<number>()
-  /** Entries with bases whose bases are marked already. */
-  private readonly followed = new Set<number>()
+  /** Copies with bases whose packs count as used already. */
+  private readonly marked = new Set<number>()
 
   constructor(view: RepositoryView) {
     this.view = view
   }
 
-  /** True when the chunk is present; its packs then count as used. */
+  /** Tells whether the chunk with the id at `ids[offset]` is present. If so, its packs count as used. */
   use(ids: Uint8Array, offset = 0): boolean {
     const { index } = this.view
-    const entry = index.findPresent(ids, offset)
+    const entry = index.present.find(ids, offset)
     if (entry < 0) return false
     this.mark(entry)
     return true
   }
 
-  /** The depth of a present copy that lies less deep than `below`, whose packs then count as used; -1 where there is none. */
+  /** The depth of a present copy of less than this depth, whose packs then count as used; -1 if there is none. */
   useBelow(id: Uint8Array, below: number): number {
     const { index } = this.view
-    const entry = index.findPresent(id, 0, below)
+    const entry = index.present.find(id, 0, below)
     if (entry < 0) return -1
     this.mark(entry)
     return index.depth(entry)
@@ -37,10 +38,9 @@ export class Presence {
   private mark(entry: number): void {
     const { index } = this.view
     this.used.add(index.packOf(entry))
-    if (this.followed.has(entry)) return
-    const bases = index.presentBases(entry)
-    if (bases.length > 0) this.followed.add(entry)
-    for (const base of bases) this.mark(base)
+    if (index.depth(entry) === 0 || this.marked.has(entry)) return
+    this.marked.add(entry)
+    for (const base of index.present.basesOf(entry)) this.mark(base)
   }
 
   usedPacks(): string[] {
@@ -49,8 +49,8 @@ export class Presence {
 }
 
 /**
- * Makes a push's own packs count in a new view: those it lists, and those that were made less than L before it and are not listed yet, unless they are
- * tombed. Returns the ones that no listed index names, which therefore have to go into a new index.
+ * Adds a push's own packs to a new view: those that it lists, and those made less than L before it that it may not list
+ * yet, unless they are tombed. Returns the packs that no listed index names, which have to go into a new index.
  */
 export function includeOwnPacks(view: RepositoryView, own: readonly AcknowledgedPack[]): AcknowledgedPack[] {
   const named = new Set(view.index.packs.map(pack => pack.id))
@@ -62,7 +62,7 @@ export function includeOwnPacks(view: RepositoryView, own: readonly Acknowledged
   return unnamed
 }
 
-/** True when every one of `packs` counts for a writer in `view`. */
+/** Tells whether a writer may use all of `packs` according to `view`. */
 export function allPresent(view: RepositoryView, packs: readonly string[]): boolean {
   const writable = new Set(view.index.packs.filter(pack => pack.writable).map(pack => pack.id))
   return packs.every(id => writable.has(id))

@@ -53,7 +53,7 @@ export function lacksBase(id: Uint8Array): string {
 export function lackOf(index: ChunkIndex, entry: number): string {
   const { ids, depth } = index.basesAt(entry)!
   const id = ids.find(base => {
-    const whole = index.findWhole(base)
+    const whole = index.whole.best(base)
     return whole < 0 || index.depth(whole) >= depth
   })!
   const base = index.findBase(id, depth)

@@ -26,8 +26,8 @@ export async function* readSequence(source: BlockSource, ids: Uint8Array, what: 
     let bytes = 0
     let end = start
     for (; end < ids.length && bytes < WINDOW_BYTES; end += 32) {
-      let entry = index.findWhole(ids, end)
-      if (entry < 0 && (await source.renew?.()) === true) entry = index.findWhole(ids, end)
+      let entry = index.whole.best(ids, end)
+      if (entry < 0 && (await source.renew?.()) === true) entry = index.whole.best(ids, end)
       // what lacks a base may still be read as far as that goes: the reader names what is missing
       if (entry < 0) entry = index.find(ids, end)
       if (entry < 0) throw corrupt(what, `chunk ${shortId(ids.subarray(end, end + 32))} is in no pack of the repository`)

@@ -39,10 +39,10 @@ async function* readEntries(source: BlockSource, snapshot: StoredSnapshot): Asyn
 /** True when every chunk that the snapshot reaches is in a listed pack, and so are its bases: what makes a late snapshot count (rule 5). */
 export async function isComplete(source: BlockSource, snapshot: StoredSnapshot): Promise<boolean> {
   const { index } = source
-  if (snapshot.manifest.chunks.some(id => index.findWhole(Buffer.from(id, 'hex')) < 0)) return false
+  if (snapshot.manifest.chunks.some(id => index.whole.best(Buffer.from(id, 'hex')) < 0)) return false
   for await (const entry of readManifest(source, snapshot)) {
     if (entry.type !== 'file') continue
-    for (let i = 0; i < entry.chunks.length; i += 32) if (index.findWhole(entry.chunks, i) < 0) return false
+    for (let i = 0; i < entry.chunks.length; i += 32) if (index.whole.best(entry.chunks, i) < 0) return false
   }
   return true
 }

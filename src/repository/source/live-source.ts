@@ -85,7 +85,7 @@ function asBefore({ path, localPath }: WalkedEntry, { mode, size, mtime }: FileE
 /** A chunk that lies in a tomb alone would have to be stored again, and its file can't be read. */
 function requirePresent({ index }: BlockSource, { path, chunks }: FileEntry): void {
   for (let i = 0; i < chunks.length; i += 32)
-    if (index.findPresent(chunks, i) < 0)
+    if (index.present.find(chunks, i) < 0)
       throw new AppError(
         'unavailable',
         `${path} is being rewritten, and what the last version holds of it is about to be moved or deleted.`,

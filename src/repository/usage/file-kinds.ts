@@ -8,16 +8,16 @@ const KINDS = {
 
 const KIND_OF = new Map(Object.entries(KINDS).flatMap(([kind, endings]) => endings.split(' ').map(ending => [ending, kind] as const)))
 
-/** The kind of a file by the end of its name, in words for a person. */
+/** Names the kind of a file, by the extension, for people. */
 export function kindOfFile(path: string): string {
   const name = path.slice(path.lastIndexOf('/') + 1)
   return KIND_OF.get(name.slice(name.lastIndexOf('.') + 1).toLowerCase()) ?? 'other'
 }
 
-/** What elements are called whose width alone, in bytes, is known. */
+/** Names an element type of which only the width in bytes is known, such as `4-byte`. */
 export const typeOfWidth = (width: number): string => `${width}-byte`
 
-/** The kind of a part of a file: tensors are told by the type of their elements, the rest by the name of the file. */
+/** Names the kind of a chunk: tensors by the type of their elements, everything else by the name of the file. */
 export function kindOfChunk(path: string, type: string | undefined): string {
   return type === undefined ? kindOfFile(path) : `${type} tensors`
 }

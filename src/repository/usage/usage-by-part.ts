@@ -8,23 +8,28 @@ import type { OpenRepository } from '../open/open.ts'
 import { readManifest } from '../read/read-manifest.ts'
 import { typeOfWidth } from './file-kinds.ts'
 
-/** Files of one folder, extension or kind, or the tensors in them of one type. A chunk that several files share counts for the first of them. */
+/**
+ * Files of one folder, extension or kind, or the tensors of one type in them. A chunk that several files share counts
+ * for the first of them.
+ */
 export interface PartUsage extends Sizes {
   part: string
   files: number
 }
 
-/** `type` is that of a tensor's elements, or their width, where it is known, of a chunk of the file. */
+/** Names the part for a chunk of the file. `type`: the type of a tensor's elements, or only their width, if known. */
 export type PartOf = (path: string, type?: string) => string
 
-/** One version by folder, extension or kind. */
+/** Measures one version by folder, extension or kind. */
 export async function measureParts(repository: OpenRepository, snapshot: StoredSnapshot, partOf: PartOf): Promise<PartUsage[]> {
   const parts = new Parts(repository.index, partOf)
   for await (const file of readManifest(repository, snapshot)) parts.add(file)
   return parts.list()
 }
 
-/** What of `entries` lies in new packs, which a push has made or would make. The rest was there `before`. */
+/**
+ * Measures what `entries` take in new packs, which a push has made or would make. Their other chunks are in `before`.
+ */
 export function measureNewParts(packs: readonly IndexedPack[], before: ChunkIndex, entries: readonly Entry[], partOf: PartOf): PartUsage[] {
   const index = new ChunkIndex()
   for (const pack of packs) index.add({ id: pack.id, size: pack.size, writable: true }, decodeIndexedPack(pack))
@@ -36,7 +41,7 @@ export function measureNewParts(packs: readonly IndexedPack[], before: ChunkInde
 class Parts {
   private readonly index: ChunkIndex
   private readonly partOf: PartOf
-  /** Tells what chunks are that `index` lacks. */
+  /** Holds the chunks that `index` lacks. */
   private readonly before: ChunkIndex | undefined
   private readonly parts = new Map<string, PartUsage>()
   private readonly seen = new Set<number>()
@@ -81,7 +86,7 @@ class Parts {
     return part
   }
 
-  /** What chunks are predicted from, and no file has, counts for the part with the least deep chunk that needs it. */
+  /** A base that is in no file counts for the part with the chunk of least depth that needs it. */
   list(): PartUsage[] {
     const predicted = this.predicted.splice(0).sort((a, b) => this.index.depth(a.entry) - this.index.depth(b.entry))
     for (const { entry, part } of predicted) {
@@ -91,13 +96,13 @@ class Parts {
   }
 }
 
-/** Of elements without a name, as where a program has called them otherwise or only samples have told how wide they are, the width. */
+/** The type of a block's elements. If they have no known name, or only samples told their width, the width. */
 function typeOf(block: IndexedBlock): string | undefined {
   const width = elementWidthOf(block)
   return elementTypeOf(block) ?? (width === undefined ? undefined : typeOfWidth(width))
 }
 
-/** Those of these chunks that the index has: whole copies if there are any. */
+/** The entries of those of `chunks` that the index has: of copies that can be restored, if there are any. */
 export function* entriesOf(index: ChunkIndex, chunks: Uint8Array): Generator<number> {
   for (let i = 0; i < chunks.length; i += 32) {
     const entry = findCopy(index, chunks, i)
@@ -106,16 +111,18 @@ export function* entriesOf(index: ChunkIndex, chunks: Uint8Array): Generator<num
 }
 
 function findCopy(index: ChunkIndex, chunks: Uint8Array, offset: number): number {
-  const whole = index.findWhole(chunks, offset)
+  const whole = index.whole.best(chunks, offset)
   return whole < 0 ? index.find(chunks, offset) : whole
 }
 
-/** All that a chunk is predicted from and without which it is worth nothing, as far as it is not in `seen`, where it is then. */
+/**
+ * Yields every base that the chunk needs, directly or indirectly, and that is not in `seen` yet; adds each to `seen`.
+ */
 export function* basesUnder(index: ChunkIndex, entry: number, seen: Set<number>): Generator<number> {
   const bases = index.basesAt(entry)
   for (const id of bases?.ids ?? []) {
-    const whole = index.findWhole(id)
-    const base = whole >= 0 && index.depth(whole) < bases!.depth ? whole : index.findBase(id, bases!.depth)
+    const whole = index.whole.best(id, 0, bases!.depth)
+    const base = whole < 0 ? index.findBase(id, bases!.depth) : whole
     if (base < 0) continue
     if (!seen.has(base)) {
       seen.add(base)

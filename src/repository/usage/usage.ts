@@ -10,9 +10,9 @@ import { readManifest } from '../read/read-manifest.ts'
 import { readSnapshots } from '../versions/versions.ts'
 import { basesUnder, entriesOf } from './usage-by-part.ts'
 
-/** Bytes of a part of a repository: each version's files whole, and, once each, their chunks and those of the lists of files. */
+/** Bytes of a part of a repository. Files count whole in each version; chunks, also those of manifests, count once. */
 export interface Usage extends Sizes {
-  /** The part of `storedBytes` that nothing else reaches: what is freed when this goes. */
+  /** The part of `storedBytes` that nothing else needs: it is freed when this goes. */
   ownBytes: number
 }
 
@@ -27,18 +27,18 @@ export interface NameUsage extends Usage {
 
 export interface RepositoryUsage {
   names: NameUsage[]
-  /** Of what any version reaches. */
+  /** What was saved on all chunks that versions need. */
   saved: Savings
-  /** All objects of the store. */
+  /** Bytes of all objects of the store. */
   objectBytes: number
-  /** Bytes in packs that no version reaches: leftovers of interrupted pushes and of versions that are gone. */
+  /** Bytes in packs that no version needs: leftovers of interrupted pushes and of forgotten versions. */
   unreachedBytes: number
 }
 
 const NOBODY = -1
 const SEVERAL = -2
 
-/** For every chunk who reaches it: nobody, one, or several of a numbered set. */
+/** Who needs each chunk: nobody, one, or several of a numbered set. */
 class Owners {
   private readonly owner: Int32Array
 
@@ -57,24 +57,25 @@ class Owners {
   }
 }
 
-/** What each name and version takes, from all manifests. */
+/** Measures what each name and each version takes. Reads all manifests. */
 export async function measureUsage(repository: OpenRepository): Promise<RepositoryUsage> {
   const { index, view } = repository
   const snapshots = await readSnapshots(repository, view, view.inventory.snapshots)
   const names = [...new Set(snapshots.map(snapshot => snapshot.name))].sort()
   const byVersion = new Owners(index.size)
   const byName = new Owners(index.size)
-  /** A flag per chunk: a version holds it. Others may be what those are predicted from. */
+  /** A flag per entry: a version contains it. Others may be needed as bases of those. */
   const content = new Uint8Array(index.size)
   const versions: VersionUsage[] = []
   for (const [number, snapshot] of snapshots.entries()) {
     throwIfAborted(repository.signal)
     const usage: VersionUsage = { snapshot, ...noSizes(snapshot.bytes), ownBytes: 0 }
+    const nameNumber = names.indexOf(snapshot.name)
     for await (const { entry, isContent } of chunksOf(repository, snapshot)) {
       if (isContent) content[entry] = 1
       countChunk(usage, index, entry, isContent)
       byVersion.add(entry, number)
-      byName.add(entry, names.indexOf(snapshot.name))
+      byName.add(entry, nameNumber)
     }
     versions.push(usage)
   }
@@ -107,7 +108,7 @@ export async function measureUsage(repository: OpenRepository): Promise<Reposito
   return { names: result, saved: all.saved, objectBytes: objects.reduce((sum, object) => sum + object.size, 0), unreachedBytes }
 }
 
-/** Chunks that a name's versions share with other names, each once. */
+/** The chunks that the versions of a name share with other names, each once. */
 async function sharedChunks(
   repository: OpenRepository,
   versions: readonly VersionUsage[],
@@ -122,7 +123,7 @@ async function sharedChunks(
   return shared
 }
 
-/** What a version needs, each chunk once: those of its list and its files, then what they are predicted from. */
+/** The chunks that a version needs, each once: first those of its manifest and its files, then the bases of those. */
 export async function* chunksOf(
   repository: OpenRepository,
   snapshot: StoredSnapshot,

@@ -16,7 +16,7 @@ const delta = (id: number, depth: number, bases: readonly number[]): NewBlock =>
 const plain = (id: number): NewBlock => rawBlock(new Uint8Array(10), idOf(id))
 
 const packOfPresent = (index: ChunkIndex, id: number): string | undefined => {
-  const entry = index.findPresent(idOf(id))
+  const entry = index.present.find(idOf(id))
   return entry < 0 ? undefined : index.packs[index.packOf(entry)]!.id
 }
 

@@ -4,7 +4,10 @@ import { IdTable } from '../../../src/repository/index/id-table.ts'
 import { toHex } from '../../../src/util/hash.ts'
 import { idOf } from '../../helpers/repository/arbitraries.ts'
 
-/** Ids that meet each other: few first words, the last slot of a table among them, and some that differ in their last byte alone. */
+/**
+ * Ids that meet each other: few first words, the last slot of a table among them, and some that differ in their last
+ * byte alone.
+ */
 const crowdedId = fc.tuple(fc.constantFrom(0, 1, 0xffff_ffff, 0xffff_ff3f, 63, 64), fc.nat(3), fc.nat(3)).map(([first, second, last]) => {
   const id = Buffer.alloc(32)
   id.writeUInt32LE(first, 0)

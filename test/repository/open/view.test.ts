@@ -27,7 +27,7 @@ describe('openView', () => {
     expect(gets(calls, 'index')).toEqual([`get ${indexName(newest)}`])
     expect(view.activeIndexes.map(({ id }) => id)).toEqual([newest])
     expect(view.supersededIndexes.sort()).toEqual(old.sort())
-    for (const number of [1, 2, 3]) expect(view.index.findPresent(idOf(number))).toBeGreaterThanOrEqual(0)
+    for (const number of [1, 2, 3]) expect(view.index.present.find(idOf(number))).toBeGreaterThanOrEqual(0)
   })
 
   test('takes the union of indexes that do not supersede each other', async () => {
@@ -56,7 +56,7 @@ describe('openView', () => {
     expect(view.unindexedPacks).toEqual([packs[1]!.id])
     expect(view.index.find(idOf(2))).toBe(-1)
     expect(await adoptPacks(store.memory, view)).toEqual([packs[1]])
-    expect(view.index.findPresent(idOf(2))).toBeGreaterThanOrEqual(0)
+    expect(view.index.present.find(idOf(2))).toBeGreaterThanOrEqual(0)
     expect(view.unindexedPacks).toEqual([])
   })
 
@@ -68,7 +68,7 @@ describe('openView', () => {
     expect(view.problems[0]!.message).toContain(`The index entry of pack ${bad.id.slice(0, 12)} is damaged`)
     expect(view.unindexedPacks).toEqual([bad.id])
     expect(await adoptPacks(store.memory, view)).toEqual([bad])
-    expect([1, 2].map(number => view.index.findPresent(idOf(number)) >= 0)).toEqual([true, true])
+    expect([1, 2].map(number => view.index.present.find(idOf(number)) >= 0)).toEqual([true, true])
   })
 
   test('lists again when an index vanished meanwhile', async () => {
@@ -115,7 +115,7 @@ describe('openView', () => {
     await store.replace(packName(pack.id), bytes.subarray(0, 20))
     const view = await openView(store.memory)
     expect(view.problems[0]!.message).toContain(`it has 20 bytes instead of ${pack.size}`)
-    expect([view.index.find(idOf(1)) >= 0, view.index.findPresent(idOf(1)) >= 0]).toEqual([true, false])
+    expect([view.index.find(idOf(1)) >= 0, view.index.present.find(idOf(1)) >= 0]).toEqual([true, false])
   })
 
   test('lets readers use a tombed pack, after all others, and writers not', async () => {
@@ -127,7 +127,7 @@ describe('openView', () => {
     const view = await openView(store.memory)
     const packOf = (entry: number): string | undefined => (entry < 0 ? undefined : view.index.packs[view.index.packOf(entry)]!.id)
     expect([1, 2, 3].map(number => packOf(view.index.find(idOf(number))))).toEqual([kept.id, tombed.id, kept.id])
-    expect([1, 2, 3].map(number => packOf(view.index.findPresent(idOf(number))))).toEqual([kept.id, undefined, kept.id])
+    expect([1, 2, 3].map(number => packOf(view.index.present.find(idOf(number))))).toEqual([kept.id, undefined, kept.id])
     expect(view.tombedPacks).toEqual(new Set([tombed.id, hexOf(99)]))
   })
 
@@ -180,7 +180,7 @@ describe('adopting packs', () => {
     const view = await openView(storage)
     expect((await adoptPacks(storage, view)).map(({ id }) => id)).toEqual([pack.id])
     expect(ranges).toEqual([64 * 1024, pack.directoryBytes.length + 56])
-    expect(view.index.findPresent(idOf(2999))).toBeGreaterThanOrEqual(0)
+    expect(view.index.present.find(idOf(2999))).toBeGreaterThanOrEqual(0)
   })
 
   test('notes what is damaged or cut short, passes over what has vanished, and adopts the rest', async () => {
@@ -207,7 +207,7 @@ describe('adopting packs', () => {
     await store.tomb({ packs: [pack.id] })
     const view = await openView(store.memory)
     await adoptPacks(store.memory, view)
-    expect([view.index.find(idOf(1)) >= 0, view.index.findPresent(idOf(1)) >= 0]).toEqual([true, false])
+    expect([view.index.find(idOf(1)) >= 0, view.index.present.find(idOf(1)) >= 0]).toEqual([true, false])
   })
 
   test('fails when the store does', async () => {

@@ -86,7 +86,10 @@ function plan(packs: readonly Block[][], reached: readonly number[], { tombed = 
   return { dead, rewrite, rescue, spared, alone: [...found.standalone.keys()].map(number), copyBytes: copyBytes(index, found) }
 }
 
-/** Five versions of a chunk, 0 to 4, each in a pack of its own, the first whole and each other predicted from the one before. */
+/**
+ * Five versions of a chunk, 0 to 4, each in a pack of its own, the first whole and each other predicted from the one
+ * before.
+ */
 const series = (bytes: number): Block[][] => [[whole(0)], ...[1, 2, 3, 4].map(i => [deltas(bytes, i, [i, i - 1])])]
 
 const nothing = { dead: [], rewrite: [], rescue: [], spared: [], alone: [], copyBytes: 0 }

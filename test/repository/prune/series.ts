@@ -39,7 +39,10 @@ export class Series {
     return this
   }
 
-  /** Expects that the versions of these steps, the newest first, come back exact from a store, and that nothing in it is damaged. */
+  /**
+   * Expects that the versions of these steps, the newest first, come back exact from a store, and that nothing in it is
+   * damaged.
+   */
   async expectSound(storage: MemoryStorage, steps: readonly number[]): Promise<void> {
     const context = contextOf(storage)
     for (const [back, step] of steps.entries())
@@ -63,7 +66,10 @@ export async function bytesIn(storage: MemoryStorage): Promise<number> {
   return (await storage.quota()).used!
 }
 
-/** What `forget run ...` does, without waiting for anybody. Tells the steps of the versions that are kept, the newest first, where none was forgotten before. */
+/**
+ * What `forget run ...` does, without waiting for anybody. Tells the steps of the versions that are kept, the newest
+ * first, where none was forgotten before.
+ */
 export async function forgetNow(context: RepositoryContext, policy: RetentionPolicy): Promise<number[]> {
   const { names, failure } = await forget(context, { names: ['run'], policy, all: false, waits: NO_GRACE_PERIODS, dryRun: false })
   if (failure) throw failure

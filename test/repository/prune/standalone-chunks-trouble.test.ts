@@ -142,7 +142,8 @@ test('what else is needed of a block is encoded from its bases again, as small a
   const series = await new Series().push([
     { tree: { 'model.safetensors': safetensors(fp32(first)) }, tags: ['kept'] },
     { tree: { 'model.safetensors': safetensors(fp32(second)) } },
-    // of the second version one tensor is still there; the other was trained on, and takes less by itself than with the second
+    // of the second version one tensor is still there; the other was trained on, and takes less by itself than with the
+    // second
     { tree: { 'model.safetensors': safetensors(fp32([third[changes]!, second[stays]!])) } },
   ])
   const before = await depthsIn(series.deltas)

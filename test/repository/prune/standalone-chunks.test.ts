@@ -7,7 +7,10 @@ import { adamSteps, bf16, fp32, network, pt, safetensors, type Trained } from '.
 import { bytesIn, copyOf, forgetNow, pruneNow, Series } from './series.ts'
 
 const VERSIONS = 11
-/** Where the same content is stored with and without deltas, blocks are put together otherwise, and so are the samples by which they are encoded. */
+/**
+ * Where the same content is stored with and without deltas, blocks are put together otherwise, and so are the samples
+ * by which they are encoded.
+ */
 const TOLERANCE = 1.01
 
 /** What a training writes at each step. */

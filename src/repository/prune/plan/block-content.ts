@@ -13,7 +13,7 @@ import {
   relationOf,
 } from '../../../compression/filters.ts'
 
-/** What a block of a tensor tells of its chunks. */
+/** The content of a block of a tensor, as far as its encoding tells. */
 export interface StoredTensor {
   element: ElementType
   /** How its chunks relate to their bases; undefined where they have none. */
@@ -21,8 +21,8 @@ export interface StoredTensor {
 }
 
 /**
- * Whether the chunks of a block can be encoded again one by one, as well as a push would. A block that a newer program made, whose filter, codec or type of elements is not known
- * here, can't be: it has to be taken as it stands.
+ * Whether the chunks of a block can be encoded again one by one, as well as a push would. If a newer program made the
+ * block, and its filter, codec or element type is unknown here, it can only be copied whole.
  */
 export function isDivisible({ filter, parameters, parts }: BlockLayout): boolean {
   if (!parts.every(({ codec }) => isKnownCodec(codec))) return false
@@ -32,7 +32,7 @@ export function isDivisible({ filter, parameters, parts }: BlockLayout): boolean
   return parameters.length === own || elementTypeOf({ filter, parameters }) !== undefined
 }
 
-/** Undefined for a divisible block of something else: what that is, its bytes tell. */
+/** Undefined if a divisible block holds no tensor. Its bytes then tell what it holds. */
 export function tensorOf({ filter, parameters }: BlockLayout): StoredTensor | undefined {
   const dtype = filter === FILTER_FIELDS ? undefined : elementTypeOf({ filter, parameters })
   if (dtype === undefined && (filter === FILTER_NONE || filter === FILTER_FIELDS)) return undefined
@@ -41,7 +41,7 @@ export function tensorOf({ filter, parameters }: BlockLayout): StoredTensor | un
   return { element: known ?? unnamed({ filter, parameters }), relation }
 }
 
-/** Elements that have no name, as far as the way they are stored in tells what they are. */
+/** The type of elements that have no name, as far as the filter tells. */
 function unnamed(block: Pick<BlockLayout, 'filter' | 'parameters'>): ElementType {
   const { filter, parameters } = block
   const isFloat = filter === FILTER_NARROW || filter === FILTER_GROUPED_DELTA || (filter === FILTER_PLANES && parameters[1] === 1)

@@ -2,21 +2,24 @@ import { AppError } from '../../../util/errors.ts'
 import { toHex } from '../../../util/hash.ts'
 import { MAX_DEPTH } from '../../format/limits.ts'
 import type { ChunkIndex } from '../../index/chunk-index.ts'
-import { predictedOf } from './backed-copies.ts'
+import { Copies } from '../../index/copies.ts'
 import { isDivisible } from './block-content.ts'
 import { REWRITE_FROM, usedShareOf } from './pack-shares.ts'
-import { COMMITTED, UNREACHED, type Reachability } from './reachable-chunks.ts'
+import { COMMITTED, UNREACHABLE, type Reachability } from './reachable-chunks.ts'
 
 /** How a pack may be used. `usable`: listed, whole, in no tomb. `gone`: not there any more. */
 export type PackState = 'usable' | 'damaged' | 'tombed' | 'gone'
 
 export interface MarkOptions {
   stateOf: (pack: number) => PackState
-  /** True for packs that are not to be marked yet whatever is dead in them. */
+  /** True for packs that must not be marked yet, even if all of them is dead. */
   isSpared: (pack: number) => boolean
-  /** Packs that were found not to be what their names say: they are counted on only where nothing else is there, and can't be copied from. */
+  /**
+   * Packs whose content does not match their names. They are used only where nothing else is there, and never copied
+   * from.
+   */
   isUnreadable?: (pack: number) => boolean
-  /** False where copies do not fit: then no pack is written anew. */
+  /** False if the store has no room for copies. Then no pack is rewritten. */
   mayCopy?: boolean
 }
 
@@ -24,7 +27,7 @@ export function stateOf(options: MarkOptions, pack: number): PackState {
   return options.isUnreadable?.(pack) ? 'damaged' : options.stateOf(pack)
 }
 
-/** Values of `ChosenCopies.chosen`: there for what is predicted from it alone, or because versions reach it. */
+/** Values of `ChosenCopies.chosen`: the copy stays only as a base of others, or because a version needs its chunk. */
 export const AS_BASE = 1
 export const AS_CONTENT = 2
 
@@ -32,38 +35,45 @@ export const AS_CONTENT = 2
 export interface ChosenCopies {
   /** By entry: 0, or why this copy stays. */
   chosen: Uint8Array
-  /** Of chosen copies that are predicted: the chosen copies of their bases, one a base. */
+  /** For chosen copies that are predicted: the chosen copies of their bases, one a base. */
   bases: Map<number, readonly number[]>
-  /** Chosen bases of blocks that stay as they are, whatever of these is needed. */
+  /** Chosen bases of blocks that stay as they are, no matter which of their chunks are needed. */
   pinned: Set<number>
 }
 
-/** Packs that stay anyway come first: so what lies twice is given up where most else is dead. */
+/**
+ * Packs that stay anyway come first, so a chunk that lies twice is given up where most of the pack is dead. A copy in a
+ * pack that is gone does not count.
+ */
 const RANK = { full: 0, spared: 1, sparse: 2, tombed: 3, damaged: 4, gone: 5 } as const
 
 /** Decides which copy of each needed chunk stays. */
 export class CopyChooser {
   private readonly index: ChunkIndex
-  private readonly reached: Reachability
-  private readonly rank: number[]
-  /** Packs that can't be written anew now. */
+  private readonly reachable: Reachability
+  private readonly copies: Copies
+  /** Packs that can't be rewritten now. */
   private readonly fixed: boolean[]
-  private readonly memo = new Map<number, number>()
 
-  constructor(index: ChunkIndex, reached: Reachability, options: MarkOptions) {
+  constructor(index: ChunkIndex, reachable: Reachability, options: MarkOptions) {
     this.index = index
-    this.reached = reached
-    const isReached = (entry: number): boolean => reached.flags[index.find(index.id(entry))] !== UNREACHED
-    this.rank = index.packs.map((_, pack) => {
+    this.reachable = reachable
+    const isReachable = (entry: number): boolean => reachable.flags[index.find(index.id(entry))] !== UNREACHABLE
+    const shares = index.packs.map((_, pack) => usedShareOf(index, pack, isReachable))
+    const rank = shares.map(({ dead }, pack) => {
       const state = stateOf(options, pack)
       if (state !== 'usable') return RANK[state]
       if (options.isSpared(pack)) return RANK.spared
-      return usedShareOf(index, pack, isReached).dead > REWRITE_FROM ? RANK.sparse : RANK.full
+      return dead > REWRITE_FROM ? RANK.sparse : RANK.full
     })
-    // what a push under way may use of a new pack is what no version reaches yet
-    const isIncomplete = (pack: number): boolean => !usedShareOf(index, pack, isReached).full
-    this.fixed = this.rank.map(
-      (rank, pack) => options.mayCopy === false || rank === RANK.damaged || (rank === RANK.spared && isIncomplete(pack)),
+    // a push under way may use chunks of a new pack that no version needs yet
+    this.fixed = rank.map(
+      (itsRank, pack) => options.mayCopy === false || itsRank === RANK.damaged || (itsRank === RANK.spared && !shares[pack]!.full),
+    )
+    this.copies = new Copies(
+      index,
+      entry => rank[index.packOf(entry)] !== RANK.gone,
+      (entry, depth) => orderOf(rank[index.packOf(entry)]!, depth),
     )
   }
 
@@ -71,14 +81,16 @@ export class CopyChooser {
     return this.fixed[pack]!
   }
 
-  /** Takes the best copy of each needed chunk, and all that reading it takes; those in `standalone` are taken as if they had no bases. */
+  /**
+   * Chooses the best copy of each needed chunk, and its bases. Copies in `standalone` are chosen without their bases.
+   */
   select(standalone: ReadonlyMap<number, unknown> = new Map()): ChosenCopies {
-    const { index, reached } = this
+    const { index, reachable } = this
     const selection: ChosenCopies = { chosen: new Uint8Array(index.size), bases: new Map(), pinned: new Set() }
     const { chosen, bases, pinned } = selection
     const pinnedBlocks = new Set<number>()
     const take = (id: Uint8Array, belowDepth: number): number => {
-      const entry = this.best(id, belowDepth)
+      const entry = this.copies.best(id, 0, belowDepth)
       if (entry < 0 || chosen[entry] !== 0) return entry
       chosen[entry] = AS_BASE
       const own = index.basesAt(entry)
@@ -95,7 +107,7 @@ export class CopyChooser {
     const pin = (block: number): void => {
       if (pinnedBlocks.has(block)) return
       pinnedBlocks.add(block)
-      for (const entry of predictedOf(index, block)) {
+      for (const entry of index.predictedIn(block)) {
         const { ids, depth } = index.basesAt(entry)!
         for (const id of ids) {
           const base = take(id, depth)
@@ -103,9 +115,9 @@ export class CopyChooser {
         }
       }
     }
-    for (let entry = 0; entry < reached.flags.length; entry++) {
-      const flag = reached.flags[entry]!
-      if (flag === UNREACHED) continue
+    for (let entry = 0; entry < reachable.flags.length; entry++) {
+      const flag = reachable.flags[entry]!
+      if (flag === UNREACHABLE) continue
       const copy = take(index.id(entry), MAX_DEPTH + 1)
       if (copy >= 0) chosen[copy] = AS_CONTENT
       else if (flag === COMMITTED)
@@ -117,33 +129,11 @@ export class CopyChooser {
     }
     return selection
   }
-
-  private best(id: Uint8Array, belowDepth: number): number {
-    const { index } = this
-    const first = index.find(id)
-    if (first < 0) return -1
-    const key = first * (MAX_DEPTH + 2) + belowDepth
-    const known = this.memo.get(key)
-    if (known !== undefined) return known
-    let best = -1
-    let least = Infinity
-    for (let entry = first; entry >= 0; entry = index.findNext(entry)) {
-      const rank = this.rank[index.packOf(entry)]!
-      const bases = index.basesAt(entry)
-      const order = orderOf(rank, bases?.depth ?? 0)
-      if (rank === RANK.gone || (bases?.depth ?? 0) >= belowDepth || order >= least) continue
-      if (!(bases?.ids.every(base => this.best(base, bases.depth) >= 0) ?? true)) continue
-      best = entry
-      least = order
-    }
-    if (index.hasBases) this.memo.set(key, best)
-    return best
-  }
 }
 
 /**
- * Of copies that writers may use, one that needs no bases comes first: it may be what a prune that was cut short has made of the others. Then go the ranks of packs,
- * then short chains.
+ * Among copies that writers may use, those without bases come first: an interrupted prune may have made one of the
+ * others. Then the rank of the pack decides, then the shorter chain.
  */
 function orderOf(rank: number, depth: number): number {
   const ranks = rank >= RANK.tombed ? rank * 1000 : (depth > 0 ? 100 : 0) + rank * 10

@@ -6,41 +6,44 @@
 import type { ChunkIndex } from '../../index/chunk-index.ts'
 import { storedShare } from '../../index/stored-sizes.ts'
 import { CopyChooser, type MarkOptions, stateOf } from './choose-copies.ts'
+import { packsHoldingDeadBases } from './dead-bases.ts'
 import { REWRITE_FROM, usedShareOf } from './pack-shares.ts'
 import type { Reachability } from './reachable-chunks.ts'
 import { findStandaloneChunks } from './standalone-chunks.ts'
-import { packsHoldingDeadBases } from './tethered-packs.ts'
 
 export interface MarkPlan {
-  /** By entry: not 0 where this copy is the one that stays in use. */
+  /** By entry: not 0 if this copy stays in use. */
   chosen: Uint8Array
-  /** Chosen copies that are predicted and will be encoded by themselves, and the bytes that they will take, about. */
+  /** Chosen copies that are predicted and will be encoded without bases, with the estimated bytes they then take. */
   standalone: Map<number, number>
-  /** Packs by number. Nothing in them is needed. */
+  /** Packs, by number, of which nothing is needed. */
   dead: number[]
-  /** Much in them is dead, or they keep what could go: what is needed of them is to be copied, then they go too. */
+  /** Packs of which much is dead, or which keep dead bases. They go after what is needed of them is copied. */
   rewrite: number[]
-  /** Packs in tombs that alone hold something that is needed: it is to be copied. */
+  /** Packs in tombs that hold the only copy of something needed, which is to be copied. */
   rescue: number[]
-  /** Packs that no version refers to, spared because a push may be under way that will. */
+  /** Packs that no version needs, spared because a push under way may use them. */
   spared: number[]
 }
 
-/** Decides which copy of each needed chunk stays, and so which packs go (rule 7). What is marked never affects safety, only space and work. */
-export function planMarks(index: ChunkIndex, reached: Reachability, options: MarkOptions): MarkPlan {
-  const choice = new CopyChooser(index, reached, options)
-  const selection = choice.select()
+/**
+ * Decides which copy of each needed chunk stays, and so which packs go (rule 7). The choice affects only space and
+ * work, never safety.
+ */
+export function planMarks(index: ChunkIndex, reachable: Reachability, options: MarkOptions): MarkPlan {
+  const chooser = new CopyChooser(index, reachable, options)
+  const selection = chooser.select()
   const { standalone } = findStandaloneChunks(index, selection)
-  const { chosen } = standalone.size === 0 ? selection : choice.select(standalone)
+  const { chosen } = standalone.size === 0 ? selection : chooser.select(standalone)
   const plan: MarkPlan = { chosen, standalone, dead: [], rewrite: [], rescue: [], spared: [] }
-  const begun = new Set([...standalone.keys()].map(entry => index.packOf(entry)))
+  const withStandalone = new Set([...standalone.keys()].map(entry => index.packOf(entry)))
   for (let pack = 0; pack < index.packs.length; pack++) {
     const state = stateOf(options, pack)
     if (state === 'gone') continue
     const { needed, dead } = usedShareOf(index, pack, entry => chosen[entry] !== 0)
     if (state === 'tombed') {
       if (needed) plan.rescue.push(pack)
-    } else if (begun.has(pack)) plan.rewrite.push(pack)
+    } else if (withStandalone.has(pack)) plan.rewrite.push(pack)
     else if (options.isSpared(pack)) {
       if (!needed) plan.spared.push(pack)
     } else if (!needed) plan.dead.push(pack)
@@ -48,10 +51,10 @@ export function planMarks(index: ChunkIndex, reached: Reachability, options: Mar
   }
   const goes = new Set([...plan.dead, ...plan.rewrite])
   const stays = (pack: number): boolean => stateOf(options, pack) === 'usable' && !goes.has(pack)
-  // what goes for one pack's sake may have been what another's bases lay in
+  // a pack that goes may have held the bases of another pack's dead chunks
   let more: number[]
   do {
-    more = packsHoldingDeadBases(index, chosen, stays, pack => !choice.isFixed(pack))
+    more = packsHoldingDeadBases(index, chosen, stays, pack => !chooser.isFixed(pack))
     for (const pack of more) goes.add(pack)
     plan.rewrite.push(...more)
   } while (more.length > 0)
@@ -60,7 +63,7 @@ export function planMarks(index: ChunkIndex, reached: Reachability, options: Mar
   return plan
 }
 
-/** Bytes that new packs will have for what is copied, about. */
+/** Estimates the bytes of the new packs that copying makes. */
 export function copyBytes(index: ChunkIndex, { chosen, standalone, rewrite, rescue }: MarkPlan): number {
   let bytes = 0
   for (const pack of [...rewrite, ...rescue]) {

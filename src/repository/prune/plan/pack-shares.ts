@@ -1,18 +1,18 @@
 import type { ChunkIndex } from '../../index/chunk-index.ts'
 import { isDivisible } from './block-content.ts'
 
-/** A pack is written anew when more than this share of its blocks' bytes is dead. */
+/** A pack is rewritten when more than this share of its blocks' bytes is dead. */
 export const REWRITE_FROM = 1 / 3
 
 export interface UsedShare {
   /** Whether anything in the pack is needed, and whether everything is. */
   needed: boolean
   full: boolean
-  /** The share of its blocks' stored bytes that could be given up. */
+  /** The share of the stored bytes of its blocks that could be freed. */
   dead: number
 }
 
-/** How much of a pack is needed. */
+/** Measures how much of a pack is needed. */
 export function usedShareOf(index: ChunkIndex, pack: number, isNeeded: (entry: number) => boolean): UsedShare {
   const { first, end } = index.blocksOf(pack)
   let live = 0

@@ -1,16 +1,14 @@
 import type { StoredSnapshot } from '../../format/snapshot.ts'
 
-/** Values of `Reachability.flags`. */
-export const UNREACHED = 0
-
+/** Values of `Reachability.flags`: no version needs the chunk, only late versions do, or a committed version does. */
+export const UNREACHABLE = 0
 export const LATE_ONLY = 1
-
 export const COMMITTED = 2
 
-/** Which chunks versions reach. */
+/** The chunks that versions need. */
 export interface Reachability {
   /** By the entry of a chunk's first copy. */
   flags: Uint8Array
-  /** Late snapshots that lack something: they count for nothing, and what is left of them is kept all the same. */
+  /** Late snapshots that lack something. They are not versions, but the chunks that they still have are kept. */
   incomplete: StoredSnapshot[]
 }

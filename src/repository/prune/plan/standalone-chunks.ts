@@ -3,26 +3,29 @@ import type { ChunkIndex } from '../../index/chunk-index.ts'
 import { storedShare } from '../../index/stored-sizes.ts'
 import { AS_BASE, AS_CONTENT, type ChosenCopies } from './choose-copies.ts'
 
-/** What is gained must be more than this share of what is written anew for it: a prune does not move much for little. */
+/**
+ * The gain must be more than this share of the bytes that are written for it, so that a prune does not move much for
+ * little.
+ */
 const MARGIN = 0.01
 
-/** Bases that no version reaches and that are read with each other: they stay or go together. */
+/** Bases that no version needs and that are used together. They stay or go together. */
 interface Group {
   bases: number[]
-  /** Chunks that versions reach and that are predicted from some of them. */
+  /** Chunks that versions need and that are predicted from some of these bases. */
   predicted: number[]
 }
 
 export interface StandaloneChunks {
-  /** Chosen copies that are predicted, and are to be encoded by themselves: the bytes that they will take, about. */
+  /** Chosen copies that are predicted and are to be encoded without bases, with the estimated bytes they then take. */
   standalone: Map<number, number>
-  /** Chosen copies that are there for those alone: the bytes that giving them up gains, about, what those will take more taken off. */
+  /** Chosen copies that are only bases of those, with the estimated net gain in bytes of giving each of them up. */
   gains: Map<number, number>
 }
 
 /**
- * Which needed chunks take less when they are encoded by themselves than with the bases that are there for them standalone. Then nothing of the bases stays; whatever is
- * predicted from such a chunk still is.
+ * Finds needed chunks that take fewer bytes encoded by themselves than as a difference plus the bases that exist only
+ * for them. All those bases then go. Chunks that are predicted from a standalone chunk stay predicted.
  */
 export function findStandaloneChunks(index: ChunkIndex, selection: ChosenCopies): StandaloneChunks {
   const found: StandaloneChunks = { standalone: new Map(), gains: new Map() }
@@ -65,7 +68,10 @@ function groupsOf({ chosen, bases }: ChosenCopies): Iterable<Group> {
   return groups.values()
 }
 
-/** What a chunk that is predicted would take by itself, about: as much as what its chain of bases ends in, where that is of the same type. */
+/**
+ * Estimates the bytes of a predicted chunk without bases: in proportion to the end of its chain, if that has the same
+ * type.
+ */
 function plainCost(index: ChunkIndex, { bases }: ChosenCopies, entry: number): number {
   let root = entry
   for (let next = bases.get(root)?.[0]; next !== undefined; next = bases.get(root)?.[0]) root = next

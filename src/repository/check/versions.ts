@@ -1,0 +1,73 @@
+import { isAppError, throwIfAborted } from '../../util/errors.ts'
+import type { SnapshotRef } from '../format/object-names.ts'
+import { isLate, type StoredSnapshot } from '../format/snapshot.ts'
+import type { OpenRepository } from '../open/open.ts'
+import { isComplete, readManifest } from '../read/read-manifest.ts'
+import { readSnapshot, readTags } from '../versions/versions.ts'
+import type { Blame } from './blame.ts'
+
+export interface AffectedFile {
+  name: string
+  /** Id of the snapshot, its first 16 digits. */
+  version: string
+  /** Undefined when the whole version is affected. */
+  path: string | undefined
+  why: string
+}
+
+export interface VersionsChecked {
+  snapshots: number
+  /** Snapshots that lack parts without being damaged. */
+  incomplete: number
+  files: number
+  affected: AffectedFile[]
+  /** Damaged labels, in words. */
+  problems: string[]
+}
+
+/** Checks that all chunks of all versions can be read. With `arriving`, a version that lacks chunks is not damaged. */
+export async function checkVersions(repository: OpenRepository, blame: Blame, arriving: boolean): Promise<VersionsChecked> {
+  const { storage, view, signal } = repository
+  const result: VersionsChecked = { snapshots: 0, incomplete: 0, files: 0, affected: [], problems: [] }
+  const read: StoredSnapshot[] = []
+  for (const ref of view.inventory.snapshots) {
+    throwIfAborted(signal)
+    const { snapshot, files, affected } = await checkVersion(repository, blame, ref)
+    result.snapshots++
+    result.files += files
+    const mayLackParts = snapshot && (isLate(snapshot) || (arriving && !(await isComplete(repository, snapshot))))
+    if (affected.length > 0 && mayLackParts) result.incomplete++
+    else result.affected.push(...affected)
+    if (snapshot) read.push(snapshot)
+  }
+  const known = view.problems.length
+  await readTags(storage, view, read, signal)
+  result.problems.push(...view.problems.slice(known).map(problem => problem.message))
+  return result
+}
+
+interface VersionChecked {
+  /** Undefined if it can't be read. */
+  snapshot: StoredSnapshot | undefined
+  files: number
+  affected: AffectedFile[]
+}
+
+async function checkVersion(repository: OpenRepository, blame: Blame, ref: SnapshotRef): Promise<VersionChecked> {
+  const checked: VersionChecked = { snapshot: undefined, files: 0, affected: [] }
+  const fail = (path: string | undefined, why: string): void =>
+    void checked.affected.push({ name: ref.name, version: ref.shortId, path, why })
+  try {
+    checked.snapshot = await readSnapshot(repository.storage, ref, repository.signal)
+    for await (const entry of readManifest(repository, checked.snapshot)) {
+      if (entry.type !== 'file') continue
+      checked.files++
+      const why = blame.whyLost(entry)
+      if (why !== undefined) fail(entry.path, why)
+    }
+  } catch (error) {
+    if (!isAppError(error, 'corrupt', 'newer-format')) throw error
+    fail(undefined, error.message)
+  }
+  return checked
+}

@@ -1,0 +1,24 @@
+import type { RepositoryContext } from '../open/open.ts'
+import { NO_GRACE_PERIODS } from './grace-periods.ts'
+import { openForPrune, prune, type Amount, type OpenForPrune, type PruneResult, type Removed } from './prune.ts'
+
+/**
+ * Prunes without grace periods, and once more if the first run marked packs, so that these are freed too. The result
+ * adds up both runs. Only safe when nothing else uses the repository.
+ */
+export async function pruneNow(context: RepositoryContext, opened: OpenForPrune, removed?: Removed): Promise<PruneResult> {
+  const request = { waits: NO_GRACE_PERIODS, dryRun: false }
+  const first = await prune(context, opened, request, removed)
+  if (first.marked.packs === 0) return first
+  const second = await prune(context, await openForPrune(context), request)
+  return {
+    ...second,
+    freed: sum(first.freed, second.freed),
+    copiedBytes: first.copiedBytes + second.copiedBytes,
+    marked: first.marked,
+  }
+}
+
+function sum(a: Amount, b: Amount): Amount {
+  return { packs: a.packs + b.packs, bytes: a.bytes + b.bytes }
+}
