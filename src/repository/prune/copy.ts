@@ -39,6 +39,7 @@ export async function copyChosen(
     blockBytes: pool.maxBlockBytes('balanced'),
     surroundings: context.surroundings,
     signal,
+    policy: context.packPolicy,
   })
   try {
     for (const [done, pack] of sources.entries()) {

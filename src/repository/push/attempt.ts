@@ -10,7 +10,7 @@ import { BaseFinder, type BasePolicy } from '../bases/base-finder.ts'
 import { EarlierFiles } from '../bases/earlier-files.ts'
 import { encodeConfig } from '../format/config.ts'
 import type { IndexedPack } from '../format/index-object.ts'
-import { INDEX_EVERY_BYTES, INDEX_EVERY_MS } from '../format/limits.ts'
+import { PACK_POLICY } from '../format/limits.ts'
 import { encodeRows, type Entry } from '../format/manifest.ts'
 import { CONFIG_NAME } from '../format/object-names.ts'
 import type { Snapshot, StoredSnapshot } from '../format/snapshot.ts'
@@ -85,6 +85,7 @@ export class PushAttempt {
       blockBytes: request.blockBytes,
       surroundings,
       signal,
+      policy: context.packPolicy,
       onPack: () => this.indexNowAndThen(),
     })
   }
@@ -196,11 +197,11 @@ export class PushAttempt {
 
   /** While a long push runs: so that it goes on where it was when it is interrupted. */
   private indexNowAndThen(): void {
-    const { surroundings, signal } = this.context
+    const { surroundings, signal, packPolicy = PACK_POLICY } = this.context
     if (this.request.dryRun) return
     const packs = this.writer.acknowledged.slice(this.indexedPacks)
     const bytes = packs.reduce((sum, { size }) => sum + size, 0)
-    if (bytes < INDEX_EVERY_BYTES && surroundings.monotonic() - this.indexedAt < INDEX_EVERY_MS) return
+    if (bytes < packPolicy.indexEveryBytes && surroundings.monotonic() - this.indexedAt < packPolicy.indexEveryMs) return
     this.indexedPacks += packs.length
     this.indexedAt = surroundings.monotonic()
     const write = this.indexes.write(packs, signal)

@@ -14,15 +14,7 @@ import { SharedBuffers } from '../../util/memory/shared-buffers.ts'
 import { freeUnusedBuffers } from '../../util/memory/unused-memory.ts'
 import type { ListedBlock, NewBlock } from '../format/directory.ts'
 import type { IndexedPack } from '../format/index-object.ts'
-import {
-  FIRST_PACK_BYTES,
-  MAX_BLOCK_BYTES,
-  MAX_PACK_CHUNKS,
-  PACK_BYTES,
-  PACK_FULL_FROM,
-  PACK_SHARE,
-  UPLOAD_BYTES_IN_FLIGHT,
-} from '../format/limits.ts'
+import { PACK_POLICY, type PackPolicy } from '../format/limits.ts'
 import { packName } from '../format/object-names.ts'
 import { NONCE_BYTES, sealPack } from '../format/pack.ts'
 import { type BlockContent, buffersFor, blockKeyOf, BlockBuilder } from './block-builder.ts'
@@ -41,14 +33,15 @@ export interface PackWriterOptions {
   blockBytes: number
   surroundings: Surroundings
   signal?: AbortSignal | undefined
+  policy?: PackPolicy | undefined
   /** Called after the store has acknowledged a pack. */
   onPack?: () => void
 }
 
-/** Mostly enough for a pack's directory. */
-const DIRECTORY_BYTES = Math.ceil(PACK_BYTES / 12)
+/** Share of a pack that its directory mostly fits into. */
+const DIRECTORY_SHARE = 1 / 12
 
-/** Buffers of blocks that are filled side by side, at most: beyond, the one that got nothing for longest is closed. */
+/** Buffers of blocks that are filled side by side, at most. Above this, the block that got no chunk for longest is closed. */
 const MAX_OPEN_BUFFERS = 6
 
 /**
@@ -65,7 +58,9 @@ export class PackWriter {
   private filled: ListedBlock[] = []
   /** Stored bytes of `filled`, one block after the other. */
   private buffer: PackBuffer | undefined
-  private readonly buffers = new PackBuffers(Math.max(PACK_BYTES, MAX_BLOCK_BYTES) + DIRECTORY_BYTES)
+  private readonly policy: PackPolicy
+  private readonly directoryBytes: number
+  private readonly buffers: PackBuffers
   private readonly blockBuffers: SharedBuffers
   private filledBytes = 0
   private filledChunks = 0
@@ -83,6 +78,9 @@ export class PackWriter {
 
   constructor(options: PackWriterOptions) {
     this.options = options
+    this.policy = options.policy ?? PACK_POLICY
+    this.directoryBytes = Math.ceil(this.policy.bytes * DIRECTORY_SHARE)
+    this.buffers = new PackBuffers(Math.max(this.policy.bytes, options.blockBytes) + this.directoryBytes)
     this.maxEncoding = options.pool.workers + 1
     this.blockBuffers = new SharedBuffers(options.blockBytes)
   }
@@ -149,7 +147,7 @@ export class PackWriter {
     })
     const { bytes, ...layout } = block.block
     if (this.filled.length > 0 && this.filledBytes + bytes.length > this.packBytes()) await this.closePack()
-    this.buffer ??= this.buffers.take(Math.max(this.packBytes(), MAX_BLOCK_BYTES) + DIRECTORY_BYTES)
+    this.buffer ??= this.buffers.take(Math.max(this.packBytes(), bytes.length) + this.directoryBytes)
     this.buffer.bytes.set(bytes, this.filledBytes)
     open?.release()
     this.filled.push({ ...block, block: layout })
@@ -157,12 +155,14 @@ export class PackWriter {
     this.filledChunks += block.chunkLengths.length
     this.storedBytes += bytes.length
     for (const length of block.chunkLengths) this.plainBytes += length
-    if (this.filledBytes >= this.packBytes() * PACK_FULL_FROM || this.filledChunks >= MAX_PACK_CHUNKS) await this.closePack()
+    const { fullFrom, maxChunks } = this.policy
+    if (this.filledBytes >= this.packBytes() * fullFrom || this.filledChunks >= maxChunks) await this.closePack()
   }
 
-  /** Of the pack being filled, at most, unless one block alone is larger. */
+  /** Bytes of the pack being filled, at most, unless one block alone is larger. */
   private packBytes(): number {
-    return Math.min(PACK_BYTES, Math.max(FIRST_PACK_BYTES, this.packedBytes * PACK_SHARE))
+    const { firstBytes, bytes, share } = this.policy
+    return Math.min(bytes, Math.max(firstBytes, this.packedBytes * share))
   }
 
   private async closePack(): Promise<void> {
@@ -177,7 +177,8 @@ export class PackWriter {
     this.filledChunks = 0
     this.packedBytes += pack.bytes.length
     const inFlight = (): number => [...this.uploading.values()].reduce((sum, bytes) => sum + bytes, 0)
-    while (this.uploading.size > 0 && inFlight() + pack.bytes.length > UPLOAD_BYTES_IN_FLIGHT) await Promise.race(this.uploading.keys())
+    while (this.uploading.size > 0 && inFlight() + pack.bytes.length > this.policy.uploadBytesInFlight)
+      await Promise.race(this.uploading.keys())
     this.check()
     const entry = { id: pack.id, size: pack.bytes.length, directoryBytes: pack.directory }
     this.begun.push(entry)
