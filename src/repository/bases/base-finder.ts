@@ -54,7 +54,7 @@ interface OpenBase {
   served: number
 }
 
-/** The tensor of such a file that may be the base of one tensor. */
+/** A tensor in such a file that may be the base of the tensor being read. */
 interface Partner {
   candidate: OpenBase
   base: BaseTensor
@@ -97,7 +97,7 @@ export class BaseFinder {
   /** Returns the files in an order in which bases come first. `isNew`: the file will be read. */
   async arrange(files: readonly WalkedEntry[], isNew: (file: WalkedEntry) => boolean): Promise<WalkedEntry[]> {
     this.plan = new BasePlan(files, isNew)
-    await this.plan.look()
+    await this.plan.findBases()
     return this.plan.ordered(files)
   }
 
