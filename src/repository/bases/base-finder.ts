@@ -1,6 +1,6 @@
 /*
- * Finds the bases of tensors while a push reads its files. A base is only an offer: its bytes are verified, and a sample
- * shows that it helps.
+ * Finds the bases of tensors while a push reads its files. A base is only an offer: its bytes are verified, and a
+ * sample shows that it helps.
  */
 
 import type { CutChunk, TensorPlace } from '../../chunking/cut-tensors.ts'
@@ -75,9 +75,9 @@ interface Current {
 }
 
 /**
- * Finds the bases of tensors in other files of the push and in the local cache. A base is offered only if its bytes have
- * the hash that its id says, and if a sample of the tensor shows that it helps. Call `arrange` first; then `keep` for
- * each file that is not read, and `begin`, `note` and `offer` for each chunk, and `end` for each file that is.
+ * Finds the bases of tensors in other files of the push and in the local cache. A base is offered only if its bytes
+ * have the hash that its id says, and if a sample of the tensor shows that it helps. Call `arrange` first; then `keep`
+ * for each file that is not read, and `begin`, `note` and `offer` for each chunk, and `end` for each file that is.
  */
 export class BaseFinder {
   private readonly options: BaseFinderOptions
@@ -206,7 +206,10 @@ export class BaseFinder {
     return best
   }
 
-  /** The verified bytes of the bases of a tensor's chunk, in `buffer`; undefined when one of them is missing or too deep. */
+  /**
+   * The verified bytes of the bases of a tensor's chunk, in `buffer`; undefined when one of them is missing or too
+   * deep.
+   */
   private async baseFrom(
     { candidate, base, relation }: Partner,
     chunk: number,

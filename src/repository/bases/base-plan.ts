@@ -10,7 +10,9 @@ const LARGE_BYTES = 1024 * 1024
 /** Files whose headers are compared with that of each new file, at most, for each relation. */
 const MAX_PREDECESSORS = 3
 const MAX_ORIGINALS = 6
-/** A file may be an export of an original that shares this part of its tensors and is between this many times as large. */
+/**
+ * A file may be an export of an original that shares this part of its tensors and is between this many times as large.
+ */
 const MIN_SHARED = 0.5
 const ORIGINAL_SIZES = [1.8, 20] as const
 

@@ -7,8 +7,8 @@ export interface BaseTensor extends Pick<TensorSpan, 'name' | 'width' | 'kind' |
   /** Ids of its chunks, 32 bytes each. */
   ids: Uint8Array
   /**
-   * Reads a chunk, not verified, to the beginning of `buffer` and returns the view of it. It is shorter when the file or
-   * the buffer is.
+   * Reads a chunk, not verified, to the beginning of `buffer` and returns the view of it. It is shorter when the file
+   * or the buffer is.
    */
   read: (chunk: number, buffer: Uint8Array) => Promise<Uint8Array>
 }

@@ -1,6 +1,9 @@
 import { comparePaths } from '../../util/paths.ts'
 
-/** The position of a file in its series. Paths that differ only in numbers, such as `ckpt-000100.pt` and `ckpt-000200.pt`, are one series. */
+/**
+ * The position of a file in its series. Paths that differ only in numbers, such as `ckpt-000100.pt` and
+ * `ckpt-000200.pt`, are one series.
+ */
 export interface SeriesPosition {
   series: string
   numbers: readonly number[]

@@ -21,7 +21,8 @@ interface CacheFile {
 /**
  * Caches the tensors of files that were pushed lately: when a file is overwritten in place, its former tensors are the
  * bases. There is one cache file for each pushed file, named by the hash of its chunk ids; the least recently used is
- * evicted first. Several processes may use the cache, so a cache file may vanish at any time. Users verify what they read.
+ * evicted first. Several processes may use the cache, so a cache file may vanish at any time. Users verify what they
+ * read.
  */
 export class TensorCache {
   private readonly folder: string

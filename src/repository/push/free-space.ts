@@ -6,7 +6,10 @@ import { PushAttempt, type AttemptBasis, type AttemptRequest } from './attempt.t
 /** The free space is not asked for when fewer bytes than these may be new: a full store refuses them anyway. */
 const ASK_FROM_BYTES = 32 * 1024 * 1024
 
-/** Bytes of files that may be new, and free bytes in the store. Undefined when the free space need not be known, or can't be. */
+/**
+ * Bytes of files that may be new, and free bytes in the store. Undefined when the free space need not be known, or
+ * can't be.
+ */
 export type FreeSpace = { unknown: number; free: number } | undefined
 
 /** Plain bytes of the files that may hold something new, as far as can be told without reading them. */

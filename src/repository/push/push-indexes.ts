@@ -5,7 +5,10 @@ import type { RepositoryView } from '../open/view.ts'
 import { IndexWriter } from '../write/index-writer.ts'
 import type { PackWriter } from '../write/pack-writer.ts'
 
-/** Indexes the packs of one attempt: while a long push runs, so that it can be resumed when it is interrupted, and at its end. */
+/**
+ * Indexes the packs of one attempt: while a long push runs, so that it can be resumed when it is interrupted, and at
+ * its end.
+ */
 export class PushIndexes {
   private readonly context: RepositoryContext
   private readonly writer: IndexWriter

@@ -48,7 +48,9 @@ export interface PushResult {
    * next push.
    */
   outcome: 'stored' | 'unchanged' | 'dry-run' | 'moved'
-  /** The new snapshot, or the one that the source equals. Undefined for a dry run with changes, and when files moved. */
+  /**
+   * The new snapshot, or the one that the source equals. Undefined for a dry run with changes, and when files moved.
+   */
   snapshot: StoredSnapshot | undefined
   reading: SourceReading
   /** Bytes of the new chunks, plain and encoded. */
@@ -65,7 +67,10 @@ export interface PushResult {
 }
 
 const MAX_ATTEMPTS = 8
-/** The store is listed again before a snapshot whose upload would begin this shortly before the end of the commit window. */
+/**
+ * The store is listed again before a snapshot whose upload would begin this shortly before the end of the commit
+ * window.
+ */
 const WINDOW_MARGIN_MS = 60_000
 
 /**
@@ -138,7 +143,8 @@ class PushRun {
         for (const { ref } of late) await this.context.storage.remove(ref.objectName)
         return done.result
       }
-      // somebody is deleting packs that the snapshot needs: the next attempt stores their chunks again, from a new listing
+      // somebody is deleting packs that the snapshot needs: the next attempt stores their chunks again, from a new
+      // listing
       if (done.late) late.push(done.late)
       listed = done.listed
     }
@@ -227,8 +233,8 @@ class PushRun {
   }
 
   /**
-   * Applies rule 3 again, to a new listing. Own packs that no listed index names any more are indexed again: somebody took
-   * them for packs that were never stored.
+   * Applies rule 3 again, to a new listing. Own packs that no listed index names any more are indexed again: somebody
+   * took them for packs that were never stored.
    */
   private async canRelyOn({ view, unnamed }: Listed, needed: readonly string[]): Promise<boolean> {
     if (!allPresent(view, needed)) return false
@@ -263,7 +269,10 @@ class PushRun {
     }
   }
 
-  /** The same content with other metrics, given by the user, is a new version: metrics can't be added later, as tags can. */
+  /**
+   * The same content with other metrics, given by the user, is a new version: metrics can't be added later, as tags
+   * can.
+   */
   private isEqual(parent: StoredSnapshot, manifest: Snapshot['manifest']): boolean {
     if (parent.source.type !== this.request.source.rootType || parent.manifest.chunks.join() !== manifest.chunks.join()) return false
     return (

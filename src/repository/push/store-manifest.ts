@@ -6,7 +6,9 @@ import type { ChunkWriter } from './chunk-writer.ts'
 
 const ROWS_BYTES = 256 * 1024
 
-/** Stores a manifest. Its rows are chunked as files are, so the manifest of the next version costs only what changed. */
+/**
+ * Stores a manifest. Its rows are chunked as files are, so the manifest of the next version costs only what changed.
+ */
 export async function storeManifest(entries: readonly Entry[], chunker: Chunker, chunks: ChunkWriter): Promise<Snapshot['manifest']> {
   const ids: string[] = []
   let total = 0
@@ -14,7 +16,8 @@ export async function storeManifest(entries: readonly Entry[], chunker: Chunker,
     const id = sha256(bytes)
     ids.push(toHex(id))
     total += bytes.length
-    // half of a manifest is ids, which columns do not shrink: not worth the memory that tables take, here and in every pull
+    // half of a manifest is ids, which columns do not shrink: not worth the memory that tables take, here and in every
+    // pull
     if (!chunks.has(id)) await chunks.add(id, bytes, { kind: 'general' })
   }
   return { bytes: total, chunks: ids }

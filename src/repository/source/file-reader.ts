@@ -90,7 +90,9 @@ const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NO
 interface OpenFile {
   fingerprint(): Fingerprint | Promise<Fingerprint>
   read(buffer: Uint8Array, position: number): number | Promise<number>
-  /** For headers: a synchronous read, which is the fastest for a few bytes. Returns fewer bytes at the end of the file. */
+  /**
+   * For headers: a synchronous read, which is the fastest for a few bytes. Returns fewer bytes at the end of the file.
+   */
   readAt(offset: number, length: number): Uint8Array
   close(): void | Promise<void>
 }

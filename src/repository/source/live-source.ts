@@ -16,11 +16,16 @@ export interface LiveRules {
    * lost because it is being rewritten. New ones have to wait.
    */
   held: ReadonlySet<string>
-  /** Files that may be stored in whatever state they are read, such as logs. Any other file must be as the walk saw it. */
+  /**
+   * Files that may be stored in whatever state they are read, such as logs. Any other file must be as the walk saw it.
+   */
   anyState: (path: string) => boolean
 }
 
-/** One reading of such a source. Held files come from the version before; files that were not read as the walk saw them are noted. */
+/**
+ * One reading of such a source. Held files come from the version before; files that were not read as the walk saw them
+ * are noted.
+ */
 export class LiveSource {
   readonly source: WalkResult
   readonly cache: FileStates
@@ -61,7 +66,10 @@ export class LiveSource {
     return new LiveSource(walked, rules, cache, carried)
   }
 
-  /** Paths of files that were not read, or not in the state that the walk saw. A version of this reading might hold half-written files. */
+  /**
+   * Paths of files that were not read, or not in the state that the walk saw. A version of this reading might hold
+   * half-written files.
+   */
   moved({ failedFiles }: SourceReading): string[] {
     const failed = new Set(failedFiles)
     const unread = this.source.entries.filter(({ localPath }) => failed.has(localPath)).map(({ path }) => path)

@@ -18,7 +18,10 @@ export interface LocalChoice {
   skip: readonly string[]
 }
 
-/** Manifest entries of a local folder or file. Reads the files that the cache of file states does not know, and records them there. */
+/**
+ * Manifest entries of a local folder or file. Reads the files that the cache of file states does not know, and records
+ * them there.
+ */
 export async function readLocalEntries(
   { path, excludes, skip }: LocalChoice,
   openCache: (source: string) => Promise<StatCache>,

@@ -1,6 +1,6 @@
 /*
- * Turns walked files into chunks and manifest entries. An unchanged file is recognised by its fingerprint, a changed one
- * is read. Storing chunks is not its job.
+ * Turns walked files into chunks and manifest entries. An unchanged file is recognised by its fingerprint, a changed
+ * one is read. Storing chunks is not its job.
  */
 
 import type { Chunker } from '../../chunking/chunker.ts'

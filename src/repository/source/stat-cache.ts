@@ -8,7 +8,10 @@ import type { Fingerprint } from '../../local/fingerprint.ts'
 import { errnoOf, messageOf } from '../../util/errors.ts'
 import type { Reporter } from '../../util/reporter.ts'
 
-/** A file that changed this shortly (ns) before it was read may change again while its times stay the same: it is always read again. */
+/**
+ * A file that changed this shortly (ns) before it was read may change again while its times stay the same: it is always
+ * read again.
+ */
 const UNSETTLED_NS = 2_000_000_000n
 
 interface CachedFile {

@@ -40,7 +40,8 @@ export function blockKeyOf(bytes: Uint8Array, { kind, table, tensor }: BlockCont
   if (tensor === undefined) return kind
   const { element, base } = tensor
   const { width, kind: numbers, dtype = '' } = element
-  // floats without signs, such as averages of squares, differ from floats with signs in their exponents and in how they change
+  // floats without signs, such as averages of squares, differ from floats with signs in their exponents and in how they
+  // change
   const signed = numbers === 'float' && hasSigns(bytes, width) ? 'signed' : ''
   const predicted = base === undefined ? '' : `${base.relation} ${base.depth}`
   return `${width} ${numbers} ${dtype} ${signed} ${predicted}`

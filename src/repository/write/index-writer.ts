@@ -39,8 +39,8 @@ export function chooseMerges(active: readonly ActiveIndex[], ownBytes: number): 
 }
 
 /**
- * Writes the indexes of one push. Each new index merges smaller ones, earlier ones of this push included. It names them,
- * and all that they superseded, as superseded. A prune deletes those after the grace time (rule 9).
+ * Writes the indexes of one push. Each new index merges smaller ones, earlier ones of this push included. It names
+ * them, and all that they superseded, as superseded. A prune deletes those after the grace time (rule 9).
  */
 export class IndexWriter {
   private readonly storage: Storage
@@ -59,8 +59,8 @@ export class IndexWriter {
 
   /**
    * Resolves when the store has acknowledged an index that names `packs`. Calls run one after the other. `replaced` are
-   * active indexes that it supersedes without merging them: their entries that must stay are among `packs` (for a prune,
-   * rule 9).
+   * active indexes that it supersedes without merging them: their entries that must stay are among `packs` (for a
+   * prune, rule 9).
    */
   write(packs: readonly IndexedPack[], signal?: AbortSignal, replaced: readonly ActiveIndex[] = []): Promise<void> {
     const run = this.last.then(() => this.writeNow(packs, signal, replaced))

@@ -1,6 +1,6 @@
 /*
- * Puts chunks into blocks, blocks into packs and packs into indexes, and uploads them. Which chunks have to be written is
- * decided elsewhere.
+ * Puts chunks into blocks, blocks into packs and packs into indexes, and uploads them. Which chunks have to be written
+ * is decided elsewhere.
  */
 
 import { usesBase } from '../../compression/choose-filter.ts'
@@ -41,7 +41,10 @@ export interface PackWriterOptions {
 /** Share of a pack that its directory mostly fits into. */
 const DIRECTORY_SHARE = 1 / 12
 
-/** Buffers of blocks that are filled side by side, at most. Above this, the block that got no chunk for longest is closed. */
+/**
+ * Buffers of blocks that are filled side by side, at most. Above this, the block that got no chunk for longest is
+ * closed.
+ */
 const MAX_OPEN_BUFFERS = 6
 
 /**
@@ -203,7 +206,10 @@ export class PackWriter {
     throwIfAborted(this.options.signal)
   }
 
-  /** Encodes what is left and begins its upload. Then `begun` is complete, so that an index can be uploaded beside the last packs. */
+  /**
+   * Encodes what is left and begins its upload. Then `begun` is complete, so that an index can be uploaded beside the
+   * last packs.
+   */
   async flush(): Promise<void> {
     for (const block of [...this.open.values()].sort((a, b) => a.number - b.number)) await this.encode(block)
     this.open.clear()
