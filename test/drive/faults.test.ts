@@ -1,15 +1,14 @@
 import { existsSync, rmSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { AppError } from '../../src/util/errors.ts'
 import { kindOf, type CallKind } from '../drive-emulator/call.ts'
 import type { DriveEmulator } from '../drive-emulator/emulator.ts'
 import type { FaultAction } from '../drive-emulator/faults.ts'
 import { pullVersion, pushFolder } from '../helpers/in-process.ts'
 import { expectSameTree, pictureOf, seededNoise, seededText } from '../helpers/trees.ts'
-import { machine, type MachineOptions } from './machine.ts'
+import { machineWithLargePacks } from './large-packs.ts'
+import type { MachineOptions } from './machine.ts'
 import { bytesOn, copyOf, expectNothingTwice, objectsOf, Scene } from './scene.ts'
-
-vi.mock('../../src/repository/format/limits.ts', async original => (await import('./large-packs.ts')).withLargePacks(await original()))
 
 /** A bit more than goes up in one request. */
 const BIG = seededNoise(1, 4_700_000)
@@ -114,10 +113,10 @@ interface PushScene {
 
 async function prepare(scene: Scene): Promise<PushScene> {
   const clean = await scene.withDrive(async emulator => {
-    await pushFolder(machine(emulator), scene.source, 'data')
+    await pushFolder(machineWithLargePacks(emulator), scene.source, 'data')
     const { counts } = emulator
     expectNothingTwice(emulator)
-    await scene.expectSound(machine(emulator), [pictureOf(scene.source), ...scene.old])
+    await scene.expectSound(machineWithLargePacks(emulator), [pictureOf(scene.source), ...scene.old])
     return { counts, objects: objectsOf(emulator).length, bytes: bytesOn(emulator) }
   })
   return { scene, clean }
@@ -125,7 +124,7 @@ async function prepare(scene: Scene): Promise<PushScene> {
 
 /** The push ends well, all of it is there once, and another one finds nothing to do. */
 async function expectStored({ scene, clean }: PushScene, emulator: DriveEmulator, options: MachineOptions = {}): Promise<void> {
-  const { outcome } = await pushFolder(machine(emulator, options), scene.source, 'data')
+  const { outcome } = await pushFolder(machineWithLargePacks(emulator, options), scene.source, 'data')
   expect(outcome).toBe('stored')
   await expectAsClean({ scene, clean }, emulator)
 }
@@ -146,11 +145,13 @@ const expectSurvived = (push: PushScene, fault: Fault, strike: Strike): Promise<
 /** No checksum covers what Drive says about files: then a push may end with an error, but breaks nothing, and the next one completes. */
 const expectTold = ({ scene }: PushScene, strike: Strike): Promise<boolean> =>
   withFault(scene, GARBLED, strike, async (emulator, options) => {
-    const failure: unknown = await pushFolder(machine(emulator, options), scene.source, 'data').catch((error: unknown) => error)
+    const failure: unknown = await pushFolder(machineWithLargePacks(emulator, options), scene.source, 'data').catch(
+      (error: unknown) => error,
+    )
     if (failure instanceof Error) expect(failure).toBeInstanceOf(AppError)
     emulator.faults.clear()
-    await pushFolder(machine(emulator), scene.source, 'data')
-    const again = machine(emulator)
+    await pushFolder(machineWithLargePacks(emulator), scene.source, 'data')
+    const again = machineWithLargePacks(emulator)
     await scene.expectSound(again, [pictureOf(scene.source)])
     expect((await pushFolder(again, scene.source, 'data')).outcome).toBe('unchanged')
   })
@@ -207,7 +208,7 @@ describe('a pull, one fault at every request of it', () => {
   const expectPulled = (fault: Fault, strike: Strike): Promise<boolean> =>
     withFault(scene, fault, strike, async (emulator, options) => {
       const out = scene.out()
-      const { damaged } = await pullVersion(machine(emulator, options), 'data', out)
+      const { damaged } = await pullVersion(machineWithLargePacks(emulator, options), 'data', out)
       expect(damaged).toEqual([])
       expectSameTree(out, scene.old[0]!)
       rmSync(out, { recursive: true })
@@ -221,13 +222,13 @@ describe('a pull, one fault at every request of it', () => {
     atEveryRequest(LEAST_REQUESTS, nth =>
       withFault(scene, GARBLED, { nth }, async (emulator, options) => {
         const out = scene.out()
-        const failure: unknown = await pullVersion(machine(emulator, options), 'data', out).catch((error: unknown) => error)
+        const failure: unknown = await pullVersion(machineWithLargePacks(emulator, options), 'data', out).catch((error: unknown) => error)
         if (failure instanceof Error) expect(failure).toBeInstanceOf(AppError)
         // whatever came of it, nothing wrong bears a file's name, and the next run completes
         for (const [path, line] of existsSync(out) ? pictureOf(out) : [])
           if (!path.endsWith('.part') && line.startsWith('file')) expect(line).toBe(scene.old[0]!.get(path))
         emulator.faults.clear()
-        await pullVersion(machine(emulator), 'data', out)
+        await pullVersion(machineWithLargePacks(emulator), 'data', out)
         expectSameTree(out, scene.old[0]!)
         rmSync(out, { recursive: true })
       }),

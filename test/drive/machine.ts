@@ -3,6 +3,7 @@ import { googleEndpoints } from '../../src/auth/endpoints.ts'
 import { userSource } from '../../src/auth/sources.ts'
 import { RETRY } from '../../src/commands/shared/session.ts'
 import { DRIVE_LIMITS } from '../../src/commands/shared/store.ts'
+import type { PackPolicy } from '../../src/repository/format/limits.ts'
 import type { RepositoryContext } from '../../src/repository/open/open.ts'
 import { DriveStorage, type DriveStorageOptions } from '../../src/storage/drive/drive-storage.ts'
 import { LimitingStorage } from '../../src/storage/limiting.ts'
@@ -21,11 +22,12 @@ export interface MachineOptions extends Partial<DriveStorageOptions> {
   seed?: number
   surroundings?: Surroundings
   reporter?: Reporter
+  packPolicy?: PackPolicy
 }
 
 /** What the commands build for `--store drive:`, with waits that take no time, in this process. Every one is a machine of its own, without any cache. */
 export function machine(emulator: DriveAccess, options: MachineOptions = {}): RepositoryContext {
-  const { seed = nextSeed++, reporter, surroundings = seededSurroundings(seed), ...more } = options
+  const { seed = nextSeed++, reporter, surroundings = seededSurroundings(seed), packPolicy, ...more } = options
   const { monotonic } = surroundings
   const drive = new DriveStorage({
     tokens: loginOf(emulator, surroundings),
@@ -43,7 +45,7 @@ export function machine(emulator: DriveAccess, options: MachineOptions = {}): Re
     random: seededRandom(seed + 1),
     now: monotonic,
   })
-  return contextOf(storage, { surroundings, ...(reporter === undefined ? {} : { reporter }) })
+  return contextOf(storage, { surroundings, packPolicy, ...(reporter === undefined ? {} : { reporter }) })
 }
 
 let nextSeed = 1

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { RepositoryContext } from '../../src/repository/open/open.ts'
 import { AppError } from '../../src/util/errors.ts'
 import type { DriveEmulator, EmulatorOptions } from '../drive-emulator/emulator.ts'
@@ -9,10 +9,9 @@ import { withDrive } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { checkAll, pullVersion, pushFolder } from '../helpers/in-process.ts'
 import { expectSameTree, makeTree, seededNoise, seededText } from '../helpers/trees.ts'
-import { machine, seededSurroundings, type MachineOptions } from './machine.ts'
+import { machineWithLargePacks } from './large-packs.ts'
+import { seededSurroundings, type MachineOptions } from './machine.ts'
 import { namesTwice, objectsOf } from './scene.ts'
-
-vi.mock('../../src/repository/format/limits.ts', async original => (await import('./large-packs.ts')).withLargePacks(await original()))
 
 const MINUTE = 60_000
 
@@ -32,7 +31,7 @@ function withWorld(lag: EmulatorOptions['lag'], use: (world: World) => Promise<v
     withFolder(folder => {
       const another = (options: MachineOptions = {}): RepositoryContext => {
         const surroundings = seededSurroundings(++seed, clock)
-        return machine(emulator, { surroundings, now: surroundings.now, seed, ...options })
+        return machineWithLargePacks(emulator, { surroundings, now: surroundings.now, seed, ...options })
       }
       return use({ emulator, folder, clock, another })
     }),

@@ -1,14 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isAppError } from '../../src/util/errors.ts'
 import type { CallKind } from '../drive-emulator/call.ts'
 import type { DriveEmulator } from '../drive-emulator/emulator.ts'
 import type { FaultAction } from '../drive-emulator/faults.ts'
 import { pushFolder } from '../helpers/in-process.ts'
 import { pictureOf, seededNoise } from '../helpers/trees.ts'
-import { machine, type MachineOptions } from './machine.ts'
+import { machineWithLargePacks } from './large-packs.ts'
+import type { MachineOptions } from './machine.ts'
 import { bytesOn, copyOf, objectsOf, Scene } from './scene.ts'
-
-vi.mock('../../src/repository/format/limits.ts', async original => (await import('./large-packs.ts')).withLargePacks(await original()))
 
 const BIG_BYTES = 6_000_000
 const GRANULE = 256 * 1024
@@ -38,7 +37,7 @@ describe('a pack in a resumable upload', () => {
 
   /** A push that must end well, with each object on the Drive once. */
   async function expectStored(emulator: DriveEmulator, options: MachineOptions = {}): Promise<void> {
-    const { outcome } = await pushFolder(machine(emulator, options), scene.source, 'data')
+    const { outcome } = await pushFolder(machineWithLargePacks(emulator, options), scene.source, 'data')
     expect(outcome).toBe('stored')
     expect(objectsOf(emulator)).toHaveLength(4)
     await scene.expectSound(await copyOf(emulator), [pictureOf(scene.source)])
@@ -130,12 +129,12 @@ describe('a pack in a resumable upload', () => {
   test('is given up with a hint when Drive keeps accepting nothing', () =>
     scene.withDrive(async emulator => {
       emulator.faults.add({ on: 'upload.piece', nth: 1, times: Infinity, do: { acceptOnlyBytes: 0 } })
-      const error: unknown = await pushFolder(machine(emulator), scene.source, 'data').catch((reason: unknown) => reason)
+      const error: unknown = await pushFolder(machineWithLargePacks(emulator), scene.source, 'data').catch((reason: unknown) => reason)
       expect(isAppError(error, 'unavailable')).toBe(true)
       expect(error).toMatchObject({ hint: expect.stringMatching(/run the same command again/) as string })
       expect(piecesOf(emulator).length).toBeLessThanOrEqual(30)
       emulator.faults.clear()
-      const { outcome } = await pushFolder(machine(emulator), scene.source, 'data')
+      const { outcome } = await pushFolder(machineWithLargePacks(emulator), scene.source, 'data')
       expect(outcome).toBe('stored')
       // the index that had gone up side by side with the pack is superseded, and names nothing that is missing
       await scene.expectSound(await copyOf(emulator), [pictureOf(scene.source)])
@@ -192,7 +191,7 @@ describe('several packs at once', () => {
   test.each(STRIKES)('%j at %s %i', (what, on, nth) =>
     scene.withDrive(async emulator => {
       emulator.faults.add({ on, nth, do: what })
-      const { outcome } = await pushFolder(machine(emulator), scene.source, 'data')
+      const { outcome } = await pushFolder(machineWithLargePacks(emulator), scene.source, 'data')
       expect(outcome).toBe('stored')
       expect(emulator.requests.filter(({ fault }) => fault !== undefined)).toHaveLength(1)
       expect(emulator.counts['upload.start']).toBeGreaterThanOrEqual(2)
@@ -205,11 +204,11 @@ describe('several packs at once', () => {
   test('a push that fails at its last pack keeps the ones before, and the next run sends only the rest', () =>
     scene.withDrive(async emulator => {
       emulator.faults.add({ on: 'upload.piece', nth: 2, times: Infinity, do: { status: 503, reason: 'backendError' } })
-      await expect(pushFolder(machine(emulator), scene.source, 'data')).rejects.toMatchObject({ code: 'unavailable' })
+      await expect(pushFolder(machineWithLargePacks(emulator), scene.source, 'data')).rejects.toMatchObject({ code: 'unavailable' })
       const kept = bytesOn(emulator)
       expect(kept).toBeGreaterThan(8_000_000)
       emulator.faults.clear()
-      const { outcome, storedBytes } = await pushFolder(machine(emulator), scene.source, 'data')
+      const { outcome, storedBytes } = await pushFolder(machineWithLargePacks(emulator), scene.source, 'data')
       expect(outcome).toBe('stored')
       expect(storedBytes).toBeLessThan(19_500_000 - 8_000_000)
       await scene.expectSound(await copyOf(emulator), [pictureOf(scene.source)])

@@ -1,6 +1,7 @@
 import { CompressionPool } from '../../src/compression/pool.ts'
 import { walk } from '../../src/local/walk.ts'
 import { check, type CheckResult } from '../../src/repository/check/check.ts'
+import type { PackPolicy } from '../../src/repository/format/limits.ts'
 import { openForReading, type RepositoryContext } from '../../src/repository/open/open.ts'
 import { pull, type PullResult } from '../../src/repository/pull/pull.ts'
 import { push, type PushRequest, type PushResult } from '../../src/repository/push/push.ts'
@@ -12,11 +13,15 @@ import { silentReporter, type Reporter } from '../../src/util/reporter.ts'
 export interface Means {
   surroundings?: Surroundings
   reporter?: Reporter
+  packPolicy?: PackPolicy | undefined
 }
 
 /** What an operation works with, all in this thread. */
-export function contextOf(storage: Storage, { surroundings = realSurroundings, reporter = silentReporter }: Means = {}): RepositoryContext {
-  return { storage, pool: new CompressionPool({ workers: 0 }), surroundings, reporter }
+export function contextOf(
+  storage: Storage,
+  { surroundings = realSurroundings, reporter = silentReporter, packPolicy }: Means = {},
+): RepositoryContext {
+  return { storage, pool: new CompressionPool({ workers: 0 }), surroundings, reporter, packPolicy }
 }
 
 /** What `colab-escape push <folder> --name <name>` does. */

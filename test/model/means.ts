@@ -4,12 +4,11 @@ import { join } from 'node:path'
 import type { BlockLayout, BlockRequest, EncodedBlock } from '../../src/compression/block.ts'
 import { CompressionPool } from '../../src/compression/pool.ts'
 import { walk, type WalkResult } from '../../src/local/walk.ts'
-import type { IdTable } from '../../src/repository/index/id-table.ts'
-import type { RepositoryView } from '../../src/repository/open/view.ts'
+import { MAX_DEPTH } from '../../src/repository/format/limits.ts'
 import type * as Recode from '../../src/repository/prune/recode.ts'
 import { PushAttempt } from '../../src/repository/push/attempt.ts'
-import type { Presence } from '../../src/repository/push/presence.ts'
-import type { PackWriter } from '../../src/repository/write/pack-writer.ts'
+import type { ChunkWriter } from '../../src/repository/push/chunk-writer.ts'
+import type { FileChunk } from '../../src/repository/source/file-reader.ts'
 import { sha256, toHex } from '../../src/util/hash.ts'
 import { silentReporter } from '../../src/util/reporter.ts'
 import { makeTree, seededNoise } from '../helpers/trees.ts'
@@ -125,35 +124,25 @@ export class Sources {
   }
 }
 
-interface StoringInside {
-  stored: IdTable
-  presence: Presence
-  writer: PackWriter
-  view: RepositoryView
-  sink(id: Uint8Array, bytes: Uint8Array): Promise<void> | void
+interface AttemptInside {
+  chunks: ChunkWriter
+  storeChunk(chunk: FileChunk): Promise<void>
 }
 
 /** Lets pushes store the chunks above as predicted ones wherever their bases are at hand, as they do with tensors. */
 export function predictChunks(): () => void {
-  const inside = PushAttempt.prototype as unknown as StoringInside
+  const inside = PushAttempt.prototype as unknown as AttemptInside
   // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called with `this` below
-  const plainSink = inside.sink
-  if (typeof plainSink !== 'function') throw new TypeError('Storing has no sink any more')
-  const depths = new WeakMap<object, Map<string, number>>()
-  inside.sink = function (this: StoringInside, id, bytes) {
-    const bytesOfBase = baseOf.get(toHex(id))
-    if (!bytesOfBase || this.stored.has(id) || this.presence.use(id)) return plainSink.call(this, id, bytes)
-    const base = sha256(bytesOfBase)
-    const own = depths.get(this) ?? new Map<string, number>()
-    depths.set(this, own)
-    let depth: number
-    if (this.stored.has(base)) depth = (own.get(toHex(base)) ?? 0) + 1
-    else if (this.presence.use(base)) depth = (this.view.index.basesAt(this.view.index.present.find(base))?.depth ?? 0) + 1
-    else return plainSink.call(this, id, bytes)
-    this.stored.add(id)
-    own.set(toHex(id), depth)
-    const offered = { relation: 'delta' as const, bytes: bytesOfBase, ids: [base], depth }
-    return this.writer.add(id, bytes, { kind: 'tensor', tensor: { element: { width: 4, kind: 'unknown' }, base: offered } })
+  const storePlain = inside.storeChunk
+  if (typeof storePlain !== 'function') throw new TypeError('PushAttempt has no storeChunk any more')
+  inside.storeChunk = function (this: AttemptInside, chunk) {
+    const bytesOfBase = baseOf.get(toHex(chunk.id))
+    const base = bytesOfBase && sha256(bytesOfBase)
+    const depth = base ? this.chunks.depthBelow(base, MAX_DEPTH) : -1
+    if (!base || depth < 0) return storePlain.call(this, chunk)
+    const offered = { relation: 'delta' as const, bytes: bytesOfBase, ids: [base], depth: depth + 1 }
+    const tensor = { element: { width: 4, kind: 'unknown' }, base: offered } as const
+    return this.chunks.add(chunk.id, chunk.bytes, { kind: 'tensor', tensor })
   }
-  return () => (inside.sink = plainSink)
+  return () => (inside.storeChunk = storePlain)
 }

@@ -7,14 +7,6 @@ import type { LossKind } from './truth.ts'
 /** The rule that is left out, while one is. */
 const broken = vi.hoisted(() => ({ rule: undefined as string | undefined }))
 
-// packs of two or three blocks, so that tiny contents make several, and buffers that cost nothing
-vi.mock('../../src/repository/format/limits.ts', async original => ({
-  ...(await original<object>()),
-  FIRST_PACK_BYTES: 2500,
-  PACK_BYTES: 2500,
-  INDEX_EVERY_BYTES: 8000,
-  MAX_BLOCK_BYTES: 64 * 1024,
-}))
 vi.mock('../../src/kernels/load-fastcdc.ts', async original => {
   const real = await original<{ loadFastCdc: () => object }>()
   const kernels: object[] = []

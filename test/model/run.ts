@@ -1,4 +1,4 @@
-import { COMMIT_WINDOW_MS, GRACE_MS, LISTING_LAG_MS } from '../../src/repository/format/limits.ts'
+import { COMMIT_WINDOW_MS, GRACE_MS, LISTING_LAG_MS, PACK_POLICY, type PackPolicy } from '../../src/repository/format/limits.ts'
 import { openForReading, type RepositoryContext } from '../../src/repository/open/open.ts'
 import { forget } from '../../src/repository/prune/forget.ts'
 import { SAFE_GRACE_PERIODS, type GracePeriods } from '../../src/repository/prune/grace-periods.ts'
@@ -62,6 +62,9 @@ interface Act {
   operation: (typeof OPERATIONS)[number] | 'pushAgain'
 }
 
+/** Packs of two or three blocks, so that tiny contents make several. */
+const SMALL_PACKS: PackPolicy = { ...PACK_POLICY, firstBytes: 2500, bytes: 2500, indexEveryBytes: 8000 }
+
 /** Runs one seeded interleaving of two or three actors; throws a `Violation`. */
 export async function runSeed(seed: number, sources: Sources, options: RunOptions = {}): Promise<RunCounts> {
   const run = new Run(seed, sources, options)
@@ -117,6 +120,7 @@ class Run {
       pool: this.pool,
       surroundings: { now: () => world.time + actor.skew, monotonic: () => world.time - actor.slept, random },
       reporter: silentReporter,
+      packPolicy: SMALL_PACKS,
     }
   }
 

@@ -1,5 +1,6 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { PACK_POLICY } from '../../src/repository/format/limits.ts'
 import { rememberTombs } from '../../src/repository/watch/remember-tombs.ts'
 import { FolderStorage } from '../../src/storage/folder.ts'
 import type { Listing, StorageOptions } from '../../src/storage/storage.ts'
@@ -37,7 +38,7 @@ class ClockedFolder extends FolderStorage {
   }
 }
 
-export function dayInFolder(path: string, seed: number, clock: DayClock): DayStore {
+export function dayInFolder(path: string, seed: number, clock: DayClock, packPolicy = PACK_POLICY): DayStore {
   const store = new ClockedFolder(path, clock)
   let machines = 0
   return {
@@ -53,13 +54,19 @@ export function dayInFolder(path: string, seed: number, clock: DayClock): DaySto
         return done ? { fault: 'lost-answer' } : { fault: 'error', code: 'unavailable' }
       })
       const surroundings = { ...seededSurroundings(seed * 1000 + ++machines), now: clock.now, monotonic: clock.now }
-      return { context: contextOf(rememberTombs(mortal), { surroundings }), ...death.control }
+      return { context: contextOf(rememberTombs(mortal), { surroundings, packPolicy }), ...death.control }
     },
   }
 }
 
 /** The real code for Drive, over HTTP, up to an emulator that goes by the clock of the day too. `pass` puts that clock forward wherever it is. */
-export function dayOnDrive(drive: DriveAccess, seed: number, clock: DayClock, pass: (ms: number) => Promise<void>): DayStore {
+export function dayOnDrive(
+  drive: DriveAccess,
+  seed: number,
+  clock: DayClock,
+  pass: (ms: number) => Promise<void>,
+  packPolicy = PACK_POLICY,
+): DayStore {
   let machines = 0
   const newMachine = (): Machine => {
     const death = new Death()
@@ -72,7 +79,7 @@ export function dayOnDrive(drive: DriveAccess, seed: number, clock: DayClock, pa
     const own = seed * 1000 + ++machines
     const surroundings = { ...seededSurroundings(own), now: clock.now, monotonic: clock.now }
     const sleep = (ms: number): Promise<void> => (death.isOver ? Promise.resolve() : clock.sleep(ms))
-    const context = machine(drive, { seed: own, surroundings, now: clock.now, sleep, fetch: mortal })
+    const context = machine(drive, { seed: own, packPolicy, surroundings, now: clock.now, sleep, fetch: mortal })
     return { context: { ...context, storage: rememberTombs(context.storage) }, ...death.control }
   }
   return {

@@ -1,14 +1,11 @@
 import { join } from 'node:path'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
+import { LARGE_PACKS } from '../drive/large-packs.ts'
 import { withDrive } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { DayClock } from './day-clock.ts'
 import { dayInFolder, dayOnDrive } from './day-stores.ts'
 import { trainForADay } from './day.ts'
-
-vi.mock('../../src/repository/format/limits.ts', async original =>
-  (await import('../drive/large-packs.ts')).withLargePacks(await original()),
-)
 
 const LONG_MS = 90_000
 
@@ -24,7 +21,7 @@ test(
   'three days of training in small, with the machine lost twelve times: the right versions stay, each comes back, nothing leaks',
   () =>
     withFolder(async folder => {
-      const store = dayInFolder(join(folder, 'store'), 1, new DayClock(0))
+      const store = dayInFolder(join(folder, 'store'), 1, new DayClock(0), LARGE_PACKS)
       const day = await trainForADay({
         folder,
         store,
@@ -45,7 +42,7 @@ test(
     const clock = new DayClock(60)
     return withDrive({ surroundings: { now: clock.now, sleep: clock.sleep }, profile: 'colab' }, emulator =>
       withFolder(async folder => {
-        const store = dayOnDrive(emulator, 1, clock, async ms => clock.pass(ms))
+        const store = dayOnDrive(emulator, 1, clock, async ms => clock.pass(ms), LARGE_PACKS)
         const day = await trainForADay({
           folder,
           store,

@@ -1,9 +1,9 @@
 /*
- * Finds what a tensor may be predicted from, while a push reads its files. A base is only ever an offer: verified
- * bytes, and a sample that shows that it helps.
+ * Finds the bases of tensors while a push reads its files. A base is only an offer: its bytes are verified, and a
+ * sample shows that it helps.
  */
 
-import type { TensorPlace } from '../../chunking/cut-tensors.ts'
+import type { CutChunk, TensorPlace } from '../../chunking/cut-tensors.ts'
 import { TENSOR_CHUNK_BYTES } from '../../chunking/layouts/cuts.ts'
 import { gainOf } from '../../compression/estimate.ts'
 import type { WalkedEntry } from '../../local/walk.ts'
@@ -14,44 +14,49 @@ import type { OfferedBase } from '../write/block-builder.ts'
 import { BasePlan } from './base-plan.ts'
 import { type BaseFile, type BaseTensor, TensorPairs } from './base-tensor.ts'
 import type { EarlierFiles } from './earlier-files.ts'
-import { openLocalBase, type ReadFile } from './local-base-file.ts'
+import { type LocalFile, openLocalBase } from './local-base-file.ts'
 import type { CachedFileWriter } from './tensor-cache-file.ts'
 import type { TensorCache } from './tensor-cache.ts'
 
 export interface BasePolicy {
-  /** Where plain tensors of files that are overwritten in place are kept; undefined where they are not. */
+  /** Keeps plain tensors of files that are overwritten in place. Undefined: they are not kept. */
   cache: TensorCache | undefined
-  /** The longest chain of bases, 1 to 8: 1 where versions are going to be forgotten, so that a version that is kept needs no more than one other. */
+  /**
+   * Length of the longest chain of bases, 1 to 8. 1 where versions will be forgotten, so that a kept version needs no
+   * more than one other.
+   */
   maxDepth?: number | undefined
 }
 
 export interface BaseFinderOptions extends BasePolicy {
   earlier: EarlierFiles
-  /** The depth of a copy that may be relied on, less than `below`; -1 where there is none. */
+  /** The depth of a copy that may be relied on, less than `below`; -1 when there is none. */
   depthOf: (id: Uint8Array, below: number) => number
   /** Plain bytes of a chunk that is stored. */
   lengthOf: (ids: Uint8Array, offset: number) => number
   dryRun: boolean
 }
 
-/** Of one chunk, at most: one that is rounded has twice as many. */
+/** Bytes of the bases of one chunk, at most: the base of a rounded chunk has twice as many bytes. */
 const MAX_BASE_BYTES = 2 * TENSOR_CHUNK_BYTES
-/** A base must save this share of a sample, at the least: following it costs time on every way back. */
-const MUST_SAVE = 0.04
-/** What leaves so little is taken without a look at what else there is. */
-const CLEARLY = 0.1
-/** A file that has served none of so many tensors is not asked any more. */
-const PATIENCE = 12
+/** A base must save at least this share of a sample: following it costs time in every pull. */
+const MIN_SAVED_SHARE = 0.04
+/** A base that leaves no more than this share is taken without trying others. */
+const GOOD_ENOUGH_SHARE = 0.1
+/** A file that was a base for none of this many tensors is not tried any more. */
+const MAX_FAILED_TRIES = 12
 
-interface Source {
+/** A file whose tensors may be bases of the file that is being read. */
+interface OpenBase {
   file: BaseFile
   pairs: TensorPairs
   tried: number
   served: number
 }
 
+/** A tensor in such a file that may be the base of the tensor being read. */
 interface Partner {
-  source: Source
+  candidate: OpenBase
   base: BaseTensor
   relation: OfferedBase['relation']
 }
@@ -60,27 +65,28 @@ interface Partner {
 interface Current {
   file: WalkedEntry
   lengths: number[]
-  sources: Source[] | undefined
+  candidates: OpenBase[] | undefined
   tensor: TensorPlace['tensor'] | undefined
   partners: Partner[]
-  /** Decided on the first new chunk of each tensor; null: none. */
+  /** Chosen for the first new chunk of each tensor. null: none helps. */
   chosen: Partner | null | undefined
-  /** null: it is not to be kept. */
-  kept: CachedFileWriter | null | undefined
+  /** Writes its tensors to the cache. null: they are not kept. */
+  cached: CachedFileWriter | null | undefined
 }
 
 /**
- * Finds the bases of tensors while a push reads its files: in other files of the push, and in the local cache. Bases are offered only where their bytes are what
- * their ids say, and where a sample of the tensor shows that they help.
+ * Finds the bases of tensors in other files of the push and in the local cache. A base is offered only if its bytes
+ * have the hash that its id says, and if a sample of the tensor shows that it helps. Call `arrange` first; then `keep`
+ * for each file that is not read, and `begin`, `note` and `offer` for each chunk, and `end` for each file that is.
  */
 export class BaseFinder {
   private readonly options: BaseFinderOptions
   private readonly maxDepth: number
   private plan = new BasePlan([], () => false)
-  /** Files read, or known, that may be bases of later ones. */
-  private readonly read = new Map<string, ReadFile>()
+  /** Files that were read or kept and may be bases of later ones, by path. */
+  private readonly done = new Map<string, LocalFile>()
   private current: Current | undefined
-  /** For the bases of one chunk after the other: those that are offered, and others that are compared with them. */
+  /** One holds the base that is offered for a chunk, the other a base that is compared with it. */
   private readonly buffers = [new Uint8Array(MAX_BASE_BYTES), new Uint8Array(MAX_BASE_BYTES)] as const
 
   constructor(options: BaseFinderOptions) {
@@ -88,30 +94,34 @@ export class BaseFinder {
     this.maxDepth = Math.min(options.maxDepth ?? MAX_DEPTH, MAX_DEPTH)
   }
 
-  /** The files in an order in which bases come first. */
+  /** Returns the files in an order in which bases come first. `isNew`: the file will be read. */
   async arrange(files: readonly WalkedEntry[], isNew: (file: WalkedEntry) => boolean): Promise<WalkedEntry[]> {
     this.plan = new BasePlan(files, isNew)
-    await this.plan.look()
+    await this.plan.findBases()
     return this.plan.ordered(files)
+  }
+
+  /** A file is not read: it is unchanged and consists of these chunks, ids of 32 bytes each. */
+  keep(file: WalkedEntry, chunks: Buffer): void {
+    if (!this.plan.bases.has(file.path)) return
+    const { lengthOf } = this.options
+    const lengths = Array.from({ length: chunks.length / 32 }, (_, i) => lengthOf(chunks, i * 32))
+    this.done.set(file.path, { file, chunks, lengths })
   }
 
   /** A file is going to be read from its beginning, perhaps once more. */
   async begin(file: WalkedEntry): Promise<void> {
     await this.leave()
-    this.current = { file, lengths: [], sources: undefined, tensor: undefined, partners: [], chosen: undefined, kept: undefined }
+    this.current = { file, lengths: [], candidates: undefined, tensor: undefined, partners: [], chosen: undefined, cached: undefined }
   }
 
-  /** A file was read, or is known to consist of these chunks; `chunks` is undefined where that failed. */
+  /** A file was read and consists of these chunks; undefined where that failed. */
   async end(file: WalkedEntry, chunks: Buffer | undefined): Promise<void> {
-    const current = this.current?.file === file ? this.current : undefined
-    if (chunks && this.plan.bases.has(file.path)) {
-      const { lengthOf } = this.options
-      const lengths = current?.lengths ?? Array.from({ length: chunks.length / 32 }, (_, i) => lengthOf(chunks, i * 32))
-      this.read.set(file.path, { file, chunks, lengths })
-    }
-    if (chunks && current?.kept) {
-      this.options.cache!.finish(current.kept, chunks)
-      current.kept = undefined
+    const { current } = this
+    if (current?.file === file && chunks?.length === current.lengths.length * 32) {
+      if (this.plan.bases.has(file.path)) this.done.set(file.path, { file, chunks, lengths: current.lengths })
+      if (current.cached) this.options.cache!.finish(current.cached, chunks)
+      current.cached = undefined
     }
     await this.leave()
   }
@@ -119,55 +129,55 @@ export class BaseFinder {
   private async leave(): Promise<void> {
     const { current } = this
     this.current = undefined
-    if (current?.kept) this.options.cache!.discard(current.kept)
-    for (const { file } of current?.sources ?? []) await file.close()
+    if (current?.cached) this.options.cache!.discard(current.cached)
+    for (const { file } of current?.candidates ?? []) await file.close()
   }
 
-  /** Told of every chunk of the file, in its order. */
-  note(id: Uint8Array, bytes: Uint8Array, place: TensorPlace | undefined): void {
+  /** Takes note of every chunk of the file, in its order. */
+  note({ id, bytes, place }: CutChunk & { id: Uint8Array }): void {
     const { current } = this
     if (!current) return
     current.lengths.push(bytes.length)
-    if (place) this.keep(current, id, bytes, place)
+    if (place) this.addToCache(current, id, bytes, place)
   }
 
-  private keep(current: Current, id: Uint8Array, bytes: Uint8Array, place: TensorPlace): void {
+  private addToCache(current: Current, id: Uint8Array, bytes: Uint8Array, place: TensorPlace): void {
     const { cache, dryRun } = this.options
     if (!cache) return
-    if (current.kept === undefined) {
-      const elsewhere = dryRun || this.plan.hasSeries(current.file.path)
-      current.kept = elsewhere ? null : (cache.begin(current.file.fingerprint.size) ?? null)
+    if (current.cached === undefined) {
+      const isNeeded = !dryRun && !this.plan.hasSeries(current.file.path)
+      current.cached = isNeeded ? (cache.begin(current.file.fingerprint.size) ?? null) : null
     }
-    if (current.kept === null) return
+    if (current.cached === null) return
     try {
-      current.kept.add(id, bytes, place)
+      current.cached.add(id, bytes, place)
     } catch (error) {
       cache.failed(error)
-      cache.discard(current.kept)
-      current.kept = null
+      cache.discard(current.cached)
+      current.cached = null
     }
   }
 
-  /** What a new chunk may be predicted from; its bytes are valid until the next call. */
+  /** The base of a new chunk; its bytes are valid until the next call. */
   async offer(bytes: Uint8Array, { tensor, offset }: TensorPlace): Promise<OfferedBase | undefined> {
     const { current } = this
     if (!current) return undefined
-    current.sources ??= await this.sourcesOf(current.file)
-    if (current.sources.length === 0) return undefined
-    if (current.tensor !== tensor) this.meet(current, tensor)
+    current.candidates ??= await this.candidatesOf(current.file)
+    if (current.candidates.length === 0) return undefined
+    if (current.tensor !== tensor) this.findPartners(current, tensor)
     const chunk = offset / TENSOR_CHUNK_BYTES
     if (current.chosen === undefined) return this.choose(current, bytes, tensor, chunk)
     return current.chosen ? this.baseFrom(current.chosen, chunk, bytes.length, this.buffers[0]) : undefined
   }
 
-  private meet(current: Current, tensor: TensorPlace['tensor']): void {
+  private findPartners(current: Current, tensor: TensorPlace['tensor']): void {
     current.tensor = tensor
     current.chosen = undefined
-    current.partners = current.sources!.flatMap(source => {
-      const partner = source.pairs.partnerOf(tensor)
-      return partner && (source.served > 0 || source.tried < PATIENCE) ? [{ source, ...partner }] : []
+    current.partners = current.candidates!.flatMap(candidate => {
+      const partner = candidate.pairs.partnerOf(tensor)
+      return partner && (candidate.served > 0 || candidate.tried < MAX_FAILED_TRIES) ? [{ candidate, ...partner }] : []
     })
-    current.partners.sort((a, b) => b.source.served - a.source.served)
+    current.partners.sort((a, b) => b.candidate.served - a.candidate.served)
   }
 
   private async choose(
@@ -177,12 +187,12 @@ export class BaseFinder {
     chunk: number,
   ): Promise<OfferedBase | undefined> {
     let best: OfferedBase | undefined
-    let least = 1 - MUST_SAVE
+    let least = 1 - MIN_SAVED_SHARE
     let [buffer, bestBuffer] = this.buffers
     current.chosen = null
     for (const partner of current.partners) {
       const base = await this.baseFrom(partner, chunk, bytes.length, buffer)
-      partner.source.tried++
+      partner.candidate.tried++
       if (!base) continue
       const left = gainOf(bytes, element, base)
       if (left >= least) continue
@@ -190,15 +200,18 @@ export class BaseFinder {
       ;[buffer, bestBuffer] = [bestBuffer, buffer]
       least = left
       current.chosen = partner
-      if (left < CLEARLY) break
+      if (left < GOOD_ENOUGH_SHARE) break
     }
-    if (current.chosen) current.chosen.source.served++
+    if (current.chosen) current.chosen.candidate.served++
     return best
   }
 
-  /** The verified bytes of the bases of a tensor's chunk, in `buffer`; undefined where one is not there, or lies too deep. */
+  /**
+   * The verified bytes of the bases of a tensor's chunk, in `buffer`; undefined when one of them is missing or too
+   * deep.
+   */
   private async baseFrom(
-    { source, base, relation }: Partner,
+    { candidate, base, relation }: Partner,
     chunk: number,
     length: number,
     buffer: Uint8Array,
@@ -214,7 +227,7 @@ export class BaseFinder {
       if (found < 0) return undefined
       const piece = await base.read(i, buffer.subarray(filled))
       if (!equalBytes(sha256(piece), id)) {
-        source.file.damaged?.()
+        candidate.file.damaged?.()
         return undefined
       }
       depth = Math.max(depth, found + 1)
@@ -225,11 +238,11 @@ export class BaseFinder {
     return isWhole ? { relation, bytes: buffer.subarray(0, filled), ids, depth } : undefined
   }
 
-  private async sourcesOf(file: WalkedEntry): Promise<Source[]> {
+  private async candidatesOf(file: WalkedEntry): Promise<OpenBase[]> {
     const opened: (BaseFile | undefined)[] = []
     for (const base of this.plan.of(file.path)) {
-      const read = this.read.get(base.path)
-      if (read) opened.push(await openLocalBase(read))
+      const done = this.done.get(base.path)
+      if (done) opened.push(await openLocalBase(done))
     }
     for (const key of await this.options.earlier.keysFor(file.path)) opened.push(await this.options.cache?.open(key))
     return opened.flatMap(file => (file ? [{ file, pairs: new TensorPairs(file.tensors), tried: 0, served: 0 }] : []))

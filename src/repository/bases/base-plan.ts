@@ -1,60 +1,63 @@
 import type { WalkedEntry } from '../../local/walk.ts'
-import { compareInSeries, seriesOf, type SeriesPlace } from './file-series.ts'
+import { compareInSeries, seriesOf, type SeriesPosition } from './file-series.ts'
 import { spansOf } from './file-tensors.ts'
 import { sharedShare, type TensorSummary, summaryOf } from './tensor-summary.ts'
 
-/** Names that say tensors; of files with other names only the large ones are looked into before they are read. */
+/** Extensions of files that hold tensors. The header of any other file is read in advance only if it is large. */
 const NAMES = /\.(safetensors|pt|pth|ckpt|bin|npz|npy|keras|h5|hdf5|gguf)$/i
 const MIN_BYTES = 4 * 1024
 const LARGE_BYTES = 1024 * 1024
-/** Files that are looked into for each new one, at most, for each relation. */
+/** Files whose headers are compared with that of each new file, at most, for each relation. */
 const MAX_PREDECESSORS = 3
 const MAX_ORIGINALS = 6
-/** An original that a file may be an export of: what share of its tensors it has, and how many times as large it is. */
+/**
+ * A file may be an export of an original that shares this part of its tensors and is between this many times as large.
+ */
 const MIN_SHARED = 0.5
 const ORIGINAL_SIZES = [1.8, 20] as const
 
 interface Candidate {
   file: WalkedEntry
   path: string
-  place: SeriesPlace
+  position: SeriesPosition
 }
 
-/** True where a file may hold tensors, by what is known without opening it. */
+/** Tells by name and size whether a file may hold tensors. */
 export function mayHold(path: string, size: number): boolean {
   return size >= LARGE_BYTES || (size >= MIN_BYTES && NAMES.test(path))
 }
 
 /**
- * Which files of a push may serve others as bases, by their headers: the one before in a numbered series with the same tensors; and the fp32 original that a file
- * of bf16 or fp16 may be an export of.
+ * Decides by headers which files of a push may be bases of others: the file before in a numbered series, if it has the
+ * same tensors, and the fp32 original of which a bf16 or fp16 file may be an export.
  */
 export class BasePlan {
   /** Paths of files that may be bases of others. */
   readonly bases = new Set<string>()
   private readonly basesOf = new Map<string, WalkedEntry[]>()
   private readonly candidates: readonly Candidate[]
-  private readonly news: readonly Candidate[]
+  private readonly newFiles: readonly Candidate[]
   private readonly series = new Map<string, Candidate[]>()
   private readonly summaries = new Map<WalkedEntry, TensorSummary | undefined>()
 
-  /** `isNew`: what will be read. */
+  /** `isNew`: the file will be read. */
   constructor(files: readonly WalkedEntry[], isNew: (file: WalkedEntry) => boolean) {
     this.candidates = files
       .filter(({ path, fingerprint }) => mayHold(path, fingerprint.size))
-      .map(file => ({ file, path: file.path, place: seriesOf(file.path) }))
-    this.news = this.candidates.filter(({ file }) => isNew(file))
-    if (this.news.length === 0) return
+      .map(file => ({ file, path: file.path, position: seriesOf(file.path) }))
+    this.newFiles = this.candidates.filter(({ file }) => isNew(file))
+    if (this.newFiles.length === 0) return
     for (const candidate of this.candidates) {
-      const members = this.series.get(candidate.place.series)
+      const members = this.series.get(candidate.position.series)
       if (members) members.push(candidate)
-      else this.series.set(candidate.place.series, [candidate])
+      else this.series.set(candidate.position.series, [candidate])
     }
     for (const members of this.series.values()) members.sort(compareInSeries)
   }
 
-  async look(): Promise<void> {
-    for (const candidate of this.news) {
+  /** Reads headers and finds the bases. */
+  async findBases(): Promise<void> {
+    for (const candidate of this.newFiles) {
       const found = [...(await this.originals(candidate)), ...(await this.predecessors(candidate))]
       if (found.length === 0) continue
       this.basesOf.set(candidate.path, found)
@@ -66,12 +69,12 @@ export class BasePlan {
     return this.basesOf.get(path) ?? []
   }
 
-  /** True where another file of the series will stay on disk: then this one need not be kept elsewhere. */
+  /** Tells whether there is another file of the series on disk. Then this one need not be cached. */
   hasSeries(path: string): boolean {
     return (this.series.get(seriesOf(path).series)?.length ?? 0) > 1
   }
 
-  /** The same files, each after those that may be its bases. */
+  /** The same files, each after its possible bases. */
   ordered(files: readonly WalkedEntry[]): WalkedEntry[] {
     if (this.bases.size === 0) return [...files]
     const out = new Set<WalkedEntry>()
@@ -88,8 +91,8 @@ export class BasePlan {
     return [...out]
   }
 
-  private async predecessors({ file, place }: Candidate): Promise<WalkedEntry[]> {
-    const members = this.series.get(place.series)!
+  private async predecessors({ file, position }: Candidate): Promise<WalkedEntry[]> {
+    const members = this.series.get(position.series)!
     const at = members.findIndex(member => member.file === file)
     const { size } = file.fingerprint
     const near = (other: WalkedEntry): boolean => Math.abs(other.fingerprint.size - size) <= Math.max(64 * 1024, size / 50)
@@ -129,11 +132,11 @@ export class BasePlan {
   }
 }
 
-/** The better original first: of the same number, in a folder near by, of about the same time. */
+/** Ranks originals, the best first: the same number, then a folder near by, then about the same time. */
 function rankOf(candidate: Candidate, original: Candidate): number[] {
-  const [a, b] = [candidate.place.numbers.at(-1), original.place.numbers.at(-1)]
-  const parts = original.path.split('/')
-  const shared = candidate.path.split('/').findIndex((part, i) => part !== parts[i])
+  const [a, b] = [candidate.position.numbers.at(-1), original.position.numbers.at(-1)]
+  const names = original.path.split('/')
+  const shared = candidate.path.split('/').findIndex((name, i) => name !== names[i])
   const apart = candidate.file.fingerprint.mtime - original.file.fingerprint.mtime
   return [a === b ? 0 : 1, -shared, Number(apart < 0n ? -apart : apart)]
 }

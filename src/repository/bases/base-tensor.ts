@@ -2,11 +2,14 @@ import { TENSOR_CHUNK_BYTES } from '../../chunking/layouts/cuts.ts'
 import type { TensorSpan } from '../../chunking/tensor-layout.ts'
 import type { BlockBase } from '../../compression/block.ts'
 
-/** A tensor whose bytes are at hand, in another file or in the local cache, and may serve as a base. */
+/** A tensor in another file or in the local cache that may be a base. */
 export interface BaseTensor extends Pick<TensorSpan, 'name' | 'width' | 'kind' | 'dtype' | 'length'> {
-  /** 32 bytes a chunk. */
+  /** Ids of its chunks, 32 bytes each. */
   ids: Uint8Array
-  /** The bytes of a chunk, at the beginning of `buffer` and not verified: a view of it. Fewer or none where they are gone, or where there is no buffer. */
+  /**
+   * Reads a chunk, not verified, to the beginning of `buffer` and returns the view of it. It is shorter when the file
+   * or the buffer is.
+   */
   read: (chunk: number, buffer: Uint8Array) => Promise<Uint8Array>
 }
 
@@ -14,16 +17,16 @@ export interface BaseTensor extends Pick<TensorSpan, 'name' | 'width' | 'kind' |
 export interface BaseFile {
   tensors: readonly BaseTensor[]
   close: () => Promise<void>
-  /** Told of bytes that are not what they should be. */
+  /** Reports that a chunk does not have the bytes that its id says. */
   damaged?: () => void
 }
 
-/** Bytes of a tensor's chunk. */
+/** Length of a tensor's chunk, in bytes. */
 export function chunkLength({ length }: Pick<TensorSpan, 'length'>, chunk: number): number {
   return Math.min(TENSOR_CHUNK_BYTES, length - chunk * TENSOR_CHUNK_BYTES)
 }
 
-/** How `tensor` may be predicted from `base`, by what their headers say. */
+/** How `tensor` may be predicted from `base`, judging by their headers. */
 export function relationOf(tensor: TensorSpan, base: BaseTensor): BlockBase['relation'] | undefined {
   if (base.width === tensor.width && base.length === tensor.length && base.dtype === tensor.dtype) return 'delta'
   if (base.dtype !== 'F32' || base.length !== 2 * tensor.length) return undefined
@@ -35,15 +38,15 @@ interface Named {
 }
 
 /**
- * Pairs the tensors of a file with those of a base: by name; else by a name that is the end of the other's, as `model.` and `module.` are put before the names in
- * some containers; else, the nth of a size with the nth of that size.
+ * Pairs the tensors of a file with those of a base: by name; else by a name that is the end of the other, since some
+ * containers put `model.` or `module.` before the names; else the nth tensor of a size with the nth of that size.
  */
 export class TensorPairs {
   private readonly byName = new Map<string, BaseTensor>()
-  /** Undefined where several names end so. */
+  /** Undefined when several names have this end. */
   private readonly byEnd = new Map<string, BaseTensor | undefined>()
   private readonly bySize = new Map<string, BaseTensor[]>()
-  private readonly met = new Map<string, number>()
+  private readonly counts = new Map<string, number>()
 
   constructor(tensors: readonly BaseTensor[]) {
     for (const tensor of tensors) {
@@ -56,11 +59,11 @@ export class TensorPairs {
     }
   }
 
-  /** To be called once for each tensor, in the order of the file. */
+  /** Call it once for each tensor, in the order of the file. */
   partnerOf(tensor: TensorSpan): { base: BaseTensor; relation: BlockBase['relation'] } | undefined {
     const size = sizeOf(tensor)
-    const nth = this.met.get(size) ?? 0
-    this.met.set(size, nth + 1)
+    const nth = this.counts.get(size) ?? 0
+    this.counts.set(size, nth + 1)
     const named = [this.byName.get(tensor.name), this.byEnd.get(tensor.name), ...endsOf(tensor).map(end => this.byName.get(end))]
     for (const base of [...named, this.bySize.get(size)?.[nth]]) {
       const relation = base && relationOf(tensor, base)
@@ -70,7 +73,7 @@ export class TensorPairs {
   }
 }
 
-/** What follows each of the first dots of a name. */
+/** The ends of a name after each of its first four dots. */
 function endsOf({ name }: Named): string[] {
   const ends: string[] = []
   for (let dot = name.indexOf('.'); dot >= 0 && ends.length < 4; dot = name.indexOf('.', dot + 1)) ends.push(name.slice(dot + 1))

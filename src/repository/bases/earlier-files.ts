@@ -9,8 +9,8 @@ interface Earlier {
 }
 
 /**
- * Which files of the version before are in the local cache of tensors. Its manifest is read when the first file asks, and only where the cache holds anything: a push
- * without tensors pays nothing for it.
+ * Finds files of the version before in the local cache of tensors. The manifest of that version is read when the first
+ * file needs it, and only if the cache is not empty: a push without tensors pays nothing for it.
  */
 export class EarlierFiles {
   private readonly cache: TensorCache | undefined
@@ -22,7 +22,10 @@ export class EarlierFiles {
     this.entries = entries
   }
 
-  /** Keys of the cached tensors of the file that was at `path`, and of another one of its series, as where the last checkpoint alone is kept. */
+  /**
+   * Keys of the cached tensors of the file that was at `path`, and of another file of its series: a training may keep
+   * only its last checkpoint.
+   */
   async keysFor(path: string): Promise<string[]> {
     this.bySeries ??= this.load()
     const members = (await this.bySeries).get(seriesOf(path).series) ?? []

@@ -4,7 +4,7 @@ import type { WalkedEntry } from '../../local/walk.ts'
 import { errnoOf } from '../../util/errors.ts'
 import { fsPath } from '../../util/paths.ts'
 
-/** Where a file's tensors lie; undefined where it has none or can't be read now. */
+/** Where the tensors of a file lie; undefined when it has none or can't be read now. */
 export async function spansOf(file: WalkedEntry): Promise<TensorSpan[] | undefined> {
   let fd: number | undefined
   try {

@@ -7,16 +7,17 @@ import { fsPath } from '../../util/paths.ts'
 import { chunkLength, type BaseFile, type BaseTensor } from './base-tensor.ts'
 import { readAt, readInto } from './tensor-cache-file.ts'
 
-/** A file of the push, and what it consists of. */
-export interface ReadFile {
+/** A file of the push and its chunks. */
+export interface LocalFile {
   file: WalkedEntry
+  /** Ids, 32 bytes each. */
   chunks: Buffer
   /** Bytes of each chunk. */
   lengths: readonly number[]
 }
 
-/** The tensors of a local file whose chunks are known; undefined where it has none or can't be read any more. */
-export async function openLocalBase({ file, chunks, lengths }: ReadFile): Promise<BaseFile | undefined> {
+/** Opens the tensors of a local file as bases; undefined when it has none or can't be read any more. */
+export async function openLocalBase({ file, chunks, lengths }: LocalFile): Promise<BaseFile | undefined> {
   const opened = await open(fsPath(file.localPath), 'r').catch(() => undefined)
   if (!opened) return undefined
   try {
@@ -25,9 +26,9 @@ export async function openLocalBase({ file, chunks, lengths }: ReadFile): Promis
       await opened.close()
       return undefined
     }
-    const places = placesOf(lengths)
+    const chunkAt = chunksByOffset(lengths)
     const tensors = spans.flatMap((span): BaseTensor[] => {
-      const ids = idsOf(span, chunks, lengths, places)
+      const ids = idsOf(span, chunks, lengths, chunkAt)
       if (!ids) return []
       const read = (chunk: number, buffer: Uint8Array): Promise<Uint8Array> =>
         readInto(buffer.subarray(0, chunkLength(span, chunk)), opened, span.offset + chunk * TENSOR_CHUNK_BYTES)
@@ -41,20 +42,20 @@ export async function openLocalBase({ file, chunks, lengths }: ReadFile): Promis
   }
 }
 
-/** Numbers of chunks by the offsets where they begin. */
-function placesOf(lengths: readonly number[]): Map<number, number> {
-  const places = new Map<number, number>()
+/** Numbers of the chunks by their offsets in the file. */
+function chunksByOffset(lengths: readonly number[]): Map<number, number> {
+  const chunkAt = new Map<number, number>()
   let offset = 0
   for (const [chunk, length] of lengths.entries()) {
-    places.set(offset, chunk)
+    chunkAt.set(offset, chunk)
     offset += length
   }
-  return places
+  return chunkAt
 }
 
-/** The ids of a tensor's chunks; undefined where the file is cut in another way. */
-function idsOf(span: TensorSpan, chunks: Buffer, lengths: readonly number[], places: ReadonlyMap<number, number>): Uint8Array | undefined {
-  const first = places.get(span.offset)
+/** The ids of a tensor's chunks; undefined when the file is not cut around it. */
+function idsOf(span: TensorSpan, chunks: Buffer, lengths: readonly number[], chunkAt: ReadonlyMap<number, number>): Uint8Array | undefined {
+  const first = chunkAt.get(span.offset)
   if (first === undefined || span.length < MIN_TENSOR_BYTES) return undefined
   const count = Math.ceil(span.length / TENSOR_CHUNK_BYTES)
   for (let i = 0; i < count; i++) if (lengths[first + i] !== chunkLength(span, i)) return undefined

@@ -15,14 +15,14 @@ const FOOTER_BYTES = 4 + 32 + MAGIC.length
 const MAX_TABLE_BYTES = 128 * 1024 * 1024
 const BUFFER_BYTES = 1024 * 1024
 
-/** A line of the table. */
+/** An entry of the table. */
 export interface CachedTensor extends Pick<TensorSpan, 'name' | 'width' | 'kind' | 'dtype' | 'length'> {
   offset: number
   /** base64 of the ids of its chunks. */
   ids: string
 }
 
-/** Writes tensors, chunk by chunk, as long as whole tensors fit. */
+/** Writes tensors chunk by chunk. A tensor that does not fit as a whole is left out. */
 export class CachedFileWriter {
   readonly path: string
   private readonly capacity: number
@@ -39,7 +39,7 @@ export class CachedFileWriter {
     this.fd = openSync(path, 'wx', 0o600)
   }
 
-  /** Takes the next chunk of a tensor; those of one tensor come one after the other. */
+  /** Adds the next chunk of a tensor. The chunks of a tensor must come one after the other. */
   add(id: Uint8Array, bytes: Uint8Array, { tensor, offset }: TensorPlace): void {
     if (offset === 0) {
       this.endTensor()
@@ -50,7 +50,7 @@ export class CachedFileWriter {
     this.write(bytes)
   }
 
-  /** Ends the file; false where it holds nothing. */
+  /** Ends the file. Returns false when it holds no tensor. */
   finish(): boolean {
     this.endTensor()
     const table = Buffer.from(JSON.stringify(this.table))
@@ -104,7 +104,7 @@ export class CachedFileWriter {
   }
 }
 
-/** Throws where it is damaged or gone. */
+/** Opens a cached file; throws when it is damaged or missing. */
 export async function openCachedFile(path: string): Promise<BaseFile> {
   const file = await open(path, 'r')
   try {
@@ -131,12 +131,12 @@ async function readTable(file: FileHandle, size: number): Promise<CachedTensor[]
   return JSON.parse(Buffer.from(table).toString()) as CachedTensor[]
 }
 
-/** Fewer bytes where the file ends before. */
+/** Reads at an offset. Returns fewer bytes at the end of the file. */
 export function readAt(file: FileHandle, offset: number, length: number): Promise<Uint8Array> {
   return readInto(new Uint8Array(length), file, offset)
 }
 
-/** Fills `buffer`, or the part of it that is returned where the file ends before. */
+/** Fills `buffer` from an offset and returns it, or the filled part of it at the end of the file. */
 export async function readInto(buffer: Uint8Array, file: FileHandle, offset: number): Promise<Uint8Array> {
   const { length } = buffer
   let count = 0

@@ -6,22 +6,23 @@ import type { Reporter } from '../../util/reporter.ts'
 import type { BaseFile } from './base-tensor.ts'
 import { openCachedFile, type CachedTensor, CachedFileWriter } from './tensor-cache-file.ts'
 
-/** What the cache takes at most, of the disk and of what is free of it. */
+/** The cache takes at most this many bytes, and this share of the free disk space. */
 const MAX_BYTES = 2_000_000_000
 const MAX_SHARE = 0.05
-/** What was begun so long ago (ms) and not finished never will be. */
+/** An unfinished file this old (ms) will never be finished. */
 const STALE_MS = 6 * 3_600_000
 
-interface Kept {
+interface CacheFile {
   name: string
   bytes: number
   usedAt: number
 }
 
 /**
- * The tensors of files that were pushed lately, for when a file is overwritten in place: its former bytes are then bases. One file a pushed file, under a name that
- * its chunks decide; files go in the order of their last use. It promises nothing: what it holds is verified by whoever uses it, and may vanish at any time, as
- * several processes may work with it.
+ * Caches the tensors of files that were pushed lately: when a file is overwritten in place, its former tensors are the
+ * bases. There is one cache file for each pushed file, named by the hash of its chunk ids; the least recently used is
+ * evicted first. Several processes may use the cache, so a cache file may vanish at any time. Users verify what they
+ * read.
  */
 export class TensorCache {
   private readonly folder: string
@@ -34,7 +35,7 @@ export class TensorCache {
     this.freeBytes = freeBytes
   }
 
-  /** Names the cached tensors of a file that consists of these chunks. */
+  /** The name of the cache file for a file that consists of these chunks. */
   static keyOf(chunks: Uint8Array): string {
     return createHash('sha256').update(chunks).digest('hex')
   }
@@ -43,7 +44,7 @@ export class TensorCache {
     return new Set(this.list().map(({ name }) => name))
   }
 
-  /** The tensors of a file, or undefined. From now on they count as used. */
+  /** Opens the tensors of a file and marks them as used now; undefined when there are none. */
   async open(key: string): Promise<BaseFile | undefined> {
     const path = join(this.folder, key)
     try {
@@ -58,7 +59,10 @@ export class TensorCache {
     }
   }
 
-  /** Begins to keep the tensors of a file of about `size` bytes: half of the capacity at most, so that its former version can stay. Undefined where it can't be. */
+  /**
+   * Begins a cache file for a file of about `size` bytes. It takes half of the capacity at most, so that the former
+   * version can stay. Undefined when it can't be written.
+   */
   begin(size: number): CachedFileWriter | undefined {
     try {
       mkdirSync(this.folder, { recursive: true, mode: 0o700 })
@@ -74,12 +78,12 @@ export class TensorCache {
     }
   }
 
-  /** Keeps what was written, as the tensors of a file of these chunks. */
+  /** Keeps a cache file that was written, for a file that consists of these chunks. */
   finish(writer: CachedFileWriter, chunks: Uint8Array): void {
     try {
       if (!writer.finish()) return this.drop(writer.path)
       renameSync(writer.path, join(this.folder, TensorCache.keyOf(chunks)))
-      // its table came on top, and others may have been at work
+      // the table was not counted, and other processes may have added files
       const kept = this.list()
       this.evictDownTo(kept, this.limit(kept))
     } catch (error) {
@@ -97,11 +101,11 @@ export class TensorCache {
     this.reporter.detail(`tensors can't be kept in ${this.folder} (${messageOf(error)})`)
   }
 
-  private limit(kept: readonly Kept[]): number {
+  private limit(kept: readonly CacheFile[]): number {
     return Math.min(MAX_BYTES, MAX_SHARE * (this.freeBytes() + bytesOf(kept)))
   }
 
-  private evictDownTo(kept: Kept[], most: number): void {
+  private evictDownTo(kept: CacheFile[], most: number): void {
     let total = bytesOf(kept)
     for (const { name, bytes } of kept.sort((a, b) => a.usedAt - b.usedAt)) {
       if (total <= most) return
@@ -110,20 +114,20 @@ export class TensorCache {
     }
   }
 
-  /** What is there and whole, without what died unfinished. */
-  private list(): Kept[] {
+  /** The finished cache files. Removes stale unfinished ones. */
+  private list(): CacheFile[] {
     let names: string[]
     try {
       names = readdirSync(this.folder)
     } catch {
       return []
     }
-    const kept: Kept[] = []
+    const kept: CacheFile[] = []
     for (const name of names) {
       const stats = statSync(join(this.folder, name), { throwIfNoEntry: false })
       if (!stats?.isFile()) continue
-      const isWhole = /^[0-9a-f]{64}$/.test(name)
-      if (isWhole) kept.push({ name, bytes: stats.size, usedAt: stats.mtimeMs })
+      const isFinished = /^[0-9a-f]{64}$/.test(name)
+      if (isFinished) kept.push({ name, bytes: stats.size, usedAt: stats.mtimeMs })
       else if (name.endsWith('.tmp') && Date.now() - stats.mtimeMs > STALE_MS) this.drop(join(this.folder, name))
     }
     return kept
@@ -133,14 +137,14 @@ export class TensorCache {
     try {
       rmSync(path, { force: true })
     } catch {
-      // in use by another process, on systems where that keeps it: it goes later
+      // some systems do not remove a file that another process has open: it is evicted later
     }
   }
 }
 
 export type { CachedTensor }
 
-function bytesOf(kept: readonly Kept[]): number {
+function bytesOf(kept: readonly CacheFile[]): number {
   return kept.reduce((sum, { bytes }) => sum + bytes, 0)
 }
 

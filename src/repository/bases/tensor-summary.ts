@@ -2,17 +2,17 @@ import { MIN_TENSOR_BYTES } from '../../chunking/layouts/cuts.ts'
 import type { TensorSpan } from '../../chunking/tensor-layout.ts'
 import { sha256Hex } from '../../util/hash.ts'
 
-/** What is kept of a file's header while bases are planned. */
+/** The part of a file's header that is needed to plan bases. */
 export interface TensorSummary {
-  /** Equal for files with the same tensors: names, types and lengths. */
+  /** Equal for files whose tensors have the same names, types and lengths. */
   signature: string
   /** The type of most of its bytes. */
   dtype: string | undefined
-  /** Hashes of names and numbers of elements, whatever their type and what comes before the last parts of the names. */
+  /** Hashes of the last two parts of each name and of the number of elements, whatever their type. */
   tensors: ReadonlySet<number>
 }
 
-/** Beyond these, tensors of a file say nothing new of its likeness to another. */
+/** This many tensors are enough to tell how similar two files are. */
 const MAX_HASHES = 4096
 
 export function summaryOf(spans: readonly TensorSpan[]): TensorSummary | undefined {
@@ -32,7 +32,7 @@ function hashOf({ name, length, width }: TensorSpan): number {
   return hash
 }
 
-/** How many of `tensors` are among `others`, as a share. */
+/** The share of `tensors` that are among `others`. */
 export function sharedShare(tensors: ReadonlySet<number>, others: ReadonlySet<number>): number {
   let shared = 0
   for (const hash of tensors) if (others.has(hash)) shared++

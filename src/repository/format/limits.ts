@@ -4,36 +4,53 @@ export const FORMAT = 1
 const MiB = 1024 * 1024
 const MINUTE = 60_000
 
-/** Plain bytes in a block, at most: the portable zstd codec decodes 4 MiB made at any level, and fails at 6. */
+/** Plain bytes in a block, at most: the portable zstd codec decodes 4 MiB made at any level, and fails at 6 MiB. */
 export const MAX_BLOCK_BYTES = 4 * MiB
 /** Chunks in a block, at most: bounds what a decoder has to hold for one block. */
 export const MAX_BLOCK_CHUNKS = 65_536
-/** Longest chain of bases under a chunk. */
+/** Length of the longest chain of bases under a chunk. */
 export const MAX_DEPTH = 8
 
-/**
- * A push's first packs are small: uploading begins early, the last one takes little time, and on Drive each is one request. Stores create few objects a second,
- * so later packs are larger: of `PACK_SHARE` of what the push has stored before, up to `PACK_BYTES`.
- */
-export const FIRST_PACK_BYTES = 4 * MiB
-export const PACK_SHARE = 1 / 2
-export const PACK_BYTES = 20 * MiB
-/** A pack that is filled to this share of its size goes up without waiting for more. */
-export const PACK_FULL_FROM = 3 / 4
-/** A pack with so many chunks is closed however few bytes they take: so its directory, some 35 bytes a chunk, fits one index. */
-export const MAX_PACK_CHUNKS = 256 * 1024
-/** Bytes of packs being uploaded at one time, at most: three large ones, so that Drive's answers are not waited for. */
-export const UPLOAD_BYTES_IN_FLIGHT = 60 * MiB
-
-/** While a long push runs, what it has stored so far is indexed this often, so that an interrupted push goes on where it was. */
-export const INDEX_EVERY_BYTES = 64 * MiB
-export const INDEX_EVERY_MS = 30_000
 export const MAX_INDEX_BYTES = 16 * MiB
+
+/** How large a writer makes packs, how many of them it uploads at a time, and how often it indexes them. */
+export interface PackPolicy {
+  /** Bytes of a writer's first packs, and of the largest. A block that is larger gets a pack of its own. */
+  firstBytes: number
+  bytes: number
+  /** A pack may take this share of what the writer has packed before, within these bounds. */
+  share: number
+  /** A pack that is filled to this share of its size is uploaded without waiting for more. */
+  fullFrom: number
+  /** A pack with this many chunks is closed, however few bytes they take. */
+  maxChunks: number
+  /** Bytes of packs that are being uploaded at the same time, at most. */
+  uploadBytesInFlight: number
+  /** A long push indexes what it has stored after this many bytes or ms, so that an interrupted push can be resumed. */
+  indexEveryBytes: number
+  indexEveryMs: number
+}
+
+/**
+ * The first packs are small: uploading begins early, the last one takes little time, and on Drive each is one request.
+ * Stores create few objects a second, so later packs are larger. The directory of a pack, some 35 bytes a chunk, must
+ * fit into one index. Three large packs in flight hide the time that Drive takes to answer.
+ */
+export const PACK_POLICY: PackPolicy = {
+  firstBytes: 4 * MiB,
+  bytes: 20 * MiB,
+  share: 1 / 2,
+  fullFrom: 3 / 4,
+  maxChunks: 256 * 1024,
+  uploadBytesInFlight: 60 * MiB,
+  indexEveryBytes: 64 * MiB,
+  indexEveryMs: 30_000,
+}
 
 /** G, D and L of docs/format.md, "Deleting without locks". Safety needs D + 2 L < G. */
 export const GRACE_MS = 60 * MINUTE
 export const COMMIT_WINDOW_MS = GRACE_MS / 3
 export const LISTING_LAG_MS = 19 * MINUTE
 
-/** Chunk ids in one manifest row, at most; a longer file goes on in `part` rows. */
+/** Chunk ids in one manifest row, at most; a longer file continues in `part` rows. */
 export const CHUNKS_PER_ROW = 1024

@@ -10,6 +10,7 @@ import type { Surroundings } from '../../util/clock.ts'
 import { AppError } from '../../util/errors.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import { decodeIndexedPack } from '../format/index-object.ts'
+import type { PackPolicy } from '../format/limits.ts'
 import type { Inventory } from '../format/object-names.ts'
 import type { BlockSource } from '../read/read-chunks.ts'
 import { adoptPacks, openView, type RepositoryView } from './view.ts'
@@ -25,6 +26,8 @@ export interface RepositoryContext {
   surroundings: Surroundings
   reporter: Reporter
   signal?: AbortSignal | undefined
+  /** How packs are filled and uploaded; `PACK_POLICY` by default. */
+  packPolicy?: PackPolicy | undefined
 }
 
 /** A repository opened for reading: what it holds, and how to get at it. */

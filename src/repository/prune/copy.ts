@@ -43,6 +43,7 @@ export async function copyChosen(
     blockBytes: pool.maxBlockBytes('balanced'),
     surroundings: context.surroundings,
     signal,
+    policy: context.packPolicy,
   })
   try {
     for (const [done, pack] of sources.entries()) {

@@ -75,10 +75,10 @@ async function storedChunks(
   chunker: Chunker,
   tensors: boolean,
 ): Promise<Buffer | undefined> {
-  let stored = true
-  const onChunk = (id: Buffer): void => {
-    stored &&= index.find(id) >= 0
+  const ids: Buffer[] = []
+  for await (const { id } of readFileChunks(localPath, fingerprint, chunker, tensors)) {
+    if (index.find(id) < 0) return undefined
+    ids.push(id)
   }
-  const chunks = await readFileChunks(localPath, fingerprint, chunker, onChunk, tensors)
-  return stored ? chunks : undefined
+  return Buffer.concat(ids)
 }

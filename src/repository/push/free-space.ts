@@ -3,20 +3,23 @@ import { AppError } from '../../util/errors.ts'
 import type { RepositoryContext } from '../open/open.ts'
 import { PushAttempt, type AttemptBasis, type AttemptRequest } from './attempt.ts'
 
-/** Less than this (bytes) is sent without asking how much space there is: a store that is full says so itself. */
+/** The free space is not asked for when fewer bytes than these may be new: a full store refuses them anyway. */
 const ASK_FROM_BYTES = 32 * 1024 * 1024
 
-/** What is known of the space for a push: bytes of files that may be new, and bytes that are free. Undefined where it need not be known, or can't. */
+/**
+ * Bytes of files that may be new, and free bytes in the store. Undefined when the free space need not be known, or
+ * can't be.
+ */
 export type FreeSpace = { unknown: number; free: number } | undefined
 
-/** Plain bytes of the files that may hold something new, as far as that is known without reading them. */
+/** Plain bytes of the files that may hold something new, as far as can be told without reading them. */
 export function unknownBytes({ source, cache }: AttemptRequest): number {
   return source.entries
     .filter(entry => entry.type === 'file' && cache?.lookup(entry.path, entry.fingerprint) === undefined)
     .reduce((sum, entry) => sum + entry.fingerprint.size, 0)
 }
 
-/** Asks a store for its free space while other things are done. A failure shows when it is awaited. */
+/** Asks a store for its free space. The caller may await the answer later; a failure shows then. */
 export function askFreeSpace({ storage, signal }: RepositoryContext, unknown: number): Promise<FreeSpace> {
   if (unknown < ASK_FROM_BYTES) return Promise.resolve(undefined)
   const asked = storage
@@ -27,8 +30,8 @@ export function askFreeSpace({ storage, signal }: RepositoryContext, unknown: nu
 }
 
 /**
- * Throws `quota`, with the numbers, when what a push would store can't fit. Where even the plain bytes fit nothing more is asked; else the push is tried out
- * first, encoding everything and storing nothing, which is the only way to know.
+ * Throws `quota` when what a push would store does not fit. If the plain bytes fit, it fits. Otherwise a trial push
+ * encodes everything and stores nothing, which is the only way to know.
  */
 export async function ensureItFits(
   context: RepositoryContext,
@@ -44,12 +47,13 @@ export async function ensureItFits(
   try {
     await trial.store()
   } finally {
-    await trial.writer.settle()
+    await trial.chunks.packs.settle()
   }
-  if (trial.writer.storedBytes <= free) return
+  const { storedBytes } = trial.chunks.packs
+  if (storedBytes <= free) return
   throw new AppError(
     'quota',
-    `This push needs ${megabytes(trial.writer.storedBytes)}, but ${context.storage.location} has only ${megabytes(free)} free; nothing was stored.`,
+    `This push needs ${megabytes(storedBytes)}, but ${context.storage.location} has only ${megabytes(free)} free; nothing was stored.`,
     { hint: 'Free some space there, push less, or use another --store.' },
   )
 }

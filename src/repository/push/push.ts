@@ -1,38 +1,40 @@
 /*
- * Stores a folder as the next version of a name: attempts, their commit, and what makes one be repeated. Reading files
- * and writing packs is the work of `source` and `write`.
+ * Stores a folder as the next version of a name: makes attempts, commits one, and repeats it when packs it relies on
+ * disappear. Reading files is the job of `source`, writing packs that of `write`.
  */
 
 import { Chunker } from '../../chunking/chunker.ts'
 import type { GitState } from '../../local/git-state.ts'
 import { ReadAheadStorage } from '../../storage/read-ahead.ts'
-import { equalBytes } from '../../util/bytes.ts'
-import { AppError, isAppError } from '../../util/errors.ts'
+import { AppError } from '../../util/errors.ts'
 import { toHex } from '../../util/hash.ts'
 import type { IndexedPack } from '../format/index-object.ts'
 import { encodeLabel } from '../format/label-and-tomb.ts'
 import { COMMIT_WINDOW_MS } from '../format/limits.ts'
 import { checkName, labelName, type Inventory } from '../format/object-names.ts'
-import { decodeSnapshot, encodeSnapshot, isLate, type Snapshot, type StoredSnapshot } from '../format/snapshot.ts'
+import { isLate, type Snapshot, type StoredSnapshot } from '../format/snapshot.ts'
 import type { ChunkIndex } from '../index/chunk-index.ts'
 import { readNewestAhead, type RepositoryContext } from '../open/open.ts'
 import { adoptPacks, openView, type RepositoryView } from '../open/view.ts'
 import { LiveSource, type LiveRules } from '../source/live-source.ts'
 import type { SourceReading } from '../source/source-reader.ts'
+import type { StatCache } from '../source/stat-cache.ts'
 import type { Metrics } from '../versions/metrics.ts'
 import { newestSnapshot } from '../versions/versions.ts'
 import { IndexWriter } from '../write/index-writer.ts'
 import type { AcknowledgedPack, PackWriter } from '../write/pack-writer.ts'
 import { PushAttempt, type AttemptRequest } from './attempt.ts'
+import { commitSnapshot } from './commit.ts'
 import { askFreeSpace, ensureItFits, unknownBytes, type FreeSpace } from './free-space.ts'
 import { allPresent, includeOwnPacks } from './presence.ts'
 
 export interface PushRequest extends AttemptRequest {
   name: string
+  cache: StatCache | undefined
   message?: string | undefined
   tags: readonly string[]
   metrics?: Metrics
-  /** Asked for while the source is being stored. */
+  /** Awaited when the source is stored. */
   git?: Promise<GitState | undefined>
   /** For a source that programs are writing to. */
   live?: LiveRules
@@ -41,17 +43,22 @@ export interface PushRequest extends AttemptRequest {
 }
 
 export interface PushResult {
-  /** `moved`: files of a live source changed before they were read; what was stored stays for a next push, and there is no version. */
+  /**
+   * `moved`: files of a live source changed before they were read. There is no version; what was stored stays for the
+   * next push.
+   */
   outcome: 'stored' | 'unchanged' | 'dry-run' | 'moved'
-  /** The new snapshot, or the one that the source equals; undefined for a dry run with changes, and when files moved. */
+  /**
+   * The new snapshot, or the one that the source equals. Undefined for a dry run with changes, and when files moved.
+   */
   snapshot: StoredSnapshot | undefined
   reading: SourceReading
-  /** Plain bytes of chunks that were new, and what they take encoded. */
+  /** Bytes of the new chunks, plain and encoded. */
   newBytes: number
   storedBytes: number
-  /** Packs that the last attempt has made, or would have made. */
+  /** Packs that the last attempt made, or would have made in a dry run. */
   packs: readonly IndexedPack[]
-  /** What was there before. */
+  /** The chunks that were there before. */
   index: ChunkIndex
   /** The version before, if there is one. */
   parent: StoredSnapshot | undefined
@@ -60,12 +67,16 @@ export interface PushResult {
 }
 
 const MAX_ATTEMPTS = 8
-/** A snapshot whose upload would begin this shortly before the end of the commit window is preceded by a new listing. */
+/**
+ * The store is listed again before a snapshot whose upload would begin this shortly before the end of the commit
+ * window.
+ */
 const WINDOW_MARGIN_MS = 60_000
 
 /**
- * Pushes a walked source as the next version of a name, in the order of docs/format.md: list; packs, indexes and config side by side; the snapshot when all
- * of it is acknowledged; a check that the snapshot is not late. Nothing changed: no snapshot.
+ * Pushes a walked source as the next version of a name, in the order of docs/format.md: a listing; packs, indexes and
+ * config side by side; the snapshot when all of these are acknowledged; a check that the snapshot is not late. If
+ * nothing changed, there is no snapshot.
  */
 export async function push(context: RepositoryContext, request: PushRequest): Promise<PushResult> {
   checkName(request.name)
@@ -77,15 +88,18 @@ export async function push(context: RepositoryContext, request: PushRequest): Pr
   }
 }
 
-/** A listing and when it was made by our own clocks: tells the store's time later without asking it. */
+/** A listing, and when it was made by this machine's clock: from both follows the store's time later. */
 interface Listed {
   view: RepositoryView
   at: number
-  /** Own packs of this run that count in the view, though no listed index names them. */
+  /** Packs of this run that count in the view though no listed index names them. */
   unnamed: IndexedPack[]
 }
 
-/** A new repository is only begun in a place of its own, never among somebody's files. */
+/** A result; or a new listing, from which to try again, and a snapshot that came too late and must go. */
+type AttemptEnd = { result: PushResult } | { listed: Listed; late?: StoredSnapshot }
+
+/** A new repository is only created in an empty place, never among somebody's files. */
 function refuseForeign({ inventory }: RepositoryView, location: string): void {
   if (!inventory.empty || inventory.foreign === 0) return
   throw new AppError('not-a-repository', `${location} is no repository and holds ${inventory.foreign} other files.`, {
@@ -100,7 +114,8 @@ class PushRun {
   private readonly chunker: Chunker = new Chunker()
   /** Packs of earlier attempts of this run. */
   private own: AcknowledgedPack[] = []
-  private writer: PackWriter | undefined
+  /** Those of the attempt under way. */
+  private packs: PackWriter | undefined
   private totals = { newBytes: 0, storedBytes: 0 }
 
   constructor(context: RepositoryContext, request: PushRequest) {
@@ -110,7 +125,7 @@ class PushRun {
   }
 
   async settle(): Promise<void> {
-    await this.writer?.settle()
+    await this.packs?.settle()
   }
 
   async run(): Promise<PushResult> {
@@ -128,7 +143,8 @@ class PushRun {
         for (const { ref } of late) await this.context.storage.remove(ref.objectName)
         return done.result
       }
-      // part of what the snapshot needs is being deleted by somebody: store that again, from a new listing
+      // somebody is deleting packs that the snapshot needs: the next attempt stores their chunks again, from a new
+      // listing
       if (done.late) late.push(done.late)
       listed = done.listed
     }
@@ -154,7 +170,7 @@ class PushRun {
     return Math.floor(view.inventory.asOf + this.context.surroundings.monotonic() - at)
   }
 
-  private async attempt(listed: Listed, freeSpace: FreeSpace): Promise<{ result: PushResult } | { listed: Listed; late?: StoredSnapshot }> {
+  private async attempt(listed: Listed, freeSpace: FreeSpace): Promise<AttemptEnd> {
     const { storage, signal, reporter } = this.context
     const { view, unnamed } = listed
     for (const problem of view.problems) reporter.warn(`${problem.message}; what it held is stored again where this push needs it`)
@@ -168,7 +184,8 @@ class PushRun {
     const basis = { view, unindexed: [...unnamed, ...adopted], parent }
     await ensureItFits(this.context, request, basis, this.chunker, freeSpace)
     const attempt = new PushAttempt(this.context, request, basis, this.chunker)
-    this.writer = attempt.writer
+    const { packs, presence } = attempt.chunks
+    this.packs = packs
     const { reading, manifest } = await attempt.store()
     const moved = live?.moved(reading) ?? []
     if (source.rootType === 'file' && reading.files === 0 && moved.length === 0)
@@ -176,13 +193,13 @@ class PushRun {
         hint: 'Check its permissions, or wait until nothing writes to it, then push again.',
       })
     const equal = parent !== undefined && this.isEqual(parent, manifest)
-    this.totals.newBytes += attempt.writer.plainBytes
-    this.totals.storedBytes += attempt.writer.storedBytes
-    const result = { reading, parent, packs: attempt.writer.begun, index: view.index, ...this.totals }
+    this.totals.newBytes += packs.plainBytes
+    this.totals.storedBytes += packs.storedBytes
+    const result = { reading, parent, packs: packs.begun, index: view.index, ...this.totals }
     if (this.request.dryRun)
       return { result: { ...result, outcome: equal ? 'unchanged' : 'dry-run', snapshot: equal ? parent : undefined } }
     await attempt.acknowledge()
-    this.own.push(...attempt.writer.acknowledged)
+    this.own.push(...packs.acknowledged)
     await cache?.save(reporter)
     if (live && moved.length > 0)
       return { result: { ...result, outcome: 'moved', snapshot: undefined, unreadable: live.unreadable(moved) } }
@@ -190,38 +207,50 @@ class PushRun {
       await this.labelUnchanged(parent)
       return { result: { ...result, outcome: 'unchanged', snapshot: parent } }
     }
+    const needed = [...presence.usedPacks(), ...packs.acknowledged.map(pack => pack.id)]
+    return this.commit(listed, needed, result, manifest)
+  }
+
+  /** Commits a version that relies on the packs `needed`, as long as they are present. */
+  private async commit(
+    listed: Listed,
+    needed: readonly string[],
+    result: Omit<PushResult, 'outcome' | 'snapshot'>,
+    manifest: Snapshot['manifest'],
+  ): Promise<AttemptEnd> {
+    const { storage, signal, reporter } = this.context
     reporter.progress({ phase: 'committing' })
     let current = listed
-    const needed = [...attempt.presence.usedPacks(), ...attempt.writer.acknowledged.map(pack => pack.id)]
     if (this.storeTime(current) > current.view.inventory.asOf + COMMIT_WINDOW_MS - WINDOW_MARGIN_MS) {
       current = await this.list()
-      if (!(await this.standsOn(current, needed))) return { listed: current }
+      if (!(await this.canRelyOn(current, needed))) return { listed: current }
     }
-    const snapshot = await this.commit(current, parent, reading, manifest)
+    const snapshot = await commitSnapshot(storage, await this.snapshotOf(current, result, manifest), signal)
     if (!isLate(snapshot)) return { result: { ...result, outcome: 'stored', snapshot } }
     const after = await this.list()
-    if (await this.standsOn(after, needed)) return { result: { ...result, outcome: 'stored', snapshot } }
+    if (await this.canRelyOn(after, needed)) return { result: { ...result, outcome: 'stored', snapshot } }
     return { listed: after, late: snapshot }
   }
 
-  /** Rule 3 once more, in a new listing. Own packs that no listed index names any more go into one again: somebody took them for packs that never came. */
-  private async standsOn({ view, unnamed }: Listed, needed: readonly string[]): Promise<boolean> {
+  /**
+   * Applies rule 3 again, to a new listing. Own packs that no listed index names any more are indexed again: somebody
+   * took them for packs that were never stored.
+   */
+  private async canRelyOn({ view, unnamed }: Listed, needed: readonly string[]): Promise<boolean> {
     if (!allPresent(view, needed)) return false
     const { storage, surroundings, signal } = this.context
     if (unnamed.length > 0) await new IndexWriter(storage, view, surroundings).write(unnamed, signal)
     return true
   }
 
-  private async commit(
+  private async snapshotOf(
     listed: Listed,
-    parent: StoredSnapshot | undefined,
-    reading: SourceReading,
+    { parent, reading }: Pick<PushResult, 'parent' | 'reading'>,
     manifest: Snapshot['manifest'],
-  ): Promise<StoredSnapshot> {
-    const { storage, signal } = this.context
+  ): Promise<Snapshot> {
     const { name, source, message, tags, metrics = {}, host, program } = this.request
     const git = await this.request.git
-    const snapshot: Snapshot = {
+    return {
       name,
       time: Math.max(this.storeTime(listed), (parent?.time ?? 0) + 1),
       listed: listed.view.inventory.asOf,
@@ -238,22 +267,12 @@ class PushRun {
       manifest,
       program,
     }
-    const { id, objectName, bytes } = encodeSnapshot(snapshot)
-    const { created } = await storage.put(objectName, bytes, { signal })
-    const readBack = await storage.get(objectName, undefined, { signal }).catch((error: unknown) => {
-      if (!isAppError(error, 'not-found')) throw error
-      throw new AppError('conflict', `The new version of ${name} is gone again: another machine forgot it while this push was ending.`, {
-        hint: 'See what forgets versions of that name elsewhere, then push again; or push under a --name of its own.',
-      })
-    })
-    if (!equalBytes(readBack, bytes))
-      throw new AppError('corrupt', `The new snapshot does not read back as it was written to ${storage.location}.`, {
-        hint: 'Push again; if it stays, check the disk.',
-      })
-    return decodeSnapshot(bytes, { objectName, name, time: snapshot.time, shortId: id.slice(0, 16), created })
   }
 
-  /** The same content is a version of its own only for the metrics that a person gave it: they can't be added later, as tags can. */
+  /**
+   * The same content with other metrics, given by the user, is a new version: metrics can't be added later, as tags
+   * can.
+   */
   private isEqual(parent: StoredSnapshot, manifest: Snapshot['manifest']): boolean {
     if (parent.source.type !== this.request.source.rootType || parent.manifest.chunks.join() !== manifest.chunks.join()) return false
     return (
@@ -262,7 +281,7 @@ class PushRun {
     )
   }
 
-  /** The source equals its newest version: tags that were asked for go to that one. */
+  /** The source equals its newest version, so that one gets the tags. */
   private async labelUnchanged(parent: StoredSnapshot): Promise<void> {
     const add = this.request.tags.filter(tag => !parent.tags.includes(tag))
     if (add.length === 0) return

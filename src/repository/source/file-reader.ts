@@ -1,48 +1,46 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { Chunker } from '../../chunking/chunker.ts'
-import { type CutChunk, cutTensors, type TensorPlace } from '../../chunking/cut-tensors.ts'
+import { type CutChunk, cutTensors } from '../../chunking/cut-tensors.ts'
 import { findTensors, mayHaveTensors, SNIFFED_BYTES } from '../../chunking/tensor-layout.ts'
 import { fingerprintOf, sameFingerprint, type Fingerprint } from '../../local/fingerprint.ts'
 import { errnoOf } from '../../util/errors.ts'
 import { sha256 } from '../../util/hash.ts'
 import { fsPath } from '../../util/paths.ts'
 
-/** A file that was written to, replaced or cut while it was being read. */
+/** A file was written to, replaced or truncated while it was being read. */
 export class FileChangedError extends Error {}
 
-export type OnChunk = (id: Buffer, bytes: Uint8Array, place: TensorPlace | undefined) => Promise<void> | void
+export interface FileChunk extends CutChunk {
+  id: Buffer
+  /** Bytes of the file before it. */
+  offset: number
+}
 
 /**
- * Reads a file once, front to back, and gives `onChunk` each chunk with its id, and its place where it is part of a tensor; the bytes are valid until the
- * promise that it returns resolves. Resolves with the ids (32 bytes each). Throws `FileChangedError` when the file is not the one of `expected` before or after
- * the reading. Without `tensors` it is cut by its content alone, whatever it is.
+ * Reads a file once, front to back, and yields its chunks. Throws `FileChangedError` when the file is not in the state
+ * `expected` before or after the reading. With `tensors` false, the file is cut by its content alone.
  */
-export async function readFileChunks(
+export async function* readFileChunks(
   localPath: string,
   expected: Fingerprint,
   chunker: Chunker,
-  onChunk: OnChunk,
   tensors = true,
-): Promise<Buffer> {
-  const small = expected.size <= SMALL_FILE_BYTES
-  const file = small ? openNow(localPath) : await openFile(localPath)
+): AsyncGenerator<FileChunk, void> {
+  const isSmall = expected.size <= SMALL_FILE_BYTES
+  const file = isSmall ? openSynchronous(localPath) : await openAsynchronous(localPath)
   try {
-    // of a small one it is enough to look when it has been read: what it is then it was since before the first byte
-    if (!small) checkUnchanged(await file.fingerprint(), expected)
-    const ids: Buffer[] = []
-    let total = 0
-    for await (const { bytes, place } of chunksOf(file, expected.size, chunker, tensors)) {
-      total += bytes.length
-      const id = sha256(bytes)
-      ids.push(id)
-      await onChunk(id, bytes, place)
+    // for a small file the look afterwards is enough: it covers the time since the first byte was read
+    if (!isSmall) checkUnchanged(await file.fingerprint(), expected)
+    let offset = 0
+    for await (const { bytes, place } of cutFile(file, expected.size, chunker, tensors)) {
+      yield { id: sha256(bytes), bytes, offset, place }
+      offset += bytes.length
     }
-    if (total !== expected.size) throw new FileChangedError(`it has ${total} bytes, not the ${expected.size} it had when it was listed`)
+    if (offset !== expected.size) throw new FileChangedError(`it has ${offset} bytes, not the ${expected.size} it had when it was listed`)
     checkUnchanged(await file.fingerprint(), expected)
-    return Buffer.concat(ids)
   } catch (error) {
-    // what can't be read may be something else by now, such as a pipe
+    // a file that can't be read may have become something else, such as a pipe
     if (errnoOf(error) !== undefined) checkUnchanged(await file.fingerprint(), expected)
     throw error
   } finally {
@@ -50,8 +48,8 @@ export async function readFileChunks(
   }
 }
 
-/** Files with tensors are cut around those, all others by their content. */
-async function* chunksOf(file: OpenFile, size: number, chunker: Chunker, tensors: boolean): AsyncGenerator<CutChunk> {
+/** Cuts a file around its tensors, or by its content where it has none. */
+async function* cutFile(file: OpenFile, size: number, chunker: Chunker, tensors: boolean): AsyncGenerator<CutChunk, void> {
   chunker.reset()
   let position = 0
   const readOn = async (buffer: Uint8Array): Promise<number> => {
@@ -70,7 +68,7 @@ async function* chunksOf(file: OpenFile, size: number, chunker: Chunker, tensors
     return
   }
   for (let final = false; !final;) {
-    // a file that has all its bytes is not asked for more: that it did not grow shows in the second look at its fingerprint
+    // no read behind the expected end: the fingerprint shows whether the file has grown
     final = count === 0 || position >= size
     for (const bytes of chunker.filled(count, final)) yield { bytes, place: undefined }
     if (!final) count = await readOn(chunker.buffer())
@@ -81,20 +79,25 @@ function checkUnchanged(found: Fingerprint, expected: Fingerprint): void {
   if (!sameFingerprint(found, expected)) throw new FileChangedError('it changed while it was being read')
 }
 
-/** Up to this size a file is read with synchronous calls: on a local disk they take a tenth of the time, and block for well under a millisecond. */
+/**
+ * Files up to this size are read with synchronous calls. On a local disk they take a tenth of the time, and they block
+ * for well under a millisecond.
+ */
 const SMALL_FILE_BYTES = 256 * 1024
-/** A symlink or a pipe that has taken the place of a file since the listing is neither followed nor waited for. */
+/** A symlink or a pipe that replaced the file since the listing is neither followed nor waited for. */
 const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
 
 interface OpenFile {
   fingerprint(): Fingerprint | Promise<Fingerprint>
   read(buffer: Uint8Array, position: number): number | Promise<number>
-  /** For headers: a few bytes here and there, which synchronous calls read in a tenth of the time. Fewer bytes where the file ends before. */
+  /**
+   * For headers: a synchronous read, which is the fastest for a few bytes. Returns fewer bytes at the end of the file.
+   */
   readAt(offset: number, length: number): Uint8Array
   close(): void | Promise<void>
 }
 
-function openNow(localPath: string): OpenFile {
+function openSynchronous(localPath: string): OpenFile {
   const fd = openSync(fsPath(localPath), FLAGS)
   return {
     fingerprint: () => fingerprintOf(fstatSync(fd, { bigint: true })),
@@ -104,7 +107,7 @@ function openNow(localPath: string): OpenFile {
   }
 }
 
-async function openFile(localPath: string): Promise<OpenFile> {
+async function openAsynchronous(localPath: string): Promise<OpenFile> {
   const file = await open(fsPath(localPath), FLAGS)
   return {
     fingerprint: async () => fingerprintOf(await file.stat({ bigint: true })),

@@ -7,25 +7,33 @@ import type { StoredSnapshot } from '../format/snapshot.ts'
 import type { BlockSource } from '../read/read-chunks.ts'
 import { readManifest } from '../read/read-manifest.ts'
 import type { SourceReading } from './source-reader.ts'
-import { StatCache } from './stat-cache.ts'
+import type { FileStates } from './stat-cache.ts'
 
-/** How a source is pushed that programs are writing to. */
+/** How to push a source while programs are writing to it. */
 export interface LiveRules {
-  /** Paths of files that may not be read now. What the version before holds of them stays, so that none is lost for being rewritten; new ones have to wait. */
+  /**
+   * Paths of files that may not be read now. What the version before holds of them is carried over, so that no file is
+   * lost because it is being rewritten. New ones have to wait.
+   */
   held: ReadonlySet<string>
-  /** Files of which the state of any moment will do. Of all others only the state that was walked is taken. */
+  /**
+   * Files that may be stored in whatever state they are read, such as logs. Any other file must be as the walk saw it.
+   */
   anyState: (path: string) => boolean
 }
 
-/** One reading of such a source: what is held comes from the version before, and what was not read as it was walked is told. */
+/**
+ * One reading of such a source. Held files come from the version before; files that were not read as the walk saw them
+ * are noted.
+ */
 export class LiveSource {
   readonly source: WalkResult
-  readonly cache: StatCache
+  readonly cache: FileStates
   private readonly walked: WalkResult
   private readonly rules: LiveRules
   private readonly otherStates = new Set<string>()
 
-  private constructor(walked: WalkResult, rules: LiveRules, cache: StatCache | undefined, carried: Map<string, FileEntry>) {
+  private constructor(walked: WalkResult, rules: LiveRules, cache: FileStates | undefined, carried: Map<string, FileEntry>) {
     this.walked = walked
     this.rules = rules
     const entries = walked.entries.flatMap(entry => {
@@ -35,18 +43,18 @@ export class LiveSource {
     })
     this.source = { ...walked, entries }
     const fingerprints = new Map(walked.entries.map(({ path, fingerprint }) => [path, fingerprint]))
-    this.cache = new LiveCache(cache, carried, (path, fingerprint) => {
+    this.cache = new LiveStates(cache, carried, (path, fingerprint) => {
       if (!sameFingerprint(fingerprint, fingerprints.get(path)!)) this.otherStates.add(path)
     })
   }
 
-  /** Throws `unavailable` where what is held can't be carried over now. */
+  /** Throws `unavailable` when a held file can't be carried over now. */
   static async open(
     repository: BlockSource,
     parent: StoredSnapshot | undefined,
     walked: WalkResult,
     rules: LiveRules,
-    cache: StatCache | undefined,
+    cache: FileStates | undefined,
   ): Promise<LiveSource> {
     const carried = new Map<string, FileEntry>()
     if (rules.held.size > 0 && parent?.source.type === walked.rootType)
@@ -58,14 +66,17 @@ export class LiveSource {
     return new LiveSource(walked, rules, cache, carried)
   }
 
-  /** Paths of files that were read in another state than they were walked in, or not at all. A version made of this reading might hold halves. */
+  /**
+   * Paths of files that were not read, or not in the state that the walk saw. A version of this reading might hold
+   * half-written files.
+   */
   moved({ failedFiles }: SourceReading): string[] {
     const failed = new Set(failedFiles)
     const unread = this.source.entries.filter(({ localPath }) => failed.has(localPath)).map(({ path }) => path)
     return [...unread, ...[...this.otherStates].filter(path => !this.rules.anyState(path))]
   }
 
-  /** Of moved files those that are still as they were walked: reading them failed for another reason. */
+  /** Those of the moved files that are still as the walk saw them: reading them failed for another reason. */
   unreadable(moved: readonly string[]): string[] {
     const paths = new Set(moved)
     return this.walked.entries.filter(entry => paths.has(entry.path) && isAsWalked(entry)).map(({ path }) => path)
@@ -77,12 +88,12 @@ function isAsWalked({ localPath, fingerprint }: WalkedEntry): boolean {
   return now.type === 'file' && sameFingerprint(now.fingerprint, fingerprint)
 }
 
-/** A cached entry is taken without a look at its file; so its size and time are those of the version before. */
+/** A known entry is kept without a look at its file, so its size and time must be those of the version before. */
 function asBefore({ path, localPath }: WalkedEntry, { mode, size, mtime }: FileEntry): WalkedEntry {
   return { path, localPath, type: 'file', mode, fingerprint: { size, mtime, ctime: 0n, inode: 0n } }
 }
 
-/** A chunk that lies in a tomb alone would have to be stored again, and its file can't be read. */
+/** A chunk that only tombed packs hold would have to be stored again, but its file can't be read now. */
 function requirePresent({ index }: BlockSource, { path, chunks }: FileEntry): void {
   for (let i = 0; i < chunks.length; i += 32)
     if (index.present.find(chunks, i) < 0)
@@ -95,29 +106,28 @@ function requirePresent({ index }: BlockSource, { path, chunks }: FileEntry): vo
       )
 }
 
-/** The cache of file states as a live reading needs it: what is carried over is known, and in which state each file was read is heard. */
-class LiveCache extends StatCache {
-  private readonly inner: StatCache | undefined
+/** Adds what is carried over to the known file states, and reports in which state each file was read. */
+class LiveStates implements FileStates {
+  private readonly inner: FileStates | undefined
   private readonly carried: Map<string, FileEntry>
   private readonly onRead: (path: string, fingerprint: Fingerprint) => void
 
-  constructor(inner: StatCache | undefined, carried: Map<string, FileEntry>, onRead: (path: string, fingerprint: Fingerprint) => void) {
-    super('')
+  constructor(inner: FileStates | undefined, carried: Map<string, FileEntry>, onRead: (path: string, fingerprint: Fingerprint) => void) {
     this.inner = inner
     this.carried = carried
     this.onRead = onRead
   }
 
-  override lookup(path: string, fingerprint: Fingerprint): Buffer | undefined {
+  lookup(path: string, fingerprint: Fingerprint): Buffer | undefined {
     return this.carried.get(path)?.chunks ?? this.inner?.lookup(path, fingerprint)
   }
 
-  override record(path: string, fingerprint: Fingerprint, chunks: Buffer, readAt: number): void {
+  record(path: string, fingerprint: Fingerprint, chunks: Buffer, readAt: number): void {
     this.onRead(path, fingerprint)
     this.inner?.record(path, fingerprint, chunks, readAt)
   }
 
-  override keep(path: string): void {
+  keep(path: string): void {
     this.inner?.keep(path)
   }
 }

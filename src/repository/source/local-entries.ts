@@ -1,7 +1,8 @@
 import { Chunker } from '../../chunking/chunker.ts'
 import { walk, type WalkResult } from '../../local/walk.ts'
 import type { Reporter } from '../../util/reporter.ts'
-import { readSource, type SourceReading } from './source-reader.ts'
+import type { FileChunk } from './file-reader.ts'
+import { SourceReader, type SourceReading } from './source-reader.ts'
 import type { StatCache } from './stat-cache.ts'
 
 export interface LocalReading {
@@ -9,15 +10,18 @@ export interface LocalReading {
   reading: SourceReading
 }
 
-/** What a push of `path` takes in and what it leaves out. */
+/** The local files that a push of `path` would save. */
 export interface LocalChoice {
   path: string
   excludes: readonly string[]
-  /** Absolute paths of folders that are no part of it, such as the store. */
+  /** Absolute paths of folders that are left out, such as the store. */
   skip: readonly string[]
 }
 
-/** A local folder or file as manifest entries: reads what the cache of file states does not know, and remembers it there. */
+/**
+ * Manifest entries of a local folder or file. Reads the files that the cache of file states does not know, and records
+ * them there.
+ */
 export async function readLocalEntries(
   { path, excludes, skip }: LocalChoice,
   openCache: (source: string) => Promise<StatCache>,
@@ -26,17 +30,26 @@ export async function readLocalEntries(
 ): Promise<LocalReading> {
   const source = await walk(path, { excludes, skip, reporter, signal })
   const cache = await openCache(source.root)
-  const reading = await readSource(source.entries, {
+  const reader = new SourceReader(source.entries, {
     chunker: new Chunker(),
     cache,
-    isStored: () => true,
-    sink: () => undefined,
     now: () => Date.now(),
     reporter,
     onProgress: done => reporter.progress({ phase: 'scanning', ...done }),
     signal,
   })
+  for (const file of reader.files) {
+    const chunks = reader.known(file)
+    if (chunks) reader.keep(file, chunks)
+    else await readToEnd(reader.read(file))
+    if (reader.isPauseDue()) await reader.pause()
+  }
   cache.keepAll()
   await cache.save(reporter)
-  return { source, reading }
+  return { source, reading: reader.finish() }
+}
+
+/** The ids are all that counts here, and the reader collects them. */
+async function readToEnd(chunks: AsyncGenerator<FileChunk, void>): Promise<void> {
+  while (!(await chunks.next()).done);
 }

@@ -1,60 +1,45 @@
 /*
- * From walked files to chunks and manifest entries: what is unchanged is known by its fingerprint, what changed is
- * read. Storing chunks is not its affair.
+ * Turns walked files into chunks and manifest entries. An unchanged file is recognised by its fingerprint, a changed
+ * one is read. Storing chunks is not its job.
  */
 
 import type { Chunker } from '../../chunking/chunker.ts'
-import type { TensorPlace } from '../../chunking/cut-tensors.ts'
+import type { Fingerprint } from '../../local/fingerprint.ts'
 import { lookAt } from '../../local/look-at.ts'
 import { wholeMicroseconds } from '../../local/times.ts'
 import type { WalkedEntry } from '../../local/walk.ts'
 import { errnoOf, messageOf, throwIfAborted } from '../../util/errors.ts'
 import { Breather } from '../../util/event-loop.ts'
 import { comparePaths } from '../../util/paths.ts'
-import type { Reporter } from '../../util/reporter.ts'
+import type { ProgressUpdate, Reporter } from '../../util/reporter.ts'
 import type { Entry } from '../format/manifest.ts'
-import { FileChangedError, readFileChunks } from './file-reader.ts'
-import type { StatCache } from './stat-cache.ts'
+import { FileChangedError, type FileChunk, readFileChunks } from './file-reader.ts'
+import type { FileStates } from './stat-cache.ts'
 
-/** Takes every chunk that is met, with its place where it is part of a tensor: `bytes` are valid until the promise resolves. */
-export type ChunkSink = (id: Uint8Array, bytes: Uint8Array, place: TensorPlace | undefined) => Promise<void> | void
-
-/** Follows a reading file by file. */
-export interface FileFollower {
-  /** The order in which the files are to be read. */
-  arrange: (files: readonly WalkedEntry[]) => Promise<WalkedEntry[]>
-  /** A file is going to be read from its beginning, perhaps once more. */
-  begin: (file: WalkedEntry) => Promise<void>
-  /** A file consists of these chunks; undefined where it could not be read. */
-  end: (file: WalkedEntry, chunks: Buffer | undefined) => Promise<void>
-}
+export type ReadProgress = Pick<ProgressUpdate, 'doneBytes' | 'totalBytes' | 'doneFiles' | 'totalFiles'>
 
 export interface SourceReaderOptions {
-  follower?: FileFollower | undefined
   chunker: Chunker
-  cache: StatCache | undefined
-  /** True when all chunks of an unchanged file are at hand in the repository, so that it need not be read. */
-  isStored: (chunks: Buffer) => boolean
-  sink: ChunkSink
+  cache: FileStates | undefined
   now: () => number
   reporter: Reporter
-  onProgress: (done: { doneBytes: number; totalBytes: number; doneFiles: number; totalFiles: number }) => void
+  onProgress: (progress: ReadProgress) => void
   signal?: AbortSignal | undefined
 }
 
 export interface SourceReading {
-  /** Sorted by path; files that could not be read are not among them. */
+  /** Sorted by path, without the files that could not be read. */
   entries: Entry[]
   failedFiles: string[]
   files: number
   directories: number
   symlinks: number
-  /** Bytes of all files, and of those that were read rather than known. */
+  /** Bytes of all files, and of those that were read because they had changed. */
   bytes: number
   readBytes: number
 }
 
-/** Files of one extension are read together: like stands beside like in blocks. */
+/** Files of one extension are read together, so that blocks hold similar chunks. */
 export function readingOrder(entries: readonly WalkedEntry[]): WalkedEntry[] {
   const files = entries.filter(entry => entry.type === 'file')
   const extension = new Map(files.map(file => [file, extensionOf(file.path)]))
@@ -71,100 +56,135 @@ function extensionOf(path: string): string {
   return dot > 0 ? name.slice(dot + 1).toLowerCase() : ''
 }
 
-/** Reads what is new or changed of a walked source, and turns all of it into manifest entries. */
-export async function readSource(walked: readonly WalkedEntry[], options: SourceReaderOptions): Promise<SourceReading> {
-  const reading: SourceReading = { entries: [], failedFiles: [], files: 0, directories: 0, symlinks: 0, bytes: 0, readBytes: 0 }
-  for (const entry of walked) {
-    const { path, mode } = entry
-    const mtime = wholeMicroseconds(entry.fingerprint.mtime)
-    if (entry.type === 'directory') {
-      reading.directories++
-      reading.entries.push({ path, type: 'directory', mode, mtime })
-    } else if (entry.type === 'symlink') {
-      reading.symlinks++
-      reading.entries.push({ path, type: 'symlink', mode, mtime, target: entry.target! })
+/**
+ * Reads a source file by file, in the order that its user chooses, and collects the manifest entries. Each of `files`
+ * is either kept or read, once:
+ *
+ *     for (const file of reader.files) {
+ *       const chunks = reader.known(file)
+ *       if (chunks) reader.keep(file, chunks)
+ *       else for await (const chunk of reader.read(file)) ...
+ *       if (reader.isPauseDue()) await reader.pause()
+ *     }
+ *     const reading = reader.finish()
+ */
+export class SourceReader {
+  /** In reading order. */
+  readonly files: readonly WalkedEntry[]
+  private readonly options: SourceReaderOptions
+  private readonly reading: SourceReading = { entries: [], failedFiles: [], files: 0, directories: 0, symlinks: 0, bytes: 0, readBytes: 0 }
+  private readonly turns = new Breather()
+  private readonly totalBytes: number
+  private doneBytes = 0
+  private doneFiles = 0
+  private lastRead: { file: WalkedEntry; chunks: Buffer } | undefined
+
+  constructor(walked: readonly WalkedEntry[], options: SourceReaderOptions) {
+    this.options = options
+    this.files = readingOrder(walked)
+    this.totalBytes = this.files.reduce((sum, file) => sum + file.fingerprint.size, 0)
+    for (const entry of walked) this.addOther(entry)
+  }
+
+  private addOther({ path, type, mode, fingerprint, target }: WalkedEntry): void {
+    const mtime = wholeMicroseconds(fingerprint.mtime)
+    if (type === 'directory') {
+      this.reading.directories++
+      this.reading.entries.push({ path, type, mode, mtime })
+    } else if (type === 'symlink') {
+      this.reading.symlinks++
+      this.reading.entries.push({ path, type, mode, mtime, target: target! })
     }
   }
-  const inOrder = readingOrder(walked)
-  const files = (await options.follower?.arrange(inOrder)) ?? inOrder
-  const totalBytes = files.reduce((sum, file) => sum + file.fingerprint.size, 0)
-  const turns = new Breather()
-  let finishedBytes = 0
-  let doneFiles = 0
-  const report = (partBytes: number): void =>
-    options.onProgress({ doneBytes: finishedBytes + partBytes, totalBytes, doneFiles, totalFiles: files.length })
-  for (const file of files) {
-    throwIfAborted(options.signal)
-    let partBytes = 0
-    const done = await readOne(file, options, async (id, bytes, place) => {
-      partBytes += bytes.length
-      if (turns.isDue()) {
-        report(Math.min(partBytes, file.fingerprint.size))
-        await turns.breathe()
-        throwIfAborted(options.signal)
-      }
-      await options.sink(id, bytes, place)
-    })
-    await options.follower?.end(file, done?.chunks)
-    if (done === undefined) reading.failedFiles.push(file.localPath)
-    else {
-      const { fingerprint, chunks, read } = done
-      reading.files++
-      reading.bytes += fingerprint.size
-      if (read) reading.readBytes += fingerprint.size
-      reading.entries.push({
-        path: file.path,
-        type: 'file',
-        mode: file.mode,
-        mtime: wholeMicroseconds(fingerprint.mtime),
-        size: fingerprint.size,
-        chunks,
-      })
-    }
-    finishedBytes += file.fingerprint.size
-    doneFiles++
-    // of files that are known already thousands go by in a moment
-    const isDue = turns.isDue()
-    if (isDue || done?.read !== false) report(0)
-    if (isDue) await turns.breathe()
-  }
-  report(0)
-  reading.entries.sort((a, b) => comparePaths(a.path, b.path))
-  return reading
-}
 
-interface ReadFile {
-  fingerprint: WalkedEntry['fingerprint']
-  chunks: Buffer
-  read: boolean
-}
-
-/** A file that changes while it is read is tried once more as it then is; after that it is reported and left out, never stored half old and half new. */
-async function readOne(file: WalkedEntry, options: SourceReaderOptions, sink: ChunkSink): Promise<ReadFile | undefined> {
-  const cached = options.cache?.lookup(file.path, file.fingerprint)
-  if (cached && options.isStored(cached)) {
-    options.cache!.keep(file.path)
-    return { fingerprint: file.fingerprint, chunks: cached, read: false }
+  /** Chunk ids of a file that has not changed since it was last read, 32 bytes each. */
+  known(file: WalkedEntry): Buffer | undefined {
+    return this.options.cache?.lookup(file.path, file.fingerprint)
   }
-  let fingerprint = file.fingerprint
-  for (let attempt = 1; ; attempt++) {
-    const readAt = options.now()
-    await options.follower?.begin(file)
-    try {
-      const chunks = await readFileChunks(file.localPath, fingerprint, options.chunker, sink)
-      options.cache?.record(file.path, fingerprint, chunks, readAt)
-      return { fingerprint, chunks, read: true }
-    } catch (error) {
-      const code = errnoOf(error)
-      if (!(error instanceof FileChangedError) && code === undefined) throw error
-      const now = attempt === 1 && error instanceof FileChangedError ? lookAt(file.localPath) : undefined
-      if (now?.type === 'file') fingerprint = now.fingerprint
-      else {
-        options.reporter.warn(
-          `${file.localPath} was not saved: ${code === 'ENOENT' ? 'it vanished while it was being read' : messageOf(error)}`,
-        )
-        return undefined
+
+  /** Takes an unchanged file without reading it. Cheap: this is all that happens to most files of most pushes. */
+  keep(file: WalkedEntry, chunks: Buffer): void {
+    this.options.cache?.keep(file.path)
+    this.addFile(file, file.fingerprint, chunks)
+  }
+
+  /**
+   * Reads a file and yields its chunks. A file that changes while it is read is read once more as it then is, beginning
+   * again at offset 0; if it changes again, or can't be read, it is reported and left out, never stored half old and
+   * half new. `chunksOf` tells the outcome.
+   */
+  async *read(file: WalkedEntry): AsyncGenerator<FileChunk, void> {
+    const { cache, chunker, now, reporter, signal } = this.options
+    throwIfAborted(signal)
+    let { fingerprint } = file
+    for (let attempt = 1; ; attempt++) {
+      const readAt = now()
+      const ids: Buffer[] = []
+      try {
+        for await (const chunk of readFileChunks(file.localPath, fingerprint, chunker)) {
+          ids.push(chunk.id)
+          if (this.isPauseDue()) await this.pause(Math.min(chunk.offset + chunk.bytes.length, file.fingerprint.size))
+          yield chunk
+        }
+        const chunks = Buffer.concat(ids)
+        this.lastRead = { file, chunks }
+        cache?.record(file.path, fingerprint, chunks, readAt)
+        this.reading.readBytes += fingerprint.size
+        this.addFile(file, fingerprint, chunks)
+        return this.report()
+      } catch (error) {
+        const code = errnoOf(error)
+        if (!(error instanceof FileChangedError) && code === undefined) throw error
+        const found = attempt === 1 && error instanceof FileChangedError ? lookAt(file.localPath) : undefined
+        if (found?.type === 'file') fingerprint = found.fingerprint
+        else {
+          reporter.warn(`${file.localPath} was not saved: ${code === 'ENOENT' ? 'it vanished while it was being read' : messageOf(error)}`)
+          this.reading.failedFiles.push(file.localPath)
+          this.countDone(file)
+          return this.report()
+        }
       }
     }
+  }
+
+  /** Chunk ids of the file that was read last, 32 bytes each; undefined where it could not be read. */
+  chunksOf(file: WalkedEntry): Buffer | undefined {
+    return this.lastRead?.file === file ? this.lastRead.chunks : undefined
+  }
+
+  private addFile(file: WalkedEntry, { size, mtime }: Fingerprint, chunks: Buffer): void {
+    const { path, mode } = file
+    this.reading.files++
+    this.reading.bytes += size
+    this.reading.entries.push({ path, type: 'file', mode, mtime: wholeMicroseconds(mtime), size, chunks })
+    this.countDone(file)
+  }
+
+  private countDone(file: WalkedEntry): void {
+    this.doneBytes += file.fingerprint.size
+    this.doneFiles++
+  }
+
+  private report(partBytes = 0): void {
+    const { doneBytes, totalBytes, doneFiles } = this
+    this.options.onProgress({ doneBytes: doneBytes + partBytes, totalBytes, doneFiles, totalFiles: this.files.length })
+  }
+
+  /** True when signals, timers and the screen have waited long enough: `pause` then lets them run. */
+  isPauseDue(): boolean {
+    return this.turns.isDue()
+  }
+
+  /** `partBytes`: bytes read of the file that is being read. */
+  async pause(partBytes = 0): Promise<void> {
+    this.report(partBytes)
+    await this.turns.breathe()
+    throwIfAborted(this.options.signal)
+  }
+
+  finish(): SourceReading {
+    this.report()
+    this.reading.entries.sort((a, b) => comparePaths(a.path, b.path))
+    return this.reading
   }
 }

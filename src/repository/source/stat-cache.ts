@@ -8,21 +8,24 @@ import type { Fingerprint } from '../../local/fingerprint.ts'
 import { errnoOf, messageOf } from '../../util/errors.ts'
 import type { Reporter } from '../../util/reporter.ts'
 
-/** A file changed this shortly (ns) before it was read may change again without a visible change of its times: it is always read. */
+/**
+ * A file that changed this shortly (ns) before it was read may change again while its times stay the same: it is always
+ * read again.
+ */
 const UNSETTLED_NS = 2_000_000_000n
 
 interface CachedFile {
-  /** As a text where it was loaded, which saves turning all of them into numbers. */
+  /** Text where it was loaded, which saves the conversion of all of them into numbers. */
   fingerprint: string | Fingerprint
-  /** One that was found to say the same: files are looked up several times. */
+  /** The fingerprint that was last found equal: files are looked up several times. */
   equal?: Fingerprint
-  /** Whether it goes into the next file, unless it is recorded anew. */
+  /** Whether the next save writes it, unless the file is recorded anew. */
   isKept?: boolean
   /** 32 bytes a chunk. */
   chunks: Buffer
 }
 
-/** Legal in JSON and in file names, and ends of lines for the readline of Node 24. */
+/** Legal in JSON and in file names, but line ends for the readline of Node 24. */
 const LINE_SEPARATORS = /[\u2028\u2029]/g
 const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16)}`
 
@@ -34,16 +37,26 @@ function fingerprintText(fingerprint: Fingerprint): string {
   return `${fingerprint.size} ${fingerprint.mtime} ${fingerprint.ctime} ${fingerprint.inode}`
 }
 
+/** What is known about the chunks of files, by their states. */
+export interface FileStates {
+  /** Chunk ids of a file that is in the state in which it was recorded, 32 bytes each. */
+  lookup(path: string, fingerprint: Fingerprint): Buffer | undefined
+  /** Records which chunks a file consisted of when it was read at `readAt`, ms since 1970. */
+  record(path: string, fingerprint: Fingerprint, chunks: Buffer, readAt: number): void
+  /** Keeps what is recorded of a file that was looked up and used. */
+  keep(path: string): void
+}
+
 /**
- * Remembers, for one source folder on this machine, which chunks each file consisted of when it had a given fingerprint, so that unchanged files are not read
- * again. It says nothing about any store. A file of lines `[path, fingerprint, chunk ids in base64]` and a last line with the SHA-256 of all before; one that
- * is damaged is not used.
+ * Remembers which chunks each file of one source folder consisted of when it had a given fingerprint, so that unchanged
+ * files are not read again. It says nothing about any store. It is saved as lines `[path, fingerprint, chunk ids in
+ * base64]` and a last line with the SHA-256 of all before. A damaged file is not used.
  */
-export class StatCache {
+export class StatCache implements FileStates {
   private readonly file: string
   private readonly files = new Map<string, CachedFile>()
   private readonly recorded = new Map<string, CachedFile>()
-  /** Whether the file is there and whole. */
+  /** Whether the file exists and is undamaged. */
   private isLoaded = false
   private keptFiles = 0
 
@@ -56,7 +69,7 @@ export class StatCache {
     try {
       const lines = createInterface({ input: createReadStream(this.file), crlfDelay: Infinity })
       for await (const line of lines) {
-        // the last line is a text, all others are lists
+        // the last line is a string, all others are arrays
         if (line.startsWith('"')) {
           this.isLoaded = line === `"${hash.digest('hex')}"`
           break
@@ -73,7 +86,6 @@ export class StatCache {
     }
   }
 
-  /** The chunks of a file that is as it was, or undefined. */
   lookup(path: string, fingerprint: Fingerprint): Buffer | undefined {
     const cached = this.files.get(path)
     if (!cached) return undefined
@@ -84,14 +96,13 @@ export class StatCache {
     return cached.chunks
   }
 
-  /** Notes what a file consisted of when it was read at `readAt` (ms since 1970); too young states are left out. */
+  /** A state that is too young is left out: the file may change again with the same times. */
   record(path: string, fingerprint: Fingerprint, chunks: Buffer, readAt: number): void {
     const settledBefore = BigInt(Math.floor(readAt)) * 1_000_000n - UNSETTLED_NS
     if (fingerprint.mtime >= settledBefore || fingerprint.ctime >= settledBefore) return
     this.recorded.set(path, { fingerprint, chunks })
   }
 
-  /** Carries a looked-up state over into the next file. */
   keep(path: string): void {
     const cached = this.files.get(path)
     if (!cached || cached.isKept) return
@@ -99,12 +110,12 @@ export class StatCache {
     this.keptFiles++
   }
 
-  /** Carries all over that was not recorded anew. */
+  /** Keeps every file that is not recorded anew. */
   keepAll(): void {
     for (const path of this.files.keys()) this.keep(path)
   }
 
-  /** Replaces the file by what was recorded and kept. A cache that can't be written costs time later, nothing else. */
+  /** Replaces the saved file by what was recorded and kept. A cache that can't be written only costs time later. */
   async save(reporter: Reporter): Promise<void> {
     if (this.isLoaded && this.recorded.size === 0 && this.keptFiles === this.files.size) return
     const temporary = `${this.file}.${process.pid}.tmp`
@@ -113,7 +124,7 @@ export class StatCache {
       const hash = createHash('sha256')
       const out = createWriteStream(temporary, { mode: 0o600 })
       let text = ''
-      for (const [path, cached] of this.following()) {
+      for (const [path, cached] of this.toSave()) {
         const line = JSON.stringify([path, textOf(cached.fingerprint), cached.chunks.toString('base64')]).replace(LINE_SEPARATORS, escaped)
         hash.update(line)
         text += `${line}\n`
@@ -131,7 +142,7 @@ export class StatCache {
     }
   }
 
-  private *following(): Generator<[string, CachedFile]> {
+  private *toSave(): Generator<[string, CachedFile]> {
     for (const [path, cached] of this.files) if (cached.isKept && !this.recorded.has(path)) yield [path, cached]
     yield* this.recorded
   }

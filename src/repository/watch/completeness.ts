@@ -8,23 +8,41 @@ import { checkZipEnd, isZip } from '../../chunking/layouts/zip.ts'
 import { isAppError } from '../../util/errors.ts'
 import { fsPath } from '../../util/paths.ts'
 
-/** Longer headers of safetensors than this are not looked into. */
+/** Longer safetensors headers are not parsed. */
 const MAX_HEADER_BYTES = 16 * 1024 * 1024
-/** Longer ones than this safetensors itself does not allow. */
-const ABSURD_HEADER_BYTES = 100_000_000
+/** The safetensors library refuses longer headers. */
+const HEADER_LIMIT_BYTES = 100_000_000
 
-/** Files of these names are always such containers, so one that does not even begin as one has only been begun. */
-const ALWAYS: Readonly<Record<string, string>> = { npz: 'zip', zip: 'zip', keras: 'zip', npy: 'npy', safetensors: 'safetensors' }
-/** Of these only empty ones are known to be unfinished: what they begin with differs from program to program. */
-const NEVER_EMPTY = ['pt', 'pth', 'ckpt', 'bin', 'gguf', 'h5', 'hdf5', 'pkl', 'joblib', 'onnx', 'tar', 'gz', 'zst', ...Object.keys(ALWAYS)]
+/** The container of files with these extensions. One that does not begin like its container is not finished. */
+const CONTAINERS: Readonly<Record<string, string>> = { npz: 'zip', zip: 'zip', keras: 'zip', npy: 'npy', safetensors: 'safetensors' }
+/** Files with these extensions are unfinished when they are empty. How they begin differs from program to program. */
+const NEVER_EMPTY = [
+  'pt',
+  'pth',
+  'ckpt',
+  'bin',
+  'gguf',
+  'h5',
+  'hdf5',
+  'pkl',
+  'joblib',
+  'onnx',
+  'tar',
+  'gz',
+  'zst',
+  ...Object.keys(CONTAINERS),
+]
 
-/** Why a file can't be finished by what its container says of its length, or undefined where nothing speaks against it. What `read` throws is passed on. */
+/**
+ * Why a file can't be finished, judging by the length that its container states; undefined when it may be. Errors of
+ * `read` are passed on.
+ */
 export async function whyIncomplete(path: string, size: number, read: ReadAt): Promise<string | undefined> {
   const extension = /\.([^./]+)$/.exec(path)?.[1]?.toLowerCase() ?? ''
   if (size === 0) return NEVER_EMPTY.includes(extension) ? 'it is empty' : undefined
   const start = await read(0, Math.min(size, 64))
   const found = containerOf(start)
-  const expected = Object.hasOwn(ALWAYS, extension) ? ALWAYS[extension] : undefined
+  const expected = Object.hasOwn(CONTAINERS, extension) ? CONTAINERS[extension] : undefined
   if (expected !== undefined && expected !== 'safetensors' && found !== expected) return `it does not begin as a .${extension} file does`
   try {
     return await reasons[expected ?? found ?? 'other']!(size, read, Buffer.from(start))
@@ -34,7 +52,7 @@ export async function whyIncomplete(path: string, size: number, read: ReadAt): P
   }
 }
 
-/** The same of a file on this machine. */
+/** The same for a file on this machine. */
 export async function whyFileIncomplete(localPath: string, size: number): Promise<string | undefined> {
   const file = await open(fsPath(localPath), 'r')
   try {
@@ -72,12 +90,12 @@ function containerOf(start: Uint8Array): string | undefined {
 async function safetensorsReason(size: number, read: ReadAt, start: Buffer): Promise<string | undefined> {
   if (start.length < 8) return 'its header is not complete'
   const header = Number(start.readBigUInt64LE())
-  if (header > ABSURD_HEADER_BYTES || 8 + header > size) return 'its header is not complete'
+  if (header > HEADER_LIMIT_BYTES || 8 + header > size) return 'its header is not complete'
   if (header <= MAX_HEADER_BYTES) await findSafetensors(size, read)
   return undefined
 }
 
-/** The superblock tells where the file ends, and from version 3 on whether somebody has it open for writing. */
+/** The superblock states where the file ends and, from version 3 on, whether a program has it open for writing. */
 function hdf5Reason(size: number, start: Buffer): string | undefined {
   const version = start[8]!
   const wide = start[version < 2 ? 13 : 9] === 8

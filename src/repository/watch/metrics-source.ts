@@ -2,14 +2,17 @@ import { readFile, open, stat } from 'node:fs/promises'
 import { AppError, errnoOf } from '../../util/errors.ts'
 import { isMetricName, pickMetrics, type Metrics } from '../versions/metrics.ts'
 
-/** Of a long file with a record a line this much of its end is read. */
+/** A long JSONL file is read from its end, this many bytes. */
 const TAIL_BYTES = 256 * 1024
-/** Of a file that is a single value all has to be read: as much as this, which takes some ten times as much memory for a moment. */
-const MOST_BYTES = 16 * 1024 * 1024
+/**
+ * A file that is a single JSON value has to be read as a whole, which takes about ten times as much memory for a
+ * moment.
+ */
+const MAX_WHOLE_BYTES = 16 * 1024 * 1024
 
 /**
- * The metrics that stand last in a JSON or JSONL file; none where it is not there, or nothing in it is complete. `onTooLong` is told, in words, of a file that
- * would have to be read as a whole and is too long for it.
+ * The last metrics in a JSON or JSONL file; none when the file is missing or holds no complete record. `onTooLong` gets
+ * a message when the file would have to be read as a whole and is too long for that.
  */
 export async function readMetricsFile(path: string, onTooLong: (problem: string) => void): Promise<Metrics> {
   try {
@@ -18,9 +21,9 @@ export async function readMetricsFile(path: string, onTooLong: (problem: string)
       const found = lastOf(linesOf(await readTail(path, size)))
       if (found !== undefined) return found
     }
-    if (size <= MOST_BYTES) return metricsOf(await readFile(path, 'utf8'))
+    if (size <= MAX_WHOLE_BYTES) return metricsOf(await readFile(path, 'utf8'))
     onTooLong(
-      `no metrics are read from ${path}: no line at its end has any, and as a single JSON value only files up to ${MOST_BYTES / 1024 / 1024} MiB are read. Write an object a line (JSONL), or the last metrics alone to a file of their own.`,
+      `no metrics are read from ${path}: no line at its end has any, and as a single JSON value only files up to ${MAX_WHOLE_BYTES / 1024 / 1024} MiB are read. Write an object a line (JSONL), or the last metrics alone to a file of their own.`,
     )
     return {}
   } catch (error) {
@@ -39,12 +42,14 @@ async function readTail(path: string, size: number): Promise<string> {
   }
 }
 
-/** One object, or a list of them, or one a line: the last one counts that is complete and has a number. */
+/**
+ * The text is one object, an array of objects, or one object a line. The last complete one that has a number counts.
+ */
 export function metricsOf(text: string): Metrics {
   const whole = parse(text)
   if (whole === undefined) return lastOf(linesOf(text)) ?? {}
   if (Array.isArray(whole)) return lastOf(whole) ?? {}
-  return ofLastStep(whole) ?? lastOf([whole]) ?? {}
+  return metricsOfLastStep(whole) ?? lastOf([whole]) ?? {}
 }
 
 const linesOf = (text: string): unknown[] => text.split('\n').map(parse)
@@ -63,8 +68,11 @@ function numbersIn(record: unknown): Metrics | undefined {
   return Object.keys(metrics).length > 0 ? metrics : undefined
 }
 
-/** Of a `trainer_state.json`, as Hugging Face's Trainer writes it: all that its `log_history` has of the last step, where what was trained and evaluated are records of their own. */
-function ofLastStep(state: unknown): Metrics | undefined {
+/**
+ * For a `trainer_state.json` of Hugging Face's Trainer: all that its `log_history` says about the last step. Training
+ * and evaluation are records of their own there.
+ */
+function metricsOfLastStep(state: unknown): Metrics | undefined {
   const history = typeof state === 'object' && state !== null && 'log_history' in state ? state.log_history : undefined
   if (!Array.isArray(history)) return undefined
   const records = history.map(numbersIn).filter(record => record !== undefined)
@@ -73,17 +81,17 @@ function ofLastStep(state: unknown): Metrics | undefined {
   return last.length === 0 ? undefined : pickMetrics(Object.assign({}, ...last) as Metrics)
 }
 
-/** JSON, also as Python writes it, with NaN and Infinity for numbers that are none. */
+/** Parses JSON, also as Python writes it, with NaN and Infinity. Undefined when it is neither. */
 function parse(text: string): unknown {
   if (text.trim() === '') return undefined
   try {
     return JSON.parse(text) as unknown
   } catch {
-    return parsePythons(text)
+    return parsePythonJson(text)
   }
 }
 
-function parsePythons(text: string): unknown {
+function parsePythonJson(text: string): unknown {
   try {
     return JSON.parse(text.replace(/("(?:[^"\\]|\\.)*")|-?\b(?:NaN|Infinity)\b/g, (_, quoted?: string) => quoted ?? 'null')) as unknown
   } catch {
@@ -91,12 +99,12 @@ function parsePythons(text: string): unknown {
   }
 }
 
-/** Reads metrics out of names of files. */
+/** Finds metrics in the path of a file. */
 export type NamePattern = (path: string) => Metrics
 
 /**
- * A regular expression whose groups hold numbers: named groups name the metrics; a single group without a name is called as the word in front of it, so
- * `val_loss=([0-9.]+)` finds val_loss.
+ * Parses a regular expression whose groups match numbers. A named group is the metric of that name. A single group
+ * without a name is named by the word in front of it: `val_loss=([0-9.]+)` finds val_loss.
  */
 export function parseNamePattern(text: string): NamePattern {
   const fail = (why: string): never => {
@@ -124,7 +132,7 @@ export function parseNamePattern(text: string): NamePattern {
   }
 }
 
-/** `0.31.` is what `[0-9.]+` finds in `val_loss=0.31.ckpt`. */
+/** `[0-9.]+` matches `0.31.` in `val_loss=0.31.ckpt`. */
 function numberAtStart(text: string): number {
   const number = /^[-+]?(\d+(\.\d+)?|\.\d+)(e[-+]?\d+)?/i.exec(text)?.[0]
   return number === undefined ? NaN : Number(number)

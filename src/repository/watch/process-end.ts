@@ -1,14 +1,17 @@
 import { readFileSync } from 'node:fs'
 import { errnoOf } from '../../util/errors.ts'
 
-/** Tells whether a process that was there at first has ended. A number that another process got since does not deceive it, where the system tells starts. */
+/**
+ * Watches for the end of a process. On Linux the start time is compared too, so that another process with the same pid
+ * is not mistaken for it.
+ */
 export function watchProcess(pid: number): { hasEnded: () => boolean } {
   const started = stateOf(pid)?.start
   return {
     hasEnded: () => {
       if (!exists(pid)) return true
       const state = stateOf(pid)
-      // whoever started it has not asked for its end yet, as a notebook does not
+      // an ended process stays a zombie until its parent waits for it, which a notebook does not do
       return state !== undefined && (state.ended || state.start !== started)
     },
   }
@@ -23,7 +26,7 @@ function exists(pid: number): boolean {
   }
 }
 
-/** Linux alone tells; the name may hold spaces and brackets. */
+/** Linux only. The name of the process may hold spaces and brackets. */
 function stateOf(pid: number): { ended: boolean; start: string } | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')

@@ -8,16 +8,19 @@ import { whyFileIncomplete } from './completeness.ts'
 export interface ScannerOptions {
   path: string
   excludes: readonly string[]
-  /** Absolute paths of folders and files that are no part of the source. */
+  /** Absolute paths of folders and files that are not part of the source. */
   skip: readonly string[]
-  /** How long (ms) a file has to be as it is to be taken for finished. */
+  /** A file counts as finished when it has not changed for this long, ms. */
   settleMs: number
   monotonic: () => number
   reporter: Reporter
   signal?: AbortSignal | undefined
 }
 
-/** `changing`: written to a moment ago. `incomplete`: its container says that more is to come. `unreadable`: reading it failed. */
+/**
+ * `changing`: it was written to a moment ago. `incomplete`: its container states a greater length. `unreadable`:
+ * reading it failed.
+ */
 export type HoldReason = 'changing' | 'incomplete' | 'unreadable'
 
 export interface HeldFile {
@@ -27,35 +30,38 @@ export interface HeldFile {
 
 export interface Scan {
   source: WalkResult
-  /** Files that no version may take as they are now, by path. */
+  /** Files that may not be saved as they are now, by path. */
   held: Map<string, HeldFile>
-  /** Finished files that no version of this watch has yet, the one written last at the end. */
+  /** Finished files that no version of this watch has yet, the one that was written last at the end. */
   fresh: WalkedEntry[]
-  /** Logs that have grown since the last version. They go with the next one, and are no reason for one as long as they grow. */
+  /** Logs that have grown since the last version. The next version saves them, but they are no reason to make one. */
   grown: WalkedEntry[]
 }
 
-/** Text that programs append to line by line, so that all of it up to any moment is whole. */
+/** Programs append to such files line by line, so their content is complete at any moment. */
 export function isLog(path: string): boolean {
   return /\.(log|jsonl|ndjson|out|err)$|\.tfevents\./i.test(basename(path))
 }
 
-interface Seen {
+interface FileState {
   key: string
-  /** When it was first seen like this, by a clock that only grows. */
+  /** When the file was first seen in this state, by the monotonic clock, ms. */
   since: number
-  /** What its container says; not asked yet while undefined. */
+  /** Why it is incomplete. null: it may be complete. Undefined: not checked yet. */
   incomplete?: string | null
 }
 
 const keyOf = ({ size, mtime, ctime, inode }: Fingerprint): string => `${size} ${mtime} ${ctime} ${inode}`
 
-/** Looks at a folder again and again and tells which of its files are finished. Costs a look at each file, and of those that changed some bytes. */
+/**
+ * Scans a folder again and again and tells which of its files are finished. A scan costs a stat of each file, and a
+ * read of some bytes of each file that changed.
+ */
 export class Scanner {
   private readonly options: ScannerOptions
-  private seen = new Map<string, Seen>()
+  private seen = new Map<string, FileState>()
   private saved = new Map<string, string>()
-  /** In which state a file could not be read. */
+  /** The states in which files could not be read, by path. */
   private unreadable = new Map<string, string>()
 
   constructor(options: ScannerOptions) {
@@ -67,7 +73,7 @@ export class Scanner {
     const walked = await walk(path, { excludes, skip, reporter, signal })
     const source = { ...walked, entries: walked.entries.filter(({ localPath }) => !skip.includes(localPath)) }
     const scan: Scan = { source, held: new Map(), fresh: [], grown: [] }
-    const seen = new Map<string, Seen>()
+    const seen = new Map<string, FileState>()
     const now = monotonic()
     for (const entry of source.entries) {
       if (entry.type !== 'file') continue
@@ -86,7 +92,7 @@ export class Scanner {
     return scan
   }
 
-  /** A version now has what this scan found and did not hold. */
+  /** A version was made of this scan, without the files it held back. */
   markSaved({ source, held }: Scan): void {
     const saved = new Map<string, string>()
     for (const { path, type, fingerprint } of source.entries) {
@@ -97,13 +103,13 @@ export class Scanner {
     this.saved = saved
   }
 
-  /** These could not be read as they are: they are held until they change. */
+  /** These files could not be read: they are held back until they change. */
   markUnreadable({ source }: Scan, paths: readonly string[]): void {
     const all = new Set(paths)
     this.unreadable = new Map(source.entries.filter(({ path }) => all.has(path)).map(({ path, fingerprint }) => [path, keyOf(fingerprint)]))
   }
 
-  private async judge({ path, localPath, fingerprint }: WalkedEntry, state: Seen, still: boolean): Promise<HeldFile | undefined> {
+  private async judge({ path, localPath, fingerprint }: WalkedEntry, state: FileState, still: boolean): Promise<HeldFile | undefined> {
     if (!still) return { kind: 'changing', why: 'it was written to a moment ago' }
     if (this.unreadable.get(path) === state.key) return { kind: 'unreadable', why: 'it could not be read' }
     if (state.incomplete === undefined) {

@@ -1,6 +1,6 @@
 /*
- * When a folder is worth saving: which files changed, which are finished, what metrics they tell. Saving itself is
- * done by whoever is called back.
+ * Decides when a folder is saved: which files changed, which are finished, which metrics they hold. The caller's `push`
+ * saves it.
  */
 
 import type { Sleep } from '../../storage/waiting.ts'
@@ -10,29 +10,31 @@ import type { Scan, Scanner } from './scanner.ts'
 
 export type WatchEvent =
   | { kind: 'pushed'; result: PushResult; scan: Scan }
-  /** Told once for as long as it lasts. */
+  /** Once for as long as the trouble lasts. */
   | { kind: 'trouble'; error: AppError }
   | { kind: 'recovered'; afterMs: number }
   | { kind: 'stopping'; why: StopReason }
-  /** After every look, so that a status can be shown. */
+  /** After every scan, so that a status can be shown. */
   | { kind: 'looked'; scan: Scan }
 
 export type StopReason = 'signal' | 'process-ended'
 
 export interface WatcherOptions {
   scanner: Scanner
-  /** Makes a version of what a scan found. */
+  /** Makes a version of a scan. */
   push: (scan: Scan) => Promise<PushResult>
-  /** The least time between two versions, ms. */
+  /** Time between two versions, at least, ms. */
   everyMs: number
   settleMs: number
-  /** How long it may take to end after `stop`, ms. */
+  /** Time to end after `stop`, at most, ms. */
   graceMs: number
-  /** Tells that the process is gone whose files these are. */
+  /** Tells whether the process that writes the files has ended. */
   hasEnded?: (() => boolean) | undefined
-  /** To end after a last version. */
+  /** When aborted, the watch ends after a last version. */
   stop: AbortSignal
-  /** Aborted when `graceMs` are over, or by somebody else to end at once; what is under way then ends with `interrupted`. */
+  /**
+   * Aborted when `graceMs` are over, or by the caller to end at once. What is under way then fails with `interrupted`.
+   */
   abort: AbortController
   monotonic: () => number
   random: () => number
@@ -40,41 +42,45 @@ export interface WatcherOptions {
   onEvent: (event: WatchEvent) => void
 }
 
-/** Between two looks, ms: often enough for the time that files settle, and never more than this share of the time is spent with looking. */
-const LEAST_PAUSE_MS = 100
-const MOST_PAUSE_MS = 5_000
-const LOOKING_SHARE = 0.05
+/**
+ * The pause between two scans, ms: short enough for the time in which files settle, and long enough that scans take no
+ * more than this share of the time.
+ */
+const MIN_PAUSE_MS = 100
+const MAX_PAUSE_MS = 5_000
+const SCAN_SHARE = 0.05
 
-/** How long a last version waits for a source that can't be looked at, as when a mount is being restored. */
-const SOURCE_PATIENCE_MS = 10 * 60_000
+/** How long a last version waits for a source that can't be scanned, for example while a mount is being restored. */
+const SOURCE_WAIT_MS = 10 * 60_000
 
+/** Backoff after a failed push. */
 const FIRST_WAIT_MS = 5_000
-const LONGEST_WAIT_MS = 5 * 60_000
+const MAX_WAIT_MS = 5 * 60_000
 
 /**
- * Makes versions of a source as files in it are finished, one at a time. Whatever keeps a version from being made is told once and tried again for as long as it
- * takes: what watches over a training of days has nobody beside it. Ends with a last version.
+ * Makes a version of a source, one at a time, whenever files in it are finished, and a last one at the end. A failure
+ * is reported once and retried for as long as it takes: nobody attends a training that runs for days.
  */
 export class Watcher {
   private readonly options: WatcherOptions
-  /** Stop or abort: ends a pause. */
-  private readonly either: AbortSignal
+  /** Aborted by stop or abort; ends a pause. */
+  private readonly stopOrAbort: AbortSignal
   private nextPush = -Infinity
   private failures = 0
   private trouble: { since: number; code: string } | undefined
   private readonly leastPauseMs: number
   private pauseMs: number
-  /** How long the look before took. */
-  private lookMs = 0
+  /** How long the previous scan took. */
+  private scanMs = 0
 
   constructor(options: WatcherOptions) {
     this.options = options
-    this.either = AbortSignal.any([options.stop, options.abort.signal])
-    this.leastPauseMs = Math.min(MOST_PAUSE_MS, Math.max(LEAST_PAUSE_MS, options.settleMs / 3))
+    this.stopOrAbort = AbortSignal.any([options.stop, options.abort.signal])
+    this.leastPauseMs = Math.min(MAX_PAUSE_MS, Math.max(MIN_PAUSE_MS, options.settleMs / 3))
     this.pauseMs = this.leastPauseMs
   }
 
-  /** The last look at the source. Errors: `interrupted` when it was aborted. */
+  /** Resolves with the last scan. Throws `interrupted` when it was aborted. */
   async run(): Promise<Scan | undefined> {
     const { stop, abort, graceMs, monotonic, onEvent } = this.options
     let graceTimer: NodeJS.Timeout | undefined
@@ -89,7 +95,7 @@ export class Watcher {
           onEvent({ kind: 'stopping', why })
           return await this.finish()
         }
-        const scan = await this.look()
+        const scan = await this.scan()
         if (scan && scan.fresh.length > 0 && monotonic() >= this.nextPush) await this.push(scan)
         await this.pause(this.pauseMs)
       }
@@ -104,35 +110,35 @@ export class Watcher {
     return this.options.hasEnded?.() === true ? 'process-ended' : undefined
   }
 
-  /** Waits until what is being written is finished, if it is soon, and makes a last version. */
+  /** Waits a little for files that are being written, and makes a last version. */
   private async finish(): Promise<Scan | undefined> {
     const { settleMs, graceMs, stop, monotonic } = this.options
     const until = monotonic() + (stop.aborted ? Math.min(2 * settleMs, graceMs / 2) : 2 * settleMs)
-    let scan = await this.look()
+    let scan = await this.scan()
     while (monotonic() < until && (scan === undefined || isBusy(scan))) {
       await this.pause(this.pauseMs)
-      scan = await this.look()
+      scan = await this.scan()
     }
-    const giveUp = monotonic() + (stop.aborted ? 0 : SOURCE_PATIENCE_MS)
+    const giveUp = monotonic() + (stop.aborted ? 0 : SOURCE_WAIT_MS)
     while (scan === undefined ? monotonic() < giveUp : scan.fresh.length + scan.grown.length > 0) {
       if (scan && (await this.push(scan))) break
       await this.pause(Math.max(this.pauseMs, this.nextPush - monotonic()))
-      scan = await this.look()
+      scan = await this.scan()
     }
     return scan
   }
 
-  /** Undefined when the source can't be looked at now. */
-  private async look(): Promise<Scan | undefined> {
+  /** Undefined when the source can't be scanned now. */
+  private async scan(): Promise<Scan | undefined> {
     const { scanner, monotonic, onEvent } = this.options
     const began = monotonic()
     try {
       const scan = await scanner.scan()
       if (this.trouble?.code === SOURCE) this.recover()
       const tookMs = monotonic() - began
-      // of two, the quicker: a single slow look, as when the machine is busy for a moment, slows nothing down
-      this.pauseMs = Math.max(this.leastPauseMs, Math.min(60_000, Math.min(tookMs, this.lookMs) / LOOKING_SHARE))
-      this.lookMs = tookMs
+      // the faster of two scans counts, so that a single slow one, when the machine is busy, does not delay the next
+      this.pauseMs = Math.max(this.leastPauseMs, Math.min(60_000, Math.min(tookMs, this.scanMs) / SCAN_SHARE))
+      this.scanMs = tookMs
       onEvent({ kind: 'looked', scan })
       return scan
     } catch (error) {
@@ -141,7 +147,7 @@ export class Watcher {
     }
   }
 
-  /** True when nothing of the scan is left to be saved. */
+  /** True when all of the scan is saved. */
   private async push(scan: Scan): Promise<boolean> {
     const { scanner, push, everyMs, monotonic, onEvent } = this.options
     const began = monotonic()
@@ -158,7 +164,7 @@ export class Watcher {
       return true
     } catch (error) {
       this.fail(error)
-      const wait = Math.min(LONGEST_WAIT_MS, Math.min(FIRST_WAIT_MS, everyMs) * 2 ** this.failures++)
+      const wait = Math.min(MAX_WAIT_MS, Math.min(FIRST_WAIT_MS, everyMs) * 2 ** this.failures++)
       const asked = isAppError(error) ? (error.retryAfterMs ?? 0) : 0
       this.nextPush = monotonic() + asked + wait * (0.5 + this.options.random() / 2)
       return false
@@ -185,7 +191,7 @@ export class Watcher {
   private async pause(ms: number): Promise<void> {
     const { stop, abort, sleep } = this.options
     try {
-      await sleep(ms, stop.aborted ? abort.signal : this.either)
+      await sleep(ms, stop.aborted ? abort.signal : this.stopOrAbort)
     } catch (error) {
       throwIfAborted(abort.signal)
       if (!isAppError(error, 'interrupted')) throw error
@@ -193,7 +199,7 @@ export class Watcher {
   }
 }
 
-/** Trouble with the source itself, not with the store. */
+/** The code of trouble with the source, not with the store. */
 const SOURCE = 'source'
 
 const isBusy = ({ held }: Scan): boolean => [...held.values()].some(({ kind }) => kind === 'changing')

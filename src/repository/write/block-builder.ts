@@ -6,52 +6,53 @@ import type { SharedBuffers } from '../../util/memory/shared-buffers.ts'
 import type { ChunkBases } from '../format/directory.ts'
 import { MAX_BLOCK_CHUNKS } from '../format/limits.ts'
 
-/** What a chunk may be predicted from: the bytes of its bases, one after the other. */
+/** The bases of a chunk, with their bytes one after the other. */
 export interface OfferedBase extends BlockBase, ChunkBases {}
 
-/** What is known of a chunk that is part of a tensor. */
+/** How a chunk that is part of a tensor may be encoded. */
 export interface TensorForm {
   element: ElementType
   base?: OfferedBase | undefined
 }
 
-/** What is known of a chunk, and so of all in its block. */
+/** How a chunk may be encoded. All chunks of a block share it. */
 export interface BlockContent {
   kind: BlockKind
   table?: Table | undefined
   tensor?: TensorForm | undefined
 }
 
-/** Smaller chunks gain more from what lies beside them than from being told apart. */
+/** Smaller chunks gain more from a shared block with their neighbours than from a block of their own kind. */
 const MIN_TABLE_BYTES = 16 * 1024
 
-/** Of a chunk that is no tensor: whether it is compressed already, or else a table. */
+/** Classifies a chunk outside of tensors: compressed already, a table, or anything else. */
 export function classifyContent(bytes: Uint8Array, isCompressed: boolean): BlockContent {
   if (isCompressed) return { kind: 'compressed' }
   return { kind: 'general', table: bytes.length >= MIN_TABLE_BYTES ? findTable(bytes) : undefined }
 }
 
 /**
- * Chunks of one form share blocks. All chunks of a block with bases have one depth, and so lie deeper than any block with one of their bases: two blocks never wait
- * for each other to be decoded.
+ * Chunks with the same key share blocks. All chunks of a block with bases have the same depth, so the block lies deeper
+ * than the blocks of their bases: two blocks never need each other to be decoded.
  */
 export function blockKeyOf(bytes: Uint8Array, { kind, table, tensor }: BlockContent): string {
   if (table) return `table ${table.separator} ${table.columns}`
   if (tensor === undefined) return kind
   const { element, base } = tensor
   const { width, kind: numbers, dtype = '' } = element
-  // floats without signs, such as averages of squares, have other exponents than floats with, and change in other ways
+  // floats without signs, such as averages of squares, differ from floats with signs in their exponents and in how they
+  // change
   const signed = numbers === 'float' && hasSigns(bytes, width) ? 'signed' : ''
   const predicted = base === undefined ? '' : `${base.relation} ${base.depth}`
   return `${width} ${numbers} ${dtype} ${signed} ${predicted}`
 }
 
-/** Buffers that a block of such chunks holds: where they have bases, one for those too. */
+/** Buffers that a block of such chunks holds: one for the chunks, and one for their bases if they have any. */
 export const buffersFor = ({ tensor }: BlockContent): number => (tensor?.base ? 2 : 1)
 
 /** A block being filled. */
 export class BlockBuilder {
-  /** In the order in which blocks began. */
+  /** Blocks are numbered in the order in which they began. */
   readonly number: number
   readonly ids: Uint8Array[] = []
   readonly lengths: number[] = []
@@ -62,12 +63,12 @@ export class BlockBuilder {
   private readonly buffers: SharedBuffers
   private readonly plain: Uint8Array
   private readonly basePlain: Uint8Array | undefined
-  /** Plain bytes, at most. */
+  /** Plain bytes in the block, at most. */
   private readonly capacity: number
   private used = 0
   private baseUsed = 0
 
-  /** `buffers`: as long as a block may be. */
+  /** `buffers` are as long as a block may be. */
   constructor(number: number, content: BlockContent, buffers: SharedBuffers) {
     const { tensor } = content
     this.number = number
@@ -77,7 +78,7 @@ export class BlockBuilder {
     this.buffers = buffers
     this.plain = buffers.take()
     if (this.relation) this.basePlain = buffers.take()
-    // a base that is rounded has twice as many bytes
+    // the base of a rounded chunk has twice as many bytes
     this.capacity = this.relation && this.relation !== 'delta' ? this.plain.length / 2 : this.plain.length
   }
 
@@ -85,7 +86,7 @@ export class BlockBuilder {
     return buffersFor(this.content)
   }
 
-  /** Elements of a block are all aligned alike: nothing follows a chunk that ends within one. */
+  /** All elements of a block are aligned: no chunk may follow one that ends within an element. */
   fits(length: number): boolean {
     const aligned = this.used % (this.element?.width ?? 1) === 0
     return aligned && this.used + length <= this.capacity && this.lengths.length < MAX_BLOCK_CHUNKS
@@ -103,7 +104,7 @@ export class BlockBuilder {
     this.lengths.push(bytes.length)
   }
 
-  /** The bytes to encode and those of the bases, where they are, and how; they stay until `release`. */
+  /** The bytes to encode, without a copy, and the request that says how. They are valid until `release`. */
   take(level: Level): { plain: Uint8Array; request: BlockRequest } {
     const { content, element, relation } = this
     const { kind, table } = content
@@ -112,7 +113,7 @@ export class BlockBuilder {
     return { plain: this.plain.subarray(0, this.used), request }
   }
 
-  /** When nobody needs the bytes any more. */
+  /** Gives the buffers back. Call it when the bytes are no longer needed. */
   release(): void {
     this.buffers.give(this.plain)
     if (this.basePlain) this.buffers.give(this.basePlain)

@@ -6,27 +6,30 @@ import { indexName } from '../format/object-names.ts'
 import { NONCE_BYTES } from '../format/pack.ts'
 import type { RepositoryView } from '../open/view.ts'
 
-/** Indexes of up to this are merged whatever the size of the new one: rewriting them costs less than one more request for every reader. */
+/** Indexes up to this size are always merged: rewriting them costs less than one more request for every reader. */
 const ALWAYS_MERGE_BYTES = 32 * 1024
-/** A larger index is merged when it is at most this many times as large as what is merged already: so the number of indexes grows as a logarithm. */
+/**
+ * A larger index is merged when it is at most this many times as large as what is merged already. So the number of
+ * indexes grows logarithmically.
+ */
 const MERGE_FACTOR = 4
 
 type ActiveIndex = RepositoryView['activeIndexes'][number]
 
-/** Bytes that entries of packs take in an index, at most. */
+/** Bytes that the entries of packs take in an index, at most. */
 export function bytesInIndex(packs: readonly IndexedPack[]): number {
   return packs.reduce((sum, pack) => sum + (pack.directoryLength ?? pack.directoryBytes.length) + 40, 0)
 }
 
 /**
- * Which of the active indexes a new one with `ownBytes` of entries takes in, smallest first. Entries alone are weighed: the list of superseded indexes, which
- * every new one repeats, would in the end make each of them look too large to be merged.
+ * Chooses the active indexes that a new index with `ownBytes` of entries merges, smallest first. Only entries are
+ * counted: every new index repeats the list of superseded ones, which would make each look too large in the end.
  */
 export function chooseMerges(active: readonly ActiveIndex[], ownBytes: number): ActiveIndex[] {
   const chosen: ActiveIndex[] = []
   let total = ownBytes
-  const weighed = active.map(index => ({ index, bytes: bytesInIndex(index.packs) })).sort((a, b) => a.bytes - b.bytes)
-  for (const { index, bytes } of weighed) {
+  const sized = active.map(index => ({ index, bytes: bytesInIndex(index.packs) })).sort((a, b) => a.bytes - b.bytes)
+  for (const { index, bytes } of sized) {
     if (bytes > ALWAYS_MERGE_BYTES && bytes > total * MERGE_FACTOR) break
     if (total + bytes > MAX_INDEX_BYTES) break
     chosen.push(index)
@@ -36,8 +39,8 @@ export function chooseMerges(active: readonly ActiveIndex[], ownBytes: number): 
 }
 
 /**
- * Writes indexes of what one push stores. Each new one also takes in the smaller ones there are (its own earlier ones among them) and names them, and all
- * that those had superseded, as superseded. Deletes nothing: that is for a prune, after the grace time (rule 9).
+ * Writes the indexes of one push. Each new index merges smaller ones, earlier ones of this push included. It names
+ * them, and all that they superseded, as superseded. A prune deletes those after the grace time (rule 9).
  */
 export class IndexWriter {
   private readonly storage: Storage
@@ -55,8 +58,9 @@ export class IndexWriter {
   }
 
   /**
-   * Resolves when the store has acknowledged an index that names `packs`. Calls run one after the other. `replaced` are active indexes that it supersedes
-   * without taking their entries in: those that are to stay are among `packs` (for a prune, rule 9).
+   * Resolves when the store has acknowledged an index that names `packs`. Calls run one after the other. `replaced` are
+   * active indexes that it supersedes without merging them: their entries that must stay are among `packs` (for a
+   * prune, rule 9).
    */
   write(packs: readonly IndexedPack[], signal?: AbortSignal, replaced: readonly ActiveIndex[] = []): Promise<void> {
     const run = this.last.then(() => this.writeNow(packs, signal, replaced))
@@ -71,20 +75,20 @@ export class IndexWriter {
       const others = this.active.filter(index => !replaced.includes(index))
       const merged = chooseMerges(others, bytesInIndex(group))
       const byId = new Map([...merged.flatMap(index => index.packs), ...group].map(pack => [pack.id, pack]))
-      // what is replaced goes with the last group: until then it names packs that no other index does
-      const gone = number === groups.length - 1 ? [...merged, ...replaced] : merged
-      const supersedes = [...this.superseded, ...gone.map(index => index.id)]
+      // superseded with the last group only: until then these indexes name packs that no other index names
+      const dropped = number === groups.length - 1 ? [...merged, ...replaced] : merged
+      const supersedes = [...this.superseded, ...dropped.map(index => index.id)]
       const all = [...byId.values()].map(({ id, size, directoryBytes }) => ({ id, size, directoryBytes }))
       const { id, bytes } = encodeIndex({ packs: all, supersedes }, this.surroundings.random(NONCE_BYTES))
       await this.storage.put(indexName(id), bytes, { signal })
       this.storedBytes += bytes.length
       this.superseded = supersedes
-      this.active = [...this.active.filter(index => !gone.includes(index)), { id, size: bytes.length, packs: all, supersedes }]
+      this.active = [...this.active.filter(index => !dropped.includes(index)), { id, size: bytes.length, packs: all, supersedes }]
     }
   }
 }
 
-/** Groups of packs whose directories fit one index object each. */
+/** Groups the packs so that the directories of each group fit into one index. */
 function splitBySize(packs: readonly IndexedPack[]): IndexedPack[][] {
   const groups: IndexedPack[][] = []
   let bytes = Infinity

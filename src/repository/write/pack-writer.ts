@@ -1,6 +1,6 @@
 /*
- * Chunks into blocks, blocks into packs, packs into indexes, and all of it into the store. Whether a chunk needs to be
- * written is decided before.
+ * Puts chunks into blocks, blocks into packs and packs into indexes, and uploads them. Which chunks have to be written
+ * is decided elsewhere.
  */
 
 import { usesBase } from '../../compression/choose-filter.ts'
@@ -14,22 +14,14 @@ import { SharedBuffers } from '../../util/memory/shared-buffers.ts'
 import { freeUnusedBuffers } from '../../util/memory/unused-memory.ts'
 import type { ListedBlock, NewBlock } from '../format/directory.ts'
 import type { IndexedPack } from '../format/index-object.ts'
-import {
-  FIRST_PACK_BYTES,
-  MAX_BLOCK_BYTES,
-  MAX_PACK_CHUNKS,
-  PACK_BYTES,
-  PACK_FULL_FROM,
-  PACK_SHARE,
-  UPLOAD_BYTES_IN_FLIGHT,
-} from '../format/limits.ts'
+import { PACK_POLICY, type PackPolicy } from '../format/limits.ts'
 import { packName } from '../format/object-names.ts'
 import { NONCE_BYTES, sealPack } from '../format/pack.ts'
 import { type BlockContent, buffersFor, blockKeyOf, BlockBuilder } from './block-builder.ts'
 
-/** A pack that the store has acknowledged to this run. */
+/** A pack of this run that the store has acknowledged. */
 export interface AcknowledgedPack extends IndexedPack {
-  /** When the store made it, by the store's clock (ms). This machine's clocks stand still while it sleeps. */
+  /** When the store created it, by the store's clock, ms: the clocks of this machine stand still while it sleeps. */
   created: number
 }
 
@@ -41,57 +33,67 @@ export interface PackWriterOptions {
   blockBytes: number
   surroundings: Surroundings
   signal?: AbortSignal | undefined
+  policy?: PackPolicy | undefined
   /** Called after the store has acknowledged a pack. */
   onPack?: () => void
 }
 
-/** Mostly enough for a pack's directory. */
-const DIRECTORY_BYTES = Math.ceil(PACK_BYTES / 12)
+/** Share of a pack that its directory mostly fits into. */
+const DIRECTORY_SHARE = 1 / 12
 
-/** Buffers of blocks that are filled side by side, at most: beyond, the one that got nothing for longest is closed. */
+/**
+ * Buffers of blocks that are filled side by side, at most. Above this, the block that got no chunk for longest is
+ * closed.
+ */
 const MAX_OPEN_BUFFERS = 6
 
 /**
- * Turns a stream of new chunks into packs in the store: fills blocks form by form, has them encoded, joins them into packs and uploads those. Everything is
- * bounded: blocks being encoded by the number of workers, packs being uploaded by bytes. Packs hold blocks in the order their chunks came.
+ * Turns a stream of new chunks into packs in the store: fills blocks, one for each key, encodes them, joins them into
+ * packs and uploads those. The number of workers bounds the blocks that are being encoded, the policy bounds the bytes
+ * that are being uploaded. Packs hold blocks in the order in which they were filled.
  */
 export class PackWriter {
   private readonly options: PackWriterOptions
-  /** By form, the one that got a chunk last at the end. */
+  /** By key; the block that got a chunk last comes last. */
   private readonly open = new Map<string, BlockBuilder>()
   private blocksOpened = 0
-  private readonly encoding: Promise<NewBlock & { open?: BlockBuilder }>[] = []
+  private readonly encoding: Promise<NewBlock & { builder?: BlockBuilder }>[] = []
   private readonly maxEncoding: number
   private filled: ListedBlock[] = []
-  /** Stored bytes of `filled`, one block after the other. */
+  /** The encoded bytes of `filled`, one block after the other. */
   private buffer: PackBuffer | undefined
-  private readonly buffers = new PackBuffers(Math.max(PACK_BYTES, MAX_BLOCK_BYTES) + DIRECTORY_BYTES)
+  private readonly policy: PackPolicy
+  private readonly directoryBytes: number
+  private readonly buffers: PackBuffers
   private readonly blockBuffers: SharedBuffers
   private filledBytes = 0
   private filledChunks = 0
   private packedBytes = 0
   private uploading = new Map<Promise<void>, number>()
   private failure: { error: unknown } | undefined
-  /** Packs whose upload has begun, in that order; and those that the store has acknowledged. */
+  /** Packs whose upload has begun, in this order, and those that the store has acknowledged. */
   readonly begun: IndexedPack[] = []
   readonly acknowledged: AcknowledgedPack[] = []
-  /** Bytes of blocks encoded so far, and the plain bytes they stand for. */
+  /** Bytes of the blocks encoded so far, and of their plain chunks. */
   storedBytes = 0
   plainBytes = 0
-  /** Bytes of pack objects acknowledged so far. */
+  /** Bytes of the packs acknowledged so far. */
   uploadedBytes = 0
 
   constructor(options: PackWriterOptions) {
     this.options = options
+    this.policy = options.policy ?? PACK_POLICY
+    this.directoryBytes = Math.ceil(this.policy.bytes * DIRECTORY_SHARE)
+    this.buffers = new PackBuffers(Math.max(this.policy.bytes, options.blockBytes) + this.directoryBytes)
     this.maxEncoding = options.pool.workers + 1
     this.blockBuffers = new SharedBuffers(options.blockBytes)
   }
 
-  /** Takes one new chunk, with what is known of it; `bytes` may be reused as soon as this resolves. Waits while too much is under way. */
+  /** Adds a new chunk. `bytes` may be reused when this resolves. Waits while too much is being encoded or uploaded. */
   async add(id: Uint8Array, bytes: Uint8Array, content: BlockContent): Promise<void> {
-    const form = blockKeyOf(bytes, content)
-    let block = this.open.get(form)
-    this.open.delete(form)
+    const key = blockKeyOf(bytes, content)
+    let block = this.open.get(key)
+    this.open.delete(key)
     if (block && !block.fits(bytes.length)) {
       await this.encode(block)
       block = undefined
@@ -99,14 +101,14 @@ export class PackWriter {
     if (this.blocksOpened === 0) void this.options.storage.prepare?.({ signal: this.options.signal })
     block ??= await this.begin(content)
     block.add(id, bytes, content.tensor?.base)
-    this.open.set(form, block)
+    this.open.set(key, block)
   }
 
-  /** A new block, for which others are closed where there are too many. */
+  /** Begins a block, after it has closed others if too many are open. */
   private async begin(content: BlockContent): Promise<BlockBuilder> {
-    for (const [form, oldest] of this.open) {
+    for (const [key, oldest] of this.open) {
       if (this.buffersOpen() + buffersFor(content) <= MAX_OPEN_BUFFERS) break
-      this.open.delete(form)
+      this.open.delete(key)
       await this.encode(oldest)
     }
     return new BlockBuilder(this.blocksOpened++, content, this.blockBuffers)
@@ -118,7 +120,7 @@ export class PackWriter {
     return buffers
   }
 
-  /** Takes a block that is encoded already, as it stands in another pack. */
+  /** Adds a block that is encoded already, as it is in another pack. */
   async addBlock(block: NewBlock): Promise<void> {
     this.check()
     while (this.encoding.length >= this.maxEncoding) await this.collect()
@@ -130,39 +132,41 @@ export class PackWriter {
     while (this.encoding.length >= this.maxEncoding) await this.collect()
     const { plain, request } = block.take(this.options.level)
     const encoded = this.options.pool.encode(plain, request).then(encoded => ({
-      open: block,
+      builder: block,
       block: encoded,
       chunkIds: Buffer.concat(block.ids),
       chunkLengths: block.lengths,
       ...(usesBase(encoded.filter) ? { bases: block.bases } : {}),
     }))
-    encoded.catch(() => undefined) // awaited in its turn by collect()
+    encoded.catch(() => undefined) // awaited by collect()
     this.encoding.push(encoded)
   }
 
-  /** Moves the oldest block under encoding into the pack being filled. */
+  /** Moves the oldest of the blocks that are being encoded into the pack being filled. */
   private async collect(): Promise<void> {
-    const { open, ...block } = await this.encoding.shift()!.catch((error: unknown) => {
-      // its chunks are lost: from here on nothing may count as stored
+    const { builder, ...block } = await this.encoding.shift()!.catch((error: unknown) => {
+      // the chunks of the block are lost: from here on nothing may count as stored
       this.failure ??= { error }
       throw error
     })
     const { bytes, ...layout } = block.block
     if (this.filled.length > 0 && this.filledBytes + bytes.length > this.packBytes()) await this.closePack()
-    this.buffer ??= this.buffers.take(Math.max(this.packBytes(), MAX_BLOCK_BYTES) + DIRECTORY_BYTES)
+    this.buffer ??= this.buffers.take(Math.max(this.packBytes(), bytes.length) + this.directoryBytes)
     this.buffer.bytes.set(bytes, this.filledBytes)
-    open?.release()
+    builder?.release()
     this.filled.push({ ...block, block: layout })
     this.filledBytes += bytes.length
     this.filledChunks += block.chunkLengths.length
     this.storedBytes += bytes.length
     for (const length of block.chunkLengths) this.plainBytes += length
-    if (this.filledBytes >= this.packBytes() * PACK_FULL_FROM || this.filledChunks >= MAX_PACK_CHUNKS) await this.closePack()
+    const { fullFrom, maxChunks } = this.policy
+    if (this.filledBytes >= this.packBytes() * fullFrom || this.filledChunks >= maxChunks) await this.closePack()
   }
 
-  /** Of the pack being filled, at most, unless one block alone is larger. */
+  /** Bytes of the pack being filled, at most, unless one block alone is larger. */
   private packBytes(): number {
-    return Math.min(PACK_BYTES, Math.max(FIRST_PACK_BYTES, this.packedBytes * PACK_SHARE))
+    const { firstBytes, bytes, share } = this.policy
+    return Math.min(bytes, Math.max(firstBytes, this.packedBytes * share))
   }
 
   private async closePack(): Promise<void> {
@@ -177,7 +181,8 @@ export class PackWriter {
     this.filledChunks = 0
     this.packedBytes += pack.bytes.length
     const inFlight = (): number => [...this.uploading.values()].reduce((sum, bytes) => sum + bytes, 0)
-    while (this.uploading.size > 0 && inFlight() + pack.bytes.length > UPLOAD_BYTES_IN_FLIGHT) await Promise.race(this.uploading.keys())
+    while (this.uploading.size > 0 && inFlight() + pack.bytes.length > this.policy.uploadBytesInFlight)
+      await Promise.race(this.uploading.keys())
     this.check()
     const entry = { id: pack.id, size: pack.bytes.length, directoryBytes: pack.directory }
     this.begun.push(entry)
@@ -201,7 +206,10 @@ export class PackWriter {
     throwIfAborted(this.options.signal)
   }
 
-  /** Encodes what is left and begins its upload: from here on `begun` is complete, so that an index can go up side by side with the last packs. */
+  /**
+   * Encodes what is left and begins its upload. Then `begun` is complete, so that an index can be uploaded beside the
+   * last packs.
+   */
   async flush(): Promise<void> {
     for (const block of [...this.open.values()].sort((a, b) => a.number - b.number)) await this.encode(block)
     this.open.clear()
@@ -209,13 +217,13 @@ export class PackWriter {
     if (this.filled.length > 0) await this.closePack()
   }
 
-  /** Waits until the store has acknowledged all that was begun. */
+  /** Waits until the store has acknowledged all packs that were begun. */
   async acknowledge(): Promise<void> {
     await this.settle()
     this.check()
   }
 
-  /** Waits for what is under way without starting anything new: for a run that ends early. */
+  /** Waits for what is under way and starts nothing new: for a run that ends early. */
   async settle(): Promise<void> {
     await Promise.allSettled([...this.encoding, ...this.uploading.keys()])
   }

@@ -3,7 +3,8 @@ import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { TensorCache } from '../../../src/repository/bases/tensor-cache.ts'
 import { encodeTomb } from '../../../src/repository/format/label-and-tomb.ts'
-import { tombName } from '../../../src/repository/format/object-names.ts'
+import { PACK_POLICY } from '../../../src/repository/format/limits.ts'
+import { packName, tombName } from '../../../src/repository/format/object-names.ts'
 import type { Savings, Sizes } from '../../../src/repository/index/stored-sizes.ts'
 import type { RepositoryContext } from '../../../src/repository/open/open.ts'
 import { openForReading } from '../../../src/repository/open/open.ts'
@@ -235,6 +236,22 @@ describe('a checkpoint', () => {
       await training.expectPulled()
     }))
 })
+
+test('chunks that were lost are stored again, and not predicted from themselves', () =>
+  withTraining(async training => {
+    // each block in a pack of its own
+    training.context.packPolicy = { ...PACK_POLICY, firstBytes: 1, bytes: 1 }
+    training.write('last.safetensors', safetensors(fp32(network(17))))
+    const { snapshot } = await training.push()
+    const { index } = await openForReading(training.context)
+    const manifest = index.packOf(index.find(Buffer.from(snapshot!.manifest.chunks[0]!, 'hex')))
+    const lost = index.packs.filter((_, pack) => pack !== manifest)
+    expect(lost.length).toBeGreaterThan(0)
+    for (const { id } of lost) await training.storage.remove(packName(id))
+    await training.push()
+    await training.expectPulled()
+    expect((await training.depths()).slice(1)).toEqual([])
+  }))
 
 /** Two pulls of a version are equal: what it holds is not known any more. */
 async function pulledTwice(training: Training, back: number) {

@@ -4,7 +4,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { chunkBytes, Chunker } from '../../../src/chunking/chunker.ts'
 import { walk, type WalkedEntry } from '../../../src/local/walk.ts'
-import { readingOrder, readSource, type SourceReaderOptions } from '../../../src/repository/source/source-reader.ts'
+import type { FileChunk } from '../../../src/repository/source/file-reader.ts'
+import { readingOrder, type ReadProgress, SourceReader, type SourceReaderOptions } from '../../../src/repository/source/source-reader.ts'
 import { StatCache } from '../../../src/repository/source/stat-cache.ts'
 import { AppError } from '../../../src/util/errors.ts'
 import { sha256, toHex } from '../../../src/util/hash.ts'
@@ -18,25 +19,44 @@ import { makeTree, seededNoise } from '../../helpers/trees.ts'
 const LATER = Date.now() + 3_600_000
 const idsOf = (content: Uint8Array): string => toHex(Buffer.concat(chunkBytes(content).map(sha256)))
 
-async function readAll(root: string, options: Partial<SourceReaderOptions> = {}) {
+interface Options extends Partial<SourceReaderOptions> {
+  isStored?: (chunks: Buffer) => boolean
+  sink?: (chunk: FileChunk) => void
+}
+
+/** Reads as a push does: what is known and stored is kept, all else is read and given to `sink`. */
+async function readAll(root: string, { isStored = () => false, sink = () => undefined, ...options }: Options = {}) {
   const { reporter, warnings } = recordingReporter()
   const { entries } = await walk(root, { reporter })
   const sunk: string[] = []
-  const done: { doneBytes: number; doneFiles: number }[] = []
-  const reading = await readSource(entries, {
+  const done: Required<ReadProgress>[] = []
+  const reader = new SourceReader(entries, {
     chunker: new Chunker(),
     cache: undefined,
-    isStored: () => false,
-    sink: (id, bytes) => {
-      expect(toHex(sha256(bytes))).toBe(toHex(id))
-      sunk.push(toHex(id))
-    },
     now: () => LATER,
     reporter,
-    onProgress: progress => void done.push(progress),
+    onProgress: ({ doneBytes = NaN, totalBytes = NaN, doneFiles = NaN, totalFiles = NaN }) =>
+      void done.push({ doneBytes, totalBytes, doneFiles, totalFiles }),
     ...options,
   })
-  return { reading, warnings, sunk, done }
+  for (const file of reader.files) {
+    const known = reader.known(file)
+    if (known && isStored(known)) {
+      reader.keep(file, known)
+      continue
+    }
+    const ids: Buffer[] = []
+    for await (const chunk of reader.read(file)) {
+      if (chunk.offset === 0) ids.length = 0
+      ids.push(chunk.id)
+      expect(toHex(sha256(chunk.bytes))).toBe(toHex(chunk.id))
+      sunk.push(toHex(chunk.id))
+      sink(chunk)
+    }
+    const chunks = reader.chunksOf(file)
+    if (chunks && chunks.length > 0) expect(chunks.equals(Buffer.concat(ids))).toBe(true)
+  }
+  return { reading: reader.finish(), warnings, sunk, done }
 }
 
 describe('the order of reading', () => {
@@ -141,7 +161,7 @@ describe('reading a source', () => {
     withFolder(async root => {
       makeTree(root, { 'a.log': 'x', 'b.txt': 'kept', 'c.zzz': 'gone' })
       const { reading, warnings } = await readAll(root, {
-        sink: (_, bytes) => {
+        sink: ({ bytes }) => {
           if (bytes[0] === 0x78) appendFileSync(join(root, 'a.log'), 'x')
           if (existsSync(join(root, 'c.zzz'))) rmSync(join(root, 'c.zzz'))
         },

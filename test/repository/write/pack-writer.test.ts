@@ -1,14 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { BlockKind } from '../../../src/compression/block.ts'
 import { CompressionPool } from '../../../src/compression/pool.ts'
-import {
-  FIRST_PACK_BYTES,
-  MAX_PACK_CHUNKS,
-  PACK_BYTES,
-  PACK_FULL_FROM,
-  PACK_SHARE,
-  UPLOAD_BYTES_IN_FLIGHT,
-} from '../../../src/repository/format/limits.ts'
+import { PACK_POLICY } from '../../../src/repository/format/limits.ts'
 import { decodePackTail } from '../../../src/repository/format/pack.ts'
 import { PackWriter, type PackWriterOptions } from '../../../src/repository/write/pack-writer.ts'
 import { AppError } from '../../../src/util/errors.ts'
@@ -19,6 +12,7 @@ import { MemoryStorage } from '../../helpers/storage/memory.ts'
 import { seededNoise } from '../../helpers/trees.ts'
 
 const MiB = 1024 * 1024
+const { firstBytes, bytes: packBytes, share, fullFrom, maxChunks, uploadBytesInFlight } = PACK_POLICY
 
 /** Blocks come out as they went in, after as many turns as `delay` says: what is tested is the flow, not the compression. */
 function fakePool(workers = 2, delay: (nth: number) => number = () => 0, failAt = Infinity): CompressionPool & { most: number } {
@@ -141,7 +135,7 @@ describe('a pack writer', () => {
     }
     // it waits: nothing has been acknowledged, and the next pack would be too much
     expect(added).toBeLessThan(1000)
-    expect(waiting.reduce((sum, put) => sum + put.bytes, 0)).toBeGreaterThan(UPLOAD_BYTES_IN_FLIGHT - PACK_BYTES - MiB)
+    expect(waiting.reduce((sum, put) => sum + put.bytes, 0)).toBeGreaterThan(uploadBytesInFlight - packBytes - MiB)
     let done = false
     const all = adding.then(() => writer.acknowledge()).finally(() => (done = true))
     while (!done) {
@@ -151,16 +145,16 @@ describe('a pack writer', () => {
     await all
     let before = 0
     for (const [i, size] of sizes.entries()) {
-      const room = Math.min(PACK_BYTES, Math.max(FIRST_PACK_BYTES, before * PACK_SHARE))
+      const room = Math.min(packBytes, Math.max(firstBytes, before * share))
       const [block, directory] = [4 * MiB, 64 * 1024]
       expect(size, `pack ${i} of ${sizes.length}`).toBeLessThanOrEqual(room + directory)
       // nearly full, or the next block did not fit
-      if (i < sizes.length - 1) expect(size, `pack ${i} of ${sizes.length}`).toBeGreaterThan(Math.min(room * PACK_FULL_FROM, room - block))
+      if (i < sizes.length - 1) expect(size, `pack ${i} of ${sizes.length}`).toBeGreaterThan(Math.min(room * fullFrom, room - block))
       before += size
     }
     expect(sizes.length).toBeLessThan(30)
-    expect(sizes.at(-2)).toBeGreaterThan(PACK_BYTES * PACK_FULL_FROM)
-    expect(most()).toBeLessThanOrEqual(UPLOAD_BYTES_IN_FLIGHT)
+    expect(sizes.at(-2)).toBeGreaterThan(packBytes * fullFrom)
+    expect(most()).toBeLessThanOrEqual(uploadBytesInFlight)
     expect(pool.most).toBeLessThanOrEqual(3)
   })
 
@@ -168,7 +162,7 @@ describe('a pack writer', () => {
     const storage = new MemoryStorage()
     const writer = writerTo(storage)
     const id = Buffer.alloc(32)
-    for (let i = 0; i < MAX_PACK_CHUNKS + 100_000; i++) {
+    for (let i = 0; i < maxChunks + 100_000; i++) {
       id.writeUInt32LE(i)
       const full = writer.add(id, Uint8Array.of(i), { kind: 'general' })
       if (i % 65_536 === 0) await full
@@ -176,7 +170,7 @@ describe('a pack writer', () => {
     await writer.flush()
     await writer.acknowledge()
     const chunks = (await idsIn(storage, writer)).map(ids => ids.length)
-    expect(chunks).toEqual([MAX_PACK_CHUNKS, 100_000])
+    expect(chunks).toEqual([maxChunks, 100_000])
     for (const { directoryBytes } of writer.acknowledged) expect(directoryBytes.length).toBeLessThan(10 * MiB)
   })
 

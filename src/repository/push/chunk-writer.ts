@@ -1,0 +1,44 @@
+import { toHex } from '../../util/hash.ts'
+import { IdTable } from '../index/id-table.ts'
+import type { BlockContent } from '../write/block-builder.ts'
+import type { PackWriter } from '../write/pack-writer.ts'
+import type { Presence } from './presence.ts'
+
+/** Writes the chunks of one attempt that no present pack holds, each once. */
+export class ChunkWriter {
+  readonly packs: PackWriter
+  readonly presence: Presence
+  private readonly added = new IdTable()
+  /** Depths of added chunks with bases, by id. A chunk is less deep than that where its base turns out not to help. */
+  private readonly depths = new Map<string, number>()
+
+  constructor(packs: PackWriter, presence: Presence) {
+    this.packs = packs
+    this.presence = presence
+  }
+
+  /** True when the chunk need not be written: it was added, or is present and its packs count as used from now on. */
+  has(ids: Uint8Array, offset = 0): boolean {
+    return this.added.has(ids, offset) || this.presence.use(ids, offset)
+  }
+
+  hasAll(ids: Uint8Array): boolean {
+    for (let i = 0; i < ids.length; i += 32) if (!this.has(ids, i)) return false
+    return true
+  }
+
+  /** The depth of a copy that may serve as a base, less than `below`; -1 when there is none. */
+  depthBelow(id: Uint8Array, below: number): number {
+    if (!this.added.has(id)) return this.presence.useBelow(id, below)
+    const depth = this.depths.get(toHex(id)) ?? 0
+    return depth < below ? depth : -1
+  }
+
+  /** Writes a chunk that `has` did not find. `bytes` may be reused when this resolves. */
+  add(id: Uint8Array, bytes: Uint8Array, content: BlockContent): Promise<void> {
+    this.added.add(id)
+    const base = content.tensor?.base
+    if (base) this.depths.set(toHex(id), base.depth)
+    return this.packs.add(id, bytes, content)
+  }
+}
