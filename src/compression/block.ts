@@ -20,7 +20,7 @@ import type { Table } from './find-table.ts'
 import type { Level } from './limits.ts'
 import { MAX_BLOCK_BYTES } from './limits.ts'
 import { spreadSample } from './sample.ts'
-import type { ZstdCodec, ZstdName } from './zstd-codec.ts'
+import type { ZstdCodec, ZstdName } from './zstd/codec.ts'
 
 export { FILTER_NONE } from './filters.ts'
 export type { BlockBase, ElementType } from './choose-filter.ts'

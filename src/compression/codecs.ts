@@ -1,9 +1,9 @@
 import * as zlib from 'node:zlib'
 import { AppError, corrupt } from '../util/errors.ts'
+import { chunkSizeFor, outputOf } from '../util/memory/zlib-output.ts'
 import { MAX_BLOCK_BYTES, MAX_STORED_EXCESS } from './limits.ts'
 import { packPairs, unpackPairs } from './pairs.ts'
-import { outputOf } from './zlib-output.ts'
-import type { ZstdCodec } from './zstd-codec.ts'
+import type { ZstdCodec } from './zstd/codec.ts'
 
 /** Codec ids of parts. Permanent: they are written into repositories. */
 export const CODEC_RAW = 0
@@ -74,7 +74,7 @@ export function deflatePairs(plain: Uint8Array): Uint8Array | undefined {
   const packed = packPairs(plain)
   if (!packed) return undefined
   const { symbols, pairs } = packed
-  const options = { strategy: zlib.constants.Z_HUFFMAN_ONLY, chunkSize: Math.max(64, pairs.length), info: true }
+  const options = { strategy: zlib.constants.Z_HUFFMAN_ONLY, chunkSize: chunkSizeFor(pairs.length), info: true }
   const deflated = outputOf(zlib.deflateRawSync(pairs, options))
   return Buffer.concat([Uint8Array.of(symbols.length), symbols, deflated.bytes])
 }
@@ -85,17 +85,17 @@ function inflatePairs(stored: Uint8Array, plainLength: number): Uint8Array {
 }
 
 function inflate(stored: Uint8Array, plainLength: number): Uint8Array {
-  // one byte more than needed: a full buffer would make node:zlib allocate a second one to see whether anything follows
-  const options = { maxOutputLength: plainLength, chunkSize: Math.max(64, plainLength + 1), info: true }
+  // one byte more than needed: node:zlib allocates a second buffer when the first one is full
+  const options = { maxOutputLength: plainLength, chunkSize: chunkSizeFor(plainLength + 1), info: true }
   let result: ReturnType<typeof outputOf>
   try {
     result = outputOf(zlib.inflateRawSync(stored, options))
   } catch (error) {
     throw corrupt(WHAT, error instanceof Error ? error.message : 'it cannot be inflated')
   }
-  const { bytes, bytesTaken } = result
+  const { bytes, bytesRead } = result
   if (bytes.length !== plainLength) throw corrupt(WHAT, `it inflates to ${bytes.length} bytes instead of ${plainLength}`)
   // a complete stream ignores what follows it
-  if (bytesTaken !== stored.length) throw corrupt(WHAT, 'bytes follow the deflate stream')
+  if (bytesRead !== stored.length) throw corrupt(WHAT, 'bytes follow the deflate stream')
   return bytes
 }

@@ -4,7 +4,7 @@ import { type EncodedPart, encodeWhole } from './encode-whole.ts'
 import { splitFields } from './fields.ts'
 import type { Table } from './find-table.ts'
 import type { Level } from './limits.ts'
-import type { ZstdCodec } from './zstd-codec.ts'
+import type { ZstdCodec } from './zstd/codec.ts'
 
 /** A block's text taken apart into streams, each encoded. */
 export interface EncodedFields {

@@ -1,11 +1,11 @@
 import * as zlib from 'node:zlib'
 import { isAppError } from '../util/errors.ts'
+import { chunkSizeFor, outputOf } from '../util/memory/zlib-output.ts'
 import { CODEC_DEFLATE, CODEC_PAIRS, CODEC_RAW, CODEC_ZSTD, deflate, deflatePairs } from './codecs.ts'
 import type { EncodedPart } from './encode-whole.ts'
 import { symbolsOf } from './pairs.ts'
 import { looksCompressed, spreadSample } from './sample.ts'
-import { outputOf } from './zlib-output.ts'
-import type { ZstdCodec, ZstdSearch } from './zstd-codec.ts'
+import type { ZstdCodec } from './zstd/codec.ts'
 
 /** May throw AppError where its codec fails. */
 export type Encoder = (plane: Uint8Array) => EncodedPart
@@ -30,8 +30,6 @@ const SAMPLE_WINDOWS = 6
 const SAMPLE_WINDOW_BYTES = 8 * 1024
 /** Deflate takes up to twice the time of zstd, both ways: it must be smaller by this factor. */
 const DEFLATE_WINS = 0.99
-/** node:zlib takes no smaller output buffer. */
-const MIN_CHUNK_BYTES = 64
 
 /**
  * Encodes one byte plane (1 to 4 MiB) with whatever makes a sample of it smallest. Planes of mantissas, nearly random, are recognised by their entropy
@@ -77,9 +75,8 @@ export function planeEncoders(zstd: ZstdCodec | undefined): Candidate[] {
       { ...PAIRS, handicap: 1 },
     ]
   }
-  const searches: ZstdSearch[] = zstd.name === 'native' ? ['long', 'all'] : ['all']
   return [
-    ...searches.map(search => ({
+    ...zstd.searches.map(search => ({
       encode: (plane: Uint8Array) => ({ codec: CODEC_ZSTD, bytes: zstd.compress(plane, 1, search) }),
       handicap: 1,
     })),
@@ -117,7 +114,7 @@ function pairs(plane: Uint8Array): EncodedPart {
 }
 
 function deflateBy(strategy: number, plane: Uint8Array): EncodedPart {
-  const chunkSize = Math.max(MIN_CHUNK_BYTES, plane.length)
+  const chunkSize = chunkSizeFor(plane.length)
   return { codec: CODEC_DEFLATE, bytes: outputOf(zlib.deflateRawSync(plane, { strategy, chunkSize, info: true })).bytes }
 }
 

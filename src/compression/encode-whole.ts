@@ -1,18 +1,13 @@
 import { isAppError } from '../util/errors.ts'
 import { CODEC_DEFLATE, CODEC_ZSTD, deflate } from './codecs.ts'
 import type { Level } from './limits.ts'
-import type { ZstdCodec } from './zstd-codec.ts'
+import type { ZstdCodec } from './zstd/codec.ts'
 
 /** Bytes as a codec made them. */
 export interface EncodedPart {
   codec: number
   bytes: Uint8Array
 }
-
-export const ZSTD_LEVEL = {
-  native: { fast: 1, balanced: 3, max: 19 },
-  portable: { fast: 1, balanced: 3, max: 9 },
-} as const
 
 /** zstd level 1 must beat level 3 by this factor on a sample before it replaces it. */
 const FAST_WINS = 0.98
@@ -34,7 +29,7 @@ export function encodeWhole(plain: Uint8Array, level: Level, zstd: ZstdCodec | u
 /** On columns of numbers as text zstd level 1 often beats level 3, by up to a tenth; elsewhere level 3 wins by as much. A sample from the middle tells. */
 function chooseEncoder(plain: Uint8Array, level: Level, zstd: ZstdCodec): Encoder {
   const by = (each: Level): Encoder => {
-    return bytes => ({ codec: CODEC_ZSTD, bytes: zstd.compress(bytes, ZSTD_LEVEL[zstd.name][each]) })
+    return bytes => ({ codec: CODEC_ZSTD, bytes: zstd.compress(bytes, zstd.levels[each]) })
   }
   if (level !== 'balanced' || plain.length < 4 * TRIAL_BYTES) return by(level)
   const start = (plain.length - TRIAL_BYTES) >> 1

@@ -2,8 +2,8 @@ import type { ErrorCode } from '../util/errors.ts'
 import { AppError, isAppError, messageOf } from '../util/errors.ts'
 import type { BlockLayout, BlockRequest, EncodedBlock } from './block.ts'
 import { decodeBlock, encodeBlock } from './block.ts'
-import type { ZstdCodec, ZstdName } from './zstd.ts'
-import { loadZstd } from './zstd.ts'
+import type { ZstdCodec, ZstdName } from './load-zstd.ts'
+import { loadZstd } from './load-zstd.ts'
 
 /** What a pool and its workers say to each other: one job, then its one reply. */
 export type Job =

@@ -6,8 +6,8 @@ import { maxBlockBytes } from './block.ts'
 import type { Job, JobResult, Reply, WorkerSettings } from './jobs.ts'
 import { fromErrorMessage, isShared, runJob } from './jobs.ts'
 import type { Level } from './limits.ts'
-import type { ZstdName } from './zstd.ts'
-import { zstdName } from './zstd.ts'
+import type { ZstdName } from './load-zstd.ts'
+import { zstdName } from './load-zstd.ts'
 
 export interface PoolOptions {
   /** Threads; 0 runs every job in the calling thread. */
