@@ -26,7 +26,7 @@ export const ROOMS = {
   'repository/source': ['chunking', 'local', 'repository/format', 'repository/read', 'util'],
   'repository/open': ['compression', 'repository/format', 'repository/index', 'repository/read', 'storage', 'util', 'util/memory'],
   'repository/read': ['compression', 'repository/format', 'repository/index', 'storage', 'util', 'util/memory'],
-  'repository/prune/plan': ['chunking/layouts', 'compression', 'repository/format', 'repository/index', 'util'],
+  'repository/prune/plan': ['compression', 'repository/format', 'repository/index', 'util'],
   'repository/index': ['compression', 'repository/format', 'util'],
   worker: ['compression', 'util/memory'],
   'repository/format': ['compression', 'local', 'storage', 'util'],

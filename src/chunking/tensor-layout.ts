@@ -6,7 +6,7 @@ import { findSafetensors, maySafetensors } from './layouts/safetensors.ts'
 import { checkSpans, type ReadAt, type TensorSpan } from './layouts/span.ts'
 import { findZipTensors, isZip } from './layouts/zip-tensors.ts'
 
-export type { ReadAt, TensorKind, TensorSpan } from './layouts/span.ts'
+export type { ReadAt, TensorSpan } from './layouts/span.ts'
 
 type Layout = (size: number, read: ReadAt) => Promise<TensorSpan[]>
 

@@ -4,13 +4,14 @@
  */
 
 import { equalBytes } from '../util/bytes.ts'
+import type { ElementType } from '../util/element-type.ts'
 import { corrupt, isAppError } from '../util/errors.ts'
 import { freeUnusedBuffers } from '../util/memory/unused-memory.ts'
-import type { BlockBase, ElementType } from './choose-filter.ts'
+import type { BlockBase } from './choose-filter.ts'
 import { chooseFilter } from './choose-filter.ts'
 import type { PartLayout } from './codecs.ts'
 import { checkPart, CODEC_RAW, decodePart, newerFormat } from './codecs.ts'
-import { elementTypeId } from './element-types.ts'
+import { elementTypeId } from './element-type-ids.ts'
 import { encodeFields } from './encode-fields.ts'
 import { encodePlane } from './encode-plane.ts'
 import { type EncodedPart, encodeWhole } from './encode-whole.ts'
@@ -23,7 +24,7 @@ import { spreadSample } from './sample.ts'
 import type { ZstdCodec, ZstdName } from './zstd/codec.ts'
 
 export { FILTER_NONE } from './filters.ts'
-export type { BlockBase, ElementType } from './choose-filter.ts'
+export type { BlockBase } from './choose-filter.ts'
 
 /** `compressed` is what `looksCompressed` said of a file: stored raw, after a look at the whole block. `tensor` is elements of one type. */
 export type BlockKind = 'general' | 'compressed' | 'tensor'

@@ -1,4 +1,5 @@
-import { type GroupKey, isGroupKey, type Width } from '../kernels/planes.ts'
+import { type GroupKey, isGroupKey } from '../kernels/planes.ts'
+import type { ElementType } from '../util/element-type.ts'
 import { encodePlane } from './encode-plane.ts'
 import { encodeWhole } from './encode-whole.ts'
 import { type FilteredBlock, hasSigns, splitDelta, splitGroupedDelta, splitNarrow, splitPlanes } from './filters.ts'
@@ -6,15 +7,6 @@ import type { Level } from './limits.ts'
 import type { ZstdCodec } from './zstd/codec.ts'
 
 export { usesBase } from './filters.ts'
-
-/** What a block of a tensor is made of. */
-export interface ElementType {
-  /** Bytes of an element; 1 where it is not known. */
-  width: Width
-  kind: 'float' | 'int' | 'unknown'
-  /** As safetensors calls it. */
-  dtype?: string | undefined
-}
 
 /** What a block may be predicted from: as many bytes (`delta`), or twice as many, of fp32, that are rounded to bf16 or fp16. */
 export interface BlockBase {

@@ -1,4 +1,5 @@
-import type { BlockBase, ElementType } from './choose-filter.ts'
+import type { ElementType } from '../util/element-type.ts'
+import type { BlockBase } from './choose-filter.ts'
 import { hasSigns, splitDelta, splitNarrow, splitPlanes } from './filters.ts'
 
 const WINDOWS = 4

@@ -9,7 +9,7 @@ import {
   type Width,
 } from '../kernels/planes.ts'
 import { corrupt } from '../util/errors.ts'
-import { elementTypeName } from './element-types.ts'
+import { elementTypeName } from './element-type-ids.ts'
 
 /** Filter ids of blocks. Permanent: they are written into repositories. */
 export const FILTER_NONE = 0

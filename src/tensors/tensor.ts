@@ -3,8 +3,9 @@
  * bytes come from, a disk or a repository, is the caller's affair.
  */
 
-import { type ElementType, itemBytes, type ReadAt } from '../chunking/layouts/span.ts'
+import { type ReadAt } from '../chunking/layouts/span.ts'
 import { dataOffset, type ZipMember } from '../chunking/layouts/zip.ts'
+import { type ElementType, itemBytes } from '../util/element-type.ts'
 
 /** The bytes of a file, wherever it lies. */
 export interface ByteSource {

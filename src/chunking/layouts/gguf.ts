@@ -1,17 +1,7 @@
 import { ByteReader } from '../../util/bytes.ts'
+import { ELEMENT_TYPES, type ElementType, UNKNOWN_TYPE } from '../../util/element-type.ts'
 import { isAppError } from '../../util/errors.ts'
-import {
-  asCount,
-  ELEMENT_TYPES,
-  elementsOf,
-  type ElementType,
-  MAX_TENSORS,
-  type ReadAt,
-  readExactly,
-  refuse,
-  type TensorSpan,
-  UNKNOWN_TYPE,
-} from './span.ts'
+import { asCount, elementsOf, MAX_TENSORS, type ReadAt, readExactly, refuse, type TensorSpan } from './span.ts'
 
 const MAGIC = Buffer.from('GGUF')
 /** The header's length is not stated: it is read again, longer, until it is all there. Vocabularies take some MiB. */

@@ -1,15 +1,5 @@
-import {
-  ELEMENT_TYPES,
-  elementsOf,
-  type ElementType,
-  asCount,
-  itemBytes,
-  type ReadAt,
-  readExactly,
-  refuse,
-  type TensorSpan,
-  UNKNOWN_TYPE,
-} from './span.ts'
+import { ELEMENT_TYPES, type ElementType, itemBytes, UNKNOWN_TYPE } from '../../util/element-type.ts'
+import { elementsOf, asCount, type ReadAt, readExactly, refuse, type TensorSpan } from './span.ts'
 
 const MAGIC = Buffer.from('\x93NUMPY', 'latin1')
 const MAX_HEADER_BYTES = 64 * 1024

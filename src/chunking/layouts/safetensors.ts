@@ -1,15 +1,5 @@
-import {
-  asCount,
-  ELEMENT_TYPES,
-  elementsOf,
-  itemBytes,
-  MAX_TENSORS,
-  readExactly,
-  type ReadAt,
-  refuse,
-  type TensorSpan,
-  UNKNOWN_TYPE,
-} from './span.ts'
+import { ELEMENT_TYPES, itemBytes, UNKNOWN_TYPE } from '../../util/element-type.ts'
+import { asCount, elementsOf, MAX_TENSORS, readExactly, type ReadAt, refuse, type TensorSpan } from './span.ts'
 
 /** safetensors itself allows 100 MB; this is room for 100,000 tensors, and parsing costs a multiple of it in memory. */
 const MAX_HEADER_BYTES = 16 * 1024 * 1024

@@ -1,5 +1,6 @@
+import type { ElementType } from '../../util/element-type.ts'
 import { isAppError } from '../../util/errors.ts'
-import { type ElementType, elementsOf } from './span.ts'
+import { elementsOf } from './span.ts'
 import { readTorchTensors } from './torch-tensors.ts'
 
 /** What a state dict says of a storage. */

@@ -1,6 +1,6 @@
+import { ELEMENT_TYPES, type ElementType } from '../../util/element-type.ts'
 import { type Global, isGlobal, isNode, type Node, type PickleValue } from './pickle-value.ts'
 import { readPickle } from './pickle.ts'
-import { ELEMENT_TYPES, type ElementType } from './span.ts'
 
 /** A tensor as a state dict describes it: a view of a storage. All numbers count elements. */
 export interface TorchTensor {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { checkFrame, parseFrameHeader } from '../../../src/compression/zstd/frame.ts'
 import { loadZstd } from '../../../src/compression/load-zstd.ts'
+import { checkFrame, parseFrameHeader } from '../../../src/compression/zstd/frame.ts'
 import { isAppError } from '../../../src/util/errors.ts'
 import { flipBit, textLike } from '../data.ts'
 
