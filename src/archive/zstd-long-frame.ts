@@ -7,7 +7,8 @@ import { through } from './byte-stream.ts'
 
 /**
  * The plain bytes of one frame of any size, as a stream; memory is bounded by its window. Throws `corrupt` when it does
- * not decode or its checksum or size is not what it states, `unsupported` when its window is longer than the codec takes.
+ * not decode or its checksum or size is not what it states, `unsupported` when its window is longer than the codec
+ * takes.
  */
 export async function* decodeLongFrame(
   pieces: AsyncIterable<FramePiece>,

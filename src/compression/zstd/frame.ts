@@ -19,8 +19,8 @@ export const CHECKSUM_BYTES = 4
 /** No block of a frame gives more plain bytes. */
 export const MAX_FRAME_BLOCK_BYTES = 128 * 1024
 /**
- * The window that RFC 8878 asks every decoder for. Blocks never need more, and a larger one is how a hostile frame makes
- * a decoder allocate.
+ * The window that RFC 8878 asks every decoder for. Blocks never need more, and a larger one is how a hostile frame
+ * makes a decoder allocate.
  */
 export const SMALL_WINDOW_BYTES = 8 * 1024 * 1024
 

@@ -5,7 +5,10 @@ import { CHECKSUM_BYTES, checksumOf, type FramePiece, readLittleEndian, withoutC
 /** The longest window that `decodePieces` takes: fzstd refers back no farther. */
 export const MAX_PORTABLE_WINDOW_BYTES = 32 * 1024 * 1024
 
-/** The plain bytes of one frame of any size, as a stream. Throws `corrupt` when it does not decode or its checksum is wrong. */
+/**
+ * The plain bytes of one frame of any size, as a stream. Throws `corrupt` when it does not decode or its checksum is
+ * wrong.
+ */
 export async function* decodePieces(pieces: AsyncIterable<FramePiece>): AsyncGenerator<Uint8Array> {
   const { Decompress } = await import('fzstd')
   const hash = (await xxhash()).create64()

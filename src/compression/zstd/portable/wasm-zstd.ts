@@ -2,8 +2,8 @@ import type { Binding, ByteVector, Hooks } from 'zstd-codec/lib/zstd-codec-bindi
 import { AppError, messageOf } from '../../../util/errors.ts'
 
 /**
- * One instance of the WebAssembly zstd. Both calls return null when zstd reports an error. They throw AppError `io` when
- * the instance breaks (its heap is a fixed 16 MiB): then `broken` stays true, and only a new instance helps.
+ * One instance of the WebAssembly zstd. Both calls return null when zstd reports an error. They throw AppError `io`
+ * when the instance breaks (its heap is a fixed 16 MiB): then `broken` stays true, and only a new instance helps.
  *
  * The calls do what zstd-codec's class `Simple` does. That one is not used because its loader gives no way to keep the
  * module from printing.
