@@ -163,7 +163,7 @@ describe('a pool', () => {
       let running = 0
       port.on('message', job => {
         running++
-        setTimeout(() => { port.postMessage({ ok: true, result: Uint8Array.of(job.stored[0], running) }); running-- }, 5)
+        setTimeout(() => { port.postMessage({ ok: true, result: { kind: 'decode', plain: Uint8Array.of(job.stored[0], running) } }); running-- }, 5)
       })`)
     const pool = open({ workers: 1, workerUrl: echo })
     const done: number[] = []
@@ -179,12 +179,12 @@ describe('a pool', () => {
   it.each([
     [
       'throws',
-      `port.on('message', job => { if (job.stored[0] === 1) throw new Error('the worker is ill'); port.postMessage({ ok: true, result: job.stored }) })`,
+      `port.on('message', job => { if (job.stored[0] === 1) throw new Error('the worker is ill'); port.postMessage({ ok: true, result: { kind: 'decode', plain: job.stored } }) })`,
       'the worker is ill',
     ],
     [
       'exits',
-      `port.on('message', job => { if (job.stored[0] === 1) process.exit(7); port.postMessage({ ok: true, result: job.stored }) })`,
+      `port.on('message', job => { if (job.stored[0] === 1) process.exit(7); port.postMessage({ ok: true, result: { kind: 'decode', plain: job.stored } }) })`,
       'code 7',
     ],
   ])('replaces a worker that %s, and rejects its job alone', async (_, body, why) => {

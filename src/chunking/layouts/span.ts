@@ -6,7 +6,7 @@
 import type { ElementType } from '../../util/element-type.ts'
 import { corrupt } from '../../util/errors.ts'
 
-/** The bytes [offset, offset + length) of a file; fewer where it ends before. */
+/** Reads the bytes [offset, offset + length) of a file; fewer where it ends before. */
 export type ReadAt = (offset: number, length: number) => Promise<Uint8Array>
 
 /** Where a tensor lies in its file, and what its elements are. */
@@ -20,10 +20,10 @@ export interface TensorSpan extends ElementType {
   shape?: number[]
 }
 
-/** A file with more is taken for one without: every tensor costs memory as long as the file is read. */
+/** A file with more tensors counts as one without: each costs memory as long as the file is read. */
 export const MAX_TENSORS = 100_000
 
-/** How all parsers of this folder say that a container is damaged, or no such container. It never leaves `findTensors`. */
+/** How the parsers of this folder report a damaged container, or one of another kind. `findTensors` catches it. */
 export function refuse(why: string): never {
   throw corrupt('A file with tensors', why)
 }
@@ -33,17 +33,17 @@ export async function readExactly(read: ReadAt, offset: number, length: number):
   return bytes.length === length ? bytes : refuse('it is shorter than it says')
 }
 
-/** `value` if it can be the number of elements of a shape, or an offset. */
+/** `value`, if it can be a number of elements or an offset; else refuses. */
 export function asCount(value: unknown): number {
   return Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : refuse('a number is absurd')
 }
 
-/** Elements of a shape. */
+/** The number of elements of a shape. */
 export function elementsOf(shape: readonly number[]): number {
   return shape.reduce((product, count) => asCount(product * count), 1)
 }
 
-/** In ascending order and without empty ones; refuses overlaps and what lies outside of the file. */
+/** The spans in ascending order, without empty ones. Refuses overlaps and spans outside of the file. */
 export function checkSpans(spans: readonly TensorSpan[], size: number): TensorSpan[] {
   const sorted = spans.filter(({ length }) => length > 0).sort((a, b) => a.offset - b.offset)
   let end = 0

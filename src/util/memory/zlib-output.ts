@@ -7,7 +7,9 @@ interface ResultWithEngine {
   engine: { bytesWritten: number; _outBuffer?: unknown }
 }
 
-/** The option `chunkSize` of a synchronous call of node:zlib that makes about `bytes` bytes: all of them in one buffer. */
+/**
+ * The option `chunkSize` of a synchronous call of node:zlib that makes about `bytes` bytes: all of them in one buffer.
+ */
 export function chunkSizeFor(bytes: number): number {
   return Math.max(MIN_CHUNK_BYTES, bytes)
 }

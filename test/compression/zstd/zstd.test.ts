@@ -19,7 +19,10 @@ const LEVELS = [1, 3, 6, 9, 19]
 const MAKERS = { text: textLike, floats: floatLike, random: randomBytes }
 const PLAINS = Object.entries(MAKERS).map(([kind, make]) => ({ kind, bytes: make(7, 4 * MIB) }))
 
-/** Everything of a codec's levels that a test can afford: all sizes at the cheap levels, the largest ones once at the dear ones. */
+/**
+ * Everything of a codec's levels that a test can afford: all sizes at the cheap levels, the largest ones once at the
+ * dear ones.
+ */
 function* cases(codec: ZstdCodec): Generator<{ level: number; plain: Uint8Array; what: string }> {
   for (const level of LEVELS) {
     const most = codec.maxPlainBytes(level)
