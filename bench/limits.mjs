@@ -15,8 +15,8 @@ const REPEATS = 3
 export async function measureLimits(folder, work) {
   const { Chunker, loadZstd, hasNativeZstd } = await partsOf({
     Chunker: 'src/chunking/chunker.ts',
-    loadZstd: 'src/compression/zstd.ts',
-    hasNativeZstd: 'src/compression/zstd-native.ts',
+    loadZstd: 'src/compression/load-zstd.ts',
+    hasNativeZstd: 'src/compression/zstd/native-zstd.ts',
   })
   const sample = sampleOf(folder)
   const chunks = pieces(sample, CHUNK_BYTES)

@@ -8,7 +8,7 @@ import { basename, join } from 'node:path'
 const STAGES = [
   [/^node:(internal\/)?crypto/, 'SHA-256'],
   [/^node:(internal\/)?fs/, 'reading and writing files'],
-  [/^node:zlib|zstd-codec|src\/compression\/(zstd|codecs)/, 'zstd and deflate'],
+  [/^node:zlib|zstd-codec|src\/compression\/(zstd\/|load-zstd|codecs)/, 'zstd and deflate'],
   [/src\/chunking\/|src\/kernels\/.*fastcdc/, 'finding cuts and tensors'],
   [/src\/kernels\/|src\/tensors\/|src\/compression\/(filters|encode-plane|choose-filter|element)/, 'planes and differences of tensors'],
   [/src\/compression\//, 'blocks: sampling, checking, passing on'],

@@ -8,31 +8,35 @@ import { isShared, loadZstdIfAny, runJob, toErrorMessage, transferable } from '.
 import { freeUnusedBuffers } from './util/memory/unused-memory.ts'
 
 const { prefer } = workerData as WorkerSettings
-// ready for the first job, which asks again and is told what is wrong
+// loads the codec ahead of the first job, which loads it again and reports what is wrong
 loadZstdIfAny(prefer).catch(() => undefined)
 
 async function answer(job: Job): Promise<{ reply: Reply; transfer: ArrayBuffer[] }> {
   try {
     const result = await runJob(job, prefer)
-    if (result instanceof Uint8Array) {
-      const { bytes, transfer } = transferable(result)
-      return { reply: { ok: true, result: bytes }, transfer }
+    if (result.kind === 'decode') {
+      const { bytes, transfer } = transferable(result.plain)
+      return { reply: { ok: true, result: { kind: 'decode', plain: bytes } }, transfer }
     }
-    const { bytes, transfer } = transferable(job.kind === 'encode' ? inPlaceOf(job.plain, result.bytes) : result.bytes)
-    return { reply: { ok: true, result: { ...result, bytes } }, transfer }
+    const { block } = result
+    const { bytes, transfer } = transferable(job.kind === 'encode' ? inPlaceOf(job.plain, block.bytes) : block.bytes)
+    return { reply: { ok: true, result: { kind: 'encode', block: { ...block, bytes } } }, transfer }
   } catch (error) {
     return { reply: { ok: false, error: toErrorMessage(error) }, transfer: [] }
   }
 }
 
-/** In shared memory the encoded bytes, which are never more, take the place of the plain ones: so all threads have them, and none has to free them. */
+/**
+ * Writes the encoded bytes, which are never more, over plain bytes in shared memory: all threads see them there, and
+ * none has to free them.
+ */
 function inPlaceOf(plain: Uint8Array, encoded: Uint8Array): Uint8Array {
   if (!isShared(plain) || isShared(encoded)) return encoded
   plain.set(encoded)
   return plain.subarray(0, encoded.length)
 }
 
-// what cannot be read must be answered too, or the pool would wait for ever
+// a message that cannot be read is answered too: else the pool would wait for ever
 parentPort?.on('messageerror', error => {
   parentPort?.postMessage({ ok: false, error: toErrorMessage(error) } satisfies Reply)
 })

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs'
-import type { ElementType } from '../compression/block.ts'
 import type { WalkedEntry } from '../local/walk.ts'
+import type { ElementType } from '../util/element-type.ts'
 import { throwIfAborted } from '../util/errors.ts'
 import { fsPath } from '../util/paths.ts'
 import type { ArchiveFormat } from './format.ts'

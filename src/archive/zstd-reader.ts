@@ -3,25 +3,34 @@ import { FILTER_NONE } from '../compression/block.ts'
 import { CODEC_ZSTD } from '../compression/codecs.ts'
 import { MAX_BLOCK_BYTES, MAX_STORED_EXCESS } from '../compression/limits.ts'
 import type { CompressionPool } from '../compression/pool.ts'
-import { parseZstdFrameHeader, type ZstdFrameHeader } from '../compression/zstd-frame.ts'
-import type { ZstdName } from '../compression/zstd.ts'
+import type { ZstdName } from '../compression/zstd/codec.ts'
+import {
+  BLOCK_HEADER_BYTES,
+  CHECKSUM_BYTES,
+  checksumOf,
+  type FramePiece,
+  MAX_FRAME_BLOCK_BYTES,
+  MAX_HEADER_BYTES,
+  parseBlockHeader,
+  parseFrameHeader,
+  readLittleEndian,
+  SMALL_WINDOW_BYTES,
+  ZSTD_FRAME,
+  type ZstdFrameHeader,
+} from '../compression/zstd/frame.ts'
 import { AppError, corrupt } from '../util/errors.ts'
 import { ByteQueue, type ByteStream } from './byte-stream.ts'
-import { BLOCK_HEADER_BYTES, CHECKSUM_BYTES, checksumOf, MAX_FRAME_BLOCK_BYTES, readLittleEndian, type FramePiece } from './zstd-frames.ts'
 import { decodeLongFrame } from './zstd-long-frame.ts'
 
-const WHAT = 'A zstd frame'
 const SKIPPABLE = 0x184d2a50
-const MAX_HEADER_BYTES = 18
-/** RFC 8878's window for every decoder; what the codecs of blocks take. */
-const SMALL_WINDOW_BYTES = 8 * 1024 * 1024
-/** What a small frame can't exceed, whatever made it: so much is held at a time. */
+/** No small frame is longer, whatever made it; this much is held at a time. */
 const MAX_SMALL_STORED_BYTES = MAX_BLOCK_BYTES + 256 * 1024
 const MAX_SMALL_PIECES = 65_536
 
 /**
- * The plain bytes of a .zst file of any number of frames. Small ones that state their size, as `compressZstd` makes them, are decoded side by side in the pool;
- * others as a stream. Throws `corrupt` for damaged or truncated input, `unsupported` for what can't be decoded here: dictionaries, too long windows.
+ * The plain bytes of a .zst file of any number of frames. Small frames that state their size, as `compressZstd` makes
+ * them, are decoded in parallel in the pool; others as a stream. Throws `corrupt` for damaged or truncated input,
+ * `unsupported` for frames that need a dictionary or too long a window.
  */
 export async function* decompressZstd(bytes: ByteStream, pool: CompressionPool, codec: ZstdName): AsyncGenerator<Uint8Array> {
   const input = new ByteQueue(bytes)
@@ -32,7 +41,7 @@ export async function* decompressZstd(bytes: ByteStream, pool: CompressionPool, 
       const header = await readHeader(input)
       if (isSmall(header)) {
         const decoded = decodeSmallFrame(await collectFrame(input, header), header, pool, codec)
-        // thrown when its turn comes
+        // its error is thrown when its turn comes
         decoded.catch(() => undefined)
         waiting.push(decoded)
         if (waiting.length > pool.workers) yield await waiting.shift()!
@@ -47,7 +56,7 @@ export async function* decompressZstd(bytes: ByteStream, pool: CompressionPool, 
   }
 }
 
-/** Skips a skippable frame, if the next one is of that kind. */
+/** Skips the next frame if it is a skippable one; else false. */
 async function skipFrame(input: ByteQueue): Promise<boolean> {
   if (!(await input.fill(4))) throw cutOff()
   if ((readLittleEndian(input.peek(4), 0, 4) & ~0xf) >>> 0 !== SKIPPABLE) return false
@@ -58,7 +67,7 @@ async function skipFrame(input: ByteQueue): Promise<boolean> {
 
 async function readHeader(input: ByteQueue): Promise<ZstdFrameHeader> {
   await input.fill(MAX_HEADER_BYTES)
-  const header = parseZstdFrameHeader(input.peek(MAX_HEADER_BYTES))
+  const header = parseFrameHeader(input.peek(MAX_HEADER_BYTES))
   if (header.dictionaryId !== 0)
     throw new AppError('unsupported', 'The archive was compressed with a zstd dictionary, which it does not contain.', {
       hint: 'Decompress it with that dictionary first: zstd -d -D DICTIONARY FILE',
@@ -71,21 +80,18 @@ function isSmall({ contentSize, windowSize }: ZstdFrameHeader): boolean {
 }
 
 async function* framePieces(input: ByteQueue, header: ZstdFrameHeader): AsyncGenerator<FramePiece> {
-  yield { kind: 'header', isPlain: false, bytes: input.take(header.headerLength) }
-  for (let last = false; !last;) {
+  yield { kind: 'header', bytes: input.take(header.headerLength) }
+  for (let ended = false; !ended;) {
     if (!(await input.fill(BLOCK_HEADER_BYTES))) throw cutOff()
-    const block = readLittleEndian(input.peek(BLOCK_HEADER_BYTES), 0, BLOCK_HEADER_BYTES)
-    last = (block & 1) === 1
-    const type = (block >> 1) & 3
-    const length = type === 1 ? 1 : block >> 3
-    if (type === 3) throw corrupt(WHAT, 'a block has the reserved type')
-    if (block >> 3 > MAX_FRAME_BLOCK_BYTES) throw corrupt(WHAT, 'a block is larger than blocks can be')
-    if (!(await input.fill(BLOCK_HEADER_BYTES + length))) throw cutOff()
-    yield { kind: 'block', isPlain: type === 0, bytes: input.take(BLOCK_HEADER_BYTES + length) }
+    const { kind, size, storedLength, isLast } = parseBlockHeader(input.peek(BLOCK_HEADER_BYTES))
+    ended = isLast
+    if (size > MAX_FRAME_BLOCK_BYTES) throw corrupt(ZSTD_FRAME, 'a block is larger than blocks can be')
+    if (!(await input.fill(BLOCK_HEADER_BYTES + storedLength))) throw cutOff()
+    yield { kind: 'block', isRaw: kind === 'raw', bytes: input.take(BLOCK_HEADER_BYTES + storedLength) }
   }
   if (!header.hasChecksum) return
   if (!(await input.fill(CHECKSUM_BYTES))) throw cutOff()
-  yield { kind: 'checksum', isPlain: false, bytes: input.take(CHECKSUM_BYTES) }
+  yield { kind: 'checksum', bytes: input.take(CHECKSUM_BYTES) }
 }
 
 async function collectFrame(input: ByteQueue, header: ZstdFrameHeader): Promise<FramePiece[]> {
@@ -95,7 +101,7 @@ async function collectFrame(input: ByteQueue, header: ZstdFrameHeader): Promise<
     pieces.push(piece)
     stored += piece.bytes.length
     if (stored > MAX_SMALL_STORED_BYTES || pieces.length > MAX_SMALL_PIECES)
-      throw corrupt(WHAT, `it is longer than the ${header.contentSize} bytes that it states can need`)
+      throw corrupt(ZSTD_FRAME, `it is longer than the ${header.contentSize} bytes that it states can need`)
   }
   return pieces
 }
@@ -107,8 +113,8 @@ async function decodeSmallFrame(
   codec: ZstdName,
 ): Promise<Uint8Array> {
   const plainLength = header.contentSize!
-  const blocks = pieces.filter(({ kind }) => kind === 'block')
-  if (blocks.every(({ isPlain }) => isPlain)) return joinPlain(blocks, pieces.at(-1)!, plainLength)
+  const blocks = pieces.filter(piece => piece.kind === 'block')
+  if (blocks.every(({ isRaw }) => isRaw)) return joinRaw(blocks, pieces.at(-1)!, plainLength)
   const stored = Buffer.concat(pieces.map(({ bytes }) => bytes))
   if (plainLength > 0 && stored.length <= plainLength + MAX_STORED_EXCESS) {
     const part = { codec: CODEC_ZSTD, storedLength: stored.length, plainLength }
@@ -119,12 +125,13 @@ async function decodeSmallFrame(
   return Buffer.concat(plain)
 }
 
-async function joinPlain(blocks: readonly FramePiece[], last: FramePiece, plainLength: number): Promise<Uint8Array> {
+async function joinRaw(blocks: readonly FramePiece[], last: FramePiece, plainLength: number): Promise<Uint8Array> {
   const plain = Buffer.concat(blocks.map(({ bytes }) => bytes.subarray(BLOCK_HEADER_BYTES)))
-  if (plain.length !== plainLength) throw corrupt(WHAT, `it gives ${plain.length} bytes instead of ${plainLength}`)
+  if (plain.length !== plainLength) throw corrupt(ZSTD_FRAME, `it gives ${plain.length} bytes instead of ${plainLength}`)
   if (last.kind === 'checksum') {
     const hash = await xxhash()
-    if (checksumOf(hash.h64Raw(plain)) !== readLittleEndian(last.bytes, 0, CHECKSUM_BYTES)) throw corrupt(WHAT, 'its checksum is wrong')
+    if (checksumOf(hash.h64Raw(plain)) !== readLittleEndian(last.bytes, 0, CHECKSUM_BYTES))
+      throw corrupt(ZSTD_FRAME, 'its checksum is wrong')
   }
   return plain
 }
@@ -134,5 +141,5 @@ async function* asStream<T>(items: Iterable<T>): AsyncGenerator<T> {
 }
 
 function cutOff(): AppError {
-  return corrupt(WHAT, 'it is cut off')
+  return corrupt(ZSTD_FRAME, 'it is cut off')
 }

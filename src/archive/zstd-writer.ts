@@ -3,19 +3,19 @@ import { FILTER_NONE } from '../compression/block.ts'
 import { CODEC_RAW, CODEC_ZSTD } from '../compression/codecs.ts'
 import type { Level } from '../compression/limits.ts'
 import type { CompressionPool } from '../compression/pool.ts'
+import { checksumOf, rawFrame, withChecksum } from '../compression/zstd/frame.ts'
 import type { ByteStream } from './byte-stream.ts'
-import { checksumOf, plainFrame, withChecksum } from './zstd-frames.ts'
 
 /**
- * Compresses to a row of independent zstd frames of up to 4 MiB plain bytes each, which every zstd decoder reads as one file. They are made in parallel, of
- * the same plain bytes always alike, and each carries its checksum.
+ * Compresses to independent zstd frames of up to 4 MiB plain bytes each, one after the other, which every zstd decoder
+ * reads as one file. They are made in parallel, and each carries its checksum. The same bytes give the same frames.
  */
 export async function* compressZstd(bytes: ByteStream, pool: CompressionPool, level: Level): AsyncGenerator<Uint8Array> {
   const hash = await xxhash()
   const frames: Promise<Uint8Array[]>[] = []
   for await (const plain of blocksOf(bytes, pool.maxBlockBytes(level))) {
     const frame = makeFrame(plain, checksumOf(hash.h64Raw(plain)), pool, level)
-    // thrown when its turn comes
+    // its error is thrown when its turn comes
     frame.catch(() => undefined)
     frames.push(frame)
     if (frames.length > pool.workers) yield* await frames.shift()!
@@ -27,10 +27,10 @@ async function makeFrame(plain: Uint8Array<ArrayBuffer>, checksum: number, pool:
   const block = await pool.encode(plain, { level, kind: 'general' })
   const codec = block.filter === FILTER_NONE && block.parts.length === 1 ? block.parts[0]!.codec : undefined
   if (codec === CODEC_ZSTD) return withChecksum(block.bytes, checksum)
-  return [plainFrame(codec === CODEC_RAW ? block.bytes : await pool.decode(block, block.bytes), checksum)]
+  return [rawFrame(codec === CODEC_RAW ? block.bytes : await pool.decode(block, block.bytes), checksum)]
 }
 
-/** The same bytes in pieces of exactly `length`, but for the last. */
+/** The same bytes in pieces of exactly `length`; the last one may be shorter. */
 async function* blocksOf(bytes: ByteStream, length: number): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   let block = emptyBlock(length)
   let filled = 0
@@ -50,7 +50,7 @@ async function* blocksOf(bytes: ByteStream, length: number): AsyncGenerator<Uint
   if (filled > 0) yield block.slice(0, filled)
 }
 
-/** Not zeroed: all of it is written before it is used. */
+/** Not filled with zeros: every byte is written before it is used. */
 function emptyBlock(length: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
 }

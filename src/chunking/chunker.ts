@@ -5,12 +5,13 @@
 import { type FastCdcKernel, findCut } from '../kernels/fastcdc.ts'
 import { loadFastCdc } from '../kernels/load-fastcdc.ts'
 
-/** The least free space that `buffer` offers, in bytes. */
+/** The least free space that `buffer` returns, in bytes. */
 const MIN_FREE = 1024 * 1024
 
 /**
- * Cuts streams of bytes into content-defined chunks of 16 to 256 KiB (the last may be shorter), without copying: file data is read straight into the
- * kernel's window. Where it cuts depends on the bytes alone, never on how they arrive. One instance serves any number of files, one after the other.
+ * Cuts streams of bytes into content-defined chunks of 16 to 256 KiB; the last one may be shorter. It copies nothing:
+ * file data is read straight into the kernel's window. The cuts depend on the bytes alone, never on how they arrive.
+ * One instance serves any number of files, one after the other.
  *
  *     do {
  *       read = await file.read(chunker.buffer())
@@ -19,7 +20,7 @@ const MIN_FREE = 1024 * 1024
  */
 export class Chunker {
   private readonly kernel: FastCdcKernel
-  /** The window's bytes [start, end) are data that no chunk has been made of yet. */
+  /** The window's bytes [start, end) are in no chunk yet. */
   private start = 0
   private end = 0
   private ahead = new Uint8Array(0)
@@ -28,7 +29,7 @@ export class Chunker {
     this.kernel = kernel
   }
 
-  /** At least 1 MiB of memory to write the next bytes of the file to. Chunks handed out before are no longer valid. */
+  /** At least 1 MiB of memory for the next bytes of the file. Chunks returned before are no longer valid. */
   buffer(): Uint8Array {
     const { window } = this.kernel
     if (this.start === this.end) this.reset()
@@ -41,9 +42,10 @@ export class Chunker {
   }
 
   /**
-   * The chunks that are complete now that `count` bytes lie at the front of `buffer()`: views in file order, valid until `buffer` is called again. Copy what
-   * goes to another thread: a view sent by message takes the whole window along.
-   * `final` says that these (perhaps none) were the file's last bytes; the next ones begin another file. An empty file has no chunks.
+   * The chunks that are complete now that `count` bytes lie at the front of `buffer()`: views in file order, valid
+   * until the next call of `buffer`. Copy what goes to another thread: a view that is posted takes the whole window
+   * along. `final` says that these bytes (perhaps none) were the file's last; the next bytes begin another file. An
+   * empty file has no chunks.
    */
   filled(count: number, final: boolean): Uint8Array[] {
     const { kernel } = this
@@ -60,19 +62,19 @@ export class Chunker {
     return chunks
   }
 
-  /** `bytes` of memory beside the window, for what is read of a file before its turn; the same for one file after the other. */
+  /** A buffer of `bytes` bytes beside the window, to read ahead in a file. All files share it. */
   aheadBuffer(bytes: number): Uint8Array {
     if (this.ahead.length < bytes) this.ahead = new Uint8Array(bytes)
     return this.ahead.subarray(0, bytes)
   }
 
-  /** Forgets the bytes of a file that could not be read to its end. */
+  /** Drops the bytes of a file that could not be read to its end. */
   reset(): void {
     this.start = this.end = 0
   }
 }
 
-/** Cuts bytes in memory where a `Chunker` would; the chunks are views of `bytes`. */
+/** Cuts bytes in memory where a `Chunker` would. The chunks are views of `bytes`. */
 export function chunkBytes(bytes: Uint8Array): Uint8Array[] {
   const chunks: Uint8Array[] = []
   for (let start = 0, cut: number; start < bytes.length; start = cut) {

@@ -2,10 +2,10 @@ import type { Chunker } from './chunker.ts'
 import { TENSOR_CHUNK_BYTES, tensorCuts } from './layouts/cuts.ts'
 import type { TensorSpan } from './layouts/span.ts'
 
-/** The next bytes of a file, written to the front of `buffer`: how many; 0 at its end. */
+/** Reads the next bytes of a file to the front of `buffer`. Returns how many; 0 at the end of the file. */
 export type ReadOn = (buffer: Uint8Array) => number | Promise<number>
 
-/** Where in a tensor a chunk lies. */
+/** Where a chunk lies in a tensor. */
 export interface TensorPlace {
   tensor: TensorSpan
   /** Bytes from the tensor's beginning: a multiple of `TENSOR_CHUNK_BYTES`. */
@@ -15,19 +15,19 @@ export interface TensorPlace {
 export interface CutChunk {
   /** Valid until the next chunk is asked for. */
   bytes: Uint8Array
-  /** Undefined for what lies between tensors. */
+  /** Undefined for bytes between tensors. */
   place: TensorPlace | undefined
 }
 
-/** Bytes of tensors that are read at once, at most. */
+/** The size of the read-ahead buffer. */
 const AHEAD_BYTES = 2 * TENSOR_CHUNK_BYTES
 
 /**
- * Reads a file of `size` bytes with these tensors front to back, and cuts it: tensors as `tensorCuts` says, what lies between them by content. Ends early where
- * the file does.
+ * Reads a file of `size` bytes with these tensors front to back and cuts it: tensors as `tensorCuts` says, the bytes
+ * between them by content. Ends early where the file does.
  */
 export async function* cutTensors(spans: readonly TensorSpan[], size: number, readOn: ReadOn, chunker: Chunker): AsyncGenerator<CutChunk> {
-  const ahead = new Ahead(chunker.aheadBuffer(AHEAD_BYTES), size, readOn)
+  const ahead = new ReadAhead(chunker.aheadBuffer(AHEAD_BYTES), size, readOn)
   for (const { kind, length, ...segment } of tensorCuts(spans, size)) {
     if (kind === 'tensor') {
       const { tensor, offset } = segment as { tensor: TensorSpan; offset: number }
@@ -47,8 +47,8 @@ export async function* cutTensors(spans: readonly TensorSpan[], size: number, re
   }
 }
 
-/** Reads in large pieces and hands out small ones: a file may have a hundred thousand tensors. */
-class Ahead {
+/** Reads large pieces of a file and returns small ones: a file may have a hundred thousand tensors. */
+class ReadAhead {
   private readonly buffer: Uint8Array
   private readonly readOn: ReadOn
   private start = 0
@@ -59,7 +59,7 @@ class Ahead {
     this.readOn = readOn
   }
 
-  /** The next `length` bytes, fewer at the end of the file; valid until the next call. */
+  /** The next `length` bytes; fewer at the end of the file. Valid until the next call. */
   async take(length: number): Promise<Uint8Array> {
     if (this.end - this.start < length) {
       this.buffer.copyWithin(0, this.start, this.end)

@@ -6,17 +6,18 @@ import { findSafetensors, maySafetensors } from './layouts/safetensors.ts'
 import { checkSpans, type ReadAt, type TensorSpan } from './layouts/span.ts'
 import { findZipTensors, isZip } from './layouts/zip-tensors.ts'
 
-export type { ReadAt, TensorKind, TensorSpan } from './layouts/span.ts'
+export type { ReadAt, TensorSpan } from './layouts/span.ts'
 
 type Layout = (size: number, read: ReadAt) => Promise<TensorSpan[]>
 
-/** The first bytes of a file that tell whether it may have tensors. */
+/** How many first bytes of a file show whether it may have tensors. */
 export const SNIFFED_BYTES = 16
 
 /**
- * Where the tensors of a file lie: in ascending order, without overlaps, none empty, all inside its `size` bytes. Understands safetensors, PyTorch's
- * `.pt`, `.npz`, `.keras`, `.npy`, GGUF and HDF5, recognised by what is in them. Undefined where there are none, also where the container is damaged:
- * then nothing it says is believed. Reads headers alone, at most some 32 MiB in all. What `read` throws is passed on.
+ * Where the tensors of a file lie: in ascending order, without overlaps, none empty, all inside its `size` bytes. Knows
+ * safetensors, PyTorch's `.pt`, `.npz`, `.keras`, `.npy`, GGUF and HDF5, and recognises them by content. Undefined
+ * where there are no tensors, or where the container is damaged: then nothing in it is trusted. Reads headers only, at
+ * most some 32 MiB in all. Errors of `read` are passed on.
  */
 export async function findTensors(size: number, read: ReadAt): Promise<TensorSpan[] | undefined> {
   const start = await read(0, Math.min(size, SNIFFED_BYTES))
@@ -31,7 +32,7 @@ export async function findTensors(size: number, read: ReadAt): Promise<TensorSpa
   }
 }
 
-/** Whether a file that begins so may have tensors. */
+/** True if a file with this start may have tensors. */
 export function mayHaveTensors(start: Uint8Array, size: number): boolean {
   return layoutOf(start, size) !== undefined
 }

@@ -4,13 +4,14 @@
  */
 
 import { equalBytes } from '../util/bytes.ts'
+import type { ElementType } from '../util/element-type.ts'
 import { corrupt, isAppError } from '../util/errors.ts'
 import { freeUnusedBuffers } from '../util/memory/unused-memory.ts'
-import type { BlockBase, ElementType } from './choose-filter.ts'
+import type { BlockBase } from './choose-filter.ts'
 import { chooseFilter } from './choose-filter.ts'
 import type { PartLayout } from './codecs.ts'
 import { checkPart, CODEC_RAW, decodePart, newerFormat } from './codecs.ts'
-import { elementTypeId } from './element-types.ts'
+import { elementTypeId } from './element-type-ids.ts'
 import { encodeFields } from './encode-fields.ts'
 import { encodePlane } from './encode-plane.ts'
 import { type EncodedPart, encodeWhole } from './encode-whole.ts'
@@ -20,66 +21,72 @@ import type { Table } from './find-table.ts'
 import type { Level } from './limits.ts'
 import { MAX_BLOCK_BYTES } from './limits.ts'
 import { spreadSample } from './sample.ts'
-import type { ZstdCodec, ZstdName } from './zstd-codec.ts'
+import type { ZstdCodec, ZstdName } from './zstd/codec.ts'
 
 export { FILTER_NONE } from './filters.ts'
-export type { BlockBase, ElementType } from './choose-filter.ts'
+export type { BlockBase } from './choose-filter.ts'
 
-/** `compressed` is what `looksCompressed` said of a file: stored raw, after a look at the whole block. `tensor` is elements of one type. */
+/**
+ * `compressed`: `looksCompressed` is true of the file, so the block is stored raw unless a sample of it shrinks.
+ * `tensor`: elements of one type.
+ */
 export type BlockKind = 'general' | 'compressed' | 'tensor'
 
 export interface BlockRequest {
   level: Level
   kind: BlockKind
-  /** Of general content that `findTable` found to be one. */
+  /** For general content: the table that `findTable` found. */
   table?: Table | undefined
-  /** Of a tensor: what its elements are. */
+  /** For a tensor: what its elements are. */
   element?: ElementType | undefined
-  /** Of a tensor: what it may be predicted from. Whether it was is told by the filter of the result: see `usesBase`. */
+  /** For a tensor: what it may be predicted from. The filter of the result says whether it was: see `usesBase`. */
   base?: BlockBase | undefined
-  /** With a base: what the block's chunks add up to, each of which needs no base but its own. By default it is one chunk. */
+  /**
+   * With a base: the lengths of the block's chunks, each of which is to need no base but its own. By default one chunk.
+   */
   chunkLengths?: readonly number[] | undefined
 }
 
-/** How a block is stored, as its directory states it: the parts lie one after the other. */
+/** How a block is stored, as the pack's directory states it. The parts lie one after the other. */
 export interface BlockLayout {
   filter: number
-  /** What the filter needs to undo itself, then, or not, the id of the element type. */
+  /** What undoing the filter needs; the id of the element type may follow. */
   parameters: Uint8Array
   parts: readonly PartLayout[]
 }
 
 export interface EncodedBlock extends BlockLayout {
-  /** The stored bytes of all parts. May be the plain bytes themselves. */
+  /** The stored bytes of all parts. They may be the plain bytes themselves. */
   bytes: Uint8Array
 }
 
 interface Encoding {
   filter: number
   parameters: Uint8Array
-  /** Each with the plain bytes that it stands for. */
+  /** Each part with its plain bytes. */
   parts: { plain: Uint8Array; encoded: EncodedPart }[]
 }
 
 const NO_PARAMETERS = new Uint8Array(0)
-/** A block called compressed is compressed after all if a sample of it shrinks below this. */
+/** A block of a compressed file is compressed after all if a sample of it shrinks below this share. */
 const WORTH_COMPRESSING = 0.97
 
-/** The most plain bytes that `encodeBlock` takes at a level: 4 MiB, or the 2 MiB that the portable codec can do at `max`. */
+/** The most plain bytes that `encodeBlock` takes at a level: 4 MiB, or 2 MiB with the portable codec at `max`. */
 export function maxBlockBytes(level: Level, zstd: ZstdName | undefined): number {
   return level === 'max' && zstd === 'portable' ? MAX_BLOCK_BYTES / 2 : MAX_BLOCK_BYTES
 }
 
 /**
- * Encodes 1 to `maxBlockBytes(level)` bytes (else RangeError) and decodes them again before it returns, so that no fault of a codec can reach a
- * repository; what does not come back equal, or does not get smaller, is stored raw. Without a zstd codec deflate takes its place.
+ * Encodes 1 to `maxBlockBytes(level)` bytes (else RangeError). It decodes the result before it returns, so that no
+ * fault of a codec can reach a repository: bytes that do not come back equal, or do not get smaller, are stored raw.
+ * Without a zstd codec deflate takes its place.
  */
 export function encodeBlock(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec | undefined): EncodedBlock {
   const most = maxBlockBytes(request.level, zstd?.name)
   if (plain.length === 0 || plain.length > most) throw new RangeError(`a block has 1 to ${most} bytes, not ${plain.length}`)
   const block = encodeFiltered(plain, request, zstd)
   if (block) {
-    // trials and parts: before decoding needs as much again
+    // frees trials and parts before decoding needs as much again
     freeUnusedBuffers()
     if (block.bytes.length < plain.length && decodesTo(plain, block, zstd, request)) return block
   }
@@ -93,9 +100,10 @@ function encodeFiltered(plain: Uint8Array, request: BlockRequest, zstd: ZstdCode
 }
 
 /**
- * The plain bytes of a block; where it is stored raw, a view of `stored`. `layout` may come from anywhere: it is checked before anything is allocated.
- * `base` is what its chunks are predicted from, one after the other, where its filter needs that; `chunkLengths` those of the chunks, then. Throws `corrupt`, `newer-format` for a filter or codec that
- * is not known here, `unsupported` where zstd is needed and missing.
+ * The plain bytes of a block; a view of `stored` where the block is stored raw. `layout` is not trusted: it is checked
+ * before anything is allocated. Where the filter needs a base, `base` holds what the block's chunks are predicted from,
+ * one after the other, and `chunkLengths` the lengths of the chunks. Throws `corrupt`; `newer-format` for an unknown
+ * filter or codec; `unsupported` where zstd is needed and missing.
  */
 export function decodeBlock(
   layout: BlockLayout,
@@ -104,12 +112,15 @@ export function decodeBlock(
   base?: Uint8Array,
   chunkLengths?: readonly number[],
 ): Uint8Array {
-  const plain = decodeForNow(layout, stored, zstd, base, chunkLengths)
+  const plain = decodeInPlace(layout, stored, zstd, base, chunkLengths)
   return layout.filter === FILTER_NONE ? plain : plain.slice()
 }
 
-/** What a filter was undone of lies in the memory of the filters, and is valid until they are used again. */
-function decodeForNow(
+/**
+ * As `decodeBlock`, but where a filter was undone the result lies in the filters' memory: it is valid until their next
+ * use.
+ */
+function decodeInPlace(
   layout: BlockLayout,
   stored: Uint8Array,
   zstd: ZstdCodec | undefined,
@@ -152,13 +163,13 @@ function encodeOther(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec |
 
 function encodeTensor(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec | undefined): Encoding | undefined {
   const { level, base, element = { width: 1, kind: 'unknown' }, chunkLengths = [plain.length] } = request
-  const way = chooseFilter(plain, element, base, chunkLengths, level, zstd)
-  if (way === undefined) return undefined
-  if (way === 'whole' || way === 'plane') {
-    const encoded = way === 'whole' ? encodeWhole(plain, level, zstd) : encodePlane(plain, zstd)
+  const method = chooseFilter(plain, element, base, chunkLengths, level, zstd)
+  if (method === undefined) return undefined
+  if (method === 'whole' || method === 'plane') {
+    const encoded = method === 'whole' ? encodeWhole(plain, level, zstd) : encodePlane(plain, zstd)
     return { filter: FILTER_NONE, parameters: withElementType(NO_PARAMETERS, request), parts: [{ plain, encoded }] }
   }
-  const { filter, parameters, planes } = way(plain, base?.bytes, chunkLengths)
+  const { filter, parameters, planes } = method(plain, base?.bytes, chunkLengths)
   const parts = planes.map(plane => ({ plain: plane, encoded: encodePlane(plane, zstd) }))
   return { filter, parameters: withElementType(parameters, request), parts }
 }
@@ -175,7 +186,7 @@ function worthCompressing(plain: Uint8Array, zstd: ZstdCodec | undefined): boole
 
 function decodesTo(plain: Uint8Array, block: EncodedBlock, zstd: ZstdCodec | undefined, { base, chunkLengths }: BlockRequest): boolean {
   try {
-    return equalBytes(decodeForNow(block, block.bytes, zstd, base?.bytes, chunkLengths), plain)
+    return equalBytes(decodeInPlace(block, block.bytes, zstd, base?.bytes, chunkLengths), plain)
   } catch (error) {
     if (isAppError(error)) return false
     throw error

@@ -1,45 +1,40 @@
-import { type GroupKey, isGroupKey, type Width } from '../kernels/planes.ts'
+import { type GroupKey, isGroupKey } from '../kernels/planes.ts'
+import type { ElementType } from '../util/element-type.ts'
 import { encodePlane } from './encode-plane.ts'
 import { encodeWhole } from './encode-whole.ts'
 import { type FilteredBlock, hasSigns, splitDelta, splitGroupedDelta, splitNarrow, splitPlanes } from './filters.ts'
 import type { Level } from './limits.ts'
-import type { ZstdCodec } from './zstd-codec.ts'
+import type { ZstdCodec } from './zstd/codec.ts'
 
 export { usesBase } from './filters.ts'
 
-/** What a block of a tensor is made of. */
-export interface ElementType {
-  /** Bytes of an element; 1 where it is not known. */
-  width: Width
-  kind: 'float' | 'int' | 'unknown'
-  /** As safetensors calls it. */
-  dtype?: string | undefined
-}
-
-/** What a block may be predicted from: as many bytes (`delta`), or twice as many, of fp32, that are rounded to bf16 or fp16. */
+/**
+ * What a block may be predicted from: for `delta` as many bytes as the block has, for `bf16` and `fp16` twice as many,
+ * of fp32 values that are rounded to that type.
+ */
 export interface BlockBase {
   relation: 'delta' | 'bf16' | 'fp16'
   bytes: Uint8Array
 }
 
-/** One way to store a tensor's bytes: split as a filter does, or, where it doesn't, encoded as they are. */
-export type Way = 'whole' | 'plane' | Split
+/** How a tensor's bytes are stored: encoded as they are, in one of two ways, or split by a filter. */
+export type Method = 'whole' | 'plane' | Split
 
 type Split = (plain: Uint8Array, base: Uint8Array | undefined, chunkLengths: readonly number[]) => FilteredBlock
 
-/** A sample: so many windows of so many bytes. */
+/** How a sample is taken. */
 interface Sampling {
   windows: number
   windowBytes: number
 }
 
 const SAMPLING: Sampling = { windows: 8, windowBytes: 16 * 1024 }
-/** Groups must be as long in a sample as an entropy coder needs to get used to them. */
+/** For groups: long windows, since an entropy coder needs some bytes of each group to adapt to it. */
 const GROUPS_SAMPLING: Sampling = { windows: 2, windowBytes: 128 * 1024 }
-/** What a filter must save over the best way without one; a filter costs time on the way back. */
+/** A filter must be smaller by this factor than the best method without one: undoing it costs time. */
 const FILTER_WINS = 0.995
 
-/** Exponents of floats, by their type or else their width. */
+/** Where the exponent of a float lies, by type or else by width. */
 const EXPONENTS: Record<string, GroupKey | undefined> = {
   BF16: { shift: 7, bits: 8 },
   F16: { shift: 10, bits: 5 },
@@ -51,8 +46,8 @@ const EXPONENTS: Record<string, GroupKey | undefined> = {
 }
 
 /**
- * The way that makes a sample of `plain` smallest; undefined where none makes it smaller. 128 KiB are tried in a handful of ways, which takes less time than
- * zstd takes for a block of 4 MiB at its level 1.
+ * The method that makes a sample of `plain` smallest; undefined where none makes it smaller. It tries a handful of
+ * methods on 128 KiB, which takes less time than zstd at level 1 takes for a block of 4 MiB.
  */
 export function chooseFilter(
   plain: Uint8Array,
@@ -61,9 +56,9 @@ export function chooseFilter(
   chunkLengths: readonly number[],
   level: Level,
   zstd: ZstdCodec | undefined,
-): Way | undefined {
+): Method | undefined {
   const [sample, baseSample] = sampleOf(plain, base, SAMPLING)
-  const sizes: [way: Way, size: number][] = [
+  const sizes: [method: Method, size: number][] = [
     ['whole', encodeWhole(sample, level, zstd).bytes.length],
     ['plane', encodePlane(sample, zstd).bytes.length],
   ]
@@ -71,10 +66,10 @@ export function chooseFilter(
   for (const split of [...(prediction ? [prediction] : []), ...planeSplits(sample, element)]) {
     sizes.push([split, sizeOf(split(sample, baseSample, [sample.length]), zstd) / FILTER_WINS])
   }
-  const [way, size] = sizes.reduce((best, next) => (next[1] < best[1] ? next : best))
+  const [method, size] = sizes.reduce((best, next) => (next[1] < best[1] ? next : best))
   if (size >= sample.length) return undefined
-  const groups = way === prediction && base?.relation === 'delta' ? groupedDelta(element) : undefined
-  return groups && groupsHelp(groups, prediction!, sampleOf(plain, base, GROUPS_SAMPLING), chunkLengths, zstd) ? groups : way
+  const groups = method === prediction && base?.relation === 'delta' ? groupedDelta(element) : undefined
+  return groups && groupsHelp(groups, prediction!, sampleOf(plain, base, GROUPS_SAMPLING), chunkLengths, zstd) ? groups : method
 }
 
 function predictionBy({ relation }: BlockBase, { width }: ElementType): Split {
@@ -112,7 +107,7 @@ function sizeOf({ planes }: FilteredBlock, zstd: ZstdCodec | undefined): number 
   return planes.reduce((sum, plane) => sum + encodePlane(plane, zstd).bytes.length, 0)
 }
 
-/** Of a block, and of the bytes it is predicted from. */
+/** A sample of a block, and of the bytes it is predicted from. */
 type Sample = [plain: Uint8Array, base: Uint8Array | undefined]
 
 function sampleOf(plain: Uint8Array, base: BlockBase | undefined, sampling: Sampling): Sample {
@@ -123,14 +118,17 @@ function sampleOf(plain: Uint8Array, base: BlockBase | undefined, sampling: Samp
   ]
 }
 
-/** Where the windows of a sample begin: at multiples of 8, so at whole elements; none where all of the bytes are the sample. */
+/**
+ * Where the windows of a sample begin: at multiples of 8, which begin whole elements. Empty where the sample is all of
+ * the bytes.
+ */
 function sampleStarts(length: number, { windows, windowBytes }: Sampling): number[] {
   if (length <= windows * windowBytes) return []
   const share = length / windows
   return Array.from({ length: windows }, (_, i) => Math.floor((i * share + (share - windowBytes) / 2) / 8) * 8)
 }
 
-/** The windows of bytes that are `scale` times as many. */
+/** The windows of a sample, joined; `bytes` has `scale` times as many bytes as what the windows are given for. */
 function gather(bytes: Uint8Array, starts: readonly number[], windowBytes: number, scale = 1): Uint8Array {
   if (starts.length === 0) return bytes
   const size = windowBytes * scale

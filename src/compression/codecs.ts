@@ -1,9 +1,9 @@
 import * as zlib from 'node:zlib'
 import { AppError, corrupt } from '../util/errors.ts'
+import { chunkSizeFor, outputOf } from '../util/memory/zlib-output.ts'
 import { MAX_BLOCK_BYTES, MAX_STORED_EXCESS } from './limits.ts'
 import { packPairs, unpackPairs } from './pairs.ts'
-import { outputOf } from './zlib-output.ts'
-import type { ZstdCodec } from './zstd-codec.ts'
+import type { ZstdCodec } from './zstd/codec.ts'
 
 /** Codec ids of parts. Permanent: they are written into repositories. */
 export const CODEC_RAW = 0
@@ -11,10 +11,10 @@ export const CODEC_RAW = 0
 export const CODEC_ZSTD = 1
 /** Raw deflate (RFC 1951). */
 export const CODEC_DEFLATE = 2
-/** `u8 count`, as many bytes, then raw deflate of pairs: see pairs.ts. */
+/** `u8 count`, as many symbols, then raw deflate of pairs of them: see pairs.ts. */
 export const CODEC_PAIRS = 3
 
-/** How one part of a block is stored, as its directory states it. Lengths in bytes. */
+/** How one part of a block is stored, as the pack's directory states it. Lengths in bytes. */
 export interface PartLayout {
   codec: number
   storedLength: number
@@ -23,37 +23,41 @@ export interface PartLayout {
 
 const CODECS = [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE, CODEC_PAIRS]
 
-const WHAT = 'A block'
+const SUBJECT = 'A block'
 
 export const isKnownCodec = (codec: number): boolean => CODECS.includes(codec)
 
-/** What a reader says about an id it doesn't know. */
-export function newerFormat(what: string): AppError {
-  return new AppError('newer-format', `${what} was made by a newer colab-escape.`, { hint: 'Run `npx -y colab-escape@latest` instead.' })
+/** The error of a reader that meets an id it does not know. */
+export function newerFormat(subject: string): AppError {
+  return new AppError('newer-format', `${subject} was made by a newer colab-escape.`, { hint: 'Run `npx -y colab-escape@latest` instead.' })
 }
 
-/** Throws unless the lengths that a directory states for a part are possible ones; to be called before anything is allocated by them. */
+/**
+ * Throws unless the lengths that a directory states for a part are possible. Call it before they make anything be
+ * allocated.
+ */
 export function checkPart(part: PartLayout): void {
   const { codec, storedLength, plainLength } = part
   if (!isKnownCodec(codec)) throw newerFormat(`A block with codec ${codec}`)
   if (!Number.isSafeInteger(plainLength) || plainLength < 1 || plainLength > MAX_BLOCK_BYTES) {
-    throw corrupt(WHAT, `a part of ${plainLength} bytes is impossible`)
+    throw corrupt(SUBJECT, `a part of ${plainLength} bytes is impossible`)
   }
   const longest = codec === CODEC_RAW ? plainLength : plainLength + MAX_STORED_EXCESS
   const shortest = codec === CODEC_RAW ? plainLength : 1
   if (!Number.isSafeInteger(storedLength) || storedLength < shortest || storedLength > longest) {
-    throw corrupt(WHAT, `${plainLength} bytes cannot be stored in ${storedLength}`)
+    throw corrupt(SUBJECT, `${plainLength} bytes cannot be stored in ${storedLength}`)
   }
 }
 
 /**
- * The plain bytes of a part; for codec raw a view of `stored`. Throws `corrupt` unless `stored` decodes to exactly `part.plainLength` bytes,
- * `newer-format` for an unknown codec, `unsupported` when zstd is needed and `zstd` undefined. Without a checksum in the frame, damage may also
- * give wrong bytes of the right length: the hashes of the chunks find that.
+ * The plain bytes of a part; for codec raw a view of `stored`. Throws `corrupt` unless `stored` decodes to exactly
+ * `part.plainLength` bytes, `newer-format` for an unknown codec, `unsupported` when zstd is needed and `zstd`
+ * undefined. Frames have no checksum, so damage may also give wrong bytes of the right length: the hashes of the chunks
+ * find that.
  */
 export function decodePart(part: PartLayout, stored: Uint8Array, zstd: ZstdCodec | undefined): Uint8Array {
   checkPart(part)
-  if (stored.length !== part.storedLength) throw corrupt(WHAT, `${stored.length} bytes were read where ${part.storedLength} are stored`)
+  if (stored.length !== part.storedLength) throw corrupt(SUBJECT, `${stored.length} bytes were read where ${part.storedLength} are stored`)
   if (part.codec === CODEC_RAW) return stored
   if (part.codec === CODEC_DEFLATE) return inflate(stored, part.plainLength)
   if (part.codec === CODEC_PAIRS) return inflatePairs(stored, part.plainLength)
@@ -69,12 +73,12 @@ export function deflate(plain: Uint8Array): Uint8Array {
   return zlib.deflateRawSync(plain, { level: 6 })
 }
 
-/** Without a search for repeats. Undefined where there are more than 16 different bytes. */
+/** Huffman codes of pairs, without a search for repeats. Undefined where there are more than 16 different bytes. */
 export function deflatePairs(plain: Uint8Array): Uint8Array | undefined {
   const packed = packPairs(plain)
   if (!packed) return undefined
   const { symbols, pairs } = packed
-  const options = { strategy: zlib.constants.Z_HUFFMAN_ONLY, chunkSize: Math.max(64, pairs.length), info: true }
+  const options = { strategy: zlib.constants.Z_HUFFMAN_ONLY, chunkSize: chunkSizeFor(pairs.length), info: true }
   const deflated = outputOf(zlib.deflateRawSync(pairs, options))
   return Buffer.concat([Uint8Array.of(symbols.length), symbols, deflated.bytes])
 }
@@ -85,17 +89,17 @@ function inflatePairs(stored: Uint8Array, plainLength: number): Uint8Array {
 }
 
 function inflate(stored: Uint8Array, plainLength: number): Uint8Array {
-  // one byte more than needed: a full buffer would make node:zlib allocate a second one to see whether anything follows
-  const options = { maxOutputLength: plainLength, chunkSize: Math.max(64, plainLength + 1), info: true }
+  // one byte more than needed: node:zlib allocates a second buffer when the first one is full
+  const options = { maxOutputLength: plainLength, chunkSize: chunkSizeFor(plainLength + 1), info: true }
   let result: ReturnType<typeof outputOf>
   try {
     result = outputOf(zlib.inflateRawSync(stored, options))
   } catch (error) {
-    throw corrupt(WHAT, error instanceof Error ? error.message : 'it cannot be inflated')
+    throw corrupt(SUBJECT, error instanceof Error ? error.message : 'it cannot be inflated')
   }
-  const { bytes, bytesTaken } = result
-  if (bytes.length !== plainLength) throw corrupt(WHAT, `it inflates to ${bytes.length} bytes instead of ${plainLength}`)
-  // a complete stream ignores what follows it
-  if (bytesTaken !== stored.length) throw corrupt(WHAT, 'bytes follow the deflate stream')
+  const { bytes, bytesRead } = result
+  if (bytes.length !== plainLength) throw corrupt(SUBJECT, `it inflates to ${bytes.length} bytes instead of ${plainLength}`)
+  // inflate ignores bytes after the end of its stream
+  if (bytesRead !== stored.length) throw corrupt(SUBJECT, 'bytes follow the deflate stream')
   return bytes
 }

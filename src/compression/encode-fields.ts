@@ -1,93 +1,105 @@
 import { type FieldShape, LINE_FEED, MAX_STREAMS } from '../kernels/fields.ts'
-import { bestEncoder, type Encoder, encodeBy, planeEncoders } from './encode-plane.ts'
+import { bestEncoder, type Encode, encodeBy, planeEncoders } from './encode-plane.ts'
 import { type EncodedPart, encodeWhole } from './encode-whole.ts'
 import { splitFields } from './fields.ts'
 import type { Table } from './find-table.ts'
 import type { Level } from './limits.ts'
-import type { ZstdCodec } from './zstd-codec.ts'
+import type { ZstdCodec } from './zstd/codec.ts'
 
-/** A block's text taken apart into streams, each encoded. */
+/** A block's text, split into streams that are encoded one by one. */
 export interface EncodedFields {
   parameters: Uint8Array
   parts: { plain: Uint8Array; encoded: EncodedPart }[]
 }
 
-interface Choice {
+/** How a table is split, and how its streams are encoded. */
+interface TableEncoding {
   shape: FieldShape
-  /** For each column one for each of its places. */
-  encoders: Encoder[][]
+  /** For each column, the encoder of each of its positions. */
+  encoders: Encode[][]
 }
 
 const WINDOWS = 4
 const WINDOW_BYTES = 16 * 1024
 const MAX_COLUMNS = 64
-/** Fields longer than this are words, not numbers: their places tell nothing. */
+/** Fields longer than this are words, not numbers: their positions have nothing in common. */
 const MAX_POSITIONS = 24
-/** So many of a column's fields must not be longer than the places they are taken apart into. */
+/** This share of a column's fields must not be longer than the positions that the column is split into. */
 const FITTING = 0.98
-/** What taking text apart must save beside what is smallest without, and the places of a column's fields beside the column as it is: each costs time. */
+/** Splitting costs time: a split table must be smaller by this factor than the same text encoded whole ... */
 const FIELDS_WIN = 0.97
+/** ... and a column split into positions than the same column in one stream. */
 const POSITIONS_WIN = 0.97
-/** What a part costs in the directory. */
+/** What a part adds to the directory. */
 const PART_BYTES = 7
 
 /**
- * A table taken apart into its columns, and columns of numbers and codes into the places of their fields, where that makes a sample clearly smaller; undefined
- * where it doesn't. What is smallest for each stream of the sample then encodes the stream.
+ * Splits a table into its columns, and columns of numbers and codes into the positions within their fields. Undefined
+ * where that does not make a sample clearly smaller. The encoder that is best for each stream of the sample then
+ * encodes the whole stream.
  */
 export function encodeFields(plain: Uint8Array, table: Table, level: Level, zstd: ZstdCodec | undefined): EncodedFields | undefined {
   const sample = sampleRows(plain)
   if (sample.length === 0) return undefined
-  const choice = chooseShape(sample, sample.length / plain.length, table, level, zstd)
-  if (choice === undefined) return undefined
-  const { parameters, columns } = splitColumns(plain, choice.shape)
+  const encoding = chooseEncoding(sample, sample.length / plain.length, table, level, zstd)
+  if (encoding === undefined) return undefined
+  const { parameters, columns } = splitColumns(plain, encoding.shape)
   const parts = columns.flatMap((streams, column) =>
-    streams.map((stream, place) => ({ plain: stream, encoded: encodeBy(choice.encoders[column]![place]!, stream) })),
+    streams.map((stream, position) => ({ plain: stream, encoded: encodeBy(encoding.encoders[column]![position]!, stream) })),
   )
   return { parameters, parts }
 }
 
-function chooseShape(sample: Uint8Array, share: number, table: Table, level: Level, zstd: ZstdCodec | undefined): Choice | undefined {
+/** `share` is the sample's share of the block. */
+function chooseEncoding(
+  sample: Uint8Array,
+  share: number,
+  table: Table,
+  level: Level,
+  zstd: ZstdCodec | undefined,
+): TableEncoding | undefined {
   const { separator } = table
-  const forPlaces = planeEncoders(zstd)
-  const forColumns = [...forPlaces, { encode: (bytes: Uint8Array) => encodeWhole(bytes, level, zstd), handicap: 1 }]
+  const forPositions = planeEncoders(zstd)
+  const forColumns = [...forPositions, { encode: (bytes: Uint8Array) => encodeWhole(bytes, level, zstd), handicap: 1 }]
   const whole = splitColumns(sample, { separator, positions: new Array<number>(Math.min(table.columns, MAX_COLUMNS)).fill(1) })
-  const apart = splitColumns(sample, {
+  const split = splitColumns(sample, {
     separator,
-    positions: placesOf(
+    positions: positionsOf(
       whole.columns.map(([column]) => column!),
       separator,
     ),
   })
   const positions: number[] = []
-  const encoders: Encoder[][] = []
+  const encoders: Encode[][] = []
   let total = 0
   for (const [column, [bytes]] of whole.columns.entries()) {
     const one = bestEncoder(bytes!, forColumns, share)
-    const streams = apart.columns[column]!
-    const several = streams.length === 1 ? [] : streams.map(stream => bestEncoder(stream, forPlaces, share))
+    const streams = split.columns[column]!
+    const several = streams.length === 1 ? [] : streams.map(stream => bestEncoder(stream, forPositions, share))
     const size = several.reduce((sum, { size }) => sum + size + PART_BYTES, 0)
-    const takeApart = several.length > 0 && size < POSITIONS_WIN * one.size
-    positions.push(takeApart ? several.length : 1)
-    encoders.push((takeApart ? several : [one]).map(({ encode }) => encode))
-    total += takeApart ? size : one.size + PART_BYTES
+    const isSplit = several.length > 0 && size < POSITIONS_WIN * one.size
+    positions.push(isSplit ? several.length : 1)
+    encoders.push((isSplit ? several : [one]).map(({ encode }) => encode))
+    total += isSplit ? size : one.size + PART_BYTES
   }
   const alone = Math.min(...[...new Set<Level>(['fast', level])].map(each => encodeWhole(sample, each, zstd).bytes.length))
   return total < FIELDS_WIN * alone ? { shape: { separator, positions }, encoders } : undefined
 }
 
-/** How many places the fields of each column have, where they are short and most have no more; 1 where they don't. */
-function placesOf(columns: readonly Uint8Array[], separator: number): number[] {
+/**
+ * The number of positions that each column is split into: more than 1 where its fields are short and most equally long.
+ */
+function positionsOf(columns: readonly Uint8Array[], separator: number): number[] {
   let left = MAX_STREAMS - columns.length
   return columns.map(column => {
-    const places = usualLength(column, separator)
-    if (places > MAX_POSITIONS || places - 1 > left) return 1
-    left -= places - 1
-    return places
+    const positions = usualLength(column, separator)
+    if (positions > MAX_POSITIONS || positions - 1 > left) return 1
+    left -= positions - 1
+    return positions
   })
 }
 
-/** The length of a column's fields, what ends them counted, that only few exceed. */
+/** The length of a column's fields, with the byte that ends them, that only few exceed. */
 function usualLength(column: Uint8Array, separator: number): number {
   const counts = new Array<number>(MAX_POSITIONS + 2).fill(0)
   let start = 0
@@ -105,7 +117,7 @@ function usualLength(column: Uint8Array, separator: number): number {
   )
 }
 
-/** The streams that are not empty, by column. */
+/** The streams that are not empty, column by column. */
 function splitColumns(plain: Uint8Array, shape: FieldShape): { parameters: Uint8Array; columns: Uint8Array[][] } {
   const { parameters, streams } = splitFields(plain, shape)
   let at = 0
@@ -113,7 +125,7 @@ function splitColumns(plain: Uint8Array, shape: FieldShape): { parameters: Uint8
   return { parameters, columns }
 }
 
-/** Whole rows from several places, as far as there are any; all of `plain` where that is not more. */
+/** Whole rows from several places; all of `plain` where that is no more. Empty where no row is short enough. */
 function sampleRows(plain: Uint8Array): Uint8Array {
   if (plain.length <= WINDOWS * WINDOW_BYTES) return plain
   const pieces = Array.from({ length: WINDOWS }, (_, i) => {

@@ -1,41 +1,43 @@
 import * as zlib from 'node:zlib'
 import { isAppError } from '../util/errors.ts'
+import { chunkSizeFor, outputOf } from '../util/memory/zlib-output.ts'
 import { CODEC_DEFLATE, CODEC_PAIRS, CODEC_RAW, CODEC_ZSTD, deflate, deflatePairs } from './codecs.ts'
 import type { EncodedPart } from './encode-whole.ts'
 import { symbolsOf } from './pairs.ts'
 import { looksCompressed, spreadSample } from './sample.ts'
-import { outputOf } from './zlib-output.ts'
-import type { ZstdCodec, ZstdSearch } from './zstd-codec.ts'
+import type { ZstdCodec } from './zstd/codec.ts'
 
-/** May throw AppError where its codec fails. */
-export type Encoder = (plane: Uint8Array) => EncodedPart
+/** Encodes a plane. May throw AppError where its codec fails. */
+export type Encode = (plane: Uint8Array) => EncodedPart
 
-export interface Candidate {
-  encode: Encoder
-  /** What its result is divided by when it is compared with others. */
+export interface Encoder {
+  encode: Encode
+  /** Its result is divided by this when it is compared with others. */
   handicap: number
-  /** Bytes of its result that do not grow with what it encodes; undefined where it is not worth a trial. Told the sample's symbols where they are few. */
+  /**
+   * How many bytes of its result do not grow with the plane; undefined where it is not worth a trial. Gets the sample's
+   * symbols where they are few.
+   */
   overhead?: (symbols: Uint8Array | undefined) => number | undefined
 }
 
 export interface BestEncoder {
-  encode: Encoder
-  /** What it makes of the sample; the sample itself where nothing makes it smaller. */
+  encode: Encode
+  /** Its encoding of the sample; the sample itself where no encoder makes it smaller. */
   trial: EncodedPart
-  /** Its bytes, without what would be the same for far more than the sample. */
+  /** The bytes of `trial`, less the sample's share of those that do not grow. */
   size: number
 }
 
 const SAMPLE_WINDOWS = 6
 const SAMPLE_WINDOW_BYTES = 8 * 1024
-/** Deflate takes up to twice the time of zstd, both ways: it must be smaller by this factor. */
+/** Deflate takes up to twice the time of zstd, in both directions: it must be smaller by this factor. */
 const DEFLATE_WINS = 0.99
-/** node:zlib takes no smaller output buffer. */
-const MIN_CHUNK_BYTES = 64
 
 /**
- * Encodes one byte plane (1 to 4 MiB) with whatever makes a sample of it smallest. Planes of mantissas, nearly random, are recognised by their entropy
- * and stay raw at the price of a look. Where the codec fails, the plane is stored raw: the result is never longer than the plane.
+ * Encodes one byte plane (1 to 4 MiB) with the encoder that makes a sample of it smallest. Planes of mantissas, which
+ * are nearly random, are recognised by their entropy and stay raw without a trial. Where the codec fails, the plane is
+ * stored raw: the result is never longer than the plane.
  */
 export function encodePlane(plane: Uint8Array, zstd: ZstdCodec | undefined): EncodedPart {
   if (looksCompressed(plane)) return keep(plane)
@@ -44,12 +46,12 @@ export function encodePlane(plane: Uint8Array, zstd: ZstdCodec | undefined): Enc
   return sample === plane ? trial : encodeBy(encode, plane)
 }
 
-/** Which of the candidates makes what `sample` is a share of smallest. */
-export function bestEncoder(sample: Uint8Array, candidates: readonly Candidate[], share = 1): BestEncoder {
+/** The encoder that makes a plane smallest, judged by a sample that is this share of it. */
+export function bestEncoder(sample: Uint8Array, encoders: readonly Encoder[], share = 1): BestEncoder {
   let best: BestEncoder = { encode: keep, trial: keep(sample), size: sample.length }
   let least = sample.length
   const symbols = symbolsOf(sample)
-  for (const { encode, handicap, overhead = () => 0 } of candidates) {
+  for (const { encode, handicap, overhead = () => 0 } of encoders) {
     const fixed = overhead(symbols)
     if (fixed === undefined) continue
     const trial = attempt(encode, sample)
@@ -61,14 +63,14 @@ export function bestEncoder(sample: Uint8Array, candidates: readonly Candidate[]
   return best
 }
 
-/** Raw where the codec fails, and where it makes the bytes no smaller. */
-export function encodeBy(encode: Encoder, plane: Uint8Array): EncodedPart {
+/** Raw where the codec fails or does not make the bytes smaller. */
+export function encodeBy(encode: Encode, plane: Uint8Array): EncodedPart {
   const encoded = attempt(encode, plane)
   return encoded.bytes.length < plane.length ? encoded : keep(plane)
 }
 
-/** Everything that a plane may be encoded with, beside staying as it is. */
-export function planeEncoders(zstd: ZstdCodec | undefined): Candidate[] {
+/** All encoders that a plane may be encoded with. */
+export function planeEncoders(zstd: ZstdCodec | undefined): Encoder[] {
   if (zstd === undefined) {
     return [
       { encode: plane => ({ codec: CODEC_DEFLATE, bytes: deflate(plane) }), handicap: 1 },
@@ -77,9 +79,8 @@ export function planeEncoders(zstd: ZstdCodec | undefined): Candidate[] {
       { ...PAIRS, handicap: 1 },
     ]
   }
-  const searches: ZstdSearch[] = zstd.name === 'native' ? ['long', 'all'] : ['all']
   return [
-    ...searches.map(search => ({
+    ...zstd.searches.map(search => ({
       encode: (plane: Uint8Array) => ({ codec: CODEC_ZSTD, bytes: zstd.compress(plane, 1, search) }),
       handicap: 1,
     })),
@@ -94,18 +95,18 @@ function huffman(plane: Uint8Array): EncodedPart {
   return deflateBy(zlib.constants.Z_HUFFMAN_ONLY, plane)
 }
 
-/** Deflate that looks for runs of one byte alone: for top planes of differences, zeros with a few others among them. */
+/** Deflate that only looks for runs of one byte: for the top planes of differences, which are zeros with few others. */
 function runLengths(plane: Uint8Array): EncodedPart {
   return deflateBy(zlib.constants.Z_RLE, plane)
 }
 
-/** Where there are pairs, they take less. */
+/** Pairs take less where there are any. */
 const HUFFMAN = { encode: huffman, overhead: (symbols: Uint8Array | undefined) => (symbols ? undefined : 0) }
 
 /** For digits. */
 const PAIRS = { encode: pairs, overhead: pairsOverhead }
 
-/** The symbols, and about five bits for the code of each pair of them. */
+/** The symbols, and about five bits for the code of each pair. */
 function pairsOverhead(symbols: Uint8Array | undefined): number | undefined {
   const count = symbols?.length
   return count && 1 + count + 0.6 * count ** 2
@@ -117,7 +118,7 @@ function pairs(plane: Uint8Array): EncodedPart {
 }
 
 function deflateBy(strategy: number, plane: Uint8Array): EncodedPart {
-  const chunkSize = Math.max(MIN_CHUNK_BYTES, plane.length)
+  const chunkSize = chunkSizeFor(plane.length)
   return { codec: CODEC_DEFLATE, bytes: outputOf(zlib.deflateRawSync(plane, { strategy, chunkSize, info: true })).bytes }
 }
 
@@ -125,7 +126,7 @@ function keep(plane: Uint8Array): EncodedPart {
   return { codec: CODEC_RAW, bytes: plane }
 }
 
-function attempt(encode: Encoder, plane: Uint8Array): EncodedPart {
+function attempt(encode: Encode, plane: Uint8Array): EncodedPart {
   try {
     return encode(plane)
   } catch (error) {

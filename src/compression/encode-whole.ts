@@ -1,26 +1,24 @@
 import { isAppError } from '../util/errors.ts'
 import { CODEC_DEFLATE, CODEC_ZSTD, deflate } from './codecs.ts'
 import type { Level } from './limits.ts'
-import type { ZstdCodec } from './zstd-codec.ts'
+import type { ZstdCodec } from './zstd/codec.ts'
 
-/** Bytes as a codec made them. */
+/** The output of a codec. */
 export interface EncodedPart {
   codec: number
   bytes: Uint8Array
 }
 
-export const ZSTD_LEVEL = {
-  native: { fast: 1, balanced: 3, max: 19 },
-  portable: { fast: 1, balanced: 3, max: 9 },
-} as const
-
-/** zstd level 1 must beat level 3 by this factor on a sample before it replaces it. */
+/** zstd level 1 replaces level 3 if it is smaller by this factor on a sample. */
 const FAST_WINS = 0.98
 const TRIAL_BYTES = 128 * 1024
 
-type Encoder = (plain: Uint8Array) => EncodedPart
+type Encode = (plain: Uint8Array) => EncodedPart
 
-/** Bytes of any kind as one part; it may be longer than `plain`. Without a zstd codec, and where that fails, deflate takes its place. */
+/**
+ * Encodes bytes of any kind as one part, which may be longer than `plain`. Deflate takes zstd's place where the codec
+ * is missing or fails.
+ */
 export function encodeWhole(plain: Uint8Array, level: Level, zstd: ZstdCodec | undefined): EncodedPart {
   if (zstd === undefined) return { codec: CODEC_DEFLATE, bytes: deflate(plain) }
   try {
@@ -31,10 +29,13 @@ export function encodeWhole(plain: Uint8Array, level: Level, zstd: ZstdCodec | u
   }
 }
 
-/** On columns of numbers as text zstd level 1 often beats level 3, by up to a tenth; elsewhere level 3 wins by as much. A sample from the middle tells. */
-function chooseEncoder(plain: Uint8Array, level: Level, zstd: ZstdCodec): Encoder {
-  const by = (each: Level): Encoder => {
-    return bytes => ({ codec: CODEC_ZSTD, bytes: zstd.compress(bytes, ZSTD_LEVEL[zstd.name][each]) })
+/**
+ * zstd level 1 often beats level 3 on columns of numbers as text, by up to a tenth; elsewhere level 3 wins by as much.
+ * A sample from the middle decides.
+ */
+function chooseEncoder(plain: Uint8Array, level: Level, zstd: ZstdCodec): Encode {
+  const by = (each: Level): Encode => {
+    return bytes => ({ codec: CODEC_ZSTD, bytes: zstd.compress(bytes, zstd.levels[each]) })
   }
   if (level !== 'balanced' || plain.length < 4 * TRIAL_BYTES) return by(level)
   const start = (plain.length - TRIAL_BYTES) >> 1

@@ -1,4 +1,5 @@
-import type { BlockBase, ElementType } from './choose-filter.ts'
+import type { ElementType } from '../util/element-type.ts'
+import type { BlockBase } from './choose-filter.ts'
 import { hasSigns, splitDelta, splitNarrow, splitPlanes } from './filters.ts'
 
 const WINDOWS = 4
@@ -7,8 +8,8 @@ const WINDOW_BYTES = 8 * 1024
 const counts = new Uint32Array(256)
 
 /**
- * How many bits are left of one bit of `plain` when it is predicted from `base`, beside what byte planes leave of it without: below 1 the base helps. From
- * samples of both; takes well under a millisecond.
+ * The entropy of `plain` predicted from `base`, as a share of the entropy of its byte planes alone: below 1 the base
+ * helps. Estimated from samples of both; takes well under a millisecond.
  */
 export function gainOf(plain: Uint8Array, element: ElementType, base: BlockBase): number {
   const scale = base.bytes.length / plain.length
@@ -32,7 +33,7 @@ function samples(plain: Uint8Array, base: Uint8Array, scale: number): [Uint8Arra
   return [sample, baseSample]
 }
 
-/** What an entropy coder makes of planes, each by itself. */
+/** The order-0 entropy of the planes, in bits. */
 function bitsOf(planes: readonly Uint8Array[]): number {
   let bits = 0
   for (const plane of planes) {

@@ -2,16 +2,16 @@ import { FIELDS_REGION_BYTES, type FieldShape, type FieldsKernel, LINE_FEED, MAX
 import { loadFields } from '../kernels/load-fields.ts'
 import { corrupt } from '../util/errors.ts'
 
-/** Filter id of blocks of text in rows and columns. Permanent, as the ids of the other filters. */
+/** Filter id of blocks of text in rows and columns. Permanent, like the ids of the other filters. */
 export const FILTER_FIELDS = 4
 
-/** What the filter makes of a block: `streams` of 1 byte or more each. */
+/** A block split by the filter: no stream is empty. */
 export interface SplitFields {
   parameters: Uint8Array
   streams: Uint8Array[]
 }
 
-const WHAT = 'A block'
+const SUBJECT = 'A block'
 
 let shared: FieldsKernel | undefined
 
@@ -20,8 +20,8 @@ function sharedKernel(): FieldsKernel {
 }
 
 /**
- * Filter 4, parameters `separator, columns, positions of each column`: the streams of 1 to 4 MiB of text. Columns and positions that `plain` has no byte for are
- * left out of the shape; that changes no other stream.
+ * Filter 4, parameters `separator, columns, positions of each column`: the streams of 1 to 4 MiB of text. The
+ * parameters leave out columns and positions that `plain` has no byte for, which changes no other stream.
  */
 export function splitFields(plain: Uint8Array, shape: FieldShape, kernel = sharedKernel()): SplitFields {
   if (plain.length === 0 || plain.length > FIELDS_REGION_BYTES) {
@@ -40,30 +40,33 @@ export function splitFields(plain: Uint8Array, shape: FieldShape, kernel = share
   return { parameters: Uint8Array.of(shape.separator, positions.length, ...positions), streams }
 }
 
-/** Undoes `splitFields` in the kernel's memory: the result is valid until that is used again. Throws `corrupt` where parameters and streams don't go together; both may come from anywhere. */
+/**
+ * Undoes `splitFields` in the kernel's memory: the result is valid until the kernel's next use. Throws `corrupt` where
+ * parameters and streams do not match; neither is trusted.
+ */
 export function joinFields(parameters: Uint8Array, streams: readonly Uint8Array[], kernel = sharedKernel()): Uint8Array {
   const shape = readFieldShape(parameters)
   const plainLength = streams.reduce((sum, { length }) => sum + length, 0)
-  if (plainLength === 0 || plainLength > FIELDS_REGION_BYTES) throw corrupt(WHAT, `its streams have ${plainLength} bytes`)
+  if (plainLength === 0 || plainLength > FIELDS_REGION_BYTES) throw corrupt(SUBJECT, `its streams have ${plainLength} bytes`)
   if (streams.length !== streamCount(shape))
-    throw corrupt(WHAT, `it has ${streams.length} parts where its filter makes ${streamCount(shape)}`)
+    throw corrupt(SUBJECT, `it has ${streams.length} parts where its filter makes ${streamCount(shape)}`)
   let at = 0
   for (const stream of streams) {
     kernel.input.set(stream, at)
     at += stream.length
   }
   const lengths = streams.map(({ length }) => length)
-  if (!kernel.join(shape, lengths)) throw corrupt(WHAT, 'its parts are not what its filter makes')
+  if (!kernel.join(shape, lengths)) throw corrupt(SUBJECT, 'its parts are not what its filter makes')
   return kernel.output.subarray(0, plainLength)
 }
 
-/** Throws `corrupt` where the filter can't have these parameters. */
+/** The shape that a filter's parameters state. Throws `corrupt` for parameters that filter 4 cannot have. */
 export function readFieldShape(parameters: Uint8Array): FieldShape {
   const [separator, columns, ...positions] = parameters
   const possible = separator !== undefined && separator !== LINE_FEED && separator !== QUOTE && columns === positions.length
   const streams = positions.reduce((sum, count) => sum + count, 0)
   if (!possible || columns === 0 || positions.includes(0) || streams > MAX_STREAMS) {
-    throw corrupt(WHAT, `filter ${FILTER_FIELDS} cannot have the parameters [${parameters.subarray(0, 8).join(', ')}]`)
+    throw corrupt(SUBJECT, `filter ${FILTER_FIELDS} cannot have the parameters [${parameters.subarray(0, 8).join(', ')}]`)
   }
   return { separator, positions }
 }

@@ -9,20 +9,22 @@ import {
   type Width,
 } from '../kernels/planes.ts'
 import { corrupt } from '../util/errors.ts'
-import { elementTypeName } from './element-types.ts'
+import { elementTypeName } from './element-type-ids.ts'
 
 /** Filter ids of blocks. Permanent: they are written into repositories. */
 export const FILTER_NONE = 0
 export const FILTER_PLANES = 1
 export const FILTER_DELTA = 2
 export const FILTER_NARROW = 3
-/** 4 is that of tables: see fields.ts. */
+/** Filter 4 is for tables: see fields.ts. */
 export const FILTER_GROUPED_DELTA = 5
 
 /** Widths of elements that have planes. */
 export type PlaneWidth = Exclude<Width, 1>
 
-/** What a filter made of a block, to be stored part by part: the planes, lowest byte first, then the tail; without those that would be empty. */
+/**
+ * A block split by a filter, to be stored part by part: the planes, lowest byte first, then the tail; none is empty.
+ */
 export interface FilteredBlock {
   filter: number
   parameters: Uint8Array
@@ -32,16 +34,16 @@ export interface FilteredBlock {
 interface Shape {
   width: Width
   mode: PlaneMode
-  /** What the base is rounded to before it is subtracted. */
+  /** The type that the base is rounded to before it is subtracted. */
   narrow?: NarrowFormat | undefined
-  /** What of the base the elements are grouped by. */
+  /** The bits of the base's elements that the elements are grouped by. */
   key?: GroupKey | undefined
 }
 
-/** As the parameter of filter 3 numbers them. Permanent, as the ids of filters. */
+/** Formats by the number that the parameter of filter 3 has. Permanent, like the ids of filters. */
 const NARROW_FORMATS: readonly (NarrowFormat | undefined)[] = [undefined, 'bf16', 'fp16']
 
-const WHAT = 'A block'
+const SUBJECT = 'A block'
 const SIGN_SAMPLES = 1000
 
 let shared: PlanesKernel | undefined
@@ -50,13 +52,19 @@ function sharedKernel(): PlanesKernel {
   return (shared ??= loadPlanes())
 }
 
-/** Filter 1, parameters `width, rotated`: the byte planes of 1 to 4 MiB. With `rotated` the sign of each element goes to its lowest bit first: for floats. */
+/**
+ * Filter 1, parameters `width, rotated`: the byte planes of 1 to 4 MiB. `rotated` first moves the sign of each element
+ * to its lowest bit: for floats.
+ */
 export function splitPlanes(plain: Uint8Array, width: PlaneWidth, rotated: boolean, kernel = sharedKernel()): FilteredBlock {
   const parameters = Uint8Array.of(width, rotated ? 1 : 0)
   return { filter: FILTER_PLANES, parameters, planes: split(plain, { width, mode: rotated ? 'rotated' : 'plain' }, kernel) }
 }
 
-/** Filter 2, parameters `width`: the byte planes of the differences to `base`, which is as long as `plain` (else RangeError), 1 to 4 MiB. */
+/**
+ * Filter 2, parameter `width`: the byte planes of the differences to `base`. Both have the same length (else
+ * RangeError), 1 to 4 MiB.
+ */
 export function splitDelta(plain: Uint8Array, base: Uint8Array, width: Width, kernel = sharedKernel()): FilteredBlock {
   if (base.length !== plain.length) throw new RangeError(`a base of ${base.length} bytes can't serve ${plain.length}`)
   kernel.base.set(base)
@@ -64,9 +72,10 @@ export function splitDelta(plain: Uint8Array, base: Uint8Array, width: Width, ke
 }
 
 /**
- * Filter 5, parameters `width, shift, bits`: the byte planes of the differences of filter 2, put chunk by chunk into the order of a key of the base's elements. What
- * training changes of a float depends on how large it was: grouped by exponent, like stands with like. `chunkLengths` add up to `plain`, and all but the last are whole
- * elements (else RangeError): grouped by itself, a chunk needs no base but its own.
+ * Filter 5, parameters `width, shift, bits`: the byte planes of the differences of filter 2, sorted within each chunk
+ * by a key of the base's elements. How far training moves a float depends on how large it was: sorted by exponent,
+ * similar differences lie together. Each chunk is sorted by itself, so that it needs no base but its own.
+ * `chunkLengths` add up to `plain`, and all chunks but the last are whole elements (else RangeError).
  */
 export function splitGroupedDelta(
   plain: Uint8Array,
@@ -98,8 +107,8 @@ function forEachChunk(lengths: readonly number[], use: (start: number, length: n
 }
 
 /**
- * Filter 3, parameters `format`: 16-bit floats, 1 to 4 MiB, as their differences to what the fp32 values of `base`, twice as many bytes (else RangeError), are
- * rounded to.
+ * Filter 3, parameter `format`: 1 to 4 MiB of 16-bit floats, as differences to the fp32 values of `base` rounded to
+ * that format. `base` has twice as many bytes (else RangeError).
  */
 export function splitNarrow(plain: Uint8Array, base: Uint8Array, format: NarrowFormat, kernel = sharedKernel()): FilteredBlock {
   if (base.length !== 2 * plain.length) throw new RangeError(`a base of ${base.length} bytes can't serve half of ${plain.length}`)
@@ -108,7 +117,7 @@ export function splitNarrow(plain: Uint8Array, base: Uint8Array, format: NarrowF
   return { filter: FILTER_NARROW, parameters, planes: split(plain, { width: 2, mode: 'delta' }, kernel) }
 }
 
-/** A base of fp32 is twice as long as a region: it comes in two halves. */
+/** A base of fp32 may be twice as long as a region: it is rounded in two halves. */
 function roundBase(base: Uint8Array, format: NarrowFormat, kernel: PlanesKernel): void {
   const count = Math.floor(base.length / 4)
   for (let done = 0; done < count;) {
@@ -120,8 +129,8 @@ function roundBase(base: Uint8Array, format: NarrowFormat, kernel: PlanesKernel)
 }
 
 /**
- * Whether some of about 1,000 elements, spread over `bytes`, have their top bit set. Floats that are all positive, such as the squared averages of Adam,
- * compress better in blocks of their own.
+ * True if one of about 1,000 elements, spread over `bytes`, has its top bit set. Floats that are all positive, such as
+ * the squared averages of Adam, compress better in blocks of their own.
  */
 export function hasSigns(bytes: Uint8Array, width: Width): boolean {
   const stride = width * Math.max(1, Math.floor(bytes.length / width / SIGN_SAMPLES))
@@ -130,16 +139,17 @@ export function hasSigns(bytes: Uint8Array, width: Width): boolean {
 }
 
 /**
- * The lengths that the parts of a block of `plainLength` (1 to 4 MiB) bytes must have. Throws `corrupt` where a filter, 1 to 3 or 5, can't have
- * these parameters.
+ * The lengths that the parts of a block of `plainLength` (1 to 4 MiB) bytes must have. Throws `corrupt` for parameters
+ * that the filter (1 to 3 or 5) cannot have.
  */
 export function planeLengths(filter: number, parameters: Uint8Array, plainLength: number): number[] {
   return lengthsOf(readShape(filter, parameters).width, plainLength)
 }
 
 /**
- * Undoes filters 1 to 3 and 5 in the kernel's memory: the result is valid until that is used again. `base` is what all but filter 1 subtracted, `chunkLengths` what filter 5 took each by itself. Throws `corrupt`
- * where parameters, planes, base or chunks don't go together; all may come from anywhere.
+ * Undoes filters 1 to 3 and 5 in the kernel's memory: the result is valid until the kernel's next use. `base` is what
+ * all filters but 1 subtracted, `chunkLengths` the lengths of the chunks that filter 5 sorted one by one. Throws
+ * `corrupt` where parameters, planes, base and chunks do not match; none of them is trusted.
  */
 export function joinPlanes(
   { filter, parameters, planes }: FilteredBlock,
@@ -149,16 +159,16 @@ export function joinPlanes(
 ): Uint8Array {
   const { width, mode, narrow, key } = readShape(filter, parameters)
   const plainLength = sum(planes.map(({ length }) => length))
-  if (plainLength === 0 || plainLength > REGION_BYTES) throw corrupt(WHAT, `its planes have ${plainLength} bytes`)
+  if (plainLength === 0 || plainLength > REGION_BYTES) throw corrupt(SUBJECT, `its planes have ${plainLength} bytes`)
   const lengths = lengthsOf(width, plainLength)
   if (lengths.length !== planes.length || !planes.every(({ length }, i) => length === lengths[i])) {
-    throw corrupt(WHAT, `its parts are no planes of elements of ${width} bytes`)
+    throw corrupt(SUBJECT, `its parts are no planes of elements of ${width} bytes`)
   }
   if (key && !areChunks(chunkLengths, plainLength, width))
-    throw corrupt(WHAT, `its chunks are no ${plainLength} bytes of elements of ${width}`)
+    throw corrupt(SUBJECT, `its chunks are no ${plainLength} bytes of elements of ${width}`)
   if (mode === 'delta' || key) {
     const needed = narrow ? 2 * plainLength : plainLength
-    if (base?.length !== needed) throw corrupt(WHAT, `its base has ${base?.length ?? 0} bytes where ${needed} are needed`)
+    if (base?.length !== needed) throw corrupt(SUBJECT, `its base has ${base?.length ?? 0} bytes where ${needed} are needed`)
     if (narrow) roundBase(base, narrow, kernel)
     else kernel.base.set(base)
   }
@@ -206,37 +216,43 @@ function readShape(filter: number, parameters: Uint8Array): Shape {
     const narrow = NARROW_FORMATS[first ?? 0]
     if (filter === FILTER_NARROW && narrow) return { width: 2, mode: 'delta', narrow }
   }
-  throw corrupt(WHAT, `filter ${filter} cannot have the parameters [${parameters.subarray(0, 8).join(', ')}]`)
+  throw corrupt(SUBJECT, `filter ${filter} cannot have the parameters [${parameters.subarray(0, 8).join(', ')}]`)
 }
 
-/** How many parameters a filter takes; one more byte may follow them, the id of the element type. Undefined for filters that are not known. */
+/**
+ * How many parameters a filter takes; one more byte, the id of the element type, may follow them. Undefined for an
+ * unknown filter.
+ */
 export function parameterCount(filter: number): number | undefined {
   return [0, 2, 1, 1, undefined, 3][filter]
 }
 
-/** Whether a filter subtracts a base, which is then needed to undo it. */
+/** True for filters that subtract a base, which is then needed to undo them. */
 export function usesBase(filter: number): boolean {
   return baseScale(filter) > 0
 }
 
-/** How many bytes of base a filter takes for each plain one: 0 for one that takes none. */
+/** How many bytes of base a filter takes for each plain byte: 0 for a filter without a base. */
 export function baseScale(filter: number): number {
   return filter === FILTER_DELTA || filter === FILTER_GROUPED_DELTA ? 1 : filter === FILTER_NARROW ? 2 : 0
 }
 
-/** What a filter takes from the base that it subtracts: its bytes, or fp32 numbers rounded to a type. Undefined for one that takes none. */
+/**
+ * How a filter uses its base: its bytes as they are, or fp32 values rounded to a type. Undefined for a filter without
+ * one.
+ */
 export function relationOf({ filter, parameters }: Pick<FilteredBlock, 'filter' | 'parameters'>): 'delta' | NarrowFormat | undefined {
   return filter === FILTER_NARROW ? NARROW_FORMATS[parameters[0] ?? 0] : usesBase(filter) ? 'delta' : undefined
 }
 
-/** The name of a block's element type, where its parameters tell one. */
+/** The name of a block's element type, where its parameters state one. */
 export function elementTypeOf({ filter, parameters }: Pick<FilteredBlock, 'filter' | 'parameters'>): string | undefined {
   const own = parameterCount(filter)
   const id = own === undefined || parameters.length !== own + 1 ? undefined : parameters[own]
   return id === undefined ? undefined : elementTypeName(id)
 }
 
-/** How wide a block's elements are, in bytes, where its filter takes them apart. */
+/** The width of a block's elements in bytes, where its filter splits them. */
 export function elementWidthOf({ filter, parameters }: Pick<FilteredBlock, 'filter' | 'parameters'>): number | undefined {
   if (filter === FILTER_NARROW) return 2
   return filter === FILTER_PLANES || usesBase(filter) ? parameters[0] : undefined

@@ -8,21 +8,23 @@ export interface Table {
   columns: number
 }
 
-/** What may separate fields, the likeliest first. */
+/** The bytes that may separate fields, the likeliest first. */
 const SEPARATORS = Uint8Array.from([...',\t;| '], character => character.charCodeAt(0))
-/** What is looked at, at most and at the least: rows, and bytes. */
+/** Rows that are looked at, at most. */
 const MAX_ROWS = 32
+/** Fewer rows are no table. */
 const MIN_ROWS = 12
+/** Bytes that are looked at, at most. */
 const LOOK_BYTES = 16 * 1024
-/** Where no row ends in so many bytes, none is looked for. */
+/** Gives up where the first row does not end within this many bytes. */
 const MAX_ROW_BYTES = 4 * 1024
-/** How many of the rows must have as many fields as most have. */
+/** The share of rows that must have the usual number of fields. */
 const REGULAR = 0.9
 
 const separatorOf = new Int8Array(256).fill(-1)
 SEPARATORS.forEach((separator, i) => (separatorOf[separator] = i))
 
-/** Looks at the first whole rows of `bytes`, at most 16 KiB, mostly far fewer; undefined where they are no table. */
+/** Looks at the first whole rows of `bytes`, at most 16 KiB and mostly far less; undefined where they are no table. */
 export function findTable(bytes: Uint8Array): Table | undefined {
   const rows = countSeparators(bytes)
   if (rows.length < MIN_ROWS) return undefined
@@ -30,13 +32,13 @@ export function findTable(bytes: Uint8Array): Table | undefined {
     const fields = rows.map(counts => counts[i]!)
     const usual = fields.toSorted((a, b) => a - b)[fields.length >> 1]!
     const regular = fields.filter(count => count === usual).length / fields.length
-    // one separator a row is what other text has too
+    // other text often has one separator a row too
     if (usual > 0 && regular >= (usual === 1 ? 1 : REGULAR)) return { separator, columns: usual + 1 }
   }
   return undefined
 }
 
-/** For each row how often it has each of the separators, outside of quotes. */
+/** For each row, how often it has each separator outside of quotes. */
 function countSeparators(bytes: Uint8Array): Uint16Array[] {
   const rows: Uint16Array[] = []
   const end = Math.min(bytes.length, LOOK_BYTES)

@@ -2,19 +2,29 @@ import type { ErrorCode } from '../util/errors.ts'
 import { AppError, isAppError, messageOf } from '../util/errors.ts'
 import type { BlockLayout, BlockRequest, EncodedBlock } from './block.ts'
 import { decodeBlock, encodeBlock } from './block.ts'
-import type { ZstdCodec, ZstdName } from './zstd.ts'
-import { loadZstd } from './zstd.ts'
+import type { ZstdCodec, ZstdName } from './load-zstd.ts'
+import { loadZstd } from './load-zstd.ts'
 
-/** What a pool and its workers say to each other: one job, then its one reply. */
+/** A message from a pool to a worker. The worker answers each job with one reply. */
 export type Job =
   | { kind: 'encode'; plain: Uint8Array; request: BlockRequest }
   | { kind: 'decode'; layout: BlockLayout; stored: Uint8Array; base: Uint8Array | undefined; chunkLengths: readonly number[] | undefined }
 
-export type JobResult = EncodedBlock | Uint8Array
+export interface EncodeResult {
+  kind: 'encode'
+  block: EncodedBlock
+}
+
+export interface DecodeResult {
+  kind: 'decode'
+  plain: Uint8Array
+}
+
+export type JobResult = EncodeResult | DecodeResult
 
 export type Reply = { ok: true; result: JobResult } | { ok: false; error: ErrorMessage }
 
-/** An error in the form that survives a structured clone. `code` is undefined for anything but an AppError. */
+/** An error in a form that survives a structured clone. `code` is undefined unless it is an AppError. */
 export interface ErrorMessage {
   code: ErrorCode | undefined
   message: string
@@ -29,11 +39,13 @@ export interface WorkerSettings {
 /** Runs a job in this thread. */
 export async function runJob(job: Job, prefer: ZstdName | undefined): Promise<JobResult> {
   const zstd = await loadZstdIfAny(prefer)
-  if (job.kind === 'encode') return encodeBlock(job.plain, job.request, zstd)
-  return decodeBlock(job.layout, job.stored, zstd, job.base, job.chunkLengths)
+  if (job.kind === 'encode') return { kind: 'encode', block: encodeBlock(job.plain, job.request, zstd) }
+  return { kind: 'decode', plain: decodeBlock(job.layout, job.stored, zstd, job.base, job.chunkLengths) }
 }
 
-/** Both directions can do without: deflate takes zstd's place, and raw and deflated blocks stay readable. */
+/**
+ * Undefined where no codec can be loaded: then deflate takes zstd's place, and raw and deflated blocks stay readable.
+ */
 export async function loadZstdIfAny(prefer: ZstdName | undefined): Promise<ZstdCodec | undefined> {
   try {
     return await loadZstd(prefer)
@@ -52,15 +64,18 @@ export function fromErrorMessage({ code, message, hint }: ErrorMessage): Error {
   return code === undefined ? new Error(message) : new AppError(code, message, hint === undefined ? {} : { hint })
 }
 
-/** node:zlib gives views with a byte or so to spare; slices of Buffer's shared pool have far more around them. */
+/** node:zlib returns views with a byte or so to spare; slices of Buffer's shared pool have far more around them. */
 const SPARE_BYTES = 64
 
-/** Memory that all threads see: it is neither copied nor given away. */
+/** True for memory that all threads see, which is neither copied nor transferred. */
 export function isShared(bytes: Uint8Array): boolean {
   return bytes.buffer instanceof SharedArrayBuffer
 }
 
-/** `bytes`, copied unless it is shared or has its ArrayBuffer to itself, and what to transfer when it is posted to another thread. */
+/**
+ * `bytes`, copied unless they are shared or have an ArrayBuffer to themselves, and what to transfer when they are
+ * posted to another thread.
+ */
 export function transferable(bytes: Uint8Array): { bytes: Uint8Array; transfer: ArrayBuffer[] } {
   if (isShared(bytes)) return { bytes, transfer: [] }
   if (bytes.buffer instanceof ArrayBuffer && bytes.buffer.byteLength - bytes.byteLength <= SPARE_BYTES) {

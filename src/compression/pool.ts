@@ -3,24 +3,24 @@ import { Worker } from 'node:worker_threads'
 import { AppError, messageOf } from '../util/errors.ts'
 import type { BlockLayout, BlockRequest, EncodedBlock } from './block.ts'
 import { maxBlockBytes } from './block.ts'
-import type { Job, JobResult, Reply, WorkerSettings } from './jobs.ts'
+import type { DecodeResult, EncodeResult, Job, JobResult, Reply, WorkerSettings } from './jobs.ts'
 import { fromErrorMessage, isShared, runJob } from './jobs.ts'
 import type { Level } from './limits.ts'
-import type { ZstdName } from './zstd.ts'
-import { zstdName } from './zstd.ts'
+import type { ZstdName } from './load-zstd.ts'
+import { zstdName } from './load-zstd.ts'
 
 export interface PoolOptions {
   /** Threads; 0 runs every job in the calling thread. */
   workers: number
   /** The bundled src/worker.ts; needed unless `workers` is 0. */
   workerUrl?: URL
-  /** Forces one of the zstd codecs. */
+  /** Forces one of the zstd codecs. By default the best one that this Node has. */
   prefer?: ZstdName
 }
 
 /**
- * Buffers lie outside of the heap, but where that is small, V8 frees them sooner: two native workers take 90 MB less, for some 6 % more of the cores. The portable codec
- * has a memory of its own, and gains nothing from that but collections.
+ * Buffers lie outside of the heap, but V8 frees them sooner where the heap is small. The portable codec has a memory of
+ * its own and gains nothing from a small heap (docs/memory.md).
  */
 const MAX_HEAP_MB: Record<ZstdName, number> = { native: 40, portable: 160 }
 
@@ -32,40 +32,42 @@ interface Task {
 }
 
 /**
- * Encodes and decodes blocks in worker threads, first come first served, one job at a time in each. Threads start when needed; idle ones don't keep the
- * process alive. There is no limit on waiting jobs: the caller watches `pending`. Always `close()` it.
+ * Encodes and decodes blocks in worker threads: first come first served, one job at a time in each. Threads start when
+ * they are needed; idle ones do not keep the process alive. There is no limit on waiting jobs: the caller watches
+ * `pending`. Always `close()` it.
  */
 export class CompressionPool {
-  readonly #options: PoolOptions
-  readonly #queue: Task[] = []
-  readonly #idle: Worker[] = []
-  readonly #busy = new Map<Worker, Task>()
-  #inline = 0
-  #closed = false
+  private readonly options: PoolOptions
+  private readonly queue: Task[] = []
+  private readonly idle: Worker[] = []
+  private readonly busy = new Map<Worker, Task>()
+  private inline = 0
+  private closed = false
 
   constructor(options: PoolOptions) {
     if (options.workers > 0 && options.workerUrl === undefined) throw new TypeError('a pool with workers needs a workerUrl')
-    this.#options = options
+    this.options = options
   }
 
-  /** Jobs that run side by side. */
+  /** How many jobs run in parallel. */
   get workers(): number {
-    return this.#options.workers
+    return this.options.workers
   }
 
   /** Jobs that wait or run. */
   get pending(): number {
-    return this.#queue.length + this.#busy.size + this.#inline
+    return this.queue.length + this.busy.size + this.inline
   }
 
   /** The most plain bytes that `encode` takes at a level. */
   maxBlockBytes(level: Level): number {
-    return maxBlockBytes(level, zstdName(this.#options.prefer))
+    return maxBlockBytes(level, zstdName(this.options.prefer))
   }
 
   /**
-   * See `encodeBlock`. Gives `plain` and the base away: a buffer is transferred if its view covers all of it, and must not be used again. What is in shared
-   * memory stays where it is, and must not change before this resolves. The result may lie in the memory of a shared `plain`, which it then has overwritten.
+   * See `encodeBlock`. Takes `plain` and the base over: a buffer is transferred if its view covers all of it, and must
+   * not be used again. Shared memory is read where it is, and must not change before this resolves; the result may
+   * overwrite a shared `plain`.
    */
   async encode(plain: Uint8Array, request: BlockRequest): Promise<EncodedBlock> {
     const given: ArrayBuffer[] = []
@@ -77,112 +79,114 @@ export class CompressionPool {
     }
     const base = request.base && { ...request.base, bytes: give(request.base.bytes) }
     const job: Job = { kind: 'encode', plain: give(plain), request: { ...request, base } }
-    return (await this.#run(job, given)) as EncodedBlock
+    const { block } = (await this.run(job, given)) as EncodeResult
+    return block
   }
 
-  /** See `decodeBlock`. Gives `stored` and `base` away, as `encode` does. */
+  /** See `decodeBlock`. Takes `stored` and `base` over, as `encode` does. */
   async decode(layout: BlockLayout, stored: Uint8Array, base?: Uint8Array, chunkLengths?: readonly number[]): Promise<Uint8Array> {
     const { filter, parameters, parts } = layout
     const owned = ownedOrCopy(stored)
     const ownedBase = base && ownedOrCopy(base)
     const job: Job = { kind: 'decode', layout: { filter, parameters, parts }, stored: owned, base: ownedBase, chunkLengths }
-    return (await this.#run(job, ownedBase ? [owned.buffer, ownedBase.buffer] : [owned.buffer])) as Uint8Array
+    const { plain } = (await this.run(job, ownedBase ? [owned.buffer, ownedBase.buffer] : [owned.buffer])) as DecodeResult
+    return plain
   }
 
-  /** Starts the threads, so that they load their codecs while something else is waited for. */
+  /** Starts the threads, so that they load their codecs while the caller waits for something else. */
   warmUp(): void {
-    while (!this.#closed && this.#idle.length + this.#busy.size < this.#options.workers) this.#rest(this.#start())
+    while (!this.closed && this.idle.length + this.busy.size < this.options.workers) this.rest(this.start())
   }
 
   /** Ends the threads; jobs that still wait or run are rejected as `interrupted`. */
   async close(): Promise<void> {
-    this.#closed = true
-    const workers = [...this.#idle.splice(0), ...this.#busy.keys()]
-    const tasks = [...this.#busy.values(), ...this.#queue.splice(0)]
-    this.#busy.clear()
+    this.closed = true
+    const workers = [...this.idle.splice(0), ...this.busy.keys()]
+    const tasks = [...this.busy.values(), ...this.queue.splice(0)]
+    this.busy.clear()
     for (const task of tasks) task.reject(closedError())
     await Promise.all(workers.map(endWorker))
   }
 
-  async #run(job: Job, transfer: ArrayBuffer[]): Promise<JobResult> {
-    if (this.#closed) throw closedError()
-    if (this.#options.workers <= 0) return this.#runInline(job)
+  private async run(job: Job, transfer: ArrayBuffer[]): Promise<JobResult> {
+    if (this.closed) throw closedError()
+    if (this.options.workers <= 0) return this.runInline(job)
     return new Promise((resolve, reject) => {
-      this.#queue.push({ job, transfer, resolve, reject })
-      this.#dispatch()
+      this.queue.push({ job, transfer, resolve, reject })
+      this.dispatch()
     })
   }
 
-  async #runInline(job: Job): Promise<JobResult> {
-    this.#inline++
+  private async runInline(job: Job): Promise<JobResult> {
+    this.inline++
     try {
-      // between two jobs the caller's timers and signals get their turn
+      // lets the caller's timers and signals run between two jobs
       await nextTurn()
-      if (this.#closed) throw closedError()
-      return await runJob(job, this.#options.prefer)
+      if (this.closed) throw closedError()
+      return await runJob(job, this.options.prefer)
     } finally {
-      this.#inline--
+      this.inline--
     }
   }
 
-  #dispatch(): void {
-    while (this.#queue.length > 0 && (this.#idle.length > 0 || this.#busy.size < this.#options.workers)) {
-      const task = this.#queue.shift()!
+  private dispatch(): void {
+    while (this.queue.length > 0 && (this.idle.length > 0 || this.busy.size < this.options.workers)) {
+      const task = this.queue.shift()!
       let worker: Worker | undefined
       try {
-        worker = this.#idle.pop() ?? this.#start()
+        worker = this.idle.pop() ?? this.start()
         worker.postMessage(task.job, task.transfer)
       } catch (error) {
-        // for example because the job's buffer had been given away before
-        if (worker !== undefined) this.#rest(worker)
+        // for example a buffer of the job that was transferred before
+        if (worker !== undefined) this.rest(worker)
         task.reject(error)
         continue
       }
       worker.ref()
-      this.#busy.set(worker, task)
+      this.busy.set(worker, task)
     }
   }
 
-  #start(): Worker {
-    const workerData: WorkerSettings = { prefer: this.#options.prefer }
-    const resourceLimits = { maxOldGenerationSizeMb: MAX_HEAP_MB[zstdName(this.#options.prefer)] }
-    const worker = new Worker(this.#options.workerUrl!, { workerData, resourceLimits })
-    worker.on('message', (reply: Reply) => this.#finish(worker, reply))
-    worker.on('error', error => this.#lose(worker, messageOf(error)))
-    worker.on('messageerror', error => this.#lose(worker, messageOf(error)))
-    worker.on('exit', code => this.#lose(worker, `it exited with code ${code}`))
+  private start(): Worker {
+    const workerData: WorkerSettings = { prefer: this.options.prefer }
+    const resourceLimits = { maxOldGenerationSizeMb: MAX_HEAP_MB[zstdName(this.options.prefer)] }
+    const worker = new Worker(this.options.workerUrl!, { workerData, resourceLimits })
+    worker.on('message', (reply: Reply) => this.finish(worker, reply))
+    worker.on('error', error => this.lose(worker, messageOf(error)))
+    worker.on('messageerror', error => this.lose(worker, messageOf(error)))
+    worker.on('exit', code => this.lose(worker, `it exited with code ${code}`))
     return worker
   }
 
-  #finish(worker: Worker, reply: Reply): void {
-    const task = this.#busy.get(worker)
+  private finish(worker: Worker, reply: Reply): void {
+    const task = this.busy.get(worker)
     if (task === undefined) return
-    this.#busy.delete(worker)
-    this.#rest(worker)
+    this.busy.delete(worker)
+    this.rest(worker)
     if (reply.ok) task.resolve(reply.result)
     else task.reject(fromErrorMessage(reply.error))
-    this.#dispatch()
+    this.dispatch()
   }
 
   /** A worker that failed takes its job with it; the next job starts a new one. */
-  #lose(worker: Worker, why: string): void {
-    const task = this.#busy.get(worker)
-    const idleAt = this.#idle.indexOf(worker)
-    this.#busy.delete(worker)
-    if (idleAt >= 0) this.#idle.splice(idleAt, 1)
+  private lose(worker: Worker, why: string): void {
+    const task = this.busy.get(worker)
+    const idleAt = this.idle.indexOf(worker)
+    this.busy.delete(worker)
+    if (idleAt >= 0) this.idle.splice(idleAt, 1)
     task?.reject(lostError(why))
     void worker.terminate()
-    this.#dispatch()
+    this.dispatch()
   }
 
-  #rest(worker: Worker): void {
+  private rest(worker: Worker): void {
     worker.unref()
-    this.#idle.push(worker)
+    this.idle.push(worker)
   }
 }
 
 async function endWorker(worker: Worker): Promise<void> {
-  // an idle worker is unreferenced, and the process would end before anyone who awaits this
+  // an idle worker is unreferenced: without this the process could end while the caller still waits
   worker.ref()
   await worker.terminate()
 }

@@ -1,10 +1,13 @@
-/** Below this a file is worth compressing whatever it holds: beside others of its kind, their common headers are what shrinks. */
+/** A smaller file is compressed whatever it holds: many of a kind have common headers, which shrink. */
 const MIN_SAMPLE_BYTES = 4 * 1024
-/** 98 % of 8 bits a byte: an entropy coder would save less than 2 %. fp32, fp16 and int8 tensors lie below 7.6, compressed streams above 7.9. */
+/**
+ * 98 % of 8 bits a byte: an entropy coder would save less than 2 %. Tensors of fp32, fp16 and int8 lie below 7.6,
+ * compressed streams above 7.9.
+ */
 const NEARLY_RANDOM_BITS = 7.84
-/** A window in the middle with fewer bits a byte is enough to tell: text lies near 5, compressed streams near 8. */
+/** One window in the middle with fewer bits a byte decides: text lies near 5, compressed streams near 8. */
 const CLEARLY_NOT_RANDOM_BITS = 6
-/** Of all 4-byte strings, how many may have occurred before; random bytes repeat none. */
+/** The share of 4-byte strings that may be repeats; random bytes have none. */
 const REPEATS_ALLOWED = 0.01
 
 const WINDOWS = 8
@@ -15,8 +18,9 @@ const counts = new Uint32Array(256)
 const recent = new Uint32Array(1 << TABLE_BITS)
 
 /**
- * Whether content is so close to random bytes, as compressed media, archives and encrypted files are, that compressing it again saves nothing. `sample`
- * is any stretch of it, better 32 KiB or more; at most 16 KiB, spread evenly, are looked at. Takes about 50 µs, a tenth of that for text.
+ * True for content that is so close to random bytes that compressing it saves nothing, as in compressed media, archives
+ * and encrypted files. `sample` is any stretch of it, better 32 KiB or more; at most 16 KiB, spread evenly, are looked
+ * at. Takes about 50 µs, a tenth of that for text.
  */
 export function looksCompressed(sample: Uint8Array): boolean {
   if (sample.length < MIN_SAMPLE_BYTES) return false
@@ -26,7 +30,10 @@ export function looksCompressed(sample: Uint8Array): boolean {
   return bitsPerByte(bytes) >= NEARLY_RANDOM_BITS && repeats(bytes) < REPEATS_ALLOWED * bytes.length
 }
 
-/** `windows` stretches of `windowBytes` from the middles of as many equal parts of `bytes`, joined; `bytes` itself where that would be all of it. */
+/**
+ * Divides `bytes` into equal parts and joins a window from the middle of each. Returns `bytes` itself where the windows
+ * would cover all of it.
+ */
 export function spreadSample(bytes: Uint8Array, windows: number, windowBytes: number): Uint8Array {
   if (bytes.length <= windows * windowBytes) return bytes
   const sample = new Uint8Array(windows * windowBytes)
@@ -38,7 +45,7 @@ export function spreadSample(bytes: Uint8Array, windows: number, windowBytes: nu
   return sample
 }
 
-/** Order-0 entropy, corrected for what a short sample of random bytes falls short of 8 bits (Miller and Madow). */
+/** Order-0 entropy, with the correction of Miller and Madow: a short sample of random bytes falls short of 8 bits. */
 function bitsPerByte(bytes: Uint8Array): number {
   counts.fill(0)
   for (let i = 0; i < bytes.length; i++) counts[bytes[i]!]!++
@@ -52,7 +59,7 @@ function bitsPerByte(bytes: Uint8Array): number {
   return Math.log2(bytes.length) - weighted / bytes.length + (distinct - 1) / (2 * bytes.length * Math.LN2)
 }
 
-/** How many 4-byte strings of `bytes` occurred before; some are missed, where another one took their slot. */
+/** How many 4-byte strings of `bytes` occurred before. It misses some, where another string took their slot. */
 function repeats(bytes: Uint8Array): number {
   recent.fill(0)
   let found = 0

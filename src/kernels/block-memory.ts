@@ -1,11 +1,11 @@
 import type { WebAssemblyApi, WebAssemblyMemory } from './web-assembly.ts'
 
-/** Of 64 KiB: three regions of 4 MiB, and one for tables. */
+/** Pages of 64 KiB: three regions of 4 MiB, and one page of tables. */
 const PAGES = 193
 
 let memory: WebAssemblyMemory | undefined
 
-/** The memory that this thread's kernels for blocks share. None of them keeps anything in it from one block to the next. */
+/** The memory that the block kernels of this thread share. None of them keeps anything in it between two blocks. */
 export function blockMemory({ Memory }: WebAssemblyApi): WebAssemblyMemory {
   return (memory ??= new Memory({ initial: PAGES, maximum: PAGES }))
 }

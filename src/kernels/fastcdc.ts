@@ -6,46 +6,53 @@
 import { createHash } from 'node:crypto'
 
 /*
- * FastCDC (Xia et al.) with normalised chunking. These numbers and the gear table decide where files are cut, hence which chunks two versions
- * share: changing any of them makes old repositories deduplicate nothing that is pushed afterwards.
+ * FastCDC (Xia et al., USENIX ATC 2016) with normalised chunking. These numbers and the gear table decide where files
+ * are cut, hence which chunks two versions share. After a change to any of them a push finds no chunk of an older one.
  */
 export const MIN_CHUNK = 16 * 1024
 export const AVERAGE_CHUNK = 64 * 1024
 export const MAX_CHUNK = 256 * 1024
-/** Top bits of the hash that must be zero for a cut, before and after the average size: log2(average) + 2 and - 2. */
+/**
+ * How many top bits of the hash must be zero for a cut, before and after the average size: log2(average) + 2 and - 2.
+ */
 const STRICT_BITS = 18
 const LOOSE_BITS = 14
 
-/** Bytes of file data that a kernel's window holds. */
+/** The bytes of file data that a kernel's window holds. */
 export const WINDOW_BYTES = 8 * 1024 * 1024
-/** A call finds at most this many cuts: all pieces but the last are longer than the minimum. */
+/** The most cuts that a call finds: all chunks but the last are longer than the minimum. */
 const MAX_CUTS = WINDOW_BYTES / MIN_CHUNK + 1
 
-/** Finds the cuts in a fixed window of memory. An instance holds no state between calls but the window's contents. */
+/** Finds the cuts in a fixed window of memory. An instance keeps nothing between calls but the window's contents. */
 export interface FastCdcKernel {
   readonly kind: 'webassembly' | 'javascript'
-  /** `WINDOW_BYTES` to read file data into. Never detached. */
+  /** `WINDOW_BYTES` bytes to read file data into. Never detached. */
   readonly window: Uint8Array
-  /** Ends (exclusive, relative to the window) of the chunks that the last call found. */
+  /** The ends (exclusive, relative to the window) of the chunks that the last call found. */
   readonly cuts: Uint32Array
   /**
-   * Cuts the window's bytes [start, end), where a chunk begins at `start`, fills `cuts` and returns how many there are. Unless `final`, the rest from the last
-   * cut to `end` (always shorter than `MAX_CHUNK`) waits for more data; if `final`, the last cut is `end`. No bytes have no cuts.
+   * Cuts the window's bytes [start, end), where a chunk begins at `start`; fills `cuts` and returns their number. If
+   * `final`, the last cut is `end`; else the bytes after the last cut (fewer than `MAX_CHUNK`) wait for more data.
+   * Finds no cut in no bytes.
    */
   findCuts(start: number, end: number, final: boolean): number
 }
 
 let gear: Int32Array | undefined
 
-/** 256 random-looking 32-bit numbers (signed is what engines add fastest), the same for ever: the first 4 bytes (little-endian) of SHA-256 of `colab-escape gear <i>`. */
+/**
+ * 256 random-looking 32-bit numbers, fixed for ever: the first 4 bytes (little-endian) of the SHA-256 of
+ * `colab-escape gear <i>`. They are signed because engines add signed numbers fastest.
+ */
 export function gearTable(): Int32Array {
   gear ??= Int32Array.from({ length: 256 }, (_, i) => createHash('sha256').update(`colab-escape gear ${i}`).digest().readInt32LE(0))
   return gear
 }
 
 /**
- * The end (exclusive) of the chunk that begins at `start`, looking no further than `end`; 0 if that takes more bytes, which is when fewer than `MAX_CHUNK`
- * are there and they are not the `final` ones. A cut comes right after the byte that makes the hash's top bits zero. Needs start < end.
+ * The end (exclusive) of the chunk that begins at `start`, looking no further than `end`. 0 if that takes more bytes:
+ * fewer than `MAX_CHUNK` are there, and they are not the `final` ones. A cut follows the byte that makes the hash's top
+ * bits zero. Needs start < end.
  */
 export function findCut(bytes: Uint8Array, start: number, end: number, final: boolean): number {
   const size = end - start
@@ -67,7 +74,7 @@ export function findCut(bytes: Uint8Array, start: number, end: number, final: bo
   return last
 }
 
-/** The plain twin of the WebAssembly kernel: its oracle in tests, and its stand-in where there is no WebAssembly. */
+/** The TypeScript twin of the WebAssembly kernel: tests compare the two, and it runs where there is no WebAssembly. */
 export function javascriptFastCdc(): FastCdcKernel {
   const window = new Uint8Array(WINDOW_BYTES)
   const cuts = new Uint32Array(MAX_CUTS)

@@ -1,36 +1,40 @@
-/** What the kernel's regions hold: a block of the largest size. */
+/** The size of the kernel's regions: a block of the largest size. */
 export const FIELDS_REGION_BYTES = 4 * 1024 * 1024
 
-/** Streams of a block, at most. */
+/** The most streams of a block. */
 export const MAX_STREAMS = 128
 
 export const LINE_FEED = 0x0a
 export const QUOTE = 0x22
 
 /**
- * How text is taken apart into streams: `separator` ends a field, a line feed ends a field and a row. `positions` has a number, 1 or more, for each column: the
- * first bytes of the column's fields go to as many streams, each its place in the field, and what follows to the last of these. Fields beyond the last column
- * count as fields of it.
+ * How text is split into streams. `separator` ends a field, a line feed ends a field and a row. `positions` has the
+ * number of streams, 1 or more, of each column: byte i of a field goes to stream i of its column, and bytes beyond the
+ * last stream go to the last one. Fields beyond the last column count as fields of the last column.
  */
 export interface FieldShape {
   /** A byte, neither a line feed nor a quote. */
   separator: number
-  /** All together `MAX_STREAMS` at most. */
+  /** They add up to `MAX_STREAMS` at most. */
   positions: readonly number[]
 }
 
 /**
- * Takes text apart into streams: all bytes of one column, or of one place in the fields of a column, lie together. Every byte stays, separators and line feeds
- * too, each in the stream of the place where it was met: so any bytes at all can be taken apart and joined again. Between two quotes a separator is a byte as
- * any other; a line feed ends a quoted stretch. An instance holds no state between calls but its regions, which are never detached.
+ * Splits text into streams: all bytes of one column, or of one position in the fields of a column, lie together. No
+ * byte is dropped: separators and line feeds go to the stream of the position where they occur, so that any bytes can
+ * be split and joined again. Between two quotes a separator is an ordinary byte; a line feed ends a quoted stretch. An
+ * instance keeps nothing between calls but its regions, which are never detached.
  */
 export interface FieldsKernel {
   readonly kind: 'webassembly' | 'javascript'
   readonly input: Uint8Array
   readonly output: Uint8Array
-  /** Takes bytes [0, length) of the input apart into the output, stream by stream; returns the lengths of the streams, some of which may be 0. */
+  /**
+   * Splits input bytes [0, length) into the output, stream by stream. Returns the lengths of the streams, which may be
+   * 0.
+   */
   split(shape: FieldShape, length: number): number[]
-  /** Undoes `split`, whose lengths must be given. False where the streams can't have come from it. */
+  /** Undoes `split`, given the lengths that it returned. False where the streams cannot be its output. */
   join(shape: FieldShape, lengths: readonly number[]): boolean
 }
 
@@ -48,7 +52,7 @@ export function assertFieldsFit(length: number): void {
   }
 }
 
-/** Says for each byte, one after the other, which stream it is part of. */
+/** Finds the stream of each byte, one byte after the other. */
 function streamFinder({ separator, positions }: FieldShape): { readonly stream: number; pass: (byte: number) => void } {
   const firsts = positions.map((_, column) => positions.slice(0, column).reduce((sum, count) => sum + count, 0))
   let column = 0
@@ -69,7 +73,7 @@ function streamFinder({ separator, positions }: FieldShape): { readonly stream: 
   }
 }
 
-/** The plain twin of the WebAssembly kernel: its oracle in tests, and its stand-in where there is no WebAssembly. */
+/** The TypeScript twin of the WebAssembly kernel: tests compare the two, and it runs where there is no WebAssembly. */
 export function javascriptFields(): FieldsKernel {
   const input = new Uint8Array(FIELDS_REGION_BYTES)
   const output = new Uint8Array(FIELDS_REGION_BYTES)
@@ -114,7 +118,10 @@ export function streamCount({ positions }: FieldShape): number {
   return positions.reduce((sum, count) => sum + count, 0)
 }
 
-/** Where each stream begins in the input of `join`. Throws RangeError where the lengths are not those of the shape's streams, or too great. */
+/**
+ * Where each stream begins in the input of `join`. Throws RangeError for the wrong number of lengths, or too large
+ * ones.
+ */
 export function startsOf(shape: FieldShape, lengths: readonly number[]): number[] {
   if (lengths.length !== streamCount(shape)) throw new RangeError(`${lengths.length} lengths for ${streamCount(shape)} streams`)
   let total = 0

@@ -24,14 +24,14 @@ function webAssemblyFastCdc({ Module, Instance }: WebAssemblyApi): FastCdcKernel
   }
 }
 
-/** The fastest kernel that this process can run, with a window of its own (8 MiB). Both kinds find the same cuts. */
+/** The fastest kernel that this process can run, with its own window (8 MiB). Both kinds find the same cuts. */
 export function loadFastCdc(): FastCdcKernel {
   const api = (globalThis as { WebAssembly?: WebAssemblyApi }).WebAssembly
   if (api) {
     try {
       return webAssemblyFastCdc(api)
     } catch {
-      // too little address space, or a policy against generated code: slower, but the same cuts
+      // too little address space, or a policy against generated code: the twin is slower, with the same cuts
     }
   }
   return javascriptFastCdc()

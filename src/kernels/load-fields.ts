@@ -22,7 +22,7 @@ interface FieldsExports {
   join: (lastColumn: number, length: number) => number
 }
 
-/** As the AssemblyScript source numbers the classes of bytes, and as long as its tables are. */
+/** The classes of bytes and the length of a table in the AssemblyScript source. */
 const SEPARATOR_CLASS = 1
 const LINE_FEED_CLASS = 2
 const QUOTE_CLASS = 3
@@ -79,14 +79,17 @@ function webAssemblyFields(api: WebAssemblyApi): FieldsKernel {
   }
 }
 
-/** The fastest kernel that this process can run, in the memory that the kernels for blocks share. Both kinds make the same streams. */
+/**
+ * The fastest kernel that this process can run, in the memory that block kernels share. Both kinds make the same
+ * streams.
+ */
 export function loadFields(): FieldsKernel {
   const api = (globalThis as { WebAssembly?: WebAssemblyApi }).WebAssembly
   if (api) {
     try {
       return webAssemblyFields(api)
     } catch {
-      // too little address space, or a policy against generated code: slower, but the same streams
+      // too little address space, or a policy against generated code: the twin is slower, with the same streams
     }
   }
   return javascriptFields()

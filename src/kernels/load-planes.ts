@@ -28,7 +28,7 @@ interface PlanesExports {
   narrow: (format: number, count: number, to: number) => void
 }
 
-/** As the AssemblyScript source numbers them. */
+/** The numbers of modes and formats in the AssemblyScript source. */
 const MODES: Readonly<Record<PlaneMode, number>> = { plain: 0, rotated: 1, delta: 2 }
 const FORMATS: Readonly<Record<NarrowFormat, number>> = { bf16: 1, fp16: 2 }
 
@@ -65,14 +65,17 @@ function webAssemblyPlanes(api: WebAssemblyApi): PlanesKernel {
   }
 }
 
-/** The fastest kernel that this process can run, in the memory that the kernels for blocks share. Both kinds make the same planes. */
+/**
+ * The fastest kernel that this process can run, in the memory that block kernels share. Both kinds make the same
+ * planes.
+ */
 export function loadPlanes(): PlanesKernel {
   const api = (globalThis as { WebAssembly?: WebAssemblyApi }).WebAssembly
   if (api) {
     try {
       return webAssemblyPlanes(api)
     } catch {
-      // a processor without SIMD, too little address space, or a policy against generated code: slower, but the same planes
+      // no SIMD, too little address space, or a policy against generated code: the twin is slower, with the same planes
     }
   }
   return javascriptPlanes()

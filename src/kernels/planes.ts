@@ -1,48 +1,59 @@
-/** What a kernel's regions hold: a block of the largest size. */
+/** The size of a kernel's regions: a block of the largest size. */
 export const REGION_BYTES = 4 * 1024 * 1024
 
 /** Bytes of an element. */
 export type Width = 1 | 2 | 4 | 8
 
 /**
- * What happens to each element, an unsigned little-endian integer of `width` bytes, before its bytes go to their planes. `rotated`: its top bit, the
- * sign of a float, becomes its lowest, so that the exponent has the top plane to itself. `delta`: the element of `base` at the same place is subtracted
- * (mod 2^bits), and the difference mapped to an unsigned number, 0, -1, 1, -2, 2 ... to 0, 1, 2, 3, 4 ....
+ * What happens to each element, an unsigned little-endian integer of `width` bytes, before its bytes go to their
+ * planes. `rotated`: its top bit, the sign of a float, becomes its lowest, so that the exponent has the top plane to
+ * itself. `delta`: the element of `base` at the same place is subtracted (mod 2^bits), and the difference is mapped to
+ * an unsigned number: 0, -1, 1, -2, 2 ... to 0, 1, 2, 3, 4 ...
  */
 export type PlaneMode = 'plain' | 'rotated' | 'delta'
 
-/** What fp32 values can be rounded to: to the nearest, ties to the even one. A NaN keeps its sign and the top bits of its payload, and becomes quiet. */
+/**
+ * The types that fp32 values are rounded to: to the nearest, ties to even. A NaN keeps its sign and the top bits of its
+ * payload, and becomes quiet.
+ */
 export type NarrowFormat = 'bf16' | 'fp16'
 
-/** What elements are grouped by: `bits` (1 to 8) of them from bit `shift` on, as a number; such as the exponent of a float. They lie within the element. */
+/**
+ * The key that elements are sorted by: `bits` (1 to 8) bits from bit `shift` on, as a number; such as the exponent of a
+ * float. They lie within the element.
+ */
 export interface GroupKey {
   shift: number
   bits: number
 }
 
 /**
- * Takes blocks apart into byte planes: with n = floor(length / width), output bytes [k * n, (k + 1) * n) are byte k (0 is the lowest) of the n elements;
- * the tail, bytes that make no whole element, follows unchanged. An instance holds no state between calls but the contents of its regions, of
- * `REGION_BYTES` each and never detached. `length` is at most that, else RangeError.
+ * Splits blocks into byte planes. With n = floor(length / width), output bytes [k * n, (k + 1) * n) are byte k (0 is
+ * the lowest) of the n elements; the tail, the bytes after the last whole element, follows unchanged. An instance keeps
+ * nothing between calls but its regions, which have `REGION_BYTES` each and are never detached. `length` is at most
+ * that, else RangeError.
  */
 export interface PlanesKernel {
   readonly kind: 'webassembly' | 'javascript'
   readonly input: Uint8Array
-  /** Read by mode `delta` alone: as many bytes as the input. */
+  /** As many bytes as the input; only mode `delta` reads them. */
   readonly base: Uint8Array
   readonly output: Uint8Array
   split(width: Width, mode: PlaneMode, length: number): void
   /** Undoes `split` with the same arguments and the same base. */
   join(width: Width, mode: PlaneMode, length: number): void
   /**
-   * Of `length` bytes from `start` on: subtracts the elements of `base` from those of `input`, maps the differences to unsigned numbers as mode `delta` does, and puts
-   * them into the order of the keys of the base's elements; where keys are equal they stay in their order. The tail of the input follows unchanged. It all goes to
-   * the same bytes of `output`. Not for width 1.
+   * For `length` bytes from `start` on: subtracts the elements of `base` from those of `input`, maps the differences to
+   * unsigned numbers as mode `delta` does, and sorts them by the keys of the base's elements. The sort is stable. The
+   * tail of the input follows unchanged. The result goes to the same bytes of `output`. Not for width 1.
    */
   group(width: Width, key: GroupKey, start: number, length: number): void
   /** Undoes `group` with the same arguments and the same base. */
   ungroup(width: Width, key: GroupKey, start: number, length: number): void
-  /** Rounds the `count` fp32 values of `input` and stores them from byte `to` of `base` on. RangeError where they don't fit. */
+  /**
+   * Rounds the first `count` fp32 values of `input` and stores them from byte `to` of `base` on. RangeError if too
+   * many.
+   */
   narrow(format: NarrowFormat, count: number, to: number): void
 }
 
@@ -65,7 +76,10 @@ export function assertNarrowFits(count: number, to: number): void {
   assertFits(to + 2 * count)
 }
 
-/** The plain twin of the WebAssembly kernel: its oracle in tests, and its stand-in where there is no WebAssembly or no SIMD. Works byte by byte at any width. */
+/**
+ * The TypeScript twin of the WebAssembly kernel: tests compare the two, and it runs where there is no WebAssembly or no
+ * SIMD. It works byte by byte at any width.
+ */
 export function javascriptPlanes(): PlanesKernel {
   const input = new Uint8Array(REGION_BYTES)
   const base = new Uint8Array(REGION_BYTES)
@@ -130,7 +144,7 @@ export function javascriptPlanes(): PlanesKernel {
   }
 }
 
-/** From where each element goes where, in bytes. */
+/** The byte offsets that `group` moves each element from and to. */
 function moves(base: Uint8Array, width: Width, key: GroupKey, start: number, length: number): [from: number, to: number][] {
   assertKey(width, key)
   for (const bytes of [start, length, start + length]) assertFits(bytes)
@@ -145,20 +159,20 @@ function moves(base: Uint8Array, width: Width, key: GroupKey, start: number, len
 
 const INFINITY = 0x7f800000
 
-/** The bits of a bf16 for those of an fp32. */
+/** The bits of an fp32 value, rounded to bf16. */
 function roundToBf16(bits: number): number {
   if ((bits & 0x7fffffff) > INFINITY) return (bits >>> 16) | 0x40
   return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16
 }
 
-/** The bits of an fp16 for those of an fp32. */
+/** The bits of an fp32 value, rounded to fp16. */
 function roundToFp16(bits: number): number {
   const sign = (bits >>> 16) & 0x8000
   const magnitude = bits & 0x7fffffff
   if (magnitude > INFINITY) return sign | 0x7e00 | ((magnitude >>> 13) & 0x3ff)
   const exponent = (magnitude >>> 23) - 112
   if (exponent > 30) return sign | 0x7c00
-  // from here on the value is `significand` / 2^cut of the last place of its result
+  // the result counts units of its last place: `significand` / 2^cut of them, rounded
   const significand = exponent > 0 ? magnitude - 112 * 2 ** 23 : (magnitude & 0x7fffff) | 0x800000
   const cut = Math.min(exponent > 0 ? 13 : 14 - exponent, 25)
   const whole = significand >>> cut
@@ -181,7 +195,7 @@ function fromDifference(element: Uint8Array, base: Uint8Array, at: number, width
   add(element, base, at, width)
 }
 
-/** One bit towards the top; `low` comes in. */
+/** Shifts one bit towards the top; `low` is the new lowest bit. */
 function shiftLeft(element: Uint8Array, width: number, low: number): void {
   for (let k = 0, carry = low; k < width; k++) {
     const byte = element[k]!
@@ -190,7 +204,7 @@ function shiftLeft(element: Uint8Array, width: number, low: number): void {
   }
 }
 
-/** One bit towards the bottom; `high` comes in. */
+/** Shifts one bit towards the bottom; `high` is the new top bit. */
 function shiftRight(element: Uint8Array, width: number, high: number): void {
   for (let k = width - 1, carry = high; k >= 0; k--) {
     const byte = element[k]!

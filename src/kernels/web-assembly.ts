@@ -1,4 +1,4 @@
-/** What is used of the global `WebAssembly`, which is absent under `node --jitless`. */
+/** The part of the global `WebAssembly` that is used here. It is absent under `node --jitless`. */
 export interface WebAssemblyApi {
   Module: new (bytes: Uint8Array) => object
   Instance: new (module: object, imports?: object) => { exports: unknown }

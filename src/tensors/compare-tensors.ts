@@ -7,7 +7,7 @@ import { decoderOf } from './numbers.ts'
 import { type HashedSource, type Stretch, unequalStretches } from './stretches.ts'
 import type { Tensor, TensorFile } from './tensor.ts'
 
-/** Bytes of one side that are compared at a time. */
+/** How many bytes of one side are compared at a time. */
 const WINDOW_BYTES = 8 * 1024 * 1024
 
 export interface TensorSide {
@@ -18,8 +18,8 @@ export interface TensorSide {
 }
 
 /**
- * `changed`: same type and shape, other bytes. `retyped`: another type, perhaps the same values. `reshaped`: not comparable. `removed` and `added`: only
- * before, only after.
+ * `changed`: same type and shape, other bytes. `retyped`: another type, perhaps the same values. `reshaped`: another
+ * shape, not comparable. `removed`: only before. `added`: only after.
  */
 export type ComparisonKind = 'identical' | 'changed' | 'retyped' | 'reshaped' | 'removed' | 'added'
 
@@ -28,19 +28,19 @@ export interface TensorComparison {
   name: string
   before?: Tensor
   after?: Tensor
-  /** Of changed and retyped ones whose elements are numbers. */
+  /** For changed and retyped tensors whose elements are numbers. */
   difference?: Difference
 }
 
 export interface CompareOptions {
-  /** Left out of the names of one side. */
+  /** A prefix that the names of one side have and the other side's do not. */
   prefix?: NamePrefix | undefined
-  /** Told how many bytes of `before` are dealt with. */
+  /** Called with the bytes of each tensor of `before` when it is done. */
   onBytes?: (bytes: number) => void
   signal?: AbortSignal | undefined
 }
 
-/** Tensors of equal name, in the order of `before`, then those that are only in `after`. */
+/** Compares tensors of equal name, in the order of `before`; then come those that are only in `after`. */
 export async function* compareTensors(
   before: TensorSide,
   after: TensorSide,
@@ -92,14 +92,14 @@ async function compareOne(
   return { kind: sameType ? 'changed' : 'retyped', ...(difference === undefined ? {} : { difference }) }
 }
 
-/** Whether their elements, which are equally many, are numbers of one kind: complex ones are two numbers each. */
+/** True if the elements of both, which are equally many, are real numbers, or complex numbers. */
 function areComparable({ type, dtype }: Tensor, other: Tensor): boolean {
   if (type === undefined || other.type === undefined) return false
   const isComplex = (name: string): boolean => name.startsWith('C')
   return decoderOf(dtype) !== undefined && decoderOf(other.dtype) !== undefined && isComplex(dtype) === isComplex(other.dtype)
 }
 
-/** Whole elements that cover the stretches, a window at a time. */
+/** Whole elements that cover the stretches, one window at a time. */
 function* elementsIn(stretches: readonly Stretch[], { item }: ElementReader): Generator<{ first: number; count: number }> {
   const most = Math.floor(WINDOW_BYTES / item)
   let done = 0

@@ -3,11 +3,11 @@ import { decoderOf, LONG_VIEWS, type Numbers } from './numbers.ts'
 
 /** How two tensors of one shape differ. Two NaNs are equal, and so are the two zeros. */
 export interface Difference {
-  /** Numbers that differ; those of a complex one are counted one by one. */
+  /** How many numbers differ; the two of a complex number count one by one. */
   changed: number
-  /** The greatest absolute difference of finite ones. */
+  /** The greatest absolute difference of finite numbers. */
   maxAbs: number
-  /** The ones among `changed` where either side is NaN or infinite. */
+  /** How many of `changed` are NaN or infinite on either side. */
   nonFinite: number
 }
 
@@ -15,7 +15,10 @@ export function noDifference(): Difference {
   return { changed: 0, maxAbs: 0, nonFinite: 0 }
 }
 
-/** Adds to `difference` what elements of two types, little-endian, differ by; both sides hold equally many. False where they are no numbers. */
+/**
+ * Adds the differences of two equally long rows of little-endian elements to `difference`. False where the elements of
+ * either side are not numbers.
+ */
 export function addDifference(
   difference: Difference,
   before: Uint8Array,

@@ -4,28 +4,28 @@ import { AppError } from '../util/errors.ts'
 import { type ByteSource, itemOf, reachOf, startOf, type Tensor } from './tensor.ts'
 import { readMember } from './zip-tensors.ts'
 
-/** What does not lie in the file as it is wanted has to be put together in memory. */
+/** Elements that do not lie side by side in the file are gathered in memory, up to this size. */
 const MAX_GATHERED_BYTES = 512 * 1024 * 1024
 
-/** A tensor's elements side by side, little-endian, the last dimension fastest; by their numbers. */
+/** Reads a tensor's elements as if they lay side by side, little-endian, the last dimension fastest. */
 export interface ElementReader {
-  /** Bytes of one. */
+  /** Bytes of an element. */
   item: number
   count: number
   read(first: number, count: number): Promise<Uint8Array>
-  /** Where they lie just so in the file; missing where they don't. */
+  /** Where they begin in the file; missing where they do not lie there like this. */
   start?: number
 }
 
-/** `what` is the tensor's name for messages. Throws `unsupported` where elements are too scattered. */
-export async function openElements(what: string, tensor: Tensor, source: ByteSource): Promise<ElementReader> {
+/** `subject` is the tensor in messages. Throws `unsupported` where scattered elements are too large to gather. */
+export async function openElements(subject: string, tensor: Tensor, source: ByteSource): Promise<ElementReader> {
   const item = itemOf(tensor)
   const count = tensor.bytes / item
   const { strides, member, bigEndian = false } = tensor
   const deflated = member !== undefined && !isStored(member)
   if (count === 0) return { item, count, read: () => Promise.resolve(new Uint8Array(0)) }
   if (deflated || strides !== undefined) {
-    const gathered = await gather(what, tensor, source, deflated)
+    const gathered = await gather(subject, tensor, source, deflated)
     const bytes = bigEndian ? swapped(gathered, tensor.type!.width) : gathered
     return { item, count, read: (first, some) => Promise.resolve(bytes.subarray(first * item, (first + some) * item)) }
   }
@@ -35,7 +35,7 @@ export async function openElements(what: string, tensor: Tensor, source: ByteSou
   return { item, count, read, start }
 }
 
-async function gather(what: string, tensor: Tensor, source: ByteSource, deflated: boolean): Promise<Uint8Array> {
+async function gather(subject: string, tensor: Tensor, source: ByteSource, deflated: boolean): Promise<Uint8Array> {
   const { shape, strides, offset, bytes, member } = tensor
   const item = itemOf(tensor)
   const reach = strides === undefined ? bytes : reachOf(shape, strides) * item
@@ -43,7 +43,7 @@ async function gather(what: string, tensor: Tensor, source: ByteSource, deflated
   if (most > MAX_GATHERED_BYTES)
     throw new AppError(
       'unsupported',
-      `${what} does not lie in one piece in its file, and its ${most} bytes are too many to be put together.`,
+      `${subject} does not lie in one piece in its file, and its ${most} bytes are too many to gather in memory.`,
       {
         hint: deflated ? 'Save it without compression.' : 'Save it after tensor.contiguous(), or in C order.',
       },
@@ -54,7 +54,7 @@ async function gather(what: string, tensor: Tensor, source: ByteSource, deflated
   return strides === undefined ? piece : inOrder(piece, shape, strides, tensor)
 }
 
-/** Copies the elements of a view out of what it reaches over. */
+/** Copies the elements of a view out of the bytes that it spans. */
 function inOrder(piece: Uint8Array, shape: readonly number[], strides: readonly number[], { type, bytes }: Tensor): Uint8Array {
   const width = type!.width
   const parts = itemOf({ type } as Tensor) / width
@@ -78,7 +78,7 @@ function inOrder(piece: Uint8Array, shape: readonly number[], strides: readonly 
   return new Uint8Array(to.buffer, to.byteOffset, to.byteLength)
 }
 
-/** As integers, so that no payload of a NaN is lost; two halves for 8 bytes would be no faster. */
+/** The bytes as integers, so that no payload of a NaN is lost. Two halves for 8 bytes would be no faster. */
 function unitsOf(bytes: Uint8Array, width: 1 | 2 | 4 | 8): Uint8Array | Uint16Array | Uint32Array | BigUint64Array {
   const { buffer, byteOffset, length } = byteAligned(bytes, width)
   if (width === 1) return new Uint8Array(buffer, byteOffset, length)
@@ -86,7 +86,7 @@ function unitsOf(bytes: Uint8Array, width: 1 | 2 | 4 | 8): Uint8Array | Uint16Ar
   return width === 4 ? new Uint32Array(buffer, byteOffset, length / 4) : new BigUint64Array(buffer, byteOffset, length / 8)
 }
 
-/** `bytes`, copied where typed arrays of this width could not look at them. */
+/** `bytes`, copied where a typed array of this width could not view them. */
 export function byteAligned(bytes: Uint8Array, width: number): Uint8Array {
   return bytes.byteOffset % width === 0 ? bytes : Uint8Array.from(bytes)
 }

@@ -7,7 +7,7 @@ export interface LocalSource extends ByteSource {
   close(): Promise<void>
 }
 
-/** A file on this machine. Throws `not-found` where there is none, `usage` for a folder, `io` where it can't be read. */
+/** Opens a file on this machine. Throws `not-found`, `usage` for a folder, `io` where it cannot be read. */
 export async function openLocalSource(path: string): Promise<LocalSource> {
   try {
     const file = await open(fsPath(path), 'r')

@@ -1,17 +1,17 @@
 import type { TensorFile } from './tensor.ts'
 
-/** What all names of one side begin with that are names of the other without it. */
+/** A prefix on one side: without it, names of that side are names of the other. */
 export interface NamePrefix {
   side: 'before' | 'after'
   prefix: string
 }
 
-/** Of the side with fewer tensors, how many must find a partner before a prefix is believed. */
+/** The share of the smaller side's tensors that must find a partner for a prefix to count. */
 const MIN_SHARE = 0.5
 
 /**
- * Where no name is in both files: what has to be left out of the names of one, so that most of the smaller one's are. A checkpoint calls `model.norm.bias`, or
- * `module.norm.bias`, what an export calls `norm.bias`. Undefined where that does not help.
+ * If no name is in both files: the prefix of one side without which most of the smaller side's names match. For example
+ * `norm.bias` in an export is `model.norm.bias` or `module.norm.bias` in a checkpoint. Undefined where no prefix helps.
  */
 export function findPrefix(before: TensorFile, after: TensorFile): NamePrefix | undefined {
   const [first, second] = [namesOf(before), namesOf(after)]

@@ -16,7 +16,10 @@ function viewAs<T>(type: View<T>): (bytes: Uint8Array) => T {
   }
 }
 
-/** The value of a small float with so many bits of exponent and mantissa; `top` says what the highest exponent means. */
+/**
+ * The value of a small float with this many bits of exponent and mantissa. `top` is the meaning of the highest
+ * exponent.
+ */
 function smallFloat(bits: number, exponentBits: number, mantissaBits: number, bias: number, top: 'ieee' | 'nan' | 'numbers'): number {
   const sign = bits >>> (exponentBits + mantissaBits) === 0 ? 1 : -1
   const mantissa = bits & ((1 << mantissaBits) - 1)
@@ -29,7 +32,7 @@ function smallFloat(bits: number, exponentBits: number, mantissaBits: number, bi
   return exponent === 0 ? sign * mantissa * unit * 2 ** (1 - bias) : sign * (1 + mantissa * unit) * 2 ** (exponent - bias)
 }
 
-/** Decodes through a table of all values, made when it is first needed. */
+/** Decodes with a table of all values, made at first use. */
 function tabled(width: 1 | 2, valueOf: (bits: number) => number): Decode {
   let table: Float32Array | undefined
   const units = width === 1 ? viewAs(Uint8Array) : viewAs(Uint16Array)
@@ -50,12 +53,12 @@ function fromBf16(bytes: Uint8Array): Float32Array {
   return new Float32Array(bits.buffer)
 }
 
-/** Rounded where they have more than 53 bits. */
+/** Rounds integers of more than 53 bits. */
 function fromLong(view: (bytes: Uint8Array) => BigInt64Array | BigUint64Array): Decode {
   return bytes => Float64Array.from(view(bytes), Number)
 }
 
-/** Complex numbers are two. */
+/** A complex number decodes to two numbers. */
 const DECODERS: ReadonlyMap<string, Decode> = new Map<string, Decode>([
   ['F64', viewAs(Float64Array)],
   ['C128', viewAs(Float64Array)],
@@ -79,12 +82,12 @@ const DECODERS: ReadonlyMap<string, Decode> = new Map<string, Decode>([
   ['BOOL', viewAs(Uint8Array)],
 ])
 
-/** How little-endian elements of a type become numbers; undefined where they are none. */
+/** Decodes little-endian elements of a type to numbers; undefined for types that are not numbers. */
 export function decoderOf(dtype: string): Decode | undefined {
   return DECODERS.get(dtype)
 }
 
-/** Integers of 64 bits: too large for numbers, they are compared as they are. */
+/** Integers of 64 bits do not fit into numbers: they are compared as they are. */
 export const LONG_VIEWS: ReadonlyMap<string, (bytes: Uint8Array) => BigInt64Array | BigUint64Array> = new Map([
   ['I64', viewAs<BigInt64Array | BigUint64Array>(BigInt64Array)],
   ['U64', viewAs<BigInt64Array | BigUint64Array>(BigUint64Array)],

@@ -2,8 +2,9 @@ import { isGguf, findGgufTensors } from '../chunking/layouts/gguf.ts'
 import { isHdf5 } from '../chunking/layouts/hdf5.ts'
 import { isNpy } from '../chunking/layouts/npy.ts'
 import { maySafetensors, readSafetensors } from '../chunking/layouts/safetensors.ts'
-import { checkSpans, elementsOf, ELEMENT_TYPES, type TensorSpan } from '../chunking/layouts/span.ts'
+import { checkSpans, elementsOf, type TensorSpan } from '../chunking/layouts/span.ts'
 import { isZip } from '../chunking/layouts/zip.ts'
+import { ELEMENT_TYPES } from '../util/element-type.ts'
 import { AppError, isAppError } from '../util/errors.ts'
 import { readNpyFile } from './numpy-tensors.ts'
 import type { ByteSource, Tensor, TensorFile } from './tensor.ts'
@@ -11,46 +12,47 @@ import { readZip } from './zip-tensors.ts'
 
 const SNIFFED_BYTES = 16
 const OPENING_BRACE = 0x7b
-/** What torch.save wrote before PyTorch 1.6: pickles one after the other, the first of them a number. */
+/** How files of torch.save before PyTorch 1.6 begin: a pickle of a number. */
 const LEGACY_TORCH = Buffer.from('\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19', 'latin1')
-const HINT = 'Formats that are understood: safetensors, PyTorch (.pt, .pth), NumPy (.npy, .npz) and GGUF.'
+const HINT = 'Supported formats: safetensors, PyTorch (.pt, .pth), NumPy (.npy, .npz) and GGUF.'
 
 /**
- * What tensors a file has, read from its headers alone. `what` is the file's name for messages. Throws `corrupt` where the file is damaged, `unsupported` where
- * it is of another kind.
+ * The tensors of a file, from its headers alone. `subject` is the file in messages. Throws `corrupt` for a damaged
+ * file, `unsupported` for one of another kind.
  */
-export async function readTensorFile(what: string, source: ByteSource): Promise<TensorFile> {
+export async function readTensorFile(subject: string, source: ByteSource): Promise<TensorFile> {
   const start = await source.read(0, Math.min(source.size, SNIFFED_BYTES))
   try {
-    const file = await readerOf(what, start, source)(source)
+    const file = await readerOf(subject, start, source)(source)
     return { ...file, tensors: withUniqueNames(file.tensors) }
   } catch (error) {
     if (!isAppError(error, 'corrupt')) throw error
-    throw damaged(what, error.message.replace(/^.*? is damaged: /, ''))
+    throw damaged(subject, error.message.replace(/^.*? is damaged: /, ''))
   }
 }
 
-function damaged(what: string, why: string): AppError {
-  return new AppError('corrupt', `${what} is damaged: ${why}`, {
+function damaged(subject: string, why: string): AppError {
+  return new AppError('corrupt', `${subject} is damaged: ${why}`, {
     hint: 'It may be cut short or half written: get it again from where it came, or look at an older version of it.',
   })
 }
 
-function readerOf(what: string, start: Uint8Array, { size }: ByteSource): (source: ByteSource) => Promise<TensorFile> {
-  if (isZip(start)) return source => readZip(what, source)
+function readerOf(subject: string, start: Uint8Array, { size }: ByteSource): (source: ByteSource) => Promise<TensorFile> {
+  if (isZip(start)) return source => readZip(subject, source)
   if (isNpy(start)) return readNpyFile
   if (isGguf(start)) return readGguf
   if (maySafetensors(start, size)) return readSafetensorsFile
-  if (isHdf5(start)) throw new AppError('unsupported', `${what} is HDF5, whose tensors are not listed yet.`, { hint: HINT })
+  if (isHdf5(start)) throw new AppError('unsupported', `${subject} is HDF5, whose tensors are not listed yet.`, { hint: HINT })
   if (LEGACY_TORCH.equals(start.subarray(0, LEGACY_TORCH.length)))
-    throw new AppError('unsupported', `${what} was written by PyTorch before 1.6.`, {
+    throw new AppError('unsupported', `${subject} was written by PyTorch before 1.6.`, {
       hint: 'Load it and save it again with torch.save of a newer PyTorch.',
     })
-  if (size > 8 && start[8] === OPENING_BRACE && /\.safetensors$/i.test(what)) throw damaged(what, 'its header is longer than the file')
-  throw new AppError('unsupported', `${what} is no file with tensors that is understood.`, { hint: HINT })
+  if (size > 8 && start[8] === OPENING_BRACE && /\.safetensors$/i.test(subject))
+    throw damaged(subject, 'its header is longer than the file')
+  throw new AppError('unsupported', `${subject} is not a file with tensors of a known format.`, { hint: HINT })
 }
 
-/** Names are unique in most files; where one comes again, it gets a number. */
+/** Names are unique in most files; a repeated name gets a number. */
 function withUniqueNames(tensors: readonly Tensor[]): Tensor[] {
   const times = new Map<string, number>()
   return tensors.map(tensor => {
@@ -76,7 +78,7 @@ async function readGguf({ size, read }: ByteSource): Promise<TensorFile> {
   return { format: 'GGUF', metadata: new Map(), tensors: spans.map(tensorOf) }
 }
 
-/** Both formats have names, types and shapes for all of their tensors. */
+/** For formats that state name, type and shape of each tensor. */
 function tensorOf({ name, dtype = 'unknown', shape = [], offset, length }: TensorSpan): Tensor {
   const type = ELEMENT_TYPES.get(dtype)
   return { name, dtype, shape, count: elementsOf(shape), bytes: length, offset, ...(type === undefined ? {} : { type }) }

@@ -1,26 +1,27 @@
 import { sha256Hex } from '../util/hash.ts'
 import type { ByteSource } from './tensor.ts'
 
-/** A part of two tensors, in bytes from their beginnings. */
+/** A part of two tensors, in bytes from their starts. */
 export interface Stretch {
   start: number
   length: number
 }
 
-/** A source that may know what it holds by chunks, which have the hashes of their bytes. */
+/** A source that may know the chunks of its bytes, whose ids are hashes. */
 export interface HashedSource extends ByteSource {
   chunksOf?(offset: number, length: number): { offset: number; length: number; id: string }[]
 }
 
-/** Where some bytes lie: `start` is the place in the source of the first of them. */
+/** Where some bytes lie: `start` is the offset of the first of them in the source. */
 export interface Place {
   source: HashedSource
   start: number
 }
 
 /**
- * What of `length` bytes in two places may differ, by what hashes tell: equal chunks at equal places are equal, whatever they hold. Where one side has
- * no hashes its bytes are read and hashed; nothing is read of a side that has. Ascending, neighbours joined.
+ * The stretches of `length` bytes in two places that may differ. Chunks with equal hashes at equal offsets are equal.
+ * If only one side has hashes, the bytes of the other are read and hashed; nothing else is read. Ascending, neighbours
+ * joined.
  */
 export async function unequalStretches(a: Place, b: Place, length: number): Promise<Stretch[]> {
   const [left, right] = a.source.chunksOf === undefined ? [b, a] : [a, b]
@@ -41,7 +42,7 @@ export async function unequalStretches(a: Place, b: Place, length: number): Prom
   return stretches
 }
 
-/** Undefined where the bytes would lie outside of the source. */
+/** Undefined for bytes outside of the source. */
 async function hashAt({ source, start }: Place, at: number, length: number): Promise<string | undefined> {
   if (start + at < 0 || start + at + length > source.size) return undefined
   return sha256Hex(await source.read(start + at, length))

@@ -2,7 +2,7 @@ import { AppError } from '../util/errors.ts'
 import { openElements } from './element-reader.ts'
 import { type ByteSource, itemOf, type Tensor, type TensorFile } from './tensor.ts'
 
-/** Bytes that are read at a time, while the ones before are written. */
+/** How many bytes are read at a time, while those before are written. */
 const WINDOW_BYTES = 8 * 1024 * 1024
 const HEADER_ALIGNMENT = 8
 
@@ -10,13 +10,13 @@ export interface SafetensorsPlan {
   header: Uint8Array
   /** In the order of their bytes. */
   tensors: readonly Tensor[]
-  /** Of the whole file. */
+  /** Bytes of the whole file. */
   bytes: number
 }
 
 /**
- * A safetensors file of some tensors of `file`: types, shapes and texts are kept; wide elements come first, so that all are aligned. Throws `unsupported` for
- * a type that safetensors does not have.
+ * A safetensors file of some tensors of `file`, with their types, shapes and texts. Wide elements come first, so that
+ * all are aligned. Throws `unsupported` for a type that safetensors does not have.
  */
 export function planSafetensors(file: TensorFile, chosen: readonly Tensor[]): SafetensorsPlan {
   const strange = chosen.find(({ type, dtype }) => file.format !== 'safetensors' && (type === undefined || dtype === 'C128'))
@@ -45,15 +45,15 @@ function encodeHeader(entries: readonly [string, object][]): Uint8Array {
   return header
 }
 
-/** The bytes of a planned file, piece by piece. */
+/** The bytes of a planned file, piece by piece. `subject` is the file that the tensors come from, in messages. */
 export async function* safetensorsPieces(
-  what: string,
+  subject: string,
   { header, tensors }: SafetensorsPlan,
   source: ByteSource,
 ): AsyncGenerator<Uint8Array> {
   yield header
   for (const tensor of tensors) {
-    const reader = await openElements(`${tensor.name} of ${what}`, tensor, source)
+    const reader = await openElements(`${tensor.name} of ${subject}`, tensor, source)
     const most = Math.floor(WINDOW_BYTES / reader.item)
     const readFrom = (first: number): Promise<Uint8Array> | undefined => {
       if (first >= reader.count) return undefined

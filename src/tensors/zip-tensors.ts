@@ -1,31 +1,32 @@
 import * as zlib from 'node:zlib'
-import { elementsOf, itemBytes, MAX_TENSORS, readExactly, refuse } from '../chunking/layouts/span.ts'
+import { elementsOf, MAX_TENSORS, readExactly, refuse } from '../chunking/layouts/span.ts'
 import { readTorchTensors, type TorchTensor } from '../chunking/layouts/torch-tensors.ts'
 import { dataOffset, isStored, METHOD_DEFLATED, readMembers, type ZipMember } from '../chunking/layouts/zip.ts'
+import { itemBytes } from '../util/element-type.ts'
 import { AppError } from '../util/errors.ts'
 import { readNpy } from './numpy-tensors.ts'
 import { type ByteSource, reachOf, type Tensor, type TensorFile, unlessContiguous } from './tensor.ts'
 
 const MAX_PICKLE_BYTES = 16 * 1024 * 1024
-/** Of a deflated member: the header of an array in it is far shorter. */
+/** How much of a deflated member is read: the header of an array is far shorter. */
 const PREFIX_BYTES = 16 * 1024
 const MAX_PREFIX_PLAIN_BYTES = 32 * 1024 * 1024
 
 /** A zip archive with the tensors of torch.save, or the arrays of numpy.savez. */
-export async function readZip(what: string, source: ByteSource): Promise<TensorFile> {
+export async function readZip(subject: string, source: ByteSource): Promise<TensorFile> {
   const members = await readMembers(source.size, source.read)
   if (members.some(member => isStored(member) && member.length !== member.storedLength)) refuse('a stored member changes its size')
   const pickle = members.find(({ name }) => /(^|\/)data\.pkl$/.test(name))
   if (pickle !== undefined) return { format: 'PyTorch', metadata: new Map(), tensors: await readTorch(members, pickle, source) }
   const arrays = members.filter(({ name }) => name.endsWith('.npy'))
   if (arrays.length > 0) return { format: 'NumPy', metadata: new Map(), tensors: await readArrays(arrays, source) }
-  throw new AppError('unsupported', `${what} is a zip archive without tensors that are understood.`, {
-    hint: 'Those of torch.save and numpy.savez are; a .keras file holds HDF5, which is not.',
+  throw new AppError('unsupported', `${subject} is a zip archive without tensors of a known format.`, {
+    hint: 'Archives of torch.save and numpy.savez are understood; a .keras file holds HDF5, which is not.',
   })
 }
 
 async function readTorch(members: ZipMember[], pickle: ZipMember, source: ByteSource): Promise<Tensor[]> {
-  if (!isStored(pickle) || pickle.length > MAX_PICKLE_BYTES) refuse('its data.pkl can not be read')
+  if (!isStored(pickle) || pickle.length > MAX_PICKLE_BYTES) refuse('its data.pkl cannot be read')
   const root = pickle.name.slice(0, -'data.pkl'.length)
   const byName = new Map(members.map(member => [member.name, member]))
   const order = byName.get(`${root}byteorder`)
@@ -77,7 +78,7 @@ async function storedMember(member: ZipMember, { size, read }: ByteSource): Prom
   return { size: member.length, read: (offset, length) => read(start + offset, length) }
 }
 
-/** As much of a deflated member as holds its header. */
+/** The start of a deflated member, with the header of its array. */
 async function deflatedPrefix(member: ZipMember, source: ByteSource): Promise<ByteSource> {
   const prefix = inflate(await readStored(member, source, PREFIX_BYTES), member, MAX_PREFIX_PLAIN_BYTES)
   return { size: member.length, read: (offset, length) => Promise.resolve(prefix.subarray(offset, offset + length)) }
@@ -98,7 +99,7 @@ async function readStored(member: ZipMember, { size, read }: ByteSource, most = 
 function inflate(bytes: Uint8Array, { method }: ZipMember, maxOutputLength: number): Uint8Array {
   if (method !== METHOD_DEFLATED) refuse(`a member is compressed by method ${method}`)
   try {
-    // the end may be missing: what is there so far comes out
+    // Z_SYNC_FLUSH: returns what there is where the end is missing
     return zlib.inflateRawSync(bytes, { maxOutputLength, finishFlush: zlib.constants.Z_SYNC_FLUSH })
   } catch {
     return refuse('a deflated member is damaged')

@@ -5,8 +5,8 @@ import { compress, type CompressRequest, type CompressResult } from '../../src/a
 import { extract, readArchiveFile, type ArchiveSource, type ExtractResult } from '../../src/archive/extract.ts'
 import type { ArchiveFormat } from '../../src/archive/format.ts'
 import type { ByteSink } from '../../src/archive/sink.ts'
+import { zstdName, type ZstdName } from '../../src/compression/load-zstd.ts'
 import { CompressionPool } from '../../src/compression/pool.ts'
-import { zstdName, type ZstdName } from '../../src/compression/zstd.ts'
 import { walk } from '../../src/local/walk.ts'
 import type { Reporter } from '../../src/util/reporter.ts'
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { decompressZstd } from '../../src/archive/zstd-reader.ts'
 import { compressZstd } from '../../src/archive/zstd-writer.ts'
-import type { ZstdName } from '../../src/compression/zstd.ts'
+import type { ZstdName } from '../../src/compression/load-zstd.ts'
 import { AppError } from '../../src/util/errors.ts'
 import { csvLike } from '../compression/data.ts'
 import { seededNoise, seededText } from '../helpers/trees.ts'

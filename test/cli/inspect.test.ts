@@ -100,7 +100,7 @@ describe('inspect lists', () => {
           7,
           /cut\.safetensors is damaged: a tensor lies outside of it/,
         )
-        expectError(await sandbox.run(['inspect', `${where}notes.txt`]), 1, /notes\.txt is no file with tensors that is understood/)
+        expectError(await sandbox.run(['inspect', `${where}notes.txt`]), 1, /notes\.txt is not a file with tensors of a known format/)
         expectError(await sandbox.run(['inspect', `${where}nothing.pt`]), 5, /nothing\.pt/)
       }
       expectError(await sandbox.run(['inspect', 'runs']), 2, /runs is a folder/)

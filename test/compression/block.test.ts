@@ -5,8 +5,8 @@ import { decodeBlock, encodeBlock, FILTER_NONE, maxBlockBytes } from '../../src/
 import { CODEC_DEFLATE, CODEC_RAW, CODEC_ZSTD } from '../../src/compression/codecs.ts'
 import type { Level } from '../../src/compression/limits.ts'
 import { MAX_BLOCK_BYTES } from '../../src/compression/limits.ts'
-import type { ZstdCodec, ZstdName } from '../../src/compression/zstd.ts'
-import { loadZstd } from '../../src/compression/zstd.ts'
+import type { ZstdCodec, ZstdName } from '../../src/compression/load-zstd.ts'
+import { loadZstd } from '../../src/compression/load-zstd.ts'
 import { equalBytes } from '../../src/util/bytes.ts'
 import { AppError, isAppError } from '../../src/util/errors.ts'
 import { CODECS, csvLike, deflated, flipBit, floatLike, KIB, MIB, randomBytes, textLike } from './data.ts'
@@ -149,6 +149,8 @@ describe('what encodeBlock chooses', () => {
     for (const decompress of faults) {
       const lying: ZstdCodec = {
         name: honest.name,
+        levels: honest.levels,
+        searches: honest.searches,
         maxPlainBytes: () => MAX_BLOCK_BYTES,
         compress: (bytes, level) => honest.compress(bytes, level),
         decompress,

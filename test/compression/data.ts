@@ -1,7 +1,7 @@
 import { deflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
-import { hasNativeZstd } from '../../src/compression/zstd-native.ts'
-import type { ZstdName } from '../../src/compression/zstd.ts'
+import type { ZstdName } from '../../src/compression/load-zstd.ts'
+import { hasNativeZstd } from '../../src/compression/zstd/native-zstd.ts'
 
 // every property of these suites sees the same cases in each run
 fc.configureGlobal({ seed: 20_261_122 })

@@ -4,10 +4,13 @@ import { CODEC_DEFLATE, CODEC_RAW, CODEC_ZSTD, decodePart } from '../../src/comp
 import { encodePlane } from '../../src/compression/encode-plane.ts'
 import type { EncodedPart } from '../../src/compression/encode-whole.ts'
 import { splitDelta, splitPlanes } from '../../src/compression/filters.ts'
-import type { ZstdCodec } from '../../src/compression/zstd.ts'
-import { loadZstd } from '../../src/compression/zstd.ts'
+import type { ZstdCodec } from '../../src/compression/load-zstd.ts'
+import { loadZstd } from '../../src/compression/load-zstd.ts'
 import { AppError } from '../../src/util/errors.ts'
 import { CODECS, floatLike, MIB, randomBytes, seeded, textLike } from './data.ts'
+
+/** The zstd levels of a codec that is no real one. */
+const levels = { fast: 1, balanced: 3, max: 9 }
 
 async function codecs(): Promise<(ZstdCodec | undefined)[]> {
   return [...(await Promise.all(CODECS.map(name => loadZstd(name)))), undefined]
@@ -70,6 +73,8 @@ describe('encodePlane', () => {
   it('leaves mantissas raw without trying anything', () => {
     const untouchable: ZstdCodec = {
       name: 'portable',
+      levels,
+      searches: ['all'],
       maxPlainBytes: () => MIB,
       compress: () => expect.unreachable(),
       decompress: () => expect.unreachable(),
@@ -86,6 +91,8 @@ describe('encodePlane', () => {
       const searches: (string | undefined)[] = []
       const spy: ZstdCodec = {
         name,
+        levels,
+        searches: zstd.searches,
         maxPlainBytes: level => zstd.maxPlainBytes(level),
         decompress: (stored, length) => zstd.decompress(stored, length),
         compress(plain, level, search) {
@@ -101,6 +108,8 @@ describe('encodePlane', () => {
   it('uses what is left where zstd fails', async () => {
     const failing: ZstdCodec = {
       name: 'native',
+      levels,
+      searches: ['long', 'all'],
       maxPlainBytes: () => MIB,
       compress() {
         throw new AppError('io', 'out of memory')
@@ -117,6 +126,8 @@ describe('encodePlane', () => {
     const [first] = CODECS
     const onlyASample: ZstdCodec = {
       name: first!,
+      levels,
+      searches: zstd.searches,
       maxPlainBytes: () => MIB,
       compress(plain, level, search) {
         if (plain.length === zeros.length) throw new AppError('io', 'out of memory')

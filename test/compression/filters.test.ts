@@ -27,7 +27,9 @@ const DELTA_WIDTHS: Width[] = [1, 2, 4, 8]
 const FORMATS: NarrowFormat[] = ['bf16', 'fp16']
 const javascript = javascriptPlanes()
 
-/** Bytes of floats that compilers and processors like to change: NaNs with payloads, denormals, both zeros, infinities. */
+/**
+ * Bytes of floats that compilers and processors like to change: NaNs with payloads, denormals, both zeros, infinities.
+ */
 const SPECIALS: Record<PlaneWidth, string[]> = {
   2: ['0000', '0080', '007c', '01fc', 'ff7f', 'a5fe', '0100', 'ff83', '807f', '817f', 'c0ff'],
   4: ['00000000', '00000080', '0000807f', '0100807f', '0100c0ff', 'efbeadff', '01000000', 'ffff7f80'],

@@ -8,9 +8,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { BlockLayout } from '../../src/compression/block.ts'
 import { encodeBlock } from '../../src/compression/block.ts'
 import { CODEC_RAW, CODEC_ZSTD } from '../../src/compression/codecs.ts'
+import { loadZstd } from '../../src/compression/load-zstd.ts'
 import type { PoolOptions } from '../../src/compression/pool.ts'
 import { CompressionPool } from '../../src/compression/pool.ts'
-import { loadZstd } from '../../src/compression/zstd.ts'
 import { equalBytes } from '../../src/util/bytes.ts'
 import { AppError } from '../../src/util/errors.ts'
 import { CODECS, csvLike, floatLike, MIB, randomBytes, textLike } from './data.ts'
@@ -163,7 +163,7 @@ describe('a pool', () => {
       let running = 0
       port.on('message', job => {
         running++
-        setTimeout(() => { port.postMessage({ ok: true, result: Uint8Array.of(job.stored[0], running) }); running-- }, 5)
+        setTimeout(() => { port.postMessage({ ok: true, result: { kind: 'decode', plain: Uint8Array.of(job.stored[0], running) } }); running-- }, 5)
       })`)
     const pool = open({ workers: 1, workerUrl: echo })
     const done: number[] = []
@@ -179,12 +179,12 @@ describe('a pool', () => {
   it.each([
     [
       'throws',
-      `port.on('message', job => { if (job.stored[0] === 1) throw new Error('the worker is ill'); port.postMessage({ ok: true, result: job.stored }) })`,
+      `port.on('message', job => { if (job.stored[0] === 1) throw new Error('the worker is ill'); port.postMessage({ ok: true, result: { kind: 'decode', plain: job.stored } }) })`,
       'the worker is ill',
     ],
     [
       'exits',
-      `port.on('message', job => { if (job.stored[0] === 1) process.exit(7); port.postMessage({ ok: true, result: job.stored }) })`,
+      `port.on('message', job => { if (job.stored[0] === 1) process.exit(7); port.postMessage({ ok: true, result: { kind: 'decode', plain: job.stored } }) })`,
       'code 7',
     ],
   ])('replaces a worker that %s, and rejects its job alone', async (_, body, why) => {

@@ -4,7 +4,7 @@ import { decodeBlock, encodeBlock, type BlockRequest } from '../../src/compressi
 import { FILTER_FIELDS, joinFields, readFieldShape, splitFields } from '../../src/compression/fields.ts'
 import { FILTER_NONE, FILTER_PLANES } from '../../src/compression/filters.ts'
 import { findTable } from '../../src/compression/find-table.ts'
-import { loadZstd } from '../../src/compression/zstd.ts'
+import { loadZstd } from '../../src/compression/load-zstd.ts'
 import { javascriptFields } from '../../src/kernels/fields.ts'
 import { equalBytes } from '../../src/util/bytes.ts'
 import { CODECS, csvLike, flipBit, floatLike, KIB, MIB, randomBytes, seeded, textLike } from './data.ts'

@@ -1,13 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { BlockBase, BlockRequest, ElementType } from '../../src/compression/block.ts'
+import type { BlockBase, BlockRequest } from '../../src/compression/block.ts'
 import { decodeBlock, encodeBlock } from '../../src/compression/block.ts'
 import { usesBase } from '../../src/compression/choose-filter.ts'
 import { FILTER_DELTA, FILTER_NARROW, FILTER_NONE, FILTER_PLANES } from '../../src/compression/filters.ts'
 import type { Level } from '../../src/compression/limits.ts'
-import type { ZstdCodec } from '../../src/compression/zstd.ts'
-import { loadZstd } from '../../src/compression/zstd.ts'
+import type { ZstdCodec } from '../../src/compression/load-zstd.ts'
+import { loadZstd } from '../../src/compression/load-zstd.ts'
 import { equalBytes } from '../../src/util/bytes.ts'
+import type { ElementType } from '../../src/util/element-type.ts'
 import { CODECS, deflated, floatLike, KIB, randomBytes, seeded, textLike } from './data.ts'
 
 const LEVELS: Level[] = ['fast', 'balanced', 'max']

@@ -1,7 +1,7 @@
 import { readdirSync, symlinkSync } from 'node:fs'
 import pLimit from 'p-limit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { zstdName, type ZstdName } from '../../src/compression/zstd.ts'
+import { zstdName, type ZstdName } from '../../src/compression/load-zstd.ts'
 import { openForReading } from '../../src/repository/open/open.ts'
 import { FolderStorage } from '../../src/storage/folder.ts'
 import { fsPath } from '../../src/util/paths.ts'

@@ -1,6 +1,6 @@
 import { chunkBytes } from '../../src/chunking/chunker.ts'
 import { encodeBlock } from '../../src/compression/block.ts'
-import { loadZstd } from '../../src/compression/zstd.ts'
+import { loadZstd } from '../../src/compression/load-zstd.ts'
 import { encodeTomb } from '../../src/repository/format/label-and-tomb.ts'
 import { encodeEntry } from '../../src/repository/format/manifest.ts'
 import { CONFIG_NAME, packName, tombName } from '../../src/repository/format/object-names.ts'

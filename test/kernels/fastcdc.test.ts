@@ -13,7 +13,7 @@ function squares(): Uint8Array {
   return Buffer.from(text)
 }
 
-// Worked out by an independent implementation. A change here makes every repository that exists deduplicate nothing of what is pushed next.
+// Computed by an independent implementation. After a change here a push finds no chunk of an older repository.
 const VECTORS: [what: string, bytes: Uint8Array, cuts: number[]][] = [
   ['nothing', new Uint8Array(0), []],
   ['less than the minimum', seededBytes(1000, 3), [1000]],

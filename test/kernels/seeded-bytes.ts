@@ -1,4 +1,7 @@
-/** `length` bytes that look random and are the same everywhere: the low bytes of a Weyl sequence mixed by murmur3's finaliser. */
+/**
+ * `length` bytes that look random and are the same everywhere: the low bytes of a Weyl sequence mixed by murmur3's
+ * finaliser.
+ */
 export function seededBytes(length: number, seed: number): Uint8Array {
   const bytes = new Uint8Array(length)
   let state = seed | 0

@@ -194,8 +194,8 @@ test('GGUF, with the names of quantised types', async () => {
 })
 
 test.each<[what: string, name: string, bytes: Buffer, message: RegExp]>([
-  ['nothing', 'empty', Buffer.alloc(0), /no file with tensors/],
-  ['a text', 'notes.txt', Buffer.from('hello, this is a text'), /no file with tensors/],
+  ['nothing', 'empty', Buffer.alloc(0), /not a file with tensors/],
+  ['a text', 'notes.txt', Buffer.from('hello, this is a text'), /not a file with tensors/],
   ['an old checkpoint', 'old.pt', Buffer.from('\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02', 'latin1'), /before 1\.6/],
   ['HDF5', 'model.h5', Buffer.from('\x89HDF\r\n\x1a\n00000000', 'latin1'), /HDF5/],
   ['a Keras archive', 'model.keras', zip([{ name: 'model.weights.h5', data: Buffer.alloc(9) }]), /zip archive without tensors/],

@@ -1,20 +1,23 @@
 import type { TensorSpan } from './span.ts'
 
-/** A tensor of fewer bytes is cut together with the container around it. */
+/** Smaller tensors are cut together with the container around them. */
 export const MIN_TENSOR_BYTES = 4 * 1024
-/** The bytes of a chunk inside of a tensor; its last one may have fewer. Changing it makes old repositories deduplicate no tensor that is pushed afterwards. */
+/**
+ * The bytes of a chunk of a tensor; its last chunk may have fewer. After a change a push finds no tensor of an older
+ * one.
+ */
 export const TENSOR_CHUNK_BYTES = 1024 * 1024
 
 /** A stretch of a file that shares no chunk with its neighbours. */
 export type Segment =
-  /** To be cut by content. */
+  /** Cut by content. */
   | { kind: 'container'; offset: number; length: number }
   /** One chunk, `offset - tensor.offset` bytes into its tensor. */
   | { kind: 'tensor'; offset: number; length: number; tensor: TensorSpan }
 
 /**
- * Divides a file of `size` bytes with these tensors (ascending, without overlaps, inside it) so that equal tensors become equal chunks whatever container
- * they lie in. In file order, gapless, none empty.
+ * Divides a file of `size` bytes with these tensors (ascending, without overlaps, inside the file) so that equal
+ * tensors become equal chunks in every container. The segments are in file order, without gaps, and none is empty.
  */
 export function tensorCuts(spans: readonly TensorSpan[], size: number): Segment[] {
   const segments: Segment[] = []

@@ -1,20 +1,12 @@
 import { ByteReader } from '../../util/bytes.ts'
+import { ELEMENT_TYPES, type ElementType, UNKNOWN_TYPE } from '../../util/element-type.ts'
 import { isAppError } from '../../util/errors.ts'
-import {
-  asCount,
-  ELEMENT_TYPES,
-  elementsOf,
-  type ElementType,
-  MAX_TENSORS,
-  type ReadAt,
-  readExactly,
-  refuse,
-  type TensorSpan,
-  UNKNOWN_TYPE,
-} from './span.ts'
+import { asCount, elementsOf, MAX_TENSORS, type ReadAt, readExactly, refuse, type TensorSpan } from './span.ts'
 
 const MAGIC = Buffer.from('GGUF')
-/** The header's length is not stated: it is read again, longer, until it is all there. Vocabularies take some MiB. */
+/**
+ * The header does not state its length: a longer piece is read until all of it is there. Vocabularies take some MiB.
+ */
 const FIRST_READ_BYTES = 1024 * 1024
 const MAX_HEADER_BYTES = 16 * 1024 * 1024
 const MAX_DIMENSIONS = 8
@@ -25,12 +17,12 @@ const MAX_ALIGNMENT = 1024 * 1024
 const TYPE_UINT32 = 4
 const TYPE_STRING = 8
 const TYPE_ARRAY = 9
-/** Bytes of a value by its type; strings and arrays state their own. */
+/** The bytes of a value by its type; strings and arrays state theirs. */
 const VALUE_BYTES: ReadonlyMap<number, number> = new Map(
   [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8].map((bytes, type) => [type, bytes] as const),
 )
 
-/** Plain element types by ggml's number. */
+/** Plain element types by their number in ggml. */
 const PLAIN_TYPES: ReadonlyMap<number, string> = new Map([
   [0, 'F32'],
   [1, 'F16'],
@@ -42,7 +34,7 @@ const PLAIN_TYPES: ReadonlyMap<number, string> = new Map([
   [30, 'BF16'],
 ])
 
-/** ggml's names of types whose elements share bits in blocks, by its number. */
+/** Types whose elements share bits in blocks: ggml's names by its numbers. */
 const BLOCK_TYPES: ReadonlyMap<number, string> = new Map([
   [2, 'Q4_0'],
   [3, 'Q4_1'],
@@ -74,7 +66,7 @@ interface Tensor {
   name: string
   type: number
   shape: number[]
-  /** From the beginning of the data. */
+  /** From the start of the data. */
   offset: number
 }
 
@@ -82,7 +74,7 @@ export function isGguf(start: Uint8Array): boolean {
   return MAGIC.equals(start.subarray(0, MAGIC.length))
 }
 
-/** Versions 2 and 3, little-endian. */
+/** The tensors of a GGUF file, version 2 or 3, little-endian. */
 export async function findGgufTensors(size: number, read: ReadAt): Promise<TensorSpan[]> {
   const most = Math.min(size, MAX_HEADER_BYTES)
   for (let length = Math.min(most, FIRST_READ_BYTES); ; length = Math.min(most, 4 * length)) {
@@ -118,7 +110,7 @@ function spansOf(reader: HeaderReader, size: number): TensorSpan[] {
   return tensors.map((tensor, i) => spanOf(tensor, dataAt, tensors[i + 1]?.offset ?? size - dataAt))
 }
 
-/** Quantised blocks are no elements of one width: such a tensor reaches to the `next` one. */
+/** The elements of quantised blocks have no width of their own: such a tensor reaches to the `next` one. */
 function spanOf({ name, type, shape, offset }: Tensor, dataAt: number, next: number): TensorSpan {
   const element: ElementType = ELEMENT_TYPES.get(PLAIN_TYPES.get(type) ?? '') ?? {
     ...UNKNOWN_TYPE,
@@ -147,7 +139,7 @@ class HeaderReader extends ByteReader {
     const name = this.text()
     const dimensions = this.u32()
     if (dimensions > MAX_DIMENSIONS) refuse('a tensor has too many dimensions')
-    // ggml names the dimension first whose elements lie side by side, all others last
+    // ggml lists the fastest dimension first, all other formats last
     const shape = Array.from({ length: dimensions }, () => this.u64()).reverse()
     return { name, shape, type: this.u32(), offset: this.u64() }
   }

@@ -2,18 +2,22 @@ import { type ReadAt, readExactly, type TensorSpan } from './span.ts'
 
 type Width = TensorSpan['width']
 
-/** The entropy of fewer bytes can't be told. */
+/** Fewer bytes are too few to estimate their entropy. */
 const MIN_PLANE_BYTES = 1024
 const WINDOWS = 3
 const WINDOW_BYTES = 8 * 1024
 const WIDTHS: readonly Width[] = [2, 4, 8]
-/** Bits a byte that planes must save over the bytes as they are, and that a width must save over a smaller one. */
+/** The bits a byte that planes must save over the bytes as they are. */
 const MIN_GAIN = 0.2
+/** The bits a byte that a width must save over a smaller one. */
 const MIN_FURTHER_GAIN = 0.05
 
 const counts = new Uint32Array(256)
 
-/** How wide the elements of `sample`, which begins with a whole one, seem to be: 1 where its bytes are no more alike at any distance than they are anyway. */
+/**
+ * Guesses the width of the elements of `sample`, which begins with a whole element. 1 where no width makes its byte
+ * planes clearly more regular than the bytes are together.
+ */
 export function guessWidth(sample: Uint8Array): Width {
   let best: Width = 1
   let bestBits = planeBits(sample, 1) - MIN_GAIN
@@ -27,7 +31,7 @@ export function guessWidth(sample: Uint8Array): Width {
   return best
 }
 
-/** `guessWidth` from samples of the bytes [offset, offset + length) of a file. */
+/** `guessWidth` of samples from the bytes [offset, offset + length) of a file. */
 export async function guessWidthAt(offset: number, length: number, read: ReadAt): Promise<Width> {
   if (length <= WINDOWS * WINDOW_BYTES) return guessWidth(await readExactly(read, offset, length))
   const sample = new Uint8Array(WINDOWS * WINDOW_BYTES)
@@ -38,7 +42,10 @@ export async function guessWidthAt(offset: number, length: number, read: ReadAt)
   return guessWidth(sample)
 }
 
-/** Mean order-0 entropy of the byte planes, in bits a byte, corrected for what short samples fall short (Miller and Madow). */
+/**
+ * The mean order-0 entropy of the byte planes, in bits a byte, with the correction of Miller and Madow for short
+ * samples.
+ */
 function planeBits(sample: Uint8Array, width: number): number {
   const count = Math.floor(sample.length / width)
   let total = 0

@@ -1,19 +1,9 @@
-import {
-  ELEMENT_TYPES,
-  elementsOf,
-  type ElementType,
-  asCount,
-  itemBytes,
-  type ReadAt,
-  readExactly,
-  refuse,
-  type TensorSpan,
-  UNKNOWN_TYPE,
-} from './span.ts'
+import { ELEMENT_TYPES, type ElementType, itemBytes, UNKNOWN_TYPE } from '../../util/element-type.ts'
+import { elementsOf, asCount, type ReadAt, readExactly, refuse, type TensorSpan } from './span.ts'
 
 const MAGIC = Buffer.from('\x93NUMPY', 'latin1')
 const MAX_HEADER_BYTES = 64 * 1024
-/** Magic, version and the longest length. */
+/** The magic number, the version and the longest length field. */
 const PREAMBLE_BYTES = 12
 const MAX_RANK = 64
 
@@ -38,7 +28,9 @@ export function isNpy(start: Uint8Array): boolean {
   return MAGIC.equals(start.subarray(0, MAGIC.length))
 }
 
-/** The one array of a `.npy` file (versions 1 to 3) of `size` bytes. An array of Python objects is a pickle, no tensor. */
+/**
+ * The array of a `.npy` file (versions 1 to 3) of `size` bytes. An array of Python objects is a pickle, not a tensor.
+ */
 export async function findNpyTensors(size: number, read: ReadAt): Promise<TensorSpan[]> {
   const { offset, shape, descr } = await readNpyHeader(size, read)
   const place = { name: '', offset, length: size - offset, shape }
@@ -50,18 +42,18 @@ export async function findNpyTensors(size: number, read: ReadAt): Promise<Tensor
 }
 
 export interface NpyHeader {
-  /** Where the elements begin. */
+  /** Where the elements begin in the file. */
   offset: number
   shape: number[]
-  /** As NumPy writes a type: `<f4`; undefined for a list of fields. */
+  /** The type as NumPy writes it, such as `<f4`; undefined for a list of fields. */
   descr: string | undefined
-  /** The first dimension is the fastest, not the last. */
+  /** True if the first dimension is the fastest, not the last. */
   fortran: boolean
 }
 
 export async function readNpyHeader(size: number, read: ReadAt): Promise<NpyHeader> {
   const preamble = Buffer.from(await readExactly(read, 0, Math.min(size, PREAMBLE_BYTES)))
-  if (preamble.length < PREAMBLE_BYTES || !isNpy(preamble)) refuse('it is no .npy')
+  if (preamble.length < PREAMBLE_BYTES || !isNpy(preamble)) refuse('it is not a .npy file')
   const version = preamble[6]!
   if (version < 1 || version > 3) refuse('its version is not known')
   const headerAt = version === 1 ? 10 : 12
@@ -81,7 +73,10 @@ function shapeOf(header: string): number[] {
   return counts.map(text => asCount(Number(text)))
 }
 
-/** `descr` is byte order, kind and bytes of an item; for `U` it is characters, of 4 bytes. `bigEndian` only where that makes a difference. */
+/**
+ * The element type that `descr` states: byte order, kind and bytes of an item; for `U` characters of 4 bytes.
+ * `bigEndian` is true only where it makes a difference.
+ */
 export function npyElement(descr: string): { type: ElementType; bytes: number; bigEndian: boolean } {
   const [, order, kind, digits] = /^([<>|=]?)([a-zA-Z])(\d{1,9})(?:\[\w+\])?$/.exec(descr) ?? refuse('its type is absurd')
   const count = Number(digits)

@@ -1,20 +1,22 @@
-/** A class or function that a pickle names. It is never looked up. */
+/** A class or function that a pickle names. Nothing ever looks it up. */
 export interface Global {
   module: string
   name: string
 }
 
-/** A dict, list, tuple, set, persistent reference, or what a call made: its arguments, then the state it was given. */
+/**
+ * A dict, list, tuple, set, persistent reference, or the result of a call: its arguments, then the state it was given.
+ */
 export interface Node {
   values: PickleValue[]
-  /** Of a dict, one a value. */
+  /** For a dict: the key of each value. */
   keys?: PickleValue[]
-  /** What was called. */
+  /** For the result of a call: what was called. */
   made?: Global
   persistent?: true
 }
 
-/** Anything but texts, numbers, names and containers is undefined. */
+/** Undefined for anything but texts, numbers, names and containers. */
 export type PickleValue = string | number | Global | Node | undefined
 
 export function isNode(value: PickleValue): value is Node {

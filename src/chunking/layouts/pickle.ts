@@ -6,16 +6,16 @@ const MARK = Symbol('mark')
 
 type StackItem = PickleValue | typeof MARK
 
-/** What a byte or two of a pickle can make costs far more memory than they do. 100,000 tensors need about as many. */
+/** A node costs far more memory than the byte or two of the pickle that make it. 100,000 tensors need about as many. */
 const MAX_NODES = 500_000
 const MAX_STACK = 1_000_000
 const MAX_MEMO = 2_000_000
-/** Arguments of a call that are copied, so that it does not share them with the tuple they came in. */
+/** So many arguments of a call are copied, so that the call does not share them with the tuple that held them. */
 const MAX_ARGUMENTS = 16
 
 /**
- * The structure of a pickle (protocols 2 to 5), without running anything in it: a call is only noted. Refuses opcodes that PyTorch's archives
- * never have.
+ * The structure of a pickle (protocols 2 to 5). It runs nothing: a call is only recorded. Refuses opcodes that
+ * PyTorch's archives never have.
  */
 export function readPickle(bytes: Uint8Array): PickleValue {
   return new PickleReader(bytes).run()
@@ -201,7 +201,7 @@ class PickleReader extends ByteReader {
     this.stack.push(undefined)
   }
 
-  /** Two's complement, of any length; those beyond 6 bytes are of no interest. */
+  /** Two's complement, of any length; undefined beyond 6 bytes. */
   private long(length: number): void {
     const bytes = Buffer.from(this.take(length))
     this.stack.push(length > 6 ? undefined : length === 0 ? 0 : bytes.readIntLE(0, length))

@@ -1,20 +1,15 @@
-import {
-  asCount,
-  ELEMENT_TYPES,
-  elementsOf,
-  itemBytes,
-  MAX_TENSORS,
-  readExactly,
-  type ReadAt,
-  refuse,
-  type TensorSpan,
-  UNKNOWN_TYPE,
-} from './span.ts'
+import { ELEMENT_TYPES, itemBytes, UNKNOWN_TYPE } from '../../util/element-type.ts'
+import { asCount, elementsOf, MAX_TENSORS, readExactly, type ReadAt, refuse, type TensorSpan } from './span.ts'
 
-/** safetensors itself allows 100 MB; this is room for 100,000 tensors, and parsing costs a multiple of it in memory. */
+/**
+ * safetensors itself allows 100 MB. This is enough for 100,000 tensors, and parsing takes a multiple of it in memory.
+ */
 const MAX_HEADER_BYTES = 16 * 1024 * 1024
 const LENGTH_BYTES = 8
-/** `{"name":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`: nothing is nested deeper, and each tensor takes three brackets and four keys. */
+/**
+ * `{"name":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`: nothing is nested deeper, and each tensor takes three
+ * brackets and four keys.
+ */
 const MAX_DEPTH = 3
 const MAX_BRACKETS = 4 * MAX_TENSORS
 const MAX_KEYS = 5 * MAX_TENSORS
@@ -26,19 +21,19 @@ const COLON = 0x3a
 const OPENING = [0x5b, 0x7b]
 const CLOSING = [0x5d, 0x7d]
 
-/** Whether a file that begins so may be safetensors, which has no magic number. */
+/** True if a file with this start may be safetensors, which has no magic number. */
 export function maySafetensors(start: Uint8Array, size: number): boolean {
   if (start.length <= LENGTH_BYTES || start[LENGTH_BYTES] !== OPENING[1]) return false
   const length = headerLength(start)
   return length >= 2 && length <= MAX_HEADER_BYTES && LENGTH_BYTES + length <= size
 }
 
-/** Names, types and shapes come from the header: 8 bytes of length, then JSON. */
+/** The tensors of a safetensors file, from its header: 8 bytes of length, then JSON. */
 export async function findSafetensors(size: number, read: ReadAt): Promise<TensorSpan[]> {
   return (await readSafetensors(size, read)).spans
 }
 
-/** The tensors in the order of the header, and the texts that it has under `__metadata__`. */
+/** The tensors in the order of the header, and the texts under its `__metadata__`. */
 export async function readSafetensors(size: number, read: ReadAt): Promise<{ spans: TensorSpan[]; metadata: Map<string, string> }> {
   const length = headerLength(await readExactly(read, 0, LENGTH_BYTES))
   const header = await readExactly(read, LENGTH_BYTES, length)
@@ -65,15 +60,15 @@ function parse(header: Uint8Array): object {
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(header))
   } catch {
-    refuse('its header is no JSON')
+    refuse('its header is not JSON')
   }
-  return isObject(value) ? value : refuse('its header is no object')
+  return isObject(value) ? value : refuse('its header is not an object')
 }
 
 function spanOf(name: string, entry: unknown, dataAt: number, size: number): TensorSpan {
   if (!isObject(entry) || !('dtype' in entry) || !('shape' in entry) || !('data_offsets' in entry)) refuse('an entry is incomplete')
   const { dtype, shape, data_offsets: offsets } = entry
-  if (typeof dtype !== 'string' || !Array.isArray(shape) || shape.length > MAX_RANK) refuse('an entry is no tensor')
+  if (typeof dtype !== 'string' || !Array.isArray(shape) || shape.length > MAX_RANK) refuse('an entry is not a tensor')
   if (!Array.isArray(offsets) || offsets.length !== 2) refuse('an entry has no place')
   const [begin, end] = [asCount(offsets[0]), asCount(offsets[1])]
   if (begin > end || dataAt + end > size) refuse('a tensor lies outside of it')
@@ -85,7 +80,7 @@ function spanOf(name: string, entry: unknown, dataAt: number, size: number): Ten
   return { ...place, ...type }
 }
 
-/** Before any object is made of it: brackets and keys cost a parser far more memory than the bytes they take. */
+/** Limits brackets and keys before the header is parsed: they cost a parser far more memory than their bytes. */
 function assertModest(header: Uint8Array): void {
   let depth = 0
   let brackets = 0

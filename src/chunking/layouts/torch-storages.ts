@@ -1,19 +1,23 @@
+import type { ElementType } from '../../util/element-type.ts'
 import { isAppError } from '../../util/errors.ts'
-import { type ElementType, elementsOf } from './span.ts'
+import { elementsOf } from './span.ts'
 import { readTorchTensors } from './torch-tensors.ts'
 
-/** What a state dict says of a storage. */
-export interface Storage {
+/** What a state dict states of a storage. */
+export interface TorchStorage {
   type: ElementType
-  /** Keys on the way to the first tensor that uses it, joined by dots; missing where no tensor is found. */
+  /** The keys on the way to the first tensor that uses it, joined by dots; missing where the tensor has no name. */
   name?: string
-  /** Of that tensor, where it fills the storage. */
+  /** The shape of that tensor, where it fills the storage. */
   shape?: number[]
 }
 
-/** Storages of a PyTorch archive by their keys, as far as its `data.pkl` gives their types; undefined where it is none that is understood. */
-export function readStorages(pickle: Uint8Array): Map<string, Storage> | undefined {
-  const storages = new Map<string, Storage>()
+/**
+ * The storages of a PyTorch archive by their keys, as far as its `data.pkl` states their types. Undefined for a pickle
+ * of another kind.
+ */
+export function readStorages(pickle: Uint8Array): Map<string, TorchStorage> | undefined {
+  const storages = new Map<string, TorchStorage>()
   try {
     for (const { name, type, storage, storageElements, offset, shape } of readTorchTensors(pickle)) {
       if (storages.has(storage)) continue

@@ -1,23 +1,24 @@
+import { ELEMENT_TYPES, type ElementType } from '../../util/element-type.ts'
 import { type Global, isGlobal, isNode, type Node, type PickleValue } from './pickle-value.ts'
 import { readPickle } from './pickle.ts'
-import { ELEMENT_TYPES, type ElementType } from './span.ts'
 
 /** A tensor as a state dict describes it: a view of a storage. All numbers count elements. */
 export interface TorchTensor {
-  /** Keys on the way to it, joined by dots; empty where it is all there is. */
+  /** The keys on the way to it, joined by dots; empty where the pickle is one tensor. */
   name: string
   type: ElementType
   storage: string
-  /** As the pickle says: of UntypedStorage it counts bytes. */
+  /** As the pickle states it: for UntypedStorage it counts bytes. */
   storageElements: number | undefined
   offset: number
   shape: number[]
-  /** Elements from one to the next of each dimension. */
+  /** The distance, in elements, from one index to the next of each dimension. */
   strides: number[]
 }
 
-/** Keys on the way to a tensor, and characters of its name, that are still followed. */
+/** How many keys are followed on the way to a tensor. */
 const MAX_DEPTH = 32
+/** Keys that would make a name longer than this are left out of it. */
 const MAX_NAME_LENGTH = 512
 const MAX_RANK = 64
 
@@ -37,7 +38,7 @@ const STORAGE_TYPES: ReadonlyMap<string, string> = new Map(
     ComplexDoubleStorage: 'C128',
   }),
 )
-/** Types that have no storage class: the tensor names them. */
+/** Types without a storage class: the tensor names them. */
 const TENSOR_TYPES: ReadonlyMap<string, string> = new Map(
   Object.entries({
     uint16: 'U16',
@@ -51,7 +52,9 @@ const TENSOR_TYPES: ReadonlyMap<string, string> = new Map(
   }),
 )
 
-/** All tensors that the `data.pkl` of a PyTorch archive leads to and whose type is known. Throws `corrupt` where it is none that is understood. */
+/**
+ * All tensors of a known type in the `data.pkl` of a PyTorch archive. Throws `corrupt` for a pickle of another kind.
+ */
 export function* readTorchTensors(pickle: Uint8Array): Generator<TorchTensor> {
   const seen = new Set<Node>()
   const waiting: { value: PickleValue; path: string; depth: number }[] = [{ value: readPickle(pickle), path: '', depth: 0 }]
@@ -65,7 +68,7 @@ export function* readTorchTensors(pickle: Uint8Array): Generator<TorchTensor> {
     }
     if (seen.has(value) || depth >= MAX_DEPTH) continue
     seen.add(value)
-    // what is pushed last is walked first: tensors come in the order of the file
+    // pushed in reverse, since the last is visited first: tensors come in the order of the file
     for (let i = value.values.length - 1; i >= 0; i--) {
       const child = value.values[i]
       if (!isNode(child)) continue
@@ -81,7 +84,10 @@ function joined(path: string, key: PickleValue): string {
   return longer.length > MAX_NAME_LENGTH ? path : longer
 }
 
-/** The call `torch._utils._rebuild_tensor_v2(storage, offset, shape, strides, ...)`, or `_v3` with the element type in seventh place. */
+/**
+ * The call `torch._utils._rebuild_tensor_v2(storage, offset, shape, strides, ...)`, or `_v3`, whose seventh argument is
+ * the element type.
+ */
 function isTensor(node: Node): boolean {
   return node.made?.module === 'torch._utils' && /^_rebuild_tensor(_v2|_v3)?$/.test(node.made.name)
 }

@@ -2,19 +2,19 @@ import { guessWidthAt } from './guess-width.ts'
 import { findHdf5Tensors, isHdf5 } from './hdf5.ts'
 import { findNpyTensors, isNpy } from './npy.ts'
 import { checkSpans, type ReadAt, readExactly, type TensorSpan } from './span.ts'
-import { type Storage, readStorages } from './torch-storages.ts'
+import { type TorchStorage, readStorages } from './torch-storages.ts'
 import { dataOffset, readStoredMembers, type StoredMember } from './zip.ts'
 
 export { isZip } from './zip.ts'
 
-/** Smaller members can't hold a tensor that is worth a chunk; they are not even looked at. */
+/** Smaller members hold no tensor that is worth a chunk: they are not looked at. */
 const MIN_MEMBER_BYTES = 4 * 1024
 const MAX_PICKLE_BYTES = 16 * 1024 * 1024
-/** Storages of unknown type are sampled, a few reads each: beyond these they are taken for bytes. */
+/** So many storages of unknown type are sampled, at a few reads each. The others count as bytes. */
 const MAX_GUESSES = 1000
 const MAGIC_BYTES = 8
 
-/** Tensors among the stored members: storages of a PyTorch archive, `.npy` in `.npz`, HDF5 in `.keras`. */
+/** The tensors among the stored members: storages of a PyTorch archive, `.npy` in `.npz`, HDF5 in `.keras`. */
 export async function findZipTensors(size: number, read: ReadAt): Promise<TensorSpan[]> {
   const members = await readStoredMembers(size, read)
   const pickle = members.find(({ name }) => /(^|\/)data\.pkl$/.test(name))
@@ -22,10 +22,10 @@ export async function findZipTensors(size: number, read: ReadAt): Promise<Tensor
   return checkSpans(spans, size)
 }
 
-/** The storages of `<root>/data/<key>`; what they hold is said in `<root>/data.pkl`. */
+/** The storages `<root>/data/<key>`; `<root>/data.pkl` states what they hold. */
 async function torchSpans(members: StoredMember[], pickle: StoredMember, size: number, read: ReadAt): Promise<TensorSpan[]> {
   const root = pickle.name.slice(0, -'data.pkl'.length)
-  const known = pickle.length > MAX_PICKLE_BYTES ? undefined : readStorages(await readMember(pickle, size, read))
+  const storages = pickle.length > MAX_PICKLE_BYTES ? undefined : readStorages(await readMember(pickle, size, read))
   const bigEndian = await isBigEndian(members, root, size, read)
   const spans: TensorSpan[] = []
   let guesses = 0
@@ -34,7 +34,7 @@ async function torchSpans(members: StoredMember[], pickle: StoredMember, size: n
     const name = member.name.slice(root.length)
     const offset = await dataOffset(member, size, read)
     const place = { name, offset, length: member.length }
-    const storage = known?.get(name.slice('data/'.length))
+    const storage = storages?.get(name.slice('data/'.length))
     if (storage !== undefined) spans.push(withStorage(place, storage, bigEndian))
     else {
       const width = ++guesses > MAX_GUESSES ? 1 : await guessWidthAt(offset, member.length, read)
@@ -44,7 +44,7 @@ async function torchSpans(members: StoredMember[], pickle: StoredMember, size: n
   return spans
 }
 
-function withStorage(place: Pick<TensorSpan, 'name' | 'offset' | 'length'>, storage: Storage, bigEndian: boolean): TensorSpan {
+function withStorage(place: Pick<TensorSpan, 'name' | 'offset' | 'length'>, storage: TorchStorage, bigEndian: boolean): TensorSpan {
   const { type, name = place.name, shape } = storage
   const shaped = { ...place, name, ...(shape === undefined ? {} : { shape }) }
   return bigEndian ? { ...shaped, width: type.width, kind: 'unknown' } : { ...shaped, ...type }

@@ -2,15 +2,15 @@ import { asCount, MAX_TENSORS, type ReadAt, readExactly, refuse } from './span.t
 
 export interface ZipMember {
   name: string
-  /** Where its local header begins; what comes before its bytes is known from that alone. */
+  /** Where its local header begins. Only that header says how far behind it the bytes begin. */
   headerAt: number
-  /** Bytes, and what they take in the archive. */
+  /** Plain bytes, and their bytes in the archive. */
   length: number
   storedLength: number
   method: number
 }
 
-/** A member whose bytes lie in the archive as they are. */
+/** A member whose bytes lie in the archive uncompressed. */
 export type StoredMember = Pick<ZipMember, 'name' | 'headerAt' | 'length'>
 
 const LOCAL_MAGIC = 0x04034b50
@@ -30,7 +30,7 @@ const METHOD_STORED = 0
 export const METHOD_DEFLATED = 8
 const FLAG_ENCRYPTED = 1
 const EXTRA_ZIP64 = 1
-/** In a 32-bit field: the value stands in the ZIP64 extra field. */
+/** A 32-bit field has this value where the real one is in the ZIP64 extra field. */
 const ELSEWHERE = 0xffffffff
 
 interface Directory {
@@ -43,7 +43,7 @@ export function isZip(start: Uint8Array): boolean {
   return start.length >= 4 && Buffer.from(start).readUInt32LE() === LOCAL_MAGIC
 }
 
-/** All stored members that the central directory names, in its order. */
+/** All stored members of the central directory, in its order. */
 export async function readStoredMembers(size: number, read: ReadAt): Promise<StoredMember[]> {
   const stored = (await readMembers(size, read)).filter(isStored)
   return stored.every(({ length, storedLength }) => length === storedLength) ? stored : refuse('a stored member changes its size')
@@ -53,7 +53,7 @@ export function isStored({ method }: ZipMember): boolean {
   return method === METHOD_STORED
 }
 
-/** All members that the central directory names, in its order, but for encrypted ones. */
+/** All members of the central directory that are not encrypted, in its order. */
 export async function readMembers(size: number, read: ReadAt): Promise<ZipMember[]> {
   const { offset, length, members } = await findDirectory(size, read)
   if (length > MAX_DIRECTORY_BYTES || members > MAX_TENSORS || members * CENTRAL_BYTES > length) refuse('its directory is too large')
@@ -77,7 +77,7 @@ export async function readMembers(size: number, read: ReadAt): Promise<ZipMember
   return found
 }
 
-/** Where the bytes of a member begin. */
+/** Where the bytes of a member begin in the archive. */
 export async function dataOffset(member: StoredMember & { storedLength?: number }, size: number, read: ReadAt): Promise<number> {
   const { headerAt, storedLength: length = member.length } = member
   if (headerAt + LOCAL_BYTES > size) refuse('a member lies outside of it')
@@ -107,10 +107,10 @@ async function findDirectory64(tail: Buffer, locatorAt: number, size: number, re
   return { members: readCount64(end, 32), length: readCount64(end, 40), offset: readCount64(end, 48) }
 }
 
-/** From a record of the central directory and its extra fields. */
+/** The sizes in a record of the central directory and its extra fields. */
 function readSizes(record: Buffer, extra: Buffer): Pick<ZipMember, 'length' | 'storedLength' | 'headerAt'> {
   const wide = wideFields(extra)
-  // the ZIP64 field holds those alone that do not fit, in this order
+  // the ZIP64 field holds only the values that do not fit, in this order
   const [length, storedLength, headerAt] = [24, 20, 42].map(at => {
     const value = record.readUInt32LE(at)
     return value === ELSEWHERE ? (wide.shift() ?? refuse('a size is missing')) : value
@@ -135,12 +135,12 @@ function readCount64(bytes: Buffer, at: number): number {
   return asCount(Number(bytes.readBigUInt64LE(at)))
 }
 
-/** Throws `corrupt` where an archive does not end in its directory: it is cut, or still being written. */
+/** Throws `corrupt` where an archive does not end with its directory: it is cut off, or still being written. */
 export async function checkZipEnd(size: number, read: ReadAt): Promise<void> {
   const { offset, length, members } = await findDirectory(size, read)
   if (offset + length > size) refuse('its directory lies outside of it')
   if (members === 0) return
   const start = Buffer.from(await readExactly(read, offset, 4))
-  // an archive inside may end just where this one ends so far
+  // a half-written archive may end with the directory of an archive inside it
   if (start.readUInt32LE() !== CENTRAL_MAGIC) refuse('its directory is damaged')
 }

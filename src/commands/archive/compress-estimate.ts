@@ -2,8 +2,7 @@ import { archiveEntries } from '../../archive/compress.ts'
 import { estimate, type KindEstimate, type TensorPart } from '../../archive/estimate.ts'
 import type { ArchiveFormat } from '../../archive/format.ts'
 import { MIN_TENSOR_BYTES } from '../../chunking/layouts/cuts.ts'
-import type { ElementType } from '../../compression/block.ts'
-import { elementTypeId } from '../../compression/element-types.ts'
+import { elementTypeId } from '../../compression/element-type-ids.ts'
 import type { Level } from '../../compression/limits.ts'
 import type { WalkedEntry, WalkResult } from '../../local/walk.ts'
 import { mayHold } from '../../repository/bases/base-plan.ts'
@@ -12,6 +11,7 @@ import { kindOfChunk, kindOfFile, typeOfWidth } from '../../repository/usage/fil
 import { classifyContent } from '../../repository/write/block-builder.ts'
 import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../../ui/format.ts'
 import { renderTable, type Column, right } from '../../ui/table.ts'
+import type { ElementType } from '../../util/element-type.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 
 const COLUMNS: Column[] = [{ title: '  kind' }, ...['files', 'size', 'archived', 'saved'].map(right)]

@@ -1,6 +1,6 @@
 import { basename, dirname, resolve } from 'node:path'
 import type { Level } from '../../compression/limits.ts'
-import { zstdName } from '../../compression/zstd.ts'
+import { zstdName } from '../../compression/load-zstd.ts'
 import { readGitState } from '../../local/git-state.ts'
 import { walk, type WalkResult } from '../../local/walk.ts'
 import { checkName, nameProblem } from '../../repository/format/object-names.ts'

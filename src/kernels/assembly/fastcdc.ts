@@ -1,11 +1,12 @@
-// AssemblyScript twin of ../fastcdc.ts: same constants, same cuts. Memory is laid out by hand and never grows, so views on it never detach:
+// The AssemblyScript twin of ../fastcdc.ts: same constants, same cuts. The layout of memory is fixed.
+// It never grows, so views of it never detach:
 //   0      gear table, 256 x u32, filled in by the loader
 //   1024   cuts found by the last call, u32 each, relative to the window
 //   65536  the window: file data is read straight into it
 const MIN: usize = 16 * 1024
 const AVERAGE: usize = 64 * 1024
 const MAX: usize = 256 * 1024
-/** Top 18 bits zero, top 14 bits zero. */
+/** Hashes below these have their top 18 and top 14 bits zero. */
 const STRICT: u32 = 1 << 14
 const LOOSE: u32 = 1 << 18
 
@@ -23,7 +24,10 @@ function roll(fp: u32, p: usize): u32 {
   return (fp << 1) + load<u32>((<usize>load<u8>(p)) << 2, GEAR)
 }
 
-/** The address after the first byte in [p, end) that takes the hash below `limit`, or 0. Eight bytes a turn: 4.3 instead of 2.4 GB/s. */
+/**
+ * The address after the first byte in [p, end) that takes the hash below `limit`, or 0. Unrolled to eight bytes a turn:
+ * 4.3 GB/s instead of 2.4.
+ */
 function scan(p: usize, end: usize, limit: u32): usize {
   let fp = hash
   while (p + 8 <= end) {
@@ -61,7 +65,7 @@ function findCut(start: usize, end: usize): usize {
   return scan(start + MIN, middle, STRICT) || scan(middle, last, LOOSE) || last
 }
 
-/** Writes every cut that is certain for window bytes [start, end) to the table; returns their number. */
+/** Writes every cut that is certain for window bytes [start, end) to the table. Returns their number. */
 export function findCuts(start: usize, end: usize, final: bool): u32 {
   let from = WINDOW + start
   const to = WINDOW + end

@@ -1,8 +1,10 @@
-// AssemblyScript twin of ../fields.ts: same streams. Memory is three regions of 4 MiB and a page of tables; it never grows, so views on it never detach:
+// The AssemblyScript twin of ../fields.ts: same streams. Memory has three regions of 4 MiB and a page of tables.
+// It never grows, so views of it never detach:
 //   0      input
 //   4 Mi   output
 //   8 Mi   the stream of each byte
-//   12 Mi  tables: the class of each byte, the first and the last stream of each column, where each stream goes on, where it ends
+//   12 Mi  tables: the class of each byte, the first and the last stream of each column,
+//          the next byte and the end of each stream
 const REGION: usize = 4 * 1024 * 1024
 const INPUT: usize = 0
 const OUTPUT: usize = REGION
@@ -16,10 +18,10 @@ const ENDS: usize = NEXT + 4 * 256
 const SEPARATOR: u32 = 1
 const LINE_FEED: u32 = 2
 
-/** Engines replace a function by faster code between two calls of it, not during one: so a block is passed in slices. */
+/** Engines switch to faster code between two calls of a function, not during one: so a block is processed in slices. */
 const SLICE: usize = 64 * 1024
 
-/** Where in its row the next byte is. */
+/** Where the next byte is in its row. */
 let column: u32 = 0
 let stream: usize = 0
 let quoted = false
@@ -30,7 +32,10 @@ function begin(): void {
   quoted = false
 }
 
-/** Input bytes [0, length) go to their streams, one after the other in the output; the length of each is left in the table of ends. */
+/**
+ * Moves input bytes [0, length) to their streams, which lie one after the other in the output. Leaves their lengths in
+ * the table of ends.
+ */
 export function split(lastColumn: u32, length: usize): void {
   memory.fill(ENDS, 0, 4 * 256)
   begin()
@@ -81,7 +86,10 @@ export function moveToStreams(from: usize, to: usize): void {
   }
 }
 
-/** Undoes `split`; the tables say where each stream begins and ends. Returns how many bytes could be joined: less than `length` where a stream ended too early. */
+/**
+ * Undoes `split`; the tables say where each stream begins and ends. Returns how many bytes it joined: fewer than
+ * `length` where a stream ended too early.
+ */
 export function join(lastColumn: u32, length: usize): usize {
   begin()
   for (let at: usize = 0; at < length; at += SLICE) {

@@ -1,6 +1,7 @@
-// AssemblyScript twin of ../planes.ts: same planes. Memory is three regions of 4 MiB and a table; it never grows, so views on it never detach:
+// The AssemblyScript twin of ../planes.ts: same planes. Memory has three regions of 4 MiB and a table.
+// It never grows, so views of it never detach:
 //   0     input
-//   4 Mi  base of a delta
+//   4 Mi  the base of a delta
 //   8 Mi  output
 //   12 Mi where the next element of each key goes
 const REGION: usize = 4 * 1024 * 1024
@@ -14,12 +15,12 @@ const DELTA: u32 = 2
 
 const BF16: u32 = 1
 
-/** Bits of magnitudes in fp32: infinity, 2^-14 and 2^16. */
+/** The bits of fp32 magnitudes: infinity, 2^-14 and 2^16. */
 const INFINITY: i32 = 0x7f800000
 const SMALLEST_NORMAL_FP16: i32 = 0x38800000
 const BEYOND_FP16: i32 = 0x47800000
 
-/** `length` bytes of input become the planes of their elements of `width` bytes, and the tail after them. */
+/** Splits `length` bytes of input into the planes of their elements of `width` bytes; the tail follows them. */
 export function split(width: u32, mode: u32, length: usize): void {
   if (width == 1) split1(length, mode)
   else if (width == 2) split2(length >> 1, mode)
@@ -42,7 +43,7 @@ function copyTail(width: usize, length: usize): void {
   memory.copy(OUTPUT + whole, INPUT + whole, length - whole)
 }
 
-/** The vector of U lanes at `at`, ready to be split; S is U's signed twin. */
+/** The vector of U lanes at `at`, ready to be split. S is U's signed twin. */
 function before<U, S>(at: usize, mode: u32): v128 {
   const v = v128.load(INPUT + at)
   if (mode == ROTATED) return v128.or(v128.shl<U>(v, 1), v128.shr<U>(v, sizeof<U>() * 8 - 1))
@@ -53,7 +54,7 @@ function before<U, S>(at: usize, mode: u32): v128 {
   return v
 }
 
-/** Stores a vector of U lanes that planes were joined to, as it was before. */
+/** Undoes `before` for a vector of U lanes that was joined from planes, and stores it. */
 function after<U>(at: usize, v: v128, mode: u32): void {
   if (mode == ROTATED) v = v128.or(v128.shr<U>(v, 1), v128.shl<U>(v, sizeof<U>() * 8 - 1))
   if (mode == DELTA) {
@@ -63,7 +64,7 @@ function after<U>(at: usize, v: v128, mode: u32): void {
   v128.store(OUTPUT + at, v)
 }
 
-/** The even bytes of a and b, and the odd ones: two such steps take 4-byte elements apart, three 8-byte ones. */
+/** The even bytes of a and b; `odd` the odd ones. Two such steps split 4-byte elements, three split 8-byte elements. */
 function even(a: v128, b: v128): v128 {
   const mask = i16x8.splat(0xff)
   return i8x16.narrow_i16x8_u(v128.and(a, mask), v128.and(b, mask))
@@ -73,7 +74,7 @@ function odd(a: v128, b: v128): v128 {
   return i8x16.narrow_i16x8_u(i16x8.shr_u(a, 8), i16x8.shr_u(b, 8))
 }
 
-/** The first and the second half of the bytes of a and b in turns: undoes even and odd. */
+/** Interleaves the first halves of a and b; `high` the second halves. Together they undo `even` and `odd`. */
 function low(a: v128, b: v128): v128 {
   return i8x16.shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
 }
@@ -264,8 +265,8 @@ function joinRest<U>(from: usize, count: usize, mode: u32): void {
 }
 
 /**
- * `length` bytes from `start` on: the differences of input's elements to those of the base, mapped to unsigned numbers, in the order of the keys of the base's, equal
- * ones as they were; then the tail of the input.
+ * For `length` bytes from `start` on: the differences of the input's elements to those of the base, mapped to unsigned
+ * numbers and sorted by the keys of the base's elements (stable); then the tail of the input.
  */
 export function group(width: u32, shift: u32, bits: u32, start: usize, length: usize): void {
   if (width == 2) groupBy<u16, i16>(start, length, shift, bits, false)
@@ -315,7 +316,10 @@ function groupBy<U, S>(start: usize, length: usize, shift: u32, bits: u32, back:
   memory.copy(to + whole, from + whole, length - whole)
 }
 
-/** `count` fp32 of input become 16-bit floats at `to` bytes of the base, rounded to the nearest, ties to even. */
+/**
+ * Rounds `count` fp32 values of input to 16-bit floats, to the nearest, ties to even. Stores them from byte `to` of the
+ * base on.
+ */
 export function narrow(format: u32, count: usize, to: usize): void {
   let i: usize = 0
   for (; i + 8 <= count; i += 8) {
@@ -343,9 +347,9 @@ function roundedToBf16(v: v128, isNaN: v128): v128 {
 
 function roundedToFp16(v: v128, magnitude: v128, isNaN: v128): v128 {
   const odd = v128.and(i32x4.shr_u(magnitude, 13), i32x4.splat(1))
-  // the exponent's bias goes from 127 to 15, and what is cut off rounds up
+  // changes the exponent's bias from 127 to 15, and rounds at the bits that are cut off
   const normal = i32x4.shr_u(i32x4.add(i32x4.add(magnitude, i32x4.splat(<i32>0xc8000fff)), odd), 13)
-  // adding 0.5, whose last bit is the smallest number of fp16, rounds to a multiple of that
+  // the last bit of 0.5 is the smallest number of fp16: adding 0.5 rounds to a multiple of it
   const half = i32x4.splat(0x3f000000)
   const small = i32x4.sub(f32x4.add(magnitude, half), half)
   const quiet = v128.or(i32x4.splat(0x7e00), v128.and(i32x4.shr_u(magnitude, 13), i32x4.splat(0x3ff)))

@@ -1,36 +1,36 @@
 import { systemBuffer } from './system-buffer.ts'
 
-/** Where a pack is put together, and stays until it is stored. */
+/** A buffer in which a pack is assembled, and stays until it is stored. */
 export interface PackBuffer {
   readonly bytes: Uint8Array
-  /** The pack has come to so many bytes: what lies behind them is free for the next one. */
+  /** Gives back the bytes after the first `length`. */
   cut(length: number): void
-  /** Nobody needs the pack's bytes any more. */
+  /** Gives all of it back. */
   release(): void
 }
 
 interface Area {
   readonly memory: Uint8Array
   used: number
-  /** Buffers that were taken and not yet released. */
+  /** How many buffers are taken and not yet released. */
   buffers: number
 }
 
 /**
- * Buffers for packs in areas of memory that are used again, so that memory does not wait for the garbage collector. Small packs lie in one area, one after the other:
- * so the many that are under way when a push begins take no more of them than the few large ones later.
+ * Buffers for packs, in areas of memory that are used again. Small packs share an area, one after the other: the many
+ * small packs at the start of a push take no more areas than the few large ones later.
  */
 export class PackBuffers {
   private readonly areaBytes: number
   private readonly free: Area[] = []
-  /** From which buffers are taken. */
+  /** The area that buffers are taken from. */
   private current: Area | undefined
 
   constructor(areaBytes: number) {
     this.areaBytes = areaBytes
   }
 
-  /** A buffer of `length` bytes, at most an area's; the one before must have been cut. */
+  /** Takes a buffer of at most an area's bytes. `cut` the buffer before it first. */
   take(length: number): PackBuffer {
     if (!this.current || this.areaBytes - this.current.used < length) {
       this.current = this.free.pop() ?? { memory: systemBuffer(this.areaBytes), used: 0, buffers: 0 }

@@ -1,9 +1,9 @@
-/** So large an allocation comes from the system by itself: pages of it that were never written take no memory, and nothing small comes to lie around it. */
+/** So large that the allocator takes it straight from the system: pages that were never written take no memory. */
 const SLAB_BYTES = 32 * 1024 * 1024
 
 /**
- * Buffers of one size in memory that all threads see, used again and again: worker threads read them where they are, so they are neither copied nor given away,
- * and do not wait for the garbage collector.
+ * Buffers of one size in memory that all threads see. Worker threads read them where they are: they are neither copied
+ * nor transferred. They are used again and never wait for the garbage collector.
  */
 export class SharedBuffers {
   private readonly bytes: number
@@ -13,7 +13,7 @@ export class SharedBuffers {
     this.bytes = bytes
   }
 
-  /** A buffer; what it held before may still be in it. */
+  /** Takes a buffer, with whatever it held before. */
   take(): Uint8Array {
     if (this.free.length === 0) this.addSlab()
     return this.free.pop()!
@@ -25,7 +25,7 @@ export class SharedBuffers {
     for (let i = count - 1; i >= 0; i--) this.free.push(new Uint8Array(slab, i * this.bytes, this.bytes))
   }
 
-  /** For a buffer that came from `take` and that nobody uses any more. */
+  /** Gives back a buffer that came from `take`. */
   give(buffer: Uint8Array): void {
     this.free.push(buffer)
   }

@@ -1,5 +1,4 @@
-import { ELEMENT_TYPES } from '../../../chunking/layouts/span.ts'
-import type { BlockBase, BlockLayout, ElementType } from '../../../compression/block.ts'
+import type { BlockBase, BlockLayout } from '../../../compression/block.ts'
 import { isKnownCodec } from '../../../compression/codecs.ts'
 import { FILTER_FIELDS } from '../../../compression/fields.ts'
 import {
@@ -12,6 +11,8 @@ import {
   parameterCount,
   relationOf,
 } from '../../../compression/filters.ts'
+import type { ElementType } from '../../../util/element-type.ts'
+import { ELEMENT_TYPES } from '../../../util/element-type.ts'
 
 /** The content of a block of a tensor, as far as its encoding tells. */
 export interface StoredTensor {

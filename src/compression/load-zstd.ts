@@ -1,11 +1,11 @@
 import { AppError } from '../util/errors.ts'
-import type { ZstdCodec, ZstdName } from './zstd-codec.ts'
-import { hasNativeZstd, nativeZstd } from './zstd-native.ts'
-import { PortableZstd } from './zstd-portable.ts'
+import type { ZstdCodec, ZstdName } from './zstd/codec.ts'
+import { hasNativeZstd, nativeZstd } from './zstd/native-zstd.ts'
+import { PortableZstd } from './zstd/portable/portable-zstd.ts'
 
-export type { ZstdCodec, ZstdName } from './zstd-codec.ts'
+export type { ZstdCodec, ZstdName } from './zstd/codec.ts'
 
-/** Which codec `loadZstd` gives on this machine. */
+/** The codec that `loadZstd` gives on this machine. */
 export function zstdName(prefer?: ZstdName): ZstdName {
   return prefer ?? (hasNativeZstd() ? 'native' : 'portable')
 }
@@ -14,8 +14,9 @@ let native: ZstdCodec | undefined
 let portable: PortableZstd | undefined
 
 /**
- * The native codec where Node has one, else the portable one (`prefer` forces either). Cheap after the first time: await it before each use, since that
- * is when a portable codec that broke down is replaced. AppError `unsupported` where the codec can't be had.
+ * The native codec where Node has one, else the portable one; `prefer` forces either. Await it before each use: that
+ * replaces a portable codec that broke down, and costs little after the first time. AppError `unsupported` where the
+ * codec is not available.
  */
 export async function loadZstd(prefer?: ZstdName): Promise<ZstdCodec> {
   if (zstdName(prefer) === 'portable') return (portable ??= new PortableZstd()).ready()

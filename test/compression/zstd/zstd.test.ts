@@ -2,24 +2,27 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { MAX_BLOCK_BYTES } from '../../src/compression/limits.ts'
-import { parseZstdFrameHeader } from '../../src/compression/zstd-frame.ts'
-import { PortableZstd } from '../../src/compression/zstd-portable.ts'
-import type { WasmZstd } from '../../src/compression/zstd-wasm.ts'
-import { instantiateWasmZstd } from '../../src/compression/zstd-wasm.ts'
-import type { ZstdCodec } from '../../src/compression/zstd.ts'
-import { loadZstd, zstdName } from '../../src/compression/zstd.ts'
-import { equalBytes } from '../../src/util/bytes.ts'
-import { isAppError } from '../../src/util/errors.ts'
-import { sha256Hex } from '../../src/util/hash.ts'
-import { CODECS, flipBit, floatLike, KIB, MIB, randomBytes, textLike } from './data.ts'
+import { MAX_BLOCK_BYTES } from '../../../src/compression/limits.ts'
+import type { ZstdCodec } from '../../../src/compression/load-zstd.ts'
+import { loadZstd, zstdName } from '../../../src/compression/load-zstd.ts'
+import { parseFrameHeader } from '../../../src/compression/zstd/frame.ts'
+import { PortableZstd } from '../../../src/compression/zstd/portable/portable-zstd.ts'
+import type { WasmZstd } from '../../../src/compression/zstd/portable/wasm-zstd.ts'
+import { instantiateWasmZstd } from '../../../src/compression/zstd/portable/wasm-zstd.ts'
+import { equalBytes } from '../../../src/util/bytes.ts'
+import { isAppError } from '../../../src/util/errors.ts'
+import { sha256Hex } from '../../../src/util/hash.ts'
+import { CODECS, flipBit, floatLike, KIB, MIB, randomBytes, textLike } from '../data.ts'
 
 const SIZES = [1, 2, 100, 255, 256, 300, 4 * KIB, 65_791, 65_792, 128 * KIB, 128 * KIB + 1, MIB, 2 * MIB, 4 * MIB]
 const LEVELS = [1, 3, 6, 9, 19]
 const MAKERS = { text: textLike, floats: floatLike, random: randomBytes }
 const PLAINS = Object.entries(MAKERS).map(([kind, make]) => ({ kind, bytes: make(7, 4 * MIB) }))
 
-/** Everything of a codec's levels that a test can afford: all sizes at the cheap levels, the largest ones once at the dear ones. */
+/**
+ * Everything of a codec's levels that a test can afford: all sizes at the cheap levels, the largest ones once at the
+ * dear ones.
+ */
 function* cases(codec: ZstdCodec): Generator<{ level: number; plain: Uint8Array; what: string }> {
   for (const level of LEVELS) {
     const most = codec.maxPlainBytes(level)
@@ -58,7 +61,7 @@ describe.each(CODECS)('%s zstd', name => {
     const readers = await Promise.all(CODECS.map(reader => loadZstd(reader)))
     for (const { level, plain, what } of cases(codec)) {
       const stored = codec.compress(plain, level)
-      expect(parseZstdFrameHeader(stored), what).toMatchObject({ contentSize: plain.length, hasChecksum: false, dictionaryId: 0 })
+      expect(parseFrameHeader(stored), what).toMatchObject({ contentSize: plain.length, hasChecksum: false, dictionaryId: 0 })
       for (const reader of readers) {
         expect(equalBytes(reader.decompress(stored, plain.length), plain), `${what} read by ${reader.name}`).toBe(true)
       }
@@ -127,7 +130,7 @@ describe.each(CODECS)('%s zstd', name => {
 
   it('reads the pinned frames of every writer', async () => {
     const codec = await loadZstd(name)
-    const text = readFileSync(new URL('./fixtures/frames.json', import.meta.url), 'utf8')
+    const text = readFileSync(new URL('../fixtures/frames.json', import.meta.url), 'utf8')
     const pinned = JSON.parse(text) as { by: string; plain: string; plainLength: number; sha256: string; frame: string }[]
     expect(new Set(pinned.map(({ by }) => by.split(' ')[0]))).toEqual(new Set(['native', 'portable', 'zstd']))
     for (const { by, plain, plainLength, sha256, frame } of pinned) {

@@ -1,16 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { checkZstdFrame, parseZstdFrameHeader } from '../../src/compression/zstd-frame.ts'
-import { loadZstd } from '../../src/compression/zstd.ts'
-import { isAppError } from '../../src/util/errors.ts'
-import { flipBit, textLike } from './data.ts'
+import { loadZstd } from '../../../src/compression/load-zstd.ts'
+import { checkFrame, parseFrameHeader } from '../../../src/compression/zstd/frame.ts'
+import { isAppError } from '../../../src/util/errors.ts'
+import { flipBit, textLike } from '../data.ts'
 
 const MAGIC = [0x28, 0xb5, 0x2f, 0xfd]
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from([...MAGIC, ...values])
 /** A frame of one raw block, the last, with the given header. */
 const rawFrame = (header: number[], content: number[]): Uint8Array => bytes(...header, (content.length << 3) | 1, 0, 0, ...content)
 
-describe('parseZstdFrameHeader', () => {
+describe('parseFrameHeader', () => {
   it.each([
     ['one byte of size', bytes(0x20, 7), { headerLength: 6, contentSize: 7, windowSize: 7 }],
     ['two bytes of size', bytes(0x60, 0x2c, 0x00), { headerLength: 7, contentSize: 300, windowSize: 300 }],
@@ -22,7 +22,7 @@ describe('parseZstdFrameHeader', () => {
     ['a dictionary', bytes(0x22, 0x34, 0x12, 7), { dictionaryId: 0x1234, contentSize: 7, headerLength: 8 }],
     ['a long dictionary id', bytes(0x23, 1, 0, 0, 0x80, 7), { dictionaryId: 0x80000001, contentSize: 7, headerLength: 10 }],
   ])('reads %s', (_, frame, expected) => {
-    expect(parseZstdFrameHeader(frame)).toMatchObject({ hasChecksum: false, dictionaryId: 0, ...expected })
+    expect(parseFrameHeader(frame)).toMatchObject({ hasChecksum: false, dictionaryId: 0, ...expected })
   })
 
   it.each([
@@ -34,17 +34,17 @@ describe('parseZstdFrameHeader', () => {
     ['a header that is cut off', bytes(0xa0, 1, 2, 3)],
     ['a size beyond 2^53', bytes(0xe0, 0, 0, 0, 0, 0, 0, 0, 1)],
   ])('refuses %s', (_, frame) => {
-    expect(() => parseZstdFrameHeader(frame)).toThrow(expect.objectContaining({ code: 'corrupt' }))
+    expect(() => parseFrameHeader(frame)).toThrow(expect.objectContaining({ code: 'corrupt' }))
   })
 })
 
-describe('checkZstdFrame', () => {
+describe('checkFrame', () => {
   const valid = rawFrame([0x20, 3], [1, 2, 3])
 
   it('accepts a whole frame of the expected size', () => {
-    checkZstdFrame(valid, 3)
-    checkZstdFrame(bytes(0x24, 3, 25, 0, 0, 1, 2, 3, 9, 9, 9, 9), 3)
-    checkZstdFrame(bytes(0x20, 3, 3 | (3 << 3), 0, 0, 7), 3)
+    checkFrame(valid, 3)
+    checkFrame(bytes(0x24, 3, 25, 0, 0, 1, 2, 3, 9, 9, 9, 9), 3)
+    checkFrame(bytes(0x20, 3, 3 | (3 << 3), 0, 0, 7), 3)
   })
 
   it.each([
@@ -58,7 +58,7 @@ describe('checkZstdFrame', () => {
     ['no last block', bytes(0x20, 3, 3 << 3, 0, 0, 1, 2, 3), 3, 'cut off'],
     ['a missing checksum', rawFrame([0x24, 3], [1, 2, 3]), 3, 'cut off'],
   ])('refuses %s', (_, frame, plainLength, why) => {
-    expect(() => checkZstdFrame(frame, plainLength)).toThrow(
+    expect(() => checkFrame(frame, plainLength)).toThrow(
       expect.objectContaining({ code: 'corrupt', message: expect.stringContaining(why) as string }),
     )
   })
@@ -66,10 +66,10 @@ describe('checkZstdFrame', () => {
   it('refuses every proper prefix of a frame', async () => {
     const plain = textLike(1, 300_000)
     const frame = (await loadZstd('portable')).compress(plain, 1)
-    checkZstdFrame(frame, plain.length)
+    checkFrame(frame, plain.length)
     fc.assert(
       fc.property(fc.nat({ max: frame.length - 1 }), length => {
-        expect(() => checkZstdFrame(frame.subarray(0, length), plain.length)).toThrow('damaged')
+        expect(() => checkFrame(frame.subarray(0, length), plain.length)).toThrow('damaged')
       }),
     )
   })
@@ -79,7 +79,7 @@ describe('checkZstdFrame', () => {
       fc.property(fc.uint8Array({ maxLength: 60 }), fc.nat({ max: 8 * 64 }), (tail, bit) => {
         const hostile = flipBit(Uint8Array.from([...valid, ...tail]), bit % (8 * (valid.length + tail.length)))
         try {
-          checkZstdFrame(hostile, 3)
+          checkFrame(hostile, 3)
         } catch (error) {
           expect(isAppError(error, 'corrupt')).toBe(true)
         }

@@ -1,10 +1,9 @@
+import type { Duplex } from 'node:stream'
 import * as zlib from 'node:zlib'
-import { AppError, corrupt } from '../util/errors.ts'
-import { MAX_BLOCK_BYTES } from './limits.ts'
-import { outputOf } from './zlib-output.ts'
-import type { ZstdCodec } from './zstd-codec.ts'
-import { assertCompressible } from './zstd-codec.ts'
-import { checkZstdFrame } from './zstd-frame.ts'
+import { AppError, corrupt } from '../../util/errors.ts'
+import { chunkSizeFor, outputOf } from '../../util/memory/zlib-output.ts'
+import { assertCompressible, MAX_PLAIN_BYTES, type ZstdCodec } from './codec.ts'
+import { checkFrame, ZSTD_FRAME } from './frame.ts'
 
 /** The part of node:zlib that Node 20 and its type definitions lack. */
 interface NativeZstd {
@@ -13,15 +12,19 @@ interface NativeZstd {
     options: { params: Record<number, number>; pledgedSrcSize: number; chunkSize: number; info: true },
   ): unknown
   zstdDecompressSync(bytes: Uint8Array, options: { maxOutputLength: number; chunkSize: number; info: true }): unknown
+  createZstdDecompress(): Duplex
   constants: Record<
     'ZSTD_c_compressionLevel' | 'ZSTD_c_contentSizeFlag' | 'ZSTD_c_checksumFlag' | 'ZSTD_c_minMatch' | 'ZSTD_c_hashLog',
     number
   >
 }
 
-const HIGHEST_LEVEL = 19
-/** node:zlib takes no smaller output buffer. */
-const MIN_CHUNK_BYTES = 64
+const native = zlib as unknown as NativeZstd
+
+const LEVELS = { fast: 1, balanced: 3, max: 19 } as const
+
+/** The longest window that `nativeDecoder` takes: that of `zstd --long=27`. */
+export const MAX_NATIVE_WINDOW_BYTES = 128 * 1024 * 1024
 
 export function hasNativeZstd(): boolean {
   return 'zstdCompressSync' in zlib && 'zstdDecompressSync' in zlib
@@ -29,19 +32,20 @@ export function hasNativeZstd(): boolean {
 
 /** Call it only where `hasNativeZstd()`. */
 export function nativeZstd(): ZstdCodec {
-  const native = zlib as unknown as NativeZstd
   const { ZSTD_c_compressionLevel, ZSTD_c_contentSizeFlag, ZSTD_c_checksumFlag, ZSTD_c_minMatch, ZSTD_c_hashLog } = native.constants
-  // the longest least match and the smallest hash table that zstd knows
+  // the longest minimum match and the smallest hash table that zstd has
   const longSearch = { [ZSTD_c_minMatch]: 7, [ZSTD_c_hashLog]: 6 }
   const codec: ZstdCodec = {
     name: 'native',
-    maxPlainBytes: zstdLevel => (zstdLevel >= 1 && zstdLevel <= HIGHEST_LEVEL ? MAX_BLOCK_BYTES : 0),
+    levels: LEVELS,
+    searches: ['long', 'all'],
+    maxPlainBytes: zstdLevel => (zstdLevel >= 1 && zstdLevel <= LEVELS.max ? MAX_PLAIN_BYTES : 0),
     compress(plain, zstdLevel, search = 'all') {
       assertCompressible(codec, plain, zstdLevel)
       const frame = { [ZSTD_c_compressionLevel]: zstdLevel, [ZSTD_c_contentSizeFlag]: 1, [ZSTD_c_checksumFlag]: 0 }
       const params = search === 'long' ? { ...frame, ...longSearch } : frame
-      // a frame that does not fit the output buffer is no gain, but must still come out whole
-      const chunkSize = Math.max(MIN_CHUNK_BYTES, plain.length)
+      // a frame that does not fit into one buffer is no gain, but it still comes out whole
+      const chunkSize = chunkSizeFor(plain.length)
       try {
         return outputOf(native.zstdCompressSync(plain, { params, pledgedSrcSize: plain.length, chunkSize, info: true })).bytes
       } catch (error) {
@@ -49,18 +53,23 @@ export function nativeZstd(): ZstdCodec {
       }
     },
     decompress(stored, plainLength) {
-      checkZstdFrame(stored, plainLength)
+      checkFrame(stored, plainLength)
       let plain: Uint8Array
       try {
-        // one byte more than needed: a full buffer would make node:zlib allocate a second one to see whether anything follows
-        const chunkSize = Math.max(MIN_CHUNK_BYTES, plainLength + 1)
+        // one byte more than needed: node:zlib allocates a second buffer when the first one is full
+        const chunkSize = chunkSizeFor(plainLength + 1)
         plain = outputOf(native.zstdDecompressSync(stored, { maxOutputLength: plainLength, chunkSize, info: true })).bytes
       } catch (error) {
-        throw corrupt('A zstd frame', error instanceof Error ? error.message : 'it cannot be decoded')
+        throw corrupt(ZSTD_FRAME, error instanceof Error ? error.message : 'it cannot be decoded')
       }
-      if (plain.length !== plainLength) throw corrupt('A zstd frame', `it gives ${plain.length} bytes where ${plainLength} are expected`)
+      if (plain.length !== plainLength) throw corrupt(ZSTD_FRAME, `it gives ${plain.length} bytes where ${plainLength} are expected`)
       return plain
     },
   }
   return codec
+}
+
+/** Decodes a frame of any size as a stream, and verifies its checksum. Call it only where `hasNativeZstd()`. */
+export function nativeDecoder(): Duplex {
+  return native.createZstdDecompress()
 }

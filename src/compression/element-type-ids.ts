@@ -1,6 +1,6 @@
 /**
- * Ids of element types, by their place in this list, as safetensors calls them; 0 is an unknown one. Permanent: they are written into repositories, so
- * names are only ever added, at the end.
+ * Element types by their names in safetensors; the id of a type is its place in this list, and 0 is an unknown type.
+ * Permanent: ids are written into repositories, so names are only ever added, at the end.
  */
 const TYPES = [
   undefined,
@@ -28,12 +28,12 @@ const TYPES = [
 
 const ids = new Map<string | undefined, number>(TYPES.map((name, id) => [name, id]))
 
-/** 0 for a type that has no id. */
+/** The id of a type; 0 for one that has none. */
 export function elementTypeId(dtype: string | undefined): number {
   return ids.get(dtype) ?? 0
 }
 
-/** Undefined for 0, and for ids that a newer program may have given. */
+/** The type of an id; undefined for 0, and for ids of a newer program. */
 export function elementTypeName(id: number): string | undefined {
   return TYPES[id]
 }

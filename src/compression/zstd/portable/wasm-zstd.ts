@@ -1,11 +1,12 @@
 import type { Binding, ByteVector, Hooks } from 'zstd-codec/lib/zstd-codec-binding-wasm.js'
-import { AppError, messageOf } from '../util/errors.ts'
+import { AppError, messageOf } from '../../../util/errors.ts'
 
 /**
- * One instance of the WebAssembly zstd. Both calls give null when zstd reports an error, and throw AppError `io` when the instance breaks (its heap is
- * a fixed 16 MiB): then `broken` is true for good, and only a new instance helps.
+ * One instance of the WebAssembly zstd. Both calls return null when zstd reports an error. They throw AppError `io`
+ * when the instance breaks (its heap is a fixed 16 MiB): then `broken` stays true, and only a new instance helps.
  *
- * They are what zstd-codec's `Simple` class does; it isn't used itself because its loader leaves no way to keep the module from printing.
+ * The calls do what zstd-codec's class `Simple` does. That one is not used because its loader gives no way to keep the
+ * module from printing.
  */
 export interface WasmZstd {
   readonly broken: boolean
@@ -16,6 +17,7 @@ export interface WasmZstd {
 
 const silent = (): void => undefined
 
+/** Throws AppError `unsupported` where WebAssembly can't run. */
 export async function instantiateWasmZstd(): Promise<WasmZstd> {
   if (!('WebAssembly' in globalThis)) throw unavailable('WebAssembly is switched off')
   const { default: instantiate } = await import('zstd-codec/lib/zstd-codec-binding-wasm.js')
@@ -23,7 +25,7 @@ export async function instantiateWasmZstd(): Promise<WasmZstd> {
     const hooks: Hooks = {
       print: silent,
       printErr: silent,
-      onAbort: what => reject(unavailable(String(what))),
+      onAbort: reason => reject(unavailable(String(reason))),
       onRuntimeInitialized: () => resolve(wrap(hooks as unknown as Binding)),
     }
     try {
@@ -44,7 +46,7 @@ function wrap(binding: Binding): WasmZstd {
   const codec = new binding.ZstdCodec()
   let broken = false
 
-  // The vectors live for one call only: level 9 needs all of the heap that 2 MiB of input and its output leave.
+  // the vectors live for one call only: level 9 needs all of the heap that 2 MiB of input and its output leave
   function convert(input: Uint8Array, outputBytes: number, run: (target: ByteVector, source: ByteVector) => number): Uint8Array | null {
     try {
       const source = new binding.VectorU8()

@@ -1,0 +1,41 @@
+/** What the elements of a tensor are. */
+export interface ElementType {
+  /** Bytes of an element; of a complex number those of each of its two parts; 1 where it is not known. */
+  width: 1 | 2 | 4 | 8
+  /**
+   * Floats have their sign in the top bit of a little-endian element. `unknown` is also for elements that are not one
+   * number each.
+   */
+  kind: 'float' | 'int' | 'unknown'
+  /** Its name in safetensors. */
+  dtype?: string | undefined
+}
+
+export const UNKNOWN_TYPE: ElementType = { width: 1, kind: 'unknown' }
+
+/** Element types by their names in safetensors. */
+export const ELEMENT_TYPES: ReadonlyMap<string, ElementType> = new Map(
+  [
+    ...floats(8, 'F64', 'C128'),
+    ...floats(4, 'F32', 'C64'),
+    ...floats(2, 'F16', 'BF16'),
+    ...floats(1, 'F8_E4M3', 'F8_E5M2', 'F8_E8M0', 'F8_E4M3FNUZ', 'F8_E5M2FNUZ'),
+    ...integers(8, 'I64', 'U64'),
+    ...integers(4, 'I32', 'U32'),
+    ...integers(2, 'I16', 'U16'),
+    ...integers(1, 'I8', 'U8', 'BOOL'),
+  ].map(type => [type.dtype, type]),
+)
+
+function floats(width: ElementType['width'], ...dtypes: string[]) {
+  return dtypes.map(dtype => ({ width, kind: 'float' as const, dtype }))
+}
+
+function integers(width: ElementType['width'], ...dtypes: string[]) {
+  return dtypes.map(dtype => ({ width, kind: 'int' as const, dtype }))
+}
+
+/** Bytes of one element of a type in `ELEMENT_TYPES`: a complex number has two parts. */
+export function itemBytes({ width, dtype }: ElementType): number {
+  return dtype === 'C64' || dtype === 'C128' ? 2 * width : width
+}
