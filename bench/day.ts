@@ -4,15 +4,18 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { build } from 'esbuild'
-import { bundleOptions } from '../scripts/build.mjs'
+import { DayClock } from '../test/watch/day-clock.ts'
+import { dayInFolder, dayOnDrive } from '../test/watch/day-stores.ts'
+import { type DayStore, trainForADay } from '../test/watch/day.ts'
+import type { DayWorld } from './drive/day-world.ts'
+import { megabytes } from './report.ts'
 
 const HELP = `npm run bench:day -- [options]
 
-A day of training: checkpoints, of which a third is frozen, are pushed all day with --keep-last 5 --keep-best val_loss:2, and the machine is lost now and then in the
-middle of a call. Versions are restored after each of them, all of them after a loss.
+A day of training: checkpoints, of which a third is frozen, are pushed all day with --keep-last 5 --keep-best val_loss:2, and
+the machine is lost now and then in the middle of a call. Versions are restored after each of them, all of them after a loss.
 
   --drive             to the emulated Drive, profile "colab", over HTTP, in a time that runs faster (default: to a folder)
   --checkpoints <n>   default: 300
@@ -37,42 +40,36 @@ if (values.help) {
   process.stdout.write(HELP)
   process.exit()
 }
-const [checkpoints, kills, seed, speed] = ['checkpoints', 'kills', 'seed', 'speed'].map(name => Number(values[name]))
+const [checkpoints, kills, seed, speed] = [values.checkpoints, values.kills, values.seed, values.speed].map(Number) as [
+  number,
+  number,
+  number,
+  number,
+]
 const folder = mkdtempSync(join(tmpdir(), 'colab-escape-bench-day-'))
-const megabytes = bytes => `${Math.round(bytes / 1e6)} MB`
+const wholeMegabytes = (bytes: number): string => `${megabytes(bytes, 0)} MB`
 /** Highest resident bytes of each tenth of the day. */
-const peaks = Array(10).fill(0)
+const peaks = new Array<number>(10).fill(0)
 let step = 0
-const watchMemory = () => {
+const watchMemory = (): void => {
   const tenth = Math.min(9, Math.floor((step * 10) / checkpoints))
-  peaks[tenth] = Math.max(peaks[tenth], process.memoryUsage.rss())
+  peaks[tenth] = Math.max(peaks[tenth]!, process.memoryUsage.rss())
 }
 
-const onStep = number => {
+const onStep = (number: number): void => {
   watchMemory()
   if ((number + 1) % Math.ceil(checkpoints / 10) === 0)
-    console.log(`${number + 1} of ${checkpoints}, up to ${megabytes(peaks[Math.floor((number * 10) / checkpoints)])} resident`)
+    console.log(`${number + 1} of ${checkpoints}, up to ${wholeMegabytes(peaks[Math.floor((number * 10) / checkpoints)]!)} resident`)
   step = number + 1
 }
 
-/** Helpers of tests bring it along; nothing that is used here needs it. */
-const withoutVitest = {
-  name: 'without vitest',
-  setup: ({ onResolve }) => onResolve({ filter: /^vitest$/ }, ({ path }) => ({ path, external: true, sideEffects: false })),
-}
-
-async function bundle(entries) {
-  const options = { ...bundleOptions, entryPoints: entries, outdir: folder, outExtension: { '.js': '.mjs' }, entryNames: '[name]' }
-  await build({ ...options, metafile: false, write: true, legalComments: 'none', plugins: [withoutVitest] })
-  return name => pathToFileURL(join(folder, `${name}.mjs`)).href
-}
-
-/** The emulated Drive in a process of its own, and the store of the day on it. */
-async function startDrive({ dayOnDrive, DayClock }, world) {
-  const child = fork(fileURLToPath(world), [String(speed)])
-  const [{ url, login }] = await once(child, 'message')
+/** Starts the emulated Drive in a process of its own, and gives the store of the day on it. */
+async function startDrive(): Promise<{ store: DayStore; close: () => void }> {
+  const run = fileURLToPath(new URL('../scripts/run.mjs', import.meta.url))
+  const child = fork(run, [fileURLToPath(new URL('drive/day-world.ts', import.meta.url)), String(speed)])
+  const [{ url, login }] = (await once(child, 'message')) as [DayWorld]
   const clock = new DayClock(speed)
-  const pass = async ms => {
+  const pass = async (ms: number): Promise<void> => {
     child.send(ms)
     await once(child, 'message')
     clock.pass(ms)
@@ -80,13 +77,11 @@ async function startDrive({ dayOnDrive, DayClock }, world) {
   return { store: dayOnDrive({ url, issueToken: () => login }, seed, clock, pass), close: () => child.disconnect() }
 }
 
-const timer = globalThis.setInterval(watchMemory, 100)
+const timer = setInterval(watchMemory, 100)
 try {
-  const bundled = await bundle(['test/watch/day.ts', 'test/watch/day-stores.ts', 'test/watch/day-clock.ts', 'bench/drive/day-world.ts'])
-  const [{ trainForADay }, stores, clocks] = await Promise.all(['day', 'day-stores', 'day-clock'].map(name => import(bundled(name))))
   const { store, close } = values.drive
-    ? await startDrive({ ...stores, ...clocks }, bundled('day-world'))
-    : { store: stores.dayInFolder(join(folder, 'store'), seed, new clocks.DayClock(0)), close: () => undefined }
+    ? await startDrive()
+    : { store: dayInFolder(join(folder, 'store'), seed, new DayClock(0)), close: () => undefined }
   const began = performance.now()
   const bytes = Number(values.megabytes) * 1e6
   const day = await trainForADay({ folder, store, seed, checkpoints, bytes, kills, restorePerStep: 2, onStep }).finally(close)
@@ -96,17 +91,17 @@ try {
       `${availableParallelism()} CPUs, Node ${process.versions.node}:`,
   )
   console.log(
-    `${day.versions} versions stay, in ${megabytes(day.storedBytes)} after a prune a day later; at the end of the day ${megabytes(day.waitingBytes)} more waited in tombs, ` +
-      `and ${megabytes(day.leftBytes)} were left by lost machines.`,
+    `${day.versions} versions stay, in ${wholeMegabytes(day.storedBytes)} after a prune a day later; at the end of the day ${wholeMegabytes(day.waitingBytes)} more waited in tombs, ` +
+      `and ${wholeMegabytes(day.leftBytes)} were left by lost machines.`,
   )
   console.log(
     `Machines were lost ${day.losses.whilePushing} times while pushing, ${day.unacknowledged} of them with the version made before they knew, and ${day.losses.whileForgetting} times while forgetting.`,
   )
   const early = Math.max(...peaks.slice(0, 3))
   const late = Math.max(...peaks.slice(7))
-  console.log(`Memory: up to ${megabytes(early)} in the first three tenths, ${megabytes(late)} in the last three.`)
+  console.log(`Memory: up to ${wholeMegabytes(early)} in the first three tenths, ${wholeMegabytes(late)} in the last three.`)
   if (late > early * 1.3) throw new Error('Memory grows over the day.')
 } finally {
-  globalThis.clearInterval(timer)
+  clearInterval(timer)
   rmSync(folder, { recursive: true, force: true })
 }

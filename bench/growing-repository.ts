@@ -1,11 +1,19 @@
-// Pushes one small change after the other, to see that a push costs the same whatever lies there already: `npm run bench:growing [-- <versions, default 3333>]`.
-// Each version adds a pack, an index and a snapshot, so 3,333 of them are 10,000 objects. The store is in memory: what is measured is the program's own.
+// Pushes one small change after the other, to see that the cost of a push does not grow with the repository:
+// `npm run bench:growing [-- <versions, default 3333>]`. Each version adds a pack, an index and a snapshot, so 3,333 of them
+// are 10,000 objects. The store is in memory, so that only the program is measured.
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { partsOf } from './program-parts.mjs'
-import { table } from './report.mjs'
-import { incompressible } from './seeded.mjs'
+import { CompressionPool } from '../src/compression/pool.ts'
+import { walk } from '../src/local/walk.ts'
+import { push } from '../src/repository/push/push.ts'
+import { StatCache } from '../src/repository/source/stat-cache.ts'
+import { CountingStorage } from '../src/storage/counting.ts'
+import { realSurroundings } from '../src/util/clock.ts'
+import { silentReporter } from '../src/util/reporter.ts'
+import { MemoryStorage } from '../test/helpers/storage/memory.ts'
+import { table } from './report.ts'
+import { incompressible } from './seeded.ts'
 
 const FILES = 100
 const SHOWN = [10, 100, 300, 1000, 3333]
@@ -13,22 +21,12 @@ const SHOWN = [10, 100, 300, 1000, 3333]
 const WINDOW = 10
 
 const versions = Number(process.argv[2] ?? SHOWN.at(-1))
-if (!Number.isInteger(versions) || versions < WINDOW) throw new Error(`${process.argv[2]} is no number of versions, ${WINDOW} at least`)
+if (!Number.isInteger(versions) || versions < WINDOW)
+  throw new Error(`${String(process.argv[2])} is no number of versions, ${WINDOW} at least`)
 
-const { push, walk, StatCache, MemoryStorage, CountingStorage, CompressionPool, realSurroundings, silentReporter } = await partsOf({
-  push: 'src/repository/push/push.ts',
-  walk: 'src/local/walk.ts',
-  StatCache: 'src/repository/source/stat-cache.ts',
-  MemoryStorage: 'test/helpers/storage/memory.ts',
-  CountingStorage: 'src/storage/counting.ts',
-  CompressionPool: 'src/compression/pool.ts',
-  realSurroundings: 'src/util/clock.ts',
-  silentReporter: 'src/util/reporter.ts',
-})
+const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!
 
-const median = values => [...values].sort((a, b) => a - b)[values.length >> 1]
-
-async function simulate(folder) {
+async function simulate(folder: string): Promise<string> {
   const source = join(folder, 'source')
   mkdirSync(source)
   const noise = incompressible('growing repository')
@@ -36,8 +34,8 @@ async function simulate(folder) {
   const storage = new CountingStorage(new MemoryStorage())
   const pool = new CompressionPool({ workers: 0 })
   const context = { storage, pool, surroundings: realSurroundings, reporter: silentReporter }
-  const last = []
-  const rows = []
+  const last: { calls: number; milliseconds: number }[] = []
+  const rows: string[][] = []
   for (let version = 1; version <= versions; version++) {
     appendFileSync(join(source, `${version % FILES}.bin`), noise(2_000))
     const cache = new StatCache(join(folder, 'cache.jsonl'))
@@ -56,7 +54,7 @@ async function simulate(folder) {
       program: 'bench',
     })
     if (result.outcome !== 'stored') throw new Error(`version ${version}: ${result.outcome}`)
-    last.push({ calls: storage.total - before, milliseconds: performance.now() - from, bytes: result.storedBytes })
+    last.push({ calls: storage.total - before, milliseconds: performance.now() - from })
     if (last.length > WINDOW) last.shift()
     if (!SHOWN.includes(version) && version !== versions) continue
     const { objects } = await storage.list()

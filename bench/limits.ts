@@ -1,63 +1,66 @@
 import { createHash } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { partsOf } from './program-parts.mjs'
-import { incompressible } from './seeded.mjs'
+import { Chunker } from '../src/chunking/chunker.ts'
+import { loadZstd } from '../src/compression/zstd.ts'
+import { hasNativeZstd } from '../src/compression/zstd-native.ts'
+import { incompressible } from './seeded.ts'
 
 const SAMPLE_BYTES = 64 * 1024 * 1024
 const CHUNK_BYTES = 64 * 1024
 const BLOCK_BYTES = 2 * 1024 * 1024
 const DISK_BYTES = 256 * 1024 * 1024
-/** The fastest counts: a limit is what can be done, not what was in the way. */
+/** The fastest run counts: a limit must not depend on what else the machine did. */
 const REPEATS = 3
 
-/** What one core, and the disk of `work`, can do with the files of `folder`: `{what, rate}` in MB/s. */
-export async function measureLimits(folder, work) {
-  const { Chunker, loadZstd, hasNativeZstd } = await partsOf({
-    Chunker: 'src/chunking/chunker.ts',
-    loadZstd: 'src/compression/zstd.ts',
-    hasNativeZstd: 'src/compression/zstd-native.ts',
-  })
+export interface Limit {
+  title: string
+  /** MB/s. */
+  rate: number
+}
+
+/** The rates that one core, and the disk of `work`, can reach with the files of `folder`. */
+export async function measureLimits(folder: string, work: string): Promise<Limit[]> {
   const sample = sampleOf(folder)
   const chunks = pieces(sample, CHUNK_BYTES)
   const blocks = pieces(sample, BLOCK_BYTES)
-  const limits = [
-    { what: 'SHA-256 of chunks', rate: fastest(sample.length, () => chunks.forEach(hash)) },
-    { what: 'finding cuts', rate: fastest(sample.length, () => cut(new Chunker(), chunks)) },
+  const limits: Limit[] = [
+    { title: 'SHA-256 of chunks', rate: fastest(sample.length, () => chunks.forEach(hash)) },
+    { title: 'finding cuts', rate: fastest(sample.length, () => cut(new Chunker(), chunks)) },
   ]
-  for (const name of hasNativeZstd() ? ['native', 'portable'] : ['portable']) {
+  for (const name of hasNativeZstd() ? (['native', 'portable'] as const) : (['portable'] as const)) {
     const zstd = await loadZstd(name)
-    let packed = []
-    limits.push({ what: `zstd -3, ${name}`, rate: fastest(sample.length, () => (packed = blocks.map(block => zstd.compress(block, 3)))) })
-    const unpack = () => packed.forEach((bytes, i) => zstd.decompress(bytes, blocks[i].length))
-    limits.push({ what: `the same back, ${name}`, rate: fastest(sample.length, unpack) })
+    let packed: Uint8Array[] = []
+    limits.push({ title: `zstd -3, ${name}`, rate: fastest(sample.length, () => (packed = blocks.map(block => zstd.compress(block, 3)))) })
+    const unpack = (): void => packed.forEach((bytes, i) => zstd.decompress(bytes, blocks[i]!.length))
+    limits.push({ title: `the same back, ${name}`, rate: fastest(sample.length, unpack) })
   }
   const written = join(work, 'limits.bin')
   const noise = incompressible('limits')(BLOCK_BYTES)
-  limits.push({ what: 'writing to the disk, with a sync', rate: fastest(DISK_BYTES, () => write(written, noise)) })
-  limits.push({ what: 'reading it back from the cache', rate: fastest(DISK_BYTES, () => readFileSync(written)) })
+  limits.push({ title: 'writing to the disk, with a sync', rate: fastest(DISK_BYTES, () => write(written, noise)) })
+  limits.push({ title: 'reading it back from the cache', rate: fastest(DISK_BYTES, () => readFileSync(written)) })
   rmSync(written)
   return limits
 }
 
-const hash = bytes => createHash('sha256').update(bytes).digest()
+const hash = (bytes: Uint8Array): Buffer => createHash('sha256').update(bytes).digest()
 
-function cut(chunker, parts) {
+function cut(chunker: Chunker, parts: readonly Uint8Array[]): void {
   for (const part of parts) {
     chunker.buffer().set(part)
     chunker.filled(part.length, false)
   }
 }
 
-function write(path, bytes) {
+function write(path: string, bytes: Uint8Array): void {
   const file = openSync(path, 'w')
   for (let done = 0; done < DISK_BYTES; done += bytes.length) writeSync(file, bytes)
   fsyncSync(file)
   closeSync(file)
 }
 
-/** The first bytes of all files, as large a share of each as fits. */
-function sampleOf(folder) {
+/** The first bytes of all files: the same share of each, so that all fit. */
+function sampleOf(folder: string): Buffer {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile())
   const contents = files.map(({ parentPath, name }) => readFileSync(join(parentPath, name)))
   const total = contents.reduce((sum, { length }) => sum + length, 0)
@@ -65,12 +68,12 @@ function sampleOf(folder) {
   return Buffer.concat(contents.map(bytes => bytes.subarray(0, Math.ceil(bytes.length * share))))
 }
 
-function pieces(bytes, length) {
+function pieces(bytes: Buffer, length: number): Buffer[] {
   return Array.from({ length: Math.ceil(bytes.length / length) }, (_, i) => bytes.subarray(i * length, (i + 1) * length))
 }
 
 /** MB/s. */
-function fastest(bytes, run) {
+function fastest(bytes: number, run: () => unknown): number {
   const times = Array.from({ length: REPEATS }, () => {
     const from = performance.now()
     run()

@@ -1,22 +1,26 @@
-// A project in five versions, made from a seed: `node bench/make-corpus.mjs <folder> [--small]`. Nothing in it was trained or photographed.
-//   v1 data only; v2 a first checkpoint; v3 the CSV grew, a second checkpoint; v4 a third one, exports of the same weights, a folder renamed;
-//   v5 a fourth one, the first deleted, the CSV edited in its middle
-import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync, appendFileSync } from 'node:fs'
+// A project in five versions, made from a seed: `node scripts/run.mjs bench/make-corpus.ts <folder> [--small]`. Nothing in
+// it was trained or photographed.
+//   v1 data only
+//   v2 a first checkpoint
+//   v3 the CSV grew, a second checkpoint
+//   v4 a third checkpoint, exports of the same weights, a folder renamed
+//   v5 a fourth checkpoint, the first one deleted, the CSV edited in its middle
+import { appendFileSync, cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { crc32, deflateRawSync, deflateSync } from 'node:zlib'
-import { Seeded } from './seeded.mjs'
+import { Seeded } from './seeded.ts'
 
 export const CORPUS_SEED = 1
 
 /** Makes `folder`/v1 to v5, 40 to 150 MB each, or a tenth of that, and returns their paths. */
-export function makeCorpus(folder, { small = false } = {}) {
+export function makeCorpus(folder: string, { small = false } = {}): string[] {
   const random = new Seeded(CORPUS_SEED)
   const scale = small ? 0.1 : 1
-  const versions = [1, 2, 3, 4, 5].map(number => join(folder, `v${number}`))
-  const [v1, v2, v3, v4, v5] = versions
+  const path = (version: string): string => join(folder, version)
+  const [v1, v2, v3, v4, v5] = [path('v1'), path('v2'), path('v3'), path('v4'), path('v5')] as const
   const csvRows = Math.round(350_000 * scale)
-  const next = (from, to) => cpSync(from, to, { recursive: true, preserveTimestamps: true })
+  const next = (from: string, to: string): void => cpSync(from, to, { recursive: true, preserveTimestamps: true })
 
   const csv = new OrderTable(random)
   write(v1, 'data/orders.csv', csv.header + csv.rows(csvRows))
@@ -48,30 +52,30 @@ export function makeCorpus(folder, { small = false } = {}) {
   rmSync(join(v5, 'runs/epoch_1.safetensors'))
   const lines = readFileSync(join(v5, 'data/orders.csv'), 'utf8').split('\n')
   const middle = lines.length >> 1
-  lines[middle] = lines[middle].replace('2025', '2026')
+  lines[middle] = lines[middle]!.replace('2025', '2026')
   lines.splice(lines.length >> 4, 50)
   write(v5, 'data/orders.csv', lines.join('\n'))
-  return versions
+  return [v1, v2, v3, v4, v5]
 }
 
-function write(folder, path, contents) {
+function write(folder: string, path: string, contents: string | Uint8Array): void {
   const file = join(folder, path)
   mkdirSync(dirname(file), { recursive: true })
   writeFileSync(file, contents)
 }
 
-const folderOf = number => String(number % 25).padStart(2, '0')
+const folderOf = (number: number): string => String(number % 25).padStart(2, '0')
 
 class OrderTable {
-  header = 'order_id,day,sku,qty,unit_price,discount,lat,lon,comment\n'
-  #random
+  readonly header = 'order_id,day,sku,qty,unit_price,discount,lat,lon,comment\n'
+  readonly #random: Seeded
   #made = 0
 
-  constructor(random) {
+  constructor(random: Seeded) {
     this.#random = random
   }
 
-  rows(count) {
+  rows(count: number): string {
     const random = this.#random
     let text = ''
     for (let i = 0; i < count; i++) {
@@ -87,40 +91,42 @@ class OrderTable {
   }
 }
 
-const two = number => String(number).padStart(2, '0')
+const two = (number: number): string => String(number).padStart(2, '0')
 
 /** Words by rank: the first ones are frequent, as in a language. */
 const VOCABULARY = (() => {
   const random = new Seeded('vocabulary')
   const syllables = Array.from({ length: 80 }, () => random.pick([...'bcdfghklmnprstvwz']) + random.pick([...'aeiou']))
   return Array.from({ length: 4000 }, (_, rank) =>
-    Array.from({ length: 1 + (rank > 40) + (rank > 900) }, () => random.pick(syllables)).join(''),
+    Array.from({ length: 1 + Number(rank > 40) + Number(rank > 900) }, () => random.pick(syllables)).join(''),
   )
 })()
 
-function words(random, count) {
+function words(random: Seeded, count: number): string {
   let text = ''
-  for (let i = 0; i < count; i++) text += `${VOCABULARY[Math.floor(VOCABULARY.length ** random.fraction())]} `
+  for (let i = 0; i < count; i++) text += `${VOCABULARY[Math.floor(VOCABULARY.length ** random.fraction())]!} `
   return text
 }
 
-function texts(random, count) {
+function texts(random: Seeded, count: number): string {
   let out = ''
   for (let id = 0; id < count; id++)
     out += `${JSON.stringify({ id, text: words(random, random.between(12, 200)), label: random.between(0, 5) })}\n`
   return out
 }
 
-function code(random) {
+function code(random: Seeded): string {
   let out = ''
   for (let i = random.between(10, 60); i > 0; i--)
     out += `    ${words(random, 1)}= ${words(random, 2).trim().replace(' ', '(')}, ${random.between(0, 100)})\n`
   return `def ${words(random, 1).trim()}(self):\n${out}`
 }
 
-/** 64 x 64 pixels of a wave with noise on it, of which deflate leaves something that looks random, as a photo's entropy coder does. */
-function pixels(random, noise) {
-  const [a, b, phase] = [0.02 + 0.1 * random.fraction(), 0.02 + 0.1 * random.fraction(), 6 * random.fraction()]
+/** 64 x 64 pixels of a wave with noise. Deflated, they look random, as the entropy-coded bytes of a photo do. */
+function pixels(random: Seeded, noise: number): Buffer {
+  const a = 0.02 + 0.1 * random.fraction()
+  const b = 0.02 + 0.1 * random.fraction()
+  const phase = 6 * random.fraction()
   const bytes = Buffer.alloc(64 * 64 * 3)
   for (let i = 0; i < bytes.length; i++) {
     const x = Math.floor(i / 3) % 64
@@ -135,14 +141,15 @@ const JPEG_HEAD = Buffer.concat([
   Buffer.from(VOCABULARY.join('').slice(0, 580)),
 ])
 
-const photo = random => Buffer.concat([JPEG_HEAD, deflateRawSync(pixels(random, 0.7), { level: 9 }), Buffer.from([0xff, 0xd9])])
+const photo = (random: Seeded): Buffer =>
+  Buffer.concat([JPEG_HEAD, deflateRawSync(pixels(random, 0.7), { level: 9 }), Buffer.from([0xff, 0xd9])])
 
-function mask(random) {
+function mask(random: Seeded): Buffer {
   const bytes = pixels(random, 0)
   const lines = Array.from({ length: 64 }, (_, y) =>
     Buffer.concat([Buffer.from([0]), bytes.subarray(y * 192, (y + 1) * 192).map(byte => byte & 0xe0)]),
   )
-  const chunk = (type, data) => {
+  const chunk = (type: string, data: Buffer): Buffer => {
     const out = Buffer.alloc(12 + data.length)
     out.writeUInt32BE(data.length, 0)
     out.write(type, 4, 'latin1')
@@ -155,23 +162,30 @@ function mask(random) {
   return Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), chunk('IHDR', head), chunk('IDAT', data), chunk('IEND', Buffer.alloc(0))])
 }
 
-function npy(random, rows, columns) {
+function npy(random: Seeded, rows: number, columns: number): Buffer {
   const scales = Array.from({ length: columns }, () => Math.exp(random.normal()))
-  const values = Float32Array.from({ length: rows * columns }, (_, i) => random.normal() * scales[i % columns])
+  const values = Float32Array.from({ length: rows * columns }, (_, i) => random.normal() * scales[i % columns]!)
   const head = `{'descr': '<f4', 'fortran_order': False, 'shape': (${rows}, ${columns}), }`.padEnd(117) + '\n'
   return Buffer.concat([Buffer.from('934e554d505901007600', 'hex'), Buffer.from(head, 'latin1'), bytesOf(values)])
 }
 
-const bytesOf = array => Buffer.from(array.buffer, array.byteOffset, array.byteLength)
+const bytesOf = (array: Float32Array | Uint16Array): Buffer => Buffer.from(array.buffer, array.byteOffset, array.byteLength)
 
-/** Six layers of fp32 weights and the two moments that Adam keeps of each, `width`^2 * 4 weights a layer. */
+interface Tensor {
+  shape: number[]
+  values: Float32Array
+}
+
+type Tensors = Map<string, Tensor>
+
+/** Six layers of fp32 weights and the two moments that Adam keeps of each; 4 * `width`^2 weights a layer. */
 class Model {
-  #random
-  #weights = new Map()
-  #first = new Map()
-  #second = new Map()
+  readonly #random: Seeded
+  readonly #weights: Tensors = new Map()
+  readonly #first: Tensors = new Map()
+  readonly #second: Tensors = new Map()
 
-  constructor(random, width) {
+  constructor(random: Seeded, width: number) {
     this.#random = random
     for (let layer = 0; layer < 6; layer++) {
       this.#add(`layers.${layer}.attention.weight`, [width, width], 1 / Math.sqrt(width))
@@ -181,9 +195,9 @@ class Model {
     this.train(1e-3)
   }
 
-  #add(name, shape, deviation) {
+  #add(name: string, shape: number[], deviation: number): void {
     const count = shape.reduce((a, b) => a * b)
-    const tensor = () => ({ shape, values: new Float32Array(count) })
+    const tensor = (): Tensor => ({ shape, values: new Float32Array(count) })
     const weights = tensor()
     for (let i = 0; i < count; i++) weights.values[i] = deviation * this.#random.normal()
     this.#weights.set(name, weights)
@@ -191,39 +205,46 @@ class Model {
     this.#second.set(name, tensor())
   }
 
-  /** Moves each weight by about `rate`, and the moments as so many steps would. */
-  train(rate) {
+  /** Moves each weight by about `rate`, and the moments as that many steps would. */
+  train(rate: number): void {
     for (const [name, { values }] of this.#weights) {
-      const first = this.#first.get(name).values
-      const second = this.#second.get(name).values
+      const first = this.#first.get(name)!.values
+      const second = this.#second.get(name)!.values
       for (let i = 0; i < values.length; i++) {
         const gradient = this.#random.normal()
-        values[i] -= rate * gradient
-        first[i] = 1e-4 * (0.02 * first[i] * 1e4 + gradient)
-        second[i] = 0.96 * second[i] + 4e-10 * gradient * gradient
+        values[i]! -= rate * gradient
+        first[i] = 1e-4 * (0.02 * first[i]! * 1e4 + gradient)
+        second[i] = 0.96 * second[i]! + 4e-10 * gradient * gradient
       }
     }
   }
 
-  checkpoint() {
-    const named = (tensors, prefix) => [...tensors].map(([name, tensor]) => [prefix + name, tensor])
+  checkpoint(): Buffer {
+    const named = (tensors: Tensors, prefix: string): [string, Tensor][] => [...tensors].map(([name, tensor]) => [prefix + name, tensor])
     const all = [...named(this.#weights, 'model.'), ...named(this.#first, 'exp_avg.'), ...named(this.#second, 'exp_avg_sq.')]
     return safetensors(all.map(([name, { shape, values }]) => ({ name, shape, dtype: 'F32', bytes: bytesOf(values) })))
   }
 
-  weightsAs(dtype) {
+  weightsAs(dtype: 'F32' | 'BF16'): Buffer {
     const encode = dtype === 'BF16' ? roundedToBf16 : bytesOf
     return safetensors([...this.#weights].map(([name, { shape, values }]) => ({ name, shape, dtype, bytes: encode(values) })))
   }
 }
 
-function roundedToBf16(values) {
+function roundedToBf16(values: Float32Array): Buffer {
   const words = new Uint32Array(values.buffer)
   return bytesOf(Uint16Array.from(words, word => (word + 0x7fff + ((word >>> 16) & 1)) >>> 16))
 }
 
-function safetensors(tensors) {
-  const head = { __metadata__: { format: 'pt' } }
+interface NamedTensor {
+  name: string
+  shape: number[]
+  dtype: string
+  bytes: Buffer
+}
+
+function safetensors(tensors: readonly NamedTensor[]): Buffer {
+  const head: Record<string, unknown> = { __metadata__: { format: 'pt' } }
   let offset = 0
   for (const { name, shape, dtype, bytes } of tensors) head[name] = { dtype, shape, data_offsets: [offset, (offset += bytes.length)] }
   const text = JSON.stringify(head)
@@ -235,6 +256,6 @@ function safetensors(tensors) {
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   const [folder, ...options] = process.argv.slice(2)
-  if (folder === undefined) throw new Error('usage: node bench/make-corpus.mjs <folder> [--small]')
+  if (folder === undefined) throw new Error('usage: node scripts/run.mjs bench/make-corpus.ts <folder> [--small]')
   makeCorpus(folder, { small: options.includes('--small') })
 }

@@ -1,11 +1,19 @@
-// Stores a stream that is made up as it is read in a store that keeps nothing, to see that memory stays flat: `npm run bench:null-push [-- <GB, default 50>]`.
-// Chunking, hashing, looking up, compressing, packing and indexing are the program's; no disk and no link takes part.
-import { createHash, randomBytes } from 'node:crypto'
+// Stores a stream that is made while it is read in a store that keeps nothing, to see that memory stays flat:
+// `npm run bench:null-push [-- <GB, default 50>]`. Chunking, hashing, lookups, compression, packs and indexes are the
+// program's; no disk and no network takes part.
+import { createHash } from 'node:crypto'
 import { availableParallelism } from 'node:os'
-import { memory, resetPeak } from './process-memory.mjs'
-import { partsOf } from './program-parts.mjs'
-import { megabytes, seconds } from './report.mjs'
-import { incompressible } from './seeded.mjs'
+import { Chunker } from '../src/chunking/chunker.ts'
+import { CompressionPool } from '../src/compression/pool.ts'
+import { IdTable } from '../src/repository/index/id-table.ts'
+import { IndexWriter } from '../src/repository/write/index-writer.ts'
+import { PackWriter } from '../src/repository/write/pack-writer.ts'
+import { realSurroundings } from '../src/util/clock.ts'
+import { keepHeapSmall } from '../src/util/heap.ts'
+import { MemoryStorage } from '../test/helpers/storage/memory.ts'
+import { memory, resetPeak } from './process-memory.ts'
+import { megabytes, seconds } from './report.ts'
+import { incompressible } from './seeded.ts'
 
 const REPORTS = 10
 const PIECE_BYTES = 1024 * 1024
@@ -13,19 +21,10 @@ const STAMP_EVERY_BYTES = 4096
 const INDEX_EVERY_BYTES = 64 * 1024 * 1024
 
 const gigabytes = Number(process.argv[2] ?? 50)
-if (!(gigabytes > 0)) throw new Error(`${process.argv[2]} is no number of GB`)
+if (!(gigabytes > 0)) throw new Error(`${String(process.argv[2])} is no number of GB`)
 
-const { Chunker, CompressionPool, PackWriter, IndexWriter, IdTable, keepHeapSmall, workerUrl } = await partsOf({
-  Chunker: 'src/chunking/chunker.ts',
-  CompressionPool: 'src/compression/pool.ts',
-  PackWriter: 'src/repository/write/pack-writer.ts',
-  IndexWriter: 'src/repository/write/index-writer.ts',
-  IdTable: 'src/repository/index/id-table.ts',
-  keepHeapSmall: 'src/util/heap.ts',
-})
-
-/** Half text, half noise; a number in each 4 KiB makes every piece another one. */
-function pieceMaker() {
+/** Fills buffers with pieces of half text and half noise. A number in each 4 KiB makes every piece different. */
+function pieceMaker(): (target: Uint8Array) => number {
   const noise = incompressible('null push')(PIECE_BYTES / 2)
   const text = Buffer.from('one row, another row; and so on, '.repeat(PIECE_BYTES / 64)).subarray(0, PIECE_BYTES / 2)
   const piece = Buffer.concat([noise, text])
@@ -37,22 +36,26 @@ function pieceMaker() {
   }
 }
 
-const store = { objects: 0, bytes: 0 }
-const storage = {
-  put: async (_, bytes) => {
-    store.objects++
-    store.bytes += bytes.length
+/** Counts objects and their bytes, and keeps none. */
+class NullStorage extends MemoryStorage {
+  count = 0
+  bytes = 0
+
+  override async put(_name: string, bytes: Uint8Array): Promise<{ created: number }> {
+    this.count++
+    this.bytes += bytes.length
     return { created: Date.now() }
-  },
+  }
 }
 
 keepHeapSmall()
-const surroundings = { now: Date.now, monotonic: () => performance.now(), random: randomBytes }
-const pool = new CompressionPool({ workers: availableParallelism(), workerUrl })
+const surroundings = realSurroundings
+const storage = new NullStorage()
+const pool = new CompressionPool({ workers: availableParallelism(), workerUrl: new URL('../dist/worker.js', import.meta.url) })
 const indexes = new IndexWriter(storage, { activeIndexes: [], supersededIndexes: [] }, surroundings)
 let indexed = 0
-const indexing = []
-const writer = new PackWriter({
+const indexing: Promise<unknown>[] = []
+const writer: PackWriter = new PackWriter({
   storage,
   pool,
   level: 'balanced',
@@ -77,7 +80,7 @@ for (let piece = 1; piece <= total; piece++) {
     const id = createHash('sha256').update(chunk).digest()
     if (stored.has(id)) continue
     stored.add(id)
-    await writer.add(id, chunk, 'general')
+    await writer.add(id, chunk, { kind: 'general' })
   }
   if (piece % Math.ceil(total / REPORTS) !== 0 && piece !== total) continue
   const now = performance.now()
@@ -94,5 +97,5 @@ await writer.acknowledge()
 await Promise.all([...indexing, indexes.write(writer.acknowledged.slice(indexed))])
 await pool.close()
 console.log(
-  `${(stored.size / 1e6).toFixed(2)} million chunks, ${store.objects} objects of ${megabytes(store.bytes, 0)} MB, ${seconds((performance.now() - started) / 1000)} s`,
+  `${(stored.size / 1e6).toFixed(2)} million chunks, ${storage.count} objects of ${megabytes(storage.bytes, 0)} MB, ${seconds((performance.now() - started) / 1000)} s`,
 )

@@ -4,16 +4,17 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { writeCharts } from './chart.mjs'
-import { CORPUS_SEED, makeCorpus } from './make-corpus.mjs'
-import { sizeOf } from './measure.mjs'
-import { megabytes, replacePart } from './report.mjs'
-import { measureScale, scaleTable } from './scale.mjs'
-import { measureSteps, stepsTable } from './steps.mjs'
-import { findTools } from './tools.mjs'
-import { compareVersions, versionTables } from './versions.mjs'
+import { messageOf } from '../src/util/errors.ts'
+import { writeCharts } from './chart.ts'
+import { CORPUS_SEED, makeCorpus } from './make-corpus.ts'
+import { sizeOf } from './measure.ts'
+import { megabytes, replacePart } from './report.ts'
+import { measureScale, scaleTable } from './scale.ts'
+import { measureSteps, stepsTable } from './steps.ts'
+import { findTools, type Tool } from './tools.ts'
+import { compareVersions, versionTables } from './versions.ts'
 
-const VERSION = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
+const { version: VERSION } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 const REPORT = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url))
 
 const HELP = `npm run bench -- [options]
@@ -48,9 +49,9 @@ const { values: options } = parseArgs({
   },
 })
 
-const log = line => console.error(line)
+const log = (line: string): void => console.error(line)
 
-function chooseTools() {
+function chooseTools(): Tool[] {
   const all = findTools()
   const wanted = options.tools?.split(',')
   const unknown = wanted?.filter(id => !all.some(tool => tool.id === id)) ?? []
@@ -58,20 +59,20 @@ function chooseTools() {
   return all.filter(tool => wanted?.includes(tool.id) ?? true)
 }
 
-function findVersions(work) {
+function findVersions(work: string): { versions: string[]; about: string } {
   if (options.corpus === undefined) {
     log('making the corpus')
-    return { versions: makeCorpus(join(work, 'corpus'), options), about: `the corpus of bench/make-corpus.mjs, seed ${CORPUS_SEED}` }
+    return { versions: makeCorpus(join(work, 'corpus'), options), about: `the corpus of bench/make-corpus.ts, seed ${CORPUS_SEED}` }
   }
-  const versions = []
+  const versions: string[] = []
   for (let number = 1; existsSync(join(options.corpus, `v${number}`)); number++) versions.push(resolve(options.corpus, `v${number}`))
   if (versions.length === 0) throw new Error(`${options.corpus} has no folder v1`)
   return { versions, about: options.about }
 }
 
-/** How these figures came about, without anything that is this machine's own business. */
-function provenance(tools, about) {
-  const flags = ['scale', 'scale-small', 'steps', 'small', 'write'].filter(name => options[name]).map(name => `--${name}`)
+/** How these figures were made, without paths of this machine. */
+function provenance(tools: readonly Tool[], about: string): string {
+  const flags = (['scale', 'scale-small', 'steps', 'small', 'write'] as const).filter(name => options[name]).map(name => `--${name}`)
   const corpus = options.corpus === undefined || isScale ? [] : ['--corpus <folder>']
   const only = options.tools === undefined ? [] : [`--tools ${options.tools}`]
   const command = ['npm run bench --', ...corpus, ...only, `--runs ${options.runs}`, ...flags].join(' ')
@@ -82,19 +83,19 @@ function provenance(tools, about) {
 
 const isScale = options.scale || options['scale-small']
 
-async function run(work) {
+async function run(work: string): Promise<void> {
   const runs = Number(options.runs)
   if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs ${options.runs} is not a number of repetitions`)
   const tools = chooseTools()
-  let text
+  let text: string
   if (isScale) {
     const results = await measureScale({ tools, runs, small: options['scale-small'], work, log })
     const used = [...new Set(results.map(result => result.tool))]
-    text = `${provenance(used, 'data of bench/scale-data.mjs and bench/make-corpus.mjs')}\n${scaleTable(results)}`
+    text = `${provenance(used, 'data of bench/scale-data.ts and bench/make-corpus.ts')}\n${scaleTable(results)}`
   } else if (options.steps) {
     if (!options.corpus) throw new Error('--steps needs a --corpus')
     const results = await measureSteps({ corpus: resolve(options.corpus), tools, work, log })
-    text = `${provenance([...results[0].stored.keys()], options.about)}\n${stepsTable(results)}`
+    text = `${provenance([...results[0]!.stored.keys()], options.about)}\n${stepsTable(results)}`
   } else {
     const { versions, about } = findVersions(work)
     const size = megabytes(
@@ -113,7 +114,7 @@ async function run(work) {
 if (options.help) process.stdout.write(HELP)
 else {
   const work = realpathSync(mkdtempSync(join(options.work, 'colab-escape-bench-')))
-  const cleanUp = () => rmSync(work, { recursive: true, force: true })
+  const cleanUp = (): void => rmSync(work, { recursive: true, force: true })
   process.on('SIGINT', () => {
     cleanUp()
     process.exit(130)
@@ -121,7 +122,7 @@ else {
   try {
     await run(work)
   } catch (error) {
-    log(error instanceof Error ? error.message : error)
+    log(messageOf(error))
     process.exitCode ||= 1
   } finally {
     cleanUp()

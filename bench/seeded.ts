@@ -2,13 +2,13 @@ import { createCipheriv, createHash } from 'node:crypto'
 
 /** A seeded source of numbers (sfc32): the same seed gives the same data on every machine. */
 export class Seeded {
-  #a
-  #b
-  #c
+  #a: number
+  #b: number
+  #c: number
   #counter = 1
-  #spare
+  #spare: number | undefined
 
-  constructor(seed) {
+  constructor(seed: string | number) {
     const words = createHash('sha256').update(`bench ${seed}`).digest()
     this.#a = words.readInt32LE(0)
     this.#b = words.readInt32LE(4)
@@ -16,7 +16,7 @@ export class Seeded {
   }
 
   /** From 0 to 2^32 - 1. */
-  word() {
+  word(): number {
     const result = (((this.#a + this.#b) | 0) + this.#counter) | 0
     this.#counter = (this.#counter + 1) | 0
     this.#a = this.#b ^ (this.#b >>> 9)
@@ -26,21 +26,21 @@ export class Seeded {
   }
 
   /** In [0, 1). */
-  fraction() {
+  fraction(): number {
     return this.word() / 2 ** 32
   }
 
   /** A whole number in [from, to). */
-  between(from, to) {
+  between(from: number, to: number): number {
     return from + Math.floor(this.fraction() * (to - from))
   }
 
-  pick(list) {
-    return list[this.between(0, list.length)]
+  pick<T>(list: readonly T[]): T {
+    return list[this.between(0, list.length)]!
   }
 
   /** Standard normal (Box and Muller). */
-  normal() {
+  normal(): number {
     if (this.#spare !== undefined) {
       const spare = this.#spare
       this.#spare = undefined
@@ -54,7 +54,7 @@ export class Seeded {
 }
 
 /** An endless stream of bytes that nothing can compress, by seed: each call gives the next `length` of them. */
-export function incompressible(seed) {
+export function incompressible(seed: string): (length: number) => Buffer {
   const key = createHash('sha256').update(`bench ${seed}`).digest().subarray(0, 16)
   const cipher = createCipheriv('aes-128-ctr', key, Buffer.alloc(16))
   return length => cipher.update(Buffer.alloc(length))

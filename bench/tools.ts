@@ -1,24 +1,36 @@
 import { spawnSync } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Command } from './measure.ts'
 
 const PROGRAM = fileURLToPath(new URL('../bin/colab-escape.cjs', import.meta.url))
 
-/**
- * The tools that are compared. Each has `id`, `label`, `version` (undefined: not installed) and, as commands `{argv, cwd, env}` on a folder `place` of its own:
- * `init(place)` where a repository has to be made first, `push(place, source, number)`, `pull(place, number, target)`; `store(place)` is what they leave there.
- * `once`: so slow that one run must do.
- */
-export function findTools() {
-  const slow = [borg(19), zpaq('m3'), allZstd('-19', '--long=27')].map(tool => ({ ...tool, once: true }))
+/** A tool that is compared. It works in a folder `place` of its own. Versions have numbers from 1. */
+export interface Tool {
+  id: string
+  label: string
+  /** Undefined: not installed. */
+  version: string | undefined
+  /** So slow that it runs only once. */
+  once?: true
+  /** Makes a repository, if the tool needs one. */
+  init?: (place: string) => Command
+  push: (place: string, source: string, number: number) => Command
+  pull: (place: string, number: number, target: string) => Command
+  /** The path of what it stores. */
+  store: (place: string) => string
+}
+
+export function findTools(): Tool[] {
+  const slow = [borg(19), zpaq('m3'), allZstd('-19', '--long=27')].map(tool => ({ ...tool, once: true as const }))
   return [...colabEscapes(), ...['auto', 'max'].map(restic), borg(3), ...[1, 2].map(tarZstd), zpaq('m1'), allZstd('-3'), ...slow]
 }
 
-function colabEscapes() {
+function colabEscapes(): Tool[] {
   const own = { node: process.execPath, version: process.versions.node }
   const node24 = own.version.startsWith('24.') ? [] : [findNode24()]
   return [own, ...node24].map(({ node, version }) => {
-    const run = (place, ...argv) => ({
+    const run = (place: string, ...argv: string[]): Command => ({
       argv: [node, PROGRAM, ...argv, '--store', join(place, 'repository'), '--quiet'],
       cwd: place,
       env: { COLAB_ESCAPE_CACHE: join(place, 'cache'), COLAB_ESCAPE_ZSTD: '' },
@@ -35,19 +47,23 @@ function colabEscapes() {
   })
 }
 
-/** npx is asked for the binary once: its own start is not to be measured. */
-function findNode24() {
+/** Asks npx for the binary once, so that its own start is not measured. */
+function findNode24(): { node: string; version: string | undefined } {
   const { stdout, status } = spawnSync('npx', ['-y', '-p', 'node@24', 'node', '-p', '[process.execPath, process.versions.node].join()'], {
     encoding: 'utf8',
     shell: process.platform === 'win32',
   })
-  if (status !== 0) return { node: undefined, version: undefined }
-  const [node, version] = stdout.trim().split('\n').at(-1).split(',')
+  if (status !== 0) return { node: 'node', version: undefined }
+  const [node = 'node', version] = stdout.trim().split('\n').at(-1)!.split(',')
   return { node, version }
 }
 
-function restic(compression) {
-  const env = place => ({ RESTIC_PASSWORD: 'bench', RESTIC_REPOSITORY: join(place, 'repository'), RESTIC_CACHE_DIR: join(place, 'cache') })
+function restic(compression: string): Tool {
+  const env = (place: string): Record<string, string> => ({
+    RESTIC_PASSWORD: 'bench',
+    RESTIC_REPOSITORY: join(place, 'repository'),
+    RESTIC_CACHE_DIR: join(place, 'cache'),
+  })
   return {
     id: `restic-${compression}`,
     label: `restic, compression ${compression}`,
@@ -59,8 +75,8 @@ function restic(compression) {
   }
 }
 
-function borg(level) {
-  const env = place => ({
+function borg(level: number): Tool {
+  const env = (place: string): Record<string, string> => ({
     BORG_REPO: join(place, 'repository'),
     BORG_BASE_DIR: join(place, 'base'),
     BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes',
@@ -81,10 +97,10 @@ function borg(level) {
   }
 }
 
-/** No versions: every push is an archive of all of it. */
-function tarZstd(threads) {
-  const archive = (place, number) => join(place, `v${number}.tar.zst`)
-  const pipe = (script, ...argv) => ({ argv: ['sh', '-c', script, 'sh', ...argv] })
+/** Without versions: every push makes an archive of everything. */
+function tarZstd(threads: number): Tool {
+  const archive = (place: string, number: number): string => join(place, `v${number}.tar.zst`)
+  const pipe = (script: string, ...argv: string[]): Command => ({ argv: ['sh', '-c', script, 'sh', ...argv] })
   return {
     id: `tar-t${threads}`,
     label: `tar \\| zstd -3 -T${threads}, each version whole`,
@@ -95,9 +111,9 @@ function tarZstd(threads) {
   }
 }
 
-/** One archive of all versions so far, anew each time: how small can it get if nothing else counts. Versions lie side by side. */
-function allZstd(...flags) {
-  const archive = place => join(place, 'all.tar.zst')
+/** Makes one archive of all versions so far at each push: the smallest size if nothing else counts. Versions lie side by side. */
+function allZstd(...flags: [string, ...string[]]): Tool {
+  const archive = (place: string): string => join(place, 'all.tar.zst')
   const script = `dir=$1; shift; out=$1; shift; tar -cf - -C "$dir" "$@" | zstd -q -f ${flags.join(' ')} -T2 -o "$out"`
   return {
     id: `all${flags[0]}`,
@@ -115,8 +131,8 @@ function allZstd(...flags) {
   }
 }
 
-function zpaq(method) {
-  const archive = place => join(place, 'repository.zpaq')
+function zpaq(method: string): Tool {
+  const archive = (place: string): string => join(place, 'repository.zpaq')
   return {
     id: `zpaq-${method}`,
     label: `zpaq -${method}`,
@@ -127,12 +143,13 @@ function zpaq(method) {
   }
 }
 
-/** Name and number that a program says of itself, or undefined where it is not installed. */
-function versionOf(command, argv) {
+/** Name and version number that a program prints; undefined if it is not installed. */
+function versionOf(command: string, argv: string[]): string | undefined {
   const { error, stdout, stderr } = spawnSync(command, argv, { encoding: 'utf8' })
   if (error) return undefined
   const number = /\d+(\.\d+)+/.exec(`${stdout}${stderr}`)
   return `${command} ${number?.[0] ?? ''}`.trim()
 }
 
-const bothOf = (a, b) => (a === undefined || b === undefined ? undefined : `${a}, ${b}`)
+const bothOf = (a: string | undefined, b: string | undefined): string | undefined =>
+  a === undefined || b === undefined ? undefined : `${a}, ${b}`

@@ -1,13 +1,15 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { build } from 'esbuild'
-import { buildWasm } from './build-wasm.mjs'
-import { licensesOf } from './licenses.mjs'
+import { build, type BuildOptions, type Metafile } from 'esbuild'
+import { buildWasm } from './build-wasm.ts'
+import { licensesOf } from './licenses.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const DIST = join(ROOT, 'dist')
 const ENTRY_POINTS = ['src/cli.ts', 'src/worker.ts']
+
+const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }
 
 /** How everything is bundled. The banner gives CommonJS dependencies the `require` that ES modules lack. */
 export const bundleOptions = {
@@ -24,16 +26,16 @@ export const bundleOptions = {
   legalComments: 'external',
   banner: { js: `import{createRequire as createRequireHere}from'node:module';const require=createRequireHere(import.meta.url);` },
   define: {
-    __VERSION__: JSON.stringify(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version),
+    __VERSION__: JSON.stringify(version),
     __dirname: 'import.meta.dirname',
     __filename: 'import.meta.filename',
   },
   metafile: true,
   write: false,
   logLevel: 'warning',
-}
+} satisfies BuildOptions
 
-async function bundle() {
+async function bundle(): Promise<void> {
   const { metafile, outputFiles } = await build({
     ...bundleOptions,
     entryPoints: ENTRY_POINTS.filter(entry => existsSync(join(ROOT, entry))),
@@ -44,8 +46,8 @@ async function bundle() {
 }
 
 /** The folder of every package with code in the bundle. */
-function packagesIn(metafile) {
-  const folders = new Set()
+function packagesIn(metafile: Metafile): string[] {
+  const folders = new Set<string>()
   for (const output of Object.values(metafile.outputs)) {
     for (const [input, { bytesInOutput }] of Object.entries(output.inputs)) {
       const folder = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)
@@ -55,8 +57,11 @@ function packagesIn(metafile) {
   return [...folders].sort().map(folder => join(ROOT, folder))
 }
 
-/** Leaves exactly `files` in `folder`. What is right already is not touched: a program that runs from there meanwhile never sees half a file. */
-function replaceFolder(folder, files) {
+/**
+ * Leaves exactly `files` in `folder`. A file with the right contents is not touched, so that a program that runs from there
+ * never sees half a file.
+ */
+function replaceFolder(folder: string, files: ReadonlyMap<string, Buffer>): void {
   mkdirSync(folder, { recursive: true })
   for (const [name, contents] of files) {
     const path = join(folder, name)

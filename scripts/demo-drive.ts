@@ -1,22 +1,12 @@
-// The main job against Drive's protocol: starts the emulator, pushes sample data to drive: and pulls it back on "another machine".
+// The main job against Drive's protocol: starts the emulator, pushes sample data to drive: and pulls it back on
+// "another machine".
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { build } from 'esbuild'
-import { makeSampleData, assertEqual, runIn } from './demo-data.mjs'
+import { startDriveEmulator } from '../test/drive-emulator/emulator.ts'
+import { assertEqual, makeSampleData, runIn } from './demo-data.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'colab-escape-drive-'))
-const emulatorFile = join(folder, 'emulator.mjs')
-await build({
-  entryPoints: ['test/drive-emulator/emulator.ts'],
-  bundle: true,
-  platform: 'node',
-  format: 'esm',
-  outfile: emulatorFile,
-  logLevel: 'warning',
-})
-const { startDriveEmulator } = await import(pathToFileURL(emulatorFile).href)
 const emulator = await startDriveEmulator({ profile: process.argv.includes('--fast') ? {} : 'colab' })
 try {
   console.log(`A Drive emulator listens at ${emulator.url}: the protocol is Drive's, the account is not.`)

@@ -1,8 +1,9 @@
-// The main job on sample data: push a folder into a repository on disk, change it, push again, list, pull both versions, compare.
+// The main job on sample data: pushes a folder into a repository on disk, changes it, pushes again, lists, pulls both
+// versions, compares.
 import { appendFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { assertEqual, makeSampleData, runIn } from './demo-data.mjs'
+import { assertEqual, makeSampleData, runIn } from './demo-data.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'colab-escape-demo-'))
 const run = runIn(folder, { COLAB_ESCAPE_CACHE: join(folder, 'cache'), COLAB_ESCAPE_STORE: join(folder, 'store') })

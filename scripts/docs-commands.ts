@@ -1,3 +1,6 @@
+import type { Command, Option } from 'commander'
+import type { ExitCode } from '../src/exit-codes.ts'
+
 const INTRO = `# Commands
 
 Made by \`npm run docs\` from the program's own help, which \`colab-escape <command> --help\` shows too.
@@ -7,8 +10,8 @@ newest at the end of that day), \`data@yesterday\`, \`data@2h\` (the newest that
 \`data@best:max:acc\` (the highest). Results go to stdout; progress, notes, warnings and errors to stderr. With \`--json\` all of it is JSON lines on stdout: events,
 then one \`result\` or \`error\` ([json-output.md](json-output.md)). Every error with its cure is in [errors.md](errors.md).`
 
-/** docs/commands.md, from the program and its exit codes. */
-export function commandsPage(root, exitCodes) {
+/** The text of docs/commands.md, from the program and its exit codes. */
+export function commandsPage(root: Command, exitCodes: readonly ExitCode[]): string {
   const sections = [
     INTRO,
     '## Options of every command',
@@ -23,7 +26,7 @@ export function commandsPage(root, exitCodes) {
   return `${sections.join('\n\n')}\n`
 }
 
-function commandSections(command, level) {
+function commandSections(command: Command, level: string): string[] {
   const help = command.createHelp()
   const path = help.commandUsage(command).replace(/ [[<].*$/, '')
   const own = help.visibleOptions(command).filter(({ long }) => long !== '--help')
@@ -38,31 +41,33 @@ function commandSections(command, level) {
   ]
 }
 
-function argumentLines(command) {
-  const chosen = command.registeredArguments.filter(({ argChoices }) => argChoices)
-  return chosen.map(argument => `\`${argument.name()}\`: ${argument.argChoices.map(choice => `\`${choice}\``).join(', ')}.`)
+function argumentLines(command: Command): string[] {
+  return command.registeredArguments.flatMap(argument => {
+    const { argChoices } = argument
+    return argChoices === undefined ? [] : [`\`${argument.name()}\`: ${argChoices.map(code).join(', ')}.`]
+  })
 }
 
-/** What a command's help says after its options: remarks, and the examples under their heading. */
-function remarksOf(command) {
-  const written = []
+/** The end of a command's help, after its options: remarks, and the examples under their heading. */
+function remarksOf(command: Command): { remarks: string; examples: string } {
+  const written: string[] = []
   command.configureOutput({ ...command.configureOutput(), writeOut: text => written.push(text) })
   command.outputHelp()
-  const [remarks, examples = ''] = written
+  const [remarks = '', examples = ''] = written
     .slice(1)
     .join('')
     .split(/\nExamples?:\n/)
   return { remarks: remarks.trim(), examples: examples.trimEnd().replace(/^ {2}/gm, '    ') }
 }
 
-function optionTable(options) {
+function optionTable(options: readonly Option[]): string {
   return table(
     ['option', 'meaning'],
     options.map(option => [code(option.flags), details(option)]),
   )
 }
 
-function details({ description, argChoices, defaultValue, negate }) {
+function details({ description, argChoices, defaultValue, negate }: Option): string {
   const more = [
     ...(argChoices ? [`one of ${argChoices.map(code).join(', ')}`] : []),
     ...(defaultValue !== undefined && !negate ? [`default: ${code(String(defaultValue))}`] : []),
@@ -70,16 +75,16 @@ function details({ description, argChoices, defaultValue, negate }) {
   return escaped(description) + (more.length > 0 ? ` (${more.join('; ')})` : '')
 }
 
-const sentence = text => `${text[0].toUpperCase()}${text.slice(1)}.`
-const code = text => `\`${text}\``
+const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
+const code = (text: string): string => `\`${text}\``
 /** Pieces in backticks stay as they are. */
-export const escaped = text =>
+export const escaped = (text: string): string =>
   text
     .split(/(`[^`]*`)/)
     .map((piece, at) => (at % 2 === 1 ? piece : piece.replaceAll('<', '&lt;').replaceAll('*', '\\*')))
     .join('')
 
-export function table(titles, rows) {
-  const line = cells => `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`
+export function table(titles: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`
   return [line(titles), `|${titles.map(() => '---|').join('')}`, ...rows.map(line)].join('\n')
 }

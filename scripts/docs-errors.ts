@@ -1,4 +1,7 @@
-import { escaped, table } from './docs-commands.mjs'
+import type { ExitCode, exitCodeOf } from '../src/exit-codes.ts'
+import type { ErrorCode } from '../src/util/errors.ts'
+import { escaped, table } from './docs-commands.ts'
+import type { FoundError } from './docs-messages.ts'
 
 const INTRO = `# Errors
 
@@ -10,7 +13,7 @@ Made by \`npm run docs\` from the sources: every error that the program can give
 With \`--json\` it is one event \`{"event": "error", "code": ..., "message": ..., "hint": ...}\`; \`--verbose\` adds where it came from. Below, \`<words>\` stand for
 what is known only when it happens, and \`[words]\` may be absent. In all cases what was stored before is still there, and the same command run again goes on.`
 
-const EXIT_CODES = {
+const EXIT_CODES: Record<number, string> = {
   0: 'The command has done what it was asked to do. `status` and `diff` end with it whatever they found.',
   1: `Something stood in the way that another try, another place or another permission may cure. \`doctor\` ends with it when it found a problem.`,
   2: `The command line or a setting asks for something that makes no sense; nothing was begun. Options and arguments that don't exist are told in the same two lines.`,
@@ -25,7 +28,7 @@ what is damaged.`,
   130: 'Ctrl-C, or another signal that asks to end. The repository is valid, and the same command goes on where it stopped.',
 }
 
-const CODES = {
+const CODES: Record<ErrorCode, string> = {
   usage: 'What was asked for makes no sense.',
   'not-found': 'It is not there.',
   'bad-range': 'An object is shorter than it has to be.',
@@ -48,14 +51,21 @@ const CODES = {
 /** So many messages with one cure stand in a list under it. */
 const LIST_FROM = 8
 
-/** docs/errors.md. `defaultHint` gives the hint of a code. Throws where an error code or an exit code is not described above. */
-export function errorsPage(errors, exitCodes, exitCodeOf, defaultHint) {
-  const codes = [...new Set(errors.flatMap(error => error.codes))]
-  for (const code of codes) if (!(code in CODES)) throw new Error(`describe the error code ${code} in scripts/docs-errors.mjs`)
+/** The hint that an error of this code has unless it brings its own. */
+type DefaultHint = (code: ErrorCode) => string
+
+/** The text of docs/errors.md. Throws where an error code or an exit code is not described above. */
+export function errorsPage(
+  errors: readonly FoundError[],
+  exitCodes: readonly ExitCode[],
+  exitOf: typeof exitCodeOf,
+  defaultHint: DefaultHint,
+): string {
+  const codes = [...new Set(errors.flatMap(error => error.codes))].map(described)
   const sections = exitCodes.flatMap(({ code: exit, meaning }) => {
-    if (!(exit in EXIT_CODES)) throw new Error(`describe the exit code ${exit} in scripts/docs-errors.mjs`)
-    const here = codes.filter(code => exitCodeOf(code) === exit).sort()
-    return [`## Exit code ${exit}: ${meaning}`, EXIT_CODES[exit], ...here.flatMap(code => codeSection(code, errors, defaultHint(code)))]
+    if (!(exit in EXIT_CODES)) throw new Error(`describe the exit code ${exit} in scripts/docs-errors.ts`)
+    const here = codes.filter(code => exitOf(code) === exit).sort()
+    return [`## Exit code ${exit}: ${meaning}`, EXIT_CODES[exit]!, ...here.flatMap(code => codeSection(code, errors, defaultHint(code)))]
   })
   const wrapped = errors.filter(error => error.codes.length === 0)
   return `${[
@@ -68,7 +78,12 @@ export function errorsPage(errors, exitCodes, exitCodeOf, defaultHint) {
   ].join('\n\n')}\n`
 }
 
-function codeSection(code, errors, defaultHint) {
+function described(code: string): ErrorCode {
+  if (code in CODES) return code as ErrorCode
+  throw new Error(`describe the error code ${code} in scripts/docs-errors.ts`)
+}
+
+function codeSection(code: ErrorCode, errors: readonly FoundError[], defaultHint: string): string[] {
   const all = errors.filter(error => error.codes.includes(code))
   const cures = all.map(({ hints }) => cureOf(hints, defaultHint))
   const [common] = [...new Set(cures)].filter(cure => cures.filter(each => each === cure).length >= LIST_FROM)
@@ -83,8 +98,8 @@ function codeSection(code, errors, defaultHint) {
 }
 
 /** Messages with one cure share a row. */
-function rows(errors, defaultHint) {
-  const byCure = new Map()
+function rows(errors: readonly FoundError[], defaultHint: string): string {
+  const byCure = new Map<string, string[]>()
   for (const { message, hints } of errors) {
     const cure = cureOf(hints, defaultHint)
     byCure.set(cure, [...(byCure.get(cure) ?? []), quoted(message)])
@@ -95,10 +110,11 @@ function rows(errors, defaultHint) {
   )
 }
 
-const cureOf = (hints, defaultHint) => (hints.length === 0 ? [defaultHint] : hints).map(escaped).join('<br>or: ')
-const quoted = message => (message.includes('`') ? `\`\` ${message} \`\`` : `\`${message}\``)
+const cureOf = (hints: readonly string[], defaultHint: string): string =>
+  (hints.length === 0 ? [defaultHint] : hints).map(escaped).join('<br>or: ')
+const quoted = (message: string): string => (message.includes('`') ? `\`\` ${message} \`\`` : `\`${message}\``)
 
-function systemSection() {
+function systemSection(): string {
   return `## In the system's own words
 
 What the system refuses is told as it says it (\`ENOSPC: no space left on device, write\`), with code \`io\` and exit code 1, and with what to do about it. An error

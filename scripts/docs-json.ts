@@ -9,39 +9,60 @@ the bytes of the file, whatever the options.
 Fields and events may be added in later versions; those that are here stay as they are within one major version. Numbers of bytes are whole numbers, times are in UTC (ISO 8601), paths in
 versions have \`/\` between folders. An optional field is left out where it does not apply.`
 
-/** docs/json-output.md, from the schema. */
-export function jsonPage(schema) {
-  const events = []
-  const results = []
+/** The part of JSON Schema that docs/json-output.schema.json uses. */
+interface Field {
+  $ref?: string
+  anyOf?: Field[]
+  const?: unknown
+  enum?: string[]
+  type?: string | string[]
+  format?: string
+  description?: string
+  items?: Field
+  additionalProperties?: Field
+  properties?: Record<string, Field>
+  required?: string[]
+}
+
+type ObjectField = Field & Required<Pick<Field, 'properties'>>
+type Section = [name: string, definition: ObjectField]
+
+export interface Schema {
+  anyOf: { $ref: string }[]
+  $defs: Record<string, Field>
+}
+
+/** The text of docs/json-output.md, from the schema. */
+export function jsonPage(schema: Schema): string {
+  const events: Section[] = []
+  const results: Section[] = []
   for (const { $ref } of schema.anyOf) {
     const name = nameOf($ref)
     const definition = schema.$defs[name]
+    if (!definition || !hasFields(definition)) throw new Error(`${name} in the schema has no fields`)
     ;(definition.properties.command ? results : events).push([name, definition])
   }
   const described = new Set([...events, ...results].map(([name]) => name))
-  const parts = Object.entries(schema.$defs).filter(([name, part]) => !described.has(name) && hasFields(part))
-  const section =
-    heading =>
-    ([name, definition]) =>
-      [`### ${heading(name, definition)}`, definition.description, fieldTable(definition, schema)].filter(text => text !== undefined)
+  const parts = Object.entries(schema.$defs).filter((part): part is Section => !described.has(part[0]) && hasFields(part[1]))
+  const section = (heading: string, definition: ObjectField): string[] =>
+    [`### ${heading}`, definition.description, fieldTable(definition, schema)].filter(text => text !== undefined)
   return `${[
     INTRO,
     '## Events',
-    ...events.flatMap(section(name => name)),
+    ...events.flatMap(([name, definition]) => section(name, definition)),
     '## Results',
     'All have `"event": "result"` and `command`.',
-    ...results.flatMap(
-      section((_, { properties: { command } }) => (command.const === undefined ? command.enum.join(', ') : command.const)),
-    ),
+    ...results.flatMap(([, definition]) => section(commandsOf(definition), definition)),
     '## Parts of them',
-    ...parts.flatMap(section(name => name)),
+    ...parts.flatMap(([name, definition]) => section(name, definition)),
   ].join('\n\n')}\n`
 }
 
-const nameOf = ref => ref.replace('#/$defs/', '')
-const hasFields = ({ type, properties }) => type === 'object' && properties !== undefined
+const commandsOf = ({ properties: { command } }: ObjectField): string => command?.enum?.join(', ') ?? String(command?.const)
+const nameOf = (ref: string): string => ref.replace('#/$defs/', '')
+const hasFields = (field: Field): field is ObjectField => field.type === 'object' && field.properties !== undefined
 
-function fieldTable(definition, schema) {
+function fieldTable(definition: ObjectField, schema: Schema): string | undefined {
   const rows = fields(definition, schema, '').filter(({ name }) => name !== 'event' && name !== 'command')
   if (rows.length === 0) return undefined
   return [
@@ -51,21 +72,34 @@ function fieldTable(definition, schema) {
   ].join('\n')
 }
 
+interface FieldRow {
+  name: string
+  optional: boolean
+  type: string
+  text: string
+}
+
 /** One row a field; those of an object within come after it, by their path. */
-function fields({ properties, required }, schema, before) {
+function fields({ properties, required = [] }: ObjectField, schema: Schema, before: string): FieldRow[] {
   return Object.entries(properties).flatMap(([key, field]) => {
     const name = before + key
     const { type, inner, path } = typeOf(field, schema)
     const text = field.description ?? schema.$defs[nameOf(field.$ref ?? '')]?.description ?? ''
-    return [{ name, optional: !required.includes(key), type, text }, ...(inner ? fields(inner, schema, name + path) : [])]
+    return [{ name, optional: !required.includes(key), type, text }, ...(inner ? fields(inner, schema, name + (path ?? '')) : [])]
   })
 }
 
-/** How a type is told, and the object in it whose fields are told with it. */
-function typeOf(field, schema) {
+/** The name of a type, and the object in it whose fields are listed with it under `path`. */
+interface FieldType {
+  type: string
+  inner?: ObjectField | undefined
+  path?: string | undefined
+}
+
+function typeOf(field: Field, schema: Schema): FieldType {
   if (field.$ref !== undefined) {
     const name = nameOf(field.$ref)
-    const part = schema.$defs[name]
+    const part = schema.$defs[name]!
     return hasFields(part) ? { type: `[${name}](#${name.toLowerCase()})` } : typeOf(part, schema)
   }
   if (field.anyOf !== undefined) {
@@ -74,12 +108,12 @@ function typeOf(field, schema) {
   }
   if (field.const !== undefined) return { type: `\`${JSON.stringify(field.const)}\`` }
   if (field.enum !== undefined) return { type: field.enum.map(value => `\`${value}\``).join(', ') }
-  if (field.type === 'array') {
+  if (field.type === 'array' && field.items) {
     const { type, inner, path = '' } = typeOf(field.items, schema)
     return { type: `list of ${type}`, inner, path: `[]${path}` }
   }
   if (hasFields(field)) return { type: 'object', inner: field, path: '.' }
-  if (field.type === 'object') return { type: `object of ${field.additionalProperties.type}s by name` }
-  const types = [field.type].flat().map(type => (type === 'string' && field.format ? 'time' : type))
+  if (field.type === 'object') return { type: `object of ${String(field.additionalProperties?.type)}s by name` }
+  const types = [field.type ?? []].flat().map(type => (type === 'string' && field.format ? 'time' : type))
   return { type: types.join(' or ') }
 }

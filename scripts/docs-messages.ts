@@ -1,13 +1,26 @@
-// Reads off the sources which errors the program can give: every `new AppError(...)`, with the functions that pass messages on to it followed to their callers.
+// Reads from the sources which errors the program can give: every `new AppError(...)`. Functions that pass messages on to
+// it are followed to their callers.
 import { dirname, resolve } from 'node:path'
 import ts from 'typescript'
 
-/**
- * The errors of the program that begins in these TypeScript files, each `{codes, message, hints}`: `codes` empty where it is that of the error that caused it;
- * texts with `<placeholders>`; `hints` empty where the code's own hint is shown. Sorted, each once.
- */
-export function readErrors(entryPoints) {
-  const options = { noLib: true, types: [], allowImportingTsExtensions: true, noEmit: true, target: ts.ScriptTarget.ES2023 }
+/** An error that the program can give. Texts hold `<placeholders>` for values that are only known when it happens. */
+export interface FoundError {
+  /** Empty if the code is that of the error that caused it. */
+  codes: string[]
+  message: string
+  /** Empty if the hint is that of the code. */
+  hints: string[]
+}
+
+/** The errors of the program that begins in these TypeScript files, sorted, each once. */
+export function readErrors(entryPoints: readonly string[]): FoundError[] {
+  const options: ts.CompilerOptions = {
+    noLib: true,
+    types: [],
+    allowImportingTsExtensions: true,
+    noEmit: true,
+    target: ts.ScriptTarget.ES2023,
+  }
   const rows = new Reader(ts.createProgram(entryPoints, options, relativeOnly()))
     .all()
     .map(row => ({ ...row, message: tidy(row.message), hints: unique(row.hints.map(tidy)) }))
@@ -16,13 +29,13 @@ export function readErrors(entryPoints) {
   return [...known.values()].sort((a, b) => compare(a.message, b.message) || compare(a.hints.join(), b.hints.join()))
 }
 
-const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0)
-const unique = list => [...new Set(list)]
-const isBare = text => /^<[^<>]*>$/.test(text)
-const tidy = text => text.replace(/\s+/g, ' ').trim()
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+const unique = <T>(list: readonly T[]): T[] => [...new Set(list)]
+const isBare = (text: string): boolean => /^<[^<>]*>$/.test(text)
+const tidy = (text: string): string => text.replace(/\s+/g, ' ').trim()
 
-/** Packages and Node's own types play no part, and reading them takes seconds. */
-function relativeOnly() {
+/** Resolves relative imports only: packages and Node's own types play no part, and reading them takes seconds. */
+function relativeOnly(): ts.CompilerHost {
   const host = ts.createCompilerHost({})
   host.resolveModuleNameLiterals = (literals, from) =>
     literals.map(({ text }) =>
@@ -33,20 +46,29 @@ function relativeOnly() {
   return host
 }
 
-/** A message with so many letters of its own says enough without those that callers put into it. */
+/** A message with so many letters of its own is clear without those that callers put into it. */
 const WORDY = 30
 
+type Callable = ts.FunctionDeclaration | ts.MethodDeclaration | ts.ArrowFunction | ts.FunctionExpression
+
+/** The arguments that a caller gives for parameters, each with the bindings around the call. */
+type Bindings = ReadonlyMap<ts.Node, { node: ts.Expression | undefined; given: Bindings }>
+
+const UNBOUND: Bindings = new Map()
+
 class Reader {
-  constructor(program) {
+  private readonly checker: ts.TypeChecker
+  private readonly callsOf = new Map<ts.Node, ts.CallExpression[]>()
+  private readonly assigned = new Map<string, (ts.Expression | undefined)[]>()
+  private readonly made: ts.NewExpression[] = []
+
+  constructor(program: ts.Program) {
     this.checker = program.getTypeChecker()
-    this.callsOf = new Map()
-    this.assigned = new Map()
-    this.made = []
     for (const source of program.getSourceFiles()) this.survey(source)
   }
 
   /** Notes all calls of our functions, all values given to properties, and where errors are made. */
-  survey(node) {
+  private survey(node: ts.Node): void {
     if (ts.isNewExpression(node) && node.expression.getText() === 'AppError') this.made.push(node)
     if (ts.isCallExpression(node)) note(this.callsOf, this.functionOf(node.expression), node)
     if (ts.isPropertyAssignment(node)) note(this.assigned, node.name.getText(), node.initializer)
@@ -54,18 +76,18 @@ class Reader {
     node.forEachChild(child => this.survey(child))
   }
 
-  all() {
-    return this.made.flatMap(node => this.rowsOf(node, new Map(), 0))
+  all(): FoundError[] {
+    return this.made.flatMap(node => this.rowsOf(node, UNBOUND, 0))
   }
 
-  /** `bound` maps parameters to what a caller gives for them. Where a text rests on parameters, there is a row for each caller. */
-  rowsOf(node, bound, depth, made = node) {
-    const [code, message, details] = made.arguments
+  /** The rows of the error `made`, which is made or passed on at `node`: one for each caller if parameters are in a text. */
+  private rowsOf(node: ts.NewExpression | ts.CallExpression, bound: Bindings, depth: number, made = node): FoundError[] {
+    const [code, message, details] = made.arguments ?? []
     const wordy = this.texts(message, bound).every(text => text.replace(/<[^<>]*>/g, '').length >= WORDY)
     const needed = [code, hintIn(details), ...(wordy ? [] : [message])].flatMap(part => this.parametersIn(part, bound))
     const owner = needed.length > 0 && depth < 4 ? functionAround(node) : undefined
-    const calls = owner ? (this.callsOf.get(owner) ?? []) : []
-    if (calls.length > 0) {
+    const calls = owner && this.callsOf.get(owner)
+    if (calls) {
       return calls.flatMap(call => {
         const inner = new Map(bound)
         owner.parameters.forEach((parameter, at) => inner.set(parameter, { node: call.arguments[at], given: bound }))
@@ -77,23 +99,23 @@ class Reader {
     return this.texts(message, bound).map(text => ({ codes: unique(codes).sort(), message: text, hints }))
   }
 
-  hintsOf(details, bound) {
+  private hintsOf(details: ts.Expression | undefined, bound: Bindings): string[] {
     if (details === undefined) return []
     if (ts.isConditionalExpression(details)) return [...this.hintsOf(details.whenTrue, bound), ...this.hintsOf(details.whenFalse, bound)]
     const hint = hintIn(details)
     return hint === undefined ? [] : this.hint(hint, bound)
   }
 
-  /** A hint that was handed on as a property of something: whatever our code gives to a property of that name. */
-  hint(node, bound) {
+  /** A hint that is read from a property can be all that our code gives to a property of that name. */
+  private hint(node: ts.Expression, bound: Bindings): string[] {
     const given = ts.isPropertyAccessExpression(node) ? (this.assigned.get(node.name.text) ?? []).filter(value => value !== undefined) : []
-    return given.length > 0 ? given.flatMap(value => this.texts(value, new Map())) : this.texts(node, bound)
+    return given.length > 0 ? given.flatMap(value => this.texts(value, UNBOUND)) : this.texts(node, bound)
   }
 
-  /** Parameters of the function around, not bound yet, that a text consists of or that are put into it as they are. */
-  parametersIn(node, bound) {
-    const found = []
-    const visit = each => {
+  /** The parameters, not bound yet, that a text consists of or that are put into it as they are. */
+  private parametersIn(node: ts.Expression | undefined, bound: Bindings): ts.ParameterDeclaration[] {
+    const found: ts.ParameterDeclaration[] = []
+    const visit = (each: ts.Expression): void => {
       if (ts.isIdentifier(each)) {
         const declaration = this.declarationOf(each)
         if (declaration && ts.isParameter(declaration) && !bound.has(declaration) && isText(declaration)) found.push(declaration)
@@ -105,7 +127,7 @@ class Reader {
   }
 
   /** All texts that an expression can be, in words. */
-  texts(node, bound) {
+  private texts(node: ts.Expression | undefined, bound: Bindings): string[] {
     if (node === undefined) return ['']
     if (ts.isStringLiteral(node) || ts.isNoSubstitutionTemplateLiteral(node)) return [node.text]
     if (ts.isParenthesizedExpression(node) || ts.isAsExpression(node) || ts.isNonNullExpression(node))
@@ -121,7 +143,8 @@ class Reader {
       const [left, right] = [this.texts(node.left, bound), this.texts(node.right, bound)]
       if (node.operatorToken.kind === ts.SyntaxKind.PlusToken) return [...left, ...right].every(isBare) ? ['<n>'] : product(left, right, '')
       if (node.operatorToken.kind === ts.SyntaxKind.QuestionQuestionToken) {
-        const given = bound.get(ts.isIdentifier(node.left) ? this.declarationOf(node.left) : undefined)
+        const declaration = ts.isIdentifier(node.left) ? this.declarationOf(node.left) : undefined
+        const given = declaration && bound.get(declaration)
         return given?.node && !left.every(isBare)
           ? left
           : choices(
@@ -132,7 +155,8 @@ class Reader {
     }
     if (ts.isElementAccessExpression(node)) {
       const table = this.initializerOf(node.expression)
-      if (table && ts.isObjectLiteralExpression(table)) return table.properties.flatMap(({ initializer }) => this.texts(initializer, bound))
+      if (table && ts.isObjectLiteralExpression(table))
+        return table.properties.flatMap(property => this.texts(ts.isPropertyAssignment(property) ? property.initializer : undefined, bound))
     }
     if (ts.isIdentifier(node)) {
       const declaration = this.declarationOf(node)
@@ -148,8 +172,8 @@ class Reader {
     return [placeholder(node)]
   }
 
-  /** What a constant is, where that is a text worth showing. */
-  constant(node, bound) {
+  /** The texts of a constant; undefined if they say no more than its name. */
+  private constant(node: ts.Expression, bound: Bindings): string[] | undefined {
     if (
       ts.isCallExpression(node) ||
       ts.isPropertyAccessExpression(node) ||
@@ -162,73 +186,84 @@ class Reader {
     return texts.every(isBare) ? undefined : texts
   }
 
-  declarationOf(node) {
+  private declarationOf(node: ts.Expression): ts.Declaration | undefined {
     const shorthand = ts.isShorthandPropertyAssignment(node.parent) && this.checker.getShorthandAssignmentValueSymbol(node.parent)
     let symbol = shorthand || this.checker.getSymbolAtLocation(node)
     if (symbol && symbol.flags & ts.SymbolFlags.Alias) symbol = this.checker.getAliasedSymbol(symbol)
     return symbol?.valueDeclaration
   }
 
-  initializerOf(node) {
+  private initializerOf(node: ts.Expression): ts.Expression | undefined {
     const declaration = this.declarationOf(node)
     return declaration && isConstant(declaration) ? declaration.initializer : undefined
   }
 
-  /** The function or method that an expression calls, where it is one of ours. */
-  functionOf(callee) {
+  /** The function or method of ours that an expression calls. */
+  private functionOf(callee: ts.Expression): Callable | undefined {
     const declaration = this.declarationOf(callee)
     if (!declaration) return undefined
     if (ts.isFunctionDeclaration(declaration) || ts.isMethodDeclaration(declaration)) return declaration
-    const { initializer } = declaration
+    const initializer = hasInitializer(declaration) ? declaration.initializer : undefined
     return initializer && (ts.isArrowFunction(initializer) || ts.isFunctionExpression(initializer)) ? initializer : undefined
   }
 }
 
 /** The expression of `hint` among an error's details. */
-function hintIn(details) {
+function hintIn(details: ts.Expression | undefined): ts.Expression | undefined {
   if (!details || !ts.isObjectLiteralExpression(details)) return undefined
   const property = details.properties.find(({ name }) => name?.getText() === 'hint')
-  return property && (property.initializer ?? property.name)
+  if (!property) return undefined
+  return ts.isPropertyAssignment(property) ? property.initializer : (property.name as ts.Identifier)
 }
 
-function note(map, key, value) {
+function note<K, V>(map: Map<K, V[]>, key: K | undefined, value: V): void {
   if (key === undefined) return
-  if (map.has(key)) map.get(key).push(value)
+  const values = map.get(key)
+  if (values) values.push(value)
   else map.set(key, [value])
 }
 
-const isConstant = node => ts.isVariableDeclaration(node) && (node.parent.flags & ts.NodeFlags.Const) !== 0
-const isText = ({ type }) => type !== undefined && /^(string( \| undefined)?|ErrorCode|'.*)$/.test(type.getText())
+const isConstant = (node: ts.Node): node is ts.VariableDeclaration =>
+  ts.isVariableDeclaration(node) && (node.parent.flags & ts.NodeFlags.Const) !== 0
+const hasInitializer = (
+  node: ts.Node,
+): node is ts.VariableDeclaration | ts.ParameterDeclaration | ts.PropertyDeclaration | ts.PropertyAssignment =>
+  ts.isVariableDeclaration(node) || ts.isParameter(node) || ts.isPropertyDeclaration(node) || ts.isPropertyAssignment(node)
+const isText = ({ type }: ts.ParameterDeclaration): boolean =>
+  type !== undefined && /^(string( \| undefined)?|ErrorCode|'.*)$/.test(type.getText())
 
-function functionAround(node) {
-  for (let each = node.parent; each; each = each.parent) if (ts.isFunctionLike(each)) return each
+function functionAround(node: ts.Node): ts.SignatureDeclaration | undefined {
+  for (let each: ts.Node | undefined = node.parent; each; each = each.parent) if (ts.isFunctionLike(each)) return each
   return undefined
 }
 
 /** A part that may be absent stands in brackets. */
-function choices(some, others) {
+function choices(some: string[], others: string[]): string[] {
   const all = unique([...some, ...others])
   if (!all.includes('')) return all
-  return all.filter(text => text !== '').map(text => `${/^\s*/.exec(text)[0]}[${text.trim()}]`)
+  return all.filter(text => text !== '').map(text => `${/^\s*/.exec(text)![0]}[${text.trim()}]`)
 }
 
-function product(heads, tails, end) {
+function product(heads: string[], tails: string[], end: string): string[] {
   return heads.flatMap(head => tails.map(tail => head + tail + end))
 }
 
 /** `<local path>` for a value that is only known when the error happens. */
-function placeholder(node) {
+function placeholder(node: ts.Node): string {
   if (ts.isPropertyAccessExpression(node)) return /^(length|size)$/.test(node.name.text) ? '<n>' : named(node.name.text)
   if (ts.isCallExpression(node)) {
     const callee = node.expression
     const called = ts.isPropertyAccessExpression(callee) ? callee.name.text : callee.getText()
     if (called === 'messageOf') return '<why>'
-    if (called === 'stringify') return `"${placeholder(node.arguments[0])}"`
+    if (called === 'stringify') return `"${placeholder(node.arguments[0]!)}"`
     if (called === 'round' || called === 'toFixed') return '<n>'
-    if (called === 'plural') return ts.isStringLiteral(node.arguments[1]) ? `<n> ${node.arguments[1].text}s` : '<n>'
+    if (called === 'plural') {
+      const [, noun] = node.arguments
+      return noun && ts.isStringLiteral(noun) ? `<n> ${noun.text}s` : '<n>'
+    }
     if (ts.isPropertyAccessExpression(callee) && !/^(Math|JSON|Object)$/.test(callee.expression.getText()))
       return placeholder(callee.expression)
-    return node.arguments.length > 0 ? placeholder(node.arguments[0]) : named(called)
+    return node.arguments[0] ? placeholder(node.arguments[0]) : named(called)
   }
   if (ts.isIdentifier(node)) return named(node.text)
   const inner = ts.forEachChild(node, child =>
@@ -237,7 +272,7 @@ function placeholder(node) {
   return inner ? placeholder(inner) : '<n>'
 }
 
-function named(identifier) {
+function named(identifier: string): string {
   return `<${identifier
     .replace(/([a-z])([A-Z])/g, '$1 $2')
     .replaceAll('_', ' ')

@@ -1,48 +1,28 @@
-// Writes docs/commands.md, docs/errors.md and docs/json-output.md from the program and the schema of its JSON: `node scripts/make-docs.mjs`. With --check it writes nothing, and fails where they are not up to date.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+// Writes docs/commands.md, docs/errors.md and docs/json-output.md from the program and the schema of its JSON:
+// `npm run docs`. With `-- --check` it writes nothing, and fails if they are not up to date.
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
-import { build } from 'esbuild'
-import { bundleOptions } from './build.mjs'
-import { commandsPage } from './docs-commands.mjs'
-import { errorsPage } from './docs-errors.mjs'
-import { jsonPage } from './docs-json.mjs'
-import { readErrors } from './docs-messages.mjs'
+import { fileURLToPath } from 'node:url'
+import { EXIT_CODES, exitCodeOf } from '../src/exit-codes.ts'
+import { buildProgram } from '../src/program.ts'
+import { describeError } from '../src/ui/describe-error.ts'
+import { AppError } from '../src/util/errors.ts'
+import { commandsPage } from './docs-commands.ts'
+import { errorsPage } from './docs-errors.ts'
+import { jsonPage, type Schema } from './docs-json.ts'
+import { readErrors } from './docs-messages.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const PROGRAM = `
-  export { buildProgram } from './program.ts'
-  export { EXIT_CODES, exitCodeOf } from './exit-codes.ts'
-  export { describeError } from './ui/describe-error.ts'
-  export { AppError } from './util/errors.ts'`
 
-/** The program without what its commands do: that is loaded only when one runs. */
-async function loadProgram() {
-  const folder = mkdtempSync(join(tmpdir(), 'colab-escape-docs-'))
-  try {
-    const stdin = { contents: PROGRAM, resolveDir: join(ROOT, 'src'), sourcefile: 'docs.ts', loader: 'ts' }
-    const onlyWhenRun = {
-      name: 'only-when-run',
-      setup: ({ onResolve }) =>
-        onResolve({ filter: /./ }, ({ kind, path }) => (kind === 'dynamic-import' ? { path, external: true } : undefined)),
-    }
-    await build({ ...bundleOptions, stdin, outdir: folder, outExtension: { '.js': '.mjs' }, plugins: [onlyWhenRun], write: true })
-    return await import(pathToFileURL(join(folder, 'stdin.mjs')).href)
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
-}
-
-const { buildProgram, EXIT_CODES, exitCodeOf, describeError, AppError } = await loadProgram()
+const schema = JSON.parse(readFileSync(join(ROOT, 'docs/json-output.schema.json'), 'utf8')) as Schema
 const errors = readErrors([join(ROOT, 'src/cli.ts'), join(ROOT, 'src/worker.ts')])
 const pages = {
   'docs/commands.md': commandsPage(
-    buildProgram(() => undefined),
+    buildProgram(() => Promise.resolve()),
     EXIT_CODES,
   ),
-  'docs/errors.md': errorsPage(errors, EXIT_CODES, exitCodeOf, code => describeError(new AppError(code, '')).hint),
-  'docs/json-output.md': jsonPage(JSON.parse(readFileSync(join(ROOT, 'docs/json-output.schema.json'), 'utf8'))),
+  'docs/errors.md': errorsPage(errors, EXIT_CODES, exitCodeOf, code => describeError(new AppError(code, '')).hint ?? ''),
+  'docs/json-output.md': jsonPage(schema),
 }
 for (const [path, text] of Object.entries(pages)) {
   if (!process.argv.includes('--check')) writeFileSync(join(ROOT, path), text)

@@ -1,4 +1,4 @@
-// Runs the suites whose outcome depends on Node's own zstd on Node 24: `node scripts/test-node24.mjs [vitest arguments]`.
+// Runs on Node 24 the suites whose outcome depends on Node's own zstd: `npm run test:node24 [-- <vitest arguments>]`.
 import { spawnSync } from 'node:child_process'
 
 const suites = process.argv.length > 2 ? process.argv.slice(2) : ['test/compression', 'test/golden']

@@ -1,4 +1,5 @@
-// Uses the package as a stranger does, without network: `node scripts/try-package.mjs [versions of Node, such as 20 22 24; default: this one]`.
+// Uses the package as a stranger does, without network: `node scripts/run.mjs scripts/try-package.ts [versions of Node]`,
+// such as 20 22 24; default: this one.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -7,21 +8,33 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
-/** Packs what is built into `folder`; gives npm's description of the tarball, and its `path`. */
-export function packInto(folder) {
+interface Tarball {
+  path: string
+  filename: string
+  /** Bytes. */
+  size: number
+  entryCount: number
+  files: { path: string }[]
+}
+
+/** Packs `dist` and all that belongs to it into a tarball in `folder`. */
+export function packInto(folder: string): Tarball {
   const output = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], { cwd: ROOT, encoding: 'utf8' })
-  const [about] = JSON.parse(output)
+  const [about] = JSON.parse(output) as [Omit<Tarball, 'path'>]
   return { ...about, path: join(folder, about.filename) }
 }
 
-/** Pushes, lists and pulls with `npx` of the tarball, from an empty folder, with an empty cache of npm, on the Node in the folder `bin`. */
-export function useOffline(tarball, folder, bin = dirname(process.execPath)) {
+/**
+ * Pushes, lists and pulls with `npx` of the tarball, from an empty folder, with an empty cache of npm, on the Node in the
+ * folder `bin`. Returns all that was printed.
+ */
+function useOffline(tarball: string, folder: string, bin: string): string {
   mkdirSync(join(folder, 'data'), { recursive: true })
   const content = Array.from({ length: 20_000 }, (_, i) => `${i},${(i * 48271) % 2147483647}\n`).join('')
   writeFileSync(join(folder, 'data', 'numbers.csv'), content)
   const env = {
     ...process.env,
-    PATH: bin + delimiter + process.env.PATH,
+    PATH: bin + delimiter + String(process.env.PATH),
     npm_config_cache: join(folder, 'npm-cache'),
     npm_config_offline: 'true',
     COLAB_ESCAPE_CACHE: join(folder, 'cache'),
@@ -30,10 +43,10 @@ export function useOffline(tarball, folder, bin = dirname(process.execPath)) {
   }
   const work = join(folder, 'empty')
   mkdirSync(work)
-  const run = (...args) => {
+  const run = (...args: string[]): string => {
     const npx = ['npx', '--yes', '--package', tarball, 'colab-escape', ...args]
     const [command, ...rest] = withoutNetwork() ? ['unshare', '--map-root-user', '--net', ...npx] : npx
-    return execFileSync(command, rest, { cwd: work, env, encoding: 'utf8' })
+    return execFileSync(command!, rest, { cwd: work, env, encoding: 'utf8' })
   }
   const pushed = run('push', join(folder, 'data'))
   const listed = run('log')
@@ -43,14 +56,15 @@ export function useOffline(tarball, folder, bin = dirname(process.execPath)) {
   return pushed + listed + pulled
 }
 
-let unshares
-/** Whether processes can be cut off from the network here: Linux allows it to root, and to others where it is so configured. */
-function withoutNetwork() {
+let unshares: boolean | undefined
+
+/** Whether processes can be cut off from the network here. Linux allows it to root, and by configuration to others. */
+function withoutNetwork(): boolean {
   unshares ??= spawnSync('unshare', ['--map-root-user', '--net', 'true']).status === 0
   return unshares
 }
 
-function binOf(version) {
+function binOf(version: string): string {
   const print = ['-y', '-p', `node@${version}`, 'node', '-p', 'process.execPath']
   return dirname(execFileSync('npx', print, { encoding: 'utf8' }).trim())
 }

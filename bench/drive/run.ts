@@ -1,4 +1,5 @@
-// Measures colab-escape beside rclone, restic over rclone and tar | zstd | rclone rcat on the emulated Drive: `npm run bench:drive -- --help`.
+// Measures colab-escape beside rclone, restic over rclone and tar | zstd | rclone rcat on the emulated Drive:
+// `npm run bench:drive -- --help`.
 import { fork, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { appendFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -6,12 +7,12 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { build } from 'esbuild'
-import { writeCharts } from '../chart.mjs'
-import { makeCorpus } from '../make-corpus.mjs'
-import { isSame, measure, sizeOf } from '../measure.mjs'
-import { megabytes, ratio, replacePart, seconds, table } from '../report.mjs'
-import { incompressible } from '../seeded.mjs'
+import { writeCharts } from '../chart.ts'
+import { makeCorpus } from '../make-corpus.ts'
+import { type Command, isSame, measure, sizeOf } from '../measure.ts'
+import { megabytes, ratio, replacePart, seconds, table } from '../report.ts'
+import { incompressible } from '../seeded.ts'
+import type { Counts, Hello } from './world.ts'
 
 const REPORT = fileURLToPath(new URL('../../docs/benchmarks.md', import.meta.url))
 const PROGRAM = fileURLToPath(new URL('../../bin/colab-escape.cjs', import.meta.url))
@@ -20,8 +21,8 @@ const PROFILES = ['colab', 'home']
 
 const HELP = `npm run bench:drive -- [options]
 
-Pieces of work on the emulated Drive: a folder of small files pushed, pushed again and pulled; versions of a project pushed, and the last one pulled; all versions pushed
-as one folder into a repository of its own, and pulled.
+Pieces of work on the emulated Drive: a folder of small files pushed, pushed again and pulled; versions of a project pushed,
+and the last one pulled; all versions pushed as one folder into a repository of its own, and pulled.
 
   --profile <name>    how fast that Drive is: ${PROFILES.join(' or ')} (default: ${PROFILES[0]})
   --corpus <folder>   folders v1, v3 and v4 of a project (default: a made one)
@@ -51,23 +52,29 @@ if (!PROFILES.includes(options.profile)) {
 }
 
 const work = mkdtempSync(join(tmpdir(), 'colab-escape-bench-drive-'))
-const log = line => console.error(line)
+const log = (line: string): void => console.error(line)
 
-async function startWorld() {
-  const outfile = join(work, 'world.mjs')
-  const entry = fileURLToPath(new URL('world.ts', import.meta.url))
-  await build({ entryPoints: [entry], bundle: true, platform: 'node', format: 'esm', outfile, logLevel: 'warning' })
-  const child = fork(outfile, [options.profile], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-  const [hello] = await once(child, 'message')
-  const ask = async message => {
-    child.send(message)
-    return (await once(child, 'message'))[0]
-  }
-  return { ...hello, reset: () => child.send('reset'), counts: () => ask('counts'), close: () => child.send('close') }
+interface World extends Hello {
+  reset: () => void
+  counts: () => Promise<Counts>
+  close: () => void
 }
 
-/** 600 files, 7 MB in all: text, numbers, and some that do not compress. */
-function makeSmallFiles(folder) {
+async function startWorld(): Promise<World> {
+  const run = fileURLToPath(new URL('../../scripts/run.mjs', import.meta.url))
+  const entry = fileURLToPath(new URL('world.ts', import.meta.url))
+  const child = fork(run, [entry, options.profile], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const [hello] = (await once(child, 'message')) as [Hello]
+  const counts = async (): Promise<Counts> => {
+    child.send('counts')
+    const [answer] = (await once(child, 'message')) as [Counts]
+    return answer
+  }
+  return { ...hello, counts, reset: () => child.send('reset'), close: () => child.send('close') }
+}
+
+/** Makes 600 files, 7 MB in all. Half of each is text, half does not compress. */
+function makeSmallFiles(folder: string): void {
   const noiseOf = incompressible('small files')
   for (let i = 0; i < 600; i++) {
     const path = join(folder, `part-${i % 12}`)
@@ -78,8 +85,30 @@ function makeSmallFiles(folder) {
   }
 }
 
-/** Each tool: how it pushes `source` as `name`, and how it pulls the newest into `target`. */
-function toolsOf(world) {
+interface Step {
+  title: string
+  /** A folder to push. */
+  source?: string
+  /** The folder that a pull must give back. */
+  pull?: string
+  name: string
+  /** The machine is the one of the step before, with its cache. */
+  same?: true
+}
+
+interface Tool {
+  id: string
+  /** Run once, before all steps. */
+  prepare?: Command[]
+  /** Whether it takes part in a step; absent: in all. */
+  does?: (step: Step) => boolean
+  /** Pushes `source` as `name`. */
+  push: (source: string, name: string, machine: string) => Command
+  /** Pulls the newest version of `name` into `target`. */
+  pull: (name: string, target: string) => Command
+}
+
+function toolsOf(world: World): Tool[] {
   const home = join(work, 'home')
   mkdirSync(home, { recursive: true })
   const own = {
@@ -89,14 +118,14 @@ function toolsOf(world) {
   }
   const program = [process.execPath, PROGRAM, '--quiet']
   const restic = { ...world.env, RESTIC_PASSWORD: 'bench', RESTIC_CACHE_DIR: join(work, 'restic-cache') }
-  // a repository, or folder, of its own for the work that calls for one
-  const placeOf = name => (name === 'whole' ? 'whole' : 'ours')
-  const resticOf = place => ['restic', '-r', `rclone:gdrive:restic-${place}`]
-  const tar = name => `tar -C "$1" -cf - . | zstd -3 -T2 | rclone rcat gdrive:tar/${name}.tar.zst`
+  // the whole project goes into a repository of its own
+  const placeOf = (name: string): string => (name === 'whole' ? 'whole' : 'ours')
+  const resticOf = (place: string): string[] => ['restic', '-r', `rclone:gdrive:restic-${place}`]
+  const tar = (name: string): string => `tar -C "$1" -cf - . | zstd -3 -T2 | rclone rcat gdrive:tar/${name}.tar.zst`
   return [
     {
       id: 'colab-escape',
-      // every run is a machine of its own: no cache of an earlier one
+      // every machine has a cache of its own
       push: (source, name, machine) => ({
         argv: [...program, 'push', source, '--name', name, '--store', `drive:${placeOf(name)}`],
         env: { ...own, COLAB_ESCAPE_CACHE: join(work, machine) },
@@ -111,10 +140,16 @@ function toolsOf(world) {
       : [
           {
             id: 'rclone copy',
-            // it copies file by file and keeps what is gone: of versions it knows nothing
-            does: step => step.name === 'small',
-            push: (source, name) => ({ argv: ['rclone', 'copy', source, `gdrive:copy/${name}`, '--transfers', '8'], env: world.env }),
-            pull: (name, target) => ({ argv: ['rclone', 'copy', `gdrive:copy/${name}`, target, '--transfers', '8'], env: world.env }),
+            // it copies file by file, without versions
+            does: (step: Step) => step.name === 'small',
+            push: (source: string, name: string) => ({
+              argv: ['rclone', 'copy', source, `gdrive:copy/${name}`, '--transfers', '8'],
+              env: world.env,
+            }),
+            pull: (name: string, target: string) => ({
+              argv: ['rclone', 'copy', `gdrive:copy/${name}`, target, '--transfers', '8'],
+              env: world.env,
+            }),
           },
         ]),
     {
@@ -137,7 +172,12 @@ function toolsOf(world) {
   ]
 }
 
-async function main() {
+interface Result extends Counts {
+  time: number
+  peakBytes: number | undefined
+}
+
+async function main(): Promise<void> {
   const world = await startWorld()
   const tools = toolsOf(world)
   const small = join(work, 'small')
@@ -147,22 +187,22 @@ async function main() {
   appendFileSync(join(changed, 'part-3', '3.dat'), 'one row more')
   const corpus = options.corpus ? resolve(options.corpus) : join(work, 'corpus')
   if (!options.corpus) makeCorpus(corpus, { small: false })
-  const [v1, v3, v4] = ['v1', 'v3', 'v4'].map(version => join(corpus, version))
-  if (![v1, v3, v4].every(existsSync)) throw new Error(`${corpus} lacks v1, v3 or v4`)
+  const [v1, v3, v4] = [join(corpus, 'v1'), join(corpus, 'v3'), join(corpus, 'v4')] as const
+  if (![v1, v3, v4].every(version => existsSync(version))) throw new Error(`${corpus} lacks v1, v3 or v4`)
 
-  const steps = [
-    { what: 'first push of 600 files, 7 MB', source: small, name: 'small' },
-    { what: 'later push, one file changed', source: changed, name: 'small' },
-    { what: 'push, nothing changed', source: changed, name: 'small', same: true },
-    { what: 'pull of 600 files', pull: changed, name: 'small' },
-    { what: `first push of a project, ${megabytes(sizeOf(v1), 0)} MB`, source: v1, name: 'project' },
-    { what: `its third version, ${megabytes(sizeOf(v3), 0)} MB`, source: v3, name: 'project' },
-    { what: `its fourth version, ${megabytes(sizeOf(v4), 0)} MB`, source: v4, name: 'project' },
-    { what: `pull of ${megabytes(sizeOf(v4), 0)} MB`, pull: v4, name: 'project' },
-    { what: `the whole project, all versions, ${megabytes(sizeOf(corpus), 0)} MB`, source: corpus, name: 'whole' },
-    { what: `pull of ${megabytes(sizeOf(corpus), 0)} MB`, pull: corpus, name: 'whole' },
+  const steps: Step[] = [
+    { title: 'first push of 600 files, 7 MB', source: small, name: 'small' },
+    { title: 'later push, one file changed', source: changed, name: 'small' },
+    { title: 'push, nothing changed', source: changed, name: 'small', same: true },
+    { title: 'pull of 600 files', pull: changed, name: 'small' },
+    { title: `first push of a project, ${megabytes(sizeOf(v1), 0)} MB`, source: v1, name: 'project' },
+    { title: `its third version, ${megabytes(sizeOf(v3), 0)} MB`, source: v3, name: 'project' },
+    { title: `its fourth version, ${megabytes(sizeOf(v4), 0)} MB`, source: v4, name: 'project' },
+    { title: `pull of ${megabytes(sizeOf(v4), 0)} MB`, pull: v4, name: 'project' },
+    { title: `the whole project, all versions, ${megabytes(sizeOf(corpus), 0)} MB`, source: corpus, name: 'whole' },
+    { title: `pull of ${megabytes(sizeOf(corpus), 0)} MB`, pull: corpus, name: 'whole' },
   ]
-  const results = new Map()
+  const results = new Map<string, Result>()
   for (const { prepare = [] } of tools) for (const command of prepare) await measure(command, join(work, 'time'))
   for (const [number, step] of steps.entries()) {
     for (const tool of tools) {
@@ -171,27 +211,27 @@ async function main() {
       const target = join(work, `pulled-${tool.id.replace(/\W/g, '')}`)
       const machine = step.same ? `machine-${tools.indexOf(tool)}-${number - 1}` : `machine-${tools.indexOf(tool)}-${number}`
       const { seconds: time, peakBytes } = await measure(
-        step.pull ? tool.pull(step.name, target) : tool.push(step.source, step.name, machine),
+        step.source === undefined ? tool.pull(step.name, target) : tool.push(step.source, step.name, machine),
         join(work, 'time'),
       )
       if (step.pull && !isSame(step.pull, target)) throw new Error(`${tool.id} did not give back what it had been given`)
       rmSync(target, { recursive: true, force: true })
       const { requests, sent, fetched } = await world.counts()
-      log(`${step.what}: ${tool.id}, ${seconds(time)} s, ${requests} calls, ${megabytes(peakBytes, 0)} MB peak`)
-      results.set(`${step.what} ${tool.id}`, { time, peakBytes, requests, sent, fetched })
+      log(`${step.title}: ${tool.id}, ${seconds(time)} s, ${requests} calls, ${megabytes(peakBytes, 0)} MB peak`)
+      results.set(`${step.title} ${tool.id}`, { time, peakBytes, requests, sent, fetched })
     }
   }
   world.close()
-  const rows = steps.map(({ what }) => {
-    const of = tool => results.get(`${what} ${tool.id}`)
-    const last = of(tools.at(-1))
-    const cell = result => (result === undefined ? '-' : `${seconds(result.time)} s, ${result.requests} calls`)
-    return [what, ...tools.map(tool => cell(of(tool))), ratio(of(tools[0]).time, last.time)]
+  const rows = steps.map(({ title }) => {
+    const of = (tool: Tool): Result | undefined => results.get(`${title} ${tool.id}`)
+    const cell = (result: Result | undefined): string =>
+      result === undefined ? '-' : `${seconds(result.time)} s, ${result.requests} calls`
+    return [title, ...tools.map(tool => cell(of(tool))), ratio(of(tools[0]!)?.time, of(tools.at(-1)!)?.time)]
   })
-  const link = steps.map(({ what }) => {
-    const { time, peakBytes, sent, fetched } = results.get(`${what} ${tools[0].id}`)
+  const link = steps.map(({ title }) => {
+    const { time, peakBytes, sent, fetched } = results.get(`${title} ${tools[0]!.id}`)!
     return [
-      what,
+      title,
       megabytes(sent),
       megabytes(fetched),
       ((100 * (sent + fetched)) / world.bytesPerSecond / time).toFixed(0),
@@ -200,13 +240,15 @@ async function main() {
   })
   const compared = table(['work', ...tools.map(tool => tool.id), 'ours / tar'], rows)
   const text = `${compared}\n${table(['colab-escape', 'MB sent', 'MB fetched', '% of what the link could carry', 'peak MB'], link)}`
-  const version = command => spawnSync(command, ['version'], { encoding: 'utf8' }).stdout.split('\n')[0]
+  const version = (command: string): string => spawnSync(command, ['version'], { encoding: 'utf8' }).stdout.split('\n')[0]!
   const flags = [
     options.corpus ? ' --corpus <folder>' : '',
     options.profile === 'colab' ? '' : ` --profile ${options.profile}`,
     options['without-copy'] ? ' --without-copy' : '',
   ].join('')
-  const about = `Measured on ${new Date().toISOString().slice(0, 10)}, ${availableParallelism()} CPUs, Node ${process.versions.node}, ${version('rclone')}, ${version('restic')}; emulated Drive, profile "${options.profile}".\n\n    npm run bench:drive --${flags}\n`
+  const day = new Date().toISOString().slice(0, 10)
+  const programs = `Node ${process.versions.node}, ${version('rclone')}, ${version('restic')}`
+  const about = `Measured on ${day}, ${availableParallelism()} CPUs, ${programs}; emulated Drive, profile "${options.profile}".\n\n    npm run bench:drive --${flags}\n`
   console.log(`${about}\n${text}`)
   if (!options.write) return
   replacePart(REPORT, `drive ${options.profile}`, `${about}\n${text}`)
