@@ -1,5 +1,5 @@
-// Draws the charts of docs/benchmarks.md from the tables in it: `npm run bench:chart`. With `-- --check` it writes nothing,
-// and fails if a chart does not show what the tables say.
+// Draws the charts of docs/benchmarks.md from the tables in it: `npm run bench:chart`. With `-- --check` it writes
+// nothing, and fails if a chart does not show what the tables say.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import * as Plot from '@observablehq/plot'

@@ -1,6 +1,6 @@
 // Pushes one small change after the other, to see that the cost of a push does not grow with the repository:
-// `npm run bench:growing [-- <versions, default 3333>]`. Each version adds a pack, an index and a snapshot, so 3,333 of them
-// are 10,000 objects. The store is in memory, so that only the program is measured.
+// `npm run bench:growing [-- <versions, default 3333>]`. Each version adds a pack, an index and a snapshot, so 3,333 of
+// them are 10,000 objects. The store is in memory, so that only the program is measured.
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

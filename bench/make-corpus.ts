@@ -1,5 +1,5 @@
-// A project in five versions, made from a seed: `node scripts/run.mjs bench/make-corpus.ts <folder> [--small]`. Nothing in
-// it was trained or photographed.
+// A project in five versions, made from a seed: `node scripts/run.mjs bench/make-corpus.ts <folder> [--small]`.
+// Nothing in it was trained or photographed.
 //   v1 data only
 //   v2 a first checkpoint
 //   v3 the CSV grew, a second checkpoint

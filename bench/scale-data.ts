@@ -16,7 +16,8 @@ export function makeManyFiles(folder: string, count: number): void {
 }
 
 /**
- * One file of about `size` bytes: text and bytes that nothing can compress, in turns of 1 to 8 MiB. Memory holds one turn at most.
+ * One file of about `size` bytes: text and bytes that nothing can compress, in turns of 1 to 8 MiB. Memory holds one
+ * turn at most.
  */
 export function makeBigFile(file: string, size: number): void {
   const random = new Seeded('big file')

@@ -34,8 +34,8 @@ export interface ScaleResult extends Summary {
 }
 
 /**
- * Pushes many small files, pushes them again unchanged and restores them; pushes and restores one large file, and a folder with
- * content of every kind.
+ * Pushes many small files, pushes them again unchanged and restores them; pushes and restores one large file, and a
+ * folder with content of every kind.
  */
 export async function measureScale({ tools, runs, small, work, log }: ScaleOptions): Promise<ScaleResult[]> {
   const own = tools.filter(tool => tool.id.startsWith('node') && tool.version !== undefined)
@@ -76,8 +76,8 @@ interface StepOptions extends Omit<ScaleOptions, 'small'> {
   /** Push once more, with nothing changed. */
   again: boolean
   /**
-   * Delete nothing until the end: ext4 needs several times as long to make files when many were deleted in the last minute, and
-   * the next tool would pay for it.
+   * Delete nothing until the end: ext4 needs several times as long to make files when many were deleted in the last
+   * minute, and the next tool would pay for it.
    */
   keep: boolean
 }

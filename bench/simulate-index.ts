@@ -1,5 +1,5 @@
-// Opens the index of a large repository that does not exist: `npm run bench:index [-- <million chunks>]`. The default of 16
-// million chunks is about 1 TB.
+// Opens the index of a large repository that does not exist: `npm run bench:index [-- <million chunks>]`. The default
+// of 16 million chunks is about 1 TB.
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'

@@ -1,6 +1,6 @@
 // Makes the indexes of a repository that does not exist, for simulate-index.ts: `node scripts/run.mjs
-// bench/simulated-repository.ts <folder> <chunks>`. It is a process of its own, so that its memory does not count as that of
-// opening the indexes.
+// bench/simulated-repository.ts <folder> <chunks>`. It is a process of its own, so that its memory does not count as
+// that of opening the indexes.
 import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -36,7 +36,9 @@ export function makePack(): { pack: IndexedPack; chunk: Buffer } {
   return { pack: { id: randomBytes(32).toString('hex'), size, directoryBytes }, chunk: blocks[0]!.chunkIds.subarray(0, 32) }
 }
 
-/** Writes config and indexes into `folder`, the list of objects into `listing.json` and some ids into `known-chunks`. */
+/**
+ * Writes config and indexes into `folder`, the list of objects into `listing.json` and some ids into `known-chunks`.
+ */
 function makeRepository(folder: string, chunks: number): void {
   const listed: StoredObject[] = []
   const known: Buffer[] = []

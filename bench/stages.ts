@@ -24,7 +24,7 @@ type Profile = Profiler.Profile & { samples: number[]; timeDeltas: number[] }
 type Maps = Map<string, SourceMap | undefined>
 type CallFrame = Runtime.CallFrame
 
-/** CPU milliseconds by stage, from the profiles of all threads in the folder `profiles`. `program` is the bundle's folder. */
+/** CPU milliseconds by stage, from the profiles of all threads in `profiles`. `program` is the folder of the bundle. */
 export function stagesOf(profiles: string, program: string): Map<string, number> {
   const maps: Maps = new Map()
   const stages = new Map<string, number>()

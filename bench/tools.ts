@@ -111,7 +111,10 @@ function tarZstd(threads: number): Tool {
   }
 }
 
-/** Makes one archive of all versions so far at each push: the smallest size if nothing else counts. Versions lie side by side. */
+/**
+ * Makes one archive of all versions so far at each push: the smallest size if nothing else counts. Versions lie side
+ * by side.
+ */
 function allZstd(...flags: [string, ...string[]]): Tool {
   const archive = (place: string): string => join(place, 'all.tar.zst')
   const script = `dir=$1; shift; out=$1; shift; tar -cf - -C "$dir" "$@" | zstd -q -f ${flags.join(' ')} -T2 -o "$out"`

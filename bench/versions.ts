@@ -27,9 +27,9 @@ export interface ToolResult {
 }
 
 /**
- * Pushes all versions with every tool into a repository of its own, then restores the last one; starts again `runs` times. The
- * tools take turns version by version. Each time another one is first, so that a busy moment of the machine hits no tool in
- * particular.
+ * Pushes all versions with every tool into a repository of its own, then restores the last one; starts again `runs`
+ * times. The tools take turns version by version. Each time another one is first, so that a busy moment of the
+ * machine hits no tool in particular.
  */
 export async function compareVersions({ versions, tools, runs, work, log }: ComparisonOptions): Promise<Map<Tool, ToolResult>> {
   const results = new Map<Tool, ToolResult>(

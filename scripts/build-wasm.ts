@@ -33,8 +33,8 @@ interface Compiler {
 }
 
 /**
- * Compiles the AssemblyScript kernels into a TypeScript module that holds them as text. It does nothing where the module
- * already comes from the same sources, flags and compiler.
+ * Compiles the AssemblyScript kernels into a TypeScript module that holds them as text. It does nothing where the
+ * module already comes from the same sources, flags and compiler.
  */
 export async function buildWasm(): Promise<void> {
   const sources = KERNELS.map(({ name }) => readFileSync(sourceFile(name), 'utf8'))

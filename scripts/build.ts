@@ -58,8 +58,8 @@ function packagesIn(metafile: Metafile): string[] {
 }
 
 /**
- * Leaves exactly `files` in `folder`. A file with the right contents is not touched, so that a program that runs from there
- * never sees half a file.
+ * Leaves exactly `files` in `folder`. A file with the right contents is not touched, so that a program that runs from
+ * there never sees half a file.
  */
 function replaceFolder(folder: string, files: ReadonlyMap<string, Buffer>): void {
   mkdirSync(folder, { recursive: true })

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 
 const PROGRAM = fileURLToPath(new URL('../bin/colab-escape.cjs', import.meta.url))
 
-/** Gives a function that runs the program in `folder` with its output shown. It rejects unless the program ends with 0. */
+/** Gives a function that runs the program in `folder` and shows its output. It rejects unless the exit code is 0. */
 export function runIn(folder: string, environment: Record<string, string>): (...args: string[]) => Promise<void> {
   return async (...args) => {
     console.log(`\n$ colab-escape ${args.join(' ')}`)

@@ -1,5 +1,5 @@
-// Reads from the sources which errors the program can give: every `new AppError(...)`. Functions that pass messages on to
-// it are followed to their callers.
+// Reads from the sources which errors the program can give: every `new AppError(...)`. Functions that pass messages
+// on to it are followed to their callers.
 import { dirname, resolve } from 'node:path'
 import ts from 'typescript'
 
@@ -80,7 +80,7 @@ class Reader {
     return this.made.flatMap(node => this.rowsOf(node, UNBOUND, 0))
   }
 
-  /** The rows of the error `made`, which is made or passed on at `node`: one for each caller if parameters are in a text. */
+  /** The rows of the error `made`, which `node` makes or passes on: one for each caller if parameters are in a text. */
   private rowsOf(node: ts.NewExpression | ts.CallExpression, bound: Bindings, depth: number, made = node): FoundError[] {
     const [code, message, details] = made.arguments ?? []
     const wordy = this.texts(message, bound).every(text => text.replace(/<[^<>]*>/g, '').length >= WORDY)

@@ -1,5 +1,5 @@
-// Uses the package as a stranger does, without network: `node scripts/run.mjs scripts/try-package.ts [versions of Node]`,
-// such as 20 22 24; default: this one.
+// Uses the package as a stranger does, without network: `npm run test:package`. Arguments are versions of Node, such as
+// 20 22 24; default: this one.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -25,8 +25,8 @@ export function packInto(folder: string): Tarball {
 }
 
 /**
- * Pushes, lists and pulls with `npx` of the tarball, from an empty folder, with an empty cache of npm, on the Node in the
- * folder `bin`. Returns all that was printed.
+ * Pushes, lists and pulls with `npx` of the tarball, from an empty folder, with an empty cache of npm, on the Node in
+ * the folder `bin`. Returns all that was printed.
  */
 function useOffline(tarball: string, folder: string, bin: string): string {
   mkdirSync(join(folder, 'data'), { recursive: true })

@@ -1,8 +1,8 @@
 import { type DriveEmulator, startDriveEmulator } from '../../test/drive-emulator/emulator.ts'
 import { DayClock } from '../../test/watch/day-clock.ts'
 
-// The emulator in a process of its own, so that only the program is measured. Its clock runs `speed` times as fast as the true
-// one. A number that the parent sends passes as many ms.
+// The emulator in a process of its own, so that only the program is measured. Its clock runs `speed` times as fast as
+// the true one. A number that the parent sends passes as many ms.
 
 /** The first message to the parent. */
 export interface DayWorld {

@@ -1,8 +1,8 @@
 import { PROFILES } from '../../test/drive-emulator/profiles.ts'
 import { startRcloneWorld } from '../../test/interop/rclone.ts'
 
-// The emulator in a process of its own, so that a tool never waits for the process that measures it. It follows the parent's
-// messages `reset`, `counts` and `close`.
+// The emulator in a process of its own, so that a tool never waits for the process that measures it. It follows the
+// parent's messages `reset`, `counts` and `close`.
 
 /** The first message to the parent. */
 export interface Hello {
