@@ -15,8 +15,9 @@ const KERNELS = [
   { name: 'fields', constant: 'FIELDS_WASM', flags: BLOCK_MEMORY },
 ]
 
-/** By its path, because an import by name brings in types that change those of arrays everywhere. */
-const ASSEMBLYSCRIPT = createRequire(import.meta.url).resolve('assemblyscript/package.json')
+const require = createRequire(import.meta.url)
+const ASSEMBLYSCRIPT = require.resolve('assemblyscript/package.json')
+/** A path, because an import by name brings in types that change those of arrays everywhere. */
 const ASC = new URL('dist/asc.js', pathToFileURL(ASSEMBLYSCRIPT)).href
 
 /** The part of AssemblyScript's compiler that is used here. */
