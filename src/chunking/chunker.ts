@@ -1,4 +1,4 @@
-import { type FastCdcKernel, findCut } from '../kernels/fastcdc.ts'
+import type { FastCdcKernel } from '../kernels/fastcdc.ts'
 import { loadFastCdc } from '../kernels/load-fastcdc.ts'
 
 /** The least free space that `buffer` offers, in bytes. */
@@ -66,14 +66,4 @@ export class Chunker {
   reset(): void {
     this.start = this.end = 0
   }
-}
-
-/** Cuts bytes in memory where a `Chunker` would; the chunks are views of `bytes`. */
-export function chunkBytes(bytes: Uint8Array): Uint8Array[] {
-  const chunks: Uint8Array[] = []
-  for (let start = 0, cut: number; start < bytes.length; start = cut) {
-    cut = findCut(bytes, start, bytes.length, true)
-    chunks.push(bytes.subarray(start, cut))
-  }
-  return chunks
 }
