@@ -1,9 +1,41 @@
 import js from '@eslint/js'
 import tseslint from 'typescript-eslint'
 
+const COMMENT_COLUMNS = 120
+/** The rule for comments in src and test, which still have longer ones. */
+const COMMENTS_OF_SRC_AND_TEST = 'off'
+
+/**
+ * Limits lines of comments, which Prettier does not wrap. A line with a URL may be longer.
+ * @type {import('eslint').Rule.RuleModule}
+ */
+const commentLength = {
+  create: context => ({
+    Program() {
+      const { lines } = context.sourceCode
+      for (const { loc } of context.sourceCode.getAllComments()) {
+        if (!loc || lines[loc.start.line - 1]?.slice(0, loc.start.column).trim() !== '') continue
+        for (const [i, text] of lines.slice(loc.start.line - 1, loc.end.line).entries()) {
+          if (text.length <= COMMENT_COLUMNS || text.includes('://')) continue
+          const at = { line: loc.start.line + i, column: COMMENT_COLUMNS }
+          context.report({ loc: at, message: `A comment line has more than ${COMMENT_COLUMNS} columns.` })
+        }
+      }
+    },
+  }),
+}
+
 export default tseslint.config(
   { ignores: ['dist', 'node_modules', 'src/kernels/assembly', 'src/kernels/wasm-bytes.ts', 'coverage'] },
   js.configs.recommended,
+  {
+    plugins: { local: { rules: { 'comment-length': commentLength } } },
+    rules: { 'local/comment-length': 'error' },
+  },
+  {
+    files: ['{src,test}/**'],
+    rules: { 'local/comment-length': COMMENTS_OF_SRC_AND_TEST },
+  },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.recommendedTypeChecked],

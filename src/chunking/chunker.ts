@@ -2,7 +2,7 @@
  * Cuts streams into chunks by their content, and around tensors. It neither stores nor compresses chunks.
  */
 
-import { type FastCdcKernel, findCut } from '../kernels/fastcdc.ts'
+import type { FastCdcKernel } from '../kernels/fastcdc.ts'
 import { loadFastCdc } from '../kernels/load-fastcdc.ts'
 
 /** The least free space that `buffer` returns, in bytes. */
@@ -72,14 +72,4 @@ export class Chunker {
   reset(): void {
     this.start = this.end = 0
   }
-}
-
-/** Cuts bytes in memory where a `Chunker` would. The chunks are views of `bytes`. */
-export function chunkBytes(bytes: Uint8Array): Uint8Array[] {
-  const chunks: Uint8Array[] = []
-  for (let start = 0, cut: number; start < bytes.length; start = cut) {
-    cut = findCut(bytes, start, bytes.length, true)
-    chunks.push(bytes.subarray(start, cut))
-  }
-  return chunks
 }

@@ -25,13 +25,6 @@ function validSequence(bytes: Buffer, i: number): number {
   return Buffer.from(piece.toString('utf8'), 'utf8').equals(piece) ? length : 0
 }
 
-const ESCAPED = /[\udc80-\udcff]/
-
-/** True when `path` holds bytes that are not UTF-8. */
-export function isEscaped(path: string): boolean {
-  return !path.isWellFormed() && ESCAPED.test(path)
-}
-
 export function encodePath(path: string): Buffer {
   if (path.isWellFormed()) return Buffer.from(path, 'utf8')
   const parts: Buffer[] = []

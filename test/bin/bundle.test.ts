@@ -2,13 +2,12 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { BuildOptions } from 'esbuild'
 import { build } from 'esbuild'
 import { expect, test } from 'vitest'
+import { bundleOptions } from '../../scripts/build.ts'
 import { withFolder } from '../helpers/folders.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const { bundleOptions } = (await import(new URL('../../scripts/build.mjs', import.meta.url).href)) as { bundleOptions: BuildOptions }
 
 /** Bundles a program as the build does, runs it in a folder without dependencies, and returns all that it printed. */
 function runBundled(program: string): Promise<string> {

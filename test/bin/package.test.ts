@@ -4,21 +4,12 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
+import { packInto } from '../../scripts/try-package.ts'
 import { withFolder } from '../helpers/folders.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const DIST = join(ROOT, 'dist')
 const PROGRAM = join(ROOT, 'bin', 'colab-escape.cjs')
-
-interface Packed {
-  path: string
-  size: number
-  files: { path: string }[]
-}
-
-const { packInto } = (await import(new URL('../../scripts/try-package.mjs', import.meta.url).href)) as {
-  packInto: (folder: string) => Packed
-}
 
 test('the tarball is small, needs no other package, and holds the program, its licences and the way out, no more', () =>
   withFolder(async folder => {

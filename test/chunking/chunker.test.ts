@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { chunkBytes, Chunker } from '../../src/chunking/chunker.ts'
+import { Chunker } from '../../src/chunking/chunker.ts'
 import { javascriptFastCdc, MAX_CHUNK, MIN_CHUNK } from '../../src/kernels/fastcdc.ts'
 import { loadFastCdc } from '../../src/kernels/load-fastcdc.ts'
 import { sha256Hex } from '../../src/util/hash.ts'
+import { chunkBytes } from '../helpers/encode.ts'
 import { seededBytes } from '../kernels/seeded-bytes.ts'
 
 const MIB = 1024 * 1024

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { describe, expect, test } from 'vitest'
+import { readErrors } from '../../scripts/docs-messages.ts'
 import { buildProgram } from '../../src/program.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { makeTree } from '../helpers/trees.ts'
@@ -11,17 +12,8 @@ import { makeTree } from '../helpers/trees.ts'
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const page = (name: string): string => readFileSync(join(ROOT, 'docs', name), 'utf8')
 
-interface FoundError {
-  codes: string[]
-  message: string
-  hints: string[]
-}
-const { readErrors } = (await import(new URL('../../scripts/docs-messages.mjs', import.meta.url).href)) as {
-  readErrors: (entryPoints: string[]) => FoundError[]
-}
-
 test('the charts of the benchmarks show what their tables say', () => {
-  const { status, stderr } = spawnSync(process.execPath, [join(ROOT, 'bench/chart.mjs'), '--check'], { encoding: 'utf8' })
+  const { status, stderr } = spawnSync(process.execPath, ['scripts/run.mjs', 'bench/chart.ts', '--check'], { cwd: ROOT, encoding: 'utf8' })
   expect(status, stderr).toBe(0)
 })
 
@@ -44,7 +36,10 @@ function helpOf(command: Command): string {
 }
 
 test('the generated pages are up to date', () => {
-  const { status, stderr } = spawnSync(process.execPath, ['scripts/make-docs.mjs', '--check'], { cwd: ROOT, encoding: 'utf8' })
+  const { status, stderr } = spawnSync(process.execPath, ['scripts/run.mjs', 'scripts/make-docs.ts', '--check'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  })
   expect(stderr).toBe('')
   expect(status).toBe(0)
 })

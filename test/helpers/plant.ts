@@ -4,9 +4,9 @@ import { encodeConfig } from '../../src/repository/format/config.ts'
 import type { NewBlock } from '../../src/repository/format/directory.ts'
 import { encodeIndex } from '../../src/repository/format/index-object.ts'
 import { indexName, packName } from '../../src/repository/format/object-names.ts'
-import { encodePack } from '../../src/repository/format/pack.ts'
 import { encodeSnapshot, type Snapshot } from '../../src/repository/format/snapshot.ts'
 import { sha256, sha256Hex } from '../../src/util/hash.ts'
+import { encodePack } from './encode.ts'
 
 export interface Planted {
   /** The manifest, as it is: nothing checks it. */

@@ -50,10 +50,6 @@ export function* encodeRows(entry: Entry): Generator<string> {
   }
 }
 
-export function encodeEntry(entry: Entry): string {
-  return [...encodeRows(entry)].join('')
-}
-
 /** The ids of a row as a list in JSON. */
 function hexChunks(chunks: Buffer, part: number): string {
   const start = part * CHUNKS_PER_ROW * 32

@@ -2,7 +2,7 @@ import { MAX_OBJECT_BYTES } from '../../storage/storage.ts'
 import { ByteReader, ByteWriter, ascii, equalBytes } from '../../util/bytes.ts'
 import { corrupt } from '../../util/errors.ts'
 import { HASH_BYTES, sha256, sha256Hex } from '../../util/hash.ts'
-import { decodeDirectory, encodeDirectory, type Directory, type ListedBlock, type NewBlock } from './directory.ts'
+import { decodeDirectory, encodeDirectory, type Directory, type ListedBlock } from './directory.ts'
 
 const MAGIC = ascii('CEP1')
 export const NONCE_BYTES = 16
@@ -14,18 +14,6 @@ export interface Pack {
   id: string
   bytes: Uint8Array
   directory: Uint8Array
-}
-
-/** `blocks | directory | trailer`, in memory of its own. */
-export function encodePack(blocks: readonly NewBlock[], nonce: Uint8Array): Pack {
-  const blockBytes = blocks.reduce((sum, { block }) => sum + block.bytes.length, 0)
-  const bytes = new Uint8Array(blockBytes)
-  let position = 0
-  for (const { block } of blocks) {
-    bytes.set(block.bytes, position)
-    position += block.bytes.length
-  }
-  return sealPack(bytes, blockBytes, blocks, nonce)
 }
 
 /**

@@ -8,12 +8,13 @@ import {
   type IndexedPack,
   type IndexObject,
 } from '../../../src/repository/format/index-object.ts'
-import { encodePack, NONCE_BYTES, TRAILER_BYTES } from '../../../src/repository/format/pack.ts'
+import { NONCE_BYTES, TRAILER_BYTES } from '../../../src/repository/format/pack.ts'
 import { ChunkIndex } from '../../../src/repository/index/chunk-index.ts'
 import { LazyIndexedPack } from '../../../src/repository/open/lazy-indexed-pack.ts'
 import { MAX_OBJECT_BYTES } from '../../../src/storage/storage.ts'
 import { ascii, ByteWriter } from '../../../src/util/bytes.ts'
 import { sha256Hex } from '../../../src/util/hash.ts'
+import { encodePack } from '../../helpers/encode.ts'
 import {
   anyBlocks,
   anyId,

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { decodePackTail, encodePack, NONCE_BYTES, TRAILER_BYTES } from '../../../src/repository/format/pack.ts'
+import { decodePackTail, NONCE_BYTES, TRAILER_BYTES } from '../../../src/repository/format/pack.ts'
 import { MAX_OBJECT_BYTES } from '../../../src/storage/storage.ts'
 import { sha256Hex } from '../../../src/util/hash.ts'
+import { encodePack } from '../../helpers/encode.ts'
 import { anyBlocks, decodedOrRefused, expectDirectory, flipBit, idOf, rawBlock, refusal } from '../../helpers/repository/arbitraries.ts'
 
 const NONCE = idOf(1).subarray(0, NONCE_BYTES)

@@ -16,10 +16,11 @@ import {
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { chunkBytes, Chunker } from '../../../src/chunking/chunker.ts'
+import { Chunker } from '../../../src/chunking/chunker.ts'
 import { fingerprintOf, type Fingerprint } from '../../../src/local/fingerprint.ts'
 import { FileChangedError, readFileChunks } from '../../../src/repository/source/file-reader.ts'
 import { sha256 } from '../../../src/util/hash.ts'
+import { chunkBytes } from '../../helpers/encode.ts'
 import { withFolder } from '../../helpers/folders.ts'
 import { seededNoise } from '../../helpers/trees.ts'
 
