@@ -1,6 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { posix } from 'node:path'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join, posix } from 'node:path'
 import { expect, test } from 'vitest'
 import { MAIN_FILES, ROOMS } from '../../scripts/rooms.mjs'
 
@@ -59,4 +58,18 @@ test('docs/architecture.md has a line for each room, as its main file and the ta
   })
   const page = readFileSync(join(ROOT, 'docs/architecture.md'), 'utf8')
   expect(page.split('\n').filter(line => line.startsWith('| `'))).toEqual(expected)
+})
+
+test('every source file that the documentation names exists', () => {
+  const pages = ['README.md', ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' }).map(path => `docs/${path}`)]
+  const named = pages
+    .filter(path => path.endsWith('.md'))
+    .flatMap(path =>
+      [...readFileSync(join(ROOT, path), 'utf8').matchAll(/`((?:[\w-]+\/)+[\w.-]+\.(?:ts|mjs|py))`/g)].map(([, file]) => ({
+        path,
+        file: file!,
+      })),
+    )
+  expect(named.length).toBeGreaterThan(20)
+  expect(named.filter(({ file }) => !existsSync(join(ROOT, file)) && !existsSync(join(ROOT, 'src', file)))).toEqual([])
 })
