@@ -1,10 +1,11 @@
-import type { Execute } from './commands/shared/execute.ts'
+import type { Execute } from './commands/shared/lazy-command.ts'
 import { Session, type GlobalOptions } from './commands/shared/session.ts'
 import { exitCodeOf } from './exit-codes.ts'
 import { readSettings } from './settings.ts'
 import { createConsole } from './ui/console.ts'
 import { describeError } from './ui/describe-error.ts'
 import { keepHeapSmall } from './util/memory/heap.ts'
+import { VERSION } from './version.ts'
 
 const interrupt = new AbortController()
 
@@ -23,7 +24,13 @@ export const runCommand: Execute = async (options, run) => {
   process.on('SIGTERM', onSignal)
   keepHeapSmall()
   try {
-    session = new Session(options, readSettings(), interrupt.signal, new URL('./worker.js', import.meta.url))
+    session = new Session({
+      options,
+      settings: readSettings(),
+      program: `colab-escape ${VERSION}`,
+      signal: interrupt.signal,
+      workerUrl: new URL('./worker.js', import.meta.url),
+    })
     process.exitCode = exitCodeOf(await run(session))
   } catch (thrown) {
     const error = session ? await session.explain(thrown) : thrown

@@ -65,7 +65,7 @@ async function newestVersion(
   local: Entry[],
 ): Promise<{ version: NotedVersion | undefined; knownSince?: number }> {
   const { reporter } = session.console
-  const file = session.knownVersionFile(location, name)
+  const file = session.notedVersionFile(location, name)
   const equal = refresh ? undefined : await isNotedAs(file, local)
   if (equal) return { version: { ...equal, entries: local }, knownSince: equal.knownSince }
   const known = refresh ? undefined : await loadNotedVersion(file, reporter)

@@ -20,7 +20,7 @@ export async function completionCommand(
   session: Session,
   shell: string | undefined,
   options: { names?: boolean },
-  root: Command,
+  command: Command,
 ): Promise<Outcome> {
   if (options.names === true) {
     const names = await knownNames(join(session.settings.cacheFolder, 'versions'))
@@ -29,7 +29,7 @@ export async function completionCommand(
   }
   const known = SHELLS.find(each => each === shell)
   if (known === undefined) throw new AppError('usage', 'No shell is named.', { hint: `Name yours: ${SHELLS.join(', ')}.` })
-  const script = SCRIPTS[known](modelOf(root))
+  const script = SCRIPTS[known](modelOf(command.parent!))
   session.console.print(script, { command: 'completion', shell: known, script: `${script.join('\n')}\n` })
   return 'done'
 }

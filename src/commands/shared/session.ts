@@ -41,10 +41,21 @@ export type Outcome = 'done' | 'partly' | 'damaged' | 'failed'
 const THREADS_FROM_BYTES = 8 * 1024 * 1024
 export const RETRY = { attempts: 6, baseMs: 500, capMs: 32_000, budgetMs: 300_000 }
 
+interface SessionParts {
+  options: GlobalOptions
+  settings: Settings
+  program: string
+  signal: AbortSignal
+  /** The script of a compression thread. */
+  workerUrl: URL
+}
+
 /** What a command works with: the screen, the store and the means of an operation, closed together at the end. */
 export class Session {
   readonly console: Console
   readonly settings: Settings
+  /** `colab-escape 1.2.3`: versions record what made them. */
+  readonly program: string
   readonly signal: AbortSignal
   readonly options: GlobalOptions
   /** Set by a command that ends by itself when it is told to: true when it took the signal, false when everything is to stop. */
@@ -56,9 +67,10 @@ export class Session {
   private readonly workerUrl: URL
   private readonly pools: CompressionPool[] = []
 
-  constructor(options: GlobalOptions, settings: Settings, signal: AbortSignal, workerUrl: URL) {
+  constructor({ options, settings, program, signal, workerUrl }: SessionParts) {
     this.options = options
     this.settings = settings
+    this.program = program
     this.signal = signal
     this.workerUrl = workerUrl
     this.console = createConsole({
@@ -82,13 +94,13 @@ export class Session {
   /** A store that retries, and a reporter whose progress tells the objects in flight, and goes on while they alone are waited for. */
   showingFlight(store: Storage, reporter = this.console.reporter): { storage: Storage; reporter: Reporter } {
     let latest: ProgressUpdate | undefined
-    const tell = (): void => {
+    const report = (): void => {
       if (latest) reporter.progress({ ...latest, inFlight: storage.objects })
     }
-    const storage = new InFlightStorage(this.retrying(store), tell)
+    const storage = new InFlightStorage(this.retrying(store), report)
     const progress = (update: ProgressUpdate): void => {
       latest = update
-      tell()
+      report()
     }
     return { storage, reporter: { ...reporter, progress } }
   }
@@ -139,7 +151,7 @@ export class Session {
   }
 
   /** Where this machine notes the newest version of a name in a store that it knows of. */
-  knownVersionFile(location: string, name: string): string {
+  notedVersionFile(location: string, name: string): string {
     const key = createHash('sha256')
       .update(JSON.stringify([location, name]))
       .digest('hex')

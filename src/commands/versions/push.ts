@@ -1,17 +1,10 @@
-import { basename, dirname, resolve } from 'node:path'
-import type { Level } from '../../compression/limits.ts'
 import { zstdName } from '../../compression/zstd.ts'
-import { readGitState } from '../../local/git-state.ts'
 import { walk, type WalkResult } from '../../local/walk.ts'
-import { checkName, nameProblem } from '../../repository/format/object-names.ts'
 import type { ForgetResult } from '../../repository/prune/forget.ts'
-import { push, type PushRequest, type PushResult } from '../../repository/push/push.ts'
+import type { PushResult } from '../../repository/push/push.ts'
 import { kindOfChunk } from '../../repository/usage/file-kinds.ts'
 import { measureNewParts, type PartUsage } from '../../repository/usage/usage-by-part.ts'
 import { parseMetrics } from '../../repository/versions/metrics.ts'
-import { saveNotedVersion } from '../../repository/versions/noted-version.ts'
-import type { RetentionPolicy } from '../../repository/versions/retention.ts'
-import { checkTags } from '../../repository/versions/tags.ts'
 import { ReadAheadStorage } from '../../storage/read-ahead.ts'
 import { formatBytes, formatDuration, formatPercent, plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
@@ -22,27 +15,17 @@ import { chooseStore, pathsOf, prepareForPush, requestsByKind, requestsSince, to
 import { forgetOlder } from '../space/forget-older.ts'
 import { withProposals } from '../space/full-store.ts'
 import { machineSizes, partsTable } from '../space/sizes-table.ts'
+import { checkSaveOptions, saveVersion, versionName, type SaveOptions } from './save-version.ts'
 
-/** Characters of a message, at most. */
-const MAX_TEXT = 1000
-
-export interface PushOptions extends RetentionOptions {
-  name?: string
-  message?: string
-  tag?: string[]
+export interface PushOptions extends SaveOptions, RetentionOptions {
   metric?: string[]
-  exclude?: string[]
-  level: Level
   dryRun?: boolean
-  /** False with --no-delta. */
-  delta?: boolean
 }
 
-export async function pushCommand(session: Session, paths: string[], options: PushOptions, program: string): Promise<Outcome> {
+export async function pushCommand(session: Session, paths: string[], options: PushOptions): Promise<Outcome> {
   if (options.name !== undefined && paths.length > 1)
     throw new AppError('usage', '--name names one snapshot, but several paths make one each.', { hint: 'Push them one by one.' })
-  checkMessage(options.message)
-  checkTags(options.tag ?? [])
+  checkSaveOptions(options)
   parseMetrics(options.metric ?? [])
   const policy = parsePolicy(options)
   const store = await chooseStore(session)
@@ -51,23 +34,16 @@ export async function pushCommand(session: Session, paths: string[], options: Pu
   if (options.level === 'max' && zstdName(session.settings.zstd) === 'portable')
     session.console.reporter.note('this Node has no zstd of its own: max uses level 9 of the portable one; Node 22.15 or newer goes to 19')
   let outcome: Outcome = 'done'
-  for (const path of paths) if ((await pushOne(session, store, path, options, program)) !== 'done') outcome = 'partly'
+  for (const path of paths) if ((await pushOne(session, store, path, options)) !== 'done') outcome = 'partly'
   return outcome
 }
 
-export function checkMessage(message = ''): void {
-  if (message.length > MAX_TEXT)
-    throw new AppError('usage', `The message has ${message.length} characters, more than ${MAX_TEXT}.`, {
-      hint: 'Push it as a file, and name that.',
-    })
-}
-
-async function pushOne(session: Session, store: ChosenStore, path: string, options: PushOptions, program: string): Promise<Outcome> {
-  const { console, settings, signal } = session
+async function pushOne(session: Session, store: ChosenStore, path: string, options: PushOptions): Promise<Outcome> {
+  const { console, signal } = session
   const started = performance.now()
   const policy = parsePolicy(options)
   const requestsBefore = store.requests()
-  const name = options.name === undefined ? nameOf(path) : checkName(options.name)
+  const name = versionName(path, options)
   // its time is that from which the push may not take too long: earlier is safe
   const storage = new ReadAheadStorage(store.storage)
   storage.beginList({ signal })
@@ -79,28 +55,10 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
   })
   const bytes = source.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.fingerprint.size : 0), 0)
   const context = session.context(storage, bytes)
-  const result = await push(context, {
-    name,
-    source,
-    level: options.level,
-    blockBytes: context.pool.maxBlockBytes(options.level),
-    cache: await session.openCache(source.root),
-    bases: basesFor(session, options, policy),
-    message: options.message,
-    tags: checkTags(options.tag ?? []),
-    metrics: parseMetrics(options.metric ?? []),
-    git: readGitState(source.rootType === 'file' ? dirname(source.root) : source.root),
-    dryRun: options.dryRun === true,
-    host: settings.host,
-    program,
-  }).catch(async (error: unknown) => {
+  const request = { name, source, metrics: parseMetrics(options.metric ?? []), policy, dryRun: options.dryRun === true }
+  const result = await saveVersion(session, context, options, request).catch(async (error: unknown) => {
     throw await withProposals(session, store, error)
   })
-  if (result.snapshot) {
-    const { id, time } = result.snapshot
-    const known = { id, name, time, entries: result.reading.entries }
-    await saveNotedVersion(session.knownVersionFile(store.storage.location, name), known, console.reporter)
-  }
   noteOtherSource(session, name, source, result)
   const forgotten = policy && result.outcome !== 'dry-run' ? await forgetOlder(context, name, policy, result.snapshot) : undefined
   const failed = result.reading.failedFiles.length + source.failed
@@ -118,11 +76,6 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
   return failed > 0 ? 'partly' : 'done'
 }
 
-/** Where rules keep few versions, none is stored as what differs from another: what is forgotten would have to stay for what is not. */
-export function basesFor(session: Session, { delta }: { delta?: boolean }, policy: RetentionPolicy | undefined): PushRequest['bases'] {
-  return delta === false || policy ? undefined : { cache: session.tensorCache() }
-}
-
 const countForgotten = ({ names }: ForgetResult): number => names.reduce((sum, { decision }) => sum + decision.forgotten.length, 0)
 
 function describeForgotten(result: ForgetResult): string[] {
@@ -136,15 +89,6 @@ function describeForgotten(result: ForgetResult): string[] {
 function machineForgotten(result: ForgetResult | undefined): object {
   if (!result) return {}
   return { forgotten: countForgotten(result), pruned: result.pruned ? machinePruned(result.pruned) : null }
-}
-
-export function nameOf(path: string): string {
-  const name = basename(resolve(path))
-  const problem = nameProblem(name)
-  if (problem === undefined) return name
-  throw new AppError('usage', `${resolve(path)} has no name that a version can bear (${JSON.stringify(name)}: ${problem}).`, {
-    hint: 'Choose one with --name.',
-  })
 }
 
 function noteOtherSource({ console, settings }: Session, name: string, source: WalkResult, { parent }: PushResult): void {

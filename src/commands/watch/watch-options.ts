@@ -1,6 +1,5 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { dirname, relative, resolve } from 'node:path'
-import type { Level } from '../../compression/limits.ts'
 import type { Metrics } from '../../repository/versions/metrics.ts'
 import type { RetentionPolicy } from '../../repository/versions/retention.ts'
 import { parseNamePattern, readMetricsFile } from '../../repository/watch/metrics-source.ts'
@@ -9,15 +8,9 @@ import { AppError } from '../../util/errors.ts'
 import { matchesName } from '../../util/name-pattern.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import { parsePolicy, type RetentionOptions } from '../shared/retention-options.ts'
+import type { SaveOptions } from '../versions/save-version.ts'
 
-export interface WatchOptions extends Pick<RetentionOptions, 'keepLast' | 'keepBest'> {
-  name?: string
-  message?: string
-  tag?: string[]
-  exclude?: string[]
-  level: Level
-  /** False with --no-delta. */
-  delta?: boolean
+export interface WatchOptions extends SaveOptions, Pick<RetentionOptions, 'keepLast' | 'keepBest'> {
   every: string
   settle: string
   grace: string

@@ -1,11 +1,7 @@
-import { dirname, resolve } from 'node:path'
-import { readGitState } from '../../local/git-state.ts'
+import { resolve } from 'node:path'
 import { walk } from '../../local/walk.ts'
-import { checkName } from '../../repository/format/object-names.ts'
 import type { RepositoryContext } from '../../repository/open/open.ts'
-import { push, type PushResult } from '../../repository/push/push.ts'
-import { saveNotedVersion } from '../../repository/versions/noted-version.ts'
-import { checkTags } from '../../repository/versions/tags.ts'
+import type { PushResult } from '../../repository/push/push.ts'
 import { watchProcess } from '../../repository/watch/process-end.ts'
 import { rememberTombs } from '../../repository/watch/remember-tombs.ts'
 import { isLog, Scanner, type Scan } from '../../repository/watch/scanner.ts'
@@ -16,7 +12,7 @@ import type { Outcome, Session } from '../shared/session.ts'
 import { chooseStore, pathsOf, prepareForPush, type ChosenStore } from '../shared/store.ts'
 import { forgetOlder } from '../space/forget-older.ts'
 import { withProposals } from '../space/full-store.ts'
-import { basesFor, checkMessage, nameOf } from '../versions/push.ts'
+import { checkSaveOptions, saveVersion, versionName } from '../versions/save-version.ts'
 import { metricsReader, parsePid, parseRetention, parseTime, type WatchOptions } from './watch-options.ts'
 import { describeEnd, onceReporter, WatchScreen } from './watch-screen.ts'
 
@@ -24,15 +20,14 @@ import { describeEnd, onceReporter, WatchScreen } from './watch-screen.ts'
 const ONE_PRESS_MS = 1000
 
 /** Saves a folder as files in it are finished, until it is told to stop or a process ends. */
-export async function watchCommand(session: Session, path: string, options: WatchOptions, program: string): Promise<Outcome> {
+export async function watchCommand(session: Session, path: string, options: WatchOptions): Promise<Outcome> {
   const times = {
     everyMs: parseTime('--every', options.every),
     settleMs: parseTime('--settle', options.settle),
     graceMs: parseTime('--grace', options.grace),
   }
-  const name = options.name === undefined ? nameOf(path) : checkName(options.name)
-  checkMessage(options.message)
-  checkTags(options.tag ?? [])
+  const name = versionName(path, options)
+  checkSaveOptions(options)
   parseRetention(options)
   metricsReader(options)
   const untilExit = options.untilExit === undefined ? undefined : parsePid(options.untilExit)
@@ -40,7 +35,7 @@ export async function watchCommand(session: Session, path: string, options: Watc
   const reporter = onceReporter(session.console.reporter)
   // what is wrong from the start is told at once, and not tried again
   const { root } = await walk(path, { excludes: options.exclude ?? [], reporter, signal: session.signal })
-  const saver = await Saver.open(session, root, name, options, program)
+  const saver = await Saver.open(session, name, options)
   const screen = new WatchScreen(session, { name, path: root, store: saver.location }, statusFile)
   const process = untilExit === undefined ? undefined : watchProcess(untilExit)
   if (process?.hasEnded() === true) reporter.note(`there is no process ${untilExit} (any more)`)
@@ -107,10 +102,8 @@ async function openStore(session: Session): Promise<ChosenStore> {
 /** Makes versions with one pool of threads for all, and opens the store anew where the login was refused: another one may be there by then. */
 class Saver {
   private readonly session: Session
-  private readonly root: string
   private readonly name: string
   private readonly options: WatchOptions
-  private readonly program: string
   private readonly context: RepositoryContext
   private store: ChosenStore | undefined
   /** Full, and told what could be given up there. */
@@ -118,26 +111,24 @@ class Saver {
   readonly location: string
   readonly skip: readonly string[]
 
-  private constructor(session: Session, store: ChosenStore, root: string, name: string, options: WatchOptions, program: string) {
+  private constructor(session: Session, store: ChosenStore, name: string, options: WatchOptions) {
     this.session = session
     this.store = store
-    this.root = root
     this.name = name
     this.options = options
-    this.program = program
     this.context = session.context(store.storage, Infinity)
     this.location = store.storage.location
     this.skip = pathsOf(store)
   }
 
-  static async open(session: Session, root: string, name: string, options: WatchOptions, program: string): Promise<Saver> {
+  static async open(session: Session, name: string, options: WatchOptions): Promise<Saver> {
     const store = await openStore(session)
     if (store.kind === 'folder' && store.mounted && parseRetention(options))
       throw new AppError('unsupported', 'Versions are not forgotten through a mounted Drive, where deletions arrive late.', {
         hint: 'Use --store drive:, or leave out --keep-last and --keep-best.',
       })
     await prepareForPush(store, false)
-    const saver = new Saver(session, store, root, name, options, program)
+    const saver = new Saver(session, store, name, options)
     await saver.tryOut()
     return saver
   }
@@ -187,31 +178,15 @@ class Saver {
   }
 
   private async saveWith(context: RepositoryContext, scan: Scan): Promise<PushResult> {
-    const { source, held } = scan
-    const { settings } = this.session
     const policy = parseRetention(this.options)
-    const result = await push(context, {
+    const result = await saveVersion(this.session, context, this.options, {
       name: this.name,
-      source,
-      live: { held: new Set(held.keys()), anyState: isLog },
-      level: this.options.level,
-      blockBytes: context.pool.maxBlockBytes(this.options.level),
-      cache: await this.session.openCache(this.root),
-      bases: basesFor(this.session, this.options, policy),
-      message: this.options.message,
-      tags: checkTags(this.options.tag ?? []),
+      source: scan.source,
       metrics: await metricsReader(this.options)(scan, context.reporter),
-      git: readGitState(source.rootType === 'file' ? dirname(source.root) : source.root),
-      dryRun: false,
-      host: settings.host,
-      program: this.program,
+      policy,
+      live: { held: new Set(scan.held.keys()), anyState: isLog },
     })
-    const { snapshot, reading } = result
-    if (snapshot) {
-      const known = { id: snapshot.id, name: this.name, time: snapshot.time, entries: reading.entries }
-      await saveNotedVersion(this.session.knownVersionFile(this.location, this.name), known, context.reporter)
-    }
-    if (policy && result.outcome === 'stored') await forgetOlder(context, this.name, policy, snapshot)
+    if (policy && result.outcome === 'stored') await forgetOlder(context, this.name, policy, result.snapshot)
     return result
   }
 }
