@@ -1,9 +1,10 @@
-import { existsSync, realpathSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { compress, type CompressResult } from '../../archive/compress.ts'
 import { formatOfName, type ArchiveFormat } from '../../archive/format.ts'
 import { FileSink, type ByteSink } from '../../archive/sink.ts'
 import type { Level } from '../../compression/limits.ts'
+import { realPathOf } from '../../local/real-path.ts'
 import { walk } from '../../local/walk.ts'
 import { formatBytes, formatDuration, formatPercent, formatRate, plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
@@ -38,7 +39,7 @@ export async function compressCommand(session: Session, path: string, options: C
     name,
     format,
     level: options.level,
-    omit: output === STDOUT || isOnDrive(output) ? undefined : realPathOf(output),
+    omit: output === STDOUT || isOnDrive(output) ? undefined : join(realPathOf(dirname(output)), basename(output)),
   }
   const result = await compress({ pool: session.pool(bytes), reporter, signal: session.signal }, request, sink)
   const receipt = describe(name, output, result, performance.now() - started)
@@ -94,10 +95,6 @@ function stdoutSink({ console }: Session): ByteSink {
     finish: () => Promise.resolve(),
     abort: () => Promise.resolve(),
   }
-}
-
-function realPathOf(output: string): string | undefined {
-  return existsSync(output) ? join(realpathSync(dirname(output)), basename(output)) : undefined
 }
 
 function describe(name: string, output: string, result: CompressResult, milliseconds: number): string[] {

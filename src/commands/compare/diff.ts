@@ -3,7 +3,7 @@ import type { Entry } from '../../repository/format/manifest.ts'
 import type { OpenRepository } from '../../repository/open/open.ts'
 import { readManifest } from '../../repository/read/read-manifest.ts'
 import { readLocalEntries } from '../../repository/source/local-entries.ts'
-import { compareEntries, type Difference } from '../../repository/versions/compare-versions.ts'
+import { compareEntries, type Difference, type Entries } from '../../repository/versions/compare-versions.ts'
 import { parseVersion } from '../../repository/versions/versions.ts'
 import { formatBytes, plural } from '../../ui/format.ts'
 import { renderTable, type Column } from '../../ui/table.ts'
@@ -24,7 +24,7 @@ export async function diffCommand(session: Session, before: string, after: strin
   const found: Difference[] = []
   for await (const difference of compareEntries(left.entries, right.entries)) found.push(difference)
   const human = found.length === 0 ? [`${left.name} and ${right.name} are equal.`] : describeDifferences(found, session.console.columns)
-  session.console.print(human, { command: 'diff', before: left.name, after: right.name, differences: found.map(toMachine) })
+  session.console.print(human, { command: 'diff', before: left.name, after: right.name, differences: found.map(differenceToJson) })
   return left.partly || right.partly ? 'partly' : 'done'
 }
 
@@ -41,7 +41,7 @@ export function describeDifferences(found: readonly Difference[], columns: numbe
 
 interface Side {
   name: string
-  entries: AsyncIterable<Entry>
+  entries: Entries
   /** Some local files could not be read. */
   partly: boolean
 }
@@ -54,7 +54,7 @@ async function entriesOf(session: Session, text: string, skip: readonly string[]
   if (isLocal(text)) {
     const choice = { path: text, excludes: [], skip }
     const { source, reading } = await readLocalEntries(choice, root => session.openCache(root), console.reporter, signal)
-    return { name: source.root, entries: iterate(reading.entries), partly: source.failed + reading.failedFiles.length > 0 }
+    return { name: source.root, entries: reading.entries, partly: source.failed + reading.failedFiles.length > 0 }
   }
   const spec = parseVersion(text)
   const repository = await open()
@@ -63,10 +63,6 @@ async function entriesOf(session: Session, text: string, skip: readonly string[]
     throw new AppError('not-found', error.message, { hint: `For the local folder write ./${text}`, cause: error })
   })
   return { name: `${snapshot.name}@${snapshot.id.slice(0, 8)}`, entries: readManifest(repository, snapshot), partly: false }
-}
-
-export async function* iterate<T>(items: readonly T[]): AsyncGenerator<T> {
-  yield* items
 }
 
 function sizeOf(entry: Entry | undefined): string {
@@ -79,7 +75,7 @@ function summary(found: readonly Difference[]): string {
   return `${plural(found.length, 'difference')}: ${parts.join(', ')}${count('touched') > 0 ? ' (t: only mode or time)' : ''}`
 }
 
-export function toMachine(each: Difference): object {
+export function differenceToJson(each: Difference): object {
   const side = (entry: Entry): object => ({ type: entry.type, ...(entry.type === 'file' ? { size: entry.size } : {}) })
   return {
     kind: each.kind,

@@ -46,7 +46,7 @@ function row({ kind, name, before, after, difference }: TensorComparison): strin
     MARKS[kind],
     name,
     both(before, after, ({ dtype }) => dtype),
-    both(before, after, ({ shape }) => `[${shape.join(', ')}]`),
+    both(before, after, ({ shape }) => shapeText(shape)),
     difference === undefined || numbers === 0 ? '' : formatPercent(difference.changed / numbers),
     difference === undefined ? '' : maxText(difference.maxAbs),
   ]
@@ -61,7 +61,11 @@ function maxText(value: number): string {
   return Number.isInteger(value) && value < 1e6 ? String(value) : value.toPrecision(SIGNIFICANT_DIGITS)
 }
 
-export function machineComparison({ kind, name, before, after, difference }: TensorComparison): object {
+export function shapeText(shape: readonly number[]): string {
+  return `[${shape.join(', ')}]`
+}
+
+export function comparisonToJson({ kind, name, before, after, difference }: TensorComparison): object {
   const side = ({ dtype, shape, count, bytes }: Tensor): object => ({ dtype, shape, parameters: count, bytes })
   return {
     kind,

@@ -6,8 +6,8 @@ import { renderTable, right, type Column } from '../../ui/table.ts'
 import { shortenEnd } from '../../ui/width.ts'
 import { wrapWords } from '../../ui/wrap.ts'
 import type { Outcome, Session } from '../shared/session.ts'
-import { compareTable, machineComparison, summaryOf } from './inspect-differences.ts'
-import { TensorSides } from './tensor-sides.ts'
+import { tensorToJson, TensorSides } from '../shared/tensor-sides.ts'
+import { compareTable, comparisonToJson, shapeText, summaryOf } from './inspect-differences.ts'
 
 /** Beginnings of names that are told apart, at most. */
 const MAX_PARTS = 4
@@ -53,7 +53,7 @@ function list({ console }: Session, { name, source, file }: TensorSide, sides: T
       bytes: source.size,
       parameters: parametersOf(file),
       metadata: Object.fromEntries(metadata),
-      tensors: tensors.map(machineTensor),
+      tensors: tensors.map(tensorToJson),
       requests: sides.requests(),
     },
   )
@@ -97,15 +97,7 @@ async function compare(session: Session, before: TensorSide, after: TensorSide, 
     before: before.name.toWellFormed(),
     after: after.name.toWellFormed(),
     ...(prefix === undefined ? {} : { leftOut: { [prefix.side]: prefix.prefix } }),
-    tensors: found.map(machineComparison),
+    tensors: found.map(comparisonToJson),
     requests: sides.requests(),
   })
-}
-
-export function shapeText(shape: readonly number[]): string {
-  return `[${shape.join(', ')}]`
-}
-
-export function machineTensor({ name, dtype, shape, count, bytes, sharedWith }: Tensor): object {
-  return { name: name.toWellFormed(), dtype, shape, parameters: count, bytes, ...(sharedWith === undefined ? {} : { sharedWith }) }
 }

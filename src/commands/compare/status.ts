@@ -10,7 +10,7 @@ import { formatBytes, formatDuration } from '../../ui/format.ts'
 import { openRepository } from '../shared/find-version.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { chooseStore, pathsOf } from '../shared/store.ts'
-import { describeDifferences, iterate, toMachine } from './diff.ts'
+import { describeDifferences, differenceToJson } from './diff.ts'
 
 export interface StatusOptions {
   name?: string
@@ -29,7 +29,7 @@ export async function statusCommand(session: Session, path: string | undefined, 
   const { version, knownSince } = await newestVersion(session, store.storage.location, name, options.refresh === true, reading.entries)
   const found: Difference[] = []
   if (version?.entries !== reading.entries)
-    for await (const each of compareEntries(iterate(version?.entries ?? []), iterate(reading.entries))) found.push(each)
+    for await (const each of compareEntries(version?.entries ?? [], reading.entries)) found.push(each)
   const toSend = found.reduce(
     (sum, each) => sum + (each.kind !== 'removed' && each.kind !== 'touched' && each.after.type === 'file' ? each.after.size : 0),
     0,
@@ -45,7 +45,7 @@ export async function statusCommand(session: Session, path: string | undefined, 
     version: version?.id ?? null,
     asked: knownSince === undefined,
     bytesOfChangedFiles: toSend,
-    differences: found.map(toMachine),
+    differences: found.map(differenceToJson),
   })
   return source.failed + reading.failedFiles.length > 0 ? 'partly' : 'done'
 }

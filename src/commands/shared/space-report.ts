@@ -44,7 +44,7 @@ export function describePruned(result: PruneResult, dryRun: boolean): string[] {
 
 const time = (ms: number | undefined): string | null => (ms === undefined ? null : new Date(ms).toISOString())
 
-export function machinePruned(result: PruneResult): object {
+export function pruneToJson(result: PruneResult): object {
   const { waiting, spared } = result
   return { ...result, waiting: { ...waiting, until: time(waiting.until) }, spared: { ...spared, until: time(spared.until) } }
 }

@@ -13,7 +13,7 @@ import type { Outcome, Session } from '../shared/session.ts'
 import { markedText } from '../shared/space-report.ts'
 import { chooseStore } from '../shared/store.ts'
 import { inTrash } from '../shared/trash-report.ts'
-import { machineSavings, machineSizes, partsTable, savedShare, SIZES, sizesCells, sizesLegend } from './sizes-table.ts'
+import { savingsToJson, sizesToJson, partsTable, savedShare, SIZES, sizesCells, sizesLegend } from './sizes-table.ts'
 
 export interface DuOptions {
   by?: 'folder' | 'extension' | 'kind'
@@ -38,7 +38,7 @@ export async function duCommand(session: Session, version: string | undefined, o
       name: snapshot.name,
       version: snapshot.id,
       by: options.by,
-      parts: parts.map(part => ({ part: part.part, files: part.files, ...machineSizes(part) })),
+      parts: parts.map(part => ({ part: part.part, files: part.files, ...sizesToJson(part) })),
     })
     return 'done'
   }
@@ -55,7 +55,7 @@ export async function duCommand(session: Session, version: string | undefined, o
       : [`${repository.storage.location} has ${formatBytes(Math.max(0, quota.limit - quota.used))} of ${formatBytes(quota.limit)} free.`]
   session.console.print([...human, ...free], {
     command: 'du',
-    ...machine(usage),
+    ...repositoryToJson(usage),
     marked: { ...marked, until: marked.until === undefined ? null : new Date(marked.until).toISOString() },
     trash: trashed,
     quota: { used: quota.used ?? null, limit: quota.limit ?? null },
@@ -101,21 +101,21 @@ function extensionOf(path: string): string {
   return dot > 0 ? name.slice(dot).toLowerCase() : '(none)'
 }
 
-function machine({ names, saved, objectBytes, unreachedBytes }: RepositoryUsage): object {
+function repositoryToJson({ names, saved, objectBytes, unreachedBytes }: RepositoryUsage): object {
   return {
     objectBytes,
     unreachedBytes: Math.round(unreachedBytes),
-    saved: machineSavings(saved),
+    saved: savingsToJson(saved),
     names: names.map(usage => ({
       name: usage.name,
-      ...sizes(usage),
+      ...usageToJson(usage),
       versions: usage.versions.map(version => ({
         version: version.snapshot.id,
         time: new Date(version.snapshot.time).toISOString(),
-        ...sizes(version),
+        ...usageToJson(version),
       })),
     })),
   }
 }
 
-const sizes = (usage: Usage): Usage => ({ ...machineSizes(usage), ownBytes: Math.round(usage.ownBytes) })
+const usageToJson = (usage: Usage): Usage => ({ ...sizesToJson(usage), ownBytes: Math.round(usage.ownBytes) })

@@ -6,7 +6,7 @@ import { renderTable } from '../../ui/table.ts'
 import { AppError } from '../../util/errors.ts'
 import { parsePolicy, type RetentionOptions } from '../shared/retention-options.ts'
 import type { Outcome, Session } from '../shared/session.ts'
-import { describePruned, machinePruned, refuseMounted } from '../shared/space-report.ts'
+import { describePruned, pruneToJson, refuseMounted } from '../shared/space-report.ts'
 import { chooseStore } from '../shared/store.ts'
 
 export interface ForgetOptions extends RetentionOptions {
@@ -49,8 +49,8 @@ export async function forgetCommand(session: Session, names: string[], options: 
   session.console.result([...lines, ...(result.pruned ? describePruned(result.pruned, dryRun) : [])], {
     command: 'forget',
     dryRun,
-    names: result.names.map(machineName),
-    pruned: result.pruned ? machinePruned(result.pruned) : null,
+    names: result.names.map(nameToJson),
+    pruned: result.pruned ? pruneToJson(result.pruned) : null,
   })
   return result.failure ? 'partly' : 'done'
 }
@@ -74,7 +74,7 @@ function describeName({ name, decision }: ForgottenName, dryRun: boolean, column
   ]
 }
 
-function machineName({ name, decision, unreadable }: ForgottenName): object {
+function nameToJson({ name, decision, unreadable }: ForgottenName): object {
   return {
     name,
     kept: decision.kept.map(({ version, reasons }) => ({ version: version.id, time: new Date(version.time).toISOString(), reasons })),

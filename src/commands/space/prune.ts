@@ -4,7 +4,7 @@ import { openForPrune, prune } from '../../repository/prune/prune.ts'
 import { plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
 import type { Outcome, Session } from '../shared/session.ts'
-import { describePruned, machinePruned, refuseMounted } from '../shared/space-report.ts'
+import { describePruned, pruneToJson, refuseMounted } from '../shared/space-report.ts'
 import { chooseStore } from '../shared/store.ts'
 import { amountOf, inTrash } from '../shared/trash-report.ts'
 
@@ -52,7 +52,7 @@ export async function pruneCommand(session: Session, options: PruneOptions): Pro
     {
       command: 'prune',
       dryRun,
-      ...machinePruned(result),
+      ...pruneToJson(result),
       trash: { ...trashed, emptied: emptied !== undefined },
     },
   )

@@ -50,11 +50,11 @@ export function sizesLegend(saved: Savings): string[] {
 }
 
 /** For machines: whole bytes. */
-export function machineSizes({ plainBytes, distinctBytes, storedBytes, saved }: Sizes) {
-  return { plainBytes, distinctBytes, storedBytes: Math.round(storedBytes), saved: machineSavings(saved) }
+export function sizesToJson({ plainBytes, distinctBytes, storedBytes, saved }: Sizes) {
+  return { plainBytes, distinctBytes, storedBytes: Math.round(storedBytes), saved: savingsToJson(saved) }
 }
 
-export function machineSavings({ compression, filters, deltas }: Savings): Savings {
+export function savingsToJson({ compression, filters, deltas }: Savings): Savings {
   return { compression: Math.round(compression), filters: Math.round(filters), deltas: Math.round(deltas) }
 }
 

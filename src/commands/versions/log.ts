@@ -53,11 +53,11 @@ export async function logCommand(session: Session, name: string | undefined): Pr
   const rows = newestFirst.map((_, row) => used.map(at => cells[at]![row]!))
   const columns = used.map(at => shown[at]!)
   const human = rows.length === 0 ? 'No versions yet.' : renderTable(columns, rows, session.console.columns)
-  session.console.print(human, { command: 'log', versions: newestFirst.map(snapshot => machine(snapshot, tags.get(snapshot.id)!)) })
+  session.console.print(human, { command: 'log', versions: newestFirst.map(snapshot => versionToJson(snapshot, tags.get(snapshot.id)!)) })
   return repository.view.problems.length > before ? 'damaged' : 'done'
 }
 
-function machine(snapshot: StoredSnapshot, tags: string[]): object {
+function versionToJson(snapshot: StoredSnapshot, tags: string[]): object {
   const { name, id, time, counts, bytes, added, message, host, source, parent, metrics, git } = snapshot
   return {
     name,

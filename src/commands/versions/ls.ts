@@ -35,7 +35,7 @@ export async function lsCommand(session: Session, version: string, path: string 
   ])
   const columns = [{ title: 'mode' }, { title: 'size', align: 'right' as const }, { title: 'modified' }, { title: 'path' }]
   const human = rows.length === 0 ? 'Empty.' : renderTable(columns, rows, session.console.columns)
-  session.console.print(human, { command: 'ls', name: snapshot.name, version: snapshot.id, entries: shown.map(machine) })
+  session.console.print(human, { command: 'ls', name: snapshot.name, version: snapshot.id, entries: shown.map(entryToJson) })
   return 'done'
 }
 
@@ -56,7 +56,7 @@ function nameText(entry: Entry): string {
   return entry.type === 'directory' ? `${entry.path}/` : entry.type === 'symlink' ? `${entry.path} -> ${entry.target}` : entry.path
 }
 
-function machine(entry: Entry): object {
+function entryToJson(entry: Entry): object {
   const base = { path: entry.path.toWellFormed(), type: entry.type, mode: entry.mode.toString(8), mtime: entry.mtime.toString() }
   return entry.type === 'file'
     ? { ...base, size: entry.size }

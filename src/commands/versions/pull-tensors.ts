@@ -7,10 +7,9 @@ import { planSafetensors, safetensorsPieces, type SafetensorsPlan } from '../../
 import { formatBytes, formatCount, formatDuration, plural } from '../../ui/format.ts'
 import { AppError, throwIfAborted } from '../../util/errors.ts'
 import { matchesName } from '../../util/name-pattern.ts'
-import { machineTensor } from '../compare/inspect.ts'
-import { TensorSides } from '../compare/tensor-sides.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { requestsByKind, totalRequests } from '../shared/store.ts'
+import { tensorToJson, TensorSides } from '../shared/tensor-sides.ts'
 import type { PullOptions } from './pull.ts'
 
 export interface PullTensorsOptions extends PullOptions {
@@ -48,7 +47,7 @@ export async function pullTensorsCommand(
         output,
         dryRun: options.dryRun === true,
         bytes: plan.bytes,
-        tensors: plan.tensors.map(machineTensor),
+        tensors: plan.tensors.map(tensorToJson),
         requests,
       },
     )

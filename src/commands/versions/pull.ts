@@ -57,7 +57,7 @@ export async function pullCommand(
       ? describePlan(snapshot, result)
       : describe(snapshot, result, totalRequests(requests()), performance.now() - started)
   session.console.reporter.detail(requestsByKind(requests()))
-  session.console.result(human, machineReceipt(snapshot, result, options.dryRun === true, requests()))
+  session.console.result(human, receiptToJson(snapshot, result, options.dryRun === true, requests()))
   return result.damaged.length > 0 ? 'damaged' : result.plan.unnameable.length > 0 ? 'partly' : 'done'
 }
 
@@ -87,7 +87,7 @@ function describePlan(snapshot: StoredSnapshot, { plan, destination, unchanged }
   return more > 0 ? [...lines, `  ... and ${formatCount(more)} more`] : lines
 }
 
-function machineReceipt(snapshot: StoredSnapshot, result: PullResult, dryRun: boolean, requests: object): object {
+function receiptToJson(snapshot: StoredSnapshot, result: PullResult, dryRun: boolean, requests: object): object {
   const { destination, plan, written, writtenBytes, resumedBytes, unchanged, deleted, damaged } = result
   return {
     command: 'pull',

@@ -10,11 +10,11 @@ import { formatBytes, formatDuration, formatPercent, plural } from '../../ui/for
 import { AppError } from '../../util/errors.ts'
 import { parsePolicy, type RetentionOptions } from '../shared/retention-options.ts'
 import type { Outcome, Session } from '../shared/session.ts'
-import { describePruned, machinePruned, refuseMounted } from '../shared/space-report.ts'
+import { describePruned, pruneToJson, refuseMounted } from '../shared/space-report.ts'
 import { chooseStore, pathsOf, prepareForPush, requestsByKind, requestsSince, totalRequests, type ChosenStore } from '../shared/store.ts'
 import { forgetOlder } from '../space/forget-older.ts'
 import { withProposals } from '../space/full-store.ts'
-import { machineSizes, partsTable } from '../space/sizes-table.ts'
+import { sizesToJson, partsTable } from '../space/sizes-table.ts'
 import { checkSaveOptions, saveVersion, versionName, type SaveOptions } from './save-version.ts'
 
 export interface PushOptions extends SaveOptions, RetentionOptions {
@@ -69,9 +69,9 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
   if (forgotten) receipt.push(...describeForgotten(forgotten))
   console.reporter.detail(requestsByKind(requests))
   console.result(receipt, {
-    ...machineReceipt(name, result, failed, requests),
-    ...(kinds ? { kinds: kinds.map(machineKind) } : {}),
-    ...machineForgotten(forgotten),
+    ...receiptToJson(name, result, failed, requests),
+    ...(kinds ? { kinds: kinds.map(kindToJson) } : {}),
+    ...forgottenToJson(forgotten),
   })
   return failed > 0 ? 'partly' : 'done'
 }
@@ -86,9 +86,9 @@ function describeForgotten(result: ForgetResult): string[] {
   ]
 }
 
-function machineForgotten(result: ForgetResult | undefined): object {
+function forgottenToJson(result: ForgetResult | undefined): object {
   if (!result) return {}
-  return { forgotten: countForgotten(result), pruned: result.pruned ? machinePruned(result.pruned) : null }
+  return { forgotten: countForgotten(result), pruned: result.pruned ? pruneToJson(result.pruned) : null }
 }
 
 function noteOtherSource({ console, settings }: Session, name: string, source: WalkResult, { parent }: PushResult): void {
@@ -115,8 +115,8 @@ function describe(name: string, store: ChosenStore, result: PushResult, failed: 
   return lines
 }
 
-function machineKind({ part, files, ...sizes }: PartUsage): object {
-  const { plainBytes, distinctBytes, storedBytes, saved } = machineSizes(sizes)
+function kindToJson({ part, files, ...sizes }: PartUsage): object {
+  const { plainBytes, distinctBytes, storedBytes, saved } = sizesToJson(sizes)
   return { kind: part, files, bytes: plainBytes, newBytes: distinctBytes, storedBytes, saved }
 }
 
@@ -136,7 +136,7 @@ function newContent(bytes: number, newBytes: number, storedBytes: number): strin
   return `${formatBytes(newBytes)} new, stored as ${formatBytes(storedBytes)}; ${formatBytes(there)} was there${saved}`
 }
 
-function machineReceipt(name: string, result: PushResult, failed: number, requests: object): object {
+function receiptToJson(name: string, result: PushResult, failed: number, requests: object): object {
   const { reading, snapshot, newBytes, storedBytes, outcome } = result
   const { files, directories, symlinks, bytes, readBytes, failedFiles } = reading
   return {

@@ -4,10 +4,11 @@ import { StoredFile } from '../../repository/read/stored-file.ts'
 import { parseVersionedPath } from '../../repository/versions/versions.ts'
 import type { TensorSide } from '../../tensors/compare-tensors.ts'
 import { type LocalSource, openLocalSource } from '../../tensors/local-source.ts'
+import type { Tensor } from '../../tensors/tensor.ts'
 import { readTensorFile } from '../../tensors/read-tensor-file.ts'
-import { findFile, findVersion } from '../shared/find-version.ts'
-import type { Session } from '../shared/session.ts'
-import { chooseStore, type ChosenStore } from '../shared/store.ts'
+import { findFile, findVersion } from './find-version.ts'
+import type { Session } from './session.ts'
+import { chooseStore, type ChosenStore } from './store.ts'
 
 /** Opens files with tensors, here or in a version; the store is looked for when the first one in a version is asked for, and opened once. */
 export class TensorSides {
@@ -59,4 +60,8 @@ export class TensorSides {
 /** Names of versions hold no separators, and drives of Windows have one letter. What lies here under just this name is meant as it is written. */
 function isStored(text: string): boolean {
   return /^[^/\\:]{2,}:|^[^/\\:]:(?![/\\])/.test(text) && !existsSync(text)
+}
+
+export function tensorToJson({ name, dtype, shape, count, bytes, sharedWith }: Tensor): object {
+  return { name: name.toWellFormed(), dtype, shape, parameters: count, bytes, ...(sharedWith === undefined ? {} : { sharedWith }) }
 }
