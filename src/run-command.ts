@@ -11,7 +11,7 @@ const interrupt = new AbortController()
 
 let session: Session | undefined
 
-/** The first signal lets what is under way end at a safe point; a second one ends at once. */
+/** After the first signal the command ends at the next safe point. A second signal ends it at once. */
 function onSignal(): void {
   if (interrupt.signal.aborted) process.exit(130)
   if (session?.onSignal?.() === true) return
@@ -42,7 +42,7 @@ export const runCommand: Execute = async (options, run) => {
   }
 }
 
-/** For errors from before there are settings. */
+/** For errors that occur before the settings are read. */
 function plainConsole(options: GlobalOptions): Session['console'] {
   const { json = false, quiet = false, verbose = false } = options
   return createConsole({

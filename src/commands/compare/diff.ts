@@ -15,7 +15,7 @@ import { chooseStore, pathsOf } from '../shared/store.ts'
 const COLUMNS: Column[] = [{ title: '' }, { title: 'before', align: 'right' }, { title: 'after', align: 'right' }, { title: 'path' }]
 const MARKS: Record<Difference['kind'], string> = { added: '+', removed: '-', changed: 'M', touched: 't' }
 
-/** Differences by file between two versions, a version and a local folder, or two local folders. */
+/** Shows which files differ between two versions, a version and a local folder, or two local folders. */
 export async function diffCommand(session: Session, before: string, after: string): Promise<Outcome> {
   const skip = isLocal(before) && isLocal(after) ? [] : pathsOf(await chooseStore(session))
   let repository: Promise<OpenRepository> | undefined
@@ -28,7 +28,7 @@ export async function diffCommand(session: Session, before: string, after: strin
   return left.partly || right.partly ? 'partly' : 'done'
 }
 
-/** A table, and how many there are of each kind. */
+/** A table of the differences, and a line with the number of each kind. */
 export function describeDifferences(found: readonly Difference[], columns: number): string[] {
   const rows = found.map(each => [
     MARKS[each.kind],
@@ -46,7 +46,7 @@ interface Side {
   partly: boolean
 }
 
-/** What is written like a path is local. Names of versions hold no separators. */
+/** Text that looks like a path is local. Names of versions contain no separators. */
 const isLocal = (text: string): boolean => /[/\\]|^\.{1,2}$/.test(text)
 
 async function entriesOf(session: Session, text: string, skip: readonly string[], open: () => Promise<OpenRepository>): Promise<Side> {
@@ -60,7 +60,7 @@ async function entriesOf(session: Session, text: string, skip: readonly string[]
   const repository = await open()
   const snapshot = await findVersion(session, repository, spec).catch((error: unknown) => {
     if (!isAppError(error, 'not-found') || !existsSync(text)) throw error
-    throw new AppError('not-found', error.message, { hint: `For the local folder write ./${text}`, cause: error })
+    throw new AppError('not-found', error.message, { hint: `For the local folder, use ./${text}`, cause: error })
   })
   return { name: `${snapshot.name}@${snapshot.id.slice(0, 8)}`, entries: readManifest(repository, snapshot), partly: false }
 }

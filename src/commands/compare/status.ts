@@ -18,7 +18,10 @@ export interface StatusOptions {
   refresh?: boolean
 }
 
-/** What a push of `path` would send: the folder compared with the newest version of its name, by what this machine knows of it, else by asking the store. */
+/**
+ * Shows what a push of `path` would send. Compares it with the newest version of its name as this machine has noted it,
+ * or asks the store.
+ */
 export async function statusCommand(session: Session, path: string | undefined, options: StatusOptions): Promise<Outcome> {
   const { console, signal } = session
   const local = path ?? '.'
@@ -34,7 +37,7 @@ export async function statusCommand(session: Session, path: string | undefined, 
     (sum, each) => sum + (each.kind !== 'removed' && each.kind !== 'touched' && each.after.type === 'file' ? each.after.size : 0),
     0,
   )
-  const equal = version === undefined ? `${source.root} is empty.` : `Nothing to push: ${source.root} equals the newest version.`
+  const equal = version === undefined ? `${source.root} is empty.` : `Nothing to push: ${source.root} is identical to the newest version.`
   const human =
     found.length === 0
       ? [equal]
@@ -52,11 +55,14 @@ export async function statusCommand(session: Session, path: string | undefined, 
 
 function comparedWith(name: string, version: NotedVersion | undefined, knownSince: number | undefined): string {
   if (version === undefined) return `${name} has no version yet.`
-  const since = knownSince === undefined ? '' : `, known for ${formatDuration(Date.now() - knownSince)} (--refresh asks the store)`
+  const since = knownSince === undefined ? '' : `, noted ${formatDuration(Date.now() - knownSince)} ago (--refresh asks the store)`
   return `Compared with ${name}@${version.id.slice(0, 8)}${since}.`
 }
 
-/** With `local` as its entries where they are the same. `knownSince`: ms since 1970; undefined where the store was asked. */
+/**
+ * The newest version. If its entries equal `local`, they are the same array. `knownSince`: when this machine noted it
+ * (ms since 1970); undefined when the store was asked.
+ */
 async function newestVersion(
   session: Session,
   location: string,

@@ -19,14 +19,14 @@ export interface DuOptions {
   by?: 'folder' | 'extension' | 'kind'
 }
 
-const OWN = 'own: what nothing else uses; it is freed when this goes'
+const OWN = 'own: data that nothing else uses; it is freed when this is deleted'
 const PART_OF = { folder: folderOf, extension: extensionOf, kind: kindOfChunk }
 
-/** Where the space goes: by name; by version of one name; by folder, extension or kind of one version. */
+/** Shows what takes space: by name; by version of one name; by folder, extension or kind of one version. */
 export async function duCommand(session: Session, version: string | undefined, options: DuOptions): Promise<Outcome> {
   if (version === undefined && options.by !== undefined)
-    throw new AppError('usage', '--by splits one version, and none is named.', {
-      hint: `Name it: colab-escape du <name> --by ${options.by}`,
+    throw new AppError('usage', '--by needs a version to split.', {
+      hint: `Use e.g. colab-escape du <name> --by ${options.by}`,
     })
   const store = await chooseStore(session)
   const repository = await openForReading(session.context(store.storage, 0))
@@ -73,7 +73,7 @@ function describeNames(session: Session, { names, saved, objectBytes, unreachedB
     formatBytes(Math.round(usage.ownBytes)),
   ])
   const all = `The repository takes ${formatBytes(objectBytes)}`
-  const unreached = unreachedBytes >= 1 ? `; ${formatBytes(Math.round(unreachedBytes))} of it no version reaches` : ''
+  const unreached = unreachedBytes >= 1 ? `; no version uses ${formatBytes(Math.round(unreachedBytes))} of it` : ''
   return [...renderTable(columns, rows, session.console.columns), ...sizesLegend(saved), OWN, `${all}${unreached}.`]
 }
 

@@ -14,13 +14,13 @@ export interface ForgetOptions extends RetentionOptions {
   dryRun?: boolean
 }
 
-/** Deletes versions of names that no rule keeps, and frees what is due. */
+/** Forgets the versions of names that no rule keeps, and frees what is due. */
 export async function forgetCommand(session: Session, names: string[], options: ForgetOptions): Promise<Outcome> {
   const policy = parsePolicy(options)
   const all = options.all === true
   if (!policy && !all)
-    throw new AppError('usage', 'Nothing says which versions to keep, so none was forgotten.', {
-      hint: 'Say it with --keep-last 5, --keep-daily 7, --keep-tag best or the like; --all forgets a name with all its versions.',
+    throw new AppError('usage', 'No rule says which versions to keep, so nothing was forgotten.', {
+      hint: 'Add a rule such as --keep-last 5, --keep-daily 7 or --keep-tag best; --all forgets all versions of a name.',
     })
   const store = await chooseStore(session)
   refuseMounted(store)
@@ -36,13 +36,13 @@ export async function forgetCommand(session: Session, names: string[], options: 
       'not-found',
       `There is no ${absent.map(({ name }) => JSON.stringify(name)).join(', ')} in ${store.storage.location}.`,
       {
-        hint: 'List what there is: colab-escape log',
+        hint: 'List all names: colab-escape log',
       },
     )
   const { reporter, columns } = session.console
   for (const { name } of absent) reporter.warn(`there is no ${JSON.stringify(name)}`)
   for (const { unreadable } of result.names)
-    for (const { message } of unreadable) reporter.warn(`${message}${all ? '' : '; it was left as it is'}`)
+    for (const { message } of unreadable) reporter.warn(`${message}${all ? '' : '; it was not changed'}`)
   if (result.failure) reporter.warn(`The versions are forgotten, but no space was freed: ${result.failure.message}`)
   for (const problem of result.pruned?.problems ?? []) reporter.warn(problem)
   const lines = result.names.flatMap(name => describeName(name, dryRun, columns))
@@ -64,12 +64,12 @@ function describeName({ name, decision }: ForgottenName, dryRun: boolean, column
     why,
   ]
   const rows = [
-    ...kept.map(({ version, reasons }) => row(version, `stays: ${reasons.join(', ')}`)),
-    ...forgotten.map(version => row(version, dryRun ? 'goes' : 'forgotten')),
+    ...kept.map(({ version, reasons }) => row(version, `kept: ${reasons.join(', ')}`)),
+    ...forgotten.map(version => row(version, dryRun ? 'would be forgotten' : 'forgotten')),
   ]
-  const what = dryRun ? 'Dry run: would forget' : 'Forgot'
+  const [forgot, keeps] = dryRun ? ['Dry run: would forget', 'keep'] : ['Forgot', 'kept']
   return [
-    `${what} ${plural(forgotten.length, 'version')} of ${name}, ${plural(kept.length, 'version')} ${kept.length === 1 ? 'stays' : 'stay'}`,
+    `${forgot} ${plural(forgotten.length, 'version')} of ${name}, ${keeps} ${plural(kept.length, 'version')}`,
     ...renderTable([{ title: '  version' }, { title: 'time' }, { title: '' }], rows, columns),
   ]
 }

@@ -14,7 +14,7 @@ export interface PruneOptions {
   emptyTrash?: boolean
 }
 
-/** Frees what no version needs any more. */
+/** Deletes data that no version needs. */
 export async function pruneCommand(session: Session, options: PruneOptions): Promise<Outcome> {
   const store = await chooseStore(session)
   refuseMounted(store)
@@ -27,14 +27,14 @@ export async function pruneCommand(session: Session, options: PruneOptions): Pro
   const opened = await openForPrune(context)
   const { inventory } = opened.repository.view
   if (!inventory.hasConfig && inventory.snapshots.length === 0)
-    throw new AppError('not-found', `${store.storage.location} holds no repository.`, {
+    throw new AppError('not-found', `There is no repository in ${store.storage.location}.`, {
       hint: 'Check --store (or COLAB_ESCAPE_STORE); a first `colab-escape push <path>` creates one.',
     })
-  // what was in the trash is marked at once where nothing needs it, however new it is: it waits as whatever is marked
+  // packs from the trash that no version needs are marked at once, however new they are; then they wait like any other
   const removed = { snapshots: [], packs: emptied?.packs ?? new Set<string>() }
   let result = await prune(context, opened, { waits: options.now === true ? NO_GRACE_PERIODS : SAFE_GRACE_PERIODS, dryRun }, removed)
   if (options.now === true && !dryRun && result.marked.packs > 0) {
-    // what was marked a moment ago may go as well
+    // a second run also deletes what the first one has just marked
     const { freed, copiedBytes, marked } = result
     result = await prune(context, await openForPrune(context), { waits: NO_GRACE_PERIODS, dryRun })
     result.freed.packs += freed.packs
@@ -45,7 +45,7 @@ export async function pruneCommand(session: Session, options: PruneOptions): Pro
   for (const problem of result.problems) session.console.reporter.warn(problem)
   session.console.result(
     [
-      `${dryRun ? 'Dry run of a prune' : 'Pruned'} ${store.storage.location}`,
+      `${dryRun ? 'Dry run: would prune' : 'Pruned'} ${store.storage.location}`,
       ...describeTrash(trashed, emptied !== undefined),
       ...describePruned(result, dryRun),
     ],
@@ -63,6 +63,6 @@ function describeTrash(trashed: TrashedObjects, emptied: boolean): string[] {
   if (trashed.objects === 0) return []
   if (!emptied) return [`  ${inTrash(trashed)}`]
   return [
-    `  took ${amountOf(trashed)} out of Drive's trash${trashed.versions === 0 ? '' : `, ${plural(trashed.versions, 'version')} for good`}`,
+    `  took ${amountOf(trashed)} out of Drive's trash${trashed.versions === 0 ? '' : `, deleted ${plural(trashed.versions, 'version')} permanently`}`,
   ]
 }

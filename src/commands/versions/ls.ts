@@ -11,7 +11,7 @@ export interface LsOptions {
   recursive?: boolean
 }
 
-/** What a version holds at a path: the entry itself, or what is in the folder; all that is below it with `recursive`. */
+/** Lists a path of a version: a file itself, or the entries of a folder, with `recursive` everything below it. */
 export async function lsCommand(session: Session, version: string, path: string | undefined, options: LsOptions): Promise<Outcome> {
   const spec = parseVersion(version)
   const repository = await openRepository(session)
@@ -25,7 +25,7 @@ export async function lsCommand(session: Session, version: string, path: string 
   }
   if (!exists)
     throw new AppError('not-found', `${JSON.stringify(base)} is not in ${version}.`, {
-      hint: `List what is there: colab-escape ls ${version}`,
+      hint: `List its files: colab-escape ls ${version}`,
     })
   const rows = shown.map(entry => [
     modeText(entry),

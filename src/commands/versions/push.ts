@@ -24,7 +24,9 @@ export interface PushOptions extends SaveOptions, RetentionOptions {
 
 export async function pushCommand(session: Session, paths: string[], options: PushOptions): Promise<Outcome> {
   if (options.name !== undefined && paths.length > 1)
-    throw new AppError('usage', '--name names one snapshot, but several paths make one each.', { hint: 'Push them one by one.' })
+    throw new AppError('usage', '--name needs a single path, because several paths make one version each.', {
+      hint: 'Push them one by one.',
+    })
   checkSaveOptions(options)
   parseMetrics(options.metric ?? [])
   const policy = parsePolicy(options)
@@ -32,7 +34,9 @@ export async function pushCommand(session: Session, paths: string[], options: Pu
   if (policy) refuseMounted(store)
   await prepareForPush(store, options.dryRun === true)
   if (options.level === 'max' && zstdName(session.settings.zstd) === 'portable')
-    session.console.reporter.note('this Node has no zstd of its own: max uses level 9 of the portable one; Node 22.15 or newer goes to 19')
+    session.console.reporter.note(
+      'this Node has no built-in zstd, so --level max uses level 9 of the portable zstd; Node 22.15 or newer goes up to 19',
+    )
   let outcome: Outcome = 'done'
   for (const path of paths) if ((await pushOne(session, store, path, options)) !== 'done') outcome = 'partly'
   return outcome
@@ -44,7 +48,7 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
   const policy = parsePolicy(options)
   const requestsBefore = store.requests()
   const name = versionName(path, options)
-  // its time is that from which the push may not take too long: earlier is safe
+  // a push must not take too long after this listing: an early start is safe
   const storage = new ReadAheadStorage(store.storage)
   storage.beginList({ signal })
   const source = await walk(path, {
@@ -94,7 +98,7 @@ function forgottenToJson(result: ForgetResult | undefined): object {
 function noteOtherSource({ console, settings }: Session, name: string, source: WalkResult, { parent }: PushResult): void {
   if (!parent || parent.host !== settings.host || parent.source.path === source.root.toWellFormed()) return
   console.reporter.note(
-    `the last version of ${name} came from ${parent.source.path}, this one from ${source.root}; use --name to keep them apart`,
+    `the last version of ${name} came from ${parent.source.path}, this one comes from ${source.root}; use --name to keep them apart`,
   )
 }
 
@@ -103,14 +107,14 @@ function describe(name: string, store: ChosenStore, result: PushResult, failed: 
   const lines: string[] = []
   const version = snapshot ? `${name}@${snapshot.id.slice(0, 8)}` : name
   if (result.outcome === 'stored') lines.push(`Pushed ${version} to ${store.storage.location}`)
-  else if (result.outcome === 'unchanged') lines.push(`Nothing changed: ${name} equals its newest version ${version}.`)
+  else if (result.outcome === 'unchanged') lines.push(`Nothing changed: ${name} is identical to its newest version ${version}.`)
   else lines.push(`Dry run: ${name} would get a new version; nothing was stored`)
   const content = `  ${plural(reading.files, 'file')}, ${formatBytes(reading.bytes)}: ${newContent(reading.bytes, newBytes, storedBytes)}`
   lines.push(...(content.length <= 80 ? [content] : content.replace('; ', ';\n  ').split('\n')))
   lines.push(`  ${plural(requests, 'request')}, ${formatDuration(milliseconds)}, ${formatBytes(reading.readBytes)} read`)
-  if (failed > 0) lines.push(`  ${plural(failed, 'file')} could not be saved (see the warnings); all others are`)
+  if (failed > 0) lines.push(`  ${plural(failed, 'file')} could not be saved (see the warnings); all others were saved`)
   if (result.outcome === 'stored') lines.push(`  ${safety(store)}`)
-  else if (result.outcome === 'unchanged' && store.kind === 'drive') lines.push('  Safe to disconnect: all of it is on Drive already.')
+  else if (result.outcome === 'unchanged' && store.kind === 'drive') lines.push('  Safe to disconnect: everything is already on Drive.')
   else if (result.outcome === 'unchanged' && store.kind === 'folder' && store.mounted) lines.push(`  ${safety(store)}`)
   return lines
 }
@@ -126,14 +130,14 @@ function safety(store: ChosenStore): string {
     return store.path.startsWith('/content/')
       ? 'Written to the mount: run drive.flush_and_unmount() before you leave.'
       : 'Written to the mounted Drive: let Google Drive upload it before you shut this machine down.'
-  return 'Everything is on the disk, synced, and the version reads back.'
+  return 'Everything is synced to the disk, and the version reads back.'
 }
 
 function newContent(bytes: number, newBytes: number, storedBytes: number): string {
   if (newBytes === 0) return 'nothing new to store'
   const there = Math.max(0, bytes - newBytes)
   const saved = bytes > 0 ? `, ${formatPercent(Math.max(0, 1 - storedBytes / bytes))} saved` : ''
-  return `${formatBytes(newBytes)} new, stored as ${formatBytes(storedBytes)}; ${formatBytes(there)} was there${saved}`
+  return `${formatBytes(newBytes)} new, stored as ${formatBytes(storedBytes)}; ${formatBytes(there)} already stored${saved}`
 }
 
 function receiptToJson(name: string, result: PushResult, failed: number, requests: object): object {

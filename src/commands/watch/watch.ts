@@ -16,10 +16,10 @@ import { checkSaveOptions, saveVersion, versionName } from '../versions/save-ver
 import { metricsReader, parsePid, parseRetention, parseTime, type WatchOptions } from './watch-options.ts'
 import { describeEnd, onceReporter, WatchScreen } from './watch-screen.ts'
 
-/** npx passes a Ctrl-C on that the terminal has sent already: a second one so soon is the same. */
+/** npx forwards a Ctrl-C that the terminal has already sent: a second signal within this time is the same one. */
 const ONE_PRESS_MS = 1000
 
-/** Saves a folder as files in it are finished, until it is told to stop or a process ends. */
+/** Saves a folder whenever files in it are finished, until a signal arrives or a process ends. */
 export async function watchCommand(session: Session, path: string, options: WatchOptions): Promise<Outcome> {
   const times = {
     everyMs: parseTime('--every', options.every),
@@ -33,12 +33,12 @@ export async function watchCommand(session: Session, path: string, options: Watc
   const untilExit = options.untilExit === undefined ? undefined : parsePid(options.untilExit)
   const statusFile = options.statusFile === undefined ? undefined : resolve(options.statusFile)
   const reporter = onceReporter(session.console.reporter)
-  // what is wrong from the start is told at once, and not tried again
+  // an error at the start ends the command; later errors are retried
   const { root } = await walk(path, { excludes: options.exclude ?? [], reporter, signal: session.signal })
   const saver = await Saver.open(session, name, options)
   const screen = new WatchScreen(session, { name, path: root, store: saver.location }, statusFile)
   const process = untilExit === undefined ? undefined : watchProcess(untilExit)
-  if (process?.hasEnded() === true) reporter.note(`there is no process ${untilExit} (any more)`)
+  if (process?.hasEnded() === true) reporter.note(`process ${untilExit} is not running`)
 
   const abort = new AbortController()
   session.signal.addEventListener('abort', () => abort.abort(), { once: true })
@@ -66,7 +66,7 @@ export async function watchCommand(session: Session, path: string, options: Watc
   try {
     const last = await watcher.run()
     const held = last?.held ?? new Map<string, never>()
-    for (const [file, { why }] of held) reporter.warn(`${file} was not saved as it is now: ${why}`)
+    for (const [file, { why }] of held) reporter.warn(`the current state of ${file} was not saved: ${why}`)
     const { versions, last: newest } = screen.status
     session.console.result(describeEnd(screen.status, held), {
       command: 'watch',
@@ -81,7 +81,7 @@ export async function watchCommand(session: Session, path: string, options: Watc
   }
 }
 
-/** Aborted by the first SIGINT or SIGTERM; what comes later ends the session. */
+/** Aborted by the first SIGINT or SIGTERM. A later one ends the session. */
 function stopSignal(session: Session): AbortSignal {
   const stop = new AbortController()
   let pressedAt = 0
@@ -99,14 +99,17 @@ async function openStore(session: Session): Promise<ChosenStore> {
   return { ...store, storage: rememberTombs(store.storage) }
 }
 
-/** Makes versions with one pool of threads for all, and opens the store anew where the login was refused: another one may be there by then. */
+/**
+ * Saves versions with one pool of threads for all. Opens the store again after a login was refused: there may be a new
+ * login by then.
+ */
 class Saver {
   private readonly session: Session
   private readonly name: string
   private readonly options: WatchOptions
   private readonly context: RepositoryContext
   private store: ChosenStore | undefined
-  /** Full, and told what could be given up there. */
+  /** Whether the store is full and the user has been told what could be forgotten. */
   private full = false
   readonly location: string
   readonly skip: readonly string[]
@@ -124,8 +127,8 @@ class Saver {
   static async open(session: Session, name: string, options: WatchOptions): Promise<Saver> {
     const store = await openStore(session)
     if (store.kind === 'folder' && store.mounted && parseRetention(options))
-      throw new AppError('unsupported', 'Versions are not forgotten through a mounted Drive, where deletions arrive late.', {
-        hint: 'Use --store drive:, or leave out --keep-last and --keep-best.',
+      throw new AppError('unsupported', "Versions can't be forgotten through a mounted Drive, because deletions arrive late there.", {
+        hint: 'Use --store drive:, or remove --keep-last and --keep-best.',
       })
     await prepareForPush(store, false)
     const saver = new Saver(session, store, name, options)
@@ -133,13 +136,15 @@ class Saver {
     return saver
   }
 
-  /** A login that is refused, or a store that is none, is told at the start; a network that is away just now is not worth an end. */
+  /**
+   * Reports a refused login or an unusable store at the start. A network that is down at the moment is only a warning.
+   */
   private async tryOut(): Promise<void> {
     try {
       await this.context.storage.list({ signal: this.session.signal })
     } catch (error) {
       if (!isAppError(error, 'unavailable', 'throttled')) throw error
-      this.session.console.reporter.warn(`${error.message} It is tried again when there is something to save.`)
+      this.session.console.reporter.warn(`${error.message} The next attempt is made when there is something to save.`)
     }
   }
 
@@ -168,7 +173,10 @@ class Saver {
     return this.store
   }
 
-  /** What the rules have given up is freed as soon as it is due, which mostly a new version does; what else could be given up is told once, as looking for it takes a while. */
+  /**
+   * Frees what the rules have given up and what is due, since no new version can trigger it. Proposals for more are
+   * made only once, because finding them takes a while.
+   */
   private async whenFull(context: RepositoryContext, store: ChosenStore, error: unknown): Promise<unknown> {
     const policy = parseRetention(this.options)
     if (policy) await forgetOlder(context, this.name, policy, undefined)
