@@ -27,8 +27,8 @@ export async function createOnDrive(session: Session, location: string, force: b
   const file = await driveFile(session, location)
   const existing = await file.existing(signal)
   if (existing.length > 0 && !force)
-    throw new AppError('would-overwrite', `${file.location} already exists on Drive.`, {
-      hint: 'Choose another file with -o, or add --force to replace it.',
+    throw new AppError('would-overwrite', `${file.location} exists already on Drive.`, {
+      hint: 'Name another file with -o, or add --force to replace it.',
     })
   const writer = await file.create(existing, signal)
   return {

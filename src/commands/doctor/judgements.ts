@@ -58,9 +58,9 @@ export async function judgeStore(store: ChosenStore, inventory: Inventory, signa
   const unwritable = store.kind === 'folder' ? await whyNotWritable(store.path) : undefined
   if (empty) {
     if (unwritable !== undefined)
-      return problem(`${location} has no repository and can't be written to (${unwritable}).`, 'Use another place with --store.')
+      return problem(`${location} holds no repository and can't be written to (${unwritable}).`, 'Use another place with --store.')
     return attention(
-      `There is no repository in ${location} yet.`,
+      `${location} holds no repository yet.`,
       'The first `colab-escape push <path>` creates one. If there should be one already, check --store.',
     )
   }
@@ -79,7 +79,7 @@ export async function judgeStore(store: ChosenStore, inventory: Inventory, signa
 }
 
 function foreign(location: string, what: string): Finding {
-  return problem(`${location} is not a repository and contains other files (${what}).`, 'Use an empty or new folder with --store.')
+  return problem(`${location} is not a repository and contains other files (${what}).`, 'Name an empty or a new folder with --store.')
 }
 
 /** `asOf` is the store's time at some moment between our times `began` and `ended`; all in ms since 1970. */

@@ -50,7 +50,7 @@ export async function checkCache(folder: string): Promise<Finding> {
   if (unwritable !== undefined)
     return attention(
       `${folder} can't be written to (${unwritable}): every push reads all files again.`,
-      'Fix its permissions, or set another folder with COLAB_ESCAPE_CACHE.',
+      'Fix its permissions, or name another folder with COLAB_ESCAPE_CACHE.',
     )
   const damaged: string[] = []
   const reporter: Reporter = { ...silentReporter, detail: message => damaged.push(message) }
@@ -72,7 +72,7 @@ export async function checkConfigFolder(folder: string): Promise<Finding> {
   if (unwritable === undefined) return ok(folder)
   return attention(
     `${folder} can't be written to (${unwritable}): a login can't be saved.`,
-    'Fix its permissions, or set another folder with COLAB_ESCAPE_CONFIG.',
+    'Fix its permissions, or name another folder with COLAB_ESCAPE_CONFIG.',
   )
 }
 

@@ -47,6 +47,6 @@ export async function findFile(repository: OpenRepository, snapshot: StoredSnaps
     })
   }
   throw new AppError('not-found', `${JSON.stringify(path)} is not in ${version}.`, {
-    hint: `List its files: colab-escape ls ${version}`,
+    hint: `List what is there: colab-escape ls ${version}`,
   })
 }

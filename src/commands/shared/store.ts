@@ -141,7 +141,7 @@ export async function prepareForPush(store: ChosenStore, dryRun: boolean): Promi
   const strangers = existsSync(join(path, CONFIG_NAME)) ? [] : await folder.strangers(isOurs, 3)
   if (strangers.length > 0)
     throw new AppError('not-a-repository', `${path} is not a repository and contains other files (${strangers.join(', ')}).`, {
-      hint: `Use an empty or new folder, e.g. --store ${join(path, 'colab-escape')}`,
+      hint: `Name an empty or a new folder, e.g. --store ${join(path, 'colab-escape')}`,
     })
   if (!dryRun) await folder.removeStaleTemporaries()
 }

@@ -27,7 +27,7 @@ export async function pruneCommand(session: Session, options: PruneOptions): Pro
   const opened = await openForPrune(context)
   const { inventory } = opened.repository.view
   if (!inventory.hasConfig && inventory.snapshots.length === 0)
-    throw new AppError('not-found', `There is no repository in ${store.storage.location}.`, {
+    throw new AppError('not-found', `${store.storage.location} holds no repository.`, {
       hint: 'Check --store (or COLAB_ESCAPE_STORE); a first `colab-escape push <path>` creates one.',
     })
   // packs from the trash that no version needs are marked at once, however new they are; then they wait like any other

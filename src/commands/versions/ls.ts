@@ -25,7 +25,7 @@ export async function lsCommand(session: Session, version: string, path: string 
   }
   if (!exists)
     throw new AppError('not-found', `${JSON.stringify(base)} is not in ${version}.`, {
-      hint: `List its files: colab-escape ls ${version}`,
+      hint: `List what is there: colab-escape ls ${version}`,
     })
   const rows = shown.map(entry => [
     modeText(entry),

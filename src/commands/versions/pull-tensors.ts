@@ -82,8 +82,8 @@ function outputOf(
     throw new AppError('usage', `${path} is a folder.`, { hint: `Give a file: -o ${join(output, 'part.safetensors')}` })
   // checked before anything is fetched, and once more when the file is put in place
   if (existsSync(path) && force !== true && dryRun !== true)
-    throw new AppError('would-overwrite', `${path} already exists.`, {
-      hint: 'Choose another file with -o, or add --force to replace it.',
+    throw new AppError('would-overwrite', `${path} exists already.`, {
+      hint: 'Name another file with -o, or add --force to replace it.',
     })
   return path
 }
