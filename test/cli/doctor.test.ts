@@ -338,6 +338,6 @@ test('in a cell, whose terminal has no size', () =>
     const env = { ...NOBODY, COLAB_ESCAPE_CACHE: sandbox.in('cache'), COLAB_ESCAPE_CONFIG: sandbox.in('config'), NO_COLOR: '1' }
     const { output, exitCode } = await runInPty(process.execPath, [PROGRAM, 'doctor', '--store', sandbox.store], { env })
     expect(exitCode, output).toBe(0)
-    expect(output).toContain('ok         terminal  its size is unknown, as in a notebook: 80 columns are assumed\r\n')
+    expect(output).toContain('ok         terminal  size unknown, as in a notebook: 80 columns are assumed\r\n')
     expect(output).toMatch(/\r\nNo problems found\.\r\n$/)
   }))

@@ -132,7 +132,11 @@ describe('a part of a version', () => {
   test('that is not there', async () => {
     for (const path of ['nope', 'exp1/nope', 'exp1/*.zip', 'version/x'])
       expectError(await sandbox.run(['pull', `runs:${path}`, 'out']), 5, /is not in runs@/)
-    expectError(await sandbox.run(['pull', 'runs:exp1/*.pt', 'out', '--only', 'a']), 2, /already has a pattern, so --only can't add another/)
+    expectError(
+      await sandbox.run(['pull', 'runs:exp1/*.pt', 'out', '--only', 'a']),
+      2,
+      /already has a pattern, so --only can't add another/,
+    )
   })
 })
 

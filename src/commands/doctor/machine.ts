@@ -122,7 +122,7 @@ export function checkTerminal(size: readonly [number, number] | undefined): Find
   return ok(
     columns > 0 && rows > 0
       ? `${columns} columns, ${plural(rows, 'row')}`
-      : 'its size is unknown, as in a notebook: 80 columns are assumed',
+      : 'size unknown, as in a notebook: 80 columns are assumed',
   )
 }
 
