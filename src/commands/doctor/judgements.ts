@@ -78,8 +78,8 @@ export async function judgeStore(store: ChosenStore, inventory: Inventory, signa
   return ok(`${location}: a repository with ${plural(snapshots.length, 'version')} of ${plural(names, 'name')}`)
 }
 
-function foreign(location: string, what: string): Finding {
-  return problem(`${location} is not a repository and contains other files (${what}).`, 'Name an empty or a new folder with --store.')
+function foreign(location: string, files: string): Finding {
+  return problem(`${location} is not a repository and contains other files (${files}).`, 'Name an empty or a new folder with --store.')
 }
 
 /** `asOf` is the store's time at some moment between our times `began` and `ended`; all in ms since 1970. */

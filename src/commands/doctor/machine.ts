@@ -16,8 +16,8 @@ import { attention, ok, problem, type Finding } from './checks.ts'
 
 /** The Node that runs this, and the one that `npx` would run. */
 export async function checkNode(version: string, signal: AbortSignal, command = 'node'): Promise<Finding> {
-  const asked = await promisify(execFile)(command, ['--version'], { signal }).catch(() => undefined)
-  const onPath = asked?.stdout.trim()
+  const answer = await promisify(execFile)(command, ['--version'], { signal }).catch(() => undefined)
+  const onPath = answer?.stdout.trim()
   if (onPath === undefined || !isTooOld(onPath)) return ok(version)
   return attention(
     `This runs with ${version}, but the first node in PATH is ${onPath}: npx would use that, and it is too old.`,
@@ -120,9 +120,7 @@ export function checkTerminal(size: readonly [number, number] | undefined): Find
   if (size === undefined) return ok('none: output is in plain lines')
   const [columns, rows] = size
   return ok(
-    columns > 0 && rows > 0
-      ? `${columns} columns, ${plural(rows, 'row')}`
-      : 'size unknown, as in a notebook: 80 columns are assumed',
+    columns > 0 && rows > 0 ? `${columns} columns, ${plural(rows, 'row')}` : 'size unknown, as in a notebook: 80 columns are assumed',
   )
 }
 

@@ -22,7 +22,7 @@ export function addRetentionOptions(command: LazyCommand): LazyCommand {
     .option('--keep-weekly <n>', 'the same for weeks')
     .option('--keep-monthly <n>', 'the same for months')
     .option('--keep-tag <tag>', 'keep versions with this tag (repeatable)', collect)
-    .option('--keep-within <span>', 'keep versions that are not older, e.g. than 90m, 36h, 14d or 2w')
+    .option('--keep-within <span>', 'keep versions no older than this, e.g. 90m, 36h, 14d or 2w')
     .option(
       '--keep-best <metric:n>',
       'keep the n versions with the lowest value of a metric; max:metric:n for the highest (repeatable)',

@@ -26,12 +26,12 @@ export async function forgetCommand(session: Session, names: string[], options: 
   refuseMounted(store)
   const dryRun = options.dryRun === true
   const context = session.context(store.storage, 0)
-  const asked = [...new Set(names.map(checkName))]
-  const result = await forget(context, { names: asked, policy: policy ?? {}, all, waits: SAFE_GRACE_PERIODS, dryRun })
+  const requested = [...new Set(names.map(checkName))]
+  const result = await forget(context, { names: requested, policy: policy ?? {}, all, waits: SAFE_GRACE_PERIODS, dryRun })
   const absent = result.names.filter(
     ({ decision, unreadable }) => decision.kept.length + decision.forgotten.length + unreadable.length === 0,
   )
-  if (absent.length > 0 && absent.length === asked.length)
+  if (absent.length > 0 && absent.length === requested.length)
     throw new AppError(
       'not-found',
       `There is no ${absent.map(({ name }) => JSON.stringify(name)).join(', ')} in ${store.storage.location}.`,
