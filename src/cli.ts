@@ -1,6 +1,6 @@
 /*
- * The program itself: the commander definitions, what each command runs in, and exit codes. Nothing else is loaded for
- * help and version.
+ * The program itself: the commander definitions, the frame in which each command runs, and exit codes. Nothing else is
+ * loaded for help and version.
  */
 
 import { CommanderError } from 'commander'
@@ -16,7 +16,7 @@ for (const stream of [process.stdout, process.stderr]) {
 
 try {
   await buildProgram(async (options, run) => {
-    // loaded when a command runs: help and version do without the rest of the program
+    // help and version do not need the rest of the program
     const { runCommand } = await import('./run-command.ts')
     await runCommand(options, run)
   }).parseAsync()

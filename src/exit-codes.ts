@@ -5,16 +5,16 @@ export interface ExitCode {
   code: number
   /** For the list in `--help`. */
   meaning: string
-  /** What leads to it: ends of commands, codes of errors. */
+  /** The outcomes of commands and the error codes that end with it. */
   of: readonly (ErrorCode | 'internal' | Outcome)[]
 }
 
-/** Stable: scripts rely on them. What stands nowhere here ends with 1. */
+/** Stable, because scripts rely on them. Error codes that are not listed end with 1. */
 export const EXIT_CODES: readonly ExitCode[] = [
   { code: 0, meaning: 'done', of: ['done'] },
   { code: 1, meaning: 'failed', of: ['failed'] },
   { code: 2, meaning: 'bad usage', of: ['usage'] },
-  { code: 3, meaning: 'partly done (some source files could not be read, all others are saved)', of: ['partly'] },
+  { code: 3, meaning: 'partly done (some source files could not be read; all others are saved)', of: ['partly'] },
   { code: 4, meaning: 'not authenticated', of: ['unauthenticated'] },
   { code: 5, meaning: 'not found', of: ['not-found', 'not-a-repository'] },
   { code: 6, meaning: 'quota or disk full', of: ['quota'] },

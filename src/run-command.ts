@@ -1,16 +1,17 @@
-import type { Execute } from './commands/shared/execute.ts'
+import type { Execute } from './commands/shared/lazy-command.ts'
 import { Session, type GlobalOptions } from './commands/shared/session.ts'
 import { exitCodeOf } from './exit-codes.ts'
 import { readSettings } from './settings.ts'
 import { createConsole } from './ui/console.ts'
 import { describeError } from './ui/describe-error.ts'
 import { keepHeapSmall } from './util/memory/heap.ts'
+import { VERSION } from './version.ts'
 
 const interrupt = new AbortController()
 
 let session: Session | undefined
 
-/** The first signal lets what is under way end at a safe point; a second one ends at once. */
+/** After the first signal the command ends at the next safe point. A second signal ends it at once. */
 function onSignal(): void {
   if (interrupt.signal.aborted) process.exit(130)
   if (session?.onSignal?.() === true) return
@@ -23,7 +24,13 @@ export const runCommand: Execute = async (options, run) => {
   process.on('SIGTERM', onSignal)
   keepHeapSmall()
   try {
-    session = new Session(options, readSettings(), interrupt.signal, new URL('./worker.js', import.meta.url))
+    session = new Session({
+      options,
+      settings: readSettings(),
+      program: `colab-escape ${VERSION}`,
+      signal: interrupt.signal,
+      workerUrl: new URL('./worker.js', import.meta.url),
+    })
     process.exitCode = exitCodeOf(await run(session))
   } catch (thrown) {
     const error = session ? await session.explain(thrown) : thrown
@@ -35,7 +42,7 @@ export const runCommand: Execute = async (options, run) => {
   }
 }
 
-/** For errors from before there are settings. */
+/** For errors that occur before the settings are read. */
 function plainConsole(options: GlobalOptions): Session['console'] {
   const { json = false, quiet = false, verbose = false } = options
   return createConsole({

@@ -10,7 +10,7 @@ import envPaths from 'env-paths'
 import { AppError, errnoOf, messageOf } from './util/errors.ts'
 import type { ProxySettings } from './util/http.ts'
 
-/** What the environment says about who we are to Google. */
+/** The credentials for Google that the environment names. */
 export interface GoogleSettings {
   /** COLAB_ESCAPE_TOKEN: an access token */
   token: string | undefined
@@ -21,28 +21,30 @@ export interface GoogleSettings {
   /** GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET: for `auth login` */
   clientId: string | undefined
   clientSecret: string | undefined
-  /** TBE_EPHEM_CREDS_ADDR, `host:port`: Colab's credentials broker; undefined outside Colab and with USE_AUTH_EPHEM=0. */
+  /**
+   * TBE_EPHEM_CREDS_ADDR, `host:port`: Colab's credentials broker; undefined outside Colab and with USE_AUTH_EPHEM=0.
+   */
   colabBroker: string | undefined
-  /** COLAB_ESCAPE_GOOGLE_ENDPOINT: a test server on this machine in the place of all of Google. */
+  /** COLAB_ESCAPE_GOOGLE_ENDPOINT: a test server on this machine that replaces all of Google. */
   endpoint: string | undefined
 }
 
-/** What the environment says. The one place that reads it: variables, the `.env` file of the current folder, the machine. */
+/** Everything that the program takes from its environment. */
 export interface Settings {
   /** COLAB_ESCAPE_STORE */
   store: string | undefined
   /** COLAB_ESCAPE_CACHE, else the platform's folder for caches. */
   cacheFolder: string
-  /** COLAB_ESCAPE_CONFIG, else the platform's folder for settings: the saved login lies there. */
+  /** COLAB_ESCAPE_CONFIG, else the platform's folder for settings. The saved login is there. */
   configFolder: string
   google: GoogleSettings
-  /** This machine is a Colab notebook's (TBE_CREDS_ADDR or TBE_EPHEM_CREDS_ADDR is set). */
+  /** Whether this runs in a Colab notebook: TBE_CREDS_ADDR or TBE_EPHEM_CREDS_ADDR is set. */
   colab: boolean
   proxy: ProxySettings
-  /** COLAB_ESCAPE_ZSTD: `native` or `portable`, to force one of the codecs. */
+  /** COLAB_ESCAPE_ZSTD: the codec to use instead of the best one, `native` or `portable`. */
   zstd: 'native' | 'portable' | undefined
   colour: boolean
-  /** One line may be drawn over and over: not on a terminal that says it is dumb, nor in the log of a build (CI). */
+  /** Whether a line may be redrawn. False on a dumb terminal and in the log of a build (CI). */
   redraws: boolean
   cores: number
   host: string
@@ -52,7 +54,7 @@ export function readSettings(): Settings {
   const env = { ...readEnvFile('.env'), ...process.env }
   const zstd = env.COLAB_ESCAPE_ZSTD
   if (zstd !== undefined && zstd !== '' && zstd !== 'native' && zstd !== 'portable')
-    throw new AppError('usage', `COLAB_ESCAPE_ZSTD is ${JSON.stringify(zstd)}.`, { hint: 'Set it to native or portable, or not at all.' })
+    throw new AppError('usage', `COLAB_ESCAPE_ZSTD is ${JSON.stringify(zstd)}.`, { hint: 'Set it to native or portable, or unset it.' })
   const folders = envPaths('colab-escape', { suffix: '' })
   const colabBroker = brokerAddress(process.env)
   const dumb = process.env.TERM === 'dumb'
@@ -83,13 +85,16 @@ export function readSettings(): Settings {
   }
 }
 
-/** Read, as all addresses that tokens come from or go through, from the real environment only: a `.env` file may have come with somebody's folder. */
+/**
+ * Addresses that tokens come from or go through are read from the real environment only: a `.env` file may have come
+ * with a folder of somebody else.
+ */
 function brokerAddress(env: NodeJS.Dict<string>): string | undefined {
   const address = nonEmpty(env.TBE_EPHEM_CREDS_ADDR)
   if (address === undefined || env.USE_AUTH_EPHEM === '0') return undefined
   if (/^[\w.-]+:\d{1,5}$/.test(address)) return address
   throw new AppError('usage', `TBE_EPHEM_CREDS_ADDR is ${JSON.stringify(address)}.`, {
-    hint: 'Set it to host:port, as Colab does, or not at all.',
+    hint: 'Set it to host:port, as Colab does, or unset it.',
   })
 }
 
@@ -103,7 +108,7 @@ function testEndpoint(value: string | undefined): string | undefined {
   })
 }
 
-/** Hosts of Colab's own network, which no proxy leads to. */
+/** Hosts in Colab's own network, which a proxy can't reach. */
 function direct(colabBroker: string | undefined): string[] {
   return colabBroker === undefined ? [] : [colabBroker, 'metadata.google.internal']
 }
@@ -115,6 +120,6 @@ function readEnvFile(path: string): NodeJS.Dict<string> {
     return parseEnv(readFileSync(path, 'utf8'))
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return {}
-    throw new AppError('io', `The settings file ${path} can't be read: ${messageOf(error)}`, { hint: 'Mend or remove it.', cause: error })
+    throw new AppError('io', `The settings file ${path} can't be read: ${messageOf(error)}`, { hint: 'Fix or remove it.', cause: error })
   }
 }

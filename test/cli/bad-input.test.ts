@@ -34,12 +34,12 @@ describe('usage', () => {
     [['push', 'data', '--name', 'x'.repeat(65)], /65 bytes long, 64 are allowed/],
     [['push', 'data', '--name', '..'], /it is a relative path/],
     [['push', 'data', '--name', 'a\nb'], /can't be a name/],
-    [['push', '/'], /has no name that a version can bear/],
+    [['push', '/'], /can't be the name of a version/],
     [['pull', ''], /is not a version/],
     [['pull', 'data~x'], /is not a version/],
     [['pull', 'data~-1'], /is not a version/],
     [['log', 'a@b'], /can't be a name/],
-    [['check', '--read-data=1000%'], /is no share of the data/],
+    [['check', '--read-data=1000%'], /isn't a share of the data/],
   ])('%j is refused', (args, what) =>
     withSandbox(async sandbox => {
       makeTree(sandbox.in('data'), { a: 'x' })
@@ -51,7 +51,7 @@ describe('usage', () => {
   test('without a store the error names the ways on', () =>
     withSandbox(async sandbox => {
       const run = await runCli(['log'], { cwd: sandbox.path })
-      expect(expectError(run, 2, /No store is named/).hint).toMatch(/--store .*COLAB_ESCAPE_STORE/)
+      expect(expectError(run, 2, /No store is set/).hint).toMatch(/--store .*COLAB_ESCAPE_STORE/)
     }))
 
   test('help that nobody reads to its end, as before `| head`, ends quietly', async () => {
@@ -154,7 +154,7 @@ describe('stores', () => {
       }
       const before = pictureOf(sandbox.in('foreign'))
       const refused = await new Sandbox(sandbox.path, sandbox.in('foreign')).run(['push', 'data'])
-      expectError(refused, 5, /is no repository and holds other files/)
+      expectError(refused, 5, /is not a repository and contains other files/)
       expectSameTree(sandbox.in('foreign'), before)
       expect(existsSync(sandbox.in('absent'))).toBe(false)
       expectError(await new Sandbox(sandbox.path, sandbox.in('data', 'a')).run(['push', 'data']), 5, /is a file, not a folder/)

@@ -119,7 +119,7 @@ describe('diff', () => {
       expect((await sandbox.ok('diff', 'data', './data/')).stdout).toMatch(/^data@[0-9a-f]{8} and .* are equal\.\n$/)
       makeTree(sandbox.in('other'), { a: '1' })
       const { hint } = expectError(await sandbox.run(['diff', 'data', 'other']), 5, /There is no "other"/)
-      expect(hint).toBe('For the local folder write ./other')
+      expect(hint).toBe('For the local folder, use ./other')
     }))
 
   test('between two local folders, without any store; a store that lies in a folder is no part of it', () =>
@@ -232,7 +232,7 @@ describe('du', () => {
       const after = await sandbox.json<Du>('du')
       expect(after.names).toEqual(before.names)
       close(after.unreachedBytes, lost!.ownBytes)
-      expect((await sandbox.ok('du')).stdout).toMatch(/The repository takes \S+ kB; \S+ kB of it no version reaches\.$/m)
+      expect((await sandbox.ok('du')).stdout).toMatch(/The repository takes \S+ kB; no version uses \S+ kB of it\.$/m)
     }))
 
   test('--by splits one version whole', () =>

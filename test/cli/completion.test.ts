@@ -106,7 +106,7 @@ test('every script names every command and option', () =>
 
 test('a shell must be one of those', () =>
   withSandbox(async sandbox => {
-    expect(expectError(await sandbox.run(['completion']), 2, /No shell/).hint).toBe('Name yours: bash, zsh, fish.')
+    expect(expectError(await sandbox.run(['completion']), 2, /No shell/).hint).toBe('Give one of: bash, zsh, fish.')
     const unknown = await sandbox.run(['completion', 'tcsh'])
     expect(unknown.code).toBe(2)
     expect(unknown.stderr).toContain('Allowed choices are bash, zsh, fish')

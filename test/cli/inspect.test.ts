@@ -147,13 +147,13 @@ describe('inspect compares', () => {
         '-  c       F32    [1]',
         '+  d       F32    [1]',
         '4 tensors: 1 identical, 1 changed (M), 1 only before (-), 1 only after (+)',
-        '1 changed number with NaN or infinity on a side, which max abs leaves out',
+        '1 changed number with NaN or infinity on one side, not included in max abs',
       ])
       write(sandbox, 'trained.safetensors', safetensors([entry('model.a', numbers(1, 2)), entry('model.c', numbers(2))]))
       const export_ = await sandbox.ok('inspect', 'trained.safetensors', 'runs:model.safetensors')
       expect(export_.stdout.trimEnd().split('\n').slice(-2)).toEqual([
         '3 tensors: 1 identical, 1 changed (M), 1 only after (+)',
-        'names of the first are compared without their "model."',
+        'names of the first model are compared without the prefix "model."',
       ])
       const same = await sandbox.run(['inspect', 'new.safetensors', 'new.safetensors', '--json'])
       expect(resultOf<Compared>(same).tensors.map(({ kind }) => kind)).toEqual(['identical', 'identical', 'identical'])

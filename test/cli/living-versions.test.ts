@@ -132,7 +132,11 @@ describe('a part of a version', () => {
   test('that is not there', async () => {
     for (const path of ['nope', 'exp1/nope', 'exp1/*.zip', 'version/x'])
       expectError(await sandbox.run(['pull', `runs:${path}`, 'out']), 5, /is not in runs@/)
-    expectError(await sandbox.run(['pull', 'runs:exp1/*.pt', 'out', '--only', 'a']), 2, /is a pattern, and --only gives another/)
+    expectError(
+      await sandbox.run(['pull', 'runs:exp1/*.pt', 'out', '--only', 'a']),
+      2,
+      /already has a pattern, so --only can't add another/,
+    )
   })
 })
 
@@ -162,7 +166,7 @@ test('tags are given, moved and taken', () =>
     const tags = async (): Promise<string[][]> => (await log(box)).map(each => each.tags)
 
     expect((await box.ok('tag', 'runs~1', 'best', 'v1.0')).stdout).toMatch(/has the tags: first, best, v1.0/)
-    expect((await box.ok('tag', 'runs', 'best')).stderr).toMatch(/note: 2 versions have the tag best: runs@best is the newest/)
+    expect((await box.ok('tag', 'runs', 'best')).stderr).toMatch(/note: 2 versions have the tag best: runs@best means the newest/)
     expect(await tags()).toEqual([['best'], ['first', 'best', 'v1.0']])
     await box.ok('tag', 'runs~1', 'best', '--move')
     expect(await tags()).toEqual([[], ['first', 'best', 'v1.0']])

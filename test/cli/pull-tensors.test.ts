@@ -101,11 +101,11 @@ describe('pull --tensor', () => {
       )
       expect([missing.list[0], missing.list.length]).toEqual(['layers.0.weight', 10])
       expectError(await take('--tensor', '*'), 2, /needs a file to write to/)
-      expectError(await take('-o', 'new'), 2, /-o goes with --tensor alone/)
-      expectError(await take('out', '--tensor', '*', '-o', 'new'), 2, /no destination/)
+      expectError(await take('-o', 'new'), 2, /-o only works with --tensor/)
+      expectError(await take('out', '--tensor', '*', '-o', 'new'), 2, /can't be combined with a destination/)
       expectError(await take('--tensor', '*', '-o', 'runs'), 2, /runs is a folder/)
       expectError(await take('--tensor', '*', '-o', 'nowhere/new'), 5, /nowhere is no folder/)
-      expect((await take('--tensor', '*', '-o', 'new', '--dry-run')).stdout).toMatch(/^Dry run: would write 24 tensors of runs@/)
+      expect((await take('--tensor', '*', '-o', 'new', '--dry-run')).stdout).toMatch(/^Dry run: would write 24 tensors from runs@/)
 
       // a store that loses what is being fetched
       for (const name of readdirSync(sandbox.store).filter(each => each.startsWith('pack-'))) {

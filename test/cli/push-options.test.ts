@@ -77,7 +77,7 @@ describe('a push that finds nothing new', () => {
       const first = await pushed(sandbox, 'data', '--tag', 'first')
       const objects = readdirSync(sandbox.store).sort()
       const run = await sandbox.ok('push', 'data', '--tag', 'first')
-      expect(run.stdout).toContain(`Nothing changed: data equals its newest version data@${first.version!.slice(0, 8)}`)
+      expect(run.stdout).toContain(`Nothing changed: data is identical to its newest version data@${first.version!.slice(0, 8)}`)
       expect(readdirSync(sandbox.store).sort()).toEqual(objects)
 
       const tagged = await pushed(sandbox, 'data', '--tag', 'best', '--tag', 'final v1')
@@ -207,7 +207,7 @@ describe('options of push', () => {
       await sandbox.ok('push', 'a', '--name', 'réseau 1')
       await sandbox.ok('pull', 'réseau 1')
       expectSameTree(sandbox.in('réseau 1'), sandbox.in('a'))
-      expectError(await sandbox.run(['push', 'a', 'b', '--name', 'c']), 2, /--name names one snapshot/)
+      expectError(await sandbox.run(['push', 'a', 'b', '--name', 'c']), 2, /--name needs a single path/)
     }))
 
   test.each(['fast', 'max'])('--level %s comes back exactly', level =>

@@ -110,5 +110,5 @@ test('check tells what it looked at, in text and in JSON', async () => {
   const whole = await sandbox.json('check', '--read-data')
   expect(whole).toMatchObject({ damaged: false, snapshots: 4, problems: [], affected: [] })
   expect(whole['packsRead']).toBe(whole['packs'])
-  expectError(await sandbox.run(['check', '--read-data=0%']), 2, /is no share of the data/)
+  expectError(await sandbox.run(['check', '--read-data=0%']), 2, /isn't a share of the data/)
 })

@@ -42,7 +42,7 @@ test('compress to Drive and extract from there, through broken connections, with
       expect(made.stdout).toMatch(
         /^Compressed data into drive:Shared\/deep\/data\.\S+\n {2}2 files, 4\.00 MB before, \S+ MB after: \d+% saved\n/,
       )
-      expect(made.stdout).toContain('Safe to disconnect: Drive has the whole file, its checksum confirmed.')
+      expect(made.stdout).toContain('Safe to disconnect: Drive has the whole file and confirmed its checksum.')
       const run = await sandbox.ok('extract', place, format)
       expect(run.stdout).toMatch(/^Extracted drive:Shared\/deep\/data\.\S+ into .*\n {2}3 files written \(4\.00 MB\)/)
       expectSameTree(sandbox.in(format, 'data'), sandbox.in('data'))
@@ -79,8 +79,8 @@ test('places on Drive that are no archive', () =>
   withSandbox(async sandbox => {
     expectError(await sandbox.run(['compress', 'data', '-o', 'drive:']), 2, /drive: is a folder on Drive/)
     expectError(await sandbox.run(['compress', 'data', '-o', 'drive:Shared/']), 2, /drive:Shared\/ is a folder on Drive/)
-    expectError(await sandbox.run(['compress', 'data', '-o', 'drive:Shared/data']), 2, /does not tell which archive/)
-    expectError(await sandbox.run(['compress', 'data', '-o', 'drive:a//b.zip']), 2, /no path in My Drive/)
+    expectError(await sandbox.run(['compress', 'data', '-o', 'drive:Shared/data']), 2, /does not show which archive format/)
+    expectError(await sandbox.run(['compress', 'data', '-o', 'drive:a//b.zip']), 2, /isn't a path in My Drive/)
     expectError(await sandbox.run(['extract', 'drive:missing.zip']), 5, /no file drive:missing\.zip on Drive/)
     const out = { env: { COLAB_ESCAPE_TOKEN: undefined, COLAB_ESCAPE_CREDENTIALS: undefined } }
     expectError(await sandbox.run(['extract', 'drive:data.zip'], out), 4, /not logged in to Google Drive/)

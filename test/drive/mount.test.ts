@@ -119,7 +119,11 @@ describe('one repository, through the API and as a mounted folder', () => {
     withPlace(async ({ emulator, drive, source, in: at }) => {
       makeTree(at('mounted'), { 'Photos/a.jpg': 'a photo' })
       await emulator.importFrom(at('mounted'))
-      expectError(await drive.withStore('drive:Photos').run(['push', 'data']), 5, /drive:Photos is no repository and holds 1 other file/)
+      expectError(
+        await drive.withStore('drive:Photos').run(['push', 'data']),
+        5,
+        /drive:Photos is not a repository and contains 1 other file/,
+      )
       await drive.withStore('drive:Other/Repository').ok('push', 'data')
       await emulator.exportTo(at('later'))
       const store = at('later', 'Other', 'Repository')

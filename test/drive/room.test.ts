@@ -73,7 +73,7 @@ test('a push that does not fit proposes what to give up, by the command lines th
       for (const seed of [1, 2, 3]) await pushVersion(emulator, sandbox, seed)
       makeTree(sandbox.in('data'), { 'model.bin': seededNoise(4, 400_000) })
       const full = expectError(await sandbox.run(['push', 'data']), 6, /Drive/)
-      expect(full.list.join('\n')).toMatch(/`colab-escape forget data --keep-last 1` gives up about 80\d kB of 2 older versions\./)
+      expect(full.list.join('\n')).toMatch(/`colab-escape forget data --keep-last 1` forgets 2 older versions \(about 80\d kB\)\./)
 
       await sandbox.ok('forget', 'data', '--keep-last', '1')
       const marked = expectError(await sandbox.run(['push', 'data']), 6, /Drive/)

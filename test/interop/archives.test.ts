@@ -193,7 +193,7 @@ describe('the commands', () => {
       await sandbox.ok('compress', 'data', '-o', 'x.tgz', '--force')
       await sandbox.ok('compress', 'data', '--format', 'zip')
       expect(readFileSync(sandbox.in('data.zip')).subarray(0, 2).toString()).toBe('PK')
-      expectError(await sandbox.run(['compress', 'data', '-o', 'x.rar']), 2, /does not tell which archive/)
+      expectError(await sandbox.run(['compress', 'data', '-o', 'x.rar']), 2, /does not show which archive format/)
       expectError(await sandbox.run(['compress', 'data', '-o', 'y.zip', '--format', 'tar.gz']), 2, /name of a zip archive/)
       expectError(await sandbox.run(['compress', 'data', '-o', sandbox.path]), 2, /is a folder/)
       expectError(await sandbox.run(['compress', 'missing']), 5, /does not exist/)

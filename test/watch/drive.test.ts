@@ -77,7 +77,7 @@ test(
         }
         save(4)
         const told = await watch.next('warning', ({ message }) => /Drive is full/.test(String(message)))
-        expect(told['message']).toMatch(/`colab-escape forget runs --keep-last 1` gives up about \d+ kB of 2 older versions\./)
+        expect(told['message']).toMatch(/`colab-escape forget runs --keep-last 1` forgets 2 older versions \(about \d+ kB\)\./)
         const tried = emulator.counts['upload.multipart']!
         await new Promise(resolve => setTimeout(resolve, 2000))
         expect(emulator.counts['upload.multipart']).toBeGreaterThan(tried)

@@ -169,7 +169,7 @@ test(
         [['--keep-best', 'val_loss:2'], 2, /needs metrics/],
         [['--keep-best', 'val_loss', '--metrics-from', 'x'], 2, /names no metric and number/],
         [['--metric-pattern', '(['], 2, /no regular expression/],
-        [['--until-exit', 'me'], 2, /no process id/],
+        [['--until-exit', 'me'], 2, /isn't a process id/],
       ]
       for (const [args, code, what] of refused) expectError(await sandbox.run(['watch', 'runs', ...args]), code, what)
       expectError(await sandbox.run(['watch', 'nowhere']), 5, /nowhere/)

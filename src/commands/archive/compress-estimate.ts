@@ -16,9 +16,9 @@ import type { Outcome, Session } from '../shared/session.ts'
 
 const COLUMNS: Column[] = [{ title: '  kind' }, ...['files', 'size', 'archived', 'saved'].map(right)]
 const PUSHED = right('pushed')
-const MEANING = '  pushed: with tensors in byte planes and tables by column; dedup, deltas aside'
+const MEANING = '  pushed: with filters for tensors and tables, but without dedup and deltas'
 
-/** About how large an archive would be; nothing is written. */
+/** Estimates the size of an archive. Nothing is written. */
 export async function estimateArchive(
   session: Session,
   source: WalkResult,
@@ -51,7 +51,7 @@ export async function estimateArchive(
     `${name} as ${format}: ${plural(files.length, 'file')}, ${formatBytes(bytes)} before, about ${formatBytes(archiveBytes)} after: ${saved(bytes, archiveBytes)} saved`,
     ...renderTable(hasFiltered ? [...COLUMNS, PUSHED] : COLUMNS, kinds.map(rowOf), console.columns),
     ...(hasFiltered ? [MEANING] : []),
-    `  Tried out on ${formatBytes(readBytes)} in ${formatDuration(performance.now() - started)}; nothing was written.`,
+    `  Estimated from ${formatBytes(readBytes)} in ${formatDuration(performance.now() - started)}; nothing was written.`,
   ]
   console.result(lines, {
     command: 'compress',
@@ -76,7 +76,10 @@ const rowOf = ({ kind, files, bytes, archiveBytes, filteredBytes }: KindEstimate
   filteredBytes === undefined ? '' : formatBytes(filteredBytes),
 ]
 
-/** As `du` tells them apart: those that a push would cut by themselves, of a type that has a name, or at least of a width. */
+/**
+ * The tensors of a file by kind, as `du` names kinds: only those that a push would cut out as tensors, and of which the
+ * type or at least the width is known.
+ */
 export async function tensorPartsOf(file: WalkedEntry): Promise<TensorPart[]> {
   const spans = mayHold(file.path, file.fingerprint.size) ? ((await spansOf(file)) ?? []) : []
   return spans

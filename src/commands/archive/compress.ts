@@ -1,9 +1,10 @@
-import { existsSync, realpathSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { compress, type CompressResult } from '../../archive/compress.ts'
 import { formatOfName, type ArchiveFormat } from '../../archive/format.ts'
 import { FileSink, type ByteSink } from '../../archive/sink.ts'
 import type { Level } from '../../compression/limits.ts'
+import { realPathOf } from '../../local/real-path.ts'
 import { walk } from '../../local/walk.ts'
 import { formatBytes, formatDuration, formatPercent, formatRate, plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
@@ -26,7 +27,7 @@ const STDOUT = '-'
 export async function compressCommand(session: Session, path: string, options: CompressOptions): Promise<Outcome> {
   const started = performance.now()
   const name = basename(resolve(path))
-  if (name === '') throw new AppError('usage', `${path} has no name to archive it under.`, { hint: 'Name a folder or a file in it.' })
+  if (name === '') throw new AppError('usage', `${path} has no name for the archive.`, { hint: 'Give a folder or file inside it.' })
   const { output, format } = chooseOutput(session, name, options)
   const { reporter } = session.console
   const source = await walk(path, { excludes: options.exclude ?? [], reporter, signal: session.signal })
@@ -38,7 +39,7 @@ export async function compressCommand(session: Session, path: string, options: C
     name,
     format,
     level: options.level,
-    omit: output === STDOUT || isOnDrive(output) ? undefined : realPathOf(output),
+    omit: output === STDOUT || isOnDrive(output) ? undefined : join(realPathOf(dirname(output)), basename(output)),
   }
   const result = await compress({ pool: session.pool(bytes), reporter, signal: session.signal }, request, sink)
   const receipt = describe(name, output, result, performance.now() - started)
@@ -60,13 +61,13 @@ function chooseOutput(
   const named = formatOfName(output)
   if (named !== undefined && format !== undefined && named !== format)
     throw new AppError('usage', `${output} has the name of a ${named} archive, but --format says ${format}.`, {
-      hint: 'Leave --format out, or name the file for what it is.',
+      hint: 'Remove --format, or give the file a matching name.',
     })
   const chosen = format ?? named
-  // a folder is told so later, by its own message
+  // an existing folder gets its own message later
   if (chosen === undefined && !isDriveFolder(output) && !existsSync(output))
-    throw new AppError('usage', `The name ${output} does not tell which archive it is to be.`, {
-      hint: 'Let it end in .tar.zst, .tar.gz or .zip, or add --format.',
+    throw new AppError('usage', `The name ${output} does not show which archive format to use.`, {
+      hint: 'Use a name that ends in .tar.zst, .tar.gz or .zip, or add --format.',
     })
   return { output: isOnDrive(output) ? output : resolve(output), format: chosen ?? 'tar.zst' }
 }
@@ -78,10 +79,10 @@ function openSink(session: Session, output: string, force: boolean): ByteSink | 
 
 function checkStdout({ options }: Session): void {
   if (options.json === true)
-    throw new AppError('usage', 'The archive and the JSON can not both go to standard output.', { hint: 'Leave out --json or -o -.' })
+    throw new AppError('usage', "The archive and the JSON can't both go to standard output.", { hint: 'Remove --json or -o -.' })
   if (process.stdout.isTTY === true)
-    throw new AppError('usage', 'An archive is nothing for a terminal to show.', {
-      hint: 'Pipe it into a program, or name a file with -o.',
+    throw new AppError('usage', "An archive can't be written to a terminal.", {
+      hint: 'Pipe it into a program, or set a file with -o.',
     })
 }
 
@@ -89,15 +90,11 @@ function stdoutSink({ console }: Session): ByteSink {
   return {
     async write(bytes) {
       if (!(await console.write(bytes)))
-        throw new AppError('io', 'Nobody reads the archive any more.', { hint: 'See why the program that it was piped into ended.' })
+        throw new AppError('io', 'The program that reads the archive has ended.', { hint: 'Find out why that program ended.' })
     },
     finish: () => Promise.resolve(),
     abort: () => Promise.resolve(),
   }
-}
-
-function realPathOf(output: string): string | undefined {
-  return existsSync(output) ? join(realpathSync(dirname(output)), basename(output)) : undefined
 }
 
 function describe(name: string, output: string, result: CompressResult, milliseconds: number): string[] {
@@ -109,7 +106,7 @@ function describe(name: string, output: string, result: CompressResult, millisec
     `  ${plural(files, 'file')}, ${formatBytes(bytes)} before, ${formatBytes(archiveBytes)} after: ${saved}`,
     `  ${formatDuration(milliseconds)}${rate}`,
   ]
-  if (isOnDrive(output)) lines.push('  Safe to disconnect: Drive has the whole file, its checksum confirmed.')
+  if (isOnDrive(output)) lines.push('  Safe to disconnect: Drive has the whole file and confirmed its checksum.')
   if (failed > 0) lines.push(`  ${plural(failed, 'entry', 'entries')} could not be archived as they are (see the warnings)`)
   return lines
 }

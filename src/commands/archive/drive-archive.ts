@@ -6,22 +6,22 @@ import { AppError } from '../../util/errors.ts'
 import type { Session } from '../shared/session.ts'
 import { connectDrive, drivePath } from '../shared/store.ts'
 
-/** Whether an archive's name is a place on Drive. */
+/** Whether an archive is on Drive. */
 export const isOnDrive = (name: string): boolean => name.startsWith('drive:')
 
-/** `drive:` and what ends with a slash is a folder there. */
+/** `drive:` and paths that end with a slash are folders on Drive. */
 export const isDriveFolder = (name: string): boolean => /^drive:(?:.*\/)?$/.test(name)
 
-/** The file of that path in My Drive: `drive:Folder/data.tar.zst`. */
+/** The file at a path in My Drive, such as `drive:Folder/data.tar.zst`. */
 async function driveFile(session: Session, location: string): Promise<OrdinaryDriveFile> {
   if (isDriveFolder(location))
-    throw new AppError('usage', `${location} is a folder on Drive.`, { hint: `Name the file in it: ${location}data.tar.zst` })
+    throw new AppError('usage', `${location} is a folder on Drive.`, { hint: `Give a file in it: ${location}data.tar.zst` })
   const path = drivePath(location)
   const { drive } = await connectDrive(session, path.slice(0, -1))
   return drive.ordinaryFile(path.at(-1)!, session.retry())
 }
 
-/** A new file on Drive. Errors: `would-overwrite` when one of that name is there and not `force`. */
+/** Creates a file on Drive. Errors: `would-overwrite` when one of that name exists, unless `force`. */
 export async function createOnDrive(session: Session, location: string, force: boolean): Promise<ByteSink> {
   const { signal, console } = session
   const file = await driveFile(session, location)
@@ -38,13 +38,13 @@ export async function createOnDrive(session: Session, location: string, force: b
       await writer.finish()
       if (writer.kept.length > 0)
         console.reporter.warn(
-          `${plural(writer.kept.length, 'older file')} named ${file.location} stayed on Drive: this login may not delete`,
+          `${plural(writer.kept.length, 'older file')} named ${file.location} stayed on Drive: this login is not allowed to delete`,
         )
     },
   }
 }
 
-/** An archive on Drive, read as it arrives. */
+/** An archive on Drive. It is extracted while it arrives. */
 export async function openOnDrive(session: Session, location: string): Promise<ArchiveSource> {
   const { signal } = session
   const file = await driveFile(session, location)

@@ -23,13 +23,13 @@ export async function extractCommand(
   const { console, signal, settings } = session
   const source = isOnDrive(file) ? await openOnDrive(session, file) : openArchive(file, signal)
   const destination = makeFolder(resolve(folder ?? '.'))
-  // from standard input any length may come; one thread decodes faster than this one writes
+  // the length of standard input is unknown; one thread decodes faster than this one writes
   const pool = session.pool(source.size ?? Infinity, 1)
   const context = { pool, zstd: zstdName(settings.zstd), reporter: console.reporter, signal }
   const result = await extract(context, { source, destination, force: options.force === true })
   if (result.outsideLinks > 0)
     console.reporter.note(
-      `${plural(result.outsideLinks, 'symlink')} of the archive ${result.outsideLinks === 1 ? 'leads' : 'lead'} out of ${destination}`,
+      `${plural(result.outsideLinks, 'symlink')} of the archive ${result.outsideLinks === 1 ? 'points' : 'point'} outside ${destination}`,
     )
   const receipt = describe(source.name, destination, result, performance.now() - started)
   if (result.occupied.length > 0) {
@@ -44,7 +44,7 @@ function openArchive(file: string, signal: AbortSignal): ArchiveSource {
   if (file === '-') return { name: 'the archive from standard input', bytes: addAbortSignal(signal, process.stdin) }
   const path = resolve(file)
   const stats = statsOf(path, file)
-  if (stats.isDirectory()) throw new AppError('usage', `${file} is a folder, not an archive.`, { hint: 'Name the archive.' })
+  if (stats.isDirectory()) throw new AppError('usage', `${file} is a folder, not an archive.`, { hint: 'Give the path of an archive.' })
   const bytes = readArchiveFile(path, signal)
   return stats.isFile() ? { name: file, bytes, size: stats.size, zip: path } : { name: file, bytes }
 }
@@ -55,7 +55,7 @@ function statsOf(path: string, file: string): Stats {
   } catch (error) {
     const missing = errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR'
     throw new AppError(missing ? 'not-found' : 'io', missing ? `${file} does not exist.` : `${file} can't be read: ${messageOf(error)}`, {
-      hint: missing ? 'Check the path; the current folder is where it is looked up from.' : 'Check its permissions.',
+      hint: missing ? 'Check the path. A relative path starts at the current folder.' : 'Check its permissions.',
       cause: error,
     })
   }
@@ -66,7 +66,7 @@ function makeFolder(path: string): string {
     mkdirSync(path, { recursive: true })
     return path
   } catch (error) {
-    throw new AppError('io', `${path} can't be extracted into: ${messageOf(error)}`, { hint: 'Name another folder.', cause: error })
+    throw new AppError('io', `Can't extract into ${path}: ${messageOf(error)}`, { hint: 'Choose another folder.', cause: error })
   }
 }
 
@@ -80,9 +80,9 @@ function describe(name: string, destination: string, result: ExtractResult, mill
 }
 
 function occupied({ occupied: list }: ExtractResult): AppError {
-  const what = list.length === 1 ? 'One entry was' : `${formatCount(list.length)} entries were`
-  return new AppError('would-overwrite', `${what} not extracted: something else lies there already. All others are extracted.`, {
+  const entries = list.length === 1 ? 'One entry was' : `${formatCount(list.length)} entries were`
+  return new AppError('would-overwrite', `${entries} not extracted, because something else is in the way. All others were extracted.`, {
     list: list.map(path => path.toWellFormed()),
-    hint: 'Move that away and run it again, or add --force to replace files.',
+    hint: 'Move it away and run this again, or add --force to replace files.',
   })
 }

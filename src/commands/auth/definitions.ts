@@ -2,24 +2,26 @@
  * The commands around the login to Google Drive. The login itself happens in `auth`.
  */
 
-import { Option, type Command } from 'commander'
-import type { Execute } from '../shared/execute.ts'
+import { Option } from 'commander'
+import type { LazyCommand } from '../shared/lazy-command.ts'
 
-/** The commands around logging in. */
-export function registerAuthCommands(root: Command, execute: Execute): void {
-  const auth = root.command('auth').description('log in to Google Drive, see who is logged in, log out')
-  auth
+export function auth(root: LazyCommand): void {
+  const group = root.command('auth').description('log in to Google Drive, show who is logged in, log out')
+  group
     .command('login')
     .description('log in with your browser and save the login')
-    .option('--no-browser', 'print the address to open, and take the address of the page you are sent to: for a browser on another machine')
+    .option(
+      '--no-browser',
+      'for a browser on another machine: print the address to open, then ask for the address of the page that it leads to',
+    )
     .option(
       '--client-secret-file <file>',
-      "your OAuth client's JSON (default: GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET, else that of the last login)",
+      'JSON file of your OAuth client (default: GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET, else the client of the last login)',
     )
     .addOption(
       new Option(
         '--scope <scope>',
-        'drive: all files of your Drive, so also what Colab pushed; drive.file: only what this OAuth client made',
+        'drive: all files of your Drive, including what Colab pushed; drive.file: only files made by this OAuth client',
       )
         .choices(['drive', 'drive.file'])
         .default('drive'),
@@ -28,43 +30,26 @@ export function registerAuthCommands(root: Command, execute: Execute): void {
       'after',
       '\nExamples:\n  colab-escape auth login --client-secret-file client_secret.json\n  colab-escape auth login --no-browser',
     )
-    .action(async (_: unknown, command: Command) => {
-      const { authLoginCommand } = await import('./login.ts')
-      const options = command.opts<Parameters<typeof authLoginCommand>[1]>()
-      await execute(command.optsWithGlobals(), session => authLoginCommand(session, options))
-    })
-  auth
+    .runs(async () => (await import('./login.ts')).authLoginCommand)
+  group
     .command('status')
-    .description('who is logged in, with which credentials, and how much room there is')
+    .description('show who is logged in, with which credentials, and how much space is left')
     .addHelpText('after', '\nExample:\n  colab-escape auth status')
-    .action(async (_: unknown, command: Command) => {
-      const { authStatusCommand } = await import('./status.ts')
-      await execute(command.optsWithGlobals(), authStatusCommand)
-    })
-  auth
+    .runs(async () => (await import('./status.ts')).authStatusCommand)
+  group
     .command('logout')
     .description('revoke the saved login and remove it')
     .addHelpText('after', '\nExample:\n  colab-escape auth logout')
-    .action(async (_: unknown, command: Command) => {
-      const { authLogoutCommand } = await import('./logout.ts')
-      await execute(command.optsWithGlobals(), authLogoutCommand)
-    })
-  auth
+    .runs(async () => (await import('./logout.ts')).authLogoutCommand)
+  group
     .command('setup')
-    .description('how to make an OAuth client of your own')
+    .description('explain how to make your own OAuth client')
     .addHelpText('after', '\nExample:\n  colab-escape auth setup')
-    .action(async (_: unknown, command: Command) => {
-      const { authSetupCommand } = await import('./setup.ts')
-      await execute(command.optsWithGlobals(), authSetupCommand)
-    })
-  auth
+    .runs(async () => (await import('./setup.ts')).authSetupCommand)
+  group
     .command('export')
-    .description('print the saved login as JSON, for COLAB_ESCAPE_CREDENTIALS on another machine: a secret')
+    .description('print the saved login as JSON, for COLAB_ESCAPE_CREDENTIALS on another machine (a secret)')
     .option('--yes', "don't ask before printing it")
     .addHelpText('after', '\nExample:\n  colab-escape auth export --yes > credentials.json')
-    .action(async (_: unknown, command: Command) => {
-      const { authExportCommand } = await import('./export.ts')
-      const options = command.opts<Parameters<typeof authExportCommand>[1]>()
-      await execute(command.optsWithGlobals(), session => authExportCommand(session, options))
-    })
+    .runs(async () => (await import('./export.ts')).authExportCommand)
 }

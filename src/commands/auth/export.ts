@@ -10,22 +10,23 @@ export interface ExportOptions {
   yes?: boolean
 }
 
-const QUESTION = 'This prints a secret: whoever has it can use your Drive until you run `colab-escape auth logout`.\nType yes to print it: '
+const QUESTION =
+  'This prints a secret: anyone who has it can use your Drive until you run `colab-escape auth logout`.\nType yes to print it: '
 
-/** Prints the saved login as credentials for another machine. The one place that prints a secret. */
+/** Prints the saved login as credentials for another machine. No other code prints a secret. */
 export async function authExportCommand(session: Session, { yes = false }: ExportOptions): Promise<Outcome> {
   const login = await readLogin(loginFile(session))
   if (login === undefined) throw noCredentials()
   if (!yes) {
     if (process.stdin.isTTY !== true)
-      throw new AppError('usage', 'auth export prints a secret and asks before it does, but here is nobody to ask.', { hint: 'Add --yes.' })
+      throw new AppError('usage', 'auth export asks before it prints a secret, but stdin is not a terminal.', { hint: 'Add --yes.' })
     if ((await ask(QUESTION, session.signal)).trim().toLowerCase() !== 'yes')
       throw new AppError('usage', 'Nothing was printed.', { hint: 'Run it again and type yes, or add --yes.' })
   }
   const credentials = toAuthorizedUser(login)
   session.console.print(JSON.stringify(credentials), { command: 'auth export', credentials })
   session.console.reporter.note(
-    'For another machine, put this line into COLAB_ESCAPE_CREDENTIALS: a CI secret, a Colab secret, a .env file that is never committed.',
+    'On another machine, set COLAB_ESCAPE_CREDENTIALS to this line: as a CI secret, as a Colab secret, or in a .env file that is never committed.',
   )
   return 'done'
 }

@@ -27,7 +27,7 @@ export async function authLoginCommand(session: Session, options: LoginOptions):
   const context = authContext(session)
   const path = loginFile(session)
   const client = await chooseClient(session, options.clientSecretFile, path)
-  // the browser of somebody in Colab is not on this machine
+  // in Colab, the user's browser is on another machine
   const inColab = session.settings.google.colabBroker !== undefined
   if (inColab) console.reporter.note(`A notebook in Colab needs no login: run this in a cell instead: ${COLAB_CELL}`)
   const authorize = options.browser && !inColab ? inBrowser : byPasting
@@ -38,7 +38,7 @@ export async function authLoginCommand(session: Session, options: LoginOptions):
 
   if (login.endsAt !== undefined)
     console.reporter.warn(
-      `This login ends at ${localTime(login.endsAt)}, as logins with an OAuth client in "testing" do: publish the client (\`colab-escape auth setup\`).`,
+      `This login ends at ${localTime(login.endsAt)}, because its OAuth client is in "testing": publish the client (\`colab-escape auth setup\`).`,
     )
   const { scope } = options
   console.result([`Logged in${account === undefined ? '' : ` as ${account}`} (${scope}: ${SCOPES[scope].means}).`, `  Saved in ${path}`], {
@@ -50,7 +50,7 @@ export async function authLoginCommand(session: Session, options: LoginOptions):
   })
   const used = await sessionCredentials(session, context)
   if (used !== undefined && used.kind !== 'saved-login')
-    console.reporter.warn(`${used.origin} is set and goes before this login: unset it to use the login.`)
+    console.reporter.warn(`${used.origin} is set and takes precedence over this login: unset it to use the login.`)
   return 'done'
 }
 
@@ -63,7 +63,7 @@ function inBrowser({ console, options, signal }: Session, client: ClientFile, sc
     if (options.quiet === true) reporter.warn(text)
     else reporter.note(text)
     openBrowser(url, process.platform, () =>
-      reporter.warn('No browser could be opened. Where your browser is on another machine, stop this and run it with --no-browser.'),
+      reporter.warn('No browser could be opened. If your browser is on another machine, stop this and run it with --no-browser.'),
     )
   }
   return authorizeInBrowser({ client, scope, open, signal }, context)
@@ -72,7 +72,7 @@ function inBrowser({ console, options, signal }: Session, client: ClientFile, sc
 const FIRST_PRIVATE_PORT = 49_152
 
 async function byPasting({ signal }: Session, client: ClientFile, scope: ScopeName, context: AuthContext): Authorized {
-  // nothing listens there: the browser's address line is all that is needed
+  // nothing listens on this port: only the address in the browser is needed
   const [high, low] = context.random(2)
   const port = FIRST_PRIVATE_PORT + (((high! << 8) | low!) & 0x3fff)
   const authorization = beginAuthorization(client, scope, client.redirectUri ?? `http://127.0.0.1:${port}/`, context)
@@ -81,19 +81,19 @@ async function byPasting({ signal }: Session, client: ClientFile, scope: ScopeNa
     '',
     authorization.url,
     '',
-    'You are then sent to a page that cannot be opened (http://127.0.0.1:...). That is right: copy its whole address from the address line.',
+    'You then come to a page that cannot be opened (http://127.0.0.1:...). That is expected: copy its whole address from the address bar.',
     'Paste it here: ',
   ]
   const code = readPasted(await ask(question.join('\n'), signal), authorization)
   return { authorization, code }
 }
 
-/** The client of the file, else of the environment, else that of the last login. */
+/** The client from the file, else from the environment, else the one of the last login. */
 async function chooseClient({ settings }: Session, file: string | undefined, saved: string): Promise<ClientFile> {
   if (file !== undefined) {
     const text = await readFile(file, 'utf8').catch((error: unknown) => {
       throw new AppError('usage', `--client-secret-file can't be read: ${messageOf(error)}`, {
-        hint: 'Name the JSON file that Google gave for your OAuth client (`colab-escape auth setup` tells how to get one).',
+        hint: 'Give the JSON file that Google gave for your OAuth client (`colab-escape auth setup` shows how to get one).',
       })
     })
     return parseClientFile(text, file)
@@ -106,12 +106,12 @@ async function chooseClient({ settings }: Session, file: string | undefined, sav
     throw error
   })
   if (last !== undefined) return { ...last.client, redirectUri: undefined }
-  throw new AppError('usage', 'No OAuth client is named: Google wants to know which program logs in.', {
-    hint: 'Run `colab-escape auth setup`: it tells how to make a client of your own (5 minutes, once) and where to put its id.',
+  throw new AppError('usage', 'No OAuth client is set, but Google requires one to log in.', {
+    hint: 'Run `colab-escape auth setup`: it shows how to make your own client (5 minutes, once) and where to put its id.',
   })
 }
 
-/** Whose login it is. One that can't be asked now is good all the same. */
+/** The account of the login. The login is valid even if Google can't be asked now. */
 async function accountOf({ console, signal }: Session, { access }: SavedLogin, context: AuthContext): Promise<string | undefined> {
   const source = new CachedTokenSource('new login', async () => access!, context.now)
   try {

@@ -4,17 +4,17 @@ import { isAppError } from '../../util/errors.ts'
 import { authContext, loginFile } from '../shared/credentials.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 
-/** Tells Google to forget the saved login, and removes it. It is removed here even if Google can't be told: `partly`. */
+/** Revokes the saved login and removes it. If it can't be revoked, it is removed all the same: `partly`. */
 export async function authLogoutCommand(session: Session): Promise<Outcome> {
   const path = loginFile(session)
   const revoked = await revoke(session, path)
   const removed = await removeLogin(path)
-  const text = removed ? `Logged out: ${path} is removed.` : 'Nobody was logged in: there is no saved login.'
+  const text = removed ? `Logged out: removed ${path}.` : 'Nobody was logged in: there is no saved login.'
   session.console.result(text, { command: 'auth logout', removed, revoked })
   return removed && !revoked ? 'partly' : 'done'
 }
 
-/** False when there is nothing to revoke or it could not be done. */
+/** False when there is nothing to revoke or when revoking failed. */
 async function revoke(session: Session, path: string): Promise<boolean> {
   const context = authContext(session)
   try {
@@ -25,7 +25,7 @@ async function revoke(session: Session, path: string): Promise<boolean> {
   } catch (error) {
     if (!isAppError(error, 'unavailable', 'unauthenticated')) throw error
     session.console.reporter.warn(
-      `Google could not be told, so the login stays valid there: ${error.message} Remove colab-escape at https://myaccount.google.com/connections`,
+      `The login could not be revoked and stays valid at Google: ${error.message} Remove colab-escape at https://myaccount.google.com/connections`,
     )
     return false
   }

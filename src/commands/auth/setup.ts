@@ -14,15 +14,15 @@ const STEPS: readonly { title: string; page?: string; details: readonly string[]
     title: 'Publish it ("Publish app", status "In production").',
     page: 'https://console.cloud.google.com/auth/audience',
     details: [
-      'Left in "Testing", every login ends after 7 days. For yourself you need no',
-      'verification: at the login Google says that it "hasn\'t verified this app";',
+      'In "Testing", every login ends after 7 days. You need no verification for your',
+      'own use: when Google says at the login that it "hasn\'t verified this app",',
       'choose Advanced, then "Go to ...".',
     ],
   },
   {
     title: 'Create a client of type "Desktop app" and download its JSON file.',
     page: 'https://console.cloud.google.com/auth/clients',
-    details: ['Download it at once: the secret is shown only then.'],
+    details: ['Download it right away: the secret is shown only once.'],
   },
   {
     title: 'Log in with it:',
@@ -30,12 +30,12 @@ const STEPS: readonly { title: string; page?: string; details: readonly string[]
       'colab-escape auth login --client-secret-file client_secret_....json',
       'or put GOOGLE_CLIENT_ID=... and GOOGLE_CLIENT_SECRET=... into .env and run',
       '`colab-escape auth login`.',
-      'The client is remembered with the login. Keep the file out of git.',
+      'The client is saved with the login. Keep the file out of git.',
     ],
   },
 ]
 
-/** How to make an OAuth client of one's own. */
+/** Explains how to make an OAuth client. */
 export async function authSetupCommand(session: Session): Promise<Outcome> {
   const steps = STEPS.flatMap(({ title, page, details }, index) => [
     `${index + 1}. ${title}`,
@@ -43,10 +43,10 @@ export async function authSetupCommand(session: Session): Promise<Outcome> {
     ...details.map(line => `   ${line}`),
   ])
   const text = [
-    'In a Colab notebook you need none of this: run this in a cell instead:',
+    'In a Colab notebook you need none of this. Run this in a cell instead:',
     `   ${COLAB_CELL}`,
-    'Elsewhere Google Drive wants an OAuth client of your own. It costs nothing and',
-    'takes five minutes, once:',
+    'Elsewhere, Google Drive requires your own OAuth client. It is free and takes',
+    'five minutes, once:',
     '',
     ...steps,
   ]

@@ -8,7 +8,7 @@ import { renderTable } from '../../ui/table.ts'
 import { authContext, loginFile, sessionCredentials } from '../shared/credentials.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 
-/** Who we are to Google Drive, by which credentials, and how much room there is; `unauthenticated` when nobody. */
+/** Shows who is logged in, with which credentials, and how much space is left. Errors: `unauthenticated`. */
 export async function authStatusCommand(session: Session): Promise<Outcome> {
   const context = authContext(session)
   const chosen = await sessionCredentials(session, context)
@@ -48,7 +48,7 @@ function human(
     ['by', source.description],
     ['from', origin],
     ['scope', scopeText(token?.scope)],
-    ['token', expires === undefined ? 'ends at a time that is not known' : `ends in ${expires}, then it is renewed`],
+    ['token', expires === undefined ? 'its end is unknown' : `ends in ${expires}, then it is renewed`],
     ...(loginEnds === undefined ? [] : [['login', `ends at ${localTime(loginEnds)}: its OAuth client is in "testing"`]]),
     ['space', free === undefined ? `${used} used, no limit` : `${used} of ${formatBytes(account.limit!)} used, ${formatBytes(free)} free`],
   ]
@@ -57,11 +57,11 @@ function human(
 
 function scopeText(scope: string | undefined): string {
   const names = shortScope(scope)
-  if (names === '') return 'not known'
+  if (names === '') return 'unknown'
   return names === 'drive' || names === 'drive.file' ? `${names}: ${SCOPES[names].means}` : names
 }
 
-/** Bytes; a Drive may hold more than its limit. */
+/** Free bytes. A Drive may be over its limit. */
 function freeOf({ used, limit }: Account): number | undefined {
   return limit === undefined ? undefined : Math.max(0, limit - used)
 }

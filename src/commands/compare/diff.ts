@@ -3,7 +3,7 @@ import type { Entry } from '../../repository/format/manifest.ts'
 import type { OpenRepository } from '../../repository/open/open.ts'
 import { readManifest } from '../../repository/read/read-manifest.ts'
 import { readLocalEntries } from '../../repository/source/local-entries.ts'
-import { compareEntries, type Difference } from '../../repository/versions/compare-versions.ts'
+import { compareEntries, type Difference, type Entries } from '../../repository/versions/compare-versions.ts'
 import { parseVersion } from '../../repository/versions/versions.ts'
 import { formatBytes, plural } from '../../ui/format.ts'
 import { renderTable, type Column } from '../../ui/table.ts'
@@ -15,7 +15,7 @@ import { chooseStore, pathsOf } from '../shared/store.ts'
 const COLUMNS: Column[] = [{ title: '' }, { title: 'before', align: 'right' }, { title: 'after', align: 'right' }, { title: 'path' }]
 const MARKS: Record<Difference['kind'], string> = { added: '+', removed: '-', changed: 'M', touched: 't' }
 
-/** Differences by file between two versions, a version and a local folder, or two local folders. */
+/** Shows which files differ between two versions, a version and a local folder, or two local folders. */
 export async function diffCommand(session: Session, before: string, after: string): Promise<Outcome> {
   const skip = isLocal(before) && isLocal(after) ? [] : pathsOf(await chooseStore(session))
   let repository: Promise<OpenRepository> | undefined
@@ -24,11 +24,11 @@ export async function diffCommand(session: Session, before: string, after: strin
   const found: Difference[] = []
   for await (const difference of compareEntries(left.entries, right.entries)) found.push(difference)
   const human = found.length === 0 ? [`${left.name} and ${right.name} are equal.`] : describeDifferences(found, session.console.columns)
-  session.console.print(human, { command: 'diff', before: left.name, after: right.name, differences: found.map(toMachine) })
+  session.console.print(human, { command: 'diff', before: left.name, after: right.name, differences: found.map(differenceToJson) })
   return left.partly || right.partly ? 'partly' : 'done'
 }
 
-/** A table, and how many there are of each kind. */
+/** A table of the differences, and a line with the number of each kind. */
 export function describeDifferences(found: readonly Difference[], columns: number): string[] {
   const rows = found.map(each => [
     MARKS[each.kind],
@@ -41,12 +41,12 @@ export function describeDifferences(found: readonly Difference[], columns: numbe
 
 interface Side {
   name: string
-  entries: AsyncIterable<Entry>
+  entries: Entries
   /** Some local files could not be read. */
   partly: boolean
 }
 
-/** What is written like a path is local. Names of versions hold no separators. */
+/** Text that looks like a path is local. Names of versions contain no separators. */
 const isLocal = (text: string): boolean => /[/\\]|^\.{1,2}$/.test(text)
 
 async function entriesOf(session: Session, text: string, skip: readonly string[], open: () => Promise<OpenRepository>): Promise<Side> {
@@ -54,19 +54,15 @@ async function entriesOf(session: Session, text: string, skip: readonly string[]
   if (isLocal(text)) {
     const choice = { path: text, excludes: [], skip }
     const { source, reading } = await readLocalEntries(choice, root => session.openCache(root), console.reporter, signal)
-    return { name: source.root, entries: iterate(reading.entries), partly: source.failed + reading.failedFiles.length > 0 }
+    return { name: source.root, entries: reading.entries, partly: source.failed + reading.failedFiles.length > 0 }
   }
   const spec = parseVersion(text)
   const repository = await open()
   const snapshot = await findVersion(session, repository, spec).catch((error: unknown) => {
     if (!isAppError(error, 'not-found') || !existsSync(text)) throw error
-    throw new AppError('not-found', error.message, { hint: `For the local folder write ./${text}`, cause: error })
+    throw new AppError('not-found', error.message, { hint: `For the local folder, use ./${text}`, cause: error })
   })
   return { name: `${snapshot.name}@${snapshot.id.slice(0, 8)}`, entries: readManifest(repository, snapshot), partly: false }
-}
-
-export async function* iterate<T>(items: readonly T[]): AsyncGenerator<T> {
-  yield* items
 }
 
 function sizeOf(entry: Entry | undefined): string {
@@ -79,7 +75,7 @@ function summary(found: readonly Difference[]): string {
   return `${plural(found.length, 'difference')}: ${parts.join(', ')}${count('touched') > 0 ? ' (t: only mode or time)' : ''}`
 }
 
-export function toMachine(each: Difference): object {
+export function differenceToJson(each: Difference): object {
   const side = (entry: Entry): object => ({ type: entry.type, ...(entry.type === 'file' ? { size: entry.size } : {}) })
   return {
     kind: each.kind,

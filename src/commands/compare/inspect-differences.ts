@@ -23,20 +23,20 @@ const WORDS: Record<ComparisonKind, string> = {
 }
 const SIGNIFICANT_DIGITS = 3
 
-/** What differs, one tensor a line; identical ones are only counted. */
+/** One line per tensor that differs. Identical ones are only counted. */
 export function compareTable(found: readonly TensorComparison[], columns: number): string[] {
   const rows = found.filter(({ kind }) => kind !== 'identical').map(row)
   return rows.length === 0 ? [] : renderTable(COLUMNS, rows, columns)
 }
 
-/** How many there are of each kind, as lines of at most 80 columns. */
+/** The number of tensors of each kind, in lines of at most 80 columns. */
 export function summaryOf(found: readonly TensorComparison[]): string[] {
   const counts = (Object.keys(WORDS) as ComparisonKind[]).map(kind => [kind, found.filter(each => each.kind === kind).length] as const)
   const parts = counts.filter(([, count]) => count > 0).map(([kind, count]) => `${formatCount(count)} ${WORDS[kind]}`)
   const odd = found.reduce((sum, { difference }) => sum + (difference?.nonFinite ?? 0), 0)
   return [
     ...wrapWords(`${plural(found.length, 'tensor')}: ${parts.join(', ') || 'none'}`, 80),
-    ...(odd > 0 ? [`${plural(odd, 'changed number')} with NaN or infinity on a side, which max abs leaves out`] : []),
+    ...(odd > 0 ? [`${plural(odd, 'changed number')} with NaN or infinity on one side, not included in max abs`] : []),
   ]
 }
 
@@ -46,7 +46,7 @@ function row({ kind, name, before, after, difference }: TensorComparison): strin
     MARKS[kind],
     name,
     both(before, after, ({ dtype }) => dtype),
-    both(before, after, ({ shape }) => `[${shape.join(', ')}]`),
+    both(before, after, ({ shape }) => shapeText(shape)),
     difference === undefined || numbers === 0 ? '' : formatPercent(difference.changed / numbers),
     difference === undefined ? '' : maxText(difference.maxAbs),
   ]
@@ -61,7 +61,11 @@ function maxText(value: number): string {
   return Number.isInteger(value) && value < 1e6 ? String(value) : value.toPrecision(SIGNIFICANT_DIGITS)
 }
 
-export function machineComparison({ kind, name, before, after, difference }: TensorComparison): object {
+export function shapeText(shape: readonly number[]): string {
+  return `[${shape.join(', ')}]`
+}
+
+export function comparisonToJson({ kind, name, before, after, difference }: TensorComparison): object {
   const side = ({ dtype, shape, count, bytes }: Tensor): object => ({ dtype, shape, parameters: count, bytes })
   return {
     kind,

@@ -6,18 +6,21 @@ import { renderTable, right, type Column } from '../../ui/table.ts'
 import { shortenEnd } from '../../ui/width.ts'
 import { wrapWords } from '../../ui/wrap.ts'
 import type { Outcome, Session } from '../shared/session.ts'
-import { compareTable, machineComparison, summaryOf } from './inspect-differences.ts'
-import { TensorSides } from './tensor-sides.ts'
+import { tensorToJson, TensorSides } from '../shared/tensor-sides.ts'
+import { compareTable, comparisonToJson, shapeText, summaryOf } from './inspect-differences.ts'
 
-/** Beginnings of names that are told apart, at most. */
+/** Maximum number of name prefixes that are listed. */
 const MAX_PARTS = 4
 const COLUMNS: Column[] = [{ title: 'name' }, right('dtype'), right('shape'), right('parameters'), right('size')]
 
-/** What tensors a file has, or how those of two files differ. Reads headers alone, and of two files what hashes don't tell to be equal. */
-export async function inspectCommand(session: Session, what: string, other: string | undefined): Promise<Outcome> {
+/**
+ * Lists the tensors of a file, or compares those of two files. A list needs only the header. A comparison also reads the
+ * data that hashes don't show to be equal.
+ */
+export async function inspectCommand(session: Session, model: string, other: string | undefined): Promise<Outcome> {
   const sides = new TensorSides(session)
   try {
-    const side = await sides.open(what)
+    const side = await sides.open(model)
     if (other === undefined) list(session, side, sides)
     else await compare(session, side, await sides.open(other), sides)
     return 'done'
@@ -44,7 +47,7 @@ function list({ console }: Session, { name, source, file }: TensorSide, sides: T
       ...renderTable(COLUMNS, rows, console.columns),
       `${plural(tensors.length, 'tensor')}, ${formatCount(parametersOf(file))} parameters${byType(file)}`,
       ...byFirstName(file),
-      ...(shared > 0 ? [`${plural(shared, 'tensor')} share the elements of others, which are counted once.`] : []),
+      ...(shared > 0 ? [`${plural(shared, 'tensor')} share the elements of others, which are counted only once.`] : []),
     ],
     {
       command: 'inspect',
@@ -53,19 +56,22 @@ function list({ console }: Session, { name, source, file }: TensorSide, sides: T
       bytes: source.size,
       parameters: parametersOf(file),
       metadata: Object.fromEntries(metadata),
-      tensors: tensors.map(machineTensor),
+      tensors: tensors.map(tensorToJson),
       requests: sides.requests(),
     },
   )
 }
 
-/** Where there are several types: how many parameters have which. */
+/** The number of parameters of each type, if there are several types. */
 function byType({ tensors }: TensorFile): string {
   const types = countBy(tensors, ({ dtype }) => dtype)
   return types.length < 2 ? '' : `: ${types.join(', ')}`
 }
 
-/** Where all names have one of a few beginnings, as in a checkpoint of a model with its optimizer: how many parameters have which. */
+/**
+ * The number of parameters by the first part of their names, if there are only a few such parts, as in a checkpoint of a
+ * model with its optimizer.
+ */
 function byFirstName({ tensors }: TensorFile): string[] {
   if (!tensors.every(({ name }) => name.includes('.'))) return []
   const parts = countBy(tensors, ({ name }) => `in ${name.slice(0, name.indexOf('.'))}.*`)
@@ -91,21 +97,14 @@ async function compare(session: Session, before: TensorSide, after: TensorSide, 
   const prefix = findPrefix(before.file, after.file)
   for await (const each of compareTensors(before, after, { prefix, onBytes, signal: session.signal })) found.push(each)
   const table = compareTable(found, console.columns)
-  const note = prefix && `names of the ${prefix.side === 'before' ? 'first' : 'second'} are compared without their "${prefix.prefix}"`
+  const note =
+    prefix && `names of the ${prefix.side === 'before' ? 'first' : 'second'} model are compared without the prefix "${prefix.prefix}"`
   console.print([`${before.name} -> ${after.name}`, ...table, ...summaryOf(found), ...(note === undefined ? [] : [note])], {
     command: 'inspect',
     before: before.name.toWellFormed(),
     after: after.name.toWellFormed(),
     ...(prefix === undefined ? {} : { leftOut: { [prefix.side]: prefix.prefix } }),
-    tensors: found.map(machineComparison),
+    tensors: found.map(comparisonToJson),
     requests: sides.requests(),
   })
-}
-
-export function shapeText(shape: readonly number[]): string {
-  return `[${shape.join(', ')}]`
-}
-
-export function machineTensor({ name, dtype, shape, count, bytes, sharedWith }: Tensor): object {
-  return { name: name.toWellFormed(), dtype, shape, parameters: count, bytes, ...(sharedWith === undefined ? {} : { sharedWith }) }
 }

@@ -10,7 +10,7 @@ import { formatBytes, formatDuration } from '../../ui/format.ts'
 import { openRepository } from '../shared/find-version.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { chooseStore, pathsOf } from '../shared/store.ts'
-import { describeDifferences, iterate, toMachine } from './diff.ts'
+import { describeDifferences, differenceToJson } from './diff.ts'
 
 export interface StatusOptions {
   name?: string
@@ -18,7 +18,10 @@ export interface StatusOptions {
   refresh?: boolean
 }
 
-/** What a push of `path` would send: the folder compared with the newest version of its name, by what this machine knows of it, else by asking the store. */
+/**
+ * Shows what a push of `path` would send. Compares it with the newest version of its name as this machine has noted it,
+ * or asks the store.
+ */
 export async function statusCommand(session: Session, path: string | undefined, options: StatusOptions): Promise<Outcome> {
   const { console, signal } = session
   const local = path ?? '.'
@@ -29,12 +32,12 @@ export async function statusCommand(session: Session, path: string | undefined, 
   const { version, knownSince } = await newestVersion(session, store.storage.location, name, options.refresh === true, reading.entries)
   const found: Difference[] = []
   if (version?.entries !== reading.entries)
-    for await (const each of compareEntries(iterate(version?.entries ?? []), iterate(reading.entries))) found.push(each)
+    for await (const each of compareEntries(version?.entries ?? [], reading.entries)) found.push(each)
   const toSend = found.reduce(
     (sum, each) => sum + (each.kind !== 'removed' && each.kind !== 'touched' && each.after.type === 'file' ? each.after.size : 0),
     0,
   )
-  const equal = version === undefined ? `${source.root} is empty.` : `Nothing to push: ${source.root} equals the newest version.`
+  const equal = version === undefined ? `${source.root} is empty.` : `Nothing to push: ${source.root} is identical to the newest version.`
   const human =
     found.length === 0
       ? [equal]
@@ -45,18 +48,21 @@ export async function statusCommand(session: Session, path: string | undefined, 
     version: version?.id ?? null,
     asked: knownSince === undefined,
     bytesOfChangedFiles: toSend,
-    differences: found.map(toMachine),
+    differences: found.map(differenceToJson),
   })
   return source.failed + reading.failedFiles.length > 0 ? 'partly' : 'done'
 }
 
 function comparedWith(name: string, version: NotedVersion | undefined, knownSince: number | undefined): string {
   if (version === undefined) return `${name} has no version yet.`
-  const since = knownSince === undefined ? '' : `, known for ${formatDuration(Date.now() - knownSince)} (--refresh asks the store)`
+  const since = knownSince === undefined ? '' : `, noted ${formatDuration(Date.now() - knownSince)} ago (--refresh asks the store)`
   return `Compared with ${name}@${version.id.slice(0, 8)}${since}.`
 }
 
-/** With `local` as its entries where they are the same. `knownSince`: ms since 1970; undefined where the store was asked. */
+/**
+ * The newest version. If its entries equal `local`, they are the same array. `knownSince`: when this machine noted it
+ * (ms since 1970); undefined when the store was asked.
+ */
 async function newestVersion(
   session: Session,
   location: string,
@@ -65,7 +71,7 @@ async function newestVersion(
   local: Entry[],
 ): Promise<{ version: NotedVersion | undefined; knownSince?: number }> {
   const { reporter } = session.console
-  const file = session.knownVersionFile(location, name)
+  const file = session.notedVersionFile(location, name)
   const equal = refresh ? undefined : await isNotedAs(file, local)
   if (equal) return { version: { ...equal, entries: local }, knownSince: equal.knownSince }
   const known = refresh ? undefined : await loadNotedVersion(file, reporter)

@@ -15,12 +15,12 @@ import { zshScript } from './zsh.ts'
 
 const SCRIPTS: Record<(typeof SHELLS)[number], (root: CommandModel) => string[]> = { bash: bashScript, zsh: zshScript, fish: fishScript }
 
-/** The completion script of a shell, made from the program's own commands; or, for such a script, the names that this machine knows. */
+/** Prints the completion script of a shell or, for such a script, the names that this machine knows. */
 export async function completionCommand(
   session: Session,
   shell: string | undefined,
   options: { names?: boolean },
-  root: Command,
+  command: Command,
 ): Promise<Outcome> {
   if (options.names === true) {
     const names = await knownNames(join(session.settings.cacheFolder, 'versions'))
@@ -28,16 +28,19 @@ export async function completionCommand(
     return 'done'
   }
   const known = SHELLS.find(each => each === shell)
-  if (known === undefined) throw new AppError('usage', 'No shell is named.', { hint: `Name yours: ${SHELLS.join(', ')}.` })
-  const script = SCRIPTS[known](modelOf(root))
+  if (known === undefined) throw new AppError('usage', 'No shell is given.', { hint: `Give one of: ${SHELLS.join(', ')}.` })
+  const script = SCRIPTS[known](modelOf(command.parent!))
   session.console.print(script, { command: 'completion', shell: known, script: `${script.join('\n')}\n` })
   return 'done'
 }
 
-/** The first line of a note of a name's newest version holds the name, and is never longer. */
+/** The first line of a noted version has the name. It is never longer than this. */
 const HEAD_BYTES = 4096
 
-/** Names whose newest version this machine has noted, whatever the store. Of notes only the head is read: a shell waits for the answer. */
+/**
+ * Names whose newest version this machine has noted, of all stores. Only the head of each note is read, because a shell
+ * waits for the answer.
+ */
 async function knownNames(folder: string): Promise<string[]> {
   const files = await readdir(folder).catch((error: unknown) => {
     if (errnoOf(error) === 'ENOENT') return []

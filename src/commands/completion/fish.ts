@@ -9,7 +9,7 @@ export function fishScript(root: CommandModel): string[] {
     '  colab-escape completion --names 2>/dev/null',
     'end',
     '',
-    '# Whether the words before the cursor name this command, and, where it is given, this is the place in it.',
+    '# Whether the words before the cursor name this command and, if a place is given, the cursor is in it.',
     'function __colab_escape_at',
     '  set -l words (commandline -opc)',
     '  set -e words[1]',
@@ -48,8 +48,8 @@ export function fishScript(root: CommandModel): string[] {
 
 const quoted = (text: string): string => `'${text.replace(/[\\']/g, '\\$&')}'`
 
-function line(path: string, place: string, what: string): string {
-  return `complete -c colab-escape -n "__colab_escape_at '${path}'${place === '' ? '' : ` ${place}`}" ${what}`
+function line(path: string, place: string, completes: string): string {
+  return `complete -c colab-escape -n "__colab_escape_at '${path}'${place === '' ? '' : ` ${place}`}" ${completes}`
 }
 
 function swallowing({ path, options }: CommandModel): string[] {
@@ -60,8 +60,8 @@ function swallowing({ path, options }: CommandModel): string[] {
 function optionLine(command: CommandModel, { flags, description, value, optionalValue }: OptionModel): string {
   const names = flags.map(flag => (flag.startsWith('--') ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`))
   const takes = value && !optionalValue ? ` ${value.from === 'files' ? '-r -F' : `-x${offered(value)}`}` : ''
-  const what = `${names.join(' ')}${takes} -d ${quoted(description)}`
-  return command.path === '' ? `complete -c colab-escape ${what}` : line(command.path, '', what)
+  const completes = `${names.join(' ')}${takes} -d ${quoted(description)}`
+  return command.path === '' ? `complete -c colab-escape ${completes}` : line(command.path, '', completes)
 }
 
 function placeLine({ path, places, variadic }: CommandModel, place: Place, at: number): string[] {

@@ -2,7 +2,7 @@ import type { Argument, Command, Option } from 'commander'
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
 
-/** What may stand in one place of a command line: certain words, or what else is offered there. */
+/** What completion offers in one place of a command line: fixed words, files, folders or names. */
 export interface Place {
   words: readonly string[]
   from: 'files' | 'folders' | 'names' | 'names-and-files' | undefined
@@ -14,24 +14,24 @@ export interface OptionModel {
   description: string
   /** Undefined for a switch. */
   value: Place | undefined
-  /** Only `--option=value` gives a value, the option alone means something too. */
+  /** Whether the option also works alone. Then only `--option=value` gives a value. */
   optionalValue: boolean
   repeatable: boolean
 }
 
 export interface CommandModel {
-  /** Names from the program down, joined by spaces: `auth login`; empty for the program itself. */
+  /** Names of the command and those above it, such as `auth login`; empty for the program itself. */
   path: string
   name: string
   description: string
   options: readonly OptionModel[]
   places: readonly Place[]
-  /** The last place may be filled again and again. */
+  /** Whether the last place may be repeated. */
   variadic: boolean
   commands: readonly CommandModel[]
 }
 
-/** What completion needs to know of a program, read off its commands. Hidden ones are left out, the options of the program are those of every command. */
+/** The model of a command and its subcommands, without hidden ones. The program's options apply to every command. */
 export function modelOf(command: Command, path = '', siblings: readonly Command[] = []): CommandModel {
   const help = command.createHelp()
   const { registeredArguments } = command
@@ -47,7 +47,7 @@ export function modelOf(command: Command, path = '', siblings: readonly Command[
   }
 }
 
-/** All commands that are not the program, those inside others too. */
+/** All commands below this one. */
 export function allCommands({ commands }: CommandModel): CommandModel[] {
   return commands.flatMap(command => [command, ...allCommands(command)])
 }

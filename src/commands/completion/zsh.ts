@@ -1,6 +1,6 @@
 import type { CommandModel, OptionModel, Place } from './model.ts'
 
-/** A script for zsh, to be a file `_colab-escape` of `fpath` or to be sourced after `compinit`. */
+/** A script for zsh: either a file `_colab-escape` in `fpath`, or sourced after `compinit`. */
 export function zshScript(root: CommandModel): string[] {
   return [
     '#compdef colab-escape',
@@ -28,7 +28,7 @@ export function zshScript(root: CommandModel): string[] {
 const functionName = (path: string): string => ['_colab_escape', ...path.split(' ').filter(part => part !== '')].join('_')
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
 
-/** One function a command: options and places, or what to go on with. */
+/** One function per command: its options and places, or its subcommands. */
 function functionsOf(command: CommandModel, globals: readonly OptionModel[]): string[] {
   const { path, commands, places, variadic } = command
   const options = path === '' ? globals : [...command.options, ...globals.filter(option => !shadowed(option, command))]

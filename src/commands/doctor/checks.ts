@@ -1,19 +1,19 @@
 import { describeError } from '../../ui/describe-error.ts'
 import { throwIfAborted } from '../../util/errors.ts'
 
-/** `attention`: works, but may surprise. `problem`: something will fail. */
+/** `attention`: works, but perhaps not as expected. `problem`: something will fail. */
 export type State = 'ok' | 'attention' | 'problem'
 
 export interface Finding {
   state: State
   message: string
-  /** What to do about it. */
+  /** How to fix it. */
   hint?: string
 }
 
 export interface Check {
   name: string
-  /** Undefined where there is nothing to say, e.g. about Drive where it isn't used. What it throws is a problem. */
+  /** Undefined when there is nothing to say, e.g. about Drive when it isn't used. An error counts as a problem. */
   run: (signal: AbortSignal) => Promise<Finding | undefined> | Finding | undefined
 }
 
@@ -25,7 +25,7 @@ export const ok = (message: string): Finding => ({ state: 'ok', message })
 export const attention = (message: string, hint: string): Finding => ({ state: 'attention', message, hint })
 export const problem = (message: string, hint: string): Finding => ({ state: 'problem', message, hint })
 
-/** Runs the checks one after the other, each for at most `limitMs`. Throws `interrupted` only. */
+/** Runs the checks one after the other, each for at most `limitMs`. Errors: only `interrupted`. */
 export async function runChecks(checks: readonly Check[], limitMs: number, signal: AbortSignal): Promise<Result[]> {
   const results: Result[] = []
   for (const { name, run } of checks) {
@@ -40,7 +40,7 @@ export async function runChecks(checks: readonly Check[], limitMs: number, signa
   return results
 }
 
-/** Ends after `limitMs` even where `run` doesn't heed its signal. */
+/** Ends after `limitMs` even if `run` ignores its signal. */
 async function within(limitMs: number, outer: AbortSignal, run: Check['run']): Promise<Finding | undefined> {
   const late = new AbortController()
   const signal = AbortSignal.any([outer, late.signal])
@@ -48,7 +48,7 @@ async function within(limitMs: number, outer: AbortSignal, run: Check['run']): P
   const tooLate = new Promise<Finding>((resolve, reject) => {
     outer.addEventListener('abort', reject, { once: true, signal: late.signal })
     timer = setTimeout(() => {
-      resolve(problem(`no answer within ${limitMs / 1000} s`, 'Check the network or the disk, and run it again.'))
+      resolve(problem(`no answer within ${limitMs / 1000} s`, 'Check the network or the disk, then run this again.'))
       late.abort()
     }, limitMs)
   })

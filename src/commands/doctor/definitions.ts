@@ -1,14 +1,9 @@
-import type { Command } from 'commander'
-import type { Execute } from '../shared/execute.ts'
+import type { LazyCommand } from '../shared/lazy-command.ts'
 
-/** The command that looks for what could go wrong. */
-export function registerDoctorCommand(root: Command, execute: Execute): void {
+export function doctor(root: LazyCommand): void {
   root
     .command('doctor')
-    .description('look for what could go wrong on this machine, and say what to do about it')
+    .description('look for problems of this machine, the login and the store, and say how to fix them')
     .addHelpText('after', '\nExamples:\n  colab-escape doctor\n  colab-escape doctor --store drive: --json')
-    .action(async (_: unknown, command: Command) => {
-      const { doctorCommand } = await import('./doctor.ts')
-      await execute(command.optsWithGlobals(), doctorCommand)
-    })
+    .runs(async () => (await import('./doctor.ts')).doctorCommand)
 }

@@ -1,5 +1,5 @@
 /*
- * The command doctor: looks at the machine, the login and the store, and says what to do. It mends nothing.
+ * The command doctor: looks at the machine, the login and the store, and says what to do. It repairs nothing.
  */
 
 import { cwd, stdout, version } from 'node:process'
@@ -10,17 +10,17 @@ import { runChecks, type Check, type Result } from './checks.ts'
 import { checkCache, checkConfigFolder, checkNode, checkProxy, checkTerminal, checkZstd } from './machine.ts'
 import { storeChecks } from './store.ts'
 
-/** The most time (ms) that one check may take. */
+/** Time limit of one check (ms). */
 const LIMIT_MS = 10_000
 
-/** Looks for what could go wrong here, and says what to do about it. */
+/** Looks for problems of this machine, the login and the store, and says how to fix them. */
 export async function doctorCommand(session: Session): Promise<Outcome> {
   session.console.reporter.progress({ phase: 'checking' })
   const results = await runChecks([...machineChecks(session), ...storeChecks(session, cwd())], LIMIT_MS, session.signal)
   const count = (state: Result['state']): number => results.filter(each => each.state === state).length
   const [problems, attentions] = [count('problem'), count('attention')]
-  const end = `${plural(problems, 'problem')}, ${attentions} to attend to.`
-  session.console.print([...describeResults(results, session.console.columns), problems + attentions === 0 ? 'All is well.' : end], {
+  const end = `${plural(problems, 'problem')}, ${attentions} ${attentions === 1 ? 'needs' : 'need'} attention.`
+  session.console.print([...describeResults(results, session.console.columns), problems + attentions === 0 ? 'No problems found.' : end], {
     command: 'doctor',
     problems,
     attentions,
@@ -41,7 +41,7 @@ function machineChecks({ settings }: Session): Check[] {
   ]
 }
 
-/** A line for each check, and one for what to do about it, broken at words. */
+/** A line for each check and one for its hint, wrapped at words. */
 export function describeResults(results: readonly Result[], columns: number): string[] {
   const names = Math.max(...results.map(({ name }) => name.length))
   const indent = 'attention  '.length + names + 2

@@ -16,11 +16,11 @@ import { attention, ok, problem, type Finding } from './checks.ts'
 
 /** The Node that runs this, and the one that `npx` would run. */
 export async function checkNode(version: string, signal: AbortSignal, command = 'node'): Promise<Finding> {
-  const asked = await promisify(execFile)(command, ['--version'], { signal }).catch(() => undefined)
-  const onPath = asked?.stdout.trim()
+  const answer = await promisify(execFile)(command, ['--version'], { signal }).catch(() => undefined)
+  const onPath = answer?.stdout.trim()
   if (onPath === undefined || !isTooOld(onPath)) return ok(version)
   return attention(
-    `${version} runs this, but the first node of PATH is ${onPath}: npx would use that, and it is too old.`,
+    `This runs with ${version}, but the first node in PATH is ${onPath}: npx would use that, and it is too old.`,
     'Put a Node of 20.19 or newer first in PATH. In Colab, `!apt remove -y nodejs` brings the preinstalled one back.',
   )
 }
@@ -30,27 +30,27 @@ function isTooOld(version: string): boolean {
   return major < 20 || (major === 20 && minor < 19)
 }
 
-/** Whether what zstd encodes comes back. */
+/** Whether zstd decodes what it encodes. */
 export async function checkZstd(prefer: ZstdName | undefined): Promise<Finding> {
   const zstd = await loadZstd(prefer)
   const plain = Buffer.from(Array.from({ length: 8_000 }, (_, i) => `${i * i},${i % 97}\n`).join(''))
   const stored = zstd.compress(plain, 3)
   if (!equalBytes(zstd.decompress(stored, plain.length), plain))
     return problem(
-      `The ${zstd.name} codec gives back other bytes than it was given.`,
+      `The ${zstd.name} codec does not return the bytes that it was given.`,
       'Update Node, or set COLAB_ESCAPE_ZSTD to the other codec.',
     )
-  const which = zstd.name === 'native' ? "Node's own" : 'the portable one'
-  return ok(`${which}; what it encodes reads back${zstd.name === 'native' ? '' : '. Node 22.15 and newer have a faster one.'}`)
+  const which = zstd.name === 'native' ? 'built into Node' : 'portable'
+  return ok(`${which}; it decodes what it encodes${zstd.name === 'native' ? '' : '. Node 22.15 and newer have a faster one.'}`)
 }
 
-/** The folder where this machine remembers what files consisted of: it only saves time. */
+/** The folder where this machine remembers the content of files. It only saves time. */
 export async function checkCache(folder: string): Promise<Finding> {
   const unwritable = await whyNotWritable(folder)
   if (unwritable !== undefined)
     return attention(
-      `${folder} can't be written (${unwritable}): every push reads all files again.`,
-      'Mend its permissions, or name another folder with COLAB_ESCAPE_CACHE.',
+      `${folder} can't be written to (${unwritable}): every push reads all files again.`,
+      'Fix its permissions, or name another folder with COLAB_ESCAPE_CACHE.',
     )
   const damaged: string[] = []
   const reporter: Reporter = { ...silentReporter, detail: message => damaged.push(message) }
@@ -62,21 +62,21 @@ export async function checkCache(folder: string): Promise<Finding> {
   if (damaged.length === 0) return ok(`${folder}, ${count === 0 ? 'empty' : plural(count, 'file')}`)
   return attention(
     `${plural(damaged.length, 'file')} of ${count} in ${folder} can't be used: ${damaged[0]!}`,
-    'Nothing is lost: the next push reads those files again and replaces what is damaged.',
+    'Nothing is lost: the next push reads the files again and replaces the damaged data.',
   )
 }
 
-/** The folder where `auth login` saves. */
+/** The folder of the saved login. */
 export async function checkConfigFolder(folder: string): Promise<Finding> {
   const unwritable = await whyNotWritable(folder)
   if (unwritable === undefined) return ok(folder)
   return attention(
-    `${folder} can't be written (${unwritable}): a login can't be saved.`,
-    'Mend its permissions, or name another folder with COLAB_ESCAPE_CONFIG.',
+    `${folder} can't be written to (${unwritable}): a login can't be saved.`,
+    'Fix its permissions, or name another folder with COLAB_ESCAPE_CONFIG.',
   )
 }
 
-/** Undefined when a file can be made in `folder`, or in the one where the absent `folder` would be made. */
+/** Undefined when a file can be created in `folder`, or `folder` itself can be created. */
 export async function whyNotWritable(folder: string): Promise<string | undefined> {
   const trial = join(folder, temporaryName())
   try {
@@ -112,12 +112,15 @@ async function filesIn(folder: string): Promise<string[]> {
   return names.filter(name => name.endsWith('.jsonl')).map(name => join(folder, name))
 }
 
-/** `size` is that of the terminal, columns and rows; undefined where stdout is none. In a notebook the columns may be made up, the rows are 0. */
+/**
+ * `size`: columns and rows of the terminal; undefined when stdout is not a terminal. In a notebook the columns may be
+ * invented, and the rows are 0.
+ */
 export function checkTerminal(size: readonly [number, number] | undefined): Finding {
-  if (size === undefined) return ok('none: plain lines are printed')
+  if (size === undefined) return ok('none: output is in plain lines')
   const [columns, rows] = size
   return ok(
-    columns > 0 && rows > 0 ? `${columns} columns, ${plural(rows, 'row')}` : 'without a size, as in a notebook: 80 columns are assumed',
+    columns > 0 && rows > 0 ? `${columns} columns, ${plural(rows, 'row')}` : 'size unknown, as in a notebook: 80 columns are assumed',
   )
 }
 
@@ -131,7 +134,7 @@ export function checkProxy(proxy: ProxySettings): Finding {
   return ok(`${through.join(', ')}${proxy.no === undefined || proxy.no === '' ? '' : `; directly to ${proxy.no}`}`)
 }
 
-/** An address may hold a password. */
+/** Only the host, because an address may contain a password. */
 function hostOf(address: string): string {
   return new URL(/^[a-z][a-z0-9+.-]*:\/\//i.test(address) ? address : `http://${address}`).host
 }

@@ -13,7 +13,7 @@ import { chooseStore, type ChosenStore, type StoreSession } from '../shared/stor
 import { attention, ok, type Check } from './checks.ts'
 import { judgeClock, judgeColab, judgeLogin, judgeNoLogin, judgeSpace, judgeStore, judgeTrash } from './judgements.ts'
 
-/** Checks of the login and of the store. Later ones rest on what earlier ones found, and say nothing where those failed. */
+/** Checks of the login and the store. Later checks use the results of earlier ones, and say nothing if those failed. */
 export function storeChecks(session: StoreSession, folder: string): Check[] {
   let credentials: ChosenCredentials | undefined
   let store: ChosenStore | undefined

@@ -8,12 +8,12 @@ export function authContext({ settings }: Pick<Session, 'settings'>): AuthContex
   return realAuthContext(createFetch(settings.proxy), settings.google.endpoint)
 }
 
-/** Where `auth login` saves. */
+/** The file that `auth login` writes. */
 export function loginFile({ settings }: Pick<Session, 'settings'>): string {
   return join(settings.configFolder, 'login.json')
 }
 
-/** Who this session is to Google; undefined when nobody. */
+/** The credentials for Google; undefined when there are none. */
 export function sessionCredentials(
   session: Pick<Session, 'settings' | 'options'>,
   context: AuthContext,

@@ -7,15 +7,15 @@ import { AppError } from '../../util/errors.ts'
 import type { Session } from './session.ts'
 import { chooseStore, isMounted } from './store.ts'
 
-/** Opens the repository for a command that only looks. */
+/** Opens the repository for a command that only reads. */
 export async function openRepository(session: Session): Promise<OpenRepository> {
   const { storage } = await chooseStore(session)
   return openForReading(session.context(storage, 0))
 }
 
 /**
- * Finds a version, and warns of other ones that could not be read on the way: one of them may be the one that was meant. On a mounted Drive a version may be
- * there before its packs are: then it throws `unavailable`.
+ * Finds a version. Warns about versions that could not be read, because one of them may be the one that was meant.
+ * Throws `unavailable` on a mounted Drive where the version has arrived before its packs.
  */
 export async function findVersion(session: Session, repository: OpenRepository, spec: VersionSpec): Promise<StoredSnapshot> {
   const { problems } = repository.view
@@ -28,13 +28,13 @@ export async function findVersion(session: Session, repository: OpenRepository, 
       'unavailable',
       `${describeVersion(snapshot)} is incomplete: not all of its packs have arrived in the mounted Drive yet.`,
       {
-        hint: 'Nothing is damaged. Run drive.flush_and_unmount() where it was pushed, wait some minutes, mount again and run the same command; or take --store drive:.',
+        hint: 'Nothing is damaged. Run drive.flush_and_unmount() where it was pushed, wait a few minutes, mount again and run the same command, or use --store drive:.',
       },
     )
   return snapshot
 }
 
-/** One file of a version. No path at all means the file that was pushed by itself. */
+/** One file of a version. An empty path means the file of a version that is a single file. */
 export async function findFile(repository: OpenRepository, snapshot: StoredSnapshot, written: string): Promise<FileEntry> {
   const path = written.replace(/^\.?\/+/, '')
   const version = `${snapshot.name}@${snapshot.id.slice(0, 8)}`

@@ -2,8 +2,8 @@ import { createInterface } from 'node:readline'
 import { AppError, throwIfAborted } from '../../util/errors.ts'
 
 /**
- * Shows `question` on stderr and resolves to the line that the person gives, without its end. Works where stdin is no terminal, too. Errors: `usage` when
- * stdin ends first; `interrupted`.
+ * Shows `question` on stderr and resolves to the next line of stdin, without its line break. Also works if stdin is not
+ * a terminal. Errors: `usage` when stdin ends first; `interrupted`.
  */
 export async function ask(question: string, signal: AbortSignal): Promise<string> {
   throwIfAborted(signal)
@@ -18,6 +18,6 @@ export async function ask(question: string, signal: AbortSignal): Promise<string
   if (line === undefined) process.stderr.write('\n')
   throwIfAborted(signal)
   if (line === undefined)
-    throw new AppError('usage', 'No answer was given: the input ended.', { hint: 'Run it where you can type, or pipe the answer in.' })
+    throw new AppError('usage', 'The input ended before an answer was given.', { hint: 'Run it in a terminal, or pipe the answer in.' })
   return line
 }

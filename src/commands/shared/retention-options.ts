@@ -1,7 +1,7 @@
-import type { Command } from 'commander'
 import { isEmptyPolicy, parseBestRule, parseSpan, type RetentionPolicy } from '../../repository/versions/retention.ts'
 import { AppError } from '../../util/errors.ts'
-import { collect } from './execute.ts'
+import { collect } from './common-options.ts'
+import type { LazyCommand } from './lazy-command.ts'
 
 export interface RetentionOptions {
   keepLast?: string
@@ -14,16 +14,20 @@ export interface RetentionOptions {
   keepBest?: string[]
 }
 
-export function addRetentionOptions(command: Command): Command {
+export function addRetentionOptions(command: LazyCommand): LazyCommand {
   return command
     .option('--keep-last <n>', 'keep the newest n versions')
     .option('--keep-hourly <n>', 'keep the newest version of each of the last n hours that have one')
-    .option('--keep-daily <n>', 'the same by day')
-    .option('--keep-weekly <n>', 'the same by week')
-    .option('--keep-monthly <n>', 'the same by month')
-    .option('--keep-tag <tag>', 'keep what has this tag (repeatable)', collect)
-    .option('--keep-within <span>', 'keep what is not older than 90m, 36h, 14d or 2w')
-    .option('--keep-best <metric:n>', 'keep the n versions with the lowest value; max:metric:n for the highest (repeatable)', collect)
+    .option('--keep-daily <n>', 'the same for days')
+    .option('--keep-weekly <n>', 'the same for weeks')
+    .option('--keep-monthly <n>', 'the same for months')
+    .option('--keep-tag <tag>', 'keep versions with this tag (repeatable)', collect)
+    .option('--keep-within <span>', 'keep versions no older than this, e.g. 90m, 36h, 14d or 2w')
+    .option(
+      '--keep-best <metric:n>',
+      'keep the n versions with the lowest value of a metric; max:metric:n for the highest (repeatable)',
+      collect,
+    )
 }
 
 /** Undefined when no rule was given. */
@@ -46,5 +50,5 @@ export function parsePolicy(options: RetentionOptions): RetentionPolicy | undefi
 
 function parseCount(option: string, text: string): number {
   if (/^[1-9]\d{0,5}$/.test(text)) return Number(text)
-  throw new AppError('usage', `${option} ${text} is no number of versions.`, { hint: 'Give a number from 1 on.' })
+  throw new AppError('usage', `${option} ${text} isn't a number of versions.`, { hint: 'Use a whole number, 1 or more.' })
 }

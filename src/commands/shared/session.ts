@@ -1,6 +1,6 @@
 /*
- * What commands have in common: the session with its store, credentials and console, options, reports on space. No
- * command's own work is here.
+ * What commands have in common: the session with its store, credentials and console, options, reports on space. The
+ * work of a single command does not belong here.
  */
 
 import { createHash } from 'node:crypto'
@@ -34,31 +34,43 @@ export interface GlobalOptions {
   token?: string
 }
 
-/** How a command ended short of an error. */
+/** How a command ended, unless it threw. */
 export type Outcome = 'done' | 'partly' | 'damaged' | 'failed'
 
-/** Below this many plain bytes starting threads costs more than they save. */
+/** Below this many plain bytes, starting threads costs more time than they save. */
 const THREADS_FROM_BYTES = 8 * 1024 * 1024
 export const RETRY = { attempts: 6, baseMs: 500, capMs: 32_000, budgetMs: 300_000 }
 
-/** What a command works with: the screen, the store and the means of an operation, closed together at the end. */
+interface SessionParts {
+  options: GlobalOptions
+  settings: Settings
+  program: string
+  signal: AbortSignal
+  /** The script of a compression thread. */
+  workerUrl: URL
+}
+
+/** The console, settings and threads of one command. Everything is closed together at the end. */
 export class Session {
   readonly console: Console
   readonly settings: Settings
+  /** `colab-escape 1.2.3`: versions record what made them. */
+  readonly program: string
   readonly signal: AbortSignal
   readonly options: GlobalOptions
-  /** Set by a command that ends by itself when it is told to: true when it took the signal, false when everything is to stop. */
+  /** Set by a command that handles signals itself. It returns true when it did, false when everything must stop. */
   onSignal: (() => boolean) | undefined
-  /** Versions that the command has found and may read. */
+  /** Versions that the command has found and may be reading. */
   readonly reading: { repository: OpenRepository; snapshot: StoredSnapshot }[] = []
-  /** That of the store that was chosen last, where it has one. */
+  /** The trash of the store that was chosen last, if it has one. */
   trash: Trash | undefined
   private readonly workerUrl: URL
   private readonly pools: CompressionPool[] = []
 
-  constructor(options: GlobalOptions, settings: Settings, signal: AbortSignal, workerUrl: URL) {
+  constructor({ options, settings, program, signal, workerUrl }: SessionParts) {
     this.options = options
     this.settings = settings
+    this.program = program
     this.signal = signal
     this.workerUrl = workerUrl
     this.console = createConsole({
@@ -79,16 +91,19 @@ export class Session {
     return { ...this.showingFlight(storage), pool, surroundings: realSurroundings, signal: this.signal }
   }
 
-  /** A store that retries, and a reporter whose progress tells the objects in flight, and goes on while they alone are waited for. */
+  /**
+   * A store that retries, and a reporter whose progress shows the objects in flight. The progress is also updated while
+   * nothing but these objects is waited for.
+   */
   showingFlight(store: Storage, reporter = this.console.reporter): { storage: Storage; reporter: Reporter } {
     let latest: ProgressUpdate | undefined
-    const tell = (): void => {
+    const report = (): void => {
       if (latest) reporter.progress({ ...latest, inFlight: storage.objects })
     }
-    const storage = new InFlightStorage(this.retrying(store), tell)
+    const storage = new InFlightStorage(this.retrying(store), report)
     const progress = (update: ProgressUpdate): void => {
       latest = update
-      tell()
+      report()
     }
     return { storage, reporter: { ...reporter, progress } }
   }
@@ -101,11 +116,11 @@ export class Session {
     return {
       ...RETRY,
       onRetry: ({ name, kind, error, delayMs }) =>
-        this.console.reporter.detail(`${kind} ${name} failed (${messageOf(error)}); again in ${Math.round(delayMs)} ms`),
+        this.console.reporter.detail(`${kind} ${name} failed (${messageOf(error)}); retrying in ${Math.round(delayMs)} ms`),
     }
   }
 
-  /** Threads that compress and decompress, for about so many plain bytes, `most` at most; closed with the session. */
+  /** Threads for compression, for about `plainBytes` of content, `most` at most. They are closed with the session. */
   pool(plainBytes: number, most = Infinity): CompressionPool {
     const jobs = Math.min(this.jobs(), most)
     const pool = new CompressionPool({
@@ -121,11 +136,11 @@ export class Session {
     const { jobs } = this.options
     if (jobs === undefined) return this.settings.cores
     if (!/^\d{1,2}$/.test(jobs))
-      throw new AppError('usage', `--jobs ${jobs} is not a number of threads.`, { hint: 'Give a number from 0 to 99.' })
+      throw new AppError('usage', `--jobs ${jobs} is not a number of threads.`, { hint: 'Use a number from 0 to 99.' })
     return Number(jobs)
   }
 
-  /** What files of a local folder consisted of when they were last read, by the folder's absolute path. */
+  /** The content of a local folder's files when they were last read. `source` is the folder's absolute path. */
   async openCache(source: string): Promise<StatCache> {
     const key = createHash('sha256').update(source).digest('hex').slice(0, 32)
     const cache = new StatCache(join(this.settings.cacheFolder, 'files', `${key}.jsonl`))
@@ -133,13 +148,13 @@ export class Session {
     return cache
   }
 
-  /** Tensors of files that were pushed lately: what a file that is overwritten in place is compared with. */
+  /** Tensors of files that were pushed recently: a file that is overwritten in place is compared with them. */
   tensorCache(): TensorCache {
     return new TensorCache(join(this.settings.cacheFolder, 'tensors'), this.console.reporter)
   }
 
-  /** Where this machine notes the newest version of a name in a store that it knows of. */
-  knownVersionFile(location: string, name: string): string {
+  /** The file in which this machine notes the newest version of a name in a store. */
+  notedVersionFile(location: string, name: string): string {
     const key = createHash('sha256')
       .update(JSON.stringify([location, name]))
       .digest('hex')
@@ -147,7 +162,10 @@ export class Session {
     return join(this.settings.cacheFolder, 'versions', `${key}.jsonl`)
   }
 
-  /** What seems damaged may only be gone: because a version that is read was forgotten meanwhile, or because somebody has put it into the trash. */
+  /**
+   * Data that seems damaged may only be missing: its version was forgotten meanwhile, or somebody moved it to the trash.
+   * Then the error says so.
+   */
   async explain(error: unknown): Promise<unknown> {
     if (!isAppError(error, 'corrupt')) return error
     for (const { repository, snapshot } of this.reading) {
@@ -157,7 +175,7 @@ export class Session {
     return hint === undefined ? error : new AppError('corrupt', error.message, { hint, list: error.list, cause: error })
   }
 
-  /** For whoever misses something. */
+  /** A hint for data that is missing: what the trash holds of the repository. Undefined when it holds nothing. */
   async trashHint(): Promise<string | undefined> {
     const trashed = await findTrashedObjects(this.trash, { signal: this.signal }).catch(() => undefined)
     return trashed === undefined || trashed.objects === 0 ? undefined : inTrash(trashed)

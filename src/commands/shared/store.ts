@@ -1,7 +1,8 @@
-import { existsSync, realpathSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { basename, dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { canBeUsed, noCredentials } from '../../auth/choose.ts'
+import { realPathOf } from '../../local/real-path.ts'
 import { CONFIG_NAME, isOurs } from '../../repository/format/object-names.ts'
 import { CountingStorage } from '../../storage/counting.ts'
 import type { DriveStorage } from '../../storage/drive/drive-storage.ts'
@@ -25,9 +26,9 @@ interface Store {
 export interface FolderStore extends Store {
   kind: 'folder'
   folder: FolderStorage
-  /** Absolute path, links resolved as far as it exists. */
+  /** Absolute path. Links are resolved as far as it exists. */
   path: string
-  /** A folder that Drive's mount sends on later: what is written there is not yet safe. */
+  /** Whether the folder is on a mounted Drive, which uploads later: what is written there is not safe yet. */
   mounted: boolean
 }
 
@@ -50,10 +51,13 @@ export function requestsByKind(requests: Record<string, number>): string {
 
 export type ChosenStore = FolderStore | DriveStore
 
-/** What of a session the choice depends on. */
+/** The parts of a session that the choice depends on. */
 export type StoreSession = Pick<Session, 'options' | 'settings' | 'console' | 'signal' | 'trash'>
 
-/** `--store`, else COLAB_ESCAPE_STORE, else Drive where there are credentials, else a mounted Drive's folder, else an error that names the ways on. The session then knows its trash. */
+/**
+ * Opens the store: `--store`, else COLAB_ESCAPE_STORE, else Drive if there are credentials, else the folder on a mounted
+ * Drive. Sets the session's trash. Errors: `usage` when there is none of them.
+ */
 export async function chooseStore(session: StoreSession): Promise<ChosenStore> {
   const location = session.options.store ?? session.settings.store
   if (location !== undefined && location !== '') return location.startsWith('drive:') ? openDrive(session, location) : openFolder(location)
@@ -61,8 +65,8 @@ export async function chooseStore(session: StoreSession): Promise<ChosenStore> {
   const mounted = existsSync(MOUNTED_STORE)
   if (credentials !== undefined && (!mounted || (await canBeUsed(credentials, session.signal)))) return openDrive(session, 'drive:')
   if (mounted) return openFolder(MOUNTED_STORE)
-  throw new AppError('usage', 'No store is named, and there is no login: colab-escape does not know where the repository is.', {
-    hint: `Log in to Google Drive (colab-escape auth login), or name a folder with --store <folder> or COLAB_ESCAPE_STORE, or, in Colab, mount Drive and make the folder ${MOUNTED_STORE}.`,
+  throw new AppError('usage', 'No store is set and there is no login, so colab-escape does not know where the repository is.', {
+    hint: `Log in to Google Drive (colab-escape auth login), set a folder with --store <folder> or COLAB_ESCAPE_STORE, or, in Colab, mount Drive and create the folder ${MOUNTED_STORE}.`,
   })
 }
 
@@ -73,7 +77,7 @@ async function openDrive(session: StoreSession, location: string): Promise<Drive
   return { kind: 'drive', storage: new LimitingStorage(drive, DRIVE_LIMITS), requests }
 }
 
-/** A folder of My Drive. Google's client is large: it is loaded when Drive is really used. */
+/** Opens a folder of My Drive. The client for Drive is large, so it is loaded only when Drive is used. */
 export async function connectDrive(
   session: StoreSession,
   path: readonly string[],
@@ -90,25 +94,25 @@ export async function connectDrive(
     path,
     baseUrl: context.endpoints.api,
     fetch: context.fetch,
-    onRequest: what => (requests[what] = (requests[what] ?? 0) + 1),
+    onRequest: kind => (requests[kind] = (requests[kind] ?? 0) + 1),
   })
   return { drive, requests: () => ({ ...requests }) }
 }
 
-/** The names from My Drive down: `drive:A/B` is B in A. */
+/** The names of a path in My Drive: `drive:A/B` is `['A', 'B']`. */
 export function drivePath(location: string): string[] {
   const path = location.slice('drive:'.length).replace(/^\/+|\/+$/g, '')
   if (path === '') return []
   const parts = path.split('/')
   if (parts.some(part => part === '' || part === '.' || part === '..'))
-    throw new AppError('usage', `${JSON.stringify(location)} is no path in My Drive.`, { hint: 'Write drive:Folder or drive:Some/Folder.' })
+    throw new AppError('usage', `${JSON.stringify(location)} isn't a path in My Drive.`, { hint: 'Use drive:Folder or drive:Some/Folder.' })
   return parts
 }
 
-/** Where Drive is mounted in Colab, under whatever name, and where Google's own program puts it on a Mac. */
+/** Where Colab mounts Drive, under any name, and where Google's own program puts it on a Mac. */
 const MOUNTS = /^\/content\/[^/]+\/(MyDrive|My Drive|Shareddrives|Shared drives)(\/|$)|\/Library\/CloudStorage\/GoogleDrive-/
 
-/** True for a folder that Drive's mount sends on and fills later: what is written there is not safe yet, and what is missing may still come. */
+/** Whether a folder is on a mounted Drive: data written there is not safe yet, and missing data may still arrive. */
 export function isMounted(path: string): boolean {
   return path.startsWith('/content/drive/') || MOUNTS.test(path)
 }
@@ -116,30 +120,28 @@ export function isMounted(path: string): boolean {
 function openFolder(location: string): FolderStore {
   const path = realPathOf(resolve(location.replace(/^~(?=\/|$)/, homedir())))
   if (existsSync(path) && !statSync(path).isDirectory())
-    throw new AppError('not-a-repository', `${path} is a file, not a folder.`, { hint: 'Name the folder of the repository with --store.' })
+    throw new AppError('not-a-repository', `${path} is a file, not a folder.`, { hint: 'Set --store to the folder of the repository.' })
   const folder = new FolderStorage(path)
   const storage = new CountingStorage(folder)
   return { kind: 'folder', storage, folder, requests: () => ({ ...storage.calls }), path, mounted: isMounted(path) }
 }
 
-/** Local folders that belong to the store: never part of a source. */
+/** The local folders of the store. They are never part of a source. */
 export function pathsOf(store: ChosenStore): string[] {
   return store.kind === 'folder' ? [store.path] : []
 }
 
-/** What a folder store needs before a push: room of its own, never among somebody's files, and no leftovers of writers that were killed. */
+/**
+ * Makes a folder store ready for a push. Refuses a folder with files of somebody else, and removes temporary files of
+ * writers that were killed.
+ */
 export async function prepareForPush(store: ChosenStore, dryRun: boolean): Promise<void> {
   if (store.kind !== 'folder') return
   const { folder, path } = store
   const strangers = existsSync(join(path, CONFIG_NAME)) ? [] : await folder.strangers(isOurs, 3)
   if (strangers.length > 0)
-    throw new AppError('not-a-repository', `${path} is no repository and holds other files (${strangers.join(', ')}).`, {
+    throw new AppError('not-a-repository', `${path} is not a repository and contains other files (${strangers.join(', ')}).`, {
       hint: `Name an empty or a new folder, e.g. --store ${join(path, 'colab-escape')}`,
     })
   if (!dryRun) await folder.removeStaleTemporaries()
-}
-
-function realPathOf(path: string): string {
-  if (existsSync(path) || dirname(path) === path) return realpathSync(path)
-  return join(realPathOf(dirname(path)), basename(path))
 }

@@ -3,10 +3,10 @@ import { formatBytes, plural } from '../../ui/format.ts'
 
 export const amountOf = ({ objects, bytes }: TrashedObjects): string => `${formatBytes(bytes)} (${plural(objects, 'object')})`
 
-/** A sentence for what counts against the quota though it is not there any more. */
+/** Says what the trash holds of the repository. It still counts against the quota. */
 export function inTrash(trashed: TrashedObjects): string {
   const versions = trashed.versions === 0 ? '' : `, ${plural(trashed.versions, 'version')} among them`
   return `In Drive's trash: ${amountOf(trashed)}${versions}. ${EMPTY_TRASH}`
 }
 
-export const EMPTY_TRASH = '`colab-escape prune --empty-trash` puts back what versions need, and frees the rest.'
+export const EMPTY_TRASH = '`colab-escape prune --empty-trash` puts back what versions need and frees the rest.'

@@ -2,79 +2,70 @@
  * The commands about space: du, forget, prune. The decisions are made in `repository/prune` and `repository/versions`.
  */
 
-import { Option, type Command } from 'commander'
-import type { Execute } from '../shared/execute.ts'
+import { Option } from 'commander'
+import type { LazyCommand } from '../shared/lazy-command.ts'
 import { addRetentionOptions } from '../shared/retention-options.ts'
 
-/** The commands that give up versions and free space. */
-export function registerSpaceCommands(root: Command, execute: Execute): void {
+export function du(root: LazyCommand): void {
   root
     .command('du [version]')
-    .description('where the space goes: by name, by version of a name, by folder, extension or kind of a version')
+    .description('show what takes space: by name, by version of a name, or by folder, extension or kind of a version')
     .addOption(new Option('--by <part>', 'split one version').choices(['folder', 'extension', 'kind']))
     .addHelpText(
       'after',
       `
-Size, less what each way of storing it saved, is what is stored. A block counts
-whole for its way: codec, compressed as it is; filters, a tensor split into byte
-planes or a table into columns, each of them compressed; deltas, a tensor stored
-as changes of another. So filters tells what splitting and compression save
-together. What is kept of other tensors for their changes alone is subtracted
-from deltas, which may turn negative; a version that holds those tensors too
-pays nothing for them here.
+What is stored is the size minus the savings. Each block counts as a whole under
+one of them: codec (compressed as it is), filters (a tensor split into byte
+planes or a table split into columns, then compressed) or deltas (a tensor
+stored as differences from another one). So filters includes what compression
+saves after the split. Data of other tensors that is kept only for such
+differences is subtracted from deltas, which may become negative. A version that
+holds those tensors itself pays nothing for them here.
 
 Examples:
   colab-escape du
   colab-escape du data
   colab-escape du data~1 --by kind`,
     )
-    .action(async (version: string | undefined, _: unknown, command: Command) => {
-      const { duCommand } = await import('./du.ts')
-      const options = command.opts<Parameters<typeof duCommand>[2]>()
-      await execute(command.optsWithGlobals(), session => duCommand(session, version, options))
-    })
+    .runs(async () => (await import('./du.ts')).duCommand)
+}
 
-  const forget = root.command('forget <name...>').description('give up versions that no rule keeps, and free what they took')
-  addRetentionOptions(forget)
-    .option('--all', 'the rules alone decide, also about the newest version; without rules all versions go')
-    .option('--dry-run', 'only tell what would stay, and why')
+export function forget(root: LazyCommand): void {
+  const command = root.command('forget <name...>').description('forget versions that no rule keeps, and free their space')
+  addRetentionOptions(command)
+    .option('--all', 'let the rules alone decide, even about the newest version; without rules, forget all versions')
+    .option('--dry-run', 'show which versions would stay, and why; forget nothing')
     .addHelpText(
       'after',
       `
-A version that any rule keeps stays. The newest one always does, unless --all.
-Space is freed an hour later by the next forget or prune: until then another
-machine may be using what is to go.
+A version that any rule keeps stays. The newest version always stays, unless
+--all is given. The next forget or prune that runs an hour or more later frees
+the space: until then another machine may still be using the data.
 
 Examples:
   colab-escape forget runs --keep-last 5 --keep-best val_loss:2 --dry-run
   colab-escape forget data --keep-daily 7 --keep-weekly 4 --keep-tag paper
   colab-escape forget old-data --all`,
     )
-    .action(async (names: string[], _: unknown, command: Command) => {
-      const { forgetCommand } = await import('./forget.ts')
-      const options = command.opts<Parameters<typeof forgetCommand>[2]>()
-      await execute(command.optsWithGlobals(), session => forgetCommand(session, names, options))
-    })
+    .runs(async () => (await import('./forget.ts')).forgetCommand)
+}
 
+export function prune(root: LazyCommand): void {
   root
     .command('prune')
-    .description('free for good what no version needs')
-    .option('--empty-trash', "also what of the repository lies in Drive's trash; what versions need is put back")
-    .option('--now', 'do not wait: only when no other machine is using the repository')
-    .option('--dry-run', 'only tell what would be freed')
+    .description('delete data that no version needs')
+    .option('--empty-trash', "also delete objects of the repository in Drive's trash; put back those that versions need")
+    .option('--now', 'do not wait: use it only when no other machine uses the repository')
+    .option('--dry-run', 'show what would be freed; delete nothing')
     .addHelpText(
       'after',
       `
-Interrupted at any moment it goes on when it is run again.
+An interrupted prune does no harm: run it again, and it continues.
 
 Examples:
   colab-escape prune
   colab-escape prune --empty-trash
   colab-escape prune --now`,
     )
-    .action(async (_: unknown, command: Command) => {
-      const { pruneCommand } = await import('./prune.ts')
-      const options = command.opts<Parameters<typeof pruneCommand>[1]>()
-      await execute(command.optsWithGlobals(), session => pruneCommand(session, options))
-    })
+    .runs(async () => (await import('./prune.ts')).pruneCommand)
 }

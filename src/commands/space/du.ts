@@ -13,20 +13,20 @@ import type { Outcome, Session } from '../shared/session.ts'
 import { markedText } from '../shared/space-report.ts'
 import { chooseStore } from '../shared/store.ts'
 import { inTrash } from '../shared/trash-report.ts'
-import { machineSavings, machineSizes, partsTable, savedShare, SIZES, sizesCells, sizesLegend } from './sizes-table.ts'
+import { savingsToJson, sizesToJson, partsTable, savedShare, SIZES, sizesCells, sizesLegend } from './sizes-table.ts'
 
 export interface DuOptions {
   by?: 'folder' | 'extension' | 'kind'
 }
 
-const OWN = 'own: what nothing else uses; it is freed when this goes'
+const OWN = 'own: data that nothing else uses; it is freed when this is deleted'
 const PART_OF = { folder: folderOf, extension: extensionOf, kind: kindOfChunk }
 
-/** Where the space goes: by name; by version of one name; by folder, extension or kind of one version. */
+/** Shows what takes space: by name; by version of one name; by folder, extension or kind of one version. */
 export async function duCommand(session: Session, version: string | undefined, options: DuOptions): Promise<Outcome> {
   if (version === undefined && options.by !== undefined)
-    throw new AppError('usage', '--by splits one version, and none is named.', {
-      hint: `Name it: colab-escape du <name> --by ${options.by}`,
+    throw new AppError('usage', '--by needs a version to split.', {
+      hint: `Use e.g. colab-escape du <name> --by ${options.by}`,
     })
   const store = await chooseStore(session)
   const repository = await openForReading(session.context(store.storage, 0))
@@ -38,7 +38,7 @@ export async function duCommand(session: Session, version: string | undefined, o
       name: snapshot.name,
       version: snapshot.id,
       by: options.by,
-      parts: parts.map(part => ({ part: part.part, files: part.files, ...machineSizes(part) })),
+      parts: parts.map(part => ({ part: part.part, files: part.files, ...sizesToJson(part) })),
     })
     return 'done'
   }
@@ -55,7 +55,7 @@ export async function duCommand(session: Session, version: string | undefined, o
       : [`${repository.storage.location} has ${formatBytes(Math.max(0, quota.limit - quota.used))} of ${formatBytes(quota.limit)} free.`]
   session.console.print([...human, ...free], {
     command: 'du',
-    ...machine(usage),
+    ...repositoryToJson(usage),
     marked: { ...marked, until: marked.until === undefined ? null : new Date(marked.until).toISOString() },
     trash: trashed,
     quota: { used: quota.used ?? null, limit: quota.limit ?? null },
@@ -73,7 +73,7 @@ function describeNames(session: Session, { names, saved, objectBytes, unreachedB
     formatBytes(Math.round(usage.ownBytes)),
   ])
   const all = `The repository takes ${formatBytes(objectBytes)}`
-  const unreached = unreachedBytes >= 1 ? `; ${formatBytes(Math.round(unreachedBytes))} of it no version reaches` : ''
+  const unreached = unreachedBytes >= 1 ? `; no version uses ${formatBytes(Math.round(unreachedBytes))} of it` : ''
   return [...renderTable(columns, rows, session.console.columns), ...sizesLegend(saved), OWN, `${all}${unreached}.`]
 }
 
@@ -101,21 +101,21 @@ function extensionOf(path: string): string {
   return dot > 0 ? name.slice(dot).toLowerCase() : '(none)'
 }
 
-function machine({ names, saved, objectBytes, unreachedBytes }: RepositoryUsage): object {
+function repositoryToJson({ names, saved, objectBytes, unreachedBytes }: RepositoryUsage): object {
   return {
     objectBytes,
     unreachedBytes: Math.round(unreachedBytes),
-    saved: machineSavings(saved),
+    saved: savingsToJson(saved),
     names: names.map(usage => ({
       name: usage.name,
-      ...sizes(usage),
+      ...usageToJson(usage),
       versions: usage.versions.map(version => ({
         version: version.snapshot.id,
         time: new Date(version.snapshot.time).toISOString(),
-        ...sizes(version),
+        ...usageToJson(version),
       })),
     })),
   }
 }
 
-const sizes = (usage: Usage): Usage => ({ ...machineSizes(usage), ownBytes: Math.round(usage.ownBytes) })
+const usageToJson = (usage: Usage): Usage => ({ ...sizesToJson(usage), ownBytes: Math.round(usage.ownBytes) })

@@ -6,8 +6,9 @@ import type { RetentionPolicy } from '../../repository/versions/retention.ts'
 import { isAppError } from '../../util/errors.ts'
 
 /**
- * After a new version: forgets those before it that the rules do not keep, and sweeps what is due. The new version is made, whatever becomes of this, so trouble
- * is a warning, and undefined is returned: what can't be forgotten now is so after the next one.
+ * Forgets versions that the rules do not keep, after a new one was saved, and deletes what is due. The new version is
+ * safe whatever happens here, so an error is only a warning, and undefined is returned: what can't be forgotten now is
+ * forgotten after the next version.
  */
 export async function forgetOlder(
   context: RepositoryContext,

@@ -6,7 +6,7 @@ import { renderTable } from '../../ui/table.ts'
 import { AppError } from '../../util/errors.ts'
 import { parsePolicy, type RetentionOptions } from '../shared/retention-options.ts'
 import type { Outcome, Session } from '../shared/session.ts'
-import { describePruned, machinePruned, refuseMounted } from '../shared/space-report.ts'
+import { describePruned, pruneToJson, refuseMounted } from '../shared/space-report.ts'
 import { chooseStore } from '../shared/store.ts'
 
 export interface ForgetOptions extends RetentionOptions {
@@ -14,43 +14,43 @@ export interface ForgetOptions extends RetentionOptions {
   dryRun?: boolean
 }
 
-/** Deletes versions of names that no rule keeps, and frees what is due. */
+/** Forgets the versions of names that no rule keeps, and frees what is due. */
 export async function forgetCommand(session: Session, names: string[], options: ForgetOptions): Promise<Outcome> {
   const policy = parsePolicy(options)
   const all = options.all === true
   if (!policy && !all)
-    throw new AppError('usage', 'Nothing says which versions to keep, so none was forgotten.', {
-      hint: 'Say it with --keep-last 5, --keep-daily 7, --keep-tag best or the like; --all forgets a name with all its versions.',
+    throw new AppError('usage', 'No rule says which versions to keep, so nothing was forgotten.', {
+      hint: 'Add a rule such as --keep-last 5, --keep-daily 7 or --keep-tag best; --all forgets all versions of a name.',
     })
   const store = await chooseStore(session)
   refuseMounted(store)
   const dryRun = options.dryRun === true
   const context = session.context(store.storage, 0)
-  const asked = [...new Set(names.map(checkName))]
-  const result = await forget(context, { names: asked, policy: policy ?? {}, all, waits: SAFE_GRACE_PERIODS, dryRun })
+  const requested = [...new Set(names.map(checkName))]
+  const result = await forget(context, { names: requested, policy: policy ?? {}, all, waits: SAFE_GRACE_PERIODS, dryRun })
   const absent = result.names.filter(
     ({ decision, unreadable }) => decision.kept.length + decision.forgotten.length + unreadable.length === 0,
   )
-  if (absent.length > 0 && absent.length === asked.length)
+  if (absent.length > 0 && absent.length === requested.length)
     throw new AppError(
       'not-found',
       `There is no ${absent.map(({ name }) => JSON.stringify(name)).join(', ')} in ${store.storage.location}.`,
       {
-        hint: 'List what there is: colab-escape log',
+        hint: 'List all names: colab-escape log',
       },
     )
   const { reporter, columns } = session.console
   for (const { name } of absent) reporter.warn(`there is no ${JSON.stringify(name)}`)
   for (const { unreadable } of result.names)
-    for (const { message } of unreadable) reporter.warn(`${message}${all ? '' : '; it was left as it is'}`)
+    for (const { message } of unreadable) reporter.warn(`${message}${all ? '' : '; it was not changed'}`)
   if (result.failure) reporter.warn(`The versions are forgotten, but no space was freed: ${result.failure.message}`)
   for (const problem of result.pruned?.problems ?? []) reporter.warn(problem)
   const lines = result.names.flatMap(name => describeName(name, dryRun, columns))
   session.console.result([...lines, ...(result.pruned ? describePruned(result.pruned, dryRun) : [])], {
     command: 'forget',
     dryRun,
-    names: result.names.map(machineName),
-    pruned: result.pruned ? machinePruned(result.pruned) : null,
+    names: result.names.map(nameToJson),
+    pruned: result.pruned ? pruneToJson(result.pruned) : null,
   })
   return result.failure ? 'partly' : 'done'
 }
@@ -64,17 +64,17 @@ function describeName({ name, decision }: ForgottenName, dryRun: boolean, column
     why,
   ]
   const rows = [
-    ...kept.map(({ version, reasons }) => row(version, `stays: ${reasons.join(', ')}`)),
-    ...forgotten.map(version => row(version, dryRun ? 'goes' : 'forgotten')),
+    ...kept.map(({ version, reasons }) => row(version, `kept: ${reasons.join(', ')}`)),
+    ...forgotten.map(version => row(version, dryRun ? 'would be forgotten' : 'forgotten')),
   ]
-  const what = dryRun ? 'Dry run: would forget' : 'Forgot'
+  const [forgot, keeps] = dryRun ? ['Dry run: would forget', 'keep'] : ['Forgot', 'kept']
   return [
-    `${what} ${plural(forgotten.length, 'version')} of ${name}, ${plural(kept.length, 'version')} ${kept.length === 1 ? 'stays' : 'stay'}`,
+    `${forgot} ${plural(forgotten.length, 'version')} of ${name}, ${keeps} ${plural(kept.length, 'version')}`,
     ...renderTable([{ title: '  version' }, { title: 'time' }, { title: '' }], rows, columns),
   ]
 }
 
-function machineName({ name, decision, unreadable }: ForgottenName): object {
+function nameToJson({ name, decision, unreadable }: ForgottenName): object {
   return {
     name,
     kept: decision.kept.map(({ version, reasons }) => ({ version: version.id, time: new Date(version.time).toISOString(), reasons })),

@@ -11,7 +11,9 @@ import { inTrash } from '../shared/trash-report.ts'
 
 const MOST_PROPOSALS = 5
 
-/** An error, where it says that the store is full with what could be given up there. Whatever goes wrong with finding that out, the error is the same. */
+/**
+ * Adds to an error of a full store what could be given up there. If that can't be found out, the error stays as it is.
+ */
 export async function withProposals(session: Session, store: ChosenStore, error: unknown): Promise<unknown> {
   if (!isAppError(error, 'quota')) return error
   try {
@@ -33,12 +35,12 @@ async function proposals(session: Session, store: ChosenStore): Promise<string[]
     ...(marked.packs === 0 ? [] : [markedText(marked)]),
     ...(trashed.objects === 0 ? [] : [inTrash(trashed)]),
     ...older.slice(0, MOST_PROPOSALS).map(describe),
-    ...(older.length === 0 ? [] : ['What is forgotten is freed by `colab-escape prune` an hour later.']),
+    ...(older.length === 0 ? [] : ['`colab-escape prune` frees the space of forgotten versions an hour later.']),
   ]
 }
 
 function describe({ name, keepLast, versions, bytes }: Proposal): string {
-  const frees = bytes === undefined ? '' : ` about ${formatBytes(bytes)} of`
+  const size = bytes === undefined ? '' : ` (about ${formatBytes(bytes)})`
   const quoted = /^[A-Za-z0-9._-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`
-  return `\`colab-escape forget ${quoted} --keep-last ${keepLast}\` gives up${frees} ${plural(versions, 'older version')}.`
+  return `\`colab-escape forget ${quoted} --keep-last ${keepLast}\` forgets ${plural(versions, 'older version')}${size}.`
 }

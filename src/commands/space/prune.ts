@@ -5,7 +5,7 @@ import { openForPrune, prune } from '../../repository/prune/prune.ts'
 import { plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
 import type { Outcome, Session } from '../shared/session.ts'
-import { describePruned, machinePruned, refuseMounted } from '../shared/space-report.ts'
+import { describePruned, pruneToJson, refuseMounted } from '../shared/space-report.ts'
 import { chooseStore } from '../shared/store.ts'
 import { amountOf, inTrash } from '../shared/trash-report.ts'
 
@@ -15,7 +15,7 @@ export interface PruneOptions {
   emptyTrash?: boolean
 }
 
-/** Frees what no version needs any more. */
+/** Deletes data that no version needs. */
 export async function pruneCommand(session: Session, options: PruneOptions): Promise<Outcome> {
   const store = await chooseStore(session)
   refuseMounted(store)
@@ -31,7 +31,7 @@ export async function pruneCommand(session: Session, options: PruneOptions): Pro
     throw new AppError('not-found', `${store.storage.location} holds no repository.`, {
       hint: 'Check --store (or COLAB_ESCAPE_STORE); a first `colab-escape push <path>` creates one.',
     })
-  // what was in the trash is marked at once where nothing needs it, however new it is: it waits as whatever is marked
+  // packs from the trash that no version needs are marked at once, however new they are; then they wait like any other
   const removed = { snapshots: [], packs: emptied?.packs ?? new Set<string>() }
   const waits = options.now === true ? NO_GRACE_PERIODS : SAFE_GRACE_PERIODS
   const isNow = options.now === true && !dryRun
@@ -39,14 +39,14 @@ export async function pruneCommand(session: Session, options: PruneOptions): Pro
   for (const problem of result.problems) session.console.reporter.warn(problem)
   session.console.result(
     [
-      `${dryRun ? 'Dry run of a prune' : 'Pruned'} ${store.storage.location}`,
+      `${dryRun ? 'Dry run: would prune' : 'Pruned'} ${store.storage.location}`,
       ...describeTrash(trashed, emptied !== undefined),
       ...describePruned(result, dryRun),
     ],
     {
       command: 'prune',
       dryRun,
-      ...machinePruned(result),
+      ...pruneToJson(result),
       trash: { ...trashed, emptied: emptied !== undefined },
     },
   )
@@ -57,6 +57,6 @@ function describeTrash(trashed: TrashedObjects, emptied: boolean): string[] {
   if (trashed.objects === 0) return []
   if (!emptied) return [`  ${inTrash(trashed)}`]
   return [
-    `  took ${amountOf(trashed)} out of Drive's trash${trashed.versions === 0 ? '' : `, ${plural(trashed.versions, 'version')} for good`}`,
+    `  took ${amountOf(trashed)} out of Drive's trash${trashed.versions === 0 ? '' : `, deleted ${plural(trashed.versions, 'version')} permanently`}`,
   ]
 }

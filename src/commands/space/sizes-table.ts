@@ -3,17 +3,20 @@ import type { PartUsage } from '../../repository/usage/usage-by-part.ts'
 import { formatBytes, formatCount, formatPercent } from '../../ui/format.ts'
 import { renderTable, right } from '../../ui/table.ts'
 
-const DEDUP = 'dedup: repeated or there already, stored once'
+const DEDUP = 'dedup: repeated or already stored data, stored once'
 const WAYS = [
   ['compression', 'codec', 'codec: saved by compression alone'],
-  ['filters', 'filters', 'filters: by planes of tensors and columns of tables, each of them compressed'],
-  ['deltas', 'deltas', 'deltas: by storing tensors as changes of others, less what is kept only for it'],
+  ['filters', 'filters', 'filters: tensors split into planes and tables into columns, then compressed'],
+  ['deltas', 'deltas', 'deltas: tensors stored as differences, minus data kept only for them'],
 ] as const
 
-const ONE_LINE = 'dedup: repeated, stored once; packed: saved by compression'
-const IN_DETAIL = 'dedup: repeated, stored once; packed: saved by codec, filters and deltas:'
+const ONE_LINE = 'dedup: repeated data, stored once; packed: saved by compression'
+const IN_DETAIL = 'dedup: repeated data, stored once; packed: saved by codec, filters and deltas:'
 
-/** One part a line: size, less what each way to store it saved, is what is stored. Ways that only tensors and tables know are left out where none is stored so. */
+/**
+ * One line per part: the size minus the savings is what is stored. Filters and deltas have a column only if they saved
+ * something.
+ */
 export function partsTable(title: string, parts: readonly PartUsage[], columns: number): string[] {
   const ways = WAYS.filter(([way]) => way === 'compression' || parts.some(({ saved }) => shows(saved[way])))
   const headings = ['files', 'size', 'dedup', ...ways.map(([, heading]) => heading), 'stored', 'saved']
@@ -31,7 +34,7 @@ export function partsTable(title: string, parts: readonly PartUsage[], columns: 
 
 export const SIZES = ['size', 'dedup', 'packed', 'stored'].map(right)
 
-/** Cells of `SIZES`. */
+/** The cells for the columns `SIZES`. */
 export function sizesCells({ plainBytes, distinctBytes, storedBytes }: Sizes): string[] {
   return [
     formatBytes(plainBytes),
@@ -42,19 +45,19 @@ export function sizesCells({ plainBytes, distinctBytes, storedBytes }: Sizes): s
   ]
 }
 
-/** What `dedup` and `packed` mean, and how much of `packed` is what. */
+/** Explains `dedup` and `packed`, and splits `packed` by its kinds of savings. */
 export function sizesLegend(saved: Savings): string[] {
   if (!shows(saved.filters) && !shows(saved.deltas)) return [ONE_LINE]
   const ways = WAYS.filter(([way]) => shows(saved[way]))
   return [IN_DETAIL, `  ${ways.map(([way, heading]) => `${heading} ${formatBytes(Math.round(saved[way]))}`).join(', ')}`]
 }
 
-/** For machines: whole bytes. */
-export function machineSizes({ plainBytes, distinctBytes, storedBytes, saved }: Sizes) {
-  return { plainBytes, distinctBytes, storedBytes: Math.round(storedBytes), saved: machineSavings(saved) }
+/** In whole bytes. */
+export function sizesToJson({ plainBytes, distinctBytes, storedBytes, saved }: Sizes) {
+  return { plainBytes, distinctBytes, storedBytes: Math.round(storedBytes), saved: savingsToJson(saved) }
 }
 
-export function machineSavings({ compression, filters, deltas }: Savings): Savings {
+export function savingsToJson({ compression, filters, deltas }: Savings): Savings {
   return { compression: Math.round(compression), filters: Math.round(filters), deltas: Math.round(deltas) }
 }
 

@@ -8,7 +8,7 @@ export interface CheckOptions {
   readData?: string | boolean
 }
 
-/** Lines of affected files that are shown; all are in --json. */
+/** Maximum number of affected files shown. --json has all of them. */
 const SHOWN = 50
 
 export async function checkCommand(session: Session, options: CheckOptions): Promise<Outcome> {
@@ -30,7 +30,7 @@ function share(option: string | boolean | undefined): number {
   const parts = /^(\d{1,3}(?:\.\d+)?)%$/.exec(option)
   const percent = parts ? Number(parts[1]) : NaN
   if (!(percent > 0 && percent <= 100))
-    throw new AppError('usage', `--read-data=${option} is no share of the data.`, { hint: 'Write --read-data or, say, --read-data=10%.' })
+    throw new AppError('usage', `--read-data=${option} isn't a share of the data.`, { hint: 'Use --read-data or e.g. --read-data=10%.' })
   return percent / 100
 }
 
@@ -39,23 +39,26 @@ function describe(result: CheckResult, damaged: boolean, arriving: boolean, mill
   const lines = [...problems.map(problem => `damaged: ${problem}`)]
   for (const { name, version, path, why } of affected.slice(0, SHOWN))
     lines.push(`affected: ${name}@${version.slice(0, 8)}${path === undefined ? '' : `:${path}`} (${why})`)
-  if (affected.length > SHOWN) lines.push(`... and ${formatCount(affected.length - SHOWN)} more (all of them with --json)`)
-  const read = packsRead > 0 ? `, ${formatCount(packsRead)} of them read back whole` : ''
+  if (affected.length > SHOWN) lines.push(`... and ${formatCount(affected.length - SHOWN)} more (--json shows all)`)
+  const read = packsRead > 0 ? `, ${formatCount(packsRead)} of them read back completely` : ''
   lines.push(
     `Checked ${plural(snapshots, 'version')} with ${plural(files, 'file')} in ${plural(packs, 'pack')}${read}, ${formatDuration(milliseconds)}`,
   )
   if (incomplete > 0 && arriving)
     lines.push(
-      `${plural(incomplete, 'version')} incomplete: packs have not arrived in the mounted Drive yet, or the push came too late to count. No damage`,
+      `${plural(incomplete, 'version')} incomplete: packs have not arrived in the mounted Drive yet, or the push finished too late to count. Nothing is damaged.`,
     )
   else if (incomplete > 0)
-    lines.push(`${plural(incomplete, 'version')} came too late to count and ${incomplete === 1 ? 'is' : 'are'} not offered: no damage`)
+    lines.push(
+      `${plural(incomplete, 'version')} finished too late to count and ${incomplete === 1 ? 'is' : 'are'} ignored. Nothing is damaged.`,
+    )
   const versions = new Set(affected.map(({ version }) => version)).size
-  if (!damaged) lines.push(packsRead > 0 ? 'No damage found.' : 'No damage found. Add --read-data to read all content back.')
-  else if (affected.length === 0) lines.push('No file of any version is affected. The next push of each name writes what is missing again.')
+  if (!damaged) lines.push(packsRead > 0 ? 'No damage found.' : 'No damage found. Add --read-data to also read all content back.')
+  else if (affected.length === 0)
+    lines.push('No file of any version is affected. The next push of each name writes the missing data again.')
   else
     lines.push(
-      `${plural(affected.length, 'file')} in ${plural(versions, 'version')} affected. Push the sources again if you have them: what is damaged is stored anew.`,
+      `${plural(affected.length, 'file')} in ${plural(versions, 'version')} affected. If you still have the source files, push them again: this replaces the damaged data.`,
     )
   return lines
 }

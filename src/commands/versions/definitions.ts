@@ -3,35 +3,30 @@
  * prints.
  */
 
-import { Option, type Command } from 'commander'
-import { collect, type Execute } from '../shared/execute.ts'
+import { collect, excludeOption, levelOption } from '../shared/common-options.ts'
+import type { LazyCommand } from '../shared/lazy-command.ts'
 import { addRetentionOptions } from '../shared/retention-options.ts'
 
-/** The commands that every user meets: options, help and examples; what they do is loaded when they run. */
-export function registerCoreCommands(root: Command, execute: Execute, program: string): void {
-  const push = root
+export function push(root: LazyCommand): void {
+  const command = root
     .command('push <path...>')
-    .description('store folders or files as the next version of their names')
-    .option('--name <name>', 'the name of the version (default: that of the folder)')
-    .option('-m, --message <text>', 'what this version is')
-    .option('--tag <tag>', 'a tag to find it by (repeatable)', collect)
-    .option('--metric <name=number>', 'how it did, such as val_loss=0.31 (repeatable)', collect)
-    .option(
-      '--exclude <pattern>',
-      'leave out what matches, in gitignore syntax (repeatable); also read from .colab-escape-ignore files',
-      collect,
-    )
-    .addOption(new Option('--level <level>', 'how hard to compress').choices(['fast', 'balanced', 'max']).default('balanced'))
-    .option('--no-delta', 'store no tensor as what differs from an earlier one, and keep none in the local cache')
-    .option('--dry-run', 'only tell what would be stored, by kind of file and type of tensor')
-  addRetentionOptions(push)
+    .description('store each folder or file as the next version of its name')
+    .option('--name <name>', 'name of the version (default: the name of the folder)')
+    .option('-m, --message <text>', 'description of this version')
+    .option('--tag <tag>', 'tag for this version (repeatable)', collect)
+    .option('--metric <name=number>', 'metric of this version, e.g. val_loss=0.31 (repeatable)', collect)
+    .addOption(excludeOption())
+    .addOption(levelOption())
+    .option('--no-delta', "don't store tensors as differences from earlier ones, and don't cache tensors on this machine")
+    .option('--dry-run', 'show what would be stored, by kind of file and type of tensor; store nothing')
+  addRetentionOptions(command)
     .addHelpText(
       'after',
       `
-In a git work tree the version notes commit and branch, and whether tracked
-files differ from the commit. With --keep-... older versions of the name that no
-rule keeps are forgotten afterwards, as by colab-escape forget; tensors are then
-stored without the help of earlier versions.
+In a git work tree the version records the commit, the branch, and whether
+tracked files differ from the commit. With --keep-... options, older versions of
+the name that no rule keeps are forgotten afterwards, as colab-escape forget
+does. Tensors are then not stored as differences from earlier ones.
 
 Examples:
   colab-escape push ./data --store /media/usb/repo
@@ -39,28 +34,26 @@ Examples:
   colab-escape push runs --metric val_loss=0.31 --metric acc=0.9
   colab-escape push runs --keep-last 5 --keep-best val_loss:2`,
     )
-    .action(async (paths: string[], _: unknown, command: Command) => {
-      const { pushCommand } = await import('./push.ts')
-      const options = command.opts<Parameters<typeof pushCommand>[2]>()
-      await execute(command.optsWithGlobals(), session => pushCommand(session, paths, options, program))
-    })
+    .runs(async () => (await import('./push.ts')).pushCommand)
+}
 
+export function pull(root: LazyCommand): void {
   root
     .command('pull <version> [destination]')
-    .description('restore a version, or with :path a file, a folder or what matches of it')
-    .option('--only <pattern>', 'restore only what matches, in gitignore syntax (repeatable)', collect)
-    .option('--exclude <pattern>', 'leave out what matches (repeatable)', collect)
-    .option('--delete', 'delete local files that the version lacks')
-    .option('--force', 'overwrite and delete local content that no version holds')
-    .option('--tensor <pattern>', 'take only the tensors of these names out of name:path (repeatable)', collect)
-    .option('-o, --output <file>', 'the safetensors file that --tensor writes')
-    .option('--dry-run', 'only tell what would change')
+    .description('restore a version, or with :path one file, one folder or all files that match')
+    .option('--only <pattern>', 'restore only files that match, in gitignore syntax (repeatable)', collect)
+    .option('--exclude <pattern>', 'skip files that match (repeatable)', collect)
+    .option('--delete', 'delete local files that the version does not have')
+    .option('--force', 'overwrite and delete local content even if no version holds it')
+    .option('--tensor <pattern>', 'take only the tensors with matching names out of name:path (repeatable)', collect)
+    .option('-o, --output <file>', 'safetensors file that --tensor writes')
+    .option('--dry-run', 'show what would change; change nothing')
     .addHelpText(
       'after',
       `
 A version is name, name~1 (the one before), name@tag, name@id, name@2026-11-20
 (the newest at the end of that day), name@yesterday, name@2h (the newest that is
-at least so old; also min, d, w), name@best:val_loss (the lowest) or
+at least that old; also min, d, w), name@best:val_loss (the lowest) or
 name@best:max:acc (the highest).
 
 Examples:
@@ -71,76 +64,60 @@ Examples:
   colab-escape pull "runs:exp1/*.json" results
   colab-escape pull runs:best.pt --tensor "model.layers.0.*" -o part.safetensors`,
     )
-    .action(async (version: string, destination: string | undefined, _: unknown, command: Command) => {
-      const { pullCommand } = await import('./pull.ts')
-      const options = command.opts<Parameters<typeof pullCommand>[3] & { tensor?: string[]; output?: string }>()
-      if (options.tensor !== undefined || options.output !== undefined) {
-        const { pullTensorsCommand } = await import('./pull-tensors.ts')
-        return execute(command.optsWithGlobals(), session => pullTensorsCommand(session, version, destination, options))
-      }
-      await execute(command.optsWithGlobals(), session => pullCommand(session, version, destination, options))
-    })
+    .runs(async ({ tensor, output }: { tensor?: string[]; output?: string }) =>
+      tensor === undefined && output === undefined
+        ? (await import('./pull.ts')).pullCommand
+        : (await import('./pull-tensors.ts')).pullTensorsCommand,
+    )
+}
 
+export function log(root: LazyCommand): void {
   root
     .command('log [name]')
-    .description('list versions, the newest first')
+    .description('list versions, newest first')
     .addHelpText('after', '\nExample:\n  colab-escape log data')
-    .action(async (name: string | undefined, _: unknown, command: Command) => {
-      const { logCommand } = await import('./log.ts')
-      await execute(command.optsWithGlobals(), session => logCommand(session, name))
-    })
+    .runs(async () => (await import('./log.ts')).logCommand)
+}
 
+export function ls(root: LazyCommand): void {
   root
     .command('ls <version> [path]')
-    .description('list what a version holds')
-    .option('-R, --recursive', 'all that is below the path')
+    .description('list the files of a version')
+    .option('-R, --recursive', 'list everything below the path')
     .addHelpText('after', '\nExamples:\n  colab-escape ls data\n  colab-escape ls data@best checkpoints -R')
-    .action(async (version: string, path: string | undefined, _: unknown, command: Command) => {
-      const { lsCommand } = await import('./ls.ts')
-      const options = command.opts<Parameters<typeof lsCommand>[3]>()
-      await execute(command.optsWithGlobals(), session => lsCommand(session, version, path, options))
-    })
+    .runs(async () => (await import('./ls.ts')).lsCommand)
+}
 
+export function cat(root: LazyCommand): void {
   root
     .command('cat <version:path>')
     .description('write one file of a version to stdout')
     .addHelpText('after', '\nExample:\n  colab-escape cat data~1:labels.csv | head')
-    .action(async (what: string, _: unknown, command: Command) => {
-      const { catCommand } = await import('./cat.ts')
-      await execute(command.optsWithGlobals(), session => catCommand(session, what))
-    })
-
-  root
-    .command('check')
-    .description('check that everything is there, and with --read-data that it reads back')
-    .option('--read-data [share]', 'read all packs back, or a random share of them, such as 10%')
-    .addHelpText('after', '\nExamples:\n  colab-escape check\n  colab-escape check --read-data=10%')
-    .action(async (_: unknown, command: Command) => {
-      const { checkCommand } = await import('./check.ts')
-      const options = command.opts<Parameters<typeof checkCommand>[1]>()
-      await execute(command.optsWithGlobals(), session => checkCommand(session, options))
-    })
+    .runs(async () => (await import('./cat.ts')).catCommand)
 }
 
-/** The commands that change what is known of versions. */
-export function registerVersionCommands(root: Command, execute: Execute): void {
+export function check(root: LazyCommand): void {
+  root
+    .command('check')
+    .description('check that all data of the repository is there, and with --read-data that it reads back')
+    .option('--read-data [share]', 'read back all packs, or a random share of them such as 10%')
+    .addHelpText('after', '\nExamples:\n  colab-escape check\n  colab-escape check --read-data=10%')
+    .runs(async () => (await import('./check.ts')).checkCommand)
+}
+
+export function tag(root: LazyCommand): void {
   root
     .command('tag <version> <tag...>')
-    .description('give a version tags to find it by')
-    .option('--move', 'take these tags from all other versions of the name')
+    .description('add tags to a version')
+    .option('--move', 'remove these tags from all other versions of the name')
     .addHelpText('after', '\nExamples:\n  colab-escape tag runs best\n  colab-escape tag runs@best:val_loss best --move')
-    .action(async (version: string, tags: string[], _: unknown, command: Command) => {
-      const { tagCommand } = await import('./tag.ts')
-      const options = command.opts<Parameters<typeof tagCommand>[3]>()
-      await execute(command.optsWithGlobals(), session => tagCommand(session, version, tags, options))
-    })
+    .runs(async () => (await import('./tag.ts')).tagCommand)
+}
 
+export function untag(root: LazyCommand): void {
   root
     .command('untag <version> <tag...>')
-    .description('take tags from a version')
+    .description('remove tags from a version')
     .addHelpText('after', '\nExample:\n  colab-escape untag runs@best best')
-    .action(async (version: string, tags: string[], _: unknown, command: Command) => {
-      const { untagCommand } = await import('./tag.ts')
-      await execute(command.optsWithGlobals(), session => untagCommand(session, version, tags))
-    })
+    .runs(async () => (await import('./tag.ts')).untagCommand)
 }

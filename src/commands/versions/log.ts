@@ -9,7 +9,7 @@ import type { Outcome, Session } from '../shared/session.ts'
 
 type Titled = Column & { cell: (snapshot: StoredSnapshot, tags: readonly string[]) => string; optional?: boolean }
 
-// what has a fixed width is never shortened, so it counts as a number
+// cells of a fixed width must never be shortened, so they are aligned like numbers
 const ALL: readonly Titled[] = [
   { title: 'version', align: 'right', cell: ({ id }) => id.slice(0, 8) },
   { title: 'time', align: 'right', cell: ({ time }) => localTime(time) },
@@ -30,7 +30,7 @@ const NOTES: Titled = {
   cell: ({ message = '' }, tags) => [...tags.map(tag => `[${tag}]`), message].join(' ').trim(),
 }
 
-/** Versions of one name or of all, the newest first. */
+/** Lists the versions of one name or of all names, newest first. */
 export async function logCommand(session: Session, name: string | undefined): Promise<Outcome> {
   if (name !== undefined) checkName(name)
   const repository = await openRepository(session)
@@ -53,11 +53,11 @@ export async function logCommand(session: Session, name: string | undefined): Pr
   const rows = newestFirst.map((_, row) => used.map(at => cells[at]![row]!))
   const columns = used.map(at => shown[at]!)
   const human = rows.length === 0 ? 'No versions yet.' : renderTable(columns, rows, session.console.columns)
-  session.console.print(human, { command: 'log', versions: newestFirst.map(snapshot => machine(snapshot, tags.get(snapshot.id)!)) })
+  session.console.print(human, { command: 'log', versions: newestFirst.map(snapshot => versionToJson(snapshot, tags.get(snapshot.id)!)) })
   return repository.view.problems.length > before ? 'damaged' : 'done'
 }
 
-function machine(snapshot: StoredSnapshot, tags: string[]): object {
+function versionToJson(snapshot: StoredSnapshot, tags: string[]): object {
   const { name, id, time, counts, bytes, added, message, host, source, parent, metrics, git } = snapshot
   return {
     name,

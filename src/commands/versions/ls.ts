@@ -11,7 +11,7 @@ export interface LsOptions {
   recursive?: boolean
 }
 
-/** What a version holds at a path: the entry itself, or what is in the folder; all that is below it with `recursive`. */
+/** Lists a path of a version: a file itself, or the entries of a folder, with `recursive` everything below it. */
 export async function lsCommand(session: Session, version: string, path: string | undefined, options: LsOptions): Promise<Outcome> {
   const spec = parseVersion(version)
   const repository = await openRepository(session)
@@ -35,7 +35,7 @@ export async function lsCommand(session: Session, version: string, path: string 
   ])
   const columns = [{ title: 'mode' }, { title: 'size', align: 'right' as const }, { title: 'modified' }, { title: 'path' }]
   const human = rows.length === 0 ? 'Empty.' : renderTable(columns, rows, session.console.columns)
-  session.console.print(human, { command: 'ls', name: snapshot.name, version: snapshot.id, entries: shown.map(machine) })
+  session.console.print(human, { command: 'ls', name: snapshot.name, version: snapshot.id, entries: shown.map(entryToJson) })
   return 'done'
 }
 
@@ -56,7 +56,7 @@ function nameText(entry: Entry): string {
   return entry.type === 'directory' ? `${entry.path}/` : entry.type === 'symlink' ? `${entry.path} -> ${entry.target}` : entry.path
 }
 
-function machine(entry: Entry): object {
+function entryToJson(entry: Entry): object {
   const base = { path: entry.path.toWellFormed(), type: entry.type, mode: entry.mode.toString(8), mtime: entry.mtime.toString() }
   return entry.type === 'file'
     ? { ...base, size: entry.size }

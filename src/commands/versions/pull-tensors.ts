@@ -7,10 +7,9 @@ import { planSafetensors, safetensorsPieces, type SafetensorsPlan } from '../../
 import { formatBytes, formatCount, formatDuration, plural } from '../../ui/format.ts'
 import { AppError, throwIfAborted } from '../../util/errors.ts'
 import { matchesName } from '../../util/name-pattern.ts'
-import { machineTensor } from '../compare/inspect.ts'
-import { TensorSides } from '../compare/tensor-sides.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { requestsByKind, totalRequests } from '../shared/store.ts'
+import { tensorToJson, TensorSides } from '../shared/tensor-sides.ts'
 import type { PullOptions } from './pull.ts'
 
 export interface PullTensorsOptions extends PullOptions {
@@ -21,10 +20,12 @@ export interface PullTensorsOptions extends PullOptions {
 
 const LISTED_NAMES = 10
 
-/** Takes single tensors out of a stored file into a new safetensors file: only the blocks that they lie in are fetched. */
+/**
+ * Writes single tensors of a stored file into a new safetensors file. Only the blocks with these tensors are fetched.
+ */
 export async function pullTensorsCommand(
   session: Session,
-  what: string,
+  versionedPath: string,
   destination: string | undefined,
   options: PullTensorsOptions,
 ): Promise<Outcome> {
@@ -32,14 +33,14 @@ export async function pullTensorsCommand(
   const output = outputOf(destination, options)
   const sides = new TensorSides(session)
   try {
-    const side = await sides.openStored(what)
+    const side = await sides.openStored(versionedPath)
     const plan = planSafetensors(side.file, choose(side, options.tensor ?? []))
     if (options.dryRun !== true) await write(session, side, plan, output, options.force === true)
     const requests = sides.requests()
     session.console.reporter.detail(requestsByKind(requests))
     session.console.result(
       [
-        `${options.dryRun === true ? 'Dry run: would write' : 'Wrote'} ${plural(plan.tensors.length, 'tensor')} of ${side.name} into ${output}`,
+        `${options.dryRun === true ? 'Dry run: would write' : 'Wrote'} ${plural(plan.tensors.length, 'tensor')} from ${side.name} to ${output}`,
         `  ${formatBytes(plan.bytes)} of ${formatBytes(side.source.size)}; ${formatCount(totalRequests(requests))} requests, ${formatDuration(performance.now() - started)}; every byte verified`,
       ],
       {
@@ -48,7 +49,7 @@ export async function pullTensorsCommand(
         output,
         dryRun: options.dryRun === true,
         bytes: plan.bytes,
-        tensors: plan.tensors.map(machineTensor),
+        tensors: plan.tensors.map(tensorToJson),
         requests,
       },
     )
@@ -63,19 +64,23 @@ function outputOf(
   { only, exclude, delete: remove, tensor, output, force, dryRun }: PullTensorsOptions,
 ): string {
   if (tensor === undefined)
-    throw new AppError('usage', '-o goes with --tensor alone.', {
-      hint: 'Give the destination without an option: colab-escape pull runs out',
+    throw new AppError('usage', '-o only works with --tensor.', {
+      hint: 'Give a destination without -o: colab-escape pull runs out',
     })
   if (destination !== undefined || only !== undefined || exclude !== undefined || remove === true)
-    throw new AppError('usage', '--tensor takes tensors out of one file: no destination, --only, --exclude or --delete goes with it.', {
-      hint: "Write: colab-escape pull runs:model.safetensors --tensor 'layers.0.*' -o part.safetensors",
-    })
+    throw new AppError(
+      'usage',
+      "--tensor takes tensors out of one file; it can't be combined with a destination, --only, --exclude or --delete.",
+      {
+        hint: "Use e.g. colab-escape pull runs:model.safetensors --tensor 'layers.0.*' -o part.safetensors",
+      },
+    )
   if (output === undefined)
-    throw new AppError('usage', '--tensor needs a file to write to.', { hint: 'Name it with -o, e.g. -o part.safetensors.' })
+    throw new AppError('usage', '--tensor needs a file to write to.', { hint: 'Set it with -o, e.g. -o part.safetensors.' })
   const path = resolve(output)
   if (existsSync(path) && statSync(path).isDirectory())
-    throw new AppError('usage', `${path} is a folder.`, { hint: `Name a file: -o ${join(output, 'part.safetensors')}` })
-  // told before anything is fetched; it is looked at again when the file is placed
+    throw new AppError('usage', `${path} is a folder.`, { hint: `Give a file: -o ${join(output, 'part.safetensors')}` })
+  // checked before anything is fetched, and once more when the file is put in place
   if (existsSync(path) && force !== true && dryRun !== true)
     throw new AppError('would-overwrite', `${path} exists already.`, {
       hint: 'Name another file with -o, or add --force to replace it.',
@@ -91,7 +96,7 @@ function choose({ name, file }: TensorSide, patterns: readonly string[]): Tensor
       hint:
         file.tensors.length > LISTED_NAMES
           ? `These are the first ${LISTED_NAMES} of ${formatCount(file.tensors.length)}. List all: colab-escape inspect ${name}`
-          : 'These are all it has.',
+          : 'These are all its tensors.',
     })
   }
   return file.tensors.filter(tensor => patterns.some(pattern => matchesName(pattern, tensor.name)))

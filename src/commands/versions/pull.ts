@@ -31,7 +31,9 @@ export async function pullCommand(
   const snapshot = await findVersion(session, repository, spec)
   const { part, pattern } = path === undefined ? {} : await findPart(repository, snapshot, path)
   if (pattern !== undefined && options.only !== undefined)
-    throw new AppError('usage', `${version} is a pattern, and --only gives another.`, { hint: 'Give both with --only.' })
+    throw new AppError('usage', `${version} already has a pattern, so --only can't add another.`, {
+      hint: 'Give both patterns with --only.',
+    })
   const context = session.context(storage, snapshot.bytes)
   const result = await pull(
     context,
@@ -57,7 +59,7 @@ export async function pullCommand(
       ? describePlan(snapshot, result)
       : describe(snapshot, result, totalRequests(requests()), performance.now() - started)
   session.console.reporter.detail(requestsByKind(requests()))
-  session.console.result(human, machineReceipt(snapshot, result, options.dryRun === true, requests()))
+  session.console.result(human, receiptToJson(snapshot, result, options.dryRun === true, requests()))
   return result.damaged.length > 0 ? 'damaged' : result.plan.unnameable.length > 0 ? 'partly' : 'done'
 }
 
@@ -65,11 +67,11 @@ function describe(snapshot: StoredSnapshot, result: PullResult, requests: number
   const { written, writtenBytes, resumedBytes, unchanged, deleted, damaged, plan } = result
   const parts = [
     `${plural(written, 'file')} written (${formatBytes(writtenBytes)})`,
-    `${formatCount(unchanged + plan.touch.length)} already right`,
+    `${formatCount(unchanged + plan.touch.length)} already up to date`,
   ]
   if (deleted > 0) parts.push(`${formatCount(deleted)} deleted`)
   const lines = [`Pulled ${snapshot.name}@${snapshot.id.slice(0, 8)} into ${result.destination}`, `  ${parts.join(', ')}`]
-  if (resumedBytes > 0) lines.push(`  ${formatBytes(resumedBytes)} were left from an interrupted pull`)
+  if (resumedBytes > 0) lines.push(`  ${formatBytes(resumedBytes)} reused from an interrupted pull`)
   lines.push(`  ${formatCount(requests)} requests, ${formatDuration(milliseconds)}; every byte verified`)
   if (damaged.length > 0)
     lines.push(`  ${plural(damaged.length, 'file')} could not be restored: the repository is damaged (see the warnings)`)
@@ -79,7 +81,7 @@ function describe(snapshot: StoredSnapshot, result: PullResult, requests: number
 function describePlan(snapshot: StoredSnapshot, { plan, destination, unchanged }: PullResult): string[] {
   const bytes = plan.files.reduce((sum, { entry }) => sum + entry.size, 0)
   const lines = [
-    `Dry run: pulling ${snapshot.name}@${snapshot.id.slice(0, 8)} into ${destination} would write ${plural(plan.files.length + plan.symlinks.length, 'file')} (${formatBytes(bytes)}), leave ${formatCount(unchanged)} as they are and delete ${formatCount(plan.remove.length)}`,
+    `Dry run: pulling ${snapshot.name}@${snapshot.id.slice(0, 8)} into ${destination} would write ${plural(plan.files.length + plan.symlinks.length, 'file')} (${formatBytes(bytes)}), leave ${formatCount(unchanged)} unchanged and delete ${formatCount(plan.remove.length)}`,
   ]
   for (const { entry } of [...plan.files, ...plan.symlinks].slice(0, 20)) lines.push(`  write ${entry.path}`)
   for (const { path } of plan.remove.slice(0, 20)) lines.push(`  delete ${path}`)
@@ -87,7 +89,7 @@ function describePlan(snapshot: StoredSnapshot, { plan, destination, unchanged }
   return more > 0 ? [...lines, `  ... and ${formatCount(more)} more`] : lines
 }
 
-function machineReceipt(snapshot: StoredSnapshot, result: PullResult, dryRun: boolean, requests: object): object {
+function receiptToJson(snapshot: StoredSnapshot, result: PullResult, dryRun: boolean, requests: object): object {
   const { destination, plan, written, writtenBytes, resumedBytes, unchanged, deleted, damaged } = result
   return {
     command: 'pull',

@@ -1,74 +1,54 @@
-import { basename, dirname, resolve } from 'node:path'
-import type { Level } from '../../compression/limits.ts'
 import { zstdName } from '../../compression/load-zstd.ts'
-import { readGitState } from '../../local/git-state.ts'
 import { walk, type WalkResult } from '../../local/walk.ts'
-import { checkName, nameProblem } from '../../repository/format/object-names.ts'
 import type { ForgetResult } from '../../repository/prune/forget.ts'
-import { push, type PushRequest, type PushResult } from '../../repository/push/push.ts'
+import type { PushResult } from '../../repository/push/push.ts'
 import { kindOfChunk } from '../../repository/usage/file-kinds.ts'
 import { measureNewParts, type PartUsage } from '../../repository/usage/usage-by-part.ts'
 import { parseMetrics } from '../../repository/versions/metrics.ts'
-import { saveNotedVersion } from '../../repository/versions/noted-version.ts'
-import type { RetentionPolicy } from '../../repository/versions/retention.ts'
-import { checkTags } from '../../repository/versions/tags.ts'
 import { ReadAheadStorage } from '../../storage/read-ahead.ts'
 import { formatBytes, formatDuration, formatPercent, plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
 import { parsePolicy, type RetentionOptions } from '../shared/retention-options.ts'
 import type { Outcome, Session } from '../shared/session.ts'
-import { describePruned, machinePruned, refuseMounted } from '../shared/space-report.ts'
+import { describePruned, pruneToJson, refuseMounted } from '../shared/space-report.ts'
 import { chooseStore, pathsOf, prepareForPush, requestsByKind, requestsSince, totalRequests, type ChosenStore } from '../shared/store.ts'
 import { forgetOlder } from '../space/forget-older.ts'
 import { withProposals } from '../space/full-store.ts'
-import { machineSizes, partsTable } from '../space/sizes-table.ts'
+import { sizesToJson, partsTable } from '../space/sizes-table.ts'
+import { checkSaveOptions, saveVersion, versionName, type SaveOptions } from './save-version.ts'
 
-/** Characters of a message, at most. */
-const MAX_TEXT = 1000
-
-export interface PushOptions extends RetentionOptions {
-  name?: string
-  message?: string
-  tag?: string[]
+export interface PushOptions extends SaveOptions, RetentionOptions {
   metric?: string[]
-  exclude?: string[]
-  level: Level
   dryRun?: boolean
-  /** False with --no-delta. */
-  delta?: boolean
 }
 
-export async function pushCommand(session: Session, paths: string[], options: PushOptions, program: string): Promise<Outcome> {
+export async function pushCommand(session: Session, paths: string[], options: PushOptions): Promise<Outcome> {
   if (options.name !== undefined && paths.length > 1)
-    throw new AppError('usage', '--name names one snapshot, but several paths make one each.', { hint: 'Push them one by one.' })
-  checkMessage(options.message)
-  checkTags(options.tag ?? [])
+    throw new AppError('usage', '--name needs a single path, because several paths make one version each.', {
+      hint: 'Push them one by one.',
+    })
+  checkSaveOptions(options)
   parseMetrics(options.metric ?? [])
   const policy = parsePolicy(options)
   const store = await chooseStore(session)
   if (policy) refuseMounted(store)
   await prepareForPush(store, options.dryRun === true)
   if (options.level === 'max' && zstdName(session.settings.zstd) === 'portable')
-    session.console.reporter.note('this Node has no zstd of its own: max uses level 9 of the portable one; Node 22.15 or newer goes to 19')
+    session.console.reporter.note(
+      'this Node has no built-in zstd, so --level max uses level 9 of the portable zstd; Node 22.15 or newer goes up to 19',
+    )
   let outcome: Outcome = 'done'
-  for (const path of paths) if ((await pushOne(session, store, path, options, program)) !== 'done') outcome = 'partly'
+  for (const path of paths) if ((await pushOne(session, store, path, options)) !== 'done') outcome = 'partly'
   return outcome
 }
 
-export function checkMessage(message = ''): void {
-  if (message.length > MAX_TEXT)
-    throw new AppError('usage', `The message has ${message.length} characters, more than ${MAX_TEXT}.`, {
-      hint: 'Push it as a file, and name that.',
-    })
-}
-
-async function pushOne(session: Session, store: ChosenStore, path: string, options: PushOptions, program: string): Promise<Outcome> {
-  const { console, settings, signal } = session
+async function pushOne(session: Session, store: ChosenStore, path: string, options: PushOptions): Promise<Outcome> {
+  const { console, signal } = session
   const started = performance.now()
   const policy = parsePolicy(options)
   const requestsBefore = store.requests()
-  const name = options.name === undefined ? nameOf(path) : checkName(options.name)
-  // its time is that from which the push may not take too long: earlier is safe
+  const name = versionName(path, options)
+  // a push must not take too long after this listing: an early start is safe
   const storage = new ReadAheadStorage(store.storage)
   storage.beginList({ signal })
   const source = await walk(path, {
@@ -79,28 +59,10 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
   })
   const bytes = source.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.fingerprint.size : 0), 0)
   const context = session.context(storage, bytes)
-  const result = await push(context, {
-    name,
-    source,
-    level: options.level,
-    blockBytes: context.pool.maxBlockBytes(options.level),
-    cache: await session.openCache(source.root),
-    bases: basesFor(session, options, policy),
-    message: options.message,
-    tags: checkTags(options.tag ?? []),
-    metrics: parseMetrics(options.metric ?? []),
-    git: readGitState(source.rootType === 'file' ? dirname(source.root) : source.root),
-    dryRun: options.dryRun === true,
-    host: settings.host,
-    program,
-  }).catch(async (error: unknown) => {
+  const request = { name, source, metrics: parseMetrics(options.metric ?? []), policy, dryRun: options.dryRun === true }
+  const result = await saveVersion(session, context, options, request).catch(async (error: unknown) => {
     throw await withProposals(session, store, error)
   })
-  if (result.snapshot) {
-    const { id, time } = result.snapshot
-    const known = { id, name, time, entries: result.reading.entries }
-    await saveNotedVersion(session.knownVersionFile(store.storage.location, name), known, console.reporter)
-  }
   noteOtherSource(session, name, source, result)
   const forgotten = policy && result.outcome !== 'dry-run' ? await forgetOlder(context, name, policy, result.snapshot) : undefined
   const failed = result.reading.failedFiles.length + source.failed
@@ -111,16 +73,11 @@ async function pushOne(session: Session, store: ChosenStore, path: string, optio
   if (forgotten) receipt.push(...describeForgotten(forgotten))
   console.reporter.detail(requestsByKind(requests))
   console.result(receipt, {
-    ...machineReceipt(name, result, failed, requests),
-    ...(kinds ? { kinds: kinds.map(machineKind) } : {}),
-    ...machineForgotten(forgotten),
+    ...receiptToJson(name, result, failed, requests),
+    ...(kinds ? { kinds: kinds.map(kindToJson) } : {}),
+    ...forgottenToJson(forgotten),
   })
   return failed > 0 ? 'partly' : 'done'
-}
-
-/** Where rules keep few versions, none is stored as what differs from another: what is forgotten would have to stay for what is not. */
-export function basesFor(session: Session, { delta }: { delta?: boolean }, policy: RetentionPolicy | undefined): PushRequest['bases'] {
-  return delta === false || policy ? undefined : { cache: session.tensorCache() }
 }
 
 const countForgotten = ({ names }: ForgetResult): number => names.reduce((sum, { decision }) => sum + decision.forgotten.length, 0)
@@ -133,24 +90,15 @@ function describeForgotten(result: ForgetResult): string[] {
   ]
 }
 
-function machineForgotten(result: ForgetResult | undefined): object {
+function forgottenToJson(result: ForgetResult | undefined): object {
   if (!result) return {}
-  return { forgotten: countForgotten(result), pruned: result.pruned ? machinePruned(result.pruned) : null }
-}
-
-export function nameOf(path: string): string {
-  const name = basename(resolve(path))
-  const problem = nameProblem(name)
-  if (problem === undefined) return name
-  throw new AppError('usage', `${resolve(path)} has no name that a version can bear (${JSON.stringify(name)}: ${problem}).`, {
-    hint: 'Choose one with --name.',
-  })
+  return { forgotten: countForgotten(result), pruned: result.pruned ? pruneToJson(result.pruned) : null }
 }
 
 function noteOtherSource({ console, settings }: Session, name: string, source: WalkResult, { parent }: PushResult): void {
   if (!parent || parent.host !== settings.host || parent.source.path === source.root.toWellFormed()) return
   console.reporter.note(
-    `the last version of ${name} came from ${parent.source.path}, this one from ${source.root}; use --name to keep them apart`,
+    `the last version of ${name} came from ${parent.source.path}, this one comes from ${source.root}; use --name to keep them apart`,
   )
 }
 
@@ -159,20 +107,20 @@ function describe(name: string, store: ChosenStore, result: PushResult, failed: 
   const lines: string[] = []
   const version = snapshot ? `${name}@${snapshot.id.slice(0, 8)}` : name
   if (result.outcome === 'stored') lines.push(`Pushed ${version} to ${store.storage.location}`)
-  else if (result.outcome === 'unchanged') lines.push(`Nothing changed: ${name} equals its newest version ${version}.`)
+  else if (result.outcome === 'unchanged') lines.push(`Nothing changed: ${name} is identical to its newest version ${version}.`)
   else lines.push(`Dry run: ${name} would get a new version; nothing was stored`)
   const content = `  ${plural(reading.files, 'file')}, ${formatBytes(reading.bytes)}: ${newContent(reading.bytes, newBytes, storedBytes)}`
   lines.push(...(content.length <= 80 ? [content] : content.replace('; ', ';\n  ').split('\n')))
   lines.push(`  ${plural(requests, 'request')}, ${formatDuration(milliseconds)}, ${formatBytes(reading.readBytes)} read`)
-  if (failed > 0) lines.push(`  ${plural(failed, 'file')} could not be saved (see the warnings); all others are`)
+  if (failed > 0) lines.push(`  ${plural(failed, 'file')} could not be saved (see the warnings); all others were saved`)
   if (result.outcome === 'stored') lines.push(`  ${safety(store)}`)
-  else if (result.outcome === 'unchanged' && store.kind === 'drive') lines.push('  Safe to disconnect: all of it is on Drive already.')
+  else if (result.outcome === 'unchanged' && store.kind === 'drive') lines.push('  Safe to disconnect: everything is already on Drive.')
   else if (result.outcome === 'unchanged' && store.kind === 'folder' && store.mounted) lines.push(`  ${safety(store)}`)
   return lines
 }
 
-function machineKind({ part, files, ...sizes }: PartUsage): object {
-  const { plainBytes, distinctBytes, storedBytes, saved } = machineSizes(sizes)
+function kindToJson({ part, files, ...sizes }: PartUsage): object {
+  const { plainBytes, distinctBytes, storedBytes, saved } = sizesToJson(sizes)
   return { kind: part, files, bytes: plainBytes, newBytes: distinctBytes, storedBytes, saved }
 }
 
@@ -182,17 +130,17 @@ function safety(store: ChosenStore): string {
     return store.path.startsWith('/content/')
       ? 'Written to the mount: run drive.flush_and_unmount() before you leave.'
       : 'Written to the mounted Drive: let Google Drive upload it before you shut this machine down.'
-  return 'Everything is on the disk, synced, and the version reads back.'
+  return 'Everything is synced to the disk, and the version reads back.'
 }
 
 function newContent(bytes: number, newBytes: number, storedBytes: number): string {
   if (newBytes === 0) return 'nothing new to store'
   const there = Math.max(0, bytes - newBytes)
   const saved = bytes > 0 ? `, ${formatPercent(Math.max(0, 1 - storedBytes / bytes))} saved` : ''
-  return `${formatBytes(newBytes)} new, stored as ${formatBytes(storedBytes)}; ${formatBytes(there)} was there${saved}`
+  return `${formatBytes(newBytes)} new, stored as ${formatBytes(storedBytes)}; ${formatBytes(there)} already stored${saved}`
 }
 
-function machineReceipt(name: string, result: PushResult, failed: number, requests: object): object {
+function receiptToJson(name: string, result: PushResult, failed: number, requests: object): object {
   const { reading, snapshot, newBytes, storedBytes, outcome } = result
   const { files, directories, symlinks, bytes, readBytes, failedFiles } = reading
   return {

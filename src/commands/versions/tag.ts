@@ -13,19 +13,19 @@ export function untagCommand(session: Session, version: string, tags: string[]):
   return change(session, 'untag', version, { add: [], remove: [...new Set(tags)], move: false })
 }
 
-async function change(session: Session, command: 'tag' | 'untag', version: string, asked: TagChange): Promise<Outcome> {
+async function change(session: Session, command: 'tag' | 'untag', version: string, tagChange: TagChange): Promise<Outcome> {
   const spec = parseVersion(version)
   const { storage } = await chooseStore(session)
   const context = session.context(storage, 0)
   const repository = await openForReading(context)
   const snapshot = await findVersion(session, repository, spec)
-  const { tags, elsewhere } = await changeTags(context, repository, snapshot, asked)
-  const place = `${snapshot.name}@${snapshot.id.slice(0, 8)}`
+  const { tags, elsewhere } = await changeTags(context, repository, snapshot, tagChange)
+  const label = `${snapshot.name}@${snapshot.id.slice(0, 8)}`
   for (const { tag, newest, versions } of elsewhere)
     session.console.reporter.note(
-      `${versions} versions have the tag ${tag}: ${snapshot.name}@${tag} is the newest, ${newest.id.slice(0, 8)}; tag --move takes it from the others`,
+      `${versions} versions have the tag ${tag}: ${snapshot.name}@${tag} means the newest, ${newest.id.slice(0, 8)}; tag --move removes it from the others`,
     )
-  session.console.result(tags.length === 0 ? `${place} has no tags.` : `${place} has the tags: ${tags.join(', ')}`, {
+  session.console.result(tags.length === 0 ? `${label} has no tags.` : `${label} has the tags: ${tags.join(', ')}`, {
     command,
     name: snapshot.name,
     version: snapshot.id,

@@ -2,42 +2,37 @@
  * The command watch, its options and its screen. What is worth saving is decided in `repository/watch`.
  */
 
-import { Option, type Command } from 'commander'
-import { collect, type Execute } from '../shared/execute.ts'
+import { collect, excludeOption, levelOption } from '../shared/common-options.ts'
+import type { LazyCommand } from '../shared/lazy-command.ts'
 
-/** The command that saves by itself. */
-export function registerWatchCommand(root: Command, execute: Execute, program: string): void {
+export function watch(root: LazyCommand): void {
   root
     .command('watch <path>')
-    .description('save a folder whenever files in it are finished, while a training runs')
-    .option('--name <name>', 'the name of the versions (default: that of the folder)')
-    .option('--every <time>', 'at most one version in this time', '30s')
-    .option('--settle <time>', 'a file is finished when it has not changed for so long', '5s')
-    .option('--keep-last <n>', 'of older versions keep so many, and forget the others')
-    .option('--keep-best <metric:n>', 'keep those with the n lowest values too; max:metric:n for the highest (repeatable)', collect)
+    .description('save a folder whenever files in it are finished, e.g. during a training')
+    .option('--name <name>', 'name of the versions (default: the name of the folder)')
+    .option('--every <time>', 'make at most one version in this time', '30s')
+    .option('--settle <time>', 'a file is finished when it has not changed for this time', '5s')
+    .option('--keep-last <n>', 'keep the newest n versions, and forget older ones')
+    .option('--keep-best <metric:n>', 'also keep the n versions with the lowest value; max:metric:n for the highest (repeatable)', collect)
     .option(
       '--metrics-from <file>',
-      'a JSON or JSONL file whose last object has the metrics of a version; with a * the newest file of that version that matches',
+      'JSON or JSONL file whose last object holds the metrics of a version; with a * in it, the newest matching file of that version',
     )
-    .option('--metric-pattern <regex>', 'finds metrics in names of files, as in val_loss=([0-9.]+)')
-    .option('--until-exit <pid>', 'end with a last version when this process ends')
-    .option('--grace <time>', 'how long a last version may take after Ctrl-C or SIGTERM', '20s')
-    .option('--status-file <file>', 'keep what goes on in a JSON file')
-    .option('-m, --message <text>', 'what these versions are')
-    .option('--tag <tag>', 'a tag for all of them (repeatable)', collect)
-    .option(
-      '--exclude <pattern>',
-      'leave out what matches, in gitignore syntax (repeatable); also read from .colab-escape-ignore files',
-      collect,
-    )
-    .addOption(new Option('--level <level>', 'how hard to compress').choices(['fast', 'balanced', 'max']).default('balanced'))
-    .option('--no-delta', 'store no tensor as what differs from an earlier one')
+    .option('--metric-pattern <regex>', 'finds metrics in file names, e.g. val_loss=([0-9.]+)')
+    .option('--until-exit <pid>', 'make a last version and end when this process ends')
+    .option('--grace <time>', 'time limit for the last version after Ctrl-C or SIGTERM', '20s')
+    .option('--status-file <file>', 'keep the current state in this JSON file')
+    .option('-m, --message <text>', 'description of these versions')
+    .option('--tag <tag>', 'tag for each of these versions (repeatable)', collect)
+    .addOption(excludeOption())
+    .addOption(levelOption())
+    .option('--no-delta', "don't store tensors as differences from earlier ones")
     .addHelpText(
       'after',
       `
-A file that is being written is never stored half: until it is finished, the
-version before keeps its place. Whatever is in the way (no network, a full
-Drive) is told once and tried again. Ctrl-C or SIGTERM saves what is finished
+A half-written file is never stored: until it is finished, new versions hold
+what the previous one held of it. If something fails (no network, a full Drive),
+watch reports it once and tries again. Ctrl-C or SIGTERM saves what is finished
 and ends; a second one ends at once.
 
 Examples:
@@ -45,9 +40,5 @@ Examples:
   colab-escape watch runs --keep-last 5 --until-exit 4711
   colab-escape watch runs --metrics-from runs/log.jsonl --keep-best val_loss:2`,
     )
-    .action(async (path: string, _: unknown, command: Command) => {
-      const { watchCommand } = await import('./watch.ts')
-      const options = command.opts<Parameters<typeof watchCommand>[2]>()
-      await execute(command.optsWithGlobals(), session => watchCommand(session, path, options, program))
-    })
+    .runs(async () => (await import('./watch.ts')).watchCommand)
 }

@@ -1,6 +1,5 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { dirname, relative, resolve } from 'node:path'
-import type { Level } from '../../compression/limits.ts'
 import type { Metrics } from '../../repository/versions/metrics.ts'
 import type { RetentionPolicy } from '../../repository/versions/retention.ts'
 import { parseNamePattern, readMetricsFile } from '../../repository/watch/metrics-source.ts'
@@ -9,15 +8,9 @@ import { AppError } from '../../util/errors.ts'
 import { matchesName } from '../../util/name-pattern.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import { parsePolicy, type RetentionOptions } from '../shared/retention-options.ts'
+import type { SaveOptions } from '../versions/save-version.ts'
 
-export interface WatchOptions extends Pick<RetentionOptions, 'keepLast' | 'keepBest'> {
-  name?: string
-  message?: string
-  tag?: string[]
-  exclude?: string[]
-  level: Level
-  /** False with --no-delta. */
-  delta?: boolean
+export interface WatchOptions extends SaveOptions, Pick<RetentionOptions, 'keepLast' | 'keepBest'> {
   every: string
   settle: string
   grace: string
@@ -36,16 +29,19 @@ export function parseTime(option: string, text: string): number {
   return Number(parts[1]) * UNITS[parts[2]!]!
 }
 
-/** What of the older versions stays after each new one; undefined for all. */
+/** The rules for older versions, applied after each new one; undefined when all are kept. */
 export function parseRetention({ keepLast, keepBest = [], metricsFrom, metricPattern }: WatchOptions): RetentionPolicy | undefined {
   if (keepBest.length > 0 && metricsFrom === undefined && metricPattern === undefined)
-    throw new AppError('usage', '--keep-best needs metrics, and nothing says where they are.', {
-      hint: "Add --metrics-from metrics.jsonl, or --metric-pattern 'val_loss=([0-9.]+)' for metrics in names of files.",
+    throw new AppError('usage', '--keep-best needs metrics, but no option says where they come from.', {
+      hint: "Add --metrics-from metrics.jsonl, or --metric-pattern 'val_loss=([0-9.]+)' for metrics in file names.",
     })
   return parsePolicy({ ...(keepLast === undefined ? {} : { keepLast }), keepBest })
 }
 
-/** Where the metrics of a version come from: the names of its new files, the one written last first, and a file, which has the last word. */
+/**
+ * Reads the metrics of a version from the names of its new files and from --metrics-from. The last written file
+ * overrides earlier ones, and the file of --metrics-from overrides all.
+ */
 export function metricsReader({ metricsFrom, metricPattern }: WatchOptions): (scan: Scan, reporter: Reporter) => Promise<Metrics> {
   const inName = metricPattern === undefined ? () => ({}) : parseNamePattern(metricPattern)
   return async ({ fresh }, reporter) => {
@@ -57,11 +53,11 @@ export function metricsReader({ metricsFrom, metricPattern }: WatchOptions): (sc
   }
 }
 
-/** Of a version's new files the one written last whose path matches: an older one tells nothing about this version. */
+/** The last written of a version's new files whose path matches. Older files say nothing about this version. */
 function newestMatch(pattern: string, fresh: Scan['fresh']): string | undefined {
   let above = pattern
   while (above.includes('*')) above = dirname(above)
-  // paths of a source have no links in them
+  // the paths of a source have their links resolved
   const folder = existsSync(above) ? realpathSync.native(above) : resolve(above)
   const wanted = relative(above, pattern)
   return fresh.findLast(({ localPath }) => matchesName(wanted, relative(folder, localPath)))?.localPath
@@ -69,6 +65,6 @@ function newestMatch(pattern: string, fresh: Scan['fresh']): string | undefined 
 
 export function parsePid(text: string): number {
   if (!/^[1-9]\d{0,9}$/.test(text))
-    throw new AppError('usage', `--until-exit ${text} is no process id.`, { hint: 'Give the number that $! or process.pid tells.' })
+    throw new AppError('usage', `--until-exit ${text} isn't a process id.`, { hint: 'Use the number from $! or process.pid.' })
   return Number(text)
 }

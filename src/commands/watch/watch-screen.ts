@@ -23,16 +23,18 @@ interface Status extends Watched {
   waiting: string[]
   /** Not finished, or not readable. */
   held: { path: string; kind: string; why: string }[]
-  /** What keeps a version from being made now. */
+  /** Why no version can be saved now. */
   trouble: { code: string; message: string; hint: string | null; list: readonly string[]; since: string } | null
   updated: string
 }
 
-/** Even when nothing happens the status is written this often, so that a reader can tell that the watch is alive. */
+/** The status is written at least this often, so that a reader can see that the watch is alive. */
 const HEARTBEAT_MS = 30_000
 const FILES_SHOWN = 3
 
-/** Shows what a watch does: a line, or an event with --json, for what matters; and all of it in a status file. */
+/**
+ * Shows what a watch does: a line, or with --json an event, for each important step, and everything in a status file.
+ */
 export class WatchScreen {
   readonly status: Status
   private readonly session: Session
@@ -66,11 +68,11 @@ export class WatchScreen {
     else if (event.kind === 'trouble') this.trouble(event.error)
     else if (event.kind === 'recovered') {
       this.status.trouble = null
-      this.say(`it works again, after ${formatDuration(event.afterMs)}`, { event: 'recovered', afterMs: Math.round(event.afterMs) })
+      this.say(`it works again after ${formatDuration(event.afterMs)}`, { event: 'recovered', afterMs: Math.round(event.afterMs) })
     } else {
       this.status.state = 'stopping'
-      const why = event.why === 'signal' ? 'told to stop' : 'the process has ended'
-      this.say(`${why}: saving what is finished`, { event: 'stopping', why: event.why })
+      const why = event.why === 'signal' ? 'asked to stop' : 'the process has ended'
+      this.say(`${why}: saving finished files`, { event: 'stopping', why: event.why })
     }
     this.write()
   }
@@ -95,7 +97,7 @@ export class WatchScreen {
     const files = [...scan.fresh, ...scan.grown].map(({ path }) => path.toWellFormed())
     const version = `${name}@${id.slice(0, 8)}`
     if (outcome === 'unchanged') {
-      if (this.status.versions === 0) this.say(`nothing is new since ${version}`, { event: 'unchanged', name, version: id })
+      if (this.status.versions === 0) this.say(`nothing new since ${version}`, { event: 'unchanged', name, version: id })
       return
     }
     this.status.versions++
@@ -115,15 +117,15 @@ export class WatchScreen {
 
   private trouble({ code, message, hint, list }: AppError): void {
     this.status.trouble = { code, message, hint: hint ?? null, list, since: new Date().toISOString() }
-    const told = [message, ...list, ...(hint === undefined ? [] : [hint]), 'Trying again until it works; this is not said again.']
-    this.session.console.reporter.warn(told.join(' '))
+    const sentences = [message, ...list, ...(hint === undefined ? [] : [hint]), 'watch keeps trying; this message is not repeated.']
+    this.session.console.reporter.warn(sentences.join(' '))
   }
 
   private say(human: string, machine: { event: string; [field: string]: unknown }): void {
     this.session.console.event(`${clock()} ${human}`, machine)
   }
 
-  /** Whole or not at all: a reader never finds half of it. */
+  /** Replaces the file in one step, so that a reader never finds half of it. */
   private write(): void {
     if (this.file === undefined) return
     const content = JSON.stringify({ ...this.status, updated: undefined })
@@ -148,7 +150,7 @@ function heldLine([path, { kind, why }]: [string, HeldFile]): Status['held'][num
 
 const clock = (): string => new Date().toTimeString().slice(0, 8)
 
-/** What a watch ends with: a line or two, and the same for machines. */
+/** The last lines of a watch. */
 export function describeEnd({ versions, last, name }: Status, held: ReadonlyMap<string, HeldFile>): string[] {
   const newest = last === null ? 'nothing was saved' : `the newest is ${name}@${last.version.slice(0, 8)}`
   const lines = [`Watched ${name}: ${plural(versions, 'version')} made, ${newest}`]
@@ -156,13 +158,13 @@ export function describeEnd({ versions, last, name }: Status, held: ReadonlyMap<
   return lines
 }
 
-/** Says each thing once however often it comes up: a watch meets the same file again and again. */
+/** Reports each message only once: a watch sees the same files again and again. */
 export function onceReporter(reporter: Reporter): Reporter {
-  const said = new Set<string>()
+  const reported = new Set<string>()
   const once = (say: (message: string) => void) => (message: string) => {
-    if (said.size > 1000) said.clear()
-    if (said.has(message)) return
-    said.add(message)
+    if (reported.size > 1000) reported.clear()
+    if (reported.has(message)) return
+    reported.add(message)
     say(message)
   }
   return {

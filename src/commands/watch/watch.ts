@@ -1,11 +1,7 @@
-import { dirname, resolve } from 'node:path'
-import { readGitState } from '../../local/git-state.ts'
+import { resolve } from 'node:path'
 import { walk } from '../../local/walk.ts'
-import { checkName } from '../../repository/format/object-names.ts'
 import type { RepositoryContext } from '../../repository/open/open.ts'
-import { push, type PushResult } from '../../repository/push/push.ts'
-import { saveNotedVersion } from '../../repository/versions/noted-version.ts'
-import { checkTags } from '../../repository/versions/tags.ts'
+import type { PushResult } from '../../repository/push/push.ts'
 import { watchProcess } from '../../repository/watch/process-end.ts'
 import { rememberTombs } from '../../repository/watch/remember-tombs.ts'
 import { isLog, Scanner, type Scan } from '../../repository/watch/scanner.ts'
@@ -16,34 +12,33 @@ import type { Outcome, Session } from '../shared/session.ts'
 import { chooseStore, pathsOf, prepareForPush, type ChosenStore } from '../shared/store.ts'
 import { forgetOlder } from '../space/forget-older.ts'
 import { withProposals } from '../space/full-store.ts'
-import { basesFor, checkMessage, nameOf } from '../versions/push.ts'
+import { checkSaveOptions, saveVersion, versionName } from '../versions/save-version.ts'
 import { metricsReader, parsePid, parseRetention, parseTime, type WatchOptions } from './watch-options.ts'
 import { describeEnd, onceReporter, WatchScreen } from './watch-screen.ts'
 
-/** npx passes a Ctrl-C on that the terminal has sent already: a second one so soon is the same. */
+/** npx forwards a Ctrl-C that the terminal has already sent: a second signal within this time is the same one. */
 const ONE_PRESS_MS = 1000
 
-/** Saves a folder as files in it are finished, until it is told to stop or a process ends. */
-export async function watchCommand(session: Session, path: string, options: WatchOptions, program: string): Promise<Outcome> {
+/** Saves a folder whenever files in it are finished, until a signal arrives or a process ends. */
+export async function watchCommand(session: Session, path: string, options: WatchOptions): Promise<Outcome> {
   const times = {
     everyMs: parseTime('--every', options.every),
     settleMs: parseTime('--settle', options.settle),
     graceMs: parseTime('--grace', options.grace),
   }
-  const name = options.name === undefined ? nameOf(path) : checkName(options.name)
-  checkMessage(options.message)
-  checkTags(options.tag ?? [])
+  const name = versionName(path, options)
+  checkSaveOptions(options)
   parseRetention(options)
   metricsReader(options)
   const untilExit = options.untilExit === undefined ? undefined : parsePid(options.untilExit)
   const statusFile = options.statusFile === undefined ? undefined : resolve(options.statusFile)
   const reporter = onceReporter(session.console.reporter)
-  // what is wrong from the start is told at once, and not tried again
+  // an error at the start ends the command; later errors are retried
   const { root } = await walk(path, { excludes: options.exclude ?? [], reporter, signal: session.signal })
-  const saver = await Saver.open(session, root, name, options, program)
+  const saver = await Saver.open(session, name, options)
   const screen = new WatchScreen(session, { name, path: root, store: saver.location }, statusFile)
   const process = untilExit === undefined ? undefined : watchProcess(untilExit)
-  if (process?.hasEnded() === true) reporter.note(`there is no process ${untilExit} (any more)`)
+  if (process?.hasEnded() === true) reporter.note(`process ${untilExit} is not running`)
 
   const abort = new AbortController()
   session.signal.addEventListener('abort', () => abort.abort(), { once: true })
@@ -71,7 +66,7 @@ export async function watchCommand(session: Session, path: string, options: Watc
   try {
     const last = await watcher.run()
     const held = last?.held ?? new Map<string, never>()
-    for (const [file, { why }] of held) reporter.warn(`${file} was not saved as it is now: ${why}`)
+    for (const [file, { why }] of held) reporter.warn(`the current state of ${file} was not saved: ${why}`)
     const { versions, last: newest } = screen.status
     session.console.result(describeEnd(screen.status, held), {
       command: 'watch',
@@ -86,7 +81,7 @@ export async function watchCommand(session: Session, path: string, options: Watc
   }
 }
 
-/** Aborted by the first SIGINT or SIGTERM; what comes later ends the session. */
+/** Aborted by the first SIGINT or SIGTERM. A later one ends the session. */
 function stopSignal(session: Session): AbortSignal {
   const stop = new AbortController()
   let pressedAt = 0
@@ -104,51 +99,52 @@ async function openStore(session: Session): Promise<ChosenStore> {
   return { ...store, storage: rememberTombs(store.storage) }
 }
 
-/** Makes versions with one pool of threads for all, and opens the store anew where the login was refused: another one may be there by then. */
+/**
+ * Saves versions with one pool of threads for all. Opens the store again after a login was refused: there may be a new
+ * login by then.
+ */
 class Saver {
   private readonly session: Session
-  private readonly root: string
   private readonly name: string
   private readonly options: WatchOptions
-  private readonly program: string
   private readonly context: RepositoryContext
   private store: ChosenStore | undefined
-  /** Full, and told what could be given up there. */
+  /** Whether the store is full and the user has been told what could be forgotten. */
   private full = false
   readonly location: string
   readonly skip: readonly string[]
 
-  private constructor(session: Session, store: ChosenStore, root: string, name: string, options: WatchOptions, program: string) {
+  private constructor(session: Session, store: ChosenStore, name: string, options: WatchOptions) {
     this.session = session
     this.store = store
-    this.root = root
     this.name = name
     this.options = options
-    this.program = program
     this.context = session.context(store.storage, Infinity)
     this.location = store.storage.location
     this.skip = pathsOf(store)
   }
 
-  static async open(session: Session, root: string, name: string, options: WatchOptions, program: string): Promise<Saver> {
+  static async open(session: Session, name: string, options: WatchOptions): Promise<Saver> {
     const store = await openStore(session)
     if (store.kind === 'folder' && store.mounted && parseRetention(options))
-      throw new AppError('unsupported', 'Versions are not forgotten through a mounted Drive, where deletions arrive late.', {
-        hint: 'Use --store drive:, or leave out --keep-last and --keep-best.',
+      throw new AppError('unsupported', "Versions can't be forgotten through a mounted Drive, because deletions arrive late there.", {
+        hint: 'Use --store drive:, or remove --keep-last and --keep-best.',
       })
     await prepareForPush(store, false)
-    const saver = new Saver(session, store, root, name, options, program)
+    const saver = new Saver(session, store, name, options)
     await saver.tryOut()
     return saver
   }
 
-  /** A login that is refused, or a store that is none, is told at the start; a network that is away just now is not worth an end. */
+  /**
+   * Reports a refused login or an unusable store at the start. A network that is down at the moment is only a warning.
+   */
   private async tryOut(): Promise<void> {
     try {
       await this.context.storage.list({ signal: this.session.signal })
     } catch (error) {
       if (!isAppError(error, 'unavailable', 'throttled')) throw error
-      this.session.console.reporter.warn(`${error.message} It is tried again when there is something to save.`)
+      this.session.console.reporter.warn(`${error.message} The next attempt is made when there is something to save.`)
     }
   }
 
@@ -177,7 +173,10 @@ class Saver {
     return this.store
   }
 
-  /** What the rules have given up is freed as soon as it is due, which mostly a new version does; what else could be given up is told once, as looking for it takes a while. */
+  /**
+   * Frees what the rules have given up and what is due, since no new version can trigger it. Proposals for more are
+   * made only once, because finding them takes a while.
+   */
   private async whenFull(context: RepositoryContext, store: ChosenStore, error: unknown): Promise<unknown> {
     const policy = parseRetention(this.options)
     if (policy) await forgetOlder(context, this.name, policy, undefined)
@@ -187,31 +186,15 @@ class Saver {
   }
 
   private async saveWith(context: RepositoryContext, scan: Scan): Promise<PushResult> {
-    const { source, held } = scan
-    const { settings } = this.session
     const policy = parseRetention(this.options)
-    const result = await push(context, {
+    const result = await saveVersion(this.session, context, this.options, {
       name: this.name,
-      source,
-      live: { held: new Set(held.keys()), anyState: isLog },
-      level: this.options.level,
-      blockBytes: context.pool.maxBlockBytes(this.options.level),
-      cache: await this.session.openCache(this.root),
-      bases: basesFor(this.session, this.options, policy),
-      message: this.options.message,
-      tags: checkTags(this.options.tag ?? []),
+      source: scan.source,
       metrics: await metricsReader(this.options)(scan, context.reporter),
-      git: readGitState(source.rootType === 'file' ? dirname(source.root) : source.root),
-      dryRun: false,
-      host: settings.host,
-      program: this.program,
+      policy,
+      live: { held: new Set(scan.held.keys()), anyState: isLog },
     })
-    const { snapshot, reading } = result
-    if (snapshot) {
-      const known = { id: snapshot.id, name: this.name, time: snapshot.time, entries: reading.entries }
-      await saveNotedVersion(this.session.knownVersionFile(this.location, this.name), known, context.reporter)
-    }
-    if (policy && result.outcome === 'stored') await forgetOlder(context, this.name, policy, snapshot)
+    if (policy && result.outcome === 'stored') await forgetOlder(context, this.name, policy, result.snapshot)
     return result
   }
 }

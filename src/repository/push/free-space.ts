@@ -1,5 +1,6 @@
 import type { Chunker } from '../../chunking/chunker.ts'
 import { AppError } from '../../util/errors.ts'
+import { megabytes } from '../../util/megabytes.ts'
 import type { RepositoryContext } from '../open/open.ts'
 import { PushAttempt, type AttemptBasis, type AttemptRequest } from './attempt.ts'
 
@@ -56,8 +57,4 @@ export async function ensureItFits(
     `This push needs ${megabytes(storedBytes)}, but ${context.storage.location} has only ${megabytes(free)} free; nothing was stored.`,
     { hint: 'Free some space there, push less, or use another --store.' },
   )
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`
 }

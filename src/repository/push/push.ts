@@ -102,7 +102,7 @@ type AttemptEnd = { result: PushResult } | { listed: Listed; late?: StoredSnapsh
 /** A new repository is only created in an empty place, never among somebody's files. */
 function refuseForeign({ inventory }: RepositoryView, location: string): void {
   if (!inventory.empty || inventory.foreign === 0) return
-  throw new AppError('not-a-repository', `${location} is no repository and holds ${inventory.foreign} other files.`, {
+  throw new AppError('not-a-repository', `${location} is not a repository and contains ${inventory.foreign} other files.`, {
     hint: 'Name an empty or a new folder with --store.',
   })
 }

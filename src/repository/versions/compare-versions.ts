@@ -9,10 +9,13 @@ export type Difference =
   /** Equal content; mode or time differ. */
   | { kind: 'touched'; path: string; before: Entry; after: Entry }
 
+/** As an array, or as they are read. */
+export type Entries = Iterable<Entry> | AsyncIterable<Entry>
+
 /** What differs between two lists of entries, both sorted by path as manifests are. Holds one entry of each at a time. */
-export async function* compareEntries(before: AsyncIterable<Entry>, after: AsyncIterable<Entry>): AsyncGenerator<Difference> {
-  const left = before[Symbol.asyncIterator]()
-  const right = after[Symbol.asyncIterator]()
+export async function* compareEntries(before: Entries, after: Entries): AsyncGenerator<Difference> {
+  const left = iteratorOf(before)
+  const right = iteratorOf(after)
   let a = await left.next()
   let b = await right.next()
   while (!a.done || !b.done) {
@@ -33,6 +36,10 @@ export async function* compareEntries(before: AsyncIterable<Entry>, after: Async
       b = await right.next()
     }
   }
+}
+
+function iteratorOf(entries: Entries): Iterator<Entry> | AsyncIterator<Entry> {
+  return Symbol.asyncIterator in entries ? entries[Symbol.asyncIterator]() : entries[Symbol.iterator]()
 }
 
 function difference(before: Entry, after: Entry): 'same' | 'changed' | 'touched' {

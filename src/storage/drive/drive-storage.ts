@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto'
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { sha256Hex } from '../../util/hash.ts'
+import { megabytes } from '../../util/megabytes.ts'
 import { badRange, conflict, notFound } from '../errors.ts'
 import { checkName, checkSize, resolveRange } from '../object-checks.ts'
 import type { RetryOptions } from '../retrying.ts'
@@ -249,8 +250,6 @@ export class DriveStorage implements Storage {
     }
   }
 }
-
-const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`
 
 function matches(file: DriveFile, bytes: Uint8Array): boolean {
   if (file.size !== bytes.length) return false

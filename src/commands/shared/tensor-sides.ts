@@ -5,11 +5,12 @@ import { parseVersionedPath } from '../../repository/versions/versions.ts'
 import type { TensorSide } from '../../tensors/compare-tensors.ts'
 import { type LocalSource, openLocalSource } from '../../tensors/local-source.ts'
 import { readTensorFile } from '../../tensors/read-tensor-file.ts'
-import { findFile, findVersion } from '../shared/find-version.ts'
-import type { Session } from '../shared/session.ts'
-import { chooseStore, type ChosenStore } from '../shared/store.ts'
+import type { Tensor } from '../../tensors/tensor.ts'
+import { findFile, findVersion } from './find-version.ts'
+import type { Session } from './session.ts'
+import { chooseStore, type ChosenStore } from './store.ts'
 
-/** Opens files with tensors, here or in a version; the store is looked for when the first one in a version is asked for, and opened once. */
+/** Opens local and stored files with tensors. The store is opened once, when the first stored file is opened. */
 export class TensorSides {
   private readonly session: Session
   private readonly local: LocalSource[] = []
@@ -20,7 +21,7 @@ export class TensorSides {
     this.session = session
   }
 
-  /** `text` is a path here, or `name[version]:path`. */
+  /** `text` is a local path or `name[version]:path`. */
   async open(text: string): Promise<TensorSide> {
     return isStored(text) ? this.openStored(text) : this.openLocal(text)
   }
@@ -46,7 +47,7 @@ export class TensorSides {
     return openForReading(this.session.context(this.store.storage, 0))
   }
 
-  /** Those made to the store so far, by kind. */
+  /** Requests to the store so far, by kind. */
   requests(): Record<string, number> {
     return this.store?.requests() ?? {}
   }
@@ -56,7 +57,14 @@ export class TensorSides {
   }
 }
 
-/** Names of versions hold no separators, and drives of Windows have one letter. What lies here under just this name is meant as it is written. */
+/**
+ * Names of versions contain no separators, and drives on Windows have one letter. An existing local file of this name
+ * takes precedence.
+ */
 function isStored(text: string): boolean {
   return /^[^/\\:]{2,}:|^[^/\\:]:(?![/\\])/.test(text) && !existsSync(text)
+}
+
+export function tensorToJson({ name, dtype, shape, count, bytes, sharedWith }: Tensor): object {
+  return { name: name.toWellFormed(), dtype, shape, parameters: count, bytes, ...(sharedWith === undefined ? {} : { sharedWith }) }
 }
