@@ -51,11 +51,7 @@ export function lacksBase(id: Uint8Array): string {
 
 /** What a copy that is not whole lacks: of one of its bases, or of theirs, no pack holds a copy. */
 export function lackOf(index: ChunkIndex, entry: number): string {
-  const { ids, depth } = index.basesAt(entry)!
-  const id = ids.find(base => {
-    const whole = index.whole.best(base)
-    return whole < 0 || index.depth(whole) >= depth
-  })!
-  const base = index.findBase(id, depth)
+  const id = index.whole.missingBase(entry)!
+  const base = index.findBase(id, index.depth(entry))
   return base < 0 ? lacksBase(id) : `is predicted from ${describeCopy(index, base)}, which ${lackOf(index, base)}`
 }

@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest'
+import { decodeDirectory, encodeDirectory, type NewBlock } from '../../../src/repository/format/directory.ts'
+import { ChunkIndex } from '../../../src/repository/index/chunk-index.ts'
+import { Copies } from '../../../src/repository/index/copies.ts'
+import { hexOf, idOf, rawBlock } from '../../helpers/repository/arbitraries.ts'
+
+const plain = (id: number): NewBlock => rawBlock(new Uint8Array(10), idOf(id))
+const delta = (id: number, depth: number, ...bases: number[]): NewBlock =>
+  rawBlock(new Uint8Array(10), idOf(id), { depth, ids: bases.map(idOf) })
+
+function add(index: ChunkIndex, ...blocks: NewBlock[]): void {
+  index.add({ id: hexOf(index.packs.length), size: 1000, writable: true }, decodeDirectory(encodeDirectory(blocks), 'x'))
+}
+
+/** The copies that lie in these packs, by number. */
+const inPacks = (index: ChunkIndex, ...packs: number[]): Copies => new Copies(index, entry => packs.includes(index.packOf(entry)))
+
+test('a copy counts if it is usable and each of its bases has a copy of smaller depth that counts', () => {
+  const index = new ChunkIndex()
+  add(index, delta(3, 2, 2, 1))
+  add(index, delta(2, 1, 1))
+  add(index, plain(1))
+  add(index, plain(2))
+  expect(inPacks(index, 0, 1, 2).find(idOf(3))).toBe(0)
+  expect(inPacks(index, 0, 2, 3).basesOf(0)).toEqual([3, 2])
+  expect(inPacks(index, 1, 2).find(idOf(3))).toBe(-1)
+  expect(Buffer.from(inPacks(index, 0, 1).missingBase(0)!)).toEqual(Buffer.from(idOf(2)))
+  expect(Buffer.from(inPacks(index, 0, 3).missingBase(0)!)).toEqual(Buffer.from(idOf(1)))
+  expect(inPacks(index, 0, 1, 2, 3).find(idOf(2), 0, 1)).toBe(3)
+})
+
+test('what was found about a copy is found anew when the index has grown', () => {
+  const index = new ChunkIndex()
+  add(index, delta(2, 1, 1))
+  const copies = new Copies(index, () => true)
+  expect(copies.find(idOf(2))).toBe(-1)
+  add(index, plain(1))
+  expect(copies.find(idOf(2))).toBe(0)
+})
+
+test('the best copy is the first of least order, by default that of least depth, among those that count', () => {
+  const index = new ChunkIndex()
+  add(index, delta(2, 2, 1))
+  add(index, delta(2, 1, 1))
+  add(index, delta(2, 1, 9))
+  expect(index.whole.best(idOf(2))).toBe(-1)
+  add(index, plain(1))
+  expect(index.whole.best(idOf(2))).toBe(1)
+  add(index, plain(2))
+  add(index, plain(2))
+  expect(index.whole.best(idOf(2))).toBe(4)
+  const deepest = new Copies(
+    index,
+    () => true,
+    (_, depth) => 8 - depth,
+  )
+  expect([deepest.best(idOf(2)), deepest.best(idOf(2), 0, 2), deepest.best(idOf(2), 0, 1)]).toEqual([0, 1, 4])
+})
