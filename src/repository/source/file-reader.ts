@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { Chunker } from '../../chunking/chunker.ts'
-import { type CutChunk, cutTensors } from '../../chunking/cut-tensors.ts'
+import { type CutChunk, cutTensors, type ReadOn } from '../../chunking/cut-tensors.ts'
 import { findTensors, mayHaveTensors, SNIFFED_BYTES } from '../../chunking/tensor-layout.ts'
 import { fingerprintOf, sameFingerprint, type Fingerprint } from '../../local/fingerprint.ts'
 import { errnoOf } from '../../util/errors.ts'
@@ -51,27 +51,30 @@ export async function* readFileChunks(
 /** Cuts a file around its tensors, or by its content where it has none. */
 async function* cutFile(file: OpenFile, size: number, chunker: Chunker, tensors: boolean): AsyncGenerator<CutChunk, void> {
   chunker.reset()
-  let position = 0
-  const readOn = async (buffer: Uint8Array): Promise<number> => {
-    const count = await file.read(buffer, position)
-    position += count
-    return count
-  }
   const buffer = chunker.buffer()
-  let count = await readOn(buffer)
-  const start = count < SNIFFED_BYTES ? file.readAt(0, Math.min(size, SNIFFED_BYTES)) : buffer.subarray(0, SNIFFED_BYTES)
+  let count = await file.read(buffer, 0)
+  const sniffed = Math.min(size, SNIFFED_BYTES)
+  const start = count < sniffed ? file.readAt(0, sniffed) : buffer.subarray(0, sniffed)
   const spans =
     tensors && mayHaveTensors(start, size) ? await findTensors(size, async (offset, length) => file.readAt(offset, length)) : undefined
   if (spans !== undefined) {
-    position = 0
-    yield* cutTensors(spans, size, readOn, chunker)
+    yield* cutTensors(spans, size, sequentialRead(file), chunker)
     return
   }
-  for (let final = false; !final;) {
+  for (let position = count, final = false; !final; position += count) {
     // no read behind the expected end: the fingerprint shows whether the file has grown
     final = count === 0 || position >= size
     for (const bytes of chunker.filled(count, final)) yield { bytes, place: undefined }
-    if (!final) count = await readOn(chunker.buffer())
+    count = final ? 0 : await file.read(chunker.buffer(), position)
+  }
+}
+
+function sequentialRead(file: OpenFile): ReadOn {
+  let position = 0
+  return async buffer => {
+    const count = await file.read(buffer, position)
+    position += count
+    return count
   }
 }
 

@@ -49,7 +49,7 @@ export async function readLocalEntries(
   return { source, reading: reader.finish() }
 }
 
-/** The ids are all that counts here, and the reader collects them. */
+/** Only the ids are needed, and the reader collects them. */
 async function readToEnd(chunks: AsyncGenerator<FileChunk, void>): Promise<void> {
   while (!(await chunks.next()).done);
 }

@@ -102,7 +102,7 @@ export class SourceReader {
     return this.options.cache?.lookup(file.path, file.fingerprint)
   }
 
-  /** Takes an unchanged file without reading it. Cheap: this is all that happens to most files of most pushes. */
+  /** Takes an unchanged file without reading it. This must stay cheap: most files of most pushes are unchanged. */
   keep(file: WalkedEntry, chunks: Buffer): void {
     this.options.cache?.keep(file.path)
     this.addFile(file, file.fingerprint, chunks)
@@ -114,7 +114,7 @@ export class SourceReader {
    * half new. `chunksOf` tells the outcome.
    */
   async *read(file: WalkedEntry): AsyncGenerator<FileChunk, void> {
-    const { cache, chunker, now, reporter, signal } = this.options
+    const { cache, chunker, now, signal } = this.options
     throwIfAborted(signal)
     let { fingerprint } = file
     for (let attempt = 1; ; attempt++) {
@@ -133,18 +133,21 @@ export class SourceReader {
         this.addFile(file, fingerprint, chunks)
         return this.report()
       } catch (error) {
-        const code = errnoOf(error)
-        if (!(error instanceof FileChangedError) && code === undefined) throw error
-        const found = attempt === 1 && error instanceof FileChangedError ? lookAt(file.localPath) : undefined
-        if (found?.type === 'file') fingerprint = found.fingerprint
-        else {
-          reporter.warn(`${file.localPath} was not saved: ${code === 'ENOENT' ? 'it vanished while it was being read' : messageOf(error)}`)
-          this.reading.failedFiles.push(file.localPath)
-          this.countDone(file)
-          return this.report()
-        }
+        const hasChanged = error instanceof FileChangedError
+        if (!hasChanged && errnoOf(error) === undefined) throw error
+        const found = hasChanged && attempt === 1 ? lookAt(file.localPath) : undefined
+        if (found?.type !== 'file') return this.leaveOut(file, error)
+        fingerprint = found.fingerprint
       }
     }
+  }
+
+  private leaveOut(file: WalkedEntry, error: unknown): void {
+    const reason = errnoOf(error) === 'ENOENT' ? 'it vanished while it was being read' : messageOf(error)
+    this.options.reporter.warn(`${file.localPath} was not saved: ${reason}`)
+    this.reading.failedFiles.push(file.localPath)
+    this.countDone(file)
+    this.report()
   }
 
   /** Chunk ids of the file that was read last, 32 bytes each; undefined where it could not be read. */
