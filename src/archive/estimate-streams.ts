@@ -1,5 +1,6 @@
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import type { ElementType } from '../compression/block.ts'
+import { readIntoSync } from '../local/read-at.ts'
 import type { WalkedEntry } from '../local/walk.ts'
 import { throwIfAborted } from '../util/errors.ts'
 import { fsPath } from '../util/paths.ts'
@@ -153,8 +154,7 @@ function readFile(path: string, buffer: Buffer, position: number): void {
   try {
     const fd = openSync(fsPath(path), 'r')
     try {
-      for (let done = 0, read = -1; read !== 0 && done < buffer.length; done += read)
-        read = readSync(fd, buffer, done, buffer.length - done, position + done)
+      readIntoSync(fd, buffer, position)
     } finally {
       closeSync(fd)
     }

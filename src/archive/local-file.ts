@@ -1,5 +1,6 @@
 import { closeSync, constants, fchmodSync, fstatSync, futimesSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { readAtSync } from '../local/read-at.ts'
 import { utimesSeconds } from '../local/times.ts'
 import { throwIfAborted } from '../util/errors.ts'
 import { Breather } from '../util/event-loop.ts'
@@ -52,13 +53,12 @@ export async function writeFile(path: string, entry: ArchiveEntry, signal: Abort
 export async function hasContent(path: string, entry: ArchiveEntry, signal: AbortSignal): Promise<boolean> {
   const fd = perEntry(path, () => openSync(fsPath(path), O_RDONLY | O_NOFOLLOW))
   try {
+    let position = 0
     for await (const bytes of entry.content) {
       throwIfAborted(signal)
-      const there = Buffer.allocUnsafe(bytes.length)
-      let length = 0
-      for (let read = -1; read !== 0 && length < there.length; length += read)
-        read = perEntry(path, () => readSync(fd, there, length, there.length - length, null))
-      if (length < there.length || !there.equals(bytes)) return false
+      const there = perEntry(path, () => readAtSync(fd, position, bytes.length))
+      if (!there.equals(bytes)) return false
+      position += bytes.length
     }
     return true
   } finally {

@@ -1,6 +1,7 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import { fingerprintOf, sameFingerprint } from '../local/fingerprint.ts'
+import { readAtSync } from '../local/read-at.ts'
 import type { WalkedEntry } from '../local/walk.ts'
 import { errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'
 import { fsPath } from '../util/paths.ts'
@@ -35,13 +36,10 @@ function readWhole(entry: WalkedEntry): Buffer | undefined {
     const before = fstatSync(fd, { bigint: true })
     if (!before.isFile()) throw new UnreadableFileError('it is no file any more')
     // a byte more than it should have shows whether it grew
-    const bytes = Buffer.allocUnsafe(Number(before.size) + 1)
-    let length = 0
-    for (let read = -1; read !== 0 && length < bytes.length; length += read)
-      read = readSync(fd, bytes, length, bytes.length - length, length)
+    const bytes = readAtSync(fd, 0, Number(before.size) + 1)
     const after = fstatSync(fd, { bigint: true })
-    const unchanged = sameFingerprint(fingerprintOf(before), fingerprintOf(after)) && length === Number(after.size)
-    return unchanged ? bytes.subarray(0, length) : undefined
+    const unchanged = sameFingerprint(fingerprintOf(before), fingerprintOf(after)) && bytes.length === Number(after.size)
+    return unchanged ? bytes : undefined
   } catch (error) {
     throw unreadable(error)
   } finally {

@@ -72,7 +72,7 @@ async function refreshSaved(
   const answer = await refresh(login, presented, context, signal)
   const fresh = toAccess(answer, login.scope)
   const rotated = answer.refreshToken === undefined ? {} : { refreshToken: answer.refreshToken }
-  await keepAccess(path, login, { access: fresh, ...rotated }, context.random).catch((error: unknown) => {
+  await keepAccess(path, login, { access: fresh, ...rotated }).catch((error: unknown) => {
     // on a disk that is full or read-only the token is as good; a new refresh token must be kept, as the old one may be void
     if (answer.refreshToken !== undefined || !isAppError(error, 'io')) throw error
   })

@@ -1,7 +1,7 @@
-import { open, mkdir, readdir, rename, unlink } from 'node:fs/promises'
+import { open, mkdir, readdir, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { isTemporaryOf, replaceFile } from '../local/replace-file.ts'
 import { AppError, errnoOf, messageOf } from '../util/errors.ts'
-import { toHex } from '../util/hash.ts'
 import { toAuthorizedUser, type UserCredentials } from './credentials.ts'
 import { isObject, parseObject, textOf } from './request.ts'
 import type { AccessToken } from './token-source.ts'
@@ -47,20 +47,11 @@ export async function readLogin(path: string): Promise<SavedLogin | undefined> {
 }
 
 /** Replaces the file in one step. A folder that is made for it is closed to others. */
-export async function writeLogin(path: string, login: SavedLogin, random: (bytes: number) => Uint8Array): Promise<void> {
-  const temporary = `${path}.${process.pid}-${toHex(random(8))}.tmp`
+export async function writeLogin(path: string, login: SavedLogin): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-    const file = await open(temporary, 'wx', 0o600)
-    try {
-      await file.writeFile(formatLogin(login))
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(temporary, path)
+    await replaceFile(path, formatLogin(login), { isDurable: true })
   } catch (error) {
-    await unlink(temporary).catch(() => undefined)
     throw new AppError('io', `The login can't be saved: ${messageOf(error)}`, {
       hint: `Check that ${dirname(path)} can be written, or name another folder with COLAB_ESCAPE_CONFIG.`,
       cause: error,
@@ -76,10 +67,9 @@ export async function keepAccess(
   path: string,
   refreshed: UserCredentials,
   change: Pick<SavedLogin, 'access'> & Partial<SavedLogin>,
-  random: (bytes: number) => Uint8Array,
 ): Promise<void> {
   const login = await readLogin(path)
-  if (login?.refreshToken === refreshed.refreshToken) await writeLogin(path, { ...login, ...change }, random)
+  if (login?.refreshToken === refreshed.refreshToken) await writeLogin(path, { ...login, ...change })
 }
 
 /** Removes the login, with what a killed process may have left of it. True when there was one. */
@@ -89,7 +79,7 @@ export async function removeLogin(path: string): Promise<boolean> {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return []
     throw error
   })
-  const ours = names.filter(name => name === basename(path) || (name.startsWith(`${basename(path)}.`) && name.endsWith('.tmp')))
+  const ours = names.filter(name => name === basename(path) || isTemporaryOf(name, basename(path)))
   for (const name of ours) {
     await unlink(join(folder, name)).catch((error: unknown) => {
       if (errnoOf(error) !== 'ENOENT') throw error

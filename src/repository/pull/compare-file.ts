@@ -1,5 +1,6 @@
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
+import { readInto } from '../../local/read-at.ts'
 import { fsPath } from '../../util/paths.ts'
 import type { FileEntry } from '../format/manifest.ts'
 import { chunkMatches } from '../read/read-chunks.ts'
@@ -23,9 +24,9 @@ export async function matchingChunks(
     for (let i = 0; i < count && !signal?.aborted; i++) {
       const length = lengthOf(i)
       if (buffer.length < length) buffer = Buffer.alloc(length)
-      const { bytesRead } = await file.read(buffer, 0, length, position)
-      if (bytesRead < length) break
-      matches[i] = chunkMatches(entry.chunks.subarray(i * 32, i * 32 + 32), buffer.subarray(0, length))
+      const bytes = buffer.subarray(0, length)
+      if ((await readInto(file, bytes, position)) < length) break
+      matches[i] = chunkMatches(entry.chunks.subarray(i * 32, i * 32 + 32), bytes)
       position += length
     }
   } finally {
