@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { isEmptyPolicy, parseBestRule, parseSpan, type RetentionPolicy } from '../../repository/versions/retention.ts'
+import { isEmptyPolicy, parseBestRule, parseWithin, type RetentionPolicy } from '../../repository/versions/retention.ts'
 import { AppError } from '../../util/errors.ts'
 import { collect } from './execute.ts'
 
@@ -22,7 +22,7 @@ export function addRetentionOptions(command: Command): Command {
     .option('--keep-weekly <n>', 'the same by week')
     .option('--keep-monthly <n>', 'the same by month')
     .option('--keep-tag <tag>', 'keep what has this tag (repeatable)', collect)
-    .option('--keep-within <span>', 'keep what is not older than 90m, 36h, 14d or 2w')
+    .option('--keep-within <time>', 'keep what is not older than this, e.g. 30min, 36h, 14d, 2w')
     .option('--keep-best <metric:n>', 'keep the n versions with the lowest value; max:metric:n for the highest (repeatable)', collect)
 }
 
@@ -39,12 +39,12 @@ export function parsePolicy(options: RetentionOptions): RetentionPolicy | undefi
     ...Object.fromEntries(counts),
     tags: options.keepTag ?? [],
     best: (options.keepBest ?? []).map(parseBestRule),
-    ...(options.keepWithin === undefined ? {} : { within: parseSpan(options.keepWithin) }),
+    ...(options.keepWithin === undefined ? {} : { within: parseWithin(options.keepWithin) }),
   }
   return isEmptyPolicy(policy) ? undefined : policy
 }
 
 function parseCount(option: string, text: string): number {
   if (/^[1-9]\d{0,5}$/.test(text)) return Number(text)
-  throw new AppError('usage', `${option} ${text} is no number of versions.`, { hint: 'Give a number from 1 on.' })
+  throw new AppError('usage', `${option} ${text} is not a number of versions.`, { hint: 'Give a number from 1 on.' })
 }

@@ -11,7 +11,7 @@ export function registerWatchCommand(root: Command, execute: Execute, program: s
     .command('watch <path>')
     .description('save a folder whenever files in it are finished, while a training runs')
     .option('--name <name>', 'the name of the versions (default: that of the folder)')
-    .option('--every <time>', 'at most one version in this time', '30s')
+    .option('--every <time>', 'at most one version in this time, e.g. 30s, 5min, 1h', '30s')
     .option('--settle <time>', 'a file is finished when it has not changed for so long', '5s')
     .option('--keep-last <n>', 'of older versions keep so many, and forget the others')
     .option('--keep-best <metric:n>', 'keep those with the n lowest values too; max:metric:n for the highest (repeatable)', collect)

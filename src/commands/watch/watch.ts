@@ -11,13 +11,14 @@ import { rememberTombs } from '../../repository/watch/remember-tombs.ts'
 import { isLog, Scanner, type Scan } from '../../repository/watch/scanner.ts'
 import { Watcher } from '../../repository/watch/watcher.ts'
 import { sleep } from '../../storage/waiting.ts'
+import { durationOption } from '../../util/duration.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { chooseStore, pathsOf, prepareForPush, type ChosenStore } from '../shared/store.ts'
 import { forgetOlder } from '../space/forget-older.ts'
 import { withProposals } from '../space/full-store.ts'
 import { basesFor, checkMessage, nameOf } from '../versions/push.ts'
-import { metricsReader, parsePid, parseRetention, parseTime, type WatchOptions } from './watch-options.ts'
+import { metricsReader, parsePid, parseRetention, type WatchOptions } from './watch-options.ts'
 import { describeEnd, onceReporter, WatchScreen } from './watch-screen.ts'
 
 /** npx passes a Ctrl-C on that the terminal has sent already: a second one so soon is the same. */
@@ -26,9 +27,9 @@ const ONE_PRESS_MS = 1000
 /** Saves a folder as files in it are finished, until it is told to stop or a process ends. */
 export async function watchCommand(session: Session, path: string, options: WatchOptions, program: string): Promise<Outcome> {
   const times = {
-    everyMs: parseTime('--every', options.every),
-    settleMs: parseTime('--settle', options.settle),
-    graceMs: parseTime('--grace', options.grace),
+    everyMs: durationOption('--every', options.every),
+    settleMs: durationOption('--settle', options.settle),
+    graceMs: durationOption('--grace', options.grace),
   }
   const name = options.name === undefined ? nameOf(path) : checkName(options.name)
   checkMessage(options.message)

@@ -42,7 +42,7 @@ export function pickMetrics(record: object): Metrics {
   return Object.fromEntries(numbers.slice(0, MAX_METRICS))
 }
 
-/** Which of two values is better. */
+/** Whether the lowest or the highest value is the best. */
 export type Direction = 'min' | 'max'
 
 export interface BestSpec {
@@ -57,15 +57,15 @@ export function parseBest(text: string): BestSpec | undefined {
   return { metric, direction: direction === 'max' ? 'max' : 'min' }
 }
 
-/** The one with the best value, of equal ones the last; undefined where none has the metric. */
-export function bestOf<T>(versions: readonly T[], metricsOf: (version: T) => Metrics, { metric, direction }: BestSpec): T | undefined {
+/** The versions that have the metric, the best first. Of versions with one value the newer comes first. */
+export function rankByMetric<T>(
+  newestFirst: readonly T[],
+  metricsOf: (version: T) => Readonly<Metrics>,
+  { metric, direction }: BestSpec,
+): T[] {
   const sign = direction === 'max' ? -1 : 1
-  let best: { version: T; value: number } | undefined
-  for (const version of versions) {
-    const metrics = metricsOf(version)
-    if (!Object.hasOwn(metrics, metric)) continue
-    const value = metrics[metric]! * sign
-    if (best === undefined || value <= best.value) best = { version, value }
-  }
-  return best?.version
+  // the sort is stable
+  return newestFirst
+    .filter(version => Object.hasOwn(metricsOf(version), metric))
+    .sort((a, b) => sign * (metricsOf(a)[metric]! - metricsOf(b)[metric]!))
 }

@@ -12,7 +12,7 @@ import { decodeSnapshot, isLate, type StoredSnapshot } from '../format/snapshot.
 import type { RepositoryView } from '../open/view.ts'
 import type { BlockSource } from '../read/read-chunks.ts'
 import { isComplete } from '../read/read-manifest.ts'
-import { bestOf, parseBest } from './metrics.ts'
+import { parseBest, rankByMetric } from './metrics.ts'
 import { endOfMoment, endOfRelative } from './moments.ts'
 
 const PARALLEL_READS = 8
@@ -215,7 +215,7 @@ function choose(versions: readonly ReadVersion[], tags: Map<string, string[]>, a
     throw new AppError('usage', `@${at} is the beginning of ${byId.length} ids.`, { hint: 'Write more digits of the id.' })
   if (byId[0]) return byId[0]
   const best = parseBest(at)
-  if (best) return bestOf(versions, ({ version }) => (isAppError(version) ? {} : version.metrics), best)
+  if (best) return rankByMetric([...versions].reverse(), ({ version }) => (isAppError(version) ? {} : version.metrics), best)[0]
   const end = endOfMoment(at) ?? endOfRelative(at, now)
   return end === undefined ? undefined : versions.filter(({ ref }) => ref.time <= end).at(-1)
 }

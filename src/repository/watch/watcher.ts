@@ -50,6 +50,8 @@ const SOURCE_PATIENCE_MS = 10 * 60_000
 
 const FIRST_WAIT_MS = 5_000
 const LONGEST_WAIT_MS = 5 * 60_000
+/** `setTimeout` takes a longer time for none. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /**
  * Makes versions of a source as files in it are finished, one at a time. Whatever keeps a version from being made is told once and tried again for as long as it
@@ -78,7 +80,7 @@ export class Watcher {
   async run(): Promise<Scan | undefined> {
     const { stop, abort, graceMs, monotonic, onEvent } = this.options
     let graceTimer: NodeJS.Timeout | undefined
-    const onStop = (): void => void (graceTimer = setTimeout(() => abort.abort(), graceMs))
+    const onStop = (): void => void (graceTimer = setTimeout(() => abort.abort(), Math.min(graceMs, LONGEST_TIMER_MS)))
     if (stop.aborted) onStop()
     else stop.addEventListener('abort', onStop, { once: true })
     try {
