@@ -1,6 +1,7 @@
 import { AppError } from '../util/errors.ts'
+import { isRecord } from '../util/json-fields.ts'
 import type { AuthContext } from './context.ts'
-import { form, isObject, request, textOf, type Answer } from './request.ts'
+import { form, request, textOf, type Answer } from './request.ts'
 
 export interface TokenAnswer {
   accessToken: string
@@ -88,7 +89,7 @@ const CLIENT_ERRORS = new Set(['invalid_client', 'unauthorized_client', 'deleted
 
 function refusal({ status, json }: Answer, presented: PresentedCredentials, secrets: string[]): AppError {
   const error = typeof json.error === 'string' && /^[a-z_]{1,40}$/.test(json.error) ? json.error : `status ${status}`
-  const said = isObject(json.error) ? json.error.message : json.error_description
+  const said = isRecord(json.error) ? json.error.message : json.error_description
   const why = typeof said === 'string' && said !== '' ? `${error}, ${withoutSecrets(said, secrets)}` : error
   if (CLIENT_ERRORS.has(error) || (error === 'invalid_request' && /client_secret/.test(why)))
     return new AppError('unauthenticated', `Google refuses the OAuth client of ${presented.what}: ${why}.`, {

@@ -1,9 +1,11 @@
-import { open, mkdir, readdir, unlink } from 'node:fs/promises'
+import { open, mkdir, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { namesIn } from '../local/list-folder.ts'
 import { isTemporaryOf, replaceFile } from '../local/replace-file.ts'
 import { AppError, errnoOf, messageOf } from '../util/errors.ts'
+import { isRecord } from '../util/json-fields.ts'
 import { toAuthorizedUser, type UserCredentials } from './credentials.ts'
-import { isObject, parseObject, textOf } from './request.ts'
+import { parseObject, textOf } from './request.ts'
 import type { AccessToken } from './token-source.ts'
 
 /** A login as it is kept between runs. */
@@ -75,10 +77,7 @@ export async function keepAccess(
 /** Removes the login, with what a killed process may have left of it. True when there was one. */
 export async function removeLogin(path: string): Promise<boolean> {
   const folder = dirname(path)
-  const names = await readdir(folder).catch((error: unknown) => {
-    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return []
-    throw error
-  })
+  const names = await namesIn(folder)
   const ours = names.filter(name => name === basename(path) || isTemporaryOf(name, basename(path)))
   for (const name of ours) {
     await unlink(join(folder, name)).catch((error: unknown) => {
@@ -118,7 +117,7 @@ function parseLogin(text: string, path: string): SavedLogin {
 }
 
 function parseAccess(json: unknown, scope: string): AccessToken | undefined {
-  if (!isObject(json)) return undefined
+  if (!isRecord(json)) return undefined
   const token = textOf(json.token)
   const expiresAt = timeOf(json.expires)
   return token === undefined || expiresAt === undefined ? undefined : { token, expiresAt, scope }

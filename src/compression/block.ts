@@ -4,12 +4,12 @@
  */
 
 import { equalBytes } from '../util/bytes.ts'
-import { corrupt, isAppError } from '../util/errors.ts'
+import { corrupt, isAppError, newerFormat } from '../util/errors.ts'
 import { freeUnusedBuffers } from '../util/memory/unused-memory.ts'
 import type { BlockBase, ElementType } from './choose-filter.ts'
 import { chooseFilter } from './choose-filter.ts'
 import type { PartLayout } from './codecs.ts'
-import { checkPart, CODEC_RAW, decodePart, newerFormat } from './codecs.ts'
+import { checkPart, CODEC_RAW, decodePart } from './codecs.ts'
 import { elementTypeId } from './element-types.ts'
 import { encodeFields } from './encode-fields.ts'
 import { encodePlane } from './encode-plane.ts'

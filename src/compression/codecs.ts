@@ -1,5 +1,5 @@
 import * as zlib from 'node:zlib'
-import { AppError, corrupt } from '../util/errors.ts'
+import { AppError, corrupt, newerFormat } from '../util/errors.ts'
 import { MAX_BLOCK_BYTES, MAX_STORED_EXCESS } from './limits.ts'
 import { packPairs, unpackPairs } from './pairs.ts'
 import { outputOf } from './zlib-output.ts'
@@ -26,11 +26,6 @@ const CODECS = [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE, CODEC_PAIRS]
 const WHAT = 'A block'
 
 export const isKnownCodec = (codec: number): boolean => CODECS.includes(codec)
-
-/** What a reader says about an id it doesn't know. */
-export function newerFormat(what: string): AppError {
-  return new AppError('newer-format', `${what} was made by a newer colab-escape.`, { hint: 'Run `npx -y colab-escape@latest` instead.' })
-}
 
 /** Throws unless the lengths that a directory states for a part are possible ones; to be called before anything is allocated by them. */
 export function checkPart(part: PartLayout): void {

@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../util/errors.ts'
+import { waitOrAbort } from '../util/waiting.ts'
 import { ForwardingStorage } from './forwarding.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from './storage.ts'
-import { waitOrAbort } from './waiting.ts'
 
 export interface Limits {
   /** Sum of the bytes of all `put`s under way; a larger `put` passes when no other is. */

@@ -1,3 +1,4 @@
+import { ByteLru } from '../util/byte-lru.ts'
 import { throwIfAborted } from '../util/errors.ts'
 import { ForwardingStorage } from './forwarding.ts'
 import type { ByteRange, Storage, StorageOptions } from './storage.ts'
@@ -14,13 +15,12 @@ export interface RememberingOptions {
 /** Answers from memory what it has once read or written as a whole: for those who work with a store for long, and look at the same small objects again and again. */
 export class RememberingStorage extends ForwardingStorage {
   private readonly options: RememberingOptions
-  /** In the order of last use. */
-  private readonly kept = new Map<string, Uint8Array>()
-  private keptBytes = 0
+  private readonly kept: ByteLru<string, Uint8Array>
 
   constructor(inner: Storage, options: RememberingOptions) {
     super(inner)
     this.options = options
+    this.kept = new ByteLru(options.totalBytes)
   }
 
   override async put(name: string, bytes: Uint8Array, options?: StorageOptions): Promise<{ created: number }> {
@@ -39,24 +39,12 @@ export class RememberingStorage extends ForwardingStorage {
   }
 
   override async remove(name: string, options?: StorageOptions): Promise<void> {
-    this.drop(name)
+    this.kept.delete(name)
     await this.inner.remove(name, options)
   }
 
   private keep(name: string, bytes: Uint8Array): void {
-    const { objectBytes, totalBytes } = this.options
-    this.drop(name)
-    if (bytes.length > objectBytes) return
-    this.kept.set(name, bytes)
-    this.keptBytes += bytes.length
-    for (const oldest of this.kept.keys()) {
-      if (this.keptBytes <= totalBytes) break
-      this.drop(oldest)
-    }
-  }
-
-  private drop(name: string): void {
-    this.keptBytes -= this.kept.get(name)?.length ?? 0
-    this.kept.delete(name)
+    if (bytes.length > this.options.objectBytes) this.kept.delete(name)
+    else this.kept.set(name, bytes, bytes.length)
   }
 }

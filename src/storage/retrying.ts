@@ -1,8 +1,8 @@
 import { AppError, isAppError, throwIfAborted } from '../util/errors.ts'
+import { sleep as realSleep, type Sleep } from '../util/waiting.ts'
 import { ForwardingStorage } from './forwarding.ts'
 import type { CallKind } from './storage.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from './storage.ts'
-import { sleep as realSleep, type Sleep } from './waiting.ts'
 
 export interface RetryEvent {
   kind: CallKind

@@ -60,6 +60,13 @@ export function corrupt(what: string, why: string, hint?: string): AppError {
   })
 }
 
+/** What this release does not know: an id or a format of a newer one. */
+export function newerFormat(what: string): AppError {
+  return new AppError('newer-format', `${what} was made by a newer colab-escape.`, {
+    hint: 'Use the newest one: npx -y colab-escape@latest',
+  })
+}
+
 /** The `errno` code ('ENOENT', ...) of a Node system error, or undefined; an `AppError` is none. */
 export function errnoOf(error: unknown): string | undefined {
   if (error instanceof Error && !(error instanceof AppError) && 'code' in error && typeof error.code === 'string') return error.code

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 
+/** Length of a SHA-256. */
 export const HASH_BYTES = 32
 
 /** By way of a string, whose bytes then lie in the shared pool of small buffers: a digest with memory of its own takes twice as long and more, and more of the collector. */

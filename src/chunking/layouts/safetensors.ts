@@ -1,3 +1,4 @@
+import { isRecord } from '../../util/json-fields.ts'
 import {
   asCount,
   ELEMENT_TYPES,
@@ -50,7 +51,7 @@ export async function readSafetensors(size: number, read: ReadAt): Promise<{ spa
   return {
     spans: [...entries].map(([name, entry]) => spanOf(name, entry, dataAt, size)),
     metadata: new Map(
-      Object.entries(isObject(metadata) ? metadata : {}).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+      Object.entries(isRecord(metadata) ? metadata : {}).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
     ),
   }
 }
@@ -67,11 +68,11 @@ function parse(header: Uint8Array): object {
   } catch {
     refuse('its header is no JSON')
   }
-  return isObject(value) ? value : refuse('its header is no object')
+  return isRecord(value) ? value : refuse('its header is no object')
 }
 
 function spanOf(name: string, entry: unknown, dataAt: number, size: number): TensorSpan {
-  if (!isObject(entry) || !('dtype' in entry) || !('shape' in entry) || !('data_offsets' in entry)) refuse('an entry is incomplete')
+  if (!isRecord(entry) || !('dtype' in entry) || !('shape' in entry) || !('data_offsets' in entry)) refuse('an entry is incomplete')
   const { dtype, shape, data_offsets: offsets } = entry
   if (typeof dtype !== 'string' || !Array.isArray(shape) || shape.length > MAX_RANK) refuse('an entry is no tensor')
   if (!Array.isArray(offsets) || offsets.length !== 2) refuse('an entry has no place')
@@ -104,8 +105,4 @@ function assertModest(header: Uint8Array): void {
     }
   }
   if (brackets > MAX_BRACKETS || keys > MAX_KEYS) refuse('it has too many tensors')
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

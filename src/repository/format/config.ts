@@ -1,5 +1,5 @@
-import { AppError, corrupt } from '../../util/errors.ts'
-import { isRecord, parseJson } from './json-fields.ts'
+import { corrupt, newerFormat } from '../../util/errors.ts'
+import { isRecord, parseJson } from '../../util/json-fields.ts'
 import { FORMAT } from './limits.ts'
 
 const ABOUT = [
@@ -13,12 +13,6 @@ const ABOUT = [
 /** Equal in every repository, to the byte: two machines that create one repository at the same moment write the same config. */
 export function encodeConfig(): Uint8Array {
   return new TextEncoder().encode(`${JSON.stringify({ format: FORMAT, about: ABOUT }, undefined, 2)}\n`)
-}
-
-export function newerFormat(what: string): AppError {
-  return new AppError('newer-format', `${what} was made by a newer colab-escape.`, {
-    hint: 'Use the newest one: npx -y colab-escape@latest',
-  })
 }
 
 /** Refuses a damaged config and one of a newer format. */

@@ -1,8 +1,9 @@
 import { isUtf8 } from 'node:buffer'
 import { corrupt } from '../../util/errors.ts'
-import { isHashHex } from '../../util/hash.ts'
+import { HASH_BYTES, isHashHex } from '../../util/hash.ts'
+import { Fields, parseJsonText } from '../../util/json-fields.ts'
 import { comparePaths, decodeFileName, encodePath } from '../../util/paths.ts'
-import { Fields, parseJsonText } from './json-fields.ts'
+import { idCount, idsFromHex } from './chunk-ids.ts'
 import { CHUNKS_PER_ROW } from './limits.ts'
 
 interface EntryBase {
@@ -18,7 +19,7 @@ export interface FileEntry extends EntryBase {
   type: 'file'
   /** Bytes. */
   size: number
-  /** 32 bytes a chunk, in the order of the file. */
+  /** The ids of its chunks (chunk-ids.ts), in the order of the file. */
   chunks: Buffer
 }
 
@@ -45,7 +46,7 @@ export function* encodeRows(entry: Entry): Generator<string> {
   else if (entry.type === 'symlink') yield `${head},${textField('target', entry.target)}}\n`
   else {
     yield `${head},"size":${entry.size},"chunks":${hexChunks(entry.chunks, 0)}}\n`
-    const rows = Math.ceil(entry.chunks.length / 32 / CHUNKS_PER_ROW)
+    const rows = Math.ceil(idCount(entry.chunks) / CHUNKS_PER_ROW)
     for (let part = 1; part < rows; part++) yield `{${path},"part":${part},"chunks":${hexChunks(entry.chunks, part)}}\n`
   }
 }
@@ -56,11 +57,11 @@ export function encodeEntry(entry: Entry): string {
 
 /** The ids of a row as a list in JSON. */
 function hexChunks(chunks: Buffer, part: number): string {
-  const start = part * CHUNKS_PER_ROW * 32
+  const start = part * CHUNKS_PER_ROW * HASH_BYTES
   if (chunks.length <= start) return '[]'
-  const end = Math.min(chunks.length, start + CHUNKS_PER_ROW * 32)
-  let ids = `["${chunks.toString('hex', start, start + 32)}`
-  for (let i = start + 32; i < end; i += 32) ids += `","${chunks.toString('hex', i, i + 32)}`
+  const end = Math.min(chunks.length, start + CHUNKS_PER_ROW * HASH_BYTES)
+  let ids = `["${chunks.toString('hex', start, start + HASH_BYTES)}`
+  for (let i = start + HASH_BYTES; i < end; i += HASH_BYTES) ids += `","${chunks.toString('hex', i, i + HASH_BYTES)}`
   return `${ids}"]`
 }
 
@@ -175,7 +176,7 @@ function readMtime(row: Fields): bigint {
 function readChunks(row: Fields): Buffer {
   const ids = row.list('chunks', value => (isHashHex(value) ? value : undefined))
   if (ids.length > CHUNKS_PER_ROW) row.fail('chunks', 'are too many for one row')
-  return Buffer.from(ids.join(''), 'hex')
+  return idsFromHex(ids)
 }
 
 /** A path that can't lead out of the folder it is joined to: relative, no empty part, no `.` or `..`, no NUL. */

@@ -1,8 +1,7 @@
 import type { GitState } from '../../local/git-state.ts'
-import { corrupt } from '../../util/errors.ts'
+import { corrupt, newerFormat } from '../../util/errors.ts'
 import { isHashHex, sha256Hex } from '../../util/hash.ts'
-import { newerFormat } from './config.ts'
-import { Fields, parseJson } from './json-fields.ts'
+import { Fields, parseJson } from '../../util/json-fields.ts'
 import { COMMIT_WINDOW_MS, FORMAT } from './limits.ts'
 import { nameProblem, snapshotObjectName, type SnapshotRef } from './object-names.ts'
 
@@ -97,6 +96,11 @@ function readGit(git: Fields): GitState {
     ...(branch === undefined ? {} : { branch }),
     ...(git.has('dirty') ? { dirty: git.boolean('dirty') } : {}),
   }
+}
+
+/** Names a version for people: `data@1a2b3c4d`. */
+export function versionLabel({ name, id }: Pick<StoredSnapshot, 'name' | 'id'>): string {
+  return `${name}@${id.slice(0, 8)}`
 }
 
 /** Rule 5: a snapshot that the store created too long after its listing is no commit by itself; it counts only while all of it is present. */

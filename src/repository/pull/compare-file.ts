@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { readInto } from '../../local/read-at.ts'
 import { fsPath } from '../../util/paths.ts'
+import { idAt, idCount } from '../format/chunk-ids.ts'
 import type { FileEntry } from '../format/manifest.ts'
 import { chunkMatches } from '../read/read-chunks.ts'
 
@@ -15,7 +16,7 @@ export async function matchingChunks(
   lengthOf: (chunk: number) => number,
   signal?: AbortSignal,
 ): Promise<boolean[]> {
-  const count = entry.chunks.length / 32
+  const count = idCount(entry.chunks)
   const matches = new Array<boolean>(count).fill(false)
   const file = await open(fsPath(localPath), constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0))
   try {
@@ -26,7 +27,7 @@ export async function matchingChunks(
       if (buffer.length < length) buffer = Buffer.alloc(length)
       const bytes = buffer.subarray(0, length)
       if ((await readInto(file, bytes, position)) < length) break
-      matches[i] = chunkMatches(entry.chunks.subarray(i * 32, i * 32 + 32), bytes)
+      matches[i] = chunkMatches(idAt(entry.chunks, i), bytes)
       position += length
     }
   } finally {

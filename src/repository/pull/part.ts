@@ -1,7 +1,7 @@
 import { pathFilter } from '../../local/ignore-rules.ts'
 import { AppError } from '../../util/errors.ts'
 import { comparePaths } from '../../util/paths.ts'
-import type { StoredSnapshot } from '../format/snapshot.ts'
+import { versionLabel, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { readManifest } from '../read/read-manifest.ts'
 
@@ -31,7 +31,7 @@ export async function findPart(repository: OpenRepository, snapshot: StoredSnaps
     const matches = pathFilter([pattern], [])
     for await (const entry of readManifest(repository, snapshot)) if (matches(entry.path, entry.type === 'directory')) return { pattern }
   }
-  const version = `${snapshot.name}@${snapshot.id.slice(0, 8)}`
+  const version = versionLabel(snapshot)
   throw new AppError('not-found', `${JSON.stringify(path)} is not in ${version}.`, {
     hint: `List what is there: colab-escape ls ${version}`,
   })

@@ -9,6 +9,7 @@ import { sameTime } from '../../local/times.ts'
 import { walk } from '../../local/walk.ts'
 import { AppError, throwIfAborted } from '../../util/errors.ts'
 import { Breather } from '../../util/event-loop.ts'
+import { HASH_BYTES } from '../../util/hash.ts'
 import { decodeFileName, fsPath } from '../../util/paths.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from '../format/manifest.ts'
@@ -221,7 +222,7 @@ class Planner {
   private unreadable(entry: FileEntry): string | undefined {
     const { index } = this.repository
     let size = 0
-    for (let i = 0; i < entry.chunks.length; i += 32) {
+    for (let i = 0; i < entry.chunks.length; i += HASH_BYTES) {
       const found = index.find(entry.chunks, i)
       if (found < 0) return `chunk ${entry.chunks.toString('hex', i, i + 6)} is in no pack of the repository`
       if (index.findWhole(entry.chunks, i) < 0) return `${describeCopy(index, found)} ${lackOf(index, found)}`
@@ -236,7 +237,7 @@ class Planner {
     if (cached) return cached.equals(entry.chunks)
     const { index, signal } = this.repository
     try {
-      const matches = await matchingChunks(localPath, entry, chunk => index.length(index.find(entry.chunks, chunk * 32)), signal)
+      const matches = await matchingChunks(localPath, entry, chunk => index.length(index.find(entry.chunks, chunk * HASH_BYTES)), signal)
       return matches.every(Boolean)
     } catch {
       return false // unreadable is not right; whether it may be replaced is decided elsewhere

@@ -3,21 +3,11 @@
  * into place. Content that no version holds is never overwritten unasked.
  */
 
-import {
-  chmodSync,
-  existsSync,
-  lutimesSync,
-  mkdirSync,
-  realpathSync,
-  rmdirSync,
-  statSync,
-  symlinkSync,
-  unlinkSync,
-  utimesSync,
-} from 'node:fs'
+import { chmodSync, existsSync, lutimesSync, mkdirSync, rmdirSync, statSync, symlinkSync, unlinkSync, utimesSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Chunker } from '../../chunking/chunker.ts'
 import { lookAt } from '../../local/look-at.ts'
+import { realPathOf } from '../../local/real-path.ts'
 import { utimesSeconds, sameTime } from '../../local/times.ts'
 import { SmallObjectStorage } from '../../storage/small-objects.ts'
 import { AppError, errnoOf, isAppError, messageOf, throwIfAborted } from '../../util/errors.ts'
@@ -133,21 +123,20 @@ interface Place {
 
 function destinationOf({ source, name }: StoredSnapshot, part: Part | undefined, destination: string | undefined): Place {
   if ((part ?? source).type === 'directory')
-    return { folder: realPathOf(resolve(destination ?? (part ? basename(part.path) : name))), file: undefined }
+    return { folder: realDestination(resolve(destination ?? (part ? basename(part.path) : name))), file: undefined }
   const path = resolve(destination ?? '.')
   const isFolder = destination === undefined || /[/\\]$/.test(destination) || (existsSync(path) && statSync(path).isDirectory())
-  if (isFolder) return { folder: realPathOf(path), file: undefined }
-  const folder = realPathOf(dirname(path))
+  if (isFolder) return { folder: realDestination(path), file: undefined }
+  const folder = realDestination(dirname(path))
   return { folder, file: join(folder, basename(path)) }
 }
 
-/** A path with the links of its existing part resolved: the destination itself may be a symlink, nothing below it may lead elsewhere. */
-function realPathOf(path: string): string {
+/** The destination itself may be a symlink; nothing below it may lead elsewhere. */
+function realDestination(path: string): string {
   try {
-    return realpathSync(path)
+    return realPathOf(path)
   } catch (error) {
-    if (errnoOf(error) !== 'ENOENT' || dirname(path) === path) throw writeError(error, path)
-    return join(realPathOf(dirname(path)), basename(path))
+    throw writeError(error, path)
   }
 }
 

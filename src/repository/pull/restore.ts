@@ -1,5 +1,7 @@
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { Breather } from '../../util/event-loop.ts'
+import { HASH_BYTES } from '../../util/hash.ts'
+import { idCount } from '../format/chunk-ids.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { chunkMatches, fetchBlocks, readOtherCopy } from '../read/read-chunks.ts'
 import { FileWriter } from './file-writer.ts'
@@ -115,11 +117,11 @@ class Restore {
     for (const [number, { entry }] of this.files.entries()) {
       if (this.turns.isDue()) await this.turns.breathe()
       throwIfAborted(signal)
-      const entryOf = (chunk: number): number => index.findWhole(entry.chunks, chunk * 32)
+      const entryOf = (chunk: number): number => index.findWhole(entry.chunks, chunk * HASH_BYTES)
       const have =
         entry.size >= RESUME_FROM_BYTES ? await this.writer.resume(number, chunk => index.length(entryOf(chunk)), signal) : undefined
       let offset = 0
-      for (let chunk = 0; chunk < entry.chunks.length / 32; chunk++) {
+      for (let chunk = 0; chunk < idCount(entry.chunks); chunk++) {
         const found = entryOf(chunk)
         const length = index.length(found)
         if (have?.[chunk]) {

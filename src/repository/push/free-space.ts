@@ -1,5 +1,6 @@
 import type { Chunker } from '../../chunking/chunker.ts'
 import { AppError } from '../../util/errors.ts'
+import { formatBytes } from '../../util/format-bytes.ts'
 import type { RepositoryContext } from '../open/open.ts'
 import { PushAttempt, type AttemptBasis, type AttemptRequest } from './attempt.ts'
 
@@ -39,7 +40,9 @@ export async function ensureItFits(
 ): Promise<void> {
   if (!freeSpace || freeSpace.unknown <= freeSpace.free) return
   const { unknown, free } = freeSpace
-  context.reporter.detail(`${megabytes(unknown)} to read, ${megabytes(free)} free in ${context.storage.location}: trying out what it takes`)
+  context.reporter.detail(
+    `${formatBytes(unknown)} to read, ${formatBytes(free)} free in ${context.storage.location}: trying out what it takes`,
+  )
   const trial = new PushAttempt(context, { ...request, dryRun: true }, { ...basis, unindexed: [] }, chunker)
   try {
     await trial.store()
@@ -49,11 +52,7 @@ export async function ensureItFits(
   if (trial.writer.storedBytes <= free) return
   throw new AppError(
     'quota',
-    `This push needs ${megabytes(trial.writer.storedBytes)}, but ${context.storage.location} has only ${megabytes(free)} free; nothing was stored.`,
+    `This push needs ${formatBytes(trial.writer.storedBytes)}, but ${context.storage.location} has only ${formatBytes(free)} free; nothing was stored.`,
     { hint: 'Free some space there, push less, or use another --store.' },
   )
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`
 }

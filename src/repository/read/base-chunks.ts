@@ -1,6 +1,7 @@
 import pLimit, { type LimitFunction } from 'p-limit'
 import type { BlockLayout } from '../../compression/block.ts'
 import { baseScale } from '../../compression/filters.ts'
+import { ByteLru } from '../../util/byte-lru.ts'
 import { corrupt } from '../../util/errors.ts'
 import { baseBlocks, type PlannedBlock, type ReadPlan, whyNoBase } from './block-order.ts'
 import { type BlockSource, chunkMatches } from './block-source.ts'
@@ -18,21 +19,23 @@ export class BaseChunks {
   private readonly uses: Map<number, number>
   /** Blocks with bases that are not decoded yet. */
   private readonly awaited = new Map<number, { promise: Promise<void>; resolve: () => void }>()
-  /** By entry, those used last at the end. */
-  private readonly kept = new Map<number, Uint8Array>()
+  /** By entry. */
+  private readonly kept: ByteLru<number, Uint8Array>
   private readonly limit: LimitFunction
-  private readonly mayKeep: number
-  keptBytes = 0
 
   constructor(source: BlockSource, { uses }: ReadPlan, mayKeep = KEPT_BYTES) {
     this.source = source
-    this.mayKeep = mayKeep
+    this.kept = new ByteLru(mayKeep)
     this.uses = uses
     this.limit = pLimit(Math.max(MIN_PARALLEL, source.pool.workers))
     for (const entry of uses.keys()) {
       const block = source.index.blockOf(entry)
       if (!this.awaited.has(block)) this.awaited.set(block, deferred())
     }
+  }
+
+  get keptBytes(): number {
+    return this.kept.bytes
   }
 
   /**
@@ -81,10 +84,7 @@ export class BaseChunks {
     const left = (this.uses.get(entry) ?? 1) - 1
     const bytes = this.kept.get(entry)
     this.uses.set(entry, left)
-    if (bytes === undefined) return undefined
-    this.kept.delete(entry)
-    if (left > 0) this.kept.set(entry, bytes)
-    else this.keptBytes -= bytes.length
+    if (left <= 0) this.kept.delete(entry)
     return bytes
   }
 
@@ -105,13 +105,7 @@ export class BaseChunks {
       const { offset, length } = index.location(entry)
       const bytes = plain.slice(offset, offset + length)
       if (!chunkMatches(index.id(entry), bytes)) continue
-      this.kept.set(entry, bytes)
-      this.keptBytes += length
-    }
-    for (const [entry, { length }] of this.kept) {
-      if (this.keptBytes <= this.mayKeep) break
-      this.kept.delete(entry)
-      this.keptBytes -= length
+      this.kept.set(entry, bytes, length)
     }
   }
 }

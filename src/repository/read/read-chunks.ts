@@ -4,6 +4,7 @@
  */
 
 import { type AppError, corrupt } from '../../util/errors.ts'
+import { HASH_BYTES } from '../../util/hash.ts'
 import { type BlockSource, chunkMatches, describeCopy, shortId } from './block-source.ts'
 import { fetchBlocks } from './fetch-blocks.ts'
 import { type LostCopy, readCopy } from './read-copy.ts'
@@ -25,12 +26,12 @@ export async function* readSequence(source: BlockSource, ids: Uint8Array, what: 
     const wanted: number[] = []
     let bytes = 0
     let end = start
-    for (; end < ids.length && bytes < WINDOW_BYTES; end += 32) {
+    for (; end < ids.length && bytes < WINDOW_BYTES; end += HASH_BYTES) {
       let entry = index.findWhole(ids, end)
       if (entry < 0 && (await source.renew?.()) === true) entry = index.findWhole(ids, end)
       // what lacks a base may still be read as far as that goes: the reader names what is missing
       if (entry < 0) entry = index.find(ids, end)
-      if (entry < 0) throw corrupt(what, `chunk ${shortId(ids.subarray(end, end + 32))} is in no pack of the repository`)
+      if (entry < 0) throw corrupt(what, `chunk ${shortId(ids.subarray(end, end + HASH_BYTES))} is in no pack of the repository`)
       bytes += index.length(entry)
       wanted.push(entry)
     }

@@ -3,8 +3,8 @@
  * done by whoever is called back.
  */
 
-import type { Sleep } from '../../storage/waiting.ts'
 import { AppError, errnoOf, isAppError, messageOf, throwIfAborted } from '../../util/errors.ts'
+import type { Sleep } from '../../util/waiting.ts'
 import type { PushResult } from '../push/push.ts'
 import type { Scan, Scanner } from './scanner.ts'
 

@@ -5,13 +5,14 @@
 
 import { createHash } from 'node:crypto'
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
+import { formatBytes } from '../../util/format-bytes.ts'
 import { sha256Hex } from '../../util/hash.ts'
+import { sleep as realSleep, type Sleep } from '../../util/waiting.ts'
 import { badRange, conflict, notFound } from '../errors.ts'
 import { checkName, checkSize, resolveRange } from '../object-checks.ts'
 import type { RetryOptions } from '../retrying.ts'
 import { isObjectName } from '../storage.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from '../storage.ts'
-import { sleep as realSleep, type Sleep } from '../waiting.ts'
 import { Downloader } from './download.ts'
 import { DriveApi, type DriveFile } from './drive-api.ts'
 import { OrdinaryDriveFile, PIECES, type DriveFileParts, type PieceSizes } from './drive-file.ts'
@@ -168,7 +169,7 @@ export class DriveStorage implements Storage {
     const { used, limit } = await this.api.quota(signal).catch(() => ({ used: undefined, limit: undefined }))
     // a folder can be full where there is room
     if (used === undefined || limit === undefined || used + bytes <= limit) return error
-    const message = `${error.message} ${megabytes(bytes)} more were to be stored, ${megabytes(used)} of ${megabytes(limit)} are used.`
+    const message = `${error.message} ${formatBytes(bytes)} more were to be stored, ${formatBytes(used)} of ${formatBytes(limit)} are used.`
     return new AppError('quota', message, { cause: error, ...(error.hint === undefined ? {} : { hint: error.hint }) })
   }
 
@@ -249,8 +250,6 @@ export class DriveStorage implements Storage {
     }
   }
 }
-
-const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`
 
 function matches(file: DriveFile, bytes: Uint8Array): boolean {
   if (file.size !== bytes.length) return false

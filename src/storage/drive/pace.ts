@@ -1,4 +1,4 @@
-import type { Sleep } from '../waiting.ts'
+import type { Sleep } from '../../util/waiting.ts'
 
 const FIRST_SPACING_MS = 100
 const MAX_SPACING_MS = 8_000

@@ -1,5 +1,5 @@
 import { AppError } from '../../util/errors.ts'
-import type { Sleep } from '../waiting.ts'
+import type { Sleep } from '../../util/waiting.ts'
 import { FILE_FIELDS, toDriveFile, type DriveFile } from './drive-api.ts'
 import { isBrief, LONGEST_BRIEF_MS } from './drive-errors.ts'
 import type { DriveHttp } from './drive-http.ts'

@@ -1,4 +1,4 @@
-import { throwIfAborted } from '../util/errors.ts'
+import { throwIfAborted } from './errors.ts'
 
 /** Resolves after `ms`; rejects with `interrupted` as soon as the signal is aborted. */
 export type Sleep = (ms: number, signal?: AbortSignal) => Promise<void>

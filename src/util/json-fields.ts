@@ -1,4 +1,4 @@
-import { corrupt } from '../../util/errors.ts'
+import { corrupt } from './errors.ts'
 
 /** Strict reading of JSON objects of the format: UTF-8, one object, every field of the type and within the limits stated here. */
 export function parseJson(bytes: Uint8Array, what: string): unknown {
