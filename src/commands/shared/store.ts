@@ -1,7 +1,8 @@
-import { existsSync, realpathSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { basename, dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { canBeUsed, noCredentials } from '../../auth/choose.ts'
+import { realPathOf } from '../../local/real-path.ts'
 import { CONFIG_NAME, isOurs } from '../../repository/format/object-names.ts'
 import { CountingStorage } from '../../storage/counting.ts'
 import type { DriveStorage } from '../../storage/drive/drive-storage.ts'
@@ -137,9 +138,4 @@ export async function prepareForPush(store: ChosenStore, dryRun: boolean): Promi
       hint: `Name an empty or a new folder, e.g. --store ${join(path, 'colab-escape')}`,
     })
   if (!dryRun) await folder.removeStaleTemporaries()
-}
-
-function realPathOf(path: string): string {
-  if (existsSync(path) || dirname(path) === path) return realpathSync(path)
-  return join(realPathOf(dirname(path)), basename(path))
 }

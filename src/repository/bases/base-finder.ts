@@ -8,7 +8,9 @@ import { TENSOR_CHUNK_BYTES } from '../../chunking/layouts/cuts.ts'
 import { gainOf } from '../../compression/estimate.ts'
 import type { WalkedEntry } from '../../local/walk.ts'
 import { equalBytes } from '../../util/bytes.ts'
+import { HASH_BYTES } from '../../util/hash.ts'
 import { sha256 } from '../../util/hash.ts'
+import { idAt, idCount } from '../format/chunk-ids.ts'
 import { MAX_DEPTH } from '../format/limits.ts'
 import type { OfferedBase } from '../write/block-builder.ts'
 import { BasePlan } from './base-plan.ts'
@@ -106,7 +108,7 @@ export class BaseFinder {
     const current = this.current?.file === file ? this.current : undefined
     if (chunks && this.plan.bases.has(file.path)) {
       const { lengthOf } = this.options
-      const lengths = current?.lengths ?? Array.from({ length: chunks.length / 32 }, (_, i) => lengthOf(chunks, i * 32))
+      const lengths = current?.lengths ?? Array.from({ length: idCount(chunks) }, (_, i) => lengthOf(chunks, i * HASH_BYTES))
       this.read.set(file.path, { file, chunks, lengths })
     }
     if (chunks && current?.kept) {
@@ -209,8 +211,8 @@ export class BaseFinder {
     let filled = 0
     let depth = 0
     for (let i = first; i < first + count; i++) {
-      const id = base.ids.subarray(i * 32, i * 32 + 32)
-      const found = id.length === 32 ? this.options.depthOf(id, this.maxDepth) : -1
+      const id = idAt(base.ids, i)
+      const found = id.length === HASH_BYTES ? this.options.depthOf(id, this.maxDepth) : -1
       if (found < 0) return undefined
       const piece = await base.read(i, buffer.subarray(filled))
       if (!equalBytes(sha256(piece), id)) {

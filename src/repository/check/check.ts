@@ -4,6 +4,7 @@
 
 import { usesBase } from '../../compression/filters.ts'
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
+import { HASH_BYTES } from '../../util/hash.ts'
 import { sha256 } from '../../util/hash.ts'
 import type { Entry } from '../format/manifest.ts'
 import { packName, verifyObjectHash, type SnapshotRef } from '../format/object-names.ts'
@@ -213,9 +214,9 @@ class Check {
   private damageOf(entry: Entry): string | undefined {
     if (entry.type !== 'file') return undefined
     let size = 0
-    for (let i = 0; i < entry.chunks.length; i += 32) {
+    for (let i = 0; i < entry.chunks.length; i += HASH_BYTES) {
       const found = this.index.find(entry.chunks, i)
-      if (found < 0) return `chunk ${shortId(entry.chunks.subarray(i, i + 32))} is in no pack`
+      if (found < 0) return `chunk ${shortId(entry.chunks.subarray(i, i + HASH_BYTES))} is in no pack`
       const trouble = this.troubleWithAll(found)
       if (trouble !== undefined) return `${describeCopy(this.index, found)} ${trouble}`
       size += this.index.length(found)

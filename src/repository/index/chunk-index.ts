@@ -2,6 +2,7 @@
  * Where each chunk lies, in memory, found by id. It is filled by others and asks no store.
  */
 
+import { HASH_BYTES } from '../../util/hash.ts'
 import type { ChunkBases, Directory, DirectoryBlock, ListedBlock } from '../format/directory.ts'
 import { MAX_DEPTH } from '../format/limits.ts'
 import { GrowingColumn } from './growing-column.ts'
@@ -73,7 +74,7 @@ export class ChunkIndex {
       this.blockStarts.push(base + block.firstChunk)
       this.blocks.push(placed(block, pack, base))
       for (let i = block.firstChunk; i < block.firstChunk + block.chunkCount; i++) {
-        this.ids.add(directory.chunkIds, i * 32)
+        this.ids.add(directory.chunkIds, i * HASH_BYTES)
         this.lengths.push(directory.chunkLengths[i]!)
       }
     }

@@ -8,6 +8,7 @@ import { sha256, toHex } from '../../util/hash.ts'
 import type { ProgressUpdate } from '../../util/reporter.ts'
 import { BaseFinder, type BasePolicy } from '../bases/base-finder.ts'
 import { EarlierFiles } from '../bases/earlier-files.ts'
+import { everyId } from '../format/chunk-ids.ts'
 import { encodeConfig } from '../format/config.ts'
 import type { IndexedPack } from '../format/index-object.ts'
 import { INDEX_EVERY_BYTES, INDEX_EVERY_MS } from '../format/limits.ts'
@@ -115,8 +116,7 @@ export class PushAttempt {
   }
 
   private allStored(chunks: Buffer): boolean {
-    for (let i = 0; i < chunks.length; i += 32) if (!this.stored.has(chunks, i) && !this.presence.use(chunks, i)) return false
-    return true
+    return everyId(chunks, offset => this.stored.has(chunks, offset) || this.presence.use(chunks, offset))
   }
 
   private sink(id: Uint8Array, bytes: Uint8Array, place: TensorPlace | undefined): Promise<void> | void {

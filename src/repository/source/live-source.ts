@@ -2,6 +2,7 @@ import { sameFingerprint, type Fingerprint } from '../../local/fingerprint.ts'
 import { lookAt } from '../../local/look-at.ts'
 import type { WalkedEntry, WalkResult } from '../../local/walk.ts'
 import { AppError } from '../../util/errors.ts'
+import { everyId } from '../format/chunk-ids.ts'
 import type { FileEntry } from '../format/manifest.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
 import type { BlockSource } from '../read/read-chunks.ts'
@@ -84,15 +85,14 @@ function asBefore({ path, localPath }: WalkedEntry, { mode, size, mtime }: FileE
 
 /** A chunk that lies in a tomb alone would have to be stored again, and its file can't be read. */
 function requirePresent({ index }: BlockSource, { path, chunks }: FileEntry): void {
-  for (let i = 0; i < chunks.length; i += 32)
-    if (index.findPresent(chunks, i) < 0)
-      throw new AppError(
-        'unavailable',
-        `${path} is being rewritten, and what the last version holds of it is about to be moved or deleted.`,
-        {
-          hint: 'Wait until it is written, or until the prune that is running has ended.',
-        },
-      )
+  if (!everyId(chunks, offset => index.findPresent(chunks, offset) >= 0))
+    throw new AppError(
+      'unavailable',
+      `${path} is being rewritten, and what the last version holds of it is about to be moved or deleted.`,
+      {
+        hint: 'Wait until it is written, or until the prune that is running has ended.',
+      },
+    )
 }
 
 /** The cache of file states as a live reading needs it: what is carried over is known, and in which state each file was read is heard. */
