@@ -39,9 +39,9 @@ export const ROOMS = {
   ui: ['util'],
   storage: ['util'],
   settings: ['util'],
+  auth: ['local', 'util'],
   local: ['util'],
   'chunking/layouts': ['util'],
-  auth: ['local', 'util'],
   util: [],
   kernels: [],
 }
@@ -86,9 +86,9 @@ export const MAIN_FILES = {
   ui: 'console.ts',
   storage: 'storage.ts',
   settings: 'settings.ts',
+  auth: 'choose.ts',
   local: 'walk.ts',
   'chunking/layouts': 'span.ts',
-  auth: 'choose.ts',
   util: 'errors.ts',
   kernels: 'fastcdc.ts',
 }
