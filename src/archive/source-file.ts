@@ -20,7 +20,10 @@ const unreadable = (error: unknown): UnreadableFileError =>
     ? error
     : new UnreadableFileError(errnoOf(error) === 'ENOENT' ? 'it vanished after the folder was listed' : messageOf(error))
 
-/** All of a small file. Tried twice: one that changes while it is read, or can't be read, throws `UnreadableFileError`. */
+/**
+ * The whole content of a small file. Tries twice, then throws `UnreadableFileError` when the file changes while it is
+ * read, or can't be read.
+ */
 export function readSmallFile(entry: WalkedEntry): Buffer {
   return readWhole(entry) ?? readWhole(entry) ?? fail('it changed while it was being read')
 }
@@ -51,8 +54,8 @@ function readWhole(entry: WalkedEntry): Buffer | undefined {
 export interface PromisedFile {
   size: number
   /**
-   * Exactly `size` bytes, once. What can't be had any more is filled up with zeros, as tar does it; that, and any change of the file meanwhile, is told to
-   * `onTrouble`, in words for a person. Closes the file at its end.
+   * Yields exactly `size` bytes, once, and closes the file. Bytes that can no longer be read are replaced by zeros, as
+   * tar does. Calls `onTrouble` with words for a person when that happens, and when the file changed meanwhile.
    */
   read(onTrouble: (why: string) => void, signal: AbortSignal): AsyncGenerator<Buffer>
   close(): Promise<void>

@@ -17,7 +17,10 @@ export interface FramePiece {
   bytes: Uint8Array
 }
 
-/** Adds the checksum, which every decoder then verifies, to a whole frame without one, as the codecs make them. Changes `frame`; gives its new parts. */
+/**
+ * Adds a checksum to a whole frame without one, as the codecs make them; every decoder then verifies it. Changes
+ * `frame` and returns its new parts.
+ */
 export function withChecksum(frame: Uint8Array, checksum: number): Uint8Array[] {
   frame[DESCRIPTOR_AT]! |= HAS_CHECKSUM
   const end = new Uint8Array(CHECKSUM_BYTES)

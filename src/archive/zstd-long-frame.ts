@@ -15,8 +15,8 @@ const MAX_PORTABLE_WINDOW_BYTES = 32 * 1024 * 1024
 const HAS_CHECKSUM = 0x04
 
 /**
- * The plain bytes of one frame of any size, as a stream; memory is bounded by its window. Throws `corrupt` when it does not decode or its checksum or size is
- * not what it states, `unsupported` when its window is longer than the codec takes.
+ * The plain bytes of one frame of any size, as a stream; its window bounds the memory. Throws `corrupt` when the frame
+ * does not decode, or its checksum or size is wrong; `unsupported` when its window is too long for the codec.
  */
 export async function* decodeLongFrame(
   pieces: AsyncIterable<FramePiece>,
@@ -78,7 +78,8 @@ async function* decodePortable(pieces: AsyncIterable<FramePiece>): AsyncGenerato
     return plain
   }
   let expected: number | undefined
-  // fzstd keeps every input that ends exactly with a block until the end of the frame: so each goes in without its last byte, which comes with the next
+  // fzstd keeps an input that ends exactly with a block until the end of the frame. So each input goes in without its
+  // last byte, which comes with the next one.
   let held = new Uint8Array(0)
   for await (const { kind, bytes } of pieces) {
     if (kind === 'checksum') expected = readLittleEndian(bytes, 0, CHECKSUM_BYTES)

@@ -20,8 +20,9 @@ const MAX_SMALL_STORED_BYTES = MAX_BLOCK_BYTES + 256 * 1024
 const MAX_SMALL_PIECES = 65_536
 
 /**
- * The plain bytes of a .zst file of any number of frames. Small ones that state their size, as `compressZstd` makes them, are decoded side by side in the pool;
- * others as a stream. Throws `corrupt` for damaged or truncated input, `unsupported` for what can't be decoded here: dictionaries, too long windows.
+ * The plain bytes of a .zst file with any number of frames. Small frames that state their size, as `compressZstd` makes
+ * them, are decoded in parallel by the pool; others as a stream. Throws `corrupt` for damaged or truncated input,
+ * `unsupported` for dictionaries and windows that are too long.
  */
 export async function* decompressZstd(bytes: ByteStream, pool: CompressionPool, codec: ZstdName): AsyncGenerator<Uint8Array> {
   const input = new ByteQueue(bytes)

@@ -7,8 +7,8 @@ import type { ByteStream } from './byte-stream.ts'
 import { checksumOf, plainFrame, withChecksum } from './zstd-frames.ts'
 
 /**
- * Compresses to a row of independent zstd frames of up to 4 MiB plain bytes each, which every zstd decoder reads as one file. They are made in parallel, of
- * the same plain bytes always alike, and each carries its checksum.
+ * Compresses to a sequence of independent zstd frames of up to 4 MiB plain bytes each, which every zstd decoder reads
+ * as one file. Frames are made in parallel, are the same for the same plain bytes, and carry a checksum.
  */
 export async function* compressZstd(bytes: ByteStream, pool: CompressionPool, level: Level): AsyncGenerator<Uint8Array> {
   const hash = await xxhash()

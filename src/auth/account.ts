@@ -16,7 +16,10 @@ export interface Account {
 const FIELDS = 'user(displayName,emailAddress),storageQuota(limit,usage)'
 export const DRIVE_API_PAGE = 'https://console.cloud.google.com/apis/library/drive.googleapis.com'
 
-/** Whose Drive it is, and how full. Errors: `unauthenticated`, `denied` (Drive's API is off for the client's project), `unavailable`, `interrupted`. */
+/**
+ * Whose Drive it is, and how full it is. Errors: `unauthenticated`, `denied` (the Drive API is off for the client's
+ * project), `unavailable`, `interrupted`.
+ */
 export async function readAccount({ fetch, endpoints }: AuthContext, source: TokenSource, signal?: AbortSignal): Promise<Account> {
   const url = `${endpoints.api}/drive/v3/about?fields=${encodeURIComponent(FIELDS)}`
   const aborting = signal === undefined ? {} : { signal }

@@ -18,8 +18,8 @@ export interface RequestOptions extends RequestInit {
 }
 
 /**
- * One request with a small JSON answer, whatever its status. Redirections are refused: what is sent here is for this address only.
- * Errors: `unavailable` when no answer came, or one that is too long; `interrupted`.
+ * One request with a small JSON answer, whatever its status. Refuses redirections: the content is for this address
+ * only. Errors: `unavailable` when there is no answer, or one that is too long; `interrupted`.
  */
 export async function request(doFetch: typeof fetch, url: string, options: RequestOptions): Promise<Answer> {
   const { whom, timeoutMs = TIMEOUT_MS, signal, ...init } = options

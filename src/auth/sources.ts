@@ -39,7 +39,10 @@ export function userSource(credentials: UserCredentials, where: string, context:
   )
 }
 
-/** The saved login. The file is read again whenever a token is needed: another process may have refreshed it, or logged in or out. */
+/**
+ * The saved login. Reads the file again whenever a token is needed: another process may have refreshed it, or logged in
+ * or out.
+ */
 export function savedSource(login: SavedLogin, path: string, context: AuthContext): CachedTokenSource {
   return new CachedTokenSource(
     describeLogin(login),
@@ -73,7 +76,8 @@ async function refreshSaved(
   const fresh = toAccess(answer, login.scope)
   const rotated = answer.refreshToken === undefined ? {} : { refreshToken: answer.refreshToken }
   await keepAccess(path, login, { access: fresh, ...rotated }).catch((error: unknown) => {
-    // on a disk that is full or read-only the token is as good; a new refresh token must be kept, as the old one may be void
+    // an access token works even when the disk is full or read-only; a new refresh token must be saved, as the old one
+    // may be void
     if (answer.refreshToken !== undefined || !isAppError(error, 'io')) throw error
   })
   return fresh

@@ -28,8 +28,8 @@ const LONGEST_LIFE_S = 86_400
 const LONGEST_LOGIN_S = 400 * 86_400
 
 /**
- * One call of the token endpoint. Answers that speak of a passing trouble there (429, 5xx) are asked for again a few times.
- * Errors: `unauthenticated` when Google refuses what is presented, `unavailable`, `interrupted`. None holds any of `fields`.
+ * One call of the token endpoint. Repeats it a few times on temporary failures (429, 5xx). Errors: `unauthenticated`
+ * when Google refuses the credentials, `unavailable`, `interrupted`. No error contains any of `fields`.
  */
 export async function callTokenEndpoint(
   context: AuthContext,

@@ -23,8 +23,9 @@ export interface SavedLogin extends UserCredentials {
 const LARGEST_FILE = 64 * 1024
 
 /**
- * The saved login, or undefined when there is no file. Errors: `unauthenticated` when others can read the file or when it is damaged: it is never
- * taken for an empty one. On Windows the folder of the user protects it, modes mean nothing there.
+ * The saved login, or undefined when there is no file. Errors: `unauthenticated` when others can read the file or when
+ * it is damaged; a damaged file never counts as an empty one. On Windows the user's folder protects it, as modes mean
+ * nothing there.
  */
 export async function readLogin(path: string): Promise<SavedLogin | undefined> {
   const file = await open(path, 'r').catch((error: unknown) => {
@@ -62,8 +63,8 @@ export async function writeLogin(path: string, login: SavedLogin): Promise<void>
 }
 
 /**
- * Keeps a new access token with the login that it belongs to. When another process has logged in or out meanwhile, nothing is written: what it
- * did stands. Of two that refresh at the same time the later one wins; both tokens are valid.
+ * Saves a new access token with the login that it belongs to. Writes nothing when another process has logged in or out
+ * meanwhile. Of two processes that refresh at the same time the later one wins; both tokens are valid.
  */
 export async function keepAccess(
   path: string,

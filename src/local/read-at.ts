@@ -8,7 +8,9 @@ import type { FileHandle } from 'node:fs/promises'
 
 type Reader = Pick<FileHandle, 'read'>
 
-/** Fills `buffer` with the bytes from `offset` on. Returns how many it read: fewer than fit only where the file ends. */
+/**
+ * Fills `buffer` with the bytes from `offset` on. Returns how many it read: fewer than fit only where the file ends.
+ */
 export async function readInto(file: Reader, buffer: Uint8Array, offset: number): Promise<number> {
   let count = 0
   while (count < buffer.length) {

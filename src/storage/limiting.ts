@@ -15,7 +15,10 @@ interface Waiting {
   wake: () => void
 }
 
-/** Bounds the calls under way and the bytes they hold. Calls begin strictly in the order they came, so none waits forever. */
+/**
+ * Limits the calls in progress and the bytes they hold. Calls begin strictly in the order they came, so none waits
+ * forever.
+ */
 export class LimitingStorage extends ForwardingStorage {
   private readonly limits: Limits
   private readonly queue: Waiting[] = []

@@ -4,7 +4,10 @@ import { ForwardingStorage } from './forwarding.ts'
 import type { ByteRange, Storage, StorageOptions } from './storage.ts'
 
 export interface RememberingOptions {
-  /** Which objects, by name. They must never change, nor matter to anybody when they are gone but a listing still shows them. */
+  /**
+   * Selects objects by name. They must never change, and it must not matter when a listing shows them after they are
+   * gone.
+   */
   remembers: (name: string) => boolean
   /** Larger ones (bytes) are read anew each time. */
   objectBytes: number
@@ -12,7 +15,10 @@ export interface RememberingOptions {
   totalBytes: number
 }
 
-/** Answers from memory what it has once read or written as a whole: for those who work with a store for long, and look at the same small objects again and again. */
+/**
+ * Keeps whole objects in memory that it has read or written, for programs that work with a store for a long time and
+ * read the same small objects again and again.
+ */
 export class RememberingStorage extends ForwardingStorage {
   private readonly options: RememberingOptions
   private readonly kept: ByteLru<string, Uint8Array>

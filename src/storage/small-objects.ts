@@ -13,8 +13,8 @@ export interface SmallObjectOptions {
 }
 
 /**
- * Reads small objects whole at the first range that is asked of them, and answers the others from memory: for those who will want most of an object, in
- * pieces and at different times. A round trip costs more than the rest of a small object.
+ * Reads a small object whole when its first range is asked for, and serves other ranges from memory. For readers that
+ * need most of an object, in pieces at different times: a round trip costs more than the rest of a small object.
  */
 export class SmallObjectStorage extends ForwardingStorage {
   private readonly options: SmallObjectOptions

@@ -29,7 +29,7 @@ export function formatRemaining(milliseconds: number): string {
 }
 
 /**
- * `ratio` is a part of one. Only all is `100%` and only nothing is `0%`: what lies just beside them is shown as `99%` and `<1%`
+ * `ratio` is a part of one. Only 1 is `100%` and only 0 is `0%`: values next to them are shown as `99%` and `<1%`
  * (`99.9%` and `<0.1%` with one decimal).
  */
 export function formatPercent(ratio: number, decimals = 0): string {

@@ -23,7 +23,7 @@ export class ByteLru<K, V> {
     return entry.value
   }
 
-  /** Sets a value of so many bytes. One that alone is larger than the capacity is forgotten at once, with all others. */
+  /** Sets a value of so many bytes. A value larger than the capacity is not kept, and all others are forgotten. */
   set(key: K, value: V, bytes: number): void {
     this.delete(key)
     this.entries.set(key, { value, bytes })

@@ -17,8 +17,8 @@ const PART = /(\d+(?:\.\d+)?)([a-z]+)/g
 const DURATION = /^(?:\d{1,9}(?:\.\d{1,3})?(?:ms|s)|\d{1,6}(?:\.\d{1,3})?(?:min|m|h|d|w))+$/
 
 /**
- * The milliseconds of a duration such as `500ms`, `30s`, `5min`, `5m`, `36h`, `14d`, `2w` or `1d12h`: numbers, each with
- * its unit, each unit at most once. A day has 24 hours. Undefined for any other text.
+ * The milliseconds of a duration such as `500ms`, `30s`, `5min`, `5m`, `36h`, `14d`, `2w` or `1d12h`: numbers, each
+ * with its unit, each unit at most once. A day has 24 hours. Undefined for any other text.
  */
 export function parseDuration(text: string): number | undefined {
   if (text.length > MAX_CHARACTERS || !DURATION.test(text)) return undefined

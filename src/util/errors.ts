@@ -3,7 +3,9 @@
  * store or a command is, and nothing here imports another room.
  */
 
-/** What went wrong, in words that stay the same between releases; commands map a code to an exit code, retries look at nothing else. */
+/**
+ * The kind of an error, stable between releases. Commands map it to an exit code, and retries depend on nothing else.
+ */
 export type ErrorCode =
   | 'usage'
   | 'not-found'

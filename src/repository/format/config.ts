@@ -10,7 +10,9 @@ const ABOUT = [
   'Without colab-escape: docs/rescue.py of the project restores any version with Python and zstd.',
 ]
 
-/** Equal in every repository, to the byte: two machines that create one repository at the same moment write the same config. */
+/**
+ * The same bytes in every repository: two machines that create a repository at the same moment write the same config.
+ */
 export function encodeConfig(): Uint8Array {
   return new TextEncoder().encode(`${JSON.stringify({ format: FORMAT, about: ABOUT }, undefined, 2)}\n`)
 }

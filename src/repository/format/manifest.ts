@@ -7,11 +7,14 @@ import { idCount, idsFromHex } from './chunk-ids.ts'
 import { CHUNKS_PER_ROW } from './limits.ts'
 
 interface EntryBase {
-  /** Relative to the pushed folder, parts joined by `/`; for a pushed single file its name. Escaped as in util/paths.ts. */
+  /** Relative to the pushed folder, parts joined by `/`; for a single file its name. Escaped as in util/paths.ts. */
   path: string
   /** Permission bits, 0 to 0o7777. */
   mode: number
-  /** ns since 1970 (may be negative), in whole microseconds: that is what a pull can restore, so a copy that was pulled pushes equal rows. */
+  /**
+   * ns since 1970 (may be negative), in whole microseconds. A pull can restore those exactly, so pushing a pulled copy
+   * gives the same rows.
+   */
   mtime: bigint
 }
 
@@ -34,11 +37,16 @@ export interface SymlinkEntry extends EntryBase {
 
 export type Entry = FileEntry | DirectoryEntry | SymlinkEntry
 
-/** A path or a target in JSON: as a text, or where it is not UTF-8 as base64 of its bytes in a field of another name. */
+/**
+ * A path or a target in JSON: as text, or where it is not UTF-8 as base64 of its bytes in a field with the suffix `64`.
+ */
 const textField = (field: string, value: string): string =>
   value.isWellFormed() ? `"${field}":${JSON.stringify(value)}` : `"${field}64":"${encodePath(value).toString('base64')}"`
 
-/** The entry's rows, each with its newline: one, or for a file of more than 1,024 chunks one and its `part` rows. By hand: it is JSON.stringify in half the time. */
+/**
+ * The rows of an entry, each with its newline: one row, and for a file of more than 1,024 chunks further `part` rows.
+ * Written by hand, which takes half the time of JSON.stringify.
+ */
 export function* encodeRows(entry: Entry): Generator<string> {
   const path = textField('path', entry.path)
   const head = `{${path},"type":"${entry.type}","mode":"${entry.mode.toString(8)}","mtime":"${entry.mtime}"`
@@ -68,8 +76,9 @@ function hexChunks(chunks: Buffer, part: number): string {
 const MAX_LINE = 4 * 1024 * 1024
 
 /**
- * Reads a manifest piece by piece. Refuses rows that are not in order, paths that are absolute or lead upwards, entries whose parent is not a folder of this
- * manifest (so nothing can lie behind a symlink), and part rows without their file; whoever reads the entries may rely on all of that.
+ * Reads a manifest piece by piece. Refuses rows that are out of order, paths that are absolute or lead upwards, entries
+ * whose parent is not a folder of this manifest (so nothing can lie behind a symlink), and part rows without their
+ * file. Readers of the entries may rely on all of that.
  */
 export class ManifestDecoder {
   private readonly what: string

@@ -103,7 +103,10 @@ export function versionLabel({ name, id }: Pick<StoredSnapshot, 'name' | 'id'>):
   return `${name}@${id.slice(0, 8)}`
 }
 
-/** Rule 5: a snapshot that the store created too long after its listing is no commit by itself; it counts only while all of it is present. */
+/**
+ * Rule 5: a snapshot that the store created too long after its listing is not a commit by itself. It counts only while
+ * everything it reaches is present.
+ */
 export function isLate(snapshot: StoredSnapshot): boolean {
   return snapshot.ref.created > snapshot.listed + COMMIT_WINDOW_MS
 }

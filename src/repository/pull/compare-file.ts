@@ -7,8 +7,8 @@ import type { FileEntry } from '../format/manifest.ts'
 import { chunkMatches } from '../read/read-chunks.ts'
 
 /**
- * Which chunks of `entry` a local file already has at their places: a flag a chunk. `lengthOf` gives a chunk's plain length by its position in the entry.
- * Reads the file once, front to back.
+ * Tells for each chunk of `entry` whether a local file has it at its place. `lengthOf` gives a chunk's plain length by
+ * its position in the entry. Reads the file once, front to back.
  */
 export async function matchingChunks(
   localPath: string,

@@ -5,13 +5,19 @@ import { versionLabel, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { readManifest } from '../read/read-manifest.ts'
 
-/** One entry of a version that is wanted alone: a file or a symlink as itself, a folder's contents in the place of the version's. */
+/**
+ * One entry of a version that is pulled alone. A file or a symlink keeps its name; the contents of a folder take the
+ * version's place.
+ */
 export interface Part {
   path: string
   type: 'file' | 'directory'
 }
 
-/** What of a version is wanted: a part, or what matches a pattern in gitignore syntax; all of it when neither is there. */
+/**
+ * The wanted part of a version: one entry, or what matches a pattern in gitignore syntax. Without either, the whole
+ * version.
+ */
 export interface PartOfVersion {
   part?: Part
   pattern?: string

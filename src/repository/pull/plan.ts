@@ -89,7 +89,10 @@ export interface PullPlanRequest {
   reporter: Reporter
 }
 
-/** Compares a snapshot with the destination. Throws `would-overwrite` with the list when local content would be lost that the repository does not know. */
+/**
+ * Compares a snapshot with the destination. Throws `would-overwrite` with a list when local content would be lost that
+ * the repository does not have.
+ */
 export async function planPull(repository: OpenRepository, request: PullPlanRequest): Promise<PullPlan> {
   const planner = new Planner(repository, request)
   await planner.readSnapshot()
@@ -126,7 +129,10 @@ class Planner {
   readonly endangered: UnsavedFile[] = []
   private readonly repository: OpenRepository
   private readonly request: PullPlanRequest
-  /** Folders of the snapshot that are real folders at the destination: only below those can anything be there already. */
+  /**
+   * Folders of the snapshot that are real folders at the destination. Anything that exists already lies below one of
+   * them.
+   */
   private readonly real: Set<string>
   private readonly known = new Set<string>()
   private readonly names: LocalNames

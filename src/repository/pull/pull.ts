@@ -52,9 +52,10 @@ export interface PullResult {
 }
 
 /**
- * Restores a snapshot: plans all of it first, then deletes what is in the way, makes folders, writes files (each verified, then renamed into place), and at
- * last sets modes and times of folders. A run after an interrupted one finds what that had done. Throws `not-found` when the version was forgotten meanwhile and
- * something of it is gone for that; what is restored by then is whole.
+ * Restores a snapshot. Plans everything first, then deletes what is in the way, makes folders, writes files (each
+ * verified, then renamed into place), and last sets modes and times of folders. Continues what an interrupted run had
+ * done. Throws `not-found` when the version was forgotten meanwhile and some of its data is gone; files restored by
+ * then are whole.
  */
 export async function pull(context: RepositoryContext, opened: OpenRepository, request: PullRequest): Promise<PullResult> {
   const { snapshot } = request

@@ -26,8 +26,9 @@ export interface RestoreResult {
 const RESUME_FROM_BYTES = 1024 * 1024
 
 /**
- * The places where chunks go, in typed columns: chunk `entry` of the index belongs at `offset` of file `file`. Sorted by index entry they are in the order in
- * which blocks lie in packs, so every block is fetched and decoded once, whatever the number of files it serves.
+ * Where chunks go, in typed columns: chunk `entry` of the index belongs at `offset` of file `file`. Sorted by index
+ * entry they follow the order of blocks in packs, so every block is fetched and decoded once, however many files need
+ * it.
  */
 class Placements {
   private order = new Float64Array(1024)
@@ -35,7 +36,10 @@ class Placements {
   private offset = new Float64Array(1024)
   count = 0
 
-  /** Index entries stay below 2^27 and placements below 2^26, so both fit one double exactly: sorting doubles is much faster than sorting by a comparator. */
+  /**
+   * Index entries stay below 2^27 and placements below 2^26, so both fit one double exactly. Sorting doubles is much
+   * faster than sorting by a comparator.
+   */
   private static readonly SHIFT = 2 ** 26
 
   add(entry: number, file: number, offset: number): void {
@@ -72,7 +76,10 @@ class Placements {
   }
 }
 
-/** Writes the planned files: fetches each needed block once, verifies each chunk, and places every file as soon as it is whole. */
+/**
+ * Writes the planned files: fetches each block once, verifies each chunk, and moves every file into place as soon as it
+ * is whole.
+ */
 export async function restoreFiles(
   repository: OpenRepository,
   files: readonly PlannedFile[],

@@ -7,13 +7,16 @@ import { baseBlocks, type PlannedBlock, type ReadPlan, whyNoBase } from './block
 import { type BlockSource, chunkMatches } from './block-source.ts'
 import { readBase } from './read-copy.ts'
 
-/** Bytes of chunks that are kept because blocks still to come need them. What goes beyond is read again when its turn comes. */
+/** Bytes of chunks kept for later blocks that need them as bases. Chunks beyond this limit are read again. */
 const KEPT_BYTES = 64 * 1024 * 1024
 
 /** Blocks that are decoded side by side, at least, with their bases in memory: up to 8 MiB each. */
 const MIN_PARALLEL = 2
 
-/** The chunks that a plan's blocks are predicted from, each verified before it is used. Kept from when their block is decoded until their last use. */
+/**
+ * The chunks that a plan's blocks are predicted from. Each is verified before it is used, and kept from the decoding of
+ * its block until its last use.
+ */
 export class BaseChunks {
   private readonly source: BlockSource
   private readonly uses: Map<number, number>
@@ -39,8 +42,8 @@ export class BaseChunks {
   }
 
   /**
-   * Decodes a block of the plan, all of whose bases have been begun to be read before it. Undefined where all its chunks have lost their bases; chunks of a
-   * block some of whose bases are lost come out wrong, as their checksums tell.
+   * Decodes a block of the plan. The reading of all its bases must have begun. Undefined where all its chunks have lost
+   * their bases. Where only some have, those chunks come out wrong, as their checksums tell.
    */
   async decode(planned: PlannedBlock, layout: BlockLayout, stored: Uint8Array): Promise<Uint8Array | undefined> {
     const { index, pool } = this.source

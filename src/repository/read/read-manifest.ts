@@ -9,7 +9,10 @@ export function describeVersion(snapshot: StoredSnapshot): string {
   return `${snapshot.name} (version ${snapshot.id.slice(0, 8)})`
 }
 
-/** Every entry of a snapshot in the order of their paths, checked as `ManifestDecoder` does, some megabytes at a time. A single file is one entry. */
+/**
+ * Every entry of a snapshot in the order of the paths, checked as `ManifestDecoder` does, a few megabytes at a time. A
+ * single file is one entry.
+ */
 export async function* readManifest(source: BlockSource, snapshot: StoredSnapshot): AsyncGenerator<Entry> {
   const single = snapshot.source.type === 'file'
   const refuse = (): never => {
@@ -46,7 +49,10 @@ export async function* chunkIdsOf(source: BlockSource, snapshot: StoredSnapshot)
   for await (const entry of readManifest(source, snapshot)) if (entry.type === 'file') yield entry.chunks
 }
 
-/** True when `test` holds for every chunk that a snapshot reaches. It gets a list of ids and the offset of one in it. */
+/**
+ * True when `test` holds for every chunk that a snapshot reaches. `test` gets a list of ids and the offset of an id in
+ * it.
+ */
 export async function everyChunkOf(
   source: BlockSource,
   snapshot: StoredSnapshot,
@@ -56,7 +62,10 @@ export async function everyChunkOf(
   return true
 }
 
-/** True when every chunk that a snapshot reaches is in a listed pack with all its bases. A late snapshot counts only then (rule 5). */
+/**
+ * True when every chunk that a snapshot reaches is in a listed pack with all its bases. A late snapshot counts only
+ * then (rule 5).
+ */
 export function isComplete(source: BlockSource, snapshot: StoredSnapshot): Promise<boolean> {
   return everyChunkOf(source, snapshot, (ids, offset) => source.index.findWhole(ids, offset) >= 0)
 }

@@ -16,7 +16,10 @@ export interface PlacedChunk {
   id: string
 }
 
-/** A file of a version, read in pieces: only the blocks that a piece lies in are fetched, and each chunk is verified before anything of it is given out. */
+/**
+ * A file of a version that is read in pieces. Fetches only the blocks that a piece lies in, and verifies each chunk
+ * before returning any of its bytes.
+ */
 export class StoredFile {
   readonly size: number
   private readonly source: BlockSource

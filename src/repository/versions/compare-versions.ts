@@ -9,7 +9,10 @@ export type Difference =
   /** Equal content; mode or time differ. */
   | { kind: 'touched'; path: string; before: Entry; after: Entry }
 
-/** What differs between two lists of entries, both sorted by path as manifests are. Holds one entry of each at a time. */
+/**
+ * The differences between two lists of entries, both sorted by path as manifests are. Holds one entry of each at a
+ * time.
+ */
 export async function* compareEntries(before: AsyncIterable<Entry>, after: AsyncIterable<Entry>): AsyncGenerator<Difference> {
   const left = before[Symbol.asyncIterator]()
   const right = after[Symbol.asyncIterator]()

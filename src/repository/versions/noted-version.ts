@@ -14,7 +14,10 @@ const HEAD_BYTES = 1024
 /** SHA-256 in hex. */
 const CHECKSUM_CHARACTERS = 64
 
-/** The newest version of a name that this machine knows of, with all its entries: lets `status` answer without asking the store. */
+/**
+ * The newest version of a name that this machine knows of, with all its entries. It lets `status` answer without asking
+ * the store.
+ */
 export interface NotedVersion {
   id: string
   name: string
@@ -24,8 +27,9 @@ export interface NotedVersion {
 }
 
 /**
- * A file: one line of JSON, the manifest's rows, and a last line with the SHA-256 of all before. When it was changed last tells since when its version is known to
- * be the newest: where it holds that version already nothing else is written.
+ * Writes a file: one line of JSON, the manifest's rows, and a last line with the SHA-256 of everything before. The
+ * file's mtime tells since when its version is known to be the newest: where the file holds that version already, only
+ * the mtime is set.
  */
 export async function saveNotedVersion(file: string, version: NotedVersion, reporter: Reporter): Promise<void> {
   try {
@@ -85,7 +89,10 @@ function* piecesOf({ entries, ...head }: NotedVersion): Generator<string> {
   yield `${text}${hash.digest('hex')}\n`
 }
 
-/** Undefined when there is none, or when it is damaged (told as a detail, and deleted): the store knows better anyway. `knownSince`: ms since 1970. */
+/**
+ * Undefined when there is no file. A damaged file is reported as a detail and deleted: the store knows better anyway.
+ * `knownSince`: ms since 1970.
+ */
 export async function loadNotedVersion(file: string, reporter: Reporter): Promise<(NotedVersion & { knownSince: number }) | undefined> {
   try {
     const { mtimeMs } = await stat(file)

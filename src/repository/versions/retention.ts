@@ -7,7 +7,7 @@ import { rankByMetric, type BestSpec, type Direction } from './metrics.ts'
 export interface RetentionPolicy {
   /** The newest so many. */
   last?: number
-  /** The newest version of each of the newest so many hours, days, weeks (from Monday), months that have one, by local time. */
+  /** How many hours, days, weeks (from Monday) and months that have a version keep their newest one, by local time. */
   hourly?: number
   daily?: number
   weekly?: number
@@ -47,7 +47,10 @@ export interface Decision<V> {
 export interface DecisionOptions {
   /** The store's clock, ms. */
   now: number
-  /** Keep the newest version whatever the rules say: two machines that forget by different rules then never leave a name without versions. */
+  /**
+   * Keeps the newest version whatever the rules say: so two machines with different rules never leave a name without
+   * versions.
+   */
   keepNewest: boolean
 }
 
@@ -58,7 +61,10 @@ export function isEmptyPolicy(policy: RetentionPolicy): boolean {
   return [last, hourly, daily, weekly, monthly, within].every(rule => rule === undefined) && tags.length + best.length === 0
 }
 
-/** Decides about all versions of one name. Pure: the same versions, policy and moment give the same answer on every machine of one time zone. */
+/**
+ * Decides about all versions of one name. Pure: the same versions, policy and time give the same answer on every
+ * machine of one time zone.
+ */
 export function decideRetention<V extends RetainedVersion>(
   versions: readonly V[],
   policy: RetentionPolicy,

@@ -80,7 +80,10 @@ export class DriveApi {
     }
   }
 
-  /** All files whose parent is one of `parents`, and Drive's clock (ms, cut to the second) when it answered the first page. */
+  /**
+   * All files whose parent is one of `parents`, and Drive's clock (ms, cut to the second) when it answered the first
+   * page.
+   */
   async listChildren(
     parents: readonly string[],
     { foldersOnly, trashed = false }: { foldersOnly: boolean; trashed?: boolean },

@@ -43,8 +43,8 @@ export function uploadUrl(baseUrl: string, uploadType: string): string {
 export type UploadAnswer = { done: DriveFile } | { received: number } | 'expired'
 
 /**
- * One resumable upload as Drive sees it (developers.google.com/drive/api/guides/manage-uploads): begun, sent from any place on, asked about. What Drive says it has
- * received counts, not what was sent.
+ * One resumable upload (developers.google.com/drive/api/guides/manage-uploads): can be begun, sent from any offset, and
+ * asked about. What Drive says it has received counts, not what was sent.
  */
 export class ResumableSession {
   private readonly options: UploaderOptions
@@ -93,8 +93,8 @@ export class ResumableSession {
   }
 
   /**
-   * Sends `bytes` as those from `offset` on; `total` is the file's length once it is known. When that breaks it asks what has arrived. Throws `unavailable` when
-   * nothing more arrives, however often it is tried.
+   * Sends `bytes` from `offset` on; `total` is the file's length once it is known. After a failure it asks how much has
+   * arrived. Throws `unavailable` when nothing more arrives after several tries.
    */
   async send(bytes: Uint8Array, offset: number, total: number | undefined, signal?: AbortSignal): Promise<UploadAnswer> {
     const answer = await this.sendOrAsk(bytes, offset, total, signal)
