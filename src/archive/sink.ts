@@ -106,7 +106,7 @@ function sinkError(error: unknown, path: string): AppError {
       cause: error,
     })
   if (code === 'ENOENT' || code === 'ENOTDIR')
-    return new AppError('not-found', `${dirname(path)} is no folder.`, {
+    return new AppError('not-found', `${dirname(path)} is not a folder.`, {
       hint: 'Make it first, or name a file elsewhere with -o.',
       cause: error,
     })

@@ -37,7 +37,7 @@ function readWhole(entry: WalkedEntry): Buffer | undefined {
   try {
     fd = openSync(fsPath(entry.localPath), FLAGS)
     const before = fstatSync(fd, { bigint: true })
-    if (!before.isFile()) throw new UnreadableFileError('it is no file any more')
+    if (!before.isFile()) throw new UnreadableFileError('it is not a file any more')
     // a byte more than it should have shows whether it grew
     const bytes = readAtSync(fd, 0, Number(before.size) + 1)
     const after = fstatSync(fd, { bigint: true })
@@ -67,7 +67,7 @@ export async function openLargeFile(entry: WalkedEntry): Promise<PromisedFile> {
   try {
     file = await open(fsPath(entry.localPath), FLAGS)
     const stats = await file.stat({ bigint: true })
-    if (!stats.isFile()) throw new UnreadableFileError('it is no file any more')
+    if (!stats.isFile()) throw new UnreadableFileError('it is not a file any more')
     const opened = file
     const size = Number(stats.size)
     return {

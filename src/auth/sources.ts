@@ -11,7 +11,7 @@ const WHY_LOGINS_END =
 /** A plain access token: it can't be renewed, and nothing is known about it. */
 export function tokenSource(token: string, now: () => number): CachedTokenSource {
   if (!/^[\x21-\x7e]+$/.test(token))
-    throw new AppError('unauthenticated', 'The given access token is no token: it holds spaces or other characters that none has.', {
+    throw new AppError('unauthenticated', 'The given access token is not valid: it holds spaces or other characters that no token has.', {
       hint: 'Set COLAB_ESCAPE_TOKEN (or --token) to an access token and nothing else, or unset it.',
     })
   return new CachedTokenSource(

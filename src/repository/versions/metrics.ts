@@ -1,6 +1,6 @@
 import { AppError } from '../../util/errors.ts'
 
-/** How a version did, by measure: `val_loss`, `val/acc`. */
+/** The metrics of a version by name: `val_loss`, `val/acc`. */
 export type Metrics = Record<string, number>
 
 const MAX_METRICS = 100
@@ -12,7 +12,7 @@ export function isMetricName(name: string): boolean {
   return NAME.test(name)
 }
 
-/** `val_loss=0.31`, once for each measure. */
+/** `val_loss=0.31`, once for each metric. */
 export function parseMetrics(texts: readonly string[]): Metrics {
   const metrics = new Map<string, number>()
   for (const text of texts) {
@@ -20,17 +20,17 @@ export function parseMetrics(texts: readonly string[]): Metrics {
     const name = text.slice(0, Math.max(0, equals))
     const value = text.slice(equals + 1)
     if (equals < 0 || !isMetricName(name))
-      throw new AppError('usage', `--metric ${text} names no measure.`, {
+      throw new AppError('usage', `--metric ${text} names no metric.`, {
         hint: 'Write name=number, e.g. --metric val_loss=0.31; a name has letters, digits, and _ . / - after the first letter.',
       })
     if (!NUMBER.test(value) || !Number.isFinite(Number(value)))
       throw new AppError('usage', `--metric ${text} has no finite number.`, { hint: 'Write it in digits, e.g. val_loss=0.31 or lr=1e-4.' })
     if (metrics.has(name))
-      throw new AppError('usage', `--metric ${name} is given twice.`, { hint: 'Give each measure one value; a version has one of each.' })
+      throw new AppError('usage', `--metric ${name} is given twice.`, { hint: 'Give each metric one value.' })
     metrics.set(name, Number(value))
   }
   if (metrics.size > MAX_METRICS)
-    throw new AppError('usage', `${metrics.size} measures are more than the ${MAX_METRICS} that a version can have.`, {
+    throw new AppError('usage', `${metrics.size} metrics are more than the ${MAX_METRICS} that a version can have.`, {
       hint: 'Push them as a file, and keep the few that versions are chosen by.',
     })
   return Object.fromEntries(metrics)

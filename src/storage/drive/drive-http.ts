@@ -115,7 +115,7 @@ export class DriveHttp {
     } catch {
       // told below
     }
-    throw new AppError('unavailable', `Drive's answer when trying to ${task} is no JSON.`, {
+    throw new AppError('unavailable', `Drive's answer when trying to ${task} is not JSON.`, {
       hint: 'Is there a proxy or a login page in between? Check the network and run the same command again.',
     })
   }
