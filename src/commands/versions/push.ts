@@ -4,6 +4,7 @@ import { zstdName } from '../../compression/zstd.ts'
 import { readGitState } from '../../local/git-state.ts'
 import { walk, type WalkResult } from '../../local/walk.ts'
 import { checkName, nameProblem } from '../../repository/format/object-names.ts'
+import { versionLabel } from '../../repository/format/snapshot.ts'
 import type { ForgetResult } from '../../repository/prune/forget.ts'
 import { push, type PushRequest, type PushResult } from '../../repository/push/push.ts'
 import { kindOfChunk } from '../../repository/usage/file-kinds.ts'
@@ -157,7 +158,7 @@ function noteOtherSource({ console, settings }: Session, name: string, source: W
 function describe(name: string, store: ChosenStore, result: PushResult, failed: number, requests: number, milliseconds: number): string[] {
   const { reading, snapshot, newBytes, storedBytes } = result
   const lines: string[] = []
-  const version = snapshot ? `${name}@${snapshot.id.slice(0, 8)}` : name
+  const version = snapshot ? versionLabel({ name, id: snapshot.id }) : name
   if (result.outcome === 'stored') lines.push(`Pushed ${version} to ${store.storage.location}`)
   else if (result.outcome === 'unchanged') lines.push(`Nothing changed: ${name} equals its newest version ${version}.`)
   else lines.push(`Dry run: ${name} would get a new version; nothing was stored`)
