@@ -46,5 +46,5 @@ export function parsePolicy(options: RetentionOptions): RetentionPolicy | undefi
 
 function parseCount(option: string, text: string): number {
   if (/^[1-9]\d{0,5}$/.test(text)) return Number(text)
-  throw new AppError('usage', `${option} ${text} is not a number of versions.`, { hint: 'Give a number from 1 on.' })
+  throw new AppError('usage', `${option} ${text} isn't a number of versions.`, { hint: 'Give a number from 1 on.' })
 }

@@ -25,8 +25,7 @@ export function parseMetrics(texts: readonly string[]): Metrics {
       })
     if (!NUMBER.test(value) || !Number.isFinite(Number(value)))
       throw new AppError('usage', `--metric ${text} has no finite number.`, { hint: 'Write it in digits, e.g. val_loss=0.31 or lr=1e-4.' })
-    if (metrics.has(name))
-      throw new AppError('usage', `--metric ${name} is given twice.`, { hint: 'Give each metric one value.' })
+    if (metrics.has(name)) throw new AppError('usage', `--metric ${name} is given twice.`, { hint: 'Give each metric one value.' })
     metrics.set(name, Number(value))
   }
   if (metrics.size > MAX_METRICS)
