@@ -6,7 +6,7 @@ const INTRO = `# Commands
 Made by \`npm run docs\` from the program's help. \`colab-escape <command> --help\` shows the same text.
 
 A **version** is a name (\`data\`: its newest), \`data~1\` (the one before), \`data@best\` (a tag), \`data@8636\` (the beginning of an id), \`data@2026-11-20\` (the
-newest at the end of that day), \`data@yesterday\`, \`data@2h\` (the newest that is at least that old; also \`min\`, \`d\`, \`w\`), \`data@best:val_loss\` (the lowest) or
+newest at the end of that day), \`data@yesterday\`, \`data@2h\` (the newest that is at least that old; also \`30min\`, \`3d\`, \`1d12h\`), \`data@best:val_loss\` (the lowest) or
 \`data@best:max:acc\` (the highest). Results go to stdout; progress, notes, warnings and errors to stderr. With \`--json\` all of it is JSON lines on stdout: events,
 then one \`result\` or \`error\` ([json-output.md](json-output.md)). [errors.md](errors.md) lists every error and how to fix it.`
 

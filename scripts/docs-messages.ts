@@ -255,6 +255,7 @@ function placeholder(node: ts.Node): string {
     const callee = node.expression
     const called = ts.isPropertyAccessExpression(callee) ? callee.name.text : callee.getText()
     if (called === 'messageOf') return '<why>'
+    if (called === 'versionLabel') return '<version>'
     if (called === 'stringify') return `"${placeholder(node.arguments[0]!)}"`
     if (called === 'round' || called === 'toFixed') return '<n>'
     if (called === 'plural') {

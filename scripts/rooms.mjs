@@ -1,15 +1,16 @@
-// The rooms of src/ and what each may import, the highest first. A room is the files directly in its folder; `program`, `settings` and `worker` are files of src/
-// itself. From this table come the rules of dependency-cruiser, and docs/architecture.md shows it.
+// The rooms of src/ and what each may import, the highest first. A room is the files directly in its folder; `program`,
+// `settings` and `worker` are files of src/ itself. The rules of dependency-cruiser come from this table, and
+// docs/architecture.md shows it.
 
 /** @type {Record<string, string[]>} */
 // prettier-ignore
 export const ROOMS = {
   program: ['commands/archive', 'commands/auth', 'commands/compare', 'commands/completion', 'commands/doctor', 'commands/shared', 'commands/space', 'commands/versions', 'commands/watch', 'settings', 'ui', 'util', 'util/memory'],
-  'commands/watch': ['commands/shared', 'commands/space', 'commands/versions', 'local', 'repository/open', 'repository/push', 'repository/versions', 'repository/watch', 'storage', 'ui', 'util'],
+  'commands/watch': ['commands/shared', 'commands/space', 'commands/versions', 'local', 'repository/format', 'repository/open', 'repository/push', 'repository/versions', 'repository/watch', 'ui', 'util'],
   'commands/versions': ['archive', 'commands/shared', 'commands/space', 'compression', 'local', 'repository/check', 'repository/format', 'repository/open', 'repository/prune', 'repository/pull', 'repository/push', 'repository/read', 'repository/usage', 'repository/versions', 'storage', 'tensors', 'ui', 'util'],
   'commands/space': ['commands/shared', 'repository/format', 'repository/index', 'repository/open', 'repository/prune', 'repository/usage', 'repository/versions', 'ui', 'util'],
-  'commands/doctor': ['auth', 'commands/shared', 'compression', 'repository/format', 'repository/prune', 'repository/source', 'repository/versions', 'storage', 'ui', 'util'],
-  'commands/completion': ['commands/shared', 'util'],
+  'commands/doctor': ['auth', 'commands/shared', 'compression', 'local', 'repository/format', 'repository/prune', 'repository/source', 'repository/versions', 'storage', 'ui', 'util'],
+  'commands/completion': ['commands/shared', 'local', 'util'],
   'commands/compare': ['commands/shared', 'repository/format', 'repository/open', 'repository/read', 'repository/source', 'repository/versions', 'tensors', 'ui', 'util'],
   'commands/auth': ['auth', 'commands/shared', 'ui', 'util'],
   'commands/archive': ['archive', 'chunking/layouts', 'commands/shared', 'compression', 'local', 'repository/bases', 'repository/usage', 'repository/write', 'storage/drive', 'ui', 'util'],
@@ -22,7 +23,7 @@ export const ROOMS = {
   'repository/check': ['compression', 'repository/format', 'repository/index', 'repository/open', 'repository/read', 'repository/versions', 'util'],
   'repository/bases': ['chunking', 'chunking/layouts', 'compression', 'local', 'repository/format', 'repository/write', 'util'],
   'repository/write': ['compression', 'repository/format', 'repository/open', 'storage', 'util', 'util/memory'],
-  'repository/versions': ['repository/format', 'repository/open', 'repository/read', 'storage', 'util'],
+  'repository/versions': ['local', 'repository/format', 'repository/open', 'repository/read', 'storage', 'util'],
   'repository/source': ['chunking', 'local', 'repository/format', 'repository/read', 'util'],
   'repository/open': ['compression', 'repository/format', 'repository/index', 'repository/read', 'storage', 'util', 'util/memory'],
   'repository/read': ['compression', 'repository/format', 'repository/index', 'storage', 'util', 'util/memory'],
@@ -31,7 +32,7 @@ export const ROOMS = {
   worker: ['compression', 'util/memory'],
   'repository/format': ['compression', 'local', 'storage', 'util'],
   archive: ['compression', 'compression/zstd', 'compression/zstd/portable', 'local', 'util'],
-  tensors: ['chunking/layouts', 'util'],
+  tensors: ['chunking/layouts', 'local', 'util'],
   'storage/drive': ['storage', 'util', 'util/memory'],
   compression: ['compression/zstd', 'compression/zstd/portable', 'kernels', 'util', 'util/memory'],
   'compression/zstd/portable': ['compression/zstd', 'util'],
@@ -41,9 +42,9 @@ export const ROOMS = {
   ui: ['util'],
   storage: ['util'],
   settings: ['util'],
+  auth: ['local', 'util'],
   local: ['util'],
   'chunking/layouts': ['util'],
-  auth: ['util'],
   util: [],
   kernels: [],
 }
@@ -90,9 +91,9 @@ export const MAIN_FILES = {
   ui: 'console.ts',
   storage: 'storage.ts',
   settings: 'settings.ts',
+  auth: 'choose.ts',
   local: 'walk.ts',
   'chunking/layouts': 'span.ts',
-  auth: 'choose.ts',
   util: 'errors.ts',
   kernels: 'fastcdc.ts',
 }

@@ -46,7 +46,7 @@ export interface CompressResult {
 
 export const ZLIB_LEVEL: Record<Level, number> = { fast: 1, balanced: 6, max: 9 }
 
-/** Writes an archive of a walked source into `sink` and finishes it; when anything goes wrong, or on an interrupt, the sink is aborted. */
+/** Writes an archive of a walked source into `sink` and finishes it. Aborts the sink on an error or an interrupt. */
 export async function compress(context: CompressContext, request: CompressRequest, sink: ByteSink): Promise<CompressResult> {
   const { reporter, signal } = context
   const entries = archiveEntries(request)

@@ -17,8 +17,9 @@ export interface DestinationOptions {
 export type EntryResult = 'written' | 'unchanged' | 'skipped'
 
 /**
- * Puts entries of an archive into a folder. Whatever the archive says, nothing outside of that folder is touched: names are checked, and every folder on the
- * way is looked at, so that no symlink is ever followed. Throws `RefusedEntryError`, `OccupiedEntryError` and `LocalEntryError` for what concerns one entry only.
+ * Writes the entries of an archive into a folder. Nothing outside of that folder is ever touched, whatever the archive
+ * says: names are checked, and so is every folder on the way, so no symlink is followed. Throws `RefusedEntryError`,
+ * `OccupiedEntryError` and `LocalEntryError` for problems of a single entry.
  */
 export class Destination {
   /** Symlinks placed here that lead out of the folder. */
@@ -138,7 +139,7 @@ export class Destination {
     return path
   }
 
-  /** Sets modes and times of folders. Throws `LocalEntryError` for the first that refuses, after all have been tried. */
+  /** Sets modes and times of folders. Tries all of them, then throws `LocalEntryError` for the first that failed. */
   finish(): void {
     let failed: unknown
     // the deepest first: a mode may close the way to what is below

@@ -11,7 +11,10 @@ export class LocalEntryError extends Error {}
 
 const FATAL = ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE', 'ENFILE']
 
-/** Runs file system calls for `path`: an error that only concerns this entry becomes a `LocalEntryError`, one that would meet all others too an `AppError`. */
+/**
+ * Runs file system calls for `path`. An error of this entry alone becomes a `LocalEntryError`; one that every other
+ * entry would meet too becomes an `AppError`.
+ */
 export function perEntry<T>(path: string, task: () => T): T {
   try {
     return task()

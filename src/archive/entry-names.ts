@@ -8,7 +8,7 @@ export function tarName(path: string): string {
   return path.replace(ESCAPED_BYTE, char => percent(char.charCodeAt(0) - 0xdc00))
 }
 
-/** In zip a backslash separates folders on some systems, and a drive letter leads elsewhere: neither may stand in a name. */
+/** A name in a zip must not contain a backslash, which separates folders on some systems, or a drive letter. */
 export function zipName(path: string): string {
   return tarName(path)
     .replaceAll('\\', percent(0x5c))

@@ -1,4 +1,5 @@
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
+import { readIntoSync } from '../local/read-at.ts'
 import type { WalkedEntry } from '../local/walk.ts'
 import type { ElementType } from '../util/element-type.ts'
 import { throwIfAborted } from '../util/errors.ts'
@@ -30,7 +31,10 @@ export interface KindEstimate {
   bytes: number
   /** What they would take in the archive, about. */
   archiveBytes: number
-  /** Of tensors, and where there are tables: what they would take split into byte planes and columns, as a repository may store them and no archive can. */
+  /**
+   * Of tensors and tables: their size when split into byte planes and columns. A repository may store them so, an
+   * archive cannot.
+   */
   filteredBytes?: number
 }
 
@@ -38,7 +42,10 @@ const TAR_BLOCK = 512
 /** A local header and one in the directory of a zip, their names and our extra fields aside. */
 const ZIP_ENTRY_BYTES = 30 + 46 + 16
 
-/** What stands for an entry, or for a part of it, in the archive: its header, its content, and at the end of an entry what fills it up to the next one. */
+/**
+ * One entry, or a part of it, as it stands in the archive: its header, its content, and after the last part the padding
+ * up to the next entry.
+ */
 interface Piece {
   entry: WalkedEntry
   /** Bytes of the kind's stream before it. */
@@ -153,8 +160,7 @@ function readFile(path: string, buffer: Buffer, position: number): void {
   try {
     const fd = openSync(fsPath(path), 'r')
     try {
-      for (let done = 0, read = -1; read !== 0 && done < buffer.length; done += read)
-        read = readSync(fd, buffer, done, buffer.length - done, position + done)
+      readIntoSync(fd, buffer, position)
     } finally {
       closeSync(fd)
     }

@@ -32,8 +32,8 @@ const CHUNK_BYTES = 64 * 1024
 const deflate = promisify(deflateRaw)
 
 /**
- * What an archive would take, by kind of file: blocks of what would be in it, spread evenly, are compressed as they would be. Where there are not more blocks
- * than are tried out, everything is.
+ * Estimates the size of an archive by kind of file: compresses blocks of its content, spread evenly. Where there are
+ * few blocks it compresses all of them.
  */
 export async function estimate(request: EstimateRequest): Promise<Estimate> {
   const blockBytes = request.pool.maxBlockBytes(request.level)
@@ -87,7 +87,10 @@ async function packedLength({ format, level, pool }: EstimateRequest, parts: rea
   return (await Promise.all(lengths)).reduce((sum, length) => sum + length, 0)
 }
 
-/** What a block's content would be stored as, undefined where an archive does the same, and how much of it is tables. */
+/**
+ * The stored size of a block's content in a repository, or undefined where an archive stores it the same way; and how
+ * many of its bytes are tables.
+ */
 async function pushedLength(
   { format, level, pool, formOf }: EstimateRequest,
   { element }: KindStream,

@@ -1,4 +1,5 @@
 import { AppError } from '../util/errors.ts'
+import { formatBytes } from '../util/format-bytes.ts'
 
 /** Below this many plain bytes nothing is suspicious. */
 const HARMLESS_BYTES = 1e9
@@ -24,7 +25,7 @@ export class Expansion {
     if (this.allowed || this.plain <= HARMLESS_BYTES || this.plain <= SUSPICIOUS_RATIO * this.read) return
     throw new AppError(
       'denied',
-      `${this.name} unpacks to more than ${SUSPICIOUS_RATIO} times its size: over 1 GB from ${(this.read / 1e6).toFixed(1)} MB so far. It may be meant to fill the disk.`,
+      `${this.name} unpacks to more than ${SUSPICIOUS_RATIO} times its size: over 1 GB from ${formatBytes(this.read)} so far. It may be meant to fill the disk.`,
       { hint: 'If you trust it, run again with --force.' },
     )
   }

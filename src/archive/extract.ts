@@ -34,7 +34,10 @@ export interface ArchiveSource {
   bytes: ByteStream
   /** Length in bytes, where it is known. */
   size?: number | undefined
-  /** Where it lies on this machine, or any part of it by its place: zip is read from its end. Others are kept in the destination while they are read. */
+  /**
+   * The path on this machine, or a way to read any range: a zip is read from its end. Archives that offer neither are
+   * kept in the destination while they are read.
+   */
   zip?: ZipPlace | undefined
 }
 
@@ -63,8 +66,9 @@ export interface ExtractResult {
 }
 
 /**
- * Extracts an archive of any known format, told by its content. What is extracted stays, whatever happens later; of a file that can't be read to its end
- * nothing stays. Errors: `corrupt` for a damaged or truncated archive, `unsupported`, `denied` for a suspected decompression bomb without `force`.
+ * Extracts an archive of any known format, recognized by its content. Files that are whole stay, even when a later one
+ * fails; a file that can't be read to its end leaves nothing. Errors: `corrupt` for a damaged or truncated archive,
+ * `unsupported`, `denied` for a suspected decompression bomb without `force`.
  */
 export async function extract(context: ExtractContext, request: ExtractRequest): Promise<ExtractResult> {
   const extraction = new Extraction(context, request)
@@ -75,7 +79,10 @@ export async function extract(context: ExtractContext, request: ExtractRequest):
   }
 }
 
-/** What the readers of archives throw, made known as damage; errors of this machine, of the reading of the source and of the program stay what they are. */
+/**
+ * Turns errors of the archive readers into `corrupt`. Errors of this machine, of reading the source and of the program
+ * pass unchanged.
+ */
 function explained(error: unknown, name: string): unknown {
   const hint = 'Get the archive once more. What was extracted before the damage is whole.'
   if (isAppError(error, 'corrupt')) return corrupt(name, error.message, hint)

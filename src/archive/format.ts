@@ -42,7 +42,7 @@ export function formatOfContent(head: Uint8Array, name: string): FoundFormat {
   const text = Buffer.from(head).toString('latin1')
   const found = MAGICS.find(([, at, magic]) => text.startsWith(magic, at))?.[0]
   if (found === undefined)
-    throw new AppError('unsupported', head.length === 0 ? `${name} is empty.` : `${name} is no archive that is known here.`, {
+    throw new AppError('unsupported', head.length === 0 ? `${name} is empty.` : `${name} is not an archive of a known format.`, {
       hint: 'extract reads tar.zst, tar.gz, tar and zip.',
     })
   if (found === 'xz' || found === 'bzip2' || found === '7z' || found === 'rar')

@@ -1,5 +1,6 @@
 import { closeSync, constants, fchmodSync, fstatSync, futimesSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { readAtSync } from '../local/read-at.ts'
 import { utimesSeconds } from '../local/times.ts'
 import { throwIfAborted } from '../util/errors.ts'
 import { Breather } from '../util/event-loop.ts'
@@ -15,7 +16,10 @@ const PIECE_BYTES = 256 * 1024
 /** Set-user-id and the like don't come out of an archive. */
 export const permissions = (mode: number): number => mode & 0o777
 
-/** Writes a file under another name and renames it when it is whole; removes it when its content fails. Synchronous writes: a local disk is faster that way. */
+/**
+ * Writes a file under a temporary name and renames it when it is whole; removes it when its content fails. Writes are
+ * synchronous, which is faster on a local disk.
+ */
 export async function writeFile(path: string, entry: ArchiveEntry, signal: AbortSignal, onWritten: (bytes: number) => void): Promise<void> {
   const unfinished = unfinishedName(path)
   const turns = new Breather()
@@ -48,17 +52,19 @@ export async function writeFile(path: string, entry: ArchiveEntry, signal: Abort
   }
 }
 
-/** Whether the file at `path`, known to have as many bytes, has the content of `entry`. Reads no more of either than it takes. */
+/**
+ * True when the file at `path`, known to have as many bytes, has the content of `entry`. Stops reading at the first
+ * difference.
+ */
 export async function hasContent(path: string, entry: ArchiveEntry, signal: AbortSignal): Promise<boolean> {
   const fd = perEntry(path, () => openSync(fsPath(path), O_RDONLY | O_NOFOLLOW))
   try {
+    let position = 0
     for await (const bytes of entry.content) {
       throwIfAborted(signal)
-      const there = Buffer.allocUnsafe(bytes.length)
-      let length = 0
-      for (let read = -1; read !== 0 && length < there.length; length += read)
-        read = perEntry(path, () => readSync(fd, there, length, there.length - length, null))
-      if (length < there.length || !there.equals(bytes)) return false
+      const there = perEntry(path, () => readAtSync(fd, position, bytes.length))
+      if (!there.equals(bytes)) return false
+      position += bytes.length
     }
     return true
   } finally {

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { RandomAccessReader } from 'yauzl'
+import { ByteLru } from '../util/byte-lru.ts'
 
 /** A file elsewhere, any part of which can be had. */
 export interface RangeSource {
@@ -10,14 +11,14 @@ export interface RangeSource {
 
 /** Fetched at a time, whatever little of it is asked for: each request waits for its answer. */
 const BLOCK_BYTES = 4 * 1024 * 1024
-/** Blocks kept: a zip's directory and its content are read in turns. */
-const BLOCKS_KEPT = 4
+/** Kept of what was fetched: a zip's directory and its content are read in turns. */
+const KEPT_BYTES = 4 * BLOCK_BYTES
 
 /** Lets yauzl read a zip file that is not on this machine. */
 export class RangeReader extends RandomAccessReader {
   private readonly source: RangeSource
-  /** By their number; the one used last is the last. */
-  private readonly blocks = new Map<number, Promise<Uint8Array>>()
+  /** By their number. */
+  private readonly blocks = new ByteLru<number, Promise<Uint8Array>>(KEPT_BYTES)
 
   constructor(source: RangeSource) {
     super()
@@ -52,14 +53,11 @@ export class RangeReader extends RandomAccessReader {
   }
 
   private block(number: number): Promise<Uint8Array> {
+    const kept = this.blocks.get(number)
+    if (kept !== undefined) return kept
     const start = number * BLOCK_BYTES
-    const block = this.blocks.get(number) ?? this.source.range(start, Math.min(this.source.size, start + BLOCK_BYTES))
-    this.blocks.delete(number)
-    this.blocks.set(number, block)
-    for (const [oldest] of this.blocks) {
-      if (this.blocks.size <= BLOCKS_KEPT) break
-      this.blocks.delete(oldest)
-    }
+    const block = this.source.range(start, Math.min(this.source.size, start + BLOCK_BYTES))
+    this.blocks.set(number, block, BLOCK_BYTES)
     // one that failed is fetched anew
     block.catch(() => this.blocks.delete(number))
     return block

@@ -1,6 +1,6 @@
 /**
- * The parts of a path below the destination that an archive's name stands for; none for the destination itself. A name that could lead anywhere else gives the
- * reason instead, in words for a person.
+ * The parts of the path below the destination for a name in an archive; empty for the destination itself. For a name
+ * that could lead anywhere else, the reason in words for a person.
  */
 export function safeParts(name: string, windows: boolean): readonly string[] | { refused: string } {
   const path = windows ? name.replaceAll('\\', '/') : name

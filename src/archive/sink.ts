@@ -13,12 +13,18 @@ export interface ByteSink {
   abort(): Promise<void>
 }
 
-/** A name beside `path` for what is not whole yet; always the same, so that what a killed run left is used up by the next. Pushes leave such names out. */
+/**
+ * The temporary name beside `path` for a file that is not whole yet. It is always the same, so the next run replaces
+ * what a killed run left. Pushes ignore such names.
+ */
 export function unfinishedName(path: string): string {
   return join(dirname(path), `.colab-escape-${sha256Hex(encodePath(basename(path))).slice(0, 24)}.part`)
 }
 
-/** Throws `would-overwrite` when something lies at `path`, `usage` when it is a folder. True where it is a device or a pipe, to be written into. */
+/**
+ * True when `path` is a device or a pipe, which is written into. Throws `would-overwrite` when something lies at
+ * `path`, `usage` when it is a folder.
+ */
 async function checkTarget(path: string, force: boolean): Promise<boolean> {
   const stats = await stat(fsPath(path)).catch((error: unknown) => {
     if (errnoOf(error) === 'ENOENT') return undefined
@@ -47,7 +53,10 @@ export class FileSink implements ByteSink {
     this.file = file
   }
 
-  /** Errors: `would-overwrite` when `path` exists and not `force`; `usage` when it is a folder; `io` when it can't be made. */
+  /**
+   * Errors: `would-overwrite` when `path` exists without `force`; `usage` when it is a folder; `io` when it can't be
+   * created.
+   */
   static async create(path: string, force: boolean): Promise<FileSink> {
     try {
       if (await checkTarget(path, force)) return new FileSink(path, force, undefined, await open(fsPath(path), 'w'))
@@ -97,7 +106,7 @@ function sinkError(error: unknown, path: string): AppError {
       cause: error,
     })
   if (code === 'ENOENT' || code === 'ENOTDIR')
-    return new AppError('not-found', `${dirname(path)} is no folder.`, {
+    return new AppError('not-found', `${dirname(path)} is not a folder.`, {
       hint: 'Make it first, or name a file elsewhere with -o.',
       cause: error,
     })

@@ -1,6 +1,7 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import { fingerprintOf, sameFingerprint } from '../local/fingerprint.ts'
+import { readAtSync } from '../local/read-at.ts'
 import type { WalkedEntry } from '../local/walk.ts'
 import { errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'
 import { fsPath } from '../util/paths.ts'
@@ -19,7 +20,10 @@ const unreadable = (error: unknown): UnreadableFileError =>
     ? error
     : new UnreadableFileError(errnoOf(error) === 'ENOENT' ? 'it vanished after the folder was listed' : messageOf(error))
 
-/** All of a small file. Tried twice: one that changes while it is read, or can't be read, throws `UnreadableFileError`. */
+/**
+ * The whole content of a small file. Tries twice, then throws `UnreadableFileError` when the file changes while it is
+ * read, or can't be read.
+ */
 export function readSmallFile(entry: WalkedEntry): Buffer {
   return readWhole(entry) ?? readWhole(entry) ?? fail('it changed while it was being read')
 }
@@ -33,15 +37,12 @@ function readWhole(entry: WalkedEntry): Buffer | undefined {
   try {
     fd = openSync(fsPath(entry.localPath), FLAGS)
     const before = fstatSync(fd, { bigint: true })
-    if (!before.isFile()) throw new UnreadableFileError('it is no file any more')
+    if (!before.isFile()) throw new UnreadableFileError('it is not a file any more')
     // a byte more than it should have shows whether it grew
-    const bytes = Buffer.allocUnsafe(Number(before.size) + 1)
-    let length = 0
-    for (let read = -1; read !== 0 && length < bytes.length; length += read)
-      read = readSync(fd, bytes, length, bytes.length - length, length)
+    const bytes = readAtSync(fd, 0, Number(before.size) + 1)
     const after = fstatSync(fd, { bigint: true })
-    const unchanged = sameFingerprint(fingerprintOf(before), fingerprintOf(after)) && length === Number(after.size)
-    return unchanged ? bytes.subarray(0, length) : undefined
+    const unchanged = sameFingerprint(fingerprintOf(before), fingerprintOf(after)) && bytes.length === Number(after.size)
+    return unchanged ? bytes : undefined
   } catch (error) {
     throw unreadable(error)
   } finally {
@@ -53,8 +54,8 @@ function readWhole(entry: WalkedEntry): Buffer | undefined {
 export interface PromisedFile {
   size: number
   /**
-   * Exactly `size` bytes, once. What can't be had any more is filled up with zeros, as tar does it; that, and any change of the file meanwhile, is told to
-   * `onTrouble`, in words for a person. Closes the file at its end.
+   * Yields exactly `size` bytes, once, and closes the file. Bytes that can no longer be read are replaced by zeros, as
+   * tar does. Calls `onTrouble` with words for a person when that happens, and when the file changed meanwhile.
    */
   read(onTrouble: (why: string) => void, signal: AbortSignal): AsyncGenerator<Buffer>
   close(): Promise<void>
@@ -66,7 +67,7 @@ export async function openLargeFile(entry: WalkedEntry): Promise<PromisedFile> {
   try {
     file = await open(fsPath(entry.localPath), FLAGS)
     const stats = await file.stat({ bigint: true })
-    if (!stats.isFile()) throw new UnreadableFileError('it is no file any more')
+    if (!stats.isFile()) throw new UnreadableFileError('it is not a file any more')
     const opened = file
     const size = Number(stats.size)
     return {

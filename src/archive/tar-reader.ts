@@ -25,7 +25,10 @@ const openTar = extract as unknown as (options: {
   allowUnknownFormat: boolean
 }) => Writable & AsyncIterable<TarEntry>
 
-/** The entries of a tar archive: POSIX (pax), GNU and older forms. What it, or tar-stream, objects to is thrown as a plain `Error`. */
+/**
+ * The entries of a tar archive: POSIX (pax), GNU and older forms. Malformed archives throw a plain `Error`, from here
+ * or from tar-stream.
+ */
 export async function* readTar(bytes: ByteStream): AsyncGenerator<ArchiveEntry> {
   // names as bytes: they need not be UTF-8
   const reader = openTar({ filenameEncoding: 'latin1', allowUnknownFormat: true })

@@ -37,9 +37,9 @@ const ZIP64_ENTRIES = 0xffff
 const MAX_TAR_SECONDS = 2 ** 31 - 1
 
 /**
- * The bytes of a tar or zip archive of `entries`, whose paths are the names in it. Equal entries give equal bytes: nothing of this machine or moment gets in
- * (but for the time zone, since zip keeps local times). A file that can't be read is left out with a warning; one that changes while it is read is in the
- * archive with the length it had at first, and warned about.
+ * The bytes of a tar or zip archive of `entries`, whose paths are the names in it. Equal entries give equal bytes on
+ * every machine at any time (except that zip keeps local times, which depend on the time zone). A file that can't be
+ * read is left out with a warning. A file that changes while it is read keeps its first length, with a warning.
  */
 export async function* writeArchive(
   entries: readonly WalkedEntry[],
@@ -55,8 +55,8 @@ export async function* writeArchive(
 }
 
 /**
- * Feeds archiver entry by entry and takes out what it makes. When it is given up its streams are left to themselves: to destroy them throws errors that nobody
- * can catch, from inside of tar-stream; they hold nothing but memory.
+ * Feeds archiver entry by entry and takes its output. When it is given up, its streams are not destroyed: that would
+ * throw errors from inside tar-stream that nobody can catch. They hold nothing but memory.
  */
 class ArchiveWriter {
   private readonly archive: Archiver

@@ -1,4 +1,4 @@
-/** Where the entries of a zip file lie. Only files made to unpack to more than they hold let several entries share bytes. */
+/** The byte ranges of the entries of a zip file. Overlapping entries are a sign of a decompression bomb. */
 export class ZipRanges {
   /** Sorted, and disjoint. */
   private readonly starts: number[] = []

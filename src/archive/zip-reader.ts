@@ -20,8 +20,9 @@ const MAX_TARGET_BYTES = 64 * 1024
 export type ZipPlace = string | RangeSource
 
 /**
- * The entries of a zip file, in the order of its central directory; each content is checked against its checksum. Errors: `unsupported` for encrypted entries
- * and for methods other than stored and deflated; `corrupt` for a wrong checksum; what else yauzl or zlib object to is thrown as their plain `Error`.
+ * The entries of a zip file, in the order of its central directory. Each content is checked against its checksum.
+ * Errors: `unsupported` for encrypted entries and for methods other than stored and deflated; `corrupt` for a wrong
+ * checksum; a plain `Error` from yauzl or zlib for anything else.
  */
 export async function* readZip(place: ZipPlace): AsyncGenerator<ArchiveEntry> {
   // names as bytes: what they are in is decided here

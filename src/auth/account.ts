@@ -1,6 +1,7 @@
 import { AppError } from '../util/errors.ts'
+import { isRecord } from '../util/json-fields.ts'
 import type { AuthContext } from './context.ts'
-import { isObject, request, textOf, type Answer } from './request.ts'
+import { request, textOf, type Answer } from './request.ts'
 import type { TokenSource } from './token-source.ts'
 
 export interface Account {
@@ -15,7 +16,10 @@ export interface Account {
 const FIELDS = 'user(displayName,emailAddress),storageQuota(limit,usage)'
 export const DRIVE_API_PAGE = 'https://console.cloud.google.com/apis/library/drive.googleapis.com'
 
-/** Whose Drive it is, and how full. Errors: `unauthenticated`, `denied` (Drive's API is off for the client's project), `unavailable`, `interrupted`. */
+/**
+ * Whose Drive it is, and how full it is. Errors: `unauthenticated`, `denied` (the Drive API is off for the client's
+ * project), `unavailable`, `interrupted`.
+ */
 export async function readAccount({ fetch, endpoints }: AuthContext, source: TokenSource, signal?: AbortSignal): Promise<Account> {
   const url = `${endpoints.api}/drive/v3/about?fields=${encodeURIComponent(FIELDS)}`
   const aborting = signal === undefined ? {} : { signal }
@@ -26,9 +30,9 @@ export async function readAccount({ fetch, endpoints }: AuthContext, source: Tok
   const answer = first.status === 401 ? await ask(await source.getToken({ refuse: token, ...aborting })) : first
   if (answer.status !== 200) throw problem(answer, source)
   const { user, storageQuota: quota } = answer.json
-  const email = isObject(user) ? textOf(user.emailAddress) : undefined
-  const used = isObject(quota) ? bytes(quota.usage) : undefined
-  if (!isObject(user) || !isObject(quota) || email === undefined || used === undefined)
+  const email = isRecord(user) ? textOf(user.emailAddress) : undefined
+  const used = isRecord(quota) ? bytes(quota.usage) : undefined
+  if (!isRecord(user) || !isRecord(quota) || email === undefined || used === undefined)
     throw new AppError('unavailable', 'Google Drive gave an answer without an account.', { hint: 'Run the same command again.' })
   return { email, name: textOf(user.displayName), used, limit: bytes(quota.limit) }
 }
@@ -39,9 +43,9 @@ function bytes(value: unknown): number | undefined {
 }
 
 function problem({ status, json }: Answer, { description }: TokenSource): AppError {
-  const error = isObject(json.error) ? json.error : {}
+  const error = isRecord(json.error) ? json.error : {}
   const first: unknown = Array.isArray(error.errors) ? error.errors[0] : undefined
-  const reason = isObject(first) ? textOf(first.reason) : undefined
+  const reason = isRecord(first) ? textOf(first.reason) : undefined
   if (status === 403 && reason === 'accessNotConfigured')
     return new AppError('denied', "The Drive API is not enabled in the OAuth client's project.", {
       hint: `Enable it at ${DRIVE_API_PAGE} (the same project), wait a minute, and run the same command again.`,

@@ -62,8 +62,8 @@ function refusedInBrowser(error: string): AppError {
 }
 
 /**
- * The code in what a person pasted: the whole address of the page they were sent to, or the code alone. Errors: `usage`; `unauthenticated` when the person, or
- * Google, said no.
+ * The code in the pasted text: the whole address of the page, or the code alone. Errors: `usage`; `unauthenticated`
+ * when the person or Google refused.
  */
 export function readPasted(text: string, authorization: Authorization): string {
   const pasted = text.trim()

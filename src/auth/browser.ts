@@ -6,7 +6,10 @@ const OPENERS: Partial<Record<NodeJS.Platform, [string, ...string[]]>> = {
   win32: ['rundll32', 'url.dll,FileProtocolHandler'],
 }
 
-/** Opens an address in the person's browser. Calls `onFailure` when there is no way to; the browser itself may outlive this process. */
+/**
+ * Opens an address in the person's browser. Calls `onFailure` when that is not possible. The browser may outlive this
+ * process.
+ */
 export function openBrowser(url: string, platform: NodeJS.Platform, onFailure: () => void): void {
   const [command, ...args] = OPENERS[platform] ?? ['xdg-open']
   const child = spawn(command, [...args, url], { stdio: 'ignore', detached: true })

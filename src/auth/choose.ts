@@ -22,7 +22,9 @@ export interface CredentialSettings {
   applicationCredentials: string | undefined
   /** Where `auth login` saves; need not exist. */
   loginFile: string
-  /** `host:port` of Colab's broker; undefined outside Colab, and where its credentials are in a file (USE_AUTH_EPHEM=0). */
+  /**
+   * `host:port` of Colab's broker. Undefined outside Colab, and where its credentials are in a file (USE_AUTH_EPHEM=0).
+   */
   colabBroker: string | undefined
 }
 
@@ -36,8 +38,9 @@ export interface ChosenCredentials {
 }
 
 /**
- * The first credentials that are set, in the order of `CredentialSettings`; undefined when none are. Nothing is asked over the network: that Colab's
- * user has not agreed yet shows as `unauthenticated` at the first token. What is set but unusable is an error, never passed over: `unauthenticated`.
+ * The first credentials that are set, in the order of `CredentialSettings`; undefined when none are. Makes no request:
+ * that a Colab user has not agreed yet shows as `unauthenticated` at the first token. Credentials that are set but
+ * unusable are an error (`unauthenticated`), never skipped.
  */
 export async function chooseCredentials(settings: CredentialSettings, context: AuthContext): Promise<ChosenCredentials | undefined> {
   const { token, credentials, applicationCredentials, loginFile, colabBroker } = settings
@@ -63,8 +66,8 @@ export async function chooseCredentials(settings: CredentialSettings, context: A
 }
 
 /**
- * False when these are Colab's and there are none to be had there, because nobody agreed yet: a store that needs none may then be the better choice.
- * Errors: `interrupted`.
+ * False when these are Colab's credentials and nobody has agreed to them yet: a store that needs none may then be the
+ * better choice. Errors: `interrupted`.
  */
 export async function canBeUsed({ kind, source }: ChosenCredentials, signal?: AbortSignal): Promise<boolean> {
   if (kind !== 'colab') return true

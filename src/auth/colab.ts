@@ -10,7 +10,10 @@ const PATH = '/computeMetadata/v1/instance/service-accounts/default/token'
 const TIMEOUT_MS = 10_000
 export const COLAB_CELL = 'from google.colab import auth; auth.authenticate_user()'
 
-/** The credentials of the person in front of a Colab notebook, which its broker (`host:port`) hands out after they agreed to it in a cell. */
+/**
+ * The credentials of the person in front of a Colab notebook. Colab's broker (`host:port`) hands them out once the
+ * person agrees in a cell.
+ */
 export function colabSource(broker: string, context: AuthContext): CachedTokenSource {
   return new CachedTokenSource(
     "Colab's credentials",

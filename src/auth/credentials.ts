@@ -42,8 +42,9 @@ export interface ServiceAccount {
 export type Credentials = UserCredentials | ServiceAccount
 
 /**
- * Reads credentials in Google's JSON forms `authorized_user` and `service_account`; a saved login is one of the former with more fields. `where` is for
- * messages. Addresses in it are not heeded: tokens go to Google only. Errors: `unauthenticated`.
+ * Reads credentials in Google's JSON forms `authorized_user` and `service_account`; a saved login is the former with
+ * more fields. `where` is for messages. Addresses in the JSON are ignored: tokens go to Google only. Errors:
+ * `unauthenticated`.
  */
 export function parseCredentials(text: string, where: string): Credentials {
   const json = parseObject(text)

@@ -17,8 +17,9 @@ export interface LoopbackOptions {
 }
 
 /**
- * Sends the person to Google and waits for the browser to come back to a server on 127.0.0.1. Answers that belong to another login are turned away
- * and waiting goes on. The server is closed whatever happens. Errors: `unauthenticated` when the person says no or nothing; `interrupted`.
+ * Sends the person to Google and waits for the browser to come back to a server on 127.0.0.1. Rejects answers that
+ * belong to another login and goes on waiting. Always closes the server. Errors: `unauthenticated` when the person
+ * refuses or does nothing; `interrupted`.
  */
 export async function authorizeInBrowser(
   options: LoopbackOptions,
@@ -39,7 +40,10 @@ export async function authorizeInBrowser(
   }
 }
 
-/** On the port of a web client's registered address, else on a free one. Resolves to the address that the browser is sent back to. */
+/**
+ * Listens on the port of a web client's registered address, else on a free port. Resolves to the address that the
+ * browser is sent back to.
+ */
 async function listen(server: Server, registered: string | undefined): Promise<string> {
   const port = registered === undefined ? 0 : Number(new URL(registered).port)
   await new Promise<void>((resolve, reject) => {

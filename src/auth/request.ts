@@ -1,4 +1,5 @@
 import { AppError, messageOf, throwIfAborted } from '../util/errors.ts'
+import { isRecord } from '../util/json-fields.ts'
 
 /** Answers here are a few hundred bytes; what is longer comes from somebody else. */
 const LARGEST_ANSWER = 256 * 1024
@@ -17,8 +18,8 @@ export interface RequestOptions extends RequestInit {
 }
 
 /**
- * One request with a small JSON answer, whatever its status. Redirections are refused: what is sent here is for this address only.
- * Errors: `unavailable` when no answer came, or one that is too long; `interrupted`.
+ * One request with a small JSON answer, whatever its status. Refuses redirections: the content is for this address
+ * only. Errors: `unavailable` when there is no answer, or one that is too long; `interrupted`.
  */
 export async function request(doFetch: typeof fetch, url: string, options: RequestOptions): Promise<Answer> {
   const { whom, timeoutMs = TIMEOUT_MS, signal, ...init } = options
@@ -66,14 +67,10 @@ async function readText(response: Response): Promise<string> {
 export function parseObject(text: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : {}
+    return isRecord(value) ? value : {}
   } catch {
     return {}
   }
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 export function textOf(value: unknown): string | undefined {

@@ -41,7 +41,7 @@ function assertion(account: ServiceAccount, { endpoints, now }: AuthContext): st
 function signature({ email, privateKey }: ServiceAccount, text: string): string {
   try {
     const key = createPrivateKey(privateKey)
-    if (key.asymmetricKeyType !== 'rsa') throw new Error('it is no RSA key')
+    if (key.asymmetricKeyType !== 'rsa') throw new Error('it is not an RSA key')
     return sign('sha256', Buffer.from(text), key).toString('base64url')
   } catch (error) {
     throw new AppError('unauthenticated', `The private key of the service account ${email} can't be used: ${messageOf(error)}.`, {

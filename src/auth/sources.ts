@@ -11,7 +11,7 @@ const WHY_LOGINS_END =
 /** A plain access token: it can't be renewed, and nothing is known about it. */
 export function tokenSource(token: string, now: () => number): CachedTokenSource {
   if (!/^[\x21-\x7e]+$/.test(token))
-    throw new AppError('unauthenticated', 'The given access token is no token: it holds spaces or other characters that none has.', {
+    throw new AppError('unauthenticated', 'The given access token is not valid: it holds spaces or other characters that no token has.', {
       hint: 'Set COLAB_ESCAPE_TOKEN (or --token) to an access token and nothing else, or unset it.',
     })
   return new CachedTokenSource(
@@ -39,7 +39,10 @@ export function userSource(credentials: UserCredentials, where: string, context:
   )
 }
 
-/** The saved login. The file is read again whenever a token is needed: another process may have refreshed it, or logged in or out. */
+/**
+ * The saved login. Reads the file again whenever a token is needed: another process may have refreshed it, or logged in
+ * or out.
+ */
 export function savedSource(login: SavedLogin, path: string, context: AuthContext): CachedTokenSource {
   return new CachedTokenSource(
     describeLogin(login),
@@ -72,8 +75,9 @@ async function refreshSaved(
   const answer = await refresh(login, presented, context, signal)
   const fresh = toAccess(answer, login.scope)
   const rotated = answer.refreshToken === undefined ? {} : { refreshToken: answer.refreshToken }
-  await keepAccess(path, login, { access: fresh, ...rotated }, context.random).catch((error: unknown) => {
-    // on a disk that is full or read-only the token is as good; a new refresh token must be kept, as the old one may be void
+  await keepAccess(path, login, { access: fresh, ...rotated }).catch((error: unknown) => {
+    // an access token works even when the disk is full or read-only; a new refresh token must be saved, as the old one
+    // may be void
     if (answer.refreshToken !== undefined || !isAppError(error, 'io')) throw error
   })
   return fresh

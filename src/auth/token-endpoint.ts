@@ -1,6 +1,7 @@
 import { AppError } from '../util/errors.ts'
+import { isRecord } from '../util/json-fields.ts'
 import type { AuthContext } from './context.ts'
-import { form, isObject, request, textOf, type Answer } from './request.ts'
+import { form, request, textOf, type Answer } from './request.ts'
 
 export interface TokenAnswer {
   accessToken: string
@@ -27,8 +28,8 @@ const LONGEST_LIFE_S = 86_400
 const LONGEST_LOGIN_S = 400 * 86_400
 
 /**
- * One call of the token endpoint. Answers that speak of a passing trouble there (429, 5xx) are asked for again a few times.
- * Errors: `unauthenticated` when Google refuses what is presented, `unavailable`, `interrupted`. None holds any of `fields`.
+ * One call of the token endpoint. Repeats it a few times on temporary failures (429, 5xx). Errors: `unauthenticated`
+ * when Google refuses the credentials, `unavailable`, `interrupted`. No error contains any of `fields`.
  */
 export async function callTokenEndpoint(
   context: AuthContext,
@@ -88,7 +89,7 @@ const CLIENT_ERRORS = new Set(['invalid_client', 'unauthorized_client', 'deleted
 
 function refusal({ status, json }: Answer, presented: PresentedCredentials, secrets: string[]): AppError {
   const error = typeof json.error === 'string' && /^[a-z_]{1,40}$/.test(json.error) ? json.error : `status ${status}`
-  const said = isObject(json.error) ? json.error.message : json.error_description
+  const said = isRecord(json.error) ? json.error.message : json.error_description
   const why = typeof said === 'string' && said !== '' ? `${error}, ${withoutSecrets(said, secrets)}` : error
   if (CLIENT_ERRORS.has(error) || (error === 'invalid_request' && /client_secret/.test(why)))
     return new AppError('unauthenticated', `Google refuses the OAuth client of ${presented.what}: ${why}.`, {

@@ -1,9 +1,11 @@
-import { open, mkdir, readdir, rename, unlink } from 'node:fs/promises'
+import { open, mkdir, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { namesIn } from '../local/list-folder.ts'
+import { isTemporaryOf, replaceFile } from '../local/replace-file.ts'
 import { AppError, errnoOf, messageOf } from '../util/errors.ts'
-import { toHex } from '../util/hash.ts'
+import { isRecord } from '../util/json-fields.ts'
 import { toAuthorizedUser, type UserCredentials } from './credentials.ts'
-import { isObject, parseObject, textOf } from './request.ts'
+import { parseObject, textOf } from './request.ts'
 import type { AccessToken } from './token-source.ts'
 
 /** A login as it is kept between runs. */
@@ -21,8 +23,9 @@ export interface SavedLogin extends UserCredentials {
 const LARGEST_FILE = 64 * 1024
 
 /**
- * The saved login, or undefined when there is no file. Errors: `unauthenticated` when others can read the file or when it is damaged: it is never
- * taken for an empty one. On Windows the folder of the user protects it, modes mean nothing there.
+ * The saved login, or undefined when there is no file. Errors: `unauthenticated` when others can read the file or when
+ * it is damaged; a damaged file never counts as an empty one. On Windows the user's folder protects it, as modes mean
+ * nothing there.
  */
 export async function readLogin(path: string): Promise<SavedLogin | undefined> {
   const file = await open(path, 'r').catch((error: unknown) => {
@@ -47,20 +50,11 @@ export async function readLogin(path: string): Promise<SavedLogin | undefined> {
 }
 
 /** Replaces the file in one step. A folder that is made for it is closed to others. */
-export async function writeLogin(path: string, login: SavedLogin, random: (bytes: number) => Uint8Array): Promise<void> {
-  const temporary = `${path}.${process.pid}-${toHex(random(8))}.tmp`
+export async function writeLogin(path: string, login: SavedLogin): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-    const file = await open(temporary, 'wx', 0o600)
-    try {
-      await file.writeFile(formatLogin(login))
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(temporary, path)
+    await replaceFile(path, formatLogin(login), { isDurable: true })
   } catch (error) {
-    await unlink(temporary).catch(() => undefined)
     throw new AppError('io', `The login can't be saved: ${messageOf(error)}`, {
       hint: `Check that ${dirname(path)} can be written, or name another folder with COLAB_ESCAPE_CONFIG.`,
       cause: error,
@@ -69,27 +63,23 @@ export async function writeLogin(path: string, login: SavedLogin, random: (bytes
 }
 
 /**
- * Keeps a new access token with the login that it belongs to. When another process has logged in or out meanwhile, nothing is written: what it
- * did stands. Of two that refresh at the same time the later one wins; both tokens are valid.
+ * Saves a new access token with the login that it belongs to. Writes nothing when another process has logged in or out
+ * meanwhile. Of two processes that refresh at the same time the later one wins; both tokens are valid.
  */
 export async function keepAccess(
   path: string,
   refreshed: UserCredentials,
   change: Pick<SavedLogin, 'access'> & Partial<SavedLogin>,
-  random: (bytes: number) => Uint8Array,
 ): Promise<void> {
   const login = await readLogin(path)
-  if (login?.refreshToken === refreshed.refreshToken) await writeLogin(path, { ...login, ...change }, random)
+  if (login?.refreshToken === refreshed.refreshToken) await writeLogin(path, { ...login, ...change })
 }
 
 /** Removes the login, with what a killed process may have left of it. True when there was one. */
 export async function removeLogin(path: string): Promise<boolean> {
   const folder = dirname(path)
-  const names = await readdir(folder).catch((error: unknown) => {
-    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return []
-    throw error
-  })
-  const ours = names.filter(name => name === basename(path) || (name.startsWith(`${basename(path)}.`) && name.endsWith('.tmp')))
+  const names = await namesIn(folder)
+  const ours = names.filter(name => name === basename(path) || isTemporaryOf(name, basename(path)))
   for (const name of ours) {
     await unlink(join(folder, name)).catch((error: unknown) => {
       if (errnoOf(error) !== 'ENOENT') throw error
@@ -128,7 +118,7 @@ function parseLogin(text: string, path: string): SavedLogin {
 }
 
 function parseAccess(json: unknown, scope: string): AccessToken | undefined {
-  if (!isObject(json)) return undefined
+  if (!isRecord(json)) return undefined
   const token = textOf(json.token)
   const expiresAt = timeOf(json.expires)
   return token === undefined || expiresAt === undefined ? undefined : { token, expiresAt, scope }

@@ -10,7 +10,7 @@ export interface GetTokenOptions {
 export interface TokenSource {
   /** For people: `saved login of a@b (drive)`. */
   readonly description: string
-  /** Errors: `unauthenticated` when there is none to be had, `unavailable` when it could not be asked for, `interrupted`. */
+  /** Errors: `unauthenticated` when there is no token, `unavailable` when the request failed, `interrupted`. */
   getToken(options?: GetTokenOptions): Promise<string>
 }
 
@@ -34,7 +34,10 @@ interface Run {
   stop: AbortController
 }
 
-/** Keeps the token until shortly before it ends. Callers who need a new one at the same time wait for the same request; it is stopped when all have gone. */
+/**
+ * Keeps the token until shortly before it ends. Callers who need a new one at the same time share one request, which is
+ * aborted once all of them are.
+ */
 export class CachedTokenSource implements TokenSource {
   readonly description: string
   private readonly acquire: Acquire

@@ -1,5 +1,5 @@
 import * as zlib from 'node:zlib'
-import { AppError, corrupt } from '../util/errors.ts'
+import { AppError, corrupt, newerFormat } from '../util/errors.ts'
 import { chunkSizeFor, outputOf } from '../util/memory/zlib-output.ts'
 import { MAX_BLOCK_BYTES, MAX_STORED_EXCESS } from './limits.ts'
 import { packPairs, unpackPairs } from './pairs.ts'
@@ -26,11 +26,6 @@ const CODECS = [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE, CODEC_PAIRS]
 const SUBJECT = 'A block'
 
 export const isKnownCodec = (codec: number): boolean => CODECS.includes(codec)
-
-/** The error of a reader that meets an id it does not know. */
-export function newerFormat(subject: string): AppError {
-  return new AppError('newer-format', `${subject} was made by a newer colab-escape.`, { hint: 'Run `npx -y colab-escape@latest` instead.' })
-}
 
 /**
  * Throws unless the lengths that a directory states for a part are possible. Call it before they make anything be

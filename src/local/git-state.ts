@@ -14,8 +14,9 @@ const PATIENCE_MS = 2000
 const MAX_LINKS = 5
 
 /**
- * Which commit the work tree around `folder` (absolute) stands on: undefined where there is none, or no commit yet. Commit and branch are read from `.git`
- * itself; whether tracked files differ from the commit is asked of git, and left out where there is no git or it takes too long.
+ * The commit of the work tree around `folder` (absolute); undefined without a repository or a commit. Reads commit and
+ * branch from `.git` itself. Asks git whether tracked files differ from the commit, and leaves that out where git is
+ * missing or slow.
  */
 export async function readGitState(folder: string, program = 'git'): Promise<GitState | undefined> {
   const found = findWorkTree(folder)

@@ -6,7 +6,10 @@ function matcher(patterns: string | readonly string[]): Ignore {
   return ignore({ ignorecase: false, allowRelativePaths: true }).add(patterns)
 }
 
-/** Which paths of a source are left out: `--exclude` patterns and the ignore files of each folder, in gitignore syntax; the deepest rule decides. */
+/**
+ * Decides which paths of a source are left out: by `--exclude` patterns and the ignore files of each folder, in
+ * gitignore syntax. The deepest rule wins.
+ */
 export class IgnoreRules {
   private readonly excludes: Ignore | undefined
   /** Ignore files by folder ('' is the root). */
@@ -40,7 +43,9 @@ function parentOf(path: string): string {
   return path.slice(0, Math.max(0, path.lastIndexOf('/')))
 }
 
-/** What `--only` and `--exclude` let through of a snapshot's paths: a pattern that matches a folder covers all below it. */
+/**
+ * Selects paths of a snapshot by `--only` and `--exclude`. A pattern that matches a folder covers everything below it.
+ */
 export function pathFilter(only: readonly string[], exclude: readonly string[]): (path: string, isDirectory: boolean) => boolean {
   const wanted = only.length > 0 ? matcher(only) : undefined
   const unwanted = exclude.length > 0 ? matcher(exclude) : undefined

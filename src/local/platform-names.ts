@@ -6,8 +6,9 @@ const ILLEGAL_ON_WINDOWS = /[<>:"\\|?*\u0000-\u001f]|[. ]$/
 const RESERVED_ON_WINDOWS = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?$/i
 
 /**
- * Finds names of a snapshot that a destination can't hold, before anything is written: on macOS and Windows names that differ only in case or Unicode form are one
- * name, and Windows forbids some altogether. Below a folder that can't be made nothing can.
+ * Finds names of a snapshot that the destination can't hold, before anything is written. On macOS and Windows names
+ * that differ only in case or Unicode form are one name, and Windows forbids some names. A folder that can't be made
+ * rules out everything below it.
  */
 export class LocalNames {
   private readonly platform: Platform
@@ -19,7 +20,7 @@ export class LocalNames {
     this.platform = platform
   }
 
-  /** Why `path` can't be restored here; undefined when it can. Parents have to be asked about before what is in them. */
+  /** The reason why `path` can't be restored here, or undefined. Ask about a folder before anything in it. */
   problem(path: string): string | undefined {
     if (this.platform !== 'darwin' && this.platform !== 'win32') return undefined
     const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')))

@@ -1,8 +1,14 @@
-import { existsSync, realpathSync } from 'node:fs'
+import { realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { errnoOf } from '../util/errors.ts'
 
-/** An absolute path with the links of its existing part resolved. What does not exist yet is kept as it is. */
+/** An absolute path with the symlinks of its existing part resolved. The rest may not exist yet. */
 export function realPathOf(path: string): string {
-  if (existsSync(path) || dirname(path) === path) return realpathSync(path)
-  return join(realPathOf(dirname(path)), basename(path))
+  try {
+    return realpathSync(path)
+  } catch (error) {
+    const isAbsent = ['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')
+    if (!isAbsent || dirname(path) === path) throw error
+    return join(realPathOf(dirname(path)), basename(path))
+  }
 }

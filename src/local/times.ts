@@ -10,8 +10,8 @@ export function wholeMicroseconds(ns: bigint): bigint {
 const CUTS_TOWARDS_ZERO = /^1\.([0-9]|[1-4][0-9]|5[01])\./.test(process.versions.uv)
 
 /**
- * Node takes seconds as a double: half a microsecond more makes what is cut off, or later read as whole µs, land on the µs that was meant. A time before
- * 1970 goes as a text, because of a negative number Node makes the present time.
+ * Node takes seconds as a double. Half a microsecond more makes the value land on the intended µs, whether it is cut or
+ * rounded later. A time before 1970 is passed as text, because Node replaces a negative number by the present time.
  */
 export function utimesSeconds(ns: bigint): number | string {
   const us = Number(wholeMicroseconds(ns) / 1000n)

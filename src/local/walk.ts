@@ -46,8 +46,9 @@ export interface WalkOptions {
 }
 
 /**
- * Lists a source, with synchronous calls (several times faster here than promises), deterministically: what is on disk decides, not the order the disk returns. Symlinks are entries of their own and never followed (but for
- * the root); sockets, pipes and devices are skipped with a note; what can't be read is warned about and counted.
+ * Lists a source in an order that depends on its content only. Uses synchronous calls, which are several times faster
+ * here than promises. Symlinks are entries and never followed (except the root). Sockets, pipes and devices are skipped
+ * with a note. Unreadable items are warned about and counted.
  */
 export async function walk(source: string, options: WalkOptions): Promise<WalkResult> {
   const root = rootOf(source)

@@ -35,7 +35,8 @@ export async function writeDurably(path: string, bytes: Uint8Array, signal: Abor
   }
 }
 
-// a symbolic link or a pipe under an object's name is no object: it is neither followed nor waited for (Windows has neither flag)
+// a symbolic link or a pipe under an object's name is not an object: do not follow it or wait for it (Windows has
+// neither flag)
 const { O_NOFOLLOW, O_NONBLOCK } = constants as Partial<typeof constants>
 const READ_ONLY = constants.O_RDONLY | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0)
 
@@ -73,7 +74,8 @@ export async function syncFolder(folder: string): Promise<void> {
 }
 
 /**
- * `mkdir -p`, durably: each folder is synced before another is made in it. Not Node's recursive `mkdir`, which answers ENOENT on a read-only disk.
+ * `mkdir -p`, durably: syncs each folder before it makes another in it. Node's recursive `mkdir` fails with ENOENT on a
+ * read-only disk.
  */
 export async function makeFolder(folder: string): Promise<void> {
   try {

@@ -24,13 +24,15 @@ export const STALE_TEMPORARY_MS = 24 * 60 * 60 * 1000
 
 const STATS_AT_ONCE = 32
 
-/** File times come from a clock that ticks this rarely (ms) at worst, so they may lie that far behind the machine's own. */
+/**
+ * File times come from a clock that may tick only this often (ms), so they may lie that far behind the machine's own.
+ */
 const COARSE_TICK_MS = 10
 
 /**
- * Objects are plain files directly in one folder, made by writing a temporary file and renaming it. Creation times are the files' ctime, which, unlike
- * mtime, no program can set. Two writers that race to put one name both succeed and the later rename stays, which is sound because racing names carry
- * equal bytes: a name is the hash of its content or is unique.
+ * Objects are plain files in one folder, written to a temporary file and renamed. Creation times are the files' ctime,
+ * which no program can set, unlike mtime. When two writers race for one name, both succeed and the later rename stays.
+ * That is sound because the name is the hash of the content, or unique.
  */
 export class FolderStorage implements Storage {
   readonly location: string
@@ -117,7 +119,10 @@ export class FolderStorage implements Storage {
     })
   }
 
-  /** Names of at most `limit` entries that are neither `isOurs` nor temporary files of a store; none in an absent folder. */
+  /**
+   * Names of at most `limit` entries that are neither `isOurs` nor temporary files of a store. Empty for an absent
+   * folder.
+   */
   async strangers(isOurs: (name: string) => boolean, limit: number): Promise<string[]> {
     return this.attempt('see what is there', async () => {
       const found: string[] = []
@@ -134,8 +139,8 @@ export class FolderStorage implements Storage {
   }
 
   /**
-   * Removes what killed writers left behind and tells how many files that were. A writer that was suspended for that long gets `unavailable` from its
-   * `put` and may try again.
+   * Removes temporary files that killed writers left, and returns their number. A writer that was suspended for that
+   * long gets `unavailable` from its `put` and may try again.
    */
   async removeStaleTemporaries(olderThanMs = STALE_TEMPORARY_MS): Promise<number> {
     return this.attempt('remove old temporary files', async () => {
@@ -210,7 +215,10 @@ export class FolderStorage implements Storage {
     }
   }
 
-  /** The creation time if `name` holds exactly `bytes`, durably; undefined if there is no such entry; else `conflict`. */
+  /**
+   * The creation time if `name` holds exactly `bytes`, durably; undefined if there is no such entry. Throws `conflict`
+   * otherwise.
+   */
   private async present(name: string, bytes: Uint8Array, options: StorageOptions): Promise<{ created: number } | undefined> {
     const stats = await lstat(this.path(name)).catch((error: unknown) => {
       if (!isSystemError(error, ['ENOENT'])) throw error

@@ -1,7 +1,10 @@
 import { ForwardingStorage } from './forwarding.ts'
 import type { ByteRange, Storage, StorageOptions } from './storage.ts'
 
-/** Counts the objects that are being sent or fetched. `onSent` is called after each that was sent: at the end of a push nothing else is waited for. */
+/**
+ * Counts the objects that are being sent or fetched. Calls `onSent` after each sent object: the end of a push waits for
+ * nothing else.
+ */
 export class InFlightStorage extends ForwardingStorage {
   private readonly onSent: () => void
   objects = 0

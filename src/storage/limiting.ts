@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../util/errors.ts'
+import { waitOrAbort } from '../util/waiting.ts'
 import { ForwardingStorage } from './forwarding.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from './storage.ts'
-import { waitOrAbort } from './waiting.ts'
 
 export interface Limits {
   /** Sum of the bytes of all `put`s under way; a larger `put` passes when no other is. */
@@ -15,7 +15,10 @@ interface Waiting {
   wake: () => void
 }
 
-/** Bounds the calls under way and the bytes they hold. Calls begin strictly in the order they came, so none waits forever. */
+/**
+ * Limits the calls in progress and the bytes they hold. Calls begin strictly in the order they came, so none waits
+ * forever.
+ */
 export class LimitingStorage extends ForwardingStorage {
   private readonly limits: Limits
   private readonly queue: Waiting[] = []

@@ -1,7 +1,10 @@
 import { ForwardingStorage } from './forwarding.ts'
 import type { ByteRange, Listing, StorageOptions } from './storage.ts'
 
-/** Begins to read what will be asked for soon, so that a round trip overlaps with other things. Each is handed out once; a failure shows when it is asked for. */
+/**
+ * Begins reads that will be needed soon, so that round trips overlap with other work. Each result is handed out once; a
+ * failure shows when the object is asked for.
+ */
 export class ReadAheadStorage extends ForwardingStorage {
   private readonly begun = new Map<string, Promise<Uint8Array>>()
   private listing: Promise<Listing> | undefined

@@ -1,9 +1,13 @@
+import { ByteLru } from '../util/byte-lru.ts'
 import { throwIfAborted } from '../util/errors.ts'
 import { ForwardingStorage } from './forwarding.ts'
 import type { ByteRange, Storage, StorageOptions } from './storage.ts'
 
 export interface RememberingOptions {
-  /** Which objects, by name. They must never change, nor matter to anybody when they are gone but a listing still shows them. */
+  /**
+   * Selects objects by name. They must never change, and it must not matter when a listing shows them after they are
+   * gone.
+   */
   remembers: (name: string) => boolean
   /** Larger ones (bytes) are read anew each time. */
   objectBytes: number
@@ -11,16 +15,18 @@ export interface RememberingOptions {
   totalBytes: number
 }
 
-/** Answers from memory what it has once read or written as a whole: for those who work with a store for long, and look at the same small objects again and again. */
+/**
+ * Keeps whole objects in memory that it has read or written, for programs that work with a store for a long time and
+ * read the same small objects again and again.
+ */
 export class RememberingStorage extends ForwardingStorage {
   private readonly options: RememberingOptions
-  /** In the order of last use. */
-  private readonly kept = new Map<string, Uint8Array>()
-  private keptBytes = 0
+  private readonly kept: ByteLru<string, Uint8Array>
 
   constructor(inner: Storage, options: RememberingOptions) {
     super(inner)
     this.options = options
+    this.kept = new ByteLru(options.totalBytes)
   }
 
   override async put(name: string, bytes: Uint8Array, options?: StorageOptions): Promise<{ created: number }> {
@@ -39,24 +45,12 @@ export class RememberingStorage extends ForwardingStorage {
   }
 
   override async remove(name: string, options?: StorageOptions): Promise<void> {
-    this.drop(name)
+    this.kept.delete(name)
     await this.inner.remove(name, options)
   }
 
   private keep(name: string, bytes: Uint8Array): void {
-    const { objectBytes, totalBytes } = this.options
-    this.drop(name)
-    if (bytes.length > objectBytes) return
-    this.kept.set(name, bytes)
-    this.keptBytes += bytes.length
-    for (const oldest of this.kept.keys()) {
-      if (this.keptBytes <= totalBytes) break
-      this.drop(oldest)
-    }
-  }
-
-  private drop(name: string): void {
-    this.keptBytes -= this.kept.get(name)?.length ?? 0
-    this.kept.delete(name)
+    if (bytes.length > this.options.objectBytes) this.kept.delete(name)
+    else this.kept.set(name, bytes, bytes.length)
   }
 }

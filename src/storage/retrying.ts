@@ -1,8 +1,8 @@
 import { AppError, isAppError, throwIfAborted } from '../util/errors.ts'
+import { sleep as realSleep, type Sleep } from '../util/waiting.ts'
 import { ForwardingStorage } from './forwarding.ts'
 import type { CallKind } from './storage.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from './storage.ts'
-import { sleep as realSleep, type Sleep } from './waiting.ts'
 
 export interface RetryEvent {
   kind: CallKind
@@ -30,8 +30,9 @@ export interface RetryOptions {
 }
 
 /**
- * Tries `throttled` and `unavailable` calls again, with exponential backoff and full jitter on top of what the store asked us to wait. It may do so
- * for every kind of call: a `put` or `remove` that took effect although its answer was lost succeeds when repeated.
+ * Retries `throttled` and `unavailable` calls with exponential backoff and full jitter, after the wait that the store
+ * asked for. Every kind of call may be repeated: a `put` or `remove` that took effect although its answer was lost
+ * succeeds again.
  */
 export class RetryingStorage extends ForwardingStorage {
   private readonly options: RetryOptions
@@ -74,7 +75,7 @@ export interface PersistedCall {
   signal: AbortSignal | undefined
 }
 
-/** Makes a call that may be repeated, and again while it is `throttled` or `unavailable`, within the bounds of `options`. */
+/** Repeats a call while it is `throttled` or `unavailable`, within the bounds of `options`. */
 export async function persist<T>(what: PersistedCall, options: RetryOptions, call: () => Promise<T>): Promise<T> {
   const { kind, name, place, signal } = what
   const { attempts, baseMs, capMs, budgetMs, onRetry, sleep = realSleep, random = Math.random, now = () => performance.now() } = options

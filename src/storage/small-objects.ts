@@ -1,3 +1,4 @@
+import { ByteLru } from '../util/byte-lru.ts'
 import { ForwardingStorage } from './forwarding.ts'
 import { resolveRange } from './object-checks.ts'
 import type { ByteRange, Storage, StorageOptions } from './storage.ts'
@@ -12,17 +13,17 @@ export interface SmallObjectOptions {
 }
 
 /**
- * Reads small objects whole at the first range that is asked of them, and answers the others from memory: for those who will want most of an object, in
- * pieces and at different times. A round trip costs more than the rest of a small object.
+ * Reads a small object whole when its first range is asked for, and serves other ranges from memory. For readers that
+ * need most of an object, in pieces at different times: a round trip costs more than the rest of a small object.
  */
 export class SmallObjectStorage extends ForwardingStorage {
   private readonly options: SmallObjectOptions
-  /** In the order of last use. */
-  private readonly kept = new Map<string, { size: number; bytes: Promise<Uint8Array> }>()
+  private readonly kept: ByteLru<string, Promise<Uint8Array>>
 
   constructor(inner: Storage, options: SmallObjectOptions) {
     super(inner)
     this.options = options
+    this.kept = new ByteLru(options.totalBytes)
   }
 
   override async get(name: string, range?: ByteRange, options?: StorageOptions): Promise<Uint8Array> {
@@ -34,24 +35,14 @@ export class SmallObjectStorage extends ForwardingStorage {
   }
 
   private async whole(name: string, size: number, options?: StorageOptions): Promise<Uint8Array> {
-    const object = this.kept.get(name) ?? { size, bytes: this.inner.get(name, undefined, options) }
-    this.kept.delete(name)
-    this.kept.set(name, object)
-    this.dropOldest()
+    const kept = this.kept.get(name)
+    const bytes = kept ?? this.inner.get(name, undefined, options)
+    if (kept === undefined) this.kept.set(name, bytes, size)
     try {
-      return await object.bytes
+      return await bytes
     } catch (error) {
-      if (this.kept.get(name) === object) this.kept.delete(name)
+      if (this.kept.get(name) === bytes) this.kept.delete(name)
       throw error
-    }
-  }
-
-  private dropOldest(): void {
-    let total = [...this.kept.values()].reduce((sum, { size }) => sum + size, 0)
-    for (const [name, { size }] of this.kept) {
-      if (total <= this.options.totalBytes) return
-      this.kept.delete(name)
-      total -= size
     }
   }
 }

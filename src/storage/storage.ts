@@ -3,7 +3,10 @@
  * remembering). It moves whole objects by name and does not know what is in them.
  */
 
-/** Largest object that a store has to hold, in bytes. Objects travel as one byte string, so that retry and checksum are trivial. */
+/**
+ * Largest object that a store must hold, in bytes. Objects travel as one byte array, which keeps retry and checksum
+ * simple.
+ */
 export const MAX_OBJECT_BYTES = 64 * 1024 * 1024
 
 export interface StorageOptions {
@@ -39,29 +42,35 @@ export interface Quota {
 }
 
 /**
- * Where the objects of a repository lie: flat, immutable objects under unique names. All that a backend must do is here; policy (retry, limits, caching)
- * wraps it from outside.
+ * Where the objects of a repository lie: flat, immutable objects under unique names. All that a backend must do is
+ * here; policy (retry, limits, caching) wraps it from outside.
  *
- * Errors are `AppError`s with the codes not-found, bad-range, conflict, denied, unauthenticated, quota, throttled, unavailable, corrupt,
- * interrupted (the signal was aborted) or io. Only throttled and unavailable may be retried.
+ * Errors are `AppError`s with the codes not-found, bad-range, conflict, denied, unauthenticated, quota, throttled,
+ * unavailable, corrupt, interrupted (the signal was aborted) or io. Only throttled and unavailable may be retried.
  */
 export interface Storage {
   /** For messages, e.g. `/media/usb/repo` or `drive:colab-escape`. Never holds a secret. */
   readonly location: string
   /**
-   * Stores `bytes` whole and resolves, when they are durable and their checksum is confirmed, with the creation time by the store's clock.
-   * Nobody ever sees a part of them under `name`. A name that exists already with equal bytes counts as success (creation time: the existing one's);
-   * with other bytes it is a `conflict`.
+   * Stores `bytes` whole and resolves, once they are durable and their checksum is confirmed, with the creation time by
+   * the store's clock. Nobody ever sees a part of them under `name`. A name that exists with equal bytes is a success
+   * (with its creation time); with other bytes it is a `conflict`.
    */
   put(name: string, bytes: Uint8Array, options?: StorageOptions): Promise<{ created: number }>
   /** Exactly these bytes; `not-found`, or `bad-range` when the object is shorter than the range asks for. */
   get(name: string, range?: ByteRange, options?: StorageOptions): Promise<Uint8Array>
-  /** Every object in one read. May lag behind creations and deletions on some stores. An absent store is an empty listing. */
+  /**
+   * Lists every object in one call. Some stores lag behind creations and deletions. An absent store is an empty
+   * listing.
+   */
   list(options?: StorageOptions): Promise<Listing>
   /** Absent is success; every copy goes, for good. */
   remove(name: string, options?: StorageOptions): Promise<void>
   quota(options?: StorageOptions): Promise<Quota>
-  /** Objects will be put soon: what takes round trips beforehand may begin. Never rejects: what fails is tried again by the next `put`. */
+  /**
+   * Announces that objects will be put soon, so that round trips can begin. Never rejects: the next `put` repeats what
+   * failed.
+   */
   prepare?(options?: StorageOptions): Promise<void>
 }
 

@@ -1,6 +1,8 @@
 import type { StorageOptions, StoredObject } from './storage.ts'
 
-/** Where a store has a trash: what was put there from among its objects, by hand, since nothing here does. It takes space as before. */
+/**
+ * For stores with a trash: objects of this store that a person put there. Nothing here does, and they still take space.
+ */
 export interface Trash {
   /** A name may come more than once. */
   list(options?: StorageOptions): Promise<StoredObject[]>

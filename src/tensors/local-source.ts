@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises'
+import { readAt } from '../local/read-at.ts'
 import { AppError, errnoOf, messageOf } from '../util/errors.ts'
 import { fsPath } from '../util/paths.ts'
 import type { ByteSource } from './tensor.ts'
@@ -17,16 +18,11 @@ export async function openLocalSource(path: string): Promise<LocalSource> {
       throw new AppError('usage', `${path} is ${stats.isDirectory() ? 'a folder' : 'no ordinary file'}.`, { hint: 'Name one file.' })
     }
     const read = async (offset: number, length: number): Promise<Uint8Array> => {
-      const bytes = new Uint8Array(Math.max(0, Math.min(length, stats.size - offset)))
-      let done = 0
-      while (done < bytes.length) {
-        const { bytesRead } = await file.read(bytes, done, bytes.length - done, offset + done).catch((error: unknown) => {
-          throw readError(error, path)
-        })
-        if (bytesRead === 0) break
-        done += bytesRead
+      try {
+        return await readAt(file, offset, Math.max(0, Math.min(length, stats.size - offset)))
+      } catch (error) {
+        throw readError(error, path)
       }
-      return bytes.subarray(0, done)
     }
     return { size: stats.size, read, close: () => file.close() }
   } catch (error) {

@@ -33,18 +33,30 @@ export interface ConsoleOptions {
   columns?: number
 }
 
-/** All that a command shows goes through here. Results go to stdout; progress, notes, warnings and errors to stderr; with `json` all to stdout. */
+/**
+ * Everything that a command shows goes through here. Results go to stdout; progress, notes, warnings and errors to
+ * stderr; with `json` everything goes to stdout.
+ */
 export interface Console {
   readonly reporter: Reporter
   /** Width for tables; Infinity where stdout is no terminal, so that nothing is shortened in a pipe. */
   readonly columns: number
-  /** The receipt of a command that did something: the lines `human`, or the event `result` with the fields of `machine`. Silent with `quiet`. */
+  /**
+   * The receipt of a command: the lines `human`, or the event `result` with the fields of `machine`. Silent with
+   * `quiet`.
+   */
   result(human: string | readonly string[], machine: object): void
   /** What a command was asked to show: as `result`, but `quiet` doesn't silence it. */
   print(human: string | readonly string[], machine: object): void
-  /** Something that happened in a command that goes on: the line `human` on stdout, or the event `machine`. Silent with `quiet`. */
+  /**
+   * Something that happened in a running command: the line `human` on stdout, or the event `machine`. Silent with
+   * `quiet`.
+   */
   event(human: string, machine: { event: string; [field: string]: unknown }): void
-  /** Bytes for stdout as they are, whatever the options. Resolves when the next may come, with false when nobody reads any more. */
+  /**
+   * Writes bytes to stdout unchanged, whatever the options. Resolves when more may come; to false when the reader is
+   * gone.
+   */
   write(bytes: Uint8Array): Promise<boolean>
   /** Two lines, what failed and what to do next, with the error's list between them and stack traces with `verbose`. */
   error(error: unknown): void

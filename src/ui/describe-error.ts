@@ -35,7 +35,10 @@ const ERRNO_HINTS: Readonly<Record<string, string>> = {
   EROFS: 'Choose a place that can be written.',
 }
 
-/** What to tell a person about anything that was thrown: an `AppError` speaks for itself, an errno is `io`, all else is a bug (`internal`). */
+/**
+ * What to show for anything that was thrown: an `AppError` as it is, an errno as `io`, anything else as a bug
+ * (`internal`).
+ */
 export function describeError(error: unknown): ErrorDescription {
   if (error instanceof AppError) {
     return { code: error.code, message: error.message, hint: error.hint ?? HINTS[error.code], list: error.list }

@@ -1,28 +1,6 @@
-const BYTE_UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const
+import { formatBytes } from '../util/format-bytes.ts'
 
-function inUnit(bytes: number): { number: string; unit: string } {
-  let value = Math.abs(bytes)
-  let unit = 0
-  while (unit < BYTE_UNITS.length - 1 && Number(value.toPrecision(3)) >= 1000) {
-    value /= 1000
-    unit++
-  }
-  const digits = unit === 0 || value >= 1000 ? String(Math.round(value)) : value.toPrecision(3)
-  return { number: bytes < 0 ? `-${digits}` : digits, unit: BYTE_UNITS[unit]! }
-}
-
-/** Decimal units, three significant digits: `0 B`, `999 B`, `1.00 kB`, `85.2 MB`. */
-export function formatBytes(bytes: number): string {
-  const { number, unit } = inUnit(bytes)
-  return `${number} ${unit}`
-}
-
-/** `1.23 of 4.56 GB`, or `850 MB of 1.20 GB` when the units differ. */
-export function formatBytesOf(done: number, total: number): string {
-  const whole = inUnit(total)
-  const part = inUnit(done)
-  return part.unit === whole.unit ? `${part.number} of ${whole.number} ${whole.unit}` : `${formatBytes(done)} of ${formatBytes(total)}`
-}
+export { formatBytes, formatBytesOf } from '../util/format-bytes.ts'
 
 export function formatRate(bytesPerSecond: number): string {
   return `${formatBytes(bytesPerSecond)}/s`
@@ -51,7 +29,7 @@ export function formatRemaining(milliseconds: number): string {
 }
 
 /**
- * `ratio` is a part of one. Only all is `100%` and only nothing is `0%`: what lies just beside them is shown as `99%` and `<1%`
+ * `ratio` is a part of one. Only 1 is `100%` and only 0 is `0%`: values next to them are shown as `99%` and `<1%`
  * (`99.9%` and `<0.1%` with one decimal).
  */
 export function formatPercent(ratio: number, decimals = 0): string {

@@ -18,7 +18,10 @@ export interface JsonOptions {
   now: () => number
 }
 
-/** Events as JSON lines: `progress`, `note`, `warning`, and `detail` with `verbose`. Counters are those of `ProgressUpdate`. */
+/**
+ * Events as JSON lines: `progress`, `note`, `warning`, and `detail` with `verbose`. Counters are those of
+ * `ProgressUpdate`.
+ */
 export function createJsonReporter({ write, verbose, quiet, progress, now }: JsonOptions): StoppableReporter {
   let last = -Infinity
   const message = (event: string, text: string): void => write(jsonLine({ event, message: redacted(text) }))

@@ -8,10 +8,10 @@ const REDRAW_BEGINS = '\x1b[?2026h'
 const REDRAW_ENDS = '\x1b[?2026l'
 
 /**
- * The terminal that ora draws on: one line, redrawn with a carriage return and spaces in a single write. Notebook cells know the carriage
- * return but ignore cursor movements and line clearing, with which each redraw would be appended to the one before. In a notebook a carriage
- * return also empties the line at once, so a redraw begins with it and never ends with it.
- * It never has 0 columns: with those ora would clear infinitely many lines.
+ * The terminal that ora draws on: one line, redrawn with a carriage return and spaces in a single write. Notebook cells
+ * know the carriage return but ignore cursor movements and line clearing, so each redraw would be appended to the one
+ * before. In a notebook a carriage return also empties the line at once, so a redraw begins with it and never ends with
+ * it. The width is never 0 columns: ora would then clear infinitely many lines.
  */
 export class LineStream extends Writable {
   readonly isTTY = true

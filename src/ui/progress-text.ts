@@ -33,7 +33,10 @@ function joinFirst(word: string, ...parts: (string | undefined)[]): string[] {
   return first === undefined ? [word] : [`${word} ${first}`, ...rest]
 }
 
-/** Turns the updates of a run into one line of text; the live line and the log lines are the same. Times are milliseconds of any steady clock. */
+/**
+ * Formats the updates of a run as one line of text, both for the live line and for log lines. Times are ms of any
+ * steady clock.
+ */
 export class ProgressText {
   private latest: ProgressUpdate | undefined
   private started = 0
@@ -43,7 +46,9 @@ export class ProgressText {
   private countdown = new Countdown()
   private sawFlight = false
 
-  /** Every update is complete by itself: a counter it leaves out is not shown. Bytes going down start a new measurement. */
+  /**
+   * Every update is complete: counters it leaves out are not shown. A smaller number of bytes starts a new measurement.
+   */
   update(update: ProgressUpdate, now: number): void {
     const before = this.latest
     const done = update.doneBytes ?? before?.doneBytes ?? 0

@@ -2,8 +2,9 @@
 const PATIENCE_MS = 3_000
 
 /**
- * Bytes per second, averaged over roughly the last `windowMs`: a byte's weight fades exponentially with its age. The bytes of a report count
- * as spread evenly over the time since the report before, so that bursts and irregular reports need no special care.
+ * Bytes per second, averaged over roughly the last `windowMs`: a byte's weight fades exponentially with its age.
+ * Spreads the bytes of a report evenly over the time since the last report, so that bursts and irregular reports need
+ * no special care.
  */
 export class RateMeter {
   private readonly windowMs: number
@@ -37,7 +38,10 @@ export class RateMeter {
 const FOLLOW_MS = 8_000
 const QUICKEST_FOLLOW_MS = 500
 
-/** Counts down to an estimated end. A new estimate moves that end gradually, so that the time left neither jumps nor flickers; near the end sooner, so that it is not still there when all is done. */
+/**
+ * Counts down to an estimated end. A new estimate moves that end gradually, so that the time left does not jump or
+ * flicker; near the end it moves sooner, so that the countdown ends with the work.
+ */
 export class Countdown {
   private end: number | undefined
   private at = 0

@@ -26,7 +26,10 @@ function fit(columns: readonly Column[], widths: number[], width: number): void 
   }
 }
 
-/** Lines of aligned cells, at most `width` columns where that is possible without losing numbers. Cells are made printable here. */
+/**
+ * Lines of aligned cells, at most `width` columns where that is possible without shortening numbers. Makes cells
+ * printable.
+ */
 export function renderTable(columns: readonly Column[], rows: readonly (readonly string[])[], width = Infinity): string[] {
   const heading = columns.map(column => column.title)
   const lines = heading.some(title => title !== '') ? [heading, ...rows] : rows

@@ -1,6 +1,9 @@
 import { textWidth } from './width.ts'
 
-/** Breaks a text at its spaces into lines of at most `width` columns. A word that is longer, such as a path, stays whole on a line of its own. */
+/**
+ * Breaks a text at its spaces into lines of at most `width` columns. A longer word, such as a path, gets a line of its
+ * own.
+ */
 export function wrapWords(text: string, width: number): string[] {
   const lines: string[] = []
   for (const word of text.split(' ')) {

@@ -1,6 +1,9 @@
 import { corrupt } from './errors.ts'
 
-/** Reads a byte string front to back; every read checks its bounds first, so a hostile length can neither overrun nor allocate. */
+/**
+ * Reads a byte array front to back. Every read checks its bounds first, so a hostile length can neither overrun nor
+ * allocate.
+ */
 export class ByteReader {
   readonly bytes: Uint8Array
   readonly what: string
@@ -40,7 +43,8 @@ export class ByteReader {
   }
 
   /**
-   * Unsigned LEB128 in its shortest form, at most `max` (<= 2^53 - 1). The limit is the caller's statement of what is sane at this place.
+   * Unsigned LEB128 in its shortest form, at most `max` (<= 2^53 - 1). The caller's `max` states what is sane at this
+   * place.
    */
   varint(max: number): number {
     let value = 0

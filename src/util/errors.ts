@@ -3,7 +3,9 @@
  * store or a command is, and nothing here imports another room.
  */
 
-/** What went wrong, in words that stay the same between releases; commands map a code to an exit code, retries look at nothing else. */
+/**
+ * The kind of an error, stable between releases. Commands map it to an exit code, and retries depend on nothing else.
+ */
 export type ErrorCode =
   | 'usage'
   | 'not-found'
@@ -57,6 +59,13 @@ export function isAppError(error: unknown, ...codes: ErrorCode[]): error is AppE
 export function corrupt(what: string, why: string, hint?: string): AppError {
   return new AppError('corrupt', `${what} is damaged: ${why}`, {
     hint: hint ?? 'Run `colab-escape check --read-data` to see which files and versions are affected.',
+  })
+}
+
+/** What this release does not know: an id or a format of a newer one. */
+export function newerFormat(what: string): AppError {
+  return new AppError('newer-format', `${what} was made by a newer colab-escape.`, {
+    hint: 'Use the newest one: npx -y colab-escape@latest',
   })
 }
 

@@ -4,12 +4,13 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 const STRETCH_MS = 25
 
 /**
- * For loops of synchronous calls: `take` lets the event loop run when the last turn is long enough ago, and costs next to nothing otherwise.
+ * For loops of synchronous calls: `breathe` lets the event loop run once the last turn is long enough ago. `isDue`
+ * costs next to nothing.
  */
 export class Breather {
   private last = performance.now()
 
-  /** True when a turn is due: `if (turns.due()) await turns.take()` spares the promise where it is not. */
+  /** True when a turn is due. `if (turns.isDue()) await turns.breathe()` saves the promise where it is not. */
   isDue(): boolean {
     return performance.now() - this.last > STRETCH_MS
   }

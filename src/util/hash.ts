@@ -1,8 +1,12 @@
 import { hash } from 'node:crypto'
 
+/** Length of a SHA-256. */
 export const HASH_BYTES = 32
 
-/** By way of a string, whose bytes then lie in the shared pool of small buffers: a digest with memory of its own takes twice as long and more, and more of the collector. */
+/**
+ * Goes through a string, so that the bytes lie in the shared pool of small buffers: a digest with memory of its own
+ * takes twice as long and more, and costs the garbage collector more.
+ */
 export function sha256(bytes: Uint8Array): Buffer {
   return Buffer.from(hash('sha256', bytes, 'binary'), 'binary')
 }

@@ -12,8 +12,8 @@ export interface ProxySettings {
 const ALWAYS_DIRECT = ['localhost', '127.0.0.1', '[::1]']
 
 /**
- * The `fetch` to use for everything. Node 20's own knows no proxies; where one is set, requests go through undici's instead, which is loaded at the first of
- * them (40 ms). Errors: `usage` for an address that is none.
+ * The `fetch` for all requests. Node 20's own does not support proxies; where one is set, requests go through undici's,
+ * which is loaded with the first of them (40 ms). Errors: `usage` for an address that is not valid.
  */
 export function createFetch(proxy: ProxySettings): typeof fetch {
   const httpProxy = proxyAddress('HTTP_PROXY', proxy.http)

@@ -1,6 +1,6 @@
 /**
- * Whether all of `name` matches `pattern`: `*` is any text, `?` any character, `[abc]` and `[a-c]` one of these, `[!abc]` none of them; anything else is itself.
- * Takes time in proportion to both lengths multiplied, at most.
+ * True when all of `name` matches `pattern`: `*` is any text, `?` any character, `[abc]` and `[a-c]` one of these,
+ * `[!abc]` none of them; anything else is itself. Takes at most time in proportion to the product of both lengths.
  */
 export function matchesName(pattern: string, name: string): boolean {
   const parts = partsOf(pattern)

@@ -1,6 +1,7 @@
 /**
- * Paths are strings everywhere. A file name that is not UTF-8 is carried as Python's "surrogateescape" does (PEP 383): a byte 0x80..0xFF that is no part of
- * valid UTF-8 becomes the lone surrogate U+DC80..U+DCFF, which no valid UTF-8 name can contain.
+ * Paths are strings everywhere. A file name that is not UTF-8 is carried as Python's "surrogateescape" does (PEP 383):
+ * a byte 0x80..0xFF outside of valid UTF-8 becomes the lone surrogate U+DC80..U+DCFF, which no valid UTF-8 name can
+ * contain.
  */
 export function decodeFileName(bytes: Buffer): string {
   const text = bytes.toString('utf8')
@@ -44,7 +45,10 @@ export function fsPath(path: string): string | Buffer {
   return path.isWellFormed() ? path : encodePath(path)
 }
 
-/** Order of the manifest: by the bytes of the path. Differs from JS string order beyond the BMP and for escaped bytes. */
+/**
+ * Order of the manifest: by the bytes of the path. Differs from the order of JS strings beyond the BMP and for escaped
+ * bytes.
+ */
 export function comparePaths(a: string, b: string): number {
   const length = Math.min(a.length, b.length)
   for (let i = 0; i < length; i++) {

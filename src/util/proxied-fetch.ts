@@ -8,7 +8,10 @@ export interface ProxyAddresses {
   noProxy: string
 }
 
-/** Both halves, `fetch` and the agent, come from undici: an agent of one version does not fit the `fetch` that another Node has built in. */
+/**
+ * Both halves, `fetch` and the agent, come from undici: an agent of one version does not fit the `fetch` that another
+ * Node has built in.
+ */
 export function proxiedFetch(addresses: ProxyAddresses): typeof fetch {
   const dispatcher = new EnvHttpProxyAgent(addresses)
   // the types of undici's requests and responses and those of Node's own copy of it differ in name only

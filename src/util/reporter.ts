@@ -1,4 +1,7 @@
-/** Counters of a run in progress; all monotonic except `inFlight` and totals, which grow while the walk goes on. Bytes are plain (uncompressed) bytes unless named stored. */
+/**
+ * Counters of a run in progress. All only grow, except `inFlight`; totals grow while the walk goes on. Bytes are plain
+ * (uncompressed) bytes unless they are called stored.
+ */
 export interface ProgressUpdate {
   phase: 'listing' | 'scanning' | 'storing' | 'committing' | 'planning' | 'restoring' | 'checking' | 'comparing'
   doneBytes?: number

@@ -141,7 +141,7 @@ describe('a file that can not be read as it was listed', () => {
       expect(failed).toBe(2)
       expect(warnings).toEqual([
         expect.stringMatching(/a\.txt is not in the archive: it vanished/) as string,
-        expect.stringMatching(/big\.bin is not in the archive: it is no file any more/) as string,
+        expect.stringMatching(/big\.bin is not in the archive: it is not a file any more/) as string,
       ])
     }))
 

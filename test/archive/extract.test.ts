@@ -155,8 +155,8 @@ describe('what lies in the destination', () => {
 describe('what is no archive', () => {
   it.each([
     ['nothing', Buffer.alloc(0), /is empty/],
-    ['text', Buffer.from('hello, world\n'.repeat(100)), /no archive that is known here/],
-    ['zeros', Buffer.alloc(100_000), /no archive that is known here/],
+    ['text', Buffer.from('hello, world\n'.repeat(100)), /not an archive of a known format/],
+    ['zeros', Buffer.alloc(100_000), /not an archive of a known format/],
     ['xz', Buffer.from('\xfd7zXZ\0rest', 'latin1'), /xz archive/],
     ['7z', Buffer.from("7z\xbc\xaf'\x1crest", 'latin1'), /7z archive/],
   ])('%s is refused', (_, bytes, what) =>

@@ -59,7 +59,7 @@ function withPlace<T>(use: (place: Place) => Promise<T>, options?: EmulatorOptio
           access: undefined,
           ...more,
         }
-        await writeLogin(settings.loginFile, login, world.context.random)
+        await writeLogin(settings.loginFile, login)
         return login
       }
       const file: Place['file'] = async (name, json) => {

@@ -19,16 +19,13 @@ const LOGIN: SavedLogin = {
   access: { token: 'ya29.access', expiresAt: Date.parse('2026-11-20T13:00:00Z'), scope: 'https://www.googleapis.com/auth/drive' },
 }
 
-let counter = 0
-const random = (bytes: number): Uint8Array => new Uint8Array(bytes).fill(counter++)
-
 test('what was written is read, from a file and a folder that are closed to others', () =>
   withFolder(async folder => {
     const path = join(folder, 'deep', 'colab-escape', 'login.json')
-    await writeLogin(path, LOGIN, random)
+    await writeLogin(path, LOGIN)
     expect(await readLogin(path)).toEqual(LOGIN)
     const bare = { ...LOGIN, client: { id: 'id', secret: undefined }, account: undefined, endsAt: undefined, access: undefined }
-    await writeLogin(path, bare, random)
+    await writeLogin(path, bare)
     expect(await readLogin(path)).toEqual(bare)
     if (POSIX) {
       expect((await stat(path)).mode & 0o777).toBe(0o600)
@@ -47,7 +44,7 @@ test('a missing file is no login; so is one in a folder that is missing', () =>
 test.runIf(POSIX)('a file that others can read is refused with the command that mends it', () =>
   withFolder(async folder => {
     const path = join(folder, "it's a login.json")
-    await writeLogin(path, LOGIN, random)
+    await writeLogin(path, LOGIN)
     for (const mode of [0o644, 0o640, 0o604, 0o620]) {
       await chmod(path, mode)
       const error = await failure(readLogin(path))
@@ -63,7 +60,7 @@ test.runIf(POSIX)('a file that others can read is refused with the command that 
 test('a damaged file is refused, and left as it is', () =>
   withFolder(async folder => {
     const path = join(folder, 'login.json')
-    await writeLogin(path, LOGIN, random)
+    await writeLogin(path, LOGIN)
     const whole = await readFile(path, 'utf8')
     const damages = [
       '',
@@ -80,7 +77,7 @@ test('a damaged file is refused, and left as it is', () =>
       const error = await failure(readLogin(path))
       expect(error.code).toBe('unauthenticated')
       expect(error.hint).toContain('colab-escape auth login')
-      expect((await failure(keepAccess(path, LOGIN, { access: undefined }, random))).code).toBe('unauthenticated')
+      expect((await failure(keepAccess(path, LOGIN, { access: undefined }))).code).toBe('unauthenticated')
       expect(await readFile(path, 'utf8')).toBe(text)
     }
   }))
@@ -88,7 +85,7 @@ test('a damaged file is refused, and left as it is', () =>
 test('any text is a login, or refused by name', () =>
   withFolder(async folder => {
     const path = join(folder, 'login.json')
-    await writeLogin(path, LOGIN, random)
+    await writeLogin(path, LOGIN)
     const field = fc.oneof(fc.jsonValue(), fc.constant('authorized_user'))
     const json = fc.record(
       {
@@ -124,24 +121,24 @@ test('what another process did meanwhile stands: a new access token is kept with
   withFolder(async folder => {
     const path = join(folder, 'login.json')
     const access = { token: 'ya29.newer', expiresAt: 5000, scope: LOGIN.scope }
-    await keepAccess(path, LOGIN, { access }, random)
+    await keepAccess(path, LOGIN, { access })
     expect(await readLogin(path)).toBeUndefined() // logged out
     const other = { ...LOGIN, refreshToken: '1//0other' }
-    await writeLogin(path, other, random)
-    await keepAccess(path, LOGIN, { access }, random)
+    await writeLogin(path, other)
+    await keepAccess(path, LOGIN, { access })
     expect(await readLogin(path)).toEqual(other)
-    await keepAccess(path, other, { access }, random)
+    await keepAccess(path, other, { access })
     expect(await readLogin(path)).toEqual({ ...other, access })
   }))
 
 test('many who write and read at once never see half a file', () =>
   withFolder(async folder => {
     const path = join(folder, 'login.json')
-    await writeLogin(path, LOGIN, random)
+    await writeLogin(path, LOGIN)
     const tokens = Array.from({ length: 40 }, (_, i) => `ya29.${i}`)
     await Promise.all(
       tokens.flatMap(token => [
-        keepAccess(path, LOGIN, { access: { token, expiresAt: 5000, scope: LOGIN.scope } }, random),
+        keepAccess(path, LOGIN, { access: { token, expiresAt: 5000, scope: LOGIN.scope } }),
         readLogin(path).then(login => expect(login?.refreshToken).toBe(LOGIN.refreshToken)),
       ]),
     )
@@ -152,7 +149,7 @@ test('many who write and read at once never see half a file', () =>
 test('removing takes what a killed process left along, and nothing else', () =>
   withFolder(async folder => {
     const path = join(folder, 'login.json')
-    await writeLogin(path, LOGIN, random)
+    await writeLogin(path, LOGIN)
     await writeFile(`${path}.123-abc.tmp`, 'half a secret')
     await writeFile(join(folder, 'other.json'), 'not ours')
     expect(await removeLogin(path)).toBe(true)
@@ -164,7 +161,7 @@ test('a place that cannot be written is told, and nothing is left there', () =>
   withFolder(async folder => {
     await mkdir(join(folder, 'login.json'))
     await writeFile(join(folder, 'login.json', 'in the way'), '')
-    const error = await failure(writeLogin(join(folder, 'login.json'), LOGIN, random))
+    const error = await failure(writeLogin(join(folder, 'login.json'), LOGIN))
     expect(error.code).toBe('io')
     expect(error.hint).toContain('COLAB_ESCAPE_CONFIG')
     expect(await readdir(folder)).toEqual(['login.json'])

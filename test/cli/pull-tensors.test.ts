@@ -104,7 +104,7 @@ describe('pull --tensor', () => {
       expectError(await take('-o', 'new'), 2, /-o only works with --tensor/)
       expectError(await take('out', '--tensor', '*', '-o', 'new'), 2, /can't be combined with a destination/)
       expectError(await take('--tensor', '*', '-o', 'runs'), 2, /runs is a folder/)
-      expectError(await take('--tensor', '*', '-o', 'nowhere/new'), 5, /nowhere is no folder/)
+      expectError(await take('--tensor', '*', '-o', 'nowhere/new'), 5, /nowhere is not a folder/)
       expect((await take('--tensor', '*', '-o', 'new', '--dry-run')).stdout).toMatch(/^Dry run: would write 24 tensors from runs@/)
 
       // a store that loses what is being fetched

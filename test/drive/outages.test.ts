@@ -48,8 +48,8 @@ describe('a Drive that is full', () => {
 
   // [what does not get through, bytes that there is room for, bytes to store beside 3 MB, the message's numbers]
   test.each([
-    ['a pack in one request', 5_000_000, 6_000_000, /[0-9.]+ MB more were to be stored, [34]\.\d MB of 5\.0 MB are used\./],
-    ['a session', 20_000_000, 22_000_000, /[0-9.]+ MB more were to be stored, \d+ MB of 20 MB are used\./],
+    ['a pack in one request', 5_000_000, 6_000_000, /[0-9.]+ MB more were to be stored, [34]\.\d\d MB of 5\.00 MB are used\./],
+    ['a session', 20_000_000, 22_000_000, /[0-9.]+ MB more were to be stored, \d+\.\d MB of 20\.0 MB are used\./],
   ])('by its real limit: %s', (_, quota, bytes, numbers) =>
     withDrive({}, emulator =>
       withFolder(async folder => {
@@ -81,7 +81,7 @@ describe('a push is compared with the free space before anything is sent', () =>
         const run = await sandbox.run(['push', 'data'])
         if (code === 0) expect(run.code, run.stderr).toBe(0)
         else {
-          expectError(run, 6, /This push needs 40 MB, but drive:colab-escape has only 20 MB free; nothing was stored/)
+          expectError(run, 6, /This push needs 40.0 MB, but drive:colab-escape has only 20.0 MB free; nothing was stored/)
           expect(objectsOf(emulator)).toEqual([])
           expect(Object.keys(emulator.counts).filter(kind => kind.startsWith('upload'))).toEqual([])
         }

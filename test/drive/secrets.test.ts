@@ -136,9 +136,7 @@ test('with an access token, with credentials and with a saved login: status, pus
     const saved = emulator.issueToken().refreshToken
     const client = { id: DEFAULT_CLIENT.id, secret: DEFAULT_CLIENT.secret }
     const rest = { type: 'user', scope: 'https://www.googleapis.com/auth/drive', account: DEFAULT_USER, endsAt: undefined } as const
-    await writeLogin(sandbox.in('config', 'login.json'), { ...rest, client, refreshToken: saved, access: undefined }, () =>
-      seededNoise(1, 8),
-    )
+    await writeLogin(sandbox.in('config', 'login.json'), { ...rest, client, refreshToken: saved, access: undefined })
     const logins: Record<string, string | undefined>[] = [
       { COLAB_ESCAPE_TOKEN: accessToken },
       { COLAB_ESCAPE_TOKEN: undefined, COLAB_ESCAPE_CREDENTIALS: credentials(refreshToken) },

@@ -14,7 +14,7 @@ import { deadPacksOf, keptOf, versionsIn, type Made } from './retained.ts'
 const HOUR = 3_600_000
 /** What manifests, indexes and versions may take besides, bytes. */
 const SLACK = 200_000
-const POLICY: RetentionPolicy = { last: 5, best: [{ metric: 'val_loss', order: 'min', count: 2 }] }
+const POLICY: RetentionPolicy = { last: 5, best: [{ metric: 'val_loss', direction: 'min', count: 2 }] }
 
 /** Where the checkpoints of a day go, and the time there. */
 export interface DayStore {

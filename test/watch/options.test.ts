@@ -164,7 +164,7 @@ test(
     withSandbox(async sandbox => {
       makeTree(sandbox.in('runs'), { a: 'a' })
       const refused: [string[], number, RegExp][] = [
-        [['--every', 'soon'], 2, /--every soon is no length of time/],
+        [['--every', 'soon'], 2, /--every "soon" isn't a duration/],
         [['--keep-last', '0'], 2, /--keep-last 0/],
         [['--keep-best', 'val_loss:2'], 2, /needs metrics/],
         [['--keep-best', 'val_loss', '--metrics-from', 'x'], 2, /names no metric and number/],

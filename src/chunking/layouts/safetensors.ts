@@ -1,4 +1,5 @@
 import { ELEMENT_TYPES, itemBytes, UNKNOWN_TYPE } from '../../util/element-type.ts'
+import { isRecord } from '../../util/json-fields.ts'
 import { asCount, elementsOf, MAX_TENSORS, readExactly, type ReadAt, refuse, type TensorSpan } from './span.ts'
 
 /**
@@ -45,7 +46,7 @@ export async function readSafetensors(size: number, read: ReadAt): Promise<{ spa
   return {
     spans: [...entries].map(([name, entry]) => spanOf(name, entry, dataAt, size)),
     metadata: new Map(
-      Object.entries(isObject(metadata) ? metadata : {}).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+      Object.entries(isRecord(metadata) ? metadata : {}).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
     ),
   }
 }
@@ -62,11 +63,11 @@ function parse(header: Uint8Array): object {
   } catch {
     refuse('its header is not JSON')
   }
-  return isObject(value) ? value : refuse('its header is not an object')
+  return isRecord(value) ? value : refuse('its header is not an object')
 }
 
 function spanOf(name: string, entry: unknown, dataAt: number, size: number): TensorSpan {
-  if (!isObject(entry) || !('dtype' in entry) || !('shape' in entry) || !('data_offsets' in entry)) refuse('an entry is incomplete')
+  if (!isRecord(entry) || !('dtype' in entry) || !('shape' in entry) || !('data_offsets' in entry)) refuse('an entry is incomplete')
   const { dtype, shape, data_offsets: offsets } = entry
   if (typeof dtype !== 'string' || !Array.isArray(shape) || shape.length > MAX_RANK) refuse('an entry is not a tensor')
   if (!Array.isArray(offsets) || offsets.length !== 2) refuse('an entry has no place')
@@ -99,8 +100,4 @@ function assertModest(header: Uint8Array): void {
     }
   }
   if (brackets > MAX_BRACKETS || keys > MAX_KEYS) refuse('it has too many tensors')
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -34,7 +34,7 @@ export async function authLoginCommand(session: Session, options: LoginOptions):
   const { authorization, code } = await authorize(session, client, options.scope, context)
   const login = await finishAuthorization(authorization, code, context, signal)
   const account = await accountOf(session, login, context)
-  await writeLogin(path, { ...login, account }, context.random)
+  await writeLogin(path, { ...login, account })
 
   if (login.endsAt !== undefined)
     console.reporter.warn(

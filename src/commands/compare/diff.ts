@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import type { Entry } from '../../repository/format/manifest.ts'
+import { versionLabel } from '../../repository/format/snapshot.ts'
 import type { OpenRepository } from '../../repository/open/open.ts'
 import { readManifest } from '../../repository/read/read-manifest.ts'
 import { readLocalEntries } from '../../repository/source/local-entries.ts'
@@ -62,7 +63,7 @@ async function entriesOf(session: Session, text: string, skip: readonly string[]
     if (!isAppError(error, 'not-found') || !existsSync(text)) throw error
     throw new AppError('not-found', error.message, { hint: `For the local folder, use ./${text}`, cause: error })
   })
-  return { name: `${snapshot.name}@${snapshot.id.slice(0, 8)}`, entries: readManifest(repository, snapshot), partly: false }
+  return { name: versionLabel(snapshot), entries: readManifest(repository, snapshot), partly: false }
 }
 
 function sizeOf(entry: Entry | undefined): string {

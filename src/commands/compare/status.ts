@@ -1,6 +1,7 @@
 import { basename, resolve } from 'node:path'
 import type { Entry } from '../../repository/format/manifest.ts'
 import { checkName } from '../../repository/format/object-names.ts'
+import { versionLabel } from '../../repository/format/snapshot.ts'
 import { readManifest } from '../../repository/read/read-manifest.ts'
 import { readLocalEntries } from '../../repository/source/local-entries.ts'
 import { compareEntries, type Difference } from '../../repository/versions/compare-versions.ts'
@@ -56,7 +57,7 @@ export async function statusCommand(session: Session, path: string | undefined, 
 function comparedWith(name: string, version: NotedVersion | undefined, knownSince: number | undefined): string {
   if (version === undefined) return `${name} has no version yet.`
   const since = knownSince === undefined ? '' : `, noted ${formatDuration(Date.now() - knownSince)} ago (--refresh asks the store)`
-  return `Compared with ${name}@${version.id.slice(0, 8)}${since}.`
+  return `Compared with ${versionLabel({ name, id: version.id })}${since}.`
 }
 
 /**

@@ -3,10 +3,12 @@
  * store.
  */
 
-import { open, readdir } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { AppError, errnoOf } from '../../util/errors.ts'
+import { namesIn } from '../../local/list-folder.ts'
+import { readAt } from '../../local/read-at.ts'
+import { AppError } from '../../util/errors.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { bashScript } from './bash.ts'
 import { fishScript } from './fish.ts'
@@ -42,10 +44,7 @@ const HEAD_BYTES = 4096
  * waits for the answer.
  */
 async function knownNames(folder: string): Promise<string[]> {
-  const files = await readdir(folder).catch((error: unknown) => {
-    if (errnoOf(error) === 'ENOENT') return []
-    throw error
-  })
+  const files = await namesIn(folder)
   const names = await Promise.all(files.filter(file => file.endsWith('.jsonl')).map(file => nameIn(join(folder, file))))
   return [...new Set(names.filter(name => name !== undefined))].sort()
 }
@@ -54,8 +53,7 @@ async function nameIn(path: string): Promise<string | undefined> {
   const file = await open(path).catch(() => undefined)
   try {
     if (file === undefined) return undefined
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0)
-    const head = JSON.parse(buffer.toString('utf8', 0, bytesRead).split('\n', 1)[0]!) as { name?: unknown }
+    const head = JSON.parse((await readAt(file, 0, HEAD_BYTES)).toString().split('\n', 1)[0]!) as { name?: unknown }
     return typeof head.name === 'string' ? head.name : undefined
   } catch {
     return undefined // damaged, or just being replaced

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
 import { constants } from 'node:fs'
-import { access, open, readdir, unlink } from 'node:fs/promises'
+import { access, open, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { loadZstd, type ZstdName } from '../../compression/load-zstd.ts'
+import { namesIn } from '../../local/list-folder.ts'
 import { StatCache } from '../../repository/source/stat-cache.ts'
 import { loadNotedVersion } from '../../repository/versions/noted-version.ts'
 import { temporaryName } from '../../storage/folder-files.ts'
@@ -105,11 +106,7 @@ async function whyNoFolder(parent: string): Promise<string | undefined> {
 }
 
 async function filesIn(folder: string): Promise<string[]> {
-  const names = await readdir(folder).catch((error: unknown) => {
-    if (errnoOf(error) === 'ENOENT') return []
-    throw error
-  })
-  return names.filter(name => name.endsWith('.jsonl')).map(name => join(folder, name))
+  return (await namesIn(folder)).filter(name => name.endsWith('.jsonl')).map(name => join(folder, name))
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { FileEntry } from '../../repository/format/manifest.ts'
-import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
+import { versionLabel, type StoredSnapshot } from '../../repository/format/snapshot.ts'
 import { openForReading, type OpenRepository } from '../../repository/open/open.ts'
 import { describeVersion, isComplete, readManifest } from '../../repository/read/read-manifest.ts'
 import { resolveVersion, type VersionSpec } from '../../repository/versions/versions.ts'
@@ -37,7 +37,7 @@ export async function findVersion(session: Session, repository: OpenRepository, 
 /** One file of a version. An empty path means the file of a version that is a single file. */
 export async function findFile(repository: OpenRepository, snapshot: StoredSnapshot, written: string): Promise<FileEntry> {
   const path = written.replace(/^\.?\/+/, '')
-  const version = `${snapshot.name}@${snapshot.id.slice(0, 8)}`
+  const version = versionLabel(snapshot)
   for await (const entry of readManifest(repository, snapshot)) {
     const isIt = entry.path === path || (path === '' && snapshot.source.type === 'file')
     if (!isIt) continue

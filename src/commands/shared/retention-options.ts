@@ -1,4 +1,4 @@
-import { isEmptyPolicy, parseBestRule, parseSpan, type RetentionPolicy } from '../../repository/versions/retention.ts'
+import { isEmptyPolicy, parseBestRule, parseWithin, type RetentionPolicy } from '../../repository/versions/retention.ts'
 import { AppError } from '../../util/errors.ts'
 import { collect } from './common-options.ts'
 import type { LazyCommand } from './lazy-command.ts'
@@ -22,7 +22,7 @@ export function addRetentionOptions(command: LazyCommand): LazyCommand {
     .option('--keep-weekly <n>', 'the same for weeks')
     .option('--keep-monthly <n>', 'the same for months')
     .option('--keep-tag <tag>', 'keep versions with this tag (repeatable)', collect)
-    .option('--keep-within <span>', 'keep versions no older than this, e.g. 90m, 36h, 14d or 2w')
+    .option('--keep-within <time>', 'keep versions no older than this, e.g. 30min, 36h, 14d or 2w')
     .option(
       '--keep-best <metric:n>',
       'keep the n versions with the lowest value of a metric; max:metric:n for the highest (repeatable)',
@@ -43,7 +43,7 @@ export function parsePolicy(options: RetentionOptions): RetentionPolicy | undefi
     ...Object.fromEntries(counts),
     tags: options.keepTag ?? [],
     best: (options.keepBest ?? []).map(parseBestRule),
-    ...(options.keepWithin === undefined ? {} : { within: parseSpan(options.keepWithin) }),
+    ...(options.keepWithin === undefined ? {} : { within: parseWithin(options.keepWithin) }),
   }
   return isEmptyPolicy(policy) ? undefined : policy
 }

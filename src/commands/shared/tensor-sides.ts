@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { versionLabel } from '../../repository/format/snapshot.ts'
 import { openForReading, type OpenRepository } from '../../repository/open/open.ts'
 import { StoredFile } from '../../repository/read/stored-file.ts'
 import { parseVersionedPath } from '../../repository/versions/versions.ts'
@@ -31,7 +32,7 @@ export class TensorSides {
     const repository = await (this.repository ??= this.openRepository())
     const snapshot = await findVersion(this.session, repository, version)
     const entry = await findFile(repository, snapshot, path)
-    const name = `${snapshot.name}@${snapshot.id.slice(0, 8)}:${entry.path}`
+    const name = `${versionLabel(snapshot)}:${entry.path}`
     const source = new StoredFile({ ...repository, pool: this.session.pool(entry.size) }, entry, name)
     return { name, source, file: await readTensorFile(name, source) }
   }

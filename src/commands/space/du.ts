@@ -1,3 +1,4 @@
+import { versionLabel } from '../../repository/format/snapshot.ts'
 import { openForReading } from '../../repository/open/open.ts'
 import { findTrashedObjects } from '../../repository/prune/empty-trash.ts'
 import { markedForDeletion } from '../../repository/prune/marked-for-deletion.ts'
@@ -83,7 +84,7 @@ function describeVersions(session: Session, { names }: RepositoryUsage, name: st
   const rows = [...versions]
     .reverse()
     .map(usage => [
-      `${name}@${usage.snapshot.id.slice(0, 8)}`,
+      versionLabel({ name, id: usage.snapshot.id }),
       localTime(usage.snapshot.time),
       ...sizesCells(usage),
       formatBytes(Math.round(usage.ownBytes)),

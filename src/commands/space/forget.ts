@@ -1,4 +1,5 @@
 import { checkName } from '../../repository/format/object-names.ts'
+import { versionLabel } from '../../repository/format/snapshot.ts'
 import { forget, type ForgottenName } from '../../repository/prune/forget.ts'
 import { SAFE_GRACE_PERIODS } from '../../repository/prune/grace-periods.ts'
 import { plural, localTime } from '../../ui/format.ts'
@@ -59,7 +60,7 @@ function describeName({ name, decision }: ForgottenName, dryRun: boolean, column
   const { kept, forgotten } = decision
   if (kept.length + forgotten.length === 0) return []
   const row = (version: { id: string; time: number }, why: string): string[] => [
-    `  ${name}@${version.id.slice(0, 8)}`,
+    `  ${versionLabel({ name, id: version.id })}`,
     localTime(version.time),
     why,
   ]

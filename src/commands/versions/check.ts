@@ -1,4 +1,5 @@
 import { check, type CheckResult } from '../../repository/check/check.ts'
+import { versionLabel } from '../../repository/format/snapshot.ts'
 import { formatCount, formatDuration, plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
 import type { Outcome, Session } from '../shared/session.ts'
@@ -38,7 +39,7 @@ function describe(result: CheckResult, damaged: boolean, arriving: boolean, mill
   const { packs, packsRead, snapshots, incomplete, files, problems, affected } = result
   const lines = [...problems.map(problem => `damaged: ${problem}`)]
   for (const { name, version, path, why } of affected.slice(0, SHOWN))
-    lines.push(`affected: ${name}@${version.slice(0, 8)}${path === undefined ? '' : `:${path}`} (${why})`)
+    lines.push(`affected: ${versionLabel({ name, id: version })}${path === undefined ? '' : `:${path}`} (${why})`)
   if (affected.length > SHOWN) lines.push(`... and ${formatCount(affected.length - SHOWN)} more (--json shows all)`)
   const read = packsRead > 0 ? `, ${formatCount(packsRead)} of them read back completely` : ''
   lines.push(

@@ -53,7 +53,7 @@ export function pull(root: LazyCommand): void {
       `
 A version is name, name~1 (the one before), name@tag, name@id, name@2026-11-20
 (the newest at the end of that day), name@yesterday, name@2h (the newest that is
-at least that old; also min, d, w), name@best:val_loss (the lowest) or
+at least that old; also 30min, 3d, 1d12h), name@best:val_loss (the lowest) or
 name@best:max:acc (the highest).
 
 Examples:

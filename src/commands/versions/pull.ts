@@ -1,4 +1,4 @@
-import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
+import { versionLabel, type StoredSnapshot } from '../../repository/format/snapshot.ts'
 import { openForReading } from '../../repository/open/open.ts'
 import { findPart } from '../../repository/pull/part.ts'
 import { pull, type PullResult } from '../../repository/pull/pull.ts'
@@ -70,7 +70,7 @@ function describe(snapshot: StoredSnapshot, result: PullResult, requests: number
     `${formatCount(unchanged + plan.touch.length)} already up to date`,
   ]
   if (deleted > 0) parts.push(`${formatCount(deleted)} deleted`)
-  const lines = [`Pulled ${snapshot.name}@${snapshot.id.slice(0, 8)} into ${result.destination}`, `  ${parts.join(', ')}`]
+  const lines = [`Pulled ${versionLabel(snapshot)} into ${result.destination}`, `  ${parts.join(', ')}`]
   if (resumedBytes > 0) lines.push(`  ${formatBytes(resumedBytes)} reused from an interrupted pull`)
   lines.push(`  ${formatCount(requests)} requests, ${formatDuration(milliseconds)}; every byte verified`)
   if (damaged.length > 0)
@@ -81,7 +81,7 @@ function describe(snapshot: StoredSnapshot, result: PullResult, requests: number
 function describePlan(snapshot: StoredSnapshot, { plan, destination, unchanged }: PullResult): string[] {
   const bytes = plan.files.reduce((sum, { entry }) => sum + entry.size, 0)
   const lines = [
-    `Dry run: pulling ${snapshot.name}@${snapshot.id.slice(0, 8)} into ${destination} would write ${plural(plan.files.length + plan.symlinks.length, 'file')} (${formatBytes(bytes)}), leave ${formatCount(unchanged)} unchanged and delete ${formatCount(plan.remove.length)}`,
+    `Dry run: pulling ${versionLabel(snapshot)} into ${destination} would write ${plural(plan.files.length + plan.symlinks.length, 'file')} (${formatBytes(bytes)}), leave ${formatCount(unchanged)} unchanged and delete ${formatCount(plan.remove.length)}`,
   ]
   for (const { entry } of [...plan.files, ...plan.symlinks].slice(0, 20)) lines.push(`  write ${entry.path}`)
   for (const { path } of plan.remove.slice(0, 20)) lines.push(`  delete ${path}`)

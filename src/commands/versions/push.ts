@@ -1,5 +1,6 @@
 import { zstdName } from '../../compression/load-zstd.ts'
 import { walk, type WalkResult } from '../../local/walk.ts'
+import { versionLabel } from '../../repository/format/snapshot.ts'
 import type { ForgetResult } from '../../repository/prune/forget.ts'
 import type { PushResult } from '../../repository/push/push.ts'
 import { kindOfChunk } from '../../repository/usage/file-kinds.ts'
@@ -105,7 +106,7 @@ function noteOtherSource({ console, settings }: Session, name: string, source: W
 function describe(name: string, store: ChosenStore, result: PushResult, failed: number, requests: number, milliseconds: number): string[] {
   const { reading, snapshot, newBytes, storedBytes } = result
   const lines: string[] = []
-  const version = snapshot ? `${name}@${snapshot.id.slice(0, 8)}` : name
+  const version = snapshot ? versionLabel({ name, id: snapshot.id }) : name
   if (result.outcome === 'stored') lines.push(`Pushed ${version} to ${store.storage.location}`)
   else if (result.outcome === 'unchanged') lines.push(`Nothing changed: ${name} is identical to its newest version ${version}.`)
   else lines.push(`Dry run: ${name} would get a new version; nothing was stored`)

@@ -1,3 +1,4 @@
+import { versionLabel } from '../../repository/format/snapshot.ts'
 import { openForReading } from '../../repository/open/open.ts'
 import { changeTags, checkTags, type TagChange } from '../../repository/versions/tags.ts'
 import { parseVersion } from '../../repository/versions/versions.ts'
@@ -20,7 +21,7 @@ async function change(session: Session, command: 'tag' | 'untag', version: strin
   const repository = await openForReading(context)
   const snapshot = await findVersion(session, repository, spec)
   const { tags, elsewhere } = await changeTags(context, repository, snapshot, tagChange)
-  const label = `${snapshot.name}@${snapshot.id.slice(0, 8)}`
+  const label = versionLabel(snapshot)
   for (const { tag, newest, versions } of elsewhere)
     session.console.reporter.note(
       `${versions} versions have the tag ${tag}: ${snapshot.name}@${tag} means the newest, ${newest.id.slice(0, 8)}; tag --move removes it from the others`,

@@ -10,7 +10,7 @@ export function watch(root: LazyCommand): void {
     .command('watch <path>')
     .description('save a folder whenever files in it are finished, e.g. during a training')
     .option('--name <name>', 'name of the versions (default: the name of the folder)')
-    .option('--every <time>', 'make at most one version in this time', '30s')
+    .option('--every <time>', 'make at most one version in this time, e.g. 30s, 5min, 1h', '30s')
     .option('--settle <time>', 'a file is finished when it has not changed for this time', '5s')
     .option('--keep-last <n>', 'keep the newest n versions, and forget older ones')
     .option('--keep-best <metric:n>', 'also keep the n versions with the lowest value; max:metric:n for the highest (repeatable)', collect)

@@ -20,15 +20,6 @@ export interface WatchOptions extends SaveOptions, Pick<RetentionOptions, 'keepL
   untilExit?: string
 }
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, min: 60_000, m: 60_000, h: 3_600_000 }
-
-/** `500ms`, `30s`, `5min`, `2h`, in ms. */
-export function parseTime(option: string, text: string): number {
-  const parts = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|min|m|h)$/.exec(text)
-  if (!parts) throw new AppError('usage', `${option} ${text} is no length of time.`, { hint: 'Write, say, 500ms, 30s, 5min or 1h.' })
-  return Number(parts[1]) * UNITS[parts[2]!]!
-}
-
 /** The rules for older versions, applied after each new one; undefined when all are kept. */
 export function parseRetention({ keepLast, keepBest = [], metricsFrom, metricPattern }: WatchOptions): RetentionPolicy | undefined {
   if (keepBest.length > 0 && metricsFrom === undefined && metricPattern === undefined)

@@ -1,4 +1,5 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { versionLabel } from '../../repository/format/snapshot.ts'
 import type { HeldFile, Scan } from '../../repository/watch/scanner.ts'
 import type { WatchEvent } from '../../repository/watch/watcher.ts'
 import { formatBytes, formatDuration, plural, describeMetrics } from '../../ui/format.ts'
@@ -95,7 +96,7 @@ export class WatchScreen {
     this.status.last = { version: id, time: new Date(time).toISOString(), metrics }
     this.status.waiting = []
     const files = [...scan.fresh, ...scan.grown].map(({ path }) => path.toWellFormed())
-    const version = `${name}@${id.slice(0, 8)}`
+    const version = versionLabel({ name, id })
     if (outcome === 'unchanged') {
       if (this.status.versions === 0) this.say(`nothing new since ${version}`, { event: 'unchanged', name, version: id })
       return
@@ -152,7 +153,7 @@ const clock = (): string => new Date().toTimeString().slice(0, 8)
 
 /** The last lines of a watch. */
 export function describeEnd({ versions, last, name }: Status, held: ReadonlyMap<string, HeldFile>): string[] {
-  const newest = last === null ? 'nothing was saved' : `the newest is ${name}@${last.version.slice(0, 8)}`
+  const newest = last === null ? 'nothing was saved' : `the newest is ${versionLabel({ name, id: last.version })}`
   const lines = [`Watched ${name}: ${plural(versions, 'version')} made, ${newest}`]
   if (held.size > 0) lines.push(`  ${plural(held.size, 'file')} not finished or not readable (see the warnings)`)
   return lines

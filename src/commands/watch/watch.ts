@@ -6,14 +6,15 @@ import { watchProcess } from '../../repository/watch/process-end.ts'
 import { rememberTombs } from '../../repository/watch/remember-tombs.ts'
 import { isLog, Scanner, type Scan } from '../../repository/watch/scanner.ts'
 import { Watcher } from '../../repository/watch/watcher.ts'
-import { sleep } from '../../storage/waiting.ts'
+import { durationOption } from '../../util/duration.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
+import { sleep } from '../../util/waiting.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { chooseStore, pathsOf, prepareForPush, type ChosenStore } from '../shared/store.ts'
 import { forgetOlder } from '../space/forget-older.ts'
 import { withProposals } from '../space/full-store.ts'
 import { checkSaveOptions, saveVersion, versionName } from '../versions/save-version.ts'
-import { metricsReader, parsePid, parseRetention, parseTime, type WatchOptions } from './watch-options.ts'
+import { metricsReader, parsePid, parseRetention, type WatchOptions } from './watch-options.ts'
 import { describeEnd, onceReporter, WatchScreen } from './watch-screen.ts'
 
 /** npx forwards a Ctrl-C that the terminal has already sent: a second signal within this time is the same one. */
@@ -22,9 +23,9 @@ const ONE_PRESS_MS = 1000
 /** Saves a folder whenever files in it are finished, until a signal arrives or a process ends. */
 export async function watchCommand(session: Session, path: string, options: WatchOptions): Promise<Outcome> {
   const times = {
-    everyMs: parseTime('--every', options.every),
-    settleMs: parseTime('--settle', options.settle),
-    graceMs: parseTime('--grace', options.grace),
+    everyMs: durationOption('--every', options.every),
+    settleMs: durationOption('--settle', options.settle),
+    graceMs: durationOption('--grace', options.grace),
   }
   const name = versionName(path, options)
   checkSaveOptions(options)

@@ -8,7 +8,8 @@ import { TENSOR_CHUNK_BYTES } from '../../chunking/layouts/cuts.ts'
 import { gainOf } from '../../compression/estimate.ts'
 import type { WalkedEntry } from '../../local/walk.ts'
 import { equalBytes } from '../../util/bytes.ts'
-import { sha256 } from '../../util/hash.ts'
+import { HASH_BYTES, sha256 } from '../../util/hash.ts'
+import { idAt, idCount } from '../format/chunk-ids.ts'
 import { MAX_DEPTH } from '../format/limits.ts'
 import type { OfferedBase } from '../write/block-builder.ts'
 import { BasePlan } from './base-plan.ts'
@@ -105,7 +106,7 @@ export class BaseFinder {
   keep(file: WalkedEntry, chunks: Buffer): void {
     if (!this.plan.bases.has(file.path)) return
     const { lengthOf } = this.options
-    const lengths = Array.from({ length: chunks.length / 32 }, (_, i) => lengthOf(chunks, i * 32))
+    const lengths = Array.from({ length: idCount(chunks) }, (_, i) => lengthOf(chunks, i * HASH_BYTES))
     this.done.set(file.path, { file, chunks, lengths })
   }
 
@@ -118,7 +119,7 @@ export class BaseFinder {
   /** A file was read and consists of these chunks; undefined where that failed. */
   async end(file: WalkedEntry, chunks: Buffer | undefined): Promise<void> {
     const { current } = this
-    if (current?.file === file && chunks?.length === current.lengths.length * 32) {
+    if (current?.file === file && chunks?.length === current.lengths.length * HASH_BYTES) {
       if (this.plan.bases.has(file.path)) this.done.set(file.path, { file, chunks, lengths: current.lengths })
       if (current.cached) this.options.cache!.finish(current.cached, chunks)
       current.cached = undefined
@@ -222,8 +223,8 @@ export class BaseFinder {
     let filled = 0
     let depth = 0
     for (let i = first; i < first + count; i++) {
-      const id = base.ids.subarray(i * 32, i * 32 + 32)
-      const found = id.length === 32 ? this.options.depthOf(id, this.maxDepth) : -1
+      const id = idAt(base.ids, i)
+      const found = id.length === HASH_BYTES ? this.options.depthOf(id, this.maxDepth) : -1
       if (found < 0) return undefined
       const piece = await base.read(i, buffer.subarray(filled))
       if (!equalBytes(sha256(piece), id)) {

@@ -1,5 +1,6 @@
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { findTensors, type TensorSpan } from '../../chunking/tensor-layout.ts'
+import { readAtSync } from '../../local/read-at.ts'
 import type { WalkedEntry } from '../../local/walk.ts'
 import { errnoOf } from '../../util/errors.ts'
 import { fsPath } from '../../util/paths.ts'
@@ -10,10 +11,7 @@ export async function spansOf(file: WalkedEntry): Promise<TensorSpan[] | undefin
   try {
     const opened = openSync(fsPath(file.localPath), 'r')
     fd = opened
-    return await findTensors(file.fingerprint.size, async (offset, length) => {
-      const bytes = new Uint8Array(length)
-      return bytes.subarray(0, readSync(opened, bytes, 0, length, offset))
-    })
+    return await findTensors(file.fingerprint.size, async (offset, length) => readAtSync(opened, offset, length))
   } catch (error) {
     if (errnoOf(error) === undefined) throw error
     return undefined

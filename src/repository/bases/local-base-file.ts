@@ -1,11 +1,12 @@
 import { open } from 'node:fs/promises'
 import { MIN_TENSOR_BYTES, TENSOR_CHUNK_BYTES } from '../../chunking/layouts/cuts.ts'
 import { findTensors, type TensorSpan } from '../../chunking/tensor-layout.ts'
+import { readAt, readInto } from '../../local/read-at.ts'
 import type { WalkedEntry } from '../../local/walk.ts'
 import { errnoOf } from '../../util/errors.ts'
+import { HASH_BYTES } from '../../util/hash.ts'
 import { fsPath } from '../../util/paths.ts'
 import { chunkLength, type BaseFile, type BaseTensor } from './base-tensor.ts'
-import { readAt, readInto } from './tensor-cache-file.ts'
 
 /** A file of the push and its chunks. */
 export interface LocalFile {
@@ -30,8 +31,10 @@ export async function openLocalBase({ file, chunks, lengths }: LocalFile): Promi
     const tensors = spans.flatMap((span): BaseTensor[] => {
       const ids = idsOf(span, chunks, lengths, chunkAt)
       if (!ids) return []
-      const read = (chunk: number, buffer: Uint8Array): Promise<Uint8Array> =>
-        readInto(buffer.subarray(0, chunkLength(span, chunk)), opened, span.offset + chunk * TENSOR_CHUNK_BYTES)
+      const read = async (chunk: number, buffer: Uint8Array): Promise<Uint8Array> => {
+        const bytes = buffer.subarray(0, chunkLength(span, chunk))
+        return bytes.subarray(0, await readInto(opened, bytes, span.offset + chunk * TENSOR_CHUNK_BYTES))
+      }
       return [{ ...span, ids, read }]
     })
     return { tensors, close: () => opened.close() }
@@ -59,5 +62,5 @@ function idsOf(span: TensorSpan, chunks: Buffer, lengths: readonly number[], chu
   if (first === undefined || span.length < MIN_TENSOR_BYTES) return undefined
   const count = Math.ceil(span.length / TENSOR_CHUNK_BYTES)
   for (let i = 0; i < count; i++) if (lengths[first + i] !== chunkLength(span, i)) return undefined
-  return chunks.subarray(first * 32, (first + count) * 32)
+  return chunks.subarray(first * HASH_BYTES, (first + count) * HASH_BYTES)
 }

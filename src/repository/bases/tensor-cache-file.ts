@@ -3,15 +3,16 @@ import { open, type FileHandle } from 'node:fs/promises'
 import type { TensorPlace } from '../../chunking/cut-tensors.ts'
 import { TENSOR_CHUNK_BYTES } from '../../chunking/layouts/cuts.ts'
 import type { TensorSpan } from '../../chunking/tensor-layout.ts'
+import { readAt, readInto } from '../../local/read-at.ts'
 import { equalBytes } from '../../util/bytes.ts'
-import { sha256 } from '../../util/hash.ts'
+import { HASH_BYTES, sha256 } from '../../util/hash.ts'
 import { chunkLength, type BaseFile } from './base-tensor.ts'
 
 /*
  * tensors ... | table: JSON | footer: length of the table (u32), SHA-256 of the table, magic
  */
 const MAGIC = Buffer.from('CET1')
-const FOOTER_BYTES = 4 + 32 + MAGIC.length
+const FOOTER_BYTES = 4 + HASH_BYTES + MAGIC.length
 const MAX_TABLE_BYTES = 128 * 1024 * 1024
 const BUFFER_BYTES = 1024 * 1024
 
@@ -112,8 +113,10 @@ export async function openCachedFile(path: string): Promise<BaseFile> {
     const tensors = (await readTable(file, size)).map(({ ids, offset, ...tensor }) => ({
       ...tensor,
       ids: Buffer.from(ids, 'base64'),
-      read: (chunk: number, buffer: Uint8Array) =>
-        readInto(buffer.subarray(0, chunkLength(tensor, chunk)), file, offset + chunk * TENSOR_CHUNK_BYTES),
+      read: async (chunk: number, buffer: Uint8Array) => {
+        const bytes = buffer.subarray(0, chunkLength(tensor, chunk))
+        return bytes.subarray(0, await readInto(file, bytes, offset + chunk * TENSOR_CHUNK_BYTES))
+      },
     }))
     return { tensors, close: () => file.close() }
   } catch (error) {
@@ -123,26 +126,10 @@ export async function openCachedFile(path: string): Promise<BaseFile> {
 }
 
 async function readTable(file: FileHandle, size: number): Promise<CachedTensor[]> {
-  const footer = Buffer.from(await readAt(file, Math.max(0, size - FOOTER_BYTES), FOOTER_BYTES))
+  const footer = await readAt(file, Math.max(0, size - FOOTER_BYTES), FOOTER_BYTES)
   const length = footer.length < FOOTER_BYTES ? Infinity : footer.readUInt32LE()
   if (length > Math.min(MAX_TABLE_BYTES, size - FOOTER_BYTES) || !MAGIC.equals(footer.subarray(36))) throw new Error('it is incomplete')
   const table = await readAt(file, size - FOOTER_BYTES - length, length)
   if (!equalBytes(sha256(table), footer.subarray(4, 36))) throw new Error('its checksum does not match')
-  return JSON.parse(Buffer.from(table).toString()) as CachedTensor[]
-}
-
-/** Reads at an offset. Returns fewer bytes at the end of the file. */
-export function readAt(file: FileHandle, offset: number, length: number): Promise<Uint8Array> {
-  return readInto(new Uint8Array(length), file, offset)
-}
-
-/** Fills `buffer` from an offset and returns it, or the filled part of it at the end of the file. */
-export async function readInto(buffer: Uint8Array, file: FileHandle, offset: number): Promise<Uint8Array> {
-  const { length } = buffer
-  let count = 0
-  for (let more = length; more > 0 && count < length;) {
-    more = (await file.read(buffer, count, length - count, offset + count)).bytesRead
-    count += more
-  }
-  return count === length ? buffer : buffer.subarray(0, count)
+  return JSON.parse(table.toString()) as CachedTensor[]
 }

@@ -1,4 +1,5 @@
 import { usesBase } from '../../compression/filters.ts'
+import { HASH_BYTES } from '../../util/hash.ts'
 import type { FileEntry } from '../format/manifest.ts'
 import type { ChunkIndex } from '../index/chunk-index.ts'
 import { Copies } from '../index/copies.ts'
@@ -29,9 +30,9 @@ export class Blame {
   whyLost({ chunks, size }: FileEntry): string | undefined {
     const { index } = this
     let found = 0
-    for (let i = 0; i < chunks.length; i += 32) {
+    for (let i = 0; i < chunks.length; i += HASH_BYTES) {
       const first = index.find(chunks, i)
-      if (first < 0) return `chunk ${shortId(chunks.subarray(i, i + 32))} is in no pack`
+      if (first < 0) return `chunk ${shortId(chunks.subarray(i, i + HASH_BYTES))} is in no pack`
       if (this.readable.find(chunks, i) < 0) return `${describeCopy(index, first)} ${this.whyUnreadable(first)}`
       found += index.length(first)
     }

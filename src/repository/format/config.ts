@@ -1,5 +1,5 @@
-import { AppError, corrupt } from '../../util/errors.ts'
-import { isRecord, parseJson } from './json-fields.ts'
+import { corrupt, newerFormat } from '../../util/errors.ts'
+import { isRecord, parseJson } from '../../util/json-fields.ts'
 import { FORMAT } from './limits.ts'
 
 const ABOUT = [
@@ -10,15 +10,11 @@ const ABOUT = [
   'Without colab-escape: docs/rescue.py of the project restores any version with Python and zstd.',
 ]
 
-/** Equal in every repository, to the byte: two machines that create one repository at the same moment write the same config. */
+/**
+ * The same bytes in every repository: two machines that create a repository at the same moment write the same config.
+ */
 export function encodeConfig(): Uint8Array {
   return new TextEncoder().encode(`${JSON.stringify({ format: FORMAT, about: ABOUT }, undefined, 2)}\n`)
-}
-
-export function newerFormat(what: string): AppError {
-  return new AppError('newer-format', `${what} was made by a newer colab-escape.`, {
-    hint: 'Use the newest one: npx -y colab-escape@latest',
-  })
 }
 
 /** Refuses a damaged config and one of a newer format. */

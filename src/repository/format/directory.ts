@@ -19,7 +19,9 @@ export interface ChunkBases {
   ids: Uint8Array[]
 }
 
-/** The table of what a pack holds: blocks in the order of their bytes, chunks in the order of the blocks, in columns. */
+/**
+ * The table of contents of a pack, in columns: blocks in the order of their bytes, chunks in the order of the blocks.
+ */
 export interface Directory {
   blocks: DirectoryBlock[]
   /** 32 bytes a chunk. */
@@ -51,9 +53,10 @@ export interface NewBlock extends ListedBlock {
 }
 
 /**
- * `varint blocks`, then per block: `u8 filter, varint length + parameters, varint parts, per part (u8 codec, varint stored, varint plain), varint chunks,
- * u8 deepest`; then the columns over all chunks: `varint length` each; for the chunks of blocks with `deepest > 0`: `u8 depth, varint count, ids`; then
- * 32 bytes of id each. docs/format.md, "Directory".
+ * `varint blocks`, then per block: `u8 filter, varint length + parameters, varint parts, per part (u8 codec, varint
+ * stored, varint plain), varint chunks, u8 deepest`; then the columns over all chunks: `varint length` each; for the
+ * chunks of blocks with `deepest > 0`: `u8 depth, varint count, ids`; then 32 bytes of id each. docs/format.md,
+ * "Directory".
  */
 export function encodeDirectory(blocks: readonly ListedBlock[]): Uint8Array {
   const out = new ByteWriter(4096)

@@ -22,7 +22,9 @@ export interface IndexObject {
   supersedes: string[]
 }
 
-/** `magic, varint packs, per pack (id, varint size, varint length + directory), varint count + superseded ids, nonce`. */
+/**
+ * `magic, varint packs, per pack (id, varint size, varint length + directory), varint count + superseded ids, nonce`.
+ */
 export function encodeIndex(index: IndexObject, nonce: Uint8Array): { id: string; bytes: Uint8Array } {
   const out = new ByteWriter(64 * 1024)
   out.put(MAGIC)
@@ -47,7 +49,10 @@ export function encodeIndex(index: IndexObject, nonce: Uint8Array): { id: string
   return { id, bytes }
 }
 
-/** Checks the bytes against the id in the object's name, and their structure; directories are decoded apart (`decodeIndexedPack`). */
+/**
+ * Checks the bytes against the id in the object's name, and their structure. `decodeIndexedPack` decodes the
+ * directories later.
+ */
 export function decodeIndex(bytes: Uint8Array, id: string): IndexObject {
   const what = `Index ${id.slice(0, 12)}`
   if (sha256Hex(bytes) !== id) throw corrupt(what, 'its content does not match the checksum in its name')

@@ -1,7 +1,6 @@
-import { corrupt } from '../../util/errors.ts'
+import { corrupt, newerFormat } from '../../util/errors.ts'
 import { isHashHex, sha256Hex } from '../../util/hash.ts'
-import { newerFormat } from './config.ts'
-import { Fields, parseJson } from './json-fields.ts'
+import { Fields, parseJson } from '../../util/json-fields.ts'
 import { FORMAT } from './limits.ts'
 
 /** Adds and removes tags of one snapshot after the fact; the latest label by store time wins, tag by tag. */

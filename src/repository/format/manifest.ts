@@ -1,16 +1,20 @@
 import { isUtf8 } from 'node:buffer'
 import { corrupt } from '../../util/errors.ts'
-import { isHashHex } from '../../util/hash.ts'
+import { HASH_BYTES, isHashHex } from '../../util/hash.ts'
+import { Fields, parseJsonText } from '../../util/json-fields.ts'
 import { comparePaths, decodeFileName, encodePath } from '../../util/paths.ts'
-import { Fields, parseJsonText } from './json-fields.ts'
+import { idCount, idsFromHex } from './chunk-ids.ts'
 import { CHUNKS_PER_ROW } from './limits.ts'
 
 interface EntryBase {
-  /** Relative to the pushed folder, parts joined by `/`; for a pushed single file its name. Escaped as in util/paths.ts. */
+  /** Relative to the pushed folder, parts joined by `/`; for a single file its name. Escaped as in util/paths.ts. */
   path: string
   /** Permission bits, 0 to 0o7777. */
   mode: number
-  /** ns since 1970 (may be negative), in whole microseconds: that is what a pull can restore, so a copy that was pulled pushes equal rows. */
+  /**
+   * ns since 1970 (may be negative), in whole microseconds. A pull can restore those exactly, so pushing a pulled copy
+   * gives the same rows.
+   */
   mtime: bigint
 }
 
@@ -18,7 +22,7 @@ export interface FileEntry extends EntryBase {
   type: 'file'
   /** Bytes. */
   size: number
-  /** 32 bytes a chunk, in the order of the file. */
+  /** The ids of its chunks (chunk-ids.ts), in the order of the file. */
   chunks: Buffer
 }
 
@@ -33,11 +37,16 @@ export interface SymlinkEntry extends EntryBase {
 
 export type Entry = FileEntry | DirectoryEntry | SymlinkEntry
 
-/** A path or a target in JSON: as a text, or where it is not UTF-8 as base64 of its bytes in a field of another name. */
+/**
+ * A path or a target in JSON: as text, or where it is not UTF-8 as base64 of its bytes in a field with the suffix `64`.
+ */
 const textField = (field: string, value: string): string =>
   value.isWellFormed() ? `"${field}":${JSON.stringify(value)}` : `"${field}64":"${encodePath(value).toString('base64')}"`
 
-/** The entry's rows, each with its newline: one, or for a file of more than 1,024 chunks one and its `part` rows. By hand: it is JSON.stringify in half the time. */
+/**
+ * The rows of an entry, each with its newline: one row, and for a file of more than 1,024 chunks further `part` rows.
+ * Written by hand, which takes half the time of JSON.stringify.
+ */
 export function* encodeRows(entry: Entry): Generator<string> {
   const path = textField('path', entry.path)
   const head = `{${path},"type":"${entry.type}","mode":"${entry.mode.toString(8)}","mtime":"${entry.mtime}"`
@@ -45,26 +54,27 @@ export function* encodeRows(entry: Entry): Generator<string> {
   else if (entry.type === 'symlink') yield `${head},${textField('target', entry.target)}}\n`
   else {
     yield `${head},"size":${entry.size},"chunks":${hexChunks(entry.chunks, 0)}}\n`
-    const rows = Math.ceil(entry.chunks.length / 32 / CHUNKS_PER_ROW)
+    const rows = Math.ceil(idCount(entry.chunks) / CHUNKS_PER_ROW)
     for (let part = 1; part < rows; part++) yield `{${path},"part":${part},"chunks":${hexChunks(entry.chunks, part)}}\n`
   }
 }
 
 /** The ids of a row as a list in JSON. */
 function hexChunks(chunks: Buffer, part: number): string {
-  const start = part * CHUNKS_PER_ROW * 32
+  const start = part * CHUNKS_PER_ROW * HASH_BYTES
   if (chunks.length <= start) return '[]'
-  const end = Math.min(chunks.length, start + CHUNKS_PER_ROW * 32)
-  let ids = `["${chunks.toString('hex', start, start + 32)}`
-  for (let i = start + 32; i < end; i += 32) ids += `","${chunks.toString('hex', i, i + 32)}`
+  const end = Math.min(chunks.length, start + CHUNKS_PER_ROW * HASH_BYTES)
+  let ids = `["${chunks.toString('hex', start, start + HASH_BYTES)}`
+  for (let i = start + HASH_BYTES; i < end; i += HASH_BYTES) ids += `","${chunks.toString('hex', i, i + HASH_BYTES)}`
   return `${ids}"]`
 }
 
 const MAX_LINE = 4 * 1024 * 1024
 
 /**
- * Reads a manifest piece by piece. Refuses rows that are not in order, paths that are absolute or lead upwards, entries whose parent is not a folder of this
- * manifest (so nothing can lie behind a symlink), and part rows without their file; whoever reads the entries may rely on all of that.
+ * Reads a manifest piece by piece. Refuses rows that are out of order, paths that are absolute or lead upwards, entries
+ * whose parent is not a folder of this manifest (so nothing can lie behind a symlink), and part rows without their
+ * file. Readers of the entries may rely on all of that.
  */
 export class ManifestDecoder {
   private readonly what: string
@@ -171,7 +181,7 @@ function readMtime(row: Fields): bigint {
 function readChunks(row: Fields): Buffer {
   const ids = row.list('chunks', value => (isHashHex(value) ? value : undefined))
   if (ids.length > CHUNKS_PER_ROW) row.fail('chunks', 'are too many for one row')
-  return Buffer.from(ids.join(''), 'hex')
+  return idsFromHex(ids)
 }
 
 /** A path that can't lead out of the folder it is joined to: relative, no empty part, no `.` or `..`, no NUL. */

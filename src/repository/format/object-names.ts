@@ -27,7 +27,10 @@ function parseCompactTime(text: string): number | undefined {
   return compactTime(time) === text ? time : undefined
 }
 
-/** Everything but letters, digits, `.`, `_` and `-` becomes %XX of its UTF-8 bytes; the result is a legal file name everywhere. */
+/**
+ * Replaces everything but letters, digits, `.`, `_` and `-` by %XX of its UTF-8 bytes. The result is a legal file name
+ * everywhere.
+ */
 function percentEncode(name: string): string {
   return Array.from(Buffer.from(name, 'utf8'), byte => {
     const char = String.fromCharCode(byte)

@@ -17,8 +17,9 @@ export interface Pack {
 }
 
 /**
- * Makes a pack of `buffer`, whose first `blockBytes` bytes are the stored bytes of `blocks`: writes directory and trailer behind them, into new memory where
- * there is no room. What comes out has been read back: a pack whose directory does not decode to its blocks is never uploaded.
+ * Makes a pack of `buffer`, whose first `blockBytes` bytes are the stored bytes of `blocks`: appends directory and
+ * trailer, in new memory where the buffer is too small. Reads the result back: a pack whose directory does not decode
+ * to its blocks is never uploaded.
  */
 export function sealPack(buffer: Uint8Array, blockBytes: number, blocks: readonly ListedBlock[], nonce: Uint8Array): Pack {
   const directory = encodeDirectory(blocks)
@@ -44,7 +45,8 @@ export function sealPack(buffer: Uint8Array, blockBytes: number, blocks: readonl
 export type PackTail = { directory: Directory; directoryBytes: Uint8Array } | { needBytes: number }
 
 /**
- * Reads the directory from the last bytes of a pack of `size` bytes. When `tail` is too short it tells how many bytes at the end are needed.
+ * Reads the directory from the last bytes of a pack of `size` bytes. When `tail` is too short, returns how many bytes
+ * from the end are needed.
  */
 export function decodePackTail(tail: Uint8Array, size: number, id: string): PackTail {
   const what = `Pack ${id.slice(0, 12)}`

@@ -1,8 +1,7 @@
 import type { GitState } from '../../local/git-state.ts'
-import { corrupt } from '../../util/errors.ts'
+import { corrupt, newerFormat } from '../../util/errors.ts'
 import { isHashHex, sha256Hex } from '../../util/hash.ts'
-import { newerFormat } from './config.ts'
-import { Fields, parseJson } from './json-fields.ts'
+import { Fields, parseJson } from '../../util/json-fields.ts'
 import { COMMIT_WINDOW_MS, FORMAT } from './limits.ts'
 import { nameProblem, snapshotObjectName, type SnapshotRef } from './object-names.ts'
 
@@ -99,7 +98,15 @@ function readGit(git: Fields): GitState {
   }
 }
 
-/** Rule 5: a snapshot that the store created too long after its listing is no commit by itself; it counts only while all of it is present. */
+/** Names a version for people: `data@1a2b3c4d`. */
+export function versionLabel({ name, id }: Pick<StoredSnapshot, 'name' | 'id'>): string {
+  return `${name}@${id.slice(0, 8)}`
+}
+
+/**
+ * Rule 5: a snapshot that the store created too long after its listing is not a commit by itself. It counts only while
+ * everything it reaches is present.
+ */
 export function isLate(snapshot: StoredSnapshot): boolean {
   return snapshot.ref.created > snapshot.listed + COMMIT_WINDOW_MS
 }

@@ -3,6 +3,7 @@
  * store.
  */
 
+import { HASH_BYTES } from '../../util/hash.ts'
 import type { ChunkBases, Directory, DirectoryBlock, ListedBlock } from '../format/directory.ts'
 import { Copies } from './copies.ts'
 import { GrowingColumn } from './growing-column.ts'
@@ -75,7 +76,7 @@ export class ChunkIndex {
       this.blockStarts.push(base + block.firstChunk)
       this.blocks.push(placed(block, pack, base))
       for (let i = block.firstChunk; i < block.firstChunk + block.chunkCount; i++) {
-        this.ids.add(directory.chunkIds, i * 32)
+        this.ids.add(directory.chunkIds, i * HASH_BYTES)
         this.lengths.push(directory.chunkLengths[i]!)
       }
     }

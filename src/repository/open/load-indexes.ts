@@ -7,7 +7,10 @@ import type { Inventory } from '../format/object-names.ts'
 import { ChunkIndex } from '../index/chunk-index.ts'
 import { LazyIndexedPack } from './lazy-indexed-pack.ts'
 
-/** Bytes of indexes between two collections: so that those of a very large repository are not held beside what is made of them. */
+/**
+ * Bytes of indexes between two garbage collections, so that a very large repository's indexes are not held beside the
+ * chunk index made of them.
+ */
 const FREE_EVERY_BYTES = 64 * 1024 * 1024
 
 export interface LoadedIndexes {
@@ -17,7 +20,10 @@ export interface LoadedIndexes {
   missingPacks: IndexedPack[]
 }
 
-/** Makes one chunk index of all that is listed of the packs in `active`, which from then on hold their packs by it. Damage goes to `problems`. */
+/**
+ * Makes one chunk index of the packs in `active`, which then hold their directories in it only. Reports damage in
+ * `problems`.
+ */
 export function buildChunkIndex(
   inventory: Inventory,
   active: { size: number; packs: IndexedPack[] }[],
@@ -45,7 +51,8 @@ export function buildChunkIndex(
     }
     return held.get(pack.id) ?? pack
   }
-  // copies that writers may use come first, so that readers use them too and a tombed pack is read only where nothing else has the chunk
+  // copies that writers may use come first: readers then use them too, and read a pack in a tomb only for chunks that
+  // lie nowhere else
   let done = 0
   for (const writable of [true, false]) {
     for (const each of active) {

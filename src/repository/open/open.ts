@@ -41,7 +41,10 @@ export function readNewestAhead(storage: ReadAheadStorage, { snapshots }: Invent
   if (newest) storage.begin(newest.objectName, { signal })
 }
 
-/** Opens a repository for reading; `newestOf` is a name whose newest version will be wanted. Throws `not-found` where there is no repository. */
+/**
+ * Opens a repository for reading. `newestOf` is a name whose newest version will be needed. Throws `not-found` where
+ * there is no repository.
+ */
 export async function openForReading(context: RepositoryContext, newestOf?: string): Promise<OpenRepository> {
   const { signal, reporter, pool } = context
   reporter.progress({ phase: 'listing' })
@@ -59,13 +62,17 @@ export async function openForReading(context: RepositoryContext, newestOf?: stri
     })
   if (!inventory.hasConfig)
     view.problems.push(new AppError('corrupt', `config.json is missing in ${storage.location}`, { hint: 'The next push writes it again.' }))
-  // what a lost or damaged index named is still told by the packs themselves; packs of a push under way are few, and reading their tails does no harm
+  // packs still describe what a lost or damaged index named; a running push has few unindexed packs, so reading their
+  // tails is cheap
   await adoptPacks(storage, view, { signal })
   for (const problem of view.problems) reporter.warn(problem.message)
   return { storage, index: view.index, pool, signal, view, renew: renewal(context, view) }
 }
 
-/** See `BlockSource.renew`. What brought nothing new is not tried again: where much is missing, that would be a listing for each chunk. */
+/**
+ * See `BlockSource.renew`. Stops after a listing that brought nothing new: otherwise each missing chunk would cost a
+ * listing.
+ */
 function renewal({ storage, signal }: RepositoryContext, { index }: RepositoryView): () => Promise<boolean> {
   let useful = true
   return async () => {

@@ -1,8 +1,8 @@
 import pLimit from 'p-limit'
 import type { Storage } from '../../storage/storage.ts'
-import { AppError, corrupt, isAppError, throwIfAborted } from '../../util/errors.ts'
+import { AppError, corrupt, isAppError, newerFormat, throwIfAborted } from '../../util/errors.ts'
 import { sha256Hex } from '../../util/hash.ts'
-import { checkConfig, encodeConfig, newerFormat } from '../format/config.ts'
+import { checkConfig, encodeConfig } from '../format/config.ts'
 import type { Directory } from '../format/directory.ts'
 import { decodeIndex, type IndexedPack } from '../format/index-object.ts'
 import { decodeTomb, type Tomb } from '../format/label-and-tomb.ts'
@@ -48,8 +48,9 @@ export interface OpenViewOptions extends ViewOptions {
 }
 
 /**
- * Lists a store and reads its config, tombs and indexes. What vanished between the listing and the reading was superseded meanwhile: it lists again, and leaves
- * out what then still only the listing shows (listings lag behind deletions). Throws `corrupt` for a damaged config, `newer-format`.
+ * Lists a store and reads its config, tombs and indexes. Objects that vanish between listing and reading were
+ * superseded: it lists again and ignores those that only the listing still shows (listings lag behind deletions).
+ * Throws `corrupt` for a damaged config, `newer-format`.
  */
 export async function openView(storage: Storage, options: OpenViewOptions = {}): Promise<RepositoryView> {
   throwIfAborted(options.signal)
@@ -98,7 +99,8 @@ async function readView(storage: Storage, inventory: Inventory, options: ReadVie
 /** A tomb or its damage, undefined for one that vanished; with its id. */
 async function readTomb(storage: Storage, id: string, options: ReadViewOptions): Promise<[string, Tomb | AppError | undefined]> {
   const bytes = await unlessVanished(storage.get(tombName(id), undefined, options), options)
-  // a tomb goes long after all its packs (rule 10): one that only a lagging listing still shows names nothing that is listed
+  // a tomb is deleted long after all its packs (rule 10): one that only a lagging listing still shows names no listed
+  // pack
   if (bytes === undefined) return [id, undefined]
   try {
     return [id, decodeTomb(bytes, id)]
@@ -114,8 +116,8 @@ interface ReadIndexes {
 }
 
 /**
- * Reads the newest index first: a push's index names all that it supersedes, so this one read mostly tells which of the others need no reading. The rest
- * are read side by side. A damaged index is noted and left out; its packs then count as unindexed.
+ * Reads the newest index first: a push's index names everything it supersedes, so it mostly tells which others need no
+ * reading. Reads the rest in parallel. Reports a damaged index and ignores it; its packs then count as unindexed.
  */
 async function readIndexes(
   storage: Storage,
@@ -167,8 +169,8 @@ function buildView(
 }
 
 /**
- * Reads the directories of unindexed packs from their tails and adds them to the view's index: what an interrupted push had stored but not yet indexed, or
- * what a lost index named. Returns them, so that a writer can put them into an index of its own.
+ * Reads the directories of unindexed packs from their tails and adds them to the view's index. Such packs come from an
+ * interrupted push, or from a lost index. Returns them, so that a writer can put them into a new index.
  */
 export async function adoptPacks(storage: Storage, view: RepositoryView, options: ViewOptions = {}): Promise<IndexedPack[]> {
   const limit = pLimit(PARALLEL_READS)

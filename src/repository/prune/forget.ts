@@ -2,7 +2,7 @@ import { AppError, isAppError } from '../../util/errors.ts'
 import { compareSnapshots, type SnapshotRef } from '../format/object-names.ts'
 import { isLate, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
-import { readManifest } from '../read/read-manifest.ts'
+import { everyChunkOf } from '../read/read-manifest.ts'
 import { isStillThere } from '../versions/forgotten-meanwhile.ts'
 import { decideRetention, type Decision, type RetentionPolicy } from '../versions/retention.ts'
 import { readSnapshot, readTags } from '../versions/versions.ts'
@@ -108,17 +108,12 @@ async function versionsOf(repository: OpenRepository, name: string): Promise<Fou
  */
 async function isPresent(repository: OpenRepository, snapshot: StoredSnapshot): Promise<boolean> {
   const { index } = repository
-  if (snapshot.manifest.chunks.some(id => index.present.find(Buffer.from(id, 'hex')) < 0)) return false
   try {
-    for await (const entry of readManifest(repository, snapshot)) {
-      if (entry.type !== 'file') continue
-      for (let i = 0; i < entry.chunks.length; i += 32) if (index.present.find(entry.chunks, i) < 0) return false
-    }
+    return await everyChunkOf(repository, snapshot, (ids, offset) => index.present.find(ids, offset) >= 0)
   } catch (error) {
     if (!isAppError(error, 'corrupt') || (await isStillThere(repository, snapshot))) throw error
     return false
   }
-  return true
 }
 
 function isAnythingDue({ repository: { view } }: OpenForPrune, graceMs: number): boolean {

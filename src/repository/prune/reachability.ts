@@ -1,9 +1,10 @@
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
+import { HASH_BYTES } from '../../util/hash.ts'
 import { GRACE_MS } from '../format/limits.ts'
 import type { SnapshotRef } from '../format/object-names.ts'
 import { isLate, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository } from '../open/open.ts'
-import { describeVersion, readManifest } from '../read/read-manifest.ts'
+import { chunkIdsOf, describeVersion } from '../read/read-manifest.ts'
 import { isStillThere } from '../versions/forgotten-meanwhile.ts'
 import { readSnapshot } from '../versions/versions.ts'
 import { COMMITTED, LATE_ONLY, type Reachability } from './plan/reachable-chunks.ts'
@@ -66,17 +67,16 @@ async function eachChunk(
   onChunk: (entry: number, id: Uint8Array) => void,
 ): Promise<void> {
   const { index } = repository
-  const manifest = Buffer.from(snapshot.manifest.chunks.join(''), 'hex')
-  let whole = true
-  for (let i = 0; i < manifest.length; i += 32) {
-    const entry = index.find(manifest, i)
-    if (entry < 0) whole = false
-    onChunk(entry, manifest.subarray(i, i + 32))
-  }
-  if (!whole) return
-  for await (const file of readManifest(repository, snapshot)) {
-    if (file.type !== 'file') continue
-    for (let i = 0; i < file.chunks.length; i += 32) onChunk(index.find(file.chunks, i), file.chunks.subarray(i, i + 32))
+  let isManifest = true
+  for await (const ids of chunkIdsOf(repository, snapshot)) {
+    let lacksChunks = false
+    for (let i = 0; i < ids.length; i += HASH_BYTES) {
+      const entry = index.find(ids, i)
+      if (entry < 0) lacksChunks = true
+      onChunk(entry, ids.subarray(i, i + HASH_BYTES))
+    }
+    if (isManifest && lacksChunks) return
+    isManifest = false
   }
 }
 

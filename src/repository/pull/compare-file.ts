@@ -1,12 +1,14 @@
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
+import { readInto } from '../../local/read-at.ts'
 import { fsPath } from '../../util/paths.ts'
+import { idAt, idCount } from '../format/chunk-ids.ts'
 import type { FileEntry } from '../format/manifest.ts'
 import { chunkMatches } from '../read/read-chunks.ts'
 
 /**
- * Which chunks of `entry` a local file already has at their places: a flag a chunk. `lengthOf` gives a chunk's plain length by its position in the entry.
- * Reads the file once, front to back.
+ * Tells for each chunk of `entry` whether a local file has it at its place. `lengthOf` gives a chunk's plain length by
+ * its position in the entry. Reads the file once, front to back.
  */
 export async function matchingChunks(
   localPath: string,
@@ -14,7 +16,7 @@ export async function matchingChunks(
   lengthOf: (chunk: number) => number,
   signal?: AbortSignal,
 ): Promise<boolean[]> {
-  const count = entry.chunks.length / 32
+  const count = idCount(entry.chunks)
   const matches = new Array<boolean>(count).fill(false)
   const file = await open(fsPath(localPath), constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0))
   try {
@@ -23,9 +25,9 @@ export async function matchingChunks(
     for (let i = 0; i < count && !signal?.aborted; i++) {
       const length = lengthOf(i)
       if (buffer.length < length) buffer = Buffer.alloc(length)
-      const { bytesRead } = await file.read(buffer, 0, length, position)
-      if (bytesRead < length) break
-      matches[i] = chunkMatches(entry.chunks.subarray(i * 32, i * 32 + 32), buffer.subarray(0, length))
+      const bytes = buffer.subarray(0, length)
+      if ((await readInto(file, bytes, position)) < length) break
+      matches[i] = chunkMatches(idAt(entry.chunks, i), bytes)
       position += length
     }
   } finally {

@@ -38,8 +38,8 @@ interface Writing {
 }
 
 /**
- * Writes files chunk by chunk, in any order, under temporary names, and renames each when it is whole. Synchronous on purpose: a destination is a local disk,
- * where a promise costs more than the write.
+ * Writes files chunk by chunk, in any order, under temporary names, and renames each one when it is whole. Writes are
+ * synchronous: the destination is a local disk, where a promise costs more than the write.
  */
 export class FileWriter {
   private readonly open = new Map<number, Writing>()

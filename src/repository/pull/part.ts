@@ -1,17 +1,23 @@
 import { pathFilter } from '../../local/ignore-rules.ts'
 import { AppError } from '../../util/errors.ts'
 import { comparePaths } from '../../util/paths.ts'
-import type { StoredSnapshot } from '../format/snapshot.ts'
+import { versionLabel, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { readManifest } from '../read/read-manifest.ts'
 
-/** One entry of a version that is wanted alone: a file or a symlink as itself, a folder's contents in the place of the version's. */
+/**
+ * One entry of a version that is pulled alone. A file or a symlink keeps its name; the contents of a folder take the
+ * version's place.
+ */
 export interface Part {
   path: string
   type: 'file' | 'directory'
 }
 
-/** What of a version is wanted: a part, or what matches a pattern in gitignore syntax; all of it when neither is there. */
+/**
+ * The wanted part of a version: one entry, or what matches a pattern in gitignore syntax. Without either, the whole
+ * version.
+ */
 export interface PartOfVersion {
   part?: Part
   pattern?: string
@@ -31,7 +37,7 @@ export async function findPart(repository: OpenRepository, snapshot: StoredSnaps
     const matches = pathFilter([pattern], [])
     for await (const entry of readManifest(repository, snapshot)) if (matches(entry.path, entry.type === 'directory')) return { pattern }
   }
-  const version = `${snapshot.name}@${snapshot.id.slice(0, 8)}`
+  const version = versionLabel(snapshot)
   throw new AppError('not-found', `${JSON.stringify(path)} is not in ${version}.`, {
     hint: `List what is there: colab-escape ls ${version}`,
   })

@@ -9,6 +9,7 @@ import { sameTime } from '../../local/times.ts'
 import { walk } from '../../local/walk.ts'
 import { AppError, throwIfAborted } from '../../util/errors.ts'
 import { Breather } from '../../util/event-loop.ts'
+import { HASH_BYTES } from '../../util/hash.ts'
 import { decodeFileName, fsPath } from '../../util/paths.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from '../format/manifest.ts'
@@ -88,7 +89,10 @@ export interface PullPlanRequest {
   reporter: Reporter
 }
 
-/** Compares a snapshot with the destination. Throws `would-overwrite` with the list when local content would be lost that the repository does not know. */
+/**
+ * Compares a snapshot with the destination. Throws `would-overwrite` with a list when local content would be lost that
+ * the repository does not have.
+ */
 export async function planPull(repository: OpenRepository, request: PullPlanRequest): Promise<PullPlan> {
   const planner = new Planner(repository, request)
   await planner.readSnapshot()
@@ -125,7 +129,10 @@ class Planner {
   readonly endangered: UnsavedFile[] = []
   private readonly repository: OpenRepository
   private readonly request: PullPlanRequest
-  /** Folders of the snapshot that are real folders at the destination: only below those can anything be there already. */
+  /**
+   * Folders of the snapshot that are real folders at the destination. Anything that exists already lies below one of
+   * them.
+   */
   private readonly real: Set<string>
   private readonly known = new Set<string>()
   private readonly names: LocalNames
@@ -221,7 +228,7 @@ class Planner {
   private unreadable(entry: FileEntry): string | undefined {
     const { index } = this.repository
     let size = 0
-    for (let i = 0; i < entry.chunks.length; i += 32) {
+    for (let i = 0; i < entry.chunks.length; i += HASH_BYTES) {
       const found = index.find(entry.chunks, i)
       if (found < 0) return `chunk ${entry.chunks.toString('hex', i, i + 6)} is in no pack of the repository`
       if (index.whole.best(entry.chunks, i) < 0) return `${describeCopy(index, found)} ${lackOf(index, found)}`
@@ -236,7 +243,7 @@ class Planner {
     if (cached) return cached.equals(entry.chunks)
     const { index, signal } = this.repository
     try {
-      const matches = await matchingChunks(localPath, entry, chunk => index.length(index.find(entry.chunks, chunk * 32)), signal)
+      const matches = await matchingChunks(localPath, entry, chunk => index.length(index.find(entry.chunks, chunk * HASH_BYTES)), signal)
       return matches.every(Boolean)
     } catch {
       return false // unreadable is not right; whether it may be replaced is decided elsewhere

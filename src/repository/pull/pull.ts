@@ -3,21 +3,11 @@
  * into place. Content that no version holds is never overwritten unasked.
  */
 
-import {
-  chmodSync,
-  existsSync,
-  lutimesSync,
-  mkdirSync,
-  realpathSync,
-  rmdirSync,
-  statSync,
-  symlinkSync,
-  unlinkSync,
-  utimesSync,
-} from 'node:fs'
+import { chmodSync, existsSync, lutimesSync, mkdirSync, rmdirSync, statSync, symlinkSync, unlinkSync, utimesSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Chunker } from '../../chunking/chunker.ts'
 import { lookAt } from '../../local/look-at.ts'
+import { realPathOf } from '../../local/real-path.ts'
 import { utimesSeconds, sameTime } from '../../local/times.ts'
 import { SmallObjectStorage } from '../../storage/small-objects.ts'
 import { AppError, errnoOf, isAppError, messageOf, throwIfAborted } from '../../util/errors.ts'
@@ -62,9 +52,10 @@ export interface PullResult {
 }
 
 /**
- * Restores a snapshot: plans all of it first, then deletes what is in the way, makes folders, writes files (each verified, then renamed into place), and at
- * last sets modes and times of folders. A run after an interrupted one finds what that had done. Throws `not-found` when the version was forgotten meanwhile and
- * something of it is gone for that; what is restored by then is whole.
+ * Restores a snapshot. Plans everything first, then deletes what is in the way, makes folders, writes files (each
+ * verified, then renamed into place), and last sets modes and times of folders. Continues what an interrupted run had
+ * done. Throws `not-found` when the version was forgotten meanwhile and some of its data is gone; files restored by
+ * then are whole.
  */
 export async function pull(context: RepositoryContext, opened: OpenRepository, request: PullRequest): Promise<PullResult> {
   const { snapshot } = request
@@ -133,21 +124,20 @@ interface Place {
 
 function destinationOf({ source, name }: StoredSnapshot, part: Part | undefined, destination: string | undefined): Place {
   if ((part ?? source).type === 'directory')
-    return { folder: realPathOf(resolve(destination ?? (part ? basename(part.path) : name))), file: undefined }
+    return { folder: realDestination(resolve(destination ?? (part ? basename(part.path) : name))), file: undefined }
   const path = resolve(destination ?? '.')
   const isFolder = destination === undefined || /[/\\]$/.test(destination) || (existsSync(path) && statSync(path).isDirectory())
-  if (isFolder) return { folder: realPathOf(path), file: undefined }
-  const folder = realPathOf(dirname(path))
+  if (isFolder) return { folder: realDestination(path), file: undefined }
+  const folder = realDestination(dirname(path))
   return { folder, file: join(folder, basename(path)) }
 }
 
-/** A path with the links of its existing part resolved: the destination itself may be a symlink, nothing below it may lead elsewhere. */
-function realPathOf(path: string): string {
+/** The destination itself may be a symlink; nothing below it may lead elsewhere. */
+function realDestination(path: string): string {
   try {
-    return realpathSync(path)
+    return realPathOf(path)
   } catch (error) {
-    if (errnoOf(error) !== 'ENOENT' || dirname(path) === path) throw writeError(error, path)
-    return join(realPathOf(dirname(path)), basename(path))
+    throw writeError(error, path)
   }
 }
 

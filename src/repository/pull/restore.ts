@@ -1,5 +1,7 @@
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { Breather } from '../../util/event-loop.ts'
+import { HASH_BYTES } from '../../util/hash.ts'
+import { idCount } from '../format/chunk-ids.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { chunkMatches, fetchBlocks, readOtherCopy } from '../read/read-chunks.ts'
 import { FileWriter } from './file-writer.ts'
@@ -24,8 +26,9 @@ export interface RestoreResult {
 const RESUME_FROM_BYTES = 1024 * 1024
 
 /**
- * The places where chunks go, in typed columns: chunk `entry` of the index belongs at `offset` of file `file`. Sorted by index entry they are in the order in
- * which blocks lie in packs, so every block is fetched and decoded once, whatever the number of files it serves.
+ * Where chunks go, in typed columns: chunk `entry` of the index belongs at `offset` of file `file`. Sorted by index
+ * entry they follow the order of blocks in packs, so every block is fetched and decoded once, however many files need
+ * it.
  */
 class Placements {
   private order = new Float64Array(1024)
@@ -33,7 +36,10 @@ class Placements {
   private offset = new Float64Array(1024)
   count = 0
 
-  /** Index entries stay below 2^27 and placements below 2^26, so both fit one double exactly: sorting doubles is much faster than sorting by a comparator. */
+  /**
+   * Index entries stay below 2^27 and placements below 2^26, so both fit one double exactly. Sorting doubles is much
+   * faster than sorting by a comparator.
+   */
   private static readonly SHIFT = 2 ** 26
 
   add(entry: number, file: number, offset: number): void {
@@ -70,7 +76,10 @@ class Placements {
   }
 }
 
-/** Writes the planned files: fetches each needed block once, verifies each chunk, and places every file as soon as it is whole. */
+/**
+ * Writes the planned files: fetches each block once, verifies each chunk, and moves every file into place as soon as it
+ * is whole.
+ */
 export async function restoreFiles(
   repository: OpenRepository,
   files: readonly PlannedFile[],
@@ -115,11 +124,11 @@ class Restore {
     for (const [number, { entry }] of this.files.entries()) {
       if (this.turns.isDue()) await this.turns.breathe()
       throwIfAborted(signal)
-      const entryOf = (chunk: number): number => index.whole.best(entry.chunks, chunk * 32)
+      const entryOf = (chunk: number): number => index.whole.best(entry.chunks, chunk * HASH_BYTES)
       const have =
         entry.size >= RESUME_FROM_BYTES ? await this.writer.resume(number, chunk => index.length(entryOf(chunk)), signal) : undefined
       let offset = 0
-      for (let chunk = 0; chunk < entry.chunks.length / 32; chunk++) {
+      for (let chunk = 0; chunk < idCount(entry.chunks); chunk++) {
         const found = entryOf(chunk)
         const length = index.length(found)
         if (have?.[chunk]) {

@@ -17,8 +17,8 @@ export interface UnsavedFile {
 }
 
 /**
- * Those of `endangered` whose content the repository does not know as some version of that path of that name: they are somebody's only copy. Reads local
- * files, and as many manifests as it takes, the newest first.
+ * Those of `endangered` whose content no version of that name has at that path: they are somebody's only copy. Reads
+ * local files, and manifests from the newest on, as many as it takes.
  */
 export async function findUnsavedFiles(
   repository: OpenRepository,

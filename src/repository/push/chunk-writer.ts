@@ -1,4 +1,5 @@
 import { toHex } from '../../util/hash.ts'
+import { everyId } from '../format/chunk-ids.ts'
 import { IdTable } from '../index/id-table.ts'
 import type { BlockContent } from '../write/block-builder.ts'
 import type { PackWriter } from '../write/pack-writer.ts'
@@ -23,8 +24,7 @@ export class ChunkWriter {
   }
 
   hasAll(ids: Uint8Array): boolean {
-    for (let i = 0; i < ids.length; i += 32) if (!this.has(ids, i)) return false
-    return true
+    return everyId(ids, offset => this.has(ids, offset))
   }
 
   /** The depth of a copy that may serve as a base, less than `below`; -1 when there is none. */

@@ -1,6 +1,6 @@
 import type { Chunker } from '../../chunking/chunker.ts'
 import { AppError } from '../../util/errors.ts'
-import { megabytes } from '../../util/megabytes.ts'
+import { formatBytes } from '../../util/format-bytes.ts'
 import type { RepositoryContext } from '../open/open.ts'
 import { PushAttempt, type AttemptBasis, type AttemptRequest } from './attempt.ts'
 
@@ -43,7 +43,9 @@ export async function ensureItFits(
 ): Promise<void> {
   if (!freeSpace || freeSpace.unknown <= freeSpace.free) return
   const { unknown, free } = freeSpace
-  context.reporter.detail(`${megabytes(unknown)} to read, ${megabytes(free)} free in ${context.storage.location}: trying out what it takes`)
+  context.reporter.detail(
+    `${formatBytes(unknown)} to read, ${formatBytes(free)} free in ${context.storage.location}: trying out what it takes`,
+  )
   const trial = new PushAttempt(context, { ...request, dryRun: true }, { ...basis, unindexed: [] }, chunker)
   try {
     await trial.store()
@@ -54,7 +56,7 @@ export async function ensureItFits(
   if (storedBytes <= free) return
   throw new AppError(
     'quota',
-    `This push needs ${megabytes(storedBytes)}, but ${context.storage.location} has only ${megabytes(free)} free; nothing was stored.`,
+    `This push needs ${formatBytes(storedBytes)}, but ${context.storage.location} has only ${formatBytes(free)} free; nothing was stored.`,
     { hint: 'Free some space there, push less, or use another --store.' },
   )
 }

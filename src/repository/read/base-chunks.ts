@@ -1,32 +1,34 @@
 import pLimit, { type LimitFunction } from 'p-limit'
 import type { BlockLayout } from '../../compression/block.ts'
 import { baseScale } from '../../compression/filters.ts'
+import { ByteLru } from '../../util/byte-lru.ts'
 import { corrupt } from '../../util/errors.ts'
 import { baseBlocks, type PlannedBlock, type ReadPlan, whyNoBase } from './block-order.ts'
 import { type BlockSource, chunkMatches } from './block-source.ts'
 import { readBase } from './read-copy.ts'
 
-/** Bytes of chunks that are kept because blocks still to come need them. What goes beyond is read again when its turn comes. */
+/** Bytes of chunks kept for later blocks that need them as bases. Chunks beyond this limit are read again. */
 const KEPT_BYTES = 64 * 1024 * 1024
 
 /** Blocks that are decoded side by side, at least, with their bases in memory: up to 8 MiB each. */
 const MIN_PARALLEL = 2
 
-/** The chunks that a plan's blocks are predicted from, each verified before it is used. Kept from when their block is decoded until their last use. */
+/**
+ * The chunks that a plan's blocks are predicted from. Each is verified before it is used, and kept from the decoding of
+ * its block until its last use.
+ */
 export class BaseChunks {
   private readonly source: BlockSource
   private readonly uses: Map<number, number>
   /** Blocks with bases that are not decoded yet. */
   private readonly awaited = new Map<number, { promise: Promise<void>; resolve: () => void }>()
-  /** By entry, those used last at the end. */
-  private readonly kept = new Map<number, Uint8Array>()
+  /** By entry. */
+  private readonly kept: ByteLru<number, Uint8Array>
   private readonly limit: LimitFunction
-  private readonly mayKeep: number
-  keptBytes = 0
 
   constructor(source: BlockSource, { uses }: ReadPlan, mayKeep = KEPT_BYTES) {
     this.source = source
-    this.mayKeep = mayKeep
+    this.kept = new ByteLru(mayKeep)
     this.uses = uses
     this.limit = pLimit(Math.max(MIN_PARALLEL, source.pool.workers))
     for (const entry of uses.keys()) {
@@ -35,9 +37,13 @@ export class BaseChunks {
     }
   }
 
+  get keptBytes(): number {
+    return this.kept.bytes
+  }
+
   /**
-   * Decodes a block of the plan, all of whose bases have been begun to be read before it. Undefined where all its chunks have lost their bases; chunks of a
-   * block some of whose bases are lost come out wrong, as their checksums tell.
+   * Decodes a block of the plan. The reading of all its bases must have begun. Undefined where all its chunks have lost
+   * their bases. Where only some have, those chunks come out wrong, as their checksums tell.
    */
   async decode(planned: PlannedBlock, layout: BlockLayout, stored: Uint8Array): Promise<Uint8Array | undefined> {
     const { index, pool } = this.source
@@ -81,10 +87,7 @@ export class BaseChunks {
     const left = (this.uses.get(entry) ?? 1) - 1
     const bytes = this.kept.get(entry)
     this.uses.set(entry, left)
-    if (bytes === undefined) return undefined
-    this.kept.delete(entry)
-    if (left > 0) this.kept.set(entry, bytes)
-    else this.keptBytes -= bytes.length
+    if (left <= 0) this.kept.delete(entry)
     return bytes
   }
 
@@ -105,13 +108,7 @@ export class BaseChunks {
       const { offset, length } = index.location(entry)
       const bytes = plain.slice(offset, offset + length)
       if (!chunkMatches(index.id(entry), bytes)) continue
-      this.kept.set(entry, bytes)
-      this.keptBytes += length
-    }
-    for (const [entry, { length }] of this.kept) {
-      if (this.keptBytes <= this.mayKeep) break
-      this.kept.delete(entry)
-      this.keptBytes -= length
+      this.kept.set(entry, bytes, length)
     }
   }
 }

@@ -6,7 +6,10 @@ export interface PlannedBlock {
   number: number
   /** False for one that is read as a base alone. */
   wanted: boolean
-  /** Of a block that is predicted: the entry of each base, chunk by chunk, -1 for one that this plan does not read before the block. */
+  /**
+   * Of a predicted block: the entry of each base, chunk by chunk; -1 for a base that this plan does not read before the
+   * block.
+   */
   bases: Int32Array | undefined
 }
 
@@ -17,7 +20,10 @@ export interface ReadPlan {
   uses: Map<number, number>
 }
 
-/** A plan to read the `wanted` blocks, in the order given as far as none of them is predicted, and all that they are predicted from. */
+/**
+ * A plan that reads the `wanted` blocks and everything they are predicted from. Keeps the given order where no block is
+ * predicted.
+ */
 export function planReading(index: ChunkIndex, wanted: readonly number[]): ReadPlan {
   const needed = new Map<number, PlannedBlock>()
   const need = (number: number, isWanted: boolean): void => {
@@ -31,7 +37,7 @@ export function planReading(index: ChunkIndex, wanted: readonly number[]): ReadP
   return orderBases(index, sortByRoots(index, needed), needed)
 }
 
-/** Undefined for a block that stands by itself, and for one whose bases make no sense: that one fails when it is read. */
+/** Undefined for a block without bases, and for one whose bases make no sense: reading that one fails later. */
 function findBases(index: ChunkIndex, number: number): Int32Array | undefined {
   const { filter, firstChunk, chunkCount } = index.blocks[number]!
   if (!usesBase(filter)) return undefined
@@ -43,7 +49,10 @@ function findBases(index: ChunkIndex, number: number): Int32Array | undefined {
   return Int32Array.from(entries)
 }
 
-/** The bytes of base that each chunk of a block needs have to be there: why not, or undefined where all is well. Ids without a copy are left to the reader. */
+/**
+ * The reason why a block lacks the bytes of base that its chunks need, or undefined. Leaves ids without a copy to the
+ * reader.
+ */
 export function whyNoBase(index: ChunkIndex, { number, bases }: PlannedBlock): string | undefined {
   const { filter, firstChunk, chunkCount } = index.blocks[number]!
   let next = 0
@@ -59,7 +68,7 @@ export function whyNoBase(index: ChunkIndex, { number, bases }: PlannedBlock): s
   return undefined
 }
 
-/** Blocks whose chains of bases begin in the same block stand together, so that the bases need to be kept for a short time only. */
+/** Puts blocks together whose chains of bases begin in the same block, so that bases are kept for a short time only. */
 function sortByRoots(index: ChunkIndex, needed: ReadonlyMap<number, PlannedBlock>): PlannedBlock[] {
   const keyed = [...needed.values()].map(block => {
     let root = block
@@ -76,8 +85,8 @@ function sortByRoots(index: ChunkIndex, needed: ReadonlyMap<number, PlannedBlock
 }
 
 /**
- * Puts bases before what is predicted from them. Blocks may need each other, though no chunk needs itself: where that happens, one of them has to get its
- * bases without the plan.
+ * Puts bases before the blocks that are predicted from them. Blocks may need each other, though no chunk needs itself;
+ * one of them then gets its bases outside the plan.
  */
 function orderBases(index: ChunkIndex, sorted: readonly PlannedBlock[], needed: ReadonlyMap<number, PlannedBlock>): ReadPlan {
   const plan: ReadPlan = { blocks: [], uses: new Map() }

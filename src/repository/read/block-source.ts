@@ -12,7 +12,10 @@ export interface BlockSource {
   index: ChunkIndex
   pool: CompressionPool
   signal?: AbortSignal | undefined
-  /** Lists again and adds packs to the index that it lacks: a prune may have moved what lay in a pack that is gone. True when there were any. */
+  /**
+   * Lists again and adds packs that the index lacks: a prune may have moved the content of a pack that is gone. True
+   * when there were any.
+   */
   renew?: () => Promise<boolean>
 }
 
@@ -29,7 +32,10 @@ export function describeCopy(index: ChunkIndex, entry: number): string {
   return `chunk ${shortId(index.id(entry))} in pack ${index.packs[index.packOf(entry)]!.id.slice(0, 12)}`
 }
 
-/** Bytes of a pack; where they are not there, why: `too-short` may still be true of a part of them alone. Any other trouble with the store throws. */
+/**
+ * Bytes of a pack, or the damage that keeps them from being read. With `tooShort` a part of them may still be there.
+ * Any other trouble with the store throws.
+ */
 export async function readPackRange(
   { storage, index, signal }: BlockSource,
   pack: number,

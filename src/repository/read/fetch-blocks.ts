@@ -6,8 +6,8 @@ import { type BlockSource, readPackRange } from './block-source.ts'
 import { mayBegin, planRanges, type Range } from './pack-ranges.ts'
 
 /**
- * A block's plain bytes, or what kept them from being read; neither, where all that it is predicted from is lost. Chunks are not verified yet, and those whose
- * bases are lost come out wrong: `readOtherCopy` finds out why.
+ * A block's plain bytes, or the error that kept it from being read; neither where all its bases are lost. Chunks are
+ * not verified yet, and those whose bases are lost come out wrong: `readOtherCopy` finds out why.
  */
 export interface FetchedBlock {
   number: number
@@ -16,9 +16,9 @@ export interface FetchedBlock {
 }
 
 /**
- * Fetches and decodes blocks, a few ranges ahead of the consumer, in the order given (ascending numbers); where some are predicted from others, in an order in
- * which those come first, so that each is read once. Damage and missing packs come as an `error` of the blocks concerned; anything else (network, abort)
- * throws.
+ * Fetches and decodes blocks, a few ranges ahead of the consumer, each once. Keeps the given order (ascending numbers),
+ * but puts bases before the blocks that are predicted from them. Damage and missing packs come as an `error` of the
+ * blocks concerned; anything else (network, abort) throws.
  */
 export async function* fetchBlocks(source: BlockSource, blocks: readonly number[]): AsyncGenerator<FetchedBlock> {
   const fetching = new Fetching(source, blocks)

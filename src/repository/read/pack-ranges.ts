@@ -4,9 +4,15 @@ const MiB = 1024 * 1024
 /** Bytes between two wanted blocks that are cheaper to read along than to ask for separately. */
 const JOIN_GAP_BYTES = 256 * 1024
 const MAX_RANGE_BYTES = 8 * MiB
-/** Plain bytes of the wanted blocks of one range: all are decoded together, and blocks may take a hundredth of that in the store. */
+/**
+ * Limits the plain bytes of one range: all its blocks are decoded together, and may be a hundred times larger than
+ * stored.
+ */
 const MAX_RANGE_PLAIN_BYTES = 24 * MiB
-/** Ranges under way, and how many more may be as long as they are short together: where packs are read in turns, no range is long. */
+/**
+ * Ranges read in parallel, and how many more while they are short together: packs that are read in turns give short
+ * ranges only.
+ */
 const PARALLEL_RANGES = 4
 const PARALLEL_SHORT_RANGES = 8
 const SHORT_TOGETHER_BYTES = 24 * MiB
@@ -21,7 +27,7 @@ export interface Range {
   blocks: number[]
 }
 
-/** Ranges of packs that cover `blocks` in the order given, neighbours joined where they stand in the order of their bytes. */
+/** Ranges of packs that cover `blocks` in the given order. Joins neighbours that follow each other in their pack. */
 export function planRanges(index: ChunkIndex, blocks: readonly number[]): Range[] {
   const ranges: Range[] = []
   for (const number of blocks) {

@@ -4,6 +4,7 @@
  */
 
 import { type AppError, corrupt } from '../../util/errors.ts'
+import { HASH_BYTES } from '../../util/hash.ts'
 import { type BlockSource, chunkMatches, describeCopy, shortId } from './block-source.ts'
 import { fetchBlocks } from './fetch-blocks.ts'
 import { type LostCopy, readCopy } from './read-copy.ts'
@@ -16,8 +17,8 @@ const MiB = 1024 * 1024
 const WINDOW_BYTES = 16 * MiB
 
 /**
- * The chunks named by `ids` (32 bytes each), in that order, each verified. A damaged copy is passed over for another one of the same chunk; where none is
- * left it throws `corrupt`.
+ * Yields the chunks named by `ids` in that order, each verified. Passes over a damaged copy for another one of the same
+ * chunk, and throws `corrupt` where none is left.
  */
 export async function* readSequence(source: BlockSource, ids: Uint8Array, what: string): AsyncGenerator<Uint8Array> {
   const { index } = source
@@ -25,12 +26,12 @@ export async function* readSequence(source: BlockSource, ids: Uint8Array, what: 
     const wanted: number[] = []
     let bytes = 0
     let end = start
-    for (; end < ids.length && bytes < WINDOW_BYTES; end += 32) {
+    for (; end < ids.length && bytes < WINDOW_BYTES; end += HASH_BYTES) {
       let entry = index.whole.best(ids, end)
       if (entry < 0 && (await source.renew?.()) === true) entry = index.whole.best(ids, end)
       // what lacks a base may still be read as far as that goes: the reader names what is missing
       if (entry < 0) entry = index.find(ids, end)
-      if (entry < 0) throw corrupt(what, `chunk ${shortId(ids.subarray(end, end + 32))} is in no pack of the repository`)
+      if (entry < 0) throw corrupt(what, `chunk ${shortId(ids.subarray(end, end + HASH_BYTES))} is in no pack of the repository`)
       bytes += index.length(entry)
       wanted.push(entry)
     }
@@ -63,7 +64,10 @@ async function readEntries(source: BlockSource, entries: readonly number[], what
   return chunks
 }
 
-/** The chunk of `entry` read once more, in case only the way here damaged it, or else another copy of it, also one that came after the index was read. */
+/**
+ * Reads the chunk of `entry` again, in case it was damaged only in transit, or else another copy of it, including one
+ * that came after the index was read.
+ */
 export async function readOtherCopy(source: BlockSource, entry: number, error: AppError | undefined, what: string): Promise<Uint8Array> {
   const { index } = source
   const id = index.id(entry).slice()

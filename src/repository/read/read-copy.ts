@@ -2,15 +2,19 @@ import { baseScale, usesBase } from '../../compression/filters.ts'
 import { type AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { type BlockSource, chunkMatches, describeCopy, lacksBase, readPackRange } from './block-source.ts'
 
-/** Why a copy of a chunk can't be had: what follows "chunk ... in pack ...". `newer` is set where a newer program could read it. */
+/**
+ * Why a copy of a chunk can't be read: words that follow "chunk ... in pack ...". `newer` is set where a newer program
+ * could read it.
+ */
 export interface LostCopy {
   why: string
   newer: AppError | undefined
 }
 
 /**
- * One copy of a chunk, verified, read by itself: of what its block is predicted from, only what this chunk needs is read, so that trouble with the bases of its
- * neighbours is none. Slow where many are wanted. Only bases of smaller depth are followed, so this ends whatever an index says.
+ * Reads and verifies one copy of a chunk by itself. Reads only the bases that this chunk needs, so that damage in its
+ * neighbours' bases does no harm. Slow for many chunks. Follows only bases of smaller depth, so it ends whatever an
+ * index says.
  */
 export async function readCopy(source: BlockSource, entry: number): Promise<Uint8Array | LostCopy> {
   const { index, pool, signal } = source

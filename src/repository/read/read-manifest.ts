@@ -1,4 +1,5 @@
 import { corrupt } from '../../util/errors.ts'
+import { everyId, idsFromHex } from '../format/chunk-ids.ts'
 import { ManifestDecoder, type Entry } from '../format/manifest.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
 import { readSequence, type BlockSource } from './read-chunks.ts'
@@ -8,7 +9,10 @@ export function describeVersion(snapshot: StoredSnapshot): string {
   return `${snapshot.name} (version ${snapshot.id.slice(0, 8)})`
 }
 
-/** Every entry of a snapshot in the order of their paths, checked as `ManifestDecoder` does, some megabytes at a time. A single file is one entry. */
+/**
+ * Every entry of a snapshot in the order of the paths, checked as `ManifestDecoder` does, a few megabytes at a time. A
+ * single file is one entry.
+ */
 export async function* readManifest(source: BlockSource, snapshot: StoredSnapshot): AsyncGenerator<Entry> {
   const single = snapshot.source.type === 'file'
   const refuse = (): never => {
@@ -27,7 +31,7 @@ async function* readEntries(source: BlockSource, snapshot: StoredSnapshot): Asyn
   const what = describeVersion(snapshot)
   const decoder = new ManifestDecoder(what)
   let bytes = 0
-  for await (const chunk of readSequence(source, Buffer.from(snapshot.manifest.chunks.join(''), 'hex'), `The manifest of ${what}`)) {
+  for await (const chunk of readSequence(source, idsFromHex(snapshot.manifest.chunks), `The manifest of ${what}`)) {
     bytes += chunk.length
     yield* decoder.push(chunk)
   }
@@ -36,13 +40,32 @@ async function* readEntries(source: BlockSource, snapshot: StoredSnapshot): Asyn
   yield* decoder.finish()
 }
 
-/** True when every chunk that the snapshot reaches is in a listed pack, and so are its bases: what makes a late snapshot count (rule 5). */
-export async function isComplete(source: BlockSource, snapshot: StoredSnapshot): Promise<boolean> {
-  const { index } = source
-  if (snapshot.manifest.chunks.some(id => index.whole.best(Buffer.from(id, 'hex')) < 0)) return false
-  for await (const entry of readManifest(source, snapshot)) {
-    if (entry.type !== 'file') continue
-    for (let i = 0; i < entry.chunks.length; i += 32) if (index.whole.best(entry.chunks, i) < 0) return false
-  }
+/**
+ * The ids of all chunks that a snapshot reaches, in lists: first those of its manifest, then those of each file. The
+ * manifest is read only when the second list is asked for.
+ */
+export async function* chunkIdsOf(source: BlockSource, snapshot: StoredSnapshot): AsyncGenerator<Buffer> {
+  yield idsFromHex(snapshot.manifest.chunks)
+  for await (const entry of readManifest(source, snapshot)) if (entry.type === 'file') yield entry.chunks
+}
+
+/**
+ * True when `test` holds for every chunk that a snapshot reaches. `test` gets a list of ids and the offset of an id in
+ * it.
+ */
+export async function everyChunkOf(
+  source: BlockSource,
+  snapshot: StoredSnapshot,
+  test: (ids: Uint8Array, offset: number) => boolean,
+): Promise<boolean> {
+  for await (const ids of chunkIdsOf(source, snapshot)) if (!everyId(ids, offset => test(ids, offset))) return false
   return true
+}
+
+/**
+ * True when every chunk that a snapshot reaches is in a listed pack with all its bases. A late snapshot counts only
+ * then (rule 5).
+ */
+export function isComplete(source: BlockSource, snapshot: StoredSnapshot): Promise<boolean> {
+  return everyChunkOf(source, snapshot, (ids, offset) => source.index.whole.best(ids, offset) >= 0)
 }

@@ -1,5 +1,7 @@
+import { ByteLru } from '../../util/byte-lru.ts'
 import { corrupt } from '../../util/errors.ts'
-import { toHex } from '../../util/hash.ts'
+import { HASH_BYTES, toHex } from '../../util/hash.ts'
+import { idAt } from '../format/chunk-ids.ts'
 import type { FileEntry } from '../format/manifest.ts'
 import { chunkMatches, fetchBlocks, readOtherCopy, type BlockSource } from './read-chunks.ts'
 
@@ -14,7 +16,10 @@ export interface PlacedChunk {
   id: string
 }
 
-/** A file of a version, read in pieces: only the blocks that a piece lies in are fetched, and each chunk is verified before anything of it is given out. */
+/**
+ * A file of a version that is read in pieces. Fetches only the blocks that a piece lies in, and verifies each chunk
+ * before returning any of its bytes.
+ */
 export class StoredFile {
   readonly size: number
   private readonly source: BlockSource
@@ -24,9 +29,8 @@ export class StoredFile {
   private readonly entries: number[] = []
   /** Where chunks begin, and at last where the file ends. */
   private readonly starts: number[] = [0]
-  /** Decoded blocks by their numbers, in the order of last use; chunks in them may not be verified yet. */
-  private readonly kept = new Map<number, Uint8Array>()
-  private keptBytes = 0
+  /** Decoded blocks by their numbers; chunks in them may not be verified yet. */
+  private readonly kept = new ByteLru<number, Uint8Array>(KEPT_BYTES)
 
   /** Throws `corrupt` where a chunk is in no pack. `what` is the file's name for messages. */
   constructor(source: BlockSource, entry: FileEntry, what: string) {
@@ -34,7 +38,7 @@ export class StoredFile {
     this.what = what
     this.ids = entry.chunks
     this.size = entry.size
-    for (let i = 0; i < this.ids.length; i += 32) {
+    for (let i = 0; i < this.ids.length; i += HASH_BYTES) {
       const found = source.index.find(this.ids, i)
       if (found < 0) throw corrupt(what, `chunk ${toHex(this.ids.subarray(i, i + 6))} is in no pack of the repository`)
       this.entries.push(found)
@@ -61,7 +65,6 @@ export class StoredFile {
       const plain = this.kept.get(block)
       if (plain === undefined) fetch.push(block)
       else {
-        this.keep(block, plain)
         for (const number of numbers) this.copy(number, await this.verified(number, plain), bytes, offset)
       }
     }
@@ -69,7 +72,7 @@ export class StoredFile {
       this.source,
       fetch.sort((a, b) => a - b),
     )) {
-      if (plain !== undefined) this.keep(block, plain)
+      if (plain !== undefined) this.kept.set(block, plain, plain.length)
       for (const number of byBlock.get(block)!) this.copy(number, await this.verified(number, plain, error), bytes, offset)
     }
     return bytes
@@ -80,7 +83,7 @@ export class StoredFile {
     return this.numbersOf(offset, Math.min(offset + length, this.size)).map(number => ({
       offset: this.starts[number]!,
       length: this.starts[number + 1]! - this.starts[number]!,
-      id: toHex(this.ids.subarray(number * 32, number * 32 + 32)),
+      id: toHex(idAt(this.ids, number)),
     }))
   }
 
@@ -110,16 +113,5 @@ export class StoredFile {
     const start = this.starts[number]!
     const skipped = Math.max(0, offset - start)
     bytes.set(chunk.subarray(skipped, Math.min(chunk.length, offset + bytes.length - start)), Math.max(0, start - offset))
-  }
-
-  private keep(block: number, plain: Uint8Array): void {
-    if (this.kept.delete(block)) this.keptBytes -= plain.length
-    this.kept.set(block, plain)
-    this.keptBytes += plain.length
-    for (const [oldest, bytes] of this.kept) {
-      if (this.keptBytes <= KEPT_BYTES) return
-      this.kept.delete(oldest)
-      this.keptBytes -= bytes.length
-    }
   }
 }

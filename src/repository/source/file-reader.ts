@@ -4,6 +4,7 @@ import type { Chunker } from '../../chunking/chunker.ts'
 import { type CutChunk, cutTensors, type ReadOn } from '../../chunking/cut-tensors.ts'
 import { findTensors, mayHaveTensors, SNIFFED_BYTES } from '../../chunking/tensor-layout.ts'
 import { fingerprintOf, sameFingerprint, type Fingerprint } from '../../local/fingerprint.ts'
+import { readAtSync } from '../../local/read-at.ts'
 import { errnoOf } from '../../util/errors.ts'
 import { sha256 } from '../../util/hash.ts'
 import { fsPath } from '../../util/paths.ts'
@@ -105,7 +106,7 @@ function openSynchronous(localPath: string): OpenFile {
   return {
     fingerprint: () => fingerprintOf(fstatSync(fd, { bigint: true })),
     read: (buffer, position) => readSync(fd, buffer, 0, buffer.length, position),
-    readAt: (offset, length) => readNow(fd, offset, length),
+    readAt: (offset, length) => readAtSync(fd, offset, length),
     close: () => closeSync(fd),
   }
 }
@@ -115,14 +116,7 @@ async function openAsynchronous(localPath: string): Promise<OpenFile> {
   return {
     fingerprint: async () => fingerprintOf(await file.stat({ bigint: true })),
     read: async (buffer, position) => (await file.read(buffer, 0, buffer.length, position)).bytesRead,
-    readAt: (offset, length) => readNow(file.fd, offset, length),
+    readAt: (offset, length) => readAtSync(file.fd, offset, length),
     close: () => file.close(),
   }
-}
-
-function readNow(fd: number, offset: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length)
-  let count = 0
-  for (let more = length; more > 0 && count < length;) count += more = readSync(fd, bytes, count, length - count, offset + count)
-  return bytes.subarray(0, count)
 }

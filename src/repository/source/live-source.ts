@@ -2,6 +2,7 @@ import { sameFingerprint, type Fingerprint } from '../../local/fingerprint.ts'
 import { lookAt } from '../../local/look-at.ts'
 import type { WalkedEntry, WalkResult } from '../../local/walk.ts'
 import { AppError } from '../../util/errors.ts'
+import { everyId } from '../format/chunk-ids.ts'
 import type { FileEntry } from '../format/manifest.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
 import type { BlockSource } from '../read/read-chunks.ts'
@@ -95,15 +96,14 @@ function asBefore({ path, localPath }: WalkedEntry, { mode, size, mtime }: FileE
 
 /** A chunk that only tombed packs hold would have to be stored again, but its file can't be read now. */
 function requirePresent({ index }: BlockSource, { path, chunks }: FileEntry): void {
-  for (let i = 0; i < chunks.length; i += 32)
-    if (index.present.find(chunks, i) < 0)
-      throw new AppError(
-        'unavailable',
-        `${path} is being rewritten, and what the last version holds of it is about to be moved or deleted.`,
-        {
-          hint: 'Wait until it is written, or until the prune that is running has ended.',
-        },
-      )
+  if (!everyId(chunks, offset => index.present.find(chunks, offset) >= 0))
+    throw new AppError(
+      'unavailable',
+      `${path} is being rewritten, and what the last version holds of it is about to be moved or deleted.`,
+      {
+        hint: 'Wait until it is written, or until the prune that is running has ended.',
+      },
+    )
 }
 
 /** Adds what is carried over to the known file states, and reports in which state each file was read. */

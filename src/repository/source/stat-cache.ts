@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
-import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdir, rename, rm } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Fingerprint } from '../../local/fingerprint.ts'
+import { replaceFile } from '../../local/replace-file.ts'
 import { errnoOf, messageOf } from '../../util/errors.ts'
 import type { Reporter } from '../../util/reporter.ts'
 
@@ -13,6 +13,8 @@ import type { Reporter } from '../../util/reporter.ts'
  * read again.
  */
 const UNSETTLED_NS = 2_000_000_000n
+/** Characters written at a time. */
+const PIECE_CHARACTERS = 256 * 1024
 
 interface CachedFile {
   /** Text where it was loaded, which saves the conversion of all of them into numbers. */
@@ -21,7 +23,7 @@ interface CachedFile {
   equal?: Fingerprint
   /** Whether the next save writes it, unless the file is recorded anew. */
   isKept?: boolean
-  /** 32 bytes a chunk. */
+  /** The ids of its chunks. */
   chunks: Buffer
 }
 
@@ -118,28 +120,27 @@ export class StatCache implements FileStates {
   /** Replaces the saved file by what was recorded and kept. A cache that can't be written only costs time later. */
   async save(reporter: Reporter): Promise<void> {
     if (this.isLoaded && this.recorded.size === 0 && this.keptFiles === this.files.size) return
-    const temporary = `${this.file}.${process.pid}.tmp`
     try {
       await mkdir(dirname(this.file), { recursive: true })
-      const hash = createHash('sha256')
-      const out = createWriteStream(temporary, { mode: 0o600 })
-      let text = ''
-      for (const [path, cached] of this.toSave()) {
-        const line = JSON.stringify([path, textOf(cached.fingerprint), cached.chunks.toString('base64')]).replace(LINE_SEPARATORS, escaped)
-        hash.update(line)
-        text += `${line}\n`
-        if (text.length > 1 << 18) {
-          if (!out.write(text)) await once(out, 'drain')
-          text = ''
-        }
-      }
-      out.end(`${text}"${hash.digest('hex')}"\n`)
-      await once(out, 'finish')
-      await rename(temporary, this.file)
+      await replaceFile(this.file, this.pieces())
     } catch (error) {
-      await rm(temporary, { force: true }).catch(() => undefined)
       reporter.detail(`the cache of file states ${this.file} can't be written (${messageOf(error)})`)
     }
+  }
+
+  private *pieces(): Generator<string> {
+    const hash = createHash('sha256')
+    let text = ''
+    for (const [path, cached] of this.toSave()) {
+      const line = JSON.stringify([path, textOf(cached.fingerprint), cached.chunks.toString('base64')]).replace(LINE_SEPARATORS, escaped)
+      hash.update(line)
+      text += `${line}\n`
+      if (text.length > PIECE_CHARACTERS) {
+        yield text
+        text = ''
+      }
+    }
+    yield `${text}"${hash.digest('hex')}"\n`
   }
 
   private *toSave(): Generator<[string, CachedFile]> {

@@ -1,4 +1,5 @@
 import { elementTypeOf, elementWidthOf } from '../../compression/filters.ts'
+import { HASH_BYTES } from '../../util/hash.ts'
 import { decodeIndexedPack, type IndexedPack } from '../format/index-object.ts'
 import type { Entry } from '../format/manifest.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
@@ -57,7 +58,7 @@ class Parts {
     if (file.type !== 'file') return
     const parts = new Set<PartUsage>()
     let unknown = file.size
-    for (let i = 0; i < file.chunks.length; i += 32) {
+    for (let i = 0; i < file.chunks.length; i += HASH_BYTES) {
       const entry = findCopy(this.index, file.chunks, i)
       const known = entry >= 0 ? this.index : this.before
       const copy = entry >= 0 ? entry : known ? findCopy(known, file.chunks, i) : -1
@@ -104,7 +105,7 @@ function typeOf(block: IndexedBlock): string | undefined {
 
 /** The entries of those of `chunks` that the index has: of copies that can be restored, if there are any. */
 export function* entriesOf(index: ChunkIndex, chunks: Uint8Array): Generator<number> {
-  for (let i = 0; i < chunks.length; i += 32) {
+  for (let i = 0; i < chunks.length; i += HASH_BYTES) {
     const entry = findCopy(index, chunks, i)
     if (entry >= 0) yield entry
   }

@@ -6,7 +6,7 @@ import { throwIfAborted } from '../../util/errors.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
 import { countChunk, noSizes, type Savings, type Sizes, storedShare } from '../index/stored-sizes.ts'
 import type { OpenRepository } from '../open/open.ts'
-import { readManifest } from '../read/read-manifest.ts'
+import { chunkIdsOf } from '../read/read-manifest.ts'
 import { readSnapshots } from '../versions/versions.ts'
 import { basesUnder, entriesOf } from './usage-by-part.ts'
 
@@ -139,7 +139,6 @@ export async function* chunksOf(
       yield { entry, isContent: true }
     }
   }
-  yield* fresh(Buffer.from(snapshot.manifest.chunks.join(''), 'hex'))
-  for await (const file of readManifest(repository, snapshot)) if (file.type === 'file') yield* fresh(file.chunks)
+  for await (const ids of chunkIdsOf(repository, snapshot)) yield* fresh(ids)
   for (const entry of predicted) for (const base of basesUnder(index, entry, seen)) yield { entry: base, isContent: false }
 }

@@ -4,7 +4,10 @@ import type { BlockSource } from '../read/block-source.ts'
 import { describeVersion } from '../read/read-manifest.ts'
 import { readSnapshot } from './versions.ts'
 
-/** Where something is missing: whether the version itself is not: what is forgotten while this runs may lose its packs. */
+/**
+ * True while a version still exists. Call it when data is missing: a version that was forgotten meanwhile may have lost
+ * its packs.
+ */
 export async function isStillThere(
   { storage, signal }: Pick<BlockSource, 'storage' | 'signal'>,
   { ref }: StoredSnapshot,

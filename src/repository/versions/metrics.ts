@@ -1,6 +1,6 @@
 import { AppError } from '../../util/errors.ts'
 
-/** How a version did, by measure: `val_loss`, `val/acc`. */
+/** The metrics of a version by name: `val_loss`, `val/acc`. */
 export type Metrics = Record<string, number>
 
 const MAX_METRICS = 100
@@ -12,7 +12,7 @@ export function isMetricName(name: string): boolean {
   return NAME.test(name)
 }
 
-/** `val_loss=0.31`, once for each measure. */
+/** `val_loss=0.31`, once for each metric. */
 export function parseMetrics(texts: readonly string[]): Metrics {
   const metrics = new Map<string, number>()
   for (const text of texts) {
@@ -20,17 +20,16 @@ export function parseMetrics(texts: readonly string[]): Metrics {
     const name = text.slice(0, Math.max(0, equals))
     const value = text.slice(equals + 1)
     if (equals < 0 || !isMetricName(name))
-      throw new AppError('usage', `--metric ${text} names no measure.`, {
+      throw new AppError('usage', `--metric ${text} names no metric.`, {
         hint: 'Write name=number, e.g. --metric val_loss=0.31; a name has letters, digits, and _ . / - after the first letter.',
       })
     if (!NUMBER.test(value) || !Number.isFinite(Number(value)))
       throw new AppError('usage', `--metric ${text} has no finite number.`, { hint: 'Write it in digits, e.g. val_loss=0.31 or lr=1e-4.' })
-    if (metrics.has(name))
-      throw new AppError('usage', `--metric ${name} is given twice.`, { hint: 'Give each measure one value; a version has one of each.' })
+    if (metrics.has(name)) throw new AppError('usage', `--metric ${name} is given twice.`, { hint: 'Give each metric one value.' })
     metrics.set(name, Number(value))
   }
   if (metrics.size > MAX_METRICS)
-    throw new AppError('usage', `${metrics.size} measures are more than the ${MAX_METRICS} that a version can have.`, {
+    throw new AppError('usage', `${metrics.size} metrics are more than the ${MAX_METRICS} that a version can have.`, {
       hint: 'Push them as a file, and keep the few that versions are chosen by.',
     })
   return Object.fromEntries(metrics)
@@ -42,7 +41,7 @@ export function pickMetrics(record: object): Metrics {
   return Object.fromEntries(numbers.slice(0, MAX_METRICS))
 }
 
-/** Which of two values is better. */
+/** Whether the lowest or the highest value is the best. */
 export type Direction = 'min' | 'max'
 
 export interface BestSpec {
@@ -57,15 +56,15 @@ export function parseBest(text: string): BestSpec | undefined {
   return { metric, direction: direction === 'max' ? 'max' : 'min' }
 }
 
-/** The one with the best value, of equal ones the last; undefined where none has the metric. */
-export function bestOf<T>(versions: readonly T[], metricsOf: (version: T) => Metrics, { metric, direction }: BestSpec): T | undefined {
+/** The versions that have the metric, the best first. Of versions with one value the newer comes first. */
+export function rankByMetric<T>(
+  newestFirst: readonly T[],
+  metricsOf: (version: T) => Readonly<Metrics>,
+  { metric, direction }: BestSpec,
+): T[] {
   const sign = direction === 'max' ? -1 : 1
-  let best: { version: T; value: number } | undefined
-  for (const version of versions) {
-    const metrics = metricsOf(version)
-    if (!Object.hasOwn(metrics, metric)) continue
-    const value = metrics[metric]! * sign
-    if (best === undefined || value <= best.value) best = { version, value }
-  }
-  return best?.version
+  // the sort is stable
+  return newestFirst
+    .filter(version => Object.hasOwn(metricsOf(version), metric))
+    .sort((a, b) => sign * (metricsOf(a)[metric]! - metricsOf(b)[metric]!))
 }

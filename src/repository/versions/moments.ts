@@ -1,11 +1,9 @@
-const MINUTE = 60_000
-const HOUR = 60 * MINUTE
-const DAY = 24 * HOUR
-const UNITS: Readonly<Record<string, number>> = { min: MINUTE, h: HOUR, d: DAY, w: 7 * DAY }
+import { parseDuration } from '../../util/duration.ts'
 
 /**
- * The last ms of what `text` names: `yesterday` (the local day before that of `now`), or a time ago: `30min`, `2h`, `3d`, `1w`, in hours of 60 and days of
- * 24 hours whatever clocks do. Undefined when it is neither. `now` is ms since 1970.
+ * The last ms of the time that `text` names: `yesterday` (the local day before that of `now`), or a duration ago such
+ * as `30min`, `2h`, `3d` or `1w`, in days of 24 hours whatever clocks do. Undefined for any other text. `now` is ms
+ * since 1970.
  */
 export function endOfRelative(text: string, now: number): number | undefined {
   if (text === 'yesterday') {
@@ -13,13 +11,13 @@ export function endOfRelative(text: string, now: number): number | undefined {
     today.setHours(0, 0, 0, 0)
     return today.getTime() - 1
   }
-  const parts = /^(\d{1,6})(min|h|d|w)$/.exec(text)
-  return parts ? now - Number(parts[1]) * UNITS[parts[2]!]! : undefined
+  const ago = parseDuration(text)
+  return ago === undefined ? undefined : now - ago
 }
 
 /**
- * The end of the local day, minute or second that `text` names, in ms since 1970; undefined when it is no date.
- * Accepts 2026-11-20, 2026-11-20T15, 2026-11-20T15:04, 2026-11-20T15:04:05, each also with Z for UTC.
+ * The end of the local day, hour, minute or second that `text` names, in ms since 1970. Undefined when it is not a
+ * date. Accepts 2026-11-20, 2026-11-20T15, 2026-11-20T15:04, 2026-11-20T15:04:05, each also with Z for UTC.
  */
 export function endOfMoment(text: string): number | undefined {
   const parts = /^(\d{4})-(\d\d)-(\d\d)(?:T([01]\d|2[0-3])(?::([0-5]\d)(?::([0-5]\d))?)?)?(Z)?$/.exec(text)

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, open, readFile, rm, stat, utimes } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { readAt } from '../../local/read-at.ts'
+import { replaceFile } from '../../local/replace-file.ts'
 import { errnoOf, messageOf } from '../../util/errors.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import { ManifestDecoder, encodeRows, type Entry } from '../format/manifest.ts'
@@ -9,8 +11,13 @@ import { ManifestDecoder, encodeRows, type Entry } from '../format/manifest.ts'
 const PIECE = 256 * 1024
 /** Bytes that tell whose file it is. */
 const HEAD_BYTES = 1024
+/** SHA-256 in hex. */
+const CHECKSUM_CHARACTERS = 64
 
-/** The newest version of a name that this machine knows of, with all its entries: lets `status` answer without asking the store. */
+/**
+ * The newest version of a name that this machine knows of, with all its entries. It lets `status` answer without asking
+ * the store.
+ */
 export interface NotedVersion {
   id: string
   name: string
@@ -20,19 +27,17 @@ export interface NotedVersion {
 }
 
 /**
- * A file: one line of JSON, the manifest's rows, and a last line with the SHA-256 of all before. When it was changed last tells since when its version is known to
- * be the newest: where it holds that version already nothing else is written.
+ * Writes a file: one line of JSON, the manifest's rows, and a last line with the SHA-256 of everything before. The
+ * file's mtime tells since when its version is known to be the newest: where the file holds that version already, only
+ * the mtime is set.
  */
 export async function saveNotedVersion(file: string, version: NotedVersion, reporter: Reporter): Promise<void> {
-  const temporary = `${file}.${process.pid}.tmp`
   try {
     const now = new Date()
     if ((await idIn(file)) === version.id) return await utimes(file, now, now)
     await mkdir(dirname(file), { recursive: true })
-    await writeFile(temporary, piecesOf(version), { mode: 0o600 })
-    await rename(temporary, file)
+    await replaceFile(file, piecesOf(version))
   } catch (error) {
-    await rm(temporary, { force: true })
     reporter.detail(`the note of the last version ${file} can't be written (${messageOf(error)})`)
   }
 }
@@ -48,10 +53,9 @@ async function readEnds(file: string): Promise<{ head: Head; checksum: string; m
   const handle = await open(file)
   try {
     const { size, mtimeMs } = await handle.stat()
-    const read = async (from: number, bytes: number): Promise<string> =>
-      (await handle.read(Buffer.alloc(bytes), 0, bytes, from)).buffer.toString('utf8')
-    const [head] = (await read(0, Math.min(size, HEAD_BYTES))).split('\n', 1)
-    return { head: JSON.parse(head!) as Head, checksum: (await read(Math.max(0, size - 65), 64)).slice(0, 64), mtimeMs }
+    const [head] = (await readAt(handle, 0, HEAD_BYTES)).toString().split('\n', 1)
+    const checksum = (await readAt(handle, Math.max(0, size - CHECKSUM_CHARACTERS - 1), CHECKSUM_CHARACTERS)).toString()
+    return { head: JSON.parse(head!) as Head, checksum, mtimeMs }
   } finally {
     await handle.close()
   }
@@ -85,7 +89,10 @@ function* piecesOf({ entries, ...head }: NotedVersion): Generator<string> {
   yield `${text}${hash.digest('hex')}\n`
 }
 
-/** Undefined when there is none, or when it is damaged (told as a detail, and deleted): the store knows better anyway. `knownSince`: ms since 1970. */
+/**
+ * Undefined when there is no file. A damaged file is reported as a detail and deleted: the store knows better anyway.
+ * `knownSince`: ms since 1970.
+ */
 export async function loadNotedVersion(file: string, reporter: Reporter): Promise<(NotedVersion & { knownSince: number }) | undefined> {
   try {
     const { mtimeMs } = await stat(file)

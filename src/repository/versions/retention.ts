@@ -1,11 +1,13 @@
+import { durationOption } from '../../util/duration.ts'
 import { AppError } from '../../util/errors.ts'
 import type { SnapshotRef } from '../format/object-names.ts'
+import { rankByMetric, type BestSpec, type Direction } from './metrics.ts'
 
 /** Which versions of a name stay. A version that any rule keeps stays. */
 export interface RetentionPolicy {
   /** The newest so many. */
   last?: number
-  /** The newest version of each of the newest so many hours, days, weeks (from Monday), months that have one, by local time. */
+  /** How many hours, days, weeks (from Monday) and months that have a version keep their newest one, by local time. */
   hourly?: number
   daily?: number
   weekly?: number
@@ -18,9 +20,7 @@ export interface RetentionPolicy {
 }
 
 /** The so many versions with the smallest or the greatest value of a metric; of equal ones the newer. */
-export interface BestRule {
-  metric: string
-  order: 'min' | 'max'
+export interface BestRule extends BestSpec {
   count: number
 }
 
@@ -47,7 +47,10 @@ export interface Decision<V> {
 export interface DecisionOptions {
   /** The store's clock, ms. */
   now: number
-  /** Keep the newest version whatever the rules say: two machines that forget by different rules then never leave a name without versions. */
+  /**
+   * Keeps the newest version whatever the rules say: so two machines with different rules never leave a name without
+   * versions.
+   */
   keepNewest: boolean
 }
 
@@ -58,7 +61,10 @@ export function isEmptyPolicy(policy: RetentionPolicy): boolean {
   return [last, hourly, daily, weekly, monthly, within].every(rule => rule === undefined) && tags.length + best.length === 0
 }
 
-/** Decides about all versions of one name. Pure: the same versions, policy and moment give the same answer on every machine of one time zone. */
+/**
+ * Decides about all versions of one name. Pure: the same versions, policy and time give the same answer on every
+ * machine of one time zone.
+ */
 export function decideRetention<V extends RetainedVersion>(
   versions: readonly V[],
   policy: RetentionPolicy,
@@ -77,7 +83,8 @@ export function decideRetention<V extends RetainedVersion>(
   if (within)
     for (const version of newestFirst.filter(({ ref }) => ref.time >= options.now - within.ms)) keep(version, `within ${within.text}`)
   for (const rule of policy.best ?? [])
-    for (const version of bestOf(newestFirst, rule)) keep(version, `best ${rule.metric} ${version.metrics[rule.metric]}`)
+    for (const version of rankByMetric(newestFirst, ({ metrics }) => metrics, rule).slice(0, rule.count))
+      keep(version, `best ${rule.metric} ${version.metrics[rule.metric]}`)
 
   return {
     kept: newestFirst.filter(version => reasons.get(version)!.length > 0).map(version => ({ version, reasons: reasons.get(version)! })),
@@ -119,15 +126,6 @@ function labelOf(bucket: Bucket, date: Date): string {
   return day(new Date(date.getFullYear(), date.getMonth(), date.getDate() - sinceMonday))
 }
 
-function bestOf<V extends RetainedVersion>(newestFirst: readonly V[], { metric, order, count }: BestRule): V[] {
-  const sign = order === 'min' ? 1 : -1
-  // the sort is stable: of equal ones the newer stays in front
-  return newestFirst
-    .filter(({ metrics }) => Object.hasOwn(metrics, metric))
-    .sort((a, b) => sign * (a.metrics[metric]! - b.metrics[metric]!))
-    .slice(0, count)
-}
-
 /** `METRIC:N` or `max:METRIC:N`; a metric's own name may hold colons. */
 export function parseBestRule(text: string): BestRule {
   const parts = /^(?:(min|max):)?(.+):(\d{1,6})$/.exec(text)
@@ -135,15 +133,12 @@ export function parseBestRule(text: string): BestRule {
     throw new AppError('usage', `--keep-best ${text} names no metric and number.`, {
       hint: 'Write --keep-best val_loss:2 for the two smallest, --keep-best max:acc:2 for the two greatest.',
     })
-  return { metric: parts[2]!, order: (parts[1] as 'min' | 'max' | undefined) ?? 'min', count: Number(parts[3]) }
+  return { metric: parts[2]!, direction: (parts[1] as Direction | undefined) ?? 'min', count: Number(parts[3]) }
 }
 
-const UNIT_MS: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 }
-
-/** `90m`, `36h`, `14d`, `2w`, also joined: `1d12h`. */
-export function parseSpan(text: string): { ms: number; text: string } {
-  const parts = /^(?:\d{1,6}[mhdw])+$/.test(text) ? (text.match(/\d+[mhdw]/g) ?? []) : []
-  const ms = parts.reduce((sum, part) => sum + Number(part.slice(0, -1)) * UNIT_MS[part.at(-1)!]!, 0)
-  if (ms === 0) throw new AppError('usage', `--keep-within ${text} is no span of time.`, { hint: 'Write, say, 90m, 36h, 14d or 2w.' })
+/** The value of `--keep-within`: any duration but zero. */
+export function parseWithin(text: string): { ms: number; text: string } {
+  const ms = durationOption('--keep-within', text)
+  if (ms === 0) throw new AppError('usage', `--keep-within ${text} keeps nothing.`, { hint: 'Use a longer duration, e.g. 36h or 14d.' })
   return { ms, text }
 }

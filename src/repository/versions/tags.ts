@@ -2,7 +2,7 @@ import { AppError } from '../../util/errors.ts'
 import { toHex } from '../../util/hash.ts'
 import { encodeLabel } from '../format/label-and-tomb.ts'
 import { labelName } from '../format/object-names.ts'
-import type { StoredSnapshot } from '../format/snapshot.ts'
+import { versionLabel, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { endOfMoment, endOfRelative } from './moments.ts'
 import { readSnapshots, readTags } from './versions.ts'
@@ -65,7 +65,7 @@ export async function changeTags(
   const own = tags.get(snapshot.id) ?? snapshot.tags
   const absent = remove.find(tag => !own.includes(tag))
   if (absent !== undefined)
-    throw new AppError('not-found', `${snapshot.name}@${snapshot.id.slice(0, 8)} has no tag ${JSON.stringify(absent)}.`, {
+    throw new AppError('not-found', `${versionLabel(snapshot)} has no tag ${JSON.stringify(absent)}.`, {
       hint: own.length === 0 ? 'It has none.' : `It has: ${own.join(', ')}`,
     })
   if (move)

@@ -12,7 +12,7 @@ import { decodeSnapshot, isLate, type StoredSnapshot } from '../format/snapshot.
 import type { RepositoryView } from '../open/view.ts'
 import type { BlockSource } from '../read/read-chunks.ts'
 import { isComplete } from '../read/read-manifest.ts'
-import { bestOf, parseBest } from './metrics.ts'
+import { parseBest, rankByMetric } from './metrics.ts'
 import { endOfMoment, endOfRelative } from './moments.ts'
 
 const PARALLEL_READS = 8
@@ -36,8 +36,8 @@ export function parseVersion(text: string): VersionSpec {
 }
 
 /**
- * `name[version]:path` -> the version and the path. Colons of a date and of `best:` belong to the version: the path begins after the last colon that
- * follows them. `name@best:x` alone is x in the version tagged best.
+ * Splits `name[version]:path`. Colons of a date and of `best:` belong to the version: the path begins after the last
+ * colon that follows them. `name@best:x` is the path x in the version tagged best.
  */
 export function parseVersionedPath(text: string): { version: VersionSpec; path: string } {
   const found = splitPath(text)
@@ -45,7 +45,10 @@ export function parseVersionedPath(text: string): { version: VersionSpec; path: 
   throw new AppError('usage', `${JSON.stringify(text)} names no path.`, { hint: 'Write name:path, e.g. data:train/labels.csv.' })
 }
 
-/** A version, or `name[version]:path`. What could be both is a version where it names a metric: `name@best:val_loss`; write `name@best:./val_loss` for the path. */
+/**
+ * A version, or `name[version]:path`. An ambiguous text is a version where it names a metric: `name@best:val_loss`;
+ * write `name@best:./val_loss` for the path.
+ */
 export function parseVersionOrPath(text: string): { version: VersionSpec; path: string | undefined } {
   if (!text.includes(':')) return { version: parseVersion(text), path: undefined }
   const best = /^[^@~:]+@(best:(?:(?:min|max):[^~:]+|[\w-]+))(?:~\d{1,9})?$/.exec(text)
@@ -100,7 +103,10 @@ async function readLabel(storage: Storage, view: RepositoryView, id: string, sig
   }
 }
 
-/** Reads many snapshots side by side; damaged ones and late ones that are not complete are left out, the damage noted in the view. */
+/**
+ * Reads many snapshots in parallel. Leaves out damaged ones and late ones that are not complete; the view notes the
+ * damage.
+ */
 export async function readSnapshots(source: BlockSource, view: RepositoryView, refs: readonly SnapshotRef[]): Promise<StoredSnapshot[]> {
   const read = await readSideBySide(source, view, refs)
   return read.flatMap(version => (version === undefined || isAppError(version) ? [] : [version]))
@@ -115,7 +121,10 @@ function readSideBySide(
   return Promise.all(refs.map(ref => limit(() => readOffered(source, view, ref))))
 }
 
-/** A version; or what keeps it from being read (damage, a newer format), noted in the view too; or undefined for what is none: vanished, or late and not complete. */
+/**
+ * A version; or the error that keeps it from being read (damage, a newer format), which the view notes too; or
+ * undefined for one that vanished, or is late and not complete.
+ */
 async function readOffered(source: BlockSource, view: RepositoryView, ref: SnapshotRef): Promise<StoredSnapshot | AppError | undefined> {
   try {
     const snapshot = await readSnapshot(source.storage, ref, source.signal)
@@ -128,7 +137,7 @@ async function readOffered(source: BlockSource, view: RepositoryView, ref: Snaps
   }
 }
 
-/** The newest snapshot of a name that is offered and can be read, or undefined. Reads no more snapshots than it must. */
+/** The newest snapshot of a name that can be read, or undefined. Reads no more snapshots than necessary. */
 export async function newestSnapshot(source: BlockSource, view: RepositoryView, name: string): Promise<StoredSnapshot | undefined> {
   const refs = view.inventory.snapshots.filter(ref => ref.name === name)
   for (const ref of refs.reverse()) {
@@ -139,8 +148,8 @@ export async function newestSnapshot(source: BlockSource, view: RepositoryView, 
 }
 
 /**
- * Finds the version that a person named. Throws `not-found`, telling what there is instead, and `corrupt` when the version exists but is damaged: a damaged
- * version is counted as one, so that another is never taken for it.
+ * Finds the version that a person named. Throws `not-found`, with what exists instead, and `corrupt` when the version
+ * exists but is damaged. Damaged versions count for `~N`, so that another is never taken for one.
  */
 export async function resolveVersion(source: BlockSource, view: RepositoryView, spec: VersionSpec): Promise<StoredSnapshot> {
   const refs = view.inventory.snapshots.filter(ref => ref.name === spec.name)
@@ -204,7 +213,10 @@ function metricsHint(name: string, versions: readonly StoredSnapshot[]): string 
   return `${name} has these: ${known.slice(0, 10).join(', ')}${known.length > 10 ? ', ...' : ''}`
 }
 
-/** By tag (the newest that carries it), else by the beginning of the id, else the best by a metric, else the newest at a time. `now` is the store's clock. */
+/**
+ * Chooses by tag (the newest version that has it), else by the beginning of the id, else the best by a metric, else the
+ * newest at a time. `now` is the store's clock.
+ */
 function choose(versions: readonly ReadVersion[], tags: Map<string, string[]>, at: string, now: number): ReadVersion | undefined {
   const tagged = versions.filter(({ version }) => !isAppError(version) && tags.get(version.id)!.includes(at)).at(-1)
   if (tagged) return tagged
@@ -215,7 +227,7 @@ function choose(versions: readonly ReadVersion[], tags: Map<string, string[]>, a
     throw new AppError('usage', `@${at} is the beginning of ${byId.length} ids.`, { hint: 'Write more digits of the id.' })
   if (byId[0]) return byId[0]
   const best = parseBest(at)
-  if (best) return bestOf(versions, ({ version }) => (isAppError(version) ? {} : version.metrics), best)
+  if (best) return rankByMetric([...versions].reverse(), ({ version }) => (isAppError(version) ? {} : version.metrics), best)[0]
   const end = endOfMoment(at) ?? endOfRelative(at, now)
   return end === undefined ? undefined : versions.filter(({ ref }) => ref.time <= end).at(-1)
 }

@@ -5,6 +5,7 @@ import { findNpyTensors, isNpy } from '../../chunking/layouts/npy.ts'
 import { findSafetensors } from '../../chunking/layouts/safetensors.ts'
 import type { ReadAt } from '../../chunking/layouts/span.ts'
 import { checkZipEnd, isZip } from '../../chunking/layouts/zip.ts'
+import { readAt } from '../../local/read-at.ts'
 import { isAppError } from '../../util/errors.ts'
 import { fsPath } from '../../util/paths.ts'
 
@@ -56,11 +57,7 @@ export async function whyIncomplete(path: string, size: number, read: ReadAt): P
 export async function whyFileIncomplete(localPath: string, size: number): Promise<string | undefined> {
   const file = await open(fsPath(localPath), 'r')
   try {
-    return await whyIncomplete(localPath, size, async (offset, length) => {
-      const bytes = Buffer.alloc(length)
-      const { bytesRead } = await file.read(bytes, 0, length, offset)
-      return bytes.subarray(0, bytesRead)
-    })
+    return await whyIncomplete(localPath, size, (offset, length) => readAt(file, offset, length))
   } finally {
     await file.close()
   }

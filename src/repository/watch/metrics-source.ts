@@ -1,4 +1,5 @@
 import { readFile, open, stat } from 'node:fs/promises'
+import { readAt } from '../../local/read-at.ts'
 import { AppError, errnoOf } from '../../util/errors.ts'
 import { isMetricName, pickMetrics, type Metrics } from '../versions/metrics.ts'
 
@@ -35,8 +36,7 @@ export async function readMetricsFile(path: string, onTooLong: (problem: string)
 async function readTail(path: string, size: number): Promise<string> {
   const file = await open(path)
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(TAIL_BYTES), 0, TAIL_BYTES, size - TAIL_BYTES)
-    return buffer.toString('utf8', 0, bytesRead)
+    return (await readAt(file, size - TAIL_BYTES, TAIL_BYTES)).toString()
   } finally {
     await file.close()
   }

@@ -3,8 +3,8 @@
  * saves it.
  */
 
-import type { Sleep } from '../../storage/waiting.ts'
 import { AppError, errnoOf, isAppError, messageOf, throwIfAborted } from '../../util/errors.ts'
+import type { Sleep } from '../../util/waiting.ts'
 import type { PushResult } from '../push/push.ts'
 import type { Scan, Scanner } from './scanner.ts'
 
@@ -56,6 +56,8 @@ const SOURCE_WAIT_MS = 10 * 60_000
 /** Backoff after a failed push. */
 const FIRST_WAIT_MS = 5_000
 const MAX_WAIT_MS = 5 * 60_000
+/** `setTimeout` takes a longer time for none. */
+const MAX_TIMER_MS = 2 ** 31 - 1
 
 /**
  * Makes a version of a source, one at a time, whenever files in it are finished, and a last one at the end. A failure
@@ -84,7 +86,7 @@ export class Watcher {
   async run(): Promise<Scan | undefined> {
     const { stop, abort, graceMs, monotonic, onEvent } = this.options
     let graceTimer: NodeJS.Timeout | undefined
-    const onStop = (): void => void (graceTimer = setTimeout(() => abort.abort(), graceMs))
+    const onStop = (): void => void (graceTimer = setTimeout(() => abort.abort(), Math.min(graceMs, MAX_TIMER_MS)))
     if (stop.aborted) onStop()
     else stop.addEventListener('abort', onStop, { once: true })
     try {

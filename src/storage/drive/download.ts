@@ -1,5 +1,5 @@
 import { AppError } from '../../util/errors.ts'
-import type { Sleep } from '../waiting.ts'
+import type { Sleep } from '../../util/waiting.ts'
 import { isBrief } from './drive-errors.ts'
 import type { DriveHttp } from './drive-http.ts'
 

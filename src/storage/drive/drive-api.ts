@@ -66,7 +66,7 @@ export class DriveApi {
     try {
       const { data } = await call(this.client(what, task, signal, at => (date = at)))
       if (typeof data !== 'object' && data !== '' && data !== undefined)
-        throw new AppError('unavailable', `Drive's answer when trying to ${task} is no JSON.`, {
+        throw new AppError('unavailable', `Drive's answer when trying to ${task} is not JSON.`, {
           hint: 'Is there a proxy or a login page in between? Run the same command again.',
         })
       return { data, date }
@@ -80,7 +80,10 @@ export class DriveApi {
     }
   }
 
-  /** All files whose parent is one of `parents`, and Drive's clock (ms, cut to the second) when it answered the first page. */
+  /**
+   * All files whose parent is one of `parents`, and Drive's clock (ms, cut to the second) when it answered the first
+   * page.
+   */
   async listChildren(
     parents: readonly string[],
     { foldersOnly, trashed = false }: { foldersOnly: boolean; trashed?: boolean },

@@ -1,6 +1,9 @@
 import { AppError, isAppError } from '../../util/errors.ts'
 
-/** What of an error answer of Google's APIs matters. Shape: `{error: {code, message, errors: [{reason, ...}], status}}`; sometimes HTML, sometimes nothing. */
+/**
+ * The relevant parts of an error answer of Google's APIs. Its shape: `{error: {code, message, errors: [{reason, ...}],
+ * status}}`; sometimes it is HTML or empty.
+ */
 export interface ErrorAnswer {
   status: number
   reason: string | undefined
@@ -42,7 +45,10 @@ function retryAfter(header: string | null, now: number): number | undefined {
 
 const RATE_REASONS = ['userRateLimitExceeded', 'rateLimitExceeded', 'sharingRateLimitExceeded']
 
-/** Exactly what may be tried again becomes `throttled` or `unavailable`; all else is final. `task` reads like "store pack-12ab". */
+/**
+ * Only errors that may be retried become `throttled` or `unavailable`; all others are final. `task` reads like "store
+ * pack-12ab".
+ */
 export function driveError({ status, reason, message, retryAfterMs }: ErrorAnswer, task: string): AppError {
   const because = `Drive did not ${task}: ${message}${reason === undefined ? '' : ` (${reason})`}`
   if (status === 429 || (status === 403 && reason !== undefined && RATE_REASONS.includes(reason)))
@@ -100,7 +106,10 @@ export function networkError(error: unknown, task: string): AppError {
 
 export const LONGEST_BRIEF_MS = 30_000
 
-/** True for troubles that an upload or a download outlasts by itself. Where Drive asks for a longer wait, it is for the caller to say whether there is so much time. */
+/**
+ * True for troubles that an upload or a download retries by itself. Where Drive asks for a longer wait, the caller
+ * decides whether there is time for it.
+ */
 export function isBrief(error: unknown, longestMs = LONGEST_BRIEF_MS): error is AppError {
   return isAppError(error, 'unavailable', 'throttled') && (error.retryAfterMs ?? 0) <= longestMs
 }

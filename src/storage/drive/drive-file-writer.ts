@@ -40,7 +40,7 @@ export class DriveFileWriter {
     this.sha256.update(bytes)
     this.md5.update(bytes)
     for (let done = 0; done < bytes.length;) {
-      // a full piece waits for the byte after it: the last one is sent by finish(), which alone knows that it is the last
+      // a full piece waits for the byte after it: only finish() knows which piece is the last, and sends it
       if (this.filled === this.buffer.length) await this.sendSome(undefined)
       const part = bytes.subarray(done, done + this.buffer.length - this.filled)
       this.buffer.set(part, this.filled)

@@ -11,7 +11,7 @@ import { PATIENT, ResumableSession, type UploaderOptions } from './resumable-ses
 /** Pieces that are fetched side by side once it is known that all of a file is wanted. */
 const AHEAD = 3
 
-/** Bytes that are sent and fetched at a time; Drive wants multiples of 256 KiB. What is sent is also kept to be sent again. */
+/** Bytes sent and fetched at a time; Drive requires multiples of 256 KiB. A sent piece is kept until it has arrived. */
 export interface PieceSizes {
   sent: number
   fetched: number
@@ -28,7 +28,10 @@ export interface DriveFileParts {
   pieces: PieceSizes
 }
 
-/** One ordinary file in a Drive folder, for people without this program: written and read as a stream, with no copy on disk. */
+/**
+ * One ordinary file in a Drive folder, for people without this program. It is written and read as a stream, with no
+ * copy on disk.
+ */
 export class OrdinaryDriveFile {
   /** `drive:Folder/name` */
   readonly location: string

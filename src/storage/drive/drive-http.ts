@@ -39,8 +39,9 @@ const BYTES_PER_IDLE_TIME = 4_000_000
 const isRedirect = (status: number): boolean => status >= 300 && status < 400
 
 /**
- * Every request to Drive passes here: paced, with the token, refreshed once when it is refused, given up when the other side falls silent, and with errors in our
- * own words. Never retries anything else: that is for those who know what may be repeated.
+ * Every request to Drive goes through here. It paces requests, adds the token and refreshes it once when refused, gives
+ * up when the other side falls silent, and translates errors. It retries nothing else: only callers know what may be
+ * repeated.
  */
 export class DriveHttp {
   private readonly options: DriveHttpOptions
@@ -114,7 +115,7 @@ export class DriveHttp {
     } catch {
       // told below
     }
-    throw new AppError('unavailable', `Drive's answer when trying to ${task} is no JSON.`, {
+    throw new AppError('unavailable', `Drive's answer when trying to ${task} is not JSON.`, {
       hint: 'Is there a proxy or a login page in between? Check the network and run the same command again.',
     })
   }
@@ -157,8 +158,9 @@ export class DriveHttp {
   }
 
   /**
-   * A `fetch` for Google's own client: same pace, token and errors. The body is read here, where silence is noticed. `onDate` is told the time (ms since 1970, cut
-   * to the second) that the other side's clock shows: the client hands on no headers.
+   * A `fetch` for Google's own client, with the same pace, token and errors. Reads the body here, to notice silence.
+   * Gives `onDate` the time of the other side's clock (ms since 1970, whole seconds), as the client does not pass
+   * headers on.
    */
   asFetch(what: string, task: string, signal: AbortSignal | undefined, onDate: (date: number) => void): typeof fetch {
     return async (input, init) => {

@@ -5,14 +5,14 @@
 
 import { createHash } from 'node:crypto'
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
+import { formatBytes } from '../../util/format-bytes.ts'
 import { sha256Hex } from '../../util/hash.ts'
-import { megabytes } from '../../util/megabytes.ts'
+import { sleep as realSleep, type Sleep } from '../../util/waiting.ts'
 import { badRange, conflict, notFound } from '../errors.ts'
 import { checkName, checkSize, resolveRange } from '../object-checks.ts'
 import type { RetryOptions } from '../retrying.ts'
 import { isObjectName } from '../storage.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from '../storage.ts'
-import { sleep as realSleep, type Sleep } from '../waiting.ts'
 import { Downloader } from './download.ts'
 import { DriveApi, type DriveFile } from './drive-api.ts'
 import { OrdinaryDriveFile, PIECES, type DriveFileParts, type PieceSizes } from './drive-file.ts'
@@ -46,8 +46,8 @@ export interface DriveStorageOptions {
 const IDLE_MS = 60_000
 
 /**
- * A repository's objects as files of one Drive folder, by Drive API v3. After a listing everything goes by id; duplicates of one name are one object; an object
- * counts as stored when Drive's checksum equals ours.
+ * A repository's objects as files of one Drive folder, through Drive API v3. After a listing everything is addressed by
+ * id. Duplicates of a name are one object. An object counts as stored when Drive's checksum equals ours.
  */
 export class DriveStorage implements Storage {
   readonly location: string
@@ -58,7 +58,10 @@ export class DriveStorage implements Storage {
   private readonly downloader: Downloader
   private readonly parts: DriveFileParts
   private readonly now: () => number
-  /** Copies of each name, oldest first, from the last listing and what this process has stored since. Undefined before the first listing. */
+  /**
+   * Copies of each name, oldest first, from the last listing and from what this process stored since. Undefined before
+   * the first listing.
+   */
   private files: Map<string, DriveFile[]> | undefined
   private readonly stored = new Map<string, DriveFile[]>()
 
@@ -154,7 +157,8 @@ export class DriveStorage implements Storage {
       throw isAppError(error, 'quota') ? await this.withNumbers(error, bytes.length, signal) : error
     })
     if (!matches(file, bytes)) {
-      // what arrived is not what was sent: nobody may ever see it. While it can't be deleted it keeps its id, so the next try finds it again
+      // what arrived is damaged, and nobody may ever see it; while it can't be deleted it keeps its id, so the next try
+      // finds it again
       await this.deleteCopy(file, signal)
       this.ids.release(name)
       throw new AppError('unavailable', `${name} was damaged on its way to Drive.`, { hint: 'Run the same command again.' })
@@ -169,11 +173,14 @@ export class DriveStorage implements Storage {
     const { used, limit } = await this.api.quota(signal).catch(() => ({ used: undefined, limit: undefined }))
     // a folder can be full where there is room
     if (used === undefined || limit === undefined || used + bytes <= limit) return error
-    const message = `${error.message} ${megabytes(bytes)} more were to be stored, ${megabytes(used)} of ${megabytes(limit)} are used.`
+    const message = `${error.message} ${formatBytes(bytes)} more were to be stored, ${formatBytes(used)} of ${formatBytes(limit)} are used.`
     return new AppError('quota', message, { cause: error, ...(error.hint === undefined ? {} : { hint: error.hint }) })
   }
 
-  /** 409 on our own id: an earlier try got through and only its answer was lost, or what had arrived was damaged and is deleted. */
+  /**
+   * Handles a 409 on our own id: an earlier try succeeded and only its answer was lost, or what arrived was damaged and
+   * is deleted.
+   */
   private async uploadOrFind(
     target: { id: string; name: string; parent: string },
     bytes: Uint8Array,

@@ -5,7 +5,10 @@ import type { Trash } from '../trash.ts'
 import type { DriveApi, DriveFile } from './drive-api.ts'
 import type { DriveFolders } from './folders.ts'
 
-/** What was put into Drive's trash out of one folder that is not there itself. Nothing else in the trash is ever looked at or touched. */
+/**
+ * Files of one folder that lie in Drive's trash, unless the folder itself does. Never looks at or touches anything else
+ * in the trash.
+ */
 export class DriveTrash implements Trash {
   private readonly api: DriveApi
   private readonly folders: DriveFolders

@@ -3,8 +3,8 @@ import { ROOT, type DriveApi, type DriveFile } from './drive-api.ts'
 import type { IdPool } from './id-pool.ts'
 
 /**
- * The folder of a path in My Drive; of no path, My Drive itself. Names aren't unique on Drive: two machines that make one folder at the same moment make twins. All twins together are
- * the folder; the oldest is written to.
+ * The folder of a path in My Drive; for an empty path My Drive itself. Names aren't unique on Drive: two machines that
+ * make a folder at the same moment make twins. All twins together are the folder; new files go into the oldest.
  */
 export class DriveFolders {
   private readonly api: DriveApi
@@ -22,7 +22,10 @@ export class DriveFolders {
     this.path = path
   }
 
-  /** Looks all twins up, by parent: queries by name lag behind. `date` is Drive's clock from before any of their children are listed. */
+  /**
+   * Finds all twins by listing their parent, as queries by name lag behind. `date` is Drive's clock before their
+   * children are listed.
+   */
   async find(signal?: AbortSignal): Promise<{ ids: string[]; date: number | undefined }> {
     if (this.path.length === 0) return { ids: [ROOT], date: undefined }
     let parents = [ROOT]

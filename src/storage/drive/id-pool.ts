@@ -3,7 +3,10 @@ import type { DriveApi } from './drive-api.ts'
 
 const BATCH = 100
 
-/** File ids made by Drive ahead of time, in batches. What is to be made keeps its id until it is made, however often that is tried. */
+/**
+ * File ids that Drive makes ahead of time, in batches. A file keeps its id until it is stored, however many tries that
+ * takes.
+ */
 export class IdPool {
   private readonly api: DriveApi
   private free: string[] = []

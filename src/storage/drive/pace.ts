@@ -1,4 +1,4 @@
-import type { Sleep } from '../waiting.ts'
+import type { Sleep } from '../../util/waiting.ts'
 
 const FIRST_SPACING_MS = 100
 const MAX_SPACING_MS = 8_000
@@ -7,8 +7,8 @@ const RECOVERY = 0.95
 const NEGLIGIBLE_MS = 10
 
 /**
- * The pace of all calls to one Drive: free until Drive says "too fast", then spaced out (wider with each such answer) and quicker again with each success. One
- * instance is shared by everything that talks to one account.
+ * Paces all calls to one Drive: free until Drive says "too fast", then spaced out (wider with each such answer) and
+ * quicker again with each success. Everything that talks to one account shares one instance.
  */
 export class Pace {
   private spacing = 0
@@ -33,7 +33,10 @@ export class Pace {
     return at
   }
 
-  /** "Too fast" for a call that began at `begun`. Those that were under way together are one reason to slow down, not many. */
+  /**
+   * Reports "too fast" for a call that began at `begun`. Calls that ran at the same time slow the pace once, not many
+   * times.
+   */
   throttled(begun: number, retryAfterMs = 0): void {
     if (begun > this.slowedAt) {
       this.spacing = Math.min(MAX_SPACING_MS, Math.max(FIRST_SPACING_MS, this.spacing * SLOWING))

@@ -7,7 +7,7 @@ export type RequestBody = string | readonly Uint8Array[]
 const PIECE_BYTES = 256 * 1024
 /** The copies that `fetch` makes of pieces are let go after so many bytes. */
 const FREE_EVERY_BYTES = 2 * 1024 * 1024
-/** Otherwise `fetch` would keep every piece until the answer is there, in case it has to send them to another address. */
+/** Otherwise `fetch` would keep every piece until the answer arrives, in case it must send them to another address. */
 const SENT_ONCE = { window: null, redirect: 'error' } as const
 
 /** Bytes, or characters of text. */

@@ -1,5 +1,5 @@
 import { AppError } from '../../util/errors.ts'
-import type { Sleep } from '../waiting.ts'
+import type { Sleep } from '../../util/waiting.ts'
 import { FILE_FIELDS, toDriveFile, type DriveFile } from './drive-api.ts'
 import { isBrief, LONGEST_BRIEF_MS } from './drive-errors.ts'
 import type { DriveHttp } from './drive-http.ts'
@@ -43,8 +43,8 @@ export function uploadUrl(baseUrl: string, uploadType: string): string {
 export type UploadAnswer = { done: DriveFile } | { received: number } | 'expired'
 
 /**
- * One resumable upload as Drive sees it (developers.google.com/drive/api/guides/manage-uploads): begun, sent from any place on, asked about. What Drive says it has
- * received counts, not what was sent.
+ * One resumable upload (developers.google.com/drive/api/guides/manage-uploads): can be begun, sent from any offset, and
+ * asked about. What Drive says it has received counts, not what was sent.
  */
 export class ResumableSession {
   private readonly options: UploaderOptions
@@ -93,8 +93,8 @@ export class ResumableSession {
   }
 
   /**
-   * Sends `bytes` as those from `offset` on; `total` is the file's length once it is known. When that breaks it asks what has arrived. Throws `unavailable` when
-   * nothing more arrives, however often it is tried.
+   * Sends `bytes` from `offset` on; `total` is the file's length once it is known. After a failure it asks how much has
+   * arrived. Throws `unavailable` when nothing more arrives after several tries.
    */
   async send(bytes: Uint8Array, offset: number, total: number | undefined, signal?: AbortSignal): Promise<UploadAnswer> {
     const answer = await this.sendOrAsk(bytes, offset, total, signal)

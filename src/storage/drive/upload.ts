@@ -6,8 +6,8 @@ import { ResumableSession, UPLOAD_TYPE, uploadMetadata, uploadUrl, type UploadTa
 export const MULTIPART_BYTES = 4_500_000
 
 /**
- * Uploads objects: small ones in one multipart request, others through a resumable session with one PUT, which goes on from what Drive says it has when it
- * breaks. Throws `conflict` when the id is taken: by an earlier try of this very upload.
+ * Uploads objects: small ones in one multipart request, others through a resumable session with one PUT, which resumes
+ * where Drive says it stopped. Throws `conflict` when the id is taken by an earlier try of this upload.
  */
 export class Uploader {
   private readonly options: UploaderOptions

@@ -1,9 +1,9 @@
 import type { CallKind } from '../../../src/storage/storage.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from '../../../src/storage/storage.ts'
-import { sleep } from '../../../src/storage/waiting.ts'
-import type { Sleep } from '../../../src/storage/waiting.ts'
 import { AppError } from '../../../src/util/errors.ts'
 import type { ErrorCode } from '../../../src/util/errors.ts'
+import { sleep } from '../../../src/util/waiting.ts'
+import type { Sleep } from '../../../src/util/waiting.ts'
 
 export interface PlannedCall {
   kind: CallKind

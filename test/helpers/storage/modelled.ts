@@ -1,8 +1,8 @@
 import type { CallKind } from '../../../src/storage/storage.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from '../../../src/storage/storage.ts'
-import { sleep } from '../../../src/storage/waiting.ts'
-import type { Sleep } from '../../../src/storage/waiting.ts'
 import { AppError } from '../../../src/util/errors.ts'
+import { sleep } from '../../../src/util/waiting.ts'
+import type { Sleep } from '../../../src/util/waiting.ts'
 
 export interface StoreProfile {
   /** Every call takes this long, give or take the share `jitter`. */

@@ -1,5 +1,5 @@
-import { waitOrAbort } from '../../../src/storage/waiting.ts'
-import type { Sleep } from '../../../src/storage/waiting.ts'
+import { waitOrAbort } from '../../../src/util/waiting.ts'
+import type { Sleep } from '../../../src/util/waiting.ts'
 
 interface Timer {
   at: number

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { bestOf, parseBest, parseMetrics, pickMetrics } from '../../../src/repository/versions/metrics.ts'
+import { parseBest, parseMetrics, pickMetrics, rankByMetric } from '../../../src/repository/versions/metrics.ts'
 import { refusal } from '../../helpers/repository/arbitraries.ts'
 
 test('metrics are finite numbers under names', () => {
@@ -51,9 +51,13 @@ describe('the best', () => {
     expect(parseBest(text)).toBeUndefined(),
   )
 
-  test('is the lowest or the highest, of equal ones the last, and never one without the metric', () => {
-    const versions = [{ m: 3 }, {}, { m: 1 }, { m: 1, n: 0 }, { m: 3 }, { n: 9 }]
-    const at = (spec: string): number => versions.indexOf(bestOf(versions, each => each as Record<string, number>, parseBest(spec)!)!)
-    expect([at('best:m'), at('best:max:m'), at('best:n'), at('best:toString')]).toEqual([3, 4, 3, -1])
+  test('are the lowest or the highest, of equal ones the first, and never one without the metric', () => {
+    const versions = [{ n: 9 }, { m: 3 }, { m: 1, n: 0 }, { m: 1 }, {}, { m: 3 }]
+    const ranked = (spec: string): number[] =>
+      rankByMetric(versions, each => each as Record<string, number>, parseBest(spec)!).map(version => versions.indexOf(version))
+    expect(ranked('best:m')).toEqual([2, 3, 1, 5])
+    expect(ranked('best:max:m')).toEqual([1, 5, 2, 3])
+    expect(ranked('best:n')).toEqual([2, 0])
+    expect(ranked('best:toString')).toEqual([])
   })
 })

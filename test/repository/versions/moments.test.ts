@@ -33,13 +33,16 @@ describe('endOfRelative', () => {
     ['0h', 0],
     ['1d', 24 * 60],
     ['2w', 14 * 24 * 60],
+    ['30m', 30],
+    ['1h30min', 90],
+    ['2.5h', 150],
   ])('%s ago, across a change of clocks', (text, minutes) => {
     process.env.TZ = 'Europe/Berlin'
     const now = Date.parse('2026-03-29T20:00:00Z')
     expect(endOfRelative(text, now)).toBe(now - minutes * 60_000)
   })
 
-  test.each(['', 'today', 'h', '2', '2H', '2 h', '-2h', '2.5h', '1m', '1h30min', '1234567h', 'Yesterday'])('%j is none', text =>
+  test.each(['', 'today', 'h', '2', '2H', '2 h', '-2h', '1d2d', '1234567h', 'Yesterday'])('%j is none', text =>
     expect(endOfRelative(text, 0)).toBeUndefined(),
   )
 })

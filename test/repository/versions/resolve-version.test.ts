@@ -71,7 +71,7 @@ describe('a version', () => {
   test('by how long ago it was, by the clock of the store', async () => {
     // 2 h after the last but one
     store.clock = NOON + 3 * DAY + 2 * HOUR
-    expect(await resolve(store, 'data@2h')).toBe(ids[3])
+    for (const ago of ['2h', '120m', '120min', '7200s', '1h60m', '1.5h30min']) expect(await resolve(store, `data@${ago}`)).toBe(ids[3])
     expect(await resolve(store, 'data@121min')).toBe(ids[2])
     expect(await resolve(store, 'data@3d')).toBe(ids[0])
     expect(await resolve(store, 'data@1d~1')).toBe(ids[1])

@@ -3,7 +3,7 @@ import {
   decideRetention,
   isEmptyPolicy,
   parseBestRule,
-  parseSpan,
+  parseWithin,
   type RetainedVersion,
   type RetentionPolicy,
 } from '../../../src/repository/versions/retention.ts'
@@ -79,8 +79,8 @@ describe('each rule', () => {
   test('tag and within', () => {
     const versions = [version('a', NOW), version('b', NOW - 1000, { tags: ['x', 'best'] }), version('c', NOW - 7_200_000)]
     expect(kept(versions, { tags: ['best'] })).toEqual({ b: 'tag best' })
-    expect(kept(versions, { within: parseSpan('1h') })).toEqual({ a: 'within 1h', b: 'within 1h' })
-    expect(kept(versions, { within: parseSpan('2h') })).toMatchObject({ c: 'within 2h' })
+    expect(kept(versions, { within: parseWithin('1h') })).toEqual({ a: 'within 1h', b: 'within 1h' })
+    expect(kept(versions, { within: parseWithin('2h') })).toMatchObject({ c: 'within 2h' })
   })
 
   test('best: the smallest by default, the greatest on demand; ties go to the newer; versions without the metric never count', () => {
@@ -106,13 +106,15 @@ test('versions of one moment are ordered by their ids, in whatever order they co
 test('an empty policy is told', () => {
   expect(isEmptyPolicy({})).toBe(true)
   expect(isEmptyPolicy({ tags: [], best: [] })).toBe(true)
-  for (const policy of [{ last: 1 }, { tags: ['x'] }, { within: parseSpan('1m') }, { best: [parseBestRule('a:1')] }])
+  for (const policy of [{ last: 1 }, { tags: ['x'] }, { within: parseWithin('1m') }, { best: [parseBestRule('a:1')] }])
     expect(isEmptyPolicy(policy)).toBe(false)
 })
 
 test('what can not be understood is refused', () => {
-  expect(parseBestRule('max:a:b:12')).toEqual({ metric: 'a:b', order: 'max', count: 12 })
-  expect(parseSpan('1d12h').ms).toBe(36 * 3_600_000)
+  expect(parseBestRule('max:a:b:12')).toEqual({ metric: 'a:b', direction: 'max', count: 12 })
+  expect(parseWithin('1d12h').ms).toBe(36 * 3_600_000)
+  expect(parseWithin('30min')).toEqual({ ms: 30 * 60_000, text: '30min' })
   for (const text of ['loss', 'loss:', ':3', 'loss:0', 'loss:-1']) expect(() => parseBestRule(text)).toThrow(/names no metric/)
-  for (const text of ['', '3', 'h', '1y', '0h', '1h ']) expect(() => parseSpan(text)).toThrow(/no span of time/)
+  for (const text of ['', '3', 'h', '1y', '0h', '1h '])
+    expect(() => parseWithin(text)).toThrow(text === '0h' ? /keeps nothing/ : /isn't a duration/)
 })

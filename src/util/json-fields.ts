@@ -1,6 +1,6 @@
-import { corrupt } from '../../util/errors.ts'
+import { corrupt } from './errors.ts'
 
-/** Strict reading of JSON objects of the format: UTF-8, one object, every field of the type and within the limits stated here. */
+/** Strict reading of JSON objects: UTF-8, one object, every field of the stated type and within its limits. */
 export function parseJson(bytes: Uint8Array, what: string): unknown {
   let text: string
   try {

@@ -1,4 +1,4 @@
-import { throwIfAborted } from '../util/errors.ts'
+import { throwIfAborted } from './errors.ts'
 
 /** Resolves after `ms`; rejects with `interrupted` as soon as the signal is aborted. */
 export type Sleep = (ms: number, signal?: AbortSignal) => Promise<void>
@@ -11,8 +11,9 @@ export const sleep: Sleep = async (ms, signal) => {
 }
 
 /**
- * Calls `start`, which must call `wake` later (never at once) and returns how to cancel the waiting. Whichever comes first decides: `wake` resolves,
- * an abort cancels and rejects with `interrupted`. An abort after `wake` changes nothing, so what was handed over with `wake` is never lost.
+ * Calls `start`, which must call `wake` later (never at once) and returns a function that cancels the waiting. The
+ * first event decides: `wake` resolves, an abort cancels and rejects with `interrupted`. An abort after `wake` changes
+ * nothing, so what was handed over with `wake` is never lost.
  */
 export async function waitOrAbort(signal: AbortSignal | undefined, start: (wake: () => void) => () => void): Promise<void> {
   throwIfAborted(signal)

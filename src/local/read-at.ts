@@ -1,0 +1,45 @@
+import { readSync } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
+
+/*
+ * One read may return fewer bytes than asked for, even in the middle of a file: FUSE file systems and network mounts do
+ * that. These functions read on until they have every byte or reach the end of the file.
+ */
+
+type Reader = Pick<FileHandle, 'read'>
+
+/**
+ * Fills `buffer` with the bytes from `offset` on. Returns how many it read: fewer than fit only where the file ends.
+ */
+export async function readInto(file: Reader, buffer: Uint8Array, offset: number): Promise<number> {
+  let count = 0
+  while (count < buffer.length) {
+    const { bytesRead } = await file.read(buffer, count, buffer.length - count, offset + count)
+    if (bytesRead === 0) break
+    count += bytesRead
+  }
+  return count
+}
+
+/** The bytes [offset, offset + length) of a file; fewer only where it ends. */
+export async function readAt(file: Reader, offset: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafeSlow(length)
+  return buffer.subarray(0, await readInto(file, buffer, offset))
+}
+
+/** `readInto` for a file descriptor. */
+export function readIntoSync(fd: number, buffer: Uint8Array, offset: number): number {
+  let count = 0
+  while (count < buffer.length) {
+    const bytesRead = readSync(fd, buffer, count, buffer.length - count, offset + count)
+    if (bytesRead === 0) break
+    count += bytesRead
+  }
+  return count
+}
+
+/** `readAt` for a file descriptor. */
+export function readAtSync(fd: number, offset: number, length: number): Buffer {
+  const buffer = Buffer.allocUnsafeSlow(length)
+  return buffer.subarray(0, readIntoSync(fd, buffer, offset))
+}
