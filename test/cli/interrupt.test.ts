@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { eventsOf, expectError, withSandbox, type CliResult, type Sandbox } from '../helpers/cli.ts'
 import { runInPty } from '../helpers/pty.ts'
-import { expectSameTree, makeTree, seededNoise, seededText } from '../helpers/trees.ts'
+import { seededNoise, seededText } from '../helpers/seeded.ts'
+import { expectSameTree, makeTree } from '../helpers/trees.ts'
 
 const MiB = 1024 * 1024
 /** A second or so; several on a machine that has other work to do. */

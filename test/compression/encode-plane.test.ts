@@ -7,7 +7,8 @@ import { splitDelta, splitPlanes } from '../../src/compression/filters.ts'
 import type { ZstdCodec } from '../../src/compression/zstd.ts'
 import { loadZstd } from '../../src/compression/zstd.ts'
 import { AppError } from '../../src/util/errors.ts'
-import { CODECS, floatLike, MIB, randomBytes, seeded, textLike } from './data.ts'
+import { seededNoise, seededRandom } from '../helpers/seeded.ts'
+import { CODECS, floatLike, MIB, textLike } from './data.ts'
 
 async function codecs(): Promise<(ZstdCodec | undefined)[]> {
   return [...(await Promise.all(CODECS.map(name => loadZstd(name)))), undefined]
@@ -55,7 +56,7 @@ describe('encodePlane', () => {
   })
 
   it('makes runs of zeros with a few small steps among them smaller than zstd and Huffman codes alone do', async () => {
-    const random = seeded(5)
+    const random = seededRandom(5)
     const rare = Uint8Array.from({ length: MIB }, () => (random() < 0.03 ? 1 + Math.floor(random() * 3) : 0))
     for (const zstd of await codecs()) {
       const encoded = encodePlane(rare, zstd)
@@ -77,7 +78,7 @@ describe('encodePlane', () => {
     const encoded = encodePlane(low, untouchable)
     expect(encoded.codec).toBe(CODEC_RAW)
     expect(encoded.bytes).toBe(low)
-    expect(encodePlane(randomBytes(4, 300_000), untouchable).codec).toBe(CODEC_RAW)
+    expect(encodePlane(seededNoise(4, 300_000), untouchable).codec).toBe(CODEC_RAW)
   })
 
   it('searches the native codec for long repeats alone where that is smaller', async () => {

@@ -11,7 +11,7 @@ import type { Surroundings } from '../../src/util/clock.ts'
 import type { Reporter } from '../../src/util/reporter.ts'
 import { DEFAULT_CLIENT, type DriveEmulator } from '../drive-emulator/emulator.ts'
 import { contextOf } from '../helpers/in-process.ts'
-import { seededRandom } from '../helpers/trees.ts'
+import { seededRandom } from '../helpers/seeded.ts'
 
 /** All that a machine needs to know of an emulator, which may be in another process. */
 export type DriveAccess = Pick<DriveEmulator, 'url' | 'issueToken'>

@@ -8,8 +8,9 @@ import { AppError, isAppError } from '../../src/util/errors.ts'
 import { Sandbox } from '../helpers/cli.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { checkAll, contextOf, pullVersion, pushFolder } from '../helpers/in-process.ts'
+import { seededNoise, seededRandom, seededText } from '../helpers/seeded.ts'
 import { MemoryStorage } from '../helpers/storage/memory.ts'
-import { differences, makeTree, pictureOf, seededNoise, seededRandom, seededText, type TreePicture } from '../helpers/trees.ts'
+import { differences, makeTree, pictureOf, type TreePicture } from '../helpers/trees.ts'
 
 type Objects = Map<string, Uint8Array>
 

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FolderStorage } from '../../src/storage/folder.ts'
 import { runCli, type CliOptions, type CliResult } from '../helpers/cli.ts'
 import { checkAll, contextOf, pullVersion } from '../helpers/in-process.ts'
-import { expectSameTree, makeTree, pictureOf, seededNoise, seededRandom, seededText, type TreePicture } from '../helpers/trees.ts'
+import { seededNoise, seededRandom, seededText } from '../helpers/seeded.ts'
+import { expectSameTree, makeTree, pictureOf, type TreePicture } from '../helpers/trees.ts'
 
 const MiB = 1024 * 1024
 /** Kills at random moments, and how often a kill that is aimed at a phase may miss it. */

@@ -7,7 +7,7 @@ import { CONFIG_NAME, packName, tombName } from '../../src/repository/format/obj
 import { encodePack } from '../../src/repository/format/pack.ts'
 import { encodeSnapshot, type Snapshot } from '../../src/repository/format/snapshot.ts'
 import { sha256, sha256Hex, toHex } from '../../src/util/hash.ts'
-import { seededBytes } from '../kernels/seeded-bytes.ts'
+import { seededBytes } from '../helpers/seeded.ts'
 import type { ExpectedVersion, Stage, StagedPush, Step } from './stage.ts'
 import { tableSteps } from './table-recipe.ts'
 import { tensorSteps } from './tensor-recipe.ts'

@@ -6,8 +6,9 @@ import { packName } from '../../src/repository/format/object-names.ts'
 import { encodePack } from '../../src/repository/format/pack.ts'
 import { encodeSnapshot } from '../../src/repository/format/snapshot.ts'
 import { sha256, sha256Hex } from '../../src/util/hash.ts'
+import { aSnapshot } from '../helpers/a-snapshot.ts'
 import { withFolder } from '../helpers/folders.ts'
-import { seededBytes } from '../kernels/seeded-bytes.ts'
+import { seededBytes } from '../helpers/seeded.ts'
 import { goldenRepository } from './repositories.ts'
 import { removeObjects, rescue, restoreAll, withCopy } from './rescue-runs.ts'
 import { describeTree } from './trees.ts'
@@ -127,21 +128,8 @@ function craft(repo: string, rows: readonly object[], content: Uint8Array, filte
     chunkLengths: [bytes.length],
   })
   const pack = encodePack([block(manifest, 0), block(content, filter)], new Uint8Array(16))
-  const snapshot = encodeSnapshot({
-    name: 'crafted',
-    time: 1,
-    listed: 1,
-    host: 'host',
-    source: { path: '/', type: 'directory' },
-    tags: [],
-    metrics: {},
-    parent: null,
-    counts: { files: 0, directories: 0, symlinks: 0 },
-    bytes: 0,
-    added: { bytes: 0, storedBytes: 0 },
-    manifest: { bytes: manifest.length, chunks: [sha256Hex(manifest)] },
-    program: 'test',
-  })
+  const fields = { name: 'crafted', manifest: { bytes: manifest.length, chunks: [sha256Hex(manifest)] } }
+  const snapshot = encodeSnapshot(aSnapshot(fields))
   mkdirSync(repo)
   writeFileSync(join(repo, 'config.json'), '{"format": 1}')
   writeFileSync(join(repo, packName(pack.id)), pack.bytes)

@@ -1,5 +1,5 @@
 import { type Entry, npy, npyHeader, safetensors, zip } from '../chunking/layouts/writers.ts'
-import { seededBytes } from '../kernels/seeded-bytes.ts'
+import { seededBytes } from '../helpers/seeded.ts'
 import { pushes } from './pushes.ts'
 import type { Step } from './stage.ts'
 import type { TreeNode } from './trees.ts'

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
-import { codeOf } from '../contract/storage-contract.ts'
+import { codeOf } from '../helpers/failures.ts'
 import { VirtualClock } from '../helpers/storage/virtual-clock.ts'
 
 describe('VirtualClock', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { checkConfig, encodeConfig } from '../../../src/repository/format/config.ts'
 import { Fields, isRecord, parseJson } from '../../../src/repository/format/json-fields.ts'
-import { refusal } from '../../helpers/repository/arbitraries.ts'
+import { refusal } from '../../helpers/failures.ts'
 
 const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value))
 

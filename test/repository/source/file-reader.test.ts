@@ -21,7 +21,7 @@ import { fingerprintOf, type Fingerprint } from '../../../src/local/fingerprint.
 import { FileChangedError, readFileChunks } from '../../../src/repository/source/file-reader.ts'
 import { sha256 } from '../../../src/util/hash.ts'
 import { withFolder } from '../../helpers/folders.ts'
-import { seededNoise } from '../../helpers/trees.ts'
+import { seededNoise } from '../../helpers/seeded.ts'
 
 const KiB = 1024
 const chunker = new Chunker()
