@@ -4,7 +4,7 @@ import { chunkBytes, Chunker } from '../../src/chunking/chunker.ts'
 import { javascriptFastCdc, MAX_CHUNK, MIN_CHUNK } from '../../src/kernels/fastcdc.ts'
 import { loadFastCdc } from '../../src/kernels/load-fastcdc.ts'
 import { sha256Hex } from '../../src/util/hash.ts'
-import { seededNoise } from '../helpers/seeded.ts'
+import { seededBytes } from '../helpers/seeded.ts'
 
 const MIB = 1024 * 1024
 
@@ -37,7 +37,7 @@ describe.each([
   const chunker = new Chunker(kernel)
 
   test('cuts by content alone, however reads are split, file after file', () => {
-    const noise = seededNoise(11, 1_500_000)
+    const noise = seededBytes(1_500_000, 11)
     fc.assert(
       fc.property(
         fc.nat(1_000_000),
@@ -62,7 +62,7 @@ describe.each([
   })
 
   test('goes on when its window is full', () => {
-    const file = seededNoise(12, 20 * MIB + 17)
+    const file = seededBytes(20 * MIB + 17, 12)
     const expected = lengths(chunkBytes(file))
     for (const read of [Infinity, 1_000_003]) {
       const chunks = chunksOf(chunker, file, [read], true)
@@ -73,13 +73,13 @@ describe.each([
 
   test('hands out views of its window, not copies', () => {
     const space = chunker.buffer()
-    space.set(seededNoise(13, 400_000))
+    space.set(seededBytes(400_000, 13))
     for (const chunk of chunker.filled(400_000, true)) expect(chunk.buffer).toBe(kernel.window.buffer)
   })
 
   test('gives small files one chunk and empty files none', () => {
     for (const size of [0, 1, MIN_CHUNK - 1, MIN_CHUNK, 0]) {
-      const file = seededNoise(size, size)
+      const file = seededBytes(size, size)
       expect(chunksOf(chunker, file, [MIB], true)).toEqual(size === 0 ? [] : [file])
     }
   })
@@ -88,7 +88,7 @@ describe.each([
     chunker.buffer().fill(1, 0, 500_000)
     chunker.filled(300_000, false)
     chunker.reset()
-    const file = seededNoise(14, 5000)
+    const file = seededBytes(5000, 14)
     expect(chunksOf(chunker, file, [MIB], true)).toEqual([file])
   })
 
@@ -101,7 +101,7 @@ describe.each([
 
 describe('chunkBytes', () => {
   test('covers its input with views', () => {
-    const bytes = seededNoise(15, 900_000)
+    const bytes = seededBytes(900_000, 15)
     const chunks = chunkBytes(bytes)
     expect(chunks.length).toBeGreaterThan(5)
     expect(Buffer.concat(chunks).equals(bytes)).toBe(true)
@@ -112,7 +112,7 @@ describe('chunkBytes', () => {
   test('scattered insertions leave most chunks as they were', () => {
     const size = 16 * MIB
     const insertions = 25
-    const original = seededNoise(16, size)
+    const original = seededBytes(size, 16)
     const known = new Set(chunkBytes(original).map(sha256Hex))
     const pieces: Uint8Array[] = []
     for (let i = 0, from = 0; i <= insertions; i++) {

@@ -327,7 +327,7 @@ describe('what a stored block says', () => {
     // none, and fields, whose first parameter is a separator
     for (const filter of [0, 4]) expect(elementWidthOf({ filter, parameters: Uint8Array.of(44, 2, 1, 1) })).toBeUndefined()
     for (const type of [0, 2, 255]) {
-      expect(joinPlanes({ ...good, parameters: Uint8Array.of(4, 1, type) })).toEqual(seededNoise(9, 10))
+      expect(joinPlanes({ ...good, parameters: Uint8Array.of(4, 1, type) })).toEqual(new Uint8Array(seededNoise(9, 10)))
     }
   })
 

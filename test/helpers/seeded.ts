@@ -30,7 +30,10 @@ export function seededRandom(seed: number): () => number {
   }
 }
 
-/** `length` bytes that look random and are the same everywhere: the low bytes of a Weyl sequence mixed by murmur3's finaliser. */
+/**
+ * `length` bytes that look random: the low bytes of a Weyl sequence mixed by murmur3's finaliser.
+ * Golden repositories and the cut points of the kernels rest on them, so they never change; seededNoise is faster.
+ */
 export function seededBytes(length: number, seed: number): Uint8Array {
   const bytes = new Uint8Array(length)
   let state = seed | 0

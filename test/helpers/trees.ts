@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { expect } from 'vitest'
 
@@ -96,6 +96,13 @@ export function differences(expected: TreePicture, got: TreePicture): string[] {
   }
   for (const [path, line] of got) if (!expected.has(path)) found.push(`${JSON.stringify(path)}: unexpected ${line}`)
   return found
+}
+
+/** Expects every file below `out` to be as `expected` has it, parts of files aside, and returns how many files that are. */
+export function expectWholeFiles(out: string, expected: TreePicture): number {
+  const files = [...(existsSync(out) ? pictureOf(out) : [])].filter(([path, line]) => line.startsWith('file') && !path.endsWith('.part'))
+  for (const [path, line] of files) expect(line).toBe(expected.get(path))
+  return files.length
 }
 
 export function expectSameTree(got: string, expected: string | TreePicture): void {

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { type FastCdcKernel, findCut, gearTable, javascriptFastCdc, MAX_CHUNK, MIN_CHUNK, WINDOW_BYTES } from '../../src/kernels/fastcdc.ts'
 import { loadFastCdc } from '../../src/kernels/load-fastcdc.ts'
-import { seededNoise } from '../helpers/seeded.ts'
+import { seededBytes } from '../helpers/seeded.ts'
 
 const MIB = 1024 * 1024
 
@@ -16,16 +16,16 @@ function squares(): Uint8Array {
 // Worked out by an independent implementation. A change here makes every repository that exists deduplicate nothing of what is pushed next.
 const VECTORS: [what: string, bytes: Uint8Array, cuts: number[]][] = [
   ['nothing', new Uint8Array(0), []],
-  ['less than the minimum', seededNoise(3, 1000), [1000]],
-  ['the minimum', seededNoise(4, MIN_CHUNK), [16384]],
-  ['a byte more than the minimum', seededNoise(4, MIN_CHUNK + 1), [16385]],
+  ['less than the minimum', seededBytes(1000, 3), [1000]],
+  ['the minimum', seededBytes(MIN_CHUNK, 4), [16384]],
+  ['a byte more than the minimum', seededBytes(MIN_CHUNK + 1, 4), [16385]],
   ['the maximum of zeros', new Uint8Array(MAX_CHUNK), [262144]],
   ['a byte more than the maximum of zeros', new Uint8Array(MAX_CHUNK + 1), [262144, 262145]],
-  ['the maximum of noise', seededNoise(5, MAX_CHUNK), [46326, 93284, 172723, 257437, 262144]],
+  ['the maximum of noise', seededBytes(MAX_CHUNK, 5), [46326, 93284, 172723, 257437, 262144]],
   ['1 MiB of zeros', new Uint8Array(MIB), [262144, 524288, 786432, 1048576]],
   ['0xff bytes', new Uint8Array(600_000).fill(0xff), [262144, 524288, 600000]],
   ['text', squares(), [70415, 107971, 193055, 280880, 352697, 430073, 506766, 584728, 622641]],
-  ['noise', seededNoise(1, MIB), [76541, 153308, 277665, 348097, 433309, 572776, 645319, 731737, 813645, 916402, 995538, 1019737, 1048576]],
+  ['noise', seededBytes(MIB, 1), [76541, 153308, 277665, 348097, 433309, 572776, 645319, 731737, 813645, 916402, 995538, 1019737, 1048576]],
 ]
 
 const KERNELS: [FastCdcKernel['kind'], FastCdcKernel][] = [
@@ -82,13 +82,13 @@ describe.each(KERNELS)('%s', (kind, kernel) => {
     kernel.window.fill(0)
     const cuts = cutsOf(kernel, 0, WINDOW_BYTES, true)
     expect(cuts).toEqual(Array.from({ length: WINDOW_BYTES / MAX_CHUNK }, (_, i) => (i + 1) * MAX_CHUNK))
-    kernel.window.set(seededNoise(6, WINDOW_BYTES))
+    kernel.window.set(seededBytes(WINDOW_BYTES, 6))
     expect(cutsOf(kernel, 0, WINDOW_BYTES, true).at(-1)).toBe(WINDOW_BYTES)
   })
 })
 
 test('findCut asks for more bytes with a 0', () => {
-  const bytes = seededNoise(5, MAX_CHUNK)
+  const bytes = seededBytes(MAX_CHUNK, 5)
   expect(findCut(bytes, 0, MAX_CHUNK - 1, false)).toBe(0)
   expect(findCut(bytes, 0, MAX_CHUNK - 1, true)).toBe(46326)
   expect(findCut(bytes, 0, MAX_CHUNK, false)).toBe(46326)
@@ -106,7 +106,7 @@ test('both kernels find the same cuts', () => {
         final: fc.boolean(),
       }),
       ({ seed, period, length, start, final }) => {
-        const pattern = seededNoise(seed, period)
+        const pattern = seededBytes(period, seed)
         for (const { window } of [webassembly, javascript]) {
           for (let at = 0; at < start + length; at += period) window.set(pattern, at)
         }

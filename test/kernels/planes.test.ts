@@ -10,7 +10,7 @@ import {
   REGION_BYTES,
   type Width,
 } from '../../src/kernels/planes.ts'
-import { seededNoise } from '../helpers/seeded.ts'
+import { seededBytes } from '../helpers/seeded.ts'
 
 const WIDTHS: Width[] = [1, 2, 4, 8]
 const MODES: PlaneMode[] = ['plain', 'rotated', 'delta']
@@ -108,16 +108,16 @@ describe.each([
   })
 
   test.each(ALL)('width %i, %s: the planes of many bytes never change', (width, mode) => {
-    const planes = split(kernel, width, mode, seededNoise(11, 1_000_003), seededNoise(12, 1_000_003))
+    const planes = split(kernel, width, mode, seededBytes(1_000_003, 11), seededBytes(1_000_003, 12))
     expect(createHash('sha256').update(planes).digest('hex')).toBe(DIGESTS[`${width} ${mode}`])
   })
 
   test('takes a full region, and no byte more', () => {
-    kernel.input.set(seededNoise(1, REGION_BYTES))
+    kernel.input.set(seededBytes(REGION_BYTES, 1))
     kernel.split(4, 'rotated', REGION_BYTES)
     kernel.input.set(kernel.output)
     kernel.join(4, 'rotated', REGION_BYTES)
-    expect(Buffer.compare(kernel.output, seededNoise(1, REGION_BYTES))).toBe(0)
+    expect(Buffer.compare(kernel.output, seededBytes(REGION_BYTES, 1))).toBe(0)
     for (const length of [REGION_BYTES + 1, -1, 1.5]) {
       expect(() => kernel.split(4, 'plain', length)).toThrow(RangeError)
       expect(() => kernel.join(4, 'plain', length)).toThrow(RangeError)
@@ -133,9 +133,9 @@ describe.each([
 
   test('writes nothing behind the block', () => {
     for (const [width, mode] of ALL) {
-      split(kernel, width, mode, seededNoise(1, 1003))
+      split(kernel, width, mode, seededBytes(1003, 1))
       expect([...kernel.output.subarray(1003, 1003 + 32)]).toEqual(Array(32).fill(0x55))
-      join(kernel, width, mode, seededNoise(1, 1003))
+      join(kernel, width, mode, seededBytes(1003, 1))
       expect([...kernel.output.subarray(1003, 1003 + 32)]).toEqual(Array(32).fill(0x55))
     }
   })
@@ -147,7 +147,7 @@ test('both kernels make the same planes, and get the bytes back from them', () =
   const edges = fc.array(extremes, { maxLength: 700 }).map(values => Uint8Array.from(values))
   fc.assert(
     fc.property(fc.constantFrom(...ALL), fc.oneof(bytes, edges), fc.integer(), fc.boolean(), ([width, mode], input, seed, near) => {
-      const noise = seededNoise(seed, input.length)
+      const noise = seededBytes(input.length, seed)
       const base = near ? input.map((byte, i) => (i % width === 0 ? byte ^ (noise[i]! & 3) : byte)) : noise
       const planes = split(WEBASSEMBLY, width, mode, input, base)
       expect(split(JAVASCRIPT, width, mode, input, base)).toEqual(planes)
@@ -203,7 +203,7 @@ function narrow(kernel: PlanesKernel, format: NarrowFormat, values: Uint32Array,
 
 /** Seeded bits, every other one with an exponent near those that fp16 has. */
 function seededFloats(count: number): Uint32Array {
-  const values = new Uint32Array(seededNoise(13, 4 * count).buffer)
+  const values = new Uint32Array(seededBytes(4 * count, 13).buffer)
   for (let i = 0; i < count; i += 2) values[i] = (values[i]! & 0x807fffff) | ((100 + ((values[i]! >>> 3) % 45)) << 23)
   return values
 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { FolderStorage } from '../../src/storage/folder.ts'
 import { codeOf } from '../helpers/failures.ts'
 import { withFolder } from '../helpers/folders.ts'
-import { seededNoise } from '../helpers/seeded.ts'
+import { seededBytes } from '../helpers/seeded.ts'
 import { MemoryStorage } from '../helpers/storage/memory.ts'
 import { COLAB_PROFILE, ModelledStorage } from '../helpers/storage/modelled.ts'
 import type { StoreProfile } from '../helpers/storage/modelled.ts'
@@ -15,7 +15,7 @@ function setUp(profile: Partial<StoreProfile> = {}, random = () => 0.5) {
   return { clock, storage }
 }
 
-const put = (storage: ModelledStorage, name: string, size = 0) => storage.put(name, seededNoise(1, size))
+const put = (storage: ModelledStorage, name: string, size = 0) => storage.put(name, seededBytes(size, 1))
 
 describe('ModelledStorage', () => {
   test('a call takes the latency, a creation more', async () => {
@@ -123,7 +123,7 @@ describe('ModelledStorage', () => {
   test('an abort ends the modelled waiting', async () => {
     const { clock, storage } = setUp()
     const abort = new AbortController()
-    const waiting = codeOf(storage.put('a', seededNoise(1, 10), { signal: abort.signal }))
+    const waiting = codeOf(storage.put('a', seededBytes(10, 1), { signal: abort.signal }))
     abort.abort()
     expect(await waiting).toBe('interrupted')
     expect(clock.now()).toBe(0)

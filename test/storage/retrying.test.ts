@@ -4,7 +4,7 @@ import type { RetryEvent, RetryOptions } from '../../src/storage/retrying.ts'
 import { isAppError } from '../../src/util/errors.ts'
 import { rejection } from '../helpers/failures.ts'
 import { codeOf } from '../helpers/failures.ts'
-import { seededNoise } from '../helpers/seeded.ts'
+import { seededBytes } from '../helpers/seeded.ts'
 import { FaultyStorage } from '../helpers/storage/faulty.ts'
 import type { FaultPlan } from '../helpers/storage/faulty.ts'
 import { MemoryStorage } from '../helpers/storage/memory.ts'
@@ -39,7 +39,7 @@ function setUp(plan: FaultPlan, options: Partial<RetryOptions> = {}) {
 describe('RetryingStorage', () => {
   test('waits longer each time, up to the cap, with jitter', async () => {
     const { storage, waits, events } = setUp(({ nth }) => (nth < 6 ? { fault: 'error', code: 'unavailable' } : undefined))
-    await storage.put('a', seededNoise(1, 3))
+    await storage.put('a', seededBytes(3, 1))
     expect(waits).toEqual([50, 100, 200, 400, 500])
     expect(events.map(({ kind, name, failures, delayMs }) => [kind, name, failures, delayMs])).toEqual(
       waits.map((ms, i) => ['put', 'a', i + 1, ms]),
@@ -73,7 +73,7 @@ describe('RetryingStorage', () => {
 
   test('passes on what is no AppError', async () => {
     const { storage, calls } = setUp(() => ({ fault: 'truncate', keep: 1 }))
-    await expect(storage.put('a', seededNoise(1, 1))).rejects.toThrow(TypeError)
+    await expect(storage.put('a', seededBytes(1, 1))).rejects.toThrow(TypeError)
     expect(calls).toEqual(['put'])
   })
 
@@ -100,8 +100,8 @@ describe('RetryingStorage', () => {
 
   test('a put and a remove whose answers were lost succeed when repeated', async () => {
     const { storage, memory, calls } = setUp(({ nth }) => (nth === 1 ? { fault: 'lost-answer' } : undefined))
-    await storage.put('a', seededNoise(1, 10))
-    expect(await memory.get('a')).toEqual(seededNoise(1, 10))
+    await storage.put('a', seededBytes(10, 1))
+    expect(await memory.get('a')).toEqual(seededBytes(10, 1))
     await storage.remove('a')
     expect((await memory.list()).objects).toEqual([])
     expect(calls).toEqual(['put', 'put', 'remove', 'remove'])

@@ -4,7 +4,7 @@ import { findPrefix } from '../../src/tensors/match-names.ts'
 import { readTensorFile } from '../../src/tensors/read-tensor-file.ts'
 import { unequalStretches, type HashedSource } from '../../src/tensors/stretches.ts'
 import { type Entry, safetensors } from '../chunking/layouts/writers.ts'
-import { seededNoise } from '../helpers/seeded.ts'
+import { seededBytes } from '../helpers/seeded.ts'
 import { filesOf, hashedSourceOf, sourceOf } from './tensor-files.ts'
 
 const floats = (length: number, change: (values: Float32Array) => void = () => undefined): Buffer => {
@@ -108,7 +108,7 @@ test('elements that are no numbers are compared by their bytes', async () => {
 })
 
 describe('stretches that may differ', () => {
-  const bytes = seededNoise(1, 10_000)
+  const bytes = seededBytes(10_000, 1)
   const other = Buffer.from(bytes)
   other[5_000]! ^= 1
 

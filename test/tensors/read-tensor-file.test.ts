@@ -4,8 +4,7 @@ import { parametersOf } from '../../src/tensors/tensor.ts'
 import { isAppError, type AppError } from '../../src/util/errors.ts'
 import { gguf, npy, npyHeader, rawSafetensors, safetensors, zip } from '../chunking/layouts/writers.ts'
 import { rejection } from '../helpers/failures.ts'
-import { seededNoise } from '../helpers/seeded.ts'
-import { seededText } from '../helpers/seeded.ts'
+import { seededBytes, seededText } from '../helpers/seeded.ts'
 import { deflatedZip, elementsOf, filesOf, torchFile, type View } from './tensor-files.ts'
 
 const fixture = (name: string): Buffer => readFileSync(new URL(`../chunking/layouts/fixtures/${name}`, import.meta.url))
@@ -17,10 +16,10 @@ describe('safetensors', () => {
   test('small and empty tensors too, types of their own, and the metadata', async () => {
     const file = await filesOf(
       safetensors([
-        { name: 'b', dtype: 'BF16', shape: [2, 3], data: seededNoise(1, 12) },
+        { name: 'b', dtype: 'BF16', shape: [2, 3], data: seededBytes(12, 1) },
         { name: 'none', dtype: 'F64', shape: [0, 7], data: Buffer.alloc(0) },
-        { name: '__proto__', dtype: 'F4', shape: [4], data: seededNoise(1, 2) },
-        { name: 'scalar', dtype: 'I64', shape: [], data: seededNoise(1, 8) },
+        { name: '__proto__', dtype: 'F4', shape: [4], data: seededBytes(2, 1) },
+        { name: 'scalar', dtype: 'I64', shape: [], data: seededBytes(8, 1) },
       ]),
     )
     expect(file.format).toBe('safetensors')
@@ -38,7 +37,7 @@ describe('safetensors', () => {
   })
 
   test('cut short or overlapping is damaged, and says what to do', async () => {
-    const whole = safetensors([{ name: 'a', dtype: 'F32', shape: [100], data: seededNoise(1, 400) }])
+    const whole = safetensors([{ name: 'a', dtype: 'F32', shape: [100], data: seededBytes(400, 1) }])
     const cut = await refusal(whole.subarray(0, 300), 'best.safetensors')
     expect([cut.code, cut.message]).toEqual(['corrupt', 'best.safetensors is damaged: a tensor lies outside of it'])
     expect(cut.hint).toMatch(/cut short/)
@@ -178,9 +177,9 @@ test('GGUF as its own library writes it, its shapes as NumPy and PyTorch tell th
 test('GGUF, with the names of quantised types', async () => {
   const file = await filesOf(
     gguf([
-      { name: 'plain', shape: [16, 16], type: 0, data: seededNoise(1, 1024) },
-      { name: 'quantised', shape: [64], type: 2, data: seededNoise(2, 36) },
-      { name: 'newer', shape: [32], type: 99, data: seededNoise(4, 34) },
+      { name: 'plain', shape: [16, 16], type: 0, data: seededBytes(1024, 1) },
+      { name: 'quantised', shape: [64], type: 2, data: seededBytes(36, 2) },
+      { name: 'newer', shape: [32], type: 99, data: seededBytes(34, 4) },
     ]),
   )
   expect(file.tensors.map(({ dtype, count }) => [dtype, count])).toEqual([
@@ -209,7 +208,7 @@ test('whatever byte is damaged, a file is read or refused', async () => {
     const whole = fixture(name)
     for (let run = 0; run < 150; run++) {
       const bytes = Buffer.from(whole)
-      const noise = Buffer.from(seededNoise(run + 1, 8))
+      const noise = Buffer.from(seededBytes(8, run + 1))
       // headers lie at the end of zip archives
       const at = run % 2 === 0 ? bytes.length - 1 - (noise.readUInt32LE() % 1500) : noise.readUInt32LE() % bytes.length
       bytes[at] = noise[4]!

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { MIN_TENSOR_BYTES, TENSOR_CHUNK_BYTES, tensorCuts } from '../../../src/chunking/layouts/cuts.ts'
 import { findTensors, type TensorSpan } from '../../../src/chunking/tensor-layout.ts'
-import { seededNoise } from '../../helpers/seeded.ts'
+import { seededBytes } from '../../helpers/seeded.ts'
 import { npy, npyHeader, reading, safetensors, zip } from './writers.ts'
 
 const MIB = 1024 * 1024
@@ -85,7 +85,7 @@ describe('tensorCuts', () => {
 
 describe('one tensor in several containers', () => {
   test('becomes the same chunks in .npy, .npz and safetensors', async () => {
-    const data = seededNoise(1, 1_300_000)
+    const data = seededBytes(1_300_000, 1)
     const array = npy(npyHeader(`'<f4'`, '(325000,)'), data)
     const expected = await chunksOf(array)
     expect(expected).toHaveLength(2)
@@ -93,7 +93,7 @@ describe('one tensor in several containers', () => {
     expect(
       await chunksOf(
         safetensors([
-          { name: 'before', dtype: 'U8', shape: [77], data: seededNoise(2, 77) },
+          { name: 'before', dtype: 'U8', shape: [77], data: seededBytes(77, 2) },
           { name: 'x', dtype: 'F32', shape: [325_000], data },
         ]),
       ),

@@ -3,15 +3,15 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { tensorCuts } from '../../../src/chunking/layouts/cuts.ts'
 import { findTensors } from '../../../src/chunking/tensor-layout.ts'
-import { seededNoise } from '../../helpers/seeded.ts'
+import { seededBytes } from '../../helpers/seeded.ts'
 import { gguf, npy, npyHeader, reading, safetensors, zip } from './writers.ts'
 
 const MIB = 1024 * 1024
-const array = npy(npyHeader(`'<f4'`, '(40, 32)'), seededNoise(1, 5120))
+const array = npy(npyHeader(`'<f4'`, '(40, 32)'), seededBytes(5120, 1))
 const FILES: Record<string, Buffer> = {
   safetensors: safetensors([
-    { name: 'a.weight', dtype: 'F32', shape: [32, 40], data: seededNoise(1, 5120) },
-    { name: 'a.bias', dtype: 'BF16', shape: [40], data: seededNoise(2, 80) },
+    { name: 'a.weight', dtype: 'F32', shape: [32, 40], data: seededBytes(5120, 1) },
+    { name: 'a.bias', dtype: 'BF16', shape: [40], data: seededBytes(80, 2) },
   ]),
   npy: array,
   npz: zip([
@@ -20,8 +20,8 @@ const FILES: Record<string, Buffer> = {
   ]),
   zip64: zip([{ name: 'x.npy', data: array, wide: true }], { wide: true, comment: 'c' }),
   gguf: gguf([
-    { name: 'plain', shape: [16, 16], type: 0, data: seededNoise(1, 1024) },
-    { name: 'quantised', shape: [64], type: 2, data: seededNoise(2, 36) },
+    { name: 'plain', shape: [16, 16], type: 0, data: seededBytes(1024, 1) },
+    { name: 'quantised', shape: [64], type: 2, data: seededBytes(36, 2) },
   ]),
   pt: readFileSync(new URL('fixtures/checkpoint.pt', import.meta.url)),
   module: readFileSync(new URL('fixtures/module.pt', import.meta.url)),

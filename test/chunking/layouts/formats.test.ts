@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { findTensors, type TensorSpan } from '../../../src/chunking/tensor-layout.ts'
-import { seededNoise } from '../../helpers/seeded.ts'
+import { seededBytes } from '../../helpers/seeded.ts'
 import { gguf, npy, npyHeader, rawSafetensors, reading, safetensors, type Entry, zip } from './writers.ts'
 
 const KIB = 1024
@@ -25,12 +25,12 @@ function floats(length: number, seed = 1): Buffer {
 
 describe('safetensors', () => {
   const entries: Entry[] = [
-    { name: 'b', dtype: 'F32', shape: [4, 64], data: seededNoise(1, KIB) },
-    { name: 'a', dtype: 'BF16', shape: [2, 3], data: seededNoise(2, 12) },
-    { name: '__proto__', dtype: 'I64', shape: [1], data: seededNoise(3, 8) },
-    { name: 'none', dtype: 'F64', shape: [0, 7], data: seededNoise(4, 0) },
-    { name: 'scalar', dtype: 'U8', shape: [], data: seededNoise(5, 1) },
-    { name: 'newer', dtype: 'F4_X2', shape: [3], data: seededNoise(6, 3) },
+    { name: 'b', dtype: 'F32', shape: [4, 64], data: seededBytes(KIB, 1) },
+    { name: 'a', dtype: 'BF16', shape: [2, 3], data: seededBytes(12, 2) },
+    { name: '__proto__', dtype: 'I64', shape: [1], data: seededBytes(8, 3) },
+    { name: 'none', dtype: 'F64', shape: [0, 7], data: seededBytes(0, 4) },
+    { name: 'scalar', dtype: 'U8', shape: [], data: seededBytes(1, 5) },
+    { name: 'newer', dtype: 'F4_X2', shape: [3], data: seededBytes(3, 6) },
   ]
 
   test('tensors with their names, types and shapes, in the order of their bytes', async () => {
@@ -81,7 +81,7 @@ describe('safetensors', () => {
 })
 
 describe('npy', () => {
-  const data = seededNoise(1, 48)
+  const data = seededBytes(48, 1)
   test.each<[descr: string, shape: string, version: number, expected: Partial<TensorSpan>]>([
     [`'<f4'`, '(3, 4)', 1, { width: 4, kind: 'float', dtype: 'F32', shape: [3, 4] }],
     [`'<f8'`, '(6,)', 2, { width: 8, kind: 'float', dtype: 'F64', shape: [6] }],
@@ -128,10 +128,10 @@ describe('npy', () => {
 
 describe('GGUF', () => {
   const tensors = [
-    { name: 'plain', shape: [16, 16], type: 0, data: seededNoise(1, KIB) },
-    { name: 'quantised', shape: [64], type: 2, data: seededNoise(2, 36) },
-    { name: 'brain', shape: [8, 10], type: 30, data: seededNoise(3, 160) },
-    { name: 'last', shape: [32], type: 8, data: seededNoise(4, 34) },
+    { name: 'plain', shape: [16, 16], type: 0, data: seededBytes(KIB, 1) },
+    { name: 'quantised', shape: [64], type: 2, data: seededBytes(36, 2) },
+    { name: 'brain', shape: [8, 10], type: 30, data: seededBytes(160, 3) },
+    { name: 'last', shape: [32], type: 8, data: seededBytes(34, 4) },
   ]
 
   test.each([2, 3])('version %i', async version => {
@@ -176,15 +176,15 @@ describe('GGUF', () => {
 
 describe('zip', () => {
   const weights = npy(npyHeader(`'<f4'`, '(32, 33)'), floats(32 * 33 * 4))
-  const ids = npy(npyHeader(`'<i8'`, '(600,)'), seededNoise(2, 4800))
+  const ids = npy(npyHeader(`'<i8'`, '(600,)'), seededBytes(4800, 2))
   const members = [
     { name: 'weights.npy', data: weights },
     { name: 'deflated.npy', data: weights, method: 8 },
     { name: 'encrypted.npy', data: weights, flags: 1 },
-    { name: 'notes.txt', data: seededNoise(3, 5000) },
+    { name: 'notes.txt', data: seededBytes(5000, 3) },
     { name: 'sub/ids.npy', data: ids, padding: 17 },
-    { name: 'fake.npy', data: seededNoise(4, 5000) },
-    { name: 'tiny.npy', data: npy(npyHeader(`'<f4'`, '(2,)'), seededNoise(5, 8)) },
+    { name: 'fake.npy', data: seededBytes(5000, 4) },
+    { name: 'tiny.npy', data: npy(npyHeader(`'<f4'`, '(2,)'), seededBytes(8, 5)) },
   ]
 
   test.each([
@@ -219,7 +219,7 @@ describe('zip', () => {
     const file = zip([
       { name: 'metadata.json', data: Buffer.from('{}') },
       { name: 'model.weights.h5', data: model },
-      { name: 'noise.h5', data: Buffer.concat([magic, seededNoise(1, 60_000)]) },
+      { name: 'noise.h5', data: Buffer.concat([magic, seededBytes(60_000, 1)]) },
     ])
     const spans = await find(file)
     expect(spans?.map(span => told(file, span))).toEqual([{ name: 'model.weights.h5', width: 4, kind: 'unknown', data: model }])
@@ -227,7 +227,7 @@ describe('zip', () => {
   })
 
   test('no tensors in archives of other things', async () => {
-    expect(await find(zip([{ name: 'photo.jpg', data: seededNoise(1, 9000) }]))).toBeUndefined()
+    expect(await find(zip([{ name: 'photo.jpg', data: seededBytes(9000, 1) }]))).toBeUndefined()
   })
 
   const end = (file: Buffer) => file.lastIndexOf('PK\x05\x06')
@@ -254,7 +254,7 @@ describe('zip', () => {
 })
 
 test('other files have no tensors', async () => {
-  for (const file of [Buffer.alloc(0), Buffer.from('PK'), Buffer.from('id,name\n1,x\n'), Buffer.alloc(100_000), seededNoise(1, 100_000)]) {
+  for (const file of [Buffer.alloc(0), Buffer.from('PK'), Buffer.from('id,name\n1,x\n'), Buffer.alloc(100_000), seededBytes(100_000, 1)]) {
     const { read, asked } = reading(file)
     expect(await findTensors(file.length, read)).toBeUndefined()
     expect(asked()).toBeLessThanOrEqual(16)
@@ -266,6 +266,6 @@ test('what the reader throws is passed on', async () => {
 })
 
 test('a file that shrinks while it is read has no tensors', async () => {
-  const file = safetensors([{ name: 'a', dtype: 'U8', shape: [8], data: seededNoise(1, 8) }])
+  const file = safetensors([{ name: 'a', dtype: 'U8', shape: [8], data: seededBytes(8, 1) }])
   expect(await findTensors(file.length, async (offset, length) => file.subarray(offset, Math.min(offset + length, 40)))).toBeUndefined()
 })

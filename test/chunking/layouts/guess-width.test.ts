@@ -1,7 +1,7 @@
 import { deflateRawSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { guessWidth, guessWidthAt } from '../../../src/chunking/layouts/guess-width.ts'
-import { seededNoise } from '../../helpers/seeded.ts'
+import { seededBytes } from '../../helpers/seeded.ts'
 import { reading } from './writers.ts'
 
 const COUNT = 6000
@@ -29,7 +29,7 @@ describe('guessWidth', () => {
     ['bytes', 1, bytesOf(Int8Array.from(waves, value => value * 1000))],
     ['text', 1, text.subarray(0, 24 * 1024)],
     ['zeros', 1, new Uint8Array(24 * 1024)],
-    ['noise', 1, seededNoise(1, 24 * 1024)],
+    ['noise', 1, seededBytes(24 * 1024, 1)],
     ['compressed text', 1, deflateRawSync(text).subarray(0, 24 * 1024)],
     ['too little', 1, bytesOf(Float32Array.from(waves.slice(0, 100)))],
     ['nothing', 1, new Uint8Array(0)],
@@ -39,7 +39,7 @@ describe('guessWidth', () => {
 
   test('from samples of a file that begin with whole elements', async () => {
     const values = bytesOf(Float32Array.from({ length: 100_001 }, (_, i) => Math.sin(i * i)))
-    const file = Buffer.concat([Buffer.alloc(3), values, seededNoise(1, 50_000)])
+    const file = Buffer.concat([Buffer.alloc(3), values, seededBytes(50_000, 1)])
     const { read, asked } = reading(file)
     expect(await guessWidthAt(3, values.length, read)).toBe(4)
     expect(asked()).toBeLessThanOrEqual(24 * 1024)

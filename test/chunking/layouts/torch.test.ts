@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { readStorages } from '../../../src/chunking/layouts/torch-storages.ts'
 import { findTensors, type TensorSpan } from '../../../src/chunking/tensor-layout.ts'
-import { seededNoise } from '../../helpers/seeded.ts'
+import { seededBytes } from '../../helpers/seeded.ts'
 import { type Member, reading, u32, zip } from './writers.ts'
 
 async function find(bytes: Uint8Array): Promise<TensorSpan[] | undefined> {
@@ -47,8 +47,8 @@ describe('an archive of PyTorch', () => {
       { name: 'model/data.pkl', data: pickle },
       ...more,
       { name: 'model/data/0', data: floats(2000), padding: 30 },
-      { name: 'model/data/1', data: seededNoise(1, 6000) },
-      { name: 'model/code/data.py', data: seededNoise(2, 6000) },
+      { name: 'model/data/1', data: seededBytes(6000, 1) },
+      { name: 'model/code/data.py', data: seededBytes(6000, 2) },
     ])
   const pickle = Buffer.from('\x80\x02}.', 'latin1')
 
