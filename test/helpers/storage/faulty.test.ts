@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { codeOf } from '../helpers/failures.ts'
-import { seededBytes } from '../helpers/seeded.ts'
-import { FaultyStorage } from '../helpers/storage/faulty.ts'
-import type { Fault, PlannedCall } from '../helpers/storage/faulty.ts'
-import { MemoryStorage } from '../helpers/storage/memory.ts'
+import { codeOf } from '../failures.ts'
+import { seededBytes } from '../seeded.ts'
+import { FaultyStorage } from './faulty.ts'
+import type { Fault, PlannedCall } from './faulty.ts'
+import { MemoryStorage } from './memory.ts'
 
 async function setUp(faults: Partial<Record<PlannedCall['kind'], Fault>>) {
   const memory = new MemoryStorage()

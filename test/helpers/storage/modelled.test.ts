@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { FolderStorage } from '../../src/storage/folder.ts'
-import { codeOf } from '../helpers/failures.ts'
-import { withFolder } from '../helpers/folders.ts'
-import { seededBytes } from '../helpers/seeded.ts'
-import { MemoryStorage } from '../helpers/storage/memory.ts'
-import { COLAB_PROFILE, ModelledStorage } from '../helpers/storage/modelled.ts'
-import type { StoreProfile } from '../helpers/storage/modelled.ts'
-import { VirtualClock } from '../helpers/storage/virtual-clock.ts'
+import { FolderStorage } from '../../../src/storage/folder.ts'
+import { codeOf } from '../failures.ts'
+import { withFolder } from '../folders.ts'
+import { seededBytes } from '../seeded.ts'
+import { MemoryStorage } from './memory.ts'
+import { COLAB_PROFILE, ModelledStorage } from './modelled.ts'
+import type { StoreProfile } from './modelled.ts'
+import { VirtualClock } from './virtual-clock.ts'
 
 function setUp(profile: Partial<StoreProfile> = {}, random = () => 0.5) {
   const clock = new VirtualClock({ start: 0 })

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { ELEMENT_TYPES } from '../../../src/chunking/layouts/span.ts'
-import { type BlockBase, type BlockLayout, type BlockRequest, type ElementType, encodeBlock } from '../../../src/compression/block.ts'
-import { usesBase } from '../../../src/compression/filters.ts'
-import { loadZstd } from '../../../src/compression/zstd.ts'
-import { isDivisible, tensorOf } from '../../../src/repository/prune/plan/block-content.ts'
-import { bf16, fp16, fp32, fp64, int16, network, tuned } from '../../helpers/tensors.ts'
+import { ELEMENT_TYPES } from '../../../../src/chunking/layouts/span.ts'
+import { type BlockBase, type BlockLayout, type BlockRequest, type ElementType, encodeBlock } from '../../../../src/compression/block.ts'
+import { usesBase } from '../../../../src/compression/filters.ts'
+import { loadZstd } from '../../../../src/compression/zstd.ts'
+import { isDivisible, tensorOf } from '../../../../src/repository/prune/plan/block-content.ts'
+import { bf16, fp16, fp32, fp64, int16, network, tuned } from '../../../helpers/tensors.ts'
 
 const [before, after] = [network(1, [60_000]), tuned(network(1, [60_000]), 2, 1e-4)]
 const zstd = await loadZstd(undefined)
