@@ -16,7 +16,10 @@ const GUIDE = new URL('../../docs/colab.md', import.meta.url)
 /** Wider than the line that a terminal without a size is taken to have. */
 const LONG_NAME = 'a name that has to be cut in two to be shown '.repeat(4)
 
-/** A Colab notebook's machine as its `!` cells see it, with the emulator in the place of Google and of the credentials broker. */
+/**
+ * A Colab notebook's machine as its `!` cells see it, with the emulator in the place of Google and of the credentials
+ * broker.
+ */
 class Notebook {
   readonly emulator: DriveEmulator
   readonly folder: string

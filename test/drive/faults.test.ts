@@ -84,7 +84,10 @@ function plant(emulator: DriveEmulator, fault: Fault, strike: Strike): Planted {
   }
 }
 
-/** Runs `use` with one fault on a new Drive of the scene, and names the fault in whatever fails. False when the run ended before it. */
+/**
+ * Runs `use` with one fault on a new Drive of the scene, and names the fault in whatever fails. False when the run
+ * ended before it.
+ */
 async function withFault(
   scene: Scene,
   fault: Fault,
@@ -157,7 +160,9 @@ async function expectAsClean({ scene, clean }: PushScene, emulator: DriveEmulato
 const expectSurvived = (push: PushScene, fault: Fault, strike: Strike): Promise<boolean> =>
   withFault(push.scene, fault, strike, (emulator, options) => expectStored(push, emulator, options))
 
-/** No checksum covers what Drive says about files. A push may then fail, but breaks nothing, and the next one completes. */
+/**
+ * No checksum covers what Drive says about files. A push may then fail, but breaks nothing, and the next one completes.
+ */
 const expectTold = ({ scene }: PushScene, strike: Strike): Promise<boolean> =>
   withFault(scene, GARBLED, strike, async (emulator, options) => {
     await pushFolder(machine(emulator, options), scene.source, 'data').catch(expectAppError)

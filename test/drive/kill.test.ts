@@ -14,7 +14,10 @@ import { bytesOn, copyOf, namesTwice, objectsOf, Scene } from './scene.ts'
 /** Until what the emulator was doing when the process died is done, ms. */
 const SETTLE_MS = 40
 
-/** Where the process dies: when its nth request has reached Drive and is not done yet, or is done and nobody has heard of it. */
+/**
+ * Where the process dies: when its nth request has reached Drive and is not done yet, or is done and nobody has heard
+ * of it.
+ */
 type Moment = 'before' | 'after'
 
 /** Runs the program and kills it at its nth request, as soon as `when` holds; Drive answers nothing from there on. */
@@ -40,7 +43,9 @@ async function killAt(
   emulator.faults.clear()
 }
 
-/** A push lists, makes its folders, and stores packs, an index, the config and a snapshot; a pull reads all of these. */
+/**
+ * A push lists, makes its folders, and stores packs, an index, the config and a snapshot; a pull reads all of these.
+ */
 const LEAST_REQUESTS = 6
 /** A pack, an index and a snapshot at least. */
 const LEAST_CREATED = 3

@@ -23,7 +23,10 @@ export interface MachineOptions extends Partial<DriveStorageOptions> {
   reporter?: Reporter
 }
 
-/** What the commands build for `--store drive:`, with waits that take no time, in this process. Every one is a machine of its own, without any cache. */
+/**
+ * What the commands build for `--store drive:`, with waits that take no time, in this process. Every one is a machine
+ * of its own, without any cache.
+ */
 export function machine(emulator: DriveAccess, options: MachineOptions = {}): RepositoryContext {
   const { seed = nextSeed++, reporter, surroundings = seededSurroundings(seed), ...more } = options
   const { monotonic } = surroundings

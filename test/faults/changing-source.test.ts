@@ -9,7 +9,10 @@ import { seededNoise } from '../helpers/seeded.ts'
 import { MemoryStorage } from '../helpers/storage/memory.ts'
 import { expectSameTree, makeTree } from '../helpers/trees.ts'
 
-/** Pushes `folder`, with `act` done once at the first progress that fits: what the push reports on is what it has just done. */
+/**
+ * Pushes `folder`, with `act` done once at the first progress that fits: what the push reports on is what it has just
+ * done.
+ */
 async function pushWhile(
   folder: string,
   fits: (update: ProgressUpdate) => boolean,

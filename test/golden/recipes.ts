@@ -128,7 +128,8 @@ function tombSteps(): Step[] {
       },
     },
     push('data', { tree: third, snapshotsLateBy: 30 * MINUTE, message: 'late, but all of it is there' }),
-    // it sees nothing of the others, as in a store whose listings lag: so its index supersedes none, and two indexes count
+    // it sees nothing of the others, as in a store whose listings lag: so its index supersedes none, and two indexes
+    // count
     push('notes', { tree: { 'notes.txt': { file: lines(300, 24) } }, hides: name => name !== CONFIG_NAME }),
     { run: tombOfThePast },
     { run: interruptedPush },
@@ -154,8 +155,8 @@ async function tombOfThePast(stage: Stage): Promise<void> {
 }
 
 /**
- * A pack that no index names, and a snapshot made from it an hour after its listing: its manifest is there, but a file's chunk is not. It is the newest
- * of its name, and must not be offered.
+ * A pack that no index names, and a snapshot made from it an hour after its listing: its manifest is there, but a
+ * file's chunk is not. It is the newest of its name, and must not be offered.
  */
 async function interruptedPush(stage: Stage): Promise<void> {
   const newest = newestData(stage)
@@ -183,7 +184,10 @@ function newestData(stage: Stage): Snapshot {
   return JSON.parse(stage.read(names.sort().at(-1)!).toString('utf8')) as Snapshot
 }
 
-/** How the golden repositories were made. A recipe is never changed once its repository is committed: new situations get new recipes. */
+/**
+ * How the golden repositories were made. A recipe is never changed once its repository is committed: new situations get
+ * new recipes.
+ */
 export const recipes: Record<string, { about: string; steps: Step[] }> = {
   basic: {
     about: 'Several names and versions; every kind of entry, name, mode and time; tags and messages; single files and an empty folder.',

@@ -71,7 +71,10 @@ describe('damage', () => {
   describe('a pack cut short costs what was in it', () => {
     const [before, last] = basic.expected.versions.filter(({ name }) => name === 'data').slice(-2) as [ExpectedVersion, ExpectedVersion]
 
-    /** Expects the last version, whose manifest was in that pack too, to be lost, and the one before it to come back as `wanted`. */
+    /**
+     * Expects the last version, whose manifest was in that pack too, to be lost, and the one before it to come back as
+     * `wanted`.
+     */
     const expectOneBefore = async (folder: string, repo: string, wanted: string): Promise<void> => {
       const pack = damage(repo, seededBytes(20_000, 2).subarray(0, 64)) // the pack of what was new in the last version
       truncateSync(join(repo, packName(pack)), 1000)

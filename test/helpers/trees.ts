@@ -10,7 +10,10 @@ interface Attributes {
   mtime?: string
 }
 
-/** What to make at a path: bytes or a text for a file, `{ link }` for a symlink, `{ folder: true }`; the latter two and `{ file }` with attributes. */
+/**
+ * What to make at a path: bytes or a text for a file, `{ link }` for a symlink, `{ folder: true }`; the latter two and
+ * `{ file }` with attributes.
+ */
 export type TreeNode =
   string | Uint8Array | ({ file: string | Uint8Array } & Attributes) | { link: string; mtime?: string } | ({ folder: true } & Attributes)
 
@@ -19,7 +22,10 @@ const latin1 = (path: string): Buffer => Buffer.from(path, 'latin1')
 /** A path part that is given as bytes in the latin1 paths of a tree. */
 export const bytesOf = (text: string): string => Buffer.from(text, 'utf8').toString('latin1')
 
-/** Makes files, folders and symlinks below `root`. Paths are latin1 texts of their bytes, so that any name can be written. */
+/**
+ * Makes files, folders and symlinks below `root`. Paths are latin1 texts of their bytes, so that any name can be
+ * written.
+ */
 export function makeTree(root: string, tree: Record<string, TreeNode>): void {
   mkdirSync(root, { recursive: true })
   const later: { path: string; mode?: number | undefined; mtime?: string | undefined }[] = []
@@ -98,7 +104,9 @@ export function differences(expected: TreePicture, got: TreePicture): string[] {
   return found
 }
 
-/** Expects every file below `out` to be as `expected` has it, parts of files aside, and returns how many files that are. */
+/**
+ * Expects every file below `out` to be as `expected` has it, parts of files aside, and returns how many files that are.
+ */
 export function expectWholeFiles(out: string, expected: TreePicture): number {
   const files = [...(existsSync(out) ? pictureOf(out) : [])].filter(([path, line]) => line.startsWith('file') && !path.endsWith('.part'))
   for (const [path, line] of files) expect(line).toBe(expected.get(path))

@@ -12,7 +12,9 @@ export function idOf(number: number): Buffer {
 
 export const hexOf = (number: number): string => toHex(idOf(number))
 
-/** What `decode` gives, or undefined when it refuses the bytes as damaged; anything else that it throws comes through. */
+/**
+ * What `decode` gives, or undefined when it refuses the bytes as damaged; anything else that it throws comes through.
+ */
 export function decodedOrRefused<T>(decode: () => T): T | undefined {
   try {
     return decode()
