@@ -5,7 +5,8 @@ import { compress } from '../../src/archive/compress.ts'
 import { ARCHIVE_FORMATS } from '../../src/archive/format.ts'
 import { walk } from '../../src/local/walk.ts'
 import { withFolder } from '../helpers/folders.ts'
-import { makeTree, seededNoise, seededText } from '../helpers/trees.ts'
+import { seededNoise, seededText } from '../helpers/seeded.ts'
+import { makeTree } from '../helpers/trees.ts'
 import { archiveOf, listening, MemorySink, poolOf, python, shell } from './archives.ts'
 
 const list = (folder: string, archive: Buffer): string[] =>

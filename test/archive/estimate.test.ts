@@ -13,9 +13,10 @@ import { classifyContent } from '../../src/repository/write/block-builder.ts'
 import { expectError, withSandbox } from '../helpers/cli.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { contextOf, pushFolder } from '../helpers/in-process.ts'
+import { seededNoise, seededRandom, seededText } from '../helpers/seeded.ts'
 import { MemoryStorage } from '../helpers/storage/memory.ts'
 import { bf16, fp32, network, pt, safetensors } from '../helpers/tensors.ts'
-import { makeTree, seededNoise, seededRandom, seededText, type TreeNode } from '../helpers/trees.ts'
+import { makeTree, type TreeNode } from '../helpers/trees.ts'
 import { archiveOf, listening, poolOf } from './archives.ts'
 
 async function estimateOf(root: string, format: ArchiveFormat, level: 'fast' | 'max' = 'fast'): Promise<Estimate> {

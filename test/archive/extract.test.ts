@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { ARCHIVE_FORMATS } from '../../src/archive/format.ts'
 import { withFolder } from '../helpers/folders.ts'
-import { bytesOf, expectSameTree, makeTree, seededNoise, seededText, type TreeNode } from '../helpers/trees.ts'
+import { seededNoise, seededText } from '../helpers/seeded.ts'
+import { bytesOf, expectSameTree, makeTree, type TreeNode } from '../helpers/trees.ts'
 import { archiveOf, CODECS, extractTo, shell } from './archives.ts'
 
 const TREE: Record<string, TreeNode> = {

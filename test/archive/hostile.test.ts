@@ -5,7 +5,8 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { readTar } from '../../src/archive/tar-reader.ts'
 import { compressZstd } from '../../src/archive/zstd-writer.ts'
 import { withFolder } from '../helpers/folders.ts'
-import { makeTree, seededNoise, seededRandom, seededText } from '../helpers/trees.ts'
+import { seededNoise, seededRandom, seededText } from '../helpers/seeded.ts'
+import { makeTree } from '../helpers/trees.ts'
 import { archiveOf, collect, extractTo, inPieces, poolOf, python, shell } from './archives.ts'
 
 /** A tar archive of entries as Python writes them, with whatever names they are given. */

@@ -4,7 +4,8 @@ import { compressZstd } from '../../src/archive/zstd-writer.ts'
 import type { ZstdName } from '../../src/compression/load-zstd.ts'
 import { AppError } from '../../src/util/errors.ts'
 import { csvLike } from '../compression/data.ts'
-import { seededNoise, seededText } from '../helpers/trees.ts'
+import { rejection } from '../helpers/failures.ts'
+import { seededNoise, seededText } from '../helpers/seeded.ts'
 import { CODECS, collect, inPieces, poolOf, shell } from './archives.ts'
 
 const MiB = 2 ** 20
@@ -17,15 +18,6 @@ const decompressed = (stored: Uint8Array, codec: ZstdName = CODECS[0]!, piece = 
 
 /** Text, noise, zeros and text again: several frames of every kind, one of them all noise. */
 const MIXED = Buffer.concat([seededText(1, 5 * MiB), seededNoise(2, 6 * MiB), Buffer.alloc(3 * MiB), seededText(3, MiB + 17)])
-
-async function failure(promise: Promise<unknown>): Promise<AppError> {
-  const error = await promise.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  )
-  expect(error).toBeInstanceOf(AppError)
-  return error as AppError
-}
 
 describe.each(CODECS)('zstd frames with the %s codec', codec => {
   it('give the same bytes back, in whatever pieces they come', async () => {
@@ -75,7 +67,7 @@ describe.each(CODECS)('zstd frames with the %s codec', codec => {
   it('are found cut off wherever they are cut within a frame', async () => {
     const stored = await compressed(seededText(7, 300_000), codec)
     for (const length of [1, 3, 4, 5, 8, 20, stored.length >> 1, stored.length - 1])
-      expect((await failure(decompressed(stored.subarray(0, length), codec))).code).toBe('corrupt')
+      expect((await rejection(decompressed(stored.subarray(0, length), codec))).code).toBe('corrupt')
   })
 
   it.each([
@@ -89,11 +81,11 @@ describe.each(CODECS)('zstd frames with the %s codec', codec => {
     const plain = Buffer.concat([MIXED.subarray(3 * MiB, 7 * MiB), MIXED.subarray(0, 2 * MiB), MIXED.subarray(3 * MiB, 7 * MiB)])
     const stored = shell(HERE, command, plain)
     expect((await decompressed(stored, codec)).equals(plain)).toBe(true)
-    const cut = await failure(decompressed(stored.subarray(0, stored.length - 1), codec))
+    const cut = await rejection(decompressed(stored.subarray(0, stored.length - 1), codec))
     expect(cut.code).toBe('corrupt')
     if (command.includes('--no-check')) return
     stored[stored.length - 2]! ^= 1
-    expect((await failure(decompressed(stored, codec))).code).toBe('corrupt')
+    expect((await rejection(decompressed(stored, codec))).code).toBe('corrupt')
   })
 
   it('may be empty, skippable, and of different programs in one file', async () => {
@@ -103,12 +95,12 @@ describe.each(CODECS)('zstd frames with the %s codec', codec => {
     const stream = shell(HERE, 'zstd -q -1', text)
     const stored = Buffer.concat([skippable, empty, await compressed(text, codec), skippable, stream, empty, skippable])
     expect((await decompressed(stored, codec, 11)).equals(Buffer.concat([text, text]))).toBe(true)
-    expect((await failure(decompressed(skippable.subarray(0, 12), codec))).code).toBe('corrupt')
+    expect((await rejection(decompressed(skippable.subarray(0, 12), codec))).code).toBe('corrupt')
   })
 
   it('that need a dictionary are refused', async () => {
     const header = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x21, 7, 3, 0x19, 0, 0, 1, 2, 3])
-    expect(await failure(decompressed(header, codec))).toMatchObject({
+    expect(await rejection(decompressed(header, codec))).toMatchObject({
       code: 'unsupported',
       message: expect.stringContaining('dictionary') as string,
     })
@@ -116,7 +108,7 @@ describe.each(CODECS)('zstd frames with the %s codec', codec => {
 
   it('with a longer window than can be decoded are refused before memory is taken', async () => {
     const header = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, 21 << 3, 1, 0, 0])
-    expect(await failure(decompressed(header, codec))).toMatchObject({
+    expect(await rejection(decompressed(header, codec))).toMatchObject({
       code: 'unsupported',
       message: expect.stringContaining('window of 2048 MiB') as string,
       hint: expect.stringContaining('zstd -d --long=31') as string,
@@ -131,7 +123,7 @@ describe.each(CODECS)('zstd frames with the %s codec', codec => {
       const sizeAt = 5 + ((stored[4]! >> 5) & 1 ? 0 : 1)
       expect(flag).toBeGreaterThan(0)
       stored[sizeAt]! ^= 1
-      expect((await failure(decompressed(stored, codec))).code).toBe('corrupt')
+      expect((await rejection(decompressed(stored, codec))).code).toBe('corrupt')
     }
   })
 })

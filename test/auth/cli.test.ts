@@ -16,7 +16,9 @@ interface Machine {
   loginFile: string
   in: (name: string) => string
   env: Record<string, string | undefined>
-  /** Runs `auth ...` with a folder of its own for settings. Only `export` may print a secret: that is checked each time. */
+  /**
+   * Runs `auth ...` with a folder of its own for settings. Only `export` may print a secret: that is checked each time.
+   */
   auth: (args: string[], options?: CliOptions) => Promise<CliResult>
   /** A browser that goes where it is sent, with consent or without. */
   withBrowser: (consent: 'approve' | 'deny') => Promise<Record<string, string>>

@@ -8,7 +8,8 @@ import { startConnectProxy } from '../drive-emulator/connect-proxy.ts'
 import { startDriveEmulator } from '../drive-emulator/emulator.ts'
 import { expectError, runCli } from '../helpers/cli.ts'
 import { withFolder } from '../helpers/folders.ts'
-import { expectSameTree, makeTree, seededNoise } from '../helpers/trees.ts'
+import { seededNoise } from '../helpers/seeded.ts'
+import { expectSameTree, makeTree } from '../helpers/trees.ts'
 
 const NONE = { http: undefined, https: undefined, no: undefined }
 

@@ -2,8 +2,9 @@ import { inspect } from 'node:util'
 import { expect } from 'vitest'
 import type { AuthContext } from '../../src/auth/context.ts'
 import { googleEndpoints } from '../../src/auth/endpoints.ts'
-import { AppError } from '../../src/util/errors.ts'
+import type { AppError } from '../../src/util/errors.ts'
 import { startDriveEmulator, type DriveEmulator, type EmulatorOptions } from '../drive-emulator/emulator.ts'
+import { rejection } from '../helpers/failures.ts'
 
 export const CLIENT = { id: 'test-client.apps.googleusercontent.com', secret: 'test-client-secret' }
 
@@ -41,12 +42,8 @@ export const SECRETS = /ya29\.|1\/\/0|4(?:\/|%2F)0A|test-client-secret|PRIVATE K
 
 /** The error that `action` must end with, checked for secrets in all that it carries. */
 export async function failure(action: Promise<unknown>): Promise<AppError> {
-  const error: unknown = await action.then(
-    value => new Error(`it succeeded with ${inspect(value)}`),
-    (reason: unknown) => reason,
-  )
-  expect(error).toBeInstanceOf(AppError)
+  const error = await rejection(action)
   expect(inspect(error, { depth: 10 })).not.toMatch(SECRETS)
-  expect((error as AppError).hint).toMatch(/\S/)
-  return error as AppError
+  expect(error.hint).toMatch(/\S/)
+  return error
 }

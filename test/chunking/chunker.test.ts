@@ -5,7 +5,7 @@ import { javascriptFastCdc, MAX_CHUNK, MIN_CHUNK } from '../../src/kernels/fastc
 import { loadFastCdc } from '../../src/kernels/load-fastcdc.ts'
 import { sha256Hex } from '../../src/util/hash.ts'
 import { chunkBytes } from '../helpers/encode.ts'
-import { seededBytes } from '../kernels/seeded-bytes.ts'
+import { seededBytes } from '../helpers/seeded.ts'
 
 const MIB = 1024 * 1024
 

@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { eventsOf, expectError, resultOf, runCli, Sandbox, withSandbox } from '../helpers/cli.ts'
 import { withTmpfs } from '../helpers/mounts.ts'
-import { expectSameTree, makeTree, pictureOf, seededNoise } from '../helpers/trees.ts'
+import { seededNoise } from '../helpers/seeded.ts'
+import { expectSameTree, makeTree, pictureOf } from '../helpers/trees.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../bin/colab-escape.cjs', import.meta.url))
 const MiB = 1024 * 1024

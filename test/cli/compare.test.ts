@@ -4,8 +4,9 @@ import { describe, expect, test } from 'vitest'
 import { textWidth } from '../../src/ui/width.ts'
 import { expectError, resultOf, withSandbox, type Sandbox } from '../helpers/cli.ts'
 import { runInPty } from '../helpers/pty.ts'
+import { seededNoise, seededText } from '../helpers/seeded.ts'
 import { bf16, fp32, network, pt, safetensors, tuned } from '../helpers/tensors.ts'
-import { makeTree, seededNoise, seededText } from '../helpers/trees.ts'
+import { makeTree } from '../helpers/trees.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../bin/colab-escape.cjs', import.meta.url))
 

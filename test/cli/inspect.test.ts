@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { safetensors, type Entry } from '../chunking/layouts/writers.ts'
 import { expectError, resultOf, withSandbox, type Sandbox } from '../helpers/cli.ts'
 import { runInPty } from '../helpers/pty.ts'
-import { seededNoise } from '../helpers/trees.ts'
+import { seededNoise } from '../helpers/seeded.ts'
 
 const MiB = 1024 * 1024
 

@@ -14,7 +14,8 @@ import {
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { eventsOf, expectError, withSandbox, type CliResult, type Sandbox } from '../helpers/cli.ts'
-import { expectSameTree, makeTree, pictureOf, seededNoise } from '../helpers/trees.ts'
+import { seededNoise } from '../helpers/seeded.ts'
+import { expectSameTree, makeTree, pictureOf } from '../helpers/trees.ts'
 
 interface PullEvent {
   written: number

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { describe, expect, test } from 'vitest'
 import { safetensors, type Entry } from '../chunking/layouts/writers.ts'
 import { expectError, withSandbox, type Sandbox } from '../helpers/cli.ts'
-import { seededNoise } from '../helpers/trees.ts'
+import { seededNoise } from '../helpers/seeded.ts'
 import { torchFile } from '../tensors/tensor-files.ts'
 
 const MiB = 1024 * 1024

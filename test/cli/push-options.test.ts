@@ -2,8 +2,9 @@ import { cpSync, existsSync, readdirSync, rmSync, utimesSync, writeFileSync } fr
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { expectError, resultOf, runCli, withSandbox, type Sandbox } from '../helpers/cli.ts'
+import { seededNoise, seededText } from '../helpers/seeded.ts'
 import { bf16, network, pt, tuned } from '../helpers/tensors.ts'
-import { expectSameTree, makeTree, pictureOf, seededNoise, seededText } from '../helpers/trees.ts'
+import { expectSameTree, makeTree, pictureOf } from '../helpers/trees.ts'
 
 interface PushEvent {
   outcome: string

@@ -3,7 +3,8 @@ import { closeSync, ftruncateSync, lstatSync, mkdirSync, openSync, readdirSync, 
 import { createServer } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { Sandbox, withSandbox } from '../helpers/cli.ts'
-import { bytesOf, expectSameTree, makeTree, pictureOf, seededNoise, seededText, type TreeNode } from '../helpers/trees.ts'
+import { seededNoise, seededText } from '../helpers/seeded.ts'
+import { bytesOf, expectSameTree, makeTree, pictureOf, type TreeNode } from '../helpers/trees.ts'
 
 const KiB = 1024
 const MiB = 1024 * KiB

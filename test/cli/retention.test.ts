@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { expectError, Sandbox } from '../helpers/cli.ts'
-import { makeTree, seededNoise } from '../helpers/trees.ts'
+import { seededNoise } from '../helpers/seeded.ts'
+import { makeTree } from '../helpers/trees.ts'
 
 let sandbox: Sandbox
 let ids: string[]

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { expectError, Sandbox } from '../helpers/cli.ts'
-import { makeTree, seededNoise } from '../helpers/trees.ts'
+import { seededNoise } from '../helpers/seeded.ts'
+import { makeTree } from '../helpers/trees.ts'
 
 // one repository for all: nothing here changes it
 let sandbox: Sandbox

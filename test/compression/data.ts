@@ -2,6 +2,7 @@ import { deflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import type { ZstdName } from '../../src/compression/load-zstd.ts'
 import { hasNativeZstd } from '../../src/compression/zstd/native-zstd.ts'
+import { seededRandom } from '../helpers/seeded.ts'
 
 // every property of these suites sees the same cases in each run
 fc.configureGlobal({ seed: 20_261_122 })
@@ -12,26 +13,10 @@ export const MIB = 1024 * 1024
 /** The codecs that this Node has. */
 export const CODECS: ZstdName[] = hasNativeZstd() ? ['native', 'portable'] : ['portable']
 
-/** Mulberry32: numbers in [0, 1), the same on every machine. */
-export function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
-export function randomBytes(seed: number, length: number): Uint8Array<ArrayBuffer> {
-  const random = seeded(seed)
-  return Uint8Array.from({ length }, () => random() * 256)
-}
-
 const WORDS = ['training', 'loss', 'epoch', 'the', 'of', 'gradient', 'descent', 'model', 'a', 'batch', 'token', 'is', 'layer', 'weights']
 
 export function textLike(seed: number, length: number): Uint8Array<ArrayBuffer> {
-  const random = seeded(seed)
+  const random = seededRandom(seed)
   let text = ''
   while (text.length < length) text += `${WORDS[Math.floor(random() * WORDS.length)]} ${random() < 0.2 ? Math.floor(random() * 1e4) : ''}`
   return new Uint8Array(Buffer.from(text.slice(0, length), 'latin1'))
@@ -39,7 +24,7 @@ export function textLike(seed: number, length: number): Uint8Array<ArrayBuffer> 
 
 /** Rows of numbers as text, where zstd level 1 beats level 3. */
 export function csvLike(seed: number, length: number): Uint8Array<ArrayBuffer> {
-  const random = seeded(seed)
+  const random = seededRandom(seed)
   const number = (scale: number, digits: number): string => (random() * scale).toFixed(digits)
   const rows: string[] = []
   for (let bytes = 0, id = 10_000_000; bytes < length; id++) {
@@ -52,7 +37,7 @@ export function csvLike(seed: number, length: number): Uint8Array<ArrayBuffer> {
 
 /** Little-endian fp32 weights: normally distributed around 0. */
 export function floatLike(seed: number, length: number): Uint8Array<ArrayBuffer> {
-  const random = seeded(seed)
+  const random = seededRandom(seed)
   const values = Float32Array.from({ length: Math.ceil(length / 4) }, () => {
     return 0.05 * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
   })

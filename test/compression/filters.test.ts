@@ -20,7 +20,8 @@ import {
 import { MAX_BLOCK_BYTES } from '../../src/compression/limits.ts'
 import { javascriptPlanes, type NarrowFormat, type Width } from '../../src/kernels/planes.ts'
 import { isAppError } from '../../src/util/errors.ts'
-import { floatLike, randomBytes } from './data.ts'
+import { seededNoise } from '../helpers/seeded.ts'
+import { floatLike } from './data.ts'
 
 const PLANE_WIDTHS: PlaneWidth[] = [2, 4, 8]
 const DELTA_WIDTHS: Width[] = [1, 2, 4, 8]
@@ -102,7 +103,7 @@ describe('filter 1', () => {
 
   it('leaves a block alone that was split before', () => {
     const first = splitPlanes(Uint8Array.of(1, 2, 3, 4), 2, false)
-    splitPlanes(randomBytes(1, 4), 2, false)
+    splitPlanes(seededNoise(1, 4), 2, false)
     expect(first.planes).toEqual([Uint8Array.of(1, 3), Uint8Array.of(2, 4)])
     expect(joinPlanes(first)).toEqual(Uint8Array.of(1, 2, 3, 4))
   })
@@ -119,7 +120,7 @@ describe('filter 2', () => {
   it('gives every bit back, at every width, on either kernel', () => {
     fc.assert(
       fc.property(block, fc.integer(), fc.constantFrom(...DELTA_WIDTHS), (plain, seed, width) => {
-        const base = randomBytes(seed, plain.length)
+        const base = seededNoise(seed, plain.length)
         const filtered = splitDelta(unaligned(plain), unaligned(base), width)
         expect(filtered.filter).toBe(FILTER_DELTA)
         expect(filtered.parameters).toEqual(Uint8Array.of(width))
@@ -131,7 +132,7 @@ describe('filter 2', () => {
   })
 
   it('makes zeros of what did not change', () => {
-    const plain = randomBytes(5, 1003)
+    const plain = seededNoise(5, 1003)
     for (const width of DELTA_WIDTHS) {
       const whole = plain.length - (plain.length % width)
       expect(total(splitDelta(plain, plain, width).planes).subarray(0, whole)).toEqual(Buffer.alloc(whole))
@@ -147,7 +148,7 @@ describe('filter 2', () => {
   })
 
   it('refuses a base of another length', () => {
-    const plain = randomBytes(5, 100)
+    const plain = seededNoise(5, 100)
     expect(() => splitDelta(plain, plain.subarray(1), 4)).toThrow(RangeError)
     const filtered = splitDelta(plain, plain, 4)
     expectCorrupt(() => joinPlanes(filtered, plain.subarray(1)))
@@ -177,7 +178,7 @@ describe('filter 5', () => {
     fc.assert(
       fc.property(block, fc.integer(), fc.constantFrom(...PLANE_WIDTHS), key, shares, (plain, seed, width, wanted, shares) => {
         const key = { shift: Math.min(wanted.shift, 8 * width - wanted.bits), bits: wanted.bits }
-        const base = seed % 2 === 0 ? randomBytes(seed, plain.length) : plain.map(byte => byte ^ (seed & 4))
+        const base = seed % 2 === 0 ? seededNoise(seed, plain.length) : plain.map(byte => byte ^ (seed & 4))
         const chunks = chunksOf(plain.length, width, shares)
         const filtered = splitGroupedDelta(unaligned(plain), unaligned(base), chunks, { width, key })
         expect(filtered.filter).toBe(FILTER_GROUPED_DELTA)
@@ -219,7 +220,7 @@ describe('filter 5', () => {
   })
 
   it('refuses bases and chunks of another length, and what is no key', () => {
-    const plain = randomBytes(5, 100)
+    const plain = seededNoise(5, 100)
     const by = { width: 4, key: EXPONENTS[4] } as const
     expect(() => splitGroupedDelta(plain, plain.subarray(1), [100], by)).toThrow(RangeError)
     expect(() => splitGroupedDelta(plain, plain, [99], by)).toThrow(RangeError)
@@ -250,7 +251,7 @@ describe('filter 3', () => {
         fc.integer(),
         fc.constantFrom(...FORMATS),
         (plain, texts, seed, format) => {
-          const base = seed % 2 === 0 ? randomBytes(seed, 2 * plain.length) : Buffer.alloc(2 * plain.length, texts.join(''), 'hex')
+          const base = seed % 2 === 0 ? seededNoise(seed, 2 * plain.length) : Buffer.alloc(2 * plain.length, texts.join(''), 'hex')
           const filtered = splitNarrow(unaligned(plain), unaligned(base), format)
           expect(filtered.filter).toBe(FILTER_NARROW)
           expect(filtered.planes.map(({ length }) => length)).toEqual(planeLengths(FILTER_NARROW, filtered.parameters, plain.length))
@@ -277,8 +278,8 @@ describe('filter 3', () => {
   })
 
   it('refuses a base of another length', () => {
-    const plain = randomBytes(5, 100)
-    const base = randomBytes(6, 200)
+    const plain = seededNoise(5, 100)
+    const base = seededNoise(6, 200)
     expect(() => splitNarrow(plain, base.subarray(4), 'fp16')).toThrow(RangeError)
     const filtered = splitNarrow(plain, base, 'fp16')
     for (const wrong of [undefined, base.subarray(4), plain]) expectCorrupt(() => joinPlanes(filtered, wrong))
@@ -286,7 +287,7 @@ describe('filter 3', () => {
 })
 
 describe('what a stored block says', () => {
-  const good = splitPlanes(randomBytes(9, 10), 4, true)
+  const good = splitPlanes(seededNoise(9, 10), 4, true)
 
   it('may not be parameters that the filter does not have', () => {
     const bad: [filter: number, parameters: number[]][] = [
@@ -328,7 +329,7 @@ describe('what a stored block says', () => {
     // none, and fields, whose first parameter is a separator
     for (const filter of [0, 4]) expect(elementWidthOf({ filter, parameters: Uint8Array.of(44, 2, 1, 1) })).toBeUndefined()
     for (const type of [0, 2, 255]) {
-      expect(joinPlanes({ ...good, parameters: Uint8Array.of(4, 1, type) })).toEqual(randomBytes(9, 10))
+      expect(joinPlanes({ ...good, parameters: Uint8Array.of(4, 1, type) })).toEqual(new Uint8Array(seededNoise(9, 10)))
     }
   })
 

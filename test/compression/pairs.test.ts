@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { CODEC_PAIRS, decodePart, deflatePairs } from '../../src/compression/codecs.ts'
 import { packPairs, unpackPairs } from '../../src/compression/pairs.ts'
 import { isAppError } from '../../src/util/errors.ts'
-import { flipBit, seeded } from './data.ts'
+import { seededRandom } from '../helpers/seeded.ts'
+import { flipBit } from './data.ts'
 
 const few = fc
   .uniqueArray(fc.integer({ min: 0, max: 255 }), { minLength: 1, maxLength: 16 })
@@ -29,7 +30,7 @@ describe('pairs', () => {
   })
 
   it('bring digits to within two hundredths of their entropy', () => {
-    const random = seeded(1)
+    const random = seededRandom(1)
     const digits = Uint8Array.from({ length: 60_000 }, () => 48 + Math.floor(10 * random()))
     expect(deflatePairs(digits)!.length).toBeLessThan((1.02 * digits.length * Math.log2(10)) / 8)
   })

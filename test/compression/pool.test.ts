@@ -13,7 +13,8 @@ import type { PoolOptions } from '../../src/compression/pool.ts'
 import { CompressionPool } from '../../src/compression/pool.ts'
 import { equalBytes } from '../../src/util/bytes.ts'
 import { AppError } from '../../src/util/errors.ts'
-import { CODECS, csvLike, floatLike, MIB, randomBytes, textLike } from './data.ts'
+import { seededNoise } from '../helpers/seeded.ts'
+import { CODECS, csvLike, floatLike, MIB, textLike } from './data.ts'
 
 const general = { level: 'balanced', kind: 'general' } as const
 const unknownFilter: BlockLayout = { filter: 9, parameters: new Uint8Array(0), parts: [] }
@@ -57,7 +58,7 @@ function workerOf(body: string): URL {
 }
 
 describe.each([0, 1, 2])('a pool of %i workers', workers => {
-  it.each([textLike, randomBytes])('leaves what is in shared memory there (%o)', async make => {
+  it.each([textLike, seededNoise])('leaves what is in shared memory there (%o)', async make => {
     const pool = open({ workers })
     const plain = make(1, 300_000)
     const shared = (bytes: Uint8Array): Uint8Array => {
@@ -75,7 +76,7 @@ describe.each([0, 1, 2])('a pool of %i workers', workers => {
 
   it.each(CODECS)('encodes and decodes many blocks at once (%s)', async prefer => {
     const pool = open({ workers, prefer })
-    const plains = Array.from({ length: 12 }, (_, i) => [textLike, floatLike, csvLike, randomBytes][i % 4]!(i, 1 + i * 40_000))
+    const plains = Array.from({ length: 12 }, (_, i) => [textLike, floatLike, csvLike, seededNoise][i % 4]!(i, 1 + i * 40_000))
     const copies = plains.map(plain => new Uint8Array(plain))
     const encoding = plains.map(plain => pool.encode(plain, general))
     expect(pool.pending).toBe(12)
@@ -98,7 +99,7 @@ describe.each([0, 1, 2])('a pool of %i workers', workers => {
     const failure = await pool.decode(unknownFilter, new Uint8Array(9)).catch((error: unknown) => error)
     expect(failure).toBeInstanceOf(AppError)
     expect(failure).toMatchObject({ code: 'newer-format', hint: expect.stringContaining('npx -y colab-escape@latest') as string })
-    await expect(pool.decode(damaged, randomBytes(1, 50))).rejects.toMatchObject({
+    await expect(pool.decode(damaged, seededNoise(1, 50))).rejects.toMatchObject({
       code: 'corrupt',
       message: expect.stringContaining('damaged') as string,
     })

@@ -1,7 +1,8 @@
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { looksCompressed, spreadSample } from '../../src/compression/sample.ts'
-import { csvLike, deflated, floatLike, KIB, randomBytes, seeded, textLike } from './data.ts'
+import { seededNoise, seededRandom } from '../helpers/seeded.ts'
+import { csvLike, deflated, floatLike, KIB, textLike } from './data.ts'
 
 const SIZES = [4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB]
 const concat = (...parts: Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(parts))
@@ -18,19 +19,19 @@ function jpegLike(seed: number, length: number): Uint8Array {
 function pngLike(seed: number, length: number): Uint8Array {
   const chunks: Uint8Array[] = [Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a), new Uint8Array(25)]
   for (let made = 0; made < length; made += 8 * KIB) {
-    chunks.push(Uint8Array.of(0, 0, 0x20, 0), Buffer.from('IDAT'), deflated(seed + made, 8 * KIB), randomBytes(made, 4))
+    chunks.push(Uint8Array.of(0, 0, 0x20, 0), Buffer.from('IDAT'), deflated(seed + made, 8 * KIB), seededNoise(made, 4))
   }
   return concat(...chunks).subarray(0, length)
 }
 
 /** Weights quantised to 8 bits. */
 function int8Like(seed: number, length: number): Uint8Array {
-  const random = seeded(seed)
+  const random = seededRandom(seed)
   return Uint8Array.from({ length }, () => 40 * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random()))
 }
 
 function repeated(seed: number, length: number): Uint8Array {
-  const unit = randomBytes(seed, KIB)
+  const unit = seededNoise(seed, KIB)
   return Uint8Array.from({ length }, (_, i) => unit[i % KIB]!)
 }
 
@@ -40,7 +41,7 @@ function halves(floats: Uint8Array): Uint8Array {
 
 describe('looksCompressed', () => {
   it.each([
-    ['random bytes', randomBytes],
+    ['random bytes', seededNoise],
     ['a deflate stream', deflated],
     ['a gzip file', (seed: number, length: number) => gzipSync(textLike(seed, length * 6)).subarray(0, length)],
     ['the chunks of a PNG', pngLike],
@@ -65,7 +66,7 @@ describe('looksCompressed', () => {
     ['int8 weights', int8Like],
     [
       'base64 of random bytes',
-      (seed: number, length: number) => Buffer.from(Buffer.from(randomBytes(seed, length)).toString('base64')).subarray(0, length),
+      (seed: number, length: number) => Buffer.from(Buffer.from(seededNoise(seed, length)).toString('base64')).subarray(0, length),
     ],
     ['zeros', (_: number, length: number) => new Uint8Array(length)],
     ['one random kilobyte again and again', repeated],
@@ -75,15 +76,15 @@ describe('looksCompressed', () => {
 
   it('says no to small samples, which can tell little', () => {
     expect(looksCompressed(new Uint8Array(0))).toBe(false)
-    expect(looksCompressed(randomBytes(1, 4 * KIB - 1))).toBe(false)
+    expect(looksCompressed(seededNoise(1, 4 * KIB - 1))).toBe(false)
   })
 
   it('sees text behind a compressed beginning', () => {
-    expect(looksCompressed(concat(randomBytes(1, 128 * KIB), textLike(1, 128 * KIB)))).toBe(false)
+    expect(looksCompressed(concat(seededNoise(1, 128 * KIB), textLike(1, 128 * KIB)))).toBe(false)
   })
 
   it('gives the same answer whatever it was asked before', () => {
-    const random = randomBytes(9, 16 * KIB)
+    const random = seededNoise(9, 16 * KIB)
     expect([looksCompressed(random), looksCompressed(random), looksCompressed(textLike(9, 16 * KIB)), looksCompressed(random)]).toEqual([
       true,
       true,
@@ -95,7 +96,7 @@ describe('looksCompressed', () => {
 
 describe('spreadSample', () => {
   it('takes all of what is short', () => {
-    const bytes = randomBytes(1, 64)
+    const bytes = seededNoise(1, 64)
     expect(spreadSample(bytes, 8, 8)).toBe(bytes)
   })
 

@@ -9,7 +9,8 @@ import type { ZstdCodec } from '../../src/compression/load-zstd.ts'
 import { loadZstd } from '../../src/compression/load-zstd.ts'
 import { equalBytes } from '../../src/util/bytes.ts'
 import type { ElementType } from '../../src/util/element-type.ts'
-import { CODECS, deflated, floatLike, KIB, randomBytes, seeded, textLike } from './data.ts'
+import { seededNoise, seededRandom } from '../helpers/seeded.ts'
+import { CODECS, deflated, floatLike, KIB, textLike } from './data.ts'
 
 const LEVELS: Level[] = ['fast', 'balanced', 'max']
 const F32: ElementType = { width: 4, kind: 'float', dtype: 'F32' }
@@ -24,7 +25,7 @@ function tensor(element: ElementType, base?: BlockBase, level: Level = 'balanced
 
 /** `weights` after a step of training: each moves by a little of itself. */
 function trained(weights: Uint8Array, seed: number): Uint8Array<ArrayBuffer> {
-  const random = seeded(seed)
+  const random = seededRandom(seed)
   const values = new Float32Array(weights.slice().buffer)
   return new Uint8Array(values.map(value => value * (1 + 1e-4 * (random() - 0.5))).buffer)
 }
@@ -33,8 +34,8 @@ function baseOf(plain: Uint8Array, kind: 'none' | 'same' | 'near' | 'far' | 'bf1
   if (kind === 'none') return undefined
   if (kind === 'same') return { relation: 'delta', bytes: plain.slice() }
   if (kind === 'near') return { relation: 'delta', bytes: plain.map(byte => byte ^ 1) }
-  if (kind === 'far') return { relation: 'delta', bytes: randomBytes(7, plain.length) }
-  return { relation: kind, bytes: kind === 'bf16' ? widened(plain) : randomBytes(8, 2 * plain.length) }
+  if (kind === 'far') return { relation: 'delta', bytes: seededNoise(7, plain.length) }
+  return { relation: kind, bytes: kind === 'bf16' ? widened(plain) : seededNoise(8, 2 * plain.length) }
 }
 
 /** fp32 values that round to the bf16 in `plain`. */
@@ -53,7 +54,7 @@ const contents = fc.oneof(
   fc.uint8Array({ minLength: 1, maxLength: 3000 }),
   fc
     .record({
-      make: fc.constantFrom(floatLike, textLike, randomBytes, deflated),
+      make: fc.constantFrom(floatLike, textLike, seededNoise, deflated),
       seed: fc.nat(99),
       length: fc.integer({ min: 1, max: 20_000 }),
     })
@@ -96,7 +97,7 @@ describe('a block of a tensor', () => {
     expect(text.filter).toBe(FILTER_NONE)
     expect(text.parameters).toEqual(Uint8Array.of(2))
 
-    const random = randomBytes(1, 100 * KIB)
+    const random = seededNoise(1, 100 * KIB)
     expect(encodeBlock(random, tensor(F32), zstd).bytes).toBe(random)
   })
 

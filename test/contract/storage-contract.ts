@@ -3,8 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { isObjectName, MAX_OBJECT_BYTES } from '../../src/storage/storage.ts'
 import type { ByteRange, Storage, StoredObject } from '../../src/storage/storage.ts'
 import { isAppError } from '../../src/util/errors.ts'
-import type { ErrorCode } from '../../src/util/errors.ts'
 import { sha256Hex } from '../../src/util/hash.ts'
+import { codeOf } from '../helpers/failures.ts'
+import { seededBytes } from '../helpers/seeded.ts'
 import { checkAgainstModel, commands } from './storage-model.ts'
 
 /** Gives `use` an empty store, which need not exist yet, and cleans up afterwards. */
@@ -13,28 +14,8 @@ export type StorageFactory = (use: (storage: Storage) => Promise<void>) => Promi
 /** The clock that a store stamps its listings with may be this much coarser (ms) than the one for its objects. */
 const CLOCK_GRAIN_MS = 1000
 
-/** Reproducible bytes without a pattern. */
-export function sampleBytes(length: number, seed = 1): Uint8Array {
-  const bytes = new Uint8Array(length)
-  let state = seed
-  for (let i = 0; i < length; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    bytes[i] = state >>> 24
-  }
-  return bytes
-}
-
 export function same(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0
-}
-
-export async function codeOf(promise: Promise<unknown>): Promise<ErrorCode> {
-  const error: unknown = await promise.then(
-    () => new Error('it did not fail'),
-    (reason: unknown) => reason,
-  )
-  if (isAppError(error)) return error.code
-  throw error
 }
 
 /** A store may tell checksums or not. */
@@ -60,13 +41,13 @@ export function describeStorageContract(name: string, factory: StorageFactory): 
 
     it('returns what was put, whole', async storage => {
       for (const length of [0, 1, 1000, 1_500_000]) {
-        await storage.put(`object-${length}`, sampleBytes(length, length))
-        expect(same(await storage.get(`object-${length}`), sampleBytes(length, length))).toBe(true)
+        await storage.put(`object-${length}`, seededBytes(length, length))
+        expect(same(await storage.get(`object-${length}`), seededBytes(length, length))).toBe(true)
       }
     })
 
     it('returns exactly the range asked for', async storage => {
-      const bytes = sampleBytes(1000)
+      const bytes = seededBytes(1000, 1)
       await storage.put('a', bytes)
       const ranges: [ByteRange, Uint8Array][] = [
         [{ offset: 0, length: 1000 }, bytes],
@@ -83,7 +64,7 @@ export function describeStorageContract(name: string, factory: StorageFactory): 
     })
 
     it('refuses a range that the object does not have', async storage => {
-      await storage.put('a', sampleBytes(1000))
+      await storage.put('a', seededBytes(1000, 1))
       await storage.put('empty', new Uint8Array(0))
       const ranges: [string, ByteRange][] = [
         ['a', { offset: 0, length: 1001 }],
@@ -101,46 +82,46 @@ export function describeStorageContract(name: string, factory: StorageFactory): 
 
     it('knows what it does not hold', async storage => {
       expect(await codeOf(storage.get('a'))).toBe('not-found')
-      await storage.put('b', sampleBytes(3))
+      await storage.put('b', seededBytes(3, 1))
       expect(await codeOf(storage.get('a'))).toBe('not-found')
       expect(await codeOf(storage.get('a', { offset: 0, length: 1 }))).toBe('not-found')
     })
 
     it('keeps its own copy of the bytes', async storage => {
-      const around = Buffer.concat([Buffer.alloc(7), sampleBytes(100), Buffer.alloc(7)])
+      const around = Buffer.concat([Buffer.alloc(7), seededBytes(100, 1), Buffer.alloc(7)])
       const given = around.subarray(7, 107)
       await storage.put('a', given)
       given.fill(0)
       const first = await storage.get('a')
-      expect(same(first, sampleBytes(100))).toBe(true)
+      expect(same(first, seededBytes(100, 1))).toBe(true)
       first.fill(0)
-      expect(same(await storage.get('a'), sampleBytes(100))).toBe(true)
+      expect(same(await storage.get('a'), seededBytes(100, 1))).toBe(true)
     })
 
     it('answers with bytes that `slice` copies, whatever was put', async storage => {
-      await storage.put('a', Buffer.from(sampleBytes(100)))
+      await storage.put('a', Buffer.from(seededBytes(100, 1)))
       const bytes = await storage.get('a')
       bytes.slice(0, 1).fill(bytes[0]! ^ 255)
-      expect(same(bytes, sampleBytes(100))).toBe(true)
+      expect(same(bytes, seededBytes(100, 1))).toBe(true)
     })
 
     it('lists names, sizes and the creation times it answered with', async storage => {
       const expected = []
       for (const length of [0, 10, 500]) {
-        const { created } = await storage.put(`object-${length}`, sampleBytes(length))
+        const { created } = await storage.put(`object-${length}`, seededBytes(length, 1))
         expect(Number.isSafeInteger(created) && created > 0).toBe(true)
         expected.push({ name: `object-${length}`, size: length, created })
       }
       const { objects } = await storage.list()
       expect(objects.sort((a, b) => a.size - b.size).map(withoutHash)).toEqual(expected)
-      for (const { size, sha256 } of objects) if (sha256 !== undefined) expect(sha256).toBe(sha256Hex(sampleBytes(size)))
+      for (const { size, sha256 } of objects) if (sha256 !== undefined) expect(sha256).toBe(sha256Hex(seededBytes(size, 1)))
     })
 
     it('stamps listings and objects by one clock that does not run backwards', async storage => {
       const before = await storage.list()
-      const first = await storage.put('a', sampleBytes(1))
+      const first = await storage.put('a', seededBytes(1, 1))
       const between = await storage.list()
-      const second = await storage.put('b', sampleBytes(2))
+      const second = await storage.put('b', seededBytes(2, 1))
       expect(first.created).toBeGreaterThanOrEqual(before.asOf)
       expect(between.asOf).toBeGreaterThan(first.created - CLOCK_GRAIN_MS)
       expect(second.created).toBeGreaterThanOrEqual(between.asOf)
@@ -148,52 +129,52 @@ export function describeStorageContract(name: string, factory: StorageFactory): 
     })
 
     it('takes equal bytes again as done, and never overwrites others', async storage => {
-      const { created } = await storage.put('a', sampleBytes(100))
-      expect(await storage.put('a', sampleBytes(100))).toEqual({ created })
-      expect(await codeOf(storage.put('a', sampleBytes(100, 2)))).toBe('conflict')
-      expect(await codeOf(storage.put('a', sampleBytes(99)))).toBe('conflict')
+      const { created } = await storage.put('a', seededBytes(100, 1))
+      expect(await storage.put('a', seededBytes(100, 1))).toEqual({ created })
+      expect(await codeOf(storage.put('a', seededBytes(100, 2)))).toBe('conflict')
+      expect(await codeOf(storage.put('a', seededBytes(99, 1)))).toBe('conflict')
       expect(await codeOf(storage.put('a', new Uint8Array(0)))).toBe('conflict')
-      expect(same(await storage.get('a'), sampleBytes(100))).toBe(true)
+      expect(same(await storage.get('a'), seededBytes(100, 1))).toBe(true)
       expect((await storage.list()).objects.map(withoutHash)).toEqual([{ name: 'a', size: 100, created }])
     })
 
     it('removes for good; what is absent is removed already', async storage => {
       await storage.remove('a')
-      await storage.put('a', sampleBytes(10))
-      await storage.put('b', sampleBytes(10))
+      await storage.put('a', seededBytes(10, 1))
+      await storage.put('b', seededBytes(10, 1))
       await storage.remove('a')
       expect(await names(storage)).toEqual(['b'])
       expect(await codeOf(storage.get('a'))).toBe('not-found')
       await storage.remove('a')
-      await storage.put('a', sampleBytes(11))
-      expect(same(await storage.get('a'), sampleBytes(11))).toBe(true)
+      await storage.put('a', seededBytes(11, 1))
+      expect(same(await storage.get('a'), seededBytes(11, 1))).toBe(true)
     })
 
     it('takes many puts side by side', async storage => {
       const all = Array.from({ length: 30 }, (_, i) => `object-${String(i).padStart(2, '0')}`)
-      await Promise.all(all.map((object, i) => storage.put(object, sampleBytes(i * 100, i))))
+      await Promise.all(all.map((object, i) => storage.put(object, seededBytes(i * 100, i))))
       expect(await names(storage)).toEqual(all)
       const got = await Promise.all(all.map(object => storage.get(object)))
-      expect(got.every((bytes, i) => same(bytes, sampleBytes(i * 100, i)))).toBe(true)
+      expect(got.every((bytes, i) => same(bytes, seededBytes(i * 100, i)))).toBe(true)
     })
 
     it('lets all of those succeed that put the same object side by side', async storage => {
-      await Promise.all(Array.from({ length: 5 }, () => storage.put('a', sampleBytes(50_000))))
+      await Promise.all(Array.from({ length: 5 }, () => storage.put('a', seededBytes(50_000, 1))))
       expect(await names(storage)).toEqual(['a'])
-      expect(same(await storage.get('a'), sampleBytes(50_000))).toBe(true)
+      expect(same(await storage.get('a'), seededBytes(50_000, 1))).toBe(true)
     })
 
     it('holds every name that counts as one', async storage => {
       const all = ['0', 'A', 'config.json', `z${'y'.repeat(249)}`, 'snapshot-20261122T182401Z-0123456789abcdef-a%20b%2Fc.json', 'a._%~+=-']
       expect(all.every(isObjectName)).toBe(true)
-      for (const object of all) await storage.put(object, sampleBytes(10, object.length))
+      for (const object of all) await storage.put(object, seededBytes(10, object.length))
       expect(await names(storage)).toEqual([...all].sort())
-      for (const object of all) expect(same(await storage.get(object), sampleBytes(10, object.length))).toBe(true)
+      for (const object of all) expect(same(await storage.get(object), seededBytes(10, object.length))).toBe(true)
     })
 
     it('refuses names and sizes that no store can hold, and stays as it was', async storage => {
       for (const object of ['', '.', '..', '../a', 'a/b', '.hidden', 'a b', 'ä', 'a\n', 'a\0', 'x'.repeat(251)]) {
-        expect(await codeOf(storage.put(object, sampleBytes(1))), object).toBe('io')
+        expect(await codeOf(storage.put(object, seededBytes(1, 1))), object).toBe('io')
         expect(await codeOf(storage.get(object)), object).toBe('io')
         expect(await codeOf(storage.remove(object)), object).toBe('io')
       }
@@ -202,9 +183,9 @@ export function describeStorageContract(name: string, factory: StorageFactory): 
     })
 
     it('does nothing once its signal is aborted', async storage => {
-      await storage.put('a', sampleBytes(10))
+      await storage.put('a', seededBytes(10, 1))
       const options = { signal: AbortSignal.abort() }
-      expect(await codeOf(storage.put('b', sampleBytes(10), options))).toBe('interrupted')
+      expect(await codeOf(storage.put('b', seededBytes(10, 1), options))).toBe('interrupted')
       expect(await codeOf(storage.get('a', undefined, options))).toBe('interrupted')
       expect(await codeOf(storage.list(options))).toBe('interrupted')
       expect(await codeOf(storage.remove('a', options))).toBe('interrupted')
@@ -213,7 +194,7 @@ export function describeStorageContract(name: string, factory: StorageFactory): 
     })
 
     it('either stores whole or not at all when aborted on the way', async storage => {
-      const bytes = sampleBytes(3_000_000)
+      const bytes = seededBytes(3_000_000, 1)
       const abort = new AbortController()
       const putting = storage.put('a', bytes, { signal: abort.signal }).then(
         () => 'done',
@@ -231,7 +212,7 @@ export function describeStorageContract(name: string, factory: StorageFactory): 
     })
 
     it('tells its quota, or that there is none', async storage => {
-      await storage.put('a', sampleBytes(1000))
+      await storage.put('a', seededBytes(1000, 1))
       const { used, limit } = await storage.quota()
       if (used !== undefined) expect(used).toBeGreaterThanOrEqual(1000)
       if (used !== undefined && limit !== undefined) expect(limit).toBeGreaterThanOrEqual(used)

@@ -90,7 +90,10 @@ export function requireChange(caller: Caller, file: DriveFile): void {
     )
 }
 
-/** The folder that something is to be put into. The root is open to every app that may write, though `drive.file` cannot look at it. */
+/**
+ * The folder that something is to be put into. The root is open to every app that may write, though `drive.file` cannot
+ * look at it.
+ */
 export function findParent(store: FileStore, caller: Caller, id: string, roots: Roots): DriveFile {
   const parent = store.files.get(resolveAlias(id, caller, roots))
   if (parent === undefined || (parent.id !== caller.user.rootId && !canSee(caller, parent))) throw fileNotFound(id)

@@ -12,7 +12,10 @@ export const GOOGLE_HOSTS = ['www.googleapis.com', 'oauth2.googleapis.com', 'acc
 
 const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
 
-/** A certificate for Google's hosts and this machine, by an authority (PEM) of its own that lives for two days. Needs the `openssl` command. */
+/**
+ * A certificate for Google's hosts and this machine, by an authority (PEM) of its own that lives for two days. Needs
+ * the `openssl` command.
+ */
 export async function makeCertificates(): Promise<Certificate & { authority: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'emulator-ca-'))
   try {

@@ -11,7 +11,10 @@ export interface ConnectProxy {
   close: () => Promise<void>
 }
 
-/** An HTTP proxy whose every tunnel to one of Google's hosts ends at `port` of this machine; other hosts are refused with 403. */
+/**
+ * An HTTP proxy whose every tunnel to one of Google's hosts ends at `port` of this machine; other hosts are refused
+ * with 403.
+ */
 export async function startConnectProxy(port: number): Promise<ConnectProxy> {
   const asked: string[] = []
   const open = new Set<Socket>()

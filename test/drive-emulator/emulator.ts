@@ -60,7 +60,9 @@ export const DEFAULT_CLIENT: OAuthClient = {
 export const DEFAULT_USER = 'someone@example.com'
 export const COLAB_CLIENT_ID = 'colab.apps.googleusercontent.com'
 
-/** Google as far as this project meets it: Drive v3, OAuth and Colab's credentials broker, on one server for all hosts. */
+/**
+ * Google as far as this project meets it: Drive v3, OAuth and Colab's credentials broker, on one server for all hosts.
+ */
 export class DriveEmulator {
   readonly faults = new Faults()
   readonly accounts: Accounts

@@ -17,7 +17,9 @@ export interface GoogleErrorDetails {
   headers?: Record<string, string>
 }
 
-/** Drive's JSON error: `{error: {code, message, errors: [{message, domain, reason, location, locationType}], status}}`. */
+/**
+ * Drive's JSON error: `{error: {code, message, errors: [{message, domain, reason, location, locationType}], status}}`.
+ */
 export class GoogleError extends ErrorAnswer {
   readonly status: number
   readonly reason: string

@@ -38,7 +38,10 @@ const CONTENT_CALLS: readonly (CallKind | undefined)[] = ['media.get', 'upload.m
 export class Faults {
   private rules: { rule: FaultRule; seen: number }[] = []
 
-  /** Throws on a rule that could never mean anything: turned bits in a call without content, part of a piece that is none. */
+  /**
+   * Throws on a rule that could never mean anything: turned bits in a call without content, part of a piece that is
+   * none.
+   */
   add(rule: FaultRule): void {
     if (!Number.isInteger(rule.nth) || rule.nth < 1) throw new Error('A fault needs nth >= 1.')
     if (rule.do === 'wrong-bytes' && !CONTENT_CALLS.includes(rule.on)) throw new Error('wrong-bytes needs a call that carries content.')

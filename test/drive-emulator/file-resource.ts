@@ -16,7 +16,10 @@ export const USER_FIELDS: Schema = names('kind displayName photoLink me permissi
 
 export const PERMISSION_FIELDS: Schema = names('kind id type role emailAddress displayName photoLink domain deleted pendingOwner', 'leaf')
 
-/** Every field of a v3 file, whether this emulator fills it or not: selecting a field that a file does not have is no error. */
+/**
+ * Every field of a v3 file, whether this emulator fills it or not: selecting a field that a file does not have is no
+ * error.
+ */
 export const FILE_FIELDS: Schema = {
   ...names(
     `kind id name mimeType description starred trashed explicitlyTrashed trashedTime parents spaces version webContentLink webViewLink iconLink

@@ -22,7 +22,10 @@ const AUDIENCES = [
   'https://accounts.google.com/o/oauth2/token',
 ]
 
-/** A service account's signed claim, RS256, for at most an hour; returns what it may do. `origin` + `/token` is an audience as well. */
+/**
+ * A service account's signed claim, RS256, for at most an hour; returns what it may do. `origin` + `/token` is an
+ * audience as well.
+ */
 export function verifyAssertion(assertion: string, accounts: Accounts, origin: string, now: number): Grant {
   const [head, body, signature, ...rest] = assertion.split('.')
   if (head === undefined || body === undefined || signature === undefined || rest.length > 0)

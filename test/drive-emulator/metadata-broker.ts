@@ -56,7 +56,10 @@ export class MetadataBroker {
     }
   }
 
-  /** The same token for all who ask, until five minutes before its end. Scopes can be asked for, but the user's consent decides. */
+  /**
+   * The same token for all who ask, until five minutes before its end. Scopes can be asked for, but the user's consent
+   * decides.
+   */
   private token(grant: Grant, scopes: string | null) {
     const asked = scopes?.split(',') ?? []
     if (asked.some(scope => !/^(?:https:\/\/www\.googleapis\.com\/auth\/[a-z._-]+|openid|email|profile)$/.test(scope)))

@@ -17,7 +17,10 @@ function boundaryOf(contentType: string): string {
   return boundary
 }
 
-/** Where a delimiter line (CRLF, `--boundary`, optional padding, CRLF) begins and ends, at or after `from`; `last` for `--boundary--`. */
+/**
+ * Where a delimiter line (CRLF, `--boundary`, optional padding, CRLF) begins and ends, at or after `from`; `last` for
+ * `--boundary--`.
+ */
 function findDelimiter(body: Buffer, boundary: string, from: number): { begin: number; end: number; last: boolean } | undefined {
   const dashes = Buffer.from(`--${boundary}`, 'latin1')
   for (let at = body.indexOf(dashes, from); at !== -1; at = body.indexOf(dashes, at + 1)) {

@@ -3,7 +3,10 @@ import { invalidParameter, requiredParameter } from './errors.ts'
 /** Taken by every method of the API. */
 const STANDARD = ['alt', 'fields', 'prettyPrint', 'key', 'quotaUser', '$.xgafv']
 
-/** The query of one call, checked against what its method takes: an unknown or repeated parameter, or a value of another type, is an error 400. */
+/**
+ * The query of one call, checked against what its method takes: an unknown or repeated parameter, or a value of another
+ * type, is an error 400.
+ */
 export class Parameters {
   private readonly query: URLSearchParams
 

@@ -63,7 +63,10 @@ const ORDERS: Readonly<Record<string, (a: number, b: number) => boolean>> = {
   '>=': (a, b) => a >= b,
 }
 
-/** `contains` on a name looks at the beginnings of words only: `Hello` finds `HelloWorld` and `Say Hello`, `World` does not find `HelloWorld`. */
+/**
+ * `contains` on a name looks at the beginnings of words only: `Hello` finds `HelloWorld` and `Say Hello`, `World` does
+ * not find `HelloWorld`.
+ */
 function containsWordPrefix(name: string, wanted: string): boolean {
   const text = name.toLowerCase()
   const prefix = wanted.toLowerCase()
@@ -207,7 +210,9 @@ class Parser {
   }
 }
 
-/** Parses `q`; a clause, operator or character outside the language is an error 400, never a clause that matches all. */
+/**
+ * Parses `q`; a clause, operator or character outside the language is an error 400, never a clause that matches all.
+ */
 export function parseQuery(q: string, resolve: Resolve): FileQuery {
   const parser = new Parser(q, resolve)
   return { matches: parser.whole(), parents: parser.parents }

@@ -17,8 +17,8 @@ export function parseContentRange(header: string): ContentRange {
 }
 
 /**
- * The bytes that a `Range` header asks for, as a half-open interval; `unsatisfiable` -> 416. One range only: clients of this project never ask for
- * more, and Drive's answer to more is not documented.
+ * The bytes that a `Range` header asks for, as a half-open interval; `unsatisfiable` -> 416. One range only: clients of
+ * this project never ask for more, and Drive's answer to more is not documented.
  */
 export function parseRange(header: string, size: number): { begin: number; end: number } | 'unsatisfiable' {
   const match = /^bytes=(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))$/.exec(header)

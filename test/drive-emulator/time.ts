@@ -1,6 +1,9 @@
 const RFC3339 = /^(\d{4}-\d\d-\d\d)(?:[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)?)?$/
 
-/** ms since 1970 of an RFC 3339 time (fractions are cut to ms, as Drive does), or undefined. `q` takes times and dates without a zone too. */
+/**
+ * ms since 1970 of an RFC 3339 time (fractions are cut to ms, as Drive does), or undefined. `q` takes times and dates
+ * without a zone too.
+ */
 export function parseTime(text: string, zone: 'required' | 'UTC when absent'): number | undefined {
   const match = RFC3339.exec(text)
   const [, date, time = '00:00:00', fraction = '', offset] = match ?? []

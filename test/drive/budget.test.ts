@@ -5,7 +5,8 @@ import type { CallKind } from '../drive-emulator/call.ts'
 import { startDriveEmulator, type DriveEmulator } from '../drive-emulator/emulator.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { pullVersion, pushFolder } from '../helpers/in-process.ts'
-import { expectSameTree, seededNoise } from '../helpers/trees.ts'
+import { seededNoise } from '../helpers/seeded.ts'
+import { expectSameTree } from '../helpers/trees.ts'
 import { machine, type MachineOptions } from './machine.ts'
 
 const FILES = 600

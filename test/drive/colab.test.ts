@@ -6,7 +6,8 @@ import { withDrive } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { checkAll, pullVersion, pushFolder } from '../helpers/in-process.ts'
 import { runInPty, type PtyOptions, type PtyResult } from '../helpers/pty.ts'
-import { expectSameTree, makeTree, pictureOf, seededNoise, seededText } from '../helpers/trees.ts'
+import { seededNoise, seededText } from '../helpers/seeded.ts'
+import { expectSameTree, makeTree, pictureOf } from '../helpers/trees.ts'
 import { driveEnvironment, PROGRAM } from './drive-cli.ts'
 import { machine } from './machine.ts'
 
@@ -15,7 +16,10 @@ const GUIDE = new URL('../../docs/colab.md', import.meta.url)
 /** Wider than the line that a terminal without a size is taken to have. */
 const LONG_NAME = 'a name that has to be cut in two to be shown '.repeat(4)
 
-/** A Colab notebook's machine as its `!` cells see it, with the emulator in the place of Google and of the credentials broker. */
+/**
+ * A Colab notebook's machine as its `!` cells see it, with the emulator in the place of Google and of the credentials
+ * broker.
+ */
 class Notebook {
   readonly emulator: DriveEmulator
   readonly folder: string

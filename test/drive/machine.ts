@@ -12,7 +12,7 @@ import type { Surroundings } from '../../src/util/clock.ts'
 import type { Reporter } from '../../src/util/reporter.ts'
 import { DEFAULT_CLIENT, type DriveEmulator } from '../drive-emulator/emulator.ts'
 import { contextOf } from '../helpers/in-process.ts'
-import { seededRandom } from '../helpers/trees.ts'
+import { seededRandom } from '../helpers/seeded.ts'
 
 /** All that a machine needs to know of an emulator, which may be in another process. */
 export type DriveAccess = Pick<DriveEmulator, 'url' | 'issueToken'>
@@ -25,7 +25,10 @@ export interface MachineOptions extends Partial<DriveStorageOptions> {
   packPolicy?: PackPolicy
 }
 
-/** What the commands build for `--store drive:`, with waits that take no time, in this process. Every one is a machine of its own, without any cache. */
+/**
+ * What the commands build for `--store drive:`, with waits that take no time, in this process. Every one is a machine
+ * of its own, without any cache.
+ */
 export function machine(emulator: DriveAccess, options: MachineOptions = {}): RepositoryContext {
   const { seed = nextSeed++, reporter, surroundings = seededSurroundings(seed), packPolicy, ...more } = options
   const { monotonic } = surroundings

@@ -6,7 +6,8 @@ import { expectError, resultOf, runCli, type CliResult } from '../helpers/cli.ts
 import { withDrive } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { withMountedDrive } from '../helpers/mounts.ts'
-import { expectSameTree, makeTree, seededNoise } from '../helpers/trees.ts'
+import { seededNoise } from '../helpers/seeded.ts'
+import { expectSameTree, makeTree } from '../helpers/trees.ts'
 import { driveEnvironment } from './drive-cli.ts'
 
 test.each([

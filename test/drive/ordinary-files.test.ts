@@ -8,7 +8,7 @@ import type { DriveEmulator } from '../drive-emulator/emulator.ts'
 import type { FaultAction } from '../drive-emulator/faults.ts'
 import { GRANULE } from '../drive-emulator/resumable.ts'
 import { driveStorage, withDrive } from '../helpers/drive.ts'
-import { seededNoise } from '../helpers/trees.ts'
+import { seededNoise } from '../helpers/seeded.ts'
 import { expectNothingTwice, objectsOf } from './scene.ts'
 
 const SMALL = seededNoise(1, 70_000)

@@ -13,8 +13,9 @@ import type { FaultAction } from '../drive-emulator/faults.ts'
 import { withDrive } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { checkAll, pullVersion, pushFolder } from '../helpers/in-process.ts'
+import { seededNoise } from '../helpers/seeded.ts'
 import { bf16, network, safetensors, tuned } from '../helpers/tensors.ts'
-import { expectSameTree, makeTree, seededNoise } from '../helpers/trees.ts'
+import { expectSameTree, makeTree } from '../helpers/trees.ts'
 import { DriveSandbox } from './drive-cli.ts'
 import { machine, seededSurroundings } from './machine.ts'
 import { copyOf, objectsOf, Scene } from './scene.ts'
@@ -39,7 +40,10 @@ async function pruneNow(context: RepositoryContext): Promise<void> {
   for (let run = 0; run < 2; run++) await prune(context, await openForPrune(context), { waits: NO_GRACE_PERIODS, dryRun: false })
 }
 
-/** Two versions. Of the pack of the older one the newer one needs less than a third: when the older one is forgotten, it is written anew. */
+/**
+ * Two versions. Of the pack of the older one the newer one needs less than a third: when the older one is forgotten, it
+ * is written anew.
+ */
 async function twoVersions(): Promise<Scene> {
   const scene = new Scene({ 'kept.bin': seededNoise(1, 150_000), 'changing.bin': seededNoise(2, 400_000) })
   await scene.publish({ 'changing.bin': seededNoise(3, 200_000) })
@@ -83,7 +87,10 @@ test('forget and prune --now give the quota back at once and for good, also afte
 const REFUSED: FaultAction = { status: 403, reason: 'insufficientFilePermissions' }
 const WRITING: (CallKind | undefined)[] = ['upload.multipart', 'files.delete']
 
-/** Three checkpoints, each but the first predicted from the one before; then the last of them alone, which is encoded by itself when the older version is forgotten. */
+/**
+ * Three checkpoints, each but the first predicted from the one before; then the last of them alone, which is encoded by
+ * itself when the older version is forgotten.
+ */
 async function lastOfSeries(): Promise<Scene> {
   const models = [network(1, [30_000])]
   for (const seed of [1, 2]) models.push(tuned(models.at(-1)!, seed))
@@ -139,7 +146,10 @@ describe.each([
   }, 60_000)
 })
 
-/** What a pull reaches Drive by while another machine forgets the older version and prunes: at its nth request, which waits until that is done. */
+/**
+ * What a pull reaches Drive by while another machine forgets the older version and prunes: at its nth request, which
+ * waits until that is done.
+ */
 function pruneAtRequest(emulator: DriveEmulator, nth: number) {
   const another = machine(emulator)
   let seen = 0

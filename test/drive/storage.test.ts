@@ -4,8 +4,8 @@ import { Pace } from '../../src/storage/drive/pace.ts'
 import { RetryingStorage } from '../../src/storage/retrying.ts'
 import type { DriveEmulator } from '../drive-emulator/emulator.ts'
 import { driveStorage, withDrive } from '../helpers/drive.ts'
+import { seededNoise, seededRandom } from '../helpers/seeded.ts'
 import { VirtualClock } from '../helpers/storage/virtual-clock.ts'
-import { seededNoise, seededRandom } from '../helpers/trees.ts'
 
 const HOUR = 3_600_000
 

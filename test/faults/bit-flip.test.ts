@@ -8,8 +8,9 @@ import { AppError, isAppError } from '../../src/util/errors.ts'
 import { Sandbox } from '../helpers/cli.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { checkAll, contextOf, pullVersion, pushFolder } from '../helpers/in-process.ts'
+import { seededNoise, seededRandom, seededText } from '../helpers/seeded.ts'
 import { MemoryStorage } from '../helpers/storage/memory.ts'
-import { differences, makeTree, pictureOf, seededNoise, seededRandom, seededText, type TreePicture } from '../helpers/trees.ts'
+import { differences, makeTree, pictureOf, type TreePicture } from '../helpers/trees.ts'
 
 type Objects = Map<string, Uint8Array>
 
@@ -54,7 +55,10 @@ async function makeScene(folder: string): Promise<Scene> {
   return { objects: await takeAll(storage), versions: { data: pictureOf(data), 'data~1': old } }
 }
 
-/** Pulls a version from altered objects: `exact`, or `reported` with everything that lies at the destination exact. Anything else fails. */
+/**
+ * Pulls a version from altered objects: `exact`, or `reported` with everything that lies at the destination exact.
+ * Anything else fails.
+ */
 async function outcome(
   storage: MemoryStorage,
   version: string,
@@ -94,7 +98,10 @@ async function checkNotices(storage: MemoryStorage): Promise<boolean> {
   }
 }
 
-/** Pulls the two versions in turn, one of each altered repository, and checks it. Tells how many could not be pulled in full. */
+/**
+ * Pulls the two versions in turn, one of each altered repository, and checks it. Tells how many could not be pulled in
+ * full.
+ */
 async function tryAlterations(scene: Scene, folder: string, alterations: Iterable<[string, string, Uint8Array]>): Promise<number> {
   const out = join(folder, 'out')
   const versions = Object.entries(scene.versions)
@@ -105,7 +112,8 @@ async function tryAlterations(scene: Scene, folder: string, alterations: Iterabl
     const [version, expected] = versions[turn++ % versions.length]!
     const isWhole = (await outcome(storage, version, expected, out, what)) === 'exact'
     if (!isWhole) failed++
-    // names are hashes of what they name, so --read-data finds all damage, but for the words of the config and indexes that nobody reads any more
+    // names are hashes of what they name, so --read-data finds all damage, but for the words of the config and indexes
+    // that nobody reads any more
     const mayHide = /^(config|index)/.test(name) && isWhole
     if (!mayHide) expect(await checkNotices(storage), `${what}: check finds nothing`).toBe(true)
   }

@@ -5,10 +5,14 @@ import type { PushResult } from '../../src/repository/push/push.ts'
 import { silentReporter, type ProgressUpdate } from '../../src/util/reporter.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { checkAll, contextOf, pullVersion, pushFolder } from '../helpers/in-process.ts'
+import { seededNoise } from '../helpers/seeded.ts'
 import { MemoryStorage } from '../helpers/storage/memory.ts'
-import { expectSameTree, makeTree, seededNoise } from '../helpers/trees.ts'
+import { expectSameTree, makeTree } from '../helpers/trees.ts'
 
-/** Pushes `folder`, with `act` done once at the first progress that fits: what the push reports on is what it has just done. */
+/**
+ * Pushes `folder`, with `act` done once at the first progress that fits: what the push reports on is what it has just
+ * done.
+ */
 async function pushWhile(
   folder: string,
   fits: (update: ProgressUpdate) => boolean,

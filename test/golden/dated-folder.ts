@@ -14,8 +14,9 @@ export interface DatedFolderOptions {
 }
 
 /**
- * A store in a folder whose clock is a number: what is made in it has the same times whenever it is made. Creation times are kept as mtimes. For making golden
- * repositories only: it promises neither durability nor anything to concurrent writers.
+ * A store in a folder whose clock is a number: what is made in it has the same times whenever it is made. Creation
+ * times are kept as mtimes. For making golden repositories only: it promises neither durability nor anything to
+ * concurrent writers.
  */
 export class DatedFolder implements Storage {
   readonly location: string

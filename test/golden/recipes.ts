@@ -5,7 +5,7 @@ import { CONFIG_NAME, packName, tombName } from '../../src/repository/format/obj
 import { encodeSnapshot, type Snapshot } from '../../src/repository/format/snapshot.ts'
 import { sha256, sha256Hex, toHex } from '../../src/util/hash.ts'
 import { chunkBytes, encodeEntry, encodePack } from '../helpers/encode.ts'
-import { seededBytes } from '../kernels/seeded-bytes.ts'
+import { seededBytes } from '../helpers/seeded.ts'
 import type { ExpectedVersion, Stage, StagedPush, Step } from './stage.ts'
 import { tableSteps } from './table-recipe.ts'
 import { tensorSteps } from './tensor-recipe.ts'
@@ -126,7 +126,8 @@ function tombSteps(): Step[] {
       },
     },
     push('data', { tree: third, snapshotsLateBy: 30 * MINUTE, message: 'late, but all of it is there' }),
-    // it sees nothing of the others, as in a store whose listings lag: so its index supersedes none, and two indexes count
+    // it sees nothing of the others, as in a store whose listings lag: so its index supersedes none, and two indexes
+    // count
     push('notes', { tree: { 'notes.txt': { file: lines(300, 24) } }, hides: name => name !== CONFIG_NAME }),
     { run: tombOfThePast },
     { run: interruptedPush },
@@ -152,8 +153,8 @@ async function tombOfThePast(stage: Stage): Promise<void> {
 }
 
 /**
- * A pack that no index names, and a snapshot made from it an hour after its listing: its manifest is there, but a file's chunk is not. It is the newest
- * of its name, and must not be offered.
+ * A pack that no index names, and a snapshot made from it an hour after its listing: its manifest is there, but a
+ * file's chunk is not. It is the newest of its name, and must not be offered.
  */
 async function interruptedPush(stage: Stage): Promise<void> {
   const newest = newestData(stage)
@@ -181,7 +182,10 @@ function newestData(stage: Stage): Snapshot {
   return JSON.parse(stage.read(names.sort().at(-1)!).toString('utf8')) as Snapshot
 }
 
-/** How the golden repositories were made. A recipe is never changed once its repository is committed: new situations get new recipes. */
+/**
+ * How the golden repositories were made. A recipe is never changed once its repository is committed: new situations get
+ * new recipes.
+ */
 export const recipes: Record<string, { about: string; steps: Step[] }> = {
   basic: {
     about: 'Several names and versions; every kind of entry, name, mode and time; tags and messages; single files and an empty folder.',

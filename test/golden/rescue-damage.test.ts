@@ -5,11 +5,13 @@ import type { NewBlock } from '../../src/repository/format/directory.ts'
 import { packName } from '../../src/repository/format/object-names.ts'
 import { encodeSnapshot } from '../../src/repository/format/snapshot.ts'
 import { sha256, sha256Hex } from '../../src/util/hash.ts'
+import { aSnapshot } from '../helpers/a-snapshot.ts'
 import { encodePack } from '../helpers/encode.ts'
 import { withFolder } from '../helpers/folders.ts'
-import { seededBytes } from '../kernels/seeded-bytes.ts'
+import { seededBytes } from '../helpers/seeded.ts'
 import { goldenRepository } from './repositories.ts'
 import { removeObjects, rescue, restoreAll, withCopy } from './rescue-runs.ts'
+import type { ExpectedVersion } from './stage.ts'
 import { describeTree } from './trees.ts'
 
 /** Flips one bit where `bytes` lie in a pack, and returns that pack's id. */
@@ -66,20 +68,30 @@ describe('damage', () => {
       expect(describeTree(join(folder, 'out'))).toEqual(first.entries)
     }))
 
-  test.each([true, false])('a pack cut short costs what was in it (with indexes: %s)', indexes =>
-    withCopy(basic, async (folder, repo) => {
-      if (!indexes) removeObjects(repo, 'index-')
-      const last = basic.expected.versions.filter(({ name }) => name === 'data').at(-1)!
+  describe('a pack cut short costs what was in it', () => {
+    const [before, last] = basic.expected.versions.filter(({ name }) => name === 'data').slice(-2) as [ExpectedVersion, ExpectedVersion]
+
+    /**
+     * Expects the last version, whose manifest was in that pack too, to be lost, and the one before it to come back as
+     * `wanted`.
+     */
+    const expectOneBefore = async (folder: string, repo: string, wanted: string): Promise<void> => {
       const pack = damage(repo, seededBytes(20_000, 2).subarray(0, 64)) // the pack of what was new in the last version
       truncateSync(join(repo, packName(pack)), 1000)
-      // its manifest was in that pack too, so that version is lost, and the one before it is the newest that is all there
       expect((await rescue(repo, 'restore', last.id, join(folder, 'last'))).code).toBe(1)
-      const before = basic.expected.versions.filter(({ name }) => name === 'data').at(-2)!
-      const run = await rescue(repo, 'restore', indexes ? before.id : 'data', join(folder, 'before'))
+      const run = await rescue(repo, 'restore', wanted, join(folder, 'before'))
       expect(run.code, run.stderr).toBe(0)
       expect(describeTree(join(folder, 'before'))).toEqual(before.entries)
-    }),
-  )
+    }
+
+    test('with its indexes', () => withCopy(basic, (folder, repo) => expectOneBefore(folder, repo, before.id)))
+
+    test('without indexes, where the newest version that is all there is taken', () =>
+      withCopy(basic, async (folder, repo) => {
+        removeObjects(repo, 'index-')
+        await expectOneBefore(folder, repo, 'data')
+      }))
+  })
 
   test('a newer config and an unknown feature are refused', () =>
     withCopy(basic, async (_, repo) => {
@@ -127,21 +139,8 @@ function craft(repo: string, rows: readonly object[], content: Uint8Array, filte
     chunkLengths: [bytes.length],
   })
   const pack = encodePack([block(manifest, 0), block(content, filter)], new Uint8Array(16))
-  const snapshot = encodeSnapshot({
-    name: 'crafted',
-    time: 1,
-    listed: 1,
-    host: 'host',
-    source: { path: '/', type: 'directory' },
-    tags: [],
-    metrics: {},
-    parent: null,
-    counts: { files: 0, directories: 0, symlinks: 0 },
-    bytes: 0,
-    added: { bytes: 0, storedBytes: 0 },
-    manifest: { bytes: manifest.length, chunks: [sha256Hex(manifest)] },
-    program: 'test',
-  })
+  const fields = { name: 'crafted', manifest: { bytes: manifest.length, chunks: [sha256Hex(manifest)] } }
+  const snapshot = encodeSnapshot(aSnapshot(fields))
   mkdirSync(repo)
   writeFileSync(join(repo, 'config.json'), '{"format": 1}')
   writeFileSync(join(repo, packName(pack.id)), pack.bytes)
@@ -198,33 +197,46 @@ test('symlinks may point anywhere; nothing is written through them', () =>
     expect(readdirSync(join(path, 'elsewhere'))).toEqual([])
   }))
 
-test('a missing or damaged base is named; what does not need it is restored', () =>
-  withCopy(goldenRepository('tensors'), async (folder, repo) => {
-    const { versions } = goldenRepository('tensors').expected
-    const chain = versions.filter(({ name }) => name === 'chain')
-    const packs = readdirSync(repo).filter(name => name.startsWith('pack-'))
-    const before = await Promise.all(chain.map(({ id }) => rescue(repo, 'verify', id)))
-    expect(before.map(({ code }) => code)).toEqual(chain.map(() => 0))
-    const third = packs.find(name => readFileSync(join(repo, name)).includes(manifestChunk(repo, chain[3]!.id)))!
-    const damaged = readFileSync(join(repo, third))
-    for (let i = 0; i < 3000; i += 7) damaged[i]! ^= 1
-    for (const [content, why] of [
-      [damaged, /is predicted from another: chunk [0-9a-f]{12} (?:does not match its checksum|can't be read)/],
-      [undefined, /is predicted from another: chunk [0-9a-f]{12} is in no pack/],
-    ] as const) {
-      rmSync(join(repo, third))
-      if (content) writeFileSync(join(repo, third), content)
-      const last = await rescue(repo, 'restore', chain[8]!.id, join(folder, content ? 'a' : 'b'))
+describe('a version whose base is lost', () => {
+  const { versions } = goldenRepository('tensors').expected
+  const chain = versions.filter(({ name }) => name === 'chain')
+  const lost = chain[8]!
+  const others = [chain[2]!, chain[9]!, versions.at(-1)!]
+
+  /** Lets `harm` change the pack with the base of a version, and gives the complaints of restoring that version. */
+  const restoreWithout = (harm: (pack: string) => void, use: (stderr: string) => void): Promise<void> =>
+    withCopy(goldenRepository('tensors'), async (folder, repo) => {
+      const packs = readdirSync(repo).filter(name => name.startsWith('pack-'))
+      const base = manifestChunk(repo, chain[3]!.id)
+      harm(join(repo, packs.find(name => readFileSync(join(repo, name)).includes(base))!))
+      const last = await rescue(repo, 'restore', lost.id, join(folder, 'lost'))
       expect(last.code).toBe(1)
-      if (content) expect(last.stderr).toContain('NOT RESTORED: last.safetensors: chunk ')
-      expect(last.stderr).toMatch(why)
-      for (const { id, entries } of [chain[2]!, chain[9]!, versions.at(-1)!]) {
-        const out = join(folder, `${id} ${content ? 'a' : 'b'}`)
-        expect(await rescue(repo, 'restore', id, out)).toMatchObject({ code: 0 })
-        expect(describeTree(out)).toEqual(entries)
-      }
-    }
-  }))
+      use(last.stderr)
+      await restoreAll(folder, repo, others)
+    })
+
+  test('is whole as long as nothing is lost', () =>
+    withCopy(goldenRepository('tensors'), async (_, repo) => {
+      const runs = await Promise.all(chain.map(({ id }) => rescue(repo, 'verify', id)))
+      expect(runs.map(({ code }) => code)).toEqual(chain.map(() => 0))
+    }))
+
+  test('a damaged base is named; what does not need it is restored', () =>
+    restoreWithout(
+      pack => {
+        const bytes = readFileSync(pack)
+        for (let i = 0; i < 3000; i += 7) bytes[i]! ^= 1
+        writeFileSync(pack, bytes)
+      },
+      stderr => {
+        expect(stderr).toContain('NOT RESTORED: last.safetensors: chunk ')
+        expect(stderr).toMatch(/is predicted from another: chunk [0-9a-f]{12} (?:does not match its checksum|can't be read)/)
+      },
+    ))
+
+  test('a missing base is named; what does not need it is restored', () =>
+    restoreWithout(rmSync, stderr => expect(stderr).toMatch(/is predicted from another: chunk [0-9a-f]{12} is in no pack/)))
+})
 
 /** The id of the first chunk of a version's manifest, which lies in the pack of its push. */
 function manifestChunk(repo: string, version: string): Buffer {

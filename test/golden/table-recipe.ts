@@ -1,5 +1,5 @@
 import { safetensors } from '../chunking/layouts/writers.ts'
-import { seededBytes } from '../kernels/seeded-bytes.ts'
+import { seededBytes } from '../helpers/seeded.ts'
 import { pushes } from './pushes.ts'
 import type { Step } from './stage.ts'
 import type { TreeNode } from './trees.ts'

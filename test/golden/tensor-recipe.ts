@@ -1,5 +1,5 @@
 import { type Entry, npy, npyHeader, safetensors, zip } from '../chunking/layouts/writers.ts'
-import { seededBytes } from '../kernels/seeded-bytes.ts'
+import { seededBytes } from '../helpers/seeded.ts'
 import { pushes } from './pushes.ts'
 import type { Step } from './stage.ts'
 import type { TreeNode } from './trees.ts'
@@ -22,7 +22,10 @@ function trained(bits: Uint32Array, seed: number, places: number): Uint32Array {
   return bits.map((value, i) => value + (steps[i]! % (2 * places + 1)) - places)
 }
 
-/** What a training program makes of fp32: cut off rather than rounded where the value is no ordinary number, so that a reader has to round the same way. */
+/**
+ * What a training program makes of fp32: cut off rather than rounded where the value is no ordinary number, so that a
+ * reader has to round the same way.
+ */
 function exported(bits: Uint32Array, type: 'bf16' | 'fp16'): Uint16Array {
   return Uint16Array.from(bits, value => {
     const exponent = (value >>> 23) & 0xff
@@ -43,7 +46,10 @@ function entry(name: string, dtype: string, values: Uint8Array | Uint16Array | U
 
 const COUNT = 9001
 
-/** Elements of 1, 2, 4 and 8 bytes; `step` 0 is the first of the versions, each of which is a little different from the one before. */
+/**
+ * Elements of 1, 2, 4 and 8 bytes; `step` 0 is the first of the versions, each of which is a little different from the
+ * one before.
+ */
 function model(step: number): Record<string, TreeNode> {
   let bits = weights(COUNT, 1)
   let bytes = seededBytes(20_003, 2)

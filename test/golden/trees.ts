@@ -4,7 +4,10 @@ import { dirname } from 'node:path'
 import { utimesSeconds, wholeMicroseconds } from '../../src/local/times.ts'
 import { comparePaths, decodeFileName, fsPath } from '../../src/util/paths.ts'
 
-/** One entry of a version as expected.json states it: paths and targets escaped as in src/util/paths.ts, `mtime` in ns since 1970, whole µs. */
+/**
+ * One entry of a version as expected.json states it: paths and targets escaped as in src/util/paths.ts, `mtime` in ns
+ * since 1970, whole µs.
+ */
 export type ExpectedEntry =
   | { path: string; type: 'file'; mode: string; mtime: string; size: number; sha256: string }
   | { path: string; type: 'directory'; mode: string; mtime: string }

@@ -17,7 +17,10 @@ export interface CliOptions {
   input?: string | Uint8Array
   /** User and group to run as. */
   uid?: number
-  /** Sent after so many ms, or as soon as `when` (asked again and again, with stdout so far) says so. Nothing is sent to a command that has ended. */
+  /**
+   * Sent after so many ms, or as soon as `when` (asked again and again, with stdout so far) says so. Nothing is sent to
+   * a command that has ended.
+   */
   kill?: { signal: NodeJS.Signals; afterMs: number } | { signal: NodeJS.Signals; when: (stdout: string) => boolean }
 }
 
@@ -112,7 +115,10 @@ export function eventsOf(run: CliResult): Record<string, unknown>[] {
   return linesOf(run.stdout)
 }
 
-/** Expects an error as a person must get it: `error: what`, perhaps a list, `  -> what to do`, no stack trace; and returns both texts and the list. */
+/**
+ * Expects an error as a person must get it: `error: what`, perhaps a list, `  -> what to do`, no stack trace; and
+ * returns both texts and the list.
+ */
 export function expectError(run: CliResult, code: number, what: RegExp): { message: string; list: string[]; hint: string } {
   const lines = run.stderr.split('\n').filter(line => !/^(note|warning): /.test(line))
   const at = lines.findIndex(line => line.startsWith('error: '))

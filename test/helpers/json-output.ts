@@ -14,7 +14,10 @@ const schema = JSON.parse(readFileSync(new URL('../../docs/json-output.schema.js
 /** Kinds of lines, by their names in the schema. */
 export const KINDS: readonly string[] = schema.anyOf.map(({ $ref }) => $ref.slice('#/$defs/'.length))
 
-/** The schema lets fields be added, for programs that read a later version's output; a test must not meet one that it does not tell of. */
+/**
+ * The schema lets fields be added, for programs that read a later version's output; a test must not meet one that it
+ * does not tell of.
+ */
 function closed<T>(part: T): T {
   if (typeof part !== 'object' || part === null) return part
   if (Array.isArray(part)) return part.map(closed) as T

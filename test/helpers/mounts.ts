@@ -14,8 +14,8 @@ export interface Tmpfs {
 }
 
 /**
- * Gives `use` a file system of its own of `sizeBytes`, and takes it away afterwards. What it shows can't be shown with permissions, which don't bind
- * root, so where mounting isn't possible the test fails instead of passing unseen.
+ * Gives `use` a file system of its own of `sizeBytes`, and takes it away afterwards. What it shows can't be shown with
+ * permissions, which don't bind root, so where mounting isn't possible the test fails instead of passing unseen.
  */
 export async function withTmpfs<T>(sizeBytes: number, use: (tmpfs: Tmpfs) => Promise<T>): Promise<T> {
   const path = await mkdtemp(join(tmpdir(), 'colab-escape-tmpfs-'))
@@ -34,7 +34,10 @@ export async function withTmpfs<T>(sizeBytes: number, use: (tmpfs: Tmpfs) => Pro
 /** Where Colab mounts Drive. Only one test at a time can have it. */
 const COLAB_MOUNT = '/content/drive'
 
-/** Gives `use` an empty `/content/drive/MyDrive`, as after `drive.mount('/content/drive')`. On a machine that has something there the test fails. */
+/**
+ * Gives `use` an empty `/content/drive/MyDrive`, as after `drive.mount('/content/drive')`. On a machine that has
+ * something there the test fails.
+ */
 export async function withMountedDrive<T>(use: (myDrive: string) => Promise<T>): Promise<T> {
   const made = await mkdir(COLAB_MOUNT, { recursive: true })
   if ((await readdir(COLAB_MOUNT)).length > 0) throw new Error(`${COLAB_MOUNT} is in use: this test needs it for itself`)

@@ -6,6 +6,7 @@ import { encodeIndex } from '../../src/repository/format/index-object.ts'
 import { indexName, packName } from '../../src/repository/format/object-names.ts'
 import { encodeSnapshot, type Snapshot } from '../../src/repository/format/snapshot.ts'
 import { sha256, sha256Hex } from '../../src/util/hash.ts'
+import { aSnapshot } from './a-snapshot.ts'
 import { encodePack } from './encode.ts'
 
 export interface Planted {
@@ -41,22 +42,16 @@ export function plantedObjects({ manifest, chunks = [], snapshot = {} }: Planted
   const pack = encodePack(rawBlocks([...pieces, ...chunks]), NONCE)
   const index = encodeIndex({ packs: [{ id: pack.id, size: pack.bytes.length, directoryBytes: pack.directory }], supersedes: [] }, NONCE)
   const now = Date.now()
-  const planted = encodeSnapshot({
-    name: 'data',
-    time: now,
-    listed: now,
-    host: 'elsewhere',
-    source: { path: '/data', type: 'directory' },
-    tags: [],
-    metrics: {},
-    parent: null,
-    counts: { files: 1, directories: 0, symlinks: 0 },
-    bytes: 0,
-    added: { bytes: 0, storedBytes: 0 },
-    manifest: { bytes: bytes.length, chunks: pieces.map(piece => sha256Hex(piece)) },
-    program: 'a test',
-    ...snapshot,
-  })
+  const planted = encodeSnapshot(
+    aSnapshot({
+      time: now,
+      listed: now,
+      host: 'elsewhere',
+      counts: { files: 1, directories: 0, symlinks: 0 },
+      manifest: { bytes: bytes.length, chunks: pieces.map(piece => sha256Hex(piece)) },
+      ...snapshot,
+    }),
+  )
   return new Map([
     ['config.json', encodeConfig()],
     [packName(pack.id), pack.bytes],

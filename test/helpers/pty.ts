@@ -26,7 +26,9 @@ export interface PtyResult {
 
 const HELPER = fileURLToPath(new URL('./pty.py', import.meta.url))
 
-/** Runs a command with stdin, stdout and stderr on one pseudo-terminal, TERM=xterm-color and no controlling terminal. */
+/**
+ * Runs a command with stdin, stdout and stderr on one pseudo-terminal, TERM=xterm-color and no controlling terminal.
+ */
 export async function runInPty(command: string, args: readonly string[], options: PtyOptions = {}): Promise<PtyResult> {
   const { size = { columns: 0, rows: 0 }, seconds = 20, interruptAfter, type, env = {} } = options
   const helper = spawn(

@@ -2,7 +2,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DEFAULT_CLIENT } from '../drive-emulator/emulator.ts'
 
-/** Enough of an access token, a refresh token, a login code, a client secret or the address of an upload that nobody could say it was cut short enough. */
+/**
+ * Enough of an access token, a refresh token, a login code, a client secret or the address of an upload that nobody
+ * could say it was cut short enough.
+ */
 const SHAPES = new RegExp(
   [
     String.raw`ya29\.[\w-]{16}`,
@@ -20,7 +23,10 @@ export function filesIn(folder: string): Map<string, string> {
   return new Map(files.map(entry => [join(entry.parentPath, entry.name), readFileSync(join(entry.parentPath, entry.name), 'latin1')]))
 }
 
-/** Every run of the program in any test passes here: it fails where a secret of the emulator stands in what was said or left behind. */
+/**
+ * Every run of the program in any test passes here: it fails where a secret of the emulator stands in what was said or
+ * left behind.
+ */
 export function refuseSecrets(texts: ReadonlyMap<string, string>): void {
   for (const [where, text] of texts) {
     const found = SHAPES.exec(text)

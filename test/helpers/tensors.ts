@@ -1,5 +1,5 @@
 import { type Entry, gguf, npy, npyHeader, safetensors, u32, zip } from '../chunking/layouts/writers.ts'
-import { seededRandom } from './trees.ts'
+import { seededRandom } from './seeded.ts'
 
 /** A tensor of made-up weights. */
 export interface Weights {

@@ -1,40 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { expect } from 'vitest'
-
-/** Bytes that look random, the same for the same seed. */
-export function seededNoise(seed: number, length: number): Buffer {
-  const bytes = Buffer.alloc(Math.ceil(length / 4) * 4)
-  let state = (seed * 2654435761 + 1013904223) >>> 0 || 1
-  for (let i = 0; i < bytes.length; i += 4) {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    bytes.writeInt32LE(state, i)
-  }
-  return bytes.subarray(0, length)
-}
-
-/** Lines of numbers: compresses well, no two lines alike. */
-export function seededText(seed: number, length: number): Buffer {
-  const noise = seededNoise(seed, Math.ceil(length / 8) + 8)
-  let text = ''
-  for (let i = 0; text.length < length; i++) text += `${seed},${i},${noise.readUInt16LE((2 * i) % (noise.length - 1))}\n`
-  return Buffer.from(text.slice(0, length))
-}
-
-/** Numbers from 0 to below 1, the same for the same seed. */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 interface Attributes {
   mode?: number
@@ -42,7 +10,10 @@ interface Attributes {
   mtime?: string
 }
 
-/** What to make at a path: bytes or a text for a file, `{ link }` for a symlink, `{ folder: true }`; the latter two and `{ file }` with attributes. */
+/**
+ * What to make at a path: bytes or a text for a file, `{ link }` for a symlink, `{ folder: true }`; the latter two and
+ * `{ file }` with attributes.
+ */
 export type TreeNode =
   string | Uint8Array | ({ file: string | Uint8Array } & Attributes) | { link: string; mtime?: string } | ({ folder: true } & Attributes)
 
@@ -51,7 +22,10 @@ const latin1 = (path: string): Buffer => Buffer.from(path, 'latin1')
 /** A path part that is given as bytes in the latin1 paths of a tree. */
 export const bytesOf = (text: string): string => Buffer.from(text, 'utf8').toString('latin1')
 
-/** Makes files, folders and symlinks below `root`. Paths are latin1 texts of their bytes, so that any name can be written. */
+/**
+ * Makes files, folders and symlinks below `root`. Paths are latin1 texts of their bytes, so that any name can be
+ * written.
+ */
 export function makeTree(root: string, tree: Record<string, TreeNode>): void {
   mkdirSync(root, { recursive: true })
   const later: { path: string; mode?: number | undefined; mtime?: string | undefined }[] = []
@@ -128,6 +102,15 @@ export function differences(expected: TreePicture, got: TreePicture): string[] {
   }
   for (const [path, line] of got) if (!expected.has(path)) found.push(`${JSON.stringify(path)}: unexpected ${line}`)
   return found
+}
+
+/**
+ * Expects every file below `out` to be as `expected` has it, parts of files aside, and returns how many files that are.
+ */
+export function expectWholeFiles(out: string, expected: TreePicture): number {
+  const files = [...(existsSync(out) ? pictureOf(out) : [])].filter(([path, line]) => line.startsWith('file') && !path.endsWith('.part'))
+  for (const [path, line] of files) expect(line).toBe(expected.get(path))
+  return files.length
 }
 
 export function expectSameTree(got: string, expected: string | TreePicture): void {

@@ -7,7 +7,8 @@ import type { WalkedEntry } from '../../src/local/walk.ts'
 import { archiveOf, collect, extractTo, listening, python, shell } from '../archive/archives.ts'
 import { expectError, resultOf, runCli, withSandbox, type Sandbox } from '../helpers/cli.ts'
 import { withFolder } from '../helpers/folders.ts'
-import { bytesOf, expectSameTree, makeTree, seededNoise, seededText, type TreeNode } from '../helpers/trees.ts'
+import { seededNoise, seededText } from '../helpers/seeded.ts'
+import { bytesOf, expectSameTree, makeTree, type TreeNode } from '../helpers/trees.ts'
 
 const LONG_NAME = `${'long/'.repeat(30)}${'n'.repeat(180)}.txt`
 

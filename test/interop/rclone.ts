@@ -27,7 +27,10 @@ export interface RcloneWorld {
   close: () => Promise<void>
 }
 
-/** Debian's rclone, unchanged, with every way to Google ending at the emulator. `tokenLifeMs` <= 0: it has to refresh first. */
+/**
+ * Debian's rclone, unchanged, with every way to Google ending at the emulator. `tokenLifeMs` <= 0: it has to refresh
+ * first.
+ */
 export async function startRcloneWorld(tokenLifeMs: number, options: EmulatorOptions = {}): Promise<RcloneWorld> {
   const { authority, ...certificate } = await makeCertificates()
   const emulator = await startDriveEmulator({ ...options, certificate })

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { type FastCdcKernel, findCut, gearTable, javascriptFastCdc, MAX_CHUNK, MIN_CHUNK, WINDOW_BYTES } from '../../src/kernels/fastcdc.ts'
 import { loadFastCdc } from '../../src/kernels/load-fastcdc.ts'
-import { seededBytes } from './seeded-bytes.ts'
+import { seededBytes } from '../helpers/seeded.ts'
 
 const MIB = 1024 * 1024
 

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { FIELDS_REGION_BYTES, type FieldShape, type FieldsKernel, javascriptFields, MAX_STREAMS } from '../../src/kernels/fields.ts'
 import { loadFields } from '../../src/kernels/load-fields.ts'
-import { seededBytes } from './seeded-bytes.ts'
+import { seededBytes } from '../helpers/seeded.ts'
 
 const WEBASSEMBLY = loadFields()
 const JAVASCRIPT = javascriptFields()

@@ -10,7 +10,7 @@ import {
   REGION_BYTES,
   type Width,
 } from '../../src/kernels/planes.ts'
-import { seededBytes } from './seeded-bytes.ts'
+import { seededBytes } from '../helpers/seeded.ts'
 
 const WIDTHS: Width[] = [1, 2, 4, 8]
 const MODES: PlaneMode[] = ['plain', 'rotated', 'delta']

@@ -11,7 +11,8 @@ import type { ChunkWriter } from '../../src/repository/push/chunk-writer.ts'
 import type { FileChunk } from '../../src/repository/source/file-reader.ts'
 import { sha256, toHex } from '../../src/util/hash.ts'
 import { silentReporter } from '../../src/util/reporter.ts'
-import { makeTree, seededNoise } from '../helpers/trees.ts'
+import { seededNoise } from '../helpers/seeded.ts'
+import { makeTree } from '../helpers/trees.ts'
 
 /** So many bytes at its beginning tell a chunk from its base. */
 const DELTA_BYTES = 60

@@ -11,8 +11,10 @@ import { isTemporaryName, temporaryName } from '../../src/storage/folder-files.t
 import { FolderStorage, STALE_TEMPORARY_MS } from '../../src/storage/folder.ts'
 import { isObjectName } from '../../src/storage/storage.ts'
 import { sha256Hex } from '../../src/util/hash.ts'
-import { codeOf, same, sampleBytes } from '../contract/storage-contract.ts'
+import { same } from '../contract/storage-contract.ts'
+import { codeOf } from '../helpers/failures.ts'
 import { withFolder } from '../helpers/folders.ts'
+import { seededBytes } from '../helpers/seeded.ts'
 
 const MIB = 1024 * 1024
 
@@ -35,12 +37,12 @@ describe('FolderStorage: objects are plain files', () => {
   test(
     'one file each, no temporary file stays',
     inFolder(async (storage, path) => {
-      await storage.put('a', sampleBytes(100))
+      await storage.put('a', seededBytes(100, 1))
       await storage.list()
-      await storage.put('a', sampleBytes(100))
-      await codeOf(storage.put('a', sampleBytes(101)))
+      await storage.put('a', seededBytes(100, 1))
+      await codeOf(storage.put('a', seededBytes(101, 1)))
       expect(await readdir(path)).toEqual(['a'])
-      expect(same(await readFile(join(path, 'a')), sampleBytes(100))).toBe(true)
+      expect(same(await readFile(join(path, 'a')), seededBytes(100, 1))).toBe(true)
       expect((await stat(join(path, 'a'))).nlink).toBe(1)
     }),
   )
@@ -48,7 +50,7 @@ describe('FolderStorage: objects are plain files', () => {
   test(
     'only what is a regular file under a name of an object is listed',
     inFolder(async (storage, path) => {
-      await storage.put('object', sampleBytes(5))
+      await storage.put('object', seededBytes(5, 1))
       await writeFile(join(path, temporaryName()), 'half')
       await writeFile(join(path, 'my letter.txt'), 'foreign')
       await writeFile(join(path, '.DS_Store'), 'foreign')
@@ -62,12 +64,12 @@ describe('FolderStorage: objects are plain files', () => {
     'a folder, a link or a pipe under the name of an object is not followed, waited for or replaced',
     inFolder(async (storage, path) => {
       await mkdir(join(path, 'folder'))
-      await writeFile(join(path, 'target'), sampleBytes(5))
+      await writeFile(join(path, 'target'), seededBytes(5, 1))
       await symlink('target', join(path, 'link'))
       execFileSync('mkfifo', [join(path, 'pipe')])
       for (const name of ['folder', 'link', 'pipe']) {
         expect(await codeOf(storage.get(name)), name).toBe('not-found')
-        expect(await codeOf(storage.put(name, sampleBytes(5))), name).toBe('conflict')
+        expect(await codeOf(storage.put(name, seededBytes(5, 1))), name).toBe('conflict')
       }
     }),
   )
@@ -75,12 +77,12 @@ describe('FolderStorage: objects are plain files', () => {
   test(
     'a damaged object is a conflict and stays for inspection',
     inFolder(async (storage, path) => {
-      await writeFile(join(path, 'short'), sampleBytes(50))
-      await writeFile(join(path, 'changed'), sampleBytes(100, 2))
-      expect(await codeOf(storage.put('short', sampleBytes(100)))).toBe('conflict')
-      expect(await codeOf(storage.put('changed', sampleBytes(100)))).toBe('conflict')
+      await writeFile(join(path, 'short'), seededBytes(50, 1))
+      await writeFile(join(path, 'changed'), seededBytes(100, 2))
+      expect(await codeOf(storage.put('short', seededBytes(100, 1)))).toBe('conflict')
+      expect(await codeOf(storage.put('changed', seededBytes(100, 1)))).toBe('conflict')
       expect((await readFile(join(path, 'short'))).length).toBe(50)
-      expect(same(await readFile(join(path, 'changed')), sampleBytes(100, 2))).toBe(true)
+      expect(same(await readFile(join(path, 'changed')), seededBytes(100, 2))).toBe(true)
       expect(await temporariesIn(path)).toEqual([])
     }),
   )
@@ -88,7 +90,7 @@ describe('FolderStorage: objects are plain files', () => {
   test(
     'a name that appears while its bytes are written is not overwritten',
     inFolder(async (storage, path) => {
-      const putting = codeOf(storage.put('a', sampleBytes(32 * MIB)))
+      const putting = codeOf(storage.put('a', seededBytes(32 * MIB, 1)))
       while ((await temporariesIn(path)).length === 0) await pause(0)
       await writeFile(join(path, 'a'), 'someone else')
       expect(await putting).toBe('conflict')
@@ -128,7 +130,7 @@ describe('FolderStorage: durable, whole or absent', () => {
   test(
     'a put resolves after the bytes, then the name are on the disk; a remove after the name is gone from it',
     inFolder(async (storage, path) => {
-      await storage.put('first', sampleBytes(1))
+      await storage.put('first', seededBytes(1, 1))
       const steps: string[] = []
       const prototype = await fileHandlePrototype(path)
       const realSync = Reflect.get(prototype, 'sync')
@@ -144,13 +146,13 @@ describe('FolderStorage: durable, whole or absent', () => {
       // named imports of a built-in module follow a change of it only when told to
       syncBuiltinESMExports()
       try {
-        await storage.put('a', sampleBytes(100))
+        await storage.put('a', seededBytes(100, 1))
         expect(steps.splice(0)).toEqual(['sync file', 'rename', 'sync folder'])
-        await storage.put('a', sampleBytes(100))
+        await storage.put('a', seededBytes(100, 1))
         expect(steps.splice(0)).toEqual(['sync folder'])
         await storage.remove('a')
         expect(steps.splice(0)).toEqual(['sync folder'])
-        await new FolderStorage(join(path, 'x', 'y')).put('a', sampleBytes(1))
+        await new FolderStorage(join(path, 'x', 'y')).put('a', seededBytes(1, 1))
         expect(steps.splice(0)).toEqual(['sync folder', 'sync folder', 'sync file', 'rename', 'sync folder'])
       } finally {
         sync.mockRestore()
@@ -166,7 +168,7 @@ describe('FolderStorage: durable, whole or absent', () => {
       let writing = true
       const writes = (async () => {
         for (let round = 0; round < 12; round++) {
-          const objects = Array.from({ length: 5 }, (_, i) => sampleBytes(20_000 + 150_000 * i, round * 10 + i))
+          const objects = Array.from({ length: 5 }, (_, i) => seededBytes(20_000 + 150_000 * i, round * 10 + i))
           await Promise.all(objects.map(bytes => storage.put(`pack-${sha256Hex(bytes)}`, bytes)))
         }
         writing = false
@@ -212,12 +214,12 @@ describe('FolderStorage: durable, whole or absent', () => {
   test(
     'a put whose temporary file was cleaned away may be tried again',
     inFolder(async (storage, path) => {
-      const putting = codeOf(storage.put('a', sampleBytes(32 * MIB)))
+      const putting = codeOf(storage.put('a', seededBytes(32 * MIB, 1)))
       let temporaries: string[] = []
       while (temporaries.length === 0) temporaries = await temporariesIn(path)
       await unlink(join(path, temporaries[0]!))
       expect(await putting).toBe('unavailable')
-      await storage.put('a', sampleBytes(10))
+      await storage.put('a', seededBytes(10, 1))
       expect(await namesIn(storage)).toEqual(['a'])
     }),
   )
@@ -228,7 +230,7 @@ describe('FolderStorage: time', () => {
     'creation is when the name appeared, whatever the file says of its modification',
     inFolder(async (storage, path) => {
       const { asOf } = await storage.list()
-      const { created } = await storage.put('a', sampleBytes(10))
+      const { created } = await storage.put('a', seededBytes(10, 1))
       await pause(30)
       const before = Date.now()
       await utimes(join(path, 'a'), 1, 1)
@@ -249,7 +251,7 @@ describe('FolderStorage: time', () => {
       const { asOf } = await storage.list()
       expect(await readdir(path)).toEqual([])
       expect(asOf).toBeGreaterThanOrEqual(before - 10)
-      expect((await storage.put('a', sampleBytes(1))).created).toBeGreaterThanOrEqual(asOf)
+      expect((await storage.put('a', seededBytes(1, 1))).created).toBeGreaterThanOrEqual(asOf)
       expect((await new FolderStorage(join(path, 'none'), { now: () => 5000.7 }).list()).asOf).toBe(4990)
     }),
   )
@@ -260,7 +262,7 @@ describe('FolderStorage: what else lies there', () => {
     'strangers are named, up to a limit, temporary files are not',
     inFolder(async (storage, path) => {
       expect(await new FolderStorage(join(path, 'absent')).strangers(isObjectName, 5)).toEqual([])
-      await storage.put('pack-1', sampleBytes(1))
+      await storage.put('pack-1', seededBytes(1, 1))
       await writeFile(join(path, temporaryName()), '')
       await writeFile(join(path, temporaryName('clock-')), '')
       const ours = (name: string) => name.startsWith('pack-')
@@ -309,7 +311,7 @@ describe('FolderStorage: errors', () => {
       await writeFile(join(path, 'file'), 'x')
       for (const storage of [new FolderStorage(join(path, 'file')), new FolderStorage(join(path, 'file', 'below'))]) {
         const calls: (() => Promise<unknown>)[] = [
-          () => storage.put('a', sampleBytes(1)),
+          () => storage.put('a', seededBytes(1, 1)),
           () => storage.get('a'),
           () => storage.list(),
           () => storage.remove('a'),

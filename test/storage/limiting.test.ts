@@ -127,7 +127,8 @@ describe('LimitingStorage', () => {
     expect(outcomes).toEqual(['b interrupted', 'a', 'c'])
   })
 
-  // how many promise reactions lie between being let in and beginning is not ours to know: the abort comes after each number of them
+  // how many promise reactions lie between being let in and beginning is not ours to know: the abort comes after each
+  // number of them
   test.each([0, 1, 2, 3, 4, 5, 6, 8])('an abort %i reactions after being let in leaves room for the next', async reactions => {
     const { held, outcomes, put } = setUp(1, 100)
     const abort = new AbortController()

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { RetryingStorage } from '../../src/storage/retrying.ts'
 import type { RetryEvent, RetryOptions } from '../../src/storage/retrying.ts'
-import { AppError, isAppError } from '../../src/util/errors.ts'
-import { codeOf, sampleBytes } from '../contract/storage-contract.ts'
+import { isAppError } from '../../src/util/errors.ts'
+import { rejection } from '../helpers/failures.ts'
+import { codeOf } from '../helpers/failures.ts'
+import { seededBytes } from '../helpers/seeded.ts'
 import { FaultyStorage } from '../helpers/storage/faulty.ts'
 import type { FaultPlan } from '../helpers/storage/faulty.ts'
 import { MemoryStorage } from '../helpers/storage/memory.ts'
@@ -34,19 +36,10 @@ function setUp(plan: FaultPlan, options: Partial<RetryOptions> = {}) {
   return { storage, memory, events, waits, calls }
 }
 
-async function failureOf(promise: Promise<unknown>): Promise<AppError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  )
-  if (isAppError(error)) return error
-  throw new Error('it did not fail as it should', { cause: error })
-}
-
 describe('RetryingStorage', () => {
   test('waits longer each time, up to the cap, with jitter', async () => {
     const { storage, waits, events } = setUp(({ nth }) => (nth < 6 ? { fault: 'error', code: 'unavailable' } : undefined))
-    await storage.put('a', sampleBytes(3))
+    await storage.put('a', seededBytes(3, 1))
     expect(waits).toEqual([50, 100, 200, 400, 500])
     expect(events.map(({ kind, name, failures, delayMs }) => [kind, name, failures, delayMs])).toEqual(
       waits.map((ms, i) => ['put', 'a', i + 1, ms]),
@@ -80,13 +73,13 @@ describe('RetryingStorage', () => {
 
   test('passes on what is no AppError', async () => {
     const { storage, calls } = setUp(() => ({ fault: 'truncate', keep: 1 }))
-    await expect(storage.put('a', sampleBytes(1))).rejects.toThrow(TypeError)
+    await expect(storage.put('a', seededBytes(1, 1))).rejects.toThrow(TypeError)
     expect(calls).toEqual(['put'])
   })
 
   test('gives up after the last attempt and says what to do', async () => {
     const { storage, calls } = setUp(() => ({ fault: 'error', code: 'unavailable' }), { attempts: 3 })
-    const error = await failureOf(storage.get('a'))
+    const error = await rejection(storage.get('a'))
     expect(error.code).toBe('unavailable')
     expect(error.message).toMatch(/^A planned fault: get a .* Tried 3 times in 0 s\.$/)
     expect(error.hint).toContain('Check the connection to the store')
@@ -97,7 +90,7 @@ describe('RetryingStorage', () => {
   test('begins no wait that the time budget does not cover', async () => {
     const plan: FaultPlan = ({ nth }) => ({ fault: 'error', code: 'throttled', retryAfterMs: nth === 3 ? 9000 : 4000 })
     const { storage, waits } = setUp(plan, { budgetMs: 10_000, random: () => 0 })
-    const error = await failureOf(storage.remove('a'))
+    const error = await rejection(storage.remove('a'))
     expect(waits).toEqual([4000, 4000])
     expect(error.code).toBe('throttled')
     expect(error.retryAfterMs).toBe(9000)
@@ -107,8 +100,8 @@ describe('RetryingStorage', () => {
 
   test('a put and a remove whose answers were lost succeed when repeated', async () => {
     const { storage, memory, calls } = setUp(({ nth }) => (nth === 1 ? { fault: 'lost-answer' } : undefined))
-    await storage.put('a', sampleBytes(10))
-    expect(await memory.get('a')).toEqual(sampleBytes(10))
+    await storage.put('a', seededBytes(10, 1))
+    expect(await memory.get('a')).toEqual(seededBytes(10, 1))
     await storage.remove('a')
     expect((await memory.list()).objects).toEqual([])
     expect(calls).toEqual(['put', 'put', 'remove', 'remove'])

@@ -4,7 +4,7 @@ import { findPrefix } from '../../src/tensors/match-names.ts'
 import { readTensorFile } from '../../src/tensors/read-tensor-file.ts'
 import { unequalStretches, type HashedSource } from '../../src/tensors/stretches.ts'
 import { type Entry, safetensors } from '../chunking/layouts/writers.ts'
-import { seededBytes } from '../kernels/seeded-bytes.ts'
+import { seededBytes } from '../helpers/seeded.ts'
 import { filesOf, hashedSourceOf, sourceOf } from './tensor-files.ts'
 
 const floats = (length: number, change: (values: Float32Array) => void = () => undefined): Buffer => {

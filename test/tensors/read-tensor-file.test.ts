@@ -3,18 +3,14 @@ import { describe, expect, test } from 'vitest'
 import { parametersOf } from '../../src/tensors/tensor.ts'
 import { isAppError, type AppError } from '../../src/util/errors.ts'
 import { gguf, npy, npyHeader, rawSafetensors, safetensors, zip } from '../chunking/layouts/writers.ts'
-import { seededText } from '../helpers/trees.ts'
-import { seededBytes } from '../kernels/seeded-bytes.ts'
+import { rejection } from '../helpers/failures.ts'
+import { seededBytes, seededText } from '../helpers/seeded.ts'
 import { deflatedZip, elementsOf, filesOf, torchFile, type View } from './tensor-files.ts'
 
 const fixture = (name: string): Buffer => readFileSync(new URL(`../chunking/layouts/fixtures/${name}`, import.meta.url))
 const floats = (...values: number[]): Buffer => Buffer.from(Float32Array.from(values).buffer)
 
-async function refusal(bytes: Uint8Array, what?: string): Promise<AppError> {
-  const error: unknown = await filesOf(bytes, what).catch((error: unknown) => error)
-  if (!isAppError(error)) throw error
-  return error
-}
+const refusal = (bytes: Uint8Array, what?: string): Promise<AppError> => rejection(filesOf(bytes, what))
 
 describe('safetensors', () => {
   test('small and empty tensors too, types of their own, and the metadata', async () => {

@@ -13,8 +13,8 @@ import { planSafetensors, safetensorsPieces } from '../../src/tensors/write-safe
 import { safetensors, type Entry } from '../chunking/layouts/writers.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { contextOf, pushFolder } from '../helpers/in-process.ts'
+import { seededNoise } from '../helpers/seeded.ts'
 import { MemoryStorage } from '../helpers/storage/memory.ts'
-import { seededNoise } from '../helpers/trees.ts'
 import { elementsOf, torchFile } from './tensor-files.ts'
 
 const MiB = 1024 * 1024

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { readTensorFile } from '../../src/tensors/read-tensor-file.ts'
 import { planSafetensors, safetensorsPieces } from '../../src/tensors/write-safetensors.ts'
 import { npy, npyHeader, safetensors } from '../chunking/layouts/writers.ts'
-import { seededBytes } from '../kernels/seeded-bytes.ts'
+import { seededBytes } from '../helpers/seeded.ts'
 import { elementsOf, filesOf, sourceOf, torchFile } from './tensor-files.ts'
 
 /** A new file of the tensors of these names. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ascii, ByteReader, ByteWriter, equalBytes } from '../../src/util/bytes.ts'
-import { isAppError } from '../../src/util/errors.ts'
+import { refusal } from '../helpers/failures.ts'
 
 const MAX = Number.MAX_SAFE_INTEGER
 
@@ -9,17 +9,6 @@ function varintBytes(value: number): Uint8Array {
   const out = new ByteWriter(1)
   out.varint(value)
   return out.finish()
-}
-
-/** The error of a read that must be refused as damage, with nothing else thrown. */
-function refusal(read: () => unknown): string {
-  try {
-    read()
-  } catch (error) {
-    if (isAppError(error, 'corrupt')) return error.message
-    throw error
-  }
-  throw new Error('it was not refused')
 }
 
 const number = fc.oneof(
@@ -47,10 +36,10 @@ describe('varint', () => {
       fc.property(number, fc.integer({ min: 1, max: 9 }), (value, padding) => {
         const bytes = varintBytes(value)
         for (let length = 0; length < bytes.length; length++)
-          expect(refusal(() => new ByteReader(bytes.subarray(0, length), 'x').varint(MAX))).toContain('too early')
+          expect(refusal(() => new ByteReader(bytes.subarray(0, length), 'x').varint(MAX)).message).toContain('too early')
         const longer = new Uint8Array([...bytes.subarray(0, -1), bytes.at(-1)! | 0x80, ...new Array<number>(padding - 1).fill(0x80), 0])
-        expect(refusal(() => new ByteReader(longer, 'x').varint(MAX))).toMatch(/shortest form|too long/)
-        if (value > 0) expect(refusal(() => new ByteReader(bytes, 'x').varint(value - 1))).toContain('exceeds its limit')
+        expect(refusal(() => new ByteReader(longer, 'x').varint(MAX)).message).toMatch(/shortest form|too long/)
+        if (value > 0) expect(refusal(() => new ByteReader(bytes, 'x').varint(value - 1)).message).toContain('exceeds its limit')
       }),
       { seed: 2, numRuns: 300 },
     )
@@ -61,8 +50,8 @@ describe('varint', () => {
       [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10],
       [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f],
     ])
-      expect(refusal(() => new ByteReader(Uint8Array.from(bytes), 'x').varint(MAX))).toContain('exceeds its limit')
-    expect(refusal(() => new ByteReader(new Uint8Array(20).fill(0xff), 'x').varint(MAX))).toContain('too long')
+      expect(refusal(() => new ByteReader(Uint8Array.from(bytes), 'x').varint(MAX)).message).toContain('exceeds its limit')
+    expect(refusal(() => new ByteReader(new Uint8Array(20).fill(0xff), 'x').varint(MAX)).message).toContain('too long')
   })
 
   test.each([-1, 0.5, NaN, Infinity, 2 ** 53])('%s is not written', value => {
@@ -74,7 +63,7 @@ describe('ByteReader', () => {
   test('a count is refused before anything is allocated for it', () => {
     for (const hostile of [11, 2 ** 32, 2 ** 50, MAX]) {
       const bytes = Buffer.concat([varintBytes(hostile), new Uint8Array(320)])
-      expect(refusal(() => new ByteReader(bytes, 'x').count(32, MAX))).toContain('exceeds what the remaining 320 bytes can hold')
+      expect(refusal(() => new ByteReader(bytes, 'x').count(32, MAX)).message).toContain('exceeds what the remaining 320 bytes can hold')
     }
     expect(new ByteReader(Buffer.concat([varintBytes(10), new Uint8Array(320)]), 'x').count(32, MAX)).toBe(10)
   })
@@ -84,12 +73,13 @@ describe('ByteReader', () => {
       fc.property(fc.uint8Array({ maxLength: 40 }), fc.nat(40), fc.nat(50), (bytes, end, count) => {
         const limit = Math.min(end, bytes.length)
         const reader = new ByteReader(bytes, 'The thing', 0, limit)
-        if (count > limit) expect(refusal(() => reader.take(count))).toBe(`The thing is damaged: it ends ${count - limit} bytes too early`)
+        if (count > limit)
+          expect(refusal(() => reader.take(count)).message).toBe(`The thing is damaged: it ends ${count - limit} bytes too early`)
         else {
           expect(reader.take(count)).toEqual(bytes.subarray(0, count))
           expect(reader.remaining).toBe(limit - count)
-          if (count < limit) expect(refusal(() => reader.finish())).toContain(`${limit - count} bytes are left over`)
-          else expect(refusal(() => reader.byte())).toContain('1 bytes too early')
+          if (count < limit) expect(refusal(() => reader.finish()).message).toContain(`${limit - count} bytes are left over`)
+          else expect(refusal(() => reader.byte()).message).toContain('1 bytes too early')
         }
       }),
       { seed: 3 },
@@ -100,7 +90,7 @@ describe('ByteReader', () => {
     for (let at = 0; at < 4; at++) {
       const bytes = ascii('CEP1')
       bytes[at]! ^= 1
-      expect(refusal(() => new ByteReader(bytes, 'x').expect(ascii('CEP1'), 'wrong magic'))).toContain('wrong magic')
+      expect(refusal(() => new ByteReader(bytes, 'x').expect(ascii('CEP1'), 'wrong magic')).message).toContain('wrong magic')
     }
     new ByteReader(ascii('CEP1'), 'x').expect(ascii('CEP1'), 'wrong magic')
   })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { Fields, isRecord, parseJson } from '../../src/util/json-fields.ts'
-import { refusal } from '../helpers/repository/arbitraries.ts'
+import { refusal } from '../helpers/failures.ts'
 
 const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value))
 

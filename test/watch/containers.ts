@@ -1,4 +1,4 @@
-import { seededNoise } from '../helpers/trees.ts'
+import { seededNoise } from '../helpers/seeded.ts'
 
 /** A safetensors file with one tensor of so many bytes. */
 export function safetensors(seed: number, bytes: number): Buffer {

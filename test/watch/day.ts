@@ -8,7 +8,7 @@ import { openForPrune, prune } from '../../src/repository/prune/prune.ts'
 import type { RetentionPolicy } from '../../src/repository/versions/retention.ts'
 import { isAppError } from '../../src/util/errors.ts'
 import { checkAll, pullVersion, pushFolder } from '../helpers/in-process.ts'
-import { seededNoise, seededRandom } from '../helpers/trees.ts'
+import { seededNoise, seededRandom } from '../helpers/seeded.ts'
 import { deadPacksOf, keptOf, versionsIn, type Made } from './retained.ts'
 
 const HOUR = 3_600_000

@@ -3,7 +3,8 @@ import type { DriveEmulator, EmulatorOptions } from '../drive-emulator/emulator.
 import { DriveSandbox, driveEnvironment } from '../drive/drive-cli.ts'
 import { withDrive } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'
-import { expectSameTree, makeTree, pictureOf, seededNoise } from '../helpers/trees.ts'
+import { seededNoise } from '../helpers/seeded.ts'
+import { expectSameTree, makeTree, pictureOf } from '../helpers/trees.ts'
 import { whileWatching, type RunningWatch } from './running.ts'
 
 const QUICK = ['runs', '--settle', '200ms', '--every', '100ms']

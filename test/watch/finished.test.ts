@@ -2,7 +2,8 @@ import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } f
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { withSandbox, type Sandbox } from '../helpers/cli.ts'
-import { pictureOf, expectSameTree, makeTree, seededNoise } from '../helpers/trees.ts'
+import { seededNoise } from '../helpers/seeded.ts'
+import { pictureOf, expectSameTree, makeTree } from '../helpers/trees.ts'
 import { npy, safetensors, zip } from './containers.ts'
 import { until, whileWatching, type RunningWatch } from './running.ts'
 

@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process'
 import { appendFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { expectError, withSandbox, type Sandbox } from '../helpers/cli.ts'
-import { expectSameTree, makeTree, seededNoise } from '../helpers/trees.ts'
+import { seededNoise } from '../helpers/seeded.ts'
+import { expectSameTree, makeTree } from '../helpers/trees.ts'
 import { whileWatching } from './running.ts'
 
 const QUICK = ['--settle', '200ms', '--every', '100ms']

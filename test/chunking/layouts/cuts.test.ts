@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { MIN_TENSOR_BYTES, TENSOR_CHUNK_BYTES, tensorCuts } from '../../../src/chunking/layouts/cuts.ts'
 import { findTensors, type TensorSpan } from '../../../src/chunking/tensor-layout.ts'
-import { seededBytes } from '../../kernels/seeded-bytes.ts'
+import { seededBytes } from '../../helpers/seeded.ts'
 import { npy, npyHeader, reading, safetensors, zip } from './writers.ts'
 
 const MIB = 1024 * 1024

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { tensorCuts } from '../../../src/chunking/layouts/cuts.ts'
 import { findTensors } from '../../../src/chunking/tensor-layout.ts'
-import { seededBytes } from '../../kernels/seeded-bytes.ts'
+import { seededBytes } from '../../helpers/seeded.ts'
 import { gguf, npy, npyHeader, reading, safetensors, zip } from './writers.ts'
 
 const MIB = 1024 * 1024

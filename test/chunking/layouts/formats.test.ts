@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { findTensors, type TensorSpan } from '../../../src/chunking/tensor-layout.ts'
-import { seededBytes } from '../../kernels/seeded-bytes.ts'
+import { seededBytes } from '../../helpers/seeded.ts'
 import { gguf, npy, npyHeader, rawSafetensors, reading, safetensors, type Entry, zip } from './writers.ts'
 
 const KIB = 1024

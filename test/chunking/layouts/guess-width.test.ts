@@ -1,7 +1,7 @@
 import { deflateRawSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { guessWidth, guessWidthAt } from '../../../src/chunking/layouts/guess-width.ts'
-import { seededBytes } from '../../kernels/seeded-bytes.ts'
+import { seededBytes } from '../../helpers/seeded.ts'
 import { reading } from './writers.ts'
 
 const COUNT = 6000

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { readStorages } from '../../../src/chunking/layouts/torch-storages.ts'
 import { findTensors, type TensorSpan } from '../../../src/chunking/tensor-layout.ts'
-import { seededBytes } from '../../kernels/seeded-bytes.ts'
+import { seededBytes } from '../../helpers/seeded.ts'
 import { type Member, reading, u32, zip } from './writers.ts'
 
 async function find(bytes: Uint8Array): Promise<TensorSpan[] | undefined> {

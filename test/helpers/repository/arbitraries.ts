@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect } from 'vitest'
 import type { ChunkBases, Directory, NewBlock } from '../../../src/repository/format/directory.ts'
 import { MAX_BLOCK_BYTES, MAX_BLOCK_CHUNKS, MAX_DEPTH } from '../../../src/repository/format/limits.ts'
-import { AppError, isAppError } from '../../../src/util/errors.ts'
+import { isAppError } from '../../../src/util/errors.ts'
 import { sha256, toHex } from '../../../src/util/hash.ts'
 
 /** 32 bytes that stand for a chunk's id; equal numbers are equal ids. */
@@ -12,27 +12,9 @@ export function idOf(number: number): Buffer {
 
 export const hexOf = (number: number): string => toHex(idOf(number))
 
-/** The error that `act` must throw: an AppError of this code and nothing else. */
-export function refusal(act: () => unknown, code: AppError['code'] = 'corrupt'): AppError {
-  try {
-    act()
-  } catch (error) {
-    if (isAppError(error, code)) return error
-    throw error
-  }
-  throw new Error(`it was not refused as ${code}`)
-}
-
-export async function rejection(promise: Promise<unknown>, code: AppError['code']): Promise<AppError> {
-  const outcome = await promise.then(
-    () => undefined,
-    (reason: unknown) => ({ reason }),
-  )
-  if (isAppError(outcome?.reason, code)) return outcome.reason
-  throw new Error(`it was not refused as ${code}`, { cause: outcome?.reason })
-}
-
-/** What `decode` gives, or undefined when it refuses the bytes as damaged; anything else that it throws comes through. */
+/**
+ * What `decode` gives, or undefined when it refuses the bytes as damaged; anything else that it throws comes through.
+ */
 export function decodedOrRefused<T>(decode: () => T): T | undefined {
   try {
     return decode()

@@ -13,6 +13,7 @@ import type { Storage } from '../../../src/storage/storage.ts'
 import type { Surroundings } from '../../../src/util/clock.ts'
 import { sha256, toHex } from '../../../src/util/hash.ts'
 import { silentReporter } from '../../../src/util/reporter.ts'
+import { aSnapshot } from '../a-snapshot.ts'
 import { encodeEntry, encodePack } from '../encode.ts'
 import { FaultyStorage, type FaultPlan } from '../storage/faulty.ts'
 import { MemoryStorage } from '../storage/memory.ts'
@@ -99,22 +100,15 @@ export class TestStore {
     const { entries = [], indexed = true, ...fields } = more
     const manifest = Buffer.from(entries.map(encodeEntry).join(''))
     if (manifest.length > 0 && indexed) await this.index([await this.pack([rawBlock(manifest)])])
-    const { id, objectName, bytes } = encodeSnapshot({
-      name,
-      time: this.clock,
-      listed: this.clock,
-      host: 'host',
-      source: { path: '/data', type: 'directory' },
-      tags: [],
-      metrics: {},
-      parent: null,
-      counts: { files: 0, directories: 0, symlinks: 0 },
-      bytes: 0,
-      added: { bytes: 0, storedBytes: 0 },
-      manifest: { bytes: manifest.length, chunks: manifest.length > 0 ? [toHex(sha256(manifest))] : [] },
-      program: 'test',
-      ...fields,
-    })
+    const { id, objectName, bytes } = encodeSnapshot(
+      aSnapshot({
+        name,
+        time: this.clock,
+        listed: this.clock,
+        manifest: { bytes: manifest.length, chunks: manifest.length > 0 ? [toHex(sha256(manifest))] : [] },
+        ...fields,
+      }),
+    )
     await this.put(objectName, bytes)
     return { id, objectName }
   }

@@ -4,7 +4,10 @@ import type { ByteRange, Listing, Quota, Storage, StorageOptions } from '../../.
 import { equalBytes } from '../../../src/util/bytes.ts'
 import { throwIfAborted } from '../../../src/util/errors.ts'
 
-/** Objects in this process's memory: the simplest store that keeps every promise. Bytes are copied on their way in and out. */
+/**
+ * Objects in this process's memory: the simplest store that keeps every promise. Bytes are copied on their way in and
+ * out.
+ */
 export class MemoryStorage implements Storage {
   readonly location: string
   private readonly now: () => number

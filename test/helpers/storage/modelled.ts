@@ -46,8 +46,8 @@ export interface ModelOptions {
 }
 
 /**
- * Lets a local store take the time of a remote one and counts what was asked of it. With a `VirtualClock` as `options` no real time passes; give the
- * inner store the same clock for its creation times.
+ * Lets a local store take the time of a remote one and counts what was asked of it. With a `VirtualClock` as `options`
+ * no real time passes; give the inner store the same clock for its creation times.
  */
 export class ModelledStorage implements Storage {
   readonly location: string
@@ -102,8 +102,9 @@ export class ModelledStorage implements Storage {
   }
 
   /**
-   * The most calls of which each began only after the one before had ended: what a program can't do in less than so many round trips' time. Found in
-   * the order of events alone, so it does not depend on the profile's numbers unless they change what overlaps.
+   * The most calls of which each began only after the one before had ended: what a program can't do in less than so
+   * many round trips' time. Found in the order of events alone, so it does not depend on the profile's numbers unless
+   * they change what overlaps.
    */
   longestCallChain(): number {
     return longestChain(this.recorded)
@@ -113,7 +114,9 @@ export class ModelledStorage implements Storage {
     return longestChain(this.recorded.filter(({ kind }) => kind === 'put'))
   }
 
-  /** Forgets the counts and chains so far, not the throttling: for the next step of a test. No call may be under way. */
+  /**
+   * Forgets the counts and chains so far, not the throttling: for the next step of a test. No call may be under way.
+   */
   resetCounts(): void {
     this.recorded = []
     this.up = this.down = this.refused = 0
@@ -201,7 +204,9 @@ export class ModelledStorage implements Storage {
   }
 }
 
-/** Calls ordered by their ending: taking each that begins after the last one taken has ended gives the longest chain. */
+/**
+ * Calls ordered by their ending: taking each that begins after the last one taken has ended gives the longest chain.
+ */
 function longestChain(calls: readonly RecordedCall[]): number {
   let length = 0
   let ended = -1

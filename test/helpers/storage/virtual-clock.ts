@@ -6,7 +6,10 @@ interface Timer {
   wake: () => void
 }
 
-/** Turns of the event loop without any new timer or file access, after which this thread is taken to have nothing left to do. */
+/**
+ * Turns of the event loop without any new timer or file access, after which this thread is taken to have nothing left
+ * to do.
+ */
 const IDLE_TURNS = 12
 
 /** Of `quietMs`, the share of processor time that still counts as idle. */

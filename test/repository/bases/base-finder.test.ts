@@ -16,6 +16,7 @@ import { toHex } from '../../../src/util/hash.ts'
 import { silentReporter } from '../../../src/util/reporter.ts'
 import { withFolder } from '../../helpers/folders.ts'
 import { checkAll, contextOf, pullVersion, pushFolder } from '../../helpers/in-process.ts'
+import { seededNoise } from '../../helpers/seeded.ts'
 import { MemoryStorage } from '../../helpers/storage/memory.ts'
 import {
   asGguf,
@@ -32,7 +33,7 @@ import {
   weights,
   type Weights,
 } from '../../helpers/tensors.ts'
-import { expectSameTree, pictureOf, seededNoise } from '../../helpers/trees.ts'
+import { expectSameTree, pictureOf } from '../../helpers/trees.ts'
 
 const MiB = 1024 * 1024
 

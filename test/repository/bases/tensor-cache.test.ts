@@ -6,7 +6,7 @@ import { TensorCache } from '../../../src/repository/bases/tensor-cache.ts'
 import { sha256 } from '../../../src/util/hash.ts'
 import { silentReporter } from '../../../src/util/reporter.ts'
 import { withFolder } from '../../helpers/folders.ts'
-import { seededNoise } from '../../helpers/trees.ts'
+import { seededNoise } from '../../helpers/seeded.ts'
 
 const KB = 1000
 const MB = 1000 * KB

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { decodeDirectory, encodeDirectory, type NewBlock } from '../../../src/repository/format/directory.ts'
 import { MAX_BLOCK_BYTES, MAX_BLOCK_CHUNKS } from '../../../src/repository/format/limits.ts'
 import { ByteWriter } from '../../../src/util/bytes.ts'
+import { refusal } from '../../helpers/failures.ts'
 import {
   anyBlocks,
   decodedOrRefused,
@@ -11,7 +12,6 @@ import {
   flipBit,
   idOf,
   rawBlock,
-  refusal,
 } from '../../helpers/repository/arbitraries.ts'
 
 const decode = (bytes: Uint8Array) => decodeDirectory(bytes, 'x')

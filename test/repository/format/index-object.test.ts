@@ -15,6 +15,7 @@ import { MAX_OBJECT_BYTES } from '../../../src/storage/storage.ts'
 import { ascii, ByteWriter } from '../../../src/util/bytes.ts'
 import { sha256Hex } from '../../../src/util/hash.ts'
 import { encodePack } from '../../helpers/encode.ts'
+import { refusal } from '../../helpers/failures.ts'
 import {
   anyBlocks,
   anyId,
@@ -25,7 +26,6 @@ import {
   hexOf,
   idOf,
   rawBlock,
-  refusal,
 } from '../../helpers/repository/arbitraries.ts'
 
 const NONCE = idOf(1).subarray(0, NONCE_BYTES)

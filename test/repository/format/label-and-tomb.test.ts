@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeLabel, decodeTomb, encodeLabel, encodeTomb, type Label, type Tomb } from '../../../src/repository/format/label-and-tomb.ts'
 import { sha256Hex } from '../../../src/util/hash.ts'
-import { flipBit, hexOf, refusal } from '../../helpers/repository/arbitraries.ts'
+import { refusal } from '../../helpers/failures.ts'
+import { flipBit, hexOf } from '../../helpers/repository/arbitraries.ts'
 
 const NONCE = '00112233445566778899aabbccddeeff'
 const hex = fc.nat(1000).map(hexOf)

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { wholeMicroseconds } from '../../../src/local/times.ts'
 import { isSafePath, ManifestDecoder, type Entry } from '../../../src/repository/format/manifest.ts'
 import { encodeEntry } from '../../helpers/encode.ts'
-import { decodedOrRefused, flipBit, hexOf, refusal } from '../../helpers/repository/arbitraries.ts'
+import { refusal } from '../../helpers/failures.ts'
+import { decodedOrRefused, flipBit, hexOf } from '../../helpers/repository/arbitraries.ts'
 import { anyEntries, chunksOf, fileEntry } from '../../helpers/repository/manifest-entries.ts'
 
 function decode(bytes: Uint8Array, cuts: readonly number[] = []): Entry[] {

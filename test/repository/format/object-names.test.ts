@@ -15,7 +15,8 @@ import {
   tombName,
 } from '../../../src/repository/format/object-names.ts'
 import { isObjectName } from '../../../src/storage/storage.ts'
-import { hexOf, refusal } from '../../helpers/repository/arbitraries.ts'
+import { refusal } from '../../helpers/failures.ts'
+import { hexOf } from '../../helpers/repository/arbitraries.ts'
 
 const legalName = fc
   .oneof(

@@ -4,7 +4,8 @@ import { decodePackTail, NONCE_BYTES, TRAILER_BYTES } from '../../../src/reposit
 import { MAX_OBJECT_BYTES } from '../../../src/storage/storage.ts'
 import { sha256Hex } from '../../../src/util/hash.ts'
 import { encodePack } from '../../helpers/encode.ts'
-import { anyBlocks, decodedOrRefused, expectDirectory, flipBit, idOf, rawBlock, refusal } from '../../helpers/repository/arbitraries.ts'
+import { refusal } from '../../helpers/failures.ts'
+import { anyBlocks, decodedOrRefused, expectDirectory, flipBit, idOf, rawBlock } from '../../helpers/repository/arbitraries.ts'
 
 const NONCE = idOf(1).subarray(0, NONCE_BYTES)
 const whole = (bytes: Uint8Array) => decodePackTail(bytes, bytes.length, 'abc')

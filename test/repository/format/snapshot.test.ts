@@ -4,7 +4,9 @@ import { COMMIT_WINDOW_MS } from '../../../src/repository/format/limits.ts'
 import { nameProblem, parseSnapshotObjectName, type SnapshotRef } from '../../../src/repository/format/object-names.ts'
 import { decodeSnapshot, encodeSnapshot, isLate, type Snapshot } from '../../../src/repository/format/snapshot.ts'
 import { sha256Hex } from '../../../src/util/hash.ts'
-import { flipBit, hexOf, refusal } from '../../helpers/repository/arbitraries.ts'
+import { aSnapshot } from '../../helpers/a-snapshot.ts'
+import { refusal } from '../../helpers/failures.ts'
+import { flipBit, hexOf } from '../../helpers/repository/arbitraries.ts'
 
 const text = fc.string({ unit: 'grapheme', maxLength: 20 })
 const hex = fc.nat(1000).map(hexOf)
@@ -50,21 +52,7 @@ const anySnapshot: fc.Arbitrary<Snapshot> = fc.record(
   },
 )
 
-const snapshot: Snapshot = {
-  name: 'data',
-  time: 1000,
-  listed: 900,
-  host: 'h',
-  source: { path: '/data', type: 'directory' },
-  tags: [],
-  metrics: {},
-  parent: null,
-  counts: { files: 0, directories: 0, symlinks: 0 },
-  bytes: 0,
-  added: { bytes: 0, storedBytes: 0 },
-  manifest: { bytes: 0, chunks: [] },
-  program: 'test',
-}
+const snapshot = aSnapshot()
 
 /** Decodes `content` as an object whose name fits it, so that what is refused is refused for what it says. */
 function decodeContent(content: object): unknown {

@@ -24,7 +24,7 @@ import { FileWriter, isStill, writeError } from '../../../src/repository/pull/fi
 import type { PlannedFile } from '../../../src/repository/pull/plan.ts'
 import { sha256 } from '../../../src/util/hash.ts'
 import { withFolder } from '../../helpers/folders.ts'
-import { seededNoise } from '../../helpers/trees.ts'
+import { seededNoise } from '../../helpers/seeded.ts'
 
 const CHUNK = 100_000
 

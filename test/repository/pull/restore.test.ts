@@ -8,11 +8,12 @@ import { packName } from '../../../src/repository/format/object-names.ts'
 import type { PlannedFile } from '../../../src/repository/pull/plan.ts'
 import { restoreFiles } from '../../../src/repository/pull/restore.ts'
 import { sha256 } from '../../../src/util/hash.ts'
+import { rejection } from '../../helpers/failures.ts'
 import { withFolder } from '../../helpers/folders.ts'
-import { rawBlockOf, rejection } from '../../helpers/repository/arbitraries.ts'
+import { rawBlockOf } from '../../helpers/repository/arbitraries.ts'
 import { TestStore } from '../../helpers/repository/test-store.ts'
+import { seededNoise } from '../../helpers/seeded.ts'
 import type { Fault } from '../../helpers/storage/faulty.ts'
-import { seededNoise } from '../../helpers/trees.ts'
 
 const chunk = (seed: number, length = 50_000): Buffer => seededNoise(seed, length)
 

@@ -11,11 +11,12 @@ import { parseVersion, readSnapshots, resolveVersion } from '../../../src/reposi
 import { AppError } from '../../../src/util/errors.ts'
 import { withFolder } from '../../helpers/folders.ts'
 import { checkAll, contextOf, pullVersion, pushFolder } from '../../helpers/in-process.ts'
+import { seededNoise, seededRandom, seededText } from '../../helpers/seeded.ts'
 import { FaultyStorage, type FaultPlan, type PlannedCall } from '../../helpers/storage/faulty.ts'
 import { MemoryStorage } from '../../helpers/storage/memory.ts'
 import { COLAB_PROFILE, ModelledStorage } from '../../helpers/storage/modelled.ts'
 import { VirtualClock } from '../../helpers/storage/virtual-clock.ts'
-import { expectSameTree, makeTree, seededNoise, seededRandom, seededText, type TreeNode } from '../../helpers/trees.ts'
+import { expectSameTree, makeTree, type TreeNode } from '../../helpers/trees.ts'
 
 const MINUTE = 60_000
 const OLD = { 'shared.bin': seededNoise(1, 90_000), 'table.csv': seededText(2, 40_000) }

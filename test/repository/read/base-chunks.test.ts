@@ -7,10 +7,11 @@ import { BaseChunks } from '../../../src/repository/read/base-chunks.ts'
 import { planReading } from '../../../src/repository/read/block-order.ts'
 import { type BlockSource, fetchBlocks, readOtherCopy, readSequence } from '../../../src/repository/read/read-chunks.ts'
 import { sha256, toHex } from '../../../src/util/hash.ts'
-import { hexOf, idOf, rawBlock, rawBlockOf, rejection } from '../../helpers/repository/arbitraries.ts'
+import { rejection } from '../../helpers/failures.ts'
+import { hexOf, idOf, rawBlock, rawBlockOf } from '../../helpers/repository/arbitraries.ts'
 import { predictedBlock, type PredictedChunk } from '../../helpers/repository/predicted.ts'
 import { TestStore } from '../../helpers/repository/test-store.ts'
-import { seededNoise } from '../../helpers/trees.ts'
+import { seededNoise } from '../../helpers/seeded.ts'
 
 const short = (bytes: Uint8Array): string => toHex(sha256(bytes)).slice(0, 12)
 

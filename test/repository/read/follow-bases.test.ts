@@ -13,7 +13,7 @@ import { silentReporter } from '../../../src/util/reporter.ts'
 import { flipBit, rawBlock, rawBlockOf } from '../../helpers/repository/arbitraries.ts'
 import { predictedBlock } from '../../helpers/repository/predicted.ts'
 import { surroundings, TestStore } from '../../helpers/repository/test-store.ts'
-import { seededNoise } from '../../helpers/trees.ts'
+import { seededNoise } from '../../helpers/seeded.ts'
 
 const short = (bytes: Uint8Array): string => toHex(sha256(bytes)).slice(0, 12)
 const [base, other, middle, last] = [1, 2, 3, 4].map(i => seededNoise(i, 4000)) as [Buffer, Buffer, Buffer, Buffer]

@@ -5,9 +5,10 @@ import { ChunkIndex } from '../../../src/repository/index/chunk-index.ts'
 import { planRanges } from '../../../src/repository/read/pack-ranges.ts'
 import { fetchBlocks, type BlockSource } from '../../../src/repository/read/read-chunks.ts'
 import { sha256, toHex } from '../../../src/util/hash.ts'
-import { hexOf, idOf, rawBlock, rejection } from '../../helpers/repository/arbitraries.ts'
+import { rejection } from '../../helpers/failures.ts'
+import { hexOf, idOf, rawBlock } from '../../helpers/repository/arbitraries.ts'
 import { TestStore } from '../../helpers/repository/test-store.ts'
-import { seededNoise } from '../../helpers/trees.ts'
+import { seededNoise } from '../../helpers/seeded.ts'
 
 const KiB = 1024
 const MiB = 1024 * KiB

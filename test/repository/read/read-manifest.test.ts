@@ -4,7 +4,8 @@ import { isComplete, readManifest } from '../../../src/repository/read/read-mani
 import { readSnapshot } from '../../../src/repository/versions/versions.ts'
 import { sha256, toHex } from '../../../src/util/hash.ts'
 import { encodeEntry } from '../../helpers/encode.ts'
-import { idOf, rawBlockOf, rejection } from '../../helpers/repository/arbitraries.ts'
+import { rejection } from '../../helpers/failures.ts'
+import { idOf, rawBlockOf } from '../../helpers/repository/arbitraries.ts'
 import { chunksOf, fileEntry } from '../../helpers/repository/manifest-entries.ts'
 import { TestStore } from '../../helpers/repository/test-store.ts'
 

@@ -3,9 +3,10 @@ import { describe, expect, test } from 'vitest'
 import type { NewBlock } from '../../../src/repository/format/directory.ts'
 import { readSequence, type BlockSource } from '../../../src/repository/read/read-chunks.ts'
 import { sha256, toHex } from '../../../src/util/hash.ts'
-import { hexOf, idOf, rawBlock, rawBlockOf, rejection } from '../../helpers/repository/arbitraries.ts'
+import { rejection } from '../../helpers/failures.ts'
+import { hexOf, idOf, rawBlock, rawBlockOf } from '../../helpers/repository/arbitraries.ts'
 import { TestStore } from '../../helpers/repository/test-store.ts'
-import { seededNoise } from '../../helpers/trees.ts'
+import { seededNoise } from '../../helpers/seeded.ts'
 
 describe('reading a sequence of chunks', () => {
   const chunk = seededNoise(5, 1000)

@@ -11,8 +11,8 @@ import type { Storage } from '../../../src/storage/storage.ts'
 import { sha256, sha256Hex } from '../../../src/util/hash.ts'
 import { withFolder } from '../../helpers/folders.ts'
 import { contextOf, pushFolder } from '../../helpers/in-process.ts'
+import { seededNoise, seededRandom } from '../../helpers/seeded.ts'
 import { MemoryStorage } from '../../helpers/storage/memory.ts'
-import { seededNoise, seededRandom } from '../../helpers/trees.ts'
 
 const MiB = 1024 * 1024
 

@@ -22,7 +22,7 @@ import { FileChangedError, readFileChunks } from '../../../src/repository/source
 import { sha256 } from '../../../src/util/hash.ts'
 import { chunkBytes } from '../../helpers/encode.ts'
 import { withFolder } from '../../helpers/folders.ts'
-import { seededNoise } from '../../helpers/trees.ts'
+import { seededNoise } from '../../helpers/seeded.ts'
 
 const KiB = 1024
 const chunker = new Chunker()

@@ -11,11 +11,12 @@ import { AppError } from '../../../src/util/errors.ts'
 import { sha256, toHex } from '../../../src/util/hash.ts'
 import { comparePaths } from '../../../src/util/paths.ts'
 import { chunkBytes } from '../../helpers/encode.ts'
+import { rejection } from '../../helpers/failures.ts'
 import { withFolder } from '../../helpers/folders.ts'
-import { rejection } from '../../helpers/repository/arbitraries.ts'
 import { anyName } from '../../helpers/repository/manifest-entries.ts'
 import { recordingReporter } from '../../helpers/repository/test-store.ts'
-import { makeTree, seededNoise } from '../../helpers/trees.ts'
+import { seededNoise } from '../../helpers/seeded.ts'
+import { makeTree } from '../../helpers/trees.ts'
 
 const LATER = Date.now() + 3_600_000
 const idsOf = (content: Uint8Array): string => toHex(Buffer.concat(chunkBytes(content).map(sha256)))

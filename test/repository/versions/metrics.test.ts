@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { parseBest, parseMetrics, pickMetrics, rankByMetric } from '../../../src/repository/versions/metrics.ts'
-import { refusal } from '../../helpers/repository/arbitraries.ts'
+import { refusal } from '../../helpers/failures.ts'
 
 test('metrics are finite numbers under names', () => {
   expect(parseMetrics([])).toEqual({})

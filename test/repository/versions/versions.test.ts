@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { endOfMoment } from '../../../src/repository/versions/moments.ts'
 import { parseVersion, parseVersionedPath, parseVersionOrPath } from '../../../src/repository/versions/versions.ts'
-import { refusal } from '../../helpers/repository/arbitraries.ts'
+import { refusal } from '../../helpers/failures.ts'
 
 describe('parseVersion', () => {
   test.each([

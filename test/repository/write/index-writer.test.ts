@@ -4,11 +4,12 @@ import { decodeIndex, type IndexedPack } from '../../../src/repository/format/in
 import { MAX_INDEX_BYTES } from '../../../src/repository/format/limits.ts'
 import { openView, type RepositoryView } from '../../../src/repository/open/view.ts'
 import { bytesInIndex, chooseMerges, IndexWriter } from '../../../src/repository/write/index-writer.ts'
-import { hexOf, rejection } from '../../helpers/repository/arbitraries.ts'
+import { rejection } from '../../helpers/failures.ts'
+import { hexOf } from '../../helpers/repository/arbitraries.ts'
 import { surroundings } from '../../helpers/repository/test-store.ts'
+import { seededRandom } from '../../helpers/seeded.ts'
 import { FaultyStorage } from '../../helpers/storage/faulty.ts'
 import { MemoryStorage } from '../../helpers/storage/memory.ts'
-import { seededRandom } from '../../helpers/trees.ts'
 
 const MiB = 1024 * 1024
 /** So many that the list of superseded indexes alone outgrows what counts as a small index. */

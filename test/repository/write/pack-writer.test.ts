@@ -6,10 +6,11 @@ import { decodePackTail } from '../../../src/repository/format/pack.ts'
 import { PackWriter, type PackWriterOptions } from '../../../src/repository/write/pack-writer.ts'
 import { AppError } from '../../../src/util/errors.ts'
 import { sha256, toHex } from '../../../src/util/hash.ts'
-import { idOf, rejection } from '../../helpers/repository/arbitraries.ts'
+import { rejection } from '../../helpers/failures.ts'
+import { idOf } from '../../helpers/repository/arbitraries.ts'
 import { surroundings } from '../../helpers/repository/test-store.ts'
+import { seededNoise } from '../../helpers/seeded.ts'
 import { MemoryStorage } from '../../helpers/storage/memory.ts'
-import { seededNoise } from '../../helpers/trees.ts'
 
 const MiB = 1024 * 1024
 const { firstBytes, bytes: packBytes, share, fullFrom, maxChunks, uploadBytesInFlight } = PACK_POLICY

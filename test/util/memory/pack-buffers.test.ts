@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type PackBuffer, PackBuffers } from '../../../src/util/memory/pack-buffers.ts'
-import { seededRandom } from '../../helpers/trees.ts'
+import { seededRandom } from '../../helpers/seeded.ts'
 
 const AREA_BYTES = 64 * 1024
 

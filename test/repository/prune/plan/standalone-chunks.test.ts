@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { openForReading } from '../../../src/repository/open/open.ts'
-import type { RetentionPolicy } from '../../../src/repository/versions/retention.ts'
-import { contextOf } from '../../helpers/in-process.ts'
-import type { MemoryStorage } from '../../helpers/storage/memory.ts'
-import { adamSteps, bf16, fp32, network, pt, safetensors, type Trained } from '../../helpers/tensors.ts'
-import { bytesIn, copyOf, forgetNow, pruneNow, Series } from './series.ts'
+import { openForReading } from '../../../../src/repository/open/open.ts'
+import type { RetentionPolicy } from '../../../../src/repository/versions/retention.ts'
+import { contextOf } from '../../../helpers/in-process.ts'
+import type { MemoryStorage } from '../../../helpers/storage/memory.ts'
+import { adamSteps, bf16, fp32, network, pt, safetensors, type Trained } from '../../../helpers/tensors.ts'
+import { bytesIn, copyOf, forgetNow, pruneNow, Series } from '../series.ts'
 
 const VERSIONS = 11
 /**

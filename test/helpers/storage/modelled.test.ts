@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { FolderStorage } from '../../src/storage/folder.ts'
-import { codeOf, sampleBytes } from '../contract/storage-contract.ts'
-import { withFolder } from '../helpers/folders.ts'
-import { MemoryStorage } from '../helpers/storage/memory.ts'
-import { COLAB_PROFILE, ModelledStorage } from '../helpers/storage/modelled.ts'
-import type { StoreProfile } from '../helpers/storage/modelled.ts'
-import { VirtualClock } from '../helpers/storage/virtual-clock.ts'
+import { FolderStorage } from '../../../src/storage/folder.ts'
+import { codeOf } from '../failures.ts'
+import { withFolder } from '../folders.ts'
+import { seededBytes } from '../seeded.ts'
+import { MemoryStorage } from './memory.ts'
+import { COLAB_PROFILE, ModelledStorage } from './modelled.ts'
+import type { StoreProfile } from './modelled.ts'
+import { VirtualClock } from './virtual-clock.ts'
 
 function setUp(profile: Partial<StoreProfile> = {}, random = () => 0.5) {
   const clock = new VirtualClock({ start: 0 })
@@ -14,7 +15,7 @@ function setUp(profile: Partial<StoreProfile> = {}, random = () => 0.5) {
   return { clock, storage }
 }
 
-const put = (storage: ModelledStorage, name: string, size = 0) => storage.put(name, sampleBytes(size))
+const put = (storage: ModelledStorage, name: string, size = 0) => storage.put(name, seededBytes(size, 1))
 
 describe('ModelledStorage', () => {
   test('a call takes the latency, a creation more', async () => {
@@ -122,7 +123,7 @@ describe('ModelledStorage', () => {
   test('an abort ends the modelled waiting', async () => {
     const { clock, storage } = setUp()
     const abort = new AbortController()
-    const waiting = codeOf(storage.put('a', sampleBytes(10), { signal: abort.signal }))
+    const waiting = codeOf(storage.put('a', seededBytes(10, 1), { signal: abort.signal }))
     abort.abort()
     expect(await waiting).toBe('interrupted')
     expect(clock.now()).toBe(0)

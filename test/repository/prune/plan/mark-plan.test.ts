@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import type { Directory, DirectoryBlock } from '../../../src/repository/format/directory.ts'
-import { ChunkIndex } from '../../../src/repository/index/chunk-index.ts'
-import type { MarkOptions, PackState } from '../../../src/repository/prune/plan/choose-copies.ts'
-import { copyBytes, planMarks } from '../../../src/repository/prune/plan/mark-plan.ts'
-import { COMMITTED, type Reachability } from '../../../src/repository/prune/plan/reachable-chunks.ts'
-import { idOf } from '../../helpers/repository/arbitraries.ts'
+import type { Directory, DirectoryBlock } from '../../../../src/repository/format/directory.ts'
+import { ChunkIndex } from '../../../../src/repository/index/chunk-index.ts'
+import type { MarkOptions, PackState } from '../../../../src/repository/prune/plan/choose-copies.ts'
+import { copyBytes, planMarks } from '../../../../src/repository/prune/plan/mark-plan.ts'
+import { COMMITTED, type Reachability } from '../../../../src/repository/prune/plan/reachable-chunks.ts'
+import { idOf } from '../../../helpers/repository/arbitraries.ts'
 
 /** Bytes of a chunk, and what it takes by itself. */
 const PLAIN = 100

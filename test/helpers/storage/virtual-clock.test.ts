@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
-import { codeOf } from '../contract/storage-contract.ts'
-import { VirtualClock } from '../helpers/storage/virtual-clock.ts'
+import { codeOf } from '../failures.ts'
+import { VirtualClock } from './virtual-clock.ts'
 
 describe('VirtualClock', () => {
   test('an hour of waiting passes in no time', async () => {

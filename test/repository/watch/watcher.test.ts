@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import type { PushResult } from '../../src/repository/push/push.ts'
-import type { Scan, Scanner } from '../../src/repository/watch/scanner.ts'
-import { Watcher, type WatchEvent } from '../../src/repository/watch/watcher.ts'
-import { AppError, isAppError } from '../../src/util/errors.ts'
+import type { PushResult } from '../../../src/repository/push/push.ts'
+import type { Scan, Scanner } from '../../../src/repository/watch/scanner.ts'
+import { Watcher, type WatchEvent } from '../../../src/repository/watch/watcher.ts'
+import { AppError, isAppError } from '../../../src/util/errors.ts'
 
 const HOUR = 3_600_000
 const STORED = { outcome: 'stored' } as PushResult

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { type BlockBase, type BlockLayout, type BlockRequest, encodeBlock } from '../../../src/compression/block.ts'
-import { usesBase } from '../../../src/compression/filters.ts'
-import { loadZstd } from '../../../src/compression/load-zstd.ts'
-import { isDivisible, tensorOf } from '../../../src/repository/prune/plan/block-content.ts'
-import type { ElementType } from '../../../src/util/element-type.ts'
-import { ELEMENT_TYPES } from '../../../src/util/element-type.ts'
-import { bf16, fp16, fp32, fp64, int16, network, tuned } from '../../helpers/tensors.ts'
+import { type BlockBase, type BlockLayout, type BlockRequest, encodeBlock } from '../../../../src/compression/block.ts'
+import { usesBase } from '../../../../src/compression/filters.ts'
+import { loadZstd } from '../../../../src/compression/load-zstd.ts'
+import { isDivisible, tensorOf } from '../../../../src/repository/prune/plan/block-content.ts'
+import type { ElementType } from '../../../../src/util/element-type.ts'
+import { ELEMENT_TYPES } from '../../../../src/util/element-type.ts'
+import { bf16, fp16, fp32, fp64, int16, network, tuned } from '../../../helpers/tensors.ts'
 
 const [before, after] = [network(1, [60_000]), tuned(network(1, [60_000]), 2, 1e-4)]
 const zstd = await loadZstd(undefined)

@@ -1,10 +1,10 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
-import { DriveHttp } from '../../src/storage/drive/drive-http.ts'
-import { Pace } from '../../src/storage/drive/pace.ts'
-import { freeUnusedBuffers } from '../../src/util/memory/unused-memory.ts'
-import { seededNoise } from '../helpers/trees.ts'
+import { DriveHttp } from '../../../src/storage/drive/drive-http.ts'
+import { Pace } from '../../../src/storage/drive/pace.ts'
+import { freeUnusedBuffers } from '../../../src/util/memory/unused-memory.ts'
+import { seededNoise } from '../../helpers/seeded.ts'
 
 const BODY_BYTES = 48_000_000
 

@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { metricsOf, readMetricsFile } from '../../src/repository/watch/metrics-source.ts'
-import { withFolder } from '../helpers/folders.ts'
-import { makeTree } from '../helpers/trees.ts'
+import { metricsOf, readMetricsFile } from '../../../src/repository/watch/metrics-source.ts'
+import { withFolder } from '../../helpers/folders.ts'
+import { makeTree } from '../../helpers/trees.ts'
 
 const RECORDS = [{ val_loss: 0.9 }, { val_loss: 0.4, acc: 0.8, note: 'best so far', nested: { f1: 1 } }]
 
