@@ -2,8 +2,6 @@ import js from '@eslint/js'
 import tseslint from 'typescript-eslint'
 
 const COMMENT_COLUMNS = 120
-/** The rule for comments in src and test, which still have longer ones. */
-const COMMENTS_OF_SRC_AND_TEST = 'off'
 
 /**
  * Limits lines of comments, which Prettier does not wrap. A line with a URL may be longer.
@@ -31,10 +29,6 @@ export default tseslint.config(
   {
     plugins: { local: { rules: { 'comment-length': commentLength } } },
     rules: { 'local/comment-length': 'error' },
-  },
-  {
-    files: ['{src,test}/**'],
-    rules: { 'local/comment-length': COMMENTS_OF_SRC_AND_TEST },
   },
   {
     files: ['**/*.ts'],

@@ -11,7 +11,7 @@ import { AppError, errnoOf, messageOf } from './util/errors.ts'
 import type { ProxySettings } from './util/http.ts'
 
 /** The credentials for Google that the environment names. */
-export interface GoogleSettings {
+interface GoogleSettings {
   /** COLAB_ESCAPE_TOKEN: an access token */
   token: string | undefined
   /** COLAB_ESCAPE_CREDENTIALS: JSON */

@@ -51,7 +51,7 @@ export function savedSource(login: SavedLogin, path: string, context: AuthContex
   )
 }
 
-export function describeLogin({ account, scope }: SavedLogin): string {
+function describeLogin({ account, scope }: SavedLogin): string {
   return `saved login${account === undefined ? '' : ` of ${account}`} (${shortScope(scope) || 'no access to Drive'})`
 }
 

@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto'
  * are cut, hence which chunks two versions share. After a change to any of them a push finds no chunk of an older one.
  */
 export const MIN_CHUNK = 16 * 1024
-export const AVERAGE_CHUNK = 64 * 1024
+const AVERAGE_CHUNK = 64 * 1024
 export const MAX_CHUNK = 256 * 1024
 /**
  * How many top bits of the hash must be zero for a cut, before and after the average size: log2(average) + 2 and - 2.

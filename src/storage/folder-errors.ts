@@ -3,7 +3,7 @@ import { AppError, errnoOf, isAppError, messageOf } from '../util/errors.ts'
 import type { ErrorCode } from '../util/errors.ts'
 
 /** Like `errnoOf`, and also names the quota error, which Node knows only by its number. */
-export function systemCode(error: unknown): string | undefined {
+function systemCode(error: unknown): string | undefined {
   if (error instanceof Error && 'errno' in error && error.errno === -constants.errno.EDQUOT) return 'EDQUOT'
   return errnoOf(error)
 }

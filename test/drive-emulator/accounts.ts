@@ -38,7 +38,7 @@ export interface AccessToken {
   expires: number
 }
 
-export const WEEK_MS = 7 * 24 * 3600 * 1000
+const WEEK_MS = 7 * 24 * 3600 * 1000
 const HOUR_MS = 3_599_000
 
 /** Users, apps, and the tokens that apps hold for users. */

@@ -58,7 +58,7 @@ export const DEFAULT_CLIENT: OAuthClient = {
   testing: false,
 }
 export const DEFAULT_USER = 'someone@example.com'
-export const COLAB_CLIENT_ID = 'colab.apps.googleusercontent.com'
+const COLAB_CLIENT_ID = 'colab.apps.googleusercontent.com'
 
 /**
  * Google as far as this project meets it: Drive v3, OAuth and Colab's credentials broker, on one server for all hosts.

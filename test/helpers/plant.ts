@@ -21,7 +21,7 @@ export interface Planted {
 const NONCE = new Uint8Array(16).fill(7)
 
 /** One block a chunk, stored raw. */
-export function rawBlocks(chunks: readonly Uint8Array[]): NewBlock[] {
+function rawBlocks(chunks: readonly Uint8Array[]): NewBlock[] {
   return chunks.map(bytes => ({
     block: {
       filter: 0,

@@ -54,7 +54,7 @@ export interface View {
 }
 
 /** What torch.save writes of a dict of tensors, with pickle protocol 2. */
-export function torchPickle(views: readonly View[]): Buffer {
+function torchPickle(views: readonly View[]): Buffer {
   const text = (value: string): Buffer => Buffer.concat([Buffer.from('X'), u32(Buffer.byteLength(value)), Buffer.from(value)])
   const int = (value: number): Buffer => Buffer.concat([Buffer.from('J'), u32(value)])
   const tuple = (values: readonly number[]): Buffer => Buffer.concat([Buffer.from('('), ...values.map(int), Buffer.from('t')])

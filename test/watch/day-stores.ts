@@ -59,7 +59,10 @@ export function dayInFolder(path: string, seed: number, clock: DayClock, packPol
   }
 }
 
-/** The real code for Drive, over HTTP, up to an emulator that goes by the clock of the day too. `pass` puts that clock forward wherever it is. */
+/**
+ * The real code for Drive, over HTTP, against an emulator that uses the clock of the day too. `pass` moves that clock
+ * forward.
+ */
 export function dayOnDrive(
   drive: DriveAccess,
   seed: number,

@@ -32,7 +32,7 @@ export interface Machine {
   context: RepositoryContext
   /** Calls to the store so far. */
   calls: () => number
-  /** It is lost at the nth call from now on, and reaches nothing from there on; that call may be done all the same, and nobody hears of it. */
+  /** The machine is lost at the nth call from now on. With `done`, that call still takes effect, but nobody learns it. */
   lose: (nth: number, done: boolean) => void
 }
 
@@ -67,7 +67,10 @@ export interface DayResult {
   unacknowledged: number
 }
 
-/** A day of training: a third of each checkpoint is frozen, the rest is new each time. The machine is lost now and then in the middle of a call. */
+/**
+ * A day of training: a third of each checkpoint is frozen, the rest is new each time. Now and then the machine is lost
+ * in the middle of a call.
+ */
 export async function trainForADay(options: DayOptions): Promise<DayResult> {
   const { folder, store, seed, hours = 24, checkpoints, bytes, kills, restorePerStep, onStep } = options
   const random = seededRandom(seed)
@@ -178,8 +181,9 @@ export async function trainForADay(options: DayOptions): Promise<DayResult> {
 }
 
 /**
- * What no version needs waits in a tomb, or is what a lost machine left. The last save that was not disturbed began at `sweptAt`: what had waited its hour in a tomb
- * by then, or lain about for a day, is gone. Bytes of both are returned.
+ * Data that no version needs waits in a tomb, or was left by a lost machine. The last undisturbed save began at
+ * `sweptAt`: data that had been in a tomb for an hour by then, or had been left for a day, is gone. Returns the bytes of
+ * both.
  */
 async function expectNoLeak(
   context: RepositoryContext,

@@ -32,7 +32,10 @@ interface Place {
 const contentOf = (step: number, bytes: number): Buffer =>
   Buffer.concat([seededNoise(99, Math.floor(bytes / 3)), seededNoise(step + 1, bytes - Math.floor(bytes / 3))])
 
-/** Trains with a watch that is killed in the midst of saving each second checkpoint, and started anew. Tells how many of the killed ones had not said that they had saved. */
+/**
+ * Trains with a watch that is killed while it saves each second checkpoint, and started again. Returns how many of the
+ * killed ones had not yet said that they had saved.
+ */
 async function train(place: Place, aims: readonly number[]): Promise<number> {
   const { sandbox, env, bytes, look, aim } = place
   const acknowledged = new Set<number>()

@@ -14,8 +14,8 @@ const MAX_PARTS = 4
 const COLUMNS: Column[] = [{ title: 'name' }, right('dtype'), right('shape'), right('parameters'), right('size')]
 
 /**
- * Lists the tensors of a file, or compares those of two files. A list needs only the header. A comparison also reads the
- * data that hashes don't show to be equal.
+ * Lists the tensors of a file, or compares those of two files. A list needs only the header. A comparison also reads
+ * the data that hashes don't show to be equal.
  */
 export async function inspectCommand(session: Session, model: string, other: string | undefined): Promise<Outcome> {
   const sides = new TensorSides(session)
@@ -69,8 +69,8 @@ function byType({ tensors }: TensorFile): string {
 }
 
 /**
- * The number of parameters by the first part of their names, if there are only a few such parts, as in a checkpoint of a
- * model with its optimizer.
+ * The number of parameters by the first part of their names, if there are only a few such parts, as in a checkpoint
+ * of a model with its optimizer.
  */
 function byFirstName({ tensors }: TensorFile): string[] {
   if (!tensors.every(({ name }) => name.includes('.'))) return []

@@ -2,7 +2,7 @@ import { describeError } from '../../ui/describe-error.ts'
 import { throwIfAborted } from '../../util/errors.ts'
 
 /** `attention`: works, but perhaps not as expected. `problem`: something will fail. */
-export type State = 'ok' | 'attention' | 'problem'
+type State = 'ok' | 'attention' | 'problem'
 
 export interface Finding {
   state: State

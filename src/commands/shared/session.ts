@@ -163,8 +163,8 @@ export class Session {
   }
 
   /**
-   * Data that seems damaged may only be missing: its version was forgotten meanwhile, or somebody moved it to the trash.
-   * Then the error says so.
+   * Data that seems damaged may only be missing: its version was forgotten meanwhile, or somebody moved it to the
+   * trash. Then the error says so.
    */
   async explain(error: unknown): Promise<unknown> {
     if (!isAppError(error, 'corrupt')) return error

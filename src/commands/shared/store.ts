@@ -23,7 +23,7 @@ interface Store {
   requests: () => Record<string, number>
 }
 
-export interface FolderStore extends Store {
+interface FolderStore extends Store {
   kind: 'folder'
   folder: FolderStorage
   /** Absolute path. Links are resolved as far as it exists. */
@@ -32,7 +32,7 @@ export interface FolderStore extends Store {
   mounted: boolean
 }
 
-export interface DriveStore extends Store {
+interface DriveStore extends Store {
   kind: 'drive'
 }
 
@@ -55,8 +55,8 @@ export type ChosenStore = FolderStore | DriveStore
 export type StoreSession = Pick<Session, 'options' | 'settings' | 'console' | 'signal' | 'trash'>
 
 /**
- * Opens the store: `--store`, else COLAB_ESCAPE_STORE, else Drive if there are credentials, else the folder on a mounted
- * Drive. Sets the session's trash. Errors: `usage` when there is none of them.
+ * Opens the store: `--store`, else COLAB_ESCAPE_STORE, else Drive if there are credentials, else the folder on a
+ * mounted Drive. Sets the session's trash. Errors: `usage` when there is none of them.
  */
 export async function chooseStore(session: StoreSession): Promise<ChosenStore> {
   const location = session.options.store ?? session.settings.store

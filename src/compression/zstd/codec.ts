@@ -10,7 +10,7 @@ export type ZstdName = 'native' | 'portable'
  * What the encoder looks for: everything its level does (the default), or long repeats alone. The latter is smaller and
  * faster where bytes are skewed but short matches are chance, as in the exponents of floats.
  */
-export type ZstdSearch = 'all' | 'long'
+type ZstdSearch = 'all' | 'long'
 
 /** The most plain bytes of a frame: what the portable codec can decode at any level. */
 export const MAX_PLAIN_BYTES = 4 * 1024 * 1024

@@ -27,7 +27,7 @@ export function chunkLength({ length }: Pick<TensorSpan, 'length'>, chunk: numbe
 }
 
 /** How `tensor` may be predicted from `base`, judging by their headers. */
-export function relationOf(tensor: TensorSpan, base: BaseTensor): BlockBase['relation'] | undefined {
+function relationOf(tensor: TensorSpan, base: BaseTensor): BlockBase['relation'] | undefined {
   if (base.width === tensor.width && base.length === tensor.length && base.dtype === tensor.dtype) return 'delta'
   if (base.dtype !== 'F32' || base.length !== 2 * tensor.length) return undefined
   return tensor.dtype === 'BF16' ? 'bf16' : tensor.dtype === 'F16' ? 'fp16' : undefined

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { messageOf } from '../../util/errors.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import type { BaseFile } from './base-tensor.ts'
-import { openCachedFile, type CachedTensor, CachedFileWriter } from './tensor-cache-file.ts'
+import { openCachedFile, CachedFileWriter } from './tensor-cache-file.ts'
 
 /** The cache takes at most this many bytes, and this share of the free disk space. */
 const MAX_BYTES = 2_000_000_000
@@ -141,8 +141,6 @@ export class TensorCache {
     }
   }
 }
-
-export type { CachedTensor }
 
 function bytesOf(kept: readonly CacheFile[]): number {
   return kept.reduce((sum, { bytes }) => sum + bytes, 0)

@@ -23,7 +23,7 @@ export interface ForgottenName {
   unreadable: AppError[]
 }
 
-export type Version = StoredSnapshot & { tags: string[] }
+type Version = StoredSnapshot & { tags: string[] }
 
 export interface ForgetResult {
   names: ForgottenName[]

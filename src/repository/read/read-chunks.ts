@@ -10,7 +10,7 @@ import { fetchBlocks } from './fetch-blocks.ts'
 import { type LostCopy, readCopy } from './read-copy.ts'
 
 export { type BlockSource, chunkMatches } from './block-source.ts'
-export { fetchBlocks, type FetchedBlock } from './fetch-blocks.ts'
+export { fetchBlocks } from './fetch-blocks.ts'
 
 const MiB = 1024 * 1024
 /** Plain bytes that one window of a sequence may take: what `readSequence` holds at a time. */

@@ -16,11 +16,11 @@ export interface Usage extends Sizes {
   ownBytes: number
 }
 
-export interface VersionUsage extends Usage {
+interface VersionUsage extends Usage {
   snapshot: StoredSnapshot
 }
 
-export interface NameUsage extends Usage {
+interface NameUsage extends Usage {
   name: string
   versions: VersionUsage[]
 }

@@ -12,7 +12,10 @@ export type Difference =
 /** As an array, or as they are read. */
 export type Entries = Iterable<Entry> | AsyncIterable<Entry>
 
-/** What differs between two lists of entries, both sorted by path as manifests are. Holds one entry of each at a time. */
+/**
+ * The differences between two lists of entries, both sorted by path as manifests are. Holds one entry of each at a
+ * time.
+ */
 export async function* compareEntries(before: Entries, after: Entries): AsyncGenerator<Difference> {
   const left = iteratorOf(before)
   const right = iteratorOf(after)

@@ -32,7 +32,7 @@ export interface RetainedVersion {
   metrics: Readonly<Record<string, number>>
 }
 
-export interface Kept<V> {
+interface Kept<V> {
   version: V
   /** In the words of the options, e.g. `last`, `daily 2026-11-25`, `tag best`. Never empty. */
   reasons: string[]

@@ -38,7 +38,7 @@ const NEVER_EMPTY = [
  * Why a file can't be finished, judging by the length that its container states; undefined when it may be. Errors of
  * `read` are passed on.
  */
-export async function whyIncomplete(path: string, size: number, read: ReadAt): Promise<string | undefined> {
+async function whyIncomplete(path: string, size: number, read: ReadAt): Promise<string | undefined> {
   const extension = /\.([^./]+)$/.exec(path)?.[1]?.toLowerCase() ?? ''
   if (size === 0) return NEVER_EMPTY.includes(extension) ? 'it is empty' : undefined
   const start = await read(0, Math.min(size, 64))

@@ -21,7 +21,7 @@ export interface ScannerOptions {
  * `changing`: it was written to a moment ago. `incomplete`: its container states a greater length. `unreadable`:
  * reading it failed.
  */
-export type HoldReason = 'changing' | 'incomplete' | 'unreadable'
+type HoldReason = 'changing' | 'incomplete' | 'unreadable'
 
 export interface HeldFile {
   kind: HoldReason

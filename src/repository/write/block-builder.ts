@@ -11,7 +11,7 @@ import { MAX_BLOCK_CHUNKS } from '../format/limits.ts'
 export interface OfferedBase extends BlockBase, ChunkBases {}
 
 /** How a chunk that is part of a tensor may be encoded. */
-export interface TensorForm {
+interface TensorForm {
   element: ElementType
   base?: OfferedBase | undefined
 }

@@ -3,7 +3,7 @@ import { AppError } from '../../util/errors.ts'
 import type { Quota } from '../storage.ts'
 import type { DriveHttp } from './drive-http.ts'
 
-export const FOLDER = 'application/vnd.google-apps.folder'
+const FOLDER = 'application/vnd.google-apps.folder'
 export const ROOT = 'root'
 
 /** A file or folder as far as we ask for it. */

@@ -3,7 +3,7 @@ import { toDriveFile, type DriveFile } from './drive-api.ts'
 import { ResumableSession, UPLOAD_TYPE, uploadMetadata, uploadUrl, type UploadTarget, type UploaderOptions } from './resumable-session.ts'
 
 /** Up to this size (bytes) an object goes up in one request. Drive's own limit for it is 5 MB. */
-export const MULTIPART_BYTES = 4_500_000
+const MULTIPART_BYTES = 4_500_000
 
 /**
  * Uploads objects: small ones in one multipart request, others through a resumable session with one PUT, which resumes

@@ -146,7 +146,7 @@ function text(value: string): Buffer {
   return Buffer.concat([u64(bytes.length), bytes])
 }
 
-export function u16(value: number): Buffer {
+function u16(value: number): Buffer {
   const bytes = Buffer.alloc(2)
   bytes.writeUInt16LE(value)
   return bytes
@@ -158,7 +158,7 @@ export function u32(value: number): Buffer {
   return bytes
 }
 
-export function u64(value: number): Buffer {
+function u64(value: number): Buffer {
   const bytes = Buffer.alloc(8)
   bytes.writeBigUInt64LE(BigInt(value))
   return bytes

@@ -36,7 +36,7 @@ const anyBases: fc.Arbitrary<ChunkBases> = fc.record({
 })
 
 /** A block with bytes that nobody can decode: directories, packs and indexes don't look at them. */
-export const anyBlock: fc.Arbitrary<NewBlock> = fc
+const anyBlock: fc.Arbitrary<NewBlock> = fc
   .record({
     filter: fc.nat(255),
     parameters: fc.uint8Array({ maxLength: 20 }),

@@ -16,12 +16,13 @@ const IDLE_TURNS = 12
 const IDLE_LOAD = 0.2
 
 /**
- * A clock that stands still while the program works and jumps to the next timer when it only waits: minutes of modelled waiting pass in no time, and
- * what passes on it is the modelled waiting along the critical path.
+ * A clock that stands still while the program works and jumps to the next timer when it only waits. Minutes of modelled
+ * waiting take no time, and the clock shows the modelled waiting along the critical path.
  *
- * Work in this thread and file system calls are noticed. Work in other threads (workers, zlib, crypto) is only noticed with `quietMs` (10 is good):
- * each jump then also waits for that many real ms in which the whole process used next to no processor time. If the clock jumps while such work goes
- * on, whatever follows that work begins too late, so times and chains come out too long, never too short.
+ * It notices work in this thread and file system calls. It notices work in other threads (workers, zlib, crypto) only
+ * with `quietMs` (10 is good): each jump then also waits for that many real ms in which the whole process used next to
+ * no processor time. If the clock jumps during such work, whatever follows the work begins too late. So times and
+ * chains may come out too long, never too short.
  */
 export class VirtualClock {
   private time: number

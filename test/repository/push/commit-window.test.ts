@@ -22,7 +22,7 @@ const MINUTE = 60_000
 const OLD = { 'shared.bin': seededNoise(1, 90_000), 'table.csv': seededText(2, 40_000) }
 const NEW = { 'added.bin': seededNoise(3, 50_000) }
 
-/** A store in memory whose clock, and whose pusher's clock, the test moves; and a folder that is pushed into it as `data`. */
+/** A store in memory, and a folder that is pushed into it as `data`. The test moves the clocks of store and pusher. */
 class Bench {
   readonly folder: string
   readonly data: string

@@ -94,7 +94,7 @@ async function collect(source: BlockSource, blocks: readonly number[]) {
   return fetched
 }
 
-/** A store with packs of three blocks of 300 KiB, far enough apart that the first and the last are not read together. */
+/** A store with packs of three blocks of 300 KiB: the first and the last are too far apart to be read together. */
 async function storeOf(packs: number): Promise<TestStore> {
   const store = new TestStore()
   const made = []

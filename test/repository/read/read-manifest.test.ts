@@ -15,7 +15,7 @@ const entries: Entry[] = [
   { path: 'é', type: 'symlink', mode: 0o777, mtime: 5000n, target: 'd' },
 ]
 
-/** A version whose manifest is stored in pieces of 1,000 bytes, so that rows and characters are split between chunks. */
+/** A version with a manifest in chunks of 1,000 bytes, so that rows and characters are split between chunks. */
 async function versionOf(rows: readonly Entry[], type: 'directory' | 'file' = 'directory', bytes?: number) {
   const store = new TestStore()
   const manifest = Buffer.from(rows.map(encodeEntry).join(''))

@@ -38,7 +38,7 @@ test('only the end of a long file is read; one that is not there has none', () =
     expect(await readMetricsFile(join(folder, 'none.json'), untold)).toEqual({})
   }))
 
-/** As Hugging Face's Trainer writes it: keys in order, of each step what was trained and what was evaluated in records of their own. */
+/** As Hugging Face's Trainer writes it: keys in order; each step has one record of training and one of evaluation. */
 function trainerState(steps: number, evaluated = true): string {
   const log_history = Array.from({ length: steps }, (_, i) => [
     { epoch: i / 100, grad_norm: 1.5, learning_rate: 1e-5, loss: 2 / (i + 1), step: i + 1 },

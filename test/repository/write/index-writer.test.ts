@@ -96,7 +96,8 @@ describe('1,200 pushes', () => {
     expect(found.active.map(({ id }) => id).sort()).toEqual(active.map(({ id }) => id).sort())
     expect([new Set(found.packs).size, found.packs.length, found.listed]).toEqual([PUSHES, PUSHES, PUSHES])
     expect(total.mostActive).toBeLessThanOrEqual(8)
-    // small indexes are rewritten by every push, larger entries as often as sizes double; and every index repeats 32 bytes a superseded one
+    // every push rewrites small indexes; larger entries are rewritten as often as sizes double; and every index repeats
+    // 32 bytes for each superseded one
     const rewritten = PUSHES * 32 * 1024 + total.content * Math.log2(PUSHES)
     const repeated = (PUSHES * PUSHES * 32) / 2
     expect(total.written).toBeLessThan(rewritten + repeated)

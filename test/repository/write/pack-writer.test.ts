@@ -15,7 +15,7 @@ import { MemoryStorage } from '../../helpers/storage/memory.ts'
 const MiB = 1024 * 1024
 const { firstBytes, bytes: packBytes, share, fullFrom, maxChunks, uploadBytesInFlight } = PACK_POLICY
 
-/** Blocks come out as they went in, after as many turns as `delay` says: what is tested is the flow, not the compression. */
+/** Returns blocks unchanged after `delay` turns of the event loop: the tests are about flow, not compression. */
 function fakePool(workers = 2, delay: (nth: number) => number = () => 0, failAt = Infinity): CompressionPool & { most: number } {
   let nth = 0
   let running = 0
