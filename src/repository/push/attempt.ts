@@ -1,4 +1,5 @@
 import type { Chunker } from '../../chunking/chunker.ts'
+import type { TensorPlace } from '../../chunking/cut-tensors.ts'
 import type { Level } from '../../compression/limits.ts'
 import { looksCompressed } from '../../compression/sample.ts'
 import type { WalkedEntry, WalkResult } from '../../local/walk.ts'
@@ -145,11 +146,16 @@ export class PushAttempt {
     await this.bases?.end(file, reader.chunksOf(file))
   }
 
-  private async storeChunk({ id, bytes, place }: FileChunk): Promise<void> {
-    if (!place) return this.chunks.add(id, bytes, classifyContent(bytes, bytes.length >= SAMPLE_FROM_BYTES && looksCompressed(bytes)))
+  private storeChunk({ id, bytes, place }: FileChunk): Promise<void> {
+    if (place) return this.storeTensorChunk(id, bytes, place)
+    const isCompressed = bytes.length >= SAMPLE_FROM_BYTES && looksCompressed(bytes)
+    return this.chunks.add(id, bytes, classifyContent(bytes, isCompressed))
+  }
+
+  private async storeTensorChunk(id: Uint8Array, bytes: Uint8Array, place: TensorPlace): Promise<void> {
     const { width, kind, dtype } = place.tensor
     const base = await this.bases?.offer(bytes, place)
-    return this.chunks.add(id, bytes, { kind: 'tensor', tensor: { element: { width, kind, dtype }, base } })
+    await this.chunks.add(id, bytes, { kind: 'tensor', tensor: { element: { width, kind, dtype }, base } })
   }
 
   private report(): void {
