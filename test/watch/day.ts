@@ -32,7 +32,7 @@ export interface Machine {
   context: RepositoryContext
   /** Calls to the store so far. */
   calls: () => number
-  /** The machine is lost at the nth call from now on. With `done`, that call still takes effect, but nobody learns it. */
+  /** The machine is lost at the nth call from now on. With `done`, that call still takes effect, unknown to anybody. */
   lose: (nth: number, done: boolean) => void
 }
 
@@ -182,8 +182,8 @@ export async function trainForADay(options: DayOptions): Promise<DayResult> {
 
 /**
  * Data that no version needs waits in a tomb, or was left by a lost machine. The last undisturbed save began at
- * `sweptAt`: data that had been in a tomb for an hour by then, or had been left for a day, is gone. Returns the bytes of
- * both.
+ * `sweptAt`: data that had been in a tomb for an hour by then, or had been left for a day, is gone. Returns the bytes
+ * of both.
  */
 async function expectNoLeak(
   context: RepositoryContext,
