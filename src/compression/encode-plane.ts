@@ -25,7 +25,7 @@ export interface BestEncoder {
   encode: Encode
   /** Its encoding of the sample; the sample itself where no encoder makes it smaller. */
   trial: EncodedPart
-  /** The bytes of `trial`, less the sample's share of those that do not grow. */
+  /** The bytes of `trial`; those that do not grow with the plane count by the sample's share only. */
   size: number
 }
 

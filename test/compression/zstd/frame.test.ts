@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { loadZstd } from '../../../src/compression/load-zstd.ts'
-import { checkFrame, parseFrameHeader } from '../../../src/compression/zstd/frame.ts'
+import { checkFrame, MAX_FRAME_BLOCK_BYTES, parseFrameHeader, rawFrame as frameOf } from '../../../src/compression/zstd/frame.ts'
 import { isAppError } from '../../../src/util/errors.ts'
 import { flipBit, textLike } from '../data.ts'
 
@@ -85,5 +85,13 @@ describe('checkFrame', () => {
         }
       }),
     )
+  })
+})
+
+describe('rawFrame', () => {
+  it.each([1, MAX_FRAME_BLOCK_BYTES, MAX_FRAME_BLOCK_BYTES + 1])('makes a whole frame of %i bytes, with a checksum', length => {
+    const frame = frameOf(textLike(2, length), 7)
+    checkFrame(frame, length)
+    expect(parseFrameHeader(frame)).toMatchObject({ contentSize: length, hasChecksum: true })
   })
 })
