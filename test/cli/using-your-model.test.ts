@@ -108,6 +108,6 @@ test('every line of the guide does what it says', () => {
   expect(bytesAt('laptop/model.safetensors').equals(before)).toBe(true)
   expect(JSON.parse(bytesAt('laptop/config.json').toString())).toEqual({ layers: 3, valLoss: 0.31 })
 
-  expect(follow('fresh', 'In a fresh Colab')).toMatch(/^Pulled runs@[^]*\nNothing changed: runs equals/)
+  expect(follow('fresh', 'In a fresh Colab')).toMatch(/^Pulled runs@[^]*\nNothing changed: runs is identical to/)
   expectSameTree(join(folder, 'fresh', 'runs'), source)
 })

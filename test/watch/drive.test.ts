@@ -40,7 +40,7 @@ function watchDrive(
 }
 
 const troubles = (watch: RunningWatch): unknown[] =>
-  watch.all('warning').filter(({ message }) => /Trying again until it works/.test(String(message)))
+  watch.all('warning').filter(({ message }) => /watch keeps trying/.test(String(message)))
 
 test(
   'Drive is full for a while: told once, and saved when there is room',
@@ -53,7 +53,7 @@ test(
         do: { status: 403, reason: 'storageQuotaExceeded', message: 'Full.' },
       })
       makeTree(sandbox.in('runs'), { 'b.bin': seededNoise(2, 100_000) })
-      await watch.next('warning', ({ message }) => /Drive is full.*Trying again/.test(String(message)))
+      await watch.next('warning', ({ message }) => /Drive is full.*watch keeps trying/.test(String(message)))
       const tried = emulator.counts['upload.multipart'] ?? 0
       await new Promise(resolve => setTimeout(resolve, 2000))
       expect(emulator.counts['upload.multipart']).toBeGreaterThan(tried)

@@ -116,7 +116,9 @@ export class Session {
     return {
       ...RETRY,
       onRetry: ({ name, kind, error, delayMs }) =>
-        this.console.reporter.detail(`${kind} ${name} failed (${messageOf(error)}); retrying in ${Math.round(delayMs)} ms`),
+        this.console.reporter.detail(
+          `${[kind, name].filter(Boolean).join(' ')} failed (${messageOf(error)}); retrying in ${Math.round(delayMs)} ms`,
+        ),
     }
   }
 
