@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import stringWidth from 'string-width'
 import { describe, expect, it } from 'vitest'
 import { renderTable } from '../../src/ui/table.ts'
 import { shortenEnd, shortenMiddle, textWidth } from '../../src/ui/width.ts'
@@ -20,6 +21,17 @@ describe('textWidth', () => {
     ['…⠋', 2],
   ])('%j takes %d', (text, width) => {
     expect(textWidth(text)).toBe(width)
+  })
+
+  it('agrees with string-width on every printable character', () => {
+    const characters = Array.from({ length: 0x20000 - 0x20 }, (_, i) => String.fromCodePoint(0x20 + i))
+    const printable = characters.filter(character => !/[\p{Control}\p{Surrogate}]/u.test(character))
+    expect(printable.length).toBeGreaterThan(128_000)
+    expect(printable.filter(character => textWidth(character) !== stringWidth(character))).toEqual([])
+  })
+
+  it.each(['नमस्ते', 'தமிழ்', 'ไทยกำ', '한글 각', 'ｶﾞ', '1️⃣ #⃣', '👩‍❤️‍👨', '😀🏽', '☀ ☀️', '🇩🇪🇩'])('agrees with string-width on %j', text => {
+    expect(textWidth(text)).toBe(stringWidth(text))
   })
 })
 
