@@ -71,6 +71,15 @@ class Bench {
     for (const name of names) void this.store.remove(name)
   }
 
+  /** Pushes `OLD`, then adds `NEW` to the folder. Returns the names of the packs of that push. */
+  async changedAfterPush(): Promise<string[]> {
+    makeTree(this.data, OLD)
+    await this.push()
+    const packs = await this.names('pack-')
+    makeTree(this.data, NEW)
+    return packs
+  }
+
   async bury(packs: readonly string[]): Promise<void> {
     const tomb = encodeTomb({ packs: packs.map(name => name.slice('pack-'.length)) }, 'ab'.repeat(16))
     await this.store.put(tombName(tomb.id), tomb.bytes)
@@ -153,10 +162,7 @@ describe('rules 3 and 6: tombs', () => {
 
   test('a pack buried while the push runs is noticed when it lists again', () =>
     withBench(async bench => {
-      makeTree(bench.data, OLD)
-      await bench.push()
-      const old = await bench.names('pack-')
-      makeTree(bench.data, NEW)
+      const old = await bench.changedAfterPush()
       const act = (): void => {
         bench.now += COMMIT_WINDOW_MS + 1
         void bench.bury(old)
@@ -204,10 +210,7 @@ describe('rule 4: the commit window', () => {
 
   test('a pack of an earlier push that vanished meanwhile is stored again', () =>
     withBench(async bench => {
-      makeTree(bench.data, OLD)
-      await bench.push()
-      const old = await bench.names('pack-')
-      makeTree(bench.data, NEW)
+      const old = await bench.changedAfterPush()
       const act = (): void => {
         bench.now += COMMIT_WINDOW_MS + MINUTE
         bench.remove(old)
@@ -287,10 +290,7 @@ describe('rule 5: late snapshots', () => {
 
   test('one whose packs vanished is replaced: all is stored again, a new snapshot made, the late one removed', () =>
     withBench(async bench => {
-      makeTree(bench.data, OLD)
-      await bench.push()
-      const old = await bench.names('pack-')
-      makeTree(bench.data, NEW)
+      const old = await bench.changedAfterPush()
       const { snapshot } = await bench.push(late(bench, () => bench.remove(old)))
       const [first, second] = bench.made('snapshot-')
       expect(bench.calls.filter(call => call.startsWith('remove'))).toEqual([`remove ${first}`])
