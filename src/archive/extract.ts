@@ -20,23 +20,23 @@ import { decompressZstd } from './zstd-reader.ts'
 
 export interface ExtractContext {
   pool: CompressionPool
-  /** The codec that `pool` uses. */
+  /** The zstd codec that `pool` uses. */
   zstd: ZstdName
   reporter: Reporter
   signal: AbortSignal
 }
 
-/** An archive to read: on this machine, from standard input, from Drive. */
+/** An archive to read: a local file, standard input, or a file on Drive. */
 export interface ArchiveSource {
   /** For messages. */
   name: string
-  /** Read once. */
+  /** Can be read once. */
   bytes: ByteStream
-  /** Length in bytes, where it is known. */
+  /** Length in bytes, if known. */
   size?: number | undefined
   /**
-   * The path on this machine, or a way to read any range: a zip is read from its end. Archives that offer neither are
-   * kept in the destination while they are read.
+   * The local path, or a way to read any range: a zip is read from its end. An archive that offers neither is saved in
+   * the destination while it is read.
    */
   zip?: ZipPlace | undefined
 }
@@ -55,19 +55,19 @@ export interface ExtractResult {
   symlinks: number
   /** Bytes written. */
   bytes: number
-  /** Files and symlinks that were there already, with the same content. */
+  /** Files and symlinks that already existed with the same content. */
   unchanged: number
-  /** Entries that are not extracted; each was warned about. */
+  /** Entries that were not extracted. Each was warned about. */
   refused: number
-  /** What was left alone because something else lies there, by its local path. */
+  /** Local paths of entries that were skipped because something else exists there. */
   occupied: string[]
-  /** Symlinks that lead out of the destination. */
+  /** Symlinks that point out of the destination. */
   outsideLinks: number
 }
 
 /**
- * Extracts an archive of any known format, recognized by its content. Files that are whole stay, even when a later one
- * fails; a file that can't be read to its end leaves nothing. Errors: `corrupt` for a damaged or truncated archive,
+ * Extracts an archive of any known format, recognized by its content. Complete files stay, even when a later one fails.
+ * A file that can't be read to its end leaves nothing behind. Errors: `corrupt` for a damaged or truncated archive,
  * `unsupported`, `denied` for a suspected decompression bomb without `force`.
  */
 export async function extract(context: ExtractContext, request: ExtractRequest): Promise<ExtractResult> {
@@ -146,7 +146,7 @@ class Extraction {
     const { expansion } = this
     async function* entries(): AsyncGenerator<ArchiveEntry> {
       for await (const entry of readZip(place)) {
-        // its content will not be longer than stated
+        // the content can't be longer than stated
         expansion.add(entry.size)
         yield entry
       }

@@ -6,9 +6,9 @@ import { AppError, corrupt, errnoOf, messageOf } from '../util/errors.ts'
 import { through } from './byte-stream.ts'
 
 /**
- * The plain bytes of one frame of any size, as a stream; memory is bounded by its window. Throws `corrupt` when it does
- * not decode or its checksum or size is not what it states, `unsupported` when its window is longer than the codec
- * takes.
+ * The plain bytes of one frame of any size, as a stream. Memory is bounded by its window. Throws `corrupt` when the
+ * frame does not decode, or does not match its stated checksum or size. Throws `unsupported` when its window is longer
+ * than the codec supports.
  */
 export async function* decodeLongFrame(
   pieces: AsyncIterable<FramePiece>,

@@ -7,7 +7,7 @@ import type { TokenSource } from './token-source.ts'
 export interface Account {
   email: string
   name: string | undefined
-  /** Bytes in use by all of Drive, mail and photos. */
+  /** Bytes used by Drive, mail and photos together. */
   used: number
   /** Bytes; undefined where there is no limit. */
   limit: number | undefined
@@ -17,8 +17,8 @@ const FIELDS = 'user(displayName,emailAddress),storageQuota(limit,usage)'
 export const DRIVE_API_PAGE = 'https://console.cloud.google.com/apis/library/drive.googleapis.com'
 
 /**
- * Whose Drive it is, and how full it is. Errors: `unauthenticated`, `denied` (the Drive API is off for the client's
- * project), `unavailable`, `interrupted`.
+ * The account of a Drive and its quota. Errors: `unauthenticated`, `denied` (the Drive API is not enabled in the
+ * client's project), `unavailable`, `interrupted`.
  */
 export async function readAccount({ fetch, endpoints }: AuthContext, source: TokenSource, signal?: AbortSignal): Promise<Account> {
   const url = `${endpoints.api}/drive/v3/about?fields=${encodeURIComponent(FIELDS)}`
@@ -37,7 +37,7 @@ export async function readAccount({ fetch, endpoints }: AuthContext, source: Tok
   return { email, name: textOf(user.displayName), used, limit: bytes(quota.limit) }
 }
 
-/** Drive sends 64-bit numbers as text. */
+/** Drive sends 64-bit numbers as strings. */
 function bytes(value: unknown): number | undefined {
   return typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : undefined
 }

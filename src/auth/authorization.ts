@@ -6,20 +6,20 @@ import { toAccess } from './sources.ts'
 import { callTokenEndpoint } from './token-endpoint.ts'
 import type { SavedLogin } from './token-file.ts'
 
-/** One attempt at a login: what the person is sent to, and what the answer must fit. */
+/** One login attempt: the address to open, and what the answer must match. */
 export interface Authorization {
-  /** Where the person agrees. */
+  /** The consent page. */
   url: string
   redirectUri: string
-  /** Comes back with the answer; any other answer is not ours. */
+  /** Google returns it with the answer. An answer with another state belongs to another login. */
   state: string
-  /** PKCE (RFC 7636): only who began this can use the code. */
+  /** PKCE (RFC 7636): the code can be exchanged only with this secret. */
   verifier: string
   client: OAuthClient
   scope: ScopeName
 }
 
-/** Begins a login. `redirectUri` is a loopback address. */
+/** Starts a login. `redirectUri` is a loopback address. */
 export function beginAuthorization(client: OAuthClient, scope: ScopeName, redirectUri: string, context: AuthContext): Authorization {
   const state = base64url(context.random(24))
   const verifier = base64url(context.random(48))
@@ -31,17 +31,17 @@ export function beginAuthorization(client: OAuthClient, scope: ScopeName, redire
     state,
     code_challenge: createHash('sha256').update(verifier).digest('base64url'),
     code_challenge_method: 'S256',
-    // the two make Google give a refresh token each time, not at the first login only
+    // with these two, Google gives a refresh token at each login, not only at the first
     access_type: 'offline',
     prompt: 'consent',
   })
   return { url: `${context.endpoints.auth}?${query.toString()}`, redirectUri, state, verifier, client, scope }
 }
 
-/** What came back with the person. */
+/** The answer that the browser brings back. */
 export type BrowserAnswer = { code: string } | { refused: AppError }
 
-/** Reads the query of the address that the person was sent back to; undefined when it is no answer to this login. */
+/** Reads the answer from the query of the redirect address. Undefined when it does not belong to this login. */
 export function readAnswer(query: URLSearchParams, { state }: Authorization): BrowserAnswer | undefined {
   if (query.get('state') !== state) return undefined
   const error = query.get('error')
@@ -62,8 +62,8 @@ function refusedInBrowser(error: string): AppError {
 }
 
 /**
- * The code in the pasted text: the whole address of the page, or the code alone. Errors: `usage`; `unauthenticated`
- * when the person or Google refused.
+ * The code in the pasted text, which is the whole address of the page or the code alone. Errors: `usage`;
+ * `unauthenticated` when the user or Google refused.
  */
 export function readPasted(text: string, authorization: Authorization): string {
   const pasted = text.trim()
@@ -81,7 +81,7 @@ export function readPasted(text: string, authorization: Authorization): string {
   )
 }
 
-/** Trades the code for tokens. Errors: `unauthenticated`, also when the person did not tick Drive; `unavailable`. */
+/** Exchanges the code for tokens. Errors: `unauthenticated`, also when the user did not tick Drive; `unavailable`. */
 export async function finishAuthorization(
   { redirectUri, verifier, client, scope }: Authorization,
   code: string,

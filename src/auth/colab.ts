@@ -6,13 +6,13 @@ import { CachedTokenSource } from './token-source.ts'
 
 const METADATA_SERVER = 'metadata.google.internal'
 const PATH = '/computeMetadata/v1/instance/service-accounts/default/token'
-/** Both answer on the machine itself or beside it. */
+/** Both answer on this machine or in its network. */
 const TIMEOUT_MS = 10_000
 export const COLAB_CELL = 'from google.colab import auth; auth.authenticate_user()'
 
 /**
- * The credentials of the person in front of a Colab notebook. Colab's broker (`host:port`) hands them out once the
- * person agrees in a cell.
+ * The credentials of the user of a Colab notebook. Colab's broker (`host:port`) provides them once the user agrees in a
+ * cell.
  */
 export function colabSource(broker: string, context: AuthContext): CachedTokenSource {
   return new CachedTokenSource(

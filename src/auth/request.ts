@@ -1,7 +1,7 @@
 import { AppError, messageOf, throwIfAborted } from '../util/errors.ts'
 import { isRecord } from '../util/json-fields.ts'
 
-/** Answers here are a few hundred bytes; what is longer comes from somebody else. */
+/** Answers are a few hundred bytes. A longer one does not come from Google. */
 const LARGEST_ANSWER = 256 * 1024
 const TIMEOUT_MS = 30_000
 
@@ -12,14 +12,14 @@ export interface Answer {
 }
 
 export interface RequestOptions extends RequestInit {
-  /** Who is asked, for messages: `Google's token endpoint`. */
+  /** The service, for messages: `Google's token endpoint`. */
   whom: string
   timeoutMs?: number
 }
 
 /**
- * One request with a small JSON answer, whatever its status. Refuses redirections: the content is for this address
- * only. Errors: `unavailable` when there is no answer, or one that is too long; `interrupted`.
+ * One request with a small JSON answer, whatever its status. Refuses redirects, because the content is for this address
+ * only. Errors: `unavailable` when there is no answer or it is too long; `interrupted`.
  */
 export async function request(doFetch: typeof fetch, url: string, options: RequestOptions): Promise<Answer> {
   const { whom, timeoutMs = TIMEOUT_MS, signal, ...init } = options
@@ -43,7 +43,7 @@ export async function request(doFetch: typeof fetch, url: string, options: Reque
   }
 }
 
-/** The value as a form, as OAuth wants it. */
+/** The value as a form, as OAuth requires. */
 export function form(fields: Record<string, string>): RequestInit {
   return {
     method: 'POST',
@@ -77,7 +77,7 @@ export function textOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 
-/** fetch says only "fetch failed"; why is in the cause. */
+/** fetch only says "fetch failed". The reason is in the cause. */
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
   const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined

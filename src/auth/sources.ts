@@ -8,7 +8,7 @@ import { CachedTokenSource, MARGIN_MS, type AccessToken } from './token-source.t
 const WHY_LOGINS_END =
   'A login ends when it is revoked, when it is not used for six months, and after 7 days while its OAuth client is in "testing": publish that (`colab-escape auth setup`).'
 
-/** A plain access token: it can't be renewed, and nothing is known about it. */
+/** A plain access token. It can't be renewed, and its scope and end are unknown. */
 export function tokenSource(token: string, now: () => number): CachedTokenSource {
   if (!/^[\x21-\x7e]+$/.test(token))
     throw new AppError('unauthenticated', 'The given access token is not valid: it holds spaces or other characters that no token has.', {
@@ -26,7 +26,7 @@ export function tokenSource(token: string, now: () => number): CachedTokenSource
   )
 }
 
-/** Credentials of a person that came in from outside, such as those in COLAB_ESCAPE_CREDENTIALS (`where`). */
+/** Credentials of a user from outside, such as those in COLAB_ESCAPE_CREDENTIALS (`where`). */
 export function userSource(credentials: UserCredentials, where: string, context: AuthContext): CachedTokenSource {
   const presented = {
     what: `the credentials in ${where}`,
@@ -40,8 +40,8 @@ export function userSource(credentials: UserCredentials, where: string, context:
 }
 
 /**
- * The saved login. Reads the file again whenever a token is needed: another process may have refreshed it, or logged in
- * or out.
+ * The saved login. Reads the file again whenever it needs a token: another process may have refreshed the login, logged
+ * in or logged out.
  */
 export function savedSource(login: SavedLogin, path: string, context: AuthContext): CachedTokenSource {
   return new CachedTokenSource(
@@ -76,8 +76,8 @@ async function refreshSaved(
   const fresh = toAccess(answer, login.scope)
   const rotated = answer.refreshToken === undefined ? {} : { refreshToken: answer.refreshToken }
   await keepAccess(path, login, { access: fresh, ...rotated }).catch((error: unknown) => {
-    // an access token works even when the disk is full or read-only; a new refresh token must be saved, as the old one
-    // may be void
+    // an access token works even if the disk is full or read-only; a new refresh token must be saved, because the old
+    // one may be invalid
     if (answer.refreshToken !== undefined || !isAppError(error, 'io')) throw error
   })
   return fresh

@@ -9,21 +9,21 @@ export interface TokenAnswer {
   expiresAt: number
   scope?: string
   refreshToken?: string
-  /** When the login itself ends, ms since 1970; Google tells it where that is soon, as with a client in "testing". */
+  /** When the login itself ends, ms since 1970. Google states it if that is soon, as for a client in "testing". */
   loginEndsAt?: number
 }
 
-/** What is presented to Google, for the messages about its refusal. */
+/** The credentials of a request, for messages about a refusal. */
 export interface PresentedCredentials {
   /** `the saved login of a@b` */
   what: string
-  /** What cures a refusal of it. */
+  /** How to fix a refusal. */
   cure: string
 }
 
 const TRIES = 4
 const FIRST_WAIT_MS = 500
-/** Google says 3600 s; whatever else is said, nothing is kept longer than a day. */
+/** Google says 3600 s. No token is kept longer than a day, whatever the answer says. */
 const LONGEST_LIFE_S = 86_400
 const LONGEST_LOGIN_S = 400 * 86_400
 
@@ -55,7 +55,7 @@ export async function callTokenEndpoint(
   }
 }
 
-/** The fields of a token answer, checked. Metadata servers give the same as Google's endpoint. */
+/** The checked fields of a token answer. Metadata servers answer in the same form as Google's endpoint. */
 export function readTokenAnswer(json: Record<string, unknown>, whom: string, now: number): TokenAnswer {
   const accessToken = textOf(json.access_token)
   const life = json.expires_in
@@ -73,7 +73,7 @@ export function readTokenAnswer(json: Record<string, unknown>, whom: string, now
   return answer
 }
 
-/** Tells Google that a token is no longer wanted. One that it does not know any more is as good as revoked. */
+/** Revokes a token. A token that Google does not know counts as revoked. */
 export async function revokeToken(context: AuthContext, token: string, signal?: AbortSignal): Promise<void> {
   const whom = "Google's revocation endpoint"
   const { status, json } = await request(context.fetch, context.endpoints.revoke, {
