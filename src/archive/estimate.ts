@@ -12,7 +12,7 @@ export type { KindEstimate, TensorPart } from './estimate-streams.ts'
 
 export interface EstimateRequest extends StreamsRequest {
   level: Level
-  /** The chunk kind that a push uses for content that is no tensor. */
+  /** How a push would encode a chunk that is no tensor. */
   formOf: (chunk: Uint8Array, isCompressed: boolean) => Pick<BlockRequest, 'kind' | 'table'>
   pool: CompressionPool
   onRead: (bytes: number) => void
@@ -20,7 +20,7 @@ export interface EstimateRequest extends StreamsRequest {
 
 export interface Estimate {
   kinds: KindEstimate[]
-  /** Bytes read from each file to determine that. */
+  /** Bytes read from the files for the estimate. */
   readBytes: number
 }
 

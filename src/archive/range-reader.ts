@@ -11,7 +11,7 @@ export interface RangeSource {
 
 /** Bytes per request, however few are needed: each request costs a round trip. */
 const BLOCK_BYTES = 4 * 1024 * 1024
-/** Number of cached blocks: reads of a zip alternate between its directory and its content. */
+/** Bytes of cached blocks: reads of a zip alternate between its directory and its content. */
 const KEPT_BYTES = 4 * BLOCK_BYTES
 
 /** Lets yauzl read a remote zip file. */

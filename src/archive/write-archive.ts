@@ -33,7 +33,7 @@ interface FullEntryData extends EntryData {
 const NOTHING = Buffer.alloc(0)
 /** From this many entries on, the plain end record of a zip can't count them. */
 const ZIP64_ENTRIES = 0xffff
-/** The largest time (s) that every reader accepts in a tar header. */
+/** The largest time (seconds since 1970) in a tar header that every reader accepts. */
 const MAX_TAR_SECONDS = 2 ** 31 - 1
 
 /**

@@ -6,7 +6,7 @@ import { CachedTokenSource } from './token-source.ts'
 
 const METADATA_SERVER = 'metadata.google.internal'
 const PATH = '/computeMetadata/v1/instance/service-accounts/default/token'
-/** Both answer on this machine or in its network. */
+/** Both services run on this machine or in its network. */
 const TIMEOUT_MS = 10_000
 export const COLAB_CELL = 'from google.colab import auth; auth.authenticate_user()'
 

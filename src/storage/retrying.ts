@@ -8,31 +8,31 @@ export interface RetryEvent {
   kind: CallKind
   /** Empty for `list` and `quota`. */
   name: string
-  /** How often it has failed so far, from 1. */
+  /** Number of failures so far, at least 1. */
   failures: number
   delayMs: number
   error: AppError
 }
 
 export interface RetryOptions {
-  /** Tries in all, at least 1. */
+  /** Maximum number of attempts, at least 1. */
   attempts: number
-  /** The first wait is random between 0 and this; each further one doubles that bound, up to `capMs`. */
+  /** The first wait is random between 0 and this. Each further wait doubles that bound, up to `capMs`. */
   baseMs: number
   capMs: number
-  /** No wait begins that would end later than this after the call's beginning. */
+  /** No wait may end later than this after the start of the call. */
   budgetMs: number
   sleep?: Sleep
   random?: () => number
-  /** ms that only ever grow. */
+  /** Monotonic ms. */
   now?: () => number
   onRetry?: (event: RetryEvent) => void
 }
 
 /**
- * Retries `throttled` and `unavailable` calls with exponential backoff and full jitter, after the wait that the store
- * asked for. Every kind of call may be repeated: a `put` or `remove` that took effect although its answer was lost
- * succeeds again.
+ * Retries `throttled` and `unavailable` calls with exponential backoff and full jitter. Waits at least as long as the
+ * store asked for. Every kind of call may be repeated: a `put` or `remove` that took effect although its response was
+ * lost succeeds again.
  */
 export class RetryingStorage extends ForwardingStorage {
   private readonly options: RetryOptions
@@ -70,12 +70,12 @@ export class RetryingStorage extends ForwardingStorage {
 export interface PersistedCall {
   kind: CallKind
   name: string
-  /** For messages: where the call goes. */
+  /** For messages: the store's location. */
   place: string
   signal: AbortSignal | undefined
 }
 
-/** Repeats a call while it is `throttled` or `unavailable`, within the bounds of `options`. */
+/** Repeats a call while it is `throttled` or `unavailable`, within the limits of `options`. */
 export async function persist<T>(what: PersistedCall, options: RetryOptions, call: () => Promise<T>): Promise<T> {
   const { kind, name, place, signal } = what
   const { attempts, baseMs, capMs, budgetMs, onRetry, sleep = realSleep, random = Math.random, now = () => performance.now() } = options

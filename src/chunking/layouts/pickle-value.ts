@@ -1,22 +1,23 @@
-/** A class or function that a pickle names. Nothing ever looks it up. */
+/** A class or function that a pickle names. It is never imported. */
 export interface Global {
   module: string
   name: string
 }
 
 /**
- * A dict, list, tuple, set, persistent reference, or the result of a call: its arguments, then the state it was given.
+ * A dict, list, tuple, set or persistent reference, or the result of a call. The result of a call holds its arguments,
+ * then its state.
  */
 export interface Node {
   values: PickleValue[]
   /** For a dict: the key of each value. */
   keys?: PickleValue[]
-  /** For the result of a call: what was called. */
+  /** For the result of a call: the called function. */
   made?: Global
   persistent?: true
 }
 
-/** Undefined for anything but texts, numbers, names and containers. */
+/** Undefined for anything but strings, numbers, names and containers. */
 export type PickleValue = string | number | Global | Node | undefined
 
 export function isNode(value: PickleValue): value is Node {

@@ -6,16 +6,19 @@ const MARK = Symbol('mark')
 
 type StackItem = PickleValue | typeof MARK
 
-/** A node costs far more memory than the byte or two of the pickle that make it. 100,000 tensors need about as many. */
+/**
+ * Maximum number of nodes. A node costs far more memory than the one or two bytes of the pickle that make it. 100,000
+ * tensors need about as many nodes.
+ */
 const MAX_NODES = 500_000
 const MAX_STACK = 1_000_000
 const MAX_MEMO = 2_000_000
-/** So many arguments of a call are copied, so that the call does not share them with the tuple that held them. */
+/** A call with at most this many arguments gets a copy of them, so that it does not share them with the tuple. */
 const MAX_ARGUMENTS = 16
 
 /**
- * The structure of a pickle (protocols 2 to 5). It runs nothing: a call is only recorded. Refuses opcodes that
- * PyTorch's archives never have.
+ * Parses the structure of a pickle (protocols 2 to 5). It runs nothing: a call is only recorded. Rejects opcodes that
+ * PyTorch's archives never contain.
  */
 export function readPickle(bytes: Uint8Array): PickleValue {
   return new PickleReader(bytes).run()

@@ -2,13 +2,13 @@ import { ELEMENT_TYPES, type ElementType } from '../../util/element-type.ts'
 import { type Global, isGlobal, isNode, type Node, type PickleValue } from './pickle-value.ts'
 import { readPickle } from './pickle.ts'
 
-/** A tensor as a state dict describes it: a view of a storage. All numbers count elements. */
+/** A tensor in a state dict: a view of a storage. All numbers count elements. */
 export interface TorchTensor {
-  /** The keys on the way to it, joined by dots; empty where the pickle is one tensor. */
+  /** Its dot-joined keys; empty where the pickle is one tensor. */
   name: string
   type: ElementType
   storage: string
-  /** As the pickle states it: for UntypedStorage it counts bytes. */
+  /** As the pickle states it. For UntypedStorage it counts bytes. */
   storageElements: number | undefined
   offset: number
   shape: number[]
@@ -16,9 +16,9 @@ export interface TorchTensor {
   strides: number[]
 }
 
-/** How many keys are followed on the way to a tensor. */
+/** Maximum nesting depth of a tensor, in keys. */
 const MAX_DEPTH = 32
-/** Keys that would make a name longer than this are left out of it. */
+/** A key is left out if the name would become longer than this. */
 const MAX_NAME_LENGTH = 512
 const MAX_RANK = 64
 
@@ -38,7 +38,7 @@ const STORAGE_TYPES: ReadonlyMap<string, string> = new Map(
     ComplexDoubleStorage: 'C128',
   }),
 )
-/** Types without a storage class: the tensor names them. */
+/** Types without a storage class of their own: the tensor states them. */
 const TENSOR_TYPES: ReadonlyMap<string, string> = new Map(
   Object.entries({
     uint16: 'U16',
@@ -68,7 +68,7 @@ export function* readTorchTensors(pickle: Uint8Array): Generator<TorchTensor> {
     }
     if (seen.has(value) || depth >= MAX_DEPTH) continue
     seen.add(value)
-    // pushed in reverse, since the last is visited first: tensors come in the order of the file
+    // pushed in reverse, because the last is visited first: tensors come in file order
     for (let i = value.values.length - 1; i >= 0; i--) {
       const child = value.values[i]
       if (!isNode(child)) continue

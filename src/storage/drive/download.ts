@@ -3,7 +3,7 @@ import type { Sleep } from '../../util/waiting.ts'
 import { isBrief } from './drive-errors.ts'
 import type { DriveHttp } from './drive-http.ts'
 
-/** Failures in a row, without one more byte having arrived, after which a download is given up. */
+/** Maximum number of consecutive failures without a new byte. Then the download fails. */
 const MAX_STALLED = 4
 
 export interface DownloaderOptions {
@@ -13,7 +13,7 @@ export interface DownloaderOptions {
   random: () => number
 }
 
-/** Fetches bytes of files; a body that breaks off is continued where it broke. */
+/** Downloads bytes of files. If a body breaks off, it continues from that byte. */
 export class Downloader {
   private readonly options: DownloaderOptions
 

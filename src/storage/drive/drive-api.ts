@@ -6,7 +6,7 @@ import type { DriveHttp } from './drive-http.ts'
 const FOLDER = 'application/vnd.google-apps.folder'
 export const ROOT = 'root'
 
-/** A file or folder as far as we ask for it. */
+/** The requested fields of a file or folder. */
 export interface DriveFile {
   id: string
   name: string
@@ -45,13 +45,13 @@ export class DriveApi {
     this.rootUrl = rootUrl.endsWith('/') ? rootUrl : `${rootUrl}/`
   }
 
-  /** A client whose every request passes through our own: it brings no token, no retries and no proxy of its own. */
+  /** Makes a client that sends each request through our `DriveHttp`. It has no token, retries or proxy of its own. */
   private client(what: string, task: string, signal: AbortSignal | undefined, onDate: (date: number) => void): drive_v3.Drive {
     return new drive_v3.Drive({
       rootUrl: this.rootUrl,
       fetchImplementation: this.http.asFetch(what, task, signal, onDate),
       retry: false,
-      // or it makes an agent of its own as soon as HTTPS_PROXY is set
+      // otherwise it creates its own agent if HTTPS_PROXY is set
       noProxy: [/^/],
     })
   }
@@ -71,7 +71,7 @@ export class DriveApi {
         })
       return { data, date }
     } catch (error) {
-      // Google's client wraps what our fetch threw
+      // Google's client wraps the error of our fetch
       for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) if (cause instanceof AppError) throw cause
       throw new AppError('unavailable', `Drive's answer when trying to ${task} can't be understood.`, {
         hint: 'Run the same command again.',
@@ -80,10 +80,7 @@ export class DriveApi {
     }
   }
 
-  /**
-   * All files whose parent is one of `parents`, and Drive's clock (ms, cut to the second) when it answered the first
-   * page.
-   */
+  /** All files in any of `parents`, and Drive's clock (ms, truncated to the second) when it answered the first page. */
   async listChildren(
     parents: readonly string[],
     { foldersOnly, trashed = false }: { foldersOnly: boolean; trashed?: boolean },
@@ -126,7 +123,9 @@ export class DriveApi {
     return toDriveFile(data)
   }
 
-  /** For good: what is trashed counts against the quota for 30 days. `not-found` where it is gone already. */
+  /**
+   * Deletes permanently: trashed files count against the quota for 30 days. `not-found` if the file is already gone.
+   */
   async deleteFile(id: string, signal?: AbortSignal): Promise<void> {
     await this.run('files.delete', 'delete a file', signal, drive => drive.files.delete({ fileId: id, supportsAllDrives: true }))
   }

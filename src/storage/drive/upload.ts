@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { toDriveFile, type DriveFile } from './drive-api.ts'
 import { ResumableSession, UPLOAD_TYPE, uploadMetadata, uploadUrl, type UploadTarget, type UploaderOptions } from './resumable-session.ts'
 
-/** Up to this size (bytes) an object goes up in one request. Drive's own limit for it is 5 MB. */
+/** An object up to this size (bytes) is sent in one request. Drive's own limit is 5 MB. */
 const MULTIPART_BYTES = 4_500_000
 
 /**
- * Uploads objects: small ones in one multipart request, others through a resumable session with one PUT, which resumes
- * where Drive says it stopped. Throws `conflict` when the id is taken by an earlier try of this upload.
+ * Uploads objects: small ones in one multipart request, others in a resumable session with one PUT, which continues
+ * from the offset that Drive states. Throws `conflict` when an earlier attempt of this upload has taken the id.
  */
 export class Uploader {
   private readonly options: UploaderOptions
