@@ -100,7 +100,7 @@ function runLengths(plane: Uint8Array): EncodedPart {
   return deflateBy(zlib.constants.Z_RLE, plane)
 }
 
-/** Packed pairs are smaller if there are any. */
+/** Not tried if the symbols are few enough for pairs, which are smaller. */
 const HUFFMAN = { encode: huffman, overhead: (symbols: Uint8Array | undefined) => (symbols ? undefined : 0) }
 
 /** For digits. */

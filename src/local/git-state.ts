@@ -80,7 +80,7 @@ function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8').trim()
   } catch {
-    return undefined // none, or not for us: then nothing is said about git
+    return undefined // no git directory, or not readable
   }
 }
 

@@ -8,7 +8,7 @@ import { readNpy } from './numpy-tensors.ts'
 import { type ByteSource, reachOf, type Tensor, type TensorFile, unlessContiguous } from './tensor.ts'
 
 const MAX_PICKLE_BYTES = 16 * 1024 * 1024
-/** How much of a deflated member is read: the header of an array is far shorter. */
+/** Bytes read of a deflated member. The header of an array is far shorter. */
 const PREFIX_BYTES = 16 * 1024
 const MAX_PREFIX_PLAIN_BYTES = 32 * 1024 * 1024
 
@@ -99,7 +99,7 @@ async function readStored(member: ZipMember, { size, read }: ByteSource, most = 
 function inflate(bytes: Uint8Array, { method }: ZipMember, maxOutputLength: number): Uint8Array {
   if (method !== METHOD_DEFLATED) refuse(`a member is compressed by method ${method}`)
   try {
-    // Z_SYNC_FLUSH: returns what there is where the end is missing
+    // Z_SYNC_FLUSH: returns the available output if the end is missing
     return zlib.inflateRawSync(bytes, { maxOutputLength, finishFlush: zlib.constants.Z_SYNC_FLUSH })
   } catch {
     return refuse('a deflated member is damaged')

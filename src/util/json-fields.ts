@@ -1,6 +1,6 @@
 import { corrupt } from './errors.ts'
 
-/** Strict reading of JSON objects: UTF-8, one object, every field of the stated type and within its limits. */
+/** Strict parsing of JSON: UTF-8, one object, each field of the stated type and within its limits. */
 export function parseJson(bytes: Uint8Array, what: string): unknown {
   let text: string
   try {
@@ -25,7 +25,7 @@ export function isRecord(value: unknown): value is JsonRecord {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Reads the fields of one record and names the field that is wrong. */
+/** Reads the fields of one record. Its errors name the wrong field. */
 export class Fields {
   readonly record: JsonRecord
   readonly what: string

@@ -5,7 +5,7 @@ import { asCount, elementsOf, MAX_TENSORS, type ReadAt, readExactly, refuse, typ
 
 const MAGIC = Buffer.from('GGUF')
 /**
- * First attempts at the header's length, which the header does not state: a longer piece is read until the header fits.
+ * Length of the first read. A header does not state its length, so longer pieces are read until it is complete.
  * Vocabularies take some MiB.
  */
 const FIRST_READ_BYTES = 1024 * 1024

@@ -111,7 +111,7 @@ async function chooseClient({ settings }: Session, file: string | undefined, sav
   })
 }
 
-/** The account of the login. The login is valid even if Google can't be asked now. */
+/** The account of the login. The login is valid even if Google can't be reached now. */
 async function accountOf({ console, signal }: Session, { access }: SavedLogin, context: AuthContext): Promise<string | undefined> {
   const source = new CachedTokenSource('new login', async () => access!, context.now)
   try {

@@ -1,6 +1,6 @@
 import { allCommands, type CommandModel, type OptionModel, type Place } from './model.ts'
 
-/** A script for bash 3.2 and newer. It finds the command and the place in it, then offers what fits there. */
+/** A script for bash 3.2 and newer. It finds the command and the argument position, then offers matching words. */
 export function bashScript(root: CommandModel): string[] {
   const commands = allCommands(root)
   const all = [root, ...commands]

@@ -2,7 +2,7 @@ import type { Argument, Command, Option } from 'commander'
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
 
-/** What completion offers in one place of a command line: fixed words, files, folders or names. */
+/** The candidates for one place of a command line: fixed words, files, folders or names. */
 export interface Place {
   words: readonly string[]
   from: 'files' | 'folders' | 'names' | 'names-and-files' | undefined

@@ -14,7 +14,7 @@ import { whyNotWritable } from './machine.ts'
 /** Below this much free space (bytes), doctor warns. */
 const LITTLE_SPACE = 1_000_000_000
 /**
- * A clock that is wrong by more (ms) shows confusing times. If it is wrong by minutes, Google refuses the logins of
+ * A clock that is wrong by more (ms) leads to confusing times. If it is wrong by minutes, Google refuses the logins of
  * service accounts.
  */
 const CLOCK_OFF_MS = 60_000

@@ -14,13 +14,13 @@ export function refuseMounted(store: ChosenStore): void {
 
 const bytesOf = ({ packs, bytes }: Amount): string => `${formatBytes(bytes)} (${plural(packs, 'pack')})`
 
-/** Says what `prune` will free, and when. */
+/** Reports how much `prune` will free, and when. */
 export function markedText({ packs, bytes, until }: MarkedForDeletion): string {
   const from = until === undefined ? '' : ` after ${localTime(until)}`
   return `Marked for deletion: ${formatBytes(bytes)} (${plural(packs, 'pack')}). \`colab-escape prune\` frees it${from}.`
 }
 
-/** Says what a prune did or, in a dry run, would do, and what has to wait until when. */
+/** Reports the result of a prune, or of its dry run, and what has to wait until when. */
 export function describePruned(result: PruneResult, dryRun: boolean): string[] {
   const { freed, marked, waiting, held, spared, copiedBytes, tombs, indexes, lateSnapshots } = result
   const lines = [`  ${dryRun ? 'would free' : 'freed'} ${bytesOf(freed)}`]

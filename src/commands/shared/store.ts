@@ -28,7 +28,7 @@ interface FolderStore extends Store {
   folder: FolderStorage
   /** Absolute path. Links are resolved as far as it exists. */
   path: string
-  /** Whether the folder is on a mounted Drive, which uploads later: what is written there is not safe yet. */
+  /** Whether the folder is on a mounted Drive, which uploads later: data written there is not safe yet. */
   mounted: boolean
 }
 
@@ -109,7 +109,7 @@ export function drivePath(location: string): string[] {
   return parts
 }
 
-/** Where Colab mounts Drive, under any name, and where Google's own program puts it on a Mac. */
+/** The folders where Colab mounts Drive, under any name, and where Google's own program puts it on a Mac. */
 const MOUNTS = /^\/content\/[^/]+\/(MyDrive|My Drive|Shareddrives|Shared drives)(\/|$)|\/Library\/CloudStorage\/GoogleDrive-/
 
 /** Whether a folder is on a mounted Drive: data written there is not safe yet, and missing data may still arrive. */
@@ -132,8 +132,7 @@ export function pathsOf(store: ChosenStore): string[] {
 }
 
 /**
- * Makes a folder store ready for a push. Refuses a folder with files of somebody else, and removes temporary files of
- * writers that were killed.
+ * Prepares a folder store for a push. Refuses a folder with other files, and removes temporary files of killed writers.
  */
 export async function prepareForPush(store: ChosenStore, dryRun: boolean): Promise<void> {
   if (store.kind !== 'folder') return

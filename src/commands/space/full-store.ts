@@ -12,7 +12,8 @@ import { inTrash } from '../shared/trash-report.ts'
 const MOST_PROPOSALS = 5
 
 /**
- * Adds to an error of a full store what could be given up there. If that can't be found out, the error stays as it is.
+ * Adds to an error of a full store proposals for what to delete. If they can't be determined, the error stays
+ * unchanged.
  */
 export async function withProposals(session: Session, store: ChosenStore, error: unknown): Promise<unknown> {
   if (!isAppError(error, 'quota')) return error

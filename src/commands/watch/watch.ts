@@ -110,7 +110,7 @@ class Saver {
   private readonly options: WatchOptions
   private readonly context: RepositoryContext
   private store: ChosenStore | undefined
-  /** Whether the store is full and the user has been told what could be forgotten. */
+  /** Whether the store is full and the user has already seen the proposals for what to forget. */
   private full = false
   readonly location: string
   readonly skip: readonly string[]
@@ -175,7 +175,7 @@ class Saver {
   }
 
   /**
-   * Frees what the rules have given up and what is due, since no new version can trigger it. Proposals for more are
+   * Frees what the rules no longer keep and what is due, because no new version can trigger it. Proposals for more are
    * made only once, because finding them takes a while.
    */
   private async whenFull(context: RepositoryContext, store: ChosenStore, error: unknown): Promise<unknown> {

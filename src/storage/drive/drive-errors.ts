@@ -32,7 +32,7 @@ function parseBody(text: string): { reason: string | undefined; message: string 
       message: typeof error?.message === 'string' ? error.message : undefined,
     }
   } catch {
-    return { reason: undefined, message: undefined } // a proxy's or a load balancer's HTML
+    return { reason: undefined, message: undefined } // HTML of a proxy or a load balancer
   }
 }
 

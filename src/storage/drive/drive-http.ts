@@ -99,7 +99,7 @@ export class DriveHttp {
     const body = await this.body(response, request.task, request.signal).catch((broken: unknown) => {
       throwIfAborted(request.signal)
       if (!isAppError(broken)) throw broken
-      return new Uint8Array(0) // the status alone says enough
+      return new Uint8Array(0) // the status is sufficient
     })
     const error = driveError(readErrorAnswer(response, new TextDecoder().decode(body), now()), request.task)
     if (error.code === 'throttled') pace.throttled(begun, error.retryAfterMs)
