@@ -5,7 +5,7 @@ import { decodeFileName, fsPath } from '../util/paths.ts'
 import { perEntry, OccupiedEntryError, RefusedEntryError } from './entry-errors.ts'
 import type { ArchiveEntry } from './entry.ts'
 import { hasContent, permissions, readLocal, writeFile } from './local-file.ts'
-import { leadsOutside, safeParts } from './safe-path.ts'
+import { leadsOutside, safePath } from './safe-path.ts'
 
 export interface DestinationOptions {
   /** Replace files and symlinks that the archive did not bring. Folders are never replaced. */
@@ -158,9 +158,9 @@ export class Destination {
 }
 
 function partsOf(name: string, prefix = ''): readonly string[] {
-  const parts = safeParts(name, process.platform === 'win32')
-  if ('refused' in parts) throw new RefusedEntryError(`${prefix}${parts.refused}`)
-  return parts
+  const path = safePath(name, process.platform === 'win32')
+  if (path.kind === 'refused') throw new RefusedEntryError(`${prefix}${path.reason}`)
+  return path.names
 }
 
 function lookAt(path: string): Stats | undefined {

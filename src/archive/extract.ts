@@ -84,7 +84,7 @@ export async function extract(context: ExtractContext, request: ExtractRequest):
  * pass unchanged.
  */
 function explained(error: unknown, name: string): unknown {
-  const hint = 'Get the archive once more. What was extracted before the damage is whole.'
+  const hint = 'Download or copy the archive again. Files extracted before the damage are complete.'
   if (isAppError(error, 'corrupt')) return corrupt(name, error.message, hint)
   if (!(error instanceof Error) || error instanceof AppError || error.name === 'AbortError') return error
   if (error instanceof TypeError || error instanceof ReferenceError || /^E[A-Z0-9]+$/.test(errnoOf(error) ?? '')) return error

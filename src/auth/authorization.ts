@@ -39,15 +39,15 @@ export function beginAuthorization(client: OAuthClient, scope: ScopeName, redire
 }
 
 /** The answer that the browser brings back. */
-export type BrowserAnswer = { code: string } | { refused: AppError }
+export type BrowserAnswer = { kind: 'code'; code: string } | { kind: 'refusal'; error: AppError }
 
 /** Reads the answer from the query of the redirect address. Undefined when it does not belong to this login. */
 export function readAnswer(query: URLSearchParams, { state }: Authorization): BrowserAnswer | undefined {
   if (query.get('state') !== state) return undefined
   const error = query.get('error')
-  if (error !== null) return { refused: refusedInBrowser(error) }
+  if (error !== null) return { kind: 'refusal', error: refusedInBrowser(error) }
   const code = query.get('code') ?? ''
-  return code === '' ? undefined : { code }
+  return code === '' ? undefined : { kind: 'code', code }
 }
 
 function refusedInBrowser(error: string): AppError {
@@ -57,7 +57,7 @@ function refusedInBrowser(error: string): AppError {
     })
   const why = /^[a-z_]{1,40}$/.test(error) ? error : 'an unknown error'
   return new AppError('unauthenticated', `Google refused the login: ${why}.`, {
-    hint: 'Check the OAuth client: `colab-escape auth setup` tells how to make one.',
+    hint: 'Check the OAuth client: `colab-escape auth setup` shows how to make one.',
   })
 }
 
@@ -70,8 +70,8 @@ export function readPasted(text: string, authorization: Authorization): string {
   if (!/[?&=]|:\/\//.test(pasted) && /^[\w./~%-]{8,}$/.test(pasted)) return pasted.includes('%') ? decodeCode(pasted) : pasted
   const query = new URLSearchParams(pasted.replace(/^[^?]*\?/, '').replace(/#.*$/, ''))
   const answer = readAnswer(query, authorization)
-  if (answer !== undefined && 'refused' in answer) throw answer.refused
-  if (answer !== undefined) return answer.code
+  if (answer?.kind === 'refusal') throw answer.error
+  if (answer?.kind === 'code') return answer.code
   throw new AppError(
     'usage',
     query.has('state') ? 'That address belongs to another login.' : 'That is not the address of the page you were sent to.',

@@ -98,7 +98,7 @@ export function parseClientFile(text: string, path: string): ClientFile {
   const id = textOf(part?.client_id)
   if (part === undefined || id === undefined)
     throw new AppError('usage', `${path} is not the file of an OAuth client.`, {
-      hint: 'Download it at https://console.cloud.google.com/auth/clients (`colab-escape auth setup` tells how to make a client).',
+      hint: 'Download it at https://console.cloud.google.com/auth/clients (`colab-escape auth setup` shows how to make a client).',
     })
   const client = { id, secret: textOf(part.client_secret) }
   if (part === json.installed) return { ...client, redirectUri: undefined }

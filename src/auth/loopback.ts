@@ -77,7 +77,7 @@ function waitForAnswer(server: Server, authorization: Authorization, timeoutMs: 
       if (answer === undefined)
         return page(response, 400, 'This page belongs to another login. Use the one that the running command has opened.')
       // settling closes the server, so it must wait until the page is sent
-      if ('refused' in answer) page(response, 403, `The login was refused. ${GO_BACK}`, () => settle(() => reject(answer.refused)))
+      if (answer.kind === 'refusal') page(response, 403, `The login was refused. ${GO_BACK}`, () => settle(() => reject(answer.error)))
       else page(response, 200, `The answer has arrived. ${GO_BACK}`, () => settle(() => resolve(answer.code)))
     })
   })

@@ -6,7 +6,7 @@ import { keepAccess, readLogin, type SavedLogin } from './token-file.ts'
 import { CachedTokenSource, MARGIN_MS, type AccessToken } from './token-source.ts'
 
 const WHY_LOGINS_END =
-  'A login ends when it is revoked, when it is not used for six months, and after 7 days while its OAuth client is in "testing": publish that (`colab-escape auth setup`).'
+  'A login ends when it is revoked, when it is not used for six months, and after 7 days while its OAuth client is in "testing": publish the client (`colab-escape auth setup`).'
 
 /** A plain access token. It can't be renewed, and its scope and end are unknown. */
 export function tokenSource(token: string, now: () => number): CachedTokenSource {
@@ -67,7 +67,7 @@ async function refreshSaved(
     throw new AppError('unauthenticated', 'The saved login has been removed.', { hint: 'Run `colab-escape auth login`.' })
   if (login.account !== account)
     throw new AppError('unauthenticated', `The saved login is now that of ${login.account ?? 'another account'}.`, {
-      hint: 'Somebody logged in meanwhile: run the same command again to go on with that account.',
+      hint: 'Somebody logged in meanwhile: run the same command again to continue with that account.',
     })
   const { access } = login
   if (access !== undefined && access.token !== refuse && access.expiresAt - MARGIN_MS > context.now()) return access

@@ -60,8 +60,8 @@ export function readTokenAnswer(json: Record<string, unknown>, whom: string, now
   const accessToken = textOf(json.access_token)
   const life = json.expires_in
   if (accessToken === undefined || !/^[\x21-\x7e]+$/.test(accessToken) || typeof life !== 'number' || !(life > 0) || !Number.isFinite(life))
-    throw new AppError('unavailable', `${whom} gave an answer that holds no token.`, {
-      hint: 'Something between here and Google may have answered in its place: check the network and HTTPS_PROXY.',
+    throw new AppError('unavailable', `${whom} answered without a token.`, {
+      hint: 'A proxy or a login page may have answered instead: check the network and HTTPS_PROXY.',
     })
   const answer: TokenAnswer = { accessToken, expiresAt: now + Math.min(life, LONGEST_LIFE_S) * 1000 }
   const scope = textOf(json.scope)
@@ -93,7 +93,7 @@ function refusal({ status, json }: Answer, presented: PresentedCredentials, secr
   const why = typeof said === 'string' && said !== '' ? `${error}, ${withoutSecrets(said, secrets)}` : error
   if (CLIENT_ERRORS.has(error) || (error === 'invalid_request' && /client_secret/.test(why)))
     return new AppError('unauthenticated', `Google refuses the OAuth client of ${presented.what}: ${why}.`, {
-      hint: 'Check the client id and secret (GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET or --client-secret-file); `colab-escape auth setup` tells how to make one.',
+      hint: 'Check the client id and secret (GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET or --client-secret-file); `colab-escape auth setup` shows how to make one.',
     })
   return new AppError('unauthenticated', `Google refuses ${presented.what}: ${why}.`, { hint: presented.cure })
 }

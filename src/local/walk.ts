@@ -72,7 +72,7 @@ function rootOf(source: string): string {
     const code = errnoOf(error)
     if (code === 'ENOENT' || code === 'ENOTDIR')
       throw new AppError('not-found', `${source} does not exist.`, {
-        hint: 'Check the path; the current folder is where it is looked up from.',
+        hint: 'Check the path. A relative path starts at the current folder.',
         cause: error,
       })
     throw new AppError('io', `${source} can't be read: ${messageOf(error)}`, { hint: 'Check its permissions.', cause: error })

@@ -36,13 +36,13 @@ export function folderError(error: unknown, folder: string, task: string): AppEr
     case 'ENOTDIR':
       return make('io', `${folder} is not a folder.`, 'Choose a folder with --store.')
     case 'EISDIR':
-      return make('io', `a folder of that name stands in ${folder}.`, 'Move that folder elsewhere, then try again.')
+      return make('io', `${folder} has a folder of that name.`, 'Move that folder elsewhere, then try again.')
     case 'EIO':
       return make('io', `the disk under ${folder} failed to read or write.`, 'Check the disk and its cable or connection, then try again.')
     default:
       return make(
         'io',
-        `the file system of ${folder} answered: ${messageOf(error)}`,
+        `the file system of ${folder} failed: ${messageOf(error)}`,
         'Check that the disk is there and healthy, then try again.',
       )
   }

@@ -106,7 +106,7 @@ export class FolderStorage implements Storage {
    */
   async quota(options: StorageOptions = {}): Promise<Quota> {
     throwIfAborted(options.signal)
-    return this.attempt('ask for the free space', async () => {
+    return this.attempt('read the free space', async () => {
       for (let folder = this.location; ; folder = dirname(folder)) {
         try {
           const { blocks, bfree, bavail, bsize } = await statfs(folder)
@@ -125,7 +125,7 @@ export class FolderStorage implements Storage {
    * folder.
    */
   async strangers(isOurs: (name: string) => boolean, limit: number): Promise<string[]> {
-    return this.attempt('see what is there', async () => {
+    return this.attempt('list the folder', async () => {
       const found: string[] = []
       try {
         for await (const { name } of await opendir(this.location)) {
@@ -251,7 +251,7 @@ export class FolderStorage implements Storage {
     } catch (error) {
       if (!isSystemError(error, ['ENOENT'])) throw error
       throw new AppError('unavailable', `A file in ${this.location} vanished while ${name} was being stored.`, {
-        hint: 'Another program cleans up in that folder. Run the same command again: it continues where it stopped.',
+        hint: 'Another program deletes files in that folder. Run the same command again: it continues where it stopped.',
         cause: error,
       })
     }

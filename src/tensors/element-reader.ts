@@ -43,7 +43,7 @@ async function gather(subject: string, tensor: Tensor, source: ByteSource, defla
   if (most > MAX_GATHERED_BYTES)
     throw new AppError(
       'unsupported',
-      `${subject} does not lie in one piece in its file, and its ${most} bytes are too many to gather in memory.`,
+      `${subject} is not contiguous in its file, and its ${most} bytes are too many to gather in memory.`,
       {
         hint: deflated ? 'Save it without compression.' : 'Save it after tensor.contiguous(), or in C order.',
       },

@@ -33,7 +33,7 @@ export async function readTensorFile(subject: string, source: ByteSource): Promi
 
 function damaged(subject: string, why: string): AppError {
   return new AppError('corrupt', `${subject} is damaged: ${why}`, {
-    hint: 'It may be cut short or half written: get it again from where it came, or look at an older version of it.',
+    hint: 'It may be truncated or half written: download or copy it again, or use an older version.',
   })
 }
 

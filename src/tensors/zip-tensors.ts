@@ -21,7 +21,7 @@ export async function readZip(subject: string, source: ByteSource): Promise<Tens
   const arrays = members.filter(({ name }) => name.endsWith('.npy'))
   if (arrays.length > 0) return { format: 'NumPy', metadata: new Map(), tensors: await readArrays(arrays, source) }
   throw new AppError('unsupported', `${subject} is a zip archive without tensors of a known format.`, {
-    hint: 'Archives of torch.save and numpy.savez are understood; a .keras file holds HDF5, which is not.',
+    hint: 'Archives of torch.save and numpy.savez are supported; a .keras file holds HDF5, which is not.',
   })
 }
 
@@ -89,7 +89,7 @@ export async function readMember(member: ZipMember, source: ByteSource): Promise
   const stored = await readStored(member, source)
   if (isStored(member)) return stored
   const plain = inflate(stored, member, member.length + 1)
-  return plain.length === member.length ? plain : refuse('a member has another length than it says')
+  return plain.length === member.length ? plain : refuse('a member does not have its stated length')
 }
 
 async function readStored(member: ZipMember, { size, read }: ByteSource, most = Infinity): Promise<Uint8Array> {

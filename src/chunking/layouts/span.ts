@@ -30,7 +30,7 @@ export function refuse(why: string): never {
 
 export async function readExactly(read: ReadAt, offset: number, length: number): Promise<Uint8Array> {
   const bytes = await read(offset, length)
-  return bytes.length === length ? bytes : refuse('it is shorter than it says')
+  return bytes.length === length ? bytes : refuse('it is shorter than stated')
 }
 
 /** `value`, if it is a plausible number of elements or offset; else refuses. */

@@ -69,7 +69,7 @@ export class Downloader {
     }
     if (!whole && !(response.headers.get('content-range') ?? '').startsWith(`bytes ${from}-`)) {
       await response.body?.cancel()
-      throw new AppError('unavailable', `Drive sent another part of ${name} than was asked for.`, { hint: 'Run the same command again.' })
+      throw new AppError('unavailable', `Drive sent another part of ${name} than requested.`, { hint: 'Run the same command again.' })
     }
     await http.readBody(response, task, onPiece, signal)
   }

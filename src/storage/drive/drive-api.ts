@@ -110,14 +110,14 @@ export class DriveApi {
   }
 
   async createFolder(id: string, name: string, parent: string, signal?: AbortSignal): Promise<DriveFile> {
-    const { data } = await this.run('files.create', `make the folder ${name}`, signal, drive =>
+    const { data } = await this.run('files.create', `create the folder ${name}`, signal, drive =>
       drive.files.create({ requestBody: { id, name, mimeType: FOLDER, parents: [parent] }, fields: FILE_FIELDS, supportsAllDrives: true }),
     )
     return toDriveFile(data)
   }
 
   async getFile(id: string, signal?: AbortSignal): Promise<DriveFile> {
-    const { data } = await this.run('files.get', 'look at a file', signal, drive =>
+    const { data } = await this.run('files.get', 'get a file', signal, drive =>
       drive.files.get({ fileId: id, fields: FILE_FIELDS, supportsAllDrives: true }),
     )
     return toDriveFile(data)
@@ -137,14 +137,14 @@ export class DriveApi {
   }
 
   async generateIds(count: number, signal?: AbortSignal): Promise<string[]> {
-    const { data } = await this.run('files.generateIds', 'prepare ids', signal, drive =>
+    const { data } = await this.run('files.generateIds', 'generate ids', signal, drive =>
       drive.files.generateIds({ count, space: 'drive', type: 'files' }),
     )
     return data.ids ?? []
   }
 
   async quota(signal?: AbortSignal): Promise<Quota> {
-    const { data } = await this.run('about.get', 'tell its free space', signal, drive =>
+    const { data } = await this.run('about.get', 'report its free space', signal, drive =>
       drive.about.get({ fields: 'storageQuota(limit,usage)' }),
     )
     const number = (text: string | null | undefined): number | undefined => (text === null || text === undefined ? undefined : Number(text))

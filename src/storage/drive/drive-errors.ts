@@ -67,7 +67,7 @@ export function driveError({ status, reason, message, retryAfterMs }: ErrorAnswe
   if (status === 409) return new AppError('conflict', because)
   if (status === 416) return new AppError('bad-range', because)
   if (status === 403) return forbidden(reason, message, because)
-  return new AppError('io', because, { hint: 'Run the command again with --verbose, and report what it shows if it stays.' })
+  return new AppError('io', because, { hint: 'Run the command again with --verbose, and report what it shows if the error persists.' })
 }
 
 const FORBIDDEN_HINTS: Readonly<Record<string, string>> = {
@@ -79,7 +79,7 @@ const FORBIDDEN_HINTS: Readonly<Record<string, string>> = {
 function forbidden(reason: string | undefined, message: string, because: string): AppError {
   if (reason === 'insufficientPermissions')
     return new AppError('unauthenticated', because, {
-      hint: 'The login may not do that: run `colab-escape auth login` and leave the box for Google Drive ticked.',
+      hint: 'This login is not allowed to do that: run `colab-escape auth login` and leave the box for Google Drive ticked.',
     })
   if (reason === 'storageQuotaExceeded')
     return new AppError('quota', `Drive is full: ${message}`, {

@@ -51,10 +51,10 @@ export class DriveFileWriter {
 
   private async sendSome(total: number | undefined): Promise<DriveFile | undefined> {
     const answer = await this.session.send(this.buffer.subarray(0, this.filled), this.received, total, this.options.signal)
-    if (answer === 'expired') return await this.unlessLost(total)
-    if ('done' in answer) return answer.done
+    if (answer.kind === 'expired') return await this.unlessLost(total)
+    if (answer.kind === 'done') return answer.file
     const taken = answer.received - this.received
-    if (taken < 0 || taken > this.filled) throw gaveUp(`Drive lost count of what it has of ${this.session.name}.`)
+    if (taken < 0 || taken > this.filled) throw gaveUp(`Drive confirmed an impossible number of bytes of ${this.session.name}.`)
     this.received = answer.received
     this.buffer.copyWithin(0, taken, this.filled)
     this.filled -= taken
@@ -69,7 +69,7 @@ export class DriveFileWriter {
     } catch (error) {
       if (!isAppError(error, 'not-found')) throw error
     }
-    throw gaveUp(`Drive gave up the upload of ${this.session.name}.`)
+    throw gaveUp(`Drive cancelled the upload of ${this.session.name}.`)
   }
 
   /** Sends the rest. Resolves when Drive's checksum equals ours and the replaced files are deleted. */
@@ -110,5 +110,5 @@ export class DriveFileWriter {
 }
 
 function gaveUp(message: string): AppError {
-  return new AppError('unavailable', message, { hint: 'Run the same command again: it begins anew.' })
+  return new AppError('unavailable', message, { hint: 'Run the same command again: it starts from the beginning.' })
 }

@@ -172,7 +172,7 @@ export class DriveStorage implements Storage {
     const { used, limit } = await this.api.quota(signal).catch(() => ({ used: undefined, limit: undefined }))
     // a folder can be full while the account has space
     if (used === undefined || limit === undefined || used + bytes <= limit) return error
-    const message = `${error.message} ${formatBytes(bytes)} more were to be stored, ${formatBytes(used)} of ${formatBytes(limit)} are used.`
+    const message = `${error.message} ${formatBytes(bytes)} more are needed; ${formatBytes(used)} of ${formatBytes(limit)} are used.`
     return new AppError('quota', message, { cause: error, ...(error.hint === undefined ? {} : { hint: error.hint }) })
   }
 
@@ -192,7 +192,7 @@ export class DriveStorage implements Storage {
       return await this.api.getFile(target.id, signal).catch((gone: unknown) => {
         if (!isAppError(gone, 'not-found')) throw gone
         this.ids.release(target.name)
-        throw new AppError('unavailable', `${target.name} has to be sent to Drive once more.`, { hint: 'Run the same command again.' })
+        throw new AppError('unavailable', `${target.name} must be sent to Drive again.`, { hint: 'Run the same command again.' })
       })
     }
   }

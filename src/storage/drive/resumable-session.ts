@@ -40,7 +40,7 @@ export function uploadUrl(baseUrl: string, uploadType: string): string {
 }
 
 /** The result of a request: the complete file, the number of bytes that Drive has received, or an expired session. */
-export type UploadAnswer = { done: DriveFile } | { received: number } | 'expired'
+export type UploadAnswer = { kind: 'done'; file: DriveFile } | { kind: 'partial'; received: number } | { kind: 'expired' }
 
 /**
  * One resumable upload (developers.google.com/drive/api/guides/manage-uploads). It can start, send from any offset, and
@@ -88,7 +88,7 @@ export class ResumableSession {
     await response.body?.cancel()
     const location = response.headers.get('location')
     if (location === null || !isGoogles(location, baseUrl))
-      throw new AppError('unavailable', `Drive named no place to upload ${this.target.name} to.`, { hint: 'Run the same command again.' })
+      throw new AppError('unavailable', `Drive gave no address for the upload of ${this.target.name}.`, { hint: 'Run the same command again.' })
     this.address = location
   }
 
@@ -98,10 +98,10 @@ export class ResumableSession {
    */
   async send(bytes: Uint8Array, offset: number, total: number | undefined, signal?: AbortSignal): Promise<UploadAnswer> {
     const answer = await this.sendOrAsk(bytes, offset, total, signal)
-    const progress = answer !== 'expired' && ('done' in answer || answer.received > offset)
+    const progress = answer.kind === 'done' || (answer.kind === 'partial' && answer.received > offset)
     this.stalled = progress ? 0 : this.stalled + 1
     if (this.stalled >= this.patience.maxStalled)
-      throw new AppError('unavailable', `Drive accepts no more of ${this.target.name}.`, {
+      throw new AppError('unavailable', `Drive accepts no more bytes of ${this.target.name}.`, {
         hint: 'Run the same command again: it continues where it stopped.',
       })
     if (this.stalled > 0) await this.options.sleep(this.options.random() * Math.min(32_000, 500 * 2 ** this.stalled), signal)
@@ -119,7 +119,7 @@ export class ResumableSession {
       return await this.put(new Uint8Array(0), offset, total, signal)
     } catch (error) {
       if (!isBrief(error, this.patience.longestWaitMs)) throw error
-      return { received: offset }
+      return { kind: 'partial', received: offset }
     }
   }
 
@@ -141,9 +141,10 @@ export class ResumableSession {
       signal,
       accept: isLast ? [404, 410] : [308, 404, 410],
     })
-    if (response.ok) return { done: toDriveFile(await http.json(response, this.task)) }
+    if (response.ok) return { kind: 'done', file: toDriveFile(await http.json(response, this.task)) }
     await response.body?.cancel()
-    return response.status === 308 ? { received: receivedBytes(response.headers.get('range'), offset, this.task) } : 'expired'
+    if (response.status !== 308) return { kind: 'expired' }
+    return { kind: 'partial', received: receivedBytes(response.headers.get('range'), offset, this.task) }
   }
 }
 

@@ -44,10 +44,10 @@ export class Uploader {
     await session.begin(bytes.length, signal)
     for (let offset = 0; ;) {
       const answer = await session.send(bytes.subarray(offset), offset, bytes.length, signal)
-      if (answer === 'expired') {
+      if (answer.kind === 'expired') {
         await session.begin(bytes.length, signal)
         offset = 0
-      } else if ('done' in answer) return answer.done
+      } else if (answer.kind === 'done') return answer.file
       else offset = answer.received
     }
   }
