@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises'
 export type ByteStream = AsyncIterable<Uint8Array>
 
 /** The output of a transform, such as one of node:zlib's, that reads `bytes`. */
-export async function* through(bytes: ByteStream, transform: Duplex): AsyncGenerator<Uint8Array> {
+export async function* pipeThrough(bytes: ByteStream, transform: Duplex): AsyncGenerator<Uint8Array> {
   const fed = pipeline(bytes, transform)
   fed.catch(() => undefined)
   try {
@@ -21,7 +21,7 @@ export async function* through(bytes: ByteStream, transform: Duplex): AsyncGener
 }
 
 /** Calls `onPiece` with the length of each piece that passes. */
-export async function* counted(bytes: ByteStream, onPiece: (length: number) => void): AsyncGenerator<Uint8Array> {
+export async function* countBytes(bytes: ByteStream, onPiece: (length: number) => void): AsyncGenerator<Uint8Array> {
   for await (const piece of bytes) {
     onPiece(piece.length)
     yield piece

@@ -11,7 +11,7 @@ import type { WalkedEntry, WalkResult } from '../local/walk.ts'
 import { throwIfAborted } from '../util/errors.ts'
 import { fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
-import { through, type ByteStream } from './byte-stream.ts'
+import { pipeThrough, type ByteStream } from './byte-stream.ts'
 import type { ArchiveFormat } from './format.ts'
 import type { ByteSink } from './sink.ts'
 import { writeArchive } from './write-archive.ts'
@@ -91,7 +91,7 @@ export async function compress(context: CompressContext, request: CompressReques
 
 function encoded(plain: ByteStream, { format, level }: CompressRequest, pool: CompressionPool): ByteStream {
   if (format === 'tar.zst') return compressZstd(plain, pool, level)
-  return format === 'tar.gz' ? through(plain, createGzip({ level: ZLIB_LEVEL[level] })) : plain
+  return format === 'tar.gz' ? pipeThrough(plain, createGzip({ level: ZLIB_LEVEL[level] })) : plain
 }
 
 /** Sorted by path. A folder comes before its contents. */

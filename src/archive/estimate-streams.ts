@@ -12,12 +12,12 @@ export interface StreamsRequest {
   format: ArchiveFormat
   kindOf: (path: string) => string
   /** The tensors of a file that are counted separately: ascending, without overlaps. */
-  tensorsOf: (file: WalkedEntry) => Promise<readonly TensorPart[]>
+  tensorsOf: (file: WalkedEntry) => Promise<readonly TensorRange[]>
   signal: AbortSignal
 }
 
 /** A byte range of a file that is a tensor. */
-export interface TensorPart {
+export interface TensorRange {
   kind: string
   element: ElementType
   offset: number
@@ -59,7 +59,7 @@ interface Piece {
 }
 
 /** The part of a piece that is in a block, and how much of that is content. */
-export interface Part {
+export interface PieceSlice {
   bytes: Buffer
   content: Buffer
 }
@@ -122,8 +122,8 @@ export async function streamsOf({ entries, format, kindOf, tensorsOf, signal }: 
 const zipEntryBytes = ({ path }: WalkedEntry): number => ZIP_ENTRY_BYTES + 2 * Buffer.byteLength(path)
 
 /** Bytes [start, end) of a kind's stream, file by file. */
-export function readBlock({ pieces }: KindStream, start: number, end: number): Part[] {
-  const parts: Part[] = []
+export function readBlock({ pieces }: KindStream, start: number, end: number): PieceSlice[] {
+  const parts: PieceSlice[] = []
   let first = 0
   for (let size = pieces.length; size > 1;) {
     const half = size >> 1
@@ -139,7 +139,7 @@ export function readBlock({ pieces }: KindStream, start: number, end: number): P
   return parts
 }
 
-function readPiece({ entry, header, offset, content }: Piece, from: number, to: number): Part {
+function readPiece({ entry, header, offset, content }: Piece, from: number, to: number): PieceSlice {
   const bytes = Buffer.alloc(to - from)
   if (from < header) tarHeader(entry).copy(bytes, 0, from, Math.min(to, header))
   const at = Math.max(from, header)

@@ -6,9 +6,9 @@ import type { CompressionPool } from '../compression/pool.ts'
 import { looksCompressed } from '../compression/sample.ts'
 import { throwIfAborted } from '../util/errors.ts'
 import { ZLIB_LEVEL } from './compress.ts'
-import { readBlock, streamsOf, type KindEstimate, type KindStream, type Part, type StreamsRequest } from './estimate-streams.ts'
+import { readBlock, streamsOf, type KindEstimate, type KindStream, type PieceSlice, type StreamsRequest } from './estimate-streams.ts'
 
-export type { KindEstimate, TensorPart } from './estimate-streams.ts'
+export type { KindEstimate, TensorRange as TensorPart } from './estimate-streams.ts'
 
 export interface EstimateRequest extends StreamsRequest {
   level: Level
@@ -73,7 +73,7 @@ export async function estimate(request: EstimateRequest): Promise<Estimate> {
   return { kinds: streams.map(stream => stream.estimate).sort((a, b) => b.archiveBytes - a.archiveBytes), readBytes }
 }
 
-async function packedLength({ format, level, pool }: EstimateRequest, parts: readonly Part[]): Promise<number> {
+async function packedLength({ format, level, pool }: EstimateRequest, parts: readonly PieceSlice[]): Promise<number> {
   const pieces = parts.map(({ bytes }) => bytes)
   if (format === 'tar.zst') {
     const plain = new Uint8Array(Buffer.concat(pieces))
@@ -94,7 +94,7 @@ async function packedLength({ format, level, pool }: EstimateRequest, parts: rea
 async function pushedLength(
   { format, level, pool, formOf }: EstimateRequest,
   { element }: KindStream,
-  parts: readonly Part[],
+  parts: readonly PieceSlice[],
 ): Promise<{ bytes: number | undefined; tables: number }> {
   const blocks = new Map<string, { request: BlockRequest; chunks: Uint8Array[] }>()
   const add = (chunk: Uint8Array, request: BlockRequest): void => {

@@ -7,15 +7,15 @@ import type { ZstdName } from '../compression/zstd/codec.ts'
 import { AppError, corrupt, errnoOf, isAppError, messageOf, throwIfAborted } from '../util/errors.ts'
 import { fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
-import { ByteQueue, counted, through, type ByteStream } from './byte-stream.ts'
+import { ByteQueue, countBytes, pipeThrough, type ByteStream } from './byte-stream.ts'
 import { Destination } from './destination.ts'
 import { LocalEntryError, OccupiedEntryError, RefusedEntryError } from './entry-errors.ts'
 import type { ArchiveEntry } from './entry.ts'
 import { Expansion } from './expansion.ts'
-import { formatOfContent, HEAD_BYTES, type FoundFormat } from './format.ts'
+import { formatOfContent, HEAD_BYTES, type ReadableFormat } from './format.ts'
 import { spoolName } from './local-file.ts'
 import { readTar } from './tar-reader.ts'
-import { readZip, type ZipPlace } from './zip-reader.ts'
+import { readZip, type ZipInput } from './zip-reader.ts'
 import { decompressZstd } from './zstd-reader.ts'
 
 export interface ExtractContext {
@@ -38,7 +38,7 @@ export interface ArchiveSource {
    * The local path, or a way to read any range: a zip is read from its end. An archive that offers neither is saved in
    * the destination while it is read.
    */
-  zip?: ZipPlace | undefined
+  zip?: ZipInput | undefined
 }
 
 export interface ExtractRequest {
@@ -49,7 +49,7 @@ export interface ExtractRequest {
 }
 
 export interface ExtractResult {
-  format: FoundFormat
+  format: ReadableFormat
   files: number
   directories: number
   symlinks: number
@@ -110,7 +110,7 @@ class Extraction {
   async run(): Promise<ExtractResult> {
     const { source } = this.request
     const input = new ByteQueue(
-      counted(source.bytes, length => {
+      countBytes(source.bytes, length => {
         this.expansion.read += length
         this.report()
       }),
@@ -135,13 +135,14 @@ class Extraction {
     }
   }
 
-  private plain(bytes: ByteStream, format: FoundFormat): ByteStream {
+  private plain(bytes: ByteStream, format: ReadableFormat): ByteStream {
     const { pool, zstd } = this.context
-    const plain = format === 'tar.zst' ? decompressZstd(bytes, pool, zstd) : format === 'tar.gz' ? through(bytes, createGunzip()) : bytes
-    return counted(plain, length => this.expansion.add(length))
+    const plain =
+      format === 'tar.zst' ? decompressZstd(bytes, pool, zstd) : format === 'tar.gz' ? pipeThrough(bytes, createGunzip()) : bytes
+    return countBytes(plain, length => this.expansion.add(length))
   }
 
-  private placeZip(place: ZipPlace, size: number | undefined): Promise<ExtractResult> {
+  private placeZip(place: ZipInput, size: number | undefined): Promise<ExtractResult> {
     if (size !== undefined) this.expansion.read = size
     const { expansion } = this
     async function* entries(): AsyncGenerator<ArchiveEntry> {
@@ -154,7 +155,7 @@ class Extraction {
     return this.placeAll('zip', entries())
   }
 
-  private async placeAll(format: FoundFormat, entries: AsyncIterable<ArchiveEntry>): Promise<ExtractResult> {
+  private async placeAll(format: ReadableFormat, entries: AsyncIterable<ArchiveEntry>): Promise<ExtractResult> {
     const counts = { file: 0, directory: 0, symlink: 0 }
     const result = { unchanged: 0, refused: 0, occupied: [] as string[] }
     const { reporter, signal } = this.context

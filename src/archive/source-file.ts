@@ -51,7 +51,7 @@ function readWhole(entry: WalkedEntry): Buffer | undefined {
 }
 
 /** An open file whose length is already stated in the archive. */
-export interface PromisedFile {
+export interface FixedLengthFile {
   size: number
   /**
    * Yields exactly `size` bytes, once, and closes the file. Replaces bytes that can't be read any more by zeros, as tar
@@ -62,7 +62,7 @@ export interface PromisedFile {
 }
 
 /** Throws `UnreadableFileError`. */
-export async function openLargeFile(entry: WalkedEntry): Promise<PromisedFile> {
+export async function openLargeFile(entry: WalkedEntry): Promise<FixedLengthFile> {
   let file: FileHandle | undefined
   try {
     file = await open(fsPath(entry.localPath), FLAGS)

@@ -17,14 +17,14 @@ const UTF8_FLAG = 0x800
 const MAX_TARGET_BYTES = 64 * 1024
 
 /** A local path, or a source that can read any range. */
-export type ZipPlace = string | RangeSource
+export type ZipInput = string | RangeSource
 
 /**
  * The entries of a zip file, in the order of its central directory. Each content is checked against its checksum.
  * Errors: `unsupported` for encrypted entries and for methods other than stored and deflated; `corrupt` for a wrong
  * checksum; a plain `Error` from yauzl or zlib for anything else.
  */
-export async function* readZip(place: ZipPlace): AsyncGenerator<ArchiveEntry> {
+export async function* readZip(place: ZipInput): AsyncGenerator<ArchiveEntry> {
   // names as bytes: their encoding is decided here
   const options = { decodeStrings: false }
   const zip =

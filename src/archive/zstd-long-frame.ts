@@ -3,7 +3,7 @@ import { type FramePiece, ZSTD_FRAME, type ZstdFrameHeader } from '../compressio
 import { MAX_NATIVE_WINDOW_BYTES, nativeDecoder } from '../compression/zstd/native-zstd.ts'
 import { decodePieces, MAX_PORTABLE_WINDOW_BYTES } from '../compression/zstd/portable/decode-frame.ts'
 import { AppError, corrupt, errnoOf, messageOf } from '../util/errors.ts'
-import { through } from './byte-stream.ts'
+import { pipeThrough } from './byte-stream.ts'
 
 /**
  * The plain bytes of one frame of any size, as a stream. Memory is bounded by its window. Throws `corrupt` when the
@@ -42,7 +42,7 @@ async function* decodeNative(pieces: AsyncIterable<FramePiece>): AsyncGenerator<
     for await (const piece of pieces) yield piece.bytes
   }
   try {
-    yield* through(bytes(), nativeDecoder())
+    yield* pipeThrough(bytes(), nativeDecoder())
   } catch (error) {
     throw errnoOf(error)?.startsWith('ZSTD') === true ? corrupt(ZSTD_FRAME, messageOf(error)) : error
   }

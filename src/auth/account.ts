@@ -1,7 +1,7 @@
 import { AppError } from '../util/errors.ts'
 import { isRecord } from '../util/json-fields.ts'
 import type { AuthContext } from './context.ts'
-import { request, textOf, type Answer } from './request.ts'
+import { requestJson, textOf, type JsonResponse } from './request.ts'
 import type { TokenSource } from './token-source.ts'
 
 export interface Account {
@@ -23,8 +23,8 @@ export const DRIVE_API_PAGE = 'https://console.cloud.google.com/apis/library/dri
 export async function readAccount({ fetch, endpoints }: AuthContext, source: TokenSource, signal?: AbortSignal): Promise<Account> {
   const url = `${endpoints.api}/drive/v3/about?fields=${encodeURIComponent(FIELDS)}`
   const aborting = signal === undefined ? {} : { signal }
-  const ask = (token: string): Promise<Answer> =>
-    request(fetch, url, { whom: 'Google Drive', headers: { authorization: `Bearer ${token}` }, ...aborting })
+  const ask = (token: string): Promise<JsonResponse> =>
+    requestJson(fetch, url, { service: 'Google Drive', headers: { authorization: `Bearer ${token}` }, ...aborting })
   const token = await source.getToken(aborting)
   const first = await ask(token)
   const answer = first.status === 401 ? await ask(await source.getToken({ refuse: token, ...aborting })) : first
@@ -42,7 +42,7 @@ function bytes(value: unknown): number | undefined {
   return typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : undefined
 }
 
-function problem({ status, json }: Answer, { description }: TokenSource): AppError {
+function problem({ status, json }: JsonResponse, { description }: TokenSource): AppError {
   const error = isRecord(json.error) ? json.error : {}
   const first: unknown = Array.isArray(error.errors) ? error.errors[0] : undefined
   const reason = isRecord(first) ? textOf(first.reason) : undefined

@@ -96,11 +96,11 @@ export async function finishAuthorization(
     client_id: client.id,
     ...(client.secret === undefined ? {} : { client_secret: client.secret }),
   }
-  const presented = {
-    what: 'the code of this login',
+  const texts = {
+    subject: 'the code of this login',
     cure: 'A code works once and for a few minutes: run `colab-escape auth login` again.',
   }
-  const answer = await callTokenEndpoint(context, fields, presented, signal)
+  const answer = await callTokenEndpoint(context, fields, texts, signal)
   const granted = answer.scope ?? SCOPES[scope].url
   if (!granted.split(' ').includes(SCOPES[scope].url))
     throw new AppError('unauthenticated', 'The login was allowed, but without access to Google Drive.', {

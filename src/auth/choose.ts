@@ -28,7 +28,7 @@ export interface CredentialSettings {
   colabBroker: string | undefined
 }
 
-export interface ChosenCredentials {
+export interface CredentialChoice {
   source: CachedTokenSource
   kind: 'token' | 'credentials' | 'application-credentials' | 'saved-login' | 'colab'
   /** Where the credentials came from, for messages. */
@@ -42,7 +42,7 @@ export interface ChosenCredentials {
  * if a Colab user has not agreed yet, the first token fails with `unauthenticated`. Credentials that are set but
  * unusable are an error (`unauthenticated`), never skipped.
  */
-export async function chooseCredentials(settings: CredentialSettings, context: AuthContext): Promise<ChosenCredentials | undefined> {
+export async function chooseCredentials(settings: CredentialSettings, context: AuthContext): Promise<CredentialChoice | undefined> {
   const { token, credentials, applicationCredentials, loginFile, colabBroker } = settings
   if (token !== undefined) {
     const origin = 'COLAB_ESCAPE_TOKEN or --token'
@@ -69,7 +69,7 @@ export async function chooseCredentials(settings: CredentialSettings, context: A
  * False when these are Colab's credentials and the user has not agreed to them yet. The caller may then choose a store
  * that needs none. Errors: `interrupted`.
  */
-export async function canBeUsed({ kind, source }: ChosenCredentials, signal?: AbortSignal): Promise<boolean> {
+export async function isUsable({ kind, source }: CredentialChoice, signal?: AbortSignal): Promise<boolean> {
   if (kind !== 'colab') return true
   try {
     await source.getToken(signal === undefined ? {} : { signal })
@@ -87,7 +87,7 @@ export function noCredentials(): AppError {
   })
 }
 
-function fromCredentials(credentials: Credentials, where: string, context: AuthContext): Pick<ChosenCredentials, 'source' | 'note'> {
+function fromCredentials(credentials: Credentials, where: string, context: AuthContext): Pick<CredentialChoice, 'source' | 'note'> {
   return credentials.type === 'user'
     ? { source: userSource(credentials, where, context), note: undefined }
     : { source: serviceAccountSource(credentials, context), note: quotaNote(where) }

@@ -1,6 +1,6 @@
 import { AppError, isAppError } from '../util/errors.ts'
 import type { AuthContext } from './context.ts'
-import { request } from './request.ts'
+import { requestJson } from './request.ts'
 import { readTokenAnswer, type TokenAnswer } from './token-endpoint.ts'
 import { CachedTokenSource } from './token-source.ts'
 
@@ -37,13 +37,13 @@ async function askEither(broker: string, context: AuthContext, signal: AbortSign
 }
 
 async function ask(host: string, { fetch, now }: AuthContext, signal: AbortSignal): Promise<TokenAnswer> {
-  const whom = `Colab's credentials broker (${host})`
+  const service = `Colab's credentials broker (${host})`
   const headers = { 'metadata-flavor': 'Google' }
-  const { status, json } = await request(fetch, `http://${host}${PATH}`, { whom, headers, signal, timeoutMs: TIMEOUT_MS })
-  if (status === 200) return readTokenAnswer(json, whom, now())
+  const { status, json } = await requestJson(fetch, `http://${host}${PATH}`, { service: service, headers, signal, timeoutMs: TIMEOUT_MS })
+  if (status === 200) return readTokenAnswer(json, service, now())
   if (status === 404)
     throw new AppError('unauthenticated', 'This notebook has no credentials yet.', { hint: `Run this in a cell first: ${COLAB_CELL}` })
-  throw new AppError('unavailable', `${whom} failed with status ${status}.`, {
+  throw new AppError('unavailable', `${service} failed with status ${status}.`, {
     hint: `Run this in a cell, then the same command again: ${COLAB_CELL}`,
   })
 }

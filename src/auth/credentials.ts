@@ -3,10 +3,10 @@ import { parseObject, textOf } from './request.ts'
 
 /** The two scopes of `auth login`, by their short names. */
 export const SCOPES = {
-  drive: { url: 'https://www.googleapis.com/auth/drive', means: 'all files of your Drive, so also what was pushed from Colab' },
+  drive: { url: 'https://www.googleapis.com/auth/drive', description: 'all files of your Drive, so also what was pushed from Colab' },
   'drive.file': {
     url: 'https://www.googleapis.com/auth/drive.file',
-    means: 'only files that this same OAuth client made: nothing pushed from Colab or with another client',
+    description: 'only files that this same OAuth client made: nothing pushed from Colab or with another client',
   },
 } as const
 

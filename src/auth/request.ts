@@ -5,7 +5,7 @@ import { isRecord } from '../util/json-fields.ts'
 const LARGEST_ANSWER = 256 * 1024
 const TIMEOUT_MS = 30_000
 
-export interface Answer {
+export interface JsonResponse {
   status: number
   /** The body as JSON if it is an object, else an empty one. */
   json: Record<string, unknown>
@@ -13,7 +13,7 @@ export interface Answer {
 
 export interface RequestOptions extends RequestInit {
   /** The service, for messages: `Google's token endpoint`. */
-  whom: string
+  service: string
   timeoutMs?: number
 }
 
@@ -21,8 +21,8 @@ export interface RequestOptions extends RequestInit {
  * One request with a small JSON answer, whatever its status. Refuses redirects, because the content is for this address
  * only. Errors: `unavailable` when there is no answer or it is too long; `interrupted`.
  */
-export async function request(doFetch: typeof fetch, url: string, options: RequestOptions): Promise<Answer> {
-  const { whom, timeoutMs = TIMEOUT_MS, signal, ...init } = options
+export async function requestJson(doFetch: typeof fetch, url: string, options: RequestOptions): Promise<JsonResponse> {
+  const { service, timeoutMs = TIMEOUT_MS, signal, ...init } = options
   const outer = signal ?? undefined
   throwIfAborted(outer)
   const timeout = AbortSignal.timeout(timeoutMs)
@@ -36,7 +36,7 @@ export async function request(doFetch: typeof fetch, url: string, options: Reque
   } catch (error) {
     throwIfAborted(outer)
     const why = timeout.aborted ? `no answer within ${timeoutMs / 1000} s` : reasonOf(error)
-    throw new AppError('unavailable', `${whom} can't be reached: ${why}.`, {
+    throw new AppError('unavailable', `${service} can't be reached: ${why}.`, {
       hint: 'Check the network (and HTTPS_PROXY, if you need a proxy), and run the same command again.',
       cause: error,
     })
@@ -44,7 +44,7 @@ export async function request(doFetch: typeof fetch, url: string, options: Reque
 }
 
 /** The value as a form, as OAuth requires. */
-export function form(fields: Record<string, string>): RequestInit {
+export function formBody(fields: Record<string, string>): RequestInit {
   return {
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },

@@ -22,7 +22,7 @@ export function serviceAccountSource(account: ServiceAccount, context: AuthConte
     description,
     async ({ signal }) => {
       const fields = { grant_type: GRANT, assertion: assertion(account, context) }
-      const { accessToken, expiresAt } = await callTokenEndpoint(context, fields, { what: `the ${description}`, cure }, signal)
+      const { accessToken, expiresAt } = await callTokenEndpoint(context, fields, { subject: `the ${description}`, cure }, signal)
       return { token: accessToken, expiresAt, scope: SCOPES.drive.url }
     },
     context.now,

@@ -1,7 +1,7 @@
 import { AppError, isAppError } from '../util/errors.ts'
 import type { AuthContext } from './context.ts'
 import { shortScope, type UserCredentials } from './credentials.ts'
-import { callTokenEndpoint, type PresentedCredentials, type TokenAnswer } from './token-endpoint.ts'
+import { callTokenEndpoint, type RefusalTexts, type TokenAnswer } from './token-endpoint.ts'
 import { keepAccess, readLogin, type SavedLogin } from './token-file.ts'
 import { CachedTokenSource, MARGIN_MS, type AccessToken } from './token-source.ts'
 
@@ -28,13 +28,13 @@ export function tokenSource(token: string, now: () => number): CachedTokenSource
 
 /** Credentials of a user from outside, such as those in COLAB_ESCAPE_CREDENTIALS (`where`). */
 export function userSource(credentials: UserCredentials, where: string, context: AuthContext): CachedTokenSource {
-  const presented = {
-    what: `the credentials in ${where}`,
+  const texts = {
+    subject: `the credentials in ${where}`,
     cure: `Run \`colab-escape auth login\` where there is a browser, and replace them by what \`colab-escape auth export\` prints there. ${WHY_LOGINS_END}`,
   }
   return new CachedTokenSource(
     `credentials in ${where}`,
-    async ({ signal }) => toAccess(await refresh(credentials, presented, context, signal), undefined),
+    async ({ signal }) => toAccess(await refresh(credentials, texts, context, signal), undefined),
     context.now,
   )
 }
@@ -71,8 +71,8 @@ async function refreshSaved(
     })
   const { access } = login
   if (access !== undefined && access.token !== refuse && access.expiresAt - MARGIN_MS > context.now()) return access
-  const presented = { what: `the ${describeLogin(login)}`, cure: `Run \`colab-escape auth login\` again. ${WHY_LOGINS_END}` }
-  const answer = await refresh(login, presented, context, signal)
+  const texts = { subject: `the ${describeLogin(login)}`, cure: `Run \`colab-escape auth login\` again. ${WHY_LOGINS_END}` }
+  const answer = await refresh(login, texts, context, signal)
   const fresh = toAccess(answer, login.scope)
   const rotated = answer.refreshToken === undefined ? {} : { refreshToken: answer.refreshToken }
   await keepAccess(path, login, { access: fresh, ...rotated }).catch((error: unknown) => {
@@ -85,7 +85,7 @@ async function refreshSaved(
 
 function refresh(
   { client, refreshToken }: UserCredentials,
-  presented: PresentedCredentials,
+  texts: RefusalTexts,
   context: AuthContext,
   signal: AbortSignal,
 ): Promise<TokenAnswer> {
@@ -95,7 +95,7 @@ function refresh(
     ...(client.secret === undefined ? {} : { client_secret: client.secret }),
     refresh_token: refreshToken,
   }
-  return callTokenEndpoint(context, fields, presented, signal)
+  return callTokenEndpoint(context, fields, texts, signal)
 }
 
 export function toAccess({ accessToken, expiresAt, scope }: TokenAnswer, scopeBefore: string | undefined): AccessToken {

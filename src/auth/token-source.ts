@@ -23,7 +23,7 @@ export interface AccessToken {
 }
 
 /** Requests a new token. It must differ from `refuse`. */
-export type Acquire = (options: { signal: AbortSignal; refuse: string | undefined }) => Promise<AccessToken>
+export type RequestToken = (options: { signal: AbortSignal; refuse: string | undefined }) => Promise<AccessToken>
 
 /** A token that ends sooner than this is not returned: it must still be valid when a request arrives. */
 export const MARGIN_MS = 60_000
@@ -40,12 +40,12 @@ interface Run {
  */
 export class CachedTokenSource implements TokenSource {
   readonly description: string
-  private readonly acquire: Acquire
+  private readonly acquire: RequestToken
   private readonly now: () => number
   private current: AccessToken | undefined
   private run: Run | undefined
 
-  constructor(description: string, acquire: Acquire, now: () => number) {
+  constructor(description: string, acquire: RequestToken, now: () => number) {
     this.description = description
     this.acquire = acquire
     this.now = now

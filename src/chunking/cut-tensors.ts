@@ -3,7 +3,7 @@ import { TENSOR_CHUNK_BYTES, tensorCuts } from './layouts/cuts.ts'
 import type { TensorSpan } from './layouts/span.ts'
 
 /** Reads the next bytes of a file to the front of `buffer`. Returns how many; 0 at the end of the file. */
-export type ReadOn = (buffer: Uint8Array) => number | Promise<number>
+export type ReadNext = (buffer: Uint8Array) => number | Promise<number>
 
 /** The position of a chunk in a tensor. */
 export interface TensorPlace {
@@ -26,7 +26,12 @@ const AHEAD_BYTES = 2 * TENSOR_CHUNK_BYTES
  * Reads a file of `size` bytes with these tensors from front to back and cuts it: tensors as `tensorCuts` says, the
  * bytes between them by content. Ends early if the file does.
  */
-export async function* cutTensors(spans: readonly TensorSpan[], size: number, readOn: ReadOn, chunker: Chunker): AsyncGenerator<CutChunk> {
+export async function* cutTensors(
+  spans: readonly TensorSpan[],
+  size: number,
+  readOn: ReadNext,
+  chunker: Chunker,
+): AsyncGenerator<CutChunk> {
   const ahead = new ReadAhead(chunker.aheadBuffer(AHEAD_BYTES), size, readOn)
   for (const { kind, length, ...segment } of tensorCuts(spans, size)) {
     if (kind === 'tensor') {
@@ -50,11 +55,11 @@ export async function* cutTensors(spans: readonly TensorSpan[], size: number, re
 /** Reads a file in large pieces and returns small ones: a file may have a hundred thousand tensors. */
 class ReadAhead {
   private readonly buffer: Uint8Array
-  private readonly readOn: ReadOn
+  private readonly readOn: ReadNext
   private start = 0
   private end = 0
 
-  constructor(memory: Uint8Array, size: number, readOn: ReadOn) {
+  constructor(memory: Uint8Array, size: number, readOn: ReadNext) {
     this.buffer = memory.subarray(0, size)
     this.readOn = readOn
   }

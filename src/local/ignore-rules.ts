@@ -47,10 +47,10 @@ function parentOf(path: string): string {
  * Selects paths of a snapshot by `--only` and `--exclude`. A pattern that matches a folder covers everything below it.
  */
 export function pathFilter(only: readonly string[], exclude: readonly string[]): (path: string, isDirectory: boolean) => boolean {
-  const wanted = only.length > 0 ? matcher(only) : undefined
+  const onlyMatcher = only.length > 0 ? matcher(only) : undefined
   const unwanted = exclude.length > 0 ? matcher(exclude) : undefined
   return (path, isDirectory) => {
     const test = isDirectory ? `${path}/` : path
-    return (wanted === undefined || wanted.ignores(test)) && !unwanted?.ignores(test)
+    return (onlyMatcher === undefined || onlyMatcher.ignores(test)) && !unwanted?.ignores(test)
   }
 }

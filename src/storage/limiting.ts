@@ -3,7 +3,7 @@ import { waitOrAbort } from '../util/waiting.ts'
 import { ForwardingStorage } from './forwarding.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from './storage.ts'
 
-export interface Limits {
+export interface CallLimits {
   /** Maximum bytes of all running `put`s together. A larger `put` runs alone. */
   maxInFlightBytes: number
   /** Maximum number of running calls of any kind. */
@@ -19,12 +19,12 @@ interface Waiting {
  * Limits the running calls and the bytes they hold. Calls start strictly in order of arrival, so none waits forever.
  */
 export class LimitingStorage extends ForwardingStorage {
-  private readonly limits: Limits
+  private readonly limits: CallLimits
   private readonly queue: Waiting[] = []
   private calls = 0
   private bytes = 0
 
-  constructor(inner: Storage, limits: Limits) {
+  constructor(inner: Storage, limits: CallLimits) {
     super(inner)
     this.limits = limits
   }

@@ -63,21 +63,21 @@ export class RetryingStorage extends ForwardingStorage {
   }
 
   private persist<T>(kind: CallKind, name: string, { signal }: StorageOptions, call: () => Promise<T>): Promise<T> {
-    return persist({ kind, name, place: this.location, signal }, this.options, call)
+    return persist({ kind, name, location: this.location, signal }, this.options, call)
   }
 }
 
-export interface PersistedCall {
+export interface CallContext {
   kind: CallKind
   name: string
   /** For messages: the store's location. */
-  place: string
+  location: string
   signal: AbortSignal | undefined
 }
 
 /** Repeats a call while it is `throttled` or `unavailable`, within the limits of `options`. */
-export async function persist<T>(what: PersistedCall, options: RetryOptions, call: () => Promise<T>): Promise<T> {
-  const { kind, name, place, signal } = what
+export async function persist<T>(context: CallContext, options: RetryOptions, call: () => Promise<T>): Promise<T> {
+  const { kind, name, location, signal } = context
   const { attempts, baseMs, capMs, budgetMs, onRetry, sleep = realSleep, random = Math.random, now = () => performance.now() } = options
   const began = now()
   for (let failures = 1; ; failures++) {
@@ -88,7 +88,7 @@ export async function persist<T>(what: PersistedCall, options: RetryOptions, cal
       if (!isAppError(error, 'throttled', 'unavailable')) throw error
       const elapsed = now() - began
       const delayMs = (error.retryAfterMs ?? 0) + random() * Math.min(capMs, baseMs * 2 ** (failures - 1))
-      if (failures >= attempts || elapsed + delayMs > budgetMs) throw givenUp(error, failures, elapsed, place)
+      if (failures >= attempts || elapsed + delayMs > budgetMs) throw givenUp(error, failures, elapsed, location)
       onRetry?.({ kind, name, failures, delayMs, error })
       await sleep(delayMs, signal)
     }

@@ -1,7 +1,7 @@
 import { readExactly } from '../chunking/layouts/span.ts'
 import { isStored } from '../chunking/layouts/zip.ts'
 import { AppError } from '../util/errors.ts'
-import { type ByteSource, itemOf, reachOf, startOf, type Tensor } from './tensor.ts'
+import { type ByteSource, itemOf, elementSpan, startOf, type Tensor } from './tensor.ts'
 import { readMember } from './zip-tensors.ts'
 
 /** Maximum bytes of scattered elements, which must be gathered in memory. */
@@ -38,16 +38,12 @@ export async function openElements(subject: string, tensor: Tensor, source: Byte
 async function gather(subject: string, tensor: Tensor, source: ByteSource, deflated: boolean): Promise<Uint8Array> {
   const { shape, strides, offset, bytes, member } = tensor
   const item = itemOf(tensor)
-  const reach = strides === undefined ? bytes : reachOf(shape, strides) * item
+  const reach = strides === undefined ? bytes : elementSpan(shape, strides) * item
   const most = Math.max(bytes, reach, deflated ? member!.length : 0)
   if (most > MAX_GATHERED_BYTES)
-    throw new AppError(
-      'unsupported',
-      `${subject} is not contiguous in its file, and its ${most} bytes are too many to gather in memory.`,
-      {
-        hint: deflated ? 'Save it without compression.' : 'Save it after tensor.contiguous(), or in C order.',
-      },
-    )
+    throw new AppError('unsupported', `${subject} is not contiguous in its file, and its ${most} bytes are too many to gather in memory.`, {
+      hint: deflated ? 'Save it without compression.' : 'Save it after tensor.contiguous(), or in C order.',
+    })
   const piece = deflated
     ? (await readMember(member!, source)).subarray(offset, offset + reach)
     : await readExactly(source.read, await startOf(tensor, source), reach)

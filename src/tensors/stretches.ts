@@ -13,7 +13,7 @@ export interface HashedSource extends ByteSource {
 }
 
 /** A position in a source: `start` is the offset of the first byte. */
-export interface Place {
+export interface SourcePosition {
   source: HashedSource
   start: number
 }
@@ -23,7 +23,7 @@ export interface Place {
  * If only one side has hashes, the bytes of the other side are read and hashed; nothing else is read. Ascending;
  * adjacent stretches are joined.
  */
-export async function unequalStretches(a: Place, b: Place, length: number): Promise<Stretch[]> {
+export async function unequalStretches(a: SourcePosition, b: SourcePosition, length: number): Promise<Stretch[]> {
   const [left, right] = a.source.chunksOf === undefined ? [b, a] : [a, b]
   if (left.source.chunksOf === undefined) return [{ start: 0, length }]
   const theirs = right.source.chunksOf?.(right.start, length)
@@ -43,7 +43,7 @@ export async function unequalStretches(a: Place, b: Place, length: number): Prom
 }
 
 /** Undefined for bytes outside the source. */
-async function hashAt({ source, start }: Place, at: number, length: number): Promise<string | undefined> {
+async function hashAt({ source, start }: SourcePosition, at: number, length: number): Promise<string | undefined> {
   if (start + at < 0 || start + at + length > source.size) return undefined
   return sha256Hex(await source.read(start + at, length))
 }

@@ -58,7 +58,7 @@ export async function startOf({ offset, member }: Tensor, { size, read }: ByteSo
 }
 
 /** The number of elements that a view with these strides spans, from the first to the last. */
-export function reachOf(shape: readonly number[], strides: readonly number[]): number {
+export function elementSpan(shape: readonly number[], strides: readonly number[]): number {
   return shape.includes(0) ? 0 : shape.reduce((reach, count, i) => reach + (count - 1) * strides[i]!, 1)
 }
 

@@ -5,7 +5,7 @@ import { dataOffset, isStored, METHOD_DEFLATED, readMembers, type ZipMember } fr
 import { itemBytes } from '../util/element-type.ts'
 import { AppError } from '../util/errors.ts'
 import { readNpy } from './numpy-tensors.ts'
-import { type ByteSource, reachOf, type Tensor, type TensorFile, unlessContiguous } from './tensor.ts'
+import { type ByteSource, elementSpan, type Tensor, type TensorFile, unlessContiguous } from './tensor.ts'
 
 const MAX_PICKLE_BYTES = 16 * 1024 * 1024
 /** Bytes read of a deflated member. The header of an array is far shorter. */
@@ -49,7 +49,7 @@ async function readTorch(members: ZipMember[], pickle: ZipMember, source: ByteSo
 function torchTensor({ name, type, offset, shape, strides }: TorchTensor, member: ZipMember, bigEndian: boolean): Tensor {
   const item = itemBytes(type)
   const count = elementsOf(shape)
-  if (count > 0 && (offset + reachOf(shape, strides)) * item > member.length) refuse('a tensor lies outside of its storage')
+  if (count > 0 && (offset + elementSpan(shape, strides)) * item > member.length) refuse('a tensor lies outside of its storage')
   const apart = unlessContiguous(shape, strides)
   const place = {
     name: name === '' ? 'tensor' : name,

@@ -26,11 +26,11 @@ export function createLiveReporter({ stream, colour, verbose, now }: LiveOptions
   let text = new ProgressText()
   let spinner: Ora | undefined
   let timer: NodeJS.Timeout | undefined
-  let wanted = false
+  let isShown = false
 
   const begin = async (): Promise<void> => {
     const { default: ora } = await import('ora')
-    if (!wanted) return
+    if (!isShown) return
     spinner ??= spinnerOf(ora, screen, colour, () => text.line(now(), screen.columns - RESERVED_COLUMNS))
     spinner.start()
   }
@@ -38,8 +38,8 @@ export function createLiveReporter({ stream, colour, verbose, now }: LiveOptions
   return {
     progress(update) {
       text.update(update, now())
-      if (wanted) return
-      wanted = true
+      if (isShown) return
+      isShown = true
       // a run must not fail because its progress can't be drawn
       timer = setTimeout(() => void begin().catch(() => undefined), START_AFTER_MS)
       timer.unref()
@@ -50,7 +50,7 @@ export function createLiveReporter({ stream, colour, verbose, now }: LiveOptions
       if (verbose) screen.above(lines.detail(message))
     },
     stop() {
-      wanted = false
+      isShown = false
       clearTimeout(timer)
       spinner?.stop()
       text = new ProgressText()

@@ -6,13 +6,13 @@ import { corrupt } from './errors.ts'
  */
 export class ByteReader {
   readonly bytes: Uint8Array
-  readonly what: string
+  readonly subject: string
   position: number
   readonly end: number
 
-  constructor(bytes: Uint8Array, what: string, start = 0, end = bytes.length) {
+  constructor(bytes: Uint8Array, subject: string, start = 0, end = bytes.length) {
     this.bytes = bytes
-    this.what = what
+    this.subject = subject
     this.position = start
     this.end = end
   }
@@ -22,7 +22,7 @@ export class ByteReader {
   }
 
   fail(why: string): never {
-    throw corrupt(this.what, why)
+    throw corrupt(this.subject, why)
   }
 
   private need(count: number): void {

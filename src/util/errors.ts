@@ -54,15 +54,15 @@ export function isAppError(error: unknown, ...codes: ErrorCode[]): error is AppE
 }
 
 /** Damaged or hostile bytes. Every decoder of the format throws only this error. */
-export function corrupt(what: string, why: string, hint?: string): AppError {
-  return new AppError('corrupt', `${what} is damaged: ${why}`, {
+export function corrupt(subject: string, why: string, hint?: string): AppError {
+  return new AppError('corrupt', `${subject} is damaged: ${why}`, {
     hint: hint ?? 'Run `colab-escape check --read-data` to see which files and versions are affected.',
   })
 }
 
 /** An id or a format of a newer release. */
-export function newerFormat(what: string): AppError {
-  return new AppError('newer-format', `${what} was made by a newer colab-escape.`, {
+export function newerFormat(subject: string): AppError {
+  return new AppError('newer-format', `${subject} was made by a newer colab-escape.`, {
     hint: 'Use the newest one: npx -y colab-escape@latest',
   })
 }

@@ -9,11 +9,11 @@ export function matchesName(pattern: string, name: string): boolean {
   // where to resume when the part after the last star does not match at its last attempt
   let [star, starAt] = [-1, 0]
   while (at < text.length) {
-    const wanted = parts[part]
-    if (wanted === 'any') {
+    const element = parts[part]
+    if (element === 'any') {
       star = part++
       starAt = at
-    } else if (wanted?.(text[at]!) === true) {
+    } else if (element?.(text[at]!) === true) {
       part++
       at++
     } else if (star >= 0) {

@@ -1,5 +1,5 @@
 /** A class or function that a pickle names. It is never imported. */
-export interface Global {
+export interface PickleGlobal {
   module: string
   name: string
 }
@@ -8,22 +8,22 @@ export interface Global {
  * A dict, list, tuple, set or persistent reference, or the result of a call. The result of a call holds its arguments,
  * then its state.
  */
-export interface Node {
+export interface PickleNode {
   values: PickleValue[]
   /** For a dict: the key of each value. */
   keys?: PickleValue[]
   /** For the result of a call: the called function. */
-  made?: Global
+  made?: PickleGlobal
   persistent?: true
 }
 
 /** Undefined for anything but strings, numbers, names and containers. */
-export type PickleValue = string | number | Global | Node | undefined
+export type PickleValue = string | number | PickleGlobal | PickleNode | undefined
 
-export function isNode(value: PickleValue): value is Node {
+export function isNode(value: PickleValue): value is PickleNode {
   return typeof value === 'object' && 'values' in value
 }
 
-export function isGlobal(value: PickleValue): value is Global {
+export function isGlobal(value: PickleValue): value is PickleGlobal {
   return typeof value === 'object' && 'module' in value
 }

@@ -1,5 +1,5 @@
 import { ByteReader } from '../../util/bytes.ts'
-import { type Global, isGlobal, isNode, type Node, type PickleValue } from './pickle-value.ts'
+import { type PickleGlobal, isGlobal, isNode, type PickleNode, type PickleValue } from './pickle-value.ts'
 import { refuse } from './span.ts'
 
 const MARK = Symbol('mark')
@@ -233,11 +233,11 @@ class PickleReader extends ByteReader {
     return values
   }
 
-  private node(values: PickleValue[], more: Omit<Node, 'values'> = {}): void {
+  private node(values: PickleValue[], more: Omit<PickleNode, 'values'> = {}): void {
     this.object({ values, ...more })
   }
 
-  private object(object: Node | Global): void {
+  private object(object: PickleNode | PickleGlobal): void {
     if (++this.nodes > MAX_NODES) refuse('a pickle has too many containers')
     this.stack.push(object)
   }

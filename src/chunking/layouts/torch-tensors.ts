@@ -1,5 +1,5 @@
 import { ELEMENT_TYPES, type ElementType } from '../../util/element-type.ts'
-import { type Global, isGlobal, isNode, type Node, type PickleValue } from './pickle-value.ts'
+import { type PickleGlobal, isGlobal, isNode, type PickleNode, type PickleValue } from './pickle-value.ts'
 import { readPickle } from './pickle.ts'
 
 /** A tensor in a state dict: a view of a storage. All numbers count elements. */
@@ -56,7 +56,7 @@ const TENSOR_TYPES: ReadonlyMap<string, string> = new Map(
  * All tensors of a known type in the `data.pkl` of a PyTorch archive. Throws `corrupt` for a pickle of another kind.
  */
 export function* readTorchTensors(pickle: Uint8Array): Generator<TorchTensor> {
-  const seen = new Set<Node>()
+  const seen = new Set<PickleNode>()
   const waiting: { value: PickleValue; path: string; depth: number }[] = [{ value: readPickle(pickle), path: '', depth: 0 }]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const { value, path, depth } = next
@@ -88,11 +88,11 @@ function joined(path: string, key: PickleValue): string {
  * The call `torch._utils._rebuild_tensor_v2(storage, offset, shape, strides, ...)`, or `_v3`, whose seventh argument is
  * the element type.
  */
-function isTensor(node: Node): boolean {
+function isTensor(node: PickleNode): boolean {
   return node.made?.module === 'torch._utils' && /^_rebuild_tensor(_v2|_v3)?$/.test(node.made.name)
 }
 
-function describe(tensor: Node, name: string): TorchTensor | undefined {
+function describe(tensor: PickleNode, name: string): TorchTensor | undefined {
   const [reference, offset, size, stride, , , dtype] = tensor.values
   if (!isNode(reference) || reference.persistent !== true) return undefined
   // ('storage', class, key, device, elements)
@@ -110,7 +110,7 @@ function elementType(storageClass: PickleValue, dtype: PickleValue): ElementType
   return ELEMENT_TYPES.get(named ?? classed ?? '')
 }
 
-function isTorch(value: PickleValue): value is Global {
+function isTorch(value: PickleValue): value is PickleGlobal {
   return isGlobal(value) && value.module === 'torch'
 }
 

@@ -39,7 +39,7 @@ export async function estimateArchive(
     format,
     level,
     kindOf: kindOfFile,
-    tensorsOf: tensorPartsOf,
+    tensorsOf: tensorRangesOf,
     formOf: classifyContent,
     pool: session.pool(bytes),
     signal,
@@ -80,7 +80,7 @@ const rowOf = ({ kind, files, bytes, archiveBytes, filteredBytes }: KindEstimate
  * The tensors of a file by kind, named as in `du`: only those that a push would cut out as tensors and whose type or at
  * least width is known.
  */
-export async function tensorPartsOf(file: WalkedEntry): Promise<TensorPart[]> {
+export async function tensorRangesOf(file: WalkedEntry): Promise<TensorPart[]> {
   const spans = mayHold(file.path, file.fingerprint.size) ? ((await spansOf(file)) ?? []) : []
   return spans
     .map(({ offset, length, ...element }) => ({ kind: kindOfChunk(file.path, typeOf(element)), element, offset, length }))

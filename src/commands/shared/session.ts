@@ -21,7 +21,7 @@ import { createConsole, type Console } from '../../ui/console.ts'
 import { realSurroundings } from '../../util/clock.ts'
 import { AppError, isAppError, messageOf } from '../../util/errors.ts'
 import type { ProgressUpdate, Reporter } from '../../util/reporter.ts'
-import { inTrash } from './trash-report.ts'
+import { describeTrash } from './trash-report.ts'
 
 /** Options that every command takes. */
 export interface GlobalOptions {
@@ -185,7 +185,7 @@ export class Session {
   /** A hint for missing data: the repository's objects in the trash. Undefined when there are none. */
   async trashHint(): Promise<string | undefined> {
     const trashed = await findTrashedObjects(this.trash, { signal: this.signal }).catch(() => undefined)
-    return trashed === undefined || trashed.objects === 0 ? undefined : inTrash(trashed)
+    return trashed === undefined || trashed.objects === 0 ? undefined : describeTrash(trashed)
   }
 
   async close(): Promise<void> {

@@ -2,10 +2,10 @@ import type { MarkedForDeletion } from '../../repository/prune/marked-for-deleti
 import type { Amount, PruneResult } from '../../repository/prune/prune.ts'
 import { formatBytes, formatCount, plural, localTime } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
-import type { ChosenStore } from './store.ts'
+import type { Store } from './store.ts'
 
 /** A mount delays writes and lists stale content, so the rules that make deletion safe do not hold there. */
-export function refuseMounted(store: ChosenStore): void {
+export function refuseMounted(store: Store): void {
   if (store.kind !== 'folder' || !store.mounted) return
   throw new AppError('usage', `${store.path} is a mounted Drive: data can't be deleted safely through it.`, {
     hint: 'Use Drive itself: --store drive:Some/Folder with the same path in My Drive.',

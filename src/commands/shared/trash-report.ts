@@ -4,7 +4,7 @@ import { formatBytes, plural } from '../../ui/format.ts'
 export const amountOf = ({ objects, bytes }: TrashedObjects): string => `${formatBytes(bytes)} (${plural(objects, 'object')})`
 
 /** Reports the repository's objects in the trash. They still count against the quota. */
-export function inTrash(trashed: TrashedObjects): string {
+export function describeTrash(trashed: TrashedObjects): string {
   const versions = trashed.versions === 0 ? '' : `, ${plural(trashed.versions, 'version')} among them`
   return `In Drive's trash: ${amountOf(trashed)}${versions}. ${EMPTY_TRASH}`
 }

@@ -60,7 +60,13 @@ export class Downloader {
     const whole = from === 0 && end === size
     const url = `${baseUrl}/drive/v3/files/${encodeURIComponent(id)}?alt=media&supportsAllDrives=true`
     const headers: Record<string, string> = whole ? {} : { range: `bytes=${from}-${end - 1}` }
-    const response = await http.send({ what: 'files.get media', task, url, headers: { ...headers, 'accept-encoding': 'identity' }, signal })
+    const response = await http.send({
+      operation: 'files.get media',
+      task,
+      url,
+      headers: { ...headers, 'accept-encoding': 'identity' },
+      signal,
+    })
     if (!whole && response.status !== 206) {
       await response.body?.cancel()
       throw new AppError('unavailable', `Drive answered ${response.status} instead of a part of ${name}.`, {

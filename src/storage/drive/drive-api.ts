@@ -46,10 +46,10 @@ export class DriveApi {
   }
 
   /** Makes a client that sends each request through our `DriveHttp`. It has no token, retries or proxy of its own. */
-  private client(what: string, task: string, signal: AbortSignal | undefined, onDate: (date: number) => void): drive_v3.Drive {
+  private client(operation: string, task: string, signal: AbortSignal | undefined, onDate: (date: number) => void): drive_v3.Drive {
     return new drive_v3.Drive({
       rootUrl: this.rootUrl,
-      fetchImplementation: this.http.asFetch(what, task, signal, onDate),
+      fetchImplementation: this.http.asFetch(operation, task, signal, onDate),
       retry: false,
       // otherwise it creates its own agent if HTTPS_PROXY is set
       noProxy: [/^/],
@@ -57,14 +57,14 @@ export class DriveApi {
   }
 
   private async run<T>(
-    what: string,
+    operation: string,
     task: string,
     signal: AbortSignal | undefined,
     call: (drive: drive_v3.Drive) => Promise<{ data: T }>,
   ): Promise<{ data: T; date: number | undefined }> {
     let date: number | undefined
     try {
-      const { data } = await call(this.client(what, task, signal, at => (date = at)))
+      const { data } = await call(this.client(operation, task, signal, at => (date = at)))
       if (typeof data !== 'object' && data !== '' && data !== undefined)
         throw new AppError('unavailable', `Drive's answer when trying to ${task} is not JSON.`, {
           hint: 'Is there a proxy or a login page in between? Run the same command again.',

@@ -19,7 +19,7 @@ export interface PieceSizes {
 
 export const PIECES: PieceSizes = { sent: 16 * 1024 * 1024, fetched: 8 * 1024 * 1024 }
 
-export interface DriveFileParts {
+export interface DriveFileServices {
   api: DriveApi
   ids: IdPool
   folders: DriveFolders
@@ -35,15 +35,15 @@ export interface DriveFileParts {
 export class OrdinaryDriveFile {
   /** `drive:Folder/name` */
   readonly location: string
-  private readonly parts: DriveFileParts
+  private readonly parts: DriveFileServices
   private readonly name: string
   private readonly persist: Persist
 
-  constructor(parts: DriveFileParts, folder: string, name: string, retry: RetryOptions) {
+  constructor(parts: DriveFileServices, folder: string, name: string, retry: RetryOptions) {
     this.parts = parts
     this.name = name
     this.location = folder === 'drive:' ? `drive:${name}` : `${folder}/${name}`
-    this.persist = (kind, signal, call) => persist({ kind, name, place: this.location, signal }, retry, call)
+    this.persist = (kind, signal, call) => persist({ kind, name, location: this.location, signal }, retry, call)
   }
 
   /** Files of that name in that folder, newest first. */

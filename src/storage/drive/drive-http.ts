@@ -1,7 +1,7 @@
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { driveError, networkError, readErrorAnswer } from './drive-errors.ts'
 import type { Pace } from './pace.ts'
-import { lengthOf, sending, type RequestBody } from './request-body.ts'
+import { lengthOf, sendOptions, type RequestBody } from './request-body.ts'
 
 /** Provides access tokens. `refuse` names a token that was just rejected, so that another one is fetched. */
 export interface AccessTokens {
@@ -16,12 +16,12 @@ export interface DriveHttpOptions {
   /** Longest silence (ms) before a connection counts as dead. */
   idleMs: number
   /** Called for every request, e.g. to count them. */
-  onRequest?: (what: string) => void
+  onRequest?: (operation: string) => void
 }
 
 export interface DriveRequest {
   /** For counting: `files.list`, `upload.start`, ... */
-  what: string
+  operation: string
   /** For messages: "store pack-12ab". */
   task: string
   url: string | URL
@@ -66,9 +66,9 @@ export class DriveHttp {
     const { pace, onRequest, idleMs } = this.options
     const begun = await pace.turn(request.signal)
     throwIfAborted(request.signal)
-    onRequest?.(request.what)
+    onRequest?.(request.operation)
     const patience = Math.ceil(idleMs * (1 + lengthOf(request.body) / BYTES_PER_IDLE_TIME))
-    const { headers, ...sent } = sending(request.body, request.accept?.some(isRedirect) ?? false)
+    const { headers, ...sent } = sendOptions(request.body, request.accept?.some(isRedirect) ?? false)
     // limits the wait for the response; its body is then watched piece by piece, however long it takes in total
     const silence = new AbortController()
     const timer = setTimeout(() => silence.abort(), patience)
@@ -162,12 +162,12 @@ export class DriveHttp {
    * Calls `onDate` with the time of the other side's clock (ms since 1970, whole seconds), because the client does not
    * return headers.
    */
-  asFetch(what: string, task: string, signal: AbortSignal | undefined, onDate: (date: number) => void): typeof fetch {
+  asFetch(operation: string, task: string, signal: AbortSignal | undefined, onDate: (date: number) => void): typeof fetch {
     return async (input, init) => {
       const url = input instanceof Request ? input.url : input
       const headers = Object.fromEntries(new Headers(init?.headers).entries())
       const method = init?.method ?? 'GET'
-      const response = await this.send({ what, task, url, method, headers, body: init?.body as string | undefined, signal })
+      const response = await this.send({ operation: operation, task, url, method, headers, body: init?.body as string | undefined, signal })
       const date = Date.parse(response.headers.get('date') ?? '')
       if (!Number.isNaN(date)) onDate(date)
       const body = await this.body(response, task, signal)

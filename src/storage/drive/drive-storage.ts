@@ -15,7 +15,7 @@ import { isObjectName } from '../storage.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from '../storage.ts'
 import { Downloader } from './download.ts'
 import { DriveApi, type DriveFile } from './drive-api.ts'
-import { OrdinaryDriveFile, PIECES, type DriveFileParts, type PieceSizes } from './drive-file.ts'
+import { OrdinaryDriveFile, PIECES, type DriveFileServices, type PieceSizes } from './drive-file.ts'
 import { DriveHttp, type AccessTokens } from './drive-http.ts'
 import { DriveTrash } from './drive-trash.ts'
 import { DriveFolders } from './folders.ts'
@@ -37,7 +37,7 @@ export interface DriveStorageOptions {
   now?: () => number
   /** Monotonic ms. */
   monotonic?: () => number
-  onRequest?: (what: string) => void
+  onRequest?: (operation: string) => void
   /** Bytes per request for ordinary files. */
   pieces?: PieceSizes
 }
@@ -56,7 +56,7 @@ export class DriveStorage implements Storage {
   private readonly folders: DriveFolders
   private readonly uploader: Uploader
   private readonly downloader: Downloader
-  private readonly parts: DriveFileParts
+  private readonly parts: DriveFileServices
   private readonly now: () => number
   /**
    * Copies of each name, oldest first, from the last listing and from this process. Undefined before the first listing.

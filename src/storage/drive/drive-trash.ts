@@ -57,6 +57,6 @@ export class DriveTrash implements Trash {
   }
 
   private persist<T>(kind: 'list' | 'remove', name: string, signal: AbortSignal | undefined, call: () => Promise<T>): Promise<T> {
-    return persist({ kind, name, place: this.location, signal }, this.retry, call)
+    return persist({ kind, name, location: this.location, signal }, this.retry, call)
   }
 }

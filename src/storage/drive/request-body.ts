@@ -20,7 +20,7 @@ export function lengthOf(body: RequestBody | undefined): number {
  * The options that `fetch` needs to send a body. `mayRedirect`: return a redirect as the response instead of following
  * it.
  */
-export function sending(body: RequestBody | undefined, mayRedirect: boolean): RequestInit & { headers: Record<string, string> } {
+export function sendOptions(body: RequestBody | undefined, mayRedirect: boolean): RequestInit & { headers: Record<string, string> } {
   if (body === undefined) return { headers: {} }
   if (typeof body === 'string') return { body, headers: {} }
   const length = lengthOf(body)

@@ -73,7 +73,7 @@ export class ResumableSession {
   async begin(length: number | undefined, signal?: AbortSignal): Promise<void> {
     const { http, baseUrl } = this.options
     const response = await http.send({
-      what: 'upload.start',
+      operation: 'upload.start',
       task: this.task,
       url: uploadUrl(baseUrl, 'resumable'),
       method: 'POST',
@@ -88,7 +88,9 @@ export class ResumableSession {
     await response.body?.cancel()
     const location = response.headers.get('location')
     if (location === null || !isGoogles(location, baseUrl))
-      throw new AppError('unavailable', `Drive gave no address for the upload of ${this.target.name}.`, { hint: 'Run the same command again.' })
+      throw new AppError('unavailable', `Drive gave no address for the upload of ${this.target.name}.`, {
+        hint: 'Run the same command again.',
+      })
     this.address = location
   }
 
@@ -132,7 +134,7 @@ export class ResumableSession {
     // the status is queried.
     const isLast = body.length > 0 && end === total
     const response = await http.send({
-      what: body.length > 0 ? 'upload.put' : 'upload.query',
+      operation: body.length > 0 ? 'upload.put' : 'upload.query',
       task: this.task,
       url: this.address!,
       method: 'PUT',

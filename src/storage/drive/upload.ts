@@ -28,7 +28,7 @@ export class Uploader {
     const task = `store ${target.name}`
     const headers = { 'content-type': `multipart/related; boundary=${boundary}` }
     const response = await http.send({
-      what: 'upload.multipart',
+      operation: 'upload.multipart',
       task,
       url: uploadUrl(baseUrl, 'multipart'),
       method: 'POST',
