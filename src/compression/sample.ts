@@ -1,7 +1,7 @@
 /** A smaller file is always compressed: many small files of a kind have common headers, which shrink. */
 const MIN_SAMPLE_BYTES = 4 * 1024
 /**
- * 98 % of 8 bits a byte: an entropy coder would save less than 2 %. Tensors of fp32, fp16 and int8 lie below 7.6,
+ * 98 % of 8 bits a byte: an entropy coder would save less than 2 %. Tensors of fp32, fp16 and int8 are below 7.6,
  * compressed streams above 7.9.
  */
 const NEARLY_RANDOM_BITS = 7.84

@@ -42,8 +42,8 @@ export interface Quota {
 }
 
 /**
- * Where the objects of a repository lie: flat, immutable objects under unique names. All that a backend must do is
- * here; policy (retry, limits, caching) wraps it from outside.
+ * A store of a repository's objects: flat, immutable objects under unique names. It contains everything that a backend
+ * must implement. Decorators add policy (retries, limits, caching).
  *
  * Errors are `AppError`s with the codes not-found, bad-range, conflict, denied, unauthenticated, quota, throttled,
  * unavailable, corrupt, interrupted (the signal was aborted) or io. Only throttled and unavailable may be retried.

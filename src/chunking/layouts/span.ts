@@ -1,6 +1,6 @@
 /*
- * Finds where the tensors of a file lie, from its headers, one format a file. It reads no elements and trusts no
- * number that a header gives.
+ * Finds the positions of a file's tensors from its headers, one format per source file. It reads no elements and trusts
+ * no number of a header.
  */
 
 import type { ElementType } from '../../util/element-type.ts'

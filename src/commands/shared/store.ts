@@ -26,7 +26,7 @@ interface StoreBase {
 interface FolderStore extends StoreBase {
   kind: 'folder'
   folder: FolderStorage
-  /** Absolute path. Links are resolved as far as it exists. */
+  /** Absolute path. Links in its existing part are resolved. */
   path: string
   /** Whether the folder is on a mounted Drive, which uploads later: data written there is not safe yet. */
   mounted: boolean

@@ -159,7 +159,7 @@ export class DriveHttp {
 
   /**
    * A `fetch` for Google's own client with the same pace, token and errors. Reads the body here, to detect silence.
-   * Calls `onDate` with the time of the other side's clock (ms since 1970, whole seconds), because the client does not
+   * Calls `onDate` with the time of the server's clock (ms since 1970, whole seconds), because the client does not
    * return headers.
    */
   asFetch(operation: string, task: string, signal: AbortSignal | undefined, onDate: (date: number) => void): typeof fetch {
