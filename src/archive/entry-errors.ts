@@ -24,7 +24,9 @@ export function perEntry<T>(path: string, task: () => T): T {
     if (!FATAL.includes(code)) throw new LocalEntryError(messageOf(error), { cause: error })
     const full = code === 'ENOSPC' || code === 'EDQUOT'
     throw new AppError(full ? 'quota' : 'io', full ? `No space is left for ${path}.` : `${path} can't be written: ${messageOf(error)}`, {
-      hint: full ? 'Free some space there, then run the same command again: files that were already extracted are kept.' : 'Extract to another place.',
+      hint: full
+        ? 'Free some space there, then run the same command again: files that were already extracted are kept.'
+        : 'Extract to another place.',
       cause: error,
     })
   }

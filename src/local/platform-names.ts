@@ -32,7 +32,8 @@ export class LocalNames {
   private ownProblem(path: string): string | undefined {
     const name = path.slice(path.lastIndexOf('/') + 1)
     if (!path.isWellFormed()) return 'its name is not Unicode'
-    if (this.platform === 'win32' && (ILLEGAL_ON_WINDOWS.test(name) || RESERVED_ON_WINDOWS.test(name))) return 'Windows does not allow this name'
+    if (this.platform === 'win32' && (ILLEGAL_ON_WINDOWS.test(name) || RESERVED_ON_WINDOWS.test(name)))
+      return 'Windows does not allow this name'
     const folded = path.normalize('NFC').toLowerCase()
     const other = this.taken.get(folded)
     if (other !== undefined) return `its name is the same as that of ${other} here`
