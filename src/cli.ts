@@ -1,6 +1,6 @@
 /*
- * The program itself: the commander definitions, the frame in which each command runs, and exit codes. Nothing else is
- * loaded for help and version.
+ * The entry point: the command definitions, the frame in which each command runs, and exit codes. Help and version load
+ * nothing else.
  */
 
 import { CommanderError } from 'commander'
@@ -21,7 +21,7 @@ try {
     await runCommand(options, run)
   }).parseAsync()
 } catch (error) {
-  // commander has printed what is wrong
+  // commander has printed the error
   if (!(error instanceof CommanderError)) throw error
   process.exitCode = error.exitCode === 0 ? 0 : 2
 }

@@ -5,11 +5,11 @@ export interface ExitCode {
   code: number
   /** For the list in `--help`. */
   meaning: string
-  /** The outcomes of commands and the error codes that end with it. */
+  /** The outcomes of commands and the error codes that exit with it. */
   of: readonly (ErrorCode | 'internal' | Outcome)[]
 }
 
-/** Stable, because scripts rely on them. Error codes that are not listed end with 1. */
+/** Stable, because scripts rely on them. Unlisted error codes exit with 1. */
 export const EXIT_CODES: readonly ExitCode[] = [
   { code: 0, meaning: 'done', of: ['done'] },
   { code: 1, meaning: 'failed', of: ['failed'] },

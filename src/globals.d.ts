@@ -1,5 +1,5 @@
 /**
- * The version in package.json, written in by the build. Absent where the sources run unbundled: test with `typeof`
+ * The version in package.json, inserted by the build. Undeclared when the sources run unbundled: test with `typeof`
  * first.
  */
 declare const __VERSION__: string | undefined

@@ -18,7 +18,7 @@ const DEFINITIONS = [
   auth, doctor, completion,
 ]
 
-/** The commands with their options and help. `execute` runs the command that the parsed arguments name. */
+/** The commands with their options and help. `execute` runs the command that the parsed arguments select. */
 export function buildProgram(execute: Execute): LazyCommand {
   const root = new LazyCommand('colab-escape', execute)
     .description('Pushes folders into a small, deduplicated, versioned repository and pulls any version back, bit for bit.')

@@ -11,7 +11,7 @@ const interrupt = new AbortController()
 
 let session: Session | undefined
 
-/** After the first signal the command ends at the next safe point. A second signal ends it at once. */
+/** After the first signal, the command ends at the next safe point. A second signal ends it at once. */
 function onSignal(): void {
   if (interrupt.signal.aborted) process.exit(130)
   if (session?.onSignal?.() === true) return

@@ -1,6 +1,6 @@
 /*
  * The environment, read in one place: variables, the `.env` file of the current folder, and the paths of this machine.
- * Every other room takes what it needs as an argument.
+ * Every other room gets its settings as arguments.
  */
 
 import { readFileSync } from 'node:fs'
@@ -10,7 +10,7 @@ import envPaths from 'env-paths'
 import { AppError, errnoOf, messageOf } from './util/errors.ts'
 import type { ProxySettings } from './util/http.ts'
 
-/** The credentials for Google that the environment names. */
+/** The credentials for Google from the environment. */
 interface GoogleSettings {
   /** COLAB_ESCAPE_TOKEN: an access token */
   token: string | undefined
@@ -29,7 +29,7 @@ interface GoogleSettings {
   endpoint: string | undefined
 }
 
-/** Everything that the program takes from its environment. */
+/** All settings from the environment. */
 export interface Settings {
   /** COLAB_ESCAPE_STORE */
   store: string | undefined
@@ -44,7 +44,7 @@ export interface Settings {
   /** COLAB_ESCAPE_ZSTD: the codec to use instead of the best one, `native` or `portable`. */
   zstd: 'native' | 'portable' | undefined
   colour: boolean
-  /** Whether a line may be redrawn. False on a dumb terminal and in the log of a build (CI). */
+  /** Whether a line may be redrawn. False on a dumb terminal and in CI. */
   redraws: boolean
   cores: number
   host: string
@@ -86,8 +86,8 @@ export function readSettings(): Settings {
 }
 
 /**
- * Addresses that tokens come from or go through are read from the real environment only: a `.env` file may have come
- * with a folder of somebody else.
+ * Addresses for tokens and proxies are read only from the real environment, because a `.env` file may come from
+ * somebody else.
  */
 function brokerAddress(env: NodeJS.Dict<string>): string | undefined {
   const address = nonEmpty(env.TBE_EPHEM_CREDS_ADDR)

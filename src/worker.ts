@@ -1,5 +1,5 @@
 /*
- * The thread that encodes and decodes blocks. It answers jobs and knows nothing but `compression`.
+ * The thread that encodes and decodes blocks. It answers jobs and knows only `compression`.
  */
 
 import { parentPort, workerData } from 'node:worker_threads'
@@ -8,7 +8,7 @@ import { isShared, loadZstdIfAny, runJob, toErrorMessage, transferable } from '.
 import { freeUnusedBuffers } from './util/memory/unused-memory.ts'
 
 const { prefer } = workerData as WorkerSettings
-// loads the codec ahead of the first job, which loads it again and reports what is wrong
+// loads the codec before the first job, which loads it again and reports an error
 loadZstdIfAny(prefer).catch(() => undefined)
 
 async function answer(job: Job): Promise<{ reply: Reply; transfer: ArrayBuffer[] }> {
@@ -27,8 +27,8 @@ async function answer(job: Job): Promise<{ reply: Reply; transfer: ArrayBuffer[]
 }
 
 /**
- * Writes the encoded bytes, which are never more, over plain bytes in shared memory: all threads see them there, and
- * none has to free them.
+ * Overwrites the plain bytes in shared memory with the encoded bytes, which are never longer. All threads see them
+ * there, and none has to free them.
  */
 function inPlaceOf(plain: Uint8Array, encoded: Uint8Array): Uint8Array {
   if (!isShared(plain) || isShared(encoded)) return encoded
@@ -36,7 +36,7 @@ function inPlaceOf(plain: Uint8Array, encoded: Uint8Array): Uint8Array {
   return plain.subarray(0, encoded.length)
 }
 
-// a message that cannot be read is answered too: else the pool would wait for ever
+// also answers a message that can't be read; otherwise the pool would wait forever
 parentPort?.on('messageerror', error => {
   parentPort?.postMessage({ ok: false, error: toErrorMessage(error) } satisfies Reply)
 })

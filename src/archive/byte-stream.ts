@@ -1,18 +1,18 @@
 import type { Duplex } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
-/** Bytes piece by piece; a piece is valid until the next one is asked for. */
+/** Bytes piece by piece. A piece is valid until the next one is requested. */
 export type ByteStream = AsyncIterable<Uint8Array>
 
-/** What comes out of a transform, such as one of node:zlib's, that `bytes` go into. */
-export async function* through(bytes: ByteStream, transform: Duplex): AsyncGenerator<Uint8Array> {
+/** The output of a transform, such as one of node:zlib's, that reads `bytes`. */
+export async function* pipeThrough(bytes: ByteStream, transform: Duplex): AsyncGenerator<Uint8Array> {
   const fed = pipeline(bytes, transform)
   fed.catch(() => undefined)
   try {
     for await (const piece of transform) yield piece as Uint8Array
     await fed
   } catch (error) {
-    // the error of the source, if it is its fault, says more
+    // if the source failed, its own error says more
     await fed
     throw error
   } finally {
@@ -20,8 +20,8 @@ export async function* through(bytes: ByteStream, transform: Duplex): AsyncGener
   }
 }
 
-/** Tells `onPiece` the length of each piece that passes. */
-export async function* counted(bytes: ByteStream, onPiece: (length: number) => void): AsyncGenerator<Uint8Array> {
+/** Calls `onPiece` with the length of each piece that passes. */
+export async function* countBytes(bytes: ByteStream, onPiece: (length: number) => void): AsyncGenerator<Uint8Array> {
   for await (const piece of bytes) {
     onPiece(piece.length)
     yield piece
@@ -32,14 +32,14 @@ export async function* counted(bytes: ByteStream, onPiece: (length: number) => v
 export class ByteQueue {
   private readonly source: AsyncIterator<Uint8Array>
   private pieces: Uint8Array[] = []
-  /** Bytes at hand. */
+  /** Buffered bytes. */
   private available = 0
 
   constructor(bytes: ByteStream) {
     this.source = bytes[Symbol.asyncIterator]()
   }
 
-  /** Waits for `count` bytes; false when the stream ends before. */
+  /** Waits for `count` bytes. False when the stream ends before. */
   async fill(count: number): Promise<boolean> {
     while (this.available < count) {
       const next = await this.source.next()
@@ -51,7 +51,7 @@ export class ByteQueue {
     return true
   }
 
-  /** The next bytes, at most `count` and no more than there are, left in their place. */
+  /** The next bytes, at most `count`, without removing them. May return fewer. */
   peek(count: number): Uint8Array {
     const first = this.pieces[0]
     if (first === undefined) return new Uint8Array(0)
@@ -59,7 +59,7 @@ export class ByteQueue {
     return this.pieces[0]!.subarray(0, count)
   }
 
-  /** Takes `count` bytes, which `fill` has waited for. */
+  /** Takes `count` bytes. Call `fill` first, which waits for them. */
   take(count: number): Uint8Array {
     const taken = this.peek(count)
     this.drop(count)
@@ -79,7 +79,7 @@ export class ByteQueue {
     }
   }
 
-  /** Skips bytes without holding them; false when the stream ends before. */
+  /** Skips bytes without buffering them. False when the stream ends before. */
   async skip(count: number): Promise<boolean> {
     for (let left = count; left > 0;) {
       if (!(await this.fill(1))) return false
@@ -90,7 +90,7 @@ export class ByteQueue {
     return true
   }
 
-  /** All that is left. */
+  /** All remaining bytes. */
   async *rest(): AsyncGenerator<Uint8Array> {
     try {
       while (await this.fill(1)) yield this.take(this.available)

@@ -11,7 +11,7 @@ import type { WalkedEntry, WalkResult } from '../local/walk.ts'
 import { throwIfAborted } from '../util/errors.ts'
 import { fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
-import { through, type ByteStream } from './byte-stream.ts'
+import { pipeThrough, type ByteStream } from './byte-stream.ts'
 import type { ArchiveFormat } from './format.ts'
 import type { ByteSink } from './sink.ts'
 import { writeArchive } from './write-archive.ts'
@@ -25,11 +25,11 @@ export interface CompressContext {
 
 export interface CompressRequest {
   source: WalkResult
-  /** What the names of all entries begin with. */
+  /** Prefix of the names of all entries. */
   name: string
   format: ArchiveFormat
   level: Level
-  /** Absolute path of a file that is not to be archived: the archive itself. */
+  /** Absolute path of a file to leave out: the archive itself. */
   omit?: string | undefined
 }
 
@@ -40,7 +40,7 @@ export interface CompressResult {
   /** Plain bytes of the files. */
   bytes: number
   archiveBytes: number
-  /** Entries that are not in the archive, or not as they should be; each was warned about. */
+  /** Entries that are missing from the archive or differ from the source. Each was warned about. */
   failed: number
 }
 
@@ -91,10 +91,10 @@ export async function compress(context: CompressContext, request: CompressReques
 
 function encoded(plain: ByteStream, { format, level }: CompressRequest, pool: CompressionPool): ByteStream {
   if (format === 'tar.zst') return compressZstd(plain, pool, level)
-  return format === 'tar.gz' ? through(plain, createGzip({ level: ZLIB_LEVEL[level] })) : plain
+  return format === 'tar.gz' ? pipeThrough(plain, createGzip({ level: ZLIB_LEVEL[level] })) : plain
 }
 
-/** In the order of their paths; a folder comes before what is in it. */
+/** Sorted by path. A folder comes before its contents. */
 export function archiveEntries({ source, name, omit }: Pick<CompressRequest, 'source' | 'name' | 'omit'>): WalkedEntry[] {
   const entries = source.entries.filter(entry => entry.localPath !== omit)
   if (source.rootType === 'file') return entries.map(entry => ({ ...entry, path: name }))

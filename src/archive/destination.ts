@@ -5,7 +5,7 @@ import { decodeFileName, fsPath } from '../util/paths.ts'
 import { perEntry, OccupiedEntryError, RefusedEntryError } from './entry-errors.ts'
 import type { ArchiveEntry } from './entry.ts'
 import { hasContent, permissions, readLocal, writeFile } from './local-file.ts'
-import { leadsOutside, safeParts } from './safe-path.ts'
+import { leadsOutside, safePath } from './safe-path.ts'
 
 export interface DestinationOptions {
   /** Replace files and symlinks that the archive did not bring. Folders are never replaced. */
@@ -17,23 +17,23 @@ export interface DestinationOptions {
 export type EntryResult = 'written' | 'unchanged' | 'skipped'
 
 /**
- * Writes the entries of an archive into a folder. Nothing outside of that folder is ever touched, whatever the archive
- * says: names are checked, and so is every folder on the way, so no symlink is followed. Throws `RefusedEntryError`,
- * `OccupiedEntryError` and `LocalEntryError` for problems of a single entry.
+ * Writes the entries of an archive into a folder. It never touches anything outside that folder: it checks each name
+ * and each folder on the way, and follows no symlink. Throws `RefusedEntryError`, `OccupiedEntryError` and
+ * `LocalEntryError` for problems of a single entry.
  */
 export class Destination {
-  /** Symlinks placed here that lead out of the folder. */
+  /** Symlinks created here that point out of the folder. */
   outsideLinks = 0
   private readonly root: string
   private readonly options: DestinationOptions
-  /** Folders that are known to be real ones. */
+  /** Paths that are known to be real folders, not symlinks. */
   private readonly folders = new Set<string>()
-  /** What this archive has brought: later entries of the same name replace it, as tar means it. */
+  /** Paths written from this archive. A later entry of the same name replaces an earlier one, as in tar. */
   private readonly brought = new Set<string>()
-  /** Folders get their mode and time at the end: files are yet to come into them. */
+  /** Modes and times of folders, set at the end: writing files into a folder changes its time. */
   private readonly later: { path: string; mode: number | undefined; mtime: bigint | undefined }[] = []
 
-  /** `root` is an existing folder, its path absolute. */
+  /** `root` is the absolute path of an existing folder. */
   constructor(root: string, options: DestinationOptions) {
     this.root = root
     this.options = options
@@ -91,7 +91,7 @@ export class Destination {
     return 'written'
   }
 
-  /** A second name of a file, or a copy where the file system has no such links. */
+  /** Creates a hard link. Copies the file where the file system has no hard links. */
   private async placeHardLink(path: string, there: Stats | undefined, parts: readonly string[], entry: ArchiveEntry): Promise<EntryResult> {
     const targetParts = partsOf(entry.target, 'it is a hard link, and ')
     if (targetParts.length === 0) throw new RefusedEntryError('it is a hard link to nowhere')
@@ -118,7 +118,7 @@ export class Destination {
     return this.options.force || this.brought.has(path)
   }
 
-  /** Absolute path of the folder at `parts`, made where it is missing unless `make` is false. */
+  /** Absolute path of the folder at `parts`. Creates missing folders unless `make` is false. */
   private folderFor(parts: readonly string[], make = true): string {
     let path = this.root
     for (const part of parts) {
@@ -142,7 +142,7 @@ export class Destination {
   /** Sets modes and times of folders. Tries all of them, then throws `LocalEntryError` for the first that failed. */
   finish(): void {
     let failed: unknown
-    // the deepest first: a mode may close the way to what is below
+    // the deepest first: the mode of a folder may deny access to the folders below it
     for (const { path, mode, mtime } of this.later.sort((a, b) => b.path.length - a.path.length)) {
       try {
         perEntry(path, () => {
@@ -158,9 +158,9 @@ export class Destination {
 }
 
 function partsOf(name: string, prefix = ''): readonly string[] {
-  const parts = safeParts(name, process.platform === 'win32')
-  if ('refused' in parts) throw new RefusedEntryError(`${prefix}${parts.refused}`)
-  return parts
+  const path = safePath(name, process.platform === 'win32')
+  if (path.kind === 'refused') throw new RefusedEntryError(`${prefix}${path.reason}`)
+  return path.names
 }
 
 function lookAt(path: string): Stats | undefined {

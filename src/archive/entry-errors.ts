@@ -1,19 +1,19 @@
 import { AppError, errnoOf, messageOf } from '../util/errors.ts'
 
-/** An entry that would leave the destination, or that can't exist there: it is left out, the others are not. */
+/** An entry that would leave the destination, or that can't exist there. Only this entry is left out. */
 export class RefusedEntryError extends Error {}
 
-/** An entry in whose place something lies that is not to be overwritten. */
+/** An entry whose path is occupied by something that must not be overwritten. */
 export class OccupiedEntryError extends Error {}
 
-/** An entry that this machine's file system did not take. */
+/** An entry that the file system of this machine rejected. */
 export class LocalEntryError extends Error {}
 
 const FATAL = ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE', 'ENFILE']
 
 /**
- * Runs file system calls for `path`. An error of this entry alone becomes a `LocalEntryError`; one that every other
- * entry would meet too becomes an `AppError`.
+ * Runs file system calls for `path`. An error that concerns only this entry becomes a `LocalEntryError`. An error that
+ * every other entry would meet too becomes an `AppError`.
  */
 export function perEntry<T>(path: string, task: () => T): T {
   try {
@@ -24,7 +24,9 @@ export function perEntry<T>(path: string, task: () => T): T {
     if (!FATAL.includes(code)) throw new LocalEntryError(messageOf(error), { cause: error })
     const full = code === 'ENOSPC' || code === 'EDQUOT'
     throw new AppError(full ? 'quota' : 'io', full ? `No space is left for ${path}.` : `${path} can't be written: ${messageOf(error)}`, {
-      hint: full ? 'Free some space there, then run the same command again: what is there already is kept.' : 'Extract to another place.',
+      hint: full
+        ? 'Free some space there, then run the same command again: files that were already extracted are kept.'
+        : 'Extract to another place.',
       cause: error,
     })
   }

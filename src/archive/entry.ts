@@ -1,20 +1,22 @@
 import type { ByteStream } from './byte-stream.ts'
 
-/** One entry as an archive states it: nothing of it is to be trusted. */
+/** One entry as the archive states it. No field is trusted. */
 export interface ArchiveEntry {
-  /** With `/` between its parts. Bytes that are not UTF-8 as `decodeFileName` gives them. */
+  /** Parts are separated by `/`. Bytes that are not UTF-8 are as `decodeFileName` represents them. */
   path: string
-  /** `other` is what is not extracted: devices, pipes, ... */
+  /** `other` is not extracted: devices, pipes, ... */
   type: 'file' | 'directory' | 'symlink' | 'hardlink' | 'other'
-  /** Bytes of its content. */
+  /** Size of the content in bytes. */
   size: number
   /** Permission bits; undefined where the archive has none. */
   mode: number | undefined
-  /** ns since 1970; undefined where the archive has no sensible one. */
+  /** ns since 1970; undefined where the archive has no plausible time. */
   mtime: bigint | undefined
-  /** Of symlinks and hard links; else empty. */
+  /** Target of a symlink or hard link; else empty. */
   target: string
-  /** To be read at most once, before the next entry is asked for; may be left, even half read. */
+  /**
+   * Can be read at most once, and only before the next entry is requested. Reading only a part, or nothing, is allowed.
+   */
   content: ByteStream
 }
 

@@ -7,17 +7,17 @@ import { fsPath } from '../util/paths.ts'
 import type { ArchiveFormat } from './format.ts'
 
 export interface StreamsRequest {
-  /** As `archiveEntries` gives them. */
+  /** As returned by `archiveEntries`. */
   entries: readonly WalkedEntry[]
   format: ArchiveFormat
   kindOf: (path: string) => string
-  /** The tensors of a file that count by themselves: ascending, without overlaps. */
-  tensorsOf: (file: WalkedEntry) => Promise<readonly TensorPart[]>
+  /** The tensors of a file that are counted separately: ascending, without overlaps. */
+  tensorsOf: (file: WalkedEntry) => Promise<readonly TensorRange[]>
   signal: AbortSignal
 }
 
-/** Bytes of a file that are a tensor. */
-export interface TensorPart {
+/** A byte range of a file that is a tensor. */
+export interface TensorRange {
   kind: string
   element: ElementType
   offset: number
@@ -26,52 +26,52 @@ export interface TensorPart {
 
 export interface KindEstimate {
   kind: string
-  /** Those that have something of the kind. */
+  /** Number of files with content of this kind. */
   files: number
   bytes: number
-  /** What they would take in the archive, about. */
+  /** Estimated size in the archive. */
   archiveBytes: number
   /**
-   * Of tensors and tables: their size when split into byte planes and columns. A repository may store them so, an
-   * archive cannot.
+   * Estimated size of tensors and tables when split into byte planes and columns. A repository can store them so, an
+   * archive can't.
    */
   filteredBytes?: number
 }
 
 const TAR_BLOCK = 512
-/** A local header and one in the directory of a zip, their names and our extra fields aside. */
+/** A local header and a central directory header of a zip, without names and our extra fields. */
 const ZIP_ENTRY_BYTES = 30 + 46 + 16
 
 /**
- * One entry, or a part of it, as it stands in the archive: its header, its content, and after the last part the padding
- * up to the next entry.
+ * One entry, or a part of it, as stored in the archive: its header, its content, and after the last part the padding up
+ * to the next entry.
  */
 interface Piece {
   entry: WalkedEntry
-  /** Bytes of the kind's stream before it. */
+  /** Bytes of the kind's stream before this piece. */
   at: number
-  /** Bytes of its header; a zip's take what they take, whatever compresses the rest. */
+  /** Bytes of its header. In a zip, headers are not compressed. */
   header: number
-  /** Where in the file its content begins, and how long it is. */
+  /** Where its content begins in the file, and its length. */
   offset: number
   content: number
   length: number
 }
 
-/** What of a piece lies in a block, and what of that is content. */
-export interface Part {
+/** The part of a piece that is in a block, and how much of that is content. */
+export interface PieceSlice {
   bytes: Buffer
   content: Buffer
 }
 
-/** Where one kind's files would lie if they made an archive of their own. */
+/** Where the files of one kind would be in an archive of their own. */
 export interface KindStream {
   estimate: KindEstimate
   pieces: Piece[]
   length: number
-  /** What a zip takes for its entries beside their content. */
+  /** Bytes that a zip needs for its entries beside their content. */
   entryBytes: number
-  /** Of tensors. */
+  /** Bytes of tensors. */
   element?: ElementType | undefined
 }
 
@@ -122,8 +122,8 @@ export async function streamsOf({ entries, format, kindOf, tensorsOf, signal }: 
 const zipEntryBytes = ({ path }: WalkedEntry): number => ZIP_ENTRY_BYTES + 2 * Buffer.byteLength(path)
 
 /** Bytes [start, end) of a kind's stream, file by file. */
-export function readBlock({ pieces }: KindStream, start: number, end: number): Part[] {
-  const parts: Part[] = []
+export function readBlock({ pieces }: KindStream, start: number, end: number): PieceSlice[] {
+  const parts: PieceSlice[] = []
   let first = 0
   for (let size = pieces.length; size > 1;) {
     const half = size >> 1
@@ -139,7 +139,7 @@ export function readBlock({ pieces }: KindStream, start: number, end: number): P
   return parts
 }
 
-function readPiece({ entry, header, offset, content }: Piece, from: number, to: number): Part {
+function readPiece({ entry, header, offset, content }: Piece, from: number, to: number): PieceSlice {
   const bytes = Buffer.alloc(to - from)
   if (from < header) tarHeader(entry).copy(bytes, 0, from, Math.min(to, header))
   const at = Math.max(from, header)
@@ -147,7 +147,7 @@ function readPiece({ entry, header, offset, content }: Piece, from: number, to: 
   return { bytes, content: bytes.subarray(Math.min(at, to) - from, Math.max(from, Math.min(to, header + content)) - from) }
 }
 
-/** What of a header compresses: name, size and time. */
+/** The compressible part of a header: name, size and time. */
 function tarHeader({ path, mode, fingerprint }: WalkedEntry): Buffer {
   const header = Buffer.alloc(TAR_BLOCK)
   header.write(path.toWellFormed().slice(-100), 0, 100)
@@ -155,7 +155,7 @@ function tarHeader({ path, mode, fingerprint }: WalkedEntry): Buffer {
   return header
 }
 
-/** As far as there is something to read: what can't be read counts as zeros, as it is no part of an archive either. */
+/** Reads what can be read. Unreadable bytes count as zeros, because an archive does not contain them either. */
 function readFile(path: string, buffer: Buffer, position: number): void {
   try {
     const fd = openSync(fsPath(path), 'r')
@@ -165,6 +165,6 @@ function readFile(path: string, buffer: Buffer, position: number): void {
       closeSync(fd)
     }
   } catch {
-    // told by compress itself
+    // compress itself reports it
   }
 }

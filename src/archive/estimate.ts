@@ -6,13 +6,13 @@ import type { CompressionPool } from '../compression/pool.ts'
 import { looksCompressed } from '../compression/sample.ts'
 import { throwIfAborted } from '../util/errors.ts'
 import { ZLIB_LEVEL } from './compress.ts'
-import { readBlock, streamsOf, type KindEstimate, type KindStream, type Part, type StreamsRequest } from './estimate-streams.ts'
+import { readBlock, streamsOf, type KindEstimate, type KindStream, type PieceSlice, type StreamsRequest } from './estimate-streams.ts'
 
-export type { KindEstimate, TensorPart } from './estimate-streams.ts'
+export type { KindEstimate, TensorRange as TensorPart } from './estimate-streams.ts'
 
 export interface EstimateRequest extends StreamsRequest {
   level: Level
-  /** What a push takes a chunk for that is no tensor. */
+  /** How a push would encode a chunk that is no tensor. */
   formOf: (chunk: Uint8Array, isCompressed: boolean) => Pick<BlockRequest, 'kind' | 'table'>
   pool: CompressionPool
   onRead: (bytes: number) => void
@@ -20,20 +20,20 @@ export interface EstimateRequest extends StreamsRequest {
 
 export interface Estimate {
   kinds: KindEstimate[]
-  /** Read of the files to tell that. */
+  /** Bytes read from the files for the estimate. */
   readBytes: number
 }
 
-/** Blocks that are tried out, at most, of all kinds together; the highest level is some fifty times slower. */
+/** Maximum number of blocks that are compressed, over all kinds. The highest level is about fifty times slower. */
 const MAX_BLOCKS: Record<Level, number> = { fast: 32, balanced: 32, max: 6 }
-/** As long as most chunks of a push are. */
+/** The length of most chunks of a push. */
 const CHUNK_BYTES = 64 * 1024
 
 const deflate = promisify(deflateRaw)
 
 /**
- * Estimates the size of an archive by kind of file: compresses blocks of its content, spread evenly. Where there are
- * few blocks it compresses all of them.
+ * Estimates the size of an archive by kind of file: compresses blocks of its content, spread evenly. If there are only
+ * a few blocks, it compresses all of them.
  */
 export async function estimate(request: EstimateRequest): Promise<Estimate> {
   const blockBytes = request.pool.maxBlockBytes(request.level)
@@ -73,7 +73,7 @@ export async function estimate(request: EstimateRequest): Promise<Estimate> {
   return { kinds: streams.map(stream => stream.estimate).sort((a, b) => b.archiveBytes - a.archiveBytes), readBytes }
 }
 
-async function packedLength({ format, level, pool }: EstimateRequest, parts: readonly Part[]): Promise<number> {
+async function packedLength({ format, level, pool }: EstimateRequest, parts: readonly PieceSlice[]): Promise<number> {
   const pieces = parts.map(({ bytes }) => bytes)
   if (format === 'tar.zst') {
     const plain = new Uint8Array(Buffer.concat(pieces))
@@ -88,13 +88,13 @@ async function packedLength({ format, level, pool }: EstimateRequest, parts: rea
 }
 
 /**
- * The stored size of a block's content in a repository, or undefined where an archive stores it the same way; and how
- * many of its bytes are tables.
+ * The stored size of a block's content in a repository, and how many of its bytes are tables. The size is undefined
+ * where an archive stores the content the same way.
  */
 async function pushedLength(
   { format, level, pool, formOf }: EstimateRequest,
   { element }: KindStream,
-  parts: readonly Part[],
+  parts: readonly PieceSlice[],
 ): Promise<{ bytes: number | undefined; tables: number }> {
   const blocks = new Map<string, { request: BlockRequest; chunks: Uint8Array[] }>()
   const add = (chunk: Uint8Array, request: BlockRequest): void => {

@@ -1,12 +1,12 @@
 import { AppError } from '../util/errors.ts'
 import { formatBytes } from '../util/format-bytes.ts'
 
-/** Below this many plain bytes nothing is suspicious. */
+/** Below this many plain bytes no ratio is suspicious. */
 const HARMLESS_BYTES = 1e9
-/** Real data seldom shrinks to a hundredth. */
+/** Real data seldom compresses to a hundredth of its size. */
 const SUSPICIOUS_RATIO = 100
 
-/** Watches how much comes out of an archive for what goes in: decompression bombs are stopped early. */
+/** Compares the bytes that come out of an archive with those read from it, to stop decompression bombs early. */
 export class Expansion {
   private readonly name: string
   private readonly allowed: boolean
@@ -19,7 +19,7 @@ export class Expansion {
     this.allowed = allowed
   }
 
-  /** Throws `denied` once over 1 GB, and more than 100 times what was read, has come out. */
+  /** Throws `denied` once the output exceeds 1 GB and 100 times the bytes read. */
   add(plainBytes: number): void {
     this.plain += plainBytes
     if (this.allowed || this.plain <= HARMLESS_BYTES || this.plain <= SUSPICIOUS_RATIO * this.read) return

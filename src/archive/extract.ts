@@ -7,38 +7,38 @@ import type { ZstdName } from '../compression/zstd/codec.ts'
 import { AppError, corrupt, errnoOf, isAppError, messageOf, throwIfAborted } from '../util/errors.ts'
 import { fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
-import { ByteQueue, counted, through, type ByteStream } from './byte-stream.ts'
+import { ByteQueue, countBytes, pipeThrough, type ByteStream } from './byte-stream.ts'
 import { Destination } from './destination.ts'
 import { LocalEntryError, OccupiedEntryError, RefusedEntryError } from './entry-errors.ts'
 import type { ArchiveEntry } from './entry.ts'
 import { Expansion } from './expansion.ts'
-import { formatOfContent, HEAD_BYTES, type FoundFormat } from './format.ts'
+import { formatOfContent, HEAD_BYTES, type ReadableFormat } from './format.ts'
 import { spoolName } from './local-file.ts'
 import { readTar } from './tar-reader.ts'
-import { readZip, type ZipPlace } from './zip-reader.ts'
+import { readZip, type ZipInput } from './zip-reader.ts'
 import { decompressZstd } from './zstd-reader.ts'
 
 export interface ExtractContext {
   pool: CompressionPool
-  /** The codec that `pool` uses. */
+  /** The zstd codec that `pool` uses. */
   zstd: ZstdName
   reporter: Reporter
   signal: AbortSignal
 }
 
-/** An archive to read: on this machine, from standard input, from Drive. */
+/** An archive to read: a local file, standard input, or a file on Drive. */
 export interface ArchiveSource {
   /** For messages. */
   name: string
-  /** Read once. */
+  /** Can be read once. */
   bytes: ByteStream
-  /** Length in bytes, where it is known. */
+  /** Length in bytes, if known. */
   size?: number | undefined
   /**
-   * The path on this machine, or a way to read any range: a zip is read from its end. Archives that offer neither are
-   * kept in the destination while they are read.
+   * The local path, or a way to read any range: a zip is read from its end. An archive that offers neither is saved in
+   * the destination while it is read.
    */
-  zip?: ZipPlace | undefined
+  zip?: ZipInput | undefined
 }
 
 export interface ExtractRequest {
@@ -49,25 +49,25 @@ export interface ExtractRequest {
 }
 
 export interface ExtractResult {
-  format: FoundFormat
+  format: ReadableFormat
   files: number
   directories: number
   symlinks: number
   /** Bytes written. */
   bytes: number
-  /** Files and symlinks that were there already, with the same content. */
+  /** Files and symlinks that already existed with the same content. */
   unchanged: number
-  /** Entries that are not extracted; each was warned about. */
+  /** Entries that were not extracted. Each was warned about. */
   refused: number
-  /** What was left alone because something else lies there, by its local path. */
+  /** Local paths of entries that were skipped because something else exists there. */
   occupied: string[]
-  /** Symlinks that lead out of the destination. */
+  /** Symlinks that point out of the destination. */
   outsideLinks: number
 }
 
 /**
- * Extracts an archive of any known format, recognized by its content. Files that are whole stay, even when a later one
- * fails; a file that can't be read to its end leaves nothing. Errors: `corrupt` for a damaged or truncated archive,
+ * Extracts an archive of any known format, recognized by its content. Complete files stay, even when a later one fails.
+ * A file that can't be read to its end leaves nothing behind. Errors: `corrupt` for a damaged or truncated archive,
  * `unsupported`, `denied` for a suspected decompression bomb without `force`.
  */
 export async function extract(context: ExtractContext, request: ExtractRequest): Promise<ExtractResult> {
@@ -84,7 +84,7 @@ export async function extract(context: ExtractContext, request: ExtractRequest):
  * pass unchanged.
  */
 function explained(error: unknown, name: string): unknown {
-  const hint = 'Get the archive once more. What was extracted before the damage is whole.'
+  const hint = 'Download or copy the archive again. Files extracted before the damage are complete.'
   if (isAppError(error, 'corrupt')) return corrupt(name, error.message, hint)
   if (!(error instanceof Error) || error instanceof AppError || error.name === 'AbortError') return error
   if (error instanceof TypeError || error instanceof ReferenceError || /^E[A-Z0-9]+$/.test(errnoOf(error) ?? '')) return error
@@ -110,7 +110,7 @@ class Extraction {
   async run(): Promise<ExtractResult> {
     const { source } = this.request
     const input = new ByteQueue(
-      counted(source.bytes, length => {
+      countBytes(source.bytes, length => {
         this.expansion.read += length
         this.report()
       }),
@@ -135,18 +135,19 @@ class Extraction {
     }
   }
 
-  private plain(bytes: ByteStream, format: FoundFormat): ByteStream {
+  private plain(bytes: ByteStream, format: ReadableFormat): ByteStream {
     const { pool, zstd } = this.context
-    const plain = format === 'tar.zst' ? decompressZstd(bytes, pool, zstd) : format === 'tar.gz' ? through(bytes, createGunzip()) : bytes
-    return counted(plain, length => this.expansion.add(length))
+    const plain =
+      format === 'tar.zst' ? decompressZstd(bytes, pool, zstd) : format === 'tar.gz' ? pipeThrough(bytes, createGunzip()) : bytes
+    return countBytes(plain, length => this.expansion.add(length))
   }
 
-  private placeZip(place: ZipPlace, size: number | undefined): Promise<ExtractResult> {
+  private placeZip(place: ZipInput, size: number | undefined): Promise<ExtractResult> {
     if (size !== undefined) this.expansion.read = size
     const { expansion } = this
     async function* entries(): AsyncGenerator<ArchiveEntry> {
       for await (const entry of readZip(place)) {
-        // its content will not be longer than stated
+        // the content can't be longer than stated
         expansion.add(entry.size)
         yield entry
       }
@@ -154,7 +155,7 @@ class Extraction {
     return this.placeAll('zip', entries())
   }
 
-  private async placeAll(format: FoundFormat, entries: AsyncIterable<ArchiveEntry>): Promise<ExtractResult> {
+  private async placeAll(format: ReadableFormat, entries: AsyncIterable<ArchiveEntry>): Promise<ExtractResult> {
     const counts = { file: 0, directory: 0, symlink: 0 }
     const result = { unchanged: 0, refused: 0, occupied: [] as string[] }
     const { reporter, signal } = this.context

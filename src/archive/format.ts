@@ -5,7 +5,7 @@ export const ARCHIVE_FORMATS = ['tar.zst', 'tar.gz', 'zip'] as const
 export type ArchiveFormat = (typeof ARCHIVE_FORMATS)[number]
 
 /** What `extract` reads. */
-export type FoundFormat = ArchiveFormat | 'tar'
+export type ReadableFormat = ArchiveFormat | 'tar'
 
 const ENDINGS: readonly [RegExp, ArchiveFormat][] = [
   [/\.(tar\.zst|tzst)$/i, 'tar.zst'],
@@ -13,19 +13,19 @@ const ENDINGS: readonly [RegExp, ArchiveFormat][] = [
   [/\.zip$/i, 'zip'],
 ]
 
-/** The format that a file's name stands for, if any. */
+/** The format that the extension of a file name stands for, if any. */
 export function formatOfName(name: string): ArchiveFormat | undefined {
   return ENDINGS.find(([ending]) => ending.test(name))?.[1]
 }
 
-/** So many first bytes tell every format that is known here. */
+/** This many first bytes identify every known format. */
 export const HEAD_BYTES = 512
 
 const USTAR_AT = 257
 const OTHER_PROGRAMS = { xz: 'tar xf', bzip2: 'tar xf', '7z': '7z x', rar: 'unrar x' } as const
-const MAGICS: readonly [FoundFormat | keyof typeof OTHER_PROGRAMS, at: number, magic: string][] = [
+const MAGICS: readonly [ReadableFormat | keyof typeof OTHER_PROGRAMS, at: number, magic: string][] = [
   ['tar.zst', 0, '\x28\xb5\x2f\xfd'],
-  // a skippable frame may come first
+  // a skippable frame may come before it
   ['tar.zst', 1, '\x2a\x4d\x18'],
   ['tar.gz', 0, '\x1f\x8b'],
   ['zip', 0, 'PK\x03\x04'],
@@ -37,8 +37,11 @@ const MAGICS: readonly [FoundFormat | keyof typeof OTHER_PROGRAMS, at: number, m
   ['rar', 0, 'Rar!'],
 ]
 
-/** The format of an archive that begins with `head`, whatever its name. Throws `unsupported` for anything else. */
-export function formatOfContent(head: Uint8Array, name: string): FoundFormat {
+/**
+ * The format of an archive that begins with `head`. The name is used only in messages. Throws `unsupported` for an
+ * unknown format.
+ */
+export function formatOfContent(head: Uint8Array, name: string): ReadableFormat {
   const text = Buffer.from(head).toString('latin1')
   const found = MAGICS.find(([, at, magic]) => text.startsWith(magic, at))?.[0]
   if (found === undefined)

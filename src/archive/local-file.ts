@@ -13,17 +13,17 @@ const { O_CREAT, O_EXCL, O_WRONLY, O_RDONLY } = constants
 const O_NOFOLLOW = constants.O_NOFOLLOW ?? 0
 const PIECE_BYTES = 256 * 1024
 
-/** Set-user-id and the like don't come out of an archive. */
+/** Leaves out the set-user-id bit and the like. */
 export const permissions = (mode: number): number => mode & 0o777
 
 /**
- * Writes a file under a temporary name and renames it when it is whole; removes it when its content fails. Writes are
- * synchronous, which is faster on a local disk.
+ * Writes a file under a temporary name and renames it when it is complete. Removes it if reading the content fails.
+ * Writes are synchronous, which is faster on a local disk.
  */
 export async function writeFile(path: string, entry: ArchiveEntry, signal: AbortSignal, onWritten: (bytes: number) => void): Promise<void> {
   const unfinished = unfinishedName(path)
   const turns = new Breather()
-  // where the archive has no mode, the system's default is right; else nobody may look in before it is set
+  // if the archive states no mode, the system's default applies; else only the user may read the file until it is set
   const fd = perEntry(path, () => {
     rmSync(fsPath(unfinished), { force: true })
     return openSync(fsPath(unfinished), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, entry.mode === undefined ? 0o666 : 0o600)
@@ -53,8 +53,8 @@ export async function writeFile(path: string, entry: ArchiveEntry, signal: Abort
 }
 
 /**
- * True when the file at `path`, known to have as many bytes, has the content of `entry`. Stops reading at the first
- * difference.
+ * True when the file at `path`, which is known to have the same size, has the content of `entry`. Stops reading at the
+ * first difference.
  */
 export async function hasContent(path: string, entry: ArchiveEntry, signal: AbortSignal): Promise<boolean> {
   const fd = perEntry(path, () => openSync(fsPath(path), O_RDONLY | O_NOFOLLOW))
@@ -72,7 +72,7 @@ export async function hasContent(path: string, entry: ArchiveEntry, signal: Abor
   }
 }
 
-/** The content of a local file, as an archive's entry would give it. */
+/** The content of a local file, in the form of an archive entry's content. */
 export async function* readLocal(path: string): AsyncGenerator<Uint8Array> {
   const fd = perEntry(path, () => openSync(fsPath(path), O_RDONLY | O_NOFOLLOW))
   try {
@@ -87,7 +87,7 @@ export async function* readLocal(path: string): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** A name beside the destination's files for an archive that must be kept while it is read. */
+/** A temporary name in the destination, for an archive that must be saved while it is read. */
 export function spoolName(destination: string): string {
   return unfinishedName(join(destination, `spooled-${process.pid}`))
 }

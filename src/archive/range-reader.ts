@@ -2,22 +2,22 @@ import { Readable } from 'node:stream'
 import { RandomAccessReader } from 'yauzl'
 import { ByteLru } from '../util/byte-lru.ts'
 
-/** A file elsewhere, any part of which can be had. */
+/** A remote file of which any range can be read. */
 export interface RangeSource {
   size: number
   /** Bytes [start, end). */
   range(start: number, end: number): Promise<Uint8Array>
 }
 
-/** Fetched at a time, whatever little of it is asked for: each request waits for its answer. */
+/** Bytes per request, however few are needed: each request costs a round trip. */
 const BLOCK_BYTES = 4 * 1024 * 1024
-/** Kept of what was fetched: a zip's directory and its content are read in turns. */
+/** Bytes of cached blocks: reads of a zip alternate between its directory and its content. */
 const KEPT_BYTES = 4 * BLOCK_BYTES
 
-/** Lets yauzl read a zip file that is not on this machine. */
+/** Lets yauzl read a remote zip file. */
 export class RangeReader extends RandomAccessReader {
   private readonly source: RangeSource
-  /** By their number. */
+  /** Keyed by block number. */
   private readonly blocks = new ByteLru<number, Promise<Uint8Array>>(KEPT_BYTES)
 
   constructor(source: RangeSource) {
@@ -58,7 +58,7 @@ export class RangeReader extends RandomAccessReader {
     const start = number * BLOCK_BYTES
     const block = this.source.range(start, Math.min(this.source.size, start + BLOCK_BYTES))
     this.blocks.set(number, block, BLOCK_BYTES)
-    // one that failed is fetched anew
+    // a failed block is fetched again
     block.catch(() => this.blocks.delete(number))
     return block
   }

@@ -1,15 +1,19 @@
-/**
- * The parts of the path below the destination for a name in an archive; empty for the destination itself. For a name
- * that could lead anywhere else, the reason in words for a person.
- */
-export function safeParts(name: string, windows: boolean): readonly string[] | { refused: string } {
+/** `names` are the folders and the file below the destination; none for the destination itself. */
+type SafePath = { kind: 'safe'; names: readonly string[] } | { kind: 'refused'; reason: string }
+
+/** The path below the destination for a name in an archive. Refuses a name that could lead anywhere else. */
+export function safePath(name: string, windows: boolean): SafePath {
   const path = windows ? name.replaceAll('\\', '/') : name
-  if (path.includes('\0')) return { refused: 'its name holds a zero byte' }
-  if (path.startsWith('/')) return { refused: 'its name is an absolute path' }
-  if (/^[A-Za-z]:(?:[\\/]|$)/.test(path) || (windows && path.includes(':'))) return { refused: 'its name has a drive letter' }
-  const parts = path.split('/').filter(part => part !== '' && part !== '.')
-  if (parts.includes('..')) return { refused: 'its name leads out of the destination' }
-  return parts
+  if (path.includes('\0')) return refused('its name holds a zero byte')
+  if (path.startsWith('/')) return refused('its name is an absolute path')
+  if (/^[A-Za-z]:(?:[\\/]|$)/.test(path) || (windows && path.includes(':'))) return refused('its name has a drive letter')
+  const names = path.split('/').filter(part => part !== '' && part !== '.')
+  if (names.includes('..')) return refused('its name leads out of the destination')
+  return { kind: 'safe', names }
+}
+
+function refused(reason: string): SafePath {
+  return { kind: 'refused', reason }
 }
 
 /** Whether a symlink at `parts` leads out of the destination by its own target, other symlinks not counted. */

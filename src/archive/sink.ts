@@ -4,26 +4,26 @@ import { AppError, errnoOf, messageOf } from '../util/errors.ts'
 import { sha256Hex } from '../util/hash.ts'
 import { encodePath, fsPath } from '../util/paths.ts'
 
-/** Where an archive goes, piece by piece: a file here, standard output, a file on Drive. */
+/** The output of an archive, written piece by piece: a local file, standard output, or a file on Drive. */
 export interface ByteSink {
   write(bytes: Uint8Array): Promise<void>
-  /** Resolves when all of it is where it belongs, under its own name. */
+  /** Resolves when the archive is complete under its final name. */
   finish(): Promise<void>
-  /** Leaves nothing behind. */
+  /** Removes what was written. */
   abort(): Promise<void>
 }
 
 /**
- * The temporary name beside `path` for a file that is not whole yet. It is always the same, so the next run replaces
- * what a killed run left. Pushes ignore such names.
+ * The temporary name beside `path` for a file that is not complete yet. The name is always the same, so the next run
+ * replaces the file that a killed run left. Pushes ignore such names.
  */
 export function unfinishedName(path: string): string {
   return join(dirname(path), `.colab-escape-${sha256Hex(encodePath(basename(path))).slice(0, 24)}.part`)
 }
 
 /**
- * True when `path` is a device or a pipe, which is written into. Throws `would-overwrite` when something lies at
- * `path`, `usage` when it is a folder.
+ * True when `path` is a device or a pipe, which is written to directly. Throws `would-overwrite` when `path` exists,
+ * `usage` when it is a folder.
  */
 async function checkTarget(path: string, force: boolean): Promise<boolean> {
   const stats = await stat(fsPath(path)).catch((error: unknown) => {
@@ -38,7 +38,7 @@ async function checkTarget(path: string, force: boolean): Promise<boolean> {
   throw new AppError('would-overwrite', `${path} exists already.`, { hint: 'Name another file with -o, or add --force to replace it.' })
 }
 
-/** A file on this machine: written under another name and renamed when it is whole and on the disk. */
+/** A local file. It is written under a temporary name, and renamed when it is complete and synced to the disk. */
 export class FileSink implements ByteSink {
   private readonly path: string
   private readonly force: boolean

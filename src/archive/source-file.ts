@@ -6,13 +6,13 @@ import type { WalkedEntry } from '../local/walk.ts'
 import { errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'
 import { fsPath } from '../util/paths.ts'
 
-/** A symlink or a pipe that has taken the place of a file since the walk is neither followed nor waited for. */
+/** If a symlink or a pipe has replaced a file since the walk, it is neither followed nor waited for. */
 const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
-/** Up to this size a file is read at once, before anything of it is in the archive. */
+/** A file up to this size is read whole before any of it is in the archive. */
 export const SMALL_FILE_BYTES = 256 * 1024
 const PIECE_BYTES = 512 * 1024
 
-/** Why a file can't be archived, for a person. */
+/** The reason why a file can't be archived, for messages. */
 export class UnreadableFileError extends Error {}
 
 const unreadable = (error: unknown): UnreadableFileError =>
@@ -21,8 +21,8 @@ const unreadable = (error: unknown): UnreadableFileError =>
     : new UnreadableFileError(errnoOf(error) === 'ENOENT' ? 'it vanished after the folder was listed' : messageOf(error))
 
 /**
- * The whole content of a small file. Tries twice, then throws `UnreadableFileError` when the file changes while it is
- * read, or can't be read.
+ * The whole content of a small file. Tries twice. Throws `UnreadableFileError` when the file can't be read, or changes
+ * while it is read.
  */
 export function readSmallFile(entry: WalkedEntry): Buffer {
   return readWhole(entry) ?? readWhole(entry) ?? fail('it changed while it was being read')
@@ -38,7 +38,7 @@ function readWhole(entry: WalkedEntry): Buffer | undefined {
     fd = openSync(fsPath(entry.localPath), FLAGS)
     const before = fstatSync(fd, { bigint: true })
     if (!before.isFile()) throw new UnreadableFileError('it is not a file any more')
-    // a byte more than it should have shows whether it grew
+    // one more byte than expected shows whether the file grew
     const bytes = readAtSync(fd, 0, Number(before.size) + 1)
     const after = fstatSync(fd, { bigint: true })
     const unchanged = sameFingerprint(fingerprintOf(before), fingerprintOf(after)) && bytes.length === Number(after.size)
@@ -50,19 +50,19 @@ function readWhole(entry: WalkedEntry): Buffer | undefined {
   }
 }
 
-/** An open file whose length is now promised to an archive. */
-export interface PromisedFile {
+/** An open file whose length is already stated in the archive. */
+export interface FixedLengthFile {
   size: number
   /**
-   * Yields exactly `size` bytes, once, and closes the file. Bytes that can no longer be read are replaced by zeros, as
-   * tar does. Calls `onTrouble` with words for a person when that happens, and when the file changed meanwhile.
+   * Yields exactly `size` bytes, once, and closes the file. Replaces bytes that can't be read any more by zeros, as tar
+   * does. Calls `onTrouble` with a message when that happens, and when the file changed meanwhile.
    */
   read(onTrouble: (why: string) => void, signal: AbortSignal): AsyncGenerator<Buffer>
   close(): Promise<void>
 }
 
 /** Throws `UnreadableFileError`. */
-export async function openLargeFile(entry: WalkedEntry): Promise<PromisedFile> {
+export async function openLargeFile(entry: WalkedEntry): Promise<FixedLengthFile> {
   let file: FileHandle | undefined
   try {
     file = await open(fsPath(entry.localPath), FLAGS)

@@ -5,11 +5,11 @@ import { decodeFileName } from '../util/paths.ts'
 import type { ByteStream } from './byte-stream.ts'
 import { NO_CONTENT, type ArchiveEntry } from './entry.ts'
 
-/** A tar archive ends with two blocks of zeros; writers differ in how many more follow. */
+/** A tar archive ends with two blocks of zeros. Some writers add more. */
 const END_MARK_BYTES = 1024
 
 interface TarHeader extends Omit<Header, 'type' | 'pax' | 'linkname'> {
-  /** Null for what tar-stream does not know. */
+  /** Null for types that tar-stream does not know. */
   type: Header['type'] | null
   linkname: string | null
   pax: Record<string, string> | null
@@ -19,7 +19,7 @@ interface TarEntry extends AsyncIterable<Uint8Array> {
   header: TarHeader
 }
 
-/** What tar-stream's own types leave out. */
+/** Fields that tar-stream's own types leave out. */
 const openTar = extract as unknown as (options: {
   filenameEncoding: 'latin1'
   allowUnknownFormat: boolean
@@ -30,7 +30,7 @@ const openTar = extract as unknown as (options: {
  * or from tar-stream.
  */
 export async function* readTar(bytes: ByteStream): AsyncGenerator<ArchiveEntry> {
-  // names as bytes: they need not be UTF-8
+  // names as bytes, because they may not be UTF-8
   const reader = openTar({ filenameEncoding: 'latin1', allowUnknownFormat: true })
   const end = new EndMark()
   const fed = pipeline(end.watch(bytes), reader)
@@ -39,7 +39,7 @@ export async function* readTar(bytes: ByteStream): AsyncGenerator<ArchiveEntry> 
     for await (const entry of reader) {
       if (!isPossibleSize(entry.header)) throw new Error('an entry states an impossible size')
       const chunks = entry[Symbol.asyncIterator]()
-      // without a return(): a reader that stops early must not destroy the stream, its rest is skipped below
+      // without a return(): a reader that stops early must not destroy the stream, whose rest is skipped below
       const content: ByteStream = { [Symbol.asyncIterator]: () => ({ next: () => chunks.next() }) }
       yield toEntry(entry, content)
       while ((await chunks.next()).done !== true);
@@ -54,12 +54,12 @@ export async function* readTar(bytes: ByteStream): AsyncGenerator<ArchiveEntry> 
   if (!end.seen) throw new Error('it is cut off: it ends without the end mark')
 }
 
-/** tar-stream reads -1 in binary as a zero below zero, and of a number in a pax header as much as looks like one. */
+/** tar-stream reads a binary -1 as a negative zero, and accepts a pax number with trailing garbage. */
 function isPossibleSize({ size, pax }: TarHeader): boolean {
   return Number.isSafeInteger(size) && size >= 0 && !Object.is(size, -0) && /^\d+$/.test(pax?.size ?? '0')
 }
 
-/** Watches for the zeros at the end. */
+/** Detects the zeros at the end. */
 class EndMark {
   private zeros = 0
 
@@ -92,7 +92,7 @@ function toEntry({ header }: TarEntry, content: ByteStream): ArchiveEntry {
 }
 
 function typeOf({ type, pax }: TarHeader): ArchiveEntry['type'] {
-  // the content of a sparse file is a map of its holes and what lies between them
+  // the content of a sparse file is a map of its holes, then the data between them
   if (pax && Object.keys(pax).some(key => key.startsWith('GNU.sparse.'))) return 'other'
   switch (type) {
     case 'file':

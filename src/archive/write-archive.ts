@@ -9,7 +9,7 @@ import { openLargeFile, readSmallFile, SMALL_FILE_BYTES, UnreadableFileError } f
 
 export interface WriteOptions {
   container: 'tar' | 'zip'
-  /** Of deflate, for zip. */
+  /** Deflate levels, for zip. */
   zlibLevel: number
   reporter: Reporter
   signal: AbortSignal
@@ -18,11 +18,11 @@ export interface WriteOptions {
 }
 
 export interface WriteResult {
-  /** Files that are not in the archive, or not as they should be; each was warned about. */
+  /** Files that are missing from the archive or differ from the source. Each was warned about. */
   failed: number
 }
 
-/** What archiver takes beyond what its types say. */
+/** Options that archiver takes but its types lack. */
 interface FullEntryData extends EntryData {
   type: 'file' | 'directory' | 'symlink'
   linkname?: string
@@ -31,9 +31,9 @@ interface FullEntryData extends EntryData {
 }
 
 const NOTHING = Buffer.alloc(0)
-/** From so many entries on the plain end record of a zip can't count them. */
+/** From this many entries on, the plain end record of a zip can't count them. */
 const ZIP64_ENTRIES = 0xffff
-/** The seconds that a tar header holds, for every reader. */
+/** The largest time (seconds since 1970) in a tar header that every reader accepts. */
 const MAX_TAR_SECONDS = 2 ** 31 - 1
 
 /**
@@ -55,8 +55,8 @@ export async function* writeArchive(
 }
 
 /**
- * Feeds archiver entry by entry and takes its output. When it is given up, its streams are not destroyed: that would
- * throw errors from inside tar-stream that nobody can catch. They hold nothing but memory.
+ * Feeds archiver entry by entry and takes its output. An aborted run does not destroy archiver's streams: that would
+ * throw errors inside tar-stream that nobody can catch. The streams hold only memory.
  */
 class ArchiveWriter {
   private readonly archive: Archiver
@@ -101,7 +101,7 @@ class ArchiveWriter {
     this.wake()
   }
 
-  /** The entry under way is in the archive, or never will be. */
+  /** Settles the current entry: it was added, or it failed. */
   private settle(error: unknown): void {
     const waiting = this.waiting
     this.waiting = undefined
@@ -145,7 +145,7 @@ class ArchiveWriter {
       const source = Readable.from(this.told(pieces), { objectMode: false })
       source.on('error', error => this.fail(error))
       this.current = source
-      // archiver reads nothing of it but the size, without which it would hold the whole file in memory
+      // archiver reads only the size from it; without the size it would buffer the whole file
       const stats = { size: file.size } as NonNullable<EntryData['stats']>
       await this.append(source, { ...this.dataOf(entry), stats })
     } finally {

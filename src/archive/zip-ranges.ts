@@ -1,12 +1,12 @@
 /** The byte ranges of the entries of a zip file. Overlapping entries are a sign of a decompression bomb. */
 export class ZipRanges {
-  /** Sorted, and disjoint. */
+  /** Sorted and disjoint. */
   private readonly starts: number[] = []
   private readonly ends: number[] = []
 
-  /** False when some of [start, end) belongs to an entry already. */
+  /** False when a part of [start, end) already belongs to an entry. */
   claim(start: number, end: number): boolean {
-    // mostly the entries come in the order of their places
+    // entries usually come in ascending order
     let at = this.starts.length
     if (at > 0 && start < this.starts[at - 1]!) at = this.firstAfter(start)
     if (at > 0 && this.ends[at - 1]! > start) return false

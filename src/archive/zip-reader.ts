@@ -9,23 +9,23 @@ import { ZipRanges } from './zip-ranges.ts'
 const S_IFMT = 0o170000
 const S_IFDIR = 0o040000
 const S_IFLNK = 0o120000
-/** Without its name and extra fields. */
+/** Bytes of a local header without its name and extra fields. */
 const LOCAL_HEADER_BYTES = 30
 const MADE_ON_UNIX = [3, 19]
 const UTF8_FLAG = 0x800
-/** No system takes longer targets of symlinks. */
+/** No system allows longer symlink targets. */
 const MAX_TARGET_BYTES = 64 * 1024
 
-/** A path on this machine, or whatever gives any part of a file. */
-export type ZipPlace = string | RangeSource
+/** A local path, or a source that can read any range. */
+export type ZipInput = string | RangeSource
 
 /**
  * The entries of a zip file, in the order of its central directory. Each content is checked against its checksum.
  * Errors: `unsupported` for encrypted entries and for methods other than stored and deflated; `corrupt` for a wrong
  * checksum; a plain `Error` from yauzl or zlib for anything else.
  */
-export async function* readZip(place: ZipPlace): AsyncGenerator<ArchiveEntry> {
-  // names as bytes: what they are in is decided here
+export async function* readZip(place: ZipInput): AsyncGenerator<ArchiveEntry> {
+  // names as bytes: their encoding is decided here
   const options = { decodeStrings: false }
   const zip =
     typeof place === 'string'
@@ -82,7 +82,7 @@ async function readTarget(content: ByteStream, entry: Entry, path: string): Prom
   return Buffer.concat(pieces).toString('utf8')
 }
 
-/** Many programs write UTF-8 without saying so: what is valid UTF-8 is taken for it. */
+/** Many programs write UTF-8 without setting its flag. A name that is valid UTF-8 is treated as UTF-8. */
 function nameOf(entry: Entry, onUnix: boolean): string {
   const raw = entry.fileNameRaw
   const isUtf8 = Buffer.from(raw.toString('utf8'), 'utf8').equals(raw)

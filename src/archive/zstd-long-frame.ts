@@ -3,12 +3,12 @@ import { type FramePiece, ZSTD_FRAME, type ZstdFrameHeader } from '../compressio
 import { MAX_NATIVE_WINDOW_BYTES, nativeDecoder } from '../compression/zstd/native-zstd.ts'
 import { decodePieces, MAX_PORTABLE_WINDOW_BYTES } from '../compression/zstd/portable/decode-frame.ts'
 import { AppError, corrupt, errnoOf, messageOf } from '../util/errors.ts'
-import { through } from './byte-stream.ts'
+import { pipeThrough } from './byte-stream.ts'
 
 /**
- * The plain bytes of one frame of any size, as a stream; memory is bounded by its window. Throws `corrupt` when it does
- * not decode or its checksum or size is not what it states, `unsupported` when its window is longer than the codec
- * takes.
+ * The plain bytes of one frame of any size, as a stream. Memory is bounded by its window. Throws `corrupt` when the
+ * frame does not decode, or does not match its stated checksum or size. Throws `unsupported` when its window is longer
+ * than the codec supports.
  */
 export async function* decodeLongFrame(
   pieces: AsyncIterable<FramePiece>,
@@ -42,7 +42,7 @@ async function* decodeNative(pieces: AsyncIterable<FramePiece>): AsyncGenerator<
     for await (const piece of pieces) yield piece.bytes
   }
   try {
-    yield* through(bytes(), nativeDecoder())
+    yield* pipeThrough(bytes(), nativeDecoder())
   } catch (error) {
     throw errnoOf(error)?.startsWith('ZSTD') === true ? corrupt(ZSTD_FRAME, messageOf(error)) : error
   }

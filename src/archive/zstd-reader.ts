@@ -23,7 +23,7 @@ import { ByteQueue, type ByteStream } from './byte-stream.ts'
 import { decodeLongFrame } from './zstd-long-frame.ts'
 
 const SKIPPABLE = 0x184d2a50
-/** No small frame is longer, whatever made it; this much is held at a time. */
+/** No encoder makes a longer small frame. This many bytes are buffered at a time. */
 const MAX_SMALL_STORED_BYTES = MAX_BLOCK_BYTES + 256 * 1024
 const MAX_SMALL_PIECES = 65_536
 
@@ -41,7 +41,7 @@ export async function* decompressZstd(bytes: ByteStream, pool: CompressionPool, 
       const header = await readHeader(input)
       if (isSmall(header)) {
         const decoded = decodeSmallFrame(await collectFrame(input, header), header, pool, codec)
-        // its error is thrown when its turn comes
+        // its error is thrown when its result is awaited
         decoded.catch(() => undefined)
         waiting.push(decoded)
         if (waiting.length > pool.workers) yield await waiting.shift()!
@@ -56,7 +56,7 @@ export async function* decompressZstd(bytes: ByteStream, pool: CompressionPool, 
   }
 }
 
-/** Skips the next frame if it is a skippable one; else false. */
+/** Skips the next frame and returns true if it is a skippable one; else returns false. */
 async function skipFrame(input: ByteQueue): Promise<boolean> {
   if (!(await input.fill(4))) throw cutOff()
   if ((readLittleEndian(input.peek(4), 0, 4) & ~0xf) >>> 0 !== SKIPPABLE) return false

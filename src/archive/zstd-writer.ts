@@ -7,15 +7,15 @@ import { checksumOf, rawFrame, withChecksum } from '../compression/zstd/frame.ts
 import type { ByteStream } from './byte-stream.ts'
 
 /**
- * Compresses to independent zstd frames of up to 4 MiB plain bytes each, one after the other, which every zstd decoder
- * reads as one file. They are made in parallel, and each carries its checksum. The same bytes give the same frames.
+ * Compresses to independent zstd frames of up to 4 MiB plain bytes each. Every zstd decoder reads their concatenation
+ * as one file. Frames are made in parallel, and each has a checksum. Equal bytes give equal frames.
  */
 export async function* compressZstd(bytes: ByteStream, pool: CompressionPool, level: Level): AsyncGenerator<Uint8Array> {
   const hash = await xxhash()
   const frames: Promise<Uint8Array[]>[] = []
   for await (const plain of blocksOf(bytes, pool.maxBlockBytes(level))) {
     const frame = makeFrame(plain, checksumOf(hash.h64Raw(plain)), pool, level)
-    // its error is thrown when its turn comes
+    // its error is thrown when its result is awaited
     frame.catch(() => undefined)
     frames.push(frame)
     if (frames.length > pool.workers) yield* await frames.shift()!
@@ -50,7 +50,7 @@ async function* blocksOf(bytes: ByteStream, length: number): AsyncGenerator<Uint
   if (filled > 0) yield block.slice(0, filled)
 }
 
-/** Not filled with zeros: every byte is written before it is used. */
+/** Not zeroed: every byte is written before it is used. */
 function emptyBlock(length: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
 }

@@ -1,13 +1,13 @@
 import { AppError } from '../util/errors.ts'
 import { isRecord } from '../util/json-fields.ts'
 import type { AuthContext } from './context.ts'
-import { request, textOf, type Answer } from './request.ts'
+import { requestJson, textOf, type JsonResponse } from './request.ts'
 import type { TokenSource } from './token-source.ts'
 
 export interface Account {
   email: string
   name: string | undefined
-  /** Bytes in use by all of Drive, mail and photos. */
+  /** Bytes used by Drive, mail and photos together. */
   used: number
   /** Bytes; undefined where there is no limit. */
   limit: number | undefined
@@ -17,14 +17,14 @@ const FIELDS = 'user(displayName,emailAddress),storageQuota(limit,usage)'
 export const DRIVE_API_PAGE = 'https://console.cloud.google.com/apis/library/drive.googleapis.com'
 
 /**
- * Whose Drive it is, and how full it is. Errors: `unauthenticated`, `denied` (the Drive API is off for the client's
- * project), `unavailable`, `interrupted`.
+ * The account of a Drive and its quota. Errors: `unauthenticated`, `denied` (the Drive API is not enabled in the
+ * client's project), `unavailable`, `interrupted`.
  */
 export async function readAccount({ fetch, endpoints }: AuthContext, source: TokenSource, signal?: AbortSignal): Promise<Account> {
   const url = `${endpoints.api}/drive/v3/about?fields=${encodeURIComponent(FIELDS)}`
   const aborting = signal === undefined ? {} : { signal }
-  const ask = (token: string): Promise<Answer> =>
-    request(fetch, url, { whom: 'Google Drive', headers: { authorization: `Bearer ${token}` }, ...aborting })
+  const ask = (token: string): Promise<JsonResponse> =>
+    requestJson(fetch, url, { service: 'Google Drive', headers: { authorization: `Bearer ${token}` }, ...aborting })
   const token = await source.getToken(aborting)
   const first = await ask(token)
   const answer = first.status === 401 ? await ask(await source.getToken({ refuse: token, ...aborting })) : first
@@ -33,16 +33,16 @@ export async function readAccount({ fetch, endpoints }: AuthContext, source: Tok
   const email = isRecord(user) ? textOf(user.emailAddress) : undefined
   const used = isRecord(quota) ? bytes(quota.usage) : undefined
   if (!isRecord(user) || !isRecord(quota) || email === undefined || used === undefined)
-    throw new AppError('unavailable', 'Google Drive gave an answer without an account.', { hint: 'Run the same command again.' })
+    throw new AppError('unavailable', 'Google Drive answered without an account.', { hint: 'Run the same command again.' })
   return { email, name: textOf(user.displayName), used, limit: bytes(quota.limit) }
 }
 
-/** Drive sends 64-bit numbers as text. */
+/** Drive sends 64-bit numbers as strings. */
 function bytes(value: unknown): number | undefined {
   return typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : undefined
 }
 
-function problem({ status, json }: Answer, { description }: TokenSource): AppError {
+function problem({ status, json }: JsonResponse, { description }: TokenSource): AppError {
   const error = isRecord(json.error) ? json.error : {}
   const first: unknown = Array.isArray(error.errors) ? error.errors[0] : undefined
   const reason = isRecord(first) ? textOf(first.reason) : undefined

@@ -6,20 +6,20 @@ import { toAccess } from './sources.ts'
 import { callTokenEndpoint } from './token-endpoint.ts'
 import type { SavedLogin } from './token-file.ts'
 
-/** One attempt at a login: what the person is sent to, and what the answer must fit. */
+/** One login attempt: the address to open, and what the answer must match. */
 export interface Authorization {
-  /** Where the person agrees. */
+  /** The consent page. */
   url: string
   redirectUri: string
-  /** Comes back with the answer; any other answer is not ours. */
+  /** Google returns it with the answer. An answer with another state belongs to another login. */
   state: string
-  /** PKCE (RFC 7636): only who began this can use the code. */
+  /** PKCE (RFC 7636): the code can be exchanged only with this secret. */
   verifier: string
   client: OAuthClient
   scope: ScopeName
 }
 
-/** Begins a login. `redirectUri` is a loopback address. */
+/** Starts a login. `redirectUri` is a loopback address. */
 export function beginAuthorization(client: OAuthClient, scope: ScopeName, redirectUri: string, context: AuthContext): Authorization {
   const state = base64url(context.random(24))
   const verifier = base64url(context.random(48))
@@ -31,23 +31,23 @@ export function beginAuthorization(client: OAuthClient, scope: ScopeName, redire
     state,
     code_challenge: createHash('sha256').update(verifier).digest('base64url'),
     code_challenge_method: 'S256',
-    // the two make Google give a refresh token each time, not at the first login only
+    // with these two, Google gives a refresh token at each login, not only at the first
     access_type: 'offline',
     prompt: 'consent',
   })
   return { url: `${context.endpoints.auth}?${query.toString()}`, redirectUri, state, verifier, client, scope }
 }
 
-/** What came back with the person. */
-export type BrowserAnswer = { code: string } | { refused: AppError }
+/** The answer that the browser brings back. */
+export type BrowserAnswer = { kind: 'code'; code: string } | { kind: 'refusal'; error: AppError }
 
-/** Reads the query of the address that the person was sent back to; undefined when it is no answer to this login. */
+/** Reads the answer from the query of the redirect address. Undefined when it does not belong to this login. */
 export function readAnswer(query: URLSearchParams, { state }: Authorization): BrowserAnswer | undefined {
   if (query.get('state') !== state) return undefined
   const error = query.get('error')
-  if (error !== null) return { refused: refusedInBrowser(error) }
+  if (error !== null) return { kind: 'refusal', error: refusedInBrowser(error) }
   const code = query.get('code') ?? ''
-  return code === '' ? undefined : { code }
+  return code === '' ? undefined : { kind: 'code', code }
 }
 
 function refusedInBrowser(error: string): AppError {
@@ -57,21 +57,21 @@ function refusedInBrowser(error: string): AppError {
     })
   const why = /^[a-z_]{1,40}$/.test(error) ? error : 'an unknown error'
   return new AppError('unauthenticated', `Google refused the login: ${why}.`, {
-    hint: 'Check the OAuth client: `colab-escape auth setup` tells how to make one.',
+    hint: 'Check the OAuth client: `colab-escape auth setup` shows how to make one.',
   })
 }
 
 /**
- * The code in the pasted text: the whole address of the page, or the code alone. Errors: `usage`; `unauthenticated`
- * when the person or Google refused.
+ * The code in the pasted text, which is the whole address of the page or the code alone. Errors: `usage`;
+ * `unauthenticated` when the user or Google refused.
  */
 export function readPasted(text: string, authorization: Authorization): string {
   const pasted = text.trim()
   if (!/[?&=]|:\/\//.test(pasted) && /^[\w./~%-]{8,}$/.test(pasted)) return pasted.includes('%') ? decodeCode(pasted) : pasted
   const query = new URLSearchParams(pasted.replace(/^[^?]*\?/, '').replace(/#.*$/, ''))
   const answer = readAnswer(query, authorization)
-  if (answer !== undefined && 'refused' in answer) throw answer.refused
-  if (answer !== undefined) return answer.code
+  if (answer?.kind === 'refusal') throw answer.error
+  if (answer?.kind === 'code') return answer.code
   throw new AppError(
     'usage',
     query.has('state') ? 'That address belongs to another login.' : 'That is not the address of the page you were sent to.',
@@ -81,7 +81,7 @@ export function readPasted(text: string, authorization: Authorization): string {
   )
 }
 
-/** Trades the code for tokens. Errors: `unauthenticated`, also when the person did not tick Drive; `unavailable`. */
+/** Exchanges the code for tokens. Errors: `unauthenticated`, also when the user did not tick Drive; `unavailable`. */
 export async function finishAuthorization(
   { redirectUri, verifier, client, scope }: Authorization,
   code: string,
@@ -96,11 +96,11 @@ export async function finishAuthorization(
     client_id: client.id,
     ...(client.secret === undefined ? {} : { client_secret: client.secret }),
   }
-  const presented = {
-    what: 'the code of this login',
+  const texts = {
+    subject: 'the code of this login',
     cure: 'A code works once and for a few minutes: run `colab-escape auth login` again.',
   }
-  const answer = await callTokenEndpoint(context, fields, presented, signal)
+  const answer = await callTokenEndpoint(context, fields, texts, signal)
   const granted = answer.scope ?? SCOPES[scope].url
   if (!granted.split(' ').includes(SCOPES[scope].url))
     throw new AppError('unauthenticated', 'The login was allowed, but without access to Google Drive.', {

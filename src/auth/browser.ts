@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process'
 
-// `start` of cmd.exe would read the & of an address as its own
+// `start` of cmd.exe would treat the & of an address as a command separator
 const OPENERS: Partial<Record<NodeJS.Platform, [string, ...string[]]>> = {
   darwin: ['open'],
   win32: ['rundll32', 'url.dll,FileProtocolHandler'],
 }
 
 /**
- * Opens an address in the person's browser. Calls `onFailure` when that is not possible. The browser may outlive this
+ * Opens an address in the user's browser. Calls `onFailure` when that is not possible. The browser may outlive this
  * process.
  */
 export function openBrowser(url: string, platform: NodeJS.Platform, onFailure: () => void): void {

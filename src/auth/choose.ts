@@ -1,6 +1,6 @@
 /*
- * Who we are to Google: the saved login, Colab's broker, a service account, a given token, and the login itself. It
- * gives access tokens; what they are used for it does not know.
+ * Authentication with Google: the saved login, Colab's broker, a service account, a given token, and the login itself.
+ * It returns access tokens and does not know what they are used for.
  */
 
 import { readFile } from 'node:fs/promises'
@@ -20,7 +20,7 @@ export interface CredentialSettings {
   credentials: string | undefined
   /** GOOGLE_APPLICATION_CREDENTIALS: path of a JSON file */
   applicationCredentials: string | undefined
-  /** Where `auth login` saves; need not exist. */
+  /** File that `auth login` writes. It may be missing. */
   loginFile: string
   /**
    * `host:port` of Colab's broker. Undefined outside Colab, and where its credentials are in a file (USE_AUTH_EPHEM=0).
@@ -28,21 +28,21 @@ export interface CredentialSettings {
   colabBroker: string | undefined
 }
 
-export interface ChosenCredentials {
+export interface CredentialChoice {
   source: CachedTokenSource
   kind: 'token' | 'credentials' | 'application-credentials' | 'saved-login' | 'colab'
-  /** Where they came from, for people. */
+  /** Where the credentials came from, for messages. */
   origin: string
-  /** Something to say before a push with them. */
+  /** A note to show before a push with these credentials. */
   note: string | undefined
 }
 
 /**
  * The first credentials that are set, in the order of `CredentialSettings`; undefined when none are. Makes no request:
- * that a Colab user has not agreed yet shows as `unauthenticated` at the first token. Credentials that are set but
+ * if a Colab user has not agreed yet, the first token fails with `unauthenticated`. Credentials that are set but
  * unusable are an error (`unauthenticated`), never skipped.
  */
-export async function chooseCredentials(settings: CredentialSettings, context: AuthContext): Promise<ChosenCredentials | undefined> {
+export async function chooseCredentials(settings: CredentialSettings, context: AuthContext): Promise<CredentialChoice | undefined> {
   const { token, credentials, applicationCredentials, loginFile, colabBroker } = settings
   if (token !== undefined) {
     const origin = 'COLAB_ESCAPE_TOKEN or --token'
@@ -66,10 +66,10 @@ export async function chooseCredentials(settings: CredentialSettings, context: A
 }
 
 /**
- * False when these are Colab's credentials and nobody has agreed to them yet: a store that needs none may then be the
- * better choice. Errors: `interrupted`.
+ * False when these are Colab's credentials and the user has not agreed to them yet. The caller may then choose a store
+ * that needs none. Errors: `interrupted`.
  */
-export async function canBeUsed({ kind, source }: ChosenCredentials, signal?: AbortSignal): Promise<boolean> {
+export async function isUsable({ kind, source }: CredentialChoice, signal?: AbortSignal): Promise<boolean> {
   if (kind !== 'colab') return true
   try {
     await source.getToken(signal === undefined ? {} : { signal })
@@ -80,14 +80,14 @@ export async function canBeUsed({ kind, source }: ChosenCredentials, signal?: Ab
   }
 }
 
-/** What to say where credentials are needed and there are none. */
+/** The error for a command that needs credentials when there are none. */
 export function noCredentials(): AppError {
   return new AppError('unauthenticated', 'You are not logged in to Google Drive.', {
     hint: 'Run `colab-escape auth login` (the first time: `colab-escape auth setup`), or set COLAB_ESCAPE_CREDENTIALS.',
   })
 }
 
-function fromCredentials(credentials: Credentials, where: string, context: AuthContext): Pick<ChosenCredentials, 'source' | 'note'> {
+function fromCredentials(credentials: Credentials, where: string, context: AuthContext): Pick<CredentialChoice, 'source' | 'note'> {
   return credentials.type === 'user'
     ? { source: userSource(credentials, where, context), note: undefined }
     : { source: serviceAccountSource(credentials, context), note: quotaNote(where) }

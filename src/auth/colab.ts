@@ -1,18 +1,18 @@
 import { AppError, isAppError } from '../util/errors.ts'
 import type { AuthContext } from './context.ts'
-import { request } from './request.ts'
+import { requestJson } from './request.ts'
 import { readTokenAnswer, type TokenAnswer } from './token-endpoint.ts'
 import { CachedTokenSource } from './token-source.ts'
 
 const METADATA_SERVER = 'metadata.google.internal'
 const PATH = '/computeMetadata/v1/instance/service-accounts/default/token'
-/** Both answer on the machine itself or beside it. */
+/** Both services run on this machine or in its network. */
 const TIMEOUT_MS = 10_000
 export const COLAB_CELL = 'from google.colab import auth; auth.authenticate_user()'
 
 /**
- * The credentials of the person in front of a Colab notebook. Colab's broker (`host:port`) hands them out once the
- * person agrees in a cell.
+ * The credentials of the user of a Colab notebook. Colab's broker (`host:port`) provides them once the user agrees in a
+ * cell.
  */
 export function colabSource(broker: string, context: AuthContext): CachedTokenSource {
   return new CachedTokenSource(
@@ -37,13 +37,13 @@ async function askEither(broker: string, context: AuthContext, signal: AbortSign
 }
 
 async function ask(host: string, { fetch, now }: AuthContext, signal: AbortSignal): Promise<TokenAnswer> {
-  const whom = `Colab's credentials broker (${host})`
+  const service = `Colab's credentials broker (${host})`
   const headers = { 'metadata-flavor': 'Google' }
-  const { status, json } = await request(fetch, `http://${host}${PATH}`, { whom, headers, signal, timeoutMs: TIMEOUT_MS })
-  if (status === 200) return readTokenAnswer(json, whom, now())
+  const { status, json } = await requestJson(fetch, `http://${host}${PATH}`, { service: service, headers, signal, timeoutMs: TIMEOUT_MS })
+  if (status === 200) return readTokenAnswer(json, service, now())
   if (status === 404)
     throw new AppError('unauthenticated', 'This notebook has no credentials yet.', { hint: `Run this in a cell first: ${COLAB_CELL}` })
-  throw new AppError('unavailable', `${whom} failed with status ${status}.`, {
+  throw new AppError('unavailable', `${service} failed with status ${status}.`, {
     hint: `Run this in a cell, then the same command again: ${COLAB_CELL}`,
   })
 }

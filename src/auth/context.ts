@@ -2,7 +2,7 @@ import { realSurroundings } from '../util/clock.ts'
 import { sleep, type Sleep } from '../util/waiting.ts'
 import { googleEndpoints, type GoogleEndpoints } from './endpoints.ts'
 
-/** What authentication needs of the world around it. */
+/** The environment of authentication. */
 export interface AuthContext {
   fetch: typeof fetch
   endpoints: GoogleEndpoints

@@ -1,18 +1,18 @@
 import { AppError } from '../util/errors.ts'
 import { parseObject, textOf } from './request.ts'
 
-/** The two scopes that `auth login` knows, by their short names. */
+/** The two scopes of `auth login`, by their short names. */
 export const SCOPES = {
-  drive: { url: 'https://www.googleapis.com/auth/drive', means: 'all files of your Drive, so also what was pushed from Colab' },
+  drive: { url: 'https://www.googleapis.com/auth/drive', description: 'all files of your Drive, so also what was pushed from Colab' },
   'drive.file': {
     url: 'https://www.googleapis.com/auth/drive.file',
-    means: 'only files that this same OAuth client made: nothing pushed from Colab or with another client',
+    description: 'only files that this same OAuth client made: nothing pushed from Colab or with another client',
   },
 } as const
 
 export type ScopeName = keyof typeof SCOPES
 
-/** `drive`, `drive.file` for what Google calls by addresses; what has nothing to do with Drive is left out. */
+/** Shortens Google's scope addresses to `drive` and `drive.file`. Leaves out scopes that do not concern Drive. */
 export function shortScope(scope: string | undefined): string {
   const names = (scope ?? '').split(' ').map(each => /\/auth\/(drive(?:\.[a-z.]+)?)$/.exec(each)?.[1])
   return [...new Set(names.filter(name => name !== undefined))].sort().join(' ')
@@ -20,11 +20,11 @@ export function shortScope(scope: string | undefined): string {
 
 export interface OAuthClient {
   id: string
-  /** Clients of phones have none. */
+  /** Undefined for clients of phones, which have none. */
   secret: string | undefined
 }
 
-/** Credentials of a person, who logged in with some client. */
+/** Credentials of a user, with the client of the login. */
 export interface UserCredentials {
   type: 'user'
   client: OAuthClient
@@ -42,9 +42,9 @@ export interface ServiceAccount {
 export type Credentials = UserCredentials | ServiceAccount
 
 /**
- * Reads credentials in Google's JSON forms `authorized_user` and `service_account`; a saved login is the former with
- * more fields. `where` is for messages. Addresses in the JSON are ignored: tokens go to Google only. Errors:
- * `unauthenticated`.
+ * Reads credentials in Google's JSON forms `authorized_user` and `service_account`. A saved login has the former with
+ * more fields. `where` is for messages. Addresses in the JSON are ignored, because tokens must go to Google only.
+ * Errors: `unauthenticated`.
  */
 export function parseCredentials(text: string, where: string): Credentials {
   const json = parseObject(text)
@@ -76,7 +76,7 @@ function unusable(where: string, why: string): AppError {
   })
 }
 
-/** The form that Google's libraries read, on one line. */
+/** The form that Google's libraries read, in one line. */
 export function toAuthorizedUser({ client, refreshToken }: UserCredentials): Record<string, string> {
   return {
     type: 'authorized_user',
@@ -87,18 +87,18 @@ export function toAuthorizedUser({ client, refreshToken }: UserCredentials): Rec
 }
 
 export interface ClientFile extends OAuthClient {
-  /** Of a web client, which may send people to registered addresses only: the one on this machine. */
+  /** For a web client, which may use registered addresses only: its address on this machine. */
   redirectUri: string | undefined
 }
 
-/** Reads the JSON that Google's console gives for an OAuth client. Errors: `usage`. */
+/** Reads the JSON file that Google's console gives for an OAuth client. Errors: `usage`. */
 export function parseClientFile(text: string, path: string): ClientFile {
   const json = parseObject(text)
   const part = [json.installed, json.web].find(each => typeof each === 'object' && each !== null) as Record<string, unknown> | undefined
   const id = textOf(part?.client_id)
   if (part === undefined || id === undefined)
     throw new AppError('usage', `${path} is not the file of an OAuth client.`, {
-      hint: 'Download it at https://console.cloud.google.com/auth/clients (`colab-escape auth setup` tells how to make a client).',
+      hint: 'Download it at https://console.cloud.google.com/auth/clients (`colab-escape auth setup` shows how to make a client).',
     })
   const client = { id, secret: textOf(part.client_secret) }
   if (part === json.installed) return { ...client, redirectUri: undefined }

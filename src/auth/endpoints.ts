@@ -1,4 +1,4 @@
-/** Where Google's services are; `api` and `upload` are the beginnings of addresses, without a slash at the end. */
+/** Addresses of Google's services. `api` and `upload` are base addresses without a trailing slash. */
 export interface GoogleEndpoints {
   auth: string
   token: string
@@ -7,7 +7,7 @@ export interface GoogleEndpoints {
   upload: string
 }
 
-/** Google's own, or the same services all under one address: that of a test server. */
+/** Google's own addresses, or the same services below one address: that of a test server. */
 export function googleEndpoints(override?: string): GoogleEndpoints {
   const base = override?.replace(/\/+$/, '')
   const oauth = base ?? 'https://oauth2.googleapis.com'

@@ -10,16 +10,16 @@ const TIMEOUT_MS = 5 * 60_000
 export interface LoopbackOptions {
   client: ClientFile
   scope: ScopeName
-  /** Brings the person to an address; what it does with failures is its own affair. */
+  /** Opens an address in the browser. It handles its own failures. */
   open: (url: string) => void
   timeoutMs?: number
   signal?: AbortSignal
 }
 
 /**
- * Sends the person to Google and waits for the browser to come back to a server on 127.0.0.1. Rejects answers that
- * belong to another login and goes on waiting. Always closes the server. Errors: `unauthenticated` when the person
- * refuses or does nothing; `interrupted`.
+ * Opens Google's consent page and waits for the redirect to a server on 127.0.0.1. Rejects answers that belong to
+ * another login, and keeps waiting. Always closes the server. Errors: `unauthenticated` when the user refuses or does
+ * nothing; `interrupted`.
  */
 export async function authorizeInBrowser(
   options: LoopbackOptions,
@@ -40,10 +40,7 @@ export async function authorizeInBrowser(
   }
 }
 
-/**
- * Listens on the port of a web client's registered address, else on a free port. Resolves to the address that the
- * browser is sent back to.
- */
+/** Listens on the port of a web client's registered address, else on a free port. Resolves to the redirect address. */
 async function listen(server: Server, registered: string | undefined): Promise<string> {
   const port = registered === undefined ? 0 : Number(new URL(registered).port)
   await new Promise<void>((resolve, reject) => {
@@ -74,13 +71,13 @@ function waitForAnswer(server: Server, authorization: Authorization, timeoutMs: 
     server.on('request', (request, response) => {
       const target = request.url ?? '/'
       const url = URL.canParse(target, authorization.redirectUri) ? new URL(target, authorization.redirectUri) : undefined
-      // browsers also ask for an icon
+      // browsers also request an icon
       if (request.method !== 'GET' || url?.pathname !== path || url.search === '') return page(response, 404, 'There is nothing here.')
       const answer = readAnswer(url.searchParams, authorization)
       if (answer === undefined)
         return page(response, 400, 'This page belongs to another login. Use the one that the running command has opened.')
-      // what waits for this closes the server: not before the page is out
-      if ('refused' in answer) page(response, 403, `The login was refused. ${GO_BACK}`, () => settle(() => reject(answer.refused)))
+      // settling closes the server, so it must wait until the page is sent
+      if (answer.kind === 'refusal') page(response, 403, `The login was refused. ${GO_BACK}`, () => settle(() => reject(answer.error)))
       else page(response, 200, `The answer has arrived. ${GO_BACK}`, () => settle(() => resolve(answer.code)))
     })
   })

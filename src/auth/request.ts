@@ -1,28 +1,28 @@
 import { AppError, messageOf, throwIfAborted } from '../util/errors.ts'
 import { isRecord } from '../util/json-fields.ts'
 
-/** Answers here are a few hundred bytes; what is longer comes from somebody else. */
+/** Answers are a few hundred bytes. A longer one does not come from Google. */
 const LARGEST_ANSWER = 256 * 1024
 const TIMEOUT_MS = 30_000
 
-export interface Answer {
+export interface JsonResponse {
   status: number
   /** The body as JSON if it is an object, else an empty one. */
   json: Record<string, unknown>
 }
 
 export interface RequestOptions extends RequestInit {
-  /** Who is asked, for messages: `Google's token endpoint`. */
-  whom: string
+  /** The service, for messages: `Google's token endpoint`. */
+  service: string
   timeoutMs?: number
 }
 
 /**
- * One request with a small JSON answer, whatever its status. Refuses redirections: the content is for this address
- * only. Errors: `unavailable` when there is no answer, or one that is too long; `interrupted`.
+ * One request with a small JSON answer, whatever its status. Refuses redirects, because the content is for this address
+ * only. Errors: `unavailable` when there is no answer or it is too long; `interrupted`.
  */
-export async function request(doFetch: typeof fetch, url: string, options: RequestOptions): Promise<Answer> {
-  const { whom, timeoutMs = TIMEOUT_MS, signal, ...init } = options
+export async function requestJson(doFetch: typeof fetch, url: string, options: RequestOptions): Promise<JsonResponse> {
+  const { service, timeoutMs = TIMEOUT_MS, signal, ...init } = options
   const outer = signal ?? undefined
   throwIfAborted(outer)
   const timeout = AbortSignal.timeout(timeoutMs)
@@ -36,15 +36,15 @@ export async function request(doFetch: typeof fetch, url: string, options: Reque
   } catch (error) {
     throwIfAborted(outer)
     const why = timeout.aborted ? `no answer within ${timeoutMs / 1000} s` : reasonOf(error)
-    throw new AppError('unavailable', `${whom} can't be reached: ${why}.`, {
+    throw new AppError('unavailable', `${service} can't be reached: ${why}.`, {
       hint: 'Check the network (and HTTPS_PROXY, if you need a proxy), and run the same command again.',
       cause: error,
     })
   }
 }
 
-/** The value as a form, as OAuth wants it. */
-export function form(fields: Record<string, string>): RequestInit {
+/** The value as a form, as OAuth requires. */
+export function formBody(fields: Record<string, string>): RequestInit {
   return {
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
@@ -77,7 +77,7 @@ export function textOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 
-/** fetch says only "fetch failed"; why is in the cause. */
+/** fetch only says "fetch failed". The reason is in the cause. */
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
   const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined

@@ -6,10 +6,10 @@ import { callTokenEndpoint } from './token-endpoint.ts'
 import { CachedTokenSource } from './token-source.ts'
 
 const GRANT = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
-/** The longest that Google takes. */
+/** The longest lifetime that Google accepts. */
 const LIFE_S = 3600
 
-/** What to say before a push as a service account, which came from `origin`. */
+/** The note before a push as a service account, which came from `origin`. */
 export function quotaNote(origin: string): string {
   return `Service accounts have no storage quota of their own: Drive refuses what they upload. Unset ${origin} to use your own login (\`colab-escape auth login\`).`
 }
@@ -22,14 +22,14 @@ export function serviceAccountSource(account: ServiceAccount, context: AuthConte
     description,
     async ({ signal }) => {
       const fields = { grant_type: GRANT, assertion: assertion(account, context) }
-      const { accessToken, expiresAt } = await callTokenEndpoint(context, fields, { what: `the ${description}`, cure }, signal)
+      const { accessToken, expiresAt } = await callTokenEndpoint(context, fields, { subject: `the ${description}`, cure }, signal)
       return { token: accessToken, expiresAt, scope: SCOPES.drive.url }
     },
     context.now,
   )
 }
 
-/** RFC 7523, signed with RS256. The audience is our own endpoint, whatever the key file says. */
+/** RFC 7523, signed with RS256. The audience is always our own endpoint. The key file can't change it. */
 function assertion(account: ServiceAccount, { endpoints, now }: AuthContext): string {
   const issued = Math.floor(now() / 1000)
   const header = { alg: 'RS256', typ: 'JWT', ...(account.keyId === undefined ? {} : { kid: account.keyId }) }

@@ -1,7 +1,7 @@
 import { AppError } from '../util/errors.ts'
 import { isRecord } from '../util/json-fields.ts'
 import type { AuthContext } from './context.ts'
-import { form, request, textOf, type Answer } from './request.ts'
+import { formBody, requestJson, textOf, type JsonResponse } from './request.ts'
 
 export interface TokenAnswer {
   accessToken: string
@@ -9,21 +9,21 @@ export interface TokenAnswer {
   expiresAt: number
   scope?: string
   refreshToken?: string
-  /** When the login itself ends, ms since 1970; Google tells it where that is soon, as with a client in "testing". */
+  /** When the login itself ends, ms since 1970. Google states it if that is soon, as for a client in "testing". */
   loginEndsAt?: number
 }
 
-/** What is presented to Google, for the messages about its refusal. */
-export interface PresentedCredentials {
+/** Texts about the credentials of a request, for the message of a refusal. */
+export interface RefusalTexts {
   /** `the saved login of a@b` */
-  what: string
-  /** What cures a refusal of it. */
+  subject: string
+  /** How to fix a refusal. */
   cure: string
 }
 
 const TRIES = 4
 const FIRST_WAIT_MS = 500
-/** Google says 3600 s; whatever else is said, nothing is kept longer than a day. */
+/** Google says 3600 s. No token is kept longer than a day, whatever the answer says. */
 const LONGEST_LIFE_S = 86_400
 const LONGEST_LOGIN_S = 400 * 86_400
 
@@ -34,34 +34,34 @@ const LONGEST_LOGIN_S = 400 * 86_400
 export async function callTokenEndpoint(
   context: AuthContext,
   fields: Record<string, string>,
-  presented: PresentedCredentials,
+  texts: RefusalTexts,
   signal?: AbortSignal,
 ): Promise<TokenAnswer> {
-  const whom = "Google's token endpoint"
+  const service = "Google's token endpoint"
   for (let failures = 1; ; failures++) {
-    const answer = await request(context.fetch, context.endpoints.token, {
-      whom,
-      ...form(fields),
+    const answer = await requestJson(context.fetch, context.endpoints.token, {
+      service: service,
+      ...formBody(fields),
       ...(signal === undefined ? {} : { signal }),
     })
-    if (answer.status === 200) return readTokenAnswer(answer.json, whom, context.now())
+    if (answer.status === 200) return readTokenAnswer(answer.json, service, context.now())
     if (answer.status >= 400 && answer.status < 500 && answer.status !== 429 && answer.status !== 408)
-      throw refusal(answer, presented, Object.values(fields))
+      throw refusal(answer, texts, Object.values(fields))
     if (failures >= TRIES)
-      throw new AppError('unavailable', `${whom} failed ${failures} times, at last with status ${answer.status}.`, {
+      throw new AppError('unavailable', `${service} failed ${failures} times, at last with status ${answer.status}.`, {
         hint: 'Wait a minute and run the same command again.',
       })
     await context.sleep((context.random(1)[0]! / 255) * FIRST_WAIT_MS * 2 ** failures, signal)
   }
 }
 
-/** The fields of a token answer, checked. Metadata servers give the same as Google's endpoint. */
-export function readTokenAnswer(json: Record<string, unknown>, whom: string, now: number): TokenAnswer {
+/** The checked fields of a token answer. Metadata servers answer in the same form as Google's endpoint. */
+export function readTokenAnswer(json: Record<string, unknown>, service: string, now: number): TokenAnswer {
   const accessToken = textOf(json.access_token)
   const life = json.expires_in
   if (accessToken === undefined || !/^[\x21-\x7e]+$/.test(accessToken) || typeof life !== 'number' || !(life > 0) || !Number.isFinite(life))
-    throw new AppError('unavailable', `${whom} gave an answer that holds no token.`, {
-      hint: 'Something between here and Google may have answered in its place: check the network and HTTPS_PROXY.',
+    throw new AppError('unavailable', `${service} answered without a token.`, {
+      hint: 'A proxy or a login page may have answered instead: check the network and HTTPS_PROXY.',
     })
   const answer: TokenAnswer = { accessToken, expiresAt: now + Math.min(life, LONGEST_LIFE_S) * 1000 }
   const scope = textOf(json.scope)
@@ -73,29 +73,29 @@ export function readTokenAnswer(json: Record<string, unknown>, whom: string, now
   return answer
 }
 
-/** Tells Google that a token is no longer wanted. One that it does not know any more is as good as revoked. */
+/** Revokes a token. A token that Google does not know counts as revoked. */
 export async function revokeToken(context: AuthContext, token: string, signal?: AbortSignal): Promise<void> {
-  const whom = "Google's revocation endpoint"
-  const { status, json } = await request(context.fetch, context.endpoints.revoke, {
-    whom,
-    ...form({ token }),
+  const service = "Google's revocation endpoint"
+  const { status, json } = await requestJson(context.fetch, context.endpoints.revoke, {
+    service: service,
+    ...formBody({ token }),
     ...(signal === undefined ? {} : { signal }),
   })
   if (status === 200 || (status === 400 && json.error === 'invalid_token')) return
-  throw new AppError('unavailable', `${whom} failed with status ${status}.`, { hint: 'Wait a minute and run the same command again.' })
+  throw new AppError('unavailable', `${service} failed with status ${status}.`, { hint: 'Wait a minute and run the same command again.' })
 }
 
 const CLIENT_ERRORS = new Set(['invalid_client', 'unauthorized_client', 'deleted_client', 'disabled_client', 'org_internal'])
 
-function refusal({ status, json }: Answer, presented: PresentedCredentials, secrets: string[]): AppError {
+function refusal({ status, json }: JsonResponse, texts: RefusalTexts, secrets: string[]): AppError {
   const error = typeof json.error === 'string' && /^[a-z_]{1,40}$/.test(json.error) ? json.error : `status ${status}`
   const said = isRecord(json.error) ? json.error.message : json.error_description
   const why = typeof said === 'string' && said !== '' ? `${error}, ${withoutSecrets(said, secrets)}` : error
   if (CLIENT_ERRORS.has(error) || (error === 'invalid_request' && /client_secret/.test(why)))
-    return new AppError('unauthenticated', `Google refuses the OAuth client of ${presented.what}: ${why}.`, {
-      hint: 'Check the client id and secret (GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET or --client-secret-file); `colab-escape auth setup` tells how to make one.',
+    return new AppError('unauthenticated', `Google refuses the OAuth client of ${texts.subject}: ${why}.`, {
+      hint: 'Check the client id and secret (GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET or --client-secret-file); `colab-escape auth setup` shows how to make one.',
     })
-  return new AppError('unauthenticated', `Google refuses ${presented.what}: ${why}.`, { hint: presented.cure })
+  return new AppError('unauthenticated', `Google refuses ${texts.subject}: ${why}.`, { hint: texts.cure })
 }
 
 function withoutSecrets(text: string, secrets: string[]): string {

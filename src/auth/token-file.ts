@@ -8,24 +8,24 @@ import { toAuthorizedUser, type UserCredentials } from './credentials.ts'
 import { parseObject, textOf } from './request.ts'
 import type { AccessToken } from './token-source.ts'
 
-/** A login as it is kept between runs. */
+/** A login as it is saved between runs. */
 export interface SavedLogin extends UserCredentials {
   /** Granted scopes, separated by spaces. */
   scope: string
-  /** E-mail address; undefined when it could not be asked for. */
+  /** E-mail address; undefined when Google could not be asked for it. */
   account: string | undefined
   /** ms since 1970; undefined when no end is known. */
   endsAt: number | undefined
-  /** The last access token, so that not every run has to ask for one. */
+  /** The last access token, to save most runs a request. */
   access: AccessToken | undefined
 }
 
 const LARGEST_FILE = 64 * 1024
 
 /**
- * The saved login, or undefined when there is no file. Errors: `unauthenticated` when others can read the file or when
- * it is damaged; a damaged file never counts as an empty one. On Windows the user's folder protects it, as modes mean
- * nothing there.
+ * The saved login, or undefined when there is no file. A damaged file is an error, never treated as missing. Errors:
+ * `unauthenticated` when the file is damaged or others can read it. On Windows modes mean nothing, and the user's
+ * folder protects the file.
  */
 export async function readLogin(path: string): Promise<SavedLogin | undefined> {
   const file = await open(path, 'r').catch((error: unknown) => {
@@ -49,7 +49,7 @@ export async function readLogin(path: string): Promise<SavedLogin | undefined> {
   }
 }
 
-/** Replaces the file in one step. A folder that is made for it is closed to others. */
+/** Replaces the file in one step. Creates a missing folder that only the user can access. */
 export async function writeLogin(path: string, login: SavedLogin): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 })
@@ -63,8 +63,8 @@ export async function writeLogin(path: string, login: SavedLogin): Promise<void>
 }
 
 /**
- * Saves a new access token with the login that it belongs to. Writes nothing when another process has logged in or out
- * meanwhile. Of two processes that refresh at the same time the later one wins; both tokens are valid.
+ * Saves a new access token with its login. Writes nothing when another process has logged in or out meanwhile. If two
+ * processes refresh at the same time, the later one wins; both tokens are valid.
  */
 export async function keepAccess(
   path: string,
@@ -75,7 +75,7 @@ export async function keepAccess(
   if (login?.refreshToken === refreshed.refreshToken) await writeLogin(path, { ...login, ...change })
 }
 
-/** Removes the login, with what a killed process may have left of it. True when there was one. */
+/** Removes the login, and temporary files of killed processes. True when there was a login. */
 export async function removeLogin(path: string): Promise<boolean> {
   const folder = dirname(path)
   const names = await namesIn(folder)

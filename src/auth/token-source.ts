@@ -2,13 +2,13 @@ import { AppError, throwIfAborted } from '../util/errors.ts'
 
 export interface GetTokenOptions {
   signal?: AbortSignal
-  /** A token that was just answered with 401: another one is wanted. */
+  /** A token that was just rejected with 401: the caller needs another one. */
   refuse?: string
 }
 
-/** Who we are to Google: gives an access token whenever one is needed. */
+/** Provides access tokens for Google. */
 export interface TokenSource {
-  /** For people: `saved login of a@b (drive)`. */
+  /** For messages: `saved login of a@b (drive)`. */
   readonly description: string
   /** Errors: `unauthenticated` when there is no token, `unavailable` when the request failed, `interrupted`. */
   getToken(options?: GetTokenOptions): Promise<string>
@@ -22,10 +22,10 @@ export interface AccessToken {
   scope?: string
 }
 
-/** Asks for a new token, other than `refuse`. */
-export type Acquire = (options: { signal: AbortSignal; refuse: string | undefined }) => Promise<AccessToken>
+/** Requests a new token. It must differ from `refuse`. */
+export type RequestToken = (options: { signal: AbortSignal; refuse: string | undefined }) => Promise<AccessToken>
 
-/** A token is not handed out when it ends sooner than this: a request begun with it must still find it valid. */
+/** A token that ends sooner than this is not returned: it must still be valid when a request arrives. */
 export const MARGIN_MS = 60_000
 
 interface Run {
@@ -35,23 +35,23 @@ interface Run {
 }
 
 /**
- * Keeps the token until shortly before it ends. Callers who need a new one at the same time share one request, which is
- * aborted once all of them are.
+ * Caches the token until shortly before it ends. Callers that need a new one at the same time share one request. The
+ * request is aborted when all of them are.
  */
 export class CachedTokenSource implements TokenSource {
   readonly description: string
-  private readonly acquire: Acquire
+  private readonly acquire: RequestToken
   private readonly now: () => number
   private current: AccessToken | undefined
   private run: Run | undefined
 
-  constructor(description: string, acquire: Acquire, now: () => number) {
+  constructor(description: string, acquire: RequestToken, now: () => number) {
     this.description = description
     this.acquire = acquire
     this.now = now
   }
 
-  /** The token that was handed out last. */
+  /** The token that was returned last. */
   get last(): AccessToken | undefined {
     return this.current
   }
@@ -61,7 +61,7 @@ export class CachedTokenSource implements TokenSource {
     if (this.current !== undefined && this.current.token !== refuse && this.current.expiresAt - MARGIN_MS > this.now())
       return this.current.token
     let fresh = await this.join(signal, refuse)
-    // a request that was under way already may not have known what is refused
+    // a request that was already running may have returned the rejected token
     if (fresh.token === refuse) fresh = await this.join(signal, refuse)
     if (fresh.token === refuse)
       throw new AppError('unauthenticated', `Google refuses the token of the ${this.description}, and there is no other.`, {

@@ -20,7 +20,7 @@ const MIN_FREE = 1024 * 1024
  */
 export class Chunker {
   private readonly kernel: FastCdcKernel
-  /** The window's bytes [start, end) are in no chunk yet. */
+  /** The window's bytes [start, end) are not in any chunk yet. */
   private start = 0
   private end = 0
   private ahead = new Uint8Array(0)
@@ -42,10 +42,10 @@ export class Chunker {
   }
 
   /**
-   * The chunks that are complete now that `count` bytes lie at the front of `buffer()`: views in file order, valid
-   * until the next call of `buffer`. Copy what goes to another thread: a view that is posted takes the whole window
-   * along. `final` says that these bytes (perhaps none) were the file's last; the next bytes begin another file. An
-   * empty file has no chunks.
+   * The chunks that are complete after `count` bytes were read to the front of `buffer()`. They are views in file
+   * order, valid until the next call of `buffer`. Copy a chunk before posting it to another thread: posting a view
+   * transfers the whole window. `final` says that these bytes (perhaps none) are the last of the file; the next bytes
+   * begin another file. An empty file has no chunks.
    */
   filled(count: number, final: boolean): Uint8Array[] {
     const { kernel } = this
@@ -62,13 +62,13 @@ export class Chunker {
     return chunks
   }
 
-  /** A buffer of `bytes` bytes beside the window, to read ahead in a file. All files share it. */
+  /** A buffer of `bytes` bytes, separate from the window, to read ahead in a file. All files share it. */
   aheadBuffer(bytes: number): Uint8Array {
     if (this.ahead.length < bytes) this.ahead = new Uint8Array(bytes)
     return this.ahead.subarray(0, bytes)
   }
 
-  /** Drops the bytes of a file that could not be read to its end. */
+  /** Discards the bytes of a file that could not be read to its end. */
   reset(): void {
     this.start = this.end = 0
   }

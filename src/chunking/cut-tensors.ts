@@ -3,9 +3,9 @@ import { TENSOR_CHUNK_BYTES, tensorCuts } from './layouts/cuts.ts'
 import type { TensorSpan } from './layouts/span.ts'
 
 /** Reads the next bytes of a file to the front of `buffer`. Returns how many; 0 at the end of the file. */
-export type ReadOn = (buffer: Uint8Array) => number | Promise<number>
+export type ReadNext = (buffer: Uint8Array) => number | Promise<number>
 
-/** Where a chunk lies in a tensor. */
+/** The position of a chunk in a tensor. */
 export interface TensorPlace {
   tensor: TensorSpan
   /** Bytes from the tensor's beginning: a multiple of `TENSOR_CHUNK_BYTES`. */
@@ -13,7 +13,7 @@ export interface TensorPlace {
 }
 
 export interface CutChunk {
-  /** Valid until the next chunk is asked for. */
+  /** Valid until the next chunk is requested. */
   bytes: Uint8Array
   /** Undefined for bytes between tensors. */
   place: TensorPlace | undefined
@@ -23,10 +23,15 @@ export interface CutChunk {
 const AHEAD_BYTES = 2 * TENSOR_CHUNK_BYTES
 
 /**
- * Reads a file of `size` bytes with these tensors front to back and cuts it: tensors as `tensorCuts` says, the bytes
- * between them by content. Ends early where the file does.
+ * Reads a file of `size` bytes with these tensors from front to back and cuts it: tensors as `tensorCuts` says, the
+ * bytes between them by content. Ends early if the file does.
  */
-export async function* cutTensors(spans: readonly TensorSpan[], size: number, readOn: ReadOn, chunker: Chunker): AsyncGenerator<CutChunk> {
+export async function* cutTensors(
+  spans: readonly TensorSpan[],
+  size: number,
+  readOn: ReadNext,
+  chunker: Chunker,
+): AsyncGenerator<CutChunk> {
   const ahead = new ReadAhead(chunker.aheadBuffer(AHEAD_BYTES), size, readOn)
   for (const { kind, length, ...segment } of tensorCuts(spans, size)) {
     if (kind === 'tensor') {
@@ -47,14 +52,14 @@ export async function* cutTensors(spans: readonly TensorSpan[], size: number, re
   }
 }
 
-/** Reads large pieces of a file and returns small ones: a file may have a hundred thousand tensors. */
+/** Reads a file in large pieces and returns small ones: a file may have a hundred thousand tensors. */
 class ReadAhead {
   private readonly buffer: Uint8Array
-  private readonly readOn: ReadOn
+  private readonly readOn: ReadNext
   private start = 0
   private end = 0
 
-  constructor(memory: Uint8Array, size: number, readOn: ReadOn) {
+  constructor(memory: Uint8Array, size: number, readOn: ReadNext) {
     this.buffer = memory.subarray(0, size)
     this.readOn = readOn
   }

@@ -10,14 +10,14 @@ export type { ReadAt, TensorSpan } from './layouts/span.ts'
 
 type Layout = (size: number, read: ReadAt) => Promise<TensorSpan[]>
 
-/** How many first bytes of a file show whether it may have tensors. */
+/** Number of first bytes that show whether a file may have tensors. */
 export const SNIFFED_BYTES = 16
 
 /**
- * Where the tensors of a file lie: in ascending order, without overlaps, none empty, all inside its `size` bytes. Knows
- * safetensors, PyTorch's `.pt`, `.npz`, `.keras`, `.npy`, GGUF and HDF5, and recognises them by content. Undefined
- * where there are no tensors, or where the container is damaged: then nothing in it is trusted. Reads headers only, at
- * most some 32 MiB in all. Errors of `read` are passed on.
+ * The positions of a file's tensors: in ascending order, without overlaps, none empty, all within its `size` bytes.
+ * Supports safetensors, PyTorch's `.pt`, `.npz`, `.keras`, `.npy`, GGUF and HDF5, and recognises them by content.
+ * Undefined if there are no tensors, or if the container is damaged: then nothing in it is trusted. Reads only headers,
+ * at most about 32 MiB in all. Passes on errors of `read`.
  */
 export async function findTensors(size: number, read: ReadAt): Promise<TensorSpan[] | undefined> {
   const start = await read(0, Math.min(size, SNIFFED_BYTES))

@@ -1,6 +1,6 @@
 /*
  * Encodes and decodes blocks: codecs, filters, the choice among them, and the pool of threads. It knows bytes and
- * element types, not chunks, packs or files.
+ * element types, but no chunks, packs or files.
  */
 
 import { equalBytes } from '../util/bytes.ts'
@@ -27,36 +27,40 @@ export { FILTER_NONE } from './filters.ts'
 export type { BlockBase } from './choose-filter.ts'
 
 /**
- * `compressed`: `looksCompressed` is true of the file, so the block is stored raw unless a sample of it shrinks.
- * `tensor`: elements of one type.
+ * `compressed`: the file is likely compressed (`looksCompressed`), so the block is stored raw unless a sample of it
+ * shrinks. `tensor`: elements of one type.
  */
 export type BlockKind = 'general' | 'compressed' | 'tensor'
 
 export interface BlockRequest {
   level: Level
   kind: BlockKind
-  /** For general content: the table that `findTable` found. */
+  /** For general content: the table found by `findTable`. */
   table?: Table | undefined
-  /** For a tensor: what its elements are. */
+  /** For a tensor: its element type. */
   element?: ElementType | undefined
-  /** For a tensor: what it may be predicted from. The filter of the result says whether it was: see `usesBase`. */
+  /**
+   * For a tensor: the bytes that it may be predicted from. The filter of the result shows whether they were used: see
+   * `usesBase`.
+   */
   base?: BlockBase | undefined
   /**
-   * With a base: the lengths of the block's chunks, each of which is to need no base but its own. By default one chunk.
+   * With a base: the lengths of the block's chunks. Each chunk then needs only its own part of the base. By default one
+   * chunk.
    */
   chunkLengths?: readonly number[] | undefined
 }
 
-/** How a block is stored, as the pack's directory states it. The parts lie one after the other. */
+/** The layout of a stored block, as the pack's directory states it. Its parts are stored one after the other. */
 export interface BlockLayout {
   filter: number
-  /** What undoing the filter needs; the id of the element type may follow. */
+  /** Parameters that undo the filter. The id of the element type may follow. */
   parameters: Uint8Array
   parts: readonly PartLayout[]
 }
 
 export interface EncodedBlock extends BlockLayout {
-  /** The stored bytes of all parts. They may be the plain bytes themselves. */
+  /** The stored bytes of all parts. May be the plain bytes themselves. */
   bytes: Uint8Array
 }
 
@@ -68,25 +72,25 @@ interface Encoding {
 }
 
 const NO_PARAMETERS = new Uint8Array(0)
-/** A block of a compressed file is compressed after all if a sample of it shrinks below this share. */
+/** A block of a compressed file is compressed only if a sample of it shrinks below this share. */
 const WORTH_COMPRESSING = 0.97
 
-/** The most plain bytes that `encodeBlock` takes at a level: 4 MiB, or 2 MiB with the portable codec at `max`. */
+/** Maximum plain bytes of `encodeBlock` at a level: 4 MiB, or 2 MiB with the portable codec at `max`. */
 export function maxBlockBytes(level: Level, zstd: ZstdName | undefined): number {
   return level === 'max' && zstd === 'portable' ? MAX_BLOCK_BYTES / 2 : MAX_BLOCK_BYTES
 }
 
 /**
- * Encodes 1 to `maxBlockBytes(level)` bytes (else RangeError). It decodes the result before it returns, so that no
- * fault of a codec can reach a repository: bytes that do not come back equal, or do not get smaller, are stored raw.
- * Without a zstd codec deflate takes its place.
+ * Encodes 1 to `maxBlockBytes(level)` bytes (else RangeError). Decodes the result before it returns, so that no fault
+ * of a codec can reach a repository. A block that decodes to other bytes, or does not get smaller, is stored raw.
+ * Without a zstd codec it uses deflate.
  */
 export function encodeBlock(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec | undefined): EncodedBlock {
   const most = maxBlockBytes(request.level, zstd?.name)
   if (plain.length === 0 || plain.length > most) throw new RangeError(`a block has 1 to ${most} bytes, not ${plain.length}`)
   const block = encodeFiltered(plain, request, zstd)
   if (block) {
-    // frees trials and parts before decoding needs as much again
+    // frees memory of trials before decoding needs as much again
     freeUnusedBuffers()
     if (block.bytes.length < plain.length && decodesTo(plain, block, zstd, request)) return block
   }
@@ -100,10 +104,10 @@ function encodeFiltered(plain: Uint8Array, request: BlockRequest, zstd: ZstdCode
 }
 
 /**
- * The plain bytes of a block; a view of `stored` where the block is stored raw. `layout` is not trusted: it is checked
- * before anything is allocated. Where the filter needs a base, `base` holds what the block's chunks are predicted from,
- * one after the other, and `chunkLengths` the lengths of the chunks. Throws `corrupt`; `newer-format` for an unknown
- * filter or codec; `unsupported` where zstd is needed and missing.
+ * The plain bytes of a block; a view of `stored` if the block is stored raw. `layout` is not trusted: it is checked
+ * before anything is allocated. If the filter needs a base, `base` holds the concatenated bases of the block's chunks,
+ * and `chunkLengths` the lengths of the chunks. Throws `corrupt`; `newer-format` for an unknown filter or codec;
+ * `unsupported` if zstd is needed and missing.
  */
 export function decodeBlock(
   layout: BlockLayout,
@@ -117,7 +121,7 @@ export function decodeBlock(
 }
 
 /**
- * As `decodeBlock`, but where a filter was undone the result lies in the filters' memory: it is valid until their next
+ * Like `decodeBlock`. But the result of undoing a filter is in the filters' memory, and valid only until their next
  * use.
  */
 function decodeInPlace(

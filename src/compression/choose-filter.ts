@@ -9,32 +9,32 @@ import type { ZstdCodec } from './zstd/codec.ts'
 export { usesBase } from './filters.ts'
 
 /**
- * What a block may be predicted from: for `delta` as many bytes as the block has, for `bf16` and `fp16` twice as many,
- * of fp32 values that are rounded to that type.
+ * The base of a block. For `delta` it has as many bytes as the block. For `bf16` and `fp16` it has twice as many: fp32
+ * values to be rounded to that type.
  */
 export interface BlockBase {
   relation: 'delta' | 'bf16' | 'fp16'
   bytes: Uint8Array
 }
 
-/** How a tensor's bytes are stored: encoded as they are, in one of two ways, or split by a filter. */
+/** How to store a tensor's bytes: encoded unsplit, in one of two ways, or split by a filter. */
 export type Method = 'whole' | 'plane' | Split
 
 type Split = (plain: Uint8Array, base: Uint8Array | undefined, chunkLengths: readonly number[]) => FilteredBlock
 
-/** How a sample is taken. */
+/** The windows of a sample. */
 interface Sampling {
   windows: number
   windowBytes: number
 }
 
 const SAMPLING: Sampling = { windows: 8, windowBytes: 16 * 1024 }
-/** For groups: long windows, since an entropy coder needs some bytes of each group to adapt to it. */
+/** For groups: long windows, because an entropy coder needs some bytes of each group to adapt to it. */
 const GROUPS_SAMPLING: Sampling = { windows: 2, windowBytes: 128 * 1024 }
-/** A filter must be smaller by this factor than the best method without one: undoing it costs time. */
+/** A filter must be smaller by this factor than the best method without one, because undoing it takes time. */
 const FILTER_WINS = 0.995
 
-/** Where the exponent of a float lies, by type or else by width. */
+/** Position of a float's exponent, by type or else by width. */
 const EXPONENTS: Record<string, GroupKey | undefined> = {
   BF16: { shift: 7, bits: 8 },
   F16: { shift: 10, bits: 5 },
@@ -46,8 +46,8 @@ const EXPONENTS: Record<string, GroupKey | undefined> = {
 }
 
 /**
- * The method that makes a sample of `plain` smallest; undefined where none makes it smaller. It tries a handful of
- * methods on 128 KiB, which takes less time than zstd at level 1 takes for a block of 4 MiB.
+ * The method that makes a sample of `plain` smallest; undefined if none makes it smaller. Tries a handful of methods on
+ * 128 KiB, which takes less time than zstd at level 1 takes for a block of 4 MiB.
  */
 export function chooseFilter(
   plain: Uint8Array,
@@ -107,7 +107,7 @@ function sizeOf({ planes }: FilteredBlock, zstd: ZstdCodec | undefined): number 
   return planes.reduce((sum, plane) => sum + encodePlane(plane, zstd).bytes.length, 0)
 }
 
-/** A sample of a block, and of the bytes it is predicted from. */
+/** A sample of a block and of its base. */
 type Sample = [plain: Uint8Array, base: Uint8Array | undefined]
 
 function sampleOf(plain: Uint8Array, base: BlockBase | undefined, sampling: Sampling): Sample {
@@ -119,8 +119,8 @@ function sampleOf(plain: Uint8Array, base: BlockBase | undefined, sampling: Samp
 }
 
 /**
- * Where the windows of a sample begin: at multiples of 8, which begin whole elements. Empty where the sample is all of
- * the bytes.
+ * Offsets of a sample's windows. They are multiples of 8, so each window begins with a whole element. Empty if the
+ * sample is all of the bytes.
  */
 function sampleStarts(length: number, { windows, windowBytes }: Sampling): number[] {
   if (length <= windows * windowBytes) return []
@@ -128,7 +128,7 @@ function sampleStarts(length: number, { windows, windowBytes }: Sampling): numbe
   return Array.from({ length: windows }, (_, i) => Math.floor((i * share + (share - windowBytes) / 2) / 8) * 8)
 }
 
-/** The windows of a sample, joined; `bytes` has `scale` times as many bytes as what the windows are given for. */
+/** The concatenated windows of a sample. `bytes` is `scale` times as long as the block that the windows refer to. */
 function gather(bytes: Uint8Array, starts: readonly number[], windowBytes: number, scale = 1): Uint8Array {
   if (starts.length === 0) return bytes
   const size = windowBytes * scale

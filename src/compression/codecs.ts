@@ -11,10 +11,10 @@ export const CODEC_RAW = 0
 export const CODEC_ZSTD = 1
 /** Raw deflate (RFC 1951). */
 export const CODEC_DEFLATE = 2
-/** `u8 count`, as many symbols, then raw deflate of pairs of them: see pairs.ts. */
+/** `u8 count`, that many symbols, then raw deflate of pairs of them: see pairs.ts. */
 export const CODEC_PAIRS = 3
 
-/** How one part of a block is stored, as the pack's directory states it. Lengths in bytes. */
+/** How one part of a block is stored, as the pack's directory states it. Lengths are in bytes. */
 export interface PartLayout {
   codec: number
   storedLength: number
@@ -27,10 +27,7 @@ const SUBJECT = 'A block'
 
 export const isKnownCodec = (codec: number): boolean => CODECS.includes(codec)
 
-/**
- * Throws unless the lengths that a directory states for a part are possible. Call it before they make anything be
- * allocated.
- */
+/** Throws unless the lengths of a part in a directory are possible. Call it before allocating memory for the part. */
 export function checkPart(part: PartLayout): void {
   const { codec, storedLength, plainLength } = part
   if (!isKnownCodec(codec)) throw newerFormat(`A block with codec ${codec}`)
@@ -45,10 +42,10 @@ export function checkPart(part: PartLayout): void {
 }
 
 /**
- * The plain bytes of a part; for codec raw a view of `stored`. Throws `corrupt` unless `stored` decodes to exactly
+ * The plain bytes of a part; a view of `stored` for codec raw. Throws `corrupt` unless `stored` decodes to exactly
  * `part.plainLength` bytes, `newer-format` for an unknown codec, `unsupported` when zstd is needed and `zstd`
- * undefined. Frames have no checksum, so damage may also give wrong bytes of the right length: the hashes of the chunks
- * find that.
+ * undefined. Frames have no checksum, so damage may also give wrong bytes of the right length. The hashes of the chunks
+ * detect that.
  */
 export function decodePart(part: PartLayout, stored: Uint8Array, zstd: ZstdCodec | undefined): Uint8Array {
   checkPart(part)
@@ -68,7 +65,7 @@ export function deflate(plain: Uint8Array): Uint8Array {
   return zlib.deflateRawSync(plain, { level: 6 })
 }
 
-/** Huffman codes of pairs, without a search for repeats. Undefined where there are more than 16 different bytes. */
+/** Huffman codes of pairs, without matching. Undefined if there are more than 16 different bytes. */
 export function deflatePairs(plain: Uint8Array): Uint8Array | undefined {
   const packed = packPairs(plain)
   if (!packed) return undefined

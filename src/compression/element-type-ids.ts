@@ -1,6 +1,6 @@
 /**
- * Element types by their names in safetensors; the id of a type is its place in this list, and 0 is an unknown type.
- * Permanent: ids are written into repositories, so names are only ever added, at the end.
+ * Element types by their names in safetensors. The id of a type is its index in this list; 0 is an unknown type. Ids
+ * are written into repositories, so names may only be added at the end.
  */
 const TYPES = [
   undefined,
@@ -28,12 +28,12 @@ const TYPES = [
 
 const ids = new Map<string | undefined, number>(TYPES.map((name, id) => [name, id]))
 
-/** The id of a type; 0 for one that has none. */
+/** The id of a type; 0 for an unlisted one. */
 export function elementTypeId(dtype: string | undefined): number {
   return ids.get(dtype) ?? 0
 }
 
-/** The type of an id; undefined for 0, and for ids of a newer program. */
+/** The type of an id; undefined for 0, and for ids that this version does not know. */
 export function elementTypeName(id: number): string | undefined {
   return TYPES[id]
 }

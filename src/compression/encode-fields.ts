@@ -6,13 +6,13 @@ import type { Table } from './find-table.ts'
 import type { Level } from './limits.ts'
 import type { ZstdCodec } from './zstd/codec.ts'
 
-/** A block's text, split into streams that are encoded one by one. */
+/** A block of text, split into streams that are encoded separately. */
 export interface EncodedFields {
   parameters: Uint8Array
   parts: { plain: Uint8Array; encoded: EncodedPart }[]
 }
 
-/** How a table is split, and how its streams are encoded. */
+/** How a table is split and its streams are encoded. */
 interface TableEncoding {
   shape: FieldShape
   /** For each column, the encoder of each of its positions. */
@@ -22,21 +22,21 @@ interface TableEncoding {
 const WINDOWS = 4
 const WINDOW_BYTES = 16 * 1024
 const MAX_COLUMNS = 64
-/** Fields longer than this are words, not numbers: their positions have nothing in common. */
+/** Longer fields are words, not numbers: their positions have nothing in common. */
 const MAX_POSITIONS = 24
-/** This share of a column's fields must not be longer than the positions that the column is split into. */
+/** The share of a column's fields that must fit into the positions that the column is split into. */
 const FITTING = 0.98
-/** Splitting costs time: a split table must be smaller by this factor than the same text encoded whole ... */
+/** Splitting takes time: a split table must be smaller by this factor than the same text encoded whole ... */
 const FIELDS_WIN = 0.97
 /** ... and a column split into positions than the same column in one stream. */
 const POSITIONS_WIN = 0.97
-/** What a part adds to the directory. */
+/** Bytes that a part adds to the directory. */
 const PART_BYTES = 7
 
 /**
  * Splits a table into its columns, and columns of numbers and codes into the positions within their fields. Undefined
- * where that does not make a sample clearly smaller. The encoder that is best for each stream of the sample then
- * encodes the whole stream.
+ * if that does not make a sample clearly smaller. The best encoder for each stream of the sample then encodes the whole
+ * stream.
  */
 export function encodeFields(plain: Uint8Array, table: Table, level: Level, zstd: ZstdCodec | undefined): EncodedFields | undefined {
   const sample = sampleRows(plain)
@@ -87,7 +87,8 @@ function chooseEncoding(
 }
 
 /**
- * The number of positions that each column is split into: more than 1 where its fields are short and most equally long.
+ * The number of positions that each column is split into. It is more than 1 if the fields of the column are short and
+ * mostly of equal length.
  */
 function positionsOf(columns: readonly Uint8Array[], separator: number): number[] {
   let left = MAX_STREAMS - columns.length
@@ -99,7 +100,7 @@ function positionsOf(columns: readonly Uint8Array[], separator: number): number[
   })
 }
 
-/** The length of a column's fields, with the byte that ends them, that only few exceed. */
+/** The length, including the separator, that only few of a column's fields exceed. */
 function usualLength(column: Uint8Array, separator: number): number {
   const counts = new Array<number>(MAX_POSITIONS + 2).fill(0)
   let start = 0
@@ -117,7 +118,7 @@ function usualLength(column: Uint8Array, separator: number): number {
   )
 }
 
-/** The streams that are not empty, column by column. */
+/** The non-empty streams, column by column. */
 function splitColumns(plain: Uint8Array, shape: FieldShape): { parameters: Uint8Array; columns: Uint8Array[][] } {
   const { parameters, streams } = splitFields(plain, shape)
   let at = 0
@@ -125,7 +126,10 @@ function splitColumns(plain: Uint8Array, shape: FieldShape): { parameters: Uint8
   return { parameters, columns }
 }
 
-/** Whole rows from several places; all of `plain` where that is no more. Empty where no row is short enough. */
+/**
+ * Whole rows from several places of `plain`; all of `plain` if it is not longer than a sample. Empty if no row is short
+ * enough.
+ */
 function sampleRows(plain: Uint8Array): Uint8Array {
   if (plain.length <= WINDOWS * WINDOW_BYTES) return plain
   const pieces = Array.from({ length: WINDOWS }, (_, i) => {

@@ -7,37 +7,37 @@ import { symbolsOf } from './pairs.ts'
 import { looksCompressed, spreadSample } from './sample.ts'
 import type { ZstdCodec } from './zstd/codec.ts'
 
-/** Encodes a plane. May throw AppError where its codec fails. */
+/** Encodes a plane. May throw AppError if its codec fails. */
 export type Encode = (plane: Uint8Array) => EncodedPart
 
 export interface Encoder {
   encode: Encode
-  /** Its result is divided by this when it is compared with others. */
+  /** The size of its result is divided by this for comparison. */
   handicap: number
   /**
-   * How many bytes of its result do not grow with the plane; undefined where it is not worth a trial. Gets the sample's
-   * symbols where they are few.
+   * How many bytes of its result do not grow with the plane; undefined if a trial is not worthwhile. Gets the sample's
+   * symbols if there are few.
    */
   overhead?: (symbols: Uint8Array | undefined) => number | undefined
 }
 
 export interface BestEncoder {
   encode: Encode
-  /** Its encoding of the sample; the sample itself where no encoder makes it smaller. */
+  /** The encoded sample; the sample itself if no encoder makes it smaller. */
   trial: EncodedPart
-  /** The bytes of `trial`; those that do not grow with the plane count by the sample's share only. */
+  /** The bytes of `trial`. Bytes that do not grow with the plane count only by the sample's share. */
   size: number
 }
 
 const SAMPLE_WINDOWS = 6
 const SAMPLE_WINDOW_BYTES = 8 * 1024
-/** Deflate takes up to twice the time of zstd, in both directions: it must be smaller by this factor. */
+/** Deflate takes up to twice the time of zstd in both directions, so it must be smaller by this factor. */
 const DEFLATE_WINS = 0.99
 
 /**
- * Encodes one byte plane (1 to 4 MiB) with the encoder that makes a sample of it smallest. Planes of mantissas, which
- * are nearly random, are recognised by their entropy and stay raw without a trial. Where the codec fails, the plane is
- * stored raw: the result is never longer than the plane.
+ * Encodes one byte plane (1 to 4 MiB) with the encoder that makes a sample of it smallest. Mantissa planes are nearly
+ * random: they are recognised by their entropy and stay raw without a trial. If the codec fails, the plane is stored
+ * raw. The result is never longer than the plane.
  */
 export function encodePlane(plane: Uint8Array, zstd: ZstdCodec | undefined): EncodedPart {
   if (looksCompressed(plane)) return keep(plane)
@@ -46,7 +46,7 @@ export function encodePlane(plane: Uint8Array, zstd: ZstdCodec | undefined): Enc
   return sample === plane ? trial : encodeBy(encode, plane)
 }
 
-/** The encoder that makes a plane smallest, judged by a sample that is this share of it. */
+/** The encoder that makes a sample smallest. The sample is this share of the plane. */
 export function bestEncoder(sample: Uint8Array, encoders: readonly Encoder[], share = 1): BestEncoder {
   let best: BestEncoder = { encode: keep, trial: keep(sample), size: sample.length }
   let least = sample.length
@@ -63,13 +63,13 @@ export function bestEncoder(sample: Uint8Array, encoders: readonly Encoder[], sh
   return best
 }
 
-/** Raw where the codec fails or does not make the bytes smaller. */
+/** Raw if the codec fails or does not make the bytes smaller. */
 export function encodeBy(encode: Encode, plane: Uint8Array): EncodedPart {
   const encoded = attempt(encode, plane)
   return encoded.bytes.length < plane.length ? encoded : keep(plane)
 }
 
-/** All encoders that a plane may be encoded with. */
+/** All encoders that are tried for a plane. */
 export function planeEncoders(zstd: ZstdCodec | undefined): Encoder[] {
   if (zstd === undefined) {
     return [
@@ -90,23 +90,23 @@ export function planeEncoders(zstd: ZstdCodec | undefined): Encoder[] {
   ]
 }
 
-/** Deflate without a search for repeats: for exponents. */
+/** Deflate without matching: for exponents. */
 function huffman(plane: Uint8Array): EncodedPart {
   return deflateBy(zlib.constants.Z_HUFFMAN_ONLY, plane)
 }
 
-/** Deflate that only looks for runs of one byte: for the top planes of differences, which are zeros with few others. */
+/** Deflate with run-length matching only: for the top planes of differences, which are mostly zeros. */
 function runLengths(plane: Uint8Array): EncodedPart {
   return deflateBy(zlib.constants.Z_RLE, plane)
 }
 
-/** Pairs take less where there are any. */
+/** Not tried if the symbols are few enough for pairs, which are smaller. */
 const HUFFMAN = { encode: huffman, overhead: (symbols: Uint8Array | undefined) => (symbols ? undefined : 0) }
 
 /** For digits. */
 const PAIRS = { encode: pairs, overhead: pairsOverhead }
 
-/** The symbols, and about five bits for the code of each pair. */
+/** Bytes of the symbols, and about five bits for the code of each pair. */
 function pairsOverhead(symbols: Uint8Array | undefined): number | undefined {
   const count = symbols?.length
   return count && 1 + count + 0.6 * count ** 2

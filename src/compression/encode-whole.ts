@@ -16,8 +16,7 @@ const TRIAL_BYTES = 128 * 1024
 type Encode = (plain: Uint8Array) => EncodedPart
 
 /**
- * Encodes bytes of any kind as one part, which may be longer than `plain`. Deflate takes zstd's place where the codec
- * is missing or fails.
+ * Encodes any bytes as one part, which may be longer than `plain`. Uses deflate if the zstd codec is missing or fails.
  */
 export function encodeWhole(plain: Uint8Array, level: Level, zstd: ZstdCodec | undefined): EncodedPart {
   if (zstd === undefined) return { codec: CODEC_DEFLATE, bytes: deflate(plain) }
@@ -30,8 +29,8 @@ export function encodeWhole(plain: Uint8Array, level: Level, zstd: ZstdCodec | u
 }
 
 /**
- * zstd level 1 often beats level 3 on columns of numbers as text, by up to a tenth; elsewhere level 3 wins by as much.
- * A sample from the middle decides.
+ * zstd level 1 often beats level 3 by up to a tenth on columns of numbers as text. Elsewhere level 3 wins by as much. A
+ * sample from the middle decides.
  */
 function chooseEncoder(plain: Uint8Array, level: Level, zstd: ZstdCodec): Encode {
   const by = (each: Level): Encode => {

@@ -8,8 +8,8 @@ const WINDOW_BYTES = 8 * 1024
 const counts = new Uint32Array(256)
 
 /**
- * The entropy of `plain` predicted from `base`, as a share of the entropy of its byte planes alone: below 1 the base
- * helps. Estimated from samples of both; takes well under a millisecond.
+ * The entropy of `plain` predicted from `base`, as a share of the entropy of its own byte planes. Below 1 the base
+ * helps. Estimated from samples of both, in well under a millisecond.
  */
 export function gainOf(plain: Uint8Array, element: ElementType, base: BlockBase): number {
   const scale = base.bytes.length / plain.length

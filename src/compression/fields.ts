@@ -5,7 +5,7 @@ import { corrupt } from '../util/errors.ts'
 /** Filter id of blocks of text in rows and columns. Permanent, like the ids of the other filters. */
 export const FILTER_FIELDS = 4
 
-/** A block split by the filter: no stream is empty. */
+/** A block split by the filter. No stream is empty. */
 export interface SplitFields {
   parameters: Uint8Array
   streams: Uint8Array[]
@@ -21,7 +21,7 @@ function sharedKernel(): FieldsKernel {
 
 /**
  * Filter 4, parameters `separator, columns, positions of each column`: the streams of 1 to 4 MiB of text. The
- * parameters leave out columns and positions that `plain` has no byte for, which changes no other stream.
+ * parameters leave out columns and positions without a byte in `plain`, which changes no other stream.
  */
 export function splitFields(plain: Uint8Array, shape: FieldShape, kernel = sharedKernel()): SplitFields {
   if (plain.length === 0 || plain.length > FIELDS_REGION_BYTES) {
@@ -29,7 +29,7 @@ export function splitFields(plain: Uint8Array, shape: FieldShape, kernel = share
   }
   kernel.input.set(plain)
   const lengths = kernel.split(shape, plain.length)
-  // a copy: the kernel's memory is used again by the next block
+  // a copy, because the kernel reuses its memory for the next block
   const bytes = kernel.output.slice(0, plain.length)
   let at = 0
   const streams = lengths.filter(length => length > 0).map(length => bytes.subarray(at, (at += length)))
@@ -41,7 +41,7 @@ export function splitFields(plain: Uint8Array, shape: FieldShape, kernel = share
 }
 
 /**
- * Undoes `splitFields` in the kernel's memory: the result is valid until the kernel's next use. Throws `corrupt` where
+ * Undoes `splitFields` in the kernel's memory. The result is valid until the kernel's next use. Throws `corrupt` if
  * parameters and streams do not match; neither is trusted.
  */
 export function joinFields(parameters: Uint8Array, streams: readonly Uint8Array[], kernel = sharedKernel()): Uint8Array {
@@ -60,7 +60,7 @@ export function joinFields(parameters: Uint8Array, streams: readonly Uint8Array[
   return kernel.output.subarray(0, plainLength)
 }
 
-/** The shape that a filter's parameters state. Throws `corrupt` for parameters that filter 4 cannot have. */
+/** The shape from a filter's parameters. Throws `corrupt` for parameters that filter 4 cannot have. */
 export function readFieldShape(parameters: Uint8Array): FieldShape {
   const [separator, columns, ...positions] = parameters
   const possible = separator !== undefined && separator !== LINE_FEED && separator !== QUOTE && columns === positions.length

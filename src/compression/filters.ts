@@ -19,12 +19,10 @@ export const FILTER_NARROW = 3
 /** Filter 4 is for tables: see fields.ts. */
 export const FILTER_GROUPED_DELTA = 5
 
-/** Widths of elements that have planes. */
+/** Element widths that can be split into planes. */
 export type PlaneWidth = Exclude<Width, 1>
 
-/**
- * A block split by a filter, to be stored part by part: the planes, lowest byte first, then the tail; none is empty.
- */
+/** A block split by a filter, stored part by part: the planes, lowest byte first, then the tail. No part is empty. */
 export interface FilteredBlock {
   filter: number
   parameters: Uint8Array
@@ -40,7 +38,7 @@ interface Shape {
   key?: GroupKey | undefined
 }
 
-/** Formats by the number that the parameter of filter 3 has. Permanent, like the ids of filters. */
+/** Formats by their number in the parameter of filter 3. Permanent, like filter ids. */
 const NARROW_FORMATS: readonly (NarrowFormat | undefined)[] = [undefined, 'bf16', 'fp16']
 
 const SUBJECT = 'A block'
@@ -53,8 +51,8 @@ function sharedKernel(): PlanesKernel {
 }
 
 /**
- * Filter 1, parameters `width, rotated`: the byte planes of 1 to 4 MiB. `rotated` first moves the sign of each element
- * to its lowest bit: for floats.
+ * Filter 1, parameters `width, rotated`: the byte planes of 1 to 4 MiB. `rotated` first moves the sign bit of each
+ * element to the lowest bit: for floats.
  */
 export function splitPlanes(plain: Uint8Array, width: PlaneWidth, rotated: boolean, kernel = sharedKernel()): FilteredBlock {
   const parameters = Uint8Array.of(width, rotated ? 1 : 0)
@@ -73,8 +71,8 @@ export function splitDelta(plain: Uint8Array, base: Uint8Array, width: Width, ke
 
 /**
  * Filter 5, parameters `width, shift, bits`: the byte planes of the differences of filter 2, sorted within each chunk
- * by a key of the base's elements. How far training moves a float depends on how large it was: sorted by exponent,
- * similar differences lie together. Each chunk is sorted by itself, so that it needs no base but its own.
+ * by a key of the base's elements. The change of a float in training depends on its magnitude, so sorting by exponent
+ * puts similar differences together. Each chunk is sorted separately, so that it needs only its own part of the base.
  * `chunkLengths` add up to `plain`, and all chunks but the last are whole elements (else RangeError).
  */
 export function splitGroupedDelta(
@@ -117,7 +115,7 @@ export function splitNarrow(plain: Uint8Array, base: Uint8Array, format: NarrowF
   return { filter: FILTER_NARROW, parameters, planes: split(plain, { width: 2, mode: 'delta' }, kernel) }
 }
 
-/** A base of fp32 may be twice as long as a region: it is rounded in two halves. */
+/** A base of fp32 may be twice as long as a region, so it is rounded in two halves. */
 function roundBase(base: Uint8Array, format: NarrowFormat, kernel: PlanesKernel): void {
   const count = Math.floor(base.length / 4)
   for (let done = 0; done < count;) {
@@ -130,7 +128,7 @@ function roundBase(base: Uint8Array, format: NarrowFormat, kernel: PlanesKernel)
 
 /**
  * True if one of about 1,000 elements, spread over `bytes`, has its top bit set. Floats that are all positive, such as
- * the squared averages of Adam, compress better in blocks of their own.
+ * the squared averages of Adam, compress better in separate blocks.
  */
 export function hasSigns(bytes: Uint8Array, width: Width): boolean {
   const stride = width * Math.max(1, Math.floor(bytes.length / width / SIGN_SAMPLES))
@@ -147,9 +145,9 @@ export function planeLengths(filter: number, parameters: Uint8Array, plainLength
 }
 
 /**
- * Undoes filters 1 to 3 and 5 in the kernel's memory: the result is valid until the kernel's next use. `base` is what
- * all filters but 1 subtracted, `chunkLengths` the lengths of the chunks that filter 5 sorted one by one. Throws
- * `corrupt` where parameters, planes, base and chunks do not match; none of them is trusted.
+ * Undoes filters 1 to 3 and 5 in the kernel's memory. The result is valid until the kernel's next use. `base` is the
+ * base of filters 2, 3 and 5. `chunkLengths` are the lengths of the chunks that filter 5 sorted separately. Throws
+ * `corrupt` if parameters, planes, base and chunks do not match; none of them is trusted.
  */
 export function joinPlanes(
   { filter, parameters, planes }: FilteredBlock,
@@ -190,7 +188,7 @@ function split(plain: Uint8Array, { width, mode }: Shape, kernel: PlanesKernel):
   if (length === 0 || length > REGION_BYTES) throw new RangeError(`a block has 1 to ${REGION_BYTES} bytes, not ${length}`)
   kernel.input.set(plain)
   kernel.split(width, mode, length)
-  // a copy: the kernel's memory is used again by the next block
+  // a copy, because the kernel reuses its memory for the next block
   const bytes = kernel.output.slice(0, length)
   let at = 0
   return lengthsOf(width, length).map(count => bytes.subarray(at, (at += count)))
@@ -220,39 +218,38 @@ function readShape(filter: number, parameters: Uint8Array): Shape {
 }
 
 /**
- * How many parameters a filter takes; one more byte, the id of the element type, may follow them. Undefined for an
+ * The number of parameters of a filter. One more byte, the id of the element type, may follow them. Undefined for an
  * unknown filter.
  */
 export function parameterCount(filter: number): number | undefined {
   return [0, 2, 1, 1, undefined, 3][filter]
 }
 
-/** True for filters that subtract a base, which is then needed to undo them. */
+/** True for filters that subtract a base, which is needed again to undo them. */
 export function usesBase(filter: number): boolean {
   return baseScale(filter) > 0
 }
 
-/** How many bytes of base a filter takes for each plain byte: 0 for a filter without a base. */
+/** Bytes of base per plain byte: 0 for a filter without a base. */
 export function baseScale(filter: number): number {
   return filter === FILTER_DELTA || filter === FILTER_GROUPED_DELTA ? 1 : filter === FILTER_NARROW ? 2 : 0
 }
 
 /**
- * How a filter uses its base: its bytes as they are, or fp32 values rounded to a type. Undefined for a filter without
- * one.
+ * How a filter uses its base: unchanged, or as fp32 values rounded to a type. Undefined for a filter without a base.
  */
 export function relationOf({ filter, parameters }: Pick<FilteredBlock, 'filter' | 'parameters'>): 'delta' | NarrowFormat | undefined {
   return filter === FILTER_NARROW ? NARROW_FORMATS[parameters[0] ?? 0] : usesBase(filter) ? 'delta' : undefined
 }
 
-/** The name of a block's element type, where its parameters state one. */
+/** The name of a block's element type, if its parameters state one. */
 export function elementTypeOf({ filter, parameters }: Pick<FilteredBlock, 'filter' | 'parameters'>): string | undefined {
   const own = parameterCount(filter)
   const id = own === undefined || parameters.length !== own + 1 ? undefined : parameters[own]
   return id === undefined ? undefined : elementTypeName(id)
 }
 
-/** The width of a block's elements in bytes, where its filter splits them. */
+/** The width of a block's elements in bytes, if its filter splits them. */
 export function elementWidthOf({ filter, parameters }: Pick<FilteredBlock, 'filter' | 'parameters'>): number | undefined {
   if (filter === FILTER_NARROW) return 2
   return filter === FILTER_PLANES || usesBase(filter) ? parameters[0] : undefined

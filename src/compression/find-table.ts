@@ -1,30 +1,30 @@
 import { LINE_FEED, QUOTE } from '../kernels/fields.ts'
 
-/** Text in rows with the same number of fields each. */
+/** Text in rows with the same number of fields. */
 export interface Table {
   /** The byte that ends a field within a row. */
   separator: number
-  /** Fields of a row, 2 or more. */
+  /** Fields per row, 2 or more. */
   columns: number
 }
 
-/** The bytes that may separate fields, the likeliest first. */
+/** Bytes that may separate fields, most likely first. */
 const SEPARATORS = Uint8Array.from([...',\t;| '], character => character.charCodeAt(0))
-/** Rows that are looked at, at most. */
+/** Maximum number of rows examined. */
 const MAX_ROWS = 32
-/** Fewer rows are no table. */
+/** Minimum number of rows of a table. */
 const MIN_ROWS = 12
-/** Bytes that are looked at, at most. */
+/** Maximum number of bytes examined. */
 const LOOK_BYTES = 16 * 1024
-/** Gives up where the first row does not end within this many bytes. */
+/** Text whose first row is longer is no table. */
 const MAX_ROW_BYTES = 4 * 1024
-/** The share of rows that must have the usual number of fields. */
+/** Share of rows that must have the most frequent number of fields. */
 const REGULAR = 0.9
 
 const separatorOf = new Int8Array(256).fill(-1)
 SEPARATORS.forEach((separator, i) => (separatorOf[separator] = i))
 
-/** Looks at the first whole rows of `bytes`, at most 16 KiB and mostly far less; undefined where they are no table. */
+/** Examines the first whole rows of `bytes`, usually far fewer than 16 KiB. Undefined if they are no table. */
 export function findTable(bytes: Uint8Array): Table | undefined {
   const rows = countSeparators(bytes)
   if (rows.length < MIN_ROWS) return undefined
@@ -32,13 +32,13 @@ export function findTable(bytes: Uint8Array): Table | undefined {
     const fields = rows.map(counts => counts[i]!)
     const usual = fields.toSorted((a, b) => a - b)[fields.length >> 1]!
     const regular = fields.filter(count => count === usual).length / fields.length
-    // other text often has one separator a row too
+    // other text often has one separator per row too
     if (usual > 0 && regular >= (usual === 1 ? 1 : REGULAR)) return { separator, columns: usual + 1 }
   }
   return undefined
 }
 
-/** For each row, how often it has each separator outside of quotes. */
+/** For each row, the number of each separator outside quotes. */
 function countSeparators(bytes: Uint8Array): Uint16Array[] {
   const rows: Uint16Array[] = []
   const end = Math.min(bytes.length, LOOK_BYTES)

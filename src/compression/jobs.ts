@@ -43,9 +43,7 @@ export async function runJob(job: Job, prefer: ZstdName | undefined): Promise<Jo
   return { kind: 'decode', plain: decodeBlock(job.layout, job.stored, zstd, job.base, job.chunkLengths) }
 }
 
-/**
- * Undefined where no codec can be loaded: then deflate takes zstd's place, and raw and deflated blocks stay readable.
- */
+/** Undefined if no codec can be loaded. Then deflate replaces zstd, and raw and deflated blocks stay readable. */
 export async function loadZstdIfAny(prefer: ZstdName | undefined): Promise<ZstdCodec | undefined> {
   try {
     return await loadZstd(prefer)
@@ -64,17 +62,20 @@ export function fromErrorMessage({ code, message, hint }: ErrorMessage): Error {
   return code === undefined ? new Error(message) : new AppError(code, message, hint === undefined ? {} : { hint })
 }
 
-/** node:zlib returns views with a byte or so to spare; slices of Buffer's shared pool have far more around them. */
+/**
+ * Maximum unused bytes around a view that may be transferred. node:zlib returns views with one or two spare bytes;
+ * slices of Buffer's shared pool have far more.
+ */
 const SPARE_BYTES = 64
 
-/** True for memory that all threads see, which is neither copied nor transferred. */
+/** True for shared memory, which is neither copied nor transferred. */
 export function isShared(bytes: Uint8Array): boolean {
   return bytes.buffer instanceof SharedArrayBuffer
 }
 
 /**
- * `bytes`, copied unless they are shared or have an ArrayBuffer to themselves, and what to transfer when they are
- * posted to another thread.
+ * `bytes`, copied unless they are in shared memory or have their own ArrayBuffer, and the transfer list for posting
+ * them to another thread.
  */
 export function transferable(bytes: Uint8Array): { bytes: Uint8Array; transfer: ArrayBuffer[] } {
   if (isShared(bytes)) return { bytes, transfer: [] }

@@ -5,7 +5,7 @@ import { PortableZstd } from './zstd/portable/portable-zstd.ts'
 
 export type { ZstdCodec, ZstdName } from './zstd/codec.ts'
 
-/** The codec that `loadZstd` gives on this machine. */
+/** The codec that `loadZstd` returns on this machine. */
 export function zstdName(prefer?: ZstdName): ZstdName {
   return prefer ?? (hasNativeZstd() ? 'native' : 'portable')
 }
@@ -14,9 +14,9 @@ let native: ZstdCodec | undefined
 let portable: PortableZstd | undefined
 
 /**
- * The native codec where Node has one, else the portable one; `prefer` forces either. Await it before each use: that
- * replaces a portable codec that broke down, and costs little after the first time. AppError `unsupported` where the
- * codec is not available.
+ * The native codec if Node has one, else the portable one. `prefer` forces either. Await it before each use: that
+ * replaces a broken portable codec, and costs little after the first time. AppError `unsupported` if the codec is not
+ * available.
  */
 export async function loadZstd(prefer?: ZstdName): Promise<ZstdCodec> {
   if (zstdName(prefer) === 'portable') return (portable ??= new PortableZstd()).ready()

@@ -1,16 +1,16 @@
 import { corrupt } from '../util/errors.ts'
 
-/** Two symbols fit into one byte where a stream has no more different ones. */
+/** Two symbols fit into one byte if a stream has at most this many different ones. */
 const MAX_SYMBOLS = 16
 
-/** A stream of few different bytes: these symbols, and the stream as their numbers, two in a byte. */
+/** A stream of few different bytes: its symbols, and the stream as symbol numbers, two per byte. */
 export interface PackedPairs {
   symbols: Uint8Array
-  /** The first of a pair lies in the low half. Where the length is odd, the last high half is 0. */
+  /** The low half holds the first symbol of a pair. If the length is odd, the last high half is 0. */
   pairs: Uint8Array
 }
 
-/** The different bytes of a stream, in order of appearance; undefined where there are more than 16. */
+/** The different bytes of a stream in order of appearance; undefined if there are more than 16. */
 export function symbolsOf(plain: Uint8Array): Uint8Array | undefined {
   const met = new Uint8Array(256)
   const symbols: number[] = []
@@ -25,8 +25,8 @@ export function symbolsOf(plain: Uint8Array): Uint8Array | undefined {
 }
 
 /**
- * Packs two bytes into one; undefined where a stream has more than 16 different ones. A Huffman code spends whole bits
- * on each symbol: that loses a hundredth on pairs of digits, and a twentieth on single digits.
+ * Packs two bytes into one; undefined if a stream has more than 16 different ones. A Huffman code spends whole bits on
+ * each symbol. That loses a hundredth on pairs of digits, and a twentieth on single digits.
  */
 export function packPairs(plain: Uint8Array): PackedPairs | undefined {
   const symbols = symbolsOf(plain)
@@ -40,7 +40,7 @@ export function packPairs(plain: Uint8Array): PackedPairs | undefined {
   return { symbols, pairs }
 }
 
-/** Throws `corrupt` where pairs name symbols that do not exist, or do not stand for `plainLength` bytes. */
+/** Throws `corrupt` if pairs refer to missing symbols, or do not decode to `plainLength` bytes. */
 export function unpackPairs({ symbols, pairs }: PackedPairs, plainLength: number): Uint8Array {
   const count = symbols.length
   const fits = count >= 1 && count <= MAX_SYMBOLS && pairs.length === Math.ceil(plainLength / 2)

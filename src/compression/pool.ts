@@ -10,7 +10,7 @@ import type { ZstdName } from './load-zstd.ts'
 import { zstdName } from './load-zstd.ts'
 
 export interface PoolOptions {
-  /** Threads; 0 runs every job in the calling thread. */
+  /** Number of threads; 0 runs every job in the calling thread. */
   workers: number
   /** The bundled src/worker.ts; needed unless `workers` is 0. */
   workerUrl?: URL
@@ -19,8 +19,8 @@ export interface PoolOptions {
 }
 
 /**
- * Buffers lie outside of the heap, but V8 frees them sooner where the heap is small. The portable codec has a memory of
- * its own and gains nothing from a small heap (docs/memory.md).
+ * Maximum heap of a worker. Buffers are outside the heap, but V8 frees them sooner if the heap is small. The portable
+ * codec has its own memory and gains nothing from a small heap (docs/memory.md).
  */
 const MAX_HEAP_MB: Record<ZstdName, number> = { native: 40, portable: 160 }
 
@@ -32,9 +32,9 @@ interface Task {
 }
 
 /**
- * Encodes and decodes blocks in worker threads: first come first served, one job at a time in each. Threads start when
- * they are needed; idle ones do not keep the process alive. There is no limit on waiting jobs: the caller watches
- * `pending`. Always `close()` it.
+ * Encodes and decodes blocks in worker threads, in order of submission, one job per thread at a time. Threads start
+ * when they are needed. Idle threads do not keep the process alive. Waiting jobs are unlimited: the caller checks
+ * `pending`. Always call `close()`.
  */
 export class CompressionPool {
   private readonly options: PoolOptions
@@ -49,7 +49,7 @@ export class CompressionPool {
     this.options = options
   }
 
-  /** How many jobs run in parallel. */
+  /** Number of jobs that run in parallel. */
   get workers(): number {
     return this.options.workers
   }
@@ -59,15 +59,15 @@ export class CompressionPool {
     return this.queue.length + this.busy.size + this.inline
   }
 
-  /** The most plain bytes that `encode` takes at a level. */
+  /** Maximum plain bytes of `encode` at a level. */
   maxBlockBytes(level: Level): number {
     return maxBlockBytes(level, zstdName(this.options.prefer))
   }
 
   /**
-   * See `encodeBlock`. Takes `plain` and the base over: a buffer is transferred if its view covers all of it, and must
-   * not be used again. Shared memory is read where it is, and must not change before this resolves; the result may
-   * overwrite a shared `plain`.
+   * See `encodeBlock`. Takes ownership of `plain` and the base: a buffer is transferred if its view covers all of it,
+   * and must not be used again. Shared memory is read in place, and must not change before this resolves; the result
+   * may overwrite a shared `plain`.
    */
   async encode(plain: Uint8Array, request: BlockRequest): Promise<EncodedBlock> {
     const given: ArrayBuffer[] = []
@@ -83,7 +83,7 @@ export class CompressionPool {
     return block
   }
 
-  /** See `decodeBlock`. Takes `stored` and `base` over, as `encode` does. */
+  /** See `decodeBlock`. Takes ownership of `stored` and `base`, as `encode` does. */
   async decode(layout: BlockLayout, stored: Uint8Array, base?: Uint8Array, chunkLengths?: readonly number[]): Promise<Uint8Array> {
     const { filter, parameters, parts } = layout
     const owned = ownedOrCopy(stored)
@@ -98,7 +98,7 @@ export class CompressionPool {
     while (!this.closed && this.idle.length + this.busy.size < this.options.workers) this.rest(this.start())
   }
 
-  /** Ends the threads; jobs that still wait or run are rejected as `interrupted`. */
+  /** Ends the threads. Waiting and running jobs are rejected as `interrupted`. */
   async close(): Promise<void> {
     this.closed = true
     const workers = [...this.idle.splice(0), ...this.busy.keys()]
@@ -137,7 +137,7 @@ export class CompressionPool {
         worker = this.idle.pop() ?? this.start()
         worker.postMessage(task.job, task.transfer)
       } catch (error) {
-        // for example a buffer of the job that was transferred before
+        // for example because a buffer of the job was already transferred
         if (worker !== undefined) this.rest(worker)
         task.reject(error)
         continue
@@ -168,7 +168,7 @@ export class CompressionPool {
     this.dispatch()
   }
 
-  /** A worker that failed takes its job with it; the next job starts a new one. */
+  /** The job of a failed worker fails too. The next job starts a new worker. */
   private lose(worker: Worker, why: string): void {
     const task = this.busy.get(worker)
     const idleAt = this.idle.indexOf(worker)

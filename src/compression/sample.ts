@@ -1,13 +1,13 @@
-/** A smaller file is compressed whatever it holds: many of a kind have common headers, which shrink. */
+/** A smaller file is always compressed: many small files of a kind have common headers, which shrink. */
 const MIN_SAMPLE_BYTES = 4 * 1024
 /**
- * 98 % of 8 bits a byte: an entropy coder would save less than 2 %. Tensors of fp32, fp16 and int8 lie below 7.6,
+ * 98 % of 8 bits a byte: an entropy coder would save less than 2 %. Tensors of fp32, fp16 and int8 are below 7.6,
  * compressed streams above 7.9.
  */
 const NEARLY_RANDOM_BITS = 7.84
-/** One window in the middle with fewer bits a byte decides: text lies near 5, compressed streams near 8. */
+/** A middle window with fewer bits per byte decides at once: text has about 5, compressed streams about 8. */
 const CLEARLY_NOT_RANDOM_BITS = 6
-/** The share of 4-byte strings that may be repeats; random bytes have none. */
+/** Maximum share of 4-byte strings that are repeats. Random bytes have none. */
 const REPEATS_ALLOWED = 0.01
 
 const WINDOWS = 8
@@ -18,9 +18,9 @@ const counts = new Uint32Array(256)
 const recent = new Uint32Array(1 << TABLE_BITS)
 
 /**
- * True for content that is so close to random bytes that compressing it saves nothing, as in compressed media, archives
- * and encrypted files. `sample` is any stretch of it, better 32 KiB or more; at most 16 KiB, spread evenly, are looked
- * at. Takes about 50 µs, a tenth of that for text.
+ * True for content that is so close to random bytes that compressing it saves nothing, such as compressed media,
+ * archives and encrypted files. `sample` is any section of it, preferably 32 KiB or more. At most 16 KiB of it, spread
+ * evenly, are examined. Takes about 50 µs, a tenth of that for text.
  */
 export function looksCompressed(sample: Uint8Array): boolean {
   if (sample.length < MIN_SAMPLE_BYTES) return false
@@ -31,7 +31,7 @@ export function looksCompressed(sample: Uint8Array): boolean {
 }
 
 /**
- * Divides `bytes` into equal parts and joins a window from the middle of each. Returns `bytes` itself where the windows
+ * Divides `bytes` into equal parts and joins a window from the middle of each. Returns `bytes` itself if the windows
  * would cover all of it.
  */
 export function spreadSample(bytes: Uint8Array, windows: number, windowBytes: number): Uint8Array {
@@ -45,7 +45,7 @@ export function spreadSample(bytes: Uint8Array, windows: number, windowBytes: nu
   return sample
 }
 
-/** Order-0 entropy, with the correction of Miller and Madow: a short sample of random bytes falls short of 8 bits. */
+/** Order-0 entropy with the Miller-Madow correction: a short sample of random bytes has less than 8 bits. */
 function bitsPerByte(bytes: Uint8Array): number {
   counts.fill(0)
   for (let i = 0; i < bytes.length; i++) counts[bytes[i]!]!++
@@ -59,7 +59,7 @@ function bitsPerByte(bytes: Uint8Array): number {
   return Math.log2(bytes.length) - weighted / bytes.length + (distinct - 1) / (2 * bytes.length * Math.LN2)
 }
 
-/** How many 4-byte strings of `bytes` occurred before. It misses some, where another string took their slot. */
+/** How many 4-byte strings of `bytes` occurred before. Misses some whose slot was overwritten by another string. */
 function repeats(bytes: Uint8Array): number {
   recent.fill(0)
   let found = 0

@@ -5,7 +5,7 @@ const PAGES = 193
 
 let memory: WebAssemblyMemory | undefined
 
-/** The memory that the block kernels of this thread share. None of them keeps anything in it between two blocks. */
+/** The memory shared by the block kernels of this thread. No kernel keeps data in it between two blocks. */
 export function blockMemory({ Memory }: WebAssemblyApi): WebAssemblyMemory {
   return (memory ??= new Memory({ initial: PAGES, maximum: PAGES }))
 }

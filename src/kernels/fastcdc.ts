@@ -1,39 +1,39 @@
 /*
  * The inner loops of chunking, byte planes and tables, in AssemblyScript (`assembly/`) and as TypeScript twins that
- * give the same bytes. No file, no format and no policy is known here.
+ * give the same bytes. It does not know files, formats or policies.
  */
 
 import { createHash } from 'node:crypto'
 
 /*
  * FastCDC (Xia et al., USENIX ATC 2016) with normalised chunking. These numbers and the gear table decide where files
- * are cut, hence which chunks two versions share. After a change to any of them a push finds no chunk of an older one.
+ * are cut, and so which chunks two versions share. If any of them changes, pushes share no chunk with older versions.
  */
 export const MIN_CHUNK = 16 * 1024
 const AVERAGE_CHUNK = 64 * 1024
 export const MAX_CHUNK = 256 * 1024
 /**
- * How many top bits of the hash must be zero for a cut, before and after the average size: log2(average) + 2 and - 2.
+ * Number of top hash bits that must be zero for a cut, before and after the average size: log2(average) + 2 and - 2.
  */
 const STRICT_BITS = 18
 const LOOSE_BITS = 14
 
-/** The bytes of file data that a kernel's window holds. */
+/** Size of a kernel's window of file data in bytes. */
 export const WINDOW_BYTES = 8 * 1024 * 1024
-/** The most cuts that a call finds: all chunks but the last are longer than the minimum. */
+/** Maximum number of cuts per call: all chunks but the last are longer than the minimum. */
 const MAX_CUTS = WINDOW_BYTES / MIN_CHUNK + 1
 
-/** Finds the cuts in a fixed window of memory. An instance keeps nothing between calls but the window's contents. */
+/** Finds the cuts in a fixed window of memory. Between calls, an instance keeps only the contents of its window. */
 export interface FastCdcKernel {
   readonly kind: 'webassembly' | 'javascript'
   /** `WINDOW_BYTES` bytes to read file data into. Never detached. */
   readonly window: Uint8Array
-  /** The ends (exclusive, relative to the window) of the chunks that the last call found. */
+  /** The ends (exclusive, relative to the window) of the chunks found by the last call. */
   readonly cuts: Uint32Array
   /**
-   * Cuts the window's bytes [start, end), where a chunk begins at `start`; fills `cuts` and returns their number. If
-   * `final`, the last cut is `end`; else the bytes after the last cut (fewer than `MAX_CHUNK`) wait for more data.
-   * Finds no cut in no bytes.
+   * Cuts the window's bytes [start, end), where a chunk begins at `start`. Fills `cuts` and returns their number. If
+   * `final`, the last cut is `end`. Otherwise the bytes after the last cut (fewer than `MAX_CHUNK`) wait for more data.
+   * An empty range has no cuts.
    */
   findCuts(start: number, end: number, final: boolean): number
 }
@@ -41,7 +41,7 @@ export interface FastCdcKernel {
 let gear: Int32Array | undefined
 
 /**
- * 256 random-looking 32-bit numbers, fixed for ever: the first 4 bytes (little-endian) of the SHA-256 of
+ * 256 random-looking 32-bit numbers, which must never change: the first 4 bytes (little-endian) of the SHA-256 of
  * `colab-escape gear <i>`. They are signed because engines add signed numbers fastest.
  */
 export function gearTable(): Int32Array {
@@ -50,9 +50,9 @@ export function gearTable(): Int32Array {
 }
 
 /**
- * The end (exclusive) of the chunk that begins at `start`, looking no further than `end`. 0 if that takes more bytes:
- * fewer than `MAX_CHUNK` are there, and they are not the `final` ones. A cut follows the byte that makes the hash's top
- * bits zero. Needs start < end.
+ * The end (exclusive) of the chunk that begins at `start`, at most `end`. 0 if more bytes are needed: fewer than
+ * `MAX_CHUNK` are there, and they are not `final`. A cut follows the byte that makes the top bits of the hash zero.
+ * Needs start < end.
  */
 export function findCut(bytes: Uint8Array, start: number, end: number, final: boolean): number {
   const size = end - start
@@ -74,7 +74,7 @@ export function findCut(bytes: Uint8Array, start: number, end: number, final: bo
   return last
 }
 
-/** The TypeScript twin of the WebAssembly kernel: tests compare the two, and it runs where there is no WebAssembly. */
+/** The TypeScript twin of the WebAssembly kernel. Tests compare the two, and it runs where there is no WebAssembly. */
 export function javascriptFastCdc(): FastCdcKernel {
   const window = new Uint8Array(WINDOW_BYTES)
   const cuts = new Uint32Array(MAX_CUTS)

@@ -1,29 +1,29 @@
 /** The size of the kernel's regions: a block of the largest size. */
 export const FIELDS_REGION_BYTES = 4 * 1024 * 1024
 
-/** The most streams of a block. */
+/** Maximum number of streams of a block. */
 export const MAX_STREAMS = 128
 
 export const LINE_FEED = 0x0a
 export const QUOTE = 0x22
 
 /**
- * How text is split into streams. `separator` ends a field, a line feed ends a field and a row. `positions` has the
- * number of streams, 1 or more, of each column: byte i of a field goes to stream i of its column, and bytes beyond the
- * last stream go to the last one. Fields beyond the last column count as fields of the last column.
+ * How text is split into streams. `separator` ends a field; a line feed ends a field and a row. `positions` has the
+ * number of streams, 1 or more, of each column. Byte i of a field goes to stream i of its column; bytes beyond the last
+ * stream go to the last one. Fields beyond the last column count as fields of the last column.
  */
 export interface FieldShape {
   /** A byte, neither a line feed nor a quote. */
   separator: number
-  /** They add up to `MAX_STREAMS` at most. */
+  /** The sum is at most `MAX_STREAMS`. */
   positions: readonly number[]
 }
 
 /**
- * Splits text into streams: all bytes of one column, or of one position in the fields of a column, lie together. No
- * byte is dropped: separators and line feeds go to the stream of the position where they occur, so that any bytes can
- * be split and joined again. Between two quotes a separator is an ordinary byte; a line feed ends a quoted stretch. An
- * instance keeps nothing between calls but its regions, which are never detached.
+ * Splits text into streams that group all bytes of one column, or of one position in the fields of a column. No byte is
+ * dropped: separators and line feeds go to the stream of the position where they occur, so any bytes can be split and
+ * joined again. Between two quotes a separator is an ordinary byte; a line feed ends a quoted section. Between calls,
+ * an instance keeps only its regions, which are never detached.
  */
 export interface FieldsKernel {
   readonly kind: 'webassembly' | 'javascript'
@@ -34,7 +34,7 @@ export interface FieldsKernel {
    * 0.
    */
   split(shape: FieldShape, length: number): number[]
-  /** Undoes `split`, given the lengths that it returned. False where the streams cannot be its output. */
+  /** Undoes `split`, given the lengths that it returned. False if the streams can't be its output. */
   join(shape: FieldShape, lengths: readonly number[]): boolean
 }
 
@@ -52,7 +52,7 @@ export function assertFieldsFit(length: number): void {
   }
 }
 
-/** Finds the stream of each byte, one byte after the other. */
+/** Finds the stream of each byte in turn. */
 function streamFinder({ separator, positions }: FieldShape): { readonly stream: number; pass: (byte: number) => void } {
   const firsts = positions.map((_, column) => positions.slice(0, column).reduce((sum, count) => sum + count, 0))
   let column = 0
@@ -73,7 +73,7 @@ function streamFinder({ separator, positions }: FieldShape): { readonly stream: 
   }
 }
 
-/** The TypeScript twin of the WebAssembly kernel: tests compare the two, and it runs where there is no WebAssembly. */
+/** The TypeScript twin of the WebAssembly kernel. Tests compare the two, and it runs where there is no WebAssembly. */
 export function javascriptFields(): FieldsKernel {
   const input = new Uint8Array(FIELDS_REGION_BYTES)
   const output = new Uint8Array(FIELDS_REGION_BYTES)
@@ -119,8 +119,7 @@ export function streamCount({ positions }: FieldShape): number {
 }
 
 /**
- * Where each stream begins in the input of `join`. Throws RangeError for the wrong number of lengths, or too large
- * ones.
+ * The start of each stream in the input of `join`. Throws RangeError for a wrong number of lengths, or too large ones.
  */
 export function startsOf(shape: FieldShape, lengths: readonly number[]): number[] {
   if (lengths.length !== streamCount(shape)) throw new RangeError(`${lengths.length} lengths for ${streamCount(shape)} streams`)

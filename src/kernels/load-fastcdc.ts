@@ -24,14 +24,15 @@ function webAssemblyFastCdc({ Module, Instance }: WebAssemblyApi): FastCdcKernel
   }
 }
 
-/** The fastest kernel that this process can run, with its own window (8 MiB). Both kinds find the same cuts. */
+/** The fastest kernel that this process can run, with its own window (8 MiB). Both kernels find the same cuts. */
 export function loadFastCdc(): FastCdcKernel {
   const api = (globalThis as { WebAssembly?: WebAssemblyApi }).WebAssembly
   if (api) {
     try {
       return webAssemblyFastCdc(api)
     } catch {
-      // too little address space, or a policy against generated code: the twin is slower, with the same cuts
+      // too little address space, or a policy against generated code: use the twin, which is slower and finds the same
+      // cuts
     }
   }
   return javascriptFastCdc()

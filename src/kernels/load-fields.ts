@@ -22,7 +22,7 @@ interface FieldsExports {
   join: (lastColumn: number, length: number) => number
 }
 
-/** The classes of bytes and the length of a table in the AssemblyScript source. */
+/** The byte classes and the length of a table in the AssemblyScript source. */
 const SEPARATOR_CLASS = 1
 const LINE_FEED_CLASS = 2
 const QUOTE_CLASS = 3
@@ -80,7 +80,7 @@ function webAssemblyFields(api: WebAssemblyApi): FieldsKernel {
 }
 
 /**
- * The fastest kernel that this process can run, in the memory that block kernels share. Both kinds make the same
+ * The fastest kernel that this process can run, in the memory that block kernels share. Both kernels make the same
  * streams.
  */
 export function loadFields(): FieldsKernel {
@@ -89,7 +89,8 @@ export function loadFields(): FieldsKernel {
     try {
       return webAssemblyFields(api)
     } catch {
-      // too little address space, or a policy against generated code: the twin is slower, with the same streams
+      // too little address space, or a policy against generated code: use the twin, which is slower and makes the same
+      // streams
     }
   }
   return javascriptFields()

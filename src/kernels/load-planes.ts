@@ -66,7 +66,7 @@ function webAssemblyPlanes(api: WebAssemblyApi): PlanesKernel {
 }
 
 /**
- * The fastest kernel that this process can run, in the memory that block kernels share. Both kinds make the same
+ * The fastest kernel that this process can run, in the memory that block kernels share. Both kernels make the same
  * planes.
  */
 export function loadPlanes(): PlanesKernel {
@@ -75,7 +75,8 @@ export function loadPlanes(): PlanesKernel {
     try {
       return webAssemblyPlanes(api)
     } catch {
-      // no SIMD, too little address space, or a policy against generated code: the twin is slower, with the same planes
+      // no SIMD, too little address space, or a policy against generated code: use the twin, which is slower and makes
+      // the same planes
     }
   }
   return javascriptPlanes()

@@ -5,10 +5,10 @@ export const REGION_BYTES = 4 * 1024 * 1024
 export type Width = 1 | 2 | 4 | 8
 
 /**
- * What happens to each element, an unsigned little-endian integer of `width` bytes, before its bytes go to their
- * planes. `rotated`: its top bit, the sign of a float, becomes its lowest, so that the exponent has the top plane to
- * itself. `delta`: the element of `base` at the same place is subtracted (mod 2^bits), and the difference is mapped to
- * an unsigned number: 0, -1, 1, -2, 2 ... to 0, 1, 2, 3, 4 ...
+ * How each element, an unsigned little-endian integer of `width` bytes, changes before its bytes go to their planes.
+ * `rotated`: its top bit, the sign of a float, becomes its lowest, so that the exponent has the top plane to itself.
+ * `delta`: the element of `base` at the same index is subtracted (mod 2^bits), and the difference is mapped to an
+ * unsigned number: 0, -1, 1, -2, 2 ... to 0, 1, 2, 3, 4 ...
  */
 export type PlaneMode = 'plain' | 'rotated' | 'delta'
 
@@ -19,8 +19,8 @@ export type PlaneMode = 'plain' | 'rotated' | 'delta'
 export type NarrowFormat = 'bf16' | 'fp16'
 
 /**
- * The key that elements are sorted by: `bits` (1 to 8) bits from bit `shift` on, as a number; such as the exponent of a
- * float. They lie within the element.
+ * The key that elements are sorted by, such as the exponent of a float: `bits` (1 to 8) bits from bit `shift` on, as a
+ * number. The bits are within the element.
  */
 export interface GroupKey {
   shift: number
@@ -29,9 +29,9 @@ export interface GroupKey {
 
 /**
  * Splits blocks into byte planes. With n = floor(length / width), output bytes [k * n, (k + 1) * n) are byte k (0 is
- * the lowest) of the n elements; the tail, the bytes after the last whole element, follows unchanged. An instance keeps
- * nothing between calls but its regions, which have `REGION_BYTES` each and are never detached. `length` is at most
- * that, else RangeError.
+ * the lowest) of the n elements. The tail, the bytes after the last whole element, follows unchanged. Between calls, an
+ * instance keeps only its regions, which have `REGION_BYTES` each and are never detached. `length` is at most
+ * `REGION_BYTES`, else RangeError.
  */
 export interface PlanesKernel {
   readonly kind: 'webassembly' | 'javascript'
@@ -77,8 +77,8 @@ export function assertNarrowFits(count: number, to: number): void {
 }
 
 /**
- * The TypeScript twin of the WebAssembly kernel: tests compare the two, and it runs where there is no WebAssembly or no
- * SIMD. It works byte by byte at any width.
+ * The TypeScript twin of the WebAssembly kernel. Tests compare the two, and it runs where there is no WebAssembly or no
+ * SIMD. It processes one byte at a time, at any width.
  */
 export function javascriptPlanes(): PlanesKernel {
   const input = new Uint8Array(REGION_BYTES)
@@ -159,20 +159,20 @@ function moves(base: Uint8Array, width: Width, key: GroupKey, start: number, len
 
 const INFINITY = 0x7f800000
 
-/** The bits of an fp32 value, rounded to bf16. */
+/** The bf16 bits of an fp32 value, rounded. */
 function roundToBf16(bits: number): number {
   if ((bits & 0x7fffffff) > INFINITY) return (bits >>> 16) | 0x40
   return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16
 }
 
-/** The bits of an fp32 value, rounded to fp16. */
+/** The fp16 bits of an fp32 value, rounded. */
 function roundToFp16(bits: number): number {
   const sign = (bits >>> 16) & 0x8000
   const magnitude = bits & 0x7fffffff
   if (magnitude > INFINITY) return sign | 0x7e00 | ((magnitude >>> 13) & 0x3ff)
   const exponent = (magnitude >>> 23) - 112
   if (exponent > 30) return sign | 0x7c00
-  // the result counts units of its last place: `significand` / 2^cut of them, rounded
+  // the result counts units in its last place: `significand` / 2^cut of them, rounded
   const significand = exponent > 0 ? magnitude - 112 * 2 ** 23 : (magnitude & 0x7fffff) | 0x800000
   const cut = Math.min(exponent > 0 ? 13 : 14 - exponent, 25)
   const whole = significand >>> cut
@@ -195,7 +195,7 @@ function fromDifference(element: Uint8Array, base: Uint8Array, at: number, width
   add(element, base, at, width)
 }
 
-/** Shifts one bit towards the top; `low` is the new lowest bit. */
+/** Shifts one bit up; `low` is the new lowest bit. */
 function shiftLeft(element: Uint8Array, width: number, low: number): void {
   for (let k = 0, carry = low; k < width; k++) {
     const byte = element[k]!
@@ -204,7 +204,7 @@ function shiftLeft(element: Uint8Array, width: number, low: number): void {
   }
 }
 
-/** Shifts one bit towards the bottom; `high` is the new top bit. */
+/** Shifts one bit down; `high` is the new top bit. */
 function shiftRight(element: Uint8Array, width: number, high: number): void {
   for (let k = width - 1, carry = high; k >= 0; k--) {
     const byte = element[k]!

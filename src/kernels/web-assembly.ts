@@ -1,4 +1,4 @@
-/** The part of the global `WebAssembly` that is used here. It is absent under `node --jitless`. */
+/** The used part of the global `WebAssembly`, which is undefined under `node --jitless`. */
 export interface WebAssemblyApi {
   Module: new (bytes: Uint8Array) => object
   Instance: new (module: object, imports?: object) => { exports: unknown }

@@ -1,6 +1,6 @@
 import type { BigIntStats } from 'node:fs'
 
-/** What identifies a file's content without reading it: any write changes at least one of them. */
+/** Identifies a file's content without reading it: any write changes at least one of these fields. */
 export interface Fingerprint {
   size: number
   mtime: bigint

@@ -5,18 +5,20 @@ import { dirname, join, resolve } from 'node:path'
 export interface GitState {
   commit: string
   branch?: string
-  /** Tracked files differ from the commit; absent where that could not be found out. */
+  /** Whether tracked files differ from the commit; absent if that could not be determined. */
   dirty?: boolean
 }
 
-/** `git status` of a large work tree may take longer than a push: then whether it is dirty stays unknown. */
+/**
+ * Time limit (ms): `git status` of a large work tree may take longer than a push. After that, `dirty` stays unknown.
+ */
 const PATIENCE_MS = 2000
 const MAX_LINKS = 5
 
 /**
  * The commit of the work tree around `folder` (absolute); undefined without a repository or a commit. Reads commit and
- * branch from `.git` itself. Asks git whether tracked files differ from the commit, and leaves that out where git is
- * missing or slow.
+ * branch from `.git` itself. Asks git whether tracked files differ from the commit; leaves that out if git is missing
+ * or slow.
  */
 export async function readGitState(folder: string, program = 'git'): Promise<GitState | undefined> {
   const found = findWorkTree(folder)
@@ -31,9 +33,9 @@ export async function readGitState(folder: string, program = 'git'): Promise<Git
 
 interface WorkTree {
   root: string
-  /** Of this work tree alone: HEAD. */
+  /** The git directory of this work tree. It holds HEAD. */
   gitFolder: string
-  /** Shared by all work trees of a repository: branches. */
+  /** The git directory shared by all work trees of a repository. It holds the branches. */
   common: string
 }
 
@@ -48,7 +50,7 @@ function findWorkTree(folder: string): WorkTree | undefined {
   }
 }
 
-/** `.git` is a folder, or, in a submodule or another work tree, a file that names it. */
+/** `.git` is a folder. In a submodule or an additional work tree it is a file that names the folder. */
 function gitFolderOf(path: string): string | undefined {
   const stats = statSync(path, { throwIfNoEntry: false })
   if (stats?.isDirectory()) return path
@@ -78,11 +80,14 @@ function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8').trim()
   } catch {
-    return undefined // none, or not for us: then nothing is said about git
+    return undefined // no git directory, or not readable
   }
 }
 
-/** Tracked files only. Nothing is written, and the monitor that the folder's own settings may name is not started. */
+/**
+ * Considers only tracked files. Writes nothing, and does not start a file system monitor that the folder's own settings
+ * may name.
+ */
 function askDirty(root: string, program: string): Promise<boolean | undefined> {
   const args = ['--no-optional-locks', '-c', 'core.fsmonitor=false', '-C', root, 'status', '--porcelain', '--untracked-files=no']
   return new Promise(answer => {

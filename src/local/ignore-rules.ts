@@ -7,8 +7,8 @@ function matcher(patterns: string | readonly string[]): Ignore {
 }
 
 /**
- * Decides which paths of a source are left out: by `--exclude` patterns and the ignore files of each folder, in
- * gitignore syntax. The deepest rule wins.
+ * Decides which paths of a source to ignore, by `--exclude` patterns and the ignore files of each folder, in gitignore
+ * syntax. The deepest rule wins.
  */
 export class IgnoreRules {
   private readonly excludes: Ignore | undefined
@@ -23,7 +23,7 @@ export class IgnoreRules {
     this.files.set(folder, matcher(content))
   }
 
-  /** `path` is relative to the root; its parent folder is known not to be ignored. */
+  /** `path` is relative to the root. Its parent folder must not be ignored. */
   ignores(path: string, isDirectory: boolean): boolean {
     const test = isDirectory ? `${path}/` : path
     if (this.excludes?.ignores(test)) return true
@@ -47,10 +47,10 @@ function parentOf(path: string): string {
  * Selects paths of a snapshot by `--only` and `--exclude`. A pattern that matches a folder covers everything below it.
  */
 export function pathFilter(only: readonly string[], exclude: readonly string[]): (path: string, isDirectory: boolean) => boolean {
-  const wanted = only.length > 0 ? matcher(only) : undefined
+  const onlyMatcher = only.length > 0 ? matcher(only) : undefined
   const unwanted = exclude.length > 0 ? matcher(exclude) : undefined
   return (path, isDirectory) => {
     const test = isDirectory ? `${path}/` : path
-    return (wanted === undefined || wanted.ignores(test)) && !unwanted?.ignores(test)
+    return (onlyMatcher === undefined || onlyMatcher.ignores(test)) && !unwanted?.ignores(test)
   }
 }

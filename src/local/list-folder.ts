@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { errnoOf } from '../util/errors.ts'
 
-/** The names in a folder, in no order; none where there is no such folder. */
+/** The names in a folder, unsorted; empty if the folder does not exist. */
 export async function namesIn(folder: string): Promise<string[]> {
   try {
     return await readdir(folder)

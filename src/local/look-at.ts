@@ -2,7 +2,7 @@ import { lstatSync, readlinkSync, type BigIntStats } from 'node:fs'
 import { decodeFileName, fsPath } from '../util/paths.ts'
 import { fingerprintOf, modeOf, type Fingerprint } from './fingerprint.ts'
 
-/** What lies at a path of the destination now. */
+/** The current state of a path in the destination. */
 export type LocalItem =
   | { type: 'absent' }
   | { type: 'file'; fingerprint: Fingerprint; mode: number }
@@ -12,7 +12,10 @@ export type LocalItem =
 
 export const ABSENT: LocalItem = Object.freeze({ type: 'absent' })
 
-/** Looks at a path without following a symlink in its last part. A path below something that is no folder is absent. */
+/**
+ * Reads the state of a path. Does not follow a symlink in its last part. A path below something that is no folder is
+ * absent.
+ */
 export function lookAt(localPath: string): LocalItem {
   let stats: BigIntStats | undefined
   try {

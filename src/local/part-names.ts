@@ -2,8 +2,8 @@ import { sha256Hex } from '../util/hash.ts'
 import { encodePath } from '../util/paths.ts'
 
 /**
- * The temporary name, beside its destination, of a file that is not whole yet. The name depends on the content, so that
- * a second pull finds what an interrupted one had written.
+ * The temporary name, beside its destination, of a file that is not complete yet. The name depends on the content, so
+ * that a second pull finds the file of an interrupted one.
  */
 export function partName(path: string, content: Uint8Array): string {
   return `.colab-escape-${sha256Hex(Buffer.concat([encodePath(path), Buffer.from([0]), content])).slice(0, 24)}.part`

@@ -1,4 +1,4 @@
-/** What a platform makes of file names; `process.platform` of the destination. */
+/** The rules of a platform for file names: `process.platform` of the destination. */
 export type Platform = NodeJS.Platform
 
 // eslint-disable-next-line no-control-regex
@@ -6,13 +6,13 @@ const ILLEGAL_ON_WINDOWS = /[<>:"\\|?*\u0000-\u001f]|[. ]$/
 const RESERVED_ON_WINDOWS = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?$/i
 
 /**
- * Finds names of a snapshot that the destination can't hold, before anything is written. On macOS and Windows names
- * that differ only in case or Unicode form are one name, and Windows forbids some names. A folder that can't be made
- * rules out everything below it.
+ * Finds names of a snapshot that the destination can't hold, before anything is written. On macOS and Windows, names
+ * that differ only in case or Unicode form are the same, and Windows forbids some names. If a folder can't be created,
+ * nothing below it can be restored.
  */
 export class LocalNames {
   private readonly platform: Platform
-  /** Folded path -> the path that has it. */
+  /** Maps a folded path to the path that uses it. */
   private readonly taken = new Map<string, string>()
   private readonly refused = new Set<string>()
 
@@ -20,7 +20,7 @@ export class LocalNames {
     this.platform = platform
   }
 
-  /** The reason why `path` can't be restored here, or undefined. Ask about a folder before anything in it. */
+  /** The reason why `path` can't be restored here, or undefined. Check a folder before its contents. */
   problem(path: string): string | undefined {
     if (this.platform !== 'darwin' && this.platform !== 'win32') return undefined
     const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')))
@@ -32,7 +32,8 @@ export class LocalNames {
   private ownProblem(path: string): string | undefined {
     const name = path.slice(path.lastIndexOf('/') + 1)
     if (!path.isWellFormed()) return 'its name is not Unicode'
-    if (this.platform === 'win32' && (ILLEGAL_ON_WINDOWS.test(name) || RESERVED_ON_WINDOWS.test(name))) return 'Windows allows no such name'
+    if (this.platform === 'win32' && (ILLEGAL_ON_WINDOWS.test(name) || RESERVED_ON_WINDOWS.test(name)))
+      return 'Windows does not allow this name'
     const folded = path.normalize('NFC').toLowerCase()
     const other = this.taken.get(folded)
     if (other !== undefined) return `its name is the same as that of ${other} here`

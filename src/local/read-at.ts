@@ -2,14 +2,15 @@ import { readSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 
 /*
- * One read may return fewer bytes than asked for, even in the middle of a file: FUSE file systems and network mounts do
- * that. These functions read on until they have every byte or reach the end of the file.
+ * One read may return fewer bytes than requested, even in the middle of a file: FUSE file systems and network mounts do
+ * that. These functions continue until they have every byte or reach the end of the file.
  */
 
 type Reader = Pick<FileHandle, 'read'>
 
 /**
- * Fills `buffer` with the bytes from `offset` on. Returns how many it read: fewer than fit only where the file ends.
+ * Fills `buffer` with the bytes from `offset` on. Returns the number of bytes read, which is less than the buffer's
+ * length only at the end of the file.
  */
 export async function readInto(file: Reader, buffer: Uint8Array, offset: number): Promise<number> {
   let count = 0
@@ -21,7 +22,7 @@ export async function readInto(file: Reader, buffer: Uint8Array, offset: number)
   return count
 }
 
-/** The bytes [offset, offset + length) of a file; fewer only where it ends. */
+/** The bytes [offset, offset + length) of a file; fewer only at its end. */
 export async function readAt(file: Reader, offset: number, length: number): Promise<Buffer> {
   const buffer = Buffer.allocUnsafeSlow(length)
   return buffer.subarray(0, await readInto(file, buffer, offset))

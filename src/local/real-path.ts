@@ -2,7 +2,7 @@ import { realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { errnoOf } from '../util/errors.ts'
 
-/** An absolute path with the symlinks of its existing part resolved. The rest may not exist yet. */
+/** An absolute path. Symlinks in its existing part are resolved; the rest may be missing. */
 export function realPathOf(path: string): string {
   try {
     return realpathSync(path)

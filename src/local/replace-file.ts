@@ -2,23 +2,24 @@ import { randomBytes } from 'node:crypto'
 import { open, rename, rm, writeFile } from 'node:fs/promises'
 
 export interface ReplaceOptions {
-  /** Syncs the content before the rename, for files that nothing can make again. Costs milliseconds. */
+  /** Syncs the content before the rename, for files that can't be recreated. Costs milliseconds. */
   isDurable?: boolean
 }
 
-/** A new name beside `path` for content that is not whole yet. `isTemporaryOf` recognizes it. */
+/** A new name beside `path` for content that is not complete yet. `isTemporaryOf` recognizes it. */
 export function temporaryName(path: string): string {
   return `${path}.${process.pid}-${randomBytes(6).toString('hex')}.tmp`
 }
 
-/** True for a name that `temporaryName(name of a file)` may have made, in this or another process. */
+/** True for a name that `temporaryName`, in any process, may have made for a file of this name. */
 export function isTemporaryOf(name: string, file: string): boolean {
   return name.startsWith(`${file}.`) && name.endsWith('.tmp')
 }
 
 /**
- * Replaces a file in one step: readers find the old content or the new, never a part. Only the user may read it (mode
- * 0600). Where writing fails, the old file stays and nothing else is left; the error of the file system is thrown.
+ * Replaces a file in one step: readers find the old content or the new, never a part. Only the user may read the file
+ * (mode 0600). If writing fails, the old file stays, the temporary one is removed, and the error of the file system is
+ * thrown.
  */
 export async function replaceFile(
   path: string,

@@ -1,6 +1,6 @@
 /*
- * Files of this machine: listing, identifying, naming and timing them. It knows nothing of repositories or archives,
- * which both stand on it.
+ * Files of this machine: listing, identifying, naming and timing them. It does not know repositories or archives; both
+ * are built on it.
  */
 
 import { lstatSync, readFileSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs'
@@ -14,7 +14,7 @@ import { IGNORE_FILE, IgnoreRules } from './ignore-rules.ts'
 import { isPartName } from './part-names.ts'
 
 export interface WalkedEntry {
-  /** As in the manifest. */
+  /** Path as in the manifest. */
   path: string
   /** Path on this machine. */
   localPath: string
@@ -26,20 +26,20 @@ export interface WalkedEntry {
 }
 
 export interface WalkResult {
-  /** Sorted by path, as the manifest is. */
+  /** Sorted by path, like the manifest. */
   entries: WalkedEntry[]
   rootType: 'directory' | 'file'
-  /** Absolute path of the source, links resolved. */
+  /** Absolute path of the source, with links resolved. */
   root: string
-  /** Entries that could not be read; they are not in the result. */
+  /** Number of entries that could not be read. They are not in the result. */
   failed: number
-  /** Local paths of what interrupted pulls left; no part of the source. */
+  /** Local paths of files that interrupted pulls left. They are not part of the source. */
   partFiles: string[]
 }
 
 export interface WalkOptions {
   excludes?: readonly string[]
-  /** Absolute paths (links resolved) not to enter: the store itself, when it lies in the source. */
+  /** Absolute paths (links resolved) to skip: the store itself, if it is inside the source. */
   skip?: readonly string[]
   reporter: Reporter
   signal?: AbortSignal | undefined
@@ -66,13 +66,13 @@ export async function walk(source: string, options: WalkOptions): Promise<WalkRe
 
 function rootOf(source: string): string {
   try {
-    // the native one keeps names that are not UTF-8
+    // the native version keeps names that are not UTF-8
     return decodeFileName(realpathSync.native(fsPath(resolve(source)), 'buffer'))
   } catch (error) {
     const code = errnoOf(error)
     if (code === 'ENOENT' || code === 'ENOTDIR')
       throw new AppError('not-found', `${source} does not exist.`, {
-        hint: 'Check the path; the current folder is where it is looked up from.',
+        hint: 'Check the path. A relative path starts at the current folder.',
         cause: error,
       })
     throw new AppError('io', `${source} can't be read: ${messageOf(error)}`, { hint: 'Check its permissions.', cause: error })
@@ -118,7 +118,7 @@ class Walker {
       const names = all.filter(name => !isPartName(name))
       if (names.length < all.length) this.partFiles.push(...all.filter(isPartName).map(name => `${local}/${name}`))
       const ignoreFile = fsPath(local === '/' ? `/${IGNORE_FILE}` : `${local}/${IGNORE_FILE}`)
-      // a link to nothing, a folder or a pipe of that name says nothing
+      // a broken link, or a folder or pipe of that name, is no ignore file
       const isFile = names.includes(IGNORE_FILE) && statSync(ignoreFile, { throwIfNoEntry: false })?.isFile()
       if (isFile) this.rules.addFile(folder, readFileSync(ignoreFile, 'utf8'))
       return names
@@ -149,7 +149,7 @@ class Walker {
       this.entries.push(entry)
       return type
     } catch (error) {
-      // gone between the listing of its folder and this look at it: it is no part of the source any more
+      // it was removed after its folder was listed, so it is not part of the source any more
       if (errnoOf(error) === 'ENOENT') this.options.reporter.note(`${localPath} vanished while the folder was being listed`)
       else this.fail(localPath, error)
       return undefined

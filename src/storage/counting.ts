@@ -1,7 +1,7 @@
 import type { CallKind } from './storage.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from './storage.ts'
 
-/** Counts the calls that reach a store, by kind: what a receipt reports. */
+/** Counts the calls that reach a store, by kind, for the receipt. */
 export class CountingStorage implements Storage {
   readonly location: string
   readonly calls: Record<CallKind, number> = { put: 0, get: 0, list: 0, remove: 0, quota: 0 }

@@ -2,9 +2,9 @@ import { AppError } from '../util/errors.ts'
 import type { ByteRange } from './storage.ts'
 
 export function badRange(name: string, size: number, range: ByteRange | undefined): AppError {
-  const asked = range === undefined ? 'all of it was' : `${range.length} bytes from ${range.offset} were`
-  return new AppError('bad-range', `The object ${name} has ${size} bytes, and ${asked} asked for.`, {
-    hint: 'The object may be cut short: run `colab-escape check` to see what is affected.',
+  const requested = range === undefined ? 'the whole object was' : `${range.length} bytes from ${range.offset} were`
+  return new AppError('bad-range', `The object ${name} has ${size} bytes, but ${requested} requested.`, {
+    hint: 'The object may be truncated: run `colab-escape check` to see what is affected.',
   })
 }
 

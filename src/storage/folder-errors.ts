@@ -2,7 +2,7 @@ import { constants } from 'node:os'
 import { AppError, errnoOf, isAppError, messageOf } from '../util/errors.ts'
 import type { ErrorCode } from '../util/errors.ts'
 
-/** Like `errnoOf`, and also names the quota error, which Node knows only by its number. */
+/** Like `errnoOf`, but also returns the name of the quota error, for which Node knows only a number. */
 function systemCode(error: unknown): string | undefined {
   if (error instanceof Error && 'errno' in error && error.errno === -constants.errno.EDQUOT) return 'EDQUOT'
   return errnoOf(error)
@@ -13,10 +13,10 @@ export function isSystemError(error: unknown, codes: readonly string[]): boolean
   return code !== undefined && codes.includes(code)
 }
 
-/** A store can't be written for these reasons, yet may well be read. */
+/** With these errors a store can't be written, but often still be read. */
 export const NOT_WRITABLE = ['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT']
 
-/** What a failed file system call means to a person; `task` completes "Can't ...". An `AppError` passes unchanged. */
+/** The error for a failed file system call. `task` completes "Can't ...". An `AppError` is returned unchanged. */
 export function folderError(error: unknown, folder: string, task: string): AppError {
   if (isAppError(error)) return error
   const make = (code: ErrorCode, why: string, hint: string) => new AppError(code, `Can't ${task}: ${why}`, { hint, cause: error })
@@ -36,13 +36,13 @@ export function folderError(error: unknown, folder: string, task: string): AppEr
     case 'ENOTDIR':
       return make('io', `${folder} is not a folder.`, 'Choose a folder with --store.')
     case 'EISDIR':
-      return make('io', `a folder of that name stands in ${folder}.`, 'Move that folder elsewhere, then try again.')
+      return make('io', `${folder} has a folder of that name.`, 'Move that folder elsewhere, then try again.')
     case 'EIO':
       return make('io', `the disk under ${folder} failed to read or write.`, 'Check the disk and its cable or connection, then try again.')
     default:
       return make(
         'io',
-        `the file system of ${folder} answered: ${messageOf(error)}`,
+        `the file system of ${folder} failed: ${messageOf(error)}`,
         'Check that the disk is there and healthy, then try again.',
       )
   }

@@ -5,12 +5,12 @@ import { dirname, join } from 'node:path'
 import { throwIfAborted } from '../util/errors.ts'
 import { isSystemError } from './folder-errors.ts'
 
-/** Reads and writes go in pieces of this many bytes, so that an abort is noticed between them. */
+/** Reads and writes have at most this many bytes each, so that an abort is noticed between them. */
 const PIECE_BYTES = 4 * 1024 * 1024
 
 const TEMPORARY = /^\.tmp-(?:clock-)?[0-9]+-[0-9a-f]{16}$/
 
-/** Names that `temporaryName` makes, and nothing else's. */
+/** Matches only names made by `temporaryName`. */
 export function isTemporaryName(name: string): boolean {
   return TEMPORARY.test(name)
 }
@@ -19,7 +19,7 @@ export function temporaryName(kind: '' | 'clock-' = ''): string {
   return `.tmp-${kind}${process.pid}-${randomBytes(8).toString('hex')}`
 }
 
-/** Creates `path`, which must not exist, with `bytes` on the disk itself when it resolves. */
+/** Creates `path`, which must not exist. Resolves when `bytes` are synced to the disk. */
 export async function writeDurably(path: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
   const file = await open(path, 'wx')
   try {
@@ -35,8 +35,8 @@ export async function writeDurably(path: string, bytes: Uint8Array, signal: Abor
   }
 }
 
-// a symbolic link or a pipe under an object's name is not an object: do not follow it or wait for it (Windows has
-// neither flag)
+// a symbolic link or a pipe with an object's name is no object: do not follow it or wait for it (Windows has neither
+// flag)
 const { O_NOFOLLOW, O_NONBLOCK } = constants as Partial<typeof constants>
 const READ_ONLY = constants.O_RDONLY | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0)
 
@@ -44,7 +44,7 @@ export async function openForReading(path: string): Promise<FileHandle> {
   return open(path, READ_ONLY)
 }
 
-/** The bytes from `start` to `end`, fewer where the file ends earlier. */
+/** The bytes from `start` to `end`; fewer at the end of the file. */
 export async function readBetween(file: FileHandle, start: number, end: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
   const bytes = new Uint8Array(Buffer.allocUnsafeSlow(end - start).buffer)
   let filled = 0
@@ -59,7 +59,7 @@ export async function readBetween(file: FileHandle, start: number, end: number, 
 
 const NO_FOLDER_SYNC = ['EINVAL', 'EPERM', 'EISDIR', 'ENOTSUP']
 
-/** Makes creations, renames and deletions in `folder` durable, where the platform can do that. */
+/** Makes creations, renames and deletions in `folder` durable, if the platform supports that. */
 export async function syncFolder(folder: string): Promise<void> {
   try {
     const handle = await open(folder, 'r')
@@ -74,8 +74,8 @@ export async function syncFolder(folder: string): Promise<void> {
 }
 
 /**
- * `mkdir -p`, durably: syncs each folder before it makes another in it. Node's recursive `mkdir` fails with ENOENT on a
- * read-only disk.
+ * Durable `mkdir -p`: syncs each folder before it creates another in it. Node's recursive `mkdir` fails with ENOENT on
+ * a read-only disk.
  */
 export async function makeFolder(folder: string): Promise<void> {
   try {
@@ -92,7 +92,7 @@ export async function makeFolder(folder: string): Promise<void> {
   await syncFolder(dirname(folder))
 }
 
-/** The file system's own clock in ms, as an empty file that is created and removed at once tells it. */
+/** The file system's own clock in ms, read from an empty file that is created and removed at once. */
 export async function readClock(folder: string): Promise<number> {
   const path = join(folder, temporaryName('clock-'))
   const file = await open(path, 'wx')
@@ -104,7 +104,7 @@ export async function readClock(folder: string): Promise<number> {
   }
 }
 
-/** For temporary files of our own: one that can't be removed now is taken for stale a day later. */
+/** For our own temporary files: one that can't be removed now counts as stale a day later. */
 export async function removeQuietly(path: string): Promise<void> {
   await unlink(path).catch(() => undefined)
 }

@@ -19,26 +19,24 @@ import { checkName, checkSize, resolveRange } from './object-checks.ts'
 import { isObjectName } from './storage.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions, StoredObject } from './storage.ts'
 
-/** A temporary file this old (ms) belongs to a writer that is gone. */
+/** A temporary file of this age (ms) belongs to a writer that has ended. */
 export const STALE_TEMPORARY_MS = 24 * 60 * 60 * 1000
 
 const STATS_AT_ONCE = 32
 
-/**
- * File times come from a clock that may tick only this often (ms), so they may lie that far behind the machine's own.
- */
+/** The resolution (ms) of the clock for file times. They may be this far behind the machine's clock. */
 const COARSE_TICK_MS = 10
 
 /**
- * Objects are plain files in one folder, written to a temporary file and renamed. Creation times are the files' ctime,
- * which no program can set, unlike mtime. When two writers race for one name, both succeed and the later rename stays.
- * That is sound because the name is the hash of the content, or unique.
+ * Stores objects as plain files in one folder. Each is written to a temporary file and renamed. Creation times are the
+ * files' ctime, which no program can set, unlike mtime. When two writers store the same name at the same time, both
+ * succeed and the later rename wins. That is safe because the name is the hash of the content, or unique.
  */
 export class FolderStorage implements Storage {
   readonly location: string
   private readonly now: () => number
 
-  /** `now` (ms since 1970) stands in for the store's clock where the store can't be written. */
+  /** `now` (ms since 1970) replaces the store's clock if the store can't be written. */
   constructor(path: string, options: { now?: () => number } = {}) {
     this.location = resolve(path)
     this.now = options.now ?? Date.now
@@ -95,17 +93,20 @@ export class FolderStorage implements Storage {
       } catch (error) {
         if (!isSystemError(error, ['ENOENT'])) throw error
       }
-      // also when it was absent: an earlier removal may have failed at this very step
+      // also when it was absent: an earlier removal may have failed at this step
       await syncFolder(this.location).catch((error: unknown) => {
         if (!isSystemError(error, ['ENOENT'])) throw error
       })
     })
   }
 
-  /** Of the file system that holds the folder, or will hold it; `limit` leaves out what is reserved for the system. */
+  /**
+   * The quota of the file system of the folder, which may not exist yet. `limit` leaves out space reserved for the
+   * system.
+   */
   async quota(options: StorageOptions = {}): Promise<Quota> {
     throwIfAborted(options.signal)
-    return this.attempt('ask for the free space', async () => {
+    return this.attempt('read the free space', async () => {
       for (let folder = this.location; ; folder = dirname(folder)) {
         try {
           const { blocks, bfree, bavail, bsize } = await statfs(folder)
@@ -120,11 +121,11 @@ export class FolderStorage implements Storage {
   }
 
   /**
-   * Names of at most `limit` entries that are neither `isOurs` nor temporary files of a store. Empty for an absent
+   * Up to `limit` names of entries that are neither `isOurs` nor temporary files of a store. Empty for an absent
    * folder.
    */
   async strangers(isOurs: (name: string) => boolean, limit: number): Promise<string[]> {
-    return this.attempt('see what is there', async () => {
+    return this.attempt('list the folder', async () => {
       const found: string[] = []
       try {
         for await (const { name } of await opendir(this.location)) {
@@ -139,8 +140,8 @@ export class FolderStorage implements Storage {
   }
 
   /**
-   * Removes temporary files that killed writers left, and returns their number. A writer that was suspended for that
-   * long gets `unavailable` from its `put` and may try again.
+   * Removes temporary files that killed writers left, and returns their number. If their writer was only suspended, its
+   * `put` fails with `unavailable` and may be repeated.
    */
   async removeStaleTemporaries(olderThanMs = STALE_TEMPORARY_MS): Promise<number> {
     return this.attempt('remove old temporary files', async () => {
@@ -179,7 +180,7 @@ export class FolderStorage implements Storage {
     }
   }
 
-  /** Undefined for what is no regular file, or vanished meanwhile. */
+  /** Undefined for anything but a regular file, and for a file that vanished meanwhile. */
   private async describe(name: string): Promise<StoredObject | undefined> {
     try {
       const stats = await lstat(this.path(name))
@@ -216,8 +217,8 @@ export class FolderStorage implements Storage {
   }
 
   /**
-   * The creation time if `name` holds exactly `bytes`, durably; undefined if there is no such entry. Throws `conflict`
-   * otherwise.
+   * The creation time if `name` holds exactly `bytes`, durably; undefined if it does not exist. Throws `conflict` for
+   * other content.
    */
   private async present(name: string, bytes: Uint8Array, options: StorageOptions): Promise<{ created: number } | undefined> {
     const stats = await lstat(this.path(name)).catch((error: unknown) => {
@@ -226,7 +227,7 @@ export class FolderStorage implements Storage {
     if (stats === undefined) return undefined
     if (!stats.isFile() || stats.size !== bytes.length) throw conflict(name, this.location)
     if (!equalBytes(await this.read(name, undefined, options), bytes)) throw conflict(name, this.location)
-    // whoever renamed it may have failed, or not yet come, to make the name durable
+    // the writer that renamed it may not have made the name durable yet
     await syncFolder(this.location)
     return { created: Math.floor(stats.ctimeMs) }
   }
@@ -250,7 +251,7 @@ export class FolderStorage implements Storage {
     } catch (error) {
       if (!isSystemError(error, ['ENOENT'])) throw error
       throw new AppError('unavailable', `A file in ${this.location} vanished while ${name} was being stored.`, {
-        hint: 'Another program cleans up in that folder. Run the same command again: it continues where it stopped.',
+        hint: 'Another program deletes files in that folder. Run the same command again: it continues where it stopped.',
         cause: error,
       })
     }

@@ -1,6 +1,6 @@
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from './storage.ts'
 
-/** Passes every call on: for those that change only some of them. */
+/** Forwards every call. Decorators override some of them. */
 export class ForwardingStorage implements Storage {
   readonly location: string
   protected readonly inner: Storage

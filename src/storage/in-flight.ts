@@ -2,8 +2,8 @@ import { ForwardingStorage } from './forwarding.ts'
 import type { ByteRange, Storage, StorageOptions } from './storage.ts'
 
 /**
- * Counts the objects that are being sent or fetched. Calls `onSent` after each sent object: the end of a push waits for
- * nothing else.
+ * Counts the objects that are being sent or fetched. Calls `onSent` after each sent object, because the end of a push
+ * waits for nothing else.
  */
 export class InFlightStorage extends ForwardingStorage {
   private readonly onSent: () => void

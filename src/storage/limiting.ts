@@ -3,10 +3,10 @@ import { waitOrAbort } from '../util/waiting.ts'
 import { ForwardingStorage } from './forwarding.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from './storage.ts'
 
-export interface Limits {
-  /** Sum of the bytes of all `put`s under way; a larger `put` passes when no other is. */
+export interface CallLimits {
+  /** Maximum bytes of all running `put`s together. A larger `put` runs alone. */
   maxInFlightBytes: number
-  /** Calls of any kind under way. */
+  /** Maximum number of running calls of any kind. */
   maxConcurrent: number
 }
 
@@ -16,16 +16,15 @@ interface Waiting {
 }
 
 /**
- * Limits the calls in progress and the bytes they hold. Calls begin strictly in the order they came, so none waits
- * forever.
+ * Limits the running calls and the bytes they hold. Calls start strictly in order of arrival, so none waits forever.
  */
 export class LimitingStorage extends ForwardingStorage {
-  private readonly limits: Limits
+  private readonly limits: CallLimits
   private readonly queue: Waiting[] = []
   private calls = 0
   private bytes = 0
 
-  constructor(inner: Storage, limits: Limits) {
+  constructor(inner: Storage, limits: CallLimits) {
     super(inner)
     this.limits = limits
   }
@@ -77,12 +76,12 @@ export class LimitingStorage extends ForwardingStorage {
     this.queue.push(waiting)
     return () => {
       this.queue.splice(this.queue.indexOf(waiting), 1)
-      // the one that left may have been all that held back those behind it
+      // the finished call may have been the only one that blocked those behind it
       this.admit()
     }
   }
 
-  /** A call enters here, before it is woken, so that nobody slips in between. */
+  /** Counts a call before it is woken, so that no other call can take its place. */
   private admit(): void {
     for (let first = this.queue[0]; first !== undefined && this.fits(first.bytes); first = this.queue[0]) {
       this.queue.shift()

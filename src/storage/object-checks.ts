@@ -2,7 +2,10 @@ import { AppError, corrupt } from '../util/errors.ts'
 import { badRange } from './errors.ts'
 import { isObjectName, MAX_OBJECT_BYTES, type ByteRange } from './storage.ts'
 
-/** Every backend's first step: refuses a name that could leave the folder or mean another object elsewhere (`io`). */
+/**
+ * The first step of every backend: refuses a name that could leave the folder or be another object on some platform
+ * (`io`).
+ */
 export function checkName(name: string): void {
   if (isObjectName(name)) return
   throw new AppError('io', `No store can hold an object named ${JSON.stringify(name)}.`, {
@@ -18,8 +21,8 @@ export function checkSize(name: string, bytes: Uint8Array): void {
 }
 
 /**
- * Half-open bounds of `range` (default: everything) in an object of `size` bytes. Throws `bad-range` when it does not
- * lie inside.
+ * Half-open bounds of `range` (default: everything) in an object of `size` bytes. Throws `bad-range` when the range is
+ * not within the object.
  */
 export function resolveRange(name: string, size: number, range: ByteRange | undefined): { start: number; end: number } {
   const start = range === undefined ? 0 : range.offset < 0 ? size + range.offset : range.offset

@@ -2,8 +2,8 @@ import { ForwardingStorage } from './forwarding.ts'
 import type { ByteRange, Listing, StorageOptions } from './storage.ts'
 
 /**
- * Begins reads that will be needed soon, so that round trips overlap with other work. Each result is handed out once; a
- * failure shows when the object is asked for.
+ * Starts reads that will be needed soon, so that round trips overlap with other work. Each result is returned once. A
+ * failure is thrown when the object is requested.
  */
 export class ReadAheadStorage extends ForwardingStorage {
   private readonly begun = new Map<string, Promise<Uint8Array>>()

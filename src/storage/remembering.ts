@@ -5,19 +5,19 @@ import type { ByteRange, Storage, StorageOptions } from './storage.ts'
 
 export interface RememberingOptions {
   /**
-   * Selects objects by name. They must never change, and it must not matter when a listing shows them after they are
-   * gone.
+   * Selects objects by name. Selected objects must never change, and it must not matter if a deleted one is still
+   * returned.
    */
   remembers: (name: string) => boolean
-  /** Larger ones (bytes) are read anew each time. */
+  /** Larger objects (bytes) are not cached. */
   objectBytes: number
-  /** Kept at a time, at most. */
+  /** Maximum bytes of cached objects. */
   totalBytes: number
 }
 
 /**
- * Keeps whole objects in memory that it has read or written, for programs that work with a store for a long time and
- * read the same small objects again and again.
+ * Caches whole objects in memory after they were read or written, for programs that run for a long time and read the
+ * same small objects again and again.
  */
 export class RememberingStorage extends ForwardingStorage {
   private readonly options: RememberingOptions

@@ -8,31 +8,31 @@ export interface RetryEvent {
   kind: CallKind
   /** Empty for `list` and `quota`. */
   name: string
-  /** How often it has failed so far, from 1. */
+  /** Number of failures so far, at least 1. */
   failures: number
   delayMs: number
   error: AppError
 }
 
 export interface RetryOptions {
-  /** Tries in all, at least 1. */
+  /** Maximum number of attempts, at least 1. */
   attempts: number
-  /** The first wait is random between 0 and this; each further one doubles that bound, up to `capMs`. */
+  /** The first wait is random between 0 and this. Each further wait doubles that bound, up to `capMs`. */
   baseMs: number
   capMs: number
-  /** No wait begins that would end later than this after the call's beginning. */
+  /** No wait may end later than this after the start of the call. */
   budgetMs: number
   sleep?: Sleep
   random?: () => number
-  /** ms that only ever grow. */
+  /** Monotonic ms. */
   now?: () => number
   onRetry?: (event: RetryEvent) => void
 }
 
 /**
- * Retries `throttled` and `unavailable` calls with exponential backoff and full jitter, after the wait that the store
- * asked for. Every kind of call may be repeated: a `put` or `remove` that took effect although its answer was lost
- * succeeds again.
+ * Retries `throttled` and `unavailable` calls with exponential backoff and full jitter. Waits at least as long as the
+ * store asked for. Every kind of call may be repeated: a `put` or `remove` that took effect although its response was
+ * lost succeeds again.
  */
 export class RetryingStorage extends ForwardingStorage {
   private readonly options: RetryOptions
@@ -63,21 +63,21 @@ export class RetryingStorage extends ForwardingStorage {
   }
 
   private persist<T>(kind: CallKind, name: string, { signal }: StorageOptions, call: () => Promise<T>): Promise<T> {
-    return persist({ kind, name, place: this.location, signal }, this.options, call)
+    return persist({ kind, name, location: this.location, signal }, this.options, call)
   }
 }
 
-export interface PersistedCall {
+export interface CallContext {
   kind: CallKind
   name: string
-  /** For messages: where the call goes. */
-  place: string
+  /** For messages: the store's location. */
+  location: string
   signal: AbortSignal | undefined
 }
 
-/** Repeats a call while it is `throttled` or `unavailable`, within the bounds of `options`. */
-export async function persist<T>(what: PersistedCall, options: RetryOptions, call: () => Promise<T>): Promise<T> {
-  const { kind, name, place, signal } = what
+/** Repeats a call while it is `throttled` or `unavailable`, within the limits of `options`. */
+export async function persist<T>(context: CallContext, options: RetryOptions, call: () => Promise<T>): Promise<T> {
+  const { kind, name, location, signal } = context
   const { attempts, baseMs, capMs, budgetMs, onRetry, sleep = realSleep, random = Math.random, now = () => performance.now() } = options
   const began = now()
   for (let failures = 1; ; failures++) {
@@ -88,7 +88,7 @@ export async function persist<T>(what: PersistedCall, options: RetryOptions, cal
       if (!isAppError(error, 'throttled', 'unavailable')) throw error
       const elapsed = now() - began
       const delayMs = (error.retryAfterMs ?? 0) + random() * Math.min(capMs, baseMs * 2 ** (failures - 1))
-      if (failures >= attempts || elapsed + delayMs > budgetMs) throw givenUp(error, failures, elapsed, place)
+      if (failures >= attempts || elapsed + delayMs > budgetMs) throw givenUp(error, failures, elapsed, location)
       onRetry?.({ kind, name, failures, delayMs, error })
       await sleep(delayMs, signal)
     }

@@ -4,16 +4,16 @@ import { resolveRange } from './object-checks.ts'
 import type { ByteRange, Storage, StorageOptions } from './storage.ts'
 
 export interface SmallObjectOptions {
-  /** Bytes of an object by its name, where known. */
+  /** Sizes of objects by name, if known. */
   sizeOf: (name: string) => number | undefined
-  /** Larger objects (bytes) are read by ranges, as asked. */
+  /** Larger objects (bytes) are read by ranges, as requested. */
   objectBytes: number
-  /** Kept at a time, at most. */
+  /** Maximum bytes of cached objects. */
   totalBytes: number
 }
 
 /**
- * Reads a small object whole when its first range is asked for, and serves other ranges from memory. For readers that
+ * Reads a small object whole when its first range is requested, and serves other ranges from memory. For readers that
  * need most of an object, in pieces at different times: a round trip costs more than the rest of a small object.
  */
 export class SmallObjectStorage extends ForwardingStorage {

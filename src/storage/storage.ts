@@ -4,8 +4,8 @@
  */
 
 /**
- * Largest object that a store must hold, in bytes. Objects travel as one byte array, which keeps retry and checksum
- * simple.
+ * Maximum size in bytes of an object that a store must support. An object is one byte array, which keeps retries and
+ * checksums simple.
  */
 export const MAX_OBJECT_BYTES = 64 * 1024 * 1024
 
@@ -30,20 +30,20 @@ export interface StoredObject {
 }
 
 export interface Listing {
-  /** The store's clock (ms since 1970) just before the listing began. */
+  /** The store's clock (ms since 1970) just before the listing started. */
   asOf: number
   objects: StoredObject[]
 }
 
 export interface Quota {
-  /** Bytes; undefined where the store has no such limit or can't tell. */
+  /** Bytes; undefined if the store has no such limit or does not know it. */
   used: number | undefined
   limit: number | undefined
 }
 
 /**
- * Where the objects of a repository lie: flat, immutable objects under unique names. All that a backend must do is
- * here; policy (retry, limits, caching) wraps it from outside.
+ * A store of a repository's objects: flat, immutable objects under unique names. It contains everything that a backend
+ * must implement. Decorators add policy (retries, limits, caching).
  *
  * Errors are `AppError`s with the codes not-found, bad-range, conflict, denied, unauthenticated, quota, throttled,
  * unavailable, corrupt, interrupted (the signal was aborted) or io. Only throttled and unavailable may be retried.
@@ -52,34 +52,36 @@ export interface Storage {
   /** For messages, e.g. `/media/usb/repo` or `drive:colab-escape`. Never holds a secret. */
   readonly location: string
   /**
-   * Stores `bytes` whole and resolves, once they are durable and their checksum is confirmed, with the creation time by
-   * the store's clock. Nobody ever sees a part of them under `name`. A name that exists with equal bytes is a success
-   * (with its creation time); with other bytes it is a `conflict`.
+   * Stores `bytes` whole. Resolves, once they are durable and their checksum is confirmed, with the creation time by
+   * the store's clock. A partial object is never visible under `name`. If the name exists with equal bytes, that is a
+   * success (with its creation time); with other bytes it is a `conflict`.
    */
   put(name: string, bytes: Uint8Array, options?: StorageOptions): Promise<{ created: number }>
-  /** Exactly these bytes; `not-found`, or `bad-range` when the object is shorter than the range asks for. */
+  /**
+   * Returns exactly these bytes. Throws `not-found`, or `bad-range` when the object is shorter than the range requires.
+   */
   get(name: string, range?: ByteRange, options?: StorageOptions): Promise<Uint8Array>
   /**
-   * Lists every object in one call. Some stores lag behind creations and deletions. An absent store is an empty
-   * listing.
+   * Lists every object in one call. Some stores lag behind creations and deletions. The listing of an absent store is
+   * empty.
    */
   list(options?: StorageOptions): Promise<Listing>
-  /** Absent is success; every copy goes, for good. */
+  /** Deletes every copy permanently. An absent object is a success. */
   remove(name: string, options?: StorageOptions): Promise<void>
   quota(options?: StorageOptions): Promise<Quota>
   /**
-   * Announces that objects will be put soon, so that round trips can begin. Never rejects: the next `put` repeats what
-   * failed.
+   * Announces that objects will be put soon, so that round trips can start. Never rejects: the next `put` repeats a
+   * failed step.
    */
   prepare?(options?: StorageOptions): Promise<void>
 }
 
 const OBJECT_NAME = /^[A-Za-z0-9][A-Za-z0-9._%~+=-]{0,249}$/
 
-/** Names that every store can hold as they are. */
+/** Names that every store supports unchanged. */
 export function isObjectName(name: string): boolean {
   return OBJECT_NAME.test(name)
 }
 
-/** The calls a store answers; decorators count, plan and report by these. */
+/** The calls of a store, for counting, planning and reporting. */
 export type CallKind = 'put' | 'get' | 'list' | 'remove' | 'quota'

@@ -1,13 +1,14 @@
 import type { StorageOptions, StoredObject } from './storage.ts'
 
 /**
- * For stores with a trash: objects of this store that a person put there. Nothing here does, and they still take space.
+ * For stores with a trash: objects of this store that a person moved there. The program itself moves nothing there.
+ * They still take space.
  */
 export interface Trash {
-  /** A name may come more than once. */
+  /** A name may occur more than once. */
   list(options?: StorageOptions): Promise<StoredObject[]>
-  /** Back to where it was, every copy of that name. */
+  /** Restores every copy of that name. */
   putBack(name: string, options?: StorageOptions): Promise<void>
-  /** For good, every copy of that name. */
+  /** Deletes every copy of that name permanently. */
   remove(name: string, options?: StorageOptions): Promise<void>
 }

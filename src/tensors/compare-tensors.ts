@@ -7,7 +7,7 @@ import { decoderOf } from './numbers.ts'
 import { type HashedSource, type Stretch, unequalStretches } from './stretches.ts'
 import type { Tensor, TensorFile } from './tensor.ts'
 
-/** How many bytes of one side are compared at a time. */
+/** Bytes of each side per comparison step. */
 const WINDOW_BYTES = 8 * 1024 * 1024
 
 export interface TensorSide {
@@ -19,7 +19,7 @@ export interface TensorSide {
 
 /**
  * `changed`: same type and shape, other bytes. `retyped`: another type, perhaps the same values. `reshaped`: another
- * shape, not comparable. `removed`: only before. `added`: only after.
+ * shape, not comparable. `removed`: only in `before`. `added`: only in `after`.
  */
 export type ComparisonKind = 'identical' | 'changed' | 'retyped' | 'reshaped' | 'removed' | 'added'
 
@@ -28,19 +28,19 @@ export interface TensorComparison {
   name: string
   before?: Tensor
   after?: Tensor
-  /** For changed and retyped tensors whose elements are numbers. */
+  /** Set for changed and retyped tensors whose elements are numbers. */
   difference?: Difference
 }
 
 export interface CompareOptions {
-  /** A prefix that the names of one side have and the other side's do not. */
+  /** A prefix that only the names of one side have. */
   prefix?: NamePrefix | undefined
-  /** Called with the bytes of each tensor of `before` when it is done. */
+  /** Called after each tensor of `before` with its size in bytes. */
   onBytes?: (bytes: number) => void
   signal?: AbortSignal | undefined
 }
 
-/** Compares tensors of equal name, in the order of `before`; then come those that are only in `after`. */
+/** Compares tensors of equal name in the order of `before`. Those that are only in `after` come last. */
 export async function* compareTensors(
   before: TensorSide,
   after: TensorSide,
@@ -92,14 +92,17 @@ async function compareOne(
   return { kind: sameType ? 'changed' : 'retyped', ...(difference === undefined ? {} : { difference }) }
 }
 
-/** True if the elements of both, which are equally many, are real numbers, or complex numbers. */
+/**
+ * True if the elements of both sides are real numbers, or those of both are complex numbers. The sides have equally
+ * many elements.
+ */
 function areComparable({ type, dtype }: Tensor, other: Tensor): boolean {
   if (type === undefined || other.type === undefined) return false
   const isComplex = (name: string): boolean => name.startsWith('C')
   return decoderOf(dtype) !== undefined && decoderOf(other.dtype) !== undefined && isComplex(dtype) === isComplex(other.dtype)
 }
 
-/** Whole elements that cover the stretches, one window at a time. */
+/** Whole elements that cover the stretches, in windows. */
 function* elementsIn(stretches: readonly Stretch[], { item }: ElementReader): Generator<{ first: number; count: number }> {
   const most = Math.floor(WINDOW_BYTES / item)
   let done = 0

@@ -1,13 +1,13 @@
 import { equalBytes } from '../util/bytes.ts'
 import { decoderOf, LONG_VIEWS, type Numbers } from './numbers.ts'
 
-/** How two tensors of one shape differ. Two NaNs are equal, and so are the two zeros. */
+/** The difference between two tensors of one shape. NaNs equal each other, and so do the two zeros. */
 export interface Difference {
-  /** How many numbers differ; the two of a complex number count one by one. */
+  /** How many numbers differ. The two parts of a complex number count separately. */
   changed: number
   /** The greatest absolute difference of finite numbers. */
   maxAbs: number
-  /** How many of `changed` are NaN or infinite on either side. */
+  /** How many of `changed` are NaN or infinite on at least one side. */
   nonFinite: number
 }
 
@@ -16,8 +16,8 @@ export function noDifference(): Difference {
 }
 
 /**
- * Adds the differences of two equally long rows of little-endian elements to `difference`. False where the elements of
- * either side are not numbers.
+ * Adds the differences between two rows of little-endian elements of equal length to `difference`. False if the
+ * elements of either side are not numbers.
  */
 export function addDifference(
   difference: Difference,

@@ -1,23 +1,23 @@
 import { readExactly } from '../chunking/layouts/span.ts'
 import { isStored } from '../chunking/layouts/zip.ts'
 import { AppError } from '../util/errors.ts'
-import { type ByteSource, itemOf, reachOf, startOf, type Tensor } from './tensor.ts'
+import { type ByteSource, itemOf, elementSpan, startOf, type Tensor } from './tensor.ts'
 import { readMember } from './zip-tensors.ts'
 
-/** Elements that do not lie side by side in the file are gathered in memory, up to this size. */
+/** Maximum bytes of scattered elements, which must be gathered in memory. */
 const MAX_GATHERED_BYTES = 512 * 1024 * 1024
 
-/** Reads a tensor's elements as if they lay side by side, little-endian, the last dimension fastest. */
+/** Reads a tensor's elements as if they were contiguous: little-endian, the last dimension fastest. */
 export interface ElementReader {
-  /** Bytes of an element. */
+  /** Bytes per element. */
   item: number
   count: number
   read(first: number, count: number): Promise<Uint8Array>
-  /** Where they begin in the file; missing where they do not lie there like this. */
+  /** Their offset in the file; missing if they are not stored in this form. */
   start?: number
 }
 
-/** `subject` is the tensor in messages. Throws `unsupported` where scattered elements are too large to gather. */
+/** `subject` names the tensor in messages. Throws `unsupported` if scattered elements are too large to gather. */
 export async function openElements(subject: string, tensor: Tensor, source: ByteSource): Promise<ElementReader> {
   const item = itemOf(tensor)
   const count = tensor.bytes / item
@@ -38,27 +38,23 @@ export async function openElements(subject: string, tensor: Tensor, source: Byte
 async function gather(subject: string, tensor: Tensor, source: ByteSource, deflated: boolean): Promise<Uint8Array> {
   const { shape, strides, offset, bytes, member } = tensor
   const item = itemOf(tensor)
-  const reach = strides === undefined ? bytes : reachOf(shape, strides) * item
+  const reach = strides === undefined ? bytes : elementSpan(shape, strides) * item
   const most = Math.max(bytes, reach, deflated ? member!.length : 0)
   if (most > MAX_GATHERED_BYTES)
-    throw new AppError(
-      'unsupported',
-      `${subject} does not lie in one piece in its file, and its ${most} bytes are too many to gather in memory.`,
-      {
-        hint: deflated ? 'Save it without compression.' : 'Save it after tensor.contiguous(), or in C order.',
-      },
-    )
+    throw new AppError('unsupported', `${subject} is not contiguous in its file, and its ${most} bytes are too many to gather in memory.`, {
+      hint: deflated ? 'Save it without compression.' : 'Save it after tensor.contiguous(), or in C order.',
+    })
   const piece = deflated
     ? (await readMember(member!, source)).subarray(offset, offset + reach)
     : await readExactly(source.read, await startOf(tensor, source), reach)
   return strides === undefined ? piece : inOrder(piece, shape, strides, tensor)
 }
 
-/** Copies the elements of a view out of the bytes that it spans. */
+/** Copies the elements of a view from the bytes that it spans. */
 function inOrder(piece: Uint8Array, shape: readonly number[], strides: readonly number[], { type, bytes }: Tensor): Uint8Array {
   const width = type!.width
   const parts = itemOf({ type } as Tensor) / width
-  // a complex number is one more dimension of two numbers
+  // the two parts of a complex number are one more dimension
   const counts = parts === 1 ? [...shape] : [...shape, parts]
   const steps = parts === 1 ? [...strides] : [...strides.map(stride => stride * parts), 1]
   const from = unitsOf(piece, width)
@@ -78,7 +74,7 @@ function inOrder(piece: Uint8Array, shape: readonly number[], strides: readonly 
   return new Uint8Array(to.buffer, to.byteOffset, to.byteLength)
 }
 
-/** The bytes as integers, so that no payload of a NaN is lost. Two halves for 8 bytes would be no faster. */
+/** Reads the bytes as integers, so that no payload of a NaN is lost. Two halves for 8 bytes would be no faster. */
 function unitsOf(bytes: Uint8Array, width: 1 | 2 | 4 | 8): Uint8Array | Uint16Array | Uint32Array | BigUint64Array {
   const { buffer, byteOffset, length } = byteAligned(bytes, width)
   if (width === 1) return new Uint8Array(buffer, byteOffset, length)
@@ -86,7 +82,7 @@ function unitsOf(bytes: Uint8Array, width: 1 | 2 | 4 | 8): Uint8Array | Uint16Ar
   return width === 4 ? new Uint32Array(buffer, byteOffset, length / 4) : new BigUint64Array(buffer, byteOffset, length / 8)
 }
 
-/** `bytes`, copied where a typed array of this width could not view them. */
+/** `bytes`, copied if their offset is not a multiple of this width, as typed arrays require. */
 export function byteAligned(bytes: Uint8Array, width: number): Uint8Array {
   return bytes.byteOffset % width === 0 ? bytes : Uint8Array.from(bytes)
 }

@@ -8,7 +8,7 @@ export interface LocalSource extends ByteSource {
   close(): Promise<void>
 }
 
-/** Opens a file on this machine. Throws `not-found`, `usage` for a folder, `io` where it cannot be read. */
+/** Opens a local file. Throws `not-found`, `usage` for a folder, `io` if it can't be read. */
 export async function openLocalSource(path: string): Promise<LocalSource> {
   try {
     const file = await open(fsPath(path), 'r')

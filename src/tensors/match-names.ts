@@ -1,17 +1,18 @@
 import type { TensorFile } from './tensor.ts'
 
-/** A prefix on one side: without it, names of that side are names of the other. */
+/** A prefix of one side. Without it, the names match those of the other side. */
 export interface NamePrefix {
   side: 'before' | 'after'
   prefix: string
 }
 
-/** The share of the smaller side's tensors that must find a partner for a prefix to count. */
+/** Share of the smaller side's tensors that must match for a prefix to count. */
 const MIN_SHARE = 0.5
 
 /**
- * If no name is in both files: the prefix of one side without which most of the smaller side's names match. For example
- * `norm.bias` in an export is `model.norm.bias` or `module.norm.bias` in a checkpoint. Undefined where no prefix helps.
+ * If no name is in both files: the prefix of one side without which most of the smaller side's names match. For
+ * example, `norm.bias` in an export is `model.norm.bias` or `module.norm.bias` in a checkpoint. Undefined if no prefix
+ * helps.
  */
 export function findPrefix(before: TensorFile, after: TensorFile): NamePrefix | undefined {
   const [first, second] = [namesOf(before), namesOf(after)]

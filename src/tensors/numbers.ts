@@ -17,7 +17,7 @@ function viewAs<T>(type: View<T>): (bytes: Uint8Array) => T {
 }
 
 /**
- * The value of a small float with this many bits of exponent and mantissa. `top` is the meaning of the highest
+ * The value of a small float with these numbers of exponent and mantissa bits. `top` is the meaning of the highest
  * exponent.
  */
 function smallFloat(bits: number, exponentBits: number, mantissaBits: number, bias: number, top: 'ieee' | 'nan' | 'numbers'): number {
@@ -32,7 +32,7 @@ function smallFloat(bits: number, exponentBits: number, mantissaBits: number, bi
   return exponent === 0 ? sign * mantissa * unit * 2 ** (1 - bias) : sign * (1 + mantissa * unit) * 2 ** (exponent - bias)
 }
 
-/** Decodes with a table of all values, made at first use. */
+/** Decodes with a table of all values, which is made at first use. */
 function tabled(width: 1 | 2, valueOf: (bits: number) => number): Decode {
   let table: Float32Array | undefined
   const units = width === 1 ? viewAs(Uint8Array) : viewAs(Uint16Array)
@@ -87,7 +87,7 @@ export function decoderOf(dtype: string): Decode | undefined {
   return DECODERS.get(dtype)
 }
 
-/** Integers of 64 bits do not fit into numbers: they are compared as they are. */
+/** Integers of 64 bits do not fit into numbers, so they are compared as integers. */
 export const LONG_VIEWS: ReadonlyMap<string, (bytes: Uint8Array) => BigInt64Array | BigUint64Array> = new Map([
   ['I64', viewAs<BigInt64Array | BigUint64Array>(BigInt64Array)],
   ['U64', viewAs<BigInt64Array | BigUint64Array>(BigUint64Array)],

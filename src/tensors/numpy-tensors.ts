@@ -2,7 +2,7 @@ import { npyElement, readNpyHeader } from '../chunking/layouts/npy.ts'
 import { elementsOf, refuse } from '../chunking/layouts/span.ts'
 import { type ByteSource, type Tensor, type TensorFile, unlessContiguous } from './tensor.ts'
 
-/** The one array of a `.npy` file, which has no name of its own. */
+/** Name for the only array of a `.npy` file, which has no name of its own. */
 export async function readNpyFile(source: ByteSource): Promise<TensorFile> {
   return { format: 'NumPy', metadata: new Map(), tensors: [await readNpy('array', source)] }
 }

@@ -12,12 +12,12 @@ import { readZip } from './zip-tensors.ts'
 
 const SNIFFED_BYTES = 16
 const OPENING_BRACE = 0x7b
-/** How files of torch.save before PyTorch 1.6 begin: a pickle of a number. */
+/** The first bytes of files of torch.save before PyTorch 1.6: a pickle of a number. */
 const LEGACY_TORCH = Buffer.from('\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19', 'latin1')
 const HINT = 'Supported formats: safetensors, PyTorch (.pt, .pth), NumPy (.npy, .npz) and GGUF.'
 
 /**
- * The tensors of a file, from its headers alone. `subject` is the file in messages. Throws `corrupt` for a damaged
+ * The tensors of a file, from its headers alone. `subject` names the file in messages. Throws `corrupt` for a damaged
  * file, `unsupported` for one of another kind.
  */
 export async function readTensorFile(subject: string, source: ByteSource): Promise<TensorFile> {
@@ -33,7 +33,7 @@ export async function readTensorFile(subject: string, source: ByteSource): Promi
 
 function damaged(subject: string, why: string): AppError {
   return new AppError('corrupt', `${subject} is damaged: ${why}`, {
-    hint: 'It may be cut short or half written: get it again from where it came, or look at an older version of it.',
+    hint: 'It may be truncated or half written: download or copy it again, or use an older version.',
   })
 }
 
@@ -78,7 +78,7 @@ async function readGguf({ size, read }: ByteSource): Promise<TensorFile> {
   return { format: 'GGUF', metadata: new Map(), tensors: spans.map(tensorOf) }
 }
 
-/** For formats that state name, type and shape of each tensor. */
+/** For formats that state the name, type and shape of each tensor. */
 function tensorOf({ name, dtype = 'unknown', shape = [], offset, length }: TensorSpan): Tensor {
   const type = ELEMENT_TYPES.get(dtype)
   return { name, dtype, shape, count: elementsOf(shape), bytes: length, offset, ...(type === undefined ? {} : { type }) }

@@ -7,23 +7,23 @@ export interface Stretch {
   length: number
 }
 
-/** A source that may know the chunks of its bytes, whose ids are hashes. */
+/** A source that may know the chunk ids of its bytes, which are hashes. */
 export interface HashedSource extends ByteSource {
   chunksOf?(offset: number, length: number): { offset: number; length: number; id: string }[]
 }
 
-/** Where some bytes lie: `start` is the offset of the first of them in the source. */
-export interface Place {
+/** A position in a source: `start` is the offset of the first byte. */
+export interface SourcePosition {
   source: HashedSource
   start: number
 }
 
 /**
- * The stretches of `length` bytes in two places that may differ. Chunks with equal hashes at equal offsets are equal.
- * If only one side has hashes, the bytes of the other are read and hashed; nothing else is read. Ascending, neighbours
- * joined.
+ * The stretches of `length` bytes in two sources that may differ. Chunks with equal hashes at equal offsets are equal.
+ * If only one side has hashes, the bytes of the other side are read and hashed; nothing else is read. Ascending;
+ * adjacent stretches are joined.
  */
-export async function unequalStretches(a: Place, b: Place, length: number): Promise<Stretch[]> {
+export async function unequalStretches(a: SourcePosition, b: SourcePosition, length: number): Promise<Stretch[]> {
   const [left, right] = a.source.chunksOf === undefined ? [b, a] : [a, b]
   if (left.source.chunksOf === undefined) return [{ start: 0, length }]
   const theirs = right.source.chunksOf?.(right.start, length)
@@ -42,8 +42,8 @@ export async function unequalStretches(a: Place, b: Place, length: number): Prom
   return stretches
 }
 
-/** Undefined for bytes outside of the source. */
-async function hashAt({ source, start }: Place, at: number, length: number): Promise<string | undefined> {
+/** Undefined for bytes outside the source. */
+async function hashAt({ source, start }: SourcePosition, at: number, length: number): Promise<string | undefined> {
   if (start + at < 0 || start + at + length > source.size) return undefined
   return sha256Hex(await source.read(start + at, length))
 }

@@ -2,21 +2,21 @@ import { AppError } from '../util/errors.ts'
 import { openElements } from './element-reader.ts'
 import { type ByteSource, itemOf, type Tensor, type TensorFile } from './tensor.ts'
 
-/** How many bytes are read at a time, while those before are written. */
+/** Bytes per read. The next piece is read while the previous one is written. */
 const WINDOW_BYTES = 8 * 1024 * 1024
 const HEADER_ALIGNMENT = 8
 
 export interface SafetensorsPlan {
   header: Uint8Array
-  /** In the order of their bytes. */
+  /** In the order of their data. */
   tensors: readonly Tensor[]
   /** Bytes of the whole file. */
   bytes: number
 }
 
 /**
- * A safetensors file of some tensors of `file`, with their types, shapes and texts. Wide elements come first, so that
- * all are aligned. Throws `unsupported` for a type that safetensors does not have.
+ * Plans a safetensors file with some tensors of `file`, their types, shapes and metadata. Tensors with wide elements
+ * come first, so that all are aligned. Throws `unsupported` for a type that safetensors does not have.
  */
 export function planSafetensors(file: TensorFile, chosen: readonly Tensor[]): SafetensorsPlan {
   const strange = chosen.find(({ type, dtype }) => file.format !== 'safetensors' && (type === undefined || dtype === 'C128'))
@@ -45,7 +45,7 @@ function encodeHeader(entries: readonly [string, object][]): Uint8Array {
   return header
 }
 
-/** The bytes of a planned file, piece by piece. `subject` is the file that the tensors come from, in messages. */
+/** The bytes of a planned file, piece by piece. `subject` names the file of the tensors in messages. */
 export async function* safetensorsPieces(
   subject: string,
   { header, tensors }: SafetensorsPlan,
@@ -58,7 +58,7 @@ export async function* safetensorsPieces(
     const readFrom = (first: number): Promise<Uint8Array> | undefined => {
       if (first >= reader.count) return undefined
       const piece = reader.read(first, Math.min(most, reader.count - first))
-      piece.catch(() => undefined) // it is awaited in its turn
+      piece.catch(() => undefined) // an error is thrown when it is awaited
       return piece
     }
     let next = readFrom(0)

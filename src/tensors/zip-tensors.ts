@@ -5,10 +5,10 @@ import { dataOffset, isStored, METHOD_DEFLATED, readMembers, type ZipMember } fr
 import { itemBytes } from '../util/element-type.ts'
 import { AppError } from '../util/errors.ts'
 import { readNpy } from './numpy-tensors.ts'
-import { type ByteSource, reachOf, type Tensor, type TensorFile, unlessContiguous } from './tensor.ts'
+import { type ByteSource, elementSpan, type Tensor, type TensorFile, unlessContiguous } from './tensor.ts'
 
 const MAX_PICKLE_BYTES = 16 * 1024 * 1024
-/** How much of a deflated member is read: the header of an array is far shorter. */
+/** Bytes read of a deflated member. The header of an array is far shorter. */
 const PREFIX_BYTES = 16 * 1024
 const MAX_PREFIX_PLAIN_BYTES = 32 * 1024 * 1024
 
@@ -21,7 +21,7 @@ export async function readZip(subject: string, source: ByteSource): Promise<Tens
   const arrays = members.filter(({ name }) => name.endsWith('.npy'))
   if (arrays.length > 0) return { format: 'NumPy', metadata: new Map(), tensors: await readArrays(arrays, source) }
   throw new AppError('unsupported', `${subject} is a zip archive without tensors of a known format.`, {
-    hint: 'Archives of torch.save and numpy.savez are understood; a .keras file holds HDF5, which is not.',
+    hint: 'Archives of torch.save and numpy.savez are supported; a .keras file holds HDF5, which is not.',
   })
 }
 
@@ -49,7 +49,7 @@ async function readTorch(members: ZipMember[], pickle: ZipMember, source: ByteSo
 function torchTensor({ name, type, offset, shape, strides }: TorchTensor, member: ZipMember, bigEndian: boolean): Tensor {
   const item = itemBytes(type)
   const count = elementsOf(shape)
-  if (count > 0 && (offset + reachOf(shape, strides)) * item > member.length) refuse('a tensor lies outside of its storage')
+  if (count > 0 && (offset + elementSpan(shape, strides)) * item > member.length) refuse('a tensor lies outside of its storage')
   const apart = unlessContiguous(shape, strides)
   const place = {
     name: name === '' ? 'tensor' : name,
@@ -89,7 +89,7 @@ export async function readMember(member: ZipMember, source: ByteSource): Promise
   const stored = await readStored(member, source)
   if (isStored(member)) return stored
   const plain = inflate(stored, member, member.length + 1)
-  return plain.length === member.length ? plain : refuse('a member has another length than it says')
+  return plain.length === member.length ? plain : refuse('a member does not have its stated length')
 }
 
 async function readStored(member: ZipMember, { size, read }: ByteSource, most = Infinity): Promise<Uint8Array> {
@@ -99,7 +99,7 @@ async function readStored(member: ZipMember, { size, read }: ByteSource, most = 
 function inflate(bytes: Uint8Array, { method }: ZipMember, maxOutputLength: number): Uint8Array {
   if (method !== METHOD_DEFLATED) refuse(`a member is compressed by method ${method}`)
   try {
-    // Z_SYNC_FLUSH: returns what there is where the end is missing
+    // Z_SYNC_FLUSH: returns the available output if the end is missing
     return zlib.inflateRawSync(bytes, { maxOutputLength, finishFlush: zlib.constants.Z_SYNC_FLUSH })
   } catch {
     return refuse('a deflated member is damaged')

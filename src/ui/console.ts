@@ -1,6 +1,6 @@
 /*
- * What a person or a script sees: the live line, plain lines, JSON lines, tables and formatting. It decides nothing
- * and knows no command.
+ * The output for people and scripts: the live line, plain lines, JSON lines, tables and formatting. It makes no
+ * decisions and does not know commands.
  */
 
 import type { Reporter } from '../util/reporter.ts'
@@ -12,7 +12,7 @@ import { type OutputStream, type StoppableReporter, columnsOf, lines } from './o
 import { createPlainReporter } from './plain.ts'
 import { printable, redacted } from './printable.ts'
 
-/** More would push the message itself off the screen. */
+/** Maximum number of list lines. More would scroll the message itself off the screen. */
 const LISTED_ITEMS = 20
 
 export interface ConsoleOptions {
@@ -21,53 +21,53 @@ export interface ConsoleOptions {
   verbose: boolean
   /** False for `--no-progress`. */
   progress: boolean
-  /** False when NO_COLOR is set; a stream that is no terminal gets no colour either way. */
+  /** False when NO_COLOR is set. A stream that is no terminal never gets colour. */
   colour: boolean
-  /** False where no line can be redrawn, whatever the stream says: progress comes in lines then. */
+  /** False if no line can be redrawn, even on a terminal. Progress is then shown in separate lines. */
   redraws?: boolean
   stdout: OutputStream
   stderr: OutputStream
-  /** Milliseconds of any steady clock. */
+  /** Monotonic ms. */
   now: () => number
   /** Overrides the width of stdout. */
   columns?: number
 }
 
 /**
- * Everything that a command shows goes through here. Results go to stdout; progress, notes, warnings and errors to
- * stderr; with `json` everything goes to stdout.
+ * Everything that a command shows goes through this. Results go to stdout; progress, notes, warnings and errors to
+ * stderr. With `json` everything goes to stdout.
  */
 export interface Console {
   readonly reporter: Reporter
-  /** Width for tables; Infinity where stdout is no terminal, so that nothing is shortened in a pipe. */
+  /** Width for tables. Infinity if stdout is no terminal, so that nothing is shortened in a pipe. */
   readonly columns: number
   /**
    * The receipt of a command: the lines `human`, or the event `result` with the fields of `machine`. Silent with
    * `quiet`.
    */
   result(human: string | readonly string[], machine: object): void
-  /** What a command was asked to show: as `result`, but `quiet` doesn't silence it. */
+  /** The requested output of a command: like `result`, but `quiet` does not silence it. */
   print(human: string | readonly string[], machine: object): void
-  /**
-   * Something that happened in a running command: the line `human` on stdout, or the event `machine`. Silent with
-   * `quiet`.
-   */
+  /** An event of a running command: the line `human` on stdout, or the event `machine`. Silent with `quiet`. */
   event(human: string, machine: { event: string; [field: string]: unknown }): void
   /**
-   * Writes bytes to stdout unchanged, whatever the options. Resolves when more may come; to false when the reader is
-   * gone.
+   * Writes bytes to stdout unchanged, with any options. Resolves to true when more may be written, to false when the
+   * reader has ended.
    */
   write(bytes: Uint8Array): Promise<boolean>
-  /** Two lines, what failed and what to do next, with the error's list between them and stack traces with `verbose`. */
+  /**
+   * Shows two lines: what failed, and what to do next. The error's list comes between them, and `verbose` adds stack
+   * traces.
+   */
   error(error: unknown): void
-  /** Takes the progress off the screen for good. A live line keeps the process running until then. */
+  /** Removes the progress from the screen and ends it. A live line keeps the process running until then. */
   close(): void
 }
 
-/** `stream`, but writing into a closed pipe is silence instead of an error. */
+/** `stream`, but errors of writing into a closed pipe are ignored. */
 function tolerant(stream: OutputStream): OutputStream & { readonly gone: boolean } {
   let gone = false
-  // taken before ora puts its hook over `write`, with which a note would cost two redraws
+  // saved before ora hooks `write`: through the hook, a note would cause two redraws
   const write = stream.write.bind(stream)
   stream.on('error', error => {
     if (!isClosedStream(error, stream)) throw error

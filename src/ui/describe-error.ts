@@ -36,8 +36,7 @@ const ERRNO_HINTS: Readonly<Record<string, string>> = {
 }
 
 /**
- * What to show for anything that was thrown: an `AppError` as it is, an errno as `io`, anything else as a bug
- * (`internal`).
+ * The description of any thrown value: an `AppError` unchanged, an errno as `io`, anything else as a bug (`internal`).
  */
 export function describeError(error: unknown): ErrorDescription {
   if (error instanceof AppError) {
@@ -57,7 +56,7 @@ export function describeError(error: unknown): ErrorDescription {
   }
 }
 
-/** Stack traces of an error and of its causes, as lines. */
+/** Stack traces of an error and its causes, as lines. */
 export function stackLines(error: unknown): string[] {
   const all: string[] = []
   for (let each = error, depth = 0; each instanceof Error && depth < 5; each = each.cause, depth++) {

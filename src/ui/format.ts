@@ -19,7 +19,7 @@ export function formatDuration(milliseconds: number): string {
   return `${Math.floor(minutes / 60)} h ${twoDigits(minutes % 60)} m`
 }
 
-/** An estimate of the time left, no finer than an estimate can be: `8 s`, `3 m 04 s`, `13 m`, `2 h 05 m`. */
+/** An estimate of the time left, with the precision of an estimate: `8 s`, `3 m 04 s`, `13 m`, `2 h 05 m`. */
 export function formatRemaining(milliseconds: number): string {
   const seconds = Math.max(1, Math.ceil(milliseconds / 1000))
   if (seconds < 60) return `${seconds} s`
@@ -29,7 +29,7 @@ export function formatRemaining(milliseconds: number): string {
 }
 
 /**
- * `ratio` is a part of one. Only 1 is `100%` and only 0 is `0%`: values next to them are shown as `99%` and `<1%`
+ * `ratio` is between 0 and 1. Only 1 is `100%` and only 0 is `0%`. Values next to them are shown as `99%` and `<1%`
  * (`99.9%` and `<0.1%` with one decimal).
  */
 export function formatPercent(ratio: number, decimals = 0): string {
@@ -41,7 +41,7 @@ export function formatPercent(ratio: number, decimals = 0): string {
   return `${Math.min(percent, 100 - step).toFixed(decimals)}%`
 }
 
-/** `12,345`, whatever the machine's language. */
+/** `12,345`, in any locale. */
 export function formatCount(count: number): string {
   return String(Math.round(count)).replace(/\B(?=(\d{3})+$)/g, ',')
 }
@@ -51,7 +51,7 @@ export function plural(count: number, noun: string, nouns = `${noun}s`): string 
   return `${formatCount(count)} ${count === 1 ? noun : nouns}`
 }
 
-/** By this machine's clock and time zone, to the minute: `2026-11-22 18:24`. */
+/** In this machine's time zone, to the minute: `2026-11-22 18:24`. */
 export function localTime(ms: number): string {
   const time = new Date(ms)
   return `${time.getFullYear()}-${twoDigits(time.getMonth() + 1)}-${twoDigits(time.getDate())} ${twoDigits(time.getHours())}:${twoDigits(time.getMinutes())}`

@@ -1,10 +1,10 @@
 import type { StoppableReporter } from './output.ts'
 import { redacted } from './printable.ts'
 
-/** At most two lines of progress a second. */
+/** Minimum time (ms) between two lines of progress. */
 const EVERY_MS = 500
 
-/** One line of JSON in ASCII-safe form: the controls that JSON itself lets through are escaped too. */
+/** One line of printable JSON: also escapes the control characters that JSON itself allows. */
 export function jsonLine(event: object): string {
   const text = JSON.stringify(event).replace(/[\x7f-\x9f]/g, control => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`)
   return `${text}\n`

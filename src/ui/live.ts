@@ -3,11 +3,14 @@ import { LineStream } from './line-stream.ts'
 import { type OutputStream, type StoppableReporter, lines } from './output.ts'
 import { ProgressText } from './progress-text.ts'
 
-/** Five redraws a second: a notebook coalesces more than that, and a person reads no more. */
+/** Minimum time (ms) between redraws: notebooks coalesce faster ones, and people can't read them. */
 const REDRAW_MS = 200
-/** Runs shorter than this show no line and don't load ora. */
+/** Runs shorter than this (ms) show no line and don't load ora. */
 const START_AFTER_MS = 250
-/** The spinner and the space after it, and the last column, which stays free so that no terminal wraps. */
+/**
+ * Columns that the text can't use: the spinner, the space after it, and the last column, which stays empty so that no
+ * terminal wraps.
+ */
 const RESERVED_COLUMNS = 4
 
 export interface LiveOptions {
@@ -17,17 +20,17 @@ export interface LiveOptions {
   now: () => number
 }
 
-/** One calm line at the bottom of a terminal, with notes and warnings scrolling above it. */
+/** One line at the bottom of a terminal. Notes and warnings scroll above it. */
 export function createLiveReporter({ stream, colour, verbose, now }: LiveOptions): StoppableReporter {
   const screen = new LineStream(stream)
   let text = new ProgressText()
   let spinner: Ora | undefined
   let timer: NodeJS.Timeout | undefined
-  let wanted = false
+  let isShown = false
 
   const begin = async (): Promise<void> => {
     const { default: ora } = await import('ora')
-    if (!wanted) return
+    if (!isShown) return
     spinner ??= spinnerOf(ora, screen, colour, () => text.line(now(), screen.columns - RESERVED_COLUMNS))
     spinner.start()
   }
@@ -35,9 +38,9 @@ export function createLiveReporter({ stream, colour, verbose, now }: LiveOptions
   return {
     progress(update) {
       text.update(update, now())
-      if (wanted) return
-      wanted = true
-      // a run doesn't fail because its progress can't be drawn
+      if (isShown) return
+      isShown = true
+      // a run must not fail because its progress can't be drawn
       timer = setTimeout(() => void begin().catch(() => undefined), START_AFTER_MS)
       timer.unref()
     },
@@ -47,7 +50,7 @@ export function createLiveReporter({ stream, colour, verbose, now }: LiveOptions
       if (verbose) screen.above(lines.detail(message))
     },
     stop() {
-      wanted = false
+      isShown = false
       clearTimeout(timer)
       spinner?.stop()
       text = new ProgressText()
@@ -60,12 +63,12 @@ function spinnerOf(ora: (options: Options) => Ora, stream: LineStream, colour: b
     stream,
     isEnabled: true,
     color: false,
-    // Ctrl-C and what is typed belong to the program; a killed process must not leave the cursor hidden
+    // ora must not handle Ctrl-C or keyboard input, and a killed process must not leave the cursor hidden
     discardStdin: false,
     hideCursor: false,
     suffixText,
   })
-  // painted here: ora's own colours look at the environment (CI among it) once more, where that has been decided
+  // coloured here: ora's own colours check the environment (such as CI) again, which is already decided
   spinner.spinner = { interval: REDRAW_MS, frames: spinner.spinner.frames.map(frame => lines.frame(frame, colour)) }
   return spinner
 }

@@ -1,12 +1,12 @@
 import type { Reporter } from '../util/reporter.ts'
 import { printable, redacted } from './printable.ts'
 
-/** What the ui needs of process.stdout and process.stderr. */
+/** The used part of process.stdout and process.stderr. */
 export interface OutputStream {
   write(data: string | Uint8Array, done?: (error?: Error | null) => void): boolean
   on(event: 'error', listener: (error: Error) => void): unknown
   readonly isTTY?: boolean | undefined
-  /** 0 under a terminal without a size, as in a Colab cell. */
+  /** 0 in a terminal without a size, as in a Colab cell. */
   readonly columns?: number | undefined
 }
 
@@ -16,7 +16,7 @@ export function columnsOf(stream: OutputStream): number {
   return stream.columns === undefined || !(stream.columns > 0) ? COLUMNS_OF_A_SIZELESS_TERMINAL : stream.columns
 }
 
-/** A reporter that takes its progress off the screen on `stop`; the next update brings it back. */
+/** A reporter that removes its progress from the screen on `stop`. The next update shows it again. */
 export interface StoppableReporter extends Reporter {
   stop(): void
 }

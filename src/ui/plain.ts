@@ -8,13 +8,16 @@ export interface PlainOptions {
   now: () => number
   /** Milliseconds between two lines of progress; Infinity for none. */
   everyMs?: number
-  /** Warnings only. */
+  /** Show only warnings. */
   quiet?: boolean
 }
 
 const EVERY_MS = 5_000
 
-/** Plain lines for logs: progress every few seconds, so that a short run shows none, and notes and warnings at once. */
+/**
+ * Plain lines for logs. Notes and warnings appear at once. Progress appears every few seconds, so a short run shows
+ * none.
+ */
 export function createPlainReporter({ stream, colour, verbose, now, everyMs = EVERY_MS, quiet = false }: PlainOptions): StoppableReporter {
   let text = new ProgressText()
   let lastLine: number | undefined

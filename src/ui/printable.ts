@@ -1,4 +1,5 @@
-// Controls (C0, C1, DEL), lone surrogates, line and paragraph separators, and marks that change the writing direction.
+// Controls (C0, C1, DEL), lone surrogates, line and paragraph separators, and characters that change the writing
+// direction.
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu
 const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 
@@ -10,19 +11,19 @@ function escaped(character: string): string {
 }
 
 /**
- * One line that is safe to show: control characters become `\x1b`, `\n`, `\u202e`, ...; a byte of a name that is not
- * UTF-8, which arrives as a lone surrogate U+DC80..U+DCFF, becomes `\xff`. Applying it twice changes nothing more.
+ * One line that is safe to show. Control characters become `\x1b`, `\n`, `\u202e`, ... A byte of a name that is not
+ * UTF-8 is a lone surrogate U+DC80..U+DCFF, and becomes `\xff`. Applying it twice changes nothing more.
  */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, escaped)
 }
 
 // Google's access and refresh tokens, login codes, client secrets, bearer headers, and ids of resumable uploads, which
-// let anyone write.
+// allow anyone to write
 const SECRET =
   /\bya29\.[\w.-]+|\b1\/\/[\w-]{20,}|\b4(?:\/|%2F)0[\w-]{10,}|\bGOCSPX-[\w-]+|\bBearer\s+[\w.~+/=-]+|\b(?:upload_id|access_token|refresh_token|client_secret)=[\w.~%+/-]+/g
 
-/** The last guard against a token in a message, whoever wrote it. */
+/** The last guard against tokens in messages from any source. */
 export function redacted(text: string): string {
   return text.replace(SECRET, '[secret]')
 }

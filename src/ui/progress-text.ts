@@ -5,9 +5,9 @@ import { shortenEnd } from './width.ts'
 
 const RATE_WINDOW_MS = 5_000
 const ESTIMATE_WINDOW_MS = 20_000
-/** A total that has not grown for so long is taken as final. */
+/** A total that has not grown for this time (ms) is considered final. */
 const SETTLED_MS = 2_000
-/** No time left is shown earlier: the first seconds of a run are not like the rest. */
+/** Time (ms) before the first estimate: the first seconds of a run are not like the rest. */
 const ESTIMATE_AFTER_MS = 4_000
 const LONGEST_ESTIMATE_MS = 100 * 3_600_000
 
@@ -34,8 +34,8 @@ function joinFirst(word: string, ...parts: (string | undefined)[]): string[] {
 }
 
 /**
- * Formats the updates of a run as one line of text, both for the live line and for log lines. Times are ms of any
- * steady clock.
+ * Formats the updates of a run as one line of text, for the live line and for log lines. Times are ms of any monotonic
+ * clock.
  */
 export class ProgressText {
   private latest: ProgressUpdate | undefined
@@ -46,9 +46,7 @@ export class ProgressText {
   private countdown = new Countdown()
   private sawFlight = false
 
-  /**
-   * Every update is complete: counters it leaves out are not shown. A smaller number of bytes starts a new measurement.
-   */
+  /** Every update is complete: missing counters are not shown. A smaller number of bytes starts a new measurement. */
   update(update: ProgressUpdate, now: number): void {
     const before = this.latest
     const done = update.doneBytes ?? before?.doneBytes ?? 0
@@ -103,7 +101,7 @@ export class ProgressText {
       rate === undefined ? undefined : formatRate(rate),
       saved ? `saved ${formatPercent(1 - storedBytes / newBytes)}` : undefined,
       left === undefined ? undefined : `${formatRemaining(left)} left`,
-      // once shown it stays, so that what follows keeps its place
+      // it stays once shown, so that the parts after it do not move
       this.sawFlight && inFlight !== undefined ? `${formatCount(inFlight)} in flight` : undefined,
       countOf(doneFiles, totalFiles),
     )

@@ -1,10 +1,10 @@
-/** A report may be so late before its absence counts as a pause. */
+/** A report may be this late (ms) before its absence counts as a pause. */
 const PATIENCE_MS = 3_000
 
 /**
- * Bytes per second, averaged over roughly the last `windowMs`: a byte's weight fades exponentially with its age.
- * Spreads the bytes of a report evenly over the time since the last report, so that bursts and irregular reports need
- * no special care.
+ * Bytes per second, averaged over about the last `windowMs`: a byte's weight decays exponentially with its age. Spreads
+ * the bytes of a report evenly over the time since the last report, so bursts and irregular reports need no special
+ * handling.
  */
 export class RateMeter {
   private readonly windowMs: number
@@ -25,7 +25,7 @@ export class RateMeter {
     this.at = now
   }
 
-  /** Undefined in the first half second, when one report more or less would decide. */
+  /** Undefined in the first half second, when a single report would dominate. */
   rate(now: number): number | undefined {
     if (now - this.started < 500) return undefined
     const until = Math.max(this.at, now - PATIENCE_MS)
@@ -40,13 +40,13 @@ const QUICKEST_FOLLOW_MS = 500
 
 /**
  * Counts down to an estimated end. A new estimate moves that end gradually, so that the time left does not jump or
- * flicker; near the end it moves sooner, so that the countdown ends with the work.
+ * flicker. Near the end it moves faster, so that the countdown ends with the work.
  */
 export class Countdown {
   private end: number | undefined
   private at = 0
 
-  /** Milliseconds left to show, given what the latest estimate says. */
+  /** Milliseconds left to show, given the latest estimate. */
   left(now: number, estimateMs: number): number {
     const estimatedEnd = now + estimateMs
     const followMs = Math.min(FOLLOW_MS, Math.max(QUICKEST_FOLLOW_MS, estimateMs / 2))

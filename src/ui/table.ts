@@ -2,7 +2,7 @@ import { printable } from './printable.ts'
 import { shortenMiddle, textWidth } from './width.ts'
 
 export interface Column {
-  /** Empty titles in all columns leave out the heading. */
+  /** If the titles of all columns are empty, there is no heading. */
   title: string
   align?: 'left' | 'right'
 }
@@ -12,7 +12,7 @@ export const right = (title: string): Column => ({ title, align: 'right' })
 const GAP = '  '
 const NARROWEST = 8
 
-/** Takes columns from the widest left-aligned one, again and again, until the row fits or none can give any more. */
+/** Repeatedly shortens the widest left-aligned column until the row fits or no column can become narrower. */
 function fit(columns: readonly Column[], widths: number[], width: number): void {
   let excess = widths.reduce((sum, each) => sum + each, GAP.length * (columns.length - 1)) - width
   while (excess > 0) {
@@ -27,7 +27,7 @@ function fit(columns: readonly Column[], widths: number[], width: number): void 
 }
 
 /**
- * Lines of aligned cells, at most `width` columns where that is possible without shortening numbers. Makes cells
+ * Aligned lines of cells. They have at most `width` columns if that is possible without shortening numbers. Makes cells
  * printable.
  */
 export function renderTable(columns: readonly Column[], rows: readonly (readonly string[])[], width = Infinity): string[] {

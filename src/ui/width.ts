@@ -33,21 +33,21 @@ export function textWidth(text: string): number {
   return graphemes(text).reduce((width, grapheme) => width + graphemeWidth(grapheme), 0)
 }
 
-/** As many of `parts` from the front as fit into `width` columns. */
+/** The longest prefix of `parts` that fits into `width` columns. */
 function fitting(parts: readonly string[], width: number): string[] {
   let used = 0
   const end = parts.findIndex(part => (used += textWidth(part)) > width)
   return parts.slice(0, end < 0 ? parts.length : end)
 }
 
-/** Cuts the end off a text that takes more than `width` columns. */
+/** Cuts off the end of a text that is wider than `width` columns. */
 export function shortenEnd(text: string, width: number): string {
   if (textWidth(text) <= width) return text
   if (width < 1) return ''
   return fitting(graphemes(text), width - 1).join('') + ELLIPSIS
 }
 
-/** Takes the middle out of a text that is wider than `width` columns: the beginning and the end of a path say most. */
+/** Removes the middle of a text that is wider than `width` columns: the start and the end of a path are most useful. */
 export function shortenMiddle(text: string, width: number): string {
   if (textWidth(text) <= width) return text
   if (width < 1) return ''

@@ -1,7 +1,7 @@
-/** A map whose values may take so many bytes together: beyond that it forgets those that were used longest ago. */
+/** A map with a limit on the total bytes of its values. It evicts the least recently used ones. */
 export class ByteLru<K, V> {
   private readonly capacity: number
-  /** In the order of their last use. */
+  /** Least recently used first. */
   private readonly entries = new Map<K, { value: V; bytes: number }>()
   private totalBytes = 0
 
@@ -9,12 +9,12 @@ export class ByteLru<K, V> {
     this.capacity = capacity
   }
 
-  /** Bytes of all values in it. */
+  /** Total bytes of its values. */
   get bytes(): number {
     return this.totalBytes
   }
 
-  /** Undefined when the value was never set or is forgotten; else it now counts as used last. */
+  /** Undefined if the value was never set or was evicted. Otherwise it becomes the most recently used one. */
   get(key: K): V | undefined {
     const entry = this.entries.get(key)
     if (entry === undefined) return undefined
@@ -23,7 +23,7 @@ export class ByteLru<K, V> {
     return entry.value
   }
 
-  /** Sets a value of so many bytes. A value larger than the capacity is not kept, and all others are forgotten. */
+  /** Sets a value of this many bytes. A value larger than the capacity is not kept, and evicts all others. */
   set(key: K, value: V, bytes: number): void {
     this.delete(key)
     this.entries.set(key, { value, bytes })

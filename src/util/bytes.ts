@@ -1,18 +1,18 @@
 import { corrupt } from './errors.ts'
 
 /**
- * Reads a byte array front to back. Every read checks its bounds first, so a hostile length can neither overrun nor
- * allocate.
+ * Reads a byte array from front to back. Every read checks its bounds first, so a hostile length can neither overrun
+ * nor allocate.
  */
 export class ByteReader {
   readonly bytes: Uint8Array
-  readonly what: string
+  readonly subject: string
   position: number
   readonly end: number
 
-  constructor(bytes: Uint8Array, what: string, start = 0, end = bytes.length) {
+  constructor(bytes: Uint8Array, subject: string, start = 0, end = bytes.length) {
     this.bytes = bytes
-    this.what = what
+    this.subject = subject
     this.position = start
     this.end = end
   }
@@ -22,7 +22,7 @@ export class ByteReader {
   }
 
   fail(why: string): never {
-    throw corrupt(this.what, why)
+    throw corrupt(this.subject, why)
   }
 
   private need(count: number): void {
@@ -43,8 +43,8 @@ export class ByteReader {
   }
 
   /**
-   * Unsigned LEB128 in its shortest form, at most `max` (<= 2^53 - 1). The caller's `max` states what is sane at this
-   * place.
+   * Unsigned LEB128 in its shortest form, at most `max` (<= 2^53 - 1). The caller's `max` is the largest plausible
+   * value.
    */
   varint(max: number): number {
     let value = 0
@@ -62,7 +62,7 @@ export class ByteReader {
     return this.fail('a number is too long')
   }
 
-  /** A count of items that take at least `minBytes` each: it can't exceed what the remaining bytes could hold. */
+  /** A count of items of at least `minBytes` each. Rejects a count that the remaining bytes can't hold. */
   count(minBytes: number, max: number): number {
     const value = this.varint(max)
     if (value * minBytes > this.remaining) this.fail(`a count (${value}) exceeds what the remaining ${this.remaining} bytes can hold`)

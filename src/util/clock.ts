@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
 
-/** Time and chance come in from outside, so that tests own them. */
+/** Time and randomness are passed in, so that tests can control them. */
 export interface Surroundings {
   /**
-   * ms since 1970 by this machine's clock. Use it for events on this machine only; times of a store come from the
+   * ms since 1970 by this machine's clock. Use it only for events on this machine. Times of a store come from the
    * store.
    */
   now: () => number
-  /** ms that only ever grow. */
+  /** Monotonic ms. */
   monotonic: () => number
   random: (bytes: number) => Uint8Array
 }

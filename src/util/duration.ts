@@ -10,15 +10,15 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   w: 7 * 86_400_000,
 }
 
-/** More than every unit with all its digits. */
+/** A longer text is no duration. */
 const MAX_CHARACTERS = 100
 const PART = /(\d+(?:\.\d+)?)([a-z]+)/g
-/** With a limit on digits, the sum of all units stays far below what a `Date` holds. */
+/** Limits the digits, so that the sum of all units fits into a `Date`. */
 const DURATION = /^(?:\d{1,9}(?:\.\d{1,3})?(?:ms|s)|\d{1,6}(?:\.\d{1,3})?(?:min|m|h|d|w))+$/
 
 /**
- * The milliseconds of a duration such as `500ms`, `30s`, `5min`, `5m`, `36h`, `14d`, `2w` or `1d12h`: numbers, each
- * with its unit, each unit at most once. A day has 24 hours. Undefined for any other text.
+ * The milliseconds of a duration such as `500ms`, `30s`, `5min`, `5m`, `36h`, `14d`, `2w` or `1d12h`: numbers with
+ * units, each unit at most once. A day has 24 hours. Undefined for any other text.
  */
 export function parseDuration(text: string): number | undefined {
   if (text.length > MAX_CHARACTERS || !DURATION.test(text)) return undefined
@@ -27,7 +27,7 @@ export function parseDuration(text: string): number | undefined {
   return parts.reduce((ms, [, number, unit]) => ms + Number(number) * UNIT_MS[unit!]!, 0)
 }
 
-/** The milliseconds that the value of an option names. Throws `usage`. */
+/** The milliseconds of an option's value. Throws `usage`. */
 export function durationOption(option: string, text: string): number {
   const ms = parseDuration(text)
   if (ms === undefined)

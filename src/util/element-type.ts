@@ -1,13 +1,13 @@
-/** What the elements of a tensor are. */
+/** The type of a tensor's elements. */
 export interface ElementType {
-  /** Bytes of an element; of a complex number those of each of its two parts; 1 where it is not known. */
+  /** Bytes per element; for complex numbers, bytes per part; 1 if unknown. */
   width: 1 | 2 | 4 | 8
   /**
-   * Floats have their sign in the top bit of a little-endian element. `unknown` is also for elements that are not one
+   * The sign of floats is in the top bit of a little-endian element. `unknown` also covers elements that are not one
    * number each.
    */
   kind: 'float' | 'int' | 'unknown'
-  /** Its name in safetensors. */
+  /** The type's name in safetensors. */
   dtype?: string | undefined
 }
 
@@ -35,7 +35,7 @@ function integers(width: ElementType['width'], ...dtypes: string[]) {
   return dtypes.map(dtype => ({ width, kind: 'int' as const, dtype }))
 }
 
-/** Bytes of one element of a type in `ELEMENT_TYPES`: a complex number has two parts. */
+/** Bytes per element of a type in `ELEMENT_TYPES`. A complex number has two parts. */
 export function itemBytes({ width, dtype }: ElementType): number {
   return dtype === 'C64' || dtype === 'C128' ? 2 * width : width
 }

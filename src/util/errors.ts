@@ -1,11 +1,9 @@
 /*
- * The leaves: errors, bytes, hashes, paths, time and the reporter's interface. Nothing here knows what a repository, a
- * store or a command is, and nothing here imports another room.
+ * Errors, bytes, hashes, paths, time and the reporter's interface. It does not know repositories, stores or commands,
+ * and imports no other room.
  */
 
-/**
- * The kind of an error, stable between releases. Commands map it to an exit code, and retries depend on nothing else.
- */
+/** The kind of an error, stable between releases. Exit codes and retries depend on it alone. */
 export type ErrorCode =
   | 'usage'
   | 'not-found'
@@ -25,16 +23,16 @@ export type ErrorCode =
   | 'io'
 
 export interface ErrorDetails {
-  /** What the person should do next, one sentence. */
+  /** What the user should do next, in one sentence. */
   hint?: string
   cause?: unknown
-  /** Milliseconds that the other side asked us to wait (`throttled` only). */
+  /** Milliseconds that the server asked us to wait (`throttled` only). */
   retryAfterMs?: number
-  /** Further lines, such as the list of files that stand in the way. */
+  /** Further lines, such as a list of files that are in the way. */
   list?: readonly string[]
 }
 
-/** An error a person can act on: a stable code, what failed and why (`message`), and what to do next (`hint`). */
+/** An error that the user can act on: a stable code, what failed and why (`message`), and what to do next (`hint`). */
 export class AppError extends Error {
   readonly code: ErrorCode
   readonly hint: string | undefined
@@ -55,21 +53,21 @@ export function isAppError(error: unknown, ...codes: ErrorCode[]): error is AppE
   return error instanceof AppError && (codes.length === 0 || codes.includes(error.code))
 }
 
-/** Damaged or hostile bytes: every decoder of the format throws this and nothing else. */
-export function corrupt(what: string, why: string, hint?: string): AppError {
-  return new AppError('corrupt', `${what} is damaged: ${why}`, {
+/** Damaged or hostile bytes. Every decoder of the format throws only this error. */
+export function corrupt(subject: string, why: string, hint?: string): AppError {
+  return new AppError('corrupt', `${subject} is damaged: ${why}`, {
     hint: hint ?? 'Run `colab-escape check --read-data` to see which files and versions are affected.',
   })
 }
 
-/** What this release does not know: an id or a format of a newer one. */
-export function newerFormat(what: string): AppError {
-  return new AppError('newer-format', `${what} was made by a newer colab-escape.`, {
+/** An id or a format of a newer release. */
+export function newerFormat(subject: string): AppError {
+  return new AppError('newer-format', `${subject} was made by a newer colab-escape.`, {
     hint: 'Use the newest one: npx -y colab-escape@latest',
   })
 }
 
-/** The `errno` code ('ENOENT', ...) of a Node system error, or undefined; an `AppError` is none. */
+/** The `errno` code ('ENOENT', ...) of a Node system error. Undefined for other errors, also for an `AppError`. */
 export function errnoOf(error: unknown): string | undefined {
   if (error instanceof Error && !(error instanceof AppError) && 'code' in error && typeof error.code === 'string') return error.code
   return undefined

@@ -1,16 +1,19 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
-/** Longest stretch (ms) of synchronous work before signals, timers and the screen get their turn. */
+/** Longest time (ms) of synchronous work before signals, timers and the screen are handled. */
 const STRETCH_MS = 25
 
 /**
- * For loops of synchronous calls: `breathe` lets the event loop run once the last turn is long enough ago. `isDue`
- * costs next to nothing.
+ * For loops of synchronous calls: `breathe` lets the event loop run if enough time has passed. `isDue` costs next to
+ * nothing.
  */
 export class Breather {
   private last = performance.now()
 
-  /** True when a turn is due. `if (turns.isDue()) await turns.breathe()` saves the promise where it is not. */
+  /**
+   * True when `breathe` would let the event loop run. `if (turns.isDue()) await turns.breathe()` avoids a promise in
+   * all other cases.
+   */
   isDue(): boolean {
     return performance.now() - this.last > STRETCH_MS
   }

@@ -17,7 +17,7 @@ export function formatBytes(bytes: number): string {
   return `${number} ${unit}`
 }
 
-/** `1.23 of 4.56 GB`, or `850 MB of 1.20 GB` when the units differ. */
+/** `1.23 of 4.56 GB`, or `850 MB of 1.20 GB` if the units differ. */
 export function formatBytesOf(done: number, total: number): string {
   const whole = inUnit(total)
   const part = inUnit(done)

@@ -4,8 +4,8 @@ import { hash } from 'node:crypto'
 export const HASH_BYTES = 32
 
 /**
- * Goes through a string, so that the bytes lie in the shared pool of small buffers: a digest with memory of its own
- * takes twice as long and more, and costs the garbage collector more.
+ * Converts through a string, so that the bytes are in the shared pool of small buffers. A digest with its own memory
+ * takes more than twice as long and burdens the garbage collector more.
  */
 export function sha256(bytes: Uint8Array): Buffer {
   return Buffer.from(hash('sha256', bytes, 'binary'), 'binary')

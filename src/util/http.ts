@@ -1,10 +1,10 @@
 import { AppError } from './errors.ts'
 
-/** Addresses of proxies, as HTTP_PROXY, HTTPS_PROXY and NO_PROXY name them. */
+/** Addresses of proxies, from HTTP_PROXY, HTTPS_PROXY and NO_PROXY. */
 export interface ProxySettings {
   http: string | undefined
   https: string | undefined
-  /** Hosts that are reached directly, separated by commas or spaces; `*` for all. */
+  /** Hosts to reach directly, separated by commas or spaces; `*` for all. */
   no: string | undefined
 }
 
@@ -12,8 +12,8 @@ export interface ProxySettings {
 const ALWAYS_DIRECT = ['localhost', '127.0.0.1', '[::1]']
 
 /**
- * The `fetch` for all requests. Node 20's own does not support proxies; where one is set, requests go through undici's,
- * which is loaded with the first of them (40 ms). Errors: `usage` for an address that is not valid.
+ * The `fetch` for all requests. Node 20's own does not support proxies. If a proxy is set, requests use undici's, which
+ * is loaded at the first request (40 ms). Errors: `usage` for an invalid address.
  */
 export function createFetch(proxy: ProxySettings): typeof fetch {
   const httpProxy = proxyAddress('HTTP_PROXY', proxy.http)
@@ -28,7 +28,7 @@ export function createFetch(proxy: ProxySettings): typeof fetch {
   }
 }
 
-/** An address may hold a password: it is never part of a message. */
+/** An address may contain a password, so messages never include it. */
 function proxyAddress(variable: string, value: string | undefined): string {
   if (value === undefined || value === '') return ''
   const address = /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`

@@ -1,21 +1,21 @@
 import { corrupt } from './errors.ts'
 
-/** Strict reading of JSON objects: UTF-8, one object, every field of the stated type and within its limits. */
-export function parseJson(bytes: Uint8Array, what: string): unknown {
+/** Strict parsing of JSON: UTF-8, one object, each field of the stated type and within its limits. */
+export function parseJson(bytes: Uint8Array, subject: string): unknown {
   let text: string
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
-    throw corrupt(what, 'it is not UTF-8')
+    throw corrupt(subject, 'it is not UTF-8')
   }
-  return parseJsonText(text, what)
+  return parseJsonText(text, subject)
 }
 
-export function parseJsonText(text: string, what: string): unknown {
+export function parseJsonText(text: string, subject: string): unknown {
   try {
     return JSON.parse(text) as unknown
   } catch {
-    throw corrupt(what, 'it is not JSON')
+    throw corrupt(subject, 'it is not JSON')
   }
 }
 
@@ -25,19 +25,19 @@ export function isRecord(value: unknown): value is JsonRecord {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Reads the fields of one record and names the field that is wrong. */
+/** Reads the fields of one record. Its errors name the wrong field. */
 export class Fields {
   readonly record: JsonRecord
-  readonly what: string
+  readonly subject: string
 
-  constructor(value: unknown, what: string) {
-    if (!isRecord(value)) throw corrupt(what, 'it is not a JSON object')
+  constructor(value: unknown, subject: string) {
+    if (!isRecord(value)) throw corrupt(subject, 'it is not a JSON object')
     this.record = value
-    this.what = what
+    this.subject = subject
   }
 
   fail(field: string, why: string): never {
-    throw corrupt(this.what, `"${field}" ${why}`)
+    throw corrupt(this.subject, `"${field}" ${why}`)
   }
 
   has(field: string): boolean {
@@ -79,6 +79,6 @@ export class Fields {
 
   fields(field: string): Fields {
     if (!isRecord(this.record[field])) return this.fail(field, 'is not an object')
-    return new Fields(this.record[field], this.what)
+    return new Fields(this.record[field], this.subject)
   }
 }

@@ -1,19 +1,19 @@
 /**
  * True when all of `name` matches `pattern`: `*` is any text, `?` any character, `[abc]` and `[a-c]` one of these,
- * `[!abc]` none of them; anything else is itself. Takes at most time in proportion to the product of both lengths.
+ * `[!abc]` none of them; anything else is literal. The time is at most proportional to the product of both lengths.
  */
 export function matchesName(pattern: string, name: string): boolean {
   const parts = partsOf(pattern)
   const text = Array.from(name)
   let [part, at] = [0, 0]
-  // where to go on when what follows the last star does not fit where it was tried
+  // where to resume when the part after the last star does not match at its last attempt
   let [star, starAt] = [-1, 0]
   while (at < text.length) {
-    const wanted = parts[part]
-    if (wanted === 'any') {
+    const element = parts[part]
+    if (element === 'any') {
       star = part++
       starAt = at
-    } else if (wanted?.(text[at]!) === true) {
+    } else if (element?.(text[at]!) === true) {
       part++
       at++
     } else if (star >= 0) {
@@ -31,7 +31,7 @@ function partsOf(pattern: string): Part[] {
   const characters = Array.from(pattern)
   for (let i = 0; i < characters.length; i++) {
     const character = characters[i]!
-    // a bracket right after the opening one is one of the set
+    // a bracket right after the opening one is part of the set
     const end = character === '[' ? characters.indexOf(']', i + (characters[i + 1] === '!' ? 3 : 2)) : -1
     if (character === '*') parts.push('any')
     else if (character === '?') parts.push(() => true)

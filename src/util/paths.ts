@@ -1,6 +1,6 @@
 /**
- * Paths are strings everywhere. A file name that is not UTF-8 is carried as Python's "surrogateescape" does (PEP 383):
- * a byte 0x80..0xFF outside of valid UTF-8 becomes the lone surrogate U+DC80..U+DCFF, which no valid UTF-8 name can
+ * Paths are strings everywhere. A file name that is not UTF-8 is represented as in Python's "surrogateescape" (PEP
+ * 383): a byte 0x80..0xFF outside valid UTF-8 becomes the lone surrogate U+DC80..U+DCFF, which no valid UTF-8 name can
  * contain.
  */
 export function decodeFileName(bytes: Buffer): string {
@@ -40,14 +40,14 @@ export function encodePath(path: string): Buffer {
   return Buffer.concat([...parts, Buffer.from(text, 'utf8')])
 }
 
-/** What fs functions take: a string, or bytes where the name is not UTF-8. */
+/** The argument for fs functions: a string, or bytes if the name is not UTF-8. */
 export function fsPath(path: string): string | Buffer {
   return path.isWellFormed() ? path : encodePath(path)
 }
 
 /**
- * Order of the manifest: by the bytes of the path. Differs from the order of JS strings beyond the BMP and for escaped
- * bytes.
+ * The order of the manifest: by the bytes of the path. It differs from the order of JS strings beyond the BMP and for
+ * escaped bytes.
  */
 export function comparePaths(a: string, b: string): number {
   const length = Math.min(a.length, b.length)

@@ -1,5 +1,5 @@
 /**
- * Counters of a run in progress. All only grow, except `inFlight`; totals grow while the walk goes on. Bytes are plain
+ * Counters of a run in progress. They only grow, except `inFlight`. Totals grow during the walk. Bytes are plain
  * (uncompressed) bytes unless they are called stored.
  */
 export interface ProgressUpdate {
@@ -10,18 +10,18 @@ export interface ProgressUpdate {
   totalFiles?: number
   /** Bytes sent to the store so far, after deduplication and compression. */
   storedBytes?: number
-  /** Plain bytes that `storedBytes` stand for. */
+  /** Plain bytes that correspond to `storedBytes`. */
   newBytes?: number
-  /** Objects being sent to the store or fetched from it right now: goes up and down. */
+  /** Objects that are being sent to the store or fetched from it right now. */
   inFlight?: number
 }
 
-/** What the core tells the outside while it works. It never prints; a command decides how this looks. */
+/** Reports of the core while it works. The core never prints; a command decides how to show them. */
 export interface Reporter {
   progress(update: ProgressUpdate): void
-  /** Something the person should know, once, e.g. a skipped socket. */
+  /** Something that the user should know, reported once, e.g. a skipped socket. */
   note(message: string): void
-  /** Something that went wrong without stopping the run, e.g. an unreadable file. */
+  /** A failure that does not stop the run, e.g. an unreadable file. */
   warn(message: string): void
   /** Only shown with --verbose. */
   detail(message: string): void

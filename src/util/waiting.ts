@@ -11,9 +11,9 @@ export const sleep: Sleep = async (ms, signal) => {
 }
 
 /**
- * Calls `start`, which must call `wake` later (never at once) and returns a function that cancels the waiting. The
- * first event decides: `wake` resolves, an abort cancels and rejects with `interrupted`. An abort after `wake` changes
- * nothing, so what was handed over with `wake` is never lost.
+ * Calls `start`, which must call `wake` later (never synchronously) and returns a function that cancels the wait. The
+ * first event decides: `wake` resolves; an abort cancels and rejects with `interrupted`. An abort after `wake` changes
+ * nothing, so a value passed on with `wake` is never lost.
  */
 export async function waitOrAbort(signal: AbortSignal | undefined, start: (wake: () => void) => () => void): Promise<void> {
   throwIfAborted(signal)

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { archiveEntries } from '../../src/archive/compress.ts'
 import { estimate, type Estimate, type KindEstimate } from '../../src/archive/estimate.ts'
 import { ARCHIVE_FORMATS, type ArchiveFormat } from '../../src/archive/format.ts'
-import { tensorPartsOf } from '../../src/commands/archive/compress-estimate.ts'
+import { tensorRangesOf } from '../../src/commands/archive/compress-estimate.ts'
 import { walk } from '../../src/local/walk.ts'
 import { openForReading } from '../../src/repository/open/open.ts'
 import { kindOfChunk, kindOfFile } from '../../src/repository/usage/file-kinds.ts'
@@ -27,7 +27,7 @@ async function estimateOf(root: string, format: ArchiveFormat, level: 'fast' | '
     format,
     level,
     kindOf: kindOfFile,
-    tensorsOf: tensorPartsOf,
+    tensorsOf: tensorRangesOf,
     formOf: classifyContent,
     pool: poolOf(),
     signal,

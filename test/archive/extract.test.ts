@@ -54,7 +54,7 @@ describe.each(ARCHIVE_FORMATS)('%s', format => {
         await expect(extractTo(out, archive), name).rejects.toMatchObject({
           code: 'corrupt',
           message: expect.stringMatching(/^the archive is damaged: /) as string,
-          hint: expect.stringContaining('Get the archive once more') as string,
+          hint: expect.stringContaining('Download or copy the archive again') as string,
         })
         const there = existsSync(join(out, 'data')) ? readdirSync(join(out, 'data')) : []
         for (const file of there) expect(readFileSync(join(out, 'data', file)).equals(Buffer.from(files[file as 'a.txt'])), file).toBe(true)

@@ -1,7 +1,7 @@
 import { resolve, sep } from 'node:path'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { leadsOutside, safeParts } from '../../src/archive/safe-path.ts'
+import { leadsOutside, safePath } from '../../src/archive/safe-path.ts'
 
 it.each([
   ['data/a.txt', ['data', 'a.txt']],
@@ -10,25 +10,25 @@ it.each([
   ['a\\b', ['a\\b']],
   ['..a/b..', ['..a', 'b..']],
   ['12:30/x', ['12:30', 'x']],
-])('%j is below the destination', (name, parts) => {
-  expect(safeParts(name, false)).toEqual(parts)
+])('%j is below the destination', (name, names) => {
+  expect(safePath(name, false)).toEqual({ kind: 'safe', names })
 })
 
 it.each(['/etc/passwd', '//x', '../x', 'a/../../x', 'a/..', '..', 'C:/x', 'c:\\x', 'C:', 'a\0b'])('%j is refused', name => {
-  expect(safeParts(name, false)).toHaveProperty('refused')
+  expect(safePath(name, false).kind).toBe('refused')
 })
 
 it.each(['..\\x', '\\\\server\\share', '\\x', 'a:stream', 'a\\..\\..\\x', 'D:x'])('%j is refused on Windows', name => {
-  expect(safeParts(name, true)).toHaveProperty('refused')
+  expect(safePath(name, true).kind).toBe('refused')
 })
 
 it('no name that is let through leads out of the destination', () => {
   const part = fc.constantFrom('..', '.', '', 'a', '...', 'C:', '\\', 'b c')
   fc.assert(
     fc.property(fc.array(part, { maxLength: 8 }), fc.boolean(), (pieces, slashed) => {
-      const parts = safeParts((slashed ? '/' : '') + pieces.join('/'), false)
-      if ('refused' in parts) return
-      const path = resolve('/dest', ...parts)
+      const checked = safePath((slashed ? '/' : '') + pieces.join('/'), false)
+      if (checked.kind === 'refused') return
+      const path = resolve('/dest', ...checked.names)
       expect(path === '/dest' || path.startsWith(`/dest${sep}`)).toBe(true)
     }),
   )

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { readAccount } from '../../src/auth/account.ts'
-import { canBeUsed, chooseCredentials, type ChosenCredentials, type CredentialSettings } from '../../src/auth/choose.ts'
+import { isUsable, chooseCredentials, type CredentialChoice, type CredentialSettings } from '../../src/auth/choose.ts'
 import { parseCredentials, toAuthorizedUser } from '../../src/auth/credentials.ts'
 import { revokeToken } from '../../src/auth/token-endpoint.ts'
 import { readLogin, writeLogin, type SavedLogin } from '../../src/auth/token-file.ts'
@@ -15,7 +15,7 @@ import { CLIENT, failure, withWorld, type World } from './world.ts'
 
 interface Place extends World {
   settings: CredentialSettings
-  choose: (more?: Partial<CredentialSettings>) => Promise<ChosenCredentials>
+  choose: (more?: Partial<CredentialSettings>) => Promise<CredentialChoice>
   /** Saves a login of `user` whose last access token is over. */
   logIn: (user?: string, more?: Partial<SavedLogin>) => Promise<SavedLogin>
   file: (name: string, json: object) => Promise<string>
@@ -249,9 +249,9 @@ test("Colab's broker: before the person agreed the error is the cell to run, aft
     const error = await failure(source.getToken())
     expect(error.code).toBe('unauthenticated')
     expect(error.hint).toContain('from google.colab import auth; auth.authenticate_user()')
-    expect(await canBeUsed(chosen)).toBe(false)
+    expect(await isUsable(chosen)).toBe(false)
     google.consentInColab()
-    expect(await canBeUsed(chosen)).toBe(true)
+    expect(await isUsable(chosen)).toBe(true)
     expect((await readAccount(context, source)).email).toBe('someone@example.com')
     expect(google.requests.at(-2)?.path).toBe('/computeMetadata/v1/instance/service-accounts/default/token')
   }))

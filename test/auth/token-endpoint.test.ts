@@ -5,11 +5,11 @@ import { googleEndpoints } from '../../src/auth/endpoints.ts'
 import { callTokenEndpoint, readTokenAnswer, revokeToken } from '../../src/auth/token-endpoint.ts'
 import { CLIENT, failure, withWorld, type World } from './world.ts'
 
-const PRESENTED = { what: 'the saved login', cure: 'Run `colab-escape auth login`.' }
+const TEXTS = { subject: 'the saved login', cure: 'Run `colab-escape auth login`.' }
 
 function refresh({ context, google }: World, more: Record<string, string> = {}, signal?: AbortSignal) {
   const fields = { grant_type: 'refresh_token', client_id: CLIENT.id, client_secret: CLIENT.secret, ...more }
-  return callTokenEndpoint(context, { refresh_token: google.issueToken().refreshToken, ...fields }, PRESENTED, signal)
+  return callTokenEndpoint(context, { refresh_token: google.issueToken().refreshToken, ...fields }, TEXTS, signal)
 }
 
 /** The context of `world`, speaking to a server that answers as told. */
@@ -42,7 +42,7 @@ test('a revoked login is unauthenticated, with the command that cures it', () =>
     const error = await failure(refresh(world, { refresh_token: refreshToken }))
     expect(error.code).toBe('unauthenticated')
     expect(error.message).toBe('Google refuses the saved login: invalid_grant, Token has been expired or revoked.')
-    expect(error.hint).toBe(PRESENTED.cure)
+    expect(error.hint).toBe(TEXTS.cure)
     expect(world.waits).toEqual([])
   }))
 

@@ -1,13 +1,13 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { CachedTokenSource, MARGIN_MS, type Acquire } from '../../src/auth/token-source.ts'
+import { CachedTokenSource, MARGIN_MS, type RequestToken } from '../../src/auth/token-source.ts'
 import { failure } from './world.ts'
 
 const HOUR = 3_600_000
 
 /** A source that numbers its tokens, gives each an hour from `clock.now`, and waits for `go` before each. */
 function numbered(clock: { now: number }, go: () => Promise<void> = async () => undefined) {
-  const asked: Parameters<Acquire>[0][] = []
+  const asked: Parameters<RequestToken>[0][] = []
   const source = new CachedTokenSource(
     'test login',
     async options => {

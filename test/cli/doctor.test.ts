@@ -2,11 +2,11 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync 
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { runChecks, type Check, type Result } from '../../src/commands/doctor/checks.ts'
+import { runChecks, type DoctorCheck, type CheckResult } from '../../src/commands/doctor/checks.ts'
 import { describeResults } from '../../src/commands/doctor/doctor.ts'
 import { judgeClock, judgeColab, judgeSpace } from '../../src/commands/doctor/judgements.ts'
 import { checkNode, checkProxy, checkTerminal } from '../../src/commands/doctor/machine.ts'
-import type { ChosenStore } from '../../src/commands/shared/store.ts'
+import type { Store } from '../../src/commands/shared/store.ts'
 import { SECRETS } from '../auth/world.ts'
 import { DriveEmulator, startDriveEmulator } from '../drive-emulator/emulator.ts'
 import { resultOf, runCli, Sandbox, withSandbox, type CliResult } from '../helpers/cli.ts'
@@ -237,7 +237,7 @@ describe('on Drive', () => {
 
 describe('the parts', () => {
   test('a check that hangs or throws is a problem like any other, and the others run', async () => {
-    const checks: Check[] = [
+    const checks: DoctorCheck[] = [
       { name: 'hangs', run: () => new Promise(() => undefined) },
       {
         name: 'throws',
@@ -286,11 +286,11 @@ describe('the parts', () => {
   })
 
   test('Colab: the mount, its own disk, work on the mount', () => {
-    const store = (more: object): ChosenStore => ({ kind: 'folder', ...more }) as ChosenStore
+    const store = (more: object): Store => ({ kind: 'folder', ...more }) as Store
     expect(judgeColab(store({ mounted: true }), '/content', true)!.hint).toContain('drive.flush_and_unmount()')
     expect(judgeColab(store({ mounted: false }), '/content', true)!.message).toContain('wiped')
-    expect(judgeColab({ kind: 'drive' } as ChosenStore, '/content/drive/MyDrive/x', true)!.message).toContain('slow')
-    expect(judgeColab({ kind: 'drive' } as ChosenStore, '/content/x', true)!.state).toBe('ok')
+    expect(judgeColab({ kind: 'drive' } as Store, '/content/drive/MyDrive/x', true)!.message).toContain('slow')
+    expect(judgeColab({ kind: 'drive' } as Store, '/content/x', true)!.state).toBe('ok')
     expect(judgeColab(store({ mounted: false }), '/home/x', false)).toBeUndefined()
   })
 
@@ -319,7 +319,7 @@ describe('the parts', () => {
   })
 
   test('lines break at words, below their beginning', () => {
-    const results: Result[] = [{ name: 'a', state: 'attention', message: 'one two three four', hint: 'five six seven' }]
+    const results: CheckResult[] = [{ name: 'a', state: 'attention', message: 'one two three four', hint: 'five six seven' }]
     expect(describeResults(results, 24)).toEqual([
       'attention  a  one two',
       '              three four',

@@ -146,7 +146,7 @@ describe('writing', () => {
       }
       await expect(upload(fileOn(emulator, { fetch: forgetting }), BIG)).rejects.toMatchObject({
         code: 'unavailable',
-        hint: expect.stringContaining('begins anew') as string,
+        hint: expect.stringContaining('starts from the beginning') as string,
       })
       expectStored(emulator, SMALL)
     }))

@@ -49,8 +49,8 @@ describe('a Drive that is full', () => {
 
   // [what does not get through, bytes that there is room for, bytes to store beside 3 MB, the message's numbers]
   test.each([
-    ['a pack in one request', 5_000_000, 6_000_000, /[0-9.]+ MB more were to be stored, [34]\.\d\d MB of 5\.00 MB are used\./],
-    ['a session', 20_000_000, 22_000_000, /[0-9.]+ MB more were to be stored, \d+\.\d MB of 20\.0 MB are used\./],
+    ['a pack in one request', 5_000_000, 6_000_000, /[0-9.]+ MB more are needed; [34]\.\d\d MB of 5\.00 MB are used\./],
+    ['a session', 20_000_000, 22_000_000, /[0-9.]+ MB more are needed; \d+\.\d MB of 20\.0 MB are used\./],
   ])('by its real limit: %s', (_, quota, bytes, numbers) =>
     withDrive({}, emulator =>
       withFolder(async folder => {

@@ -86,8 +86,8 @@ test('several files of one name are one object, which can be read as long as one
     await storage.put('a', new Uint8Array([1, 2, 3]))
     const file = emulator.fileAt('colab-escape/a')!
     // what another machine stored at the same moment
-    const twin = { ...file, id: 'twin', createdTime: file.createdTime + 1000 }
-    emulator.drive.store.add(twin)
+    const duplicate = { ...file, id: 'duplicate', createdTime: file.createdTime + 1000 }
+    emulator.drive.store.add(duplicate)
     const { objects } = await storage.list()
     expect(objects).toMatchObject([{ name: 'a', size: 3, created: file.createdTime }])
     emulator.drive.store.remove(file)

@@ -40,7 +40,7 @@ describe('safetensors', () => {
     const whole = safetensors([{ name: 'a', dtype: 'F32', shape: [100], data: seededBytes(400, 1) }])
     const cut = await refusal(whole.subarray(0, 300), 'best.safetensors')
     expect([cut.code, cut.message]).toEqual(['corrupt', 'best.safetensors is damaged: a tensor lies outside of it'])
-    expect(cut.hint).toMatch(/cut short/)
+    expect(cut.hint).toMatch(/truncated/)
     expect((await refusal(whole.subarray(0, 50), 'best.safetensors')).message).toMatch(/its header is longer than the file/)
     const overlap = rawSafetensors(
       '{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}',

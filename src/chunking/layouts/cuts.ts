@@ -3,12 +3,12 @@ import type { TensorSpan } from './span.ts'
 /** Smaller tensors are cut together with the container around them. */
 export const MIN_TENSOR_BYTES = 4 * 1024
 /**
- * The bytes of a chunk of a tensor; its last chunk may have fewer. After a change a push finds no tensor of an older
- * one.
+ * Bytes per chunk of a tensor; the last chunk may have fewer. Changing this number makes all stored tensor chunks
+ * useless for deduplication.
  */
 export const TENSOR_CHUNK_BYTES = 1024 * 1024
 
-/** A stretch of a file that shares no chunk with its neighbours. */
+/** A segment of a file. Segments share no chunk. */
 export type Segment =
   /** Cut by content. */
   | { kind: 'container'; offset: number; length: number }

@@ -5,7 +5,8 @@ import { asCount, elementsOf, MAX_TENSORS, type ReadAt, readExactly, refuse, typ
 
 const MAGIC = Buffer.from('GGUF')
 /**
- * The header does not state its length: a longer piece is read until all of it is there. Vocabularies take some MiB.
+ * Length of the first read. A header does not state its length, so longer pieces are read until it is complete.
+ * Vocabularies take some MiB.
  */
 const FIRST_READ_BYTES = 1024 * 1024
 const MAX_HEADER_BYTES = 16 * 1024 * 1024
@@ -17,12 +18,12 @@ const MAX_ALIGNMENT = 1024 * 1024
 const TYPE_UINT32 = 4
 const TYPE_STRING = 8
 const TYPE_ARRAY = 9
-/** The bytes of a value by its type; strings and arrays state theirs. */
+/** Bytes per value, by type. Strings and arrays state theirs. */
 const VALUE_BYTES: ReadonlyMap<number, number> = new Map(
   [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8].map((bytes, type) => [type, bytes] as const),
 )
 
-/** Plain element types by their number in ggml. */
+/** Plain element types by their ggml number. */
 const PLAIN_TYPES: ReadonlyMap<number, string> = new Map([
   [0, 'F32'],
   [1, 'F16'],
@@ -34,7 +35,7 @@ const PLAIN_TYPES: ReadonlyMap<number, string> = new Map([
   [30, 'BF16'],
 ])
 
-/** Types whose elements share bits in blocks: ggml's names by its numbers. */
+/** Types that store elements in blocks with shared bits: ggml's names by its numbers. */
 const BLOCK_TYPES: ReadonlyMap<number, string> = new Map([
   [2, 'Q4_0'],
   [3, 'Q4_1'],
@@ -110,7 +111,7 @@ function spansOf(reader: HeaderReader, size: number): TensorSpan[] {
   return tensors.map((tensor, i) => spanOf(tensor, dataAt, tensors[i + 1]?.offset ?? size - dataAt))
 }
 
-/** The elements of quantised blocks have no width of their own: such a tensor reaches to the `next` one. */
+/** Elements in quantised blocks have no width of their own, so such a tensor ends where the `next` one begins. */
 function spanOf({ name, type, shape, offset }: Tensor, dataAt: number, next: number): TensorSpan {
   const element: ElementType = ELEMENT_TYPES.get(PLAIN_TYPES.get(type) ?? '') ?? {
     ...UNKNOWN_TYPE,

@@ -2,21 +2,21 @@ import { type ReadAt, readExactly, type TensorSpan } from './span.ts'
 
 type Width = TensorSpan['width']
 
-/** Fewer bytes are too few to estimate their entropy. */
+/** A shorter sample is too short to estimate its entropy. */
 const MIN_PLANE_BYTES = 1024
 const WINDOWS = 3
 const WINDOW_BYTES = 8 * 1024
 const WIDTHS: readonly Width[] = [2, 4, 8]
-/** The bits a byte that planes must save over the bytes as they are. */
+/** Bits per byte that planes must save, compared with unsplit bytes. */
 const MIN_GAIN = 0.2
-/** The bits a byte that a width must save over a smaller one. */
+/** Bits per byte that a width must save, compared with a smaller width. */
 const MIN_FURTHER_GAIN = 0.05
 
 const counts = new Uint32Array(256)
 
 /**
- * Guesses the width of the elements of `sample`, which begins with a whole element. 1 where no width makes its byte
- * planes clearly more regular than the bytes are together.
+ * Guesses the width of the elements of `sample`, which begins with a whole element. Returns 1 if no width makes its
+ * byte planes clearly more regular than the unsplit bytes.
  */
 export function guessWidth(sample: Uint8Array): Width {
   let best: Width = 1
@@ -31,7 +31,7 @@ export function guessWidth(sample: Uint8Array): Width {
   return best
 }
 
-/** `guessWidth` of samples from the bytes [offset, offset + length) of a file. */
+/** `guessWidth` for samples from the bytes [offset, offset + length) of a file. */
 export async function guessWidthAt(offset: number, length: number, read: ReadAt): Promise<Width> {
   if (length <= WINDOWS * WINDOW_BYTES) return guessWidth(await readExactly(read, offset, length))
   const sample = new Uint8Array(WINDOWS * WINDOW_BYTES)
@@ -42,10 +42,7 @@ export async function guessWidthAt(offset: number, length: number, read: ReadAt)
   return guessWidth(sample)
 }
 
-/**
- * The mean order-0 entropy of the byte planes, in bits a byte, with the correction of Miller and Madow for short
- * samples.
- */
+/** The mean order-0 entropy of the byte planes in bits per byte, with the Miller-Madow correction for short samples. */
 function planeBits(sample: Uint8Array, width: number): number {
   const count = Math.floor(sample.length / width)
   let total = 0

@@ -8,8 +8,8 @@ export function isHdf5(start: Uint8Array): boolean {
 }
 
 /**
- * The whole file as one tensor, if samples of it look like numbers. HDF5's own tables are not read: they are small
- * beside the data, which is aligned to 8 bytes.
+ * The whole file as one tensor, if samples of it look like numbers. HDF5's own tables are not parsed: they are small
+ * compared with the data, which is aligned to 8 bytes.
  */
 export async function findHdf5Tensors(size: number, read: ReadAt): Promise<TensorSpan[]> {
   const width = await guessWidthAt(0, size, read)

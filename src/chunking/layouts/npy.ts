@@ -42,7 +42,7 @@ export async function findNpyTensors(size: number, read: ReadAt): Promise<Tensor
 }
 
 export interface NpyHeader {
-  /** Where the elements begin in the file. */
+  /** Offset of the elements in the file. */
   offset: number
   shape: number[]
   /** The type as NumPy writes it, such as `<f4`; undefined for a list of fields. */
@@ -74,8 +74,8 @@ function shapeOf(header: string): number[] {
 }
 
 /**
- * The element type that `descr` states: byte order, kind and bytes of an item; for `U` characters of 4 bytes.
- * `bigEndian` is true only where it makes a difference.
+ * The element type that `descr` states: byte order, kind and bytes of an item (`U`: characters of 4 bytes). `bigEndian`
+ * is true only where it makes a difference.
  */
 export function npyElement(descr: string): { type: ElementType; bytes: number; bigEndian: boolean } {
   const [, order, kind, digits] = /^([<>|=]?)([a-zA-Z])(\d{1,9})(?:\[\w+\])?$/.exec(descr) ?? refuse('its type is absurd')

@@ -1,28 +1,29 @@
-/** A class or function that a pickle names. Nothing ever looks it up. */
-export interface Global {
+/** A class or function that a pickle names. It is never imported. */
+export interface PickleGlobal {
   module: string
   name: string
 }
 
 /**
- * A dict, list, tuple, set, persistent reference, or the result of a call: its arguments, then the state it was given.
+ * A dict, list, tuple, set or persistent reference, or the result of a call. The result of a call holds its arguments,
+ * then its state.
  */
-export interface Node {
+export interface PickleNode {
   values: PickleValue[]
   /** For a dict: the key of each value. */
   keys?: PickleValue[]
-  /** For the result of a call: what was called. */
-  made?: Global
+  /** For the result of a call: the called function. */
+  made?: PickleGlobal
   persistent?: true
 }
 
-/** Undefined for anything but texts, numbers, names and containers. */
-export type PickleValue = string | number | Global | Node | undefined
+/** Undefined for anything but strings, numbers, names and containers. */
+export type PickleValue = string | number | PickleGlobal | PickleNode | undefined
 
-export function isNode(value: PickleValue): value is Node {
+export function isNode(value: PickleValue): value is PickleNode {
   return typeof value === 'object' && 'values' in value
 }
 
-export function isGlobal(value: PickleValue): value is Global {
+export function isGlobal(value: PickleValue): value is PickleGlobal {
   return typeof value === 'object' && 'module' in value
 }

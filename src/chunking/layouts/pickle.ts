@@ -1,21 +1,24 @@
 import { ByteReader } from '../../util/bytes.ts'
-import { type Global, isGlobal, isNode, type Node, type PickleValue } from './pickle-value.ts'
+import { type PickleGlobal, isGlobal, isNode, type PickleNode, type PickleValue } from './pickle-value.ts'
 import { refuse } from './span.ts'
 
 const MARK = Symbol('mark')
 
 type StackItem = PickleValue | typeof MARK
 
-/** A node costs far more memory than the byte or two of the pickle that make it. 100,000 tensors need about as many. */
+/**
+ * Maximum number of nodes. A node costs far more memory than the one or two bytes of the pickle that make it. 100,000
+ * tensors need about as many nodes.
+ */
 const MAX_NODES = 500_000
 const MAX_STACK = 1_000_000
 const MAX_MEMO = 2_000_000
-/** So many arguments of a call are copied, so that the call does not share them with the tuple that held them. */
+/** A call with at most this many arguments gets a copy of them, so that it does not share them with the tuple. */
 const MAX_ARGUMENTS = 16
 
 /**
- * The structure of a pickle (protocols 2 to 5). It runs nothing: a call is only recorded. Refuses opcodes that
- * PyTorch's archives never have.
+ * Parses the structure of a pickle (protocols 2 to 5). It runs nothing: a call is only recorded. Rejects opcodes that
+ * PyTorch's archives never contain.
  */
 export function readPickle(bytes: Uint8Array): PickleValue {
   return new PickleReader(bytes).run()
@@ -230,11 +233,11 @@ class PickleReader extends ByteReader {
     return values
   }
 
-  private node(values: PickleValue[], more: Omit<Node, 'values'> = {}): void {
+  private node(values: PickleValue[], more: Omit<PickleNode, 'values'> = {}): void {
     this.object({ values, ...more })
   }
 
-  private object(object: Node | Global): void {
+  private object(object: PickleNode | PickleGlobal): void {
     if (++this.nodes > MAX_NODES) refuse('a pickle has too many containers')
     this.stack.push(object)
   }

@@ -3,13 +3,14 @@ import { isRecord } from '../../util/json-fields.ts'
 import { asCount, elementsOf, MAX_TENSORS, readExactly, type ReadAt, refuse, type TensorSpan } from './span.ts'
 
 /**
- * safetensors itself allows 100 MB. This is enough for 100,000 tensors, and parsing takes a multiple of it in memory.
+ * Maximum bytes of a header; safetensors itself allows 100 MB. This is enough for 100,000 tensors, and parsing takes a
+ * multiple of it in memory.
  */
 const MAX_HEADER_BYTES = 16 * 1024 * 1024
 const LENGTH_BYTES = 8
 /**
- * `{"name":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`: nothing is nested deeper, and each tensor takes three
- * brackets and four keys.
+ * Limits for headers like `{"name":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`: nothing is nested deeper, and
+ * each tensor takes three brackets and four keys.
  */
 const MAX_DEPTH = 3
 const MAX_BRACKETS = 4 * MAX_TENSORS
@@ -22,7 +23,7 @@ const COLON = 0x3a
 const OPENING = [0x5b, 0x7b]
 const CLOSING = [0x5d, 0x7d]
 
-/** True if a file with this start may be safetensors, which has no magic number. */
+/** True if a file with this start may be safetensors. The format has no magic number. */
 export function maySafetensors(start: Uint8Array, size: number): boolean {
   if (start.length <= LENGTH_BYTES || start[LENGTH_BYTES] !== OPENING[1]) return false
   const length = headerLength(start)
@@ -34,7 +35,7 @@ export async function findSafetensors(size: number, read: ReadAt): Promise<Tenso
   return (await readSafetensors(size, read)).spans
 }
 
-/** The tensors in the order of the header, and the texts under its `__metadata__`. */
+/** The tensors in header order, and the strings in its `__metadata__`. */
 export async function readSafetensors(size: number, read: ReadAt): Promise<{ spans: TensorSpan[]; metadata: Map<string, string> }> {
   const length = headerLength(await readExactly(read, 0, LENGTH_BYTES))
   const header = await readExactly(read, LENGTH_BYTES, length)
@@ -81,7 +82,10 @@ function spanOf(name: string, entry: unknown, dataAt: number, size: number): Ten
   return { ...place, ...type }
 }
 
-/** Limits brackets and keys before the header is parsed: they cost a parser far more memory than their bytes. */
+/**
+ * Checks the number of brackets and keys before the header is parsed: they cost a parser far more memory than their
+ * bytes.
+ */
 function assertModest(header: Uint8Array): void {
   let depth = 0
   let brackets = 0

@@ -1,6 +1,6 @@
 /*
- * Finds where the tensors of a file lie, from its headers, one format a file. It reads no elements and trusts no
- * number that a header gives.
+ * Finds the positions of a file's tensors from its headers, one format per source file. It reads no elements and trusts
+ * no number of a header.
  */
 
 import type { ElementType } from '../../util/element-type.ts'
@@ -9,31 +9,31 @@ import { corrupt } from '../../util/errors.ts'
 /** Reads the bytes [offset, offset + length) of a file; fewer where it ends before. */
 export type ReadAt = (offset: number, length: number) => Promise<Uint8Array>
 
-/** Where a tensor lies in its file, and what its elements are. */
+/** The position of a tensor in its file, and its element type. */
 export interface TensorSpan extends ElementType {
-  /** Its name in the container, which is unique in most; empty where the container has no names. */
+  /** Its name in the container, which is usually unique; empty if the container has no names. */
   name: string
-  /** Bytes from the file's start. */
+  /** Bytes from the start of the file. */
   offset: number
   /** Bytes. */
   length: number
   shape?: number[]
 }
 
-/** A file with more tensors counts as one without: each costs memory as long as the file is read. */
+/** A file with more tensors is treated as one without tensors: each takes memory while the file is read. */
 export const MAX_TENSORS = 100_000
 
-/** How the parsers of this folder report a damaged container, or one of another kind. `findTensors` catches it. */
+/** The parsers of this folder report a damaged or unknown container with this error. `findTensors` catches it. */
 export function refuse(why: string): never {
   throw corrupt('A file with tensors', why)
 }
 
 export async function readExactly(read: ReadAt, offset: number, length: number): Promise<Uint8Array> {
   const bytes = await read(offset, length)
-  return bytes.length === length ? bytes : refuse('it is shorter than it says')
+  return bytes.length === length ? bytes : refuse('it is shorter than stated')
 }
 
-/** `value`, if it can be a number of elements or an offset; else refuses. */
+/** `value`, if it is a plausible number of elements or offset; else refuses. */
 export function asCount(value: unknown): number {
   return Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : refuse('a number is absurd')
 }
@@ -43,7 +43,7 @@ export function elementsOf(shape: readonly number[]): number {
   return shape.reduce((product, count) => asCount(product * count), 1)
 }
 
-/** The spans in ascending order, without empty ones. Refuses overlaps and spans outside of the file. */
+/** The spans in ascending order, without empty ones. Refuses overlaps and spans outside the file. */
 export function checkSpans(spans: readonly TensorSpan[], size: number): TensorSpan[] {
   const sorted = spans.filter(({ length }) => length > 0).sort((a, b) => a.offset - b.offset)
   let end = 0

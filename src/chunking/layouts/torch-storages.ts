@@ -3,18 +3,18 @@ import { isAppError } from '../../util/errors.ts'
 import { elementsOf } from './span.ts'
 import { readTorchTensors } from './torch-tensors.ts'
 
-/** What a state dict states of a storage. */
+/** The metadata of a storage in a state dict. */
 export interface TorchStorage {
   type: ElementType
-  /** The keys on the way to the first tensor that uses it, joined by dots; missing where the tensor has no name. */
+  /** Dot-joined keys of the first tensor that uses the storage; missing where that tensor has no name. */
   name?: string
-  /** The shape of that tensor, where it fills the storage. */
+  /** The shape of that tensor, if it fills the storage. */
   shape?: number[]
 }
 
 /**
- * The storages of a PyTorch archive by their keys, as far as its `data.pkl` states their types. Undefined for a pickle
- * of another kind.
+ * The storages of a PyTorch archive by their keys. Leaves out storages whose type its `data.pkl` does not state.
+ * Undefined for a pickle of another kind.
  */
 export function readStorages(pickle: Uint8Array): Map<string, TorchStorage> | undefined {
   const storages = new Map<string, TorchStorage>()

@@ -1,14 +1,14 @@
 import { ELEMENT_TYPES, type ElementType } from '../../util/element-type.ts'
-import { type Global, isGlobal, isNode, type Node, type PickleValue } from './pickle-value.ts'
+import { type PickleGlobal, isGlobal, isNode, type PickleNode, type PickleValue } from './pickle-value.ts'
 import { readPickle } from './pickle.ts'
 
-/** A tensor as a state dict describes it: a view of a storage. All numbers count elements. */
+/** A tensor in a state dict: a view of a storage. All numbers count elements. */
 export interface TorchTensor {
-  /** The keys on the way to it, joined by dots; empty where the pickle is one tensor. */
+  /** Its dot-joined keys; empty where the pickle is one tensor. */
   name: string
   type: ElementType
   storage: string
-  /** As the pickle states it: for UntypedStorage it counts bytes. */
+  /** As the pickle states it. For UntypedStorage it counts bytes. */
   storageElements: number | undefined
   offset: number
   shape: number[]
@@ -16,9 +16,9 @@ export interface TorchTensor {
   strides: number[]
 }
 
-/** How many keys are followed on the way to a tensor. */
+/** Maximum nesting depth of a tensor, in keys. */
 const MAX_DEPTH = 32
-/** Keys that would make a name longer than this are left out of it. */
+/** A key is left out if the name would become longer than this. */
 const MAX_NAME_LENGTH = 512
 const MAX_RANK = 64
 
@@ -38,7 +38,7 @@ const STORAGE_TYPES: ReadonlyMap<string, string> = new Map(
     ComplexDoubleStorage: 'C128',
   }),
 )
-/** Types without a storage class: the tensor names them. */
+/** Types without a storage class of their own: the tensor states them. */
 const TENSOR_TYPES: ReadonlyMap<string, string> = new Map(
   Object.entries({
     uint16: 'U16',
@@ -56,7 +56,7 @@ const TENSOR_TYPES: ReadonlyMap<string, string> = new Map(
  * All tensors of a known type in the `data.pkl` of a PyTorch archive. Throws `corrupt` for a pickle of another kind.
  */
 export function* readTorchTensors(pickle: Uint8Array): Generator<TorchTensor> {
-  const seen = new Set<Node>()
+  const seen = new Set<PickleNode>()
   const waiting: { value: PickleValue; path: string; depth: number }[] = [{ value: readPickle(pickle), path: '', depth: 0 }]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const { value, path, depth } = next
@@ -68,7 +68,7 @@ export function* readTorchTensors(pickle: Uint8Array): Generator<TorchTensor> {
     }
     if (seen.has(value) || depth >= MAX_DEPTH) continue
     seen.add(value)
-    // pushed in reverse, since the last is visited first: tensors come in the order of the file
+    // pushed in reverse, because the last is visited first: tensors come in file order
     for (let i = value.values.length - 1; i >= 0; i--) {
       const child = value.values[i]
       if (!isNode(child)) continue
@@ -88,11 +88,11 @@ function joined(path: string, key: PickleValue): string {
  * The call `torch._utils._rebuild_tensor_v2(storage, offset, shape, strides, ...)`, or `_v3`, whose seventh argument is
  * the element type.
  */
-function isTensor(node: Node): boolean {
+function isTensor(node: PickleNode): boolean {
   return node.made?.module === 'torch._utils' && /^_rebuild_tensor(_v2|_v3)?$/.test(node.made.name)
 }
 
-function describe(tensor: Node, name: string): TorchTensor | undefined {
+function describe(tensor: PickleNode, name: string): TorchTensor | undefined {
   const [reference, offset, size, stride, , , dtype] = tensor.values
   if (!isNode(reference) || reference.persistent !== true) return undefined
   // ('storage', class, key, device, elements)
@@ -110,7 +110,7 @@ function elementType(storageClass: PickleValue, dtype: PickleValue): ElementType
   return ELEMENT_TYPES.get(named ?? classed ?? '')
 }
 
-function isTorch(value: PickleValue): value is Global {
+function isTorch(value: PickleValue): value is PickleGlobal {
   return isGlobal(value) && value.module === 'torch'
 }
 

@@ -7,14 +7,17 @@ import { dataOffset, readStoredMembers, type StoredMember } from './zip.ts'
 
 export { isZip } from './zip.ts'
 
-/** Smaller members hold no tensor that is worth a chunk: they are not looked at. */
+/** Smaller members are skipped: they hold no tensor that is worth a chunk of its own. */
 const MIN_MEMBER_BYTES = 4 * 1024
 const MAX_PICKLE_BYTES = 16 * 1024 * 1024
-/** So many storages of unknown type are sampled, at a few reads each. The others count as bytes. */
+/**
+ * Maximum number of storages of unknown type that are sampled, which takes a few reads each. The others are treated as
+ * bytes.
+ */
 const MAX_GUESSES = 1000
 const MAGIC_BYTES = 8
 
-/** The tensors among the stored members: storages of a PyTorch archive, `.npy` in `.npz`, HDF5 in `.keras`. */
+/** The tensors in the stored members: storages of a PyTorch archive, `.npy` in `.npz`, HDF5 in `.keras`. */
 export async function findZipTensors(size: number, read: ReadAt): Promise<TensorSpan[]> {
   const members = await readStoredMembers(size, read)
   const pickle = members.find(({ name }) => /(^|\/)data\.pkl$/.test(name))
@@ -22,7 +25,7 @@ export async function findZipTensors(size: number, read: ReadAt): Promise<Tensor
   return checkSpans(spans, size)
 }
 
-/** The storages `<root>/data/<key>`; `<root>/data.pkl` states what they hold. */
+/** The storages `<root>/data/<key>`, described by `<root>/data.pkl`. */
 async function torchSpans(members: StoredMember[], pickle: StoredMember, size: number, read: ReadAt): Promise<TensorSpan[]> {
   const root = pickle.name.slice(0, -'data.pkl'.length)
   const storages = pickle.length > MAX_PICKLE_BYTES ? undefined : readStorages(await readMember(pickle, size, read))

@@ -2,15 +2,15 @@ import { asCount, MAX_TENSORS, type ReadAt, readExactly, refuse } from './span.t
 
 export interface ZipMember {
   name: string
-  /** Where its local header begins. Only that header says how far behind it the bytes begin. */
+  /** Offset of the local header. The distance from there to the data is stated only in the local header. */
   headerAt: number
-  /** Plain bytes, and their bytes in the archive. */
+  /** Uncompressed and compressed size in bytes. */
   length: number
   storedLength: number
   method: number
 }
 
-/** A member whose bytes lie in the archive uncompressed. */
+/** A member that is stored without compression. */
 export type StoredMember = Pick<ZipMember, 'name' | 'headerAt' | 'length'>
 
 const LOCAL_MAGIC = 0x04034b50
@@ -30,7 +30,7 @@ const METHOD_STORED = 0
 export const METHOD_DEFLATED = 8
 const FLAG_ENCRYPTED = 1
 const EXTRA_ZIP64 = 1
-/** A 32-bit field has this value where the real one is in the ZIP64 extra field. */
+/** A 32-bit field has this value if the real one is in the ZIP64 extra field. */
 const ELSEWHERE = 0xffffffff
 
 interface Directory {
@@ -43,7 +43,7 @@ export function isZip(start: Uint8Array): boolean {
   return start.length >= 4 && Buffer.from(start).readUInt32LE() === LOCAL_MAGIC
 }
 
-/** All stored members of the central directory, in its order. */
+/** All stored members, in the order of the central directory. */
 export async function readStoredMembers(size: number, read: ReadAt): Promise<StoredMember[]> {
   const stored = (await readMembers(size, read)).filter(isStored)
   return stored.every(({ length, storedLength }) => length === storedLength) ? stored : refuse('a stored member changes its size')
@@ -53,7 +53,7 @@ export function isStored({ method }: ZipMember): boolean {
   return method === METHOD_STORED
 }
 
-/** All members of the central directory that are not encrypted, in its order. */
+/** All members that are not encrypted, in the order of the central directory. */
 export async function readMembers(size: number, read: ReadAt): Promise<ZipMember[]> {
   const { offset, length, members } = await findDirectory(size, read)
   if (length > MAX_DIRECTORY_BYTES || members > MAX_TENSORS || members * CENTRAL_BYTES > length) refuse('its directory is too large')
@@ -77,7 +77,7 @@ export async function readMembers(size: number, read: ReadAt): Promise<ZipMember
   return found
 }
 
-/** Where the bytes of a member begin in the archive. */
+/** Offset of a member's data in the archive. */
 export async function dataOffset(member: StoredMember & { storedLength?: number }, size: number, read: ReadAt): Promise<number> {
   const { headerAt, storedLength: length = member.length } = member
   if (headerAt + LOCAL_BYTES > size) refuse('a member lies outside of it')
@@ -135,7 +135,7 @@ function readCount64(bytes: Buffer, at: number): number {
   return asCount(Number(bytes.readBigUInt64LE(at)))
 }
 
-/** Throws `corrupt` where an archive does not end with its directory: it is cut off, or still being written. */
+/** Throws `corrupt` if an archive does not end with its directory: it is truncated, or still being written. */
 export async function checkZipEnd(size: number, read: ReadAt): Promise<void> {
   const { offset, length, members } = await findDirectory(size, read)
   if (offset + length > size) refuse('its directory lies outside of it')

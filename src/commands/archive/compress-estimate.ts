@@ -18,7 +18,7 @@ const COLUMNS: Column[] = [{ title: '  kind' }, ...['files', 'size', 'archived',
 const PUSHED = right('pushed')
 const MEANING = '  pushed: with filters for tensors and tables, but without dedup and deltas'
 
-/** Estimates the size of an archive. Nothing is written. */
+/** Estimates the size of an archive. Writes nothing. */
 export async function estimateArchive(
   session: Session,
   source: WalkResult,
@@ -39,7 +39,7 @@ export async function estimateArchive(
     format,
     level,
     kindOf: kindOfFile,
-    tensorsOf: tensorPartsOf,
+    tensorsOf: tensorRangesOf,
     formOf: classifyContent,
     pool: session.pool(bytes),
     signal,
@@ -77,10 +77,10 @@ const rowOf = ({ kind, files, bytes, archiveBytes, filteredBytes }: KindEstimate
 ]
 
 /**
- * The tensors of a file by kind, as `du` names kinds: only those that a push would cut out as tensors, and of which the
- * type or at least the width is known.
+ * The tensors of a file by kind, named as in `du`: only those that a push would cut out as tensors and whose type or at
+ * least width is known.
  */
-export async function tensorPartsOf(file: WalkedEntry): Promise<TensorPart[]> {
+export async function tensorRangesOf(file: WalkedEntry): Promise<TensorPart[]> {
   const spans = mayHold(file.path, file.fingerprint.size) ? ((await spansOf(file)) ?? []) : []
   return spans
     .map(({ offset, length, ...element }) => ({ kind: kindOfChunk(file.path, typeOf(element)), element, offset, length }))

@@ -6,7 +6,7 @@ import { AppError } from '../../util/errors.ts'
 import type { Session } from '../shared/session.ts'
 import { connectDrive, drivePath } from '../shared/store.ts'
 
-/** Whether an archive is on Drive. */
+/** Whether the location of an archive is on Drive. */
 export const isOnDrive = (name: string): boolean => name.startsWith('drive:')
 
 /** `drive:` and paths that end with a slash are folders on Drive. */
@@ -21,7 +21,7 @@ async function driveFile(session: Session, location: string): Promise<OrdinaryDr
   return drive.ordinaryFile(path.at(-1)!, session.retry())
 }
 
-/** Creates a file on Drive. Errors: `would-overwrite` when one of that name exists, unless `force`. */
+/** Creates a file on Drive. Errors: `would-overwrite` when one of that name exists, unless `force` is set. */
 export async function createOnDrive(session: Session, location: string, force: boolean): Promise<ByteSink> {
   const { signal, console } = session
   const file = await driveFile(session, location)
@@ -44,7 +44,7 @@ export async function createOnDrive(session: Session, location: string, force: b
   }
 }
 
-/** An archive on Drive. It is extracted while it arrives. */
+/** An archive on Drive. It is extracted during the download. */
 export async function openOnDrive(session: Session, location: string): Promise<ArchiveSource> {
   const { signal } = session
   const file = await driveFile(session, location)

@@ -1,5 +1,5 @@
 /*
- * The commands around the login to Google Drive. The login itself happens in `auth`.
+ * The commands for the login to Google Drive. The login itself happens in `auth`.
  */
 
 import { Option } from 'commander'

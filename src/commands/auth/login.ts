@@ -41,13 +41,16 @@ export async function authLoginCommand(session: Session, options: LoginOptions):
       `This login ends at ${localTime(login.endsAt)}, because its OAuth client is in "testing": publish the client (\`colab-escape auth setup\`).`,
     )
   const { scope } = options
-  console.result([`Logged in${account === undefined ? '' : ` as ${account}`} (${scope}: ${SCOPES[scope].means}).`, `  Saved in ${path}`], {
-    command: 'auth login',
-    account: account ?? null,
-    scope,
-    ends: login.endsAt === undefined ? null : new Date(login.endsAt).toISOString(),
-    file: path,
-  })
+  console.result(
+    [`Logged in${account === undefined ? '' : ` as ${account}`} (${scope}: ${SCOPES[scope].description}).`, `  Saved in ${path}`],
+    {
+      command: 'auth login',
+      account: account ?? null,
+      scope,
+      ends: login.endsAt === undefined ? null : new Date(login.endsAt).toISOString(),
+      file: path,
+    },
+  )
   const used = await sessionCredentials(session, context)
   if (used !== undefined && used.kind !== 'saved-login')
     console.reporter.warn(`${used.origin} is set and takes precedence over this login: unset it to use the login.`)
@@ -111,7 +114,7 @@ async function chooseClient({ settings }: Session, file: string | undefined, sav
   })
 }
 
-/** The account of the login. The login is valid even if Google can't be asked now. */
+/** The account of the login. The login is valid even if Google can't be reached now. */
 async function accountOf({ console, signal }: Session, { access }: SavedLogin, context: AuthContext): Promise<string | undefined> {
   const source = new CachedTokenSource('new login', async () => access!, context.now)
   try {

@@ -1,5 +1,5 @@
 import { readAccount, type Account } from '../../auth/account.ts'
-import { noCredentials, type ChosenCredentials } from '../../auth/choose.ts'
+import { noCredentials, type CredentialChoice } from '../../auth/choose.ts'
 import { SCOPES, shortScope } from '../../auth/credentials.ts'
 import { readLogin } from '../../auth/token-file.ts'
 import type { AccessToken } from '../../auth/token-source.ts'
@@ -34,7 +34,7 @@ export async function authStatusCommand(session: Session): Promise<Outcome> {
 
 function human(
   account: Account,
-  { source, origin }: ChosenCredentials,
+  { source, origin }: CredentialChoice,
   token: AccessToken | undefined,
   loginEnds: number | undefined,
   now: number,
@@ -58,7 +58,7 @@ function human(
 function scopeText(scope: string | undefined): string {
   const names = shortScope(scope)
   if (names === '') return 'unknown'
-  return names === 'drive' || names === 'drive.file' ? `${names}: ${SCOPES[names].means}` : names
+  return names === 'drive' || names === 'drive.file' ? `${names}: ${SCOPES[names].description}` : names
 }
 
 /** Free bytes. A Drive may be over its limit. */

@@ -1,6 +1,6 @@
-import { allCommands, type CommandModel, type OptionModel, type Place } from './model.ts'
+import { allCommands, type CommandModel, type OptionModel, type Candidates } from './model.ts'
 
-/** A script for bash 3.2 and newer. It finds the command and the place in it, then offers what fits there. */
+/** A script for bash 3.2 and newer. It finds the command and the argument position, then offers matching words. */
 export function bashScript(root: CommandModel): string[] {
   const commands = allCommands(root)
   const all = [root, ...commands]
@@ -83,6 +83,6 @@ function placeCases({ path, places, variadic, commands }: CommandModel): string[
   return places.map((place, at) => `'${path} '${variadic && at === places.length - 1 ? '*' : at}) ${offer(place)}`)
 }
 
-function offer({ words, from }: Place): string {
+function offer({ words, from }: Candidates): string {
   return `${words.length > 0 ? `words='${words.join(' ')}' ` : ''}${from === undefined ? '' : `from=${from} `};;`
 }

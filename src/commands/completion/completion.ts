@@ -17,7 +17,7 @@ import { zshScript } from './zsh.ts'
 
 const SCRIPTS: Record<(typeof SHELLS)[number], (root: CommandModel) => string[]> = { bash: bashScript, zsh: zshScript, fish: fishScript }
 
-/** Prints the completion script of a shell or, for such a script, the names that this machine knows. */
+/** Prints the completion script of a shell. For such a script, prints the names that this machine knows. */
 export async function completionCommand(
   session: Session,
   shell: string | undefined,
@@ -56,7 +56,7 @@ async function nameIn(path: string): Promise<string | undefined> {
     const head = JSON.parse((await readAt(file, 0, HEAD_BYTES)).toString().split('\n', 1)[0]!) as { name?: unknown }
     return typeof head.name === 'string' ? head.name : undefined
   } catch {
-    return undefined // damaged, or just being replaced
+    return undefined // damaged, or being replaced right now
   } finally {
     await file?.close()
   }

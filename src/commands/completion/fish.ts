@@ -1,4 +1,4 @@
-import { allCommands, type CommandModel, type OptionModel, type Place } from './model.ts'
+import { allCommands, type CommandModel, type OptionModel, type Candidates } from './model.ts'
 
 /** A script for fish 3.1 and newer. */
 export function fishScript(root: CommandModel): string[] {
@@ -64,7 +64,7 @@ function optionLine(command: CommandModel, { flags, description, value, optional
   return command.path === '' ? `complete -c colab-escape ${completes}` : line(command.path, '', completes)
 }
 
-function placeLine({ path, places, variadic }: CommandModel, place: Place, at: number): string[] {
+function placeLine({ path, places, variadic }: CommandModel, place: Candidates, at: number): string[] {
   const where = variadic && at === places.length - 1 ? `-ge ${at}` : `-eq ${at}`
   const names = offered(place)
   return [
@@ -73,7 +73,7 @@ function placeLine({ path, places, variadic }: CommandModel, place: Place, at: n
   ]
 }
 
-function offered({ words, from }: Place): string {
+function offered({ words, from }: Candidates): string {
   if (words.length > 0) return ` -a ${quoted(words.join(' '))}`
   if (from === 'folders') return ` -a '(__fish_complete_directories)'`
   return from?.startsWith('names') ? ` -a '(__colab_escape_names)'` : ''

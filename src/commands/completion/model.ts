@@ -2,8 +2,8 @@ import type { Argument, Command, Option } from 'commander'
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
 
-/** What completion offers in one place of a command line: fixed words, files, folders or names. */
-export interface Place {
+/** The candidates for one place of a command line: fixed words, files, folders or names. */
+export interface Candidates {
   words: readonly string[]
   from: 'files' | 'folders' | 'names' | 'names-and-files' | undefined
 }
@@ -13,7 +13,7 @@ export interface OptionModel {
   flags: readonly string[]
   description: string
   /** Undefined for a switch. */
-  value: Place | undefined
+  value: Candidates | undefined
   /** Whether the option also works alone. Then only `--option=value` gives a value. */
   optionalValue: boolean
   repeatable: boolean
@@ -25,7 +25,7 @@ export interface CommandModel {
   name: string
   description: string
   options: readonly OptionModel[]
-  places: readonly Place[]
+  places: readonly Candidates[]
   /** Whether the last place may be repeated. */
   variadic: boolean
   commands: readonly CommandModel[]
@@ -63,13 +63,13 @@ function optionModel(option: Option): OptionModel {
   }
 }
 
-function sourceOfOption(value: string): Place['from'] {
+function sourceOfOption(value: string): Candidates['from'] {
   if (value === 'file') return 'files'
   if (value === 'place' || value === 'folder') return 'folders'
   return value === 'name' ? 'names' : undefined
 }
 
-function placeOf(argument: Argument, before: readonly Argument[], siblings: readonly Command[]): Place {
+function placeOf(argument: Argument, before: readonly Argument[], siblings: readonly Command[]): Candidates {
   const name = argument.name()
   if (argument.argChoices) return { words: argument.argChoices, from: undefined }
   if (name === 'command') return { words: siblings.map(each => each.name()), from: undefined }

@@ -1,4 +1,4 @@
-import type { CommandModel, OptionModel, Place } from './model.ts'
+import type { CommandModel, OptionModel, Candidates } from './model.ts'
 
 /** A script for zsh: either a file `_colab-escape` in `fpath`, or sourced after `compinit`. */
 export function zshScript(root: CommandModel): string[] {
@@ -76,7 +76,7 @@ function optionSpec({ flags, description, value, optionalValue, repeatable }: Op
   return names.map(name => quoted(`(${flags.join(' ')})${name}${text}${takes}`)).join(' ')
 }
 
-function action({ words, from }: Place): string {
+function action({ words, from }: Candidates): string {
   if (words.length > 0) return `(${words.join(' ')})`
   if (from === 'files') return '_files'
   if (from === 'folders') return '_files -/'

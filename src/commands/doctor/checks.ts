@@ -11,13 +11,13 @@ export interface Finding {
   hint?: string
 }
 
-export interface Check {
+export interface DoctorCheck {
   name: string
   /** Undefined when there is nothing to say, e.g. about Drive when it isn't used. An error counts as a problem. */
   run: (signal: AbortSignal) => Promise<Finding | undefined> | Finding | undefined
 }
 
-export interface Result extends Finding {
+export interface CheckResult extends Finding {
   name: string
 }
 
@@ -26,8 +26,8 @@ export const attention = (message: string, hint: string): Finding => ({ state: '
 export const problem = (message: string, hint: string): Finding => ({ state: 'problem', message, hint })
 
 /** Runs the checks one after the other, each for at most `limitMs`. Errors: only `interrupted`. */
-export async function runChecks(checks: readonly Check[], limitMs: number, signal: AbortSignal): Promise<Result[]> {
-  const results: Result[] = []
+export async function runChecks(checks: readonly DoctorCheck[], limitMs: number, signal: AbortSignal): Promise<CheckResult[]> {
+  const results: CheckResult[] = []
   for (const { name, run } of checks) {
     throwIfAborted(signal)
     const finding = await within(limitMs, signal, run).catch((error: unknown) => {
@@ -41,7 +41,7 @@ export async function runChecks(checks: readonly Check[], limitMs: number, signa
 }
 
 /** Ends after `limitMs` even if `run` ignores its signal. */
-async function within(limitMs: number, outer: AbortSignal, run: Check['run']): Promise<Finding | undefined> {
+async function within(limitMs: number, outer: AbortSignal, run: DoctorCheck['run']): Promise<Finding | undefined> {
   const late = new AbortController()
   const signal = AbortSignal.any([outer, late.signal])
   let timer: NodeJS.Timeout | undefined

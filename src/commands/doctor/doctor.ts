@@ -6,7 +6,7 @@ import { cwd, stdout, version } from 'node:process'
 import { plural } from '../../ui/format.ts'
 import { wrapWords } from '../../ui/wrap.ts'
 import type { Outcome, Session } from '../shared/session.ts'
-import { runChecks, type Check, type Result } from './checks.ts'
+import { runChecks, type DoctorCheck, type CheckResult } from './checks.ts'
 import { checkCache, checkConfigFolder, checkNode, checkProxy, checkTerminal, checkZstd } from './machine.ts'
 import { storeChecks } from './store.ts'
 
@@ -17,7 +17,7 @@ const LIMIT_MS = 10_000
 export async function doctorCommand(session: Session): Promise<Outcome> {
   session.console.reporter.progress({ phase: 'checking' })
   const results = await runChecks([...machineChecks(session), ...storeChecks(session, cwd())], LIMIT_MS, session.signal)
-  const count = (state: Result['state']): number => results.filter(each => each.state === state).length
+  const count = (state: CheckResult['state']): number => results.filter(each => each.state === state).length
   const [problems, attentions] = [count('problem'), count('attention')]
   const end = `${plural(problems, 'problem')}, ${attentions} ${attentions === 1 ? 'needs' : 'need'} attention.`
   session.console.print([...describeResults(results, session.console.columns), problems + attentions === 0 ? 'No problems found.' : end], {
@@ -29,7 +29,7 @@ export async function doctorCommand(session: Session): Promise<Outcome> {
   return problems > 0 ? 'failed' : 'done'
 }
 
-function machineChecks({ settings }: Session): Check[] {
+function machineChecks({ settings }: Session): DoctorCheck[] {
   const size = stdout.isTTY ? stdout.getWindowSize() : undefined
   return [
     { name: 'node', run: signal => checkNode(version, signal) },
@@ -42,7 +42,7 @@ function machineChecks({ settings }: Session): Check[] {
 }
 
 /** A line for each check and one for its hint, wrapped at words. */
-export function describeResults(results: readonly Result[], columns: number): string[] {
+export function describeResults(results: readonly CheckResult[], columns: number): string[] {
   const names = Math.max(...results.map(({ name }) => name.length))
   const indent = 'attention  '.length + names + 2
   return results.flatMap(({ name, state, message, hint }) => {

@@ -1,4 +1,4 @@
-import type { ChosenCredentials } from '../../auth/choose.ts'
+import type { CredentialChoice } from '../../auth/choose.ts'
 import { shortScope } from '../../auth/credentials.ts'
 import { checkConfig } from '../../repository/format/config.ts'
 import { CONFIG_NAME, isOurs, type Inventory } from '../../repository/format/object-names.ts'
@@ -6,7 +6,7 @@ import type { TrashedObjects } from '../../repository/prune/empty-trash.ts'
 import { MAX_OBJECT_BYTES, type Quota } from '../../storage/storage.ts'
 import { formatBytes, formatDuration, formatRemaining, plural, localTime } from '../../ui/format.ts'
 import { newerFormat } from '../../util/errors.ts'
-import type { ChosenStore } from '../shared/store.ts'
+import type { Store } from '../shared/store.ts'
 import { amountOf, EMPTY_TRASH } from '../shared/trash-report.ts'
 import { attention, ok, problem, type Finding } from './checks.ts'
 import { whyNotWritable } from './machine.ts'
@@ -14,7 +14,7 @@ import { whyNotWritable } from './machine.ts'
 /** Below this much free space (bytes), doctor warns. */
 const LITTLE_SPACE = 1_000_000_000
 /**
- * A clock that is wrong by more (ms) shows confusing times. If it is wrong by minutes, Google refuses the logins of
+ * A clock that is wrong by more (ms) leads to confusing times. If it is wrong by minutes, Google refuses the logins of
  * service accounts.
  */
 const CLOCK_OFF_MS = 60_000
@@ -26,7 +26,7 @@ export function judgeNoLogin(wantsDrive: boolean): Finding {
   return attention('Nobody is logged in to Google Drive.', 'Run `colab-escape auth login`, or name a folder with --store.')
 }
 
-export function judgeLogin({ source, origin, note }: ChosenCredentials, loginEnds: number | undefined, now: number): Finding {
+export function judgeLogin({ source, origin, note }: CredentialChoice, loginEnds: number | undefined, now: number): Finding {
   const { expiresAt = Infinity, scope } = source.last ?? {}
   const ends = expiresAt === Infinity ? '' : `; its token ends in ${formatRemaining(expiresAt - now)}`
   const who = `${source.description}, from ${origin}${ends}`
@@ -48,7 +48,7 @@ export function judgeLogin({ source, origin, note }: ChosenCredentials, loginEnd
 }
 
 /** Whether there is a repository that this program can use. */
-export async function judgeStore(store: ChosenStore, inventory: Inventory, signal: AbortSignal): Promise<Finding> {
+export async function judgeStore(store: Store, inventory: Inventory, signal: AbortSignal): Promise<Finding> {
   const { location } = store.storage
   const { hasConfig, empty, features, snapshots, unknown } = inventory
   if (store.kind === 'folder' && !hasConfig) {
@@ -110,7 +110,7 @@ export function judgeTrash(trashed: TrashedObjects): Finding {
 }
 
 /** Pitfalls of notebooks. `folder` is the current folder. */
-export function judgeColab(store: ChosenStore | undefined, folder: string, inColab: boolean): Finding | undefined {
+export function judgeColab(store: Store | undefined, folder: string, inColab: boolean): Finding | undefined {
   if (store?.kind === 'folder' && store.mounted)
     return attention(
       'The store is on a mounted Drive: data written there reaches Drive later.',

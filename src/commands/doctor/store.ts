@@ -1,5 +1,5 @@
 import { readAccount } from '../../auth/account.ts'
-import type { ChosenCredentials } from '../../auth/choose.ts'
+import type { CredentialChoice } from '../../auth/choose.ts'
 import { readLogin } from '../../auth/token-file.ts'
 import { takeInventory } from '../../repository/format/object-names.ts'
 import { findTrashedObjects } from '../../repository/prune/empty-trash.ts'
@@ -9,14 +9,14 @@ import { formatDuration } from '../../ui/format.ts'
 import { isAppError } from '../../util/errors.ts'
 import { silentReporter } from '../../util/reporter.ts'
 import { authContext, loginFile, sessionCredentials } from '../shared/credentials.ts'
-import { chooseStore, type ChosenStore, type StoreSession } from '../shared/store.ts'
-import { attention, ok, type Check } from './checks.ts'
+import { chooseStore, type Store, type StoreSession } from '../shared/store.ts'
+import { attention, ok, type DoctorCheck } from './checks.ts'
 import { judgeClock, judgeColab, judgeLogin, judgeNoLogin, judgeSpace, judgeStore, judgeTrash } from './judgements.ts'
 
 /** Checks of the login and the store. Later checks use the results of earlier ones, and say nothing if those failed. */
-export function storeChecks(session: StoreSession, folder: string): Check[] {
-  let credentials: ChosenCredentials | undefined
-  let store: ChosenStore | undefined
+export function storeChecks(session: StoreSession, folder: string): DoctorCheck[] {
+  let credentials: CredentialChoice | undefined
+  let store: Store | undefined
   let trash: Trash | undefined
   let listing: { found: Listing; began: number; ended: number } | undefined
   const context = authContext(session)

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { chooseCredentials, type ChosenCredentials } from '../../auth/choose.ts'
+import { chooseCredentials, type CredentialChoice } from '../../auth/choose.ts'
 import { realAuthContext, type AuthContext } from '../../auth/context.ts'
 import { createFetch } from '../../util/http.ts'
 import type { Session } from './session.ts'
@@ -17,7 +17,7 @@ export function loginFile({ settings }: Pick<Session, 'settings'>): string {
 export function sessionCredentials(
   session: Pick<Session, 'settings' | 'options'>,
   context: AuthContext,
-): Promise<ChosenCredentials | undefined> {
+): Promise<CredentialChoice | undefined> {
   return chooseCredentials(
     { ...session.settings.google, token: session.options.token ?? session.settings.google.token, loginFile: loginFile(session) },
     context,

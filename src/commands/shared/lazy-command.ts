@@ -1,10 +1,10 @@
 import { Command } from 'commander'
 import type { GlobalOptions, Outcome, Session } from './session.ts'
 
-/** Runs a command: gives it a session, shows its error, sets the exit code. */
+/** Runs a command: creates its session, shows its error, sets the exit code. */
 export type Execute = (options: GlobalOptions, run: (session: Session) => Promise<Outcome>) => Promise<void>
 
-/** What a command does. It is given the arguments, then the options, then its definition. */
+/** The function of a command. It gets the arguments, then the options, then its definition. */
 type Run = (session: Session, ...given: never[]) => Promise<Outcome>
 
 /** A command whose code is loaded when it runs, so that help and version start fast. */
@@ -20,7 +20,7 @@ export class LazyCommand extends Command {
     return new LazyCommand(name, this.execute)
   }
 
-  /** `load` imports the function of the command. The options tell it which, where there is more than one. */
+  /** `load` imports the function of the command. If there are several, the options decide which one. */
   runs<Options>(load: (options: Options) => Promise<Run>): this {
     return this.action(async (...given: unknown[]) => {
       const run = await load(this.opts<Record<string, unknown>>() as Options)

@@ -1,6 +1,6 @@
 /*
- * What commands have in common: the session with its store, credentials and console, options, reports on space. The
- * work of a single command does not belong here.
+ * Shared by all commands: the session with its store, credentials and console, options, reports on space. The work of a
+ * single command does not belong here.
  */
 
 import { createHash } from 'node:crypto'
@@ -21,7 +21,7 @@ import { createConsole, type Console } from '../../ui/console.ts'
 import { realSurroundings } from '../../util/clock.ts'
 import { AppError, isAppError, messageOf } from '../../util/errors.ts'
 import type { ProgressUpdate, Reporter } from '../../util/reporter.ts'
-import { inTrash } from './trash-report.ts'
+import { describeTrash } from './trash-report.ts'
 
 /** Options that every command takes. */
 export interface GlobalOptions {
@@ -54,11 +54,14 @@ interface SessionParts {
 export class Session {
   readonly console: Console
   readonly settings: Settings
-  /** `colab-escape 1.2.3`: versions record what made them. */
+  /** `colab-escape 1.2.3`: recorded in versions. */
   readonly program: string
   readonly signal: AbortSignal
   readonly options: GlobalOptions
-  /** Set by a command that handles signals itself. It returns true when it did, false when everything must stop. */
+  /**
+   * Set by a command that handles signals itself. It returns true if it handled the signal, false if everything must
+   * stop.
+   */
   onSignal: (() => boolean) | undefined
   /** Versions that the command has found and may be reading. */
   readonly reading: { repository: OpenRepository; snapshot: StoredSnapshot }[] = []
@@ -93,7 +96,7 @@ export class Session {
 
   /**
    * A store that retries, and a reporter whose progress shows the objects in flight. The progress is also updated while
-   * nothing but these objects is waited for.
+   * the command only waits for these objects.
    */
   showingFlight(store: Storage, reporter = this.console.reporter): { storage: Storage; reporter: Reporter } {
     let latest: ProgressUpdate | undefined
@@ -122,7 +125,9 @@ export class Session {
     }
   }
 
-  /** Threads for compression, for about `plainBytes` of content, `most` at most. They are closed with the session. */
+  /**
+   * Threads for compression: as many as `plainBytes` of content need, at most `most`. They are closed with the session.
+   */
   pool(plainBytes: number, most = Infinity): CompressionPool {
     const jobs = Math.min(this.jobs(), most)
     const pool = new CompressionPool({
@@ -150,7 +155,7 @@ export class Session {
     return cache
   }
 
-  /** Tensors of files that were pushed recently: a file that is overwritten in place is compared with them. */
+  /** Tensors of recently pushed files: when a file is overwritten in place, its new content is compared with them. */
   tensorCache(): TensorCache {
     return new TensorCache(join(this.settings.cacheFolder, 'tensors'), this.console.reporter)
   }
@@ -177,10 +182,10 @@ export class Session {
     return hint === undefined ? error : new AppError('corrupt', error.message, { hint, list: error.list, cause: error })
   }
 
-  /** A hint for data that is missing: what the trash holds of the repository. Undefined when it holds nothing. */
+  /** A hint for missing data: the repository's objects in the trash. Undefined when there are none. */
   async trashHint(): Promise<string | undefined> {
     const trashed = await findTrashedObjects(this.trash, { signal: this.signal }).catch(() => undefined)
-    return trashed === undefined || trashed.objects === 0 ? undefined : inTrash(trashed)
+    return trashed === undefined || trashed.objects === 0 ? undefined : describeTrash(trashed)
   }
 
   async close(): Promise<void> {

@@ -2,10 +2,10 @@ import type { MarkedForDeletion } from '../../repository/prune/marked-for-deleti
 import type { Amount, PruneResult } from '../../repository/prune/prune.ts'
 import { formatBytes, formatCount, plural, localTime } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
-import type { ChosenStore } from './store.ts'
+import type { Store } from './store.ts'
 
 /** A mount delays writes and lists stale content, so the rules that make deletion safe do not hold there. */
-export function refuseMounted(store: ChosenStore): void {
+export function refuseMounted(store: Store): void {
   if (store.kind !== 'folder' || !store.mounted) return
   throw new AppError('usage', `${store.path} is a mounted Drive: data can't be deleted safely through it.`, {
     hint: 'Use Drive itself: --store drive:Some/Folder with the same path in My Drive.',
@@ -14,13 +14,13 @@ export function refuseMounted(store: ChosenStore): void {
 
 const bytesOf = ({ packs, bytes }: Amount): string => `${formatBytes(bytes)} (${plural(packs, 'pack')})`
 
-/** Says what `prune` will free, and when. */
+/** Reports how much `prune` will free, and when. */
 export function markedText({ packs, bytes, until }: MarkedForDeletion): string {
   const from = until === undefined ? '' : ` after ${localTime(until)}`
   return `Marked for deletion: ${formatBytes(bytes)} (${plural(packs, 'pack')}). \`colab-escape prune\` frees it${from}.`
 }
 
-/** Says what a prune did or, in a dry run, would do, and what has to wait until when. */
+/** Reports the result of a prune, or of its dry run, and what has to wait until when. */
 export function describePruned(result: PruneResult, dryRun: boolean): string[] {
   const { freed, marked, waiting, held, spared, copiedBytes, tombs, indexes, lateSnapshots } = result
   const lines = [`  ${dryRun ? 'would free' : 'freed'} ${bytesOf(freed)}`]

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { canBeUsed, noCredentials } from '../../auth/choose.ts'
+import { isUsable, noCredentials } from '../../auth/choose.ts'
 import { realPathOf } from '../../local/real-path.ts'
 import { CONFIG_NAME, isOurs } from '../../repository/format/object-names.ts'
 import { CountingStorage } from '../../storage/counting.ts'
@@ -17,22 +17,22 @@ const MOUNTED_STORE = '/content/drive/MyDrive/colab-escape'
 const DRIVE_FOLDER = 'colab-escape'
 export const DRIVE_LIMITS = { maxConcurrent: 8, maxInFlightBytes: 128 * 1024 * 1024 }
 
-interface Store {
+interface StoreBase {
   storage: Storage
   /** Requests so far, by kind. */
   requests: () => Record<string, number>
 }
 
-interface FolderStore extends Store {
+interface FolderStore extends StoreBase {
   kind: 'folder'
   folder: FolderStorage
-  /** Absolute path. Links are resolved as far as it exists. */
+  /** Absolute path. Links in its existing part are resolved. */
   path: string
-  /** Whether the folder is on a mounted Drive, which uploads later: what is written there is not safe yet. */
+  /** Whether the folder is on a mounted Drive, which uploads later: data written there is not safe yet. */
   mounted: boolean
 }
 
-interface DriveStore extends Store {
+interface DriveStore extends StoreBase {
   kind: 'drive'
 }
 
@@ -49,7 +49,7 @@ export function requestsByKind(requests: Record<string, number>): string {
   return `requests: ${kinds.map(([kind, count]) => `${count} ${kind}`).join(', ') || 'none'}`
 }
 
-export type ChosenStore = FolderStore | DriveStore
+export type Store = FolderStore | DriveStore
 
 /** The parts of a session that the choice depends on. */
 export type StoreSession = Pick<Session, 'options' | 'settings' | 'console' | 'signal' | 'trash'>
@@ -58,12 +58,12 @@ export type StoreSession = Pick<Session, 'options' | 'settings' | 'console' | 's
  * Opens the store: `--store`, else COLAB_ESCAPE_STORE, else Drive if there are credentials, else the folder on a
  * mounted Drive. Sets the session's trash. Errors: `usage` when there is none of them.
  */
-export async function chooseStore(session: StoreSession): Promise<ChosenStore> {
+export async function chooseStore(session: StoreSession): Promise<Store> {
   const location = session.options.store ?? session.settings.store
   if (location !== undefined && location !== '') return location.startsWith('drive:') ? openDrive(session, location) : openFolder(location)
   const credentials = await sessionCredentials(session, authContext(session))
   const mounted = existsSync(MOUNTED_STORE)
-  if (credentials !== undefined && (!mounted || (await canBeUsed(credentials, session.signal)))) return openDrive(session, 'drive:')
+  if (credentials !== undefined && (!mounted || (await isUsable(credentials, session.signal)))) return openDrive(session, 'drive:')
   if (mounted) return openFolder(MOUNTED_STORE)
   throw new AppError('usage', 'No store is set and there is no login, so colab-escape does not know where the repository is.', {
     hint: `Log in to Google Drive (colab-escape auth login), set a folder with --store <folder> or COLAB_ESCAPE_STORE, or, in Colab, mount Drive and create the folder ${MOUNTED_STORE}.`,
@@ -81,7 +81,7 @@ async function openDrive(session: StoreSession, location: string): Promise<Drive
 export async function connectDrive(
   session: StoreSession,
   path: readonly string[],
-): Promise<{ drive: DriveStorage; requests: Store['requests'] }> {
+): Promise<{ drive: DriveStorage; requests: StoreBase['requests'] }> {
   const context = authContext(session)
   const credentials = await sessionCredentials(session, context)
   if (credentials === undefined) throw noCredentials()
@@ -109,7 +109,7 @@ export function drivePath(location: string): string[] {
   return parts
 }
 
-/** Where Colab mounts Drive, under any name, and where Google's own program puts it on a Mac. */
+/** The folders where Colab mounts Drive, under any name, and where Google's own program puts it on a Mac. */
 const MOUNTS = /^\/content\/[^/]+\/(MyDrive|My Drive|Shareddrives|Shared drives)(\/|$)|\/Library\/CloudStorage\/GoogleDrive-/
 
 /** Whether a folder is on a mounted Drive: data written there is not safe yet, and missing data may still arrive. */
@@ -127,15 +127,14 @@ function openFolder(location: string): FolderStore {
 }
 
 /** The local folders of the store. They are never part of a source. */
-export function pathsOf(store: ChosenStore): string[] {
+export function pathsOf(store: Store): string[] {
   return store.kind === 'folder' ? [store.path] : []
 }
 
 /**
- * Makes a folder store ready for a push. Refuses a folder with files of somebody else, and removes temporary files of
- * writers that were killed.
+ * Prepares a folder store for a push. Refuses a folder with other files, and removes temporary files of killed writers.
  */
-export async function prepareForPush(store: ChosenStore, dryRun: boolean): Promise<void> {
+export async function prepareForPush(store: Store, dryRun: boolean): Promise<void> {
   if (store.kind !== 'folder') return
   const { folder, path } = store
   const strangers = existsSync(join(path, CONFIG_NAME)) ? [] : await folder.strangers(isOurs, 3)

@@ -9,13 +9,13 @@ import { readTensorFile } from '../../tensors/read-tensor-file.ts'
 import type { Tensor } from '../../tensors/tensor.ts'
 import { findFile, findVersion } from './find-version.ts'
 import type { Session } from './session.ts'
-import { chooseStore, type ChosenStore } from './store.ts'
+import { chooseStore, type Store } from './store.ts'
 
 /** Opens local and stored files with tensors. The store is opened once, when the first stored file is opened. */
 export class TensorSides {
   private readonly session: Session
   private readonly local: LocalSource[] = []
-  private store: ChosenStore | undefined
+  private store: Store | undefined
   private repository: Promise<OpenRepository> | undefined
 
   constructor(session: Session) {

@@ -3,8 +3,8 @@ import { formatBytes, plural } from '../../ui/format.ts'
 
 export const amountOf = ({ objects, bytes }: TrashedObjects): string => `${formatBytes(bytes)} (${plural(objects, 'object')})`
 
-/** Says what the trash holds of the repository. It still counts against the quota. */
-export function inTrash(trashed: TrashedObjects): string {
+/** Reports the repository's objects in the trash. They still count against the quota. */
+export function describeTrash(trashed: TrashedObjects): string {
   const versions = trashed.versions === 0 ? '' : `, ${plural(trashed.versions, 'version')} among them`
   return `In Drive's trash: ${amountOf(trashed)}${versions}. ${EMPTY_TRASH}`
 }

@@ -13,7 +13,7 @@ import { findVersion } from '../shared/find-version.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { markedText } from '../shared/space-report.ts'
 import { chooseStore } from '../shared/store.ts'
-import { inTrash } from '../shared/trash-report.ts'
+import { describeTrash } from '../shared/trash-report.ts'
 import { savingsToJson, sizesToJson, partsTable, savedShare, SIZES, sizesCells, sizesLegend } from './sizes-table.ts'
 
 export interface DuOptions {
@@ -48,7 +48,7 @@ export async function duCommand(session: Session, version: string | undefined, o
   const name = version === undefined ? undefined : (await findVersion(session, repository, parseVersion(version))).name
   const marked = markedForDeletion(repository.view)
   const trashed = await findTrashedObjects(session.trash, { signal: session.signal })
-  const waiting = [...(marked.packs === 0 ? [] : [markedText(marked)]), ...(trashed.objects === 0 ? [] : [inTrash(trashed)])]
+  const waiting = [...(marked.packs === 0 ? [] : [markedText(marked)]), ...(trashed.objects === 0 ? [] : [describeTrash(trashed)])]
   const human = name === undefined ? [...describeNames(session, usage), ...waiting] : describeVersions(session, usage, name)
   const free =
     quota.limit === undefined || quota.used === undefined

@@ -6,9 +6,8 @@ import type { RetentionPolicy } from '../../repository/versions/retention.ts'
 import { isAppError } from '../../util/errors.ts'
 
 /**
- * Forgets versions that the rules do not keep, after a new one was saved, and deletes what is due. The new version is
- * safe whatever happens here, so an error is only a warning, and undefined is returned: what can't be forgotten now is
- * forgotten after the next version.
+ * Forgets versions that the rules do not keep, after a new one was saved, and frees what is due. Errors can't harm the
+ * new version, so an error is only a warning, and the result is undefined. The next run forgets the rest.
  */
 export async function forgetOlder(
   context: RepositoryContext,

@@ -6,15 +6,16 @@ import { formatBytes, plural } from '../../ui/format.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import type { Session } from '../shared/session.ts'
 import { markedText } from '../shared/space-report.ts'
-import type { ChosenStore } from '../shared/store.ts'
-import { inTrash } from '../shared/trash-report.ts'
+import type { Store } from '../shared/store.ts'
+import { describeTrash } from '../shared/trash-report.ts'
 
 const MOST_PROPOSALS = 5
 
 /**
- * Adds to an error of a full store what could be given up there. If that can't be found out, the error stays as it is.
+ * Adds to an error of a full store proposals for what to delete. If they can't be determined, the error stays
+ * unchanged.
  */
-export async function withProposals(session: Session, store: ChosenStore, error: unknown): Promise<unknown> {
+export async function withProposals(session: Session, store: Store, error: unknown): Promise<unknown> {
   if (!isAppError(error, 'quota')) return error
   try {
     const list = await proposals(session, store)
@@ -26,14 +27,14 @@ export async function withProposals(session: Session, store: ChosenStore, error:
   }
 }
 
-async function proposals(session: Session, store: ChosenStore): Promise<string[]> {
+async function proposals(session: Session, store: Store): Promise<string[]> {
   const repository = await openForReading(session.context(store.storage, 0))
   const marked = markedForDeletion(repository.view)
   const trashed = await findTrashedObjects(session.trash, { signal: session.signal })
   const older = (await proposeForgetting(repository)).filter(({ bytes }) => bytes !== 0)
   return [
     ...(marked.packs === 0 ? [] : [markedText(marked)]),
-    ...(trashed.objects === 0 ? [] : [inTrash(trashed)]),
+    ...(trashed.objects === 0 ? [] : [describeTrash(trashed)]),
     ...older.slice(0, MOST_PROPOSALS).map(describe),
     ...(older.length === 0 ? [] : ['`colab-escape prune` frees the space of forgotten versions an hour later.']),
   ]

@@ -7,7 +7,7 @@ import { AppError } from '../../util/errors.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { describePruned, pruneToJson, refuseMounted } from '../shared/space-report.ts'
 import { chooseStore } from '../shared/store.ts'
-import { amountOf, inTrash } from '../shared/trash-report.ts'
+import { amountOf, describeTrash } from '../shared/trash-report.ts'
 
 export interface PruneOptions {
   now?: boolean
@@ -40,7 +40,7 @@ export async function pruneCommand(session: Session, options: PruneOptions): Pro
   session.console.result(
     [
       `${dryRun ? 'Dry run: would prune' : 'Pruned'} ${store.storage.location}`,
-      ...describeTrash(trashed, emptied !== undefined),
+      ...trashLines(trashed, emptied !== undefined),
       ...describePruned(result, dryRun),
     ],
     {
@@ -53,9 +53,9 @@ export async function pruneCommand(session: Session, options: PruneOptions): Pro
   return result.problems.length > 0 ? 'damaged' : 'done'
 }
 
-function describeTrash(trashed: TrashedObjects, emptied: boolean): string[] {
+function trashLines(trashed: TrashedObjects, emptied: boolean): string[] {
   if (trashed.objects === 0) return []
-  if (!emptied) return [`  ${inTrash(trashed)}`]
+  if (!emptied) return [`  ${describeTrash(trashed)}`]
   return [
     `  took ${amountOf(trashed)} out of Drive's trash${trashed.versions === 0 ? '' : `, deleted ${plural(trashed.versions, 'version')} permanently`}`,
   ]

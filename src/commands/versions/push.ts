@@ -12,7 +12,7 @@ import { AppError } from '../../util/errors.ts'
 import { parsePolicy, type RetentionOptions } from '../shared/retention-options.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { describePruned, pruneToJson, refuseMounted } from '../shared/space-report.ts'
-import { chooseStore, pathsOf, prepareForPush, requestsByKind, requestsSince, totalRequests, type ChosenStore } from '../shared/store.ts'
+import { chooseStore, pathsOf, prepareForPush, requestsByKind, requestsSince, totalRequests, type Store } from '../shared/store.ts'
 import { forgetOlder } from '../space/forget-older.ts'
 import { withProposals } from '../space/full-store.ts'
 import { sizesToJson, partsTable } from '../space/sizes-table.ts'
@@ -43,7 +43,7 @@ export async function pushCommand(session: Session, paths: string[], options: Pu
   return outcome
 }
 
-async function pushOne(session: Session, store: ChosenStore, path: string, options: PushOptions): Promise<Outcome> {
+async function pushOne(session: Session, store: Store, path: string, options: PushOptions): Promise<Outcome> {
   const { console, signal } = session
   const started = performance.now()
   const policy = parsePolicy(options)
@@ -103,7 +103,7 @@ function noteOtherSource({ console, settings }: Session, name: string, source: W
   )
 }
 
-function describe(name: string, store: ChosenStore, result: PushResult, failed: number, requests: number, milliseconds: number): string[] {
+function describe(name: string, store: Store, result: PushResult, failed: number, requests: number, milliseconds: number): string[] {
   const { reading, snapshot, newBytes, storedBytes } = result
   const lines: string[] = []
   const version = snapshot ? versionLabel({ name, id: snapshot.id }) : name
@@ -125,7 +125,7 @@ function kindToJson({ part, files, ...sizes }: PartUsage): object {
   return { kind: part, files, bytes: plainBytes, newBytes: distinctBytes, storedBytes, saved }
 }
 
-function safety(store: ChosenStore): string {
+function safety(store: Store): string {
   if (store.kind === 'drive') return 'Safe to disconnect: Drive confirmed every object and the version reads back.'
   if (store.mounted)
     return store.path.startsWith('/content/')

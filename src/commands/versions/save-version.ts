@@ -15,7 +15,7 @@ import type { Session } from '../shared/session.ts'
 /** Maximum length of a message, in characters. */
 const MAX_MESSAGE = 1000
 
-/** The options that push and watch have in common. */
+/** The options shared by push and watch. */
 export interface SaveOptions {
   name?: string
   message?: string
@@ -68,7 +68,7 @@ export async function saveVersion(
   return result
 }
 
-/** Checks what can be checked of the options before anything is read. Errors: `usage`. */
+/** Checks the options before anything is read. Errors: `usage`. */
 export function checkSaveOptions({ message = '', tag = [] }: SaveOptions): void {
   if (message.length > MAX_MESSAGE)
     throw new AppError('usage', `The message has ${message.length} characters; the maximum is ${MAX_MESSAGE}.`, {

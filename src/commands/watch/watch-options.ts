@@ -50,8 +50,8 @@ function newestMatch(pattern: string, fresh: Scan['fresh']): string | undefined 
   while (above.includes('*')) above = dirname(above)
   // the paths of a source have their links resolved
   const folder = existsSync(above) ? realpathSync.native(above) : resolve(above)
-  const wanted = relative(above, pattern)
-  return fresh.findLast(({ localPath }) => matchesName(wanted, relative(folder, localPath)))?.localPath
+  const relativePattern = relative(above, pattern)
+  return fresh.findLast(({ localPath }) => matchesName(relativePattern, relative(folder, localPath)))?.localPath
 }
 
 export function parsePid(text: string): number {

@@ -7,14 +7,14 @@ import { messageOf, type AppError } from '../../util/errors.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import type { Session } from '../shared/session.ts'
 
-export interface Watched {
+export interface WatchTarget {
   name: string
   /** Absolute path. */
   path: string
   store: string
 }
 
-interface Status extends Watched {
+interface Status extends WatchTarget {
   state: 'watching' | 'stopping' | 'stopped'
   pid: number
   /** Versions made by this run. */
@@ -43,7 +43,7 @@ export class WatchScreen {
   private written = ''
   private writtenAt = -Infinity
 
-  constructor(session: Session, watched: Watched, file: string | undefined) {
+  constructor(session: Session, watched: WatchTarget, file: string | undefined) {
     this.session = session
     this.file = file
     const updated = new Date().toISOString()

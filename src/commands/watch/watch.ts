@@ -10,7 +10,7 @@ import { durationOption } from '../../util/duration.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { sleep } from '../../util/waiting.ts'
 import type { Outcome, Session } from '../shared/session.ts'
-import { chooseStore, pathsOf, prepareForPush, type ChosenStore } from '../shared/store.ts'
+import { chooseStore, pathsOf, prepareForPush, type Store } from '../shared/store.ts'
 import { forgetOlder } from '../space/forget-older.ts'
 import { withProposals } from '../space/full-store.ts'
 import { checkSaveOptions, saveVersion, versionName } from '../versions/save-version.ts'
@@ -95,7 +95,7 @@ function stopSignal(session: Session): AbortSignal {
   return stop.signal
 }
 
-async function openStore(session: Session): Promise<ChosenStore> {
+async function openStore(session: Session): Promise<Store> {
   const store = await chooseStore(session)
   return { ...store, storage: rememberTombs(store.storage) }
 }
@@ -109,13 +109,13 @@ class Saver {
   private readonly name: string
   private readonly options: WatchOptions
   private readonly context: RepositoryContext
-  private store: ChosenStore | undefined
-  /** Whether the store is full and the user has been told what could be forgotten. */
+  private store: Store | undefined
+  /** Whether the store is full and the user has already seen the proposals for what to forget. */
   private full = false
   readonly location: string
   readonly skip: readonly string[]
 
-  private constructor(session: Session, store: ChosenStore, name: string, options: WatchOptions) {
+  private constructor(session: Session, store: Store, name: string, options: WatchOptions) {
     this.session = session
     this.store = store
     this.name = name
@@ -169,16 +169,16 @@ class Saver {
     }
   }
 
-  private async reopened(): Promise<ChosenStore> {
+  private async reopened(): Promise<Store> {
     this.store ??= await openStore(this.session)
     return this.store
   }
 
   /**
-   * Frees what the rules have given up and what is due, since no new version can trigger it. Proposals for more are
+   * Frees what the rules no longer keep and what is due, because no new version can trigger it. Proposals for more are
    * made only once, because finding them takes a while.
    */
-  private async whenFull(context: RepositoryContext, store: ChosenStore, error: unknown): Promise<unknown> {
+  private async whenFull(context: RepositoryContext, store: Store, error: unknown): Promise<unknown> {
     const policy = parseRetention(this.options)
     if (policy) await forgetOlder(context, this.name, policy, undefined)
     if (this.full) return error

@@ -1,18 +1,18 @@
 /*
- * zstd, one frame at a time: what a codec is, the codec of Node.js itself, and what a frame looks like (RFC 8878). It
- * knows no blocks and does not choose between codecs.
+ * zstd, one frame at a time: the interface of a codec, the codec of Node.js itself, and the frame format (RFC 8878). It
+ * does not know blocks and does not choose between codecs.
  */
 
 /** `native` is node:zlib's (Node 22.15 and later), `portable` is WebAssembly. Each reads what the other writes. */
 export type ZstdName = 'native' | 'portable'
 
 /**
- * What the encoder looks for: everything its level does (the default), or long repeats alone. The latter is smaller and
- * faster where bytes are skewed but short matches are chance, as in the exponents of floats.
+ * Matches that the encoder searches for: all that its level allows (the default), or only long repeats. The latter is
+ * smaller and faster if bytes are skewed but short matches are chance, as in the exponents of floats.
  */
 type ZstdSearch = 'all' | 'long'
 
-/** The most plain bytes of a frame: what the portable codec can decode at any level. */
+/** Maximum plain bytes of a frame: the portable codec can decode this many at any level. */
 export const MAX_PLAIN_BYTES = 4 * 1024 * 1024
 
 /**
@@ -21,22 +21,22 @@ export const MAX_PLAIN_BYTES = 4 * 1024 * 1024
  */
 export interface ZstdCodec {
   readonly name: ZstdName
-  /** The zstd level of each level of the command line. */
+  /** The zstd level for each level of the command line. */
   readonly levels: Readonly<Record<'fast' | 'balanced' | 'max', number>>
-  /** The searches that it knows, the likeliest to win first. */
+  /** The searches that it supports, most likely to win first. */
   readonly searches: readonly ZstdSearch[]
-  /** The most plain bytes that `compress` takes at a zstd level; 0 for a level that it does not have. */
+  /** Maximum plain bytes of `compress` at a zstd level; 0 for an unsupported level. */
   maxPlainBytes(zstdLevel: number): number
   /** `plain` has 1 to `maxPlainBytes(zstdLevel)` bytes, else RangeError. Throws AppError `io` if the encoder fails. */
   compress(plain: Uint8Array, zstdLevel: number, search?: ZstdSearch): Uint8Array
   /**
-   * Exactly `plainLength` (1 to `MAX_PLAIN_BYTES`) bytes of a frame made at any level, or AppError `corrupt`. Allocates
-   * no more than `plainLength` + 64 bytes for the result.
+   * Exactly `plainLength` (1 to `MAX_PLAIN_BYTES`) bytes of a frame of any level, or AppError `corrupt`. Allocates at
+   * most `plainLength` + 64 bytes for the result.
    */
   decompress(stored: Uint8Array, plainLength: number): Uint8Array
 }
 
-/** Throws RangeError unless the codec takes this many bytes at this level. */
+/** Throws RangeError unless the codec accepts this many bytes at this level. */
 export function assertCompressible(codec: ZstdCodec, plain: Uint8Array, zstdLevel: number): void {
   const most = codec.maxPlainBytes(zstdLevel)
   if (plain.length === 0 || plain.length > most) {

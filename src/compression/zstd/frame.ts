@@ -6,48 +6,48 @@ export const ZSTD_FRAME = 'A zstd frame'
 const MAGIC = 0xfd2fb528
 const MAGIC_BYTES = 4
 const DESCRIPTOR_AT = MAGIC_BYTES
-/** Bits of the frame header's descriptor. */
+/** Bits of the descriptor in the frame header. */
 const HAS_CHECKSUM = 0x04
 const RESERVED = 0x08
 const SINGLE_SEGMENT = 0x20
 const SIZE_IN_4_BYTES = 0x80
 const DICTIONARY_ID_BYTES = [0, 1, 2, 4] as const
-/** No frame header is longer. */
+/** Maximum length of a frame header. */
 export const MAX_HEADER_BYTES = 18
 export const BLOCK_HEADER_BYTES = 3
 export const CHECKSUM_BYTES = 4
-/** No block of a frame gives more plain bytes. */
+/** Maximum plain bytes of one block of a frame. */
 export const MAX_FRAME_BLOCK_BYTES = 128 * 1024
 /**
- * The window that RFC 8878 asks every decoder for. Blocks never need more, and a larger one is how a hostile frame
- * makes a decoder allocate.
+ * The window that RFC 8878 recommends every decoder to support. Blocks never need more. A hostile frame could use a
+ * larger window to make a decoder allocate memory.
  */
 export const SMALL_WINDOW_BYTES = 8 * 1024 * 1024
 
-/** What a frame header says. Lengths in bytes. */
+/** The fields of a frame header. Lengths are in bytes. */
 export interface ZstdFrameHeader {
-  /** With the magic number. */
+  /** Including the magic number. */
   headerLength: number
   windowSize: number
-  /** Undefined where the frame does not state it. */
+  /** Undefined if the frame does not state it. */
   contentSize: number | undefined
   hasChecksum: boolean
-  /** 0 is none. */
+  /** 0 means none. */
   dictionaryId: number
 }
 
-/** What the header of a block within a frame says. */
+/** The header of a block within a frame. */
 export interface FrameBlockHeader {
   isLast: boolean
-  /** `raw`: stored as it is; `run`: one byte, repeated. */
+  /** `raw`: stored unchanged; `run`: one byte, repeated. */
   kind: 'raw' | 'run' | 'compressed'
   /** Bytes that follow the block's header. */
   storedLength: number
-  /** The size field: for a run the plain bytes that it gives, else `storedLength`. */
+  /** The size field: the plain bytes for a run, else `storedLength`. */
   size: number
 }
 
-/** A part of a frame: its header, a block with its own header, or its checksum. */
+/** A piece of a frame: its header, a block with its own header, or its checksum. */
 export type FramePiece =
   { kind: 'header'; bytes: Uint8Array } | { kind: 'block'; isRaw: boolean; bytes: Uint8Array } | { kind: 'checksum'; bytes: Uint8Array }
 
@@ -78,7 +78,7 @@ export function parseFrameHeader(bytes: Uint8Array): ZstdFrameHeader {
   }
 }
 
-/** Needs `BLOCK_HEADER_BYTES` bytes from `at` on. Throws `corrupt` for the reserved type. */
+/** Needs `BLOCK_HEADER_BYTES` bytes at `at`. Throws `corrupt` for the reserved type. */
 export function parseBlockHeader(bytes: Uint8Array, at = 0): FrameBlockHeader {
   const header = readLittleEndian(bytes, at, BLOCK_HEADER_BYTES)
   const kind = (['raw', 'run', 'compressed'] as const)[(header >> 1) & 3]
@@ -89,9 +89,9 @@ export function parseBlockHeader(bytes: Uint8Array, at = 0): FrameBlockHeader {
 
 /**
  * Throws `corrupt` unless `stored` is exactly one whole zstd frame of `plainLength` bytes as this format allows it:
- * content size in its header, no dictionary, a window of at most 8 MiB, no byte missing or left over. Looks at headers
- * only and allocates nothing. Decoders differ in what they make of truncated, concatenated or size-less frames, so none
- * of these may reach one.
+ * content size in its header, no dictionary, a window of at most 8 MiB, no byte missing or left over. Reads only
+ * headers and allocates nothing. Decoders treat truncated, concatenated and size-less frames differently, so none of
+ * these may reach one.
  */
 export function checkFrame(stored: Uint8Array, plainLength: number): void {
   const header = parseFrameHeader(stored)
@@ -123,8 +123,8 @@ function windowSize(descriptor: number): number {
 }
 
 /**
- * Adds the checksum, which every decoder verifies, to a whole frame that has none, as the codecs make them. Changes
- * `frame`; returns the frame and what follows it.
+ * Adds a checksum, which every decoder verifies, to a whole frame without one, as the codecs make them. Changes
+ * `frame`. Returns the frame, then the bytes that follow it.
  */
 export function withChecksum(frame: Uint8Array, checksum: number): Uint8Array[] {
   frame[DESCRIPTOR_AT]! |= HAS_CHECKSUM
@@ -133,14 +133,14 @@ export function withChecksum(frame: Uint8Array, checksum: number): Uint8Array[] 
   return [frame, end]
 }
 
-/** A copy of a frame's header that announces no checksum. */
+/** A copy of a frame's header without the checksum flag. */
 export function withoutChecksum(header: Uint8Array): Uint8Array {
   const copy = header.slice()
   copy[DESCRIPTOR_AT]! &= ~HAS_CHECKSUM
   return copy
 }
 
-/** A frame that holds `plain` as it is: content that does not shrink needs no codec. */
+/** A frame with one raw copy of `plain`, for content that does not shrink. Needs no codec. */
 export function rawFrame(plain: Uint8Array, checksum: number): Uint8Array {
   const headerBytes = DESCRIPTOR_AT + 1 + 4
   const blocks = Math.max(1, Math.ceil(plain.length / MAX_FRAME_BLOCK_BYTES))
@@ -160,7 +160,7 @@ export function rawFrame(plain: Uint8Array, checksum: number): Uint8Array {
   return bytes
 }
 
-/** The checksum of a frame is the low half of its content's XXH64. */
+/** The checksum of a frame is the low 32 bits of its content's XXH64. */
 export function checksumOf(xxh64: bigint): number {
   return Number(xxh64 & 0xffffffffn)
 }

@@ -5,7 +5,7 @@ import { chunkSizeFor, outputOf } from '../../util/memory/zlib-output.ts'
 import { assertCompressible, MAX_PLAIN_BYTES, type ZstdCodec } from './codec.ts'
 import { checkFrame, ZSTD_FRAME } from './frame.ts'
 
-/** The part of node:zlib that Node 20 and its type definitions lack. */
+/** The parts of node:zlib that Node 20 and its type definitions lack. */
 interface NativeZstd {
   zstdCompressSync(
     bytes: Uint8Array,
@@ -23,14 +23,14 @@ const native = zlib as unknown as NativeZstd
 
 const LEVELS = { fast: 1, balanced: 3, max: 19 } as const
 
-/** The longest window that `nativeDecoder` takes: that of `zstd --long=27`. */
+/** The longest window that `nativeDecoder` supports: that of `zstd --long=27`. */
 export const MAX_NATIVE_WINDOW_BYTES = 128 * 1024 * 1024
 
 export function hasNativeZstd(): boolean {
   return 'zstdCompressSync' in zlib && 'zstdDecompressSync' in zlib
 }
 
-/** Call it only where `hasNativeZstd()`. */
+/** Call it only if `hasNativeZstd()`. */
 export function nativeZstd(): ZstdCodec {
   const { ZSTD_c_compressionLevel, ZSTD_c_contentSizeFlag, ZSTD_c_checksumFlag, ZSTD_c_minMatch, ZSTD_c_hashLog } = native.constants
   // the longest minimum match and the smallest hash table that zstd has
@@ -44,7 +44,7 @@ export function nativeZstd(): ZstdCodec {
       assertCompressible(codec, plain, zstdLevel)
       const frame = { [ZSTD_c_compressionLevel]: zstdLevel, [ZSTD_c_contentSizeFlag]: 1, [ZSTD_c_checksumFlag]: 0 }
       const params = search === 'long' ? { ...frame, ...longSearch } : frame
-      // a frame that does not fit into one buffer is no gain, but it still comes out whole
+      // a frame that does not fit into one buffer is no gain, but it must still be complete
       const chunkSize = chunkSizeFor(plain.length)
       try {
         return outputOf(native.zstdCompressSync(plain, { params, pledgedSrcSize: plain.length, chunkSize, info: true })).bytes
@@ -69,7 +69,7 @@ export function nativeZstd(): ZstdCodec {
   return codec
 }
 
-/** Decodes a frame of any size as a stream, and verifies its checksum. Call it only where `hasNativeZstd()`. */
+/** Decodes a frame of any size as a stream, and verifies its checksum. Call it only if `hasNativeZstd()`. */
 export function nativeDecoder(): Duplex {
   return native.createZstdDecompress()
 }

@@ -18,10 +18,10 @@ const ENDS: usize = NEXT + 4 * 256
 const SEPARATOR: u32 = 1
 const LINE_FEED: u32 = 2
 
-/** Engines switch to faster code between two calls of a function, not during one: so a block is processed in slices. */
+/** Engines switch to faster code between calls of a function, not during one. So a block is processed in slices. */
 const SLICE: usize = 64 * 1024
 
-/** Where the next byte is in its row. */
+/** Position of the next byte in its row. */
 let column: u32 = 0
 let stream: usize = 0
 let quoted = false
@@ -33,8 +33,8 @@ function begin(): void {
 }
 
 /**
- * Moves input bytes [0, length) to their streams, which lie one after the other in the output. Leaves their lengths in
- * the table of ends.
+ * Copies input bytes [0, length) to their streams, which are stored one after the other in the output. Writes the end
+ * of each stream to the table of ends.
  */
 export function split(lastColumn: u32, length: usize): void {
   memory.fill(ENDS, 0, 4 * 256)
@@ -87,8 +87,8 @@ export function moveToStreams(from: usize, to: usize): void {
 }
 
 /**
- * Undoes `split`; the tables say where each stream begins and ends. Returns how many bytes it joined: fewer than
- * `length` where a stream ended too early.
+ * Undoes `split`. The tables hold the start and end of each stream. Returns the number of joined bytes, which is less
+ * than `length` if a stream ended too early.
  */
 export function join(lastColumn: u32, length: usize): usize {
   begin()

@@ -20,7 +20,7 @@ const INFINITY: i32 = 0x7f800000
 const SMALLEST_NORMAL_FP16: i32 = 0x38800000
 const BEYOND_FP16: i32 = 0x47800000
 
-/** Splits `length` bytes of input into the planes of their elements of `width` bytes; the tail follows them. */
+/** Splits `length` bytes of input into the planes of their elements of `width` bytes. The tail follows the planes. */
 export function split(width: u32, mode: u32, length: usize): void {
   if (width == 1) split1(length, mode)
   else if (width == 2) split2(length >> 1, mode)
@@ -54,7 +54,7 @@ function before<U, S>(at: usize, mode: u32): v128 {
   return v
 }
 
-/** Undoes `before` for a vector of U lanes that was joined from planes, and stores it. */
+/** Undoes `before` for a vector of U lanes that was joined from planes, then stores it. */
 function after<U>(at: usize, v: v128, mode: u32): void {
   if (mode == ROTATED) v = v128.or(v128.shr<U>(v, 1), v128.shl<U>(v, sizeof<U>() * 8 - 1))
   if (mode == DELTA) {
@@ -64,7 +64,10 @@ function after<U>(at: usize, v: v128, mode: u32): void {
   v128.store(OUTPUT + at, v)
 }
 
-/** The even bytes of a and b; `odd` the odd ones. Two such steps split 4-byte elements, three split 8-byte elements. */
+/**
+ * The even bytes of a and b; `odd` returns the odd ones. Two such steps split 4-byte elements, three split 8-byte
+ * elements.
+ */
 function even(a: v128, b: v128): v128 {
   const mask = i16x8.splat(0xff)
   return i8x16.narrow_i16x8_u(v128.and(a, mask), v128.and(b, mask))
@@ -74,7 +77,9 @@ function odd(a: v128, b: v128): v128 {
   return i8x16.narrow_i16x8_u(i16x8.shr_u(a, 8), i16x8.shr_u(b, 8))
 }
 
-/** Interleaves the first halves of a and b; `high` the second halves. Together they undo `even` and `odd`. */
+/**
+ * Interleaves the first halves of a and b; `high` does so with the second halves. Together they undo `even` and `odd`.
+ */
 function low(a: v128, b: v128): v128 {
   return i8x16.shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
 }
@@ -229,7 +234,7 @@ function join8(count: usize, mode: u32): void {
   joinRest<u64>(i, count, mode)
 }
 
-/** Stores 8 elements whose even bytes are in e then f, and whose odd bytes are in o then p. */
+/** Stores 8 elements. Their even bytes are in e, then f; their odd bytes are in o, then p. */
 function join8Half(at: usize, mode: u32, e: v128, f: v128, o: v128, p: v128): void {
   after<u64>(at, low(e, o), mode)
   after<u64>(at + 16, high(e, o), mode)
@@ -265,8 +270,8 @@ function joinRest<U>(from: usize, count: usize, mode: u32): void {
 }
 
 /**
- * For `length` bytes from `start` on: the differences of the input's elements to those of the base, mapped to unsigned
- * numbers and sorted by the keys of the base's elements (stable); then the tail of the input.
+ * For `length` bytes from `start` on: computes the differences between the input's elements and the base's, maps them
+ * to unsigned numbers, and sorts them by the keys of the base's elements (stable). Then copies the tail of the input.
  */
 export function group(width: u32, shift: u32, bits: u32, start: usize, length: usize): void {
   if (width == 2) groupBy<u16, i16>(start, length, shift, bits, false)
@@ -317,8 +322,8 @@ function groupBy<U, S>(start: usize, length: usize, shift: u32, bits: u32, back:
 }
 
 /**
- * Rounds `count` fp32 values of input to 16-bit floats, to the nearest, ties to even. Stores them from byte `to` of the
- * base on.
+ * Rounds `count` fp32 values of input to 16-bit floats, to the nearest, ties to even. Stores them in the base from byte
+ * `to` on.
  */
 export function narrow(format: u32, count: usize, to: usize): void {
   let i: usize = 0
@@ -347,7 +352,7 @@ function roundedToBf16(v: v128, isNaN: v128): v128 {
 
 function roundedToFp16(v: v128, magnitude: v128, isNaN: v128): v128 {
   const odd = v128.and(i32x4.shr_u(magnitude, 13), i32x4.splat(1))
-  // changes the exponent's bias from 127 to 15, and rounds at the bits that are cut off
+  // changes the exponent's bias from 127 to 15, and rounds at the discarded bits
   const normal = i32x4.shr_u(i32x4.add(i32x4.add(magnitude, i32x4.splat(<i32>0xc8000fff)), odd), 13)
   // the last bit of 0.5 is the smallest number of fp16: adding 0.5 rounds to a multiple of it
   const half = i32x4.splat(0x3f000000)

@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { Chunker } from '../../chunking/chunker.ts'
-import { type CutChunk, cutTensors, type ReadOn } from '../../chunking/cut-tensors.ts'
+import { type CutChunk, cutTensors, type ReadNext } from '../../chunking/cut-tensors.ts'
 import { findTensors, mayHaveTensors, SNIFFED_BYTES } from '../../chunking/tensor-layout.ts'
 import { fingerprintOf, sameFingerprint, type Fingerprint } from '../../local/fingerprint.ts'
 import { readAtSync } from '../../local/read-at.ts'
@@ -70,7 +70,7 @@ async function* cutFile(file: OpenFile, size: number, chunker: Chunker, tensors:
   }
 }
 
-function sequentialRead(file: OpenFile): ReadOn {
+function sequentialRead(file: OpenFile): ReadNext {
   let position = 0
   return async buffer => {
     const count = await file.read(buffer, position)

@@ -3,7 +3,7 @@ import type { Sleep } from '../../util/waiting.ts'
 import { isBrief } from './drive-errors.ts'
 import type { DriveHttp } from './drive-http.ts'
 
-/** Failures in a row, without one more byte having arrived, after which a download is given up. */
+/** Maximum number of consecutive failures without a new byte. Then the download fails. */
 const MAX_STALLED = 4
 
 export interface DownloaderOptions {
@@ -13,7 +13,7 @@ export interface DownloaderOptions {
   random: () => number
 }
 
-/** Fetches bytes of files; a body that breaks off is continued where it broke. */
+/** Downloads bytes of files. If a body breaks off, it continues from that byte. */
 export class Downloader {
   private readonly options: DownloaderOptions
 
@@ -60,7 +60,13 @@ export class Downloader {
     const whole = from === 0 && end === size
     const url = `${baseUrl}/drive/v3/files/${encodeURIComponent(id)}?alt=media&supportsAllDrives=true`
     const headers: Record<string, string> = whole ? {} : { range: `bytes=${from}-${end - 1}` }
-    const response = await http.send({ what: 'files.get media', task, url, headers: { ...headers, 'accept-encoding': 'identity' }, signal })
+    const response = await http.send({
+      operation: 'files.get media',
+      task,
+      url,
+      headers: { ...headers, 'accept-encoding': 'identity' },
+      signal,
+    })
     if (!whole && response.status !== 206) {
       await response.body?.cancel()
       throw new AppError('unavailable', `Drive answered ${response.status} instead of a part of ${name}.`, {
@@ -69,7 +75,7 @@ export class Downloader {
     }
     if (!whole && !(response.headers.get('content-range') ?? '').startsWith(`bytes ${from}-`)) {
       await response.body?.cancel()
-      throw new AppError('unavailable', `Drive sent another part of ${name} than was asked for.`, { hint: 'Run the same command again.' })
+      throw new AppError('unavailable', `Drive sent another part of ${name} than requested.`, { hint: 'Run the same command again.' })
     }
     await http.readBody(response, task, onPiece, signal)
   }

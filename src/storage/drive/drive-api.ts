@@ -6,7 +6,7 @@ import type { DriveHttp } from './drive-http.ts'
 const FOLDER = 'application/vnd.google-apps.folder'
 export const ROOT = 'root'
 
-/** A file or folder as far as we ask for it. */
+/** The requested fields of a file or folder. */
 export interface DriveFile {
   id: string
   name: string
@@ -45,33 +45,33 @@ export class DriveApi {
     this.rootUrl = rootUrl.endsWith('/') ? rootUrl : `${rootUrl}/`
   }
 
-  /** A client whose every request passes through our own: it brings no token, no retries and no proxy of its own. */
-  private client(what: string, task: string, signal: AbortSignal | undefined, onDate: (date: number) => void): drive_v3.Drive {
+  /** Makes a client that sends each request through our `DriveHttp`. It has no token, retries or proxy of its own. */
+  private client(operation: string, task: string, signal: AbortSignal | undefined, onDate: (date: number) => void): drive_v3.Drive {
     return new drive_v3.Drive({
       rootUrl: this.rootUrl,
-      fetchImplementation: this.http.asFetch(what, task, signal, onDate),
+      fetchImplementation: this.http.asFetch(operation, task, signal, onDate),
       retry: false,
-      // or it makes an agent of its own as soon as HTTPS_PROXY is set
+      // otherwise it creates its own agent if HTTPS_PROXY is set
       noProxy: [/^/],
     })
   }
 
   private async run<T>(
-    what: string,
+    operation: string,
     task: string,
     signal: AbortSignal | undefined,
     call: (drive: drive_v3.Drive) => Promise<{ data: T }>,
   ): Promise<{ data: T; date: number | undefined }> {
     let date: number | undefined
     try {
-      const { data } = await call(this.client(what, task, signal, at => (date = at)))
+      const { data } = await call(this.client(operation, task, signal, at => (date = at)))
       if (typeof data !== 'object' && data !== '' && data !== undefined)
         throw new AppError('unavailable', `Drive's answer when trying to ${task} is not JSON.`, {
           hint: 'Is there a proxy or a login page in between? Run the same command again.',
         })
       return { data, date }
     } catch (error) {
-      // Google's client wraps what our fetch threw
+      // Google's client wraps the error of our fetch
       for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) if (cause instanceof AppError) throw cause
       throw new AppError('unavailable', `Drive's answer when trying to ${task} can't be understood.`, {
         hint: 'Run the same command again.',
@@ -80,10 +80,7 @@ export class DriveApi {
     }
   }
 
-  /**
-   * All files whose parent is one of `parents`, and Drive's clock (ms, cut to the second) when it answered the first
-   * page.
-   */
+  /** All files in any of `parents`, and Drive's clock (ms, truncated to the second) when it answered the first page. */
   async listChildren(
     parents: readonly string[],
     { foldersOnly, trashed = false }: { foldersOnly: boolean; trashed?: boolean },
@@ -113,20 +110,22 @@ export class DriveApi {
   }
 
   async createFolder(id: string, name: string, parent: string, signal?: AbortSignal): Promise<DriveFile> {
-    const { data } = await this.run('files.create', `make the folder ${name}`, signal, drive =>
+    const { data } = await this.run('files.create', `create the folder ${name}`, signal, drive =>
       drive.files.create({ requestBody: { id, name, mimeType: FOLDER, parents: [parent] }, fields: FILE_FIELDS, supportsAllDrives: true }),
     )
     return toDriveFile(data)
   }
 
   async getFile(id: string, signal?: AbortSignal): Promise<DriveFile> {
-    const { data } = await this.run('files.get', 'look at a file', signal, drive =>
+    const { data } = await this.run('files.get', 'get a file', signal, drive =>
       drive.files.get({ fileId: id, fields: FILE_FIELDS, supportsAllDrives: true }),
     )
     return toDriveFile(data)
   }
 
-  /** For good: what is trashed counts against the quota for 30 days. `not-found` where it is gone already. */
+  /**
+   * Deletes permanently: trashed files count against the quota for 30 days. `not-found` if the file is already gone.
+   */
   async deleteFile(id: string, signal?: AbortSignal): Promise<void> {
     await this.run('files.delete', 'delete a file', signal, drive => drive.files.delete({ fileId: id, supportsAllDrives: true }))
   }
@@ -138,14 +137,14 @@ export class DriveApi {
   }
 
   async generateIds(count: number, signal?: AbortSignal): Promise<string[]> {
-    const { data } = await this.run('files.generateIds', 'prepare ids', signal, drive =>
+    const { data } = await this.run('files.generateIds', 'generate ids', signal, drive =>
       drive.files.generateIds({ count, space: 'drive', type: 'files' }),
     )
     return data.ids ?? []
   }
 
   async quota(signal?: AbortSignal): Promise<Quota> {
-    const { data } = await this.run('about.get', 'tell its free space', signal, drive =>
+    const { data } = await this.run('about.get', 'report its free space', signal, drive =>
       drive.about.get({ fields: 'storageQuota(limit,usage)' }),
     )
     const number = (text: string | null | undefined): number | undefined => (text === null || text === undefined ? undefined : Number(text))

@@ -1,8 +1,8 @@
 import { AppError, isAppError } from '../../util/errors.ts'
 
 /**
- * The relevant parts of an error answer of Google's APIs. Its shape: `{error: {code, message, errors: [{reason, ...}],
- * status}}`; sometimes it is HTML or empty.
+ * The relevant parts of an error response of Google's APIs. Its form is `{error: {code, message, errors: [{reason,
+ * ...}], status}}`; sometimes it is HTML or empty.
  */
 export interface ErrorAnswer {
   status: number
@@ -32,11 +32,11 @@ function parseBody(text: string): { reason: string | undefined; message: string 
       message: typeof error?.message === 'string' ? error.message : undefined,
     }
   } catch {
-    return { reason: undefined, message: undefined } // a proxy's or a load balancer's HTML
+    return { reason: undefined, message: undefined } // HTML of a proxy or a load balancer
   }
 }
 
-/** Seconds, or an HTTP date. */
+/** Value in seconds, or an HTTP date. */
 function retryAfter(header: string | null, now: number): number | undefined {
   if (header === null) return undefined
   const ms = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - now
@@ -46,7 +46,7 @@ function retryAfter(header: string | null, now: number): number | undefined {
 const RATE_REASONS = ['userRateLimitExceeded', 'rateLimitExceeded', 'sharingRateLimitExceeded']
 
 /**
- * Only errors that may be retried become `throttled` or `unavailable`; all others are final. `task` reads like "store
+ * Only retryable errors become `throttled` or `unavailable`. `task` completes "Drive did not ...", e.g. "store
  * pack-12ab".
  */
 export function driveError({ status, reason, message, retryAfterMs }: ErrorAnswer, task: string): AppError {
@@ -67,7 +67,7 @@ export function driveError({ status, reason, message, retryAfterMs }: ErrorAnswe
   if (status === 409) return new AppError('conflict', because)
   if (status === 416) return new AppError('bad-range', because)
   if (status === 403) return forbidden(reason, message, because)
-  return new AppError('io', because, { hint: 'Run the command again with --verbose, and report what it shows if it stays.' })
+  return new AppError('io', because, { hint: 'Run the command again with --verbose, and report what it shows if the error persists.' })
 }
 
 const FORBIDDEN_HINTS: Readonly<Record<string, string>> = {
@@ -79,7 +79,7 @@ const FORBIDDEN_HINTS: Readonly<Record<string, string>> = {
 function forbidden(reason: string | undefined, message: string, because: string): AppError {
   if (reason === 'insufficientPermissions')
     return new AppError('unauthenticated', because, {
-      hint: 'The login may not do that: run `colab-escape auth login` and leave the box for Google Drive ticked.',
+      hint: 'This login is not allowed to do that: run `colab-escape auth login` and leave the box for Google Drive ticked.',
     })
   if (reason === 'storageQuotaExceeded')
     return new AppError('quota', `Drive is full: ${message}`, {
@@ -94,7 +94,7 @@ function forbidden(reason: string | undefined, message: string, because: string)
   })
 }
 
-/** A connection that broke, was refused or never came to be. */
+/** A connection that broke, was refused or could not be made. */
 export function networkError(error: unknown, task: string): AppError {
   const cause =
     error instanceof Error && error.cause instanceof Error ? error.cause.message : error instanceof Error ? error.message : String(error)
@@ -107,8 +107,8 @@ export function networkError(error: unknown, task: string): AppError {
 export const LONGEST_BRIEF_MS = 30_000
 
 /**
- * True for troubles that an upload or a download retries by itself. Where Drive asks for a longer wait, the caller
- * decides whether there is time for it.
+ * True for errors that uploads and downloads retry themselves. If Drive asks for a longer wait, the caller decides
+ * whether to wait.
  */
 export function isBrief(error: unknown, longestMs = LONGEST_BRIEF_MS): error is AppError {
   return isAppError(error, 'unavailable', 'throttled') && (error.retryAfterMs ?? 0) <= longestMs

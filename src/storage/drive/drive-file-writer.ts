@@ -4,22 +4,22 @@ import type { CallKind } from '../storage.ts'
 import type { DriveApi, DriveFile } from './drive-api.ts'
 import type { ResumableSession } from './resumable-session.ts'
 
-/** Makes a call that may be repeated until it succeeds or `RetryOptions` end it. */
+/** Calls repeatedly until the call succeeds or `RetryOptions` stop it. */
 export type Persist = <T>(kind: CallKind, signal: AbortSignal | undefined, call: () => Promise<T>) => Promise<T>
 
 export interface DriveFileWriterOptions {
   api: DriveApi
   persist: Persist
-  /** Sent at a time. */
+  /** Bytes per request. */
   pieceBytes: number
-  /** Deleted when the new file is whole. */
+  /** Older files of the name, deleted when the new file is complete. */
   replaced: readonly DriveFile[]
   signal: AbortSignal | undefined
 }
 
-/** A file being uploaded whose length shows only at its end. Nobody sees it before it is whole. */
+/** Uploads a file whose length is known only at its end. The file is invisible until it is complete. */
 export class DriveFileWriter {
-  /** Files that `finish` was to delete and may not. */
+  /** Replaced files that `finish` was not allowed to delete. */
   readonly kept: DriveFile[] = []
   private readonly session: ResumableSession
   private readonly options: DriveFileWriterOptions
@@ -27,7 +27,7 @@ export class DriveFileWriter {
   private readonly md5: Hash = createHash('md5')
   private readonly buffer: Buffer
   private filled = 0
-  /** Bytes that Drive has. */
+  /** Number of bytes that Drive has confirmed. */
   private received = 0
 
   constructor(session: ResumableSession, options: DriveFileWriterOptions) {
@@ -40,7 +40,7 @@ export class DriveFileWriter {
     this.sha256.update(bytes)
     this.md5.update(bytes)
     for (let done = 0; done < bytes.length;) {
-      // a full piece waits for the byte after it: only finish() knows which piece is the last, and sends it
+      // a full piece waits for the next byte: only finish() knows which piece is the last, and sends it
       if (this.filled === this.buffer.length) await this.sendSome(undefined)
       const part = bytes.subarray(done, done + this.buffer.length - this.filled)
       this.buffer.set(part, this.filled)
@@ -51,17 +51,17 @@ export class DriveFileWriter {
 
   private async sendSome(total: number | undefined): Promise<DriveFile | undefined> {
     const answer = await this.session.send(this.buffer.subarray(0, this.filled), this.received, total, this.options.signal)
-    if (answer === 'expired') return await this.unlessLost(total)
-    if ('done' in answer) return answer.done
+    if (answer.kind === 'expired') return await this.unlessLost(total)
+    if (answer.kind === 'done') return answer.file
     const taken = answer.received - this.received
-    if (taken < 0 || taken > this.filled) throw gaveUp(`Drive lost count of what it has of ${this.session.name}.`)
+    if (taken < 0 || taken > this.filled) throw gaveUp(`Drive confirmed an impossible number of bytes of ${this.session.name}.`)
     this.received = answer.received
     this.buffer.copyWithin(0, taken, this.filled)
     this.filled -= taken
     return undefined
   }
 
-  /** The session is gone: with the file complete, its answer lost, or with all that had arrived. */
+  /** Handles an expired session. Either the file is complete and the response was lost, or all sent bytes are lost. */
   private async unlessLost(total: number | undefined): Promise<DriveFile> {
     const { api, persist, signal } = this.options
     try {
@@ -69,10 +69,10 @@ export class DriveFileWriter {
     } catch (error) {
       if (!isAppError(error, 'not-found')) throw error
     }
-    throw gaveUp(`Drive gave up the upload of ${this.session.name}.`)
+    throw gaveUp(`Drive cancelled the upload of ${this.session.name}.`)
   }
 
-  /** Sends the rest; resolves when Drive's checksum equals ours, and what the file replaces is deleted. */
+  /** Sends the rest. Resolves when Drive's checksum equals ours and the replaced files are deleted. */
   async finish(): Promise<void> {
     const total = this.received + this.filled
     let file: DriveFile | undefined
@@ -103,12 +103,12 @@ export class DriveFileWriter {
     }
   }
 
-  /** Nothing is visible of an upload that was not finished: Drive forgets it within a week. */
+  /** Does nothing: an unfinished upload is invisible, and Drive forgets it within a week. */
   abort(): Promise<void> {
     return Promise.resolve()
   }
 }
 
 function gaveUp(message: string): AppError {
-  return new AppError('unavailable', message, { hint: 'Run the same command again: it begins anew.' })
+  return new AppError('unavailable', message, { hint: 'Run the same command again: it starts from the beginning.' })
 }

@@ -8,10 +8,10 @@ import type { DriveFolders } from './folders.ts'
 import type { IdPool } from './id-pool.ts'
 import { PATIENT, ResumableSession, type UploaderOptions } from './resumable-session.ts'
 
-/** Pieces that are fetched side by side once it is known that all of a file is wanted. */
+/** Number of parallel requests once it is known that the whole file will be read. */
 const AHEAD = 3
 
-/** Bytes sent and fetched at a time; Drive requires multiples of 256 KiB. A sent piece is kept until it has arrived. */
+/** Bytes per request; Drive requires multiples of 256 KiB. A sent piece is kept until Drive confirms it. */
 export interface PieceSizes {
   sent: number
   fetched: number
@@ -19,7 +19,7 @@ export interface PieceSizes {
 
 export const PIECES: PieceSizes = { sent: 16 * 1024 * 1024, fetched: 8 * 1024 * 1024 }
 
-export interface DriveFileParts {
+export interface DriveFileServices {
   api: DriveApi
   ids: IdPool
   folders: DriveFolders
@@ -29,24 +29,24 @@ export interface DriveFileParts {
 }
 
 /**
- * One ordinary file in a Drive folder, for people without this program. It is written and read as a stream, with no
+ * One ordinary file in a Drive folder, for people without this program. It is written and read as a stream, without a
  * copy on disk.
  */
 export class OrdinaryDriveFile {
   /** `drive:Folder/name` */
   readonly location: string
-  private readonly parts: DriveFileParts
+  private readonly parts: DriveFileServices
   private readonly name: string
   private readonly persist: Persist
 
-  constructor(parts: DriveFileParts, folder: string, name: string, retry: RetryOptions) {
+  constructor(parts: DriveFileServices, folder: string, name: string, retry: RetryOptions) {
     this.parts = parts
     this.name = name
     this.location = folder === 'drive:' ? `drive:${name}` : `${folder}/${name}`
-    this.persist = (kind, signal, call) => persist({ kind, name, place: this.location, signal }, retry, call)
+    this.persist = (kind, signal, call) => persist({ kind, name, location: this.location, signal }, retry, call)
   }
 
-  /** Files of that name in that folder, the newest first. */
+  /** Files of that name in that folder, newest first. */
   existing(signal?: AbortSignal): Promise<DriveFile[]> {
     return this.persist('list', signal, async () => {
       const { ids } = await this.parts.folders.find(signal)
@@ -65,7 +65,7 @@ export class OrdinaryDriveFile {
     })
   }
 
-  /** Begins a new file. What is there of that name stays until `replaced` is deleted by `finish`. */
+  /** Starts a new file. Existing files of that name stay until `finish` deletes those in `replaced`. */
   async create(replaced: readonly DriveFile[], signal?: AbortSignal): Promise<DriveFileWriter> {
     const { ids, folders, uploader, api, pieces } = this.parts
     const session = await this.persist('put', signal, async () => {
@@ -77,7 +77,7 @@ export class OrdinaryDriveFile {
     return new DriveFileWriter(session, { api, persist: this.persist, pieceBytes: pieces.sent, replaced, signal })
   }
 
-  /** All of a file, piece by piece; its checksum is verified at the end. */
+  /** The whole file, piece by piece. Its checksum is verified at the end. */
   async *read(file: DriveFile, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     const { fetched } = this.parts.pieces
     const hash = createHash(file.sha256 === undefined ? 'md5' : 'sha256')
@@ -89,7 +89,7 @@ export class OrdinaryDriveFile {
       while (next < file.size || waiting.length > 0) {
         for (; next < file.size && waiting.length < most; next += fetched) {
           const piece = this.range(file, next, Math.min(file.size, next + fetched), either)
-          // thrown when its turn comes
+          // thrown when this piece is awaited
           piece.catch(() => undefined)
           waiting.push(piece)
         }

@@ -1,9 +1,9 @@
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { driveError, networkError, readErrorAnswer } from './drive-errors.ts'
 import type { Pace } from './pace.ts'
-import { lengthOf, sending, type RequestBody } from './request-body.ts'
+import { lengthOf, sendOptions, type RequestBody } from './request-body.ts'
 
-/** Gives access tokens; `refuse` names one that was just refused, so that another is fetched. */
+/** Provides access tokens. `refuse` names a token that was just rejected, so that another one is fetched. */
 export interface AccessTokens {
   getToken(options?: { signal?: AbortSignal | undefined; refuse?: string }): Promise<string>
 }
@@ -15,13 +15,13 @@ export interface DriveHttpOptions {
   now: () => number
   /** Longest silence (ms) before a connection counts as dead. */
   idleMs: number
-  /** Called for every request that is sent, e.g. to count them. */
-  onRequest?: (what: string) => void
+  /** Called for every request, e.g. to count them. */
+  onRequest?: (operation: string) => void
 }
 
 export interface DriveRequest {
   /** For counting: `files.list`, `upload.start`, ... */
-  what: string
+  operation: string
   /** For messages: "store pack-12ab". */
   task: string
   url: string | URL
@@ -29,18 +29,18 @@ export interface DriveRequest {
   headers?: Record<string, string>
   body?: RequestBody | undefined
   signal?: AbortSignal | undefined
-  /** Statuses besides 2xx that the caller understands. */
+  /** Statuses besides 2xx that the caller handles. */
   accept?: readonly number[]
 }
 
-/** A sent body can't be watched: each so many bytes of it buy the idle time once more. */
+/** The progress of a sent body can't be observed, so the idle time is extended once for each this many bytes of it. */
 const BYTES_PER_IDLE_TIME = 4_000_000
 
 const isRedirect = (status: number): boolean => status >= 300 && status < 400
 
 /**
- * Every request to Drive goes through here. It paces requests, adds the token and refreshes it once when refused, gives
- * up when the other side falls silent, and translates errors. It retries nothing else: only callers know what may be
+ * Sends every request to Drive. It paces requests, adds the token and refreshes it once if rejected, stops when the
+ * other side is silent, and translates errors. It does not retry otherwise: only callers know which calls may be
  * repeated.
  */
 export class DriveHttp {
@@ -50,7 +50,7 @@ export class DriveHttp {
     this.options = options
   }
 
-  /** The answer, its body unread. Errors as in `driveError`. */
+  /** The response with its body unread. Errors as in `driveError`. */
   async send(request: DriveRequest): Promise<Response> {
     const { tokens } = this.options
     const token = await tokens.getToken({ signal: request.signal })
@@ -66,10 +66,10 @@ export class DriveHttp {
     const { pace, onRequest, idleMs } = this.options
     const begun = await pace.turn(request.signal)
     throwIfAborted(request.signal)
-    onRequest?.(request.what)
+    onRequest?.(request.operation)
     const patience = Math.ceil(idleMs * (1 + lengthOf(request.body) / BYTES_PER_IDLE_TIME))
-    const { headers, ...sent } = sending(request.body, request.accept?.some(isRedirect) ?? false)
-    // ends the waiting for an answer; its body is watched piece by piece, however long all of it takes
+    const { headers, ...sent } = sendOptions(request.body, request.accept?.some(isRedirect) ?? false)
+    // limits the wait for the response; its body is then watched piece by piece, however long it takes in total
     const silence = new AbortController()
     const timer = setTimeout(() => silence.abort(), patience)
     try {
@@ -99,21 +99,21 @@ export class DriveHttp {
     const body = await this.body(response, request.task, request.signal).catch((broken: unknown) => {
       throwIfAborted(request.signal)
       if (!isAppError(broken)) throw broken
-      return new Uint8Array(0) // the status alone says enough
+      return new Uint8Array(0) // the status is sufficient
     })
     const error = driveError(readErrorAnswer(response, new TextDecoder().decode(body), now()), request.task)
     if (error.code === 'throttled') pace.throttled(begun, error.retryAfterMs)
     throw error
   }
 
-  /** The answer's JSON object. A 2xx with anything else in it comes from something between us and Drive. */
+  /** The JSON object of a response. A 2xx response with any other body comes from something between us and Drive. */
   async json(response: Response, task: string): Promise<Record<string, unknown>> {
     const bytes = await this.body(response, task)
     try {
       const value = JSON.parse(new TextDecoder().decode(bytes)) as unknown
       if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
     } catch {
-      // told below
+      // reported below
     }
     throw new AppError('unavailable', `Drive's answer when trying to ${task} is not JSON.`, {
       hint: 'Is there a proxy or a login page in between? Check the network and run the same command again.',
@@ -127,7 +127,7 @@ export class DriveHttp {
     return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
   }
 
-  /** Hands over a body piece by piece; `unavailable` when it breaks or falls silent in the middle. */
+  /** Passes on a body piece by piece. Throws `unavailable` when it breaks or becomes silent in the middle. */
   async readBody(response: Response, task: string, onPiece: (piece: Uint8Array) => void, signal?: AbortSignal): Promise<void> {
     if (!response.body) return
     const reader = response.body.getReader() as ReadableStreamDefaultReader<Uint8Array>
@@ -158,16 +158,16 @@ export class DriveHttp {
   }
 
   /**
-   * A `fetch` for Google's own client, with the same pace, token and errors. Reads the body here, to notice silence.
-   * Gives `onDate` the time of the other side's clock (ms since 1970, whole seconds), as the client does not pass
-   * headers on.
+   * A `fetch` for Google's own client with the same pace, token and errors. Reads the body here, to detect silence.
+   * Calls `onDate` with the time of the server's clock (ms since 1970, whole seconds), because the client does not
+   * return headers.
    */
-  asFetch(what: string, task: string, signal: AbortSignal | undefined, onDate: (date: number) => void): typeof fetch {
+  asFetch(operation: string, task: string, signal: AbortSignal | undefined, onDate: (date: number) => void): typeof fetch {
     return async (input, init) => {
       const url = input instanceof Request ? input.url : input
       const headers = Object.fromEntries(new Headers(init?.headers).entries())
       const method = init?.method ?? 'GET'
-      const response = await this.send({ what, task, url, method, headers, body: init?.body as string | undefined, signal })
+      const response = await this.send({ operation: operation, task, url, method, headers, body: init?.body as string | undefined, signal })
       const date = Date.parse(response.headers.get('date') ?? '')
       if (!Number.isNaN(date)) onDate(date)
       const body = await this.body(response, task, signal)

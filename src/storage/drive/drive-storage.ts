@@ -1,6 +1,6 @@
 /*
  * Google Drive as a store, and its ordinary files: requests, uploads, downloads, folders, ids and errors of Drive API
- * v3. Tokens come from outside; what objects mean is not known here.
+ * v3. It gets tokens from its caller, and does not know what objects mean.
  */
 
 import { createHash } from 'node:crypto'
@@ -15,7 +15,7 @@ import { isObjectName } from '../storage.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from '../storage.ts'
 import { Downloader } from './download.ts'
 import { DriveApi, type DriveFile } from './drive-api.ts'
-import { OrdinaryDriveFile, PIECES, type DriveFileParts, type PieceSizes } from './drive-file.ts'
+import { OrdinaryDriveFile, PIECES, type DriveFileServices, type PieceSizes } from './drive-file.ts'
 import { DriveHttp, type AccessTokens } from './drive-http.ts'
 import { DriveTrash } from './drive-trash.ts'
 import { DriveFolders } from './folders.ts'
@@ -25,7 +25,7 @@ import { Uploader } from './upload.ts'
 
 export interface DriveStorageOptions {
   tokens: AccessTokens
-  /** Folder names from My Drive down; none for ordinary files in My Drive itself. */
+  /** Folder names from My Drive down; empty for ordinary files in My Drive itself. */
   path: readonly string[]
   /** `https://www.googleapis.com` */
   baseUrl: string
@@ -35,10 +35,10 @@ export interface DriveStorageOptions {
   random?: () => number
   /** ms since 1970. */
   now?: () => number
-  /** ms that only ever grow. */
+  /** Monotonic ms. */
   monotonic?: () => number
-  onRequest?: (what: string) => void
-  /** Of ordinary files. */
+  onRequest?: (operation: string) => void
+  /** Bytes per request for ordinary files. */
   pieces?: PieceSizes
 }
 
@@ -46,8 +46,8 @@ export interface DriveStorageOptions {
 const IDLE_MS = 60_000
 
 /**
- * A repository's objects as files of one Drive folder, through Drive API v3. After a listing everything is addressed by
- * id. Duplicates of a name are one object. An object counts as stored when Drive's checksum equals ours.
+ * Stores a repository's objects as files of one Drive folder, through Drive API v3. After a listing, files are
+ * addressed by id. Duplicates of a name are one object. An object counts as stored when Drive's checksum equals ours.
  */
 export class DriveStorage implements Storage {
   readonly location: string
@@ -56,11 +56,10 @@ export class DriveStorage implements Storage {
   private readonly folders: DriveFolders
   private readonly uploader: Uploader
   private readonly downloader: Downloader
-  private readonly parts: DriveFileParts
+  private readonly parts: DriveFileServices
   private readonly now: () => number
   /**
-   * Copies of each name, oldest first, from the last listing and from what this process stored since. Undefined before
-   * the first listing.
+   * Copies of each name, oldest first, from the last listing and from this process. Undefined before the first listing.
    */
   private files: Map<string, DriveFile[]> | undefined
   private readonly stored = new Map<string, DriveFile[]>()
@@ -95,7 +94,7 @@ export class DriveStorage implements Storage {
     }
   }
 
-  /** An ordinary file in the same folder, beside or instead of a repository. */
+  /** An ordinary file in the same folder. The folder may also be a repository. */
   ordinaryFile(name: string, retry: RetryOptions): OrdinaryDriveFile {
     return new OrdinaryDriveFile(this.parts, this.location, name, retry)
   }
@@ -157,8 +156,8 @@ export class DriveStorage implements Storage {
       throw isAppError(error, 'quota') ? await this.withNumbers(error, bytes.length, signal) : error
     })
     if (!matches(file, bytes)) {
-      // what arrived is damaged, and nobody may ever see it; while it can't be deleted it keeps its id, so the next try
-      // finds it again
+      // the arrived bytes are damaged and must never be read; if they can't be deleted, the id stays reserved, so the
+      // next attempt finds them
       await this.deleteCopy(file, signal)
       this.ids.release(name)
       throw new AppError('unavailable', `${name} was damaged on its way to Drive.`, { hint: 'Run the same command again.' })
@@ -168,18 +167,18 @@ export class DriveStorage implements Storage {
     return { created: file.created }
   }
 
-  /** Drive says that it is full, not how full. */
+  /** Adds sizes to the error: Drive says that it is full, but not how full. */
   private async withNumbers(error: AppError, bytes: number, signal: AbortSignal | undefined): Promise<AppError> {
     const { used, limit } = await this.api.quota(signal).catch(() => ({ used: undefined, limit: undefined }))
-    // a folder can be full where there is room
+    // a folder can be full while the account has space
     if (used === undefined || limit === undefined || used + bytes <= limit) return error
-    const message = `${error.message} ${formatBytes(bytes)} more were to be stored, ${formatBytes(used)} of ${formatBytes(limit)} are used.`
+    const message = `${error.message} ${formatBytes(bytes)} more are needed; ${formatBytes(used)} of ${formatBytes(limit)} are used.`
     return new AppError('quota', message, { cause: error, ...(error.hint === undefined ? {} : { hint: error.hint }) })
   }
 
   /**
-   * Handles a 409 on our own id: an earlier try succeeded and only its answer was lost, or what arrived was damaged and
-   * is deleted.
+   * Handles a 409 on our own id: an earlier attempt succeeded and its response was lost, or its bytes were damaged and
+   * are deleted.
    */
   private async uploadOrFind(
     target: { id: string; name: string; parent: string },
@@ -193,12 +192,12 @@ export class DriveStorage implements Storage {
       return await this.api.getFile(target.id, signal).catch((gone: unknown) => {
         if (!isAppError(gone, 'not-found')) throw gone
         this.ids.release(target.name)
-        throw new AppError('unavailable', `${target.name} has to be sent to Drive once more.`, { hint: 'Run the same command again.' })
+        throw new AppError('unavailable', `${target.name} must be sent to Drive again.`, { hint: 'Run the same command again.' })
       })
     }
   }
 
-  /** Never trusts a listing: a copy counts only when Drive shows it now, by its id. */
+  /** Does not trust a listing: a copy counts only if Drive confirms it now, by its id. */
   private async present(name: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<{ created: number } | undefined> {
     for (const { id } of this.known(name)) {
       try {
@@ -226,7 +225,7 @@ export class DriveStorage implements Storage {
     return this.api.quota(signal)
   }
 
-  /** Ids for new files, and the folder. */
+  /** Prepares ids for new files, and the folder. */
   async prepare({ signal }: StorageOptions = {}): Promise<void> {
     await Promise.allSettled([this.ids.fill(signal), this.folders.writable(signal)])
   }

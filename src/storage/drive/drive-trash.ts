@@ -6,8 +6,8 @@ import type { DriveApi, DriveFile } from './drive-api.ts'
 import type { DriveFolders } from './folders.ts'
 
 /**
- * Files of one folder that lie in Drive's trash, unless the folder itself does. Never looks at or touches anything else
- * in the trash.
+ * Files of one folder that are in Drive's trash. Ignores them if the folder itself is trashed. Never reads or changes
+ * anything else in the trash.
  */
 export class DriveTrash implements Trash {
   private readonly api: DriveApi
@@ -49,7 +49,7 @@ export class DriveTrash implements Trash {
         try {
           await change(id)
         } catch (error) {
-          // somebody emptied the trash meanwhile
+          // the trash was emptied meanwhile
           if (!isAppError(error, 'not-found')) throw error
         }
       })
@@ -57,6 +57,6 @@ export class DriveTrash implements Trash {
   }
 
   private persist<T>(kind: 'list' | 'remove', name: string, signal: AbortSignal | undefined, call: () => Promise<T>): Promise<T> {
-    return persist({ kind, name, place: this.location, signal }, this.retry, call)
+    return persist({ kind, name, location: this.location, signal }, this.retry, call)
   }
 }

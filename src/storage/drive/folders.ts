@@ -4,16 +4,17 @@ import type { IdPool } from './id-pool.ts'
 
 /**
  * The folder of a path in My Drive; for an empty path My Drive itself. Names aren't unique on Drive: two machines that
- * make a folder at the same moment make twins. All twins together are the folder; new files go into the oldest.
+ * create a folder at the same moment create duplicates. All duplicates together are the folder. New files go into the
+ * oldest.
  */
 export class DriveFolders {
   private readonly api: DriveApi
   private readonly ids: IdPool
   private readonly path: readonly string[]
   private making: Promise<string> | undefined
-  /** Oldest first; empty while there is none. Undefined before the first look. */
+  /** Oldest first; empty if there is none. Undefined before the first `find`. */
   private found: DriveFile[] | undefined
-  /** What the last look found missing of the path, and the folder that it is missing in. */
+  /** The names of the path that the last `find` did not find, and the folder where they are missing. */
   private missing: { parent: string; names: readonly string[] } = { parent: ROOT, names: [] }
 
   constructor(api: DriveApi, ids: IdPool, path: readonly string[]) {
@@ -23,8 +24,8 @@ export class DriveFolders {
   }
 
   /**
-   * Finds all twins by listing their parent, as queries by name lag behind. `date` is Drive's clock before their
-   * children are listed.
+   * Finds all duplicates by listing their parent, because queries by name lag behind. `date` is Drive's clock before
+   * their children are listed.
    */
   async find(signal?: AbortSignal): Promise<{ ids: string[]; date: number | undefined }> {
     if (this.path.length === 0) return { ids: [ROOT], date: undefined }
@@ -44,7 +45,7 @@ export class DriveFolders {
     return { ids: this.found.map(file => file.id), date }
   }
 
-  /** The folder to write to, made with all that leads to it where it is missing. */
+  /** The folder to write to. Creates missing folders of the path. */
   async writable(signal?: AbortSignal): Promise<string> {
     if (this.path.length === 0) return ROOT
     if (this.found === undefined) await this.find(signal)
@@ -64,7 +65,7 @@ export class DriveFolders {
     return parent
   }
 
-  /** An answer that was lost does not make a second folder: the id is ours, and taken means made. */
+  /** A lost response does not lead to a second folder: we chose the id, so a conflict means that it was created. */
   private async makeOne(name: string, parent: string, signal?: AbortSignal): Promise<DriveFile> {
     const id = await this.ids.idFor(`folder ${parent} ${name}`, signal)
     try {

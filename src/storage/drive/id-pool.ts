@@ -4,8 +4,8 @@ import type { DriveApi } from './drive-api.ts'
 const BATCH = 100
 
 /**
- * File ids that Drive makes ahead of time, in batches. A file keeps its id until it is stored, however many tries that
- * takes.
+ * File ids that Drive generates ahead of time, in batches. A file keeps its id until it is stored, however many
+ * attempts that takes.
  */
 export class IdPool {
   private readonly api: DriveApi
@@ -17,7 +17,7 @@ export class IdPool {
     this.api = api
   }
 
-  /** The id for what is called `key` here, the same one until `release`. */
+  /** The id reserved for `key`. It stays the same until `release`. */
   async idFor(key: string, signal?: AbortSignal): Promise<string> {
     while (!this.taken.has(key)) {
       const id = this.free.pop()
@@ -27,14 +27,14 @@ export class IdPool {
     return this.taken.get(key)!
   }
 
-  /** Resolves when there are free ids. */
+  /** Resolves when free ids are available. */
   async fill(signal?: AbortSignal): Promise<void> {
     if (this.free.length > 0) return
     this.fetching ??= this.fetch(signal).finally(() => (this.fetching = undefined))
     await this.fetching
   }
 
-  /** It is made, or its id is spoilt: the next one of that name gets another. */
+  /** Call it when the file is created or the id is unusable. The next file of that key gets another id. */
   release(key: string): void {
     this.taken.delete(key)
   }

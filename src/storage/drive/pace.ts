@@ -7,24 +7,24 @@ const RECOVERY = 0.95
 const NEGLIGIBLE_MS = 10
 
 /**
- * Paces all calls to one Drive: free until Drive says "too fast", then spaced out (wider with each such answer) and
- * quicker again with each success. Everything that talks to one account shares one instance.
+ * Paces all calls to one Drive. Calls are not delayed until Drive says "too fast". Then they are spaced out, more with
+ * each such response, and less again with each success. Everything that uses one account shares one instance.
  */
 export class Pace {
   private spacing = 0
   private nextAt = 0
-  /** When it was last slowed down. */
+  /** Time of the last slowdown. */
   private slowedAt = -Infinity
   private readonly sleep: Sleep
   private readonly now: () => number
 
-  /** `now`: ms that only ever grow. */
+  /** `now`: monotonic ms. */
   constructor(sleep: Sleep, now: () => number) {
     this.sleep = sleep
     this.now = now
   }
 
-  /** Resolves when the next call may begin, to the moment when it does. */
+  /** Resolves when the next call may begin, with the time of that moment. */
   async turn(signal?: AbortSignal): Promise<number> {
     const now = this.now()
     const at = Math.max(now, this.nextAt)
@@ -34,8 +34,8 @@ export class Pace {
   }
 
   /**
-   * Reports "too fast" for a call that began at `begun`. Calls that ran at the same time slow the pace once, not many
-   * times.
+   * Reports "too fast" for a call that began at `begun`. Several calls that ran at the same time slow the pace only
+   * once.
    */
   throttled(begun: number, retryAfterMs = 0): void {
     if (begun > this.slowedAt) {

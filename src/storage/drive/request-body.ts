@@ -1,23 +1,26 @@
 import { freeUnusedBuffers } from '../../util/memory/unused-memory.ts'
 
-/** Text, or bytes in parts that follow each other. */
+/** Text, or bytes in consecutive parts. */
 export type RequestBody = string | readonly Uint8Array[]
 
-/** Of a body that goes out piece by piece: `fetch` copies any other one as a whole, and packs are large. */
+/** Piece size of a body: `fetch` copies any body that is not a stream as a whole, and packs are large. */
 const PIECE_BYTES = 256 * 1024
-/** The copies that `fetch` makes of pieces are let go after so many bytes. */
+/** The copies that `fetch` makes of pieces are freed after this many bytes. */
 const FREE_EVERY_BYTES = 2 * 1024 * 1024
-/** Otherwise `fetch` would keep every piece until the answer arrives, in case it must send them to another address. */
+/** Without this option, `fetch` would keep every piece until the response arrives, in case of a redirect. */
 const SENT_ONCE = { window: null, redirect: 'error' } as const
 
-/** Bytes, or characters of text. */
+/** Number of bytes, or of characters of text. */
 export function lengthOf(body: RequestBody | undefined): number {
   if (body === undefined || typeof body === 'string') return body?.length ?? 0
   return body.reduce((sum, part) => sum + part.length, 0)
 }
 
-/** What `fetch` needs to know to send a body. `mayRedirect`: a redirect must come through as the answer that it is. */
-export function sending(body: RequestBody | undefined, mayRedirect: boolean): RequestInit & { headers: Record<string, string> } {
+/**
+ * The options that `fetch` needs to send a body. `mayRedirect`: return a redirect as the response instead of following
+ * it.
+ */
+export function sendOptions(body: RequestBody | undefined, mayRedirect: boolean): RequestInit & { headers: Record<string, string> } {
   if (body === undefined) return { headers: {} }
   if (typeof body === 'string') return { body, headers: {} }
   const length = lengthOf(body)

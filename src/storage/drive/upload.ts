@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { toDriveFile, type DriveFile } from './drive-api.ts'
 import { ResumableSession, UPLOAD_TYPE, uploadMetadata, uploadUrl, type UploadTarget, type UploaderOptions } from './resumable-session.ts'
 
-/** Up to this size (bytes) an object goes up in one request. Drive's own limit for it is 5 MB. */
+/** An object up to this size (bytes) is sent in one request. Drive's own limit is 5 MB. */
 const MULTIPART_BYTES = 4_500_000
 
 /**
- * Uploads objects: small ones in one multipart request, others through a resumable session with one PUT, which resumes
- * where Drive says it stopped. Throws `conflict` when the id is taken by an earlier try of this upload.
+ * Uploads objects: small ones in one multipart request, others in a resumable session with one PUT, which continues
+ * from the offset that Drive states. Throws `conflict` when an earlier attempt of this upload has taken the id.
  */
 export class Uploader {
   private readonly options: UploaderOptions
@@ -28,7 +28,7 @@ export class Uploader {
     const task = `store ${target.name}`
     const headers = { 'content-type': `multipart/related; boundary=${boundary}` }
     const response = await http.send({
-      what: 'upload.multipart',
+      operation: 'upload.multipart',
       task,
       url: uploadUrl(baseUrl, 'multipart'),
       method: 'POST',
@@ -44,10 +44,10 @@ export class Uploader {
     await session.begin(bytes.length, signal)
     for (let offset = 0; ;) {
       const answer = await session.send(bytes.subarray(offset), offset, bytes.length, signal)
-      if (answer === 'expired') {
+      if (answer.kind === 'expired') {
         await session.begin(bytes.length, signal)
         offset = 0
-      } else if ('done' in answer) return answer.done
+      } else if (answer.kind === 'done') return answer.file
       else offset = answer.received
     }
   }

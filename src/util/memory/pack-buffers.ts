@@ -1,36 +1,36 @@
 import { systemBuffer } from './system-buffer.ts'
 
-/** A buffer in which a pack is assembled, and stays until it is stored. */
+/** A buffer for one pack, held until the pack is stored. */
 export interface PackBuffer {
   readonly bytes: Uint8Array
-  /** Gives back the bytes after the first `length`. */
+  /** Returns the bytes after the first `length`. */
   cut(length: number): void
-  /** Gives all of it back. */
+  /** Returns the whole buffer. */
   release(): void
 }
 
 interface Area {
   readonly memory: Uint8Array
   used: number
-  /** How many buffers are taken and not yet released. */
+  /** The number of buffers that are taken and not yet released. */
   buffers: number
 }
 
 /**
- * Buffers for packs, in areas of memory that are used again. Small packs share an area, one after the other: the many
- * small packs at the start of a push take no more areas than the few large ones later.
+ * Buffers for packs, in reused areas of memory. Small packs share an area, one after the other, so that the many small
+ * packs at the start of a push need no more areas than the few large ones later.
  */
 export class PackBuffers {
   private readonly areaBytes: number
   private readonly free: Area[] = []
-  /** The area that buffers are taken from. */
+  /** The area from which buffers are taken. */
   private current: Area | undefined
 
   constructor(areaBytes: number) {
     this.areaBytes = areaBytes
   }
 
-  /** Takes a buffer of at most an area's bytes. `cut` the buffer before it first. */
+  /** Takes a buffer of at most an area's bytes. Call `cut` on the previous buffer first. */
   take(length: number): PackBuffer {
     if (!this.current || this.areaBytes - this.current.used < length) {
       this.current = this.free.pop() ?? { memory: systemBuffer(this.areaBytes), used: 0, buffers: 0 }

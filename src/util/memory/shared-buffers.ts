@@ -1,9 +1,12 @@
-/** So large that the allocator takes it straight from the system: pages that were never written take no memory. */
+/**
+ * The allocator takes a buffer of this size straight from the system. Pages that were never written then take no
+ * memory.
+ */
 const SLAB_BYTES = 32 * 1024 * 1024
 
 /**
- * Buffers of one size in memory that all threads see. Worker threads read them where they are: they are neither copied
- * nor transferred. They are used again and never wait for the garbage collector.
+ * Buffers of one size in shared memory. Worker threads read them in place, without copying or transferring them. They
+ * are reused, so they never wait for the garbage collector.
  */
 export class SharedBuffers {
   private readonly bytes: number
@@ -13,7 +16,7 @@ export class SharedBuffers {
     this.bytes = bytes
   }
 
-  /** Takes a buffer, with whatever it held before. */
+  /** Takes a buffer. Its old contents are not cleared. */
   take(): Uint8Array {
     if (this.free.length === 0) this.addSlab()
     return this.free.pop()!
@@ -25,7 +28,7 @@ export class SharedBuffers {
     for (let i = count - 1; i >= 0; i--) this.free.push(new Uint8Array(slab, i * this.bytes, this.bytes))
   }
 
-  /** Gives back a buffer that came from `take`. */
+  /** Returns a buffer that came from `take`. */
   give(buffer: Uint8Array): void {
     this.free.push(buffer)
   }

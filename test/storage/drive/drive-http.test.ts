@@ -38,7 +38,7 @@ test('a large body is not kept a second time until its answer is there', () =>
     const body = [seededNoise(1, BODY_BYTES)]
     freeUnusedBuffers('major')
     const before = process.memoryUsage().arrayBuffers
-    const sent = http.send({ what: 'upload.put', task: 'store', url, method: 'PUT', body })
+    const sent = http.send({ operation: 'upload.put', task: 'store', url, method: 'PUT', body })
     await expect.poll(() => server.received, { timeout: 10_000 }).toBe(BODY_BYTES)
     freeUnusedBuffers('major')
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(BODY_BYTES / 2)

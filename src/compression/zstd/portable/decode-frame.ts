@@ -2,7 +2,7 @@ import xxhash from 'xxhash-wasm'
 import { corrupt, messageOf } from '../../../util/errors.ts'
 import { CHECKSUM_BYTES, checksumOf, type FramePiece, readLittleEndian, withoutChecksum, ZSTD_FRAME } from '../frame.ts'
 
-/** The longest window that `decodePieces` takes: fzstd refers back no farther. */
+/** The longest window that `decodePieces` supports: fzstd can't refer back farther. */
 export const MAX_PORTABLE_WINDOW_BYTES = 32 * 1024 * 1024
 
 /**
@@ -31,7 +31,7 @@ export async function* decodePieces(pieces: AsyncIterable<FramePiece>): AsyncGen
   for await (const { kind, bytes } of pieces) {
     if (kind === 'checksum') expected = readLittleEndian(bytes, 0, CHECKSUM_BYTES)
     else {
-      // fzstd does not look at checksums: it gets a frame without one
+      // fzstd does not support checksums, so it gets a frame without one
       const next = kind === 'header' ? withoutChecksum(bytes) : bytes
       yield* push(Buffer.concat([lastByte, next.subarray(0, -1)]), false)
       lastByte = next.slice(-1)

@@ -27,8 +27,8 @@ import { instantiateWasmZstd, type WasmZstd } from './wasm-zstd.ts'
 const LEVELS = { fast: 1, balanced: 3, max: 9 } as const
 
 /**
- * The WebAssembly codec. It runs everywhere, within the limits of its heap of 16 MiB: half of `MAX_PLAIN_BYTES` beyond
- * level 3. The next `ready()` replaces a broken instance.
+ * The WebAssembly codec. It runs everywhere, within the limits of its heap of 16 MiB: beyond level 3 it accepts half of
+ * `MAX_PLAIN_BYTES`. The next `ready()` replaces a broken instance.
  */
 export class PortableZstd implements ZstdCodec {
   readonly name = 'portable'
@@ -77,7 +77,7 @@ export class PortableZstd implements ZstdCodec {
     try {
       plain = wasm.decompress(stored, plainLength)
     } catch (error) {
-      // both lengths are checked, so the heap suffices: it was these bytes that broke the decoder
+      // both lengths are checked, so the heap suffices: the bytes themselves broke the decoder
       if (wasm.broken) throw corrupt(ZSTD_FRAME, 'the decoder broke down on it')
       throw error
     }

@@ -65,7 +65,7 @@ function makeSources(folder: string): { one: string; two: string } {
 describe('two machines that push into an empty Drive at the same moment', () => {
   const LAG = 5 * MINUTE
 
-  test('make twins of the folder and of the config, which are one repository for everybody', () =>
+  test('make duplicates of the folder and of the config, which are one repository for everybody', () =>
     withWorld({ creationMs: LAG }, async world => {
       const { emulator, folder, clock, another } = world
       const { one, two } = makeSources(folder)
@@ -125,7 +125,7 @@ describe('two machines that push into an empty Drive at the same moment', () => 
       expect((await pushFolder(another(), one, 'one')).outcome).toBe('unchanged')
     }))
 
-  test('in a nested folder, whose every part has a twin', () =>
+  test('in a nested folder, whose every part has a duplicate', () =>
     withWorld({ creationMs: LAG }, async world => {
       const { emulator, folder, clock, another } = world
       const { one, two } = makeSources(folder)
