@@ -32,6 +32,8 @@ export interface ErrorDetails {
   retryAfterMs?: number
   /** Further lines, such as the list of files that stand in the way. */
   list?: readonly string[]
+  /** True if data is not there at all, false if it is there and wrong (`corrupt` only). */
+  isMissing?: boolean
 }
 
 /** An error a person can act on: a stable code, what failed and why (`message`), and what to do next (`hint`). */
@@ -40,6 +42,7 @@ export class AppError extends Error {
   readonly hint: string | undefined
   readonly retryAfterMs: number | undefined
   readonly list: readonly string[]
+  readonly isMissing: boolean
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
@@ -48,6 +51,7 @@ export class AppError extends Error {
     this.hint = details.hint
     this.retryAfterMs = details.retryAfterMs
     this.list = details.list ?? []
+    this.isMissing = details.isMissing ?? false
   }
 }
 
@@ -60,6 +64,12 @@ export function corrupt(what: string, why: string, hint?: string): AppError {
   return new AppError('corrupt', `${what} is damaged: ${why}`, {
     hint: hint ?? 'Run `colab-escape check --read-data` to see which files and versions are affected.',
   })
+}
+
+/** Like `corrupt`, for data that is not there: a pack, or a chunk that no pack holds. */
+export function missing(what: string, why: string): AppError {
+  const { message, hint } = corrupt(what, why)
+  return new AppError('corrupt', message, { hint: hint!, isMissing: true })
 }
 
 /** What this release does not know: an id or a format of a newer one. */

@@ -107,6 +107,7 @@ function missingChunk(snapshot: StoredSnapshot, id: Uint8Array, asOf: number): A
   if (isNew(snapshot, asOf)) return notShownYet(what)
   return new AppError('corrupt', what, {
     hint: 'Run `colab-escape check` to see which files are affected; forget that version to go on without it.',
+    isMissing: true,
   })
 }
 

@@ -124,7 +124,10 @@ export class CopyChooser {
         throw new AppError(
           'corrupt',
           `The chunk ${toHex(index.id(entry)).slice(0, 12)}, which a version needs, can't be read without others that are in no pack. Nothing was deleted.`,
-          { hint: 'Run `colab-escape check` to see which files are affected; forget the version concerned to go on without it.' },
+          {
+            hint: 'Run `colab-escape check` to see which files are affected; forget the version concerned to go on without it.',
+            isMissing: true,
+          },
         )
     }
     return selection
