@@ -49,7 +49,7 @@ async function makeScene(folder: string): Promise<Scene> {
   makeTree(data, { 'a.txt': 'second', 'new/b.bin': seededNoise(3, 5000), empty: '' })
   await pushFolder(context, data, 'data')
   const label = encodeLabel({ snapshot: first.snapshot!.id, add: ['best'], remove: ['one'] }, '00'.repeat(16))
-  const tomb = encodeTomb({ packs: [pack!.slice('pack-'.length)] }, '00'.repeat(16))
+  const tomb = encodeTomb({ kind: 'packs', packs: [pack!.slice('pack-'.length)] }, '00'.repeat(16))
   await storage.put(labelName(label.id), label.bytes)
   await storage.put(tombName(tomb.id), tomb.bytes)
   return { objects: await takeAll(storage), versions: { data: pictureOf(data), 'data~1': old } }
@@ -187,7 +187,7 @@ describe('one flipped bit, a cut or an addition never gives wrong data', () => {
       const bare: Scene = { ...scene, objects: new Map([...scene.objects].filter(([name]) => !name.startsWith('index-'))) }
       for (const [name, bytes] of ofKind(scene, 'pack')) {
         const tail = decodePackTail(bytes, bytes.length, name.slice('pack-'.length))
-        if (!('directory' in tail)) throw new Error('the tail of a pack is its whole here')
+        if (tail.kind !== 'directory') throw new Error('the tail of a pack is its whole here')
         const blocks = bytes.length - TRAILER_BYTES - tail.directoryBytes.length
         const random = seededRandom(blocks)
         const inBlocks = Array.from({ length: 100 }, () => Math.floor(random() * blocks))

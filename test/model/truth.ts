@@ -48,7 +48,7 @@ export class Truth {
     const index = /^index-(.*)$/.exec(name)
     if (pack) {
       const tail = decodePackTail(bytes, bytes.length, pack[1]!)
-      if (!('directory' in tail)) throw new Error('a pack has no directory')
+      if (tail.kind !== 'directory') throw new Error('a pack has no directory')
       const { chunkIds, chunkLengths, bases } = tail.directory
       for (let i = 0; i < chunkLengths.length; i++) {
         const id = Buffer.from(chunkIds).toString('hex', i * 32, i * 32 + 32)

@@ -203,7 +203,7 @@ async function expectNoLeak(
   )
   expect(leftBytes <= mostLeft, `${leftBytes} bytes of packs are needed by nobody and in no tomb, more than ${Math.round(mostLeft)}`)
   for (const [id, tomb] of tombs) {
-    const waits = 'packs' in tomb && tomb.packs.some(pack => inventory.packs.has(pack))
+    const waits = tomb.kind === 'packs' && tomb.packs.some(pack => inventory.packs.has(pack))
     expect(
       !waits || sweptAt - inventory.tombs.get(id)!.created <= SAFE_GRACE_PERIODS.graceMs,
       'packs wait in a tomb for longer than they have to',

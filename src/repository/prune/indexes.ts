@@ -87,7 +87,7 @@ export async function droppablePacks(
   const { asOf, tombs } = view.inventory
   const known = packsNamedBy(await history.at(asOf - UPLOAD_MS))
   for (const [id, tomb] of view.tombs) {
-    if ('packs' in tomb && tombs.get(id)!.created <= asOf - waits.lagMs) for (const pack of tomb.packs) known.add(pack)
+    if (tomb.kind === 'packs' && tombs.get(id)!.created <= asOf - waits.lagMs) for (const pack of tomb.packs) known.add(pack)
   }
   for (const { id } of view.missingPacks) if (known.has(id)) droppable.add(id)
   return droppable

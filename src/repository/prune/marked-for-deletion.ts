@@ -14,7 +14,7 @@ export function markedForDeletion({ inventory, tombs }: Pick<RepositoryView, 'in
   const sizes = new Map<string, number>()
   let until: number | undefined
   for (const [id, tomb] of tombs) {
-    if (!('packs' in tomb)) continue
+    if (tomb.kind !== 'packs') continue
     const there = tomb.packs.flatMap(pack => inventory.packs.get(pack) ?? [])
     const marked = inventory.tombs.get(id)
     if (there.length === 0 || marked === undefined) continue

@@ -283,7 +283,7 @@ class PruneRun {
 function dueTimes({ tombs, inventory }: RepositoryView, graceMs: number): Map<string, number> {
   const due = new Map<string, number>()
   for (const [id, tomb] of tombs) {
-    if (!('packs' in tomb)) continue
+    if (tomb.kind !== 'packs') continue
     const at = inventory.tombs.get(id)!.created + graceMs
     for (const pack of tomb.packs) due.set(pack, Math.min(at, due.get(pack) ?? Infinity))
   }

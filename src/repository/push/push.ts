@@ -96,8 +96,8 @@ interface Listed {
   unnamed: IndexedPack[]
 }
 
-/** A result; or a new listing, from which to try again, and a snapshot that came too late and must go. */
-type AttemptEnd = { result: PushResult } | { listed: Listed; late?: StoredSnapshot }
+/** A result; or a new listing, from which to try again, and a late snapshot that has to be deleted. */
+type AttemptEnd = { kind: 'done'; result: PushResult } | { kind: 'again'; listed: Listed; late?: StoredSnapshot }
 
 /** A new repository is only created in an empty place, never among somebody's files. */
 function refuseForeign({ inventory }: RepositoryView, location: string): void {
@@ -138,15 +138,14 @@ class PushRun {
     if (listed.view.inventory.empty && !this.request.dryRun) void this.ahead.prepare({ signal: this.context.signal })
     const late: StoredSnapshot[] = []
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
-      const done = await this.attempt(listed, attempt === 1 ? await freeSpace : undefined)
-      if ('result' in done) {
+      const end = await this.attempt(listed, attempt === 1 ? await freeSpace : undefined)
+      if (end.kind === 'done') {
         for (const { ref } of late) await this.context.storage.remove(ref.objectName)
-        return done.result
+        return end.result
       }
-      // somebody is deleting packs that the snapshot needs: the next attempt stores their chunks again, from a new
-      // listing
-      if (done.late) late.push(done.late)
-      listed = done.listed
+      // packs that the snapshot needs are being deleted: the next attempt lists again and stores their chunks again
+      if (end.late) late.push(end.late)
+      listed = end.listed
     }
     throw new AppError(
       'unavailable',
@@ -197,15 +196,15 @@ class PushRun {
     this.totals.storedBytes += packs.storedBytes
     const result = { reading, parent, packs: packs.begun, index: view.index, ...this.totals }
     if (this.request.dryRun)
-      return { result: { ...result, outcome: equal ? 'unchanged' : 'dry-run', snapshot: equal ? parent : undefined } }
+      return { kind: 'done', result: { ...result, outcome: equal ? 'unchanged' : 'dry-run', snapshot: equal ? parent : undefined } }
     await attempt.acknowledge()
     this.own.push(...packs.acknowledged)
     await cache?.save(reporter)
     if (live && moved.length > 0)
-      return { result: { ...result, outcome: 'moved', snapshot: undefined, unreadable: live.unreadable(moved) } }
+      return { kind: 'done', result: { ...result, outcome: 'moved', snapshot: undefined, unreadable: live.unreadable(moved) } }
     if (equal) {
       await this.labelUnchanged(parent)
-      return { result: { ...result, outcome: 'unchanged', snapshot: parent } }
+      return { kind: 'done', result: { ...result, outcome: 'unchanged', snapshot: parent } }
     }
     const needed = [...presence.usedPacks(), ...packs.acknowledged.map(pack => pack.id)]
     return this.commit(listed, needed, result, manifest)
@@ -223,13 +222,13 @@ class PushRun {
     let current = listed
     if (this.storeTime(current) > current.view.inventory.asOf + COMMIT_WINDOW_MS - WINDOW_MARGIN_MS) {
       current = await this.list()
-      if (!(await this.canRelyOn(current, needed))) return { listed: current }
+      if (!(await this.canRelyOn(current, needed))) return { kind: 'again', listed: current }
     }
     const snapshot = await commitSnapshot(storage, await this.snapshotOf(current, result, manifest), signal)
-    if (!isLate(snapshot)) return { result: { ...result, outcome: 'stored', snapshot } }
+    if (!isLate(snapshot)) return { kind: 'done', result: { ...result, outcome: 'stored', snapshot } }
     const after = await this.list()
-    if (await this.canRelyOn(after, needed)) return { result: { ...result, outcome: 'stored', snapshot } }
-    return { listed: after, late: snapshot }
+    if (await this.canRelyOn(after, needed)) return { kind: 'done', result: { ...result, outcome: 'stored', snapshot } }
+    return { kind: 'again', listed: after, late: snapshot }
   }
 
   /**

@@ -9,13 +9,11 @@ import { AppError, isAppError } from '../../util/errors.ts'
 import { decodeLabel, type Label } from '../format/label-and-tomb.ts'
 import { checkName, labelName, type SnapshotRef } from '../format/object-names.ts'
 import { decodeSnapshot, isLate, type StoredSnapshot } from '../format/snapshot.ts'
-import type { RepositoryView } from '../open/view.ts'
+import { PARALLEL_READS, type RepositoryView } from '../open/view.ts'
 import type { BlockSource } from '../read/read-chunks.ts'
 import { isComplete } from '../read/read-manifest.ts'
 import { parseBest, rankByMetric } from './metrics.ts'
 import { endOfMoment, endOfRelative } from './moments.ts'
-
-const PARALLEL_READS = 8
 
 /** `name[@selector][~N]`, with `:path` where a command takes one. */
 export interface VersionSpec {

@@ -407,7 +407,7 @@ describe('bases are left alone', () => {
       training.write('last.pt', pt(fp32(network(13))))
       await training.push()
       const packs = (await training.storage.list()).objects.filter(({ name }) => name.startsWith('pack-')).map(({ name }) => name.slice(5))
-      const { id, bytes } = encodeTomb({ packs }, toHex(seededNoise(1, 16)))
+      const { id, bytes } = encodeTomb({ kind: 'packs', packs }, toHex(seededNoise(1, 16)))
       await training.storage.put(tombName(id), bytes)
       training.write('last.pt', pt(fp32(tuned(network(13), 1))))
       await training.push()

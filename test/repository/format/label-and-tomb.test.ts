@@ -10,8 +10,8 @@ const hex = fc.nat(1000).map(hexOf)
 const tags = fc.array(fc.string({ unit: 'grapheme', maxLength: 20 }), { maxLength: 5 })
 const anyLabel: fc.Arbitrary<Label> = fc.record({ snapshot: hex, add: tags, remove: tags })
 const anyTomb: fc.Arbitrary<Tomb> = fc.oneof(
-  fc.record({ packs: fc.array(hex, { maxLength: 5 }) }),
-  fc.record({ spent: fc.array(hex, { maxLength: 5 }) }),
+  fc.record({ kind: fc.constant('packs'), packs: fc.array(hex, { maxLength: 5 }) }),
+  fc.record({ kind: fc.constant('marker'), spent: fc.array(hex, { maxLength: 5 }) }),
 )
 
 const object = (content: unknown): [Uint8Array, string] => {
