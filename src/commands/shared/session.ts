@@ -164,7 +164,9 @@ export class Session {
     return join(this.settings.cacheFolder, 'versions', `${key}.jsonl`)
   }
 
-  /** Data that is missing may have been deleted with a forgotten version, or moved to the trash. The error then says so. */
+  /**
+   * Data that is missing may have been deleted with a forgotten version, or moved to the trash. The error then says so.
+   */
   async explain(error: unknown): Promise<unknown> {
     if (!isAppError(error, 'corrupt') || !error.isMissing) return error
     for (const { repository, snapshot } of this.reading) {

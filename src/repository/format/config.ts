@@ -10,7 +10,9 @@ const ABOUT = [
   'Without colab-escape: docs/rescue.py of the project restores any version with Python and zstd.',
 ]
 
-/** The bytes are the same in every repository, so two machines that create one at the same moment write the same config. */
+/**
+ * The bytes are the same in every repository, so two machines that create one at the same moment write the same config.
+ */
 export function encodeConfig(): Uint8Array {
   return new TextEncoder().encode(`${JSON.stringify({ format: FORMAT, about: ABOUT }, undefined, 2)}\n`)
 }

@@ -87,7 +87,9 @@ export function encodeDirectory(blocks: readonly ListedBlock[]): Uint8Array {
   return out.finish()
 }
 
-/** Throws `corrupt` for bytes that `encodeDirectory` would not write. Allocates memory in proportion to `bytes` only. */
+/**
+ * Throws `corrupt` for bytes that `encodeDirectory` would not write. Allocates memory in proportion to `bytes` only.
+ */
 export function decodeDirectory(bytes: Uint8Array, what: string): Directory {
   const reader = new ByteReader(bytes, what)
   const blocks: DirectoryBlock[] = []

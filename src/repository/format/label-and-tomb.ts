@@ -3,7 +3,9 @@ import { isHashHex, sha256Hex } from '../../util/hash.ts'
 import { Fields, parseJson } from '../../util/json-fields.ts'
 import { FORMAT } from './limits.ts'
 
-/** A change to the tags of a snapshot after its push. Labels are applied in the order of their creation in the store. */
+/**
+ * A change to the tags of a snapshot after its push. Labels are applied in the order of their creation in the store.
+ */
 export interface Label {
   /** Id of the snapshot, 64 hex digits. */
   snapshot: string

@@ -42,8 +42,8 @@ const textField = (field: string, value: string): string =>
   value.isWellFormed() ? `"${field}":${JSON.stringify(value)}` : `"${field}64":"${encodePath(value).toString('base64')}"`
 
 /**
- * Encodes an entry as rows, each with its line feed. A file of more than 1,024 chunks continues in part rows. This takes
- * half the time of JSON.stringify.
+ * Encodes an entry as rows, each with its line feed. A file of more than 1,024 chunks continues in part rows. This
+ * takes half the time of JSON.stringify.
  */
 export function* encodeRows(entry: Entry): Generator<string> {
   const path = textField('path', entry.path)

@@ -1,6 +1,6 @@
 /*
- * Encodes, decodes and checks every object of a repository: names, config, snapshots, labels, tombs, packs, directories,
- * indexes and manifests. It reads and writes no store.
+ * Encodes, decodes and checks every object of a repository: names, config, snapshots, labels, tombs, packs,
+ * directories, indexes and manifests. It reads and writes no store.
  */
 
 import type { Listing, StoredObject } from '../../storage/storage.ts'

@@ -18,8 +18,8 @@ export interface Pack {
 
 /**
  * Appends directory and trailer to `buffer`, whose first `blockBytes` bytes are the stored bytes of `blocks`. Takes new
- * memory if the buffer is too small. Reads the result back, so that a pack whose directory does not decode to its blocks
- * is never uploaded.
+ * memory if the buffer is too small. Reads the result back, so that a pack whose directory does not decode to its
+ * blocks is never uploaded.
  */
 export function sealPack(buffer: Uint8Array, blockBytes: number, blocks: readonly ListedBlock[], nonce: Uint8Array): Pack {
   const directory = encodeDirectory(blocks)

@@ -142,7 +142,9 @@ export class ChunkIndex {
     return this.entriesIn(block).map(entry => this.length(entry))
   }
 
-  /** The entry numbers in a block that have bases. A block is decoded whole, so one of its chunks may need all of them. */
+  /**
+   * The entry numbers in a block that have bases. A block is decoded whole, so one of its chunks may need all of them.
+   */
   *predictedIn(block: number): Generator<number> {
     if (!this.hasBases) return
     const { firstChunk, chunkCount } = this.blocks[block]!

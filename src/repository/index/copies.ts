@@ -112,7 +112,9 @@ export class Copies {
     return counts
   }
 
-  /** The id of the first base of a copy without a copy of smaller depth that counts; undefined if all bases have one. */
+  /**
+   * The id of the first base of a copy without a copy of smaller depth that counts; undefined if all bases have one.
+   */
   missingBase(entry: number): Uint8Array | undefined {
     const bases = this.index.basesAt(entry)
     return bases?.ids.find(id => this.find(id, 0, bases.depth) < 0)

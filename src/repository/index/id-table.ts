@@ -6,9 +6,9 @@ const SLOTS_PER_ID = 1.5
 const MANY_ENTRIES = 8
 
 /**
- * Numbers ids (32 bytes) in the order in which they are added. An id takes 32 bytes, 6 bytes of hash slots and no object
- * if the number of ids is known ahead, otherwise up to twice as much. Open addressing with linear probing; ids are
- * hashes, so the first word is the hash. An id may be added several times. Its entries are then found one after the
+ * Numbers ids (32 bytes) in the order in which they are added. An id takes 32 bytes, 6 bytes of hash slots and no
+ * object if the number of ids is known ahead, otherwise up to twice as much. Open addressing with linear probing; ids
+ * are hashes, so the first word is the hash. An id may be added several times. Its entries are then found one after the
  * other.
  */
 export class IdTable {
@@ -68,7 +68,9 @@ export class IdTable {
     return -1
   }
 
-  /** The next entry of the same id after `entry`, or -1. Searches for many entries of an id once, until the table grows. */
+  /**
+   * The next entry of the same id after `entry`, or -1. Searches for many entries of an id once, until the table grows.
+   */
   findNext(entry: number): number {
     const known = this.nexts.get(entry)
     if (known !== undefined) return known

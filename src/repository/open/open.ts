@@ -69,7 +69,9 @@ export async function openForReading(context: RepositoryContext, newestOf?: stri
   return { storage, index: view.index, pool, signal, view, renew: renewal(context, view) }
 }
 
-/** See `BlockSource.renew`. Stops after a listing without new packs: otherwise each missing chunk would cost a listing. */
+/**
+ * See `BlockSource.renew`. Stops after a listing without new packs: otherwise each missing chunk would cost a listing.
+ */
 function renewal({ storage, signal }: RepositoryContext, { index }: RepositoryView): () => Promise<boolean> {
   let useful = true
   return async () => {

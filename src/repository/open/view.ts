@@ -114,8 +114,8 @@ interface ReadIndexes {
 }
 
 /**
- * Reads the newest index first, because it supersedes most of the others, which then need not be read. Reads the rest in
- * parallel. Reports a damaged index and ignores it; its packs then count as unindexed.
+ * Reads the newest index first, because it supersedes most of the others, which then need not be read. Reads the rest
+ * in parallel. Reports a damaged index and ignores it; its packs then count as unindexed.
  */
 async function readIndexes(
   storage: Storage,

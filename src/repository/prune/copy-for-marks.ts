@@ -6,20 +6,20 @@ import type { MarkOptions } from './plan/choose-copies.ts'
 import type { MarkPlan } from './plan/mark-plan.ts'
 
 export interface MarksAfterCopying {
-  /** Packs, by number, that may be marked now. */
+  /** Numbers of the packs that may be marked now. */
   packs: number[]
   copied: readonly IndexedPack[]
   /** Bytes of the copies. */
   bytes: number
   /** Messages about packs that could not be copied from. */
   problems: string[]
-  /** Set if nothing could be copied because the store is full. */
+  /** Set if the store is full and nothing could be copied. */
   outOfSpace?: AppError | undefined
 }
 
 /**
- * Makes the copies of a plan. Packs that could not be copied from stay, and so does everything that only they need:
- * `planAgain` makes a plan that takes this into account.
+ * Makes the copies of a plan. If a pack can't be copied from, it stays, and `planAgain` makes a plan in which
+ * everything that only this pack needs stays too.
  */
 export async function copyForMarks(
   context: RepositoryContext,

@@ -1,9 +1,7 @@
 import type { RepositoryView } from '../open/view.ts'
 import { SAFE_GRACE_PERIODS } from './grace-periods.ts'
 
-/**
- * Packs in tombs that are still there, their bytes, and when a prune may delete all of them (the store's clock, ms).
- */
+/** Listed packs in tombs, and their bytes. From `until` on a prune may delete all of them (ms by the store's clock). */
 export interface MarkedForDeletion {
   packs: number
   bytes: number

@@ -3,8 +3,8 @@ import { NO_GRACE_PERIODS } from './grace-periods.ts'
 import { openForPrune, prune, type Amount, type OpenForPrune, type PruneResult, type Removed } from './prune.ts'
 
 /**
- * Prunes without grace periods, and once more if the first run marked packs, so that these are freed too. The result
- * adds up both runs. Only safe when nothing else uses the repository.
+ * Prunes without grace periods. If this marks packs, prunes again, so that they are deleted too. The result adds up
+ * both runs. Only safe if nothing else uses the repository.
  */
 export async function pruneNow(context: RepositoryContext, opened: OpenForPrune, removed?: Removed): Promise<PruneResult> {
   const request = { waits: NO_GRACE_PERIODS, dryRun: false }

@@ -6,8 +6,9 @@ import type { PackWriter } from '../write/pack-writer.ts'
 import { tensorOf, type StoredTensor } from './plan/block-content.ts'
 
 /**
- * Encodes a decoded chunk again, in a new block of its kind: without bases if `standalone` is true, else from the same
- * bases with the same depth. If its bytes or those of its bases don't match their ids, returns the reason instead.
+ * Encodes a decoded chunk again, in a new block of its kind: without bases if `standalone` is true, else with the same
+ * bases and depth. `entry` is its entry number. If its bytes or those of its bases don't match their ids, returns the
+ * reason instead.
  */
 export async function recodeChunk(
   source: BlockSource,

@@ -6,7 +6,7 @@ import type { RepositoryContext } from '../open/open.ts'
 import type { RepositoryView } from '../open/view.ts'
 import type { GracePeriods } from './grace-periods.ts'
 
-/** Most ids in one tomb. An id takes about 70 bytes. */
+/** Ids in one tomb, at most. An id takes about 70 bytes. */
 const TOMB_IDS = 100_000
 
 export async function writeTombs(
@@ -22,8 +22,8 @@ export async function writeTombs(
 }
 
 /**
- * Rule 10. A tomb whose packs are all gone is named in a marker. When the marker is old enough, no listing shows any of
- * those packs, so the tomb is deleted, then the marker. Returns how many tombs were deleted.
+ * Rule 10: writes a marker that names the tombs whose packs are all gone. When a marker is old enough, no listing shows
+ * these packs. Then deletes the tombs, then the marker. Returns how many tombs were deleted.
  */
 export async function retireTombs(
   context: RepositoryContext,

@@ -4,8 +4,8 @@ import { AppError, isAppError } from '../../util/errors.ts'
 import { decodeSnapshot, encodeSnapshot, type Snapshot, type StoredSnapshot } from '../format/snapshot.ts'
 
 /**
- * Puts a snapshot, by which its version comes to exist, and reads it back. Throws `conflict` when somebody forgot the
- * version at once, and `corrupt` when it reads back differently.
+ * Uploads a snapshot, which makes its version, and reads it back. Throws `conflict` if it is gone again because the
+ * version was forgotten, and `corrupt` if it reads back differently.
  */
 export async function commitSnapshot(storage: Storage, snapshot: Snapshot, signal: AbortSignal | undefined): Promise<StoredSnapshot> {
   const { name, time } = snapshot

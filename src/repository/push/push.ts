@@ -1,6 +1,6 @@
 /*
- * Stores a folder as the next version of a name: makes attempts, commits one, and repeats it when packs it relies on
- * disappear. Reading files is the job of `source`, writing packs that of `write`.
+ * Stores a folder as the next version of a name: makes an attempt, commits it, and tries again if packs that it relies
+ * on disappear. `source` reads the files, and `write` writes the packs.
  */
 
 import { Chunker } from '../../chunking/chunker.ts'
@@ -36,7 +36,7 @@ export interface PushRequest extends AttemptRequest {
   metrics?: Metrics
   /** Awaited when the source is stored. */
   git?: Promise<GitState | undefined>
-  /** For a source that programs are writing to. */
+  /** Set if programs are writing to the source. */
   live?: LiveRules
   host: string
   program: string
@@ -44,13 +44,11 @@ export interface PushRequest extends AttemptRequest {
 
 export interface PushResult {
   /**
-   * `moved`: files of a live source changed before they were read. There is no version; what was stored stays for the
-   * next push.
+   * `moved`: files of a live source changed before they were read. There is no new version. The next push finds the
+   * chunks that were stored.
    */
   outcome: 'stored' | 'unchanged' | 'dry-run' | 'moved'
-  /**
-   * The new snapshot, or the one that the source equals. Undefined for a dry run with changes, and when files moved.
-   */
+  /** The new snapshot, or the one that equals the source. Undefined for a dry run with changes, and if files moved. */
   snapshot: StoredSnapshot | undefined
   reading: SourceReading
   /** Bytes of the new chunks, plain and encoded. */
@@ -62,21 +60,18 @@ export interface PushResult {
   index: ChunkIndex
   /** The version before, if there is one. */
   parent: StoredSnapshot | undefined
-  /** Paths that could not be read though they did not change; only with `moved`. */
+  /** Paths of files that could not be read though they did not change. Only with `moved`. */
   unreadable?: string[]
 }
 
 const MAX_ATTEMPTS = 8
-/**
- * The store is listed again before a snapshot whose upload would begin this shortly before the end of the commit
- * window.
- */
+/** If less than this is left of the commit window, the store is listed again before the snapshot is uploaded. */
 const WINDOW_MARGIN_MS = 60_000
 
 /**
- * Pushes a walked source as the next version of a name, in the order of docs/format.md: a listing; packs, indexes and
- * config side by side; the snapshot when all of these are acknowledged; a check that the snapshot is not late. If
- * nothing changed, there is no snapshot.
+ * Pushes a walked source as the next version of a name, in the order of docs/format.md: lists; uploads packs, indexes
+ * and config side by side; uploads the snapshot when all of these are acknowledged; checks that the snapshot is not
+ * late. Makes no snapshot if nothing changed.
  */
 export async function push(context: RepositoryContext, request: PushRequest): Promise<PushResult> {
   checkName(request.name)
@@ -88,18 +83,18 @@ export async function push(context: RepositoryContext, request: PushRequest): Pr
   }
 }
 
-/** A listing, and when it was made by this machine's clock: from both follows the store's time later. */
+/** A view of the store, and when it was listed by this machine's clock. Together they give the store's time later. */
 interface Listed {
   view: RepositoryView
   at: number
-  /** Packs of this run that count in the view though no listed index names them. */
+  /** Packs of this run that are in the view though no listed index names them. */
   unnamed: IndexedPack[]
 }
 
 /** A result; or a new listing, from which to try again, and a late snapshot that has to be deleted. */
 type AttemptEnd = { kind: 'done'; result: PushResult } | { kind: 'again'; listed: Listed; late?: StoredSnapshot }
 
-/** A new repository is only created in an empty place, never among somebody's files. */
+/** A repository is only created in an empty folder, never among other files. */
 function refuseForeign({ inventory }: RepositoryView, location: string): void {
   if (!inventory.empty || inventory.foreign === 0) return
   throw new AppError('not-a-repository', `${location} is not a repository and contains ${inventory.foreign} other files.`, {
@@ -114,7 +109,7 @@ class PushRun {
   private readonly chunker: Chunker = new Chunker()
   /** Packs of earlier attempts of this run. */
   private own: AcknowledgedPack[] = []
-  /** Those of the attempt under way. */
+  /** Packs of the attempt under way. */
   private packs: PackWriter | undefined
   private totals = { newBytes: 0, storedBytes: 0 }
 
@@ -210,7 +205,7 @@ class PushRun {
     return this.commit(listed, needed, result, manifest)
   }
 
-  /** Commits a version that relies on the packs `needed`, as long as they are present. */
+  /** Commits a version if the packs `needed` are present. */
   private async commit(
     listed: Listed,
     needed: readonly string[],
@@ -232,8 +227,8 @@ class PushRun {
   }
 
   /**
-   * Applies rule 3 again, to a new listing. Own packs that no listed index names any more are indexed again: somebody
-   * took them for packs that were never stored.
+   * Applies rule 3 again, to a new listing. Own packs that no listed index names any more are indexed again: a prune
+   * has left them out because they were not listed yet.
    */
   private async canRelyOn({ view, unnamed }: Listed, needed: readonly string[]): Promise<boolean> {
     if (!allPresent(view, needed)) return false
@@ -268,10 +263,7 @@ class PushRun {
     }
   }
 
-  /**
-   * The same content with other metrics, given by the user, is a new version: metrics can't be added later, as tags
-   * can.
-   */
+  /** True if the source equals `parent`. Other metrics make a new version, because they can't be added later. */
   private isEqual(parent: StoredSnapshot, manifest: Snapshot['manifest']): boolean {
     if (parent.source.type !== this.request.source.rootType || parent.manifest.chunks.join() !== manifest.chunks.join()) return false
     return (
@@ -280,7 +272,7 @@ class PushRun {
     )
   }
 
-  /** The source equals its newest version, so that one gets the tags. */
+  /** Adds the tags of the request to the newest version, which equals the source. */
   private async labelUnchanged(parent: StoredSnapshot): Promise<void> {
     const add = this.request.tags.filter(tag => !parent.tags.includes(tag))
     if (add.length === 0) return

@@ -37,7 +37,9 @@ export function planReading(index: ChunkIndex, wanted: readonly number[]): ReadP
   return orderBases(index, sortByRoots(index, needed), needed)
 }
 
-/** Undefined for a block whose filter needs no bases. The bases may make no sense: then reading the block fails later. */
+/**
+ * Undefined for a block whose filter needs no bases. The bases may make no sense: then reading the block fails later.
+ */
 function findBases(index: ChunkIndex, number: number): Int32Array | undefined {
   const { filter, firstChunk, chunkCount } = index.blocks[number]!
   if (!usesBase(filter)) return undefined
@@ -50,8 +52,8 @@ function findBases(index: ChunkIndex, number: number): Int32Array | undefined {
 }
 
 /**
- * Why the bases of a block don't have the lengths that its chunks need, or undefined. Ids without a copy are left to the
- * reader.
+ * Why the bases of a block don't have the lengths that its chunks need, or undefined. Ids without a copy are left to
+ * the reader.
  */
 export function whyNoBase(index: ChunkIndex, { number, bases }: PlannedBlock): string | undefined {
   const { filter, firstChunk, chunkCount } = index.blocks[number]!

@@ -32,7 +32,9 @@ export function describeCopy(index: ChunkIndex, entry: number): string {
   return `chunk ${shortId(index.id(entry))} in pack ${index.packs[index.packOf(entry)]!.id.slice(0, 12)}`
 }
 
-/** Bytes of a pack, or the damage that keeps them from being read. If the pack is `tooShort`, some may still be there. */
+/**
+ * Bytes of a pack, or the damage that keeps them from being read. If the pack is `tooShort`, some may still be there.
+ */
 export type PackBytes = { kind: 'read'; bytes: Uint8Array } | { kind: 'damaged'; error: AppError; tooShort: boolean }
 
 /** Reads a range of a pack. Throws if the store fails in another way than by damage. */

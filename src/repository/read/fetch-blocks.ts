@@ -6,8 +6,8 @@ import { type BlockSource, readPackRange } from './block-source.ts'
 import { mayBegin, planRanges, type Range } from './pack-ranges.ts'
 
 /**
- * A block's plain bytes, or the error that kept it from being read. Neither is set if all its bases are lost. Chunks are
- * not verified yet, and a chunk whose bases are lost comes out wrong: `readOtherCopy` finds out why.
+ * A block's plain bytes, or the error that kept it from being read. Neither is set if all its bases are lost. Chunks
+ * are not verified yet, and a chunk whose bases are lost comes out wrong: `readOtherCopy` finds out why.
  */
 export interface FetchedBlock {
   number: number
@@ -66,7 +66,9 @@ class Fetching {
     return this.planned.get(number)!.wanted
   }
 
-  /** Reads the blocks of a range. Call it for the ranges in their order: a block may wait for bases in earlier ranges. */
+  /**
+   * Reads the blocks of a range. Call it for the ranges in their order: a block may wait for bases in earlier ranges.
+   */
   async range(range: Range): Promise<FetchedBlock[]> {
     try {
       const read = await readPackRange(this.source, range.pack, range)

@@ -9,7 +9,9 @@ const MAX_RANGE_BYTES = 8 * MiB
  * than stored bytes.
  */
 const MAX_RANGE_PLAIN_BYTES = 24 * MiB
-/** Ranges that are read in parallel. More are allowed while they are short together, as when packs are read in turns. */
+/**
+ * Ranges that are read in parallel. More are allowed while they are short together, as when packs are read in turns.
+ */
 const PARALLEL_RANGES = 4
 const PARALLEL_SHORT_RANGES = 8
 const SHORT_TOGETHER_BYTES = 24 * MiB

@@ -22,8 +22,8 @@ function lost(why: string, { isMissing = false, newer }: { isMissing?: boolean; 
 
 /**
  * Reads and verifies one copy of a chunk by itself. Reads only the bases that this chunk needs, so that damage in its
- * neighbours' bases does no harm. Slow for many chunks. Follows only bases of smaller depth, so it ends even if an index
- * lies.
+ * neighbours' bases does no harm. Slow for many chunks. Follows only bases of smaller depth, so it ends even if an
+ * index lies.
  */
 export async function readCopy(source: BlockSource, entry: number): Promise<CopyRead> {
   const { index, pool, signal } = source

@@ -50,7 +50,8 @@ export async function* chunkIdsOf(source: BlockSource, snapshot: StoredSnapshot)
 }
 
 /**
- * True if `test` holds for every chunk that a snapshot reaches. `test` gets a list of ids and the offset of an id in it.
+ * True if `test` holds for every chunk that a snapshot reaches. `test` gets a list of ids and the offset of an id in
+ * it.
  */
 export async function everyChunkOf(
   source: BlockSource,
