@@ -9,12 +9,12 @@ import { readAt } from '../../local/read-at.ts'
 import { isAppError } from '../../util/errors.ts'
 import { fsPath } from '../../util/paths.ts'
 
-/** Longer safetensors headers are not parsed. */
+/** Safetensors headers above this are not parsed. */
 const MAX_HEADER_BYTES = 16 * 1024 * 1024
 /** The safetensors library refuses longer headers. */
 const HEADER_LIMIT_BYTES = 100_000_000
 
-/** The container of files with these extensions. One that does not begin like its container is not finished. */
+/** Containers by extension. A file that does not begin like its container is not finished. */
 const CONTAINERS: Readonly<Record<string, string>> = { npz: 'zip', zip: 'zip', keras: 'zip', npy: 'npy', safetensors: 'safetensors' }
 /** Files with these extensions are unfinished when they are empty. How they begin differs from program to program. */
 const NEVER_EMPTY = [
@@ -35,8 +35,8 @@ const NEVER_EMPTY = [
 ]
 
 /**
- * Why a file can't be finished, judging by the length that its container states; undefined when it may be. Errors of
- * `read` are passed on.
+ * Why a file can't be finished, by the length that its container states; undefined if it may be finished. Throws the
+ * errors of `read`.
  */
 async function whyIncomplete(path: string, size: number, read: ReadAt): Promise<string | undefined> {
   const extension = /\.([^./]+)$/.exec(path)?.[1]?.toLowerCase() ?? ''
@@ -53,7 +53,7 @@ async function whyIncomplete(path: string, size: number, read: ReadAt): Promise<
   }
 }
 
-/** The same for a file on this machine. */
+/** Why a local file can't be finished; undefined if it may be. */
 export async function whyFileIncomplete(localPath: string, size: number): Promise<string | undefined> {
   const file = await open(fsPath(localPath), 'r')
   try {
