@@ -63,7 +63,7 @@ interface Partner {
 }
 
 /** The file that is being read. */
-interface Current {
+interface CurrentFile {
   file: WalkedEntry
   lengths: number[]
   candidates: OpenBase[] | undefined
@@ -86,7 +86,7 @@ export class BaseFinder {
   private plan = new BasePlan([], () => false)
   /** Files that were read or kept and may be bases of later ones, by path. */
   private readonly done = new Map<string, LocalFile>()
-  private current: Current | undefined
+  private current: CurrentFile | undefined
   /** Two buffers: for the base that is offered for a chunk, and for a base that is compared with it. */
   private readonly buffers = [new Uint8Array(MAX_BASE_BYTES), new Uint8Array(MAX_BASE_BYTES)] as const
 
@@ -142,7 +142,7 @@ export class BaseFinder {
     if (place) this.addToCache(current, id, bytes, place)
   }
 
-  private addToCache(current: Current, id: Uint8Array, bytes: Uint8Array, place: TensorPlace): void {
+  private addToCache(current: CurrentFile, id: Uint8Array, bytes: Uint8Array, place: TensorPlace): void {
     const { cache, dryRun } = this.options
     if (!cache) return
     if (current.cached === undefined) {
@@ -171,7 +171,7 @@ export class BaseFinder {
     return current.chosen ? this.baseFrom(current.chosen, chunk, bytes.length, this.buffers[0]) : undefined
   }
 
-  private findPartners(current: Current, tensor: TensorPlace['tensor']): void {
+  private findPartners(current: CurrentFile, tensor: TensorPlace['tensor']): void {
     current.tensor = tensor
     current.chosen = undefined
     current.partners = current.candidates!.flatMap(candidate => {
@@ -182,7 +182,7 @@ export class BaseFinder {
   }
 
   private async choose(
-    current: Current,
+    current: CurrentFile,
     bytes: Uint8Array,
     element: TensorPlace['tensor'],
     chunk: number,

@@ -4,9 +4,9 @@ import { isLate, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { everyChunkOf } from '../read/read-manifest.ts'
 import { isStillThere } from '../versions/forgotten-meanwhile.ts'
-import { decideRetention, type Decision, type RetentionPolicy } from '../versions/retention.ts'
+import { decideRetention, type RetentionDecision, type RetentionPolicy } from '../versions/retention.ts'
 import { readSnapshot, readTags } from '../versions/versions.ts'
-import { openForPrune, prune, type OpenForPrune, type PruneRequest, type PruneResult } from './prune.ts'
+import { openForPrune, prune, type PruneBasis, type PruneRequest, type PruneResult } from './prune.ts'
 import { packsOf } from './reachability.ts'
 
 export interface ForgetRequest extends PruneRequest {
@@ -18,7 +18,7 @@ export interface ForgetRequest extends PruneRequest {
 
 export interface ForgottenName {
   name: string
-  decision: Decision<Version>
+  decision: RetentionDecision<Version>
   /** Errors of versions that can't be read. These stay, unless the request is for `all`. */
   unreadable: AppError[]
 }
@@ -116,6 +116,6 @@ async function isPresent(repository: OpenRepository, snapshot: StoredSnapshot): 
   }
 }
 
-function isAnythingDue({ repository: { view } }: OpenForPrune, graceMs: number): boolean {
+function isAnythingDue({ repository: { view } }: PruneBasis, graceMs: number): boolean {
   return [...view.inventory.tombs.values()].some(({ created }) => created <= view.inventory.asOf - graceMs)
 }

@@ -55,14 +55,14 @@ export interface PruneResult {
 }
 
 /** A repository opened for deleting. */
-export interface OpenForPrune {
+export interface PruneBasis {
   repository: OpenRepository
   /** Packs that no listed index names. They are put into the next index. */
   adopted: IndexedPack[]
 }
 
 /** Lists and opens a repository for deleting. Throws if a tomb can't be read, because it may name any pack (rule 6). */
-export async function openForPrune(context: RepositoryContext, known?: SnapshotRef): Promise<OpenForPrune> {
+export async function openForPrune(context: RepositoryContext, known?: SnapshotRef): Promise<PruneBasis> {
   const { storage, signal, pool, reporter } = context
   reporter.progress({ phase: 'listing' })
   const view = await openView(storage, { signal })
@@ -76,14 +76,14 @@ export async function openForPrune(context: RepositoryContext, known?: SnapshotR
   return { repository: { storage, index: view.index, pool, signal, view }, adopted }
 }
 
-export interface Removed {
+export interface Removal {
   /** Snapshots that were deleted after the listing. */
   snapshots: readonly SnapshotRef[]
   /** Ids of packs that those needed. If no version needs them, they are marked at once, however young they are. */
   packs: ReadonlySet<string>
 }
 
-const NOTHING_REMOVED: Removed = { snapshots: [], packs: new Set() }
+const NOTHING_REMOVED: Removal = { snapshots: [], packs: new Set() }
 
 /**
  * Prunes by rules 7 to 10 of docs/format.md: sweeps, then marks, then retires. The repository is whole after each step,
@@ -91,9 +91,9 @@ const NOTHING_REMOVED: Removed = { snapshots: [], packs: new Set() }
  */
 export async function prune(
   context: RepositoryContext,
-  opened: OpenForPrune,
+  opened: PruneBasis,
   request: PruneRequest,
-  removed: Removed = NOTHING_REMOVED,
+  removed: Removal = NOTHING_REMOVED,
 ): Promise<PruneResult> {
   const run = new PruneRun(context, opened, request, removed)
   try {
@@ -111,7 +111,7 @@ export async function prune(
 }
 
 /** True if another prune has moved chunks: the later listing shows other packs. */
-function hasOtherPacks(before: OpenForPrune, now: OpenForPrune): boolean {
+function hasOtherPacks(before: PruneBasis, now: PruneBasis): boolean {
   const [old, packs] = [before, now].map(({ repository }) => repository.view.inventory.packs) as [
     Map<string, unknown>,
     Map<string, unknown>,
@@ -126,14 +126,14 @@ class PruneRun {
   private readonly view: RepositoryView
   private readonly adopted: IndexedPack[]
   private readonly request: PruneRequest
-  private readonly removed: Removed
+  private readonly removed: Removal
   /** When each tombed pack may be deleted, by its oldest tomb; ms by the store's clock. */
   private readonly due: ReadonlyMap<string, number>
   private readonly indexes: IndexHistory
   private readonly deleted = new Set<string>()
   private outOfSpace: AppError | undefined
 
-  constructor(context: RepositoryContext, { repository, adopted }: OpenForPrune, request: PruneRequest, removed: Removed) {
+  constructor(context: RepositoryContext, { repository, adopted }: PruneBasis, request: PruneRequest, removed: Removal) {
     this.context = context
     this.repository = repository
     this.view = repository.view

@@ -18,17 +18,17 @@ export interface RestoreResult {
   /** Bytes that an interrupted pull had already written. */
   resumedBytes: number
   damaged: DamagedFile[]
-  /** Local paths whose content changed between plan and placing; they were left alone. */
+  /** Local paths that changed after they were planned. They were left alone. */
   changedMeanwhile: string[]
 }
 
-/** Parts of files smaller than this are not looked for: writing them again is cheaper. */
+/** Part files of smaller files are not looked for, because writing these again is cheaper. */
 const RESUME_FROM_BYTES = 1024 * 1024
 
 /**
- * Where chunks go, in typed columns: chunk `entry` of the index belongs at `offset` of file `file`. Sorted by index
- * entry they follow the order of blocks in packs, so every block is fetched and decoded once, however many files need
- * it.
+ * The places of chunks in files, in typed columns: the chunk with the entry number `entry` is at `offset` of the file
+ * with the number `file`. They are sorted by entry number, which is the order of blocks in packs. So each block is
+ * fetched and decoded once, however many files need it.
  */
 class Placements {
   private order = new Float64Array(1024)
@@ -37,8 +37,8 @@ class Placements {
   count = 0
 
   /**
-   * Index entries stay below 2^27 and placements below 2^26, so both fit one double exactly. Sorting doubles is much
-   * faster than sorting by a comparator.
+   * Entry numbers are below 2^27 and numbers of places below 2^26, so both fit one double exactly. Sorting doubles is
+   * much faster than sorting by a comparator.
    */
   private static readonly SHIFT = 2 ** 26
 
@@ -77,8 +77,7 @@ class Placements {
 }
 
 /**
- * Writes the planned files: fetches each block once, verifies each chunk, and moves every file into place as soon as it
- * is whole.
+ * Writes the planned files: fetches each block once, verifies each chunk, and renames each part file when it is whole.
  */
 export async function restoreFiles(
   repository: OpenRepository,
@@ -102,7 +101,7 @@ class Restore {
   private readonly files: readonly PlannedFile[]
   private readonly options: RestoreOptions
   private readonly placements = new Placements()
-  /** Chunks each file still lacks. */
+  /** Number of chunks that each file still lacks. */
   private readonly missing: Uint32Array
   private readonly given = new Set<number>()
   private readonly turns = new Breather()
@@ -165,7 +164,7 @@ class Restore {
     }
   }
 
-  /** Verifies the chunks of one block that are wanted, and writes them to all their places. */
+  /** Verifies the needed chunks of one block and writes them to all their places. */
   private async distribute(plain: Uint8Array | undefined, error: AppError | undefined, start: number, end: number): Promise<void> {
     const { index } = this.repository
     let verified = -1

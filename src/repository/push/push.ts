@@ -84,7 +84,7 @@ export async function push(context: RepositoryContext, request: PushRequest): Pr
 }
 
 /** A view of the store, and when it was listed by this machine's clock. Together they give the store's time later. */
-interface Listed {
+interface ListedView {
   view: RepositoryView
   at: number
   /** Packs of this run that are in the view though no listed index names them. */
@@ -92,7 +92,7 @@ interface Listed {
 }
 
 /** A result; or a new listing, from which to try again, and a late snapshot that has to be deleted. */
-type AttemptEnd = { kind: 'done'; result: PushResult } | { kind: 'again'; listed: Listed; late?: StoredSnapshot }
+type AttemptEnd = { kind: 'done'; result: PushResult } | { kind: 'again'; listed: ListedView; late?: StoredSnapshot }
 
 /** A repository is only created in an empty folder, never among other files. */
 function refuseForeign({ inventory }: RepositoryView, location: string): void {
@@ -151,7 +151,7 @@ class PushRun {
     )
   }
 
-  private async list(): Promise<Listed> {
+  private async list(): Promise<ListedView> {
     const at = this.context.surroundings.monotonic()
     const { signal } = this.context
     const onListed = (inventory: Inventory): void => readNewestAhead(this.ahead, inventory, this.request.name, signal)
@@ -160,11 +160,11 @@ class PushRun {
     return { view, at, unnamed: includeOwnPacks(view, this.own) }
   }
 
-  private storeTime({ view, at }: Listed): number {
+  private storeTime({ view, at }: ListedView): number {
     return Math.floor(view.inventory.asOf + this.context.surroundings.monotonic() - at)
   }
 
-  private async attempt(listed: Listed, freeSpace: FreeSpace): Promise<AttemptEnd> {
+  private async attempt(listed: ListedView, freeSpace: FreeSpace): Promise<AttemptEnd> {
     const { storage, signal, reporter } = this.context
     const { view, unnamed } = listed
     for (const problem of view.problems) reporter.warn(`${problem.message}; what it held is stored again where this push needs it`)
@@ -207,7 +207,7 @@ class PushRun {
 
   /** Commits a version if the packs `needed` are present. */
   private async commit(
-    listed: Listed,
+    listed: ListedView,
     needed: readonly string[],
     result: Omit<PushResult, 'outcome' | 'snapshot'>,
     manifest: Snapshot['manifest'],
@@ -230,7 +230,7 @@ class PushRun {
    * Applies rule 3 again, to a new listing. Own packs that no listed index names any more are indexed again: a prune
    * has left them out because they were not listed yet.
    */
-  private async canRelyOn({ view, unnamed }: Listed, needed: readonly string[]): Promise<boolean> {
+  private async canRelyOn({ view, unnamed }: ListedView, needed: readonly string[]): Promise<boolean> {
     if (!allPresent(view, needed)) return false
     const { storage, surroundings, signal } = this.context
     if (unnamed.length > 0) await new IndexWriter(storage, view, surroundings).write(unnamed, signal)
@@ -238,7 +238,7 @@ class PushRun {
   }
 
   private async snapshotOf(
-    listed: Listed,
+    listed: ListedView,
     { parent, reading }: Pick<PushResult, 'parent' | 'reading'>,
     manifest: Snapshot['manifest'],
   ): Promise<Snapshot> {

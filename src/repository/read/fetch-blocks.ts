@@ -21,9 +21,9 @@ export interface FetchedBlock {
  * blocks concerned. Anything else (network, abort) throws.
  */
 export async function* fetchBlocks(source: BlockSource, blocks: readonly number[]): AsyncGenerator<FetchedBlock> {
-  const fetching = new Fetching(source, blocks)
+  const fetcher = new BlockFetcher(source, blocks)
   const ahead: { range: Range; fetched: Promise<FetchedBlock[]> }[] = []
-  const { ranges } = fetching
+  const { ranges } = fetcher
   let next = 0
   try {
     while (next < ranges.length || ahead.length > 0) {
@@ -32,14 +32,14 @@ export async function* fetchBlocks(source: BlockSource, blocks: readonly number[
         const range = ranges[next]!
         const underWay = ahead.map(({ range }) => range)
         if (!mayBegin(range, underWay)) break
-        const fetched = fetching.range(range)
+        const fetched = fetcher.range(range)
         fetched.catch(() => undefined) // it is awaited in its turn; until then a failure must not count as unhandled
         ahead.push({ range, fetched })
       }
       const fetched = await ahead.shift()!.fetched
       while (fetched.length > 0) {
         const block = fetched.shift()!
-        if (fetching.isWanted(block)) yield block
+        if (fetcher.isWanted(block)) yield block
       }
       freeUnusedBuffers()
     }
@@ -48,7 +48,7 @@ export async function* fetchBlocks(source: BlockSource, blocks: readonly number[
   }
 }
 
-class Fetching {
+class BlockFetcher {
   readonly ranges: Range[]
   private readonly source: BlockSource
   private readonly planned: Map<number, PlannedBlock>

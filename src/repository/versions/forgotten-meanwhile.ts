@@ -5,8 +5,8 @@ import { describeVersion } from '../read/read-manifest.ts'
 import { readSnapshot } from './versions.ts'
 
 /**
- * True while a version still exists. Call it when data is missing: a version that was forgotten meanwhile may have lost
- * its packs.
+ * True if a version still exists. Call it when data is missing, because the packs of a forgotten version may be
+ * deleted.
  */
 export async function isStillThere(
   { storage, signal }: Pick<BlockSource, 'storage' | 'signal'>,

@@ -10,7 +10,7 @@ import type { RepositoryContext } from '../../../src/repository/open/open.ts'
 import { openForReading } from '../../../src/repository/open/open.ts'
 import type { PushResult } from '../../../src/repository/push/push.ts'
 import { kindOfChunk } from '../../../src/repository/usage/file-kinds.ts'
-import { measureNewParts, measureParts, type PartUsage } from '../../../src/repository/usage/usage-by-part.ts'
+import { measureNewGroups, measureGroups, type GroupUsage } from '../../../src/repository/usage/usage-by-group.ts'
 import { measureUsage } from '../../../src/repository/usage/usage.ts'
 import { toHex } from '../../../src/util/hash.ts'
 import { silentReporter } from '../../../src/util/reporter.ts'
@@ -287,7 +287,7 @@ async function pushedAgain(training: Training): Promise<PushResult> {
 }
 
 describe('du and a dry run', () => {
-  const byKind = (parts: readonly PartUsage[]): Record<string, PartUsage> => Object.fromEntries(parts.map(part => [part.part, part]))
+  const byKind = (parts: readonly GroupUsage[]): Record<string, GroupUsage> => Object.fromEntries(parts.map(part => [part.group, part]))
   const total = ({ compression, filters, deltas }: Savings): number => compression + filters + deltas
   /** What is stored is what is left when all savings are taken off. */
   function expectToAddUp(sizes: readonly Sizes[]): void {
@@ -301,7 +301,7 @@ describe('du and a dry run', () => {
       training.write('b.pt', pt(bf16(tensors)))
       training.write('c.txt', Buffer.from('text '.repeat(1000)))
       const first = await training.push()
-      const parts = await measureParts(await openForReading(training.context), first.snapshot!, kindOfChunk)
+      const parts = await measureGroups(await openForReading(training.context), first.snapshot!, kindOfChunk)
       expectToAddUp(parts)
       const { text, 'F32 tensors': floats, 'BF16 tensors': halves, 'models, data': rest } = byKind(parts)
       expect(floats).toMatchObject({ files: 1, plainBytes: 80_000, distinctBytes: 80_000, saved: { compression: 0, deltas: 0 } })
@@ -322,7 +322,7 @@ describe('du and a dry run', () => {
       training.write('old.pt', pt(fp32(before)))
       const bases = { bases: { cache: training.cache() } }
       const dry = await pushFolder(training.context, training.data, 'run', { ...bases, dryRun: true })
-      const would = measureNewParts(dry.packs, dry.index, dry.reading.entries, kindOfChunk)
+      const would = measureNewGroups(dry.packs, dry.index, dry.reading.entries, kindOfChunk)
       expectToAddUp(would)
       const tensors = byKind(would)['F32 tensors']!
       // `old.pt` holds what is there: it is told to be tensors, too
@@ -332,8 +332,8 @@ describe('du and a dry run', () => {
       rmSync(join(training.data, 'old.pt'))
       const second = await training.push()
       const repository = await openForReading(training.context)
-      const alone = byKind(await measureParts(repository, second.snapshot!, kindOfChunk))['F32 tensors']!
-      const base = byKind(await measureParts(repository, first.snapshot!, kindOfChunk))['F32 tensors']!
+      const alone = byKind(await measureGroups(repository, second.snapshot!, kindOfChunk))['F32 tensors']!
+      const base = byKind(await measureGroups(repository, first.snapshot!, kindOfChunk))['F32 tensors']!
       expect(alone.saved.deltas).toBeCloseTo(tensors.saved.deltas - base.storedBytes, 3)
 
       const usage = await measureUsage(repository)

@@ -2,13 +2,13 @@ import type { RepositoryView } from '../open/view.ts'
 import { SAFE_GRACE_PERIODS } from './grace-periods.ts'
 
 /** Listed packs in tombs, and their bytes. From `until` on a prune may delete all of them (ms by the store's clock). */
-export interface MarkedForDeletion {
+export interface TombedPacks {
   packs: number
   bytes: number
   until: number | undefined
 }
 
-export function markedForDeletion({ inventory, tombs }: Pick<RepositoryView, 'inventory' | 'tombs'>): MarkedForDeletion {
+export function countTombedPacks({ inventory, tombs }: Pick<RepositoryView, 'inventory' | 'tombs'>): TombedPacks {
   const sizes = new Map<string, number>()
   let until: number | undefined
   for (const [id, tomb] of tombs) {
