@@ -59,17 +59,16 @@ export function isAppError(error: unknown, ...codes: ErrorCode[]): error is AppE
   return error instanceof AppError && (codes.length === 0 || codes.includes(error.code))
 }
 
+const CHECK_HINT = 'Run `colab-escape check --read-data` to see which files and versions are affected.'
+
 /** Damaged or hostile bytes: every decoder of the format throws this and nothing else. */
 export function corrupt(what: string, why: string, hint?: string): AppError {
-  return new AppError('corrupt', `${what} is damaged: ${why}`, {
-    hint: hint ?? 'Run `colab-escape check --read-data` to see which files and versions are affected.',
-  })
+  return new AppError('corrupt', `${what} is damaged: ${why}`, { hint: hint ?? CHECK_HINT })
 }
 
 /** Like `corrupt`, for data that is not there: a pack, or a chunk that no pack holds. */
 export function missing(what: string, why: string): AppError {
-  const { message, hint } = corrupt(what, why)
-  return new AppError('corrupt', message, { hint: hint!, isMissing: true })
+  return new AppError('corrupt', `${what} is damaged: ${why}`, { hint: CHECK_HINT, isMissing: true })
 }
 
 /** What this release does not know: an id or a format of a newer one. */

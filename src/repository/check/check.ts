@@ -38,7 +38,7 @@ export async function check(context: RepositoryContext, request: CheckRequest): 
   const repository = await openForReading(context)
   const { inventory, problems, missingPacks } = repository.view
   const opened = problems.map(({ message }) => message)
-  const unknown = inventory.unknown.map(name => `${name} has a name that is none of the repository's: damaged or foreign`)
+  const unknown = inventory.unknown.map(name => `${name} is not the name of an object of a repository: it is damaged or foreign`)
   const blame = new Blame(repository.index)
   const packs = await checkPacks(context, repository, blame, request.readData)
   const versions = await checkVersions(repository, blame, request.arriving === true)

@@ -137,7 +137,7 @@ export class ManifestDecoder {
     this.last = path
     const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')))
     if (parent !== '' && !this.directories.has(parent))
-      throw corrupt(this.what, `${JSON.stringify(path)} lies in something that is not a folder`)
+      throw corrupt(this.what, `${JSON.stringify(path)} is in something that is not a folder`)
     const base = { path, mode: readMode(row), mtime: readMtime(row) }
     const type = row.string('type')
     if (type === 'directory') {

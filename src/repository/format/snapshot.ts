@@ -58,7 +58,7 @@ export function decodeSnapshot(bytes: Uint8Array, ref: SnapshotRef): StoredSnaps
   const name = fields.string('name')
   const time = fields.integer('time', 8.64e15)
   if (name !== ref.name || nameProblem(name) !== undefined || time !== ref.time)
-    throw corrupt(what, 'its object name tells another name or time')
+    throw corrupt(what, 'its object name has another name or time')
   const source = fields.fields('source')
   const type = source.string('type')
   if (type !== 'directory' && type !== 'file') return fields.fail('source', 'is neither a directory nor a file')

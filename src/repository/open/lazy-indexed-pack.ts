@@ -28,7 +28,7 @@ export class LazyIndexedPack implements IndexedPack {
     const bytes = encodeDirectory(blocks)
     const blockBytes = blocks.reduce((sum, { block }) => sum + block.parts.reduce((stored, part) => stored + part.storedLength, 0), 0)
     if (blockBytes + bytes.length + TRAILER_BYTES !== this.size)
-      throw corrupt(`The index entry of pack ${this.id.slice(0, 12)}`, 'it does not come out as it was read')
+      throw corrupt(`The index entry of pack ${this.id.slice(0, 12)}`, 'it does not encode to the bytes that were read')
     return bytes
   }
 }

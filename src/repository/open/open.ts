@@ -17,7 +17,7 @@ import { adoptPacks, openView, type RepositoryView } from './view.ts'
 
 /** On Drive, a repository may exist and not be visible to the account or the client. */
 const DRIVE_HINT =
-  " Which account is logged in, and whether it sees all files (drive) or only its own client's (drive.file), `colab-escape auth status` tells."
+  ' `colab-escape auth status` shows the account that is logged in, and whether it sees all files (drive) or only those of its client (drive.file).'
 
 /** The parts that every operation on a repository needs. */
 export interface RepositoryContext {

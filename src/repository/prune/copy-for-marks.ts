@@ -47,6 +47,6 @@ export async function copyForMarks(
 }
 
 function explain(error: AppError): AppError {
-  const what = `${error.message} What versions need of packs that go could not be written anew: those packs stay, and all else that could be freed was marked.`
-  return new AppError('quota', what, { hint: 'Make some room, or prune again in an hour, when what was marked is freed.', cause: error })
+  const what = `${error.message} The chunks that versions need could not be copied from packs with unneeded data. These packs stay. All other packs that can be freed were marked.`
+  return new AppError('quota', what, { hint: 'Free some space, or prune again in an hour, which deletes the marked packs.', cause: error })
 }

@@ -23,7 +23,7 @@ export async function readRoots(repository: OpenRepository, refs: readonly Snaps
       // forgotten meanwhile, or shown by a listing that lags
       if (isAppError(error, 'not-found')) continue
       if (!isAppError(error, 'corrupt')) throw error
-      throw new AppError('corrupt', `${error.message}. What it needs can't be known, so nothing was deleted.`, {
+      throw new AppError('corrupt', `${error.message}. It is unknown which chunks it needs, so nothing was deleted.`, {
         hint: `Give it up with \`colab-escape forget ${ref.name} --all\` (all versions of ${ref.name}), or delete the object ${ref.objectName}.`,
         cause: error,
       })

@@ -44,7 +44,7 @@ export async function ensureItFits(
   if (!freeSpace || freeSpace.unknown <= freeSpace.free) return
   const { unknown, free } = freeSpace
   context.reporter.detail(
-    `${formatBytes(unknown)} to read, ${formatBytes(free)} free in ${context.storage.location}: trying out what it takes`,
+    `${formatBytes(unknown)} to read, ${formatBytes(free)} free in ${context.storage.location}: a trial push measures what it needs`,
   )
   const trial = new PushAttempt(context, { ...request, dryRun: true }, { ...basis, unindexed: [] }, chunker)
   try {

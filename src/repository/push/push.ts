@@ -167,7 +167,7 @@ class PushRun {
   private async attempt(listed: ListedView, freeSpace: FreeSpace): Promise<AttemptEnd> {
     const { storage, signal, reporter } = this.context
     const { view, unnamed } = listed
-    for (const problem of view.problems) reporter.warn(`${problem.message}; what it held is stored again where this push needs it`)
+    for (const problem of view.problems) reporter.warn(`${problem.message}; this push stores its chunks again if it needs them`)
     const adopted = await adoptPacks(storage, view, { signal })
     const repository = { storage, index: view.index, pool: this.context.pool, signal }
     const parent = await newestSnapshot(repository, view, this.request.name)

@@ -56,7 +56,7 @@ export async function readPackRange(
 }
 
 export function lacksBase(id: Uint8Array): string {
-  return `is predicted from chunk ${shortId(id)}, of which no pack holds a copy that can serve`
+  return `is predicted from chunk ${shortId(id)}, and no pack holds a usable copy of it`
 }
 
 /** Names the base that a copy lacks, or that one of its bases lacks. For copies that are not in `index.whole`. */

@@ -82,6 +82,6 @@ export async function readOtherCopy(source: BlockSource, entry: number, error: A
   } while ((await source.renew?.()) === true)
   const newer = error?.code === 'newer-format' ? error : lost?.newer
   if (newer) throw newer
-  const fail = (error ?? lost)?.isMissing === true ? missing : corrupt
-  throw fail(what, error?.message ?? `${describeCopy(index, entry)} ${lost?.why ?? 'does not match its checksum'}`)
+  const why = error?.message ?? `${describeCopy(index, entry)} ${lost?.why ?? 'does not match its checksum'}`
+  throw (error ?? lost)?.isMissing === true ? missing(what, why) : corrupt(what, why)
 }

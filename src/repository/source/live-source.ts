@@ -97,7 +97,7 @@ function requirePresent({ index }: BlockSource, { path, chunks }: FileEntry): vo
   if (!everyId(chunks, offset => index.present.find(chunks, offset) >= 0))
     throw new AppError(
       'unavailable',
-      `${path} is being rewritten, and what the last version holds of it is about to be moved or deleted.`,
+      `${path} is being rewritten, and its content in the last version is about to be moved or deleted.`,
       {
         hint: 'Wait until it is written, or until the prune that is running has ended.',
       },

@@ -24,9 +24,9 @@ export async function isStillThere(
 export function forgottenMeanwhile(snapshot: StoredSnapshot): AppError {
   return new AppError(
     'not-found',
-    `${describeVersion(snapshot)} was forgotten while it was being read, and what it needed is deleted. Nothing is damaged.`,
+    `${describeVersion(snapshot)} was forgotten while it was being read, and its data is deleted. Nothing is damaged.`,
     {
-      hint: `Take a version that is left: colab-escape log ${snapshot.name}`,
+      hint: `List the versions that are left: colab-escape log ${snapshot.name}`,
     },
   )
 }

@@ -30,7 +30,7 @@ export function parseMetrics(texts: readonly string[]): Metrics {
   }
   if (metrics.size > MAX_METRICS)
     throw new AppError('usage', `${metrics.size} metrics are more than the ${MAX_METRICS} that a version can have.`, {
-      hint: 'Push them as a file, and keep the few that versions are chosen by.',
+      hint: 'Push them as a file, and keep only the few that you choose versions by.',
     })
   return Object.fromEntries(metrics)
 }

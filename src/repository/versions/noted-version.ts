@@ -9,7 +9,7 @@ import { ManifestDecoder, encodeRows, type Entry } from '../format/manifest.ts'
 
 /** Characters that are written at a time. */
 const PIECE = 256 * 1024
-/** Bytes from the end of a file that are enough to recognise it. */
+/** Bytes that hold the first line of a file. */
 const HEAD_BYTES = 1024
 /** SHA-256 in hex. */
 const CHECKSUM_CHARACTERS = 64

@@ -48,7 +48,7 @@ async function whyIncomplete(path: string, size: number, read: ReadAt): Promise<
   try {
     return await reasons[expected ?? found ?? 'other']!(size, read, Buffer.from(start))
   } catch (error) {
-    if (isAppError(error, 'corrupt')) return 'it ends before all that its container tells of'
+    if (isAppError(error, 'corrupt')) return 'it is shorter than its container states'
     throw error
   }
 }
@@ -99,5 +99,5 @@ function hdf5Reason(size: number, start: Buffer): string | undefined {
   const at = version === 0 ? 40 : version === 1 ? 44 : 28
   if (version > 3 || !wide || start.length < at + 8) return start.length < 48 ? 'its header is not complete' : undefined
   if (version === 3 && (start[11]! & 1) === 1) return 'a program has it open for writing'
-  return Number(start.readBigUInt64LE(at)) > size ? 'it ends before all that its container tells of' : undefined
+  return Number(start.readBigUInt64LE(at)) > size ? 'it is shorter than its container states' : undefined
 }

@@ -119,7 +119,7 @@ export function parseNamePattern(text: string): NamePattern {
   const named = Object.keys(groups.groups ?? {})
   const word = /([A-Za-z_]\w*?)[=:_-]?\((?!\?)/.exec(text)?.[1]
   if (named.length === 0 && groups.length !== 2) return fail('it has no group, or several without names')
-  if (named.length === 0 && word === undefined) return fail('no word stands in front of its group to name the metric')
+  if (named.length === 0 && word === undefined) return fail('no word in front of its group names the metric')
   if (!named.every(isMetricName)) return fail('a group has a name that no metric can have')
   return path => {
     const found = pattern.exec(path)

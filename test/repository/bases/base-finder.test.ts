@@ -373,7 +373,7 @@ describe('a base that is lost', () => {
       bytes[bytes.length >> 1]! ^= 1
       if (how === 'damaged') await training.storage.put(pack!, bytes)
       const why =
-        /^(?:A chunk is damaged: )?chunk [0-9a-f]{12} in pack [0-9a-f]{12} is predicted from chunk [0-9a-f]{12}(, of which no pack holds| in pack)/
+        /^(?:A chunk is damaged: )?chunk [0-9a-f]{12} in pack [0-9a-f]{12} is predicted from chunk [0-9a-f]{12}(, and no pack holds| in pack)/
       await withFolder(async folder => {
         const { damaged } = await pullVersion(training.context, 'run', join(folder, 'out'))
         expect(damaged).toEqual([{ path: 'last.safetensors', why: expect.stringMatching(why) as unknown }])

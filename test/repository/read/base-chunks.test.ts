@@ -164,7 +164,7 @@ describe('a base that is lost', () => {
     await read(source, [first, afterFirst, afterThird])
     const error = await rejection(read(source, [afterSecond]), 'corrupt')
     expect(error.message).toBe(
-      `The file is damaged: chunk ${short(afterSecond)} in pack ${packs[2]!.id.slice(0, 12)} is predicted from chunk ${short(second)}, of which no pack holds a copy that can serve`,
+      `The file is damaged: chunk ${short(afterSecond)} in pack ${packs[2]!.id.slice(0, 12)} is predicted from chunk ${short(second)}, and no pack holds a usable copy of it`,
     )
   })
 
@@ -234,9 +234,9 @@ describe('an index that lies about bases', () => {
       predictedBlock('delta', [delta(a, b, depths[0])]),
       predictedBlock('delta', [delta(b, a, depths[1])]),
     ]
-    await refused(circle([1, 1]), a, `predicted from chunk ${short(b)}, of which no pack holds a copy that can serve`)
-    await refused(circle([8, 7]), a, `predicted from chunk ${short(a)}, of which no pack holds a copy that can serve`)
-    await refused([predictedBlock('delta', [delta(a, a, 3)])], a, 'of which no pack holds a copy that can serve')
+    await refused(circle([1, 1]), a, `predicted from chunk ${short(b)}, and no pack holds a usable copy of it`)
+    await refused(circle([8, 7]), a, `predicted from chunk ${short(a)}, and no pack holds a usable copy of it`)
+    await refused([predictedBlock('delta', [delta(a, a, 3)])], a, 'and no pack holds a usable copy of it')
   })
 
   test('about lengths, numbers and depths', async () => {
@@ -252,12 +252,12 @@ describe('an index that lies about bases', () => {
     await refused(
       [predictedBlock('delta', [delta(a, b, 1, { depth: 1, ids: [idOf(1)] })])],
       a,
-      `predicted from chunk ${hexOf(1).slice(0, 12)}, of which no pack`,
+      `predicted from chunk ${hexOf(1).slice(0, 12)}, and no pack`,
     )
     await refused(
       [rawBlock(c), predictedBlock('delta', [delta(b, c, 2)]), predictedBlock('delta', [delta(a, b, 2)])],
       a,
-      'no pack holds a copy that can serve',
+      'no pack holds a usable copy of it',
     )
   })
 
