@@ -65,6 +65,12 @@ describe.each([
   ])('must not be %j', content => void refusal(() => decode(...object(content))))
 })
 
+test('a tomb is written without its kind', () => {
+  const text = ({ bytes }: { bytes: Uint8Array }): unknown => JSON.parse(Buffer.from(bytes).toString())
+  expect(text(encodeTomb({ kind: 'packs', packs: [hexOf(1)] }, NONCE))).toEqual({ format: 1, packs: [hexOf(1)], nonce: NONCE })
+  expect(text(encodeTomb({ kind: 'marker', spent: [hexOf(1)] }, NONCE))).toEqual({ format: 1, spent: [hexOf(1)], nonce: NONCE })
+})
+
 test.each([
   { snapshot: hexOf(1), add: ['ok', 3], remove: [] },
   { snapshot: hexOf(1), add: ['x'.repeat(1025)], remove: [] },

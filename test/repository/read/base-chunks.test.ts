@@ -200,6 +200,7 @@ describe('a base that is lost', () => {
     )
     const error = await rejection(read(await store.open(storage), [afterSecond]), 'corrupt')
     expect(error.message).toContain(`which cannot be read: Pack ${packs[0]!.id.slice(0, 12)} is damaged: it is missing`)
+    expect(error.isMissing).toBe(true)
   })
 
   test('makes nobody wait when the store fails', async () => {
