@@ -26,7 +26,7 @@ export interface RestoreResult {
 const RESUME_FROM_BYTES = 1024 * 1024
 
 /**
- * The places of chunks in files, in typed columns: the chunk with the entry number `entry` is at `offset` of the file
+ * The places of chunks in files, in typed columns: the chunk with the entry number `copy` is at `offset` of the file
  * with the number `file`. They are sorted by entry number, which is the order of blocks in packs. So each block is
  * fetched and decoded once, however many files need it.
  */
@@ -42,13 +42,13 @@ class Placements {
    */
   private static readonly SHIFT = 2 ** 26
 
-  add(entry: number, file: number, offset: number): void {
+  add(copy: number, file: number, offset: number): void {
     if (this.count === Placements.SHIFT)
       throw new AppError('unsupported', 'This version has more chunks than one pull can place (67 million, about 4 TB).', {
         hint: 'Pull it in parts, with --only.',
       })
     if (this.count === this.order.length) this.grow()
-    this.order[this.count] = entry * Placements.SHIFT + this.count
+    this.order[this.count] = copy * Placements.SHIFT + this.count
     this.file[this.count] = file
     this.offset[this.count] = offset
     this.count++
@@ -69,10 +69,10 @@ class Placements {
   }
 
   /** The place at position `i` of the sorted order. */
-  at(i: number): { entry: number; file: number; offset: number } {
-    const entry = Math.floor(this.order[i]! / Placements.SHIFT)
-    const number = this.order[i]! - entry * Placements.SHIFT
-    return { entry, file: this.file[number]!, offset: this.offset[number]! }
+  at(i: number): { copy: number; file: number; offset: number } {
+    const copy = Math.floor(this.order[i]! / Placements.SHIFT)
+    const number = this.order[i]! - copy * Placements.SHIFT
+    return { copy, file: this.file[number]!, offset: this.offset[number]! }
   }
 }
 
@@ -123,12 +123,12 @@ class Restore {
     for (const [number, { entry }] of this.files.entries()) {
       if (this.turns.isDue()) await this.turns.breathe()
       throwIfAborted(signal)
-      const entryOf = (chunk: number): number => index.whole.best(entry.chunks, chunk * HASH_BYTES)
+      const copyOf = (chunk: number): number => index.whole.best(entry.chunks, chunk * HASH_BYTES)
       const have =
-        entry.size >= RESUME_FROM_BYTES ? await this.writer.resume(number, chunk => index.length(entryOf(chunk)), signal) : undefined
+        entry.size >= RESUME_FROM_BYTES ? await this.writer.resume(number, chunk => index.length(copyOf(chunk)), signal) : undefined
       let offset = 0
       for (let chunk = 0; chunk < idCount(entry.chunks); chunk++) {
-        const found = entryOf(chunk)
+        const found = copyOf(chunk)
         const length = index.length(found)
         if (have?.[chunk]) {
           this.result.resumedBytes += length
@@ -149,7 +149,7 @@ class Restore {
     const blocks: number[] = []
     const placesOf = new Map<number, { first: number; end: number }>()
     for (let i = 0; i < this.placements.count; i++) {
-      const block = index.blockOf(this.placements.at(i).entry)
+      const block = index.blockOf(this.placements.at(i).copy)
       const places = placesOf.get(block)
       if (places) places.end = i + 1
       else {
@@ -172,11 +172,11 @@ class Restore {
     let why = ''
     for (let i = start; i < end; i++) {
       const place = this.placements.at(i)
-      if (place.entry !== verified) {
-        verified = place.entry
-        const { offset, length } = index.location(place.entry)
+      if (place.copy !== verified) {
+        verified = place.copy
+        const { offset, length } = index.location(place.copy)
         chunk = plain?.subarray(offset, offset + length)
-        if (!chunk || !chunkMatches(index.id(place.entry), chunk)) [chunk, why] = await this.rescue(place.entry, error)
+        if (!chunk || !chunkMatches(index.id(place.copy), chunk)) [chunk, why] = await this.rescue(place.copy, error)
       }
       if (this.given.has(place.file)) continue
       if (this.turns.isDue()) {
@@ -192,9 +192,9 @@ class Restore {
     }
   }
 
-  private async rescue(entry: number, error: AppError | undefined): Promise<[Uint8Array | undefined, string]> {
+  private async rescue(copy: number, error: AppError | undefined): Promise<[Uint8Array | undefined, string]> {
     try {
-      return [await readOtherCopy(this.repository, entry, error, 'A chunk'), '']
+      return [await readOtherCopy(this.repository, copy, error, 'A chunk'), '']
     } catch (failure) {
       if (isAppError(failure, 'corrupt', 'newer-format')) return [undefined, failure.message]
       throw failure

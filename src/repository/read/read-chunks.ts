@@ -35,14 +35,14 @@ export async function* readSequence(source: BlockSource, ids: Uint8Array, what: 
       bytes += index.length(entry)
       wanted.push(entry)
     }
-    const chunks = await readEntries(source, wanted, what)
+    const chunks = await readCopies(source, wanted, what)
     for (const entry of wanted) yield chunks.get(entry)!
     start = end
   }
 }
 
-/** Reads and verifies the chunks of the given entry numbers. All of them are in memory at once. */
-async function readEntries(source: BlockSource, entries: readonly number[], what: string): Promise<Map<number, Uint8Array>> {
+/** Reads and verifies copies of chunks, given by their entry numbers. All of them are in memory at once. */
+async function readCopies(source: BlockSource, entries: readonly number[], what: string): Promise<Map<number, Uint8Array>> {
   const { index } = source
   const byBlock = new Map<number, Set<number>>()
   for (const entry of entries) {

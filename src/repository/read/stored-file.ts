@@ -25,8 +25,8 @@ export class StoredFile {
   private readonly source: BlockSource
   private readonly what: string
   private readonly ids: Uint8Array
-  /** The entry number of each chunk of the file. */
-  private readonly entries: number[] = []
+  /** The copy (entry number) of each chunk of the file. */
+  private readonly copies: number[] = []
   /** Where each chunk begins. The last number is the size of the file. */
   private readonly starts: number[] = [0]
   /** Decoded blocks by their numbers. Their chunks may not be verified yet. */
@@ -41,7 +41,7 @@ export class StoredFile {
     for (let i = 0; i < this.ids.length; i += HASH_BYTES) {
       const found = source.index.find(this.ids, i)
       if (found < 0) throw missing(what, `chunk ${toHex(this.ids.subarray(i, i + 6))} is in no pack of the repository`)
-      this.entries.push(found)
+      this.copies.push(found)
       this.starts.push(this.starts.at(-1)! + source.index.length(found))
     }
     if (this.starts.at(-1) !== this.size) throw corrupt(what, `its chunks have ${this.starts.at(-1)} bytes instead of ${this.size}`)
@@ -55,7 +55,7 @@ export class StoredFile {
     const wanted = this.numbersOf(offset, end)
     const byBlock = new Map<number, number[]>()
     for (const number of wanted) {
-      const block = this.source.index.blockOf(this.entries[number]!)
+      const block = this.source.index.blockOf(this.copies[number]!)
       const numbers = byBlock.get(block)
       if (numbers) numbers.push(number)
       else byBlock.set(block, [number])
@@ -89,23 +89,23 @@ export class StoredFile {
 
   private numbersOf(start: number, end: number): number[] {
     if (start >= end) return []
-    let [low, high] = [0, this.entries.length - 1]
+    let [low, high] = [0, this.copies.length - 1]
     while (low < high) {
       const middle = (low + high + 1) >> 1
       if (this.starts[middle]! <= start) low = middle
       else high = middle - 1
     }
     const numbers: number[] = []
-    for (let number = low; number < this.entries.length && this.starts[number]! < end; number++) numbers.push(number)
+    for (let number = low; number < this.copies.length && this.starts[number]! < end; number++) numbers.push(number)
     return numbers
   }
 
   private async verified(number: number, plain: Uint8Array | undefined, error?: Parameters<typeof readOtherCopy>[2]): Promise<Uint8Array> {
     const { index } = this.source
-    const entry = this.entries[number]!
-    const { offset, length } = index.location(entry)
+    const copy = this.copies[number]!
+    const { offset, length } = index.location(copy)
     const chunk = plain?.subarray(offset, offset + length)
-    return chunk && chunkMatches(index.id(entry), chunk) ? chunk : readOtherCopy(this.source, entry, error, this.what)
+    return chunk && chunkMatches(index.id(copy), chunk) ? chunk : readOtherCopy(this.source, copy, error, this.what)
   }
 
   /** Copies the bytes of a chunk that `bytes` needs. `bytes` begins at `offset` of the file. */

@@ -95,13 +95,9 @@ function asBefore({ path, localPath }: WalkedEntry, { mode, size, mtime }: FileE
 /** A chunk that only tombed packs hold would have to be stored again, and its file can't be read now. */
 function requirePresent({ index }: BlockSource, { path, chunks }: FileEntry): void {
   if (!everyId(chunks, offset => index.present.find(chunks, offset) >= 0))
-    throw new AppError(
-      'unavailable',
-      `${path} is being rewritten, and its content in the last version is about to be moved or deleted.`,
-      {
-        hint: 'Wait until it is written, or until the prune that is running has ended.',
-      },
-    )
+    throw new AppError('unavailable', `${path} is being rewritten, and its content in the last version is about to be moved or deleted.`, {
+      hint: 'Wait until it is written, or until the prune that is running has ended.',
+    })
 }
 
 /** Adds the carried-over files to the known file states, and records the state in which each file was read. */
