@@ -176,7 +176,7 @@ describe('one flipped bit, a cut or an addition never gives wrong data', () => {
       }
       expect(tried).toBeGreaterThan(100)
       expect(failed).toBeGreaterThanOrEqual(tried * share)
-      // what is lost with an index, a label or a tomb can be told again, or is not needed for reading
+      // the content of an index, a label or a tomb can be made again, or is not needed for reading
       if (['index', 'label', 'tomb'].includes(kind)) expect(failed).toBe(0)
     }),
   )
@@ -192,7 +192,7 @@ describe('one flipped bit, a cut or an addition never gives wrong data', () => {
         const random = seededRandom(blocks)
         const inBlocks = Array.from({ length: 100 }, () => Math.floor(random() * blocks))
         expect(await tryAlterations(scene, folder, flips(name, bytes, inBlocks))).toBeGreaterThan(40)
-        // with an index nobody needs a pack's own directory; without one it is all there is
+        // with an index, a pack's own directory is not needed; without one, it is the only directory
         await tryAlterations(scene, folder, flips(name, bytes, every(11, blocks, bytes.length)))
         expect(await tryAlterations(bare, folder, flips(name, bytes, every(5, blocks, bytes.length)))).toBeGreaterThan(10)
         await tryAlterations(scene, folder, cutsAndAdditions(name, bytes))

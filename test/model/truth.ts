@@ -25,7 +25,7 @@ export class Loss extends Error {
   }
 }
 
-/** What was promised, held against what is really in the store. */
+/** The promises that were made, and a check of them against the objects in the store. */
 export class Truth {
   private readonly world: World
   private readonly places = new Map<string, ChunkCopy[]>()
@@ -34,7 +34,7 @@ export class Truth {
   private readonly tombed = new Map<string, number>()
   /** Chunks that each snapshot ever made needs, its name and `listed`. */
   readonly snapshots = new Map<string, { name: string; listed: number; chunks: string[] }>()
-  /** Late snapshots that somebody relies on, because a push has succeeded or a forget has kept them, and since when. */
+  /** Late snapshots that must stay, because a push has succeeded or a forget has kept them, and since when. */
   private readonly acknowledged = new Map<string, number>()
 
   constructor(world: World) {

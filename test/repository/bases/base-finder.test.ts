@@ -68,7 +68,7 @@ class Training {
     return { ...result, share: result.storedBytes / result.reading.bytes }
   }
 
-  /** Pulls a version, the newest or one before, and compares it with what was pushed. */
+  /** Pulls a version, the newest or an earlier one, and compares it with the pushed folder. */
   async expectPulled(back = 0, expected = pictureOf(this.data)): Promise<void> {
     const destination = join(this.folder, `pulled-${++this.pulls}`)
     await pullVersion(this.context, `run~${back}`, destination)
@@ -254,7 +254,7 @@ test('chunks that were lost are stored again, and not predicted from themselves'
     expect((await training.depths()).slice(1)).toEqual([])
   }))
 
-/** Two pulls of a version are equal: what it holds is not known any more. */
+/** Compares two pulls of a version with each other, because its pushed content is not known any more. */
 async function pulledTwice(training: Training, back: number) {
   return withFolder(async folder => {
     await pullVersion(training.context, `run~${back}`, join(folder, 'out'))
@@ -289,7 +289,7 @@ async function pushedAgain(training: Training): Promise<PushResult> {
 describe('du and a dry run', () => {
   const byKind = (parts: readonly GroupUsage[]): Record<string, GroupUsage> => Object.fromEntries(parts.map(part => [part.group, part]))
   const total = ({ compression, filters, deltas }: Savings): number => compression + filters + deltas
-  /** What is stored is what is left when all savings are taken off. */
+  /** The stored bytes are the plain bytes less all savings. */
   function expectToAddUp(sizes: readonly Sizes[]): void {
     for (const { distinctBytes, storedBytes, saved } of sizes) expect(distinctBytes - total(saved)).toBeCloseTo(storedBytes, 3)
   }
@@ -325,7 +325,7 @@ describe('du and a dry run', () => {
       const would = measureNewGroups(dry.packs, dry.index, dry.reading.entries, kindOfChunk)
       expectToAddUp(would)
       const tensors = byKind(would)['F32 tensors']!
-      // `old.pt` holds what is there: it is told to be tensors, too
+      // `old.pt` holds chunks that are present: they count as tensors too
       expect(tensors).toMatchObject({ files: 2, plainBytes: 400_000, distinctBytes: 200_000, saved: { compression: 0, filters: 0 } })
       expect(tensors.saved.deltas).toBeGreaterThan(50_000)
 

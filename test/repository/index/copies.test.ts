@@ -12,7 +12,7 @@ function add(index: ChunkIndex, ...blocks: NewBlock[]): void {
   index.add({ id: hexOf(index.packs.length), size: 1000, writable: true }, decodeDirectory(encodeDirectory(blocks), 'x'))
 }
 
-/** The copies that lie in these packs, by number. */
+/** The copies in these packs, given by number. */
 const inPacks = (index: ChunkIndex, ...packs: number[]): Copies => new Copies(index, entry => packs.includes(index.packOf(entry)))
 
 test('a copy counts if it is usable and each of its bases has a copy of smaller depth that counts', () => {

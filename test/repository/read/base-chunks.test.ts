@@ -55,7 +55,7 @@ function generations(count: number, depth: number): { packs: NewBlock[][]; chunk
 describe('chunks with bases', () => {
   test('are read through chains of the greatest depth, every block once', async () => {
     const { packs, chunks } = generations(6, 8)
-    // the youngest first: what is predicted stands before its bases
+    // the youngest first: predicted chunks come before their bases
     const { store } = await storeOf(...packs.toReversed())
     const { storage, calls } = store.watched()
     const source = await store.open(storage)
@@ -83,7 +83,7 @@ describe('chunks with bases', () => {
 
   test('are read whatever is predicted from what, in whatever order they are stored and wanted', async () => {
     const shape = fc.record({
-      // for each chunk what it is predicted from: an earlier one, or nothing
+      // the base of each chunk: an earlier one, or none
       bases: fc.array(fc.nat(30), { minLength: 2, maxLength: 24 }),
       perBlock: fc.integer({ min: 1, max: 4 }),
       perPack: fc.integer({ min: 1, max: 3 }),

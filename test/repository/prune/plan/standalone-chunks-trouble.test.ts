@@ -117,7 +117,7 @@ describe('a series of which the last two stay', () => {
   })
 })
 
-/** One pack is not what it was, wherever nobody looks who does not read it whole. */
+/** Damages one pack where only reading it whole shows the damage. */
 class DamagedPack extends ForwardingStorage {
   private readonly damaged: string
 
