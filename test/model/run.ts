@@ -324,7 +324,7 @@ class Run {
     if (wasCommitted && others.length === 0) throw new Loss('version', `${gone.name} has no version left`)
   }
 
-  /** When all actors have ended and time has passed, only needed packs are left, and all promised versions read back. */
+  /** When all actors have ended and time has passed, only needed packs are left and all promised versions read back. */
   private async expectCleanEnd(): Promise<void> {
     const { world, truth } = this
     world.calm = true

@@ -21,7 +21,7 @@ const LONG_MS = 240_000
 interface Place {
   sandbox: Sandbox
   env?: Record<string, string | undefined>
-  /** Of a checkpoint. */
+  /** Bytes of a checkpoint. */
   bytes: number
   /** What is stored now, to be looked at without the program. */
   look: () => Promise<RepositoryContext>
