@@ -1,4 +1,7 @@
-/** The largest block in plain bytes: the maximum that every zstd codec can decode at any level. Part of the format. */
+/**
+ * Plain bytes in a block, at most. The portable zstd codec decodes 4 MiB made at any level, and fails at 6 MiB. Part of
+ * the format.
+ */
 export const MAX_BLOCK_BYTES = 4 * 1024 * 1024
 
 /** Maximum bytes by which a stored block or part may exceed its plain bytes. Part of the format. */

@@ -27,13 +27,14 @@ export async function readTensorFile(subject: string, source: ByteSource): Promi
     return { ...file, tensors: withUniqueNames(file.tensors) }
   } catch (error) {
     if (!isAppError(error, 'corrupt')) throw error
-    throw damaged(subject, error.message.replace(/^.*? is damaged: /, ''))
+    throw damaged(subject, error.message.replace(/^.*? is damaged: /, ''), error.isMissing)
   }
 }
 
-function damaged(subject: string, why: string): AppError {
+function damaged(subject: string, why: string, isMissing = false): AppError {
   return new AppError('corrupt', `${subject} is damaged: ${why}`, {
     hint: 'It may be truncated or half written: download or copy it again, or use an older version.',
+    isMissing,
   })
 }
 

@@ -30,6 +30,8 @@ export interface ErrorDetails {
   retryAfterMs?: number
   /** Further lines, such as a list of files that are in the way. */
   list?: readonly string[]
+  /** True if data is not there at all, false if it is there and wrong (`corrupt` only). */
+  isMissing?: boolean
 }
 
 /** An error that the user can act on: a stable code, what failed and why (`message`), and what to do next (`hint`). */
@@ -38,6 +40,7 @@ export class AppError extends Error {
   readonly hint: string | undefined
   readonly retryAfterMs: number | undefined
   readonly list: readonly string[]
+  readonly isMissing: boolean
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
@@ -46,6 +49,7 @@ export class AppError extends Error {
     this.hint = details.hint
     this.retryAfterMs = details.retryAfterMs
     this.list = details.list ?? []
+    this.isMissing = details.isMissing ?? false
   }
 }
 
@@ -53,11 +57,16 @@ export function isAppError(error: unknown, ...codes: ErrorCode[]): error is AppE
   return error instanceof AppError && (codes.length === 0 || codes.includes(error.code))
 }
 
+const CHECK_HINT = 'Run `colab-escape check --read-data` to see which files and versions are affected.'
+
 /** Damaged or hostile bytes. Every decoder of the format throws only this error. */
 export function corrupt(subject: string, why: string, hint?: string): AppError {
-  return new AppError('corrupt', `${subject} is damaged: ${why}`, {
-    hint: hint ?? 'Run `colab-escape check --read-data` to see which files and versions are affected.',
-  })
+  return new AppError('corrupt', `${subject} is damaged: ${why}`, { hint: hint ?? CHECK_HINT })
+}
+
+/** Like `corrupt`, for data that is not there: a pack, or a chunk that no pack holds. */
+export function missing(subject: string, why: string): AppError {
+  return new AppError('corrupt', `${subject} is damaged: ${why}`, { hint: CHECK_HINT, isMissing: true })
 }
 
 /** An id or a format of a newer release. */

@@ -8,7 +8,7 @@ import { tensorRangesOf } from '../../src/commands/archive/compress-estimate.ts'
 import { walk } from '../../src/local/walk.ts'
 import { openForReading } from '../../src/repository/open/open.ts'
 import { kindOfChunk, kindOfFile } from '../../src/repository/usage/file-kinds.ts'
-import { measureParts } from '../../src/repository/usage/usage-by-part.ts'
+import { measureGroups } from '../../src/repository/usage/usage-by-group.ts'
 import { classifyContent } from '../../src/repository/write/block-builder.ts'
 import { expectError, withSandbox } from '../helpers/cli.ts'
 import { withFolder } from '../helpers/folders.ts'
@@ -94,9 +94,9 @@ it.each(ARCHIVE_FORMATS)('tells tensors by their types in a %s, and what a push 
 
     const context = contextOf(new MemoryStorage())
     const { snapshot } = await pushFolder(context, join(folder, 'data'), 'data')
-    const parts = await measureParts(await openForReading(context), snapshot!, kindOfChunk)
+    const parts = await measureGroups(await openForReading(context), snapshot!, kindOfChunk)
     for (const kind of ['F32 tensors', 'BF16 tensors', '4-byte tensors']) {
-      const stored = parts.find(({ part }) => part === kind)!.storedBytes
+      const stored = parts.find(({ group }) => group === kind)!.storedBytes
       expect(Math.abs(of(kind).filteredBytes! / stored - 1), kind).toBeLessThan(0.03)
       expect(of(kind).filteredBytes).toBeLessThan(0.95 * of(kind).archiveBytes)
     }
@@ -125,8 +125,8 @@ it.each(ARCHIVE_FORMATS)('tells in a %s what a push would make of tables, beside
     const text = guess.kinds.find(({ kind }) => kind === 'text')!
     const context = contextOf(new MemoryStorage())
     const { snapshot } = await pushFolder(context, join(folder, 'data'), 'data', { level: 'fast' })
-    const parts = await measureParts(await openForReading(context), snapshot!, kindOfChunk)
-    const stored = parts.find(({ part }) => part === 'text')!.storedBytes
+    const parts = await measureGroups(await openForReading(context), snapshot!, kindOfChunk)
+    const stored = parts.find(({ group }) => group === 'text')!.storedBytes
     expect(Math.abs(text.filteredBytes! / stored - 1)).toBeLessThan(0.03)
     expect(text.filteredBytes).toBeLessThan(0.8 * text.archiveBytes)
   }),

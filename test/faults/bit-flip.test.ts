@@ -49,7 +49,7 @@ async function makeScene(folder: string): Promise<Scene> {
   makeTree(data, { 'a.txt': 'second', 'new/b.bin': seededNoise(3, 5000), empty: '' })
   await pushFolder(context, data, 'data')
   const label = encodeLabel({ snapshot: first.snapshot!.id, add: ['best'], remove: ['one'] }, '00'.repeat(16))
-  const tomb = encodeTomb({ packs: [pack!.slice('pack-'.length)] }, '00'.repeat(16))
+  const tomb = encodeTomb({ kind: 'packs', packs: [pack!.slice('pack-'.length)] }, '00'.repeat(16))
   await storage.put(labelName(label.id), label.bytes)
   await storage.put(tombName(tomb.id), tomb.bytes)
   return { objects: await takeAll(storage), versions: { data: pictureOf(data), 'data~1': old } }
@@ -176,7 +176,7 @@ describe('one flipped bit, a cut or an addition never gives wrong data', () => {
       }
       expect(tried).toBeGreaterThan(100)
       expect(failed).toBeGreaterThanOrEqual(tried * share)
-      // what is lost with an index, a label or a tomb can be told again, or is not needed for reading
+      // the content of an index, a label or a tomb can be made again, or is not needed for reading
       if (['index', 'label', 'tomb'].includes(kind)) expect(failed).toBe(0)
     }),
   )
@@ -187,12 +187,12 @@ describe('one flipped bit, a cut or an addition never gives wrong data', () => {
       const bare: Scene = { ...scene, objects: new Map([...scene.objects].filter(([name]) => !name.startsWith('index-'))) }
       for (const [name, bytes] of ofKind(scene, 'pack')) {
         const tail = decodePackTail(bytes, bytes.length, name.slice('pack-'.length))
-        if (!('directory' in tail)) throw new Error('the tail of a pack is its whole here')
+        if (tail.kind !== 'directory') throw new Error('the tail of a pack is its whole here')
         const blocks = bytes.length - TRAILER_BYTES - tail.directoryBytes.length
         const random = seededRandom(blocks)
         const inBlocks = Array.from({ length: 100 }, () => Math.floor(random() * blocks))
         expect(await tryAlterations(scene, folder, flips(name, bytes, inBlocks))).toBeGreaterThan(40)
-        // with an index nobody needs a pack's own directory; without one it is all there is
+        // with an index, a pack's own directory is not needed; without one, it is the only directory
         await tryAlterations(scene, folder, flips(name, bytes, every(11, blocks, bytes.length)))
         expect(await tryAlterations(bare, folder, flips(name, bytes, every(5, blocks, bytes.length)))).toBeGreaterThan(10)
         await tryAlterations(scene, folder, cutsAndAdditions(name, bytes))

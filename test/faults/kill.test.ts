@@ -34,7 +34,7 @@ async function expectVersion(store: string, version: string, folder: string, exp
   rmSync(folder, { recursive: true })
 }
 
-/** What was there before the killed run, and what a run that nobody disturbs makes of it. */
+/** The store before the killed run, and the store after an undisturbed run. */
 interface Scene {
   base: string
   basePacks: number
@@ -126,7 +126,7 @@ describe.each([false, true])('kill -9 during a push (into a repository with a ve
         if (scene.old) await expectVersion(store, 'data~1', join(root, 'old'), scene.old)
         expect(names(store, 'snapshot-')).toHaveLength(withOldVersion ? 2 : 1)
 
-        // what the killed run had stored is used; at most the pack whose manifest nobody needs any more stays
+        // the chunks of the killed run are used; at most the pack of its unneeded manifest is left over
         expect(names(store, 'pack-').length).toBeLessThanOrEqual(scene.cleanPacks + 1)
         expect(bytesIn(store, 'pack-')).toBeLessThan(scene.cleanBytes + MiB / 4)
         for (const name of names(store, '.tmp-')) expect(name).toMatch(new RegExp(`^\\.tmp-(clock-)?${run.pid}-`))
@@ -158,7 +158,7 @@ test('a push that is killed again and again gets on, and what it leaves does not
   makeTree(source, { 'a.bin': seededNoise(21, 12 * MiB), 'b.txt': 'text' })
   const killed: (number | undefined)[] = []
   for (let i = 0; i < TRIES && killed.length < 5; i++) {
-    // aimed at what the run itself writes: how fast the machine is does not matter
+    // the moment follows the run's own writes, so the speed of the machine does not matter
     const before = names(store, '').length
     const when = (): boolean => names(store, '').length > before
     const run = await cli(['push', source, '--store', store], { kill: { signal: 'SIGKILL', when } })

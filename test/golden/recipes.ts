@@ -140,14 +140,14 @@ function push(name: string, options: StagedPush): Step {
 
 async function tombAllPacks(stage: Stage): Promise<void> {
   const packs = stage.objects('pack-').map(name => name.slice('pack-'.length))
-  const { id, bytes } = encodeTomb({ packs }, toHex(stage.nonce()))
+  const { id, bytes } = encodeTomb({ kind: 'packs', packs }, toHex(stage.nonce()))
   await stage.put(tombName(id), bytes)
 }
 
 /** A tomb whose only pack is gone, and the marker that says so. */
 async function tombOfThePast(stage: Stage): Promise<void> {
-  const tomb = encodeTomb({ packs: [sha256Hex(stage.nonce())] }, toHex(stage.nonce()))
-  const marker = encodeTomb({ spent: [tomb.id] }, toHex(stage.nonce()))
+  const tomb = encodeTomb({ kind: 'packs', packs: [sha256Hex(stage.nonce())] }, toHex(stage.nonce()))
+  const marker = encodeTomb({ kind: 'marker', spent: [tomb.id] }, toHex(stage.nonce()))
   await stage.put(tombName(tomb.id), tomb.bytes)
   await stage.put(tombName(marker.id), marker.bytes)
 }

@@ -14,7 +14,7 @@ import { silentReporter } from '../../src/util/reporter.ts'
 import { seededNoise } from '../helpers/seeded.ts'
 import { makeTree } from '../helpers/trees.ts'
 
-/** So many bytes at its beginning tell a chunk from its base. */
+/** So many bytes at its beginning distinguish a chunk from its base. */
 const DELTA_BYTES = 60
 
 /**
@@ -76,7 +76,7 @@ export function countRecoded(real: typeof Recode): typeof Recode {
   }
 }
 
-/** Files and what their chunk may be predicted from. Small ones share blocks. */
+/** Files, with the possible bases of their chunk. Small ones share blocks. */
 const FILES: Record<string, { bytes: number; base?: string }> = {
   a: { bytes: 600 },
   b: { bytes: 600 },
@@ -130,7 +130,7 @@ interface AttemptInside {
   storeChunk(chunk: FileChunk): Promise<void>
 }
 
-/** Lets pushes store the chunks above as predicted ones wherever their bases are at hand, as they do with tensors. */
+/** Lets pushes store the chunks above as predicted ones if their bases are present, as they do with tensors. */
 export function predictChunks(): () => void {
   const inside = PushAttempt.prototype as unknown as AttemptInside
   // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called with `this` below

@@ -60,7 +60,7 @@ export function retire(real: typeof Retire, broken: Broken): typeof Retire {
       if (!lift && broken.rule !== '10: tombs stay for G after their packs') return real.retireTombs(context, view, deleted, waits)
       let count = lift ? await real.retireTombs(context, view, deleted, waits) : 0
       for (const [id, tomb] of view.tombs) {
-        if (!('packs' in tomb)) continue
+        if (tomb.kind !== 'packs') continue
         const due = view.inventory.tombs.get(id)!.created <= view.inventory.asOf - waits.graceMs
         const left = tomb.packs.some(pack => view.inventory.packs.has(pack) && !deleted.has(pack))
         // lifted: those that are due and still needed; too early: those whose packs have just gone

@@ -20,7 +20,7 @@ export interface RunOptions {
   freshNames?: boolean
 }
 
-/** A promise that was broken, with what led to it. */
+/** A promise that was broken, with the steps that led to it. */
 export class Violation extends Error {
   /** Undefined where nothing stored was lost: something failed that should not, or was left that should be gone. */
   readonly lost: LossKind | undefined
@@ -32,7 +32,7 @@ export class Violation extends Error {
   }
 }
 
-/** How far a run came: for telling that the model does what it is for. */
+/** How far a run came. It shows that the model reaches the cases that it is for. */
 export interface RunCounts {
   steps: number
   pushes: number
@@ -88,7 +88,7 @@ class Run {
   private readonly pushed: string[][] = []
   private trained = 0
   private readonly pushing = new Map<Actor, string[]>()
-  /** Names of which somebody has given up all versions. */
+  /** Names whose versions were all forgotten with `--all`. */
   private readonly givenUp = new Set<string>()
   private failure: Error | undefined
 
@@ -226,7 +226,7 @@ class Run {
       this.truth.rely(snapshot!.ref.objectName)
       this.truth.check()
     } catch (error) {
-      // it gave up because what it relied on kept going away, or its version was forgotten at once
+      // it gave up because packs that it relied on kept disappearing, or its version was forgotten at once
       if (!isAppError(error, 'unavailable', 'conflict')) throw error
       world.note(actor, error.message)
     }
@@ -324,7 +324,7 @@ class Run {
     if (wasCommitted && others.length === 0) throw new Loss('version', `${gone.name} has no version left`)
   }
 
-  /** With everybody gone and time enough, all that nobody needs is gone, and all that is promised comes back. */
+  /** When all actors have ended and time has passed, only needed packs are left and all promised versions read back. */
   private async expectCleanEnd(): Promise<void> {
     const { world, truth } = this
     world.calm = true

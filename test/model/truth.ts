@@ -25,7 +25,7 @@ export class Loss extends Error {
   }
 }
 
-/** What was promised, held against what is really in the store. */
+/** The promises that were made, and a check of them against the objects in the store. */
 export class Truth {
   private readonly world: World
   private readonly places = new Map<string, ChunkCopy[]>()
@@ -34,7 +34,7 @@ export class Truth {
   private readonly tombed = new Map<string, number>()
   /** Chunks that each snapshot ever made needs, its name and `listed`. */
   readonly snapshots = new Map<string, { name: string; listed: number; chunks: string[] }>()
-  /** Late snapshots that somebody relies on, because a push has succeeded or a forget has kept them, and since when. */
+  /** Late snapshots that must stay, because a push has succeeded or a forget has kept them, and since when. */
   private readonly acknowledged = new Map<string, number>()
 
   constructor(world: World) {
@@ -48,7 +48,7 @@ export class Truth {
     const index = /^index-(.*)$/.exec(name)
     if (pack) {
       const tail = decodePackTail(bytes, bytes.length, pack[1]!)
-      if (!('directory' in tail)) throw new Error('a pack has no directory')
+      if (tail.kind !== 'directory') throw new Error('a pack has no directory')
       const { chunkIds, chunkLengths, bases } = tail.directory
       for (let i = 0; i < chunkLengths.length; i++) {
         const id = Buffer.from(chunkIds).toString('hex', i * 32, i * 32 + 32)

@@ -13,7 +13,7 @@ export interface Copy {
   deleted: number | undefined
 }
 
-/** What an actor asks of the world; of a `put` also what for. */
+/** A request of an actor to the world; a `put` also has its purpose. */
 export type Call = 'list' | 'get' | 'remove' | 'wait' | 'put pack' | 'put index' | 'put snapshot' | 'put tomb' | 'put config'
 
 /** Something an actor waits for: first it takes effect on the world, then the actor hears of it. */
@@ -50,7 +50,7 @@ export class World {
   /** Whether puts may leave two objects of one name. */
   duplicates = false
   private pending: Pending[] = []
-  /** Called after whatever may have harmed something. */
+  /** Called after every step that may have broken a promise. */
   onEffect: (kind: 'put' | 'remove', name: string, actor: Actor) => void = () => undefined
 
   constructor(chance: () => number) {
@@ -73,7 +73,7 @@ export class World {
     return this.copies.filter(copy => copy.name === name && copy.deleted === undefined)
   }
 
-  /** Resolves with what `effect` returns, or rejects with what it throws, when the world has come to it. */
+  /** Runs `effect` when its turn comes, and resolves or rejects with its result. */
   call<T>(actor: Actor, call: Call, effect: () => T, notBefore = 0): Promise<T> {
     if (this.calm) return Promise.resolve().then(effect)
     return new Promise((resolve, reject) => {
@@ -94,7 +94,7 @@ export class World {
     return this.call(actor, 'wait', () => undefined, this.time + ms)
   }
 
-  /** One step of one actor, chosen by chance. False when nobody has anything left to do. */
+  /** One step of one actor, chosen by chance. False if no actor has anything left to do. */
   step(): boolean {
     this.pending = this.pending.filter(({ actor, effect }) => !actor.dead || effect !== undefined)
     const isReady = ({ actor, notBefore, effect }: Pending): boolean =>
@@ -120,7 +120,7 @@ export class World {
     return true
   }
 
-  /** The machine stops: what it had sent may still arrive, what it would have done next never happens. */
+  /** The machine stops. Requests that it has sent may still arrive, and it sends no more. */
   kill(actor: Actor): void {
     actor.dead = true
     this.note(actor, 'dies')

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { MAX_BLOCK_BYTES } from '../../src/repository/format/limits.ts'
+import { MAX_BLOCK_BYTES } from '../../src/compression/limits.ts'
 import { openForReading } from '../../src/repository/open/open.ts'
 import { readManifest } from '../../src/repository/read/read-manifest.ts'
 import { StoredFile } from '../../src/repository/read/stored-file.ts'

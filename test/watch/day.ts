@@ -20,11 +20,11 @@ const POLICY: RetentionPolicy = { last: 5, best: [{ metric: 'val_loss', directio
 export interface DayStore {
   /** ms since 1970 by the clock of the store. */
   now: () => number
-  /** Lets so much time pass, ms, in which nobody does anything. */
+  /** Lets so much time pass, ms, without any actions. */
   pass: (ms: number) => Promise<void>
   /** A machine that has never been there before. */
   machine: () => Machine
-  /** All that is stored there, whatever it is. */
+  /** All objects that are stored there, of any kind. */
   storedBytes: () => Promise<number>
 }
 
@@ -37,11 +37,11 @@ export interface Machine {
 }
 
 export interface DayOptions {
-  /** An empty folder, for what is pushed and pulled. */
+  /** An empty folder, for sources and pulled copies. */
   folder: string
   store: DayStore
   seed: number
-  /** Of training; 24 unless told. */
+  /** Hours of training; 24 by default. */
   hours?: number
   checkpoints: number
   bytes: number
@@ -58,7 +58,7 @@ export interface DayResult {
   versions: number
   /** After a prune a day later, when nothing waits any more. */
   storedBytes: number
-  /** At the end of the day: what no version needs and waits, and what lost machines left. */
+  /** At the end of the day: unneeded packs that wait, and leftovers of lost machines. */
   waitingBytes: number
   leftBytes: number
   /** Saves that the loss of a machine broke off. */
@@ -148,7 +148,7 @@ export async function trainForADay(options: DayOptions): Promise<DayResult> {
     else if (steps.includes(step) && !acknowledged.has(step)) unacknowledged++
     const chosen = killed || restorePerStep >= there.length ? there : there.slice(-1).concat(there.slice(0, restorePerStep - 1))
     for (const made of chosen) await restore(context, made)
-    // nothing is left over but what waits, each for its time
+    // nothing is left over but packs that wait for their grace
     if (killed) await expectNoLeak(context, sweptAt, (++lost * bytes * 2.02) / 3 + lost * SLACK, expect)
     before = steps
     onStep?.(step)
@@ -157,7 +157,7 @@ export async function trainForADay(options: DayOptions): Promise<DayResult> {
   const { context } = machine
   const { waitingBytes, leftBytes } = await expectNoLeak(context, sweptAt, (kills * bytes * 2.02) / 3 + kills * SLACK, expect)
   await forgetOlder(context)
-  // somebody tidies up a day later: what is left then is marked, an hour after that it goes, and then its tomb
+  // a prune a day later marks the leftovers; an hour later a prune deletes them, and then their tomb
   for (const ms of [25 * HOUR, 2 * HOUR, 2 * HOUR]) {
     await store.pass(ms)
     await prune(context, await openForPrune(context), { waits: SAFE_GRACE_PERIODS, dryRun: false })
@@ -203,7 +203,7 @@ async function expectNoLeak(
   )
   expect(leftBytes <= mostLeft, `${leftBytes} bytes of packs are needed by nobody and in no tomb, more than ${Math.round(mostLeft)}`)
   for (const [id, tomb] of tombs) {
-    const waits = 'packs' in tomb && tomb.packs.some(pack => inventory.packs.has(pack))
+    const waits = tomb.kind === 'packs' && tomb.packs.some(pack => inventory.packs.has(pack))
     expect(
       !waits || sweptAt - inventory.tombs.get(id)!.created <= SAFE_GRACE_PERIODS.graceMs,
       'packs wait in a tomb for longer than they have to',

@@ -50,7 +50,7 @@ test.each([
         await watch.saved(name)
         writeFileSync(sandbox.in('runs', name), second.subarray(0, 150_000))
         await until(() => statusOf(sandbox).held.some(({ path, kind }) => path === name && kind === 'incomplete'))
-        // something else is finished meanwhile: the version made for it keeps what the last one had
+        // another file is finished meanwhile: its version carries over the content of the last one
         writeFileSync(sandbox.in('runs', 'other.txt'), 'finished')
         const { files } = await watch.saved('other.txt')
         expect(files).toEqual(['other.txt'])

@@ -21,7 +21,7 @@ const LONG_MS = 240_000
 interface Place {
   sandbox: Sandbox
   env?: Record<string, string | undefined>
-  /** Of a checkpoint. */
+  /** Bytes of a checkpoint. */
   bytes: number
   /** What is stored now, to be looked at without the program. */
   look: () => Promise<RepositoryContext>
@@ -140,7 +140,7 @@ test(
             env: driveEnvironment(emulator, folder, login),
             bytes: 600_000,
             look: () => copyOf(emulator),
-            // by turns before that call is done, and when it is done and nobody has heard of it
+            // by turns before that call is done, and when it is done and its result has not arrived
             aim: nth => {
               emulator.resetRecords()
               if (nth % 2 === 0) emulator.faults.add({ nth, do: 'reset-after-commit' })

@@ -3,7 +3,7 @@ import { openForReading, type OpenRepository, type RepositoryContext } from '../
 import { packsOf } from '../../src/repository/prune/reachability.ts'
 import { readSnapshot } from '../../src/repository/versions/versions.ts'
 
-/** A version whose metrics tell what is in it. */
+/** A version whose metrics show its content. */
 export interface Made {
   step: number
   stored: StoredSnapshot

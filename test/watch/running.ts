@@ -15,7 +15,7 @@ export interface WatchLine {
 /** Nothing these tests wait for takes a tenth of this on a machine that has nothing else to do. */
 const PATIENCE_MS = 40_000
 
-/** A watch that runs with --json, and what it has said so far. */
+/** A watch that runs with --json, and its output so far. */
 export class RunningWatch {
   readonly child: ChildProcess
   readonly lines: WatchLine[] = []
@@ -97,7 +97,7 @@ export class RunningWatch {
   }
 }
 
-/** Runs a watch while `use` does its work; it is gone afterwards, whatever came of that. */
+/** Runs a watch while `use` does its work. The watch has ended afterwards, also if `use` failed. */
 export async function whileWatching<T>(
   sandbox: Sandbox,
   args: readonly string[],
@@ -114,7 +114,7 @@ export async function whileWatching<T>(
   }
 }
 
-/** Waits until `what`, asked every `pauseMs`, tells something. */
+/** Waits until `what`, called every `pauseMs`, returns something. */
 export async function until<T>(what: () => T | undefined | false, pauseMs = 50): Promise<T> {
   const end = performance.now() + PATIENCE_MS
   for (;;) {

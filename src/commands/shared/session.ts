@@ -170,11 +170,10 @@ export class Session {
   }
 
   /**
-   * Data that seems damaged may only be missing: its version was forgotten meanwhile, or somebody moved it to the
-   * trash. Then the error says so.
+   * Data that is missing may have been deleted with a forgotten version, or moved to the trash. The error then says so.
    */
   async explain(error: unknown): Promise<unknown> {
-    if (!isAppError(error, 'corrupt')) return error
+    if (!isAppError(error, 'corrupt') || !error.isMissing) return error
     for (const { repository, snapshot } of this.reading) {
       if (!(await isStillThere(repository, snapshot).catch(() => true))) return forgottenMeanwhile(snapshot)
     }

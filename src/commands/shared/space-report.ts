@@ -1,5 +1,5 @@
-import type { MarkedForDeletion } from '../../repository/prune/marked-for-deletion.ts'
 import type { Amount, PruneResult } from '../../repository/prune/prune.ts'
+import type { TombedPacks } from '../../repository/prune/tombed-packs.ts'
 import { formatBytes, formatCount, plural, localTime } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
 import type { Store } from './store.ts'
@@ -15,7 +15,7 @@ export function refuseMounted(store: Store): void {
 const bytesOf = ({ packs, bytes }: Amount): string => `${formatBytes(bytes)} (${plural(packs, 'pack')})`
 
 /** Reports how much `prune` will free, and when. */
-export function markedText({ packs, bytes, until }: MarkedForDeletion): string {
+export function markedText({ packs, bytes, until }: TombedPacks): string {
   const from = until === undefined ? '' : ` after ${localTime(until)}`
   return `Marked for deletion: ${formatBytes(bytes)} (${plural(packs, 'pack')}). \`colab-escape prune\` frees it${from}.`
 }

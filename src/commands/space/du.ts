@@ -1,9 +1,9 @@
 import { versionLabel } from '../../repository/format/snapshot.ts'
 import { openForReading } from '../../repository/open/open.ts'
 import { findTrashedObjects } from '../../repository/prune/empty-trash.ts'
-import { markedForDeletion } from '../../repository/prune/marked-for-deletion.ts'
+import { countTombedPacks } from '../../repository/prune/tombed-packs.ts'
 import { kindOfChunk } from '../../repository/usage/file-kinds.ts'
-import { measureParts } from '../../repository/usage/usage-by-part.ts'
+import { measureGroups } from '../../repository/usage/usage-by-group.ts'
 import { measureUsage, type RepositoryUsage, type Usage } from '../../repository/usage/usage.ts'
 import { parseVersion } from '../../repository/versions/versions.ts'
 import { formatBytes, formatCount, localTime } from '../../ui/format.ts'
@@ -33,20 +33,20 @@ export async function duCommand(session: Session, version: string | undefined, o
   const repository = await openForReading(session.context(store.storage, 0))
   if (version !== undefined && options.by !== undefined) {
     const snapshot = await findVersion(session, repository, parseVersion(version))
-    const parts = await measureParts(repository, snapshot, PART_OF[options.by])
+    const parts = await measureGroups(repository, snapshot, PART_OF[options.by])
     session.console.print(partsTable(options.by, parts, session.console.columns), {
       command: 'du',
       name: snapshot.name,
       version: snapshot.id,
       by: options.by,
-      parts: parts.map(part => ({ part: part.part, files: part.files, ...sizesToJson(part) })),
+      parts: parts.map(part => ({ part: part.group, files: part.files, ...sizesToJson(part) })),
     })
     return 'done'
   }
   const usage = await measureUsage(repository)
   const quota = await repository.storage.quota({ signal: session.signal })
   const name = version === undefined ? undefined : (await findVersion(session, repository, parseVersion(version))).name
-  const marked = markedForDeletion(repository.view)
+  const marked = countTombedPacks(repository.view)
   const trashed = await findTrashedObjects(session.trash, { signal: session.signal })
   const waiting = [...(marked.packs === 0 ? [] : [markedText(marked)]), ...(trashed.objects === 0 ? [] : [describeTrash(trashed)])]
   const human = name === undefined ? [...describeNames(session, usage), ...waiting] : describeVersions(session, usage, name)

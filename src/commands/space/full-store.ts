@@ -1,7 +1,7 @@
 import { openForReading } from '../../repository/open/open.ts'
 import { findTrashedObjects } from '../../repository/prune/empty-trash.ts'
-import { markedForDeletion } from '../../repository/prune/marked-for-deletion.ts'
 import { proposeForgetting, type Proposal } from '../../repository/prune/proposals.ts'
+import { countTombedPacks } from '../../repository/prune/tombed-packs.ts'
 import { formatBytes, plural } from '../../ui/format.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import type { Session } from '../shared/session.ts'
@@ -29,7 +29,7 @@ export async function withProposals(session: Session, store: Store, error: unkno
 
 async function proposals(session: Session, store: Store): Promise<string[]> {
   const repository = await openForReading(session.context(store.storage, 0))
-  const marked = markedForDeletion(repository.view)
+  const marked = countTombedPacks(repository.view)
   const trashed = await findTrashedObjects(session.trash, { signal: session.signal })
   const older = (await proposeForgetting(repository)).filter(({ bytes }) => bytes !== 0)
   return [

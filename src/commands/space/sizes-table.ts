@@ -1,5 +1,5 @@
 import type { Savings, Sizes } from '../../repository/index/stored-sizes.ts'
-import type { PartUsage } from '../../repository/usage/usage-by-part.ts'
+import type { GroupUsage } from '../../repository/usage/usage-by-group.ts'
 import { formatBytes, formatCount, formatPercent } from '../../ui/format.ts'
 import { renderTable, right } from '../../ui/table.ts'
 
@@ -17,11 +17,11 @@ const IN_DETAIL = 'dedup: repeated data, stored once; packed: saved by codec, fi
  * One line per part: the size minus the savings is what is stored. Filters and deltas have a column only if they saved
  * something.
  */
-export function partsTable(title: string, parts: readonly PartUsage[], columns: number): string[] {
+export function partsTable(title: string, parts: readonly GroupUsage[], columns: number): string[] {
   const ways = WAYS.filter(([way]) => way === 'compression' || parts.some(({ saved }) => shows(saved[way])))
   const headings = ['files', 'size', 'dedup', ...ways.map(([, heading]) => heading), 'stored', 'saved']
   const rows = parts.map(part => [
-    part.part,
+    part.group,
     formatCount(part.files),
     formatBytes(part.plainBytes),
     saving(part.plainBytes - part.distinctBytes),

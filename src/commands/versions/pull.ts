@@ -1,7 +1,7 @@
 import { versionLabel, type StoredSnapshot } from '../../repository/format/snapshot.ts'
 import { openForReading } from '../../repository/open/open.ts'
-import { findPart } from '../../repository/pull/part.ts'
 import { pull, type PullResult } from '../../repository/pull/pull.ts'
+import { findSelection } from '../../repository/pull/selection.ts'
 import { parseVersionOrPath } from '../../repository/versions/versions.ts'
 import { formatBytes, formatCount, formatDuration, plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
@@ -29,7 +29,7 @@ export async function pullCommand(
   const looking = session.context(storage, 0)
   const repository = await openForReading(looking, spec.at === undefined && spec.back === 0 ? spec.name : undefined)
   const snapshot = await findVersion(session, repository, spec)
-  const { part, pattern } = path === undefined ? {} : await findPart(repository, snapshot, path)
+  const { entry: selected, pattern } = path === undefined ? {} : await findSelection(repository, snapshot, path)
   if (pattern !== undefined && options.only !== undefined)
     throw new AppError('usage', `${version} already has a pattern, so --only can't add another.`, {
       hint: 'Give both patterns with --only.',
@@ -40,7 +40,7 @@ export async function pullCommand(
     { ...repository, pool: context.pool },
     {
       snapshot,
-      part,
+      selected,
       destination,
       only: pattern === undefined ? (options.only ?? []) : [pattern],
       exclude: options.exclude ?? [],

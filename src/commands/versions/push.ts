@@ -4,7 +4,7 @@ import { versionLabel } from '../../repository/format/snapshot.ts'
 import type { ForgetResult } from '../../repository/prune/forget.ts'
 import type { PushResult } from '../../repository/push/push.ts'
 import { kindOfChunk } from '../../repository/usage/file-kinds.ts'
-import { measureNewParts, type PartUsage } from '../../repository/usage/usage-by-part.ts'
+import { measureNewGroups, type GroupUsage } from '../../repository/usage/usage-by-group.ts'
 import { parseMetrics } from '../../repository/versions/metrics.ts'
 import { ReadAheadStorage } from '../../storage/read-ahead.ts'
 import { formatBytes, formatDuration, formatPercent, plural } from '../../ui/format.ts'
@@ -69,7 +69,7 @@ async function pushOne(session: Session, store: Store, path: string, options: Pu
   const failed = result.reading.failedFiles.length + source.failed
   const requests = requestsSince(requestsBefore, store.requests())
   const receipt = describe(name, store, result, failed, totalRequests(requests), performance.now() - started)
-  const kinds = result.outcome === 'dry-run' ? measureNewParts(result.packs, result.index, result.reading.entries, kindOfChunk) : undefined
+  const kinds = result.outcome === 'dry-run' ? measureNewGroups(result.packs, result.index, result.reading.entries, kindOfChunk) : undefined
   if (kinds) receipt.push(...partsTable('kind', kinds, console.columns))
   if (forgotten) receipt.push(...describeForgotten(forgotten))
   console.reporter.detail(requestsByKind(requests))
@@ -120,7 +120,7 @@ function describe(name: string, store: Store, result: PushResult, failed: number
   return lines
 }
 
-function kindToJson({ part, files, ...sizes }: PartUsage): object {
+function kindToJson({ group: part, files, ...sizes }: GroupUsage): object {
   const { plainBytes, distinctBytes, storedBytes, saved } = sizesToJson(sizes)
   return { kind: part, files, bytes: plainBytes, newBytes: distinctBytes, storedBytes, saved }
 }

@@ -1,6 +1,6 @@
 /*
- * Finds the bases of tensors while a push reads its files. A base is only an offer: its bytes are verified, and a
- * sample shows that it helps.
+ * Finds the bases of tensors while a push reads its files. It offers a base only if the bytes of the base are verified
+ * and a sample shows that it helps.
  */
 
 import type { CutChunk, TensorPlace } from '../../chunking/cut-tensors.ts'
@@ -20,18 +20,18 @@ import type { CachedFileWriter } from './tensor-cache-file.ts'
 import type { TensorCache } from './tensor-cache.ts'
 
 export interface BasePolicy {
-  /** Keeps plain tensors of files that are overwritten in place. Undefined: they are not kept. */
+  /** Keeps plain tensors of files that are overwritten in place. Undefined if these are not kept. */
   cache: TensorCache | undefined
   /**
-   * Length of the longest chain of bases, 1 to 8. 1 where versions will be forgotten, so that a kept version needs no
-   * more than one other.
+   * Depth of a copy, at most: 1 to 8. It is 1 if versions will be forgotten, so that a kept version needs no more than
+   * one other.
    */
   maxDepth?: number | undefined
 }
 
 export interface BaseFinderOptions extends BasePolicy {
   earlier: EarlierFiles
-  /** The depth of a copy that may be relied on, less than `below`; -1 when there is none. */
+  /** The depth of a present or added copy, less than `below`; -1 if there is none. */
   depthOf: (id: Uint8Array, below: number) => number
   /** Plain bytes of a chunk that is stored. */
   lengthOf: (ids: Uint8Array, offset: number) => number
@@ -40,14 +40,14 @@ export interface BaseFinderOptions extends BasePolicy {
 
 /** Bytes of the bases of one chunk, at most: the base of a rounded chunk has twice as many bytes. */
 const MAX_BASE_BYTES = 2 * TENSOR_CHUNK_BYTES
-/** A base must save at least this share of a sample: following it costs time in every pull. */
+/** A base must save at least this share of a sample, because it costs time in every pull. */
 const MIN_SAVED_SHARE = 0.04
-/** A base that leaves no more than this share is taken without trying others. */
+/** A base with which a sample shrinks to this share is taken, and no others are tried. */
 const GOOD_ENOUGH_SHARE = 0.1
-/** A file that was a base for none of this many tensors is not tried any more. */
+/** A file is not tried any more when it was tried for this many tensors and was the base of none. */
 const MAX_FAILED_TRIES = 12
 
-/** A file whose tensors may be bases of the file that is being read. */
+/** A file whose tensors may be bases of the tensors in the file that is being read. */
 interface OpenBase {
   file: BaseFile
   pairs: TensorPairs
@@ -63,22 +63,22 @@ interface Partner {
 }
 
 /** The file that is being read. */
-interface Current {
+interface CurrentFile {
   file: WalkedEntry
   lengths: number[]
   candidates: OpenBase[] | undefined
   tensor: TensorPlace['tensor'] | undefined
   partners: Partner[]
-  /** Chosen for the first new chunk of each tensor. null: none helps. */
+  /** The base of the current tensor, chosen for its first new chunk. null: none helps. */
   chosen: Partner | null | undefined
-  /** Writes its tensors to the cache. null: they are not kept. */
+  /** Writes the tensors of the file to the cache. null: they are not kept. */
   cached: CachedFileWriter | null | undefined
 }
 
 /**
- * Finds the bases of tensors in other files of the push and in the local cache. A base is offered only if its bytes
- * have the hash that its id says, and if a sample of the tensor shows that it helps. Call `arrange` first; then `keep`
- * for each file that is not read, and `begin`, `note` and `offer` for each chunk, and `end` for each file that is.
+ * Finds the bases of tensors in other files of the push and in the local cache. Offers a base only if its bytes match
+ * its id and a sample of the tensor shows that it helps. Call `arrange` first. Then call `keep` for each file that is
+ * not read. For each file that is read, call `begin`, then `note` and `offer` for its chunks, then `end`.
  */
 export class BaseFinder {
   private readonly options: BaseFinderOptions
@@ -86,8 +86,8 @@ export class BaseFinder {
   private plan = new BasePlan([], () => false)
   /** Files that were read or kept and may be bases of later ones, by path. */
   private readonly done = new Map<string, LocalFile>()
-  private current: Current | undefined
-  /** One holds the base that is offered for a chunk, the other a base that is compared with it. */
+  private current: CurrentFile | undefined
+  /** Two buffers: for the base that is offered for a chunk, and for a base that is compared with it. */
   private readonly buffers = [new Uint8Array(MAX_BASE_BYTES), new Uint8Array(MAX_BASE_BYTES)] as const
 
   constructor(options: BaseFinderOptions) {
@@ -95,14 +95,14 @@ export class BaseFinder {
     this.maxDepth = Math.min(options.maxDepth ?? MAX_DEPTH, MAX_DEPTH)
   }
 
-  /** Returns the files in an order in which bases come first. `isNew`: the file will be read. */
+  /** Returns the files in an order in which bases come first. `isNew` is true for a file that will be read. */
   async arrange(files: readonly WalkedEntry[], isNew: (file: WalkedEntry) => boolean): Promise<WalkedEntry[]> {
     this.plan = new BasePlan(files, isNew)
     await this.plan.findBases()
     return this.plan.ordered(files)
   }
 
-  /** A file is not read: it is unchanged and consists of these chunks, ids of 32 bytes each. */
+  /** Call it for a file that is not read, because it is unchanged. `chunks`: its chunk ids, 32 bytes each. */
   keep(file: WalkedEntry, chunks: Buffer): void {
     if (!this.plan.bases.has(file.path)) return
     const { lengthOf } = this.options
@@ -110,13 +110,13 @@ export class BaseFinder {
     this.done.set(file.path, { file, chunks, lengths })
   }
 
-  /** A file is going to be read from its beginning, perhaps once more. */
+  /** Call it before a file is read from its beginning, also if it is read once more. */
   async begin(file: WalkedEntry): Promise<void> {
     await this.leave()
     this.current = { file, lengths: [], candidates: undefined, tensor: undefined, partners: [], chosen: undefined, cached: undefined }
   }
 
-  /** A file was read and consists of these chunks; undefined where that failed. */
+  /** Call it after a file was read. `chunks`: its chunk ids; undefined if reading it failed. */
   async end(file: WalkedEntry, chunks: Buffer | undefined): Promise<void> {
     const { current } = this
     if (current?.file === file && chunks?.length === current.lengths.length * HASH_BYTES) {
@@ -134,7 +134,7 @@ export class BaseFinder {
     for (const { file } of current?.candidates ?? []) await file.close()
   }
 
-  /** Takes note of every chunk of the file, in its order. */
+  /** Call it for every chunk of the file, in order. */
   note({ id, bytes, place }: CutChunk & { id: Uint8Array }): void {
     const { current } = this
     if (!current) return
@@ -142,7 +142,7 @@ export class BaseFinder {
     if (place) this.addToCache(current, id, bytes, place)
   }
 
-  private addToCache(current: Current, id: Uint8Array, bytes: Uint8Array, place: TensorPlace): void {
+  private addToCache(current: CurrentFile, id: Uint8Array, bytes: Uint8Array, place: TensorPlace): void {
     const { cache, dryRun } = this.options
     if (!cache) return
     if (current.cached === undefined) {
@@ -159,7 +159,7 @@ export class BaseFinder {
     }
   }
 
-  /** The base of a new chunk; its bytes are valid until the next call. */
+  /** Finds the base of a new chunk. Its bytes are valid until the next call. */
   async offer(bytes: Uint8Array, { tensor, offset }: TensorPlace): Promise<OfferedBase | undefined> {
     const { current } = this
     if (!current) return undefined
@@ -171,7 +171,7 @@ export class BaseFinder {
     return current.chosen ? this.baseFrom(current.chosen, chunk, bytes.length, this.buffers[0]) : undefined
   }
 
-  private findPartners(current: Current, tensor: TensorPlace['tensor']): void {
+  private findPartners(current: CurrentFile, tensor: TensorPlace['tensor']): void {
     current.tensor = tensor
     current.chosen = undefined
     current.partners = current.candidates!.flatMap(candidate => {
@@ -182,7 +182,7 @@ export class BaseFinder {
   }
 
   private async choose(
-    current: Current,
+    current: CurrentFile,
     bytes: Uint8Array,
     element: TensorPlace['tensor'],
     chunk: number,
@@ -208,7 +208,7 @@ export class BaseFinder {
   }
 
   /**
-   * The verified bytes of the bases of a tensor's chunk, in `buffer`; undefined when one of them is missing or too
+   * Reads and verifies the bases of a tensor's chunk into `buffer`. Undefined if one of them is missing, wrong or too
    * deep.
    */
   private async baseFrom(

@@ -7,12 +7,10 @@ import { sharedShare, type TensorSummary, summaryOf } from './tensor-summary.ts'
 const NAMES = /\.(safetensors|pt|pth|ckpt|bin|npz|npy|keras|h5|hdf5|gguf)$/i
 const MIN_BYTES = 4 * 1024
 const LARGE_BYTES = 1024 * 1024
-/** Files whose headers are compared with that of each new file, at most, for each relation. */
+/** Files whose headers are compared with the header of each new file, at most, for each relation. */
 const MAX_PREDECESSORS = 3
 const MAX_ORIGINALS = 6
-/**
- * A file may be an export of an original that shares this part of its tensors and is between this many times as large.
- */
+/** A file may be an export of an original that has this share of its tensors and is this many times as large. */
 const MIN_SHARED = 0.5
 const ORIGINAL_SIZES = [1.8, 20] as const
 
@@ -22,14 +20,14 @@ interface Candidate {
   position: SeriesPosition
 }
 
-/** Tells by name and size whether a file may hold tensors. */
+/** Whether a file may hold tensors, by its name and size. */
 export function mayHold(path: string, size: number): boolean {
   return size >= LARGE_BYTES || (size >= MIN_BYTES && NAMES.test(path))
 }
 
 /**
- * Decides by headers which files of a push may be bases of others: the file before in a numbered series, if it has the
- * same tensors, and the fp32 original of which a bf16 or fp16 file may be an export.
+ * Decides by headers which files of a push may be bases of others: the file before it in a numbered series, if it has
+ * the same tensors; and for a bf16 or fp16 file the fp32 original that it may be an export of.
  */
 export class BasePlan {
   /** Paths of files that may be bases of others. */
@@ -40,7 +38,7 @@ export class BasePlan {
   private readonly series = new Map<string, Candidate[]>()
   private readonly summaries = new Map<WalkedEntry, TensorSummary | undefined>()
 
-  /** `isNew`: the file will be read. */
+  /** `isNew` is true for a file that will be read. */
   constructor(files: readonly WalkedEntry[], isNew: (file: WalkedEntry) => boolean) {
     this.candidates = files
       .filter(({ path, fingerprint }) => mayHold(path, fingerprint.size))
@@ -69,12 +67,12 @@ export class BasePlan {
     return this.basesOf.get(path) ?? []
   }
 
-  /** Tells whether there is another file of the series on disk. Then this one need not be cached. */
+  /** Whether another file of the series is on disk. If so, this one need not be cached. */
   hasSeries(path: string): boolean {
     return (this.series.get(seriesOf(path).series)?.length ?? 0) > 1
   }
 
-  /** The same files, each after its possible bases. */
+  /** The same files in another order: each comes after its possible bases. */
   ordered(files: readonly WalkedEntry[]): WalkedEntry[] {
     if (this.bases.size === 0) return [...files]
     const out = new Set<WalkedEntry>()

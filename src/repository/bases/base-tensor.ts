@@ -7,17 +7,17 @@ export interface BaseTensor extends Pick<TensorSpan, 'name' | 'width' | 'kind' |
   /** Ids of its chunks, 32 bytes each. */
   ids: Uint8Array
   /**
-   * Reads a chunk, not verified, to the beginning of `buffer` and returns the view of it. It is shorter when the file
-   * or the buffer is.
+   * Reads a chunk, without verifying it, to the beginning of `buffer` and returns a view of it. The view is shorter if
+   * the file or the buffer is.
    */
   read: (chunk: number, buffer: Uint8Array) => Promise<Uint8Array>
 }
 
-/** A file's tensors, as bases. */
+/** The tensors of a file, which may be bases. */
 export interface BaseFile {
   tensors: readonly BaseTensor[]
   close: () => Promise<void>
-  /** Reports that a chunk does not have the bytes that its id says. */
+  /** Call it when the bytes of a chunk do not match its id. */
   damaged?: () => void
 }
 
@@ -26,7 +26,7 @@ export function chunkLength({ length }: Pick<TensorSpan, 'length'>, chunk: numbe
   return Math.min(TENSOR_CHUNK_BYTES, length - chunk * TENSOR_CHUNK_BYTES)
 }
 
-/** How `tensor` may be predicted from `base`, judging by their headers. */
+/** How `tensor` may be predicted from `base`, by their headers. */
 function relationOf(tensor: TensorSpan, base: BaseTensor): BlockBase['relation'] | undefined {
   if (base.width === tensor.width && base.length === tensor.length && base.dtype === tensor.dtype) return 'delta'
   if (base.dtype !== 'F32' || base.length !== 2 * tensor.length) return undefined
@@ -38,12 +38,12 @@ interface Named {
 }
 
 /**
- * Pairs the tensors of a file with those of a base: by name; else by a name that is the end of the other, since some
- * containers put `model.` or `module.` before the names; else the nth tensor of a size with the nth of that size.
+ * Pairs the tensors of a file with those of a base: by name; else by a name that is the end of the other name, because
+ * some containers put `model.` or `module.` before the names; else the nth tensor of a size with the nth of that size.
  */
 export class TensorPairs {
   private readonly byName = new Map<string, BaseTensor>()
-  /** Undefined when several names have this end. */
+  /** Tensors by the end of their names. Undefined if several names have this end. */
   private readonly byEnd = new Map<string, BaseTensor | undefined>()
   private readonly bySize = new Map<string, BaseTensor[]>()
   private readonly counts = new Map<string, number>()

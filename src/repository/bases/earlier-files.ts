@@ -9,8 +9,8 @@ interface Earlier {
 }
 
 /**
- * Finds files of the version before in the local cache of tensors. The manifest of that version is read when the first
- * file needs it, and only if the cache is not empty: a push without tensors pays nothing for it.
+ * Finds files of the version before in the local cache of tensors. Reads the manifest of that version when a file first
+ * needs it, and only if the cache is not empty. So a push without tensors never reads it.
  */
 export class EarlierFiles {
   private readonly cache: TensorCache | undefined
@@ -23,7 +23,7 @@ export class EarlierFiles {
   }
 
   /**
-   * Keys of the cached tensors of the file that was at `path`, and of another file of its series: a training may keep
+   * Keys of the cached tensors of the former file at `path`, and of another file of its series: a training may keep
    * only its last checkpoint.
    */
   async keysFor(path: string): Promise<string[]> {

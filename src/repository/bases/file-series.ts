@@ -1,7 +1,7 @@
 import { comparePaths } from '../../util/paths.ts'
 
 /**
- * The position of a file in its series. Paths that differ only in numbers, such as `ckpt-000100.pt` and
+ * The position of a file in its series. Files whose paths differ only in numbers, such as `ckpt-000100.pt` and
  * `ckpt-000200.pt`, are one series.
  */
 export interface SeriesPosition {
@@ -9,7 +9,7 @@ export interface SeriesPosition {
   numbers: readonly number[]
 }
 
-/** The digits of an element type, as in `model-bf16`, are not a number of the series. */
+/** Digits of an element type, as in `model-bf16`, which are not a number of the series. */
 const TYPE = /(?<![a-z])(?:bf|fp|f|float|int|uint|i|u)(?:8|16|32|64)(?!\d)/gi
 
 export function seriesOf(path: string): SeriesPosition {
@@ -22,7 +22,7 @@ export function seriesOf(path: string): SeriesPosition {
   return { series, numbers }
 }
 
-/** Compares by number, and by path where numbers are equal, as 7 and 007 are. */
+/** Compares by number, and by path if the numbers are equal (7 and 007). */
 export function compareInSeries(a: { path: string; position: SeriesPosition }, b: { path: string; position: SeriesPosition }): number {
   for (const [i, number] of a.position.numbers.entries()) {
     const difference = number - (b.position.numbers[i] ?? 0)

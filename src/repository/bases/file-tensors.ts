@@ -5,7 +5,7 @@ import type { WalkedEntry } from '../../local/walk.ts'
 import { errnoOf } from '../../util/errors.ts'
 import { fsPath } from '../../util/paths.ts'
 
-/** Where the tensors of a file lie; undefined when it has none or can't be read now. */
+/** Finds the tensors in a file by its headers. Undefined if it has none or can't be read now. */
 export async function spansOf(file: WalkedEntry): Promise<TensorSpan[] | undefined> {
   let fd: number | undefined
   try {

@@ -17,7 +17,7 @@ export interface LocalFile {
   lengths: readonly number[]
 }
 
-/** Opens the tensors of a local file as bases; undefined when it has none or can't be read any more. */
+/** Opens the tensors of a local file as bases. Undefined if it has none or can't be read any more. */
 export async function openLocalBase({ file, chunks, lengths }: LocalFile): Promise<BaseFile | undefined> {
   const opened = await open(fsPath(file.localPath), 'r').catch(() => undefined)
   if (!opened) return undefined
@@ -56,7 +56,7 @@ function chunksByOffset(lengths: readonly number[]): Map<number, number> {
   return chunkAt
 }
 
-/** The ids of a tensor's chunks; undefined when the file is not cut around it. */
+/** The ids of a tensor's chunks; undefined if the file is not cut around the tensor. */
 function idsOf(span: TensorSpan, chunks: Buffer, lengths: readonly number[], chunkAt: ReadonlyMap<number, number>): Uint8Array | undefined {
   const first = chunkAt.get(span.offset)
   if (first === undefined || span.length < MIN_TENSOR_BYTES) return undefined

@@ -51,7 +51,7 @@ export class CachedFileWriter {
     this.write(bytes)
   }
 
-  /** Ends the file. Returns false when it holds no tensor. */
+  /** Ends the file. Returns false if it holds no tensor. */
   finish(): boolean {
     this.endTensor()
     const table = Buffer.from(JSON.stringify(this.table))
@@ -105,7 +105,7 @@ export class CachedFileWriter {
   }
 }
 
-/** Opens a cached file; throws when it is damaged or missing. */
+/** Opens a cached file. Throws if it is damaged or missing. */
 export async function openCachedFile(path: string): Promise<BaseFile> {
   const file = await open(path, 'r')
   try {

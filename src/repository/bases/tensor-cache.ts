@@ -9,7 +9,7 @@ import { openCachedFile, CachedFileWriter } from './tensor-cache-file.ts'
 /** The cache takes at most this many bytes, and this share of the free disk space. */
 const MAX_BYTES = 2_000_000_000
 const MAX_SHARE = 0.05
-/** An unfinished file this old (ms) will never be finished. */
+/** An unfinished file of this age (ms) will never be finished. */
 const STALE_MS = 6 * 3_600_000
 
 interface CacheFile {
@@ -19,10 +19,10 @@ interface CacheFile {
 }
 
 /**
- * Caches the tensors of files that were pushed lately: when a file is overwritten in place, its former tensors are the
- * bases. There is one cache file for each pushed file, named by the hash of its chunk ids; the least recently used is
- * evicted first. Several processes may use the cache, so a cache file may vanish at any time. Users verify what they
- * read.
+ * Caches the tensors of files that were pushed lately. If a file is overwritten in place, its former tensors are bases
+ * of the new ones. Each pushed file has a cache file, named by the hash of its chunk ids. The least recently used one
+ * is evicted first. Several processes may use the cache, so a cache file may vanish at any time. Callers verify the
+ * bytes that they read.
  */
 export class TensorCache {
   private readonly folder: string
@@ -44,7 +44,7 @@ export class TensorCache {
     return new Set(this.list().map(({ name }) => name))
   }
 
-  /** Opens the tensors of a file and marks them as used now; undefined when there are none. */
+  /** Opens the tensors of a file and records that they were used now. Undefined if there are none. */
   async open(key: string): Promise<BaseFile | undefined> {
     const path = join(this.folder, key)
     try {
@@ -61,7 +61,7 @@ export class TensorCache {
 
   /**
    * Begins a cache file for a file of about `size` bytes. It takes half of the capacity at most, so that the former
-   * version can stay. Undefined when it can't be written.
+   * version can stay. Undefined if it can't be written.
    */
   begin(size: number): CachedFileWriter | undefined {
     try {
@@ -83,7 +83,7 @@ export class TensorCache {
     try {
       if (!writer.finish()) return this.drop(writer.path)
       renameSync(writer.path, join(this.folder, TensorCache.keyOf(chunks)))
-      // the table was not counted, and other processes may have added files
+      // the capacity is checked again: the table was not counted, and other processes may have added files
       const kept = this.list()
       this.evictDownTo(kept, this.limit(kept))
     } catch (error) {

@@ -8,11 +8,11 @@ export interface TensorSummary {
   signature: string
   /** The type of most of its bytes. */
   dtype: string | undefined
-  /** Hashes of the last two parts of each name and of the number of elements, whatever their type. */
+  /** Hashes of the last two parts of each name with the number of elements, without the element type. */
   tensors: ReadonlySet<number>
 }
 
-/** This many tensors are enough to tell how similar two files are. */
+/** This many tensors are enough to see how similar two files are. */
 const MAX_HASHES = 4096
 
 export function summaryOf(spans: readonly TensorSpan[]): TensorSummary | undefined {

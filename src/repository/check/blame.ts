@@ -5,10 +5,10 @@ import type { ChunkIndex } from '../index/chunk-index.ts'
 import { Copies } from '../index/copies.ts'
 import { describeCopy, lacksBase, shortId } from '../read/block-source.ts'
 
-/** Collects the copies of chunks that can't be read, and says for which files that matters, and why. */
+/** Collects the copies of chunks that can't be read, and explains which files can't be restored because of them. */
 export class Blame {
   private readonly index: ChunkIndex
-  /** A flag per entry: this copy can't be read. */
+  /** A flag by entry number: this copy can't be read. */
   private readonly damaged: Uint8Array
   private readonly readable: Copies
 
@@ -18,15 +18,12 @@ export class Blame {
     this.readable = new Copies(index, entry => this.damaged[entry] !== 1 && !this.lacksBases(entry))
   }
 
-  /**
-   * Notes that the copies [first, end) can't be read. All damage has to be noted before the first question about a
-   * file.
-   */
+  /** Notes that the copies [first, end) can't be read. Note all damage before you call `whyLost`. */
   markDamaged(first: number, end: number): void {
     this.damaged.fill(1, first, end)
   }
 
-  /** Why a file can't be restored; undefined if it can, as far as is known. */
+  /** Why a file can't be restored, by the damage that was noted; undefined if it can. */
   whyLost({ chunks, size }: FileEntry): string | undefined {
     const { index } = this
     let found = 0
@@ -44,7 +41,7 @@ export class Blame {
     return !this.index.basesAt(entry) && usesBase(this.index.blocks[this.index.blockOf(entry)]!.filter)
   }
 
-  /** What is wrong with a copy that can't be read. If its bases can't be read, what is wrong with them. */
+  /** Why a copy can't be read. If its bases can't be read, names the base and the reason. */
   private whyUnreadable(entry: number): string {
     const { index } = this
     const id = this.readable.missingBase(entry)

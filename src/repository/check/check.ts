@@ -1,5 +1,6 @@
 /*
- * Checks that everything is there and, if asked, that it reads back; names what is affected. It repairs nothing.
+ * Checks that all objects are there and, if asked, that they read back. It names the affected files and versions, and
+ * repairs nothing.
  */
 
 import { openForReading, type RepositoryContext } from '../open/open.ts'
@@ -8,11 +9,11 @@ import { checkPacks } from './packs.ts'
 import { checkVersions, type AffectedFile } from './versions.ts'
 
 export interface CheckRequest {
-  /** Share of the packs (0 to 1) of which every byte is read back. With 0, only the structure is checked. */
+  /** Share of the packs, 0 to 1, that are read whole. With 0, only the structure is checked. */
   readData: number
   /**
-   * Missing objects may still be on their way, as to a mounted Drive. A version that lacks some is incomplete, not
-   * damaged.
+   * True if missing objects may still arrive, as in a mounted Drive. A version that lacks chunks is then incomplete,
+   * not damaged.
    */
   arriving?: boolean
 }
@@ -21,7 +22,7 @@ export interface CheckResult {
   packs: number
   packsRead: number
   snapshots: number
-  /** Snapshots that lack parts without being damaged: they were committed too late, or are still arriving. */
+  /** Number of snapshots that are not complete and not damaged: they are late or still arriving. */
   incomplete: number
   files: number
   /** Damaged objects, in words. */
@@ -30,14 +31,14 @@ export interface CheckResult {
 }
 
 /**
- * Checks that everything which versions need is there and, as far as asked, that it can be read back bit for bit.
- * Changes nothing.
+ * Checks that everything that versions need is there and, for a share of the packs, that it can be read back bit for
+ * bit. Changes nothing.
  */
 export async function check(context: RepositoryContext, request: CheckRequest): Promise<CheckResult> {
   const repository = await openForReading(context)
   const { inventory, problems, missingPacks } = repository.view
   const opened = problems.map(({ message }) => message)
-  const unknown = inventory.unknown.map(name => `${name} has a name that is none of the repository's: damaged or foreign`)
+  const unknown = inventory.unknown.map(name => `${name} is not the name of an object of a repository: it is damaged or foreign`)
   const blame = new Blame(repository.index)
   const packs = await checkPacks(context, repository, blame, request.readData)
   const versions = await checkVersions(repository, blame, request.arriving === true)

@@ -8,7 +8,7 @@ import { chunkMatches } from '../read/block-source.ts'
 import { fetchBlocks } from '../read/read-chunks.ts'
 import type { Blame } from './blame.ts'
 
-export interface PacksChecked {
+export interface PacksReport {
   /** Packs that were read whole. */
   read: number
   /** Damaged objects, in words. */
@@ -16,15 +16,15 @@ export interface PacksChecked {
 }
 
 /**
- * Compares each pack with what the index says of it, and reads a random share of them (`readData`, 0 to 1) whole.
- * Copies that can't be read are noted in `blame`.
+ * Compares each pack with its directory in the index, and reads a random share of the packs (`readData`, 0 to 1) whole.
+ * Notes the copies that can't be read in `blame`.
  */
 export async function checkPacks(
   context: RepositoryContext,
   repository: OpenRepository,
   blame: Blame,
   readData: number,
-): Promise<PacksChecked> {
+): Promise<PacksReport> {
   const { surroundings, reporter, signal } = context
   const { packs } = repository.index
   const { inventory } = repository.view
@@ -51,7 +51,7 @@ class PackCheck {
   packsRead = 0
   private readonly repository: OpenRepository
   private readonly blame: Blame
-  /** Blocks of packs that are read whole which can't be decoded without others. */
+  /** Numbers of predicted blocks, in packs that are read whole. */
   private readonly predicted: number[] = []
 
   constructor(repository: OpenRepository, blame: Blame) {
@@ -69,7 +69,7 @@ class PackCheck {
     if (!isSame) throw new AppError('corrupt', `Pack ${id.slice(0, 12)} holds other blocks than the index says`)
   }
 
-  /** Reads a pack whole: first every block that needs no bases is verified, then the hash of the object. */
+  /** Reads a pack whole. Verifies every block that needs no bases, then the hash of the object. */
   async readPack(number: number): Promise<void> {
     const { storage, index, signal } = this.repository
     const { id } = index.packs[number]!
@@ -90,7 +90,7 @@ class PackCheck {
     verifyObjectHash(`Pack ${id.slice(0, 12)}`, id, sha256(bytes))
   }
 
-  /** The plain bytes of a block that needs no bases; undefined if it is damaged. */
+  /** Decodes a block that needs no bases. Undefined if it is damaged. */
   private async decode(number: number, pack: Uint8Array): Promise<Uint8Array | undefined> {
     const { index, pool } = this.repository
     const block = index.blocks[number]!
@@ -104,7 +104,7 @@ class PackCheck {
     }
   }
 
-  /** Verifies the blocks that are predicted from others, in an order in which each of those others is read once. */
+  /** Verifies the predicted blocks, in an order in which each of their bases is read once. */
   async readPredicted(): Promise<void> {
     for await (const { number, plain } of fetchBlocks(this.repository, this.predicted)) this.verifyBlock(number, plain)
   }

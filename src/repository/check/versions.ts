@@ -10,14 +10,14 @@ export interface AffectedFile {
   name: string
   /** Id of the snapshot, its first 16 digits. */
   version: string
-  /** Undefined when the whole version is affected. */
+  /** Undefined if the whole version is affected. */
   path: string | undefined
   why: string
 }
 
-export interface VersionsChecked {
+export interface VersionsReport {
   snapshots: number
-  /** Snapshots that lack parts without being damaged. */
+  /** Number of snapshots that are not complete and not damaged. */
   incomplete: number
   files: number
   affected: AffectedFile[]
@@ -26,9 +26,9 @@ export interface VersionsChecked {
 }
 
 /** Checks that all chunks of all versions can be read. With `arriving`, a version that lacks chunks is not damaged. */
-export async function checkVersions(repository: OpenRepository, blame: Blame, arriving: boolean): Promise<VersionsChecked> {
+export async function checkVersions(repository: OpenRepository, blame: Blame, arriving: boolean): Promise<VersionsReport> {
   const { storage, view, signal } = repository
-  const result: VersionsChecked = { snapshots: 0, incomplete: 0, files: 0, affected: [], problems: [] }
+  const result: VersionsReport = { snapshots: 0, incomplete: 0, files: 0, affected: [], problems: [] }
   const read: StoredSnapshot[] = []
   for (const ref of view.inventory.snapshots) {
     throwIfAborted(signal)
@@ -46,15 +46,15 @@ export async function checkVersions(repository: OpenRepository, blame: Blame, ar
   return result
 }
 
-interface VersionChecked {
+interface VersionReport {
   /** Undefined if it can't be read. */
   snapshot: StoredSnapshot | undefined
   files: number
   affected: AffectedFile[]
 }
 
-async function checkVersion(repository: OpenRepository, blame: Blame, ref: SnapshotRef): Promise<VersionChecked> {
-  const checked: VersionChecked = { snapshot: undefined, files: 0, affected: [] }
+async function checkVersion(repository: OpenRepository, blame: Blame, ref: SnapshotRef): Promise<VersionReport> {
+  const checked: VersionReport = { snapshot: undefined, files: 0, affected: [] }
   const fail = (path: string | undefined, why: string): void =>
     void checked.affected.push({ name: ref.name, version: ref.shortId, path, why })
   try {

@@ -1,7 +1,7 @@
 import { HASH_BYTES } from '../../util/hash.ts'
 
 /*
- * A list of chunk ids is one byte array: the ids (SHA-256) one after the other, with no object for each. Lookups take
+ * A list of chunk ids is one byte array: the ids (SHA-256) one after the other, with no object for each. A lookup takes
  * the list and the offset of an id in it.
  */
 
@@ -15,13 +15,13 @@ export function idAt(ids: Uint8Array, number: number): Uint8Array {
   return ids.subarray(number * HASH_BYTES, (number + 1) * HASH_BYTES)
 }
 
-/** True when `test` holds for each id of a list. `test` gets the offset of the id; the first failure ends the loop. */
+/** True if `test` holds for each id of a list. `test` gets the offset of the id. The first failure ends the loop. */
 export function everyId(ids: Uint8Array, test: (offset: number) => boolean): boolean {
   for (let offset = 0; offset < ids.length; offset += HASH_BYTES) if (!test(offset)) return false
   return true
 }
 
-/** A list of ids from their texts in hex. */
+/** Makes a list of ids from their texts in hex. */
 export function idsFromHex(ids: readonly string[]): Buffer {
   return Buffer.from(ids.join(''), 'hex')
 }

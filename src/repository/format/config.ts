@@ -11,13 +11,13 @@ const ABOUT = [
 ]
 
 /**
- * The same bytes in every repository: two machines that create a repository at the same moment write the same config.
+ * The bytes are the same in every repository, so two machines that create one at the same moment write the same config.
  */
 export function encodeConfig(): Uint8Array {
   return new TextEncoder().encode(`${JSON.stringify({ format: FORMAT, about: ABOUT }, undefined, 2)}\n`)
 }
 
-/** Refuses a damaged config and one of a newer format. */
+/** Throws `corrupt` for a damaged config and `newer-format` for one of a newer format. */
 export function checkConfig(bytes: Uint8Array, location: string): void {
   const what = `The repository's config.json in ${location}`
   if (bytes.length > 65_536) throw corrupt(what, 'it is too large')

@@ -1,10 +1,11 @@
 import type { BlockLayout, EncodedBlock } from '../../compression/block.ts'
+import { MAX_BLOCK_BYTES, MAX_STORED_EXCESS } from '../../compression/limits.ts'
 import { ByteReader, ByteWriter } from '../../util/bytes.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
-import { MAX_BLOCK_BYTES, MAX_BLOCK_CHUNKS, MAX_DEPTH } from './limits.ts'
+import { MAX_BLOCK_CHUNKS, MAX_DEPTH } from './limits.ts'
 
 export interface DirectoryBlock extends BlockLayout {
-  /** Where the block's stored bytes begin in its pack, and how many they are. */
+  /** Offset of the block's stored bytes in its pack, and their number. */
   offset: number
   storedLength: number
   plainLength: number
@@ -13,22 +14,20 @@ export interface DirectoryBlock extends BlockLayout {
   chunkCount: number
 }
 
-/** Bases of one chunk: `depth` 1 to 8 and the ids (32 bytes each) of the chunks it is predicted from. */
+/** The depth of a copy, 1 to 8, and the ids of its bases, 32 bytes each. */
 export interface ChunkBases {
   depth: number
   ids: Uint8Array[]
 }
 
-/**
- * The table of contents of a pack, in columns: blocks in the order of their bytes, chunks in the order of the blocks.
- */
+/** The directory of a pack, in columns: blocks in the order of their bytes, chunks in the order of the blocks. */
 export interface Directory {
   blocks: DirectoryBlock[]
   /** 32 bytes a chunk. */
   chunkIds: Uint8Array
   /** Plain bytes of each chunk. */
   chunkLengths: Uint32Array
-  /** Only chunks that have bases are in it, by ordinal. */
+  /** Bases by the ordinal of the chunk. Only chunks that have bases are in it. */
   bases: Map<number, ChunkBases>
   /** Stored bytes of all blocks together. */
   blockBytes: number
@@ -37,10 +36,10 @@ export interface Directory {
 const MAX_PARTS = 128
 const MAX_PARAMETERS = 1024
 const MAX_BASES = 64
-/** One for all blocks: an array of its own takes more memory than the rest of what is known of a block. */
+/** All blocks without parameters share it: an array takes more memory than the other fields of a block together. */
 const NO_PARAMETERS = new Uint8Array(0)
 
-/** What a directory tells of a block. */
+/** A block and its chunks as a directory lists them. */
 export interface ListedBlock {
   block: BlockLayout
   chunkIds: Uint8Array
@@ -88,7 +87,9 @@ export function encodeDirectory(blocks: readonly ListedBlock[]): Uint8Array {
   return out.finish()
 }
 
-/** Refuses anything that isn't exactly what `encodeDirectory` writes; allocates in proportion to `bytes` only. */
+/**
+ * Throws `corrupt` for bytes that `encodeDirectory` would not write. Allocates memory in proportion to `bytes` only.
+ */
 export function decodeDirectory(bytes: Uint8Array, what: string): Directory {
   const reader = new ByteReader(bytes, what)
   const blocks: DirectoryBlock[] = []
@@ -132,16 +133,20 @@ function readBlock(reader: ByteReader, offset: number, firstChunk: number): Dire
   let storedLength = 0
   let plainLength = 0
   for (let left = reader.count(3, MAX_PARTS); left > 0; left--) {
-    const part = { codec: reader.byte(), storedLength: reader.varint(MAX_BLOCK_BYTES + 64), plainLength: reader.varint(MAX_BLOCK_BYTES) }
+    const part = {
+      codec: reader.byte(),
+      storedLength: reader.varint(MAX_BLOCK_BYTES + MAX_STORED_EXCESS),
+      plainLength: reader.varint(MAX_BLOCK_BYTES),
+    }
     storedLength += part.storedLength
     plainLength += part.plainLength
     parts.push(part)
   }
   if (parts.length === 0 || plainLength === 0) reader.fail('a block is empty')
-  if (plainLength > MAX_BLOCK_BYTES || storedLength > plainLength + 64) reader.fail('a block is too large')
+  if (plainLength > MAX_BLOCK_BYTES || storedLength > plainLength + MAX_STORED_EXCESS) reader.fail('a block is too large')
   const chunkCount = reader.varint(MAX_BLOCK_CHUNKS)
   if (chunkCount === 0) reader.fail('a block has no chunks')
-  // an array that grew has room for 17
+  // a copy: an array that grew has room for 17
   return { filter, parameters, parts: [...parts], offset, storedLength, plainLength, firstChunk, chunkCount }
 }
 

@@ -12,13 +12,13 @@ export interface IndexedPack {
   /** Bytes of the whole pack object. */
   size: number
   directoryBytes: Uint8Array
-  /** Their length, where they are made when they are asked for. */
+  /** Length of `directoryBytes`. It is set if these are made only when they are read. */
   directoryLength?: number
 }
 
 export interface IndexObject {
   packs: IndexedPack[]
-  /** Ids of the index objects that this one replaces. */
+  /** Ids of the indexes that this one supersedes. */
   supersedes: string[]
 }
 
@@ -49,10 +49,7 @@ export function encodeIndex(index: IndexObject, nonce: Uint8Array): { id: string
   return { id, bytes }
 }
 
-/**
- * Checks the bytes against the id in the object's name, and their structure. `decodeIndexedPack` decodes the
- * directories later.
- */
+/** Checks the SHA-256 of the bytes, and their structure. `decodeIndexedPack` decodes the directories later. */
 export function decodeIndex(bytes: Uint8Array, id: string): IndexObject {
   const what = `Index ${id.slice(0, 12)}`
   if (sha256Hex(bytes) !== id) throw corrupt(what, 'its content does not match the checksum in its name')

@@ -3,7 +3,9 @@ import { isHashHex, sha256Hex } from '../../util/hash.ts'
 import { Fields, parseJson } from '../../util/json-fields.ts'
 import { FORMAT } from './limits.ts'
 
-/** Adds and removes tags of one snapshot after the fact; the latest label by store time wins, tag by tag. */
+/**
+ * A change to the tags of a snapshot after its push. Labels are applied in the order of their creation in the store.
+ */
 export interface Label {
   /** Id of the snapshot, 64 hex digits. */
   snapshot: string
@@ -11,12 +13,12 @@ export interface Label {
   remove: string[]
 }
 
-/** A list of packs about to go, or (`spent`) of tombs whose packs are all gone. Rules 6 to 10 of docs/format.md. */
-export type Tomb = { packs: string[] } | { spent: string[] }
+/** Packs to be deleted; or, in a marker, tombs whose packs are all gone. Rules 6 to 10 of docs/format.md. */
+export type Tomb = { kind: 'packs'; packs: string[] } | { kind: 'marker'; spent: string[] }
 
 const MAX_BYTES = 16 * 1024 * 1024
 
-/** The nonce makes every label and tomb another object, so that no name is ever made twice. */
+/** The nonce makes the id of each object new, so that no name is ever made twice. */
 function encode(content: object, nonce: string): { id: string; bytes: Uint8Array } {
   const bytes = new TextEncoder().encode(`${JSON.stringify({ format: FORMAT, ...content, nonce }, undefined, 1)}\n`)
   return { id: sha256Hex(bytes), bytes }
@@ -34,7 +36,10 @@ const tag = (value: unknown): string | undefined => (typeof value === 'string' &
 const id64 = (value: unknown): string | undefined => (isHashHex(value) ? value : undefined)
 
 export const encodeLabel = (label: Label, nonce: string): { id: string; bytes: Uint8Array } => encode(label, nonce)
-export const encodeTomb = (tomb: Tomb, nonce: string): { id: string; bytes: Uint8Array } => encode(tomb, nonce)
+
+export function encodeTomb(tomb: Tomb, nonce: string): { id: string; bytes: Uint8Array } {
+  return encode(tomb.kind === 'packs' ? { packs: tomb.packs } : { spent: tomb.spent }, nonce)
+}
 
 export function decodeLabel(bytes: Uint8Array, id: string): Label {
   const fields = decode(bytes, id, `Label ${id.slice(0, 12)}`)
@@ -45,5 +50,6 @@ export function decodeLabel(bytes: Uint8Array, id: string): Label {
 
 export function decodeTomb(bytes: Uint8Array, id: string): Tomb {
   const fields = decode(bytes, id, `Tomb ${id.slice(0, 12)}`)
-  return fields.has('spent') ? { spent: fields.list('spent', id64) } : { packs: fields.list('packs', id64) }
+  if (fields.has('spent')) return { kind: 'marker', spent: fields.list('spent', id64) }
+  return { kind: 'packs', packs: fields.list('packs', id64) }
 }

@@ -7,7 +7,7 @@ import { idCount, idsFromHex } from './chunk-ids.ts'
 import { CHUNKS_PER_ROW } from './limits.ts'
 
 interface EntryBase {
-  /** Relative to the pushed folder, parts joined by `/`; for a single file its name. Escaped as in util/paths.ts. */
+  /** Relative to the pushed folder, joined by `/`; the name of a single pushed file. Escaped as in util/paths.ts. */
   path: string
   /** Permission bits, 0 to 0o7777. */
   mode: number
@@ -37,15 +37,13 @@ export interface SymlinkEntry extends EntryBase {
 
 export type Entry = FileEntry | DirectoryEntry | SymlinkEntry
 
-/**
- * A path or a target in JSON: as text, or where it is not UTF-8 as base64 of its bytes in a field with the suffix `64`.
- */
+/** A path or a target in JSON. If it is not UTF-8, it is base64 of its bytes, in a field with the suffix `64`. */
 const textField = (field: string, value: string): string =>
   value.isWellFormed() ? `"${field}":${JSON.stringify(value)}` : `"${field}64":"${encodePath(value).toString('base64')}"`
 
 /**
- * The rows of an entry, each with its newline: one row, and for a file of more than 1,024 chunks further `part` rows.
- * Written by hand, which takes half the time of JSON.stringify.
+ * Encodes an entry as rows, each with its line feed. A file of more than 1,024 chunks continues in part rows. This
+ * takes half the time of JSON.stringify.
  */
 export function* encodeRows(entry: Entry): Generator<string> {
   const path = textField('path', entry.path)
@@ -59,7 +57,7 @@ export function* encodeRows(entry: Entry): Generator<string> {
   }
 }
 
-/** The ids of a row as a list in JSON. */
+/** Encodes the ids of one row as a list in JSON. `part` is the number of the row in its entry. */
 function hexChunks(chunks: Buffer, part: number): string {
   const start = part * CHUNKS_PER_ROW * HASH_BYTES
   if (chunks.length <= start) return '[]'
@@ -72,13 +70,13 @@ function hexChunks(chunks: Buffer, part: number): string {
 const MAX_LINE = 4 * 1024 * 1024
 
 /**
- * Reads a manifest piece by piece. Refuses rows that are out of order, paths that are absolute or lead upwards, entries
- * whose parent is not a folder of this manifest (so nothing can lie behind a symlink), and part rows without their
- * file. Readers of the entries may rely on all of that.
+ * Decodes a manifest piece by piece. Throws `corrupt` for rows that are out of order, paths that are absolute or lead
+ * upwards, entries whose parent is not a directory of this manifest, and part rows without their file. So no path leads
+ * through a symlink, and users of the entries may rely on that.
  */
 export class ManifestDecoder {
   private readonly what: string
-  /** The beginning of a row whose end has not come yet, in the pieces it came in. */
+  /** The pieces of a row whose end has not come yet. */
   private rest: Uint8Array[] = []
   private restBytes = 0
   private open: { entry: Entry; parts: Buffer[] } | undefined
@@ -139,7 +137,7 @@ export class ManifestDecoder {
     this.last = path
     const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')))
     if (parent !== '' && !this.directories.has(parent))
-      throw corrupt(this.what, `${JSON.stringify(path)} lies in something that is not a folder`)
+      throw corrupt(this.what, `${JSON.stringify(path)} is in something that is not a folder`)
     const base = { path, mode: readMode(row), mtime: readMtime(row) }
     const type = row.string('type')
     if (type === 'directory') {
@@ -184,7 +182,7 @@ function readChunks(row: Fields): Buffer {
   return idsFromHex(ids)
 }
 
-/** A path that can't lead out of the folder it is joined to: relative, no empty part, no `.` or `..`, no NUL. */
+/** True for a path that can't lead out of its folder: relative, without an empty part, `.`, `..` and NUL. */
 export function isSafePath(path: string): boolean {
   if (path.length === 0 || path.includes('\0')) return false
   return path.split('/').every(part => part !== '' && part !== '.' && part !== '..')

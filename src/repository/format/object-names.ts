@@ -1,6 +1,6 @@
 /*
- * What every object of a repository is, byte for byte: names, config, snapshots, labels, tombs, packs, directories,
- * indexes and manifests. It encodes, decodes and checks; it reads and writes no store.
+ * Encodes, decodes and checks every object of a repository: names, config, snapshots, labels, tombs, packs,
+ * directories, indexes and manifests. It reads and writes no store.
  */
 
 import type { Listing, StoredObject } from '../../storage/storage.ts'
@@ -14,7 +14,7 @@ export const indexName = (id: string): string => `index-${id}`
 export const labelName = (id: string): string => `label-${id}.json`
 export const tombName = (id: string): string => `tomb-${id}.json`
 
-/** `20261122T182401123Z`: fixed width, so that names sort as times do. */
+/** `20261122T182401123Z`: the width is fixed, so that names sort by time. */
 export function compactTime(ms: number): string {
   return new Date(ms).toISOString().replace(/[-:.]/g, '')
 }
@@ -28,8 +28,8 @@ function parseCompactTime(text: string): number | undefined {
 }
 
 /**
- * Replaces everything but letters, digits, `.`, `_` and `-` by %XX of its UTF-8 bytes. The result is a legal file name
- * everywhere.
+ * Replaces each byte of the UTF-8 text by %XX if it is not a letter, a digit, `.`, `_` or `-`. The result is a legal
+ * file name on every platform.
  */
 function percentEncode(name: string): string {
   return Array.from(Buffer.from(name, 'utf8'), byte => {
@@ -48,7 +48,7 @@ function percentDecode(text: string): string | undefined {
   return Buffer.from(name, 'utf8').equals(bytes) ? name : undefined
 }
 
-/** What a snapshot's object name tells without reading it: enough to order versions and to find one by its id. */
+/** The content of a snapshot's object name: enough to order versions and to find one by its id. */
 export interface SnapshotRef {
   objectName: string
   name: string
@@ -75,12 +75,12 @@ export function parseSnapshotObjectName(object: StoredObject): SnapshotRef | und
   return { objectName: object.name, name, time, shortId: parts[2]!, created: object.created }
 }
 
-/** Versions are ordered by (time, id). */
+/** Orders versions by (time, id). */
 export function compareSnapshots(a: SnapshotRef, b: SnapshotRef): number {
   return a.time - b.time || (a.shortId < b.shortId ? -1 : a.shortId > b.shortId ? 1 : 0)
 }
 
-/** Why `name` can't be the name of a pushed folder, or undefined when it can. */
+/** Why `name` can't be the name of a version, or undefined if it can. */
 export function nameProblem(name: string): string | undefined {
   const bytes = Buffer.byteLength(name, 'utf8')
   if (bytes === 0) return 'it is empty'
@@ -101,11 +101,11 @@ export function checkName(name: string): string {
   return name
 }
 
-/** A listing sorted into what its objects are. Packs, indexes, labels and tombs are keyed by the id in their name. */
+/** The objects of a listing by their kinds. Packs, indexes, labels and tombs are keyed by the id in their name. */
 export interface Inventory {
   asOf: number
   hasConfig: boolean
-  /** The config's checksum, where the store tells it. */
+  /** The config's SHA-256, if the store knows it. */
   configHash: string | undefined
   packs: Map<string, StoredObject>
   indexes: Map<string, StoredObject>
@@ -113,9 +113,9 @@ export interface Inventory {
   tombs: Map<string, StoredObject>
   snapshots: SnapshotRef[]
   features: string[]
-  /** Objects under our prefixes whose names make no sense: damaged or foreign. Never touched. */
+  /** Names with a prefix of ours that make no sense: damaged or foreign objects. They are never changed. */
   unknown: string[]
-  /** True when the store holds nothing of ours. */
+  /** True if no object is ours. */
   empty: boolean
   /** How many objects are not ours. */
   foreign: number
@@ -123,7 +123,7 @@ export interface Inventory {
 
 const HASHED = /^(pack|index)-([0-9a-f]{64})$|^(label|tomb)-([0-9a-f]{64})\.json$/
 
-/** True for names that a repository may hold, also a damaged or an unfinished one. */
+/** True for every name that an object of a repository may have, also a damaged name. */
 export function isOurs(name: string): boolean {
   return name === CONFIG_NAME || /^(pack|index|snapshot|label|tomb|feature)-/.test(name)
 }
@@ -166,7 +166,7 @@ export function takeInventory(listing: Listing): Inventory {
   return inventory
 }
 
-/** Objects carry the SHA-256 of their bytes in their names: what comes back must match, whole. */
+/** Throws `corrupt` if `hash`, the SHA-256 of an object's bytes, is not the one in the object's name. */
 export function verifyObjectHash(what: string, expectedHex: string, hash: Uint8Array): void {
   if (!toHex(hash).startsWith(expectedHex)) throw corrupt(what, 'its content does not match the checksum in its name')
 }

@@ -6,7 +6,7 @@ import { decodeDirectory, encodeDirectory, type Directory, type ListedBlock } fr
 
 const MAGIC = ascii('CEP1')
 export const NONCE_BYTES = 16
-/** nonce, directory length (u32, little-endian), SHA-256 of the directory, magic */
+/** Nonce, length of the directory (u32, little-endian), SHA-256 of the directory, magic. */
 export const TRAILER_BYTES = NONCE_BYTES + 4 + HASH_BYTES + MAGIC.length
 
 export interface Pack {
@@ -17,9 +17,9 @@ export interface Pack {
 }
 
 /**
- * Makes a pack of `buffer`, whose first `blockBytes` bytes are the stored bytes of `blocks`: appends directory and
- * trailer, in new memory where the buffer is too small. Reads the result back: a pack whose directory does not decode
- * to its blocks is never uploaded.
+ * Appends directory and trailer to `buffer`, whose first `blockBytes` bytes are the stored bytes of `blocks`. Takes new
+ * memory if the buffer is too small. Reads the result back, so that a pack whose directory does not decode to its
+ * blocks is never uploaded.
  */
 export function sealPack(buffer: Uint8Array, blockBytes: number, blocks: readonly ListedBlock[], nonce: Uint8Array): Pack {
   const directory = encodeDirectory(blocks)
@@ -37,22 +37,27 @@ export function sealPack(buffer: Uint8Array, blockBytes: number, blocks: readonl
   bytes.set(trailer.view(), blockBytes + directory.length)
   const id = sha256Hex(bytes)
   const readBack = decodePackTail(bytes, bytes.length, id)
-  if (!('directory' in readBack) || !equalBytes(readBack.directoryBytes, directory) || readBack.directory.blocks.length !== blocks.length)
-    throw corrupt('A new pack', 'it does not read back as it was written')
+  const isSame =
+    readBack.kind === 'directory' && equalBytes(readBack.directoryBytes, directory) && readBack.directory.blocks.length === blocks.length
+  if (!isSame) throw corrupt('A new pack', 'it does not read back as it was written')
   return { id, bytes, directory }
 }
 
-export type PackTail = { directory: Directory; directoryBytes: Uint8Array } | { needBytes: number }
+export interface PackDirectory {
+  kind: 'directory'
+  directory: Directory
+  directoryBytes: Uint8Array
+}
 
-/**
- * Reads the directory from the last bytes of a pack of `size` bytes. When `tail` is too short, returns how many bytes
- * from the end are needed.
- */
+/** The directory of a pack; or, if the bytes were too few, how many bytes from the pack's end are needed. */
+export type PackTail = PackDirectory | { kind: 'too-short'; needBytes: number }
+
+/** Reads the directory from the last bytes (`tail`) of a pack of `size` bytes. */
 export function decodePackTail(tail: Uint8Array, size: number, id: string): PackTail {
   const what = `Pack ${id.slice(0, 12)}`
   if (size > MAX_OBJECT_BYTES) throw corrupt(what, 'it is too large')
   if (size < TRAILER_BYTES || tail.length < TRAILER_BYTES) {
-    if (size >= TRAILER_BYTES && tail.length < size) return { needBytes: TRAILER_BYTES }
+    if (size >= TRAILER_BYTES && tail.length < size) return { kind: 'too-short', needBytes: TRAILER_BYTES }
     throw corrupt(what, 'it is shorter than a trailer')
   }
   const trailer = new ByteReader(tail, what, tail.length - TRAILER_BYTES)
@@ -62,10 +67,10 @@ export function decodePackTail(tail: Uint8Array, size: number, id: string): Pack
   const hash = trailer.take(HASH_BYTES)
   trailer.expect(MAGIC, 'it does not end as a pack does (cut short?)')
   if (length > size - TRAILER_BYTES) throw corrupt(what, 'its directory is longer than the pack')
-  if (length + TRAILER_BYTES > tail.length) return { needBytes: length + TRAILER_BYTES }
+  if (length + TRAILER_BYTES > tail.length) return { kind: 'too-short', needBytes: length + TRAILER_BYTES }
   const directoryBytes = tail.subarray(tail.length - TRAILER_BYTES - length, tail.length - TRAILER_BYTES)
   if (!equalBytes(sha256(directoryBytes), hash)) throw corrupt(what, "its directory does not match the directory's checksum")
   const directory = decodeDirectory(directoryBytes, what)
   if (directory.blockBytes !== size - TRAILER_BYTES - length) throw corrupt(what, 'its blocks do not fill it')
-  return { directory, directoryBytes }
+  return { kind: 'directory', directory, directoryBytes }
 }

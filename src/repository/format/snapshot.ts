@@ -5,12 +5,12 @@ import { Fields, parseJson } from '../../util/json-fields.ts'
 import { COMMIT_WINDOW_MS, FORMAT } from './limits.ts'
 import { nameProblem, snapshotObjectName, type SnapshotRef } from './object-names.ts'
 
-/** One pushed version of a name: the only commit point of a push. */
+/** One pushed version of a name. Its object is the only commit point of a push. */
 export interface Snapshot {
   name: string
   /** ms since 1970; the greater of the store's clock and the parent's time + 1. */
   time: number
-  /** The store's clock when the listing began on which the push's decisions rest (rule 4 of docs/format.md). */
+  /** The store's clock at the beginning of the listing that the push relies on (rule 4 of docs/format.md). */
   listed: number
   host: string
   source: { path: string; type: 'directory' | 'file' }
@@ -23,7 +23,7 @@ export interface Snapshot {
   counts: { files: number; directories: number; symlinks: number }
   /** Plain bytes of all files. */
   bytes: number
-  /** What this push added: plain bytes of new chunks, and what they take in the store. */
+  /** Plain bytes and stored bytes of the chunks that were new. */
   added: { bytes: number; storedBytes: number }
   manifest: { bytes: number; chunks: string[] }
   program: string
@@ -58,7 +58,7 @@ export function decodeSnapshot(bytes: Uint8Array, ref: SnapshotRef): StoredSnaps
   const name = fields.string('name')
   const time = fields.integer('time', 8.64e15)
   if (name !== ref.name || nameProblem(name) !== undefined || time !== ref.time)
-    throw corrupt(what, 'its object name tells another name or time')
+    throw corrupt(what, 'its object name has another name or time')
   const source = fields.fields('source')
   const type = source.string('type')
   if (type !== 'directory' && type !== 'file') return fields.fail('source', 'is neither a directory nor a file')
@@ -104,8 +104,8 @@ export function versionLabel({ name, id }: Pick<StoredSnapshot, 'name' | 'id'>):
 }
 
 /**
- * Rule 5: a snapshot that the store created too long after its listing is not a commit by itself. It counts only while
- * everything it reaches is present.
+ * Rule 5: a snapshot that the store created after the commit window of its listing is no commit by itself. It counts
+ * only while everything that it needs is there.
  */
 export function isLate(snapshot: StoredSnapshot): boolean {
   return snapshot.ref.created > snapshot.listed + COMMIT_WINDOW_MS

@@ -1,6 +1,6 @@
 /*
- * Where each chunk lies, in memory, found by id, and which of its copies count. It is filled by others and asks no
- * store.
+ * The chunk index: finds the copies of a chunk by its id, and decides which of them count. It is in memory. Other rooms
+ * fill it, and it reads no store.
  */
 
 import { HASH_BYTES } from '../../util/hash.ts'
@@ -9,12 +9,12 @@ import { Copies } from './copies.ts'
 import { GrowingColumn } from './growing-column.ts'
 import { IdTable } from './id-table.ts'
 
-/** Number of blocks whose chunk offsets are kept once computed: as many as are read at the same time. */
+/** Blocks whose chunk offsets are kept: as many as are read at the same time. */
 const KEPT_OFFSETS = 64
 
 /** The place of one copy of a chunk. */
 export interface ChunkLocation {
-  /** Number of the block in the index. Equal numbers mean the same block. */
+  /** Number of the block in the index. */
   block: number
   /** First byte of the chunk in the block's plain bytes, and its length. */
   offset: number
@@ -25,7 +25,7 @@ export interface PackInfo {
   id: string
   /** Bytes of the pack object. */
   size: number
-  /** Only such packs make a chunk present for a writer (rule 3): they are listed and in no tomb. Readers use any. */
+  /** True if the pack is listed and in no tomb: only then a writer may rely on it (rule 3). Readers use any pack. */
   writable: boolean
 }
 
@@ -34,27 +34,27 @@ export interface IndexedBlock extends DirectoryBlock {
 }
 
 /**
- * All chunks of a set of packs, found by id. It consists of typed columns without an object per chunk: 36 bytes a chunk
- * and the hash slots. Entries are numbered in the order in which packs are added, and in a pack in the order of their
- * bytes. So sorting by entry number sorts by place.
+ * All copies of chunks in a set of packs, found by id. They are in typed columns without an object for each: a copy
+ * takes 36 bytes and its hash slots. Entry numbers follow the order in which packs are added, and the order of bytes in
+ * a pack. So sorting by entry number sorts by place.
  */
 export class ChunkIndex {
   readonly packs: PackInfo[] = []
-  /** The blocks of a pack stand together, in the order of their bytes. */
+  /** The blocks of a pack are neighbours, in the order of their bytes. */
   readonly blocks: IndexedBlock[] = []
   /** The copies that a writer may rely on (rule 3). */
   readonly present = new Copies(this, entry => this.packs[this.packOf(entry)]!.writable)
-  /** The copies that a reader can restore as far as the index tells. The best one has the shortest chain of bases. */
+  /** The copies that a reader can restore, by what the index says. The best one has the smallest depth. */
   readonly whole = new Copies(this, () => true)
   private readonly firstBlockOf: number[] = []
-  /** The first entries of blocks and of packs, ascending. They tell where an entry lies. */
+  /** The first entry numbers of blocks and of packs, ascending. They give the block and the pack of an entry. */
   private readonly blockStarts = new GrowingColumn()
   private readonly packStarts = new GrowingColumn()
   private readonly ids: IdTable
   private readonly lengths: GrowingColumn
-  /** The offsets of chunks in blocks that were asked for recently. */
+  /** The offsets of chunks in blocks that were used recently, by block number. */
   private readonly offsets = new Map<number, Uint32Array>()
-  /** Bases of chunks, by entry. Empty as long as no pack holds deltas. */
+  /** Bases of copies, by entry number. Empty if no pack holds deltas. */
   private readonly basesOf = new Map<number, ChunkBases>()
 
   constructor(expectedChunks = 0) {
@@ -83,22 +83,22 @@ export class ChunkIndex {
     for (const [chunk, bases] of directory.bases) this.basesOf.set(base + chunk, bases)
   }
 
-  /** Entry of the first copy of the chunk with the id at `ids[offset]`, in any pack; -1 if there is none. */
+  /** Entry number of the first copy of the chunk with the id at `ids[offset]`, in any pack; -1 if there is none. */
   find(ids: Uint8Array, offset = 0): number {
     return this.ids.find(ids, offset)
   }
 
-  /** Entry of the next copy of the same chunk, or -1. */
+  /** Entry number of the next copy of the same chunk, or -1. */
   findNext(entry: number): number {
     return this.ids.findNext(entry)
   }
 
-  /** Length of the chain of bases of a copy. */
+  /** Depth of a copy: 0 if it is standalone. */
   depth(entry: number): number {
     return this.basesOf.get(entry)?.depth ?? 0
   }
 
-  /** The bases of a copy; undefined for a copy that needs none. */
+  /** The bases of a copy; undefined if it is standalone. */
   basesAt(entry: number): ChunkBases | undefined {
     return this.basesOf.get(entry)
   }
@@ -109,8 +109,8 @@ export class ChunkIndex {
   }
 
   /**
-   * Entry of the first copy, in any pack, that may be a base of a chunk of this depth, or -1. With `entry`: of the next
-   * such copy after it.
+   * Entry number of the first copy, in any pack, that may be a base of a copy of depth `belowDepth`; or of the next one
+   * after `entry`. -1 if there is none.
    */
   findBase(id: Uint8Array, belowDepth: number, entry = -1): number {
     let next = entry < 0 ? this.ids.find(id) : this.ids.findNext(entry)
@@ -131,7 +131,7 @@ export class ChunkIndex {
     return this.lengths.at(entry)
   }
 
-  /** The entries of the chunks of a block, in order. */
+  /** The entry numbers of the chunks of a block, in order. */
   entriesIn(block: number): number[] {
     const { firstChunk, chunkCount } = this.blocks[block]!
     return Array.from({ length: chunkCount }, (_, i) => firstChunk + i)
@@ -143,7 +143,7 @@ export class ChunkIndex {
   }
 
   /**
-   * The entries of a block that have bases. Blocks are decoded whole, so one chunk may need the bases of all of them.
+   * The entry numbers in a block that have bases. A block is decoded whole, so one of its chunks may need all of them.
    */
   *predictedIn(block: number): Generator<number> {
     if (!this.hasBases) return
@@ -155,7 +155,7 @@ export class ChunkIndex {
     return this.packStarts.lastUpTo(entry)
   }
 
-  /** Number of the block that holds an entry. */
+  /** Number of the block that holds a copy. */
   blockOf(entry: number): number {
     return this.blockStarts.lastUpTo(entry)
   }

@@ -2,8 +2,10 @@ import type { ChunkBases } from '../format/directory.ts'
 import { MAX_DEPTH } from '../format/limits.ts'
 
 const ANY_DEPTH = MAX_DEPTH + 1
+/** Up to this many copies are looked at again rather than remembered. */
+const MANY_COPIES = 8
 
-/** What `Copies` reads of an index. Copies of a chunk are numbered entries. */
+/** The part of a chunk index that `Copies` reads. Copies are given by their entry numbers. */
 export interface CopyColumns {
   /** Grows with every copy that is added. */
   readonly size: number
@@ -18,18 +20,22 @@ export interface CopyColumns {
  * and "a reader can restore it" are this rule for different usable copies.
  *
  * The recursion ends even if a hostile index makes a circle of bases, because depth decreases at each step. It takes
- * linear time, because each copy with bases is judged once until the index grows. So `isUsable` has to give the same
- * answer for as long as the index has the same size.
+ * linear time: until the index grows, each copy with bases is judged once, and many copies of a chunk are compared once
+ * for each depth. So `isUsable` and `orderOf` have to give the same answers while the index has the same size.
  */
 export class Copies {
   private readonly index: CopyColumns
   private readonly isUsable: (entry: number) => boolean
   private readonly orderOf: (entry: number, depth: number) => number
-  /** Whether a copy counts, by entry. Only copies with bases are remembered. */
+  /** Whether a copy counts, by entry number. Only copies with bases are in it. */
   private readonly judged = new Map<number, boolean>()
-  private judgedSize = 0
+  /** Results of `find` and `best`, by `keyOf`. Only chunks with many copies are in them, so they take little memory. */
+  private readonly firstByKey = new Map<number, number>()
+  private readonly bestByKey = new Map<number, number>()
+  /** Size of the index that the three maps are for. */
+  private knownSize = 0
 
-  /** `orderOf` is 0 for the copies that `best` prefers, and greater for others. By default it is the depth. */
+  /** `orderOf` is 0 for the copies that `best` prefers, and greater for others. It is the depth by default. */
   constructor(
     index: CopyColumns,
     isUsable: (entry: number) => boolean,
@@ -43,36 +49,62 @@ export class Copies {
   /** The first copy of the chunk with the id at `ids[offset]` that counts and has less than this depth, or -1. */
   find(ids: Uint8Array, offset = 0, belowDepth = ANY_DEPTH): number {
     const { index } = this
-    for (let entry = index.find(ids, offset); entry >= 0; entry = index.findNext(entry)) {
-      if (depthOf(index, entry) < belowDepth && this.counts(entry)) return entry
-    }
-    return -1
+    const first = index.find(ids, offset)
+    if (first < 0 || this.isAllowed(first, belowDepth)) return first
+    let entry = index.findNext(first)
+    if (entry < 0) return -1
+    this.forgetIfGrown()
+    const key = keyOf(first, belowDepth)
+    const known = this.firstByKey.get(key)
+    if (known !== undefined) return known
+    let steps = 1
+    for (; entry >= 0 && !this.isAllowed(entry, belowDepth); steps++) entry = index.findNext(entry)
+    if (steps > MANY_COPIES) this.firstByKey.set(key, entry)
+    return entry
   }
 
-  /** The copy of least order among those that `find` chooses from, or -1. */
+  /** The first copy of least order among those that `find` chooses from, or -1. */
   best(ids: Uint8Array, offset = 0, belowDepth = ANY_DEPTH): number {
     const { index } = this
-    let best = -1
-    let least = Infinity
-    for (let entry = index.find(ids, offset); entry >= 0 && least > 0; entry = index.findNext(entry)) {
-      const depth = depthOf(index, entry)
-      if (depth >= belowDepth) continue
-      const order = this.orderOf(entry, depth)
-      if (order >= least || !this.counts(entry)) continue
+    const first = index.find(ids, offset)
+    if (first < 0) return -1
+    let best = this.isAllowed(first, belowDepth) ? first : -1
+    let least = best < 0 ? Infinity : this.orderOf(best, depthOf(index, best))
+    if (least === 0) return best
+    let entry = index.findNext(first)
+    if (entry < 0) return best
+    this.forgetIfGrown()
+    const key = keyOf(first, belowDepth)
+    const known = this.bestByKey.get(key)
+    if (known !== undefined) return known
+    let steps = 1
+    for (; entry >= 0 && least > 0; entry = index.findNext(entry), steps++) {
+      const order = this.orderOf(entry, depthOf(index, entry))
+      if (order >= least || !this.isAllowed(entry, belowDepth)) continue
       best = entry
       least = order
     }
+    if (steps > MANY_COPIES) this.bestByKey.set(key, best)
     return best
+  }
+
+  private isAllowed(entry: number, belowDepth: number): boolean {
+    return depthOf(this.index, entry) < belowDepth && this.counts(entry)
+  }
+
+  private forgetIfGrown(): void {
+    if (this.knownSize === this.index.size) return
+    this.judged.clear()
+    this.firstByKey.clear()
+    this.bestByKey.clear()
+    this.knownSize = this.index.size
   }
 
   counts(entry: number): boolean {
     if (!this.isUsable(entry)) return false
     const bases = this.index.basesAt(entry)
     if (!bases) return true
-    if (this.judgedSize !== this.index.size) {
-      this.judged.clear()
-      this.judgedSize = this.index.size
-    }
+    this.forgetIfGrown()
     const known = this.judged.get(entry)
     if (known !== undefined) return known
     const counts = this.missingBase(entry) === undefined
@@ -80,17 +112,24 @@ export class Copies {
     return counts
   }
 
-  /** The id of the first base of a copy that has no counting copy of smaller depth; undefined if all bases have one. */
+  /**
+   * The id of the first base of a copy without a copy of smaller depth that counts; undefined if all bases have one.
+   */
   missingBase(entry: number): Uint8Array | undefined {
     const bases = this.index.basesAt(entry)
     return bases?.ids.find(id => this.find(id, 0, bases.depth) < 0)
   }
 
-  /** The counting copies of the bases of a copy that counts: one a base, in order. */
+  /** For each base of a copy that counts, in order: the first copy of smaller depth that counts. */
   basesOf(entry: number): number[] {
     const bases = this.index.basesAt(entry)
     return bases ? bases.ids.map(id => this.find(id, 0, bases.depth)) : []
   }
+}
+
+/** Names a chunk by its first copy, and a limit of depth, in one number. */
+function keyOf(first: number, belowDepth: number): number {
+  return first * (ANY_DEPTH + 1) + belowDepth
 }
 
 function depthOf(index: CopyColumns, entry: number): number {

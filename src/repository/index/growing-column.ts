@@ -20,7 +20,7 @@ export class GrowingColumn {
     return this.values[position]!
   }
 
-  /** For ascending values: the position of the last one that is not greater than `value`, or 0 if all are greater. */
+  /** The position of the last value that is not greater than `value`, or 0 if all are greater. Values must ascend. */
   lastUpTo(value: number): number {
     let first = 0
     let end = this.length

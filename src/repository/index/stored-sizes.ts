@@ -1,7 +1,7 @@
 import { FILTER_NONE, usesBase } from '../../compression/filters.ts'
 import type { ChunkIndex } from './chunk-index.ts'
 
-/** Bytes saved by each way to store chunks. A chunk counts for the way in which its block is stored. */
+/** Bytes saved by each way to store chunks. A chunk counts for the filter of its block. */
 export interface Savings {
   /** Saved by compressing bytes as they are. */
   compression: number
@@ -25,7 +25,7 @@ export function noSizes(plainBytes = 0): Sizes {
   return { plainBytes, distinctBytes: 0, storedBytes: 0, saved: { compression: 0, filters: 0, deltas: 0 } }
 }
 
-/** Adds a chunk to `sizes`. A chunk that is not content is only a base of others. */
+/** Adds a chunk, given by its entry number, to `sizes`. If it is not content, it is only a base of others. */
 export function countChunk(sizes: Sizes, index: ChunkIndex, entry: number, isContent: boolean): void {
   const plain = isContent ? index.length(entry) : 0
   const stored = storedShare(index, entry)
@@ -34,7 +34,7 @@ export function countChunk(sizes: Sizes, index: ChunkIndex, entry: number, isCon
   sizes.saved[isContent ? wayOf(index, entry) : 'deltas'] += plain - stored
 }
 
-/** The stored bytes of a chunk: its block's, in proportion to the plain bytes. */
+/** A chunk's share of the stored bytes of its block, in proportion to its plain bytes. */
 export function storedShare(index: ChunkIndex, entry: number): number {
   const { storedLength, plainLength } = index.blocks[index.blockOf(entry)]!
   return (index.length(entry) / plainLength) * storedLength

@@ -5,8 +5,8 @@ import { TRAILER_BYTES } from '../format/pack.ts'
 import type { ChunkIndex } from '../index/chunk-index.ts'
 
 /**
- * A pack of an index that was read. Only the chunk index holds its directory, which is encoded again when a new index
- * includes the pack. Most packs never need that, and their bytes would take nearly as much memory as the chunk index.
+ * A pack of an index that was read. Only the chunk index holds its directory. The directory is encoded again if a new
+ * index includes the pack, which is rare. Kept directories would take nearly as much memory as the chunk index.
  */
 export class LazyIndexedPack implements IndexedPack {
   readonly id: string
@@ -28,7 +28,7 @@ export class LazyIndexedPack implements IndexedPack {
     const bytes = encodeDirectory(blocks)
     const blockBytes = blocks.reduce((sum, { block }) => sum + block.parts.reduce((stored, part) => stored + part.storedLength, 0), 0)
     if (blockBytes + bytes.length + TRAILER_BYTES !== this.size)
-      throw corrupt(`The index entry of pack ${this.id.slice(0, 12)}`, 'it does not come out as it was read')
+      throw corrupt(`The index entry of pack ${this.id.slice(0, 12)}`, 'it does not encode to the bytes that were read')
     return bytes
   }
 }

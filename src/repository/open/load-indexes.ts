@@ -8,8 +8,8 @@ import { ChunkIndex } from '../index/chunk-index.ts'
 import { LazyIndexedPack } from './lazy-indexed-pack.ts'
 
 /**
- * Bytes of indexes between two garbage collections, so that a very large repository's indexes are not held beside the
- * chunk index made of them.
+ * Bytes of indexes between two garbage collections. Without these, the indexes of a very large repository would be in
+ * memory beside the chunk index.
  */
 const FREE_EVERY_BYTES = 64 * 1024 * 1024
 
@@ -21,7 +21,7 @@ export interface LoadedIndexes {
 }
 
 /**
- * Makes one chunk index of the packs in `active`, which then hold their directories in it only. Reports damage in
+ * Makes one chunk index of the packs in `active`. Their directories are then only in this chunk index. Adds damage to
  * `problems`.
  */
 export function buildChunkIndex(
@@ -51,8 +51,7 @@ export function buildChunkIndex(
     }
     return held.get(pack.id) ?? pack
   }
-  // copies that writers may use come first: readers then use them too, and read a pack in a tomb only for chunks that
-  // lie nowhere else
+  // writable packs come first: then a reader reads a tombed pack only for chunks that no other pack holds
   let done = 0
   for (const writable of [true, false]) {
     for (const each of active) {
@@ -71,12 +70,12 @@ export function buildChunkIndex(
   return { index, unindexedPacks: [...unindexed], missingPacks: [...missing.values()] }
 }
 
-/** A chunk takes at least its id and a byte of a directory. */
+/** Each chunk takes at least the bytes of its id and one more byte in a directory. */
 function mostChunks(packs: readonly IndexedPack[]): number {
   return packs.reduce((sum, { directoryBytes }) => sum + Math.floor(directoryBytes.length / (HASH_BYTES + 1)), 0)
 }
 
-/** What a listing alone tells of a pack's damage. */
+/** The damage of a pack that the listing shows. */
 function visibleDamage(pack: IndexedPack, listed: StoredObject): string | undefined {
   if (listed.size !== pack.size) return `it has ${listed.size} bytes instead of ${pack.size}`
   return listed.sha256 === undefined || listed.sha256 === pack.id ? undefined : "the store's checksum of it is not the one in its name"

@@ -1,6 +1,6 @@
 /*
- * From a listing of a store to a repository that can be used: the inventory, the indexes, packs that no index names.
- * It changes nothing in the store.
+ * Opens a repository: lists the store, reads the indexes, and adopts packs that no index names. It changes nothing in
+ * the store.
  */
 
 import type { CompressionPool } from '../../compression/pool.ts'
@@ -15,11 +15,11 @@ import type { Inventory } from '../format/object-names.ts'
 import type { BlockSource } from '../read/read-chunks.ts'
 import { adoptPacks, openView, type RepositoryView } from './view.ts'
 
-/** On Drive nothing may be found because nothing may be seen. */
+/** On Drive, a repository may exist and not be visible to the account or the client. */
 const DRIVE_HINT =
-  " Which account is logged in, and whether it sees all files (drive) or only its own client's (drive.file), `colab-escape auth status` tells."
+  ' `colab-escape auth status` shows the account that is logged in, and whether it sees all files (drive) or only those of its client (drive.file).'
 
-/** What every operation on a repository works with. */
+/** The parts that every operation on a repository needs. */
 export interface RepositoryContext {
   storage: Storage
   pool: CompressionPool
@@ -30,7 +30,7 @@ export interface RepositoryContext {
   packPolicy?: PackPolicy | undefined
 }
 
-/** A repository opened for reading: what it holds, and how to get at it. */
+/** A repository opened for reading. */
 export interface OpenRepository extends BlockSource {
   view: RepositoryView
 }
@@ -42,8 +42,8 @@ export function readNewestAhead(storage: ReadAheadStorage, { snapshots }: Invent
 }
 
 /**
- * Opens a repository for reading. `newestOf` is a name whose newest version will be needed. Throws `not-found` where
- * there is no repository.
+ * Opens a repository for reading. `newestOf` is a name whose newest version will be needed. Throws `not-found` if the
+ * store holds no repository.
  */
 export async function openForReading(context: RepositoryContext, newestOf?: string): Promise<OpenRepository> {
   const { signal, reporter, pool } = context
@@ -62,16 +62,15 @@ export async function openForReading(context: RepositoryContext, newestOf?: stri
     })
   if (!inventory.hasConfig)
     view.problems.push(new AppError('corrupt', `config.json is missing in ${storage.location}`, { hint: 'The next push writes it again.' }))
-  // packs still describe what a lost or damaged index named; a running push has few unindexed packs, so reading their
-  // tails is cheap
+  // the packs of a lost or damaged index have their own directories; a running push has few unindexed packs, so reading
+  // their tails is cheap
   await adoptPacks(storage, view, { signal })
   for (const problem of view.problems) reporter.warn(problem.message)
   return { storage, index: view.index, pool, signal, view, renew: renewal(context, view) }
 }
 
 /**
- * See `BlockSource.renew`. Stops after a listing that brought nothing new: otherwise each missing chunk would cost a
- * listing.
+ * See `BlockSource.renew`. Stops after a listing without new packs: otherwise each missing chunk would cost a listing.
  */
 function renewal({ storage, signal }: RepositoryContext, { index }: RepositoryView): () => Promise<boolean> {
   let useful = true

@@ -3,38 +3,37 @@ import type { Storage } from '../../storage/storage.ts'
 import { AppError, corrupt, isAppError, newerFormat, throwIfAborted } from '../../util/errors.ts'
 import { sha256Hex } from '../../util/hash.ts'
 import { checkConfig, encodeConfig } from '../format/config.ts'
-import type { Directory } from '../format/directory.ts'
 import { decodeIndex, type IndexedPack } from '../format/index-object.ts'
 import { decodeTomb, type Tomb } from '../format/label-and-tomb.ts'
 import { CONFIG_NAME, indexName, packName, takeInventory, tombName, type Inventory } from '../format/object-names.ts'
-import { decodePackTail } from '../format/pack.ts'
+import { decodePackTail, type PackDirectory } from '../format/pack.ts'
 import type { ChunkIndex } from '../index/chunk-index.ts'
 import { buildChunkIndex } from './load-indexes.ts'
 
-/** Requests that reading a repository makes side by side, at most. */
-const PARALLEL_READS = 8
-/** First guess of how much of a pack's end holds its directory and trailer. */
+/** Requests for small objects that a reader makes side by side, at most. */
+export const PARALLEL_READS = 8
+/** A first guess at the length of a pack's directory and trailer. */
 const TAIL_BYTES = 64 * 1024
 
-/** What a listing and the indexes it names say of a repository at one moment. */
+/** The state of a repository at one moment, by a listing and the indexes in it. */
 export interface RepositoryView {
   inventory: Inventory
   index: ChunkIndex
-  /** Index objects that no other listed one supersedes, with what they hold: the input of merging. */
+  /** Listed indexes that no other listed one supersedes, with their content. A new index may merge them. */
   activeIndexes: { id: string; size: number; packs: IndexedPack[]; supersedes: string[] }[]
-  /** Ids of listed index objects that a listed one supersedes. */
+  /** Ids of listed indexes that another listed one supersedes. */
   supersededIndexes: string[]
-  /** Packs that are listed and named by no readable index, by id. `adoptPacks` reads their own directories. */
+  /** Ids of listed packs that no readable index names. `adoptPacks` reads their own directories. */
   unindexedPacks: string[]
-  /** Packs that indexes name and the listing lacks. */
+  /** Packs that an index names and that are not listed. */
   missingPacks: IndexedPack[]
   /** The tombs that could be read, by id. */
   tombs: Map<string, Tomb>
-  /** Packs about to be deleted: readers may use them, writers never (rule 6). */
+  /** Ids of packs in tombs: readers may use them, writers never (rule 6). */
   tombedPacks: Set<string>
-  /** A tomb that can't be read might name any pack: nobody may write before it is gone. */
+  /** Set if a tomb can't be read. It may name any pack, so a push or a prune stops (rule 6). */
   damagedTomb: AppError | undefined
-  /** Damage met on the way: it did not stop the reading. */
+  /** Damage that did not keep the repository from being opened. */
   problems: AppError[]
 }
 
@@ -43,14 +42,14 @@ export interface ViewOptions {
 }
 
 export interface OpenViewOptions extends ViewOptions {
-  /** Told what was listed before anything of it is read: a chance to read other things side by side. */
+  /** Called after the listing, before anything is read, so that the caller can begin to read other objects. */
   onListed?: (inventory: Inventory) => void
 }
 
 /**
- * Lists a store and reads its config, tombs and indexes. Objects that vanish between listing and reading were
- * superseded: it lists again and ignores those that only the listing still shows (listings lag behind deletions).
- * Throws `corrupt` for a damaged config, `newer-format`.
+ * Lists a store and reads its config, tombs and indexes. If an object vanishes between listing and reading, lists again
+ * and ignores objects that are listed and gone, because a listing may lag behind deletions. Throws `corrupt` for a
+ * damaged config, and `newer-format`.
  */
 export async function openView(storage: Storage, options: OpenViewOptions = {}): Promise<RepositoryView> {
   throwIfAborted(options.signal)
@@ -69,7 +68,7 @@ interface ReadViewOptions extends ViewOptions {
   leaveOutVanished?: boolean
 }
 
-/** `read`, or undefined where the object is gone and that is no surprise. */
+/** Waits for `read`. Undefined if the object is gone and `leaveOutVanished` is set. */
 async function unlessVanished<T>(read: Promise<T>, { leaveOutVanished }: ReadViewOptions): Promise<T | undefined> {
   try {
     return await read
@@ -83,7 +82,7 @@ async function readView(storage: Storage, inventory: Inventory, options: ReadVie
   if (inventory.features.length > 0) throw newerFormat(`The repository in ${storage.location} (it needs: ${inventory.features.join(', ')})`)
   const problems: AppError[] = []
   const limit = pLimit(PARALLEL_READS)
-  // a store that knows checksums tells without a request that the config is the one we would write
+  // a store that knows checksums shows in its listing that the config is the one that we would write
   const readConfig = inventory.hasConfig && inventory.configHash !== sha256Hex(encodeConfig())
   const config = readConfig
     ? limit(async () => checkConfig(await storage.get(CONFIG_NAME, undefined, options), storage.location))
@@ -96,11 +95,10 @@ async function readView(storage: Storage, inventory: Inventory, options: ReadVie
   return { ...buildView(inventory, indexes, found, problems), damagedTomb }
 }
 
-/** A tomb or its damage, undefined for one that vanished; with its id. */
+/** The id of a tomb with the tomb, with its damage, or with undefined if it vanished. */
 async function readTomb(storage: Storage, id: string, options: ReadViewOptions): Promise<[string, Tomb | AppError | undefined]> {
   const bytes = await unlessVanished(storage.get(tombName(id), undefined, options), options)
-  // a tomb is deleted long after all its packs (rule 10): one that only a lagging listing still shows names no listed
-  // pack
+  // a tomb is deleted long after all its packs (rule 10), so a tomb that vanished names no listed pack
   if (bytes === undefined) return [id, undefined]
   try {
     return [id, decodeTomb(bytes, id)]
@@ -116,8 +114,8 @@ interface ReadIndexes {
 }
 
 /**
- * Reads the newest index first: a push's index names everything it supersedes, so it mostly tells which others need no
- * reading. Reads the rest in parallel. Reports a damaged index and ignores it; its packs then count as unindexed.
+ * Reads the newest index first, because it supersedes most of the others, which then need not be read. Reads the rest
+ * in parallel. Reports a damaged index and ignores it; its packs then count as unindexed.
  */
 async function readIndexes(
   storage: Storage,
@@ -156,7 +154,7 @@ function buildView(
   tombs: Map<string, Tomb>,
   problems: AppError[],
 ): Omit<RepositoryView, 'damagedTomb'> {
-  const tombedPacks = new Set([...tombs.values()].flatMap(tomb => ('packs' in tomb ? tomb.packs : [])))
+  const tombedPacks = new Set([...tombs.values()].flatMap(tomb => (tomb.kind === 'packs' ? tomb.packs : [])))
   return {
     inventory,
     ...buildChunkIndex(inventory, indexes.active, tombedPacks, problems),
@@ -169,8 +167,8 @@ function buildView(
 }
 
 /**
- * Reads the directories of unindexed packs from their tails and adds them to the view's index. Such packs come from an
- * interrupted push, or from a lost index. Returns them, so that a writer can put them into a new index.
+ * Reads the directories of unindexed packs from their tails and adds them to the view's chunk index. Such packs come
+ * from an interrupted push or a lost index. Returns them, so that a writer can put them into a new index.
  */
 export async function adoptPacks(storage: Storage, view: RepositoryView, options: ViewOptions = {}): Promise<IndexedPack[]> {
   const limit = pLimit(PARALLEL_READS)
@@ -194,18 +192,13 @@ export async function adoptPacks(storage: Storage, view: RepositoryView, options
   return adopted
 }
 
-export async function readPackTail(
-  storage: Storage,
-  id: string,
-  size: number,
-  options: ViewOptions = {},
-): Promise<{ directory: Directory; directoryBytes: Uint8Array }> {
+export async function readPackTail(storage: Storage, id: string, size: number, options: ViewOptions = {}): Promise<PackDirectory> {
   for (let want = TAIL_BYTES; ;) {
     const length = Math.min(want, size)
     const bytes = await storage.get(packName(id), { offset: size - length, length }, options)
     if (bytes.length !== length) throw corrupt(`Pack ${id.slice(0, 12)}`, 'it is cut short')
     const tail = decodePackTail(bytes, size, id)
-    if ('directory' in tail) return tail
+    if (tail.kind === 'directory') return tail
     want = tail.needBytes
   }
 }

@@ -6,20 +6,20 @@ import type { MarkOptions } from './plan/choose-copies.ts'
 import type { MarkPlan } from './plan/mark-plan.ts'
 
 export interface MarksAfterCopying {
-  /** Packs, by number, that may be marked now. */
+  /** Numbers of the packs that may be marked now. */
   packs: number[]
   copied: readonly IndexedPack[]
   /** Bytes of the copies. */
   bytes: number
   /** Messages about packs that could not be copied from. */
   problems: string[]
-  /** Set if nothing could be copied because the store is full. */
+  /** Set if the store is full and nothing could be copied. */
   outOfSpace?: AppError | undefined
 }
 
 /**
- * Makes the copies of a plan. Packs that could not be copied from stay, and so does everything that only they need:
- * `planAgain` makes a plan that takes this into account.
+ * Makes the copies of a plan. If a pack can't be copied from, it stays, and `planAgain` makes a plan in which
+ * everything that only this pack needs stays too.
  */
 export async function copyForMarks(
   context: RepositoryContext,
@@ -47,6 +47,6 @@ export async function copyForMarks(
 }
 
 function explain(error: AppError): AppError {
-  const what = `${error.message} What versions need of packs that go could not be written anew: those packs stay, and all else that could be freed was marked.`
-  return new AppError('quota', what, { hint: 'Make some room, or prune again in an hour, when what was marked is freed.', cause: error })
+  const what = `${error.message} The chunks that versions need could not be copied from packs with unneeded data. These packs stay. All other packs that can be freed were marked.`
+  return new AppError('quota', what, { hint: 'Free some space, or prune again in an hour, which deletes the marked packs.', cause: error })
 }

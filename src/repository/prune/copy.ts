@@ -16,17 +16,16 @@ export interface CopyResult {
   packs: readonly IndexedPack[]
   bytes: number
   /**
-   * Packs that could not be copied from, with the reason. They are damaged or gone, and nothing may rely on their
-   * copies.
+   * Packs that could not be copied from, with the reason: they are damaged or gone. Nothing may rely on their copies.
    */
   failed: Map<number, string>
 }
 
 /**
  * Copies the chosen chunks of `sources` (pack numbers) into new packs. A pack is read whole and must match the hash in
- * its name, so bytes that are copied unchanged are bytes that were verified when they were made. A block that is needed
- * whole is copied unchanged, with the same bases and depths, so the copies rely on nothing that the originals did not.
- * Of other blocks, the needed chunks are encoded again: without bases if they are in `standalone`, else with them.
+ * its name. If all chunks of a block are needed, the block is copied unchanged, with the same bases and depths, so the
+ * copies rely on the same bases as the originals. Otherwise its needed chunks are encoded again: without bases if they
+ * are in `standalone`, else with them.
  */
 export async function copyChosen(
   context: RepositoryContext,

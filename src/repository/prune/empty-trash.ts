@@ -2,7 +2,7 @@ import type { StorageOptions, StoredObject } from '../../storage/storage.ts'
 import type { Trash } from '../../storage/trash.ts'
 import { isOurs } from '../format/object-names.ts'
 
-/** Objects of a repository that lie in the store's trash. */
+/** Objects of a repository in the store's trash. */
 export interface TrashedObjects {
   objects: number
   bytes: number
@@ -28,13 +28,13 @@ function describe(objects: readonly StoredObject[]): TrashedObjects {
   }
 }
 
-/** Objects that versions may need, and that the rules of docs/format.md decide about. */
+/** Objects that versions may need. The rules of docs/format.md say when they may be deleted. */
 const RULED = /^(pack|index|tomb)-/
 
 /**
- * Begins to empty a trash: deletes its versions and labels for good, and puts everything that versions may need back
- * into the repository. Returns the ids of those packs. A prune that starts after this keeps what is needed and deletes
- * the rest by its rules, which also protect a push that listed before something was trashed.
+ * Begins to empty a trash: deletes the versions and labels in it, and puts packs, indexes and tombs back into the
+ * repository. Returns the ids of these packs. A prune that starts after this keeps the packs that versions need and
+ * deletes the others by its rules. These rules also protect a push that listed before a pack was moved to the trash.
  */
 export async function takeFromTrash(trash: Trash, options: StorageOptions = {}): Promise<{ trashed: TrashedObjects; packs: Set<string> }> {
   const objects = await listOurs(trash, options)

@@ -4,21 +4,21 @@ import { isLate, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { everyChunkOf } from '../read/read-manifest.ts'
 import { isStillThere } from '../versions/forgotten-meanwhile.ts'
-import { decideRetention, type Decision, type RetentionPolicy } from '../versions/retention.ts'
+import { decideRetention, type RetentionDecision, type RetentionPolicy } from '../versions/retention.ts'
 import { readSnapshot, readTags } from '../versions/versions.ts'
-import { openForPrune, prune, type OpenForPrune, type PruneRequest, type PruneResult } from './prune.ts'
+import { openForPrune, prune, type PruneBasis, type PruneRequest, type PruneResult } from './prune.ts'
 import { packsOf } from './reachability.ts'
 
 export interface ForgetRequest extends PruneRequest {
   names: readonly string[]
   policy: RetentionPolicy
-  /** Only the rules decide, even about the newest version. A name may lose all versions. */
+  /** True if the policy decides about the newest version too. A name may lose all versions. */
   all: boolean
 }
 
 export interface ForgottenName {
   name: string
-  decision: Decision<Version>
+  decision: RetentionDecision<Version>
   /** Errors of versions that can't be read. These stay, unless the request is for `all`. */
   unreadable: AppError[]
 }
@@ -27,13 +27,13 @@ type Version = StoredSnapshot & { tags: string[] }
 
 export interface ForgetResult {
   names: ForgottenName[]
-  /** The result of freeing space; undefined if nothing was forgotten and nothing is due. */
+  /** Undefined if nothing was forgotten and no tomb is old enough. */
   pruned: PruneResult | undefined
-  /** Why no space could be freed. The versions are forgotten nevertheless. */
+  /** Set if no space could be freed. The versions are forgotten all the same. */
   failure: AppError | undefined
 }
 
-/** Deletes the versions that a policy does not keep, marks what only they needed, and sweeps what is due. */
+/** Deletes the versions that a policy does not keep, then prunes: marks the packs that only they needed, and sweeps. */
 export async function forget(context: RepositoryContext, request: ForgetRequest): Promise<ForgetResult> {
   const opened = await openForPrune(context, request.known)
   const { repository } = opened
@@ -61,7 +61,7 @@ export async function forget(context: RepositoryContext, request: ForgetRequest)
   }
 }
 
-/** The packs that `versions` need. What a damaged version needs stays unknown: a later prune finds it. */
+/** The packs that `versions` need. The packs of a damaged version can't be known: a later prune finds them. */
 async function freedBy(context: RepositoryContext, repository: OpenRepository, versions: readonly StoredSnapshot[]): Promise<Set<string>> {
   const packs = new Set<string>()
   for (const version of versions) {
@@ -81,8 +81,8 @@ interface FoundVersions {
 }
 
 /**
- * The versions of a name that rules may count. A late snapshot that lacks something is not a version. It is left alone,
- * because its pusher may still complete it.
+ * The versions of a name that a policy may count. A late snapshot that lacks chunks is not one of them. It is left
+ * alone, because its pusher may still complete it.
  */
 async function versionsOf(repository: OpenRepository, name: string): Promise<FoundVersions> {
   const { storage, view, signal } = repository
@@ -103,8 +103,8 @@ async function versionsOf(repository: OpenRepository, name: string): Promise<Fou
 }
 
 /**
- * Whether all chunks of a late snapshot are present under rule 3, which is what its own pusher checks, so that it will
- * stay. If it can only be read now, it may rely on packs in tombs. No older version is given up for that.
+ * Whether all chunks of a late snapshot are present (rule 3). Its own pusher checks the same, and then lets it stay. A
+ * late snapshot that is only complete may rely on packs in tombs, so no older version may be forgotten in favour of it.
  */
 async function isPresent(repository: OpenRepository, snapshot: StoredSnapshot): Promise<boolean> {
   const { index } = repository
@@ -116,6 +116,6 @@ async function isPresent(repository: OpenRepository, snapshot: StoredSnapshot): 
   }
 }
 
-function isAnythingDue({ repository: { view } }: OpenForPrune, graceMs: number): boolean {
+function isAnythingDue({ repository: { view } }: PruneBasis, graceMs: number): boolean {
   return [...view.inventory.tombs.values()].some(({ created }) => created <= view.inventory.asOf - graceMs)
 }

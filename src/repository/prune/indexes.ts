@@ -12,14 +12,14 @@ type ActiveIndex = RepositoryView['activeIndexes'][number]
 /** An index that is at most this large is rewritten whenever anything in it is stale. */
 const ALWAYS_REWRITE_BYTES = 1024 * 1024
 
-/** What an index says of packs and of other indexes. */
+/** The ids of the packs in an index, and of the indexes that it supersedes. */
 export interface PastIndex {
   id: string
   packs: string[]
   supersedes: string[]
 }
 
-/** The indexes of a listing that counted at earlier moments. Superseded ones are read for this, each once. */
+/** Finds the indexes that counted at earlier moments. Reads superseded indexes for this, each once. */
 export class IndexHistory {
   private readonly storage: Storage
   private readonly view: RepositoryView
@@ -35,8 +35,8 @@ export class IndexHistory {
   }
 
   /**
-   * The indexes that counted at `moment`, among those made before it. The newest are read first, because they name most
-   * of the others as superseded.
+   * The indexes that counted at `moment`. Reads the newest first, because they supersede most of the others, which then
+   * need not be read.
    */
   async at(moment: number): Promise<PastIndex[]> {
     const then = [...this.view.inventory.indexes].filter(([, { created }]) => created <= moment)
@@ -72,9 +72,9 @@ function pastIndexOf({ id, packs, supersedes }: Pick<ActiveIndex, 'id' | 'packs'
 export const packsNamedBy = (indexes: readonly PastIndex[]): Set<string> => new Set(indexes.flatMap(({ packs }) => packs))
 
 /**
- * Rule 9: the packs that a new index may leave out. This run has deleted them, or they are missing though they were
- * there once: a tomb older than L names them, or an index so old that no upload of them can be under way. Any other
- * pack that is not listed may still be on its way, because an index is uploaded beside its packs.
+ * Rule 9: the packs that a new index may leave out. This run has deleted them, or they are not listed though they
+ * existed once, because a tomb older than L or an index older than any upload names them. Any other pack that is not
+ * listed may still be uploaded, because an index is uploaded beside its packs.
  */
 export async function droppablePacks(
   history: IndexHistory,
@@ -87,15 +87,15 @@ export async function droppablePacks(
   const { asOf, tombs } = view.inventory
   const known = packsNamedBy(await history.at(asOf - UPLOAD_MS))
   for (const [id, tomb] of view.tombs) {
-    if ('packs' in tomb && tombs.get(id)!.created <= asOf - waits.lagMs) for (const pack of tomb.packs) known.add(pack)
+    if (tomb.kind === 'packs' && tombs.get(id)!.created <= asOf - waits.lagMs) for (const pack of tomb.packs) known.add(pack)
   }
   for (const { id } of view.missingPacks) if (known.has(id)) droppable.add(id)
   return droppable
 }
 
 /**
- * Rule 9: the superseded indexes that may be deleted, because every listing shows an index that supersedes them. `old`:
- * the indexes that counted G ago.
+ * Rule 9: the ids of superseded indexes that may be deleted, because every listing shows an index that supersedes them.
+ * `old` are the indexes that counted G ago.
  */
 export function deletableIndexes(view: RepositoryView, old: readonly PastIndex[]): string[] {
   return [...new Set(old.flatMap(({ supersedes }) => supersedes))].filter(id => view.inventory.indexes.has(id))

@@ -6,8 +6,8 @@ import type { OpenRepository } from '../open/open.ts'
 import { LATE_MS, type GracePeriods } from './grace-periods.ts'
 
 /**
- * Deletes late snapshots that lack something and whose pushers are long gone. Deletes none if anything is damaged: the
- * damage may be all that they lack.
+ * Deletes late snapshots that are not complete and at least 24 h old. Deletes none if anything is damaged, because they
+ * may lack chunks only for that reason.
  */
 export async function removeLate({ storage, view, signal }: OpenRepository, incomplete: readonly StoredSnapshot[]): Promise<string[]> {
   if (view.problems.length > 0) return []

@@ -18,12 +18,12 @@ export interface Proposal {
 }
 
 const KEEP = 3
-/** Most manifests that are read, because somebody waits for the answer. */
+/** Manifests that are read, at most: a person waits for the answer. */
 const MOST_VERSIONS = 200
 
 /**
- * Proposes for each name to keep its newest three versions, or only the newest if there are no more than three. The
- * proposal that frees most comes first.
+ * Proposes for each name to keep its newest three versions, or only the newest if there are no more than three.
+ * Proposals that free more bytes come first.
  */
 export async function proposeForgetting(repository: OpenRepository): Promise<Proposal[]> {
   const { index, view } = repository
@@ -39,7 +39,7 @@ export async function proposeForgetting(repository: OpenRepository): Promise<Pro
     const goes = new Set(proposals.flatMap(({ older }) => older))
     const kept = versions.filter(version => !goes.has(version))
     const { needed, gains } = await keptBy(repository, kept)
-    // a chunk that two names share is freed only if both give it up; it counts for the first of them
+    // a chunk that two names share is freed only if both versions are forgotten; it counts for the first of them
     for (const proposal of proposals) {
       let bytes = 0
       await eachEntry(repository, proposal.older, entry => {
@@ -53,8 +53,8 @@ export async function proposeForgetting(repository: OpenRepository): Promise<Pro
 }
 
 /**
- * What is left after a prune if there are only these versions: a flag per entry that is needed, and the bytes gained by
- * bases that the prune makes superfluous.
+ * The copies that are needed if there are only these versions, as a flag by entry number, and the bytes gained by bases
+ * that a prune would then delete.
  */
 async function keptBy(
   repository: OpenRepository,

@@ -1,12 +1,12 @@
 import type { RepositoryContext } from '../open/open.ts'
 import { NO_GRACE_PERIODS } from './grace-periods.ts'
-import { openForPrune, prune, type Amount, type OpenForPrune, type PruneResult, type Removed } from './prune.ts'
+import { openForPrune, prune, type Amount, type PruneBasis, type PruneResult, type Removal } from './prune.ts'
 
 /**
- * Prunes without grace periods, and once more if the first run marked packs, so that these are freed too. The result
- * adds up both runs. Only safe when nothing else uses the repository.
+ * Prunes without grace periods. If this marks packs, prunes again, so that they are deleted too. The result adds up
+ * both runs. Only safe if nothing else uses the repository.
  */
-export async function pruneNow(context: RepositoryContext, opened: OpenForPrune, removed?: Removed): Promise<PruneResult> {
+export async function pruneNow(context: RepositoryContext, opened: PruneBasis, removed?: Removal): Promise<PruneResult> {
   const request = { waits: NO_GRACE_PERIODS, dryRun: false }
   const first = await prune(context, opened, request, removed)
   if (first.marked.packs === 0) return first

@@ -1,6 +1,6 @@
 /*
- * Forgets versions and frees what no version needs: marking, copying, tombs, and the deletion that follows a grace
- * period. It never deletes anything before it has read everything that might need it.
+ * Forgets versions and prunes: marks, sweeps and retires. It deletes no pack before it has read every snapshot that may
+ * need it.
  */
 
 import pLimit from 'p-limit'
@@ -34,15 +34,15 @@ export interface Amount {
 }
 
 export interface PruneResult {
-  /** Deleted for good. */
+  /** Packs that this run has deleted. */
   freed: Amount
-  /** Put into a tomb by this run. */
+  /** Packs that this run has put into a tomb. */
   marked: Amount
-  /** In tombs, those of this run included. `until`: when the last of them may go, ms by the store's clock. */
+  /** Packs in tombs, also in those of this run. `until`: when the last may be deleted, ms by the store's clock. */
   waiting: Amount & { until: number | undefined }
-  /** In tombs for long enough, but needed until the copies made from them are old enough. */
+  /** Packs in tombs that are old enough, which are needed until the copies made from them are old enough. */
   held: Amount
-  /** Needed by no version, but maybe by a push under way. `until`: when the last of them may be marked. */
+  /** Packs that no version needs, but maybe a push under way. `until`: when the last may be marked. */
   spared: Amount & { until: number | undefined }
   /** Bytes of new packs that hold copied chunks. An estimate in a dry run. */
   copiedBytes: number
@@ -55,14 +55,14 @@ export interface PruneResult {
 }
 
 /** A repository opened for deleting. */
-export interface OpenForPrune {
+export interface PruneBasis {
   repository: OpenRepository
-  /** Packs that no index names yet. They go into the next index. */
+  /** Packs that no listed index names. They are put into the next index. */
   adopted: IndexedPack[]
 }
 
-/** Lists and opens a repository for deleting. Throws if a tomb can't be read, because it might name any pack. */
-export async function openForPrune(context: RepositoryContext, known?: SnapshotRef): Promise<OpenForPrune> {
+/** Lists and opens a repository for deleting. Throws if a tomb can't be read, because it may name any pack (rule 6). */
+export async function openForPrune(context: RepositoryContext, known?: SnapshotRef): Promise<PruneBasis> {
   const { storage, signal, pool, reporter } = context
   reporter.progress({ phase: 'listing' })
   const view = await openView(storage, { signal })
@@ -76,32 +76,31 @@ export async function openForPrune(context: RepositoryContext, known?: SnapshotR
   return { repository: { storage, index: view.index, pool, signal, view }, adopted }
 }
 
-export interface Removed {
-  /** Snapshots that were deleted after the listing. They need nothing any more. */
+export interface Removal {
+  /** Snapshots that were deleted after the listing. */
   snapshots: readonly SnapshotRef[]
-  /** Ids of packs that those needed. They are marked at once if nothing else needs them, however new they are. */
+  /** Ids of packs that those needed. If no version needs them, they are marked at once, however young they are. */
   packs: ReadonlySet<string>
 }
 
-const NOTHING_REMOVED: Removed = { snapshots: [], packs: new Set() }
+const NOTHING_REMOVED: Removal = { snapshots: [], packs: new Set() }
 
 /**
- * Frees what no version needs, by rules 7 to 10 of docs/format.md: deletes the packs in tombs that are old enough, then
- * marks others. Each step leaves a whole repository, so the next run continues one that died. `removed` is what the
- * caller has deleted since the listing.
+ * Prunes by rules 7 to 10 of docs/format.md: sweeps, then marks, then retires. The repository is whole after each step,
+ * so a prune can continue one that died. `removed` are the snapshots that the caller has deleted since the listing.
  */
 export async function prune(
   context: RepositoryContext,
-  opened: OpenForPrune,
+  opened: PruneBasis,
   request: PruneRequest,
-  removed: Removed = NOTHING_REMOVED,
+  removed: Removal = NOTHING_REMOVED,
 ): Promise<PruneResult> {
   const run = new PruneRun(context, opened, request, removed)
   try {
     await run.run()
     return run.result
   } catch (error) {
-    // nothing is deleted yet; what is missing may have been moved by another prune that the listing did not show yet
+    // no pack is deleted yet; another prune may have moved the missing chunks, and the listing did not show it yet
     if (!isAppError(error, 'corrupt')) throw error
     const again = await openForPrune(context, request.known)
     if (!hasOtherPacks(opened, again)) throw error
@@ -111,8 +110,8 @@ export async function prune(
   }
 }
 
-/** Listings show new packs late, and deleted ones for a while. Both mean that another prune has moved something. */
-function hasOtherPacks(before: OpenForPrune, now: OpenForPrune): boolean {
+/** True if another prune has moved chunks: the later listing shows other packs. */
+function hasOtherPacks(before: PruneBasis, now: PruneBasis): boolean {
   const [old, packs] = [before, now].map(({ repository }) => repository.view.inventory.packs) as [
     Map<string, unknown>,
     Map<string, unknown>,
@@ -127,14 +126,14 @@ class PruneRun {
   private readonly view: RepositoryView
   private readonly adopted: IndexedPack[]
   private readonly request: PruneRequest
-  private readonly removed: Removed
-  /** When each tombed pack may go, by its oldest tomb; ms by the store's clock. */
+  private readonly removed: Removal
+  /** When each tombed pack may be deleted, by its oldest tomb; ms by the store's clock. */
   private readonly due: ReadonlyMap<string, number>
   private readonly indexes: IndexHistory
   private readonly deleted = new Set<string>()
   private outOfSpace: AppError | undefined
 
-  constructor(context: RepositoryContext, { repository, adopted }: OpenForPrune, request: PruneRequest, removed: Removed) {
+  constructor(context: RepositoryContext, { repository, adopted }: PruneBasis, request: PruneRequest, removed: Removal) {
     this.context = context
     this.repository = repository
     this.view = repository.view
@@ -191,7 +190,7 @@ class PruneRun {
     return this.view.inventory.packs.get(this.repository.index.packs[pack]!.id)!.created
   }
 
-  /** Rule 8: packs, by number, that may be deleted now. */
+  /** Rule 8: the numbers of packs that may be deleted now. */
   private async sweepable(reachable: Reachability): Promise<number[]> {
     const { index } = this.repository
     const { asOf } = this.view.inventory
@@ -236,7 +235,7 @@ class PruneRun {
     }
   }
 
-  /** Rule 7: copies first, then the index, then the tomb. */
+  /** Rule 7: writes the copies, then the index, then the tomb. */
   private async mark(plan: MarkPlan, reachable: Reachability): Promise<void> {
     const { index } = this.repository
     const { dryRun, waits } = this.request
@@ -263,10 +262,10 @@ class PruneRun {
       add(this.result.spared, index.packs[pack]!.size)
       this.result.spared.until = Math.max(this.result.spared.until ?? 0, this.createdAt(pack) + waits.orphanMs)
     }
-    this.tellWaiting(marks.packs)
+    this.countWaiting(marks.packs)
   }
 
-  private tellWaiting(marked: readonly number[]): void {
+  private countWaiting(marked: readonly number[]): void {
     const { index } = this.repository
     const { waiting } = this.result
     const due = new Map(this.due)
@@ -283,7 +282,7 @@ class PruneRun {
 function dueTimes({ tombs, inventory }: RepositoryView, graceMs: number): Map<string, number> {
   const due = new Map<string, number>()
   for (const [id, tomb] of tombs) {
-    if (!('packs' in tomb)) continue
+    if (tomb.kind !== 'packs') continue
     const at = inventory.tombs.get(id)!.created + graceMs
     for (const pack of tomb.packs) due.set(pack, Math.min(at, due.get(pack) ?? Infinity))
   }

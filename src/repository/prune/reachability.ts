@@ -10,8 +10,8 @@ import { readSnapshot } from '../versions/versions.ts'
 import { COMMITTED, LATE_ONLY, type Reachability } from './plan/reachable-chunks.ts'
 
 /**
- * Reads all snapshots that are still there. Throws `corrupt` or `newer-format` if one can't be read: it might need any
- * chunk, so nothing may be deleted.
+ * Reads all snapshots that still exist. Throws `corrupt` or `newer-format` if one can't be read: it may need any chunk,
+ * so nothing may be deleted.
  */
 export async function readRoots(repository: OpenRepository, refs: readonly SnapshotRef[]): Promise<StoredSnapshot[]> {
   const roots: StoredSnapshot[] = []
@@ -23,7 +23,7 @@ export async function readRoots(repository: OpenRepository, refs: readonly Snaps
       // forgotten meanwhile, or shown by a listing that lags
       if (isAppError(error, 'not-found')) continue
       if (!isAppError(error, 'corrupt')) throw error
-      throw new AppError('corrupt', `${error.message}. What it needs can't be known, so nothing was deleted.`, {
+      throw new AppError('corrupt', `${error.message}. It is unknown which chunks it needs, so nothing was deleted.`, {
         hint: `Give it up with \`colab-escape forget ${ref.name} --all\` (all versions of ${ref.name}), or delete the object ${ref.objectName}.`,
         cause: error,
       })
@@ -32,7 +32,7 @@ export async function readRoots(repository: OpenRepository, refs: readonly Snaps
   return roots
 }
 
-/** Marks the chunks that `snapshots` need. Throws if a committed one needs a chunk that is in no pack. */
+/** Flags the chunks that `snapshots` reach. Throws if a committed one reaches a chunk that is in no pack. */
 export async function markReachable(repository: OpenRepository, snapshots: readonly StoredSnapshot[]): Promise<Reachability> {
   const { index, view } = repository
   const reachable: Reachability = { flags: new Uint8Array(index.size), incomplete: [] }
@@ -58,8 +58,8 @@ export async function markReachable(repository: OpenRepository, snapshots: reado
 }
 
 /**
- * Calls `onChunk` for each chunk of a manifest and of the files in it, with the entry of its first copy, or -1. The
- * files are left out if the manifest itself lacks chunks.
+ * Calls `onChunk` for each chunk that a snapshot reaches, with the entry number of its first copy, or -1. If the
+ * manifest itself lacks chunks, the chunks of the files are left out.
  */
 async function eachChunk(
   repository: OpenRepository,
@@ -107,6 +107,7 @@ function missingChunk(snapshot: StoredSnapshot, id: Uint8Array, asOf: number): A
   if (isNew(snapshot, asOf)) return notShownYet(what)
   return new AppError('corrupt', what, {
     hint: 'Run `colab-escape check` to see which files are affected; forget that version to go on without it.',
+    isMissing: true,
   })
 }
 

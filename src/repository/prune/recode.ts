@@ -6,8 +6,9 @@ import type { PackWriter } from '../write/pack-writer.ts'
 import { tensorOf, type StoredTensor } from './plan/block-content.ts'
 
 /**
- * Encodes a decoded chunk again, in a new block of its kind: without bases if `standalone` is true, else from the same
- * bases with the same depth. If its bytes or those of its bases don't match their ids, returns the reason instead.
+ * Encodes a decoded chunk again, in a new block of its kind: without bases if `standalone` is true, else with the same
+ * bases and depth. `entry` is its entry number. If its bytes or those of its bases don't match their ids, returns the
+ * reason instead.
  */
 export async function recodeChunk(
   source: BlockSource,
@@ -24,28 +25,30 @@ export async function recodeChunk(
   if (!tensor) content = classifyContent(bytes, looksCompressed(bytes))
   else {
     const base = standalone ? undefined : await baseOf(source, entry, tensor)
-    if (base && 'why' in base) return `${describeCopy(index, entry)} ${base.why}`
-    content = { kind: 'tensor', tensor: { element: tensor.element, base } }
+    if (base?.kind === 'lost') return `${describeCopy(index, entry)} ${base.why}`
+    content = { kind: 'tensor', tensor: { element: tensor.element, base: base?.base } }
   }
   await writer.add(id, bytes, content)
   return undefined
 }
 
+type BaseRead = { kind: 'read'; base: OfferedBase } | { kind: 'lost'; why: string }
+
 /**
- * Reads the bases of a chunk again, though its block was decoded with them: this is rare, because few such blocks are
+ * Reads the bases of a chunk again, though its block was decoded with them. This is rare, because few such blocks are
  * divided.
  */
-async function baseOf(source: BlockSource, entry: number, { relation }: StoredTensor): Promise<OfferedBase | { why: string } | undefined> {
+async function baseOf(source: BlockSource, entry: number, { relation }: StoredTensor): Promise<BaseRead | undefined> {
   const bases = source.index.basesAt(entry)
   if (!bases || !relation) return undefined
   const pieces: Uint8Array[] = []
   for (const id of bases.ids) {
     const piece = await readBase(source, id, bases.depth)
-    if ('why' in piece) return piece
-    pieces.push(piece)
+    if (piece.kind === 'lost') return piece
+    pieces.push(piece.bytes)
   }
   const bytes = Buffer.concat(pieces)
   const needed = (relation === 'delta' ? 1 : 2) * source.index.length(entry)
-  if (bytes.length !== needed) return { why: wrongBase(bytes.length, needed) }
-  return { relation, bytes, ids: bases.ids, depth: bases.depth }
+  if (bytes.length !== needed) return { kind: 'lost', why: wrongBase(bytes.length, needed) }
+  return { kind: 'read', base: { relation, bytes, ids: bases.ids, depth: bases.depth } }
 }

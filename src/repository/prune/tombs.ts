@@ -1,29 +1,29 @@
 import { toHex } from '../../util/hash.ts'
-import { encodeTomb } from '../format/label-and-tomb.ts'
+import { encodeTomb, type Tomb } from '../format/label-and-tomb.ts'
 import { tombName } from '../format/object-names.ts'
 import { NONCE_BYTES } from '../format/pack.ts'
 import type { RepositoryContext } from '../open/open.ts'
 import type { RepositoryView } from '../open/view.ts'
 import type { GracePeriods } from './grace-periods.ts'
 
-/** Most ids in one tomb. An id takes about 70 bytes. */
+/** Ids in one tomb, at most. An id takes about 70 bytes. */
 const TOMB_IDS = 100_000
 
 export async function writeTombs(
   { storage, surroundings, signal }: RepositoryContext,
-  kind: 'packs' | 'spent',
+  kind: Tomb['kind'],
   ids: readonly string[],
 ): Promise<void> {
   for (let i = 0; i < ids.length; i += TOMB_IDS) {
     const some = ids.slice(i, i + TOMB_IDS)
-    const tomb = encodeTomb(kind === 'packs' ? { packs: some } : { spent: some }, toHex(surroundings.random(NONCE_BYTES)))
+    const tomb = encodeTomb(kind === 'packs' ? { kind, packs: some } : { kind, spent: some }, toHex(surroundings.random(NONCE_BYTES)))
     await storage.put(tombName(tomb.id), tomb.bytes, { signal })
   }
 }
 
 /**
- * Rule 10. A tomb whose packs are all gone is named in a marker. When the marker is old enough, no listing shows any of
- * those packs, so the tomb is deleted, then the marker. Returns how many tombs were deleted.
+ * Rule 10: writes a marker that names the tombs whose packs are all gone. When a marker is old enough, no listing shows
+ * these packs. Then deletes the tombs, then the marker. Returns how many tombs were deleted.
  */
 export async function retireTombs(
   context: RepositoryContext,
@@ -33,18 +33,20 @@ export async function retireTombs(
 ): Promise<number> {
   const { storage, signal } = context
   const { inventory, tombs } = view
-  const spent = new Set([...tombs.values()].flatMap(tomb => ('spent' in tomb ? tomb.spent : [])))
+  const spent = new Set([...tombs.values()].flatMap(tomb => (tomb.kind === 'marker' ? tomb.spent : [])))
   const isOld = (id: string, ms: number): boolean => inventory.tombs.get(id)!.created <= inventory.asOf - ms
   const isThere = (pack: string): boolean => inventory.packs.has(pack) && !deleted.has(pack)
-  const done = [...tombs].filter(([id, tomb]) => 'packs' in tomb && !spent.has(id) && isOld(id, waits.lagMs) && !tomb.packs.some(isThere))
+  const done = [...tombs].filter(
+    ([id, tomb]) => tomb.kind === 'packs' && !spent.has(id) && isOld(id, waits.lagMs) && !tomb.packs.some(isThere),
+  )
   await writeTombs(
     context,
-    'spent',
+    'marker',
     done.map(([id]) => id),
   )
   let retired = 0
   for (const [id, tomb] of tombs) {
-    if (!('spent' in tomb) || !isOld(id, waits.graceMs)) continue
+    if (tomb.kind === 'packs' || !isOld(id, waits.graceMs)) continue
     for (const old of tomb.spent) {
       await storage.remove(tombName(old), { signal })
       if (inventory.tombs.has(old)) retired++

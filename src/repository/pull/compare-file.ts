@@ -7,8 +7,8 @@ import type { FileEntry } from '../format/manifest.ts'
 import { chunkMatches } from '../read/read-chunks.ts'
 
 /**
- * Tells for each chunk of `entry` whether a local file has it at its place. `lengthOf` gives a chunk's plain length by
- * its position in the entry. Reads the file once, front to back.
+ * Returns for each chunk of `entry` whether a local file has it at its place. `lengthOf` gives a chunk's plain length
+ * by its number in the entry. Reads the file once, front to back.
  */
 export async function matchingChunks(
   localPath: string,

@@ -12,7 +12,7 @@ import type { PlannedFile } from './plan.ts'
 const MAX_OPEN_FILES = 128
 const ZEROS = Buffer.alloc(64 * 1024)
 
-/** Turns a system error while writing to the destination into one that a person can act on. */
+/** Turns a system error of the destination into an error that a person can act on. */
 export function writeError(error: unknown, localPath: string): AppError {
   const code = errnoOf(error)
   if (code === 'ENOSPC' || code === 'EDQUOT')
@@ -26,20 +26,23 @@ export function writeError(error: unknown, localPath: string): AppError {
   })
 }
 
-/** Restored at its destination: whether what lay there was still what the plan had seen. */
+/**
+ * `placed`: the file is at its destination. `changed-meanwhile`: the destination is not as the plan saw it, and was
+ * left alone.
+ */
 export type PlaceResult = 'placed' | 'changed-meanwhile'
 
 interface Writing {
   file: PlannedFile
   partPath: string
   fd: number
-  /** True while the part file holds nothing but holes where nothing was written. */
+  /** True if the part file is new: where nothing was written, it is a hole. */
   fresh: boolean
 }
 
 /**
- * Writes files chunk by chunk, in any order, under temporary names, and renames each one when it is whole. Writes are
- * synchronous: the destination is a local disk, where a promise costs more than the write.
+ * Writes part files chunk by chunk, in any order, and renames each one when it is whole. Writes are synchronous,
+ * because the destination is a local disk, where a promise costs more than the write.
  */
 export class FileWriter {
   private readonly open = new Map<number, Writing>()
@@ -57,12 +60,12 @@ export class FileWriter {
     return `${dirname(file.localPath)}/${partName(file.entry.path, file.entry.chunks)}`
   }
 
-  /** Which chunks an interrupted pull had written of a file already; undefined when there is nothing of it. */
+  /** Whether an interrupted pull has written each chunk of a file; undefined if there is no part file. */
   async resume(number: number, lengthOf: (chunk: number) => number, signal?: AbortSignal): Promise<boolean[] | undefined> {
     const file = this.files[number]!
     const partPath = this.partPath(file)
     const item = lookAt(partPath)
-    // one whose mode was set already, right before the end, is made anew: it may not be open to us any more
+    // if its mode was set already, which comes last, it is made anew: we may have no permission to open it
     if (item.type !== 'file' || item.fingerprint.size !== file.entry.size || (item.mode & 0o600) !== 0o600) return undefined
     this.begun.add(number)
     this.resumed.add(number)
@@ -109,7 +112,7 @@ export class FileWriter {
     this.open.delete(number)
   }
 
-  /** All chunks are written: sets mode and time and puts the file into its place. */
+  /** Call it when all chunks are written. Sets mode and time, and renames the part file. */
   place(number: number): PlaceResult {
     const { file, partPath, fd } = this.openFor(number)
     try {
@@ -129,7 +132,7 @@ export class FileWriter {
     }
   }
 
-  /** Gives a file up whose content can't be had. */
+  /** Gives up a file whose chunks can't be read. */
   abandon(number: number): void {
     const writing = this.open.get(number)
     if (writing) closeSync(writing.fd)
@@ -143,7 +146,7 @@ export class FileWriter {
   }
 }
 
-/** True when what lies at a path is what the plan saw there; folders that were to be cleared count as gone. */
+/** True if the item at a path is still as the plan saw it. A folder that was to be cleared counts as gone. */
 export function isStill(localPath: string, item: LocalItem): boolean {
   const now = lookAt(localPath)
   if (now.type === 'absent') return true

@@ -19,17 +19,17 @@ import { describeCopy, lackOf } from '../read/block-source.ts'
 import { readManifest } from '../read/read-manifest.ts'
 import type { StatCache } from '../source/stat-cache.ts'
 import { matchingChunks } from './compare-file.ts'
-import { baseOf, covers, type Part } from './part.ts'
+import { baseOf, covers, type SelectedEntry } from './selection.ts'
 import { findUnsavedFiles, type UnsavedFile } from './unsaved-files.ts'
 
 export interface PlannedFile {
   entry: FileEntry
   readonly localPath: string
-  /** What lies there now; the plan holds only as long as that is so. */
+  /** The item at `localPath` now. The plan is valid only while it stays the same. */
   item: LocalItem
 }
 
-/** Of a hundred thousand files the paths alone would take tens of megabytes: they are made when they are needed. */
+/** Makes its path when it is needed: the paths of a hundred thousand files would take tens of megabytes. */
 class FileToWrite implements PlannedFile {
   readonly entry: FileEntry
   readonly item: LocalItem
@@ -51,19 +51,19 @@ export interface DamagedFile {
   why: string
 }
 
-/** All that a pull is going to do, decided before it touches anything. */
+/** Everything that a pull is going to do. It is decided before anything is changed. */
 export interface PullPlan {
   /** Parents first. */
   directories: { entry: DirectoryEntry; localPath: string; item: LocalItem }[]
   files: PlannedFile[]
   symlinks: { entry: SymlinkEntry; localPath: string; item: LocalItem }[]
-  /** Content is right, mode or time is not. */
+  /** Entries with the right content and a wrong mode or time. */
   touch: { entry: FileEntry | SymlinkEntry; localPath: string }[]
-  /** Files and symlinks that go: in the way of something else, or extra under --delete. */
+  /** Files and symlinks to delete: they are in the way of an entry, or extra under --delete. */
   remove: UnsavedFile[]
-  /** Folders that go once they are empty, deepest first. */
+  /** Folders to delete when they are empty, deepest first. */
   removeDirectories: string[]
-  /** Entries that are right already. */
+  /** Number of entries that are right already. */
   unchanged: number
   damaged: DamagedFile[]
   /** Entries whose names this platform can't hold. */
@@ -72,26 +72,26 @@ export interface PullPlan {
 
 export interface PullPlanRequest {
   snapshot: StoredSnapshot
-  /** Undefined for all of it. */
-  part?: Part | undefined
-  /** Absolute, links resolved: where the entry of this path belongs. */
+  /** Undefined for the whole version. */
+  selected?: SelectedEntry | undefined
+  /** The absolute local path for the entry of this path, with links resolved. */
   localPathOf: (path: string) => string
-  /** Absolute path of the destination folder; undefined when a single file is pulled. */
+  /** Absolute path of the destination folder; undefined if a single file is pulled. */
   root: string | undefined
   only: readonly string[]
   exclude: readonly string[]
   delete: boolean
   force: boolean
   cache: StatCache | undefined
-  /** Of the destination. */
+  /** Platform of the destination. */
   platform: NodeJS.Platform
   chunker: Chunker
   reporter: Reporter
 }
 
 /**
- * Compares a snapshot with the destination. Throws `would-overwrite` with a list when local content would be lost that
- * the repository does not have.
+ * Compares a snapshot with the destination. Throws `would-overwrite` with a list of files if local content would be
+ * lost that the repository does not have.
  */
 export async function planPull(repository: OpenRepository, request: PullPlanRequest): Promise<PullPlan> {
   const planner = new Planner(repository, request)
@@ -129,10 +129,7 @@ class Planner {
   readonly endangered: UnsavedFile[] = []
   private readonly repository: OpenRepository
   private readonly request: PullPlanRequest
-  /**
-   * Folders of the snapshot that are real folders at the destination. Anything that exists already lies below one of
-   * them.
-   */
+  /** Folders of the snapshot that are folders at the destination too. Every local item is below one of them. */
   private readonly real: Set<string>
   private readonly known = new Set<string>()
   private readonly names: LocalNames
@@ -142,18 +139,18 @@ class Planner {
     this.repository = repository
     this.request = request
     this.names = new LocalNames(request.platform)
-    this.real = new Set([request.part ? baseOf(request.part) : ''])
+    this.real = new Set([request.selected ? baseOf(request.selected) : ''])
   }
 
   async readSnapshot(): Promise<void> {
-    const { snapshot, part, only, exclude, reporter } = this.request
+    const { snapshot, selected, only, exclude, reporter } = this.request
     const wanted = pathFilter(only, exclude)
     const turns = new Breather()
-    /** Folders met but not asked for themselves: they are made when something below them is. */
+    /** Folders that do not match themselves. They are made if an entry below them matches. */
     const parents = new Map<string, DirectoryEntry>()
     for await (const entry of readManifest(this.repository, snapshot)) {
       throwIfAborted(this.repository.signal)
-      if (part && !covers(part, entry.path)) continue
+      if (selected && !covers(selected, entry.path)) continue
       this.known.add(entry.path)
       this.seen++
       if (turns.isDue()) {
@@ -224,7 +221,7 @@ class Planner {
     this.plan.files.push(new FileToWrite(entry, item, this.request.localPathOf))
   }
 
-  /** Why a file can't be restored, as far as the index tells. */
+  /** Why a file can't be restored, by the chunk index; undefined if it may be. */
   private unreadable(entry: FileEntry): string | undefined {
     const { index } = this.repository
     let size = 0
@@ -246,7 +243,7 @@ class Planner {
       const matches = await matchingChunks(localPath, entry, chunk => index.length(index.find(entry.chunks, chunk * HASH_BYTES)), signal)
       return matches.every(Boolean)
     } catch {
-      return false // unreadable is not right; whether it may be replaced is decided elsewhere
+      return false // a file that can't be read is not right; `findUnsavedFiles` decides whether it may be replaced
     }
   }
 
@@ -255,7 +252,7 @@ class Planner {
     if (remove) this.plan.remove.push(endangered)
   }
 
-  /** A folder stands where the snapshot has a file or a symlink: all that is in it has to go first, ignored or not. */
+  /** A local folder has the path of a file or a symlink: plans to delete everything in it, also ignored files. */
   private clearDirectory(path: string, localPath: string): void {
     this.plan.removeDirectories.push(localPath)
     for (const name of readdirSync(fsPath(localPath), { encoding: 'buffer' }).map(decodeFileName)) {
@@ -269,8 +266,8 @@ class Planner {
 
   async findExtras(root: string): Promise<void> {
     if (lookAt(root).type !== 'directory') return
-    const { part, only, exclude, reporter } = this.request
-    const base = part && baseOf(part) !== '' ? `${baseOf(part)}/` : ''
+    const { selected, only, exclude, reporter } = this.request
+    const base = selected && baseOf(selected) !== '' ? `${baseOf(selected)}/` : ''
     const wanted = pathFilter(only, [])
     const { entries, partFiles } = await walk(root, { excludes: exclude, reporter, signal: this.repository.signal })
     const ours = new Set(this.plan.files.map(({ entry, localPath }) => `${dirname(localPath)}/${partName(entry.path, entry.chunks)}`))

@@ -1,6 +1,6 @@
 /*
- * Restores a version: plans everything first, then fetches, writes under temporary names, and moves each whole file
- * into place. Content that no version holds is never overwritten unasked.
+ * Restores a version: plans everything first, then fetches chunks, writes part files, and renames each one when it is
+ * whole. It never overwrites content that no version holds, unless it is asked to.
  */
 
 import { chmodSync, existsSync, lutimesSync, mkdirSync, rmdirSync, statSync, symlinkSync, unlinkSync, utimesSync } from 'node:fs'
@@ -17,18 +17,18 @@ import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import type { StatCache } from '../source/stat-cache.ts'
 import { forgottenMeanwhile, isStillThere } from '../versions/forgotten-meanwhile.ts'
 import { isStill, writeError } from './file-writer.ts'
-import { baseOf, type Part } from './part.ts'
 import { planPull, wouldOverwrite, type DamagedFile, type PullPlan } from './plan.ts'
 import { restoreFiles } from './restore.ts'
+import { baseOf, type SelectedEntry } from './selection.ts'
 
 /** Packs up to this size (bytes) are read whole. */
 const WHOLE_PACK_BYTES = 8 * 1024 * 1024
 
 export interface PullRequest {
   snapshot: StoredSnapshot
-  /** Undefined for all of it. */
-  part?: Part | undefined
-  /** As the person gave it; undefined means the name in the current folder. */
+  /** Undefined for the whole version. */
+  selected?: SelectedEntry | undefined
+  /** As the person gave it. Undefined: a folder with the name of the version, in the current folder. */
   destination: string | undefined
   only: readonly string[]
   exclude: readonly string[]
@@ -40,7 +40,7 @@ export interface PullRequest {
 }
 
 export interface PullResult {
-  /** Absolute path of what was restored. */
+  /** Absolute path of the restored folder or file. */
   destination: string
   plan: PullPlan
   written: number
@@ -52,10 +52,9 @@ export interface PullResult {
 }
 
 /**
- * Restores a snapshot. Plans everything first, then deletes what is in the way, makes folders, writes files (each
- * verified, then renamed into place), and last sets modes and times of folders. Continues what an interrupted run had
- * done. Throws `not-found` when the version was forgotten meanwhile and some of its data is gone; files restored by
- * then are whole.
+ * Restores a snapshot. Plans everything first. Then deletes the items in the way, makes folders, writes and verifies
+ * files, and last sets the modes and times of folders. Continues an interrupted run. Throws `not-found` if the version
+ * was forgotten meanwhile and some of its data is gone. The files that are restored by then are whole.
  */
 export async function pull(context: RepositoryContext, opened: OpenRepository, request: PullRequest): Promise<PullResult> {
   const { snapshot } = request
@@ -69,18 +68,18 @@ export async function pull(context: RepositoryContext, opened: OpenRepository, r
 }
 
 async function restore(context: RepositoryContext, opened: OpenRepository, request: PullRequest): Promise<PullResult> {
-  const { snapshot, part } = request
-  const repository = part || request.only.length + request.exclude.length > 0 ? opened : withWholePacks(opened)
-  const place = destinationOf(snapshot, part, request.destination)
-  // the cache knows files by their paths in the destination, which are not those in the version
-  const cache = part ? undefined : await request.openCache(place.file ?? place.folder)
-  const above = part && baseOf(part) !== '' ? baseOf(part).length + 1 : 0
+  const { snapshot, selected } = request
+  const repository = selected || request.only.length + request.exclude.length > 0 ? opened : withWholePacks(opened)
+  const place = destinationOf(snapshot, selected, request.destination)
+  // the cache has the paths of a whole version, and the paths of a selected entry differ
+  const cache = selected ? undefined : await request.openCache(place.file ?? place.folder)
+  const above = selected && baseOf(selected) !== '' ? baseOf(selected).length + 1 : 0
   const localPathOf = (path: string): string => place.file ?? join(place.folder, path.slice(above))
   const plan = await planPull(repository, {
     snapshot,
-    part,
+    selected,
     localPathOf,
-    root: (part ?? snapshot.source).type === 'directory' ? place.folder : undefined,
+    root: (selected ?? snapshot.source).type === 'directory' ? place.folder : undefined,
     only: request.only,
     exclude: request.exclude,
     delete: request.delete,
@@ -104,7 +103,7 @@ async function restore(context: RepositoryContext, opened: OpenRepository, reque
   return result
 }
 
-/** Where everything is wanted, a small pack is read whole at once: it holds a part of the manifest as well as files. */
+/** For a pull of a whole version: reads small packs whole, because they hold chunks of the manifest and of files. */
 function withWholePacks(repository: OpenRepository): OpenRepository {
   const { packs } = repository.view.inventory
   const sizes = new Map([...packs.values()].map(({ name, size }) => [name, size]))
@@ -116,15 +115,15 @@ function withWholePacks(repository: OpenRepository): OpenRepository {
   return { ...repository, storage }
 }
 
-/** Where a snapshot goes: into a folder, or, a single file, to the path `file` in that folder. */
+/** The destination of a snapshot: a folder, or for a single file the path `file` in that folder. */
 interface Place {
   folder: string
   file: string | undefined
 }
 
-function destinationOf({ source, name }: StoredSnapshot, part: Part | undefined, destination: string | undefined): Place {
-  if ((part ?? source).type === 'directory')
-    return { folder: realDestination(resolve(destination ?? (part ? basename(part.path) : name))), file: undefined }
+function destinationOf({ source, name }: StoredSnapshot, selected: SelectedEntry | undefined, destination: string | undefined): Place {
+  if ((selected ?? source).type === 'directory')
+    return { folder: realDestination(resolve(destination ?? (selected ? basename(selected.path) : name))), file: undefined }
   const path = resolve(destination ?? '.')
   const isFolder = destination === undefined || /[/\\]$/.test(destination) || (existsSync(path) && statSync(path).isDirectory())
   if (isFolder) return { folder: realDestination(path), file: undefined }
@@ -132,7 +131,7 @@ function destinationOf({ source, name }: StoredSnapshot, part: Part | undefined,
   return { folder, file: join(folder, basename(path)) }
 }
 
-/** The destination itself may be a symlink; nothing below it may lead elsewhere. */
+/** Resolves the destination, which may be a symlink itself. Below it, no symlink is followed. */
 function realDestination(path: string): string {
   try {
     return realPathOf(path)
@@ -194,7 +193,7 @@ function makeRoot(root: string): void {
   if (!statSync(root).isDirectory()) throw new AppError('io', `${root} is not a folder.`, { hint: 'Name another destination.' })
 }
 
-/** Folders are made writable for us while the pull runs; their own modes come last. */
+/** Makes folders, and makes them writable while the pull runs. Their own modes are set last. */
 function makeDirectory(localPath: string, exists: boolean, mode: number): void {
   orWriteError(localPath, () => {
     if (!exists) mkdirSync(fsPath(localPath), { mode: mode | 0o700 })
@@ -222,12 +221,12 @@ function removeIfEmpty(localPath: string): void {
   try {
     rmdirSync(fsPath(localPath))
   } catch (error) {
-    // not empty: it holds what was excluded, what is not ours to delete, or what came meanwhile
+    // not empty: it holds excluded files, files that may not be deleted, or files that were made meanwhile
     if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(errnoOf(error) ?? '')) throw writeError(error, localPath)
   }
 }
 
-/** True when done; false when there was nothing. */
+/** Deletes a file or symlink. False if there was none. */
 function attempt(localPath: string, remove: () => void): boolean {
   try {
     remove()

@@ -18,17 +18,17 @@ export interface RestoreResult {
   /** Bytes that an interrupted pull had already written. */
   resumedBytes: number
   damaged: DamagedFile[]
-  /** Local paths whose content changed between plan and placing; they were left alone. */
+  /** Local paths that changed after they were planned. They were left alone. */
   changedMeanwhile: string[]
 }
 
-/** Parts of files smaller than this are not looked for: writing them again is cheaper. */
+/** Part files of smaller files are not looked for, because writing these again is cheaper. */
 const RESUME_FROM_BYTES = 1024 * 1024
 
 /**
- * Where chunks go, in typed columns: chunk `entry` of the index belongs at `offset` of file `file`. Sorted by index
- * entry they follow the order of blocks in packs, so every block is fetched and decoded once, however many files need
- * it.
+ * The places of chunks in files, in typed columns: the chunk with the entry number `copy` is at `offset` of the file
+ * with the number `file`. They are sorted by entry number, which is the order of blocks in packs. So each block is
+ * fetched and decoded once, however many files need it.
  */
 class Placements {
   private order = new Float64Array(1024)
@@ -37,18 +37,18 @@ class Placements {
   count = 0
 
   /**
-   * Index entries stay below 2^27 and placements below 2^26, so both fit one double exactly. Sorting doubles is much
-   * faster than sorting by a comparator.
+   * Entry numbers are below 2^27 and numbers of places below 2^26, so both fit one double exactly. Sorting doubles is
+   * much faster than sorting by a comparator.
    */
   private static readonly SHIFT = 2 ** 26
 
-  add(entry: number, file: number, offset: number): void {
+  add(copy: number, file: number, offset: number): void {
     if (this.count === Placements.SHIFT)
       throw new AppError('unsupported', 'This version has more chunks than one pull can place (67 million, about 4 TB).', {
         hint: 'Pull it in parts, with --only.',
       })
     if (this.count === this.order.length) this.grow()
-    this.order[this.count] = entry * Placements.SHIFT + this.count
+    this.order[this.count] = copy * Placements.SHIFT + this.count
     this.file[this.count] = file
     this.offset[this.count] = offset
     this.count++
@@ -69,16 +69,15 @@ class Placements {
   }
 
   /** The place at position `i` of the sorted order. */
-  at(i: number): { entry: number; file: number; offset: number } {
-    const entry = Math.floor(this.order[i]! / Placements.SHIFT)
-    const number = this.order[i]! - entry * Placements.SHIFT
-    return { entry, file: this.file[number]!, offset: this.offset[number]! }
+  at(i: number): { copy: number; file: number; offset: number } {
+    const copy = Math.floor(this.order[i]! / Placements.SHIFT)
+    const number = this.order[i]! - copy * Placements.SHIFT
+    return { copy, file: this.file[number]!, offset: this.offset[number]! }
   }
 }
 
 /**
- * Writes the planned files: fetches each block once, verifies each chunk, and moves every file into place as soon as it
- * is whole.
+ * Writes the planned files: fetches each block once, verifies each chunk, and renames each part file when it is whole.
  */
 export async function restoreFiles(
   repository: OpenRepository,
@@ -102,7 +101,7 @@ class Restore {
   private readonly files: readonly PlannedFile[]
   private readonly options: RestoreOptions
   private readonly placements = new Placements()
-  /** Chunks each file still lacks. */
+  /** Number of chunks that each file still lacks. */
   private readonly missing: Uint32Array
   private readonly given = new Set<number>()
   private readonly turns = new Breather()
@@ -124,12 +123,12 @@ class Restore {
     for (const [number, { entry }] of this.files.entries()) {
       if (this.turns.isDue()) await this.turns.breathe()
       throwIfAborted(signal)
-      const entryOf = (chunk: number): number => index.whole.best(entry.chunks, chunk * HASH_BYTES)
+      const copyOf = (chunk: number): number => index.whole.best(entry.chunks, chunk * HASH_BYTES)
       const have =
-        entry.size >= RESUME_FROM_BYTES ? await this.writer.resume(number, chunk => index.length(entryOf(chunk)), signal) : undefined
+        entry.size >= RESUME_FROM_BYTES ? await this.writer.resume(number, chunk => index.length(copyOf(chunk)), signal) : undefined
       let offset = 0
       for (let chunk = 0; chunk < idCount(entry.chunks); chunk++) {
-        const found = entryOf(chunk)
+        const found = copyOf(chunk)
         const length = index.length(found)
         if (have?.[chunk]) {
           this.result.resumedBytes += length
@@ -150,7 +149,7 @@ class Restore {
     const blocks: number[] = []
     const placesOf = new Map<number, { first: number; end: number }>()
     for (let i = 0; i < this.placements.count; i++) {
-      const block = index.blockOf(this.placements.at(i).entry)
+      const block = index.blockOf(this.placements.at(i).copy)
       const places = placesOf.get(block)
       if (places) places.end = i + 1
       else {
@@ -165,7 +164,7 @@ class Restore {
     }
   }
 
-  /** Verifies the chunks of one block that are wanted, and writes them to all their places. */
+  /** Verifies the needed chunks of one block and writes them to all their places. */
   private async distribute(plain: Uint8Array | undefined, error: AppError | undefined, start: number, end: number): Promise<void> {
     const { index } = this.repository
     let verified = -1
@@ -173,11 +172,11 @@ class Restore {
     let why = ''
     for (let i = start; i < end; i++) {
       const place = this.placements.at(i)
-      if (place.entry !== verified) {
-        verified = place.entry
-        const { offset, length } = index.location(place.entry)
+      if (place.copy !== verified) {
+        verified = place.copy
+        const { offset, length } = index.location(place.copy)
         chunk = plain?.subarray(offset, offset + length)
-        if (!chunk || !chunkMatches(index.id(place.entry), chunk)) [chunk, why] = await this.rescue(place.entry, error)
+        if (!chunk || !chunkMatches(index.id(place.copy), chunk)) [chunk, why] = await this.rescue(place.copy, error)
       }
       if (this.given.has(place.file)) continue
       if (this.turns.isDue()) {
@@ -193,9 +192,9 @@ class Restore {
     }
   }
 
-  private async rescue(entry: number, error: AppError | undefined): Promise<[Uint8Array | undefined, string]> {
+  private async rescue(copy: number, error: AppError | undefined): Promise<[Uint8Array | undefined, string]> {
     try {
-      return [await readOtherCopy(this.repository, entry, error, 'A chunk'), '']
+      return [await readOtherCopy(this.repository, copy, error, 'A chunk'), '']
     } catch (failure) {
       if (isAppError(failure, 'corrupt', 'newer-format')) return [undefined, failure.message]
       throw failure

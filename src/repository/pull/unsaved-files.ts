@@ -8,7 +8,7 @@ import { readManifest } from '../read/read-manifest.ts'
 import { FileChangedError, readFileChunks } from '../source/file-reader.ts'
 import { readSnapshots } from '../versions/versions.ts'
 
-/** Something local that a pull would overwrite or delete. */
+/** A local file or symlink that a pull would overwrite or delete. */
 export interface UnsavedFile {
   /** As in the manifest. */
   path: string
@@ -17,8 +17,8 @@ export interface UnsavedFile {
 }
 
 /**
- * Those of `endangered` whose content no version of that name has at that path: they are somebody's only copy. Reads
- * local files, and manifests from the newest on, as many as it takes.
+ * Finds the items of `endangered` whose content no version of that name has at that path. They may be the only copy.
+ * Reads local files, and manifests from the newest to older ones, as many as necessary.
  */
 export async function findUnsavedFiles(
   repository: OpenRepository,
@@ -46,7 +46,7 @@ export async function findUnsavedFiles(
   return [...unknown, ...Array.from(pending.values(), ({ item }) => item)]
 }
 
-/** Undefined when no version can hold this content. */
+/** Returns a test for a manifest entry with the item's content; undefined if no version can have this content. */
 async function matcherOf(
   { localPath, item }: UnsavedFile,
   repository: OpenRepository,
@@ -56,18 +56,18 @@ async function matcherOf(
   if (item.type !== 'file') return undefined
   try {
     const tensors = await storedChunks(localPath, item.fingerprint, repository, chunker, true)
-    // a version may hold the file as it is cut where nothing is known of tensors
+    // a version may hold the file without cuts around its tensors
     const plain = tensors ?? (await storedChunks(localPath, item.fingerprint, repository, chunker, false))
     const { size } = item.fingerprint
     return plain && (entry => entry.type === 'file' && entry.size === size && entry.chunks.equals(plain))
   } catch (error) {
-    // what is being written right now, or can't be read, is not known
+    // a file that is being written now, or can't be read, counts as unsaved
     if (error instanceof FileChangedError || errnoOf(error) !== undefined) return undefined
     throw error
   }
 }
 
-/** The chunks of a local file, cut around its tensors or not; undefined where the repository lacks one of them. */
+/** The chunks of a local file, cut around its tensors or not; undefined if the repository lacks one of them. */
 async function storedChunks(
   localPath: string,
   fingerprint: Fingerprint,

@@ -24,7 +24,7 @@ import { Presence } from './presence.ts'
 import { PushIndexes } from './push-indexes.ts'
 import { storeManifest } from './store-manifest.ts'
 
-/** Shorter chunks are judged by the codec alone: what looks random in so few bytes may repeat in its neighbours. */
+/** A shorter chunk is not sampled: so few bytes may look random and still repeat in neighbouring chunks. */
 const SAMPLE_FROM_BYTES = 8 * 1024
 
 export interface AttemptRequest {
@@ -34,7 +34,7 @@ export interface AttemptRequest {
   blockBytes: number
   cache: FileStates | undefined
   dryRun: boolean
-  /** Undefined: no tensor is predicted from another. */
+  /** Undefined if no tensor may be predicted from another. */
   bases?: BasePolicy | undefined
 }
 
@@ -47,7 +47,7 @@ export interface AttemptBasis {
   parent: StoredSnapshot | undefined
 }
 
-/** One attempt at storing all chunks of a source and of its manifest that are not present. */
+/** One attempt to store all chunks of a source and of its manifest that are not present. */
 export class PushAttempt {
   readonly chunks: ChunkWriter
   private readonly context: RepositoryContext
@@ -130,7 +130,7 @@ export class PushAttempt {
     return reader.finish()
   }
 
-  /** Chunk ids of an unchanged file whose chunks are all at hand, so that it need not be read. */
+  /** Chunk ids of an unchanged file whose chunks are all present or added. Such a file need not be read. */
   private storedChunks(reader: SourceReader, file: WalkedEntry): Buffer | undefined {
     const known = reader.known(file)
     return known && this.chunks.hasAll(known) ? known : undefined
@@ -138,7 +138,7 @@ export class PushAttempt {
 
   private async storeFile(reader: SourceReader, file: WalkedEntry): Promise<void> {
     for await (const chunk of reader.read(file)) {
-      // a file that changed while it was read begins again; what was stored of it before are chunks like any others
+      // a file that changed while it was read begins again; the chunks that were stored of it before do no harm
       if (chunk.offset === 0) await this.bases?.begin(file)
       this.bases?.note(chunk)
       if (!this.chunks.has(chunk.id)) await this.storeChunk(chunk)
@@ -164,8 +164,8 @@ export class PushAttempt {
   }
 
   /**
-   * Writes the last packs, the index of all that is not indexed yet, and the config, side by side. Resolves when the
-   * store has acknowledged all of it.
+   * Uploads the last packs, an index of all packs that no index names, and the config, side by side. Resolves when the
+   * store has acknowledged all of them.
    */
   async acknowledge(): Promise<void> {
     const { storage, signal } = this.context
@@ -177,8 +177,8 @@ export class PushAttempt {
   }
 }
 
-/** The store of a dry run: everything is encoded and nothing is kept. */
+/** The store of a dry run: it keeps nothing. */
 const NO_STORAGE: Pick<Storage, 'put'> = { put: () => Promise.resolve({ created: 0 }) }
 
-/** The entries before a first version. */
+/** The manifest entries of the version before if there is none. */
 async function* noEntries(): AsyncGenerator<Entry> {}

@@ -5,12 +5,12 @@ import type { BlockContent } from '../write/block-builder.ts'
 import type { PackWriter } from '../write/pack-writer.ts'
 import type { Presence } from './presence.ts'
 
-/** Writes the chunks of one attempt that no present pack holds, each once. */
+/** Writes each chunk of one attempt that is not present, once. */
 export class ChunkWriter {
   readonly packs: PackWriter
   readonly presence: Presence
   private readonly added = new IdTable()
-  /** Depths of added chunks with bases, by id. A chunk is less deep than that where its base turns out not to help. */
+  /** Depths of added chunks with bases, by id. The depth becomes less if the base does not help after all. */
   private readonly depths = new Map<string, number>()
 
   constructor(packs: PackWriter, presence: Presence) {
@@ -18,7 +18,7 @@ export class ChunkWriter {
     this.presence = presence
   }
 
-  /** True when the chunk need not be written: it was added, or is present and its packs count as used from now on. */
+  /** True if the chunk need not be written: it was added, or it is present. Its packs then count as used. */
   has(ids: Uint8Array, offset = 0): boolean {
     return this.added.has(ids, offset) || this.presence.use(ids, offset)
   }
@@ -27,14 +27,14 @@ export class ChunkWriter {
     return everyId(ids, offset => this.has(ids, offset))
   }
 
-  /** The depth of a copy that may serve as a base, less than `below`; -1 when there is none. */
+  /** The depth of a copy that may serve as a base, less than `below`; -1 if there is none. */
   depthBelow(id: Uint8Array, below: number): number {
     if (!this.added.has(id)) return this.presence.useBelow(id, below)
     const depth = this.depths.get(toHex(id)) ?? 0
     return depth < below ? depth : -1
   }
 
-  /** Writes a chunk that `has` did not find. `bytes` may be reused when this resolves. */
+  /** Writes a chunk for which `has` is false. `bytes` may be reused when this resolves. */
   add(id: Uint8Array, bytes: Uint8Array, content: BlockContent): Promise<void> {
     this.added.add(id)
     const base = content.tensor?.base

@@ -4,8 +4,8 @@ import { AppError, isAppError } from '../../util/errors.ts'
 import { decodeSnapshot, encodeSnapshot, type Snapshot, type StoredSnapshot } from '../format/snapshot.ts'
 
 /**
- * Puts a snapshot, by which its version comes to exist, and reads it back. Throws `conflict` when somebody forgot the
- * version at once, and `corrupt` when it reads back differently.
+ * Uploads a snapshot, which makes its version, and reads it back. Throws `conflict` if it is gone again because the
+ * version was forgotten, and `corrupt` if it reads back differently.
  */
 export async function commitSnapshot(storage: Storage, snapshot: Snapshot, signal: AbortSignal | undefined): Promise<StoredSnapshot> {
   const { name, time } = snapshot
@@ -14,12 +14,12 @@ export async function commitSnapshot(storage: Storage, snapshot: Snapshot, signa
   const readBack = await storage.get(objectName, undefined, { signal }).catch((error: unknown) => {
     if (!isAppError(error, 'not-found')) throw error
     throw new AppError('conflict', `The new version of ${name} is gone again: another machine forgot it while this push was ending.`, {
-      hint: 'See what forgets versions of that name elsewhere, then push again; or push under a --name of its own.',
+      hint: 'Find out which machine forgets versions of that name, then push again; or push under another --name.',
     })
   })
   if (!equalBytes(readBack, bytes))
     throw new AppError('corrupt', `The new snapshot does not read back as it was written to ${storage.location}.`, {
-      hint: 'Push again; if it stays, check the disk.',
+      hint: 'Push again. If the error stays, check the disk.',
     })
   return decodeSnapshot(bytes, { objectName, name, time, shortId: id.slice(0, 16), created })
 }

@@ -4,23 +4,23 @@ import { formatBytes } from '../../util/format-bytes.ts'
 import type { RepositoryContext } from '../open/open.ts'
 import { PushAttempt, type AttemptBasis, type AttemptRequest } from './attempt.ts'
 
-/** The free space is not asked for when fewer bytes than these may be new: a full store refuses them anyway. */
+/** If fewer bytes than these may be new, the free space is not asked for: a full store refuses them anyway. */
 const ASK_FROM_BYTES = 32 * 1024 * 1024
 
 /**
- * Bytes of files that may be new, and free bytes in the store. Undefined when the free space need not be known, or
- * can't be.
+ * Bytes of files that may be new, and free bytes in the store. Undefined if the free space can't be known or is not
+ * needed.
  */
 export type FreeSpace = { unknown: number; free: number } | undefined
 
-/** Plain bytes of the files that may hold something new, as far as can be told without reading them. */
+/** Plain bytes of the files that may hold new chunks: the files that the cache does not know. */
 export function unknownBytes({ source, cache }: AttemptRequest): number {
   return source.entries
     .filter(entry => entry.type === 'file' && cache?.lookup(entry.path, entry.fingerprint) === undefined)
     .reduce((sum, entry) => sum + entry.fingerprint.size, 0)
 }
 
-/** Asks a store for its free space. The caller may await the answer later; a failure shows then. */
+/** Asks a store for its free space. The caller may await the promise later; it then rejects if this failed. */
 export function askFreeSpace({ storage, signal }: RepositoryContext, unknown: number): Promise<FreeSpace> {
   if (unknown < ASK_FROM_BYTES) return Promise.resolve(undefined)
   const asked = storage
@@ -31,8 +31,8 @@ export function askFreeSpace({ storage, signal }: RepositoryContext, unknown: nu
 }
 
 /**
- * Throws `quota` when what a push would store does not fit. If the plain bytes fit, it fits. Otherwise a trial push
- * encodes everything and stores nothing, which is the only way to know.
+ * Throws `quota` if the store has too little space for a push. If the plain bytes fit, the push fits. Otherwise a trial
+ * push encodes everything and stores nothing, which is the only way to know.
  */
 export async function ensureItFits(
   context: RepositoryContext,
@@ -44,7 +44,7 @@ export async function ensureItFits(
   if (!freeSpace || freeSpace.unknown <= freeSpace.free) return
   const { unknown, free } = freeSpace
   context.reporter.detail(
-    `${formatBytes(unknown)} to read, ${formatBytes(free)} free in ${context.storage.location}: trying out what it takes`,
+    `${formatBytes(unknown)} to read, ${formatBytes(free)} free in ${context.storage.location}: a trial push measures what it needs`,
   )
   const trial = new PushAttempt(context, { ...request, dryRun: true }, { ...basis, unindexed: [] }, chunker)
   try {

@@ -4,8 +4,8 @@ import type { RepositoryView } from '../open/view.ts'
 import type { AcknowledgedPack } from '../write/pack-writer.ts'
 
 /**
- * The chunks that a push may rely on (rule 3), and the packs that it does rely on, those of bases included. All these
- * packs must still be there when it commits.
+ * Finds the chunks that are present for a push (rule 3), and collects the packs that it relies on, with the packs of
+ * bases. All these packs must still be present when it commits.
  */
 export class Presence {
   private readonly view: RepositoryView
@@ -17,7 +17,7 @@ export class Presence {
     this.view = view
   }
 
-  /** Tells whether the chunk with the id at `ids[offset]` is present. If so, its packs count as used. */
+  /** Whether the chunk with the id at `ids[offset]` is present. If so, its packs count as used. */
   use(ids: Uint8Array, offset = 0): boolean {
     const { index } = this.view
     const entry = index.present.find(ids, offset)
@@ -26,7 +26,7 @@ export class Presence {
     return true
   }
 
-  /** The depth of a present copy of less than this depth, whose packs then count as used; -1 if there is none. */
+  /** The depth of a present copy, less than `below`; -1 if there is none. The packs of the copy then count as used. */
   useBelow(id: Uint8Array, below: number): number {
     const { index } = this.view
     const entry = index.present.find(id, 0, below)
@@ -49,8 +49,8 @@ export class Presence {
 }
 
 /**
- * Adds a push's own packs to a new view: those that it lists, and those made less than L before it that it may not list
- * yet, unless they are tombed. Returns the packs that no listed index names, which have to go into a new index.
+ * Adds a push's own packs to a new view if they are present (rule 3): listed, or acknowledged less than L before the
+ * listing, and in no tomb. Returns the packs that no listed index names, which have to be put into a new index.
  */
 export function includeOwnPacks(view: RepositoryView, own: readonly AcknowledgedPack[]): AcknowledgedPack[] {
   const named = new Set(view.index.packs.map(pack => pack.id))
@@ -62,7 +62,7 @@ export function includeOwnPacks(view: RepositoryView, own: readonly Acknowledged
   return unnamed
 }
 
-/** Tells whether a writer may use all of `packs` according to `view`. */
+/** Whether a writer may rely on all of `packs` (ids), by `view`. */
 export function allPresent(view: RepositoryView, packs: readonly string[]): boolean {
   const writable = new Set(view.index.packs.filter(pack => pack.writable).map(pack => pack.id))
   return packs.every(id => writable.has(id))

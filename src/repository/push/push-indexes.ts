@@ -6,8 +6,8 @@ import { IndexWriter } from '../write/index-writer.ts'
 import type { PackWriter } from '../write/pack-writer.ts'
 
 /**
- * Indexes the packs of one attempt: while a long push runs, so that it can be resumed when it is interrupted, and at
- * its end.
+ * Indexes the packs of one attempt, at its end and also while it runs, so that the next push can continue it if it is
+ * interrupted.
  */
 export class PushIndexes {
   private readonly context: RepositoryContext
@@ -23,7 +23,7 @@ export class PushIndexes {
     this.indexedAt = context.surroundings.monotonic()
   }
 
-  /** Indexes what the store has acknowledged, if that is much or the last index is old. */
+  /** Indexes the acknowledged packs if they have many bytes or the last index is old. */
   writeIfDue({ acknowledged }: PackWriter): void {
     const { surroundings, packPolicy = PACK_POLICY } = this.context
     const packs = acknowledged.slice(this.indexedPacks)
@@ -35,8 +35,8 @@ export class PushIndexes {
   }
 
   /**
-   * Indexes `unindexed` and all packs that no index names yet, also those that the store has not acknowledged. Settles
-   * when all indexes are acknowledged or have failed.
+   * Indexes `unindexed` and all packs of the attempt that no index names yet, also packs that the store has not
+   * acknowledged. Settles when all indexes are acknowledged or have failed.
    */
   async writeRest({ acknowledged, begun }: PackWriter, unindexed: readonly IndexedPack[]): Promise<void> {
     const indexed = new Set(acknowledged.slice(0, this.indexedPacks).map(pack => pack.id))

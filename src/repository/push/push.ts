@@ -1,6 +1,6 @@
 /*
- * Stores a folder as the next version of a name: makes attempts, commits one, and repeats it when packs it relies on
- * disappear. Reading files is the job of `source`, writing packs that of `write`.
+ * Stores a folder as the next version of a name: makes an attempt, commits it, and tries again if packs that it relies
+ * on disappear. `source` reads the files, and `write` writes the packs.
  */
 
 import { Chunker } from '../../chunking/chunker.ts'
@@ -36,7 +36,7 @@ export interface PushRequest extends AttemptRequest {
   metrics?: Metrics
   /** Awaited when the source is stored. */
   git?: Promise<GitState | undefined>
-  /** For a source that programs are writing to. */
+  /** Set if programs are writing to the source. */
   live?: LiveRules
   host: string
   program: string
@@ -44,13 +44,11 @@ export interface PushRequest extends AttemptRequest {
 
 export interface PushResult {
   /**
-   * `moved`: files of a live source changed before they were read. There is no version; what was stored stays for the
-   * next push.
+   * `moved`: files of a live source changed before they were read. There is no new version. The next push finds the
+   * chunks that were stored.
    */
   outcome: 'stored' | 'unchanged' | 'dry-run' | 'moved'
-  /**
-   * The new snapshot, or the one that the source equals. Undefined for a dry run with changes, and when files moved.
-   */
+  /** The new snapshot, or the one that equals the source. Undefined for a dry run with changes, and if files moved. */
   snapshot: StoredSnapshot | undefined
   reading: SourceReading
   /** Bytes of the new chunks, plain and encoded. */
@@ -62,21 +60,18 @@ export interface PushResult {
   index: ChunkIndex
   /** The version before, if there is one. */
   parent: StoredSnapshot | undefined
-  /** Paths that could not be read though they did not change; only with `moved`. */
+  /** Paths of files that could not be read though they did not change. Only with `moved`. */
   unreadable?: string[]
 }
 
 const MAX_ATTEMPTS = 8
-/**
- * The store is listed again before a snapshot whose upload would begin this shortly before the end of the commit
- * window.
- */
+/** If less than this is left of the commit window, the store is listed again before the snapshot is uploaded. */
 const WINDOW_MARGIN_MS = 60_000
 
 /**
- * Pushes a walked source as the next version of a name, in the order of docs/format.md: a listing; packs, indexes and
- * config side by side; the snapshot when all of these are acknowledged; a check that the snapshot is not late. If
- * nothing changed, there is no snapshot.
+ * Pushes a walked source as the next version of a name, in the order of docs/format.md: lists; uploads packs, indexes
+ * and config side by side; uploads the snapshot when all of these are acknowledged; checks that the snapshot is not
+ * late. Makes no snapshot if nothing changed.
  */
 export async function push(context: RepositoryContext, request: PushRequest): Promise<PushResult> {
   checkName(request.name)
@@ -88,18 +83,18 @@ export async function push(context: RepositoryContext, request: PushRequest): Pr
   }
 }
 
-/** A listing, and when it was made by this machine's clock: from both follows the store's time later. */
-interface Listed {
+/** A view of the store, and when it was listed by this machine's clock. Together they give the store's time later. */
+interface ListedView {
   view: RepositoryView
   at: number
-  /** Packs of this run that count in the view though no listed index names them. */
+  /** Packs of this run that are in the view though no listed index names them. */
   unnamed: IndexedPack[]
 }
 
-/** A result; or a new listing, from which to try again, and a snapshot that came too late and must go. */
-type AttemptEnd = { result: PushResult } | { listed: Listed; late?: StoredSnapshot }
+/** A result; or a new listing, from which to try again, and a late snapshot that has to be deleted. */
+type AttemptEnd = { kind: 'done'; result: PushResult } | { kind: 'again'; listed: ListedView; late?: StoredSnapshot }
 
-/** A new repository is only created in an empty place, never among somebody's files. */
+/** A repository is only created in an empty folder, never among other files. */
 function refuseForeign({ inventory }: RepositoryView, location: string): void {
   if (!inventory.empty || inventory.foreign === 0) return
   throw new AppError('not-a-repository', `${location} is not a repository and contains ${inventory.foreign} other files.`, {
@@ -114,7 +109,7 @@ class PushRun {
   private readonly chunker: Chunker = new Chunker()
   /** Packs of earlier attempts of this run. */
   private own: AcknowledgedPack[] = []
-  /** Those of the attempt under way. */
+  /** Packs of the attempt under way. */
   private packs: PackWriter | undefined
   private totals = { newBytes: 0, storedBytes: 0 }
 
@@ -138,15 +133,14 @@ class PushRun {
     if (listed.view.inventory.empty && !this.request.dryRun) void this.ahead.prepare({ signal: this.context.signal })
     const late: StoredSnapshot[] = []
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
-      const done = await this.attempt(listed, attempt === 1 ? await freeSpace : undefined)
-      if ('result' in done) {
+      const end = await this.attempt(listed, attempt === 1 ? await freeSpace : undefined)
+      if (end.kind === 'done') {
         for (const { ref } of late) await this.context.storage.remove(ref.objectName)
-        return done.result
+        return end.result
       }
-      // somebody is deleting packs that the snapshot needs: the next attempt stores their chunks again, from a new
-      // listing
-      if (done.late) late.push(done.late)
-      listed = done.listed
+      // packs that the snapshot needs are being deleted: the next attempt lists again and stores their chunks again
+      if (end.late) late.push(end.late)
+      listed = end.listed
     }
     throw new AppError(
       'unavailable',
@@ -157,7 +151,7 @@ class PushRun {
     )
   }
 
-  private async list(): Promise<Listed> {
+  private async list(): Promise<ListedView> {
     const at = this.context.surroundings.monotonic()
     const { signal } = this.context
     const onListed = (inventory: Inventory): void => readNewestAhead(this.ahead, inventory, this.request.name, signal)
@@ -166,14 +160,14 @@ class PushRun {
     return { view, at, unnamed: includeOwnPacks(view, this.own) }
   }
 
-  private storeTime({ view, at }: Listed): number {
+  private storeTime({ view, at }: ListedView): number {
     return Math.floor(view.inventory.asOf + this.context.surroundings.monotonic() - at)
   }
 
-  private async attempt(listed: Listed, freeSpace: FreeSpace): Promise<AttemptEnd> {
+  private async attempt(listed: ListedView, freeSpace: FreeSpace): Promise<AttemptEnd> {
     const { storage, signal, reporter } = this.context
     const { view, unnamed } = listed
-    for (const problem of view.problems) reporter.warn(`${problem.message}; what it held is stored again where this push needs it`)
+    for (const problem of view.problems) reporter.warn(`${problem.message}; this push stores its chunks again if it needs them`)
     const adopted = await adoptPacks(storage, view, { signal })
     const repository = { storage, index: view.index, pool: this.context.pool, signal }
     const parent = await newestSnapshot(repository, view, this.request.name)
@@ -197,23 +191,23 @@ class PushRun {
     this.totals.storedBytes += packs.storedBytes
     const result = { reading, parent, packs: packs.begun, index: view.index, ...this.totals }
     if (this.request.dryRun)
-      return { result: { ...result, outcome: equal ? 'unchanged' : 'dry-run', snapshot: equal ? parent : undefined } }
+      return { kind: 'done', result: { ...result, outcome: equal ? 'unchanged' : 'dry-run', snapshot: equal ? parent : undefined } }
     await attempt.acknowledge()
     this.own.push(...packs.acknowledged)
     await cache?.save(reporter)
     if (live && moved.length > 0)
-      return { result: { ...result, outcome: 'moved', snapshot: undefined, unreadable: live.unreadable(moved) } }
+      return { kind: 'done', result: { ...result, outcome: 'moved', snapshot: undefined, unreadable: live.unreadable(moved) } }
     if (equal) {
       await this.labelUnchanged(parent)
-      return { result: { ...result, outcome: 'unchanged', snapshot: parent } }
+      return { kind: 'done', result: { ...result, outcome: 'unchanged', snapshot: parent } }
     }
     const needed = [...presence.usedPacks(), ...packs.acknowledged.map(pack => pack.id)]
     return this.commit(listed, needed, result, manifest)
   }
 
-  /** Commits a version that relies on the packs `needed`, as long as they are present. */
+  /** Commits a version if the packs `needed` are present. */
   private async commit(
-    listed: Listed,
+    listed: ListedView,
     needed: readonly string[],
     result: Omit<PushResult, 'outcome' | 'snapshot'>,
     manifest: Snapshot['manifest'],
@@ -223,20 +217,20 @@ class PushRun {
     let current = listed
     if (this.storeTime(current) > current.view.inventory.asOf + COMMIT_WINDOW_MS - WINDOW_MARGIN_MS) {
       current = await this.list()
-      if (!(await this.canRelyOn(current, needed))) return { listed: current }
+      if (!(await this.canRelyOn(current, needed))) return { kind: 'again', listed: current }
     }
     const snapshot = await commitSnapshot(storage, await this.snapshotOf(current, result, manifest), signal)
-    if (!isLate(snapshot)) return { result: { ...result, outcome: 'stored', snapshot } }
+    if (!isLate(snapshot)) return { kind: 'done', result: { ...result, outcome: 'stored', snapshot } }
     const after = await this.list()
-    if (await this.canRelyOn(after, needed)) return { result: { ...result, outcome: 'stored', snapshot } }
-    return { listed: after, late: snapshot }
+    if (await this.canRelyOn(after, needed)) return { kind: 'done', result: { ...result, outcome: 'stored', snapshot } }
+    return { kind: 'again', listed: after, late: snapshot }
   }
 
   /**
-   * Applies rule 3 again, to a new listing. Own packs that no listed index names any more are indexed again: somebody
-   * took them for packs that were never stored.
+   * Applies rule 3 again, to a new listing. Own packs that no listed index names any more are indexed again: a prune
+   * has left them out because they were not listed yet.
    */
-  private async canRelyOn({ view, unnamed }: Listed, needed: readonly string[]): Promise<boolean> {
+  private async canRelyOn({ view, unnamed }: ListedView, needed: readonly string[]): Promise<boolean> {
     if (!allPresent(view, needed)) return false
     const { storage, surroundings, signal } = this.context
     if (unnamed.length > 0) await new IndexWriter(storage, view, surroundings).write(unnamed, signal)
@@ -244,7 +238,7 @@ class PushRun {
   }
 
   private async snapshotOf(
-    listed: Listed,
+    listed: ListedView,
     { parent, reading }: Pick<PushResult, 'parent' | 'reading'>,
     manifest: Snapshot['manifest'],
   ): Promise<Snapshot> {
@@ -269,10 +263,7 @@ class PushRun {
     }
   }
 
-  /**
-   * The same content with other metrics, given by the user, is a new version: metrics can't be added later, as tags
-   * can.
-   */
+  /** True if the source equals `parent`. Other metrics make a new version, because they can't be added later. */
   private isEqual(parent: StoredSnapshot, manifest: Snapshot['manifest']): boolean {
     if (parent.source.type !== this.request.source.rootType || parent.manifest.chunks.join() !== manifest.chunks.join()) return false
     return (
@@ -281,7 +272,7 @@ class PushRun {
     )
   }
 
-  /** The source equals its newest version, so that one gets the tags. */
+  /** Adds the tags of the request to the newest version, which equals the source. */
   private async labelUnchanged(parent: StoredSnapshot): Promise<void> {
     const add = this.request.tags.filter(tag => !parent.tags.includes(tag))
     if (add.length === 0) return

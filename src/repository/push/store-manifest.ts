@@ -6,9 +6,7 @@ import type { ChunkWriter } from './chunk-writer.ts'
 
 const ROWS_BYTES = 256 * 1024
 
-/**
- * Stores a manifest. Its rows are chunked as files are, so the manifest of the next version costs only what changed.
- */
+/** Stores a manifest. Its rows are cut like a file, so the manifest of the next version costs only what changed. */
 export async function storeManifest(entries: readonly Entry[], chunker: Chunker, chunks: ChunkWriter): Promise<Snapshot['manifest']> {
   const ids: string[] = []
   let total = 0
@@ -16,14 +14,13 @@ export async function storeManifest(entries: readonly Entry[], chunker: Chunker,
     const id = sha256(bytes)
     ids.push(toHex(id))
     total += bytes.length
-    // half of a manifest is ids, which columns do not shrink: not worth the memory that tables take, here and in every
-    // pull
+    // half of a manifest is ids, which columns do not shrink: the table filter is not worth its memory
     if (!chunks.has(id)) await chunks.add(id, bytes, { kind: 'general' })
   }
   return { bytes: total, chunks: ids }
 }
 
-/** Each chunk is valid until the next one is asked for. */
+/** Cuts the rows of `entries` into chunks. A chunk is valid until the next one is asked for. */
 function* cutRows(entries: readonly Entry[], chunker: Chunker): Generator<Uint8Array> {
   chunker.reset()
   for (const rows of groupRows(entries)) {

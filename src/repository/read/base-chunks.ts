@@ -7,7 +7,7 @@ import { baseBlocks, type PlannedBlock, type ReadPlan, whyNoBase } from './block
 import { type BlockSource, chunkMatches } from './block-source.ts'
 import { readBase } from './read-copy.ts'
 
-/** Bytes of chunks kept for later blocks that need them as bases. Chunks beyond this limit are read again. */
+/** Bytes of chunks that are kept as bases of later blocks. Chunks beyond this limit are read again. */
 const KEPT_BYTES = 64 * 1024 * 1024
 
 /** Blocks that are decoded side by side, at least, with their bases in memory: up to 8 MiB each. */
@@ -22,7 +22,7 @@ export class BaseChunks {
   private readonly uses: Map<number, number>
   /** Blocks with bases that are not decoded yet. */
   private readonly awaited = new Map<number, { promise: Promise<void>; resolve: () => void }>()
-  /** By entry. */
+  /** By entry number. */
   private readonly kept: ByteLru<number, Uint8Array>
   private readonly limit: LimitFunction
 
@@ -42,8 +42,8 @@ export class BaseChunks {
   }
 
   /**
-   * Decodes a block of the plan. The reading of all its bases must have begun. Undefined where all its chunks have lost
-   * their bases. Where only some have, those chunks come out wrong, as their checksums tell.
+   * Decodes a block of the plan. The reading of all its bases must have begun. Returns undefined if all its chunks have
+   * lost their bases. If only some have, those chunks come out wrong, and their checksums show it.
    */
   async decode(planned: PlannedBlock, layout: BlockLayout, stored: Uint8Array): Promise<Uint8Array | undefined> {
     const { index, pool } = this.source
@@ -57,7 +57,7 @@ export class BaseChunks {
     })
   }
 
-  /** The bases of a block, one after the other, zero where they are lost; undefined where all of them are. */
+  /** Joins the bases of a block. Lost bases are zeros; the result is undefined if all of them are lost. */
   private async gather({ number, bases }: PlannedBlock): Promise<Uint8Array | undefined> {
     const { index } = this.source
     const { filter, plainLength, firstChunk, chunkCount } = index.blocks[number]!
@@ -71,9 +71,9 @@ export class BaseChunks {
       let at = end
       end += scale * index.length(chunk)
       for (const [i, id] of ids.entries()) {
-        const piece = this.take(bases![first + i]!) ?? (await readBase(this.source, id, depth))
+        const piece = this.take(bases![first + i]!) ?? (await this.readAgain(id, depth))
         // a copy whose length the plan could not know may be too long
-        if ('why' in piece || at + piece.length > end) break
+        if (!piece || at + piece.length > end) break
         base.set(piece, at)
         at += piece.length
       }
@@ -81,6 +81,11 @@ export class BaseChunks {
       if (at === end) found++
     }
     return found === 0 ? undefined : base
+  }
+
+  private async readAgain(id: Uint8Array, depth: number): Promise<Uint8Array | undefined> {
+    const read = await readBase(this.source, id, depth)
+    return read.kind === 'read' ? read.bytes : undefined
   }
 
   private take(entry: number): Uint8Array | undefined {
@@ -91,7 +96,7 @@ export class BaseChunks {
     return bytes
   }
 
-  /** To be called once for each block of the plan, with its plain bytes if they could be had. */
+  /** Call it once for each block of the plan, with its plain bytes, or with undefined if it could not be read. */
   settle(number: number, plain: Uint8Array | undefined): void {
     const awaited = this.awaited.get(number)
     if (awaited === undefined) return

@@ -4,24 +4,24 @@ import type { ChunkIndex } from '../index/chunk-index.ts'
 
 export interface PlannedBlock {
   number: number
-  /** False for one that is read as a base alone. */
+  /** False for a block that is read only for bases. */
   wanted: boolean
   /**
-   * Of a predicted block: the entry of each base, chunk by chunk; -1 for a base that this plan does not read before the
-   * block.
+   * For a predicted block: the entry number of each base, chunk by chunk. It is -1 for a base that this plan does not
+   * read before the block.
    */
   bases: Int32Array | undefined
 }
 
-/** Which blocks to read in which order, so that each is read once, and what is predicted comes soon after its bases. */
+/** The blocks to read, in order: each is read once, and a predicted block comes soon after its bases. */
 export interface ReadPlan {
   blocks: PlannedBlock[]
-  /** How often each entry serves as a base. */
+  /** How often each copy serves as a base, by its entry number. */
   uses: Map<number, number>
 }
 
 /**
- * A plan that reads the `wanted` blocks and everything they are predicted from. Keeps the given order where no block is
+ * Plans to read the `wanted` blocks and everything that they are predicted from. Keeps the given order if no block is
  * predicted.
  */
 export function planReading(index: ChunkIndex, wanted: readonly number[]): ReadPlan {
@@ -37,7 +37,9 @@ export function planReading(index: ChunkIndex, wanted: readonly number[]): ReadP
   return orderBases(index, sortByRoots(index, needed), needed)
 }
 
-/** Undefined for a block without bases, and for one whose bases make no sense: reading that one fails later. */
+/**
+ * Undefined for a block whose filter needs no bases. The bases may make no sense: then reading the block fails later.
+ */
 function findBases(index: ChunkIndex, number: number): Int32Array | undefined {
   const { filter, firstChunk, chunkCount } = index.blocks[number]!
   if (!usesBase(filter)) return undefined
@@ -50,8 +52,8 @@ function findBases(index: ChunkIndex, number: number): Int32Array | undefined {
 }
 
 /**
- * The reason why a block lacks the bytes of base that its chunks need, or undefined. Leaves ids without a copy to the
- * reader.
+ * Why the bases of a block don't have the lengths that its chunks need, or undefined. Ids without a copy are left to
+ * the reader.
  */
 export function whyNoBase(index: ChunkIndex, { number, bases }: PlannedBlock): string | undefined {
   const { filter, firstChunk, chunkCount } = index.blocks[number]!
@@ -68,7 +70,7 @@ export function whyNoBase(index: ChunkIndex, { number, bases }: PlannedBlock): s
   return undefined
 }
 
-/** Puts blocks together whose chains of bases begin in the same block, so that bases are kept for a short time only. */
+/** Puts blocks together whose chains end in the same block, so that bases are kept for a short time only. */
 function sortByRoots(index: ChunkIndex, needed: ReadonlyMap<number, PlannedBlock>): PlannedBlock[] {
   const keyed = [...needed.values()].map(block => {
     let root = block
@@ -85,8 +87,8 @@ function sortByRoots(index: ChunkIndex, needed: ReadonlyMap<number, PlannedBlock
 }
 
 /**
- * Puts bases before the blocks that are predicted from them. Blocks may need each other, though no chunk needs itself;
- * one of them then gets its bases outside the plan.
+ * Puts bases before the blocks that are predicted from them. Two blocks may need each other, though no chunk needs
+ * itself. One of the two then gets its bases outside the plan.
  */
 function orderBases(index: ChunkIndex, sorted: readonly PlannedBlock[], needed: ReadonlyMap<number, PlannedBlock>): ReadPlan {
   const plan: ReadPlan = { blocks: [], uses: new Map() }
@@ -116,7 +118,7 @@ function orderBases(index: ChunkIndex, sorted: readonly PlannedBlock[], needed: 
   return plan
 }
 
-/** Numbers of the blocks that a block's bases lie in. */
+/** Numbers of the blocks that hold a block's bases. */
 export function baseBlocks(index: ChunkIndex, { bases }: PlannedBlock): number[] {
   const numbers = new Set<number>()
   for (const entry of bases ?? []) if (entry >= 0) numbers.add(index.blockOf(entry))

@@ -1,7 +1,7 @@
 import type { CompressionPool } from '../../compression/pool.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { equalBytes } from '../../util/bytes.ts'
-import { type AppError, corrupt, isAppError } from '../../util/errors.ts'
+import { type AppError, corrupt, isAppError, missing } from '../../util/errors.ts'
 import { sha256, toHex } from '../../util/hash.ts'
 import { packName } from '../format/object-names.ts'
 import type { ChunkIndex } from '../index/chunk-index.ts'
@@ -13,8 +13,8 @@ export interface BlockSource {
   pool: CompressionPool
   signal?: AbortSignal | undefined
   /**
-   * Lists again and adds packs that the index lacks: a prune may have moved the content of a pack that is gone. True
-   * when there were any.
+   * Lists again and adds the packs that the index lacks: a prune may have moved the content of a pack that is gone.
+   * Returns true if there were any.
    */
   renew?: () => Promise<boolean>
 }
@@ -33,29 +33,33 @@ export function describeCopy(index: ChunkIndex, entry: number): string {
 }
 
 /**
- * Bytes of a pack, or the damage that keeps them from being read. With `tooShort` a part of them may still be there.
- * Any other trouble with the store throws.
+ * Bytes of a pack, or the damage that keeps them from being read. If the pack is `tooShort`, some may still be there.
  */
+export type PackBytes = { kind: 'read'; bytes: Uint8Array } | { kind: 'damaged'; error: AppError; tooShort: boolean }
+
+/** Reads a range of a pack. Throws if the store fails in another way than by damage. */
 export async function readPackRange(
   { storage, index, signal }: BlockSource,
   pack: number,
   range: { offset: number; length: number },
-): Promise<Uint8Array | { damage: AppError; tooShort: boolean }> {
+): Promise<PackBytes> {
   const { id } = index.packs[pack]!
   try {
-    return await storage.get(packName(id), { offset: range.offset, length: range.length }, { signal })
+    return { kind: 'read', bytes: await storage.get(packName(id), { offset: range.offset, length: range.length }, { signal }) }
   } catch (error) {
     if (!isAppError(error, 'not-found', 'bad-range', 'corrupt')) throw error
-    const why = error.code === 'not-found' ? 'it is missing' : error.code === 'bad-range' ? 'it is cut short' : error.message
-    return { damage: corrupt(`Pack ${id.slice(0, 12)}`, why), tooShort: error.code === 'bad-range' }
+    const what = `Pack ${id.slice(0, 12)}`
+    if (error.code === 'not-found') return { kind: 'damaged', error: missing(what, 'it is missing'), tooShort: false }
+    const tooShort = error.code === 'bad-range'
+    return { kind: 'damaged', error: corrupt(what, tooShort ? 'it is cut short' : error.message), tooShort }
   }
 }
 
 export function lacksBase(id: Uint8Array): string {
-  return `is predicted from chunk ${shortId(id)}, of which no pack holds a copy that can serve`
+  return `is predicted from chunk ${shortId(id)}, and no pack holds a usable copy of it`
 }
 
-/** What a copy that is not whole lacks: of one of its bases, or of theirs, no pack holds a copy. */
+/** Names the base that a copy lacks, or that one of its bases lacks. For copies that are not in `index.whole`. */
 export function lackOf(index: ChunkIndex, entry: number): string {
   const id = index.whole.missingBase(entry)!
   const base = index.findBase(id, index.depth(entry))

@@ -6,8 +6,8 @@ import { type BlockSource, readPackRange } from './block-source.ts'
 import { mayBegin, planRanges, type Range } from './pack-ranges.ts'
 
 /**
- * A block's plain bytes, or the error that kept it from being read; neither where all its bases are lost. Chunks are
- * not verified yet, and those whose bases are lost come out wrong: `readOtherCopy` finds out why.
+ * A block's plain bytes, or the error that kept it from being read. Neither is set if all its bases are lost. Chunks
+ * are not verified yet, and a chunk whose bases are lost comes out wrong: `readOtherCopy` finds out why.
  */
 export interface FetchedBlock {
   number: number
@@ -16,14 +16,14 @@ export interface FetchedBlock {
 }
 
 /**
- * Fetches and decodes blocks, a few ranges ahead of the consumer, each once. Keeps the given order (ascending numbers),
+ * Fetches and decodes each block once, a few ranges ahead of the consumer. Keeps the given order (ascending numbers),
  * but puts bases before the blocks that are predicted from them. Damage and missing packs come as an `error` of the
- * blocks concerned; anything else (network, abort) throws.
+ * blocks concerned. Anything else (network, abort) throws.
  */
 export async function* fetchBlocks(source: BlockSource, blocks: readonly number[]): AsyncGenerator<FetchedBlock> {
-  const fetching = new Fetching(source, blocks)
+  const fetcher = new BlockFetcher(source, blocks)
   const ahead: { range: Range; fetched: Promise<FetchedBlock[]> }[] = []
-  const { ranges } = fetching
+  const { ranges } = fetcher
   let next = 0
   try {
     while (next < ranges.length || ahead.length > 0) {
@@ -32,14 +32,14 @@ export async function* fetchBlocks(source: BlockSource, blocks: readonly number[
         const range = ranges[next]!
         const underWay = ahead.map(({ range }) => range)
         if (!mayBegin(range, underWay)) break
-        const fetched = fetching.range(range)
+        const fetched = fetcher.range(range)
         fetched.catch(() => undefined) // it is awaited in its turn; until then a failure must not count as unhandled
         ahead.push({ range, fetched })
       }
       const fetched = await ahead.shift()!.fetched
       while (fetched.length > 0) {
         const block = fetched.shift()!
-        if (fetching.isWanted(block)) yield block
+        if (fetcher.isWanted(block)) yield block
       }
       freeUnusedBuffers()
     }
@@ -48,7 +48,7 @@ export async function* fetchBlocks(source: BlockSource, blocks: readonly number[
   }
 }
 
-class Fetching {
+class BlockFetcher {
   readonly ranges: Range[]
   private readonly source: BlockSource
   private readonly planned: Map<number, PlannedBlock>
@@ -66,16 +66,18 @@ class Fetching {
     return this.planned.get(number)!.wanted
   }
 
-  /** The blocks of a range. Ranges have to be begun in their order: some wait for blocks of those before them. */
+  /**
+   * Reads the blocks of a range. Call it for the ranges in their order: a block may wait for bases in earlier ranges.
+   */
   async range(range: Range): Promise<FetchedBlock[]> {
     try {
-      const bytes = await readPackRange(this.source, range.pack, range)
-      if (!('damage' in bytes)) return await Promise.all(range.blocks.map(number => this.decode(number, bytes, range.offset)))
+      const read = await readPackRange(this.source, range.pack, range)
+      if (read.kind === 'read') return await Promise.all(range.blocks.map(number => this.decode(number, read.bytes, range.offset)))
       // the blocks before a cut are whole
-      if (bytes.tooShort && range.blocks.length > 1) return await this.apart(range.blocks)
-      return range.blocks.map(number => ({ number, plain: undefined, error: bytes.damage }))
+      if (read.tooShort && range.blocks.length > 1) return await this.apart(range.blocks)
+      return range.blocks.map(number => ({ number, plain: undefined, error: read.error }))
     } finally {
-      // nobody may wait for what will never come
+      // no block may wait for one that failed
       for (const number of range.blocks) this.bases.settle(number, undefined)
     }
   }

@@ -1,22 +1,21 @@
 import type { ChunkIndex } from '../index/chunk-index.ts'
 
 const MiB = 1024 * 1024
-/** Bytes between two wanted blocks that are cheaper to read along than to ask for separately. */
+/** A gap of up to this many bytes between two wanted blocks is read too: that is cheaper than another request. */
 const JOIN_GAP_BYTES = 256 * 1024
 const MAX_RANGE_BYTES = 8 * MiB
 /**
- * Limits the plain bytes of one range: all its blocks are decoded together, and may be a hundred times larger than
- * stored.
+ * Plain bytes of one range, at most. All its blocks are decoded together, and plain bytes may be a hundred times more
+ * than stored bytes.
  */
 const MAX_RANGE_PLAIN_BYTES = 24 * MiB
 /**
- * Ranges read in parallel, and how many more while they are short together: packs that are read in turns give short
- * ranges only.
+ * Ranges that are read in parallel. More are allowed while they are short together, as when packs are read in turns.
  */
 const PARALLEL_RANGES = 4
 const PARALLEL_SHORT_RANGES = 8
 const SHORT_TOGETHER_BYTES = 24 * MiB
-/** Plain bytes of all ranges under way: what a reader of many small blocks holds at most. One may always be read. */
+/** Plain bytes of all ranges under way, at most. It bounds the memory of a reader. One range may always be read. */
 const MAX_PLAIN_BYTES_AHEAD = 64 * MiB
 
 export interface Range {
@@ -27,7 +26,7 @@ export interface Range {
   blocks: number[]
 }
 
-/** Ranges of packs that cover `blocks` in the given order. Joins neighbours that follow each other in their pack. */
+/** Ranges of packs that cover `blocks` in the given order. Blocks that follow each other in a pack share a range. */
 export function planRanges(index: ChunkIndex, blocks: readonly number[]): Range[] {
   const ranges: Range[] = []
   for (const number of blocks) {
@@ -57,7 +56,7 @@ export function planRanges(index: ChunkIndex, blocks: readonly number[]): Range[
   return ranges
 }
 
-/** Whether one more range may be read while `ahead` are under way or wait for their turn. */
+/** Whether one more range may be read while the ranges `ahead` are being read or wait for the consumer. */
 export function mayBegin(range: Range, ahead: readonly Range[]): boolean {
   if (ahead.length === 0) return true
   if (ahead.length >= PARALLEL_SHORT_RANGES) return false

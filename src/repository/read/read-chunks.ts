@@ -1,9 +1,9 @@
 /*
- * Gets chunks out of packs, verified, each block read once where that is possible. Which chunks are wanted and where
- * their bytes go is decided elsewhere.
+ * Reads chunks from packs and verifies them. Reads each block once if that is possible. Other rooms decide which chunks
+ * to read and what to do with their bytes.
  */
 
-import { type AppError, corrupt } from '../../util/errors.ts'
+import { type AppError, corrupt, missing } from '../../util/errors.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
 import { type BlockSource, chunkMatches, describeCopy, shortId } from './block-source.ts'
 import { fetchBlocks } from './fetch-blocks.ts'
@@ -13,12 +13,12 @@ export { type BlockSource, chunkMatches } from './block-source.ts'
 export { fetchBlocks } from './fetch-blocks.ts'
 
 const MiB = 1024 * 1024
-/** Plain bytes that one window of a sequence may take: what `readSequence` holds at a time. */
+/** Plain bytes that `readSequence` holds at a time. */
 const WINDOW_BYTES = 16 * MiB
 
 /**
- * Yields the chunks named by `ids` in that order, each verified. Passes over a damaged copy for another one of the same
- * chunk, and throws `corrupt` where none is left.
+ * Yields the verified chunks of `ids`, in that order. If a copy of a chunk is damaged, reads another one. Throws
+ * `corrupt` if no copy is left.
  */
 export async function* readSequence(source: BlockSource, ids: Uint8Array, what: string): AsyncGenerator<Uint8Array> {
   const { index } = source
@@ -29,20 +29,20 @@ export async function* readSequence(source: BlockSource, ids: Uint8Array, what: 
     for (; end < ids.length && bytes < WINDOW_BYTES; end += HASH_BYTES) {
       let entry = index.whole.best(ids, end)
       if (entry < 0 && (await source.renew?.()) === true) entry = index.whole.best(ids, end)
-      // what lacks a base may still be read as far as that goes: the reader names what is missing
+      // a copy that lacks a base is read too: the reader then names the base
       if (entry < 0) entry = index.find(ids, end)
-      if (entry < 0) throw corrupt(what, `chunk ${shortId(ids.subarray(end, end + HASH_BYTES))} is in no pack of the repository`)
+      if (entry < 0) throw missing(what, `chunk ${shortId(ids.subarray(end, end + HASH_BYTES))} is in no pack of the repository`)
       bytes += index.length(entry)
       wanted.push(entry)
     }
-    const chunks = await readEntries(source, wanted, what)
+    const chunks = await readCopies(source, wanted, what)
     for (const entry of wanted) yield chunks.get(entry)!
     start = end
   }
 }
 
-/** The verified chunks of the given entries, all in memory at once. */
-async function readEntries(source: BlockSource, entries: readonly number[], what: string): Promise<Map<number, Uint8Array>> {
+/** Reads and verifies copies of chunks, given by their entry numbers. All of them are in memory at once. */
+async function readCopies(source: BlockSource, entries: readonly number[], what: string): Promise<Map<number, Uint8Array>> {
   const { index } = source
   const byBlock = new Map<number, Set<number>>()
   for (const entry of entries) {
@@ -65,8 +65,8 @@ async function readEntries(source: BlockSource, entries: readonly number[], what
 }
 
 /**
- * Reads the chunk of `entry` again, in case it was damaged only in transit, or else another copy of it, including one
- * that came after the index was read.
+ * Reads the chunk with the entry number `entry` again, because it may have been damaged in transit only. If that fails,
+ * reads another copy of it, which may be newer than the index that was read.
  */
 export async function readOtherCopy(source: BlockSource, entry: number, error: AppError | undefined, what: string): Promise<Uint8Array> {
   const { index } = source
@@ -76,11 +76,12 @@ export async function readOtherCopy(source: BlockSource, entry: number, error: A
     lost = undefined
     for (let other = index.find(id); other >= 0; other = index.findNext(other)) {
       const read = await readCopy(source, other)
-      if (!('why' in read)) return read
+      if (read.kind === 'read') return read.bytes
       if (other === entry) lost = read
     }
   } while ((await source.renew?.()) === true)
   const newer = error?.code === 'newer-format' ? error : lost?.newer
   if (newer) throw newer
-  throw corrupt(what, error?.message ?? `${describeCopy(index, entry)} ${lost?.why ?? 'does not match its checksum'}`)
+  const why = error?.message ?? `${describeCopy(index, entry)} ${lost?.why ?? 'does not match its checksum'}`
+  throw (error ?? lost)?.isMissing === true ? missing(what, why) : corrupt(what, why)
 }

@@ -10,8 +10,8 @@ export function describeVersion(snapshot: StoredSnapshot): string {
 }
 
 /**
- * Every entry of a snapshot in the order of the paths, checked as `ManifestDecoder` does, a few megabytes at a time. A
- * single file is one entry.
+ * Reads the manifest entries of a snapshot in the order of their paths, a few megabytes at a time. `ManifestDecoder`
+ * checks them. A single file is one entry.
  */
 export async function* readManifest(source: BlockSource, snapshot: StoredSnapshot): AsyncGenerator<Entry> {
   const single = snapshot.source.type === 'file'
@@ -41,8 +41,8 @@ async function* readEntries(source: BlockSource, snapshot: StoredSnapshot): Asyn
 }
 
 /**
- * The ids of all chunks that a snapshot reaches, in lists: first those of its manifest, then those of each file. The
- * manifest is read only when the second list is asked for.
+ * Lists the ids of all chunks that a snapshot reaches: first those of its manifest, then those of each file. Reads the
+ * manifest only when the second list is asked for.
  */
 export async function* chunkIdsOf(source: BlockSource, snapshot: StoredSnapshot): AsyncGenerator<Buffer> {
   yield idsFromHex(snapshot.manifest.chunks)
@@ -50,7 +50,7 @@ export async function* chunkIdsOf(source: BlockSource, snapshot: StoredSnapshot)
 }
 
 /**
- * True when `test` holds for every chunk that a snapshot reaches. `test` gets a list of ids and the offset of an id in
+ * True if `test` holds for every chunk that a snapshot reaches. `test` gets a list of ids and the offset of an id in
  * it.
  */
 export async function everyChunkOf(
@@ -62,10 +62,7 @@ export async function everyChunkOf(
   return true
 }
 
-/**
- * True when every chunk that a snapshot reaches is in a listed pack with all its bases. A late snapshot counts only
- * then (rule 5).
- */
+/** True if every chunk that a snapshot needs is in a listed pack. A late snapshot counts only then (rule 5). */
 export function isComplete(source: BlockSource, snapshot: StoredSnapshot): Promise<boolean> {
   return everyChunkOf(source, snapshot, (ids, offset) => source.index.whole.best(ids, offset) >= 0)
 }

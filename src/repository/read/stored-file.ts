@@ -1,11 +1,11 @@
 import { ByteLru } from '../../util/byte-lru.ts'
-import { corrupt } from '../../util/errors.ts'
+import { corrupt, missing } from '../../util/errors.ts'
 import { HASH_BYTES, toHex } from '../../util/hash.ts'
 import { idAt } from '../format/chunk-ids.ts'
 import type { FileEntry } from '../format/manifest.ts'
 import { chunkMatches, fetchBlocks, readOtherCopy, type BlockSource } from './read-chunks.ts'
 
-/** Plain bytes of decoded blocks that are kept for the next read. */
+/** Plain bytes of the decoded blocks that are kept for the next read. */
 const KEPT_BYTES = 32 * 1024 * 1024
 
 /** One chunk of a file, at its place in it. */
@@ -17,22 +17,22 @@ export interface PlacedChunk {
 }
 
 /**
- * A file of a version that is read in pieces. Fetches only the blocks that a piece lies in, and verifies each chunk
- * before returning any of its bytes.
+ * A file of a version that is read in pieces. Fetches only the blocks of the piece, and verifies each chunk before it
+ * returns any of its bytes.
  */
 export class StoredFile {
   readonly size: number
   private readonly source: BlockSource
   private readonly what: string
   private readonly ids: Uint8Array
-  /** Of the index, by the chunk's number. */
-  private readonly entries: number[] = []
-  /** Where chunks begin, and at last where the file ends. */
+  /** The copy (entry number) of each chunk of the file. */
+  private readonly copies: number[] = []
+  /** Where each chunk begins. The last number is the size of the file. */
   private readonly starts: number[] = [0]
-  /** Decoded blocks by their numbers; chunks in them may not be verified yet. */
+  /** Decoded blocks by their numbers. Their chunks may not be verified yet. */
   private readonly kept = new ByteLru<number, Uint8Array>(KEPT_BYTES)
 
-  /** Throws `corrupt` where a chunk is in no pack. `what` is the file's name for messages. */
+  /** Throws `corrupt` if a chunk is in no pack. `what` is the file's name for messages. */
   constructor(source: BlockSource, entry: FileEntry, what: string) {
     this.source = source
     this.what = what
@@ -40,14 +40,14 @@ export class StoredFile {
     this.size = entry.size
     for (let i = 0; i < this.ids.length; i += HASH_BYTES) {
       const found = source.index.find(this.ids, i)
-      if (found < 0) throw corrupt(what, `chunk ${toHex(this.ids.subarray(i, i + 6))} is in no pack of the repository`)
-      this.entries.push(found)
+      if (found < 0) throw missing(what, `chunk ${toHex(this.ids.subarray(i, i + 6))} is in no pack of the repository`)
+      this.copies.push(found)
       this.starts.push(this.starts.at(-1)! + source.index.length(found))
     }
     if (this.starts.at(-1) !== this.size) throw corrupt(what, `its chunks have ${this.starts.at(-1)} bytes instead of ${this.size}`)
   }
 
-  /** The bytes [offset, offset + length); fewer where the file ends before. */
+  /** Reads the bytes [offset, offset + length), or fewer if the file ends before. */
   readonly read = async (offset: number, length: number): Promise<Uint8Array> => {
     const end = Math.min(offset + length, this.size)
     const bytes = new Uint8Array(Math.max(0, end - offset))
@@ -55,7 +55,7 @@ export class StoredFile {
     const wanted = this.numbersOf(offset, end)
     const byBlock = new Map<number, number[]>()
     for (const number of wanted) {
-      const block = this.source.index.blockOf(this.entries[number]!)
+      const block = this.source.index.blockOf(this.copies[number]!)
       const numbers = byBlock.get(block)
       if (numbers) numbers.push(number)
       else byBlock.set(block, [number])
@@ -78,7 +78,7 @@ export class StoredFile {
     return bytes
   }
 
-  /** The chunks that have a part of [offset, offset + length), in order. */
+  /** The chunks that overlap [offset, offset + length), in order. */
   chunksOf(offset: number, length: number): PlacedChunk[] {
     return this.numbersOf(offset, Math.min(offset + length, this.size)).map(number => ({
       offset: this.starts[number]!,
@@ -89,26 +89,26 @@ export class StoredFile {
 
   private numbersOf(start: number, end: number): number[] {
     if (start >= end) return []
-    let [low, high] = [0, this.entries.length - 1]
+    let [low, high] = [0, this.copies.length - 1]
     while (low < high) {
       const middle = (low + high + 1) >> 1
       if (this.starts[middle]! <= start) low = middle
       else high = middle - 1
     }
     const numbers: number[] = []
-    for (let number = low; number < this.entries.length && this.starts[number]! < end; number++) numbers.push(number)
+    for (let number = low; number < this.copies.length && this.starts[number]! < end; number++) numbers.push(number)
     return numbers
   }
 
   private async verified(number: number, plain: Uint8Array | undefined, error?: Parameters<typeof readOtherCopy>[2]): Promise<Uint8Array> {
     const { index } = this.source
-    const entry = this.entries[number]!
-    const { offset, length } = index.location(entry)
+    const copy = this.copies[number]!
+    const { offset, length } = index.location(copy)
     const chunk = plain?.subarray(offset, offset + length)
-    return chunk && chunkMatches(index.id(entry), chunk) ? chunk : readOtherCopy(this.source, entry, error, this.what)
+    return chunk && chunkMatches(index.id(copy), chunk) ? chunk : readOtherCopy(this.source, copy, error, this.what)
   }
 
-  /** Puts what `bytes`, which begin at `offset` of the file, need of a chunk to its place. */
+  /** Copies the bytes of a chunk that `bytes` needs. `bytes` begins at `offset` of the file. */
   private copy(number: number, chunk: Uint8Array, bytes: Uint8Array, offset: number): void {
     const start = this.starts[number]!
     const skipped = Math.max(0, offset - start)

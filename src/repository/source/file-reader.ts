@@ -14,13 +14,13 @@ export class FileChangedError extends Error {}
 
 export interface FileChunk extends CutChunk {
   id: Buffer
-  /** Bytes of the file before it. */
+  /** Offset of the chunk in the file. */
   offset: number
 }
 
 /**
- * Reads a file once, front to back, and yields its chunks. Throws `FileChangedError` when the file is not in the state
- * `expected` before or after the reading. With `tensors` false, the file is cut by its content alone.
+ * Reads a file once, front to back, and yields its chunks. Throws `FileChangedError` if the file is not in the state
+ * `expected` before or after the reading. If `tensors` is false, cuts the file by its content alone.
  */
 export async function* readFileChunks(
   localPath: string,
@@ -31,7 +31,7 @@ export async function* readFileChunks(
   const isSmall = expected.size <= SMALL_FILE_BYTES
   const file = isSmall ? openSynchronous(localPath) : await openAsynchronous(localPath)
   try {
-    // for a small file the look afterwards is enough: it covers the time since the first byte was read
+    // for a small file the check afterwards is enough: it covers the time since the first byte was read
     if (!isSmall) checkUnchanged(await file.fingerprint(), expected)
     let offset = 0
     for await (const { bytes, place } of cutFile(file, expected.size, chunker, tensors)) {
@@ -49,7 +49,7 @@ export async function* readFileChunks(
   }
 }
 
-/** Cuts a file around its tensors, or by its content where it has none. */
+/** Cuts a file around its tensors, or by its content if it has none. */
 async function* cutFile(file: OpenFile, size: number, chunker: Chunker, tensors: boolean): AsyncGenerator<CutChunk, void> {
   chunker.reset()
   const buffer = chunker.buffer()
@@ -88,15 +88,13 @@ function checkUnchanged(found: Fingerprint, expected: Fingerprint): void {
  * for well under a millisecond.
  */
 const SMALL_FILE_BYTES = 256 * 1024
-/** A symlink or a pipe that replaced the file since the listing is neither followed nor waited for. */
+/** If a symlink or a pipe has replaced the file since the walk, it is neither followed nor waited for. */
 const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
 
 interface OpenFile {
   fingerprint(): Fingerprint | Promise<Fingerprint>
   read(buffer: Uint8Array, position: number): number | Promise<number>
-  /**
-   * For headers: a synchronous read, which is the fastest for a few bytes. Returns fewer bytes at the end of the file.
-   */
+  /** Reads headers synchronously, which is the fastest for a few bytes. Returns fewer bytes at the end of the file. */
   readAt(offset: number, length: number): Uint8Array
   close(): void | Promise<void>
 }

@@ -13,19 +13,17 @@ import type { FileStates } from './stat-cache.ts'
 /** How to push a source while programs are writing to it. */
 export interface LiveRules {
   /**
-   * Paths of files that may not be read now. What the version before holds of them is carried over, so that no file is
-   * lost because it is being rewritten. New ones have to wait.
+   * Paths of files that may not be read now. Their content in the version before is carried over, so that no file is
+   * lost while it is being rewritten. Files that the version before does not have are left out.
    */
   held: ReadonlySet<string>
-  /**
-   * Files that may be stored in whatever state they are read, such as logs. Any other file must be as the walk saw it.
-   */
+  /** True for files that may be stored in any state, such as logs. Any other file must be as the walk saw it. */
   anyState: (path: string) => boolean
 }
 
 /**
- * One reading of such a source. Held files come from the version before; files that were not read as the walk saw them
- * are noted.
+ * One reading of a source while programs are writing to it. Takes held files from the version before, and notes the
+ * files that were not read as the walk saw them.
  */
 export class LiveSource {
   readonly source: WalkResult
@@ -49,7 +47,7 @@ export class LiveSource {
     })
   }
 
-  /** Throws `unavailable` when a held file can't be carried over now. */
+  /** Throws `unavailable` if a held file can't be carried over now. */
   static async open(
     repository: BlockSource,
     parent: StoredSnapshot | undefined,
@@ -77,7 +75,7 @@ export class LiveSource {
     return [...unread, ...[...this.otherStates].filter(path => !this.rules.anyState(path))]
   }
 
-  /** Those of the moved files that are still as the walk saw them: reading them failed for another reason. */
+  /** The moved files that are still as the walk saw them: reading them failed for another reason. */
   unreadable(moved: readonly string[]): string[] {
     const paths = new Set(moved)
     return this.walked.entries.filter(entry => paths.has(entry.path) && isAsWalked(entry)).map(({ path }) => path)
@@ -89,24 +87,20 @@ function isAsWalked({ localPath, fingerprint }: WalkedEntry): boolean {
   return now.type === 'file' && sameFingerprint(now.fingerprint, fingerprint)
 }
 
-/** A known entry is kept without a look at its file, so its size and time must be those of the version before. */
+/** A known file is not read, so its size and time must be those of the version before. */
 function asBefore({ path, localPath }: WalkedEntry, { mode, size, mtime }: FileEntry): WalkedEntry {
   return { path, localPath, type: 'file', mode, fingerprint: { size, mtime, ctime: 0n, inode: 0n } }
 }
 
-/** A chunk that only tombed packs hold would have to be stored again, but its file can't be read now. */
+/** A chunk that only tombed packs hold would have to be stored again, and its file can't be read now. */
 function requirePresent({ index }: BlockSource, { path, chunks }: FileEntry): void {
   if (!everyId(chunks, offset => index.present.find(chunks, offset) >= 0))
-    throw new AppError(
-      'unavailable',
-      `${path} is being rewritten, and what the last version holds of it is about to be moved or deleted.`,
-      {
-        hint: 'Wait until it is written, or until the prune that is running has ended.',
-      },
-    )
+    throw new AppError('unavailable', `${path} is being rewritten, and its content in the last version is about to be moved or deleted.`, {
+      hint: 'Wait until it is written, or until the prune that is running has ended.',
+    })
 }
 
-/** Adds what is carried over to the known file states, and reports in which state each file was read. */
+/** Adds the carried-over files to the known file states, and records the state in which each file was read. */
 class LiveStates implements FileStates {
   private readonly inner: FileStates | undefined
   private readonly carried: Map<string, FileEntry>

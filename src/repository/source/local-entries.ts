@@ -10,7 +10,7 @@ export interface LocalReading {
   reading: SourceReading
 }
 
-/** The local files that a push of `path` would save. */
+/** The local files that a push of `path` would store. */
 export interface LocalChoice {
   path: string
   excludes: readonly string[]
@@ -19,8 +19,8 @@ export interface LocalChoice {
 }
 
 /**
- * Manifest entries of a local folder or file. Reads the files that the cache of file states does not know, and records
- * them there.
+ * Manifest entries of a local folder or file. Reads the files that the stat cache does not know, and records them
+ * there.
  */
 export async function readLocalEntries(
   { path, excludes, skip }: LocalChoice,
@@ -49,7 +49,7 @@ export async function readLocalEntries(
   return { source, reading: reader.finish() }
 }
 
-/** Only the ids are needed, and the reader collects them. */
+/** Reads all chunks and drops their bytes: the reader collects the ids. */
 async function readToEnd(chunks: AsyncGenerator<FileChunk, void>): Promise<void> {
   while (!(await chunks.next()).done);
 }

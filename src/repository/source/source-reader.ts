@@ -1,6 +1,6 @@
 /*
- * Turns walked files into chunks and manifest entries. An unchanged file is recognised by its fingerprint, a changed
- * one is read. Storing chunks is not its job.
+ * Turns walked files into chunks and manifest entries. It recognises an unchanged file by its fingerprint, and reads a
+ * changed one. It stores nothing.
  */
 
 import type { Chunker } from '../../chunking/chunker.ts'
@@ -57,8 +57,8 @@ function extensionOf(path: string): string {
 }
 
 /**
- * Reads a source file by file, in the order that its user chooses, and collects the manifest entries. Each of `files`
- * is either kept or read, once:
+ * Reads a source file by file, in the order that its user chooses, and collects the manifest entries. Keep or read each
+ * of `files` once:
  *
  *     for (const file of reader.files) {
  *       const chunks = reader.known(file)
@@ -102,16 +102,18 @@ export class SourceReader {
     return this.options.cache?.lookup(file.path, file.fingerprint)
   }
 
-  /** Takes an unchanged file without reading it. This must stay cheap: most files of most pushes are unchanged. */
+  /**
+   * Takes an unchanged file without reading it. This must be cheap, because most files of most pushes are unchanged.
+   */
   keep(file: WalkedEntry, chunks: Buffer): void {
     this.options.cache?.keep(file.path)
     this.addFile(file, file.fingerprint, chunks)
   }
 
   /**
-   * Reads a file and yields its chunks. A file that changes while it is read is read once more as it then is, beginning
-   * again at offset 0; if it changes again, or can't be read, it is reported and left out, never stored half old and
-   * half new. `chunksOf` tells the outcome.
+   * Reads a file and yields its chunks. If the file changes while it is read, reads it once more, beginning again at
+   * offset 0. If it changes again or can't be read, reports it and leaves it out, so that no file is stored half old
+   * and half new. `chunksOf` returns the outcome.
    */
   async *read(file: WalkedEntry): AsyncGenerator<FileChunk, void> {
     const { cache, chunker, now, signal } = this.options
@@ -150,7 +152,7 @@ export class SourceReader {
     this.report()
   }
 
-  /** Chunk ids of the file that was read last, 32 bytes each; undefined where it could not be read. */
+  /** Chunk ids of the file that was read last, 32 bytes each; undefined if it could not be read. */
   chunksOf(file: WalkedEntry): Buffer | undefined {
     return this.lastRead?.file === file ? this.lastRead.chunks : undefined
   }
@@ -173,7 +175,7 @@ export class SourceReader {
     this.options.onProgress({ doneBytes: doneBytes + partBytes, totalBytes, doneFiles, totalFiles: this.files.length })
   }
 
-  /** True when signals, timers and the screen have waited long enough: `pause` then lets them run. */
+  /** True if signals, timers and the screen have waited long enough. Then call `pause`, which lets them run. */
   isPauseDue(): boolean {
     return this.turns.isDue()
   }

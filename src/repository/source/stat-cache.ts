@@ -9,15 +9,15 @@ import { errnoOf, messageOf } from '../../util/errors.ts'
 import type { Reporter } from '../../util/reporter.ts'
 
 /**
- * A file that changed this shortly (ns) before it was read may change again while its times stay the same: it is always
- * read again.
+ * If a file changed less than this (ns) before it was read, it may change again without new times. It is read again by
+ * the next push.
  */
 const UNSETTLED_NS = 2_000_000_000n
 /** Characters written at a time. */
 const PIECE_CHARACTERS = 256 * 1024
 
 interface CachedFile {
-  /** Text where it was loaded, which saves the conversion of all of them into numbers. */
+  /** The fingerprint; as text if it was loaded, which saves the conversion into numbers. */
   fingerprint: string | Fingerprint
   /** The fingerprint that was last found equal: files are looked up several times. */
   equal?: Fingerprint
@@ -39,20 +39,20 @@ function fingerprintText(fingerprint: Fingerprint): string {
   return `${fingerprint.size} ${fingerprint.mtime} ${fingerprint.ctime} ${fingerprint.inode}`
 }
 
-/** What is known about the chunks of files, by their states. */
+/** The chunks of files in known states. */
 export interface FileStates {
   /** Chunk ids of a file that is in the state in which it was recorded, 32 bytes each. */
   lookup(path: string, fingerprint: Fingerprint): Buffer | undefined
   /** Records which chunks a file consisted of when it was read at `readAt`, ms since 1970. */
   record(path: string, fingerprint: Fingerprint, chunks: Buffer, readAt: number): void
-  /** Keeps what is recorded of a file that was looked up and used. */
+  /** Keeps the record of a file that was looked up and used. */
   keep(path: string): void
 }
 
 /**
- * Remembers which chunks each file of one source folder consisted of when it had a given fingerprint, so that unchanged
- * files are not read again. It says nothing about any store. It is saved as lines `[path, fingerprint, chunk ids in
- * base64]` and a last line with the SHA-256 of all before. A damaged file is not used.
+ * Remembers the chunks of each file of one source folder together with the file's fingerprint, so that unchanged files
+ * are not read again. It does not depend on a store. It is saved as lines `[path, fingerprint, chunk ids in base64]`
+ * and a last line with the SHA-256 of all lines before. A damaged cache is not used.
  */
 export class StatCache implements FileStates {
   private readonly file: string
@@ -98,7 +98,7 @@ export class StatCache implements FileStates {
     return cached.chunks
   }
 
-  /** A state that is too young is left out: the file may change again with the same times. */
+  /** Records the chunks of a file, unless the file is so young that it may change again without new times. */
   record(path: string, fingerprint: Fingerprint, chunks: Buffer, readAt: number): void {
     const settledBefore = BigInt(Math.floor(readAt)) * 1_000_000n - UNSETTLED_NS
     if (fingerprint.mtime >= settledBefore || fingerprint.ctime >= settledBefore) return
@@ -112,12 +112,12 @@ export class StatCache implements FileStates {
     this.keptFiles++
   }
 
-  /** Keeps every file that is not recorded anew. */
+  /** Keeps the records of all files that are not recorded anew. */
   keepAll(): void {
     for (const path of this.files.keys()) this.keep(path)
   }
 
-  /** Replaces the saved file by what was recorded and kept. A cache that can't be written only costs time later. */
+  /** Saves the recorded and kept files. If the cache can't be written, this only costs time later. */
   async save(reporter: Reporter): Promise<void> {
     if (this.isLoaded && this.recorded.size === 0 && this.keptFiles === this.files.size) return
     try {

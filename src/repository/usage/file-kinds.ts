@@ -14,7 +14,7 @@ export function kindOfFile(path: string): string {
   return KIND_OF.get(name.slice(name.lastIndexOf('.') + 1).toLowerCase()) ?? 'other'
 }
 
-/** Names an element type of which only the width in bytes is known, such as `4-byte`. */
+/** Names an element type by its width in bytes if only that is known, such as `4-byte`. */
 export const typeOfWidth = (width: number): string => `${width}-byte`
 
 /** Names the kind of a chunk: tensors by the type of their elements, everything else by the name of the file. */

@@ -1,5 +1,5 @@
 /*
- * Where the space of a repository goes, and what saves it. It only counts.
+ * Measures the bytes that names and versions take in a repository, and the bytes that are saved. It changes nothing.
  */
 
 import { throwIfAborted } from '../../util/errors.ts'
@@ -8,11 +8,11 @@ import { countChunk, noSizes, type Savings, type Sizes, storedShare } from '../i
 import type { OpenRepository } from '../open/open.ts'
 import { chunkIdsOf } from '../read/read-manifest.ts'
 import { readSnapshots } from '../versions/versions.ts'
-import { basesUnder, entriesOf } from './usage-by-part.ts'
+import { basesUnder, entriesOf } from './usage-by-group.ts'
 
-/** Bytes of a part of a repository. Files count whole in each version; chunks, also those of manifests, count once. */
+/** Bytes of a name or a version. Files count whole in each version. Chunks, also those of manifests, count once. */
 export interface Usage extends Sizes {
-  /** The part of `storedBytes` that nothing else needs: it is freed when this goes. */
+  /** The bytes among `storedBytes` that nothing else needs. They are freed if this name or version is forgotten. */
   ownBytes: number
 }
 
@@ -27,7 +27,7 @@ interface NameUsage extends Usage {
 
 export interface RepositoryUsage {
   names: NameUsage[]
-  /** What was saved on all chunks that versions need. */
+  /** Bytes that were saved on all chunks that versions need. */
   saved: Savings
   /** Bytes of all objects of the store. */
   objectBytes: number
@@ -38,7 +38,7 @@ export interface RepositoryUsage {
 const NOBODY = -1
 const SEVERAL = -2
 
-/** Who needs each chunk: nobody, one, or several of a numbered set. */
+/** The owner of each chunk: nobody, the only name or version that needs it (a number), or several. */
 class Owners {
   private readonly owner: Int32Array
 
@@ -57,14 +57,14 @@ class Owners {
   }
 }
 
-/** Measures what each name and each version takes. Reads all manifests. */
+/** Measures the bytes of each name and each version. Reads all manifests. */
 export async function measureUsage(repository: OpenRepository): Promise<RepositoryUsage> {
   const { index, view } = repository
   const snapshots = await readSnapshots(repository, view, view.inventory.snapshots)
   const names = [...new Set(snapshots.map(snapshot => snapshot.name))].sort()
   const byVersion = new Owners(index.size)
   const byName = new Owners(index.size)
-  /** A flag per entry: a version contains it. Others may be needed as bases of those. */
+  /** A flag by entry number: a version reaches the chunk. Other chunks may be needed as bases. */
   const content = new Uint8Array(index.size)
   const versions: VersionUsage[] = []
   for (const [number, snapshot] of snapshots.entries()) {
@@ -108,7 +108,7 @@ export async function measureUsage(repository: OpenRepository): Promise<Reposito
   return { names: result, saved: all.saved, objectBytes: objects.reduce((sum, object) => sum + object.size, 0), unreachedBytes }
 }
 
-/** The chunks that the versions of a name share with other names, each once. */
+/** The entry numbers of chunks that the versions of a name share with other names, each once. */
 async function sharedChunks(
   repository: OpenRepository,
   versions: readonly VersionUsage[],
@@ -123,7 +123,7 @@ async function sharedChunks(
   return shared
 }
 
-/** The chunks that a version needs, each once: first those of its manifest and its files, then the bases of those. */
+/** The chunks that a version needs, by entry number, each once: first those that it reaches, then their bases. */
 export async function* chunksOf(
   repository: OpenRepository,
   snapshot: StoredSnapshot,

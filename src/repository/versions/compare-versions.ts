@@ -4,16 +4,16 @@ import type { Entry } from '../format/manifest.ts'
 export type Difference =
   | { kind: 'added'; path: string; after: Entry }
   | { kind: 'removed'; path: string; before: Entry }
-  /** Other content, another target, or another type. */
+  /** Paths with other content, another target, or another type. */
   | { kind: 'changed'; path: string; before: Entry; after: Entry }
-  /** Equal content; mode or time differ. */
+  /** Paths with equal content and another mode or time. */
   | { kind: 'touched'; path: string; before: Entry; after: Entry }
 
-/** As an array, or as they are read. */
+/** Manifest entries as an array, or as they are read. */
 export type Entries = Iterable<Entry> | AsyncIterable<Entry>
 
 /**
- * The differences between two lists of entries, both sorted by path as manifests are. Holds one entry of each at a
+ * Yields the differences between two lists of manifest entries, both sorted by path. Holds one entry of each list at a
  * time.
  */
 export async function* compareEntries(before: Entries, after: Entries): AsyncGenerator<Difference> {

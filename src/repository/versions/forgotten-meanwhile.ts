@@ -5,8 +5,8 @@ import { describeVersion } from '../read/read-manifest.ts'
 import { readSnapshot } from './versions.ts'
 
 /**
- * True while a version still exists. Call it when data is missing: a version that was forgotten meanwhile may have lost
- * its packs.
+ * True if a version still exists. Call it when data is missing, because the packs of a forgotten version may be
+ * deleted.
  */
 export async function isStillThere(
   { storage, signal }: Pick<BlockSource, 'storage' | 'signal'>,
@@ -24,9 +24,9 @@ export async function isStillThere(
 export function forgottenMeanwhile(snapshot: StoredSnapshot): AppError {
   return new AppError(
     'not-found',
-    `${describeVersion(snapshot)} was forgotten while it was being read, and what it needed is deleted. Nothing is damaged.`,
+    `${describeVersion(snapshot)} was forgotten while it was being read, and its data is deleted. Nothing is damaged.`,
     {
-      hint: `Take a version that is left: colab-escape log ${snapshot.name}`,
+      hint: `List the versions that are left: colab-escape log ${snapshot.name}`,
     },
   )
 }

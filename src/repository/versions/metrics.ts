@@ -7,7 +7,7 @@ const MAX_METRICS = 100
 const NAME = /^[A-Za-z_][\w./-]{0,63}$/
 const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i
 
-/** A letter, then letters, digits and `_ . / -`, 64 in all at most. */
+/** A name of a metric: a letter, then letters, digits and `_ . / -`, 64 characters at most. */
 export function isMetricName(name: string): boolean {
   return NAME.test(name)
 }
@@ -30,18 +30,18 @@ export function parseMetrics(texts: readonly string[]): Metrics {
   }
   if (metrics.size > MAX_METRICS)
     throw new AppError('usage', `${metrics.size} metrics are more than the ${MAX_METRICS} that a version can have.`, {
-      hint: 'Push them as a file, and keep the few that versions are chosen by.',
+      hint: 'Push them as a file, and keep only the few that you choose versions by.',
     })
   return Object.fromEntries(metrics)
 }
 
-/** What of a JSON object can be a version's metrics: finite numbers under good names, the first hundred. */
+/** Picks the metrics of a JSON object: finite numbers with valid names, the first hundred. */
 export function pickMetrics(record: object): Metrics {
   const numbers = Object.entries(record).filter(([name, value]) => isMetricName(name) && Number.isFinite(value)) as [string, number][]
   return Object.fromEntries(numbers.slice(0, MAX_METRICS))
 }
 
-/** Whether the lowest or the highest value is the best. */
+/** Says whether the lowest or the highest value is the best. */
 export type Direction = 'min' | 'max'
 
 export interface BestSpec {
@@ -49,14 +49,14 @@ export interface BestSpec {
   direction: Direction
 }
 
-/** `best:val_loss`, `best:min:val_loss`, `best:max:acc`; undefined for anything else. */
+/** Parses `best:val_loss`, `best:min:val_loss` and `best:max:acc`. Undefined for any other text. */
 export function parseBest(text: string): BestSpec | undefined {
   const [, direction, metric] = /^best:(?:(min|max):)?([^:]+)$/.exec(text) ?? []
   if (metric === undefined || !isMetricName(metric)) return undefined
   return { metric, direction: direction === 'max' ? 'max' : 'min' }
 }
 
-/** The versions that have the metric, the best first. Of versions with one value the newer comes first. */
+/** The versions that have the metric, the best first. Among equal values the newer version comes first. */
 export function rankByMetric<T>(
   newestFirst: readonly T[],
   metricsOf: (version: T) => Readonly<Metrics>,

@@ -7,15 +7,15 @@ import { errnoOf, messageOf } from '../../util/errors.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import { ManifestDecoder, encodeRows, type Entry } from '../format/manifest.ts'
 
-/** Characters written at a time. */
+/** Characters that are written at a time. */
 const PIECE = 256 * 1024
-/** Bytes that tell whose file it is. */
+/** Bytes that hold the first line of a file. */
 const HEAD_BYTES = 1024
 /** SHA-256 in hex. */
 const CHECKSUM_CHARACTERS = 64
 
 /**
- * The newest version of a name that this machine knows of, with all its entries. It lets `status` answer without asking
+ * The newest version of a name that this machine knows, with all its manifest entries. With it, `status` need not ask
  * the store.
  */
 export interface NotedVersion {
@@ -27,9 +27,9 @@ export interface NotedVersion {
 }
 
 /**
- * Writes a file: one line of JSON, the manifest's rows, and a last line with the SHA-256 of everything before. The
- * file's mtime tells since when its version is known to be the newest: where the file holds that version already, only
- * the mtime is set.
+ * Writes a file: one line of JSON, the manifest's rows, and a last line with the SHA-256 of all lines before. The
+ * file's mtime is the time at which its version was last known to be the newest. If the file holds that version
+ * already, only the mtime is set.
  */
 export async function saveNotedVersion(file: string, version: NotedVersion, reporter: Reporter): Promise<void> {
   try {
@@ -61,7 +61,7 @@ async function readEnds(file: string): Promise<{ head: Head; checksum: string; m
   }
 }
 
-/** Whether the file was made of these very entries: much quicker than to read it and compare. */
+/** Whether the file was made of these very entries. This is much quicker than reading and comparing it. */
 export async function isNotedAs(file: string, entries: Entry[]): Promise<(Head & { knownSince: number }) | undefined> {
   try {
     const { head, checksum, mtimeMs } = await readEnds(file)
@@ -74,7 +74,7 @@ export async function isNotedAs(file: string, entries: Entry[]): Promise<(Head &
   }
 }
 
-/** Piece by piece: a large manifest is never in memory as one text. */
+/** Yields the rows piece by piece, so that a large manifest is never in memory as one text. */
 function* piecesOf({ entries, ...head }: NotedVersion): Generator<string> {
   const hash = createHash('sha256')
   let text = `${JSON.stringify(head)}\n`
@@ -90,8 +90,8 @@ function* piecesOf({ entries, ...head }: NotedVersion): Generator<string> {
 }
 
 /**
- * Undefined when there is no file. A damaged file is reported as a detail and deleted: the store knows better anyway.
- * `knownSince`: ms since 1970.
+ * Reads a file. Undefined if there is none. A damaged file is reported as a detail and deleted, because the store has
+ * the version too. `knownSince` is ms since 1970.
  */
 export async function loadNotedVersion(file: string, reporter: Reporter): Promise<(NotedVersion & { knownSince: number }) | undefined> {
   try {

@@ -3,54 +3,51 @@ import { AppError } from '../../util/errors.ts'
 import type { SnapshotRef } from '../format/object-names.ts'
 import { rankByMetric, type BestSpec, type Direction } from './metrics.ts'
 
-/** Which versions of a name stay. A version that any rule keeps stays. */
+/** Rules that say which versions of a name stay. A version stays if any rule keeps it. */
 export interface RetentionPolicy {
-  /** The newest so many. */
+  /** How many of the newest versions stay. */
   last?: number
   /** How many hours, days, weeks (from Monday) and months that have a version keep their newest one, by local time. */
   hourly?: number
   daily?: number
   weekly?: number
   monthly?: number
-  /** Those that bear one of these tags. */
+  /** Versions with one of these tags stay. */
   tags?: readonly string[]
-  /** Those not older than this (ms) by the store's clock. */
+  /** Versions that are at most this old (ms by the store's clock) stay. */
   within?: { ms: number; text: string }
   best?: readonly BestRule[]
 }
 
-/** The so many versions with the smallest or the greatest value of a metric; of equal ones the newer. */
+/** The `count` versions with the smallest or the greatest value of a metric stay; among equal ones the newer. */
 export interface BestRule extends BestSpec {
   count: number
 }
 
-/** What a decision rests on. */
-export interface RetainedVersion {
+/** The fields of a version that the rules use. */
+export interface RetentionCandidate {
   id: string
   ref: Pick<SnapshotRef, 'time' | 'shortId'>
   tags: readonly string[]
   metrics: Readonly<Record<string, number>>
 }
 
-interface Kept<V> {
+interface KeptVersion<V> {
   version: V
-  /** In the words of the options, e.g. `last`, `daily 2026-11-25`, `tag best`. Never empty. */
+  /** The rules that keep it, in the words of the options: `last`, `daily 2026-11-25`, `tag best`. Never empty. */
   reasons: string[]
 }
 
-export interface Decision<V> {
-  /** Newest first, both. */
-  kept: Kept<V>[]
+export interface RetentionDecision<V> {
+  /** Both lists have the newest version first. */
+  kept: KeptVersion<V>[]
   forgotten: V[]
 }
 
 export interface DecisionOptions {
   /** The store's clock, ms. */
   now: number
-  /**
-   * Keeps the newest version whatever the rules say: so two machines with different rules never leave a name without
-   * versions.
-   */
+  /** True if the newest version always stays, so that machines with different rules never delete all versions. */
   keepNewest: boolean
 }
 
@@ -62,14 +59,14 @@ export function isEmptyPolicy(policy: RetentionPolicy): boolean {
 }
 
 /**
- * Decides about all versions of one name. Pure: the same versions, policy and time give the same answer on every
- * machine of one time zone.
+ * Decides which versions of one name stay. The same versions, policy and time give the same decision on every machine
+ * of one time zone.
  */
-export function decideRetention<V extends RetainedVersion>(
+export function decideRetention<V extends RetentionCandidate>(
   versions: readonly V[],
   policy: RetentionPolicy,
   options: DecisionOptions,
-): Decision<V> {
+): RetentionDecision<V> {
   const newestFirst = [...versions].sort((a, b) => b.ref.time - a.ref.time || (a.ref.shortId < b.ref.shortId ? 1 : -1))
   const reasons = new Map<V, string[]>(newestFirst.map(version => [version, []]))
   const keep = (version: V, reason: string): void => void reasons.get(version)!.push(reason)
@@ -92,7 +89,7 @@ export function decideRetention<V extends RetainedVersion>(
   }
 }
 
-function keepBuckets<V extends RetainedVersion>(
+function keepBuckets<V extends RetentionCandidate>(
   newestFirst: readonly V[],
   bucket: Bucket,
   count: number,
@@ -111,7 +108,7 @@ function keepBuckets<V extends RetainedVersion>(
 const two = (value: number): string => String(value).padStart(2, '0')
 const day = (date: Date): string => `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`
 
-/** Calendar units of this machine's time zone. Where clocks are set back an hour comes twice: those are two hours. */
+/** Names the calendar unit of a time in this machine's time zone. An hour that comes twice counts as two hours. */
 function bucketOf(bucket: Bucket, time: number): { key: string; label: string } {
   const date = new Date(time)
   const label = labelOf(bucket, date)
@@ -126,7 +123,7 @@ function labelOf(bucket: Bucket, date: Date): string {
   return day(new Date(date.getFullYear(), date.getMonth(), date.getDate() - sinceMonday))
 }
 
-/** `METRIC:N` or `max:METRIC:N`; a metric's own name may hold colons. */
+/** Parses `METRIC:N` and `max:METRIC:N`. A metric's own name may hold colons. */
 export function parseBestRule(text: string): BestRule {
   const parts = /^(?:(min|max):)?(.+):(\d{1,6})$/.exec(text)
   if (!parts || Number(parts[3]) === 0)
@@ -136,7 +133,7 @@ export function parseBestRule(text: string): BestRule {
   return { metric: parts[2]!, direction: (parts[1] as Direction | undefined) ?? 'min', count: Number(parts[3]) }
 }
 
-/** The value of `--keep-within`: any duration but zero. */
+/** Parses the value of `--keep-within`: any duration but zero. */
 export function parseWithin(text: string): { ms: number; text: string } {
   const ms = durationOption('--keep-within', text)
   if (ms === 0) throw new AppError('usage', `--keep-within ${text} keeps nothing.`, { hint: 'Use a longer duration, e.g. 36h or 14d.' })

@@ -9,7 +9,7 @@ import { readSnapshots, readTags } from './versions.ts'
 
 const MAX_TAG = 1000
 
-/** Refuses what could not be written after `@`, or would be taken for something else there. */
+/** Throws `usage` for a tag that can't be written after `@`, or would have another meaning there. */
 export function checkTags(tags: readonly string[]): string[] {
   for (const tag of tags) {
     const problem = tagProblem(tag)
@@ -35,18 +35,18 @@ function tagProblem(tag: string): string | undefined {
 export interface TagChange {
   add: readonly string[]
   remove: readonly string[]
-  /** Takes what is added from all other versions of the name. */
+  /** True if the added tags are removed from all other versions of the name. */
   move: boolean
 }
 
 export interface TagResult {
   /** All tags of the version now. */
   tags: string[]
-  /** Added tags that other versions bear too, with the newest version that does: `name@tag` means that one. */
+  /** Added tags that other versions have too, with the newest of these versions, which is `name@tag`. */
   elsewhere: { tag: string; newest: StoredSnapshot; versions: number }[]
 }
 
-/** Changes the tags of a version. Nothing to change: nothing is written. */
+/** Changes the tags of a version. Writes nothing if nothing changes. */
 export async function changeTags(
   context: RepositoryContext,
   repository: OpenRepository,

@@ -1,6 +1,5 @@
 /*
- * Which versions there are, what people call them (names, tags, moments, metrics), and which of them rules keep. It
- * deletes nothing.
+ * Finds versions by their names, tags, moments and metrics, and decides which of them rules keep. It deletes nothing.
  */
 
 import pLimit from 'p-limit'
@@ -9,20 +8,18 @@ import { AppError, isAppError } from '../../util/errors.ts'
 import { decodeLabel, type Label } from '../format/label-and-tomb.ts'
 import { checkName, labelName, type SnapshotRef } from '../format/object-names.ts'
 import { decodeSnapshot, isLate, type StoredSnapshot } from '../format/snapshot.ts'
-import type { RepositoryView } from '../open/view.ts'
+import { PARALLEL_READS, type RepositoryView } from '../open/view.ts'
 import type { BlockSource } from '../read/read-chunks.ts'
 import { isComplete } from '../read/read-manifest.ts'
 import { parseBest, rankByMetric } from './metrics.ts'
 import { endOfMoment, endOfRelative } from './moments.ts'
 
-const PARALLEL_READS = 8
-
-/** `name[@selector][~N]`, with `:path` where a command takes one. */
+/** `name[@selector][~N]`. */
 export interface VersionSpec {
   name: string
   /** A tag, the beginning of an id, a local day or moment, how long ago, or the best by a metric. */
   at: string | undefined
-  /** How many versions before. */
+  /** The N of `~N`: so many versions before. */
   back: number
 }
 
@@ -36,7 +33,7 @@ export function parseVersion(text: string): VersionSpec {
 }
 
 /**
- * Splits `name[version]:path`. Colons of a date and of `best:` belong to the version: the path begins after the last
+ * Splits `name[version]:path`. Colons of a date and of `best:` belong to the version, and the path begins after the
  * colon that follows them. `name@best:x` is the path x in the version tagged best.
  */
 export function parseVersionedPath(text: string): { version: VersionSpec; path: string } {
@@ -46,8 +43,8 @@ export function parseVersionedPath(text: string): { version: VersionSpec; path: 
 }
 
 /**
- * A version, or `name[version]:path`. An ambiguous text is a version where it names a metric: `name@best:val_loss`;
- * write `name@best:./val_loss` for the path.
+ * Parses a version, or `name[version]:path`. An ambiguous text that names a metric is a version: `name@best:val_loss`.
+ * Write `name@best:./val_loss` for the path.
  */
 export function parseVersionOrPath(text: string): { version: VersionSpec; path: string | undefined } {
   if (!text.includes(':')) return { version: parseVersion(text), path: undefined }
@@ -72,7 +69,7 @@ export async function readSnapshot(storage: Storage, ref: SnapshotRef, signal?: 
   return decodeSnapshot(await storage.get(ref.objectName, undefined, { signal }), ref)
 }
 
-/** All tags of snapshots by id: their own, then what labels added and removed, in the order of the store's clock. */
+/** All tags of snapshots, by id: their own, changed by labels in the order of the store's clock. */
 export async function readTags(
   storage: Storage,
   view: RepositoryView,
@@ -91,7 +88,7 @@ export async function readTags(
   return new Map([...tags].map(([id, set]) => [id, [...set]]))
 }
 
-/** Undefined for a damaged label: its tags are lost, and the damage is noted in the view. */
+/** Reads a label. Undefined if it is damaged; then the damage is added to the view's problems. */
 async function readLabel(storage: Storage, view: RepositoryView, id: string, signal?: AbortSignal): Promise<Label | undefined> {
   const bytes = await storage.get(labelName(id), undefined, { signal })
   try {
@@ -104,8 +101,8 @@ async function readLabel(storage: Storage, view: RepositoryView, id: string, sig
 }
 
 /**
- * Reads many snapshots in parallel. Leaves out damaged ones and late ones that are not complete; the view notes the
- * damage.
+ * Reads many snapshots in parallel. Leaves out damaged ones, and late ones that are not complete. Adds the damage to
+ * the view's problems.
  */
 export async function readSnapshots(source: BlockSource, view: RepositoryView, refs: readonly SnapshotRef[]): Promise<StoredSnapshot[]> {
   const read = await readSideBySide(source, view, refs)
@@ -122,8 +119,8 @@ function readSideBySide(
 }
 
 /**
- * A version; or the error that keeps it from being read (damage, a newer format), which the view notes too; or
- * undefined for one that vanished, or is late and not complete.
+ * Reads a version. Returns the error if it is damaged or of a newer format, and adds it to the view's problems. Returns
+ * undefined if the version vanished, or if it is late and not complete.
  */
 async function readOffered(source: BlockSource, view: RepositoryView, ref: SnapshotRef): Promise<StoredSnapshot | AppError | undefined> {
   try {
@@ -148,8 +145,8 @@ export async function newestSnapshot(source: BlockSource, view: RepositoryView, 
 }
 
 /**
- * Finds the version that a person named. Throws `not-found`, with what exists instead, and `corrupt` when the version
- * exists but is damaged. Damaged versions count for `~N`, so that another is never taken for one.
+ * Finds the version that a person named. Throws `not-found` with a hint at what exists, and `corrupt` if the version
+ * exists and is damaged. Damaged versions count for `~N`, so that no other version is taken for one.
  */
 export async function resolveVersion(source: BlockSource, view: RepositoryView, spec: VersionSpec): Promise<StoredSnapshot> {
   const refs = view.inventory.snapshots.filter(ref => ref.name === spec.name)
@@ -194,7 +191,7 @@ async function findByMark(
   const chosen = choose(versions, tags, at, view.inventory.asOf)
   const found = chosen && versions[versions.indexOf(chosen) - back]
   if (found) return found.version
-  // what a damaged version was tagged with can't be told
+  // the tags of a damaged version can't be known
   const damage = versions.find(({ version }) => isAppError(version))
   if (!chosen && damage) return damage.version
   const best = parseBest(at)
@@ -214,8 +211,8 @@ function metricsHint(name: string, versions: readonly StoredSnapshot[]): string 
 }
 
 /**
- * Chooses by tag (the newest version that has it), else by the beginning of the id, else the best by a metric, else the
- * newest at a time. `now` is the store's clock.
+ * Chooses the newest version with the tag `at`; else the one whose id begins so; else the best by a metric; else the
+ * newest at a time. `now` is ms by the store's clock.
  */
 function choose(versions: readonly ReadVersion[], tags: Map<string, string[]>, at: string, now: number): ReadVersion | undefined {
   const tagged = versions.filter(({ version }) => !isAppError(version) && tags.get(version.id)!.includes(at)).at(-1)

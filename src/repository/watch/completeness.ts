@@ -9,12 +9,12 @@ import { readAt } from '../../local/read-at.ts'
 import { isAppError } from '../../util/errors.ts'
 import { fsPath } from '../../util/paths.ts'
 
-/** Longer safetensors headers are not parsed. */
+/** Safetensors headers above this are not parsed. */
 const MAX_HEADER_BYTES = 16 * 1024 * 1024
 /** The safetensors library refuses longer headers. */
 const HEADER_LIMIT_BYTES = 100_000_000
 
-/** The container of files with these extensions. One that does not begin like its container is not finished. */
+/** Containers by extension. A file that does not begin like its container is not finished. */
 const CONTAINERS: Readonly<Record<string, string>> = { npz: 'zip', zip: 'zip', keras: 'zip', npy: 'npy', safetensors: 'safetensors' }
 /** Files with these extensions are unfinished when they are empty. How they begin differs from program to program. */
 const NEVER_EMPTY = [
@@ -35,8 +35,8 @@ const NEVER_EMPTY = [
 ]
 
 /**
- * Why a file can't be finished, judging by the length that its container states; undefined when it may be. Errors of
- * `read` are passed on.
+ * Why a file can't be finished, by the length that its container states; undefined if it may be finished. Throws the
+ * errors of `read`.
  */
 async function whyIncomplete(path: string, size: number, read: ReadAt): Promise<string | undefined> {
   const extension = /\.([^./]+)$/.exec(path)?.[1]?.toLowerCase() ?? ''
@@ -48,12 +48,12 @@ async function whyIncomplete(path: string, size: number, read: ReadAt): Promise<
   try {
     return await reasons[expected ?? found ?? 'other']!(size, read, Buffer.from(start))
   } catch (error) {
-    if (isAppError(error, 'corrupt')) return 'it ends before all that its container tells of'
+    if (isAppError(error, 'corrupt')) return 'it is shorter than its container states'
     throw error
   }
 }
 
-/** The same for a file on this machine. */
+/** Why a local file can't be finished; undefined if it may be. */
 export async function whyFileIncomplete(localPath: string, size: number): Promise<string | undefined> {
   const file = await open(fsPath(localPath), 'r')
   try {
@@ -99,5 +99,5 @@ function hdf5Reason(size: number, start: Buffer): string | undefined {
   const at = version === 0 ? 40 : version === 1 ? 44 : 28
   if (version > 3 || !wide || start.length < at + 8) return start.length < 48 ? 'its header is not complete' : undefined
   if (version === 3 && (start[11]! & 1) === 1) return 'a program has it open for writing'
-  return Number(start.readBigUInt64LE(at)) > size ? 'it ends before all that its container tells of' : undefined
+  return Number(start.readBigUInt64LE(at)) > size ? 'it is shorter than its container states' : undefined
 }

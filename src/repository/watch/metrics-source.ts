@@ -3,17 +3,14 @@ import { readAt } from '../../local/read-at.ts'
 import { AppError, errnoOf } from '../../util/errors.ts'
 import { isMetricName, pickMetrics, type Metrics } from '../versions/metrics.ts'
 
-/** A long JSONL file is read from its end, this many bytes. */
+/** Bytes that are read from the end of a long JSONL file. */
 const TAIL_BYTES = 256 * 1024
-/**
- * A file that is a single JSON value has to be read as a whole, which takes about ten times as much memory for a
- * moment.
- */
+/** A file that is a single JSON value is read whole, which takes about ten times as much memory for a moment. */
 const MAX_WHOLE_BYTES = 16 * 1024 * 1024
 
 /**
- * The last metrics in a JSON or JSONL file; none when the file is missing or holds no complete record. `onTooLong` gets
- * a message when the file would have to be read as a whole and is too long for that.
+ * Reads the last metrics of a JSON or JSONL file; none if the file is missing or holds no complete record. `onTooLong`
+ * gets a message if the file would have to be read whole and is too long for that.
  */
 export async function readMetricsFile(path: string, onTooLong: (problem: string) => void): Promise<Metrics> {
   try {
@@ -43,7 +40,7 @@ async function readTail(path: string, size: number): Promise<string> {
 }
 
 /**
- * The text is one object, an array of objects, or one object a line. The last complete one that has a number counts.
+ * Finds metrics in one object, an array of objects, or one object a line. The last complete one with a number counts.
  */
 export function metricsOf(text: string): Metrics {
   const whole = parse(text)
@@ -69,8 +66,8 @@ function numbersIn(record: unknown): Metrics | undefined {
 }
 
 /**
- * For a `trainer_state.json` of Hugging Face's Trainer: all that its `log_history` says about the last step. Training
- * and evaluation are records of their own there.
+ * Joins the records about the last step in the `log_history` of a `trainer_state.json` of Hugging Face's Trainer.
+ * There, training and evaluation are separate records.
  */
 function metricsOfLastStep(state: unknown): Metrics | undefined {
   const history = typeof state === 'object' && state !== null && 'log_history' in state ? state.log_history : undefined
@@ -81,7 +78,7 @@ function metricsOfLastStep(state: unknown): Metrics | undefined {
   return last.length === 0 ? undefined : pickMetrics(Object.assign({}, ...last) as Metrics)
 }
 
-/** Parses JSON, also as Python writes it, with NaN and Infinity. Undefined when it is neither. */
+/** Parses JSON, also as Python writes it, with NaN and Infinity. Undefined if it is neither. */
 function parse(text: string): unknown {
   if (text.trim() === '') return undefined
   try {
@@ -99,7 +96,7 @@ function parsePythonJson(text: string): unknown {
   }
 }
 
-/** Finds metrics in the path of a file. */
+/** Finds the metrics in the path of a file. */
 export type NamePattern = (path: string) => Metrics
 
 /**
@@ -122,7 +119,7 @@ export function parseNamePattern(text: string): NamePattern {
   const named = Object.keys(groups.groups ?? {})
   const word = /([A-Za-z_]\w*?)[=:_-]?\((?!\?)/.exec(text)?.[1]
   if (named.length === 0 && groups.length !== 2) return fail('it has no group, or several without names')
-  if (named.length === 0 && word === undefined) return fail('no word stands in front of its group to name the metric')
+  if (named.length === 0 && word === undefined) return fail('no word in front of its group names the metric')
   if (!named.every(isMetricName)) return fail('a group has a name that no metric can have')
   return path => {
     const found = pattern.exec(path)
@@ -132,7 +129,7 @@ export function parseNamePattern(text: string): NamePattern {
   }
 }
 
-/** `[0-9.]+` matches `0.31.` in `val_loss=0.31.ckpt`. */
+/** A group may match more than a number: `[0-9.]+` matches `0.31.` in `val_loss=0.31.ckpt`. */
 function numberAtStart(text: string): number {
   const number = /^[-+]?(\d+(\.\d+)?|\.\d+)(e[-+]?\d+)?/i.exec(text)?.[0]
   return number === undefined ? NaN : Number(number)

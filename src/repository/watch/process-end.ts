@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { errnoOf } from '../../util/errors.ts'
 
 /**
- * Watches for the end of a process. On Linux the start time is compared too, so that another process with the same pid
- * is not mistaken for it.
+ * Watches for the end of a process. On Linux it also compares the start time, so that it does not mistake another
+ * process with the same pid for it.
  */
 export function watchProcess(pid: number): { hasEnded: () => boolean } {
   const started = stateOf(pid)?.start

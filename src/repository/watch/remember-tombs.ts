@@ -5,9 +5,9 @@ const OBJECT_BYTES = 64 * 1024
 const TOTAL_BYTES = 4 * 1024 * 1024
 
 /**
- * Reads each tomb once. When a version is made every few minutes and older ones are forgotten, there are dozens of
- * tombs at any time, and every push and every prune must know them all. A tomb never changes, and one that was deleted
- * names nothing that still exists (rule 10 of docs/format.md).
+ * Reads each tomb once. If a version is made every few minutes and older ones are forgotten, there are always dozens of
+ * tombs, and every push and prune must know them all. A tomb never changes, and the packs of a deleted tomb are gone
+ * (rule 10 of docs/format.md).
  */
 export function rememberTombs(storage: Storage): Storage {
   const remembers = (name: string): boolean => name.startsWith('tomb-')

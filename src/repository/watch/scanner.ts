@@ -18,8 +18,8 @@ export interface ScannerOptions {
 }
 
 /**
- * `changing`: it was written to a moment ago. `incomplete`: its container states a greater length. `unreadable`:
- * reading it failed.
+ * Why a file is held back. `changing`: it was written to a moment ago. `incomplete`: its container states a greater
+ * length. `unreadable`: reading it failed.
  */
 type HoldReason = 'changing' | 'incomplete' | 'unreadable'
 
@@ -32,7 +32,7 @@ export interface Scan {
   source: WalkResult
   /** Files that may not be saved as they are now, by path. */
   held: Map<string, HeldFile>
-  /** Finished files that no version of this watch has yet, the one that was written last at the end. */
+  /** Finished files that no version of this watch has yet, in the order in which they were written. */
   fresh: WalkedEntry[]
   /** Logs that have grown since the last version. The next version saves them, but they are no reason to make one. */
   grown: WalkedEntry[]
@@ -54,14 +54,14 @@ interface FileState {
 const keyOf = ({ size, mtime, ctime, inode }: Fingerprint): string => `${size} ${mtime} ${ctime} ${inode}`
 
 /**
- * Scans a folder again and again and tells which of its files are finished. A scan costs a stat of each file, and a
+ * Scans a folder again and again, and finds the files in it that are finished. A scan costs a stat of each file, and a
  * read of some bytes of each file that changed.
  */
 export class Scanner {
   private readonly options: ScannerOptions
   private seen = new Map<string, FileState>()
   private saved = new Map<string, string>()
-  /** The states in which files could not be read, by path. */
+  /** Keys of the states in which files could not be read, by path. */
   private unreadable = new Map<string, string>()
 
   constructor(options: ScannerOptions) {
@@ -92,7 +92,7 @@ export class Scanner {
     return scan
   }
 
-  /** A version was made of this scan, without the files it held back. */
+  /** Call it when a version was made of this scan, without the files that it held back. */
   markSaved({ source, held }: Scan): void {
     const saved = new Map<string, string>()
     for (const { path, type, fingerprint } of source.entries) {
@@ -103,7 +103,7 @@ export class Scanner {
     this.saved = saved
   }
 
-  /** These files could not be read: they are held back until they change. */
+  /** Call it when these files could not be read. They are held back until they change. */
   markUnreadable({ source }: Scan, paths: readonly string[]): void {
     const all = new Set(paths)
     this.unreadable = new Map(source.entries.filter(({ path }) => all.has(path)).map(({ path, fingerprint }) => [path, keyOf(fingerprint)]))

@@ -1,6 +1,6 @@
 /*
- * Decides when a folder is saved: which files changed, which are finished, which metrics they hold. The caller's `push`
- * saves it.
+ * Decides when to save a folder: finds the files that changed, the finished ones among them, and their metrics. The
+ * caller's `push` saves it.
  */
 
 import { AppError, errnoOf, isAppError, messageOf, throwIfAborted } from '../../util/errors.ts'
@@ -10,11 +10,11 @@ import type { Scan, Scanner } from './scanner.ts'
 
 export type WatchEvent =
   | { kind: 'pushed'; result: PushResult; scan: Scan }
-  /** Once for as long as the trouble lasts. */
+  /** Called once, however often the same failure is repeated. */
   | { kind: 'trouble'; error: AppError }
   | { kind: 'recovered'; afterMs: number }
   | { kind: 'stopping'; why: StopReason }
-  /** After every scan, so that a status can be shown. */
+  /** Called after every scan, to show a status. */
   | { kind: 'looked'; scan: Scan }
 
 export type StopReason = 'signal' | 'process-ended'
@@ -28,12 +28,12 @@ export interface WatcherOptions {
   settleMs: number
   /** Time to end after `stop`, at most, ms. */
   graceMs: number
-  /** Tells whether the process that writes the files has ended. */
+  /** True if the process that writes the files has ended. */
   hasEnded?: (() => boolean) | undefined
   /** When aborted, the watch ends after a last version. */
   stop: AbortSignal
   /**
-   * Aborted when `graceMs` are over, or by the caller to end at once. What is under way then fails with `interrupted`.
+   * Aborted when `graceMs` are over, or by the caller to end at once. A push under way then fails with `interrupted`.
    */
   abort: AbortController
   monotonic: () => number
@@ -56,23 +56,23 @@ const SOURCE_WAIT_MS = 10 * 60_000
 /** Backoff after a failed push. */
 const FIRST_WAIT_MS = 5_000
 const MAX_WAIT_MS = 5 * 60_000
-/** `setTimeout` takes a longer time for none. */
+/** `setTimeout` fires at once for a longer time. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
 /**
- * Makes a version of a source, one at a time, whenever files in it are finished, and a last one at the end. A failure
- * is reported once and retried for as long as it takes: nobody attends a training that runs for days.
+ * Makes a version of a source whenever files in it are finished, one at a time, and a last one at the end. Reports a
+ * failure once and retries until it succeeds, because nobody attends a training that runs for days.
  */
 export class Watcher {
   private readonly options: WatcherOptions
-  /** Aborted by stop or abort; ends a pause. */
+  /** Aborted by `stop` or `abort`, to end a pause. */
   private readonly stopOrAbort: AbortSignal
   private nextPush = -Infinity
   private failures = 0
   private trouble: { since: number; code: string } | undefined
   private readonly leastPauseMs: number
   private pauseMs: number
-  /** How long the previous scan took. */
+  /** How long the previous scan took, ms. */
   private scanMs = 0
 
   constructor(options: WatcherOptions) {
@@ -82,7 +82,7 @@ export class Watcher {
     this.pauseMs = this.leastPauseMs
   }
 
-  /** Resolves with the last scan. Throws `interrupted` when it was aborted. */
+  /** Resolves with the last scan. Throws `interrupted` if it was aborted. */
   async run(): Promise<Scan | undefined> {
     const { stop, abort, graceMs, monotonic, onEvent } = this.options
     let graceTimer: NodeJS.Timeout | undefined
@@ -112,7 +112,7 @@ export class Watcher {
     return this.options.hasEnded?.() === true ? 'process-ended' : undefined
   }
 
-  /** Waits a little for files that are being written, and makes a last version. */
+  /** Waits for files that are being written, within `graceMs`, and makes a last version. */
   private async finish(): Promise<Scan | undefined> {
     const { settleMs, graceMs, stop, monotonic } = this.options
     const until = monotonic() + (stop.aborted ? Math.min(2 * settleMs, graceMs / 2) : 2 * settleMs)
@@ -130,7 +130,7 @@ export class Watcher {
     return scan
   }
 
-  /** Undefined when the source can't be scanned now. */
+  /** Scans the source. Undefined if it can't be scanned now. */
   private async scan(): Promise<Scan | undefined> {
     const { scanner, monotonic, onEvent } = this.options
     const began = monotonic()
@@ -138,7 +138,7 @@ export class Watcher {
       const scan = await scanner.scan()
       if (this.trouble?.code === SOURCE) this.recover()
       const tookMs = monotonic() - began
-      // the faster of two scans counts, so that a single slow one, when the machine is busy, does not delay the next
+      // the faster of two scans counts, so that one slow scan on a busy machine does not delay the next
       this.pauseMs = Math.max(this.leastPauseMs, Math.min(60_000, Math.min(tookMs, this.scanMs) / SCAN_SHARE))
       this.scanMs = tookMs
       onEvent({ kind: 'looked', scan })
@@ -149,7 +149,7 @@ export class Watcher {
     }
   }
 
-  /** True when all of the scan is saved. */
+  /** Makes a version of a scan. True if all files of the scan are saved. */
   private async push(scan: Scan): Promise<boolean> {
     const { scanner, push, everyMs, monotonic, onEvent } = this.options
     const began = monotonic()
@@ -201,7 +201,7 @@ export class Watcher {
   }
 }
 
-/** The code of trouble with the source, not with the store. */
+/** The code of an error of the source, not of the store. */
 const SOURCE = 'source'
 
 const isBusy = ({ held }: Scan): boolean => [...held.values()].some(({ kind }) => kind === 'changing')

@@ -23,18 +23,18 @@ export interface BlockContent {
   tensor?: TensorForm | undefined
 }
 
-/** Smaller chunks gain more from a shared block with their neighbours than from a block of their own kind. */
+/** A smaller chunk gains more from a block with its neighbours than from a block of tables. */
 const MIN_TABLE_BYTES = 16 * 1024
 
-/** Classifies a chunk outside of tensors: compressed already, a table, or anything else. */
+/** Classifies a chunk that is not part of a tensor: compressed already, a table, or anything else. */
 export function classifyContent(bytes: Uint8Array, isCompressed: boolean): BlockContent {
   if (isCompressed) return { kind: 'compressed' }
   return { kind: 'general', table: bytes.length >= MIN_TABLE_BYTES ? findTable(bytes) : undefined }
 }
 
 /**
- * Chunks with the same key share blocks. All chunks of a block with bases have the same depth, so the block lies deeper
- * than the blocks of their bases: two blocks never need each other to be decoded.
+ * Chunks with the same key share blocks. All chunks of a block with bases have the same depth, which is greater than
+ * the depth of their bases. So two blocks never need each other.
  */
 export function blockKeyOf(bytes: Uint8Array, { kind, table, tensor }: BlockContent): string {
   if (table) return `table ${table.separator} ${table.columns}`
@@ -53,7 +53,7 @@ export const buffersFor = ({ tensor }: BlockContent): number => (tensor?.base ? 
 
 /** A block being filled. */
 export class BlockBuilder {
-  /** Blocks are numbered in the order in which they began. */
+  /** Blocks are numbered in the order in which they are begun. */
   readonly number: number
   readonly ids: Uint8Array[] = []
   readonly lengths: number[] = []
@@ -87,7 +87,9 @@ export class BlockBuilder {
     return buffersFor(this.content)
   }
 
-  /** All elements of a block are aligned: no chunk may follow one that ends within an element. */
+  /**
+   * Whether a chunk of this length fits. All elements are aligned: no chunk follows one that ends within an element.
+   */
   fits(length: number): boolean {
     const aligned = this.used % (this.element?.width ?? 1) === 0
     return aligned && this.used + length <= this.capacity && this.lengths.length < MAX_BLOCK_CHUNKS

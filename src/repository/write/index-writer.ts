@@ -9,8 +9,8 @@ import type { RepositoryView } from '../open/view.ts'
 /** Indexes up to this size are always merged: rewriting them costs less than one more request for every reader. */
 const ALWAYS_MERGE_BYTES = 32 * 1024
 /**
- * A larger index is merged when it is at most this many times as large as what is merged already. So the number of
- * indexes grows logarithmically.
+ * A larger index is merged if it is at most this many times as large as the entries that are merged already. So the
+ * number of indexes grows logarithmically.
  */
 const MERGE_FACTOR = 4
 
@@ -23,7 +23,8 @@ export function bytesInIndex(packs: readonly IndexedPack[]): number {
 
 /**
  * Chooses the active indexes that a new index with `ownBytes` of entries merges, smallest first. Only entries are
- * counted: every new index repeats the list of superseded ones, which would make each look too large in the end.
+ * counted. The list of superseded indexes is not: every new index repeats it, so every index would seem too large in
+ * the end.
  */
 export function chooseMerges(active: readonly ActiveIndex[], ownBytes: number): ActiveIndex[] {
   const chosen: ActiveIndex[] = []
@@ -39,8 +40,8 @@ export function chooseMerges(active: readonly ActiveIndex[], ownBytes: number): 
 }
 
 /**
- * Writes the indexes of one push. Each new index merges smaller ones, earlier ones of this push included. It names
- * them, and all that they superseded, as superseded. A prune deletes those after the grace time (rule 9).
+ * Writes the indexes of one push. Each new index merges smaller ones, also earlier ones of this push. It supersedes
+ * them and all indexes that they superseded. A prune deletes those after the grace (rule 9).
  */
 export class IndexWriter {
   private readonly storage: Storage
@@ -58,9 +59,8 @@ export class IndexWriter {
   }
 
   /**
-   * Resolves when the store has acknowledged an index that names `packs`. Calls run one after the other. `replaced` are
-   * active indexes that it supersedes without merging them: their entries that must stay are among `packs` (for a
-   * prune, rule 9).
+   * Resolves when the store has acknowledged an index that names `packs`. Calls run one after the other. The index also
+   * supersedes `replaced` without merging them: a prune gives the packs of these that must stay in `packs` (rule 9).
    */
   write(packs: readonly IndexedPack[], signal?: AbortSignal, replaced: readonly ActiveIndex[] = []): Promise<void> {
     const run = this.last.then(() => this.writeNow(packs, signal, replaced))

@@ -1,6 +1,6 @@
 /*
- * Puts chunks into blocks, blocks into packs and packs into indexes, and uploads them. Which chunks have to be written
- * is decided elsewhere.
+ * Puts chunks into blocks, blocks into packs and packs into indexes, and uploads packs and indexes. Other rooms decide
+ * which chunks to write.
  */
 
 import { usesBase } from '../../compression/choose-filter.ts'
@@ -21,7 +21,7 @@ import { type BlockContent, buffersFor, blockKeyOf, BlockBuilder } from './block
 
 /** A pack of this run that the store has acknowledged. */
 export interface AcknowledgedPack extends IndexedPack {
-  /** When the store created it, by the store's clock, ms: the clocks of this machine stand still while it sleeps. */
+  /** When the store created it, ms by the store's clock. (The clocks of this machine stop while it sleeps.) */
   created: number
 }
 
@@ -38,23 +38,20 @@ export interface PackWriterOptions {
   onPack?: () => void
 }
 
-/** Share of a pack that its directory mostly fits into. */
+/** A directory mostly fits into this share of its pack. */
 const DIRECTORY_SHARE = 1 / 12
 
-/**
- * Buffers of blocks that are filled side by side, at most. Above this, the block that got no chunk for longest is
- * closed.
- */
+/** Buffers of blocks that are filled side by side, at most. Then the block that got no chunk for longest is closed. */
 const MAX_OPEN_BUFFERS = 6
 
 /**
- * Turns a stream of new chunks into packs in the store: fills blocks, one for each key, encodes them, joins them into
- * packs and uploads those. The number of workers bounds the blocks that are being encoded, the policy bounds the bytes
- * that are being uploaded. Packs hold blocks in the order in which they were filled.
+ * Turns a stream of new chunks into packs in the store. Fills a block for each key, encodes the blocks, joins them into
+ * packs and uploads these. The number of workers bounds the blocks that are being encoded, and the policy bounds the
+ * bytes that are being uploaded. Packs hold blocks in the order in which they were filled.
  */
 export class PackWriter {
   private readonly options: PackWriterOptions
-  /** By key; the block that got a chunk last comes last. */
+  /** Blocks by key. The block that got a chunk last comes last. */
   private readonly open = new Map<string, BlockBuilder>()
   private blocksOpened = 0
   private readonly encoding: Promise<NewBlock & { builder?: BlockBuilder }>[] = []
@@ -120,7 +117,7 @@ export class PackWriter {
     return buffers
   }
 
-  /** Adds a block that is encoded already, as it is in another pack. */
+  /** Adds an encoded block of another pack. */
   async addBlock(block: NewBlock): Promise<void> {
     this.check()
     while (this.encoding.length >= this.maxEncoding) await this.collect()
@@ -207,8 +204,8 @@ export class PackWriter {
   }
 
   /**
-   * Encodes what is left and begins its upload. Then `begun` is complete, so that an index can be uploaded beside the
-   * last packs.
+   * Encodes the open blocks and begins the upload of the last packs. Then `begun` is complete, so that an index can be
+   * uploaded beside them.
    */
   async flush(): Promise<void> {
     for (const block of [...this.open.values()].sort((a, b) => a.number - b.number)) await this.encode(block)
@@ -223,7 +220,7 @@ export class PackWriter {
     this.check()
   }
 
-  /** Waits for what is under way and starts nothing new: for a run that ends early. */
+  /** Waits for the blocks and uploads under way. Call it if a run ends early. */
   async settle(): Promise<void> {
     await Promise.allSettled([...this.encoding, ...this.uploading.keys()])
   }

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { expect } from 'vitest'
+import { MAX_BLOCK_BYTES } from '../../../src/compression/limits.ts'
 import type { ChunkBases, Directory, NewBlock } from '../../../src/repository/format/directory.ts'
-import { MAX_BLOCK_BYTES, MAX_BLOCK_CHUNKS, MAX_DEPTH } from '../../../src/repository/format/limits.ts'
+import { MAX_BLOCK_CHUNKS, MAX_DEPTH } from '../../../src/repository/format/limits.ts'
 import { isAppError } from '../../../src/util/errors.ts'
 import { sha256, toHex } from '../../../src/util/hash.ts'
 

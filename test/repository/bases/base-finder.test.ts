@@ -10,7 +10,7 @@ import type { RepositoryContext } from '../../../src/repository/open/open.ts'
 import { openForReading } from '../../../src/repository/open/open.ts'
 import type { PushResult } from '../../../src/repository/push/push.ts'
 import { kindOfChunk } from '../../../src/repository/usage/file-kinds.ts'
-import { measureNewParts, measureParts, type PartUsage } from '../../../src/repository/usage/usage-by-part.ts'
+import { measureNewGroups, measureGroups, type GroupUsage } from '../../../src/repository/usage/usage-by-group.ts'
 import { measureUsage } from '../../../src/repository/usage/usage.ts'
 import { toHex } from '../../../src/util/hash.ts'
 import { silentReporter } from '../../../src/util/reporter.ts'
@@ -68,7 +68,7 @@ class Training {
     return { ...result, share: result.storedBytes / result.reading.bytes }
   }
 
-  /** Pulls a version, the newest or one before, and compares it with what was pushed. */
+  /** Pulls a version, the newest or an earlier one, and compares it with the pushed folder. */
   async expectPulled(back = 0, expected = pictureOf(this.data)): Promise<void> {
     const destination = join(this.folder, `pulled-${++this.pulls}`)
     await pullVersion(this.context, `run~${back}`, destination)
@@ -254,7 +254,7 @@ test('chunks that were lost are stored again, and not predicted from themselves'
     expect((await training.depths()).slice(1)).toEqual([])
   }))
 
-/** Two pulls of a version are equal: what it holds is not known any more. */
+/** Compares two pulls of a version with each other, because its pushed content is not known any more. */
 async function pulledTwice(training: Training, back: number) {
   return withFolder(async folder => {
     await pullVersion(training.context, `run~${back}`, join(folder, 'out'))
@@ -287,9 +287,9 @@ async function pushedAgain(training: Training): Promise<PushResult> {
 }
 
 describe('du and a dry run', () => {
-  const byKind = (parts: readonly PartUsage[]): Record<string, PartUsage> => Object.fromEntries(parts.map(part => [part.part, part]))
+  const byKind = (parts: readonly GroupUsage[]): Record<string, GroupUsage> => Object.fromEntries(parts.map(part => [part.group, part]))
   const total = ({ compression, filters, deltas }: Savings): number => compression + filters + deltas
-  /** What is stored is what is left when all savings are taken off. */
+  /** The stored bytes are the plain bytes less all savings. */
   function expectToAddUp(sizes: readonly Sizes[]): void {
     for (const { distinctBytes, storedBytes, saved } of sizes) expect(distinctBytes - total(saved)).toBeCloseTo(storedBytes, 3)
   }
@@ -301,7 +301,7 @@ describe('du and a dry run', () => {
       training.write('b.pt', pt(bf16(tensors)))
       training.write('c.txt', Buffer.from('text '.repeat(1000)))
       const first = await training.push()
-      const parts = await measureParts(await openForReading(training.context), first.snapshot!, kindOfChunk)
+      const parts = await measureGroups(await openForReading(training.context), first.snapshot!, kindOfChunk)
       expectToAddUp(parts)
       const { text, 'F32 tensors': floats, 'BF16 tensors': halves, 'models, data': rest } = byKind(parts)
       expect(floats).toMatchObject({ files: 1, plainBytes: 80_000, distinctBytes: 80_000, saved: { compression: 0, deltas: 0 } })
@@ -322,18 +322,18 @@ describe('du and a dry run', () => {
       training.write('old.pt', pt(fp32(before)))
       const bases = { bases: { cache: training.cache() } }
       const dry = await pushFolder(training.context, training.data, 'run', { ...bases, dryRun: true })
-      const would = measureNewParts(dry.packs, dry.index, dry.reading.entries, kindOfChunk)
+      const would = measureNewGroups(dry.packs, dry.index, dry.reading.entries, kindOfChunk)
       expectToAddUp(would)
       const tensors = byKind(would)['F32 tensors']!
-      // `old.pt` holds what is there: it is told to be tensors, too
+      // `old.pt` holds chunks that are present: they count as tensors too
       expect(tensors).toMatchObject({ files: 2, plainBytes: 400_000, distinctBytes: 200_000, saved: { compression: 0, filters: 0 } })
       expect(tensors.saved.deltas).toBeGreaterThan(50_000)
 
       rmSync(join(training.data, 'old.pt'))
       const second = await training.push()
       const repository = await openForReading(training.context)
-      const alone = byKind(await measureParts(repository, second.snapshot!, kindOfChunk))['F32 tensors']!
-      const base = byKind(await measureParts(repository, first.snapshot!, kindOfChunk))['F32 tensors']!
+      const alone = byKind(await measureGroups(repository, second.snapshot!, kindOfChunk))['F32 tensors']!
+      const base = byKind(await measureGroups(repository, first.snapshot!, kindOfChunk))['F32 tensors']!
       expect(alone.saved.deltas).toBeCloseTo(tensors.saved.deltas - base.storedBytes, 3)
 
       const usage = await measureUsage(repository)
@@ -373,7 +373,7 @@ describe('a base that is lost', () => {
       bytes[bytes.length >> 1]! ^= 1
       if (how === 'damaged') await training.storage.put(pack!, bytes)
       const why =
-        /^(?:A chunk is damaged: )?chunk [0-9a-f]{12} in pack [0-9a-f]{12} is predicted from chunk [0-9a-f]{12}(, of which no pack holds| in pack)/
+        /^(?:A chunk is damaged: )?chunk [0-9a-f]{12} in pack [0-9a-f]{12} is predicted from chunk [0-9a-f]{12}(, and no pack holds| in pack)/
       await withFolder(async folder => {
         const { damaged } = await pullVersion(training.context, 'run', join(folder, 'out'))
         expect(damaged).toEqual([{ path: 'last.safetensors', why: expect.stringMatching(why) as unknown }])
@@ -407,7 +407,7 @@ describe('bases are left alone', () => {
       training.write('last.pt', pt(fp32(network(13))))
       await training.push()
       const packs = (await training.storage.list()).objects.filter(({ name }) => name.startsWith('pack-')).map(({ name }) => name.slice(5))
-      const { id, bytes } = encodeTomb({ packs }, toHex(seededNoise(1, 16)))
+      const { id, bytes } = encodeTomb({ kind: 'packs', packs }, toHex(seededNoise(1, 16)))
       await training.storage.put(tombName(id), bytes)
       training.write('last.pt', pt(fp32(tuned(network(13), 1))))
       await training.push()

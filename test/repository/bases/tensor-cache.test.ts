@@ -73,7 +73,7 @@ test('takes 5 % of what is free at most, and gives up what was used longest ago'
     }
     expect([...disk.cache.keys()].sort()).toEqual(names.slice(3).sort())
 
-    // what is opened counts as used
+    // a file that is opened counts as used
     const file = await disk.cache.open(names[3]!)
     expect(file!.tensors.map(({ name, length }) => [name, length])).toEqual([
       ['layers.0.weight', 150 * KB],

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { MAX_BLOCK_BYTES } from '../../../src/compression/limits.ts'
 import { decodeDirectory, encodeDirectory, type NewBlock } from '../../../src/repository/format/directory.ts'
-import { MAX_BLOCK_BYTES, MAX_BLOCK_CHUNKS } from '../../../src/repository/format/limits.ts'
+import { MAX_BLOCK_CHUNKS } from '../../../src/repository/format/limits.ts'
 import { ByteWriter } from '../../../src/util/bytes.ts'
 import { refusal } from '../../helpers/failures.ts'
 import {

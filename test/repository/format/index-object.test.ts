@@ -43,7 +43,7 @@ const anyIndex: fc.Arbitrary<IndexObject> = fc.record({
   ),
 })
 
-/** Decodes under the hash that these bytes have: what is refused then is refused for its structure. */
+/** Decodes bytes with their right hash, so that only their structure can be refused. */
 function decodeTrusted(bytes: Uint8Array): IndexObject {
   return decodeIndex(bytes, sha256Hex(bytes))
 }

@@ -10,8 +10,8 @@ const hex = fc.nat(1000).map(hexOf)
 const tags = fc.array(fc.string({ unit: 'grapheme', maxLength: 20 }), { maxLength: 5 })
 const anyLabel: fc.Arbitrary<Label> = fc.record({ snapshot: hex, add: tags, remove: tags })
 const anyTomb: fc.Arbitrary<Tomb> = fc.oneof(
-  fc.record({ packs: fc.array(hex, { maxLength: 5 }) }),
-  fc.record({ spent: fc.array(hex, { maxLength: 5 }) }),
+  fc.record({ kind: fc.constant('packs'), packs: fc.array(hex, { maxLength: 5 }) }),
+  fc.record({ kind: fc.constant('marker'), spent: fc.array(hex, { maxLength: 5 }) }),
 )
 
 const object = (content: unknown): [Uint8Array, string] => {
@@ -63,6 +63,12 @@ describe.each([
     [{ format: 1, snapshot: 'x', add: [], remove: [], packs: 3 }],
     [{ format: '1', spent: [] }],
   ])('must not be %j', content => void refusal(() => decode(...object(content))))
+})
+
+test('a tomb is written without its kind', () => {
+  const text = ({ bytes }: { bytes: Uint8Array }): unknown => JSON.parse(Buffer.from(bytes).toString())
+  expect(text(encodeTomb({ kind: 'packs', packs: [hexOf(1)] }, NONCE))).toEqual({ format: 1, packs: [hexOf(1)], nonce: NONCE })
+  expect(text(encodeTomb({ kind: 'marker', spent: [hexOf(1)] }, NONCE))).toEqual({ format: 1, spent: [hexOf(1)], nonce: NONCE })
 })
 
 test.each([

@@ -17,7 +17,7 @@ describe('a pack', () => {
         const { id, bytes, directory } = encodePack(blocks, NONCE)
         expect(id).toBe(sha256Hex(bytes))
         const tail = whole(bytes)
-        if (!('directory' in tail)) throw new Error('the whole pack is not enough')
+        if (tail.kind !== 'directory') throw new Error('the whole pack is not enough')
         expectDirectory(tail.directory, blocks)
         expect(Buffer.from(tail.directoryBytes)).toEqual(Buffer.from(directory))
         const blockBytes = Buffer.concat(blocks.map(({ block }) => block.bytes))
@@ -35,7 +35,7 @@ describe('a pack', () => {
         for (let first = 0; first <= bytes.length; first += 1 + (first >> 4)) {
           let steps = 0
           let tail = decodePackTail(bytes.subarray(bytes.length - first), bytes.length, 'abc')
-          for (let had = first; 'needBytes' in tail; steps++) {
+          for (let had = first; tail.kind === 'too-short'; steps++) {
             expect(tail.needBytes).toBeGreaterThan(had)
             expect(tail.needBytes).toBeLessThanOrEqual(bytes.length)
             had = tail.needBytes

@@ -54,7 +54,7 @@ const anySnapshot: fc.Arbitrary<Snapshot> = fc.record(
 
 const snapshot = aSnapshot()
 
-/** Decodes `content` as an object whose name fits it, so that what is refused is refused for what it says. */
+/** Decodes `content` as an object with the right name, so that only the content can be refused. */
 function decodeContent(content: object): unknown {
   const bytes = Buffer.from(JSON.stringify(content))
   return decodeSnapshot(bytes, { objectName: 'x', name: 'data', time: 1000, shortId: sha256Hex(bytes).slice(0, 16), created: 0 })

@@ -123,8 +123,8 @@ describe('openView', () => {
     const store = new TestStore()
     const [tombed, kept] = [await store.pack([block(1), block(2)]), await store.pack([block(1), block(3)])]
     await store.index([tombed, kept])
-    await store.tomb({ packs: [tombed.id, hexOf(99)] })
-    await store.tomb({ spent: [kept.id] })
+    await store.tomb({ kind: 'packs', packs: [tombed.id, hexOf(99)] })
+    await store.tomb({ kind: 'marker', spent: [kept.id] })
     const view = await openView(store.memory)
     const packOf = (entry: number): string | undefined => (entry < 0 ? undefined : view.index.packs[view.index.packOf(entry)]!.id)
     expect([1, 2, 3].map(number => packOf(view.index.find(idOf(number))))).toEqual([kept.id, tombed.id, kept.id])
@@ -205,7 +205,7 @@ describe('adopting packs', () => {
   test('does not make a tombed pack one for writers', async () => {
     const store = new TestStore()
     const pack = await store.pack([block(1)])
-    await store.tomb({ packs: [pack.id] })
+    await store.tomb({ kind: 'packs', packs: [pack.id] })
     const view = await openView(store.memory)
     await adoptPacks(store.memory, view)
     expect([view.index.find(idOf(1)) >= 0, view.index.present.find(idOf(1)) >= 0]).toEqual([true, false])

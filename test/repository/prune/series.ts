@@ -78,7 +78,7 @@ export async function forgetNow(context: RepositoryContext, policy: RetentionPol
   return kept.map(({ version }) => all.indexOf(version))
 }
 
-/** What the first half of `prune --now` does; the second deletes what this has marked. */
+/** Runs the first half of `prune --now`, which marks packs. The second half deletes them. */
 export async function pruneNow(context: RepositoryContext, dryRun = false): Promise<PruneResult> {
   return prune(context, await openForPrune(context), { waits: NO_GRACE_PERIODS, dryRun })
 }

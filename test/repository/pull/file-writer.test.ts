@@ -50,7 +50,7 @@ describe('the time of a file', () => {
       const fd = openSync(join(folder, 'file'), 'w')
       const near = [0n, 1n, -1n, 999_999n, 1_000_000n, -999_999n, -1_000_000n, -1_000_001n].map(us => us * 1000n)
       fc.assert(
-        // what ext4 without 64-bit times can hold, in which a double of seconds is exact enough
+        // times that ext4 without 64-bit times can hold: a double of seconds is exact enough for them
         fc.property(
           fc.oneof(fc.bigInt({ min: -(2n ** 31n) * 1_000_000_000n, max: 2n ** 31n * 1_000_000_000n - 1n }), fc.constantFrom(...near)),
           ns => {
@@ -234,7 +234,7 @@ test('isStill tells whether what the plan saw is there', () =>
       return result
     }
     expect([still('file', 'file'), still('symlink', 'symlink'), still('absent', 'absent')]).toEqual([true, true, true])
-    // what is gone can't be lost
+    // a file that is gone can't be lost
     expect([still('file', 'absent'), still('symlink', 'absent'), still('directory', 'absent')]).toEqual([true, true, true])
     expect([still('absent', 'file'), still('file', 'symlink'), still('symlink', 'file'), still('directory', 'file')]).toEqual([
       false,

@@ -81,7 +81,7 @@ class Bench {
   }
 
   async bury(packs: readonly string[]): Promise<void> {
-    const tomb = encodeTomb({ packs: packs.map(name => name.slice('pack-'.length)) }, 'ab'.repeat(16))
+    const tomb = encodeTomb({ kind: 'packs', packs: packs.map(name => name.slice('pack-'.length)) }, 'ab'.repeat(16))
     await this.store.put(tombName(tomb.id), tomb.bytes)
   }
 

@@ -55,7 +55,7 @@ function generations(count: number, depth: number): { packs: NewBlock[][]; chunk
 describe('chunks with bases', () => {
   test('are read through chains of the greatest depth, every block once', async () => {
     const { packs, chunks } = generations(6, 8)
-    // the youngest first: what is predicted stands before its bases
+    // the youngest first: predicted chunks come before their bases
     const { store } = await storeOf(...packs.toReversed())
     const { storage, calls } = store.watched()
     const source = await store.open(storage)
@@ -83,7 +83,7 @@ describe('chunks with bases', () => {
 
   test('are read whatever is predicted from what, in whatever order they are stored and wanted', async () => {
     const shape = fc.record({
-      // for each chunk what it is predicted from: an earlier one, or nothing
+      // the base of each chunk: an earlier one, or none
       bases: fc.array(fc.nat(30), { minLength: 2, maxLength: 24 }),
       perBlock: fc.integer({ min: 1, max: 4 }),
       perPack: fc.integer({ min: 1, max: 3 }),
@@ -164,7 +164,7 @@ describe('a base that is lost', () => {
     await read(source, [first, afterFirst, afterThird])
     const error = await rejection(read(source, [afterSecond]), 'corrupt')
     expect(error.message).toBe(
-      `The file is damaged: chunk ${short(afterSecond)} in pack ${packs[2]!.id.slice(0, 12)} is predicted from chunk ${short(second)}, of which no pack holds a copy that can serve`,
+      `The file is damaged: chunk ${short(afterSecond)} in pack ${packs[2]!.id.slice(0, 12)} is predicted from chunk ${short(second)}, and no pack holds a usable copy of it`,
     )
   })
 
@@ -200,6 +200,7 @@ describe('a base that is lost', () => {
     )
     const error = await rejection(read(await store.open(storage), [afterSecond]), 'corrupt')
     expect(error.message).toContain(`which cannot be read: Pack ${packs[0]!.id.slice(0, 12)} is damaged: it is missing`)
+    expect(error.isMissing).toBe(true)
   })
 
   test('makes nobody wait when the store fails', async () => {
@@ -234,9 +235,9 @@ describe('an index that lies about bases', () => {
       predictedBlock('delta', [delta(a, b, depths[0])]),
       predictedBlock('delta', [delta(b, a, depths[1])]),
     ]
-    await refused(circle([1, 1]), a, `predicted from chunk ${short(b)}, of which no pack holds a copy that can serve`)
-    await refused(circle([8, 7]), a, `predicted from chunk ${short(a)}, of which no pack holds a copy that can serve`)
-    await refused([predictedBlock('delta', [delta(a, a, 3)])], a, 'of which no pack holds a copy that can serve')
+    await refused(circle([1, 1]), a, `predicted from chunk ${short(b)}, and no pack holds a usable copy of it`)
+    await refused(circle([8, 7]), a, `predicted from chunk ${short(a)}, and no pack holds a usable copy of it`)
+    await refused([predictedBlock('delta', [delta(a, a, 3)])], a, 'and no pack holds a usable copy of it')
   })
 
   test('about lengths, numbers and depths', async () => {
@@ -252,12 +253,12 @@ describe('an index that lies about bases', () => {
     await refused(
       [predictedBlock('delta', [delta(a, b, 1, { depth: 1, ids: [idOf(1)] })])],
       a,
-      `predicted from chunk ${hexOf(1).slice(0, 12)}, of which no pack`,
+      `predicted from chunk ${hexOf(1).slice(0, 12)}, and no pack`,
     )
     await refused(
       [rawBlock(c), predictedBlock('delta', [delta(b, c, 2)]), predictedBlock('delta', [delta(a, b, 2)])],
       a,
-      'no pack holds a copy that can serve',
+      'no pack holds a usable copy of it',
     )
   })
 

@@ -4,7 +4,7 @@ import type { NewBlock } from '../../../src/repository/format/directory.ts'
 import { packName } from '../../../src/repository/format/object-names.ts'
 import { lackOf } from '../../../src/repository/read/block-source.ts'
 import { isComplete } from '../../../src/repository/read/read-manifest.ts'
-import { measureParts } from '../../../src/repository/usage/usage-by-part.ts'
+import { measureGroups } from '../../../src/repository/usage/usage-by-group.ts'
 import { measureUsage } from '../../../src/repository/usage/usage.ts'
 import { readSnapshots } from '../../../src/repository/versions/versions.ts'
 import type { Storage } from '../../../src/storage/storage.ts'
@@ -59,9 +59,9 @@ test('du counts what a version is predicted from', async () => {
   })
   expect(unreachedBytes).toBe(0)
   const sizes = { plainBytes: 4000, distinctBytes: 4000 }
-  expect(await measureParts(source, snapshot!, path => path)).toEqual([
-    { part: 'last', files: 1, ...sizes, storedBytes: 12_000, saved: { compression: 0, filters: 0, deltas: -8000 } },
-    { part: 'other', files: 1, ...sizes, storedBytes: 4000, saved: { compression: 0, filters: 0, deltas: 0 } },
+  expect(await measureGroups(source, snapshot!, path => path)).toEqual([
+    { group: 'last', files: 1, ...sizes, storedBytes: 12_000, saved: { compression: 0, filters: 0, deltas: -8000 } },
+    { group: 'other', files: 1, ...sizes, storedBytes: 4000, saved: { compression: 0, filters: 0, deltas: 0 } },
   ])
   expect(packs).toHaveLength(4)
 })
@@ -94,7 +94,7 @@ describe('check follows bases', () => {
     const [, second, third] = packs.map(id => id.slice(0, 12))
     const why =
       `is predicted from chunk ${short(middle)} in pack ${second}, ` +
-      `which is predicted from chunk ${short(base)}, of which no pack holds a copy that can serve`
+      `which is predicted from chunk ${short(base)}, and no pack holds a usable copy of it`
     expect(affected.map(({ path, why }) => `${path}: ${why}`)).toEqual([`last: chunk ${short(last)} in pack ${third} ${why}`])
     // as a pull says it, before it reads anything
     const { index } = await store.open()

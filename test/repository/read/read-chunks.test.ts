@@ -158,6 +158,7 @@ describe('fetching blocks', () => {
     for (const { error } of fetched.filter(({ plain }) => !plain)) expect(error!.code).toBe('corrupt')
     expect(fetched[0]!.error!.message).toContain('it is missing')
     expect(fetched[3]!.error!.message).toContain('it is cut short')
+    expect([fetched[0]!.error!.isMissing, fetched[3]!.error!.isMissing]).toEqual([true, false])
   })
 
   test('of a block from a newer program fails for that block alone', async () => {

@@ -54,6 +54,7 @@ describe('reading a sequence of chunks', () => {
     const source = await store.open(storage)
     const error = await rejection(read(source, Buffer.concat([sha256(chunk), idOf(1)])), 'corrupt')
     expect(error.message).toBe(`The file is damaged: chunk ${hexOf(1).slice(0, 12)} is in no pack of the repository`)
+    expect(error.isMissing).toBe(true)
     expect(calls.filter(call => call.startsWith('get pack'))).toEqual([])
   })
 

@@ -26,7 +26,7 @@ interface Options extends Partial<SourceReaderOptions> {
   sink?: (chunk: FileChunk) => void
 }
 
-/** Reads as a push does: what is known and stored is kept, all else is read and given to `sink`. */
+/** Reads like a push: keeps the files that are known and stored, and reads the others into `sink`. */
 async function readAll(root: string, { isStored = () => false, sink = () => undefined, ...options }: Options = {}) {
   const { reporter, warnings } = recordingReporter()
   const { entries } = await walk(root, { reporter })

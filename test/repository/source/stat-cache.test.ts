@@ -97,7 +97,7 @@ describe('the cache of file states', () => {
         expect(files.map(([path]) => cache.lookup(path, OLD))).toEqual([undefined, undefined, undefined])
         expect(details).toEqual([expect.stringContaining("can't be used")])
       }
-      // the newline at the very end is no part of what counts
+      // the line feed at the very end does not count
       for (let bit = 0; bit < (good.length - 1) * 8; bit += 5) await expectUnused(flipBit(good, bit))
       for (let length = 0; length < good.length - 1; length += 3) await expectUnused(good.subarray(0, length))
       const lines = good.toString().split('\n')

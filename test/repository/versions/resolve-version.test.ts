@@ -22,7 +22,7 @@ describe('a version', () => {
   const ids: string[] = []
 
   beforeAll(async () => {
-    // at noon of five days, UTC; the host tells versions apart
+    // at noon of five days, UTC; each version has its own host
     for (let day = 0; day < 5; day++) {
       const { id } = await store.snapshot('data', { time: NOON + day * DAY, host: `h${day}`, tags: day === 1 ? ['early', 'twice'] : [] })
       ids.push(id)

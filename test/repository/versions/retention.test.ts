@@ -4,7 +4,7 @@ import {
   isEmptyPolicy,
   parseBestRule,
   parseWithin,
-  type RetainedVersion,
+  type RetentionCandidate,
   type RetentionPolicy,
 } from '../../../src/repository/versions/retention.ts'
 
@@ -14,7 +14,7 @@ afterEach(() => {
   else process.env.TZ = zone
 })
 
-interface Version extends RetainedVersion {
+interface Version extends RetentionCandidate {
   label: string
 }
 

@@ -61,7 +61,7 @@ test.each([1, 2, 2000])('of a trainer_state.json of %i steps all that it has of 
       eval_runtime: 1.25,
       step: steps,
     })
-    // what was evaluated earlier is not of this step
+    // an earlier evaluation does not belong to this step
     makeTree(folder, { 'trainer_state.json': trainerState(steps, false) })
     expect(await readMetricsFile(path, untold)).not.toHaveProperty('eval_loss')
   }),

@@ -12,11 +12,11 @@ import { FaultyStorage } from '../../helpers/storage/faulty.ts'
 import { MemoryStorage } from '../../helpers/storage/memory.ts'
 
 const MiB = 1024 * 1024
-/** So many that the list of superseded indexes alone outgrows what counts as a small index. */
+/** With so many indexes, the list of superseded ones alone is larger than a small index. */
 const PUSHES = 1200
 type Active = RepositoryView['activeIndexes'][number]
 
-/** A pack whose directory takes so many bytes; nobody looks into it, since the pack is in no listing. */
+/** A pack whose directory takes so many bytes. It is never decoded, because the pack is not listed. */
 const packOf = (number: number, directoryBytes: number): IndexedPack => ({
   id: hexOf(number),
   size: 1000,
@@ -75,7 +75,7 @@ describe('1,200 pushes', () => {
     for (let push = 0; push < PUSHES; push++) {
       const pack = packOf(push, sizeOf(random))
       total.content += bytesInIndex([pack])
-      // what the next push finds: this keeps up with the store without reading all of it a thousand times
+      // the state that the next push finds, kept up without reading the whole store a thousand times
       const store = {
         ...storage,
         put: (name: string, bytes: Uint8Array) => {
@@ -89,7 +89,7 @@ describe('1,200 pushes', () => {
       } as unknown as MemoryStorage
       await new IndexWriter(store, { ...empty, activeIndexes: active, supersededIndexes: superseded }, surroundings()).write([pack])
       total.mostActive = Math.max(total.mostActive, active.length)
-      // the newest index alone tells which of the others need no reading
+      // the newest index alone shows which of the others need not be read
       expect(new Set([...superseded, ...active.map(({ id }) => id)]).size).toBe(push + 1)
     }
     const found = await indexesIn(storage)

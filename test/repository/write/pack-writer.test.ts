@@ -74,7 +74,7 @@ async function idsIn(storage: MemoryStorage, writer: PackWriter): Promise<string
     writer.begun.map(async ({ id }) => {
       const bytes = await storage.get(`pack-${id}`)
       const tail = decodePackTail(bytes, bytes.length, id)
-      if (!('directory' in tail)) throw new Error('the whole pack is not enough')
+      if (tail.kind !== 'directory') throw new Error('the whole pack is not enough')
       return Array.from(tail.directory.chunkLengths, (_, i) => toHex(tail.directory.chunkIds.subarray(i * 32, i * 32 + 32)))
     }),
   )
@@ -114,7 +114,7 @@ describe('a pack writer', () => {
     const bytes = await storage.get(`pack-${pack!.id}`)
     const tail = decodePackTail(bytes, bytes.length, pack!.id)
     const plain = []
-    for (const block of 'directory' in tail ? tail.directory.blocks : [])
+    for (const block of tail.kind === 'directory' ? tail.directory.blocks : [])
       plain.push(await pool.decode(block, bytes.slice(block.offset, block.offset + block.storedLength)))
     expect(plain.reduce((sum, { length }) => sum + length, 0)).toBe(400_000)
     expect([writer.plainBytes, writer.uploadedBytes, writer.storedBytes < 300_000]).toEqual([400_000, bytes.length, true])

@@ -14,16 +14,16 @@ import {
 import type { ElementType } from '../../../util/element-type.ts'
 import { ELEMENT_TYPES } from '../../../util/element-type.ts'
 
-/** The content of a block of a tensor, as far as its encoding tells. */
+/** The content of a block of tensors, by its encoding. */
 export interface StoredTensor {
   element: ElementType
-  /** How its chunks relate to their bases; undefined where they have none. */
+  /** How its chunks relate to their bases; undefined if they have none. */
   relation: BlockBase['relation'] | undefined
 }
 
 /**
- * Whether the chunks of a block can be encoded again one by one, as well as a push would. If a newer program made the
- * block, and its filter, codec or element type is unknown here, it can only be copied whole.
+ * Whether the chunks of a block can be encoded again one by one. If a newer program made the block, and its filter,
+ * codec or element type is unknown here, it can only be copied whole.
  */
 export function isDivisible({ filter, parameters, parts }: BlockLayout): boolean {
   if (!parts.every(({ codec }) => isKnownCodec(codec))) return false
@@ -33,7 +33,7 @@ export function isDivisible({ filter, parameters, parts }: BlockLayout): boolean
   return parameters.length === own || elementTypeOf({ filter, parameters }) !== undefined
 }
 
-/** Undefined if a divisible block holds no tensor. Its bytes then tell what it holds. */
+/** The tensor content of a divisible block, or undefined if it holds none. The bytes then show its content. */
 export function tensorOf({ filter, parameters }: BlockLayout): StoredTensor | undefined {
   const dtype = filter === FILTER_FIELDS ? undefined : elementTypeOf({ filter, parameters })
   if (dtype === undefined && (filter === FILTER_NONE || filter === FILTER_FIELDS)) return undefined
@@ -42,7 +42,7 @@ export function tensorOf({ filter, parameters }: BlockLayout): StoredTensor | un
   return { element: known ?? unnamed({ filter, parameters }), relation }
 }
 
-/** The type of elements that have no name, as far as the filter tells. */
+/** The type of elements without a known name, by the filter. */
 function unnamed(block: Pick<BlockLayout, 'filter' | 'parameters'>): ElementType {
   const { filter, parameters } = block
   const isFloat = filter === FILTER_NARROW || filter === FILTER_GROUPED_DELTA || (filter === FILTER_PLANES && parameters[1] === 1)

@@ -7,16 +7,16 @@ import { isDivisible } from './block-content.ts'
 import { REWRITE_FROM, usedShareOf } from './pack-shares.ts'
 import { COMMITTED, UNREACHABLE, type Reachability } from './reachable-chunks.ts'
 
-/** How a pack may be used. `usable`: listed, whole, in no tomb. `gone`: not there any more. */
+/** The state of a pack. `usable`: listed, not damaged, in no tomb. `gone`: not there any more. */
 export type PackState = 'usable' | 'damaged' | 'tombed' | 'gone'
 
 export interface MarkOptions {
   stateOf: (pack: number) => PackState
-  /** True for packs that must not be marked yet, even if all of them is dead. */
+  /** True for a pack that must not be marked yet, even if it is all dead. */
   isSpared: (pack: number) => boolean
   /**
-   * Packs whose content does not match their names. They are used only where nothing else is there, and never copied
-   * from.
+   * True for a pack whose content does not match its name. Its copies are chosen only if there are no others, and
+   * nothing is copied from it.
    */
   isUnreadable?: (pack: number) => boolean
   /** False if the store has no room for copies. Then no pack is rewritten. */
@@ -27,23 +27,23 @@ export function stateOf(options: MarkOptions, pack: number): PackState {
   return options.isUnreadable?.(pack) ? 'damaged' : options.stateOf(pack)
 }
 
-/** Values of `ChosenCopies.chosen`: the copy stays only as a base of others, or because a version needs its chunk. */
+/** Values of `ChosenCopies.chosen`: the copy stays only as a base, or because a version reaches its chunk. */
 export const AS_BASE = 1
 export const AS_CONTENT = 2
 
 /** The copies that stay in use. */
 export interface ChosenCopies {
-  /** By entry: 0, or why this copy stays. */
+  /** By entry number: 0, or why this copy stays. */
   chosen: Uint8Array
-  /** For chosen copies that are predicted: the chosen copies of their bases, one a base. */
+  /** For a chosen copy that is predicted, by entry number: the chosen copy of each of its bases. */
   bases: Map<number, readonly number[]>
-  /** Chosen bases of blocks that stay as they are, no matter which of their chunks are needed. */
+  /** Chosen bases of blocks that can't be divided or rewritten: these keep the bases of all their chunks. */
   pinned: Set<number>
 }
 
 /**
- * Packs that stay anyway come first, so a chunk that lies twice is given up where most of the pack is dead. A copy in a
- * pack that is gone does not count.
+ * Packs that stay anyway come first. So of two copies of a chunk, the one in the pack with more dead bytes goes. Copies
+ * in packs that are gone do not count.
  */
 const RANK = { full: 0, spared: 1, sparse: 2, tombed: 3, damaged: 4, gone: 5 } as const
 
@@ -81,9 +81,7 @@ export class CopyChooser {
     return this.fixed[pack]!
   }
 
-  /**
-   * Chooses the best copy of each needed chunk, and its bases. Copies in `standalone` are chosen without their bases.
-   */
+  /** Chooses the best copy of each needed chunk, and its bases. The bases of copies in `standalone` are not chosen. */
   select(standalone: ReadonlyMap<number, unknown> = new Map()): ChosenCopies {
     const { index, reachable } = this
     const selection: ChosenCopies = { chosen: new Uint8Array(index.size), bases: new Map(), pinned: new Set() }
@@ -124,7 +122,10 @@ export class CopyChooser {
         throw new AppError(
           'corrupt',
           `The chunk ${toHex(index.id(entry)).slice(0, 12)}, which a version needs, can't be read without others that are in no pack. Nothing was deleted.`,
-          { hint: 'Run `colab-escape check` to see which files are affected; forget the version concerned to go on without it.' },
+          {
+            hint: 'Run `colab-escape check` to see which files are affected; forget the version concerned to go on without it.',
+            isMissing: true,
+          },
         )
     }
     return selection
@@ -132,8 +133,8 @@ export class CopyChooser {
 }
 
 /**
- * Among copies that writers may use, those without bases come first: an interrupted prune may have made one of the
- * others. Then the rank of the pack decides, then the shorter chain.
+ * Among copies that writers may use, standalone ones come first: an interrupted prune may have made them from the
+ * others. Then the rank of the pack decides, then the depth.
  */
 function orderOf(rank: number, depth: number): number {
   const ranks = rank >= RANK.tombed ? rank * 1000 : (depth > 0 ? 100 : 0) + rank * 10

@@ -2,9 +2,9 @@ import type { ChunkIndex } from '../../index/chunk-index.ts'
 import { Copies } from '../../index/copies.ts'
 
 /**
- * Finds packs, among those that stay but may go, that keep bases which nothing needs. A block is read whole. So rule 8
- * keeps the bases of every chunk in a block that is in use, even of chunks that are dead themselves. If such a pack is
- * rewritten without its dead chunks, it keeps nothing.
+ * Finds packs whose blocks hold bases for chunks that nobody needs. A block is decoded whole, so rule 8 keeps the bases
+ * of all chunks of a block that is in use, even the bases of dead chunks. These bases can go if the pack is rewritten
+ * without its dead chunks. Looks at packs that stay and for which `mayGo` is true.
  */
 export function packsHoldingDeadBases(
   index: ChunkIndex,
@@ -29,10 +29,7 @@ export function packsHoldingDeadBases(
   })
 }
 
-/**
- * The copies that are there after a prune: those in packs that stay, and chosen ones wherever they lie or are copied
- * to.
- */
+/** The copies that exist after a prune: those in packs that stay, and the chosen ones, which may be copied. */
 class RemainingCopies extends Copies {
   private readonly chosen: Uint8Array
 
@@ -41,7 +38,7 @@ class RemainingCopies extends Copies {
     this.chosen = chosen
   }
 
-  /** A chosen copy needs no look at its bases: they are chosen too, or it is encoded without them. */
+  /** The bases of a chosen copy are chosen too, or it is encoded without them. */
   override counts(entry: number): boolean {
     return this.chosen[entry] !== 0 || super.counts(entry)
   }

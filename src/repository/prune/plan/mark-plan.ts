@@ -1,6 +1,6 @@
 /*
- * Which copies stay and which packs go: pure decisions over an index and the reachable chunks. No store is read or
- * written here.
+ * Decides which copies stay and which packs go, by the chunk index and the reachable chunks alone. It reads and writes
+ * no store.
  */
 
 import type { ChunkIndex } from '../../index/chunk-index.ts'
@@ -12,15 +12,15 @@ import type { Reachability } from './reachable-chunks.ts'
 import { findStandaloneChunks } from './standalone-chunks.ts'
 
 export interface MarkPlan {
-  /** By entry: not 0 if this copy stays in use. */
+  /** By entry number: not 0 if this copy is live. */
   chosen: Uint8Array
-  /** Chosen copies that are predicted and will be encoded without bases, with the estimated bytes they then take. */
+  /** Chosen copies that will be encoded without their bases, with the estimated bytes that they then take. */
   standalone: Map<number, number>
-  /** Packs, by number, of which nothing is needed. */
+  /** Numbers of packs without live copies. */
   dead: number[]
-  /** Packs of which much is dead, or which keep dead bases. They go after what is needed of them is copied. */
+  /** Sparse packs, and packs that keep dead bases. They are marked when their live copies have been copied. */
   rewrite: number[]
-  /** Packs in tombs that hold the only copy of something needed, which is to be copied. */
+  /** Packs in tombs that hold the only copy of a needed chunk. That copy is copied. */
   rescue: number[]
   /** Packs that no version needs, spared because a push under way may use them. */
   spared: number[]

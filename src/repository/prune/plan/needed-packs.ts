@@ -4,8 +4,8 @@ import { Copies } from '../../index/copies.ts'
 import { UNREACHABLE, type Reachability } from './reachable-chunks.ts'
 
 /**
- * Rule 8: the packs that have to stay, because a reachable chunk in them (bases included) has no counting copy in packs
- * that `isReliable` accepts. Every other pack that is not itself reliable may go.
+ * Rule 8: the packs that have to stay, because they hold a needed chunk without a copy that counts in the packs for
+ * which `isReliable` is true. Any other pack may be deleted, unless it is reliable itself.
  */
 export function neededPacks(index: ChunkIndex, { flags }: Reachability, isReliable: (pack: number) => boolean): Set<number> {
   const reliable = new Copies(index, entry => isReliable(index.packOf(entry)))

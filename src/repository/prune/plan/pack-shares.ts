@@ -5,7 +5,7 @@ import { isDivisible } from './block-content.ts'
 export const REWRITE_FROM = 1 / 3
 
 export interface UsedShare {
-  /** Whether anything in the pack is needed, and whether everything is. */
+  /** Whether any chunk of the pack is needed, and whether all of them are. */
   needed: boolean
   full: boolean
   /** The share of the stored bytes of its blocks that could be freed. */

@@ -3,29 +3,26 @@ import type { ChunkIndex } from '../../index/chunk-index.ts'
 import { storedShare } from '../../index/stored-sizes.ts'
 import { AS_BASE, AS_CONTENT, type ChosenCopies } from './choose-copies.ts'
 
-/**
- * The gain must be more than this share of the bytes that are written for it, so that a prune does not move much for
- * little.
- */
+/** The gain must be more than this share of the bytes that are written for it. */
 const MARGIN = 0.01
 
-/** Bases that no version needs and that are used together. They stay or go together. */
+/** Bases that no version reaches and that chunks use together. They stay or go together. */
 interface Group {
   bases: number[]
-  /** Chunks that versions need and that are predicted from some of these bases. */
+  /** Chunks that versions reach and that are predicted from these bases. */
   predicted: number[]
 }
 
 export interface StandaloneChunks {
-  /** Chosen copies that are predicted and are to be encoded without bases, with the estimated bytes they then take. */
+  /** Chosen copies to encode without their bases, with the estimated bytes that they then take. By entry number. */
   standalone: Map<number, number>
-  /** Chosen copies that are only bases of those, with the estimated net gain in bytes of giving each of them up. */
+  /** Chosen copies that are only bases of those, with the estimated bytes that are gained if each goes. */
   gains: Map<number, number>
 }
 
 /**
- * Finds needed chunks that take fewer bytes encoded by themselves than as a difference plus the bases that exist only
- * for them. All those bases then go. Chunks that are predicted from a standalone chunk stay predicted.
+ * Finds chunks that take fewer bytes if they are standalone than as deltas, together with the bases that exist only for
+ * them. All those bases then go. Chunks that are predicted from a standalone chunk stay predicted.
  */
 export function findStandaloneChunks(index: ChunkIndex, selection: ChosenCopies): StandaloneChunks {
   const found: StandaloneChunks = { standalone: new Map(), gains: new Map() }
@@ -69,8 +66,8 @@ function groupsOf({ chosen, bases }: ChosenCopies): Iterable<Group> {
 }
 
 /**
- * Estimates the bytes of a predicted chunk without bases: in proportion to the end of its chain, if that has the same
- * type.
+ * Estimates the bytes of a predicted chunk if it is standalone. It compresses like the end of its chain if both have
+ * the same element type, and not at all otherwise.
  */
 function plainCost(index: ChunkIndex, { bases }: ChosenCopies, entry: number): number {
   let root = entry

@@ -6,7 +6,7 @@ import { copyBytes, planMarks } from '../../../../src/repository/prune/plan/mark
 import { COMMITTED, type Reachability } from '../../../../src/repository/prune/plan/reachable-chunks.ts'
 import { idOf } from '../../../helpers/repository/arbitraries.ts'
 
-/** Bytes of a chunk, and what it takes by itself. */
+/** Plain bytes of a chunk, and its stored bytes if it is standalone. */
 const PLAIN = 100
 const WHOLE = 80
 
@@ -16,12 +16,12 @@ interface Copy {
   bases?: number[]
 }
 
-/** A block of whole chunks, of deltas that take so many bytes each, or of a filter that nobody knows. */
+/** A block of standalone chunks, of deltas that take so many bytes each, or of an unknown filter. */
 interface Block {
   copies: Copy[]
   delta?: number
   filter?: number
-  /** Of its elements; bf16 unless it is told. */
+  /** Type of its elements; bf16 by default. */
   type?: number
 }
 
@@ -233,7 +233,7 @@ describe('chunks that nobody needs in a block that is needed', () => {
     const chain: Block[][] = [
       [whole(10, 11, 12)],
       [whole(30)],
-      // 20 is predicted from what goes, and is itself what 2 is predicted from
+      // the base of 20 goes, and 20 is the base of 2
       [deltas(20, 1, [13, 10], [20, 30]), whole(5, 6)],
       [deltas(20, 2, [14, 13], [2, 20]), whole(7, 8)],
     ]

@@ -95,7 +95,10 @@ describe('a series of which the last two stay', () => {
     await forgetNow(contextOf(failing(storage, isFull)), { last: 2 }).then(
       () => expect.unreachable(),
       (error: unknown) =>
-        expect(error).toMatchObject({ code: 'quota', message: expect.stringMatching(/could not be written anew/) as string }),
+        expect(error).toMatchObject({
+          code: 'quota',
+          message: expect.stringMatching(/The chunks that versions need could not be copied from packs with unneeded data/) as string,
+        }),
     )
     await expect(pruneNow(contextOf(failing(storage, isFull)))).rejects.toMatchObject({ code: 'quota' })
     await series.expectSound(storage, [5, 4])
@@ -117,7 +120,7 @@ describe('a series of which the last two stay', () => {
   })
 })
 
-/** One pack is not what it was, wherever nobody looks who does not read it whole. */
+/** Damages one pack where only reading it whole shows the damage. */
 class DamagedPack extends ForwardingStorage {
   private readonly damaged: string
 

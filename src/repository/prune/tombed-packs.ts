@@ -1,20 +1,18 @@
 import type { RepositoryView } from '../open/view.ts'
 import { SAFE_GRACE_PERIODS } from './grace-periods.ts'
 
-/**
- * Packs in tombs that are still there, their bytes, and when a prune may delete all of them (the store's clock, ms).
- */
-export interface MarkedForDeletion {
+/** Listed packs in tombs, and their bytes. From `until` on a prune may delete all of them (ms by the store's clock). */
+export interface TombedPacks {
   packs: number
   bytes: number
   until: number | undefined
 }
 
-export function markedForDeletion({ inventory, tombs }: Pick<RepositoryView, 'inventory' | 'tombs'>): MarkedForDeletion {
+export function countTombedPacks({ inventory, tombs }: Pick<RepositoryView, 'inventory' | 'tombs'>): TombedPacks {
   const sizes = new Map<string, number>()
   let until: number | undefined
   for (const [id, tomb] of tombs) {
-    if (!('packs' in tomb)) continue
+    if (tomb.kind !== 'packs') continue
     const there = tomb.packs.flatMap(pack => inventory.packs.get(pack) ?? [])
     const marked = inventory.tombs.get(id)
     if (there.length === 0 || marked === undefined) continue

@@ -6,30 +6,27 @@ import type { OpenRepository } from '../open/open.ts'
 import { readManifest } from '../read/read-manifest.ts'
 
 /**
- * One entry of a version that is pulled alone. A file or a symlink keeps its name; the contents of a folder take the
- * version's place.
+ * One manifest entry of a version that is pulled alone. A file or a symlink keeps its name. The content of a folder is
+ * restored as if the folder were the version.
  */
-export interface Part {
+export interface SelectedEntry {
   path: string
   type: 'file' | 'directory'
 }
 
-/**
- * The wanted part of a version: one entry, or what matches a pattern in gitignore syntax. Without either, the whole
- * version.
- */
-export interface PartOfVersion {
-  part?: Part
+/** One entry of a version, or all that match a pattern in gitignore syntax. Without either, the whole version. */
+export interface Selection {
+  entry?: SelectedEntry
   pattern?: string
 }
 
-/** Finds what was written after the colon of `name:path`. Throws `not-found` when nothing is there. */
-export async function findPart(repository: OpenRepository, snapshot: StoredSnapshot, written: string): Promise<PartOfVersion> {
+/** Finds the entries for the path in `name:path`. Throws `not-found` if there are none. */
+export async function findSelection(repository: OpenRepository, snapshot: StoredSnapshot, written: string): Promise<Selection> {
   const path = written.replace(/^\.?\/+/, '').replace(/\/+$/, '')
   if (path === '' || path === '.') return {}
   for await (const entry of readManifest(repository, snapshot)) {
     const order = comparePaths(entry.path, path)
-    if (order === 0) return { part: { path, type: entry.type === 'directory' ? 'directory' : 'file' } }
+    if (order === 0) return { entry: { path, type: entry.type === 'directory' ? 'directory' : 'file' } }
     if (order > 0) break
   }
   const pattern = `/${path}`
@@ -43,12 +40,12 @@ export async function findPart(repository: OpenRepository, snapshot: StoredSnaps
   })
 }
 
-/** The folder whose place in the destination is the destination itself. */
-export function baseOf({ path, type }: Part): string {
+/** Path of the folder of the version that becomes the destination folder; empty for the version itself. */
+export function baseOf({ path, type }: SelectedEntry): string {
   return type === 'directory' ? path : path.slice(0, Math.max(0, path.lastIndexOf('/')))
 }
 
-/** Whether a path of the version belongs to the part. */
-export function covers({ path, type }: Part, entry: string): boolean {
+/** Whether a path of the version is selected. */
+export function covers({ path, type }: SelectedEntry, entry: string): boolean {
   return type === 'directory' ? entry.startsWith(`${path}/`) : entry === path
 }
