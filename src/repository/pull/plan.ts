@@ -275,7 +275,7 @@ class Planner {
       if (!ours.has(localPath)) this.plan.remove.push({ path: basename(localPath), localPath, item: lookAt(localPath) })
     const planned = new Set(this.plan.removeDirectories)
     for (const entry of entries) {
-      const covered = [...planned].some(folder => entry.localPath === folder || entry.localPath.startsWith(`${folder}/`))
+      const covered = isInOneOf(planned, entry.localPath)
       const path = base + entry.path
       if (this.known.has(path) || covered || !wanted(path, entry.type === 'directory')) continue
       this.removeWalked(path, entry.localPath)
@@ -287,4 +287,11 @@ class Planner {
     if (item.type === 'directory') this.plan.removeDirectories.push(localPath)
     else if (item.type !== 'absent') this.endanger({ path, localPath, item }, true)
   }
+}
+
+/** True for one of `folders`, and for any path in one of them. */
+function isInOneOf(folders: ReadonlySet<string>, path: string): boolean {
+  if (folders.has(path)) return true
+  for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) if (folders.has(path.slice(0, end))) return true
+  return false
 }
