@@ -22,9 +22,9 @@ const PHASE_WORDS: Record<ProgressUpdate['phase'], string> = {
   committing: 'Saving the snapshot',
 }
 
-function countOf(files: number | undefined, total: number | undefined): string | undefined {
-  if (files === undefined) return undefined
-  return total === undefined ? plural(files, 'file') : `${formatCount(files)} of ${plural(total, 'file')}`
+function countOf(done: number | undefined, total: number | undefined, noun = 'file'): string | undefined {
+  if (done === undefined) return undefined
+  return total === undefined ? plural(done, noun) : `${formatCount(done)} of ${plural(total, noun)}`
 }
 
 /** The word and the first part that there is make one. */
@@ -103,7 +103,7 @@ export class ProgressText {
       left === undefined ? undefined : `${formatRemaining(left)} left`,
       // it stays once shown, so that the parts after it do not move
       this.sawFlight && inFlight !== undefined ? `${formatCount(inFlight)} in flight` : undefined,
-      countOf(doneFiles, totalFiles),
+      countOf(doneFiles, totalFiles, phase === 'checking' ? 'pack' : 'file'),
     )
   }
 

@@ -123,6 +123,15 @@ describe('diff', () => {
       expect(hint).toBe('For the local folder, use ./other')
     }))
 
+  test('groups the digits of all numbers in its last line', () =>
+    withSandbox(async sandbox => {
+      makeTree(sandbox.in('a'), { x: '' })
+      makeTree(sandbox.in('b'), Object.fromEntries(['x', ...Array.from({ length: 1_200 }, (_, i) => `f${i}`)].map(name => [name, ''])))
+      utimesSync(sandbox.in('b/x'), 1_700_000_000, 1_700_000_000)
+      const { stdout } = await sandbox.ok('diff', './a', './b')
+      expect(stdout.trimEnd().split('\n').at(-1)).toBe('1,201 differences: 1,200 added, 1 touched (t: only mode or time)')
+    }))
+
   test('between two local folders, without any store; a store that lies in a folder is no part of it', () =>
     withSandbox(async sandbox => {
       makeTree(sandbox.in('a'), { x: { file: '1', mtime: '1700000000' } })

@@ -65,6 +65,12 @@ describe('ProgressText', () => {
     expect(text.line(400)).toBe('Checking 5 B')
   })
 
+  it('counts packs, not files, while packs are checked', () => {
+    const text = new ProgressText()
+    text.update({ phase: 'checking', doneFiles: 7, totalFiles: 1_017 }, 0)
+    expect(text.line(0)).toBe('Checking 7 of 1,017 packs')
+  })
+
   /** A push at 100 MB/s, reported ten times a second. */
   function running(untilMs: number, totalAt: (now: number) => number): ProgressText {
     const text = new ProgressText()

@@ -6,7 +6,7 @@ import { readManifest } from '../../repository/read/read-manifest.ts'
 import { readLocalEntries } from '../../repository/source/local-entries.ts'
 import { compareEntries, type Difference, type Entries } from '../../repository/versions/compare-versions.ts'
 import { parseVersion } from '../../repository/versions/versions.ts'
-import { formatBytes, plural } from '../../ui/format.ts'
+import { formatBytes, formatCount, plural } from '../../ui/format.ts'
 import { renderTable, type Column } from '../../ui/table.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { findVersion, openRepository } from '../shared/find-version.ts'
@@ -72,7 +72,9 @@ function sizeOf(entry: Entry | undefined): string {
 
 function summary(found: readonly Difference[]): string {
   const count = (kind: Difference['kind']): number => found.filter(each => each.kind === kind).length
-  const parts = (['added', 'removed', 'changed', 'touched'] as const).filter(kind => count(kind) > 0).map(kind => `${count(kind)} ${kind}`)
+  const parts = (['added', 'removed', 'changed', 'touched'] as const)
+    .filter(kind => count(kind) > 0)
+    .map(kind => `${formatCount(count(kind))} ${kind}`)
   return `${plural(found.length, 'difference')}: ${parts.join(', ')}${count('touched') > 0 ? ' (t: only mode or time)' : ''}`
 }
 
