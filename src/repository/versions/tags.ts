@@ -8,6 +8,8 @@ import { endOfMoment, endOfRelative } from './moments.ts'
 import { readSnapshots, readTags } from './versions.ts'
 
 const MAX_TAG = 1000
+/** May be a tag although it is also a duration: 125m is a common name for the size of a model. A tag wins over a time. */
+const MODEL_SIZE = /^\d+(?:m|s|ms)$/
 
 /** Throws `usage` for a tag that can't be written after `@`, or would have another meaning there. */
 export function checkTags(tags: readonly string[]): string[] {
@@ -28,7 +30,7 @@ function tagProblem(tag: string): string | undefined {
   // eslint-disable-next-line no-control-regex
   if (/[~:\u0000-\u001f\u007f-\u009f]/.test(tag)) return 'it contains ~ or : or a control character'
   if (!tag.isWellFormed()) return 'it is not valid Unicode'
-  if (endOfMoment(tag) !== undefined || endOfRelative(tag, 0) !== undefined) return 'after an @ it means a time'
+  if (endOfMoment(tag) !== undefined || (endOfRelative(tag, 0) !== undefined && !MODEL_SIZE.test(tag))) return 'after an @ it means a time'
   return undefined
 }
 
