@@ -8,7 +8,10 @@ import { endOfMoment, endOfRelative } from './moments.ts'
 import { readSnapshots, readTags } from './versions.ts'
 
 const MAX_TAG = 1000
-/** May be a tag although it is also a duration: 125m is a common name for the size of a model. A tag wins over a time. */
+/**
+ * May be a tag although it is also a duration: 125m is a common name for the size of a model. A tag is looked up before a
+ * time.
+ */
 const MODEL_SIZE = /^\d+(?:m|s|ms)$/
 
 /** Throws `usage` for a tag that can't be written after `@`, or would have another meaning there. */
