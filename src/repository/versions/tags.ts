@@ -9,8 +9,8 @@ import { readSnapshots, readTags } from './versions.ts'
 
 const MAX_TAG = 1000
 /**
- * May be a tag although it is also a duration: 125m is a common name for the size of a model. A tag is looked up before a
- * time.
+ * May be a tag although it is also a duration: 125m is a common name for the size of a model. A tag is looked up
+ * before a time.
  */
 const MODEL_SIZE = /^\d+(?:m|s|ms)$/
 
