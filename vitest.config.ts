@@ -1,12 +1,25 @@
 import { defineConfig } from 'vitest/config'
 
+/** Tests that measure this process or its threads run one after the other, when no other file runs. */
+const MEASURING = ['test/helpers/storage/virtual-clock.test.ts', 'test/compression/codecs.test.ts', 'test/storage/drive/drive-http.test.ts']
+
+const shared = { testTimeout: 60_000, hookTimeout: 60_000, pool: 'forks' } as const
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
-    pool: 'forks',
-    // by default one core stays idle, which on a machine with two is half of it
-    maxWorkers: '100%',
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: 'together',
+          include: ['test/**/*.test.ts'],
+          exclude: MEASURING,
+          // by default one core stays idle, which on a machine with two is half of it
+          maxWorkers: '100%',
+          sequence: { groupOrder: 0 },
+        },
+      },
+      { test: { ...shared, name: 'alone', include: MEASURING, maxWorkers: 1, sequence: { groupOrder: 1 } } },
+    ],
   },
 })

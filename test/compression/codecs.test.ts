@@ -1,5 +1,5 @@
 import { deflateRawSync } from 'node:zlib'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { CODEC_DEFLATE, CODEC_PAIRS, CODEC_RAW, CODEC_ZSTD, decodePart, deflate } from '../../src/compression/codecs.ts'
 import { encodePlane } from '../../src/compression/encode-plane.ts'
 import { MAX_BLOCK_BYTES } from '../../src/compression/limits.ts'
@@ -50,7 +50,8 @@ describe('what codecs have worked in', () => {
     freeUnusedBuffers('major')
     const before = process.memoryUsage().arrayBuffers
     for (let i = 0; i < 8; i++) both()
-    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(3 * MIB)
+    // another thread frees the buffers that a collection found, and may be late
+    await vi.waitFor(() => expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(3 * MIB), { timeout: 2000 })
   })
 })
 

@@ -41,7 +41,8 @@ test('a large body is not kept a second time until its answer is there', () =>
     const sent = http.send({ operation: 'upload.put', task: 'store', url, method: 'PUT', body })
     await expect.poll(() => server.received, { timeout: 10_000 }).toBe(BODY_BYTES)
     freeUnusedBuffers('major')
-    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(BODY_BYTES / 2)
+    // another thread frees the buffers that a collection found, and may be late
+    await expect.poll(() => process.memoryUsage().arrayBuffers - before, { timeout: 2000 }).toBeLessThan(BODY_BYTES / 2)
     server.answer()
     expect(await http.json(await sent, 'store')).toEqual({ length: BODY_BYTES, received: BODY_BYTES })
   }))
