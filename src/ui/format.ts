@@ -1,7 +1,5 @@
 import { formatBytes } from '../util/format-bytes.ts'
 
-export { formatBytes, formatBytesOf } from '../util/format-bytes.ts'
-
 export function formatRate(bytesPerSecond: number): string {
   return `${formatBytes(bytesPerSecond)}/s`
 }

@@ -1,5 +1,6 @@
+import { formatBytes, formatBytesOf } from '../util/format-bytes.ts'
 import type { ProgressUpdate } from '../util/reporter.ts'
-import { formatBytes, formatBytesOf, formatCount, formatPercent, formatRate, formatRemaining, plural } from './format.ts'
+import { formatCount, formatPercent, formatRate, formatRemaining, plural } from './format.ts'
 import { Countdown, RateMeter } from './rate.ts'
 import { shortenEnd } from './width.ts'
 

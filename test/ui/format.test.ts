@@ -1,15 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import {
-  formatBytes,
-  formatBytesOf,
-  formatCount,
-  formatDuration,
-  formatPercent,
-  formatRate,
-  formatRemaining,
-  plural,
-} from '../../src/ui/format.ts'
+import { formatCount, formatDuration, formatPercent, formatRate, formatRemaining, plural } from '../../src/ui/format.ts'
+import { formatBytes, formatBytesOf } from '../../src/util/format-bytes.ts'
 
 describe('formatBytes', () => {
   it.each([

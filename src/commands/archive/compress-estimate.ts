@@ -9,9 +9,10 @@ import { mayHold } from '../../repository/bases/base-plan.ts'
 import { spansOf } from '../../repository/bases/file-tensors.ts'
 import { kindOfChunk, kindOfFile, typeOfWidth } from '../../repository/usage/file-kinds.ts'
 import { classifyContent } from '../../repository/write/block-builder.ts'
-import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../../ui/format.ts'
+import { formatCount, formatDuration, formatPercent, plural } from '../../ui/format.ts'
 import { renderTable, type Column, right } from '../../ui/table.ts'
 import type { ElementType } from '../../util/element-type.ts'
+import { formatBytes } from '../../util/format-bytes.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 
 const COLUMNS: Column[] = [{ title: '  kind' }, ...['files', 'size', 'archived', 'saved'].map(right)]

@@ -1,7 +1,8 @@
 import type { Amount, PruneResult } from '../../repository/prune/prune.ts'
 import type { TombedPacks } from '../../repository/prune/tombed-packs.ts'
-import { formatBytes, formatCount, plural, localTime } from '../../ui/format.ts'
+import { formatCount, plural, localTime } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
+import { formatBytes } from '../../util/format-bytes.ts'
 import type { Store } from './store.ts'
 
 /** A mount delays writes and lists stale content, so the rules that make deletion safe do not hold there. */

@@ -1,5 +1,6 @@
 import type { TrashedObjects } from '../../repository/prune/empty-trash.ts'
-import { formatBytes, plural } from '../../ui/format.ts'
+import { plural } from '../../ui/format.ts'
+import { formatBytes } from '../../util/format-bytes.ts'
 
 export const amountOf = ({ objects, bytes }: TrashedObjects): string => `${formatBytes(bytes)} (${plural(objects, 'object')})`
 

@@ -1,7 +1,8 @@
 import type { Savings, Sizes } from '../../repository/index/stored-sizes.ts'
 import type { GroupUsage } from '../../repository/usage/usage-by-group.ts'
-import { formatBytes, formatCount, formatPercent } from '../../ui/format.ts'
+import { formatCount, formatPercent } from '../../ui/format.ts'
 import { renderTable, right } from '../../ui/table.ts'
+import { formatBytes } from '../../util/format-bytes.ts'
 
 const DEDUP = 'dedup: repeated or already stored data, stored once'
 const WAYS = [

@@ -1,9 +1,10 @@
 import { checkName } from '../../repository/format/object-names.ts'
 import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
 import { readSnapshots, readTags } from '../../repository/versions/versions.ts'
-import { formatBytes, localTime, describeMetrics } from '../../ui/format.ts'
+import { localTime, describeMetrics } from '../../ui/format.ts'
 import { renderTable, type Column } from '../../ui/table.ts'
 import { AppError } from '../../util/errors.ts'
+import { formatBytes } from '../../util/format-bytes.ts'
 import { openRepository } from '../shared/find-version.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 

@@ -1,9 +1,10 @@
 import type { Entry } from '../../repository/format/manifest.ts'
 import { readManifest } from '../../repository/read/read-manifest.ts'
 import { parseVersion } from '../../repository/versions/versions.ts'
-import { formatBytes, localTime } from '../../ui/format.ts'
+import { localTime } from '../../ui/format.ts'
 import { renderTable } from '../../ui/table.ts'
 import { AppError } from '../../util/errors.ts'
+import { formatBytes } from '../../util/format-bytes.ts'
 import { findVersion, openRepository } from '../shared/find-version.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 
