@@ -15,8 +15,8 @@ import {
   temporaryName,
   writeDurably,
 } from './folder-files.ts'
-import { checkName, checkSize, resolveRange } from './object-checks.ts'
-import { isObjectName } from './storage.ts'
+import { checkEntryName, checkName, checkSize, resolveRange } from './object-checks.ts'
+import { isEntryName } from './storage.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions, StoredObject } from './storage.ts'
 
 /** A temporary file of this age (ms) belongs to a writer that has ended. */
@@ -61,7 +61,7 @@ export class FolderStorage implements Storage {
 
   async get(name: string, range?: ByteRange, options: StorageOptions = {}): Promise<Uint8Array> {
     throwIfAborted(options.signal)
-    checkName(name)
+    checkEntryName(name)
     return this.attempt(`read ${name}`, () => this.read(name, range, options))
   }
 
@@ -69,7 +69,7 @@ export class FolderStorage implements Storage {
     throwIfAborted(options.signal)
     return this.attempt('list the objects', async () => {
       const asOf = await this.clock()
-      const names = (await this.entries()).filter(isObjectName)
+      const names = (await this.entries()).filter(name => isEntryName(name) && !isTemporaryName(name))
       const objects: StoredObject[] = []
       const next = names.values()
       const describe = async () => {
@@ -86,7 +86,7 @@ export class FolderStorage implements Storage {
 
   async remove(name: string, options: StorageOptions = {}): Promise<void> {
     throwIfAborted(options.signal)
-    checkName(name)
+    checkEntryName(name)
     await this.attempt(`remove ${name}`, async () => {
       try {
         await unlink(this.path(name))

@@ -1,13 +1,18 @@
 import { AppError, corrupt } from '../util/errors.ts'
 import { badRange } from './errors.ts'
-import { isObjectName, MAX_OBJECT_BYTES, type ByteRange } from './storage.ts'
+import { isEntryName, isObjectName, MAX_OBJECT_BYTES, type ByteRange } from './storage.ts'
 
-/**
- * The first step of every backend: refuses a name that could leave the folder or be another object on some platform
- * (`io`).
- */
+/** The first step of every `put`: refuses a name that could be another object on some platform (`io`). */
 export function checkName(name: string): void {
-  if (isObjectName(name)) return
+  if (!isObjectName(name)) refuse(name)
+}
+
+/** The first step of every `get` and `remove`: refuses a name that could leave the folder (`io`). */
+export function checkEntryName(name: string): void {
+  if (!isEntryName(name)) refuse(name)
+}
+
+function refuse(name: string): never {
   throw new AppError('io', `No store can hold an object named ${JSON.stringify(name)}.`, {
     hint: 'Nothing was read or changed. Please report this: a repository never makes such a name.',
   })

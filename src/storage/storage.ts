@@ -32,6 +32,7 @@ export interface StoredObject {
 export interface Listing {
   /** The store's clock (ms since 1970) just before the listing started. */
   asOf: number
+  /** Names may be such that `put` refuses them: other programs rename objects. */
   objects: StoredObject[]
 }
 
@@ -81,6 +82,17 @@ const OBJECT_NAME = /^[A-Za-z0-9][A-Za-z0-9._%~+=-]{0,249}$/
 /** Names that every store supports unchanged. */
 export function isObjectName(name: string): boolean {
   return OBJECT_NAME.test(name)
+}
+
+// eslint-disable-next-line no-control-regex
+const ENTRY_NAME = /^(?!\.{1,2}$)[^/\\\u0000]{1,255}$/
+
+/**
+ * Names that an entry of a store may have, such as `pack-... (1)` of a sync client. They can be read and removed, but
+ * not put. None of them leaves the folder.
+ */
+export function isEntryName(name: string): boolean {
+  return ENTRY_NAME.test(name)
 }
 
 /** The calls of a store, for counting, planning and reporting. */

@@ -51,7 +51,7 @@ export function judgeLogin({ source, origin, note }: CredentialChoice, loginEnds
 /** Whether there is a repository that this program can use. */
 export async function judgeStore(store: Store, inventory: Inventory, signal: AbortSignal): Promise<Finding> {
   const { location } = store.storage
-  const { hasConfig, empty, features, snapshots, unknown } = inventory
+  const { hasConfig, empty, features, snapshots, mangled } = inventory
   if (store.kind === 'folder' && !hasConfig) {
     const strangers = await store.folder.strangers(isOurs, 1)
     if (strangers.length > 0) return foreign(location, strangers[0]!)
@@ -69,10 +69,10 @@ export async function judgeStore(store: Store, inventory: Inventory, signal: Abo
   if (features.length > 0) throw newerFormat(`The repository in ${location}`)
   if (hasConfig) checkConfig(await store.storage.get(CONFIG_NAME, undefined, { signal }), location)
   else return attention(`${location} has no config.json any more.`, 'The next push writes it again.')
-  if (unknown.length > 0)
+  if (mangled.length > 0)
     return attention(
-      `${location} contains ${plural(unknown.length, 'object')} with a damaged name, such as ${unknown[0]!}.`,
-      'Run `colab-escape check`.',
+      `${location} contains ${plural(mangled.length, 'object')} under a name that another program changed, such as ${mangled[0]!.name}.`,
+      'Run `colab-escape repair`.',
     )
   if (unwritable !== undefined)
     return attention(`${location} can be read, but not written (${unwritable}).`, 'Fix its permissions before the next push.')

@@ -23,7 +23,7 @@ export function markedText({ packs, bytes, until }: TombedPacks): string {
 
 /** Reports the result of a prune, or of its dry run, and what has to wait until when. */
 export function describePruned(result: PruneResult, dryRun: boolean): string[] {
-  const { freed, marked, waiting, held, spared, copiedBytes, tombs, indexes, lateSnapshots } = result
+  const { freed, marked, waiting, held, spared, copiedBytes, tombs, indexes } = result
   const lines = [`  ${dryRun ? 'would free' : 'freed'} ${bytesOf(freed)}`]
   if (marked.packs > 0) lines.push(`  ${dryRun ? 'would mark' : 'marked'} ${bytesOf(marked)} for deletion`)
   if (copiedBytes > 0)
@@ -36,7 +36,6 @@ export function describePruned(result: PruneResult, dryRun: boolean): string[] {
   const rest = [
     [tombs, 'tomb', 'tombs'],
     [indexes, 'old index', 'old indexes'],
-    [lateSnapshots, 'late version', 'late versions'],
   ] as const
   const removed = rest.flatMap(([count, one, many]) => (count === 0 ? [] : [`${formatCount(count)} ${count === 1 ? one : many}`]))
   if (removed.length > 0) lines.push(`  removed ${removed.join(', ')}`)

@@ -86,7 +86,7 @@ function describeVersions(session: Session, { names }: RepositoryUsage, name: st
     .reverse()
     .map(usage => [
       versionLabel({ name, id: usage.snapshot.id }),
-      localTime(usage.snapshot.time),
+      localTime(usage.snapshot.ref.effectiveTime),
       ...sizesCells(usage),
       formatBytes(Math.round(usage.ownBytes)),
     ])
@@ -113,7 +113,7 @@ function repositoryToJson({ names, saved, objectBytes, unreachedBytes }: Reposit
       ...usageToJson(usage),
       versions: usage.versions.map(version => ({
         version: version.snapshot.id,
-        time: new Date(version.snapshot.time).toISOString(),
+        time: new Date(version.snapshot.ref.effectiveTime).toISOString(),
         ...usageToJson(version),
       })),
     })),

@@ -1,5 +1,5 @@
 import { checkName } from '../../repository/format/object-names.ts'
-import { versionLabel } from '../../repository/format/snapshot.ts'
+import { versionLabel, type StoredSnapshot } from '../../repository/format/snapshot.ts'
 import { forget, type ForgottenName } from '../../repository/prune/forget.ts'
 import { SAFE_GRACE_PERIODS } from '../../repository/prune/grace-periods.ts'
 import { plural, localTime } from '../../ui/format.ts'
@@ -59,9 +59,9 @@ export async function forgetCommand(session: Session, names: string[], options: 
 function describeName({ name, decision }: ForgottenName, dryRun: boolean, columns: number): string[] {
   const { kept, forgotten } = decision
   if (kept.length + forgotten.length === 0) return []
-  const row = (version: { id: string; time: number }, why: string): string[] => [
+  const row = (version: Pick<StoredSnapshot, 'id' | 'ref'>, why: string): string[] => [
     `  ${versionLabel({ name, id: version.id })}`,
-    localTime(version.time),
+    localTime(version.ref.effectiveTime),
     why,
   ]
   const rows = [
@@ -78,8 +78,12 @@ function describeName({ name, decision }: ForgottenName, dryRun: boolean, column
 function nameToJson({ name, decision, unreadable }: ForgottenName): object {
   return {
     name,
-    kept: decision.kept.map(({ version, reasons }) => ({ version: version.id, time: new Date(version.time).toISOString(), reasons })),
-    forgotten: decision.forgotten.map(version => ({ version: version.id, time: new Date(version.time).toISOString() })),
+    kept: decision.kept.map(({ version, reasons }) => ({
+      version: version.id,
+      time: new Date(version.ref.effectiveTime).toISOString(),
+      reasons,
+    })),
+    forgotten: decision.forgotten.map(version => ({ version: version.id, time: new Date(version.ref.effectiveTime).toISOString() })),
     unreadable: unreadable.length,
   }
 }

@@ -13,7 +13,7 @@ type Titled = Column & { cell: (snapshot: StoredSnapshot, tags: readonly string[
 // cells of a fixed width must never be shortened, so they are aligned like numbers
 const ALL: readonly Titled[] = [
   { title: 'version', align: 'right', cell: ({ id }) => id.slice(0, 8) },
-  { title: 'time', align: 'right', cell: ({ time }) => localTime(time) },
+  { title: 'time', align: 'right', cell: ({ ref }) => localTime(ref.effectiveTime) },
   { title: 'size', align: 'right', cell: ({ bytes }) => formatBytes(bytes) },
   { title: 'new', align: 'right', cell: ({ added }) => formatBytes(added.storedBytes) },
 ]
@@ -44,7 +44,7 @@ export async function logCommand(session: Session, name: string | undefined): Pr
     })
   }
   const before = repository.view.problems.length
-  const snapshots = await readSnapshots(repository, repository.view, refs)
+  const snapshots = await readSnapshots(repository, repository.view, refs, { pending: true })
   const tags = await readTags(repository.storage, repository.view, snapshots, session.signal)
   for (const problem of repository.view.problems.slice(before)) session.console.reporter.warn(problem.message)
   const newestFirst = [...snapshots].reverse()
@@ -59,11 +59,11 @@ export async function logCommand(session: Session, name: string | undefined): Pr
 }
 
 function versionToJson(snapshot: StoredSnapshot, tags: string[]): object {
-  const { name, id, time, counts, bytes, added, message, host, source, parent, metrics, git } = snapshot
+  const { name, id, ref, counts, bytes, added, message, host, source, parent, metrics, git } = snapshot
   return {
     name,
     version: id,
-    time: new Date(time).toISOString(),
+    time: new Date(ref.effectiveTime).toISOString(),
     counts,
     bytes,
     added,

@@ -38,7 +38,9 @@ export async function check(context: RepositoryContext, request: CheckRequest): 
   const repository = await openForReading(context)
   const { inventory, problems, missingPacks } = repository.view
   const opened = problems.map(({ message }) => message)
-  const unknown = inventory.unknown.map(name => `${name} is not the name of an object of a repository: it is damaged or foreign`)
+  const unknown = inventory.mangled.map(
+    ({ name }) => `${name} is not the name of an object of a repository: another program renamed or copied it`,
+  )
   const blame = new Blame(repository.index)
   const packs = await checkPacks(context, repository, blame, request.readData)
   const versions = await checkVersions(repository, blame, request.arriving === true)

@@ -4,13 +4,15 @@ import { Fields, parseJson } from '../../util/json-fields.ts'
 import { FORMAT } from './limits.ts'
 
 /**
- * A change to the tags of a snapshot after its push. Labels are applied in the order of their creation in the store.
+ * A change to the tags of a snapshot after its push. Labels are applied in the order of their times.
  */
 export interface Label {
   /** Id of the snapshot, 64 hex digits. */
   snapshot: string
   add: string[]
   remove: string[]
+  /** When it was made by the store's clock, ms since 1970. Undefined in a label of an older program. */
+  time?: number | undefined
 }
 
 /** Packs to be deleted; or, in a marker, tombs whose packs are all gone. Rules 6 to 10 of docs/format.md. */
@@ -45,7 +47,8 @@ export function decodeLabel(bytes: Uint8Array, id: string): Label {
   const fields = decode(bytes, id, `Label ${id.slice(0, 12)}`)
   const snapshot = fields.string('snapshot')
   if (!isHashHex(snapshot)) return fields.fail('snapshot', 'is not an id')
-  return { snapshot, add: fields.list('add', tag), remove: fields.list('remove', tag) }
+  const time = fields.has('time') ? fields.integer('time', 8.64e15) : undefined
+  return { snapshot, add: fields.list('add', tag), remove: fields.list('remove', tag), time }
 }
 
 export function decodeTomb(bytes: Uint8Array, id: string): Tomb {

@@ -58,6 +58,19 @@ export interface SnapshotRef {
   shortId: string
   /** When the store created the object, ms since 1970. */
   created: number
+  /**
+   * When the version was made, ms since 1970: its own time, unless a wrong clock made that absurd. Orders versions, and
+   * is what people and retention rules mean by its time.
+   */
+  effectiveTime: number
+}
+
+/** A time of a version this far (ms) ahead of the store's clock is absurd: no push waits that long. */
+const MOST_AHEAD_MS = 24 * 60 * 60 * 1000
+
+/** True if a clock that was wrong gave this time. `asOf` is the store's clock, ms since 1970. */
+export function isAbsurdTime(time: number, asOf: number): boolean {
+  return time > asOf + MOST_AHEAD_MS
 }
 
 export function snapshotObjectName(time: number, id: string, name: string): string {
@@ -72,12 +85,12 @@ export function parseSnapshotObjectName(object: StoredObject): SnapshotRef | und
   const time = parseCompactTime(parts[1]!)
   const name = percentDecode(parts[3]!)
   if (time === undefined || name === undefined || nameProblem(name) !== undefined) return undefined
-  return { objectName: object.name, name, time, shortId: parts[2]!, created: object.created }
+  return { objectName: object.name, name, time, shortId: parts[2]!, created: object.created, effectiveTime: time }
 }
 
-/** Orders versions by (time, id). */
+/** Orders versions by (effective time, own time, id). */
 export function compareSnapshots(a: SnapshotRef, b: SnapshotRef): number {
-  return a.time - b.time || (a.shortId < b.shortId ? -1 : a.shortId > b.shortId ? 1 : 0)
+  return a.effectiveTime - b.effectiveTime || a.time - b.time || (a.shortId < b.shortId ? -1 : a.shortId > b.shortId ? 1 : 0)
 }
 
 /** Why `name` can't be the name of a version, or undefined if it can. */
@@ -105,6 +118,8 @@ export function checkName(name: string): string {
 export interface Inventory {
   asOf: number
   hasConfig: boolean
+  /** When the store created the config, ms since 1970. */
+  configCreated: number | undefined
   /** The config's SHA-256, if the store knows it. */
   configHash: string | undefined
   packs: Map<string, StoredObject>
@@ -113,12 +128,29 @@ export interface Inventory {
   tombs: Map<string, StoredObject>
   snapshots: SnapshotRef[]
   features: string[]
-  /** Names with a prefix of ours that make no sense: damaged or foreign objects. They are never changed. */
-  unknown: string[]
+  /** Objects that look like ours by names that ours never have. Another program has renamed or copied them. */
+  mangled: MangledObject[]
   /** True if no object is ours. */
   empty: boolean
   /** How many objects are not ours. */
   foreign: number
+}
+
+/** An object under a name such as `Copy of snapshot-...` or `pack-... (1)`. */
+export interface MangledObject {
+  name: string
+  /** What its name says that it was. */
+  kind: ObjectKind
+  /** Bytes. */
+  size: number
+}
+
+export type ObjectKind = 'pack' | 'index' | 'snapshot' | 'label' | 'tomb'
+
+/** What an object that is not named as one of ours may have been; undefined if its name looks like none of them. */
+export function kindOfMangled(name: string): ObjectKind | undefined {
+  const found = /(snapshot)-|(pack|index|label|tomb)-[0-9a-f]{8}/i.exec(name) ?? /^(pack|index|label|tomb)-/.exec(name)
+  return (found?.[1] ?? found?.[2])?.toLowerCase() as ObjectKind | undefined
 }
 
 const HASHED = /^(pack|index)-([0-9a-f]{64})$|^(label|tomb)-([0-9a-f]{64})\.json$/
@@ -132,6 +164,7 @@ export function takeInventory(listing: Listing): Inventory {
   const inventory: Inventory = {
     asOf: listing.asOf,
     hasConfig: false,
+    configCreated: undefined,
     configHash: undefined,
     packs: new Map(),
     indexes: new Map(),
@@ -139,31 +172,34 @@ export function takeInventory(listing: Listing): Inventory {
     tombs: new Map(),
     snapshots: [],
     features: [],
-    unknown: [],
+    mangled: [],
     empty: true,
     foreign: 0,
   }
   const byKind = { pack: inventory.packs, index: inventory.indexes, label: inventory.labels, tomb: inventory.tombs }
   for (const object of listing.objects) {
-    if (!isOurs(object.name)) {
-      inventory.foreign++
-      continue
-    }
-    inventory.empty = false
-    const hashed = HASHED.exec(object.name)
-    if (object.name === CONFIG_NAME) {
+    const { name, size, created } = object
+    const hashed = HASHED.exec(name)
+    const snapshot = parseSnapshotObjectName(object)
+    const mangled = kindOfMangled(name)
+    if (name === CONFIG_NAME) {
       inventory.hasConfig = true
       inventory.configHash = object.sha256
+      inventory.configCreated = created
     } else if (hashed) byKind[(hashed[1] ?? hashed[3]) as keyof typeof byKind].set((hashed[2] ?? hashed[4])!, object)
-    else if (object.name.startsWith('feature-')) inventory.features.push(object.name.slice('feature-'.length))
-    else {
-      const snapshot = parseSnapshotObjectName(object)
-      if (snapshot) inventory.snapshots.push(snapshot)
-      else inventory.unknown.push(object.name)
-    }
+    else if (snapshot) inventory.snapshots.push(withEffectiveTime(snapshot, listing.asOf))
+    else if (name.startsWith('feature-')) inventory.features.push(name.slice('feature-'.length))
+    else if (mangled) inventory.mangled.push({ name, kind: mangled, size })
+    else inventory.foreign++
   }
+  inventory.empty = listing.objects.length === inventory.foreign
   inventory.snapshots.sort(compareSnapshots)
   return inventory
+}
+
+/** Takes the time at which the store created a version, if its own time is absurd. */
+function withEffectiveTime(ref: SnapshotRef, asOf: number): SnapshotRef {
+  return isAbsurdTime(ref.time, asOf) ? { ...ref, effectiveTime: Math.min(ref.created, asOf) } : ref
 }
 
 /** Throws `corrupt` if `hash`, the SHA-256 of an object's bytes, is not the one in the object's name. */

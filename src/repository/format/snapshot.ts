@@ -1,9 +1,9 @@
 import type { GitState } from '../../local/git-state.ts'
-import { corrupt, newerFormat } from '../../util/errors.ts'
+import { AppError, corrupt, newerFormat } from '../../util/errors.ts'
 import { isHashHex, sha256Hex } from '../../util/hash.ts'
 import { Fields, parseJson } from '../../util/json-fields.ts'
 import { COMMIT_WINDOW_MS, FORMAT } from './limits.ts'
-import { nameProblem, snapshotObjectName, type SnapshotRef } from './object-names.ts'
+import { nameProblem, parseSnapshotObjectName, snapshotObjectName, type Inventory, type SnapshotRef } from './object-names.ts'
 
 /** One pushed version of a name. Its object is the only commit point of a push. */
 export interface Snapshot {
@@ -33,6 +33,8 @@ export interface StoredSnapshot extends Snapshot {
   /** SHA-256 of its bytes, hex. */
   id: string
   ref: SnapshotRef
+  /** True if the version is late and lacks chunks (rule 5). Not looked for in versions that are not late. */
+  lacksChunks?: true
 }
 
 export const MAX_SNAPSHOT_BYTES = 32 * 1024 * 1024
@@ -41,7 +43,12 @@ export function encodeSnapshot(snapshot: Snapshot): { id: string; objectName: st
   const bytes = new TextEncoder().encode(`${JSON.stringify({ format: FORMAT, ...snapshot }, undefined, 1)}\n`)
   const id = sha256Hex(bytes)
   const objectName = snapshotObjectName(snapshot.time, id, snapshot.name)
-  decodeSnapshot(bytes, { objectName, name: snapshot.name, time: snapshot.time, shortId: id.slice(0, 16), created: 0 })
+  const ref = parseSnapshotObjectName({ name: objectName, size: bytes.length, created: 0 })
+  if (ref === undefined)
+    throw new AppError('io', `A version of ${snapshot.name} can't have the time ${snapshot.time}.`, {
+      hint: 'Nothing was stored as a version. Set the clock of this machine, then push again.',
+    })
+  decodeSnapshot(bytes, ref)
   return { id, objectName, bytes }
 }
 
@@ -105,8 +112,24 @@ export function versionLabel({ name, id }: Pick<StoredSnapshot, 'name' | 'id'>):
 
 /**
  * Rule 5: a snapshot that the store created after the commit window of its listing is no commit by itself. It counts
- * only while everything that it needs is there.
+ * only while everything that it needs is there, or once it is settled.
  */
-export function isLate(snapshot: StoredSnapshot): boolean {
+export function isLate(snapshot: Pick<StoredSnapshot, 'ref' | 'listed'>): boolean {
   return snapshot.ref.created > snapshot.listed + COMMIT_WINDOW_MS
+}
+
+/** From this age (ms) on no push replaces a late snapshot. */
+const SETTLED_MS = 24 * 60 * 60 * 1000
+
+/**
+ * Rule 5: true if a late snapshot counts like any other. It is too old for its push to replace it, or it was copied
+ * here: then the config, which every push writes first, was created late too.
+ */
+export function isSettled(snapshot: Pick<StoredSnapshot, 'ref' | 'listed'>, { asOf, configCreated }: Inventory): boolean {
+  return snapshot.ref.created <= asOf - SETTLED_MS || (configCreated ?? 0) > snapshot.listed + COMMIT_WINDOW_MS
+}
+
+/** Rule 5: true while the push of a snapshot may still replace it. */
+export function isPending(snapshot: Pick<StoredSnapshot, 'ref' | 'listed'>, inventory: Inventory): boolean {
+  return isLate(snapshot) && !isSettled(snapshot, inventory)
 }

@@ -8,6 +8,7 @@ import { decodeTomb, type Tomb } from '../format/label-and-tomb.ts'
 import { CONFIG_NAME, indexName, packName, takeInventory, tombName, type Inventory } from '../format/object-names.ts'
 import { decodePackTail, type PackDirectory } from '../format/pack.ts'
 import type { ChunkIndex } from '../index/chunk-index.ts'
+import { findEffectiveTimes } from './effective-times.ts'
 import { buildChunkIndex } from './load-indexes.ts'
 
 /** Requests for small objects that a reader makes side by side, at most. */
@@ -88,7 +89,12 @@ async function readView(storage: Storage, inventory: Inventory, options: ReadVie
     ? limit(async () => checkConfig(await storage.get(CONFIG_NAME, undefined, options), storage.location))
     : Promise.resolve()
   const tombs = Promise.all([...inventory.tombs.keys()].map(id => limit(() => readTomb(storage, id, options))))
-  const [, readTombs, indexes] = await Promise.all([config, tombs, readIndexes(storage, inventory, limit, problems, options)])
+  const [, readTombs, indexes] = await Promise.all([
+    config,
+    tombs,
+    readIndexes(storage, inventory, limit, problems, options),
+    findEffectiveTimes(storage, inventory, limit, options.signal),
+  ])
   const damagedTomb = readTombs.map(([, tomb]) => tomb).find(tomb => isAppError(tomb))
   if (damagedTomb) problems.push(damagedTomb)
   const found = new Map(readTombs.flatMap(([id, tomb]) => (tomb === undefined || isAppError(tomb) ? [] : [[id, tomb] as const])))

@@ -1,11 +1,11 @@
 import { AppError, isAppError } from '../../util/errors.ts'
 import { compareSnapshots, type SnapshotRef } from '../format/object-names.ts'
-import { isLate, type StoredSnapshot } from '../format/snapshot.ts'
+import { isPending, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
-import { everyChunkOf } from '../read/read-manifest.ts'
+import { describeVersion, everyChunkOf, isComplete } from '../read/read-manifest.ts'
 import { isStillThere } from '../versions/forgotten-meanwhile.ts'
 import { decideRetention, type RetentionDecision, type RetentionPolicy } from '../versions/retention.ts'
-import { readSnapshot, readTags } from '../versions/versions.ts'
+import { applyLabels, readSnapshot } from '../versions/versions.ts'
 import { openForPrune, prune, type PruneBasis, type PruneRequest, type PruneResult } from './prune.ts'
 import { packsOf } from './reachability.ts'
 
@@ -40,9 +40,15 @@ export async function forget(context: RepositoryContext, request: ForgetRequest)
   const names: ForgottenName[] = []
   const doomed: SnapshotRef[] = []
   for (const name of request.names) {
-    const { unreadable, versions } = await versionsOf(repository, name)
+    const { unreadable, versions } = await versionsOf(opened, name)
     const options = { now: repository.view.inventory.asOf, keepNewest: !request.all }
-    names.push({ name, decision: decideRetention(versions, request.policy, options), unreadable: unreadable.map(({ error }) => error) })
+    const decision = decideRetention(versions, request.policy, options)
+    if (decision.forgotten.length > 0)
+      await expectWhole(
+        repository,
+        decision.kept.map(({ version }) => version),
+      )
+    names.push({ name, decision, unreadable: unreadable.map(({ error }) => error) })
     if (request.all) doomed.push(...unreadable.map(({ ref }) => ref))
   }
   const forgotten = names.flatMap(({ decision }) => decision.forgotten)
@@ -82,23 +88,23 @@ interface FoundVersions {
 
 /**
  * The versions of a name that a policy may count. A late snapshot that lacks chunks is not one of them. It is left
- * alone, because its pusher may still complete it.
+ * alone while its push may still replace it.
  */
-async function versionsOf(repository: OpenRepository, name: string): Promise<FoundVersions> {
+async function versionsOf({ repository, labels }: PruneBasis, name: string): Promise<FoundVersions> {
   const { storage, view, signal } = repository
   const found: StoredSnapshot[] = []
   const unreadable: FoundVersions['unreadable'] = []
   for (const ref of view.inventory.snapshots.filter(ref => ref.name === name)) {
     try {
       const snapshot = await readSnapshot(storage, ref, signal)
-      if (!isLate(snapshot) || (await isPresent(repository, snapshot))) found.push(snapshot)
+      if (!isPending(snapshot, view.inventory) || (await isPresent(repository, snapshot))) found.push(snapshot)
     } catch (error) {
       if (isAppError(error, 'not-found')) continue
       if (!isAppError(error, 'corrupt', 'newer-format')) throw error
       unreadable.push({ ref, error })
     }
   }
-  const tags = await readTags(storage, view, found, signal)
+  const tags = applyLabels(found, labels)
   return { versions: found.map(snapshot => ({ ...snapshot, tags: tags.get(snapshot.id)! })), unreadable }
 }
 
@@ -113,6 +119,20 @@ async function isPresent(repository: OpenRepository, snapshot: StoredSnapshot): 
   } catch (error) {
     if (!isAppError(error, 'corrupt') || (await isStillThere(repository, snapshot))) throw error
     return false
+  }
+}
+
+/**
+ * Throws `corrupt` if one of the versions that stay lacks chunks. A version that is to be forgotten may hold the last
+ * whole state of its files.
+ */
+async function expectWhole(repository: OpenRepository, kept: readonly StoredSnapshot[]): Promise<void> {
+  for (const snapshot of kept) {
+    if ((await isComplete(repository, snapshot)) || !(await isStillThere(repository, snapshot))) continue
+    throw new AppError('corrupt', `${describeVersion(snapshot)} lacks data, so no older version was forgotten in favour of it.`, {
+      hint: 'Run `colab-escape repair`: it shows which files are affected, and what can be done.',
+      isMissing: true,
+    })
   }
 }
 

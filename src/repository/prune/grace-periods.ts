@@ -21,8 +21,5 @@ const CLOCK_MS = 60 * 1000
 /** For `--now`, when nothing else is running: every listed object is old enough. */
 export const NO_GRACE_PERIODS: GracePeriods = { graceMs: -CLOCK_MS, lagMs: -CLOCK_MS, orphanMs: -CLOCK_MS }
 
-/** Age from which no push completes a late snapshot: its pusher has made another one (rule 5). */
-export const LATE_MS = 24 * 60 * 60 * 1000
-
 /** No upload takes longer than this: Drive drops uploads after a week. */
 export const UPLOAD_MS = 8 * 24 * 60 * 60 * 1000

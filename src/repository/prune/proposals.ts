@@ -67,7 +67,7 @@ async function keptBy(
     needed[entry] = 1
     if (isContent) flags[index.find(index.id(entry))] = LATE_ONLY
   })
-  const choice = new CopyChooser(index, { flags, incomplete: [] }, { stateOf: () => 'usable', isSpared: () => false })
+  const choice = new CopyChooser(index, { flags }, { stateOf: () => 'usable', isSpared: () => false })
   const { gains } = findStandaloneChunks(index, choice.select())
   for (const entry of gains.keys()) needed[entry] = 0
   return { needed, gains }

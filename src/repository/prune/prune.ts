@@ -9,16 +9,18 @@ import type { IndexedPack } from '../format/index-object.ts'
 import { compareSnapshots, indexName, packName, type SnapshotRef } from '../format/object-names.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { adoptPacks, openView, type RepositoryView } from '../open/view.ts'
+import type { DatedLabel } from '../versions/versions.ts'
 import { copyForMarks } from './copy-for-marks.ts'
 import type { GracePeriods } from './grace-periods.ts'
 import { deletableIndexes, droppablePacks, IndexHistory, packsNamedBy, writeIndexes } from './indexes.ts'
-import { removeLabels, removeLate } from './leftovers.ts'
+import { removeLabels } from './leftovers.ts'
 import type { MarkOptions } from './plan/choose-copies.ts'
 import { copyBytes, type MarkPlan, planMarks } from './plan/mark-plan.ts'
 import { neededPacks } from './plan/needed-packs.ts'
 import type { Reachability } from './plan/reachable-chunks.ts'
 import { markReachable, readRoots } from './reachability.ts'
 import { retireTombs, writeTombs } from './tombs.ts'
+import { readProtection } from './unreadable.ts'
 
 export interface PruneRequest {
   waits: GracePeriods
@@ -49,7 +51,6 @@ export interface PruneResult {
   indexes: number
   tombs: number
   labels: number
-  lateSnapshots: number
   /** Messages about what went wrong without stopping the run. */
   problems: string[]
 }
@@ -59,9 +60,13 @@ export interface PruneBasis {
   repository: OpenRepository
   /** Packs that no listed index names. They are put into the next index. */
   adopted: IndexedPack[]
+  labels: DatedLabel[]
 }
 
-/** Lists and opens a repository for deleting. Throws if a tomb can't be read, because it may name any pack (rule 6). */
+/**
+ * Lists and opens a repository for deleting. Throws if anything can't be read that may protect data: a tomb may
+ * name any pack (rule 6), and a label may keep a version.
+ */
 export async function openForPrune(context: RepositoryContext, known?: SnapshotRef): Promise<PruneBasis> {
   const { storage, signal, pool, reporter } = context
   reporter.progress({ phase: 'listing' })
@@ -73,7 +78,8 @@ export async function openForPrune(context: RepositoryContext, known?: SnapshotR
     snapshots.sort(compareSnapshots)
   }
   const adopted = await adoptPacks(storage, view, { signal })
-  return { repository: { storage, index: view.index, pool, signal, view }, adopted }
+  const repository = { storage, index: view.index, pool, signal, view }
+  return { repository, adopted, labels: await readProtection(repository) }
 }
 
 export interface Removal {
@@ -125,6 +131,7 @@ class PruneRun {
   private readonly repository: OpenRepository
   private readonly view: RepositoryView
   private readonly adopted: IndexedPack[]
+  private readonly labels: readonly DatedLabel[]
   private readonly request: PruneRequest
   private readonly removed: Removal
   /** When each tombed pack may be deleted, by its oldest tomb; ms by the store's clock. */
@@ -133,11 +140,12 @@ class PruneRun {
   private readonly deleted = new Set<string>()
   private outOfSpace: AppError | undefined
 
-  constructor(context: RepositoryContext, { repository, adopted }: PruneBasis, request: PruneRequest, removed: Removal) {
+  constructor(context: RepositoryContext, { repository, adopted, labels }: PruneBasis, request: PruneRequest, removed: Removal) {
     this.context = context
     this.repository = repository
     this.view = repository.view
     this.adopted = adopted
+    this.labels = labels
     this.request = request
     this.removed = removed
     this.due = dueTimes(this.view, request.waits.graceMs)
@@ -152,7 +160,6 @@ class PruneRun {
       indexes: 0,
       tombs: 0,
       labels: 0,
-      lateSnapshots: 0,
       problems: this.view.problems.map(({ message }) => message),
     }
   }
@@ -178,11 +185,7 @@ class PruneRun {
       await storage.remove(indexName(id), { signal })
       this.result.indexes++
     }
-    for (const name of await removeLate(this.repository, reachable.incomplete)) {
-      gone.add(name)
-      this.result.lateSnapshots++
-    }
-    this.result.labels = await removeLabels(this.repository, gone, this.request.waits)
+    this.result.labels = await removeLabels(this.repository, this.labels, gone, this.request.waits)
     if (this.outOfSpace) throw this.outOfSpace
   }
 

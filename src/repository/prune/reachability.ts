@@ -2,7 +2,7 @@ import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
 import { GRACE_MS } from '../format/limits.ts'
 import type { SnapshotRef } from '../format/object-names.ts'
-import { isLate, type StoredSnapshot } from '../format/snapshot.ts'
+import { isPending, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { chunkIdsOf, describeVersion } from '../read/read-manifest.ts'
 import { isStillThere } from '../versions/forgotten-meanwhile.ts'
@@ -24,7 +24,7 @@ export async function readRoots(repository: OpenRepository, refs: readonly Snaps
       if (isAppError(error, 'not-found')) continue
       if (!isAppError(error, 'corrupt')) throw error
       throw new AppError('corrupt', `${error.message}. It is unknown which chunks it needs, so nothing was deleted.`, {
-        hint: `Give it up with \`colab-escape forget ${ref.name} --all\` (all versions of ${ref.name}), or delete the object ${ref.objectName}.`,
+        hint: `Run \`colab-escape repair\`. If nothing can be done, \`colab-escape repair --give-up\` deletes the object ${ref.objectName}.`,
         cause: error,
       })
     }
@@ -32,27 +32,27 @@ export async function readRoots(repository: OpenRepository, refs: readonly Snaps
   return roots
 }
 
-/** Flags the chunks that `snapshots` reach. Throws if a committed one reaches a chunk that is in no pack. */
+/**
+ * Flags the chunks that `snapshots` reach. Throws if one reaches a chunk that is in no pack, unless its push may still
+ * replace it.
+ */
 export async function markReachable(repository: OpenRepository, snapshots: readonly StoredSnapshot[]): Promise<Reachability> {
   const { index, view } = repository
-  const reachable: Reachability = { flags: new Uint8Array(index.size), incomplete: [] }
+  const reachable: Reachability = { flags: new Uint8Array(index.size) }
   for (const snapshot of snapshots) {
     throwIfAborted(repository.signal)
-    const late = isLate(snapshot)
-    const flag = late ? LATE_ONLY : COMMITTED
-    let complete = true
+    const pending = isPending(snapshot, view.inventory)
+    const flag = pending ? LATE_ONLY : COMMITTED
     try {
       await eachChunk(repository, snapshot, (entry, id) => {
         if (entry >= 0) reachable.flags[entry] = Math.max(reachable.flags[entry]!, flag)
-        else if (late) complete = false
-        else throw missingChunk(snapshot, id, view.inventory.asOf)
+        else if (!pending) throw missingChunk(snapshot, id, view.inventory.asOf)
       })
     } catch (error) {
       if (!isAppError(error, 'corrupt', 'unavailable')) throw error
       // the listing may not show all packs of a new version yet, and still show packs that are deleted by now
       if (await isStillThere(repository, snapshot)) throw isNew(snapshot, view.inventory.asOf) ? notShownYet(error.message, error) : error
     }
-    if (!complete) reachable.incomplete.push(snapshot)
   }
   return reachable
 }
@@ -106,7 +106,7 @@ function missingChunk(snapshot: StoredSnapshot, id: Uint8Array, asOf: number): A
   const what = `${describeVersion(snapshot)} needs the chunk ${Buffer.from(id).toString('hex', 0, 6)}, which is in no pack that can be read. Nothing was deleted.`
   if (isNew(snapshot, asOf)) return notShownYet(what)
   return new AppError('corrupt', what, {
-    hint: 'Run `colab-escape check` to see which files are affected; forget that version to go on without it.',
+    hint: 'Run `colab-escape repair`: it shows which files are affected, and what can be done.',
     isMissing: true,
   })
 }

@@ -21,5 +21,5 @@ export async function commitSnapshot(storage: Storage, snapshot: Snapshot, signa
     throw new AppError('corrupt', `The new snapshot does not read back as it was written to ${storage.location}.`, {
       hint: 'Push again. If the error stays, check the disk.',
     })
-  return decodeSnapshot(bytes, { objectName, name, time, shortId: id.slice(0, 16), created })
+  return decodeSnapshot(bytes, { objectName, name, time, shortId: id.slice(0, 16), created, effectiveTime: time })
 }

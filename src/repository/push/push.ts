@@ -7,11 +7,9 @@ import { Chunker } from '../../chunking/chunker.ts'
 import type { GitState } from '../../local/git-state.ts'
 import { ReadAheadStorage } from '../../storage/read-ahead.ts'
 import { AppError } from '../../util/errors.ts'
-import { toHex } from '../../util/hash.ts'
 import type { IndexedPack } from '../format/index-object.ts'
-import { encodeLabel } from '../format/label-and-tomb.ts'
 import { COMMIT_WINDOW_MS } from '../format/limits.ts'
-import { checkName, labelName, type Inventory } from '../format/object-names.ts'
+import { checkName, type Inventory } from '../format/object-names.ts'
 import { isLate, type Snapshot, type StoredSnapshot } from '../format/snapshot.ts'
 import type { ChunkIndex } from '../index/chunk-index.ts'
 import { readNewestAhead, type RepositoryContext } from '../open/open.ts'
@@ -20,6 +18,7 @@ import { LiveSource, type LiveRules } from '../source/live-source.ts'
 import type { SourceReading } from '../source/source-reader.ts'
 import type { StatCache } from '../source/stat-cache.ts'
 import type { Metrics } from '../versions/metrics.ts'
+import { writeLabel } from '../versions/tags.ts'
 import { newestSnapshot } from '../versions/versions.ts'
 import { IndexWriter } from '../write/index-writer.ts'
 import type { AcknowledgedPack, PackWriter } from '../write/pack-writer.ts'
@@ -198,7 +197,7 @@ class PushRun {
     if (live && moved.length > 0)
       return { kind: 'done', result: { ...result, outcome: 'moved', snapshot: undefined, unreadable: live.unreadable(moved) } }
     if (equal) {
-      await this.labelUnchanged(parent)
+      await this.labelUnchanged(listed, parent)
       return { kind: 'done', result: { ...result, outcome: 'unchanged', snapshot: parent } }
     }
     const needed = [...presence.usedPacks(), ...packs.acknowledged.map(pack => pack.id)]
@@ -246,7 +245,7 @@ class PushRun {
     const git = await this.request.git
     return {
       name,
-      time: Math.max(this.storeTime(listed), (parent?.time ?? 0) + 1),
+      time: Math.max(this.storeTime(listed), (parent?.ref.effectiveTime ?? 0) + 1),
       listed: listed.view.inventory.asOf,
       host,
       source: { path: source.root.toWellFormed(), type: source.rootType },
@@ -273,10 +272,9 @@ class PushRun {
   }
 
   /** Adds the tags of the request to the newest version, which equals the source. */
-  private async labelUnchanged(parent: StoredSnapshot): Promise<void> {
+  private async labelUnchanged(listed: ListedView, parent: StoredSnapshot): Promise<void> {
     const add = this.request.tags.filter(tag => !parent.tags.includes(tag))
     if (add.length === 0) return
-    const label = encodeLabel({ snapshot: parent.id, add, remove: [] }, toHex(this.context.surroundings.random(16)))
-    await this.context.storage.put(labelName(label.id), label.bytes, { signal: this.context.signal })
+    await writeLabel(this.context, { snapshot: parent.id, add, remove: [], time: this.storeTime(listed) })
   }
 }

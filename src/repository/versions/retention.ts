@@ -27,7 +27,7 @@ export interface BestRule extends BestSpec {
 /** The fields of a version that the rules use. */
 export interface RetentionCandidate {
   id: string
-  ref: Pick<SnapshotRef, 'time' | 'shortId'>
+  ref: Pick<SnapshotRef, 'effectiveTime' | 'shortId'>
   tags: readonly string[]
   metrics: Readonly<Record<string, number>>
 }
@@ -67,7 +67,7 @@ export function decideRetention<V extends RetentionCandidate>(
   policy: RetentionPolicy,
   options: DecisionOptions,
 ): RetentionDecision<V> {
-  const newestFirst = [...versions].sort((a, b) => b.ref.time - a.ref.time || (a.ref.shortId < b.ref.shortId ? 1 : -1))
+  const newestFirst = [...versions].sort((a, b) => b.ref.effectiveTime - a.ref.effectiveTime || (a.ref.shortId < b.ref.shortId ? 1 : -1))
   const reasons = new Map<V, string[]>(newestFirst.map(version => [version, []]))
   const keep = (version: V, reason: string): void => void reasons.get(version)!.push(reason)
 
@@ -78,7 +78,8 @@ export function decideRetention<V extends RetentionCandidate>(
     for (const version of newestFirst.filter(({ tags }) => tags.includes(tag))) keep(version, `tag ${tag}`)
   const { within } = policy
   if (within)
-    for (const version of newestFirst.filter(({ ref }) => ref.time >= options.now - within.ms)) keep(version, `within ${within.text}`)
+    for (const version of newestFirst.filter(({ ref }) => ref.effectiveTime >= options.now - within.ms))
+      keep(version, `within ${within.text}`)
   for (const rule of policy.best ?? [])
     for (const version of rankByMetric(newestFirst, ({ metrics }) => metrics, rule).slice(0, rule.count))
       keep(version, `best ${rule.metric} ${version.metrics[rule.metric]}`)
@@ -97,7 +98,7 @@ function keepBuckets<V extends RetentionCandidate>(
 ): void {
   const seen = new Set<string>()
   for (const version of newestFirst) {
-    const { key, label } = bucketOf(bucket, version.ref.time)
+    const { key, label } = bucketOf(bucket, version.ref.effectiveTime)
     if (seen.has(key)) continue
     if (seen.size >= count) return
     seen.add(key)

@@ -1,11 +1,11 @@
 import { AppError } from '../../util/errors.ts'
 import { toHex } from '../../util/hash.ts'
-import { encodeLabel } from '../format/label-and-tomb.ts'
+import { encodeLabel, type Label } from '../format/label-and-tomb.ts'
 import { labelName } from '../format/object-names.ts'
 import { versionLabel, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { endOfMoment, endOfRelative } from './moments.ts'
-import { readSnapshots, readTags } from './versions.ts'
+import { applyLabels, readLabels, readSnapshots } from './versions.ts'
 
 const MAX_TAG = 1000
 /**
@@ -66,7 +66,10 @@ export async function changeTags(
       hint: 'Choose another word.',
     })
   const versions = await readSnapshots(repository, view, refs)
-  const tags = await readTags(repository.storage, view, versions, context.signal)
+  const labels = await readLabels(repository.storage, view, error => view.problems.push(error), context.signal)
+  const tags = applyLabels(versions, labels)
+  // also after labels of a clock that was ahead
+  const time = Math.max(view.inventory.asOf, (labels.at(-1)?.at ?? 0) + 1)
   const own = tags.get(snapshot.id) ?? snapshot.tags
   const absent = remove.find(tag => !own.includes(tag))
   if (absent !== undefined)
@@ -76,10 +79,10 @@ export async function changeTags(
   if (move)
     for (const other of versions) {
       const moved = other.id === snapshot.id ? [] : add.filter(tag => tags.get(other.id)!.includes(tag))
-      if (moved.length > 0) await writeLabel(context, other, [], moved)
+      if (moved.length > 0) await writeLabel(context, { snapshot: other.id, add: [], remove: moved, time })
     }
   const added = add.filter(tag => !own.includes(tag))
-  if (added.length + remove.length > 0) await writeLabel(context, snapshot, added, [...remove])
+  if (added.length + remove.length > 0) await writeLabel(context, { snapshot: snapshot.id, add: added, remove: [...remove], time })
   const elsewhere = (move ? [] : add).flatMap(tag => {
     const bearing = versions.filter(({ id }) => id === snapshot.id || tags.get(id)!.includes(tag))
     return bearing.length > 1 ? [{ tag, newest: bearing.at(-1)!, versions: bearing.length }] : []
@@ -89,7 +92,7 @@ export async function changeTags(
 
 const isStartOf = (tag: string, shortId: string): boolean => /^[0-9a-f]{4,64}$/.test(tag) && shortId.startsWith(tag.slice(0, 16))
 
-async function writeLabel({ storage, surroundings, signal }: RepositoryContext, { id }: StoredSnapshot, add: string[], remove: string[]) {
-  const label = encodeLabel({ snapshot: id, add, remove }, toHex(surroundings.random(16)))
+export async function writeLabel({ storage, surroundings, signal }: RepositoryContext, content: Label): Promise<void> {
+  const label = encodeLabel(content, toHex(surroundings.random(16)))
   await storage.put(labelName(label.id), label.bytes, { signal })
 }

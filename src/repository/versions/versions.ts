@@ -6,8 +6,8 @@ import pLimit from 'p-limit'
 import type { Storage } from '../../storage/storage.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { decodeLabel, type Label } from '../format/label-and-tomb.ts'
-import { checkName, labelName, type SnapshotRef } from '../format/object-names.ts'
-import { decodeSnapshot, isLate, type StoredSnapshot } from '../format/snapshot.ts'
+import { checkName, isAbsurdTime, labelName, type SnapshotRef } from '../format/object-names.ts'
+import { decodeSnapshot, isLate, isPending, type StoredSnapshot } from '../format/snapshot.ts'
 import { PARALLEL_READS, type RepositoryView } from '../open/view.ts'
 import type { BlockSource } from '../read/read-chunks.ts'
 import { isComplete } from '../read/read-manifest.ts'
@@ -69,44 +69,81 @@ export async function readSnapshot(storage: Storage, ref: SnapshotRef, signal?: 
   return decodeSnapshot(await storage.get(ref.objectName, undefined, { signal }), ref)
 }
 
-/** All tags of snapshots, by id: their own, changed by labels in the order of the store's clock. */
+export interface DatedLabel extends Label {
+  id: string
+  /** When the store created the object, and when the label was made; ms since 1970 by the store's clock. */
+  created: number
+  at: number
+}
+
+/**
+ * Reads all labels, in the order in which they apply. Their own times count, because creation times are new in a copy
+ * of a repository. Calls `onDamage` for each label that can't be read: its tags are unknown.
+ */
+export async function readLabels(
+  storage: Storage,
+  { inventory }: RepositoryView,
+  onDamage: (error: AppError) => void,
+  signal?: AbortSignal,
+): Promise<DatedLabel[]> {
+  const limit = pLimit(PARALLEL_READS)
+  const read = [...inventory.labels].map(([id, { created }]) =>
+    limit(async () => {
+      const bytes = await storage.get(labelName(id), undefined, { signal })
+      try {
+        const label = decodeLabel(bytes, id)
+        const hasTime = label.time !== undefined && !isAbsurdTime(label.time, inventory.asOf)
+        return [{ ...label, at: hasTime ? label.time! : created, created, id }]
+      } catch (error) {
+        if (!isAppError(error, 'corrupt')) throw error
+        onDamage(error)
+        return []
+      }
+    }),
+  )
+  return (await Promise.all(read)).flat().sort((a, b) => a.at - b.at || a.created - b.created || (a.id < b.id ? -1 : 1))
+}
+
+/** All tags of snapshots, by id: their own, changed by labels. */
+export function applyLabels(snapshots: readonly StoredSnapshot[], labels: readonly Label[]): Map<string, string[]> {
+  const tags = new Map(snapshots.map(snapshot => [snapshot.id, new Set(snapshot.tags)]))
+  for (const label of labels) {
+    const own = tags.get(label.snapshot)
+    for (const tag of label.remove) own?.delete(tag)
+    for (const tag of label.add) own?.add(tag)
+  }
+  return new Map([...tags].map(([id, set]) => [id, [...set]]))
+}
+
+/** All tags of snapshots, by id. Adds damaged labels to the view's problems. */
 export async function readTags(
   storage: Storage,
   view: RepositoryView,
   snapshots: readonly StoredSnapshot[],
   signal?: AbortSignal,
 ): Promise<Map<string, string[]>> {
-  const tags = new Map(snapshots.map(snapshot => [snapshot.id, new Set(snapshot.tags)]))
-  const limit = pLimit(PARALLEL_READS)
-  const ordered = [...view.inventory.labels].sort(([a, x], [b, y]) => x.created - y.created || (a < b ? -1 : 1))
-  const labels = await Promise.all(ordered.map(([id]) => limit(() => readLabel(storage, view, id, signal))))
-  for (const label of labels) {
-    const own = label && tags.get(label.snapshot)
-    for (const tag of label?.remove ?? []) own?.delete(tag)
-    for (const tag of label?.add ?? []) own?.add(tag)
-  }
-  return new Map([...tags].map(([id, set]) => [id, [...set]]))
+  return applyLabels(snapshots, await readLabels(storage, view, error => view.problems.push(error), signal))
 }
 
-/** Reads a label. Undefined if it is damaged; then the damage is added to the view's problems. */
-async function readLabel(storage: Storage, view: RepositoryView, id: string, signal?: AbortSignal): Promise<Label | undefined> {
-  const bytes = await storage.get(labelName(id), undefined, { signal })
-  try {
-    return decodeLabel(bytes, id)
-  } catch (error) {
-    if (!isAppError(error, 'corrupt')) throw error
-    view.problems.push(error)
-    return undefined
-  }
+export interface ReadOptions {
+  /** True to read late versions too that lack chunks while their pushes may still replace them. */
+  pending?: boolean
 }
 
 /**
- * Reads many snapshots in parallel. Leaves out damaged ones, and late ones that are not complete. Adds the damage to
- * the view's problems.
+ * Reads many snapshots in parallel. Leaves out damaged ones, and by default pending ones that lack chunks. Adds the
+ * damage to the view's problems.
  */
-export async function readSnapshots(source: BlockSource, view: RepositoryView, refs: readonly SnapshotRef[]): Promise<StoredSnapshot[]> {
+export async function readSnapshots(
+  source: BlockSource,
+  view: RepositoryView,
+  refs: readonly SnapshotRef[],
+  options: ReadOptions = {},
+): Promise<StoredSnapshot[]> {
   const read = await readSideBySide(source, view, refs)
-  return read.flatMap(version => (version === undefined || isAppError(version) ? [] : [version]))
+  return read.flatMap(version =>
+    version === undefined || isAppError(version) || (isUnfinished(version, view) && options.pending !== true) ? [] : [version],
+  )
 }
 
 function readSideBySide(
@@ -115,17 +152,17 @@ function readSideBySide(
   refs: readonly SnapshotRef[],
 ): Promise<(StoredSnapshot | AppError | undefined)[]> {
   const limit = pLimit(PARALLEL_READS)
-  return Promise.all(refs.map(ref => limit(() => readOffered(source, view, ref))))
+  return Promise.all(refs.map(ref => limit(() => readVersion(source, view, ref))))
 }
 
 /**
- * Reads a version. Returns the error if it is damaged or of a newer format, and adds it to the view's problems. Returns
- * undefined if the version vanished, or if it is late and not complete.
+ * Reads a version, and notes if it is late and lacks chunks. Returns the error if it is damaged or of a newer format,
+ * and adds it to the view's problems. Returns undefined if the version vanished.
  */
-async function readOffered(source: BlockSource, view: RepositoryView, ref: SnapshotRef): Promise<StoredSnapshot | AppError | undefined> {
+async function readVersion(source: BlockSource, view: RepositoryView, ref: SnapshotRef): Promise<StoredSnapshot | AppError | undefined> {
   try {
     const snapshot = await readSnapshot(source.storage, ref, source.signal)
-    return isLate(snapshot) && !(await isComplete(source, snapshot)) ? undefined : snapshot
+    return isLate(snapshot) && !(await isComplete(source, snapshot)) ? { ...snapshot, lacksChunks: true } : snapshot
   } catch (error) {
     if (!isAppError(error, 'corrupt', 'not-found', 'newer-format')) throw error
     if (error.code === 'not-found') return undefined
@@ -134,12 +171,17 @@ async function readOffered(source: BlockSource, view: RepositoryView, ref: Snaps
   }
 }
 
+/** Rule 5: true if a version lacks chunks and its push may still replace it. Only its id finds it. */
+function isUnfinished(version: StoredSnapshot, { inventory }: RepositoryView): boolean {
+  return version.lacksChunks === true && isPending(version, inventory)
+}
+
 /** The newest snapshot of a name that can be read, or undefined. Reads no more snapshots than necessary. */
 export async function newestSnapshot(source: BlockSource, view: RepositoryView, name: string): Promise<StoredSnapshot | undefined> {
   const refs = view.inventory.snapshots.filter(ref => ref.name === name)
   for (const ref of refs.reverse()) {
-    const version = await readOffered(source, view, ref)
-    if (version && !isAppError(version)) return version
+    const version = await readVersion(source, view, ref)
+    if (version && !isAppError(version) && !isUnfinished(version, view)) return version
   }
   return undefined
 }
@@ -164,8 +206,8 @@ async function findByCount(
 ): Promise<StoredSnapshot | AppError> {
   let versions = 0
   for (const ref of [...refs].reverse()) {
-    const version = await readOffered(source, view, ref)
-    if (version && versions++ === back) return version
+    const version = await readVersion(source, view, ref)
+    if (version && (isAppError(version) || !isUnfinished(version, view)) && versions++ === back) return version
   }
   throw new AppError('not-found', `${name} has ${versions} version${versions === 1 ? '' : 's'}, so there is no ${name}~${back}.`, {
     hint: `List them: colab-escape log ${name}`,
@@ -185,11 +227,12 @@ async function findByMark(
   at: string,
 ): Promise<StoredSnapshot | AppError> {
   const read = await readSideBySide(source, view, refs)
-  const versions = refs.flatMap((ref, i) => (read[i] ? [{ ref, version: read[i] }] : []))
+  const all = refs.flatMap((ref, i) => (read[i] ? [{ ref, version: read[i] }] : []))
+  const versions = all.filter(({ version }) => isAppError(version) || !isUnfinished(version, view))
   const readable = versions.flatMap(({ version }) => (isAppError(version) ? [] : [version]))
   const tags = await readTags(source.storage, view, readable, source.signal)
-  const chosen = choose(versions, tags, at, view.inventory.asOf)
-  const found = chosen && versions[versions.indexOf(chosen) - back]
+  const chosen = findById(all, at, LONG_ID) ?? choose(versions, tags, at, view.inventory.asOf)
+  const found = chosen && (back === 0 ? chosen : versions[versions.indexOf(chosen) - back])
   if (found) return found.version
   // the tags of a damaged version can't be known
   const damage = versions.find(({ version }) => isAppError(version))
@@ -210,6 +253,21 @@ function metricsHint(name: string, versions: readonly StoredSnapshot[]): string 
   return `${name} has these: ${known.slice(0, 10).join(', ')}${known.length > 10 ? ', ...' : ''}`
 }
 
+/** So many digits always mean an id. A tag can be longer: it must not stand for another version than its digits say. */
+const LONG_ID = /^[0-9a-f]{8,64}$/
+const SHORT_ID = /^[0-9a-f]{4,7}$/
+
+/** The version whose id begins with `at`, if `at` has the form `digits`. Throws `usage` if there are several. */
+function findById(versions: readonly ReadVersion[], at: string, digits: RegExp): ReadVersion | undefined {
+  if (!digits.test(at)) return undefined
+  const found = versions.filter(({ ref, version }) =>
+    isAppError(version) ? ref.shortId.startsWith(at.slice(0, 16)) : version.id.startsWith(at),
+  )
+  if (found.length > 1)
+    throw new AppError('usage', `@${at} is the beginning of ${found.length} ids.`, { hint: 'Write more digits of the id.' })
+  return found[0]
+}
+
 /**
  * Chooses the newest version with the tag `at`; else the one whose id begins so; else the best by a metric; else the
  * newest at a time. `now` is ms by the store's clock.
@@ -217,16 +275,12 @@ function metricsHint(name: string, versions: readonly StoredSnapshot[]): string 
 function choose(versions: readonly ReadVersion[], tags: Map<string, string[]>, at: string, now: number): ReadVersion | undefined {
   const tagged = versions.filter(({ version }) => !isAppError(version) && tags.get(version.id)!.includes(at)).at(-1)
   if (tagged) return tagged
-  const hasId = ({ ref, version }: ReadVersion): boolean =>
-    isAppError(version) ? ref.shortId.startsWith(at.slice(0, 16)) : version.id.startsWith(at)
-  const byId = /^[0-9a-f]{4,64}$/.test(at) ? versions.filter(hasId) : []
-  if (byId.length > 1)
-    throw new AppError('usage', `@${at} is the beginning of ${byId.length} ids.`, { hint: 'Write more digits of the id.' })
-  if (byId[0]) return byId[0]
+  const byId = findById(versions, at, SHORT_ID)
+  if (byId) return byId
   const best = parseBest(at)
   if (best) return rankByMetric([...versions].reverse(), ({ version }) => (isAppError(version) ? {} : version.metrics), best)[0]
   const end = endOfMoment(at) ?? endOfRelative(at, now)
-  return end === undefined ? undefined : versions.filter(({ ref }) => ref.time <= end).at(-1)
+  return end === undefined ? undefined : versions.filter(({ ref }) => ref.effectiveTime <= end).at(-1)
 }
 
 function unknownName(location: string, view: RepositoryView, name: string): AppError {

@@ -9,9 +9,9 @@ import { formatBytes } from '../../util/format-bytes.ts'
 import { sha256Hex } from '../../util/hash.ts'
 import { sleep as realSleep, type Sleep } from '../../util/waiting.ts'
 import { badRange, conflict, notFound } from '../errors.ts'
-import { checkName, checkSize, resolveRange } from '../object-checks.ts'
+import { checkEntryName, checkName, checkSize, resolveRange } from '../object-checks.ts'
 import type { RetryOptions } from '../retrying.ts'
-import { isObjectName } from '../storage.ts'
+import { isEntryName } from '../storage.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from '../storage.ts'
 import { Downloader } from './download.ts'
 import { DriveApi, type DriveFile } from './drive-api.ts'
@@ -110,7 +110,7 @@ export class DriveStorage implements Storage {
     const { files } = ids.length > 0 ? await this.api.listChildren(ids, { foldersOnly: false }, signal) : { files: [] }
     this.files = new Map()
     for (const file of files) {
-      if (!isObjectName(file.name)) continue
+      if (!isEntryName(file.name)) continue
       const copies = this.files.get(file.name)
       if (copies) copies.push(file)
       else this.files.set(file.name, [file])
@@ -127,7 +127,7 @@ export class DriveStorage implements Storage {
 
   async get(name: string, range?: ByteRange, { signal }: StorageOptions = {}): Promise<Uint8Array> {
     throwIfAborted(signal)
-    checkName(name)
+    checkEntryName(name)
     for (const file of await this.copiesOf(name, signal)) {
       const { start, end } = resolveRange(name, file.size, range)
       try {
@@ -213,7 +213,7 @@ export class DriveStorage implements Storage {
 
   async remove(name: string, { signal }: StorageOptions = {}): Promise<void> {
     throwIfAborted(signal)
-    checkName(name)
+    checkEntryName(name)
     if (this.known(name).length === 0) await this.list({ signal })
     for (const file of this.known(name)) await this.deleteCopy(file, signal)
     this.files?.delete(name)

@@ -1,6 +1,6 @@
 import { isAppError } from '../../util/errors.ts'
 import { persist, type RetryOptions } from '../retrying.ts'
-import { isObjectName, type StorageOptions, type StoredObject } from '../storage.ts'
+import { isEntryName, type StorageOptions, type StoredObject } from '../storage.ts'
 import type { Trash } from '../trash.ts'
 import type { DriveApi, DriveFile } from './drive-api.ts'
 import type { DriveFolders } from './folders.ts'
@@ -30,7 +30,7 @@ export class DriveTrash implements Trash {
       return ids.length === 0 ? [] : (await this.api.listChildren(ids, { foldersOnly: false, trashed: true }, signal)).files
     })
     this.files = new Map()
-    for (const file of files.filter(({ name }) => isObjectName(name)))
+    for (const file of files.filter(({ name }) => isEntryName(name)))
       this.files.set(file.name, [...(this.files.get(file.name) ?? []), file])
     return files.filter(({ name }) => this.files.has(name)).map(({ name, size, created }) => ({ name, size, created }))
   }

@@ -1,5 +1,5 @@
 import { conflict, notFound } from '../../../src/storage/errors.ts'
-import { checkName, checkSize, resolveRange } from '../../../src/storage/object-checks.ts'
+import { checkEntryName, checkName, checkSize, resolveRange } from '../../../src/storage/object-checks.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from '../../../src/storage/storage.ts'
 import { equalBytes } from '../../../src/util/bytes.ts'
 import { throwIfAborted } from '../../../src/util/errors.ts'
@@ -35,7 +35,7 @@ export class MemoryStorage implements Storage {
 
   async get(name: string, range?: ByteRange, options: StorageOptions = {}): Promise<Uint8Array> {
     throwIfAborted(options.signal)
-    checkName(name)
+    checkEntryName(name)
     const present = this.objects.get(name)
     if (present === undefined) throw notFound(name, this.location)
     const { start, end } = resolveRange(name, present.bytes.length, range)
@@ -50,7 +50,7 @@ export class MemoryStorage implements Storage {
 
   async remove(name: string, options: StorageOptions = {}): Promise<void> {
     throwIfAborted(options.signal)
-    checkName(name)
+    checkEntryName(name)
     this.objects.delete(name)
   }
 

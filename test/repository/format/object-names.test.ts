@@ -6,6 +6,7 @@ import {
   compareSnapshots,
   indexName,
   isOurs,
+  kindOfMangled,
   labelName,
   nameProblem,
   packName,
@@ -35,7 +36,7 @@ describe('the object name of a snapshot', () => {
         const objectName = snapshotObjectName(at, id, name)
         expect(isObjectName(objectName)).toBe(true)
         expect(isOurs(objectName)).toBe(true)
-        expect(parse(objectName)).toEqual({ objectName, name, time: at, shortId: id.slice(0, 16), created: 7 })
+        expect(parse(objectName)).toEqual({ objectName, name, time: at, shortId: id.slice(0, 16), created: 7, effectiveTime: at })
       }),
       { seed: 1, numRuns: 1000 },
     )
@@ -77,7 +78,7 @@ describe('the object name of a snapshot', () => {
   ])('%s is none', name => {
     expect(parse(name)).toBeUndefined()
     expect(takeInventory({ asOf: 0, objects: [{ name, size: 1, created: 0 }] })).toMatchObject({
-      unknown: [name],
+      mangled: [{ name, kind: 'snapshot', size: 1 }],
       snapshots: [],
       empty: false,
     })
@@ -139,9 +140,28 @@ test('an inventory sorts objects into what they are and leaves foreign ones alon
     hasConfig: true,
     empty: false,
     features: ['encryption'],
-    unknown: [`pack-${a}.tmp`, `label-${a}`],
+    mangled: [
+      { name: `pack-${a}.tmp`, kind: 'pack', size: 1 },
+      { name: `label-${a}`, kind: 'label', size: 1 },
+    ],
   })
   for (const kind of ['packs', 'indexes', 'labels', 'tombs'] as const) expect([...inventory[kind].keys()]).toEqual([a])
   expect(inventory.snapshots.map(ref => ref.objectName)).toEqual([older, newer])
   expect(takeInventory({ asOf: 9, objects: foreign.map(name => object(name)) }).empty).toBe(true)
 })
+
+test.each([
+  ['Copy of snapshot-20261122T182401123Z-0123456789abcdef-data.json', 'snapshot'],
+  ['snapshot-20261122T182401123Z-0123456789abcdef-data (1).json', 'snapshot'],
+  ['SNAPSHOT-20261122T182401123Z-0123456789ABCDEF-DATA.JSON', 'snapshot'],
+  ['.snapshot-20261122T182401123Z-0123456789abcdef-data.json.Xy12', 'snapshot'],
+  ['snapshot-+0100000101T000000000Z-2ef3cff3705584d5-data.json', 'snapshot'],
+  [`Kopie von label-${hexOf(1)}.json`, 'label'],
+  [`tomb-${hexOf(1)}.json~`, 'tomb'],
+  [`pack-${hexOf(1)} (1)`, 'pack'],
+  [`index-${hexOf(1)}-conflict`, 'index'],
+  ['index-of-files.txt', 'index'],
+  ['my-packages', undefined],
+  ['notes about labels.txt', undefined],
+  ['labels-1234.csv', undefined],
+])('%s looks like %s', (name, kind) => expect(kindOfMangled(name)).toBe(kind))

@@ -57,7 +57,14 @@ const snapshot = aSnapshot()
 /** Decodes `content` as an object with the right name, so that only the content can be refused. */
 function decodeContent(content: object): unknown {
   const bytes = Buffer.from(JSON.stringify(content))
-  return decodeSnapshot(bytes, { objectName: 'x', name: 'data', time: 1000, shortId: sha256Hex(bytes).slice(0, 16), created: 0 })
+  return decodeSnapshot(bytes, {
+    objectName: 'x',
+    name: 'data',
+    time: 1000,
+    shortId: sha256Hex(bytes).slice(0, 16),
+    created: 0,
+    effectiveTime: 1000,
+  })
 }
 
 describe('a snapshot', () => {
@@ -66,7 +73,14 @@ describe('a snapshot', () => {
       fc.property(anySnapshot, content => {
         const { id, objectName, bytes } = encodeSnapshot(content)
         const ref = parseSnapshotObjectName({ name: objectName, size: bytes.length, created: 5 })!
-        expect(ref).toEqual({ objectName, name: content.name, time: content.time, shortId: id.slice(0, 16), created: 5 })
+        expect(ref).toEqual({
+          objectName,
+          name: content.name,
+          time: content.time,
+          shortId: id.slice(0, 16),
+          created: 5,
+          effectiveTime: content.time,
+        })
         expect(decodeSnapshot(bytes, ref)).toEqual({ ...content, id: sha256Hex(bytes), ref })
       }),
       { seed: 1, numRuns: 300 },
@@ -75,14 +89,14 @@ describe('a snapshot', () => {
 
   test('is refused with any bit flipped or its end missing', () => {
     const { id, objectName, bytes } = encodeSnapshot(snapshot)
-    const ref: SnapshotRef = { objectName, name: 'data', time: 1000, shortId: id.slice(0, 16), created: 0 }
+    const ref: SnapshotRef = { objectName, name: 'data', time: 1000, shortId: id.slice(0, 16), created: 0, effectiveTime: 1000 }
     for (let bit = 0; bit < bytes.length * 8; bit++) refusal(() => decodeSnapshot(flipBit(bytes, bit), ref))
     for (let length = 0; length < bytes.length; length++) refusal(() => decodeSnapshot(bytes.subarray(0, length), ref))
   })
 
   test('under the name or time of another is refused', () => {
     const { id, objectName, bytes } = encodeSnapshot(snapshot)
-    const ref: SnapshotRef = { objectName, name: 'data', time: 1000, shortId: id.slice(0, 16), created: 0 }
+    const ref: SnapshotRef = { objectName, name: 'data', time: 1000, shortId: id.slice(0, 16), created: 0, effectiveTime: 1000 }
     expect(decodeSnapshot(bytes, ref).id).toBe(id)
     expect(refusal(() => decodeSnapshot(bytes, { ...ref, name: 'date' })).message).toContain('another name or time')
     expect(refusal(() => decodeSnapshot(bytes, { ...ref, time: 1001 })).message).toContain('another name or time')
@@ -131,7 +145,8 @@ describe('a snapshot', () => {
 
   test('is late when the store made it later than the commit window after its listing', () => {
     const { id, objectName, bytes } = encodeSnapshot(snapshot)
-    const created = (at: number) => decodeSnapshot(bytes, { objectName, name: 'data', time: 1000, shortId: id.slice(0, 16), created: at })
+    const created = (at: number) =>
+      decodeSnapshot(bytes, { objectName, name: 'data', time: 1000, shortId: id.slice(0, 16), created: at, effectiveTime: 1000 })
     expect(isLate(created(snapshot.listed + COMMIT_WINDOW_MS))).toBe(false)
     expect(isLate(created(snapshot.listed + COMMIT_WINDOW_MS + 1))).toBe(true)
   })

@@ -61,6 +61,7 @@ describe('a version', () => {
   })
 
   test('by a day or a moment: the newest at its end', async () => {
+    store.clock = NOON + 3 * DAY
     expect(await resolve(store, 'data@2026-11-20Z')).toBe(ids[0])
     expect(await resolve(store, 'data@2026-11-22T12:00:00Z')).toBe(ids[2])
     expect(await resolve(store, 'data@2026-11-22T11Z')).toBe(ids[1])
@@ -151,20 +152,37 @@ describe('damaged and late versions', () => {
     expect((await rejection(resolve(store, 'data~2'), 'not-found')).message).toContain('data has 2 versions,')
   })
 
-  test('late and incomplete: not offered, by no way of naming it', async () => {
+  test('late and incomplete: only its id finds it while its push may replace it', async () => {
     const store = new TestStore()
-    store.clock = COMMIT_WINDOW_MS * 10
+    store.clock = NOON
     const good = await store.snapshot('data', { time: NOON })
     const bad = await store.snapshot('data', { time: NOON + 1, tags: ['mine'], ...late })
     const lost = await store.snapshot('data', { time: NOON + 2, ...late, indexed: false })
     expect(await resolve(store, 'data')).toBe(good.id)
-    for (const at of ['mine', bad.id, lost.id]) await rejection(resolve(store, `data@${at}`), 'not-found')
+    await rejection(resolve(store, 'data@mine'), 'not-found')
+    for (const { id } of [bad, lost]) expect(await resolve(store, `data@${id}`)).toBe(id)
     expect(await resolve(store, 'data@2026-11-20Z')).toBe(good.id)
+  })
+
+  test('late and incomplete for a day, or in a copied repository: it counts like any other', async () => {
+    const old = new TestStore()
+    old.clock = NOON
+    const bad = await old.snapshot('data', { time: NOON, tags: ['mine'], ...late })
+    old.clock = NOON + DAY - 1
+    await rejection(resolve(old, 'data@mine'), 'not-found')
+    old.clock += 5000
+    for (const text of ['data', 'data@mine', 'data@2026-11-20Z']) expect(await resolve(old, text)).toBe(bad.id)
+
+    const copied = new TestStore()
+    copied.clock = NOON
+    const { id } = await copied.snapshot('data', { time: NOON, ...late })
+    await copied.config()
+    expect(await resolve(copied, 'data')).toBe(id)
   })
 
   test('late and complete: offered', async () => {
     const store = new TestStore()
-    store.clock = COMMIT_WINDOW_MS * 10
+    store.clock = NOON
     await store.snapshot('data', { time: NOON })
     const copied = await store.snapshot('data', { time: NOON + 1, listed: 0, entries: [fileEntry('empty')] })
     expect(await resolve(store, 'data')).toBe(copied.id)

@@ -1,6 +1,7 @@
-import type { StoredSnapshot } from '../../format/snapshot.ts'
-
-/** Values of `Reachability.flags`: no version reaches the chunk, only late versions do, or a committed version does. */
+/**
+ * Values of `Reachability.flags`: no version reaches the chunk; only late versions do, which their pushes may still
+ * replace; or a version does that counts.
+ */
 export const UNREACHABLE = 0
 export const LATE_ONLY = 1
 export const COMMITTED = 2
@@ -9,6 +10,4 @@ export const COMMITTED = 2
 export interface Reachability {
   /** By the entry number of a chunk's first copy. */
   flags: Uint8Array
-  /** Late snapshots that lack chunks. They are not versions, but the chunks that they have are kept. */
-  incomplete: StoredSnapshot[]
 }

@@ -79,7 +79,7 @@ function plan(packs: readonly Block[][], reached: readonly number[], { tombed = 
   const flags = new Uint8Array(index.size)
   for (const chunk of reached) flags[index.find(idOf(chunk))] = COMMITTED
   const stateOf = (pack: number): PackState => (tombed.includes(pack) ? 'tombed' : damaged.includes(pack) ? 'damaged' : 'usable')
-  const reach: Reachability = { flags, incomplete: [] }
+  const reach: Reachability = { flags }
   const found = planMarks(index, reach, { stateOf, isSpared: pack => young.includes(pack), ...more })
   const number = (entry: number): number => packs.flat().flatMap(({ copies }) => copies)[entry]!.chunk
   const { dead, rewrite, rescue, spared } = found
@@ -203,11 +203,7 @@ describe('what can not be written anew now', () => {
     if (what === 'codec') index.blocks[2]!.parts = [{ codec: 99, storedLength: 40, plainLength: 200 }]
     const flags = new Uint8Array(index.size)
     flags[index.find(idOf(1))] = COMMITTED
-    const {
-      dead,
-      rewrite,
-      standalone: alone,
-    } = planMarks(index, { flags, incomplete: [] }, { stateOf: () => 'usable', isSpared: () => false })
+    const { dead, rewrite, standalone: alone } = planMarks(index, { flags }, { stateOf: () => 'usable', isSpared: () => false })
     expect({ dead, rewrite, alone: alone.size }).toEqual({ dead: [], rewrite: [], alone: 0 })
   })
 })

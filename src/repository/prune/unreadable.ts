@@ -1,0 +1,41 @@
+import { AppError } from '../../util/errors.ts'
+import { sha256Hex } from '../../util/hash.ts'
+import type { MangledObject } from '../format/object-names.ts'
+import type { OpenRepository } from '../open/open.ts'
+import { readLabels, type DatedLabel } from '../versions/versions.ts'
+
+/**
+ * Reads the labels. Throws `corrupt` if an object can't be read that may protect data or versions: a label, or
+ * anything that looks like a snapshot, a label or a tomb under a name that another program changed.
+ */
+export async function readProtection(repository: OpenRepository): Promise<DatedLabel[]> {
+  const { storage, view, signal } = repository
+  for (const object of view.inventory.mangled) if (await mayProtect(repository, object)) throw refusal(object)
+  return readLabels(
+    storage,
+    view,
+    error => {
+      throw new AppError('corrupt', `${error.message}. It may hold a tag that protects a version, so nothing was deleted.`, {
+        hint: 'Run `colab-escape repair`: it shows what can be done.',
+        cause: error,
+      })
+    },
+    signal,
+  )
+}
+
+/** False for a copy of an object that is there under its right name too. */
+async function mayProtect({ storage, view, signal }: OpenRepository, { name, kind }: MangledObject): Promise<boolean> {
+  if (kind === 'pack' || kind === 'index') return false
+  const { snapshots, labels, tombs } = view.inventory
+  const id = sha256Hex(await storage.get(name, undefined, { signal }))
+  if (kind === 'snapshot') return !snapshots.some(({ shortId }) => id.startsWith(shortId))
+  return !(kind === 'label' ? labels : tombs).has(id)
+}
+
+function refusal({ name, kind }: MangledObject): AppError {
+  const why = { snapshot: 'a version', label: 'a tag', tomb: 'a list of packs to delete', pack: '', index: '' }[kind]
+  return new AppError('corrupt', `${name} looks like ${why} under a name that another program changed. Nothing was deleted.`, {
+    hint: 'Run `colab-escape repair`: it gives the object its name back. If it is not of this repository, move it elsewhere.',
+  })
+}
