@@ -46,5 +46,10 @@ const time = (ms: number | undefined): string | null => (ms === undefined ? null
 
 export function pruneToJson(result: PruneResult): object {
   const { waiting, spared } = result
-  return { ...result, waiting: { ...waiting, until: time(waiting.until) }, spared: { ...spared, until: time(spared.until) } }
+  return {
+    ...result,
+    lateSnapshots: 0,
+    waiting: { ...waiting, until: time(waiting.until) },
+    spared: { ...spared, until: time(spared.until) },
+  }
 }

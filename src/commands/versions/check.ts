@@ -35,12 +35,19 @@ function share(option: string | boolean | undefined): number {
   return percent / 100
 }
 
+/** Lists the affected files. */
+export function describeAffected(affected: CheckResult['affected']): string[] {
+  const lines = affected
+    .slice(0, SHOWN)
+    .map(
+      ({ name, version, path, why }) => `affected: ${versionLabel({ name, id: version })}${path === undefined ? '' : `:${path}`} (${why})`,
+    )
+  return affected.length > SHOWN ? [...lines, `... and ${formatCount(affected.length - SHOWN)} more (--json shows all)`] : lines
+}
+
 function describe(result: CheckResult, damaged: boolean, arriving: boolean, milliseconds: number): string[] {
   const { packs, packsRead, snapshots, incomplete, files, problems, affected } = result
-  const lines = [...problems.map(problem => `damaged: ${problem}`)]
-  for (const { name, version, path, why } of affected.slice(0, SHOWN))
-    lines.push(`affected: ${versionLabel({ name, id: version })}${path === undefined ? '' : `:${path}`} (${why})`)
-  if (affected.length > SHOWN) lines.push(`... and ${formatCount(affected.length - SHOWN)} more (--json shows all)`)
+  const lines = [...problems.map(problem => `damaged: ${problem}`), ...describeAffected(affected)]
   const read = packsRead > 0 ? `, ${formatCount(packsRead)} of them read back completely` : ''
   lines.push(
     `Checked ${plural(snapshots, 'version')} with ${plural(files, 'file')} in ${plural(packs, 'pack')}${read}, ${formatDuration(milliseconds)}`,
@@ -51,15 +58,14 @@ function describe(result: CheckResult, damaged: boolean, arriving: boolean, mill
     )
   else if (incomplete > 0)
     lines.push(
-      `${plural(incomplete, 'version')} finished too late to count and ${incomplete === 1 ? 'is' : 'are'} ignored. Nothing is damaged.`,
+      `${plural(incomplete, 'version')} incomplete: the push took too long, and may still be storing it anew. If this stays for a day, it is damage.`,
     )
   const versions = new Set(affected.map(({ version }) => version)).size
   if (!damaged) lines.push(packsRead > 0 ? 'No damage found.' : 'No damage found. Add --read-data to also read all content back.')
-  else if (affected.length === 0)
-    lines.push('No file of any version is affected. The next push of each name writes the missing data again.')
-  else
-    lines.push(
-      `${plural(affected.length, 'file')} in ${plural(versions, 'version')} affected. If you still have the source files, push them again: this replaces the damaged data.`,
-    )
+  else {
+    if (affected.length === 0) lines.push('No file of any version is affected.')
+    else lines.push(`${plural(affected.length, 'file')} in ${plural(versions, 'version')} affected.`)
+    lines.push('Run `colab-escape repair`: it heals what can be healed, and says what to do about the rest.')
+  }
   return lines
 }

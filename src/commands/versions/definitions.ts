@@ -1,5 +1,5 @@
 /*
- * The commands around versions: push, pull, log, ls, cat, check, tag. Each parses, makes one call of the core, and
+ * The commands around versions: push, pull, log, ls, cat, check, repair, tag. Each parses, makes one call of the core, and
  * prints.
  */
 
@@ -103,6 +103,30 @@ export function check(root: LazyCommand): void {
     .option('--read-data [share]', 'read back all packs, or a random share of them such as 10%')
     .addHelpText('after', '\nExamples:\n  colab-escape check\n  colab-escape check --read-data=10%')
     .runs(async () => (await import('./check.ts')).checkCommand)
+}
+
+export function repair(root: LazyCommand): void {
+  root
+    .command('repair')
+    .description('heal what can be healed in a damaged repository, and say what can not')
+    .option('--give-up', "delete what can't be healed: versions that lack data, and objects that can't be read")
+    .option('--dry-run', 'show what would be done; change nothing')
+    .addHelpText(
+      'after',
+      `
+Reads all data back, except packs whose checksums the store itself gives. Puts
+objects back from Drive's trash, gives objects their names back that another
+program changed, rebuilds indexes from packs, and takes damaged packs out of
+use: then a push of the same sources stores their content anew. It invents
+nothing. Versions that lack data stay, and what is left of them can be pulled,
+unless --give-up deletes them. Use --give-up only when no other machine uses the
+repository. An interrupted repair does no harm: run it again.
+
+Examples:
+  colab-escape repair --dry-run
+  colab-escape repair`,
+    )
+    .runs(async () => (await import('./repair.ts')).repairCommand)
 }
 
 export function tag(root: LazyCommand): void {

@@ -9,8 +9,11 @@ import { checkPacks } from './packs.ts'
 import { checkVersions, type AffectedFile } from './versions.ts'
 
 export interface CheckRequest {
-  /** Share of the packs, 0 to 1, that are read whole. With 0, only the structure is checked. */
-  readData: number
+  /**
+   * Share of the packs, 0 to 1, that are read whole; or the ids of those that are. With 0, only the structure is
+   * checked.
+   */
+  readData: number | ReadonlySet<string>
   /**
    * True if missing objects may still arrive, as in a mounted Drive. A version that lacks chunks is then incomplete,
    * not damaged.

@@ -1,7 +1,12 @@
 import { usesBase } from '../../compression/filters.ts'
+import { equalBytes } from '../../util/bytes.ts'
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
+import type { Surroundings } from '../../util/clock.ts'
 import { sha256 } from '../../util/hash.ts'
+import { encodeDirectory } from '../format/directory.ts'
+import type { IndexedPack } from '../format/index-object.ts'
 import { packName, verifyObjectHash } from '../format/object-names.ts'
+import { decodePackTail } from '../format/pack.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { readPackTail } from '../open/view.ts'
 import { chunkMatches } from '../read/block-source.ts'
@@ -13,17 +18,21 @@ export interface PacksReport {
   read: number
   /** Damaged objects, in words. */
   problems: string[]
+  /** Ids of the packs that are gone, cut short, or hold other bytes than those that were stored. */
+  damaged: Set<string>
+  /** The packs as their own directories say, by id. Damaged ones are missing if their directory can't be read. */
+  own: Map<string, IndexedPack>
 }
 
 /**
- * Compares each pack with its directory in the index, and reads a random share of the packs (`readData`, 0 to 1) whole.
- * Notes the copies that can't be read in `blame`.
+ * Compares each pack with its directory in the index, and reads a random share of the packs (`readData`, 0 to 1), or
+ * the packs with these ids, whole. Notes the copies that can't be read in `blame`.
  */
 export async function checkPacks(
   context: RepositoryContext,
   repository: OpenRepository,
   blame: Blame,
-  readData: number,
+  readData: number | ReadonlySet<string>,
 ): Promise<PacksReport> {
   const { surroundings, reporter, signal } = context
   const { packs } = repository.index
@@ -32,23 +41,34 @@ export async function checkPacks(
   const problems: string[] = []
   for (const [number, pack] of packs.entries()) {
     throwIfAborted(signal)
-    const dice = new DataView(Uint8Array.from(surroundings.random(4)).buffer).getUint32(0) / 2 ** 32
+    const isRead = typeof readData === 'number' ? throwDice(surroundings) < readData : readData.has(pack.id)
     try {
-      if (dice < readData) await checked.readPack(number)
+      if (isRead) await checked.readPack(number)
       else await checked.readTail(number)
     } catch (error) {
       if (!isAppError(error, 'corrupt', 'not-found', 'bad-range', 'newer-format')) throw error
       problems.push(error.message)
+      if (!isAppError(error, 'newer-format')) checked.damaged.add(pack.id)
+      if (checked.contradicted.has(pack.id)) checked.damaged.delete(pack.id)
     }
     reporter.progress({ phase: 'checking', doneFiles: number + 1, totalFiles: packs.length })
     checked.markBeyond(number, inventory.packs.get(pack.id)?.size ?? 0)
   }
   await checked.readPredicted()
-  return { read: checked.packsRead, problems }
+  return { read: checked.packsRead, problems, damaged: checked.damaged, own: checked.own }
+}
+
+/** A number from 0 to 1, without 1. */
+function throwDice({ random }: Surroundings): number {
+  return new DataView(Uint8Array.from(random(4)).buffer).getUint32(0) / 2 ** 32
 }
 
 class PackCheck {
   packsRead = 0
+  readonly damaged = new Set<string>()
+  readonly own = new Map<string, IndexedPack>()
+  /** Ids of packs of which the index says other things than the pack. */
+  readonly contradicted = new Set<string>()
   private readonly repository: OpenRepository
   private readonly blame: Blame
   /** Numbers of predicted blocks, in packs that are read whole. */
@@ -62,11 +82,18 @@ class PackCheck {
   async readTail(number: number): Promise<void> {
     const { storage, index, view, signal } = this.repository
     const { id } = index.packs[number]!
-    const { directory } = await readPackTail(storage, id, view.inventory.packs.get(id)!.size, { signal })
-    const { first, end } = index.blocksOf(number)
-    const isSame =
-      end - first === directory.blocks.length && directory.blocks.every((block, i) => block.offset === index.blocks[first + i]!.offset)
-    if (!isSame) throw new AppError('corrupt', `Pack ${id.slice(0, 12)} holds other blocks than the index says`)
+    const size = view.inventory.packs.get(id)!.size
+    this.compare(number, size, (await readPackTail(storage, id, size, { signal })).directoryBytes)
+  }
+
+  /** Throws `corrupt` if the index says other things of a pack than its own directory. The pack is right. */
+  private compare(number: number, size: number, directoryBytes: Uint8Array): void {
+    const { index } = this.repository
+    const { id } = index.packs[number]!
+    this.own.set(id, { id, size, directoryBytes: directoryBytes.slice() })
+    if (equalBytes(encodeDirectory(index.listedBlocks(number)), directoryBytes)) return
+    this.contradicted.add(id)
+    throw new AppError('corrupt', `An index is wrong: pack ${id.slice(0, 12)} holds other chunks than the index says`)
   }
 
   /** Reads a pack whole. Verifies every block that needs no bases, then the hash of the object. */
@@ -85,9 +112,11 @@ class PackCheck {
     for (let block = first; block < end; block++) {
       throwIfAborted(signal)
       if (usesBase(index.blocks[block]!.filter)) this.predicted.push(block)
-      else this.verifyBlock(block, await this.decode(block, bytes))
+      else if (!this.verifyBlock(block, await this.decode(block, bytes))) this.damaged.add(id)
     }
     verifyObjectHash(`Pack ${id.slice(0, 12)}`, id, sha256(bytes))
+    const tail = decodePackTail(bytes, bytes.length, id)
+    if (tail.kind === 'directory') this.compare(number, bytes.length, tail.directoryBytes)
   }
 
   /** Decodes a block that needs no bases. Undefined if it is damaged. */
@@ -109,13 +138,18 @@ class PackCheck {
     for await (const { number, plain } of fetchBlocks(this.repository, this.predicted)) this.verifyBlock(number, plain)
   }
 
-  private verifyBlock(number: number, plain: Uint8Array | undefined): void {
+  /** False if a chunk is not what the index says. */
+  private verifyBlock(number: number, plain: Uint8Array | undefined): boolean {
     const { index } = this.repository
+    let allGood = true
     for (const entry of index.entriesIn(number)) {
       const { offset, length } = index.location(entry)
       const isGood = plain && chunkMatches(index.id(entry), plain.subarray(offset, offset + length))
-      if (!isGood) this.blame.markDamaged(entry, entry + 1)
+      if (isGood) continue
+      this.blame.markDamaged(entry, entry + 1)
+      allGood = false
     }
+    return allGood
   }
 
   /** Notes the copies that a pack of `size` bytes can't hold. */

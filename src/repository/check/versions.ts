@@ -1,6 +1,6 @@
 import { isAppError, throwIfAborted } from '../../util/errors.ts'
 import type { SnapshotRef } from '../format/object-names.ts'
-import { isLate, type StoredSnapshot } from '../format/snapshot.ts'
+import { isPending, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { isComplete, readManifest } from '../read/read-manifest.ts'
 import { readSnapshot, readTags } from '../versions/versions.ts'
@@ -35,7 +35,7 @@ export async function checkVersions(repository: OpenRepository, blame: Blame, ar
     const { snapshot, files, affected } = await checkVersion(repository, blame, ref)
     result.snapshots++
     result.files += files
-    const mayLackParts = snapshot && (isLate(snapshot) || (arriving && !(await isComplete(repository, snapshot))))
+    const mayLackParts = snapshot && (isPending(snapshot, view.inventory) || (arriving && !(await isComplete(repository, snapshot))))
     if (affected.length > 0 && mayLackParts) result.incomplete++
     else result.affected.push(...affected)
     if (snapshot) read.push(snapshot)

@@ -1,5 +1,5 @@
 import type { GitState } from '../../local/git-state.ts'
-import { AppError, corrupt, newerFormat } from '../../util/errors.ts'
+import { AppError, corrupt, isAppError, newerFormat } from '../../util/errors.ts'
 import { isHashHex, sha256Hex } from '../../util/hash.ts'
 import { Fields, parseJson } from '../../util/json-fields.ts'
 import { COMMIT_WINDOW_MS, FORMAT } from './limits.ts'
@@ -93,6 +93,22 @@ export function decodeSnapshot(bytes: Uint8Array, ref: SnapshotRef): StoredSnaps
     added: { bytes: added.integer('bytes'), storedBytes: added.integer('storedBytes') },
     manifest: { bytes: manifest.integer('bytes'), chunks: manifest.list('chunks', hash) },
     program: fields.string('program', 1024),
+  }
+}
+
+/**
+ * The object name that belongs to the bytes of a snapshot, whatever name they lie under. Undefined if they are none.
+ */
+export function nameSnapshot(bytes: Uint8Array): string | undefined {
+  try {
+    const fields = new Fields(parseJson(bytes, 'Snapshot'), 'Snapshot')
+    const objectName = snapshotObjectName(fields.integer('time'), sha256Hex(bytes), fields.string('name'))
+    const ref = parseSnapshotObjectName({ name: objectName, size: bytes.length, created: 0 })
+    return ref && decodeSnapshot(bytes, ref).ref.objectName
+  } catch (error) {
+    // a time that no calendar has is a RangeError
+    if (!isAppError(error, 'corrupt', 'newer-format') && !(error instanceof RangeError)) throw error
+    return undefined
   }
 }
 

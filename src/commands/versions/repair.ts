@@ -1,0 +1,81 @@
+import { versionLabel } from '../../repository/format/snapshot.ts'
+import { repair, type RepairResult } from '../../repository/repair/repair.ts'
+import { formatCount, plural } from '../../ui/format.ts'
+import type { Outcome, Session } from '../shared/session.ts'
+import { refuseMounted } from '../shared/space-report.ts'
+import { chooseStore } from '../shared/store.ts'
+import { describeAffected } from './check.ts'
+
+export interface RepairOptions {
+  dryRun?: boolean
+  giveUp?: boolean
+}
+
+/** Maximum number of objects named in a list. --json has all of them. */
+const SHOWN = 10
+
+/** Heals what can be healed in a repository, and says what can't. */
+export async function repairCommand(session: Session, options: RepairOptions): Promise<Outcome> {
+  const store = await chooseStore(session)
+  refuseMounted(store)
+  const dryRun = options.dryRun === true
+  const request = { dryRun, giveUp: options.giveUp === true, trash: session.trash }
+  const result = await repair(session.context(store.storage, Infinity), request)
+  const { left } = result
+  const damaged = left.problems.length > 0 || left.affected.length > 0
+  session.console.print(describe(store.storage.location, result, request, damaged), { command: 'repair', dryRun, damaged, ...result })
+  return damaged ? 'damaged' : 'done'
+}
+
+function describe(
+  location: string,
+  result: RepairResult,
+  { dryRun, giveUp }: { dryRun: boolean; giveUp: boolean },
+  damaged: boolean,
+): string[] {
+  const steps = describeSteps(result, dryRun)
+  const lines = steps.length === 0 ? [] : [dryRun ? `Dry run: would repair ${location}` : `Repaired ${location}`, ...steps]
+  if (!damaged)
+    return [...lines, `${steps.length === 0 ? 'Nothing to repair' : 'No damage is left'}: ${plural(result.packs, 'pack')} verified.`]
+  const { problems, affected } = result.left
+  for (const problem of problems) lines.push(`damaged: ${problem}`)
+  lines.push(...describeAffected(affected))
+  return [...lines, ...nextSteps(result, dryRun, giveUp)]
+}
+
+function describeSteps(result: RepairResult, dryRun: boolean): string[] {
+  const { wroteConfig, putBack, renamed, indexedPacks, replacedIndexes, tombedPacks, givenUp } = result
+  const did = (done: string, wouldDo: string): string => `  ${dryRun ? `would ${wouldDo}` : done}`
+  const lines: string[] = []
+  if (wroteConfig) lines.push(`${did('wrote', 'write')} config.json again`)
+  if (putBack.length > 0) lines.push(`${did('put', 'put')} ${plural(putBack.length, 'object')} back from the trash: ${some(putBack)}`)
+  const names = renamed.flatMap(({ from, to }) => (to === undefined ? [] : [from]))
+  const copies = renamed.flatMap(({ from, to }) => (to === undefined ? [from] : []))
+  if (names.length > 0) lines.push(`${did('gave', 'give')} ${plural(names.length, 'object')} the right name again: ${some(names)}`)
+  if (copies.length > 0)
+    lines.push(`${did('removed', 'remove')} ${plural(copies.length, 'second copy', 'second copies')} of objects: ${some(copies)}`)
+  if (replacedIndexes > 0) lines.push(`${did('replaced', 'replace')} ${plural(replacedIndexes, 'wrong index', 'wrong indexes')}`)
+  if (indexedPacks > 0) lines.push(`${did('wrote', 'write')} an index for ${plural(indexedPacks, 'pack')} that no index named`)
+  if (tombedPacks.length > 0)
+    lines.push(
+      `${did('took', 'take')} ${plural(tombedPacks.length, 'damaged pack')} out of use: ${some(tombedPacks.map(id => id.slice(0, 12)))}`,
+    )
+  if (givenUp.length > 0) lines.push(`${did('gave up', 'give up')} ${plural(givenUp.length, 'object')}: ${some(givenUp)}`)
+  return lines
+}
+
+const some = (names: readonly string[]): string =>
+  `${names.slice(0, SHOWN).join(', ')}${names.length > SHOWN ? `, and ${formatCount(names.length - SHOWN)} more` : ''}`
+
+function nextSteps({ left: { affected } }: RepairResult, dryRun: boolean, giveUp: boolean): string[] {
+  if (dryRun) return ['Run it without --dry-run to do this.']
+  const lines: string[] = []
+  if (affected.length > 0) {
+    const versions = [...new Set(affected.map(({ name, version }) => versionLabel({ name, id: version })))]
+    lines.push(`${plural(affected.length, 'file')} in ${plural(versions.length, 'version')} can't be restored now: ${some(versions)}`)
+    lines.push('If you still have these files, push them again: the push stores what is damaged anew, for these versions too.')
+    lines.push('The other files of these versions can be pulled.')
+  }
+  if (!giveUp) lines.push("To delete these versions and what else can't be healed: colab-escape repair --give-up --dry-run")
+  return lines
+}

@@ -1,0 +1,25 @@
+import type { Storage } from '../../storage/storage.ts'
+import { isAppError } from '../../util/errors.ts'
+import { checkConfig, encodeConfig } from '../format/config.ts'
+import { CONFIG_NAME, takeInventory } from '../format/object-names.ts'
+
+/**
+ * Writes the config again if it is missing or damaged: its bytes are always the same. Throws `newer-format` for the
+ * config of a later program. True if it was, or would be, written.
+ */
+export async function repairConfig(storage: Storage, dryRun: boolean, signal: AbortSignal | undefined): Promise<boolean> {
+  const { hasConfig, empty } = takeInventory(await storage.list({ signal }))
+  if (empty) return false
+  if (hasConfig) {
+    try {
+      checkConfig(await storage.get(CONFIG_NAME, undefined, { signal }), storage.location)
+      return false
+    } catch (error) {
+      if (!isAppError(error, 'corrupt', 'not-found')) throw error
+    }
+  }
+  if (dryRun) return true
+  await storage.remove(CONFIG_NAME, { signal })
+  await storage.put(CONFIG_NAME, encodeConfig(), { signal })
+  return true
+}

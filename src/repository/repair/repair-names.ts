@@ -1,0 +1,105 @@
+import type { Storage } from '../../storage/storage.ts'
+import type { Trash } from '../../storage/trash.ts'
+import { isAppError, throwIfAborted } from '../../util/errors.ts'
+import { sha256Hex } from '../../util/hash.ts'
+import {
+  indexName,
+  isOurs,
+  labelName,
+  packName,
+  takeInventory,
+  tombName,
+  type Inventory,
+  type MangledObject,
+} from '../format/object-names.ts'
+import { nameSnapshot } from '../format/snapshot.ts'
+
+/** An object that got its name back, or a second copy of one, which was removed (`to` is undefined). */
+export interface Renaming {
+  from: string
+  to: string | undefined
+}
+
+/** Puts back objects of the repository that a person moved to the trash, if they are not there otherwise. */
+export async function putBackTrashed(storage: Storage, trash: Trash, dryRun: boolean, signal: AbortSignal | undefined): Promise<string[]> {
+  const [{ objects }, trashed] = [await storage.list({ signal }), await trash.list({ signal })]
+  const there = new Set(objects.map(({ name }) => name))
+  const names = [...new Set(trashed.map(({ name }) => name))].filter(name => isOurs(name) && !there.has(name))
+  // tombs first: no push may use the packs that they name once these are back
+  names.sort((a, b) => Number(b.startsWith('tomb-')) - Number(a.startsWith('tomb-')))
+  if (!dryRun) for (const name of names) await trash.putBack(name, { signal })
+  return names
+}
+
+/**
+ * Gives objects their names back that another program changed: the bytes of an object tell its name. Removes an object
+ * under a changed name once the store has acknowledged it under its own.
+ */
+export async function renameMangled(storage: Storage, dryRun: boolean, signal: AbortSignal | undefined): Promise<Renaming[]> {
+  const inventory = takeInventory(await storage.list({ signal }))
+  const renamed: Renaming[] = []
+  // tombs first, as above
+  const tombsFirst = inventory.mangled.sort((a, b) => Number(b.kind === 'tomb') - Number(a.kind === 'tomb'))
+  for (const object of tombsFirst) {
+    throwIfAborted(signal)
+    const renaming = await rename(storage, inventory, object, dryRun, signal)
+    if (renaming) renamed.push(renaming)
+  }
+  return renamed
+}
+
+async function rename(
+  storage: Storage,
+  inventory: Inventory,
+  object: MangledObject,
+  dryRun: boolean,
+  signal: AbortSignal | undefined,
+): Promise<Renaming | undefined> {
+  const bytes = await storage.get(object.name, undefined, { signal }).catch((error: unknown) => {
+    if (isAppError(error, 'not-found', 'corrupt')) return undefined
+    throw error
+  })
+  const to = bytes && nameOf(object, bytes)
+  if (bytes === undefined || to === undefined) return undefined
+  const isThere = await hasGoodCopy(storage, inventory, object, to, bytes, signal)
+  if (!dryRun) {
+    if (!isThere) {
+      // a damaged object may have the name
+      await storage.remove(to, { signal })
+      await storage.put(to, bytes, { signal })
+    }
+    await storage.remove(object.name, { signal })
+  }
+  return { from: object.name, to: isThere ? undefined : to }
+}
+
+/** The name of the object with these bytes; undefined if they are damaged, or are not of this repository. */
+function nameOf({ name, kind }: MangledObject, bytes: Uint8Array): string | undefined {
+  if (kind === 'snapshot') return nameSnapshot(bytes)
+  const id = sha256Hex(bytes)
+  // the changed name still holds the id, or at least its beginning
+  if (!name.toLowerCase().includes(`${kind}-${id.slice(0, 8)}`)) return undefined
+  return { pack: packName, index: indexName, label: labelName, tomb: tombName }[kind](id)
+}
+
+async function hasGoodCopy(
+  storage: Storage,
+  inventory: Inventory,
+  { kind }: MangledObject,
+  name: string,
+  bytes: Uint8Array,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const id = sha256Hex(bytes)
+  const isListed =
+    kind === 'snapshot'
+      ? inventory.snapshots.some(({ objectName }) => objectName === name)
+      : { pack: inventory.packs, index: inventory.indexes, label: inventory.labels, tomb: inventory.tombs }[kind].has(id)
+  if (!isListed) return false
+  try {
+    return sha256Hex(await storage.get(name, undefined, { signal })) === id
+  } catch (error) {
+    if (!isAppError(error, 'not-found', 'corrupt')) throw error
+    return false
+  }
+}

@@ -1,0 +1,74 @@
+/*
+ * Heals what can be healed without inventing anything: objects in the trash or under changed names, indexes, and
+ * damaged packs, which it takes out of use. It deletes versions only if a person gives them up.
+ */
+
+import type { Trash } from '../../storage/trash.ts'
+import { throwIfAborted } from '../../util/errors.ts'
+import { check, type CheckResult } from '../check/check.ts'
+import { openForReading, type RepositoryContext } from '../open/open.ts'
+import { writeTombs } from '../prune/tombs.ts'
+import { giveUp } from './give-up.ts'
+import { repairIndexes } from './repair-indexes.ts'
+import { repairConfig } from './repair-config.ts'
+import { putBackTrashed, renameMangled, type Renaming } from './repair-names.ts'
+import { verifyPacks } from './verify-packs.ts'
+
+export interface RepairRequest {
+  dryRun: boolean
+  /** True to delete what can't be healed: versions that lack data, and objects that can't be read. */
+  giveUp: boolean
+  /** The store's trash, if it has one. */
+  trash?: Trash | undefined
+}
+
+export interface RepairResult {
+  /** Packs that were verified. */
+  packs: number
+  /** True if config.json was missing or damaged. */
+  wroteConfig: boolean
+  /** Names of objects that were put back from the trash. */
+  putBack: string[]
+  renamed: Renaming[]
+  /** Packs that no readable index named rightly, and indexes that were damaged or said other things than their packs. */
+  indexedPacks: number
+  replacedIndexes: number
+  /** Ids of damaged packs that were put into a tomb: the next push stores again what it needs of them. */
+  tombedPacks: string[]
+  /** Names of objects that were given up. */
+  givenUp: string[]
+  /** What is still damaged. */
+  left: Pick<CheckResult, 'problems' | 'affected' | 'incomplete'>
+}
+
+/**
+ * Repairs a repository. Every step stores before it deletes, so it can be interrupted at any moment, and run beside a
+ * push. With `dryRun` it only says what it would do; steps that build on one another are then judged one by one.
+ */
+export async function repair(context: RepositoryContext, { dryRun, trash, ...request }: RepairRequest): Promise<RepairResult> {
+  const { storage, signal } = context
+  const wroteConfig = await repairConfig(storage, dryRun, signal)
+  const putBack = trash ? await putBackTrashed(storage, trash, dryRun, signal) : []
+  const renamed = await renameMangled(storage, dryRun, signal)
+  throwIfAborted(signal)
+  const repository = await openForReading({ ...context, reporter: { ...context.reporter, warn: () => undefined } })
+  const verified = await verifyPacks(context, repository)
+  const indexes = await repairIndexes(context, repository, verified, dryRun)
+  const tombedPacks = [...verified.damaged].filter(id => !repository.view.tombedPacks.has(id))
+  if (!dryRun) await writeTombs(context, 'packs', tombedPacks)
+  const quiet = { ...context, reporter: { ...context.reporter, warn: () => undefined } }
+  const readData = verified.damaged
+  let left = await check(quiet, { readData })
+  const givenUp = request.giveUp ? await giveUp(quiet, left.affected, dryRun) : []
+  if (givenUp.length > 0 && !dryRun) left = await check(quiet, { readData })
+  return {
+    packs: repository.view.inventory.packs.size,
+    wroteConfig,
+    putBack,
+    renamed,
+    ...indexes,
+    tombedPacks,
+    givenUp,
+    left: { problems: left.problems, affected: left.affected, incomplete: left.incomplete },
+  }
+}
