@@ -45,8 +45,12 @@ export function describeAffected(affected: CheckResult['affected']): string[] {
   return affected.length > SHOWN ? [...lines, `... and ${formatCount(affected.length - SHOWN)} more (--json shows all)`] : lines
 }
 
+export function describeOutOfUse(packs: number): string {
+  return `${plural(packs, 'damaged pack')} out of use: no version needs ${packs === 1 ? 'it' : 'them'} any more. \`colab-escape prune\` deletes ${packs === 1 ? 'it' : 'them'}.`
+}
+
 function describe(result: CheckResult, damaged: boolean, arriving: boolean, milliseconds: number): string[] {
-  const { packs, packsRead, snapshots, incomplete, files, problems, affected } = result
+  const { packs, packsRead, snapshots, incomplete, files, problems, affected, outOfUse } = result
   const lines = [...problems.map(problem => `damaged: ${problem}`), ...describeAffected(affected)]
   const read = packsRead > 0 ? `, ${formatCount(packsRead)} of them read back completely` : ''
   lines.push(
@@ -60,6 +64,7 @@ function describe(result: CheckResult, damaged: boolean, arriving: boolean, mill
     lines.push(
       `${plural(incomplete, 'version')} incomplete: the push took too long, and may still be storing it anew. If this stays for a day, it is damage.`,
     )
+  if (outOfUse > 0) lines.push(describeOutOfUse(outOfUse))
   const versions = new Set(affected.map(({ version }) => version)).size
   if (!damaged) lines.push(packsRead > 0 ? 'No damage found.' : 'No damage found. Add --read-data to also read all content back.')
   else {

@@ -4,7 +4,7 @@ import { formatCount, plural } from '../../ui/format.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { refuseMounted } from '../shared/space-report.ts'
 import { chooseStore } from '../shared/store.ts'
-import { describeAffected } from './check.ts'
+import { describeAffected, describeOutOfUse } from './check.ts'
 
 export interface RepairOptions {
   dryRun?: boolean
@@ -34,10 +34,11 @@ function describe(
   damaged: boolean,
 ): string[] {
   const steps = describeSteps(result, dryRun)
+  const { problems, affected, outOfUse } = result.left
   const lines = steps.length === 0 ? [] : [dryRun ? `Dry run: would repair ${location}` : `Repaired ${location}`, ...steps]
+  if (outOfUse > 0) lines.push(describeOutOfUse(outOfUse))
   if (!damaged)
     return [...lines, `${steps.length === 0 ? 'Nothing to repair' : 'No damage is left'}: ${plural(result.packs, 'pack')} verified.`]
-  const { problems, affected } = result.left
   for (const problem of problems) lines.push(`damaged: ${problem}`)
   lines.push(...describeAffected(affected))
   return [...lines, ...nextSteps(result, dryRun, giveUp)]

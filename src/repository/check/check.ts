@@ -30,6 +30,8 @@ export interface CheckResult {
   files: number
   /** Damaged objects, in words. */
   problems: string[]
+  /** Damaged packs in tombs that no version needs any more. They are no damage: a prune deletes them. */
+  outOfUse: number
   affected: AffectedFile[]
 }
 
@@ -47,6 +49,8 @@ export async function check(context: RepositoryContext, request: CheckRequest): 
   const blame = new Blame(repository.index)
   const packs = await checkPacks(context, repository, blame, request.readData)
   const versions = await checkVersions(repository, blame, request.arriving === true)
+  const isOutOfUse = (id: string): boolean => versions.affected.length === 0 && repository.view.tombedPacks.has(id)
+  const inUse = [...packs.problems].flatMap(([id, problem]) => (isOutOfUse(id) ? [] : [problem]))
   // an index is uploaded beside its packs, so after an interrupted push it may name packs that no version needs
   const missing = versions.affected.length === 0 ? [] : missingPacks.map(({ id }) => `Pack ${id.slice(0, 12)} is missing`)
   return {
@@ -55,7 +59,8 @@ export async function check(context: RepositoryContext, request: CheckRequest): 
     snapshots: versions.snapshots,
     incomplete: versions.incomplete,
     files: versions.files,
-    problems: [...opened, ...unknown, ...packs.problems, ...versions.problems, ...missing],
+    problems: [...opened, ...unknown, ...inUse, ...versions.problems, ...missing],
+    outOfUse: packs.problems.size - inUse.length,
     affected: versions.affected,
   }
 }

@@ -16,8 +16,8 @@ import type { Blame } from './blame.ts'
 export interface PacksReport {
   /** Packs that were read whole. */
   read: number
-  /** Damaged objects, in words. */
-  problems: string[]
+  /** What is wrong with packs or their index entries, in words, by the id of the pack. */
+  problems: Map<string, string>
   /** Ids of the packs that are gone, cut short, or hold other bytes than those that were stored. */
   damaged: Set<string>
   /** The packs as their own directories say, by id. Damaged ones are missing if their directory can't be read. */
@@ -38,7 +38,7 @@ export async function checkPacks(
   const { packs } = repository.index
   const { inventory } = repository.view
   const checked = new PackCheck(repository, blame)
-  const problems: string[] = []
+  const problems = new Map<string, string>()
   for (const [number, pack] of packs.entries()) {
     throwIfAborted(signal)
     const isRead = typeof readData === 'number' ? throwDice(surroundings) < readData : readData.has(pack.id)
@@ -47,7 +47,7 @@ export async function checkPacks(
       else await checked.readTail(number)
     } catch (error) {
       if (!isAppError(error, 'corrupt', 'not-found', 'bad-range', 'newer-format')) throw error
-      problems.push(error.message)
+      problems.set(pack.id, error.message)
       if (!isAppError(error, 'newer-format')) checked.damaged.add(pack.id)
       if (checked.contradicted.has(pack.id)) checked.damaged.delete(pack.id)
     }

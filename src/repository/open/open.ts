@@ -66,6 +66,11 @@ export async function openForReading(context: RepositoryContext, newestOf?: stri
   // their tails is cheap
   await adoptPacks(storage, view, { signal })
   for (const problem of view.problems) reporter.warn(problem.message)
+  const [mangled] = inventory.mangled.filter(({ kind }) => kind === 'snapshot' || kind === 'label')
+  if (mangled)
+    reporter.warn(
+      `${mangled.name} looks like a version or a tag under a name that another program changed. \`colab-escape repair\` gives it its name back`,
+    )
   return { storage, index: view.index, pool, signal, view, renew: renewal(context, view) }
 }
 

@@ -1,4 +1,5 @@
-import type { Storage } from '../../storage/storage.ts'
+import { ForwardingStorage } from '../../storage/forwarding.ts'
+import type { ByteRange, Storage, StorageOptions } from '../../storage/storage.ts'
 import { isAppError } from '../../util/errors.ts'
 import { checkConfig, encodeConfig } from '../format/config.ts'
 import { CONFIG_NAME, takeInventory } from '../format/object-names.ts'
@@ -22,4 +23,11 @@ export async function repairConfig(storage: Storage, dryRun: boolean, signal: Ab
   await storage.remove(CONFIG_NAME, { signal })
   await storage.put(CONFIG_NAME, encodeConfig(), { signal })
   return true
+}
+
+/** A store as it will be when the config is written, for a dry run. */
+export class WithConfig extends ForwardingStorage {
+  override get(name: string, range?: ByteRange, options?: StorageOptions): Promise<Uint8Array> {
+    return name === CONFIG_NAME ? Promise.resolve(encodeConfig()) : super.get(name, range, options)
+  }
 }

@@ -10,7 +10,7 @@ import { openForReading, type RepositoryContext } from '../open/open.ts'
 import { writeTombs } from '../prune/tombs.ts'
 import { giveUp } from './give-up.ts'
 import { repairIndexes } from './repair-indexes.ts'
-import { repairConfig } from './repair-config.ts'
+import { repairConfig, WithConfig } from './repair-config.ts'
 import { putBackTrashed, renameMangled, type Renaming } from './repair-names.ts'
 import { verifyPacks } from './verify-packs.ts'
 
@@ -38,7 +38,7 @@ export interface RepairResult {
   /** Names of objects that were given up. */
   givenUp: string[]
   /** What is still damaged. */
-  left: Pick<CheckResult, 'problems' | 'affected' | 'incomplete'>
+  left: Pick<CheckResult, 'problems' | 'affected' | 'incomplete' | 'outOfUse'>
 }
 
 /**
@@ -51,12 +51,17 @@ export async function repair(context: RepositoryContext, { dryRun, trash, ...req
   const putBack = trash ? await putBackTrashed(storage, trash, dryRun, signal) : []
   const renamed = await renameMangled(storage, dryRun, signal)
   throwIfAborted(signal)
-  const repository = await openForReading({ ...context, reporter: { ...context.reporter, warn: () => undefined } })
+  // the damage is in the result, and need not be warned of too
+  const quiet = {
+    ...context,
+    storage: wroteConfig && dryRun ? new WithConfig(storage) : storage,
+    reporter: { ...context.reporter, warn: () => undefined },
+  }
+  const repository = await openForReading(quiet)
   const verified = await verifyPacks(context, repository)
   const indexes = await repairIndexes(context, repository, verified, dryRun)
   const tombedPacks = [...verified.damaged].filter(id => !repository.view.tombedPacks.has(id))
   if (!dryRun) await writeTombs(context, 'packs', tombedPacks)
-  const quiet = { ...context, reporter: { ...context.reporter, warn: () => undefined } }
   const readData = verified.damaged
   let left = await check(quiet, { readData })
   const givenUp = request.giveUp ? await giveUp(quiet, left.affected, dryRun) : []
@@ -69,6 +74,6 @@ export async function repair(context: RepositoryContext, { dryRun, trash, ...req
     ...indexes,
     tombedPacks,
     givenUp,
-    left: { problems: left.problems, affected: left.affected, incomplete: left.incomplete },
+    left: { problems: left.problems, affected: left.affected, incomplete: left.incomplete, outOfUse: left.outOfUse },
   }
 }

@@ -33,6 +33,16 @@ export class MemoryStorage implements Storage {
     return { created: present.created }
   }
 
+  /** Puts an object as another program would: under any name, over another object, created at any time. */
+  plant(name: string, bytes: Uint8Array, created = Math.floor(this.now())): void {
+    this.objects.set(name, { bytes: new Uint8Array(bytes), created })
+  }
+
+  /** All objects, for a comparison or a copy. */
+  all(): [name: string, bytes: Uint8Array, created: number][] {
+    return [...this.objects].map(([name, { bytes, created }]) => [name, new Uint8Array(bytes), created])
+  }
+
   async get(name: string, range?: ByteRange, options: StorageOptions = {}): Promise<Uint8Array> {
     throwIfAborted(options.signal)
     checkEntryName(name)
