@@ -1,6 +1,6 @@
 /*
- * The commands around versions: push, pull, log, ls, cat, check, repair, tag. Each parses, makes one call of the core, and
- * prints.
+ * The commands around versions: push, pull, log, ls, cat, check, repair, tag. Each parses, makes one call of the core,
+ * and prints.
  */
 
 import { collect, excludeOption, levelOption } from '../shared/common-options.ts'

@@ -18,6 +18,8 @@ export interface Label {
 /** Packs to be deleted; or, in a marker, tombs whose packs are all gone. Rules 6 to 10 of docs/format.md. */
 export type Tomb = { kind: 'packs'; packs: string[] } | { kind: 'marker'; spent: string[] }
 
+/** The last ms since 1970 that a date can have. */
+export const MAX_LABEL_TIME = 8.64e15
 const MAX_BYTES = 16 * 1024 * 1024
 
 /** The nonce makes the id of each object new, so that no name is ever made twice. */
@@ -47,7 +49,7 @@ export function decodeLabel(bytes: Uint8Array, id: string): Label {
   const fields = decode(bytes, id, `Label ${id.slice(0, 12)}`)
   const snapshot = fields.string('snapshot')
   if (!isHashHex(snapshot)) return fields.fail('snapshot', 'is not an id')
-  const time = fields.has('time') ? fields.integer('time', 8.64e15) : undefined
+  const time = fields.has('time') ? fields.integer('time', MAX_LABEL_TIME) : undefined
   return { snapshot, add: fields.list('add', tag), remove: fields.list('remove', tag), time }
 }
 

@@ -110,7 +110,8 @@ async function readTomb(storage: Storage, id: string, options: ReadViewOptions):
     return [id, decodeTomb(bytes, id)]
   } catch (error) {
     if (!isAppError(error, 'corrupt')) throw error
-    return [id, error]
+    const hint = 'Run `colab-escape repair`: it shows what can be done.'
+    return [id, new AppError('corrupt', `${error.message}. It may name any pack`, { hint, cause: error })]
   }
 }
 

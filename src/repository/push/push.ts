@@ -9,7 +9,7 @@ import { ReadAheadStorage } from '../../storage/read-ahead.ts'
 import { AppError } from '../../util/errors.ts'
 import type { IndexedPack } from '../format/index-object.ts'
 import { COMMIT_WINDOW_MS } from '../format/limits.ts'
-import { checkName, type Inventory } from '../format/object-names.ts'
+import { checkName, isAbsurdTime, type Inventory } from '../format/object-names.ts'
 import { isLate, type Snapshot, type StoredSnapshot } from '../format/snapshot.ts'
 import type { ChunkIndex } from '../index/chunk-index.ts'
 import { readNewestAhead, type RepositoryContext } from '../open/open.ts'
@@ -64,6 +64,10 @@ export interface PushResult {
 }
 
 const MAX_ATTEMPTS = 8
+/** A machine's clock that differs by more (ms) from the store's is wrong. */
+const CLOCK_OFF_MS = 24 * 60 * 60 * 1000
+/** A version this long (ms) after the last one is a sign of a wrong clock. */
+const LONG_AGO_MS = 3 * 365 * CLOCK_OFF_MS
 /** If less than this is left of the commit window, the store is listed again before the snapshot is uploaded. */
 const WINDOW_MARGIN_MS = 60_000
 
@@ -170,6 +174,7 @@ class PushRun {
     const adopted = await adoptPacks(storage, view, { signal })
     const repository = { storage, index: view.index, pool: this.context.pool, signal }
     const parent = await newestSnapshot(repository, view, this.request.name)
+    this.warnOfClocks(view, parent)
     const { source, cache, live: rules } = this.request
     const live = rules && (await LiveSource.open(repository, parent, source, rules, cache))
     const request = live ? { ...this.request, source: live.source, cache: live.cache } : this.request
@@ -202,6 +207,23 @@ class PushRun {
     }
     const needed = [...presence.usedPacks(), ...packs.acknowledged.map(pack => pack.id)]
     return this.commit(listed, needed, result, manifest)
+  }
+
+  private warnOfClocks({ inventory: { asOf } }: RepositoryView, parent: StoredSnapshot | undefined): void {
+    const { surroundings, reporter } = this.context
+    const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10)
+    if (parent && isAbsurdTime(parent.time, asOf))
+      reporter.warn(
+        `The last version of ${parent.name} is dated ${day(parent.time)}: a clock was wrong when it was made. It counts as made on ${day(parent.ref.effectiveTime)}`,
+      )
+    if (Math.abs(surroundings.now() - asOf) > CLOCK_OFF_MS)
+      reporter.warn(
+        `The clock of this machine says ${day(surroundings.now())}, that of the store ${day(asOf)}. Versions get the time of the store`,
+      )
+    else if (parent && asOf - parent.ref.effectiveTime > LONG_AGO_MS)
+      reporter.warn(
+        `The last version of ${parent.name} is of ${day(parent.ref.effectiveTime)}. Is the clock of this machine right? It says ${day(asOf)}`,
+      )
   }
 
   /** Commits a version if the packs `needed` are present. */

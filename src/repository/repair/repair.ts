@@ -30,7 +30,7 @@ export interface RepairResult {
   /** Names of objects that were put back from the trash. */
   putBack: string[]
   renamed: Renaming[]
-  /** Packs that no readable index named rightly, and indexes that were damaged or said other things than their packs. */
+  /** Packs that no readable index named, and indexes that were damaged or said other things than their packs. */
   indexedPacks: number
   replacedIndexes: number
   /** Ids of damaged packs that were put into a tomb: the next push stores again what it needs of them. */

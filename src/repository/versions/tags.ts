@@ -1,11 +1,11 @@
 import { AppError } from '../../util/errors.ts'
 import { toHex } from '../../util/hash.ts'
-import { encodeLabel, type Label } from '../format/label-and-tomb.ts'
+import { encodeLabel, MAX_LABEL_TIME, type Label } from '../format/label-and-tomb.ts'
 import { labelName } from '../format/object-names.ts'
 import { versionLabel, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { endOfMoment, endOfRelative } from './moments.ts'
-import { applyLabels, readLabels, readSnapshots } from './versions.ts'
+import { applyLabels, readLabels, readSnapshots, type DatedLabel } from './versions.ts'
 
 const MAX_TAG = 1000
 /**
@@ -68,8 +68,7 @@ export async function changeTags(
   const versions = await readSnapshots(repository, view, refs)
   const labels = await readLabels(repository.storage, view, error => view.problems.push(error), context.signal)
   const tags = applyLabels(versions, labels)
-  // also after labels of a clock that was ahead
-  const time = Math.max(view.inventory.asOf, (labels.at(-1)?.at ?? 0) + 1)
+  const timeFor = ({ id }: StoredSnapshot): number => nextLabelTime(labels, id, view.inventory.asOf)
   const own = tags.get(snapshot.id) ?? snapshot.tags
   const absent = remove.find(tag => !own.includes(tag))
   if (absent !== undefined)
@@ -79,10 +78,11 @@ export async function changeTags(
   if (move)
     for (const other of versions) {
       const moved = other.id === snapshot.id ? [] : add.filter(tag => tags.get(other.id)!.includes(tag))
-      if (moved.length > 0) await writeLabel(context, { snapshot: other.id, add: [], remove: moved, time })
+      if (moved.length > 0) await writeLabel(context, { snapshot: other.id, add: [], remove: moved, time: timeFor(other) })
     }
   const added = add.filter(tag => !own.includes(tag))
-  if (added.length + remove.length > 0) await writeLabel(context, { snapshot: snapshot.id, add: added, remove: [...remove], time })
+  if (added.length + remove.length > 0)
+    await writeLabel(context, { snapshot: snapshot.id, add: added, remove: [...remove], time: timeFor(snapshot) })
   const elsewhere = (move ? [] : add).flatMap(tag => {
     const bearing = versions.filter(({ id }) => id === snapshot.id || tags.get(id)!.includes(tag))
     return bearing.length > 1 ? [{ tag, newest: bearing.at(-1)!, versions: bearing.length }] : []
@@ -91,6 +91,15 @@ export async function changeTags(
 }
 
 const isStartOf = (tag: string, shortId: string): boolean => /^[0-9a-f]{4,64}$/.test(tag) && shortId.startsWith(tag.slice(0, 16))
+
+/**
+ * The time of the next label of a snapshot: the store's clock, but later than all labels that the snapshot has, because
+ * a clock may have been ahead.
+ */
+function nextLabelTime(labels: readonly DatedLabel[], snapshot: string, asOf: number): number {
+  const last = labels.findLast(label => label.snapshot === snapshot)
+  return Math.min(MAX_LABEL_TIME, Math.max(asOf, (last?.at ?? 0) + 1))
+}
 
 export async function writeLabel({ storage, surroundings, signal }: RepositoryContext, content: Label): Promise<void> {
   const label = encodeLabel(content, toHex(surroundings.random(16)))

@@ -6,7 +6,7 @@ import pLimit from 'p-limit'
 import type { Storage } from '../../storage/storage.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { decodeLabel, type Label } from '../format/label-and-tomb.ts'
-import { checkName, isAbsurdTime, labelName, type SnapshotRef } from '../format/object-names.ts'
+import { checkName, labelName, type SnapshotRef } from '../format/object-names.ts'
 import { decodeSnapshot, isLate, isPending, type StoredSnapshot } from '../format/snapshot.ts'
 import { PARALLEL_READS, type RepositoryView } from '../open/view.ts'
 import type { BlockSource } from '../read/read-chunks.ts'
@@ -92,8 +92,7 @@ export async function readLabels(
       const bytes = await storage.get(labelName(id), undefined, { signal })
       try {
         const label = decodeLabel(bytes, id)
-        const hasTime = label.time !== undefined && !isAbsurdTime(label.time, inventory.asOf)
-        return [{ ...label, at: hasTime ? label.time! : created, created, id }]
+        return [{ ...label, at: label.time ?? created, created, id }]
       } catch (error) {
         if (!isAppError(error, 'corrupt')) throw error
         onDamage(error)

@@ -6,7 +6,7 @@ import { withFolder } from '../folders.ts'
 import { contextOf, pullVersion, pushFolder } from '../in-process.ts'
 import { MemoryStorage } from '../storage/memory.ts'
 import { makeTree, type TreeNode } from '../trees.ts'
-import { surroundings } from './test-store.ts'
+import { recordingReporter, surroundings } from './test-store.ts'
 
 export const HOUR = 3_600_000
 export const DAY = 24 * HOUR
@@ -17,13 +17,18 @@ export class DamagedStore {
   memory = new MemoryStorage({ now: () => this.clock.ms, location: 'the store' })
   private readonly around = surroundings(this.clock)
   private readonly folder: string
+  private readonly recorded = recordingReporter()
 
   constructor(folder: string) {
     this.folder = folder
   }
 
+  get warnings(): readonly string[] {
+    return this.recorded.warnings
+  }
+
   context(storage: Storage = this.memory): RepositoryContext {
-    return contextOf(storage, { surroundings: this.around })
+    return contextOf(storage, { surroundings: this.around, reporter: this.recorded.reporter })
   }
 
   /** Pushes these files as the next version of `name`, a minute after the last one. */
