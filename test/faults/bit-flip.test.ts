@@ -90,8 +90,8 @@ async function outcome(
 /** Whether check says that something is wrong. */
 async function checkNotices(storage: MemoryStorage): Promise<boolean> {
   try {
-    const { problems, affected } = await checkAll(contextOf(storage))
-    return problems.length + affected.length > 0
+    const { problems, affected, outOfUse } = await checkAll(contextOf(storage))
+    return problems.length + affected.length + outOfUse > 0
   } catch (error) {
     if (error instanceof AppError) return true
     throw error
