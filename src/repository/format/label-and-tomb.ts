@@ -13,6 +13,11 @@ export interface Label {
   remove: string[]
   /** When it was made by the store's clock, ms since 1970. Undefined in a label of an older program. */
   time?: number | undefined
+  /**
+   * The text of the snapshot's object, if the label adds tags. A machine whose listing does not show the label yet may
+   * forget the version; the next prune then puts it back.
+   */
+  version?: string | undefined
 }
 
 /** Packs to be deleted; or, in a marker, tombs whose packs are all gone. Rules 6 to 10 of docs/format.md. */
@@ -50,7 +55,9 @@ export function decodeLabel(bytes: Uint8Array, id: string): Label {
   const snapshot = fields.string('snapshot')
   if (!isHashHex(snapshot)) return fields.fail('snapshot', 'is not an id')
   const time = fields.has('time') ? fields.integer('time', MAX_LABEL_TIME) : undefined
-  return { snapshot, add: fields.list('add', tag), remove: fields.list('remove', tag), time }
+  const version = fields.has('version') ? fields.string('version', MAX_BYTES) : undefined
+  if (version !== undefined && sha256Hex(Buffer.from(version)) !== snapshot) return fields.fail('version', 'is not the snapshot')
+  return { snapshot, add: fields.list('add', tag), remove: fields.list('remove', tag), time, version }
 }
 
 export function decodeTomb(bytes: Uint8Array, id: string): Tomb {

@@ -1,11 +1,11 @@
 import { AppError, isAppError } from '../../util/errors.ts'
-import { compareSnapshots, type SnapshotRef } from '../format/object-names.ts'
+import { compareSnapshots, labelName, type SnapshotRef } from '../format/object-names.ts'
 import { isPending, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { describeVersion, everyChunkOf, isComplete } from '../read/read-manifest.ts'
 import { isStillThere } from '../versions/forgotten-meanwhile.ts'
 import { decideRetention, type RetentionDecision, type RetentionPolicy } from '../versions/retention.ts'
-import { applyLabels, readSnapshot } from '../versions/versions.ts'
+import { applyLabels, readSnapshot, type DatedLabel } from '../versions/versions.ts'
 import { openForPrune, prune, type PruneBasis, type PruneRequest, type PruneResult } from './prune.ts'
 import { packsOf } from './reachability.ts'
 
@@ -56,7 +56,7 @@ export async function forget(context: RepositoryContext, request: ForgetRequest)
   const packs = await freedBy(context, repository, forgotten)
   // the oldest first: if this is interrupted, the newest are still there
   if (!request.dryRun) {
-    for (const { objectName } of doomed.sort(compareSnapshots)) await context.storage.remove(objectName, { signal: context.signal })
+    for (const ref of doomed.sort(compareSnapshots)) await removeVersion(context, ref, opened.labels)
   }
   if (doomed.length === 0 && !isAnythingDue(opened, request.waits.graceMs)) return { names, pruned: undefined, failure: undefined }
   try {
@@ -65,6 +65,19 @@ export async function forget(context: RepositoryContext, request: ForgetRequest)
     if (!isAppError(failure, 'corrupt', 'newer-format', 'unavailable')) throw failure
     return { names, pruned: undefined, failure }
   }
+}
+
+/**
+ * Deletes a snapshot, then its labels. A label that stays behind without its version puts the version back
+ * (`restoreTagged`).
+ */
+async function removeVersion(
+  { storage, signal }: RepositoryContext,
+  { objectName, shortId }: SnapshotRef,
+  labels: readonly DatedLabel[],
+): Promise<void> {
+  await storage.remove(objectName, { signal })
+  for (const { id, snapshot } of labels) if (snapshot.startsWith(shortId)) await storage.remove(labelName(id), { signal })
 }
 
 /** The packs that `versions` need. The packs of a damaged version can't be known: a later prune finds them. */

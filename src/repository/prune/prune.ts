@@ -13,7 +13,7 @@ import type { DatedLabel } from '../versions/versions.ts'
 import { copyForMarks } from './copy-for-marks.ts'
 import type { GracePeriods } from './grace-periods.ts'
 import { deletableIndexes, droppablePacks, IndexHistory, packsNamedBy, writeIndexes } from './indexes.ts'
-import { removeLabels } from './leftovers.ts'
+import { removeLabels, restoreTagged } from './leftovers.ts'
 import type { MarkOptions } from './plan/choose-copies.ts'
 import { copyBytes, type MarkPlan, planMarks } from './plan/mark-plan.ts'
 import { neededPacks } from './plan/needed-packs.ts'
@@ -168,6 +168,7 @@ class PruneRun {
     const { storage, signal } = this.context
     const { inventory } = this.view
     const { graceMs } = this.request.waits
+    if (!this.request.dryRun) await restoreTagged(this.context, this.view, this.labels, this.request.waits)
     const gone = new Set(this.removed.snapshots.map(({ objectName }) => objectName))
     const roots = await readRoots(
       this.repository,

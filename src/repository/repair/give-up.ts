@@ -28,7 +28,13 @@ export async function giveUp(
       return error.code === 'corrupt'
     }
   }
-  for (const id of inventory.labels.keys()) if (await isDamaged(labelName(id), bytes => decodeLabel(bytes, id))) names.push(labelName(id))
+  const isGivenUp = (snapshot: string): boolean => affected.some(({ version }) => snapshot.startsWith(version))
+  for (const id of inventory.labels.keys()) {
+    let snapshot: string | undefined
+    const damaged = await isDamaged(labelName(id), bytes => (snapshot = decodeLabel(bytes, id).snapshot))
+    // a label that stays behind would put its version back
+    if (damaged || (snapshot !== undefined && isGivenUp(snapshot))) names.push(labelName(id))
+  }
   for (const id of inventory.tombs.keys()) if (await isDamaged(tombName(id), bytes => decodeTomb(bytes, id))) names.push(tombName(id))
   // their bytes told no name; without a whole id they may be anybody's
   names.push(...inventory.mangled.map(({ name }) => name).filter(name => WHOLE_ID.test(name)))

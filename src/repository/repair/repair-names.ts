@@ -75,9 +75,9 @@ async function rename(
 
 /** The name of the object with these bytes; undefined if they are damaged, or are not of this repository. */
 function nameOf({ name, kind }: MangledObject, bytes: Uint8Array): string | undefined {
-  if (kind === 'snapshot') return nameSnapshot(bytes)
   const id = sha256Hex(bytes)
-  // the changed name still holds the id, or at least its beginning
+  // the changed name still has digits of the id: without them nothing shows that the bytes are right
+  if (kind === 'snapshot') return name.toLowerCase().includes(id.slice(0, 16)) ? nameSnapshot(bytes) : undefined
   if (!name.toLowerCase().includes(`${kind}-${id.slice(0, 8)}`)) return undefined
   return { pack: packName, index: indexName, label: labelName, tomb: tombName }[kind](id)
 }

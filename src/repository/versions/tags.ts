@@ -81,8 +81,10 @@ export async function changeTags(
       if (moved.length > 0) await writeLabel(context, { snapshot: other.id, add: [], remove: moved, time: timeFor(other) })
     }
   const added = add.filter(tag => !own.includes(tag))
-  if (added.length + remove.length > 0)
-    await writeLabel(context, { snapshot: snapshot.id, add: added, remove: [...remove], time: timeFor(snapshot) })
+  if (added.length + remove.length > 0) {
+    const version = added.length === 0 ? undefined : await textOf(context, snapshot)
+    await writeLabel(context, { snapshot: snapshot.id, add: added, remove: [...remove], time: timeFor(snapshot), version })
+  }
   const elsewhere = (move ? [] : add).flatMap(tag => {
     const bearing = versions.filter(({ id }) => id === snapshot.id || tags.get(id)!.includes(tag))
     return bearing.length > 1 ? [{ tag, newest: bearing.at(-1)!, versions: bearing.length }] : []
@@ -99,6 +101,10 @@ const isStartOf = (tag: string, shortId: string): boolean => /^[0-9a-f]{4,64}$/.
 function nextLabelTime(labels: readonly DatedLabel[], snapshot: string, asOf: number): number {
   const last = labels.findLast(label => label.snapshot === snapshot)
   return Math.min(MAX_LABEL_TIME, Math.max(asOf, (last?.at ?? 0) + 1))
+}
+
+async function textOf({ storage, signal }: RepositoryContext, { ref }: StoredSnapshot): Promise<string> {
+  return new TextDecoder().decode(await storage.get(ref.objectName, undefined, { signal }))
 }
 
 export async function writeLabel({ storage, surroundings, signal }: RepositoryContext, content: Label): Promise<void> {

@@ -89,13 +89,13 @@ export async function readLabels(
   const limit = pLimit(PARALLEL_READS)
   const read = [...inventory.labels].map(([id, { created }]) =>
     limit(async () => {
-      const bytes = await storage.get(labelName(id), undefined, { signal })
       try {
-        const label = decodeLabel(bytes, id)
+        const label = decodeLabel(await storage.get(labelName(id), undefined, { signal }), id)
         return [{ ...label, at: label.time ?? created, created, id }]
       } catch (error) {
-        if (!isAppError(error, 'corrupt')) throw error
-        onDamage(error)
+        // a listing may still show a label that is deleted
+        if (!isAppError(error, 'corrupt', 'not-found')) throw error
+        if (error.code === 'corrupt') onDamage(error)
         return []
       }
     }),

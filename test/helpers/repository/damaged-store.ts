@@ -23,6 +23,10 @@ export class DamagedStore {
     this.folder = folder
   }
 
+  get notes(): readonly string[] {
+    return this.recorded.notes
+  }
+
   get warnings(): readonly string[] {
     return this.recorded.warnings
   }

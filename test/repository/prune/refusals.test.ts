@@ -11,6 +11,7 @@ import { parseVersion, readSnapshots, resolveVersion } from '../../../src/reposi
 import { rejection } from '../../helpers/failures.ts'
 import { DAY, HOUR, withDamagedStore, type DamagedStore } from '../../helpers/repository/damaged-store.ts'
 import { seededNoise } from '../../helpers/seeded.ts'
+import { FaultyStorage } from '../../helpers/storage/faulty.ts'
 
 const filesOf = (seed: number) => ({ [`${seed}.bin`]: seededNoise(seed, 30_000), 'same.bin': seededNoise(99, 30_000) })
 
@@ -137,3 +138,47 @@ test('no version is forgotten in favour of one that lacks data', () =>
     expect(message).toContain('lacks data')
     expect(store.names('snapshot-')).toHaveLength(2)
   }))
+
+describe('a tag that the listing of a forget does not show yet', () => {
+  /** Forgets all but the newest version, by a listing without labels. */
+  const forgottenBlindly = (store: DamagedStore) => {
+    const storage = new FaultyStorage(store.memory, ({ kind }) =>
+      kind === 'list' ? { fault: 'hide', hides: name => name.startsWith('label-') } : undefined,
+    )
+    const request = { names: ['data'], policy: { last: 1, tags: ['release'] }, all: false, waits: SAFE_GRACE_PERIODS, dryRun: false }
+    return forget(store.context(storage), request)
+  }
+
+  test('protects its version all the same: the next prune puts it back, whole', () =>
+    withDamagedStore(async store => {
+      for (const seed of [1, 2, 3]) await store.push('data', filesOf(seed))
+      await tag(store, 'data~2', 'release')
+      const ids = await idsOf(store)
+      await forgottenBlindly(store)
+      expect(await idsOf(store)).toEqual([ids[2]])
+      store.clock.ms += 2 * HOUR
+      for (let run = 0; run < 4; run++) {
+        await pruned(store, SAFE_GRACE_PERIODS)
+        store.clock.ms += DAY
+      }
+      expect(await idsOf(store)).toEqual([ids[0], ids[2]])
+      expect(await store.pull('data@release')).toEqual([])
+      expect(store.notes.join()).toContain('is back')
+    }))
+
+  test('a version that was untagged before, or that a forget has seen, stays forgotten', () =>
+    withDamagedStore(async store => {
+      for (const seed of [1, 2, 3]) await store.push('data', filesOf(seed))
+      await tag(store, 'data~2', 'release')
+      await tag(store, 'data~1', 'seen')
+      const repository = await openForReading(store.context())
+      const snapshot = await resolveVersion(repository, repository.view, parseVersion('data@release'))
+      await changeTags(store.context(), repository, snapshot, { add: [], remove: ['release'], move: false })
+      await forgotten(store, { last: 2 })
+      await forgotten(store, { last: 1 })
+      store.clock.ms += 2 * HOUR
+      await pruned(store, SAFE_GRACE_PERIODS)
+      expect(await idsOf(store)).toHaveLength(1)
+      expect(store.names('label-')).toEqual([])
+    }))
+})

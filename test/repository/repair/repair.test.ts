@@ -202,7 +202,9 @@ describe('what can not be healed', () => {
       const { left } = await repaired(store)
       expect(new Set(left.affected.map(({ name }) => name))).toEqual(new Set(['data']))
       expect(store.names('snapshot-')).toHaveLength(2)
-      expect(await repaired(store, { giveUp: true, dryRun: true })).toMatchObject({ givenUp: [expect.stringContaining('-data.json')] })
+      expect(await repaired(store, { giveUp: true, dryRun: true })).toMatchObject({
+        givenUp: [expect.stringContaining('-data.json'), store.only('label-')],
+      })
       expect(store.names('snapshot-')).toHaveLength(2)
       expect(await repaired(store, { giveUp: true })).toMatchObject({ left: { problems: [], affected: [] } })
       expect(store.names('snapshot-')).toEqual([expect.stringContaining('-other.json')])
@@ -227,6 +229,20 @@ describe('what can not be healed', () => {
       expect(store.names()).not.toContain(name)
     }),
   )
+
+  test('a snapshot under a changed name with one other digit in it becomes no version', () =>
+    withDamagedStore(async store => {
+      await twoVersions(store)
+      const name = store.names('snapshot-')[0]!
+      const text = Buffer.from(store.bytesOf(name)).toString()
+      await store.memory.remove(name)
+      store.memory.plant(
+        `Copy of ${name}`,
+        Buffer.from(text.replace(/"bytes": (\d)/, (_, digit: string) => `"bytes": ${(Number(digit) % 9) + 1}`)),
+      )
+      expect((await repaired(store)).renamed).toEqual([])
+      expect(store.names('snapshot-')).toHaveLength(1)
+    }))
 
   test('an object under a changed name whose bytes are damaged is left; a stranger is never deleted', () =>
     withDamagedStore(async store => {
