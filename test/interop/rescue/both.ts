@@ -4,15 +4,14 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { openForReading } from '../../../src/repository/open/open.ts'
-import { compareSnapshots } from '../../../src/repository/format/object-names.ts'
+import { openForReading, type RepositoryContext } from '../../../src/repository/open/open.ts'
 import { readSnapshots, readTags } from '../../../src/repository/versions/versions.ts'
 import { FolderStorage } from '../../../src/storage/folder.ts'
 import { isObjectName, type Storage } from '../../../src/storage/storage.ts'
 import { isAppError } from '../../../src/util/errors.ts'
 import { RESCUE, type Run } from '../../golden/rescue-runs.ts'
 import { describeTree, type ExpectedEntry } from '../../golden/trees.ts'
-import { contextOf, pullVersion } from '../../helpers/in-process.ts'
+import { pullVersion } from '../../helpers/in-process.ts'
 import { MemoryStorage } from '../../helpers/storage/memory.ts'
 import type { Mutated } from './mutations.ts'
 import type { Chance } from './random-tree.ts'
@@ -68,37 +67,32 @@ export interface ListedVersion {
 const escaped = (text: string): string => text.replaceAll('\n', '\\n').replaceAll('\u001b', '\\x1b')
 
 /** The versions as rescue.py would list them, or undefined if the repository is refused. */
-export async function listByProgram(storage: Storage): Promise<ListedVersion[] | undefined> {
-  const context = contextOf(storage)
+export async function listByProgram(context: RepositoryContext): Promise<ListedVersion[] | undefined> {
   try {
     const repository = await openForReading(context)
     const snapshots = await readSnapshots(repository, repository.view, repository.view.inventory.snapshots)
-    const tags = await readTags(storage, repository.view, snapshots)
-    return snapshots
-      .sort((a, b) => compareSnapshots(a.ref, b.ref))
-      .map(({ id, name, time, bytes, message = '' }) => {
-        const moment = new Date(time).toISOString().replace(/[-:.]/g, '')
-        const notes = [...tags.get(id)!.map(tag => `[${tag}]`), message].join(' ').trim()
-        return { id, line: escaped([`${name}@${id.slice(0, 12)}`, moment, `${bytes} bytes`, notes].filter(part => part !== '').join('  ')) }
-      })
+    const tags = await readTags(context.storage, repository.view, snapshots)
+    return snapshots.map(({ id, name, time, bytes, message = '' }) => {
+      const moment = new Date(time).toISOString().replace(/[-:.]/g, '')
+      const notes = [...tags.get(id)!.map(tag => `[${tag}]`), message].join(' ').trim()
+      return { id, line: escaped([`${name}@${id.slice(0, 12)}`, moment, `${bytes} bytes`, notes].filter(part => part !== '').join('  ')) }
+    })
   } catch (error) {
     if (isAppError(error, 'corrupt', 'not-found')) return undefined
     throw error
-  } finally {
-    await context.pool.close()
   }
 }
 
-export async function restoreByProgram(storage: Storage, version: string, destination: string): Promise<Restored> {
-  const context = contextOf(storage)
+export const REFUSED: Restored = { tree: [], refused: true, damaged: true }
+
+export async function restoreByProgram(context: RepositoryContext, version: string, destination: string): Promise<Restored> {
   try {
     const { damaged } = await pullVersion(context, version, destination)
     return { tree: describeTree(destination), refused: false, damaged: damaged.length > 0 }
   } catch (error) {
-    if (isAppError(error, 'corrupt', 'not-found')) return { tree: [], refused: true, damaged: true }
+    if (isAppError(error, 'corrupt', 'not-found')) return REFUSED
     throw error
   } finally {
-    await context.pool.close()
     rmSync(destination, { recursive: true, force: true })
   }
 }
