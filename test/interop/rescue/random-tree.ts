@@ -80,9 +80,10 @@ export class RandomTree {
   change(): void {
     const { chance, tree } = this
     for (const path of Object.keys(tree)) {
-      if (this.models.has(path) && chance.happens(0.8)) this.train(path)
-      else if (chance.happens(0.15)) Reflect.deleteProperty(tree, path)
-      else if (chance.happens(0.15)) tree[path] = this.edited(tree[path]!)
+      const luck = chance.draw()
+      if (luck < 0.15) Reflect.deleteProperty(tree, path)
+      else if (luck < 0.3) tree[path] = this.edited(tree[path]!)
+      else if (this.models.has(path)) this.train(path)
     }
     for (let left = chance.below(3); left > 0; left--) this.add()
   }
