@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { encodeIndex } from '../../src/repository/format/index-object.ts'
 import { indexName } from '../../src/repository/format/object-names.ts'
@@ -73,9 +74,10 @@ test('where an index describes a pack differently, the pack decides', () =>
 describe('labels', () => {
   test('are applied in the order of their times, whatever the order of the files', () =>
     withCrafted(async (repo, { id }) => {
-      // more than the ticks of the clock of the files, which is later than all of these times
-      for (const [time, label] of [3, 1, 2].map(time => [time, time === 2 ? { remove: ['best'] } : { add: ['best'] }] as const))
-        addLabel(repo, { snapshot: id, time, ...label })
+      for (const time of [3, 1, 2]) {
+        addLabel(repo, { snapshot: id, time, ...(time === 2 ? { remove: ['best'] } : { add: ['best'] }) })
+        await delay(20) // more than a tick of the clock of file times
+      }
       expect((await listed(repo))[0]).toContain('[best]')
     }))
 

@@ -75,7 +75,7 @@ test('set-user-id and set-group-id bits are not restored', () =>
 test('a lost base with many copies of everything above it is looked for once', () =>
   withFolder(async path => {
     const repo = join(path, 'repo')
-    const COPIES = 8
+    const COPIES = 40
     const chunk = (depth: number): Buffer => Buffer.alloc(16, depth)
     // each chunk is one more in every byte than its base
     const predicted = (depth: number): NewBlock => ({
