@@ -581,7 +581,7 @@ class Repository:
                 row = json.loads(data)
                 if row["format"] > FORMAT:
                     raise ValueError("it needs a newer rescue.py")
-                if not isinstance(row["time"], int) or not isinstance(row["parent"] or "", str):
+                if not isinstance(row["time"] + row["listed"], int) or not isinstance(row["parent"] or "", str):
                     raise ValueError("it is no snapshot")
                 honest = f"snapshot-{compact(row['time'])}-{version[:16]}-{quote(row['name'], safe='')}.json"
                 missing = incomplete(row["incomplete"]) if "incomplete" in row else ""
@@ -595,28 +595,29 @@ class Repository:
         self.apply_labels(found)
         for version, (when, note) in self.times(rows, files).items():
             found[version] = found[version]._replace(time=when, note=note)
-        return sorted(found.values(), key=lambda snapshot: (snapshot.time, snapshot.id))
+        return sorted(found.values(), key=lambda snapshot: (snapshot.time, rows[snapshot.id]["time"], snapshot.id))
 
     def times(self, rows, files):
         """The effective time of each version, and what is wrong with its own. A copied repository no longer shows when the
-        store created an object, so for an absurd time the time of the file stands in, and a parent is older than its
-        children."""
+        store created an object. An absurd time is therefore replaced by the store's clock when the push began, or by the
+        time of the file, whichever is earlier, and a parent is older than its children."""
         now = int(time.time() * 1000)
         times = {version: row["time"] for version, row in rows.items()}
-        absurd = {version for version, own in times.items() if own > now + DAY}
+        absurd = {version for version, own in times.items() if is_absurd(own)}
         for version in absurd:
-            times[version] = min(now, os.stat(os.path.join(self.folder, files[version])).st_mtime_ns // 10**6)
+            modified = os.stat(os.path.join(self.folder, files[version])).st_mtime_ns // 10**6
+            times[version] = min(now, modified, rows[version]["listed"])
         for version in sorted(times, key=times.__getitem__):
             parent = rows[version].get("parent")
             while parent in absurd and times[parent] >= times[version]:
                 times[parent] = times[version] - 1
                 version, parent = parent, rows[parent].get("parent")
-        note = "its own time, {}, can't be right"
-        return {version: (when, note.format(compact(rows[version]["time"])) if version in absurd else "") for version, when in times.items()}
+        notes = {version: f"its own time, {compact(rows[version]['time'])}, can't be right" for version in absurd}
+        return {version: (when, notes.get(version, "")) for version, when in times.items()}
 
     def apply_labels(self, found):
-        """Changes the tags of snapshots in the order of the labels' times. A label without one has the time when its file was
-        made, which a copied repository shows no more."""
+        """Changes the tags of snapshots in the order of the labels' times. A label without one, or with an absurd one, has the
+        time when its file was made, which is new in a copied repository."""
         labels, seen = [], set()
         for name, wanted in self.objects["label"]:
             try:
@@ -627,8 +628,9 @@ class Repository:
                 if not all(isinstance(text, str) for text in [row["snapshot"]] + row["add"] + row["remove"]):
                     raise ValueError("it is no label")
                 created = os.stat(os.path.join(self.folder, name)).st_ctime_ns // 10**6
+                own = int(row.get("time", created))
                 if label not in seen:
-                    labels.append((int(row.get("time", created)), created, label, row))
+                    labels.append((created if is_absurd(own) else own, created, label, row))
                     if name != f"label-{label}.json":
                         say(f"{name} is used as label {label[:12]}")
                 seen.add(label)
@@ -687,6 +689,11 @@ class Repository:
             return f"{lacking} files lack data" if lacking else ""
         except (Damaged, Refused) as error:
             return str(error)
+
+
+def is_absurd(ms):
+    """Whether a wrong clock gave a time: nobody pushes more than a day ahead of now."""
+    return ms > time.time() * 1000 + DAY
 
 
 def compact(ms):

@@ -81,6 +81,13 @@ describe('labels', () => {
       expect((await listed(repo))[0]).toContain('[best]')
     }))
 
+  test('with a time that can’t be right have the time of their file', () =>
+    withCrafted(async (repo, { id }) => {
+      addLabel(repo, { snapshot: id, time: Date.UTC(2099, 0), add: ['best'] })
+      addLabel(repo, { snapshot: id, time: Date.now() + 20 * 3_600_000, remove: ['best'] })
+      expect((await listed(repo))[0]).not.toContain('[best]')
+    }))
+
   test('a tag that one label removes and adds is there', () =>
     withCrafted(async (repo, { id }) => {
       addLabel(repo, { snapshot: id, time: 1, add: ['best'] })
@@ -121,7 +128,7 @@ describe('times that can’t be right', () => {
   /** Stores three versions of these times, each the parent of the next, and gives their ids. */
   const chain = (repo: string, times: readonly number[]): string[] => {
     let parent: string | null = null
-    return times.map((time, i) => (parent = addVersion(repo, [file(String(i))], { name: 'chain', time, parent }).id))
+    return times.map((time, i) => (parent = addVersion(repo, [file(String(i))], { name: 'chain', time, listed: time, parent }).id))
   }
 
   test('a version is older than its children', () =>
@@ -134,14 +141,22 @@ describe('times that can’t be right', () => {
       expect((await rescue(repo, 'verify', 'chain')).stdout).toContain(ids.at(-1)!.slice(0, 12))
     }))
 
-  test('without children it is as old as its file', () =>
+  test('without children it is as old as its listing or its file', () =>
     withCrafted(async repo => {
-      const { id, objectName } = addVersion(repo, [file('a')], { time: YEAR_2099 })
+      const { id, objectName } = addVersion(repo, [file('a')], { time: YEAR_2099, listed: now - 2 * HOUR })
       const { id: newer } = addVersion(repo, [file('b')], { time: now - HOUR })
+      expect(idsOf(await listed(repo)).slice(1)).toEqual([id, newer].map(id => id.slice(0, 12)))
+      utimesSync(join(repo, objectName), 0, 0)
+      expect(idsOf(await listed(repo))[0]).toBe(id.slice(0, 12))
+    }))
+
+  test('a machine and a store whose clocks are wrong leave only the time of the file', () =>
+    withCrafted(async repo => {
+      const { id, objectName } = addVersion(repo, [file('a')], { time: YEAR_2099, listed: YEAR_2099 })
+      const { id: newer } = addVersion(repo, [file('b')], { time: now - HOUR })
+      expect(idsOf(await listed(repo)).slice(1)).toEqual([newer, id].map(id => id.slice(0, 12)))
       utimesSync(join(repo, objectName), (now - 2 * HOUR) / 1000, (now - 2 * HOUR) / 1000)
       expect(idsOf(await listed(repo)).slice(1)).toEqual([id, newer].map(id => id.slice(0, 12)))
-      utimesSync(join(repo, objectName), now / 1000, now / 1000)
-      expect(idsOf(await listed(repo)).slice(1)).toEqual([newer, id].map(id => id.slice(0, 12)))
     }))
 
   test('a clock that is a few hours ahead is believed', () =>

@@ -14,7 +14,7 @@ import { randomRepository } from './rescue/random-repository.ts'
  * RESCUE_SEEDS=500 takes as many seeds, RESCUE_SEED=17 takes that one alone, both with all kinds of damage.
  */
 const { RESCUE_SEEDS: MANY, RESCUE_SEED: ONE } = process.env
-const seeds = ONE === undefined ? Array.from({ length: Number(MANY ?? 24) }, (_, i) => i + 1) : [Number(ONE)]
+const seeds = ONE === undefined ? Array.from({ length: Number(MANY ?? 20) }, (_, i) => i + 1) : [Number(ONE)]
 /** How many of the kinds of damage each seed takes: all seeds together take each of them several times. */
 const KINDS_PER_SEED = ONE === undefined && MANY === undefined ? 5 : Infinity
 
