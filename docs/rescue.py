@@ -354,12 +354,12 @@ def read_index(data, index):
 class Repository:
     def __init__(self, folder):
         self.folder, self.objects = folder, {"pack": [], "index": [], "label": [], "snapshot": []}
+        names = sorted(os.listdir(folder), key=lambda name: (not PROPER.fullmatch(name), name))
         try:
             newer = json.loads(self.read("config.json"))["format"] > FORMAT
         except BAD_JSON as error:
             say(f"config.json can't be read, continuing without it: {error}")
             newer = False
-        names = sorted(os.listdir(folder), key=lambda name: (not PROPER.fullmatch(name), name))
         if newer or any(re.fullmatch("feature-.+", name) for name in names):
             fail(f"{folder} was made by a newer colab-escape: get the newest rescue.py")
         for name in names:

@@ -11,10 +11,11 @@ import { randomRepository } from './rescue/random-repository.ts'
 
 /*
  * Random repositories, whole and damaged in many ways: the program and rescue.py restore the same bytes.
- * RESCUE_SEEDS=500 takes as many seeds, RESCUE_SEED=17 takes that one alone, both with all kinds of damage.
+ * RESCUE_SEEDS=500 takes as many seeds, RESCUE_FROM=n begins elsewhere, and RESCUE_SEED=n takes that one alone, all with
+ * every kind of damage.
  */
-const { RESCUE_SEEDS: MANY, RESCUE_SEED: ONE } = process.env
-const seeds = ONE === undefined ? Array.from({ length: Number(MANY ?? 20) }, (_, i) => i + 1) : [Number(ONE)]
+const { RESCUE_SEEDS: MANY, RESCUE_FROM: FROM, RESCUE_SEED: ONE } = process.env
+const seeds = ONE === undefined ? Array.from({ length: Number(MANY ?? 20) }, (_, i) => i + Number(FROM ?? 1)) : [Number(ONE)]
 /** How many of the kinds of damage each seed takes: all seeds together take each of them several times. */
 const KINDS_PER_SEED = ONE === undefined && MANY === undefined ? 5 : Infinity
 
