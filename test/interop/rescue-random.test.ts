@@ -11,8 +11,8 @@ import { randomRepository } from './rescue/random-repository.ts'
 
 /*
  * Random repositories, whole and damaged in many ways: the program and rescue.py restore the same bytes.
- * RESCUE_SEEDS=500 takes as many seeds, RESCUE_FROM=n begins elsewhere, and RESCUE_SEED=n takes that one alone, all with
- * every kind of damage.
+ * RESCUE_SEEDS=500 takes as many seeds, RESCUE_FROM=n begins elsewhere, and RESCUE_SEED=n takes that one alone, all
+ * with every kind of damage.
  */
 const { RESCUE_SEEDS: MANY, RESCUE_FROM: FROM, RESCUE_SEED: ONE } = process.env
 const seeds = ONE === undefined ? Array.from({ length: Number(MANY ?? 20) }, (_, i) => i + Number(FROM ?? 1)) : [Number(ONE)]
