@@ -72,15 +72,18 @@ function compareLists(kind: string, mutated: Mutated, lines: readonly string[], 
   else expect(plain, kind).toEqual(listed?.map(({ line }) => line))
 }
 
-test.each(seeds)('repository %i: the program and rescue.py restore the same', seed =>
-  withFolder(async work => {
-    const repository = await randomRepository(seed, work)
-    const kinds = new Chance(seed).shuffled([...Object.entries(mutations).entries()]).slice(0, KINDS_PER_SEED)
-    const cases = kinds.map(([number, [kind, mutate]]): Case => {
-      return { kind, folder: join(work, String(number)), mutated: mutate(repository, new Chance(1000 * seed + number)) }
-    })
-    await writeFolders(cases, new Chance(seed))
-    const runs = await rescueEach(cases.flatMap(runsOf))
-    for (const each of cases) await compare(each, runs.splice(0, runsOf(each).length))
-  }),
+test.each(seeds)(
+  'repository %i: the program and rescue.py restore the same',
+  seed =>
+    withFolder(async work => {
+      const repository = await randomRepository(seed, work)
+      const kinds = new Chance(seed).shuffled([...Object.entries(mutations).entries()]).slice(0, KINDS_PER_SEED)
+      const cases = kinds.map(([number, [kind, mutate]]): Case => {
+        return { kind, folder: join(work, String(number)), mutated: mutate(repository, new Chance(1000 * seed + number)) }
+      })
+      await writeFolders(cases, new Chance(seed))
+      const runs = await rescueEach(cases.flatMap(runsOf))
+      for (const each of cases) await compare(each, runs.splice(0, runsOf(each).length))
+    }),
+  300_000, // all kinds of damage on a busy machine
 )
