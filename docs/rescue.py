@@ -6,25 +6,38 @@
     python3 rescue.py <folder> verify <version>                  reads and checks a whole version, writes nothing
 
 <folder> holds the objects of a repository (config.json, pack-..., index-..., snapshot-...), for example
-downloaded from Google Drive. <version> is a name (its newest complete version), the beginning of an id,
-name@tag, or name@beginning-of-an-id. Exit codes: 0 success; 1 failure or damage (everything damaged is named,
-everything else is restored); 2 wrong usage. Needs Python 3.8 and a zstd decoder: Python 3.14 has one; otherwise
-run `pip install zstandard`, or install the command zstd. Takes 200 MB of memory, and 350 MB more for each
-million chunks (60 GB).
+downloaded from Google Drive. Objects that were renamed, as "Copy of pack-...", are recognised by their content.
+<version> is a name (its newest complete version), the beginning of an id, name@tag, or name@beginning-of-an-id;
+8 or more hex digits that begin an id mean that id, whatever names and tags there are.
+
+Exit codes: 0 success; 1 failure or damage (everything damaged is named, everything else is restored); 2 wrong
+usage. Needs Python 3.8 and a zstd decoder: Python 3.14 has one; otherwise run `pip install zstandard`, or install
+the command zstd. Takes 200 MB of memory, and 350 MB more for each million chunks (60 GB).
 
 docs/format.md defines the format and its words. The code goes from the smallest parts up to whole versions.
 """
-import argparse, base64, collections, contextlib, errno, functools, hashlib, importlib, itertools, json, os, re
-import struct, subprocess, sys, tempfile, zlib
-from urllib.parse import unquote_to_bytes
+import sys
+
+if __name__ == "__main__" and not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
+    del sys.path[0]  # the folder of this file: if a stranger filled it, a file argparse.py in it would be run
+
+import argparse, base64, collections, contextlib, datetime, errno, functools, hashlib, importlib, itertools, json, os, re
+import stat, struct, subprocess, tempfile, time, zlib
+from urllib.parse import quote
 
 FORMAT = 1
 MAX_BLOCK = 4 << 20  # plain bytes of a block, at most, and so the largest length in a directory
 MAX_DEPTH = 8  # the longest chain of bases under a chunk
-BAD_JSON = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+DAY = 24 * 60 * 60 * 1000  # ms
+SPECIAL = 0o6000  # the set-user-id and set-group-id bits of a mode
+BAD_JSON = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError)
+# a name that an object of the repository has, and what is left of one in a name that another program made of it
+PROPER = re.compile(r"(pack|index)-[0-9a-f]{64}|label-[0-9a-f]{64}\.json|snapshot-\d{8}T\d{9}Z-[0-9a-f]{16}-[\w.%-]+\.json", re.A)
+REMAINS = re.compile(r"(pack|index|label|snapshot)-.*?([0-9a-f]{16,64})", re.I)
 Block = collections.namedtuple("Block", "pack offset stored plain filter parameters parts")  # parts: [(codec, stored, plain)]
 Copy = collections.namedtuple("Copy", "block start end depth bases")  # where one copy of a chunk lies; bases: ids
-Snapshot = collections.namedtuple("Snapshot", "id name time tags message bytes manifest")
+# time: ms, its effective time; note: what is wrong with its own time; incomplete: what its push could not read
+Snapshot = collections.namedtuple("Snapshot", "id name time note tags message bytes manifest incomplete")
 Entry = collections.namedtuple("Entry", "path type mode mtime size chunks target")  # path, target: bytes; chunks: ids
 
 
@@ -36,13 +49,19 @@ class Refused(Exception):
     """Bytes are as they were written, but no honest program writes such content."""
 
 
-def say(text):
-    print(f"rescue.py: {text}", file=sys.stderr)
-
-
 def printable(text):
-    text = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text
+    """Text for people: what could control a terminal, or make a line look like another, is escaped."""
+    text = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else str(text)
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def say(text):
+    print(f"rescue.py: {printable(text)}", file=sys.stderr)
+
+
+def fail(text):
+    say(text)
+    sys.exit(1)
 
 
 # ---- Bytes: numbers and codecs ----
@@ -103,7 +122,7 @@ def zstd_command(frame, limit):
         try:
             process = subprocess.Popen(["zstd", "-dcq"], stdin=stored, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         except OSError:
-            sys.exit("rescue.py: this data is compressed with zstd: run `pip install zstandard`, or install the command zstd")
+            fail("this data is compressed with zstd: run `pip install zstandard`, or install the command zstd")
         with process:
             plain = process.stdout.read(limit)
             process.kill()
@@ -282,9 +301,14 @@ def join_fields(block, streams):
 # ---- Packs and indexes: where chunks lie ----
 
 
+def short(pack):
+    """A pack in a message, by the name of its object."""
+    return f"pack {pack[5:17]}" if PROPER.fullmatch(pack) else pack
+
+
 def read_directory(data, pack):
     """The content of a pack: [(block, [(id, start, end, depth, bases) of each chunk in the block's plain bytes])]."""
-    reader = Reader(data, f"directory of pack {pack[:12]}")
+    reader = Reader(data, f"directory of {short(pack)}")
     blocks, counts, depths, offset = [], [], [], 0
     for _ in range(reader.count(5)):
         filter_id = reader.take(1)[0]
@@ -306,6 +330,7 @@ def read_directory(data, pack):
             rows[chunk] = depth, tuple(reader.take(32) for _ in range(reader.count(32, 64)))
             fits = depth <= deepest and (depth > 0) == (len(rows[chunk][1]) > 0)
             reader.expect(fits, "the bases of a chunk do not match its depth")
+        reader.expect(deepest == max((depth for depth, _ in rows), default=0), "the depth of a block does not match its chunks")
     found = []
     for block, sizes, rows in zip(blocks, lengths, bases):
         reader.expect(sum(sizes) == block.plain and 0 not in sizes, "chunks do not fill their block")
@@ -316,78 +341,165 @@ def read_directory(data, pack):
 
 
 def read_index(data, index):
-    """{pack: its directory's bytes}, and the ids of the indexes that this one supersedes."""
+    """{pack: its directory's bytes}. The ids of superseded indexes follow: packs never change, so those are right too."""
     reader = Reader(data, f"index {index[:12]}")
-    reader.expect(hashlib.sha256(data).hexdigest() == index and reader.take(4) == b"CEI1", "it does not match its checksum")
+    reader.expect(hashlib.sha256(data).hexdigest().startswith(index) and reader.take(4) == b"CEI1", "it does not match its checksum")
     packs = {}
     for _ in range(reader.count(34)):
         pack, _size = reader.take(32).hex(), reader.varint()
         packs[pack] = reader.take(reader.count(1))
-    return packs, [reader.take(32).hex() for _ in range(reader.count(32))]  # a nonce of 16 bytes follows
+    return packs
 
 
 class Repository:
     def __init__(self, folder):
-        self.folder, self.names = folder, sorted(os.listdir(folder))
+        self.folder, self.objects = folder, {"pack": [], "index": [], "label": [], "snapshot": []}
+        names = sorted(os.listdir(folder), key=lambda name: (not PROPER.fullmatch(name), name))
         try:
             newer = json.loads(self.read("config.json"))["format"] > FORMAT
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except BAD_JSON as error:
             say(f"config.json can't be read, continuing without it: {error}")
             newer = False
-        if newer or self.matching("feature-.+"):
-            sys.exit(f"rescue.py: {folder} was made by a newer colab-escape: get the newest rescue.py")
+        if newer or any(re.fullmatch("feature-.+", name) for name in names):
+            fail(f"{folder} was made by a newer colab-escape: get the newest rescue.py")
+        for name in names:
+            try:
+                kind, wanted = self.recognise(name)
+            except OSError as error:
+                say(f"{name} is left out: {error}")
+                continue
+            if kind:
+                self.objects[kind].append((name, wanted))
         self.blocks = []  # Block
         self.copies = {}  # id of a chunk -> (Copy, ...), one for each copy
         self.predicted = {}  # number of a block that needs bases -> the copies of its chunks, in their order
-        self.whole = {}  # results of has() for copies that need bases
-        self.block = functools.lru_cache(24)(self.read_block)
+        self.whole = {}  # results of has() for copies that need bases, by their place
+        self.lost = {}  # why copies can't be read, by their place, and why whole blocks can't, by their number
+        self.decoded = functools.lru_cache(24)(self.read_block)
         self.find_chunks()
+
+    def open(self, name):
+        """Opens a regular file of the folder. A symlink would lead elsewhere, and a pipe would wait for ever."""
+        path = os.path.join(self.folder, name)
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise OSError("it is not a regular file")
+        flags = sum(getattr(os, flag, 0) for flag in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK"))
+        file = open(os.open(path, os.O_RDONLY | flags), "rb")
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # replaced meanwhile
+            file.close()
+            raise OSError("it is not a regular file")
+        return file
 
     def read(self, name, offset=0, length=-1):
         """Reads bytes of an object; a negative offset counts from its end."""
-        with open(os.path.join(self.folder, name), "rb") as file:
-            file.seek(offset, os.SEEK_END if offset < 0 else os.SEEK_SET)
+        with self.open(name) as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(0, size + offset) if offset < 0 else offset)
             return file.read(length)
 
-    def matching(self, pattern):
-        return [match for match in (re.fullmatch(pattern, name) for name in self.names) if match]
+    def sha256(self, name):
+        digest = hashlib.sha256()
+        with self.open(name) as file:
+            for piece in iter(lambda: file.read(1 << 20), b""):
+                digest.update(piece)
+        return digest.hexdigest()
+
+    def recognise(self, name):
+        """The kind of an object, or "", and the beginning of its id, as far as its name has one. A program that copies files
+        may have changed the name, so a name without an id is passed over in favour of the first and the last bytes."""
+        remains = REMAINS.search(name)
+        if remains:
+            self.open(name).close()
+            return remains[1].lower(), remains[2].lower()
+        if re.fullmatch(r"config\.json|(tomb|feature)-.*|\.tmp-.*", name) or os.path.isdir(os.path.join(self.folder, name)):
+            return "", ""
+        with self.open(name) as file:
+            head = file.read(1 << 20)
+        if head[:4] == b"CEI1":
+            return "index", ""
+        if head[:1] == b"{" and b'"nonce"' in head and b'"snapshot"' in head:
+            return "label", ""
+        if head[:1] == b"{" and b'"format"' in head and b'"manifest"' in head:
+            return "snapshot", ""
+        return ("pack" if self.read(name, -4) == b"CEP1" else ""), ""
+
+    def checked(self, name, wanted):
+        """The bytes of an object, and their SHA-256, which the name has to have."""
+        data = self.read(name)
+        digest = hashlib.sha256(data).hexdigest()
+        if not digest.startswith(wanted):
+            raise ValueError("it does not match the checksum in its name")
+        return data, digest
 
     def find_chunks(self):
-        """Reads the indexes that no other index supersedes, and the directories of packs that none of these names."""
-        indexes, superseded = {}, set()
-        for match in self.matching("index-([0-9a-f]{64})"):
+        """Reads the directories of all packs. Where one is damaged, those that indexes have of the pack take its place."""
+        named = {}  # id of a pack -> directories
+        for name, wanted in self.objects["index"]:
             try:
-                indexes[match[1]], older = read_index(self.read(match[0]), match[1])
-                superseded.update(older)
+                data = self.read(name)
+                index = hashlib.sha256(data).hexdigest()
+                for pack, directory in read_index(data, wanted or index).items():
+                    if directory not in named.setdefault(pack, []):
+                        named[pack].append(directory)
+                if name != f"index-{index}":
+                    say(f"{name} is used as index {index[:12]}")
             except (Damaged, OSError) as error:
                 say(f"{error}; continuing without it")
-        named = {}
-        for index in indexes.keys() - superseded:
-            named.update(indexes[index])
-        for match in self.matching("pack-([0-9a-f]{64})"):
-            pack = match[1]
+        for name, wanted in self.objects["pack"]:
             try:
-                for block, chunks in read_directory(named.get(pack) or self.read_tail(pack), pack):
-                    for chunk, *where in chunks:
-                        copy = Copy(len(self.blocks), *where)
-                        self.copies[chunk] = self.copies.get(chunk, ()) + (copy,)
-                        if block.filter in (2, 3, 5):
-                            self.predicted.setdefault(copy.block, []).append(copy)
-                    self.blocks.append(block)
+                if not self.find_own_chunks(name, wanted, named.get(wanted, ())):
+                    for directory in named.get(wanted, ()):
+                        self.add_pack(name, directory)
             except (Damaged, OSError) as error:
                 say(f"{error}; continuing without it")
+
+    def find_own_chunks(self, pack, wanted, named):
+        """Adds the chunks of a pack by its own directory. False if that is damaged, but indexes have named others."""
+        if not PROPER.fullmatch(pack):
+            digest = self.sha256(pack)
+            whole = digest.startswith(wanted)
+            say(f"{pack} is used as pack {digest[:12]}" if whole else f"{pack} is damaged: what is whole in it is used")
+        try:
+            own = self.read_tail(pack)
+            self.add_pack(pack, own)
+        except Damaged as error:
+            if not named:
+                raise
+            say(f"{error}; its directory in an index is used")
+            return False
+        if any(directory != own for directory in named):
+            say(f"an index has another directory of {short(pack)}: the pack's own is used")
+        return True
+
+    def add_pack(self, pack, directory):
+        for block, chunks in read_directory(directory, pack):
+            for chunk, *where in chunks:
+                copy = Copy(len(self.blocks), *where)
+                self.copies[chunk] = self.copies.get(chunk, ()) + (copy,)
+                if block.filter in (2, 3, 5):
+                    self.predicted.setdefault(copy.block, []).append(copy)
+            self.blocks.append(block)
 
     def read_tail(self, pack):
         """The directory of a pack. A trailer of 56 bytes follows it: nonce, length of the directory, its SHA-256, magic."""
-        name = f"pack-{pack}"
-        size = os.path.getsize(os.path.join(self.folder, name))
-        trailer = Reader(self.read(name, -56) if size >= 56 else b"", f"pack {pack[:12]}")
+        tail = self.read(pack, -56)
+        trailer = Reader(tail if len(tail) == 56 else b"", short(pack))
         trailer.take(16)
         length, checksum = int.from_bytes(trailer.take(4), "little"), trailer.take(32)
-        trailer.expect(trailer.take(4) == b"CEP1" and length <= size - 56, "it is cut short")
-        directory = self.read(name, -56 - length, length)
+        trailer.expect(trailer.take(4) == b"CEP1", "it is cut short")
+        directory = self.read(pack, -56 - length, length)
         trailer.expect(hashlib.sha256(directory).digest() == checksum, "its directory does not match its checksum")
         return directory
+
+    def block(self, number):
+        """What `read_block` gives. Damage is remembered, so that none is looked for twice."""
+        if number in self.lost:
+            raise Damaged(self.lost[number])
+        try:
+            return self.decoded(number)
+        except Exception as error:  # every decoder has its own exceptions
+            self.lost[number] = str(error)
+            raise Damaged(self.lost[number]) from None
 
     def read_block(self, number):
         """The plain bytes of a block (its chunks, one after the other, not verified yet), and its chunks that are lost with
@@ -395,7 +507,7 @@ class Repository:
         block, planes, offset = self.blocks[number], [], 0
         if block.filter > 5:
             raise Damaged(f"filter {block.filter}: needs a newer rescue.py")
-        stored = self.read(f"pack-{block.pack}", block.offset, block.stored)
+        stored = self.read(block.pack, block.offset, block.stored)
         for codec, length, plain_length in block.parts:
             planes.append(decode(codec, stored[offset : offset + length], plain_length))
             offset += length
@@ -429,17 +541,19 @@ class Repository:
         for copy in sorted(self.copies.get(chunk, ()), key=lambda copy: copy.depth):
             if copy.depth >= below:
                 break
-            try:
-                plain, lost = self.block(copy.block)
-                if copy.start in lost:
-                    raise Damaged(f"it is predicted from another: {lost[copy.start]}")
-                data = plain[copy.start : copy.end]
-                if hashlib.sha256(data).digest() == chunk:
-                    return data
-                why = "does not match its checksum"
-            except Exception as error:  # every decoder has its own exceptions
-                why = f"can't be read ({error})"
-            why += f" in pack {self.blocks[copy.block].pack[:12]}"
+            place = copy.block, copy.start
+            if place not in self.lost:
+                try:
+                    plain, lost = self.block(copy.block)
+                    if copy.start in lost:
+                        raise Damaged(f"it is predicted from another: {lost[copy.start]}")
+                    data = plain[copy.start : copy.end]
+                    if hashlib.sha256(data).digest() == chunk:
+                        return data
+                    self.lost[place] = "does not match its checksum"
+                except Damaged as error:
+                    self.lost[place] = f"can't be read ({error})"
+            why = f"{self.lost[place]} in {short(self.blocks[copy.block].pack)}"
         raise Damaged(f"chunk {chunk.hex()[:12]} {why}")
 
     def has(self, chunk, below=MAX_DEPTH + 1):
@@ -447,10 +561,10 @@ class Repository:
         for copy in self.copies.get(chunk, ()):
             if copy.depth >= below:
                 continue
-            key = chunk, copy.depth
-            if copy.depth > 0 and key not in self.whole:
-                self.whole[key] = all(self.has(base, copy.depth) for base in copy.bases)
-            if copy.depth == 0 or self.whole[key]:
+            place = copy.block, copy.start
+            if copy.depth > 0 and place not in self.whole:
+                self.whole[place] = all(self.has(base, copy.depth) for base in copy.bases)
+            if copy.depth == 0 or self.whole[place]:
                 return True
         return False
 
@@ -458,33 +572,75 @@ class Repository:
 
     def snapshots(self):
         """All versions, the oldest first, with their tags after all labels."""
-        found = {}
-        for match in self.matching(r"snapshot-(\d{8}T\d{9}Z)-([0-9a-f]{16})-(.+)\.json"):  # names sort by time
+        found, rows, files = {}, {}, {}
+        for name, wanted in self.objects["snapshot"]:
             try:
-                data = self.read(match[0])
-                version = hashlib.sha256(data).hexdigest()
-                if not version.startswith(match[2]):
-                    raise ValueError("it does not match the checksum in its name")
+                data, version = self.checked(name, wanted)
+                if version in rows:
+                    continue
                 row = json.loads(data)
                 if row["format"] > FORMAT:
                     raise ValueError("it needs a newer rescue.py")
-                if row["name"].encode() != unquote_to_bytes(match[3]):
-                    raise ValueError("it holds another name than its object name")
-                tags, message = [str(tag) for tag in row["tags"]], str(row.get("message", ""))
-                found[version] = Snapshot(version, row["name"], match[1], tags, message, row["bytes"], row["manifest"])
+                if not isinstance(row["time"] + row["listed"], int) or not isinstance(row["parent"] or "", str):
+                    raise ValueError("it is no snapshot")
+                honest = f"snapshot-{compact(row['time'])}-{version[:16]}-{quote(row['name'], safe='')}.json"
+                missing = incomplete(row["incomplete"]) if "incomplete" in row else ""
+                tags, message = list(dict.fromkeys(map(str, row["tags"]))), str(row.get("message", ""))
+                found[version] = Snapshot(version, row["name"], 0, "", tags, message, row["bytes"], row["manifest"], missing)
+                rows[version], files[version] = row, name
+                if name != honest:
+                    say(f"{name} is used as version {printable(row['name'])}@{version[:12]}")
             except BAD_JSON as error:
-                say(f"{match[0]} is left out: {error}")
-        labels = self.matching(r"label-([0-9a-f]{64})\.json")
-        # in the order of their creation, as far as a copied repository still shows it
-        for match in sorted(labels, key=lambda match: os.stat(os.path.join(self.folder, match[0])).st_ctime_ns):
+                say(f"{name} is left out: {error}")
+        self.apply_labels(found)
+        for version, (when, note) in self.times(rows, files).items():
+            found[version] = found[version]._replace(time=when, note=note)
+        return sorted(found.values(), key=lambda snapshot: (snapshot.time, rows[snapshot.id]["time"], snapshot.id))
+
+    def times(self, rows, files):
+        """The effective time of each version, and what is wrong with its own. A copied repository no longer shows when the
+        store created an object. An absurd time is therefore replaced by the store's clock when the push began, or by the
+        time of the file, whichever is earlier, and a parent is older than its children."""
+        now = int(time.time() * 1000)
+        times = {version: row["time"] for version, row in rows.items()}
+        absurd = {version for version, own in times.items() if is_absurd(own)}
+        for version in absurd:
+            modified = os.stat(os.path.join(self.folder, files[version])).st_mtime_ns // 10**6
+            times[version] = min(now, modified, rows[version]["listed"])
+        for version in sorted(times, key=times.__getitem__):
+            parent = rows[version].get("parent")
+            while parent in absurd and times[parent] >= times[version]:
+                times[parent] = times[version] - 1
+                version, parent = parent, rows[parent].get("parent")
+        notes = {version: f"its own time, {compact(rows[version]['time'])}, can't be right" for version in absurd}
+        return {version: (when, notes.get(version, "")) for version, when in times.items()}
+
+    def apply_labels(self, found):
+        """Changes the tags of snapshots in the order of the labels' times. A label without one, or with an absurd one, has the
+        time when its file was made, which is new in a copied repository."""
+        labels, seen = [], set()
+        for name, wanted in self.objects["label"]:
             try:
-                data = self.read(match[0])
-                label = json.loads(data) if hashlib.sha256(data).hexdigest() == match[1] else {}
-                tags, remove, add = found[label["snapshot"]].tags, label["remove"], label["add"]
-                tags[:] = [tag for tag in tags if tag not in remove] + [tag for tag in add if tag not in tags]
+                data, label = self.checked(name, wanted)
+                row = json.loads(data)
+                if row["format"] > FORMAT:
+                    raise ValueError("it needs a newer rescue.py")
+                if not all(isinstance(text, str) for text in [row["snapshot"]] + row["add"] + row["remove"]):
+                    raise ValueError("it is no label")
+                created = os.stat(os.path.join(self.folder, name)).st_ctime_ns // 10**6
+                own = int(row.get("time", created))
+                if label not in seen:
+                    labels.append((created if is_absurd(own) else own, created, label, row))
+                    if name != f"label-{label}.json":
+                        say(f"{name} is used as label {label[:12]}")
+                seen.add(label)
             except BAD_JSON as error:
-                say(f"{match[0]} is left out: {error!r}")
-        return list(found.values())
+                say(f"{name} is left out, and the tags that it adds or removes: {error}")
+        for *_, row in sorted(labels, key=lambda label: label[:3]):
+            if row["snapshot"] in found:  # otherwise that version was forgotten
+                tags = found[row["snapshot"]].tags
+                kept = [tag for tag in tags if tag not in row["remove"]]
+                tags[:] = dict.fromkeys(kept + row["add"])
 
     def rows(self, snapshot):
         """The rows of the manifest: JSON Lines, cut into chunks like a file."""
@@ -535,6 +691,28 @@ class Repository:
             return str(error)
 
 
+def is_absurd(ms):
+    """Whether a wrong clock gave a time: nobody pushes more than a day ahead of now."""
+    return ms > time.time() * 1000 + DAY
+
+
+def compact(ms):
+    """A time as object names have it."""
+    try:
+        moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=ms)
+    except OverflowError:
+        return f"{ms} ms"
+    return moment.strftime("%Y%m%dT%H%M%S").rjust(15, "0") + f"{ms % 1000:03}Z"
+
+
+def incomplete(row):
+    """What a push could not read of its source, in words."""
+    files, carried = int(row["files"]), int(row["carried"])
+    missing = files - carried
+    parts = [f"{missing} file{'s' * (missing != 1)} missing"] if missing else []
+    return "incomplete: " + ", ".join(parts + [f"{carried} from an earlier version"] * (carried > 0))
+
+
 def bytes_of(row, field):
     """The bytes of a path or a target: from text, or from base64 if they are not UTF-8."""
     return base64.b64decode(row[field + "64"], validate=True) if field + "64" in row else row[field].encode("utf-8")
@@ -555,8 +733,8 @@ def list_versions(repository):
     for snapshot in repository.snapshots():
         lacks = repository.what_lacks(snapshot)
         notes = " ".join([f"[{tag}]" for tag in snapshot.tags] + [snapshot.message]).strip()
-        line = [title(snapshot), snapshot.time, f"{snapshot.bytes} bytes", notes, lacks and f"INCOMPLETE: {lacks}"]
-        print("  ".join(printable(part) for part in line if part))
+        line = [title(snapshot), compact(snapshot.time), f"{snapshot.bytes} bytes", notes, snapshot.note, snapshot.incomplete]
+        print("  ".join(printable(part) for part in line + [lacks and f"INCOMPLETE: {lacks}"] if part))
 
 
 def choose(repository, text):
@@ -565,18 +743,23 @@ def choose(repository, text):
     name, _, at = text.partition("@")
     snapshots = repository.snapshots()
     own = [snapshot for snapshot in snapshots if snapshot.name == name]
-    if own and not at:
-        for snapshot in reversed(own):
-            lacks = repository.what_lacks(snapshot)
-            if not lacks:
-                return snapshot
-            say(f"passing over {title(snapshot)}: {lacks}; ask for it by its id to restore what exists")
-        sys.exit(f"rescue.py: no version of {printable(name)} is complete")
-    tagged = [snapshot for snapshot in own if at in snapshot.tags][-1:]
-    found = tagged or [snapshot for snapshot in (own if at else snapshots) if snapshot.id.startswith(at or text)]
+    found = [snapshot for snapshot in (own if at else snapshots) if snapshot.id.startswith(at or text)]
+    if not re.fullmatch("[0-9a-f]{8,64}", at or text) or not found:  # no tag and no name shadows an id
+        if own and not at:
+            return newest(repository, own)
+        found = [snapshot for snapshot in own if at in snapshot.tags][-1:] or found
     if len(found) != 1:
-        sys.exit(f"rescue.py: {printable(text)} means {len(found) or 'no'} versions; `list` shows all versions")
+        fail(f"{text} means {len(found) or 'no'} versions; `list` shows all versions")
     return found[0]
+
+
+def newest(repository, versions):
+    for snapshot in reversed(versions):
+        lacks = repository.what_lacks(snapshot)
+        if not lacks:
+            return snapshot
+        say(f"passing over {title(snapshot)}: {lacks}; ask for it by its id to restore what exists")
+    fail(f"no version of {versions[0].name} is complete")
 
 
 def restore(repository, snapshot, root):
@@ -609,12 +792,17 @@ def restore(repository, snapshot, root):
                         made.add(entry.path)
                     later.append((entry, path))
                 counts[entry.type] += 1
+                counts["special"] += bin(entry.mode & SPECIAL).count("1")
                 counts["bytes"] += entry.size
     for entry, path in reversed(later):  # symlinks after all files are written; folders after their content
         with reporting(entry.path):
             if entry.type == "symlink":
                 os.symlink(entry.target, path)
             set_attributes(path, entry)
+    if counts["special"]:
+        say(f"{counts['special']} set-user-id or set-group-id bits are not restored")
+    for note in filter(None, (snapshot.note, snapshot.incomplete)):
+        say(f"{title(snapshot)}: {note}")
     done = f"{counts['file']} files, {counts['directory']} folders, {counts['symlink']} symlinks, {counts['bytes']} bytes"
     print(f"{title(snapshot)}: {done} {'verified' if root is None else 'restored'}, {counts['failed'] or 'nothing'} damaged")
     return counts["failed"] == 0
@@ -647,7 +835,7 @@ def write_file(path, entry, pieces):
 def set_attributes(path, entry):
     is_link = entry.type == "symlink"
     if not is_link:
-        os.chmod(path, entry.mode)
+        os.chmod(path, entry.mode & ~SPECIAL)
     if not is_link or os.utime in os.supports_follow_symlinks:
         os.utime(path, ns=(entry.mtime, entry.mtime), follow_symlinks=not is_link)
 
@@ -675,10 +863,10 @@ def main():
             root = os.fsencode(options.destination)
             os.makedirs(root, exist_ok=True)
             if os.listdir(root):
-                sys.exit(f"rescue.py: {options.destination} is not empty: name a new folder")
+                fail(f"{options.destination} is not empty: name a new folder")
         sys.exit(0 if restore(repository, snapshot, root) else 1)
     except (Damaged, Refused, OSError) as error:
-        sys.exit(f"rescue.py: {error}")
+        fail(error)
 
 
 if __name__ == "__main__":

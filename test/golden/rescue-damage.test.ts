@@ -1,14 +1,11 @@
 import { mkdirSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import type { NewBlock } from '../../src/repository/format/directory.ts'
 import { packName } from '../../src/repository/format/object-names.ts'
-import { encodeSnapshot } from '../../src/repository/format/snapshot.ts'
-import { sha256, sha256Hex } from '../../src/util/hash.ts'
-import { aSnapshot } from '../helpers/a-snapshot.ts'
-import { encodePack } from '../helpers/encode.ts'
+import { sha256Hex } from '../../src/util/hash.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { seededBytes } from '../helpers/seeded.ts'
+import { ATTRIBUTES, CONTENT, craft, file, folder, link } from './crafted.ts'
 import { goldenRepository } from './repositories.ts'
 import { removeObjects, rescue, restoreAll, withCopy } from './rescue-runs.ts'
 import type { ExpectedVersion } from './stage.ts'
@@ -130,29 +127,6 @@ test('wrong usage is exit code 2', async () => {
   expect((await rescue('.', 'steal')).code).toBe(2)
 })
 
-/** A repository of one version whose manifest has these rows, and whose only other chunk holds `content`. */
-function craft(repo: string, rows: readonly object[], content: Uint8Array, filter = 0): void {
-  const manifest = Buffer.from(rows.map(row => `${JSON.stringify(row)}\n`).join(''))
-  const block = (bytes: Uint8Array, filter: number): NewBlock => ({
-    block: { filter, parameters: new Uint8Array(0), parts: [{ codec: 0, storedLength: bytes.length, plainLength: bytes.length }], bytes },
-    chunkIds: sha256(bytes),
-    chunkLengths: [bytes.length],
-  })
-  const pack = encodePack([block(manifest, 0), block(content, filter)], new Uint8Array(16))
-  const fields = { name: 'crafted', manifest: { bytes: manifest.length, chunks: [sha256Hex(manifest)] } }
-  const snapshot = encodeSnapshot(aSnapshot(fields))
-  mkdirSync(repo)
-  writeFileSync(join(repo, 'config.json'), '{"format": 1}')
-  writeFileSync(join(repo, packName(pack.id)), pack.bytes)
-  writeFileSync(join(repo, snapshot.objectName), snapshot.bytes)
-}
-
-const CONTENT = Buffer.from('content')
-const ATTRIBUTES = { mode: '644', mtime: '1000' }
-const file = (path: string): object => ({ path, type: 'file', ...ATTRIBUTES, size: 7, chunks: [sha256Hex(CONTENT)] })
-const folder = (path: string): object => ({ path, type: 'directory', ...ATTRIBUTES, mode: '755' })
-const link = (path: string, target: string): object => ({ path, type: 'symlink', ...ATTRIBUTES, mode: '777', target })
-
 test.each<[string, object[]]>([
   ['a path upwards', [file('a'), file('../evil')]],
   ['a path upwards from a folder', [folder('a'), folder('a/..'), file('a/../../evil')]],
@@ -170,7 +144,7 @@ test.each<[string, object[]]>([
   ['a path that is a number', [{ ...file('a'), path: 7 }]],
 ])('a manifest with %s is refused before anything is written', (_, rows) =>
   withFolder(async path => {
-    craft(join(path, 'repo'), rows, CONTENT)
+    craft(join(path, 'repo'), rows)
     const run = await rescue(join(path, 'repo'), 'restore', snapshotId(join(path, 'repo')), join(path, 'in', 'out'))
     expect(run.code).toBe(1)
     expect(run.stderr).toMatch(/^rescue\.py: the manifest is refused: .+$/m)
@@ -186,7 +160,7 @@ const snapshotId = (repo: string): string =>
 
 test('symlinks may point anywhere; nothing is written through them', () =>
   withFolder(async path => {
-    craft(join(path, 'repo'), [link('away', '../elsewhere'), file('file'), link('self', 'self')], CONTENT)
+    craft(join(path, 'repo'), [link('away', '../elsewhere'), file('file'), link('self', 'self')])
     mkdirSync(join(path, 'elsewhere'))
     expect(await rescue(join(path, 'repo'), 'restore', 'crafted', join(path, 'out'))).toMatchObject({ code: 0 })
     expect(describeTree(join(path, 'out')).map(({ path, type }) => [path, type])).toEqual([
@@ -246,7 +220,7 @@ function manifestChunk(repo: string, version: string): Buffer {
 
 test('a block with a filter of the future is named; the rest is restored', () =>
   withFolder(async path => {
-    craft(join(path, 'repo'), [folder('a'), file('b')], CONTENT, 6)
+    craft(join(path, 'repo'), [folder('a'), file('b')], { filter: 6 })
     const run = await rescue(join(path, 'repo'), 'restore', 'crafted', join(path, 'out'))
     expect(run.code).toBe(1)
     expect(run.stderr).toContain('NOT RESTORED: b: ')
@@ -257,7 +231,7 @@ test('a block with a filter of the future is named; the rest is restored', () =>
 test('what is in a folder that cannot be made is not written anywhere', () =>
   withFolder(async path => {
     const long = 'x'.repeat(300)
-    craft(join(path, 'repo'), [file('a'), folder(long), folder(`${long}/b`), file(`${long}/b/c`)], CONTENT)
+    craft(join(path, 'repo'), [file('a'), folder(long), folder(`${long}/b`), file(`${long}/b/c`)])
     const run = await rescue(join(path, 'repo'), 'restore', 'crafted', join(path, 'out'))
     expect(run.code).toBe(1)
     expect(run.stderr.match(/NOT RESTORED: x{300}/g)).toHaveLength(3)
@@ -267,7 +241,7 @@ test('what is in a folder that cannot be made is not written anywhere', () =>
 
 test('a file whose chunks have another length than it says is not restored', () =>
   withFolder(async path => {
-    craft(join(path, 'repo'), [{ ...file('a'), size: 8 }, file('b')], CONTENT)
+    craft(join(path, 'repo'), [{ ...file('a'), size: 8 }, file('b')])
     const run = await rescue(join(path, 'repo'), 'restore', 'crafted', join(path, 'out'))
     expect(run.code).toBe(1)
     expect(run.stderr).toContain('NOT RESTORED: a: its chunks have 7 bytes instead of 8')
