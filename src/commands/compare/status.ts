@@ -17,6 +17,7 @@ import { describeDifferences, differenceToJson } from './diff.ts'
 export interface StatusOptions {
   name?: string
   exclude?: string[]
+  reread?: boolean
   refresh?: boolean
 }
 
@@ -30,7 +31,7 @@ export async function statusCommand(session: Session, path: string | undefined, 
   const name = checkName(options.name ?? basename(resolve(local)))
   const store = await chooseStore(session)
   const choice = { path: local, excludes: options.exclude ?? [], skip: pathsOf(store) }
-  const { source, reading } = await readLocalEntries(choice, root => session.openCache(root), console.reporter, signal)
+  const { source, reading } = await readLocalEntries(choice, root => session.openCache(root, options.reread), console.reporter, signal)
   const { version, knownSince } = await newestVersion(session, store.storage.location, name, options.refresh === true, reading.entries)
   const found: Difference[] = []
   if (version?.entries !== reading.entries)
