@@ -11,6 +11,7 @@ import { comparePaths, decodeFileName, fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
 import { fingerprintOf, modeOf, type Fingerprint } from './fingerprint.ts'
 import { IGNORE_FILE, IgnoreRules } from './ignore-rules.ts'
+import type { OwnFiles } from './own-files.ts'
 import { isPartName } from './part-names.ts'
 
 export interface WalkedEntry {
@@ -39,8 +40,8 @@ export interface WalkResult {
 
 export interface WalkOptions {
   excludes?: readonly string[]
-  /** Absolute paths (links resolved) to skip: the store itself, if it is inside the source. */
-  skip?: readonly string[]
+  /** What is left out though it is inside the source. */
+  skip?: OwnFiles | undefined
   reporter: Reporter
   signal?: AbortSignal | undefined
 }
@@ -48,10 +49,12 @@ export interface WalkOptions {
 /**
  * Lists a source in an order that depends on its content only. Uses synchronous calls, which are several times faster
  * here than promises. Symlinks are entries and never followed (except the root). Sockets, pipes and devices are skipped
- * with a note. Unreadable items are warned about and counted.
+ * with a note, and so are files of the program itself. Unreadable items are warned about and counted. Throws `usage` if
+ * the source is, or lies in, a file or folder to skip.
  */
 export async function walk(source: string, options: WalkOptions): Promise<WalkResult> {
   const root = rootOf(source)
+  options.skip?.refuse(root)
   const stats = lstatSync(fsPath(root), { bigint: true })
   if (stats.isFile()) {
     const entry = { path: basename(root), localPath: root, type: 'file' as const, mode: modeOf(stats), fingerprint: fingerprintOf(stats) }
@@ -140,8 +143,9 @@ class Walker {
         this.options.reporter.note(`skipped ${localPath}: it is neither a file, a folder nor a symlink`)
         return undefined
       }
-      if (type === 'directory' && this.options.skip?.includes(localPath)) {
-        this.options.reporter.note(`skipped ${localPath}: it is the store itself`)
+      const own = type === 'symlink' ? undefined : this.options.skip?.whatIs(localPath, stats)
+      if (own !== undefined) {
+        this.options.reporter.note(`skipped ${localPath}: it is ${own}`)
         return undefined
       }
       const entry: WalkedEntry = { path, localPath, type, mode: modeOf(stats), fingerprint: fingerprintOf(stats) }

@@ -7,6 +7,7 @@ import { chmodSync, existsSync, lutimesSync, mkdirSync, rmdirSync, statSync, sym
 import { basename, dirname, join, resolve } from 'node:path'
 import { Chunker } from '../../chunking/chunker.ts'
 import { lookAt } from '../../local/look-at.ts'
+import type { OwnFiles } from '../../local/own-files.ts'
 import { realPathOf } from '../../local/real-path.ts'
 import { utimesSeconds, sameTime } from '../../local/times.ts'
 import { SmallObjectStorage } from '../../storage/small-objects.ts'
@@ -35,6 +36,8 @@ export interface PullRequest {
   delete: boolean
   force: boolean
   dryRun: boolean
+  /** What is never deleted, and no destination. */
+  skip: OwnFiles | undefined
   /** Opens the cache of file states for an absolute source path. */
   openCache: (source: string) => Promise<StatCache | undefined>
 }
@@ -71,6 +74,7 @@ async function restore(context: RepositoryContext, opened: OpenRepository, reque
   const { snapshot, selected } = request
   const repository = selected || request.only.length + request.exclude.length > 0 ? opened : withWholePacks(opened)
   const place = destinationOf(snapshot, selected, request.destination)
+  request.skip?.refuse(place.folder)
   // the cache has the paths of a whole version, and the paths of a selected entry differ
   const cache = selected ? undefined : await request.openCache(place.file ?? place.folder)
   const above = selected && baseOf(selected) !== '' ? baseOf(selected).length + 1 : 0
@@ -84,6 +88,7 @@ async function restore(context: RepositoryContext, opened: OpenRepository, reque
     exclude: request.exclude,
     delete: request.delete,
     force: request.force,
+    skip: request.skip,
     cache,
     platform: process.platform,
     chunker: new Chunker(),
