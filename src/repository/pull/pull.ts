@@ -20,6 +20,7 @@ import { forgottenMeanwhile, isStillThere } from '../versions/forgotten-meanwhil
 import { isStill, writeError } from './file-writer.ts'
 import { planPull, wouldOverwrite, type DamagedFile, type PullPlan } from './plan.ts'
 import { restoreFiles } from './restore.ts'
+import { findLackOfRoom } from './room.ts'
 import { baseOf, type SelectedEntry } from './selection.ts'
 
 /** Packs up to this size (bytes) are read whole. */
@@ -55,9 +56,10 @@ export interface PullResult {
 }
 
 /**
- * Restores a snapshot. Plans everything first. Then deletes the items in the way, makes folders, writes and verifies
- * files, and last sets the modes and times of folders. Continues an interrupted run. Throws `not-found` if the version
- * was forgotten meanwhile and some of its data is gone. The files that are restored by then are whole.
+ * Restores a snapshot. Plans everything first. Throws `quota` if it doesn't fit the disk. Then deletes the items in the
+ * way, makes folders, writes and verifies files, and last sets the modes and times of folders. Continues an interrupted
+ * run. Throws `not-found` if the version was forgotten meanwhile and some of its data is gone. The files that are
+ * restored by then are whole.
  */
 export async function pull(context: RepositoryContext, opened: OpenRepository, request: PullRequest): Promise<PullResult> {
   const { snapshot } = request
@@ -94,6 +96,9 @@ async function restore(context: RepositoryContext, opened: OpenRepository, reque
     chunker: new Chunker(),
     reporter: context.reporter,
   })
+  const lack = await findLackOfRoom(repository, plan, context.reporter)
+  if (lack && !request.dryRun) throw lack
+  if (lack) context.reporter.warn(lack.message)
   const result: PullResult = {
     destination: place.file ?? place.folder,
     plan,
