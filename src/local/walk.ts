@@ -78,6 +78,11 @@ function rootOf(source: string): string {
         hint: 'Check the path. A relative path starts at the current folder.',
         cause: error,
       })
+    if (code === 'ELOOP')
+      throw new AppError('io', `${source} can't be read: it is, or leads through, a symlink that leads back to itself.`, {
+        hint: 'Point the symlink to a file or folder, or name another path.',
+        cause: error,
+      })
     throw new AppError('io', `${source} can't be read: ${messageOf(error)}`, { hint: 'Check its permissions.', cause: error })
   }
 }

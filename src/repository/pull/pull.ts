@@ -141,13 +141,32 @@ function destinationOf({ source, name }: StoredSnapshot, selected: SelectedEntry
   return { folder, file: join(folder, basename(path)) }
 }
 
-/** Resolves the destination, which may be a symlink itself. Below it, no symlink is followed. */
+/**
+ * Resolves the destination, which may be a symlink itself. Below it, no symlink is followed. Throws `io` if something
+ * else than a folder is there, or where a folder above it would be.
+ */
 function realDestination(path: string): string {
+  let real: string
   try {
-    return realPathOf(path)
+    real = realPathOf(path)
   } catch (error) {
+    if (errnoOf(error) === 'ELOOP') throw noDestination(`${path} is, or leads through, a symlink that leads back to itself.`, error)
     throw writeError(error, path)
   }
+  requireFolder(real)
+  return real
+}
+
+function requireFolder(path: string): void {
+  const item = lookAt(path)
+  if (item.type === 'file') throw noDestination(`${path} is a file, not a folder.`)
+  if (item.type === 'symlink') throw noDestination(`${path} is a symlink to ${item.target}, which does not exist.`)
+  if (item.type === 'other') throw noDestination(`${path} is a pipe, a socket or a device, not a folder.`)
+  if (item.type === 'absent' && dirname(path) !== path) requireFolder(dirname(path))
+}
+
+function noDestination(message: string, cause?: unknown): AppError {
+  return new AppError('io', message, { hint: 'Name another destination, or move that away.', cause })
 }
 
 async function carryOut(
