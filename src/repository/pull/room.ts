@@ -43,8 +43,9 @@ export async function findLackOfRoom(repository: OpenRepository, plan: PullPlan,
     const linux = process.platform === 'linux'
     const holes = linux && WITHOUT_HOLES.has(type) ? 0 : await bytesOfHoles(repository, disk.files)
     const needed = disk.bytes - holes
-    if (needed <= free + bytesToFree(plan, disk.files, device)) continue
-    const message = `The files to write take ${formatBytes(needed)}, but only ${formatBytes(free)} can be used at ${disk.folder}`
+    const usable = free + bytesToFree(plan, disk.files, device)
+    if (needed <= usable) continue
+    const message = `The files to write take ${formatBytes(needed)}, but only ${formatBytes(usable)} can be used at ${disk.folder}`
     if (linux && COMPRESSING.has(type)) reporter.warn(`${message}: they fit only if they can be compressed there.`)
     else
       return new AppError('quota', `${message}; nothing was changed.`, {
