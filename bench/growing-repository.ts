@@ -44,7 +44,7 @@ async function simulate(folder: string): Promise<string> {
     const from = performance.now()
     const result = await push(context, {
       name: 'growing',
-      source: await walk(source, { excludes: [], skip: [], reporter: silentReporter }),
+      source: await walk(source, { excludes: [], skip: undefined, reporter: silentReporter }),
       level: 'balanced',
       blockBytes: pool.maxBlockBytes('balanced'),
       cache,

@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
+import { describeChangedType } from '../local/changed-type.ts'
 import { fingerprintOf, sameFingerprint } from '../local/fingerprint.ts'
 import { readAtSync } from '../local/read-at.ts'
 import type { WalkedEntry } from '../local/walk.ts'
@@ -15,10 +16,11 @@ const PIECE_BYTES = 512 * 1024
 /** The reason why a file can't be archived, for messages. */
 export class UnreadableFileError extends Error {}
 
-const unreadable = (error: unknown): UnreadableFileError =>
-  error instanceof UnreadableFileError
-    ? error
-    : new UnreadableFileError(errnoOf(error) === 'ENOENT' ? 'it vanished after the folder was listed' : messageOf(error))
+function unreadable(error: unknown, localPath: string): UnreadableFileError {
+  if (error instanceof UnreadableFileError) return error
+  if (errnoOf(error) === 'ENOENT') return new UnreadableFileError('it vanished after the folder was listed')
+  return new UnreadableFileError(describeChangedType(localPath) ?? messageOf(error))
+}
 
 /**
  * The whole content of a small file. Tries twice. Throws `UnreadableFileError` when the file can't be read, or changes
@@ -44,7 +46,7 @@ function readWhole(entry: WalkedEntry): Buffer | undefined {
     const unchanged = sameFingerprint(fingerprintOf(before), fingerprintOf(after)) && bytes.length === Number(after.size)
     return unchanged ? bytes : undefined
   } catch (error) {
-    throw unreadable(error)
+    throw unreadable(error, entry.localPath)
   } finally {
     if (fd !== undefined) closeSync(fd)
   }
@@ -77,7 +79,7 @@ export async function openLargeFile(entry: WalkedEntry): Promise<FixedLengthFile
     }
   } catch (error) {
     await file?.close()
-    throw unreadable(error)
+    throw unreadable(error, entry.localPath)
   }
 }
 

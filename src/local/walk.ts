@@ -11,6 +11,7 @@ import { comparePaths, decodeFileName, fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
 import { fingerprintOf, modeOf, type Fingerprint } from './fingerprint.ts'
 import { IGNORE_FILE, IgnoreRules } from './ignore-rules.ts'
+import type { OwnFiles } from './own-files.ts'
 import { isPartName } from './part-names.ts'
 
 export interface WalkedEntry {
@@ -39,8 +40,8 @@ export interface WalkResult {
 
 export interface WalkOptions {
   excludes?: readonly string[]
-  /** Absolute paths (links resolved) to skip: the store itself, if it is inside the source. */
-  skip?: readonly string[]
+  /** What is left out though it is inside the source. */
+  skip?: OwnFiles | undefined
   reporter: Reporter
   signal?: AbortSignal | undefined
 }
@@ -48,10 +49,12 @@ export interface WalkOptions {
 /**
  * Lists a source in an order that depends on its content only. Uses synchronous calls, which are several times faster
  * here than promises. Symlinks are entries and never followed (except the root). Sockets, pipes and devices are skipped
- * with a note. Unreadable items are warned about and counted.
+ * with a note, and so are files of the program itself. Unreadable items are warned about and counted. Throws `usage` if
+ * the source is, or lies in, a file or folder to skip.
  */
 export async function walk(source: string, options: WalkOptions): Promise<WalkResult> {
   const root = rootOf(source)
+  options.skip?.refuse(root)
   const stats = lstatSync(fsPath(root), { bigint: true })
   if (stats.isFile()) {
     const entry = { path: basename(root), localPath: root, type: 'file' as const, mode: modeOf(stats), fingerprint: fingerprintOf(stats) }
@@ -73,6 +76,11 @@ function rootOf(source: string): string {
     if (code === 'ENOENT' || code === 'ENOTDIR')
       throw new AppError('not-found', `${source} does not exist.`, {
         hint: 'Check the path. A relative path starts at the current folder.',
+        cause: error,
+      })
+    if (code === 'ELOOP')
+      throw new AppError('io', `${source} can't be read: it is, or leads through, a symlink that leads back to itself.`, {
+        hint: 'Point the symlink to a file or folder, or name another path.',
         cause: error,
       })
     throw new AppError('io', `${source} can't be read: ${messageOf(error)}`, { hint: 'Check its permissions.', cause: error })
@@ -140,8 +148,9 @@ class Walker {
         this.options.reporter.note(`skipped ${localPath}: it is neither a file, a folder nor a symlink`)
         return undefined
       }
-      if (type === 'directory' && this.options.skip?.includes(localPath)) {
-        this.options.reporter.note(`skipped ${localPath}: it is the store itself`)
+      const own = type === 'symlink' ? undefined : this.options.skip?.whatIs(localPath, stats)
+      if (own !== undefined) {
+        this.options.reporter.note(`skipped ${localPath}: it is ${own}`)
         return undefined
       }
       const entry: WalkedEntry = { path, localPath, type, mode: modeOf(stats), fingerprint: fingerprintOf(stats) }

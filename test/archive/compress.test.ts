@@ -146,6 +146,17 @@ describe('a file that can not be read as it was listed', () => {
       ])
     }))
 
+  it('is named as what it has become, small or large: a symlink is not followed', () =>
+    withFolder(async folder => {
+      const { warnings } = await archiveChanged(folder, root => {
+        shell(root, 'for name in a.txt big.bin; do ln -sf z.txt $name; done')
+      })
+      expect(warnings).toEqual([
+        expect.stringMatching(/a\.txt is not in the archive: it has become a symlink$/) as string,
+        expect.stringMatching(/big\.bin is not in the archive: it has become a symlink$/) as string,
+      ])
+    }))
+
   it.each([
     ['shrinks', (path: string) => truncateSync(path, 1_000_000), /it shrank to 1000000 bytes/],
     ['grows', (path: string) => appendFileSync(path, 'more'), /it was written to/],

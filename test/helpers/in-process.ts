@@ -47,7 +47,7 @@ export async function pullVersion(
 ): Promise<PullResult> {
   const repository = await openForReading(context)
   const snapshot = await resolveVersion(repository, repository.view, parseVersion(version))
-  const options = { only, exclude: [], delete: false, force, dryRun: false, openCache: () => Promise.resolve(undefined) }
+  const options = { only, exclude: [], delete: false, force, dryRun: false, skip: undefined, openCache: () => Promise.resolve(undefined) }
   return pull(context, repository, { snapshot, destination, ...options })
 }
 

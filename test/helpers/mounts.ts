@@ -1,7 +1,8 @@
-import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, rmdir } from 'node:fs/promises'
+import { execFile, execFileSync, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, rm, rmdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
@@ -28,6 +29,55 @@ export async function withTmpfs<T>(sizeBytes: number, use: (tmpfs: Tmpfs) => Pro
     }
   } finally {
     await rmdir(path)
+  }
+}
+
+/** Whether `withRcloneMount` works here. */
+export const CAN_MOUNT_RCLONE = existsSync('/dev/fuse') && process.getuid?.() === 0 && canRun('rclone')
+
+function canRun(program: string): boolean {
+  try {
+    execFileSync(program, ['--version'], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** What rclone asks to mount for it, with its own rights: root needs no more than this. */
+const FUSERMOUNT = `#!/usr/bin/env python3
+import array, ctypes, os, socket, sys
+point = sys.argv[-1]
+if '-u' in sys.argv: sys.exit(os.spawnlp(os.P_WAIT, 'umount', 'umount', point))
+fuse = os.open('/dev/fuse', os.O_RDWR)
+options = b'fd=%d,rootmode=40000,user_id=0,group_id=0' % fuse
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.mount(b'rclone', point.encode(), b'fuse', 0, options) != 0: sys.exit(os.strerror(ctypes.get_errno()))
+with socket.socket(fileno=int(os.environ['_FUSE_COMMFD'])) as rclone:
+    rclone.sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [fuse]))])
+`
+
+/**
+ * Gives `use` an empty folder of a real `rclone mount`, whose files have their mtime as their ctime. They can only be
+ * written from front to back.
+ */
+export async function withRcloneMount<T>(use: (path: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'colab-escape-rclone-'))
+  const point = join(folder, 'mount')
+  for (const name of ['mount', 'remote', 'bin']) await mkdir(join(folder, name))
+  for (const name of ['fusermount', 'fusermount3']) await writeFile(join(folder, 'bin', name), FUSERMOUNT, { mode: 0o755 })
+  const args = ['mount', join(folder, 'remote'), point, '--config', '/dev/null', '--attr-timeout', '0']
+  const PATH = `${join(folder, 'bin')}${delimiter}${process.env.PATH}`
+  const rclone = spawn('rclone', args, { env: { ...process.env, PATH }, stdio: 'ignore' })
+  const ended = new Promise(resolve => rclone.once('close', resolve))
+  try {
+    await run('sh', ['-c', `for i in $(seq 100); do mountpoint -q "$0" && exit 0; sleep 0.1; done; exit 1`, point])
+    return await use(point)
+  } finally {
+    await run('umount', [point]).catch(() => run('umount', ['--lazy', point]).catch(() => undefined))
+    rclone.kill()
+    await ended
+    await rm(folder, { recursive: true })
   }
 }
 

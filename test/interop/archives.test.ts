@@ -139,7 +139,7 @@ open('a.exe', 'wb').write(data)
 
 it('a zip of more than 65,535 entries is whole for unzip, Python and us', () =>
   withFolder(async folder => {
-    const fingerprint = { size: 0, mtime: 0n, ctime: 0n, inode: 0n }
+    const fingerprint = { size: 0, mtime: 0n, ctime: 0n, inode: 0n, device: 0 }
     const entries = Array.from({ length: 66_000 }, (_, i): WalkedEntry => {
       return { path: `d/${i}`, localPath: `/nowhere/${i}`, type: 'symlink', target: 'x', mode: 0o777, fingerprint }
     })

@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { OwnFiles } from '../../src/local/own-files.ts'
 import { walk, type WalkOptions } from '../../src/local/walk.ts'
 import { decodeFileName, encodePath } from '../../src/util/paths.ts'
 import { rejection } from '../helpers/failures.ts'
@@ -157,7 +158,9 @@ describe('walk', () => {
   test('leaves out the store that lies in the source, and says so', () =>
     withFolder(async root => {
       makeTree(root, { 'd/store/pack': 'x', 'd/x': '', store: '' })
-      const { paths, notes } = await walkQuietly(root, { skip: [join(realpathSync(root), 'd/store')] })
+      const { paths, notes } = await walkQuietly(root, {
+        skip: new OwnFiles([{ path: join(realpathSync(root), 'd/store'), what: 'the store itself' }]),
+      })
       expect(paths).toEqual(['d', 'd/x', 'store'])
       expect(notes).toEqual([expect.stringMatching(/^skipped .*\/d\/store: it is the store itself$/)])
     }))
@@ -220,11 +223,7 @@ describe('walk', () => {
     }))
 })
 
-/** A list of folders to skip that is empty and tells when a folder is about to be entered. */
-function whenAsked(act: (path: string) => void): string[] {
-  const includes = (path: string): boolean => {
-    act(path)
-    return false
-  }
-  return Object.assign([], { includes })
+/** Files to skip that are none, and tell when a file or folder is looked at. */
+function whenAsked(act: (path: string) => void): OwnFiles {
+  return Object.assign(new OwnFiles([]), { whatIs: act, refuse: () => undefined })
 }

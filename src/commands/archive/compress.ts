@@ -9,6 +9,7 @@ import { walk } from '../../local/walk.ts'
 import { formatDuration, formatPercent, formatRate, plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
+import { ownFiles } from '../shared/own-files.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { estimateArchive } from './compress-estimate.ts'
 import { createOnDrive, isDriveFolder, isOnDrive } from './drive-archive.ts'
@@ -31,7 +32,7 @@ export async function compressCommand(session: Session, path: string, options: C
   if (name === '') throw new AppError('usage', `${path} has no name for the archive.`, { hint: 'Give a folder or file inside it.' })
   const { output, format } = chooseOutput(session, name, options)
   const { reporter } = session.console
-  const source = await walk(path, { excludes: options.exclude ?? [], reporter, signal: session.signal })
+  const source = await walk(path, { excludes: options.exclude ?? [], skip: ownFiles(session, undefined), reporter, signal: session.signal })
   if (options.estimate === true) return estimateArchive(session, source, { name, format, level: options.level })
   const sink = await openSink(session, output, options.force === true)
   const bytes = source.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.fingerprint.size : 0), 0)

@@ -19,6 +19,7 @@ export function status(root: LazyCommand): void {
     .description('show what a push would send (default path: the current folder)')
     .option('--name <name>', 'name to compare with (default: the name of the folder)')
     .option('--exclude <pattern>', 'skip files that match, as push does (repeatable)', collect)
+    .option('--reread', 'read all files again, as push does with it')
     .option('--refresh', 'ask the store even if this machine knows the newest version')
     .addHelpText('after', '\nExample:\n  colab-escape status ./data')
     .runs(async () => (await import('./status.ts')).statusCommand)

@@ -3,7 +3,7 @@ import type { Entry } from '../../repository/format/manifest.ts'
 import { versionLabel } from '../../repository/format/snapshot.ts'
 import type { OpenRepository } from '../../repository/open/open.ts'
 import { readManifest } from '../../repository/read/read-manifest.ts'
-import { readLocalEntries } from '../../repository/source/local-entries.ts'
+import { readLocalEntries, type LocalChoice } from '../../repository/source/local-entries.ts'
 import { compareEntries, type Difference, type Entries } from '../../repository/versions/compare-versions.ts'
 import { parseVersion } from '../../repository/versions/versions.ts'
 import { formatCount, plural } from '../../ui/format.ts'
@@ -11,15 +11,17 @@ import { renderTable, type Column } from '../../ui/table.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { findVersion, openRepository } from '../shared/find-version.ts'
+import { ownFiles, prepareCache } from '../shared/own-files.ts'
 import type { Outcome, Session } from '../shared/session.ts'
-import { chooseStore, pathsOf } from '../shared/store.ts'
+import { chooseStore } from '../shared/store.ts'
 
 const COLUMNS: Column[] = [{ title: '' }, { title: 'before', align: 'right' }, { title: 'after', align: 'right' }, { title: 'path' }]
 const MARKS: Record<Difference['kind'], string> = { added: '+', removed: '-', changed: 'M', touched: 't' }
 
 /** Shows which files differ between two versions, a version and a local folder, or two local folders. */
 export async function diffCommand(session: Session, before: string, after: string): Promise<Outcome> {
-  const skip = isLocal(before) && isLocal(after) ? [] : pathsOf(await chooseStore(session))
+  prepareCache(session)
+  const skip = isLocal(before) && isLocal(after) ? undefined : ownFiles(session, await chooseStore(session))
   let repository: Promise<OpenRepository> | undefined
   const open = (): Promise<OpenRepository> => (repository ??= openRepository(session))
   const [left, right] = [await entriesOf(session, before, skip, open), await entriesOf(session, after, skip, open)]
@@ -51,7 +53,7 @@ interface Side {
 /** Text that looks like a path is local. Names of versions contain no separators. */
 const isLocal = (text: string): boolean => /[/\\]|^\.{1,2}$/.test(text)
 
-async function entriesOf(session: Session, text: string, skip: readonly string[], open: () => Promise<OpenRepository>): Promise<Side> {
+async function entriesOf(session: Session, text: string, skip: LocalChoice['skip'], open: () => Promise<OpenRepository>): Promise<Side> {
   const { console, signal } = session
   if (isLocal(text)) {
     const choice = { path: text, excludes: [], skip }

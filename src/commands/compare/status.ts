@@ -10,13 +10,15 @@ import { newestSnapshot } from '../../repository/versions/versions.ts'
 import { formatDuration } from '../../ui/format.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { openRepository } from '../shared/find-version.ts'
+import { ownFiles, prepareCache } from '../shared/own-files.ts'
 import type { Outcome, Session } from '../shared/session.ts'
-import { chooseStore, pathsOf } from '../shared/store.ts'
+import { chooseStore } from '../shared/store.ts'
 import { describeDifferences, differenceToJson } from './diff.ts'
 
 export interface StatusOptions {
   name?: string
   exclude?: string[]
+  reread?: boolean
   refresh?: boolean
 }
 
@@ -29,8 +31,9 @@ export async function statusCommand(session: Session, path: string | undefined, 
   const local = path ?? '.'
   const name = checkName(options.name ?? basename(resolve(local)))
   const store = await chooseStore(session)
-  const choice = { path: local, excludes: options.exclude ?? [], skip: pathsOf(store) }
-  const { source, reading } = await readLocalEntries(choice, root => session.openCache(root), console.reporter, signal)
+  prepareCache(session)
+  const choice = { path: local, excludes: options.exclude ?? [], skip: ownFiles(session, store) }
+  const { source, reading } = await readLocalEntries(choice, root => session.openCache(root, options.reread), console.reporter, signal)
   const { version, knownSince } = await newestVersion(session, store.storage.location, name, options.refresh === true, reading.entries)
   const found: Difference[] = []
   if (version?.entries !== reading.entries)

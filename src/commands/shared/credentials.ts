@@ -8,9 +8,11 @@ export function authContext({ settings }: Pick<Session, 'settings'>): AuthContex
   return realAuthContext(createFetch(settings.proxy), settings.google.endpoint)
 }
 
+export const LOGIN_NAME = 'login.json'
+
 /** The file that `auth login` writes. */
 export function loginFile({ settings }: Pick<Session, 'settings'>): string {
-  return join(settings.configFolder, 'login.json')
+  return join(settings.configFolder, LOGIN_NAME)
 }
 
 /** The credentials for Google; undefined when there are none. */

@@ -24,7 +24,11 @@ export class LazyCommand extends Command {
   runs<Options>(load: (options: Options) => Promise<Run>): this {
     return this.action(async (...given: unknown[]) => {
       const run = await load(this.opts<Record<string, unknown>>() as Options)
-      await this.execute(this.optsWithGlobals(), session => run(session, ...(given as never[])))
+      await this.execute(this.optsWithGlobals(), async session => {
+        const { refuseEmptyValues } = await import('./empty-values.ts')
+        refuseEmptyValues(this)
+        return run(session, ...(given as never[]))
+      })
     })
   }
 }

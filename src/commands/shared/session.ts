@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { CompressionPool } from '../../compression/pool.ts'
+import { ChangeTimes } from '../../local/change-times.ts'
 import { TensorCache } from '../../repository/bases/tensor-cache.ts'
 import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../../repository/open/open.ts'
@@ -147,11 +148,14 @@ export class Session {
     return Number(jobs)
   }
 
-  /** The content of a local folder's files when they were last read. `source` is the folder's absolute path. */
-  async openCache(source: string): Promise<StatCache> {
+  /**
+   * The content of a local folder's files when they were last read. `source` is the folder's absolute path. With
+   * `reread` it knows no file, so that all are read, and is renewed.
+   */
+  async openCache(source: string, reread = false): Promise<StatCache> {
     const key = createHash('sha256').update(source).digest('hex').slice(0, 32)
-    const cache = new StatCache(join(this.settings.cacheFolder, 'files', `${key}.jsonl`))
-    await cache.load(this.console.reporter)
+    const cache = new StatCache(join(this.settings.cacheFolder, 'files', `${key}.jsonl`), new ChangeTimes(source))
+    if (!reread) await cache.load(this.console.reporter)
     return cache
   }
 

@@ -126,11 +126,6 @@ function openFolder(location: string): FolderStore {
   return { kind: 'folder', storage, folder, requests: () => ({ ...storage.calls }), path, mounted: isMounted(path) }
 }
 
-/** The local folders of the store. They are never part of a source. */
-export function pathsOf(store: Store): string[] {
-  return store.kind === 'folder' ? [store.path] : []
-}
-
 /**
  * Prepares a folder store for a push. Refuses a folder with other files, and removes temporary files of killed writers.
  */

@@ -18,6 +18,7 @@ export function push(root: LazyCommand): void {
     .addOption(excludeOption())
     .addOption(levelOption())
     .option('--no-delta', "don't store tensors as differences from earlier ones, and don't cache tensors on this machine")
+    .option('--reread', 'read all files again, also those whose size and times have not changed')
     .option('--dry-run', 'show what would be stored, by kind of file and type of tensor; store nothing')
   addRetentionOptions(command)
     .addHelpText(
@@ -27,6 +28,11 @@ In a git work tree the version records the commit, the branch, and whether
 tracked files differ from the commit. With --keep-... options, older versions of
 the name that no rule keeps are forgotten afterwards, as colab-escape forget
 does. Tensors are then not stored as differences from earlier ones.
+
+A file is read only if its size, times or inode have changed. On FUSE mounts,
+FAT, exFAT, NTFS and SMB these don't show every change, so there every file is
+read; --reread does so on any disk. The store, the cache of colab-escape and
+its saved login are left out.
 
 Examples:
   colab-escape push ./data --store /media/usb/repo
@@ -55,6 +61,9 @@ A version is name, name~1 (the one before), name@tag, name@id, name@2026-11-20
 (the newest at the end of that day), name@yesterday, name@2h (the newest that is
 at least that old; also 30min, 3d, 1d12h), name@best:val_loss (the lowest) or
 name@best:max:acc (the highest).
+
+A pull that does not fit the disk changes nothing (exit code 6), even with
+--force.
 
 Examples:
   colab-escape pull data

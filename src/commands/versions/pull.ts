@@ -7,6 +7,7 @@ import { formatCount, formatDuration, plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { findVersion } from '../shared/find-version.ts'
+import { ownFiles } from '../shared/own-files.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { chooseStore, requestsByKind, totalRequests } from '../shared/store.ts'
 
@@ -26,7 +27,8 @@ export async function pullCommand(
 ): Promise<Outcome> {
   const started = performance.now()
   const { version: spec, path } = parseVersionOrPath(version)
-  const { storage, requests } = await chooseStore(session)
+  const store = await chooseStore(session)
+  const { storage, requests } = store
   const looking = session.context(storage, 0)
   const repository = await openForReading(looking, spec.at === undefined && spec.back === 0 ? spec.name : undefined)
   const snapshot = await findVersion(session, repository, spec)
@@ -48,6 +50,7 @@ export async function pullCommand(
       delete: options.delete === true,
       force: options.force === true,
       dryRun: options.dryRun === true,
+      skip: ownFiles(session, store),
       openCache: source => session.openCache(source),
     },
   )

@@ -10,10 +10,11 @@ import { ReadAheadStorage } from '../../storage/read-ahead.ts'
 import { formatDuration, formatPercent, plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
+import { ownFiles, prepareCache } from '../shared/own-files.ts'
 import { parsePolicy, type RetentionOptions } from '../shared/retention-options.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { describePruned, pruneToJson, refuseMounted } from '../shared/space-report.ts'
-import { chooseStore, pathsOf, prepareForPush, requestsByKind, requestsSince, totalRequests, type Store } from '../shared/store.ts'
+import { chooseStore, prepareForPush, requestsByKind, requestsSince, totalRequests, type Store } from '../shared/store.ts'
 import { forgetOlder } from '../space/forget-older.ts'
 import { withProposals } from '../space/full-store.ts'
 import { sizesToJson, partsTable } from '../space/sizes-table.ts'
@@ -35,6 +36,7 @@ export async function pushCommand(session: Session, paths: string[], options: Pu
   const store = await chooseStore(session)
   if (policy) refuseMounted(store)
   await prepareForPush(store, options.dryRun === true)
+  prepareCache(session)
   if (options.level === 'max' && zstdName(session.settings.zstd) === 'portable')
     session.console.reporter.note(
       'this Node has no built-in zstd, so --level max uses level 9 of the portable zstd; Node 22.15 or newer goes up to 19',
@@ -55,7 +57,7 @@ async function pushOne(session: Session, store: Store, path: string, options: Pu
   storage.beginList({ signal })
   const source = await walk(path, {
     excludes: options.exclude ?? [],
-    skip: pathsOf(store),
+    skip: ownFiles(session, store),
     reporter: console.reporter,
     signal,
   })

@@ -24,6 +24,8 @@ export interface SaveOptions {
   level: Level
   /** False with --no-delta. */
   delta?: boolean
+  /** Reads all files, also those that look unchanged. */
+  reread?: boolean
 }
 
 export interface VersionToSave {
@@ -49,7 +51,7 @@ export async function saveVersion(
     ...(live === undefined ? {} : { live }),
     level: options.level,
     blockBytes: context.pool.maxBlockBytes(options.level),
-    cache: await session.openCache(source.root),
+    cache: await session.openCache(source.root, options.reread),
     // a difference from a version that is soon forgotten would keep that version's data
     bases: options.delta === false || policy ? undefined : { cache: session.tensorCache() },
     message: options.message,

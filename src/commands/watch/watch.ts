@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import type { OwnFile, OwnFiles } from '../../local/own-files.ts'
 import { walk } from '../../local/walk.ts'
 import type { RepositoryContext } from '../../repository/open/open.ts'
 import type { PushResult } from '../../repository/push/push.ts'
@@ -9,8 +10,9 @@ import { Watcher } from '../../repository/watch/watcher.ts'
 import { durationOption } from '../../util/duration.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { sleep } from '../../util/waiting.ts'
+import { ownFiles, prepareCache } from '../shared/own-files.ts'
 import type { Outcome, Session } from '../shared/session.ts'
-import { chooseStore, pathsOf, prepareForPush, type Store } from '../shared/store.ts'
+import { chooseStore, prepareForPush, type Store } from '../shared/store.ts'
 import { forgetOlder } from '../space/forget-older.ts'
 import { withProposals } from '../space/full-store.ts'
 import { checkSaveOptions, saveVersion, versionName } from '../versions/save-version.ts'
@@ -34,9 +36,12 @@ export async function watchCommand(session: Session, path: string, options: Watc
   const untilExit = options.untilExit === undefined ? undefined : parsePid(options.untilExit)
   const statusFile = options.statusFile === undefined ? undefined : resolve(options.statusFile)
   const reporter = onceReporter(session.console.reporter)
-  // an error at the start ends the command; later errors are retried
-  const { root } = await walk(path, { excludes: options.exclude ?? [], reporter, signal: session.signal })
   const saver = await Saver.open(session, name, options)
+  prepareCache(session)
+  const ofStatus = statusFile === undefined ? [] : [statusFile, `${statusFile}.${globalThis.process.pid}.tmp`]
+  const skip = saver.ownFiles(ofStatus.map(file => ({ path: file, what: 'the status file' })))
+  // an error at the start ends the command; later errors are retried
+  const { root } = await walk(path, { excludes: options.exclude ?? [], skip, reporter, signal: session.signal })
   const screen = new WatchScreen(session, { name, path: root, store: saver.location }, statusFile)
   const process = untilExit === undefined ? undefined : watchProcess(untilExit)
   if (process?.hasEnded() === true) reporter.note(`process ${untilExit} is not running`)
@@ -46,7 +51,7 @@ export async function watchCommand(session: Session, path: string, options: Watc
   const scanner = new Scanner({
     path: root,
     excludes: options.exclude ?? [],
-    skip: [...saver.skip, ...(statusFile === undefined ? [] : [statusFile, `${statusFile}.${globalThis.process.pid}.tmp`])],
+    skip,
     settleMs: times.settleMs,
     monotonic: () => performance.now(),
     reporter,
@@ -113,7 +118,6 @@ class Saver {
   /** Whether the store is full and the user has already seen the proposals for what to forget. */
   private full = false
   readonly location: string
-  readonly skip: readonly string[]
 
   private constructor(session: Session, store: Store, name: string, options: WatchOptions) {
     this.session = session
@@ -122,7 +126,11 @@ class Saver {
     this.options = options
     this.context = session.context(store.storage, Infinity)
     this.location = store.storage.location
-    this.skip = pathsOf(store)
+  }
+
+  /** What is left out of the versions. */
+  ownFiles(others: readonly OwnFile[]): OwnFiles {
+    return ownFiles(this.session, this.store, others)
   }
 
   static async open(session: Session, name: string, options: WatchOptions): Promise<Saver> {

@@ -4,6 +4,7 @@ import type { Chunker } from '../../chunking/chunker.ts'
 import { pathFilter } from '../../local/ignore-rules.ts'
 import { ABSENT, lookAt, type LocalItem } from '../../local/look-at.ts'
 import { isPartName, partName } from '../../local/part-names.ts'
+import type { OwnFiles } from '../../local/own-files.ts'
 import { LocalNames } from '../../local/platform-names.ts'
 import { sameTime } from '../../local/times.ts'
 import { walk } from '../../local/walk.ts'
@@ -82,6 +83,8 @@ export interface PullPlanRequest {
   exclude: readonly string[]
   delete: boolean
   force: boolean
+  /** What is never deleted. */
+  skip: OwnFiles | undefined
   cache: StatCache | undefined
   /** Platform of the destination. */
   platform: NodeJS.Platform
@@ -254,6 +257,7 @@ class Planner {
 
   /** A local folder has the path of a file or a symlink: plans to delete everything in it, also ignored files. */
   private clearDirectory(path: string, localPath: string): void {
+    this.request.skip?.refuse(localPath)
     this.plan.removeDirectories.push(localPath)
     for (const name of readdirSync(fsPath(localPath), { encoding: 'buffer' }).map(decodeFileName)) {
       const inside = { path: `${path}/${name}`, localPath: `${localPath}/${name}` }
@@ -266,10 +270,10 @@ class Planner {
 
   async findExtras(root: string): Promise<void> {
     if (lookAt(root).type !== 'directory') return
-    const { selected, only, exclude, reporter } = this.request
+    const { selected, only, exclude, skip, reporter } = this.request
     const base = selected && baseOf(selected) !== '' ? `${baseOf(selected)}/` : ''
     const wanted = pathFilter(only, [])
-    const { entries, partFiles } = await walk(root, { excludes: exclude, reporter, signal: this.repository.signal })
+    const { entries, partFiles } = await walk(root, { excludes: exclude, skip, reporter, signal: this.repository.signal })
     const ours = new Set(this.plan.files.map(({ entry, localPath }) => `${dirname(localPath)}/${partName(entry.path, entry.chunks)}`))
     for (const localPath of partFiles)
       if (!ours.has(localPath)) this.plan.remove.push({ path: basename(localPath), localPath, item: lookAt(localPath) })

@@ -7,6 +7,7 @@ import { chmodSync, existsSync, lutimesSync, mkdirSync, rmdirSync, statSync, sym
 import { basename, dirname, join, resolve } from 'node:path'
 import { Chunker } from '../../chunking/chunker.ts'
 import { lookAt } from '../../local/look-at.ts'
+import type { OwnFiles } from '../../local/own-files.ts'
 import { realPathOf } from '../../local/real-path.ts'
 import { utimesSeconds, sameTime } from '../../local/times.ts'
 import { SmallObjectStorage } from '../../storage/small-objects.ts'
@@ -19,6 +20,7 @@ import { forgottenMeanwhile, isStillThere } from '../versions/forgotten-meanwhil
 import { isStill, writeError } from './file-writer.ts'
 import { planPull, wouldOverwrite, type DamagedFile, type PullPlan } from './plan.ts'
 import { restoreFiles } from './restore.ts'
+import { findLackOfRoom } from './room.ts'
 import { baseOf, type SelectedEntry } from './selection.ts'
 
 /** Packs up to this size (bytes) are read whole. */
@@ -35,6 +37,8 @@ export interface PullRequest {
   delete: boolean
   force: boolean
   dryRun: boolean
+  /** What is never deleted, and no destination. */
+  skip: OwnFiles | undefined
   /** Opens the cache of file states for an absolute source path. */
   openCache: (source: string) => Promise<StatCache | undefined>
 }
@@ -52,9 +56,10 @@ export interface PullResult {
 }
 
 /**
- * Restores a snapshot. Plans everything first. Then deletes the items in the way, makes folders, writes and verifies
- * files, and last sets the modes and times of folders. Continues an interrupted run. Throws `not-found` if the version
- * was forgotten meanwhile and some of its data is gone. The files that are restored by then are whole.
+ * Restores a snapshot. Plans everything first. Throws `quota` if it doesn't fit the disk. Then deletes the items in the
+ * way, makes folders, writes and verifies files, and last sets the modes and times of folders. Continues an interrupted
+ * run. Throws `not-found` if the version was forgotten meanwhile and some of its data is gone. The files that are
+ * restored by then are whole.
  */
 export async function pull(context: RepositoryContext, opened: OpenRepository, request: PullRequest): Promise<PullResult> {
   const { snapshot } = request
@@ -71,6 +76,7 @@ async function restore(context: RepositoryContext, opened: OpenRepository, reque
   const { snapshot, selected } = request
   const repository = selected || request.only.length + request.exclude.length > 0 ? opened : withWholePacks(opened)
   const place = destinationOf(snapshot, selected, request.destination)
+  request.skip?.refuse(place.folder)
   // the cache has the paths of a whole version, and the paths of a selected entry differ
   const cache = selected ? undefined : await request.openCache(place.file ?? place.folder)
   const above = selected && baseOf(selected) !== '' ? baseOf(selected).length + 1 : 0
@@ -84,11 +90,15 @@ async function restore(context: RepositoryContext, opened: OpenRepository, reque
     exclude: request.exclude,
     delete: request.delete,
     force: request.force,
+    skip: request.skip,
     cache,
     platform: process.platform,
     chunker: new Chunker(),
     reporter: context.reporter,
   })
+  const lack = await findLackOfRoom(repository, plan, context.reporter)
+  if (lack && !request.dryRun) throw lack
+  if (lack) context.reporter.warn(lack.message)
   const result: PullResult = {
     destination: place.file ?? place.folder,
     plan,
@@ -131,13 +141,32 @@ function destinationOf({ source, name }: StoredSnapshot, selected: SelectedEntry
   return { folder, file: join(folder, basename(path)) }
 }
 
-/** Resolves the destination, which may be a symlink itself. Below it, no symlink is followed. */
+/**
+ * Resolves the destination, which may be a symlink itself. Below it, no symlink is followed. Throws `io` if something
+ * else than a folder is there, or where a folder above it would be.
+ */
 function realDestination(path: string): string {
+  let real: string
   try {
-    return realPathOf(path)
+    real = realPathOf(path)
   } catch (error) {
+    if (errnoOf(error) === 'ELOOP') throw noDestination(`${path} is, or leads through, a symlink that leads back to itself.`, error)
     throw writeError(error, path)
   }
+  requireFolder(real)
+  return real
+}
+
+function requireFolder(path: string): void {
+  const item = lookAt(path)
+  if (item.type === 'file') throw noDestination(`${path} is a file, not a folder.`)
+  if (item.type === 'symlink') throw noDestination(`${path} is a symlink to ${item.target}, which does not exist.`)
+  if (item.type === 'other') throw noDestination(`${path} is a pipe, a socket or a device, not a folder.`)
+  if (item.type === 'absent' && dirname(path) !== path) requireFolder(dirname(path))
+}
+
+function noDestination(message: string, cause?: unknown): AppError {
+  return new AppError('io', message, { hint: 'Name another destination, or move that away.', cause })
 }
 
 async function carryOut(

@@ -38,8 +38,9 @@ export async function* readFileChunks(
       yield { id: sha256(bytes), bytes, offset, place }
       offset += bytes.length
     }
-    if (offset !== expected.size) throw new FileChangedError(`it has ${offset} bytes, not the ${expected.size} it had when it was listed`)
     checkUnchanged(await file.fingerprint(), expected)
+    // such as a file of the kernel, which makes its content when it is read
+    if (offset !== expected.size) throw new FileChangedError(`${offset} bytes were read, but its size is ${expected.size}`)
   } catch (error) {
     // a file that can't be read may have become something else, such as a pipe
     if (errnoOf(error) !== undefined) checkUnchanged(await file.fingerprint(), expected)
@@ -80,7 +81,9 @@ function sequentialRead(file: OpenFile): ReadNext {
 }
 
 function checkUnchanged(found: Fingerprint, expected: Fingerprint): void {
-  if (!sameFingerprint(found, expected)) throw new FileChangedError('it changed while it was being read')
+  if (sameFingerprint(found, expected)) return
+  const sizes = found.size === expected.size ? '' : `: it had ${expected.size} bytes and now has ${found.size}`
+  throw new FileChangedError(`it changed while it was being read${sizes}`)
 }
 
 /**

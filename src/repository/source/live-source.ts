@@ -89,7 +89,7 @@ function isAsWalked({ localPath, fingerprint }: WalkedEntry): boolean {
 
 /** A known file is not read, so its size and time must be those of the version before. */
 function asBefore({ path, localPath }: WalkedEntry, { mode, size, mtime }: FileEntry): WalkedEntry {
-  return { path, localPath, type: 'file', mode, fingerprint: { size, mtime, ctime: 0n, inode: 0n } }
+  return { path, localPath, type: 'file', mode, fingerprint: { size, mtime, ctime: 0n, inode: 0n, device: 0 } }
 }
 
 /** A chunk that only tombed packs hold would have to be stored again, and its file can't be read now. */

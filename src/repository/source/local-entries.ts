@@ -1,4 +1,5 @@
 import { Chunker } from '../../chunking/chunker.ts'
+import type { OwnFiles } from '../../local/own-files.ts'
 import { walk, type WalkResult } from '../../local/walk.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import type { FileChunk } from './file-reader.ts'
@@ -14,8 +15,7 @@ export interface LocalReading {
 export interface LocalChoice {
   path: string
   excludes: readonly string[]
-  /** Absolute paths of folders that are left out, such as the store. */
-  skip: readonly string[]
+  skip: OwnFiles | undefined
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 
 import type { Chunker } from '../../chunking/chunker.ts'
+import { describeChangedType } from '../../local/changed-type.ts'
 import type { Fingerprint } from '../../local/fingerprint.ts'
 import { lookAt } from '../../local/look-at.ts'
 import { wholeMicroseconds } from '../../local/times.ts'
@@ -145,7 +146,8 @@ export class SourceReader {
   }
 
   private leaveOut(file: WalkedEntry, error: unknown): void {
-    const reason = errnoOf(error) === 'ENOENT' ? 'it vanished while it was being read' : messageOf(error)
+    const reason =
+      errnoOf(error) === 'ENOENT' ? 'it vanished while it was being read' : (describeChangedType(file.localPath) ?? messageOf(error))
     this.options.reporter.warn(`${file.localPath} was not saved: ${reason}`)
     this.reading.failedFiles.push(file.localPath)
     this.countDone(file)

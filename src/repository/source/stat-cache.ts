@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { ChangeTimes } from '../../local/change-times.ts'
 import type { Fingerprint } from '../../local/fingerprint.ts'
 import { replaceFile } from '../../local/replace-file.ts'
 import { errnoOf, messageOf } from '../../util/errors.ts'
@@ -51,19 +52,25 @@ export interface FileStates {
 
 /**
  * Remembers the chunks of each file of one source folder together with the file's fingerprint, so that unchanged files
- * are not read again. It does not depend on a store. It is saved as lines `[path, fingerprint, chunk ids in base64]`
- * and a last line with the SHA-256 of all lines before. A damaged cache is not used.
+ * are not read again. It knows no file whose fingerprint may hide a write. It does not depend on a store. It is saved
+ * as lines `[path, fingerprint, chunk ids in base64]` and a last line with the SHA-256 of all lines before. A damaged
+ * cache is not used.
  */
 export class StatCache implements FileStates {
   private readonly file: string
+  /** Undefined if no file is looked up or recorded. */
+  private readonly changeTimes: ChangeTimes | undefined
   private readonly files = new Map<string, CachedFile>()
   private readonly recorded = new Map<string, CachedFile>()
   /** Whether the file exists and is undamaged. */
   private isLoaded = false
   private keptFiles = 0
+  /** Whether a file can't be recorded because its fingerprint may hide a write. */
+  private isInDoubt = false
 
-  constructor(file: string) {
+  constructor(file: string, changeTimes?: ChangeTimes) {
     this.file = file
+    this.changeTimes = changeTimes
   }
 
   async load(reporter: Reporter): Promise<void> {
@@ -90,7 +97,7 @@ export class StatCache implements FileStates {
 
   lookup(path: string, fingerprint: Fingerprint): Buffer | undefined {
     const cached = this.files.get(path)
-    if (!cached) return undefined
+    if (!cached || !this.showsWrites(path, fingerprint)) return undefined
     if (cached.equal !== fingerprint) {
       if (cached.fingerprint !== fingerprintText(fingerprint)) return undefined
       cached.equal = fingerprint
@@ -102,7 +109,14 @@ export class StatCache implements FileStates {
   record(path: string, fingerprint: Fingerprint, chunks: Buffer, readAt: number): void {
     const settledBefore = BigInt(Math.floor(readAt)) * 1_000_000n - UNSETTLED_NS
     if (fingerprint.mtime >= settledBefore || fingerprint.ctime >= settledBefore) return
+    if (!this.showsWrites(path, fingerprint)) return
     this.recorded.set(path, { fingerprint, chunks })
+  }
+
+  private showsWrites(path: string, fingerprint: Fingerprint): boolean {
+    const shows = this.changeTimes?.showWrites(path, fingerprint) !== false
+    if (!shows) this.isInDoubt = true
+    return shows
   }
 
   keep(path: string): void {
@@ -119,6 +133,7 @@ export class StatCache implements FileStates {
 
   /** Saves the recorded and kept files. If the cache can't be written, this only costs time later. */
   async save(reporter: Reporter): Promise<void> {
+    if (this.isInDoubt) reporter.note('the files here are read by every push, changed or not: their file system keeps no time of change')
     if (this.isLoaded && this.recorded.size === 0 && this.keptFiles === this.files.size) return
     try {
       await mkdir(dirname(this.file), { recursive: true })

@@ -1,5 +1,6 @@
 import { basename } from 'node:path'
 import type { Fingerprint } from '../../local/fingerprint.ts'
+import type { OwnFiles } from '../../local/own-files.ts'
 import { walk, type WalkedEntry, type WalkResult } from '../../local/walk.ts'
 import { errnoOf, messageOf } from '../../util/errors.ts'
 import type { Reporter } from '../../util/reporter.ts'
@@ -8,8 +9,8 @@ import { whyFileIncomplete } from './completeness.ts'
 export interface ScannerOptions {
   path: string
   excludes: readonly string[]
-  /** Absolute paths of folders and files that are not part of the source. */
-  skip: readonly string[]
+  /** Files and folders that are not part of the source. */
+  skip: OwnFiles | undefined
   /** A file counts as finished when it has not changed for this long, ms. */
   settleMs: number
   monotonic: () => number
@@ -70,8 +71,7 @@ export class Scanner {
 
   async scan(): Promise<Scan> {
     const { path, excludes, skip, reporter, signal, settleMs, monotonic } = this.options
-    const walked = await walk(path, { excludes, skip, reporter, signal })
-    const source = { ...walked, entries: walked.entries.filter(({ localPath }) => !skip.includes(localPath)) }
+    const source = await walk(path, { excludes, skip, reporter, signal })
     const scan: Scan = { source, held: new Map(), fresh: [], grown: [] }
     const seen = new Map<string, FileState>()
     const now = monotonic()

@@ -34,6 +34,7 @@ async function plan(
     delete: remove,
     force: false,
     cache: undefined,
+    skip: undefined,
     platform,
     chunker: new Chunker(),
     reporter: silentReporter,

@@ -10,7 +10,7 @@ import { anyName, chunksOf } from '../../helpers/repository/manifest-entries.ts'
 import { recordingReporter } from '../../helpers/repository/test-store.ts'
 
 const NOW = 1_764_000_000_000
-const OLD: Fingerprint = { size: 5, mtime: 1_000_000_000n, ctime: 2_000_000_000n, inode: 3n }
+const OLD: Fingerprint = { size: 5, mtime: 1_000_000_000n, ctime: 2_000_000_000n, inode: 3n, device: 4 }
 
 async function written(file: string, files: [string, Buffer][]): Promise<void> {
   const cache = new StatCache(file)

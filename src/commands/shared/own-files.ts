@@ -1,0 +1,70 @@
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
+import { OwnFiles, type OwnFile } from '../../local/own-files.ts'
+import { realPathOf } from '../../local/real-path.ts'
+import { isTemporaryOf } from '../../local/replace-file.ts'
+import { errnoOf, messageOf } from '../../util/errors.ts'
+import { LOGIN_NAME } from './credentials.ts'
+import type { Session } from './session.ts'
+import type { Store } from './store.ts'
+
+/** Marks a cache for all backup programs (https://bford.info/cachedir/). */
+const CACHE_TAG = 'CACHEDIR.TAG'
+const CACHE_TAG_TEXT = `Signature: 8a477f597d28d172789f06886806bc55
+# This folder is a cache of colab-escape: everything in it can be made again.
+# See https://bford.info/cachedir/
+`
+const CACHE_NAMES = new Set([CACHE_TAG, 'files', 'tensors', 'versions'])
+
+type Settings = Pick<Session, 'settings'>
+
+/** What no version and no archive holds, and no pull deletes: the store, the cache and the saved login. */
+export function ownFiles({ settings }: Settings, store: Store | undefined, others: readonly OwnFile[] = []): OwnFiles {
+  return new OwnFiles([
+    ...(store?.kind === 'folder' ? [{ path: store.path, what: 'the store itself' }] : []),
+    ...partsOf(settings.cacheFolder, "colab-escape's cache", isInCache),
+    ...partsOf(settings.configFolder, "colab-escape's saved login", isLogin),
+    ...others,
+  ])
+}
+
+const isInCache = (name: string): boolean => CACHE_NAMES.has(name)
+const isLogin = (name: string): boolean => name === LOGIN_NAME || isTemporaryOf(name, LOGIN_NAME)
+
+/**
+ * The whole folder if it is ours: nothing else is in it, or it has our name. In a folder that a person has named and
+ * uses for other files too, only our parts.
+ */
+function partsOf(folder: string, what: string, isOurs: (name: string) => boolean): OwnFile[] {
+  const names = namesIn(folder)
+  if (names === undefined) return []
+  const path = realPathOf(resolve(folder))
+  if (isWhole(path, names, isOurs)) return [{ path, what }]
+  return names.filter(isOurs).map(name => ({ path: join(path, name), what }))
+}
+
+const isWhole = (path: string, names: readonly string[], isOurs: (name: string) => boolean): boolean =>
+  basename(path) === 'colab-escape' || names.every(isOurs)
+
+/** Undefined if there is no such folder, or it can't be read. */
+function namesIn(folder: string): string[] | undefined {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Makes the cache folder, with its tag. It has to be there before a source is listed, because it changes the time of
+ * the folder above it. Without a cache a command only takes longer.
+ */
+export function prepareCache({ settings, console }: Pick<Session, 'settings' | 'console'>): void {
+  const folder = settings.cacheFolder
+  try {
+    mkdirSync(folder, { recursive: true })
+    if (isWhole(folder, readdirSync(folder), isInCache)) writeFileSync(join(folder, CACHE_TAG), CACHE_TAG_TEXT, { flag: 'wx' })
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') console.reporter.detail(`the cache ${folder} can't be used (${messageOf(error)})`)
+  }
+}
