@@ -20,7 +20,7 @@ import { forgottenMeanwhile, isStillThere } from '../versions/forgotten-meanwhil
 import { isStill, writeError } from './file-writer.ts'
 import { planPull, wouldOverwrite, type DamagedFile, type PullPlan } from './plan.ts'
 import { restoreFiles } from './restore.ts'
-import { findLackOfRoom } from './room.ts'
+import { findLackOfSpace } from './free-space.ts'
 import { baseOf, type SelectedEntry } from './selection.ts'
 
 /** Packs up to this size (bytes) are read whole. */
@@ -96,7 +96,7 @@ async function restore(context: RepositoryContext, opened: OpenRepository, reque
     chunker: new Chunker(),
     reporter: context.reporter,
   })
-  const lack = await findLackOfRoom(repository, plan, context.reporter)
+  const lack = await findLackOfSpace(repository, plan, context.reporter)
   if (lack && !request.dryRun) throw lack
   if (lack) context.reporter.warn(lack.message)
   const result: PullResult = {

@@ -17,7 +17,7 @@ const RESERVE_BYTES = 64 * 1024 * 1024
 
 /** File systems of Linux, by the type that statfs gives, that may compress what they hold. */
 const COMPRESSING: ReadonlySet<number> = new Set([0x9123683e, 0x2fc12fc1, 0xca451a4e, 0xf2f52010]) // Btrfs, ZFS, bcachefs, F2FS
-/** File systems of Linux without holes: zeros take as much room as anything else. */
+/** File systems of Linux without holes: zeros take as much space as anything else. */
 const WITHOUT_HOLES: ReadonlySet<number> = new Set([0x4d44, 0x2011bab0, 0x4244, 0x482b]) // FAT, exFAT, HFS, HFS+
 
 /** One file system of the destination. */
@@ -29,13 +29,13 @@ interface Disk {
 }
 
 /**
- * Compares what a pull will write with the free room of each file system that it writes to. Files that are replaced
- * stay until the new ones are whole, so their room doesn't count as free. Returns the error if it does not fit. If a
+ * Compares what a pull will write with the free space of each file system that it writes to. Files that are replaced
+ * stay until the new ones are whole, so their space doesn't count as free. Returns the error if it does not fit. If a
  * file system may compress, only warns.
  */
-export async function findLackOfRoom(repository: OpenRepository, plan: PullPlan, reporter: Reporter): Promise<AppError | undefined> {
+export async function findLackOfSpace(repository: OpenRepository, plan: PullPlan, reporter: Reporter): Promise<AppError | undefined> {
   for (const [device, disk] of disksOf(plan.files)) {
-    const stats = roomOf(disk.folder)
+    const stats = spaceOf(disk.folder)
     if (!stats) continue
     const { type, bsize, blocks, bavail } = stats
     const free = Math.max(0, bavail * bsize - Math.min(RESERVE_BYTES, (blocks * bsize) / 100))
@@ -56,7 +56,7 @@ export async function findLackOfRoom(repository: OpenRepository, plan: PullPlan,
 }
 
 /** Undefined if the file system can't tell; a mounted service may say that it has no blocks at all. */
-function roomOf(folder: string): StatsFs | undefined {
+function spaceOf(folder: string): StatsFs | undefined {
   try {
     const stats = statfsSync(fsPath(folder))
     return stats.blocks === 0 ? undefined : stats
