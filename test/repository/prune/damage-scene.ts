@@ -15,6 +15,7 @@ import { rawBlock, rawBlockOf } from '../../helpers/repository/arbitraries.ts'
 import { fileEntry } from '../../helpers/repository/manifest-entries.ts'
 import { TestStore } from '../../helpers/repository/test-store.ts'
 import { contextOf } from '../../helpers/in-process.ts'
+import { MemoryStorage } from '../../helpers/storage/memory.ts'
 import { seededNoise } from '../../helpers/seeded.ts'
 
 export const BYTES = 1000
@@ -75,7 +76,9 @@ export class DamageScene {
   }
 }
 
-export const context = (storage: Storage): RepositoryContext => contextOf(storage)
+const { pool } = contextOf(new MemoryStorage())
+
+export const context = (storage: Storage): RepositoryContext => ({ ...contextOf(storage), pool })
 
 /** What can be read back: `name path` for each file of each version that is exact. */
 export async function readable(storage: Storage): Promise<string[]> {

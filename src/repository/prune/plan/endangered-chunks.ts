@@ -1,20 +1,32 @@
+import { MAX_DEPTH } from '../../format/limits.ts'
 import type { ChunkIndex } from '../../index/chunk-index.ts'
 
 /**
- * The chunks that lie in `packs` and elsewhere, by the entry numbers of their first copies. If `packs` go, only the
- * other copies are left of them.
+ * The chunks with several copies of which one may be lost if `packs` go, because it lies in them or is predicted from a
+ * chunk in them. They are given by the entry numbers of their first copies. The copies that stay in use of these chunks
+ * must be good.
  */
 export function endangeredBy(index: ChunkIndex, packs: readonly number[]): Set<number> {
-  const endangered = new Set<number>()
+  const affected = new Set<number>()
+  const affect = (entry: number): void => void affected.add(index.find(index.id(entry)))
   for (const pack of packs) {
     const { first, end } = index.blocksOf(pack)
-    for (let block = first; block < end; block++)
-      for (const entry of index.entriesIn(block)) {
-        const one = index.find(index.id(entry))
-        if (one !== entry || index.findNext(entry) >= 0) endangered.add(one)
-      }
+    for (let block = first; block < end; block++) for (const entry of index.entriesIn(block)) affect(entry)
   }
-  return endangered
+  if (affected.size > 0)
+    for (const entries of predictedByDepth(index))
+      for (const entry of entries) if (index.basesAt(entry)!.ids.some(id => affected.has(index.find(id)))) affect(entry)
+  for (const first of affected) if (index.findNext(first) < 0) affected.delete(first)
+  return affected
+}
+
+/** All copies with bases. Each comes after those of smaller depth, which may be its bases. */
+function predictedByDepth(index: ChunkIndex): number[][] {
+  const byDepth: number[][] = Array.from({ length: MAX_DEPTH + 1 }, () => [])
+  if (index.hasBases)
+    for (let block = 0; block < index.blocks.length; block++)
+      for (const entry of index.predictedIn(block)) byDepth[index.depth(entry)]!.push(entry)
+  return byDepth
 }
 
 /** The copies of endangered chunks that stay in use. */
