@@ -18,7 +18,7 @@ import { contextOf } from '../../helpers/in-process.ts'
 import { MemoryStorage } from '../../helpers/storage/memory.ts'
 import { seededNoise } from '../../helpers/seeded.ts'
 
-export const BYTES = 1000
+const BYTES = 1000
 
 /** The chunk with this number. */
 export const chunk = (number: number): Uint8Array => seededNoise(number + 1, BYTES)
@@ -63,7 +63,7 @@ export class DamageScene {
     await this.store.tomb({ kind: 'packs', packs: packs.map(({ id }) => id) })
   }
 
-  /** Changes a byte of a pack: the block with this number, which is as long as a chunk; -1 is a byte of the directory. */
+  /** Changes a byte of a pack: of this block, if each is as long as a chunk; -1 changes its directory. */
   async rot({ id, size }: IndexedPack, block = 0): Promise<void> {
     const name = packName(id)
     const bytes = await this.store.memory.get(name)

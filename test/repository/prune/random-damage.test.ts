@@ -12,10 +12,11 @@ import { seededRandom } from '../../helpers/seeded.ts'
 import { ChecksumStorage, chunk, context, DamageScene, garbage, lie, readable } from './damage-scene.ts'
 
 const CHUNKS = 6
-const SEEDS = Number(process.env.DAMAGE_SEEDS ?? 300)
+const FROM = Number(process.env.DAMAGE_FROM ?? 1)
+const SEEDS = Number(process.env.DAMAGE_SEEDS ?? 100)
 
 /** A repository of some packs with the same few chunks, of which some are damaged, lied about or in tombs. */
-export async function makeScene(random: () => number, checksums: boolean): Promise<DamageScene> {
+async function makeScene(random: () => number, checksums: boolean): Promise<DamageScene> {
   const scene = new DamageScene()
   const below = (limit: number): number => Math.floor(random() * limit)
   const happens = (share: number): boolean => random() < share
@@ -59,7 +60,7 @@ export async function makeScene(random: () => number, checksums: boolean): Promi
 
 test('a prune never makes unreadable what was readable, whatever is damaged and whoever lies', async () => {
   const seen = { stopped: 0, freed: 0, problems: 0 }
-  for (let seed = 1; seed <= SEEDS; seed++) {
+  for (let seed = FROM; seed < FROM + SEEDS; seed++) {
     const random = seededRandom(seed)
     const checksums = random() < 0.3
     const scene = await makeScene(random, checksums)
@@ -83,4 +84,4 @@ test('a prune never makes unreadable what was readable, whatever is damaged and 
     }
   }
   for (const count of Object.values(seen)) expect(count).toBeGreaterThan(SEEDS / 10)
-}, 600_000)
+}, 0)

@@ -146,6 +146,20 @@ describe.each(Object.keys(STORES))('in a %s store', kind => {
     })
   })
 
+  test('a base of a good copy stays where the copy that needs no such base is rotten', async () => {
+    const scene = new DamageScene()
+    await scene.pack(blocks(0))
+    const rotten = await scene.pack([predictedBlock('delta', [{ plain: chunk(4), depth: 1, bases: [chunk(0)] }])])
+    await scene.pack([predictedBlock('delta', [{ plain: chunk(4), depth: 2, bases: [chunk(3)] }]), ...blocks(5, 6, 7)])
+    await scene.pack(blocks(3))
+    await scene.version('data', 0, 4, 5, 6, 7)
+    await scene.rot(rotten)
+    await within(scene, async storage => {
+      await pruneSafely(storage)
+      expect(await readable(storage)).toContain('data chunk 4')
+    })
+  })
+
   test('of a damaged pack in a tomb the good chunks are copied; it stays for the others, and the rest is freed', async () => {
     const scene = new DamageScene()
     const damaged = await scene.pack(blocks(1, 2, 3))
