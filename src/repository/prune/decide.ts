@@ -54,7 +54,7 @@ export class Decider {
       const plan = this.planNow()
       const sweep = this.sweepOf(candidates, isOld, plan)
       const isPlanProven = await this.isProven(plan)
-      // a store's checksum is enough here: when the packs were marked, the copies themselves were read
+      // a store's checksum is enough here: the prune that made the tomb has read the copies or made them
       const isSweepProven = await proofs.hold(sweep.packs, sweep.relied, { byChecksum: true })
       if (proofs.misdescribed.length > 0) return undefined
       if (!isPlanProven || !isSweepProven) continue

@@ -27,7 +27,7 @@ async function makeScene(random: () => number, checksums: boolean): Promise<Dama
       const one = below(CHUNKS)
       const kind = below(8)
       if (kind === 0) {
-        // a sweep believes the store's checksum, and a garbage pack that is in no honest tomb could be whole
+        // a sweep believes the checksum of a pack; that its chunks are right was verified before a prune made the tomb
         if (!checksums) content.push(garbage(one))
       } else if (kind < 4 && one > 0) {
         const base = below(one)
