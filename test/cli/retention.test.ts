@@ -1,4 +1,4 @@
-import { readdirSync, rmSync, statSync, writeFileSync, mkdtempSync, readFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync, mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -62,6 +62,35 @@ test('forget keeps what a rule keeps and tells why; prune --now frees the rest f
     await sandbox.ok('pull', `data@${id!}`, `out${seed}`)
     expect(readFileSync(sandbox.in(`out${seed}`, 'model.bin')).equals(seededNoise(seed, 400_000))).toBe(true)
   }
+})
+
+test('a good copy stays where the other is damaged, and prune says so with its exit status', async () => {
+  makeTree(sandbox.in('shared'), { 'model.bin': seededNoise(50, 300_000) })
+  const [one, two] = ['one', 'two'].map(name => sandbox.in(name)) as [string, string]
+  const at = (store: string): Sandbox => new Sandbox(sandbox.path, store)
+  await at(one).ok('push', 'shared', '--name', 'a')
+  await at(two).ok('push', 'shared', '--name', 'b')
+  const packsOf = (store: string): string[] => readdirSync(store).filter(name => name.startsWith('pack-'))
+  const codes: (number | null)[] = []
+  for (const rotten of ['one', 'two']) {
+    const both = sandbox.in(`both-${rotten}`)
+    mkdirSync(both)
+    for (const store of [one, two]) for (const name of readdirSync(store)) copyFileSync(join(store, name), join(both, name))
+    for (const name of packsOf(sandbox.in(rotten))) {
+      const bytes = readFileSync(join(both, name))
+      bytes[1000]! ^= 1
+      writeFileSync(join(both, name), bytes)
+    }
+    const { code, stderr } = await at(both).run(['prune', '--now'])
+    codes.push(code)
+    if (packsOf(sandbox.in(rotten)).some(name => readdirSync(both).includes(name))) expect(code).toBe(7)
+    if (code !== 0) expect(stderr).toMatch(/Pack \w{12} is damaged: chunk \w{12} in it can't be read/)
+    for (const name of ['a', 'b']) {
+      await at(both).ok('pull', name, `out-${rotten}-${name}`)
+      expect(readFileSync(sandbox.in(`out-${rotten}-${name}`, 'model.bin')).equals(seededNoise(50, 300_000))).toBe(true)
+    }
+  }
+  expect(codes).toContain(7)
 })
 
 test('push with rules forgets at once what they do not keep, and keeps the new version whatever they say', async () => {

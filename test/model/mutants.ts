@@ -33,9 +33,9 @@ export function snapshot(real: typeof Snapshots, broken: Broken): typeof Snapsho
 export function needed(real: typeof Needed, broken: Broken): typeof Needed {
   return {
     ...real,
-    neededPacks: (index, reachable, isReliable) => {
+    neededPacks: (index, reachable, isReliable, ...more) => {
       if (broken.rule === '8: needed packs stay') return new Set()
-      return real.neededPacks(index, reachable, pack => broken.rule === '8: nothing relies on tombed packs' || isReliable(pack))
+      return real.neededPacks(index, reachable, copy => broken.rule === '8: nothing relies on tombed packs' || isReliable(copy), ...more)
     },
   }
 }

@@ -19,6 +19,7 @@ export async function forgetOlder(
     const request = { names: [name], policy, all: false, known: newest?.ref, waits: SAFE_GRACE_PERIODS, dryRun: false }
     const result = await forget(context, request)
     if (result.failure) context.reporter.warn(`Space of forgotten versions could not be freed: ${result.failure.message}`)
+    for (const problem of result.pruned?.problems ?? []) context.reporter.warn(problem)
     return result
   } catch (error) {
     if (!isAppError(error)) throw error

@@ -53,7 +53,8 @@ export async function forgetCommand(session: Session, names: string[], options: 
     names: result.names.map(nameToJson),
     pruned: result.pruned ? pruneToJson(result.pruned) : null,
   })
-  return result.failure ? 'partly' : 'done'
+  if (result.failure) return 'partly'
+  return result.pruned && result.pruned.problems.length > 0 ? 'damaged' : 'done'
 }
 
 function describeName({ name, decision }: ForgottenName, dryRun: boolean, columns: number): string[] {

@@ -1,4 +1,5 @@
 import type { StoredObject } from '../../storage/storage.ts'
+import { equalBytes } from '../../util/bytes.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
 import { freeUnusedBuffers } from '../../util/memory/unused-memory.ts'
@@ -22,23 +23,26 @@ export interface LoadedIndexes {
 
 /**
  * Makes one chunk index of the packs in `active`. Their directories are then only in this chunk index. Adds damage to
- * `problems`.
+ * `problems`. If two indexes differ about a pack, it believes neither: the pack counts as unindexed, so its own
+ * directory is read.
  */
 export function buildChunkIndex(
   inventory: Inventory,
-  active: { size: number; packs: IndexedPack[] }[],
+  active: { id: string; size: number; packs: IndexedPack[] }[],
   tombedPacks: ReadonlySet<string>,
   problems: AppError[],
 ): LoadedIndexes {
   const unindexed = new Set(inventory.packs.keys())
   for (const { packs } of active) for (const { id } of packs) unindexed.delete(id)
+  const disputed = findDisputed(inventory, active, problems)
+  for (const id of disputed) unindexed.add(id)
   const missing = new Map<string, IndexedPack>()
   const held = new Map<string, LazyIndexedPack>()
   const index = new ChunkIndex(active.reduce((sum, { packs }) => sum + mostChunks(packs), 0))
   const take = (pack: IndexedPack, listed: StoredObject, writable: boolean): IndexedPack => {
     const damage = visibleDamage(pack, listed)
     if ((damage === undefined && !tombedPacks.has(pack.id)) !== writable) return pack
-    if (damage !== undefined) problems.push(new AppError('corrupt', `Pack ${pack.id.slice(0, 12)} is damaged: ${damage}`))
+    if (damage) problems.push(damage)
     try {
       const directory = decodeIndexedPack(pack)
       held.set(pack.id, new LazyIndexedPack(pack, index, index.packs.length))
@@ -57,6 +61,7 @@ export function buildChunkIndex(
     for (const each of active) {
       each.packs = each.packs.map(pack => {
         const listed = inventory.packs.get(pack.id)
+        if (disputed.has(pack.id)) return pack
         if (listed) return held.get(pack.id) ?? take(pack, listed, writable)
         if (!missing.has(pack.id)) missing.set(pack.id, { ...pack, directoryBytes: pack.directoryBytes.slice() })
         return missing.get(pack.id)!
@@ -75,8 +80,33 @@ function mostChunks(packs: readonly IndexedPack[]): number {
   return packs.reduce((sum, { directoryBytes }) => sum + Math.floor(directoryBytes.length / (HASH_BYTES + 1)), 0)
 }
 
+/** The listed packs of which indexes say different things. */
+function findDisputed(inventory: Inventory, active: readonly { id: string; packs: IndexedPack[] }[], problems: AppError[]): Set<string> {
+  const disputed = new Set<string>()
+  const named = new Map<string, { by: string; pack: IndexedPack }>()
+  for (const { id: by, packs } of active)
+    for (const pack of packs) {
+      const other = named.get(pack.id)
+      if (!other) named.set(pack.id, { by, pack })
+      else if (!inventory.packs.has(pack.id) || disputed.has(pack.id) || isSame(pack, other.pack)) continue
+      else {
+        disputed.add(pack.id)
+        const [one, two] = [other.by, by].map(id => id.slice(0, 12))
+        const what = `Indexes ${one} and ${two} differ about pack ${pack.id.slice(0, 12)}: the pack's own directory is used instead`
+        problems.push(new AppError('corrupt', what))
+      }
+    }
+  return disputed
+}
+
+function isSame(a: IndexedPack, b: IndexedPack): boolean {
+  return a.size === b.size && equalBytes(a.directoryBytes, b.directoryBytes)
+}
+
 /** The damage of a pack that the listing shows. */
-function visibleDamage(pack: IndexedPack, listed: StoredObject): string | undefined {
-  if (listed.size !== pack.size) return `it has ${listed.size} bytes instead of ${pack.size}`
-  return listed.sha256 === undefined || listed.sha256 === pack.id ? undefined : "the store's checksum of it is not the one in its name"
+export function visibleDamage(pack: Pick<IndexedPack, 'id' | 'size'>, listed: StoredObject): AppError | undefined {
+  const what = (damage: string): AppError => new AppError('corrupt', `Pack ${pack.id.slice(0, 12)} is damaged: ${damage}`)
+  if (listed.size !== pack.size) return what(`it has ${listed.size} bytes instead of ${pack.size}`)
+  if (listed.sha256 !== undefined && listed.sha256 !== pack.id) return what("the store's checksum of it is not the one in its name")
+  return undefined
 }

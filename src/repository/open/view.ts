@@ -9,7 +9,7 @@ import { CONFIG_NAME, indexName, packName, takeInventory, tombName, type Invento
 import { decodePackTail, type PackDirectory } from '../format/pack.ts'
 import type { ChunkIndex } from '../index/chunk-index.ts'
 import { findEffectiveTimes } from './effective-times.ts'
-import { buildChunkIndex } from './load-indexes.ts'
+import { buildChunkIndex, visibleDamage } from './load-indexes.ts'
 
 /** Requests for small objects that a reader makes side by side, at most. */
 export const PARALLEL_READS = 8
@@ -184,9 +184,12 @@ export async function adoptPacks(storage: Storage, view: RepositoryView, options
     view.unindexedPacks.map(id =>
       limit(async () => {
         try {
-          const tail = await readPackTail(storage, id, view.inventory.packs.get(id)!.size, options)
-          const pack = { id, size: view.inventory.packs.get(id)!.size, directoryBytes: tail.directoryBytes }
-          view.index.add({ id, size: pack.size, writable: !view.tombedPacks.has(id) }, tail.directory)
+          const listed = view.inventory.packs.get(id)!
+          const tail = await readPackTail(storage, id, listed.size, options)
+          const pack = { id, size: listed.size, directoryBytes: tail.directoryBytes }
+          const damage = visibleDamage(pack, listed)
+          if (damage) view.problems.push(damage)
+          view.index.add({ id, size: pack.size, writable: !damage && !view.tombedPacks.has(id) }, tail.directory)
           adopted.push(pack)
         } catch (error) {
           if (isAppError(error, 'corrupt', 'bad-range')) view.problems.push(error)
@@ -199,8 +202,15 @@ export async function adoptPacks(storage: Storage, view: RepositoryView, options
   return adopted
 }
 
-export async function readPackTail(storage: Storage, id: string, size: number, options: ViewOptions = {}): Promise<PackDirectory> {
-  for (let want = TAIL_BYTES; ;) {
+/** Reads a pack's own directory. `guess`: how many bytes its directory and trailer may have. */
+export async function readPackTail(
+  storage: Storage,
+  id: string,
+  size: number,
+  options: ViewOptions = {},
+  guess = TAIL_BYTES,
+): Promise<PackDirectory> {
+  for (let want = guess; ;) {
     const length = Math.min(want, size)
     const bytes = await storage.get(packName(id), { offset: size - length, length }, options)
     if (bytes.length !== length) throw corrupt(`Pack ${id.slice(0, 12)}`, 'it is cut short')

@@ -25,24 +25,28 @@ export async function copyForMarks(
   context: RepositoryContext,
   repository: OpenRepository,
   plan: MarkPlan,
-  planAgain: (changes: Partial<MarkOptions>) => MarkPlan,
+  planAgain: (changes: Partial<MarkOptions>) => Promise<MarkPlan>,
 ): Promise<MarksAfterCopying> {
-  const { packs } = repository.index
+  const { index } = repository
   let copies: CopyResult
   try {
     copies = await copyChosen(context, repository, plan, [...plan.rewrite, ...plan.rescue])
   } catch (error) {
     if (!isAppError(error, 'quota')) throw error
     // a full store must not stay full because copies do not fit: mark packs that need no copies
-    return { packs: planAgain({ mayCopy: false }).dead, copied: [], bytes: 0, problems: [], outOfSpace: explain(error) }
+    return { packs: (await planAgain({ mayCopy: false })).dead, copied: [], bytes: 0, problems: [], outOfSpace: explain(error) }
   }
   const { failed } = copies
-  const problems = [...failed].map(([pack, why]) => `Pack ${packs[pack]!.id.slice(0, 12)} was left as it is: ${why}`)
+  const problems = [...failed].map(([pack, why]) => `Pack ${index.packs[pack]!.id.slice(0, 12)} was left as it is: ${why}`)
   const marks = [...plan.dead, ...plan.rewrite].filter(pack => !failed.has(pack))
   const ready = { copied: copies.packs, bytes: copies.bytes, problems }
   if (failed.size === 0) return { ...ready, packs: marks }
-  const again = planAgain({ isUnreadable: pack => failed.has(pack) })
+  const again = await planAgain({ isUnreadable: pack => failed.has(pack) })
   const still = new Set([...again.dead, ...again.rewrite])
+  // what is chosen only now was not copied
+  again.chosen.forEach((isChosen, entry) => {
+    if (isChosen !== 0 && plan.chosen[entry] === 0) still.delete(index.packOf(entry))
+  })
   return { ...ready, packs: marks.filter(pack => still.has(pack)) }
 }
 

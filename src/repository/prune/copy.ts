@@ -7,6 +7,7 @@ import type { IndexedPack } from '../format/index-object.ts'
 import { packName } from '../format/object-names.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { type BlockSource, fetchBlocks } from '../read/read-chunks.ts'
+import { readCopy } from '../read/read-copy.ts'
 import { PackWriter } from '../write/pack-writer.ts'
 import { isDivisible } from './plan/block-content.ts'
 import type { MarkPlan } from './plan/mark-plan.ts'
@@ -23,7 +24,8 @@ export interface CopyResult {
 
 /**
  * Copies the chosen chunks of `sources` (pack numbers) into new packs. A pack is read whole and must match the hash in
- * its name. If all chunks of a block are needed, the block is copied unchanged, with the same bases and depths, so the
+ * its name. Of a tombed pack that does not match it, the chunks that match their ids are copied one by one. If all
+ * chunks of a block are needed, the block is copied unchanged, with the same bases and depths, so the
  * copies rely on the same bases as the originals. Otherwise its needed chunks are encoded again: without bases if they
  * are in `standalone`, else with them.
  */
@@ -50,8 +52,9 @@ export async function copyChosen(
       const { id } = index.packs[pack]!
       try {
         const bytes = await storage.get(packName(id), undefined, { signal })
-        if (sha256Hex(bytes) !== id) failed.set(pack, 'its content does not match the checksum in its name')
-        else await copyPack(pack, bytes)
+        if (sha256Hex(bytes) === id) await copyPack(pack, bytes)
+        else if (repository.view.tombedPacks.has(id)) await salvage(pack, bytes)
+        else failed.set(pack, 'its content does not match the checksum in its name')
       } catch (error) {
         if (!isAppError(error, 'not-found', 'corrupt', 'bad-range', 'newer-format')) throw error
         failed.set(pack, error.message)
@@ -64,9 +67,22 @@ export async function copyChosen(
   }
   return { packs: writer.acknowledged, bytes: writer.uploadedBytes, failed }
 
+  function sourceWith(pack: number, bytes: Uint8Array): BlockSource {
+    return { ...repository, storage: new StorageWithPack(storage, packName(index.packs[pack]!.id), bytes) }
+  }
+
+  /** Copies the chunks of a damaged pack that are good, one by one. */
+  async function salvage(pack: number, bytes: Uint8Array): Promise<void> {
+    const { first, end } = index.blocksOf(pack)
+    const source = sourceWith(pack, bytes)
+    const wanted: number[] = []
+    for (let number = first; number < end; number++) if (index.entriesIn(number).some(isChosen)) wanted.push(number)
+    for await (const { number, plain } of fetchBlocks(source, wanted)) await recode(source, number, plain)
+  }
+
   async function copyPack(pack: number, bytes: Uint8Array): Promise<void> {
     const { first, end } = index.blocksOf(pack)
-    const source = { ...repository, storage: new StorageWithPack(storage, packName(index.packs[pack]!.id), bytes) }
+    const source = sourceWith(pack, bytes)
     const predicted: number[] = []
     for (let number = first; number < end; number++) {
       const block = index.blocks[number]!
@@ -94,9 +110,19 @@ export async function copyChosen(
     for (const entry of index.entriesIn(number).filter(isChosen)) {
       const { offset, length } = index.location(entry)
       const chunk = plain?.subarray(offset, offset + length)
-      const lost = await recodeChunk(source, writer, entry, chunk, standalone.has(entry))
+      let lost = await recodeChunk(source, writer, entry, chunk, standalone.has(entry))
+      const other = lost === undefined ? undefined : await readElsewhere(source, entry)
+      if (other) lost = await recodeChunk(source, writer, entry, other, true)
       if (lost !== undefined) failed.set(index.packOf(entry), lost)
     }
+  }
+
+  async function readElsewhere(source: BlockSource, entry: number): Promise<Uint8Array | undefined> {
+    for (let copy = index.find(index.id(entry)); copy >= 0; copy = index.findNext(copy)) {
+      const read = copy === entry ? undefined : await readCopy(source, copy)
+      if (read?.kind === 'read') return read.bytes
+    }
+    return undefined
   }
 
   function isChosen(entry: number): boolean {

@@ -101,14 +101,21 @@ export function deletableIndexes(view: RepositoryView, old: readonly PastIndex[]
   return [...new Set(old.flatMap(({ supersedes }) => supersedes))].filter(id => view.inventory.indexes.has(id))
 }
 
-/** Writes an index of `added`, and rewrites the indexes that name many packs of `gone`. */
+export interface IndexChanges {
+  /** Ids of packs that a new index may leave out. */
+  gone: ReadonlySet<string>
+  /** Ids of indexes whose entries were corrected. */
+  liars: ReadonlySet<string>
+  added: readonly IndexedPack[]
+}
+
+/** Writes an index of `added`. Rewrites the indexes that name many packs of `gone`, and those that were corrected. */
 export async function writeIndexes(
   { storage, surroundings, signal }: RepositoryContext,
   view: RepositoryView,
-  gone: ReadonlySet<string>,
-  added: readonly IndexedPack[],
+  { gone, liars, added }: IndexChanges,
 ): Promise<void> {
-  const stale = view.activeIndexes.filter(index => isStale(index, gone))
+  const stale = view.activeIndexes.filter(index => liars.has(index.id) || isStale(index, gone))
   const writer = new IndexWriter(storage, view, surroundings)
   for (const index of stale)
     await writer.write(

@@ -16,6 +16,7 @@ export async function pruneNow(context: RepositoryContext, opened: PruneBasis, r
     freed: sum(first.freed, second.freed),
     copiedBytes: first.copiedBytes + second.copiedBytes,
     marked: first.marked,
+    problems: [...new Set([...first.problems, ...second.problems])],
   }
 }
 

@@ -7,17 +7,18 @@ import pLimit from 'p-limit'
 import { type AppError, isAppError } from '../../util/errors.ts'
 import type { IndexedPack } from '../format/index-object.ts'
 import { compareSnapshots, indexName, packName, type SnapshotRef } from '../format/object-names.ts'
+import type { StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { adoptPacks, openView, type RepositoryView } from '../open/view.ts'
 import type { DatedLabel } from '../versions/versions.ts'
 import { copyForMarks } from './copy-for-marks.ts'
+import { Decider, type Decision } from './decide.ts'
 import type { GracePeriods } from './grace-periods.ts'
-import { deletableIndexes, droppablePacks, IndexHistory, packsNamedBy, writeIndexes } from './indexes.ts'
+import { deletableIndexes, droppablePacks, IndexHistory, writeIndexes } from './indexes.ts'
 import { removeLabels, restoreTagged } from './leftovers.ts'
-import type { MarkOptions } from './plan/choose-copies.ts'
-import { copyBytes, type MarkPlan, planMarks } from './plan/mark-plan.ts'
-import { neededPacks } from './plan/needed-packs.ts'
-import type { Reachability } from './plan/reachable-chunks.ts'
+import { correctIndexes, indexWith } from './own-directories.ts'
+import { copyBytes, type MarkPlan } from './plan/mark-plan.ts'
+import type { Proofs } from './proofs.ts'
 import { markReachable, readRoots } from './reachability.ts'
 import { retireTombs, writeTombs } from './tombs.ts'
 import { readProtection } from './unreadable.ts'
@@ -128,8 +129,8 @@ function hasOtherPacks(before: PruneBasis, now: PruneBasis): boolean {
 class PruneRun {
   readonly result: PruneResult
   private readonly context: RepositoryContext
-  private readonly repository: OpenRepository
-  private readonly view: RepositoryView
+  private repository: OpenRepository
+  private view: RepositoryView
   private readonly adopted: IndexedPack[]
   private readonly labels: readonly DatedLabel[]
   private readonly request: PruneRequest
@@ -138,6 +139,8 @@ class PruneRun {
   private readonly due: ReadonlyMap<string, number>
   private readonly indexes: IndexHistory
   private readonly deleted = new Set<string>()
+  /** Ids of indexes that say something else about a pack than the pack itself. They are replaced. */
+  private readonly liars: Set<string>
   private outOfSpace: AppError | undefined
 
   constructor(context: RepositoryContext, { repository, adopted, labels }: PruneBasis, request: PruneRequest, removed: Removal) {
@@ -150,6 +153,7 @@ class PruneRun {
     this.removed = removed
     this.due = dueTimes(this.view, request.waits.graceMs)
     this.indexes = new IndexHistory(context.storage, this.view, context.signal)
+    this.liars = correctIndexes(this.view, adopted)
     this.result = {
       freed: { packs: 0, bytes: 0 },
       marked: { packs: 0, bytes: 0 },
@@ -174,11 +178,11 @@ class PruneRun {
       this.repository,
       inventory.snapshots.filter(({ objectName }) => !gone.has(objectName)),
     )
-    const reachable = await markReachable(this.repository, roots)
-    const plan = planMarks(this.repository.index, reachable, this.markOptions())
-
-    await this.sweep(await this.sweepable(reachable))
-    await this.mark(plan, reachable)
+    const { decision, decider } = await this.decide(roots)
+    for (const pack of decision.held) add(this.result.held, this.repository.index.packs[pack]!.size)
+    await this.sweep(decision.sweep)
+    await this.mark(decision.plan, decider)
+    this.result.problems = [...new Set([...this.result.problems, ...decider.proofs.problems])]
     if (this.request.dryRun) return
     this.result.tombs = await retireTombs(this.context, this.view, this.deleted, this.request.waits)
     const old = await this.indexes.at(inventory.asOf - graceMs)
@@ -190,24 +194,26 @@ class PruneRun {
     if (this.outOfSpace) throw this.outOfSpace
   }
 
-  private createdAt(pack: number): number {
-    return this.view.inventory.packs.get(this.repository.index.packs[pack]!.id)!.created
+  private async decide(roots: readonly StoredSnapshot[]): Promise<{ decision: Decision; decider: Decider }> {
+    for (;;) {
+      const reachable = await markReachable(this.repository, roots)
+      const { request, due, indexes, deleted, removed } = this
+      const basis = { waits: request.waits, due, indexes, deleted, freed: removed.packs }
+      const decider = new Decider(this.repository, reachable, basis)
+      const decision = await decider.decide()
+      if (decision) return { decision, decider }
+      await this.believePacks(decider.proofs)
+    }
   }
 
-  /** Rule 8: the numbers of packs that may be deleted now. */
-  private async sweepable(reachable: Reachability): Promise<number[]> {
-    const { index } = this.repository
-    const { asOf } = this.view.inventory
-    const candidates = index.packs.flatMap(({ id }, pack) => ((this.due.get(id) ?? Infinity) <= asOf ? [pack] : []))
-    if (candidates.length === 0) return []
-    const shown = asOf - this.request.waits.lagMs
-    const named = packsNamedBy(await this.indexes.at(shown))
-    const needed = neededPacks(index, reachable, pack => {
-      const { id, writable } = index.packs[pack]!
-      return writable && named.has(id) && this.createdAt(pack) <= shown
-    })
-    for (const pack of candidates.filter(pack => needed.has(pack))) add(this.result.held, index.packs[pack]!.size)
-    return candidates.filter(pack => !needed.has(pack))
+  /** Makes the chunk index say what the packs themselves say. Then no index can lie any more. */
+  private async believePacks(proofs: Proofs): Promise<void> {
+    await proofs.readAllDirectories()
+    this.result.problems.push(...proofs.problems)
+    const index = indexWith(this.view, proofs.misdescribed)
+    for (const id of correctIndexes(this.view, proofs.misdescribed)) this.liars.add(id)
+    this.view = { ...this.view, index }
+    this.repository = { ...this.repository, index, view: this.view }
   }
 
   private async sweep(packs: readonly number[]): Promise<void> {
@@ -226,35 +232,21 @@ class PruneRun {
     )
   }
 
-  private markOptions(): MarkOptions {
-    const { index } = this.repository
-    const { asOf } = this.view.inventory
-    return {
-      stateOf: pack => {
-        const { id, writable } = index.packs[pack]!
-        if (this.view.tombedPacks.has(id)) return 'tombed'
-        return writable ? 'usable' : 'damaged'
-      },
-      isSpared: pack => !this.removed.packs.has(index.packs[pack]!.id) && this.createdAt(pack) > asOf - this.request.waits.orphanMs,
-    }
-  }
-
   /** Rule 7: writes the copies, then the index, then the tomb. */
-  private async mark(plan: MarkPlan, reachable: Reachability): Promise<void> {
+  private async mark(plan: MarkPlan, decider: Decider): Promise<void> {
     const { index } = this.repository
     const { dryRun, waits } = this.request
     const marks = dryRun
       ? { packs: [...plan.dead, ...plan.rewrite], copied: [], bytes: copyBytes(index, plan), problems: [] }
-      : await copyForMarks(this.context, this.repository, plan, changes =>
-          planMarks(index, reachable, { ...this.markOptions(), ...changes }),
-        )
+      : await copyForMarks(this.context, this.repository, plan, changes => decider.plan(changes))
     this.result.problems.push(...marks.problems)
     this.result.copiedBytes = marks.bytes
     this.outOfSpace = marks.outOfSpace
     if (!dryRun) {
       const droppable = await droppablePacks(this.indexes, this.view, this.deleted, waits)
-      const added = [...marks.copied, ...this.adopted.filter(({ id }) => !this.deleted.has(id))]
-      await writeIndexes(this.context, this.view, droppable, added)
+      const named = new Set(this.view.activeIndexes.flatMap(({ packs }) => packs.map(pack => pack.id)))
+      const added = [...marks.copied, ...this.adopted.filter(({ id }) => !this.deleted.has(id) && !named.has(id))]
+      await writeIndexes(this.context, this.view, { gone: droppable, liars: this.liars, added })
       await writeTombs(
         this.context,
         'packs',
@@ -264,7 +256,7 @@ class PruneRun {
     for (const pack of marks.packs) add(this.result.marked, index.packs[pack]!.size)
     for (const pack of plan.spared) {
       add(this.result.spared, index.packs[pack]!.size)
-      this.result.spared.until = Math.max(this.result.spared.until ?? 0, this.createdAt(pack) + waits.orphanMs)
+      this.result.spared.until = Math.max(this.result.spared.until ?? 0, decider.createdAt(pack) + waits.orphanMs)
     }
     this.countWaiting(marks.packs)
   }

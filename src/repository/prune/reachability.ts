@@ -47,6 +47,7 @@ export async function markReachable(repository: OpenRepository, snapshots: reado
       await eachChunk(repository, snapshot, (entry, id) => {
         if (entry >= 0) reachable.flags[entry] = Math.max(reachable.flags[entry]!, flag)
         else if (!pending) throw missingChunk(snapshot, id, view.inventory.asOf)
+        else reachable.lacksChunks = true
       })
     } catch (error) {
       if (!isAppError(error, 'corrupt', 'unavailable')) throw error

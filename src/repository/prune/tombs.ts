@@ -47,6 +47,12 @@ export async function retireTombs(
   let retired = 0
   for (const [id, tomb] of tombs) {
     if (tomb.kind === 'packs' || !isOld(id, waits.graceMs)) continue
+    // a tomb of packs that are there is never lifted, whatever a marker says (rule 6)
+    const isSpent = tomb.spent.every(old => {
+      const named = tombs.get(old)
+      return named?.kind !== 'packs' || !named.packs.some(isThere)
+    })
+    if (!isSpent) continue
     for (const old of tomb.spent) {
       await storage.remove(tombName(old), { signal })
       if (inventory.tombs.has(old)) retired++

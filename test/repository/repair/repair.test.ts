@@ -79,7 +79,13 @@ const HARMLESS: [string, (store: DamagedStore) => Promise<void> | void][] = [
       },
     ]),
   ),
-  ['a second copy of a snapshot', store => store.memory.plant('Copy of snapshot-1.json', store.bytesOf(store.names('snapshot-')[0]!))],
+  [
+    'a second copy of a snapshot',
+    store => {
+      const name = store.names('snapshot-')[0]!
+      store.memory.plant(`Copy of ${name}`, store.bytesOf(name))
+    },
+  ],
   [
     'a damaged pack, and a good one under another name',
     store => {

@@ -19,6 +19,8 @@ export interface MarkOptions {
    * nothing is copied from it.
    */
   isUnreadable?: (pack: number) => boolean
+  /** Copies that were read and are wrong, by entry number. One is chosen only if all copies of the chunk are wrong. */
+  bad?: ReadonlySet<number>
   /** False if the store has no room for copies. Then no pack is rewritten. */
   mayCopy?: boolean
 }
@@ -45,7 +47,7 @@ export interface ChosenCopies {
  * Packs that stay anyway come first. So of two copies of a chunk, the one in the pack with more dead bytes goes. Copies
  * in packs that are gone do not count.
  */
-const RANK = { full: 0, spared: 1, sparse: 2, tombed: 3, damaged: 4, gone: 5 } as const
+const RANK = { full: 0, spared: 1, sparse: 2, tombed: 3, damaged: 4, bad: 5, gone: 6 } as const
 
 /** Decides which copy of each needed chunk stays. */
 export class CopyChooser {
@@ -73,7 +75,7 @@ export class CopyChooser {
     this.copies = new Copies(
       index,
       entry => rank[index.packOf(entry)] !== RANK.gone,
-      (entry, depth) => orderOf(rank[index.packOf(entry)]!, depth),
+      (entry, depth) => orderOf(options.bad?.has(entry) === true ? RANK.bad : rank[index.packOf(entry)]!, depth),
     )
   }
 

@@ -24,6 +24,8 @@ export interface MarkPlan {
   rescue: number[]
   /** Packs that no version needs, spared because a push under way may use them. */
   spared: number[]
+  /** The chosen copies that are wrong: no copy of their chunks can be read. All packs that hold one stay. */
+  lost: number[]
 }
 
 /**
@@ -35,7 +37,7 @@ export function planMarks(index: ChunkIndex, reachable: Reachability, options: M
   const selection = chooser.select()
   const { standalone } = findStandaloneChunks(index, selection)
   const { chosen } = standalone.size === 0 ? selection : chooser.select(standalone)
-  const plan: MarkPlan = { chosen, standalone, dead: [], rewrite: [], rescue: [], spared: [] }
+  const plan: MarkPlan = { chosen, standalone, dead: [], rewrite: [], rescue: [], spared: [], lost: [] }
   const withStandalone = new Set([...standalone.keys()].map(entry => index.packOf(entry)))
   for (let pack = 0; pack < index.packs.length; pack++) {
     const state = stateOf(options, pack)
@@ -49,6 +51,9 @@ export function planMarks(index: ChunkIndex, reachable: Reachability, options: M
     } else if (!needed) plan.dead.push(pack)
     else if (dead > REWRITE_FROM && state === 'usable' && options.mayCopy !== false) plan.rewrite.push(pack)
   }
+  plan.lost = [...(options.bad ?? [])].filter(entry => chosen[entry] !== 0)
+  const keep = new Set(plan.lost.flatMap(entry => packsWith(index, entry)))
+  plan.dead = plan.dead.filter(pack => !keep.has(pack))
   const goes = new Set([...plan.dead, ...plan.rewrite])
   const stays = (pack: number): boolean => stateOf(options, pack) === 'usable' && !goes.has(pack)
   // a pack that goes may have held the bases of another pack's dead chunks
@@ -61,6 +66,13 @@ export function planMarks(index: ChunkIndex, reachable: Reachability, options: M
   plan.rewrite.sort((a, b) => a - b)
   plan.spared = plan.spared.filter(pack => !goes.has(pack))
   return plan
+}
+
+/** The packs that hold a copy of the chunk of `entry`. */
+function packsWith(index: ChunkIndex, entry: number): number[] {
+  const packs: number[] = []
+  for (let copy = index.find(index.id(entry)); copy >= 0; copy = index.findNext(copy)) packs.push(index.packOf(copy))
+  return packs
 }
 
 /** Estimates the bytes of the new packs that copying makes. */

@@ -10,4 +10,6 @@ export const COMMITTED = 2
 export interface Reachability {
   /** By the entry number of a chunk's first copy. */
   flags: Uint8Array
+  /** True if a pending snapshot lacks chunks: they may be in a pack that can't be read. */
+  lacksChunks?: true
 }
