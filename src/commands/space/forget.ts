@@ -2,6 +2,7 @@ import { checkName } from '../../repository/format/object-names.ts'
 import { versionLabel } from '../../repository/format/snapshot.ts'
 import { forget, type ForgottenName } from '../../repository/prune/forget.ts'
 import { SAFE_GRACE_PERIODS } from '../../repository/prune/grace-periods.ts'
+import { sourcesOf } from '../../repository/versions/retention.ts'
 import { plural, localTime } from '../../ui/format.ts'
 import { renderTable } from '../../ui/table.ts'
 import { AppError } from '../../util/errors.ts'
@@ -56,12 +57,16 @@ export async function forgetCommand(session: Session, names: string[], options: 
   return result.failure ? 'partly' : 'done'
 }
 
+type ForgottenVersion = ForgottenName['decision']['forgotten'][number]
+
 function describeName({ name, decision }: ForgottenName, dryRun: boolean, columns: number): string[] {
   const { kept, forgotten } = decision
   if (kept.length + forgotten.length === 0) return []
-  const row = (version: { id: string; time: number }, why: string): string[] => [
-    `  ${versionLabel({ name, id: version.id })}`,
-    localTime(version.time),
+  const sources = sourcesOf([...kept.map(({ version }) => version), ...forgotten])
+  const row = ({ id, time, source }: ForgottenVersion, why: string): string[] => [
+    `  ${versionLabel({ name, id })}`,
+    localTime(time),
+    ...(sources.length > 1 ? [source.path] : []),
     why,
   ]
   const rows = [
@@ -69,17 +74,27 @@ function describeName({ name, decision }: ForgottenName, dryRun: boolean, column
     ...forgotten.map(version => row(version, dryRun ? 'would be forgotten' : 'forgotten')),
   ]
   const [forgot, keeps] = dryRun ? ['Dry run: would forget', 'keep'] : ['Forgot', 'kept']
+  const titles = ['  version', 'time', ...(sources.length > 1 ? ['source'] : []), '']
   return [
     `${forgot} ${plural(forgotten.length, 'version')} of ${name}, ${keeps} ${plural(kept.length, 'version')}`,
-    ...renderTable([{ title: '  version' }, { title: 'time' }, { title: '' }], rows, columns),
+    ...(sources.length > 1 ? [`  ${name} was pushed from ${sources.length} sources; the rules hold for the versions of each`] : []),
+    ...renderTable(
+      titles.map(title => ({ title })),
+      rows,
+      columns,
+    ),
   ]
 }
 
 function nameToJson({ name, decision, unreadable }: ForgottenName): object {
   return {
     name,
-    kept: decision.kept.map(({ version, reasons }) => ({ version: version.id, time: new Date(version.time).toISOString(), reasons })),
-    forgotten: decision.forgotten.map(version => ({ version: version.id, time: new Date(version.time).toISOString() })),
+    kept: decision.kept.map(({ version, reasons }) => ({ ...versionToJson(version), reasons })),
+    forgotten: decision.forgotten.map(versionToJson),
     unreadable: unreadable.length,
   }
+}
+
+function versionToJson({ id, time, source }: ForgottenVersion): object {
+  return { version: id, time: new Date(time).toISOString(), source: source.path }
 }

@@ -1,13 +1,15 @@
+import { resolve } from 'node:path'
 import { zstdName } from '../../compression/load-zstd.ts'
 import { walk, type WalkResult } from '../../local/walk.ts'
 import { versionLabel } from '../../repository/format/snapshot.ts'
 import type { ForgetResult } from '../../repository/prune/forget.ts'
 import type { PushResult } from '../../repository/push/push.ts'
+import type { Unread } from '../../repository/push/unread.ts'
 import { kindOfChunk } from '../../repository/usage/file-kinds.ts'
 import { measureNewGroups, type GroupUsage } from '../../repository/usage/usage-by-group.ts'
-import { parseMetrics } from '../../repository/versions/metrics.ts'
+import { parseMetrics, type Metrics } from '../../repository/versions/metrics.ts'
 import { ReadAheadStorage } from '../../storage/read-ahead.ts'
-import { formatDuration, formatPercent, plural } from '../../ui/format.ts'
+import { formatCount, formatDuration, formatPercent, plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { parsePolicy, type RetentionOptions } from '../shared/retention-options.ts'
@@ -30,7 +32,9 @@ export async function pushCommand(session: Session, paths: string[], options: Pu
       hint: 'Push them one by one.',
     })
   checkSaveOptions(options)
-  parseMetrics(options.metric ?? [])
+  refuseEqualNames(paths, options)
+  const warn = (text: string): void => session.console.reporter.warn(`--metric ${text} has no number, so it was left out`)
+  const metrics = parseMetrics(options.metric ?? [], warn)
   const policy = parsePolicy(options)
   const store = await chooseStore(session)
   if (policy) refuseMounted(store)
@@ -40,11 +44,25 @@ export async function pushCommand(session: Session, paths: string[], options: Pu
       'this Node has no built-in zstd, so --level max uses level 9 of the portable zstd; Node 22.15 or newer goes up to 19',
     )
   let outcome: Outcome = 'done'
-  for (const path of paths) if ((await pushOne(session, store, path, options)) !== 'done') outcome = 'partly'
+  for (const path of paths) if ((await pushOne(session, store, path, { ...options, metrics })) !== 'done') outcome = 'partly'
   return outcome
 }
 
-async function pushOne(session: Session, store: Store, path: string, options: PushOptions): Promise<Outcome> {
+/** Two sources of one name would be taken for two versions of the same source. */
+function refuseEqualNames(paths: readonly string[], options: SaveOptions): void {
+  const sources = new Map<string, string>()
+  for (const path of paths) {
+    const name = versionName(path, options)
+    const other = sources.get(name) ?? path
+    if (resolve(other) !== resolve(path))
+      throw new AppError('usage', `${other} and ${path} would both be versions of ${name}, so nothing was pushed.`, {
+        hint: `Push them one by one, each with its own name: colab-escape push ${path} --name <name>`,
+      })
+    sources.set(name, other)
+  }
+}
+
+async function pushOne(session: Session, store: Store, path: string, options: PushOptions & { metrics: Metrics }): Promise<Outcome> {
   const { console, signal } = session
   const started = performance.now()
   const policy = parsePolicy(options)
@@ -61,25 +79,28 @@ async function pushOne(session: Session, store: Store, path: string, options: Pu
   })
   const bytes = source.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.fingerprint.size : 0), 0)
   const context = session.context(storage, bytes)
-  const request = { name, source, metrics: parseMetrics(options.metric ?? []), policy, dryRun: options.dryRun === true }
+  const request = { name, source, metrics: options.metrics, policy, dryRun: options.dryRun === true }
   const result = await saveVersion(session, context, options, request).catch(async (error: unknown) => {
     throw await withProposals(session, store, error)
   })
   noteOtherSource(session, name, source, result)
-  const forgotten = policy && result.outcome !== 'dry-run' ? await forgetOlder(context, name, policy, result.snapshot) : undefined
-  const failed = result.reading.failedFiles.length + source.failed
+  const { unread } = result
+  const forgets = policy !== undefined && result.outcome !== 'dry-run'
+  const forgotten = forgets && !unread ? await forgetOlder(context, request, policy, result.snapshot) : undefined
+  const unreadPaths = [...source.unreadable.map(({ localPath }) => localPath), ...result.reading.failedFiles]
   const requests = requestsSince(requestsBefore, store.requests())
-  const receipt = describe(name, store, result, failed, totalRequests(requests), performance.now() - started)
+  const receipt = describe(name, store, result, totalRequests(requests), performance.now() - started)
   const kinds = result.outcome === 'dry-run' ? measureNewGroups(result.packs, result.index, result.reading.entries, kindOfChunk) : undefined
   if (kinds) receipt.push(...partsTable('kind', kinds, console.columns))
   if (forgotten) receipt.push(...describeForgotten(forgotten))
+  if (forgets && unread) receipt.push('  no older version was forgotten, because not everything could be read')
   console.reporter.detail(requestsByKind(requests))
   console.result(receipt, {
-    ...receiptToJson(name, result, failed, requests),
+    ...receiptToJson(name, result, unreadPaths, requests),
     ...(kinds ? { kinds: kinds.map(kindToJson) } : {}),
-    ...forgottenToJson(forgotten),
+    ...(forgets && unread ? { forgotten: 0, pruned: null } : forgottenToJson(forgotten)),
   })
-  return failed > 0 ? 'partly' : 'done'
+  return unread ? 'partly' : 'done'
 }
 
 const countForgotten = ({ names }: ForgetResult): number => names.reduce((sum, { decision }) => sum + decision.forgotten.length, 0)
@@ -104,20 +125,33 @@ function noteOtherSource({ console, settings }: Session, name: string, source: W
   )
 }
 
-function describe(name: string, store: Store, result: PushResult, failed: number, requests: number, milliseconds: number): string[] {
+function describe(name: string, store: Store, result: PushResult, requests: number, milliseconds: number): string[] {
   const { reading, snapshot, newBytes, storedBytes } = result
   const lines: string[] = []
   const version = snapshot ? versionLabel({ name, id: snapshot.id }) : name
   if (result.outcome === 'stored') lines.push(`Pushed ${version} to ${store.storage.location}`)
+  else if (result.outcome === 'unchanged' && result.unread) lines.push(`No new version: what could be read of ${name} is as in ${version}.`)
   else if (result.outcome === 'unchanged') lines.push(`Nothing changed: ${name} is identical to its newest version ${version}.`)
   else lines.push(`Dry run: ${name} would get a new version; nothing was stored`)
   const content = `  ${plural(reading.files, 'file')}, ${formatBytes(reading.bytes)}: ${newContent(reading.bytes, newBytes, storedBytes)}`
   lines.push(...(content.length <= 80 ? [content] : content.replace('; ', ';\n  ').split('\n')))
   lines.push(`  ${plural(requests, 'request')}, ${formatDuration(milliseconds)}, ${formatBytes(reading.readBytes)} read`)
-  if (failed > 0) lines.push(`  ${plural(failed, 'file')} could not be saved (see the warnings); all others were saved`)
+  if (result.unread) lines.push(...describeUnread(result.unread))
   if (result.outcome === 'stored') lines.push(`  ${safety(store)}`)
   else if (result.outcome === 'unchanged' && store.kind === 'drive') lines.push('  Safe to disconnect: everything is already on Drive.')
   else if (result.outcome === 'unchanged' && store.kind === 'folder' && store.mounted) lines.push(`  ${safety(store)}`)
+  return lines
+}
+
+/** How many paths are named in the receipt. */
+const PATHS_SHOWN = 5
+
+function describeUnread({ carried, missing, from }: Unread): string[] {
+  const named = (paths: readonly string[]): string =>
+    [...paths.slice(0, PATHS_SHOWN), ...(paths.length > PATHS_SHOWN ? [`${paths.length - PATHS_SHOWN} more`] : [])].join(', ')
+  const lines = [`  ${plural(carried.length + missing.length, 'file')} could not be saved (see the warnings); all others were saved`]
+  if (from && carried.length > 0) lines.push(`  ${formatCount(carried.length)} kept as in ${versionLabel(from)}: ${named(carried)}`)
+  if (missing.length > 0) lines.push(`  ${formatCount(missing.length)} missing: ${named(missing)}`)
   return lines
 }
 
@@ -142,9 +176,10 @@ function newContent(bytes: number, newBytes: number, storedBytes: number): strin
   return `${formatBytes(newBytes)} new, stored as ${formatBytes(storedBytes)}; ${formatBytes(there)} already stored${saved}`
 }
 
-function receiptToJson(name: string, result: PushResult, failed: number, requests: object): object {
+function receiptToJson(name: string, result: PushResult, unreadPaths: readonly string[], requests: object): object {
   const { reading, snapshot, newBytes, storedBytes, outcome } = result
-  const { files, directories, symlinks, bytes, readBytes, failedFiles } = reading
+  const { files, directories, symlinks, bytes, readBytes } = reading
+  const { carried = [], missing = [] } = result.unread ?? {}
   return {
     command: 'push',
     name,
@@ -157,8 +192,10 @@ function receiptToJson(name: string, result: PushResult, failed: number, request
     readBytes,
     newBytes,
     storedBytes,
-    failed,
-    failedFiles: failedFiles.map(path => path.toWellFormed()),
+    failed: carried.length + missing.length,
+    failedFiles: unreadPaths.map(path => path.toWellFormed()),
+    carriedFiles: carried.map(path => path.toWellFormed()),
+    missingFiles: missing.map(path => path.toWellFormed()),
     metrics: snapshot?.metrics ?? {},
     requests,
   }

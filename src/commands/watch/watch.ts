@@ -4,7 +4,7 @@ import type { RepositoryContext } from '../../repository/open/open.ts'
 import type { PushResult } from '../../repository/push/push.ts'
 import { watchProcess } from '../../repository/watch/process-end.ts'
 import { rememberTombs } from '../../repository/watch/remember-tombs.ts'
-import { isLog, Scanner, type Scan } from '../../repository/watch/scanner.ts'
+import { asReadable, isLog, Scanner, type Scan } from '../../repository/watch/scanner.ts'
 import { Watcher } from '../../repository/watch/watcher.ts'
 import { durationOption } from '../../util/duration.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
@@ -157,7 +157,7 @@ class Saver {
       const store = await this.reopened()
       const context = { ...this.context, ...this.session.showingFlight(store.storage, reporter), signal: own.signal }
       const result = await this.saveWith(context, scan).catch(async (error: unknown) => {
-        throw isAppError(error, 'quota') ? await this.whenFull(context, store, error) : error
+        throw isAppError(error, 'quota') ? await this.whenFull(context, store, scan, error) : error
       })
       this.full = false
       return result
@@ -178,9 +178,9 @@ class Saver {
    * Frees what the rules no longer keep and what is due, because no new version can trigger it. Proposals for more are
    * made only once, because finding them takes a while.
    */
-  private async whenFull(context: RepositoryContext, store: Store, error: unknown): Promise<unknown> {
+  private async whenFull(context: RepositoryContext, store: Store, scan: Scan, error: unknown): Promise<unknown> {
     const policy = parseRetention(this.options)
-    if (policy) await forgetOlder(context, this.name, policy, undefined)
+    if (policy) await forgetOlder(context, { name: this.name, source: scan.source }, policy, undefined)
     if (this.full) return error
     this.full = true
     return withProposals(this.session, store, error)
@@ -188,14 +188,18 @@ class Saver {
 
   private async saveWith(context: RepositoryContext, scan: Scan): Promise<PushResult> {
     const policy = parseRetention(this.options)
+    const source = asReadable(scan)
     const result = await saveVersion(this.session, context, this.options, {
       name: this.name,
-      source: scan.source,
+      source,
       metrics: await metricsReader(this.options)(scan, context.reporter),
       policy,
-      live: { held: new Set(scan.held.keys()), anyState: isLog },
+      live: { held: new Set([...scan.held].filter(([, { kind }]) => kind !== 'unreadable').map(([file]) => file)), anyState: isLog },
     })
-    if (policy && result.outcome === 'stored') await forgetOlder(context, this.name, policy, result.snapshot)
+    if (policy && result.outcome === 'stored') {
+      if (result.unread) context.reporter.warn("no older version is forgotten while some files can't be read")
+      else await forgetOlder(context, { name: this.name, source }, policy, result.snapshot)
+    }
     return result
   }
 }

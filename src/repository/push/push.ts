@@ -27,6 +27,7 @@ import { PushAttempt, type AttemptRequest } from './attempt.ts'
 import { commitSnapshot } from './commit.ts'
 import { askFreeSpace, ensureItFits, unknownBytes, type FreeSpace } from './free-space.ts'
 import { allPresent, includeOwnPacks } from './presence.ts'
+import { carryOver, incompleteness, refuseNothingRead, type Unread } from './unread.ts'
 
 export interface PushRequest extends AttemptRequest {
   name: string
@@ -51,6 +52,8 @@ export interface PushResult {
   /** The new snapshot, or the one that equals the source. Undefined for a dry run with changes, and if files moved. */
   snapshot: StoredSnapshot | undefined
   reading: SourceReading
+  /** Set if some of the source could not be read. `reading` has what was carried over. */
+  unread: Unread | undefined
   /** Bytes of the new chunks, plain and encoded. */
   newBytes: number
   storedBytes: number
@@ -180,16 +183,15 @@ class PushRun {
     const attempt = new PushAttempt(this.context, request, basis, this.chunker)
     const { packs, presence } = attempt.chunks
     this.packs = packs
-    const { reading, manifest } = await attempt.store()
+    const reading = await attempt.storeFiles()
     const moved = live?.moved(reading) ?? []
-    if (source.rootType === 'file' && reading.files === 0 && moved.length === 0)
-      throw new AppError('io', `${source.root} could not be read, so no version was made.`, {
-        hint: 'Check its permissions, or wait until nothing writes to it, then push again.',
-      })
-    const equal = parent !== undefined && this.isEqual(parent, manifest)
+    if (moved.length === 0) refuseNothingRead(request.source, reading)
+    const unread = moved.length > 0 ? undefined : await carryOver({ ...request, reporter }, basis, repository, attempt.chunks, reading)
+    const manifest = await attempt.storeManifest(reading)
+    const equal = parent !== undefined && this.isEqual(parent, manifest) && (unread !== undefined || parent.incomplete === undefined)
     this.totals.newBytes += packs.plainBytes
     this.totals.storedBytes += packs.storedBytes
-    const result = { reading, parent, packs: packs.begun, index: view.index, ...this.totals }
+    const result = { reading, unread, parent, packs: packs.begun, index: view.index, ...this.totals }
     if (this.request.dryRun)
       return { kind: 'done', result: { ...result, outcome: equal ? 'unchanged' : 'dry-run', snapshot: equal ? parent : undefined } }
     await attempt.acknowledge()
@@ -239,7 +241,7 @@ class PushRun {
 
   private async snapshotOf(
     listed: ListedView,
-    { parent, reading }: Pick<PushResult, 'parent' | 'reading'>,
+    { parent, reading, unread }: Pick<PushResult, 'parent' | 'reading' | 'unread'>,
     manifest: Snapshot['manifest'],
   ): Promise<Snapshot> {
     const { name, source, message, tags, metrics = {}, host, program } = this.request
@@ -254,6 +256,7 @@ class PushRun {
       tags: [...tags],
       metrics,
       ...(git === undefined ? {} : { git }),
+      ...(unread === undefined ? {} : { incomplete: incompleteness(unread) }),
       parent: parent?.id ?? null,
       counts: { files: reading.files, directories: reading.directories, symlinks: reading.symlinks },
       bytes: reading.bytes,

@@ -31,6 +31,8 @@ export interface SourceReading {
   /** Sorted by path, without the files that could not be read. */
   entries: Entry[]
   failedFiles: string[]
+  /** The paths of `failedFiles` as in the manifest. */
+  failedPaths: string[]
   files: number
   directories: number
   symlinks: number
@@ -72,7 +74,16 @@ export class SourceReader {
   /** In reading order. */
   readonly files: readonly WalkedEntry[]
   private readonly options: SourceReaderOptions
-  private readonly reading: SourceReading = { entries: [], failedFiles: [], files: 0, directories: 0, symlinks: 0, bytes: 0, readBytes: 0 }
+  private readonly reading: SourceReading = {
+    entries: [],
+    failedFiles: [],
+    failedPaths: [],
+    files: 0,
+    directories: 0,
+    symlinks: 0,
+    bytes: 0,
+    readBytes: 0,
+  }
   private readonly turns = new Breather()
   private readonly totalBytes: number
   private doneBytes = 0
@@ -148,6 +159,7 @@ export class SourceReader {
     const reason = errnoOf(error) === 'ENOENT' ? 'it vanished while it was being read' : messageOf(error)
     this.options.reporter.warn(`${file.localPath} was not saved: ${reason}`)
     this.reading.failedFiles.push(file.localPath)
+    this.reading.failedPaths.push(file.path)
     this.countDone(file)
     this.report()
   }

@@ -20,7 +20,15 @@ interface Version extends RetentionCandidate {
 
 function version(label: string, time: string | number, more: Partial<Version> = {}): Version {
   const shortId = Buffer.from(label.padEnd(8, '.')).toString('hex')
-  return { label, id: shortId.padEnd(64, '0'), ref: { time: new Date(time).getTime(), shortId }, tags: [], metrics: {}, ...more }
+  return {
+    label,
+    id: shortId.padEnd(64, '0'),
+    source: { path: '/data' },
+    ref: { time: new Date(time).getTime(), shortId },
+    tags: [],
+    metrics: {},
+    ...more,
+  }
 }
 
 const NOW = new Date('2026-11-25T12:00:00Z').getTime()
