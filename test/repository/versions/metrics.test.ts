@@ -14,19 +14,10 @@ test('metrics are finite numbers under names', () => {
   expect(parseMetrics(['__proto__=1'])).toEqual(Object.fromEntries([['__proto__', 1]]))
 })
 
-test.each([
-  'val_loss',
-  '=1',
-  '1a=1',
-  'a b=1',
-  'a:b=1',
-  `${'x'.repeat(65)}=1`,
-  'a=0x10',
-  'a=1,5',
-  'a= 1',
-  'a=1=2',
-  'a=nanometre',
-])('%j is no metric', text => void refusal(() => parseMetrics([text]), 'usage'))
+test.each(['val_loss', '=1', '1a=1', 'a b=1', 'a:b=1', `${'x'.repeat(65)}=1`, 'a=0x10', 'a=1,5', 'a= 1', 'a=1=2', 'a=nanometre'])(
+  '%j is no metric',
+  text => void refusal(() => parseMetrics([text]), 'usage'),
+)
 
 test.each(['a=', 'a=NaN', 'a=-nan', 'a=Infinity', 'a=-inf', 'a=1e999', 'a=None', 'a=null', 'a=N/A'])(
   '%j names a metric without a number: it is left out, and the others count',
@@ -67,6 +58,9 @@ describe('the best', () => {
     expect(ranked('best:n')).toEqual([2, 0])
     expect(ranked('best:toString')).toEqual([])
     for (const spec of ['best:m', 'best:max:m'])
-      expect(rankByMetric([NaN, Infinity, 2, -Infinity], value => ({ m: value }), parseBest(spec)!), spec).toEqual([2])
+      expect(
+        rankByMetric([NaN, Infinity, 2, -Infinity], value => ({ m: value }), parseBest(spec)!),
+        spec,
+      ).toEqual([2])
   })
 })
