@@ -18,6 +18,7 @@ export function push(root: LazyCommand): void {
     .addOption(excludeOption())
     .addOption(levelOption())
     .option('--no-delta', "don't store tensors as differences from earlier ones, and don't cache tensors on this machine")
+    .option('--create', 'make a new repository, also where this machine knows one that is gone')
     .option('--dry-run', 'show what would be stored, by kind of file and type of tensor; store nothing')
   addRetentionOptions(command)
     .addHelpText(

@@ -15,6 +15,7 @@ import { formatBytes } from '../../util/format-bytes.ts'
 import { parsePolicy, type RetentionOptions } from '../shared/retention-options.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { describePruned, pruneToJson, refuseMounted } from '../shared/space-report.ts'
+import { refuseLost } from '../shared/lost-store.ts'
 import { chooseStore, pathsOf, prepareForPush, requestsByKind, requestsSince, totalRequests, type Store } from '../shared/store.ts'
 import { forgetOlder } from '../space/forget-older.ts'
 import { withProposals } from '../space/full-store.ts'
@@ -79,7 +80,8 @@ async function pushOne(session: Session, store: Store, path: string, options: Pu
   })
   const bytes = source.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.fingerprint.size : 0), 0)
   const context = session.context(storage, bytes)
-  const request = { name, source, metrics: options.metrics, policy, dryRun: options.dryRun === true }
+  const mayCreate = options.create === true ? undefined : refuseLost(session, storage.location)
+  const request = { name, source, metrics: options.metrics, policy, mayCreate, dryRun: options.dryRun === true }
   const result = await saveVersion(session, context, options, request).catch(async (error: unknown) => {
     throw await withProposals(session, store, error)
   })

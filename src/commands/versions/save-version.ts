@@ -24,6 +24,8 @@ export interface SaveOptions {
   level: Level
   /** False with --no-delta. */
   delta?: boolean
+  /** True with --create. */
+  create?: boolean
 }
 
 export interface VersionToSave {
@@ -33,6 +35,7 @@ export interface VersionToSave {
   /** The rules for older versions, which the caller applies afterwards. */
   policy: RetentionPolicy | undefined
   live?: PushRequest['live']
+  mayCreate: PushRequest['mayCreate']
   dryRun?: boolean
 }
 
@@ -41,7 +44,7 @@ export async function saveVersion(
   session: Session,
   context: RepositoryContext,
   options: SaveOptions,
-  { name, source, metrics, policy, live, dryRun = false }: VersionToSave,
+  { name, source, metrics, policy, live, mayCreate, dryRun = false }: VersionToSave,
 ): Promise<PushResult> {
   const result = await push(context, {
     name,
@@ -59,6 +62,7 @@ export async function saveVersion(
     dryRun,
     host: session.settings.host,
     program: session.program,
+    mayCreate,
   })
   const { snapshot, reading } = result
   if (snapshot) {

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { walk } from '../../local/walk.ts'
+import { takeInventory, type Inventory } from '../../repository/format/object-names.ts'
 import type { RepositoryContext } from '../../repository/open/open.ts'
 import type { PushResult } from '../../repository/push/push.ts'
 import { watchProcess } from '../../repository/watch/process-end.ts'
@@ -10,6 +11,7 @@ import { durationOption } from '../../util/duration.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { sleep } from '../../util/waiting.ts'
 import type { Outcome, Session } from '../shared/session.ts'
+import { refuseLost } from '../shared/lost-store.ts'
 import { chooseStore, pathsOf, prepareForPush, type Store } from '../shared/store.ts'
 import { forgetOlder } from '../space/forget-older.ts'
 import { withProposals } from '../space/full-store.ts'
@@ -110,6 +112,8 @@ class Saver {
   private readonly options: WatchOptions
   private readonly context: RepositoryContext
   private store: Store | undefined
+  /** Whether this run has seen a repository in the store. If it is gone then, no new one is made. */
+  private found = false
   /** Whether the store is full and the user has already seen the proposals for what to forget. */
   private full = false
   readonly location: string
@@ -142,7 +146,9 @@ class Saver {
    */
   private async tryOut(): Promise<void> {
     try {
-      await this.context.storage.list({ signal: this.session.signal })
+      const inventory = takeInventory(await this.context.storage.list({ signal: this.session.signal }))
+      this.found = inventory.hasConfig
+      if (!this.found) await this.mayCreate(inventory)
     } catch (error) {
       if (!isAppError(error, 'unavailable', 'throttled')) throw error
       this.session.console.reporter.warn(`${error.message} The next attempt is made when there is something to save.`)
@@ -160,6 +166,7 @@ class Saver {
         throw isAppError(error, 'quota') ? await this.whenFull(context, store, scan, error) : error
       })
       this.full = false
+      this.found = true
       return result
     } catch (error) {
       if (isAppError(error, 'unauthenticated', 'denied')) this.store = undefined
@@ -167,6 +174,15 @@ class Saver {
     } finally {
       signal.removeEventListener('abort', onAbort)
     }
+  }
+
+  private async mayCreate(inventory: Inventory): Promise<void> {
+    // a listing of Drive may lag behind the creation of the config
+    if (this.found && (this.store?.kind === 'folder' || inventory.snapshots.length === 0))
+      throw new AppError('unavailable', `The repository in ${this.location} is gone: its config.json is missing.`, {
+        hint: 'No new one is made. Bring the store back: plug it in, mount it, or move its folder back.',
+      })
+    if (!this.found && this.options.create !== true) await refuseLost(this.session, this.location)(inventory)
   }
 
   private async reopened(): Promise<Store> {
@@ -194,6 +210,7 @@ class Saver {
       source,
       metrics: await metricsReader(this.options)(scan, context.reporter),
       policy,
+      mayCreate: inventory => this.mayCreate(inventory),
       live: { held: new Set([...scan.held].filter(([, { kind }]) => kind !== 'unreadable').map(([file]) => file)), anyState: isLog },
     })
     if (policy && result.outcome === 'stored') {

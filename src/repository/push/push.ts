@@ -41,6 +41,8 @@ export interface PushRequest extends AttemptRequest {
   live?: LiveRules
   host: string
   program: string
+  /** Called if the store has no config, before anything is stored. Throws if no repository may be made there. */
+  mayCreate?: ((inventory: Inventory) => Promise<void>) | undefined
 }
 
 export interface PushResult {
@@ -133,6 +135,7 @@ class PushRun {
     const freeSpace = this.request.dryRun ? Promise.resolve(undefined) : askFreeSpace(this.context, unknown)
     let listed = await this.list()
     refuseForeign(listed.view, this.context.storage.location)
+    if (!listed.view.inventory.hasConfig) await this.request.mayCreate?.(listed.view.inventory)
     if (listed.view.inventory.empty && !this.request.dryRun) void this.ahead.prepare({ signal: this.context.signal })
     const late: StoredSnapshot[] = []
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
