@@ -129,6 +129,14 @@ function openFolder(location: string): FolderStore {
   return { kind: 'folder', storage, folder, requests: () => ({ ...storage.calls }), path, mounted: isMounted(path) }
 }
 
+/**
+ * How a push checks a folder in the end. It does not read through a mount, where content may still have to arrive.
+ * Drive confirms checksums itself.
+ */
+export function readBackFrom(store: Store): { storage: Storage; content: boolean } | undefined {
+  return store.kind === 'folder' ? { storage: store.folder, content: !store.mounted } : undefined
+}
+
 /** The local folders of the store. They are never part of a source. */
 export function pathsOf(store: Store): string[] {
   return store.kind === 'folder' ? [store.path] : []

@@ -4,6 +4,7 @@ import { walk, type WalkResult } from '../../local/walk.ts'
 import { versionLabel } from '../../repository/format/snapshot.ts'
 import type { ForgetResult } from '../../repository/prune/forget.ts'
 import type { PushResult } from '../../repository/push/push.ts'
+import type { Sample } from '../../repository/push/read-back.ts'
 import type { Unread } from '../../repository/push/unread.ts'
 import { kindOfChunk } from '../../repository/usage/file-kinds.ts'
 import { measureNewGroups, type GroupUsage } from '../../repository/usage/usage-by-group.ts'
@@ -16,7 +17,16 @@ import { parsePolicy, type RetentionOptions } from '../shared/retention-options.
 import type { Outcome, Session } from '../shared/session.ts'
 import { describePruned, pruneToJson, refuseMounted } from '../shared/space-report.ts'
 import { refuseLost } from '../shared/lost-store.ts'
-import { chooseStore, pathsOf, prepareForPush, requestsByKind, requestsSince, totalRequests, type Store } from '../shared/store.ts'
+import {
+  chooseStore,
+  pathsOf,
+  prepareForPush,
+  readBackFrom,
+  requestsByKind,
+  requestsSince,
+  totalRequests,
+  type Store,
+} from '../shared/store.ts'
 import { forgetOlder } from '../space/forget-older.ts'
 import { withProposals } from '../space/full-store.ts'
 import { sizesToJson, partsTable } from '../space/sizes-table.ts'
@@ -81,7 +91,15 @@ async function pushOne(session: Session, store: Store, path: string, options: Pu
   const bytes = source.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.fingerprint.size : 0), 0)
   const context = session.context(storage, bytes)
   const mayCreate = options.create === true ? undefined : refuseLost(session, storage.location)
-  const request = { name, source, metrics: options.metrics, policy, mayCreate, dryRun: options.dryRun === true }
+  const request = {
+    name,
+    source,
+    metrics: options.metrics,
+    policy,
+    mayCreate,
+    readBack: readBackFrom(store),
+    dryRun: options.dryRun === true,
+  }
   const result = await saveVersion(session, context, options, request).catch(async (error: unknown) => {
     throw await withProposals(session, store, error)
   })
@@ -135,13 +153,17 @@ function describe(name: string, store: Store, result: PushResult, requests: numb
   else if (result.outcome === 'unchanged' && result.unread) lines.push(`No new version: what could be read of ${name} is as in ${version}.`)
   else if (result.outcome === 'unchanged') lines.push(`Nothing changed: ${name} is identical to its newest version ${version}.`)
   else lines.push(`Dry run: ${name} would get a new version; nothing was stored`)
-  const content = `  ${plural(reading.files, 'file')}, ${formatBytes(reading.bytes)}: ${newContent(reading.bytes, newBytes, storedBytes)}`
+  const again = result.outcome === 'unchanged' && newBytes > 0
+  const found = again
+    ? `${formatBytes(newBytes)} stored again, because the store lacked it`
+    : newContent(reading.bytes, newBytes, storedBytes)
+  const content = `  ${plural(reading.files, 'file')}, ${formatBytes(reading.bytes)}: ${found}`
   lines.push(...(content.length <= 80 ? [content] : content.replace('; ', ';\n  ').split('\n')))
   lines.push(`  ${plural(requests, 'request')}, ${formatDuration(milliseconds)}, ${formatBytes(reading.readBytes)} read`)
   if (result.unread) lines.push(...describeUnread(result.unread))
-  if (result.outcome === 'stored') lines.push(`  ${safety(store)}`)
+  if (result.outcome === 'stored') lines.push(`  ${safety(store, result.sample)}`)
   else if (result.outcome === 'unchanged' && store.kind === 'drive') lines.push('  Safe to disconnect: everything is already on Drive.')
-  else if (result.outcome === 'unchanged' && store.kind === 'folder' && store.mounted) lines.push(`  ${safety(store)}`)
+  else if (result.outcome === 'unchanged' && store.kind === 'folder' && store.mounted) lines.push(`  ${safety(store, undefined)}`)
   return lines
 }
 
@@ -162,13 +184,15 @@ function kindToJson({ group: part, files, ...sizes }: GroupUsage): object {
   return { kind: part, files, bytes: plainBytes, newBytes: distinctBytes, storedBytes, saved }
 }
 
-function safety(store: Store): string {
+function safety(store: Store, sample: Sample | undefined): string {
   if (store.kind === 'drive') return 'Safe to disconnect: Drive confirmed every object and the version reads back.'
   if (store.mounted)
     return store.path.startsWith('/content/')
       ? 'Written to the mount: run drive.flush_and_unmount() before you leave.'
       : 'Written to the mounted Drive: let Google Drive upload it before you shut this machine down.'
-  return 'Everything is synced to the disk, and the version reads back.'
+  const isNew = 'Synced to the disk: everything new was read back'
+  if (!sample) return `${isNew}.`
+  return sample.problems.length > 0 ? `${isNew}. Older data is damaged (see the warning).` : `${isNew}, and a sample of the rest.`
 }
 
 function newContent(bytes: number, newBytes: number, storedBytes: number): string {

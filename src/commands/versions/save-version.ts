@@ -36,6 +36,7 @@ export interface VersionToSave {
   policy: RetentionPolicy | undefined
   live?: PushRequest['live']
   mayCreate: PushRequest['mayCreate']
+  readBack: PushRequest['readBack']
   dryRun?: boolean
 }
 
@@ -44,7 +45,7 @@ export async function saveVersion(
   session: Session,
   context: RepositoryContext,
   options: SaveOptions,
-  { name, source, metrics, policy, live, mayCreate, dryRun = false }: VersionToSave,
+  { name, source, metrics, policy, live, mayCreate, readBack, dryRun = false }: VersionToSave,
 ): Promise<PushResult> {
   const result = await push(context, {
     name,
@@ -63,6 +64,7 @@ export async function saveVersion(
     host: session.settings.host,
     program: session.program,
     mayCreate,
+    readBack,
   })
   const { snapshot, reading } = result
   if (snapshot) {

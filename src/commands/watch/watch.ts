@@ -12,7 +12,7 @@ import { AppError, isAppError } from '../../util/errors.ts'
 import { sleep } from '../../util/waiting.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { refuseLost } from '../shared/lost-store.ts'
-import { chooseStore, pathsOf, prepareForPush, type Store } from '../shared/store.ts'
+import { chooseStore, pathsOf, prepareForPush, readBackFrom, type Store } from '../shared/store.ts'
 import { forgetOlder } from '../space/forget-older.ts'
 import { withProposals } from '../space/full-store.ts'
 import { checkSaveOptions, saveVersion, versionName } from '../versions/save-version.ts'
@@ -210,6 +210,7 @@ class Saver {
       source,
       metrics: await metricsReader(this.options)(scan, context.reporter),
       policy,
+      readBack: this.store && readBackFrom(this.store),
       mayCreate: inventory => this.mayCreate(inventory),
       live: { held: new Set([...scan.held].filter(([, { kind }]) => kind !== 'unreadable').map(([file]) => file)), anyState: isLog },
     })

@@ -54,7 +54,7 @@ export class PushAttempt {
   private readonly request: AttemptRequest
   private readonly basis: AttemptBasis
   private readonly chunker: Chunker
-  private readonly indexes: PushIndexes
+  readonly indexes: PushIndexes
   private readonly bases: BaseFinder | undefined
   private readProgress: ReadProgress = {}
 

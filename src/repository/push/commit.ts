@@ -1,7 +1,11 @@
 import type { Storage } from '../../storage/storage.ts'
 import { equalBytes } from '../../util/bytes.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
+import { toHex } from '../../util/hash.ts'
+import { encodeLabel } from '../format/label-and-tomb.ts'
+import { labelName } from '../format/object-names.ts'
 import { decodeSnapshot, encodeSnapshot, type Snapshot, type StoredSnapshot } from '../format/snapshot.ts'
+import type { RepositoryContext } from '../open/open.ts'
 
 /**
  * Uploads a snapshot, which makes its version, and reads it back. Throws `conflict` if it is gone again because the
@@ -13,13 +17,29 @@ export async function commitSnapshot(storage: Storage, snapshot: Snapshot, signa
   const { created } = await storage.put(objectName, bytes, { signal })
   const readBack = await storage.get(objectName, undefined, { signal }).catch((error: unknown) => {
     if (!isAppError(error, 'not-found')) throw error
-    throw new AppError('conflict', `The new version of ${name} is gone again: another machine forgot it while this push was ending.`, {
-      hint: 'Find out which machine forgets versions of that name, then push again; or push under another --name.',
-    })
+    throw forgottenByAnother(name)
   })
   if (!equalBytes(readBack, bytes))
     throw new AppError('corrupt', `The new snapshot does not read back as it was written to ${storage.location}.`, {
       hint: 'Push again. If the error stays, check the disk.',
     })
   return decodeSnapshot(bytes, { objectName, name, time, shortId: id.slice(0, 16), created })
+}
+
+export function forgottenByAnother(name: string): AppError {
+  return new AppError('conflict', `The new version of ${name} is gone again: another machine forgot it while this push was ending.`, {
+    hint: 'Find out which machine forgets versions of that name, then push again; or push under another --name.',
+  })
+}
+
+/** Adds those of `tags` to a version that it does not have. */
+export async function addTags(
+  { storage, surroundings, signal }: RepositoryContext,
+  version: StoredSnapshot,
+  tags: readonly string[],
+): Promise<void> {
+  const add = tags.filter(tag => !version.tags.includes(tag))
+  if (add.length === 0) return
+  const label = encodeLabel({ snapshot: version.id, add, remove: [] }, toHex(surroundings.random(16)))
+  await storage.put(labelName(label.id), label.bytes, { signal })
 }

@@ -7,11 +7,9 @@ import { Chunker } from '../../chunking/chunker.ts'
 import type { GitState } from '../../local/git-state.ts'
 import { ReadAheadStorage } from '../../storage/read-ahead.ts'
 import { AppError } from '../../util/errors.ts'
-import { toHex } from '../../util/hash.ts'
 import type { IndexedPack } from '../format/index-object.ts'
-import { encodeLabel } from '../format/label-and-tomb.ts'
 import { COMMIT_WINDOW_MS } from '../format/limits.ts'
-import { checkName, labelName, type Inventory } from '../format/object-names.ts'
+import { checkName, type Inventory } from '../format/object-names.ts'
 import { isLate, type Snapshot, type StoredSnapshot } from '../format/snapshot.ts'
 import type { ChunkIndex } from '../index/chunk-index.ts'
 import { readNewestAhead, type RepositoryContext } from '../open/open.ts'
@@ -24,9 +22,10 @@ import { newestSnapshot } from '../versions/versions.ts'
 import { IndexWriter } from '../write/index-writer.ts'
 import type { AcknowledgedPack, PackWriter } from '../write/pack-writer.ts'
 import { PushAttempt, type AttemptRequest } from './attempt.ts'
-import { commitSnapshot } from './commit.ts'
+import { addTags, commitSnapshot } from './commit.ts'
 import { askFreeSpace, ensureItFits, unknownBytes, type FreeSpace } from './free-space.ts'
 import { allPresent, includeOwnPacks } from './presence.ts'
+import { ensureStillThere, readStored, sampleBlocks, type ReadBack, type Sample } from './read-back.ts'
 import { carryOver, incompleteness, refuseNothingRead, type Unread } from './unread.ts'
 
 export interface PushRequest extends AttemptRequest {
@@ -43,6 +42,7 @@ export interface PushRequest extends AttemptRequest {
   program: string
   /** Called if the store has no config, before anything is stored. Throws if no repository may be made there. */
   mayCreate?: ((inventory: Inventory) => Promise<void>) | undefined
+  readBack?: ReadBack | undefined
 }
 
 export interface PushResult {
@@ -65,6 +65,8 @@ export interface PushResult {
   index: ChunkIndex
   /** The version before, if there is one. */
   parent: StoredSnapshot | undefined
+  /** Set if blocks of older packs were read. */
+  sample: Sample | undefined
   /** Paths of files that could not be read though they did not change. Only with `moved`. */
   unreadable?: string[]
 }
@@ -194,20 +196,27 @@ class PushRun {
     const equal = parent !== undefined && this.isEqual(parent, manifest) && (unread !== undefined || parent.incomplete === undefined)
     this.totals.newBytes += packs.plainBytes
     this.totals.storedBytes += packs.storedBytes
-    const result = { reading, unread, parent, packs: packs.begun, index: view.index, ...this.totals }
-    if (this.request.dryRun)
+    const { dryRun, readBack } = this.request
+    const sample = dryRun || !readBack?.content ? undefined : await sampleBlocks(this.context, readBack.storage, presence)
+    const result = { reading, unread, sample, parent, packs: packs.begun, index: view.index, ...this.totals }
+    if (dryRun)
       return { kind: 'done', result: { ...result, outcome: equal ? 'unchanged' : 'dry-run', snapshot: equal ? parent : undefined } }
     await attempt.acknowledge()
     this.own.push(...packs.acknowledged)
+    const stored = { packs: packs.acknowledged, indexes: attempt.indexes.own }
+    if (readBack?.content) await readStored(readBack.storage, stored, signal)
     await cache?.save(reporter)
     if (live && moved.length > 0)
       return { kind: 'done', result: { ...result, outcome: 'moved', snapshot: undefined, unreadable: live.unreadable(moved) } }
     if (equal) {
-      await this.labelUnchanged(parent)
+      await addTags(this.context, parent, this.request.tags)
       return { kind: 'done', result: { ...result, outcome: 'unchanged', snapshot: parent } }
     }
-    const needed = [...presence.usedPacks(), ...packs.acknowledged.map(pack => pack.id)]
-    return this.commit(listed, needed, result, manifest)
+    const used = presence.usedPacks().map(pack => view.index.packs[pack]!.id)
+    const needed = [...used, ...packs.acknowledged.map(pack => pack.id)]
+    const end = await this.commit(listed, needed, result, manifest)
+    if (readBack && end.kind === 'done') await ensureStillThere(readBack.storage, stored, end.result.snapshot!, signal)
+    return end
   }
 
   /** Commits a version if the packs `needed` are present. */
@@ -276,13 +285,5 @@ class PushRun {
       this.request.live !== undefined ||
       Object.entries(this.request.metrics ?? {}).every(([metric, value]) => parent.metrics[metric] === value)
     )
-  }
-
-  /** Adds the tags of the request to the newest version, which equals the source. */
-  private async labelUnchanged(parent: StoredSnapshot): Promise<void> {
-    const add = this.request.tags.filter(tag => !parent.tags.includes(tag))
-    if (add.length === 0) return
-    const label = encodeLabel({ snapshot: parent.id, add, remove: [] }, toHex(this.context.surroundings.random(16)))
-    await this.context.storage.put(labelName(label.id), label.bytes, { signal: this.context.signal })
   }
 }
