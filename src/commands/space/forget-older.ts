@@ -1,4 +1,3 @@
-import type { WalkResult } from '../../local/walk.ts'
 import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
 import type { RepositoryContext } from '../../repository/open/open.ts'
 import { forget, type ForgetResult } from '../../repository/prune/forget.ts'
@@ -13,7 +12,7 @@ import { isAppError } from '../../util/errors.ts'
  */
 export async function forgetOlder(
   context: RepositoryContext,
-  { name, source }: { name: string; source: WalkResult },
+  { name, source }: { name: string; source: { root: string } },
   policy: RetentionPolicy,
   newest: StoredSnapshot | undefined,
 ): Promise<ForgetResult | undefined> {
