@@ -30,6 +30,13 @@ test('two sources of one name in one command are refused before anything is stor
     expect(await sourcesOf(sandbox)).toEqual(['exp1/checkpoints'])
   }))
 
+test('of several paths none is pushed if one does not exist', () =>
+  withSandbox(async sandbox => {
+    makeTree(sandbox.path, { 'a/file': '1', 'b/file': '2' })
+    expectError(await sandbox.run(['push', 'a', 'nowhere', 'b']), 5, /nowhere does not exist, so nothing was pushed/)
+    expect(existsSync(sandbox.store)).toBe(false)
+  }))
+
 test('a push forgets only versions of its own source', () =>
   withSandbox(async sandbox => {
     await pushed(sandbox, 'exp1/checkpoints', '1')

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { zstdName } from '../../compression/load-zstd.ts'
 import { walk, type WalkResult } from '../../local/walk.ts'
@@ -43,6 +44,7 @@ export async function pushCommand(session: Session, paths: string[], options: Pu
       hint: 'Push them one by one.',
     })
   checkSaveOptions(options)
+  if (paths.length > 1) refuseAbsent(paths)
   refuseEqualNames(paths, options)
   const warn = (text: string): void => session.console.reporter.warn(`--metric ${text} has no number, so it was left out`)
   const metrics = parseMetrics(options.metric ?? [], warn)
@@ -57,6 +59,15 @@ export async function pushCommand(session: Session, paths: string[], options: Pu
   let outcome: Outcome = 'done'
   for (const path of paths) if ((await pushOne(session, store, path, { ...options, metrics })) !== 'done') outcome = 'partly'
   return outcome
+}
+
+/** Of several paths none is pushed if one does not exist: the others would be easily overlooked. */
+function refuseAbsent(paths: readonly string[]): void {
+  const absent = paths.filter(path => !existsSync(path))
+  if (absent.length === 0) return
+  throw new AppError('not-found', `${absent.join(', ')} ${absent.length === 1 ? 'does' : 'do'} not exist, so nothing was pushed.`, {
+    hint: 'Check the paths. A relative path starts at the current folder.',
+  })
 }
 
 /** Two sources of one name would be taken for two versions of the same source. */
@@ -160,9 +171,10 @@ function describe(name: string, store: Store, result: PushResult, requests: numb
   const content = `  ${plural(reading.files, 'file')}, ${formatBytes(reading.bytes)}: ${found}`
   lines.push(...(content.length <= 80 ? [content] : content.replace('; ', ';\n  ').split('\n')))
   lines.push(`  ${plural(requests, 'request')}, ${formatDuration(milliseconds)}, ${formatBytes(reading.readBytes)} read`)
-  if (result.unread) lines.push(...describeUnread(result.unread))
+  if (result.unread) lines.push(...describeUnread(result.unread, result.outcome === 'stored'))
   if (result.outcome === 'stored') lines.push(`  ${safety(store, result.sample)}`)
-  else if (result.outcome === 'unchanged' && store.kind === 'drive') lines.push('  Safe to disconnect: everything is already on Drive.')
+  else if (result.outcome === 'unchanged' && store.kind === 'drive')
+    lines.push(`  Safe to disconnect: ${result.unread ? 'what could be read' : 'everything'} is already on Drive.`)
   else if (result.outcome === 'unchanged' && store.kind === 'folder' && store.mounted) lines.push(`  ${safety(store, undefined)}`)
   return lines
 }
@@ -170,10 +182,12 @@ function describe(name: string, store: Store, result: PushResult, requests: numb
 /** How many paths are named in the receipt. */
 const PATHS_SHOWN = 5
 
-function describeUnread({ carried, missing, from }: Unread): string[] {
+function describeUnread({ carried, missing, from }: Unread, stored: boolean): string[] {
   const named = (paths: readonly string[]): string =>
     [...paths.slice(0, PATHS_SHOWN), ...(paths.length > PATHS_SHOWN ? [`${paths.length - PATHS_SHOWN} more`] : [])].join(', ')
-  const lines = [`  ${plural(carried.length + missing.length, 'file')} could not be saved (see the warnings); all others were saved`]
+  const lines = [
+    `  ${plural(carried.length + missing.length, 'file')} could not be saved (see the warnings)${stored ? '; all others were saved' : ''}`,
+  ]
   if (from && carried.length > 0) lines.push(`  ${formatCount(carried.length)} kept as in ${versionLabel(from)}: ${named(carried)}`)
   if (missing.length > 0) lines.push(`  ${formatCount(missing.length)} missing: ${named(missing)}`)
   return lines
