@@ -26,11 +26,11 @@ export function push(root: LazyCommand): void {
       `
 In a git work tree the version records the commit, the branch, and whether
 tracked files differ from the commit. With --keep-... options, older versions of
-the same path that no rule keeps are forgotten afterwards, as colab-escape forget
+the path that no rule keeps are forgotten afterwards, as colab-escape forget
 does. Tensors are then not stored as differences from earlier ones.
 
-A file that can't be read stays as an earlier version has it, or is missing. Then
-the version is marked incomplete, nothing is forgotten, and the exit code is 3.
+A file that can't be read stays as an earlier version has it, or is missing.
+The version is then incomplete, nothing is forgotten, and the exit code is 3.
 
 Examples:
   colab-escape push ./data --store /media/usb/repo
