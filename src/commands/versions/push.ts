@@ -5,7 +5,6 @@ import { walk, type WalkResult } from '../../local/walk.ts'
 import { versionLabel } from '../../repository/format/snapshot.ts'
 import type { ForgetResult } from '../../repository/prune/forget.ts'
 import type { PushResult } from '../../repository/push/push.ts'
-import type { Sample } from '../../repository/push/read-back.ts'
 import type { Unread } from '../../repository/push/unread.ts'
 import { kindOfChunk } from '../../repository/usage/file-kinds.ts'
 import { measureNewGroups, type GroupUsage } from '../../repository/usage/usage-by-group.ts'
@@ -172,10 +171,10 @@ function describe(name: string, store: Store, result: PushResult, requests: numb
   lines.push(...(content.length <= 80 ? [content] : content.replace('; ', ';\n  ').split('\n')))
   lines.push(`  ${plural(requests, 'request')}, ${formatDuration(milliseconds)}, ${formatBytes(reading.readBytes)} read`)
   if (result.unread) lines.push(...describeUnread(result.unread, result.outcome === 'stored'))
-  if (result.outcome === 'stored') lines.push(`  ${safety(store, result.sample)}`)
+  if (result.outcome === 'stored') lines.push(`  ${safety(store, result)}`)
   else if (result.outcome === 'unchanged' && store.kind === 'drive')
     lines.push(`  Safe to disconnect: ${result.unread ? 'what could be read' : 'everything'} is already on Drive.`)
-  else if (result.outcome === 'unchanged' && store.kind === 'folder' && store.mounted) lines.push(`  ${safety(store, undefined)}`)
+  else if (result.outcome === 'unchanged' && store.kind === 'folder' && store.mounted) lines.push(`  ${safety(store, result)}`)
   return lines
 }
 
@@ -198,13 +197,14 @@ function kindToJson({ group: part, files, ...sizes }: GroupUsage): object {
   return { kind: part, files, bytes: plainBytes, newBytes: distinctBytes, storedBytes, saved }
 }
 
-function safety(store: Store, sample: Sample | undefined): string {
+function safety(store: Store, { sample, readAgain }: PushResult): string {
   if (store.kind === 'drive') return 'Safe to disconnect: Drive confirmed every object and the version reads back.'
   if (store.mounted)
     return store.path.startsWith('/content/')
       ? 'Written to the mount: run drive.flush_and_unmount() before you leave.'
       : 'Written to the mounted Drive: let Google Drive upload it before you shut this machine down.'
-  const isNew = 'Synced to the disk: everything new was read back'
+  const all = !readAgain || readAgain.read === readAgain.stored
+  const isNew = `Synced to the disk: ${all ? 'everything new' : `${formatBytes(readAgain.read)} of what is new`} was read back`
   if (!sample) return `${isNew}.`
   return sample.problems.length > 0 ? `${isNew}. Older data is damaged (see the warning).` : `${isNew}, and a sample of the rest.`
 }

@@ -25,7 +25,7 @@ import { PushAttempt, type AttemptRequest } from './attempt.ts'
 import { addTags, commitSnapshot } from './commit.ts'
 import { askFreeSpace, ensureItFits, unknownBytes, type FreeSpace } from './free-space.ts'
 import { allPresent, includeOwnPacks } from './presence.ts'
-import { ensureStillThere, readStored, sampleBlocks, type ReadBack, type Sample } from './read-back.ts'
+import { ensureStillThere, readStored, sampleBlocks, type BytesRead, type ReadBack, type Sample } from './read-back.ts'
 import { carryOver, incompleteness, refuseNothingRead, type Unread } from './unread.ts'
 
 export interface PushRequest extends AttemptRequest {
@@ -65,6 +65,8 @@ export interface PushResult {
   index: ChunkIndex
   /** The version before, if there is one. */
   parent: StoredSnapshot | undefined
+  /** Set if what was stored was read again. */
+  readAgain?: BytesRead | undefined
   /** Set if blocks of older packs were read. */
   sample: Sample | undefined
   /** Paths of files that could not be read though they did not change. Only with `moved`. */
@@ -114,6 +116,7 @@ class PushRun {
   private readonly context: RepositoryContext
   private readonly request: PushRequest
   private readonly chunker: Chunker = new Chunker()
+  private readonly began: number
   /** Packs of earlier attempts of this run. */
   private own: AcknowledgedPack[] = []
   /** Packs of the attempt under way. */
@@ -124,6 +127,7 @@ class PushRun {
     this.ahead = new ReadAheadStorage(context.storage)
     this.context = { ...context, storage: this.ahead }
     this.request = request
+    this.began = context.surroundings.monotonic()
   }
 
   async settle(): Promise<void> {
@@ -204,7 +208,7 @@ class PushRun {
     await attempt.acknowledge()
     this.own.push(...packs.acknowledged)
     const stored = { packs: packs.acknowledged, indexes: attempt.indexes.own }
-    if (readBack?.content) await readStored(readBack.storage, stored, signal)
+    const readAgain = readBack?.content ? await readStored(this.context, readBack.storage, stored, this.began) : undefined
     await cache?.save(reporter)
     if (live && moved.length > 0)
       return { kind: 'done', result: { ...result, outcome: 'moved', snapshot: undefined, unreadable: live.unreadable(moved) } }
@@ -214,7 +218,7 @@ class PushRun {
     }
     const used = presence.usedPacks().map(pack => view.index.packs[pack]!.id)
     const needed = [...used, ...packs.acknowledged.map(pack => pack.id)]
-    const end = await this.commit(listed, needed, result, manifest)
+    const end = await this.commit(listed, needed, { ...result, readAgain }, manifest)
     if (readBack && end.kind === 'done') await ensureStillThere(readBack.storage, stored, end.result.snapshot!, signal)
     return end
   }

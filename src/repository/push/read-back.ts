@@ -13,6 +13,8 @@ import { forgottenByAnother } from './commit.ts'
 import type { Presence } from './presence.ts'
 
 const PIECE_BYTES = 4 * 1024 * 1024
+/** So many bytes are read back in any case, if the push has stored them. */
+const LEAST_READ_BYTES = 32 * 1024 * 1024
 /** Blocks that are read of packs that were there before. Over time, all of them are read. */
 const SAMPLED_BLOCKS = 2
 
@@ -36,21 +38,40 @@ export interface Stored {
   indexes: readonly StoredObject[]
 }
 
-/** Reads all packs and indexes of a push. Throws `corrupt` if one does not match the checksum in its name. */
-export async function readStored(storage: Storage, { packs, indexes }: Stored, signal: AbortSignal | undefined): Promise<void> {
-  const objects = [...packs.map(({ id, size }) => ({ name: packName(id), id, size }))]
-  objects.push(...indexes.map(({ id, size }) => ({ name: indexName(id), id, size })))
+/** Bytes that were read of those that a push has stored. */
+export interface BytesRead {
+  read: number
+  stored: number
+}
+
+/**
+ * Reads the indexes and packs of a push, for a twentieth of the time that it has taken since it `began`. Throws
+ * `corrupt` if one does not match the checksum in its name.
+ */
+export async function readStored(
+  { surroundings, signal }: RepositoryContext,
+  storage: Storage,
+  { packs, indexes }: Stored,
+  began: number,
+): Promise<BytesRead> {
+  const now = surroundings.monotonic()
+  const end = now + (now - began) / 20
+  const objects = indexes.map(({ id, size }) => ({ name: indexName(id), id, size }))
+  objects.push(...packs.map(({ id, size }) => ({ name: packName(id), id, size })))
+  const bytes = { read: 0, stored: objects.reduce((sum, { size }) => sum + size, 0) }
   for (const { name, id, size } of objects) {
+    if (bytes.read >= LEAST_READ_BYTES && surroundings.monotonic() > end) break
+    bytes.read += size
     const hash = createHash('sha256')
     try {
       let ahead = storage.get(name, { offset: 0, length: Math.min(PIECE_BYTES, size) }, { signal })
-      for (let end = Math.min(PIECE_BYTES, size); ; end = Math.min(end + PIECE_BYTES, size)) {
+      for (let at = Math.min(PIECE_BYTES, size); ; at = Math.min(at + PIECE_BYTES, size)) {
         const piece = await ahead
         // the next piece is read while this one is hashed
-        if (end < size) ahead = storage.get(name, { offset: end, length: Math.min(PIECE_BYTES, size - end) }, { signal })
+        if (at < size) ahead = storage.get(name, { offset: at, length: Math.min(PIECE_BYTES, size - at) }, { signal })
         ahead.catch(() => undefined)
         hash.update(piece)
-        if (end === size) break
+        if (at === size) break
       }
       verifyObjectHash(name, id, hash.digest())
     } catch (error) {
@@ -62,6 +83,7 @@ export async function readStored(storage: Storage, { packs, indexes }: Stored, s
     }
     freeUnusedBuffers()
   }
+  return bytes
 }
 
 /** Throws if not everything that a push has stored is still there, with its size: the store may have been removed. */
