@@ -32,7 +32,12 @@ export interface WalkResult {
   rootType: 'directory' | 'file'
   /** Absolute path of the source, with links resolved. */
   root: string
-  /** Number of entries that could not be read. They are not in the result. */
+  /**
+   * Entries that could not be read: folders that could not be listed, which are in the result themselves, and entries
+   * of an unknown type, which are not.
+   */
+  unreadable: { path: string; localPath: string }[]
+  /** Number of `unreadable`. */
   failed: number
   /** Local paths of files that interrupted pulls left. They are not part of the source. */
   partFiles: string[]
@@ -58,13 +63,14 @@ export async function walk(source: string, options: WalkOptions): Promise<WalkRe
   const stats = lstatSync(fsPath(root), { bigint: true })
   if (stats.isFile()) {
     const entry = { path: basename(root), localPath: root, type: 'file' as const, mode: modeOf(stats), fingerprint: fingerprintOf(stats) }
-    return { entries: [entry], rootType: 'file', root, failed: 0, partFiles: [] }
+    return { entries: [entry], rootType: 'file', root, unreadable: [], failed: 0, partFiles: [] }
   }
   if (!stats.isDirectory()) throw new AppError('usage', `${source} is neither a file nor a folder.`, { hint: 'Push a file or a folder.' })
   const walker = new Walker(root, options)
   await walker.run()
   walker.entries.sort((a, b) => comparePaths(a.path, b.path))
-  return { entries: walker.entries, rootType: 'directory', root, failed: walker.failed, partFiles: walker.partFiles }
+  const { entries, unreadable, partFiles } = walker
+  return { entries, rootType: 'directory', root, unreadable, failed: unreadable.length, partFiles }
 }
 
 function rootOf(source: string): string {
@@ -90,7 +96,7 @@ function rootOf(source: string): string {
 class Walker {
   readonly entries: WalkedEntry[] = []
   readonly partFiles: string[] = []
-  failed = 0
+  readonly unreadable: WalkResult['unreadable'] = []
   private readonly root: string
   private readonly options: WalkOptions
   private readonly rules: IgnoreRules
@@ -133,7 +139,7 @@ class Walker {
     } catch (error) {
       if (folder === '')
         throw new AppError('io', `${local} can't be read: ${messageOf(error)}`, { hint: 'Check its permissions.', cause: error })
-      this.fail(local, error)
+      this.fail(folder, error)
       return []
     }
   }
@@ -160,7 +166,7 @@ class Walker {
     } catch (error) {
       // it was removed after its folder was listed, so it is not part of the source any more
       if (errnoOf(error) === 'ENOENT') this.options.reporter.note(`${localPath} vanished while the folder was being listed`)
-      else this.fail(localPath, error)
+      else this.fail(path, error)
       return undefined
     }
   }
@@ -169,8 +175,9 @@ class Walker {
     return path === '' ? this.root : this.root === '/' ? `/${path}` : `${this.root}/${path}`
   }
 
-  private fail(localPath: string, error: unknown): void {
-    this.failed++
+  private fail(path: string, error: unknown): void {
+    const localPath = this.local(path)
+    this.unreadable.push({ path, localPath })
     this.options.reporter.warn(`${localPath} can't be read: ${messageOf(error)}`)
   }
 }

@@ -60,3 +60,11 @@ export function describeMetrics(metrics: Record<string, number>): string {
     .map(([name, value]) => `${name}=${Number(value.toPrecision(6))}`)
     .join(' ')
 }
+
+/** Of a version whose source could not be read everywhere: `incomplete: 2 files missing, 1 from an earlier version`. */
+export function describeIncomplete({ files, carried }: { files: number; carried: number }): string {
+  const missing = files - carried
+  const parts = missing > 0 ? [`${plural(missing, 'file')} missing`] : []
+  if (carried > 0) parts.push(`${missing > 0 ? formatCount(carried) : plural(carried, 'file')} from an earlier version`)
+  return `incomplete: ${parts.join(', ')}`
+}

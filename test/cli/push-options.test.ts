@@ -105,7 +105,7 @@ describe('a push that finds nothing new', () => {
 
       // what the cache says holds for no other store
       rmSync(sandbox.store, { recursive: true })
-      expect(await pushed(sandbox, 'data')).toMatchObject({ outcome: 'stored', readBytes: 1_000_000 })
+      expect(await pushed(sandbox, 'data', '--create')).toMatchObject({ outcome: 'stored', readBytes: 1_000_000 })
       await sandbox.ok('pull', 'data', 'out')
       expectSameTree(sandbox.in('out'), sandbox.in('data'))
     }))

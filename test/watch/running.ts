@@ -25,11 +25,12 @@ export class RunningWatch {
   private readonly changed: (() => void)[] = []
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
 
-  constructor(sandbox: Sandbox, args: readonly string[], env: Record<string, string | undefined> = {}) {
+  constructor(sandbox: Sandbox, args: readonly string[], env: Record<string, string | undefined> = {}, uid?: number) {
     this.child = spawn(process.execPath, [PROGRAM, 'watch', ...args, '--json', '--store', sandbox.store], {
       cwd: sandbox.path,
       env: { ...process.env, COLAB_ESCAPE_STORE: undefined, COLAB_ESCAPE_CACHE: join(sandbox.path, 'cache'), NO_COLOR: '1', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
+      ...(uid === undefined ? {} : { uid, gid: uid }),
     })
     this.child.stdout!.setEncoding('utf8').on('data', (piece: string) => {
       const parts = (this.partial + piece).split('\n')
@@ -103,8 +104,9 @@ export async function whileWatching<T>(
   args: readonly string[],
   use: (watch: RunningWatch) => Promise<T>,
   env?: Record<string, string | undefined>,
+  uid?: number,
 ): Promise<T> {
-  const watch = new RunningWatch(sandbox, args, env)
+  const watch = new RunningWatch(sandbox, args, env, uid)
   try {
     await watch.next('watching')
     return await use(watch)

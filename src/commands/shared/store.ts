@@ -11,6 +11,7 @@ import { LimitingStorage } from '../../storage/limiting.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { AppError } from '../../util/errors.ts'
 import { authContext, sessionCredentials } from './credentials.ts'
+import { refuseUnmounted } from './lost-store.ts'
 import { RETRY, type Session } from './session.ts'
 
 const MOUNTED_STORE = '/content/drive/MyDrive/colab-escape'
@@ -119,6 +120,8 @@ export function isMounted(path: string): boolean {
 
 function openFolder(location: string): FolderStore {
   const path = realPathOf(resolve(location.replace(/^~(?=\/|$)/, homedir())))
+  // a repository that was made there by mistake can be read
+  if (!existsSync(join(path, CONFIG_NAME))) refuseUnmounted(path)
   if (existsSync(path) && !statSync(path).isDirectory())
     throw new AppError('not-a-repository', `${path} is a file, not a folder.`, { hint: 'Set --store to the folder of the repository.' })
   const folder = new FolderStorage(path)
@@ -127,11 +130,21 @@ function openFolder(location: string): FolderStore {
 }
 
 /**
- * Prepares a folder store for a push. Refuses a folder with other files, and removes temporary files of killed writers.
+ * How a push checks a folder in the end. It does not read through a mount, where content may still have to arrive.
+ * Drive confirms checksums itself.
+ */
+export function readBackFrom(store: Store): { storage: Storage; content: boolean } | undefined {
+  return store.kind === 'folder' ? { storage: store.folder, content: !store.mounted } : undefined
+}
+
+/**
+ * Prepares a folder store for a push. Refuses a folder with other files, and one of a Drive that is not mounted.
+ * Removes temporary files of killed writers.
  */
 export async function prepareForPush(store: Store, dryRun: boolean): Promise<void> {
   if (store.kind !== 'folder') return
   const { folder, path } = store
+  refuseUnmounted(path)
   const strangers = existsSync(join(path, CONFIG_NAME)) ? [] : await folder.strangers(isOurs, 3)
   if (strangers.length > 0)
     throw new AppError('not-a-repository', `${path} is not a repository and contains other files (${strangers.join(', ')}).`, {

@@ -6,17 +6,26 @@ import type { RetentionPolicy } from '../../repository/versions/retention.ts'
 import { isAppError } from '../../util/errors.ts'
 
 /**
- * Forgets versions that the rules do not keep, after a new one was saved, and frees what is due. Errors can't harm the
- * new version, so an error is only a warning, and the result is undefined. The next run forgets the rest.
+ * Forgets versions of a source that the rules do not keep, after a new one was saved, and frees what is due. Versions
+ * of other sources stay. Errors can't harm the new version, so an error is only a warning, and the result is undefined.
+ * The next run forgets the rest.
  */
 export async function forgetOlder(
   context: RepositoryContext,
-  name: string,
+  { name, source }: { name: string; source: { root: string } },
   policy: RetentionPolicy,
   newest: StoredSnapshot | undefined,
 ): Promise<ForgetResult | undefined> {
   try {
-    const request = { names: [name], policy, all: false, known: newest?.ref, waits: SAFE_GRACE_PERIODS, dryRun: false }
+    const request = {
+      names: [name],
+      source: source.root.toWellFormed(),
+      policy,
+      all: false,
+      known: newest?.ref,
+      waits: SAFE_GRACE_PERIODS,
+      dryRun: false,
+    }
     const result = await forget(context, request)
     if (result.failure) context.reporter.warn(`Space of forgotten versions could not be freed: ${result.failure.message}`)
     for (const problem of result.pruned?.problems ?? []) context.reporter.warn(problem)

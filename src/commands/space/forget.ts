@@ -1,7 +1,8 @@
 import { checkName } from '../../repository/format/object-names.ts'
-import { versionLabel, type StoredSnapshot } from '../../repository/format/snapshot.ts'
+import { versionLabel } from '../../repository/format/snapshot.ts'
 import { forget, type ForgottenName } from '../../repository/prune/forget.ts'
 import { SAFE_GRACE_PERIODS } from '../../repository/prune/grace-periods.ts'
+import { sourcesOf } from '../../repository/versions/retention.ts'
 import { plural, localTime } from '../../ui/format.ts'
 import { renderTable } from '../../ui/table.ts'
 import { AppError } from '../../util/errors.ts'
@@ -57,12 +58,16 @@ export async function forgetCommand(session: Session, names: string[], options: 
   return result.pruned && result.pruned.problems.length > 0 ? 'damaged' : 'done'
 }
 
+type ForgottenVersion = ForgottenName['decision']['forgotten'][number]
+
 function describeName({ name, decision }: ForgottenName, dryRun: boolean, columns: number): string[] {
   const { kept, forgotten } = decision
   if (kept.length + forgotten.length === 0) return []
-  const row = (version: Pick<StoredSnapshot, 'id' | 'ref'>, why: string): string[] => [
-    `  ${versionLabel({ name, id: version.id })}`,
-    localTime(version.ref.effectiveTime),
+  const sources = sourcesOf([...kept.map(({ version }) => version), ...forgotten])
+  const row = ({ id, ref, source }: ForgottenVersion, why: string): string[] => [
+    `  ${versionLabel({ name, id })}`,
+    localTime(ref.effectiveTime),
+    ...(sources.length > 1 ? [source.path] : []),
     why,
   ]
   const rows = [
@@ -70,21 +75,27 @@ function describeName({ name, decision }: ForgottenName, dryRun: boolean, column
     ...forgotten.map(version => row(version, dryRun ? 'would be forgotten' : 'forgotten')),
   ]
   const [forgot, keeps] = dryRun ? ['Dry run: would forget', 'keep'] : ['Forgot', 'kept']
+  const titles = ['  version', 'time', ...(sources.length > 1 ? ['source'] : []), '']
   return [
     `${forgot} ${plural(forgotten.length, 'version')} of ${name}, ${keeps} ${plural(kept.length, 'version')}`,
-    ...renderTable([{ title: '  version' }, { title: 'time' }, { title: '' }], rows, columns),
+    ...(sources.length > 1 ? [`  ${name} was pushed from ${sources.length} sources; the rules hold for the versions of each`] : []),
+    ...renderTable(
+      titles.map(title => ({ title })),
+      rows,
+      columns,
+    ),
   ]
 }
 
 function nameToJson({ name, decision, unreadable }: ForgottenName): object {
   return {
     name,
-    kept: decision.kept.map(({ version, reasons }) => ({
-      version: version.id,
-      time: new Date(version.ref.effectiveTime).toISOString(),
-      reasons,
-    })),
-    forgotten: decision.forgotten.map(version => ({ version: version.id, time: new Date(version.ref.effectiveTime).toISOString() })),
+    kept: decision.kept.map(({ version, reasons }) => ({ ...versionToJson(version), reasons })),
+    forgotten: decision.forgotten.map(versionToJson),
     unreadable: unreadable.length,
   }
+}
+
+function versionToJson({ id, ref, source }: ForgottenVersion): object {
+  return { version: id, time: new Date(ref.effectiveTime).toISOString(), source: source.path }
 }

@@ -19,6 +19,7 @@ export function push(root: LazyCommand): void {
     .addOption(levelOption())
     .option('--no-delta', "don't store tensors as differences from earlier ones, and don't cache tensors on this machine")
     .option('--reread', 'read all files again, also those whose size and times have not changed')
+    .option('--create', 'make a new repository, also where this machine knows one that is gone')
     .option('--dry-run', 'show what would be stored, by kind of file and type of tensor; store nothing')
   addRetentionOptions(command)
     .addHelpText(
@@ -26,13 +27,15 @@ export function push(root: LazyCommand): void {
       `
 In a git work tree the version records the commit, the branch, and whether
 tracked files differ from the commit. With --keep-... options, older versions of
-the name that no rule keeps are forgotten afterwards, as colab-escape forget
+the path that no rule keeps are forgotten afterwards, as colab-escape forget
 does. Tensors are then not stored as differences from earlier ones.
 
 A file is read only if its size, times or inode have changed. On FUSE mounts,
 FAT, exFAT, NTFS and SMB these don't show every change, so there every file is
 read; --reread does so on any disk. The store, the cache of colab-escape and
 its saved login are left out.
+A file that can't be read stays as an earlier version has it, or is missing.
+The version is then incomplete, nothing is forgotten, and the exit code is 3.
 
 Examples:
   colab-escape push ./data --store /media/usb/repo

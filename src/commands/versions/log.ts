@@ -1,7 +1,7 @@
 import { checkName } from '../../repository/format/object-names.ts'
 import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
 import { readSnapshots, readTags } from '../../repository/versions/versions.ts'
-import { localTime, describeMetrics } from '../../ui/format.ts'
+import { describeIncomplete, describeMetrics, localTime } from '../../ui/format.ts'
 import { renderTable, type Column } from '../../ui/table.ts'
 import { AppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
@@ -28,7 +28,15 @@ const METRICS: Titled = { title: 'metrics', optional: true, cell: ({ metrics }) 
 const NOTES: Titled = {
   title: 'tags, message',
   optional: true,
-  cell: ({ message = '' }, tags) => [...tags.map(tag => `[${tag}]`), message].join(' ').trim(),
+  cell: ({ message = '', incomplete, lacksChunks }, tags) =>
+    [
+      ...(incomplete ? [`(${describeIncomplete(incomplete)})`] : []),
+      ...(lacksChunks ? ['(lacks data: colab-escape check)'] : []),
+      ...tags.map(tag => `[${tag}]`),
+      message,
+    ]
+      .join(' ')
+      .trim(),
 }
 
 /** Lists the versions of one name or of all names, newest first. */
@@ -59,7 +67,7 @@ export async function logCommand(session: Session, name: string | undefined): Pr
 }
 
 function versionToJson(snapshot: StoredSnapshot, tags: string[]): object {
-  const { name, id, ref, counts, bytes, added, message, host, source, parent, metrics, git } = snapshot
+  const { name, id, ref, counts, bytes, added, message, host, source, parent, metrics, git, incomplete, lacksChunks } = snapshot
   return {
     name,
     version: id,
@@ -71,6 +79,8 @@ function versionToJson(snapshot: StoredSnapshot, tags: string[]): object {
     tags,
     metrics,
     git: git ?? null,
+    incomplete: incomplete ?? null,
+    lacksChunks: lacksChunks === true,
     host,
     source,
     parent,

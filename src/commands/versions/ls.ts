@@ -1,7 +1,8 @@
 import type { Entry } from '../../repository/format/manifest.ts'
+import { versionLabel } from '../../repository/format/snapshot.ts'
 import { readManifest } from '../../repository/read/read-manifest.ts'
 import { parseVersion } from '../../repository/versions/versions.ts'
-import { localTime } from '../../ui/format.ts'
+import { describeIncomplete, localTime } from '../../ui/format.ts'
 import { renderTable } from '../../ui/table.ts'
 import { AppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
@@ -17,6 +18,7 @@ export async function lsCommand(session: Session, version: string, path: string 
   const spec = parseVersion(version)
   const repository = await openRepository(session)
   const snapshot = await findVersion(session, repository, spec)
+  if (snapshot.incomplete) session.console.reporter.note(`${versionLabel(snapshot)} is ${describeIncomplete(snapshot.incomplete)}`)
   const base = (path ?? '').replace(/^\.?\/+/, '').replace(/\/+$/, '')
   const shown: Entry[] = []
   let exists = base === '' || base === '.'

@@ -3,7 +3,7 @@ import { openForReading } from '../../repository/open/open.ts'
 import { pull, type PullResult } from '../../repository/pull/pull.ts'
 import { findSelection } from '../../repository/pull/selection.ts'
 import { parseVersionOrPath } from '../../repository/versions/versions.ts'
-import { formatCount, formatDuration, plural } from '../../ui/format.ts'
+import { describeIncomplete, formatCount, formatDuration, plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { findVersion } from '../shared/find-version.ts'
@@ -38,6 +38,11 @@ export async function pullCommand(
       hint: 'Give both patterns with --only.',
     })
   const context = session.context(storage, snapshot.bytes)
+  const keepsExtras = options.delete === true && options.force !== true && lacksFiles(snapshot)
+  if (keepsExtras)
+    session.console.reporter.warn(
+      `${versionLabel(snapshot)} is ${describeIncomplete(snapshot.incomplete!)}: a local file that it does not have may be one of them, so nothing is deleted without --force`,
+    )
   const result = await pull(
     context,
     { ...repository, pool: context.pool },
@@ -47,7 +52,7 @@ export async function pullCommand(
       destination,
       only: pattern === undefined ? (options.only ?? []) : [pattern],
       exclude: options.exclude ?? [],
-      delete: options.delete === true,
+      delete: options.delete === true && !keepsExtras,
       force: options.force === true,
       dryRun: options.dryRun === true,
       skip: ownFiles(session, store),
@@ -64,8 +69,11 @@ export async function pullCommand(
       : describe(snapshot, result, totalRequests(requests()), performance.now() - started)
   session.console.reporter.detail(requestsByKind(requests()))
   session.console.result(human, receiptToJson(snapshot, result, options.dryRun === true, requests()))
-  return result.damaged.length > 0 ? 'damaged' : result.plan.unnameable.length > 0 ? 'partly' : 'done'
+  return result.damaged.length > 0 ? 'damaged' : result.plan.unnameable.length > 0 || keepsExtras ? 'partly' : 'done'
 }
+
+/** Whether files of the source are missing in a version, because they could not be read when it was pushed. */
+const lacksFiles = ({ incomplete }: StoredSnapshot): boolean => incomplete !== undefined && incomplete.carried < incomplete.files
 
 function describe(snapshot: StoredSnapshot, result: PullResult, requests: number, milliseconds: number): string[] {
   const { written, writtenBytes, resumedBytes, unchanged, deleted, damaged, plan } = result
@@ -75,6 +83,7 @@ function describe(snapshot: StoredSnapshot, result: PullResult, requests: number
   ]
   if (deleted > 0) parts.push(`${formatCount(deleted)} deleted`)
   const lines = [`Pulled ${versionLabel(snapshot)} into ${result.destination}`, `  ${parts.join(', ')}`]
+  if (snapshot.incomplete) lines.push(`  the version is ${describeIncomplete(snapshot.incomplete)}`)
   if (resumedBytes > 0) lines.push(`  ${formatBytes(resumedBytes)} reused from an interrupted pull`)
   lines.push(`  ${formatCount(requests)} requests, ${formatDuration(milliseconds)}; every byte verified`)
   if (damaged.length > 0)
@@ -110,6 +119,7 @@ function receiptToJson(snapshot: StoredSnapshot, result: PullResult, dryRun: boo
     deleted,
     damaged: damaged.map(({ path, why }) => ({ path: path.toWellFormed(), why })),
     unnameable: plan.unnameable.map(({ path, why }) => ({ path: path.toWellFormed(), why })),
+    incomplete: snapshot.incomplete ?? null,
     requests,
   }
 }

@@ -1,20 +1,24 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { zstdName } from '../../compression/load-zstd.ts'
 import { walk, type WalkResult } from '../../local/walk.ts'
 import { versionLabel } from '../../repository/format/snapshot.ts'
 import type { ForgetResult } from '../../repository/prune/forget.ts'
 import type { PushResult } from '../../repository/push/push.ts'
+import type { Unread } from '../../repository/push/unread.ts'
 import { kindOfChunk } from '../../repository/usage/file-kinds.ts'
 import { measureNewGroups, type GroupUsage } from '../../repository/usage/usage-by-group.ts'
-import { parseMetrics } from '../../repository/versions/metrics.ts'
+import { parseMetrics, type Metrics } from '../../repository/versions/metrics.ts'
 import { ReadAheadStorage } from '../../storage/read-ahead.ts'
-import { formatDuration, formatPercent, plural } from '../../ui/format.ts'
+import { formatCount, formatDuration, formatPercent, plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { ownFiles, prepareCache } from '../shared/own-files.ts'
 import { parsePolicy, type RetentionOptions } from '../shared/retention-options.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { describePruned, pruneToJson, refuseMounted } from '../shared/space-report.ts'
-import { chooseStore, prepareForPush, requestsByKind, requestsSince, totalRequests, type Store } from '../shared/store.ts'
+import { refuseLost } from '../shared/lost-store.ts'
+import { chooseStore, prepareForPush, readBackFrom, requestsByKind, requestsSince, totalRequests, type Store } from '../shared/store.ts'
 import { forgetOlder } from '../space/forget-older.ts'
 import { withProposals } from '../space/full-store.ts'
 import { sizesToJson, partsTable } from '../space/sizes-table.ts'
@@ -31,7 +35,10 @@ export async function pushCommand(session: Session, paths: string[], options: Pu
       hint: 'Push them one by one.',
     })
   checkSaveOptions(options)
-  parseMetrics(options.metric ?? [])
+  if (paths.length > 1) refuseAbsent(paths)
+  refuseEqualNames(paths, options)
+  const warn = (text: string): void => session.console.reporter.warn(`--metric ${text} has no number, so it was left out`)
+  const metrics = parseMetrics(options.metric ?? [], warn)
   const policy = parsePolicy(options)
   const store = await chooseStore(session)
   if (policy) refuseMounted(store)
@@ -42,11 +49,34 @@ export async function pushCommand(session: Session, paths: string[], options: Pu
       'this Node has no built-in zstd, so --level max uses level 9 of the portable zstd; Node 22.15 or newer goes up to 19',
     )
   let outcome: Outcome = 'done'
-  for (const path of paths) if ((await pushOne(session, store, path, options)) !== 'done') outcome = 'partly'
+  for (const path of paths) if ((await pushOne(session, store, path, { ...options, metrics })) !== 'done') outcome = 'partly'
   return outcome
 }
 
-async function pushOne(session: Session, store: Store, path: string, options: PushOptions): Promise<Outcome> {
+/** Of several paths none is pushed if one does not exist: the others would be easily overlooked. */
+function refuseAbsent(paths: readonly string[]): void {
+  const absent = paths.filter(path => !existsSync(path))
+  if (absent.length === 0) return
+  throw new AppError('not-found', `${absent.join(', ')} ${absent.length === 1 ? 'does' : 'do'} not exist, so nothing was pushed.`, {
+    hint: 'Check the paths. A relative path starts at the current folder.',
+  })
+}
+
+/** Two sources of one name would be taken for two versions of the same source. */
+function refuseEqualNames(paths: readonly string[], options: SaveOptions): void {
+  const sources = new Map<string, string>()
+  for (const path of paths) {
+    const name = versionName(path, options)
+    const other = sources.get(name) ?? path
+    if (resolve(other) !== resolve(path))
+      throw new AppError('usage', `${other} and ${path} would both be versions of ${name}, so nothing was pushed.`, {
+        hint: `Push them one by one, each with its own name: colab-escape push ${path} --name <name>`,
+      })
+    sources.set(name, other)
+  }
+}
+
+async function pushOne(session: Session, store: Store, path: string, options: PushOptions & { metrics: Metrics }): Promise<Outcome> {
   const { console, signal } = session
   const started = performance.now()
   const policy = parsePolicy(options)
@@ -63,25 +93,37 @@ async function pushOne(session: Session, store: Store, path: string, options: Pu
   })
   const bytes = source.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.fingerprint.size : 0), 0)
   const context = session.context(storage, bytes)
-  const request = { name, source, metrics: parseMetrics(options.metric ?? []), policy, dryRun: options.dryRun === true }
+  const mayCreate = options.create === true ? undefined : refuseLost(session, storage.location)
+  const request = {
+    name,
+    source,
+    metrics: options.metrics,
+    policy,
+    mayCreate,
+    readBack: readBackFrom(store),
+    dryRun: options.dryRun === true,
+  }
   const result = await saveVersion(session, context, options, request).catch(async (error: unknown) => {
     throw await withProposals(session, store, error)
   })
   noteOtherSource(session, name, source, result)
-  const forgotten = policy && result.outcome !== 'dry-run' ? await forgetOlder(context, name, policy, result.snapshot) : undefined
-  const failed = result.reading.failedFiles.length + source.failed
+  const { unread } = result
+  const forgets = policy !== undefined && result.outcome !== 'dry-run'
+  const forgotten = forgets && !unread ? await forgetOlder(context, request, policy, result.snapshot) : undefined
+  const unreadPaths = [...source.unreadable.map(({ localPath }) => localPath), ...result.reading.failedFiles]
   const requests = requestsSince(requestsBefore, store.requests())
-  const receipt = describe(name, store, result, failed, totalRequests(requests), performance.now() - started)
+  const receipt = describe(name, store, result, totalRequests(requests), performance.now() - started)
   const kinds = result.outcome === 'dry-run' ? measureNewGroups(result.packs, result.index, result.reading.entries, kindOfChunk) : undefined
   if (kinds) receipt.push(...partsTable('kind', kinds, console.columns))
   if (forgotten) receipt.push(...describeForgotten(forgotten))
+  if (forgets && unread) receipt.push('  no older version was forgotten, because not everything could be read')
   console.reporter.detail(requestsByKind(requests))
   console.result(receipt, {
-    ...receiptToJson(name, result, failed, requests),
+    ...receiptToJson(name, result, unreadPaths, requests),
     ...(kinds ? { kinds: kinds.map(kindToJson) } : {}),
-    ...forgottenToJson(forgotten),
+    ...(forgets && unread ? { forgotten: 0, pruned: null } : forgottenToJson(forgotten)),
   })
-  return failed > 0 ? 'partly' : 'done'
+  return unread ? 'partly' : 'done'
 }
 
 const countForgotten = ({ names }: ForgetResult): number => names.reduce((sum, { decision }) => sum + decision.forgotten.length, 0)
@@ -106,20 +148,40 @@ function noteOtherSource({ console, settings }: Session, name: string, source: W
   )
 }
 
-function describe(name: string, store: Store, result: PushResult, failed: number, requests: number, milliseconds: number): string[] {
+function describe(name: string, store: Store, result: PushResult, requests: number, milliseconds: number): string[] {
   const { reading, snapshot, newBytes, storedBytes } = result
   const lines: string[] = []
   const version = snapshot ? versionLabel({ name, id: snapshot.id }) : name
   if (result.outcome === 'stored') lines.push(`Pushed ${version} to ${store.storage.location}`)
+  else if (result.outcome === 'unchanged' && result.unread) lines.push(`No new version: what could be read of ${name} is as in ${version}.`)
   else if (result.outcome === 'unchanged') lines.push(`Nothing changed: ${name} is identical to its newest version ${version}.`)
   else lines.push(`Dry run: ${name} would get a new version; nothing was stored`)
-  const content = `  ${plural(reading.files, 'file')}, ${formatBytes(reading.bytes)}: ${newContent(reading.bytes, newBytes, storedBytes)}`
+  const again = result.outcome === 'unchanged' && newBytes > 0
+  const found = again
+    ? `${formatBytes(newBytes)} stored again, because the store lacked it`
+    : newContent(reading.bytes, newBytes, storedBytes)
+  const content = `  ${plural(reading.files, 'file')}, ${formatBytes(reading.bytes)}: ${found}`
   lines.push(...(content.length <= 80 ? [content] : content.replace('; ', ';\n  ').split('\n')))
   lines.push(`  ${plural(requests, 'request')}, ${formatDuration(milliseconds)}, ${formatBytes(reading.readBytes)} read`)
-  if (failed > 0) lines.push(`  ${plural(failed, 'file')} could not be saved (see the warnings); all others were saved`)
-  if (result.outcome === 'stored') lines.push(`  ${safety(store)}`)
-  else if (result.outcome === 'unchanged' && store.kind === 'drive') lines.push('  Safe to disconnect: everything is already on Drive.')
-  else if (result.outcome === 'unchanged' && store.kind === 'folder' && store.mounted) lines.push(`  ${safety(store)}`)
+  if (result.unread) lines.push(...describeUnread(result.unread, result.outcome === 'stored'))
+  if (result.outcome === 'stored') lines.push(`  ${safety(store, result)}`)
+  else if (result.outcome === 'unchanged' && store.kind === 'drive')
+    lines.push(`  Safe to disconnect: ${result.unread ? 'what could be read' : 'everything'} is already on Drive.`)
+  else if (result.outcome === 'unchanged' && store.kind === 'folder' && store.mounted) lines.push(`  ${safety(store, result)}`)
+  return lines
+}
+
+/** How many paths are named in the receipt. */
+const PATHS_SHOWN = 5
+
+function describeUnread({ carried, missing, from }: Unread, stored: boolean): string[] {
+  const named = (paths: readonly string[]): string =>
+    [...paths.slice(0, PATHS_SHOWN), ...(paths.length > PATHS_SHOWN ? [`${paths.length - PATHS_SHOWN} more`] : [])].join(', ')
+  const lines = [
+    `  ${plural(carried.length + missing.length, 'file')} could not be saved (see the warnings)${stored ? '; all others were saved' : ''}`,
+  ]
+  if (from && carried.length > 0) lines.push(`  ${formatCount(carried.length)} kept as in ${versionLabel(from)}: ${named(carried)}`)
+  if (missing.length > 0) lines.push(`  ${formatCount(missing.length)} missing: ${named(missing)}`)
   return lines
 }
 
@@ -128,13 +190,16 @@ function kindToJson({ group: part, files, ...sizes }: GroupUsage): object {
   return { kind: part, files, bytes: plainBytes, newBytes: distinctBytes, storedBytes, saved }
 }
 
-function safety(store: Store): string {
+function safety(store: Store, { sample, readAgain }: PushResult): string {
   if (store.kind === 'drive') return 'Safe to disconnect: Drive confirmed every object and the version reads back.'
   if (store.mounted)
     return store.path.startsWith('/content/')
       ? 'Written to the mount: run drive.flush_and_unmount() before you leave.'
       : 'Written to the mounted Drive: let Google Drive upload it before you shut this machine down.'
-  return 'Everything is synced to the disk, and the version reads back.'
+  const all = !readAgain || readAgain.read === readAgain.stored
+  const isNew = `Synced to the disk: ${all ? 'everything new' : `${formatBytes(readAgain.read)} of what is new`} was read back`
+  if (!sample) return `${isNew}.`
+  return sample.problems.length > 0 ? `${isNew}. Older data is damaged (see the warning).` : `${isNew}, and a sample of the rest.`
 }
 
 function newContent(bytes: number, newBytes: number, storedBytes: number): string {
@@ -144,9 +209,10 @@ function newContent(bytes: number, newBytes: number, storedBytes: number): strin
   return `${formatBytes(newBytes)} new, stored as ${formatBytes(storedBytes)}; ${formatBytes(there)} already stored${saved}`
 }
 
-function receiptToJson(name: string, result: PushResult, failed: number, requests: object): object {
+function receiptToJson(name: string, result: PushResult, unreadPaths: readonly string[], requests: object): object {
   const { reading, snapshot, newBytes, storedBytes, outcome } = result
-  const { files, directories, symlinks, bytes, readBytes, failedFiles } = reading
+  const { files, directories, symlinks, bytes, readBytes } = reading
+  const { carried = [], missing = [] } = result.unread ?? {}
   return {
     command: 'push',
     name,
@@ -159,8 +225,10 @@ function receiptToJson(name: string, result: PushResult, failed: number, request
     readBytes,
     newBytes,
     storedBytes,
-    failed,
-    failedFiles: failedFiles.map(path => path.toWellFormed()),
+    failed: carried.length + missing.length,
+    failedFiles: unreadPaths.map(path => path.toWellFormed()),
+    carriedFiles: carried.map(path => path.toWellFormed()),
+    missingFiles: missing.map(path => path.toWellFormed()),
     metrics: snapshot?.metrics ?? {},
     requests,
   }

@@ -26,6 +26,8 @@ export interface SaveOptions {
   delta?: boolean
   /** Reads all files, also those that look unchanged. */
   reread?: boolean
+  /** True with --create. */
+  create?: boolean
 }
 
 export interface VersionToSave {
@@ -35,6 +37,8 @@ export interface VersionToSave {
   /** The rules for older versions, which the caller applies afterwards. */
   policy: RetentionPolicy | undefined
   live?: PushRequest['live']
+  mayCreate: PushRequest['mayCreate']
+  readBack: PushRequest['readBack']
   dryRun?: boolean
 }
 
@@ -43,7 +47,7 @@ export async function saveVersion(
   session: Session,
   context: RepositoryContext,
   options: SaveOptions,
-  { name, source, metrics, policy, live, dryRun = false }: VersionToSave,
+  { name, source, metrics, policy, live, mayCreate, readBack, dryRun = false }: VersionToSave,
 ): Promise<PushResult> {
   const result = await push(context, {
     name,
@@ -61,6 +65,8 @@ export async function saveVersion(
     dryRun,
     host: session.settings.host,
     program: session.program,
+    mayCreate,
+    readBack,
   })
   const { snapshot, reading } = result
   if (snapshot) {

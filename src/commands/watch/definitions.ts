@@ -26,6 +26,7 @@ export function watch(root: LazyCommand): void {
     .option('--tag <tag>', 'tag for each of these versions (repeatable)', collect)
     .addOption(excludeOption())
     .addOption(levelOption())
+    .option('--create', 'make a new repository, also where this machine knows one that is gone')
     .option('--no-delta', "don't store tensors as differences from earlier ones")
     .addHelpText(
       'after',

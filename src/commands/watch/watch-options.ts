@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { dirname, relative, resolve } from 'node:path'
-import type { Metrics } from '../../repository/versions/metrics.ts'
+import { pickMetrics, type Metrics } from '../../repository/versions/metrics.ts'
 import type { RetentionPolicy } from '../../repository/versions/retention.ts'
 import { parseNamePattern, readMetricsFile } from '../../repository/watch/metrics-source.ts'
 import type { Scan } from '../../repository/watch/scanner.ts'
@@ -37,10 +37,10 @@ export function metricsReader({ metricsFrom, metricPattern }: WatchOptions): (sc
   const inName = metricPattern === undefined ? () => ({}) : parseNamePattern(metricPattern)
   return async ({ fresh }, reporter) => {
     const file = metricsFrom?.includes('*') === true ? newestMatch(metricsFrom, fresh) : metricsFrom
-    return {
+    return pickMetrics({
       ...fresh.reduce<Metrics>((all, { path }) => ({ ...all, ...inName(path) }), {}),
       ...(file === undefined ? {} : await readMetricsFile(file, problem => reporter.warn(problem))),
-    }
+    })
   }
 }
 

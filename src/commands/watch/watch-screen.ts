@@ -2,7 +2,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { versionLabel } from '../../repository/format/snapshot.ts'
 import type { HeldFile, Scan } from '../../repository/watch/scanner.ts'
 import type { WatchEvent } from '../../repository/watch/watcher.ts'
-import { formatDuration, plural, describeMetrics } from '../../ui/format.ts'
+import { describeIncomplete, describeMetrics, formatDuration, plural } from '../../ui/format.ts'
 import { messageOf, type AppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import type { Reporter } from '../../util/reporter.ts'
@@ -93,7 +93,7 @@ export class WatchScreen {
     const { snapshot, outcome, newBytes, storedBytes } = result
     const { name } = this.status
     if (!snapshot) return
-    const { id, time, metrics } = snapshot
+    const { id, time, metrics, incomplete } = snapshot
     this.status.last = { version: id, time: new Date(time).toISOString(), metrics }
     this.status.waiting = []
     const files = [...scan.fresh, ...scan.grown].map(({ path }) => path.toWellFormed())
@@ -105,7 +105,9 @@ export class WatchScreen {
     this.status.versions++
     const shown = files.length > FILES_SHOWN ? [...files.slice(-FILES_SHOWN), `${files.length - FILES_SHOWN} more`] : files
     const measured = Object.keys(metrics).length > 0 ? `; ${describeMetrics(metrics)}` : ''
-    this.say(`saved ${version}: ${shown.join(', ')} (${formatBytes(newBytes)} new, stored as ${formatBytes(storedBytes)})${measured}`, {
+    const lacks = incomplete === undefined ? '' : `; ${describeIncomplete(incomplete)}`
+    const sizes = `(${formatBytes(newBytes)} new, stored as ${formatBytes(storedBytes)})`
+    this.say(`saved ${version}: ${shown.join(', ')} ${sizes}${measured}${lacks}`, {
       event: 'saved',
       name,
       version: id,
@@ -114,6 +116,7 @@ export class WatchScreen {
       metrics,
       newBytes,
       storedBytes,
+      incomplete: incomplete ?? null,
     })
   }
 

@@ -1,18 +1,20 @@
 import { resolve } from 'node:path'
 import type { OwnFile, OwnFiles } from '../../local/own-files.ts'
 import { walk } from '../../local/walk.ts'
+import { takeInventory, type Inventory } from '../../repository/format/object-names.ts'
 import type { RepositoryContext } from '../../repository/open/open.ts'
 import type { PushResult } from '../../repository/push/push.ts'
 import { watchProcess } from '../../repository/watch/process-end.ts'
 import { rememberTombs } from '../../repository/watch/remember-tombs.ts'
-import { isLog, Scanner, type Scan } from '../../repository/watch/scanner.ts'
+import { asReadable, isLog, Scanner, type Scan } from '../../repository/watch/scanner.ts'
 import { Watcher } from '../../repository/watch/watcher.ts'
 import { durationOption } from '../../util/duration.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { sleep } from '../../util/waiting.ts'
 import { ownFiles, prepareCache } from '../shared/own-files.ts'
 import type { Outcome, Session } from '../shared/session.ts'
-import { chooseStore, prepareForPush, type Store } from '../shared/store.ts'
+import { refuseLost } from '../shared/lost-store.ts'
+import { chooseStore, prepareForPush, readBackFrom, type Store } from '../shared/store.ts'
 import { forgetOlder } from '../space/forget-older.ts'
 import { withProposals } from '../space/full-store.ts'
 import { checkSaveOptions, saveVersion, versionName } from '../versions/save-version.ts'
@@ -115,6 +117,8 @@ class Saver {
   private readonly options: WatchOptions
   private readonly context: RepositoryContext
   private store: Store | undefined
+  /** Whether this run has seen a repository in the store. If it is gone then, no new one is made. */
+  private found = false
   /** Whether the store is full and the user has already seen the proposals for what to forget. */
   private full = false
   readonly location: string
@@ -150,7 +154,9 @@ class Saver {
    */
   private async tryOut(): Promise<void> {
     try {
-      await this.context.storage.list({ signal: this.session.signal })
+      const inventory = takeInventory(await this.context.storage.list({ signal: this.session.signal }))
+      this.found = inventory.hasConfig
+      if (!this.found) await this.mayCreate(inventory)
     } catch (error) {
       if (!isAppError(error, 'unavailable', 'throttled')) throw error
       this.session.console.reporter.warn(`${error.message} The next attempt is made when there is something to save.`)
@@ -165,9 +171,10 @@ class Saver {
       const store = await this.reopened()
       const context = { ...this.context, ...this.session.showingFlight(store.storage, reporter), signal: own.signal }
       const result = await this.saveWith(context, scan).catch(async (error: unknown) => {
-        throw isAppError(error, 'quota') ? await this.whenFull(context, store, error) : error
+        throw isAppError(error, 'quota') ? await this.whenFull(context, store, scan, error) : error
       })
       this.full = false
+      this.found = true
       return result
     } catch (error) {
       if (isAppError(error, 'unauthenticated', 'denied')) this.store = undefined
@@ -175,6 +182,15 @@ class Saver {
     } finally {
       signal.removeEventListener('abort', onAbort)
     }
+  }
+
+  private async mayCreate(inventory: Inventory): Promise<void> {
+    // a listing of Drive may lag behind the creation of the config
+    if (this.found && (this.store?.kind === 'folder' || inventory.snapshots.length === 0))
+      throw new AppError('unavailable', `The repository in ${this.location} is gone: its config.json is missing.`, {
+        hint: 'No new one is made. Bring the store back: plug it in, mount it, or move its folder back.',
+      })
+    if (!this.found && this.options.create !== true) await refuseLost(this.session, this.location)(inventory)
   }
 
   private async reopened(): Promise<Store> {
@@ -186,9 +202,9 @@ class Saver {
    * Frees what the rules no longer keep and what is due, because no new version can trigger it. Proposals for more are
    * made only once, because finding them takes a while.
    */
-  private async whenFull(context: RepositoryContext, store: Store, error: unknown): Promise<unknown> {
+  private async whenFull(context: RepositoryContext, store: Store, scan: Scan, error: unknown): Promise<unknown> {
     const policy = parseRetention(this.options)
-    if (policy) await forgetOlder(context, this.name, policy, undefined)
+    if (policy) await forgetOlder(context, { name: this.name, source: scan.source }, policy, undefined)
     if (this.full) return error
     this.full = true
     return withProposals(this.session, store, error)
@@ -196,14 +212,20 @@ class Saver {
 
   private async saveWith(context: RepositoryContext, scan: Scan): Promise<PushResult> {
     const policy = parseRetention(this.options)
+    const source = asReadable(scan)
     const result = await saveVersion(this.session, context, this.options, {
       name: this.name,
-      source: scan.source,
+      source,
       metrics: await metricsReader(this.options)(scan, context.reporter),
       policy,
-      live: { held: new Set(scan.held.keys()), anyState: isLog },
+      readBack: this.store && readBackFrom(this.store),
+      mayCreate: inventory => this.mayCreate(inventory),
+      live: { held: new Set([...scan.held].filter(([, { kind }]) => kind !== 'unreadable').map(([file]) => file)), anyState: isLog },
     })
-    if (policy && result.outcome === 'stored') await forgetOlder(context, this.name, policy, result.snapshot)
+    if (policy && result.outcome === 'stored') {
+      if (result.unread) context.reporter.warn("no older version is forgotten while some files can't be read")
+      else await forgetOlder(context, { name: this.name, source }, policy, result.snapshot)
+    }
     return result
   }
 }

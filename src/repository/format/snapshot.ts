@@ -18,6 +18,11 @@ export interface Snapshot {
   tags: string[]
   metrics: Record<string, number>
   git?: GitState
+  /**
+   * Set if `files` paths of the source could not be read: `carried` of them are as in an earlier version, and the
+   * others are missing.
+   */
+  incomplete?: { files: number; carried: number }
   /** Id of the version before, or null. */
   parent: string | null
   counts: { files: number; directories: number; symlinks: number }
@@ -87,6 +92,7 @@ export function decodeSnapshot(bytes: Uint8Array, ref: SnapshotRef): StoredSnaps
     tags: fields.list('tags', text),
     metrics: metrics as Record<string, number>,
     ...(fields.has('git') ? { git: readGit(fields.fields('git')) } : {}),
+    ...(fields.has('incomplete') ? { incomplete: readIncomplete(fields.fields('incomplete')) } : {}),
     parent: fields.record.parent === null ? null : (hash(fields.record.parent) ?? fields.fail('parent', 'is not an id')),
     counts: { files: counts.integer('files'), directories: counts.integer('directories'), symlinks: counts.integer('symlinks') },
     bytes: fields.integer('bytes'),
@@ -119,6 +125,14 @@ function readGit(git: Fields): GitState {
     ...(branch === undefined ? {} : { branch }),
     ...(git.has('dirty') ? { dirty: git.boolean('dirty') } : {}),
   }
+}
+
+function readIncomplete(incomplete: Fields): { files: number; carried: number } {
+  const files = incomplete.integer('files')
+  const carried = incomplete.integer('carried')
+  if (files < 1) return incomplete.fail('files', 'is 0')
+  if (carried > files) return incomplete.fail('carried', 'is more than files')
+  return { files, carried }
 }
 
 /** Names a version for people: `data@1a2b3c4d`. */

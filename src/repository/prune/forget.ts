@@ -14,6 +14,8 @@ export interface ForgetRequest extends PruneRequest {
   policy: RetentionPolicy
   /** True if the policy decides about the newest version too. A name may lose all versions. */
   all: boolean
+  /** Only versions of this source path are forgotten. Undefined: those of every source. */
+  source?: string | undefined
 }
 
 export interface ForgottenName {
@@ -40,7 +42,8 @@ export async function forget(context: RepositoryContext, request: ForgetRequest)
   const names: ForgottenName[] = []
   const doomed: SnapshotRef[] = []
   for (const name of request.names) {
-    const { unreadable, versions } = await versionsOf(opened, name)
+    const { unreadable, versions: all } = await versionsOf(opened, name)
+    const versions = request.source === undefined ? all : all.filter(({ source }) => source.path === request.source)
     const options = { now: repository.view.inventory.asOf, keepNewest: !request.all }
     const decision = decideRetention(versions, request.policy, options)
     if (decision.forgotten.length > 0)

@@ -3,6 +3,7 @@ import { type StoredSnapshot } from '../format/snapshot.ts'
 import { storedShare } from '../index/stored-sizes.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { chunksOf } from '../usage/usage.ts'
+import { decideRetention } from '../versions/retention.ts'
 import { readSnapshots } from '../versions/versions.ts'
 import { CopyChooser } from './plan/choose-copies.ts'
 import { LATE_ONLY } from './plan/reachable-chunks.ts'
@@ -22,8 +23,8 @@ const KEEP = 3
 const MOST_VERSIONS = 200
 
 /**
- * Proposes for each name to keep its newest three versions, or only the newest if there are no more than three.
- * Proposals that free more bytes come first.
+ * Proposes for each name to keep its newest three versions (of each source), or only the newest if that gives up
+ * none. Proposals that free more bytes come first.
  */
 export async function proposeForgetting(repository: OpenRepository): Promise<Proposal[]> {
   const { index, view } = repository
@@ -31,8 +32,9 @@ export async function proposeForgetting(repository: OpenRepository): Promise<Pro
   const names = [...new Set(versions.map(({ name }) => name))]
   const proposals = names.flatMap(name => {
     const own = versions.filter(version => version.name === name)
-    const keepLast = own.length > KEEP ? KEEP : 1
-    const older = own.slice(0, -keepLast)
+    const olderThan = (last: number): StoredSnapshot[] => decideRetention(own, { last }, { now: 0, keepNewest: true }).forgotten
+    const keepLast = olderThan(KEEP).length > 0 ? KEEP : 1
+    const older = olderThan(keepLast)
     return older.length === 0 ? [] : [{ name, keepLast, versions: older.length, bytes: undefined as number | undefined, older }]
   })
   if (versions.length <= MOST_VERSIONS) {

@@ -54,7 +54,7 @@ export class PushAttempt {
   private readonly request: AttemptRequest
   private readonly basis: AttemptBasis
   private readonly chunker: Chunker
-  private readonly indexes: PushIndexes
+  readonly indexes: PushIndexes
   private readonly bases: BaseFinder | undefined
   private readProgress: ReadProgress = {}
 
@@ -95,28 +95,9 @@ export class PushAttempt {
     })
   }
 
-  async store(): Promise<{ reading: SourceReading; manifest: Snapshot['manifest'] }> {
-    const reading = await this.storeFiles()
-    const manifest = await storeManifest(reading.entries, this.chunker, this.chunks)
-    await this.chunks.packs.flush()
-    this.report()
-    return { reading, manifest }
-  }
-
-  private async storeFiles(): Promise<SourceReading> {
-    const { reporter, signal, surroundings } = this.context
-    const { source, cache } = this.request
-    const reader = new SourceReader(source.entries, {
-      chunker: this.chunker,
-      cache,
-      now: surroundings.now,
-      reporter,
-      onProgress: progress => {
-        this.readProgress = progress
-        this.report()
-      },
-      signal,
-    })
+  /** Stores the files of the source. */
+  async storeFiles(): Promise<SourceReading> {
+    const reader = this.reader()
     const isNew = (file: WalkedEntry): boolean => this.storedChunks(reader, file) === undefined
     const files = this.bases ? await this.bases.arrange(reader.files, isNew) : reader.files
     for (const file of files) {
@@ -128,6 +109,30 @@ export class PushAttempt {
       if (reader.isPauseDue()) await reader.pause()
     }
     return reader.finish()
+  }
+
+  /** Stores the manifest, and begins the upload of the last packs. */
+  async storeManifest(reading: SourceReading): Promise<Snapshot['manifest']> {
+    const manifest = await storeManifest(reading.entries, this.chunker, this.chunks)
+    await this.chunks.packs.flush()
+    this.report()
+    return manifest
+  }
+
+  private reader(): SourceReader {
+    const { reporter, signal, surroundings } = this.context
+    const { source, cache } = this.request
+    return new SourceReader(source.entries, {
+      chunker: this.chunker,
+      cache,
+      now: surroundings.now,
+      reporter,
+      onProgress: progress => {
+        this.readProgress = progress
+        this.report()
+      },
+      signal,
+    })
   }
 
   /** Chunk ids of an unchanged file whose chunks are all present or added. Such a file need not be read. */

@@ -48,7 +48,7 @@ export async function ensureItFits(
   )
   const trial = new PushAttempt(context, { ...request, dryRun: true }, { ...basis, unindexed: [] }, chunker)
   try {
-    await trial.store()
+    await trial.storeManifest(await trial.storeFiles())
   } finally {
     await trial.chunks.packs.settle()
   }

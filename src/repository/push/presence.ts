@@ -8,7 +8,7 @@ import type { AcknowledgedPack } from '../write/pack-writer.ts'
  * bases. All these packs must still be present when it commits.
  */
 export class Presence {
-  private readonly view: RepositoryView
+  readonly view: RepositoryView
   private readonly used = new Set<number>()
   /** Copies with bases whose packs count as used already. */
   private readonly marked = new Set<number>()
@@ -43,8 +43,9 @@ export class Presence {
     for (const base of index.present.basesOf(entry)) this.mark(base)
   }
 
-  usedPacks(): string[] {
-    return [...this.used].map(pack => this.view.index.packs[pack]!.id)
+  /** The numbers of these packs in the view's chunk index. */
+  usedPacks(): number[] {
+    return [...this.used]
   }
 }
 

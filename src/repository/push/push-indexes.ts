@@ -47,6 +47,11 @@ export class PushIndexes {
     await Promise.all(this.writes)
   }
 
+  /** The indexes that were written and that no later one supersedes. */
+  get own(): { id: string; size: number }[] {
+    return this.writer.own
+  }
+
   private write(packs: readonly IndexedPack[]): void {
     const write = this.writer.write(packs, this.context.signal)
     write.catch(() => undefined) // awaited in writeRest

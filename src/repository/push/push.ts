@@ -18,7 +18,7 @@ import { LiveSource, type LiveRules } from '../source/live-source.ts'
 import type { SourceReading } from '../source/source-reader.ts'
 import type { StatCache } from '../source/stat-cache.ts'
 import type { Metrics } from '../versions/metrics.ts'
-import { writeLabel } from '../versions/tags.ts'
+import { addTags } from '../versions/tags.ts'
 import { newestSnapshot } from '../versions/versions.ts'
 import { IndexWriter } from '../write/index-writer.ts'
 import type { AcknowledgedPack, PackWriter } from '../write/pack-writer.ts'
@@ -26,6 +26,8 @@ import { PushAttempt, type AttemptRequest } from './attempt.ts'
 import { commitSnapshot } from './commit.ts'
 import { askFreeSpace, ensureItFits, unknownBytes, type FreeSpace } from './free-space.ts'
 import { allPresent, includeOwnPacks } from './presence.ts'
+import { ensureStillThere, readStored, sampleBlocks, type BytesRead, type ReadBack, type Sample } from './read-back.ts'
+import { carryOver, incompleteness, refuseNothingRead, type Unread } from './unread.ts'
 
 export interface PushRequest extends AttemptRequest {
   name: string
@@ -39,6 +41,9 @@ export interface PushRequest extends AttemptRequest {
   live?: LiveRules
   host: string
   program: string
+  /** Called if the store has no config, before anything is stored. Throws if no repository may be made there. */
+  mayCreate?: ((inventory: Inventory) => Promise<void>) | undefined
+  readBack?: ReadBack | undefined
 }
 
 export interface PushResult {
@@ -50,6 +55,8 @@ export interface PushResult {
   /** The new snapshot, or the one that equals the source. Undefined for a dry run with changes, and if files moved. */
   snapshot: StoredSnapshot | undefined
   reading: SourceReading
+  /** Set if some of the source could not be read. `reading` has what was carried over. */
+  unread: Unread | undefined
   /** Bytes of the new chunks, plain and encoded. */
   newBytes: number
   storedBytes: number
@@ -59,6 +66,10 @@ export interface PushResult {
   index: ChunkIndex
   /** The version before, if there is one. */
   parent: StoredSnapshot | undefined
+  /** Set if what was stored was read again. */
+  readAgain?: BytesRead | undefined
+  /** Set if blocks of older packs were read. */
+  sample: Sample | undefined
   /** Paths of files that could not be read though they did not change. Only with `moved`. */
   unreadable?: string[]
 }
@@ -110,6 +121,7 @@ class PushRun {
   private readonly context: RepositoryContext
   private readonly request: PushRequest
   private readonly chunker: Chunker = new Chunker()
+  private readonly began: number
   /** Packs of earlier attempts of this run. */
   private own: AcknowledgedPack[] = []
   /** Packs of the attempt under way. */
@@ -120,6 +132,7 @@ class PushRun {
     this.ahead = new ReadAheadStorage(context.storage)
     this.context = { ...context, storage: this.ahead }
     this.request = request
+    this.began = context.surroundings.monotonic()
   }
 
   async settle(): Promise<void> {
@@ -133,6 +146,7 @@ class PushRun {
     const freeSpace = this.request.dryRun ? Promise.resolve(undefined) : askFreeSpace(this.context, unknown)
     let listed = await this.list()
     refuseForeign(listed.view, this.context.storage.location)
+    if (!listed.view.inventory.hasConfig) await this.request.mayCreate?.(listed.view.inventory)
     if (listed.view.inventory.empty && !this.request.dryRun) void this.ahead.prepare({ signal: this.context.signal })
     const late: StoredSnapshot[] = []
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
@@ -184,29 +198,35 @@ class PushRun {
     const attempt = new PushAttempt(this.context, request, basis, this.chunker)
     const { packs, presence } = attempt.chunks
     this.packs = packs
-    const { reading, manifest } = await attempt.store()
+    const reading = await attempt.storeFiles()
     const moved = live?.moved(reading) ?? []
-    if (source.rootType === 'file' && reading.files === 0 && moved.length === 0)
-      throw new AppError('io', `${source.root} could not be read, so no version was made.`, {
-        hint: 'Check its permissions, or wait until nothing writes to it, then push again.',
-      })
-    const equal = parent !== undefined && this.isEqual(parent, manifest)
+    if (moved.length === 0) refuseNothingRead(request.source, reading)
+    const unread = moved.length > 0 ? undefined : await carryOver({ ...request, reporter }, basis, repository, attempt.chunks, reading)
+    const manifest = await attempt.storeManifest(reading)
+    const equal = parent !== undefined && this.isEqual(parent, manifest) && (unread !== undefined || parent.incomplete === undefined)
     this.totals.newBytes += packs.plainBytes
     this.totals.storedBytes += packs.storedBytes
-    const result = { reading, parent, packs: packs.begun, index: view.index, ...this.totals }
-    if (this.request.dryRun)
+    const { dryRun, readBack } = this.request
+    const sample = dryRun || !readBack?.content ? undefined : await sampleBlocks(this.context, readBack.storage, presence)
+    const result = { reading, unread, sample, parent, packs: packs.begun, index: view.index, ...this.totals }
+    if (dryRun)
       return { kind: 'done', result: { ...result, outcome: equal ? 'unchanged' : 'dry-run', snapshot: equal ? parent : undefined } }
     await attempt.acknowledge()
     this.own.push(...packs.acknowledged)
+    const stored = { packs: packs.acknowledged, indexes: attempt.indexes.own }
+    const readAgain = readBack?.content ? await readStored(this.context, readBack.storage, stored, this.began) : undefined
     await cache?.save(reporter)
     if (live && moved.length > 0)
       return { kind: 'done', result: { ...result, outcome: 'moved', snapshot: undefined, unreadable: live.unreadable(moved) } }
     if (equal) {
-      await this.labelUnchanged(listed, parent)
+      await addTags(this.context, parent, this.request.tags, this.storeTime(listed))
       return { kind: 'done', result: { ...result, outcome: 'unchanged', snapshot: parent } }
     }
-    const needed = [...presence.usedPacks(), ...packs.acknowledged.map(pack => pack.id)]
-    return this.commit(listed, needed, result, manifest)
+    const used = presence.usedPacks().map(pack => view.index.packs[pack]!.id)
+    const needed = [...used, ...packs.acknowledged.map(pack => pack.id)]
+    const end = await this.commit(listed, needed, { ...result, readAgain }, manifest)
+    if (readBack && end.kind === 'done') await ensureStillThere(readBack.storage, stored, end.result.snapshot!, signal)
+    return end
   }
 
   private warnOfClocks({ inventory: { asOf } }: RepositoryView, parent: StoredSnapshot | undefined): void {
@@ -260,7 +280,7 @@ class PushRun {
 
   private async snapshotOf(
     listed: ListedView,
-    { parent, reading }: Pick<PushResult, 'parent' | 'reading'>,
+    { parent, reading, unread }: Pick<PushResult, 'parent' | 'reading' | 'unread'>,
     manifest: Snapshot['manifest'],
   ): Promise<Snapshot> {
     const { name, source, message, tags, metrics = {}, host, program } = this.request
@@ -275,6 +295,7 @@ class PushRun {
       tags: [...tags],
       metrics,
       ...(git === undefined ? {} : { git }),
+      ...(unread === undefined ? {} : { incomplete: incompleteness(unread) }),
       parent: parent?.id ?? null,
       counts: { files: reading.files, directories: reading.directories, symlinks: reading.symlinks },
       bytes: reading.bytes,
@@ -291,12 +312,5 @@ class PushRun {
       this.request.live !== undefined ||
       Object.entries(this.request.metrics ?? {}).every(([metric, value]) => parent.metrics[metric] === value)
     )
-  }
-
-  /** Adds the tags of the request to the newest version, which equals the source. */
-  private async labelUnchanged(listed: ListedView, parent: StoredSnapshot): Promise<void> {
-    const add = this.request.tags.filter(tag => !parent.tags.includes(tag))
-    if (add.length === 0) return
-    await writeLabel(this.context, { snapshot: parent.id, add, remove: [], time: this.storeTime(listed) })
   }
 }

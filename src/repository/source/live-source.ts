@@ -69,10 +69,8 @@ export class LiveSource {
    * Paths of files that were not read, or not in the state that the walk saw. A version of this reading might hold
    * half-written files.
    */
-  moved({ failedFiles }: SourceReading): string[] {
-    const failed = new Set(failedFiles)
-    const unread = this.source.entries.filter(({ localPath }) => failed.has(localPath)).map(({ path }) => path)
-    return [...unread, ...[...this.otherStates].filter(path => !this.rules.anyState(path))]
+  moved({ failedPaths }: SourceReading): string[] {
+    return [...failedPaths, ...[...this.otherStates].filter(path => !this.rules.anyState(path))]
   }
 
   /** The moved files that are still as the walk saw them: reading them failed for another reason. */

@@ -32,6 +32,8 @@ export interface SourceReading {
   /** Sorted by path, without the files that could not be read. */
   entries: Entry[]
   failedFiles: string[]
+  /** The paths of `failedFiles` as in the manifest. */
+  failedPaths: string[]
   files: number
   directories: number
   symlinks: number
@@ -73,7 +75,16 @@ export class SourceReader {
   /** In reading order. */
   readonly files: readonly WalkedEntry[]
   private readonly options: SourceReaderOptions
-  private readonly reading: SourceReading = { entries: [], failedFiles: [], files: 0, directories: 0, symlinks: 0, bytes: 0, readBytes: 0 }
+  private readonly reading: SourceReading = {
+    entries: [],
+    failedFiles: [],
+    failedPaths: [],
+    files: 0,
+    directories: 0,
+    symlinks: 0,
+    bytes: 0,
+    readBytes: 0,
+  }
   private readonly turns = new Breather()
   private readonly totalBytes: number
   private doneBytes = 0
@@ -150,6 +161,7 @@ export class SourceReader {
       errnoOf(error) === 'ENOENT' ? 'it vanished while it was being read' : (describeChangedType(file.localPath) ?? messageOf(error))
     this.options.reporter.warn(`${file.localPath} was not saved: ${reason}`)
     this.reading.failedFiles.push(file.localPath)
+    this.reading.failedPaths.push(file.path)
     this.countDone(file)
     this.report()
   }

@@ -6,14 +6,20 @@ export type Metrics = Record<string, number>
 const MAX_METRICS = 100
 const NAME = /^[A-Za-z_][\w./-]{0,63}$/
 const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i
+/** What programs print for a number that they do not have: nothing, or one of these. */
+const NO_NUMBER = /^([-+]?(nan|inf|infinity|1\.#(ind|inf|qnan))|none|null|n\/?a)?$/i
 
 /** A name of a metric: a letter, then letters, digits and `_ . / -`, 64 characters at most. */
 export function isMetricName(name: string): boolean {
   return NAME.test(name)
 }
 
-/** `val_loss=0.31`, once for each metric. */
-export function parseMetrics(texts: readonly string[]): Metrics {
+/**
+ * `val_loss=0.31`, once for each metric. `onNoNumber` gets the texts that name a metric and give it no finite number,
+ * such as `val_loss=nan`: a training that has gone wrong must not cost the version.
+ */
+export function parseMetrics(texts: readonly string[], onNoNumber: (text: string) => void = () => undefined): Metrics {
+  const names = new Set<string>()
   const metrics = new Map<string, number>()
   for (const text of texts) {
     const equals = text.indexOf('=')
@@ -23,10 +29,11 @@ export function parseMetrics(texts: readonly string[]): Metrics {
       throw new AppError('usage', `--metric ${text} names no metric.`, {
         hint: 'Write name=number, e.g. --metric val_loss=0.31; a name has letters, digits, and _ . / - after the first letter.',
       })
-    if (!NUMBER.test(value) || !Number.isFinite(Number(value)))
-      throw new AppError('usage', `--metric ${text} has no finite number.`, { hint: 'Write it in digits, e.g. val_loss=0.31 or lr=1e-4.' })
-    if (metrics.has(name)) throw new AppError('usage', `--metric ${name} is given twice.`, { hint: 'Give each metric one value.' })
-    metrics.set(name, Number(value))
+    if (names.has(name)) throw new AppError('usage', `--metric ${name} is given twice.`, { hint: 'Give each metric one value.' })
+    names.add(name)
+    if (NUMBER.test(value) && Number.isFinite(Number(value))) metrics.set(name, Number(value))
+    else if (NUMBER.test(value) || NO_NUMBER.test(value.trim())) onNoNumber(text)
+    else throw new AppError('usage', `--metric ${text} has no number.`, { hint: 'Write it in digits, e.g. val_loss=0.31 or lr=1e-4.' })
   }
   if (metrics.size > MAX_METRICS)
     throw new AppError('usage', `${metrics.size} metrics are more than the ${MAX_METRICS} that a version can have.`, {
@@ -56,7 +63,7 @@ export function parseBest(text: string): BestSpec | undefined {
   return { metric, direction: direction === 'max' ? 'max' : 'min' }
 }
 
-/** The versions that have the metric, the best first. Among equal values the newer version comes first. */
+/** The versions with a finite value of the metric, the best first. Among equal values the newer version comes first. */
 export function rankByMetric<T>(
   newestFirst: readonly T[],
   metricsOf: (version: T) => Readonly<Metrics>,
@@ -65,6 +72,6 @@ export function rankByMetric<T>(
   const sign = direction === 'max' ? -1 : 1
   // the sort is stable
   return newestFirst
-    .filter(version => Object.hasOwn(metricsOf(version), metric))
+    .filter(version => Object.hasOwn(metricsOf(version), metric) && Number.isFinite(metricsOf(version)[metric]))
     .sort((a, b) => sign * (metricsOf(a)[metric]! - metricsOf(b)[metric]!))
 }

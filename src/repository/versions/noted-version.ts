@@ -48,6 +48,11 @@ async function idIn(file: string): Promise<string | undefined> {
   return (await readEnds(file).catch(() => undefined))?.head.id
 }
 
+/** The name of the version that a file notes. Undefined if there is no such file, or it can't be read. */
+export async function nameNotedIn(file: string): Promise<string | undefined> {
+  return (await readEnds(file).catch(() => undefined))?.head.name
+}
+
 /** The first line, the checksum in the last one, and when the file was changed (ms since 1970). */
 async function readEnds(file: string): Promise<{ head: Head; checksum: string; mtimeMs: number }> {
   const handle = await open(file)

@@ -27,6 +27,9 @@ export interface BestRule extends BestSpec {
 /** The fields of a version that the rules use. */
 export interface RetentionCandidate {
   id: string
+  source: { path: string }
+  /** Set if some files could not be read. Such a version never takes the place of one that has everything. */
+  incomplete?: object | undefined
   ref: Pick<SnapshotRef, 'effectiveTime' | 'shortId'>
   tags: readonly string[]
   metrics: Readonly<Record<string, number>>
@@ -59,8 +62,9 @@ export function isEmptyPolicy(policy: RetentionPolicy): boolean {
 }
 
 /**
- * Decides which versions of one name stay. The same versions, policy and time give the same decision on every machine
- * of one time zone.
+ * Decides which versions of one name stay. The versions of each source path are a line of their own: the rules hold for
+ * each line, so no source pushes out the versions of another one. The same versions, policy and time give the same
+ * decision on every machine of one time zone.
  */
 export function decideRetention<V extends RetentionCandidate>(
   versions: readonly V[],
@@ -69,40 +73,76 @@ export function decideRetention<V extends RetentionCandidate>(
 ): RetentionDecision<V> {
   const newestFirst = [...versions].sort((a, b) => b.ref.effectiveTime - a.ref.effectiveTime || (a.ref.shortId < b.ref.shortId ? 1 : -1))
   const reasons = new Map<V, string[]>(newestFirst.map(version => [version, []]))
-  const keep = (version: V, reason: string): void => void reasons.get(version)!.push(reason)
-
-  if (options.keepNewest && newestFirst[0]) keep(newestFirst[0], 'newest')
-  for (const version of newestFirst.slice(0, policy.last ?? 0)) keep(version, 'last')
-  for (const bucket of ['hourly', 'daily', 'weekly', 'monthly'] as const) keepBuckets(newestFirst, bucket, policy[bucket] ?? 0, keep)
-  for (const tag of policy.tags ?? [])
-    for (const version of newestFirst.filter(({ tags }) => tags.includes(tag))) keep(version, `tag ${tag}`)
-  const { within } = policy
-  if (within)
-    for (const version of newestFirst.filter(({ ref }) => ref.effectiveTime >= options.now - within.ms))
-      keep(version, `within ${within.text}`)
-  for (const rule of policy.best ?? [])
-    for (const version of rankByMetric(newestFirst, ({ metrics }) => metrics, rule).slice(0, rule.count))
-      keep(version, `best ${rule.metric} ${version.metrics[rule.metric]}`)
-
+  const keep: Keep<V> = (version, reason) => void reasons.get(version)!.push(reason)
+  for (const source of sourcesOf(newestFirst))
+    decideLine(
+      newestFirst.filter(version => version.source.path === source),
+      policy,
+      options,
+      keep,
+    )
   return {
     kept: newestFirst.filter(version => reasons.get(version)!.length > 0).map(version => ({ version, reasons: reasons.get(version)! })),
     forgotten: newestFirst.filter(version => reasons.get(version)!.length === 0),
   }
 }
 
-function keepBuckets<V extends RetentionCandidate>(
+/** The source paths of versions, each once. */
+export function sourcesOf(versions: readonly Pick<RetentionCandidate, 'source'>[]): string[] {
+  return [...new Set(versions.map(({ source }) => source.path))]
+}
+
+type Keep<V> = (version: V, reason: string) => void
+
+function decideLine<V extends RetentionCandidate>(
   newestFirst: readonly V[],
-  bucket: Bucket,
-  count: number,
-  keep: (version: V, reason: string) => void,
+  policy: RetentionPolicy,
+  { now, keepNewest }: DecisionOptions,
+  keep: Keep<V>,
 ): void {
-  const seen = new Set<string>()
+  if (keepNewest) keep(newestFirst[0]!, 'newest')
+  keepLast(newestFirst, policy.last ?? 0, keep)
+  for (const bucket of ['hourly', 'daily', 'weekly', 'monthly'] as const) keepBuckets(newestFirst, bucket, policy[bucket] ?? 0, keep)
+  for (const tag of policy.tags ?? [])
+    for (const version of newestFirst.filter(({ tags }) => tags.includes(tag))) keep(version, `tag ${tag}`)
+  const { within } = policy
+  if (within)
+    for (const version of newestFirst.filter(({ ref }) => ref.effectiveTime >= now - within.ms)) keep(version, `within ${within.text}`)
+  for (const rule of policy.best ?? []) {
+    const ranked = rankByMetric(newestFirst, ({ metrics }) => metrics, rule)
+    const chosen = [...ranked.filter(isComplete), ...ranked.filter(version => !isComplete(version))].slice(0, rule.count)
+    for (const version of chosen) keep(version, `best ${rule.metric} ${version.metrics[rule.metric]}`)
+  }
+}
+
+const isComplete = ({ incomplete }: RetentionCandidate): boolean => incomplete === undefined
+
+/** Keeps the newest `count` complete versions, and the incomplete ones that are newer than the last of these. */
+function keepLast<V extends RetentionCandidate>(newestFirst: readonly V[], count: number, keep: Keep<V>): void {
+  let complete = 0
+  for (const version of newestFirst) {
+    if (complete >= count) return
+    keep(version, 'last')
+    if (isComplete(version)) complete++
+  }
+}
+
+/**
+ * Keeps the newest complete version of each of `count` units of the calendar. A unit that has only incomplete versions
+ * keeps the newest of them, and does not count.
+ */
+function keepBuckets<V extends RetentionCandidate>(newestFirst: readonly V[], bucket: Bucket, count: number, keep: Keep<V>): void {
+  const units = new Map<string, { label: string; best: V }>()
   for (const version of newestFirst) {
     const { key, label } = bucketOf(bucket, version.ref.effectiveTime)
-    if (seen.has(key)) continue
-    if (seen.size >= count) return
-    seen.add(key)
-    keep(version, `${bucket} ${label}`)
+    const best = units.get(key)?.best
+    if (best === undefined || (!isComplete(best) && isComplete(version))) units.set(key, { label, best: version })
+  }
+  let complete = 0
+  for (const { label, best } of units.values()) {
+    if (complete >= count) return
+    keep(best, `${bucket} ${label}`)
+    if (isComplete(best)) complete++
   }
 }
 

@@ -107,7 +107,14 @@ async function textOf({ storage, signal }: RepositoryContext, { ref }: StoredSna
   return new TextDecoder().decode(await storage.get(ref.objectName, undefined, { signal }))
 }
 
-export async function writeLabel({ storage, surroundings, signal }: RepositoryContext, content: Label): Promise<void> {
+/** Adds those of `tags` to a version that it does not have. `time` is the store's clock, ms since 1970. */
+export async function addTags(context: RepositoryContext, version: StoredSnapshot, tags: readonly string[], time: number): Promise<void> {
+  const add = tags.filter(tag => !version.tags.includes(tag))
+  if (add.length === 0) return
+  await writeLabel(context, { snapshot: version.id, add, remove: [], time, version: await textOf(context, version) })
+}
+
+async function writeLabel({ storage, surroundings, signal }: RepositoryContext, content: Label): Promise<void> {
   const label = encodeLabel(content, toHex(surroundings.random(16)))
   await storage.put(labelName(label.id), label.bytes, { signal })
 }

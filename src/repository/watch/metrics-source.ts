@@ -40,7 +40,9 @@ async function readTail(path: string, size: number): Promise<string> {
 }
 
 /**
- * Finds metrics in one object, an array of objects, or one object a line. The last complete one with a number counts.
+ * Finds metrics in one object, an array of objects, or one object a line. The last complete one with a number counts,
+ * also if the number is NaN or infinite, which is no value. What a later one has that is no number has no value either:
+ * an earlier value would not be that of this version.
  */
 export function metricsOf(text: string): Metrics {
   const whole = parse(text)
@@ -52,30 +54,32 @@ export function metricsOf(text: string): Metrics {
 const linesOf = (text: string): unknown[] => text.split('\n').map(parse)
 
 function lastOf(records: readonly unknown[]): Metrics | undefined {
+  let later: object = {}
   for (let i = records.length - 1; i >= 0; i--) {
-    const metrics = numbersIn(records[i])
-    if (metrics) return metrics
+    const record = records[i]
+    if (!isObject(record)) continue
+    later = { ...record, ...later }
+    if (hasNumber(record)) return pickMetrics(Object.fromEntries(Object.entries(later).filter(([name]) => Object.hasOwn(record, name))))
   }
   return undefined
 }
 
-function numbersIn(record: unknown): Metrics | undefined {
-  if (typeof record !== 'object' || record === null || Array.isArray(record)) return undefined
-  const metrics = pickMetrics(record)
-  return Object.keys(metrics).length > 0 ? metrics : undefined
-}
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const hasNumber = (record: object): boolean =>
+  Object.entries(record).some(([name, value]) => isMetricName(name) && typeof value === 'number')
 
 /**
  * Joins the records about the last step in the `log_history` of a `trainer_state.json` of Hugging Face's Trainer.
  * There, training and evaluation are separate records.
  */
 function metricsOfLastStep(state: unknown): Metrics | undefined {
-  const history = typeof state === 'object' && state !== null && 'log_history' in state ? state.log_history : undefined
+  const history: unknown = isObject(state) && 'log_history' in state ? state.log_history : undefined
   if (!Array.isArray(history)) return undefined
-  const records = history.map(numbersIn).filter(record => record !== undefined)
+  const records: { step?: unknown }[] = history.filter(isObject).filter(hasNumber)
   const step = records.at(-1)?.step
   const last = step === undefined ? records.slice(-1) : records.filter(record => record.step === step)
-  return last.length === 0 ? undefined : pickMetrics(Object.assign({}, ...last) as Metrics)
+  return last.length === 0 ? undefined : pickMetrics(Object.assign({}, ...last) as object)
 }
 
 /** Parses JSON, also as Python writes it, with NaN and Infinity. Undefined if it is neither. */
@@ -90,13 +94,14 @@ function parse(text: string): unknown {
 
 function parsePythonJson(text: string): unknown {
   try {
-    return JSON.parse(text.replace(/("(?:[^"\\]|\\.)*")|-?\b(?:NaN|Infinity)\b/g, (_, quoted?: string) => quoted ?? 'null')) as unknown
+    // JSON.parse reads 1e999 as Infinity, which stands for every number that is no value
+    return JSON.parse(text.replace(/("(?:[^"\\]|\\.)*")|-?\b(?:NaN|Infinity)\b/g, (_, quoted?: string) => quoted ?? '1e999')) as unknown
   } catch {
     return undefined
   }
 }
 
-/** Finds the metrics in the path of a file. */
+/** Finds the metrics in the path of a file; NaN for one that is named and has no number. */
 export type NamePattern = (path: string) => Metrics
 
 /**
@@ -125,7 +130,7 @@ export function parseNamePattern(text: string): NamePattern {
     const found = pattern.exec(path)
     if (!found) return {}
     const values = named.length > 0 ? named.map(name => [name, found.groups![name]] as const) : [[word!, found[1]] as const]
-    return pickMetrics(Object.fromEntries(values.map(([name, value]) => [name, numberAtStart(value ?? '')])))
+    return Object.fromEntries(values.flatMap(([name, value]) => (value === undefined ? [] : [[name, numberAtStart(value)]])))
   }
 }
 

@@ -29,9 +29,17 @@ export interface HeldFile {
   why: string
 }
 
+/** The source of a scan as a push takes it: files that can't be read are `unreadable`, and not among the entries. */
+export function asReadable({ source, held }: Scan): WalkResult {
+  const isReadable = ({ path, type }: WalkedEntry): boolean => type !== 'file' || held.get(path)?.kind !== 'unreadable'
+  const others = source.entries.filter(entry => !isReadable(entry))
+  const unreadable = [...source.unreadable, ...others]
+  return { ...source, entries: source.entries.filter(isReadable), unreadable, failed: unreadable.length }
+}
+
 export interface Scan {
   source: WalkResult
-  /** Files that may not be saved as they are now, by path. */
+  /** Files that may not be saved as they are now, and folders that can't be listed, by path. */
   held: Map<string, HeldFile>
   /** Finished files that no version of this watch has yet, in the order in which they were written. */
   fresh: WalkedEntry[]
@@ -73,6 +81,7 @@ export class Scanner {
     const { path, excludes, skip, reporter, signal, settleMs, monotonic } = this.options
     const source = await walk(path, { excludes, skip, reporter, signal })
     const scan: Scan = { source, held: new Map(), fresh: [], grown: [] }
+    for (const { path } of source.unreadable) scan.held.set(path, { kind: 'unreadable', why: "it can't be read" })
     const seen = new Map<string, FileState>()
     const now = monotonic()
     for (const entry of source.entries) {

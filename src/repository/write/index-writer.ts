@@ -50,12 +50,18 @@ export class IndexWriter {
   private superseded: string[]
   private last: Promise<void> = Promise.resolve()
   storedBytes = 0
+  private readonly written = new Set<string>()
 
   constructor(storage: Storage, view: Pick<RepositoryView, 'activeIndexes' | 'supersededIndexes'>, surroundings: Surroundings) {
     this.storage = storage
     this.surroundings = surroundings
     this.active = [...view.activeIndexes]
     this.superseded = [...view.supersededIndexes]
+  }
+
+  /** The indexes that were written and that no later one supersedes. */
+  get own(): ActiveIndex[] {
+    return this.active.filter(({ id }) => this.written.has(id))
   }
 
   /**
@@ -82,6 +88,7 @@ export class IndexWriter {
       const { id, bytes } = encodeIndex({ packs: all, supersedes }, this.surroundings.random(NONCE_BYTES))
       await this.storage.put(indexName(id), bytes, { signal })
       this.storedBytes += bytes.length
+      this.written.add(id)
       this.superseded = supersedes
       this.active = [...this.active.filter(index => !dropped.includes(index)), { id, size: bytes.length, packs: all, supersedes }]
     }

@@ -26,6 +26,9 @@ const anySnapshot: fc.Arbitrary<Snapshot> = fc.record(
       fc.double({ noNaN: true, noDefaultInfinity: true }).filter(value => !Object.is(value, -0)),
     ),
     git: fc.record({ commit: text, branch: text, dirty: fc.boolean() }, { requiredKeys: ['commit'] }),
+    incomplete: fc
+      .tuple(fc.integer({ min: 1, max: 2 ** 40 }), fc.nat())
+      .map(([files, carried]) => ({ files, carried: Math.min(files, carried) })),
     parent: fc.option(hex),
     counts: fc.record({ files: fc.maxSafeNat(), directories: fc.nat(), symlinks: fc.nat() }),
     bytes: fc.maxSafeNat(),
@@ -123,6 +126,10 @@ describe('a snapshot', () => {
     ['git', { dirty: false }],
     ['git', { commit: 'a', dirty: 1 }],
     ['git', 'main'],
+    ['incomplete', true],
+    ['incomplete', { files: 0, carried: 0 }],
+    ['incomplete', { files: 1 }],
+    ['incomplete', { files: 1, carried: 2 }],
     ['parent', 'none'],
     ['parent', undefined],
     ['counts', { files: 1, directories: 1 }],

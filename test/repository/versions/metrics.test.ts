@@ -14,22 +14,20 @@ test('metrics are finite numbers under names', () => {
   expect(parseMetrics(['__proto__=1'])).toEqual(Object.fromEntries([['__proto__', 1]]))
 })
 
-test.each([
-  'val_loss',
-  '=1',
-  '1a=1',
-  'a b=1',
-  'a:b=1',
-  `${'x'.repeat(65)}=1`,
-  'a=',
-  'a=NaN',
-  'a=Infinity',
-  'a=1e999',
-  'a=0x10',
-  'a=1,5',
-  'a= 1',
-  'a=1=2',
-])('%j is no metric', text => void refusal(() => parseMetrics([text]), 'usage'))
+test.each(['val_loss', '=1', '1a=1', 'a b=1', 'a:b=1', `${'x'.repeat(65)}=1`, 'a=0x10', 'a=1,5', 'a= 1', 'a=1=2', 'a=nanometre'])(
+  '%j is no metric',
+  text => void refusal(() => parseMetrics([text]), 'usage'),
+)
+
+test.each(['a=', 'a=NaN', 'a=-nan', 'a=Infinity', 'a=-inf', 'a=1e999', 'a=None', 'a=null', 'a=N/A'])(
+  '%j names a metric without a number: it is left out, and the others count',
+  text => {
+    const left: string[] = []
+    expect(parseMetrics(['b=1', text, 'c=2'], without => left.push(without))).toEqual({ b: 1, c: 2 })
+    expect(left).toEqual([text])
+    refusal(() => parseMetrics([text, 'a=1']), 'usage')
+  },
+)
 
 test('each once, and not too many', () => {
   expect(refusal(() => parseMetrics(['a=1', 'a=1']), 'usage').message).toContain('twice')
@@ -59,5 +57,10 @@ describe('the best', () => {
     expect(ranked('best:max:m')).toEqual([1, 5, 2, 3])
     expect(ranked('best:n')).toEqual([2, 0])
     expect(ranked('best:toString')).toEqual([])
+    for (const spec of ['best:m', 'best:max:m'])
+      expect(
+        rankByMetric([NaN, Infinity, 2, -Infinity], value => ({ m: value }), parseBest(spec)!),
+        spec,
+      ).toEqual([2])
   })
 })

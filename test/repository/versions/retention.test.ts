@@ -20,7 +20,15 @@ interface Version extends RetentionCandidate {
 
 function version(label: string, time: string | number, more: Partial<Version> = {}): Version {
   const shortId = Buffer.from(label.padEnd(8, '.')).toString('hex')
-  return { label, id: shortId.padEnd(64, '0'), ref: { effectiveTime: new Date(time).getTime(), shortId }, tags: [], metrics: {}, ...more }
+  return {
+    label,
+    id: shortId.padEnd(64, '0'),
+    source: { path: '/data' },
+    ref: { effectiveTime: new Date(time).getTime(), shortId },
+    tags: [],
+    metrics: {},
+    ...more,
+  }
 }
 
 const NOW = new Date('2026-11-25T12:00:00Z').getTime()
@@ -32,6 +40,46 @@ function kept(versions: readonly Version[], policy: RetentionPolicy, keepNewest 
 }
 
 const DAYS = Array.from({ length: 40 }, (_, i) => version(`d${i}`, NOW - i * 86_400_000))
+
+describe('an incomplete version', () => {
+  const incomplete = { files: 2, carried: 1 }
+  const c = (label: string, day: number, more: Partial<Version> = {}): Version => version(label, NOW - day * 86_400_000, more)
+  const i = (label: string, day: number, more: Partial<Version> = {}): Version => c(label, day, { incomplete, ...more })
+
+  test('never counts for last, and goes when there are as many complete ones after it', () => {
+    expect(kept([i('a', 0), i('b', 1), c('c', 2), c('d', 3)], { last: 1 }, true)).toEqual({ a: 'newest, last', b: 'last', c: 'last' })
+    expect(kept([c('a', 0), i('b', 1), c('c', 2), i('d', 3)], { last: 2 })).toEqual({ a: 'last', b: 'last', c: 'last' })
+    expect(kept([c('a', 0), i('b', 1), i('c', 2)], { last: 1 })).toEqual({ a: 'last' })
+    expect(kept([i('a', 0), i('b', 1)], { last: 1 })).toEqual({ a: 'last', b: 'last' })
+  })
+
+  test('stands for a day only if the day has no complete one, and does not count then', () => {
+    process.env.TZ = 'UTC'
+    const versions = [i('a', 0), c('b', 0.2), i('c', 1), c('d', 2), c('e', 3)]
+    expect(Object.keys(kept(versions, { daily: 2 }))).toEqual(['b', 'c', 'd'])
+    expect(Object.keys(kept(versions, { daily: 1 }))).toEqual(['b'])
+  })
+
+  test('is the best only if there are not enough complete ones', () => {
+    const rule = { metric: 'loss', direction: 'min' as const }
+    const versions = [i('a', 0, { metrics: { loss: 0.1 } }), c('b', 1, { metrics: { loss: 0.9 } }), c('c', 2)]
+    expect(kept(versions, { best: [{ ...rule, count: 1 }] })).toEqual({ b: 'best loss 0.9' })
+    expect(kept(versions, { best: [{ ...rule, count: 2 }] })).toEqual({ a: 'best loss 0.1', b: 'best loss 0.9' })
+  })
+
+  test('stays with its tag, and while it is young, like any other', () => {
+    const versions = [c('a', 0), i('b', 1, { tags: ['x'] }), i('c', 2)]
+    expect(kept(versions, { tags: ['x'] })).toEqual({ b: 'tag x' })
+    expect(Object.keys(kept(versions, { within: { ms: 3 * 86_400_000, text: '3d' } }))).toEqual(['a', 'b', 'c'])
+  })
+})
+
+test('each source path is a line of its own', () => {
+  const at = (label: string, day: number, path: string): Version => version(label, NOW - day * 86_400_000, { source: { path } })
+  const versions = [at('a', 0, '/x'), at('b', 1, '/x'), at('c', 2, '/y'), at('d', 3, '/y'), at('e', 4, '/z')]
+  expect(kept(versions, { last: 1 }, true)).toEqual({ a: 'newest, last', c: 'newest, last', e: 'newest, last' })
+  expect(kept(versions, { tags: ['none'] }, false)).toEqual({})
+})
 
 describe('each rule', () => {
   test('last', () => expect(kept(DAYS, { last: 2 })).toEqual({ d0: 'last', d1: 'last' }))

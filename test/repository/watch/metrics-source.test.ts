@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { metricsOf, readMetricsFile } from '../../../src/repository/watch/metrics-source.ts'
+import { metricsOf, parseNamePattern, readMetricsFile } from '../../../src/repository/watch/metrics-source.ts'
 import { withFolder } from '../../helpers/folders.ts'
 import { makeTree } from '../../helpers/trees.ts'
 
@@ -15,7 +15,7 @@ test.each([
   ['one a line', RECORDS.map(record => `${JSON.stringify(record)}\n`).join('')],
   ['one a line, the last of them without an end', RECORDS.map(record => JSON.stringify(record)).join('\r\n')],
   ['one a line, and one that is being written', `${JSON.stringify(RECORDS[1])}\n{"val_loss": 0.1, "acc`],
-  ['one a line, and others without numbers', `${JSON.stringify(RECORDS[1])}\n{"val_loss": NaN}\n{"event": "end"}\n[1]\n7\n\n`],
+  ['one a line, and others without metrics', `${JSON.stringify(RECORDS[1])}\n{"event": "end"}\n{"saved": true, "error": null}\n[1]\n7\n\n`],
   ['what Python calls JSON', '{"val_loss": 0.4, "acc": 0.8, "grad": NaN, "worst": -Infinity, "text": "NaN, Infinity"}'],
 ])('the last metrics of %s', (_, text) => {
   expect(metricsOf(text)).toEqual({ val_loss: 0.4, acc: 0.8 })
@@ -27,6 +27,42 @@ test.each(['', ' \n', '{', '{"val_loss": 0.', '[]', '"val_loss"', 'val_loss=0.4'
     expect(metricsOf(text)).toEqual({})
   },
 )
+
+test.each([
+  ['NaN', '{"val_loss": NaN}', {}],
+  ['NaN beside a number', '{"step": 2, "val_loss": NaN}', { step: 2 }],
+  ['infinite', '{"val_loss": Infinity}', {}],
+  ['infinite and negative', '{"val_loss": -Infinity}', {}],
+  ['too large for a number', '{"val_loss": 1e999}', {}],
+  ['null', '{"val_loss": null}', { step: 1 }],
+  ['a text', '{"val_loss": "nan"}\n{"event": "end"}', { step: 1 }],
+  ['a list', '{"val_loss": [0.1]}', { step: 1 }],
+])('a metric that is %s in the last record has no value, and never that of the record before', (_, last, expected) => {
+  const before = '{"step": 1, "val_loss": 0.5}'
+  expect(metricsOf(`${before}\n${last}\n`)).toEqual(expected)
+  expect(metricsOf(`${'{"event": "batch"}\n'.repeat(20_000)}${before}\n${last}\n`)).toEqual(expected)
+  if (!last.includes('\n')) expect(metricsOf(`[${before},\n${last}]`)).toEqual(expected)
+})
+
+test('records of training and of evaluation take turns: the last one with a number counts, as it stands', () => {
+  const log = '{"step": 1, "val_loss": 0.5}\n{"step": 2, "loss": 0.4}\n'
+  expect(metricsOf(log)).toEqual({ step: 2, loss: 0.4 })
+  expect(metricsOf(`${log}{"step": 2, "val_loss": NaN}\n{"event": "saved"}\n`)).toEqual({ step: 2 })
+})
+
+test('the last step of a trainer_state.json may have no finite loss', () => {
+  const state = (...last: object[]): string =>
+    JSON.stringify({ best_metric: 0.1, log_history: [{ step: 1, eval_loss: 0.5 }, ...last] }).replaceAll('"nan"', 'NaN')
+  expect(metricsOf(state({ step: 2, loss: 0.1 }, { step: 2, eval_loss: 'nan' }))).toEqual({ step: 2, loss: 0.1 })
+  expect(metricsOf(state({ eval_loss: 'nan' }))).toEqual({})
+})
+
+test('of several new files the last one says what a metric is, also that it is no number', () => {
+  const inName = parseNamePattern('loss=(nan|[0-9.]+)')
+  expect(inName('a-loss=0.5.bin')).toEqual({ loss: 0.5 })
+  expect(inName('a-loss=nan.bin')).toEqual({ loss: NaN })
+  expect(inName('config.json')).toEqual({})
+})
 
 const untold = (problem: string): void => expect.unreachable(problem)
 
