@@ -7,7 +7,7 @@ import { isStillThere } from '../versions/forgotten-meanwhile.ts'
 import { decideRetention, type RetentionDecision, type RetentionPolicy } from '../versions/retention.ts'
 import { applyLabels, readSnapshot, type DatedLabel } from '../versions/versions.ts'
 import { openForPrune, prune, type PruneBasis, type PruneRequest, type PruneResult } from './prune.ts'
-import { packsOf } from './reachability.ts'
+import { lacksData, packsOf } from './reachability.ts'
 
 export interface ForgetRequest extends PruneRequest {
   names: readonly string[]
@@ -139,16 +139,14 @@ async function isPresent(repository: OpenRepository, snapshot: StoredSnapshot): 
 }
 
 /**
- * Throws `corrupt` if one of the versions that stay lacks chunks. A version that is to be forgotten may hold the last
+ * Throws if one of the versions that stay lacks chunks. A version that is to be forgotten may hold the last
  * whole state of its files.
  */
 async function expectWhole(repository: OpenRepository, kept: readonly StoredSnapshot[]): Promise<void> {
   for (const snapshot of kept) {
     if ((await isComplete(repository, snapshot)) || !(await isStillThere(repository, snapshot))) continue
-    throw new AppError('corrupt', `${describeVersion(snapshot)} lacks data, so no older version was forgotten in favour of it.`, {
-      hint: 'Run `colab-escape repair`: it shows which files are affected, and what can be done.',
-      isMissing: true,
-    })
+    const message = `${describeVersion(snapshot)} lacks data, so no older version was forgotten in favour of it.`
+    throw lacksData(snapshot, message, repository.view.inventory.asOf)
   }
 }
 

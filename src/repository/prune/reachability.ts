@@ -104,9 +104,17 @@ export async function packsOf(repository: OpenRepository, snapshots: readonly St
 }
 
 function missingChunk(snapshot: StoredSnapshot, id: Uint8Array, asOf: number): AppError {
-  const what = `${describeVersion(snapshot)} needs the chunk ${Buffer.from(id).toString('hex', 0, 6)}, which is in no pack that can be read. Nothing was deleted.`
-  if (isNew(snapshot, asOf)) return notShownYet(what)
-  return new AppError('corrupt', what, {
+  const chunk = Buffer.from(id).toString('hex', 0, 6)
+  const message = `${describeVersion(snapshot)} needs the chunk ${chunk}, which is in no pack that can be read. Nothing was deleted.`
+  return lacksData(snapshot, message, asOf)
+}
+
+/**
+ * The error for a version that lacks chunks. `unavailable` if it is new: its chunks may only not be listed yet.
+ */
+export function lacksData(snapshot: StoredSnapshot, message: string, asOf: number): AppError {
+  if (isNew(snapshot, asOf)) return notShownYet(message)
+  return new AppError('corrupt', message, {
     hint: 'Run `colab-escape repair`: it shows which files are affected, and what can be done.',
     isMissing: true,
   })
