@@ -2,7 +2,7 @@ import { isAppError } from '../../util/errors.ts'
 import { persist, type RetryOptions } from '../retrying.ts'
 import { isObjectName, type StorageOptions, type StoredObject } from '../storage.ts'
 import type { Trash } from '../trash.ts'
-import type { DriveApi, DriveFile } from './drive-api.ts'
+import { FILES, type DriveApi, type DriveFile } from './drive-api.ts'
 import type { DriveFolders } from './folders.ts'
 
 /**
@@ -27,7 +27,7 @@ export class DriveTrash implements Trash {
   async list({ signal }: StorageOptions = {}): Promise<StoredObject[]> {
     const files = await this.persist('list', '', signal, async () => {
       const { ids } = await this.folders.find(signal)
-      return ids.length === 0 ? [] : (await this.api.listChildren(ids, { foldersOnly: false, trashed: true }, signal)).files
+      return (await this.api.listChildren(ids, `trashed = true and ${FILES}`, signal)).files
     })
     this.files = new Map()
     for (const file of files.filter(({ name }) => isObjectName(name)))

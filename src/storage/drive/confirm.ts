@@ -1,0 +1,76 @@
+import { AppError, isAppError } from '../../util/errors.ts'
+import type { Copies } from './copies.ts'
+import { FILES, type DriveApi, type DriveFile } from './drive-api.ts'
+
+/** How much two of Drive's own clocks may differ, ms. */
+const CLOCKS_DIFFER_MS = 60_000
+
+/** The store's folder, or one above it, is in the trash. */
+export function folderInTrash(location: string): AppError {
+  return new AppError('not-found', `The folder of ${location} lies in Drive's trash.`, {
+    hint: 'Put it back: in Drive, open Trash and choose Restore. To begin a new repository instead, name another folder with --store.',
+  })
+}
+
+interface Confirmation {
+  api: DriveApi
+  copies: Copies
+  /** Ids of the folders that are the store. */
+  folders: readonly string[]
+  location: string
+  /** Drive's clock when the last listing began, ms since 1970. */
+  listedAt: number
+  signal: AbortSignal | undefined
+}
+
+/**
+ * Confirms that what was stored since the last listing is there, and that nothing known is in the trash. Returns the
+ * copies of `name`. One query shows all of it; what a listing that lags does not show is asked for by its id. Throws
+ * `conflict` if anything is in the trash or gone, except copies of `name` that are gone.
+ */
+export async function confirmStored(
+  name: string,
+  { api, copies, folders, location, listedAt, signal }: Confirmation,
+): Promise<DriveFile[]> {
+  const since = new Date(listedAt - CLOCKS_DIFFER_MS).toISOString().slice(0, 19)
+  const filter = `${FILES} and (createdTime >= '${since}' or trashed = true)`
+  const { files } = await api.listChildren(folders, filter, signal).catch((error: unknown) => {
+    throw isAppError(error, 'not-found') ? changed(`The folder of ${location} was deleted`, 'Run the same command again.') : error
+  })
+  const shown = new Map(files.map(file => [file.id, file]))
+  const gone: DriveFile[] = []
+  for (const file of new Set([...copies.storedSinceListing, ...copies.of(name)])) {
+    const found = shown.get(file.id) ?? (await findNow(api, file, signal))
+    if (found) shown.set(file.id, found)
+    else if (file.name !== name) gone.push(file)
+  }
+  const known = [...shown.values()].filter(file => copies.isKnown(file))
+  const trashed = known.filter(file => file.trashed === true)
+  if (known.some(file => file.trashed === 'by-folder')) throw changed(`The folder of ${location} was moved to Drive's trash`)
+  if (trashed.length > 0) throw changed(`In ${location}, ${someOf(trashed)} moved to Drive's trash`)
+  if (gone.length > 0) throw changed(`In ${location}, ${someOf(gone)} deleted`, 'Run the same command again.')
+  return known.filter(file => file.name === name)
+}
+
+function changed(what: string, hint = 'Put it back: in Drive, open Trash and choose Restore. Then run the same command again.'): AppError {
+  return new AppError('conflict', `${what} in the meantime, so nothing that was stored counts as safe.`, { hint })
+}
+
+function someOf(files: readonly DriveFile[]): string {
+  const [first] = files
+  return files.length === 1 ? `${first!.name} was` : `${files.length} objects, such as ${first!.name}, were`
+}
+
+/** A file as Drive has it now. Undefined if it is gone. */
+export async function findNow(
+  api: DriveApi,
+  { id }: Pick<DriveFile, 'id'>,
+  signal: AbortSignal | undefined,
+): Promise<DriveFile | undefined> {
+  try {
+    return await api.getFile(id, signal)
+  } catch (error) {
+    if (!isAppError(error, 'not-found')) throw error
+    return undefined
+  }
+}
