@@ -1,9 +1,11 @@
 import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
 import type { RepositoryContext } from '../../repository/open/open.ts'
+import { listTrash, refuseTrashed } from '../../repository/prune/empty-trash.ts'
 import { forget, type ForgetResult } from '../../repository/prune/forget.ts'
 import { SAFE_GRACE_PERIODS } from '../../repository/prune/grace-periods.ts'
 import type { RetentionPolicy } from '../../repository/versions/retention.ts'
 import { isAppError } from '../../util/errors.ts'
+import type { Session } from '../shared/session.ts'
 
 /**
  * Forgets versions that the rules do not keep, after a new one was saved, and frees what is due. Errors can't harm the
@@ -14,8 +16,10 @@ export async function forgetOlder(
   name: string,
   policy: RetentionPolicy,
   newest: StoredSnapshot | undefined,
+  trash: Session['trash'],
 ): Promise<ForgetResult | undefined> {
   try {
+    refuseTrashed(await listTrash(trash, { signal: context.signal, glance: true }))
     const request = { names: [name], policy, all: false, known: newest?.ref, waits: SAFE_GRACE_PERIODS, dryRun: false }
     const result = await forget(context, request)
     if (result.failure) context.reporter.warn(`Space of forgotten versions could not be freed: ${result.failure.message}`)

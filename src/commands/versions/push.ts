@@ -66,7 +66,8 @@ async function pushOne(session: Session, store: Store, path: string, options: Pu
     throw await withProposals(session, store, error)
   })
   noteOtherSource(session, name, source, result)
-  const forgotten = policy && result.outcome !== 'dry-run' ? await forgetOlder(context, name, policy, result.snapshot) : undefined
+  const forgotten =
+    policy && result.outcome !== 'dry-run' ? await forgetOlder(context, name, policy, result.snapshot, session.trash) : undefined
   const failed = result.reading.failedFiles.length + source.failed
   const requests = requestsSince(requestsBefore, store.requests())
   const receipt = describe(name, store, result, failed, totalRequests(requests), performance.now() - started)
@@ -127,7 +128,7 @@ function kindToJson({ group: part, files, ...sizes }: GroupUsage): object {
 }
 
 function safety(store: Store): string {
-  if (store.kind === 'drive') return 'Safe to disconnect: Drive confirmed every object and the version reads back.'
+  if (store.kind === 'drive') return 'Safe to disconnect: Drive has every object and confirmed its checksum.'
   if (store.mounted)
     return store.path.startsWith('/content/')
       ? 'Written to the mount: run drive.flush_and_unmount() before you leave.'

@@ -180,7 +180,7 @@ class Saver {
    */
   private async whenFull(context: RepositoryContext, store: Store, error: unknown): Promise<unknown> {
     const policy = parseRetention(this.options)
-    if (policy) await forgetOlder(context, this.name, policy, undefined)
+    if (policy) await forgetOlder(context, this.name, policy, undefined, this.session.trash)
     if (this.full) return error
     this.full = true
     return withProposals(this.session, store, error)
@@ -195,7 +195,7 @@ class Saver {
       policy,
       live: { held: new Set(scan.held.keys()), anyState: isLog },
     })
-    if (policy && result.outcome === 'stored') await forgetOlder(context, this.name, policy, result.snapshot)
+    if (policy && result.outcome === 'stored') await forgetOlder(context, this.name, policy, result.snapshot, this.session.trash)
     return result
   }
 }

@@ -25,13 +25,13 @@ interface Confirmation {
 
 /**
  * Confirms that what was stored since the last listing is there, and that nothing known is in the trash. Returns the
- * copies of `name`. One query shows all of it; what a listing that lags does not show is asked for by its id. Throws
- * `conflict` if anything is in the trash or gone, except copies of `name` that are gone.
+ * copies of `name`, and all files in the trash. One query shows all of it; what a listing that lags does not show is
+ * asked for by its id. Throws `conflict` if anything is in the trash or gone, except copies of `name` that are gone.
  */
 export async function confirmStored(
   name: string,
   { api, copies, folders, location, listedAt, signal }: Confirmation,
-): Promise<DriveFile[]> {
+): Promise<{ stored: DriveFile[]; inTrash: DriveFile[] }> {
   const since = new Date(listedAt - CLOCKS_DIFFER_MS).toISOString().slice(0, 19)
   const filter = `${FILES} and (createdTime >= '${since}' or trashed = true)`
   const { files } = await api.listChildren(folders, filter, signal).catch((error: unknown) => {
@@ -49,7 +49,7 @@ export async function confirmStored(
   if (known.some(file => file.trashed === 'by-folder')) throw changed(`The folder of ${location} was moved to Drive's trash`)
   if (trashed.length > 0) throw changed(`In ${location}, ${someOf(trashed)} moved to Drive's trash`)
   if (gone.length > 0) throw changed(`In ${location}, ${someOf(gone)} deleted`, 'Run the same command again.')
-  return known.filter(file => file.name === name)
+  return { stored: known.filter(file => file.name === name), inTrash: files.filter(file => file.trashed !== false) }
 }
 
 function changed(what: string, hint = 'Put it back: in Drive, open Trash and choose Restore. Then run the same command again.'): AppError {

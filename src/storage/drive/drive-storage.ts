@@ -65,6 +65,8 @@ export class DriveStorage implements Storage {
   private readonly copies: Copies
   /** Drive's clock when the last listing began, ms since 1970. */
   private listedAt = 0
+  /** What the last `confirm` has seen in the trash. */
+  private inTrash: readonly DriveFile[] | undefined
 
   constructor(options: DriveStorageOptions) {
     const sleep = options.sleep ?? realSleep
@@ -103,7 +105,7 @@ export class DriveStorage implements Storage {
   }
 
   trash(retry: RetryOptions): DriveTrash {
-    return new DriveTrash(this.api, this.folders, this.location, retry)
+    return new DriveTrash(this.api, this.folders, this.location, retry, () => this.inTrash)
   }
 
   async list({ signal }: StorageOptions = {}): Promise<Listing> {
@@ -167,9 +169,10 @@ export class DriveStorage implements Storage {
   async confirm(name: string, bytes: Uint8Array, { signal }: StorageOptions = {}): Promise<void> {
     throwIfAborted(signal)
     const { api, copies, location, listedAt } = this
-    const files = await confirmStored(name, { api, copies, folders: this.folders.known, location, listedAt, signal })
-    if (files.length === 0) throw notFound(name, location)
-    if (!files.some(file => matches(file, bytes))) throw readsBackDifferently(name, location)
+    const { stored, inTrash } = await confirmStored(name, { api, copies, folders: this.folders.known, location, listedAt, signal })
+    this.inTrash = inTrash
+    if (stored.length === 0) throw notFound(name, location)
+    if (!stored.some(file => matches(file, bytes))) throw readsBackDifferently(name, location)
   }
 
   /** Adds sizes to the error: Drive says that it is full, but not how full. */

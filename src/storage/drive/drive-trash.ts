@@ -14,14 +14,21 @@ export class DriveTrash implements Trash {
   private readonly folders: DriveFolders
   private readonly location: string
   private readonly retry: RetryOptions
+  private readonly shown: () => readonly DriveFile[] | undefined
   /** Copies of each name, from the last listing. */
   private files = new Map<string, DriveFile[]>()
 
-  constructor(api: DriveApi, folders: DriveFolders, location: string, retry: RetryOptions) {
+  /** `shown`: what is in the trash by a request that was made anyway. Undefined if there was none. */
+  constructor(api: DriveApi, folders: DriveFolders, location: string, retry: RetryOptions, shown: () => readonly DriveFile[] | undefined) {
     this.api = api
     this.folders = folders
     this.location = location
     this.retry = retry
+    this.shown = shown
+  }
+
+  async glance(options: StorageOptions = {}): Promise<StoredObject[]> {
+    return this.shown()?.map(toObject) ?? this.list(options)
   }
 
   async list({ signal }: StorageOptions = {}): Promise<StoredObject[]> {
@@ -32,7 +39,7 @@ export class DriveTrash implements Trash {
     this.files = new Map()
     for (const file of files.filter(({ name }) => isObjectName(name)))
       this.files.set(file.name, [...(this.files.get(file.name) ?? []), file])
-    return files.filter(({ name }) => this.files.has(name)).map(({ name, size, created }) => ({ name, size, created }))
+    return files.filter(({ name }) => this.files.has(name)).map(toObject)
   }
 
   putBack(name: string, { signal }: StorageOptions = {}): Promise<void> {
@@ -60,3 +67,5 @@ export class DriveTrash implements Trash {
     return persist({ kind, name, location: this.location, signal }, this.retry, call)
   }
 }
+
+const toObject = ({ name, size, created }: DriveFile): StoredObject => ({ name, size, created })
