@@ -136,7 +136,7 @@ class Run {
 
   async run(): Promise<RunResult> {
     const { machines, network, emulator } = this
-    network.weather = this.pick([0, 0.02, 0.05, 0.1])
+    network.weather = this.pick([0, 0.03, 0.08, 0.15])
     const unrest = this.pick([0, 0.003, 0.01])
     const lag = this.pick([0, 0, MINUTE, LISTING_LAG_MS - MINUTE])
     Object.assign(emulator.lag, { creationMs: lag, deletionMs: this.pick([0, lag]) })

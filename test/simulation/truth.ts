@@ -26,12 +26,22 @@ export interface Version {
 class DriveContent implements Storage {
   readonly location = 'what is on Drive'
   private readonly emulator: DriveEmulator
+  private found = new Map<string, DriveFile>()
 
   constructor(emulator: DriveEmulator) {
     this.emulator = emulator
   }
 
+  /** Looks again: what is read after it is as Drive has it now. */
+  refresh(): void {
+    this.found = this.find()
+  }
+
   files(): Map<string, DriveFile> {
+    return this.found
+  }
+
+  private find(): Map<string, DriveFile> {
     const found = new Map<string, DriveFile>()
     for (const file of this.emulator.files.values()) {
       if (file.parent === undefined || file.mimeType === FOLDER) continue
@@ -88,12 +98,14 @@ export class Truth {
   }
 
   names(): string[] {
+    this.content.refresh()
     return [...this.content.files().keys()]
   }
 
   /** Throws unless every acknowledged version that was not forgotten is whole. */
   async check(): Promise<void> {
     if (this.versions.size === 0) return
+    this.content.refresh()
     const repository = await openForReading(this.context)
     for (const version of this.versions.values()) {
       const ref = repository.view.inventory.snapshots.find(({ objectName }) => objectName === version.objectName)
