@@ -106,7 +106,7 @@ class Run {
   private readonly counts: RunCounts = { requests: 0, faults: 0, pushed: 0, pruned: 0, pulled: 0, deaths: 0, deletedPacks: 0 }
   private state = 0
   private stores = 0
-  private failure: unknown
+  private failure: Error | undefined
 
   constructor(seed: number, sources: Sources, { waits = SAFE_GRACE_PERIODS }: RunOptions) {
     this.random = seededRandom(seed)
@@ -155,7 +155,7 @@ class Run {
   /** Lets time pass until all of `lives` have ended, or their machines are dead. */
   private async live(lives: readonly Promise<void>[], unrest: number): Promise<void> {
     let running = lives.length
-    for (const life of lives) life.catch((error: unknown) => (this.failure ??= error)).finally(() => running--)
+    for (const life of lives) life.catch((error: unknown) => (this.failure ??= error as Error)).finally(() => running--)
     while (await this.scheduler.step()) {
       if (this.failure !== undefined) throw this.failure
       if (unrest > 0 && this.happens(unrest)) this.disturb(this.pick(this.machines))

@@ -35,7 +35,7 @@ export async function confirmStored(
   const since = new Date(listedAt - CLOCKS_DIFFER_MS).toISOString().slice(0, 19)
   const filter = `${FILES} and (createdTime >= '${since}' or trashed = true)`
   const { files } = await api.listChildren(folders, filter, signal).catch((error: unknown) => {
-    throw isAppError(error, 'not-found') ? changed(`The folder of ${location} was deleted`, 'Run the same command again.') : error
+    throw isAppError(error, 'not-found') ? deletedMeanwhile(`The folder of ${location} was`) : error
   })
   const shown = new Map(files.map(file => [file.id, file]))
   const gone: DriveFile[] = []
@@ -46,14 +46,22 @@ export async function confirmStored(
   }
   const known = [...shown.values()].filter(file => copies.isKnown(file))
   const trashed = known.filter(file => file.trashed === true)
-  if (known.some(file => file.trashed === 'by-folder')) throw changed(`The folder of ${location} was moved to Drive's trash`)
-  if (trashed.length > 0) throw changed(`In ${location}, ${someOf(trashed)} moved to Drive's trash`)
-  if (gone.length > 0) throw changed(`In ${location}, ${someOf(gone)} deleted`, 'Run the same command again.')
+  if (known.some(file => file.trashed === 'by-folder')) throw trashedMeanwhile(`The folder of ${location} was`)
+  if (trashed.length > 0) throw trashedMeanwhile(`In ${location}, ${someOf(trashed)}`)
+  if (gone.length > 0) throw deletedMeanwhile(`In ${location}, ${someOf(gone)}`)
   return { stored: known.filter(file => file.name === name), inTrash: files.filter(file => file.trashed !== false) }
 }
 
-function changed(what: string, hint = 'Put it back: in Drive, open Trash and choose Restore. Then run the same command again.'): AppError {
-  return new AppError('conflict', `${what} in the meantime, so nothing that was stored counts as safe.`, { hint })
+function trashedMeanwhile(what: string): AppError {
+  return new AppError('conflict', `${what} moved to Drive's trash in the meantime, so what was stored is not safe.`, {
+    hint: 'Put it back: in Drive, open Trash and choose Restore. Then run the same command again.',
+  })
+}
+
+function deletedMeanwhile(what: string): AppError {
+  return new AppError('conflict', `${what} deleted in the meantime, so what was stored is not safe.`, {
+    hint: 'Run the same command again: it stores what is missing.',
+  })
 }
 
 function someOf(files: readonly DriveFile[]): string {

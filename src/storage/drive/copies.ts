@@ -28,6 +28,8 @@ export class Copies {
   endListing(files: readonly DriveFile[]): void {
     this.listed = new Map()
     for (const file of files) add(this.listed, file)
+    const ids = new Set(files.map(({ id }) => id))
+    for (const file of [...this.stored.values()].flat()) if (ids.has(file.id)) forgetIn(this.stored, file)
   }
 
   add(file: DriveFile): void {
@@ -71,10 +73,8 @@ export class Copies {
 
   /** Call it for a file that is gone. */
   forget(file: DriveFile): void {
-    for (const map of [this.listed, this.stored]) {
-      const copies = map?.get(file.name)?.filter(other => other.id !== file.id)
-      if (copies) map!.set(file.name, copies)
-    }
+    if (this.listed) forgetIn(this.listed, file)
+    forgetIn(this.stored, file)
     this.fresh = this.fresh.filter(other => other.id !== file.id)
   }
 
@@ -106,4 +106,10 @@ function add(map: Map<string, DriveFile[]>, file: DriveFile): void {
   const copies = map.get(file.name)
   if (copies) copies.push(file)
   else map.set(file.name, [file])
+}
+
+function forgetIn(map: Map<string, DriveFile[]>, { name, id }: DriveFile): void {
+  const left = map.get(name)?.filter(other => other.id !== id) ?? []
+  if (left.length > 0) map.set(name, left)
+  else map.delete(name)
 }

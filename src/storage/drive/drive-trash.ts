@@ -2,12 +2,13 @@ import { isAppError } from '../../util/errors.ts'
 import { persist, type RetryOptions } from '../retrying.ts'
 import { isObjectName, type StorageOptions, type StoredObject } from '../storage.ts'
 import type { Trash } from '../trash.ts'
+import { folderInTrash } from './confirm.ts'
 import { FILES, type DriveApi, type DriveFile } from './drive-api.ts'
 import type { DriveFolders } from './folders.ts'
 
 /**
- * Files of one folder that are in Drive's trash. Ignores them if the folder itself is trashed. Never reads or changes
- * anything else in the trash.
+ * Files of one folder that are in Drive's trash. If the folder itself is there, `list` throws `not-found`. Never reads
+ * or changes anything else in the trash.
  */
 export class DriveTrash implements Trash {
   private readonly api: DriveApi
@@ -33,7 +34,8 @@ export class DriveTrash implements Trash {
 
   async list({ signal }: StorageOptions = {}): Promise<StoredObject[]> {
     const files = await this.persist('list', '', signal, async () => {
-      const { ids } = await this.folders.find(signal)
+      const { ids, isTrashed } = await this.folders.find(signal)
+      if (isTrashed) throw folderInTrash(this.location)
       return (await this.api.listChildren(ids, `trashed = true and ${FILES}`, signal)).files
     })
     this.files = new Map()
