@@ -24,7 +24,7 @@ vi.mock('../../src/storage/drive/confirm.ts', async original => (await import('.
 vi.mock('../../src/repository/format/snapshot.ts', async original => (await import('./mutants.ts')).snapshot(await original(), broken))
 
 const one = process.env.SIMULATION_SEED
-const from = Number(one ?? 1)
+const from = Number(one ?? process.env.SIMULATION_FROM ?? 1)
 const seeds = one === undefined ? Number(process.env.SIMULATION_SEEDS ?? 40) : 1
 const isReplay = one !== undefined || process.env.SIMULATION_SEEDS !== undefined
 
