@@ -18,7 +18,7 @@ interface Event {
 }
 
 /** What a dead machine's program is told, so that it ends. */
-export const dead = (): AppError => new AppError('interrupted', 'This machine is dead.')
+const dead = (): AppError => new AppError('interrupted', 'This machine is dead.')
 
 /**
  * Virtual time. One event happens at a time, and the next one only when the program has done all that it can do after

@@ -25,7 +25,7 @@ vi.mock('../../src/repository/format/snapshot.ts', async original => (await impo
 
 const one = process.env.SIMULATION_SEED
 const from = Number(one ?? process.env.SIMULATION_FROM ?? 1)
-const seeds = one === undefined ? Number(process.env.SIMULATION_SEEDS ?? 40) : 1
+const seeds = one === undefined ? Number(process.env.SIMULATION_SEEDS ?? 36) : 1
 const isReplay = one !== undefined || process.env.SIMULATION_SEEDS !== undefined
 
 let sources: Sources
@@ -47,7 +47,7 @@ test(`seeds ${from} to ${from + seeds - 1}: every acknowledged version stays who
 })
 
 test('the same seed gives the same requests and answers at the same times', { timeout: 0 }, async () => {
-  for (const seed of isReplay ? [from] : [3, 7, 12]) {
+  for (const seed of isReplay ? [from] : [3, 12]) {
     const [first, second] = [await runSeed(seed, sources), await runSeed(seed, sources)]
     expect(second.trace).toEqual(first.trace)
     expect(first.trace.length).toBeGreaterThan(100)
