@@ -19,3 +19,9 @@ export function conflict(name: string, location: string): AppError {
     hint: 'Nothing was overwritten. Run `colab-escape check --read-data` to see whether the stored object is damaged.',
   })
 }
+
+export function readsBackDifferently(name: string, location: string): AppError {
+  return new AppError('corrupt', `${name} does not read back as it was written to ${location}.`, {
+    hint: 'Push again. If the error stays, check the disk.',
+  })
+}

@@ -1,3 +1,4 @@
+import { readBack } from './confirm-object.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from './storage.ts'
 
 /** Forwards every call. Decorators override some of them. */
@@ -32,5 +33,10 @@ export class ForwardingStorage implements Storage {
 
   async prepare(options?: StorageOptions): Promise<void> {
     await this.inner.prepare?.(options)
+  }
+
+  async confirm(name: string, bytes: Uint8Array, options?: StorageOptions): Promise<void> {
+    if (this.inner.confirm) await this.inner.confirm(name, bytes, options)
+    else await readBack(this, name, bytes, options)
   }
 }

@@ -49,6 +49,11 @@ export class LimitingStorage extends ForwardingStorage {
     return this.limited(0, options, () => this.inner.quota(options))
   }
 
+  override confirm(name: string, bytes: Uint8Array, options: StorageOptions = {}): Promise<void> {
+    if (!this.inner.confirm) return super.confirm(name, bytes, options)
+    return this.limited(0, options, () => super.confirm(name, bytes, options))
+  }
+
   private async limited<T>(bytes: number, { signal }: StorageOptions, call: () => Promise<T>): Promise<T> {
     throwIfAborted(signal)
     if (this.queue.length === 0 && this.fits(bytes)) this.enter(bytes)

@@ -62,6 +62,12 @@ export class RetryingStorage extends ForwardingStorage {
     return this.persist('quota', '', options, () => this.inner.quota(options))
   }
 
+  override confirm(name: string, bytes: Uint8Array, options: StorageOptions = {}): Promise<void> {
+    // reading back is a call of its own that retries
+    if (!this.inner.confirm) return super.confirm(name, bytes, options)
+    return this.persist('get', name, options, () => super.confirm(name, bytes, options))
+  }
+
   private persist<T>(kind: CallKind, name: string, { signal }: StorageOptions, call: () => Promise<T>): Promise<T> {
     return persist({ kind, name, location: this.location, signal }, this.options, call)
   }

@@ -75,6 +75,12 @@ export interface Storage {
    * failed step.
    */
   prepare?(options?: StorageOptions): Promise<void>
+  /**
+   * Confirms that a stored object can be relied on, for stores that know more than reading it back tells: without it,
+   * `confirmObject` reads the object back. Throws `not-found`, `corrupt` if it has other bytes, or `conflict` if what
+   * was stored with it is gone.
+   */
+  confirm?(name: string, bytes: Uint8Array, options?: StorageOptions): Promise<void>
 }
 
 const OBJECT_NAME = /^[A-Za-z0-9][A-Za-z0-9._%~+=-]{0,249}$/

@@ -7,6 +7,8 @@ import type { StorageOptions, StoredObject } from './storage.ts'
 export interface Trash {
   /** A name may occur more than once. */
   list(options?: StorageOptions): Promise<StoredObject[]>
+  /** Like `list`, but from what this process has seen before if that costs no request. */
+  glance(options?: StorageOptions): Promise<StoredObject[]>
   /** Restores every copy of that name. */
   putBack(name: string, options?: StorageOptions): Promise<void>
   /** Deletes every copy of that name permanently. */

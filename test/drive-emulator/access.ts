@@ -1,4 +1,4 @@
-import { fileNotFound, GoogleError, insufficientScopes } from './errors.ts'
+import { fileNotFound, GoogleError, insufficientFilePermissions, insufficientScopes } from './errors.ts'
 import type { DriveFile, FileStore, Space } from './file-store.ts'
 import { FOLDER } from './file-store.ts'
 
@@ -51,9 +51,12 @@ export function requireSpace(caller: Caller, space: Space): void {
     throw insufficientScopes()
 }
 
-/** `drive.file` shows what the same client id made, and nothing else; app data is its client's own under any scope. */
-export function canSee(caller: Caller, file: DriveFile): boolean {
-  if (file.owner !== caller.user.email) return false
+/**
+ * A user sees what is their own, and what others have put into their folders. `drive.file` shows what the same client
+ * id made, and nothing else; app data is its client's own under any scope.
+ */
+export function canSee(store: FileStore, caller: Caller, file: DriveFile): boolean {
+  if (!store.lineOf(file).some(({ owner }) => owner === caller.user.email)) return false
   if (file.space === 'appDataFolder') return hasAny(caller, SCOPES.appData) && file.clientId === caller.clientId
   return hasAny(caller, SCOPES.drive, SCOPES.readonly) || (hasAny(caller, SCOPES.file) && file.clientId === caller.clientId)
 }
@@ -75,7 +78,7 @@ export function resolveAlias(alias: string, caller: Caller, roots: Roots): strin
 /** The file that `id` names, if the caller may know about it; an error 404 otherwise. */
 export function findFile(store: FileStore, caller: Caller, id: string, roots: Roots): DriveFile {
   const file = store.files.get(resolveAlias(id, caller, roots))
-  if (file === undefined || !canSee(caller, file)) throw fileNotFound(id === 'root' ? caller.user.rootId : id)
+  if (file === undefined || !canSee(store, caller, file)) throw fileNotFound(id === 'root' ? caller.user.rootId : id)
   return file
 }
 
@@ -90,13 +93,18 @@ export function requireChange(caller: Caller, file: DriveFile): void {
     )
 }
 
+/** Only the owner deletes a file or moves it to the trash, whoever else may change it. */
+export function requireOwner(caller: Caller, file: DriveFile): void {
+  if (file.owner !== caller.user.email) throw insufficientFilePermissions()
+}
+
 /**
  * The folder that something is to be put into. The root is open to every app that may write, though `drive.file` cannot
  * look at it.
  */
 export function findParent(store: FileStore, caller: Caller, id: string, roots: Roots): DriveFile {
   const parent = store.files.get(resolveAlias(id, caller, roots))
-  if (parent === undefined || (parent.id !== caller.user.rootId && !canSee(caller, parent))) throw fileNotFound(id)
+  if (parent === undefined || (parent.id !== caller.user.rootId && !canSee(store, caller, parent))) throw fileNotFound(id)
   if (parent.mimeType !== FOLDER)
     throw new GoogleError(403, 'parentNotAFolder', 'The specified parent is not a folder.', { location: 'fileId' })
   return parent

@@ -210,7 +210,8 @@ export class DriveEmulator {
     return { user: this.accounts.user(user), clientId, scopes: new Set([SCOPES.drive]) }
   }
 
-  private async handle(call: Call): Promise<Reply> {
+  /** Does what a call asks for. Throws an `ErrorAnswer`. */
+  async handle(call: Call): Promise<Reply> {
     const open = this.withoutToken[call.kind]
     if (open !== undefined) return open(call)
     const { authorization } = call.headers

@@ -92,6 +92,9 @@ export const requiredParameter = (location: string, message = `Required paramete
 
 export const fileNotFound = (id: string) => new GoogleError(404, 'notFound', `File not found: ${id}.`, { location: 'fileId' })
 
+export const insufficientFilePermissions = () =>
+  new GoogleError(403, 'insufficientFilePermissions', 'The user does not have sufficient permissions for this file.')
+
 export const rateLimited = () =>
   new GoogleError(403, 'userRateLimitExceeded', 'User Rate Limit Exceeded. Rate of requests for user exceed configured project quota.', {
     domain: 'usageLimits',

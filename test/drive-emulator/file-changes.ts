@@ -1,8 +1,8 @@
-import { findParent, requireChange, requireSpace, requireWriting } from './access.ts'
+import { findParent, requireChange, requireOwner, requireSpace, requireWriting } from './access.ts'
 import type { Caller } from './access.ts'
 import { Content } from './content.ts'
 import type { Drive } from './drive.ts'
-import { badRequest, GoogleError, invalidValue } from './errors.ts'
+import { badRequest, GoogleError, insufficientFilePermissions, invalidValue } from './errors.ts'
 import { mergeProperties } from './file-metadata.ts'
 import type { Metadata } from './file-metadata.ts'
 import { FOLDER, sizeOf } from './file-store.ts'
@@ -116,8 +116,8 @@ function changeParent(drive: Drive, caller: Caller, file: DriveFile, { add, remo
 /** All that can be known to be wrong with an update before its content is there. */
 export function checkUpdate(drive: Drive, caller: Caller, file: DriveFile, metadata: Metadata, bytes: number | undefined): void {
   requireChange(caller, file)
-  if (drive.store.isRoot(file.id) && (metadata.trashed === true || metadata.name !== undefined))
-    throw new GoogleError(403, 'insufficientFilePermissions', 'The user does not have sufficient permissions for this file.')
+  if (metadata.trashed !== undefined) requireOwner(caller, file)
+  if (drive.store.isRoot(file.id) && (metadata.trashed === true || metadata.name !== undefined)) throw insufficientFilePermissions()
   const type = metadata.mimeType
   if (type !== undefined && (type === FOLDER || file.mimeType === FOLDER) && type !== file.mimeType)
     throw badRequest('A folder stays a folder, a file a file.')
@@ -146,7 +146,10 @@ export function updateFile(
   if (description !== undefined) file.description = description
   if (originalFilename !== undefined) file.originalFilename = originalFilename
   if (starred !== undefined) file.starred = starred
-  if (trashed !== undefined) file.trashed = trashed
+  if (trashed !== undefined) {
+    file.trashed = trashed
+    file.trashedTime = trashed ? drive.surroundings.now() : undefined
+  }
   if (media !== undefined) drive.store.setContent(file, new Content(media.bytes), newRevision(drive))
   // a move or the trash leaves the time of the last change alone
   const changed = media !== undefined || name !== undefined || description !== undefined || metadata.properties !== undefined

@@ -63,14 +63,14 @@ const SUMS = [
   ['sha256Checksum', 'sha256'],
 ] as const
 
-function capabilities(file: DriveFile, root: boolean) {
+function capabilities(file: DriveFile, root: boolean, own: boolean) {
   const folder = file.mimeType === FOLDER
   return {
     canAddChildren: folder,
     canAddMyDriveParent: false,
     canComment: true,
     canCopy: !folder,
-    canDelete: !root,
+    canDelete: own && !root,
     canDownload: !folder,
     canEdit: true,
     canListChildren: folder,
@@ -81,8 +81,8 @@ function capabilities(file: DriveFile, root: boolean) {
     canRemoveChildren: folder,
     canRename: !root,
     canShare: true,
-    canTrash: !root,
-    canUntrash: !root,
+    canTrash: own && !root,
+    canUntrash: own && !root,
   }
 }
 
@@ -112,11 +112,13 @@ export function fileResource(file: DriveFile, caller: Caller, store: FileStore) 
     modifiedTime: formatTime(file.modifiedTime),
     modifiedByMe: true,
     modifiedByMeTime: formatTime(file.modifiedTime),
-    owners: [user],
+    owners: [
+      file.owner === caller.user.email ? user : { kind: 'drive#user', displayName: file.owner, me: false, emailAddress: file.owner },
+    ],
     lastModifyingUser: user,
     shared: false,
-    ownedByMe: true,
-    capabilities: capabilities(file, root),
+    ownedByMe: file.owner === caller.user.email,
+    capabilities: capabilities(file, root, file.owner === caller.user.email),
     permissions: [permissionResource(caller)],
     permissionIds: [caller.user.permissionId],
     isAppAuthorized: file.clientId === caller.clientId,

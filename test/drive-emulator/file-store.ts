@@ -21,6 +21,8 @@ export interface DriveFile {
   modifiedTime: number
   /** Trashed itself, not only by way of a folder above. */
   trashed: boolean
+  /** When that was. Absent: before anything came into the folder. */
+  trashedTime?: number | undefined
   starred: boolean
   description: string | undefined
   originalFilename: string | undefined
@@ -82,11 +84,18 @@ export class FileStore {
     return [...(this.children.get(id) ?? [])].map(child => this.files.get(child)).filter(file => file !== undefined)
   }
 
-  /** Trashed itself or inside a trashed folder. */
+  /** The file, the folder that it is in, and so on up to the root. */
+  lineOf(file: DriveFile): DriveFile[] {
+    const above = file.parent === undefined ? undefined : this.files.get(file.parent)
+    return above ? [file, ...this.lineOf(above)] : [file]
+  }
+
+  /**
+   * Trashed itself, or in a folder when that was moved to the trash. What is put into a folder in the trash is not in
+   * the trash itself: clients have reported that of Drive.
+   */
   isTrashed(file: DriveFile): boolean {
-    for (let at: DriveFile | undefined = file; at !== undefined; at = at.parent === undefined ? undefined : this.files.get(at.parent))
-      if (at.trashed) return true
-    return false
+    return this.lineOf(file).some(at => at.trashed && (at === file || file.born <= (at.trashedTime ?? Infinity)))
   }
 
   /** Refuses a move into the file itself or into something inside it. */

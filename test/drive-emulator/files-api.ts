@@ -1,9 +1,9 @@
-import { findFile, requireChange, requireReading, requireSpace, requireWriting } from './access.ts'
+import { findFile, requireChange, requireOwner, requireReading, requireSpace, requireWriting } from './access.ts'
 import type { Caller } from './access.ts'
 import type { Call, CallKind, Reply } from './call.ts'
 import { fileIdOf } from './call.ts'
 import type { Drive } from './drive.ts'
-import { GoogleError, requiredParameter } from './errors.ts'
+import { GoogleError, insufficientFilePermissions, requiredParameter } from './errors.ts'
 import { applyMask, parseFields } from './field-mask.ts'
 import type { Mask, Schema } from './field-mask.ts'
 import { createFile, updateFile } from './file-changes.ts'
@@ -196,8 +196,8 @@ export class FilesApi {
     new Parameters(call.query, [...SHARED, 'enforceSingleParent'])
     const file = this.file(call, caller)
     requireChange(caller, file)
-    if (this.drive.store.isRoot(file.id))
-      throw new GoogleError(403, 'insufficientFilePermissions', 'The user does not have sufficient permissions for this file.')
+    requireOwner(caller, file)
+    if (this.drive.store.isRoot(file.id)) throw insufficientFilePermissions()
     this.drive.store.remove(file)
     return { status: 204 }
   }

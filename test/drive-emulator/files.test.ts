@@ -89,6 +89,27 @@ describe('files', () => {
     expect(emulator.files.size).toBe(1)
   })
 
+  it('are not in the trash if they come into a folder that lies there', async () => {
+    const a = await folder('a')
+    const before = await file('before', a)
+    now += 1
+    await client.update(a, { trashed: true })
+    now += 1
+    const after = await file('after', a)
+    expect((await client.get(`files/${before}`, { fields: 'trashed' })).json).toEqual({ trashed: true })
+    expect((await client.get(`files/${after}`, { fields: 'trashed' })).json).toEqual({ trashed: false })
+    expect(await client.names(`'${a}' in parents and trashed = false`)).toEqual(['after'])
+    await client.update(a, { trashed: false })
+    expect(await client.names(`'${a}' in parents and trashed = false`)).toEqual(['after', 'before'])
+  })
+
+  it('are found in one folder, whatever folders one question names', async () => {
+    const [a, b] = [await folder('a'), await folder('b')]
+    await file('x', a)
+    await file('y', b)
+    expect(await client.names(`('${a}' in parents or '${b}' in parents) and trashed = false`)).toEqual(['x'])
+  })
+
   it('come in pages of an unchanged question', async () => {
     for (let i = 0; i < 5; i++) await file(`f${i}`)
     const question = { q: 'trashed=false', orderBy: 'name desc', pageSize: 2, fields: 'nextPageToken,files/name' }

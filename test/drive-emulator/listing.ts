@@ -111,11 +111,13 @@ export class Listings {
     const query = q === undefined || q.trim() === '' ? undefined : parseQuery(q, resolve)
     for (const parent of query?.parents ?? []) {
       const folder = this.drive.store.files.get(parent)
-      if (folder === undefined || (parent !== caller.user.rootId && !canSee(caller, folder))) throw fileNotFound('')
+      if (folder === undefined || (parent !== caller.user.rootId && !canSee(this.drive.store, caller, folder))) throw fileNotFound('')
     }
     return this.drive.store
       .listed()
-      .filter(file => file.space === space && canSee(caller, file) && (query?.matches(this.searchable(file, caller)) ?? true))
+      .filter(
+        file => file.space === space && canSee(this.drive.store, caller, file) && (query?.matches(this.searchable(file, caller)) ?? true),
+      )
       .sort(order)
   }
 

@@ -142,7 +142,9 @@ class Parser {
     const wanted = this.resolve(value)
     if (collection === 'owners') return file => file.owners.includes(wanted)
     this.parents.push(wanted)
-    return file => file.parents.includes(wanted)
+    // of several parents in one query Drive finds the files of some, without a word
+    const isFound = wanted === this.parents[0]
+    return file => isFound && file.parents.includes(wanted)
   }
 
   private clause(field: string): Predicate {

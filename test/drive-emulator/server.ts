@@ -30,7 +30,8 @@ async function readBody(request: IncomingMessage): Promise<{ body: Buffer; compl
   }
 }
 
-async function answerOf(backend: Backend, call: Call): Promise<Reply> {
+/** The reply to a call, errors too. */
+export async function answerOf(backend: Pick<Backend, 'handle'>, call: Call): Promise<Reply> {
   try {
     return await backend.handle(call)
   } catch (error) {
@@ -55,7 +56,7 @@ function replyOfFault(fault: FaultAction | undefined): Reply | undefined {
 }
 
 /** A copy of `bytes` with one bit turned, in the middle. */
-function turned(bytes: Buffer): Buffer {
+export function turned(bytes: Buffer): Buffer {
   const copy = Buffer.from(bytes)
   const at = Math.floor(copy.length / 2)
   if (copy.length > 0) copy[at] = (copy[at] ?? 0) ^ 1
@@ -63,7 +64,7 @@ function turned(bytes: Buffer): Buffer {
 }
 
 /** Of a multipart body the last content byte before the closing boundary turns, so that the frame stays whole. */
-function turnedUpload(call: Call): Buffer {
+export function turnedUpload(call: Pick<Call, 'kind' | 'body'>): Buffer {
   if (call.kind !== 'upload.multipart') return turned(call.body)
   const closing = call.body.lastIndexOf('\r\n--')
   const copy = Buffer.from(call.body)

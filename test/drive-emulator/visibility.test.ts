@@ -47,6 +47,21 @@ describe('what an app may see', () => {
     expect(failure(await both.update(id, { name: 'y' }))).toBe('403 appNotAuthorizedToFile')
   })
 
+  it('is what others put into its folders, too, but only the owner deletes it or moves it to the trash', async () => {
+    const all = as('drive')
+    const folder = idOf(await all.create({ name: 'shared', mimeType: FOLDER }))
+    const mine = emulator.files.get(idOf(await all.multipart({ name: 'x', parents: [folder] }, Buffer.from('x'))))!
+    const theirs = { ...mine, id: 'theirs', owner: emulator.addUser('other@example.com').email }
+    emulator.drive.store.add(theirs)
+    expect(await all.names(`'${folder}' in parents`)).toEqual(['x', 'x'])
+    expect((await all.download(theirs.id)).bytes.toString()).toBe('x')
+    expect((await all.get(`files/${theirs.id}`, { fields: 'ownedByMe' })).json).toEqual({ ownedByMe: false })
+    expect((await all.update(theirs.id, { name: 'y' })).status).toBe(200)
+    for (const refused of [await all.remove(theirs.id), await all.update(theirs.id, { trashed: true })])
+      expect(failure(refused)).toBe('403 insufficientFilePermissions')
+    expect((await all.remove(mine.id)).status).toBe(204)
+  })
+
   it('under drive.appdata is a hidden folder of its own', async () => {
     const app = as('drive.appdata drive.file')
     await app.create({ name: 'settings', parents: ['appDataFolder'] })

@@ -191,7 +191,7 @@ describe.each(Object.entries(SCENES))('a %s, one fault at every request of it', 
   testPassing(fault => atEveryRequest(LEAST_REQUESTS, nth => expectSurvived(push, fault, { nth })))
 
   test.each(['media.get', 'upload.multipart'] as const)('wrong bytes in each %s', on =>
-    atEveryRequest(1, nth => expectSurvived(push, WRONG_BYTES, { on, nth })),
+    atEveryRequest(Math.min(1, push.clean.counts[on] ?? 0), nth => expectSurvived(push, WRONG_BYTES, { on, nth })),
   )
 
   test('wrong bytes in any answer about files', () => atEveryRequest(LEAST_REQUESTS, nth => expectTold(push, { nth })))

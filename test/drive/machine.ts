@@ -4,6 +4,7 @@ import { userSource } from '../../src/auth/sources.ts'
 import { RETRY } from '../../src/commands/shared/session.ts'
 import { DRIVE_LIMITS } from '../../src/commands/shared/store.ts'
 import type { PackPolicy } from '../../src/repository/format/limits.ts'
+import { hashInName } from '../../src/repository/format/object-names.ts'
 import type { RepositoryContext } from '../../src/repository/open/open.ts'
 import { DriveStorage, type DriveStorageOptions } from '../../src/storage/drive/drive-storage.ts'
 import { LimitingStorage } from '../../src/storage/limiting.ts'
@@ -37,6 +38,7 @@ export function machine(emulator: DriveAccess, options: MachineOptions = {}): Re
     path: ['colab-escape'],
     baseUrl: emulator.url,
     fetch,
+    hashInName,
     sleep: instantly,
     random: seededRandom(seed),
     monotonic,

@@ -236,11 +236,17 @@ describe('a Drive that is down for good', () => {
   })
 })
 
-test('a folder that was trashed by its owner is not the repository any more', () =>
+test('a folder that its owner moved to the trash is named, and no other one is made until it is back', () =>
   withStart(async (emulator, sandbox) => {
-    emulator.fileAt('colab-escape')!.trashed = true
-    expectError(await sandbox.run(['pull', 'data', 'out']), 5, /holds no repository/)
+    const folder = emulator.fileAt('colab-escape')!
+    folder.trashed = true
     writeFileSync(sandbox.in('data', 'a.txt'), 'third')
+    const files = emulator.files.size
+    for (const args of [['pull', 'data', 'out'], ['log'], ['push', 'data'], ['prune'], ['check'], ['forget', 'data', '--keep-last', '1']])
+      expectError(await sandbox.run(args), 5, /The folder of drive:colab-escape lies in Drive's trash/)
+    expect((await sandbox.run(['doctor'])).stdout).toMatch(/problem +store +The folder of drive:colab-escape lies in Drive's trash/)
+    expect(emulator.files.size).toBe(files)
+    folder.trashed = false
     await sandbox.ok('push', 'data')
     await sandbox.ok('pull', 'data', 'out')
     expectSameTree(sandbox.in('out'), sandbox.in('data'))

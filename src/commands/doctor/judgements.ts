@@ -8,7 +8,7 @@ import { formatDuration, formatRemaining, plural, localTime } from '../../ui/for
 import { newerFormat } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import type { Store } from '../shared/store.ts'
-import { amountOf, EMPTY_TRASH } from '../shared/trash-report.ts'
+import { amountOf, howToEmpty } from '../shared/trash-report.ts'
 import { attention, ok, problem, type Finding } from './checks.ts'
 import { whyNotWritable } from './machine.ts'
 
@@ -107,7 +107,7 @@ export function judgeSpace({ used, limit }: Quota): Finding {
 
 export function judgeTrash(trashed: TrashedObjects): Finding {
   const message = `${amountOf(trashed)} of the repository are in Drive's trash and still take space. Versions may need some of it.`
-  return attention(message, EMPTY_TRASH)
+  return attention(message, howToEmpty(trashed))
 }
 
 /** Pitfalls of notebooks. `folder` is the current folder. */

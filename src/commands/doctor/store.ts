@@ -72,7 +72,7 @@ export function storeChecks(session: StoreSession, folder: string): DoctorCheck[
     {
       name: 'trash',
       run: async signal => {
-        if (trash === undefined) return undefined
+        if (trash === undefined || listing === undefined) return undefined
         const trashed = await findTrashedObjects(trash, { signal })
         return trashed.objects === 0 ? ok('holds nothing of the repository') : judgeTrash(trashed)
       },

@@ -3,7 +3,7 @@ import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { isUsable, noCredentials } from '../../auth/choose.ts'
 import { realPathOf } from '../../local/real-path.ts'
-import { CONFIG_NAME, isOurs } from '../../repository/format/object-names.ts'
+import { CONFIG_NAME, hashInName, isOurs } from '../../repository/format/object-names.ts'
 import { CountingStorage } from '../../storage/counting.ts'
 import type { DriveStorage } from '../../storage/drive/drive-storage.ts'
 import { FolderStorage } from '../../storage/folder.ts'
@@ -95,6 +95,7 @@ export async function connectDrive(
     path,
     baseUrl: context.endpoints.api,
     fetch: context.fetch,
+    hashInName,
     onRequest: kind => (requests[kind] = (requests[kind] ?? 0) + 1),
   })
   return { drive, requests: () => ({ ...requests }) }

@@ -7,7 +7,11 @@ export const amountOf = ({ objects, bytes }: TrashedObjects): string => `${forma
 /** Reports the repository's objects in the trash. They still count against the quota. */
 export function describeTrash(trashed: TrashedObjects): string {
   const versions = trashed.versions === 0 ? '' : `, ${plural(trashed.versions, 'version')} among them`
-  return `In Drive's trash: ${amountOf(trashed)}${versions}. ${EMPTY_TRASH}`
+  return `In Drive's trash: ${amountOf(trashed)}${versions}. ${howToEmpty(trashed)}`
 }
 
-export const EMPTY_TRASH = '`colab-escape prune --empty-trash` puts back what versions need and frees the rest.'
+/** What to do about it. */
+export function howToEmpty({ versions }: TrashedObjects): string {
+  if (versions === 0) return '`colab-escape prune --empty-trash` puts back what versions need and frees the rest.'
+  return '`colab-escape prune --empty-trash` deletes the versions there for good, puts back what others need and frees the rest. To keep them, restore them in Drive first.'
+}

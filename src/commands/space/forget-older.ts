@@ -1,9 +1,11 @@
 import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
 import type { RepositoryContext } from '../../repository/open/open.ts'
+import { listTrash, refuseTrashed } from '../../repository/prune/empty-trash.ts'
 import { forget, type ForgetResult } from '../../repository/prune/forget.ts'
 import { SAFE_GRACE_PERIODS } from '../../repository/prune/grace-periods.ts'
 import type { RetentionPolicy } from '../../repository/versions/retention.ts'
 import { isAppError } from '../../util/errors.ts'
+import type { Session } from '../shared/session.ts'
 
 /**
  * Forgets versions of a source that the rules do not keep, after a new one was saved, and frees what is due. Versions
@@ -15,8 +17,10 @@ export async function forgetOlder(
   { name, source }: { name: string; source: { root: string } },
   policy: RetentionPolicy,
   newest: StoredSnapshot | undefined,
+  trash: Session['trash'],
 ): Promise<ForgetResult | undefined> {
   try {
+    refuseTrashed(await listTrash(trash, { signal: context.signal, glance: true }))
     const request = {
       names: [name],
       source: source.root.toWellFormed(),

@@ -1,5 +1,6 @@
 import { checkName } from '../../repository/format/object-names.ts'
 import { versionLabel } from '../../repository/format/snapshot.ts'
+import { listTrash, refuseTrashed } from '../../repository/prune/empty-trash.ts'
 import { forget, type ForgottenName } from '../../repository/prune/forget.ts'
 import { SAFE_GRACE_PERIODS } from '../../repository/prune/grace-periods.ts'
 import { sourcesOf } from '../../repository/versions/retention.ts'
@@ -27,6 +28,7 @@ export async function forgetCommand(session: Session, names: string[], options: 
   const store = await chooseStore(session)
   refuseMounted(store)
   const dryRun = options.dryRun === true
+  if (!dryRun) refuseTrashed(await listTrash(session.trash, { signal: session.signal }))
   const context = session.context(store.storage, 0)
   const requested = [...new Set(names.map(checkName))]
   const result = await forget(context, { names: requested, policy: policy ?? {}, all, waits: SAFE_GRACE_PERIODS, dryRun })

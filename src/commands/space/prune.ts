@@ -1,5 +1,6 @@
-import { takeFromTrash, findTrashedObjects, type TrashedObjects } from '../../repository/prune/empty-trash.ts'
+import { listTrash, measureTrash, refuseTrashed, takeFromTrash, type TrashedObjects } from '../../repository/prune/empty-trash.ts'
 import { NO_GRACE_PERIODS, SAFE_GRACE_PERIODS } from '../../repository/prune/grace-periods.ts'
+import { removeLabelsOf } from '../../repository/prune/leftovers.ts'
 import { pruneNow } from '../../repository/prune/prune-now.ts'
 import { openForPrune, prune } from '../../repository/prune/prune.ts'
 import { plural } from '../../ui/format.ts'
@@ -24,8 +25,11 @@ export async function pruneCommand(session: Session, options: PruneOptions): Pro
   const { signal, trash } = session
   if (options.emptyTrash === true && !trash) session.console.reporter.note(`${store.storage.location} has no trash`)
   const emptied = options.emptyTrash === true && !dryRun && trash ? await takeFromTrash(trash, { signal }) : undefined
-  const trashed = emptied?.trashed ?? (await findTrashedObjects(trash, { signal }))
+  const left = emptied ? [] : await listTrash(trash, { signal })
+  if (!dryRun) refuseTrashed(left)
+  const trashed = emptied?.trashed ?? measureTrash(left)
   const opened = await openForPrune(context)
+  if (emptied) await removeLabelsOf(context, opened, emptied.versions)
   const { inventory } = opened.repository.view
   if (!inventory.hasConfig && inventory.snapshots.length === 0)
     throw new AppError('not-found', `${store.storage.location} holds no repository.`, {

@@ -109,7 +109,7 @@ async function pushOne(session: Session, store: Store, path: string, options: Pu
   noteOtherSource(session, name, source, result)
   const { unread } = result
   const forgets = policy !== undefined && result.outcome !== 'dry-run'
-  const forgotten = forgets && !unread ? await forgetOlder(context, request, policy, result.snapshot) : undefined
+  const forgotten = forgets && !unread ? await forgetOlder(context, request, policy, result.snapshot, session.trash) : undefined
   const unreadPaths = [...source.unreadable.map(({ localPath }) => localPath), ...result.reading.failedFiles]
   const requests = requestsSince(requestsBefore, store.requests())
   const receipt = describe(name, store, result, totalRequests(requests), performance.now() - started)
@@ -191,7 +191,7 @@ function kindToJson({ group: part, files, ...sizes }: GroupUsage): object {
 }
 
 function safety(store: Store, { sample, readAgain }: PushResult): string {
-  if (store.kind === 'drive') return 'Safe to disconnect: Drive confirmed every object and the version reads back.'
+  if (store.kind === 'drive') return 'Safe to disconnect: Drive has every object and confirmed its checksum.'
   if (store.mounted)
     return store.path.startsWith('/content/')
       ? 'Written to the mount: run drive.flush_and_unmount() before you leave.'

@@ -204,7 +204,7 @@ class Saver {
    */
   private async whenFull(context: RepositoryContext, store: Store, scan: Scan, error: unknown): Promise<unknown> {
     const policy = parseRetention(this.options)
-    if (policy) await forgetOlder(context, { name: this.name, source: scan.source }, policy, undefined)
+    if (policy) await forgetOlder(context, { name: this.name, source: scan.source }, policy, undefined, this.session.trash)
     if (this.full) return error
     this.full = true
     return withProposals(this.session, store, error)
@@ -224,7 +224,7 @@ class Saver {
     })
     if (policy && result.outcome === 'stored') {
       if (result.unread) context.reporter.warn("no older version is forgotten while some files can't be read")
-      else await forgetOlder(context, { name: this.name, source }, policy, result.snapshot)
+      else await forgetOlder(context, { name: this.name, source }, policy, result.snapshot, this.session.trash)
     }
     return result
   }

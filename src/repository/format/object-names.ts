@@ -155,6 +155,12 @@ export function kindOfMangled(name: string): ObjectKind | undefined {
 
 const HASHED = /^(pack|index)-([0-9a-f]{64})$|^(label|tomb)-([0-9a-f]{64})\.json$/
 
+/** The digits in an object's name with which its SHA-256 begins, in hex. Undefined for the config and others' files. */
+export function hashInName(name: string): string | undefined {
+  const hashed = HASHED.exec(name)
+  return hashed?.[2] ?? hashed?.[4] ?? SNAPSHOT.exec(name)?.[2]
+}
+
 /** True for every name that an object of a repository may have, also a damaged name. */
 export function isOurs(name: string): boolean {
   return name === CONFIG_NAME || /^(pack|index|snapshot|label|tomb|feature)-/.test(name)

@@ -1,6 +1,7 @@
 import type { StorageOptions, StoredObject } from '../../storage/storage.ts'
 import type { Trash } from '../../storage/trash.ts'
-import { isOurs } from '../format/object-names.ts'
+import { AppError } from '../../util/errors.ts'
+import { isOurs, parseSnapshotObjectName } from '../format/object-names.ts'
 
 /** Objects of a repository in the store's trash. */
 export interface TrashedObjects {
@@ -12,15 +13,23 @@ export interface TrashedObjects {
 
 const isVersion = (name: string): boolean => name.startsWith('snapshot-')
 
-async function listOurs(trash: Trash, options: StorageOptions): Promise<StoredObject[]> {
-  return (await trash.list(options)).filter(({ name }) => isOurs(name))
+/**
+ * The objects of the repository in the trash. `glance`: what this process has seen before is enough, if that costs no
+ * request.
+ */
+export async function listTrash(
+  trash: Trash | undefined,
+  { glance, ...options }: StorageOptions & { glance?: boolean } = {},
+): Promise<StoredObject[]> {
+  const objects = (await (glance === true ? trash?.glance(options) : trash?.list(options))) ?? []
+  return objects.filter(({ name }) => isOurs(name))
 }
 
 export async function findTrashedObjects(trash: Trash | undefined, options: StorageOptions = {}): Promise<TrashedObjects> {
-  return trash ? describe(await listOurs(trash, options)) : describe([])
+  return measureTrash(await listTrash(trash, options))
 }
 
-function describe(objects: readonly StoredObject[]): TrashedObjects {
+export function measureTrash(objects: readonly StoredObject[]): TrashedObjects {
   return {
     objects: objects.length,
     bytes: objects.reduce((sum, { size }) => sum + size, 0),
@@ -28,21 +37,52 @@ function describe(objects: readonly StoredObject[]): TrashedObjects {
   }
 }
 
+/**
+ * Objects that say what is needed and what is to be deleted. While some are in the trash, nobody knows what they would
+ * say once a person puts them back.
+ */
+const TELLING = /^(snapshot|label|tomb)-/
+
+/**
+ * Throws `conflict` if snapshots, labels or tombs are among the objects in the trash: what they need must not be
+ * deleted before a person has decided about them.
+ */
+export function refuseTrashed(objects: readonly StoredObject[]): void {
+  const names = [...new Set(objects.map(({ name }) => name))].filter(name => TELLING.test(name)).sort()
+  if (names.length === 0) return
+  const what = names.length === 1 ? 'An object of the repository lies' : `${names.length} objects of the repository lie`
+  throw new AppError('conflict', `${what} in the trash, so nothing was deleted: a version may be among them, or what versions need.`, {
+    hint: 'Put them back: colab-escape repair. Or delete them for good: colab-escape prune --empty-trash',
+    list: names.slice(0, MOST_NAMED),
+  })
+}
+
+const MOST_NAMED = 10
+
 /** Objects that versions may need. The rules of docs/format.md say when they may be deleted. */
 const RULED = /^(pack|index|tomb)-/
 
+export interface EmptiedTrash {
+  trashed: TrashedObjects
+  /** Ids of the packs that were put back. */
+  packs: Set<string>
+  /** The first 16 digits of the ids of versions that were deleted. */
+  versions: string[]
+}
+
 /**
  * Begins to empty a trash: deletes the versions and labels in it, and puts packs, indexes and tombs back into the
- * repository. Returns the ids of these packs. A prune that starts after this keeps the packs that versions need and
+ * repository. A prune that starts after this keeps the packs that versions need and
  * deletes the others by its rules. These rules also protect a push that listed before a pack was moved to the trash.
  */
-export async function takeFromTrash(trash: Trash, options: StorageOptions = {}): Promise<{ trashed: TrashedObjects; packs: Set<string> }> {
-  const objects = await listOurs(trash, options)
+export async function takeFromTrash(trash: Trash, options: StorageOptions = {}): Promise<EmptiedTrash> {
+  const objects = await listTrash(trash, options)
   const names = [...new Set(objects.map(({ name }) => name))]
   // tombs first: no push may use the packs that they name once these are back
   const ruled = names.filter(name => RULED.test(name)).sort((a, b) => Number(b.startsWith('tomb-')) - Number(a.startsWith('tomb-')))
   for (const name of ruled) await trash.putBack(name, options)
   for (const name of names.filter(name => !RULED.test(name))) await trash.remove(name, options)
   const packs = names.flatMap(name => /^pack-(.*)$/.exec(name)?.[1] ?? [])
-  return { trashed: describe(objects), packs: new Set(packs) }
+  const versions = names.flatMap(name => parseSnapshotObjectName({ name, size: 0, created: 0 })?.shortId ?? [])
+  return { trashed: measureTrash(objects), packs: new Set(packs), versions }
 }

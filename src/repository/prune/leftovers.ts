@@ -20,6 +20,22 @@ export async function removeLabels(
 }
 
 /**
+ * Deletes the labels of versions that a person has deleted, given by the first 16 digits of their ids, unless they are
+ * there all the same. A label that stays behind would put its version back.
+ */
+export async function removeLabelsOf(
+  { storage, signal }: RepositoryContext,
+  opened: PruneBasis,
+  versions: readonly string[],
+): Promise<void> {
+  const there = new Set(opened.repository.view.inventory.snapshots.map(({ shortId }) => shortId))
+  const gone = new Set(versions.filter(shortId => !there.has(shortId)))
+  const isOf = ({ snapshot }: DatedLabel): boolean => gone.has(snapshot.slice(0, 16))
+  for (const { id } of opened.labels.filter(isOf)) await storage.remove(labelName(id), { signal })
+  opened.labels = opened.labels.filter(label => !isOf(label))
+}
+
+/**
  * Puts versions back that another machine forgot before its listing showed the label that protects them. A forget that
  * knows a label deletes it with its version, so a label that is left was not known.
  */

@@ -127,6 +127,8 @@ class PushRun {
   /** Packs of the attempt under way. */
   private packs: PackWriter | undefined
   private totals = { newBytes: 0, storedBytes: 0 }
+  /** Late snapshots of earlier attempts, which are deleted in the end. */
+  private readonly late: StoredSnapshot[] = []
 
   constructor(context: RepositoryContext, request: PushRequest) {
     this.ahead = new ReadAheadStorage(context.storage)
@@ -148,15 +150,14 @@ class PushRun {
     refuseForeign(listed.view, this.context.storage.location)
     if (!listed.view.inventory.hasConfig) await this.request.mayCreate?.(listed.view.inventory)
     if (listed.view.inventory.empty && !this.request.dryRun) void this.ahead.prepare({ signal: this.context.signal })
-    const late: StoredSnapshot[] = []
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const end = await this.attempt(listed, attempt === 1 ? await freeSpace : undefined)
       if (end.kind === 'done') {
-        for (const { ref } of late) await this.context.storage.remove(ref.objectName)
+        for (const { ref } of this.late) await this.context.storage.remove(ref.objectName)
         return end.result
       }
       // packs that the snapshot needs are being deleted: the next attempt lists again and stores their chunks again
-      if (end.late) late.push(end.late)
+      if (end.late) this.late.push(end.late)
       listed = end.listed
     }
     throw new AppError(
@@ -184,6 +185,9 @@ class PushRun {
   private async attempt(listed: ListedView, freeSpace: FreeSpace): Promise<AttemptEnd> {
     const { storage, signal, reporter } = this.context
     const { view, unnamed } = listed
+    // the source equals the version of such a snapshot, so with it as the parent no version would be made
+    const late = new Set(this.late.map(({ ref }) => ref.objectName))
+    view.inventory.snapshots = view.inventory.snapshots.filter(({ objectName }) => !late.has(objectName))
     for (const problem of view.problems) reporter.warn(`${problem.message}; this push stores its chunks again if it needs them`)
     const adopted = await adoptPacks(storage, view, { signal })
     const repository = { storage, index: view.index, pool: this.context.pool, signal }

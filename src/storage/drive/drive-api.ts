@@ -16,9 +16,15 @@ export interface DriveFile {
   created: number
   sha256: string | undefined
   md5: string | undefined
+  /** In the trash. `by-folder`: only because a folder above it is there. */
+  trashed: boolean | 'by-folder'
 }
 
-export const FILE_FIELDS = 'id,name,size,createdTime,sha256Checksum,md5Checksum'
+export const FILE_FIELDS = 'id,name,size,createdTime,sha256Checksum,md5Checksum,trashed,explicitlyTrashed'
+
+/** Clauses of searches below a folder. */
+export const FOLDERS = `mimeType = '${FOLDER}'`
+export const FILES = `mimeType != '${FOLDER}'`
 const PAGE = 1000
 
 export function toDriveFile(file: drive_v3.Schema$File): DriveFile {
@@ -32,6 +38,7 @@ export function toDriveFile(file: drive_v3.Schema$File): DriveFile {
     created,
     sha256: file.sha256Checksum ?? undefined,
     md5: file.md5Checksum ?? undefined,
+    trashed: file.trashed === true && (file.explicitlyTrashed === false ? 'by-folder' : true),
   }
 }
 
@@ -80,21 +87,34 @@ export class DriveApi {
     }
   }
 
-  /** All files in any of `parents`, and Drive's clock (ms, truncated to the second) when it answered the first page. */
+  /**
+   * The files and folders in any of `parents` that meet the clause `filter`, and Drive's clock (ms, truncated to the
+   * second) when it answered the first page. Asks for one parent at a time: for several in one query Drive answers with
+   * a part of them, or with nothing.
+   */
   async listChildren(
     parents: readonly string[],
-    { foldersOnly, trashed = false }: { foldersOnly: boolean; trashed?: boolean },
+    filter: string,
     signal?: AbortSignal,
   ): Promise<{ files: DriveFile[]; date: number | undefined }> {
-    const anyParent = parents.map(id => `'${id}' in parents`).join(' or ')
-    const q = `(${anyParent}) and trashed = ${trashed}${foldersOnly ? ` and mimeType = '${FOLDER}'` : ` and mimeType != '${FOLDER}'`}`
+    const files: DriveFile[] = []
+    let firstDate: number | undefined
+    for (const parent of parents) {
+      const children = await this.listChildrenOf(parent, filter, signal)
+      firstDate ??= children.date
+      files.push(...children.files)
+    }
+    return { files, date: firstDate }
+  }
+
+  private async listChildrenOf(parent: string, filter: string, signal: AbortSignal | undefined) {
     const files: DriveFile[] = []
     let firstDate: number | undefined
     let pageToken: string | undefined
     do {
       const { data, date } = await this.run('files.list', 'list the folder', signal, drive =>
         drive.files.list({
-          q,
+          q: `'${parent}' in parents and ${filter}`,
           fields: `nextPageToken,files(${FILE_FIELDS})`,
           pageSize: PAGE,
           supportsAllDrives: true,

@@ -71,6 +71,8 @@ export function driveError({ status, reason, message, retryAfterMs }: ErrorAnswe
 }
 
 const FORBIDDEN_HINTS: Readonly<Record<string, string>> = {
+  insufficientFilePermissions:
+    'Only the owner of a file may delete it: check with which account you are logged in (colab-escape auth status).',
   dailyLimitExceeded: 'The daily limit of this client id is used up: try again tomorrow, or use a client id of your own (auth setup).',
   accessNotConfigured:
     "Enable the Drive API in the OAuth client's project (https://console.cloud.google.com/apis/library/drive.googleapis.com), wait a minute, and run the same command again.",

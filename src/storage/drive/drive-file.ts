@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { AppError } from '../../util/errors.ts'
 import { persist, type RetryOptions } from '../retrying.ts'
 import type { Downloader } from './download.ts'
-import type { DriveApi, DriveFile } from './drive-api.ts'
+import { FILES, type DriveApi, type DriveFile } from './drive-api.ts'
 import { DriveFileWriter, type Persist } from './drive-file-writer.ts'
 import type { DriveFolders } from './folders.ts'
 import type { IdPool } from './id-pool.ts'
@@ -50,8 +50,7 @@ export class OrdinaryDriveFile {
   existing(signal?: AbortSignal): Promise<DriveFile[]> {
     return this.persist('list', signal, async () => {
       const { ids } = await this.parts.folders.find(signal)
-      if (ids.length === 0) return []
-      const { files } = await this.parts.api.listChildren(ids, { foldersOnly: false }, signal)
+      const { files } = await this.parts.api.listChildren(ids, `trashed = false and ${FILES}`, signal)
       return files.filter(file => file.name === this.name).sort((a, b) => b.created - a.created)
     })
   }

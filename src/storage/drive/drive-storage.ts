@@ -8,13 +8,15 @@ import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { sha256Hex } from '../../util/hash.ts'
 import { sleep as realSleep, type Sleep } from '../../util/waiting.ts'
-import { badRange, conflict, notFound } from '../errors.ts'
+import { badRange, conflict, notFound, readsBackDifferently } from '../errors.ts'
 import { checkEntryName, checkName, checkSize, resolveRange } from '../object-checks.ts'
 import type { RetryOptions } from '../retrying.ts'
 import { isEntryName } from '../storage.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from '../storage.ts'
 import { Downloader } from './download.ts'
-import { DriveApi, type DriveFile } from './drive-api.ts'
+import { confirmStored, findNow, folderInTrash } from './confirm.ts'
+import { Copies, type HashInName } from './copies.ts'
+import { DriveApi, FILES, type DriveFile } from './drive-api.ts'
 import { OrdinaryDriveFile, PIECES, type DriveFileServices, type PieceSizes } from './drive-file.ts'
 import { DriveHttp, type AccessTokens } from './drive-http.ts'
 import { DriveTrash } from './drive-trash.ts'
@@ -40,6 +42,8 @@ export interface DriveStorageOptions {
   onRequest?: (operation: string) => void
   /** Bytes per request for ordinary files. */
   pieces?: PieceSizes
+  /** Tells a good copy of an object from a damaged one of the same name. */
+  hashInName?: HashInName
 }
 
 /** Silence (ms) after which a connection counts as dead. */
@@ -58,11 +62,11 @@ export class DriveStorage implements Storage {
   private readonly downloader: Downloader
   private readonly parts: DriveFileServices
   private readonly now: () => number
-  /**
-   * Copies of each name, oldest first, from the last listing and from this process. Undefined before the first listing.
-   */
-  private files: Map<string, DriveFile[]> | undefined
-  private readonly stored = new Map<string, DriveFile[]>()
+  private readonly copies: Copies
+  /** Drive's clock when the last listing began, ms since 1970. */
+  private listedAt = 0
+  /** What the last `confirm` has seen in the trash. */
+  private inTrash: readonly DriveFile[] | undefined
 
   constructor(options: DriveStorageOptions) {
     const sleep = options.sleep ?? realSleep
@@ -78,6 +82,7 @@ export class DriveStorage implements Storage {
       ...(options.onRequest === undefined ? {} : { onRequest: options.onRequest }),
     })
     const { baseUrl } = options
+    this.copies = new Copies(options.hashInName ?? (() => undefined))
     this.api = new DriveApi(http, baseUrl)
     this.ids = new IdPool(this.api)
     this.folders = new DriveFolders(this.api, this.ids, options.path)
@@ -100,48 +105,39 @@ export class DriveStorage implements Storage {
   }
 
   trash(retry: RetryOptions): DriveTrash {
-    return new DriveTrash(this.api, this.folders, this.location, retry)
+    return new DriveTrash(this.api, this.folders, this.location, retry, () => this.inTrash)
   }
 
   async list({ signal }: StorageOptions = {}): Promise<Listing> {
     throwIfAborted(signal)
-    const { ids, date } = await this.folders.find(signal)
-    const asOf = date ?? this.now()
-    const { files } = ids.length > 0 ? await this.api.listChildren(ids, { foldersOnly: false }, signal) : { files: [] }
-    this.files = new Map()
-    for (const file of files) {
-      if (!isEntryName(file.name)) continue
-      const copies = this.files.get(file.name)
-      if (copies) copies.push(file)
-      else this.files.set(file.name, [file])
-    }
-    for (const copies of this.files.values()) copies.sort((a, b) => a.created - b.created || (a.id < b.id ? -1 : 1))
-    const objects = [...this.files].map(([name, [file]]) => ({
-      name,
-      size: file!.size,
-      created: file!.created,
-      ...(file!.sha256 === undefined ? {} : { sha256: file!.sha256 }),
-    }))
-    return { asOf, objects }
+    this.copies.beginListing()
+    const { ids, date, isTrashed } = await this.folders.find(signal)
+    if (isTrashed) throw folderInTrash(this.location)
+    this.listedAt = date ?? this.now()
+    const { files } = await this.api.listChildren(ids, `trashed = false and ${FILES}`, signal)
+    this.copies.endListing(files.filter(({ name }) => isEntryName(name)))
+    return { asOf: this.listedAt, objects: this.copies.objects() }
   }
 
+  /** Reads the best copy that is there and arrives whole. */
   async get(name: string, range?: ByteRange, { signal }: StorageOptions = {}): Promise<Uint8Array> {
     throwIfAborted(signal)
     checkEntryName(name)
-    for (const file of await this.copiesOf(name, signal)) {
+    if (this.copies.of(name).length === 0) await this.list({ signal })
+    let failure: AppError | undefined
+    for (const file of this.copies.of(name)) {
       const { start, end } = resolveRange(name, file.size, range)
       try {
         const bytes = await this.downloader.download(file.id, name, start, end, file.size, signal)
-        if (bytes.length === file.size && file.sha256 !== undefined && sha256Hex(bytes) !== file.sha256)
-          throw new AppError('unavailable', `${name} was damaged on its way from Drive.`, { hint: 'Run the same command again.' })
-        return bytes
+        if (bytes.length !== file.size || file.sha256 === undefined || sha256Hex(bytes) === file.sha256) return bytes
+        failure ??= new AppError('unavailable', `${name} was damaged on its way from Drive.`, { hint: 'Run the same command again.' })
       } catch (error) {
         if (isAppError(error, 'bad-range')) throw badRange(name, file.size, range)
         if (!isAppError(error, 'not-found')) throw error
-        this.forget(name, file)
+        this.copies.forget(file)
       }
     }
-    throw notFound(name, this.location)
+    throw failure ?? notFound(name, this.location)
   }
 
   async put(name: string, bytes: Uint8Array, { signal }: StorageOptions = {}): Promise<{ created: number }> {
@@ -163,8 +159,20 @@ export class DriveStorage implements Storage {
       throw new AppError('unavailable', `${name} was damaged on its way to Drive.`, { hint: 'Run the same command again.' })
     }
     this.ids.release(name)
-    this.stored.set(name, [...(this.stored.get(name) ?? []), file])
+    this.copies.add(file)
     return { created: file.created }
+  }
+
+  /**
+   * Confirms that this object, and all that was listed or stored since the last listing, is there and not in the trash.
+   */
+  async confirm(name: string, bytes: Uint8Array, { signal }: StorageOptions = {}): Promise<void> {
+    throwIfAborted(signal)
+    const { api, copies, location, listedAt } = this
+    const { stored, inTrash } = await confirmStored(name, { api, copies, folders: this.folders.known, location, listedAt, signal })
+    this.inTrash = inTrash
+    if (stored.length === 0) throw notFound(name, location)
+    if (!stored.some(file => matches(file, bytes))) throw readsBackDifferently(name, location)
   }
 
   /** Adds sizes to the error: Drive says that it is full, but not how full. */
@@ -189,24 +197,23 @@ export class DriveStorage implements Storage {
       return await this.uploader.upload(target, bytes, signal)
     } catch (error) {
       if (!isAppError(error, 'conflict')) throw error
-      return await this.api.getFile(target.id, signal).catch((gone: unknown) => {
-        if (!isAppError(gone, 'not-found')) throw gone
-        this.ids.release(target.name)
-        throw new AppError('unavailable', `${target.name} must be sent to Drive again.`, { hint: 'Run the same command again.' })
-      })
+      const file = await findNow(this.api, target, signal)
+      if (file?.trashed === false) return file
+      this.ids.release(target.name)
+      throw new AppError('unavailable', `${target.name} must be sent to Drive again.`, { hint: 'Run the same command again.' })
     }
   }
 
-  /** Does not trust a listing: a copy counts only if Drive confirms it now, by its id. */
+  /**
+   * Does not trust a listing: a copy counts only if Drive confirms it now, by its id. A damaged copy does not keep the
+   * promised bytes from being stored beside it.
+   */
   private async present(name: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<{ created: number } | undefined> {
-    for (const { id } of this.known(name)) {
-      try {
-        const file = await this.api.getFile(id, signal)
-        if (matches(file, bytes)) return { created: file.created }
-        throw conflict(name, this.location)
-      } catch (error) {
-        if (!isAppError(error, 'not-found')) throw error
-      }
+    for (const copy of this.copies.of(name)) {
+      const file = await findNow(this.api, copy, signal)
+      if (file?.trashed !== false) continue
+      if (matches(file, bytes)) return { created: file.created }
+      if (!this.copies.arePromised(name, bytes)) throw conflict(name, this.location)
     }
     return undefined
   }
@@ -214,10 +221,9 @@ export class DriveStorage implements Storage {
   async remove(name: string, { signal }: StorageOptions = {}): Promise<void> {
     throwIfAborted(signal)
     checkEntryName(name)
-    if (this.known(name).length === 0) await this.list({ signal })
-    for (const file of this.known(name)) await this.deleteCopy(file, signal)
-    this.files?.delete(name)
-    this.stored.delete(name)
+    if (this.copies.of(name).length === 0) await this.list({ signal })
+    for (const file of this.copies.of(name)) await this.deleteCopy(file, signal)
+    this.copies.forgetAll(name)
   }
 
   async quota({ signal }: StorageOptions = {}): Promise<Quota> {
@@ -235,24 +241,6 @@ export class DriveStorage implements Storage {
       await this.api.deleteFile(file.id, signal)
     } catch (error) {
       if (!isAppError(error, 'not-found')) throw error
-    }
-  }
-
-  private known(name: string): DriveFile[] {
-    const listed = this.files?.get(name) ?? []
-    const own = (this.stored.get(name) ?? []).filter(file => !listed.some(other => other.id === file.id))
-    return [...listed, ...own]
-  }
-
-  private async copiesOf(name: string, signal: AbortSignal | undefined): Promise<DriveFile[]> {
-    if (this.known(name).length === 0) await this.list({ signal })
-    return this.known(name)
-  }
-
-  private forget(name: string, file: DriveFile): void {
-    for (const map of [this.files, this.stored]) {
-      const copies = map?.get(name)?.filter(other => other.id !== file.id)
-      if (copies) map!.set(name, copies)
     }
   }
 }

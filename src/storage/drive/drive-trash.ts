@@ -2,37 +2,46 @@ import { isAppError } from '../../util/errors.ts'
 import { persist, type RetryOptions } from '../retrying.ts'
 import { isEntryName, type StorageOptions, type StoredObject } from '../storage.ts'
 import type { Trash } from '../trash.ts'
-import type { DriveApi, DriveFile } from './drive-api.ts'
+import { folderInTrash } from './confirm.ts'
+import { FILES, type DriveApi, type DriveFile } from './drive-api.ts'
 import type { DriveFolders } from './folders.ts'
 
 /**
- * Files of one folder that are in Drive's trash. Ignores them if the folder itself is trashed. Never reads or changes
- * anything else in the trash.
+ * Files of one folder that are in Drive's trash. If the folder itself is there, `list` throws `not-found`. Never reads
+ * or changes anything else in the trash.
  */
 export class DriveTrash implements Trash {
   private readonly api: DriveApi
   private readonly folders: DriveFolders
   private readonly location: string
   private readonly retry: RetryOptions
+  private readonly shown: () => readonly DriveFile[] | undefined
   /** Copies of each name, from the last listing. */
   private files = new Map<string, DriveFile[]>()
 
-  constructor(api: DriveApi, folders: DriveFolders, location: string, retry: RetryOptions) {
+  /** `shown`: what is in the trash by a request that was made anyway. Undefined if there was none. */
+  constructor(api: DriveApi, folders: DriveFolders, location: string, retry: RetryOptions, shown: () => readonly DriveFile[] | undefined) {
     this.api = api
     this.folders = folders
     this.location = location
     this.retry = retry
+    this.shown = shown
+  }
+
+  async glance(options: StorageOptions = {}): Promise<StoredObject[]> {
+    return this.shown()?.map(toObject) ?? this.list(options)
   }
 
   async list({ signal }: StorageOptions = {}): Promise<StoredObject[]> {
     const files = await this.persist('list', '', signal, async () => {
-      const { ids } = await this.folders.find(signal)
-      return ids.length === 0 ? [] : (await this.api.listChildren(ids, { foldersOnly: false, trashed: true }, signal)).files
+      const { ids, isTrashed } = await this.folders.find(signal)
+      if (isTrashed) throw folderInTrash(this.location)
+      return (await this.api.listChildren(ids, `trashed = true and ${FILES}`, signal)).files
     })
     this.files = new Map()
     for (const file of files.filter(({ name }) => isEntryName(name)))
       this.files.set(file.name, [...(this.files.get(file.name) ?? []), file])
-    return files.filter(({ name }) => this.files.has(name)).map(({ name, size, created }) => ({ name, size, created }))
+    return files.filter(({ name }) => this.files.has(name)).map(toObject)
   }
 
   putBack(name: string, { signal }: StorageOptions = {}): Promise<void> {
@@ -60,3 +69,5 @@ export class DriveTrash implements Trash {
     return persist({ kind, name, location: this.location, signal }, this.retry, call)
   }
 }
+
+const toObject = ({ name, size, created }: DriveFile): StoredObject => ({ name, size, created })

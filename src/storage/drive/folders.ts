@@ -1,5 +1,6 @@
 import { isAppError } from '../../util/errors.ts'
-import { ROOT, type DriveApi, type DriveFile } from './drive-api.ts'
+import { compareAge } from './copies.ts'
+import { FOLDERS, ROOT, type DriveApi, type DriveFile } from './drive-api.ts'
 import type { IdPool } from './id-pool.ts'
 
 /**
@@ -23,26 +24,37 @@ export class DriveFolders {
     this.path = path
   }
 
+  /** Ids of the folders, the oldest first, as far as they are known. */
+  get known(): string[] {
+    return this.path.length === 0 ? [ROOT] : (this.found ?? []).map(file => file.id)
+  }
+
   /**
    * Finds all duplicates by listing their parent, because queries by name lag behind. `date` is Drive's clock before
-   * their children are listed.
+   * their children are listed. `isTrashed`: there is none, but one lies in the trash, or one of the folders above does.
    */
-  async find(signal?: AbortSignal): Promise<{ ids: string[]; date: number | undefined }> {
-    if (this.path.length === 0) return { ids: [ROOT], date: undefined }
+  async find(signal?: AbortSignal): Promise<{ ids: string[]; date: number | undefined; isTrashed: boolean }> {
+    if (this.path.length === 0) return { ids: [ROOT], date: undefined, isTrashed: false }
     let parents = [ROOT]
     let date: number | undefined
     let found: DriveFile[] = []
+    let gone: DriveFile[] = []
+    let isAboveTrashed = false
     for (const [depth, name] of this.path.entries()) {
-      const children = await this.api.listChildren(parents, { foldersOnly: true }, signal)
+      const children = await this.api.listChildren(parents, FOLDERS, signal)
       date = children.date
-      found = children.files.filter(file => file.name === name).sort((a, b) => a.created - b.created || (a.id < b.id ? -1 : 1))
+      const named = children.files.filter(file => file.name === name).sort(compareAge)
+      found = named.filter(({ trashed }) => trashed === false)
+      gone = named.filter(({ trashed }) => trashed !== false)
       if (found.length === 0) this.missing = { parent: parents[0]!, names: this.path.slice(depth) }
       parents = found.map(file => file.id)
-      if (parents.length === 0) break
+      if (parents.length > 0) continue
+      isAboveTrashed = gone.length > 0 && depth < this.path.length - 1
+      break
     }
-    const made = this.found?.filter(file => !found.some(other => other.id === file.id)) ?? []
-    this.found = parents.length === 0 ? made : [...found, ...made]
-    return { ids: this.found.map(file => file.id), date }
+    const made = isAboveTrashed ? [] : (this.found ?? []).filter(({ id }) => ![...found, ...gone].some(other => other.id === id))
+    this.found = [...found, ...made]
+    return { ids: this.known, date, isTrashed: this.found.length === 0 && gone.length > 0 }
   }
 
   /** The folder to write to. Creates missing folders of the path. */

@@ -122,6 +122,22 @@ test('the constants keep the promise that safety rests on', () => {
   expect(COMMIT_WINDOW_MS + 2 * LISTING_LAG_MS).toBeLessThan(GRACE_MS)
 })
 
+test('rule 5: a late version that only tombed packs complete is not what a later attempt equals: the push makes another one, which stays', () =>
+  withBench(async bench => {
+    const packs = await bench.changedAfterPush()
+    const { outcome, snapshot } = await bench.push(
+      once(putting('snapshot-'), () => {
+        void bench.bury(packs)
+        bench.now += COMMIT_WINDOW_MS + MINUTE
+      }),
+    )
+    expect(outcome).toBe('stored')
+    expect(await bench.names('snapshot-')).toContain(snapshot!.ref.objectName)
+    expect(await bench.names('snapshot-')).toHaveLength(2)
+    bench.remove(packs)
+    await bench.expectExact()
+  }))
+
 describe('rules 3 and 6: tombs', () => {
   test('readers use a tombed pack, writers never: what it holds is stored again', () =>
     withBench(async bench => {

@@ -276,6 +276,7 @@ test('objects in the trash are put back, tombs first', () =>
     for (const name of trashed.keys()) await store.memory.remove(name)
     const order: string[] = []
     const trash = {
+      glance: () => Promise.resolve([]),
       list: () => Promise.resolve([...trashed.keys(), 'letter.txt'].map(name => ({ name, size: 1, created: 0 }))),
       putBack: (name: string) => {
         order.push(name)
