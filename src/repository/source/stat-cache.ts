@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Fingerprint } from '../../local/fingerprint.ts'
 import { replaceFile } from '../../local/replace-file.ts'
 import { errnoOf, messageOf } from '../../util/errors.ts'
+import { makeFolder, realFileSystem, type FileSystem } from '../../util/file-system.ts'
 import type { Reporter } from '../../util/reporter.ts'
 
 /**
@@ -61,15 +60,18 @@ export class StatCache implements FileStates {
   /** Whether the file exists and is undamaged. */
   private isLoaded = false
   private keptFiles = 0
+  private readonly fileSystem: FileSystem
 
-  constructor(file: string) {
+  constructor(file: string, fileSystem = realFileSystem) {
     this.file = file
+    this.fileSystem = fileSystem
   }
 
   async load(reporter: Reporter): Promise<void> {
     const hash = createHash('sha256')
     try {
-      const lines = createInterface({ input: createReadStream(this.file), crlfDelay: Infinity })
+      const file = await this.fileSystem.promises.open(this.file)
+      const lines = createInterface({ input: file.createReadStream(), crlfDelay: Infinity })
       for await (const line of lines) {
         // the last line is a string, all others are arrays
         if (line.startsWith('"')) {
@@ -121,8 +123,9 @@ export class StatCache implements FileStates {
   async save(reporter: Reporter): Promise<void> {
     if (this.isLoaded && this.recorded.size === 0 && this.keptFiles === this.files.size) return
     try {
-      await mkdir(dirname(this.file), { recursive: true })
-      await replaceFile(this.file, this.pieces())
+      const { fileSystem } = this
+      makeFolder(dirname(this.file), { fileSystem })
+      await replaceFile(this.file, this.pieces(), { fileSystem })
     } catch (error) {
       reporter.detail(`the cache of file states ${this.file} can't be written (${messageOf(error)})`)
     }
