@@ -33,6 +33,8 @@ const COARSE_TICK_MS = 10
  */
 export class FolderStorage implements Storage {
   readonly location: string
+  /** False once the medium could not sync the folder. */
+  isSynced = true
   private readonly now: () => number
   private readonly fileSystem: FileSystem
 
@@ -95,7 +97,7 @@ export class FolderStorage implements Storage {
         if (!isSystemError(error, ['ENOENT'])) throw error
       }
       // also when it was absent: an earlier removal may have failed at this step
-      await syncFolder(this.location, this.fileSystem).catch((error: unknown) => {
+      await this.sync().catch((error: unknown) => {
         if (!isSystemError(error, ['ENOENT'])) throw error
       })
     })
@@ -158,6 +160,10 @@ export class FolderStorage implements Storage {
       }
       return removed
     })
+  }
+
+  private async sync(): Promise<void> {
+    if (!(await syncFolder(this.location, this.fileSystem))) this.isSynced = false
   }
 
   private path(name: string): string {
@@ -229,7 +235,7 @@ export class FolderStorage implements Storage {
     if (!stats.isFile() || stats.size !== bytes.length) throw conflict(name, this.location)
     if (!equalBytes(await this.read(name, undefined, options), bytes)) throw conflict(name, this.location)
     // the writer that renamed it may not have made the name durable yet
-    await syncFolder(this.location, this.fileSystem)
+    await this.sync()
     return { created: Math.floor(stats.ctimeMs) }
   }
 
@@ -247,7 +253,7 @@ export class FolderStorage implements Storage {
     try {
       await this.fileSystem.promises.rename(temporary, this.path(name))
       const { ctimeMs } = await this.fileSystem.promises.lstat(this.path(name))
-      await syncFolder(this.location, this.fileSystem)
+      await this.sync()
       return { created: Math.floor(ctimeMs) }
     } catch (error) {
       if (!isSystemError(error, ['ENOENT'])) throw error

@@ -132,7 +132,7 @@ function safety(store: Store): string {
     return store.path.startsWith('/content/')
       ? 'Written to the mount: run drive.flush_and_unmount() before you leave.'
       : 'Written to the mounted Drive: let Google Drive upload it before you shut this machine down.'
-  return 'Everything is synced to the disk, and the version reads back.'
+  return store.folder.isSynced ? 'Everything is synced to the disk, and the version reads back.' : 'The version reads back.'
 }
 
 function newContent(bytes: number, newBytes: number, storedBytes: number): string {
