@@ -24,7 +24,7 @@ import { makeTree, pictureOf, type TreeNode } from '../helpers/trees.ts'
 
 type Tree = Record<string, TreeNode>
 
-const model = network(1, [2000, 1100])
+const model = network(1, [1100])
 
 /** States of a source, one after the other. Each has new files, changed ones and fewer of the old ones. */
 const TREES: readonly Tree[] = [
@@ -52,7 +52,7 @@ const TREES: readonly Tree[] = [
 ]
 
 /** Packs of a few thousand bytes, so that a small source makes several. */
-const packPolicy = { ...PACK_POLICY, firstBytes: 2500, bytes: 2500, indexEveryBytes: 8000 }
+const packPolicy = { ...PACK_POLICY, firstBytes: 6000, bytes: 6000, indexEveryBytes: 10_000 }
 
 /** Makes all states of the source below `root`, a minute old, and returns their folders. */
 export function makeSources(root: string): string[] {
@@ -75,8 +75,16 @@ export function contextFor(store: string, fileSystem: FileSystem): RepositoryCon
   return { ...contextOf(new FolderStorage(store, { fileSystem }), { packPolicy }), fileSystem }
 }
 
-/** A push with the caches that the command has. The clock is ahead, so that all files count as settled. Returns the id. */
-export async function pushWithCaches(context: RepositoryContext, source: string, cacheFolder: string, fileSystem: FileSystem): Promise<string> {
+/**
+ * A push with the caches that the command has. Returns the version's id. The clock is ahead, so that all files count as
+ * settled.
+ */
+export async function pushWithCaches(
+  context: RepositoryContext,
+  source: string,
+  cacheFolder: string,
+  fileSystem: FileSystem,
+): Promise<string> {
   const cache = new StatCache(join(cacheFolder, 'files', 'source.jsonl'), fileSystem)
   await cache.load(silentReporter)
   const later = { ...context, surroundings: { ...surroundings(), now: () => Date.now() + 60_000, monotonic: () => performance.now() } }

@@ -13,7 +13,17 @@ import { Recorded, type Omission } from '../helpers/file-system/recorded.ts'
 import { contextOf, pushFolder } from '../helpers/in-process.ts'
 import { seededNoise, seededRandom } from '../helpers/seeded.ts'
 import { makeTree } from '../helpers/trees.ts'
-import { contentsOfFolder, contentsOfVersions, contextFor, forgetOlder, makeSources, pruneNow, pullTo, pushWithCaches, show } from './commands.ts'
+import {
+  contentsOfFolder,
+  contentsOfVersions,
+  contextFor,
+  forgetOlder,
+  makeSources,
+  pruneNow,
+  pullTo,
+  pushWithCaches,
+  show,
+} from './commands.ts'
 
 const LONG_MS = 120_000
 /** Nothing waits for a disk in these tests. */
@@ -36,8 +46,8 @@ const newPath = (): string => join(root, `${++folders}`)
 type Look = (path: string, done: number) => Promise<void>
 
 /**
- * Cuts the power after every event of a recording, `each` times, with other luck each time. Looks at each disk that this
- * makes once for every number in `ends` that the events have reached. Returns how often the power was cut.
+ * Cuts the power after every event of a recording, `each` times, with other luck each time. Looks once at each disk
+ * that this makes between two `ends`. Returns how often the power was cut.
  */
 async function cutPower(recorded: Recorded, each: number, ends: readonly number[], look: Look): Promise<number> {
   const chance = seededRandom(recorded.events.length)
@@ -108,7 +118,9 @@ async function recordStore(omission?: Omission): Promise<{ recorded: Recorded; p
 function expectVersions(found: ReadonlyMap<string, string>, count: number, forgetting: boolean): void {
   const contents = [...found.values()]
   for (const state of sources.keys()) {
-    const made = STEPS.flatMap(({ makes }, step) => (step < count && makes === state && !(forgetting && FORGOTTEN.includes(step)) ? [step] : []))
+    const made = STEPS.flatMap(({ makes }, step) =>
+      step < count && makes === state && !(forgetting && FORGOTTEN.includes(step)) ? [step] : [],
+    )
     const there = contents.filter(content => content === contentsOf[state]).length
     expect(there, `versions of source ${state}`).toBeGreaterThanOrEqual(made.length)
   }
@@ -137,9 +149,13 @@ describe('a power loss at any call', () => {
     LONG_MS,
   )
 
-  test.each(['file syncs', 'folder syncs'] as const)('would be noticed without the %s of the store', async omission => {
-    await expect(tryStore(omission)).rejects.toThrow(/after \d+ of/)
-  }, LONG_MS)
+  test.each(['file syncs', 'folder syncs'] as const)(
+    'would be noticed without the %s of the store',
+    async omission => {
+      await expect(tryStore(omission)).rejects.toThrow(/after \d+ of/)
+    },
+    LONG_MS,
+  )
 })
 
 /** A store with a version of each source, and of one with a file that is large enough to be resumed. */
@@ -186,9 +202,13 @@ describe('a power loss at any call of a pull', () => {
     LONG_MS,
   )
 
-  test.each(['file syncs', 'folder syncs'] as const)('would be noticed without the %s', async omission => {
-    await expect(tryPulls(omission)).rejects.toThrow(/after \d+ of/)
-  }, LONG_MS)
+  test.each(['file syncs', 'folder syncs'] as const)(
+    'would be noticed without the %s',
+    async omission => {
+      await expect(tryPulls(omission)).rejects.toThrow(/after \d+ of/)
+    },
+    LONG_MS,
+  )
 })
 
 /** What a run of pushes leaves in its caches; the source lies at one path, as a training's does. */

@@ -225,8 +225,8 @@ export class FileWriter {
   }
 }
 
-/** For a file whose content does not count any more, or not yet. */
-function closeQuietly(fd: number, fileSystem: FileSystem): void {
+/** For a file or folder whose content does not count any more, is synced, or will be opened again. */
+export function closeQuietly(fd: number, fileSystem: FileSystem): void {
   try {
     fileSystem.closeSync(fd)
   } catch {

@@ -7,7 +7,7 @@ import { makeFolder, realFileSystem, syncFile, syncFolder, type FileSystem } fro
 import { fsPath } from '../../util/paths.ts'
 import { SideBySide } from '../../util/side-by-side.ts'
 import type { DirectoryEntry, SymlinkEntry } from '../format/manifest.ts'
-import { isStill, writeError } from './file-writer.ts'
+import { closeQuietly, isStill, writeError } from './file-writer.ts'
 
 const SYNCED_AT_ONCE = 16
 
@@ -137,7 +137,7 @@ export class LocalChanges {
     } catch (error) {
       throw writeError(error, localPath)
     } finally {
-      this.fileSystem.closeSync(fd)
+      closeQuietly(fd, this.fileSystem)
     }
   }
 

@@ -10,7 +10,7 @@ export interface Call {
 }
 
 export interface Interceptor {
-  /** Called before the call is made. What it throws is the call's error. */
+  /** Called before the call is made. What it throws is the call's error. A `close` that fails has closed the file. */
   before?: (call: Call) => void
   /** Called when the call has succeeded. */
   after?: (call: Call, result: unknown) => void
@@ -46,7 +46,12 @@ export function intercepted({ before, after, skipsSyncs = false }: Interceptor):
     const plain = name.replace(/Sync$/, '')
     return (...args) => {
       const call = callOf(plain, args)
-      before?.(call)
+      try {
+        before?.(call)
+      } catch (error) {
+        if (plain === 'close') real[name]!(...args)
+        throw error
+      }
       const result = real[name]!(...args)
       if (plain === 'open') paths.set(result, call.path)
       after?.(call, result)
@@ -81,7 +86,12 @@ export function intercepted({ before, after, skipsSyncs = false }: Interceptor):
         if (name === undefined) return method
         return async (...args: unknown[]) => {
           const call: Call = { name, path, args: [handle.fd, ...args] }
-          before?.(call)
+          try {
+            before?.(call)
+          } catch (error) {
+            if (name === 'close') await method(...args)
+            throw error
+          }
           const result = name === 'fsync' && skipsSyncs ? undefined : await method(...args)
           after?.(call, result)
           return result

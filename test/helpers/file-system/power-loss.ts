@@ -12,8 +12,8 @@ type Write = Extract<Event, { type: 'write' | 'truncate' }>
 export type Luck = 'all' | 'nothing' | 'chance'
 
 /**
- * The disk after a power loss when `done` events had happened. Of the events that no sync covers, changes of entries are
- * there or not, each for itself, and writes of a file are there, missing, cut off, or zeros of the same length.
+ * The disk after a power loss when `done` events had happened. Of the events that no sync covers, changes of entries
+ * are there or not, each for itself, and writes of a file are there, missing, cut off, or zeros of the same length.
  */
 export function diskAfterPowerLoss(recorded: Recorded, done: number, luck: Luck, chance: Chance): Disk {
   const synced = new Map<Item, number>()
@@ -24,8 +24,7 @@ export function diskAfterPowerLoss(recorded: Recorded, done: number, luck: Luck,
   const isCovered = (item: Item, number: number): boolean => number < (synced.get(item) ?? 0)
 
   for (const [number, event] of events.entries()) {
-    if (event.type === 'write' || event.type === 'truncate')
-      writes.set(event.file, [...(writes.get(event.file) ?? []), [number, event]])
+    if (event.type === 'write' || event.type === 'truncate') writes.set(event.file, [...(writes.get(event.file) ?? []), [number, event]])
     else if (event.type === 'entries') {
       const isThere = luck === 'all' || (luck === 'chance' && chance() < 0.5)
       for (const { folder, name, item } of event.changes) {
@@ -45,7 +44,7 @@ export function diskAfterPowerLoss(recorded: Recorded, done: number, luck: Luck,
       const all = writes.get(item) ?? []
       const safe = all.filter(([number]) => isCovered(item, number)).map(([, write]) => write)
       const lost = all.slice(safe.length).map(([, write]) => write)
-      const before = recorded.contents.get(item as never) ?? Buffer.alloc(0)
+      const before = recorded.contents.get(item) ?? Buffer.alloc(0)
       disk.set(path, { file: contentOf(before, [...safe, ...whatIsLeft(lost, luck, chance)]) })
     } else {
       if (path !== '') disk.set(path, 'folder')
@@ -89,7 +88,9 @@ function contentOf(before: Buffer, writes: readonly Write[]): Buffer {
 export function hashOfDisk(disk: Disk): string {
   const hash = createHash('sha1')
   for (const [path, item] of [...disk].sort(([a], [b]) => (a < b ? -1 : 1)))
-    hash.update(`${JSON.stringify([path, item === 'folder' ? item : 'link' in item ? item : item.file.length])}\n`).update(item !== 'folder' && 'file' in item ? item.file : '')
+    hash
+      .update(`${JSON.stringify([path, item === 'folder' ? item : 'link' in item ? item : item.file.length])}\n`)
+      .update(item !== 'folder' && 'file' in item ? item.file : '')
   return hash.digest('hex')
 }
 

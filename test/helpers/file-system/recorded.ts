@@ -126,7 +126,7 @@ export class Recorded {
     }
   }
 
-  /** `write(bytes, offset, length, position)`, `writeSync` with the same, or `writeFile(text)` at the current position. */
+  /** `write(bytes, offset, length, position)`, also of `writeSync`, or `writeFile(text)` where the last one ended. */
   private noteWrite(item: Item | undefined, [fd, content, offset, length, position]: readonly unknown[], result: unknown): void {
     if (item?.type !== 'file') return
     const whole = typeof content === 'string' ? Buffer.from(content) : Buffer.from(content as Uint8Array)

@@ -23,6 +23,7 @@ import type { FileEntry } from '../../../src/repository/format/manifest.ts'
 import { FileWriter, isStill, writeError } from '../../../src/repository/pull/file-writer.ts'
 import type { PlannedFile } from '../../../src/repository/pull/plan.ts'
 import { sha256 } from '../../../src/util/hash.ts'
+import { intercepted } from '../../helpers/file-system/intercepted.ts'
 import { withFolder } from '../../helpers/folders.ts'
 import { seededNoise } from '../../helpers/seeded.ts'
 
@@ -244,3 +245,48 @@ test('isStill tells whether what the plan saw is there', () =>
     ])
     expect([still('directory', 'directory'), still('file', 'directory')]).toEqual([false, false])
   }))
+
+describe('syncing', () => {
+  const content = chunksOf(1)
+  const answering = (code: string) =>
+    intercepted({
+      before: ({ name }) => {
+        if (name === 'fsync') throw Object.assign(new Error(code), { code })
+      },
+    })
+
+  test('a medium that can not sync files is told, and gets them all the same', () =>
+    withFolder(async folder => {
+      const writer = new FileWriter([planned(folder, 'file', content)], false, answering('EINVAL'))
+      writer.write(0, 0, content[0]!)
+      expect([await writer.place(0), writer.isSynced]).toEqual(['placed', false])
+    }))
+
+  test('a file whose sync fails is not trusted by a later pull', () =>
+    withFolder(async folder => {
+      const file = planned(folder, 'file', content)
+      const writer = new FileWriter([file], false, answering('EIO'))
+      writer.write(0, 0, content[0]!)
+      await expect(writer.place(0)).rejects.toMatchObject({ code: 'io', hint: expect.stringContaining('Check the disk') as string })
+      writer.close()
+      expect(await new FileWriter([file], false).resume(0, () => CHUNK)).toBeUndefined()
+      expect(readdirSync(folder)).toEqual([])
+    }))
+
+  test('files are closed early where the system allows only a few', () =>
+    withFolder(async folder => {
+      const most = 5
+      let open = 0
+      const fileSystem = intercepted({
+        before: ({ name }) => {
+          if (name === 'open' && open >= most) throw Object.assign(new Error('EMFILE'), { code: 'EMFILE' })
+        },
+        after: ({ name }) => void (open += name === 'open' ? 1 : name === 'close' ? -1 : 0),
+      })
+      const files = Array.from({ length: 20 }, (_, i) => planned(folder, `file-${i}`, [Buffer.of(i), Buffer.of(1)]))
+      const writer = new FileWriter(files, false, fileSystem)
+      for (const offset of [1, 0]) for (let i = 0; i < files.length; i++) writer.write(i, offset, Buffer.of(offset === 1 ? 1 : i))
+      for (let i = 0; i < files.length; i++) expect(await writer.place(i)).toBe('placed')
+      for (let i = 0; i < files.length; i++) expect([...readFileSync(join(folder, `file-${i}`))]).toEqual([i, 1])
+    }))
+})
