@@ -1,6 +1,6 @@
 /*
- * Errors, bytes, hashes, paths, time and the reporter's interface. It does not know repositories, stores or commands,
- * and imports no other room.
+ * Errors, bytes, hashes, paths, time, the disk and the reporter's interface. It does not know repositories, stores or
+ * commands, and imports no other room.
  */
 
 import { constants } from 'node:os'
