@@ -1,6 +1,7 @@
 import { lstat, open, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { AppError, errnoOf, messageOf } from '../util/errors.ts'
+import { syncFolder } from '../util/file-system.ts'
 import { sha256Hex } from '../util/hash.ts'
 import { encodePath, fsPath } from '../util/paths.ts'
 
@@ -86,6 +87,7 @@ export class FileSink implements ByteSink {
       await this.file.close()
       await checkTarget(this.path, this.force)
       await rename(fsPath(this.unfinished), fsPath(this.path))
+      await syncFolder(dirname(this.path))
     } catch (error) {
       throw sinkError(error, this.path)
     }

@@ -1,8 +1,9 @@
-import { open, mkdir, unlink } from 'node:fs/promises'
+import { open, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { namesIn } from '../local/list-folder.ts'
 import { isTemporaryOf, replaceFile } from '../local/replace-file.ts'
 import { AppError, errnoOf, messageOf } from '../util/errors.ts'
+import { makeFolder } from '../util/file-system.ts'
 import { isRecord } from '../util/json-fields.ts'
 import { toAuthorizedUser, type UserCredentials } from './credentials.ts'
 import { parseObject, textOf } from './request.ts'
@@ -52,7 +53,7 @@ export async function readLogin(path: string): Promise<SavedLogin | undefined> {
 /** Replaces the file in one step. Creates a missing folder that only the user can access. */
 export async function writeLogin(path: string, login: SavedLogin): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    makeFolder(dirname(path), { mode: 0o700 })
     await replaceFile(path, formatLogin(login), { isDurable: true })
   } catch (error) {
     throw new AppError('io', `The login can't be saved: ${messageOf(error)}`, {

@@ -1,4 +1,5 @@
-import { lstatSync, readlinkSync, type BigIntStats } from 'node:fs'
+import type { BigIntStats } from 'node:fs'
+import { realFileSystem } from '../util/file-system.ts'
 import { decodeFileName, fsPath } from '../util/paths.ts'
 import { fingerprintOf, modeOf, type Fingerprint } from './fingerprint.ts'
 
@@ -16,10 +17,10 @@ export const ABSENT: LocalItem = Object.freeze({ type: 'absent' })
  * Reads the state of a path. Does not follow a symlink in its last part. A path below something that is no folder is
  * absent.
  */
-export function lookAt(localPath: string): LocalItem {
+export function lookAt(localPath: string, fileSystem = realFileSystem): LocalItem {
   let stats: BigIntStats | undefined
   try {
-    stats = lstatSync(fsPath(localPath), { bigint: true, throwIfNoEntry: false })
+    stats = fileSystem.lstatSync(fsPath(localPath), { bigint: true, throwIfNoEntry: false })
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOTDIR') return ABSENT
     throw error
@@ -28,6 +29,10 @@ export function lookAt(localPath: string): LocalItem {
   if (stats.isFile()) return { type: 'file', fingerprint: fingerprintOf(stats), mode: modeOf(stats) }
   if (stats.isDirectory()) return { type: 'directory', fingerprint: fingerprintOf(stats), mode: modeOf(stats) }
   if (stats.isSymbolicLink())
-    return { type: 'symlink', fingerprint: fingerprintOf(stats), target: decodeFileName(readlinkSync(fsPath(localPath), 'buffer')) }
+    return {
+      type: 'symlink',
+      fingerprint: fingerprintOf(stats),
+      target: decodeFileName(fileSystem.readlinkSync(fsPath(localPath), 'buffer')),
+    }
   return { type: 'other' }
 }

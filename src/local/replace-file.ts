@@ -1,9 +1,14 @@
 import { randomBytes } from 'node:crypto'
-import { open, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { realFileSystem, syncFolder, type FileSystem } from '../util/file-system.ts'
 
 export interface ReplaceOptions {
-  /** Syncs the content before the rename, for files that can't be recreated. Costs milliseconds. */
+  /**
+   * Syncs the content before the rename, and the rename, for files that can't be recreated. Costs milliseconds. Without
+   * it, a power loss may leave a part of the content, so the file needs a checksum.
+   */
   isDurable?: boolean
+  fileSystem?: FileSystem
 }
 
 /** A new name beside `path` for content that is not complete yet. `isTemporaryOf` recognizes it. */
@@ -24,20 +29,22 @@ export function isTemporaryOf(name: string, file: string): boolean {
 export async function replaceFile(
   path: string,
   content: string | Iterable<string>,
-  { isDurable = false }: ReplaceOptions = {},
+  { isDurable = false, fileSystem = realFileSystem }: ReplaceOptions = {},
 ): Promise<void> {
   const temporary = temporaryName(path)
   try {
-    const file = await open(temporary, 'wx', 0o600)
+    const file = await fileSystem.promises.open(temporary, 'wx', 0o600)
     try {
-      await writeFile(file, content)
+      // each call goes on where the last one ended
+      for (const piece of typeof content === 'string' ? [content] : content) await file.writeFile(piece)
       if (isDurable) await file.sync()
     } finally {
       await file.close()
     }
-    await rename(temporary, path)
+    await fileSystem.promises.rename(temporary, path)
+    if (isDurable) await syncFolder(dirname(path), fileSystem)
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined)
+    await fileSystem.promises.rm(temporary, { force: true }).catch(() => undefined)
     throw error
   }
 }

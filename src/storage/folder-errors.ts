@@ -1,15 +1,8 @@
-import { constants } from 'node:os'
 import { AppError, errnoOf, isAppError, messageOf } from '../util/errors.ts'
 import type { ErrorCode } from '../util/errors.ts'
 
-/** Like `errnoOf`, but also returns the name of the quota error, for which Node knows only a number. */
-function systemCode(error: unknown): string | undefined {
-  if (error instanceof Error && 'errno' in error && error.errno === -constants.errno.EDQUOT) return 'EDQUOT'
-  return errnoOf(error)
-}
-
 export function isSystemError(error: unknown, codes: readonly string[]): boolean {
-  const code = systemCode(error)
+  const code = errnoOf(error)
   return code !== undefined && codes.includes(code)
 }
 
@@ -20,7 +13,7 @@ export const NOT_WRITABLE = ['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT']
 export function folderError(error: unknown, folder: string, task: string): AppError {
   if (isAppError(error)) return error
   const make = (code: ErrorCode, why: string, hint: string) => new AppError(code, `Can't ${task}: ${why}`, { hint, cause: error })
-  switch (systemCode(error) ?? '') {
+  switch (errnoOf(error) ?? '') {
     case 'ENOSPC':
     case 'EDQUOT':
       return make(
@@ -34,11 +27,19 @@ export function folderError(error: unknown, folder: string, task: string): AppEr
     case 'EPERM':
       return make('denied', `no permission for it in ${folder}.`, 'Change the permissions there, or choose another place with --store.')
     case 'ENOTDIR':
+    case 'EEXIST':
       return make('io', `${folder} is not a folder.`, 'Choose a folder with --store.')
     case 'EISDIR':
       return make('io', `${folder} has a folder of that name.`, 'Move that folder elsewhere, then try again.')
     case 'EIO':
       return make('io', `the disk under ${folder} failed to read or write.`, 'Check the disk and its cable or connection, then try again.')
+    case 'EMFILE':
+    case 'ENFILE':
+      return make(
+        'io',
+        `too many files are open to use ${folder}.`,
+        'Close other programs, or raise the limit (ulimit -n), then try again.',
+      )
     default:
       return make(
         'io',

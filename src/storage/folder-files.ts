@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { constants, mkdir, open, unlink } from 'node:fs/promises'
+import { constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { throwIfAborted } from '../util/errors.ts'
-import { isSystemError } from './folder-errors.ts'
+import { makeFolder, syncFolder, type FileSystem } from '../util/file-system.ts'
 
 /** Reads and writes have at most this many bytes each, so that an abort is noticed between them. */
 const PIECE_BYTES = 4 * 1024 * 1024
@@ -20,8 +20,13 @@ export function temporaryName(kind: '' | 'clock-' = ''): string {
 }
 
 /** Creates `path`, which must not exist. Resolves when `bytes` are synced to the disk. */
-export async function writeDurably(path: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
-  const file = await open(path, 'wx')
+export async function writeDurably(
+  path: string,
+  bytes: Uint8Array,
+  signal: AbortSignal | undefined,
+  fileSystem: FileSystem,
+): Promise<void> {
+  const file = await fileSystem.promises.open(path, 'wx')
   try {
     for (let position = 0; position < bytes.length;) {
       throwIfAborted(signal)
@@ -40,8 +45,8 @@ export async function writeDurably(path: string, bytes: Uint8Array, signal: Abor
 const { O_NOFOLLOW, O_NONBLOCK } = constants as Partial<typeof constants>
 const READ_ONLY = constants.O_RDONLY | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0)
 
-export async function openForReading(path: string): Promise<FileHandle> {
-  return open(path, READ_ONLY)
+export async function openForReading(path: string, fileSystem: FileSystem): Promise<FileHandle> {
+  return fileSystem.promises.open(path, READ_ONLY)
 }
 
 /** The bytes from `start` to `end`; fewer at the end of the file. */
@@ -57,54 +62,26 @@ export async function readBetween(file: FileHandle, start: number, end: number, 
   return bytes
 }
 
-const NO_FOLDER_SYNC = ['EINVAL', 'EPERM', 'EISDIR', 'ENOTSUP']
-
-/** Makes creations, renames and deletions in `folder` durable, if the platform supports that. */
-export async function syncFolder(folder: string): Promise<void> {
-  try {
-    const handle = await open(folder, 'r')
-    try {
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-  } catch (error) {
-    if (!isSystemError(error, NO_FOLDER_SYNC)) throw error
-  }
-}
-
-/**
- * Durable `mkdir -p`: syncs each folder before it creates another in it. Node's recursive `mkdir` fails with ENOENT on
- * a read-only disk.
- */
-export async function makeFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder)
-  } catch (error) {
-    if (!isSystemError(error, ['EEXIST', 'ENOENT']) || folder === dirname(folder)) throw error
-    if (isSystemError(error, ['ENOENT'])) {
-      await makeFolder(dirname(folder))
-      await mkdir(folder).catch((again: unknown) => {
-        if (!isSystemError(again, ['EEXIST'])) throw again
-      })
-    }
-  }
-  await syncFolder(dirname(folder))
+/** Makes `folder` and its missing parents, durably. */
+export async function makeFolderDurably(folder: string, fileSystem: FileSystem): Promise<void> {
+  const changed = makeFolder(folder, { fileSystem })
+  // also if another process made it, which may not have synced it yet
+  for (const parent of new Set([...changed, dirname(folder)])) await syncFolder(parent, fileSystem)
 }
 
 /** The file system's own clock in ms, read from an empty file that is created and removed at once. */
-export async function readClock(folder: string): Promise<number> {
+export async function readClock(folder: string, fileSystem: FileSystem): Promise<number> {
   const path = join(folder, temporaryName('clock-'))
-  const file = await open(path, 'wx')
+  const file = await fileSystem.promises.open(path, 'wx')
   try {
     return Math.floor((await file.stat()).ctimeMs)
   } finally {
     await file.close()
-    await removeQuietly(path)
+    await removeQuietly(path, fileSystem)
   }
 }
 
 /** For our own temporary files: one that can't be removed now counts as stale a day later. */
-export async function removeQuietly(path: string): Promise<void> {
-  await unlink(path).catch(() => undefined)
+export async function removeQuietly(path: string, fileSystem: FileSystem): Promise<void> {
+  await fileSystem.promises.unlink(path).catch(() => undefined)
 }

@@ -1,17 +1,16 @@
-import { lstat, opendir, readdir, rename, rm, statfs, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { equalBytes } from '../util/bytes.ts'
 import { AppError, throwIfAborted } from '../util/errors.ts'
+import { realFileSystem, syncFolder, type FileSystem } from '../util/file-system.ts'
 import { badRange, conflict, notFound } from './errors.ts'
 import { folderError, isSystemError, NOT_WRITABLE } from './folder-errors.ts'
 import {
   isTemporaryName,
-  makeFolder,
+  makeFolderDurably,
   openForReading,
   readBetween,
   readClock,
   removeQuietly,
-  syncFolder,
   temporaryName,
   writeDurably,
 } from './folder-files.ts'
@@ -34,11 +33,15 @@ const COARSE_TICK_MS = 10
  */
 export class FolderStorage implements Storage {
   readonly location: string
+  /** False once the medium could not sync the folder. */
+  isSynced = true
   private readonly now: () => number
+  private readonly fileSystem: FileSystem
 
   /** `now` (ms since 1970) replaces the store's clock if the store can't be written. */
-  constructor(path: string, options: { now?: () => number } = {}) {
+  constructor(path: string, options: { now?: () => number; fileSystem?: FileSystem } = {}) {
     this.location = resolve(path)
+    this.fileSystem = options.fileSystem ?? realFileSystem
     this.now = options.now ?? Date.now
   }
 
@@ -54,7 +57,7 @@ export class FolderStorage implements Storage {
         await this.writeTemporary(temporary, bytes, options)
         return (await this.present(name, bytes, options)) ?? (await this.publish(temporary, name))
       } finally {
-        await removeQuietly(temporary)
+        await removeQuietly(temporary, this.fileSystem)
       }
     })
   }
@@ -89,12 +92,12 @@ export class FolderStorage implements Storage {
     checkEntryName(name)
     await this.attempt(`remove ${name}`, async () => {
       try {
-        await unlink(this.path(name))
+        await this.fileSystem.promises.unlink(this.path(name))
       } catch (error) {
         if (!isSystemError(error, ['ENOENT'])) throw error
       }
       // also when it was absent: an earlier removal may have failed at this step
-      await syncFolder(this.location).catch((error: unknown) => {
+      await this.sync().catch((error: unknown) => {
         if (!isSystemError(error, ['ENOENT'])) throw error
       })
     })
@@ -109,7 +112,7 @@ export class FolderStorage implements Storage {
     return this.attempt('read the free space', async () => {
       for (let folder = this.location; ; folder = dirname(folder)) {
         try {
-          const { blocks, bfree, bavail, bsize } = await statfs(folder)
+          const { blocks, bfree, bavail, bsize } = await this.fileSystem.promises.statfs(folder)
           if (blocks === 0) return { used: undefined, limit: undefined }
           const used = (blocks - bfree) * bsize
           return { used, limit: used + bavail * bsize }
@@ -128,7 +131,7 @@ export class FolderStorage implements Storage {
     return this.attempt('list the folder', async () => {
       const found: string[] = []
       try {
-        for await (const { name } of await opendir(this.location)) {
+        for await (const { name } of await this.fileSystem.promises.opendir(this.location)) {
           if (found.length >= limit) break
           if (!isTemporaryName(name) && !isOurs(name)) found.push(name)
         }
@@ -147,16 +150,20 @@ export class FolderStorage implements Storage {
     return this.attempt('remove old temporary files', async () => {
       const temporaries = (await this.entries()).filter(isTemporaryName)
       if (temporaries.length === 0) return 0
-      const asOf = await readClock(this.location)
+      const asOf = await readClock(this.location, this.fileSystem)
       let removed = 0
       for (const name of temporaries) {
         const file = await this.describe(name)
         if (file === undefined || asOf - file.created <= olderThanMs) continue
-        await rm(this.path(name), { force: true })
+        await this.fileSystem.promises.rm(this.path(name), { force: true })
         removed++
       }
       return removed
     })
+  }
+
+  private async sync(): Promise<void> {
+    if (!(await syncFolder(this.location, this.fileSystem))) this.isSynced = false
   }
 
   private path(name: string): string {
@@ -173,7 +180,7 @@ export class FolderStorage implements Storage {
 
   private async entries(): Promise<string[]> {
     try {
-      return await readdir(this.location)
+      return await this.fileSystem.promises.readdir(this.location)
     } catch (error) {
       if (isSystemError(error, ['ENOENT'])) return []
       throw error
@@ -183,7 +190,7 @@ export class FolderStorage implements Storage {
   /** Undefined for anything but a regular file, and for a file that vanished meanwhile. */
   private async describe(name: string): Promise<StoredObject | undefined> {
     try {
-      const stats = await lstat(this.path(name))
+      const stats = await this.fileSystem.promises.lstat(this.path(name))
       return stats.isFile() ? { name, size: stats.size, created: Math.floor(stats.ctimeMs) } : undefined
     } catch (error) {
       if (isSystemError(error, ['ENOENT'])) return undefined
@@ -193,7 +200,7 @@ export class FolderStorage implements Storage {
 
   private async clock(): Promise<number> {
     try {
-      return await readClock(this.location)
+      return await readClock(this.location, this.fileSystem)
     } catch (error) {
       if (isSystemError(error, [...NOT_WRITABLE, 'ENOENT'])) return Math.floor(this.now()) - COARSE_TICK_MS
       throw error
@@ -201,7 +208,7 @@ export class FolderStorage implements Storage {
   }
 
   private async read(name: string, range: ByteRange | undefined, options: StorageOptions): Promise<Uint8Array> {
-    const file = await openForReading(this.path(name)).catch((error: unknown) => {
+    const file = await openForReading(this.path(name), this.fileSystem).catch((error: unknown) => {
       throw isSystemError(error, ['ENOENT', 'ELOOP', 'ENXIO']) ? notFound(name, this.location) : error
     })
     try {
@@ -221,32 +228,32 @@ export class FolderStorage implements Storage {
    * other content.
    */
   private async present(name: string, bytes: Uint8Array, options: StorageOptions): Promise<{ created: number } | undefined> {
-    const stats = await lstat(this.path(name)).catch((error: unknown) => {
+    const stats = await this.fileSystem.promises.lstat(this.path(name)).catch((error: unknown) => {
       if (!isSystemError(error, ['ENOENT'])) throw error
     })
     if (stats === undefined) return undefined
     if (!stats.isFile() || stats.size !== bytes.length) throw conflict(name, this.location)
     if (!equalBytes(await this.read(name, undefined, options), bytes)) throw conflict(name, this.location)
     // the writer that renamed it may not have made the name durable yet
-    await syncFolder(this.location)
+    await this.sync()
     return { created: Math.floor(stats.ctimeMs) }
   }
 
   private async writeTemporary(temporary: string, bytes: Uint8Array, options: StorageOptions): Promise<void> {
     try {
-      await writeDurably(temporary, bytes, options.signal)
+      await writeDurably(temporary, bytes, options.signal, this.fileSystem)
     } catch (error) {
       if (!isSystemError(error, ['ENOENT'])) throw error
-      await makeFolder(this.location)
-      await writeDurably(temporary, bytes, options.signal)
+      await makeFolderDurably(this.location, this.fileSystem)
+      await writeDurably(temporary, bytes, options.signal, this.fileSystem)
     }
   }
 
   private async publish(temporary: string, name: string): Promise<{ created: number }> {
     try {
-      await rename(temporary, this.path(name))
-      const { ctimeMs } = await lstat(this.path(name))
-      await syncFolder(this.location)
+      await this.fileSystem.promises.rename(temporary, this.path(name))
+      const { ctimeMs } = await this.fileSystem.promises.lstat(this.path(name))
+      await this.sync()
       return { created: Math.floor(ctimeMs) }
     } catch (error) {
       if (!isSystemError(error, ['ENOENT'])) throw error

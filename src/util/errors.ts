@@ -1,7 +1,9 @@
 /*
- * Errors, bytes, hashes, paths, time and the reporter's interface. It does not know repositories, stores or commands,
- * and imports no other room.
+ * Errors, bytes, hashes, paths, time, the disk and the reporter's interface. It does not know repositories, stores or
+ * commands, and imports no other room.
  */
+
+import { constants } from 'node:os'
 
 /** The kind of an error, stable between releases. Exit codes and retries depend on it alone. */
 export type ErrorCode =
@@ -76,10 +78,14 @@ export function newerFormat(subject: string): AppError {
   })
 }
 
-/** The `errno` code ('ENOENT', ...) of a Node system error. Undefined for other errors, also for an `AppError`. */
+/**
+ * The `errno` code ('ENOENT', ...) of a Node system error. Undefined for other errors, also for an `AppError`. Node
+ * knows only a number for EDQUOT.
+ */
 export function errnoOf(error: unknown): string | undefined {
-  if (error instanceof Error && !(error instanceof AppError) && 'code' in error && typeof error.code === 'string') return error.code
-  return undefined
+  if (!(error instanceof Error) || error instanceof AppError) return undefined
+  if ('errno' in error && error.errno === -constants.errno.EDQUOT) return 'EDQUOT'
+  return 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }
 
 export function messageOf(error: unknown): string {

@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { basename, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { isTemporaryOf, replaceFile, temporaryName } from '../../src/local/replace-file.ts'
+import { intercepted } from '../helpers/file-system/intercepted.ts'
 import { withFolder } from '../helpers/folders.ts'
 
 test('a file is made or replaced, closed to others', () =>
@@ -53,3 +54,18 @@ test('temporary names are new each time, beside the file, and known again', () =
   expect(isTemporaryOf(basename(a), 'login.json')).toBe(true)
   for (const name of ['login.json', 'login.json.tmp2', 'other.json.1-2.tmp']) expect(isTemporaryOf(name, 'login.json')).toBe(false)
 })
+
+test.each(['open', 'write', 'fsync', 'rename'])('where %s fails the old file stays, and nothing else', name =>
+  withFolder(async folder => {
+    const path = join(folder, 'state')
+    writeFileSync(path, 'old')
+    const fileSystem = intercepted({
+      before: call => {
+        if (call.name === name) throw Object.assign(new Error('planted'), { code: 'EIO' })
+      },
+    })
+    await expect(replaceFile(path, 'new', { isDurable: true, fileSystem })).rejects.toThrow('planted')
+    expect(readFileSync(path, 'utf8')).toBe('old')
+    expect(readdirSync(folder)).toEqual(['state'])
+  }),
+)

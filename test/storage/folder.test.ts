@@ -13,6 +13,7 @@ import { isObjectName } from '../../src/storage/storage.ts'
 import { sha256Hex } from '../../src/util/hash.ts'
 import { same } from '../contract/storage-contract.ts'
 import { codeOf } from '../helpers/failures.ts'
+import { intercepted } from '../helpers/file-system/intercepted.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { seededBytes } from '../helpers/seeded.ts'
 
@@ -302,6 +303,21 @@ describe('FolderStorage: what else lies there', () => {
     }
     expect(temporaryName()).not.toBe(temporaryName())
   })
+})
+
+describe('FolderStorage: a folder that can not be synced', () => {
+  test('takes objects, and says that they are not synced', () =>
+    withFolder(async path => {
+      const fileSystem = intercepted({
+        before: call => {
+          if (call.name === 'fsync' && call.path === path) throw Object.assign(new Error('EINVAL'), { code: 'EINVAL' })
+        },
+      })
+      const storage = new FolderStorage(path, { fileSystem })
+      expect(storage.isSynced).toBe(true)
+      await storage.put('a', seededBytes(100, 1))
+      expect([storage.isSynced, await namesIn(storage)]).toEqual([false, ['a']])
+    }))
 })
 
 describe('FolderStorage: errors', () => {

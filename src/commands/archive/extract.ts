@@ -1,10 +1,11 @@
-import { mkdirSync, statSync, type Stats } from 'node:fs'
+import { statSync, type Stats } from 'node:fs'
 import { resolve } from 'node:path'
 import { addAbortSignal } from 'node:stream'
 import { extract, readArchiveFile, type ArchiveSource, type ExtractResult } from '../../archive/extract.ts'
 import { zstdName } from '../../compression/load-zstd.ts'
 import { formatCount, formatDuration, plural } from '../../ui/format.ts'
 import { AppError, errnoOf, messageOf } from '../../util/errors.ts'
+import { makeFolder } from '../../util/file-system.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { isOnDrive, openOnDrive } from './drive-archive.ts'
@@ -23,7 +24,7 @@ export async function extractCommand(
   const started = performance.now()
   const { console, signal, settings } = session
   const source = isOnDrive(file) ? await openOnDrive(session, file) : openArchive(file, signal)
-  const destination = makeFolder(resolve(folder ?? '.'))
+  const destination = madeFolder(resolve(folder ?? '.'))
   // the length of standard input is unknown; one thread decodes faster than this one writes
   const pool = session.pool(source.size ?? Infinity, 1)
   const context = { pool, zstd: zstdName(settings.zstd), reporter: console.reporter, signal }
@@ -62,9 +63,9 @@ function statsOf(path: string, file: string): Stats {
   }
 }
 
-function makeFolder(path: string): string {
+function madeFolder(path: string): string {
   try {
-    mkdirSync(path, { recursive: true })
+    makeFolder(path)
     return path
   } catch (error) {
     throw new AppError('io', `Can't extract into ${path}: ${messageOf(error)}`, { hint: 'Choose another folder.', cause: error })

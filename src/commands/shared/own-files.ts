@@ -1,9 +1,10 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { OwnFiles, type OwnFile } from '../../local/own-files.ts'
 import { realPathOf } from '../../local/real-path.ts'
 import { isTemporaryOf } from '../../local/replace-file.ts'
 import { errnoOf, messageOf } from '../../util/errors.ts'
+import { makeFolder } from '../../util/file-system.ts'
 import { LOGIN_NAME } from './credentials.ts'
 import type { Session } from './session.ts'
 import type { Store } from './store.ts'
@@ -62,7 +63,7 @@ function namesIn(folder: string): string[] | undefined {
 export function prepareCache({ settings, console }: Pick<Session, 'settings' | 'console'>): void {
   const folder = settings.cacheFolder
   try {
-    mkdirSync(folder, { recursive: true })
+    makeFolder(folder)
     if (isWhole(folder, readdirSync(folder), isInCache)) writeFileSync(join(folder, CACHE_TAG), CACHE_TAG_TEXT, { flag: 'wx' })
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') console.reporter.detail(`the cache ${folder} can't be used (${messageOf(error)})`)

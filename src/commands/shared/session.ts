@@ -154,7 +154,7 @@ export class Session {
    */
   async openCache(source: string, reread = false): Promise<StatCache> {
     const key = createHash('sha256').update(source).digest('hex').slice(0, 32)
-    const cache = new StatCache(join(this.settings.cacheFolder, 'files', `${key}.jsonl`), new ChangeTimes(source))
+    const cache = new StatCache(join(this.settings.cacheFolder, 'files', `${key}.jsonl`), { changeTimes: new ChangeTimes(source) })
     if (!reread) await cache.load(this.console.reporter)
     return cache
   }

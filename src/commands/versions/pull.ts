@@ -9,7 +9,7 @@ import { formatBytes } from '../../util/format-bytes.ts'
 import { findVersion } from '../shared/find-version.ts'
 import { ownFiles } from '../shared/own-files.ts'
 import type { Outcome, Session } from '../shared/session.ts'
-import { chooseStore, requestsByKind, totalRequests } from '../shared/store.ts'
+import { chooseStore, isMounted, requestsByKind, totalRequests } from '../shared/store.ts'
 
 export interface PullOptions {
   only?: string[]
@@ -77,6 +77,7 @@ const lacksFiles = ({ incomplete }: StoredSnapshot): boolean => incomplete !== u
 
 function describe(snapshot: StoredSnapshot, result: PullResult, requests: number, milliseconds: number): string[] {
   const { written, writtenBytes, resumedBytes, unchanged, deleted, damaged, plan } = result
+  const synced = written > 0 && isSynced(result) ? ', and what was written is synced to the disk' : ''
   const parts = [
     `${plural(written, 'file')} written (${formatBytes(writtenBytes)})`,
     `${formatCount(unchanged + plan.touch.length)} already up to date`,
@@ -85,10 +86,15 @@ function describe(snapshot: StoredSnapshot, result: PullResult, requests: number
   const lines = [`Pulled ${versionLabel(snapshot)} into ${result.destination}`, `  ${parts.join(', ')}`]
   if (snapshot.incomplete) lines.push(`  the version is ${describeIncomplete(snapshot.incomplete)}`)
   if (resumedBytes > 0) lines.push(`  ${formatBytes(resumedBytes)} reused from an interrupted pull`)
-  lines.push(`  ${formatCount(requests)} requests, ${formatDuration(milliseconds)}; every byte verified`)
+  lines.push(`  ${formatCount(requests)} requests, ${formatDuration(milliseconds)}; every byte verified${synced}`)
   if (damaged.length > 0)
     lines.push(`  ${plural(damaged.length, 'file')} could not be restored: the repository is damaged (see the warnings)`)
   return lines
+}
+
+/** A mounted Drive uploads what was synced to it later. */
+function isSynced({ destination, isSynced }: PullResult): boolean {
+  return isSynced && !isMounted(destination)
 }
 
 function describePlan(snapshot: StoredSnapshot, { plan, destination, unchanged }: PullResult): string[] {
@@ -117,6 +123,7 @@ function receiptToJson(snapshot: StoredSnapshot, result: PullResult, dryRun: boo
     resumedBytes,
     unchanged,
     deleted,
+    synced: isSynced(result),
     damaged: damaged.map(({ path, why }) => ({ path: path.toWellFormed(), why })),
     unnameable: plan.unnameable.map(({ path, why }) => ({ path: path.toWellFormed(), why })),
     incomplete: snapshot.incomplete ?? null,

@@ -197,7 +197,8 @@ function safety(store: Store, { sample, readAgain }: PushResult): string {
       ? 'Written to the mount: run drive.flush_and_unmount() before you leave.'
       : 'Written to the mounted Drive: let Google Drive upload it before you shut this machine down.'
   const all = !readAgain || readAgain.read === readAgain.stored
-  const isNew = `Synced to the disk: ${all ? 'everything new' : `${formatBytes(readAgain.read)} of what is new`} was read back`
+  const back = `${all ? 'everything new' : `${formatBytes(readAgain.read)} of what is new`} was read back`
+  const isNew = store.folder.isSynced ? `Synced to the disk: ${back}` : `${back[0]!.toUpperCase()}${back.slice(1)}`
   if (!sample) return `${isNew}.`
   return sample.problems.length > 0 ? `${isNew}. Older data is damaged (see the warning).` : `${isNew}, and a sample of the rest.`
 }

@@ -143,9 +143,18 @@ export class WatchScreen {
       this.written = content
       this.writtenAt = performance.now()
     } catch (error) {
-      rmSync(temporary, { force: true })
+      removeQuietly(temporary)
       this.session.console.reporter.detail(`the status file ${this.file} can't be written (${messageOf(error)})`)
     }
+  }
+}
+
+/** `rmSync` throws where the folder may not be looked at. */
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true })
+  } catch {
+    // what could not be written is not there either
   }
 }
 

@@ -131,7 +131,7 @@ export class BaseFinder {
     const { current } = this
     this.current = undefined
     if (current?.cached) this.options.cache!.discard(current.cached)
-    for (const { file } of current?.candidates ?? []) await file.close()
+    for (const { file } of current?.candidates ?? []) await file.close().catch(() => undefined) // nothing was written to it
   }
 
   /** Call it for every chunk of the file, in order. */
@@ -226,8 +226,9 @@ export class BaseFinder {
       const id = idAt(base.ids, i)
       const found = id.length === HASH_BYTES ? this.options.depthOf(id, this.maxDepth) : -1
       if (found < 0) return undefined
-      const piece = await base.read(i, buffer.subarray(filled))
-      if (!equalBytes(sha256(piece), id)) {
+      // where a base can't be read, the chunk is stored without one
+      const piece = await base.read(i, buffer.subarray(filled)).catch(() => undefined)
+      if (!piece || !equalBytes(sha256(piece), id)) {
         candidate.file.damaged?.()
         return undefined
       }

@@ -1,10 +1,10 @@
-import { closeSync, openSync, writeSync } from 'node:fs'
-import { open, type FileHandle } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import type { TensorPlace } from '../../chunking/cut-tensors.ts'
 import { TENSOR_CHUNK_BYTES } from '../../chunking/layouts/cuts.ts'
 import type { TensorSpan } from '../../chunking/tensor-layout.ts'
 import { readAt, readInto } from '../../local/read-at.ts'
 import { equalBytes } from '../../util/bytes.ts'
+import type { FileSystem } from '../../util/file-system.ts'
 import { HASH_BYTES, sha256 } from '../../util/hash.ts'
 import { chunkLength, type BaseFile } from './base-tensor.ts'
 
@@ -27,6 +27,7 @@ export interface CachedTensor extends Pick<TensorSpan, 'name' | 'width' | 'kind'
 export class CachedFileWriter {
   readonly path: string
   private readonly capacity: number
+  private readonly fileSystem: FileSystem
   private fd: number | undefined
   private readonly buffer = Buffer.alloc(BUFFER_BYTES)
   private buffered = 0
@@ -34,10 +35,11 @@ export class CachedFileWriter {
   private readonly table: CachedTensor[] = []
   private tensor: { span: TensorSpan; offset: number; ids: Buffer[] } | undefined
 
-  constructor(path: string, capacity: number) {
+  constructor(path: string, capacity: number, fileSystem: FileSystem) {
     this.path = path
     this.capacity = capacity
-    this.fd = openSync(path, 'wx', 0o600)
+    this.fileSystem = fileSystem
+    this.fd = fileSystem.openSync(path, 'wx', 0o600)
   }
 
   /** Adds the next chunk of a tensor. The chunks of a tensor must come one after the other. */
@@ -65,8 +67,9 @@ export class CachedFileWriter {
   }
 
   close(): void {
-    if (this.fd !== undefined) closeSync(this.fd)
+    const { fd } = this
     this.fd = undefined
+    if (fd !== undefined) this.fileSystem.closeSync(fd)
   }
 
   private endTensor(): void {
@@ -100,14 +103,14 @@ export class CachedFileWriter {
   }
 
   private flush(): void {
-    for (let at = 0; at < this.buffered;) at += writeSync(this.fd!, this.buffer, at, this.buffered - at)
+    for (let at = 0; at < this.buffered;) at += this.fileSystem.writeSync(this.fd!, this.buffer, at, this.buffered - at)
     this.buffered = 0
   }
 }
 
 /** Opens a cached file. Throws if it is damaged or missing. */
-export async function openCachedFile(path: string): Promise<BaseFile> {
-  const file = await open(path, 'r')
+export async function openCachedFile(path: string, fileSystem: FileSystem): Promise<BaseFile> {
+  const file = await fileSystem.promises.open(path, 'r')
   try {
     const { size } = await file.stat()
     const tensors = (await readTable(file, size)).map(({ ids, offset, ...tensor }) => ({

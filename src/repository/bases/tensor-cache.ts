@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdirSync, readdirSync, renameSync, rmSync, statfsSync, statSync, utimesSync } from 'node:fs'
+import type { Stats } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf } from '../../util/errors.ts'
+import { makeFolder, realFileSystem, type FileSystem } from '../../util/file-system.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import type { BaseFile } from './base-tensor.ts'
 import { openCachedFile, CachedFileWriter } from './tensor-cache-file.ts'
@@ -27,11 +28,13 @@ interface CacheFile {
 export class TensorCache {
   private readonly folder: string
   private readonly reporter: Reporter
+  private readonly fileSystem: FileSystem
   private readonly freeBytes: () => number
 
-  constructor(folder: string, reporter: Reporter, freeBytes = (): number => freeBytesOf(folder)) {
+  constructor(folder: string, reporter: Reporter, freeBytes = (): number => freeBytesOf(folder, fileSystem), fileSystem = realFileSystem) {
     this.folder = folder
     this.reporter = reporter
+    this.fileSystem = fileSystem
     this.freeBytes = freeBytes
   }
 
@@ -49,8 +52,8 @@ export class TensorCache {
     const path = join(this.folder, key)
     try {
       const now = new Date()
-      utimesSync(path, now, now)
-      const file = await openCachedFile(path)
+      this.fileSystem.utimesSync(path, now, now)
+      const file = await openCachedFile(path, this.fileSystem)
       return { ...file, damaged: () => this.drop(path) }
     } catch (error) {
       this.reporter.detail(`the cached tensors ${path} can't be used (${messageOf(error)})`)
@@ -65,13 +68,13 @@ export class TensorCache {
    */
   begin(size: number): CachedFileWriter | undefined {
     try {
-      mkdirSync(this.folder, { recursive: true, mode: 0o700 })
+      makeFolder(this.folder, { mode: 0o700, fileSystem: this.fileSystem })
       const kept = this.list()
       const limit = this.limit(kept)
       const capacity = Math.min(size, limit / 2)
       this.evictDownTo(kept, limit - capacity)
       const temporary = join(this.folder, `${process.pid}-${randomBytes(6).toString('hex')}.tmp`)
-      return new CachedFileWriter(temporary, capacity)
+      return new CachedFileWriter(temporary, capacity, this.fileSystem)
     } catch (error) {
       this.failed(error)
       return undefined
@@ -82,7 +85,7 @@ export class TensorCache {
   finish(writer: CachedFileWriter, chunks: Uint8Array): void {
     try {
       if (!writer.finish()) return this.drop(writer.path)
-      renameSync(writer.path, join(this.folder, TensorCache.keyOf(chunks)))
+      this.fileSystem.renameSync(writer.path, join(this.folder, TensorCache.keyOf(chunks)))
       // the capacity is checked again: the table was not counted, and other processes may have added files
       const kept = this.list()
       this.evictDownTo(kept, this.limit(kept))
@@ -93,7 +96,11 @@ export class TensorCache {
   }
 
   discard(writer: CachedFileWriter): void {
-    writer.close()
+    try {
+      writer.close()
+    } catch (error) {
+      this.failed(error)
+    }
     this.drop(writer.path)
   }
 
@@ -116,15 +123,9 @@ export class TensorCache {
 
   /** The finished cache files. Removes stale unfinished ones. */
   private list(): CacheFile[] {
-    let names: string[]
-    try {
-      names = readdirSync(this.folder)
-    } catch {
-      return []
-    }
     const kept: CacheFile[] = []
-    for (const name of names) {
-      const stats = statSync(join(this.folder, name), { throwIfNoEntry: false })
+    for (const name of this.names()) {
+      const stats = this.look(join(this.folder, name))
       if (!stats?.isFile()) continue
       const isFinished = /^[0-9a-f]{64}$/.test(name)
       if (isFinished) kept.push({ name, bytes: stats.size, usedAt: stats.mtimeMs })
@@ -133,9 +134,26 @@ export class TensorCache {
     return kept
   }
 
+  private names(): string[] {
+    try {
+      return this.fileSystem.readdirSync(this.folder)
+    } catch {
+      return []
+    }
+  }
+
+  /** Undefined also for a file that this user may not look at. */
+  private look(path: string): Stats | undefined {
+    try {
+      return this.fileSystem.statSync(path)
+    } catch {
+      return undefined
+    }
+  }
+
   private drop(path: string): void {
     try {
-      rmSync(path, { force: true })
+      this.fileSystem.rmSync(path, { force: true })
     } catch {
       // some systems do not remove a file that another process has open: it is evicted later
     }
@@ -146,7 +164,7 @@ function bytesOf(kept: readonly CacheFile[]): number {
   return kept.reduce((sum, { bytes }) => sum + bytes, 0)
 }
 
-function freeBytesOf(folder: string): number {
-  const { bavail, bsize } = statfsSync(folder)
+function freeBytesOf(folder: string, fileSystem: FileSystem): number {
+  const { bavail, bsize } = fileSystem.statfsSync(folder)
   return bavail * bsize
 }

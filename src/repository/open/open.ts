@@ -8,6 +8,7 @@ import { ReadAheadStorage } from '../../storage/read-ahead.ts'
 import type { Storage } from '../../storage/storage.ts'
 import type { Surroundings } from '../../util/clock.ts'
 import { AppError } from '../../util/errors.ts'
+import type { FileSystem } from '../../util/file-system.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import { decodeIndexedPack } from '../format/index-object.ts'
 import type { PackPolicy } from '../format/limits.ts'
@@ -28,6 +29,8 @@ export interface RepositoryContext {
   signal?: AbortSignal | undefined
   /** How packs are filled and uploaded; `PACK_POLICY` by default. */
   packPolicy?: PackPolicy | undefined
+  /** The disk that a pull writes to; by default this machine's. */
+  fileSystem?: FileSystem | undefined
 }
 
 /** A repository opened for reading. */

@@ -25,7 +25,7 @@ export async function removeLabels(
  */
 export async function removeLabelsOf(
   { storage, signal }: RepositoryContext,
-  opened: PruneBasis,
+  opened: { repository: OpenRepository; labels: DatedLabel[] },
   versions: readonly string[],
 ): Promise<void> {
   const there = new Set(opened.repository.view.inventory.snapshots.map(({ shortId }) => shortId))

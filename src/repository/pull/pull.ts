@@ -3,21 +3,20 @@
  * whole. It never overwrites content that no version holds, unless it is asked to.
  */
 
-import { chmodSync, existsSync, lutimesSync, mkdirSync, rmdirSync, statSync, symlinkSync, unlinkSync, utimesSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Chunker } from '../../chunking/chunker.ts'
 import { lookAt } from '../../local/look-at.ts'
 import type { OwnFiles } from '../../local/own-files.ts'
 import { realPathOf } from '../../local/real-path.ts'
-import { utimesSeconds, sameTime } from '../../local/times.ts'
 import { SmallObjectStorage } from '../../storage/small-objects.ts'
-import { AppError, errnoOf, isAppError, messageOf, throwIfAborted } from '../../util/errors.ts'
-import { fsPath } from '../../util/paths.ts'
+import { AppError, errnoOf, isAppError, throwIfAborted } from '../../util/errors.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import type { StatCache } from '../source/stat-cache.ts'
 import { forgottenMeanwhile, isStillThere } from '../versions/forgotten-meanwhile.ts'
-import { isStill, writeError } from './file-writer.ts'
+import { writeError } from './file-writer.ts'
+import { LocalChanges } from './local-changes.ts'
 import { planPull, wouldOverwrite, type DamagedFile, type PullPlan } from './plan.ts'
 import { restoreFiles } from './restore.ts'
 import { findLackOfSpace } from './free-space.ts'
@@ -53,13 +52,15 @@ export interface PullResult {
   unchanged: number
   deleted: number
   damaged: DamagedFile[]
+  /** Whether all that was written is synced to the disk. False if the medium can't do that, and in a dry run. */
+  isSynced: boolean
 }
 
 /**
  * Restores a snapshot. Plans everything first. Throws `quota` if it doesn't fit the disk. Then deletes the items in the
- * way, makes folders, writes and verifies files, and last sets the modes and times of folders. Continues an interrupted
- * run. Throws `not-found` if the version was forgotten meanwhile and some of its data is gone. The files that are
- * restored by then are whole.
+ * way, makes folders, writes and verifies files, and last sets the modes and times of folders and syncs them. Continues
+ * an interrupted run. Throws `not-found` if the version was forgotten meanwhile and some of its data is gone. The files
+ * that are restored by then are whole.
  */
 export async function pull(context: RepositoryContext, opened: OpenRepository, request: PullRequest): Promise<PullResult> {
   const { snapshot } = request
@@ -108,6 +109,7 @@ async function restore(context: RepositoryContext, opened: OpenRepository, reque
     unchanged: plan.unchanged,
     deleted: 0,
     damaged: plan.damaged,
+    isSynced: false,
   }
   if (!request.dryRun) await carryOut(context, repository, place, plan, request.force, result)
   return result
@@ -177,18 +179,20 @@ async function carryOut(
   force: boolean,
   result: PullResult,
 ): Promise<void> {
-  const { reporter, signal } = context
+  const { reporter, signal, fileSystem } = context
+  const local = new LocalChanges(fileSystem)
   const changed: string[] = []
-  makeRoot(place.folder)
+  local.makeRoot(place.folder)
   for (const { localPath, item } of plan.remove) {
-    if (!force && !isStill(localPath, item)) changed.push(localPath)
-    else if (attempt(localPath, () => unlinkSync(fsPath(localPath)))) result.deleted++
+    if (!force && !local.isStill(localPath, item)) changed.push(localPath)
+    else if (local.remove(localPath)) result.deleted++
   }
-  for (const localPath of plan.removeDirectories) removeIfEmpty(localPath)
-  for (const { entry, localPath, item } of plan.directories) makeDirectory(localPath, item.type === 'directory', entry.mode)
+  for (const localPath of plan.removeDirectories) local.removeIfEmpty(localPath)
+  for (const { entry, localPath, item } of plan.directories) local.makeDirectory(localPath, item.type === 'directory', entry.mode)
   throwIfAborted(signal)
   const restored = await restoreFiles(repository, plan.files, {
     force,
+    fileSystem,
     onProgress: done => reporter.progress({ phase: 'restoring', ...done }),
   })
   changed.push(...restored.changedMeanwhile)
@@ -197,82 +201,17 @@ async function carryOut(
   result.resumedBytes += restored.resumedBytes
   result.damaged.push(...restored.damaged)
   for (const { entry, localPath, item } of plan.symlinks) {
-    if (!force && !isStill(localPath, item)) changed.push(localPath)
+    if (!force && !local.isStill(localPath, item)) changed.push(localPath)
     else {
-      attempt(localPath, () => unlinkSync(fsPath(localPath)))
-      orWriteError(localPath, () => symlinkSync(fsPath(entry.target), fsPath(localPath)))
-      setLinkTime(localPath, entry.mtime)
+      local.makeSymlink(localPath, entry)
       result.written++
     }
   }
   for (const { entry, localPath } of plan.touch) {
-    if (entry.type === 'symlink') setLinkTime(localPath, entry.mtime)
-    else setAttributes(localPath, entry.mode, entry.mtime)
+    if (entry.type === 'symlink') local.setLinkTime(localPath, entry.mtime)
+    else local.setAttributes(localPath, entry.mode, entry.mtime)
   }
-  for (const { entry, localPath } of plan.directories.reverse()) {
-    const item = lookAt(localPath)
-    if (item.type === 'directory' && (item.mode !== entry.mode || !sameTime(entry.mtime, item.fingerprint)))
-      setAttributes(localPath, entry.mode, entry.mtime)
-  }
+  await local.finish(plan.directories)
+  result.isSynced = restored.isSynced && local.isSynced
   if (changed.length > 0) throw wouldOverwrite(changed)
-}
-
-function makeRoot(root: string): void {
-  orWriteError(root, () => mkdirSync(root, { recursive: true }))
-  if (!statSync(root).isDirectory()) throw new AppError('io', `${root} is not a folder.`, { hint: 'Name another destination.' })
-}
-
-/** Makes folders, and makes them writable while the pull runs. Their own modes are set last. */
-function makeDirectory(localPath: string, exists: boolean, mode: number): void {
-  orWriteError(localPath, () => {
-    if (!exists) mkdirSync(fsPath(localPath), { mode: mode | 0o700 })
-    else if ((lookModeOf(localPath) & 0o700) !== 0o700) chmodSync(fsPath(localPath), mode | 0o700)
-  })
-}
-
-function lookModeOf(localPath: string): number {
-  const item = lookAt(localPath)
-  return item.type === 'directory' ? item.mode : 0
-}
-
-function setAttributes(localPath: string, mode: number, mtime: bigint): void {
-  orWriteError(localPath, () => {
-    chmodSync(fsPath(localPath), mode)
-    utimesSync(fsPath(localPath), utimesSeconds(mtime), utimesSeconds(mtime))
-  })
-}
-
-function setLinkTime(localPath: string, mtime: bigint): void {
-  orWriteError(localPath, () => lutimesSync(fsPath(localPath), utimesSeconds(mtime), utimesSeconds(mtime)))
-}
-
-function removeIfEmpty(localPath: string): void {
-  try {
-    rmdirSync(fsPath(localPath))
-  } catch (error) {
-    // not empty: it holds excluded files, files that may not be deleted, or files that were made meanwhile
-    if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(errnoOf(error) ?? '')) throw writeError(error, localPath)
-  }
-}
-
-/** Deletes a file or symlink. False if there was none. */
-function attempt(localPath: string, remove: () => void): boolean {
-  try {
-    remove()
-    return true
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false
-    throw new AppError('io', `${localPath} can't be deleted: ${messageOf(error)}`, {
-      hint: 'Check the permissions of its folder.',
-      cause: error,
-    })
-  }
-}
-
-function orWriteError(localPath: string, write: () => void): void {
-  try {
-    write()
-  } catch (error) {
-    throw writeError(error, localPath)
-  }
 }

@@ -1,6 +1,8 @@
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { Breather } from '../../util/event-loop.ts'
+import type { FileSystem } from '../../util/file-system.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
+import { SideBySide } from '../../util/side-by-side.ts'
 import { idCount } from '../format/chunk-ids.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { chunkMatches, fetchBlocks, readOtherCopy } from '../read/read-chunks.ts'
@@ -9,6 +11,7 @@ import type { DamagedFile, PlannedFile } from './plan.ts'
 
 export interface RestoreOptions {
   force: boolean
+  fileSystem?: FileSystem | undefined
   onProgress: (done: { doneBytes: number; totalBytes: number; doneFiles: number; totalFiles: number }) => void
 }
 
@@ -20,7 +23,12 @@ export interface RestoreResult {
   damaged: DamagedFile[]
   /** Local paths that changed after they were planned. They were left alone. */
   changedMeanwhile: string[]
+  /** Whether all placed files are synced to the disk. */
+  isSynced: boolean
 }
+
+/** More at once are no faster. */
+const SYNCED_AT_ONCE = 16
 
 /** Part files of smaller files are not looked for, because writing these again is cheaper. */
 const RESUME_FROM_BYTES = 1024 * 1024
@@ -88,15 +96,21 @@ export async function restoreFiles(
   try {
     await restore.prepare()
     await restore.run()
+  } catch (error) {
+    await restore.placing.settled()
+    if (isAppError(error, 'quota')) restore.writer.abandonAll()
+    throw error
   } finally {
     restore.writer.close()
   }
+  restore.result.isSynced = restore.writer.isSynced
   return restore.result
 }
 
 class Restore {
   readonly writer: FileWriter
-  readonly result: RestoreResult = { placed: 0, placedBytes: 0, resumedBytes: 0, damaged: [], changedMeanwhile: [] }
+  readonly placing = new SideBySide(SYNCED_AT_ONCE)
+  readonly result: RestoreResult = { placed: 0, placedBytes: 0, resumedBytes: 0, damaged: [], changedMeanwhile: [], isSynced: false }
   private readonly repository: OpenRepository
   private readonly files: readonly PlannedFile[]
   private readonly options: RestoreOptions
@@ -113,7 +127,7 @@ class Restore {
     this.repository = repository
     this.files = files
     this.options = options
-    this.writer = new FileWriter(files, options.force)
+    this.writer = new FileWriter(files, options.force, options.fileSystem)
     this.missing = new Uint32Array(files.length)
     this.totalBytes = files.reduce((sum, { entry }) => sum + entry.size, 0)
   }
@@ -139,7 +153,7 @@ class Restore {
         }
         offset += length
       }
-      if (this.missing[number] === 0) this.place(number)
+      if (this.missing[number] === 0) await this.place(number)
     }
     this.placements.sort()
   }
@@ -162,6 +176,8 @@ class Restore {
       await this.distribute(plain, error, first, end)
       this.report()
     }
+    await this.placing.end()
+    this.report()
   }
 
   /** Verifies the needed chunks of one block and writes them to all their places. */
@@ -187,7 +203,7 @@ class Restore {
       else {
         this.writer.write(place.file, place.offset, chunk)
         this.doneBytes += chunk.length
-        if (--this.missing[place.file]! === 0) this.place(place.file)
+        if (--this.missing[place.file]! === 0) await this.place(place.file)
       }
     }
   }
@@ -207,13 +223,16 @@ class Restore {
     this.result.damaged.push({ path: this.files[number]!.entry.path, why })
   }
 
-  private place(number: number): void {
-    const { entry, localPath } = this.files[number]!
-    if (this.writer.place(number) === 'placed') {
-      this.result.placed++
-      this.result.placedBytes += entry.size
-    } else this.result.changedMeanwhile.push(localPath)
-    this.doneFiles++
+  /** Syncing takes as long as fetching: both are done at the same time. */
+  private async place(number: number): Promise<void> {
+    await this.placing.start(async () => {
+      const { entry, localPath } = this.files[number]!
+      if ((await this.writer.place(number)) === 'placed') {
+        this.result.placed++
+        this.result.placedBytes += entry.size
+      } else this.result.changedMeanwhile.push(localPath)
+      this.doneFiles++
+    })
   }
 
   private report(): void {

@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { ChangeTimes } from '../../local/change-times.ts'
 import type { Fingerprint } from '../../local/fingerprint.ts'
 import { replaceFile } from '../../local/replace-file.ts'
 import { errnoOf, messageOf } from '../../util/errors.ts'
+import { makeFolder, realFileSystem, type FileSystem } from '../../util/file-system.ts'
 import type { Reporter } from '../../util/reporter.ts'
 
 /**
@@ -40,6 +39,11 @@ function fingerprintText(fingerprint: Fingerprint): string {
   return `${fingerprint.size} ${fingerprint.mtime} ${fingerprint.ctime} ${fingerprint.inode}`
 }
 
+interface StatCacheOptions {
+  changeTimes?: ChangeTimes
+  fileSystem?: FileSystem | undefined
+}
+
 /** The chunks of files in known states. */
 export interface FileStates {
   /** Chunk ids of a file that is in the state in which it was recorded, 32 bytes each. */
@@ -65,18 +69,21 @@ export class StatCache implements FileStates {
   /** Whether the file exists and is undamaged. */
   private isLoaded = false
   private keptFiles = 0
+  private readonly fileSystem: FileSystem
   /** Whether a file can't be recorded because its fingerprint may hide a write. */
   private isInDoubt = false
 
-  constructor(file: string, changeTimes?: ChangeTimes) {
+  constructor(file: string, { changeTimes, fileSystem = realFileSystem }: StatCacheOptions = {}) {
     this.file = file
     this.changeTimes = changeTimes
+    this.fileSystem = fileSystem
   }
 
   async load(reporter: Reporter): Promise<void> {
     const hash = createHash('sha256')
     try {
-      const lines = createInterface({ input: createReadStream(this.file), crlfDelay: Infinity })
+      const file = await this.fileSystem.promises.open(this.file)
+      const lines = createInterface({ input: file.createReadStream(), crlfDelay: Infinity })
       for await (const line of lines) {
         // the last line is a string, all others are arrays
         if (line.startsWith('"')) {
@@ -136,8 +143,9 @@ export class StatCache implements FileStates {
     if (this.isInDoubt) reporter.note('the files here are read by every push, changed or not: their file system keeps no time of change')
     if (this.isLoaded && this.recorded.size === 0 && this.keptFiles === this.files.size) return
     try {
-      await mkdir(dirname(this.file), { recursive: true })
-      await replaceFile(this.file, this.pieces())
+      const { fileSystem } = this
+      makeFolder(dirname(this.file), { fileSystem })
+      await replaceFile(this.file, this.pieces(), { fileSystem })
     } catch (error) {
       reporter.detail(`the cache of file states ${this.file} can't be written (${messageOf(error)})`)
     }

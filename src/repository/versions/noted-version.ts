@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { mkdir, open, readFile, rm, stat, utimes } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { readAt } from '../../local/read-at.ts'
 import { replaceFile } from '../../local/replace-file.ts'
 import { errnoOf, messageOf } from '../../util/errors.ts'
+import { makeFolder, realFileSystem, type FileSystem } from '../../util/file-system.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import { ManifestDecoder, encodeRows, type Entry } from '../format/manifest.ts'
 
@@ -31,12 +31,17 @@ export interface NotedVersion {
  * file's mtime is the time at which its version was last known to be the newest. If the file holds that version
  * already, only the mtime is set.
  */
-export async function saveNotedVersion(file: string, version: NotedVersion, reporter: Reporter): Promise<void> {
+export async function saveNotedVersion(
+  file: string,
+  version: NotedVersion,
+  reporter: Reporter,
+  fileSystem = realFileSystem,
+): Promise<void> {
   try {
     const now = new Date()
-    if ((await idIn(file)) === version.id) return await utimes(file, now, now)
-    await mkdir(dirname(file), { recursive: true })
-    await replaceFile(file, piecesOf(version))
+    if ((await idIn(file, fileSystem)) === version.id) return await fileSystem.promises.utimes(file, now, now)
+    makeFolder(dirname(file), { fileSystem })
+    await replaceFile(file, piecesOf(version), { fileSystem })
   } catch (error) {
     reporter.detail(`the note of the last version ${file} can't be written (${messageOf(error)})`)
   }
@@ -44,18 +49,18 @@ export async function saveNotedVersion(file: string, version: NotedVersion, repo
 
 type Head = Omit<NotedVersion, 'entries'>
 
-async function idIn(file: string): Promise<string | undefined> {
-  return (await readEnds(file).catch(() => undefined))?.head.id
+async function idIn(file: string, fileSystem: FileSystem): Promise<string | undefined> {
+  return (await readEnds(file, fileSystem).catch(() => undefined))?.head.id
 }
 
 /** The name of the version that a file notes. Undefined if there is no such file, or it can't be read. */
 export async function nameNotedIn(file: string): Promise<string | undefined> {
-  return (await readEnds(file).catch(() => undefined))?.head.name
+  return (await readEnds(file, realFileSystem).catch(() => undefined))?.head.name
 }
 
 /** The first line, the checksum in the last one, and when the file was changed (ms since 1970). */
-async function readEnds(file: string): Promise<{ head: Head; checksum: string; mtimeMs: number }> {
-  const handle = await open(file)
+async function readEnds(file: string, fileSystem: FileSystem): Promise<{ head: Head; checksum: string; mtimeMs: number }> {
+  const handle = await fileSystem.promises.open(file)
   try {
     const { size, mtimeMs } = await handle.stat()
     const [head] = (await readAt(handle, 0, HEAD_BYTES)).toString().split('\n', 1)
@@ -69,7 +74,7 @@ async function readEnds(file: string): Promise<{ head: Head; checksum: string; m
 /** Whether the file was made of these very entries. This is much quicker than reading and comparing it. */
 export async function isNotedAs(file: string, entries: Entry[]): Promise<(Head & { knownSince: number }) | undefined> {
   try {
-    const { head, checksum, mtimeMs } = await readEnds(file)
+    const { head, checksum, mtimeMs } = await readEnds(file, realFileSystem)
     const { id, name, time } = head
     let last = ''
     for (const piece of piecesOf({ id, name, time, entries })) last = piece
@@ -98,10 +103,14 @@ function* piecesOf({ entries, ...head }: NotedVersion): Generator<string> {
  * Reads a file. Undefined if there is none. A damaged file is reported as a detail and deleted, because the store has
  * the version too. `knownSince` is ms since 1970.
  */
-export async function loadNotedVersion(file: string, reporter: Reporter): Promise<(NotedVersion & { knownSince: number }) | undefined> {
+export async function loadNotedVersion(
+  file: string,
+  reporter: Reporter,
+  { promises: files } = realFileSystem,
+): Promise<(NotedVersion & { knownSince: number }) | undefined> {
   try {
-    const { mtimeMs } = await stat(file)
-    const content = await readFile(file, 'utf8')
+    const { mtimeMs } = await files.stat(file)
+    const content = await files.readFile(file, 'utf8')
     const end = content.lastIndexOf('\n', content.length - 2) + 1
     const text = content.slice(0, end)
     if (content.slice(end).trim() !== digest(text)) throw new Error('its checksum does not match')
@@ -112,7 +121,7 @@ export async function loadNotedVersion(file: string, reporter: Reporter): Promis
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined
     reporter.detail(`the note of the last version ${file} can't be used (${messageOf(error)})`)
-    await rm(file, { force: true }).catch(() => undefined)
+    await files.rm(file, { force: true }).catch(() => undefined)
     return undefined
   }
 }

@@ -23,6 +23,7 @@ import type { FileEntry } from '../../../src/repository/format/manifest.ts'
 import { FileWriter, isStill, writeError } from '../../../src/repository/pull/file-writer.ts'
 import type { PlannedFile } from '../../../src/repository/pull/plan.ts'
 import { sha256 } from '../../../src/util/hash.ts'
+import { intercepted } from '../../helpers/file-system/intercepted.ts'
 import { withFolder } from '../../helpers/folders.ts'
 import { seededNoise } from '../../helpers/seeded.ts'
 
@@ -82,7 +83,7 @@ describe('writing files', () => {
         expect(readdirSync(folder)).toEqual([partName(file.entry.path, file.entry.chunks)])
         expect(statSync(join(folder, partName(file.entry.path, file.entry.chunks))).mode & 0o777).toBe(0o600)
       }
-      expect(writer.place(0)).toBe('placed')
+      expect(await writer.place(0)).toBe('placed')
       expect(readdirSync(folder)).toEqual(['file'])
       expect(readFileSync(join(folder, 'file')).equals(Buffer.concat(chunks))).toBe(true)
       const item = lookAt(join(folder, 'file'))
@@ -94,7 +95,7 @@ describe('writing files', () => {
   test('of no bytes at all', () =>
     withFolder(async folder => {
       const writer = new FileWriter([planned(folder, 'empty', [], { mode: 0 })], false)
-      expect(writer.place(0)).toBe('placed')
+      expect(await writer.place(0)).toBe('placed')
       expect(lookAt(join(folder, 'empty'))).toMatchObject({ mode: 0, fingerprint: { size: 0 } })
     }))
 
@@ -105,7 +106,7 @@ describe('writing files', () => {
       const openBefore = readdirSync('/proc/self/fd').length
       for (const offset of [1, 0]) for (let i = 0; i < files.length; i++) writer.write(i, offset, Buffer.of(offset === 1 ? 1 : i & 0xff))
       expect(readdirSync('/proc/self/fd').length - openBefore).toBeLessThanOrEqual(128)
-      files.forEach((_, i) => writer.place(i))
+      await Promise.all(files.map((_, i) => writer.place(i)))
       for (let i = 0; i < files.length; i++) expect([...readFileSync(join(folder, `file-${i}`))]).toEqual([i & 0xff, 1])
       writer.close()
       expect(readdirSync('/proc/self/fd').length).toBe(openBefore)
@@ -119,7 +120,7 @@ describe('writing files', () => {
       writer.write(0, 0, zeros)
       writer.write(0, 4_000_000, Buffer.from('end'))
       writer.write(0, 4_000_003, zeros)
-      writer.place(0)
+      await writer.place(0)
       const { size, blocks } = statSync(join(folder, 'sparse'))
       expect(size).toBe(8_000_003)
       expect(blocks * 512).toBeLessThan(100_000)
@@ -135,7 +136,7 @@ describe('writing files', () => {
         const writer = new FileWriter([file], force)
         writer.write(0, 0, Buffer.from('new'))
         writeFileSync(join(folder, 'file'), 'somebody wrote this meanwhile')
-        expect(writer.place(0)).toBe(force ? 'placed' : 'changed-meanwhile')
+        expect(await writer.place(0)).toBe(force ? 'placed' : 'changed-meanwhile')
         expect(readFileSync(join(folder, 'file'), 'utf8')).toBe(force ? 'new' : 'somebody wrote this meanwhile')
         expect(readdirSync(folder)).toEqual(['file'])
       }
@@ -149,7 +150,7 @@ describe('writing files', () => {
       const writer = new FileWriter([file], false)
       expect(await writer.resume(0, () => 3)).toBeUndefined()
       writer.write(0, 0, Buffer.from('new'))
-      writer.place(0)
+      await writer.place(0)
       expect([readFileSync(join(folder, 'precious'), 'utf8'), readFileSync(join(folder, 'file'), 'utf8')]).toEqual(['precious', 'new'])
       expect(lstatSync(join(folder, 'file')).isSymbolicLink()).toBe(false)
     }))
@@ -172,9 +173,9 @@ describe('writing files', () => {
       )
       const full = writeError(Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' }), '/out/file')
       expect([full.code, full.message, full.hint]).toEqual([
-        'io',
+        'quota',
         'No space left for /out/file.',
-        expect.stringContaining('continues where it stopped'),
+        expect.stringContaining('keeps the files that are whole'),
       ])
     }))
 })
@@ -193,7 +194,7 @@ describe('going on after an interruption', () => {
       const second = new FileWriter([file], false)
       expect(await second.resume(0, () => CHUNK)).toEqual([true, false, false, false, false])
       for (const i of [1, 2, 3, 4]) second.write(0, i * CHUNK, chunks[i]!)
-      expect(second.place(0)).toBe('placed')
+      expect(await second.place(0)).toBe('placed')
       expect(readFileSync(join(folder, 'file')).equals(Buffer.concat(chunks))).toBe(true)
     }))
 
@@ -244,3 +245,48 @@ test('isStill tells whether what the plan saw is there', () =>
     ])
     expect([still('directory', 'directory'), still('file', 'directory')]).toEqual([false, false])
   }))
+
+describe('syncing', () => {
+  const content = chunksOf(1)
+  const answering = (code: string) =>
+    intercepted({
+      before: ({ name }) => {
+        if (name === 'fsync') throw Object.assign(new Error(code), { code })
+      },
+    })
+
+  test('a medium that can not sync files is told, and gets them all the same', () =>
+    withFolder(async folder => {
+      const writer = new FileWriter([planned(folder, 'file', content)], false, answering('EINVAL'))
+      writer.write(0, 0, content[0]!)
+      expect([await writer.place(0), writer.isSynced]).toEqual(['placed', false])
+    }))
+
+  test('a file whose sync fails is not trusted by a later pull', () =>
+    withFolder(async folder => {
+      const file = planned(folder, 'file', content)
+      const writer = new FileWriter([file], false, answering('EIO'))
+      writer.write(0, 0, content[0]!)
+      await expect(writer.place(0)).rejects.toMatchObject({ code: 'io', hint: expect.stringContaining('Check the disk') as string })
+      writer.close()
+      expect(await new FileWriter([file], false).resume(0, () => CHUNK)).toBeUndefined()
+      expect(readdirSync(folder)).toEqual([])
+    }))
+
+  test('files are closed early where the system allows only a few', () =>
+    withFolder(async folder => {
+      const most = 5
+      let open = 0
+      const fileSystem = intercepted({
+        before: ({ name }) => {
+          if (name === 'open' && open >= most) throw Object.assign(new Error('EMFILE'), { code: 'EMFILE' })
+        },
+        after: ({ name }) => void (open += name === 'open' ? 1 : name === 'close' ? -1 : 0),
+      })
+      const files = Array.from({ length: 20 }, (_, i) => planned(folder, `file-${i}`, [Buffer.of(i), Buffer.of(1)]))
+      const writer = new FileWriter(files, false, fileSystem)
+      for (const offset of [1, 0]) for (let i = 0; i < files.length; i++) writer.write(i, offset, Buffer.of(offset === 1 ? 1 : i))
+      for (let i = 0; i < files.length; i++) expect(await writer.place(i)).toBe('placed')
+      for (let i = 0; i < files.length; i++) expect([...readFileSync(join(folder, `file-${i}`))]).toEqual([i, 1])
+    }))
+})

@@ -49,7 +49,7 @@ describe('restoring files', () => {
         expect(readFileSync(join(folder, `file-${i}`)).equals(Buffer.concat(order.map(one => chunks[one]!)))).toBe(true),
       )
       const bytes = files.reduce((sum, { entry }) => sum + entry.size, 0)
-      expect(result).toEqual({ placed: 5, placedBytes: bytes, resumedBytes: 0, damaged: [], changedMeanwhile: [] })
+      expect(result).toEqual({ placed: 5, placedBytes: bytes, resumedBytes: 0, damaged: [], changedMeanwhile: [], isSynced: true })
       expect(calls.filter(call => call.startsWith('get pack')).length).toBe(2)
       expect(progress.at(-1)).toBe(bytes)
       expect(progress).toEqual([...progress].sort((a, b) => a - b))

@@ -1,0 +1,103 @@
+import nodeFs from 'node:fs'
+import { dirname } from 'node:path'
+import { errnoOf } from './errors.ts'
+import { fsPath } from './paths.ts'
+
+/**
+ * The calls by which the folder store, the caches, the saved login and a pull read and change a disk. They get it as an
+ * argument, so that a test can record the calls, make one fail, or cut the power.
+ */
+export interface FileSystem extends Pick<
+  typeof nodeFs,
+  | 'chmodSync'
+  | 'closeSync'
+  | 'fchmodSync'
+  | 'fstatSync'
+  | 'fsync'
+  | 'ftruncateSync'
+  | 'futimesSync'
+  | 'lstatSync'
+  | 'lutimesSync'
+  | 'mkdirSync'
+  | 'openSync'
+  | 'readdirSync'
+  | 'readlinkSync'
+  | 'renameSync'
+  | 'rmSync'
+  | 'rmdirSync'
+  | 'statSync'
+  | 'statfsSync'
+  | 'symlinkSync'
+  | 'unlinkSync'
+  | 'utimesSync'
+  | 'writeSync'
+> {
+  promises: Pick<
+    typeof nodeFs.promises,
+    'lstat' | 'open' | 'opendir' | 'readdir' | 'readFile' | 'rename' | 'rm' | 'stat' | 'statfs' | 'unlink' | 'utimes'
+  >
+}
+
+/** The disks of this machine. */
+export const realFileSystem: FileSystem = nodeFs
+
+/**
+ * `mkdir -p`. Returns the folders in which it made another, the topmost first. Node's own recursive `mkdir` never ends
+ * where the system answers ENOENT though the parent is there, as in /proc, and fails with ENOENT on a read-only disk.
+ */
+export function makeFolder(folder: string, { mode = 0o777, fileSystem = realFileSystem } = {}): string[] {
+  const changed: string[] = []
+  for (let isAgain = false; ; isAgain = true) {
+    try {
+      fileSystem.mkdirSync(fsPath(folder), { mode })
+      return [...changed, dirname(folder)]
+    } catch (error) {
+      if (isFolder(folder, fileSystem)) return changed
+      if (isAgain || errnoOf(error) !== 'ENOENT' || folder === dirname(folder)) throw error
+      changed.push(...makeFolder(dirname(folder), { mode, fileSystem }))
+    }
+  }
+}
+
+function isFolder(path: string, fileSystem: FileSystem): boolean {
+  try {
+    return fileSystem.statSync(fsPath(path)).isDirectory()
+  } catch {
+    return false
+  }
+}
+
+/** The answers of a medium that can't sync a file or a folder. */
+const NO_SYNC = ['EINVAL', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']
+/** Windows can't open a folder for it. */
+const NO_FOLDER_SYNC = [...NO_SYNC, 'EPERM', 'EISDIR']
+
+/** Syncs an open file to the disk. False if the medium can't do that. */
+export async function syncFile(fd: number, fileSystem = realFileSystem): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    fileSystem.fsync(fd, error => {
+      if (!error) resolve(true)
+      else if (NO_SYNC.includes(errnoOf(error) ?? '')) resolve(false)
+      else reject(error)
+    })
+  })
+}
+
+// Windows has no such flag
+const OPEN_FOLDER = nodeFs.constants.O_RDONLY | ((nodeFs.constants as Partial<typeof nodeFs.constants>).O_DIRECTORY ?? 0)
+
+/** Makes creations, renames and deletions in `folder` durable. False if the platform or the medium can't do that. */
+export async function syncFolder(folder: string, fileSystem = realFileSystem): Promise<boolean> {
+  try {
+    const handle = await fileSystem.promises.open(fsPath(folder), OPEN_FOLDER)
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    return true
+  } catch (error) {
+    if (!NO_FOLDER_SYNC.includes(errnoOf(error) ?? '')) throw error
+    return false
+  }
+}
