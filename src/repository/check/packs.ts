@@ -117,6 +117,7 @@ class PackCheck {
     verifyObjectHash(`Pack ${id.slice(0, 12)}`, id, sha256(bytes))
     const tail = decodePackTail(bytes, bytes.length, id)
     if (tail.kind === 'directory') this.compare(number, bytes.length, tail.directoryBytes)
+    if (this.damaged.has(id)) throw new AppError('corrupt', `Pack ${id.slice(0, 12)} holds other data than its own directory says`)
   }
 
   /** Decodes a block that needs no bases. Undefined if it is damaged. */

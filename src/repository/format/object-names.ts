@@ -68,9 +68,9 @@ export interface SnapshotRef {
 /** A time of a version this far (ms) ahead of the store's clock is absurd: no push waits that long. */
 const MOST_AHEAD_MS = 24 * 60 * 60 * 1000
 
-/** True if a clock that was wrong gave this time. `asOf` is the store's clock, ms since 1970. */
-export function isAbsurdTime(time: number, asOf: number): boolean {
-  return time > asOf + MOST_AHEAD_MS
+/** True if a clock that was wrong gave this time. `now` is that of the inventory; both in ms since 1970. */
+export function isAbsurdTime(time: number, now: number): boolean {
+  return time > now + MOST_AHEAD_MS
 }
 
 export function snapshotObjectName(time: number, id: string, name: string): string {
@@ -117,6 +117,8 @@ export function checkName(name: string): string {
 /** The objects of a listing by their kinds. Packs, indexes, labels and tombs are keyed by the id in their name. */
 export interface Inventory {
   asOf: number
+  /** `asOf`, unless the store's clock is behind: then a time at which it was right, as far as its objects show. */
+  now: number
   hasConfig: boolean
   /** When the store created the config, ms since 1970. */
   configCreated: number | undefined
@@ -169,6 +171,7 @@ export function isOurs(name: string): boolean {
 export function takeInventory(listing: Listing): Inventory {
   const inventory: Inventory = {
     asOf: listing.asOf,
+    now: credibleTime(listing),
     hasConfig: false,
     configCreated: undefined,
     configHash: undefined,
@@ -193,7 +196,7 @@ export function takeInventory(listing: Listing): Inventory {
       inventory.configHash = object.sha256
       inventory.configCreated = created
     } else if (hashed) byKind[(hashed[1] ?? hashed[3]) as keyof typeof byKind].set((hashed[2] ?? hashed[4])!, object)
-    else if (snapshot) inventory.snapshots.push(withEffectiveTime(snapshot, listing.asOf))
+    else if (snapshot) inventory.snapshots.push(withEffectiveTime(snapshot, inventory.now))
     else if (name.startsWith('feature-')) inventory.features.push(name.slice('feature-'.length))
     else if (mangled) inventory.mangled.push({ name, kind: mangled, size })
     else inventory.foreign++
@@ -204,8 +207,23 @@ export function takeInventory(listing: Listing): Inventory {
 }
 
 /** Takes the time at which the store created a version, if its own time is absurd. */
-function withEffectiveTime(ref: SnapshotRef, asOf: number): SnapshotRef {
-  return isAbsurdTime(ref.time, asOf) ? { ...ref, effectiveTime: Math.min(ref.created, asOf) } : ref
+function withEffectiveTime(ref: SnapshotRef, now: number): SnapshotRef {
+  return isAbsurdTime(ref.time, now) ? { ...ref, effectiveTime: Math.min(ref.created, now) } : ref
+}
+
+/** Objects that are this much (ms) newer than most others were made under a clock that was ahead. */
+const OUTLIER_MS = 10 * 365 * 24 * 60 * 60 * 1000
+
+/**
+ * The time by the store's clock. If most objects are from its future, the clock is behind now, as on a machine that has
+ * lost its battery. Then the newest object tells the time. A few objects from the future were made by a clock that was
+ * ahead.
+ */
+function credibleTime({ asOf, objects }: Listing): number {
+  const times = objects.map(({ created }) => created).sort((a, b) => a - b)
+  const median = times[times.length >> 1]
+  if (median === undefined || median <= asOf + MOST_AHEAD_MS) return asOf
+  return times.findLast(time => time <= median + OUTLIER_MS)!
 }
 
 /** Throws `corrupt` if `hash`, the SHA-256 of an object's bytes, is not the one in the object's name. */

@@ -15,14 +15,14 @@ export async function findEffectiveTimes(
   limit: LimitFunction,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const { snapshots, asOf } = inventory
-  const names = new Set(snapshots.filter(({ time }) => isAbsurdTime(time, asOf)).map(({ name }) => name))
+  const { snapshots, now } = inventory
+  const names = new Set(snapshots.filter(({ time }) => isAbsurdTime(time, now)).map(({ name }) => name))
   if (names.size === 0) return
   const refs = snapshots.filter(({ name }) => names.has(name))
   const read = await Promise.all(refs.map(ref => limit(() => readIfPossible(storage, ref, signal))))
   putBeforeChildren(
     read.filter(snapshot => snapshot !== undefined),
-    asOf,
+    now,
   )
   snapshots.sort(compareSnapshots)
 }
@@ -37,7 +37,7 @@ async function readIfPossible(storage: Storage, ref: SnapshotRef, signal: AbortS
 }
 
 /** Follows each version to its parent, once all of the parent's children are done. */
-function putBeforeChildren(snapshots: readonly StoredSnapshot[], asOf: number): void {
+function putBeforeChildren(snapshots: readonly StoredSnapshot[], now: number): void {
   const byId = new Map(snapshots.map(snapshot => [snapshot.id, snapshot]))
   const children = new Map<string, number>()
   for (const { parent } of snapshots) if (parent !== null) children.set(parent, (children.get(parent) ?? 0) + 1)
@@ -45,10 +45,10 @@ function putBeforeChildren(snapshots: readonly StoredSnapshot[], asOf: number): 
   for (let child = done.pop(); child !== undefined; child = done.pop()) {
     const { ref, listed } = child
     // `listed` is the store's clock: a store that knows the time tells it even if the pushing machine does not
-    if (isAbsurdTime(ref.time, asOf)) ref.effectiveTime = Math.min(ref.effectiveTime, listed)
+    if (isAbsurdTime(ref.time, now)) ref.effectiveTime = Math.min(ref.effectiveTime, listed)
     const parent = child.parent === null ? undefined : byId.get(child.parent)
     if (parent === undefined) continue
-    if (isAbsurdTime(parent.ref.time, asOf)) parent.ref.effectiveTime = Math.min(parent.ref.effectiveTime, ref.effectiveTime - 1)
+    if (isAbsurdTime(parent.ref.time, now)) parent.ref.effectiveTime = Math.min(parent.ref.effectiveTime, ref.effectiveTime - 1)
     const left = children.get(parent.id)! - 1
     children.set(parent.id, left)
     if (left === 0) done.push(parent)

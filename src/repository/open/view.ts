@@ -95,10 +95,10 @@ async function readView(storage: Storage, inventory: Inventory, options: ReadVie
     readIndexes(storage, inventory, limit, problems, options),
     findEffectiveTimes(storage, inventory, limit, options.signal),
   ])
-  const damagedTomb = readTombs.map(([, tomb]) => tomb).find(tomb => isAppError(tomb))
-  if (damagedTomb) problems.push(damagedTomb)
+  const damagedTombs = readTombs.map(([, tomb]) => tomb).filter(tomb => isAppError(tomb))
+  problems.push(...damagedTombs)
   const found = new Map(readTombs.flatMap(([id, tomb]) => (tomb === undefined || isAppError(tomb) ? [] : [[id, tomb] as const])))
-  return { ...buildView(inventory, indexes, found, problems), damagedTomb }
+  return { ...buildView(inventory, indexes, found, problems), damagedTomb: damagedTombs[0] }
 }
 
 /** The id of a tomb with the tomb, with its damage, or with undefined if it vanished. */

@@ -54,8 +54,8 @@ export class Decider {
       const plan = this.planNow()
       const sweep = this.sweepOf(candidates, isOld, plan)
       const isPlanProven = await this.isProven(plan)
-      // a store's checksum is enough here: the prune that made the tomb has read the copies or made them
-      const isSweepProven = await proofs.hold(sweep.packs, sweep.relied, { byChecksum: true })
+      // anybody who may add objects can have made the tomb and the copies
+      const isSweepProven = await proofs.hold(sweep.packs, sweep.relied)
       if (proofs.misdescribed.length > 0) return undefined
       if (!isPlanProven || !isSweepProven) continue
       if (plan.lost.length > 0) proofs.problems.push(describeLost(plan.lost.length))
@@ -84,7 +84,7 @@ export class Decider {
   private isProven({ dead, rewrite, chosen }: MarkPlan): Promise<boolean> {
     const { index } = this.repository
     const goes = [...dead, ...rewrite]
-    return this.proofs.hold(goes, chosenOf(index, endangeredBy(index, goes), chosen), { byChecksum: false })
+    return this.proofs.hold(goes, chosenOf(index, endangeredBy(index, goes), chosen))
   }
 
   private planNow(changes: Partial<MarkOptions> = {}): MarkPlan {

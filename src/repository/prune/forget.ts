@@ -44,7 +44,7 @@ export async function forget(context: RepositoryContext, request: ForgetRequest)
   for (const name of request.names) {
     const { unreadable, versions: all } = await versionsOf(opened, name)
     const versions = request.source === undefined ? all : all.filter(({ source }) => source.path === request.source)
-    const options = { now: repository.view.inventory.asOf, keepNewest: !request.all }
+    const options = { now: repository.view.inventory.now, keepNewest: !request.all }
     const decision = decideRetention(versions, request.policy, options)
     if (decision.forgotten.length > 0)
       await expectWhole(

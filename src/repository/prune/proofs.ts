@@ -6,12 +6,6 @@ import { chunkMatches, shortId } from '../read/block-source.ts'
 import { fetchBlocks } from '../read/read-chunks.ts'
 import { readOwnDirectory } from './own-directories.ts'
 
-/** How it can be known that a copy is good. */
-export interface ProofOptions {
-  /** True if the store's checksum of a pack is enough for the copies in it. Otherwise each copy is read. */
-  byChecksum: boolean
-}
-
 /**
  * What a prune has verified. A pack is deleted only if its own directory was read, and if the copies that are used
  * instead of its own are known to be good. What turns out to be wrong counts as damage from then on.
@@ -38,12 +32,11 @@ export class Proofs {
    * Whether everything is as the chunk index says, so that the packs `goes` may go if the copies `relied` stay. False
    * if it has found new damage: then the caller must decide again.
    */
-  async hold(goes: readonly number[], relied: ReadonlySet<number>, { byChecksum }: ProofOptions): Promise<boolean> {
+  async hold(goes: readonly number[], relied: ReadonlySet<number>): Promise<boolean> {
     const { index } = this.repository
     const before = this.findings
     await this.readDirectories([...goes, ...[...relied].map(entry => index.packOf(entry))])
-    const isKnown = (entry: number): boolean =>
-      this.good.has(entry) || this.bad.has(entry) || (byChecksum && this.matchesChecksum(index.packOf(entry)))
+    const isKnown = (entry: number): boolean => this.good.has(entry) || this.bad.has(entry)
     let doubtful = [...relied].filter(entry => !isKnown(entry))
     // twice: bytes may also be damaged on their way
     doubtful = (await this.readCopies(doubtful)).map(({ entry }) => entry)
@@ -58,11 +51,6 @@ export class Proofs {
 
   private get findings(): number {
     return this.bad.size + this.damaged.size + this.unreadable.size + this.misdescribed.length
-  }
-
-  private matchesChecksum(pack: number): boolean {
-    const { id } = this.repository.index.packs[pack]!
-    return this.repository.view.inventory.packs.get(id)!.sha256 === id && !this.damaged.has(pack)
   }
 
   private async readDirectories(packs: readonly number[]): Promise<void> {

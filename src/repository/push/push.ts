@@ -105,6 +105,9 @@ interface ListedView {
   unnamed: IndexedPack[]
 }
 
+const newestRef = ({ inventory }: RepositoryView, name: string): string | undefined =>
+  inventory.snapshots.findLast(ref => ref.name === name)?.objectName
+
 /** A result; or a new listing, from which to try again, and a late snapshot that has to be deleted. */
 type AttemptEnd = { kind: 'done'; result: PushResult } | { kind: 'again'; listed: ListedView; late?: StoredSnapshot }
 
@@ -207,7 +210,9 @@ class PushRun {
     if (moved.length === 0) refuseNothingRead(request.source, reading)
     const unread = moved.length > 0 ? undefined : await carryOver({ ...request, reporter }, basis, repository, attempt.chunks, reading)
     const manifest = await attempt.storeManifest(reading)
-    const equal = parent !== undefined && this.isEqual(parent, manifest) && (unread !== undefined || parent.incomplete === undefined)
+    // a newer version that can't be read would be found under the name
+    const isNewest = parent !== undefined && newestRef(view, parent.name) === parent.ref.objectName
+    const equal = isNewest && this.isEqual(parent, manifest) && (unread !== undefined || parent.incomplete === undefined)
     this.totals.newBytes += packs.plainBytes
     this.totals.storedBytes += packs.storedBytes
     const { dryRun, readBack } = this.request
@@ -233,10 +238,10 @@ class PushRun {
     return end
   }
 
-  private warnOfClocks({ inventory: { asOf } }: RepositoryView, parent: StoredSnapshot | undefined): void {
+  private warnOfClocks({ inventory: { asOf, now } }: RepositoryView, parent: StoredSnapshot | undefined): void {
     const { surroundings, reporter } = this.context
     const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10)
-    if (parent && isAbsurdTime(parent.time, asOf))
+    if (parent && isAbsurdTime(parent.time, now))
       reporter.warn(
         `The last version of ${parent.name} is dated ${day(parent.time)}: a clock was wrong when it was made. It counts as made on ${day(parent.ref.effectiveTime)}`,
       )
@@ -244,6 +249,8 @@ class PushRun {
       reporter.warn(
         `The clock of this machine says ${day(surroundings.now())}, that of the store ${day(asOf)}. Versions get the time of the store`,
       )
+    else if (now > asOf)
+      reporter.warn(`The clock says ${day(asOf)}, but the newest data in the store is of ${day(now)}: the clock is behind`)
     else if (parent && asOf - parent.ref.effectiveTime > LONG_AGO_MS)
       reporter.warn(
         `The last version of ${parent.name} is of ${day(parent.ref.effectiveTime)}. Is the clock of this machine right? It says ${day(asOf)}`,

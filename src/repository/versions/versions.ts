@@ -230,7 +230,7 @@ async function findByMark(
   const versions = all.filter(({ version }) => isAppError(version) || !isUnfinished(version, view))
   const readable = versions.flatMap(({ version }) => (isAppError(version) ? [] : [version]))
   const tags = await readTags(source.storage, view, readable, source.signal)
-  const chosen = findById(all, at, LONG_ID) ?? choose(versions, tags, at, view.inventory.asOf)
+  const chosen = findById(all, at, LONG_ID) ?? choose(versions, tags, at, view.inventory.now)
   const found = chosen && (back === 0 ? chosen : versions[versions.indexOf(chosen) - back])
   if (found) return found.version
   // the tags of a damaged version can't be known
