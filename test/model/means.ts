@@ -17,6 +17,9 @@ import { makeTree } from '../helpers/trees.ts'
 /** So many bytes at its beginning distinguish a chunk from its base. */
 const DELTA_BYTES = 60
 
+/** How many bytes of its block a chunk takes in a `RawPool`. */
+export const storedBytes = (filter: number, plainBytes: number): number => (filter === 0 ? plainBytes : DELTA_BYTES)
+
 /**
  * Blocks are their plain bytes, or, of predicted chunks, the beginnings that differ from their bases: what else is
  * compressed how is no part of this.

@@ -7,18 +7,8 @@ import type { LossKind } from './truth.ts'
 /** The rule that is left out, while one is. */
 const broken = vi.hoisted(() => ({ rule: undefined as string | undefined }))
 
-vi.mock('../../src/kernels/load-fastcdc.ts', async original => {
-  const real = await original<{ loadFastCdc: () => object }>()
-  const kernels: object[] = []
-  let used = 0
-  // more than pushes can be under way at one time
-  const loadFastCdc = (): object => (kernels[used % 32] ??= real.loadFastCdc()) && kernels[used++ % 32]!
-  return { loadFastCdc }
-})
-vi.mock('../../src/util/memory/unused-memory.ts', () => ({
-  freeUnusedBuffers: () => undefined,
-  systemBuffer: (bytes: number) => new Uint8Array(bytes),
-}))
+vi.mock('../../src/kernels/load-fastcdc.ts', async original => (await import('./mocks.ts')).fewKernels(await original()))
+vi.mock('../../src/util/memory/unused-memory.ts', async () => (await import('./mocks.ts')).plainMemory)
 vi.mock('../../src/repository/push/presence.ts', async original => (await import('./mutants.ts')).presence(await original(), broken))
 vi.mock('../../src/repository/format/snapshot.ts', async original => (await import('./mutants.ts')).snapshot(await original(), broken))
 vi.mock('../../src/repository/prune/plan/needed-packs.ts', async original =>
@@ -67,18 +57,18 @@ test(
  */
 const MUTANTS: Record<string, RunOptions & { seed: number; loses: LossKind }> = {
   '1: names are fresh': { freshNames: false, seed: 85, loses: 'chunk' },
-  '3: what is not listed is not present': { seed: 28, loses: 'chunk' },
+  '3: what is not listed is not present': { seed: 53, loses: 'chunk' },
   '3: own packs count for less than L': { seed: 756, loses: 'chunk' },
   '5: a late push checks once more': { seed: 232, loses: 'chunk' },
-  '6: tombs are never lifted': { seed: 825, loses: 'chunk' },
+  '6: tombs are never lifted': { seed: 978, loses: 'chunk' },
   '6: writers never use tombed packs': { seed: 40, loses: 'chunk' },
-  '8: tombs are G old': { waits: { ...SAFE_GRACE_PERIODS, graceMs: 0 }, seed: 198, loses: 'chunk' },
+  '8: tombs are G old': { waits: { ...SAFE_GRACE_PERIODS, graceMs: 0 }, seed: 125, loses: 'chunk' },
   '8: needed packs stay': { seed: 32, loses: 'chunk' },
   '8: nothing relies on tombed packs': { seed: 32, loses: 'chunk' },
-  '8: packs to rely on are older than L': { waits: { ...SAFE_GRACE_PERIODS, lagMs: 0 }, seed: 40, loses: 'listed chunk' },
-  '9: an index drops only what is deleted': { seed: 32, loses: 'index' },
-  '9: superseded indexes stay for G': { seed: 3, loses: 'index' },
-  '10: tombs stay for G after their packs': { seed: 9, loses: 'chunk' },
+  '8: packs to rely on are older than L': { waits: { ...SAFE_GRACE_PERIODS, lagMs: 0 }, seed: 113, loses: 'listed chunk' },
+  '9: an index drops only what is deleted': { seed: 159, loses: 'index' },
+  '9: superseded indexes stay for G': { seed: 9, loses: 'index' },
+  '10: tombs stay for G after their packs': { seed: 92, loses: 'chunk' },
 }
 const MOST_SEEDS = 5000
 

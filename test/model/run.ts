@@ -1,4 +1,4 @@
-import { COMMIT_WINDOW_MS, GRACE_MS, LISTING_LAG_MS, PACK_POLICY, type PackPolicy } from '../../src/repository/format/limits.ts'
+import { COMMIT_WINDOW_MS, GRACE_MS, LISTING_LAG_MS } from '../../src/repository/format/limits.ts'
 import { openForReading, type RepositoryContext } from '../../src/repository/open/open.ts'
 import { forget } from '../../src/repository/prune/forget.ts'
 import { SAFE_GRACE_PERIODS, type GracePeriods } from '../../src/repository/prune/grace-periods.ts'
@@ -8,9 +8,9 @@ import { readSequence } from '../../src/repository/read/read-chunks.ts'
 import { readManifest } from '../../src/repository/read/read-manifest.ts'
 import { readSnapshots } from '../../src/repository/versions/versions.ts'
 import { isAppError } from '../../src/util/errors.ts'
-import { silentReporter } from '../../src/util/reporter.ts'
 import { seededRandom } from '../helpers/seeded.ts'
-import { BLOCK_BYTES, chunkOf, FILE_NAMES, RawPool, TRAINING, type Sources } from './means.ts'
+import { contextOf, settled } from './context.ts'
+import { BLOCK_BYTES, chunkOf, FILE_NAMES, TRAINING, type Sources } from './means.ts'
 import { Loss, Truth, type LossKind } from './truth.ts'
 import { HOUR, MINUTE, newActor, World, type Actor } from './world.ts'
 
@@ -62,9 +62,6 @@ interface Act {
   operation: (typeof OPERATIONS)[number] | 'pushAgain'
 }
 
-/** Packs of two or three blocks, so that tiny contents make several. */
-const SMALL_PACKS: PackPolicy = { ...PACK_POLICY, firstBytes: 2500, bytes: 2500, indexEveryBytes: 8000 }
-
 /** Runs one seeded interleaving of two or three actors; throws a `Violation`. */
 export async function runSeed(seed: number, sources: Sources, options: RunOptions = {}): Promise<RunCounts> {
   const run = new Run(seed, sources, options)
@@ -83,7 +80,6 @@ class Run {
   private readonly sources: Sources
   private readonly waits: GracePeriods
   private readonly freshNames: boolean
-  private readonly pool = new RawPool()
   /** What was pushed so far: some of it is pushed again. */
   private readonly pushed: string[][] = []
   private trained = 0
@@ -112,16 +108,7 @@ class Run {
   }
 
   private context(actor: Actor): RepositoryContext {
-    const { world } = this
-    const random = (bytes: number): Uint8Array =>
-      Uint8Array.from({ length: bytes }, () => (this.freshNames ? Math.floor(world.chance() * 256) : 7))
-    return {
-      storage: world.storageOf(actor),
-      pool: this.pool,
-      surroundings: { now: () => world.time + actor.skew, monotonic: () => world.time - actor.slept, random },
-      reporter: silentReporter,
-      packPolicy: SMALL_PACKS,
-    }
+    return contextOf(this.world, actor, this.freshNames)
   }
 
   async run(): Promise<void> {
@@ -359,10 +346,4 @@ class Run {
       }
     }
   }
-}
-
-/** Resolves when the program can do no more before the world takes a step. */
-async function settled(): Promise<void> {
-  do await new Promise(resolve => setImmediate(resolve))
-  while (process.getActiveResourcesInfo().some(resource => resource === 'Immediate' || resource.startsWith('FSReq')))
 }

@@ -11,9 +11,10 @@ interface ChunkCopy {
 
 /**
  * What was lost: a chunk of a version; a chunk as a listing that lags may show the store; the index that leads to a
- * chunk, without which each pack's tail has to be read; the last version of a name.
+ * chunk, without which each pack's tail has to be read; a version, or the last of a name; a tag; what a reader is not
+ * offered though it is there; what a push says is stored; damage that a check does not name, or that is none.
  */
-export type LossKind = 'chunk' | 'listed chunk' | 'index' | 'version'
+export type LossKind = 'chunk' | 'listed chunk' | 'index' | 'version' | 'tag' | 'offer' | 'receipt' | 'report'
 
 /** Something that was promised is not there. */
 export class Loss extends Error {

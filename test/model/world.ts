@@ -1,6 +1,5 @@
 import { LISTING_LAG_MS } from '../../src/repository/format/limits.ts'
-import type { Listing, Storage } from '../../src/storage/storage.ts'
-import { AppError } from '../../src/util/errors.ts'
+import { sha256Hex } from '../../src/util/hash.ts'
 
 export const MINUTE = 60_000
 export const HOUR = 60 * MINUTE
@@ -8,13 +7,19 @@ export const HOUR = 60 * MINUTE
 /** One object; a name may be borne by several. Deleted ones are kept, because listings may still show them. */
 export interface Copy {
   name: string
+  /** The name that it was put under: people and programs rename objects. */
+  born: string
   bytes: Uint8Array
+  /** By the store's clock. */
   created: number
   deleted: number | undefined
+  /** Whether a person has moved it to the trash. */
+  trashed: boolean
 }
 
 /** A request of an actor to the world; a `put` also has its purpose. */
-export type Call = 'list' | 'get' | 'remove' | 'wait' | 'put pack' | 'put index' | 'put snapshot' | 'put tomb' | 'put config'
+export type Call = 'list' | 'get' | 'remove' | 'wait' | 'trash' | `put ${(typeof PURPOSES)[number]}`
+const PURPOSES = ['pack', 'index', 'snapshot', 'label', 'tomb', 'config'] as const
 
 /** Something an actor waits for: first it takes effect on the world, then the actor hears of it. */
 interface Pending {
@@ -45,13 +50,19 @@ export class World {
   time = Date.UTC(2026, 10, 22)
   readonly copies: Copy[] = []
   readonly log: string[] = []
+  /** How much the store's clock is wrong. */
+  clock = 0
   /** Calls take effect at once, listings show the truth. */
   calm = true
+  /** Whether listings may be behind the store, unless it is calm. */
+  lags = true
+  /** Whether listings show checksums. Then a name may be borne by several objects, as in Google Drive. */
+  sums = false
   /** Whether puts may leave two objects of one name. */
   duplicates = false
   private pending: Pending[] = []
   /** Called after every step that may have broken a promise. */
-  onEffect: (kind: 'put' | 'remove', name: string, actor: Actor) => void = () => undefined
+  onEffect: (kind: 'put' | 'remove', name: string, actor: Actor, copies: readonly Copy[]) => void = () => undefined
 
   constructor(chance: () => number) {
     this.chance = chance
@@ -69,8 +80,22 @@ export class World {
     this.log.push(`${new Date(this.time).toISOString().slice(5, 19)} ${actor.name}: ${text}`)
   }
 
+  /** The time by the store's clock. */
+  get storeTime(): number {
+    return this.time + this.clock
+  }
+
+  /** The copies of a name, in the order in which the store believes them. */
   living(name: string): Copy[] {
-    return this.copies.filter(copy => copy.name === name && copy.deleted === undefined)
+    const copies = this.copies.filter(copy => copy.name === name && copy.deleted === undefined && !copy.trashed)
+    return copies.length > 1 ? copies.sort((a, b) => (this.isBefore(a, b) ? -1 : 1)) : copies
+  }
+
+  /** Whether the store rather believes the first of two copies: the one whose checksum is in the name, or the older. */
+  isBefore(a: Copy, b: Copy): boolean {
+    const isRight = ({ name, bytes }: Copy): boolean => name.includes(sumOf(bytes).slice(0, 16))
+    if (this.sums && isRight(a) !== isRight(b)) return isRight(a)
+    return a.created < b.created
   }
 
   /** Runs `effect` when its turn comes, and resolves or rejects with its result. */
@@ -142,93 +167,29 @@ export class World {
     this.note(actor, `sleeps ${Math.round(ms / MINUTE)} min`)
   }
 
-  storageOf(actor: Actor): Storage {
-    return new ModelStorage(this, actor)
-  }
-
   /**
    * What a listing that began at `asOf` may show: what was made less than L before it or later may be missing, what was
    * deleted since then may be there.
    */
   listing(asOf: number): Copy[] {
-    return this.copies.filter(({ created, deleted }) => {
+    return this.copies.filter(({ created, deleted, trashed }) => {
+      if (trashed) return false
       const since = asOf - LISTING_LAG_MS
-      if (deleted !== undefined) return !this.calm && deleted > since && created <= this.time && this.happens(0.4)
-      return this.calm || created <= since || this.happens(0.5)
+      if (this.calm || !this.lags) return deleted === undefined
+      if (deleted !== undefined) return deleted > since && created <= this.time && this.happens(0.4)
+      return created <= since || this.happens(0.5)
     })
   }
 }
 
-class ModelStorage implements Storage {
-  readonly location = 'the model'
-  private readonly world: World
-  private readonly actor: Actor
-  /** Copies that this machine knows of: only those can it delete. */
-  private known = new Set<Copy>()
-
-  constructor(world: World, actor: Actor) {
-    this.world = world
-    this.actor = actor
-  }
-
-  put(name: string, bytes: Uint8Array): Promise<{ created: number }> {
-    const { world, actor } = this
-    const copyOf = new Uint8Array(bytes)
-    return world.call(actor, putOf(name), () => {
-      const there = [...this.known].find(copy => copy.name === name && copy.deleted === undefined)
-      if (there) return { created: there.created }
-      const copy: Copy = { name, bytes: copyOf, created: world.time, deleted: undefined }
-      world.copies.push(copy)
-      this.known.add(copy)
-      world.note(actor, `put ${short(name)}`)
-      if (world.duplicates && !world.calm && world.happens(0.1))
-        world.copies.push({ ...copy, created: world.time + Math.floor(world.chance() * MINUTE) })
-      world.onEffect('put', name, actor)
-      return { created: copy.created }
-    })
-  }
-
-  get(name: string, range?: { offset: number; length: number }): Promise<Uint8Array> {
-    return this.world.call(this.actor, 'get', () => {
-      const copy = this.world.living(name)[0]
-      if (!copy) throw new AppError('not-found', `there is no ${name}`)
-      if (!range) return copy.bytes.slice()
-      if (range.offset + range.length > copy.bytes.length) throw new AppError('bad-range', `${name} is shorter`)
-      return copy.bytes.slice(range.offset, range.offset + range.length)
-    })
-  }
-
-  list(): Promise<Listing> {
-    const { world, actor } = this
-    const asOf = world.time
-    return world.call(actor, 'list', () => {
-      const shown = world.listing(asOf)
-      for (const copy of shown) this.known.add(copy)
-      world.note(actor, 'list')
-      const oldest = new Map<string, Copy>()
-      for (const copy of shown) if (copy.created < (oldest.get(copy.name)?.created ?? Infinity)) oldest.set(copy.name, copy)
-      return { asOf, objects: [...oldest.values()].map(({ name, bytes, created }) => ({ name, size: bytes.length, created })) }
-    })
-  }
-
-  remove(name: string): Promise<void> {
-    const { world, actor } = this
-    return world.call(actor, 'remove', () => {
-      for (const copy of this.known) if (copy.name === name) copy.deleted ??= world.time
-      world.note(actor, `remove ${short(name)}`)
-      world.onEffect('remove', name, actor)
-    })
-  }
-
-  quota(): Promise<{ used: undefined; limit: undefined }> {
-    return Promise.resolve({ used: undefined, limit: undefined })
-  }
-}
-
-/** Labels, which nothing here makes, would count as tombs. */
-function putOf(name: string): Call {
-  for (const kind of ['pack', 'index', 'snapshot', 'config'] as const) if (name.startsWith(kind)) return `put ${kind}`
-  return 'put tomb'
-}
+export const putOf = (name: string): Call => `put ${PURPOSES.find(purpose => name.startsWith(purpose))!}`
 
 export const short = (name: string): string => name.replace(/([0-9a-f]{8})[0-9a-f]{56}/, '$1')
+
+const sums = new WeakMap<Uint8Array, string>()
+
+export function sumOf(bytes: Uint8Array): string {
+  const known = sums.get(bytes) ?? sha256Hex(bytes)
+  sums.set(bytes, known)
+  return known
+}
