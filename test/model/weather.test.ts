@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, test, vi } from 'vitest'
 import { messageOf } from '../../src/util/errors.ts'
 import { predictChunks, Sources } from './means.ts'
 import { COURSES } from './weather/courses.ts'

@@ -17,7 +17,7 @@ export interface Weather {
 }
 
 /** A promise that was broken, with the steps that led to it. */
-export class Broken extends Error {
+class Broken extends Error {
   /** Undefined where a command failed in a way that it should not. */
   readonly lost: LossKind | undefined
 
