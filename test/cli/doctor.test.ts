@@ -33,9 +33,10 @@ const NOBODY: Env = Object.fromEntries(
 )
 
 /** Runs it with folders of the sandbox, and nobody logged in unless `env` says so. */
-function doctor(sandbox: Sandbox, env: Env = {}, store = sandbox.store): Promise<CliResult> {
+function doctor(sandbox: Sandbox, env: Env = {}, store: string | null = sandbox.store): Promise<CliResult> {
   const folders = { COLAB_ESCAPE_CONFIG: sandbox.in('config'), COLAB_ESCAPE_CACHE: sandbox.in('cache') }
-  return runCli(['doctor', '--json', '--store', store], { cwd: sandbox.path, env: { ...NOBODY, ...folders, ...env } })
+  const named = store === null ? [] : ['--store', store]
+  return runCli(['doctor', '--json', ...named], { cwd: sandbox.path, env: { ...NOBODY, ...folders, ...env } })
 }
 
 function found(run: CliResult): { byName: Record<string, Doctor['checks'][number]>; result: Doctor } {
@@ -85,7 +86,7 @@ describe('on a folder store', () => {
 
   test('no store and no login: a problem that names the ways on', () =>
     withSandbox(async sandbox => {
-      const { byName, result } = found(await doctor(sandbox, {}, ''))
+      const { byName, result } = found(await doctor(sandbox, {}, null))
       expect(result.problems).toBe(1)
       expect(byName.login).toMatchObject({ state: 'attention', hint: 'Run `colab-escape auth login`, or name a folder with --store.' })
       expect(byName.store!.state).toBe('problem')
@@ -113,8 +114,8 @@ describe('on a folder store', () => {
       await sandbox.ok('push', 'data')
       writeFileSync(join(sandbox.store, 'snapshot-oops'), '')
       const damaged = found(await doctor(sandbox)).byName.store!
-      expect(damaged).toMatchObject({ state: 'attention', hint: 'Run `colab-escape check`.' })
-      expect(damaged.message).toContain('1 object with a damaged name, such as snapshot-oops')
+      expect(damaged).toMatchObject({ state: 'attention', hint: 'Run `colab-escape repair`.' })
+      expect(damaged.message).toContain('1 object under a name that another program changed, such as snapshot-oops')
       rmSync(join(sandbox.store, 'config.json'))
       expect(found(await doctor(sandbox)).byName.store!.message).toContain('has no config.json any more')
     }))

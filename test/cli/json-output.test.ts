@@ -33,6 +33,7 @@ test('each kind of line that the schema tells of is printed as it says', () =>
       run('du'),
       run('du', 'runs', '--by', 'extension'),
       run('check', '--read-data'),
+      run('repair'),
       run('diff', 'runs', './runs'),
       run('inspect', 'runs:model.safetensors'),
       run('inspect', 'runs:model.safetensors', 'runs/model.safetensors'),

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { encodeIndex } from '../../src/repository/format/index-object.ts'
-import { indexName, packName } from '../../src/repository/format/object-names.ts'
+import { compactTime, indexName, packName } from '../../src/repository/format/object-names.ts'
 import { FolderStorage } from '../../src/storage/folder.ts'
 import { ascii, ByteWriter } from '../../src/util/bytes.ts'
 import { sha256, sha256Hex } from '../../src/util/hash.ts'
@@ -227,7 +227,10 @@ describe('a snapshot that no push would make', () => {
       const objects = plantedObjects({ manifest: rows(file('a')), chunks: [EVIL] })
       const [objectName, bytes] = [...objects].find(([key]) => key.startsWith('snapshot-'))!
       const changed = new TextEncoder().encode(change(new TextDecoder().decode(bytes)))
-      const later = objectName.replace(/^snapshot-\d{8}T\d{9}Z-[0-9a-f]{16}/, `snapshot-20991122T182401123Z-${id(changed).slice(0, 16)}`)
+      const later = objectName.replace(
+        /^snapshot-\d{8}T\d{9}Z-[0-9a-f]{16}/,
+        `snapshot-${compactTime(Date.now() + 3_600_000)}-${id(changed).slice(0, 16)}`,
+      )
       objects.set(later, changed)
       expectError(await pullHostile(sandbox, objects), 7, /Snapshot [0-9a-f]{8} of data is damaged/)
       const old = await sandbox.run(['pull', `data@${/Z-([0-9a-f]{16})-/.exec(objectName)![1]}`, 'out'])

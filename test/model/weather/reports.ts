@@ -66,5 +66,5 @@ export function expectRepaired(promises: Promises): void {
       throw new Loss('offer', `a repair leaves ${short(copy.name)} (${short(copy.born)})`)
   }
   const [lie] = physical.liedAbout()
-  if (lie !== undefined) throw new Loss('offer', `a repair leaves an index that lies about ${short(lie)}`)
+  if (lie !== undefined && !promises.isStruckNow) throw new Loss('offer', `a repair leaves an index that lies about ${short(lie)}`)
 }
