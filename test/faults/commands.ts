@@ -111,12 +111,15 @@ export async function pullTo(context: RepositoryContext, version: string, destin
   })
 }
 
-/** What `forget run --keep-last 1` and `prune --now` do. */
-export async function forgetOlder(context: RepositoryContext): Promise<void> {
-  const { failure } = await forget(context, { names: ['run'], policy: { last: 1 }, all: false, waits: NO_GRACE_PERIODS, dryRun: false })
-  if (failure) throw failure
+/** Forgets the versions of these sources, one after the other. */
+export async function forgetOlder(context: RepositoryContext, sources: readonly string[]): Promise<void> {
+  for (const source of sources) {
+    const { failure } = await forget(context, { names: ['run'], source, policy: {}, all: true, waits: NO_GRACE_PERIODS, dryRun: false })
+    if (failure) throw failure
+  }
 }
 
+/** What `prune --now` does. */
 export async function pruneNow(context: RepositoryContext): Promise<void> {
   await prune(context, await openForPrune(context), { waits: NO_GRACE_PERIODS, dryRun: false })
 }

@@ -108,7 +108,7 @@ const COMMANDS: Record<string, Command> = {
     expectDone: place => expectVersions(place, [0, 1, 2]),
   },
   forget: {
-    run: (place, fileSystem) => forgetOlder(storeOf(place, fileSystem)),
+    run: (place, fileSystem) => forgetOlder(storeOf(place, fileSystem), sources.slice(0, 1)),
     expectDone: place => expectVersions(place, [1]),
   },
   prune: {

@@ -95,7 +95,7 @@ const STEPS: readonly Step[] = [
   push(1, 'run'),
   push(1, 'twin'),
   push(2, 'run', true),
-  { run: (store, fileSystem) => forgetOlder(contextFor(store, fileSystem)) },
+  { run: (store, fileSystem) => forgetOlder(contextFor(store, fileSystem), sources.slice(0, 2)) },
   { run: (store, fileSystem) => pruneNow(contextFor(store, fileSystem)) },
   push(0, 'run'),
 ]

@@ -53,16 +53,26 @@ test('another one has tables, deltas in groups at every width, and pairs', () =>
     expect(index.blocks.flatMap(({ parts }) => parts.map(({ codec }) => codec))).toContain(3)
   }))
 
+interface LoggedVersion {
+  name: string
+  version: string
+  tags: string[]
+  message: string | null
+  lacksChunks: boolean
+}
+
 describe.each(goldenRepositories())('$name', golden => {
   const { versions, objects, notOffered } = golden.expected
 
-  test('lists its versions and their tags, and nothing that is not offered', () =>
+  test('lists its versions and their tags, and marks what lacks data', () =>
     withCopy(golden, async sandbox => {
       expect(readdirSync(sandbox.store).sort()).toEqual(objects)
-      const log = await sandbox.json<{ versions: { name: string; version: string; tags: string[]; message: string | null }[] }>('log')
-      const listed = log.versions.map(({ name, version, tags, message }) => ({ name, id: version, tags: tags.sort(), message }))
+      const log = await sandbox.json<{ versions: LoggedVersion[] }>('log')
+      // a copied repository is not new: a version of it that lacks data is damaged, whenever the store got it
+      expect(log.versions.filter(({ lacksChunks }) => lacksChunks).map(({ version }) => version)).toEqual(notOffered)
+      const whole = log.versions.filter(({ lacksChunks }) => !lacksChunks)
+      const listed = whole.map(({ name, version, tags, message }) => ({ name, id: version, tags: tags.sort(), message }))
       expect(listed.reverse()).toEqual(versions.map(({ name, id, tags, message }) => ({ name, id, tags: [...tags].sort(), message })))
-      for (const id of notOffered) expect(listed.map(version => version.id)).not.toContain(id)
     }))
 
   test.each(codecs)('gives back every version, exactly, with the %s codec', codec =>
@@ -78,30 +88,34 @@ describe.each(goldenRepositories())('$name', golden => {
     }),
   )
 
-  test('is checked, every byte, without a finding', () =>
+  test('is checked, every byte, with no finding but what was made to lack data', () =>
     withCopy(golden, async sandbox => {
-      const run = await sandbox.ok('--json', 'check', '--read-data')
+      const run = await sandbox.run(['--json', 'check', '--read-data'])
       const packs = objects.filter(name => name.startsWith('pack-')).length
       expect(resultOf(run)).toMatchObject({
-        damaged: false,
+        damaged: notOffered.length > 0,
         packs,
         packsRead: packs,
-        incomplete: notOffered.length,
+        incomplete: 0,
         problems: [],
-        affected: [],
+        affected: notOffered.map(id => ({ version: id.slice(0, 16) })),
       })
     }))
 
   test('holds chunks and manifests as they are cut and written today: pushing what was pulled changes nothing', () =>
     withCopy(golden, async sandbox => {
       for (const { name, id, type, entries } of newest(versions)) {
-        await sandbox.ok('pull', name, `${id}/`)
+        await sandbox.ok('pull', `${name}@${id}`, `${id}/`)
         // a link is followed to what is pushed; an argument could not say a name that is not UTF-8
         const source = `link to ${id}`
         symlinkSync(fsPath(type === 'directory' ? id : `${id}/${entries[0]!.path}`), sandbox.in(source))
         const pushed = await sandbox.json('push', source, '--name', name)
-        expect(pushed).toMatchObject({ outcome: 'unchanged', version: id })
+        // what lacks data is the newest: then the same content is a new version, of nothing new
+        if (name === 'data' && notOffered.length > 0) expect(pushed).toMatchObject({ outcome: 'stored', newBytes: 0 })
+        else expect(pushed).toMatchObject({ outcome: 'unchanged', version: id })
       }
-      expect(readdirSync(sandbox.store).filter(name => name.startsWith('snapshot-'))).toHaveLength(versions.length + notOffered.length)
+      expect(readdirSync(sandbox.store).filter(name => name.startsWith('snapshot-'))).toHaveLength(
+        versions.length + 2 * notOffered.length,
+      )
     }))
 })
