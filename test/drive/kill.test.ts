@@ -77,7 +77,7 @@ describe.each(Object.entries(SCENES))('kill -9 during %s', (_, makeScene) => {
 
   async function round(nth: number, moment: Moment): Promise<void> {
     await scene.withDrive(async emulator => {
-      await killAt(emulator, scene.folder, ['push', 'data'], nth, moment)
+      await killAt(emulator, scene.folder, ['push', 'data', '--create'], nth, moment)
       const kept = await copyOf(emulator)
       const isRepository = objectsOf(emulator).some(({ name }) => /^(config|snapshot)/.test(name))
       if (isRepository) {
@@ -88,7 +88,7 @@ describe.each(Object.entries(SCENES))('kill -9 during %s', (_, makeScene) => {
 
       // in turn on another machine, and on this one again, which remembers what it has read
       if (nth % 4 !== 1) await pushFolder(machine(emulator), scene.source, 'data')
-      else await new DriveSandbox(emulator, scene.folder).ok('push', 'data')
+      else await new DriveSandbox(emulator, scene.folder).ok('push', 'data', '--create')
       await scene.expectSound(await copyOf(emulator), [pictureOf(scene.source), ...scene.old])
       expect(objectsOf(emulator).filter(({ name }) => name.startsWith('snapshot-'))).toHaveLength(Math.max(offered, 1 + scene.old.length))
       // what had arrived is used: an index that nobody needs any more is all that may stay

@@ -124,7 +124,7 @@ describe('what a person has moved to the trash keeps what it may need', () => {
         emulator.resetRecords()
         const { list, hint } = expectError(await sandbox.run(args), 1, /in the trash, so nothing was deleted/)
         expect(list.join('\n')).toContain(name)
-        expect(hint).toMatch(/Restore.*prune --empty-trash/)
+        expect(hint).toMatch(/colab-escape repair.*prune --empty-trash/)
         const writing: CallKind[] = ['files.delete', 'files.update', 'upload.multipart']
         expect(writing.map(kind => emulator.counts[kind])).toEqual([undefined, undefined, undefined])
       }

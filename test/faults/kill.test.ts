@@ -110,7 +110,7 @@ describe.each([false, true])('kill -9 during a push (into a repository with a ve
       const round = async (kill: CliOptions['kill'], store: string): Promise<boolean> => {
         rmSync(store, { recursive: true, force: true })
         if (withOldVersion) cpSync(scene.base, store, { recursive: true })
-        const run = await cli(['--json', 'push', source, '--store', store], { ...(kill ? { kill } : {}) })
+        const run = await cli(['--json', 'push', source, '--store', store, '--create'], { ...(kill ? { kill } : {}) })
         if (run.signal !== 'SIGKILL') return false
         const phase = phaseOf(scene, store)
         hits.set(phase, (hits.get(phase) ?? 0) + 1)
@@ -119,7 +119,7 @@ describe.each([false, true])('kill -9 during a push (into a repository with a ve
         if (isRepository) await expectUndamaged(store)
         if (scene.old) await expectVersion(store, phase === 'after the snapshot' ? 'data~1' : 'data', join(root, 'old'), scene.old)
 
-        const again = await cli(['push', source, '--store', store])
+        const again = await cli(['push', source, '--store', store, '--create'])
         expect(again.code, again.stderr).toBe(0)
         await expectUndamaged(store)
         await expectVersion(store, 'data', join(root, 'out'), scene.new)
