@@ -8,7 +8,7 @@ import { nameProblem, parseSnapshotObjectName, snapshotObjectName, type Inventor
 /** One pushed version of a name. Its object is the only commit point of a push. */
 export interface Snapshot {
   name: string
-  /** ms since 1970; the greater of the store's clock and the parent's time + 1. */
+  /** ms since 1970; the greater of the store's clock and 1 ms after the effective time of the newest version. */
   time: number
   /** The store's clock at the beginning of the listing that the push relies on (rule 4 of docs/format.md). */
   listed: number

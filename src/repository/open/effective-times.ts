@@ -20,10 +20,9 @@ export async function findEffectiveTimes(
   if (names.size === 0) return
   const refs = snapshots.filter(({ name }) => names.has(name))
   const read = await Promise.all(refs.map(ref => limit(() => readIfPossible(storage, ref, signal))))
-  putBeforeChildren(
-    read.filter(snapshot => snapshot !== undefined),
-    now,
-  )
+  const found = read.filter(snapshot => snapshot !== undefined)
+  putBeforeChildren(found, now)
+  for (const name of names) orderBlind(found, name, now)
   snapshots.sort(compareSnapshots)
 }
 
@@ -52,5 +51,18 @@ function putBeforeChildren(snapshots: readonly StoredSnapshot[], now: number): v
     const left = children.get(parent.id)! - 1
     children.set(parent.id, left)
     if (left === 0) done.push(parent)
+  }
+}
+
+/**
+ * Orders versions whose creation times are absurd too, and whose children were forgotten, by their own times. Without
+ * this they would be the newest for ever.
+ */
+function orderBlind(snapshots: readonly StoredSnapshot[], name: string, now: number): void {
+  const absurd = snapshots.map(({ ref }) => ref).filter(ref => ref.name === name && isAbsurdTime(ref.time, now))
+  let later = Infinity
+  for (const ref of absurd.sort((a, b) => b.time - a.time)) {
+    if (ref.effectiveTime >= now) ref.effectiveTime = Math.min(ref.effectiveTime, later - 1)
+    later = Math.min(later, ref.effectiveTime)
   }
 }

@@ -9,7 +9,7 @@ import { ReadAheadStorage } from '../../storage/read-ahead.ts'
 import { AppError } from '../../util/errors.ts'
 import type { IndexedPack } from '../format/index-object.ts'
 import { COMMIT_WINDOW_MS } from '../format/limits.ts'
-import { checkName, isAbsurdTime, type Inventory } from '../format/object-names.ts'
+import { checkName, isAbsurdTime, type Inventory, type SnapshotRef } from '../format/object-names.ts'
 import { isLate, type Snapshot, type StoredSnapshot } from '../format/snapshot.ts'
 import type { ChunkIndex } from '../index/chunk-index.ts'
 import { readNewestAhead, type RepositoryContext } from '../open/open.ts'
@@ -105,8 +105,9 @@ interface ListedView {
   unnamed: IndexedPack[]
 }
 
-const newestRef = ({ inventory }: RepositoryView, name: string): string | undefined =>
-  inventory.snapshots.findLast(ref => ref.name === name)?.objectName
+/** The newest version of a name, also if it can't be read. */
+const newestRef = ({ inventory }: RepositoryView, name: string): SnapshotRef | undefined =>
+  inventory.snapshots.findLast(ref => ref.name === name)
 
 /** A result; or a new listing, from which to try again, and a late snapshot that has to be deleted. */
 type AttemptEnd = { kind: 'done'; result: PushResult } | { kind: 'again'; listed: ListedView; late?: StoredSnapshot }
@@ -211,7 +212,7 @@ class PushRun {
     const unread = moved.length > 0 ? undefined : await carryOver({ ...request, reporter }, basis, repository, attempt.chunks, reading)
     const manifest = await attempt.storeManifest(reading)
     // a newer version that can't be read would be found under the name
-    const isNewest = parent !== undefined && newestRef(view, parent.name) === parent.ref.objectName
+    const isNewest = parent !== undefined && newestRef(view, parent.name)?.objectName === parent.ref.objectName
     const equal = isNewest && this.isEqual(parent, manifest) && (unread !== undefined || parent.incomplete === undefined)
     this.totals.newBytes += packs.plainBytes
     this.totals.storedBytes += packs.storedBytes
@@ -298,7 +299,7 @@ class PushRun {
     const git = await this.request.git
     return {
       name,
-      time: Math.max(this.storeTime(listed), (parent?.ref.effectiveTime ?? 0) + 1),
+      time: Math.max(this.storeTime(listed), (newestRef(listed.view, name)?.effectiveTime ?? 0) + 1),
       listed: listed.view.inventory.asOf,
       host,
       source: { path: source.root.toWellFormed(), type: source.rootType },
