@@ -15,7 +15,6 @@ import {
   writeDurably,
 } from './folder-files.ts'
 import { checkEntryName, checkName, checkSize, resolveRange } from './object-checks.ts'
-import { isEntryName } from './storage.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions, StoredObject } from './storage.ts'
 
 /** A temporary file of this age (ms) belongs to a writer that has ended. */
@@ -72,7 +71,7 @@ export class FolderStorage implements Storage {
     throwIfAborted(options.signal)
     return this.attempt('list the objects', async () => {
       const asOf = await this.clock()
-      const names = (await this.entries()).filter(name => isEntryName(name) && !isTemporaryName(name))
+      const names = (await this.entries()).filter(name => !isTemporaryName(name))
       const objects: StoredObject[] = []
       const next = names.values()
       const describe = async () => {

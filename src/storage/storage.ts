@@ -32,7 +32,7 @@ export interface StoredObject {
 export interface Listing {
   /** The store's clock (ms since 1970) just before the listing started. */
   asOf: number
-  /** Names may be such that `put` refuses them: other programs rename objects. */
+  /** Other programs rename objects: `put` refuses such names, and `get` and `remove` refuse some of them. */
   objects: StoredObject[]
 }
 

@@ -1,4 +1,4 @@
-import { AppError } from '../../util/errors.ts'
+import { AppError, isAppError } from '../../util/errors.ts'
 import { sha256Hex } from '../../util/hash.ts'
 import type { MangledObject } from '../format/object-names.ts'
 import type { OpenRepository } from '../open/open.ts'
@@ -28,7 +28,12 @@ export async function readProtection(repository: OpenRepository): Promise<DatedL
 async function mayProtect({ storage, view, signal }: OpenRepository, { name, kind }: MangledObject): Promise<boolean> {
   if (kind === 'pack' || kind === 'index') return false
   const { snapshots, labels, tombs } = view.inventory
-  const id = sha256Hex(await storage.get(name, undefined, { signal }))
+  const bytes = await storage.get(name, undefined, { signal }).catch((error: unknown) => {
+    if (!isAppError(error, 'io', 'corrupt', 'not-found')) throw error
+    return undefined
+  })
+  if (bytes === undefined) return true
+  const id = sha256Hex(bytes)
   if (kind === 'snapshot') return !snapshots.some(({ shortId }) => id.startsWith(shortId))
   return !(kind === 'label' ? labels : tombs).has(id)
 }

@@ -56,7 +56,7 @@ async function rename(
   signal: AbortSignal | undefined,
 ): Promise<Renaming | undefined> {
   const bytes = await storage.get(object.name, undefined, { signal }).catch((error: unknown) => {
-    if (isAppError(error, 'not-found', 'corrupt')) return undefined
+    if (isAppError(error, 'not-found', 'corrupt', 'io')) return undefined
     throw error
   })
   const to = bytes && nameOf(object, bytes)

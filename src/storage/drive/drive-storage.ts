@@ -11,7 +11,6 @@ import { sleep as realSleep, type Sleep } from '../../util/waiting.ts'
 import { badRange, conflict, notFound, readsBackDifferently } from '../errors.ts'
 import { checkEntryName, checkName, checkSize, resolveRange } from '../object-checks.ts'
 import type { RetryOptions } from '../retrying.ts'
-import { isEntryName } from '../storage.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from '../storage.ts'
 import { Downloader } from './download.ts'
 import { confirmStored, findNow, folderInTrash } from './confirm.ts'
@@ -115,7 +114,7 @@ export class DriveStorage implements Storage {
     if (isTrashed) throw folderInTrash(this.location)
     this.listedAt = date ?? this.now()
     const { files } = await this.api.listChildren(ids, `trashed = false and ${FILES}`, signal)
-    this.copies.endListing(files.filter(({ name }) => isEntryName(name)))
+    this.copies.endListing(files)
     return { asOf: this.listedAt, objects: this.copies.objects() }
   }
 
