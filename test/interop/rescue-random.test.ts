@@ -15,7 +15,7 @@ import { randomRepository } from './rescue/random-repository.ts'
  * with every kind of damage.
  */
 const { RESCUE_SEEDS: MANY, RESCUE_FROM: FROM, RESCUE_SEED: ONE } = process.env
-const seeds = ONE === undefined ? Array.from({ length: Number(MANY ?? 20) }, (_, i) => i + Number(FROM ?? 1)) : [Number(ONE)]
+const seeds = ONE === undefined ? Array.from({ length: Number(MANY ?? 12) }, (_, i) => i + Number(FROM ?? 1)) : [Number(ONE)]
 /** How many of the kinds of damage each seed takes: all seeds together take each of them several times. */
 const KINDS_PER_SEED = ONE === undefined && MANY === undefined ? 5 : Infinity
 
