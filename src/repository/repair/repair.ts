@@ -10,7 +10,7 @@ import { openForReading, type RepositoryContext } from '../open/open.ts'
 import { writeTombs } from '../prune/tombs.ts'
 import { giveUp } from './give-up.ts'
 import { repairIndexes } from './repair-indexes.ts'
-import { repairConfig, WithConfig } from './repair-config.ts'
+import { hasGoodConfig, repairConfig, WithConfig } from './repair-config.ts'
 import { putBackTrashed, renameMangled, type Renaming } from './repair-names.ts'
 import { verifyPacks } from './verify-packs.ts'
 
@@ -47,9 +47,11 @@ export interface RepairResult {
  */
 export async function repair(context: RepositoryContext, { dryRun, trash, ...request }: RepairRequest): Promise<RepairResult> {
   const { storage, signal } = context
-  const wroteConfig = await repairConfig(storage, dryRun, signal)
+  // before anything else, so that the repository of a later program stays as it is
+  await hasGoodConfig(storage, signal)
   const putBack = trash ? await putBackTrashed(storage, trash, dryRun, signal) : []
   const renamed = await renameMangled(storage, dryRun, signal)
+  const wroteConfig = await repairConfig(storage, renamed.length > 0, dryRun, signal)
   throwIfAborted(signal)
   // the damage is in the result, and need not be warned of too
   const quiet = {

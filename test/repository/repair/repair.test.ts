@@ -63,6 +63,24 @@ test('a whole repository is left as it is', () =>
     expect(store.state()).toEqual(before)
   }))
 
+test("another program's folder with a config.json of its own is left as it is", () =>
+  withDamagedStore(async store => {
+    store.memory.plant('config.json', Buffer.from('{"architectures": ["BertModel"], "hidden_size": 768}'))
+    store.memory.plant('model.safetensors', Buffer.from('weights'))
+    store.memory.plant('vm-snapshot-2026.img', Buffer.from('disk'))
+    const before = store.state()
+    for (const request of [{ dryRun: true }, {}, { giveUp: true }]) await rejection(repaired(store, request))
+    expect(store.state()).toEqual(before)
+  }))
+
+test('a folder without objects of a repository gets no config', () =>
+  withDamagedStore(async store => {
+    store.memory.plant('vm-snapshot-2026.img', Buffer.from('disk'))
+    const before = store.state()
+    await rejection(repaired(store))
+    expect(store.state()).toEqual(before)
+  }))
+
 /** What programs do to repositories, without loss: each is named by a check, and healed. */
 const HARMLESS: [string, (store: DamagedStore) => Promise<void> | void][] = [
   ...['pack', 'index', 'snapshot', 'label'].flatMap(kind =>
@@ -99,6 +117,12 @@ const HARMLESS: [string, (store: DamagedStore) => Promise<void> | void][] = [
   ['all indexes damaged', store => store.names('index-').forEach(name => store.flip(name))],
   ['a damaged config', store => store.memory.plant('config.json', Buffer.from('{"forma'))],
   ['no config', store => store.memory.remove('config.json')],
+  [
+    'every object is a copy under another name',
+    async store => {
+      for (const name of store.names()) await store.rename(name, `Copy of ${name}`)
+    },
+  ],
   [
     'an index that says other things than the packs',
     store => {
