@@ -1,6 +1,6 @@
 import { usesBase } from '../../compression/filters.ts'
 import { equalBytes } from '../../util/bytes.ts'
-import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
+import { AppError, isAppError, newerFormat, throwIfAborted } from '../../util/errors.ts'
 import type { Surroundings } from '../../util/clock.ts'
 import { sha256 } from '../../util/hash.ts'
 import { encodeDirectory } from '../format/directory.ts'
@@ -109,19 +109,26 @@ class PackCheck {
     }
     this.packsRead++
     const { first, end } = index.blocksOf(number)
+    let isNewer = false
     for (let block = first; block < end; block++) {
       throwIfAborted(signal)
-      if (usesBase(index.blocks[block]!.filter)) this.predicted.push(block)
-      else if (!this.verifyBlock(block, await this.decode(block, bytes))) this.damaged.add(id)
+      if (usesBase(index.blocks[block]!.filter)) {
+        this.predicted.push(block)
+        continue
+      }
+      const plain = await this.decode(block, bytes)
+      if (plain === 'newer') isNewer = true
+      if (!this.verifyBlock(block, plain === 'newer' ? undefined : plain) && plain !== 'newer') this.damaged.add(id)
     }
     verifyObjectHash(`Pack ${id.slice(0, 12)}`, id, sha256(bytes))
     const tail = decodePackTail(bytes, bytes.length, id)
     if (tail.kind === 'directory') this.compare(number, bytes.length, tail.directoryBytes)
     if (this.damaged.has(id)) throw new AppError('corrupt', `Pack ${id.slice(0, 12)} holds other data than its own directory says`)
+    if (isNewer) throw newerFormat(`A block in pack ${id.slice(0, 12)}`)
   }
 
-  /** Decodes a block that needs no bases. Undefined if it is damaged. */
-  private async decode(number: number, pack: Uint8Array): Promise<Uint8Array | undefined> {
+  /** Decodes a block that needs no bases. Undefined if it is damaged; `newer` if a newer program made it. */
+  private async decode(number: number, pack: Uint8Array): Promise<Uint8Array | 'newer' | undefined> {
     const { index, pool } = this.repository
     const block = index.blocks[number]!
     const stored = pack.slice(block.offset, block.offset + block.storedLength)
@@ -130,7 +137,7 @@ class PackCheck {
       return await pool.decode(block, stored)
     } catch (error) {
       if (!isAppError(error, 'corrupt', 'newer-format')) throw error
-      return undefined
+      return error.code === 'newer-format' ? 'newer' : undefined
     }
   }
 

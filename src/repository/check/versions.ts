@@ -32,7 +32,9 @@ export async function checkVersions(repository: OpenRepository, blame: Blame, ar
   const read: StoredSnapshot[] = []
   for (const ref of view.inventory.snapshots) {
     throwIfAborted(signal)
-    const { snapshot, files, affected } = await checkVersion(repository, blame, ref)
+    const checked = await checkVersion(repository, blame, ref)
+    if (!checked) continue
+    const { snapshot, files, affected } = checked
     result.snapshots++
     result.files += files
     const mayLackParts = snapshot && (isPending(snapshot, view.inventory) || (arriving && !(await isComplete(repository, snapshot))))
@@ -53,7 +55,8 @@ interface VersionReport {
   affected: AffectedFile[]
 }
 
-async function checkVersion(repository: OpenRepository, blame: Blame, ref: SnapshotRef): Promise<VersionReport> {
+/** Undefined if the version was forgotten after the listing. */
+async function checkVersion(repository: OpenRepository, blame: Blame, ref: SnapshotRef): Promise<VersionReport | undefined> {
   const checked: VersionReport = { snapshot: undefined, files: 0, affected: [] }
   const fail = (path: string | undefined, why: string): void =>
     void checked.affected.push({ name: ref.name, version: ref.shortId, path, why })
@@ -66,6 +69,7 @@ async function checkVersion(repository: OpenRepository, blame: Blame, ref: Snaps
       if (why !== undefined) fail(entry.path, why)
     }
   } catch (error) {
+    if (isAppError(error, 'not-found') && !checked.snapshot) return undefined
     if (!isAppError(error, 'corrupt', 'newer-format')) throw error
     fail(undefined, error.message)
   }

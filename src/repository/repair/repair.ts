@@ -66,7 +66,8 @@ export async function repair(context: RepositoryContext, { dryRun, trash, ...req
   if (!dryRun) await writeTombs(context, 'packs', tombedPacks)
   const readData = verified.damaged
   let left = await check(quiet, { readData })
-  const givenUp = request.giveUp ? await giveUp(quiet, left.affected, dryRun) : []
+  const { affected } = left
+  const givenUp = request.giveUp ? await giveUp(context, repository, { affected, renamed, putBack, dryRun }) : []
   if (givenUp.length > 0 && !dryRun) left = await check(quiet, { readData })
   return {
     packs: repository.view.inventory.packs.size,
