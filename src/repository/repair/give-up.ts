@@ -40,7 +40,9 @@ export async function giveUp(
   for (const ref of inventory.snapshots) {
     const { name, shortId, objectName } = ref
     if (!versions.has(`${shortId} ${name}`)) continue
-    const why = isHealingShown ? await whyKept(repository, ref, listing.asOf) : 'it may need objects that have just been put back or renamed'
+    const why = isHealingShown
+      ? await whyKept(repository, ref, listing.asOf)
+      : 'it may need objects that have just been put back or renamed'
     if (why === undefined) {
       names.push(objectName)
       givenUp.add(shortId)
