@@ -7,6 +7,7 @@ import { encodeDirectory } from '../format/directory.ts'
 import type { IndexedPack } from '../format/index-object.ts'
 import { packName, verifyObjectHash } from '../format/object-names.ts'
 import { decodePackTail } from '../format/pack.ts'
+import { LazyIndexedPack } from '../open/lazy-indexed-pack.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { readPackTail } from '../open/view.ts'
 import { chunkMatches } from '../read/block-source.ts'
@@ -90,8 +91,12 @@ class PackCheck {
   private compare(number: number, size: number, directoryBytes: Uint8Array): void {
     const { index } = this.repository
     const { id } = index.packs[number]!
-    this.own.set(id, { id, size, directoryBytes: directoryBytes.slice() })
-    if (equalBytes(encodeDirectory(index.listedBlocks(number)), directoryBytes)) return
+    const pack = { id, size, directoryBytes }
+    if (equalBytes(encodeDirectory(index.listedBlocks(number)), directoryBytes)) {
+      this.own.set(id, new LazyIndexedPack(pack, index, number))
+      return
+    }
+    this.own.set(id, { ...pack, directoryBytes: directoryBytes.slice() })
     this.contradicted.add(id)
     throw new AppError('corrupt', `An index is wrong: pack ${id.slice(0, 12)} holds other chunks than the index says`)
   }
