@@ -17,7 +17,7 @@ export const ROOMS = {
   'repository/watch': ['chunking/layouts', 'local', 'repository/push', 'repository/versions', 'storage', 'util'],
   'commands/shared': ['auth', 'compression', 'local', 'repository/bases', 'repository/format', 'repository/open', 'repository/prune', 'repository/read', 'repository/source', 'repository/versions', 'settings', 'storage', 'storage/drive', 'tensors', 'ui', 'util'],
   'repository/push': ['chunking', 'compression', 'local', 'repository/bases', 'repository/format', 'repository/index', 'repository/open', 'repository/read', 'repository/source', 'repository/versions', 'repository/write', 'storage', 'util', 'util/memory'],
-  'repository/repair': ['repository/check', 'repository/format', 'repository/open', 'repository/prune', 'repository/write', 'storage', 'util'],
+  'repository/repair': ['repository/check', 'repository/format', 'repository/open', 'repository/prune', 'repository/read', 'repository/versions', 'repository/write', 'storage', 'util'],
   'repository/prune': ['compression', 'repository/format', 'repository/index', 'repository/open', 'repository/prune/plan', 'repository/read', 'repository/usage', 'repository/versions', 'repository/write', 'storage', 'util'],
   'repository/usage': ['compression', 'repository/format', 'repository/index', 'repository/open', 'repository/read', 'repository/versions', 'util'],
   'repository/pull': ['chunking', 'local', 'repository/format', 'repository/open', 'repository/read', 'repository/source', 'repository/versions', 'storage', 'util'],

@@ -70,6 +70,14 @@ test('the next copy is read if one is gone or arrives damaged', () =>
     expect(Buffer.compare(await storage.get(NAME), GOOD)).toBe(0)
   }))
 
+test('a damaged copy is no answer while a good one only arrives damaged: the caller tries again', () =>
+  withCopies(NAME, false, async (storage, emulator) => {
+    await storage.list()
+    emulator.faults.add({ on: 'media.get', nth: 1, do: 'wrong-bytes' })
+    await rejection(storage.get(NAME), 'unavailable')
+    expect(Buffer.compare(await storage.get(NAME), GOOD)).toBe(0)
+  }))
+
 describe('good bytes under a name that a damaged file has', () => {
   const withDamaged = (use: (storage: DriveStorage, emulator: DriveEmulator) => Promise<void>) =>
     withCopies(NAME, true, async (storage, emulator) => {

@@ -159,4 +159,25 @@ describe('what a person has moved to the trash keeps what it may need', () => {
       await sandbox.ok('prune')
       await sandbox.ok('check', '--read-data')
     }))
+
+  test("other people's files there stay there, whatever their names begin with", () =>
+    withVersions(async (emulator, sandbox) => {
+      const file = find(emulator, 'label-')
+      const names = ['label-list.txt', 'snapshot-of-us.png', 'index-old.html', 'feature-plan.docx', 'config.json']
+      for (const [at, name] of names.entries()) emulator.drive.store.add({ ...file, id: `mine-${at}`, name, trashed: true })
+      const mine = () => [...emulator.files.values()].filter(({ id, trashed }) => id.startsWith('mine-') && trashed).map(({ name }) => name)
+      await sandbox.ok('prune')
+      await sandbox.ok('prune', '--empty-trash')
+      await sandbox.ok('repair')
+      expect(mine()).toEqual(names)
+    }))
+
+  test('nothing there is touched if there is no repository', () =>
+    withVersions(async (emulator, sandbox) => {
+      find(emulator, 'snapshot-').trashed = true
+      for (const file of objectsOf(emulator)) if (file.trashed !== true) emulator.drive.store.remove(file)
+      const before = emulator.files.size
+      expectError(await sandbox.run(['prune', '--empty-trash']), 5, /holds no repository/)
+      expect(emulator.files.size).toBe(before)
+    }))
 })

@@ -1,3 +1,4 @@
+import { takeInventory, type Inventory } from '../../repository/format/object-names.ts'
 import { listTrash, measureTrash, refuseTrashed, takeFromTrash, type TrashedObjects } from '../../repository/prune/empty-trash.ts'
 import { NO_GRACE_PERIODS, SAFE_GRACE_PERIODS } from '../../repository/prune/grace-periods.ts'
 import { removeLabelsOf } from '../../repository/prune/leftovers.ts'
@@ -7,7 +8,7 @@ import { plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { describePruned, pruneToJson, refuseMounted } from '../shared/space-report.ts'
-import { chooseStore } from '../shared/store.ts'
+import { chooseStore, type Store } from '../shared/store.ts'
 import { amountOf, describeTrash } from '../shared/trash-report.ts'
 
 export interface PruneOptions {
@@ -24,17 +25,14 @@ export async function pruneCommand(session: Session, options: PruneOptions): Pro
   const context = session.context(store.storage, 0)
   const { signal, trash } = session
   if (options.emptyTrash === true && !trash) session.console.reporter.note(`${store.storage.location} has no trash`)
+  if (options.emptyTrash === true) requireRepository(store, takeInventory(await store.storage.list({ signal })))
   const emptied = options.emptyTrash === true && !dryRun && trash ? await takeFromTrash(trash, { signal }) : undefined
   const left = emptied ? [] : await listTrash(trash, { signal })
   if (!dryRun) refuseTrashed(left)
   const trashed = emptied?.trashed ?? measureTrash(left)
   const opened = await openForPrune(context)
   if (emptied) await removeLabelsOf(context, opened, emptied.versions)
-  const { inventory } = opened.repository.view
-  if (!inventory.hasConfig && inventory.snapshots.length === 0)
-    throw new AppError('not-found', `${store.storage.location} holds no repository.`, {
-      hint: 'Check --store (or COLAB_ESCAPE_STORE); a first `colab-escape push <path>` creates one.',
-    })
+  requireRepository(store, opened.repository.view.inventory)
   // packs from the trash that no version needs are marked at once, however new they are; then they wait like any other
   const removed = { snapshots: [], packs: emptied?.packs ?? new Set<string>() }
   const waits = options.now === true ? NO_GRACE_PERIODS : SAFE_GRACE_PERIODS
@@ -55,6 +53,13 @@ export async function pruneCommand(session: Session, options: PruneOptions): Pro
     },
   )
   return result.problems.length > 0 ? 'damaged' : 'done'
+}
+
+function requireRepository({ storage: { location } }: Store, { hasConfig, snapshots }: Inventory): void {
+  if (hasConfig || snapshots.length > 0) return
+  throw new AppError('not-found', `${location} holds no repository.`, {
+    hint: 'Check --store (or COLAB_ESCAPE_STORE); a first `colab-escape push <path>` creates one.',
+  })
 }
 
 function trashLines(trashed: TrashedObjects, emptied: boolean): string[] {

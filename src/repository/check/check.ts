@@ -33,6 +33,8 @@ export interface CheckResult {
   /** Damaged packs in tombs that no version needs any more. They are no damage: a prune deletes them. */
   outOfUse: number
   affected: AffectedFile[]
+  /** Objects that could not be read because of the disk: they may be whole. */
+  failures: number
 }
 
 /**
@@ -62,5 +64,6 @@ export async function check(context: RepositoryContext, request: CheckRequest): 
     problems: [...opened, ...unknown, ...inUse, ...versions.problems, ...missing],
     outOfUse: packs.problems.size - inUse.length,
     affected: versions.affected,
+    failures: packs.failures + versions.failures,
   }
 }

@@ -1,12 +1,13 @@
 import { usesBase } from '../../compression/filters.ts'
 import { equalBytes } from '../../util/bytes.ts'
-import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
+import { AppError, isAppError, newerFormat, throwIfAborted } from '../../util/errors.ts'
 import type { Surroundings } from '../../util/clock.ts'
 import { sha256 } from '../../util/hash.ts'
 import { encodeDirectory } from '../format/directory.ts'
 import type { IndexedPack } from '../format/index-object.ts'
 import { packName, verifyObjectHash } from '../format/object-names.ts'
 import { decodePackTail } from '../format/pack.ts'
+import { LazyIndexedPack } from '../open/lazy-indexed-pack.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { readPackTail } from '../open/view.ts'
 import { chunkMatches } from '../read/block-source.ts'
@@ -22,6 +23,8 @@ export interface PacksReport {
   damaged: Set<string>
   /** The packs as their own directories say, by id. Damaged ones are missing if their directory can't be read. */
   own: Map<string, IndexedPack>
+  /** Packs that could not be read because of the disk. */
+  failures: number
 }
 
 /**
@@ -39,6 +42,7 @@ export async function checkPacks(
   const { inventory } = repository.view
   const checked = new PackCheck(repository, blame)
   const problems = new Map<string, string>()
+  let failures = 0
   for (const [number, pack] of packs.entries()) {
     throwIfAborted(signal)
     const isRead = typeof readData === 'number' ? throwDice(surroundings) < readData : readData.has(pack.id)
@@ -46,16 +50,21 @@ export async function checkPacks(
       if (isRead) await checked.readPack(number)
       else await checked.readTail(number)
     } catch (error) {
-      if (!isAppError(error, 'corrupt', 'not-found', 'bad-range', 'newer-format')) throw error
+      if (!isAppError(error, 'corrupt', 'not-found', 'bad-range', 'newer-format', 'io')) throw error
       problems.set(pack.id, error.message)
-      if (!isAppError(error, 'newer-format')) checked.damaged.add(pack.id)
+      if (!isAppError(error, 'newer-format', 'io')) checked.damaged.add(pack.id)
+      // a bad sector, or a bad cable: it is no reason to take a pack out of use, but now it can't be read
+      if (isAppError(error, 'io')) {
+        checked.markBeyond(number, 0)
+        failures++
+      }
       if (checked.contradicted.has(pack.id)) checked.damaged.delete(pack.id)
     }
     reporter.progress({ phase: 'checking', doneFiles: number + 1, totalFiles: packs.length })
     checked.markBeyond(number, inventory.packs.get(pack.id)?.size ?? 0)
   }
   await checked.readPredicted()
-  return { read: checked.packsRead, problems, damaged: checked.damaged, own: checked.own }
+  return { read: checked.packsRead, problems, damaged: checked.damaged, own: checked.own, failures }
 }
 
 /** A number from 0 to 1, without 1. */
@@ -90,8 +99,12 @@ class PackCheck {
   private compare(number: number, size: number, directoryBytes: Uint8Array): void {
     const { index } = this.repository
     const { id } = index.packs[number]!
-    this.own.set(id, { id, size, directoryBytes: directoryBytes.slice() })
-    if (equalBytes(encodeDirectory(index.listedBlocks(number)), directoryBytes)) return
+    const pack = { id, size, directoryBytes }
+    if (equalBytes(encodeDirectory(index.listedBlocks(number)), directoryBytes)) {
+      this.own.set(id, new LazyIndexedPack(pack, index, number))
+      return
+    }
+    this.own.set(id, { ...pack, directoryBytes: directoryBytes.slice() })
     this.contradicted.add(id)
     throw new AppError('corrupt', `An index is wrong: pack ${id.slice(0, 12)} holds other chunks than the index says`)
   }
@@ -109,19 +122,26 @@ class PackCheck {
     }
     this.packsRead++
     const { first, end } = index.blocksOf(number)
+    let isNewer = false
     for (let block = first; block < end; block++) {
       throwIfAborted(signal)
-      if (usesBase(index.blocks[block]!.filter)) this.predicted.push(block)
-      else if (!this.verifyBlock(block, await this.decode(block, bytes))) this.damaged.add(id)
+      if (usesBase(index.blocks[block]!.filter)) {
+        this.predicted.push(block)
+        continue
+      }
+      const plain = await this.decode(block, bytes)
+      if (plain === 'newer') isNewer = true
+      if (!this.verifyBlock(block, plain === 'newer' ? undefined : plain) && plain !== 'newer') this.damaged.add(id)
     }
     verifyObjectHash(`Pack ${id.slice(0, 12)}`, id, sha256(bytes))
     const tail = decodePackTail(bytes, bytes.length, id)
     if (tail.kind === 'directory') this.compare(number, bytes.length, tail.directoryBytes)
     if (this.damaged.has(id)) throw new AppError('corrupt', `Pack ${id.slice(0, 12)} holds other data than its own directory says`)
+    if (isNewer) throw newerFormat(`A block in pack ${id.slice(0, 12)}`)
   }
 
-  /** Decodes a block that needs no bases. Undefined if it is damaged. */
-  private async decode(number: number, pack: Uint8Array): Promise<Uint8Array | undefined> {
+  /** Decodes a block that needs no bases. Undefined if it is damaged; `newer` if a newer program made it. */
+  private async decode(number: number, pack: Uint8Array): Promise<Uint8Array | 'newer' | undefined> {
     const { index, pool } = this.repository
     const block = index.blocks[number]!
     const stored = pack.slice(block.offset, block.offset + block.storedLength)
@@ -130,7 +150,7 @@ class PackCheck {
       return await pool.decode(block, stored)
     } catch (error) {
       if (!isAppError(error, 'corrupt', 'newer-format')) throw error
-      return undefined
+      return error.code === 'newer-format' ? 'newer' : undefined
     }
   }
 

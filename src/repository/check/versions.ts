@@ -23,18 +23,23 @@ export interface VersionsReport {
   affected: AffectedFile[]
   /** Damaged labels, in words. */
   problems: string[]
+  /** Versions that could not be read because of the disk. */
+  failures: number
 }
 
 /** Checks that all chunks of all versions can be read. With `arriving`, a version that lacks chunks is not damaged. */
 export async function checkVersions(repository: OpenRepository, blame: Blame, arriving: boolean): Promise<VersionsReport> {
   const { storage, view, signal } = repository
-  const result: VersionsReport = { snapshots: 0, incomplete: 0, files: 0, affected: [], problems: [] }
+  const result: VersionsReport = { snapshots: 0, incomplete: 0, files: 0, affected: [], problems: [], failures: 0 }
   const read: StoredSnapshot[] = []
   for (const ref of view.inventory.snapshots) {
     throwIfAborted(signal)
-    const { snapshot, files, affected } = await checkVersion(repository, blame, ref)
+    const checked = await checkVersion(repository, blame, ref)
+    if (!checked) continue
+    const { snapshot, files, affected } = checked
     result.snapshots++
     result.files += files
+    result.failures += checked.failures
     const mayLackParts = snapshot && (isPending(snapshot, view.inventory) || (arriving && !(await isComplete(repository, snapshot))))
     if (affected.length > 0 && mayLackParts) result.incomplete++
     else result.affected.push(...affected)
@@ -51,10 +56,12 @@ interface VersionReport {
   snapshot: StoredSnapshot | undefined
   files: number
   affected: AffectedFile[]
+  failures: number
 }
 
-async function checkVersion(repository: OpenRepository, blame: Blame, ref: SnapshotRef): Promise<VersionReport> {
-  const checked: VersionReport = { snapshot: undefined, files: 0, affected: [] }
+/** Undefined if the version was forgotten after the listing. */
+async function checkVersion(repository: OpenRepository, blame: Blame, ref: SnapshotRef): Promise<VersionReport | undefined> {
+  const checked: VersionReport = { snapshot: undefined, files: 0, affected: [], failures: 0 }
   const fail = (path: string | undefined, why: string): void =>
     void checked.affected.push({ name: ref.name, version: ref.shortId, path, why })
   try {
@@ -66,7 +73,9 @@ async function checkVersion(repository: OpenRepository, blame: Blame, ref: Snaps
       if (why !== undefined) fail(entry.path, why)
     }
   } catch (error) {
-    if (!isAppError(error, 'corrupt', 'newer-format')) throw error
+    if (isAppError(error, 'not-found') && !checked.snapshot) return undefined
+    if (!isAppError(error, 'corrupt', 'newer-format', 'io')) throw error
+    if (error.code === 'io') checked.failures++
     fail(undefined, error.message)
   }
   return checked

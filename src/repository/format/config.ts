@@ -26,7 +26,7 @@ export function checkConfig(bytes: Uint8Array, location: string): void {
     throw corrupt(
       what,
       'it names no format',
-      'It is the same in every repository: copy config.json from another one, or from docs/format.md.',
+      'If this is a repository, run `colab-escape repair`. If not, name another folder with --store.',
     )
   if (config.format > FORMAT) throw newerFormat(what)
 }

@@ -168,6 +168,13 @@ export function isOurs(name: string): boolean {
   return name === CONFIG_NAME || /^(pack|index|snapshot|label|tomb|feature)-/.test(name)
 }
 
+const BEGINNING = /^(?:snapshot-\d{8}T\d{9}Z-[0-9a-f]{8}|(?:pack|index|label|tomb)-[0-9a-f]{8})/
+
+/** True for a name that begins as only ours do. A file such as `label-list.txt` or `config.json` may be a person's. */
+export function isSurelyOurs(name: string): boolean {
+  return BEGINNING.test(name)
+}
+
 export function takeInventory(listing: Listing): Inventory {
   const inventory: Inventory = {
     asOf: listing.asOf,

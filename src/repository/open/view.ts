@@ -134,14 +134,14 @@ async function readIndexes(
   const found = new Map<string, RepositoryView['activeIndexes'][number]>()
   const superseded = new Set<string>()
   const read = async (id: string): Promise<void> => {
-    const bytes = await unlessVanished(storage.get(indexName(id), undefined, options), options)
-    if (bytes === undefined) return
     try {
+      const bytes = await unlessVanished(storage.get(indexName(id), undefined, options), options)
+      if (bytes === undefined) return
       const index = decodeIndex(bytes, id)
       found.set(id, { id, size: bytes.length, ...index })
       for (const old of index.supersedes) superseded.add(old)
     } catch (error) {
-      if (!isAppError(error, 'corrupt')) throw error
+      if (!isAppError(error, 'corrupt', 'io')) throw error
       problems.push(error)
     }
   }
@@ -192,7 +192,7 @@ export async function adoptPacks(storage: Storage, view: RepositoryView, options
           view.index.add({ id, size: pack.size, writable: !damage && !view.tombedPacks.has(id) }, tail.directory)
           adopted.push(pack)
         } catch (error) {
-          if (isAppError(error, 'corrupt', 'bad-range')) view.problems.push(error)
+          if (isAppError(error, 'corrupt', 'bad-range', 'io')) view.problems.push(error)
           else if (!isAppError(error, 'not-found')) throw error
         }
       }),

@@ -1,7 +1,7 @@
 import type { StorageOptions, StoredObject } from '../../storage/storage.ts'
 import type { Trash } from '../../storage/trash.ts'
 import { AppError } from '../../util/errors.ts'
-import { isOurs, parseSnapshotObjectName } from '../format/object-names.ts'
+import { isSurelyOurs, parseSnapshotObjectName } from '../format/object-names.ts'
 
 /** Objects of a repository in the store's trash. */
 export interface TrashedObjects {
@@ -22,7 +22,7 @@ export async function listTrash(
   { glance, ...options }: StorageOptions & { glance?: boolean } = {},
 ): Promise<StoredObject[]> {
   const objects = (await (glance === true ? trash?.glance(options) : trash?.list(options))) ?? []
-  return objects.filter(({ name }) => isOurs(name))
+  return objects.filter(({ name }) => isSurelyOurs(name))
 }
 
 export async function findTrashedObjects(trash: Trash | undefined, options: StorageOptions = {}): Promise<TrashedObjects> {

@@ -1,7 +1,7 @@
 import type { Chunker } from '../../chunking/chunker.ts'
 import type { Fingerprint } from '../../local/fingerprint.ts'
 import type { LocalItem } from '../../local/look-at.ts'
-import { errnoOf } from '../../util/errors.ts'
+import { errnoOf, isAppError } from '../../util/errors.ts'
 import type { Entry } from '../format/manifest.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { readManifest } from '../read/read-manifest.ts'
@@ -38,9 +38,14 @@ export async function findUnsavedFiles(
   for (const ref of refs.reverse()) {
     const [snapshot] = await readSnapshots(repository, repository.view, [ref])
     if (!snapshot) continue
-    for await (const entry of readManifest(repository, snapshot)) {
-      if (pending.get(entry.path)?.matches(entry)) pending.delete(entry.path)
-      if (pending.size === 0) return unknown
+    try {
+      for await (const entry of readManifest(repository, snapshot)) {
+        if (pending.get(entry.path)?.matches(entry)) pending.delete(entry.path)
+        if (pending.size === 0) return unknown
+      }
+    } catch (error) {
+      // what a version can't show, it does not hold
+      if (!isAppError(error, 'corrupt', 'newer-format')) throw error
     }
   }
   return [...unknown, ...Array.from(pending.values(), ({ item }) => item)]

@@ -47,7 +47,8 @@ export async function readPackRange(
   try {
     return { kind: 'read', bytes: await storage.get(packName(id), { offset: range.offset, length: range.length }, { signal }) }
   } catch (error) {
-    if (!isAppError(error, 'not-found', 'bad-range', 'corrupt')) throw error
+    // io: a bad sector of a disk, which spares the other packs
+    if (!isAppError(error, 'not-found', 'bad-range', 'corrupt', 'io')) throw error
     const what = `Pack ${id.slice(0, 12)}`
     if (error.code === 'not-found') return { kind: 'damaged', error: missing(what, 'it is missing'), tooShort: false }
     const tooShort = error.code === 'bad-range'

@@ -4,7 +4,7 @@ import { isAppError, throwIfAborted } from '../../util/errors.ts'
 import { sha256Hex } from '../../util/hash.ts'
 import {
   indexName,
-  isOurs,
+  isSurelyOurs,
   labelName,
   packName,
   takeInventory,
@@ -24,7 +24,7 @@ export interface Renaming {
 export async function putBackTrashed(storage: Storage, trash: Trash, dryRun: boolean, signal: AbortSignal | undefined): Promise<string[]> {
   const [{ objects }, trashed] = [await storage.list({ signal }), await trash.list({ signal })]
   const there = new Set(objects.map(({ name }) => name))
-  const names = [...new Set(trashed.map(({ name }) => name))].filter(name => isOurs(name) && !there.has(name))
+  const names = [...new Set(trashed.map(({ name }) => name))].filter(name => isSurelyOurs(name) && !there.has(name))
   // tombs first: no push may use the packs that they name once these are back
   names.sort((a, b) => Number(b.startsWith('tomb-')) - Number(a.startsWith('tomb-')))
   if (!dryRun) for (const name of names) await trash.putBack(name, { signal })

@@ -4,13 +4,13 @@
  */
 
 import type { Trash } from '../../storage/trash.ts'
-import { throwIfAborted } from '../../util/errors.ts'
+import { AppError, throwIfAborted } from '../../util/errors.ts'
 import { check, type CheckResult } from '../check/check.ts'
 import { openForReading, type RepositoryContext } from '../open/open.ts'
 import { writeTombs } from '../prune/tombs.ts'
 import { giveUp } from './give-up.ts'
 import { repairIndexes } from './repair-indexes.ts'
-import { repairConfig, WithConfig } from './repair-config.ts'
+import { hasGoodConfig, repairConfig, WithConfig } from './repair-config.ts'
 import { putBackTrashed, renameMangled, type Renaming } from './repair-names.ts'
 import { verifyPacks } from './verify-packs.ts'
 
@@ -47,9 +47,11 @@ export interface RepairResult {
  */
 export async function repair(context: RepositoryContext, { dryRun, trash, ...request }: RepairRequest): Promise<RepairResult> {
   const { storage, signal } = context
-  const wroteConfig = await repairConfig(storage, dryRun, signal)
+  // before anything else, so that the repository of a later program stays as it is
+  await hasGoodConfig(storage, signal)
   const putBack = trash ? await putBackTrashed(storage, trash, dryRun, signal) : []
   const renamed = await renameMangled(storage, dryRun, signal)
+  const wroteConfig = await repairConfig(storage, renamed.length > 0, dryRun, signal)
   throwIfAborted(signal)
   // the damage is in the result, and need not be warned of too
   const quiet = {
@@ -64,7 +66,9 @@ export async function repair(context: RepositoryContext, { dryRun, trash, ...req
   if (!dryRun) await writeTombs(context, 'packs', tombedPacks)
   const readData = verified.damaged
   let left = await check(quiet, { readData })
-  const givenUp = request.giveUp ? await giveUp(quiet, left.affected, dryRun) : []
+  if (request.giveUp && left.failures > 0) throw cannotJudge(left.problems)
+  const { affected } = left
+  const givenUp = request.giveUp ? await giveUp(context, repository, { affected, renamed, putBack, dryRun }) : []
   if (givenUp.length > 0 && !dryRun) left = await check(quiet, { readData })
   return {
     packs: repository.view.inventory.packs.size,
@@ -76,4 +80,11 @@ export async function repair(context: RepositoryContext, { dryRun, trash, ...req
     givenUp,
     left: { problems: left.problems, affected: left.affected, incomplete: left.incomplete, outOfUse: left.outOfUse },
   }
+}
+
+function cannotJudge(problems: readonly string[]): AppError {
+  return new AppError('io', 'Some objects could not be read because of the disk, so nothing was given up: they may be whole.', {
+    hint: 'Check the disk and its cable, or copy the repository to another disk. Then run it again.',
+    list: problems.slice(0, 10),
+  })
 }

@@ -94,8 +94,8 @@ export async function readLabels(
         return [{ ...label, at: label.time ?? created, created, id }]
       } catch (error) {
         // a listing may still show a label that is deleted
-        if (!isAppError(error, 'corrupt', 'not-found')) throw error
-        if (error.code === 'corrupt') onDamage(error)
+        if (!isAppError(error, 'corrupt', 'not-found', 'io')) throw error
+        if (error.code !== 'not-found') onDamage(error)
         return []
       }
     }),
@@ -163,7 +163,7 @@ async function readVersion(source: BlockSource, view: RepositoryView, ref: Snaps
     const snapshot = await readSnapshot(source.storage, ref, source.signal)
     return isLate(snapshot) && !(await isComplete(source, snapshot)) ? { ...snapshot, lacksChunks: true } : snapshot
   } catch (error) {
-    if (!isAppError(error, 'corrupt', 'not-found', 'newer-format')) throw error
+    if (!isAppError(error, 'corrupt', 'not-found', 'newer-format', 'io')) throw error
     if (error.code === 'not-found') return undefined
     view.problems.push(error)
     return error

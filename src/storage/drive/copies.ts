@@ -71,6 +71,11 @@ export class Copies {
     return promised !== undefined && sha256Hex(bytes).startsWith(promised)
   }
 
+  /** Whether Drive's checksum of a file is not the one in its name. */
+  isDamaged(file: DriveFile): boolean {
+    return this.rank(file) === 2
+  }
+
   /** Call it for a file that is gone. */
   forget(file: DriveFile): void {
     if (this.listed) forgetIn(this.listed, file)

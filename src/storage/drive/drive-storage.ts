@@ -125,6 +125,8 @@ export class DriveStorage implements Storage {
     if (this.copies.of(name).length === 0) await this.list({ signal })
     let failure: AppError | undefined
     for (const file of this.copies.of(name)) {
+      // a good copy that does not arrive whole is asked for again, rather than a damaged one
+      if (failure && this.copies.isDamaged(file)) break
       const { start, end } = resolveRange(name, file.size, range)
       try {
         const bytes = await this.downloader.download(file.id, name, start, end, file.size, signal)

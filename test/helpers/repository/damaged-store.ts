@@ -45,9 +45,9 @@ export class DamagedStore {
   }
 
   /** Pulls a version. Returns the paths of the files that could not be restored. */
-  async pull(version: string, into = `${this.folder}/out`): Promise<string[]> {
+  async pull(version: string, into = `${this.folder}/out`, storage: Storage = this.memory): Promise<string[]> {
     rmSync(into, { recursive: true, force: true })
-    const { damaged } = await pullVersion(this.context(), version, into)
+    const { damaged } = await pullVersion(this.context(storage), version, into)
     return damaged.map(({ path }) => path).sort()
   }
 

@@ -266,7 +266,7 @@ test('a pack that no index names and whose checksum is wrong is not relied on', 
   expect(repository.view.problems.map(({ message }) => message).join()).toContain(`Pack ${short(rotten)} is damaged`)
 })
 
-test('with a store that knows checksums, honest indexes cost one small read for each pack that goes or is relied on, and the copies one more', async () => {
+test('with honest indexes, each pack that goes costs one small read, and each that is relied on another for its blocks', async () => {
   const scene = new DamageScene()
   const goes = [await scene.pack(blocks(1, 20, 21, 22)), await scene.pack(blocks(30, 31))]
   const stays: IndexedPack[] = []
@@ -289,7 +289,6 @@ test('with a store that knows checksums, honest indexes cost one small read for 
   expect(await run()).toEqual([goes[0]!.id, goes[0]!.id, goes[1]!.id].sort())
   const copies = (await packsIn(counted)).filter(id => ![...goes, ...stays].some(pack => pack.id === id) && !manifests.includes(id))
   expect(copies.length).toBe(1)
-  // once more for the copy itself, which the sweep relies on
   expect(await run()).toEqual([...goes.map(({ id }) => id), ...copies, ...copies].sort())
   expect(await readable(counted)).toHaveLength(11)
 })

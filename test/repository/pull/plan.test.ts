@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
@@ -7,6 +7,7 @@ import type { Entry } from '../../../src/repository/format/manifest.ts'
 import { planPull, type PullPlan } from '../../../src/repository/pull/plan.ts'
 import { newestSnapshot } from '../../../src/repository/versions/versions.ts'
 import { silentReporter } from '../../../src/util/reporter.ts'
+import { rejection } from '../../helpers/failures.ts'
 import { TestStore } from '../../helpers/repository/test-store.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'pull-plan-'))
@@ -19,9 +20,8 @@ async function plan(
   platform: NodeJS.Platform,
   entries: Entry[],
   only: string[] = [],
-  { root = folder, delete: remove = false }: { root?: string; delete?: boolean } = {},
+  { root = folder, delete: remove = false, store = new TestStore() }: { root?: string; delete?: boolean; store?: TestStore } = {},
 ): Promise<PullPlan> {
-  const store = new TestStore()
   await store.snapshot('data', { entries })
   const repository = await store.open()
   const snapshot = await newestSnapshot(repository, repository.view, 'data')
@@ -53,6 +53,15 @@ test('what was not asked for stands in nobody’s way', async () => {
   const onMac = await plan('darwin', [directory('A'), link('A/x'), directory('a'), link('a/y')], ['a/y'])
   expect(onMac.unnameable).toEqual([])
   expect(onMac.symlinks.map(({ entry }) => entry.path)).toEqual(['a/y'])
+})
+
+test('a local item that only a damaged version may hold is refused as such', async () => {
+  const root = join(folder, 'lacking')
+  mkdirSync(root, { recursive: true })
+  symlinkSync('elsewhere', join(root, 'b'))
+  const store = new TestStore()
+  await store.snapshot('data', { manifest: { bytes: 10, chunks: ['0'.repeat(64)] } })
+  await rejection(plan('linux', [link('b')], [], { root, store }), 'would-overwrite')
 })
 
 test('with --delete, what an interrupted pull of another version left goes too', async () => {

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { check } from '../../../src/repository/check/check.ts'
 import { decodeIndex, encodeIndex } from '../../../src/repository/format/index-object.ts'
 import { encodeTomb } from '../../../src/repository/format/label-and-tomb.ts'
-import { indexName, tombName } from '../../../src/repository/format/object-names.ts'
+import { indexName, packName, tombName } from '../../../src/repository/format/object-names.ts'
+import { encodeSnapshot } from '../../../src/repository/format/snapshot.ts'
 import { prune, openForPrune } from '../../../src/repository/prune/prune.ts'
 import { NO_GRACE_PERIODS } from '../../../src/repository/prune/grace-periods.ts'
 import { repair, type RepairRequest, type RepairResult } from '../../../src/repository/repair/repair.ts'
@@ -10,7 +11,11 @@ import { changeTags } from '../../../src/repository/versions/tags.ts'
 import { newestSnapshot } from '../../../src/repository/versions/versions.ts'
 import { openForReading } from '../../../src/repository/open/open.ts'
 import { AppError } from '../../../src/util/errors.ts'
-import { DAY, withDamagedStore, type DamagedStore } from '../../helpers/repository/damaged-store.ts'
+import { sha256, toHex } from '../../../src/util/hash.ts'
+import { aSnapshot } from '../../helpers/a-snapshot.ts'
+import { encodePack } from '../../helpers/encode.ts'
+import { rawBlock } from '../../helpers/repository/arbitraries.ts'
+import { DAY, HOUR, withDamagedStore, type DamagedStore } from '../../helpers/repository/damaged-store.ts'
 import { rejection } from '../../helpers/failures.ts'
 import { seededNoise } from '../../helpers/seeded.ts'
 import { FaultyStorage } from '../../helpers/storage/faulty.ts'
@@ -63,6 +68,24 @@ test('a whole repository is left as it is', () =>
     expect(store.state()).toEqual(before)
   }))
 
+test("another program's folder with a config.json of its own is left as it is", () =>
+  withDamagedStore(async store => {
+    store.memory.plant('config.json', Buffer.from('{"architectures": ["BertModel"], "hidden_size": 768}'))
+    store.memory.plant('model.safetensors', Buffer.from('weights'))
+    store.memory.plant('vm-snapshot-2026.img', Buffer.from('disk'))
+    const before = store.state()
+    for (const request of [{ dryRun: true }, {}, { giveUp: true }]) await rejection(repaired(store, request))
+    expect(store.state()).toEqual(before)
+  }))
+
+test('a folder without objects of a repository gets no config', () =>
+  withDamagedStore(async store => {
+    store.memory.plant('vm-snapshot-2026.img', Buffer.from('disk'))
+    const before = store.state()
+    await rejection(repaired(store))
+    expect(store.state()).toEqual(before)
+  }))
+
 /** What programs do to repositories, without loss: each is named by a check, and healed. */
 const HARMLESS: [string, (store: DamagedStore) => Promise<void> | void][] = [
   ...['pack', 'index', 'snapshot', 'label'].flatMap(kind =>
@@ -99,6 +122,12 @@ const HARMLESS: [string, (store: DamagedStore) => Promise<void> | void][] = [
   ['all indexes damaged', store => store.names('index-').forEach(name => store.flip(name))],
   ['a damaged config', store => store.memory.plant('config.json', Buffer.from('{"forma'))],
   ['no config', store => store.memory.remove('config.json')],
+  [
+    'every object is a copy under another name',
+    async store => {
+      for (const name of store.names()) await store.rename(name, `Copy of ${name}`)
+    },
+  ],
   [
     'an index that says other things than the packs',
     store => {
@@ -207,6 +236,7 @@ describe('what can not be healed', () => {
       await store.memory.remove(store.names('pack-').find(name => store.bytesOf(name).length > 80_000)!)
       const { left } = await repaired(store)
       expect(new Set(left.affected.map(({ name }) => name))).toEqual(new Set(['data']))
+      store.clock.ms += HOUR
       expect(store.names('snapshot-')).toHaveLength(2)
       expect(await repaired(store, { giveUp: true, dryRun: true })).toMatchObject({
         givenUp: [expect.stringContaining('-data.json'), store.only('label-')],
@@ -215,6 +245,67 @@ describe('what can not be healed', () => {
       expect(await repaired(store, { giveUp: true })).toMatchObject({ left: { problems: [], affected: [] } })
       expect(store.names('snapshot-')).toEqual([expect.stringContaining('-other.json')])
       expect(await store.pull('other')).toEqual([])
+    }))
+
+  test.each([0, HOUR])('a version whose pack a listing does not show is given up only when it is old (%i ms)', age =>
+    withDamagedStore(async store => {
+      await store.push('data', A)
+      store.clock.ms += age
+      const hides = (name: string): boolean => name.startsWith('pack-')
+      const storage = new FaultyStorage(store.memory, ({ kind }) => (kind === 'list' ? { fault: 'hide', hides } : undefined))
+      const { givenUp } = await repair(store.context(storage), { dryRun: false, giveUp: true })
+      expect(givenUp).toHaveLength(age === 0 ? 0 : 1)
+      expect(store.names('snapshot-')).toHaveLength(age === 0 ? 1 : 0)
+      if (age === 0) expect(store.warnings.join()).toContain('is not given up')
+    }),
+  )
+
+  test('no version is given up while a listing does not show the pack that got its name back', () =>
+    withDamagedStore(async store => {
+      await store.push('data', A)
+      store.clock.ms += DAY
+      const pack = store.only('pack-')
+      await store.rename(pack, `${pack} (1)`)
+      const lagging = new FaultyStorage(store.memory, ({ kind }) =>
+        kind === 'list' ? { fault: 'hide', hides: name => name === pack } : undefined,
+      )
+      expect(await repair(store.context(lagging), { dryRun: false, giveUp: true })).toMatchObject({ givenUp: [] })
+      expect(await repaired(store, { giveUp: true })).toMatchObject({ givenUp: [], left: { problems: [], affected: [] } })
+      expect(await store.pull('data')).toEqual([])
+    }))
+
+  test('a dry run gives up no object that gets its name back', () =>
+    withDamagedStore(async store => {
+      await twoVersions(store)
+      for (const name of [store.only('label-'), store.names('snapshot-')[1]!]) await store.rename(name, `Copy of ${name}`)
+      expect(await repaired(store, { giveUp: true, dryRun: true })).toMatchObject({ givenUp: [] })
+    }))
+
+  test("a newer program's packs and versions stay in use, and are never given up", () =>
+    withDamagedStore(async store => {
+      await twoVersions(store)
+      const chunk = seededNoise(5, 5000)
+      const block = rawBlock(chunk)
+      const pack = encodePack([{ ...block, block: { ...block.block, filter: 200 } }], seededNoise(6, 16))
+      store.memory.plant(packName(pack.id), pack.bytes)
+      const manifest = { bytes: chunk.length, chunks: [toHex(sha256(chunk))] }
+      const ms = store.clock.ms
+      const { objectName, bytes } = encodeSnapshot(aSnapshot({ name: 'newer', time: ms, listed: ms, manifest }))
+      store.memory.plant(objectName, bytes)
+      store.clock.ms += DAY
+      expect((await checked(store)).problems.join()).toContain('was made by a newer colab-escape')
+      expect(await repaired(store, { giveUp: true })).toMatchObject({ tombedPacks: [], givenUp: [] })
+      expect(store.names()).toEqual(expect.arrayContaining([packName(pack.id), objectName]))
+    }))
+
+  test('a version that is forgotten during a check is no damage', () =>
+    withDamagedStore(async store => {
+      await twoVersions(store)
+      const gone = store.names('snapshot-')[0]!
+      const storage = new FaultyStorage(store.memory, ({ kind, name }) =>
+        kind === 'get' && name === gone ? { fault: 'error', code: 'not-found' } : undefined,
+      )
+      expect(await check(store.context(storage), { readData: 0 })).toMatchObject({ snapshots: 1, affected: [], problems: [] })
     }))
 
   test.each(['label', 'tomb', 'snapshot'])('a damaged %s is named, and given up only if that is asked for', kind =>
@@ -290,3 +381,26 @@ test('objects in the trash are put back, tombs first', () =>
     expect(new Set(putBack)).toEqual(new Set(trashed.keys()))
     await expectHealed(store)
   }))
+
+describe('a pack in a bad sector', () => {
+  const failing = (store: DamagedStore, name: string) =>
+    new FaultyStorage(store.memory, call => (call.kind === 'get' && call.name === name ? { fault: 'error', code: 'io' } : undefined))
+
+  test('is named by a check; all other files can be pulled, and nothing is given up', () =>
+    withDamagedStore(async store => {
+      await store.push('data', A)
+      await store.push('data', { ...A, 'late.bin': seededNoise(8, 40_000) })
+      const late = store.memory.all().findLast(([name]) => name.startsWith('pack-'))![0]
+      const first = store.names('pack-').find(name => name !== late)!
+      const storage = failing(store, first)
+      const { affected, problems, failures } = await check(store.context(storage), { readData: 1 })
+      expect(problems).toHaveLength(1)
+      expect(failures).toBeGreaterThan(0)
+      expect(new Set(affected.map(({ path }) => path))).toEqual(new Set([undefined, 'a.bin', 'same.bin']))
+      expect(await store.pull('data', undefined, storage)).toEqual(['a.bin', 'same.bin'])
+      const { tombedPacks } = await repair(store.context(storage), { dryRun: false, giveUp: false })
+      expect(tombedPacks).toEqual([])
+      await rejection(repair(store.context(storage), { dryRun: false, giveUp: true }), 'io')
+      expect(await store.pull('data')).toEqual([])
+    }))
+})
