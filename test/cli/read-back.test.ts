@@ -129,7 +129,7 @@ test('an older pack that has rotted is found by a push that relies on it, and th
     const run = await sandbox.ok('push', 'data')
     expect(run.stderr).toContain(`in pack ${pack}`)
     expect(run.stderr).toMatch(/^warning: Data that this push relies on is damaged: .* Run: colab-escape repair$/m)
-    expect(run.stdout).toMatch(/everything new was read back\. Older data is damaged \(see the warning\)\.\n$/)
+    expect(run.stdout).toMatch(/everything new was read back\. Older data can't be read back \(see the warning\)\.\n$/)
   }))
 
 test('a pack that was lost and is stored again is told of', () =>

@@ -41,7 +41,7 @@ function describe(
     return [...lines, `${steps.length === 0 ? 'Nothing to repair' : 'No damage is left'}: ${plural(result.packs, 'pack')} verified.`]
   for (const problem of problems) lines.push(`damaged: ${problem}`)
   lines.push(...describeAffected(affected))
-  return [...lines, ...nextSteps(result, dryRun, giveUp)]
+  return [...lines, ...nextSteps(result, dryRun && steps.length > 0, giveUp)]
 }
 
 function describeSteps(result: RepairResult, dryRun: boolean): string[] {
@@ -77,6 +77,7 @@ function nextSteps({ left: { affected } }: RepairResult, dryRun: boolean, giveUp
     lines.push('If you still have these files, push them again: the push stores what is damaged anew, for these versions too.')
     lines.push('The other files of these versions can be pulled.')
   }
-  if (!giveUp) lines.push("To delete these versions and what else can't be healed: colab-escape repair --give-up --dry-run")
+  if (giveUp) lines.push('What is left may be of another program, so it was not deleted: move it elsewhere.')
+  else lines.push("To see what would be deleted to go on without what can't be healed: colab-escape repair --give-up --dry-run")
   return lines
 }

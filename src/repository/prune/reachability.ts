@@ -52,7 +52,8 @@ export async function markReachable(repository: OpenRepository, snapshots: reado
     } catch (error) {
       if (!isAppError(error, 'corrupt', 'unavailable')) throw error
       // the listing may not show all packs of a new version yet, and still show packs that are deleted by now
-      if (await isStillThere(repository, snapshot)) throw isNew(snapshot, view.inventory.asOf) ? notShownYet(error.message, error) : error
+      if (await isStillThere(repository, snapshot))
+        throw mayArrive(error) && isNew(snapshot, view.inventory.asOf) ? notShownYet(error.message, error) : error
     }
   }
   return reachable
@@ -120,11 +121,14 @@ export function lacksData(snapshot: StoredSnapshot, message: string, asOf: numbe
   })
 }
 
+/** False for bytes that are there and damaged: waiting does not heal them. */
+const mayArrive = (error: AppError): boolean => error.code === 'unavailable' || error.isMissing
+
 const isNew = ({ ref }: StoredSnapshot, asOf: number): boolean => asOf - ref.created < GRACE_MS
 
 function notShownYet(message: string, cause?: AppError): AppError {
   return new AppError('unavailable', message, {
-    hint: 'The version is new, and the store may not show all of it yet: try again in half an hour.',
+    hint: 'The version is new, and the store may not show all of it yet: try again in half an hour. If it says so again, run `colab-escape repair`.',
     cause,
   })
 }

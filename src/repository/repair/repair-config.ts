@@ -1,6 +1,6 @@
 import { ForwardingStorage } from '../../storage/forwarding.ts'
 import type { ByteRange, Storage, StorageOptions } from '../../storage/storage.ts'
-import { isAppError } from '../../util/errors.ts'
+import { AppError, isAppError } from '../../util/errors.ts'
 import { checkConfig, encodeConfig } from '../format/config.ts'
 import { CONFIG_NAME, takeInventory } from '../format/object-names.ts'
 
@@ -9,7 +9,8 @@ import { CONFIG_NAME, takeInventory } from '../format/object-names.ts'
  * config of a later program. True if it was, or would be, written.
  */
 export async function repairConfig(storage: Storage, dryRun: boolean, signal: AbortSignal | undefined): Promise<boolean> {
-  const { hasConfig, empty } = takeInventory(await storage.list({ signal }))
+  const { objects } = await storage.list({ signal })
+  const { hasConfig, empty, foreign } = takeInventory({ asOf: 0, objects })
   if (empty) return false
   if (hasConfig) {
     try {
@@ -17,6 +18,16 @@ export async function repairConfig(storage: Storage, dryRun: boolean, signal: Ab
       return false
     } catch (error) {
       if (!isAppError(error, 'corrupt', 'not-found')) throw error
+      // other programs have a config.json too, such as that of a model
+      if (objects.length - foreign === 1)
+        throw new AppError(
+          'not-a-repository',
+          `${storage.location} holds no object of a repository but a config.json that makes no sense.`,
+          {
+            hint: 'Check --store. If another program made that folder, choose another one. Nothing was changed.',
+            cause: error,
+          },
+        )
     }
   }
   if (dryRun) return true
