@@ -52,8 +52,9 @@ export async function markReachable(repository: OpenRepository, snapshots: reado
     } catch (error) {
       if (!isAppError(error, 'corrupt', 'unavailable')) throw error
       // the listing may not show all packs of a new version yet, and still show packs that are deleted by now
-      if (await isStillThere(repository, snapshot))
-        throw mayArrive(error) && isNew(snapshot, view.inventory.asOf) ? notShownYet(error.message, error) : error
+      if (!(await isStillThere(repository, snapshot))) continue
+      if (mayArrive(error) && isNew(snapshot, view.inventory.asOf)) throw notShownYet(error.message, error)
+      throw mayArrive(error) ? error : damaged(`${error.message}. Nothing was deleted.`, error)
     }
   }
   return reachable
@@ -115,9 +116,14 @@ function missingChunk(snapshot: StoredSnapshot, id: Uint8Array, asOf: number): A
  */
 export function lacksData(snapshot: StoredSnapshot, message: string, asOf: number): AppError {
   if (isNew(snapshot, asOf)) return notShownYet(message)
+  return damaged(message, undefined, true)
+}
+
+function damaged(message: string, cause: AppError | undefined, isMissing = false): AppError {
   return new AppError('corrupt', message, {
     hint: 'Run `colab-escape repair`: it shows which files are affected, and what can be done.',
-    isMissing: true,
+    cause,
+    isMissing,
   })
 }
 
