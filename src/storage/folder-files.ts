@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { throwIfAborted } from '../util/errors.ts'
+import { isSystemError } from './folder-errors.ts'
 import { makeFolder, syncFolder, type FileSystem } from '../util/file-system.ts'
 
 /** Reads and writes have at most this many bytes each, so that an abort is noticed between them. */
@@ -60,6 +61,24 @@ export async function readBetween(file: FileHandle, start: number, end: number, 
     filled += bytesRead
   }
   return bytes
+}
+
+/**
+ * `name` of an entry that is no regular file, and `name/...` for what lies in it if it is a folder. A folder that has a
+ * config.json is a repository of its own. Empty for an entry that vanished.
+ */
+export async function namesBelow(path: string, name: string, fileSystem: FileSystem): Promise<string[]> {
+  try {
+    const entries = await fileSystem.promises.readdir(path)
+    return entries.includes('config.json') ? [name] : [name, ...entries.map(entry => `${name}/${entry}`)]
+  } catch (error) {
+    if (!isSystemError(error, ['ENOENT'])) return [name]
+    // a link whose target is gone is still there
+    return fileSystem.promises.lstat(path).then(
+      () => [name],
+      () => [],
+    )
+  }
 }
 
 /** Makes `folder` and its missing parents, durably. */

@@ -7,6 +7,7 @@ import { folderError, isSystemError, NOT_WRITABLE } from './folder-errors.ts'
 import {
   isTemporaryName,
   makeFolderDurably,
+  namesBelow,
   openForReading,
   readBetween,
   readClock,
@@ -73,16 +74,18 @@ export class FolderStorage implements Storage {
       const asOf = await this.clock()
       const names = (await this.entries()).filter(name => !isTemporaryName(name))
       const objects: StoredObject[] = []
+      const misplaced: string[] = []
       const next = names.values()
       const describe = async () => {
         for (const name of next) {
           throwIfAborted(options.signal)
           const object = await this.describe(name)
           if (object !== undefined) objects.push(object)
+          else misplaced.push(...(await namesBelow(this.path(name), name, this.fileSystem)))
         }
       }
       await Promise.all(Array.from({ length: STATS_AT_ONCE }, describe))
-      return { asOf, objects }
+      return { asOf, objects, misplaced }
     })
   }
 

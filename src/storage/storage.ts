@@ -34,6 +34,11 @@ export interface Listing {
   asOf: number
   /** Other programs rename objects: `put` refuses such names, and `get` and `remove` refuse some of them. */
   objects: StoredObject[]
+  /**
+   * Names of what is no object, where a store has such things: folders, links, and `folder/name` for what lies in a
+   * folder that is no repository of its own. `get` does not read them.
+   */
+  misplaced?: string[]
 }
 
 export interface Quota {

@@ -1,21 +1,21 @@
 import { corrupt } from './errors.ts'
 
 /** Strict parsing of JSON: UTF-8, one object, each field of the stated type and within its limits. */
-export function parseJson(bytes: Uint8Array, subject: string): unknown {
+export function parseJson(bytes: Uint8Array, subject: string, hint?: string): unknown {
   let text: string
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
-    throw corrupt(subject, 'it is not UTF-8')
+    throw corrupt(subject, 'it is not UTF-8', hint)
   }
-  return parseJsonText(text, subject)
+  return parseJsonText(text, subject, hint)
 }
 
-export function parseJsonText(text: string, subject: string): unknown {
+export function parseJsonText(text: string, subject: string, hint?: string): unknown {
   try {
     return JSON.parse(text) as unknown
   } catch {
-    throw corrupt(subject, 'it is not JSON')
+    throw corrupt(subject, 'it is not JSON', hint)
   }
 }
 

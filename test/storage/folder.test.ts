@@ -57,7 +57,12 @@ describe('FolderStorage: objects are plain files', () => {
       if (process.platform !== 'win32') await writeFile(join(path, 'a\\b'), 'foreign')
       await writeFile(join(path, '.DS_Store'), 'foreign')
       await mkdir(join(path, 'folder'))
+      await writeFile(join(path, 'folder', 'lost'), '')
+      await mkdir(join(path, 'repository'))
+      await writeFile(join(path, 'repository', 'config.json'), '')
       await symlink(join(path, 'object'), join(path, 'link'))
+      await symlink('nowhere', join(path, 'broken'))
+      expect((await storage.list()).misplaced?.sort()).toEqual(['broken', 'folder', 'folder/lost', 'link', 'repository'])
       expect(await namesIn(storage)).toEqual(
         process.platform === 'win32' ? ['.DS_Store', 'my letter.txt', 'object'] : ['.DS_Store', 'a\\b', 'my letter.txt', 'object'],
       )

@@ -1,7 +1,7 @@
 import type { CredentialChoice } from '../../auth/choose.ts'
 import { shortScope } from '../../auth/credentials.ts'
 import { checkConfig } from '../../repository/format/config.ts'
-import { CONFIG_NAME, isOurs, type Inventory } from '../../repository/format/object-names.ts'
+import { CONFIG_NAME, describeMisplaced, isOurs, MISPLACED_HINT, type Inventory } from '../../repository/format/object-names.ts'
 import type { TrashedObjects } from '../../repository/prune/empty-trash.ts'
 import { MAX_OBJECT_BYTES, type Quota } from '../../storage/storage.ts'
 import { formatDuration, formatRemaining, plural, localTime } from '../../ui/format.ts'
@@ -51,7 +51,7 @@ export function judgeLogin({ source, origin, note }: CredentialChoice, loginEnds
 /** Whether there is a repository that this program can use. */
 export async function judgeStore(store: Store, inventory: Inventory, signal: AbortSignal): Promise<Finding> {
   const { location } = store.storage
-  const { hasConfig, empty, features, snapshots, mangled } = inventory
+  const { hasConfig, empty, features, snapshots, mangled, misplaced } = inventory
   if (store.kind === 'folder' && !hasConfig) {
     const strangers = await store.folder.strangers(isOurs, 1)
     if (strangers.length > 0) return foreign(location, strangers[0]!)
@@ -74,6 +74,7 @@ export async function judgeStore(store: Store, inventory: Inventory, signal: Abo
       `${location} contains ${plural(mangled.length, 'object')} under a name that another program changed, such as ${mangled[0]!.name}.`,
       'Run `colab-escape repair`.',
     )
+  if (misplaced.length > 0) return attention(`${describeMisplaced(misplaced[0]!.name)}.`, MISPLACED_HINT)
   if (unwritable !== undefined)
     return attention(`${location} can be read, but not written (${unwritable}).`, 'Fix its permissions before the next push.')
   const names = new Set(snapshots.map(({ name }) => name)).size

@@ -68,8 +68,11 @@ function describe(result: CheckResult, damaged: boolean, arriving: boolean, mill
   const versions = new Set(affected.map(({ version }) => version)).size
   if (!damaged) lines.push(packsRead > 0 ? 'No damage found.' : 'No damage found. Add --read-data to also read all content back.')
   else {
-    if (affected.length === 0) lines.push('No file of any version is affected.')
-    else lines.push(`${plural(affected.length, 'file')} in ${plural(versions, 'version')} affected.`)
+    if (affected.length === 0) lines.push('No file of a version that can be read is affected.')
+    else
+      lines.push(
+        `${plural(affected.length, 'file')} in ${plural(versions, 'version')} affected${packsRead < packs ? ', or more: add --read-data to see' : ''}.`,
+      )
     lines.push('Run `colab-escape repair`: it heals what can be healed, and says what to do about the rest.')
   }
   return lines

@@ -200,7 +200,7 @@ function safety(store: Store, { sample, readAgain }: PushResult): string {
   const back = `${all ? 'everything new' : `${formatBytes(readAgain.read)} of what is new`} was read back`
   const isNew = store.folder.isSynced ? `Synced to the disk: ${back}` : `${back[0]!.toUpperCase()}${back.slice(1)}`
   if (!sample) return `${isNew}.`
-  return sample.problems.length > 0 ? `${isNew}. Older data is damaged (see the warning).` : `${isNew}, and a sample of the rest.`
+  return sample.problems.length > 0 ? `${isNew}. Older data can't be read back (see the warning).` : `${isNew}, and a sample of the rest.`
 }
 
 function newContent(bytes: number, newBytes: number, storedBytes: number): string {

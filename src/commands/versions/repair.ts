@@ -41,7 +41,7 @@ function describe(
     return [...lines, `${steps.length === 0 ? 'Nothing to repair' : 'No damage is left'}: ${plural(result.packs, 'pack')} verified.`]
   for (const problem of problems) lines.push(`damaged: ${problem}`)
   lines.push(...describeAffected(affected))
-  return [...lines, ...nextSteps(result, dryRun, giveUp)]
+  return [...lines, ...nextSteps(result, dryRun && steps.length > 0, giveUp)]
 }
 
 function describeSteps(result: RepairResult, dryRun: boolean): string[] {
@@ -72,11 +72,21 @@ function nextSteps({ left: { affected } }: RepairResult, dryRun: boolean, giveUp
   if (dryRun) return ['Run it without --dry-run to do this.']
   const lines: string[] = []
   if (affected.length > 0) {
-    const versions = [...new Set(affected.map(({ name, version }) => versionLabel({ name, id: version })))]
-    lines.push(`${plural(affected.length, 'file')} in ${plural(versions.length, 'version')} can't be restored now: ${some(versions)}`)
-    lines.push('If you still have these files, push them again: the push stores what is damaged anew, for these versions too.')
-    lines.push('The other files of these versions can be pulled.')
+    const files = affected.filter(({ path }) => path !== undefined)
+    const whole = affected.filter(({ path }) => path === undefined)
+    const labelsOf = (some: typeof affected): string[] => [...new Set(some.map(({ name, version }) => versionLabel({ name, id: version })))]
+    const versions = labelsOf(files)
+    if (files.length > 0) {
+      lines.push(`${plural(files.length, 'file')} in ${plural(versions.length, 'version')} can't be restored now: ${some(versions)}`)
+      lines.push('If you still have these files, push them again: the push stores what is damaged anew, for these versions too.')
+      lines.push('The other files of these versions can be pulled.')
+    }
+    if (whole.length > 0)
+      lines.push(
+        `${plural(whole.length, 'version')} can't be read at all: ${some(labelsOf(whole))}. Put the damaged object back from a backup; if only its list of files is damaged, a push of the same source may heal it.`,
+      )
   }
-  if (!giveUp) lines.push("To delete these versions and what else can't be healed: colab-escape repair --give-up --dry-run")
+  if (giveUp) lines.push('What is left may be of another program, so it was not deleted: move it elsewhere.')
+  else lines.push("To see what would be deleted to go on without what can't be healed: colab-escape repair --give-up --dry-run")
   return lines
 }

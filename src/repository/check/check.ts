@@ -3,6 +3,7 @@
  * repairs nothing.
  */
 
+import { describeMisplaced } from '../format/object-names.ts'
 import { openForReading, type RepositoryContext } from '../open/open.ts'
 import { Blame } from './blame.ts'
 import { checkPacks } from './packs.ts'
@@ -48,6 +49,7 @@ export async function check(context: RepositoryContext, request: CheckRequest): 
   const unknown = inventory.mangled.map(
     ({ name }) => `${name} is not the name of an object of a repository: another program renamed or copied it`,
   )
+  const misplaced = inventory.misplaced.map(({ name }) => `${describeMisplaced(name)}: move the file itself into the repository's folder`)
   const blame = new Blame(repository.index)
   const packs = await checkPacks(context, repository, blame, request.readData)
   const versions = await checkVersions(repository, blame, request.arriving === true)
@@ -61,7 +63,7 @@ export async function check(context: RepositoryContext, request: CheckRequest): 
     snapshots: versions.snapshots,
     incomplete: versions.incomplete,
     files: versions.files,
-    problems: [...opened, ...unknown, ...inUse, ...versions.problems, ...missing],
+    problems: [...opened, ...unknown, ...misplaced, ...inUse, ...versions.problems, ...missing],
     outOfUse: packs.problems.size - inUse.length,
     affected: versions.affected,
     failures: packs.failures + versions.failures,

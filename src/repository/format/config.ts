@@ -17,16 +17,16 @@ export function encodeConfig(): Uint8Array {
   return new TextEncoder().encode(`${JSON.stringify({ format: FORMAT, about: ABOUT }, undefined, 2)}\n`)
 }
 
+// other programs have a config.json too, such as that of a model
+const DAMAGED_HINT =
+  'If this is your repository, run `colab-escape repair`. If another program made this folder, choose another one with --store.'
+
 /** Throws `corrupt` for a damaged config and `newer-format` for one of a newer format. */
 export function checkConfig(bytes: Uint8Array, location: string): void {
   const what = `The repository's config.json in ${location}`
-  if (bytes.length > 65_536) throw corrupt(what, 'it is too large')
-  const config = parseJson(bytes, what)
+  if (bytes.length > 65_536) throw corrupt(what, 'it is too large', DAMAGED_HINT)
+  const config = parseJson(bytes, what, DAMAGED_HINT)
   if (!isRecord(config) || typeof config.format !== 'number' || !Number.isInteger(config.format) || config.format < 1)
-    throw corrupt(
-      what,
-      'it names no format',
-      'If this is a repository, run `colab-escape repair`. If not, name another folder with --store.',
-    )
+    throw corrupt(what, 'it names no format', DAMAGED_HINT)
   if (config.format > FORMAT) throw newerFormat(what)
 }

@@ -132,6 +132,11 @@ export interface Inventory {
   features: string[]
   /** Objects that look like ours by names that ours never have. Another program has renamed or copied them. */
   mangled: MangledObject[]
+  /**
+   * Entries that look like our objects but can't be read as such: links, folders, and what lies in folders. Their
+   * `size` is 0.
+   */
+  misplaced: MangledObject[]
   /** True if no object is ours. */
   empty: boolean
   /** How many objects are not ours. */
@@ -147,11 +152,19 @@ export interface MangledObject {
   size: number
 }
 
+/** For messages: why a misplaced object is not used. */
+export function describeMisplaced(name: string): string {
+  return `${name} looks like an object of this repository, but ${name.includes('/') ? 'lies in a folder of its own' : 'is a link or a folder'}, so it is not used`
+}
+
+export const MISPLACED_HINT =
+  'Move the file itself into the folder of the repository, under the same name. If it is not of this repository, move it elsewhere.'
+
 export type ObjectKind = 'pack' | 'index' | 'snapshot' | 'label' | 'tomb'
 
 /** What an object that is not named as one of ours may have been; undefined if its name looks like none of them. */
 export function kindOfMangled(name: string): ObjectKind | undefined {
-  const found = /(snapshot)-|(pack|index|label|tomb)-[0-9a-f]{8}/i.exec(name) ?? /^(pack|index|label|tomb)-/.exec(name)
+  const found = /(snapshot)-|(pack|index|label|tomb)-[0-9a-f]{8}/i.exec(name)
   return (found?.[1] ?? found?.[2])?.toLowerCase() as ObjectKind | undefined
 }
 
@@ -175,6 +188,11 @@ export function isSurelyOurs(name: string): boolean {
   return BEGINNING.test(name)
 }
 
+/** True if a changed name still has digits of an id of ours: `vm-snapshot-2026.img` may be a person's. */
+export function hasDigitsOfOurs({ name, kind }: MangledObject): boolean {
+  return kind !== 'snapshot' || /snapshot-\d{8}T\d{9}Z-[0-9a-f]{8}/i.test(name)
+}
+
 export function takeInventory(listing: Listing): Inventory {
   const inventory: Inventory = {
     asOf: listing.asOf,
@@ -189,6 +207,7 @@ export function takeInventory(listing: Listing): Inventory {
     snapshots: [],
     features: [],
     mangled: [],
+    misplaced: [],
     empty: true,
     foreign: 0,
   }
@@ -208,9 +227,23 @@ export function takeInventory(listing: Listing): Inventory {
     else if (mangled) inventory.mangled.push({ name, kind: mangled, size })
     else inventory.foreign++
   }
+  inventory.misplaced = findMisplaced(listing)
   inventory.empty = listing.objects.length === inventory.foreign
   inventory.snapshots.sort(compareSnapshots)
   return inventory
+}
+
+/** Stricter than for mangled objects: people and backup programs make folders such as `snapshot-2026`. */
+const MISPLACED = /(snapshot)-\d{8}T|(pack|index|label|tomb)-[0-9a-f]{8}/i
+
+function findMisplaced({ objects, misplaced = [] }: Listing): MangledObject[] {
+  return misplaced.flatMap(name => {
+    const own = name.slice(name.lastIndexOf('/') + 1)
+    const found = MISPLACED.exec(own)
+    // a copy of what is also in its right place is not missed
+    if (!found || objects.some(object => object.name === own)) return []
+    return [{ name, kind: (found[1] ?? found[2])!.toLowerCase() as ObjectKind, size: 0 }]
+  })
 }
 
 /** Takes the time at which the store created a version, if its own time is absurd. */

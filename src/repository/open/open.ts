@@ -12,7 +12,7 @@ import type { FileSystem } from '../../util/file-system.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import { decodeIndexedPack } from '../format/index-object.ts'
 import type { PackPolicy } from '../format/limits.ts'
-import type { Inventory } from '../format/object-names.ts'
+import { describeMisplaced, hasDigitsOfOurs, MISPLACED_HINT, type Inventory, type MangledObject } from '../format/object-names.ts'
 import type { BlockSource } from '../read/read-chunks.ts'
 import { adoptPacks, openView, type RepositoryView } from './view.ts'
 
@@ -44,6 +44,8 @@ export function readNewestAhead(storage: ReadAheadStorage, { snapshots }: Invent
   if (newest) storage.begin(newest.objectName, { signal })
 }
 
+const isVersionOrTag = ({ kind }: MangledObject): boolean => kind === 'snapshot' || kind === 'label'
+
 /**
  * Opens a repository for reading. `newestOf` is a name whose newest version will be needed. Throws `not-found` if the
  * store holds no repository.
@@ -59,7 +61,8 @@ export async function openForReading(context: RepositoryContext, newestOf?: stri
     },
   })
   const { inventory } = view
-  if (!inventory.hasConfig && inventory.snapshots.length === 0)
+  const { mangled, misplaced } = inventory
+  if (!inventory.hasConfig && inventory.snapshots.length + mangled.filter(hasDigitsOfOurs).length + misplaced.length === 0)
     throw new AppError('not-found', `${storage.location} holds no repository.`, {
       hint: `Check --store (or COLAB_ESCAPE_STORE); a first \`colab-escape push <path>\` creates one.${storage.location.startsWith('drive:') ? DRIVE_HINT : ''}`,
     })
@@ -69,11 +72,13 @@ export async function openForReading(context: RepositoryContext, newestOf?: stri
   // their tails is cheap
   await adoptPacks(storage, view, { signal })
   for (const problem of view.problems) reporter.warn(problem.message)
-  const [mangled] = inventory.mangled.filter(({ kind }) => kind === 'snapshot' || kind === 'label')
-  if (mangled)
+  const renamed = mangled.find(isVersionOrTag)
+  if (renamed)
     reporter.warn(
-      `${mangled.name} looks like a version or a tag under a name that another program changed. \`colab-escape repair\` gives it its name back`,
+      `${renamed.name} looks like a version or a tag under a name that another program changed. \`colab-escape repair\` gives it its name back`,
     )
+  const unused = misplaced.find(isVersionOrTag)
+  if (unused) reporter.warn(`${describeMisplaced(unused.name)}. ${MISPLACED_HINT}`)
   return { storage, index: view.index, pool, signal, view, renew: renewal(context, view) }
 }
 

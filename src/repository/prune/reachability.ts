@@ -52,7 +52,9 @@ export async function markReachable(repository: OpenRepository, snapshots: reado
     } catch (error) {
       if (!isAppError(error, 'corrupt', 'unavailable')) throw error
       // the listing may not show all packs of a new version yet, and still show packs that are deleted by now
-      if (await isStillThere(repository, snapshot)) throw isNew(snapshot, view.inventory.asOf) ? notShownYet(error.message, error) : error
+      if (!(await isStillThere(repository, snapshot))) continue
+      if (mayArrive(error) && isNew(snapshot, view.inventory.asOf)) throw notShownYet(error.message, error)
+      throw mayArrive(error) ? error : damaged(`${error.message}. Nothing was deleted.`, error)
     }
   }
   return reachable
@@ -114,17 +116,25 @@ function missingChunk(snapshot: StoredSnapshot, id: Uint8Array, asOf: number): A
  */
 export function lacksData(snapshot: StoredSnapshot, message: string, asOf: number): AppError {
   if (isNew(snapshot, asOf)) return notShownYet(message)
+  return damaged(message, undefined, true)
+}
+
+function damaged(message: string, cause: AppError | undefined, isMissing = false): AppError {
   return new AppError('corrupt', message, {
     hint: 'Run `colab-escape repair`: it shows which files are affected, and what can be done.',
-    isMissing: true,
+    cause,
+    isMissing,
   })
 }
+
+/** False for bytes that are there and damaged: waiting does not heal them. */
+const mayArrive = (error: AppError): boolean => error.code === 'unavailable' || error.isMissing
 
 const isNew = ({ ref }: StoredSnapshot, asOf: number): boolean => asOf - ref.created < GRACE_MS
 
 function notShownYet(message: string, cause?: AppError): AppError {
   return new AppError('unavailable', message, {
-    hint: 'The version is new, and the store may not show all of it yet: try again in half an hour.',
+    hint: 'The version is new, and the store may not show all of it yet: try again in half an hour. If it says so again, run `colab-escape repair`.',
     cause,
   })
 }

@@ -1,16 +1,18 @@
 import { AppError, isAppError } from '../../util/errors.ts'
 import { sha256Hex } from '../../util/hash.ts'
-import type { MangledObject } from '../format/object-names.ts'
+import { describeMisplaced, MISPLACED_HINT, type MangledObject, type ObjectKind } from '../format/object-names.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { readLabels, type DatedLabel } from '../versions/versions.ts'
 
 /**
  * Reads the labels. Throws `corrupt` if an object can't be read that may protect data or versions: a label, or
- * anything that looks like a snapshot, a label or a tomb under a name that another program changed.
+ * anything that looks like a snapshot, a label or a tomb under a name that another program changed, or in a wrong
+ * place.
  */
 export async function readProtection(repository: OpenRepository): Promise<DatedLabel[]> {
   const { storage, view, signal } = repository
   for (const object of view.inventory.mangled) if (await mayProtect(repository, object)) throw refusal(object)
+  for (const object of view.inventory.misplaced) if (isProtection(object.kind)) throw misplacedRefusal(object)
   return readLabels(
     storage,
     view,
@@ -24,9 +26,15 @@ export async function readProtection(repository: OpenRepository): Promise<DatedL
   )
 }
 
+const isProtection = (kind: ObjectKind): boolean => kind !== 'pack' && kind !== 'index'
+
+function misplacedRefusal({ name }: MangledObject): AppError {
+  return new AppError('corrupt', `${describeMisplaced(name)}. Nothing was deleted.`, { hint: MISPLACED_HINT })
+}
+
 /** False for a copy of an object that is there under its right name too. */
 async function mayProtect({ storage, view, signal }: OpenRepository, { name, kind }: MangledObject): Promise<boolean> {
-  if (kind === 'pack' || kind === 'index') return false
+  if (!isProtection(kind)) return false
   const { snapshots, labels, tombs } = view.inventory
   const bytes = await storage.get(name, undefined, { signal }).catch((error: unknown) => {
     if (!isAppError(error, 'io', 'corrupt', 'not-found')) throw error

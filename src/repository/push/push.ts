@@ -27,7 +27,7 @@ import { commitSnapshot } from './commit.ts'
 import { askFreeSpace, ensureItFits, unknownBytes, type FreeSpace } from './free-space.ts'
 import { allPresent, includeOwnPacks } from './presence.ts'
 import { ensureStillThere, readStored, sampleBlocks, type BytesRead, type ReadBack, type Sample } from './read-back.ts'
-import { carryOver, incompleteness, refuseNothingRead, type Unread } from './unread.ts'
+import { carryOver, newestOfSource, incompleteness, refuseNothingRead, type Unread } from './unread.ts'
 
 export interface PushRequest extends AttemptRequest {
   name: string
@@ -198,7 +198,9 @@ class PushRun {
     const parent = await newestSnapshot(repository, view, this.request.name)
     this.warnOfClocks(view, parent)
     const { source, cache, live: rules } = this.request
-    const live = rules && (await LiveSource.open(repository, parent, source, rules, cache))
+    // files that are being written stay as this source had them, not another one of the same name
+    const before = rules && rules.held.size > 0 ? await newestOfSource(source, this.request.name, view, parent, repository) : parent
+    const live = rules && (await LiveSource.open(repository, before, source, rules, cache))
     const request = live ? { ...this.request, source: live.source, cache: live.cache } : this.request
 
     const basis = { view, unindexed: [...unnamed, ...adopted], parent }

@@ -130,12 +130,14 @@ export async function sampleBlocks(
   const positions = new Set<number>()
   while (positions.size < Math.min(SAMPLED_BLOCKS, total)) positions.add(randomBelow(total, surroundings))
   const blocks = [...positions].map(position => blockAt(all, position)).sort((a, b) => a - b)
+  let why = 'is damaged'
   const problems = await verifyBlocks({ storage, index, pool, signal }, blocks).catch((error: unknown) => {
-    // a disk that can't read a pack any more
+    // a disk that can't read a pack any more, or a pack that belongs to another user
     if (!isAppError(error) || error.code === 'interrupted') throw error
-    return [error.message]
+    why = "can't be read back"
+    return [error.message.replace(/\.$/, '')]
   })
-  for (const problem of problems) reporter.warn(`Data that this push relies on is damaged: ${problem}. Run: colab-escape repair`)
+  for (const problem of problems) reporter.warn(`Data that this push relies on ${why}: ${problem}. Run: colab-escape repair`)
   return { blocks: blocks.length, problems }
 }
 

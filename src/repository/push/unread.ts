@@ -56,7 +56,8 @@ export async function carryOver(
   return { ...carrier.finish(), from }
 }
 
-async function newestOfSource(
+/** The newest version of a name that was pushed from this source. */
+export async function newestOfSource(
   { root, rootType }: WalkResult,
   name: string,
   view: RepositoryView,

@@ -1,6 +1,6 @@
 import { ForwardingStorage } from '../../storage/forwarding.ts'
 import type { ByteRange, Listing, Storage, StorageOptions } from '../../storage/storage.ts'
-import { isAppError } from '../../util/errors.ts'
+import { AppError, isAppError } from '../../util/errors.ts'
 import { checkConfig, encodeConfig } from '../format/config.ts'
 import { CONFIG_NAME, takeInventory, type Inventory } from '../format/object-names.ts'
 
@@ -21,7 +21,13 @@ export async function hasGoodConfig(storage: Storage, signal: AbortSignal | unde
  */
 export async function repairConfig(storage: Storage, found: boolean, dryRun: boolean, signal: AbortSignal | undefined): Promise<boolean> {
   if (await hasGoodConfig(storage, signal)) return false
-  if (!found && !holdsObjects(takeInventory(await storage.list({ signal })))) return false
+  const inventory = takeInventory(await storage.list({ signal }))
+  if (!found && !holdsObjects(inventory)) {
+    if (!inventory.hasConfig) return false
+    throw new AppError('not-a-repository', `${storage.location} holds no object of a repository but a config.json that makes no sense.`, {
+      hint: 'Check --store. If another program made that folder, choose another one. Nothing was changed.',
+    })
+  }
   if (dryRun) return true
   await storage.remove(CONFIG_NAME, { signal })
   await storage.put(CONFIG_NAME, encodeConfig(), { signal })
@@ -39,8 +45,9 @@ export class WithConfig extends ForwardingStorage {
   }
 
   override async list(options?: StorageOptions): Promise<Listing> {
-    const { asOf, objects } = await super.list(options)
+    const listing = await super.list(options)
+    const { asOf, objects } = listing
     const config = { name: CONFIG_NAME, size: encodeConfig().length, created: asOf }
-    return { asOf, objects: [...objects.filter(({ name }) => name !== CONFIG_NAME), config] }
+    return { ...listing, objects: [...objects.filter(({ name }) => name !== CONFIG_NAME), config] }
   }
 }

@@ -182,3 +182,12 @@ describe('a tag that the listing of a forget does not show yet', () => {
       expect(store.names('label-')).toEqual([])
     }))
 })
+
+test('a manifest that is damaged is damage, also in a new version: waiting does not heal it', () =>
+  withDamagedStore(async store => {
+    await store.push('data', filesOf(1))
+    for (const name of store.names('pack-')) for (let at = 0; at < store.bytesOf(name).length; at += 50) store.flip(name, at)
+    const { message, hint } = await rejection(pruned(store, SAFE_GRACE_PERIODS), 'corrupt')
+    expect(message).toContain('Nothing was deleted')
+    expect(hint).toContain('colab-escape repair')
+  }))
