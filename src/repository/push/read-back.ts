@@ -15,8 +15,8 @@ import type { Presence } from './presence.ts'
 const PIECE_BYTES = 4 * 1024 * 1024
 /** So many bytes are read back in any case, if the push has stored them. */
 const LEAST_READ_BYTES = 32 * 1024 * 1024
-/** A block that is read of packs that were there before. Over time, all of them are read. */
-const SAMPLED_BLOCKS = 1
+/** Blocks that are read of packs that were there before. Over time, all of them are read. */
+const SAMPLED_BLOCKS = 2
 
 /** How a push checks a store in the end where that costs no requests: all that it has stored must be listed. */
 export interface ReadBack {
