@@ -8,6 +8,8 @@ import { endOfMoment, endOfRelative } from './moments.ts'
 import { applyLabels, readLabels, readSnapshots, type DatedLabel } from './versions.ts'
 
 const MAX_TAG = 1000
+/** A label repeats the text of its snapshot up to this size. */
+const MAX_TEXT_BYTES = 1024 * 1024
 /**
  * May be a tag although it is also a duration: 125m is a common name for the size of a model. A tag is looked up
  * before a time.
@@ -103,8 +105,10 @@ function nextLabelTime(labels: readonly DatedLabel[], snapshot: string, asOf: nu
   return Math.min(MAX_LABEL_TIME, Math.max(asOf, (last?.at ?? 0) + 1))
 }
 
-async function textOf({ storage, signal }: RepositoryContext, { ref }: StoredSnapshot): Promise<string> {
-  return new TextDecoder().decode(await storage.get(ref.objectName, undefined, { signal }))
+/** The text of a snapshot's object. Undefined if it would make a label too large. */
+async function textOf({ storage, signal }: RepositoryContext, { ref }: StoredSnapshot): Promise<string | undefined> {
+  const bytes = await storage.get(ref.objectName, undefined, { signal })
+  return bytes.length > MAX_TEXT_BYTES ? undefined : new TextDecoder().decode(bytes)
 }
 
 /** Adds those of `tags` to a version that it does not have. `time` is the store's clock, ms since 1970. */
