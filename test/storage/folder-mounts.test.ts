@@ -56,7 +56,7 @@ describe('FolderStorage on a read-only disk', () => {
       const { created } = await storage.put('a', seededBytes(1000, 1))
       await writeFile(join(tmpfs.path, temporaryName()), '')
       await tmpfs.remountReadOnly()
-      expect(await storage.list()).toEqual({ asOf: 9_000_000_000_000 - 10, objects: [{ name: 'a', size: 1000, created }] })
+      expect(await storage.list()).toEqual({ asOf: 9_000_000_000_000 - 10, misplaced: [], objects: [{ name: 'a', size: 1000, created }] })
       expect(same(await storage.get('a'), seededBytes(1000, 1))).toBe(true)
       expect(await storage.put('a', seededBytes(1000, 1))).toEqual({ created })
       await expect(storage.put('b', seededBytes(1, 1))).rejects.toMatchObject({
