@@ -45,6 +45,7 @@ export async function forget(context: RepositoryContext, request: ForgetRequest)
     const { unreadable, versions: all } = await versionsOf(opened, name)
     const versions = request.source === undefined ? all : all.filter(({ source }) => source.path === request.source)
     const options = { now: repository.view.inventory.now, keepNewest: !request.all }
+    if (unreadable[0] && !request.all) throw cannotDecide(unreadable[0].error)
     const decision = decideRetention(versions, request.policy, options)
     if (decision.forgotten.length > 0)
       await expectWhole(
@@ -136,6 +137,13 @@ async function isPresent(repository: OpenRepository, snapshot: StoredSnapshot): 
     if (!isAppError(error, 'corrupt') || (await isStillThere(repository, snapshot))) throw error
     return false
   }
+}
+
+function cannotDecide(cause: AppError): AppError {
+  return new AppError(cause.code, `${cause.message}. It is unknown whether it takes the place of others, so nothing was forgotten.`, {
+    hint: 'Run `colab-escape repair`: it shows what can be done.',
+    cause,
+  })
 }
 
 /**
