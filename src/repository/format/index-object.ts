@@ -68,6 +68,11 @@ export function decodeIndex(bytes: Uint8Array, id: string): IndexObject {
   return { packs, supersedes }
 }
 
+/** True if two descriptions of a pack say the same. */
+export function isSamePack(a: IndexedPack, b: IndexedPack): boolean {
+  return a.size === b.size && equalBytes(a.directoryBytes, b.directoryBytes)
+}
+
 export function decodeIndexedPack({ id, size, directoryBytes }: IndexedPack): Directory {
   const what = `The index entry of pack ${id.slice(0, 12)}`
   const directory = decodeDirectory(directoryBytes, what)

@@ -266,6 +266,17 @@ function credibleTime({ asOf, objects }: Listing): number {
   return times.findLast(time => time <= median + OUTLIER_MS)!
 }
 
+/** True if a listing has an object of this kind with this id, 64 hex digits. */
+export function isListed(inventory: Inventory, kind: ObjectKind, id: string): boolean {
+  if (kind === 'snapshot') return inventory.snapshots.some(({ shortId }) => id.startsWith(shortId))
+  return { pack: inventory.packs, index: inventory.indexes, label: inventory.labels, tomb: inventory.tombs }[kind].has(id)
+}
+
+/** Puts tombs first, in place: no push may use the packs that they name once these are back. */
+export function tombsFirst(names: string[]): string[] {
+  return names.sort((a, b) => Number(b.startsWith('tomb-')) - Number(a.startsWith('tomb-')))
+}
+
 /** Throws `corrupt` if `hash`, the SHA-256 of an object's bytes, is not the one in the object's name. */
 export function verifyObjectHash(what: string, expectedHex: string, hash: Uint8Array): void {
   if (!toHex(hash).startsWith(expectedHex)) throw corrupt(what, 'its content does not match the checksum in its name')

@@ -1,9 +1,8 @@
 import type { StoredObject } from '../../storage/storage.ts'
-import { equalBytes } from '../../util/bytes.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
 import { freeUnusedBuffers } from '../../util/memory/unused-memory.ts'
-import { decodeIndexedPack, type IndexedPack } from '../format/index-object.ts'
+import { decodeIndexedPack, isSamePack, type IndexedPack } from '../format/index-object.ts'
 import type { Inventory } from '../format/object-names.ts'
 import { ChunkIndex } from '../index/chunk-index.ts'
 import { LazyIndexedPack } from './lazy-indexed-pack.ts'
@@ -88,7 +87,7 @@ function findDisputed(inventory: Inventory, active: readonly { id: string; packs
     for (const pack of packs) {
       const other = named.get(pack.id)
       if (!other) named.set(pack.id, { by, pack })
-      else if (!inventory.packs.has(pack.id) || disputed.has(pack.id) || isSame(pack, other.pack)) continue
+      else if (!inventory.packs.has(pack.id) || disputed.has(pack.id) || isSamePack(pack, other.pack)) continue
       else {
         disputed.add(pack.id)
         const [one, two] = [other.by, by].map(id => id.slice(0, 12))
@@ -97,10 +96,6 @@ function findDisputed(inventory: Inventory, active: readonly { id: string; packs
       }
     }
   return disputed
-}
-
-function isSame(a: IndexedPack, b: IndexedPack): boolean {
-  return a.size === b.size && equalBytes(a.directoryBytes, b.directoryBytes)
 }
 
 /** The damage of a pack that the listing shows. */

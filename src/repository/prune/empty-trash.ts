@@ -1,7 +1,7 @@
 import type { StorageOptions, StoredObject } from '../../storage/storage.ts'
 import type { Trash } from '../../storage/trash.ts'
 import { AppError } from '../../util/errors.ts'
-import { isSurelyOurs, parseSnapshotObjectName } from '../format/object-names.ts'
+import { isSurelyOurs, parseSnapshotObjectName, tombsFirst } from '../format/object-names.ts'
 
 /** Objects of a repository in the store's trash. */
 export interface TrashedObjects {
@@ -78,8 +78,7 @@ export interface EmptiedTrash {
 export async function takeFromTrash(trash: Trash, options: StorageOptions = {}): Promise<EmptiedTrash> {
   const objects = await listTrash(trash, options)
   const names = [...new Set(objects.map(({ name }) => name))]
-  // tombs first: no push may use the packs that they name once these are back
-  const ruled = names.filter(name => RULED.test(name)).sort((a, b) => Number(b.startsWith('tomb-')) - Number(a.startsWith('tomb-')))
+  const ruled = tombsFirst(names.filter(name => RULED.test(name)))
   for (const name of ruled) await trash.putBack(name, options)
   for (const name of names.filter(name => !RULED.test(name))) await trash.remove(name, options)
   const packs = names.flatMap(name => /^pack-(.*)$/.exec(name)?.[1] ?? [])

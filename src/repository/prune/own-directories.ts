@@ -1,7 +1,7 @@
 import { equalBytes } from '../../util/bytes.ts'
 import { isAppError } from '../../util/errors.ts'
 import { encodeDirectory } from '../format/directory.ts'
-import { decodeIndexedPack, type IndexedPack } from '../format/index-object.ts'
+import { decodeIndexedPack, isSamePack, type IndexedPack } from '../format/index-object.ts'
 import { ChunkIndex } from '../index/chunk-index.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { visibleDamage } from '../open/load-indexes.ts'
@@ -41,7 +41,7 @@ export function correctIndexes(view: RepositoryView, own: readonly IndexedPack[]
   for (const index of view.activeIndexes)
     index.packs = index.packs.map(pack => {
       const right = byId.get(pack.id)
-      if (!right || (pack.size === right.size && equalBytes(pack.directoryBytes, right.directoryBytes))) return pack
+      if (!right || isSamePack(pack, right)) return pack
       liars.add(index.id)
       return right
     })

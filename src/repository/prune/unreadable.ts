@@ -1,6 +1,6 @@
 import { AppError, isAppError } from '../../util/errors.ts'
 import { sha256Hex } from '../../util/hash.ts'
-import { describeMisplaced, MISPLACED_HINT, type MangledObject, type ObjectKind } from '../format/object-names.ts'
+import { describeMisplaced, isListed, MISPLACED_HINT, type MangledObject, type ObjectKind } from '../format/object-names.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { readLabels, type DatedLabel } from '../versions/versions.ts'
 
@@ -35,15 +35,11 @@ function misplacedRefusal({ name }: MangledObject): AppError {
 /** False for a copy of an object that is there under its right name too. */
 async function mayProtect({ storage, view, signal }: OpenRepository, { name, kind }: MangledObject): Promise<boolean> {
   if (!isProtection(kind)) return false
-  const { snapshots, labels, tombs } = view.inventory
   const bytes = await storage.get(name, undefined, { signal }).catch((error: unknown) => {
     if (!isAppError(error, 'io', 'corrupt', 'not-found')) throw error
     return undefined
   })
-  if (bytes === undefined) return true
-  const id = sha256Hex(bytes)
-  if (kind === 'snapshot') return !snapshots.some(({ shortId }) => id.startsWith(shortId))
-  return !(kind === 'label' ? labels : tombs).has(id)
+  return bytes === undefined || !isListed(view.inventory, kind, sha256Hex(bytes))
 }
 
 function refusal({ name, kind }: MangledObject): AppError {

@@ -1,6 +1,5 @@
-import { equalBytes } from '../../util/bytes.ts'
 import { isAppError, throwIfAborted } from '../../util/errors.ts'
-import { decodeIndex, type IndexedPack } from '../format/index-object.ts'
+import { decodeIndex, isSamePack, type IndexedPack } from '../format/index-object.ts'
 import { indexName } from '../format/object-names.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { IndexWriter } from '../write/index-writer.ts'
@@ -53,7 +52,7 @@ export async function repairIndexes(
 }
 
 function contradicts(indexed: IndexedPack, own: IndexedPack | undefined): boolean {
-  return own !== undefined && (indexed.size !== own.size || !equalBytes(indexed.directoryBytes, own.directoryBytes))
+  return own !== undefined && !isSamePack(indexed, own)
 }
 
 /** The packs of an index as it says itself; undefined if it is gone or can't be read. */

@@ -4,11 +4,13 @@ import { isAppError, throwIfAborted } from '../../util/errors.ts'
 import { sha256Hex } from '../../util/hash.ts'
 import {
   indexName,
+  isListed,
   isSurelyOurs,
   labelName,
   packName,
   takeInventory,
   tombName,
+  tombsFirst,
   type Inventory,
   type MangledObject,
 } from '../format/object-names.ts'
@@ -24,9 +26,7 @@ export interface Renaming {
 export async function putBackTrashed(storage: Storage, trash: Trash, dryRun: boolean, signal: AbortSignal | undefined): Promise<string[]> {
   const [{ objects }, trashed] = [await storage.list({ signal }), await trash.list({ signal })]
   const there = new Set(objects.map(({ name }) => name))
-  const names = [...new Set(trashed.map(({ name }) => name))].filter(name => isSurelyOurs(name) && !there.has(name))
-  // tombs first: no push may use the packs that they name once these are back
-  names.sort((a, b) => Number(b.startsWith('tomb-')) - Number(a.startsWith('tomb-')))
+  const names = tombsFirst([...new Set(trashed.map(({ name }) => name))].filter(name => isSurelyOurs(name) && !there.has(name)))
   if (!dryRun) for (const name of names) await trash.putBack(name, { signal })
   return names
 }
@@ -38,9 +38,9 @@ export async function putBackTrashed(storage: Storage, trash: Trash, dryRun: boo
 export async function renameMangled(storage: Storage, dryRun: boolean, signal: AbortSignal | undefined): Promise<Renaming[]> {
   const inventory = takeInventory(await storage.list({ signal }))
   const renamed: Renaming[] = []
-  // tombs first, as above
-  const tombsFirst = inventory.mangled.sort((a, b) => Number(b.kind === 'tomb') - Number(a.kind === 'tomb'))
-  for (const object of tombsFirst) {
+  // tombs first, as from the trash
+  const mangled = inventory.mangled.sort((a, b) => Number(b.kind === 'tomb') - Number(a.kind === 'tomb'))
+  for (const object of mangled) {
     throwIfAborted(signal)
     const renaming = await rename(storage, inventory, object, dryRun, signal)
     if (renaming) renamed.push(renaming)
@@ -91,11 +91,7 @@ async function hasGoodCopy(
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
   const id = sha256Hex(bytes)
-  const isListed =
-    kind === 'snapshot'
-      ? inventory.snapshots.some(({ objectName }) => objectName === name)
-      : { pack: inventory.packs, index: inventory.indexes, label: inventory.labels, tomb: inventory.tombs }[kind].has(id)
-  if (!isListed) return false
+  if (!isListed(inventory, kind, id)) return false
   try {
     return sha256Hex(await storage.get(name, undefined, { signal })) === id
   } catch (error) {
