@@ -150,3 +150,9 @@ export function predictChunks(): () => void {
   }
   return () => (inside.storeChunk = storePlain)
 }
+
+/** Seeds of a model test: MODEL_SEED takes one; MODEL_FROM and MODEL_SEEDS take a range, by default `many` from 1. */
+export function seedRange(many: number): { one: string | undefined; from: number; seeds: number } {
+  const { MODEL_SEED: one, MODEL_FROM: from = 1, MODEL_SEEDS: seeds = many } = process.env
+  return { one, from: Number(one ?? from), seeds: one === undefined ? Number(seeds) : 1 }
+}

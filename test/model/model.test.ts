@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { SAFE_GRACE_PERIODS } from '../../src/repository/prune/grace-periods.ts'
-import { predictChunks, recoded, Sources } from './means.ts'
+import { predictChunks, recoded, seedRange, Sources } from './means.ts'
 import { runSeed, Violation, type RunCounts, type RunOptions } from './run.ts'
 import type { LossKind } from './truth.ts'
 
@@ -18,9 +18,7 @@ vi.mock('../../src/repository/prune/indexes.ts', async original => (await import
 vi.mock('../../src/repository/prune/recode.ts', async original => (await import('./means.ts')).countRecoded(await original()))
 vi.mock('../../src/repository/prune/tombs.ts', async original => (await import('./mutants.ts')).retire(await original(), broken))
 
-const one = process.env.MODEL_SEED
-const from = Number(one ?? process.env.MODEL_FROM ?? 1)
-const seeds = one === undefined ? Number(process.env.MODEL_SEEDS ?? 400) : 1
+const { one, from, seeds } = seedRange(400)
 
 let sources: Sources
 let undo: () => void

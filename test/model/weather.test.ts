@@ -1,15 +1,13 @@
 import { afterAll, beforeAll, describe, test, vi } from 'vitest'
 import { messageOf } from '../../src/util/errors.ts'
-import { predictChunks, Sources } from './means.ts'
+import { predictChunks, seedRange, Sources } from './means.ts'
 import { COURSES } from './weather/courses.ts'
 import { runCourse, runWeather, type Weather, type WeatherCounts } from './weather/weather.ts'
 
 vi.mock('../../src/kernels/load-fastcdc.ts', async original => (await import('./mocks.ts')).fewKernels(await original()))
 vi.mock('../../src/util/memory/unused-memory.ts', async () => (await import('./mocks.ts')).plainMemory)
 
-const one = process.env.MODEL_SEED
-const from = Number(one ?? process.env.MODEL_FROM ?? 1)
-const seeds = one === undefined ? Number(process.env.MODEL_SEEDS ?? 16) : 1
+const { one, from, seeds } = seedRange(16)
 
 let sources: Sources
 let undo: () => void
