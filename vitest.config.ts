@@ -1,7 +1,15 @@
 import { defineConfig } from 'vitest/config'
 
-/** Tests that measure this process or its threads run one after the other, when no other file runs. */
-const MEASURING = ['test/helpers/storage/virtual-clock.test.ts', 'test/compression/codecs.test.ts', 'test/storage/drive/drive-http.test.ts']
+/**
+ * Tests that measure this process or its threads, or that make `/content/drive`, which every command looks at: they run
+ * one after the other, when no other file runs.
+ */
+const ALONE = [
+  'test/helpers/storage/virtual-clock.test.ts',
+  'test/compression/codecs.test.ts',
+  'test/storage/drive/drive-http.test.ts',
+  'test/drive/mounted.test.ts',
+]
 
 const shared = { testTimeout: 60_000, hookTimeout: 60_000, pool: 'forks' } as const
 
@@ -13,13 +21,13 @@ export default defineConfig({
           ...shared,
           name: 'together',
           include: ['test/**/*.test.ts'],
-          exclude: MEASURING,
+          exclude: ALONE,
           // by default one core stays idle, which on a machine with two is half of it
           maxWorkers: '100%',
           sequence: { groupOrder: 0 },
         },
       },
-      { test: { ...shared, name: 'alone', include: MEASURING, maxWorkers: 1, sequence: { groupOrder: 1 } } },
+      { test: { ...shared, name: 'alone', include: ALONE, maxWorkers: 1, sequence: { groupOrder: 1 } } },
     ],
   },
 })
