@@ -1,0 +1,51 @@
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { fsPath } from './paths.ts'
+
+interface SmallFileOptions {
+  /** A larger file is unfit. */
+  maxBytes: number
+  /** Whether the file must belong to this user or to root, and no other user may be able to change it. */
+  mustBeOwn?: boolean
+}
+
+/** A file that is there and must not be read. The message says why and completes "<path> is not used: ". */
+export class UnfitFile extends Error {
+  override readonly name = 'UnfitFile'
+}
+
+// opening a fifo or a device must not wait, and a terminal must not become this process's
+const FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0)
+
+/**
+ * The content of a file that is read because of its name: settings, git's state, lists of what to ignore, caches. Such
+ * a file may have come with somebody else's data. Links are followed. Errors: `UnfitFile` if it is no regular file, is
+ * too large, or is not this user's own; else the system's errors.
+ */
+export function readSmallFile(path: string, { maxBytes, mustBeOwn = false }: SmallFileOptions): Buffer {
+  const fd = openSync(fsPath(path), FLAGS)
+  try {
+    const stats = fstatSync(fd)
+    if (!stats.isFile()) throw new UnfitFile(stats.isDirectory() ? 'it is a folder' : 'it is not a regular file')
+    const stranger = mustBeOwn ? howStrangersReach(stats) : undefined
+    if (stranger !== undefined) throw new UnfitFile(stranger)
+    // the size is only a claim: the file may grow, and files in /proc have size 0
+    const bytes = Buffer.alloc(stats.size > 0 ? Math.min(stats.size, maxBytes) + 1 : maxBytes + 1)
+    let length = 0
+    for (let read = -1; read !== 0 && length < bytes.length; length += read) read = readSync(fd, bytes, length, bytes.length - length, null)
+    if (length > maxBytes) throw new UnfitFile(`it is larger than ${maxBytes} bytes`)
+    return bytes.subarray(0, length)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/**
+ * How other users could have made or changed what these stats describe; undefined if only this user and root could. On
+ * Windows modes mean nothing, and the user's folder protects the file.
+ */
+export function howStrangersReach(stats: { uid: number; mode: number }): string | undefined {
+  const me = process.geteuid?.()
+  if (me === undefined) return undefined
+  if (stats.uid !== me && stats.uid !== 0) return 'it belongs to another user'
+  return (stats.mode & 0o022) === 0 ? undefined : 'other users can change it'
+}
