@@ -11,6 +11,12 @@ const ALONE = [
   'test/drive/mounted.test.ts',
 ]
 
+/**
+ * Long suites that break things at every call, every byte or at random: `npm run test:faults`, a command of its own so
+ * that `npm test` stays below 10 minutes.
+ */
+const FAULTS = ['test/faults/**/*.test.ts', 'test/model/**/*.test.ts', 'test/simulation/**/*.test.ts', 'test/interop/rescue-random.test.ts']
+
 const shared = { testTimeout: 60_000, hookTimeout: 60_000, pool: 'forks' } as const
 
 export default defineConfig({
@@ -21,12 +27,13 @@ export default defineConfig({
           ...shared,
           name: 'together',
           include: ['test/**/*.test.ts'],
-          exclude: ALONE,
+          exclude: [...ALONE, ...FAULTS],
           // by default one core stays idle, which on a machine with two is half of it
           maxWorkers: '100%',
           sequence: { groupOrder: 0 },
         },
       },
+      { test: { ...shared, name: 'faults', include: FAULTS, maxWorkers: '100%', sequence: { groupOrder: 0 } } },
       { test: { ...shared, name: 'alone', include: ALONE, maxWorkers: 1, sequence: { groupOrder: 1 } } },
     ],
   },
