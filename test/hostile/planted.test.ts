@@ -5,6 +5,7 @@ import { compactTime, indexName, packName } from '../../src/repository/format/ob
 import { FolderStorage } from '../../src/storage/folder.ts'
 import { ascii, ByteWriter } from '../../src/util/bytes.ts'
 import { sha256, sha256Hex } from '../../src/util/hash.ts'
+import { rescue } from '../golden/rescue-runs.ts'
 import { expectError, withSandbox, type Sandbox } from '../helpers/cli.ts'
 import { contextOf, pullVersion } from '../helpers/in-process.ts'
 import { plantedObjects, writeObjects, type Planted } from '../helpers/plant.ts'
@@ -21,13 +22,19 @@ const link = (path: string, target: string): Row => ({ path, type: 'symlink', mo
 const rows = (...all: (Row | string)[]): string => all.map(row => `${typeof row === 'string' ? row : JSON.stringify(row)}\n`).join('')
 const base64 = (text: string): string => Buffer.from(text, 'latin1').toString('base64')
 
-/** Pulls into `work/out` and expects that everything else stays as it is; returns the run. */
+/**
+ * Pulls into `work/out`, restores with rescue.py into `rescued`, and expects that everything else stays as it is.
+ * Returns the pull.
+ */
 async function pullHostile(sandbox: Sandbox, planted: Planted | Map<string, Uint8Array>, ...args: string[]) {
   writeObjects(sandbox.store, planted instanceof Map ? planted : plantedObjects({ chunks: [EVIL, SOME], ...planted }))
   mkdirSync(sandbox.in('work', 'out'), { recursive: true })
   mkdirSync(sandbox.in('work', 'outside'), { recursive: true })
   writeFileSync(sandbox.in('work', 'outside', 'precious'), 'precious')
   const run = await sandbox.run(['pull', 'data', 'out', ...args], { cwd: sandbox.in('work') })
+  const rescued = await rescue(sandbox.store, 'restore', 'data', sandbox.in('rescued'))
+  expect([0, 1], rescued.stderr).toContain(rescued.code)
+  expect(rescued.stderr).not.toContain('Traceback')
   expect(readdirSync(sandbox.in('work')).sort()).toEqual(['out', 'outside'])
   expect(readdirSync(sandbox.in('work', 'outside'))).toEqual(['precious'])
   expect(readFileSync(sandbox.in('work', 'outside', 'precious'), 'utf8')).toBe('precious')
@@ -37,7 +44,7 @@ async function pullHostile(sandbox: Sandbox, planted: Planted | Map<string, Uint
   return run
 }
 
-describe('a manifest that no push would make', () => {
+describe('A manifest that no push would make writes nothing outside the destination and follows no symlink', () => {
   test('the planting itself works', () =>
     withSandbox(async sandbox => {
       const run = await pullHostile(sandbox, { manifest: rows(folder('a'), file('a/b'), link('c', 'a/b')) })
@@ -176,7 +183,7 @@ describe('a manifest that no push would make', () => {
   )
 })
 
-describe('a snapshot that no push would make', () => {
+describe('A snapshot that no push would make is refused, and other versions are still offered', () => {
   test.each<[string, Planted['snapshot']]>([
     ['a manifest of another length', { manifest: { bytes: 5, chunks: [] } }],
     ['a manifest of chunks that are nowhere', { manifest: { bytes: 4, chunks: ['f'.repeat(64)] } }],
@@ -238,6 +245,16 @@ describe('a snapshot that no push would make', () => {
       expect((await sandbox.run(['check'])).code).toBe(7)
     }),
   )
+
+  test('a version of a newer format is told to be one', () =>
+    withSandbox(async sandbox => {
+      const objects = plantedObjects({ manifest: rows(file('a')), chunks: [EVIL] })
+      const [objectName, bytes] = [...objects].find(([key]) => key.startsWith('snapshot-'))!
+      const newer = Buffer.from(Buffer.from(bytes).toString().replace('"format": 1', '"format": 2'))
+      objects.delete(objectName)
+      objects.set(objectName.replace(/-[0-9a-f]{16}-/, `-${id(newer).slice(0, 16)}-`), newer)
+      expectError(await pullHostile(sandbox, objects), 1, /Snapshot .* was made by a newer colab-escape/)
+    }))
 })
 
 function directory(write: (out: ByteWriter) => void): Uint8Array {
@@ -246,17 +263,7 @@ function directory(write: (out: ByteWriter) => void): Uint8Array {
   return out.finish()
 }
 
-test('a version of a newer format is told to be one', () =>
-  withSandbox(async sandbox => {
-    const objects = plantedObjects({ manifest: rows(file('a')), chunks: [EVIL] })
-    const [objectName, bytes] = [...objects].find(([key]) => key.startsWith('snapshot-'))!
-    const newer = Buffer.from(Buffer.from(bytes).toString().replace('"format": 1', '"format": 2'))
-    objects.delete(objectName)
-    objects.set(objectName.replace(/-[0-9a-f]{16}-/, `-${id(newer).slice(0, 16)}-`), newer)
-    expectError(await pullHostile(sandbox, objects), 1, /Snapshot .* was made by a newer colab-escape/)
-  }))
-
-describe('packs and indexes that no push would make', () => {
+describe('Packs and indexes that no push would make are refused quickly, and nothing wrong is written', () => {
   const honest = (out: ByteWriter, chunks: number, plain: number, stored: number, codec = 0): void => {
     out.varint(1)
     out.byte(0)
