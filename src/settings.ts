@@ -48,6 +48,8 @@ export interface Settings {
   redraws: boolean
   cores: number
   host: string
+  /** The whole environment, for a process of this program that goes on with this command's work. */
+  environment: NodeJS.ProcessEnv
 }
 
 export function readSettings(): Settings {
@@ -82,6 +84,7 @@ export function readSettings(): Settings {
     redraws: !dumb && ['', 'false', '0'].includes(process.env.CI ?? ''),
     cores: availableParallelism(),
     host: hostname(),
+    environment: process.env,
   }
 }
 

@@ -2,12 +2,13 @@
  * The command watch, its options and its screen. What is worth saving is decided in `repository/watch`.
  */
 
+import { Option } from 'commander'
 import { collect, excludeOption, levelOption } from '../shared/common-options.ts'
 import type { LazyCommand } from '../shared/lazy-command.ts'
 
 export function watch(root: LazyCommand): void {
   root
-    .command('watch <path>')
+    .command('watch [path]')
     .description('save a folder whenever files in it are finished, e.g. during a training')
     .option('--name <name>', 'name of the versions (default: the name of the folder)')
     .option('--every <time>', 'make at most one version in this time, e.g. 30s, 5min, 1h', '30s')
@@ -21,6 +22,10 @@ export function watch(root: LazyCommand): void {
     .option('--metric-pattern <regex>', 'finds metrics in file names, e.g. val_loss=([0-9.]+)')
     .option('--until-exit <pid>', 'make a last version and end when this process ends')
     .option('--grace <time>', 'time limit for the last version after Ctrl-C or SIGTERM', '20s')
+    .option('--background', 'watch in a process of its own, and return: a closed terminal or an interrupted cell does not end it')
+    .option('--status', 'show the watches in the background')
+    .option('--stop', 'end a watch in the background: it makes its last version first')
+    .addOption(new Option('--background-record <file>').hideHelp())
     .option('--status-file <file>', 'keep the current state in this JSON file')
     .option('-m, --message <text>', 'description of these versions')
     .option('--tag <tag>', 'tag for each of these versions (repeatable)', collect)
@@ -38,8 +43,15 @@ and ends; a second one ends at once.
 
 Examples:
   colab-escape watch runs
+  colab-escape watch runs --background --keep-last 5
+  colab-escape watch --status
+  colab-escape watch --stop
   colab-escape watch runs --keep-last 5 --until-exit 4711
   colab-escape watch runs --metrics-from runs/log.jsonl --keep-best val_loss:2`,
     )
-    .runs(async () => (await import('./watch.ts')).watchCommand)
+    .runs(async ({ status = false, stop = false }: { status?: boolean; stop?: boolean }) => {
+      if (status) return (await import('./background.ts')).watchStatus
+      if (stop) return (await import('./background.ts')).stopWatch
+      return (await import('./watch.ts')).watchCommand
+    })
 }

@@ -18,6 +18,10 @@ export interface WatchOptions extends SaveOptions, Pick<RetentionOptions, 'keepL
   metricPattern?: string
   statusFile?: string
   untilExit?: string
+  /** True with --background. */
+  background?: boolean
+  /** In the process that --background has started: the file for its state. */
+  backgroundRecord?: string
 }
 
 /** The rules for older versions, applied after each new one; undefined when all are kept. */

@@ -7,6 +7,7 @@ import { messageOf, type AppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import type { Session } from '../shared/session.ts'
+import type { Background } from './records.ts'
 
 export interface WatchTarget {
   name: string
@@ -15,7 +16,7 @@ export interface WatchTarget {
   store: string
 }
 
-interface Status extends WatchTarget {
+export interface Status extends WatchTarget {
   state: 'watching' | 'stopping' | 'stopped'
   pid: number
   /** Versions made by this run. */
@@ -27,6 +28,8 @@ interface Status extends WatchTarget {
   held: { path: string; kind: string; why: string }[]
   /** Why no version can be saved now. */
   trouble: { code: string; message: string; hint: string | null; list: readonly string[]; since: string } | null
+  /** Of a watch in the background only. */
+  background?: Background
   updated: string
 }
 
@@ -35,18 +38,19 @@ const HEARTBEAT_MS = 30_000
 const FILES_SHOWN = 3
 
 /**
- * Shows what a watch does: a line, or with --json an event, for each important step, and everything in a status file.
+ * Shows what a watch does: a line, or with --json an event, for each important step, and everything in its status
+ * files.
  */
 export class WatchScreen {
   readonly status: Status
   private readonly session: Session
-  private readonly file: string | undefined
+  private readonly files: readonly string[]
   private written = ''
   private writtenAt = -Infinity
 
-  constructor(session: Session, watched: WatchTarget, file: string | undefined) {
+  constructor(session: Session, watched: WatchTarget, files: readonly string[], background?: Background) {
     this.session = session
-    this.file = file
+    this.files = files
     const updated = new Date().toISOString()
     this.status = {
       ...watched,
@@ -57,6 +61,7 @@ export class WatchScreen {
       waiting: [],
       held: [],
       trouble: null,
+      ...(background === undefined ? {} : { background }),
       updated,
     }
     const { name, path, store } = watched
@@ -130,21 +135,24 @@ export class WatchScreen {
     this.session.console.event(`${clock()} ${human}`, machine)
   }
 
-  /** Replaces the file in one step, so that a reader never finds half of it. */
   private write(): void {
-    if (this.file === undefined) return
     const content = JSON.stringify({ ...this.status, updated: undefined })
     if (content === this.written && performance.now() - this.writtenAt < HEARTBEAT_MS) return
-    const temporary = `${this.file}.${process.pid}.tmp`
+    this.status.updated = new Date().toISOString()
+    for (const file of this.files) this.replace(file)
+    this.written = content
+    this.writtenAt = performance.now()
+  }
+
+  /** In one step, so that a reader never finds half of the file. */
+  private replace(file: string): void {
+    const temporary = `${file}.${process.pid}.tmp`
     try {
-      this.status.updated = new Date().toISOString()
       writeFileSync(temporary, `${JSON.stringify(this.status, undefined, 1)}\n`)
-      renameSync(temporary, this.file)
-      this.written = content
-      this.writtenAt = performance.now()
+      renameSync(temporary, file)
     } catch (error) {
       removeQuietly(temporary)
-      this.session.console.reporter.detail(`the status file ${this.file} can't be written (${messageOf(error)})`)
+      this.session.console.reporter.detail(`the status file ${file} can't be written (${messageOf(error)})`)
     }
   }
 }

@@ -1,10 +1,11 @@
 import { resolve } from 'node:path'
 import type { OwnFile, OwnFiles } from '../../local/own-files.ts'
+import { realPathOf } from '../../local/real-path.ts'
 import { walk } from '../../local/walk.ts'
 import { takeInventory, type Inventory } from '../../repository/format/object-names.ts'
 import type { RepositoryContext } from '../../repository/open/open.ts'
 import type { PushResult } from '../../repository/push/push.ts'
-import { watchProcess } from '../../repository/watch/process-end.ts'
+import { startOf, watchProcess } from '../../repository/watch/process-end.ts'
 import { rememberTombs } from '../../repository/watch/remember-tombs.ts'
 import { asReadable, isLog, Scanner, type Scan } from '../../repository/watch/scanner.ts'
 import { Watcher } from '../../repository/watch/watcher.ts'
@@ -18,6 +19,8 @@ import { chooseStore, prepareForPush, readBackFrom, type Store } from '../shared
 import { forgetOlder } from '../space/forget-older.ts'
 import { withProposals } from '../space/full-store.ts'
 import { checkSaveOptions, saveVersion, versionName } from '../versions/save-version.ts'
+import { answerParent, startInBackground } from './background.ts'
+import { logOf, type Background } from './records.ts'
 import { metricsReader, parsePid, parseRetention, type WatchOptions } from './watch-options.ts'
 import { describeEnd, onceReporter, WatchScreen } from './watch-screen.ts'
 
@@ -25,16 +28,54 @@ import { describeEnd, onceReporter, WatchScreen } from './watch-screen.ts'
 const ONE_PRESS_MS = 1000
 
 /** Saves a folder whenever files in it are finished, until a signal arrives or a process ends. */
-export async function watchCommand(session: Session, path: string, options: WatchOptions): Promise<Outcome> {
-  const times = {
+export async function watchCommand(session: Session, path: string | undefined, options: WatchOptions): Promise<Outcome> {
+  if (path === undefined) throw new AppError('usage', 'No folder to watch is named.', { hint: 'For example: colab-escape watch runs' })
+  const name = versionName(path, options)
+  const times = checkOptions(options)
+  if (options.backgroundRecord === undefined) {
+    if (options.background === true) return startInBackground(session, { path: realPathOf(resolve(path)), name })
+    return watchFolder(session, { path, name, times, options })
+  }
+  // neither a closed terminal nor the end of a notebook's cell ends it
+  process.on('SIGHUP', () => undefined)
+  const background = { start: startOf(process.pid) ?? null, log: logOf(options.backgroundRecord), graceMs: times.graceMs }
+  try {
+    return await watchFolder(session, { path, name, times, options, record: { file: options.backgroundRecord, background } })
+  } catch (error) {
+    answerParent(await session.explain(error))
+    throw error
+  }
+}
+
+interface Times {
+  everyMs: number
+  settleMs: number
+  graceMs: number
+}
+
+/** All options that can be wrong are looked at before anything is done. */
+function checkOptions(options: WatchOptions): Times {
+  checkSaveOptions(options)
+  parseRetention(options)
+  metricsReader(options)
+  if (options.untilExit !== undefined) parsePid(options.untilExit)
+  return {
     everyMs: durationOption('--every', options.every),
     settleMs: durationOption('--settle', options.settle),
     graceMs: durationOption('--grace', options.grace),
   }
-  const name = versionName(path, options)
-  checkSaveOptions(options)
-  parseRetention(options)
-  metricsReader(options)
+}
+
+interface WatchRequest {
+  path: string
+  name: string
+  times: Times
+  options: WatchOptions
+  /** Where a watch in the background keeps its state. */
+  record?: { file: string; background: Background }
+}
+
+async function watchFolder(session: Session, { path, name, times, options, record }: WatchRequest): Promise<Outcome> {
   const untilExit = options.untilExit === undefined ? undefined : parsePid(options.untilExit)
   const statusFile = options.statusFile === undefined ? undefined : resolve(options.statusFile)
   const reporter = onceReporter(session.console.reporter)
@@ -44,7 +85,9 @@ export async function watchCommand(session: Session, path: string, options: Watc
   const skip = saver.ownFiles(ofStatus.map(file => ({ path: file, what: 'the status file' })))
   // an error at the start ends the command; later errors are retried
   const { root } = await walk(path, { excludes: options.exclude ?? [], skip, reporter, signal: session.signal })
-  const screen = new WatchScreen(session, { name, path: root, store: saver.location }, statusFile)
+  const statusFiles = [statusFile, record?.file].filter(file => file !== undefined)
+  const screen = new WatchScreen(session, { name, path: root, store: saver.location }, statusFiles, record?.background)
+  if (record !== undefined) answerParent(null)
   const process = untilExit === undefined ? undefined : watchProcess(untilExit)
   if (process?.hasEnded() === true) reporter.note(`process ${untilExit} is not running`)
 

@@ -6,15 +6,23 @@ import { errnoOf } from '../../util/errors.ts'
  * process with the same pid for it.
  */
 export function watchProcess(pid: number): { hasEnded: () => boolean } {
-  const started = stateOf(pid)?.start
+  const started = startOf(pid)
   return {
-    hasEnded: () => {
-      if (!exists(pid)) return true
-      const state = stateOf(pid)
-      // an ended process stays a zombie until its parent waits for it, which a notebook does not do
-      return state !== undefined && (state.ended || state.start !== started)
-    },
+    hasEnded: () => !isRunning(pid, started),
   }
+}
+
+/** Tells this process from a later one with the same pid. Linux only. */
+export function startOf(pid: number): string | undefined {
+  return stateOf(pid)?.start
+}
+
+/** Whether the process that had this start runs. Where starts are not known, any process with this pid is that one. */
+export function isRunning(pid: number, start: string | undefined): boolean {
+  if (!exists(pid)) return false
+  const state = stateOf(pid)
+  // an ended process stays a zombie until its parent waits for it, which a notebook does not do
+  return state === undefined || (!state.ended && state.start === start)
 }
 
 function exists(pid: number): boolean {
