@@ -11,30 +11,41 @@ const TIMEOUT_MS = 10_000
 export const COLAB_CELL = 'from google.colab import auth; auth.authenticate_user()'
 
 /**
- * The credentials of the user of a Colab notebook. Colab's broker (`host:port`) provides them once the user agrees in a
- * cell.
+ * The credentials of the user of a Colab notebook. Colab's broker (`host:port`) or its metadata server provides them
+ * once the user agrees in a cell. Which of the two does is not documented, so a no of one is not the last word.
  */
 export function colabSource(broker: string, context: AuthContext): CachedTokenSource {
   return new CachedTokenSource(
     "Colab's credentials",
-    async ({ signal }) => {
-      const { accessToken, expiresAt, scope } = await askEither(broker, context, signal)
+    async ({ signal, refuse }) => {
+      const { accessToken, expiresAt, scope } = await askBoth(broker, refuse, context, signal)
       return { token: accessToken, expiresAt, ...(scope === undefined ? {} : { scope }) }
     },
     context.now,
   )
 }
 
-async function askEither(broker: string, context: AuthContext, signal: AbortSignal): Promise<TokenAnswer> {
-  try {
-    return await ask(broker, context, signal)
-  } catch (error) {
-    if (!isAppError(error, 'unavailable')) throw error
-    return await ask(METADATA_SERVER, context, signal).catch((second: unknown) => {
-      throw isAppError(second, 'unavailable') ? error : second
-    })
+/** The first answer with a token other than `refuse`. Before the user agrees, that is the error, whichever says so. */
+async function askBoth(broker: string, refuse: string | undefined, context: AuthContext, signal: AbortSignal): Promise<TokenAnswer> {
+  const errors: AppError[] = []
+  for (const host of [broker, METADATA_SERVER]) {
+    try {
+      const answer = await ask(host, context, signal)
+      if (answer.accessToken !== refuse) return answer
+      errors.push(refused())
+    } catch (error) {
+      if (!isAppError(error, 'unavailable', 'unauthenticated')) throw error
+      errors.push(error)
+    }
   }
+  throw errors.find(({ code }) => code === 'unauthenticated') ?? errors[0]!
 }
+
+/** Colab renews a token only while the notebook's tab is open. */
+const refused = (): AppError =>
+  new AppError('unauthenticated', "Google refuses the token of Colab's credentials, and Colab has no other.", {
+    hint: `Keep the notebook's tab open, run this in a cell, then the same command again: ${COLAB_CELL}`,
+  })
 
 async function ask(host: string, { fetch, now }: AuthContext, signal: AbortSignal): Promise<TokenAnswer> {
   const service = `Colab's credentials broker (${host})`

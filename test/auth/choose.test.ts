@@ -278,6 +278,38 @@ test("where Colab's broker is not there the metadata server is asked, and if tha
     expect(error.message).toContain('172.28.0.1:8009')
   }))
 
+test("a no of Colab's broker is not the last word, and a token that Google refused is no answer", () =>
+  withPlace(async ({ google, context, settings }) => {
+    // the broker knows of no consent, or repeats a token; the metadata server is Google's, as the emulator plays it
+    const asked: string[] = []
+    const ofBroker: object[] = []
+    let agreed = true
+    const redirecting: typeof fetch = (input, init) => {
+      const url = new URL(input)
+      asked.push(url.hostname)
+      if (url.hostname !== '172.28.0.1' && agreed) return fetch(`${google.url}${url.pathname}`, init)
+      return Promise.resolve(
+        ofBroker.length === 0 || url.hostname !== '172.28.0.1' ? new Response('Not Found', { status: 404 }) : Response.json(ofBroker[0]),
+      )
+    }
+    const source = async () =>
+      (await chooseCredentials({ ...settings, colabBroker: '172.28.0.1:8009' }, { ...context, fetch: redirecting }))!.source
+    const none = await failure((await source()).getToken())
+    expect(none).toMatchObject({ code: 'unauthenticated', message: 'This notebook has no credentials yet.' })
+    google.consentInColab()
+    const token = await (await source()).getToken()
+    expect(token).toMatch(/^ya29\./)
+    expect(asked).toEqual(['172.28.0.1', 'metadata.google.internal', '172.28.0.1', 'metadata.google.internal'])
+
+    ofBroker.push({ access_token: 'ya29.of-the-broker', expires_in: 2800 })
+    expect(await (await source()).getToken()).toBe('ya29.of-the-broker')
+    expect(await (await source()).getToken({ refuse: 'ya29.of-the-broker' })).toMatch(/^ya29\.(?!of-the-broker)/)
+    agreed = false
+    const repeated = await failure((await source()).getToken({ refuse: 'ya29.of-the-broker' }))
+    expect(repeated.message).toBe("Google refuses the token of Colab's credentials, and Colab has no other.")
+    expect(repeated.hint).toContain('from google.colab import auth; auth.authenticate_user()')
+  }))
+
 test("Drive's own answers: API off, no permission, no limit, trouble", () =>
   withPlace(async ({ google, context, choose }) => {
     google.addUser('small@x', { quota: 15_000_000_000, name: 'Small Person' })
