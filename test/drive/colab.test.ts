@@ -88,6 +88,21 @@ test('before the user has agreed: exit 4, and the error names the cell to run', 
     expect((await notebook.run('push', 'data')).code).toBe(0)
   }))
 
+test('credentials from a secret work without consent and without the tab, in the foreground and in the background', () =>
+  withNotebook(async notebook => {
+    makeTree(notebook.in('data'), { 'a.txt': 'first' })
+    const { COLAB_ESCAPE_CREDENTIALS } = driveEnvironment(notebook.emulator, notebook.folder, notebook.emulator.issueToken())
+    notebook.env.COLAB_ESCAPE_TOKEN = undefined
+    notebook.env.COLAB_ESCAPE_CREDENTIALS = COLAB_ESCAPE_CREDENTIALS
+    expect((await notebook.run('push', 'data')).stdout).toContain('Safe to disconnect')
+    makeTree(notebook.in('runs'), { 'b.txt': 'second' })
+    const started = await notebook.cell('npx -y colab-escape watch runs --background --settle 200ms --every 100ms')
+    expect(started.exitCode, started.output).toBe(0)
+    const stopped = await notebook.cell('npx -y colab-escape watch --stop')
+    expect([stopped.exitCode, screenOf(stopped.output)[0]]).toEqual([0, expect.stringMatching(/^Stopped watching .*runs: 1 version made/)])
+    expect((await notebook.run('log')).stdout).toMatch(/^runs .*\ndata /m)
+  }))
+
 describe('in a cell, a terminal of 0 x 0', () => {
   test('push and pull: one calm live line, then the receipt, and little output', () =>
     withNotebook(
