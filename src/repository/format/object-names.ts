@@ -45,7 +45,8 @@ function percentDecode(text: string): string | undefined {
     'latin1',
   )
   const name = bytes.toString('utf8')
-  return Buffer.from(name, 'utf8').equals(bytes) ? name : undefined
+  // one name has one text: no byte is escaped that need not be
+  return percentEncode(name) === text ? name : undefined
 }
 
 /** The content of a snapshot's object name: enough to order versions and to find one by its id. */
