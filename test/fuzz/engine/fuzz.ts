@@ -10,7 +10,7 @@ import { Population } from './population.ts'
 const MAX_BYTES = 4096
 const WORK_PER_BYTE = 500
 /** Blocks of code that any input may run, however short it is. */
-const WORK_FOR_ALL = 200_000
+const WORK_FOR_ALL = 1_000_000
 /** An input that takes longer (ms), each time of three, is a finding. */
 const SLOW_MS = 1000
 const MEMORY_KB = 256 * 1024

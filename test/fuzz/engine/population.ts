@@ -6,6 +6,7 @@ function classOf(count: number): number {
 }
 
 const CLASSES = 9
+const MIN_MEMBERS = 8
 
 /** An input, and the number of features that no smaller one has. A feature is a block and a class of how often it ran. */
 export interface Member {
@@ -53,7 +54,8 @@ export class Population {
       member.owned++
     }
     this.features += added
-    if (member.owned > 0) this.members.push(member)
+    // code that is not instrumented shows nothing new
+    if (member.owned > 0 || this.members.length < MIN_MEMBERS) this.members.push(member)
     if (this.members.length > 64 && this.members.filter(({ owned }) => owned > 0).length < this.members.length / 2)
       this.members.splice(0, Infinity, ...this.members.filter(({ owned }) => owned > 0))
     return added
