@@ -86,7 +86,8 @@ function toEntry({ header }: TarEntry, content: ByteStream): ArchiveEntry {
     path: header.pax?.path ?? fromLatin1(header.name),
     type,
     size: type === 'file' ? header.size : 0,
-    mode: header.mode,
+    // not a number if the archive states none
+    mode: Number.isSafeInteger(header.mode) ? header.mode : undefined,
     mtime: mtimeOf(header),
     target: header.pax?.linkpath ?? fromLatin1(header.linkname ?? ''),
     content: type === 'file' ? content : NO_CONTENT,
