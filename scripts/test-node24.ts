@@ -1,7 +1,7 @@
 // Runs on Node 24 the suites whose outcome depends on Node's own zstd: `npm run test:node24 [-- <vitest arguments>]`.
 import { spawnSync } from 'node:child_process'
 
-const suites = process.argv.length > 2 ? process.argv.slice(2) : ['test/compression', 'test/golden/golden.test.ts']
+const suites = process.argv.length > 2 ? process.argv.slice(2) : ['test/compression', 'test/golden/golden.test.ts', 'test/fuzz']
 const command = ['-y', '-p', 'node@24', 'node', 'node_modules/vitest/vitest.mjs', 'run', ...suites]
 const { status, error } = spawnSync('npx', command, { stdio: 'inherit', shell: process.platform === 'win32' })
 if (error !== undefined) console.error(`npx could not be started: ${error.message}`)

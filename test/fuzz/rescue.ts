@@ -44,7 +44,7 @@ export class Rescue {
   }
 
   private start(): ChildProcessByStdio<Writable, Readable, null> {
-    const child = spawn('/usr/bin/python3', ['-I', DRIVER, RESCUE], { stdio: ['pipe', 'pipe', 'inherit'] })
+    const child = spawn('/usr/bin/python3', ['-IB', DRIVER, RESCUE], { stdio: ['pipe', 'pipe', 'inherit'] })
     child.stdout.on('data', (piece: Buffer) => {
       this.received = Buffer.concat([this.received, piece])
       const end = this.received.indexOf(10)

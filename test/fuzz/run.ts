@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os'
 import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
+import { gzipSync } from 'node:zlib'
 import { sha256Hex } from '../../src/util/hash.ts'
 import { corpusOf, CORPUS, MAX_CORPUS_BYTES } from './corpus.ts'
 import { bundleWorker, type Bundle } from './engine/bundle.ts'
@@ -101,17 +102,24 @@ function fuzz(target: Target, bundle: Bundle, onFinding: (finding: Finding) => v
 }
 
 function saveFinding(target: Target, { key, message, input }: Finding): void {
-  const file = join(FOUND, target.name, sha256Hex(input).slice(0, 12))
+  const file = join(FOUND, target.name, nameOf(input))
   mkdirSync(join(FOUND, target.name), { recursive: true })
   writeFileSync(file, input)
   writeFileSync(`${file}.txt`, `${message}\n`)
-  console.log(`\nFOUND in ${target.name}: ${key}\n  npm run fuzz -- --target ${target.name} --reproduce ${file}\n`)
+  // from the log of another machine, the input can be made again
+  const made = `echo ${gzipSync(input).toString('base64')} | base64 -d | gunzip > ${file}`
+  console.log(
+    `\nFOUND in ${target.name}: ${key}\n  npm run fuzz -- --target ${target.name} --reproduce ${file}\n  ${made.length < 4096 ? made : ''}\n`,
+  )
 }
 
+const nameOf = (input: Uint8Array): string => sha256Hex(input).slice(0, 12)
+
+/** Replaces the inputs in a folder. Those with a name in words show what was mended, and stay. */
 function keep({ name }: Target, inputs: readonly Uint8Array[], folder: string, maxBytes: number): void {
   mkdirSync(join(folder, name), { recursive: true })
-  for (const old of readdirSync(join(folder, name))) rmSync(join(folder, name, old))
-  for (const input of inputs) if (input.length <= maxBytes) writeFileSync(join(folder, name, sha256Hex(input).slice(0, 12)), input)
+  for (const old of readdirSync(join(folder, name))) if (/^[0-9a-f]{12}$/.test(old)) rmSync(join(folder, name, old))
+  for (const input of inputs) if (input.length <= maxBytes) writeFileSync(join(folder, name, nameOf(input)), input)
 }
 
 async function fuzzAll(): Promise<void> {

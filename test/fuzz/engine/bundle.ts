@@ -59,7 +59,7 @@ export async function bundleWorker(): Promise<Bundle & { folder: string }> {
     plugins: [
       {
         name: 'instrumented',
-        setup: ({ onLoad }) => onLoad({ filter: /\.[cm]?[jt]s$/ }, async ({ path }) => ({ contents: await load(path), loader: 'js' })),
+        setup: build => build.onLoad({ filter: /\.[cm]?[jt]s$/ }, async ({ path }) => ({ contents: await load(path), loader: 'js' })),
       },
     ],
     logLevel: 'error',

@@ -48,6 +48,8 @@ export interface FuzzOptions {
   counters: Uint32Array
   files: readonly InstrumentedFile[]
   inFlight: InFlight
+  /** After so many it ends. */
+  maxFindings?: number
   onFinding: (finding: Finding) => void
 }
 
@@ -65,11 +67,11 @@ export class Fuzzer {
   }
 
   async run(): Promise<Summary> {
-    const { target, seconds, random } = this.options
+    const { target, seconds, random, maxFindings = MAX_FINDINGS } = this.options
     const begun = performance.now()
     for (const input of [...this.options.inputs, ...(await target.seeds()), new Uint8Array(0)]) await this.tryInput(input)
     const dictionary = new Dictionary(this.reachedFiles().flatMap(({ literals }) => literals))
-    while (performance.now() - begun < seconds * 1000 && this.found.size < MAX_FINDINGS) {
+    while (performance.now() - begun < seconds * 1000 && this.found.size < maxFindings) {
       const { bytes } = this.population.pick(random)
       if (this.executions % STRETCH_EVERY === 0) await this.execute(stretched(bytes, random), undefined)
       const asJson = target.isJson === true && random() < 0.7 ? mutateJson(bytes, random) : undefined

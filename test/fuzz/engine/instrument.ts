@@ -1,6 +1,6 @@
 import { type Node, type Options, parse } from 'acorn'
 
-/** What instrumented code counts in: one number for each block of code. The worker makes it before anything is loaded. */
+/** What instrumented code counts in: a number for each block of code. The bundle makes it before it loads anything. */
 export const COUNTERS = '__fuzzCounters'
 
 export interface Instrumented {
@@ -48,7 +48,8 @@ export function instrument(source: string, first: number, sourceType: NonNullabl
   const visited = new Set<AnyNode>()
 
   const visitChildren = (node: AnyNode): void => {
-    for (const value of Object.values(node)) for (const child of Array.isArray(value) ? (value as unknown[]) : [value]) if (isNode(child)) visit(child)
+    for (const value of Object.values(node))
+      for (const child of Array.isArray(value) ? (value as unknown[]) : [value]) if (isNode(child)) visit(child)
   }
   const visit = (node: AnyNode): void => {
     if (visited.has(node)) return

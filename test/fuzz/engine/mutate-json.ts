@@ -1,6 +1,23 @@
 import { below, oneOf, type Random } from './mutate.ts'
 
-const VALUES: readonly unknown[] = [null, true, false, 0, 1, -1, 0.5, 2 ** 31, 2 ** 53 - 1, 2 ** 53, 8.64e15, 8.64e15 + 1, '', 'a', '0', '..']
+const VALUES: readonly unknown[] = [
+  null,
+  true,
+  false,
+  0,
+  1,
+  -1,
+  0.5,
+  2 ** 31,
+  2 ** 53 - 1,
+  2 ** 53,
+  8.64e15,
+  8.64e15 + 1,
+  '',
+  'a',
+  '0',
+  '..',
+]
   .concat(['__proto__', '\0', '\ud800', '\n', '/', '\u202e', '0'.repeat(64), 'f'.repeat(64), 'x'.repeat(70), '-'.repeat(30), '7777', '1e3'])
   .concat([[] as never, {} as never, [[]] as never])
 
@@ -33,7 +50,8 @@ function changed(value: unknown, random: Random): unknown {
     if (Array.isArray(value)) value.splice(Number(key), 1)
     else Reflect.deleteProperty(holder, key)
   } else if (dice < 0.16) {
-    if (Array.isArray(value)) value.push(...Array.from({ length: 1 + below(random, 8) }, () => structuredClone(value[Number(key)] as unknown)))
+    if (Array.isArray(value))
+      value.push(...Array.from({ length: 1 + below(random, 8) }, () => structuredClone(value[Number(key)] as unknown)))
     else holder[oneOf(random, [...keys, 'x', 'toString'])] = structuredClone(holder[key])
   } else holder[key] = changed(holder[key], random)
   return value

@@ -7,8 +7,29 @@ export const oneOf = <T>(random: Random, items: readonly T[]): T => items[below(
 const NUMBERS = [0, 1, 2, 7, 8, 16, 31, 32, 63, 64, 100, 127, 128, 255, 256, 1023, 1024, 4095, 4096, 16_383, 16_384, 32_767, 32_768]
   .concat([65_535, 65_536, 65_537, 262_144, 2 ** 22, 2 ** 22 + 1, 2 ** 22 + 64, 2 ** 24, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1])
   .concat([2 ** 32, 2 ** 40, 2 ** 52, 2 ** 53 - 1])
-const WORDS = ['__proto__', 'constructor', '..', '../', './', '/', '\\', '\0', '\n', '\r\n', '"', "'", '{', '}', '[', ']', ',', ':', '-', '%', '*']
-  .concat(['null', 'true', '-1', '0', '1e999', '1.5', '9007199254740993', '\ud800', '\u202e', '\ufffd', '\u00e9', '\u{1f600}'])
+const WORDS = [
+  '__proto__',
+  'constructor',
+  '..',
+  '../',
+  './',
+  '/',
+  '\\',
+  '\0',
+  '\n',
+  '\r\n',
+  '"',
+  "'",
+  '{',
+  '}',
+  '[',
+  ']',
+  ',',
+  ':',
+  '-',
+  '%',
+  '*',
+].concat(['null', 'true', '-1', '0', '1e999', '1.5', '9007199254740993', '\ud800', '\u202e', '\ufffd', '\u00e9', '\u{1f600}'])
 
 /** Pieces that are put into inputs. */
 export class Dictionary {
@@ -21,7 +42,8 @@ export class Dictionary {
       if (typeof literal === 'string' && literal.length <= 32) {
         add(Buffer.from(literal, 'utf8'))
         add(Buffer.from(literal, 'latin1'))
-      } else if (typeof literal === 'number' && Number.isSafeInteger(literal) && literal > 255) for (const bytes of encodings(literal)) add(bytes)
+      } else if (typeof literal === 'number' && Number.isSafeInteger(literal) && literal > 255)
+        for (const bytes of encodings(literal)) add(bytes)
     }
     this.pieces = [...found.values()]
   }
@@ -69,7 +91,8 @@ function range(bytes: Uint8Array, random: Random): [start: number, end: number] 
 const splice = (bytes: Uint8Array, start: number, end: number, middle: Uint8Array): Uint8Array =>
   Buffer.concat([bytes.subarray(0, start), middle, bytes.subarray(end)])
 
-const overwritten = (bytes: Uint8Array, at: number, piece: Uint8Array): Uint8Array => splice(bytes, at, Math.min(bytes.length, at + piece.length), piece)
+const overwritten = (bytes: Uint8Array, at: number, piece: Uint8Array): Uint8Array =>
+  splice(bytes, at, Math.min(bytes.length, at + piece.length), piece)
 
 const changeByte =
   (change: (byte: number, random: Random) => number): Change =>
@@ -130,6 +153,7 @@ const CHANGES: readonly Change[] = [
     return splice(bytes, at, random() < 0.5 ? at : range(bytes, random)[1], other.subarray(...range(other, random)))
   },
   (bytes, other, _, random) => overwritten(bytes, below(random, bytes.length + 1), other.subarray(...range(other, random))),
-  (bytes, other, _, random) => splice(bytes, below(random, bytes.length + 1), bytes.length, other.subarray(below(random, other.length + 1))),
+  (bytes, other, _, random) =>
+    splice(bytes, below(random, bytes.length + 1), bytes.length, other.subarray(below(random, other.length + 1))),
   (bytes, _, __, random) => bytes.subarray(0, below(random, bytes.length + 1)),
 ]

@@ -8,7 +8,7 @@ function classOf(count: number): number {
 const CLASSES = 9
 const MIN_MEMBERS = 8
 
-/** An input, and the number of features that no smaller one has. A feature is a block and a class of how often it ran. */
+/** An input and how many features no smaller one has. A feature is a block of code and a class of how often it ran. */
 export interface Member {
   bytes: Uint8Array
   owned: number
@@ -29,7 +29,8 @@ export class Population {
   /** How many blocks have run for any member. */
   get blocks(): number {
     let count = 0
-    for (let block = 0; block < this.counters.length; block++) if (this.owners.slice(block * CLASSES, (block + 1) * CLASSES).some(Boolean)) count++
+    for (let block = 0; block < this.counters.length; block++)
+      if (this.owners.slice(block * CLASSES, (block + 1) * CLASSES).some(Boolean)) count++
     return count
   }
 
@@ -38,7 +39,10 @@ export class Population {
     return this.owners.slice(first * CLASSES, (first + blocks) * CLASSES).some(Boolean)
   }
 
-  /** Keeps an input if the counters show something new, or something known from larger inputs only. Returns what is new. */
+  /**
+   * Keeps an input if the counters show features that are new, or known from larger inputs only. Returns the number of
+   * new ones.
+   */
   add(bytes: Uint8Array): number {
     const member: Member = { bytes, owned: 0 }
     let added = 0
@@ -82,6 +86,7 @@ export class Population {
       const owners = this.owners.slice(block * CLASSES, (block + 1) * CLASSES).filter(owner => owner !== undefined)
       if (owners.length > 0 && !owners.some(owner => needed.has(owner))) needed.add(owners[0]!)
     }
-    return [...needed].map(({ bytes }) => bytes)
+    // code that is not instrumented has no blocks
+    return [...(needed.size === 0 ? this.members : needed)].map(({ bytes }) => bytes)
   }
 }

@@ -123,7 +123,10 @@ export const extractAll: Target = {
       const context = { pool: poolOf(), zstd: zstdName(), reporter: listening().reporter, signal: SIGNAL }
       await settled(extract(context, { source, destination, force: false }), ['corrupt', 'unsupported', 'denied', 'io', 'would-overwrite'])
       promise(existsSync(destination), 'the destination stays')
-      promise(readdirSync(sandbox).join() === 'a' && readdirSync(join(sandbox, 'a')).join() === 'b', 'nothing is written outside of the destination')
+      promise(
+        readdirSync(sandbox).join() === 'a' && readdirSync(join(sandbox, 'a')).join() === 'b',
+        'nothing is written outside of the destination',
+      )
     } finally {
       rmSync(sandbox, { recursive: true, force: true })
     }

@@ -65,14 +65,24 @@ async function expectRescue(rescue: Rescue, { layout, stored, chunkLengths, base
   let at = 0
   const chunks = chunkLengths.map(length => plain.subarray(at, (at += length)))
   const blocks: NewBlock[] = bases.map(bytes => ({
-    block: { filter: 0, parameters: new Uint8Array(0), parts: [{ codec: 0, storedLength: bytes.length, plainLength: bytes.length }], bytes },
+    block: {
+      filter: 0,
+      parameters: new Uint8Array(0),
+      parts: [{ codec: 0, storedLength: bytes.length, plainLength: bytes.length }],
+      bytes,
+    },
     chunkIds: sha256(bytes),
     chunkLengths: [bytes.length],
   }))
   const named = new Map(bases.map((base, chunk) => [chunk, { depth: 1, ids: [sha256(base)] }]))
   blocks.push({ block: { ...layout, bytes: stored }, chunkIds: Buffer.concat(chunks.map(sha256)), chunkLengths, bases: named })
   const pack = encodePack(blocks, NONCE)
-  const answer = await rescue.repository(new Map([['config.json', encodeConfig()], [packName(pack.id), pack.bytes]]))
+  const answer = await rescue.repository(
+    new Map([
+      ['config.json', encodeConfig()],
+      [packName(pack.id), pack.bytes],
+    ]),
+  )
   const got = (answer as { chunks: Record<string, string | null> }).chunks
   for (const chunk of chunks) promise(got[sha256Hex(chunk)] === sha256Hex(chunk), 'rescue.py decodes the same', layout, got)
 }
@@ -93,12 +103,16 @@ export const block: Target = {
 
 /** Input for `block`: each filter, each codec. */
 function* layouts(): Generator<Uint8Array> {
-  const part = (codec: number, plain: Uint8Array): Buffer => Buffer.concat([Uint8Array.of(codec, plain.length & 255, plain.length >> 8), plain])
+  const part = (codec: number, plain: Uint8Array): Buffer =>
+    Buffer.concat([Uint8Array.of(codec, plain.length & 255, plain.length >> 8), plain])
   const made = (filter: number, parameters: number[], parts: Buffer[], first: number): Buffer =>
     Buffer.concat([Uint8Array.of(filter, parameters.length, ...parameters, parts.length), ...parts, Uint8Array.of(first, 0, 1)])
   const text = seededText(1, 40)
   for (const codec of [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE, CODEC_PAIRS]) yield made(0, [], [part(codec, text)], 13)
-  const planes = (width: number): Buffer[] => [...Array.from({ length: width }, (_, i) => part(i % 4, Buffer.alloc(6, `${i}ab`))), part(0, text.subarray(0, 1))]
+  const planes = (width: number): Buffer[] => [
+    ...Array.from({ length: width }, (_, i) => part(i % 4, Buffer.alloc(6, `${i}ab`))),
+    part(0, text.subarray(0, 1)),
+  ]
   for (const width of [2, 4, 8]) {
     yield made(1, [width, 0], planes(width), 2 * width)
     yield made(1, [width, 1, 3], planes(width), width)
@@ -117,9 +131,11 @@ function* layouts(): Generator<Uint8Array> {
 export const blockEncode: Target = {
   name: 'block-encode',
   seeds: () =>
-    [0, 1, 2].flatMap(kind => [seededText(2, 300), seededBytes(256, 3), Buffer.alloc(200, 'ab'), Buffer.from('a,b,c\n1,2,3\n'.repeat(20))].map(
-      plain => Buffer.concat([Uint8Array.of(kind, kind, 40, 0, 1), plain]),
-    )),
+    [0, 1, 2].flatMap(kind =>
+      [seededText(2, 300), seededBytes(256, 3), Buffer.alloc(200, 'ab'), Buffer.from('a,b,c\n1,2,3\n'.repeat(20))].map(plain =>
+        Buffer.concat([Uint8Array.of(kind, kind, 40, 0, 1), plain]),
+      ),
+    ),
   async run(input, rescue) {
     const structure = new Structure(input)
     const kind = (['general', 'compressed', 'tensor'] as const)[structure.byte() % 3]!

@@ -11,7 +11,12 @@ function blocksOf({ blocks, chunkIds, chunkLengths, bases }: Directory): ListedB
   return blocks.map(block => {
     const [from, to] = [block.firstChunk, block.firstChunk + block.chunkCount]
     const own = [...bases].filter(([chunk]) => chunk >= from && chunk < to).map(([chunk, base]) => [chunk - from, base] as const)
-    return { block, chunkIds: chunkIds.subarray(from * 32, to * 32), chunkLengths: [...chunkLengths.subarray(from, to)], bases: new Map(own) }
+    return {
+      block,
+      chunkIds: chunkIds.subarray(from * 32, to * 32),
+      chunkLengths: [...chunkLengths.subarray(from, to)],
+      bases: new Map(own),
+    }
   })
 }
 

@@ -87,19 +87,55 @@ const CALLS: Record<string, (http: DriveHttp) => Promise<void>> = {
   },
 }
 
-const FILE = { id: 'f1', name: 'pack-ab', size: '12', createdTime: '2026-01-01T00:00:00.000Z', sha256Checksum: 'ab', md5Checksum: 'cd', trashed: false }
+const FILE = {
+  id: 'f1',
+  name: 'pack-ab',
+  size: '12',
+  createdTime: '2026-01-01T00:00:00.000Z',
+  sha256Checksum: 'ab',
+  md5Checksum: 'cd',
+  trashed: false,
+}
 const DATE = { date: 'Sun, 22 Nov 2026 18:24:01 GMT' }
 const ERROR = { error: { code: 403, message: 'slower', errors: [{ reason: 'userRateLimitExceeded' }] } }
 const SEEDS: Answers[] = [
-  { call: 'list', answers: [{ status: 200, headers: DATE, body: { nextPageToken: 't', files: [FILE] } }, { status: 200, body: { files: [FILE, FILE] } }, { status: 200, body: {} }] },
+  {
+    call: 'list',
+    answers: [
+      { status: 200, headers: DATE, body: { nextPageToken: 't', files: [FILE] } },
+      { status: 200, body: { files: [FILE, FILE] } },
+      { status: 200, body: {} },
+    ],
+  },
   { call: 'list', answers: [{ status: 403, headers: { 'retry-after': '3' }, body: ERROR }] },
-  { call: 'get', answers: [{ status: 401, body: '' }, { status: 200, body: { ...FILE, trashed: true, explicitlyTrashed: false } }] },
+  {
+    call: 'get',
+    answers: [
+      { status: 401, body: '' },
+      { status: 200, body: { ...FILE, trashed: true, explicitlyTrashed: false } },
+    ],
+  },
   { call: 'create', answers: [{ status: 200, body: FILE }] },
   { call: 'delete', answers: [{ status: 204, body: '' }] },
   { call: 'ids', answers: [{ status: 200, body: { ids: ['a', 'b', 'c'] } }] },
   { call: 'quota', answers: [{ status: 200, body: { storageQuota: { limit: '100', usage: '5' } } }] },
-  { call: 'folders', answers: [{ status: 200, body: { files: [{ ...FILE, name: 'a' }] } }, { status: 200, body: { files: [] } }, { status: 200, body: { ids: ['n'] } }, { status: 200, body: FILE }] },
-  { call: 'upload', answers: [{ status: 200, headers: { location: `${ENDPOINT}/session` } }, { status: 308, headers: { range: 'bytes=0-4' } }, { status: 200, body: FILE }] },
+  {
+    call: 'folders',
+    answers: [
+      { status: 200, body: { files: [{ ...FILE, name: 'a' }] } },
+      { status: 200, body: { files: [] } },
+      { status: 200, body: { ids: ['n'] } },
+      { status: 200, body: FILE },
+    ],
+  },
+  {
+    call: 'upload',
+    answers: [
+      { status: 200, headers: { location: `${ENDPOINT}/session` } },
+      { status: 308, headers: { range: 'bytes=0-4' } },
+      { status: 200, body: FILE },
+    ],
+  },
   { call: 'download', answers: [{ status: 206, headers: { 'content-range': 'bytes 2-7/10' }, body: 'abcdef' }] },
 ]
 

@@ -11,7 +11,12 @@ export const index: Target = {
   seeds() {
     const packs = somePacks().map(({ id, bytes, directory }) => ({ id, size: bytes.length, directoryBytes: directory }))
     const supersedes = ['ab'.repeat(32), 'cd'.repeat(32)]
-    const some = [{ packs: [], supersedes: [] }, { packs: packs.slice(0, 1), supersedes }, { packs, supersedes: [] }, { packs: [], supersedes }]
+    const some = [
+      { packs: [], supersedes: [] },
+      { packs: packs.slice(0, 1), supersedes },
+      { packs, supersedes: [] },
+      { packs: [], supersedes },
+    ]
     return some.map(content => encodeIndex(content, NONCE).bytes)
   },
   async run(input, rescue) {

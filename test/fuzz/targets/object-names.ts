@@ -32,7 +32,11 @@ export const objectNames: Target = {
       const ref = parseSnapshotObjectName({ name, size: 0, created: 0 })
       if (ref) {
         promise(nameProblem(ref.name) === undefined, 'the name of a version is allowed', ref)
-        promise(snapshotObjectName(ref.time, ref.shortId, ref.name) === name, 'the name of a snapshot is the one that would be written', name)
+        promise(
+          snapshotObjectName(ref.time, ref.shortId, ref.name) === name,
+          'the name of a snapshot is the one that would be written',
+          name,
+        )
         promise(isOurs(name) && isSurelyOurs(name) && isObjectName(name) && hashInName(name) === ref.shortId, 'a snapshot is ours', name)
       }
       kindOfMangled(name)

@@ -40,7 +40,14 @@ export const snapshot: Target = {
     const reread = decodeSnapshot(again.bytes, parseSnapshotObjectName({ name: again.objectName, size: again.bytes.length, created: 0 })!)
     promise(JSON.stringify(contentOf(reread)) === JSON.stringify(contentOf(got)), 'a snapshot that decodes is written and read alike')
     if (!rescue) return
-    const [version, ...more] = versionsOf(await rescue.repository(new Map([['config.json', encodeConfig()], [ref.objectName, input]])))
+    const [version, ...more] = versionsOf(
+      await rescue.repository(
+        new Map([
+          ['config.json', encodeConfig()],
+          [ref.objectName, input],
+        ]),
+      ),
+    )
     const { id, name, tags, message = '', bytes } = got
     promise(more.length === 0 && version !== undefined, 'rescue.py lists the version')
     const ours = { id, name, tags: [...new Set(tags)], message, bytes }
@@ -53,8 +60,10 @@ export const snapshot: Target = {
 const FIXED_REF = parseSnapshotObjectName({ name: snapshotObjectName(1000, '0'.repeat(64), 'data'), size: 0, created: 0 })!
 
 function contentOf(stored: StoredSnapshot): Omit<StoredSnapshot, 'id' | 'ref'> {
-  const { id: _, ref: __, ...content } = stored
-  return content
+  const content: Partial<StoredSnapshot> = { ...stored }
+  delete content.id
+  delete content.ref
+  return content as Omit<StoredSnapshot, 'id' | 'ref'>
 }
 
 const VERSION = encodeSnapshot(aSnapshot({ tags: ['old', 'kept'] }))
@@ -75,7 +84,11 @@ export const label: Target = {
     const again = encodeLabel(got, '00')
     promise(JSON.stringify(decodeLabel(again.bytes, again.id)) === JSON.stringify(got), 'a label that decodes is written and read alike')
     if (!rescue) return
-    const objects = [['config.json', encodeConfig()], [VERSION.objectName, VERSION.bytes], [labelName(id), input]] as const
+    const objects = [
+      ['config.json', encodeConfig()],
+      [VERSION.objectName, VERSION.bytes],
+      [labelName(id), input],
+    ] as const
     const [version] = versionsOf(await rescue.repository(new Map(objects)))
     const kept = ['old', 'kept'].filter(tag => !got.remove.includes(tag))
     const tags = got.snapshot === VERSION.id ? [...new Set([...kept, ...got.add])] : ['old', 'kept']

@@ -6,7 +6,14 @@ import { openElements } from '../../../src/tensors/element-reader.ts'
 import { readTensorFile } from '../../../src/tensors/read-tensor-file.ts'
 import type { ByteSource } from '../../../src/tensors/tensor.ts'
 import { bf16, fp32, npz, pt, weights } from '../../helpers/tensors.ts'
-import { gguf as ggufFile, npy as npyFile, npyHeader, rawSafetensors, safetensors as safetensorsFile, zip } from '../../chunking/layouts/writers.ts'
+import {
+  gguf as ggufFile,
+  npy as npyFile,
+  npyHeader,
+  rawSafetensors,
+  safetensors as safetensorsFile,
+  zip,
+} from '../../chunking/layouts/writers.ts'
 import { deflatedZip, torchFile } from '../../tensors/tensor-files.ts'
 import { promise, settled, Structure, type Target } from '../target.ts'
 
@@ -34,7 +41,12 @@ async function readAll(name: string, bytes: Uint8Array): Promise<void> {
   const source: ByteSource = {
     size: bytes.length,
     read: (offset, length) => {
-      promise(Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0, 'reads lie in the file', offset, length)
+      promise(
+        Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0,
+        'reads lie in the file',
+        offset,
+        length,
+      )
       const piece = bytes.subarray(offset, offset + length)
       read += piece.length
       return Promise.resolve(piece)
@@ -96,9 +108,10 @@ export const gguf: Target = {
   seeds: () =>
     [3, 2].flatMap(version => {
       const tensors = [{ name: 'token_embd.weight', type: 0, shape: [4, 3], data: new Uint8Array(48) }]
-      return [ggufFile(tensors, { version }), ggufFile([...tensors, { name: 'q', type: 2, shape: [32], data: new Uint8Array(18) }], { version })].map(
-        bytes => holed(bytes, bytes.length, 32),
-      )
+      return [
+        ggufFile(tensors, { version }),
+        ggufFile([...tensors, { name: 'q', type: 2, shape: [32], data: new Uint8Array(18) }], { version }),
+      ].map(bytes => holed(bytes, bytes.length, 32))
     }),
   run: input => readAll('model.gguf', withHole(input)),
 }
