@@ -136,7 +136,11 @@ it.each(CODECS)('frames of compressible bytes are compressed, not merely wrapped
 })
 
 it('tiny blocks with a long window, each of which moves the window, are decoded or refused in a moment', { timeout: 20_000 }, async () => {
-  const [header, block, last] = [[0x28, 0xb5, 0x2f, 0xfd, 0, 0x78], [8, 0, 0, 0x78], [9, 0, 0, 0x78]]
+  const [header, block, last] = [
+    [0x28, 0xb5, 0x2f, 0xfd, 0, 0x78],
+    [8, 0, 0, 0x78],
+    [9, 0, 0, 0x78],
+  ]
   const stored = Uint8Array.from([...header, ...Array.from({ length: 30_000 }, () => block).flat(), ...last])
   for (const codec of CODECS) {
     const begun = performance.now()

@@ -41,9 +41,8 @@ export function instrument(source: string, first: number, sourceType: NonNullabl
   // what ends at the same place ends from the inside out
   const around = (node: AnyNode, before: string, after: string): void => {
     insert(node.start, false, before)
-    visitChildren(node)
+    visit(node)
     insert(node.end, true, after)
-    visited.add(node)
   }
   const visited = new Set<AnyNode>()
 
@@ -53,6 +52,7 @@ export function instrument(source: string, first: number, sourceType: NonNullabl
   }
   const visit = (node: AnyNode): void => {
     if (visited.has(node)) return
+    visited.add(node)
     if (node.type === 'Literal' && (typeof node.value === 'string' || typeof node.value === 'number')) literals.add(node.value)
     for (const [field, kind] of blocksOf(node)) if (isNode(node[field])) (kind === 'statement' ? statement : expression)(node[field])
     if (node.type === 'SwitchCase' && isNode((node.consequent as unknown[])[0]))
