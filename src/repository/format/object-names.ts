@@ -239,12 +239,12 @@ const MISPLACED = /(snapshot)-\d{8}T|(pack|index|label|tomb)-[0-9a-f]{8}/i
 
 function findMisplaced({ objects, misplaced = [] }: Listing): MangledObject[] {
   if (misplaced.length === 0) return []
-  const names = new Set(objects.map(({ name }) => name))
+  const there = new Set(objects.map(({ name }) => name))
   return misplaced.flatMap(name => {
     const own = name.slice(name.lastIndexOf('/') + 1)
     const found = MISPLACED.exec(own)
     // a copy of what is also in its right place is not missed
-    if (!found || names.has(own)) return []
+    if (!found || there.has(own)) return []
     return [{ name, kind: (found[1] ?? found[2])!.toLowerCase() as ObjectKind, size: 0 }]
   })
 }
