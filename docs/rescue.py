@@ -196,9 +196,10 @@ def round_fp16(value):
 
 def narrow(base, rounding):
     """Rounds fp32 values to 16-bit floats: to the nearest, ties to even."""
+    whole = base[: len(base) // 4 * 4]
     return b"".join(
         struct.pack(f"<{len(piece) // 4}H", *map(rounding, struct.unpack(f"<{len(piece) // 4}I", piece)))
-        for piece in (base[at : at + 65536] for at in range(0, len(base) // 4 * 4, 65536))
+        for piece in (whole[at : at + 65536] for at in range(0, len(whole), 65536))
     )
 
 

@@ -20,6 +20,12 @@ function onSignal(): void {
 }
 
 export const runCommand: Execute = async (options, run) => {
+  // Node would end with exit code 0 if the command waits for something that can't come any more
+  const onStuck = (): void => {
+    plainConsole(options).error(new Error('The command waits for something that never comes.'))
+    process.exitCode = exitCodeOf('internal')
+  }
+  process.once('beforeExit', onStuck)
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
   keepHeapSmall()
@@ -39,6 +45,7 @@ export const runCommand: Execute = async (options, run) => {
     process.exitCode = interrupt.signal.aborted ? 130 : exitCodeOf(describeError(error).code)
   } finally {
     await session?.close()
+    process.off('beforeExit', onStuck)
   }
 }
 

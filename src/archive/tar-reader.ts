@@ -38,6 +38,8 @@ export async function* readTar(bytes: ByteStream): AsyncGenerator<ArchiveEntry> 
   try {
     for await (const entry of reader) {
       if (!isPossibleSize(entry.header)) throw new Error('an entry states an impossible size')
+      // a folder has no content, but tar-stream would wait for as much as it states
+      if (entry.header.type === 'directory') entry.header.size = 0
       const chunks = entry[Symbol.asyncIterator]()
       // without a return(): a reader that stops early must not destroy the stream, whose rest is skipped below
       const content: ByteStream = { [Symbol.asyncIterator]: () => ({ next: () => chunks.next() }) }
@@ -84,7 +86,8 @@ function toEntry({ header }: TarEntry, content: ByteStream): ArchiveEntry {
     path: header.pax?.path ?? fromLatin1(header.name),
     type,
     size: type === 'file' ? header.size : 0,
-    mode: header.mode,
+    // not a number if the archive states none
+    mode: Number.isSafeInteger(header.mode) ? header.mode : undefined,
     mtime: mtimeOf(header),
     target: header.pax?.linkpath ?? fromLatin1(header.linkname ?? ''),
     content: type === 'file' ? content : NO_CONTENT,

@@ -18,7 +18,7 @@ export async function* decodeLongFrame(
   const most = codec === 'native' ? MAX_NATIVE_WINDOW_BYTES : MAX_PORTABLE_WINDOW_BYTES
   if (header.windowSize > most) throw windowTooLong(header.windowSize, codec)
   let length = 0
-  for await (const plain of codec === 'native' ? decodeNative(pieces) : decodePieces(pieces)) {
+  for await (const plain of codec === 'native' ? decodeNative(pieces) : decodePieces(pieces, header.windowSize)) {
     length += plain.length
     if (header.contentSize !== undefined && length > header.contentSize) break
     yield plain

@@ -134,3 +134,20 @@ it.each(CODECS)('frames of compressible bytes are compressed, not merely wrapped
     expect((await compressed(plain, codec)).length).toBeLessThan(1.03 * theirs)
   }
 })
+
+it('tiny blocks with a long window, each of which moves the window, are decoded or refused in a moment', { timeout: 20_000 }, async () => {
+  const [header, block, last] = [
+    [0x28, 0xb5, 0x2f, 0xfd, 0, 0x78],
+    [8, 0, 0, 0x78],
+    [9, 0, 0, 0x78],
+  ]
+  const stored = Uint8Array.from([...header, ...Array.from({ length: 30_000 }, () => block).flat(), ...last])
+  for (const codec of CODECS) {
+    const begun = performance.now()
+    const outcome = await decompressed(stored, codec).catch((error: unknown) => error)
+    if (outcome instanceof Buffer) expect(outcome.equals(Buffer.alloc(30_001, 'x'))).toBe(true)
+    else expect(outcome).toMatchObject({ code: 'unsupported' })
+    // on a quiet machine it took 27 s
+    expect(performance.now() - begun).toBeLessThan(5000)
+  }
+})

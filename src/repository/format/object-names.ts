@@ -45,7 +45,8 @@ function percentDecode(text: string): string | undefined {
     'latin1',
   )
   const name = bytes.toString('utf8')
-  return Buffer.from(name, 'utf8').equals(bytes) ? name : undefined
+  // one name has one text: no byte is escaped that need not be
+  return percentEncode(name) === text ? name : undefined
 }
 
 /** The content of a snapshot's object name: enough to order versions and to find one by its id. */
@@ -237,11 +238,13 @@ export function takeInventory(listing: Listing): Inventory {
 const MISPLACED = /(snapshot)-\d{8}T|(pack|index|label|tomb)-[0-9a-f]{8}/i
 
 function findMisplaced({ objects, misplaced = [] }: Listing): MangledObject[] {
+  if (misplaced.length === 0) return []
+  const there = new Set(objects.map(({ name }) => name))
   return misplaced.flatMap(name => {
     const own = name.slice(name.lastIndexOf('/') + 1)
     const found = MISPLACED.exec(own)
     // a copy of what is also in its right place is not missed
-    if (!found || objects.some(object => object.name === own)) return []
+    if (!found || there.has(own)) return []
     return [{ name, kind: (found[1] ?? found[2])!.toLowerCase() as ObjectKind, size: 0 }]
   })
 }

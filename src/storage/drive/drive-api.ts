@@ -1,5 +1,6 @@
 import { drive_v3 } from 'googleapis/build/src/apis/drive/v3.js'
 import { AppError } from '../../util/errors.ts'
+import { isRecord } from '../../util/json-fields.ts'
 import type { Quota } from '../storage.ts'
 import type { DriveHttp } from './drive-http.ts'
 
@@ -27,19 +28,33 @@ export const FOLDERS = `mimeType = '${FOLDER}'`
 export const FILES = `mimeType != '${FOLDER}'`
 const PAGE = 1000
 
-export function toDriveFile(file: drive_v3.Schema$File): DriveFile {
-  const created = Date.parse(file.createdTime ?? '')
+/** Nothing in the answer is trusted: what is between Drive and this machine may have changed it. */
+export function toDriveFile(answer: unknown): DriveFile {
+  const file = isRecord(answer) ? answer : {}
+  const created = typeof file.createdTime === 'string' ? Date.parse(file.createdTime) : NaN
+  const size = Number(file.size ?? 0)
   if (typeof file.id !== 'string' || typeof file.name !== 'string' || Number.isNaN(created))
     throw new AppError('unavailable', 'Drive described a file without its id, name or time.', { hint: 'Run the same command again.' })
+  if (!Number.isSafeInteger(size) || size < 0)
+    throw new AppError('unavailable', `Drive gave no size that ${file.name} can have.`, { hint: 'Run the same command again.' })
   return {
     id: file.id,
     name: file.name,
-    size: Number(file.size ?? 0),
+    size,
     created,
-    sha256: file.sha256Checksum ?? undefined,
-    md5: file.md5Checksum ?? undefined,
+    sha256: textOf(file.sha256Checksum),
+    md5: textOf(file.md5Checksum),
     trashed: file.trashed === true && (file.explicitlyTrashed === false ? 'by-folder' : true),
   }
+}
+
+const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
+
+/** The list in a field of an answer, empty if there is none. */
+function listIn(answer: unknown, field: string): unknown[] {
+  const list = (isRecord(answer) ? answer[field] : undefined) ?? []
+  if (Array.isArray(list)) return list
+  throw new AppError('unavailable', `Drive's answer has something else than a list of ${field}.`, { hint: 'Run the same command again.' })
 }
 
 /** Drive's metadata calls, through Google's client. */
@@ -72,7 +87,7 @@ export class DriveApi {
     let date: number | undefined
     try {
       const { data } = await call(this.client(operation, task, signal, at => (date = at)))
-      if (typeof data !== 'object' && data !== '' && data !== undefined)
+      if ((typeof data !== 'object' || data === null) && data !== '' && data !== undefined)
         throw new AppError('unavailable', `Drive's answer when trying to ${task} is not JSON.`, {
           hint: 'Is there a proxy or a login page in between? Run the same command again.',
         })
@@ -123,8 +138,8 @@ export class DriveApi {
         }),
       )
       firstDate ??= date
-      files.push(...(data.files ?? []).map(toDriveFile))
-      pageToken = data.nextPageToken ?? undefined
+      for (const file of listIn(data, 'files')) files.push(toDriveFile(file))
+      pageToken = textOf(data.nextPageToken)
     } while (pageToken !== undefined)
     return { files, date: firstDate }
   }
@@ -160,14 +175,17 @@ export class DriveApi {
     const { data } = await this.run('files.generateIds', 'generate ids', signal, drive =>
       drive.files.generateIds({ count, space: 'drive', type: 'files' }),
     )
-    return data.ids ?? []
+    return listIn(data, 'ids').filter(id => typeof id === 'string')
   }
 
   async quota(signal?: AbortSignal): Promise<Quota> {
     const { data } = await this.run('about.get', 'report its free space', signal, drive =>
       drive.about.get({ fields: 'storageQuota(limit,usage)' }),
     )
-    const number = (text: string | null | undefined): number | undefined => (text === null || text === undefined ? undefined : Number(text))
+    const number = (text: unknown): number | undefined => {
+      const bytes = Number(text ?? undefined)
+      return Number.isFinite(bytes) ? bytes : undefined
+    }
     return { used: number(data.storageQuota?.usage), limit: number(data.storageQuota?.limit) }
   }
 }

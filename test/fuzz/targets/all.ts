@@ -1,0 +1,42 @@
+import type { Target } from '../target.ts'
+import { extractAll, tarReader, zipReader, zstdReader } from './archives.ts'
+import { block, blockEncode, zstdFrame } from './block.ts'
+import { directory, packTail } from './directory.ts'
+import { driveAnswers } from './drive.ts'
+import { env } from './env.ts'
+import { gitState } from './git-state.ts'
+import { index } from './index-object.ts'
+import { manifest } from './manifest.ts'
+import { objectNames } from './object-names.ts'
+import { ignoreRules, namePattern } from './patterns.ts'
+import { config, label, snapshot, tomb } from './snapshot.ts'
+import { gguf, npy, safetensors, torch, zipTensors } from './tensors.ts'
+
+export const TARGETS: readonly Target[] = [
+  directory,
+  packTail,
+  index,
+  snapshot,
+  manifest,
+  label,
+  tomb,
+  config,
+  objectNames,
+  block,
+  blockEncode,
+  zstdFrame,
+  safetensors,
+  gguf,
+  npy,
+  torch,
+  zipTensors,
+  zipReader,
+  tarReader,
+  zstdReader,
+  extractAll,
+  ignoreRules,
+  namePattern,
+  env,
+  gitState,
+  driveAnswers,
+]

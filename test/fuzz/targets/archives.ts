@@ -1,0 +1,134 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { pack } from 'tar-stream'
+import { extract } from '../../../src/archive/extract.ts'
+import type { ArchiveEntry } from '../../../src/archive/entry.ts'
+import { readTar } from '../../../src/archive/tar-reader.ts'
+import { readZip } from '../../../src/archive/zip-reader.ts'
+import { decompressZstd } from '../../../src/archive/zstd-reader.ts'
+import { loadZstd, zstdName } from '../../../src/compression/load-zstd.ts'
+import { AppError, isAppError } from '../../../src/util/errors.ts'
+import { collect, inPieces, listening, poolOf } from '../../archive/archives.ts'
+import { zip } from '../../chunking/layouts/writers.ts'
+import { seededText } from '../../helpers/seeded.ts'
+import { deflatedZip } from '../../tensors/tensor-files.ts'
+import { promise, settled, type Target } from '../target.ts'
+
+const MAX_PLAIN = 1024 * 1024
+
+/** Archives that can't be read: their readers pass on the plain errors of the packages, which `extract` explains. */
+async function readArchive(entries: AsyncIterable<ArchiveEntry>): Promise<void> {
+  let total = 0
+  try {
+    for await (const { path, size, mode, target, content } of entries) {
+      promise(typeof path === 'string' && typeof target === 'string', 'names are texts')
+      promise(Number.isSafeInteger(size) && size >= 0, 'a size is a number of bytes', size)
+      promise(mode === undefined || Number.isSafeInteger(mode), 'a mode is a number', mode)
+      let length = 0
+      for await (const piece of content) {
+        length += piece.length
+        total += piece.length
+        if (total > MAX_PLAIN) return
+      }
+      promise(length === size, 'a file has the size that it states', { length, size })
+    }
+  } catch (error) {
+    if (!(error instanceof Error) || error.name === 'BrokenPromise') throw error
+    const isExpected = error instanceof AppError ? isAppError(error, 'corrupt', 'unsupported') : !/^(Type|Reference)Error$/.test(error.name)
+    if (!isExpected) throw error
+  }
+}
+
+const MEMBERS = [
+  { name: 'a/b.txt', data: Buffer.from('some content, some content\n') },
+  { name: 'ü', data: Buffer.from('x') },
+  { name: 'dir/', data: Buffer.alloc(0) },
+]
+
+export const zipReader: Target = {
+  name: 'zip',
+  seeds: () => [zip(MEMBERS), zip(MEMBERS, { wide: true, comment: 'about' }), deflatedZip(MEMBERS)],
+  run: input => readArchive(readZip({ size: input.length, range: (start, end) => Promise.resolve(input.subarray(start, end)) })),
+}
+
+async function tar(): Promise<Buffer> {
+  const archive = pack()
+  archive.entry({ name: 'dir', type: 'directory', mode: 0o755 })
+  archive.entry({ name: 'dir/a.txt', mtime: new Date(1e12), uid: 1000 }, 'content\n')
+  archive.entry({ name: 'link', type: 'symlink', linkname: 'dir/a.txt' })
+  archive.entry({ name: 'hard', type: 'link', linkname: 'dir/a.txt' })
+  archive.entry({ name: `${'long/'.repeat(30)}ü`, pax: { mtime: '1700000000.123456789', comment: 'c' } }, 'x')
+  archive.finalize()
+  return collect(archive as AsyncIterable<Uint8Array>)
+}
+
+export const tarReader: Target = {
+  name: 'tar',
+  seeds: async () => [await tar()],
+  run: input => readArchive(readTar(inPieces(withChecksums(input), 700))),
+}
+
+/** Sums of headers are made right, where there is the magic number of one. */
+function withChecksums(input: Uint8Array): Uint8Array {
+  const bytes = Buffer.from(input)
+  for (let at = 0; at + 512 <= bytes.length; at += 512) {
+    if (bytes.toString('latin1', at + 257, at + 262) !== 'ustar') continue
+    bytes.fill(' ', at + 148, at + 156)
+    const sum = bytes.subarray(at, at + 512).reduce((total, byte) => total + byte, 0)
+    bytes.write(`${sum.toString(8).padStart(6, '0')}\0 `, at + 148, 'latin1')
+  }
+  return bytes
+}
+
+async function zstdOf(plain: Uint8Array): Promise<Uint8Array> {
+  const zstd = await loadZstd('portable')
+  return zstd.compress(plain, zstd.levels.balanced)
+}
+
+export const zstdReader: Target = {
+  name: 'zstd-stream',
+  async seeds() {
+    const frames = [await zstdOf(seededText(1, 300)), await zstdOf(Buffer.alloc(900, 'y'))]
+    return [...frames, Buffer.concat(frames), Buffer.concat([Uint8Array.of(0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 1, 2), ...frames])]
+  },
+  async run(input) {
+    let total = 0
+    const read = async (): Promise<void> => {
+      for await (const piece of decompressZstd(inPieces(input, 100), poolOf(), zstdName())) if ((total += piece.length) > MAX_PLAIN) return
+    }
+    await settled(read(), ['corrupt', 'unsupported'])
+  },
+}
+
+const SIGNAL = new AbortController().signal
+
+/** Whole archives of any format, extracted to a folder. */
+export const extractAll: Target = {
+  name: 'extract',
+  workPerByte: 5000,
+  async seeds() {
+    const plain = await tar()
+    return [zip(MEMBERS), deflatedZip(MEMBERS), plain, gzipSync(plain), await zstdOf(plain)]
+  },
+  async run(input) {
+    const sandbox = mkdtempSync(join(tmpdir(), 'colab-escape-fuzz-extract-'))
+    const destination = join(sandbox, 'a', 'b')
+    mkdirSync(destination, { recursive: true })
+    const bytes = withChecksums(input)
+    const range = (start: number, end: number): Promise<Uint8Array> => Promise.resolve(bytes.subarray(start, end))
+    const source = { name: 'archive', bytes: inPieces(bytes, 1000), size: bytes.length, zip: { size: bytes.length, range } }
+    try {
+      const context = { pool: poolOf(), zstd: zstdName(), reporter: listening().reporter, signal: SIGNAL }
+      await settled(extract(context, { source, destination, force: false }), ['corrupt', 'unsupported', 'denied', 'io', 'would-overwrite'])
+      promise(existsSync(destination), 'the destination stays')
+      promise(
+        readdirSync(sandbox).join() === 'a' && readdirSync(join(sandbox, 'a')).join() === 'b',
+        'nothing is written outside of the destination',
+      )
+    } finally {
+      rmSync(sandbox, { recursive: true, force: true })
+    }
+  },
+}

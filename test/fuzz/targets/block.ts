@@ -1,0 +1,191 @@
+import { type BlockLayout, decodeBlock, encodeBlock, type BlockRequest } from '../../../src/compression/block.ts'
+import { baseScale } from '../../../src/compression/filters.ts'
+import { loadZstd } from '../../../src/compression/load-zstd.ts'
+import { CODEC_DEFLATE, CODEC_PAIRS, CODEC_RAW, CODEC_ZSTD, deflate, deflatePairs } from '../../../src/compression/codecs.ts'
+import { hasNativeZstd } from '../../../src/compression/zstd/native-zstd.ts'
+import type { ZstdCodec } from '../../../src/compression/zstd/codec.ts'
+import { encodeConfig } from '../../../src/repository/format/config.ts'
+import type { NewBlock } from '../../../src/repository/format/directory.ts'
+import { packName } from '../../../src/repository/format/object-names.ts'
+import { ELEMENT_TYPES } from '../../../src/util/element-type.ts'
+import { sha256, sha256Hex } from '../../../src/util/hash.ts'
+import { encodePack } from '../../helpers/encode.ts'
+import { seededBytes, seededText } from '../../helpers/seeded.ts'
+import type { Rescue } from '../rescue.ts'
+import { NONCE } from '../seeds.ts'
+import { decoded, promise, Structure, type Target } from '../target.ts'
+
+const MAX_PART = 4096
+const TYPES = [...ELEMENT_TYPES.values()]
+
+interface Stored {
+  layout: BlockLayout
+  stored: Uint8Array
+  chunkLengths: number[]
+  /** One base for each chunk; none for filters without one. */
+  bases: Uint8Array[]
+}
+
+/** A block whose parts are compressed here, so that what filters get is input; or with stored bytes as they are. */
+function readBlock(structure: Structure, zstd: ZstdCodec): Stored {
+  const filter = structure.byte()
+  const parameters = structure.take(structure.byte() % 16)
+  const pieces: Uint8Array[] = []
+  const parts = Array.from({ length: structure.byte() % 20 }, () => {
+    const codec = structure.byte()
+    const plain = structure.take(structure.u16() % MAX_PART)
+    const stored = codec >= 128 ? plain : compressed(codec, plain, zstd)
+    pieces.push(stored)
+    return { codec: codec & 127, storedLength: stored.length, plainLength: codec >= 128 ? structure.u16() % MAX_PART : plain.length }
+  })
+  const plainLength = parts.reduce((sum, part) => sum + part.plainLength, 0)
+  const chunkLengths = cut(plainLength, structure)
+  const scale = baseScale(filter)
+  const noise = seededBytes(scale * plainLength, structure.byte())
+  let at = 0
+  const bases = scale === 0 ? [] : chunkLengths.map(length => noise.slice(at, (at += scale * length)))
+  return { layout: { filter, parameters, parts }, stored: Buffer.concat(pieces), chunkLengths, bases }
+}
+
+function compressed(codec: number, plain: Uint8Array, zstd: ZstdCodec): Uint8Array {
+  if (plain.length === 0) return plain
+  if (codec === CODEC_ZSTD) return zstd.compress(plain, zstd.levels.fast)
+  if (codec === CODEC_DEFLATE) return deflate(plain)
+  if (codec === CODEC_PAIRS) return deflatePairs(plain) ?? plain
+  return plain
+}
+
+function cut(length: number, structure: Structure): number[] {
+  const first = Math.min(length, structure.u16())
+  return [first, length - first].filter(each => each > 0)
+}
+
+/** Expects from rescue.py what the program has decoded. */
+async function expectRescue(rescue: Rescue, { layout, stored, chunkLengths, bases }: Stored, plain: Uint8Array): Promise<void> {
+  let at = 0
+  const chunks = chunkLengths.map(length => plain.subarray(at, (at += length)))
+  const blocks: NewBlock[] = bases.map(bytes => ({
+    block: {
+      filter: 0,
+      parameters: new Uint8Array(0),
+      parts: [{ codec: 0, storedLength: bytes.length, plainLength: bytes.length }],
+      bytes,
+    },
+    chunkIds: sha256(bytes),
+    chunkLengths: [bytes.length],
+  }))
+  const named = new Map(bases.map((base, chunk) => [chunk, { depth: 1, ids: [sha256(base)] }]))
+  blocks.push({ block: { ...layout, bytes: stored }, chunkIds: Buffer.concat(chunks.map(sha256)), chunkLengths, bases: named })
+  const pack = encodePack(blocks, NONCE)
+  const answer = await rescue.repository(
+    new Map([
+      ['config.json', encodeConfig()],
+      [packName(pack.id), pack.bytes],
+    ]),
+  )
+  const got = (answer as { chunks: Record<string, string | null> }).chunks
+  for (const chunk of chunks) promise(got[sha256Hex(chunk)] === sha256Hex(chunk), 'rescue.py decodes the same', layout, got)
+}
+
+export const block: Target = {
+  name: 'block',
+  seeds: () => [...layouts()],
+  async run(input, rescue) {
+    const zstd = await loadZstd()
+    const made = readBlock(new Structure(input), zstd)
+    const { layout, stored, chunkLengths, bases } = made
+    const plain = decoded(() => decodeBlock(layout, stored, zstd, bases.length > 0 ? Buffer.concat(bases) : undefined, chunkLengths))
+    if (!plain) return
+    promise(plain.length === chunkLengths.reduce((sum, length) => sum + length, 0), 'a block has the length that it states')
+    if (rescue) await expectRescue(rescue, made, plain)
+  },
+}
+
+/** Input for `block`: each filter, each codec. */
+function* layouts(): Generator<Uint8Array> {
+  const part = (codec: number, plain: Uint8Array): Buffer =>
+    Buffer.concat([Uint8Array.of(codec, plain.length & 255, plain.length >> 8), plain])
+  const made = (filter: number, parameters: number[], parts: Buffer[], first: number): Buffer =>
+    Buffer.concat([Uint8Array.of(filter, parameters.length, ...parameters, parts.length), ...parts, Uint8Array.of(first, 0, 1)])
+  const text = seededText(1, 40)
+  for (const codec of [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE, CODEC_PAIRS]) yield made(0, [], [part(codec, text)], 13)
+  const planes = (width: number): Buffer[] => [
+    ...Array.from({ length: width }, (_, i) => part(i % 4, Buffer.alloc(6, `${i}ab`))),
+    part(0, text.subarray(0, 1)),
+  ]
+  for (const width of [2, 4, 8]) {
+    yield made(1, [width, 0], planes(width), 2 * width)
+    yield made(1, [width, 1, 3], planes(width), width)
+    yield made(2, [width], planes(width), 3 * width)
+    yield made(5, [width, 3, 5], planes(width), width)
+  }
+  yield made(2, [1], [part(2, text)], 7)
+  yield made(3, [1], planes(2), 4)
+  yield made(3, [2], planes(2), 4)
+  yield made(4, [], [part(0, Buffer.from('a,b\nc,d\n'))], 3)
+  yield made(4, [44, 2, 1, 1], [part(0, Buffer.from('a,c,e,')), part(2, Buffer.from('b\nd\nf\n'))], 3)
+  yield made(4, [44, 2, 2, 1], [part(0, Buffer.from('ace')), part(0, Buffer.from(',,,')), part(2, Buffer.from('b\nd\nf\n'))], 3)
+}
+
+/** What an encoder makes, whatever it is given. */
+export const blockEncode: Target = {
+  name: 'block-encode',
+  seeds: () =>
+    [0, 1, 2].flatMap(kind =>
+      [seededText(2, 300), seededBytes(256, 3), Buffer.alloc(200, 'ab'), Buffer.from('a,b,c\n1,2,3\n'.repeat(20))].map(plain =>
+        Buffer.concat([Uint8Array.of(kind, kind, 40, 0, 1), plain]),
+      ),
+    ),
+  async run(input, rescue) {
+    const structure = new Structure(input)
+    const kind = (['general', 'compressed', 'tensor'] as const)[structure.byte() % 3]!
+    const level = (['fast', 'balanced'] as const)[structure.byte() & 1]!
+    const element = TYPES[structure.byte() % TYPES.length]!
+    const [flags, seed] = [structure.byte(), structure.byte()]
+    const plain = structure.rest()
+    if (plain.length === 0) return
+    const chunkLengths = [plain.length]
+    const base = kind === 'tensor' && (flags & 1) === 1 ? { bytes: mixed(plain, seed), relation: 'delta' as const } : undefined
+    const request: BlockRequest = { kind, level, ...(kind === 'tensor' ? { element, base, chunkLengths } : {}) }
+    const zstd = await loadZstd()
+    const { bytes: stored, ...layout } = encodeBlock(plain, request, zstd)
+    const needed = baseScale(layout.filter) > 0 ? base!.bytes : undefined
+    const again = decodeBlock(layout, stored, zstd, needed, chunkLengths)
+    promise(Buffer.from(again).equals(plain), 'a block decodes to what was encoded', layout)
+    promise(stored.length <= plain.length, 'a block is not larger than its content')
+    if (rescue) await expectRescue(rescue, { layout, stored, chunkLengths, bases: needed ? [needed] : [] }, plain)
+  },
+}
+
+/** Nearly the same bytes, as a base has. */
+function mixed(plain: Uint8Array, seed: number): Uint8Array {
+  return plain.map((byte, i) => (i % 16 === seed % 16 ? byte ^ seed : byte))
+}
+
+/** A zstd frame, and the length that it should have. */
+export const zstdFrame: Target = {
+  name: 'zstd-frame',
+  async seeds() {
+    const zstd = await loadZstd('portable')
+    return [seededText(1, 300), seededBytes(100, 1), Buffer.alloc(999, 'x'), Buffer.from('abc')].map(plain =>
+      Buffer.concat([Uint8Array.of(plain.length & 255, plain.length >> 8), zstd.compress(plain, zstd.levels.balanced)]),
+    )
+  },
+  async run(input, rescue) {
+    const structure = new Structure(input)
+    const plainLength = Math.max(1, structure.u16())
+    const stored = structure.rest()
+    const portable = await loadZstd('portable')
+    const plain = decoded(() => portable.decompress(stored, plainLength))
+    if (plain) promise(plain.length === plainLength, 'a frame gives the bytes that are asked for')
+    if (hasNativeZstd()) {
+      const native = await loadZstd('native')
+      const other = decoded(() => native.decompress(stored, plainLength))
+      promise((plain === undefined) === (other === undefined), 'both codecs accept the same frames')
+      if (plain) promise(Buffer.from(plain).equals(other!), 'both codecs decode the same')
+    }
+    if (!plain || !rescue || stored.length > plainLength + 64) return
+    const layout = { filter: 0, parameters: new Uint8Array(0), parts: [{ codec: CODEC_ZSTD, storedLength: stored.length, plainLength }] }
+    await expectRescue(rescue, { layout, stored, chunkLengths: [plainLength], bases: [] }, plain)
+  },
+}
