@@ -6,6 +6,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Chunker } from '../../chunking/chunker.ts'
+import { HeldFolders } from '../../local/held-folders.ts'
 import { lookAt } from '../../local/look-at.ts'
 import type { OwnFiles } from '../../local/own-files.ts'
 import { realPathOf } from '../../local/real-path.ts'
@@ -35,6 +36,9 @@ export interface PullRequest {
   exclude: readonly string[]
   delete: boolean
   force: boolean
+  specialModes?: boolean | undefined
+  /** Restores also what grows to more than a hundred times its stored size. */
+  allowGrowth?: boolean | undefined
   dryRun: boolean
   /** What is never deleted, and no destination. */
   skip: OwnFiles | undefined
@@ -91,6 +95,7 @@ async function restore(context: RepositoryContext, opened: OpenRepository, reque
     exclude: request.exclude,
     delete: request.delete,
     force: request.force,
+    specialModes: request.specialModes,
     skip: request.skip,
     cache,
     platform: process.platform,
@@ -179,10 +184,25 @@ async function carryOut(
   force: boolean,
   result: PullResult,
 ): Promise<void> {
-  const { reporter, signal, fileSystem } = context
-  const local = new LocalChanges(fileSystem)
+  const folders = new HeldFolders(place.folder, context.fileSystem)
+  try {
+    await change(context, repository, folders, plan, force, result)
+  } finally {
+    folders.close()
+  }
+}
+
+async function change(
+  { reporter, signal }: RepositoryContext,
+  repository: OpenRepository,
+  folders: HeldFolders,
+  plan: PullPlan,
+  force: boolean,
+  result: PullResult,
+): Promise<void> {
+  const local = new LocalChanges(folders)
   const changed: string[] = []
-  local.makeRoot(place.folder)
+  local.makeRoot()
   for (const { localPath, item } of plan.remove) {
     if (!force && !local.isStill(localPath, item)) changed.push(localPath)
     else if (local.remove(localPath)) result.deleted++
@@ -192,7 +212,7 @@ async function carryOut(
   throwIfAborted(signal)
   const restored = await restoreFiles(repository, plan.files, {
     force,
-    fileSystem,
+    folders,
     onProgress: done => reporter.progress({ phase: 'restoring', ...done }),
   })
   changed.push(...restored.changedMeanwhile)
@@ -207,9 +227,9 @@ async function carryOut(
       result.written++
     }
   }
-  for (const { entry, localPath } of plan.touch) {
+  for (const { entry, localPath, item } of plan.touch) {
     if (entry.type === 'symlink') local.setLinkTime(localPath, entry.mtime)
-    else local.setAttributes(localPath, entry.mode, entry.mtime)
+    else if (!local.setFileAttributes(localPath, item, entry.mode, entry.mtime)) changed.push(localPath)
   }
   await local.finish(plan.directories)
   result.isSynced = restored.isSynced && local.isSynced
