@@ -21,8 +21,8 @@ export type EntryResult = 'written' | 'unchanged' | 'skipped'
 
 /**
  * Writes the entries of an archive into a folder. It never touches anything outside that folder: it checks each name
- * and each folder on the way, and follows no symlink, also none that another user puts there meanwhile. Throws `RefusedEntryError`, `OccupiedEntryError` and
- * `LocalEntryError` for problems of a single entry.
+ * and each folder on the way, and follows no symlink, also none that another user puts there meanwhile. Throws
+ * `RefusedEntryError`, `OccupiedEntryError` and `LocalEntryError` for problems of a single entry.
  */
 export class Destination {
   /** Symlinks created here that point out of the folder. */

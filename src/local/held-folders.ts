@@ -14,9 +14,8 @@ const O_PATH = 0x200000
 
 /**
  * Reaches items in a destination folder, and never leaves it: another user may exchange a folder in it for a symlink
- * while a command runs. On Linux the folders on the way are held open, one opened through the other, and
- * /proc/self/fd leads from a folder to what is in it. Elsewhere all folders on the way are looked at before and after
- * each use.
+ * while a command runs. On Linux the folders on the way are held open, one opened through the other, and /proc/self/fd
+ * leads from a folder to what is in it. Elsewhere all folders on the way are looked at before and after each use.
  */
 export class HeldFolders {
   readonly root: string
@@ -33,8 +32,8 @@ export class HeldFolders {
   }
 
   /**
-   * Calls `use` with a path of what is at `localPath`, somewhere below the root. The path holds only during the call, so
-   * `use` must not wait. A link in the last part is for `use` to refuse. Throws `conflict` if something else than a
+   * Calls `use` with a path of what is at `localPath`, somewhere below the root. The path holds only during the call,
+   * so `use` must not wait. A link in the last part is for `use` to refuse. Throws `conflict` if something else than a
    * folder is on the way.
    */
   at<T>(localPath: string, use: (path: string | Buffer) => T): T {

@@ -49,7 +49,7 @@ function isShown(entry: Entry, base: string, recursive: boolean): boolean {
   return recursive || !below.includes('/')
 }
 
-/** As `ls -l` shows it: `s` and `t` where the set-user-id, set-group-id or sticky bit stands with an `x`, `S` and `T` without. */
+/** As `ls -l` shows it: `s` and `t` are special bits that stand with an `x`, `S` and `T` those without. */
 function modeText(entry: Entry): string {
   const kind = entry.type === 'directory' ? 'd' : entry.type === 'symlink' ? 'l' : '-'
   const who = (shift: number, special: number, letter: string): string => {

@@ -5,8 +5,8 @@ import type { FileEntry } from '../format/manifest.ts'
 import { chunkMatches } from '../read/read-chunks.ts'
 
 /**
- * Returns for each chunk of `entry` whether an open file has it at its place. `lengthOf` gives a chunk's plain length by
- * its number in the entry. Reads the file once, front to back.
+ * Returns for each chunk of `entry` whether an open file has it at its place. `lengthOf` gives a chunk's plain length
+ * by its number in the entry. Reads the file once, front to back.
  */
 export async function matchingChunks(
   fd: number,

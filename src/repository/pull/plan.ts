@@ -9,7 +9,7 @@ import { LocalNames } from '../../local/platform-names.ts'
 import { restoredMode } from '../../local/restored-mode.ts'
 import { sameTime } from '../../local/times.ts'
 import { walk } from '../../local/walk.ts'
-import { AppError, throwIfAborted } from '../../util/errors.ts'
+import { throwIfAborted } from '../../util/errors.ts'
 import { Breather } from '../../util/event-loop.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
 import { decodeFileName, fsPath } from '../../util/paths.ts'
@@ -22,7 +22,7 @@ import { readManifest } from '../read/read-manifest.ts'
 import type { StatCache } from '../source/stat-cache.ts'
 import { matchingChunks } from './compare-file.ts'
 import { baseOf, covers, type SelectedEntry } from './selection.ts'
-import { findUnsavedFiles, type UnsavedFile } from './unsaved-files.ts'
+import { findUnprovenFiles, findUnsavedFiles, replacesUnproven, wouldOverwrite, type UnsavedFile } from './unsaved-files.ts'
 
 export interface PlannedFile {
   entry: FileEntry
@@ -88,6 +88,8 @@ export interface PullPlanRequest {
   force: boolean
   /** Restores modes as they are, also bits that let other users act as this one. */
   specialModes?: boolean | undefined
+  /** Whether a local file at the place of an entry is replaced or deleted only if this machine has pushed it. */
+  needsProof?: ((path: string) => boolean) | undefined
   /** What is never deleted. */
   skip: OwnFiles | undefined
   cache: StatCache | undefined
@@ -108,18 +110,12 @@ export async function planPull(repository: OpenRepository, request: PullPlanRequ
   const { plan, endangered } = planner
   plan.removeDirectories.sort((a, b) => b.length - a.length)
   if (!request.force) {
+    const unproven = findUnprovenFiles(endangered, request)
+    if (unproven.length > 0) throw replacesUnproven(unproven.map(({ localPath }) => localPath))
     const unknown = await findUnsavedFiles(repository, request.snapshot.name, endangered, request.chunker)
     if (unknown.length > 0) throw wouldOverwrite(unknown.map(({ localPath }) => localPath))
   }
   return plan
-}
-
-export function wouldOverwrite(paths: readonly string[]): AppError {
-  const count = paths.length === 1 ? '1 local file holds' : `${paths.length} local files hold`
-  return new AppError('would-overwrite', `${count} content that is in no version of the repository, and would be overwritten or deleted.`, {
-    hint: 'Push or move them first, or lose them with --force.',
-    list: paths,
-  })
 }
 
 class Planner {
