@@ -1,11 +1,14 @@
-import { chmodSync, linkSync, lstatSync, lutimesSync, mkdirSync, readlinkSync, rmSync, symlinkSync, utimesSync, type Stats } from 'node:fs'
+import { chmodSync, linkSync, lstatSync, lutimesSync, mkdirSync, readlinkSync, symlinkSync, utimesSync, type Stats } from 'node:fs'
+import { HeldFolders, replaced } from '../local/held-folders.ts'
+import { leadsOutside } from '../local/leads-outside.ts'
+import { unpackedMode } from '../local/restored-mode.ts'
 import { utimesSeconds } from '../local/times.ts'
 import { errnoOf } from '../util/errors.ts'
 import { decodeFileName, fsPath } from '../util/paths.ts'
 import { perEntry, OccupiedEntryError, RefusedEntryError } from './entry-errors.ts'
 import type { ArchiveEntry } from './entry.ts'
-import { hasContent, permissions, readLocal, writeFile } from './local-file.ts'
-import { leadsOutside, safePath } from './safe-path.ts'
+import { hasContent, readLocal, removeFile, writeFile } from './local-file.ts'
+import { safePath } from './safe-path.ts'
 
 export interface DestinationOptions {
   /** Replace files and symlinks that the archive did not bring. Folders are never replaced. */
@@ -18,13 +21,14 @@ export type EntryResult = 'written' | 'unchanged' | 'skipped'
 
 /**
  * Writes the entries of an archive into a folder. It never touches anything outside that folder: it checks each name
- * and each folder on the way, and follows no symlink. Throws `RefusedEntryError`, `OccupiedEntryError` and
- * `LocalEntryError` for problems of a single entry.
+ * and each folder on the way, and follows no symlink, also none that another user puts there meanwhile. Throws
+ * `RefusedEntryError`, `OccupiedEntryError` and `LocalEntryError` for problems of a single entry.
  */
 export class Destination {
   /** Symlinks created here that point out of the folder. */
   outsideLinks = 0
   private readonly root: string
+  private readonly held: HeldFolders
   private readonly options: DestinationOptions
   /** Paths that are known to be real folders, not symlinks. */
   private readonly folders = new Set<string>()
@@ -33,9 +37,10 @@ export class Destination {
   /** Modes and times of folders, set at the end: writing files into a folder changes its time. */
   private readonly later: { path: string; mode: number | undefined; mtime: bigint | undefined }[] = []
 
-  /** `root` is the absolute path of an existing folder. */
+  /** `root` is the absolute path of an existing folder, with its links resolved. */
   constructor(root: string, options: DestinationOptions) {
     this.root = root
+    this.held = new HeldFolders(root)
     this.options = options
     this.folders.add(root)
   }
@@ -45,7 +50,7 @@ export class Destination {
     if (entry.type === 'other' || parts.length === 0) return 'skipped'
     if (entry.type === 'directory') return this.placeFolder(parts, entry)
     const path = `${this.folderFor(parts.slice(0, -1))}/${parts.at(-1)!}`
-    const there = lookAt(path)
+    const there = this.lookAt(path)
     if (there?.isDirectory()) throw new OccupiedEntryError(path)
     const placed = await this.placeIn(path, there, parts, entry)
     this.brought.add(path)
@@ -71,21 +76,23 @@ export class Destination {
 
   private async placeFile(path: string, there: Stats | undefined, entry: ArchiveEntry): Promise<EntryResult> {
     if (there && !this.mayReplace(path)) {
-      if (there.isFile() && there.size === entry.size && (await hasContent(path, entry, this.options.signal))) return 'unchanged'
+      if (there.isFile() && there.size === entry.size && (await hasContent(this.held, path, entry, this.options.signal))) return 'unchanged'
       throw new OccupiedEntryError(path)
     }
-    await writeFile(path, entry, this.options.signal, this.options.onWritten)
+    await writeFile(this.held, path, entry, this.options.signal, this.options.onWritten)
     return 'written'
   }
 
   private placeSymlink(path: string, there: Stats | undefined, parts: readonly string[], { target, mtime }: ArchiveEntry): EntryResult {
     if (target === '' || target.includes('\0')) throw new RefusedEntryError('it is a symlink to nowhere')
-    if (there?.isSymbolicLink() && perEntry(path, () => decodeFileName(readlinkSync(fsPath(path), 'buffer'))) === target) return 'unchanged'
+    if (there?.isSymbolicLink() && this.targetOf(path) === target) return 'unchanged'
     if (there && !this.mayReplace(path)) throw new OccupiedEntryError(path)
     perEntry(path, () => {
-      rmSync(fsPath(path), { force: true })
-      symlinkSync(fsPath(target), fsPath(path))
-      if (mtime !== undefined) lutimesSync(fsPath(path), utimesSeconds(mtime), utimesSeconds(mtime))
+      removeFile(this.held, path)
+      this.held.at(path, place => {
+        symlinkSync(fsPath(target), place)
+        if (mtime !== undefined) lutimesSync(place, utimesSeconds(mtime), utimesSeconds(mtime))
+      })
     })
     if (leadsOutside(parts, target)) this.outsideLinks++
     return 'written'
@@ -96,21 +103,21 @@ export class Destination {
     const targetParts = partsOf(entry.target, 'it is a hard link, and ')
     if (targetParts.length === 0) throw new RefusedEntryError('it is a hard link to nowhere')
     const target = `${this.folderFor(targetParts.slice(0, -1), false)}/${targetParts.at(-1)!}`
-    const original = lookAt(target)
+    const original = this.lookAt(target)
     if (original?.isSymbolicLink()) {
-      const symlink = { ...entry, target: decodeFileName(perEntry(target, () => readlinkSync(fsPath(target), 'buffer'))) }
+      const symlink = { ...entry, target: this.targetOf(target) }
       return this.placeSymlink(path, there, parts, symlink)
     }
     if (!original?.isFile()) throw new RefusedEntryError(`it is a hard link to ${entry.target}, which is not there`)
     if (there && there.ino === original.ino && there.dev === original.dev) return 'unchanged'
-    if (!there && tryLink(target, path)) return 'written'
+    if (!there && this.tryLink(target, path)) return 'written'
     const { mode, mtimeMs, size } = original
     return this.placeFile(path, there, {
       ...entry,
       size,
       mode,
       mtime: BigInt(Math.floor(mtimeMs)) * 1_000_000n,
-      content: readLocal(target),
+      content: readLocal(this.held, target),
     })
   }
 
@@ -124,14 +131,14 @@ export class Destination {
     for (const part of parts) {
       path = path === '/' ? `/${part}` : `${path}/${part}`
       if (this.folders.has(path)) continue
-      const there = lookAt(path)
+      const there = this.lookAt(path)
       if (there?.isSymbolicLink()) throw new RefusedEntryError(`it would go through the symlink ${path}`)
       if (!there?.isDirectory()) {
         if (!make) throw new RefusedEntryError(`it is a hard link into ${path}, which is not there`)
         if (there && !this.mayReplace(path)) throw new OccupiedEntryError(path)
         perEntry(path, () => {
-          rmSync(fsPath(path), { force: true })
-          mkdirSync(fsPath(path))
+          removeFile(this.held, path)
+          this.held.at(path, place => mkdirSync(place, { mode: 0o775 }))
         })
       }
       this.folders.add(path)
@@ -145,15 +152,43 @@ export class Destination {
     // the deepest first: the mode of a folder may deny access to the folders below it
     for (const { path, mode, mtime } of this.later.sort((a, b) => b.path.length - a.path.length)) {
       try {
-        perEntry(path, () => {
-          if (mtime !== undefined) utimesSync(fsPath(path), utimesSeconds(mtime), utimesSeconds(mtime))
-          if (mode !== undefined) chmodSync(fsPath(path), permissions(mode))
-        })
+        perEntry(path, () =>
+          this.held.pinned(path, (place, stats) => {
+            if (!stats.isDirectory()) throw replaced(path)
+            if (mtime !== undefined) utimesSync(place, utimesSeconds(mtime), utimesSeconds(mtime))
+            if (mode !== undefined) chmodSync(place, unpackedMode(mode))
+          }),
+        )
       } catch (error) {
         failed ??= error
       }
     }
     if (failed !== undefined) throw failed as Error
+  }
+
+  close(): void {
+    this.held.close()
+  }
+
+  private lookAt(path: string): Stats | undefined {
+    return perEntry(path, () => this.held.at(path, place => lstatSync(place, { throwIfNoEntry: false })))
+  }
+
+  private targetOf(link: string): string {
+    return decodeFileName(perEntry(link, () => this.held.at(link, place => readlinkSync(place, 'buffer'))))
+  }
+
+  /** False where the file system has no hard links. */
+  private tryLink(target: string, path: string): boolean {
+    return perEntry(path, () => {
+      try {
+        this.held.at(target, from => this.held.at(path, to => linkSync(from, to)))
+        return true
+      } catch (error) {
+        if (NO_LINKS.includes(errnoOf(error) ?? '')) return false
+        throw error
+      }
+    })
   }
 }
 
@@ -163,20 +198,4 @@ function partsOf(name: string, prefix = ''): readonly string[] {
   return path.names
 }
 
-function lookAt(path: string): Stats | undefined {
-  return perEntry(path, () => lstatSync(fsPath(path), { throwIfNoEntry: false }))
-}
-
 const NO_LINKS = ['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK', 'EXDEV', 'EACCES']
-
-function tryLink(target: string, path: string): boolean {
-  try {
-    linkSync(fsPath(target), fsPath(path))
-    return true
-  } catch (error) {
-    if (NO_LINKS.includes(errnoOf(error) ?? '')) return false
-    return perEntry(path, () => {
-      throw error
-    })
-  }
-}

@@ -43,7 +43,7 @@ export interface ArchiveSource {
 
 export interface ExtractRequest {
   source: ArchiveSource
-  /** Absolute path of an existing folder. */
+  /** Absolute path of an existing folder, with its links resolved. */
   destination: string
   force: boolean
 }
@@ -125,7 +125,7 @@ class Extraction {
       }
       const spool = spoolName(this.request.destination)
       try {
-        await pipeline(input.rest(), createWriteStream(fsPath(spool), { mode: 0o600 }))
+        await pipeline(input.rest(), createWriteStream(fsPath(spool), { flags: 'wx', mode: 0o600 }))
         return await this.placeZip(spool, undefined)
       } finally {
         await rm(fsPath(spool), { force: true })
@@ -174,6 +174,7 @@ class Extraction {
       }
     } finally {
       this.finishFolders()
+      this.destination.close()
     }
     const { file: files, directory: directories, symlink: symlinks } = counts
     return { format, files, directories, symlinks, bytes: this.bytes, ...result, outsideLinks: this.destination.outsideLinks }

@@ -1,35 +1,53 @@
-import { closeSync, constants, fchmodSync, fstatSync, futimesSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
+import { randomBytes } from 'node:crypto'
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  futimesSync,
+  lstatSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+  type Stats,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { isSame, replaced, type HeldFolders } from '../local/held-folders.ts'
+import { partName } from '../local/part-names.ts'
 import { readAtSync } from '../local/read-at.ts'
+import { unpackedMode } from '../local/restored-mode.ts'
 import { utimesSeconds } from '../local/times.ts'
 import { throwIfAborted } from '../util/errors.ts'
 import { Breather } from '../util/event-loop.ts'
-import { fsPath } from '../util/paths.ts'
 import { perEntry } from './entry-errors.ts'
 import type { ArchiveEntry } from './entry.ts'
 import { unfinishedName } from './sink.ts'
 
 const { O_CREAT, O_EXCL, O_WRONLY, O_RDONLY } = constants
-const O_NOFOLLOW = constants.O_NOFOLLOW ?? 0
 const PIECE_BYTES = 256 * 1024
-
-/** Leaves out the set-user-id bit and the like. */
-export const permissions = (mode: number): number => mode & 0o777
 
 /**
  * Writes a file under a temporary name and renames it when it is complete. Removes it if reading the content fails.
  * Writes are synchronous, which is faster on a local disk.
  */
-export async function writeFile(path: string, entry: ArchiveEntry, signal: AbortSignal, onWritten: (bytes: number) => void): Promise<void> {
+export async function writeFile(
+  folders: HeldFolders,
+  path: string,
+  entry: ArchiveEntry,
+  signal: AbortSignal,
+  onWritten: (bytes: number) => void,
+): Promise<void> {
   const unfinished = unfinishedName(path)
   const turns = new Breather()
   // if the archive states no mode, the system's default applies; else only the user may read the file until it is set
   const fd = perEntry(path, () => {
-    rmSync(fsPath(unfinished), { force: true })
-    return openSync(fsPath(unfinished), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, entry.mode === undefined ? 0o666 : 0o600)
+    removeFile(folders, unfinished)
+    return folders.open(unfinished, O_WRONLY | O_CREAT | O_EXCL, entry.mode === undefined ? 0o664 : 0o600)
   })
   let isOpen = true
   try {
+    const own = perEntry(path, () => fstatSync(fd))
     for await (const bytes of entry.content) {
       if (turns.isDue()) await turns.breathe()
       throwIfAborted(signal)
@@ -39,25 +57,37 @@ export async function writeFile(path: string, entry: ArchiveEntry, signal: Abort
       onWritten(bytes.length)
     }
     perEntry(path, () => {
-      if (entry.mode !== undefined) fchmodSync(fd, permissions(entry.mode))
+      if (entry.mode !== undefined) fchmodSync(fd, unpackedMode(entry.mode))
       if (entry.mtime !== undefined) futimesSync(fd, Number(fstatSync(fd).atimeMs) / 1000, utimesSeconds(entry.mtime))
       isOpen = false
       closeSync(fd)
-      renameSync(fsPath(unfinished), fsPath(path))
+      renameFile(folders, unfinished, path, own)
     })
   } catch (error) {
     if (isOpen) closeSync(fd)
-    rmSync(fsPath(unfinished), { force: true })
+    removeFile(folders, unfinished)
     throw error
   }
+}
+
+/** Removes a file or a link, if there is one. */
+export function removeFile(folders: HeldFolders, path: string): void {
+  folders.at(path, there => rmSync(there, { force: true }))
+}
+
+function renameFile(folders: HeldFolders, unfinished: string, path: string, own: Stats): void {
+  folders.at(unfinished, from => {
+    if (folders.isShared(dirname(path)) && !isSame(lstatSync(from), own)) throw replaced(unfinished)
+    folders.at(path, to => renameSync(from, to))
+  })
 }
 
 /**
  * True when the file at `path`, which is known to have the same size, has the content of `entry`. Stops reading at the
  * first difference.
  */
-export async function hasContent(path: string, entry: ArchiveEntry, signal: AbortSignal): Promise<boolean> {
-  const fd = perEntry(path, () => openSync(fsPath(path), O_RDONLY | O_NOFOLLOW))
+export async function hasContent(folders: HeldFolders, path: string, entry: ArchiveEntry, signal: AbortSignal): Promise<boolean> {
+  const fd = perEntry(path, () => folders.open(path, O_RDONLY))
   try {
     let position = 0
     for await (const bytes of entry.content) {
@@ -73,8 +103,8 @@ export async function hasContent(path: string, entry: ArchiveEntry, signal: Abor
 }
 
 /** The content of a local file, in the form of an archive entry's content. */
-export async function* readLocal(path: string): AsyncGenerator<Uint8Array> {
-  const fd = perEntry(path, () => openSync(fsPath(path), O_RDONLY | O_NOFOLLOW))
+export async function* readLocal(folders: HeldFolders, path: string): AsyncGenerator<Uint8Array> {
+  const fd = perEntry(path, () => folders.open(path, O_RDONLY))
   try {
     for (;;) {
       const buffer = Buffer.allocUnsafe(PIECE_BYTES)
@@ -87,7 +117,7 @@ export async function* readLocal(path: string): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** A temporary name in the destination, for an archive that must be saved while it is read. */
+/** A new temporary name in the destination, for an archive that must be saved while it is read. */
 export function spoolName(destination: string): string {
-  return unfinishedName(join(destination, `spooled-${process.pid}`))
+  return join(destination, partName('spooled', randomBytes(16)))
 }

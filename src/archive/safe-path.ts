@@ -15,15 +15,3 @@ export function safePath(name: string, windows: boolean): SafePath {
 function refused(reason: string): SafePath {
   return { kind: 'refused', reason }
 }
-
-/** Whether a symlink at `parts` leads out of the destination by its own target, other symlinks not counted. */
-export function leadsOutside(parts: readonly string[], target: string): boolean {
-  if (/^[\\/]|^[A-Za-z]:/.test(target)) return true
-  let depth = parts.length - 1
-  for (const part of target.split(/[\\/]/)) {
-    if (part === '..') depth--
-    else if (part !== '' && part !== '.') depth++
-    if (depth < 0) return true
-  }
-  return false
-}

@@ -17,10 +17,11 @@ export const ABSENT: LocalItem = Object.freeze({ type: 'absent' })
  * Reads the state of a path. Does not follow a symlink in its last part. A path below something that is no folder is
  * absent.
  */
-export function lookAt(localPath: string, fileSystem = realFileSystem): LocalItem {
+export function lookAt(localPath: string | Buffer, fileSystem = realFileSystem): LocalItem {
+  const path = typeof localPath === 'string' ? fsPath(localPath) : localPath
   let stats: BigIntStats | undefined
   try {
-    stats = fileSystem.lstatSync(fsPath(localPath), { bigint: true, throwIfNoEntry: false })
+    stats = fileSystem.lstatSync(path, { bigint: true, throwIfNoEntry: false })
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOTDIR') return ABSENT
     throw error
@@ -32,7 +33,7 @@ export function lookAt(localPath: string, fileSystem = realFileSystem): LocalIte
     return {
       type: 'symlink',
       fingerprint: fingerprintOf(stats),
-      target: decodeFileName(fileSystem.readlinkSync(fsPath(localPath), 'buffer')),
+      target: decodeFileName(fileSystem.readlinkSync(path, 'buffer')),
     }
   return { type: 'other' }
 }

@@ -67,6 +67,15 @@ function isFolder(path: string, fileSystem: FileSystem): boolean {
   }
 }
 
+/** For a file or folder whose content does not count any more, is synced, or will be opened again. */
+export function closeQuietly(fd: number, fileSystem: FileSystem): void {
+  try {
+    fileSystem.closeSync(fd)
+  } catch {
+    // it is closed all the same
+  }
+}
+
 /** The answers of a medium that can't sync a file or a folder. */
 const NO_SYNC = ['EINVAL', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']
 /** Windows can't open a folder for it. */
@@ -83,8 +92,8 @@ export async function syncFile(fd: number, fileSystem = realFileSystem): Promise
   })
 }
 
-// Windows has no such flag
-const OPEN_FOLDER = nodeFs.constants.O_RDONLY | ((nodeFs.constants as Partial<typeof nodeFs.constants>).O_DIRECTORY ?? 0)
+/** Opens a folder, and nothing else where the system can tell: Windows has no such flag. */
+export const OPEN_FOLDER = nodeFs.constants.O_RDONLY | ((nodeFs.constants as Partial<typeof nodeFs.constants>).O_DIRECTORY ?? 0)
 
 /** Makes creations, renames and deletions in `folder` durable. False if the platform or the medium can't do that. */
 export async function syncFolder(folder: string, fileSystem = realFileSystem): Promise<boolean> {

@@ -1,7 +1,8 @@
 import { resolve, sep } from 'node:path'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { leadsOutside, safePath } from '../../src/archive/safe-path.ts'
+import { safePath } from '../../src/archive/safe-path.ts'
+import { leadsOutside } from '../../src/local/leads-outside.ts'
 
 it.each([
   ['data/a.txt', ['data', 'a.txt']],

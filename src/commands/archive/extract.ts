@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { addAbortSignal } from 'node:stream'
 import { extract, readArchiveFile, type ArchiveSource, type ExtractResult } from '../../archive/extract.ts'
 import { zstdName } from '../../compression/load-zstd.ts'
+import { realPathOf } from '../../local/real-path.ts'
 import { formatCount, formatDuration, plural } from '../../ui/format.ts'
 import { AppError, errnoOf, messageOf } from '../../util/errors.ts'
 import { makeFolder } from '../../util/file-system.ts'
@@ -66,7 +67,7 @@ function statsOf(path: string, file: string): Stats {
 function madeFolder(path: string): string {
   try {
     makeFolder(path)
-    return path
+    return realPathOf(path)
   } catch (error) {
     throw new AppError('io', `Can't extract into ${path}: ${messageOf(error)}`, { hint: 'Choose another folder.', cause: error })
   }

@@ -54,6 +54,8 @@ export function pull(root: LazyCommand): void {
     .option('--exclude <pattern>', 'skip files that match (repeatable)', collect)
     .option('--delete', 'delete local files that the version does not have')
     .option('--force', 'overwrite and delete local content even if no version holds it')
+    .option('--special-modes', 'restore set-user-id, set-group-id and sticky bits, and permission for everybody to write')
+    .option('--allow-growth', 'restore also more than 1 GB that takes less than a hundredth of that in the repository')
     .option('--tensor <pattern>', 'take only the tensors with matching names out of name:path (repeatable)', collect)
     .option('-o, --output <file>', 'safetensors file that --tensor writes')
     .option('--dry-run', 'show what would change; change nothing')
@@ -67,6 +69,12 @@ name@best:max:acc (the highest).
 
 A pull that does not fit the disk changes nothing (exit code 6), even with
 --force.
+
+A version of a single file gets the name of its source. A hidden name (.bashrc)
+has to be given as the destination. Without --force, a local file is replaced
+only if a version holds its content; if the command does not name the file, or
+for a hidden file in your home folder or the current one, only if this machine
+has pushed it from there.
 
 Examples:
   colab-escape pull data

@@ -49,10 +49,16 @@ function isShown(entry: Entry, base: string, recursive: boolean): boolean {
   return recursive || !below.includes('/')
 }
 
+/** As `ls -l` shows it: `s` and `t` are special bits that stand with an `x`, `S` and `T` those without. */
 function modeText(entry: Entry): string {
-  const bits = ['---', '--x', '-w-', '-wx', 'r--', 'r-x', 'rw-', 'rwx']
   const kind = entry.type === 'directory' ? 'd' : entry.type === 'symlink' ? 'l' : '-'
-  return kind + [6, 3, 0].map(shift => bits[(entry.mode >> shift) & 7]!).join('')
+  const who = (shift: number, special: number, letter: string): string => {
+    const bits = (entry.mode >> shift) & 7
+    const executes = (bits & 1) !== 0
+    const last = (entry.mode & special) === 0 ? (executes ? 'x' : '-') : executes ? letter : letter.toUpperCase()
+    return `${(bits & 4) !== 0 ? 'r' : '-'}${(bits & 2) !== 0 ? 'w' : '-'}${last}`
+  }
+  return kind + who(6, 0o4000, 's') + who(3, 0o2000, 's') + who(0, 0o1000, 't')
 }
 
 function nameText(entry: Entry): string {

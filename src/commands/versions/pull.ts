@@ -17,6 +17,8 @@ export interface PullOptions {
   delete?: boolean
   force?: boolean
   dryRun?: boolean
+  specialModes?: boolean
+  allowGrowth?: boolean
 }
 
 export async function pullCommand(
@@ -54,6 +56,8 @@ export async function pullCommand(
       exclude: options.exclude ?? [],
       delete: options.delete === true && !keepsExtras,
       force: options.force === true,
+      specialModes: options.specialModes === true,
+      allowGrowth: options.allowGrowth === true,
       dryRun: options.dryRun === true,
       skip: ownFiles(session, store),
       openCache: source => session.openCache(source),
@@ -63,6 +67,7 @@ export async function pullCommand(
   const trash = result.damaged.length > 0 ? await session.trashHint() : undefined
   if (trash !== undefined) session.console.reporter.warn(trash)
   for (const { path, why } of result.plan.unnameable) session.console.reporter.warn(`${path} was not restored: ${why}`)
+  noteStrangeThings(session, result)
   const human =
     options.dryRun === true
       ? describePlan(snapshot, result)
@@ -70,6 +75,15 @@ export async function pullCommand(
   session.console.reporter.detail(requestsByKind(requests()))
   session.console.result(human, receiptToJson(snapshot, result, options.dryRun === true, requests()))
   return result.damaged.length > 0 ? 'damaged' : result.plan.unnameable.length > 0 || keepsExtras ? 'partly' : 'done'
+}
+
+function noteStrangeThings({ console: { reporter } }: Session, { plan: { modesLeftOut }, outsideLinks, destination }: PullResult): void {
+  if (modesLeftOut > 0)
+    reporter.note(
+      `${plural(modesLeftOut, 'file or folder', 'files and folders')} without set-user-id, set-group-id and sticky bits and permission for everybody to write, as a push from here stores them then: --special-modes restores modes as they are`,
+    )
+  if (outsideLinks > 0)
+    reporter.note(`${plural(outsideLinks, 'symlink')} of the version ${outsideLinks === 1 ? 'points' : 'point'} outside ${destination}`)
 }
 
 /** Whether files of the source are missing in a version, because they could not be read when it was pushed. */
@@ -123,6 +137,8 @@ function receiptToJson(snapshot: StoredSnapshot, result: PullResult, dryRun: boo
     resumedBytes,
     unchanged,
     deleted,
+    modesLeftOut: plan.modesLeftOut,
+    outsideLinks: result.outsideLinks,
     synced: isSynced(result),
     damaged: damaged.map(({ path, why }) => ({ path: path.toWellFormed(), why })),
     unnameable: plan.unnameable.map(({ path, why }) => ({ path: path.toWellFormed(), why })),

@@ -1,16 +1,19 @@
-import { constants } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { constants, type Stats } from 'node:fs'
 import { dirname } from 'node:path'
 import { sameFingerprint } from '../../local/fingerprint.ts'
-import { lookAt, type LocalItem } from '../../local/look-at.ts'
+import { isSame, replaced, type HeldFolders } from '../../local/held-folders.ts'
+import type { LocalItem } from '../../local/look-at.ts'
 import { partName } from '../../local/part-names.ts'
 import { utimesSeconds } from '../../local/times.ts'
 import { AppError, errnoOf, isAppError, messageOf } from '../../util/errors.ts'
-import { realFileSystem, syncFile, type FileSystem } from '../../util/file-system.ts'
-import { fsPath } from '../../util/paths.ts'
+import { closeQuietly, syncFile, type FileSystem } from '../../util/file-system.ts'
+import { howStrangersReach } from '../../util/small-file.ts'
 import { matchingChunks } from './compare-file.ts'
 import type { PlannedFile } from './plan.ts'
 
-const MAX_OPEN_FILES = 128
+/** With the folders that are held open, fewer than 128. */
+const MAX_OPEN_FILES = 112
 const ZEROS = Buffer.alloc(64 * 1024)
 
 /** Turns a system error of the destination into an error that a person can act on. */
@@ -41,9 +44,16 @@ const CURES: Readonly<Record<string, string>> = {
  */
 export type PlaceResult = 'placed' | 'changed-meanwhile'
 
+/** Which file a part file is, while it is not complete. */
+interface Part {
+  path: string
+  dev: number
+  ino: number
+}
+
 interface Writing {
   file: PlannedFile
-  partPath: string
+  part: Part
   fd: number
   /** True if the part file is new: where nothing was written, it is a hole. */
   fresh: boolean
@@ -58,43 +68,49 @@ export class FileWriter {
   /** False once the medium could not sync a file. */
   isSynced = true
   private readonly open = new Map<number, Writing>()
-  /** Files that have a part file. */
-  private readonly begun = new Set<number>()
+  /** Of the files that have one. */
+  private readonly parts = new Map<number, Part>()
   private readonly resumed = new Set<number>()
   private readonly files: readonly PlannedFile[]
   private readonly force: boolean
+  private readonly folders: HeldFolders
   private readonly fileSystem: FileSystem
 
-  constructor(files: readonly PlannedFile[], force: boolean, fileSystem = realFileSystem) {
+  constructor(files: readonly PlannedFile[], force: boolean, folders: HeldFolders) {
     this.files = files
     this.force = force
-    this.fileSystem = fileSystem
+    this.folders = folders
+    this.fileSystem = folders.fileSystem
   }
 
-  private partPath(file: PlannedFile): string {
-    return `${dirname(file.localPath)}/${partName(file.entry.path, file.entry.chunks)}`
+  private partPath({ entry, localPath }: PlannedFile): string {
+    return `${dirname(localPath)}/${partName(entry.path, entry.chunks)}`
   }
 
   private remove(partPath: string): void {
-    this.fileSystem.rmSync(fsPath(partPath), { force: true })
+    this.folders.at(partPath, path => this.fileSystem.rmSync(path, { force: true }))
   }
 
   /**
-   * Whether an interrupted pull has written each chunk of a file. Undefined if there is no part file that can be read.
+   * Whether an interrupted pull has written each chunk of a file. Undefined if there is no part file that can be read,
+   * or if another user can change it: who has it open could still do so when it has its name.
    */
   async resume(number: number, lengthOf: (chunk: number) => number, signal?: AbortSignal): Promise<boolean[] | undefined> {
     const file = this.files[number]!
-    const partPath = this.partPath(file)
+    const path = this.partPath(file)
+    let fd: number | undefined
     try {
-      const item = lookAt(partPath, this.fileSystem)
-      // if its mode was set already, which comes last, it is made anew: we may have no permission to open it
-      if (item.type !== 'file' || item.fingerprint.size !== file.entry.size || (item.mode & 0o600) !== 0o600) return undefined
-      const matches = await matchingChunks(partPath, file.entry, lengthOf, signal)
-      this.begun.add(number)
+      fd = this.folders.open(path, constants.O_RDWR)
+      const stats = this.fileSystem.fstatSync(fd)
+      if (!isOwnPart(stats) || stats.size !== file.entry.size) return undefined
+      const matches = await matchingChunks(fd, file.entry, lengthOf, signal)
+      this.parts.set(number, { path, dev: stats.dev, ino: stats.ino })
       this.resumed.add(number)
       return matches
     } catch {
       return undefined
+    } finally {
+      if (fd !== undefined) closeQuietly(fd, this.fileSystem)
     }
   }
 
@@ -117,29 +133,52 @@ export class FileWriter {
       return known
     }
     const file = this.files[number]!
-    const partPath = this.partPath(file)
     try {
       if (this.open.size >= MAX_OPEN_FILES) this.closeOldest()
-      if (!this.begun.has(number)) this.remove(partPath)
-      const create = this.begun.has(number) ? 0 : constants.O_CREAT | constants.O_EXCL
-      const fd = this.openFile(partPath, constants.O_RDWR | create | (constants.O_NOFOLLOW ?? 0))
-      const writing = { file, partPath, fd, fresh: !this.resumed.has(number) }
+      const begun = this.parts.get(number)
+      const { fd, part } = begun ? this.openAgain(begun) : this.openNew(number, file)
+      const writing = { file, part, fd, fresh: !this.resumed.has(number) }
       this.open.set(number, writing)
-      if (!this.begun.has(number)) {
-        this.begun.add(number)
-        this.fileSystem.ftruncateSync(fd, file.entry.size)
-      }
+      if (!begun) this.fileSystem.ftruncateSync(fd, file.entry.size)
       return writing
     } catch (error) {
       throw writeError(error, file.localPath)
     }
   }
 
+  private openNew(number: number, file: PlannedFile): { fd: number; part: Part } {
+    let path = this.partPath(file)
+    try {
+      this.remove(path)
+    } catch (error) {
+      // in a folder such as /tmp, what another user has put there stays
+      if (!this.folders.isShared(dirname(path))) throw error
+      path = `${dirname(path)}/${partName(file.entry.path, randomBytes(16))}`
+    }
+    const fd = this.openFile(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL)
+    const { dev, ino } = this.fileSystem.fstatSync(fd)
+    const part = { path, dev, ino }
+    this.parts.set(number, part)
+    return { fd, part }
+  }
+
+  private openAgain(part: Part): { fd: number; part: Part } {
+    const fd = this.openFile(part.path, constants.O_RDWR)
+    if (this.isThat(part, () => this.fileSystem.fstatSync(fd))) return { fd, part }
+    closeQuietly(fd, this.fileSystem)
+    throw replaced(part.path)
+  }
+
+  /** Where nobody else can exchange a file, this costs no look, and inodes may change, as they do on network drives. */
+  private isThat(part: Part, look: () => Stats): boolean {
+    return !this.folders.isShared(dirname(part.path)) || isSame(look(), part)
+  }
+
   /** Closes files if the system allows fewer than `MAX_OPEN_FILES`. */
   private openFile(path: string, flags: number): number {
     for (;;) {
       try {
-        return this.fileSystem.openSync(fsPath(path), flags, 0o600)
+        return this.folders.open(path, flags, 0o600)
       } catch (error) {
         if (errnoOf(error) !== 'EMFILE' || this.open.size === 0) throw error
         this.closeOldest()
@@ -155,19 +194,26 @@ export class FileWriter {
 
   /** Call it when all chunks are written. Sets mode and time, syncs the part file, and renames it. */
   async place(number: number): Promise<PlaceResult> {
-    const { file, partPath, fd } = this.openFor(number)
+    const { file, part, fd } = this.openFor(number)
     this.open.delete(number)
     const { entry, localPath, item } = file
     try {
-      await this.complete(fd, entry, partPath)
-      const isPlaced = this.force || isStill(localPath, item, this.fileSystem)
-      if (isPlaced) this.fileSystem.renameSync(fsPath(partPath), fsPath(localPath))
-      else this.remove(partPath)
-      this.begun.delete(number)
+      await this.complete(fd, entry, part.path)
+      const isPlaced = this.force || isStill(localPath, item, this.folders)
+      if (isPlaced) this.rename(part, localPath)
+      else this.remove(part.path)
+      this.parts.delete(number)
       return isPlaced ? 'placed' : 'changed-meanwhile'
     } catch (error) {
       throw writeError(error, localPath)
     }
+  }
+
+  private rename(part: Part, localPath: string): void {
+    this.folders.at(part.path, from => {
+      if (!this.isThat(part, () => this.fileSystem.lstatSync(from))) throw replaced(part.path)
+      this.folders.at(localPath, to => this.fileSystem.renameSync(from, to))
+    })
   }
 
   private async complete(fd: number, { mode, mtime }: PlannedFile['entry'], partPath: string): Promise<void> {
@@ -199,18 +245,19 @@ export class FileWriter {
     const writing = this.open.get(number)
     this.open.delete(number)
     if (writing) closeQuietly(writing.fd, this.fileSystem)
-    if (!this.begun.delete(number)) return
-    const file = this.files[number]!
+    const part = this.parts.get(number)
+    this.parts.delete(number)
+    if (!part) return
     try {
-      this.remove(this.partPath(file))
+      this.remove(part.path)
     } catch (error) {
-      throw writeError(error, file.localPath)
+      throw writeError(error, this.files[number]!.localPath)
     }
   }
 
   /** Removes all part files, on a full disk. */
   abandonAll(): void {
-    for (const number of this.begun) {
+    for (const number of this.parts.keys()) {
       try {
         this.abandon(number)
       } catch {
@@ -225,21 +272,20 @@ export class FileWriter {
   }
 }
 
-/** For a file or folder whose content does not count any more, is synced, or will be opened again. */
-export function closeQuietly(fd: number, fileSystem: FileSystem): void {
-  try {
-    fileSystem.closeSync(fd)
-  } catch {
-    // it is closed all the same
-  }
-}
-
 /** True if the item at a path is still as the plan saw it. A folder that was to be cleared counts as gone. */
-export function isStill(localPath: string, item: LocalItem, fileSystem = realFileSystem): boolean {
-  const now = lookAt(localPath, fileSystem)
+export function isStill(localPath: string, item: LocalItem, folders: HeldFolders): boolean {
+  const now = folders.lookAt(localPath)
   if (now.type === 'absent') return true
   if (item.type === 'absent' || item.type === 'other' || item.type === 'directory') return false
   return now.type === item.type && sameFingerprint(now.fingerprint, item.fingerprint)
+}
+
+/**
+ * Whether a part file is this user's alone. If its mode was set already, which comes last, it is made anew: we may have
+ * no permission to open it.
+ */
+function isOwnPart(stats: Stats): boolean {
+  return stats.isFile() && stats.nlink === 1 && (stats.mode & 0o600) === 0o600 && howStrangersReach(stats) === undefined
 }
 
 function isZero(bytes: Uint8Array): boolean {

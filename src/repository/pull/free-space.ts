@@ -99,7 +99,7 @@ function statsOf(path: string): Stats | undefined {
 }
 
 /** Bytes of the holes that the files will have. A hole that is a single chunk may not be counted. */
-async function bytesOfHoles({ index, signal }: OpenRepository, files: readonly PlannedFile[]): Promise<number> {
+export async function bytesOfHoles({ index, signal }: OpenRepository, files: readonly PlannedFile[]): Promise<number> {
   const turns = new Breather()
   /** The id of so many zeros. */
   const zeros = new Map<number, Buffer>()

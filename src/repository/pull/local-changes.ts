@@ -1,28 +1,35 @@
 import type { Stats } from 'node:fs'
 import { dirname } from 'node:path'
-import { lookAt, type LocalItem } from '../../local/look-at.ts'
+import { replaced, type HeldFolders } from '../../local/held-folders.ts'
+import type { LocalItem } from '../../local/look-at.ts'
 import { sameTime, utimesSeconds } from '../../local/times.ts'
-import { AppError, errnoOf, messageOf } from '../../util/errors.ts'
-import { makeFolder, realFileSystem, syncFile, syncFolder, type FileSystem } from '../../util/file-system.ts'
+import { AppError, errnoOf, isAppError, messageOf } from '../../util/errors.ts'
+import { closeQuietly, makeFolder, OPEN_FOLDER, syncFile, syncFolder, type FileSystem } from '../../util/file-system.ts'
 import { fsPath } from '../../util/paths.ts'
 import { SideBySide } from '../../util/side-by-side.ts'
-import type { DirectoryEntry, SymlinkEntry } from '../format/manifest.ts'
-import { closeQuietly, isStill, writeError } from './file-writer.ts'
+import type { SymlinkEntry } from '../format/manifest.ts'
+import { isStill, writeError } from './file-writer.ts'
+import type { PullPlan } from './plan.ts'
 
 const SYNCED_AT_ONCE = 16
+
+type PlannedDirectory = PullPlan['directories'][number]
 
 /** Changes folders and symlinks of a destination, deletes what is in the way, and syncs the folders that it changed. */
 export class LocalChanges {
   /** False once the medium could not sync a folder. */
   isSynced = true
+  private readonly folders: HeldFolders
   private readonly fileSystem: FileSystem
   private readonly changed = new Set<string>()
 
-  constructor(fileSystem = realFileSystem) {
-    this.fileSystem = fileSystem
+  constructor(folders: HeldFolders) {
+    this.folders = folders
+    this.fileSystem = folders.fileSystem
   }
 
-  makeRoot(root: string): void {
+  makeRoot(): void {
+    const { root } = this.folders
     const stats = this.orWriteError(root, (): Stats | undefined => {
       for (const folder of makeFolder(root, { fileSystem: this.fileSystem })) this.changed.add(folder)
       return this.fileSystem.statSync(fsPath(root), { throwIfNoEntry: false })
@@ -34,29 +41,32 @@ export class LocalChanges {
   /** Makes a folder, and makes it writable while the pull runs. Its own mode is set last. */
   makeDirectory(localPath: string, exists: boolean, mode: number): void {
     this.orWriteError(localPath, () => {
-      if (!exists) this.fileSystem.mkdirSync(fsPath(localPath), { mode: mode | 0o700 })
-      else if ((this.modeOf(localPath) & 0o700) !== 0o700) this.fileSystem.chmodSync(fsPath(localPath), mode | 0o700)
+      if (exists) this.openUp(localPath, mode)
+      else this.folders.at(localPath, path => this.fileSystem.mkdirSync(path, { mode: mode | 0o700 }))
     })
     if (!exists) this.changed.add(dirname(localPath))
   }
 
-  private modeOf(localPath: string): number {
-    const item = lookAt(localPath, this.fileSystem)
-    return item.type === 'directory' ? item.mode : 0
+  private openUp(localPath: string, mode: number): void {
+    this.folders.pinned(localPath, (path, stats) => {
+      if (!stats.isDirectory()) throw replaced(localPath)
+      if ((stats.mode & 0o700) !== 0o700) this.fileSystem.chmodSync(path, mode | 0o700)
+    })
   }
 
   isStill(localPath: string, item: LocalItem): boolean {
-    return this.orWriteError(localPath, () => isStill(localPath, item, this.fileSystem))
+    return this.orWriteError(localPath, () => isStill(localPath, item, this.folders))
   }
 
   /** Deletes a file or symlink. False if there was none. */
   remove(localPath: string): boolean {
     try {
-      this.fileSystem.unlinkSync(fsPath(localPath))
+      this.folders.at(localPath, path => this.fileSystem.unlinkSync(path))
       this.changed.add(dirname(localPath))
       return true
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return false
+      if (isAppError(error)) throw error
       throw new AppError('io', `${localPath} can't be deleted: ${messageOf(error)}`, {
         hint: 'Check the permissions of its folder.',
         cause: error,
@@ -66,7 +76,7 @@ export class LocalChanges {
 
   removeIfEmpty(localPath: string): void {
     try {
-      this.fileSystem.rmdirSync(fsPath(localPath))
+      this.folders.at(localPath, path => this.fileSystem.rmdirSync(path))
       this.changed.add(dirname(localPath))
     } catch (error) {
       // not empty: it holds excluded files, files that may not be deleted, or files that were made meanwhile
@@ -76,41 +86,62 @@ export class LocalChanges {
 
   makeSymlink(localPath: string, { target, mtime }: SymlinkEntry): void {
     this.remove(localPath)
-    this.orWriteError(localPath, () => this.fileSystem.symlinkSync(fsPath(target), fsPath(localPath)))
+    this.orWriteError(localPath, () => this.folders.at(localPath, path => this.fileSystem.symlinkSync(fsPath(target), path)))
     this.changed.add(dirname(localPath))
     this.setLinkTime(localPath, mtime)
   }
 
   setLinkTime(localPath: string, mtime: bigint): void {
-    this.orWriteError(localPath, () => this.fileSystem.lutimesSync(fsPath(localPath), utimesSeconds(mtime), utimesSeconds(mtime)))
+    const time = utimesSeconds(mtime)
+    this.orWriteError(localPath, () => this.folders.at(localPath, path => this.fileSystem.lutimesSync(path, time, time)))
   }
 
-  setAttributes(localPath: string, mode: number, mtime: bigint): void {
-    this.orWriteError(localPath, () => {
-      this.fileSystem.chmodSync(fsPath(localPath), mode)
-      this.fileSystem.utimesSync(fsPath(localPath), utimesSeconds(mtime), utimesSeconds(mtime))
+  /** False if something else than this file is there, whose mode and time then stay as they are. */
+  setFileAttributes(localPath: string, item: LocalItem, mode: number, mtime: bigint): boolean {
+    return this.orWriteError(localPath, () => {
+      // the file itself is open while it is compared, so that no other can take its place
+      return this.folders.pinned(localPath, (path, stats) => {
+        if (item.type !== 'file' || !stats.isFile() || stats.ino !== Number(item.fingerprint.inode)) return false
+        this.setAttributes(path, mode, mtime)
+        return true
+      })
     })
+  }
+
+  private setFolderAttributes({ entry, localPath }: PlannedDirectory): void {
+    this.orWriteError(localPath, () =>
+      this.folders.pinned(localPath, (path, stats) => {
+        if (!stats.isDirectory()) throw replaced(localPath)
+        this.setAttributes(path, entry.mode, entry.mtime)
+      }),
+    )
+  }
+
+  private setAttributes(path: string | Buffer, mode: number, mtime: bigint): void {
+    this.fileSystem.chmodSync(path, mode)
+    this.fileSystem.utimesSync(path, utimesSeconds(mtime), utimesSeconds(mtime))
   }
 
   /**
    * Sets modes and times of folders, the deepest first, because the mode of a folder may deny access to what is below
    * it. Syncs these folders and all others that were changed.
    */
-  async finish(directories: readonly { entry: DirectoryEntry; localPath: string }[]): Promise<void> {
+  async finish(directories: readonly PlannedDirectory[]): Promise<void> {
     const syncs = new SideBySide(SYNCED_AT_ONCE)
     try {
-      for (const { entry, localPath } of directories.toReversed()) {
-        const item = this.orWriteError(localPath, () => lookAt(localPath, this.fileSystem))
-        if (item.type !== 'directory') continue
+      for (const directory of directories.toReversed()) {
+        const { entry, localPath } = directory
+        const item = this.orWriteError(localPath, () => this.folders.lookAt(localPath))
+        if (item.type === 'absent') continue
+        if (item.type !== 'directory') throw replaced(localPath)
         const isRight = item.mode === entry.mode && sameTime(entry.mtime, item.fingerprint)
         // an interrupted pull did not set the attributes of the folders that it had changed
         if (isRight && !this.changed.has(localPath)) continue
         this.changed.delete(localPath)
         // opened before its mode is set, which may deny it
         const fd = this.openFolder(localPath)
-        if (fd !== undefined)
-          await syncs.start(() => this.syncOpen(localPath, fd, () => this.setAttributes(localPath, entry.mode, entry.mtime)))
-        else this.setAttributes(localPath, entry.mode, entry.mtime)
+        if (fd !== undefined) await syncs.start(() => this.syncOpen(fd, directory))
+        else this.setFolderAttributes(directory)
       }
       for (const folder of this.changed) await syncs.start(() => this.sync(folder))
     } finally {
@@ -122,7 +153,7 @@ export class LocalChanges {
   /** Undefined if the system does not allow it: then the folder can't be synced. */
   private openFolder(localPath: string): number | undefined {
     try {
-      return this.fileSystem.openSync(fsPath(localPath), 'r')
+      return this.folders.open(localPath, OPEN_FOLDER)
     } catch (error) {
       if (!['EACCES', 'EPERM', 'EISDIR'].includes(errnoOf(error) ?? '')) throw writeError(error, localPath)
       this.isSynced = false
@@ -130,12 +161,12 @@ export class LocalChanges {
     }
   }
 
-  private async syncOpen(localPath: string, fd: number, setAttributes: () => void): Promise<void> {
+  private async syncOpen(fd: number, directory: PlannedDirectory): Promise<void> {
     try {
-      setAttributes()
+      this.setFolderAttributes(directory)
       if (!(await syncFile(fd, this.fileSystem))) this.isSynced = false
     } catch (error) {
-      throw writeError(error, localPath)
+      throw writeError(error, directory.localPath)
     } finally {
       closeQuietly(fd, this.fileSystem)
     }

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs'
+import { closeSync, constants, openSync, readdirSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { Chunker } from '../../chunking/chunker.ts'
 import { pathFilter } from '../../local/ignore-rules.ts'
@@ -6,9 +6,10 @@ import { ABSENT, lookAt, type LocalItem } from '../../local/look-at.ts'
 import { isPartName, partName } from '../../local/part-names.ts'
 import type { OwnFiles } from '../../local/own-files.ts'
 import { LocalNames } from '../../local/platform-names.ts'
+import { restoredMode } from '../../local/restored-mode.ts'
 import { sameTime } from '../../local/times.ts'
 import { walk } from '../../local/walk.ts'
-import { AppError, throwIfAborted } from '../../util/errors.ts'
+import { throwIfAborted } from '../../util/errors.ts'
 import { Breather } from '../../util/event-loop.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
 import { decodeFileName, fsPath } from '../../util/paths.ts'
@@ -21,7 +22,7 @@ import { readManifest } from '../read/read-manifest.ts'
 import type { StatCache } from '../source/stat-cache.ts'
 import { matchingChunks } from './compare-file.ts'
 import { baseOf, covers, type SelectedEntry } from './selection.ts'
-import { findUnsavedFiles, type UnsavedFile } from './unsaved-files.ts'
+import { findUnprovenFiles, findUnsavedFiles, replacesUnproven, wouldOverwrite, type UnsavedFile } from './unsaved-files.ts'
 
 export interface PlannedFile {
   entry: FileEntry
@@ -59,13 +60,15 @@ export interface PullPlan {
   files: PlannedFile[]
   symlinks: { entry: SymlinkEntry; localPath: string; item: LocalItem }[]
   /** Entries with the right content and a wrong mode or time. */
-  touch: { entry: FileEntry | SymlinkEntry; localPath: string }[]
+  touch: { entry: FileEntry | SymlinkEntry; localPath: string; item: LocalItem }[]
   /** Files and symlinks to delete: they are in the way of an entry, or extra under --delete. */
   remove: UnsavedFile[]
   /** Folders to delete when they are empty, deepest first. */
   removeDirectories: string[]
   /** Number of entries that are right already. */
   unchanged: number
+  /** Number of files and folders that get their mode without the bits that `restoredMode` leaves out. */
+  modesLeftOut: number
   damaged: DamagedFile[]
   /** Entries whose names this platform can't hold. */
   unnameable: DamagedFile[]
@@ -83,6 +86,10 @@ export interface PullPlanRequest {
   exclude: readonly string[]
   delete: boolean
   force: boolean
+  /** Restores modes as they are, also bits that let other users act as this one. */
+  specialModes?: boolean | undefined
+  /** Whether a local file at the place of an entry is replaced or deleted only if this machine has pushed it. */
+  needsProof?: ((path: string) => boolean) | undefined
   /** What is never deleted. */
   skip: OwnFiles | undefined
   cache: StatCache | undefined
@@ -103,18 +110,12 @@ export async function planPull(repository: OpenRepository, request: PullPlanRequ
   const { plan, endangered } = planner
   plan.removeDirectories.sort((a, b) => b.length - a.length)
   if (!request.force) {
+    const unproven = findUnprovenFiles(endangered, request)
+    if (unproven.length > 0) throw replacesUnproven(unproven.map(({ localPath }) => localPath))
     const unknown = await findUnsavedFiles(repository, request.snapshot.name, endangered, request.chunker)
     if (unknown.length > 0) throw wouldOverwrite(unknown.map(({ localPath }) => localPath))
   }
   return plan
-}
-
-export function wouldOverwrite(paths: readonly string[]): AppError {
-  const count = paths.length === 1 ? '1 local file holds' : `${paths.length} local files hold`
-  return new AppError('would-overwrite', `${count} content that is in no version of the repository, and would be overwritten or deleted.`, {
-    hint: 'Push or move them first, or lose them with --force.',
-    list: paths,
-  })
 }
 
 class Planner {
@@ -126,6 +127,7 @@ class Planner {
     remove: [],
     removeDirectories: [],
     unchanged: 0,
+    modesLeftOut: 0,
     damaged: [],
     unnameable: [],
   }
@@ -196,13 +198,22 @@ class Planner {
   private addDirectory(entry: DirectoryEntry, localPath: string, item: LocalItem): void {
     if (item.type === 'directory') this.real.add(entry.path)
     else if (item.type !== 'absent') this.endanger({ path: entry.path, localPath, item }, true)
-    this.plan.directories.push({ entry, localPath, item })
+    this.plan.directories.push({ entry: this.restored(entry, item), localPath, item })
+  }
+
+  /** The entry with the mode that it gets. What has its own mode already keeps it. */
+  private restored<T extends FileEntry | DirectoryEntry>(entry: T, item: LocalItem): T {
+    const mode = this.request.specialModes === true ? entry.mode : restoredMode(entry.mode)
+    const now = 'mode' in item ? item.mode : undefined
+    if (mode === entry.mode || now === entry.mode) return entry
+    if (now !== mode) this.plan.modesLeftOut++
+    return { ...entry, mode }
   }
 
   private addSymlink(entry: SymlinkEntry, localPath: string, item: LocalItem): void {
     if (item.type === 'symlink' && item.target === entry.target) {
       if (sameTime(entry.mtime, item.fingerprint)) this.plan.unchanged++
-      else this.plan.touch.push({ entry, localPath })
+      else this.plan.touch.push({ entry, localPath, item })
     } else {
       if (item.type !== 'absent' && item.type !== 'directory') this.endanger({ path: entry.path, localPath, item }, false)
       this.plan.symlinks.push({ entry, localPath, item })
@@ -216,12 +227,13 @@ class Planner {
       return
     }
     if (item.type === 'file' && (await this.isRight(entry, localPath, item))) {
-      if (item.mode === entry.mode && sameTime(entry.mtime, item.fingerprint)) this.plan.unchanged++
-      else this.plan.touch.push({ entry, localPath })
+      const restored = this.restored(entry, item)
+      if (item.mode === restored.mode && sameTime(entry.mtime, item.fingerprint)) this.plan.unchanged++
+      else this.plan.touch.push({ entry: restored, localPath, item })
       return
     }
     if (item.type !== 'absent' && item.type !== 'directory') this.endanger({ path: entry.path, localPath, item }, false)
-    this.plan.files.push(new FileToWrite(entry, item, this.request.localPathOf))
+    this.plan.files.push(new FileToWrite(this.restored(entry, ABSENT), item, this.request.localPathOf))
   }
 
   /** Why a file can't be restored, by the chunk index; undefined if it may be. */
@@ -242,11 +254,15 @@ class Planner {
     const cached = this.request.cache?.lookup(entry.path, item.fingerprint)
     if (cached) return cached.equals(entry.chunks)
     const { index, signal } = this.repository
+    let fd: number | undefined
     try {
-      const matches = await matchingChunks(localPath, entry, chunk => index.length(index.find(entry.chunks, chunk * HASH_BYTES)), signal)
+      fd = openSync(fsPath(localPath), constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0))
+      const matches = await matchingChunks(fd, entry, chunk => index.length(index.find(entry.chunks, chunk * HASH_BYTES)), signal)
       return matches.every(Boolean)
     } catch {
       return false // a file that can't be read is not right; `findUnsavedFiles` decides whether it may be replaced
+    } finally {
+      if (fd !== undefined) closeSync(fd)
     }
   }
 

@@ -3,24 +3,25 @@
  * whole. It never overwrites content that no version holds, unless it is asked to.
  */
 
-import { existsSync, statSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { Chunker } from '../../chunking/chunker.ts'
-import { lookAt } from '../../local/look-at.ts'
+import { HeldFolders } from '../../local/held-folders.ts'
+import { leadsOutside } from '../../local/leads-outside.ts'
 import type { OwnFiles } from '../../local/own-files.ts'
-import { realPathOf } from '../../local/real-path.ts'
 import { SmallObjectStorage } from '../../storage/small-objects.ts'
-import { AppError, errnoOf, isAppError, throwIfAborted } from '../../util/errors.ts'
+import { isAppError, throwIfAborted } from '../../util/errors.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import type { StatCache } from '../source/stat-cache.ts'
 import { forgottenMeanwhile, isStillThere } from '../versions/forgotten-meanwhile.ts'
-import { writeError } from './file-writer.ts'
-import { LocalChanges } from './local-changes.ts'
-import { planPull, wouldOverwrite, type DamagedFile, type PullPlan } from './plan.ts'
-import { restoreFiles } from './restore.ts'
 import { findLackOfSpace } from './free-space.ts'
+import { findSuspectGrowth } from './growth.ts'
+import { LocalChanges } from './local-changes.ts'
+import { placeOf, type Place } from './place.ts'
+import { planPull, type DamagedFile, type PullPlan } from './plan.ts'
+import { restoreFiles } from './restore.ts'
 import { baseOf, type SelectedEntry } from './selection.ts'
+import { wouldOverwrite } from './unsaved-files.ts'
 
 /** Packs up to this size (bytes) are read whole. */
 const WHOLE_PACK_BYTES = 8 * 1024 * 1024
@@ -35,6 +36,9 @@ export interface PullRequest {
   exclude: readonly string[]
   delete: boolean
   force: boolean
+  specialModes?: boolean | undefined
+  /** Restores also what grows to more than a hundred times its stored size. */
+  allowGrowth?: boolean | undefined
   dryRun: boolean
   /** What is never deleted, and no destination. */
   skip: OwnFiles | undefined
@@ -52,6 +56,8 @@ export interface PullResult {
   unchanged: number
   deleted: number
   damaged: DamagedFile[]
+  /** Symlinks to make that point out of the destination. */
+  outsideLinks: number
   /** Whether all that was written is synced to the disk. False if the medium can't do that, and in a dry run. */
   isSynced: boolean
 }
@@ -76,7 +82,7 @@ export async function pull(context: RepositoryContext, opened: OpenRepository, r
 async function restore(context: RepositoryContext, opened: OpenRepository, request: PullRequest): Promise<PullResult> {
   const { snapshot, selected } = request
   const repository = selected || request.only.length + request.exclude.length > 0 ? opened : withWholePacks(opened)
-  const place = destinationOf(snapshot, selected, request.destination)
+  const place = await placeOf(repository, snapshot, selected, request.destination)
   request.skip?.refuse(place.folder)
   // the cache has the paths of a whole version, and the paths of a selected entry differ
   const cache = selected ? undefined : await request.openCache(place.file ?? place.folder)
@@ -91,15 +97,19 @@ async function restore(context: RepositoryContext, opened: OpenRepository, reque
     exclude: request.exclude,
     delete: request.delete,
     force: request.force,
+    specialModes: request.specialModes,
+    needsProof: path => (place.file === undefined ? place.isLivedIn && isHidden(path.slice(above)) : !place.isNamed),
     skip: request.skip,
     cache,
     platform: process.platform,
     chunker: new Chunker(),
     reporter: context.reporter,
   })
-  const lack = await findLackOfSpace(repository, plan, context.reporter)
-  if (lack && !request.dryRun) throw lack
-  if (lack) context.reporter.warn(lack.message)
+  const growth = request.allowGrowth === true ? undefined : await findSuspectGrowth(repository, plan.files)
+  for (const refusal of [await findLackOfSpace(repository, plan, context.reporter), growth]) {
+    if (refusal && !request.dryRun) throw refusal
+    if (refusal) context.reporter.warn(refusal.message)
+  }
   const result: PullResult = {
     destination: place.file ?? place.folder,
     plan,
@@ -109,11 +119,14 @@ async function restore(context: RepositoryContext, opened: OpenRepository, reque
     unchanged: plan.unchanged,
     deleted: 0,
     damaged: plan.damaged,
+    outsideLinks: plan.symlinks.filter(({ entry }) => leadsOutside(entry.path.slice(above).split('/'), entry.target)).length,
     isSynced: false,
   }
   if (!request.dryRun) await carryOut(context, repository, place, plan, request.force, result)
   return result
 }
+
+const isHidden = (path: string): boolean => path.split('/').some(part => part.startsWith('.'))
 
 /** For a pull of a whole version: reads small packs whole, because they hold chunks of the manifest and of files. */
 function withWholePacks(repository: OpenRepository): OpenRepository {
@@ -127,50 +140,6 @@ function withWholePacks(repository: OpenRepository): OpenRepository {
   return { ...repository, storage }
 }
 
-/** The destination of a snapshot: a folder, or for a single file the path `file` in that folder. */
-interface Place {
-  folder: string
-  file: string | undefined
-}
-
-function destinationOf({ source, name }: StoredSnapshot, selected: SelectedEntry | undefined, destination: string | undefined): Place {
-  if ((selected ?? source).type === 'directory')
-    return { folder: realDestination(resolve(destination ?? (selected ? basename(selected.path) : name))), file: undefined }
-  const path = resolve(destination ?? '.')
-  const isFolder = destination === undefined || /[/\\]$/.test(destination) || (existsSync(path) && statSync(path).isDirectory())
-  if (isFolder) return { folder: realDestination(path), file: undefined }
-  const folder = realDestination(dirname(path))
-  return { folder, file: join(folder, basename(path)) }
-}
-
-/**
- * Resolves the destination, which may be a symlink itself. Below it, no symlink is followed. Throws `io` if something
- * else than a folder is there, or where a folder above it would be.
- */
-function realDestination(path: string): string {
-  let real: string
-  try {
-    real = realPathOf(path)
-  } catch (error) {
-    if (errnoOf(error) === 'ELOOP') throw noDestination(`${path} is, or leads through, a symlink that leads back to itself.`, error)
-    throw writeError(error, path)
-  }
-  requireFolder(real)
-  return real
-}
-
-function requireFolder(path: string): void {
-  const item = lookAt(path)
-  if (item.type === 'file') throw noDestination(`${path} is a file, not a folder.`)
-  if (item.type === 'symlink') throw noDestination(`${path} is a symlink to ${item.target}, which does not exist.`)
-  if (item.type === 'other') throw noDestination(`${path} is a pipe, a socket or a device, not a folder.`)
-  if (item.type === 'absent' && dirname(path) !== path) requireFolder(dirname(path))
-}
-
-function noDestination(message: string, cause?: unknown): AppError {
-  return new AppError('io', message, { hint: 'Name another destination, or move that away.', cause })
-}
-
 async function carryOut(
   context: RepositoryContext,
   repository: OpenRepository,
@@ -179,10 +148,25 @@ async function carryOut(
   force: boolean,
   result: PullResult,
 ): Promise<void> {
-  const { reporter, signal, fileSystem } = context
-  const local = new LocalChanges(fileSystem)
+  const folders = new HeldFolders(place.folder, context.fileSystem)
+  try {
+    await change(context, repository, folders, plan, force, result)
+  } finally {
+    folders.close()
+  }
+}
+
+async function change(
+  { reporter, signal }: RepositoryContext,
+  repository: OpenRepository,
+  folders: HeldFolders,
+  plan: PullPlan,
+  force: boolean,
+  result: PullResult,
+): Promise<void> {
+  const local = new LocalChanges(folders)
   const changed: string[] = []
-  local.makeRoot(place.folder)
+  local.makeRoot()
   for (const { localPath, item } of plan.remove) {
     if (!force && !local.isStill(localPath, item)) changed.push(localPath)
     else if (local.remove(localPath)) result.deleted++
@@ -192,7 +176,7 @@ async function carryOut(
   throwIfAborted(signal)
   const restored = await restoreFiles(repository, plan.files, {
     force,
-    fileSystem,
+    folders,
     onProgress: done => reporter.progress({ phase: 'restoring', ...done }),
   })
   changed.push(...restored.changedMeanwhile)
@@ -207,9 +191,9 @@ async function carryOut(
       result.written++
     }
   }
-  for (const { entry, localPath } of plan.touch) {
+  for (const { entry, localPath, item } of plan.touch) {
     if (entry.type === 'symlink') local.setLinkTime(localPath, entry.mtime)
-    else local.setAttributes(localPath, entry.mode, entry.mtime)
+    else if (!local.setFileAttributes(localPath, item, entry.mode, entry.mtime)) changed.push(localPath)
   }
   await local.finish(plan.directories)
   result.isSynced = restored.isSynced && local.isSynced

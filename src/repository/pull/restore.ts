@@ -1,6 +1,6 @@
+import type { HeldFolders } from '../../local/held-folders.ts'
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { Breather } from '../../util/event-loop.ts'
-import type { FileSystem } from '../../util/file-system.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
 import { SideBySide } from '../../util/side-by-side.ts'
 import { idCount } from '../format/chunk-ids.ts'
@@ -11,7 +11,7 @@ import type { DamagedFile, PlannedFile } from './plan.ts'
 
 export interface RestoreOptions {
   force: boolean
-  fileSystem?: FileSystem | undefined
+  folders: HeldFolders
   onProgress: (done: { doneBytes: number; totalBytes: number; doneFiles: number; totalFiles: number }) => void
 }
 
@@ -127,7 +127,7 @@ class Restore {
     this.repository = repository
     this.files = files
     this.options = options
-    this.writer = new FileWriter(files, options.force, options.fileSystem)
+    this.writer = new FileWriter(files, options.force, options.folders)
     this.missing = new Uint32Array(files.length)
     this.totalBytes = files.reduce((sum, { entry }) => sum + entry.size, 0)
   }

@@ -1,11 +1,12 @@
 import type { Chunker } from '../../chunking/chunker.ts'
 import type { Fingerprint } from '../../local/fingerprint.ts'
 import type { LocalItem } from '../../local/look-at.ts'
-import { errnoOf, isAppError } from '../../util/errors.ts'
+import { AppError, errnoOf, isAppError } from '../../util/errors.ts'
 import type { Entry } from '../format/manifest.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { readManifest } from '../read/read-manifest.ts'
 import { FileChangedError, readFileChunks } from '../source/file-reader.ts'
+import type { StatCache } from '../source/stat-cache.ts'
 import { readSnapshots } from '../versions/versions.ts'
 
 /** A local file or symlink that a pull would overwrite or delete. */
@@ -86,4 +87,33 @@ async function storedChunks(
     ids.push(id)
   }
   return Buffer.concat(ids)
+}
+
+export function wouldOverwrite(paths: readonly string[]): AppError {
+  const count = paths.length === 1 ? '1 local file holds' : `${paths.length} local files hold`
+  return new AppError('would-overwrite', `${count} content that is in no version of the repository, and would be overwritten or deleted.`, {
+    hint: 'Push or move them first, or lose them with --force.',
+    list: paths,
+  })
+}
+
+/** The items for which a version with their content is not enough, and that this machine has not pushed as they are. */
+export function findUnprovenFiles(
+  endangered: readonly UnsavedFile[],
+  { needsProof, cache }: { needsProof?: ((path: string) => boolean) | undefined; cache: StatCache | undefined },
+): UnsavedFile[] {
+  const isPushed = ({ path, item }: UnsavedFile): boolean => item.type === 'file' && cache?.lookup(path, item.fingerprint) !== undefined
+  return needsProof ? endangered.filter(file => needsProof(file.path) && !isPushed(file)) : []
+}
+
+export function replacesUnproven(paths: readonly string[]): AppError {
+  const count = paths.length === 1 ? '1 local file' : `${paths.length} local files`
+  return new AppError(
+    'would-overwrite',
+    `${count} would be overwritten or deleted that the command does not name, and that this machine has not pushed from there as it is now.`,
+    {
+      hint: 'Name the file as the destination, pull into another folder, leave it out with --exclude, or lose it with --force.',
+      list: paths,
+    },
+  )
 }

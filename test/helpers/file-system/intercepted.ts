@@ -1,7 +1,10 @@
 import type { FileHandle } from 'node:fs/promises'
 import { realFileSystem, type FileSystem } from '../../../src/util/file-system.ts'
 
-/** A call of the file system. `path`: that of an open file if the call takes a descriptor. */
+/**
+ * A call of the file system. `path`: that of an open file if the call takes a descriptor. Paths through /proc/self/fd
+ * are given as those of what is open.
+ */
 export interface Call {
   /** Without `Sync`: `open`, `write`, `fsync`, ... */
   name: string
@@ -19,6 +22,7 @@ export interface Interceptor {
 }
 
 const TAKES_DESCRIPTOR = new Set(['close', 'fchmod', 'fstat', 'fsync', 'ftruncate', 'futimes', 'write'])
+const TAKES_TWO_PATHS = new Set(['rename', 'symlink'])
 const HANDLE_CALLS: Readonly<Record<string, string>> = {
   close: 'close',
   read: 'read',
@@ -36,10 +40,12 @@ export function intercepted({ before, after, skipsSyncs = false }: Interceptor):
   const paths = new Map<unknown, string>()
   const real = realFileSystem as unknown as Record<string, Function>
   const files = realFileSystem.promises as unknown as Record<string, Function>
+  const plainPath = (path: unknown): string =>
+    String(path).replace(/^\/proc\/self\/fd\/(\d+)/, (held, fd: string) => paths.get(Number(fd)) ?? held)
   const callOf = (name: string, args: readonly unknown[]): Call => ({
     name,
-    path: TAKES_DESCRIPTOR.has(name) ? paths.get(args[0])! : String(args[0]),
-    args,
+    path: TAKES_DESCRIPTOR.has(name) ? paths.get(args[0])! : plainPath(args[0]),
+    args: TAKES_TWO_PATHS.has(name) ? [args[0], plainPath(args[1])] : args,
   })
 
   const sync = (name: string): Function => {

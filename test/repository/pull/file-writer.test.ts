@@ -16,6 +16,7 @@ import {
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { HeldFolders } from '../../../src/local/held-folders.ts'
 import { lookAt, type LocalItem } from '../../../src/local/look-at.ts'
 import { partName } from '../../../src/local/part-names.ts'
 import { utimesSeconds, sameTime, wholeMicroseconds } from '../../../src/local/times.ts'
@@ -77,7 +78,7 @@ describe('writing files', () => {
     withFolder(async folder => {
       const chunks = chunksOf(5)
       const file = planned(folder, 'file', chunks, { mode: 0o751 })
-      const writer = new FileWriter([file], false)
+      const writer = new FileWriter([file], false, new HeldFolders(folder))
       for (const i of [3, 0, 4, 2, 1]) {
         writer.write(0, i * CHUNK, chunks[i]!)
         expect(readdirSync(folder)).toEqual([partName(file.entry.path, file.entry.chunks)])
@@ -94,7 +95,7 @@ describe('writing files', () => {
 
   test('of no bytes at all', () =>
     withFolder(async folder => {
-      const writer = new FileWriter([planned(folder, 'empty', [], { mode: 0 })], false)
+      const writer = new FileWriter([planned(folder, 'empty', [], { mode: 0 })], false, new HeldFolders(folder))
       expect(await writer.place(0)).toBe('placed')
       expect(lookAt(join(folder, 'empty'))).toMatchObject({ mode: 0, fingerprint: { size: 0 } })
     }))
@@ -102,13 +103,15 @@ describe('writing files', () => {
   test('hundreds at once, with no more than 128 open', () =>
     withFolder(async folder => {
       const files = Array.from({ length: 300 }, (_, i) => planned(folder, `file-${i}`, [Buffer.of(i & 0xff), Buffer.of(1)]))
-      const writer = new FileWriter(files, false)
       const openBefore = readdirSync('/proc/self/fd').length
+      const folders = new HeldFolders(folder)
+      const writer = new FileWriter(files, false, folders)
       for (const offset of [1, 0]) for (let i = 0; i < files.length; i++) writer.write(i, offset, Buffer.of(offset === 1 ? 1 : i & 0xff))
       expect(readdirSync('/proc/self/fd').length - openBefore).toBeLessThanOrEqual(128)
       await Promise.all(files.map((_, i) => writer.place(i)))
       for (let i = 0; i < files.length; i++) expect([...readFileSync(join(folder, `file-${i}`))]).toEqual([i & 0xff, 1])
       writer.close()
+      folders.close()
       expect(readdirSync('/proc/self/fd').length).toBe(openBefore)
     }))
 
@@ -116,7 +119,7 @@ describe('writing files', () => {
     withFolder(async folder => {
       const zeros = Buffer.alloc(4_000_000)
       const file = planned(folder, 'sparse', [zeros, Buffer.from('end'), zeros])
-      const writer = new FileWriter([file], false)
+      const writer = new FileWriter([file], false, new HeldFolders(folder))
       writer.write(0, 0, zeros)
       writer.write(0, 4_000_000, Buffer.from('end'))
       writer.write(0, 4_000_003, zeros)
@@ -133,7 +136,7 @@ describe('writing files', () => {
       for (const force of [false, true]) {
         writeFileSync(join(folder, 'file'), 'old')
         const file = planned(folder, 'file', [Buffer.from('new')])
-        const writer = new FileWriter([file], force)
+        const writer = new FileWriter([file], force, new HeldFolders(folder))
         writer.write(0, 0, Buffer.from('new'))
         writeFileSync(join(folder, 'file'), 'somebody wrote this meanwhile')
         expect(await writer.place(0)).toBe(force ? 'placed' : 'changed-meanwhile')
@@ -147,7 +150,7 @@ describe('writing files', () => {
       const file = planned(folder, 'file', [Buffer.from('new')])
       writeFileSync(join(folder, 'precious'), 'precious')
       symlinkSync('precious', join(folder, partName(file.entry.path, file.entry.chunks)))
-      const writer = new FileWriter([file], false)
+      const writer = new FileWriter([file], false, new HeldFolders(folder))
       expect(await writer.resume(0, () => 3)).toBeUndefined()
       writer.write(0, 0, Buffer.from('new'))
       await writer.place(0)
@@ -157,7 +160,7 @@ describe('writing files', () => {
 
   test('gives up without a trace', () =>
     withFolder(async folder => {
-      const writer = new FileWriter([planned(folder, 'a', chunksOf(2)), planned(folder, 'b', chunksOf(2))], false)
+      const writer = new FileWriter([planned(folder, 'a', chunksOf(2)), planned(folder, 'b', chunksOf(2))], false, new HeldFolders(folder))
       writer.write(0, 0, chunksOf(1)[0]!)
       writer.abandon(0)
       writer.abandon(1)
@@ -167,7 +170,7 @@ describe('writing files', () => {
 
   test('tells where it can not write, and what to do', () =>
     withFolder(async folder => {
-      const writer = new FileWriter([planned(folder, 'none/file', [Buffer.from('x')])], false)
+      const writer = new FileWriter([planned(folder, 'none/file', [Buffer.from('x')])], false, new HeldFolders(folder))
       expect(() => writer.write(0, 0, Buffer.from('x'))).toThrow(
         expect.objectContaining({ code: 'io', message: expect.stringContaining('none/file') as string }) as Error,
       )
@@ -186,12 +189,12 @@ describe('going on after an interruption', () => {
   test('keeps the chunks that are right, and writes the others, zeros too', () =>
     withFolder(async folder => {
       const file = planned(folder, 'file', chunks)
-      const first = new FileWriter([file], false)
+      const first = new FileWriter([file], false, new HeldFolders(folder))
       first.write(0, 0, chunks[0]!)
       first.write(0, 2 * CHUNK, seededNoise(99, CHUNK))
       first.write(0, 3 * CHUNK, seededNoise(98, CHUNK))
       first.close()
-      const second = new FileWriter([file], false)
+      const second = new FileWriter([file], false, new HeldFolders(folder))
       expect(await second.resume(0, () => CHUNK)).toEqual([true, false, false, false, false])
       for (const i of [1, 2, 3, 4]) second.write(0, i * CHUNK, chunks[i]!)
       expect(await second.place(0)).toBe('placed')
@@ -207,7 +210,7 @@ describe('going on after an interruption', () => {
     withFolder(async folder => {
       const file = planned(folder, 'file', chunks)
       plant(join(folder, partName(file.entry.path, file.entry.chunks)))
-      const writer = new FileWriter([file], false)
+      const writer = new FileWriter([file], false, new HeldFolders(folder))
       expect(await writer.resume(0, () => CHUNK)).toBeUndefined()
     }),
   )
@@ -230,7 +233,7 @@ test('isStill tells whether what the plan saw is there', () =>
         rmSync(path, { recursive: true, force: true })
         make[now]()
       }
-      const result = isStill(path, item)
+      const result = isStill(path, item, new HeldFolders(folder))
       rmSync(path, { recursive: true, force: true })
       return result
     }
@@ -257,7 +260,7 @@ describe('syncing', () => {
 
   test('a medium that can not sync files is told, and gets them all the same', () =>
     withFolder(async folder => {
-      const writer = new FileWriter([planned(folder, 'file', content)], false, answering('EINVAL'))
+      const writer = new FileWriter([planned(folder, 'file', content)], false, new HeldFolders(folder, answering('EINVAL')))
       writer.write(0, 0, content[0]!)
       expect([await writer.place(0), writer.isSynced]).toEqual(['placed', false])
     }))
@@ -265,11 +268,11 @@ describe('syncing', () => {
   test('a file whose sync fails is not trusted by a later pull', () =>
     withFolder(async folder => {
       const file = planned(folder, 'file', content)
-      const writer = new FileWriter([file], false, answering('EIO'))
+      const writer = new FileWriter([file], false, new HeldFolders(folder, answering('EIO')))
       writer.write(0, 0, content[0]!)
       await expect(writer.place(0)).rejects.toMatchObject({ code: 'io', hint: expect.stringContaining('Check the disk') as string })
       writer.close()
-      expect(await new FileWriter([file], false).resume(0, () => CHUNK)).toBeUndefined()
+      expect(await new FileWriter([file], false, new HeldFolders(folder)).resume(0, () => CHUNK)).toBeUndefined()
       expect(readdirSync(folder)).toEqual([])
     }))
 
@@ -284,7 +287,7 @@ describe('syncing', () => {
         after: ({ name }) => void (open += name === 'open' ? 1 : name === 'close' ? -1 : 0),
       })
       const files = Array.from({ length: 20 }, (_, i) => planned(folder, `file-${i}`, [Buffer.of(i), Buffer.of(1)]))
-      const writer = new FileWriter(files, false, fileSystem)
+      const writer = new FileWriter(files, false, new HeldFolders(folder, fileSystem))
       for (const offset of [1, 0]) for (let i = 0; i < files.length; i++) writer.write(i, offset, Buffer.of(offset === 1 ? 1 : i))
       for (let i = 0; i < files.length; i++) expect(await writer.place(i)).toBe('placed')
       for (let i = 0; i < files.length; i++) expect([...readFileSync(join(folder, `file-${i}`))]).toEqual([i, 1])

@@ -1,6 +1,7 @@
 import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { HeldFolders } from '../../../src/local/held-folders.ts'
 import { lookAt } from '../../../src/local/look-at.ts'
 import { partName } from '../../../src/local/part-names.ts'
 import type { FileEntry } from '../../../src/repository/format/manifest.ts'
@@ -34,7 +35,7 @@ async function repositoryOf(packs: readonly (readonly Uint8Array[])[], faults: R
   return { repository: await store.open(storage), calls, names }
 }
 
-const options = { force: false, onProgress: () => undefined }
+const optionsFor = (folder: string) => ({ force: false, folders: new HeldFolders(folder), onProgress: () => undefined })
 
 describe('restoring files', () => {
   test('fetches each block once, however many files and places its chunks go to', () =>
@@ -44,7 +45,8 @@ describe('restoring files', () => {
       const orders = [[0, 1, 2, 3, 4, 5], [5, 5, 0, 5], [2], [], [3, 2, 1, 0, 1, 2, 3]] // prettier-ignore
       const files = orders.map((order, i) => planned(folder, `file-${i}`, order.map(one => chunks[one]!))) // prettier-ignore
       const progress: number[] = []
-      const result = await restoreFiles(repository, files, { force: false, onProgress: ({ doneBytes }) => void progress.push(doneBytes) })
+      const onProgress = ({ doneBytes }: { doneBytes: number }): void => void progress.push(doneBytes)
+      const result = await restoreFiles(repository, files, { ...optionsFor(folder), onProgress })
       orders.forEach((order, i) =>
         expect(readFileSync(join(folder, `file-${i}`)).equals(Buffer.concat(order.map(one => chunks[one]!)))).toBe(true),
       )
@@ -64,7 +66,7 @@ describe('restoring files', () => {
     withFolder(async folder => {
       const [a, b, c] = [chunk(1), chunk(2), chunk(3)]
       const { repository } = await repositoryOf([[a, b, c], [c, a], [b]], { 0: fault }) // prettier-ignore
-      const result = await restoreFiles(repository, [planned(folder, 'x', [a, b, c, a]), planned(folder, 'y', [b])], options)
+      const result = await restoreFiles(repository, [planned(folder, 'x', [a, b, c, a]), planned(folder, 'y', [b])], optionsFor(folder))
       expect(result).toMatchObject({ placed: 2, damaged: [] })
       expect(readFileSync(join(folder, 'x')).equals(Buffer.concat([a, b, c, a]))).toBe(true)
       expect(readFileSync(join(folder, 'y')).equals(b)).toBe(true)
@@ -83,7 +85,7 @@ describe('restoring files', () => {
         writeFileSync(join(folder, 'broken'), 'what was here before')
         const { repository } = await repositoryOf([[c, b], [a]], { 0: fault }) // prettier-ignore
         const files = [planned(folder, 'broken', [a, b, a]), planned(folder, 'fine', [a]), planned(folder, 'also broken', [b])]
-        const result = await restoreFiles(repository, files, options)
+        const result = await restoreFiles(repository, files, optionsFor(folder))
         expect(result.placed).toBe(1)
         expect(result.damaged.map(({ path }) => path).sort()).toEqual(['also broken', 'broken'])
         for (const damaged of result.damaged) expect(damaged.why).toMatch(why)
@@ -97,7 +99,7 @@ describe('restoring files', () => {
       const chunks = [chunk(1), chunk(2), chunk(3)]
       const { repository } = await repositoryOf([chunks], { 0: { fault: 'flip', bit: (50_000 + 5) * 8 } })
       const files = chunks.map((content, i) => planned(folder, `file-${i}`, [content]))
-      const result = await restoreFiles(repository, files, options)
+      const result = await restoreFiles(repository, files, optionsFor(folder))
       expect([result.placed, result.damaged.map(({ path }) => path)]).toEqual([2, ['file-1']])
     }))
 
@@ -108,7 +110,7 @@ describe('restoring files', () => {
       const begun = Buffer.concat(chunks.map((content, i) => (i < 15 ? content : Buffer.alloc(content.length))))
       writeFileSync(join(folder, partName(file.entry.path, file.entry.chunks)), begun, { mode: 0o600 })
       const { repository, calls } = await repositoryOf([chunks.slice(0, 15), chunks.slice(15)])
-      const result = await restoreFiles(repository, [file], options)
+      const result = await restoreFiles(repository, [file], optionsFor(folder))
       expect(result).toMatchObject({ placed: 1, resumedBytes: 15 * 50_000 })
       expect(readFileSync(join(folder, 'large')).equals(Buffer.concat(chunks))).toBe(true)
       expect(calls.filter(call => call.startsWith('get pack')).length).toBe(1)
@@ -120,18 +122,18 @@ describe('restoring files', () => {
       const chunks = Array.from({ length: 30 }, (_, i) => chunk(i))
       const file = planned(folder, 'large', chunks)
       const { repository } = await repositoryOf([chunks.slice(0, 15), chunks.slice(15)], { 1: { fault: 'error', code: 'unavailable' } })
-      await rejection(restoreFiles(repository, [file], options), 'unavailable')
+      await rejection(restoreFiles(repository, [file], optionsFor(folder)), 'unavailable')
       expect(readdirSync(folder)).toEqual([partName(file.entry.path, file.entry.chunks)])
       expect(statSync(join(folder, partName(file.entry.path, file.entry.chunks))).size).toBe(file.entry.size)
       const healthy = await repositoryOf([chunks.slice(0, 15), chunks.slice(15)])
-      expect(await restoreFiles(healthy.repository, [file], options)).toMatchObject({ placed: 1, resumedBytes: 15 * 50_000 })
+      expect(await restoreFiles(healthy.repository, [file], optionsFor(folder))).toMatchObject({ placed: 1, resumedBytes: 15 * 50_000 })
     }))
 
   test('stops when it is interrupted', () =>
     withFolder(async folder => {
       const { repository } = await repositoryOf([[chunk(1)]])
       await rejection(
-        restoreFiles({ ...repository, signal: AbortSignal.abort() }, [planned(folder, 'x', [chunk(1)])], options),
+        restoreFiles({ ...repository, signal: AbortSignal.abort() }, [planned(folder, 'x', [chunk(1)])], optionsFor(folder)),
         'interrupted',
       )
       expect(readdirSync(folder)).toEqual([])
