@@ -193,6 +193,7 @@ export function hasDigitsOfOurs({ name, kind }: MangledObject): boolean {
   return kind !== 'snapshot' || /snapshot-\d{8}T\d{9}Z-[0-9a-f]{8}/i.test(name)
 }
 
+/** Time and memory: linear in the listing, but for sorting. */
 export function takeInventory(listing: Listing): Inventory {
   const inventory: Inventory = {
     asOf: listing.asOf,
@@ -237,11 +238,13 @@ export function takeInventory(listing: Listing): Inventory {
 const MISPLACED = /(snapshot)-\d{8}T|(pack|index|label|tomb)-[0-9a-f]{8}/i
 
 function findMisplaced({ objects, misplaced = [] }: Listing): MangledObject[] {
+  if (misplaced.length === 0) return []
+  const there = new Set(objects.map(({ name }) => name))
   return misplaced.flatMap(name => {
     const own = name.slice(name.lastIndexOf('/') + 1)
     const found = MISPLACED.exec(own)
     // a copy of what is also in its right place is not missed
-    if (!found || objects.some(object => object.name === own)) return []
+    if (!found || there.has(own)) return []
     return [{ name, kind: (found[1] ?? found[2])!.toLowerCase() as ObjectKind, size: 0 }]
   })
 }
@@ -266,10 +269,11 @@ function credibleTime({ asOf, objects }: Listing): number {
   return times.findLast(time => time <= median + OUTLIER_MS)!
 }
 
-/** True if a listing has an object of this kind with this id, 64 hex digits. */
-export function isListed(inventory: Inventory, kind: ObjectKind, id: string): boolean {
-  if (kind === 'snapshot') return inventory.snapshots.some(({ shortId }) => id.startsWith(shortId))
-  return { pack: inventory.packs, index: inventory.indexes, label: inventory.labels, tomb: inventory.tombs }[kind].has(id)
+/** Returns a test for an id, 64 hex digits: true if a listing has an object of this kind with it. */
+export function listedIds(inventory: Inventory): (kind: ObjectKind, id: string) => boolean {
+  const { packs: pack, indexes: index, labels: label, tombs: tomb } = inventory
+  const snapshots = new Set(inventory.snapshots.map(({ shortId }) => shortId))
+  return (kind, id) => (kind === 'snapshot' ? snapshots.has(id.slice(0, 16)) : { pack, index, label, tomb }[kind].has(id))
 }
 
 /** Puts tombs first, in place: no push may use the packs that they name once these are back. */
