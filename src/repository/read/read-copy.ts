@@ -65,7 +65,8 @@ const keyOf = (first: number, belowDepth: number): number => first * (MAX_DEPTH 
  * neighbours' bases does no harm. Slow for many chunks. Follows only bases of smaller depth, so it ends even if an
  * index lies.
  *
- * Time: at most one decoding of a block for each copy in the chain under this one, and of none that is known to be lost.
+ * Time: one decoding of a block for each copy in the chain under this one, but for copies that are kept or known to be
+ * lost.
  */
 export async function readCopy(source: BlockSource, entry: number): Promise<CopyRead> {
   const { index } = source

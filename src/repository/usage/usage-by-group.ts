@@ -123,8 +123,8 @@ function findCopy(index: ChunkIndex, chunks: Uint8Array, offset: number): number
 }
 
 /**
- * Yields the entry number of every base that a copy needs, also indirectly, and adds it to `seen`. Passes over those that
- * are in `seen`, with their bases: call it for each of these copies, so that all calls together take linear time.
+ * Yields the entry number of every base that a copy needs, also indirectly, and adds it to `seen`. Passes over those in
+ * `seen`, with their bases: call it for each of these copies. All calls together take linear time.
  */
 export function* basesUnder(index: ChunkIndex, entry: number, seen: Set<number>): Generator<number> {
   const bases = index.basesAt(entry)
