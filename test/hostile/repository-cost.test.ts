@@ -22,7 +22,7 @@ function withCrafted(craft: (store: CraftedStore) => Entry[] | void, use: (sandb
     store.config()
     store.index([store.pack([rawBlock(GOOD)])])
     const more = craft(store) ?? []
-    store.version([...more, fileEntry('good', sha256(GOOD) as Buffer, GOOD.length)])
+    store.version([...more, fileEntry('good', sha256(GOOD), GOOD.length)])
     await use(sandbox)
   })
 }
@@ -94,7 +94,7 @@ describe('Reading what is damaged tries each copy once', () => {
       store => {
         const { blocks, top } = damagedChain(8)
         store.index([store.pack(blocks)])
-        return [fileEntry('deep', sha256(top) as Buffer, top.length)]
+        return [fileEntry('deep', sha256(top), top.length)]
       },
       async sandbox => {
         const run = await soon(sandbox.run(['cat', 'data:deep']))
@@ -133,8 +133,10 @@ describe('Following bases takes time in proportion to what the directories say',
       store => {
         // 64 bases at each of eight depths: each chunk is named 64 times by the one above it
         const ids = Array.from({ length: 9 }, (_, depth) => idOf(depth))
-        store.index([store.pack(zeros(ids, depth => (depth === 0 ? undefined : { depth, ids: new Array(64).fill(ids[depth - 1]) })))])
-        return [fileEntry('deep', ids[8]!, 1)]
+        store.index([
+          store.pack(zeros(ids, depth => (depth === 0 ? undefined : { depth, ids: new Array<Buffer>(64).fill(ids[depth - 1]!) }))),
+        ])
+        return [fileEntry('deep', ids[8], 1)]
       },
       async sandbox => {
         const run = await soon(sandbox.run(['du']))
@@ -175,7 +177,7 @@ describe('Following bases takes time in proportion to what the directories say',
     withCrafted(
       store => {
         const base = rawBlock(Buffer.from([5]))
-        const deep = zeros(new Array<Buffer>(COPIES).fill(sha256(Buffer.from([5])) as Buffer), () => ({ depth: 5, ids: [idOf(0)] }))
+        const deep = zeros(new Array<Buffer>(COPIES).fill(sha256(Buffer.from([5]))), () => ({ depth: 5, ids: [idOf(0)] }))
         const plain = Array.from({ length: COPIES }, (_, i) => Buffer.from([i & 255]))
         const bases = plain.map(() => Buffer.from([5]))
         const named = predictedBlock(
@@ -183,7 +185,7 @@ describe('Following bases takes time in proportion to what the directories say',
           plain.map((chunk, i) => ({ plain: chunk, depth: 1, bases: [bases[i]!] })),
         )
         store.index([store.pack([...deep, named, base])])
-        return [fileEntry('few', sha256(Buffer.from([7])) as Buffer, 1)]
+        return [fileEntry('few', sha256(Buffer.from([7])), 1)]
       },
       async sandbox => {
         const run = await soon(sandbox.run(['cat', 'data:few']))

@@ -28,8 +28,8 @@ export interface VersionsReport {
 }
 
 /**
- * Checks that all chunks of all versions can be read. With `arriving`, a version that lacks chunks is not damaged. Time:
- * linear in the plain bytes of all manifests.
+ * Checks that all chunks of all versions can be read. With `arriving`, a version that lacks chunks is not damaged.
+ * Time: linear in the plain bytes of all manifests.
  */
 export async function checkVersions(repository: OpenRepository, blame: Blame, arriving: boolean): Promise<VersionsReport> {
   const { storage, view, signal } = repository

@@ -20,8 +20,8 @@ export interface CopyColumns {
  * and "a reader can restore it" are this rule for different usable copies.
  *
  * The recursion ends even if a hostile index makes a circle of bases, because depth decreases at each step. It takes
- * linear time and memory in the number of copies and bases: until the index grows, each copy with bases is judged once,
- * and many copies of a chunk are compared once for each depth. So `isUsable` and `orderOf` have to give the same answers while the index has the same size.
+ * linear time and memory in the number of copies and bases: until the index grows, each copy with bases is judged
+ * once, and many copies of a chunk are compared once for each depth. So `isUsable` and `orderOf` have to give the same answers while the index has the same size.
  */
 export class Copies {
   private readonly index: CopyColumns

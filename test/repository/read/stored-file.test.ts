@@ -74,7 +74,7 @@ describe('a stored file', () => {
     const store = new TestStore()
     await store.config()
     await store.index([await store.pack([rawBlock(chunk)])])
-    await store.snapshot('runs', { entries: [fileEntry('large', sha256(chunk) as Buffer, chunk.length)] })
+    await store.snapshot('runs', { entries: [fileEntry('large', sha256(chunk), chunk.length)] })
     const file = await open(store.memory)
     const began = performance.now()
     for (let i = 0; i < 3000; i++) expect(Buffer.compare(await file.read(i * 1000, 30), chunk.subarray(i * 1000, i * 1000 + 30))).toBe(0)
