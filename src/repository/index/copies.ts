@@ -21,7 +21,8 @@ export interface CopyColumns {
  *
  * The recursion ends even if a hostile index makes a circle of bases, because depth decreases at each step. It takes
  * linear time and memory in the number of copies and bases: until the index grows, each copy with bases is judged
- * once, and many copies of a chunk are compared once for each depth. So `isUsable` and `orderOf` have to give the same answers while the index has the same size.
+ * once, and many copies of a chunk are compared once for each depth. So `isUsable` and `orderOf` have to give the same
+ * answers while the index has the same size.
  */
 export class Copies {
   private readonly index: CopyColumns

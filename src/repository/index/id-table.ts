@@ -1,14 +1,12 @@
+import { randomFillSync } from 'node:crypto'
 import { HASH_BYTES } from '../../util/hash.ts'
 
 const SLOTS_PER_ID = 1.5
 /** Values of one byte. */
 const BYTES = 256
 
-/**
- * Random numbers for each byte at each place in an id. The hash of an id is the XOR of those of its bytes: then linear
- * probing takes constant time on average for any set of ids that was chosen without knowing these numbers.
- */
-const CHANCE = crypto.getRandomValues(new Uint32Array(HASH_BYTES * BYTES))
+/** SHA-256s never make a table look at so many slots for an id: these ids were chosen. */
+const MANY_SLOTS = 500
 
 /**
  * Numbers ids (32 bytes) in the order in which they are added. An id takes 32 bytes, 8 bytes of hash slots and no
@@ -25,6 +23,12 @@ export class IdTable {
   private tags: Uint8Array
   /** By entry: the next one of the same id, and for the last one the first. Empty if no id has come twice. */
   private nexts = new Uint32Array(0)
+  /**
+   * The first four bytes of an id are its hash, until ids turn out to be chosen so that they meet. From then on, random
+   * numbers for each byte at each place are XORed. For ids that were chosen without knowing these numbers, linear
+   * probing then takes constant time on average.
+   */
+  private chance: Uint32Array | undefined
   size = 0
 
   constructor(expected = 0) {
@@ -36,18 +40,18 @@ export class IdTable {
 
   /** Adds the id at `bytes[offset ..]` and returns its entry number. */
   add(bytes: Uint8Array, offset = 0): number {
-    const entry = this.size++
+    const entry = this.size
     const start = entry * HASH_BYTES
     if (start === this.ids.length) this.growIds()
     for (let i = 0; i < HASH_BYTES; i++) this.ids[start + i] = bytes[offset + i]!
-    if (slotsFor(this.size) > this.slots.length) this.growSlots()
-    const hash = hashOf(this.ids, start)
-    const slot = this.slotOf(hash, this.ids, start)
+    if (slotsFor(entry + 1) > this.slots.length) this.rehash(this.slots.length * 2)
+    const slot = this.slotOf(this.ids, start)
     const last = this.slots[slot]! - 1
     if (last >= 0) this.chain(last, entry)
     else if (this.nexts.length > 0) this.nexts[entry] = entry
     this.slots[slot] = entry + 1
-    this.tags[slot] = hash
+    this.tags[slot] = this.hashOf(this.ids, start)
+    this.size++
     return entry
   }
 
@@ -61,12 +65,13 @@ export class IdTable {
     this.nexts = nexts
   }
 
-  private growSlots(): void {
-    this.slots = new Uint32Array(this.slots.length * 2)
-    this.tags = new Uint8Array(this.slots.length)
-    for (let entry = 0; entry < this.size - 1; entry++) {
+  /** Puts all entries into new slots. */
+  private rehash(slots: number): void {
+    this.slots = new Uint32Array(slots)
+    this.tags = new Uint8Array(slots)
+    for (let entry = 0; entry < this.size; entry++) {
       if (!this.isLast(entry)) continue
-      const hash = hashOf(this.ids, entry * HASH_BYTES)
+      const hash = this.hashOf(this.ids, entry * HASH_BYTES)
       let slot = this.firstSlot(hash)
       while (this.slots[slot] !== 0) slot = this.nextSlot(slot)
       this.slots[slot] = entry + 1
@@ -89,13 +94,21 @@ export class IdTable {
   }
 
   /** The slot of the id at `bytes[offset ..]`, or the empty slot where it belongs. */
-  private slotOf(hash: number, bytes: Uint8Array, offset: number): number {
+  private slotOf(bytes: Uint8Array, offset: number): number {
+    const hash = this.hashOf(bytes, offset)
     const tag = hash & 255
     let slot = this.firstSlot(hash)
-    for (; ; slot = this.nextSlot(slot)) {
+    for (let looked = 0; looked < MANY_SLOTS || this.chance; looked++, slot = this.nextSlot(slot)) {
       const entry = this.slots[slot]! - 1
       if (entry < 0 || (this.tags[slot] === tag && this.equals(entry, bytes, offset))) return slot
     }
+    this.chance = randomFillSync(new Uint32Array(HASH_BYTES * BYTES))
+    this.rehash(this.slots.length)
+    return this.slotOf(bytes, offset)
+  }
+
+  private hashOf(bytes: Uint8Array, offset: number): number {
+    return this.chance ? chanceOf(this.chance, bytes, offset) : firstWord(bytes, offset)
   }
 
   /** Scales the hash from 2^32 to the number of slots, which need not be a power of two. */
@@ -115,7 +128,7 @@ export class IdTable {
 
   /** The first entry of this id, or -1. */
   find(bytes: Uint8Array, offset = 0): number {
-    const last = this.slots[this.slotOf(hashOf(bytes, offset), bytes, offset)]! - 1
+    const last = this.slots[this.slotOf(bytes, offset)]! - 1
     return last < 0 || this.nexts.length === 0 ? last : this.nexts[last]!
   }
 
@@ -139,9 +152,13 @@ export class IdTable {
   }
 }
 
-function hashOf(bytes: Uint8Array, offset: number): number {
+function firstWord(bytes: Uint8Array, offset: number): number {
+  return (bytes[offset]! | (bytes[offset + 1]! << 8) | (bytes[offset + 2]! << 16) | (bytes[offset + 3]! << 24)) >>> 0
+}
+
+function chanceOf(chance: Uint32Array, bytes: Uint8Array, offset: number): number {
   let hash = 0
-  for (let i = 0; i < HASH_BYTES; i++) hash ^= CHANCE[i * BYTES + bytes[offset + i]!]!
+  for (let i = 0; i < HASH_BYTES; i++) hash ^= chance[i * BYTES + bytes[offset + i]!]!
   return hash >>> 0
 }
 
