@@ -372,11 +372,14 @@ class Repository:
             if kind:
                 self.objects[kind].append((name, wanted))
         self.blocks = []  # Block
-        self.copies = {}  # id of a chunk -> (Copy, ...), one for each copy
+        self.copies = {}  # id of a chunk -> its copies, those of least depth first
         self.predicted = {}  # number of a block that needs bases -> the copies of its chunks, in their order
         self.whole = {}  # results of has() for copies that need bases, by their place
         self.lost = {}  # why copies can't be read, by their place, and why whole blocks can't, by their number
+        self.passed = collections.Counter()  # how many of a chunk's first copies are lost, or (id, True) lack a base
         self.decoded = functools.lru_cache(24)(self.read_block)
+        self.twice = {}  # number of a block that was decoded -> None, or where `kept` holds it, if it was decoded again
+        self.kept = None  # a temporary file
         self.find_chunks()
 
     def open(self, name):
@@ -453,6 +456,9 @@ class Repository:
                         self.add_pack(name, directory)
             except (Damaged, OSError) as error:
                 say(f"{error}; continuing without it")
+        for copies in self.copies.values():
+            if isinstance(copies, list):
+                copies.sort(key=lambda copy: copy.depth)
 
     def find_own_chunks(self, pack, wanted, named):
         """Adds the chunks of a pack by its own directory. False if that is damaged, but indexes have named others."""
@@ -476,7 +482,11 @@ class Repository:
         for block, chunks in read_directory(directory, pack):
             for chunk, *where in chunks:
                 copy = Copy(len(self.blocks), *where)
-                self.copies[chunk] = self.copies.get(chunk, ()) + (copy,)
+                others = self.copies.setdefault(chunk, (copy,))  # a list from the second copy on: a tuple takes less memory
+                if isinstance(others, list):
+                    others.append(copy)
+                elif others[0] is not copy:
+                    self.copies[chunk] = [others[0], copy]
                 if block.filter in (2, 3, 5):
                     self.predicted.setdefault(copy.block, []).append(copy)
             self.blocks.append(block)
@@ -506,6 +516,10 @@ class Repository:
         """The plain bytes of a block (its chunks, one after the other, not verified yet), and its chunks that are lost with
         a base: {where the chunk begins: why}."""
         block, planes, offset = self.blocks[number], [], 0
+        if self.twice.get(number):
+            at, lost = self.twice[number]
+            self.kept.seek(at)
+            return self.kept.read(block.plain), lost
         if block.filter > 5:
             raise Damaged(f"filter {block.filter}: needs a newer rescue.py")
         stored = self.read(block.pack, block.offset, block.stored)
@@ -520,7 +534,15 @@ class Repository:
             return join_fields(block, planes), {}
         base, lost = self.gather(number, {1: 0, 2: 1, 3: 2, 5: 1}[block.filter])
         lengths = [copy.end - copy.start for copy in self.predicted.get(number, ())]
-        return unfilter(block, planes, base, lengths), lost
+        plain = unfilter(block, planes, base, lengths)
+        if number in self.twice:  # chains of more blocks than are in memory: otherwise each would be decoded again and again
+            with contextlib.suppress(OSError):
+                self.kept = self.kept or tempfile.TemporaryFile()
+                at = self.kept.seek(0, os.SEEK_END)
+                self.kept.write(plain)
+                self.twice[number] = at, lost
+        self.twice.setdefault(number)
+        return plain, lost
 
     def gather(self, number, scale):
         """The bases of a block's chunks, one after the other, each `scale` times as long as its chunk; zeros for lost ones."""
@@ -538,8 +560,10 @@ class Repository:
 
     def chunk(self, chunk, below=MAX_DEPTH + 1):
         """The verified bytes of a chunk, from any good copy of a depth smaller than `below`."""
-        why = "is in no pack"
-        for copy in sorted(self.copies.get(chunk, ()), key=lambda copy: copy.depth):
+        copies, passed = self.copies.get(chunk, ()), self.passed[chunk]
+        why = "can't be read" if passed else "is in no pack"
+        for number in range(max(0, passed - 1), len(copies)):
+            copy = copies[number]
             if copy.depth >= below:
                 break
             place = copy.block, copy.start
@@ -555,18 +579,22 @@ class Repository:
                 except Damaged as error:
                     self.lost[place] = f"can't be read ({error})"
             why = f"{self.lost[place]} in {short(self.blocks[copy.block].pack)}"
+            self.passed[chunk] = max(self.passed[chunk], number + 1)
         raise Damaged(f"chunk {chunk.hex()[:12]} {why}")
 
     def has(self, chunk, below=MAX_DEPTH + 1):
         """Whether a copy of a depth smaller than `below` exists, and all its bases, without reading any of them."""
-        for copy in self.copies.get(chunk, ()):
+        copies = self.copies.get(chunk, ())
+        for number in range(self.passed[chunk, True], len(copies)):
+            copy = copies[number]
             if copy.depth >= below:
-                continue
+                break
             place = copy.block, copy.start
             if copy.depth > 0 and place not in self.whole:
                 self.whole[place] = all(self.has(base, copy.depth) for base in copy.bases)
             if copy.depth == 0 or self.whole[place]:
                 return True
+            self.passed[chunk, True] = number + 1
         return False
 
     # ---- Snapshots, labels, manifests: what a version is ----
@@ -608,11 +636,16 @@ class Repository:
         for version in absurd:
             modified = os.stat(os.path.join(self.folder, files[version])).st_mtime_ns // 10**6
             times[version] = min(now, modified, rows[version]["listed"])
-        for version in sorted(times, key=times.__getitem__):
+        children = collections.Counter(row.get("parent") for row in rows.values())
+        waiting = [version for version in rows if not children[version]]
+        while waiting:  # a parent after all its children
+            version = waiting.pop()
             parent = rows[version].get("parent")
-            while parent in absurd and times[parent] >= times[version]:
-                times[parent] = times[version] - 1
-                version, parent = parent, rows[parent].get("parent")
+            if parent in absurd:
+                times[parent] = min(times[parent], times[version] - 1)
+            children[parent] -= 1
+            if parent in rows and not children[parent]:
+                waiting.append(parent)
         notes = {version: f"its own time, {compact(rows[version]['time'])}, can't be right" for version in absurd}
         return {version: (when, notes.get(version, "")) for version, when in times.items()}
 

@@ -36,6 +36,8 @@ export class BasePlan {
   private readonly candidates: readonly Candidate[]
   private readonly newFiles: readonly Candidate[]
   private readonly series = new Map<string, Candidate[]>()
+  /** The place of a file in its series. */
+  private readonly places = new Map<WalkedEntry, number>()
   private readonly summaries = new Map<WalkedEntry, TensorSummary | undefined>()
 
   /** `isNew` is true for a file that will be read. */
@@ -50,7 +52,10 @@ export class BasePlan {
       if (members) members.push(candidate)
       else this.series.set(candidate.position.series, [candidate])
     }
-    for (const members of this.series.values()) members.sort(compareInSeries)
+    for (const members of this.series.values()) {
+      members.sort(compareInSeries)
+      for (const [place, { file }] of members.entries()) this.places.set(file, place)
+    }
   }
 
   /** Reads headers and finds the bases. */
@@ -91,14 +96,11 @@ export class BasePlan {
 
   private async predecessors({ file, position }: Candidate): Promise<WalkedEntry[]> {
     const members = this.series.get(position.series)!
-    const at = members.findIndex(member => member.file === file)
     const { size } = file.fingerprint
     const near = (other: WalkedEntry): boolean => Math.abs(other.fingerprint.size - size) <= Math.max(64 * 1024, size / 50)
-    const earlier = members
-      .slice(0, at)
-      .reverse()
-      .filter(member => near(member.file))
-      .slice(0, MAX_PREDECESSORS)
+    const earlier: Candidate[] = []
+    for (let at = this.places.get(file)! - 1; at >= 0 && earlier.length < MAX_PREDECESSORS; at--)
+      if (near(members[at]!.file)) earlier.push(members[at]!)
     if (earlier.length === 0) return []
     const own = await this.summary(file)
     for (const member of earlier) if (own && (await this.summary(member.file))?.signature === own.signature) return [member.file]

@@ -29,7 +29,8 @@ export interface PacksReport {
 
 /**
  * Compares each pack with its directory in the index, and reads a random share of the packs (`readData`, 0 to 1), or
- * the packs with these ids, whole. Notes the copies that can't be read in `blame`.
+ * the packs with these ids, whole. Notes the copies that can't be read in `blame`. Time: linear in the plain bytes of
+ * the packs that are read whole, and in the directories of the others.
  */
 export async function checkPacks(
   context: RepositoryContext,

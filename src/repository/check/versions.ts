@@ -27,7 +27,10 @@ export interface VersionsReport {
   failures: number
 }
 
-/** Checks that all chunks of all versions can be read. With `arriving`, a version that lacks chunks is not damaged. */
+/**
+ * Checks that all chunks of all versions can be read. With `arriving`, a version that lacks chunks is not damaged.
+ * Time: linear in the plain bytes of all manifests.
+ */
 export async function checkVersions(repository: OpenRepository, blame: Blame, arriving: boolean): Promise<VersionsReport> {
   const { storage, view, signal } = repository
   const result: VersionsReport = { snapshots: 0, incomplete: 0, files: 0, affected: [], problems: [], failures: 0 }

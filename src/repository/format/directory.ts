@@ -33,6 +33,8 @@ export interface Directory {
   blockBytes: number
 }
 
+/** A block takes at least this: seven fields of a byte, the length of a chunk, and its id. */
+const MIN_BLOCK_BYTES = 8 + 1 + HASH_BYTES
 const MAX_PARTS = 128
 const MAX_PARAMETERS = 1024
 const MAX_BASES = 64
@@ -71,7 +73,9 @@ export function encodeDirectory(blocks: readonly ListedBlock[]): Uint8Array {
       out.varint(part.plainLength)
     }
     out.varint(chunkLengths.length)
-    out.byte(Math.max(0, ...Array.from(bases?.values() ?? [], base => base.depth)))
+    let deepest = 0
+    for (const { depth } of bases?.values() ?? []) deepest = Math.max(deepest, depth)
+    out.byte(deepest)
   }
   for (const { chunkLengths } of blocks) for (const length of chunkLengths) out.varint(length)
   for (const { chunkLengths, bases } of blocks) {
@@ -88,7 +92,7 @@ export function encodeDirectory(blocks: readonly ListedBlock[]): Uint8Array {
 }
 
 /**
- * Throws `corrupt` for bytes that `encodeDirectory` would not write. Allocates memory in proportion to `bytes` only.
+ * Throws `corrupt` for bytes that `encodeDirectory` would not write. Time and memory: linear in the length of `bytes`.
  */
 export function decodeDirectory(bytes: Uint8Array, what: string): Directory {
   const reader = new ByteReader(bytes, what)
@@ -96,7 +100,7 @@ export function decodeDirectory(bytes: Uint8Array, what: string): Directory {
   const deepest: number[] = []
   let chunkCount = 0
   let offset = 0
-  for (let left = reader.count(5, Number.MAX_SAFE_INTEGER); left > 0; left--) {
+  for (let left = reader.count(MIN_BLOCK_BYTES, Number.MAX_SAFE_INTEGER); left > 0; left--) {
     const block = readBlock(reader, offset, chunkCount)
     deepest.push(reader.byte())
     if (deepest.at(-1)! > MAX_DEPTH) reader.fail('a chain of bases is too deep')

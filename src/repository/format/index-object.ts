@@ -49,7 +49,10 @@ export function encodeIndex(index: IndexObject, nonce: Uint8Array): { id: string
   return { id, bytes }
 }
 
-/** Checks the SHA-256 of the bytes, and their structure. `decodeIndexedPack` decodes the directories later. */
+/**
+ * Checks the SHA-256 of the bytes, and their structure. `decodeIndexedPack` decodes the directories later. Time and
+ * memory: linear in the length of `bytes`.
+ */
 export function decodeIndex(bytes: Uint8Array, id: string): IndexObject {
   const what = `Index ${id.slice(0, 12)}`
   if (sha256Hex(bytes) !== id) throw corrupt(what, 'its content does not match the checksum in its name')

@@ -50,6 +50,7 @@ export function encodeTomb(tomb: Tomb, nonce: string): { id: string; bytes: Uint
   return encode(tomb.kind === 'packs' ? { packs: tomb.packs } : { spent: tomb.spent }, nonce)
 }
 
+/** Time and memory: linear in the length of `bytes`. */
 export function decodeLabel(bytes: Uint8Array, id: string): Label {
   const fields = decode(bytes, id, `Label ${id.slice(0, 12)}`)
   const snapshot = fields.string('snapshot')
@@ -60,6 +61,7 @@ export function decodeLabel(bytes: Uint8Array, id: string): Label {
   return { snapshot, add: fields.list('add', tag), remove: fields.list('remove', tag), time, version }
 }
 
+/** Time and memory: linear in the length of `bytes`. */
 export function decodeTomb(bytes: Uint8Array, id: string): Tomb {
   const fields = decode(bytes, id, `Tomb ${id.slice(0, 12)}`)
   if (fields.has('spent')) return { kind: 'marker', spent: fields.list('spent', id64) }

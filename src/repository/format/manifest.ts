@@ -73,6 +73,8 @@ const MAX_LINE = 4 * 1024 * 1024
  * Decodes a manifest piece by piece. Throws `corrupt` for rows that are out of order, paths that are absolute or lead
  * upwards, entries whose parent is not a directory of this manifest, and part rows without their file. So no path leads
  * through a symlink, and users of the entries may rely on that.
+ *
+ * Time: linear in the bytes. Memory: linear in the paths of the directories, and in the longest entry.
  */
 export class ManifestDecoder {
   private readonly what: string

@@ -194,6 +194,7 @@ export function hasDigitsOfOurs({ name, kind }: MangledObject): boolean {
   return kind !== 'snapshot' || /snapshot-\d{8}T\d{9}Z-[0-9a-f]{8}/i.test(name)
 }
 
+/** Time and memory: linear in the listing, but for sorting. */
 export function takeInventory(listing: Listing): Inventory {
   const inventory: Inventory = {
     asOf: listing.asOf,
@@ -269,10 +270,11 @@ function credibleTime({ asOf, objects }: Listing): number {
   return times.findLast(time => time <= median + OUTLIER_MS)!
 }
 
-/** True if a listing has an object of this kind with this id, 64 hex digits. */
-export function isListed(inventory: Inventory, kind: ObjectKind, id: string): boolean {
-  if (kind === 'snapshot') return inventory.snapshots.some(({ shortId }) => id.startsWith(shortId))
-  return { pack: inventory.packs, index: inventory.indexes, label: inventory.labels, tomb: inventory.tombs }[kind].has(id)
+/** Returns a test for an id, 64 hex digits: true if a listing has an object of this kind with it. */
+export function listedIds(inventory: Inventory): (kind: ObjectKind, id: string) => boolean {
+  const { packs: pack, indexes: index, labels: label, tombs: tomb } = inventory
+  const snapshots = new Set(inventory.snapshots.map(({ shortId }) => shortId))
+  return (kind, id) => (kind === 'snapshot' ? snapshots.has(id.slice(0, 16)) : { pack, index, label, tomb }[kind].has(id))
 }
 
 /** Puts tombs first, in place: no push may use the packs that they name once these are back. */

@@ -52,7 +52,10 @@ export interface PackDirectory {
 /** The directory of a pack; or, if the bytes were too few, how many bytes from the pack's end are needed. */
 export type PackTail = PackDirectory | { kind: 'too-short'; needBytes: number }
 
-/** Reads the directory from the last bytes (`tail`) of a pack of `size` bytes. */
+/**
+ * Reads the directory from the last bytes (`tail`) of a pack of `size` bytes. Time and memory: linear in the length of
+ * `tail`.
+ */
 export function decodePackTail(tail: Uint8Array, size: number, id: string): PackTail {
   const what = `Pack ${id.slice(0, 12)}`
   if (size > MAX_OBJECT_BYTES) throw corrupt(what, 'it is too large')

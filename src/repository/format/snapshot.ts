@@ -60,6 +60,7 @@ export function encodeSnapshot(snapshot: Snapshot): { id: string; objectName: st
 const text = (value: unknown): string | undefined => (typeof value === 'string' && value.length <= 1024 ? value : undefined)
 const hash = (value: unknown): string | undefined => (isHashHex(value) ? value : undefined)
 
+/** Time and memory: linear in the length of `bytes`. */
 export function decodeSnapshot(bytes: Uint8Array, ref: SnapshotRef): StoredSnapshot {
   const what = `Snapshot ${ref.shortId.slice(0, 8)} of ${ref.name}`
   if (bytes.length > MAX_SNAPSHOT_BYTES) throw corrupt(what, 'it is too large')

@@ -5,12 +5,9 @@
 
 import { HASH_BYTES } from '../../util/hash.ts'
 import type { ChunkBases, Directory, DirectoryBlock, ListedBlock } from '../format/directory.ts'
-import { Copies } from './copies.ts'
+import { AnyCopies, Copies } from './copies.ts'
 import { GrowingColumn } from './growing-column.ts'
 import { IdTable } from './id-table.ts'
-
-/** Blocks whose chunk offsets are kept: as many as are read at the same time. */
-const KEPT_OFFSETS = 64
 
 /** The place of one copy of a chunk. */
 export interface ChunkLocation {
@@ -37,6 +34,9 @@ export interface IndexedBlock extends DirectoryBlock {
  * All copies of chunks in a set of packs, found by id. They are in typed columns without an object for each: a copy
  * takes 36 bytes and its hash slots. Entry numbers follow the order in which packs are added, and the order of bytes in
  * a pack. So sorting by entry number sorts by place.
+ *
+ * Time and memory: linear in the bytes of the directories that are added. A lookup takes constant time on average, and
+ * finding a block or a pack the logarithm of their number.
  */
 export class ChunkIndex {
   readonly packs: PackInfo[] = []
@@ -46,21 +46,25 @@ export class ChunkIndex {
   readonly present = new Copies(this, entry => this.packs[this.packOf(entry)]!.writable)
   /** The copies that a reader can restore, by what the index says. The best one has the smallest depth. */
   readonly whole = new Copies(this, () => true)
+  private readonly any = new AnyCopies(this, () => true)
   private readonly firstBlockOf: number[] = []
   /** The first entry numbers of blocks and of packs, ascending. They give the block and the pack of an entry. */
   private readonly blockStarts = new GrowingColumn()
   private readonly packStarts = new GrowingColumn()
   private readonly ids: IdTable
-  private readonly lengths: GrowingColumn
-  /** The offsets of chunks in blocks that were used recently, by block number. */
-  private readonly offsets = new Map<number, Uint32Array>()
+  /**
+   * By entry number: where the chunk begins if all chunks lie one after the other, mod 2^32. So two neighbours give the
+   * length of a chunk, and the first chunk of its block gives its offset. The last number is where the next begins.
+   */
+  private readonly starts: GrowingColumn
   /** Bases of copies, by entry number. Empty if no pack holds deltas. */
   private readonly basesOf = new Map<number, ChunkBases>()
 
   constructor(expectedChunks = 0) {
     const capacity = Math.max(16, expectedChunks)
     this.ids = new IdTable(capacity)
-    this.lengths = new GrowingColumn(capacity)
+    this.starts = new GrowingColumn(capacity + 1)
+    this.starts.push(0)
   }
 
   get size(): number {
@@ -77,7 +81,7 @@ export class ChunkIndex {
       this.blocks.push(placed(block, pack, base))
       for (let i = block.firstChunk; i < block.firstChunk + block.chunkCount; i++) {
         this.ids.add(directory.chunkIds, i * HASH_BYTES)
-        this.lengths.push(directory.chunkLengths[i]!)
+        this.starts.push(this.starts.at(this.ids.size - 1) + directory.chunkLengths[i]!)
       }
     }
     for (const [chunk, bases] of directory.bases) this.basesOf.set(base + chunk, bases)
@@ -113,8 +117,9 @@ export class ChunkIndex {
    * after `entry`. -1 if there is none.
    */
   findBase(id: Uint8Array, belowDepth: number, entry = -1): number {
-    let next = entry < 0 ? this.ids.find(id) : this.ids.findNext(entry)
-    while (next >= 0 && (this.basesOf.get(next)?.depth ?? 0) >= belowDepth) next = this.ids.findNext(next)
+    if (entry < 0) return this.any.find(id, 0, belowDepth)
+    let next = this.ids.findNext(entry)
+    while (next >= 0 && this.depth(next) >= belowDepth) next = this.ids.findNext(next)
     return next
   }
 
@@ -128,7 +133,7 @@ export class ChunkIndex {
   }
 
   length(entry: number): number {
-    return this.lengths.at(entry)
+    return (this.starts.at(entry + 1) - this.starts.at(entry)) >>> 0
   }
 
   /** The entry numbers of the chunks of a block, in order. */
@@ -162,19 +167,8 @@ export class ChunkIndex {
 
   location(entry: number): ChunkLocation {
     const block = this.blockOf(entry)
-    const offset = this.offsetsIn(block)[entry - this.blocks[block]!.firstChunk]!
-    return { block, offset, length: this.lengths.at(entry) }
-  }
-
-  private offsetsIn(block: number): Uint32Array {
-    const known = this.offsets.get(block)
-    if (known) return known
-    const { firstChunk, chunkCount } = this.blocks[block]!
-    const offsets = new Uint32Array(chunkCount)
-    for (let i = 1; i < chunkCount; i++) offsets[i] = offsets[i - 1]! + this.lengths.at(firstChunk + i - 1)
-    if (this.offsets.size === KEPT_OFFSETS) this.offsets.delete(this.offsets.keys().next().value!)
-    this.offsets.set(block, offsets)
-    return offsets
+    const offset = (this.starts.at(entry) - this.starts.at(this.blocks[block]!.firstChunk)) >>> 0
+    return { block, offset, length: this.length(entry) }
   }
 
   /** The blocks of a pack as its directory lists them. */
@@ -191,7 +185,7 @@ export class ChunkIndex {
     return {
       block,
       chunkIds: this.ids.idsBetween(block.firstChunk, block.firstChunk + block.chunkCount),
-      chunkLengths: entries.map(entry => this.lengths.at(entry)),
+      chunkLengths: this.lengthsIn(number),
       ...(bases.length > 0 ? { bases: new Map(bases) } : {}),
     }
   }

@@ -20,8 +20,9 @@ export interface CopyColumns {
  * and "a reader can restore it" are this rule for different usable copies.
  *
  * The recursion ends even if a hostile index makes a circle of bases, because depth decreases at each step. It takes
- * linear time: until the index grows, each copy with bases is judged once, and many copies of a chunk are compared once
- * for each depth. So `isUsable` and `orderOf` have to give the same answers while the index has the same size.
+ * linear time and memory in the number of copies and bases: until the index grows, each copy with bases is judged
+ * once, and many copies of a chunk are compared once for each depth. So `isUsable` and `orderOf` have to give the same
+ * answers while the index has the same size.
  */
 export class Copies {
   private readonly index: CopyColumns
@@ -124,6 +125,13 @@ export class Copies {
   basesOf(entry: number): number[] {
     const bases = this.index.basesAt(entry)
     return bases ? bases.ids.map(id => this.find(id, 0, bases.depth)) : []
+  }
+}
+
+/** All copies, whether or not their bases have copies. */
+export class AnyCopies extends Copies {
+  override counts(): boolean {
+    return true
   }
 }
 

@@ -1,109 +1,144 @@
+import { randomFillSync } from 'node:crypto'
 import { HASH_BYTES } from '../../util/hash.ts'
 
-const WORDS = HASH_BYTES / 4
 const SLOTS_PER_ID = 1.5
-/** Up to this many entries of an id are searched for again rather than remembered. */
-const MANY_ENTRIES = 8
+/** Values of one byte. */
+const BYTES = 256
+
+/** SHA-256s never make a table look at so many slots for an id: these ids were chosen. */
+const MANY_SLOTS = 500
 
 /**
- * Numbers ids (32 bytes) in the order in which they are added. An id takes 32 bytes, 6 bytes of hash slots and no
- * object if the number of ids is known ahead, otherwise up to twice as much. Open addressing with linear probing; ids
- * are hashes, so the first word is the hash. An id may be added several times. Its entries are then found one after the
- * other.
+ * Numbers ids (32 bytes) in the order in which they are added. An id takes 32 bytes, 8 bytes of hash slots and no
+ * object if the number of ids is known ahead, otherwise up to twice as much. An id may be added several times: its
+ * entries are chained in their order, for which 4 bytes an id are taken when the first one comes twice.
+ *
+ * Time and memory: linear in the number of ids, whatever ids a stranger chose.
  */
 export class IdTable {
-  private words: Uint32Array
+  private ids: Uint8Array
+  /** Open addressing with linear probing. A slot holds 1 more than the last entry of an id, or 0. */
   private slots: Uint32Array
-  /** By entry number: the next entry of the same id, or -1. Only ids that were added many times are in it. */
-  private readonly nexts = new Map<number, number>()
+  /** By slot: one byte of the hash, which mostly tells another id without a look at it. */
+  private tags: Uint8Array
+  /** By entry: the next one of the same id, and for the last one the first. Empty if no id has come twice. */
+  private nexts = new Uint32Array(0)
+  /**
+   * The first four bytes of an id are its hash, until ids turn out to be chosen so that they meet. From then on, random
+   * numbers for each byte at each place are XORed. For ids that were chosen without knowing these numbers, linear
+   * probing then takes constant time on average.
+   */
+  private chance: Uint32Array | undefined
   size = 0
 
   constructor(expected = 0) {
-    this.words = new Uint32Array(Math.max(16, expected) * WORDS)
-    this.slots = new Uint32Array(slotsFor(Math.max(16, expected)))
+    const capacity = Math.max(16, expected)
+    this.ids = new Uint8Array(capacity * HASH_BYTES)
+    this.slots = new Uint32Array(slotsFor(capacity))
+    this.tags = new Uint8Array(this.slots.length)
   }
 
   /** Adds the id at `bytes[offset ..]` and returns its entry number. */
   add(bytes: Uint8Array, offset = 0): number {
-    const entry = this.size++
-    if (this.nexts.size > 0) this.nexts.clear()
-    if (this.size * WORDS > this.words.length) {
-      const grown = new Uint32Array(this.words.length * 2)
-      grown.set(this.words)
-      this.words = grown
-    }
-    new Uint8Array(this.words.buffer, entry * HASH_BYTES, HASH_BYTES).set(bytes.subarray(offset, offset + HASH_BYTES))
-    if (slotsFor(this.size) > this.slots.length) this.rehash(this.slots.length * 2)
-    else this.place(entry)
+    const entry = this.size
+    const start = entry * HASH_BYTES
+    if (start === this.ids.length) this.growIds()
+    for (let i = 0; i < HASH_BYTES; i++) this.ids[start + i] = bytes[offset + i]!
+    if (slotsFor(entry + 1) > this.slots.length) this.rehash(this.slots.length * 2)
+    const slot = this.slotOf(this.ids, start)
+    const last = this.slots[slot]! - 1
+    if (last >= 0) this.chain(last, entry)
+    else if (this.nexts.length > 0) this.nexts[entry] = entry
+    this.slots[slot] = entry + 1
+    this.tags[slot] = this.hashOf(this.ids, start)
+    this.size++
     return entry
   }
 
-  private place(entry: number): void {
-    let slot = this.firstSlot(this.words[entry * WORDS]!)
-    while (this.slots[slot] !== 0) slot = this.nextSlot(slot)
-    this.slots[slot] = entry + 1
+  private growIds(): void {
+    const ids = new Uint8Array(this.ids.length * 2)
+    ids.set(this.ids)
+    this.ids = ids
+    if (this.nexts.length === 0) return
+    const nexts = new Uint32Array(this.nexts.length * 2)
+    nexts.set(this.nexts)
+    this.nexts = nexts
   }
 
-  /** Scales the word from 2^32 to the number of slots, which need not be a power of two. */
-  private firstSlot(word: number): number {
-    return Math.floor((word / 2 ** 32) * this.slots.length)
+  /** Puts all entries into new slots. */
+  private rehash(slots: number): void {
+    this.slots = new Uint32Array(slots)
+    this.tags = new Uint8Array(slots)
+    for (let entry = 0; entry < this.size; entry++) {
+      if (!this.isLast(entry)) continue
+      const hash = this.hashOf(this.ids, entry * HASH_BYTES)
+      let slot = this.firstSlot(hash)
+      while (this.slots[slot] !== 0) slot = this.nextSlot(slot)
+      this.slots[slot] = entry + 1
+      this.tags[slot] = hash
+    }
+  }
+
+  /** Puts `entry` behind `last`, the last entry of the same id so far. */
+  private chain(last: number, entry: number): void {
+    if (this.nexts.length === 0) {
+      this.nexts = new Uint32Array(this.ids.length / HASH_BYTES)
+      for (let i = 0; i < entry; i++) this.nexts[i] = i
+    }
+    this.nexts[entry] = this.nexts[last]!
+    this.nexts[last] = entry
+  }
+
+  private isLast(entry: number): boolean {
+    return this.nexts.length === 0 || this.nexts[entry]! <= entry
+  }
+
+  /** The slot of the id at `bytes[offset ..]`, or the empty slot where it belongs. */
+  private slotOf(bytes: Uint8Array, offset: number): number {
+    const hash = this.hashOf(bytes, offset)
+    const tag = hash & 255
+    let slot = this.firstSlot(hash)
+    for (let looked = 0; looked < MANY_SLOTS || this.chance; looked++, slot = this.nextSlot(slot)) {
+      const entry = this.slots[slot]! - 1
+      if (entry < 0 || (this.tags[slot] === tag && this.equals(entry, bytes, offset))) return slot
+    }
+    this.chance = randomFillSync(new Uint32Array(HASH_BYTES * BYTES))
+    this.rehash(this.slots.length)
+    return this.slotOf(bytes, offset)
+  }
+
+  private hashOf(bytes: Uint8Array, offset: number): number {
+    return this.chance ? chanceOf(this.chance, bytes, offset) : firstWord(bytes, offset)
+  }
+
+  /** Scales the hash from 2^32 to the number of slots, which need not be a power of two. */
+  private firstSlot(hash: number): number {
+    return Math.floor((hash / 2 ** 32) * this.slots.length)
   }
 
   private nextSlot(slot: number): number {
     return slot + 1 === this.slots.length ? 0 : slot + 1
   }
 
-  private rehash(length: number): void {
-    this.slots = new Uint32Array(length)
-    for (let entry = 0; entry < this.size; entry++) this.place(entry)
+  private equals(entry: number, bytes: Uint8Array, offset: number): boolean {
+    const start = entry * HASH_BYTES
+    for (let i = 0; i < HASH_BYTES; i++) if (this.ids[start + i] !== bytes[offset + i]) return false
+    return true
   }
 
   /** The first entry of this id, or -1. */
   find(bytes: Uint8Array, offset = 0): number {
-    const first = firstWord(bytes, offset)
-    for (let slot = this.firstSlot(first); this.slots[slot] !== 0; slot = this.nextSlot(slot)) {
-      const entry = this.slots[slot]! - 1
-      if (this.words[entry * WORDS] === first && this.equals(entry, bytes, offset)) return entry
-    }
-    return -1
+    const last = this.slots[this.slotOf(bytes, offset)]! - 1
+    return last < 0 || this.nexts.length === 0 ? last : this.nexts[last]!
   }
 
-  /**
-   * The next entry of the same id after `entry`, or -1. Searches for many entries of an id once, until the table grows.
-   */
+  /** The next entry of the same id after `entry`, or -1. */
   findNext(entry: number): number {
-    const known = this.nexts.get(entry)
-    if (known !== undefined) return known
-    const same = this.findAll(this.id(entry))
-    if (same.length > MANY_ENTRIES) same.forEach((one, i) => this.nexts.set(one, same[i + 1] ?? -1))
-    return same[same.indexOf(entry) + 1] ?? -1
+    return this.isLast(entry) ? -1 : this.nexts[entry]!
   }
 
   has(bytes: Uint8Array, offset = 0): boolean {
     return this.find(bytes, offset) >= 0
-  }
-
-  private findAll(id: Uint8Array): number[] {
-    const first = firstWord(id, 0)
-    const same: number[] = []
-    for (let slot = this.firstSlot(first); this.slots[slot] !== 0; slot = this.nextSlot(slot)) {
-      const entry = this.slots[slot]! - 1
-      if (this.words[entry * WORDS] === first && this.equals(entry, id, 0)) same.push(entry)
-    }
-    return same
-  }
-
-  private equals(entry: number, bytes: Uint8Array, offset: number): boolean {
-    const start = entry * HASH_BYTES
-    const own = this.bytesView()
-    for (let i = 4; i < HASH_BYTES; i++) if (own[start + i] !== bytes[offset + i]) return false
-    return true
-  }
-
-  private view: Uint8Array | undefined
-  private bytesView(): Uint8Array {
-    if (this.view?.buffer !== this.words.buffer) this.view = new Uint8Array(this.words.buffer)
-    return this.view
   }
 
   /** A view of the entry's id; valid until the next `add`. */
@@ -113,12 +148,18 @@ export class IdTable {
 
   /** A view of the ids of the entries [first, end), in order; valid until the next `add`. */
   idsBetween(first: number, end: number): Uint8Array {
-    return this.bytesView().subarray(first * HASH_BYTES, end * HASH_BYTES)
+    return this.ids.subarray(first * HASH_BYTES, end * HASH_BYTES)
   }
 }
 
 function firstWord(bytes: Uint8Array, offset: number): number {
   return (bytes[offset]! | (bytes[offset + 1]! << 8) | (bytes[offset + 2]! << 16) | (bytes[offset + 3]! << 24)) >>> 0
+}
+
+function chanceOf(chance: Uint32Array, bytes: Uint8Array, offset: number): number {
+  let hash = 0
+  for (let i = 0; i < HASH_BYTES; i++) hash ^= chance[i * BYTES + bytes[offset + i]!]!
+  return hash >>> 0
 }
 
 const slotsFor = (ids: number): number => Math.ceil(ids * SLOTS_PER_ID)

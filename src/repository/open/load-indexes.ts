@@ -23,7 +23,7 @@ export interface LoadedIndexes {
 /**
  * Makes one chunk index of the packs in `active`. Their directories are then only in this chunk index. Adds damage to
  * `problems`. If two indexes differ about a pack, it believes neither: the pack counts as unindexed, so its own
- * directory is read.
+ * directory is read. Time and memory: linear in the bytes of the indexes.
  */
 export function buildChunkIndex(
   inventory: Inventory,

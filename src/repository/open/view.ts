@@ -50,7 +50,7 @@ export interface OpenViewOptions extends ViewOptions {
 /**
  * Lists a store and reads its config, tombs and indexes. If an object vanishes between listing and reading, lists again
  * and ignores objects that are listed and gone, because a listing may lag behind deletions. Throws `corrupt` for a
- * damaged config, and `newer-format`.
+ * damaged config, and `newer-format`. Time and memory: linear in the listing and in the bytes that are read.
  */
 export async function openView(storage: Storage, options: OpenViewOptions = {}): Promise<RepositoryView> {
   throwIfAborted(options.signal)
@@ -96,7 +96,7 @@ async function readView(storage: Storage, inventory: Inventory, options: ReadVie
     findEffectiveTimes(storage, inventory, limit, options.signal),
   ])
   const damagedTombs = readTombs.map(([, tomb]) => tomb).filter(tomb => isAppError(tomb))
-  problems.push(...damagedTombs)
+  for (const damage of damagedTombs) problems.push(damage)
   const found = new Map(readTombs.flatMap(([id, tomb]) => (tomb === undefined || isAppError(tomb) ? [] : [[id, tomb] as const])))
   return { ...buildView(inventory, indexes, found, problems), damagedTomb: damagedTombs[0] }
 }

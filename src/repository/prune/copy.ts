@@ -7,7 +7,7 @@ import type { IndexedPack } from '../format/index-object.ts'
 import { packName } from '../format/object-names.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { type BlockSource, fetchBlocks } from '../read/read-chunks.ts'
-import { readCopy } from '../read/read-copy.ts'
+import { readAnyCopy } from '../read/read-copy.ts'
 import { PackWriter } from '../write/pack-writer.ts'
 import { isDivisible } from './plan/block-content.ts'
 import type { MarkPlan } from './plan/mark-plan.ts'
@@ -111,18 +111,10 @@ export async function copyChosen(
       const { offset, length } = index.location(entry)
       const chunk = plain?.subarray(offset, offset + length)
       let lost = await recodeChunk(source, writer, entry, chunk, standalone.has(entry))
-      const other = lost === undefined ? undefined : await readElsewhere(source, entry)
-      if (other) lost = await recodeChunk(source, writer, entry, other, true)
+      const other = lost === undefined ? undefined : await readAnyCopy(source, index.id(entry))
+      if (other?.kind === 'read') lost = await recodeChunk(source, writer, entry, other.bytes, true)
       if (lost !== undefined) failed.set(index.packOf(entry), lost)
     }
-  }
-
-  async function readElsewhere(source: BlockSource, entry: number): Promise<Uint8Array | undefined> {
-    for (let copy = index.find(index.id(entry)); copy >= 0; copy = index.findNext(copy)) {
-      const read = copy === entry ? undefined : await readCopy(source, copy)
-      if (read?.kind === 'read') return read.bytes
-    }
-    return undefined
   }
 
   function isChosen(entry: number): boolean {

@@ -1,4 +1,5 @@
 import { AppError, isAppError } from '../../util/errors.ts'
+import { groupBy } from '../../util/group-by.ts'
 import { compareSnapshots, labelName, type SnapshotRef } from '../format/object-names.ts'
 import { isPending, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
@@ -53,14 +54,15 @@ export async function forget(context: RepositoryContext, request: ForgetRequest)
         decision.kept.map(({ version }) => version),
       )
     names.push({ name, decision, unreadable: unreadable.map(({ error }) => error) })
-    if (request.all) doomed.push(...unreadable.map(({ ref }) => ref))
+    if (request.all) for (const { ref } of unreadable) doomed.push(ref)
   }
   const forgotten = names.flatMap(({ decision }) => decision.forgotten)
-  doomed.push(...forgotten.map(({ ref }) => ref))
+  for (const { ref } of forgotten) doomed.push(ref)
   const packs = await freedBy(context, repository, forgotten)
   // the oldest first: if this is interrupted, the newest are still there
   if (!request.dryRun) {
-    for (const ref of doomed.sort(compareSnapshots)) await removeVersion(context, ref, opened.labels)
+    const labelsOf = groupBy(opened.labels, ({ snapshot }) => snapshot.slice(0, 16))
+    for (const ref of doomed.sort(compareSnapshots)) await removeVersion(context, ref, labelsOf.get(ref.shortId) ?? [])
   }
   if (doomed.length === 0 && !isAnythingDue(opened, request.waits.graceMs)) return { names, pruned: undefined, failure: undefined }
   try {
@@ -77,11 +79,11 @@ export async function forget(context: RepositoryContext, request: ForgetRequest)
  */
 async function removeVersion(
   { storage, signal }: RepositoryContext,
-  { objectName, shortId }: SnapshotRef,
+  { objectName }: SnapshotRef,
   labels: readonly DatedLabel[],
 ): Promise<void> {
   await storage.remove(objectName, { signal })
-  for (const { id, snapshot } of labels) if (snapshot.startsWith(shortId)) await storage.remove(labelName(id), { signal })
+  for (const { id } of labels) await storage.remove(labelName(id), { signal })
 }
 
 /** The packs that `versions` need. The packs of a damaged version can't be known: a later prune finds them. */

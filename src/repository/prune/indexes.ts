@@ -116,14 +116,10 @@ export async function writeIndexes(
   { gone, liars, added }: IndexChanges,
 ): Promise<void> {
   const stale = view.activeIndexes.filter(index => liars.has(index.id) || isStale(index, gone))
-  const writer = new IndexWriter(storage, view, surroundings)
-  for (const index of stale)
-    await writer.write(
-      index.packs.filter(({ id }) => !gone.has(id)),
-      signal,
-      [index],
-    )
-  if (added.length > 0) await writer.write(added, signal)
+  const kept = stale.flatMap(({ packs }) => packs.filter(({ id }) => !gone.has(id)))
+  // all at once: however many indexes are stale, each pack is written once
+  const packs = new Map([...kept, ...added].map(pack => [pack.id, pack]))
+  if (packs.size + stale.length > 0) await new IndexWriter(storage, view, surroundings).write([...packs.values()], signal, stale)
 }
 
 /** Stale entries do no harm, so a large index is rewritten only when more than a third of it is stale. */

@@ -1,4 +1,5 @@
 import pLimit from 'p-limit'
+import { groupBy } from '../../util/group-by.ts'
 import type { IndexedPack } from '../format/index-object.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { PARALLEL_READS } from '../open/view.ts'
@@ -9,6 +10,8 @@ import { readOwnDirectory } from './own-directories.ts'
 /**
  * What a prune has verified. A pack is deleted only if its own directory was read, and if the copies that are used
  * instead of its own are known to be good. What turns out to be wrong counts as damage from then on.
+ *
+ * Time: each directory and each copy is read once, a wrong copy twice.
  */
 export class Proofs {
   /** Copies that were read and are wrong, by entry number. */
@@ -23,6 +26,7 @@ export class Proofs {
   private readonly repository: OpenRepository
   private readonly good = new Set<number>()
   private readonly directoryRead = new Set<number>()
+  private namings: Map<string, { by: string }[]> | undefined
 
   constructor(repository: OpenRepository) {
     this.repository = repository
@@ -59,6 +63,15 @@ export class Proofs {
     await Promise.all(unread.map(pack => limit(() => this.readDirectory(pack))))
   }
 
+  /** The ids of the indexes that name a pack. */
+  private indexesNaming(pack: string): string[] {
+    this.namings ??= groupBy(
+      this.repository.view.activeIndexes.flatMap(({ id: by, packs }) => packs.map(({ id }) => ({ id, by }))),
+      ({ id }) => id,
+    )
+    return (this.namings.get(pack) ?? []).map(({ by }) => by)
+  }
+
   private async readDirectory(pack: number): Promise<void> {
     const { index, view } = this.repository
     const { id, writable } = index.packs[pack]!
@@ -68,7 +81,7 @@ export class Proofs {
     if (own.kind === 'differs') {
       this.misdescribed.push(own.pack)
       this.damaged.add(pack)
-      const liars = view.activeIndexes.filter(({ packs }) => packs.some(other => other.id === id)).map(index => index.id.slice(0, 12))
+      const liars = this.indexesNaming(id).map(index => index.slice(0, 12))
       this.problems.push(`${name} holds other chunks than index ${liars.join(', ')} says: the pack's own directory is used instead`)
     } else if (own.kind === 'unreadable') {
       this.unreadable.add(pack)

@@ -1,4 +1,5 @@
 import { throwIfAborted } from '../../util/errors.ts'
+import { groupBy } from '../../util/group-by.ts'
 import { type StoredSnapshot } from '../format/snapshot.ts'
 import { storedShare } from '../index/stored-sizes.ts'
 import type { OpenRepository } from '../open/open.ts'
@@ -29,9 +30,7 @@ const MOST_VERSIONS = 200
 export async function proposeForgetting(repository: OpenRepository): Promise<Proposal[]> {
   const { index, view } = repository
   const versions = await readSnapshots(repository, view, view.inventory.snapshots)
-  const names = [...new Set(versions.map(({ name }) => name))]
-  const proposals = names.flatMap(name => {
-    const own = versions.filter(version => version.name === name)
+  const proposals = [...groupBy(versions, ({ name }) => name)].flatMap(([name, own]) => {
     const olderThan = (last: number): StoredSnapshot[] => decideRetention(own, { last }, { now: 0, keepNewest: true }).forgotten
     const keepLast = olderThan(KEEP).length > 0 ? KEEP : 1
     const older = olderThan(keepLast)

@@ -95,6 +95,9 @@ const NOTHING_REMOVED: Removal = { snapshots: [], packs: new Set() }
 /**
  * Prunes by rules 7 to 10 of docs/format.md: sweeps, then marks, then retires. The repository is whole after each step,
  * so a prune can continue one that died. `removed` are the snapshots that the caller has deleted since the listing.
+ *
+ * Time: linear in the plain bytes of all manifests, in the number of copies and bases, and in the bytes that are read
+ * to verify or to copy them. It decides again, 50 times at most, when it finds damage.
  */
 export async function prune(
   context: RepositoryContext,

@@ -87,17 +87,16 @@ async function eachChunk(
 export async function packsOf(repository: OpenRepository, snapshots: readonly StoredSnapshot[]): Promise<Set<string>> {
   const { index } = repository
   const packs = new Set<number>()
-  /** Copies whose bases were added: each is followed once, also in a circle of bases. */
+  /** First copies of chunks: each chunk is followed once, also in a circle of bases. */
   const followed = new Set<number>()
   const addCopies = (entry: number): void => {
     const firsts = [entry]
     for (let first = firsts.pop(); first !== undefined; first = firsts.pop()) {
+      if (followed.has(first)) continue
+      followed.add(first)
       for (let copy = first; copy >= 0; copy = index.findNext(copy)) {
         packs.add(index.packOf(copy))
-        const bases = index.basesAt(copy)
-        if (!bases || followed.has(copy)) continue
-        followed.add(copy)
-        for (const id of bases.ids) firsts.push(index.find(id))
+        for (const id of index.basesAt(copy)?.ids ?? []) firsts.push(index.find(id))
       }
     }
   }

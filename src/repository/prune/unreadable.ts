@@ -1,6 +1,6 @@
 import { AppError, isAppError } from '../../util/errors.ts'
 import { sha256Hex } from '../../util/hash.ts'
-import { describeMisplaced, isListed, MISPLACED_HINT, type MangledObject, type ObjectKind } from '../format/object-names.ts'
+import { describeMisplaced, listedIds, MISPLACED_HINT, type MangledObject, type ObjectKind } from '../format/object-names.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { readLabels, type DatedLabel } from '../versions/versions.ts'
 
@@ -11,7 +11,8 @@ import { readLabels, type DatedLabel } from '../versions/versions.ts'
  */
 export async function readProtection(repository: OpenRepository): Promise<DatedLabel[]> {
   const { storage, view, signal } = repository
-  for (const object of view.inventory.mangled) if (await mayProtect(repository, object)) throw refusal(object)
+  const isListed = listedIds(view.inventory)
+  for (const object of view.inventory.mangled) if (await mayProtect(repository, object, isListed)) throw refusal(object)
   for (const object of view.inventory.misplaced) if (isProtection(object.kind)) throw misplacedRefusal(object)
   return readLabels(
     storage,
@@ -33,13 +34,17 @@ function misplacedRefusal({ name }: MangledObject): AppError {
 }
 
 /** False for a copy of an object that is there under its right name too. */
-async function mayProtect({ storage, view, signal }: OpenRepository, { name, kind }: MangledObject): Promise<boolean> {
+async function mayProtect(
+  { storage, signal }: OpenRepository,
+  { name, kind }: MangledObject,
+  isListed: ReturnType<typeof listedIds>,
+): Promise<boolean> {
   if (!isProtection(kind)) return false
   const bytes = await storage.get(name, undefined, { signal }).catch((error: unknown) => {
     if (!isAppError(error, 'io', 'corrupt', 'not-found')) throw error
     return undefined
   })
-  return bytes === undefined || !isListed(view.inventory, kind, sha256Hex(bytes))
+  return bytes === undefined || !isListed(kind, sha256Hex(bytes))
 }
 
 function refusal({ name, kind }: MangledObject): AppError {

@@ -101,7 +101,8 @@ export interface PullPlanRequest {
 
 /**
  * Compares a snapshot with the destination. Throws `would-overwrite` with a list of files if local content would be
- * lost that the repository does not have.
+ * lost that the repository does not have. Time and memory: linear in the manifest and in the destination; local files
+ * are read where only their content tells whether they are right.
  */
 export async function planPull(repository: OpenRepository, request: PullPlanRequest): Promise<PullPlan> {
   const planner = new Planner(repository, request)
@@ -172,9 +173,10 @@ class Planner {
   }
 
   private async addParents(path: string, parents: Map<string, DirectoryEntry>): Promise<void> {
-    for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
-      const parent = parents.get(path.slice(0, slash))
-      if (!parent) continue
+    const missing: DirectoryEntry[] = []
+    // above a folder that is made already, all folders are
+    for (let parent = parents.get(parentOf(path)); parent; parent = parents.get(parentOf(parent.path))) missing.push(parent)
+    for (const parent of missing.reverse()) {
       parents.delete(parent.path)
       await this.add(parent)
     }
@@ -187,8 +189,7 @@ class Planner {
       return
     }
     const localPath = this.request.localPathOf(entry.path)
-    const parent = entry.path.slice(0, Math.max(0, entry.path.lastIndexOf('/')))
-    const item: LocalItem = this.real.has(parent) ? lookAt(localPath) : ABSENT
+    const item: LocalItem = this.real.has(parentOf(entry.path)) ? lookAt(localPath) : ABSENT
     if (entry.type === 'directory') return this.addDirectory(entry, localPath, item)
     if (item.type === 'directory') this.clearDirectory(entry.path, localPath)
     if (entry.type === 'symlink') return this.addSymlink(entry, localPath, item)
@@ -307,6 +308,10 @@ class Planner {
     if (item.type === 'directory') this.plan.removeDirectories.push(localPath)
     else if (item.type !== 'absent') this.endanger({ path, localPath, item }, true)
   }
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')))
 }
 
 /** True for one of `folders`, and for any path in one of them. */

@@ -19,7 +19,8 @@ export interface UnsavedFile {
 
 /**
  * Finds the items of `endangered` whose content no version of that name has at that path. They may be the only copy.
- * Reads local files, and manifests from the newest to older ones, as many as necessary.
+ * Reads local files, and manifests from the newest to older ones, as many as necessary. Time: linear in the bytes of
+ * these.
  */
 export async function findUnsavedFiles(
   repository: OpenRepository,

@@ -19,6 +19,9 @@ export interface FetchedBlock {
  * Fetches and decodes each block once, a few ranges ahead of the consumer. Keeps the given order (ascending numbers),
  * but puts bases before the blocks that are predicted from them. Damage and missing packs come as an `error` of the
  * blocks concerned. Anything else (network, abort) throws.
+ *
+ * Time: linear in the stored and plain bytes of the blocks and of those that they are predicted from, and in the number
+ * of their bases. Memory: bounded, but for a few bytes a block.
  */
 export async function* fetchBlocks(source: BlockSource, blocks: readonly number[]): AsyncGenerator<FetchedBlock> {
   const fetcher = new BlockFetcher(source, blocks)
@@ -36,11 +39,9 @@ export async function* fetchBlocks(source: BlockSource, blocks: readonly number[
         fetched.catch(() => undefined) // it is awaited in its turn; until then a failure must not count as unhandled
         ahead.push({ range, fetched })
       }
-      const fetched = await ahead.shift()!.fetched
-      while (fetched.length > 0) {
-        const block = fetched.shift()!
-        if (fetcher.isWanted(block)) yield block
-      }
+      // taken from the end of the list, so that each block can be freed, however many there are
+      const fetched = (await ahead.shift()!.fetched).reverse()
+      for (let block = fetched.pop(); block; block = fetched.pop()) if (fetcher.isWanted(block)) yield block
       freeUnusedBuffers()
     }
   } finally {
@@ -84,7 +85,8 @@ class BlockFetcher {
 
   private async apart(blocks: readonly number[]): Promise<FetchedBlock[]> {
     const fetched: FetchedBlock[] = []
-    for (const number of blocks) for (const range of planRanges(this.source.index, [number])) fetched.push(...(await this.range(range)))
+    for (const number of blocks)
+      for (const range of planRanges(this.source.index, [number])) for (const block of await this.range(range)) fetched.push(block)
     return fetched
   }
 

@@ -7,7 +7,7 @@ import { type AppError, corrupt, missing } from '../../util/errors.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
 import { type BlockSource, chunkMatches, describeCopy, shortId } from './block-source.ts'
 import { fetchBlocks } from './fetch-blocks.ts'
-import { type LostCopy, readCopy } from './read-copy.ts'
+import { type LostCopy, readAnyCopy, readCopy } from './read-copy.ts'
 
 export { type BlockSource, chunkMatches } from './block-source.ts'
 export { fetchBlocks } from './fetch-blocks.ts'
@@ -19,6 +19,9 @@ const WINDOW_BYTES = 16 * MiB
 /**
  * Yields the verified chunks of `ids`, in that order. If a copy of a chunk is damaged, reads another one. Throws
  * `corrupt` if no copy is left.
+ *
+ * Time: linear in the chunks' plain bytes, and in the blocks that hold those of each window. Memory: bounded, but for
+ * `ids`.
  */
 export async function* readSequence(source: BlockSource, ids: Uint8Array, what: string): AsyncGenerator<Uint8Array> {
   const { index } = source
@@ -73,12 +76,10 @@ export async function readOtherCopy(source: BlockSource, entry: number, error: A
   const id = index.id(entry).slice()
   let lost: LostCopy | undefined
   do {
-    lost = undefined
-    for (let other = index.find(id); other >= 0; other = index.findNext(other)) {
-      const read = await readCopy(source, other)
-      if (read.kind === 'read') return read.bytes
-      if (other === entry) lost = read
-    }
+    const own = await readCopy(source, entry)
+    const read = own.kind === 'read' ? own : await readAnyCopy(source, id)
+    if (read?.kind === 'read') return read.bytes
+    lost = own.kind === 'lost' ? own : undefined
   } while ((await source.renew?.()) === true)
   const newer = error?.code === 'newer-format' ? error : lost?.newer
   if (newer) throw newer

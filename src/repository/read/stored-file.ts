@@ -8,6 +8,12 @@ import { chunkMatches, fetchBlocks, readOtherCopy, type BlockSource } from './re
 /** Plain bytes of the decoded blocks that are kept for the next read. */
 const KEPT_BYTES = 32 * 1024 * 1024
 
+interface KeptBlock {
+  plain: Uint8Array
+  /** Entry numbers of the chunks that were verified. Small reads of one chunk need not hash it again. */
+  verified: Set<number>
+}
+
 /** One chunk of a file, at its place in it. */
 export interface PlacedChunk {
   offset: number
@@ -19,6 +25,9 @@ export interface PlacedChunk {
 /**
  * A file of a version that is read in pieces. Fetches only the blocks of the piece, and verifies each chunk before it
  * returns any of its bytes.
+ *
+ * Time of a read: linear in its length, and in the bytes of the blocks that are fetched for it. Memory: linear in the
+ * number of chunks of the file.
  */
 export class StoredFile {
   readonly size: number
@@ -29,8 +38,8 @@ export class StoredFile {
   private readonly copies: number[] = []
   /** Where each chunk begins. The last number is the size of the file. */
   private readonly starts: number[] = [0]
-  /** Decoded blocks by their numbers. Their chunks may not be verified yet. */
-  private readonly kept = new ByteLru<number, Uint8Array>(KEPT_BYTES)
+  /** Decoded blocks by their numbers. */
+  private readonly kept = new ByteLru<number, KeptBlock>(KEPT_BYTES)
 
   /** Throws `corrupt` if a chunk is in no pack. `what` is the file's name for messages. */
   constructor(source: BlockSource, entry: FileEntry, what: string) {
@@ -62,18 +71,19 @@ export class StoredFile {
     }
     const fetch: number[] = []
     for (const [block, numbers] of byBlock) {
-      const plain = this.kept.get(block)
-      if (plain === undefined) fetch.push(block)
+      const kept = this.kept.get(block)
+      if (kept === undefined) fetch.push(block)
       else {
-        for (const number of numbers) this.copy(number, await this.verified(number, plain), bytes, offset)
+        for (const number of numbers) this.copy(number, await this.verified(number, kept), bytes, offset)
       }
     }
     for await (const { number: block, plain, error } of fetchBlocks(
       this.source,
       fetch.sort((a, b) => a - b),
     )) {
-      if (plain !== undefined) this.kept.set(block, plain, plain.length)
-      for (const number of byBlock.get(block)!) this.copy(number, await this.verified(number, plain, error), bytes, offset)
+      const kept = plain && { plain, verified: new Set<number>() }
+      if (kept) this.kept.set(block, kept, kept.plain.length)
+      for (const number of byBlock.get(block)!) this.copy(number, await this.verified(number, kept, error), bytes, offset)
     }
     return bytes
   }
@@ -100,12 +110,15 @@ export class StoredFile {
     return numbers
   }
 
-  private async verified(number: number, plain: Uint8Array | undefined, error?: Parameters<typeof readOtherCopy>[2]): Promise<Uint8Array> {
+  private async verified(number: number, kept: KeptBlock | undefined, error?: Parameters<typeof readOtherCopy>[2]): Promise<Uint8Array> {
     const { index } = this.source
     const copy = this.copies[number]!
     const { offset, length } = index.location(copy)
-    const chunk = plain?.subarray(offset, offset + length)
-    return chunk && chunkMatches(index.id(copy), chunk) ? chunk : readOtherCopy(this.source, copy, error, this.what)
+    const chunk = kept?.plain.subarray(offset, offset + length)
+    if (!chunk || !(kept!.verified.has(copy) || chunkMatches(index.id(copy), chunk)))
+      return readOtherCopy(this.source, copy, error, this.what)
+    kept!.verified.add(copy)
+    return chunk
   }
 
   /** Copies the bytes of a chunk that `bytes` needs. `bytes` begins at `offset` of the file. */

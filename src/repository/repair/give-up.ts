@@ -66,7 +66,7 @@ export async function giveUp(
   for (const id of inventory.tombs.keys()) if (await isDamaged(tombName(id), bytes => decodeTomb(bytes, id))) names.push(tombName(id))
   // their bytes told no name; without a whole id they may be anybody's
   const told = new Set(renamed.map(({ from }) => from))
-  names.push(...inventory.mangled.map(({ name }) => name).filter(name => WHOLE_ID.test(name) && !told.has(name)))
+  for (const { name } of inventory.mangled) if (WHOLE_ID.test(name) && !told.has(name)) names.push(name)
   if (!dryRun) for (const name of names) await storage.remove(name, { signal })
   return names
 }

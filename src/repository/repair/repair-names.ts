@@ -4,14 +4,13 @@ import { isAppError, throwIfAborted } from '../../util/errors.ts'
 import { sha256Hex } from '../../util/hash.ts'
 import {
   indexName,
-  isListed,
   isSurelyOurs,
   labelName,
+  listedIds,
   packName,
   takeInventory,
   tombName,
   tombsFirst,
-  type Inventory,
   type MangledObject,
 } from '../format/object-names.ts'
 import { nameSnapshot } from '../format/snapshot.ts'
@@ -37,12 +36,13 @@ export async function putBackTrashed(storage: Storage, trash: Trash, dryRun: boo
  */
 export async function renameMangled(storage: Storage, dryRun: boolean, signal: AbortSignal | undefined): Promise<Renaming[]> {
   const inventory = takeInventory(await storage.list({ signal }))
+  const isListed = listedIds(inventory)
   const renamed: Renaming[] = []
   // tombs first, as from the trash
   const mangled = inventory.mangled.sort((a, b) => Number(b.kind === 'tomb') - Number(a.kind === 'tomb'))
   for (const object of mangled) {
     throwIfAborted(signal)
-    const renaming = await rename(storage, inventory, object, dryRun, signal)
+    const renaming = await rename(storage, isListed, object, dryRun, signal)
     if (renaming) renamed.push(renaming)
   }
   return renamed
@@ -50,7 +50,7 @@ export async function renameMangled(storage: Storage, dryRun: boolean, signal: A
 
 async function rename(
   storage: Storage,
-  inventory: Inventory,
+  isListed: ReturnType<typeof listedIds>,
   object: MangledObject,
   dryRun: boolean,
   signal: AbortSignal | undefined,
@@ -61,7 +61,7 @@ async function rename(
   })
   const to = bytes && nameOf(object, bytes)
   if (bytes === undefined || to === undefined) return undefined
-  const isThere = await hasGoodCopy(storage, inventory, object, to, bytes, signal)
+  const isThere = await hasGoodCopy(storage, isListed, object, to, bytes, signal)
   if (!dryRun) {
     if (!isThere) {
       // a damaged object may have the name
@@ -84,14 +84,14 @@ function nameOf({ name, kind }: MangledObject, bytes: Uint8Array): string | unde
 
 async function hasGoodCopy(
   storage: Storage,
-  inventory: Inventory,
+  isListed: ReturnType<typeof listedIds>,
   { kind }: MangledObject,
   name: string,
   bytes: Uint8Array,
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
   const id = sha256Hex(bytes)
-  if (!isListed(inventory, kind, id)) return false
+  if (!isListed(kind, id)) return false
   try {
     return sha256Hex(await storage.get(name, undefined, { signal })) === id
   } catch (error) {

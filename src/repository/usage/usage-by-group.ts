@@ -123,18 +123,17 @@ function findCopy(index: ChunkIndex, chunks: Uint8Array, offset: number): number
 }
 
 /**
- * Yields the entry number of every base that a copy needs, also indirectly, unless it is in `seen`. Adds it to `seen`.
+ * Yields the entry number of every base that a copy needs, also indirectly, and adds it to `seen`. Passes over those in
+ * `seen`, with their bases: call it for each of these copies. All calls together take linear time.
  */
 export function* basesUnder(index: ChunkIndex, entry: number, seen: Set<number>): Generator<number> {
   const bases = index.basesAt(entry)
   for (const id of bases?.ids ?? []) {
     const whole = index.whole.best(id, 0, bases!.depth)
     const base = whole < 0 ? index.findBase(id, bases!.depth) : whole
-    if (base < 0) continue
-    if (!seen.has(base)) {
-      seen.add(base)
-      yield base
-    }
+    if (base < 0 || seen.has(base)) continue
+    seen.add(base)
+    yield base
     yield* basesUnder(index, base, seen)
   }
 }

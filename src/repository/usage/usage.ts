@@ -3,6 +3,7 @@
  */
 
 import { throwIfAborted } from '../../util/errors.ts'
+import { groupBy } from '../../util/group-by.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
 import { countChunk, noSizes, type Savings, type Sizes, storedShare } from '../index/stored-sizes.ts'
 import type { OpenRepository } from '../open/open.ts'
@@ -57,11 +58,14 @@ class Owners {
   }
 }
 
-/** Measures the bytes of each name and each version. Reads all manifests. */
+/**
+ * Measures the bytes of each name and each version. Reads all manifests. Time: linear in the plain bytes of these.
+ * Memory: linear in the number of copies and of versions.
+ */
 export async function measureUsage(repository: OpenRepository): Promise<RepositoryUsage> {
   const { index, view } = repository
   const snapshots = await readSnapshots(repository, view, view.inventory.snapshots)
-  const names = [...new Set(snapshots.map(snapshot => snapshot.name))].sort()
+  const numbers = new Map([...new Set(snapshots.map(({ name }) => name))].sort().map((name, number) => [name, number]))
   const byVersion = new Owners(index.size)
   const byName = new Owners(index.size)
   /** A flag by entry number: a version reaches the chunk. Other chunks may be needed as bases. */
@@ -70,7 +74,7 @@ export async function measureUsage(repository: OpenRepository): Promise<Reposito
   for (const [number, snapshot] of snapshots.entries()) {
     throwIfAborted(repository.signal)
     const usage: VersionUsage = { snapshot, ...noSizes(snapshot.bytes), ownBytes: 0 }
-    const nameNumber = names.indexOf(snapshot.name)
+    const nameNumber = numbers.get(snapshot.name)!
     for await (const { entry, isContent } of chunksOf(repository, snapshot)) {
       if (isContent) content[entry] = 1
       countChunk(usage, index, entry, isContent)
@@ -79,8 +83,9 @@ export async function measureUsage(repository: OpenRepository): Promise<Reposito
     }
     versions.push(usage)
   }
-  const result = names.map((name): NameUsage => {
-    const own = versions.filter(({ snapshot }) => snapshot.name === name)
+  const ofName = groupBy(versions, ({ snapshot }) => snapshot.name)
+  const result = [...numbers.keys()].map((name): NameUsage => {
+    const own = ofName.get(name)!
     const plainBytes = own.reduce((sum, version) => sum + version.plainBytes, 0)
     return { name, ...noSizes(plainBytes), ownBytes: 0, versions: own }
   })

@@ -1,4 +1,5 @@
 import { AppError } from '../../util/errors.ts'
+import { groupBy } from '../../util/group-by.ts'
 import { toHex } from '../../util/hash.ts'
 import { encodeLabel, MAX_LABEL_TIME, type Label } from '../format/label-and-tomb.ts'
 import { labelName } from '../format/object-names.ts'
@@ -70,7 +71,8 @@ export async function changeTags(
   const versions = await readSnapshots(repository, view, refs)
   const labels = await readLabels(repository.storage, view, error => view.problems.push(error), context.signal)
   const tags = applyLabels(versions, labels)
-  const timeFor = ({ id }: StoredSnapshot): number => nextLabelTime(labels, id, view.inventory.asOf)
+  const labelsOf = groupBy(labels, label => label.snapshot)
+  const timeFor = ({ id }: StoredSnapshot): number => nextLabelTime(labelsOf.get(id)?.at(-1), view.inventory.asOf)
   const own = tags.get(snapshot.id) ?? snapshot.tags
   const absent = remove.find(tag => !own.includes(tag))
   if (absent !== undefined)
@@ -97,11 +99,10 @@ export async function changeTags(
 const isStartOf = (tag: string, shortId: string): boolean => /^[0-9a-f]{4,64}$/.test(tag) && shortId.startsWith(tag.slice(0, 16))
 
 /**
- * The time of the next label of a snapshot: the store's clock, but later than all labels that the snapshot has, because
- * a clock may have been ahead.
+ * The time of the next label of a snapshot: the store's clock, but later than the last label that the snapshot has,
+ * because a clock may have been ahead.
  */
-function nextLabelTime(labels: readonly DatedLabel[], snapshot: string, asOf: number): number {
-  const last = labels.findLast(label => label.snapshot === snapshot)
+function nextLabelTime(last: DatedLabel | undefined, asOf: number): number {
   return Math.min(MAX_LABEL_TIME, Math.max(asOf, (last?.at ?? 0) + 1))
 }
 

@@ -76,21 +76,22 @@ export class IndexWriter {
 
   private async writeNow(packs: readonly IndexedPack[], signal: AbortSignal | undefined, replaced: readonly ActiveIndex[]): Promise<void> {
     const groups = splitBySize(packs)
+    const left = new Set(replaced)
     if (groups.length === 0 && replaced.length > 0) groups.push([])
     for (const [number, group] of groups.entries()) {
-      const others = this.active.filter(index => !replaced.includes(index))
+      const others = this.active.filter(index => !left.has(index))
       const merged = chooseMerges(others, bytesInIndex(group))
       const byId = new Map([...merged.flatMap(index => index.packs), ...group].map(pack => [pack.id, pack]))
       // superseded with the last group only: until then these indexes name packs that no other index names
-      const dropped = number === groups.length - 1 ? [...merged, ...replaced] : merged
-      const supersedes = [...this.superseded, ...dropped.map(index => index.id)]
+      const dropped = new Set(number === groups.length - 1 ? [...merged, ...replaced] : merged)
+      const supersedes = [...this.superseded, ...Array.from(dropped, index => index.id)]
       const all = [...byId.values()].map(({ id, size, directoryBytes }) => ({ id, size, directoryBytes }))
       const { id, bytes } = encodeIndex({ packs: all, supersedes }, this.surroundings.random(NONCE_BYTES))
       await this.storage.put(indexName(id), bytes, { signal })
       this.storedBytes += bytes.length
       this.written.add(id)
       this.superseded = supersedes
-      this.active = [...this.active.filter(index => !dropped.includes(index)), { id, size: bytes.length, packs: all, supersedes }]
+      this.active = [...this.active.filter(index => !dropped.has(index)), { id, size: bytes.length, packs: all, supersedes }]
     }
   }
 }

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { IdTable } from '../../../src/repository/index/id-table.ts'
 import { toHex } from '../../../src/util/hash.ts'
 import { idOf } from '../../helpers/repository/arbitraries.ts'
@@ -59,4 +59,32 @@ test('reads ids in the middle of longer bytes', () => {
   expect([table.find(ids, 0), table.find(ids, 32), table.find(ids, 64)]).toEqual([-1, 1, 0])
   ids.fill(0)
   expect(table.find(idOf(3))).toBe(0)
+})
+
+describe('chosen ids take little longer than others', () => {
+  const COUNT = 100_000
+  const chosen: Record<string, (i: number, id: Buffer) => void> = {
+    'ids that begin alike': (i, id) => id.writeUInt32BE(i, 28),
+    'ids that fill neighbouring slots': (i, id) => id.writeUInt32LE(Math.ceil((i * 2 ** 32) / (1.5 * COUNT)), 0),
+    'one id again and again': () => undefined,
+  }
+
+  test.each(Object.keys(chosen))('%s', kind => {
+    const ids = Array.from({ length: COUNT }, (_, i) => {
+      const id = Buffer.alloc(32, 1)
+      chosen[kind]!(i, id)
+      return id
+    })
+    const began = performance.now()
+    const table = new IdTable(COUNT)
+    for (const [i, id] of ids.entries()) expect(table.add(id)).toBe(i)
+    const near = Buffer.alloc(32, 2)
+    for (let i = 0; i < COUNT; i++) {
+      near.writeUInt32LE(i, 0)
+      table.has(near)
+    }
+    const entries = entriesOf(table, ids[COUNT - 1]!)
+    expect(entries.length).toBe(kind === 'one id again and again' ? COUNT : 1)
+    expect(performance.now() - began).toBeLessThan(3000)
+  })
 })

@@ -11,6 +11,9 @@ import type { Storage } from '../../../src/storage/storage.ts'
 import { sha256, sha256Hex } from '../../../src/util/hash.ts'
 import { withFolder } from '../../helpers/folders.ts'
 import { contextOf, pushFolder } from '../../helpers/in-process.ts'
+import { rawBlock } from '../../helpers/repository/arbitraries.ts'
+import { fileEntry } from '../../helpers/repository/manifest-entries.ts'
+import { TestStore } from '../../helpers/repository/test-store.ts'
 import { seededNoise, seededRandom } from '../../helpers/seeded.ts'
 import { MemoryStorage } from '../../helpers/storage/memory.ts'
 
@@ -64,6 +67,18 @@ describe('a stored file', () => {
     expect(counting.calls.get - before).toBe(1)
     await file.read(30 * MiB, 20)
     expect(counting.calls.get - before).toBe(2)
+  })
+
+  test('gives thousands of small stretches of one large chunk soon: it is verified once', async () => {
+    const chunk = seededNoise(9, 4 * MiB)
+    const store = new TestStore()
+    await store.config()
+    await store.index([await store.pack([rawBlock(chunk)])])
+    await store.snapshot('runs', { entries: [fileEntry('large', sha256(chunk), chunk.length)] })
+    const file = await open(store.memory)
+    const began = performance.now()
+    for (let i = 0; i < 3000; i++) expect(Buffer.compare(await file.read(i * 1000, 30), chunk.subarray(i * 1000, i * 1000 + 30))).toBe(0)
+    expect(performance.now() - began).toBeLessThan(4000)
   })
 
   test('verifies what it gives, and reads again what came damaged', async () => {

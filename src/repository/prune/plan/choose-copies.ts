@@ -89,6 +89,8 @@ export class CopyChooser {
     const selection: ChosenCopies = { chosen: new Uint8Array(index.size), bases: new Map(), pinned: new Set() }
     const { chosen, bases, pinned } = selection
     const pinnedBlocks = new Set<number>()
+    /** Pinned blocks whose bases are not taken yet. A list, because blocks may form a chain of any length. */
+    const waiting: number[] = []
     const take = (id: Uint8Array, belowDepth: number): number => {
       const entry = this.copies.best(id, 0, belowDepth)
       if (entry < 0 || chosen[entry] !== 0) return entry
@@ -107,18 +109,23 @@ export class CopyChooser {
     const pin = (block: number): void => {
       if (pinnedBlocks.has(block)) return
       pinnedBlocks.add(block)
-      for (const entry of index.predictedIn(block)) {
-        const { ids, depth } = index.basesAt(entry)!
-        for (const id of ids) {
-          const base = take(id, depth)
-          if (base >= 0) pinned.add(base)
+      waiting.push(block)
+    }
+    const takePinned = (): void => {
+      for (let block = waiting.pop(); block !== undefined; block = waiting.pop())
+        for (const entry of index.predictedIn(block)) {
+          const { ids, depth } = index.basesAt(entry)!
+          for (const id of ids) {
+            const base = take(id, depth)
+            if (base >= 0) pinned.add(base)
+          }
         }
-      }
     }
     for (let entry = 0; entry < reachable.flags.length; entry++) {
       const flag = reachable.flags[entry]!
       if (flag === UNREACHABLE) continue
       const copy = take(index.id(entry), MAX_DEPTH + 1)
+      takePinned()
       if (copy >= 0) chosen[copy] = AS_CONTENT
       else if (flag === COMMITTED)
         throw new AppError(

@@ -4,7 +4,8 @@ import { Copies } from '../../index/copies.ts'
 /**
  * Finds packs whose blocks hold bases for chunks that nobody needs. A block is decoded whole, so rule 8 keeps the bases
  * of all chunks of a block that is in use, even the bases of dead chunks. These bases can go if the pack is rewritten
- * without its dead chunks. Looks at packs that stay and for which `mayGo` is true.
+ * without its dead chunks. Looks at packs that stay and for which `mayGo` is true. Time: linear in the number of copies
+ * and bases.
  */
 export function packsHoldingDeadBases(
   index: ChunkIndex,

@@ -28,9 +28,12 @@ export interface MarkPlan {
   lost: number[]
 }
 
+/** In a long row of packs, each of which holds bases for the next one, a later prune finds the rest. */
+const MOST_ROUNDS = 20
+
 /**
  * Decides which copy of each needed chunk stays, and so which packs go (rule 7). The choice affects only space and
- * work, never safety.
+ * work, never safety. Time and memory: linear in the number of copies and bases.
  */
 export function planMarks(index: ChunkIndex, reachable: Reachability, options: MarkOptions): MarkPlan {
   const chooser = new CopyChooser(index, reachable, options)
@@ -57,12 +60,12 @@ export function planMarks(index: ChunkIndex, reachable: Reachability, options: M
   const goes = new Set([...plan.dead, ...plan.rewrite])
   const stays = (pack: number): boolean => stateOf(options, pack) === 'usable' && !goes.has(pack)
   // a pack that goes may have held the bases of another pack's dead chunks
-  let more: number[]
-  do {
-    more = packsHoldingDeadBases(index, chosen, stays, pack => !chooser.isFixed(pack))
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    const more = packsHoldingDeadBases(index, chosen, stays, pack => !chooser.isFixed(pack))
     for (const pack of more) goes.add(pack)
-    plan.rewrite.push(...more)
-  } while (more.length > 0)
+    plan.rewrite = [...plan.rewrite, ...more]
+    if (more.length === 0) break
+  }
   plan.rewrite.sort((a, b) => a - b)
   plan.spared = plan.spared.filter(pack => !goes.has(pack))
   return plan

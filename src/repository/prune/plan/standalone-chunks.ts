@@ -41,11 +41,16 @@ export function findStandaloneChunks(index: ChunkIndex, selection: ChosenCopies)
 
 function groupsOf({ chosen, bases }: ChosenCopies): Iterable<Group> {
   const links = new Map<number, number>()
+  // halves the way with each walk, so that no long chain of links stays
   const rootOf = (entry: number): number => {
-    let root = entry
-    for (let next = links.get(root); next !== undefined && next !== root; next = links.get(root)) root = next
-    links.set(entry, root)
-    return root
+    let at = entry
+    for (let next = links.get(at) ?? at; next !== at; next = links.get(at)!) {
+      const beyond = links.get(next)!
+      links.set(at, beyond)
+      at = beyond
+    }
+    if (!links.has(at)) links.set(at, at)
+    return at
   }
   for (const [entry, own] of bases) {
     const members = [entry, ...own].filter(member => chosen[member] === AS_BASE)
