@@ -112,7 +112,7 @@ function describe(tensor: PickleNode, name: string): TorchTensor | undefined {
   const [tag, storageClass, storage, , elements] = reference.values
   const type = elementType(storageClass, dtype)
   const [shape, strides] = [countsOf(size), countsOf(stride)]
-  if (tag !== 'storage' || typeof storage !== 'string' || type === undefined) return undefined
+  if (tag !== 'storage' || typeof storage !== 'string' || storage.length > MAX_NAME_LENGTH || type === undefined) return undefined
   if (!isCount(offset) || shape === undefined || strides?.length !== shape.length) return undefined
   return { name, type, storage, storageElements: isCount(elements) ? elements : undefined, offset, shape, strides }
 }
