@@ -1,9 +1,71 @@
-import ignore, { type Ignore } from 'ignore'
+import { AppError } from '../util/errors.ts'
+import type { Effort } from '../util/name-pattern.ts'
+import { IgnorablePath, type IgnorePattern, literalOf, matchesPath, parseIgnorePattern } from './ignore-pattern.ts'
 
 export const IGNORE_FILE = '.colab-escape-ignore'
+export const EXCLUDE = '--exclude'
 
-function matcher(patterns: string | readonly string[]): Ignore {
-  return ignore({ ignorecase: false, allowRelativePaths: true }).add(patterns)
+/**
+ * Steps of matching that the rules of a source may take: so many at once, and so many more for each path. Some thousand
+ * patterns with wildcards take fewer. Without a limit, an ignore file that came with somebody's data could keep a push
+ * busy for hours.
+ */
+const FREE_STEPS = 100_000_000
+const STEPS_PER_PATH = 50_000
+
+/** The numbers of the last patterns with one text: of all, and of those that speak of more than folders. */
+interface LastNumbers {
+  any: number
+  ofFiles: number
+}
+
+/** Patterns of one origin. The last that matches a path decides. */
+class PatternList {
+  /** The folder that the patterns are relative to: the length of its path with the `/`, and the number of its names. */
+  private readonly prefix: number
+  private readonly depth: number
+  private readonly patterns: IgnorePattern[] = []
+  /** Patterns without wildcards, by what they match: a name anywhere, or `/` and a path. */
+  private readonly literals = new Map<string, LastNumbers>()
+  private hasPaths = false
+  /** The numbers of all others. */
+  private readonly others: number[] = []
+
+  /** Time and memory: linear in the length of the lines. */
+  constructor(lines: readonly string[], folder = '') {
+    this.prefix = folder === '' ? 0 : folder.length + 1
+    this.depth = folder === '' ? 0 : folder.split('/').length
+    for (const line of lines) {
+      const pattern = parseIgnorePattern(line)
+      if (pattern !== undefined) this.add(pattern, this.patterns.push(pattern) - 1)
+    }
+  }
+
+  private add(pattern: IgnorePattern, number: number): void {
+    const literal = literalOf(pattern)
+    if (literal === undefined) this.others.push(number)
+    else {
+      const ofFiles = pattern.onlyFolders ? (this.literals.get(literal)?.ofFiles ?? -1) : number
+      this.literals.set(literal, { any: number, ofFiles })
+      this.hasPaths ||= !pattern.onlyName
+    }
+  }
+
+  /** Whether the patterns ignore a path; undefined if none matches. */
+  decide(path: IgnorablePath, effort: Effort): boolean | undefined {
+    let last = this.lastLiteral(path.names.at(-1)!, path)
+    if (this.hasPaths) last = Math.max(last, this.lastLiteral(`/${path.text.slice(this.prefix)}`, path))
+    for (let i = this.others.length - 1; i >= 0 && this.others[i]! > last; i--) {
+      const number = this.others[i]!
+      if (matchesPath(this.patterns[number]!, path, this.depth, effort)) last = number
+    }
+    return last === -1 ? undefined : !this.patterns[last]!.negative
+  }
+
+  private lastLiteral(text: string, { isFolder }: IgnorablePath): number {
+    const last = this.literals.get(text)
+    return last === undefined ? -1 : isFolder ? last.any : last.ofFiles
+  }
 }
 
 /**
@@ -11,32 +73,58 @@ function matcher(patterns: string | readonly string[]): Ignore {
  * syntax. The deepest rule wins.
  */
 export class IgnoreRules {
-  private readonly excludes: Ignore | undefined
+  private readonly excludes: PatternList
   /** Ignore files by folder ('' is the root). */
-  private readonly files = new Map<string, Ignore>()
+  private readonly files = new Map<string, PatternList>()
+  /** The ignore files that count in the folder of the last path, the deepest first. */
+  private near: { folder: string; files: { name: string; list: PatternList }[] } | undefined
+  private readonly effort: Effort = { steps: 0 }
+  private paths = 0
 
   constructor(excludes: readonly string[] = []) {
-    this.excludes = excludes.length > 0 ? matcher(excludes) : undefined
+    this.excludes = new PatternList(excludes)
   }
 
   addFile(folder: string, content: string): void {
-    this.files.set(folder, matcher(content))
+    const lines = `${content.replace(/^\ufeff/, '')}\n`.split(/\r?\n/)
+    this.files.set(folder, new PatternList(lines, folder))
+    this.near = undefined
   }
 
-  /** `path` is relative to the root. Its parent folder must not be ignored. */
-  ignores(path: string, isDirectory: boolean): boolean {
-    const test = isDirectory ? `${path}/` : path
-    if (this.excludes?.ignores(test)) return true
-    for (let folder = parentOf(path); ; folder = parentOf(folder)) {
-      const rules = this.files.get(folder)
-      if (rules) {
-        const result = rules.test(folder === '' ? test : test.slice(folder.length + 1))
-        if (result.ignored) return true
-        if (result.unignored) return false
-      }
-      if (folder === '') return false
+  /**
+   * What says that a path is ignored: `--exclude`, or the path of an ignore file. Undefined if nothing does. `path` is
+   * relative to the root. Its parent folder must not be ignored. Throws `usage` if matching all paths takes too long:
+   * the time is linear in their number.
+   */
+  ignoredBy(path: string, isDirectory: boolean): string | undefined {
+    const { effort } = this
+    if (effort.steps > FREE_STEPS + ++this.paths * STEPS_PER_PATH) throw tooMuchWork()
+    const split = new IgnorablePath(path, isDirectory)
+    if (this.excludes.decide(split, effort) === true) return EXCLUDE
+    for (const { name, list } of this.filesNear(parentOf(path))) {
+      const ignored = list.decide(split, effort)
+      if (ignored !== undefined) return ignored ? name : undefined
     }
+    return undefined
   }
+
+  private filesNear(folder: string): { name: string; list: PatternList }[] {
+    if (this.near?.folder === folder) return this.near.files
+    const files = []
+    for (let at = folder; ; at = parentOf(at)) {
+      const list = this.files.get(at)
+      if (list) files.push({ name: at === '' ? IGNORE_FILE : `${at}/${IGNORE_FILE}`, list })
+      if (at === '') break
+    }
+    this.near = { folder, files }
+    return files
+  }
+}
+
+function tooMuchWork(): AppError {
+  return new AppError('usage', `Comparing the files with all patterns of ${EXCLUDE} and ${IGNORE_FILE} files would take too long.`, {
+    hint: `Use fewer or simpler patterns with wildcards, or remove a ${IGNORE_FILE} file that you do not need.`,
+  })
 }
 
 function parentOf(path: string): string {
@@ -47,10 +135,22 @@ function parentOf(path: string): string {
  * Selects paths of a snapshot by `--only` and `--exclude`. A pattern that matches a folder covers everything below it.
  */
 export function pathFilter(only: readonly string[], exclude: readonly string[]): (path: string, isDirectory: boolean) => boolean {
-  const onlyMatcher = only.length > 0 ? matcher(only) : undefined
-  const unwanted = exclude.length > 0 ? matcher(exclude) : undefined
-  return (path, isDirectory) => {
-    const test = isDirectory ? `${path}/` : path
-    return (onlyMatcher === undefined || onlyMatcher.ignores(test)) && !unwanted?.ignores(test)
+  const wanted = only.length > 0 ? coverOf(only) : undefined
+  const unwanted = exclude.length > 0 ? coverOf(exclude) : undefined
+  return (path, isDirectory) => (wanted === undefined || wanted(path, isDirectory)) && unwanted?.(path, isDirectory) !== true
+}
+
+/** Whether patterns match a path or a folder that it is in. Remembers folders, so that each is matched once. */
+function coverOf(patterns: readonly string[]): (path: string, isDirectory: boolean) => boolean {
+  const list = new PatternList(patterns)
+  const effort: Effort = { steps: 0 }
+  const folders = new Map<string, boolean>()
+  const covers = (path: string, isDirectory: boolean): boolean => {
+    const parent = parentOf(path)
+    const isInside = parent !== '' && (folders.get(parent) ?? covers(parent, true))
+    const isCovered = isInside || list.decide(new IgnorablePath(path, isDirectory), effort) === true
+    if (isDirectory) folders.set(path, isCovered)
+    return isCovered
   }
+  return covers
 }

@@ -8,6 +8,9 @@ import type { FileHandle } from 'node:fs/promises'
 
 type Reader = Pick<FileHandle, 'read'>
 
+/** Maximum bytes of one read: Node ends the process when it is asked for 2 GiB or more. */
+const MAX_READ_BYTES = 1024 * 1024 * 1024
+
 /**
  * Fills `buffer` with the bytes from `offset` on. Returns the number of bytes read, which is less than the buffer's
  * length only at the end of the file.
@@ -15,7 +18,7 @@ type Reader = Pick<FileHandle, 'read'>
 export async function readInto(file: Reader, buffer: Uint8Array, offset: number): Promise<number> {
   let count = 0
   while (count < buffer.length) {
-    const { bytesRead } = await file.read(buffer, count, buffer.length - count, offset + count)
+    const { bytesRead } = await file.read(buffer, count, Math.min(buffer.length - count, MAX_READ_BYTES), offset + count)
     if (bytesRead === 0) break
     count += bytesRead
   }
@@ -32,7 +35,7 @@ export async function readAt(file: Reader, offset: number, length: number): Prom
 export function readIntoSync(fd: number, buffer: Uint8Array, offset: number): number {
   let count = 0
   while (count < buffer.length) {
-    const bytesRead = readSync(fd, buffer, count, buffer.length - count, offset + count)
+    const bytesRead = readSync(fd, buffer, count, Math.min(buffer.length - count, MAX_READ_BYTES), offset + count)
     if (bytesRead === 0) break
     count += bytesRead
   }

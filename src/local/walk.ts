@@ -149,7 +149,7 @@ class Walker {
     try {
       const stats = lstatSync(fsPath(localPath), { bigint: true })
       const type = stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : stats.isSymbolicLink() ? 'symlink' : undefined
-      if (this.rules.ignores(path, type === 'directory')) return undefined
+      if (this.rules.ignoredBy(path, type === 'directory') !== undefined) return undefined
       if (type === undefined) {
         this.options.reporter.note(`skipped ${localPath}: it is neither a file, a folder nor a symlink`)
         return undefined
@@ -164,6 +164,7 @@ class Walker {
       this.entries.push(entry)
       return type
     } catch (error) {
+      if (error instanceof AppError) throw error
       // it was removed after its folder was listed, so it is not part of the source any more
       if (errnoOf(error) === 'ENOENT') this.options.reporter.note(`${localPath} vanished while the folder was being listed`)
       else this.fail(path, error)

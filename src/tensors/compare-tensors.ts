@@ -5,7 +5,7 @@ import { openElements, type ElementReader } from './element-reader.ts'
 import type { NamePrefix } from './match-names.ts'
 import { decoderOf } from './numbers.ts'
 import { type HashedSource, type Stretch, unequalStretches } from './stretches.ts'
-import type { Tensor, TensorFile } from './tensor.ts'
+import { checkExpansion, type Tensor, type TensorFile } from './tensor.ts'
 
 /** Bytes of each side per comparison step. */
 const WINDOW_BYTES = 8 * 1024 * 1024
@@ -40,12 +40,16 @@ export interface CompareOptions {
   signal?: AbortSignal | undefined
 }
 
-/** Compares tensors of equal name in the order of `before`. Those that are only in `after` come last. */
+/**
+ * Compares tensors of equal name in the order of `before`. Those that are only in `after` come last. Throws `denied`
+ * for a file whose tensors are far larger than the file itself. So the time is linear in the length of the files.
+ */
 export async function* compareTensors(
   before: TensorSide,
   after: TensorSide,
   { prefix, onBytes = () => undefined, signal }: CompareOptions = {},
 ): AsyncGenerator<TensorComparison> {
+  for (const { name, source, file } of [before, after]) checkExpansion(file.tensors, name, source.size)
   const others = new Map(after.file.tensors.map(tensor => [tensor.name, tensor]))
   for (const tensor of before.file.tensors) {
     throwIfAborted(signal)

@@ -1,11 +1,13 @@
-import { readExactly } from '../chunking/layouts/span.ts'
+import { readExactly, refuse } from '../chunking/layouts/span.ts'
 import { isStored } from '../chunking/layouts/zip.ts'
 import { AppError } from '../util/errors.ts'
 import { type ByteSource, itemOf, elementSpan, startOf, type Tensor } from './tensor.ts'
 import { readMember } from './zip-tensors.ts'
 
-/** Maximum bytes of scattered elements, which must be gathered in memory. */
-const MAX_GATHERED_BYTES = 512 * 1024 * 1024
+/** Maximum bytes that are held in memory to find scattered elements in them. */
+const MAX_HELD_BYTES = 512 * 1024 * 1024
+/** Maximum bytes that are held of a file of `size` bytes: a small file may state that it unpacks to gigabytes. */
+const mostHeld = (size: number): number => Math.min(MAX_HELD_BYTES, 64 * 1024 * 1024 + 8 * size)
 
 /** Reads a tensor's elements as if they were contiguous: little-endian, the last dimension fastest. */
 export interface ElementReader {
@@ -17,7 +19,10 @@ export interface ElementReader {
   start?: number
 }
 
-/** `subject` names the tensor in messages. Throws `unsupported` if scattered elements are too large to gather. */
+/**
+ * `subject` names the tensor in messages. Throws `unsupported` if elements are scattered over too many bytes. Memory:
+ * linear in the length of the file, plus what one `read` returns.
+ */
 export async function openElements(subject: string, tensor: Tensor, source: ByteSource): Promise<ElementReader> {
   const item = itemOf(tensor)
   const count = tensor.bytes / item
@@ -25,9 +30,9 @@ export async function openElements(subject: string, tensor: Tensor, source: Byte
   const deflated = member !== undefined && !isStored(member)
   if (count === 0) return { item, count, read: () => Promise.resolve(new Uint8Array(0)) }
   if (deflated || strides !== undefined) {
-    const gathered = await gather(subject, tensor, source, deflated)
-    const bytes = bigEndian ? swapped(gathered, tensor.type!.width) : gathered
-    return { item, count, read: (first, some) => Promise.resolve(bytes.subarray(first * item, (first + some) * item)) }
+    const read = gathering(await hold(subject, tensor, source, deflated), tensor)
+    const ordered = bigEndian ? (first: number, some: number) => swapped(read(first, some), tensor.type!.width) : read
+    return { item, count, read: (first, some) => Promise.resolve(ordered(first, some)) }
   }
   const start = await startOf(tensor, source)
   const read = (first: number, some: number): Promise<Uint8Array> => readExactly(source.read, start + first * item, some * item)
@@ -35,43 +40,58 @@ export async function openElements(subject: string, tensor: Tensor, source: Byte
   return { item, count, read, start }
 }
 
-async function gather(subject: string, tensor: Tensor, source: ByteSource, deflated: boolean): Promise<Uint8Array> {
+/** The bytes that a tensor's elements are scattered over. */
+async function hold(subject: string, tensor: Tensor, source: ByteSource, deflated: boolean): Promise<Uint8Array> {
   const { shape, strides, offset, bytes, member } = tensor
-  const item = itemOf(tensor)
-  const reach = strides === undefined ? bytes : elementSpan(shape, strides) * item
+  const reach = strides === undefined ? bytes : elementSpan(shape, strides) * itemOf(tensor)
   const most = Math.max(bytes, reach, deflated ? member!.length : 0)
-  if (most > MAX_GATHERED_BYTES)
+  if (most > mostHeld(source.size))
     throw new AppError('unsupported', `${subject} is not contiguous in its file, and its ${most} bytes are too many to gather in memory.`, {
       hint: deflated ? 'Save it without compression.' : 'Save it after tensor.contiguous(), or in C order.',
     })
-  const piece = deflated
-    ? (await readMember(member!, source)).subarray(offset, offset + reach)
-    : await readExactly(source.read, await startOf(tensor, source), reach)
-  return strides === undefined ? piece : inOrder(piece, shape, strides, tensor)
+  if (!deflated) return readExactly(source.read, await startOf(tensor, source), reach)
+  const plain = await readMember(member!, source)
+  return offset + reach <= plain.length ? plain.subarray(offset, offset + reach) : refuse('a tensor lies outside of its member')
 }
 
-/** Copies the elements of a view from the bytes that it spans. */
-function inOrder(piece: Uint8Array, shape: readonly number[], strides: readonly number[], { type, bytes }: Tensor): Uint8Array {
+/** Reads elements in order from the bytes that a view spans. */
+function gathering(held: Uint8Array, tensor: Tensor): (first: number, count: number) => Uint8Array {
+  const { shape, strides, type } = tensor
+  const item = itemOf(tensor)
+  if (strides === undefined) return (first, count) => held.subarray(first * item, (first + count) * item)
   const width = type!.width
-  const parts = itemOf({ type } as Tensor) / width
+  const parts = item / width
   // the two parts of a complex number are one more dimension
   const counts = parts === 1 ? [...shape] : [...shape, parts]
   const steps = parts === 1 ? [...strides] : [...strides.map(stride => stride * parts), 1]
-  const from = unitsOf(piece, width)
-  const to = unitsOf(new Uint8Array(bytes), width)
+  const from = unitsOf(held, width)
   const [inner, innerStep] = [counts.pop() ?? 1, steps.pop() ?? 1]
-  const position = counts.map(() => 0)
-  let base = 0
-  for (let out = 0; out < to.length;) {
-    for (let i = 0, at = base; i < inner; i++, at += innerStep) to[out++] = from[at]!
-    for (let dimension = counts.length - 1; dimension >= 0; dimension--) {
-      base += steps[dimension]!
-      if (++position[dimension]! < counts[dimension]!) break
-      base -= steps[dimension]! * counts[dimension]!
-      position[dimension] = 0
+  return (first, count) => {
+    const to = unitsOf(new Uint8Array(count * item), width)
+    const position = positionOf(Math.floor((first * parts) / inner), counts)
+    let base = position.reduce((sum, index, dimension) => sum + index * steps[dimension]!, 0)
+    for (let out = 0, start = (first * parts) % inner; out < to.length; start = 0) {
+      const end = Math.min(inner, start + to.length - out)
+      for (let i = start, at = base + start * innerStep; i < end; i++, at += innerStep) to[out++] = from[at]!
+      for (let dimension = counts.length - 1; dimension >= 0; dimension--) {
+        base += steps[dimension]!
+        if (++position[dimension]! < counts[dimension]!) break
+        base -= steps[dimension]! * counts[dimension]!
+        position[dimension] = 0
+      }
     }
+    return new Uint8Array(to.buffer, to.byteOffset, to.byteLength)
   }
-  return new Uint8Array(to.buffer, to.byteOffset, to.byteLength)
+}
+
+/** The index in each dimension of the element with this number. */
+function positionOf(number: number, counts: readonly number[]): number[] {
+  const position = counts.map(() => 0)
+  for (let dimension = counts.length - 1; dimension >= 0; dimension--) {
+    position[dimension] = number % counts[dimension]!
+    number = Math.floor(number / counts[dimension]!)
+  }
+  return position
 }
 
 /** Reads the bytes as integers, so that no payload of a NaN is lost. Two halves for 8 bytes would be no faster. */

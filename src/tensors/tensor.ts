@@ -6,6 +6,8 @@
 import type { ReadAt } from '../chunking/layouts/span.ts'
 import { dataOffset, type ZipMember } from '../chunking/layouts/zip.ts'
 import { type ElementType, itemBytes } from '../util/element-type.ts'
+import { AppError } from '../util/errors.ts'
+import { formatBytes } from '../util/format-bytes.ts'
 
 /** A source of a file's bytes, local or stored. */
 export interface ByteSource {
@@ -45,6 +47,23 @@ export interface TensorFile {
 /** The number of elements of all tensors. Elements that several tensors share count once. */
 export function parametersOf({ tensors }: TensorFile): number {
   return tensors.reduce((sum, { count, sharedWith }) => (sharedWith === undefined ? sum + count : sum), 0)
+}
+
+/** Below this many bytes of elements no ratio is suspicious. */
+const HARMLESS_BYTES = 1e9
+/** Real files seldom hold more than a few tensors that share their elements. */
+const SUSPICIOUS_RATIO = 100
+
+/**
+ * Throws `denied` if the elements of some tensors are over 1 GB, and over 100 times the `size` of their file. A few
+ * kilobytes can state a hundred thousand views of the same elements, or repeat one element without end.
+ */
+export function checkExpansion(tensors: readonly Tensor[], subject: string, size: number): void {
+  const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0)
+  if (bytes <= HARMLESS_BYTES || bytes <= SUSPICIOUS_RATIO * size) return
+  throw new AppError('denied', `The tensors of ${subject} would take ${formatBytes(bytes)}, over ${SUSPICIOUS_RATIO} times its size.`, {
+    hint: 'Many of them share their elements. Choose fewer, or save clones of them.',
+  })
 }
 
 /** Bytes per element; 1 if the type is unknown. */

@@ -8,11 +8,16 @@ import { readNpy } from './numpy-tensors.ts'
 import { type ByteSource, elementSpan, type Tensor, type TensorFile, unlessContiguous } from './tensor.ts'
 
 const MAX_PICKLE_BYTES = 16 * 1024 * 1024
-/** Bytes read of a deflated member. The header of an array is far shorter. */
+/** Bytes read of a deflated member, and bytes inflated of them: more than the header of an array takes. */
 const PREFIX_BYTES = 16 * 1024
-const MAX_PREFIX_PLAIN_BYTES = 32 * 1024 * 1024
+const MAX_PREFIX_PLAIN_BYTES = 80 * 1024
+/** The smallest buffer that node:zlib allows. */
+const MIN_ROOM_BYTES = 64
 
-/** A zip archive with the tensors of torch.save, or the arrays of numpy.savez. */
+/**
+ * A zip archive with the tensors of torch.save, or the arrays of numpy.savez. Time and memory: linear in the number and
+ * the length of its members' headers.
+ */
 export async function readZip(subject: string, source: ByteSource): Promise<TensorFile> {
   const members = await readMembers(source.size, source.read)
   if (members.some(member => isStored(member) && member.length !== member.storedLength)) refuse('a stored member changes its size')
@@ -30,7 +35,7 @@ async function readTorch(members: ZipMember[], pickle: ZipMember, source: ByteSo
   const root = pickle.name.slice(0, -'data.pkl'.length)
   const byName = new Map(members.map(member => [member.name, member]))
   const order = byName.get(`${root}byteorder`)
-  const bigEndian = order?.length === 3 && Buffer.from(await readStored(order, source)).toString() === 'big'
+  const bigEndian = order?.length === 3 && Buffer.from(await readMember(order, source)).toString() === 'big'
   const tensors: Tensor[] = []
   const first = new Map<string, string>()
   for (const described of readTorchTensors(await readStored(pickle, source))) {
@@ -80,15 +85,16 @@ async function storedMember(member: ZipMember, { size, read }: ByteSource): Prom
 
 /** The start of a deflated member, with the header of its array. */
 async function deflatedPrefix(member: ZipMember, source: ByteSource): Promise<ByteSource> {
-  const prefix = inflate(await readStored(member, source, PREFIX_BYTES), member, MAX_PREFIX_PLAIN_BYTES)
+  const prefix = await inflateStart(await readStored(member, source, PREFIX_BYTES), member)
   return { size: member.length, read: (offset, length) => Promise.resolve(prefix.subarray(offset, offset + length)) }
 }
 
-/** All bytes of a member. */
+/** All bytes of a member. Time and memory: linear in its stated length, whatever the file holds. */
 export async function readMember(member: ZipMember, source: ByteSource): Promise<Uint8Array> {
+  if (member.storedLength > mostStored(member.length)) refuse('a member is longer than what it unpacks to')
   const stored = await readStored(member, source)
   if (isStored(member)) return stored
-  const plain = inflate(stored, member, member.length + 1)
+  const plain = inflate(stored, member)
   return plain.length === member.length ? plain : refuse('a member does not have its stated length')
 }
 
@@ -96,12 +102,41 @@ async function readStored(member: ZipMember, { size, read }: ByteSource, most = 
   return readExactly(read, await dataOffset(member, size, read), Math.min(member.storedLength, most))
 }
 
-function inflate(bytes: Uint8Array, { method }: ZipMember, maxOutputLength: number): Uint8Array {
-  if (method !== METHOD_DEFLATED) refuse(`a member is compressed by method ${method}`)
+/** Even a poor encoder does not deflate `length` bytes to more. */
+function mostStored(length: number): number {
+  return length + Math.ceil(length / 8) + 64
+}
+
+function inflate(bytes: Uint8Array, member: ZipMember): Uint8Array {
+  checkDeflated(member)
   try {
-    // Z_SYNC_FLUSH: returns the available output if the end is missing
-    return zlib.inflateRawSync(bytes, { maxOutputLength, finishFlush: zlib.constants.Z_SYNC_FLUSH })
+    // one buffer with room for all bytes; Z_SYNC_FLUSH: returns the available output if the end is missing
+    const room = Math.max(MIN_ROOM_BYTES, member.length + 1)
+    return zlib.inflateRawSync(bytes, { chunkSize: room, maxOutputLength: room, finishFlush: zlib.constants.Z_SYNC_FLUSH })
   } catch {
     return refuse('a deflated member is damaged')
   }
+}
+
+/** The first plain bytes. A few kilobytes may inflate to megabytes, which nobody needs here. */
+async function inflateStart(bytes: Uint8Array, member: ZipMember): Promise<Uint8Array> {
+  checkDeflated(member)
+  const pieces: Uint8Array[] = []
+  let length = 0
+  try {
+    const inflater = zlib.createInflateRaw({ finishFlush: zlib.constants.Z_SYNC_FLUSH })
+    inflater.end(bytes)
+    for await (const piece of inflater as AsyncIterable<Uint8Array>) {
+      pieces.push(piece)
+      length += piece.length
+      if (length >= MAX_PREFIX_PLAIN_BYTES) break
+    }
+  } catch {
+    refuse('a deflated member is damaged')
+  }
+  return Buffer.concat(pieces)
+}
+
+function checkDeflated({ method }: ZipMember): void {
+  if (method !== METHOD_DEFLATED) refuse(`a member is compressed by method ${method}`)
 }

@@ -1,44 +1,60 @@
+/** In a pattern: any text, also none. */
+export const ANY = Symbol('any text')
+
+/** A part of a pattern: any text, one character, or one character of a set. */
+export type Part = typeof ANY | string | ((character: string) => boolean)
+
+/** Counts steps of matching, so that a caller can bound the time. */
+export interface Effort {
+  steps: number
+}
+
 /**
  * True when all of `name` matches `pattern`: `*` is any text, `?` any character, `[abc]` and `[a-c]` one of these,
  * `[!abc]` none of them; anything else is literal. The time is at most proportional to the product of both lengths.
  */
 export function matchesName(pattern: string, name: string): boolean {
-  const parts = partsOf(pattern)
-  const text = Array.from(name)
+  return matchesParts(partsOf(pattern), Array.from(name), { steps: 0 })
+}
+
+/** Whether all characters of a text match. Time: at most proportional to the product of both lengths. */
+export function matchesParts(parts: readonly Part[], text: readonly string[], effort: Effort): boolean {
   let [part, at] = [0, 0]
   // where to resume when the part after the last star does not match at its last attempt
   let [star, starAt] = [-1, 0]
-  while (at < text.length) {
+  let steps = 0
+  for (; at < text.length; steps++) {
     const element = parts[part]
-    if (element === 'any') {
+    if (element === ANY) {
       star = part++
       starAt = at
-    } else if (element?.(text[at]!) === true) {
+    } else if (typeof element === 'string' ? element === text[at] : element?.(text[at]!) === true) {
       part++
       at++
     } else if (star >= 0) {
       part = star + 1
       at = ++starAt
-    } else return false
+    } else break
   }
-  return parts.slice(part).every(rest => rest === 'any')
+  effort.steps += steps
+  while (parts[part] === ANY) part++
+  return at === text.length && part === parts.length
 }
-
-type Part = 'any' | ((character: string) => boolean)
 
 function partsOf(pattern: string): Part[] {
   const parts: Part[] = []
   const characters = Array.from(pattern)
+  const lastEnd = characters.lastIndexOf(']')
   for (let i = 0; i < characters.length; i++) {
     const character = characters[i]!
     // a bracket right after the opening one is part of the set
-    const end = character === '[' ? characters.indexOf(']', i + (characters[i + 1] === '!' ? 3 : 2)) : -1
-    if (character === '*') parts.push('any')
+    const end = character === '[' && i < lastEnd ? characters.indexOf(']', i + (characters[i + 1] === '!' ? 3 : 2)) : -1
+    if (character === '*') parts.push(ANY)
     else if (character === '?') parts.push(() => true)
     else if (end > 0) {
       parts.push(setOf(characters.slice(i + 1, end)))
       i = end
-    } else parts.push(each => each === character)
+    } else parts.push(character)
   }
   return parts
 }

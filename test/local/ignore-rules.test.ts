@@ -6,7 +6,7 @@ import { anyName } from '../helpers/repository/manifest-entries.ts'
 function rules(files: Record<string, string>, excludes: string[] = []): (path: string) => boolean {
   const own = new IgnoreRules(excludes)
   for (const [folder, content] of Object.entries(files)) own.addFile(folder, content)
-  return path => (path.endsWith('/') ? own.ignores(path.slice(0, -1), true) : own.ignores(path, false))
+  return path => (path.endsWith('/') ? own.ignoredBy(path.slice(0, -1), true) : own.ignoredBy(path, false)) !== undefined
 }
 
 describe('ignore rules', () => {
@@ -24,6 +24,25 @@ describe('ignore rules', () => {
     ['trailing \\ \nspace   ', ['trailing  ', 'space'], ['trailing', 'space   ']],
     ['[ab].txt', ['a.txt', 'b.txt'], ['c.txt', '[ab].txt']],
     ['Ünï', ['Ünï', 'd/Ünï'], ['ünï']],
+    // each of these is what git says
+    ['a/**/b', ['a/b', 'a/x/b', 'a/x/y/b'], ['b', 'x/a/b', 'a/bb']],
+    ['**/a/**/b/**', ['a/b/x', 'c/a/d/e/b/f/g'], ['a/b/', 'a/b', 'b/x']],
+    ['a**b', ['ab', 'axxb', 'd/axb'], ['a/b', 'a/x/b']],
+    ['a*/b', ['a/b', 'ax/b'], ['a/x/b', 'd/a/b']],
+    ['/**', ['a', 'a/b'], []],
+    ['d//a', [], ['d/a', 'd']],
+    ['[]a]x', [']x', 'ax'], ['x', 'bx']],
+    ['[!a-c]', ['d', '-', 'x/d'], ['a', 'b', 'dd']],
+    ['[^[:digit:]x]', ['a', '['], ['1', 'x', '']],
+    ['[[:nothing:]]', [], ['n', ':', ']']],
+    ['[a', [], ['a', '[a']],
+    ['[a-]', ['a', '-'], ['b']],
+    ['[c-a]', ['c'], ['a', 'b']],
+    ['[\\]]', [']'], ['\\']],
+    ['a\\', [], ['a', 'a\\']],
+    ['\\*', ['*'], ['a']],
+    ['\ufeffa', ['a'], []],
+    ['/', [], ['a', 'a/']],
   ])('%j', (patterns, ignored, kept) => {
     const ignores = rules({ '': patterns })
     expect(ignored.filter(path => !ignores(path))).toEqual([])
@@ -34,6 +53,11 @@ describe('ignore rules', () => {
     const ignores = rules({ '': '*.tmp\n!top.tmp', d: '!keep.tmp\n/only-here', 'd/e': 'keep.tmp\n*.txt' })
     expect(['a.tmp', 'd/a.tmp', 'd/e/keep.tmp', 'd/only-here', 'd/e/a.txt'].filter(path => !ignores(path))).toEqual([])
     expect(['top.tmp', 'd/top.tmp', 'd/keep.tmp', 'only-here', 'd/e/only-here', 'd/a.txt', 'f/keep.txt'].filter(ignores)).toEqual([])
+  })
+
+  test('a folder that a deeper file keeps is kept with what is in it', () => {
+    const ignores = rules({ '': 'data', d: '!data' })
+    expect([ignores('data'), ignores('d/data/'), ignores('d/data/x')]).toEqual([true, false, false])
   })
 
   test('a file of one folder says nothing about folders whose names begin alike', () => {
@@ -88,11 +112,40 @@ describe('ignore rules', () => {
         (parts, patterns, isDirectory) => {
           const own = new IgnoreRules(patterns)
           own.addFile('', patterns.join('\n'))
-          expect(typeof own.ignores(parts.join('/'), isDirectory)).toBe('boolean')
+          expect([undefined, '--exclude', '.colab-escape-ignore']).toContain(own.ignoredBy(parts.join('/'), isDirectory))
         },
       ),
       { seed: 1, numRuns: 500 },
     )
+  })
+})
+
+describe('the time that rules take', () => {
+  const deep = Array.from({ length: 90 }, () => 'a').join('/')
+
+  test('does not explode with `**`', () => {
+    const ignores = rules({ '': `${'a/**/'.repeat(30)}b` })
+    expect([ignores(`${deep}/b`), ignores(`${deep}/c`)]).toEqual([true, false])
+  })
+
+  test('does not depend on the number of patterns without wildcards', () => {
+    const ignores = rules({ '': Array.from({ length: 100_000 }, (_, i) => `name-${i}\n/d/path-${i}\n!d/kept-${i}/`).join('\n') })
+    for (let i = 0; i < 100_000; i++) {
+      if (!ignores(`x/name-${i}`) || !ignores(`d/path-${i}`) || ignores(`x/path-${i}`) || ignores(`d/kept-${i}/`))
+        throw new Error(String(i))
+    }
+  })
+
+  test('is bounded: rules that ask for too much are refused', () => {
+    const ignores = rules({ '': '*a*a*a*a*a*b*c\n'.repeat(10_000) })
+    const name = 'a'.repeat(255)
+    expect(() => Array.from({ length: 10_000 }, (_, i) => ignores(`${name}${i}`))).toThrow('would take too long')
+  })
+
+  test('is linear for sets', () => {
+    const ranges = Array.from({ length: 20_000 }, (_, i) => `${String.fromCodePoint(0x4e00 + i)}-${String.fromCodePoint(0x4e00 + i)}`)
+    const ignores = rules({ '': `[${'[:'.repeat(200_000)}\n[${ranges.join('')}]\n[${'[:alpha:]'.repeat(20_000)}]x` })
+    expect([ignores('\u4e05'), ignores('b'), ignores('bx')]).toEqual([true, false, true])
   })
 })
 

@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { openElements } from '../../src/tensors/element-reader.ts'
+import { readTensorFile } from '../../src/tensors/read-tensor-file.ts'
 import { parametersOf } from '../../src/tensors/tensor.ts'
 import { isAppError, type AppError } from '../../src/util/errors.ts'
 import { gguf, npy, npyHeader, rawSafetensors, safetensors, zip } from '../chunking/layouts/writers.ts'
 import { rejection } from '../helpers/failures.ts'
 import { seededBytes, seededText } from '../helpers/seeded.ts'
-import { deflatedZip, elementsOf, filesOf, torchFile, type View } from './tensor-files.ts'
+import { deflatedZip, elementsOf, filesOf, sourceOf, torchFile, type View } from './tensor-files.ts'
 
 const fixture = (name: string): Buffer => readFileSync(new URL(`../chunking/layouts/fixtures/${name}`, import.meta.url))
 const floats = (...values: number[]): Buffer => Buffer.from(Float32Array.from(values).buffer)
@@ -101,6 +103,25 @@ describe('PyTorch', () => {
     expect(await elementsOf(bytes, 'complex')).toEqual(floats(1, -1, 3, -3, 2, -2, 4, -4))
   })
 
+  test('any stretch of a view can be read alone', async () => {
+    const values = Array.from({ length: 120 }, (_, i) => i)
+    const views = [
+      view('permuted', { elements: 120, shape: [4, 5, 6], strides: [1, 4, 20] }),
+      view('expanded', { elements: 120, offset: 3, shape: [3, 4, 2], strides: [5, 0, 7] }),
+      view('complex', { storageClass: 'ComplexFloatStorage', elements: 60, shape: [3, 4, 5], strides: [1, 3, 12] }),
+    ]
+    const source = sourceOf(torchFile(views, { 0: floats(...values) }))
+    for (const tensor of (await readTensorFile('model', source)).tensors) {
+      const reader = await openElements(tensor.name, tensor, source)
+      const { item, count } = reader
+      const whole = Buffer.from(await reader.read(0, count))
+      for (let first = 0; first < count; first++) {
+        for (const some of [1, 2, 7, count - first].filter(each => first + each <= count))
+          expect(Buffer.from(await reader.read(first, some))).toEqual(whole.subarray(first * item, (first + some) * item))
+      }
+    }
+  })
+
   test('big-endian storages are turned', async () => {
     const stored = floats(1, 2, 3, 4, 5, 6).swap32()
     const order = { name: 'model/byteorder', data: Buffer.from('big') }
@@ -120,6 +141,30 @@ describe('PyTorch', () => {
   test('an expansion that would not fit into memory is refused', async () => {
     const bytes = torchFile([view('a', { shape: [2 ** 20, 2 ** 10], strides: [0, 0] })], { 0: floats(1) })
     await expect(elementsOf(bytes, 'a')).rejects.toThrow(/4294967296 bytes are too many/)
+  })
+
+  test("a small file can't ask for much memory", async () => {
+    const expanded = torchFile([view('a', { shape: [2 ** 12, 2 ** 13], strides: [0, 0] })], { 0: floats(1) })
+    await expect(elementsOf(expanded, 'a')).rejects.toThrow(/134217728 bytes are too many/)
+    const deflated = deflatedZip([{ name: 'a.npy', data: npy(npyHeader("'<f8'", '(9437184,)'), Buffer.alloc(72 * 2 ** 20)) }])
+    await expect(elementsOf(deflated, 'a')).rejects.toThrow(/are too many/)
+  })
+
+  test('members that share bytes, or are longer than what they unpack to, are damage', async () => {
+    const data = npy(npyHeader("'<f8'", '(1000,)'), Buffer.alloc(8000))
+    const shared = zip([
+      { name: 'a.npy', data },
+      { name: 'b.npy', data },
+    ])
+    const second = shared.lastIndexOf('PK\x01\x02', undefined, 'latin1')
+    shared.writeUInt32LE(100, second + 42)
+    expect((await refusal(shared)).message).toMatch(/two members share bytes/)
+    const lying = deflatedZip([{ name: 'a.npy', data }])
+    const record = lying.lastIndexOf('PK\x01\x02', undefined, 'latin1')
+    const long = Buffer.concat([lying.subarray(0, record), Buffer.alloc(20_000), lying.subarray(record)])
+    long.writeUInt32LE(10_000, record + 20_000 + 20)
+    long.writeUInt32LE(record + 20_000, long.length - 6)
+    await expect(elementsOf(long, 'a')).rejects.toThrow(/longer than what it unpacks to/)
   })
 
   test('names that come again get a number', async () => {

@@ -1,7 +1,7 @@
 import { ByteReader } from '../../util/bytes.ts'
 import { ELEMENT_TYPES, type ElementType, UNKNOWN_TYPE } from '../../util/element-type.ts'
 import { isAppError } from '../../util/errors.ts'
-import { asCount, elementsOf, MAX_TENSORS, type ReadAt, readExactly, refuse, type TensorSpan } from './span.ts'
+import { asCount, elementsOf, MAX_NAME_LENGTH, MAX_TENSORS, type ReadAt, readExactly, refuse, type TensorSpan } from './span.ts'
 
 const MAGIC = Buffer.from('GGUF')
 /**
@@ -75,7 +75,10 @@ export function isGguf(start: Uint8Array): boolean {
   return MAGIC.equals(start.subarray(0, MAGIC.length))
 }
 
-/** The tensors of a GGUF file, version 2 or 3, little-endian. */
+/**
+ * The tensors of a GGUF file, version 2 or 3, little-endian. Time and memory: linear in the length of its header, of
+ * which at most 16 MiB are read.
+ */
 export async function findGgufTensors(size: number, read: ReadAt): Promise<TensorSpan[]> {
   const most = Math.min(size, MAX_HEADER_BYTES)
   for (let length = Math.min(most, FIRST_READ_BYTES); ; length = Math.min(most, 4 * length)) {
@@ -138,6 +141,7 @@ class HeaderReader extends ByteReader {
 
   tensor(): Tensor {
     const name = this.text()
+    if (name.length > MAX_NAME_LENGTH) refuse('a name is absurdly long')
     const dimensions = this.u32()
     if (dimensions > MAX_DIMENSIONS) refuse('a tensor has too many dimensions')
     // ggml lists the fastest dimension first, all other formats last

@@ -1,5 +1,5 @@
 import { ELEMENT_TYPES, type ElementType, itemBytes, UNKNOWN_TYPE } from '../../util/element-type.ts'
-import { elementsOf, asCount, type ReadAt, readExactly, refuse, type TensorSpan } from './span.ts'
+import { elementsOf, asCount, MAX_TYPE_LENGTH, type ReadAt, readExactly, refuse, type TensorSpan } from './span.ts'
 
 const MAGIC = Buffer.from('\x93NUMPY', 'latin1')
 const MAX_HEADER_BYTES = 64 * 1024
@@ -51,6 +51,7 @@ export interface NpyHeader {
   fortran: boolean
 }
 
+/** Time and memory: linear in the length of the header, which has at most 64 KiB. */
 export async function readNpyHeader(size: number, read: ReadAt): Promise<NpyHeader> {
   const preamble = Buffer.from(await readExactly(read, 0, Math.min(size, PREAMBLE_BYTES)))
   if (preamble.length < PREAMBLE_BYTES || !isNpy(preamble)) refuse('it is not a .npy file')
@@ -62,6 +63,7 @@ export async function readNpyHeader(size: number, read: ReadAt): Promise<NpyHead
   if (headerBytes > MAX_HEADER_BYTES || offset > size) refuse('its header is too long')
   const header = Buffer.from(await readExactly(read, headerAt, headerBytes)).toString('latin1')
   const descr = /'descr': *'([^']*)'/.exec(header)?.[1]
+  if (descr !== undefined && descr.length > MAX_TYPE_LENGTH) refuse('its type is absurd')
   return { offset, shape: shapeOf(header), descr, fortran: /'fortran_order': *True/.test(header) }
 }
 

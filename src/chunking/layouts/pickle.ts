@@ -11,14 +11,21 @@ type StackItem = PickleValue | typeof MARK
  * tensors need about as many nodes.
  */
 const MAX_NODES = 500_000
+/** Maximum number of values and keys in all nodes. */
+const MAX_VALUES = 2_000_000
 const MAX_STACK = 1_000_000
-const MAX_MEMO = 2_000_000
-/** A call with at most this many arguments gets a copy of them, so that it does not share them with the tuple. */
+/** Largest key of a value that is kept to be recalled. Pickles number them from 0 or 1. */
+const MAX_MEMO = 1_500_000
+/**
+ * A call, or a persistent reference, with at most this many arguments gets a copy of them. So no two nodes ever share
+ * their values.
+ */
 const MAX_ARGUMENTS = 16
 
 /**
  * Parses the structure of a pickle (protocols 2 to 5). It runs nothing: a call is only recorded. Rejects opcodes that
- * PyTorch's archives never contain.
+ * PyTorch's archives never contain. Time: linear in the length of `bytes`. Memory: linear too, and at most about 200
+ * MB, whatever the length.
  */
 export function readPickle(bytes: Uint8Array): PickleValue {
   return new PickleReader(bytes).run()
@@ -26,8 +33,9 @@ export function readPickle(bytes: Uint8Array): PickleValue {
 
 class PickleReader extends ByteReader {
   private readonly stack: StackItem[] = []
-  private readonly memo = new Map<number, PickleValue>()
+  private readonly memo: PickleValue[] = []
   private nodes = 0
+  private values = 0
 
   constructor(bytes: Uint8Array) {
     super(bytes, 'A pickle')
@@ -38,7 +46,8 @@ class PickleReader extends ByteReader {
       const opcode = String.fromCharCode(this.byte())
       if (opcode === '.') return this.pop()
       this.step(opcode)
-      if (this.stack.length > MAX_STACK || this.memo.size > MAX_MEMO) refuse('a pickle needs too much memory')
+      const { stack, memo, values } = this
+      if (stack.length > MAX_STACK || memo.length > MAX_MEMO || values > MAX_VALUES) refuse('a pickle needs too much memory')
     }
   }
 
@@ -144,13 +153,13 @@ class PickleReader extends ByteReader {
         return
 
       case 'q': // BINPUT
-        this.memo.set(this.byte(), this.peek())
+        this.keep(this.byte())
         return
       case 'r': // LONG_BINPUT
-        this.memo.set(this.uint(4), this.peek())
+        this.keep(this.uint(4))
         return
       case '\x94': // MEMOIZE
-        this.memo.set(this.memo.size, this.peek())
+        this.keep(this.memo.length)
         return
       case 'h': // BINGET
         this.recall(this.byte())
@@ -184,7 +193,9 @@ class PickleReader extends ByteReader {
   }
 
   private uint(count: number): number {
-    return this.take(count).reduceRight((value, byte) => value * 256 + byte, 0)
+    let value = 0
+    for (let i = 0, scale = 1; i < count; i++, scale *= 256) value += this.byte() * scale
+    return value
   }
 
   private line(): string {
@@ -234,6 +245,7 @@ class PickleReader extends ByteReader {
   }
 
   private node(values: PickleValue[], more: Omit<PickleNode, 'values'> = {}): void {
+    this.values += values.length
     this.object({ values, ...more })
   }
 
@@ -250,6 +262,7 @@ class PickleReader extends ByteReader {
   private append(values: PickleValue[]): void {
     const target = this.peek()
     if (!isNode(target)) return
+    this.values += target.keys ? 2 * values.length : values.length
     for (const value of values) {
       target.values.push(value)
       target.keys?.push(undefined)
@@ -259,16 +272,25 @@ class PickleReader extends ByteReader {
   private setItems(items: PickleValue[]): void {
     const target = this.peek()
     if (!isNode(target)) return
-    target.keys ??= target.values.map(() => undefined)
+    if (target.keys === undefined) {
+      target.keys = target.values.map(() => undefined)
+      this.values += target.keys.length
+    }
+    this.values += items.length
     for (let i = 0; i + 1 < items.length; i += 2) {
       target.keys.push(items[i])
       target.values.push(items[i + 1])
     }
   }
 
+  private keep(key: number): void {
+    if (key > MAX_MEMO) refuse('a pickle needs too much memory')
+    this.memo[key] = this.peek()
+  }
+
   private recall(key: number): void {
-    if (!this.memo.has(key)) refuse('a pickle recalls what was not kept')
-    this.stack.push(this.memo.get(key))
+    if (!(key in this.memo)) refuse('a pickle recalls what was not kept')
+    this.stack.push(this.memo[key])
   }
 
   private global([module, name]: PickleValue[]): void {
@@ -277,11 +299,14 @@ class PickleReader extends ByteReader {
   }
 
   private call([callable, passed]: PickleValue[]): void {
-    const few = isNode(passed) && passed.values.length <= MAX_ARGUMENTS
-    this.node(few ? [...passed.values] : [passed], isGlobal(callable) ? { made: callable } : {})
+    this.node(argumentsOf(passed), isGlobal(callable) ? { made: callable } : {})
   }
 
   private persistent(reference: PickleValue): void {
-    this.node(isNode(reference) ? reference.values : [], { persistent: true })
+    this.node(argumentsOf(reference), { persistent: true })
   }
+}
+
+function argumentsOf(passed: PickleValue): PickleValue[] {
+  return isNode(passed) && passed.values.length <= MAX_ARGUMENTS ? [...passed.values] : [passed]
 }

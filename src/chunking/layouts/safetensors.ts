@@ -1,6 +1,16 @@
 import { ELEMENT_TYPES, itemBytes, UNKNOWN_TYPE } from '../../util/element-type.ts'
 import { isRecord } from '../../util/json-fields.ts'
-import { asCount, elementsOf, MAX_TENSORS, readExactly, type ReadAt, refuse, type TensorSpan } from './span.ts'
+import {
+  asCount,
+  elementsOf,
+  MAX_NAME_LENGTH,
+  MAX_TENSORS,
+  MAX_TYPE_LENGTH,
+  readExactly,
+  type ReadAt,
+  refuse,
+  type TensorSpan,
+} from './span.ts'
 
 /**
  * Maximum bytes of a header; safetensors itself allows 100 MB. This is enough for 100,000 tensors, and parsing takes a
@@ -35,7 +45,10 @@ export async function findSafetensors(size: number, read: ReadAt): Promise<Tenso
   return (await readSafetensors(size, read)).spans
 }
 
-/** The tensors in header order, and the strings in its `__metadata__`. */
+/**
+ * The tensors in header order, and the strings in its `__metadata__`. Time and memory: linear in the length of the
+ * header, which has at most 16 MiB.
+ */
 export async function readSafetensors(size: number, read: ReadAt): Promise<{ spans: TensorSpan[]; metadata: Map<string, string> }> {
   const length = headerLength(await readExactly(read, 0, LENGTH_BYTES))
   const header = await readExactly(read, LENGTH_BYTES, length)
@@ -70,7 +83,9 @@ function parse(header: Uint8Array): object {
 function spanOf(name: string, entry: unknown, dataAt: number, size: number): TensorSpan {
   if (!isRecord(entry) || !('dtype' in entry) || !('shape' in entry) || !('data_offsets' in entry)) refuse('an entry is incomplete')
   const { dtype, shape, data_offsets: offsets } = entry
-  if (typeof dtype !== 'string' || !Array.isArray(shape) || shape.length > MAX_RANK) refuse('an entry is not a tensor')
+  if (name.length > MAX_NAME_LENGTH) refuse('a name is absurdly long')
+  if (typeof dtype !== 'string' || dtype.length > MAX_TYPE_LENGTH || !Array.isArray(shape) || shape.length > MAX_RANK)
+    refuse('an entry is not a tensor')
   if (!Array.isArray(offsets) || offsets.length !== 2) refuse('an entry has no place')
   const [begin, end] = [asCount(offsets[0]), asCount(offsets[1])]
   if (begin > end || dataAt + end > size) refuse('a tensor lies outside of it')

@@ -23,6 +23,11 @@ export interface TensorSpan extends ElementType {
 /** A file with more tensors is treated as one without tensors: each takes memory while the file is read. */
 export const MAX_TENSORS = 100_000
 
+/** Maximum length of a tensor's name. Each name is printed in a column that is as wide as the longest one. */
+export const MAX_NAME_LENGTH = 512
+/** Maximum length of the name of an element type. */
+export const MAX_TYPE_LENGTH = 64
+
 /** The parsers of this folder report a damaged or unknown container with this error. `findTensors` catches it. */
 export function refuse(why: string): never {
   throw corrupt('A file with tensors', why)

@@ -1,6 +1,7 @@
 import { ELEMENT_TYPES, type ElementType } from '../../util/element-type.ts'
 import { type PickleGlobal, isGlobal, isNode, type PickleNode, type PickleValue } from './pickle-value.ts'
 import { readPickle } from './pickle.ts'
+import { MAX_NAME_LENGTH, MAX_TENSORS, refuse } from './span.ts'
 
 /** A tensor in a state dict: a view of a storage. All numbers count elements. */
 export interface TorchTensor {
@@ -18,8 +19,6 @@ export interface TorchTensor {
 
 /** Maximum nesting depth of a tensor, in keys. */
 const MAX_DEPTH = 32
-/** A key is left out if the name would become longer than this. */
-const MAX_NAME_LENGTH = 512
 const MAX_RANK = 64
 
 const STORAGE_TYPES: ReadonlyMap<string, string> = new Map(
@@ -52,35 +51,49 @@ const TENSOR_TYPES: ReadonlyMap<string, string> = new Map(
   }),
 )
 
+/** A container on the way to a tensor. */
+interface Opened {
+  node: PickleNode
+  path: string
+  /** The next of its values to look at. */
+  next: number
+}
+
 /**
- * All tensors of a known type in the `data.pkl` of a PyTorch archive. Throws `corrupt` for a pickle of another kind.
+ * All tensors of a known type in the `data.pkl` of a PyTorch archive, in file order. Throws `corrupt` for a pickle of
+ * another kind, or with more than `MAX_TENSORS` tensors. Time and memory: linear in the length of `pickle`, for each
+ * container is looked into once.
  */
 export function* readTorchTensors(pickle: Uint8Array): Generator<TorchTensor> {
   const seen = new Set<PickleNode>()
-  const waiting: { value: PickleValue; path: string; depth: number }[] = [{ value: readPickle(pickle), path: '', depth: 0 }]
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    const { value, path, depth } = next
+  const way: Opened[] = [{ node: { values: [readPickle(pickle)] }, path: '', next: 0 }]
+  let tensors = 0
+  for (let last = way.at(-1); last !== undefined; last = way.at(-1)) {
+    const { node, path } = last
+    const at = last.next++
+    const value = node.values[at]
+    if (at >= node.values.length) way.pop()
     if (!isNode(value)) continue
+    const place = way.length === 1 ? '' : joined(path, keyOf(node, at))
     if (isTensor(value)) {
-      const tensor = describe(value, path)
+      if (++tensors > MAX_TENSORS) refuse('it has too many tensors')
+      const tensor = describe(value, place)
       if (tensor) yield tensor
-      continue
-    }
-    if (seen.has(value) || depth >= MAX_DEPTH) continue
-    seen.add(value)
-    // pushed in reverse, because the last is visited first: tensors come in file order
-    for (let i = value.values.length - 1; i >= 0; i--) {
-      const child = value.values[i]
-      if (!isNode(child)) continue
-      const key = value.keys?.[i] ?? (value.made === undefined ? i : undefined)
-      waiting.push({ value: child, path: joined(path, key), depth: depth + 1 })
+    } else if (!seen.has(value) && way.length <= MAX_DEPTH) {
+      seen.add(value)
+      way.push({ node: value, path: place, next: 0 })
     }
   }
+}
+
+function keyOf({ keys, made }: PickleNode, at: number): PickleValue {
+  return keys?.[at] ?? (made === undefined ? at : undefined)
 }
 
 function joined(path: string, key: PickleValue): string {
   if (typeof key !== 'string' && typeof key !== 'number') return path
   const longer = path === '' ? String(key) : `${path}.${key}`
+  // a key is left out if the name would become too long
   return longer.length > MAX_NAME_LENGTH ? path : longer
 }
 
@@ -99,7 +112,7 @@ function describe(tensor: PickleNode, name: string): TorchTensor | undefined {
   const [tag, storageClass, storage, , elements] = reference.values
   const type = elementType(storageClass, dtype)
   const [shape, strides] = [countsOf(size), countsOf(stride)]
-  if (tag !== 'storage' || typeof storage !== 'string' || type === undefined) return undefined
+  if (tag !== 'storage' || typeof storage !== 'string' || storage.length > MAX_NAME_LENGTH || type === undefined) return undefined
   if (!isCount(offset) || shape === undefined || strides?.length !== shape.length) return undefined
   return { name, type, storage, storageElements: isCount(elements) ? elements : undefined, offset, shape, strides }
 }

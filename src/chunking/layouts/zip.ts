@@ -1,4 +1,4 @@
-import { asCount, MAX_TENSORS, type ReadAt, readExactly, refuse } from './span.ts'
+import { asCount, MAX_NAME_LENGTH, MAX_TENSORS, type ReadAt, readExactly, refuse } from './span.ts'
 
 export interface ZipMember {
   name: string
@@ -53,7 +53,11 @@ export function isStored({ method }: ZipMember): boolean {
   return method === METHOD_STORED
 }
 
-/** All members that are not encrypted, in the order of the central directory. */
+/**
+ * All members that are not encrypted, in the order of the central directory. Refuses members that share bytes: so what
+ * is read of all members together is no more than the file. Time and memory: linear in the length of the directory,
+ * which has at most 16 MiB.
+ */
 export async function readMembers(size: number, read: ReadAt): Promise<ZipMember[]> {
   const { offset, length, members } = await findDirectory(size, read)
   if (length > MAX_DIRECTORY_BYTES || members > MAX_TENSORS || members * CENTRAL_BYTES > length) refuse('its directory is too large')
@@ -70,11 +74,22 @@ export async function readMembers(size: number, read: ReadAt): Promise<ZipMember
     if ((directory.readUInt16LE(at + 8) & FLAG_ENCRYPTED) === 0) {
       const method = directory.readUInt16LE(at + 10)
       const sizes = readSizes(directory.subarray(at, nameAt), directory.subarray(extraAt, commentAt))
-      found.push({ name: directory.toString('utf8', nameAt, extraAt), method, ...sizes })
+      const name = directory.toString('utf8', nameAt, extraAt)
+      if (name.length > MAX_NAME_LENGTH) refuse('a name is absurdly long')
+      found.push({ name, method, ...sizes })
     }
     at = end
   }
+  checkApart(found)
   return found
+}
+
+function checkApart(members: readonly ZipMember[]): void {
+  let end = 0
+  for (const { headerAt, storedLength } of [...members].sort((a, b) => a.headerAt - b.headerAt)) {
+    if (headerAt < end) refuse('two members share bytes')
+    end = asCount(headerAt + LOCAL_BYTES + storedLength)
+  }
 }
 
 /** Offset of a member's data in the archive. */

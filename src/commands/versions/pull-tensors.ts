@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { FileSink } from '../../archive/sink.ts'
 import type { TensorSide } from '../../tensors/compare-tensors.ts'
-import type { Tensor } from '../../tensors/tensor.ts'
+import { checkExpansion, type Tensor } from '../../tensors/tensor.ts'
 import { planSafetensors, safetensorsPieces, type SafetensorsPlan } from '../../tensors/write-safetensors.ts'
 import { formatCount, formatDuration, plural } from '../../ui/format.ts'
 import { AppError, throwIfAborted } from '../../util/errors.ts'
@@ -36,6 +36,7 @@ export async function pullTensorsCommand(
   try {
     const side = await sides.openStored(versionedPath)
     const plan = planSafetensors(side.file, choose(side, options.tensor ?? []))
+    checkExpansion(plan.tensors, side.name, side.source.size)
     if (options.dryRun !== true) await write(session, side, plan, output, options.force === true)
     const requests = sides.requests()
     session.console.reporter.detail(requestsByKind(requests))

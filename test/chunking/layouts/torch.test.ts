@@ -113,6 +113,24 @@ describe('a pickle', () => {
     expect(readStorages(Buffer.from('\x80\x02]q\x00h\x00a.', 'latin1'))?.size).toBe(0)
   })
 
+  test.each([
+    ['millions of values in one list', `](${'N'.repeat(900_000)}e(${'N'.repeat(900_000)}e(${'N'.repeat(900_000)}e.`],
+    ['millions of values in one dict', `}(${'N'.repeat(900_000)}u(${'N'.repeat(900_000)}u(${'N'.repeat(900_000)}u.`],
+    ['keys for the values of a tuple, again and again', `(${'N'.repeat(900_000)}tq\x000](${'h\x00QNNs'.repeat(100_000)}e.`],
+    ['a value kept under an absurd number', 'Nr\xff\xff\xff\x7f.'],
+  ])('is refused with %s, or read in little memory', (_what, text) => {
+    const before = process.memoryUsage().rss
+    const storages = readStorages(Buffer.from(`\x80\x02${text}`, 'latin1'))
+    expect(storages?.size ?? 0).toBe(0)
+    expect(process.memoryUsage().rss - before).toBeLessThan(300e6)
+  })
+
+  test('that recalls one tensor again and again is refused', () => {
+    const tensor = `ctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x01tQK\x00)))tR`
+    const pickle = Buffer.from(`\x80\x02${tensor}q\x000](${'h\x00'.repeat(200_000)}e.`, 'latin1')
+    expect(readStorages(pickle)).toBeUndefined()
+  })
+
   test('with long calls over and over takes no more memory for each', () => {
     const many = `(${'N'.repeat(100_000)}tq\x01`
     const calls = 'ca\nb\nh\x01R0'.repeat(50_000)

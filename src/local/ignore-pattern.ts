@@ -1,0 +1,165 @@
+import { ANY, type Effort, matchesParts, type Part } from '../util/name-pattern.ts'
+import { setAt } from './ignore-set.ts'
+
+/** One line of an ignore file: which paths it speaks of, and what it says of them. */
+export interface IgnorePattern {
+  /** True for `!pattern`: the paths are not ignored. */
+  negative: boolean
+  /** True for `pattern/`: it speaks of folders only. */
+  onlyFolders: boolean
+  /** True if it matches the last name of a path, wherever the path is. */
+  onlyName: boolean
+  /** One matcher per name of the path. */
+  names: NameMatcher[]
+}
+
+/** In a pattern: any number of names, `**`. */
+const NAMES = Symbol('any names')
+
+/** Matches one name of a path, or any number of them. */
+type NameMatcher = typeof NAMES | { kind: 'literal' | 'ending'; text: string } | { kind: 'parts'; parts: readonly Part[] }
+
+/**
+ * A line of an ignore file, in gitignore syntax; undefined for a comment, for nothing, and for a pattern that can't
+ * match. Time: linear in the length of `line`.
+ */
+export function parseIgnorePattern(line: string): IgnorePattern | undefined {
+  if (line.startsWith('#')) return undefined
+  let text = withoutTrailingSpaces(line)
+  const negative = text.startsWith('!')
+  if (negative) text = text.slice(1)
+  const onlyFolders = text.endsWith('/')
+  if (onlyFolders) text = text.slice(0, -1)
+  const onlyName = !text.includes('/')
+  if (text.startsWith('/')) text = text.slice(1)
+  const tokens = tokensOf(text, onlyName)
+  if (tokens === undefined) return undefined
+  const names = matchersOf(tokens)
+  return names === undefined ? undefined : { negative, onlyFolders, onlyName, names }
+}
+
+/** What a pattern without wildcards matches: a name anywhere, or `/` and a path. Undefined for other patterns. */
+export function literalOf({ onlyName, names }: IgnorePattern): string | undefined {
+  const texts = names.map(name => (name !== NAMES && name.kind === 'literal' ? name.text : undefined))
+  return texts.includes(undefined) ? undefined : onlyName ? texts[0] : `/${texts.join('/')}`
+}
+
+/** A path to be matched. Splitting it once serves all patterns. */
+export class IgnorablePath {
+  readonly text: string
+  readonly isFolder: boolean
+  readonly names: readonly string[]
+  private readonly characters = new Map<number, readonly string[]>()
+
+  constructor(text: string, isFolder: boolean) {
+    this.text = text
+    this.isFolder = isFolder
+    this.names = text.split('/')
+  }
+
+  charactersOf(at: number): readonly string[] {
+    let characters = this.characters.get(at)
+    if (characters === undefined) this.characters.set(at, (characters = Array.from(this.names[at]!)))
+    return characters
+  }
+}
+
+/**
+ * Whether a pattern matches a path, or what of it comes after the first `depth` names. Time: at most proportional to
+ * the product of both lengths, and counted in `effort`.
+ */
+export function matchesPath({ names, onlyName, onlyFolders }: IgnorePattern, path: IgnorablePath, depth: number, effort: Effort): boolean {
+  const end = path.names.length
+  effort.steps++
+  if (onlyFolders && !path.isFolder) return false
+  if (onlyName) return matchesOne(names[0]!, path, end - 1, effort)
+  let [name, at] = [0, depth]
+  // where to resume when what follows the last `**` does not match
+  let [wide, wideAt] = [-1, 0]
+  while (at < end) {
+    const matcher = names[name]
+    if (matcher === NAMES) {
+      wide = name++
+      wideAt = at
+    } else if (matcher !== undefined && matchesOne(matcher, path, at, effort)) {
+      name++
+      at++
+    } else if (wide >= 0) {
+      name = wide + 1
+      at = ++wideAt
+    } else return false
+  }
+  while (names[name] === NAMES) name++
+  return name === names.length
+}
+
+function matchesOne(matcher: NameMatcher, path: IgnorablePath, at: number, effort: Effort): boolean {
+  effort.steps++
+  if (matcher === NAMES) return true
+  if (matcher.kind === 'parts') return matchesParts(matcher.parts, path.charactersOf(at), effort)
+  return matcher.kind === 'literal' ? path.names[at] === matcher.text : path.names[at]!.endsWith(matcher.text)
+}
+
+/** Git drops spaces at the end unless a backslash is before them. */
+function withoutTrailingSpaces(line: string): string {
+  let end = 0
+  for (let i = 0; i < line.length; i++) {
+    if (line[i] === '\\') i++
+    else if (line[i] === ' ') continue
+    end = Math.min(line.length, i + 1)
+  }
+  return line.slice(0, end)
+}
+
+type Token = Part | typeof NAMES
+
+/** Undefined for a pattern that can't match: one with a set that is not closed, or a backslash at its end. */
+function tokensOf(text: string, onlyName: boolean): Token[] | undefined {
+  const characters = Array.from(text)
+  const tokens: Token[] = []
+  for (let at = 0; at < characters.length; at++) {
+    const character = characters[at]!
+    if (character === '\\') {
+      const escaped = characters[++at]
+      if (escaped === undefined) return undefined
+      tokens.push(escaped)
+    } else if (character === '*') {
+      const start = at
+      while (characters[at + 1] === '*') at++
+      const isWide = !onlyName && at > start && isBorder(characters[start - 1]) && isBorder(characters[at + 1])
+      tokens.push(isWide ? NAMES : ANY)
+    } else if (character === '?') tokens.push(() => true)
+    else if (character === '[') {
+      const set = setAt(characters, at)
+      if (set === undefined) return undefined
+      tokens.push(set.has)
+      at = set.end
+    } else tokens.push(character)
+  }
+  return tokens
+}
+
+const isBorder = (character: string | undefined): boolean => character === undefined || character === '/'
+
+/** Undefined if a name is empty, as no name of a path is. */
+function matchersOf(tokens: readonly Token[]): NameMatcher[] | undefined {
+  const matchers: NameMatcher[] = []
+  for (let start = 0; start <= tokens.length;) {
+    const slash = tokens.indexOf('/', start)
+    const end = slash === -1 ? tokens.length : slash
+    if (end === start) return undefined
+    matchers.push(matcherOf(tokens.slice(start, end)))
+    start = end + 1
+  }
+  // `a/**` matches what is in a, not a itself
+  if (matchers.at(-1) === NAMES) matchers.push(matcherOf([ANY]))
+  return matchers
+}
+
+function matcherOf(tokens: readonly Token[]): NameMatcher {
+  if (tokens[0] === NAMES) return NAMES
+  const parts = tokens as readonly Part[]
+  const rest = parts[0] === ANY ? parts.slice(1) : parts
+  if (!rest.every(part => typeof part === 'string')) return { kind: 'parts', parts }
+  return { kind: rest === parts ? 'literal' : 'ending', text: rest.join('') }
+}
