@@ -1,4 +1,6 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync, statSync, type Stats } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
+import { realFileSystem } from './file-system.ts'
 import { fsPath } from './paths.ts'
 
 interface SmallFileOptions {
@@ -22,12 +24,12 @@ const FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NO
  * too large, or is not this user's own; else the system's errors.
  */
 export function readSmallFile(path: string, { maxBytes, mustBeOwn = false }: SmallFileOptions): Buffer {
+  // opening a device can have effects of its own
+  refuseUnfit(statSync(fsPath(path)), false)
   const fd = openSync(fsPath(path), FLAGS)
   try {
     const stats = fstatSync(fd)
-    if (!stats.isFile()) throw new UnfitFile(stats.isDirectory() ? 'it is a folder' : 'it is not a regular file')
-    const stranger = mustBeOwn ? howStrangersReach(stats) : undefined
-    if (stranger !== undefined) throw new UnfitFile(stranger)
+    refuseUnfit(stats, mustBeOwn)
     // the size is only a claim: the file may grow, and files in /proc have size 0
     const bytes = Buffer.alloc(stats.size > 0 ? Math.min(stats.size, maxBytes) + 1 : maxBytes + 1)
     let length = 0
@@ -37,6 +39,28 @@ export function readSmallFile(path: string, { maxBytes, mustBeOwn = false }: Sma
   } finally {
     closeSync(fd)
   }
+}
+
+/**
+ * Opens a file of the program's own: no link, and no other user could have made or changed it. Errors: `UnfitFile`, else
+ * the system's errors.
+ */
+export async function openOwnFile(path: string, { promises } = realFileSystem): Promise<FileHandle> {
+  refuseUnfit(await promises.lstat(path), true)
+  const file = await promises.open(path, FLAGS | (constants.O_NOFOLLOW ?? 0))
+  try {
+    refuseUnfit(await file.stat(), true)
+    return file
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+function refuseUnfit(stats: Stats, mustBeOwn: boolean): void {
+  if (!stats.isFile()) throw new UnfitFile(stats.isDirectory() ? 'it is a folder' : 'it is not a regular file')
+  const stranger = mustBeOwn ? howStrangersReach(stats) : undefined
+  if (stranger !== undefined) throw new UnfitFile(stranger)
 }
 
 /**
