@@ -13,6 +13,12 @@ interface SmallFileOptions {
 /** A file that is there and must not be read. The message says why and completes "<path> is not used: ". */
 export class UnfitFile extends Error {
   override readonly name = 'UnfitFile'
+  readonly isFolder: boolean
+
+  constructor(message: string, isFolder = false) {
+    super(message)
+    this.isFolder = isFolder
+  }
 }
 
 // opening a fifo or a device must not wait, and a terminal must not become this process's
@@ -42,8 +48,8 @@ export function readSmallFile(path: string, { maxBytes, mustBeOwn = false }: Sma
 }
 
 /**
- * Opens a file of the program's own: no link, and no other user could have made or changed it. Errors: `UnfitFile`, else
- * the system's errors.
+ * Opens a file of the program's own: it is no link, and no other user could have made or changed it. Errors:
+ * `UnfitFile`, else the system's errors.
  */
 export async function openOwnFile(path: string, { promises } = realFileSystem): Promise<FileHandle> {
   refuseUnfit(await promises.lstat(path), true)
@@ -58,7 +64,8 @@ export async function openOwnFile(path: string, { promises } = realFileSystem): 
 }
 
 function refuseUnfit(stats: Stats, mustBeOwn: boolean): void {
-  if (!stats.isFile()) throw new UnfitFile(stats.isDirectory() ? 'it is a folder' : 'it is not a regular file')
+  if (stats.isDirectory()) throw new UnfitFile('it is a folder', true)
+  if (!stats.isFile()) throw new UnfitFile('it is not a regular file')
   const stranger = mustBeOwn ? howStrangersReach(stats) : undefined
   if (stranger !== undefined) throw new UnfitFile(stranger)
 }

@@ -18,8 +18,8 @@ interface Git {
 type Attack = [told: string, change: (git: string) => void, recorded: Git | null]
 
 /**
- * Pushes folders, each with a git folder on the branch `main` that an attack has changed, all with one command. The test
- * of each attack looks at what the version records.
+ * Pushes folders, each with a git folder on the branch `main` that an attack has changed, all with one command. The
+ * test of each attack looks at what the version records.
  */
 function testPushes(prepare: (sandbox: Sandbox) => Attack[]): void {
   const sandbox = new Sandbox(mkdtempSync(join(tmpdir(), 'colab-escape-test-')))

@@ -27,6 +27,7 @@ import { describeTrash } from './trash-report.ts'
 /** Options that every command takes. */
 export interface GlobalOptions {
   store?: string
+  settingsFile?: string
   json?: boolean
   quiet?: boolean
   verbose?: boolean
