@@ -152,8 +152,8 @@ const MAX_ENV_BYTES = 64 * 1024
 
 /**
  * The variables of the environment, and of three files where it does not set them: --settings-file, `.env` of the
- * user's own folder for settings, and `.env` of the current folder. The last one may have come with somebody else's files, so of
- * it only settings count that move no data (docs/adr/0013-settings-of-the-current-folder.md).
+ * user's own folder for settings, and `.env` of the current folder. The last one may have come with somebody else's
+ * files, so of it only settings count that move no data (docs/adr/0013-settings-of-the-current-folder.md).
  */
 function readEnvironment(settingsFile: string | undefined): { env: NodeJS.Dict<string>; notes: string[]; passedOver: string[] } {
   const env = { ...process.env }

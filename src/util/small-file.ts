@@ -1,7 +1,8 @@
-import { closeSync, constants, fstatSync, openSync, readSync, statSync, type Stats } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync, realpathSync, statSync, type Stats } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { realFileSystem } from './file-system.ts'
-import { fsPath } from './paths.ts'
+import { decodeFileName, fsPath } from './paths.ts'
 
 interface SmallFileOptions {
   /** A larger file is unfit. */
@@ -68,6 +69,23 @@ function refuseUnfit(stats: Stats, mustBeOwn: boolean): void {
   if (!stats.isFile()) throw new UnfitFile('it is not a regular file')
   const stranger = mustBeOwn ? howStrangersReach(stats) : undefined
   if (stranger !== undefined) throw new UnfitFile(stranger)
+}
+
+/**
+ * How other users could put files into a folder, or another folder in its place; undefined if only this user and root
+ * could. What is in the folder must be looked at by itself. Throws the system's errors.
+ */
+export function howStrangersReachFolder(folder: string): string | undefined {
+  let path = decodeFileName(realpathSync.native(fsPath(folder), 'buffer'))
+  const stats = statSync(fsPath(path))
+  if (!stats.isDirectory()) return 'it is not a folder'
+  const stranger = howStrangersReach(stats)
+  while (process.geteuid !== undefined && path !== dirname(path)) {
+    path = dirname(path)
+    // where others are let in by their group, they can't make a folder that belongs to this user
+    if ((statSync(fsPath(path)).mode & 0o1002) === 0o002) return `other users can replace what is in ${path}`
+  }
+  return stranger
 }
 
 /**

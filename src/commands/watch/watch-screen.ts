@@ -15,6 +15,12 @@ export interface WatchTarget {
   store: string
 }
 
+interface StatusFile {
+  path: string
+  /** Beside it, for content that is not complete yet. */
+  temporary: string
+}
+
 interface Status extends WatchTarget {
   state: 'watching' | 'stopping' | 'stopped'
   pid: number
@@ -40,11 +46,11 @@ const FILES_SHOWN = 3
 export class WatchScreen {
   readonly status: Status
   private readonly session: Session
-  private readonly file: string | undefined
+  private readonly file: StatusFile | undefined
   private written = ''
   private writtenAt = -Infinity
 
-  constructor(session: Session, watched: WatchTarget, file: string | undefined) {
+  constructor(session: Session, watched: WatchTarget, file: StatusFile | undefined) {
     this.session = session
     this.file = file
     const updated = new Date().toISOString()
@@ -135,16 +141,16 @@ export class WatchScreen {
     if (this.file === undefined) return
     const content = JSON.stringify({ ...this.status, updated: undefined })
     if (content === this.written && performance.now() - this.writtenAt < HEARTBEAT_MS) return
-    const temporary = `${this.file}.${process.pid}.tmp`
+    const { path, temporary } = this.file
     try {
       this.status.updated = new Date().toISOString()
-      writeFileSync(temporary, `${JSON.stringify(this.status, undefined, 1)}\n`)
-      renameSync(temporary, this.file)
+      writeFileSync(temporary, `${JSON.stringify(this.status, undefined, 1)}\n`, { flag: 'wx' })
+      renameSync(temporary, path)
       this.written = content
       this.writtenAt = performance.now()
     } catch (error) {
       removeQuietly(temporary)
-      this.session.console.reporter.detail(`the status file ${this.file} can't be written (${messageOf(error)})`)
+      this.session.console.reporter.detail(`the status file ${path} can't be written (${messageOf(error)})`)
     }
   }
 }

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import type { OwnFile, OwnFiles } from '../../local/own-files.ts'
+import { temporaryName } from '../../local/replace-file.ts'
 import { walk } from '../../local/walk.ts'
 import { takeInventory, type Inventory } from '../../repository/format/object-names.ts'
 import type { RepositoryContext } from '../../repository/open/open.ts'
@@ -40,11 +41,11 @@ export async function watchCommand(session: Session, path: string, options: Watc
   const reporter = onceReporter(session.console.reporter)
   const saver = await Saver.open(session, name, options)
   prepareCache(session)
-  const ofStatus = statusFile === undefined ? [] : [statusFile, `${statusFile}.${globalThis.process.pid}.tmp`]
-  const skip = saver.ownFiles(ofStatus.map(file => ({ path: file, what: 'the status file' })))
+  const status = statusFile === undefined ? undefined : { path: statusFile, temporary: temporaryName(statusFile) }
+  const skip = saver.ownFiles(Object.values(status ?? {}).map(file => ({ path: file, what: 'the status file' })))
   // an error at the start ends the command; later errors are retried
   const { root } = await walk(path, { excludes: options.exclude ?? [], skip, reporter, signal: session.signal })
-  const screen = new WatchScreen(session, { name, path: root, store: saver.location }, statusFile)
+  const screen = new WatchScreen(session, { name, path: root, store: saver.location }, status)
   const process = untilExit === undefined ? undefined : watchProcess(untilExit)
   if (process?.hasEnded() === true) reporter.note(`process ${untilExit} is not running`)
 
