@@ -2,10 +2,11 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { eventsOf, expectError, runCli, withSandbox, type CliResult, type Sandbox } from '../helpers/cli.ts'
+import { canBeNobody, eventsOf, expectError, runCli, withSandbox, type CliResult, type Sandbox } from '../helpers/cli.ts'
 import { makeTree } from '../helpers/trees.ts'
 
 const NOBODY = 65534
+const asRoot = test.skipIf(process.getuid?.() !== 0)
 const NAMES = ['STORE', 'CACHE', 'CONFIG', 'TOKEN', 'CREDENTIALS', 'ZSTD', 'GOOGLE_ENDPOINT'].map(name => `COLAB_ESCAPE_${name}`)
 NAMES.push('GOOGLE_APPLICATION_CREDENTIALS', 'GOOGLE_CLIENT_ID', 'GOOGLE_CLIENT_SECRET', 'NO_COLOR', 'TBE_EPHEM_CREDS_ADDR')
 NAMES.push('XDG_CONFIG_HOME', 'XDG_CACHE_HOME')
@@ -112,7 +113,7 @@ describe('No .env of the current folder stops, delays or confuses a command', ()
     }),
   )
 
-  test("one that this user may not read, and another user's", () =>
+  test.skipIf(!canBeNobody)("one that this user may not read, and another user's", () =>
     onMachine(async machine => {
       writeFileSync(machine.in('.env'), 'NO_COLOR=1\n', { mode: 0o600 })
       chownSync(machine.in('.env'), NOBODY - 1, NOBODY - 1)
@@ -124,7 +125,8 @@ describe('No .env of the current folder stops, delays or confuses a command', ()
       })
       expect(run.stderr).toMatch(/^note: \.env is not used: EACCES/m)
       expect(run.stderr).toMatch(/No repository|holds no repository|is no repository/)
-    }))
+    }),
+  )
 })
 
 describe('Every command names the file and the variables that it takes from a settings file', () => {
@@ -170,7 +172,7 @@ describe('A settings file that other users can change decides nothing', () => {
     ['it is larger than 65536 bytes', path => writeFileSync(path, `COLAB_ESCAPE_STORE=theirs\n${'#\n'.repeat(40_000)}`)],
   ]
 
-  test.each(spoilt)('the own file: %s', (why, spoil) =>
+  asRoot.each(spoilt)('the own file: %s', (why, spoil) =>
     onMachine(async machine => {
       writeFileSync(machine.ownFile, 'COLAB_ESCAPE_STORE=theirs\n')
       spoil(machine.ownFile)
@@ -180,7 +182,7 @@ describe('A settings file that other users can change decides nothing', () => {
     }),
   )
 
-  test.each([...spoilt, ['it is a folder', path => (rmSync(path), mkdirSync(path))] as (typeof spoilt)[0]])(
+  asRoot.each([...spoilt, ['it is a folder', path => (rmSync(path), mkdirSync(path))] as (typeof spoilt)[0]])(
     'a named file: %s',
     (why, spoil) =>
       onMachine(async machine => {

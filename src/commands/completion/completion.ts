@@ -44,7 +44,7 @@ const HEAD_BYTES = 4096
  * waits for the answer.
  */
 async function knownNames(folder: string): Promise<string[]> {
-  const files = await namesIn(folder)
+  const files = await namesIn(folder).catch(() => [])
   const names = await Promise.all(files.filter(file => file.endsWith('.jsonl')).map(file => nameIn(join(folder, file))))
   return [...new Set(names.filter(name => name !== undefined))].sort()
 }
