@@ -23,9 +23,10 @@ export function buildProgram(execute: Execute): LazyCommand {
   const root = new LazyCommand('colab-escape', execute)
     .description('Pushes folders into a small, deduplicated, versioned repository and pulls any version back, bit for bit.')
     .version(VERSION, '-V, --version', 'print the version of colab-escape')
+    .option('--store <place>', 'the repository: a folder, drive: or drive:Some/Folder (default: COLAB_ESCAPE_STORE, else Drive)')
     .option(
-      '--store <place>',
-      'the repository: a folder, drive: or drive:Some/Folder (default: COLAB_ESCAPE_STORE, also from .env; else Drive)',
+      '--settings-file <file>',
+      'take settings that the environment lacks from this file (always: from .env in the folder for settings)',
     )
     .option('--token <token>', 'access token for Google Drive (default: COLAB_ESCAPE_TOKEN, else the saved login)')
     .option('--json', 'print events and the result as JSON lines on stdout')

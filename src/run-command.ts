@@ -32,11 +32,12 @@ export const runCommand: Execute = async (options, run) => {
   try {
     session = new Session({
       options,
-      settings: readSettings(),
+      settings: readSettings(options),
       program: `colab-escape ${VERSION}`,
       signal: interrupt.signal,
       workerUrl: new URL('./worker.js', import.meta.url),
     })
+    for (const note of session.settings.notes) session.console.reporter.note(note)
     process.exitCode = exitCodeOf(await run(session))
   } catch (thrown) {
     const error = session ? await session.explain(thrown) : thrown

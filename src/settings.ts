@@ -1,14 +1,15 @@
 /*
- * The environment, read in one place: variables, the `.env` file of the current folder, and the paths of this machine.
- * Every other room gets its settings as arguments.
+ * The environment, read in one place: variables, `.env` files, and the paths of this machine. Every other room gets its
+ * settings as arguments.
  */
 
-import { readFileSync } from 'node:fs'
-import { availableParallelism, hostname } from 'node:os'
+import { availableParallelism, hostname, userInfo } from 'node:os'
+import { isAbsolute, join, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import envPaths from 'env-paths'
 import { AppError, errnoOf, messageOf } from './util/errors.ts'
 import type { ProxySettings } from './util/http.ts'
+import { readSmallFile, UnfitFile } from './util/small-file.ts'
 
 /** The credentials for Google from the environment. */
 interface GoogleSettings {
@@ -50,20 +51,24 @@ export interface Settings {
   host: string
   /** The whole environment, for a process of this program that goes on with this command's work. */
   environment: NodeJS.ProcessEnv
+  /** What people must know of the files that settings were read from. */
+  notes: readonly string[]
+  /** Variables that `.env` of the current folder sets, and that don't count there. */
+  passedOver: readonly string[]
 }
 
-export function readSettings(): Settings {
-  const env = { ...readEnvFile('.env'), ...process.env }
+/** `settingsFile`: --settings-file. */
+export function readSettings({ settingsFile }: { settingsFile?: string | undefined } = {}): Settings {
+  const { env, notes, passedOver } = readEnvironment(settingsFile)
   const zstd = env.COLAB_ESCAPE_ZSTD
   if (zstd !== undefined && zstd !== '' && zstd !== 'native' && zstd !== 'portable')
     throw new AppError('usage', `COLAB_ESCAPE_ZSTD is ${JSON.stringify(zstd)}.`, { hint: 'Set it to native or portable, or unset it.' })
-  const folders = envPaths('colab-escape', { suffix: '' })
   const colabBroker = brokerAddress(process.env)
   const dumb = process.env.TERM === 'dumb'
   return {
     store: nonEmpty(env.COLAB_ESCAPE_STORE),
-    cacheFolder: nonEmpty(env.COLAB_ESCAPE_CACHE) ?? folders.cache,
-    configFolder: nonEmpty(env.COLAB_ESCAPE_CONFIG) ?? folders.config,
+    cacheFolder: nonEmpty(env.COLAB_ESCAPE_CACHE) ?? ownFolder('cache'),
+    configFolder: configFolderOf(env),
     google: {
       token: nonEmpty(env.COLAB_ESCAPE_TOKEN),
       credentials: nonEmpty(env.COLAB_ESCAPE_CREDENTIALS),
@@ -85,13 +90,11 @@ export function readSettings(): Settings {
     cores: availableParallelism(),
     host: hostname(),
     environment: process.env,
+    notes,
+    passedOver,
   }
 }
 
-/**
- * Addresses for tokens and proxies are read only from the real environment, because a `.env` file may come from
- * somebody else.
- */
 function brokerAddress(env: NodeJS.Dict<string>): string | undefined {
   const address = nonEmpty(env.TBE_EPHEM_CREDS_ADDR)
   if (address === undefined || env.USE_AUTH_EPHEM === '0') return undefined
@@ -118,11 +121,92 @@ function direct(colabBroker: string | undefined): string[] {
 
 const nonEmpty = (text: string | undefined): string | undefined => (text === '' ? undefined : text)
 
-function readEnvFile(path: string): NodeJS.Dict<string> {
+/** The user's folder, never one below the current folder, as an empty HOME would make it. */
+function ownFolder(kind: 'cache' | 'config'): string {
+  const folder = envPaths('colab-escape', { suffix: '' })[kind]
+  return isAbsolute(folder) ? folder : resolve(homeOfUser(), folder)
+}
+
+function homeOfUser(): string {
   try {
-    return parseEnv(readFileSync(path, 'utf8'))
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return {}
-    throw new AppError('io', `The settings file ${path} can't be read: ${messageOf(error)}`, { hint: 'Fix or remove it.', cause: error })
+    return userInfo().homedir
+  } catch {
+    return '/' // a user without an entry has no folder
   }
+}
+
+const configFolderOf = (env: NodeJS.Dict<string>): string => nonEmpty(env.COLAB_ESCAPE_CONFIG) ?? ownFolder('config')
+
+/** What a file may set. Addresses for tokens and proxies are read only from the real environment. */
+const IN_FILES = [
+  'COLAB_ESCAPE_STORE',
+  'COLAB_ESCAPE_CACHE',
+  'COLAB_ESCAPE_CONFIG',
+  'COLAB_ESCAPE_TOKEN',
+  'COLAB_ESCAPE_CREDENTIALS',
+  'GOOGLE_APPLICATION_CREDENTIALS',
+  'GOOGLE_CLIENT_ID',
+  'GOOGLE_CLIENT_SECRET',
+  'COLAB_ESCAPE_ZSTD',
+  'NO_COLOR',
+]
+
+const MAX_ENV_BYTES = 64 * 1024
+
+/**
+ * The variables of the environment, and of three files where it does not set them: --settings-file, `.env` of the
+ * user's own folder for settings, and `.env` of the current folder. The last one may have come with somebody else's
+ * files, so of it only settings count that move no data (docs/adr/0013-settings-of-the-current-folder.md).
+ */
+function readEnvironment(settingsFile: string | undefined): { env: NodeJS.Dict<string>; notes: string[]; passedOver: string[] } {
+  const env = { ...process.env }
+  const notes: string[] = []
+  const add = (path: string, values: NodeJS.Dict<string>): void => {
+    const names = IN_FILES.filter(name => nonEmpty(values[name]) !== undefined && env[name] === undefined)
+    for (const name of names) env[name] = values[name]
+    if (names.length > 0) notes.push(`${names.join(', ')}: set by ${path}`)
+  }
+  if (settingsFile !== undefined) add(resolve(settingsFile), readNamedFile(settingsFile))
+  const own = join(configFolderOf(env), '.env')
+  add(own, readOptionalFile(own, { mustBeOwn: true, notes }))
+  const { COLAB_ESCAPE_ZSTD: zstd, NO_COLOR, ...others } = readOptionalFile('.env', { mustBeOwn: false, notes })
+  // a folder must not choose a codec that this Node lacks, and the native one is the default where there is one
+  add('.env of the current folder', { NO_COLOR, ...(zstd === 'portable' ? { COLAB_ESCAPE_ZSTD: zstd } : {}) })
+  const passedOver = IN_FILES.filter(name => nonEmpty(others[name]) !== undefined && env[name] === undefined)
+  const ours = passedOver.filter(name => name.startsWith('COLAB_ESCAPE_'))
+  if (ours.length > 0)
+    notes.push(
+      `${ours.join(', ')}: not taken from .env of the current folder, which may have come with somebody else's files. If it is yours, name it with --settings-file .env, or move it to ${own}`,
+    )
+  return { env, notes, passedOver }
+}
+
+/** Reads a file that a person has named. Errors: `usage`. */
+function readNamedFile(path: string): NodeJS.Dict<string> {
+  try {
+    return readVariables(path, true)
+  } catch (error) {
+    const hint =
+      error instanceof UnfitFile
+        ? 'Name a file that belongs to you and that nobody else can change (chmod go-w), because it decides where data goes.'
+        : 'Check the path and its permissions.'
+    throw new AppError('usage', `--settings-file ${path} can't be used: ${messageOf(error)}.`, { hint, cause: error })
+  }
+}
+
+/** Reads a file that may be absent. One that is unfit is passed over with a note; a virtualenv is often called .env. */
+function readOptionalFile(path: string, { mustBeOwn, notes }: { mustBeOwn: boolean; notes: string[] }): NodeJS.Dict<string> {
+  try {
+    return readVariables(path, mustBeOwn)
+  } catch (error) {
+    if (errnoOf(error) === undefined && !(error instanceof UnfitFile)) throw error
+    const isNoFile = ['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '') || (error instanceof UnfitFile && error.isFolder)
+    if (!isNoFile) notes.push(`${path} is not used: ${messageOf(error)}`)
+    return {}
+  }
+}
+
+function readVariables(path: string, mustBeOwn: boolean): NodeJS.Dict<string> {
+  const text = readSmallFile(path, { maxBytes: MAX_ENV_BYTES, mustBeOwn }).toString()
+  return parseEnv(text.replace(/^\uFEFF/, ''))
 }

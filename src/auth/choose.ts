@@ -3,8 +3,8 @@
  * It returns access tokens and does not know what they are used for.
  */
 
-import { readFile } from 'node:fs/promises'
 import { AppError, isAppError, messageOf } from '../util/errors.ts'
+import { readSmallFile } from '../util/small-file.ts'
 import { colabSource } from './colab.ts'
 import type { AuthContext } from './context.ts'
 import { parseCredentials, type Credentials } from './credentials.ts'
@@ -12,6 +12,9 @@ import { quotaNote, serviceAccountSource } from './service-account.ts'
 import { savedSource, tokenSource, userSource } from './sources.ts'
 import { readLogin } from './token-file.ts'
 import type { CachedTokenSource } from './token-source.ts'
+
+/** A key of a service account takes some 2 KB. */
+const MAX_CREDENTIALS_BYTES = 64 * 1024
 
 export interface CredentialSettings {
   /** --token or COLAB_ESCAPE_TOKEN */
@@ -54,7 +57,7 @@ export async function chooseCredentials(settings: CredentialSettings, context: A
   }
   if (applicationCredentials !== undefined) {
     const origin = `GOOGLE_APPLICATION_CREDENTIALS (${applicationCredentials})`
-    const parsed = parseCredentials(await readCredentialsFile(applicationCredentials), origin)
+    const parsed = parseCredentials(readCredentialsFile(applicationCredentials), origin)
     return { kind: 'application-credentials', origin, ...fromCredentials(parsed, origin, context) }
   }
   const login = await readLogin(loginFile)
@@ -93,9 +96,9 @@ function fromCredentials(credentials: Credentials, where: string, context: AuthC
     : { source: serviceAccountSource(credentials, context), note: quotaNote(where) }
 }
 
-async function readCredentialsFile(path: string): Promise<string> {
+function readCredentialsFile(path: string): string {
   try {
-    return await readFile(path, 'utf8')
+    return readSmallFile(path, { maxBytes: MAX_CREDENTIALS_BYTES }).toString()
   } catch (error) {
     throw new AppError('unauthenticated', `GOOGLE_APPLICATION_CREDENTIALS names a file that can't be read: ${messageOf(error)}`, {
       hint: 'Correct the path, or unset GOOGLE_APPLICATION_CREDENTIALS to use the saved login.',

@@ -1,10 +1,12 @@
-import { open, unlink } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { lstat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { namesIn } from '../local/list-folder.ts'
 import { isTemporaryOf, replaceFile } from '../local/replace-file.ts'
 import { AppError, errnoOf, messageOf } from '../util/errors.ts'
 import { makeFolder } from '../util/file-system.ts'
 import { isRecord } from '../util/json-fields.ts'
+import { openOwnFile, UnfitFile } from '../util/small-file.ts'
 import { toAuthorizedUser, type UserCredentials } from './credentials.ts'
 import { parseObject, textOf } from './request.ts'
 import type { AccessToken } from './token-source.ts'
@@ -29,8 +31,13 @@ const LARGEST_FILE = 64 * 1024
  * folder protects the file.
  */
 export async function readLogin(path: string): Promise<SavedLogin | undefined> {
-  const file = await open(path, 'r').catch((error: unknown) => {
+  const file = await openOwnFile(path).catch(async (error: unknown) => {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined
+    if (error instanceof UnfitFile) refuseOpen(path, await lstat(path))
+    if (error instanceof UnfitFile)
+      throw new AppError('unauthenticated', `The saved login ${path} is not used: ${error.message}.`, {
+        hint: 'Remove it and run `colab-escape auth login`, or make it a file that belongs to you and only you can read (chmod 600).',
+      })
     throw new AppError('unauthenticated', `The saved login can't be read: ${messageOf(error)}`, {
       hint: `Make ${path} readable for you, or remove it and run \`colab-escape auth login\`.`,
       cause: error,
@@ -38,16 +45,21 @@ export async function readLogin(path: string): Promise<SavedLogin | undefined> {
   })
   if (file === undefined) return undefined
   try {
-    const { mode, size } = await file.stat()
-    if (process.platform !== 'win32' && (mode & 0o077) !== 0)
-      throw new AppError('unauthenticated', `Others can read the saved login: ${path} has mode ${(mode & 0o777).toString(8)}.`, {
-        hint: `Run: chmod 600 ${shellQuoted(path)}`,
-      })
-    if (size > LARGEST_FILE) throw damaged(path)
+    const stats = await file.stat()
+    refuseOpen(path, stats)
+    if (stats.size > LARGEST_FILE) throw damaged(path)
     return parseLogin(await file.readFile('utf8'), path)
   } finally {
     await file.close()
   }
+}
+
+function refuseOpen(path: string, stats: Stats): void {
+  const isOwn = [0, process.geteuid?.()].includes(stats.uid)
+  if (process.platform === 'win32' || !stats.isFile() || !isOwn || (stats.mode & 0o077) === 0) return
+  throw new AppError('unauthenticated', `Others can read the saved login: ${path} has mode ${(stats.mode & 0o777).toString(8)}.`, {
+    hint: `Run: chmod 600 ${shellQuoted(path)}`,
+  })
 }
 
 /** Replaces the file in one step. Creates a missing folder that only the user can access. */

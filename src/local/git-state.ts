@@ -1,101 +1,136 @@
-import { execFile } from 'node:child_process'
-import { readFileSync, statSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { lstatSync, realpathSync } from 'node:fs'
+import { dirname, join, resolve, sep } from 'node:path'
+import { decodeFileName, fsPath } from '../util/paths.ts'
+import { readSmallFile } from '../util/small-file.ts'
 
 export interface GitState {
   commit: string
   branch?: string
-  /** Whether tracked files differ from the commit; absent if that could not be determined. */
-  dirty?: boolean
 }
 
-/**
- * Time limit (ms): `git status` of a large work tree may take longer than a push. After that, `dirty` stays unknown.
- */
-const PATIENCE_MS = 2000
+/** HEAD, a branch and the like hold one line. */
+const MAX_LINE_BYTES = 8 * 1024
+/** Some 200,000 branches and tags. */
+const MAX_PACKED_BYTES = 16 * 1024 * 1024
+/** The length of a branch that a version can record (docs/format.md). */
+const MAX_BRANCH = 1024
 const MAX_LINKS = 5
 
 /**
- * The commit of the work tree around `folder` (absolute); undefined without a repository or a commit. Reads commit and
- * branch from `.git` itself. Asks git whether tracked files differ from the commit; leaves that out if git is missing
- * or slow.
+ * The commit of the work tree around `folder` (absolute, with links resolved); undefined without a repository or a
+ * commit. Reads a few small files of `.git` and starts no program: git does what the settings in `.git` say, and a
+ * folder may have come with somebody else's. For the same reason it reads nothing outside of the git directory, and
+ * leaves out whatever is not as git writes it. Whether tracked files differ from the commit is not known: it takes
+ * reading them all as git would, because the times in `.git` are not those of a tree that was copied or pulled.
  */
-export async function readGitState(folder: string, program = 'git'): Promise<GitState | undefined> {
-  const found = findWorkTree(folder)
-  if (found === undefined) return undefined
-  const head = readText(join(found.gitFolder, 'HEAD'))
-  const commit = head === undefined ? undefined : resolveRef(head, found)
-  if (head === undefined || commit === undefined) return undefined
+export function readGitState(folder: string): GitState | undefined {
+  const found = findGit(folder)
+  const head = found && readLine(found.folder, 'HEAD')
+  const commit = head && resolveRef(head, found)
+  if (!commit) return undefined
   const branch = /^ref: refs\/heads\/(.+)$/.exec(head)?.[1]
-  const dirty = await askDirty(found.root, program)
-  return { commit, ...(branch === undefined ? {} : { branch }), ...(dirty === undefined ? {} : { dirty }) }
+  return { commit, ...(branch === undefined || branch.length > MAX_BRANCH ? {} : { branch }) }
 }
 
-interface WorkTree {
-  root: string
-  /** The git directory of this work tree. It holds HEAD. */
-  gitFolder: string
-  /** The git directory shared by all work trees of a repository. It holds the branches. */
+interface GitFolders {
+  /** The git directory of the work tree. It holds HEAD. */
+  folder: string
+  /** The git directory that all work trees of a repository share. It holds the branches. */
   common: string
 }
 
-function findWorkTree(folder: string): WorkTree | undefined {
-  for (let root = folder; ; root = dirname(root)) {
-    const gitFolder = gitFolderOf(join(root, '.git'))
-    if (gitFolder !== undefined) {
-      const common = readText(join(gitFolder, 'commondir'))
-      return { root, gitFolder, common: common === undefined ? gitFolder : resolve(gitFolder, common) }
-    }
+function findGit(start: string): GitFolders | undefined {
+  for (let root = start; ; root = dirname(root)) {
+    const folder = gitFolderOf(root)
+    if (folder !== undefined) return { folder, common: commonOf(folder) }
     if (dirname(root) === root) return undefined
   }
 }
 
-/** `.git` is a folder. In a submodule or an additional work tree it is a file that names the folder. */
-function gitFolderOf(path: string): string | undefined {
-  const stats = statSync(path, { throwIfNoEntry: false })
-  if (stats?.isDirectory()) return path
-  const named = stats?.isFile() ? /^gitdir: (.+)$/.exec(readText(path) ?? '')?.[1] : undefined
-  return named === undefined ? undefined : resolve(dirname(path), named)
+/**
+ * `.git` is a folder. In a submodule it is a file that names a folder in the `.git` of a folder above; in an additional
+ * work tree, one that names this work tree in turn. No other folder has the state of this tree.
+ */
+function gitFolderOf(root: string): string | undefined {
+  const path = join(root, '.git')
+  if (isFolder(path)) return path
+  const named = /^gitdir: (.+)$/.exec(readLine(root, '.git') ?? '')?.[1]
+  if (named === undefined) return undefined
+  const folder = realPath(resolve(root, named))
+  if (folder === undefined || !isFolder(folder)) return undefined
+  const above = folder.split(`${sep}.git${sep}`, 1)[0]!
+  if (isIn(folder, root) || isIn(root, above)) return folder
+  const back = readLine(folder, 'gitdir')
+  return back !== undefined && realPath(resolve(folder, back)) === path ? folder : undefined
 }
 
-function resolveRef(text: string, { gitFolder, common }: WorkTree): string | undefined {
+function commonOf(folder: string): string {
+  const common = resolve(folder, readLine(folder, 'commondir') ?? '.')
+  return isIn(folder, join(common, 'worktrees')) ? common : folder
+}
+
+function resolveRef(text: string, { folder, common }: GitFolders): string | undefined {
   let value: string | undefined = text
   for (let links = 0; value !== undefined && links < MAX_LINKS; links++) {
     if (/^[0-9a-f]{40}([0-9a-f]{24})?$/.test(value)) return value
-    const ref: string | undefined = /^ref: (refs\/[^\0]+)$/.exec(value)?.[1]
+    const ref: string | undefined = /^ref: (refs\/.+)$/.exec(value)?.[1]
     if (ref === undefined || ref.split('/').includes('..')) return undefined
-    value = readText(join(gitFolder, ref)) ?? readText(join(common, ref)) ?? packedRef(common, ref)
+    value = readLine(folder, ref) ?? readLine(common, ref) ?? packedRef(common, ref)
   }
   return undefined
 }
 
+/** Time: linear in the length of the file. */
 function packedRef(common: string, ref: string): string | undefined {
-  const line = readText(join(common, 'packed-refs'))
-    ?.split('\n')
-    .find(each => each.endsWith(` ${ref}`))
-  return line?.slice(0, line.indexOf(' '))
+  const packed = readIn(common, 'packed-refs', MAX_PACKED_BYTES)
+  const ending = Buffer.from(` ${ref}`)
+  for (let start = 0, end; packed !== undefined && start < packed.length; start = end + 1) {
+    end = packed.indexOf('\n', start)
+    if (end < 0) end = packed.length
+    const line = packed.subarray(start, end)
+    if (line.length > ending.length && line.subarray(-ending.length).equals(ending))
+      return line.toString('latin1', 0, line.length - ending.length)
+  }
+  return undefined
 }
 
-function readText(path: string): string | undefined {
+/** The only line of a file; undefined if that is not what it holds. */
+function readLine(folder: string, name: string): string | undefined {
+  const bytes = readIn(folder, name, MAX_LINE_BYTES)
   try {
-    return readFileSync(path, 'utf8').trim()
+    const text = bytes && new TextDecoder('utf-8', { fatal: true }).decode(bytes).trim()
+    // eslint-disable-next-line no-control-regex
+    return text === undefined || /[\u0000-\u001f\u007f-\u009f]/.test(text) ? undefined : text
   } catch {
-    return undefined // no git directory, or not readable
+    return undefined
   }
 }
 
-/**
- * Considers only tracked files. Writes nothing, and does not start a file system monitor that the folder's own settings
- * may name.
- */
-function askDirty(root: string, program: string): Promise<boolean | undefined> {
-  const args = ['--no-optional-locks', '-c', 'core.fsmonitor=false', '-C', root, 'status', '--porcelain', '--untracked-files=no']
-  return new Promise(answer => {
-    execFile(
-      program,
-      args,
-      { timeout: PATIENCE_MS, killSignal: 'SIGKILL', windowsHide: true, maxBuffer: 64 * 1024 * 1024 },
-      (error, stdout) => answer(error ? undefined : stdout !== ''),
-    )
-  })
+/** The content of a file that really lies in `folder`. */
+function readIn(folder: string, name: string, maxBytes: number): Buffer | undefined {
+  const path = realPath(join(folder, name))
+  try {
+    return path !== undefined && isIn(path, folder) ? readSmallFile(path, { maxBytes }) : undefined
+  } catch {
+    return undefined // it is unfit, or this user may not read it
+  }
+}
+
+/** Undefined if there is nothing, or nothing that this user may find. */
+function realPath(path: string): string | undefined {
+  try {
+    return decodeFileName(realpathSync.native(fsPath(path), 'buffer'))
+  } catch {
+    return undefined
+  }
+}
+
+const isIn = (path: string, folder: string): boolean => path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
+
+function isFolder(path: string): boolean {
+  try {
+    return lstatSync(fsPath(path)).isDirectory()
+  } catch {
+    return false
+  }
 }

@@ -1,10 +1,13 @@
-import { readSync } from 'node:fs'
+import { constants, readSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 
 /*
  * One read may return fewer bytes than requested, even in the middle of a file: FUSE file systems and network mounts do
  * that. These functions continue until they have every byte or reach the end of the file.
  */
+
+/** Opens a file that a listing has found. If a link has taken its place, this fails; a fifo does not make it wait. */
+export const AS_LISTED = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
 
 type Reader = Pick<FileHandle, 'read'>
 

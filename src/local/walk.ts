@@ -3,16 +3,20 @@
  * are built on it.
  */
 
-import { lstatSync, readFileSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs'
+import { lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { AppError, errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'
 import { Breather } from '../util/event-loop.ts'
 import { comparePaths, decodeFileName, fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
+import { readSmallFile, UnfitFile } from '../util/small-file.ts'
 import { fingerprintOf, modeOf, type Fingerprint } from './fingerprint.ts'
 import { IGNORE_FILE, IgnoreRules } from './ignore-rules.ts'
 import type { OwnFiles } from './own-files.ts'
 import { isPartName } from './part-names.ts'
+
+/** Far more than anybody writes; a larger file is something else. */
+const MAX_IGNORE_BYTES = 1024 * 1024
 
 export interface WalkedEntry {
   /** Path as in the manifest. */
@@ -131,16 +135,24 @@ class Walker {
       const all = readdirSync(fsPath(local), { encoding: 'buffer' }).map(decodeFileName)
       const names = all.filter(name => !isPartName(name))
       if (names.length < all.length) this.partFiles.push(...all.filter(isPartName).map(name => `${local}/${name}`))
-      const ignoreFile = fsPath(local === '/' ? `/${IGNORE_FILE}` : `${local}/${IGNORE_FILE}`)
-      // a broken link, or a folder or pipe of that name, is no ignore file
-      const isFile = names.includes(IGNORE_FILE) && statSync(ignoreFile, { throwIfNoEntry: false })?.isFile()
-      if (isFile) this.rules.addFile(folder, readFileSync(ignoreFile, 'utf8'))
+      if (names.includes(IGNORE_FILE)) this.addRules(folder, local === '/' ? `/${IGNORE_FILE}` : `${local}/${IGNORE_FILE}`)
       return names
     } catch (error) {
       if (folder === '')
         throw new AppError('io', `${local} can't be read: ${messageOf(error)}`, { hint: 'Check its permissions.', cause: error })
       this.fail(folder, error)
       return []
+    }
+  }
+
+  /** Throws if the file can't be read. A broken link, or a folder or pipe of that name, is no ignore file. */
+  private addRules(folder: string, path: string): void {
+    try {
+      const rules = readSmallFile(path, { maxBytes: MAX_IGNORE_BYTES })
+      this.rules.addFile(folder, rules.toString())
+    } catch (error) {
+      if (error instanceof UnfitFile) this.options.reporter.warn(`${path} is not used: ${error.message}. Nothing is left out because of it`)
+      else if (!['ENOENT', 'ELOOP'].includes(errnoOf(error) ?? '')) throw error
     }
   }
 

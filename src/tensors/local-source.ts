@@ -1,3 +1,4 @@
+import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { readAt } from '../local/read-at.ts'
 import { AppError, errnoOf, messageOf } from '../util/errors.ts'
@@ -11,7 +12,8 @@ export interface LocalSource extends ByteSource {
 /** Opens a local file. Throws `not-found`, `usage` for a folder, `io` if it can't be read. */
 export async function openLocalSource(path: string): Promise<LocalSource> {
   try {
-    const file = await open(fsPath(path), 'r')
+    // a fifo must not make it wait
+    const file = await open(fsPath(path), constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
     const stats = await file.stat()
     if (!stats.isFile()) {
       await file.close()

@@ -1,5 +1,8 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
-import { fsPath } from './paths.ts'
+import { closeSync, constants, fstatSync, openSync, readSync, realpathSync, statSync, type Stats } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { realFileSystem } from './file-system.ts'
+import { decodeFileName, fsPath } from './paths.ts'
 
 interface SmallFileOptions {
   /** A larger file is unfit. */
@@ -11,6 +14,12 @@ interface SmallFileOptions {
 /** A file that is there and must not be read. The message says why and completes "<path> is not used: ". */
 export class UnfitFile extends Error {
   override readonly name = 'UnfitFile'
+  readonly isFolder: boolean
+
+  constructor(message: string, isFolder = false) {
+    super(message)
+    this.isFolder = isFolder
+  }
 }
 
 // opening a fifo or a device must not wait, and a terminal must not become this process's
@@ -22,12 +31,12 @@ const FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NO
  * too large, or is not this user's own; else the system's errors.
  */
 export function readSmallFile(path: string, { maxBytes, mustBeOwn = false }: SmallFileOptions): Buffer {
+  // opening a device can have effects of its own
+  refuseUnfit(statSync(fsPath(path)), false)
   const fd = openSync(fsPath(path), FLAGS)
   try {
     const stats = fstatSync(fd)
-    if (!stats.isFile()) throw new UnfitFile(stats.isDirectory() ? 'it is a folder' : 'it is not a regular file')
-    const stranger = mustBeOwn ? howStrangersReach(stats) : undefined
-    if (stranger !== undefined) throw new UnfitFile(stranger)
+    refuseUnfit(stats, mustBeOwn)
     // the size is only a claim: the file may grow, and files in /proc have size 0
     const bytes = Buffer.alloc(stats.size > 0 ? Math.min(stats.size, maxBytes) + 1 : maxBytes + 1)
     let length = 0
@@ -37,6 +46,46 @@ export function readSmallFile(path: string, { maxBytes, mustBeOwn = false }: Sma
   } finally {
     closeSync(fd)
   }
+}
+
+/**
+ * Opens a file of the program's own: it is no link, and no other user could have made or changed it. Errors:
+ * `UnfitFile`, else the system's errors.
+ */
+export async function openOwnFile(path: string, { promises } = realFileSystem): Promise<FileHandle> {
+  refuseUnfit(await promises.lstat(path), true)
+  const file = await promises.open(path, FLAGS | (constants.O_NOFOLLOW ?? 0))
+  try {
+    refuseUnfit(await file.stat(), true)
+    return file
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+function refuseUnfit(stats: Stats, mustBeOwn: boolean): void {
+  if (stats.isDirectory()) throw new UnfitFile('it is a folder', true)
+  if (!stats.isFile()) throw new UnfitFile('it is not a regular file')
+  const stranger = mustBeOwn ? howStrangersReach(stats) : undefined
+  if (stranger !== undefined) throw new UnfitFile(stranger)
+}
+
+/**
+ * How other users could put files into a folder, or another folder in its place; undefined if only this user and root
+ * could. What is in the folder must be looked at by itself. Throws the system's errors.
+ */
+export function howStrangersReachFolder(folder: string): string | undefined {
+  let path = decodeFileName(realpathSync.native(fsPath(folder), 'buffer'))
+  const stats = statSync(fsPath(path))
+  if (!stats.isDirectory()) return 'it is not a folder'
+  const stranger = howStrangersReach(stats)
+  while (process.geteuid !== undefined && path !== dirname(path)) {
+    path = dirname(path)
+    // where others are let in by their group, they can't make a folder that belongs to this user
+    if ((statSync(fsPath(path)).mode & 0o1002) === 0o002) return `other users can replace what is in ${path}`
+  }
+  return stranger
 }
 
 /**

@@ -141,7 +141,7 @@ test('who denies access in the browser gets exit code 4 and no login', () =>
 test('login --no-browser takes the pasted address from a stdin that stays open', () =>
   onMachine(async ({ env, loginFile, in: inside }) => {
     await writeFile(inside('.env'), `GOOGLE_CLIENT_ID=${CLIENT.id}\nGOOGLE_CLIENT_SECRET=${CLIENT.secret}\n`)
-    const child = spawn(process.execPath, [PROGRAM, 'auth', 'login', '--no-browser'], {
+    const child = spawn(process.execPath, [PROGRAM, 'auth', 'login', '--no-browser', '--settings-file', '.env'], {
       cwd: inside('.'),
       env: { ...process.env, ...env },
       stdio: 'pipe',

@@ -9,14 +9,14 @@ NAMES.push('TERM', 'CI', 'NO_COLOR')
 NAMES.push('HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy')
 
 /** The settings in a folder with that `.env` file, and nothing in the environment but `env`. */
-function settingsIn(env: Record<string, string>, envFile = '') {
+function settingsIn(env: Record<string, string>, envFile = '', options: Parameters<typeof readSettings>[0] = {}) {
   return withFolder(async folder => {
     await writeFile(join(folder, '.env'), envFile)
     for (const name of NAMES) vi.stubEnv(name, env[name])
     const before = process.cwd()
     process.chdir(folder)
     try {
-      return readSettings()
+      return readSettings(options)
     } finally {
       process.chdir(before)
     }
@@ -39,14 +39,14 @@ test('an endpoint for tests is on this machine, or refused', async () => {
     await expect(settingsIn({ COLAB_ESCAPE_GOOGLE_ENDPOINT: endpoint })).rejects.toThrow('COLAB_ESCAPE_GOOGLE_ENDPOINT is not')
 })
 
-test('a .env file names clients, but no addresses that tokens would go to or come from', async () => {
+test('a file that is named gives clients, but no addresses that tokens would go to or come from', async () => {
   const file = [
     'GOOGLE_CLIENT_ID=mine',
     'COLAB_ESCAPE_GOOGLE_ENDPOINT=https://evil.example',
     'TBE_EPHEM_CREDS_ADDR=evil.example:80',
     'HTTPS_PROXY=http://evil.example',
   ]
-  const { google, proxy } = await settingsIn({}, file.join('\n'))
+  const { google, proxy } = await settingsIn({}, file.join('\n'), { settingsFile: '.env' })
   expect(google).toMatchObject({ clientId: 'mine', endpoint: undefined, colabBroker: undefined })
   expect(proxy).toEqual({ http: undefined, https: undefined, no: '' })
 })

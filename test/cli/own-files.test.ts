@@ -64,7 +64,8 @@ describe('what the program itself works with', () => {
       expect((await home.ok(['push', home.path])).stdout).toMatch(/^Nothing changed/)
       expect((await home.ok(['status', home.path])).stdout).toMatch(/^Nothing to push/)
       expect(await home.stored()).toEqual(['.cache', '.config', 'model.npy', 'notes.txt'])
-      expect(readdirSync(home.in('.cache', 'colab-escape')).sort()).toEqual(['CACHEDIR.TAG', 'files', 'tensors', 'versions'])
+      const cached = readdirSync(home.in('.cache', 'colab-escape')).filter(name => name !== 'compile-cache') // by newer Nodes
+      expect(cached.sort()).toEqual(['CACHEDIR.TAG', 'files', 'tensors', 'versions'])
       const tag = readFileSync(home.in('.cache', 'colab-escape', 'CACHEDIR.TAG'), 'latin1')
       expect(tag.startsWith('Signature: 8a477f597d28d172789f06886806bc55\n')).toBe(true)
     }))

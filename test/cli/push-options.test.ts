@@ -252,7 +252,7 @@ describe('options of push', () => {
       expectSameTree(sandbox.in('portable'), sandbox.in('data'))
     }))
 
-  test('the store may come from the environment and from .env; a copied repository is a repository', () =>
+  test('the store may come from the environment and from a named file; a copied repository is a repository', () =>
     withSandbox(async sandbox => {
       makeTree(sandbox.in('data'), { a: 'x' })
       await sandbox.ok('push', 'data')
@@ -260,7 +260,7 @@ describe('options of push', () => {
       rmSync(sandbox.store, { recursive: true })
       writeFileSync(sandbox.in('.env'), 'COLAB_ESCAPE_STORE=copied\n')
       const env = { COLAB_ESCAPE_CACHE: sandbox.in('cache') }
-      const fromFile = await runCli(['pull', 'data', 'out1'], { cwd: sandbox.path, env })
+      const fromFile = await runCli(['pull', 'data', 'out1', '--settings-file', '.env'], { cwd: sandbox.path, env })
       expect(fromFile.code, fromFile.stderr).toBe(0)
       const fromEnv = await runCli(['pull', 'data', 'out2'], { cwd: sandbox.path, env: { ...env, COLAB_ESCAPE_STORE: './copied' } })
       expect(fromEnv.code, fromEnv.stderr).toBe(0)

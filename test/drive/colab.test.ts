@@ -143,7 +143,7 @@ describe('in a cell, a terminal of 0 x 0', () => {
     withNotebook(async notebook => {
       const { id, secret } = DEFAULT_CLIENT
       makeTree(notebook.folder, { '.env': `GOOGLE_CLIENT_ID=${id}\nGOOGLE_CLIENT_SECRET=${secret!}\n` })
-      const { output, exitCode } = await notebook.cell('npx -y colab-escape auth login', {
+      const { output, exitCode } = await notebook.cell('npx -y colab-escape auth login --settings-file .env', {
         type: {
           after: /Paste it here: $/,
           line: async shown => {

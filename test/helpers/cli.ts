@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { mkdir } from 'node:fs/promises'
 import { setPriority } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +9,9 @@ import { linesOf } from './json-output.ts'
 import { filesIn, refuseSecrets } from './secrets.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../bin/colab-escape.cjs', import.meta.url))
+
+/** Whether a command can be run as another user: this one is root, and the other one may run this Node. */
+export const canBeNobody = process.getuid?.() === 0 && spawnSync(process.execPath, ['-v'], { uid: 65534, gid: 65534 }).status === 0
 
 export interface CliOptions {
   cwd?: string

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DEFAULT_CLIENT } from '../drive-emulator/emulator.ts'
 
@@ -18,7 +18,7 @@ const SHAPES = new RegExp(
 
 /** Files below a folder by their paths, but for the login itself. */
 export function filesIn(folder: string): Map<string, string> {
-  const entries = existsSync(folder) ? readdirSync(folder, { recursive: true, withFileTypes: true }) : []
+  const entries = existsSync(folder) && statSync(folder).isDirectory() ? readdirSync(folder, { recursive: true, withFileTypes: true }) : []
   const files = entries.filter(entry => entry.isFile() && entry.name !== 'login.json')
   return new Map(files.map(entry => [join(entry.parentPath, entry.name), readFileSync(join(entry.parentPath, entry.name), 'latin1')]))
 }

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { readGitState } from '../../src/local/git-state.ts'
@@ -10,60 +11,60 @@ const IDENTITY = ['-c', 'user.name=Someone', '-c', 'user.email=someone@example.c
 const git = (folder: string, ...args: string[]): string =>
   execFileSync('git', [...IDENTITY, ...args], { cwd: folder, encoding: 'utf8' }).trim()
 
-async function withWorkTree(use: (folder: string, commit: string) => Promise<void>): Promise<void> {
-  await withFolder(async folder => {
+async function withWorkTree(use: (folder: string, commit: string) => void): Promise<void> {
+  await withFolder(async temporary => {
+    const folder = await realpath(temporary)
     makeTree(folder, { 'train.py': 'print(1)\n', 'runs/a.txt': 'a' })
     git(folder, 'init', '--quiet')
     git(folder, 'add', 'train.py')
     git(folder, 'commit', '--quiet', '-m', 'first')
-    await use(folder, git(folder, 'rev-parse', 'HEAD'))
+    use(folder, git(folder, 'rev-parse', 'HEAD'))
   })
 }
 
-test('commit and branch of the work tree around a folder; dirty when tracked files differ', () =>
-  withWorkTree(async (folder, commit) => {
-    const runs = join(folder, 'runs')
-    expect(await readGitState(runs)).toEqual({ commit, branch: 'main', dirty: false })
-    writeFileSync(join(folder, 'train.py'), 'print(2)\n')
-    expect(await readGitState(runs)).toEqual({ commit, branch: 'main', dirty: true })
-    expect(await readGitState(folder, 'no-such-git')).toEqual({ commit, branch: 'main' })
+test('commit and branch of the work tree around a folder', () =>
+  withWorkTree((folder, commit) => {
+    expect(readGitState(folder)).toEqual({ commit, branch: 'main' })
+    expect(readGitState(join(folder, 'runs'))).toEqual({ commit, branch: 'main' })
   }))
 
-test('a branch with a slash, packed branches, a detached head, another work tree, a submodule', () =>
-  withWorkTree(async (folder, commit) => {
+test('a branch with a slash, packed branches, a detached head, another work tree', () =>
+  withWorkTree((folder, commit) => {
     git(folder, 'checkout', '--quiet', '-b', 'try/lr-1e-4')
+    git(folder, 'branch', 'a-try/lr-1e-4')
     git(folder, 'pack-refs', '--all')
-    expect(await readGitState(folder)).toMatchObject({ commit, branch: 'try/lr-1e-4' })
+    expect(readGitState(folder)).toEqual({ commit, branch: 'try/lr-1e-4' })
     git(folder, 'worktree', 'add', '--quiet', 'other', 'main')
-    expect(await readGitState(join(folder, 'other'))).toMatchObject({ commit, branch: 'main', dirty: false })
+    git(folder, 'worktree', 'add', '--quiet', `${folder}-beside`, 'a-try/lr-1e-4')
+    expect(readGitState(join(folder, 'other'))).toEqual({ commit, branch: 'main' })
+    expect(readGitState(`${folder}-beside`)).toEqual({ commit, branch: 'a-try/lr-1e-4' })
+    rmSync(`${folder}-beside`, { recursive: true })
     git(folder, 'checkout', '--quiet', '--detach')
-    expect(await readGitState(folder)).toEqual({ commit, dirty: false })
+    expect(readGitState(folder)).toEqual({ commit })
+  }))
+
+test('a submodule, and a .git that was moved inside its work tree', () =>
+  withWorkTree((folder, commit) => {
+    makeTree(folder, { 'outer/x': 'x' })
+    const outer = join(folder, 'outer')
+    git(outer, 'init', '--quiet')
+    git(outer, '-c', 'protocol.file.allow=always', 'submodule', '--quiet', 'add', folder, 'inner')
+    expect(readGitState(join(outer, 'inner'))).toEqual({ commit, branch: 'main' })
     renameSync(join(folder, '.git'), join(folder, 'moved'))
     writeFileSync(join(folder, '.git'), 'gitdir: moved\n')
-    expect(await readGitState(join(folder, 'runs'))).toMatchObject({ commit })
+    expect(readGitState(join(folder, 'runs'))).toEqual({ commit, branch: 'main' })
   }))
 
 test('nothing is said where there is no commit, or what is there makes no sense', () =>
-  withFolder(async folder => {
-    expect(await readGitState(folder)).toBeUndefined()
+  withFolder(folder => {
+    expect(readGitState(folder)).toBeUndefined()
     git(folder, 'init', '--quiet')
-    expect(await readGitState(folder)).toBeUndefined()
+    expect(readGitState(folder)).toBeUndefined()
     for (const head of ['', 'nonsense', 'ref: refs/../../x', 'ref: refs/heads/HEAD', 'ref: HEAD', '\0'.repeat(40)]) {
       writeFileSync(join(folder, '.git', 'HEAD'), head)
       mkdirSync(join(folder, '.git', 'refs', 'heads'), { recursive: true })
       writeFileSync(join(folder, '.git', 'refs', 'heads', 'HEAD'), 'ref: refs/heads/HEAD')
-      expect(await readGitState(folder), head).toBeUndefined()
+      expect(readGitState(folder), head).toBeUndefined()
     }
-  }))
-
-test('what the folder names as its monitor is not started, and git may not wait for ever', () =>
-  withWorkTree(async (folder, commit) => {
-    makeTree(folder, {
-      'monitor.sh': { file: `#!/bin/sh\ntouch '${folder}/started'\n`, mode: 0o755 },
-      'slow-git': { file: '#!/bin/sh\nexec sleep 20\n', mode: 0o755 },
-    })
-    git(folder, 'config', 'core.fsmonitor', join(folder, 'monitor.sh'))
-    expect(await readGitState(folder)).toMatchObject({ dirty: false })
-    expect(() => execFileSync('ls', [join(folder, 'started')], { stdio: 'ignore' })).toThrow()
-    expect(await readGitState(folder, join(folder, 'slow-git'))).toEqual({ commit, branch: 'main' })
+    return Promise.resolve()
   }))

@@ -26,7 +26,7 @@ export async function authExportCommand(session: Session, { yes = false }: Expor
   const credentials = toAuthorizedUser(login)
   session.console.print(JSON.stringify(credentials), { command: 'auth export', credentials })
   session.console.reporter.note(
-    'On another machine, set COLAB_ESCAPE_CREDENTIALS to this line: as a CI secret, as a Colab secret, or in a .env file that is never committed.',
+    'On another machine, set COLAB_ESCAPE_CREDENTIALS to this line: as a CI secret, as a Colab secret, or in a file for --settings-file that is never committed.',
   )
   return 'done'
 }

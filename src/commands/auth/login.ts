@@ -109,8 +109,11 @@ async function chooseClient({ settings }: Session, file: string | undefined, sav
     throw error
   })
   if (last !== undefined) return { ...last.client, redirectUri: undefined }
+  const inFolder = settings.passedOver.includes('GOOGLE_CLIENT_ID')
   throw new AppError('usage', 'No OAuth client is set, but Google requires one to log in.', {
-    hint: 'Run `colab-escape auth setup`: it shows how to make your own client (5 minutes, once) and where to put its id.',
+    hint: inFolder
+      ? 'To use the client that .env of the current folder names, add --settings-file .env.'
+      : 'Run `colab-escape auth setup`: it shows how to make your own client (5 minutes, once) and where to put its id.',
   })
 }
 

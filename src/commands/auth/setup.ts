@@ -28,8 +28,8 @@ const STEPS: readonly { title: string; page?: string; details: readonly string[]
     title: 'Log in with it:',
     details: [
       'colab-escape auth login --client-secret-file client_secret_....json',
-      'or put GOOGLE_CLIENT_ID=... and GOOGLE_CLIENT_SECRET=... into .env and run',
-      '`colab-escape auth login`.',
+      'or put GOOGLE_CLIENT_ID=... and GOOGLE_CLIENT_SECRET=... into a file of',
+      'your own and run `colab-escape auth login --settings-file <file>`.',
       'The client is saved with the login. Keep the file out of git.',
     ],
   },

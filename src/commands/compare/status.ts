@@ -77,9 +77,9 @@ async function newestVersion(
 ): Promise<{ version: NotedVersion | undefined; knownSince?: number }> {
   const { reporter } = session.console
   const file = session.notedVersionFile(location, name)
-  const equal = refresh ? undefined : await isNotedAs(file, local)
+  const equal = refresh || file === undefined ? undefined : await isNotedAs(file, local)
   if (equal) return { version: { ...equal, entries: local }, knownSince: equal.knownSince }
-  const known = refresh ? undefined : await loadNotedVersion(file, reporter)
+  const known = refresh || file === undefined ? undefined : await loadNotedVersion(file, reporter)
   if (known) return { version: known, knownSince: known.knownSince }
   const repository = await openRepository(session)
   const snapshot = await newestSnapshot(repository, repository.view, name)

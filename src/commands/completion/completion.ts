@@ -3,12 +3,12 @@
  * store.
  */
 
-import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { namesIn } from '../../local/list-folder.ts'
 import { readAt } from '../../local/read-at.ts'
 import { AppError } from '../../util/errors.ts'
+import { openOwnFile } from '../../util/small-file.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { bashScript } from './bash.ts'
 import { fishScript } from './fish.ts'
@@ -44,13 +44,13 @@ const HEAD_BYTES = 4096
  * waits for the answer.
  */
 async function knownNames(folder: string): Promise<string[]> {
-  const files = await namesIn(folder)
+  const files = await namesIn(folder).catch(() => [])
   const names = await Promise.all(files.filter(file => file.endsWith('.jsonl')).map(file => nameIn(join(folder, file))))
   return [...new Set(names.filter(name => name !== undefined))].sort()
 }
 
 async function nameIn(path: string): Promise<string | undefined> {
-  const file = await open(path).catch(() => undefined)
+  const file = await openOwnFile(path).catch(() => undefined)
   try {
     if (file === undefined) return undefined
     const head = JSON.parse((await readAt(file, 0, HEAD_BYTES)).toString().split('\n', 1)[0]!) as { name?: unknown }

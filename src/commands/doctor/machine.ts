@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { constants } from 'node:fs'
+import { constants, existsSync } from 'node:fs'
 import { access, open, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -13,6 +13,7 @@ import { equalBytes } from '../../util/bytes.ts'
 import { errnoOf, messageOf } from '../../util/errors.ts'
 import { createFetch, type ProxySettings } from '../../util/http.ts'
 import { silentReporter, type Reporter } from '../../util/reporter.ts'
+import { howStrangersReachFolder } from '../../util/small-file.ts'
 import { attention, ok, problem, type Finding } from './checks.ts'
 
 /** The Node that runs this, and the one that `npx` would run. */
@@ -47,6 +48,12 @@ export async function checkZstd(prefer: ZstdName | undefined): Promise<Finding> 
 
 /** The folder where this machine remembers the content of files. It only saves time. */
 export async function checkCache(folder: string): Promise<Finding> {
+  const stranger = existsSync(folder) ? howStrangersReachFolder(folder) : undefined
+  if (stranger !== undefined)
+    return attention(
+      `${folder} is not used, because what is in it would be believed: ${stranger}. Every push reads all files again.`,
+      'Make it a folder that only you can write to, or name another folder with COLAB_ESCAPE_CACHE.',
+    )
   const unwritable = await whyNotWritable(folder)
   if (unwritable !== undefined)
     return attention(

@@ -66,7 +66,9 @@ export function refuseLost(session: Session, location: string): (inventory: Inve
 
 /** Names that had a version in this store when this machine last asked. */
 async function notedNames(session: Session, location: string): Promise<string[]> {
-  const folder = dirname(session.notedVersionFile(location, ''))
+  const any = session.notedVersionFile(location, '')
+  if (any === undefined) return []
+  const folder = dirname(any)
   const names: string[] = []
   for (const file of await readdir(folder).catch(() => [])) {
     const path = join(folder, file)

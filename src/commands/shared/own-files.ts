@@ -4,7 +4,6 @@ import { OwnFiles, type OwnFile } from '../../local/own-files.ts'
 import { realPathOf } from '../../local/real-path.ts'
 import { isTemporaryOf } from '../../local/replace-file.ts'
 import { errnoOf, messageOf } from '../../util/errors.ts'
-import { makeFolder } from '../../util/file-system.ts'
 import { LOGIN_NAME } from './credentials.ts'
 import type { Session } from './session.ts'
 import type { Store } from './store.ts'
@@ -15,7 +14,7 @@ const CACHE_TAG_TEXT = `Signature: 8a477f597d28d172789f06886806bc55
 # This folder is a cache of colab-escape: everything in it can be made again.
 # See https://bford.info/cachedir/
 `
-const CACHE_NAMES = new Set([CACHE_TAG, 'files', 'tensors', 'versions', 'watches'])
+const CACHE_NAMES = new Set([CACHE_TAG, 'compile-cache', 'files', 'tensors', 'versions', 'watches'])
 
 type Settings = Pick<Session, 'settings'>
 
@@ -60,12 +59,12 @@ function namesIn(folder: string): string[] | undefined {
  * Makes the cache folder, with its tag. It has to be there before a source is listed, because it changes the time of
  * the folder above it. Without a cache a command only takes longer.
  */
-export function prepareCache({ settings, console }: Pick<Session, 'settings' | 'console'>): void {
-  const folder = settings.cacheFolder
+export function prepareCache(session: Pick<Session, 'cacheFolder' | 'console'>): void {
+  const folder = session.cacheFolder()
+  if (folder === undefined) return
   try {
-    makeFolder(folder)
     if (isWhole(folder, readdirSync(folder), isInCache)) writeFileSync(join(folder, CACHE_TAG), CACHE_TAG_TEXT, { flag: 'wx' })
   } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') console.reporter.detail(`the cache ${folder} can't be used (${messageOf(error)})`)
+    if (errnoOf(error) !== 'EEXIST') session.console.reporter.detail(`the cache ${folder} can't be written to (${messageOf(error)})`)
   }
 }

@@ -22,11 +22,13 @@ import { createConsole, type Console } from '../../ui/console.ts'
 import { realSurroundings } from '../../util/clock.ts'
 import { AppError, isAppError, messageOf } from '../../util/errors.ts'
 import type { ProgressUpdate, Reporter } from '../../util/reporter.ts'
+import { prepareCacheFolder } from './cache-folder.ts'
 import { describeTrash } from './trash-report.ts'
 
 /** Options that every command takes. */
 export interface GlobalOptions {
   store?: string
+  settingsFile?: string
   json?: boolean
   quiet?: boolean
   verbose?: boolean
@@ -68,6 +70,7 @@ export class Session {
   readonly reading: { repository: OpenRepository; snapshot: StoredSnapshot }[] = []
   /** The trash of the store that was chosen last, if it has one. */
   trash: Trash | undefined
+  private cache: { folder: string | undefined } | undefined
   private readonly workerUrl: URL
   private readonly pools: CompressionPool[] = []
 
@@ -154,23 +157,39 @@ export class Session {
    */
   async openCache(source: string, reread = false): Promise<StatCache> {
     const key = createHash('sha256').update(source).digest('hex').slice(0, 32)
-    const cache = new StatCache(join(this.settings.cacheFolder, 'files', `${key}.jsonl`), { changeTimes: new ChangeTimes(source) })
+    const cache = new StatCache(this.inCache('files', `${key}.jsonl`), { changeTimes: new ChangeTimes(source) })
     if (!reread) await cache.load(this.console.reporter)
     return cache
   }
 
   /** Tensors of recently pushed files: when a file is overwritten in place, its new content is compared with them. */
-  tensorCache(): TensorCache {
-    return new TensorCache(join(this.settings.cacheFolder, 'tensors'), this.console.reporter)
+  tensorCache(): TensorCache | undefined {
+    const folder = this.inCache('tensors')
+    return folder === undefined ? undefined : new TensorCache(folder, this.console.reporter)
   }
 
-  /** The file in which this machine notes the newest version of a name in a store. */
-  notedVersionFile(location: string, name: string): string {
+  /** The file in which this machine notes the newest version of a name in a store. Undefined without a cache. */
+  notedVersionFile(location: string, name: string): string | undefined {
     const key = createHash('sha256')
       .update(JSON.stringify([location, name]))
       .digest('hex')
       .slice(0, 32)
-    return join(this.settings.cacheFolder, 'versions', `${key}.jsonl`)
+    return this.inCache('versions', `${key}.jsonl`)
+  }
+
+  /** A path in the cache. Undefined if the cache can't be used. */
+  private inCache(...path: string[]): string | undefined {
+    const folder = this.cacheFolder()
+    return folder === undefined ? undefined : join(folder, ...path)
+  }
+
+  /**
+   * The folder of the cache, which is there. Undefined if it can't be used, because it can't be made, or because other
+   * users could put something into it: what is in the cache is believed. A command without a cache only takes longer.
+   */
+  cacheFolder(): string | undefined {
+    this.cache ??= { folder: prepareCacheFolder(this.settings.cacheFolder, this.console.reporter) }
+    return this.cache.folder
   }
 
   /**

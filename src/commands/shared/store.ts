@@ -66,8 +66,11 @@ export async function chooseStore(session: StoreSession): Promise<Store> {
   const mounted = existsSync(MOUNTED_STORE)
   if (credentials !== undefined && (!mounted || (await isUsable(credentials, session.signal)))) return openDrive(session, 'drive:')
   if (mounted) return openFolder(MOUNTED_STORE)
+  const inFolder = session.settings.passedOver.includes('COLAB_ESCAPE_STORE')
+    ? 'Use the store that .env of the current folder sets, if you trust that file, with --settings-file .env. Or log in'
+    : 'Log in'
   throw new AppError('usage', 'No store is set and there is no login, so colab-escape does not know where the repository is.', {
-    hint: `Log in to Google Drive (colab-escape auth login), set a folder with --store <folder> or COLAB_ESCAPE_STORE, or, in Colab, mount Drive and create the folder ${MOUNTED_STORE}.`,
+    hint: `${inFolder} to Google Drive (colab-escape auth login), set a folder with --store <folder> or COLAB_ESCAPE_STORE, or, in Colab, mount Drive and create the folder ${MOUNTED_STORE}.`,
   })
 }
 

@@ -16,6 +16,12 @@ export interface WatchTarget {
   store: string
 }
 
+interface StatusFile {
+  path: string
+  /** Beside it, for content that is not complete yet. */
+  temporary: string
+}
+
 export interface Status extends WatchTarget {
   state: 'watching' | 'stopping' | 'stopped'
   pid: number
@@ -44,11 +50,11 @@ const FILES_SHOWN = 3
 export class WatchScreen {
   readonly status: Status
   private readonly session: Session
-  private readonly files: readonly string[]
+  private readonly files: readonly StatusFile[]
   private written = ''
   private writtenAt = -Infinity
 
-  constructor(session: Session, watched: WatchTarget, files: readonly string[], background?: Background) {
+  constructor(session: Session, watched: WatchTarget, files: readonly StatusFile[], background?: Background) {
     this.session = session
     this.files = files
     const updated = new Date().toISOString()
@@ -145,14 +151,13 @@ export class WatchScreen {
   }
 
   /** In one step, so that a reader never finds half of the file. */
-  private replace(file: string): void {
-    const temporary = `${file}.${process.pid}.tmp`
+  private replace({ path, temporary }: StatusFile): void {
     try {
-      writeFileSync(temporary, `${JSON.stringify(this.status, undefined, 1)}\n`)
-      renameSync(temporary, file)
+      writeFileSync(temporary, `${JSON.stringify(this.status, undefined, 1)}\n`, { flag: 'wx' })
+      renameSync(temporary, path)
     } catch (error) {
       removeQuietly(temporary)
-      this.session.console.reporter.detail(`the status file ${file} can't be written (${messageOf(error)})`)
+      this.session.console.reporter.detail(`the status file ${path} can't be written (${messageOf(error)})`)
     }
   }
 }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import type { OwnFile, OwnFiles } from '../../local/own-files.ts'
 import { realPathOf } from '../../local/real-path.ts'
+import { temporaryName } from '../../local/replace-file.ts'
 import { walk } from '../../local/walk.ts'
 import { takeInventory, type Inventory } from '../../repository/format/object-names.ts'
 import type { RepositoryContext } from '../../repository/open/open.ts'
@@ -81,11 +82,12 @@ async function watchFolder(session: Session, { path, name, times, options, recor
   const reporter = onceReporter(session.console.reporter)
   const saver = await Saver.open(session, name, options)
   prepareCache(session)
-  const ofStatus = statusFile === undefined ? [] : [statusFile, `${statusFile}.${globalThis.process.pid}.tmp`]
-  const skip = saver.ownFiles(ofStatus.map(file => ({ path: file, what: 'the status file' })))
+  const statusFiles = [statusFile, record?.file]
+    .filter(file => file !== undefined)
+    .map(file => ({ path: file, temporary: temporaryName(file) }))
+  const skip = saver.ownFiles(statusFiles.flatMap(file => Object.values(file)).map(file => ({ path: file, what: 'the status file' })))
   // an error at the start ends the command; later errors are retried
   const { root } = await walk(path, { excludes: options.exclude ?? [], skip, reporter, signal: session.signal })
-  const statusFiles = [statusFile, record?.file].filter(file => file !== undefined)
   const screen = new WatchScreen(session, { name, path: root, store: saver.location }, statusFiles, record?.background)
   if (record !== undefined) answerParent(null)
   const process = untilExit === undefined ? undefined : watchProcess(untilExit)

@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs'
 import { findTensors, type TensorSpan } from '../../chunking/tensor-layout.ts'
-import { readAtSync } from '../../local/read-at.ts'
+import { AS_LISTED, readAtSync } from '../../local/read-at.ts'
 import type { WalkedEntry } from '../../local/walk.ts'
 import { errnoOf } from '../../util/errors.ts'
 import { fsPath } from '../../util/paths.ts'
@@ -9,7 +9,7 @@ import { fsPath } from '../../util/paths.ts'
 export async function spansOf(file: WalkedEntry): Promise<TensorSpan[] | undefined> {
   let fd: number | undefined
   try {
-    const opened = openSync(fsPath(file.localPath), 'r')
+    const opened = openSync(fsPath(file.localPath), AS_LISTED)
     fd = opened
     return await findTensors(file.fingerprint.size, async (offset, length) => readAtSync(opened, offset, length))
   } catch (error) {

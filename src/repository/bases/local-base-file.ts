@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises'
 import { MIN_TENSOR_BYTES, TENSOR_CHUNK_BYTES } from '../../chunking/layouts/cuts.ts'
 import { findTensors, type TensorSpan } from '../../chunking/tensor-layout.ts'
-import { readAt, readInto } from '../../local/read-at.ts'
+import { AS_LISTED, readAt, readInto } from '../../local/read-at.ts'
 import type { WalkedEntry } from '../../local/walk.ts'
 import { errnoOf } from '../../util/errors.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
@@ -19,7 +19,7 @@ export interface LocalFile {
 
 /** Opens the tensors of a local file as bases. Undefined if it has none or can't be read any more. */
 export async function openLocalBase({ file, chunks, lengths }: LocalFile): Promise<BaseFile | undefined> {
-  const opened = await open(fsPath(file.localPath), 'r').catch(() => undefined)
+  const opened = await open(fsPath(file.localPath), AS_LISTED).catch(() => undefined)
   if (!opened) return undefined
   try {
     const spans = await findTensors(file.fingerprint.size, (offset, length) => readAt(opened, offset, length))

@@ -6,6 +6,7 @@ import { readAt, readInto } from '../../local/read-at.ts'
 import { equalBytes } from '../../util/bytes.ts'
 import type { FileSystem } from '../../util/file-system.ts'
 import { HASH_BYTES, sha256 } from '../../util/hash.ts'
+import { openOwnFile } from '../../util/small-file.ts'
 import { chunkLength, type BaseFile } from './base-tensor.ts'
 
 /*
@@ -108,9 +109,9 @@ export class CachedFileWriter {
   }
 }
 
-/** Opens a cached file. Throws if it is damaged or missing. */
+/** Opens a cached file. Throws if it is damaged or missing, or other users could have made it. */
 export async function openCachedFile(path: string, fileSystem: FileSystem): Promise<BaseFile> {
-  const file = await fileSystem.promises.open(path, 'r')
+  const file = await openOwnFile(path, fileSystem)
   try {
     const { size } = await file.stat()
     const tensors = (await readTable(file, size)).map(({ ids, offset, ...tensor }) => ({

@@ -52,7 +52,7 @@ export class TensorCache {
     const path = join(this.folder, key)
     try {
       const now = new Date()
-      this.fileSystem.utimesSync(path, now, now)
+      this.fileSystem.lutimesSync(path, now, now)
       const file = await openCachedFile(path, this.fileSystem)
       return { ...file, damaged: () => this.drop(path) }
     } catch (error) {
@@ -145,7 +145,7 @@ export class TensorCache {
   /** Undefined also for a file that this user may not look at. */
   private look(path: string): Stats | undefined {
     try {
-      return this.fileSystem.statSync(path)
+      return this.fileSystem.lstatSync(path)
     } catch {
       return undefined
     }

@@ -17,7 +17,8 @@ export interface Snapshot {
   message?: string
   tags: string[]
   metrics: Record<string, number>
-  git?: GitState
+  /** Older programs asked git whether tracked files differed from the commit. */
+  git?: GitState & { dirty?: boolean }
   /**
    * Set if `files` paths of the source could not be read: `carried` of them are as in an earlier version, and the
    * others are missing.
@@ -119,7 +120,7 @@ export function nameSnapshot(bytes: Uint8Array): string | undefined {
   }
 }
 
-function readGit(git: Fields): GitState {
+function readGit(git: Fields): NonNullable<Snapshot['git']> {
   const branch = git.optionalString('branch', 1024)
   return {
     commit: git.string('commit', 1024),

@@ -35,8 +35,7 @@ export interface PushRequest extends AttemptRequest {
   message?: string | undefined
   tags: readonly string[]
   metrics?: Metrics
-  /** Awaited when the source is stored. */
-  git?: Promise<GitState | undefined>
+  git?: GitState | undefined
   /** Set if programs are writing to the source. */
   live?: LiveRules
   host: string
@@ -274,7 +273,7 @@ class PushRun {
       current = await this.list()
       if (!(await this.canRelyOn(current, needed))) return { kind: 'again', listed: current }
     }
-    const snapshot = await commitSnapshot(storage, await this.snapshotOf(current, result, manifest), signal)
+    const snapshot = await commitSnapshot(storage, this.snapshotOf(current, result, manifest), signal)
     if (!isLate(snapshot)) return { kind: 'done', result: { ...result, outcome: 'stored', snapshot } }
     const after = await this.list()
     if (await this.canRelyOn(after, needed)) return { kind: 'done', result: { ...result, outcome: 'stored', snapshot } }
@@ -292,13 +291,12 @@ class PushRun {
     return true
   }
 
-  private async snapshotOf(
+  private snapshotOf(
     listed: ListedView,
     { parent, reading, unread }: Pick<PushResult, 'parent' | 'reading' | 'unread'>,
     manifest: Snapshot['manifest'],
-  ): Promise<Snapshot> {
-    const { name, source, message, tags, metrics = {}, host, program } = this.request
-    const git = await this.request.git
+  ): Snapshot {
+    const { name, source, message, tags, metrics = {}, git, host, program } = this.request
     return {
       name,
       time: Math.max(this.storeTime(listed), (newestRef(listed.view, name)?.effectiveTime ?? 0) + 1),

@@ -1,10 +1,10 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { Chunker } from '../../chunking/chunker.ts'
 import { type CutChunk, cutTensors, type ReadNext } from '../../chunking/cut-tensors.ts'
 import { findTensors, mayHaveTensors, SNIFFED_BYTES } from '../../chunking/tensor-layout.ts'
 import { fingerprintOf, sameFingerprint, type Fingerprint } from '../../local/fingerprint.ts'
-import { readAtSync } from '../../local/read-at.ts'
+import { AS_LISTED, readAtSync } from '../../local/read-at.ts'
 import { errnoOf } from '../../util/errors.ts'
 import { sha256 } from '../../util/hash.ts'
 import { fsPath } from '../../util/paths.ts'
@@ -91,8 +91,6 @@ function checkUnchanged(found: Fingerprint, expected: Fingerprint): void {
  * for well under a millisecond.
  */
 const SMALL_FILE_BYTES = 256 * 1024
-/** If a symlink or a pipe has replaced the file since the walk, it is neither followed nor waited for. */
-const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
 
 interface OpenFile {
   fingerprint(): Fingerprint | Promise<Fingerprint>
@@ -103,7 +101,7 @@ interface OpenFile {
 }
 
 function openSynchronous(localPath: string): OpenFile {
-  const fd = openSync(fsPath(localPath), FLAGS)
+  const fd = openSync(fsPath(localPath), AS_LISTED)
   return {
     fingerprint: () => fingerprintOf(fstatSync(fd, { bigint: true })),
     read: (buffer, position) => readSync(fd, buffer, 0, buffer.length, position),
@@ -113,7 +111,7 @@ function openSynchronous(localPath: string): OpenFile {
 }
 
 async function openAsynchronous(localPath: string): Promise<OpenFile> {
-  const file = await open(fsPath(localPath), FLAGS)
+  const file = await open(fsPath(localPath), AS_LISTED)
   return {
     fingerprint: async () => fingerprintOf(await file.stat({ bigint: true })),
     read: async (buffer, position) => (await file.read(buffer, 0, buffer.length, position)).bytesRead,

@@ -7,6 +7,7 @@ import { replaceFile } from '../../local/replace-file.ts'
 import { errnoOf, messageOf } from '../../util/errors.ts'
 import { makeFolder, realFileSystem, type FileSystem } from '../../util/file-system.ts'
 import type { Reporter } from '../../util/reporter.ts'
+import { openOwnFile } from '../../util/small-file.ts'
 
 /**
  * If a file changed less than this (ns) before it was read, it may change again without new times. It is read again by
@@ -61,7 +62,7 @@ export interface FileStates {
  * cache is not used.
  */
 export class StatCache implements FileStates {
-  private readonly file: string
+  private readonly file: string | undefined
   /** Undefined if no file is looked up or recorded. */
   private readonly changeTimes: ChangeTimes | undefined
   private readonly files = new Map<string, CachedFile>()
@@ -73,16 +74,18 @@ export class StatCache implements FileStates {
   /** Whether a file can't be recorded because its fingerprint may hide a write. */
   private isInDoubt = false
 
-  constructor(file: string, { changeTimes, fileSystem = realFileSystem }: StatCacheOptions = {}) {
+  /** Without a file nothing is remembered. */
+  constructor(file: string | undefined, { changeTimes, fileSystem = realFileSystem }: StatCacheOptions = {}) {
     this.file = file
     this.changeTimes = changeTimes
     this.fileSystem = fileSystem
   }
 
   async load(reporter: Reporter): Promise<void> {
+    if (this.file === undefined) return
     const hash = createHash('sha256')
     try {
-      const file = await this.fileSystem.promises.open(this.file)
+      const file = await openOwnFile(this.file, this.fileSystem)
       const lines = createInterface({ input: file.createReadStream(), crlfDelay: Infinity })
       for await (const line of lines) {
         // the last line is a string, all others are arrays
@@ -141,10 +144,11 @@ export class StatCache implements FileStates {
   /** Saves the recorded and kept files. If the cache can't be written, this only costs time later. */
   async save(reporter: Reporter): Promise<void> {
     if (this.isInDoubt) reporter.note('the files here are read by every push, changed or not: their file system keeps no time of change')
+    if (this.file === undefined) return
     if (this.isLoaded && this.recorded.size === 0 && this.keptFiles === this.files.size) return
     try {
       const { fileSystem } = this
-      makeFolder(dirname(this.file), { fileSystem })
+      makeFolder(dirname(this.file), { mode: 0o700, fileSystem })
       await replaceFile(this.file, this.pieces(), { fileSystem })
     } catch (error) {
       reporter.detail(`the cache of file states ${this.file} can't be written (${messageOf(error)})`)

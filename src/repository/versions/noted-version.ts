@@ -5,6 +5,7 @@ import { replaceFile } from '../../local/replace-file.ts'
 import { errnoOf, messageOf } from '../../util/errors.ts'
 import { makeFolder, realFileSystem, type FileSystem } from '../../util/file-system.ts'
 import type { Reporter } from '../../util/reporter.ts'
+import { openOwnFile } from '../../util/small-file.ts'
 import { ManifestDecoder, encodeRows, type Entry } from '../format/manifest.ts'
 
 /** Characters that are written at a time. */
@@ -29,18 +30,19 @@ export interface NotedVersion {
 /**
  * Writes a file: one line of JSON, the manifest's rows, and a last line with the SHA-256 of all lines before. The
  * file's mtime is the time at which its version was last known to be the newest. If the file holds that version
- * already, only the mtime is set.
+ * already, only the mtime is set. Without a file, nothing is noted.
  */
 export async function saveNotedVersion(
-  file: string,
+  file: string | undefined,
   version: NotedVersion,
   reporter: Reporter,
   fileSystem = realFileSystem,
 ): Promise<void> {
+  if (file === undefined) return
   try {
     const now = new Date()
     if ((await idIn(file, fileSystem)) === version.id) return await fileSystem.promises.utimes(file, now, now)
-    makeFolder(dirname(file), { fileSystem })
+    makeFolder(dirname(file), { mode: 0o700, fileSystem })
     await replaceFile(file, piecesOf(version), { fileSystem })
   } catch (error) {
     reporter.detail(`the note of the last version ${file} can't be written (${messageOf(error)})`)
@@ -60,7 +62,7 @@ export async function nameNotedIn(file: string): Promise<string | undefined> {
 
 /** The first line, the checksum in the last one, and when the file was changed (ms since 1970). */
 async function readEnds(file: string, fileSystem: FileSystem): Promise<{ head: Head; checksum: string; mtimeMs: number }> {
-  const handle = await fileSystem.promises.open(file)
+  const handle = await openOwnFile(file, fileSystem)
   try {
     const { size, mtimeMs } = await handle.stat()
     const [head] = (await readAt(handle, 0, HEAD_BYTES)).toString().split('\n', 1)
@@ -106,11 +108,10 @@ function* piecesOf({ entries, ...head }: NotedVersion): Generator<string> {
 export async function loadNotedVersion(
   file: string,
   reporter: Reporter,
-  { promises: files } = realFileSystem,
+  fileSystem = realFileSystem,
 ): Promise<(NotedVersion & { knownSince: number }) | undefined> {
   try {
-    const { mtimeMs } = await files.stat(file)
-    const content = await files.readFile(file, 'utf8')
+    const { content, mtimeMs } = await readWhole(file, fileSystem)
     const end = content.lastIndexOf('\n', content.length - 2) + 1
     const text = content.slice(0, end)
     if (content.slice(end).trim() !== digest(text)) throw new Error('its checksum does not match')
@@ -121,8 +122,18 @@ export async function loadNotedVersion(
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined
     reporter.detail(`the note of the last version ${file} can't be used (${messageOf(error)})`)
-    await files.rm(file, { force: true }).catch(() => undefined)
+    await fileSystem.promises.rm(file, { force: true }).catch(() => undefined)
     return undefined
+  }
+}
+
+async function readWhole(file: string, fileSystem: FileSystem): Promise<{ content: string; mtimeMs: number }> {
+  const handle = await openOwnFile(file, fileSystem)
+  try {
+    const { mtimeMs } = await handle.stat()
+    return { content: await handle.readFile('utf8'), mtimeMs }
+  } finally {
+    await handle.close()
   }
 }
 

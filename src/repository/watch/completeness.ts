@@ -5,7 +5,7 @@ import { findNpyTensors, isNpy } from '../../chunking/layouts/npy.ts'
 import { findSafetensors } from '../../chunking/layouts/safetensors.ts'
 import type { ReadAt } from '../../chunking/layouts/span.ts'
 import { checkZipEnd, isZip } from '../../chunking/layouts/zip.ts'
-import { readAt } from '../../local/read-at.ts'
+import { AS_LISTED, readAt } from '../../local/read-at.ts'
 import { isAppError } from '../../util/errors.ts'
 import { fsPath } from '../../util/paths.ts'
 
@@ -55,7 +55,7 @@ async function whyIncomplete(path: string, size: number, read: ReadAt): Promise<
 
 /** Why a local file can't be finished; undefined if it may be. */
 export async function whyFileIncomplete(localPath: string, size: number): Promise<string | undefined> {
-  const file = await open(fsPath(localPath), 'r')
+  const file = await open(fsPath(localPath), AS_LISTED)
   try {
     return await whyIncomplete(localPath, size, (offset, length) => readAt(file, offset, length))
   } finally {

@@ -1,4 +1,5 @@
-import { readFile, open, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open, type FileHandle } from 'node:fs/promises'
 import { readAt } from '../../local/read-at.ts'
 import { AppError, errnoOf } from '../../util/errors.ts'
 import { isMetricName, pickMetrics, type Metrics } from '../versions/metrics.ts'
@@ -13,13 +14,17 @@ const MAX_WHOLE_BYTES = 16 * 1024 * 1024
  * gets a message if the file would have to be read whole and is too long for that.
  */
 export async function readMetricsFile(path: string, onTooLong: (problem: string) => void): Promise<Metrics> {
+  let file: FileHandle | undefined
   try {
-    const { size } = await stat(path)
-    if (size > TAIL_BYTES) {
-      const found = lastOf(linesOf(await readTail(path, size)))
-      if (found !== undefined) return found
-    }
-    if (size <= MAX_WHOLE_BYTES) return metricsOf(await readFile(path, 'utf8'))
+    file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+    const stats = await file.stat()
+    if (!stats.isFile()) return {}
+    const { size } = stats
+    const end = (await readAt(file, Math.max(0, size - TAIL_BYTES), TAIL_BYTES)).toString()
+    if (size <= TAIL_BYTES) return metricsOf(end)
+    const found = lastOf(linesOf(end))
+    if (found !== undefined) return found
+    if (size <= MAX_WHOLE_BYTES) return metricsOf((await readAt(file, 0, size)).toString())
     onTooLong(
       `no metrics are read from ${path}: no line at its end has any, and as a single JSON value only files up to ${MAX_WHOLE_BYTES / 1024 / 1024} MiB are read. Write an object a line (JSONL), or the last metrics alone to a file of their own.`,
     )
@@ -27,15 +32,8 @@ export async function readMetricsFile(path: string, onTooLong: (problem: string)
   } catch (error) {
     if (errnoOf(error) !== undefined) return {} // not written yet, or just being replaced
     throw error
-  }
-}
-
-async function readTail(path: string, size: number): Promise<string> {
-  const file = await open(path)
-  try {
-    return (await readAt(file, size - TAIL_BYTES, TAIL_BYTES)).toString()
   } finally {
-    await file.close()
+    await file?.close()
   }
 }
 
@@ -94,8 +92,11 @@ function parse(text: string): unknown {
 
 function parsePythonJson(text: string): unknown {
   try {
-    // JSON.parse reads 1e999 as Infinity, which stands for every number that is no value
-    return JSON.parse(text.replace(/("(?:[^"\\]|\\.)*")|-?\b(?:NaN|Infinity)\b/g, (_, quoted?: string) => quoted ?? '1e999')) as unknown
+    // JSON.parse reads 1e999 as Infinity, which stands for every number that is no value. A text that does not end is
+    // matched too, and the rest of the file is then not searched again from each of its quotes.
+    return JSON.parse(
+      text.replace(/("[^"\\]*(?:\\[^][^"\\]*)*"?)|-?\b(?:NaN|Infinity)\b/g, (_, quoted?: string) => quoted ?? '1e999'),
+    ) as unknown
   } catch {
     return undefined
   }

@@ -1,5 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { errnoOf } from '../../util/errors.ts'
+import { readSmallFile } from '../../util/small-file.ts'
+
+const MAX_STAT_BYTES = 4096
 
 /**
  * Watches for the end of a process. On Linux it also compares the start time, so that it does not mistake another
@@ -37,7 +39,7 @@ function exists(pid: number): boolean {
 /** Linux only. The name of the process may hold spaces and brackets. */
 function stateOf(pid: number): { ended: boolean; start: string } | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    const stat = readSmallFile(`/proc/${pid}/stat`, { maxBytes: MAX_STAT_BYTES }).toString('latin1')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     return { ended: fields[0] === 'Z' || fields[0] === 'X', start: fields[19]! }
   } catch {

@@ -31,7 +31,7 @@ export const gitState: Target = {
         if (parts[i] !== undefined && parts[i] !== '') writeFileSync(path, parts[i], 'latin1')
       }
       if (isFile) writeFileSync(join(folder, '.git'), parts[5]!, 'latin1')
-      const state = await readGitState(folder, '/nonexistent/git')
+      const state = readGitState(folder)
       if (state) promise(/^[0-9a-f]{40}([0-9a-f]{24})?$/.test(state.commit), 'a commit is an id', state)
     } finally {
       rmSync(folder, { recursive: true, force: true })
