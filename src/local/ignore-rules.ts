@@ -1,6 +1,7 @@
 import ignore, { type Ignore } from 'ignore'
 
 export const IGNORE_FILE = '.colab-escape-ignore'
+export const EXCLUDE = '--exclude'
 
 function matcher(patterns: string | readonly string[]): Ignore {
   return ignore({ ignorecase: false, allowRelativePaths: true }).add(patterns)
@@ -23,18 +24,21 @@ export class IgnoreRules {
     this.files.set(folder, matcher(content))
   }
 
-  /** `path` is relative to the root. Its parent folder must not be ignored. */
-  ignores(path: string, isDirectory: boolean): boolean {
+  /**
+   * What says that a path is ignored: `--exclude`, or the path of an ignore file. Undefined if nothing does. `path` is
+   * relative to the root. Its parent folder must not be ignored.
+   */
+  ignoredBy(path: string, isDirectory: boolean): string | undefined {
     const test = isDirectory ? `${path}/` : path
-    if (this.excludes?.ignores(test)) return true
+    if (this.excludes?.ignores(test)) return EXCLUDE
     for (let folder = parentOf(path); ; folder = parentOf(folder)) {
       const rules = this.files.get(folder)
       if (rules) {
         const result = rules.test(folder === '' ? test : test.slice(folder.length + 1))
-        if (result.ignored) return true
-        if (result.unignored) return false
+        if (result.ignored) return folder === '' ? IGNORE_FILE : `${folder}/${IGNORE_FILE}`
+        if (result.unignored) return undefined
       }
-      if (folder === '') return false
+      if (folder === '') return undefined
     }
   }
 }
