@@ -777,11 +777,14 @@ def choose(repository, text):
     name, _, at = text.partition("@")
     snapshots = repository.snapshots()
     own = [snapshot for snapshot in snapshots if snapshot.name == name]
-    found = [snapshot for snapshot in (own if at else snapshots) if snapshot.id.startswith(at or text)]
-    if not re.fullmatch("[0-9a-f]{8,64}", at or text) or not found:  # no tag and no name shadows an id
+    start = (at or text).lower()
+    found = [snapshot for snapshot in (own if at else snapshots) if snapshot.id.startswith(start)]
+    is_id = re.fullmatch("[0-9a-f]{8,64}", start)
+    if not is_id or (not found and len(start) < 64):  # no tag and no name shadows an id
         if own and not at:
             return newest(repository, own)
-        found = [snapshot for snapshot in own if at in snapshot.tags][-1:] or found
+        tagged = [snapshot for snapshot in own if at in snapshot.tags][-1:]
+        found = found + tagged if re.fullmatch("[0-9a-f]{4,7}", start) and found != tagged else tagged or found
     if len(found) != 1:
         fail(f"{text} means {len(found) or 'no'} versions; `list` shows all versions")
     return found[0]

@@ -11,7 +11,7 @@ export const ROOMS = {
   'commands/space': ['commands/shared', 'repository/format', 'repository/index', 'repository/open', 'repository/prune', 'repository/usage', 'repository/versions', 'ui', 'util'],
   'commands/doctor': ['auth', 'commands/shared', 'compression', 'local', 'repository/format', 'repository/prune', 'repository/source', 'repository/versions', 'storage', 'ui', 'util'],
   'commands/completion': ['commands/shared', 'local', 'util'],
-  'commands/compare': ['commands/shared', 'repository/format', 'repository/open', 'repository/read', 'repository/source', 'repository/versions', 'tensors', 'ui', 'util'],
+  'commands/compare': ['commands/shared', 'local', 'repository/format', 'repository/open', 'repository/read', 'repository/source', 'repository/versions', 'tensors', 'ui', 'util'],
   'commands/auth': ['auth', 'commands/shared', 'ui', 'util'],
   'commands/archive': ['archive', 'chunking/layouts', 'commands/shared', 'compression', 'local', 'repository/bases', 'repository/usage', 'repository/write', 'storage/drive', 'ui', 'util'],
   'repository/watch': ['chunking/layouts', 'local', 'repository/push', 'repository/versions', 'storage', 'util'],

@@ -82,5 +82,6 @@ function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
   const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined
   const message = messageOf(cause).trim()
+  if (message === 'unexpected redirect') return 'something leads to another address, perhaps the login page of a network'
   return message === '' ? (code ?? 'the connection failed') : message
 }

@@ -11,7 +11,8 @@ import { comparePaths, decodeFileName, fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
 import { readSmallFile, UnfitFile } from '../util/small-file.ts'
 import { fingerprintOf, modeOf, type Fingerprint } from './fingerprint.ts'
-import { IGNORE_FILE, IgnoreRules } from './ignore-rules.ts'
+import { EXCLUDE, IGNORE_FILE, IgnoreRules } from './ignore-rules.ts'
+import { LeftOutParts } from './left-out.ts'
 import type { OwnFiles } from './own-files.ts'
 import { isPartName } from './part-names.ts'
 
@@ -45,6 +46,8 @@ export interface WalkResult {
   failed: number
   /** Local paths of files that interrupted pulls left. They are not part of the source. */
   partFiles: string[]
+  /** What is inside the source and not in `entries`, although it could be read. */
+  leftOut: LeftOutParts
 }
 
 export interface WalkOptions {
@@ -67,14 +70,15 @@ export async function walk(source: string, options: WalkOptions): Promise<WalkRe
   const stats = lstatSync(fsPath(root), { bigint: true })
   if (stats.isFile()) {
     const entry = { path: basename(root), localPath: root, type: 'file' as const, mode: modeOf(stats), fingerprint: fingerprintOf(stats) }
-    return { entries: [entry], rootType: 'file', root, unreadable: [], failed: 0, partFiles: [] }
+    const leftOut = new LeftOutParts(stats.dev)
+    return { entries: [entry], rootType: 'file', root, unreadable: [], failed: 0, partFiles: [], leftOut }
   }
   if (!stats.isDirectory()) throw new AppError('usage', `${source} is neither a file nor a folder.`, { hint: 'Push a file or a folder.' })
-  const walker = new Walker(root, options)
+  const walker = new Walker(root, options, new LeftOutParts(stats.dev))
   await walker.run()
   walker.entries.sort((a, b) => comparePaths(a.path, b.path))
-  const { entries, unreadable, partFiles } = walker
-  return { entries, rootType: 'directory', root, unreadable, failed: unreadable.length, partFiles }
+  const { entries, unreadable, partFiles, leftOut } = walker
+  return { entries, rootType: 'directory', root, unreadable, failed: unreadable.length, partFiles, leftOut }
 }
 
 function rootOf(source: string): string {
@@ -101,14 +105,16 @@ class Walker {
   readonly entries: WalkedEntry[] = []
   readonly partFiles: string[] = []
   readonly unreadable: WalkResult['unreadable'] = []
+  readonly leftOut: LeftOutParts
   private readonly root: string
   private readonly options: WalkOptions
   private readonly rules: IgnoreRules
   private seen = 0
 
-  constructor(root: string, options: WalkOptions) {
+  constructor(root: string, options: WalkOptions, leftOut: LeftOutParts) {
     this.root = root
     this.options = options
+    this.leftOut = leftOut
     this.rules = new IgnoreRules(options.excludes)
   }
 
@@ -134,7 +140,7 @@ class Walker {
     try {
       const all = readdirSync(fsPath(local), { encoding: 'buffer' }).map(decodeFileName)
       const names = all.filter(name => !isPartName(name))
-      if (names.length < all.length) this.partFiles.push(...all.filter(isPartName).map(name => `${local}/${name}`))
+      if (names.length < all.length) for (const name of all.filter(isPartName)) this.addPartFile(`${local}/${name}`)
       if (names.includes(IGNORE_FILE)) this.addRules(folder, local === '/' ? `/${IGNORE_FILE}` : `${local}/${IGNORE_FILE}`)
       return names
     } catch (error) {
@@ -156,18 +162,30 @@ class Walker {
     }
   }
 
+  private addPartFile(localPath: string): void {
+    this.partFiles.push(localPath)
+    const stats = lstatSync(fsPath(localPath), { bigint: true, throwIfNoEntry: false })
+    if (stats) this.leftOut.add({ reason: 'unfinished-pull' }, localPath, stats)
+  }
+
   private visit(path: string): WalkedEntry['type'] | undefined {
     const localPath = this.local(path)
     try {
       const stats = lstatSync(fsPath(localPath), { bigint: true })
       const type = stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : stats.isSymbolicLink() ? 'symlink' : undefined
-      if (this.rules.ignoredBy(path, type === 'directory') !== undefined) return undefined
+      const rule = this.rules.ignoredBy(path, type === 'directory')
+      if (rule !== undefined) {
+        this.leftOut.add(rule === EXCLUDE ? { reason: 'exclude' } : { reason: 'ignore-file', ignoreFile: rule }, localPath, stats)
+        return undefined
+      }
       if (type === undefined) {
+        this.leftOut.add({ reason: 'special' }, localPath, stats)
         this.options.reporter.note(`skipped ${localPath}: it is neither a file, a folder nor a symlink`)
         return undefined
       }
       const own = type === 'symlink' ? undefined : this.options.skip?.whatIs(localPath, stats)
       if (own !== undefined) {
+        this.leftOut.add({ reason: 'own' }, localPath, stats)
         this.options.reporter.note(`skipped ${localPath}: it is ${own}`)
         return undefined
       }

@@ -13,6 +13,7 @@ import { formatCount, formatDuration, formatPercent, plural } from '../../ui/for
 import { renderTable, type Column, right } from '../../ui/table.ts'
 import type { ElementType } from '../../util/element-type.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
+import { describeLeftOut, leftOutToJson } from '../shared/left-out-report.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 
 const COLUMNS: Column[] = [{ title: '  kind' }, ...['files', 'size', 'archived', 'saved'].map(right)]
@@ -48,10 +49,12 @@ export async function estimateArchive(
   })
   const archiveBytes = kinds.reduce((sum, kind) => sum + kind.archiveBytes, 0)
   const hasFiltered = kinds.some(({ filteredBytes }) => filteredBytes !== undefined)
+  const leftOut = await source.leftOut.count(signal)
   const lines = [
     `${name} as ${format}: ${plural(files.length, 'file')}, ${formatBytes(bytes)} before, about ${formatBytes(archiveBytes)} after: ${saved(bytes, archiveBytes)} saved`,
     ...renderTable(hasFiltered ? [...COLUMNS, PUSHED] : COLUMNS, kinds.map(rowOf), console.columns),
     ...(hasFiltered ? [MEANING] : []),
+    ...describeLeftOut(leftOut),
     `  Estimated from ${formatBytes(readBytes)} in ${formatDuration(performance.now() - started)}; nothing was written.`,
   ]
   console.result(lines, {
@@ -64,6 +67,7 @@ export async function estimateArchive(
     archiveBytes,
     readBytes,
     kinds,
+    leftOut: leftOutToJson(leftOut),
   })
   return source.failed > 0 ? 'partly' : 'done'
 }

@@ -4,11 +4,13 @@ import { compress, type CompressResult } from '../../archive/compress.ts'
 import { formatOfName, type ArchiveFormat } from '../../archive/format.ts'
 import { FileSink, type ByteSink } from '../../archive/sink.ts'
 import type { Level } from '../../compression/limits.ts'
+import type { LeftOut } from '../../local/left-out.ts'
 import { realPathOf } from '../../local/real-path.ts'
 import { walk } from '../../local/walk.ts'
 import { formatDuration, formatPercent, formatRate, plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
+import { describeLeftOut, leftOutToJson } from '../shared/left-out-report.ts'
 import { ownFiles } from '../shared/own-files.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { estimateArchive } from './compress-estimate.ts'
@@ -44,9 +46,18 @@ export async function compressCommand(session: Session, path: string, options: C
     omit: output === STDOUT || isOnDrive(output) ? undefined : join(realPathOf(dirname(output)), basename(output)),
   }
   const result = await compress({ pool: session.pool(bytes), reporter, signal: session.signal }, request, sink)
-  const receipt = describe(name, output, result, performance.now() - started)
+  const leftOut = await source.leftOut.count()
+  const receipt = describe(name, output, result, leftOut, performance.now() - started)
   if (output === STDOUT) for (const line of receipt) reporter.note(line.trim())
-  else session.console.result(receipt, { command: 'compress', source: source.root.toWellFormed(), output, format, ...result })
+  else
+    session.console.result(receipt, {
+      command: 'compress',
+      source: source.root.toWellFormed(),
+      output,
+      format,
+      ...result,
+      leftOut: leftOutToJson(leftOut),
+    })
   return result.failed > 0 ? 'partly' : 'done'
 }
 
@@ -99,7 +110,7 @@ function stdoutSink({ console }: Session): ByteSink {
   }
 }
 
-function describe(name: string, output: string, result: CompressResult, milliseconds: number): string[] {
+function describe(name: string, output: string, result: CompressResult, leftOut: readonly LeftOut[], milliseconds: number): string[] {
   const { files, bytes, archiveBytes, failed } = result
   const saved = archiveBytes < bytes ? `${formatPercent(1 - archiveBytes / bytes)} saved` : 'nothing saved'
   const rate = milliseconds > 0 ? `, ${formatRate((bytes / milliseconds) * 1000)}` : ''
@@ -107,6 +118,7 @@ function describe(name: string, output: string, result: CompressResult, millisec
     `Compressed ${name} into ${output === STDOUT ? 'standard output' : output}`,
     `  ${plural(files, 'file')}, ${formatBytes(bytes)} before, ${formatBytes(archiveBytes)} after: ${saved}`,
     `  ${formatDuration(milliseconds)}${rate}`,
+    ...describeLeftOut(leftOut),
   ]
   if (isOnDrive(output)) lines.push('  Safe to disconnect: Drive has the whole file and confirmed its checksum.')
   if (failed > 0) lines.push(`  ${plural(failed, 'entry', 'entries')} could not be archived as they are (see the warnings)`)

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import type { LeftOut } from '../../local/left-out.ts'
 import type { Entry } from '../../repository/format/manifest.ts'
 import { versionLabel } from '../../repository/format/snapshot.ts'
 import type { OpenRepository } from '../../repository/open/open.ts'
@@ -11,6 +12,7 @@ import { renderTable, type Column } from '../../ui/table.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { findVersion, openRepository } from '../shared/find-version.ts'
+import { leftOutText, leftOutToJson, withoutLeftOut } from '../shared/left-out-report.ts'
 import { ownFiles, prepareCache } from '../shared/own-files.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { chooseStore } from '../shared/store.ts'
@@ -27,8 +29,16 @@ export async function diffCommand(session: Session, before: string, after: strin
   const [left, right] = [await entriesOf(session, before, skip, open), await entriesOf(session, after, skip, open)]
   const found: Difference[] = []
   for await (const difference of compareEntries(left.entries, right.entries)) found.push(difference)
-  const human = found.length === 0 ? [`${left.name} and ${right.name} are equal.`] : describeDifferences(found, session.console.columns)
-  session.console.print(human, { command: 'diff', before: left.name, after: right.name, differences: found.map(differenceToJson) })
+  const [first, second] = [left, right].map(({ name, leftOut }) => withoutLeftOut(name, leftOut))
+  const human = found.length === 0 ? [`${first} and ${second} are equal.`] : describeDifferences(found, session.console.columns)
+  for (const { name, leftOut } of [left, right]) if (leftOut.length > 0) human.push(`Left out of ${name}: ${leftOutText(leftOut)}`)
+  session.console.print(human, {
+    command: 'diff',
+    before: left.name,
+    after: right.name,
+    differences: found.map(differenceToJson),
+    leftOut: { before: leftOutToJson(left.leftOut), after: leftOutToJson(right.leftOut) },
+  })
   return left.partly || right.partly ? 'partly' : 'done'
 }
 
@@ -48,6 +58,8 @@ interface Side {
   entries: Entries
   /** Some local files could not be read. */
   partly: boolean
+  /** Of a local folder: what is not compared. */
+  leftOut: readonly LeftOut[]
 }
 
 /** Text that looks like a path is local. Names of versions contain no separators. */
@@ -58,7 +70,8 @@ async function entriesOf(session: Session, text: string, skip: LocalChoice['skip
   if (isLocal(text)) {
     const choice = { path: text, excludes: [], skip }
     const { source, reading } = await readLocalEntries(choice, root => session.openCache(root), console.reporter, signal)
-    return { name: source.root, entries: reading.entries, partly: source.failed + reading.failedFiles.length > 0 }
+    const partly = source.failed + reading.failedFiles.length > 0
+    return { name: source.root, entries: reading.entries, partly, leftOut: await source.leftOut.count(signal) }
   }
   const spec = parseVersion(text)
   const repository = await open()
@@ -66,7 +79,7 @@ async function entriesOf(session: Session, text: string, skip: LocalChoice['skip
     if (!isAppError(error, 'not-found') || !existsSync(text)) throw error
     throw new AppError('not-found', error.message, { hint: `For the local folder, use ./${text}`, cause: error })
   })
-  return { name: versionLabel(snapshot), entries: readManifest(repository, snapshot), partly: false }
+  return { name: versionLabel(snapshot), entries: readManifest(repository, snapshot), partly: false, leftOut: [] }
 }
 
 function sizeOf(entry: Entry | undefined): string {

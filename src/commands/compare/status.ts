@@ -10,6 +10,7 @@ import { newestSnapshot } from '../../repository/versions/versions.ts'
 import { formatDuration } from '../../ui/format.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { openRepository } from '../shared/find-version.ts'
+import { describeLeftOut, leftOutToJson, withoutLeftOut } from '../shared/left-out-report.ts'
 import { ownFiles, prepareCache } from '../shared/own-files.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { chooseStore } from '../shared/store.ts'
@@ -42,18 +43,21 @@ export async function statusCommand(session: Session, path: string | undefined, 
     (sum, each) => sum + (each.kind !== 'removed' && each.kind !== 'touched' && each.after.type === 'file' ? each.after.size : 0),
     0,
   )
-  const equal = version === undefined ? `${source.root} is empty.` : `Nothing to push: ${source.root} is identical to the newest version.`
+  const leftOut = await source.leftOut.count(signal)
+  const subject = withoutLeftOut(source.root, leftOut)
+  const equal = version === undefined ? `${subject} is empty.` : `Nothing to push: ${subject} is identical to the newest version.`
   const human =
     found.length === 0
       ? [equal]
       : [...describeDifferences(found, console.columns), `Files to read and push: ${formatBytes(toSend)} before deduplication.`]
-  console.print([...human, comparedWith(name, version, knownSince)], {
+  console.print([...human, ...describeLeftOut(leftOut), comparedWith(name, version, knownSince)], {
     command: 'status',
     name,
     version: version?.id ?? null,
     asked: knownSince === undefined,
     bytesOfChangedFiles: toSend,
     differences: found.map(differenceToJson),
+    leftOut: leftOutToJson(leftOut),
   })
   return source.failed + reading.failedFiles.length > 0 ? 'partly' : 'done'
 }

@@ -34,7 +34,8 @@ as differences from earlier ones.
 A file is read only if its size, times or inode have changed. On FUSE mounts,
 FAT, exFAT, NTFS and SMB these don't show every change, so there every file is
 read; --reread does so on any disk. The store, the cache of colab-escape and
-its saved login are left out.
+its saved login are left out. The receipt says how much was left out, and by
+which ignore file: one may have come with somebody's files.
 A file that can't be read stays as an earlier version has it, or is missing.
 The version is then incomplete, nothing is forgotten, and the exit code is 3.
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { zstdName } from '../../compression/load-zstd.ts'
+import type { LeftOut } from '../../local/left-out.ts'
 import { walk, type WalkResult } from '../../local/walk.ts'
 import { versionLabel } from '../../repository/format/snapshot.ts'
 import type { ForgetResult } from '../../repository/prune/forget.ts'
@@ -13,6 +14,7 @@ import { ReadAheadStorage } from '../../storage/read-ahead.ts'
 import { formatCount, formatDuration, formatPercent, plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
+import { describeLeftOut, leftOutToJson, withoutLeftOut } from '../shared/left-out-report.ts'
 import { ownFiles, prepareCache } from '../shared/own-files.ts'
 import { parsePolicy, type RetentionOptions } from '../shared/retention-options.ts'
 import type { Outcome, Session } from '../shared/session.ts'
@@ -112,7 +114,8 @@ async function pushOne(session: Session, store: Store, path: string, options: Pu
   const forgotten = forgets && !unread ? await forgetOlder(context, request, policy, result.snapshot, session.trash) : undefined
   const unreadPaths = [...source.unreadable.map(({ localPath }) => localPath), ...result.reading.failedFiles]
   const requests = requestsSince(requestsBefore, store.requests())
-  const receipt = describe(name, store, result, totalRequests(requests), performance.now() - started)
+  const leftOut = await source.leftOut.count()
+  const receipt = describe(name, store, { ...result, leftOut }, totalRequests(requests), performance.now() - started)
   const kinds = result.outcome === 'dry-run' ? measureNewGroups(result.packs, result.index, result.reading.entries, kindOfChunk) : undefined
   if (kinds) receipt.push(...partsTable('kind', kinds, console.columns))
   if (forgotten) receipt.push(...describeForgotten(forgotten))
@@ -120,6 +123,7 @@ async function pushOne(session: Session, store: Store, path: string, options: Pu
   console.reporter.detail(requestsByKind(requests))
   console.result(receipt, {
     ...receiptToJson(name, result, unreadPaths, requests),
+    leftOut: leftOutToJson(leftOut),
     ...(kinds ? { kinds: kinds.map(kindToJson) } : {}),
     ...(forgets && unread ? { forgotten: 0, pruned: null } : forgottenToJson(forgotten)),
   })
@@ -148,13 +152,16 @@ function noteOtherSource({ console, settings }: Session, name: string, source: W
   )
 }
 
-function describe(name: string, store: Store, result: PushResult, requests: number, milliseconds: number): string[] {
-  const { reading, snapshot, newBytes, storedBytes } = result
+type Receipt = PushResult & { leftOut: readonly LeftOut[] }
+
+function describe(name: string, store: Store, result: Receipt, requests: number, milliseconds: number): string[] {
+  const { reading, snapshot, newBytes, storedBytes, leftOut } = result
   const lines: string[] = []
   const version = snapshot ? versionLabel({ name, id: snapshot.id }) : name
   if (result.outcome === 'stored') lines.push(`Pushed ${version} to ${store.storage.location}`)
   else if (result.outcome === 'unchanged' && result.unread) lines.push(`No new version: what could be read of ${name} is as in ${version}.`)
-  else if (result.outcome === 'unchanged') lines.push(`Nothing changed: ${name} is identical to its newest version ${version}.`)
+  else if (result.outcome === 'unchanged')
+    lines.push(`Nothing changed: ${withoutLeftOut(name, leftOut)} is identical to its newest version ${version}.`)
   else lines.push(`Dry run: ${name} would get a new version; nothing was stored`)
   const again = result.outcome === 'unchanged' && newBytes > 0
   const found = again
@@ -163,10 +170,13 @@ function describe(name: string, store: Store, result: PushResult, requests: numb
   const content = `  ${plural(reading.files, 'file')}, ${formatBytes(reading.bytes)}: ${found}`
   lines.push(...(content.length <= 80 ? [content] : content.replace('; ', ';\n  ').split('\n')))
   lines.push(`  ${plural(requests, 'request')}, ${formatDuration(milliseconds)}, ${formatBytes(reading.readBytes)} read`)
+  lines.push(...describeLeftOut(leftOut))
   if (result.unread) lines.push(...describeUnread(result.unread, result.outcome === 'stored'))
   if (result.outcome === 'stored') lines.push(`  ${safety(store, result)}`)
   else if (result.outcome === 'unchanged' && store.kind === 'drive')
-    lines.push(`  Safe to disconnect: ${result.unread ? 'what could be read' : 'everything'} is already on Drive.`)
+    lines.push(
+      `  Safe to disconnect: ${result.unread ? 'what could be read' : leftOut.length > 0 ? 'all the rest' : 'everything'} is already on Drive.`,
+    )
   else if (result.outcome === 'unchanged' && store.kind === 'folder' && store.mounted) lines.push(`  ${safety(store, result)}`)
   return lines
 }
@@ -190,14 +200,15 @@ function kindToJson({ group: part, files, ...sizes }: GroupUsage): object {
   return { kind: part, files, bytes: plainBytes, newBytes: distinctBytes, storedBytes, saved }
 }
 
-function safety(store: Store, { sample, readAgain }: PushResult): string {
+function safety(store: Store, { sample, readAgain, leftOut }: Receipt): string {
   if (store.kind === 'drive') return 'Safe to disconnect: Drive has every object and confirmed its checksum.'
   if (store.mounted)
     return store.path.startsWith('/content/')
       ? 'Written to the mount: run drive.flush_and_unmount() before you leave.'
       : 'Written to the mounted Drive: let Google Drive upload it before you shut this machine down.'
   const all = !readAgain || readAgain.read === readAgain.stored
-  const back = `${all ? 'everything new' : `${formatBytes(readAgain.read)} of what is new`} was read back`
+  const everything = leftOut.length > 0 ? 'all that is new' : 'everything new'
+  const back = `${all ? everything : `${formatBytes(readAgain.read)} of what is new`} was read back`
   const isNew = store.folder.isSynced ? `Synced to the disk: ${back}` : `${back[0]!.toUpperCase()}${back.slice(1)}`
   if (!sample) return `${isNew}.`
   return sample.problems.length > 0 ? `${isNew}. Older data can't be read back (see the warning).` : `${isNew}, and a sample of the rest.`

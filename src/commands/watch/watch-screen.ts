@@ -1,4 +1,5 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import type { LeftOut } from '../../local/left-out.ts'
 import { versionLabel } from '../../repository/format/snapshot.ts'
 import type { HeldFile, Scan } from '../../repository/watch/scanner.ts'
 import type { WatchEvent } from '../../repository/watch/watcher.ts'
@@ -6,6 +7,7 @@ import { describeIncomplete, describeMetrics, formatDuration, plural } from '../
 import { messageOf, type AppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import type { Reporter } from '../../util/reporter.ts'
+import { describeLeftOut, leftOutText, leftOutToJson } from '../shared/left-out-report.ts'
 import type { Session } from '../shared/session.ts'
 import type { Background } from './records.ts'
 
@@ -49,9 +51,12 @@ const FILES_SHOWN = 3
  */
 export class WatchScreen {
   readonly status: Status
+  /** What is left out of the last version. */
+  leftOut: readonly LeftOut[] = []
   private readonly session: Session
   private readonly files: readonly StatusFile[]
   private written = ''
+  private toldLeftOut = ''
   private writtenAt = -Infinity
 
   constructor(session: Session, watched: WatchTarget, files: readonly StatusFile[], background?: Background) {
@@ -110,7 +115,13 @@ export class WatchScreen {
     const files = [...scan.fresh, ...scan.grown].map(({ path }) => path.toWellFormed())
     const version = versionLabel({ name, id })
     if (outcome === 'unchanged') {
-      if (this.status.versions === 0) this.say(`nothing new since ${version}`, { event: 'unchanged', name, version: id })
+      if (this.status.versions === 0)
+        this.say(`nothing new since ${version}${this.newlyLeftOut()}`, {
+          event: 'unchanged',
+          name,
+          version: id,
+          leftOut: leftOutToJson(this.leftOut),
+        })
       return
     }
     this.status.versions++
@@ -118,7 +129,7 @@ export class WatchScreen {
     const measured = Object.keys(metrics).length > 0 ? `; ${describeMetrics(metrics)}` : ''
     const lacks = incomplete === undefined ? '' : `; ${describeIncomplete(incomplete)}`
     const sizes = `(${formatBytes(newBytes)} new, stored as ${formatBytes(storedBytes)})`
-    this.say(`saved ${version}: ${shown.join(', ')} ${sizes}${measured}${lacks}`, {
+    this.say(`saved ${version}: ${shown.join(', ')} ${sizes}${measured}${lacks}${this.newlyLeftOut()}`, {
       event: 'saved',
       name,
       version: id,
@@ -128,7 +139,16 @@ export class WatchScreen {
       newBytes,
       storedBytes,
       incomplete: incomplete ?? null,
+      leftOut: leftOutToJson(this.leftOut),
     })
+  }
+
+  /** What is left out, unless it was told before. */
+  private newlyLeftOut(): string {
+    const text = this.leftOut.length === 0 ? '' : `; left out: ${leftOutText(this.leftOut)}`
+    const isTold = text === this.toldLeftOut
+    this.toldLeftOut = text
+    return isTold ? '' : text
   }
 
   private trouble({ code, message, hint, list }: AppError): void {
@@ -178,9 +198,10 @@ function heldLine([path, { kind, why }]: [string, HeldFile]): Status['held'][num
 const clock = (): string => new Date().toTimeString().slice(0, 8)
 
 /** The last lines of a watch. */
-export function describeEnd({ versions, last, name }: Status, held: ReadonlyMap<string, HeldFile>): string[] {
+export function describeEnd({ versions, last, name }: Status, held: ReadonlyMap<string, HeldFile>, leftOut: readonly LeftOut[]): string[] {
   const newest = last === null ? 'nothing was saved' : `the newest is ${versionLabel({ name, id: last.version })}`
   const lines = [`Watched ${name}: ${plural(versions, 'version')} made, ${newest}`]
+  lines.push(...describeLeftOut(leftOut))
   if (held.size > 0) lines.push(`  ${plural(held.size, 'file')} not finished or not readable (see the warnings)`)
   return lines
 }

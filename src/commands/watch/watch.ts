@@ -13,6 +13,7 @@ import { Watcher } from '../../repository/watch/watcher.ts'
 import { durationOption } from '../../util/duration.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { sleep } from '../../util/waiting.ts'
+import { leftOutToJson } from '../shared/left-out-report.ts'
 import { ownFiles, prepareCache } from '../shared/own-files.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { refuseLost } from '../shared/lost-store.ts'
@@ -87,7 +88,8 @@ async function watchFolder(session: Session, { path, name, times, options, recor
     .map(file => ({ path: file, temporary: temporaryName(file) }))
   const skip = saver.ownFiles(statusFiles.flatMap(file => Object.values(file)).map(file => ({ path: file, what: 'the status file' })))
   // an error at the start ends the command; later errors are retried
-  const { root } = await walk(path, { excludes: options.exclude ?? [], skip, reporter, signal: session.signal })
+  const walked = await walk(path, { excludes: options.exclude ?? [], skip, reporter, signal: session.signal })
+  const { root } = walked
   const screen = new WatchScreen(session, { name, path: root, store: saver.location }, statusFiles, record?.background)
   if (record !== undefined) answerParent(null)
   const process = untilExit === undefined ? undefined : watchProcess(untilExit)
@@ -107,7 +109,11 @@ async function watchFolder(session: Session, { path, name, times, options, recor
   const watcher = new Watcher({
     ...times,
     scanner,
-    push: scan => saver.save(scan, reporter, abort.signal),
+    push: async scan => {
+      const result = await saver.save(scan, reporter, abort.signal)
+      if (result.snapshot) screen.leftOut = await scan.source.leftOut.count()
+      return result
+    },
     hasEnded: process?.hasEnded,
     stop: stopSignal(session),
     abort,
@@ -121,12 +127,14 @@ async function watchFolder(session: Session, { path, name, times, options, recor
     const held = last?.held ?? new Map<string, never>()
     for (const [file, { why }] of held) reporter.warn(`the current state of ${file} was not saved: ${why}`)
     const { versions, last: newest } = screen.status
-    session.console.result(describeEnd(screen.status, held), {
+    screen.leftOut = await (last?.source ?? walked).leftOut.count()
+    session.console.result(describeEnd(screen.status, held, screen.leftOut), {
       command: 'watch',
       name,
       versions,
       version: newest?.version ?? null,
       notSaved: [...held].map(([file, { kind, why }]) => ({ path: file.toWellFormed(), kind, why })),
+      leftOut: leftOutToJson(screen.leftOut),
     })
     return held.size > 0 || last === undefined ? 'partly' : 'done'
   } finally {

@@ -86,6 +86,8 @@ export function parseSnapshotObjectName(object: StoredObject): SnapshotRef | und
   const time = parseCompactTime(parts[1]!)
   const name = percentDecode(parts[3]!)
   if (time === undefined || name === undefined || nameProblem(name) !== undefined) return undefined
+  // another spelling of the name would make the same version count twice
+  if (snapshotObjectName(time, parts[2]!, name) !== object.name) return undefined
   return { objectName: object.name, name, time, shortId: parts[2]!, created: object.created, effectiveTime: time }
 }
 

@@ -6,7 +6,7 @@ import { labelName } from '../format/object-names.ts'
 import { versionLabel, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { endOfMoment, endOfRelative } from './moments.ts'
-import { applyLabels, readLabels, readSnapshots, type DatedLabel } from './versions.ts'
+import { applyLabels, FULL_ID, readLabels, readSnapshots, type DatedLabel } from './versions.ts'
 
 const MAX_TAG = 1000
 /** A label repeats the text of its snapshot up to this size. */
@@ -36,6 +36,7 @@ function tagProblem(tag: string): string | undefined {
   // eslint-disable-next-line no-control-regex
   if (/[~:\u0000-\u001f\u007f-\u009f]/.test(tag)) return 'it contains ~ or : or a control character'
   if (!tag.isWellFormed()) return 'it is not valid Unicode'
+  if (FULL_ID.test(tag)) return 'after an @ it means an id'
   if (endOfMoment(tag) !== undefined || (endOfRelative(tag, 0) !== undefined && !MODEL_SIZE.test(tag))) return 'after an @ it means a time'
   return undefined
 }

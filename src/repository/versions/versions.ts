@@ -230,7 +230,7 @@ async function findByMark(
   const versions = all.filter(({ version }) => isAppError(version) || !isUnfinished(version, view))
   const readable = versions.flatMap(({ version }) => (isAppError(version) ? [] : [version]))
   const tags = await readTags(source.storage, view, readable, source.signal)
-  const chosen = findById(all, at, LONG_ID) ?? choose(versions, tags, at, view.inventory.now)
+  const chosen = findById(all, at, LONG_ID) ?? (FULL_ID.test(at) ? undefined : choose(versions, tags, at, view.inventory.now))
   const found = chosen && (back === 0 ? chosen : versions[versions.indexOf(chosen) - back])
   if (found) return found.version
   // the tags of a damaged version can't be known
@@ -253,15 +253,22 @@ function metricsHint(name: string, versions: readonly StoredSnapshot[]): string 
 }
 
 /** So many digits always mean an id. A tag can be longer: it must not stand for another version than its digits say. */
-const LONG_ID = /^[0-9a-f]{8,64}$/
-const SHORT_ID = /^[0-9a-f]{4,7}$/
+const LONG_ID = /^[0-9a-f]{8,64}$/i
+const SHORT_ID = /^[0-9a-f]{4,7}$/i
+/** Never means anything else, also if there is no such version. */
+export const FULL_ID = /^[0-9a-f]{64}$/i
+/** So many digits of the id of a damaged version are known. */
+const KNOWN_DIGITS = 16
 
 /** The version whose id begins with `at`, if `at` has the form `digits`. Throws `usage` if there are several. */
 function findById(versions: readonly ReadVersion[], at: string, digits: RegExp): ReadVersion | undefined {
   if (!digits.test(at)) return undefined
-  const found = versions.filter(({ ref, version }) =>
-    isAppError(version) ? ref.shortId.startsWith(at.slice(0, 16)) : version.id.startsWith(at),
+  const start = at.toLowerCase()
+  const all = versions.filter(({ ref, version }) =>
+    isAppError(version) ? ref.shortId.startsWith(start.slice(0, KNOWN_DIGITS)) : version.id.startsWith(start),
   )
+  const readable = all.filter(({ version }) => !isAppError(version))
+  const found = start.length > KNOWN_DIGITS && readable.length > 0 ? readable : all
   if (found.length > 1)
     throw new AppError('usage', `@${at} is the beginning of ${found.length} ids.`, { hint: 'Write more digits of the id.' })
   return found[0]
@@ -269,13 +276,20 @@ function findById(versions: readonly ReadVersion[], at: string, digits: RegExp):
 
 /**
  * Chooses the newest version with the tag `at`; else the one whose id begins so; else the best by a metric; else the
- * newest at a time. `now` is ms by the store's clock.
+ * newest at a time. `now` is ms by the store's clock. Throws `usage` if the tag and the id mean different versions.
  */
 function choose(versions: readonly ReadVersion[], tags: Map<string, string[]>, at: string, now: number): ReadVersion | undefined {
   const tagged = versions.filter(({ version }) => !isAppError(version) && tags.get(version.id)!.includes(at)).at(-1)
-  if (tagged) return tagged
   const byId = findById(versions, at, SHORT_ID)
-  if (byId) return byId
+  if (tagged && byId && tagged !== byId)
+    throw new AppError(
+      'usage',
+      `@${at} is a tag of ${tagged.ref.shortId.slice(0, 8)} and the beginning of the id ${byId.ref.shortId.slice(0, 8)}.`,
+      {
+        hint: 'Write 8 digits of the id that you mean.',
+      },
+    )
+  if (tagged ?? byId) return tagged ?? byId
   const best = parseBest(at)
   if (best) return rankByMetric([...versions].reverse(), ({ version }) => (isAppError(version) ? {} : version.metrics), best)[0]
   const end = endOfMoment(at) ?? endOfRelative(at, now)

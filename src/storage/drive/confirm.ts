@@ -1,6 +1,7 @@
 import { AppError, isAppError } from '../../util/errors.ts'
+import type { DriveFile } from './answers.ts'
 import type { Copies } from './copies.ts'
-import { FILES, type DriveApi, type DriveFile } from './drive-api.ts'
+import { FILES, type DriveApi } from './drive-api.ts'
 
 /** How much two of Drive's own clocks may differ, ms. */
 const CLOCKS_DIFFER_MS = 60_000

@@ -1,6 +1,6 @@
 import { sha256Hex } from '../../util/hash.ts'
 import type { StoredObject } from '../storage.ts'
-import type { DriveFile } from './drive-api.ts'
+import type { DriveFile } from './answers.ts'
 
 /** The digits in an object's name with which the SHA-256 of its bytes begins, in hex. Undefined if it has none. */
 export type HashInName = (name: string) => string | undefined

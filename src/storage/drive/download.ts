@@ -32,6 +32,7 @@ export class Downloader {
           const fits = piece.subarray(0, bytes.length - filled)
           bytes.set(fits, filled)
           filled += fits.length
+          return filled < bytes.length
         })
         if (filled < bytes.length)
           throw new AppError('unavailable', `Drive sent only ${filled} of ${bytes.length} bytes of ${name}.`, {
@@ -53,7 +54,7 @@ export class Downloader {
     end: number,
     size: number,
     signal: AbortSignal | undefined,
-    onPiece: (piece: Uint8Array) => void,
+    onPiece: (piece: Uint8Array) => boolean,
   ): Promise<void> {
     const { http, baseUrl } = this.options
     const task = `read ${name}`
@@ -66,6 +67,7 @@ export class Downloader {
       url,
       headers: { ...headers, 'accept-encoding': 'identity' },
       signal,
+      mayMove: true,
     })
     if (!whole && response.status !== 206) {
       await response.body?.cancel()

@@ -1,25 +1,11 @@
 import { drive_v3 } from 'googleapis/build/src/apis/drive/v3.js'
 import { AppError } from '../../util/errors.ts'
-import { isRecord } from '../../util/json-fields.ts'
 import type { Quota } from '../storage.ts'
+import { toDriveFile, toIds, toPage, toQuota, type DriveFile } from './answers.ts'
 import type { DriveHttp } from './drive-http.ts'
 
 const FOLDER = 'application/vnd.google-apps.folder'
 export const ROOT = 'root'
-
-/** The requested fields of a file or folder. */
-export interface DriveFile {
-  id: string
-  name: string
-  /** Bytes; 0 for folders. */
-  size: number
-  /** ms since 1970 by Drive's clock. */
-  created: number
-  sha256: string | undefined
-  md5: string | undefined
-  /** In the trash. `by-folder`: only because a folder above it is there. */
-  trashed: boolean | 'by-folder'
-}
 
 export const FILE_FIELDS = 'id,name,size,createdTime,sha256Checksum,md5Checksum,trashed,explicitlyTrashed'
 
@@ -27,35 +13,11 @@ export const FILE_FIELDS = 'id,name,size,createdTime,sha256Checksum,md5Checksum,
 export const FOLDERS = `mimeType = '${FOLDER}'`
 export const FILES = `mimeType != '${FOLDER}'`
 const PAGE = 1000
-
-/** Nothing in the answer is trusted: what is between Drive and this machine may have changed it. */
-export function toDriveFile(answer: unknown): DriveFile {
-  const file = isRecord(answer) ? answer : {}
-  const created = typeof file.createdTime === 'string' ? Date.parse(file.createdTime) : NaN
-  const size = Number(file.size ?? 0)
-  if (typeof file.id !== 'string' || typeof file.name !== 'string' || Number.isNaN(created))
-    throw new AppError('unavailable', 'Drive described a file without its id, name or time.', { hint: 'Run the same command again.' })
-  if (!Number.isSafeInteger(size) || size < 0)
-    throw new AppError('unavailable', `Drive gave no size that ${file.name} can have.`, { hint: 'Run the same command again.' })
-  return {
-    id: file.id,
-    name: file.name,
-    size,
-    created,
-    sha256: textOf(file.sha256Checksum),
-    md5: textOf(file.md5Checksum),
-    trashed: file.trashed === true && (file.explicitlyTrashed === false ? 'by-folder' : true),
-  }
-}
-
-const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
-
-/** The list in a field of an answer, empty if there is none. */
-function listIn(answer: unknown, field: string): unknown[] {
-  const list = (isRecord(answer) ? answer[field] : undefined) ?? []
-  if (Array.isArray(list)) return list
-  throw new AppError('unavailable', `Drive's answer has something else than a list of ${field}.`, { hint: 'Run the same command again.' })
-}
+/** Drive allows 500,000 items in a folder. */
+const MOST_FILES = 1_000_000
+const MOST_PAGES = 20_000
+/** Pages of a listing that may follow each other without a file. */
+const MOST_EMPTY_PAGES = 50
 
 /** Drive's metadata calls, through Google's client. */
 export class DriveApi {
@@ -126,6 +88,7 @@ export class DriveApi {
     const files: DriveFile[] = []
     let firstDate: number | undefined
     let pageToken: string | undefined
+    let [pages, emptyPages] = [0, 0]
     do {
       const { data, date } = await this.run('files.list', 'list the folder', signal, drive =>
         drive.files.list({
@@ -138,8 +101,13 @@ export class DriveApi {
         }),
       )
       firstDate ??= date
-      for (const file of listIn(data, 'files')) files.push(toDriveFile(file))
-      pageToken = textOf(data.nextPageToken)
+      const page = toPage(data)
+      files.push(...page.files)
+      emptyPages = page.files.length === 0 ? emptyPages + 1 : 0
+      const isStuck = pageToken !== undefined && page.nextPageToken === pageToken
+      if (isStuck || ++pages > MOST_PAGES || emptyPages > MOST_EMPTY_PAGES || files.length > MOST_FILES)
+        throw new AppError('unavailable', "Drive's listing of the folder does not end.", { hint: 'Run the same command again.' })
+      pageToken = page.nextPageToken
     } while (pageToken !== undefined)
     return { files, date: firstDate }
   }
@@ -175,17 +143,13 @@ export class DriveApi {
     const { data } = await this.run('files.generateIds', 'generate ids', signal, drive =>
       drive.files.generateIds({ count, space: 'drive', type: 'files' }),
     )
-    return listIn(data, 'ids').filter(id => typeof id === 'string')
+    return toIds(data)
   }
 
   async quota(signal?: AbortSignal): Promise<Quota> {
     const { data } = await this.run('about.get', 'report its free space', signal, drive =>
       drive.about.get({ fields: 'storageQuota(limit,usage)' }),
     )
-    const number = (text: unknown): number | undefined => {
-      const bytes = Number(text ?? undefined)
-      return Number.isFinite(bytes) ? bytes : undefined
-    }
-    return { used: number(data.storageQuota?.usage), limit: number(data.storageQuota?.limit) }
+    return toQuota(data)
   }
 }

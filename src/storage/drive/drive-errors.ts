@@ -12,6 +12,8 @@ export interface ErrorAnswer {
 }
 
 const MAX_RETRY_AFTER_MS = 10 * 60_000
+/** Characters of a message that are shown. */
+const LONGEST_TEXT = 1000
 
 export function readErrorAnswer(response: Pick<Response, 'status' | 'headers'>, text: string, now: number): ErrorAnswer {
   const { reason, message } = parseBody(text)
@@ -28,8 +30,8 @@ function parseBody(text: string): { reason: string | undefined; message: string 
     const { error } = JSON.parse(text) as { error?: { message?: unknown; errors?: { reason?: unknown }[] } }
     const reason = error?.errors?.[0]?.reason
     return {
-      reason: typeof reason === 'string' ? reason : undefined,
-      message: typeof error?.message === 'string' ? error.message : undefined,
+      reason: typeof reason === 'string' ? reason.slice(0, LONGEST_TEXT) : undefined,
+      message: typeof error?.message === 'string' ? error.message.slice(0, LONGEST_TEXT) : undefined,
     }
   } catch {
     return { reason: undefined, message: undefined } // HTML of a proxy or a load balancer
@@ -93,6 +95,14 @@ function forbidden(reason: string | undefined, message: string, because: string)
     })
   return new AppError('denied', because, {
     hint: FORBIDDEN_HINTS[reason ?? ''] ?? 'Check with which account you are logged in: colab-escape auth status',
+  })
+}
+
+/** An answer that names another address. Google's API does not do that, except for downloads. */
+export function movedError(location: string | null, task: string): AppError {
+  const host = location !== null && URL.canParse(location) ? ` (${new URL(location).host})` : ''
+  return new AppError('unavailable', `Something between here and Drive leads to another address${host} when trying to ${task}.`, {
+    hint: 'This may be the login page of a network: open any page in a browser, log in there, and run the same command again. Else check HTTPS_PROXY.',
   })
 }
 

@@ -1,7 +1,8 @@
 import { createHash, type Hash } from 'node:crypto'
 import { AppError, isAppError } from '../../util/errors.ts'
 import type { CallKind } from '../storage.ts'
-import type { DriveApi, DriveFile } from './drive-api.ts'
+import type { DriveFile } from './answers.ts'
+import type { DriveApi } from './drive-api.ts'
 import type { ResumableSession } from './resumable-session.ts'
 
 /** Calls repeatedly until the call succeeds or `RetryOptions` stop it. */

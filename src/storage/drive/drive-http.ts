@@ -1,5 +1,5 @@
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
-import { driveError, networkError, readErrorAnswer } from './drive-errors.ts'
+import { driveError, movedError, networkError, readErrorAnswer } from './drive-errors.ts'
 import type { Pace } from './pace.ts'
 import { lengthOf, sendOptions, type RequestBody } from './request-body.ts'
 
@@ -31,10 +31,21 @@ export interface DriveRequest {
   signal?: AbortSignal | undefined
   /** Statuses besides 2xx that the caller handles. */
   accept?: readonly number[]
+  /** Follows redirects to other hosts of Google, without the token. Only for requests without a body. */
+  mayMove?: boolean
 }
 
 /** The progress of a sent body can't be observed, so the idle time is extended once for each this many bytes of it. */
 const BYTES_PER_IDLE_TIME = 4_000_000
+
+/** Largest answer (bytes) of a call that is no download. A page of a listing takes a hundredth of it. */
+const LARGEST_ANSWER = 32 * 1024 * 1024
+const LARGEST_ERROR = 256 * 1024
+/** Longest time (ms) for such an answer to arrive. */
+const LONGEST_ANSWER_MS = 5 * 60_000
+const MOST_MOVES = 5
+/** Where a download may lead to. */
+const GOOGLES_HOST = /\.(?:googleapis|googleusercontent)\.com$/
 
 const isRedirect = (status: number): boolean => status >= 300 && status < 400
 
@@ -69,20 +80,31 @@ export class DriveHttp {
     onRequest?.(request.operation)
     const patience = Math.ceil(idleMs * (1 + lengthOf(request.body) / BYTES_PER_IDLE_TIME))
     const { headers, ...sent } = sendOptions(request.body, request.accept?.some(isRedirect) ?? false)
+    const options: RequestInit = {
+      method: request.method ?? 'GET',
+      // a redirect is returned: nobody but Google may get the token and the body, or answer instead
+      redirect: 'manual',
+      ...sent,
+    }
     // limits the wait for the response; its body is then watched piece by piece, however long it takes in total
     const silence = new AbortController()
     const timer = setTimeout(() => silence.abort(), patience)
     try {
-      const response = await this.options.fetch(request.url, {
-        method: request.method ?? 'GET',
-        headers: { ...request.headers, ...headers, authorization: `Bearer ${token}` },
-        signal: request.signal ? AbortSignal.any([request.signal, silence.signal]) : silence.signal,
-        redirect: 'follow',
-        ...sent,
-      })
-      return { response, begun }
+      const signal = request.signal ? AbortSignal.any([request.signal, silence.signal]) : silence.signal
+      const start = new URL(request.url)
+      let url = start
+      for (let moves = 0; ; moves++) {
+        const authorization = url.origin === start.origin ? { authorization: `Bearer ${token}` } : {}
+        const all = { ...request.headers, ...headers, ...authorization }
+        const response = await this.options.fetch(url, { ...options, headers: all, signal })
+        const next = request.mayMove && moves < MOST_MOVES ? newAddress(response, url, start) : undefined
+        if (next === undefined) return { response, begun }
+        await response.body?.cancel()
+        url = next
+      }
     } catch (error) {
       throwIfAborted(request.signal)
+      if (isRefusedRedirect(error)) throw movedError(null, request.task)
       const why = silence.signal.aborted ? new Error(`no answer for ${Math.round(patience / 1000)} s`) : error
       throw networkError(why, request.task)
     } finally {
@@ -96,7 +118,11 @@ export class DriveHttp {
       pace.succeeded()
       return response
     }
-    const body = await this.body(response, request.task, request.signal).catch((broken: unknown) => {
+    if (isRedirect(response.status)) {
+      await response.body?.cancel()
+      throw movedError(response.headers.get('location'), request.task)
+    }
+    const body = await this.body(response, request.task, request.signal, LARGEST_ERROR).catch((broken: unknown) => {
       throwIfAborted(request.signal)
       if (!isAppError(broken)) throw broken
       return new Uint8Array(0) // the status is sufficient
@@ -120,23 +146,38 @@ export class DriveHttp {
     })
   }
 
-  /** Reads a body to its end. */
-  async body(response: Response, task: string, signal?: AbortSignal): Promise<Uint8Array> {
+  /** Reads a body to its end. Throws `unavailable` if it is too long, or does not end. */
+  private async body(response: Response, task: string, signal?: AbortSignal, most = LARGEST_ANSWER): Promise<Uint8Array> {
     const pieces: Uint8Array[] = []
-    await this.readBody(response, task, piece => void pieces.push(piece), signal)
+    const until = performance.now() + LONGEST_ANSWER_MS
+    let length = 0
+    const add = (piece: Uint8Array): boolean => {
+      pieces.push(piece)
+      length += piece.length
+      return length <= most && performance.now() < until
+    }
+    if (!(await this.readBody(response, task, add, signal)))
+      throw new AppError('unavailable', `Drive's answer when trying to ${task} is too long.`, {
+        hint: 'Is there a proxy or a login page in between? Check the network and run the same command again.',
+      })
     return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
   }
 
-  /** Passes on a body piece by piece. Throws `unavailable` when it breaks or becomes silent in the middle. */
-  async readBody(response: Response, task: string, onPiece: (piece: Uint8Array) => void, signal?: AbortSignal): Promise<void> {
-    if (!response.body) return
+  /**
+   * Passes on a body piece by piece, until `onPiece` returns false. Resolves to true if that was the whole body. Throws
+   * `unavailable` when it breaks or becomes silent in the middle.
+   */
+  async readBody(response: Response, task: string, onPiece: (piece: Uint8Array) => boolean, signal?: AbortSignal): Promise<boolean> {
+    if (!response.body) return true
     const reader = response.body.getReader() as ReadableStreamDefaultReader<Uint8Array>
     try {
       for (;;) {
         throwIfAborted(signal)
         const { done, value } = await this.withPatience(reader.read())
-        if (done) return
-        onPiece(value)
+        if (done) return true
+        if (onPiece(value)) continue
+        reader.cancel().catch(() => undefined)
+        return false
       }
     } catch (error) {
       reader.cancel().catch(() => undefined)
@@ -178,4 +219,17 @@ export class DriveHttp {
       })
     }
   }
+}
+
+/** Where a redirected download goes on: to Google over https, or to the same server. Undefined for any other answer. */
+function newAddress(response: Response, from: URL, start: URL): URL | undefined {
+  const location = response.headers.get('location')
+  if (!isRedirect(response.status) || location === null || !URL.canParse(location, from.href)) return undefined
+  const url = new URL(location, from)
+  return url.origin === start.origin || (url.protocol === 'https:' && GOOGLES_HOST.test(url.hostname)) ? url : undefined
+}
+
+/** Node tells of a redirect that it was not allowed to follow only in these words. */
+function isRefusedRedirect(error: unknown): boolean {
+  return error instanceof Error && error.cause instanceof Error && error.cause.message === 'unexpected redirect'
 }

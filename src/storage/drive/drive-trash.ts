@@ -2,8 +2,9 @@ import { isAppError } from '../../util/errors.ts'
 import { persist, type RetryOptions } from '../retrying.ts'
 import { isEntryName, type StorageOptions, type StoredObject } from '../storage.ts'
 import type { Trash } from '../trash.ts'
+import type { DriveFile } from './answers.ts'
 import { folderInTrash } from './confirm.ts'
-import { FILES, type DriveApi, type DriveFile } from './drive-api.ts'
+import { FILES, type DriveApi } from './drive-api.ts'
 import type { DriveFolders } from './folders.ts'
 
 /**

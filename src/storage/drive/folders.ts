@@ -1,6 +1,7 @@
 import { isAppError } from '../../util/errors.ts'
+import type { DriveFile } from './answers.ts'
 import { compareAge } from './copies.ts'
-import { FOLDERS, ROOT, type DriveApi, type DriveFile } from './drive-api.ts'
+import { FOLDERS, ROOT, type DriveApi } from './drive-api.ts'
 import type { IdPool } from './id-pool.ts'
 
 /**

@@ -1,6 +1,7 @@
 import { AppError } from '../../util/errors.ts'
 import type { Sleep } from '../../util/waiting.ts'
-import { FILE_FIELDS, toDriveFile, type DriveFile } from './drive-api.ts'
+import { toDriveFile, type DriveFile } from './answers.ts'
+import { FILE_FIELDS } from './drive-api.ts'
 import { isBrief, LONGEST_BRIEF_MS } from './drive-errors.ts'
 import type { DriveHttp } from './drive-http.ts'
 
@@ -53,6 +54,8 @@ export class ResumableSession {
   private address: string | undefined
   private readonly patience: Patience
   private stalled = 0
+  /** The most bytes that Drive has ever confirmed: less is no progress, also in a new session. */
+  private furthest = 0
 
   constructor(options: UploaderOptions, target: UploadTarget, patience: Patience = BRIEF) {
     this.options = options
@@ -100,7 +103,13 @@ export class ResumableSession {
    */
   async send(bytes: Uint8Array, offset: number, total: number | undefined, signal?: AbortSignal): Promise<UploadAnswer> {
     const answer = await this.sendOrAsk(bytes, offset, total, signal)
-    const progress = answer.kind === 'done' || (answer.kind === 'partial' && answer.received > offset)
+    const received = answer.kind === 'partial' ? answer.received : 0
+    if (received > offset + bytes.length)
+      throw new AppError('unavailable', `Drive confirmed an impossible number of bytes of ${this.target.name}.`, {
+        hint: 'Run the same command again.',
+      })
+    const progress = answer.kind === 'done' || received > this.furthest
+    this.furthest = Math.max(this.furthest, received)
     this.stalled = progress ? 0 : this.stalled + 1
     if (this.stalled >= this.patience.maxStalled)
       throw new AppError('unavailable', `Drive accepts no more bytes of ${this.target.name}.`, {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { toDriveFile, type DriveFile } from './drive-api.ts'
+import { toDriveFile, type DriveFile } from './answers.ts'
 import { ResumableSession, UPLOAD_TYPE, uploadMetadata, uploadUrl, type UploadTarget, type UploaderOptions } from './resumable-session.ts'
 
 /** An object up to this size (bytes) is sent in one request. Drive's own limit is 5 MB. */

@@ -24,7 +24,11 @@ export const ignoreRules: Target = {
     if (path === '' || path.includes('\0')) return
     const rules = new IgnoreRules(lines.slice(0, 1))
     rules.addFile('', lines.join('\n'))
-    const results = [rules.ignores(path, false), rules.ignores(path, true), pathFilter(lines.slice(0, 2), lines.slice(2, 4))(path, false)]
+    const results = [
+      rules.ignoredBy(path, false) !== undefined,
+      rules.ignoredBy(path, true) !== undefined,
+      pathFilter(lines.slice(0, 2), lines.slice(2, 4))(path, false),
+    ]
     promise(
       results.every(result => typeof result === 'boolean'),
       'a rule ignores a path or not',

@@ -1,0 +1,78 @@
+import { AppError } from '../../util/errors.ts'
+import { isRecord } from '../../util/json-fields.ts'
+import type { Quota } from '../storage.ts'
+
+/** The requested fields of a file or folder. */
+export interface DriveFile {
+  id: string
+  name: string
+  /** Bytes; 0 for folders. */
+  size: number
+  /** ms since 1970 by Drive's clock. */
+  created: number
+  sha256: string | undefined
+  md5: string | undefined
+  /** In the trash. `by-folder`: only because a folder above it is there. */
+  trashed: boolean | 'by-folder'
+}
+
+/** Ids become part of addresses and queries, so nothing else may be in them. */
+const ID = /^[\w-]{1,200}$/
+
+export interface DrivePage {
+  files: DriveFile[]
+  nextPageToken: string | undefined
+}
+
+function misunderstood(what: string): AppError {
+  return new AppError('unavailable', `Drive described ${what} in a way that can't be understood.`, {
+    hint: 'Is there a proxy or a login page in between? Check the network and run the same command again.',
+  })
+}
+
+export function toDriveFile(file: unknown): DriveFile {
+  if (!isRecord(file)) throw misunderstood('a file')
+  const { id, name, createdTime, trashed, explicitlyTrashed } = file
+  const created = typeof createdTime === 'string' ? Date.parse(createdTime) : NaN
+  if (typeof id !== 'string' || !ID.test(id) || typeof name !== 'string' || Number.isNaN(created)) throw misunderstood('a file')
+  return {
+    id,
+    name,
+    size: toNumber(file.size, 'the size of a file') ?? 0,
+    created,
+    sha256: toHash(file.sha256Checksum, 64),
+    md5: toHash(file.md5Checksum, 32),
+    trashed: trashed === true && (explicitlyTrashed === false ? 'by-folder' : true),
+  }
+}
+
+export function toPage(data: unknown): DrivePage {
+  if (!isRecord(data)) throw misunderstood('a folder')
+  const { files = [], nextPageToken = null } = data
+  if (!Array.isArray(files) || (nextPageToken !== null && typeof nextPageToken !== 'string')) throw misunderstood('a folder')
+  return { files: files.map(toDriveFile), nextPageToken: nextPageToken ?? undefined }
+}
+
+export function toIds(data: unknown): string[] {
+  const ids: unknown = isRecord(data) ? data.ids : undefined
+  if (!Array.isArray(ids) || !ids.every((id): id is string => typeof id === 'string' && ID.test(id))) throw misunderstood('new ids')
+  return ids
+}
+
+export function toQuota(data: unknown): Quota {
+  const quota = isRecord(data) && isRecord(data.storageQuota) ? data.storageQuota : {}
+  return { used: toNumber(quota.usage, 'its free space'), limit: toNumber(quota.limit, 'its free space') }
+}
+
+/** Drive sends 64-bit numbers as strings. */
+function toNumber(value: unknown, what: string): number | undefined {
+  if (value === undefined || value === null) return undefined
+  if (typeof value !== 'string' || !/^\d{1,15}$/.test(value)) throw misunderstood(what)
+  return Number(value)
+}
+
+function toHash(value: unknown, digits: number): string | undefined {
+  if (value === undefined || value === null) return undefined
+  if (typeof value !== 'string' || value.length !== digits || !/^[0-9a-f]+$/.test(value)) throw misunderstood('a checksum')
+  return value
+}
