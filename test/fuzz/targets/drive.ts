@@ -1,5 +1,5 @@
-import { DriveApi, FILES, type DriveFile } from '../../../src/storage/drive/drive-api.ts'
 import type { DriveFile } from '../../../src/storage/drive/answers.ts'
+import { DriveApi, FILES } from '../../../src/storage/drive/drive-api.ts'
 import { DriveHttp } from '../../../src/storage/drive/drive-http.ts'
 import { Downloader } from '../../../src/storage/drive/download.ts'
 import { DriveFolders } from '../../../src/storage/drive/folders.ts'
