@@ -108,7 +108,7 @@ describe('Trouble with a cache costs time, and fails or delays no command', () =
     writeFileSync(sandbox.in('data', 'c.txt'), 'new')
     await run('push', 'data')
     expect((await run('status', 'data')).stdout).toContain('Nothing to push')
-    await run('watch', 'data', '--until-exit', '999999999', '--settle', '1ms')
+    await run('watch', 'data', '--until-exit', '999999999', '--settle', '200ms')
     await run('pull', 'data', sandbox.in('out'))
     expect(readFileSync(sandbox.in('out', 'a.txt'), 'utf8')).toBe('AAAA')
     await run('completion', '--names')

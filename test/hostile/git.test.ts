@@ -81,7 +81,7 @@ describe('No command starts a program because there is a git folder', () => {
           ['diff', 'real', 'real'],
         ]
         for (const command of commands) await sandbox.run(command, { env: { PATH: path } })
-        await sandbox.run(['watch', 'real', '--until-exit', '999999999', '--settle', '1ms'], { env: { PATH: path } })
+        await sandbox.run(['watch', 'real', '--until-exit', '999999999', '--settle', '200ms'], { env: { PATH: path } })
         writeFileSync(join(real, 'x'), 'another')
       }
       expect(existsSync(started)).toBe(false)
