@@ -9,6 +9,7 @@ import { AppError } from '../../util/errors.ts'
 import { makeFolder } from '../../util/file-system.ts'
 import { fsPath } from '../../util/paths.ts'
 import { sleep } from '../../util/waiting.ts'
+import { prepareCacheFolder } from '../shared/cache-folder.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { logOf, readRecord, readRecords, recordFile, recordsFolder, type WatchRecord } from './records.ts'
 
@@ -32,6 +33,10 @@ export async function startInBackground(session: Session, watched: { path: strin
   if (earlier !== undefined && runs(earlier))
     throw new AppError('conflict', `${watched.path} is already watched in the background, by process ${earlier.pid}.`, {
       hint: 'Look at it with `colab-escape watch --status`, or end it with `colab-escape watch --stop`.',
+    })
+  if (prepareCacheFolder(session.settings.cacheFolder, session.console.reporter) === undefined)
+    throw new AppError('io', `The state of a watch in the background can't be kept in ${session.settings.cacheFolder}.`, {
+      hint: 'Name a folder that only you can write with COLAB_ESCAPE_CACHE, or leave out --background.',
     })
   makeFolder(recordsFolder(session.settings.cacheFolder), { mode: 0o700 })
   rmSync(record, { force: true })

@@ -3,17 +3,7 @@ import { join } from 'node:path'
 import { sha256Hex } from '../../util/hash.ts'
 import { fsPath } from '../../util/paths.ts'
 import { readSmallFile } from '../../util/small-file.ts'
-import type { Status } from './watch-screen.ts'
-
-/** What a watch in the background adds to its state. */
-export interface Background {
-  /** Tells its process from a later one with the same pid; null where that is not known. */
-  start: string | null
-  /** Path of its log. */
-  log: string
-  /** Its time limit (ms) for the last version. */
-  graceMs: number
-}
+import type { Background, Status } from './watch-screen.ts'
 
 /** The state of a watch in the background, as its file in the cache folder holds it. */
 export type WatchRecord = Status & { background: Background }

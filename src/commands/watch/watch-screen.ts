@@ -9,7 +9,6 @@ import { formatBytes } from '../../util/format-bytes.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import { describeLeftOut, leftOutText, leftOutToJson } from '../shared/left-out-report.ts'
 import type { Session } from '../shared/session.ts'
-import type { Background } from './records.ts'
 
 export interface WatchTarget {
   name: string
@@ -22,6 +21,16 @@ interface StatusFile {
   path: string
   /** Beside it, for content that is not complete yet. */
   temporary: string
+}
+
+/** What a watch in the background adds to its state. */
+export interface Background {
+  /** Tells its process from a later one with the same pid; null where that is not known. */
+  start: string | null
+  /** Path of its log. */
+  log: string
+  /** Its time limit (ms) for the last version. */
+  graceMs: number
 }
 
 export interface Status extends WatchTarget {

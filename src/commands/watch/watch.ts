@@ -22,9 +22,9 @@ import { forgetOlder } from '../space/forget-older.ts'
 import { withProposals } from '../space/full-store.ts'
 import { checkSaveOptions, saveVersion, versionName } from '../versions/save-version.ts'
 import { answerParent, startInBackground } from './background.ts'
-import { logOf, type Background } from './records.ts'
+import { logOf } from './records.ts'
 import { metricsReader, parsePid, parseRetention, type WatchOptions } from './watch-options.ts'
-import { describeEnd, onceReporter, WatchScreen } from './watch-screen.ts'
+import { describeEnd, onceReporter, WatchScreen, type Background } from './watch-screen.ts'
 
 /** npx forwards a Ctrl-C that the terminal has already sent: a second signal within this time is the same one. */
 const ONE_PRESS_MS = 1000
