@@ -48,7 +48,19 @@ export interface Settings {
   redraws: boolean
   cores: number
   host: string
+  /** The environment of programs that this one starts: a few variables, of which none holds a secret. */
+  programEnv: NodeJS.Dict<string>
 }
+
+/** What a browser needs, and the program that opens it. */
+// prettier-ignore
+const PASSED_ON = [
+  'PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'LC_CTYPE', 'LC_MESSAGES', 'TERM', 'BROWSER',
+  'DISPLAY', 'WAYLAND_DISPLAY', 'XAUTHORITY', 'DBUS_SESSION_BUS_ADDRESS', 'DESKTOP_SESSION', 'KDE_FULL_SESSION',
+  'KDE_SESSION_VERSION', 'XDG_CURRENT_DESKTOP', 'XDG_SESSION_TYPE', 'XDG_RUNTIME_DIR', 'XDG_DATA_HOME', 'XDG_DATA_DIRS',
+  'XDG_CONFIG_HOME', 'XDG_CONFIG_DIRS', 'XDG_CACHE_HOME', 'WSL_DISTRO_NAME', 'WSL_INTEROP',
+  'SystemRoot', 'SystemDrive', 'USERPROFILE', 'APPDATA', 'LOCALAPPDATA', 'ProgramData', 'ProgramFiles', 'TEMP', 'TMP',
+]
 
 export function readSettings(): Settings {
   const env = { ...readEnvFile('.env'), ...process.env }
@@ -82,6 +94,7 @@ export function readSettings(): Settings {
     redraws: !dumb && ['', 'false', '0'].includes(process.env.CI ?? ''),
     cores: availableParallelism(),
     host: hostname(),
+    programEnv: Object.fromEntries(PASSED_ON.map(name => [name, process.env[name]])),
   }
 }
 
