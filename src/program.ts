@@ -28,7 +28,11 @@ export function buildProgram(execute: Execute): LazyCommand {
       '--settings-file <file>',
       'take settings that the environment lacks from this file (always: from .env in the folder for settings)',
     )
-    .option('--token <token>', 'access token for Google Drive (default: COLAB_ESCAPE_TOKEN, else the saved login)')
+    .option(
+      '--token <token>',
+      'access token for Google Drive (default: COLAB_ESCAPE_TOKEN, else the saved login); - reads it from stdin: other users of this machine can see arguments',
+    )
+    .option('--token-file <file>', 'file with an access token, which only you may read')
     .option('--json', 'print events and the result as JSON lines on stdout')
     .option('--quiet', 'no progress, no receipts; only warnings and errors')
     .option('--verbose', 'print details, and stack traces with errors')

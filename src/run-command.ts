@@ -30,8 +30,9 @@ export const runCommand: Execute = async (options, run) => {
   process.on('SIGTERM', onSignal)
   keepHeapSmall()
   try {
+    const isIndirect = options.token === '-' || options.tokenFile !== undefined
     session = new Session({
-      options,
+      options: isIndirect ? await (await import('./commands/shared/given-token.ts')).withToken(options, interrupt.signal) : options,
       settings: readSettings(options),
       program: `colab-escape ${VERSION}`,
       signal: interrupt.signal,

@@ -51,11 +51,23 @@ export interface Settings {
   host: string
   /** The whole environment, for a process of this program that goes on with this command's work. */
   environment: NodeJS.ProcessEnv
+  /** The environment of other programs that this one starts: a few variables, of which none holds a secret. */
+  programEnv: NodeJS.Dict<string>
   /** What people must know of the files that settings were read from. */
   notes: readonly string[]
   /** Variables that `.env` of the current folder sets, and that don't count there. */
   passedOver: readonly string[]
 }
+
+/** What a browser needs, and the program that opens it. */
+// prettier-ignore
+const PASSED_ON = [
+  'PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'LC_CTYPE', 'LC_MESSAGES', 'TERM', 'BROWSER',
+  'DISPLAY', 'WAYLAND_DISPLAY', 'XAUTHORITY', 'DBUS_SESSION_BUS_ADDRESS', 'DESKTOP_SESSION', 'KDE_FULL_SESSION',
+  'KDE_SESSION_VERSION', 'XDG_CURRENT_DESKTOP', 'XDG_SESSION_TYPE', 'XDG_RUNTIME_DIR', 'XDG_DATA_HOME', 'XDG_DATA_DIRS',
+  'XDG_CONFIG_HOME', 'XDG_CONFIG_DIRS', 'XDG_CACHE_HOME', 'WSL_DISTRO_NAME', 'WSL_INTEROP',
+  'SystemRoot', 'SystemDrive', 'USERPROFILE', 'APPDATA', 'LOCALAPPDATA', 'ProgramData', 'ProgramFiles', 'TEMP', 'TMP',
+]
 
 /** `settingsFile`: --settings-file. */
 export function readSettings({ settingsFile }: { settingsFile?: string | undefined } = {}): Settings {
@@ -92,6 +104,7 @@ export function readSettings({ settingsFile }: { settingsFile?: string | undefin
     environment: process.env,
     notes,
     passedOver,
+    programEnv: Object.fromEntries(PASSED_ON.map(name => [name, process.env[name]])),
   }
 }
 

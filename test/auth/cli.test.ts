@@ -46,7 +46,9 @@ function onMachine<T>(use: (machine: Machine) => Promise<T>, options: EmulatorOp
     const withBrowser: Machine['withBrowser'] = async consent => {
       await mkdir(inside('bin'), { recursive: true })
       const opener = inside(join('bin', process.platform === 'darwin' ? 'open' : 'xdg-open'))
-      await writeFile(opener, `#!/usr/bin/env node\nfetch(process.argv[2] + '&emulator_consent=${consent}').then(page => page.text())\n`)
+      const page = `require('node:fs').readFileSync(new URL(process.argv[2]), 'utf8')`
+      const url = `${page}.match(/href="([^"]*)"/)[1].replaceAll('&#38;', '&')`
+      await writeFile(opener, `#!/usr/bin/env node\nfetch(${url} + '&emulator_consent=${consent}').then(page => page.text())\n`)
       await chmod(opener, 0o755)
       return { PATH: [inside('bin'), process.env.PATH].join(delimiter) }
     }

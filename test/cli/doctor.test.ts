@@ -298,12 +298,12 @@ describe('the parts', () => {
   test('another, older node comes first in PATH, as after apt install nodejs', () =>
     withSandbox(async sandbox => {
       makeTree(sandbox.path, { node: { file: '#!/bin/sh\necho v12.22.9\n', mode: 0o755 } })
-      expect(await checkNode('v20.19.0', never, sandbox.in('node'))).toMatchObject({
+      expect(await checkNode('v20.19.0', { PATH: sandbox.path }, never)).toMatchObject({
         state: 'attention',
         message: expect.stringContaining('the first node in PATH is v12.22.9') as string,
       })
-      expect(await checkNode('v20.19.0', never)).toEqual({ state: 'ok', message: 'v20.19.0' })
-      expect(await checkNode('v20.19.0', never, sandbox.in('none'))).toMatchObject({ state: 'ok' })
+      expect(await checkNode('v20.19.0', { PATH: process.env.PATH }, never)).toEqual({ state: 'ok', message: 'v20.19.0' })
+      expect(await checkNode('v20.19.0', { PATH: sandbox.in('none') }, never)).toMatchObject({ state: 'ok' })
     }))
 
   test('proxies are named without their passwords', () => {

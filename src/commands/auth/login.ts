@@ -59,17 +59,23 @@ export async function authLoginCommand(session: Session, options: LoginOptions):
 
 type Authorized = Promise<{ authorization: Authorization; code: string }>
 
-function inBrowser({ console, options, signal }: Session, client: ClientFile, scope: ScopeName, context: AuthContext): Authorized {
+function inBrowser(
+  { console, options, settings, signal }: Session,
+  client: ClientFile,
+  scope: ScopeName,
+  context: AuthContext,
+): Authorized {
   const { reporter } = console
+  let close = (): void => undefined
   const open = (url: string): void => {
     const text = `Opening your browser. If no page appears there, open this address on this machine: ${url}`
     if (options.quiet === true) reporter.warn(text)
     else reporter.note(text)
-    openBrowser(url, process.platform, () =>
-      reporter.warn('No browser could be opened. If your browser is on another machine, stop this and run it with --no-browser.'),
-    )
+    const onFailure = (): void =>
+      reporter.warn('No browser could be opened. If your browser is on another machine, stop this and run it with --no-browser.')
+    close = openBrowser(url, { platform: process.platform, env: settings.programEnv, onFailure })
   }
-  return authorizeInBrowser({ client, scope, open, signal }, context)
+  return authorizeInBrowser({ client, scope, open, signal }, context).finally(() => close())
 }
 
 const FIRST_PRIVATE_PORT = 49_152

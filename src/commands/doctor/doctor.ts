@@ -32,7 +32,7 @@ export async function doctorCommand(session: Session): Promise<Outcome> {
 function machineChecks({ settings }: Session): DoctorCheck[] {
   const size = stdout.isTTY ? stdout.getWindowSize() : undefined
   return [
-    { name: 'node', run: signal => checkNode(version, signal) },
+    { name: 'node', run: signal => checkNode(version, settings.programEnv, signal) },
     { name: 'zstd', run: () => checkZstd(settings.zstd) },
     { name: 'terminal', run: () => checkTerminal(size) },
     { name: 'cache', run: () => checkCache(settings.cacheFolder) },

@@ -11,14 +11,17 @@ import { temporaryName } from '../../storage/folder-files.ts'
 import { plural } from '../../ui/format.ts'
 import { equalBytes } from '../../util/bytes.ts'
 import { errnoOf, messageOf } from '../../util/errors.ts'
+import { findProgram } from '../../util/find-program.ts'
 import { createFetch, type ProxySettings } from '../../util/http.ts'
 import { silentReporter, type Reporter } from '../../util/reporter.ts'
 import { howStrangersReachFolder } from '../../util/small-file.ts'
 import { attention, ok, problem, type Finding } from './checks.ts'
 
 /** The Node that runs this, and the one that `npx` would run. */
-export async function checkNode(version: string, signal: AbortSignal, command = 'node'): Promise<Finding> {
-  const answer = await promisify(execFile)(command, ['--version'], { signal }).catch(() => undefined)
+export async function checkNode(version: string, env: NodeJS.Dict<string>, signal: AbortSignal): Promise<Finding> {
+  const program = findProgram('node', env.PATH)
+  const answer =
+    program === undefined ? undefined : await promisify(execFile)(program, ['--version'], { signal, env }).catch(() => undefined)
   const onPath = answer?.stdout.trim()
   if (onPath === undefined || !isTooOld(onPath)) return ok(version)
   return attention(

@@ -35,6 +35,7 @@ export interface GlobalOptions {
   progress?: boolean
   jobs?: string
   token?: string
+  tokenFile?: string
 }
 
 /** How a command ended, unless it threw. */
