@@ -59,7 +59,7 @@ describe('No pull restores permissions that let others act as the person who pul
       expect(modesIn(sandbox.in('out'))).toEqual(SAFE)
       expect(run.stderr).toMatch(/^note: 4 .*--special-modes/m)
       // and nothing is to be done by the next pull
-      expect((await sandbox.ok('pull', 'data', 'out')).stdout).toMatch(/^  0 files written .*4 already up to date/m)
+      expect((await sandbox.ok('pull', 'data', 'out')).stdout).toMatch(/^ {2}0 files written .*4 already up to date/m)
       expect(modesIn(sandbox.in('out'))).toEqual(SAFE)
     }))
 
