@@ -108,7 +108,11 @@ describe('a watch in the background', () => {
       expectError(await sandbox.run(['watch', '--background']), 2, /No folder to watch/)
       writeFileSync(sandbox.in('file'), '')
       const inFile = ['watch', 'runs', '--background', '--store', sandbox.in('file')]
-      expectError(await runCli(inFile, { cwd: sandbox.path, env: { COLAB_ESCAPE_CACHE: sandbox.in('cache') } }), 5, /file is a file, not a folder/)
+      expectError(
+        await runCli(inFile, { cwd: sandbox.path, env: { COLAB_ESCAPE_CACHE: sandbox.in('cache') } }),
+        5,
+        /file is a file, not a folder/,
+      )
       expect(await watches(sandbox)).toEqual([])
     }))
 
