@@ -37,7 +37,7 @@ function callsWithAnEmptyValue(): Call[] {
   return [...leavesOf(program)].flatMap(command => {
     const words = wordsOf(command)
     const given = command.registeredArguments
-    const needed = given.filter(({ required }) => required).map(() => 'x')
+    const needed = given.map(() => 'x')
     const empty = given.map((argument, i) => ({
       args: [...words, ...given.slice(0, i).map(() => 'x'), '', ...given.slice(i + 1).filter(({ required }) => required).map(() => 'x')], // prettier-ignore
       what: argument.name().replaceAll('-', ' '),

@@ -68,6 +68,9 @@ test('each kind of line that the schema tells of is printed as it says', () =>
     } finally {
       watch.child.kill('SIGKILL')
     }
+    await run('watch', 'runs', '--background', '--settle', '100ms')
+    await run('watch', '--status')
+    await run('watch', '--stop')
     expect([...met].sort()).toEqual(KINDS.filter(kind => !ELSEWHERE.includes(kind)).sort())
   }))
 
