@@ -47,7 +47,11 @@ export class Destination {
 
   async place(entry: ArchiveEntry): Promise<EntryResult> {
     const parts = partsOf(entry.path)
-    if (entry.type === 'other' || parts.length === 0) return 'skipped'
+    if (entry.type === 'other') return 'skipped'
+    if (parts.length === 0) {
+      if (entry.type !== 'directory') throw new RefusedEntryError('it has no name')
+      return 'skipped'
+    }
     if (entry.type === 'directory') return this.placeFolder(parts, entry)
     const path = `${this.folderFor(parts.slice(0, -1))}/${parts.at(-1)!}`
     const there = this.lookAt(path)

@@ -1,6 +1,6 @@
-import { closeSync, constants, fstatSync, openSync, readSync, realpathSync, statSync, type Stats } from 'node:fs'
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, realpathSync, statSync, type Stats } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { realFileSystem } from './file-system.ts'
 import { decodeFileName, fsPath } from './paths.ts'
 
@@ -37,6 +37,8 @@ export function readSmallFile(path: string, { maxBytes, mustBeOwn = false }: Sma
   try {
     const stats = fstatSync(fd)
     refuseUnfit(stats, mustBeOwn)
+    const replacer = mustBeOwn ? howStrangersReplace(path) : undefined
+    if (replacer !== undefined) throw new UnfitFile(replacer)
     // the size is only a claim: the file may grow, and files in /proc have size 0
     const bytes = Buffer.alloc(stats.size > 0 ? Math.min(stats.size, maxBytes) + 1 : maxBytes + 1)
     let length = 0
@@ -72,20 +74,42 @@ function refuseUnfit(stats: Stats, mustBeOwn: boolean): void {
 }
 
 /**
+ * How other users could put another file, or a link to one, in the place of a file; undefined if only this user and
+ * root could. Throws the system's errors.
+ */
+function howStrangersReplace(path: string): string | undefined {
+  const me = process.geteuid?.()
+  if (me === undefined) return undefined
+  for (const each of [path, decodeFileName(realpathSync.native(fsPath(path), 'buffer'))]) {
+    const folder = decodeFileName(realpathSync.native(fsPath(dirname(each)), 'buffer'))
+    if (![me, 0].includes(lstatSync(fsPath(each)).uid)) return 'the link to it belongs to another user'
+    if (![me, 0].includes(statSync(fsPath(folder)).uid)) return `${folder} belongs to another user`
+    const open = openAncestor(join(folder, '_'))
+    if (open !== undefined) return `other users can replace what is in ${open}`
+  }
+  return undefined
+}
+
+/** The nearest folder above a path in which others can exchange what is not theirs. */
+function openAncestor(path: string): string | undefined {
+  for (let at = path; at !== dirname(at);) {
+    at = dirname(at)
+    // where others are let in by their group, they can't make a folder that belongs to this user
+    if ((statSync(fsPath(at)).mode & 0o1002) === 0o002) return at
+  }
+  return undefined
+}
+
+/**
  * How other users could put files into a folder, or another folder in its place; undefined if only this user and root
  * could. What is in the folder must be looked at by itself. Throws the system's errors.
  */
 export function howStrangersReachFolder(folder: string): string | undefined {
-  let path = decodeFileName(realpathSync.native(fsPath(folder), 'buffer'))
+  const path = decodeFileName(realpathSync.native(fsPath(folder), 'buffer'))
   const stats = statSync(fsPath(path))
   if (!stats.isDirectory()) return 'it is not a folder'
-  const stranger = howStrangersReach(stats)
-  while (process.geteuid !== undefined && path !== dirname(path)) {
-    path = dirname(path)
-    // where others are let in by their group, they can't make a folder that belongs to this user
-    if ((statSync(fsPath(path)).mode & 0o1002) === 0o002) return `other users can replace what is in ${path}`
-  }
-  return stranger
+  const open = process.geteuid === undefined ? undefined : openAncestor(path)
+  return open === undefined ? howStrangersReach(stats) : `other users can replace what is in ${open}`
 }
 
 /**

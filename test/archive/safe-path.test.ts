@@ -45,3 +45,8 @@ it.each([
 ])('a symlink at %j to %j leads outside: %j', (parts, target, outside) => {
   expect(leadsOutside(parts, target)).toBe(outside)
 })
+
+it('refuses a name longer than any path', () => {
+  expect(safePath('a/'.repeat(2048), false).kind).toBe('safe')
+  expect(safePath(`${'a/'.repeat(2048)}b`, false)).toEqual({ kind: 'refused', reason: 'its name is longer than 4096 bytes' })
+})

@@ -197,6 +197,19 @@ describe('A settings file that other users can change decides nothing', () => {
       }),
   )
 
+  test('a named file in a folder where others can exchange it, and a link that lies there', () =>
+    onMachine(async machine => {
+      writeFileSync(machine.in('mine'), 'COLAB_ESCAPE_STORE=theirs\n')
+      mkdirSync(machine.in('open'))
+      writeFileSync(machine.in('open/file'), 'COLAB_ESCAPE_STORE=theirs\n')
+      symlinkSync(machine.in('mine'), machine.in('open/link'))
+      chmodSync(machine.in('open'), 0o777)
+      for (const name of ['open/file', 'open/link']) {
+        const { message } = expectError(await machine.run(['push', 'data', '--settings-file', name]), 2, /can't be used/)
+        expect(message).toContain('other users can replace what is in')
+      }
+    }))
+
   test('a named file that is absent', () =>
     onMachine(
       async machine =>

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
@@ -128,6 +128,57 @@ describe('a watch in the background', () => {
       expect(statSync(log).mode & 0o777).toBe(0o600)
       expect(statSync(join(log, '..')).mode & 0o777).toBe(0o700)
       expect(readFileSync(log, 'utf8')).toMatch(/^\d\d:\d\d:\d\d watching /)
+    }))
+
+  test('is not believed of a state that others could have made, or that is damaged', () =>
+    withRuns(async sandbox => {
+      const victim = spawn('sleep', ['60'])
+      try {
+        const start = readFileSync(`/proc/${victim.pid!}/stat`, 'latin1').split(') ')[1]!.split(' ')[19]!
+        const background = { start, log: '/nowhere', graceMs: 1 }
+        const lists = { waiting: [], held: [], last: null, trouble: null }
+        const record = {
+          name: 'runs',
+          path: '/runs',
+          store: '/store',
+          state: 'watching',
+          pid: victim.pid,
+          versions: 1,
+          updated: '',
+          ...lists,
+          background,
+        }
+        mkdirSync(sandbox.in('ours'), { mode: 0o700 })
+        writeFileSync(sandbox.in('ours', '0123456789abcdef.json'), JSON.stringify(record), { mode: 0o600 })
+        mkdirSync(sandbox.in('cache'), { recursive: true })
+        symlinkSync(sandbox.in('ours'), sandbox.in('cache', 'watches'))
+        expect(await watches(sandbox)).toEqual([])
+        expectError(await sandbox.run(['watch', '--stop']), 5, /No watch/)
+        rmSync(sandbox.in('cache', 'watches'))
+        mkdirSync(sandbox.in('cache', 'watches'), { mode: 0o700 })
+        for (const damaged of [
+          { pid: 1, background: null },
+          { pid: 1, background: {} },
+          { ...record, last: {} },
+          [],
+          null,
+          { ...record, held: 1 },
+        ])
+          writeFileSync(
+            sandbox.in('cache', 'watches', `${'0'.repeat(15)}${Math.floor(Math.random() * 10)}.json`),
+            JSON.stringify(damaged),
+            { mode: 0o600 },
+          )
+        expect(await watches(sandbox)).toEqual([])
+        writeFileSync(sandbox.in('cache', 'watches', '0123456789abcdef.json'), JSON.stringify(record), { mode: 0o600 })
+        chmodSync(sandbox.in('cache'), 0o777)
+        expect(await watches(sandbox)).toEqual([])
+        chmodSync(sandbox.in('cache'), 0o700)
+        expect(await watches(sandbox)).toHaveLength(1)
+        expect(victim.exitCode).toBe(null)
+      } finally {
+        victim.kill('SIGKILL')
+      }
     }))
 })
 

@@ -29,7 +29,7 @@ const POLL_MS = 100
  */
 export async function startInBackground(session: Session, watched: { path: string; name: string }): Promise<Outcome> {
   const record = recordFile(session.settings.cacheFolder, watched)
-  const earlier = readRecord(record)
+  const earlier = readRecord(session.settings.cacheFolder, watched)
   if (earlier !== undefined && runs(earlier))
     throw new AppError('conflict', `${watched.path} is already watched in the background, by process ${earlier.pid}.`, {
       hint: 'Look at it with `colab-escape watch --status`, or end it with `colab-escape watch --stop`.',
@@ -161,7 +161,7 @@ export async function stopWatch(session: Session, path: string | undefined): Pro
       throw new AppError('io', `The watch of ${record.path} was told to stop, and still runs after ${formatDuration(waitMs)}.`, {
         hint: `Look at its log: ${record.background.log}`,
       })
-  return reportEnd(session, readRecord(recordFile(session.settings.cacheFolder, record)) ?? record)
+  return reportEnd(session, readRecord(session.settings.cacheFolder, record) ?? record)
 }
 
 function reportEnd(session: Session, record: WatchRecord): Outcome {

@@ -1,8 +1,9 @@
-import { readdirSync } from 'node:fs'
+import { lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { sha256Hex } from '../../util/hash.ts'
+import { isRecord } from '../../util/json-fields.ts'
 import { fsPath } from '../../util/paths.ts'
-import { readSmallFile } from '../../util/small-file.ts'
+import { howStrangersReachFolder, readSmallFile } from '../../util/small-file.ts'
 import type { Background, Status } from './watch-screen.ts'
 
 /** The state of a watch in the background, as its file in the cache folder holds it. */
@@ -21,28 +22,61 @@ export function recordFile(cacheFolder: string, { path, name }: { path: string; 
 
 export const logOf = (record: string): string => record.replace(/json$/, 'log')
 
-/** Undefined if there is none that is ours and whole. */
-export function readRecord(file: string): WatchRecord | undefined {
+/** Undefined if there is none that is whole, or if others could have made it. */
+export function readRecord(cacheFolder: string, watched: { path: string; name: string }): WatchRecord | undefined {
+  return isOurs(cacheFolder) ? read(recordFile(cacheFolder, watched)) : undefined
+}
+
+/** Of all watches that ran in the background on this machine, by path and name. */
+export function readRecords(cacheFolder: string): WatchRecord[] {
+  if (!isOurs(cacheFolder)) return []
+  const folder = recordsFolder(cacheFolder)
+  const records = readdirSync(fsPath(folder))
+    .filter(name => RECORD.test(name))
+    .map(name => read(join(folder, name)))
+  const key = ({ path, name }: WatchRecord): string => `${path}\0${name}`
+  return records.filter(record => record !== undefined).sort((a, b) => (key(a) < key(b) ? -1 : 1))
+}
+
+/** A record says which process to signal, so it must not be a stranger's. */
+function isOurs(cacheFolder: string): boolean {
+  const folder = recordsFolder(cacheFolder)
   try {
-    const record = JSON.parse(readSmallFile(file, { maxBytes: MAX_RECORD_BYTES, mustBeOwn: true }).toString()) as Partial<WatchRecord>
-    return Number.isSafeInteger(record.pid) && record.pid! > 0 && record.background !== undefined ? (record as WatchRecord) : undefined
+    return lstatSync(fsPath(folder)).isDirectory() && [cacheFolder, folder].every(each => howStrangersReachFolder(each) === undefined)
+  } catch {
+    return false // no watch has ever run in the background
+  }
+}
+
+function read(file: string): WatchRecord | undefined {
+  try {
+    if (!lstatSync(fsPath(file)).isFile()) return undefined
+    const record: unknown = JSON.parse(readSmallFile(file, { maxBytes: MAX_RECORD_BYTES, mustBeOwn: true }).toString())
+    return isRecord(record) && isWhole(record) ? (record as unknown as WatchRecord) : undefined
   } catch {
     return undefined
   }
 }
 
-/** Of all watches that ran in the background on this machine, by path and name. */
-export function readRecords(cacheFolder: string): WatchRecord[] {
-  const folder = recordsFolder(cacheFolder)
-  const records = namesIn(folder).map(name => readRecord(join(folder, name)))
-  const key = ({ path, name }: WatchRecord): string => `${path}\0${name}`
-  return records.filter(record => record !== undefined).sort((a, b) => (key(a) < key(b) ? -1 : 1))
+function isWhole(record: Record<string, unknown>): boolean {
+  const { pid, versions, state, last, trouble, background } = record
+  const counts = [pid, versions].every(number => Number.isSafeInteger(number) && (number as number) >= 0)
+  const texts = ['name', 'path', 'store', 'updated'].every(field => typeof record[field] === 'string')
+  const lists = ['waiting', 'held'].every(field => Array.isArray(record[field]))
+  return (
+    counts &&
+    texts &&
+    lists &&
+    pid !== 0 &&
+    ['watching', 'stopping', 'stopped'].includes(state as string) &&
+    (last === null || hasTexts(last, 'version', 'time')) &&
+    (trouble === null || hasTexts(trouble, 'message', 'since')) &&
+    hasTexts(background, 'log') &&
+    Number.isFinite(background.graceMs) &&
+    (background.start === null || typeof background.start === 'string')
+  )
 }
 
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(fsPath(folder)).filter(name => RECORD.test(name))
-  } catch {
-    return [] // no watch has ever run in the background
-  }
+function hasTexts(value: unknown, ...fields: string[]): value is Record<string, unknown> {
+  return isRecord(value) && fields.every(field => typeof value[field] === 'string')
 }
