@@ -9,6 +9,7 @@ import { du, forget, prune } from './commands/space/definitions.ts'
 import { cat, check, log, ls, pull, push, repair, tag, untag } from './commands/versions/definitions.ts'
 import { watch } from './commands/watch/definitions.ts'
 import { EXIT_CODES } from './exit-codes.ts'
+import { printable } from './ui/printable.ts'
 import { VERSION } from './version.ts'
 
 /** In the order of `--help`. */
@@ -42,7 +43,7 @@ export function buildProgram(execute: Execute): LazyCommand {
     .helpCommand('help [command]', 'show help for a command')
     .addHelpText('after', exitHelp)
     .showHelpAfterError('  -> Add --help to see the usage.')
-    .configureOutput({ outputError: (text, write) => write(text.replace(/\n(?=\(Did you mean)/, ' ')) })
+    .configureOutput({ outputError: (text, write) => write(`${printable(text.trimEnd().replace(/\n(?=\(Did you mean)/, ' '))}\n`) })
     .configureHelp({
       showGlobalOptions: true,
       subcommandTerm: command => `${command.name()} ${command.usage().replace('[options]', '').trim()}`.trimEnd(),

@@ -43,11 +43,11 @@ export interface Console {
   readonly columns: number
   /**
    * The receipt of a command: the lines `human`, or the event `result` with the fields of `machine`. Silent with
-   * `quiet`.
+   * `quiet`. A line break within a line is escaped.
    */
-  result(human: string | readonly string[], machine: object): void
+  result(human: readonly string[], machine: object): void
   /** The requested output of a command: like `result`, but `quiet` does not silence it. */
-  print(human: string | readonly string[], machine: object): void
+  print(human: readonly string[], machine: object): void
   /** An event of a running command: the line `human` on stdout, or the event `machine`. Silent with `quiet`. */
   event(human: string, machine: { event: string; [field: string]: unknown }): void
   /**
@@ -106,13 +106,12 @@ export function createConsole(options: ConsoleOptions): Console {
   }
   const chosen = choose()
 
-  const show = (human: string | readonly string[], machine: object, silent: boolean): void => {
+  const show = (human: readonly string[], machine: object, silent: boolean): void => {
     chosen.stop()
     if (json) {
       stdout.write(jsonLine({ event: 'result', ...machine }))
     } else if (!silent) {
-      const text = typeof human === 'string' ? human.replace(/\n$/, '').split('\n') : human
-      if (text.length > 0) stdout.write(text.map(line => `${printable(line)}\n`).join(''))
+      if (human.length > 0) stdout.write(human.map(line => `${printable(line)}\n`).join(''))
     }
   }
 

@@ -60,8 +60,12 @@ export function describeError(error: unknown): ErrorDescription {
 export function stackLines(error: unknown): string[] {
   const all: string[] = []
   for (let each = error, depth = 0; each instanceof Error && depth < 5; each = each.cause, depth++) {
-    const stack = (each.stack ?? each.message).split('\n')
-    all.push(...(depth === 0 ? stack : [`caused by ${stack[0]!}`, ...stack.slice(1)]))
+    const { stack = '', message } = each
+    // a message is one line, whatever is in it
+    const at = stack.indexOf(message)
+    const frames = at < 0 ? stack : stack.slice(at + message.length)
+    all.push(`${depth === 0 ? '' : 'caused by '}${at < 0 ? `${each.name}: ` : stack.slice(0, at)}${message}`)
+    all.push(...frames.split('\n').filter(line => /^\s+at /.test(line)))
   }
   return all
 }

@@ -49,9 +49,10 @@ export function plural(count: number, noun: string, nouns = `${noun}s`): string 
   return `${formatCount(count)} ${count === 1 ? noun : nouns}`
 }
 
-/** In this machine's time zone, to the minute: `2026-11-22 18:24`. */
+/** In this machine's time zone, to the minute: `2026-11-22 18:24`. A file may have a time that no calendar has. */
 export function localTime(ms: number): string {
   const time = new Date(ms)
+  if (Number.isNaN(time.getTime())) return 'beyond all dates'
   return `${time.getFullYear()}-${twoDigits(time.getMonth() + 1)}-${twoDigits(time.getDate())} ${twoDigits(time.getHours())}:${twoDigits(time.getMinutes())}`
 }
 

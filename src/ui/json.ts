@@ -4,10 +4,15 @@ import { redacted } from './printable.ts'
 /** Minimum time (ms) between two lines of progress. */
 const EVERY_MS = 500
 
-/** One line of printable JSON: also escapes the control characters that JSON itself allows. */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu
+
+/** One line of printable JSON: also escapes the unprintable characters that JSON itself allows. */
 export function jsonLine(event: object): string {
-  const text = JSON.stringify(event).replace(/[\x7f-\x9f]/g, control => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`)
-  return `${text}\n`
+  return `${JSON.stringify(event).replace(UNPRINTABLE, escaped)}\n`
+}
+
+function escaped(character: string): string {
+  return Array.from({ length: character.length }, (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`).join('')
 }
 
 export interface JsonOptions {

@@ -1,11 +1,13 @@
-// Controls (C0, C1, DEL), lone surrogates, line and paragraph separators, and characters that change the writing
-// direction.
-const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu
+// Controls (C0, C1, DEL), lone surrogates, line and paragraph separators, and invisible characters, such as those that
+// change the writing direction. Emoji are joined, and variants of characters chosen, by invisible ones that may stay.
+const UNPRINTABLE =
+  /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Cf}\p{Default_Ignorable_Code_Point}](?<!\p{Variation_Selector}|[\p{Extended_Pictographic}\p{Emoji_Modifier}\ufe0f]\u200d(?=\p{Extended_Pictographic}))/gu
 const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 
 function escaped(character: string): string {
-  const code = character.charCodeAt(0)
+  const code = character.codePointAt(0)!
   if (code < 0x80) return SHORT[character] ?? `\\x${code.toString(16).padStart(2, '0')}`
+  if (code > 0xffff) return `\\u{${code.toString(16)}}`
   if (code >= 0xdc80 && code <= 0xdcff) return `\\x${(code & 0xff).toString(16)}`
   return `\\u${code.toString(16).padStart(4, '0')}`
 }

@@ -94,18 +94,18 @@ describe('plain lines', () => {
 describe('results', () => {
   it('go to stdout as lines', () => {
     const { show, stdout, stderr } = scene()
-    show.result('one line', {})
-    show.result('a\nb\n', {})
+    show.result(['one line'], {})
+    show.result(['a\nb\n'], {})
     show.result(['c', 'd\x1b[2J'], {})
     show.result([], {})
-    expect(stdout.text).toBe('one line\na\nb\nc\nd\\x1b[2J\n')
+    expect(stdout.text).toBe('one line\na\\nb\\n\nc\nd\\x1b[2J\n')
     expect(stderr.text).toBe('')
   })
 
   it('are silent with --quiet, what was asked for is not', () => {
     const { show, stdout } = scene({ quiet: true })
-    show.result('receipt', {})
-    show.print('listing', {})
+    show.result(['receipt'], {})
+    show.print(['listing'], {})
     expect(stdout.text).toBe('listing\n')
   })
 
@@ -227,7 +227,7 @@ describe('JSON lines', () => {
     const quiet = scene({ json: true, quiet: true })
     storeFor(2, quiet)
     quiet.show.reporter.note('a')
-    quiet.show.result('receipt', { id: 1 })
+    quiet.show.result(['receipt'], { id: 1 })
     expect(events(quiet.stdout.text)).toEqual([{ event: 'result', id: 1 }])
   })
 
@@ -244,7 +244,7 @@ describe('a reader that went away', () => {
   it('is no error, and nothing more is written', async () => {
     const { show, stdout } = scene()
     stdout.fail('EPIPE')
-    show.print('late', {})
+    show.print(['late'], {})
     expect(await show.write(Buffer.from('late'))).toBe(false)
     expect(stdout.text).toBe('')
   })

@@ -15,6 +15,10 @@ describe('printable', () => {
     ['\ud83d alone', '\\ud83d alone'],
     ['evil\u202egpj.exe', 'evil\\u202egpj.exe'],
     ['\u2028', '\\u2028'],
+    ['a\u200db\u200b\ufeff\u00ad', 'a\\u200db\\u200b\\ufeff\\u00ad'],
+    ['👩\u200d', '👩\\u200d'],
+    ['\u{e0041}\u3164', '\\u{e0041}\\u3164'],
+    ['❤\ufe0f', '❤\ufe0f'],
   ])('%j', (text, shown) => {
     expect(printable(text)).toBe(shown)
   })
@@ -23,7 +27,7 @@ describe('printable', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), text => {
         const shown = printable(text)
-        expect(shown).not.toMatch(/\p{Cc}|\p{Cs}/u)
+        expect(shown).not.toMatch(/\p{Cc}|\p{Cs}|\p{Bidi_Control}/u)
         expect(printable(shown)).toBe(shown)
       }),
       { seed: 1 },

@@ -24,7 +24,7 @@ export async function authExportCommand(session: Session, { yes = false }: Expor
       throw new AppError('usage', 'Nothing was printed.', { hint: 'Run it again and type yes, or add --yes.' })
   }
   const credentials = toAuthorizedUser(login)
-  session.console.print(JSON.stringify(credentials), { command: 'auth export', credentials })
+  session.console.print([JSON.stringify(credentials)], { command: 'auth export', credentials })
   session.console.reporter.note(
     'On another machine, set COLAB_ESCAPE_CREDENTIALS to this line: as a CI secret, as a Colab secret, or in a file for --settings-file that is never committed.',
   )

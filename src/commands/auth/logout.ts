@@ -10,7 +10,7 @@ export async function authLogoutCommand(session: Session): Promise<Outcome> {
   const revoked = await revoke(session, path)
   const removed = await removeLogin(path)
   const text = removed ? `Logged out: removed ${path}.` : 'Nobody was logged in: there is no saved login.'
-  session.console.result(text, { command: 'auth logout', removed, revoked })
+  session.console.result([text], { command: 'auth logout', removed, revoked })
   return removed && !revoked ? 'partly' : 'done'
 }
 

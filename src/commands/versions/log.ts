@@ -61,7 +61,7 @@ export async function logCommand(session: Session, name: string | undefined): Pr
   const used = shown.flatMap((column, at) => (column.optional && cells[at]!.every(cell => cell === '') ? [] : [at]))
   const rows = newestFirst.map((_, row) => used.map(at => cells[at]![row]!))
   const columns = used.map(at => shown[at]!)
-  const human = rows.length === 0 ? 'No versions yet.' : renderTable(columns, rows, session.console.columns)
+  const human = rows.length === 0 ? ['No versions yet.'] : renderTable(columns, rows, session.console.columns)
   session.console.print(human, { command: 'log', versions: newestFirst.map(snapshot => versionToJson(snapshot, tags.get(snapshot.id)!)) })
   return repository.view.problems.length > before ? 'damaged' : 'done'
 }

@@ -37,7 +37,7 @@ export async function lsCommand(session: Session, version: string, path: string 
     nameText(entry),
   ])
   const columns = [{ title: 'mode' }, { title: 'size', align: 'right' as const }, { title: 'modified' }, { title: 'path' }]
-  const human = rows.length === 0 ? 'Empty.' : renderTable(columns, rows, session.console.columns)
+  const human = rows.length === 0 ? ['Empty.'] : renderTable(columns, rows, session.console.columns)
   session.console.print(human, { command: 'ls', name: snapshot.name, version: snapshot.id, entries: shown.map(entryToJson) })
   return 'done'
 }

@@ -26,7 +26,7 @@ async function change(session: Session, command: 'tag' | 'untag', version: strin
     session.console.reporter.note(
       `${versions} versions have the tag ${tag}: ${snapshot.name}@${tag} means the newest, ${newest.id.slice(0, 8)}; tag --move removes it from the others`,
     )
-  session.console.result(tags.length === 0 ? `${label} has no tags.` : `${label} has the tags: ${tags.join(', ')}`, {
+  session.console.result([tags.length === 0 ? `${label} has no tags.` : `${label} has the tags: ${tags.join(', ')}`], {
     command,
     name: snapshot.name,
     version: snapshot.id,

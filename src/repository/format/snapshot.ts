@@ -80,7 +80,7 @@ export function decodeSnapshot(bytes: Uint8Array, ref: SnapshotRef): StoredSnaps
   const added = fields.fields('added')
   const manifest = fields.fields('manifest')
   const metrics = fields.fields('metrics').record
-  if (!Object.values(metrics).every(value => typeof value === 'number')) return fields.fail('metrics', 'has a value that is not a number')
+  if (!Object.values(metrics).every(Number.isFinite)) return fields.fail('metrics', 'has a value that is not a finite number')
   const message = fields.optionalString('message')
   return {
     id,

@@ -13,7 +13,7 @@ const show = createConsole({
   stderr,
   now: () => performance.now(),
 })
-for (let line = 0; line < 1_000; line++) show.print(`line ${line} ${'x'.repeat(500)}`, {})
+for (let line = 0; line < 1_000; line++) show.print([`line ${line} ${'x'.repeat(500)}`], {})
 await nextTurn()
 if (!(await show.write(Buffer.from('more')))) show.reporter.note('nobody reads')
 show.close()
