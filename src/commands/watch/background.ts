@@ -123,7 +123,7 @@ export async function watchStatus(session: Session, path: string | undefined): P
     ...(record.trouble ? [`  trouble since ${record.trouble.since}: ${record.trouble.message}`] : []),
   ])
   const watches = records.map(({ background, ...record }) => ({ ...record, running: runs({ background, ...record }), log: background.log }))
-  session.console.print(lines.length > 0 ? lines : 'No watch runs in the background.', { command: 'watch', watches })
+  session.console.print(lines.length > 0 ? lines : ['No watch runs in the background.'], { command: 'watch', watches })
   return 'done'
 }
 
