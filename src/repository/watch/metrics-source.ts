@@ -94,8 +94,9 @@ function parse(text: string): unknown {
 
 function parsePythonJson(text: string): unknown {
   try {
-    // JSON.parse reads 1e999 as Infinity, which stands for every number that is no value
-    return JSON.parse(text.replace(/("(?:[^"\\]|\\.)*")|-?\b(?:NaN|Infinity)\b/g, (_, quoted?: string) => quoted ?? '1e999')) as unknown
+    // JSON.parse reads 1e999 as Infinity, which stands for every number that is no value. A string without an end is
+    // matched too: else the search would begin again at each quote in it.
+    return JSON.parse(text.replace(/("(?:[^"\\]|\\.)*"?)|-?\b(?:NaN|Infinity)\b/g, (_, quoted?: string) => quoted ?? '1e999')) as unknown
   } catch {
     return undefined
   }
