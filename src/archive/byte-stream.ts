@@ -66,6 +66,13 @@ export class ByteQueue {
     return taken
   }
 
+  /** Takes at least one and at most `most` bytes, without joining pieces. Call `fill(1)` first. */
+  takeSome(most: number): Uint8Array {
+    const taken = this.pieces[0]!.subarray(0, most)
+    this.drop(taken.length)
+    return taken
+  }
+
   private drop(count: number): void {
     this.available -= count
     while (count > 0) {

@@ -1,28 +1,44 @@
-/** The byte ranges of the entries of a zip file. Overlapping entries are a sign of a decompression bomb. */
+/** Maximum number of ranges in a run. */
+const MAX_RUN = 512
+
+/** Some ranges in a row, sorted and disjoint. */
+interface Run {
+  starts: number[]
+  ends: number[]
+}
+
+/**
+ * The byte ranges of the entries of a zip file. Overlapping entries are a sign of a decompression bomb. A claim takes
+ * about the same time in whatever order the entries stand: ranges are kept in short runs, so that none moves many.
+ */
 export class ZipRanges {
-  /** Sorted and disjoint. */
-  private readonly starts: number[] = []
-  private readonly ends: number[] = []
+  /** Sorted. None is empty but the only one. */
+  private readonly runs: Run[] = [{ starts: [], ends: [] }]
 
   /** False when a part of [start, end) already belongs to an entry. */
   claim(start: number, end: number): boolean {
-    // entries usually come in ascending order
-    let at = this.starts.length
-    if (at > 0 && start < this.starts[at - 1]!) at = this.firstAfter(start)
-    if (at > 0 && this.ends[at - 1]! > start) return false
-    if (at < this.starts.length && this.starts[at]! < end) return false
-    this.starts.splice(at, 0, start)
-    this.ends.splice(at, 0, end)
+    const number = Math.max(0, countUpTo(this.runs, run => run.starts[0]! <= start) - 1)
+    const run = this.runs[number]!
+    const at = countUpTo(run.starts, each => each <= start)
+    const next = run.starts[at] ?? this.runs[number + 1]?.starts[0]
+    if ((at > 0 && run.ends[at - 1]! > start) || (next !== undefined && next < end)) return false
+    run.starts.splice(at, 0, start)
+    run.ends.splice(at, 0, end)
+    if (run.starts.length > MAX_RUN) {
+      const half = MAX_RUN / 2
+      this.runs.splice(number + 1, 0, { starts: run.starts.splice(half), ends: run.ends.splice(half) })
+    }
     return true
   }
+}
 
-  private firstAfter(start: number): number {
-    let [low, high] = [0, this.starts.length]
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (this.starts[middle]! > start) high = middle
-      else low = middle + 1
-    }
-    return low
+/** How many of the first items fulfil a condition that no item after them does. */
+function countUpTo<T>(items: readonly T[], isIn: (item: T) => boolean): number {
+  let [low, high] = [0, items.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (isIn(items[middle]!)) low = middle + 1
+    else high = middle
   }
+  return low
 }

@@ -5,8 +5,12 @@ import { decodePieces, MAX_PORTABLE_WINDOW_BYTES } from '../compression/zstd/por
 import { AppError, corrupt, errnoOf, messageOf } from '../util/errors.ts'
 import { pipeThrough } from './byte-stream.ts'
 
+/** Blocks go to the native decoder in pieces of at least so many bytes: each piece costs it far more than a byte. */
+const PIECE_BYTES = 64 * 1024
+
 /**
- * The plain bytes of one frame of any size, as a stream. Memory is bounded by its window. Throws `corrupt` when the
+ * The plain bytes of one frame of any size, as a stream. Memory is bounded by its window, the time is linear in the
+ * lengths of the frame and of its content. Throws `corrupt` when the
  * frame does not decode, or does not match its stated checksum or size. Throws `unsupported` when its window is longer
  * than the codec supports.
  */
@@ -39,7 +43,17 @@ function windowTooLong(windowSize: number, codec: ZstdName): AppError {
 
 async function* decodeNative(pieces: AsyncIterable<FramePiece>): AsyncGenerator<Uint8Array> {
   async function* bytes(): AsyncGenerator<Uint8Array> {
-    for await (const piece of pieces) yield piece.bytes
+    let waiting: Uint8Array[] = []
+    let length = 0
+    for await (const piece of pieces) {
+      waiting.push(piece.bytes)
+      length += piece.bytes.length
+      if (length < PIECE_BYTES) continue
+      yield Buffer.concat(waiting)
+      waiting = []
+      length = 0
+    }
+    yield Buffer.concat(waiting)
   }
   try {
     yield* pipeThrough(bytes(), nativeDecoder())

@@ -18,9 +18,7 @@ function torch(pickle: Uint8Array): Buffer {
   ])
 }
 
-/**
- * Writes a zip archive whose last member, which is deflated, claims to be stored in 4 GB. The file has a hole there.
- */
+/** Writes a zip archive whose last member, which is deflated, claims to take 4 GB. The file has a hole there. */
 function writeLyingZip(path: string, members: readonly Member[], length: number): void {
   const bytes = zip(members.map(member => ({ flags: 0x800, ...member })))
   const last = bytes.lastIndexOf('PK\x01\x02', undefined, 'latin1')

@@ -122,3 +122,7 @@ test.each([
     expect(told).toEqual([expect.stringMatching(/^no metrics are read from .*metrics\.json: .* up to 16 MiB .* Write an object a line/)])
   }),
 )
+
+test('a text without an end takes no time to speak of', () => {
+  expect(metricsOf(`{"val_loss": 0.4}\n"${'\\"'.repeat(2_000_000)}`)).toEqual({ val_loss: 0.4 })
+}, 10_000)

@@ -1,0 +1,68 @@
+import { describe, expect, test } from 'vitest'
+import { readTar } from '../../src/archive/tar-reader.ts'
+import { tarEntry, tarOf, paxRecord } from '../helpers/tar.ts'
+import { collect, inPieces } from './archives.ts'
+
+interface Read {
+  path: string
+  type: string
+  content: string
+}
+
+async function read(bytes: Uint8Array, piece = 777): Promise<Read[]> {
+  const entries: Read[] = []
+  for await (const { path, type, content } of readTar(inPieces(bytes, piece)))
+    entries.push({ path, type, content: (await collect(content)).toString('latin1') })
+  return entries
+}
+
+const last = tarEntry({ name: 'last', content: 'end' })
+const LAST: Read = { path: 'last', type: 'file', content: 'end' }
+
+describe('the entry after', () => {
+  test.each([
+    ['a folder that states a size', tarEntry({ name: 'd/', type: '5', size: 4096 }), { path: 'd/', type: 'directory' }],
+    ['a symlink that states a size', tarEntry({ name: 's', type: '2', size: 1024 }), { path: 's', type: 'symlink' }],
+    ['a hard link that states a size', tarEntry({ name: 'h', type: '1', size: 1024 }), { path: 'h', type: 'hardlink' }],
+    ['an empty pax header', tarEntry({ name: 'x', type: 'x' }), undefined],
+    ['an old folder', tarEntry({ name: 'old/', type: '\0' }), { path: 'old/', type: 'directory' }],
+    ['a type that nobody knows', tarEntry({ name: 'u', type: '?', content: 'unknown' }), { path: 'u', type: 'other' }],
+    ['a single block of zeros', Buffer.alloc(512), undefined],
+  ])('%s is read', async (_what, bytes, entry) => {
+    expect(await read(tarOf(bytes, last))).toEqual([...(entry ? [{ ...entry, content: '' }] : []), LAST])
+  })
+
+  test('a sparse file with many pieces is read', async () => {
+    const sparse = tarEntry({
+      name: 's',
+      type: 'S',
+      size: 600,
+      content: Buffer.concat([Buffer.alloc(1024, 'm'), Buffer.alloc(600)]),
+      set: { 482: 1 },
+    })
+    const more = Buffer.alloc(512, 'm')
+    more[504] = 1
+    const done = Buffer.alloc(512, 'm')
+    done[504] = 0
+    const bytes = Buffer.concat([sparse.subarray(0, 512), more, done, Buffer.alloc(1024)])
+    expect(await read(tarOf(bytes, last))).toEqual([{ path: 's', type: 'other', content: '' }, LAST])
+  })
+})
+
+test('names that are not UTF-8 stay different, in pax headers too', async () => {
+  const pax = (name: string): Buffer => tarEntry({ name: 'x', type: 'x', content: paxRecord('path', Buffer.from(name, 'latin1')) })
+  const bytes = tarOf(pax('caf\xe8'), tarEntry({ name: 'a', content: '1' }), pax('caf\xe9'), tarEntry({ name: 'b', content: '2' }))
+  expect((await read(bytes)).map(({ path }) => path)).toEqual(['caf\udce8', 'caf\udce9'])
+})
+
+test('a global header counts for all entries, one of their own before it', async () => {
+  const time = tarEntry({ name: 'g', type: 'g', content: paxRecord('mtime', '7.5') })
+  const own = tarEntry({ name: 'x', type: 'x', content: paxRecord('mtime', '8') })
+  const times: (bigint | undefined)[] = []
+  for await (const { mtime } of readTar(inPieces(tarOf(time, last, own, last, last), 512))) times.push(mtime)
+  expect(times).toEqual([7_500_000_000n, 8_000_000_000n, 7_500_000_000n])
+})
+
+test('what follows the end mark is passed over', async () => {
+  expect(await read(Buffer.concat([tarOf(last), Buffer.from('no tar header'.repeat(100))]))).toEqual([LAST])
+})
