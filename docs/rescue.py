@@ -10,6 +10,9 @@ downloaded from Google Drive. Objects that were renamed, as "Copy of pack-...", 
 <version> is a name (its newest complete version), the beginning of an id, name@tag, or name@beginning-of-an-id;
 8 or more hex digits that begin an id mean that id, whatever names and tags there are.
 
+restore --special-modes restores set-user-id, set-group-id and sticky bits, and permission for everybody to write;
+restore --allow-growth restores more than 1 GB that takes less than a hundredth of that in the repository.
+
 Exit codes: 0 success; 1 failure or damage (everything damaged is named, everything else is restored); 2 wrong
 usage. Needs Python 3.8 and a zstd decoder: Python 3.14 has one; otherwise run `pip install zstandard`, or install
 the command zstd. Takes 200 MB of memory, and 350 MB more for each million chunks (60 GB).
@@ -22,22 +25,25 @@ if __name__ == "__main__" and not (sys.flags.isolated or getattr(sys.flags, "saf
     del sys.path[0]  # the folder of this file: if a stranger filled it, a file argparse.py in it would be run
 
 import argparse, base64, collections, contextlib, datetime, errno, functools, hashlib, importlib, itertools, json, os, re
-import stat, struct, subprocess, tempfile, time, zlib
+import shutil, stat, struct, subprocess, tempfile, time, zlib
 from urllib.parse import quote
 
 FORMAT = 1
 MAX_BLOCK = 4 << 20  # plain bytes of a block, at most, and so the largest length in a directory
 MAX_DEPTH = 8  # the longest chain of bases under a chunk
 DAY = 24 * 60 * 60 * 1000  # ms
-SPECIAL = 0o6000  # the set-user-id and set-group-id bits of a mode
+GIVES_AWAY = 0o7002  # set-user-id, set-group-id and sticky bits of a mode, and permission for everybody to write
+MAX_COPIES = 64  # of one chunk, that are kept
+NESTED = 256  # blocks that may be decoded to read one chunk, on average, because others are predicted from them
 BAD_JSON = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError)
 # a name that an object of the repository has, and what is left of one in a name that another program made of it
 PROPER = re.compile(r"(pack|index)-[0-9a-f]{64}|label-[0-9a-f]{64}\.json|snapshot-\d{8}T\d{9}Z-[0-9a-f]{16}-[\w.%-]+\.json", re.A)
 REMAINS = re.compile(r"(pack|index|label|snapshot)-.*?([0-9a-f]{16,64})", re.I)
 Block = collections.namedtuple("Block", "pack offset stored plain filter parameters parts")  # parts: [(codec, stored, plain)]
 Copy = collections.namedtuple("Copy", "block start end depth bases")  # where one copy of a chunk lies; bases: ids
-# time: ms, its effective time; note: what is wrong with its own time; incomplete: what its push could not read
-Snapshot = collections.namedtuple("Snapshot", "id name time note tags message bytes manifest incomplete")
+# time: ms, its effective time; note: what is wrong with its own time; incomplete: what its push could not read;
+# single: whether its source was a single file
+Snapshot = collections.namedtuple("Snapshot", "id name time note tags message bytes manifest incomplete single")
 Entry = collections.namedtuple("Entry", "path type mode mtime size chunks target")  # path, target: bytes; chunks: ids
 
 
@@ -374,6 +380,7 @@ class Repository:
         self.copies = {}  # id of a chunk -> (Copy, ...), one for each copy
         self.predicted = {}  # number of a block that needs bases -> the copies of its chunks, in their order
         self.whole = {}  # results of has() for copies that need bases, by their place
+        self.decodes, self.allowed = 0, 10_000  # blocks decoded so far, and at most
         self.lost = {}  # why copies can't be read, by their place, and why whole blocks can't, by their number
         self.decoded = functools.lru_cache(24)(self.read_block)
         self.find_chunks()
@@ -475,7 +482,9 @@ class Repository:
         for block, chunks in read_directory(directory, pack):
             for chunk, *where in chunks:
                 copy = Copy(len(self.blocks), *where)
-                self.copies[chunk] = self.copies.get(chunk, ()) + (copy,)
+                known = self.copies.get(chunk, ())
+                if len(known) < MAX_COPIES:
+                    self.copies[chunk] = known + (copy,)
                 if block.filter in (2, 3, 5):
                     self.predicted.setdefault(copy.block, []).append(copy)
             self.blocks.append(block)
@@ -505,6 +514,9 @@ class Repository:
         """The plain bytes of a block (its chunks, one after the other, not verified yet), and its chunks that are lost with
         a base: {where the chunk begins: why}."""
         block, planes, offset = self.blocks[number], [], 0
+        self.decodes += 1
+        if self.decodes > self.allowed:
+            raise Damaged("too many other blocks are needed for it")
         if block.filter > 5:
             raise Damaged(f"filter {block.filter}: needs a newer rescue.py")
         stored = self.read(block.pack, block.offset, block.stored)
@@ -538,6 +550,8 @@ class Repository:
     def chunk(self, chunk, below=MAX_DEPTH + 1):
         """The verified bytes of a chunk, from any good copy of a depth smaller than `below`."""
         why = "is in no pack"
+        if below > MAX_DEPTH:
+            self.allowed += NESTED
         for copy in sorted(self.copies.get(chunk, ()), key=lambda copy: copy.depth):
             if copy.depth >= below:
                 break
@@ -585,8 +599,9 @@ class Repository:
                     raise ValueError("it is no snapshot")
                 honest = f"snapshot-{compact(row['time'])}-{version[:16]}-{quote(row['name'], safe='')}.json"
                 missing = incomplete(row["incomplete"]) if "incomplete" in row else ""
+                single = row.get("source", {}).get("type") == "file"
                 tags, message = list(dict.fromkeys(map(str, row["tags"]))), str(row.get("message", ""))
-                found[version] = Snapshot(version, row["name"], 0, "", tags, message, row["bytes"], row["manifest"], missing)
+                found[version] = Snapshot(version, row["name"], 0, "", tags, message, row["bytes"], row["manifest"], missing, single)
                 rows[version], files[version] = row, name
                 if name != honest:
                     say(f"{name} is used as version {printable(row['name'])}@{version[:12]}")
@@ -667,6 +682,8 @@ class Repository:
                     continue
                 if entry:
                     yield entry
+                if snapshot.single and (entry or kind != "file"):
+                    raise Refused("the manifest is refused: it is not that of a single file")
                 if path <= last or os.path.dirname(path) not in folders or not all(map(is_name, path.split(b"/"))):
                     raise Refused(f"the manifest is refused: the path {printable(path)} is not allowed")
                 if kind not in ("file", "directory", "symlink"):
@@ -762,7 +779,56 @@ def newest(repository, versions):
     fail(f"no version of {versions[0].name} is complete")
 
 
-def restore(repository, snapshot, root):
+def weigh(repository, snapshot):
+    """The bytes that a restore writes, without holes, and the bytes of the blocks that it needs. Reads the manifest, so a
+    hostile one is refused before anything is written."""
+    written, stored, needed, zeros = 0, 0, set(), {}
+    try:
+        for entry in repository.entries(snapshot):
+            before = None
+            for chunk in entry.chunks:
+                copy = min(repository.copies.get(chunk, ()), key=lambda copy: copy.depth, default=None)
+                if copy is None:
+                    continue
+                length = copy.end - copy.start
+                if chunk == before and length not in zeros:  # long runs of zeros are cut into equal chunks
+                    zeros[length] = hashlib.sha256(bytes(length)).digest()
+                if zeros.get(length) != chunk:
+                    written += length
+                if copy.block not in needed:
+                    needed.add(copy.block)
+                    stored += repository.blocks[copy.block].stored
+                before = chunk
+    except Damaged:
+        pass  # restored as far as possible
+    return written, stored
+
+
+def prepare(root, written, stored, allow_growth):
+    """Makes the destination. Ends the program if it may not be used, or if what is written would not fit."""
+    name, existing = printable(root), os.path.abspath(root)
+    while not os.path.exists(existing):
+        existing = os.path.dirname(existing)
+    if written > shutil.disk_usage(existing).free:
+        fail(f"{written} bytes do not fit at {name}: name a folder on another disk")
+    if written > 10**9 and written > 100 * stored and not allow_growth:
+        fail(f"{stored} bytes would grow to {written}, maybe to fill the disk: if you trust the repository, add --allow-growth")
+    os.makedirs(root, 0o755, exist_ok=True)
+    if os.listdir(root):
+        fail(f"{name} is not empty: name a new folder")
+    there = os.stat(root)
+    if os.name != "nt" and (there.st_mode & 0o002 or there.st_uid not in (0, os.geteuid())):
+        fail(f"other users can change {name}: name a new folder")
+
+
+def restored_mode(mode):
+    """A mode without what would let other users act as this one. If everybody could write, the umask decides on the group."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return mode & ~GIVES_AWAY & ~(umask & 0o020 if mode & 0o002 else 0)
+
+
+def restore(repository, snapshot, root, special_modes=False):
     """Writes a version into the folder `root` (bytes), or only reads it if `root` is None. True if nothing was damaged."""
     counts, made, later = collections.Counter(), {b""}, []
 
@@ -780,6 +846,9 @@ def restore(repository, snapshot, root):
         for entry in repository.entries(snapshot):
             with reporting(entry.path):
                 path = root and os.path.join(root, entry.path)
+                if root and entry.type != "symlink" and not special_modes:
+                    counts["modes"] += restored_mode(entry.mode) != entry.mode
+                    entry = entry._replace(mode=restored_mode(entry.mode))
                 if root is None:
                     collections.deque(content(repository, entry), maxlen=0)
                 elif os.path.dirname(entry.path) not in made:
@@ -792,15 +861,14 @@ def restore(repository, snapshot, root):
                         made.add(entry.path)
                     later.append((entry, path))
                 counts[entry.type] += 1
-                counts["special"] += bin(entry.mode & SPECIAL).count("1")
                 counts["bytes"] += entry.size
     for entry, path in reversed(later):  # symlinks after all files are written; folders after their content
         with reporting(entry.path):
             if entry.type == "symlink":
                 os.symlink(entry.target, path)
             set_attributes(path, entry)
-    if counts["special"]:
-        say(f"{counts['special']} set-user-id or set-group-id bits are not restored")
+    if counts["modes"]:
+        say(f"{counts['modes']} files and folders lose special bits or permission for everybody to write; see --special-modes")
     for note in filter(None, (snapshot.note, snapshot.incomplete)):
         say(f"{title(snapshot)}: {note}")
     done = f"{counts['file']} files, {counts['directory']} folders, {counts['symlink']} symlinks, {counts['bytes']} bytes"
@@ -820,24 +888,30 @@ def content(repository, entry):
 
 def write_file(path, entry, pieces):
     # O_EXCL: never writes to an existing file, not even through a symlink
-    file = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600), "wb")
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0), 0o600)
     try:
-        with file:
+        with open(fd, "wb") as file:
             for data in pieces:
                 file.write(data) if any(data) else file.seek(len(data), os.SEEK_CUR)  # zeros become a hole
             file.truncate(entry.size)
-        set_attributes(path, entry)
+            if hasattr(os, "fchmod"):
+                os.fchmod(fd, entry.mode)
+        set_time(path, entry)
     except BaseException:
         os.unlink(path)
         raise
 
 
 def set_attributes(path, entry):
-    is_link = entry.type == "symlink"
-    if not is_link:
-        os.chmod(path, entry.mode & ~SPECIAL)
-    if not is_link or os.utime in os.supports_follow_symlinks:
-        os.utime(path, ns=(entry.mtime, entry.mtime), follow_symlinks=not is_link)
+    if entry.type != "symlink":
+        os.chmod(path, entry.mode, **({"follow_symlinks": False} if os.chmod in os.supports_follow_symlinks else {}))
+    set_time(path, entry)
+
+
+def set_time(path, entry):
+    follow = {"follow_symlinks": False} if os.utime in os.supports_follow_symlinks else {}
+    if follow or entry.type != "symlink":
+        os.utime(path, ns=(entry.mtime, entry.mtime), **follow)
 
 
 def main():
@@ -848,23 +922,21 @@ def main():
     for command in ("restore", "verify"):
         commands.add_parser(command).add_argument("version")
     commands.choices["restore"].add_argument("destination")
+    commands.choices["restore"].add_argument("--special-modes", action="store_true")
+    commands.choices["restore"].add_argument("--allow-growth", action="store_true")
     options = parser.parse_args()
     sys.stdout.reconfigure(errors="backslashreplace")
     try:
         repository = Repository(options.folder)
         if options.command == "list":
             return list_versions(repository)
-        snapshot, root = choose(repository, options.version), None
-        try:
-            collections.deque(repository.entries(snapshot), maxlen=0)  # refuses a hostile manifest before anything is written
-        except Damaged:
-            pass  # restored as far as possible
-        if options.command == "restore":
-            root = os.fsencode(options.destination)
-            os.makedirs(root, exist_ok=True)
-            if os.listdir(root):
-                fail(f"{options.destination} is not empty: name a new folder")
-        sys.exit(0 if restore(repository, snapshot, root) else 1)
+        snapshot = choose(repository, options.version)
+        written, stored = weigh(repository, snapshot)
+        if options.command == "verify":
+            sys.exit(0 if restore(repository, snapshot, None) else 1)
+        root = os.fsencode(options.destination)
+        prepare(root, written, stored, options.allow_growth)
+        sys.exit(0 if restore(repository, snapshot, root, options.special_modes) else 1)
     except (Damaged, Refused, OSError) as error:
         fail(error)
 

@@ -9,11 +9,11 @@ import { bytesOf, expectSameTree, makeTree, pictureOf, type TreeNode } from '../
 const KiB = 1024
 const MiB = 1024 * KiB
 
-async function roundTrip(sandbox: Sandbox, tree: Record<string, TreeNode>): Promise<void> {
+async function roundTrip(sandbox: Sandbox, tree: Record<string, TreeNode>, ...options: string[]): Promise<void> {
   makeTree(sandbox.in('data'), tree)
   const before = pictureOf(sandbox.in('data'))
   await sandbox.ok('push', 'data')
-  await sandbox.ok('pull', 'data', 'out')
+  await sandbox.ok('pull', 'data', 'out', ...options)
   expectSameTree(sandbox.in('out'), before)
   expectSameTree(sandbox.in('data'), before)
 }
@@ -65,7 +65,7 @@ describe('what is pushed comes back exactly', () => {
         tree[`folder-${mode.toString(8)}`] = { folder: true, mode }
         tree[`folder-${mode.toString(8)}/inside`] = 'inside'
       }
-      await roundTrip(sandbox, tree)
+      await roundTrip(sandbox, tree, '--special-modes')
     }))
 
   test('times to the microsecond, before 1970 and far ahead, of files, folders and symlinks', () =>

@@ -80,7 +80,7 @@ describe.each(goldenRepositories())('$name', golden => {
       const limit = pLimit(2)
       const pull = async ({ name, id, entries }: ExpectedVersion): Promise<void> => {
         // the slash makes the destination a folder, also for a single file
-        const run = await sandbox.run(['pull', `${name}@${id}`, `${id}/`], { env: { COLAB_ESCAPE_ZSTD: codec } })
+        const run = await sandbox.run(['pull', '--special-modes', `${name}@${id}`, `${id}/`], { env: { COLAB_ESCAPE_ZSTD: codec } })
         expect(run.code, run.stderr).toBe(0)
         expect(describeTree(sandbox.in(id)), `${name}@${id}`).toEqual(entries)
       }
@@ -105,7 +105,7 @@ describe.each(goldenRepositories())('$name', golden => {
   test('holds chunks and manifests as they are cut and written today: pushing what was pulled changes nothing', () =>
     withCopy(golden, async sandbox => {
       for (const { name, id, type, entries } of newest(versions)) {
-        await sandbox.ok('pull', `${name}@${id}`, `${id}/`)
+        await sandbox.ok('pull', '--special-modes', `${name}@${id}`, `${id}/`)
         // a link is followed to what is pushed; an argument could not say a name that is not UTF-8
         const source = `link to ${id}`
         symlinkSync(fsPath(type === 'directory' ? id : `${id}/${entries[0]!.path}`), sandbox.in(source))

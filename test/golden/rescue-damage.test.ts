@@ -32,7 +32,7 @@ describe('damage', () => {
     withCopy(basic, async (folder, repo) => {
       const pack = damage(repo, seededBytes(60_000, 1).subarray(0, 64))
       const lost = ['a/copy of samples.bin', 'a/samples.bin']
-      const run = await rescue(repo, 'restore', first.id, join(folder, 'out'))
+      const run = await rescue(repo, 'restore', '--special-modes', first.id, join(folder, 'out'))
       expect(run.code).toBe(1)
       expect(describeTree(join(folder, 'out'))).toEqual(first.entries.filter(({ path }) => !lost.includes(path)))
       const reported = run.stderr.split('\n').filter(line => line.includes('NOT RESTORED'))
@@ -59,7 +59,7 @@ describe('damage', () => {
         index[20]! ^= 1
         writeFileSync(join(repo, name), index)
       }
-      const run = await rescue(repo, 'restore', first.id, join(folder, 'out'))
+      const run = await rescue(repo, 'restore', '--special-modes', first.id, join(folder, 'out'))
       expect(run.code, run.stderr).toBe(0)
       expect(run.stderr).toMatch(/index [0-9a-f]{12}: it does not match its checksum/)
       expect(describeTree(join(folder, 'out'))).toEqual(first.entries)
@@ -75,8 +75,8 @@ describe('damage', () => {
     const expectOneBefore = async (folder: string, repo: string, wanted: string): Promise<void> => {
       const pack = damage(repo, seededBytes(20_000, 2).subarray(0, 64)) // the pack of what was new in the last version
       truncateSync(join(repo, packName(pack)), 1000)
-      expect((await rescue(repo, 'restore', last.id, join(folder, 'last'))).code).toBe(1)
-      const run = await rescue(repo, 'restore', wanted, join(folder, 'before'))
+      expect((await rescue(repo, 'restore', '--special-modes', last.id, join(folder, 'last'))).code).toBe(1)
+      const run = await rescue(repo, 'restore', '--special-modes', wanted, join(folder, 'before'))
       expect(run.code, run.stderr).toBe(0)
       expect(describeTree(join(folder, 'before'))).toEqual(before.entries)
     }
@@ -116,7 +116,7 @@ test('a destination that is not empty is left alone', () =>
   withCopy(goldenRepository('basic'), async (folder, repo) => {
     mkdirSync(join(folder, 'out'))
     writeFileSync(join(folder, 'out', 'mine'), 'mine')
-    const run = await rescue(repo, 'restore', 'data', join(folder, 'out'))
+    const run = await rescue(repo, 'restore', '--special-modes', 'data', join(folder, 'out'))
     expect(run.code).toBe(1)
     expect(run.stderr).toContain('is not empty')
     expect(readdirSync(join(folder, 'out'))).toEqual(['mine'])
@@ -183,7 +183,7 @@ describe('a version whose base is lost', () => {
       const packs = readdirSync(repo).filter(name => name.startsWith('pack-'))
       const base = manifestChunk(repo, chain[3]!.id)
       harm(join(repo, packs.find(name => readFileSync(join(repo, name)).includes(base))!))
-      const last = await rescue(repo, 'restore', lost.id, join(folder, 'lost'))
+      const last = await rescue(repo, 'restore', '--special-modes', lost.id, join(folder, 'lost'))
       expect(last.code).toBe(1)
       use(last.stderr)
       await restoreAll(folder, repo, others)

@@ -46,7 +46,7 @@ export function removeObjects(repo: string, prefix: string): void {
 export async function restoreAll(folder: string, repo: string, versions: readonly ExpectedVersion[]): Promise<void> {
   const limit = pLimit(2)
   const restore = async ({ name, id, entries }: ExpectedVersion): Promise<void> => {
-    const run = await rescue(repo, 'restore', `${name}@${id}`, join(folder, id))
+    const run = await rescue(repo, 'restore', '--special-modes', `${name}@${id}`, join(folder, id))
     expect(run.code, run.stderr).toBe(0)
     expect(describeTree(join(folder, id)), `${name}@${id}`).toEqual(entries)
   }

@@ -61,15 +61,17 @@ test('control characters are escaped, wherever they come from', () =>
     }
   }))
 
-test('set-user-id and set-group-id bits are not restored', () =>
+test('what would let other users act as this one is left out of modes, unless it is asked for', () =>
   withFolder(async path => {
     const rows = [{ ...folder('a'), mode: '2755' }, { ...file('b'), mode: '6755' }, { ...folder('c'), mode: '1777' }]
     craft(join(path, 'repo'), rows)
+    const modesIn = (out: string): number[] => readdirSync(join(path, out)).map(name => lstatSync(join(path, out, name)).mode & 0o7777)
     const run = await rescue(join(path, 'repo'), 'restore', 'crafted', join(path, 'out'))
     expect(run.code).toBe(0)
-    expect(run.stderr).toContain('3 set-user-id or set-group-id bits are not restored')
-    const modes = readdirSync(join(path, 'out')).map(name => lstatSync(join(path, 'out', name)).mode & 0o7777)
-    expect(modes).toEqual([0o755, 0o755, 0o1777])
+    expect(run.stderr).toContain('3 files and folders lose special bits or permission for everybody to write')
+    expect(modesIn('out')).toEqual([0o755, 0o755, 0o775 & ~process.umask()])
+    expect((await rescue(join(path, 'repo'), 'restore', '--special-modes', 'crafted', join(path, 'all'))).stderr).toBe('')
+    expect(modesIn('all')).toEqual([0o2755, 0o6755, 0o1777])
   }))
 
 test('a lost base with many copies of everything above it is looked for once', () =>

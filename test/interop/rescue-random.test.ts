@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import type { ExpectedEntry } from '../golden/trees.ts'
 import type { Run } from '../golden/rescue-runs.ts'
 import { withFolder } from '../helpers/folders.ts'
+import { restoredMode } from '../../src/local/restored-mode.ts'
 import { contextOf } from '../helpers/in-process.ts'
 import { listByProgram, REFUSED, rescueEach, restoreByProgram, storeOf, treeOf, writeFolders, type ListedVersion } from './rescue/both.ts'
 import { mutations, type Mutated } from './rescue/mutations.ts'
@@ -19,12 +20,13 @@ const seeds = ONE === undefined ? Array.from({ length: Number(MANY ?? 12) }, (_,
 /** How many of the kinds of damage each seed takes: all seeds together take each of them several times. */
 const KINDS_PER_SEED = ONE === undefined && MANY === undefined ? 5 : Infinity
 
-const SET_IDS = 0o6000
-/** Bits that no pull of a stranger's files has to restore. */
-const SPECIAL = 0o7000
+const linesOf = (tree: readonly ExpectedEntry[]): string[] => tree.map(entry => JSON.stringify(entry))
 
-const without = (tree: readonly ExpectedEntry[], bits: number): string[] =>
-  tree.map(entry => JSON.stringify({ ...entry, mode: (parseInt(entry.mode, 8) & ~bits).toString(8) }))
+/** As a restore leaves it: only what is not a symlink has a mode of its own. */
+const restored = (tree: readonly ExpectedEntry[]): string[] =>
+  linesOf(
+    tree.map(entry => (entry.type === 'symlink' ? entry : { ...entry, mode: restoredMode(parseInt(entry.mode, 8)).toString(8) })),
+  )
 
 interface Case {
   kind: string
@@ -48,14 +50,14 @@ async function compare({ kind, folder, mutated }: Case, runs: readonly Run[]): P
       const what = `${kind}: ${id.slice(0, 12)}\n${run.stderr}`
       const tree = treeOf(join(`${folder} restored`, id))
       // everything restored is what was pushed, and the exit code says whether that is all
-      expect(without(pushed, SET_IDS), what).toEqual(expect.arrayContaining(without(tree, 0)))
+      expect(restored(pushed), what).toEqual(expect.arrayContaining(linesOf(tree)))
       expect(tree.length === pushed.length, what).toBe(run.code === 0)
       if (mutated.whole === true) expect(run.code, what).toBe(0)
       const name = listed.map(line => line.split(`@${id.slice(0, 12)}  `)).find(parts => parts.length > 1)?.[0]
       const pulled = name === undefined ? REFUSED : await restoreByProgram(context, `${name}@${id}`, join(folder, '..', 'pulled'))
-      expect(without(tree, SPECIAL), what).toEqual(expect.arrayContaining(without(pulled.tree, SPECIAL)))
+      expect(linesOf(tree), what).toEqual(expect.arrayContaining(linesOf(pulled.tree)))
       if (mutated.more === true) continue
-      if (!pulled.refused) expect(without(tree, SPECIAL), what).toEqual(without(pulled.tree, SPECIAL))
+      if (!pulled.refused) expect(linesOf(tree), what).toEqual(linesOf(pulled.tree))
       expect(pulled.damaged, what).toBe(run.code === 1)
     }
   } finally {
