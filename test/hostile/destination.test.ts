@@ -119,10 +119,10 @@ describe('A pull changes nothing outside its destination, even if another user e
     ['sub/deep', 3],
     ['sub/same.txt', 2],
     ['same.txt', 3],
-  ])('%s becomes a symlink before any call (every %ith)', (exchanged, step) =>
+  ])('%s becomes a symlink before a call (one of %i)', (exchanged, step) =>
     withScene(async scene => {
       const { calls } = await round(scene, exchanged, 0)
-      expect(calls.length).toBeGreaterThan(60)
+      expect(calls.length).toBeGreaterThan(30)
       const ends: unknown[] = []
       for (let at = 1; at <= calls.length; at += step) ends.push((await round(scene, exchanged, at)).error)
       expect(ends).toContainEqual(expect.objectContaining({ code: exchanged.endsWith('.txt') ? 'would-overwrite' : 'conflict' }))

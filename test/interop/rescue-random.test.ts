@@ -24,9 +24,7 @@ const linesOf = (tree: readonly ExpectedEntry[]): string[] => tree.map(entry => 
 
 /** As a restore leaves it: only what is not a symlink has a mode of its own. */
 const restored = (tree: readonly ExpectedEntry[]): string[] =>
-  linesOf(
-    tree.map(entry => (entry.type === 'symlink' ? entry : { ...entry, mode: restoredMode(parseInt(entry.mode, 8)).toString(8) })),
-  )
+  linesOf(tree.map(entry => (entry.type === 'symlink' ? entry : { ...entry, mode: restoredMode(parseInt(entry.mode, 8)).toString(8) })))
 
 interface Case {
   kind: string
