@@ -189,17 +189,21 @@ while True: libc.renameat2(-100, a, -100, b, 2)
 describe('A pull continues no part file that another user could change afterwards', () => {
   const LARGE = seededNoise(5, 1_500_000)
 
+  /** The ids of the chunks of the only file of `data`. */
+  async function chunksOf(store: string): Promise<Buffer> {
+    const repository = await openForReading(contextOf(new FolderStorage(store)))
+    const snapshot = await resolveVersion(repository, repository.view, parseVersion('data'))
+    for await (const entry of readManifest(repository, snapshot)) if (entry.type === 'file') return entry.chunks
+    throw new Error('there is no file')
+  }
+
   async function prepared(plant: (part: string, folder: string) => void, look: (folder: string) => void): Promise<void> {
     await withSandbox(async sandbox => {
       makeTree(sandbox.in('data'), { large: LARGE })
       await sandbox.ok('push', 'data')
-      const context = contextOf(new FolderStorage(sandbox.store))
-      const repository = await openForReading(context)
-      const snapshot = await resolveVersion(repository, repository.view, parseVersion('data'))
       mkdirSync(sandbox.in('out'))
       chmodSync(sandbox.in('out'), 0o1777)
-      for await (const entry of readManifest(repository, snapshot))
-        if (entry.type === 'file') plant(sandbox.in('out', partName(entry.path, entry.chunks)), sandbox.path)
+      plant(sandbox.in('out', partName('large', await chunksOf(sandbox.store))), sandbox.path)
       await sandbox.ok('pull', 'data', 'out')
       expect(readFileSync(sandbox.in('out', 'large')).equals(LARGE)).toBe(true)
       look(sandbox.path)
@@ -224,6 +228,23 @@ describe('A pull continues no part file that another user could change afterward
       },
     )
   })
+
+  test('one that can not be removed, in a folder such as /tmp: another name is taken', () =>
+    withSandbox(async sandbox => {
+      makeTree(sandbox.in('data'), { large: LARGE })
+      await sandbox.ok('push', 'data')
+      for (const folder of ['.', 'out', 'cache']) {
+        mkdirSync(sandbox.in(folder), { recursive: true })
+        chmodSync(sandbox.in(folder), 0o1777)
+      }
+      const part = sandbox.in('out', partName('large', await chunksOf(sandbox.store)))
+      writeFileSync(part, LARGE, { mode: 0o666 })
+      chmodSync(part, 0o666)
+      const run = await sandbox.run(['pull', 'data', 'out'], { uid: 65534, env: { HOME: sandbox.in('cache') } })
+      expect(run.code, run.stderr).toBe(0)
+      expect(statSync(sandbox.in('out', 'large')).uid).toBe(65534)
+      expect(existsSync(part)).toBe(true)
+    }))
 
   test('one that is another name of a file elsewhere', () =>
     prepared(
