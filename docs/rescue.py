@@ -919,7 +919,7 @@ def write_file(path, entry, pieces):
     try:
         with open(fd, "wb") as file:
             for data in pieces:
-                file.write(data) if any(data) else file.seek(len(data), os.SEEK_CUR)  # zeros become a hole
+                file.seek(len(data), os.SEEK_CUR) if data == bytes(len(data)) else file.write(data)  # zeros become a hole
             file.truncate(entry.size)
             if hasattr(os, "fchmod"):
                 os.fchmod(fd, entry.mode)

@@ -24,6 +24,7 @@ export class HeldFolders {
   private rootFd: number | false | undefined
   /** In the order of last use. */
   private readonly held = new Map<string, number>()
+  private readonly shared = new Map<string, boolean>()
 
   /** `root` is absolute and its links are resolved. It is opened when it is first needed, so it may be made later. */
   constructor(root: string, fileSystem = realFileSystem) {
@@ -73,10 +74,16 @@ export class HeldFolders {
     }
   }
 
-  /** Whether other users can change what is in a folder, as far as its owner and mode tell. */
+  /** Whether other users can change what is in a folder, as far as its owner and mode tell when it is first asked. */
   isShared(folder: string): boolean {
+    const known = this.shared.get(folder)
+    if (known !== undefined) return known
     const fd = this.hold(folder)
-    return howStrangersReach(fd === undefined ? this.fileSystem.statSync(fsPath(folder)) : this.fileSystem.fstatSync(fd)) !== undefined
+    const stats = fd === undefined ? this.fileSystem.statSync(fsPath(folder)) : this.fileSystem.fstatSync(fd)
+    const isShared = howStrangersReach(stats) !== undefined
+    if (this.shared.size === MOST) this.shared.clear()
+    this.shared.set(folder, isShared)
+    return isShared
   }
 
   close(): void {

@@ -1,290 +1,190 @@
-import { spawn } from 'node:child_process'
-import {
-  chmodSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { realFileSystem } from '../../src/util/file-system.ts'
+import type { Snapshot } from '../../src/repository/format/snapshot.ts'
 import { sha256Hex } from '../../src/util/hash.ts'
 import { rescue } from '../golden/rescue-runs.ts'
-import { expectError, withSandbox, type Sandbox } from '../helpers/cli.ts'
-import { contextOf, pullVersion } from '../helpers/in-process.ts'
-import { FolderStorage } from '../../src/storage/folder.ts'
+import { expectError, resultOf, withSandbox, type Sandbox } from '../helpers/cli.ts'
 import { withTmpfs } from '../helpers/mounts.ts'
-import { plantedObjects, writeObjects, type Planted } from '../helpers/plant.ts'
-import { intercepted } from '../helpers/file-system/intercepted.ts'
+import { plantedObjects, writeObjects } from '../helpers/plant.ts'
+import { makeTree } from '../helpers/trees.ts'
 
-const CHUNK = Buffer.from('evil')
-const ZEROS = Buffer.alloc(1 << 20)
-const id = (bytes: Uint8Array): string => sha256Hex(bytes)
+const EVIL = Buffer.from('echo pwned')
+const STOCK = Buffer.from('# ~/.bashrc, as every new user has it')
 
-type Row = Record<string, unknown>
-const rows = (...all: Row[]): string => all.map(row => `${JSON.stringify(row)}\n`).join('')
-const file = (path: string, more: Row = {}): Row => ({ path, type: 'file', mode: '644', mtime: '0', size: 4, chunks: [id(CHUNK)], ...more })
-const folder = (path: string, mode = '755'): Row => ({ path, type: 'directory', mode, mtime: '0' })
+const file = (path: string, content: Uint8Array): object => ({
+  path,
+  type: 'file',
+  mode: '644',
+  mtime: '0',
+  size: content.length,
+  chunks: [sha256Hex(content)],
+})
 
-function plant(sandbox: Sandbox, planted: Planted): void {
-  writeObjects(sandbox.store, plantedObjects({ chunks: [CHUNK], ...planted }))
+/** Two versions of `model`: the content that everybody has, then another. */
+function plant(sandbox: Sandbox, name: string, type: 'file' | 'directory', source = `/home/eve/${name}`): void {
+  for (const [i, content] of [STOCK, EVIL].entries()) {
+    const time = Date.now() - 10_000 + i * 1000
+    const snapshot: Partial<Snapshot> = { name: 'model', source: { path: source, type }, time, listed: time }
+    writeObjects(sandbox.store, plantedObjects({ manifest: `${JSON.stringify(file(name, content))}\n`, chunks: [STOCK, EVIL], snapshot }))
+  }
 }
 
-const modeOf = (path: string): string => (lstatSync(path).mode & 0o7777).toString(8)
+function home(sandbox: Sandbox, files: Record<string, Uint8Array>) {
+  makeTree(sandbox.in('home'), files)
+  return { cwd: sandbox.in('home'), env: { HOME: sandbox.in('home') } }
+}
 
-describe('No pull restores permissions that let others act as the person who pulls, unless it is asked to', () => {
-  const manifest = rows(
-    folder('shared', '2777'),
-    file('shared/root-shell', { mode: '4755' }),
-    file('shared/writable', { mode: '666' }),
-    file('sticky', { mode: '1644' }),
-    file('usual', { mode: '640' }),
+describe('A version of a single file becomes only a file that a person would expect', () => {
+  test('no hidden file, whether it is there or not', () =>
+    withSandbox(async sandbox => {
+      plant(sandbox, '.bashrc', 'file')
+      const at = home(sandbox, { '.bashrc': STOCK })
+      const { hint } = expectError(
+        await sandbox.run(['pull', 'model'], at),
+        1,
+        /is called "\.bashrc", which is hidden; nothing was written/,
+      )
+      expect(hint).toMatch(/colab-escape pull model@[0-9a-f]{8} NAME$/)
+      expect(readFileSync(sandbox.in('home', '.bashrc')).equals(STOCK)).toBe(true)
+      mkdirSync(sandbox.in('new'))
+      expectError(await sandbox.run(['pull', 'model', '../new'], at), 1, /which is hidden/)
+      expect(readdirSync(sandbox.in('new'))).toEqual([])
+      const named = await sandbox.run(['--json', 'pull', 'model', 'rc.txt'], at)
+      expect(resultOf(named)).toMatchObject({ destination: sandbox.in('home', 'rc.txt'), written: 1 })
+    }))
+
+  test('none with another name than its source', () =>
+    withSandbox(async sandbox => {
+      plant(sandbox, 'sitecustomize.py', 'file', '/home/eve/model.pt')
+      expectError(await sandbox.run(['pull', 'model'], home(sandbox, {})), 1, /but its source was called "model\.pt"/)
+      expect(readdirSync(sandbox.in('home'))).toEqual([])
+    }))
+
+  test('it replaces no file that neither the command names nor this machine has pushed, whatever the repository holds', () =>
+    withSandbox(async sandbox => {
+      plant(sandbox, 'Makefile', 'file')
+      const at = home(sandbox, { Makefile: STOCK })
+      const { list } = expectError(await sandbox.run(['pull', 'model'], at), 8, /that the command does not name/)
+      expect(list).toEqual([sandbox.in('home', 'Makefile')])
+      expect(readFileSync(sandbox.in('home', 'Makefile')).equals(STOCK)).toBe(true)
+      const named = await sandbox.run(['pull', 'model', 'Makefile'], at)
+      expect(named.code, named.stderr).toBe(0)
+      expect(named.stdout).toContain(`into ${sandbox.in('home', 'Makefile')}\n`)
+    }))
+
+  test('the receipt names the file, and a later pull over it needs no force', () =>
+    withSandbox(async sandbox => {
+      plant(sandbox, 'model.pt', 'file')
+      const at = home(sandbox, {})
+      const first = await sandbox.run(['pull', 'model~1'], at)
+      expect(first.stdout).toContain(`into ${sandbox.in('home', 'model.pt')}\n`)
+      expect((await sandbox.run(['pull', 'model'], at)).code).toBe(0)
+      expect(readFileSync(sandbox.in('home', 'model.pt')).equals(EVIL)).toBe(true)
+    }))
+
+  test.each([[[file('a', EVIL), file('b', EVIL)]], [[{ path: 'a', type: 'directory', mode: '755', mtime: '0' }]]])(
+    'and no more than one: rescue.py refuses it too (%#)',
+    rows =>
+      withSandbox(async sandbox => {
+        const manifest = rows.map(row => `${JSON.stringify(row)}\n`).join('')
+        writeObjects(sandbox.store, plantedObjects({ manifest, chunks: [EVIL], snapshot: { source: { path: '/a', type: 'file' } } }))
+        expectError(await sandbox.run(['pull', 'data', 'out/']), 7, /it is not that of a single file/)
+        const run = await rescue(sandbox.store, 'restore', 'data', sandbox.in('out'))
+        expect([run.code, run.stderr]).toEqual([1, expect.stringContaining('it is not that of a single file')])
+        expect(existsSync(sandbox.in('out'))).toBe(false)
+      }),
   )
-  const SAFE = ['755', '755', '644', '644', '640']
-  const modesIn = (out: string): string[] =>
-    ['shared', 'shared/root-shell', 'shared/writable', 'sticky', 'usual'].map(path => modeOf(join(out, path)))
-
-  test('set-user-id, set-group-id, sticky and world-write bits are left out, and a note says so', () =>
-    withSandbox(async sandbox => {
-      plant(sandbox, { manifest })
-      const run = await sandbox.ok('pull', 'data', 'out')
-      expect(modesIn(sandbox.in('out'))).toEqual(SAFE)
-      expect(run.stderr).toMatch(/^note: 4 .*--special-modes/m)
-      // and nothing is to be done by the next pull
-      expect((await sandbox.ok('pull', 'data', 'out')).stdout).toMatch(/^ {2}0 files written .*4 already up to date/m)
-      expect(modesIn(sandbox.in('out'))).toEqual(SAFE)
-    }))
-
-  test('ls shows them as they are in the version', () =>
-    withSandbox(async sandbox => {
-      plant(sandbox, { manifest })
-      const stdout = (await sandbox.ok('ls', 'data')).stdout + (await sandbox.ok('ls', 'data', 'shared')).stdout
-      for (const text of ['-rwsr-xr-x', '-rw-rw-rw-', '-rw-r--r-T']) expect(stdout).toContain(text)
-      expect(stdout).toMatch(/drwxrwsrwx/)
-    }))
-
-  test('--special-modes restores them', () =>
-    withSandbox(async sandbox => {
-      plant(sandbox, { manifest })
-      await sandbox.ok('pull', 'data', 'out', '--special-modes')
-      expect(modesIn(sandbox.in('out'))).toEqual(['2777', '4755', '666', '1644', '640'])
-    }))
-
-  test('rescue.py does the same', () =>
-    withSandbox(async sandbox => {
-      plant(sandbox, { manifest })
-      const run = await rescue(sandbox.store, 'restore', 'data', sandbox.in('out'))
-      expect([run.code, modesIn(sandbox.in('out'))]).toEqual([0, SAFE])
-      expect(run.stderr).toContain('--special-modes')
-      await rescue(sandbox.store, 'restore', 'data', sandbox.in('special'), '--special-modes')
-      expect(modesIn(sandbox.in('special'))).toEqual(['2777', '4755', '666', '1644', '640'])
-    }))
 })
 
-describe('The file of a version goes only where its name says that it goes', () => {
-  const single = (name: string, source: string): Planted => ({
-    manifest: rows(file(name)),
-    snapshot: { name: 'data', source: { type: 'file', path: source } },
-  })
-
-  test.each([
-    ['a hidden file', '.bashrc', '/home/somebody/.bashrc', /which is hidden/],
-    ['a file with another name than the source has', 'setup.py', '/home/somebody/data.bin', /its source was called "data.bin"/],
-  ])('%s is written to no folder that the command did not name it in', (_, name, source, why) =>
+describe('A pull into the home folder or the current one replaces no hidden file that this machine has not pushed from there', () => {
+  test.each(['.', '../home'])('into %s', destination =>
     withSandbox(async sandbox => {
-      plant(sandbox, single(name, source))
-      mkdirSync(sandbox.in('home'))
-      const { hint } = expectError(await sandbox.run(['pull', 'data'], { cwd: sandbox.in('home') }), 1, why)
-      expect(hint).toContain('Name the file that it should become')
-      expect(readdirSync(sandbox.in('home'))).toEqual([])
-      await sandbox.ok('pull', 'data', 'named')
-      expect(readFileSync(sandbox.in('named'), 'utf8')).toBe('evil')
+      plant(sandbox, '.bashrc', 'directory')
+      const at = home(sandbox, { '.bashrc': STOCK })
+      expectError(await sandbox.run(['pull', 'model', destination], at), 8, /that the command does not name/)
+      expectError(await sandbox.run(['pull', 'model', sandbox.in('home')], { ...at, cwd: sandbox.path }), 8, /does not name/)
+      expect(readFileSync(sandbox.in('home', '.bashrc')).equals(STOCK)).toBe(true)
+      expect((await sandbox.run(['pull', 'model', destination, '--force'], at)).code).toBe(0)
     }),
   )
 
-  test('an existing file of another name than the version is not overwritten because the repository knows its content', () =>
+  test('nor does --delete delete one', () =>
     withSandbox(async sandbox => {
-      const before = single('setup.py', '/x/setup.py')
-      writeObjects(
-        sandbox.store,
-        plantedObjects({ chunks: [CHUNK], ...before, snapshot: { ...before.snapshot, time: Date.now() - 60_000 } }),
-      )
-      const evil = Buffer.from('import os; os.system("evil")')
-      plant(sandbox, {
-        chunks: [evil],
-        manifest: rows({ ...file('setup.py'), size: evil.length, chunks: [id(evil)] }),
-        snapshot: { name: 'data', source: { type: 'file', path: '/x/setup.py' } },
-      })
-      writeFileSync(sandbox.in('setup.py'), 'evil') // the stock content, which anybody can know
-      expect((await sandbox.run(['pull', 'data'])).code).toBe(8)
-      expect(readFileSync(sandbox.in('setup.py'), 'utf8')).toBe('evil')
+      plant(sandbox, 'a.txt', 'directory')
+      const manifest = `${JSON.stringify(file('.bashrc', STOCK))}\n`
+      const time = Date.now() - 60_000
+      writeObjects(sandbox.store, plantedObjects({ manifest, chunks: [STOCK], snapshot: { name: 'model', time, listed: time } }))
+      const at = home(sandbox, { '.bashrc': STOCK })
+      expectError(await sandbox.run(['pull', 'model', '.', '--delete'], at), 8, /that the command does not name/)
+      expect(existsSync(sandbox.in('home', '.bashrc'))).toBe(true)
     }))
 
-  test('the receipt names the file', () =>
+  test('own ones are replaced as ever: pushed from there, or in any other folder', () =>
     withSandbox(async sandbox => {
-      plant(sandbox, single('data.bin', '/x/data.bin'))
-      expect((await sandbox.ok('pull', 'data')).stdout).toContain('data.bin')
+      const at = home(sandbox, { '.rc': STOCK })
+      utimesSync(sandbox.in('home', '.rc'), 1e9, 1e9)
+      await new Promise(resolve => setTimeout(resolve, 2100)) // a file that has just changed is not noted
+      expect((await sandbox.run(['push', '.', '--name', 'dots'], at)).code).toBe(0)
+      makeTree(sandbox.in('elsewhere'), { '.rc': EVIL })
+      await sandbox.ok('push', 'elsewhere', '--name', 'dots')
+      const run = await sandbox.run(['pull', 'dots', '.'], at)
+      expect(run.code, run.stderr).toBe(0)
+      expect(readFileSync(sandbox.in('home', '.rc')).equals(EVIL)).toBe(true)
+      await sandbox.ok('pull', 'dots~1', 'elsewhere')
+      expect(readFileSync(sandbox.in('elsewhere', '.rc')).equals(STOCK)).toBe(true)
     }))
 })
 
-describe('A pull never leaves its destination, whoever exchanges folders and files there while it runs', () => {
-  /** Pulls 30 files in two folders; `swap` is called once, before the nth call of a kind below the destination. */
-  async function pullWith(sandbox: Sandbox, call: string, nth: number, swap: (out: string) => void): Promise<void> {
-    const out = sandbox.in('out')
-    let seen = 0
-    const fileSystem = intercepted({
-      before: ({ name }) => {
-        if (name === call && ++seen === nth) swap(out)
-      },
-    })
-    const context = { ...contextOf(new FolderStorage(sandbox.store)), fileSystem }
-    await pullVersion(context, 'data', out).catch(() => undefined)
-    expect(seen).toBeGreaterThanOrEqual(nth)
+test('A pull tells that symlinks of the version point outside the destination', () =>
+  withSandbox(async sandbox => {
+    const link = (path: string, target: string): object => ({ path, type: 'symlink', mode: '777', mtime: '0', target })
+    const rows = [link('a', '/root/.ssh/authorized_keys'), link('b', '../../etc/passwd'), link('c', 'a')]
+    writeObjects(sandbox.store, plantedObjects({ manifest: rows.map(row => `${JSON.stringify(row)}\n`).join('') }))
+    const run = await sandbox.ok('pull', 'data', 'out')
+    expect(run.stderr).toContain(`note: 2 symlinks of the version point outside ${sandbox.in('out')}`)
+  }))
+
+describe('A pull that would fill the disk from next to nothing asks first', () => {
+  const MiB = 1 << 20
+  const large = (content: Uint8Array, times: number): string => {
+    const rows: object[] = []
+    const chunks = Array<string>(Math.min(1024, times)).fill(sha256Hex(content))
+    rows.push({ ...file('large', content), size: content.length * times, chunks })
+    for (let part = 1; part * 1024 < times; part++)
+      rows.push({ path: 'large', part, chunks: Array<string>(Math.min(1024, times - part * 1024)).fill(sha256Hex(content)) })
+    return rows.map(row => `${JSON.stringify(row)}\n`).join('')
   }
 
-  const manifest = rows(
-    folder('a'),
-    ...Array.from({ length: 15 }, (_, i) => file(`a/${String(i).padStart(2, '0')}`)),
-    folder('b'),
-    file('b/x'),
-  )
-
-  test.each([
-    ['open', 3],
-    ['open', 12],
-    ['rename', 1],
-    ['rename', 9],
-    ['mkdir', 2],
-    ['fchmod', 4],
-  ])('a folder becomes a symlink before %s call %i', (call, nth) =>
-    withSandbox(async sandbox => {
-      plant(sandbox, { manifest })
-      mkdirSync(sandbox.in('precious'))
-      writeFileSync(sandbox.in('precious', '00'), 'mine')
-      chmodSync(sandbox.in('precious', '00'), 0o600)
-      await pullWith(sandbox, call, nth, out => {
-        if (existsSync(join(out, 'a'))) renameSync(join(out, 'a'), sandbox.in('away'))
-        mkdirSync(out, { recursive: true })
-        symlinkSync(sandbox.in('precious'), join(out, 'a'))
-      })
-      expect(readdirSync(sandbox.in('precious'))).toEqual(['00'])
-      expect(readFileSync(sandbox.in('precious', '00'), 'utf8')).toBe('mine')
-      expect(modeOf(sandbox.in('precious', '00'))).toBe('600')
-      expect(realFileSystem.lstatSync(sandbox.in('precious', '00')).mtimeMs).toBeGreaterThan(1e12)
-    }),
-  )
-
-  test('a file that needs only another mode becomes a symlink', () =>
-    withSandbox(async sandbox => {
-      plant(sandbox, { manifest: rows(file('a', { mode: '755' }), file('b')) })
-      await sandbox.ok('pull', 'data', 'out')
-      writeFileSync(sandbox.in('secret'), 'secret')
-      chmodSync(sandbox.in('secret'), 0o600)
-      chmodSync(sandbox.in('out', 'a'), 0o644)
-      rmSync(sandbox.in('out', 'b'))
-      await pullWith(sandbox, 'rename', 1, out => {
-        rmSync(join(out, 'a'))
-        symlinkSync(sandbox.in('secret'), join(out, 'a'))
-      })
-      expect(modeOf(sandbox.in('secret'))).toBe('600')
-      expect(statSync(sandbox.in('secret')).mtimeMs).toBeGreaterThan(1e12)
-    }))
-
-  test('another process exchanges a folder all the time', () =>
-    withSandbox(async sandbox => {
-      const many = rows(folder('a'), ...Array.from({ length: 400 }, (_, i) => file(`a/${String(i).padStart(3, '0')}`)))
-      plant(sandbox, { manifest: many })
-      mkdirSync(sandbox.in('precious'))
-      const script = `const fs = require('fs'); const [a, away, precious] = process.argv.slice(1)
-        for (;;) { try { fs.renameSync(a, away); fs.symlinkSync(precious, a) } catch {} try { if (fs.existsSync(away)) { fs.unlinkSync(a); fs.renameSync(away, a) } } catch {} }`
-      const attacker = spawn(process.execPath, ['-e', script, sandbox.in('out', 'a'), sandbox.in('out', 'away'), sandbox.in('precious')])
-      try {
-        for (let round = 0; round < 3; round++) {
-          await sandbox.run(['pull', 'data', 'out', '--force'])
-          expect(readdirSync(sandbox.in('precious'))).toEqual([])
-        }
-      } finally {
-        attacker.kill('SIGKILL')
-      }
-    }))
-})
-
-describe('A version that is meant to fill the disk is refused before the first write', () => {
-  /** Some files of 500 times the same chunk. */
-  const grows = (files: number, chunk: Uint8Array): Planted => ({
-    chunks: [chunk],
-    manifest: rows(
-      ...Array.from({ length: files }, (_, i) =>
-        file(`big${i}`, { size: 500 * chunk.length, chunks: Array.from({ length: 500 }, () => id(chunk)) }),
-      ),
-    ),
-  })
-  /** No zeros, so it makes no holes. */
-  const ones = Buffer.alloc(1 << 20, 1)
-
-  test('a terabyte that the disk has no room for', () =>
-    withSandbox(sandbox =>
-      withTmpfs(40_000_000, async tmpfs => {
-        plant(sandbox, grows(2, ones))
-        expectError(await sandbox.run(['pull', 'data', join(tmpfs.path, 'out')]), 6, /./)
-        expect(readdirSync(tmpfs.path)).toEqual([])
-        const run = await rescue(sandbox.store, 'restore', 'data', join(tmpfs.path, 'out'))
-        expect([run.code, readdirSync(tmpfs.path)]).toEqual([1, []])
+  test('a small repository of a large file, before the first write, also in rescue.py', () =>
+    withTmpfs(64 * MiB, ({ path }) =>
+      withSandbox(async sandbox => {
+        const ones = Buffer.alloc(64 * 1024, 1)
+        writeObjects(sandbox.store, plantedObjects({ manifest: large(ones, 20_000), chunks: [ones] }))
+        const { hint } = expectError(await sandbox.run(['pull', 'data', 'out']), 1, /more than 100 times what the repository holds/)
+        expect(hint).toContain('--allow-growth')
+        expectError(await sandbox.run(['pull', 'data', 'out', '--force']), 1, /more than 100 times/)
+        expect((await sandbox.run(['pull', 'data', 'out', '--dry-run'])).stderr).toMatch(/^warning: .* more than 100 times/m)
+        expectError(await sandbox.run(['pull', 'data', `${path}/out`, '--allow-growth']), 6, /can be used/)
+        expect([existsSync(sandbox.in('out')), readdirSync(path)]).toEqual([false, []])
+        const grows = await rescue(sandbox.store, 'restore', 'data', sandbox.in('out'))
+        expect([grows.code, grows.stderr]).toEqual([1, expect.stringContaining('add --allow-growth')])
+        const full = await rescue(sandbox.store, 'restore', '--allow-growth', 'data', `${path}/out`)
+        expect([full.code, full.stderr]).toEqual([1, expect.stringContaining('do not fit')])
+        expect([existsSync(sandbox.in('out')), readdirSync(path)]).toEqual([false, []])
       }),
     ))
 
-  test('a thousand times what is stored, unless --allow-growth says that it is meant so', () =>
-    withSandbox(async sandbox => {
-      plant(sandbox, grows(3, ones))
-      const { hint } = expectError(await sandbox.run(['pull', 'data', 'out']), 1, /more than 100 times/)
-      expect(hint).toContain('--allow-growth')
-      expect(existsSync(sandbox.in('out'))).toBe(false)
-      const run = await rescue(sandbox.store, 'restore', 'data', sandbox.in('out'))
-      expect([run.code, existsSync(sandbox.in('out'))]).toEqual([1, false])
-      expect(run.stderr).toContain('--allow-growth')
-      expect((await sandbox.run(['pull', 'data', 'out', '--allow-growth', '--dry-run'])).code).toBe(0)
-    }))
-
-  test('zeros are holes, take no room and are no reason to refuse', () =>
-    withSandbox(async sandbox => {
-      plant(sandbox, grows(6, ZEROS))
-      await sandbox.ok('pull', 'data', 'out')
-      const { size, blocks } = statSync(sandbox.in('out', 'big5'))
-      expect(size).toBe(500 * ZEROS.length)
-      expect(blocks).toBeLessThan(2000)
-    }))
-})
-
-describe('rescue.py runs no code that lies in a folder with the repository', () => {
-  test.each(['argparse.py', 'zstandard.py', 'json.py'])('a file %s beside it', name =>
-    withSandbox(async sandbox => {
-      plant(sandbox, { manifest: rows(file('a')) })
-      const script = join(sandbox.store, 'rescue.py')
-      writeFileSync(script, readFileSync(fileURLToPath(new URL('../../docs/rescue.py', import.meta.url))))
-      writeFileSync(join(sandbox.store, name), `open(${JSON.stringify(sandbox.in('ran'))}, 'w')\n`)
-      const child = spawn('python3', [script, sandbox.store, 'restore', 'data', sandbox.in('out')], { stdio: 'ignore', cwd: sandbox.store })
-      expect(await new Promise(resolve => child.once('close', resolve))).toBe(0)
-      expect(existsSync(sandbox.in('ran'))).toBe(false)
-      expect(readFileSync(sandbox.in('out', 'a'), 'utf8')).toBe('evil')
-    }),
-  )
-
-  test('objects that are pipes or links are no objects, and are not waited for', () =>
-    withSandbox(async sandbox => {
-      plant(sandbox, { manifest: rows(file('a')) })
-      for (const name of readdirSync(sandbox.store).filter(each => each.startsWith('index-'))) {
-        rmSync(join(sandbox.store, name))
-        symlinkSync('/dev/zero', join(sandbox.store, name))
-      }
-      const run = await rescue(sandbox.store, 'restore', 'data', sandbox.in('out'))
-      expect(run.code, run.stderr).toBe(0)
-    }))
+  test('holes take no space, so a large file of zeros is no such case', () =>
+    withTmpfs(64 * MiB, ({ path }) =>
+      withSandbox(async sandbox => {
+        const zeros = Buffer.alloc(MiB)
+        writeObjects(sandbox.store, plantedObjects({ manifest: large(zeros, 1200), chunks: [zeros] }))
+        await sandbox.ok('pull', 'data', `${path}/out`)
+        expect((await rescue(sandbox.store, 'restore', 'data', `${path}/rescued`)).code).toBe(0)
+        for (const out of ['out', 'rescued']) {
+          const { size, blocks } = statSync(`${path}/${out}/large`)
+          expect([size, blocks]).toEqual([1200 * MiB, 0])
+        }
+      }),
+    ))
 })

@@ -9,11 +9,11 @@ function promised(): string[] {
   )
 }
 
-/** The title of every suite of test/hostile, as "file: title". */
+/** The title of every suite of test/hostile, and of every test outside of one, as "file: title". */
 function tested(): string[] {
   return readdirSync('test/hostile').flatMap(name => {
     const file = `test/hostile/${name}`
-    const titles = readFileSync(file, 'utf8').matchAll(/^describe(?:\.\w+\(.*\))?\((['"`])(.+)\1, /gm)
+    const titles = readFileSync(file, 'utf8').matchAll(/^(?:describe|test)(?:\.\w+\(.*\))?\((['"`])(.+)\1, /gm)
     return [...titles].map(([, , title]) => `${file}: ${title}`)
   })
 }

@@ -6,37 +6,19 @@ import { isSame, replaced, type HeldFolders } from '../../local/held-folders.ts'
 import type { LocalItem } from '../../local/look-at.ts'
 import { partName } from '../../local/part-names.ts'
 import { utimesSeconds } from '../../local/times.ts'
-import { AppError, errnoOf, isAppError, messageOf } from '../../util/errors.ts'
+import { errnoOf } from '../../util/errors.ts'
 import { closeQuietly, syncFile, type FileSystem } from '../../util/file-system.ts'
 import { howStrangersReach } from '../../util/small-file.ts'
 import { matchingChunks } from './compare-file.ts'
 import type { PlannedFile } from './plan.ts'
+import { writeError } from './write-error.ts'
 
 /** With the folders that are held open, fewer than 128. */
 const MAX_OPEN_FILES = 112
+const CREATE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL
+/** Where nobody else can exchange a file, it is not looked at which one it is. */
+const NOBODY_ELSE = { dev: 0, ino: 0 }
 const ZEROS = Buffer.alloc(64 * 1024)
-
-/** Turns a system error of the destination into an error that a person can act on. */
-export function writeError(error: unknown, localPath: string): AppError {
-  if (isAppError(error)) return error
-  const code = errnoOf(error) ?? ''
-  if (code === 'ENOSPC' || code === 'EDQUOT')
-    return new AppError('quota', `No space left for ${localPath}.`, {
-      hint: 'Free some space, then run the same pull again: it keeps the files that are whole.',
-      cause: error,
-    })
-  return new AppError('io', `${localPath} can't be written: ${messageOf(error)}`, {
-    hint: `${CURES[code] ?? 'Check the permissions of the destination'}, then run the same pull again.`,
-    cause: error,
-  })
-}
-
-const MANY_FILES = 'Close other programs, or raise the limit of open files (ulimit -n)'
-const CURES: Readonly<Record<string, string>> = {
-  EIO: 'Check the disk and its cable or connection',
-  EMFILE: MANY_FILES,
-  ENFILE: MANY_FILES,
-}
 
 /**
  * `placed`: the file is at its destination. `changed-meanwhile`: the destination is not as the plan saw it, and was
@@ -148,18 +130,30 @@ export class FileWriter {
 
   private openNew(number: number, file: PlannedFile): { fd: number; part: Part } {
     let path = this.partPath(file)
+    let fd: number
     try {
-      this.remove(path)
+      fd = this.openFile(path, CREATE)
     } catch (error) {
-      // in a folder such as /tmp, what another user has put there stays
-      if (!this.folders.isShared(dirname(path))) throw error
-      path = `${dirname(path)}/${partName(file.entry.path, randomBytes(16))}`
+      if (errnoOf(error) !== 'EEXIST') throw error
+      path = this.freePath(path, file)
+      fd = this.openFile(path, CREATE)
     }
-    const fd = this.openFile(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL)
-    const { dev, ino } = this.fileSystem.fstatSync(fd)
+    const { dev, ino } = this.folders.isShared(dirname(path)) ? this.fileSystem.fstatSync(fd) : NOBODY_ELSE
     const part = { path, dev, ino }
     this.parts.set(number, part)
     return { fd, part }
+  }
+
+  /** Removes a part file that is not continued. Returns the path of the new one. */
+  private freePath(path: string, file: PlannedFile): string {
+    try {
+      this.remove(path)
+      return path
+    } catch (error) {
+      // in a folder such as /tmp, what another user has put there stays
+      if (!this.folders.isShared(dirname(path))) throw error
+      return `${dirname(path)}/${partName(file.entry.path, randomBytes(16))}`
+    }
   }
 
   private openAgain(part: Part): { fd: number; part: Part } {

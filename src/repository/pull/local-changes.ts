@@ -8,8 +8,9 @@ import { closeQuietly, makeFolder, OPEN_FOLDER, syncFile, syncFolder, type FileS
 import { fsPath } from '../../util/paths.ts'
 import { SideBySide } from '../../util/side-by-side.ts'
 import type { SymlinkEntry } from '../format/manifest.ts'
-import { isStill, writeError } from './file-writer.ts'
+import { isStill } from './file-writer.ts'
 import type { PullPlan } from './plan.ts'
+import { writeError } from './write-error.ts'
 
 const SYNCED_AT_ONCE = 16
 

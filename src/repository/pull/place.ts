@@ -7,8 +7,8 @@ import { AppError, errnoOf } from '../../util/errors.ts'
 import { versionLabel, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { readManifest } from '../read/read-manifest.ts'
-import { writeError } from './file-writer.ts'
 import type { SelectedEntry } from './selection.ts'
+import { writeError } from './write-error.ts'
 
 /** The destination of a snapshot: a folder, or for a single file the path `file` in that folder. */
 export interface Place {

@@ -2,7 +2,6 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { pack } from 'tar-stream'
 import { extract } from '../../../src/archive/extract.ts'
 import type { ArchiveEntry } from '../../../src/archive/entry.ts'
 import { readTar } from '../../../src/archive/tar-reader.ts'
@@ -10,9 +9,10 @@ import { readZip } from '../../../src/archive/zip-reader.ts'
 import { decompressZstd } from '../../../src/archive/zstd-reader.ts'
 import { loadZstd, zstdName } from '../../../src/compression/load-zstd.ts'
 import { AppError, isAppError } from '../../../src/util/errors.ts'
-import { collect, inPieces, listening, poolOf } from '../../archive/archives.ts'
+import { inPieces, listening, poolOf } from '../../archive/archives.ts'
 import { zip } from '../../chunking/layouts/writers.ts'
 import { seededText } from '../../helpers/seeded.ts'
+import { paxRecord, tarEntry, tarOf } from '../../helpers/tar.ts'
 import { deflatedZip } from '../../tensors/tensor-files.ts'
 import { promise, settled, type Target } from '../target.ts'
 
@@ -53,20 +53,24 @@ export const zipReader: Target = {
   run: input => readArchive(readZip({ size: input.length, range: (start, end) => Promise.resolve(input.subarray(start, end)) })),
 }
 
-async function tar(): Promise<Buffer> {
-  const archive = pack()
-  archive.entry({ name: 'dir', type: 'directory', mode: 0o755 })
-  archive.entry({ name: 'dir/a.txt', mtime: new Date(1e12), uid: 1000 }, 'content\n')
-  archive.entry({ name: 'link', type: 'symlink', linkname: 'dir/a.txt' })
-  archive.entry({ name: 'hard', type: 'link', linkname: 'dir/a.txt' })
-  archive.entry({ name: `${'long/'.repeat(30)}ü`, pax: { mtime: '1700000000.123456789', comment: 'c' } }, 'x')
-  archive.finalize()
-  return collect(archive as AsyncIterable<Uint8Array>)
+function tar(): Buffer {
+  return tarOf(
+    tarEntry({ name: 'dir', type: '5' }),
+    tarEntry({ name: 'dir/a.txt', content: 'content\n' }),
+    tarEntry({ name: 'link', type: '2' }),
+    tarEntry({ name: 'hard', type: '1' }),
+    tarEntry({
+      name: 'pax',
+      type: 'x',
+      content: Buffer.concat([paxRecord('path', `${'long/'.repeat(30)}ü`), paxRecord('mtime', '1700000000.123456789')]),
+    }),
+    tarEntry({ name: 'short', content: 'x' }),
+  )
 }
 
 export const tarReader: Target = {
   name: 'tar',
-  seeds: async () => [await tar()],
+  seeds: () => [tar()],
   run: input => readArchive(readTar(inPieces(withChecksums(input), 700))),
 }
 
@@ -109,7 +113,7 @@ export const extractAll: Target = {
   name: 'extract',
   workPerByte: 5000,
   async seeds() {
-    const plain = await tar()
+    const plain = tar()
     return [zip(MEMBERS), deflatedZip(MEMBERS), plain, gzipSync(plain), await zstdOf(plain)]
   },
   async run(input) {
