@@ -171,22 +171,26 @@ export class WatchScreen {
   }
 
   private write(): void {
+    if (this.files.length === 0) return
     const content = JSON.stringify({ ...this.status, updated: undefined })
     if (content === this.written && performance.now() - this.writtenAt < HEARTBEAT_MS) return
     this.status.updated = new Date().toISOString()
-    for (const file of this.files) this.replace(file)
+    // what could not be written is tried again with the next event
+    if (!this.files.map(file => this.replace(file)).every(isWritten => isWritten)) return
     this.written = content
     this.writtenAt = performance.now()
   }
 
-  /** In one step, so that a reader never finds half of the file. */
-  private replace({ path, temporary }: StatusFile): void {
+  /** In one step, so that a reader never finds half of the file. False if it can't be written. */
+  private replace({ path, temporary }: StatusFile): boolean {
     try {
       writeFileSync(temporary, `${JSON.stringify(this.status, undefined, 1)}\n`, { flag: 'wx' })
       renameSync(temporary, path)
+      return true
     } catch (error) {
       removeQuietly(temporary)
       this.session.console.reporter.detail(`the status file ${path} can't be written (${messageOf(error)})`)
+      return false
     }
   }
 }
