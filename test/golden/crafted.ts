@@ -3,24 +3,15 @@ import { join } from 'node:path'
 import type { NewBlock } from '../../src/repository/format/directory.ts'
 import { labelName, packName } from '../../src/repository/format/object-names.ts'
 import { encodeSnapshot, type Snapshot } from '../../src/repository/format/snapshot.ts'
-import { sha256, sha256Hex } from '../../src/util/hash.ts'
+import { sha256Hex } from '../../src/util/hash.ts'
 import { aSnapshot } from '../helpers/a-snapshot.ts'
-import { encodePack } from '../helpers/encode.ts'
+import { encodePack, rawBlock } from '../helpers/encode.ts'
 
 export const CONTENT = Buffer.from('content')
 export const ATTRIBUTES = { mode: '644', mtime: '1000' }
 export const file = (path: string): object => ({ path, type: 'file', ...ATTRIBUTES, size: 7, chunks: [sha256Hex(CONTENT)] })
 export const folder = (path: string): object => ({ path, type: 'directory', ...ATTRIBUTES, mode: '755' })
 export const link = (path: string, target: string): object => ({ path, type: 'symlink', ...ATTRIBUTES, mode: '777', target })
-
-/** A block of one chunk, stored as it is. */
-export function rawBlock(bytes: Uint8Array, filter = 0): NewBlock {
-  return {
-    block: { filter, parameters: new Uint8Array(0), parts: [{ codec: 0, storedLength: bytes.length, plainLength: bytes.length }], bytes },
-    chunkIds: sha256(bytes),
-    chunkLengths: [bytes.length],
-  }
-}
 
 /** Stores blocks in a pack that no index names, and returns its object's name. */
 export function addPack(repo: string, blocks: readonly NewBlock[]): string {
@@ -48,6 +39,7 @@ export function addLabel(repo: string, label: object): void {
 export function craft(repo: string, rows: readonly object[], { filter = 0 } = {}): { id: string; objectName: string } {
   mkdirSync(repo)
   writeFileSync(join(repo, 'config.json'), '{"format": 1}')
-  addPack(repo, [rawBlock(CONTENT, filter)])
+  const content = rawBlock(CONTENT)
+  addPack(repo, [{ ...content, block: { ...content.block, filter } }])
   return addVersion(repo, rows)
 }

@@ -5,7 +5,8 @@ import { expect, test } from 'vitest'
 import type { NewBlock } from '../../src/repository/format/directory.ts'
 import { sha256, sha256Hex } from '../../src/util/hash.ts'
 import { withFolder } from '../helpers/folders.ts'
-import { addPack, addVersion, ATTRIBUTES, craft, file, folder, rawBlock } from './crafted.ts'
+import { rawBlock } from '../helpers/encode.ts'
+import { addPack, addVersion, ATTRIBUTES, craft, file, folder } from './crafted.ts'
 import { python, RESCUE, rescue } from './rescue-runs.ts'
 
 /* What a folder that a stranger has filled can make rescue.py do: nothing but to restore files. */
@@ -82,7 +83,7 @@ test('a lost base with many copies of everything above it is looked for once', (
     // each chunk is one more in every byte than its base
     const predicted = (depth: number): NewBlock => ({
       ...rawBlock(chunk(depth)),
-      block: { ...rawBlock(Buffer.alloc(16, 2), 2).block, parameters: Uint8Array.of(1) },
+      block: { ...rawBlock(Buffer.alloc(16, 2)).block, filter: 2, parameters: Uint8Array.of(1) },
       bases: new Map([[0, { depth, ids: [sha256(chunk(depth - 1))] }]]),
     })
     craft(repo, [file('a')])

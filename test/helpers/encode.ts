@@ -1,7 +1,8 @@
 import { findCut } from '../../src/kernels/fastcdc.ts'
-import type { NewBlock } from '../../src/repository/format/directory.ts'
+import type { ChunkBases, NewBlock } from '../../src/repository/format/directory.ts'
 import { type Entry, encodeRows } from '../../src/repository/format/manifest.ts'
 import { type Pack, sealPack } from '../../src/repository/format/pack.ts'
+import { sha256 } from '../../src/util/hash.ts'
 
 /** Cuts bytes in memory where a `Chunker` would; the chunks are views of `bytes`. */
 export function chunkBytes(bytes: Uint8Array): Uint8Array[] {
@@ -11,6 +12,13 @@ export function chunkBytes(bytes: Uint8Array): Uint8Array[] {
     chunks.push(bytes.subarray(start, cut))
   }
   return chunks
+}
+
+/** One block of one raw chunk. */
+export function rawBlock(chunk: Uint8Array, id: Uint8Array = sha256(chunk), bases?: ChunkBases): NewBlock {
+  const parts = [{ codec: 0, storedLength: chunk.length, plainLength: chunk.length }]
+  const block = { filter: 0, parameters: new Uint8Array(0), parts, bytes: chunk }
+  return { block, chunkIds: id, chunkLengths: [chunk.length], ...(bases ? { bases: new Map([[0, bases]]) } : {}) }
 }
 
 /** Makes a pack of encoded blocks. */

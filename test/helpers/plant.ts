@@ -1,13 +1,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { encodeConfig } from '../../src/repository/format/config.ts'
-import type { NewBlock } from '../../src/repository/format/directory.ts'
 import { encodeIndex } from '../../src/repository/format/index-object.ts'
 import { indexName, packName } from '../../src/repository/format/object-names.ts'
 import { encodeSnapshot, type Snapshot } from '../../src/repository/format/snapshot.ts'
-import { sha256, sha256Hex } from '../../src/util/hash.ts'
+import { sha256Hex } from '../../src/util/hash.ts'
 import { aSnapshot } from './a-snapshot.ts'
-import { encodePack } from './encode.ts'
+import { encodePack, rawBlock } from './encode.ts'
 
 export interface Planted {
   /** The manifest, as it is: nothing checks it. */
@@ -20,26 +19,15 @@ export interface Planted {
 
 const NONCE = new Uint8Array(16).fill(7)
 
-/** One block a chunk, stored raw. */
-function rawBlocks(chunks: readonly Uint8Array[]): NewBlock[] {
-  return chunks.map(bytes => ({
-    block: {
-      filter: 0,
-      parameters: new Uint8Array(0),
-      parts: [{ codec: 0, storedLength: bytes.length, plainLength: bytes.length }],
-      bytes,
-    },
-    chunkIds: sha256(bytes),
-    chunkLengths: [bytes.length],
-  }))
-}
-
 /** Objects of a repository with one version of `data`, whose manifest says whatever is given. */
 export function plantedObjects({ manifest, chunks = [], snapshot = {} }: Planted): Map<string, Uint8Array> {
   const bytes = typeof manifest === 'string' ? new TextEncoder().encode(manifest) : manifest
   const pieces: Uint8Array[] = []
   for (let at = 0; at < bytes.length; at += 1 << 20) pieces.push(bytes.subarray(at, at + (1 << 20)))
-  const pack = encodePack(rawBlocks([...pieces, ...chunks]), NONCE)
+  const pack = encodePack(
+    [...pieces, ...chunks].map(chunk => rawBlock(chunk)),
+    NONCE,
+  )
   const index = encodeIndex({ packs: [{ id: pack.id, size: pack.bytes.length, directoryBytes: pack.directory }], supersedes: [] }, NONCE)
   const now = Date.now()
   const planted = encodeSnapshot(

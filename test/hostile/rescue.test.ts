@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import type { NewBlock } from '../../src/repository/format/directory.ts'
 import { sha256, sha256Hex } from '../../src/util/hash.ts'
-import { addPack, addVersion, craft, file, rawBlock } from '../golden/crafted.ts'
+import { rawBlock } from '../helpers/encode.ts'
+import { addPack, addVersion, craft, file } from '../golden/crafted.ts'
 import { rescue } from '../golden/rescue-runs.ts'
 import { withSandbox } from '../helpers/cli.ts'
 import { withFolder } from '../helpers/folders.ts'
@@ -57,9 +58,9 @@ function blockOf(depth: number, block: number, chunks: readonly number[]): NewBl
     return [...content(depth, block, chunk)].map((byte, i) => (byte - base[i]! >= 0 ? 2 * (byte - base[i]!) : 2 * (base[i]! - byte) - 1))
   })
   const plain = Buffer.concat(chunks.map(chunk => content(depth, block, chunk)))
-  const { block: stored } = rawBlock(depth === 0 ? plain : Buffer.from(differences), depth === 0 ? 0 : 2)
+  const { block: stored } = rawBlock(depth === 0 ? plain : Buffer.from(differences))
   return {
-    block: depth === 0 ? stored : { ...stored, parameters: Uint8Array.of(1) },
+    block: depth === 0 ? stored : { ...stored, filter: 2, parameters: Uint8Array.of(1) },
     chunkIds: Buffer.concat(chunks.map(chunk => sha256(content(depth, block, chunk)))),
     chunkLengths: chunks.map(() => 3),
     ...(depth === 0 ? {} : { bases: new Map(chunks.map(chunk => [chunk, { depth, ids: [sha256(content(depth - 1, chunk, block))] }])) }),

@@ -5,11 +5,10 @@ import { CODEC_DEFLATE, CODEC_PAIRS, CODEC_RAW, CODEC_ZSTD, deflate, deflatePair
 import { hasNativeZstd } from '../../../src/compression/zstd/native-zstd.ts'
 import type { ZstdCodec } from '../../../src/compression/zstd/codec.ts'
 import { encodeConfig } from '../../../src/repository/format/config.ts'
-import type { NewBlock } from '../../../src/repository/format/directory.ts'
 import { packName } from '../../../src/repository/format/object-names.ts'
 import { ELEMENT_TYPES } from '../../../src/util/element-type.ts'
 import { sha256, sha256Hex } from '../../../src/util/hash.ts'
-import { encodePack } from '../../helpers/encode.ts'
+import { encodePack, rawBlock } from '../../helpers/encode.ts'
 import { seededBytes, seededText } from '../../helpers/seeded.ts'
 import type { Rescue } from '../rescue.ts'
 import { NONCE } from '../seeds.ts'
@@ -64,16 +63,7 @@ function cut(length: number, structure: Structure): number[] {
 async function expectRescue(rescue: Rescue, { layout, stored, chunkLengths, bases }: Stored, plain: Uint8Array): Promise<void> {
   let at = 0
   const chunks = chunkLengths.map(length => plain.subarray(at, (at += length)))
-  const blocks: NewBlock[] = bases.map(bytes => ({
-    block: {
-      filter: 0,
-      parameters: new Uint8Array(0),
-      parts: [{ codec: 0, storedLength: bytes.length, plainLength: bytes.length }],
-      bytes,
-    },
-    chunkIds: sha256(bytes),
-    chunkLengths: [bytes.length],
-  }))
+  const blocks = bases.map(base => rawBlock(base))
   const named = new Map(bases.map((base, chunk) => [chunk, { depth: 1, ids: [sha256(base)] }]))
   blocks.push({ block: { ...layout, bytes: stored }, chunkIds: Buffer.concat(chunks.map(sha256)), chunkLengths, bases: named })
   const pack = encodePack(blocks, NONCE)

@@ -5,6 +5,7 @@ import type { ChunkBases, Directory, NewBlock } from '../../../src/repository/fo
 import { MAX_BLOCK_CHUNKS, MAX_DEPTH } from '../../../src/repository/format/limits.ts'
 import { isAppError } from '../../../src/util/errors.ts'
 import { sha256, toHex } from '../../../src/util/hash.ts'
+import { rawBlock } from '../encode.ts'
 
 /** 32 bytes that stand for a chunk's id; equal numbers are equal ids. */
 export function idOf(number: number): Buffer {
@@ -58,13 +59,6 @@ const anyBlock: fc.Arbitrary<NewBlock> = fc
   })
 
 export const anyBlocks = fc.array(anyBlock, { maxLength: 4 })
-
-/** One block of one raw chunk. */
-export function rawBlock(chunk: Uint8Array, id: Uint8Array = sha256(chunk), bases?: ChunkBases): NewBlock {
-  const parts = [{ codec: 0, storedLength: chunk.length, plainLength: chunk.length }]
-  const block = { filter: 0, parameters: new Uint8Array(0), parts, bytes: chunk }
-  return { block, chunkIds: id, chunkLengths: [chunk.length], ...(bases ? { bases: new Map([[0, bases]]) } : {}) }
-}
 
 /** A block of these chunks, raw. */
 export function rawBlockOf(chunks: readonly Uint8Array[]): NewBlock {

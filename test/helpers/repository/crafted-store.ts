@@ -10,8 +10,7 @@ import { indexName, labelName, packName, tombName } from '../../../src/repositor
 import { encodeSnapshot, type Snapshot } from '../../../src/repository/format/snapshot.ts'
 import { sha256, sha256Hex, toHex } from '../../../src/util/hash.ts'
 import { aSnapshot } from '../a-snapshot.ts'
-import { chunkBytes, encodeEntry, encodePack } from '../encode.ts'
-import { rawBlock } from './arbitraries.ts'
+import { chunkBytes, encodeEntry, encodePack, rawBlock } from '../encode.ts'
 
 /**
  * Adds objects to a folder store, as anybody may who can write to it. All objects are as the format wants them; what

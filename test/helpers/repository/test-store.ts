@@ -14,10 +14,9 @@ import type { Surroundings } from '../../../src/util/clock.ts'
 import { sha256, toHex } from '../../../src/util/hash.ts'
 import { silentReporter } from '../../../src/util/reporter.ts'
 import { aSnapshot } from '../a-snapshot.ts'
-import { encodeEntry, encodePack } from '../encode.ts'
+import { encodeEntry, encodePack, rawBlock } from '../encode.ts'
 import { FaultyStorage, type FaultPlan } from '../storage/faulty.ts'
 import { MemoryStorage } from '../storage/memory.ts'
-import { rawBlock } from './arbitraries.ts'
 
 /** A reporter that keeps what it is told. */
 export function recordingReporter() {

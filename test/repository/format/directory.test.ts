@@ -5,15 +5,8 @@ import { decodeDirectory, encodeDirectory, type NewBlock } from '../../../src/re
 import { MAX_BLOCK_CHUNKS } from '../../../src/repository/format/limits.ts'
 import { ByteWriter } from '../../../src/util/bytes.ts'
 import { refusal } from '../../helpers/failures.ts'
-import {
-  anyBlocks,
-  decodedOrRefused,
-  expectConsistent,
-  expectDirectory,
-  flipBit,
-  idOf,
-  rawBlock,
-} from '../../helpers/repository/arbitraries.ts'
+import { rawBlock } from '../../helpers/encode.ts'
+import { anyBlocks, decodedOrRefused, expectConsistent, expectDirectory, flipBit, idOf } from '../../helpers/repository/arbitraries.ts'
 
 const decode = (bytes: Uint8Array) => decodeDirectory(bytes, 'x')
 

@@ -14,7 +14,7 @@ import { LazyIndexedPack } from '../../../src/repository/open/lazy-indexed-pack.
 import { MAX_OBJECT_BYTES } from '../../../src/storage/storage.ts'
 import { ascii, ByteWriter } from '../../../src/util/bytes.ts'
 import { sha256Hex } from '../../../src/util/hash.ts'
-import { encodePack } from '../../helpers/encode.ts'
+import { encodePack, rawBlock } from '../../helpers/encode.ts'
 import { refusal } from '../../helpers/failures.ts'
 import {
   anyBlocks,
@@ -25,7 +25,6 @@ import {
   flipBit,
   hexOf,
   idOf,
-  rawBlock,
 } from '../../helpers/repository/arbitraries.ts'
 
 const NONCE = idOf(1).subarray(0, NONCE_BYTES)

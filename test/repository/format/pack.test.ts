@@ -3,9 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { decodePackTail, NONCE_BYTES, TRAILER_BYTES } from '../../../src/repository/format/pack.ts'
 import { MAX_OBJECT_BYTES } from '../../../src/storage/storage.ts'
 import { sha256Hex } from '../../../src/util/hash.ts'
-import { encodePack } from '../../helpers/encode.ts'
+import { encodePack, rawBlock } from '../../helpers/encode.ts'
 import { refusal } from '../../helpers/failures.ts'
-import { anyBlocks, decodedOrRefused, expectDirectory, flipBit, idOf, rawBlock } from '../../helpers/repository/arbitraries.ts'
+import { anyBlocks, decodedOrRefused, expectDirectory, flipBit, idOf } from '../../helpers/repository/arbitraries.ts'
 
 const NONCE = idOf(1).subarray(0, NONCE_BYTES)
 const whole = (bytes: Uint8Array) => decodePackTail(bytes, bytes.length, 'abc')

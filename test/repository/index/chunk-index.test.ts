@@ -4,7 +4,8 @@ import { decodeDirectory, encodeDirectory, type NewBlock } from '../../../src/re
 import { ChunkIndex } from '../../../src/repository/index/chunk-index.ts'
 import type { RepositoryView } from '../../../src/repository/open/view.ts'
 import { Presence } from '../../../src/repository/push/presence.ts'
-import { anyBlocks, hexOf, idOf, rawBlock } from '../../helpers/repository/arbitraries.ts'
+import { rawBlock } from '../../helpers/encode.ts'
+import { anyBlocks, hexOf, idOf } from '../../helpers/repository/arbitraries.ts'
 
 function add(index: ChunkIndex, pack: number, writable: boolean, blocks: readonly NewBlock[]): void {
   index.add({ id: hexOf(pack), size: 1000, writable }, decodeDirectory(encodeDirectory(blocks), 'x'))

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest'
 import { decodeDirectory, encodeDirectory, type NewBlock } from '../../../src/repository/format/directory.ts'
 import { ChunkIndex } from '../../../src/repository/index/chunk-index.ts'
 import { Copies, type CopyColumns } from '../../../src/repository/index/copies.ts'
-import { hexOf, idOf, rawBlock } from '../../helpers/repository/arbitraries.ts'
+import { rawBlock } from '../../helpers/encode.ts'
+import { hexOf, idOf } from '../../helpers/repository/arbitraries.ts'
 
 const plain = (id: number): NewBlock => rawBlock(new Uint8Array(10), idOf(id))
 const delta = (id: number, depth: number, ...bases: number[]): NewBlock =>

@@ -3,7 +3,8 @@ import { encodeIndex } from '../../../src/repository/format/index-object.ts'
 import { indexName, packName, tombName } from '../../../src/repository/format/object-names.ts'
 import { adoptPacks, openView, readPackTail } from '../../../src/repository/open/view.ts'
 import { rejection } from '../../helpers/failures.ts'
-import { hexOf, idOf, rawBlock } from '../../helpers/repository/arbitraries.ts'
+import { rawBlock } from '../../helpers/encode.ts'
+import { hexOf, idOf } from '../../helpers/repository/arbitraries.ts'
 import { TestStore } from '../../helpers/repository/test-store.ts'
 
 const block = (number: number) => rawBlock(new Uint8Array(10 + number).fill(number), idOf(number))
