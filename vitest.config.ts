@@ -15,7 +15,16 @@ const ALONE = [
  * Long suites that break things at every call, every byte or at random: `npm run test:faults`, a command of its own so
  * that `npm test` stays below 10 minutes.
  */
-const FAULTS = ['test/faults/**/*.test.ts', 'test/model/**/*.test.ts', 'test/simulation/**/*.test.ts', 'test/interop/rescue-random.test.ts']
+const FAULTS = [
+  'test/faults/**/*.test.ts',
+  'test/model/**/*.test.ts',
+  'test/simulation/**/*.test.ts',
+  'test/interop/rescue-random.test.ts',
+  'test/drive/{faults,outages,kill}.test.ts',
+]
+
+/** Attacks: `npm run test:hostile`. They run on Node 24 too. */
+const HOSTILE = ['test/hostile/**/*.test.ts']
 
 const shared = { testTimeout: 60_000, hookTimeout: 60_000, pool: 'forks' } as const
 
@@ -27,13 +36,14 @@ export default defineConfig({
           ...shared,
           name: 'together',
           include: ['test/**/*.test.ts'],
-          exclude: [...ALONE, ...FAULTS],
+          exclude: [...ALONE, ...FAULTS, ...HOSTILE],
           // by default one core stays idle, which on a machine with two is half of it
           maxWorkers: '100%',
           sequence: { groupOrder: 0 },
         },
       },
       { test: { ...shared, name: 'faults', include: FAULTS, maxWorkers: '100%', sequence: { groupOrder: 0 } } },
+      { test: { ...shared, name: 'hostile', include: HOSTILE, maxWorkers: '100%', sequence: { groupOrder: 0 } } },
       { test: { ...shared, name: 'alone', include: ALONE, maxWorkers: 1, sequence: { groupOrder: 1 } } },
     ],
   },
