@@ -75,7 +75,11 @@ test('a good copy stays where the other is damaged, and prune says so with its e
   for (const rotten of ['one', 'two']) {
     const both = sandbox.in(`both-${rotten}`)
     mkdirSync(both)
-    for (const store of [one, two]) for (const name of readdirSync(store)) copyFileSync(join(store, name), join(both, name))
+    for (const store of [one, two]) {
+      for (const name of readdirSync(store)) copyFileSync(join(store, name), join(both, name))
+      // the same one of both indexes must be the newer one in both turns, or it is chance which pack prune keeps
+      await new Promise(resolve => setTimeout(resolve, 50))
+    }
     for (const name of packsOf(sandbox.in(rotten))) {
       const bytes = readFileSync(join(both, name))
       bytes[1000]! ^= 1
