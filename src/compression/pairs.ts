@@ -40,7 +40,10 @@ export function packPairs(plain: Uint8Array): PackedPairs | undefined {
   return { symbols, pairs }
 }
 
-/** Throws `corrupt` if pairs refer to missing symbols, or do not decode to `plainLength` bytes. */
+/**
+ * Throws `corrupt` if pairs refer to missing symbols, or do not decode to `plainLength` bytes. Time and memory: linear
+ * in `plainLength`, which `pairs` must have.
+ */
 export function unpackPairs({ symbols, pairs }: PackedPairs, plainLength: number): Uint8Array {
   const count = symbols.length
   const fits = count >= 1 && count <= MAX_SYMBOLS && pairs.length === Math.ceil(plainLength / 2)

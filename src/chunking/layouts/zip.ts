@@ -43,7 +43,7 @@ export function isZip(start: Uint8Array): boolean {
   return start.length >= 4 && Buffer.from(start).readUInt32LE() === LOCAL_MAGIC
 }
 
-/** All stored members, in the order of the central directory. */
+/** All stored members, in the order of the central directory. Time and memory: as for `readMembers`. */
 export async function readStoredMembers(size: number, read: ReadAt): Promise<StoredMember[]> {
   const stored = (await readMembers(size, read)).filter(isStored)
   return stored.every(({ length, storedLength }) => length === storedLength) ? stored : refuse('a stored member changes its size')

@@ -51,7 +51,10 @@ export interface FrameBlockHeader {
 export type FramePiece =
   { kind: 'header'; bytes: Uint8Array } | { kind: 'block'; isRaw: boolean; bytes: Uint8Array } | { kind: 'checksum'; bytes: Uint8Array }
 
-/** Throws `corrupt` unless `bytes` begins with the whole header of a zstd frame. Skippable frames have none. */
+/**
+ * Throws `corrupt` unless `bytes` begins with the whole header of a zstd frame. Skippable frames have none. Time:
+ * constant.
+ */
 export function parseFrameHeader(bytes: Uint8Array): ZstdFrameHeader {
   if (bytes.length < 5 || readLittleEndian(bytes, 0, MAGIC_BYTES) !== MAGIC) {
     throw corrupt(ZSTD_FRAME, 'it does not begin with the magic number')
@@ -78,7 +81,7 @@ export function parseFrameHeader(bytes: Uint8Array): ZstdFrameHeader {
   }
 }
 
-/** Needs `BLOCK_HEADER_BYTES` bytes at `at`. Throws `corrupt` for the reserved type. */
+/** Needs `BLOCK_HEADER_BYTES` bytes at `at`. Throws `corrupt` for the reserved type. Time: constant. */
 export function parseBlockHeader(bytes: Uint8Array, at = 0): FrameBlockHeader {
   const header = readLittleEndian(bytes, at, BLOCK_HEADER_BYTES)
   const kind = (['raw', 'run', 'compressed'] as const)[(header >> 1) & 3]

@@ -76,6 +76,7 @@ export function isSamePack(a: IndexedPack, b: IndexedPack): boolean {
   return a.size === b.size && equalBytes(a.directoryBytes, b.directoryBytes)
 }
 
+/** Throws `corrupt`. Time and memory: linear in the length of `directoryBytes`. */
 export function decodeIndexedPack({ id, size, directoryBytes }: IndexedPack): Directory {
   const what = `The index entry of pack ${id.slice(0, 12)}`
   const directory = decodeDirectory(directoryBytes, what)
