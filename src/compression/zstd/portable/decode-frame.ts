@@ -12,7 +12,7 @@ const MOVED_PER_BYTE = 4096
 
 /**
  * The plain bytes of one frame of any size, as a stream. Throws `corrupt` when it does not decode or its checksum is
- * wrong; `unsupported` when its blocks are so small for its window that it would take hours. Time: linear in the plain
+ * wrong; `unsupported` when its blocks are so small for its window that fzstd can hardly decode it. Time: linear in the plain
  * bytes.
  */
 export async function* decodePieces(pieces: AsyncIterable<FramePiece>, windowSize: number): AsyncGenerator<Uint8Array> {
@@ -53,7 +53,11 @@ export async function* decodePieces(pieces: AsyncIterable<FramePiece>, windowSiz
 }
 
 function blocksTooSmall(): AppError {
-  return new AppError('unsupported', 'The archive consists of tiny blocks with a long window, which would take hours to decode here.', {
-    hint: 'Use Node.js 22.15 or later, or decompress it first: zstd -d FILE',
-  })
+  return new AppError(
+    'unsupported',
+    'The archive consists of very many tiny blocks with a long window, which can hardly be decoded here.',
+    {
+      hint: 'Use Node.js 22.15 or later, or decompress it first: zstd -d FILE',
+    },
+  )
 }
