@@ -12,8 +12,8 @@ const MOVED_PER_BYTE = 4096
 
 /**
  * The plain bytes of one frame of any size, as a stream. Throws `corrupt` when it does not decode or its checksum is
- * wrong; `unsupported` when its blocks are so small for its window that fzstd can hardly decode it. Time: linear in the plain
- * bytes.
+ * wrong; `unsupported` when its blocks are so small for its window that fzstd can hardly decode it. Time: linear in the
+ * plain bytes.
  */
 export async function* decodePieces(pieces: AsyncIterable<FramePiece>, windowSize: number): AsyncGenerator<Uint8Array> {
   const { Decompress } = await import('fzstd')
