@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { errnoOf } from '../../src/util/errors.ts'
 import { DEFAULT_CLIENT } from '../drive-emulator/emulator.ts'
 
 /**
@@ -20,7 +21,17 @@ const SHAPES = new RegExp(
 export function filesIn(folder: string): Map<string, string> {
   const entries = existsSync(folder) && statSync(folder).isDirectory() ? readdirSync(folder, { recursive: true, withFileTypes: true }) : []
   const files = entries.filter(entry => entry.isFile() && entry.name !== 'login.json')
-  return new Map(files.map(entry => [join(entry.parentPath, entry.name), readFileSync(join(entry.parentPath, entry.name), 'latin1')]))
+  return new Map(files.flatMap(entry => contentOf(join(entry.parentPath, entry.name))))
+}
+
+/** Nothing if it is gone: a command that runs beside this test has renamed it. */
+function contentOf(path: string): [path: string, content: string][] {
+  try {
+    return [[path, readFileSync(path, 'latin1')]]
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return []
+    throw error
+  }
 }
 
 /**
