@@ -1,7 +1,7 @@
 import type { ZstdName } from '../compression/zstd/codec.ts'
 import { type FramePiece, ZSTD_FRAME, type ZstdFrameHeader } from '../compression/zstd/frame.ts'
 import { MAX_NATIVE_WINDOW_BYTES, nativeDecoder } from '../compression/zstd/native-zstd.ts'
-import { decodePieces, MAX_PORTABLE_WINDOW_BYTES } from '../compression/zstd/portable/decode-frame.ts'
+import { decodePieces, MAX_PORTABLE_WINDOW_BYTES, type Moved } from '../compression/zstd/portable/decode-frame.ts'
 import { AppError, corrupt, errnoOf, messageOf } from '../util/errors.ts'
 import { pipeThrough } from './byte-stream.ts'
 
@@ -9,20 +9,21 @@ import { pipeThrough } from './byte-stream.ts'
 const PIECE_BYTES = 64 * 1024
 
 /**
- * The plain bytes of one frame of any size, as a stream. Memory is bounded by its window, the time is linear in the
- * lengths of the frame and of its content. Throws `corrupt` when the
- * frame does not decode, or does not match its stated checksum or size. Throws `unsupported` when its window is longer
- * than the codec supports.
+ * The plain bytes of one frame of any size, as a stream. `moved` belongs to the archive, and is for the portable codec.
+ * Throws `corrupt` when the frame does not decode, or does not match its stated checksum or size; `unsupported` when
+ * its window is longer than the codec supports. Memory: bounded by its window. Time: linear in the lengths of the frame
+ * and of its content.
  */
 export async function* decodeLongFrame(
   pieces: AsyncIterable<FramePiece>,
   header: ZstdFrameHeader,
   codec: ZstdName,
+  moved: Moved,
 ): AsyncGenerator<Uint8Array> {
   const most = codec === 'native' ? MAX_NATIVE_WINDOW_BYTES : MAX_PORTABLE_WINDOW_BYTES
   if (header.windowSize > most) throw windowTooLong(header.windowSize, codec)
   let length = 0
-  for await (const plain of codec === 'native' ? decodeNative(pieces) : decodePieces(pieces, header.windowSize)) {
+  for await (const plain of codec === 'native' ? decodeNative(pieces) : decodePieces(pieces, header.windowSize, moved)) {
     length += plain.length
     if (header.contentSize !== undefined && length > header.contentSize) break
     yield plain

@@ -18,6 +18,7 @@ import {
   ZSTD_FRAME,
   type ZstdFrameHeader,
 } from '../compression/zstd/frame.ts'
+import type { Moved } from '../compression/zstd/portable/decode-frame.ts'
 import { AppError, corrupt } from '../util/errors.ts'
 import { ByteQueue, type ByteStream } from './byte-stream.ts'
 import { decodeLongFrame } from './zstd-long-frame.ts'
@@ -36,19 +37,20 @@ const MAX_SMALL_PIECES = 65_536
 export async function* decompressZstd(bytes: ByteStream, pool: CompressionPool, codec: ZstdName): AsyncGenerator<Uint8Array> {
   const input = new ByteQueue(bytes)
   const waiting: Promise<Uint8Array>[] = []
+  const moved: Moved = { bytes: 0 }
   try {
     while (await input.fill(1)) {
       if (await skipFrame(input)) continue
       const header = await readHeader(input)
       if (isSmall(header)) {
-        const decoded = decodeSmallFrame(await collectFrame(input, header), header, pool, codec)
+        const decoded = decodeSmallFrame(await collectFrame(input, header), header, pool, codec, moved)
         // its error is thrown when its result is awaited
         decoded.catch(() => undefined)
         waiting.push(decoded)
         if (waiting.length > pool.workers) yield await waiting.shift()!
       } else {
         while (waiting.length > 0) yield await waiting.shift()!
-        yield* decodeLongFrame(framePieces(input, header), header, codec)
+        yield* decodeLongFrame(framePieces(input, header), header, codec, moved)
       }
     }
     for (const decoded of waiting) yield await decoded
@@ -112,6 +114,7 @@ async function decodeSmallFrame(
   header: ZstdFrameHeader,
   pool: CompressionPool,
   codec: ZstdName,
+  moved: Moved,
 ): Promise<Uint8Array> {
   const plainLength = header.contentSize!
   const blocks = pieces.filter(piece => piece.kind === 'block')
@@ -122,7 +125,7 @@ async function decodeSmallFrame(
     return pool.decode({ filter: FILTER_NONE, parameters: new Uint8Array(0), parts: [part] }, stored)
   }
   const plain: Uint8Array[] = []
-  for await (const piece of decodeLongFrame(asStream(pieces), header, codec)) plain.push(piece)
+  for await (const piece of decodeLongFrame(asStream(pieces), header, codec, moved)) plain.push(piece)
   return Buffer.concat(plain)
 }
 

@@ -151,3 +151,33 @@ it('tiny blocks with a long window, each of which moves the window, are decoded 
     expect(performance.now() - begun).toBeLessThan(5000)
   }
 })
+
+it(
+  'frames of few bytes with a long window, each of which would have the window for itself, are decoded or refused in a moment',
+  { timeout: 60_000 },
+  async () => {
+    const header = [0x28, 0xb5, 0x2f, 0xfd, 0, 0x78]
+    // one block of one x, and twelve of them
+    const frames = [1, 12].map(blocks => [
+      ...header,
+      ...Array.from({ length: blocks }, (_, i) => [i === blocks - 1 ? 9 : 8, 0, 0, 0x78]).flat(),
+    ])
+    for (const [i, frame] of frames.entries()) {
+      const stored = Buffer.concat(Array.from({ length: 3000 }, () => Uint8Array.from(frame)))
+      for (const codec of CODECS) {
+        const begun = performance.now()
+        const outcome = await decompressed(stored, codec).catch((error: unknown) => error)
+        if (outcome instanceof Buffer) expect(outcome.equals(Buffer.alloc(3000 * [1, 12][i]!, 'x'))).toBe(true)
+        else expect(outcome).toMatchObject({ code: 'unsupported' })
+        expect(performance.now() - begun).toBeLessThan(10_000)
+      }
+    }
+  },
+)
+
+it.each(CODECS)('small frames of another program, one behind the other, as cat makes them (%s)', async codec => {
+  const texts = Array.from({ length: 40 }, (_, i) => seededText(i, 1 + i * i * 37))
+  // from standard input: no size in the header, and the window of the level
+  const stored = Buffer.concat(texts.flatMap(text => ['-1', '-19', '-3 --long=25'].map(level => shell(HERE, `zstd -q ${level}`, text))))
+  expect((await decompressed(stored, codec)).equals(Buffer.concat(texts.flatMap(text => [text, text, text])))).toBe(true)
+})

@@ -6,6 +6,8 @@ export const ZSTD_FRAME = 'A zstd frame'
 const MAGIC = 0xfd2fb528
 const MAGIC_BYTES = 4
 const DESCRIPTOR_AT = MAGIC_BYTES
+/** Where the window is, unless a header states its content size instead. */
+const WINDOW_AT = DESCRIPTOR_AT + 1
 /** Bits of the descriptor in the frame header. */
 const HAS_CHECKSUM = 0x04
 const RESERVED = 0x08
@@ -74,7 +76,7 @@ export function parseFrameHeader(bytes: Uint8Array): ZstdFrameHeader {
   if (contentSize !== undefined && !Number.isSafeInteger(contentSize)) throw corrupt(ZSTD_FRAME, 'its content size is absurd')
   return {
     headerLength,
-    windowSize: singleSegment ? contentSize! : windowSize(bytes[5]!),
+    windowSize: singleSegment ? contentSize! : windowSize(bytes[WINDOW_AT]!),
     contentSize,
     hasChecksum: (descriptor & HAS_CHECKSUM) !== 0,
     dictionaryId: readLittleEndian(bytes, dictionaryAt, dictionaryBytes),
@@ -140,6 +142,19 @@ export function withChecksum(frame: Uint8Array, checksum: number): Uint8Array[] 
 export function withoutChecksum(header: Uint8Array): Uint8Array {
   const copy = header.slice()
   copy[DESCRIPTOR_AT]! &= ~HAS_CHECKSUM
+  return copy
+}
+
+/**
+ * A copy of a frame's header with a window of at least `bytes`, if that is shorter than its own. Such a frame must have
+ * no more plain bytes. A header that states its content size instead of a window is returned as it is.
+ */
+export function withShorterWindow(header: Uint8Array, bytes: number): Uint8Array {
+  const exponent = Math.max(0, Math.ceil(Math.log2(bytes)) - 10)
+  const isShorter = (header[DESCRIPTOR_AT]! & SINGLE_SEGMENT) === 0 && exponent < header[WINDOW_AT]! >> 3
+  if (!isShorter) return header
+  const copy = header.slice()
+  copy[WINDOW_AT] = exponent << 3
   return copy
 }
 

@@ -5,6 +5,8 @@ import { promise, type Target } from '../target.ts'
 /** The last line is a path, the others are an ignore file. */
 export const ignoreRules: Target = {
   name: 'ignore-rules',
+  // the time is proportional to the product of a pattern and a path, which has at most 4096 characters here
+  workPerByte: 20_000,
   seeds: () =>
     [
       '*.log\n!keep.log\na/b.log',
