@@ -1,4 +1,3 @@
-import xxhash from 'xxhash-wasm'
 import { FILTER_NONE } from '../compression/block.ts'
 import { CODEC_ZSTD } from '../compression/codecs.ts'
 import { MAX_BLOCK_BYTES, MAX_STORED_EXCESS } from '../compression/limits.ts'
@@ -19,6 +18,7 @@ import {
   type ZstdFrameHeader,
 } from '../compression/zstd/frame.ts'
 import type { Moved } from '../compression/zstd/portable/decode-frame.ts'
+import { loadXxhash } from '../compression/zstd/xxhash.ts'
 import { AppError, corrupt } from '../util/errors.ts'
 import { ByteQueue, type ByteStream } from './byte-stream.ts'
 import { decodeLongFrame } from './zstd-long-frame.ts'
@@ -133,7 +133,7 @@ async function joinRaw(blocks: readonly FramePiece[], last: FramePiece, plainLen
   const plain = Buffer.concat(blocks.map(({ bytes }) => bytes.subarray(BLOCK_HEADER_BYTES)))
   if (plain.length !== plainLength) throw corrupt(ZSTD_FRAME, `it gives ${plain.length} bytes instead of ${plainLength}`)
   if (last.kind === 'checksum') {
-    const hash = await xxhash()
+    const hash = await loadXxhash()
     if (checksumOf(hash.h64Raw(plain)) !== readLittleEndian(last.bytes, 0, CHECKSUM_BYTES))
       throw corrupt(ZSTD_FRAME, 'its checksum is wrong')
   }

@@ -1,9 +1,9 @@
-import xxhash from 'xxhash-wasm'
 import { FILTER_NONE } from '../compression/block.ts'
 import { CODEC_RAW, CODEC_ZSTD } from '../compression/codecs.ts'
 import type { Level } from '../compression/limits.ts'
 import type { CompressionPool } from '../compression/pool.ts'
 import { checksumOf, rawFrame, withChecksum } from '../compression/zstd/frame.ts'
+import { loadXxhash } from '../compression/zstd/xxhash.ts'
 import type { ByteStream } from './byte-stream.ts'
 
 /**
@@ -11,7 +11,7 @@ import type { ByteStream } from './byte-stream.ts'
  * as one file. Frames are made in parallel, and each has a checksum. Equal bytes give equal frames.
  */
 export async function* compressZstd(bytes: ByteStream, pool: CompressionPool, level: Level): AsyncGenerator<Uint8Array> {
-  const hash = await xxhash()
+  const hash = await loadXxhash()
   const frames: Promise<Uint8Array[]>[] = []
   for await (const plain of blocksOf(bytes, pool.maxBlockBytes(level))) {
     const frame = makeFrame(plain, checksumOf(hash.h64Raw(plain)), pool, level)

@@ -1,4 +1,3 @@
-import xxhash from 'xxhash-wasm'
 import { AppError, corrupt, messageOf } from '../../../util/errors.ts'
 import {
   BLOCK_HEADER_BYTES,
@@ -11,6 +10,7 @@ import {
   withShorterWindow,
   ZSTD_FRAME,
 } from '../frame.ts'
+import { loadXxhash } from '../xxhash.ts'
 
 /** The longest window that `decodePieces` supports: fzstd can't refer back farther. */
 export const MAX_PORTABLE_WINDOW_BYTES = 32 * 1024 * 1024
@@ -39,7 +39,7 @@ export async function* decodePieces(pieces: AsyncIterable<FramePiece>, windowSiz
   const { all, most } = await lookAhead(pieces)
   const window = Math.min(windowSize, Math.max(most, SHORTEST_WINDOW_BYTES))
   moved.bytes += window
-  const hash = (await xxhash()).create64()
+  const hash = (await loadXxhash()).create64()
   const decoded: Uint8Array[] = []
   const decoder = new Decompress(plain => decoded.push(plain))
   const push = (bytes: Uint8Array, final: boolean): Uint8Array[] => {
