@@ -5,6 +5,7 @@ import { Accounts } from './accounts.ts'
 import type { OAuthClient } from './accounts.ts'
 import type { Call, CallKind, Reply } from './call.ts'
 import { Drive } from './drive.ts'
+import { discoveryCheck } from './discovery-check.ts'
 import { badRequest, noCredentials } from './errors.ts'
 import { Faults } from './faults.ts'
 import type { DriveFile, Lag } from './file-store.ts'
@@ -13,6 +14,7 @@ import { exportFolder, importFolder } from './local-folder.ts'
 import { MetadataBroker } from './metadata-broker.ts'
 import { ConsentPage } from './oauth-consent.ts'
 import type { Consent } from './oauth-consent.ts'
+import { oauthProblems } from './oauth-check.ts'
 import { TokenEndpoint } from './oauth-token.ts'
 import { PROFILES } from './profiles.ts'
 import type { Profile } from './profiles.ts'
@@ -37,6 +39,11 @@ export interface EmulatorOptions {
   childrenLimit?: number
   pageSizeCap?: number
   consent?: Consent
+  /**
+   * Requests that break Google's description of Drive make `close` throw, unless they are `noted` only: tests that send
+   * such requests on purpose, and other people's programs.
+   */
+  violations?: 'thrown' | 'noted'
 }
 
 export interface TokenOptions {
@@ -60,6 +67,8 @@ export const DEFAULT_CLIENT: OAuthClient = {
 export const DEFAULT_USER = 'someone@example.com'
 const COLAB_CLIENT_ID = 'colab.apps.googleusercontent.com'
 
+const isDrive = ({ path }: Call): boolean => /^\/(?:drive|upload|resumable)\//.test(path)
+
 /**
  * Google as far as this project meets it: Drive v3, OAuth and Colab's credentials broker, on one server for all hosts.
  */
@@ -70,6 +79,11 @@ export class DriveEmulator {
   readonly drive: Drive
   readonly uploads: Uploads
   readonly broker: MetadataBroker
+  /** Requests, and answers of this emulator, that break Google's description of its services. */
+  readonly violations: string[] = []
+  /** How many requests were compared with it. */
+  checked = 0
+  private readonly throwsViolations: boolean
   private readonly recording = new Recording()
   private readonly filesApi: FilesApi
   private readonly tokens: TokenEndpoint
@@ -93,7 +107,8 @@ export class DriveEmulator {
 
   constructor(options: EmulatorOptions) {
     const surroundings = { ...realSurroundings(options.seed), ...options.surroundings }
-    const { profile = {}, lag, childrenLimit = 500_000, pageSizeCap = 1000, consent = 'ask' } = options
+    const { profile = {}, lag, childrenLimit = 500_000, pageSizeCap = 1000, consent = 'ask', violations = 'thrown' } = options
+    this.throwsViolations = violations === 'thrown'
     this.drive = new Drive(surroundings, {
       lag: { creationMs: 0, deletionMs: 0, ...lag },
       childrenLimit,
@@ -191,7 +206,11 @@ export class DriveEmulator {
 
   async start(port: number, certificate: Certificate | undefined): Promise<void> {
     const { surroundings, pacing } = this.drive
-    const backend = { surroundings, pacing, faults: this.faults, recording: this.recording, handle: (call: Call) => this.handle(call) }
+    const backend = {
+      ...{ surroundings, pacing, faults: this.faults, recording: this.recording },
+      check: (call: Call) => this.check(call),
+      handle: (call: Call) => this.handle(call),
+    }
     const plain = await listen(backend, port)
     this.port = plain.port
     this.closers.push(plain.close)
@@ -204,6 +223,20 @@ export class DriveEmulator {
   async close(): Promise<void> {
     await Promise.all(this.closers.map(close => close()))
     this.closers = []
+    if (this.throwsViolations && this.violations.length > 0)
+      throw new Error(`Google's description of Drive knows nothing of this:\n  ${this.violations.join('\n  ')}`)
+  }
+
+  /** Compares a request with what Google says of it, whatever becomes of it. */
+  check(call: Call): void {
+    const problems = isDrive(call) ? discoveryCheck()?.request(call) : oauthProblems(call)
+    if (problems === undefined) return
+    this.checked++
+    this.note(problems)
+  }
+
+  private note(problems: readonly string[]): void {
+    for (const problem of problems) if (!this.violations.includes(problem)) this.violations.push(problem)
   }
 
   private caller(user: string | undefined, clientId: string): Caller {
@@ -212,6 +245,12 @@ export class DriveEmulator {
 
   /** Does what a call asks for. Throws an `ErrorAnswer`. */
   async handle(call: Call): Promise<Reply> {
+    const reply = await this.perform(call)
+    if (isDrive(call)) this.note(discoveryCheck()?.reply(call, reply) ?? [])
+    return reply
+  }
+
+  private async perform(call: Call): Promise<Reply> {
     const open = this.withoutToken[call.kind]
     if (open !== undefined) return open(call)
     const { authorization } = call.headers
