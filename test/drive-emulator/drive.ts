@@ -1,4 +1,6 @@
 import type { Caller, User } from './access.ts'
+import { Conduct } from './behaviours.ts'
+import type { Behaviours } from './behaviours.ts'
 import { FileStore, FOLDER } from './file-store.ts'
 import type { DriveFile, Lag, Space } from './file-store.ts'
 import { Pacing } from './profiles.ts'
@@ -12,6 +14,7 @@ export interface DriveSettings {
   profile: Profile
   /** A listing never has more files on a page, whatever the client asks for: Drive promises at most, not exactly. */
   pageSizeCap: number
+  behaviours: Behaviours
 }
 
 /** The state of the service: files, ids that were given out, and the pace. */
@@ -19,13 +22,15 @@ export class Drive {
   readonly surroundings: Surroundings
   readonly store: FileStore
   readonly pacing: Pacing
+  readonly conduct: Conduct
   pageSizeCap: number
   private readonly generated = new Map<string, { email: string; space: Space }>()
   private readonly appData = new Map<string, string>()
 
   constructor(surroundings: Surroundings, settings: DriveSettings) {
     this.surroundings = surroundings
-    this.store = new FileStore(surroundings.now, settings.lag, settings.childrenLimit)
+    this.conduct = new Conduct(settings.behaviours, surroundings.now)
+    this.store = new FileStore(surroundings.now, settings.lag, settings.childrenLimit, this.conduct)
     this.pacing = new Pacing(surroundings, settings.profile)
     this.pageSizeCap = settings.pageSizeCap
   }

@@ -3,6 +3,8 @@ import { findFile, SCOPES } from './access.ts'
 import type { Caller, User } from './access.ts'
 import { Accounts } from './accounts.ts'
 import type { OAuthClient } from './accounts.ts'
+import { behavioursOf } from './behaviours.ts'
+import type { Behaviours } from './behaviours.ts'
 import type { Call, CallKind, Reply } from './call.ts'
 import { Drive } from './drive.ts'
 import { discoveryCheck } from './discovery-check.ts'
@@ -39,6 +41,8 @@ export interface EmulatorOptions {
   childrenLimit?: number
   pageSizeCap?: number
   consent?: Consent
+  /** What the real Drive does at times; those of DRIVE_PROFILE in the environment unless told. */
+  behaviours?: Behaviours
   /**
    * Requests that break Google's description of Drive make `close` throw, unless they are `noted` only: tests that send
    * such requests on purpose, and other people's programs.
@@ -113,6 +117,7 @@ export class DriveEmulator {
       lag: { creationMs: 0, deletionMs: 0, ...lag },
       childrenLimit,
       pageSizeCap,
+      behaviours: behavioursOf(options.behaviours),
       profile: typeof profile === 'string' ? PROFILES[profile] : profile,
     })
     this.accounts = new Accounts(surroundings)
@@ -202,6 +207,7 @@ export class DriveEmulator {
   async importFrom(path: string, folderId = 'root', options: { user?: string; clientId?: string } = {}): Promise<void> {
     const caller = this.caller(options.user, options.clientId ?? 'drive-for-desktop')
     await importFolder(this.drive, caller, path, findFile(this.drive.store, caller, folderId, this.drive).id)
+    this.drive.conduct.settle()
   }
 
   async start(port: number, certificate: Certificate | undefined): Promise<void> {
@@ -225,6 +231,11 @@ export class DriveEmulator {
     this.closers = []
     if (this.throwsViolations && this.violations.length > 0)
       throw new Error(`Google's description of Drive knows nothing of this:\n  ${this.violations.join('\n  ')}`)
+  }
+
+  /** For clients that wait without any time going by: that time does go by for `behaviours`. */
+  pass(ms: number): void {
+    this.drive.conduct.pass(ms)
   }
 
   /** Compares a request with what Google says of it, whatever becomes of it. */
@@ -251,11 +262,13 @@ export class DriveEmulator {
   }
 
   private async perform(call: Call): Promise<Reply> {
+    if (call.kind === 'upload.piece' || call.kind === 'upload.status') this.drive.conduct.admit(call.kind)
     const open = this.withoutToken[call.kind]
     if (open !== undefined) return open(call)
     const { authorization } = call.headers
     if (authorization === undefined) throw noCredentials()
     const caller = this.accounts.callerOf(authorization)
+    this.drive.conduct.admit(call.kind)
     return call.kind.startsWith('upload.') ? this.uploads.handle(call, caller) : this.filesApi.handle(call, caller)
   }
 }

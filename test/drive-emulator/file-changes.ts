@@ -35,6 +35,7 @@ export function checkCreation(drive: Drive, caller: Caller, metadata: Metadata, 
   const { parents = ['root'], id, mimeType } = metadata
   if (parents.length > 1) throw new GoogleError(403, 'cannotAddParent', 'Increasing the number of parents is not allowed')
   const parent = findParent(drive.store, caller, parents[0] ?? 'root', drive)
+  drive.conduct.requireThere(parent, parent.id)
   requireSpace(caller, parent.space)
   // the root is nobody's file, but open to every app that may write
   if (!drive.store.isRoot(parent.id)) requireChange(caller, parent)

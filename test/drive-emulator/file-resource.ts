@@ -135,7 +135,7 @@ export function fileResource(file: DriveFile, caller: Caller, store: FileStore) 
           headRevisionId: file.headRevisionId,
         }),
   }
-  if (content !== undefined) {
+  if (content !== undefined && store.conduct.hasSums(file)) {
     // worked out when a mask keeps them: not every caller wants every sum
     for (const [field, algorithm] of SUMS) Object.defineProperty(resource, field, { enumerable: true, get: () => content.sum(algorithm) })
   }

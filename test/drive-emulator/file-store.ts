@@ -1,3 +1,4 @@
+import type { Conduct } from './behaviours.ts'
 import type { Content } from './content.ts'
 import { GoogleError } from './errors.ts'
 
@@ -48,6 +49,7 @@ export interface Lag {
 export class FileStore {
   readonly files = new Map<string, DriveFile>()
   readonly lag: Lag
+  readonly conduct: Conduct
   /** Most children a folder may have; roots have no such limit. */
   childrenLimit: number
   private readonly children = new Map<string, Set<string>>()
@@ -59,7 +61,8 @@ export class FileStore {
   /** Ids of deleted files: an id is never free again. */
   private readonly spent = new Set<string>()
 
-  constructor(now: () => number, lag: Lag, childrenLimit: number) {
+  constructor(now: () => number, lag: Lag, childrenLimit: number, conduct: Conduct) {
+    this.conduct = conduct
     this.now = now
     this.lag = lag
     this.childrenLimit = childrenLimit
@@ -69,6 +72,7 @@ export class FileStore {
     if (file.parent === undefined) this.roots.add(file.id)
     else this.attach(file.id, file.parent)
     this.files.set(file.id, file)
+    this.conduct.renewed(file)
     this.account(file.owner, sizeOf(file))
   }
 
@@ -111,6 +115,7 @@ export class FileStore {
     this.account(file.owner, content.bytes.length - sizeOf(file))
     file.content = content
     file.headRevisionId = revision
+    this.conduct.renewed(file)
   }
 
   /** For good, with everything inside. */
@@ -128,7 +133,9 @@ export class FileStore {
   listed(): DriveFile[] {
     const now = this.now()
     this.ghosts = this.ghosts.filter(ghost => ghost.until > now)
-    const grown = [...this.files.values()].filter(file => !this.roots.has(file.id) && file.born + this.lag.creationMs <= now)
+    const grown = [...this.files.values()].filter(
+      file => !this.roots.has(file.id) && file.born + this.lag.creationMs <= now && this.conduct.isListed(file),
+    )
     return [...grown, ...this.ghosts.filter(({ file }) => file.born + this.lag.creationMs <= now).map(({ file }) => file)].reverse()
   }
 

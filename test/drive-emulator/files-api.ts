@@ -100,8 +100,10 @@ export class FilesApi {
   }
 
   private content(call: Call, caller: Caller): Reply {
-    new Parameters(call.query, [...SHARED, 'acknowledgeAbuse']).flag('acknowledgeAbuse')
-    return download(this.file(call, caller), call.headers.range)
+    const isAcknowledged = new Parameters(call.query, [...SHARED, 'acknowledgeAbuse']).flag('acknowledgeAbuse')
+    const file = this.file(call, caller)
+    this.drive.conduct.requireHarmless(file, isAcknowledged && file.owner === caller.user.email)
+    return download(file, call.headers.range)
   }
 
   private update(call: Call, caller: Caller): Reply {

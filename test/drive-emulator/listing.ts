@@ -79,12 +79,14 @@ export class Listings {
     requireSpace(caller, space)
     const question = JSON.stringify([caller.user.email, caller.clientId, parameters.text('q'), parameters.text('orderBy'), corpora, space])
     const token = parameters.text('pageToken')
-    const files = token === undefined ? this.find(caller, parameters, space) : this.resume(token, question)
+    const found = token === undefined ? this.find(caller, parameters, space) : this.resume(token, question)
+    const isIncomplete = token === undefined && this.drive.conduct.isIncomplete()
+    const files = isIncomplete ? found.filter((_, at) => at % 2 === 1) : found
     const page = files.slice(0, pageSize)
     const rest = files.slice(pageSize)
     const whole = {
       kind: 'drive#fileList',
-      incompleteSearch: false,
+      incompleteSearch: isIncomplete,
       ...(rest.length === 0 ? {} : { nextPageToken: this.remember({ question, files: rest }) }),
       files: page.map(file => fileResource(file, caller, this.drive.store)),
     }
@@ -108,10 +110,11 @@ export class Listings {
     const order = parseOrder(parameters.text('orderBy'))
     const q = parameters.text('q')
     const resolve = (alias: string) => (alias === 'me' ? caller.user.email : resolveAlias(alias, caller, this.drive))
-    const query = q === undefined || q.trim() === '' ? undefined : parseQuery(q, resolve)
+    const query = q === undefined || q.trim() === '' ? undefined : parseQuery(q, resolve, this.drive.conduct.behaviours.severalParents)
     for (const parent of query?.parents ?? []) {
       const folder = this.drive.store.files.get(parent)
       if (folder === undefined || (parent !== caller.user.rootId && !canSee(this.drive.store, caller, folder))) throw fileNotFound('')
+      this.drive.conduct.requireThere(folder, '')
     }
     return this.drive.store
       .listed()
