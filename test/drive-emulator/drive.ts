@@ -5,6 +5,7 @@ import { FileStore, FOLDER } from './file-store.ts'
 import type { DriveFile, Lag, Space } from './file-store.ts'
 import { Pacing } from './profiles.ts'
 import type { Profile } from './profiles.ts'
+import type { Role } from './sharing.ts'
 import { randomText } from './surroundings.ts'
 import type { Surroundings } from './surroundings.ts'
 
@@ -61,6 +62,13 @@ export class Drive {
     const id = this.newId()
     this.store.add(this.folder(id, 'appDataFolder', caller.user.email, caller.clientId, 'appDataFolder'))
     this.appData.set(key, id)
+    return id
+  }
+
+  /** Returns its id, which is that of its root folder too. */
+  addSharedDrive(name: string, members: Iterable<readonly [string, Role]>): string {
+    const id = `0A${randomText(this.surroundings.random, 17)}`
+    this.store.add({ ...this.folder(id, name, '', '', 'drive'), isSharedDrive: true, shares: new Map(members) })
     return id
   }
 

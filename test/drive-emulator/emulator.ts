@@ -23,6 +23,7 @@ import type { Profile } from './profiles.ts'
 import { Recording } from './recording.ts'
 import type { RecordedRequest } from './recording.ts'
 import { listen } from './server.ts'
+import type { Role } from './sharing.ts'
 import type { Certificate } from './server.ts'
 import { realSurroundings } from './surroundings.ts'
 import type { Surroundings } from './surroundings.ts'
@@ -162,6 +163,18 @@ export class DriveEmulator {
     return user
   }
 
+  /** A shared drive, which nobody owns. Returns its id. */
+  addSharedDrive(name: string, members: Readonly<Record<string, Role>>): string {
+    return this.drive.addSharedDrive(name, Object.entries(members))
+  }
+
+  /** As its owner does in the browser. A folder is shared with all that is in it. */
+  share(id: string, email: string, role: Role): void {
+    const file = this.drive.store.files.get(id)
+    if (file === undefined) throw new Error(`The emulator has no file ${id}.`)
+    file.shares = new Map([...(file.shares ?? []), [email, role]])
+  }
+
   addClient(client: Partial<OAuthClient> & { id: string }): OAuthClient {
     const whole: OAuthClient = { secret: undefined, type: 'installed', redirectUris: [], testing: false, ...client }
     this.accounts.clients.set(whole.id, whole)
@@ -267,7 +280,8 @@ export class DriveEmulator {
     if (open !== undefined) return open(call)
     const { authorization } = call.headers
     if (authorization === undefined) throw noCredentials()
-    const caller = this.accounts.callerOf(authorization)
+    const allDrives = call.query.get('supportsAllDrives') === 'true' || call.query.get('supportsTeamDrives') === 'true'
+    const caller = { ...this.accounts.callerOf(authorization), allDrives }
     this.drive.conduct.admit(call.kind)
     return call.kind.startsWith('upload.') ? this.uploads.handle(call, caller) : this.filesApi.handle(call, caller)
   }

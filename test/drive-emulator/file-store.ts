@@ -1,8 +1,11 @@
 import type { Conduct } from './behaviours.ts'
 import type { Content } from './content.ts'
 import { GoogleError } from './errors.ts'
+import type { Role } from './sharing.ts'
 
 export const FOLDER = 'application/vnd.google-apps.folder'
+/** "Add to My Drive" makes one of these since 2020: rclone#4098 (March 2020). */
+export const SHORTCUT = 'application/vnd.google-apps.shortcut'
 
 export type Space = 'drive' | 'appDataFolder'
 
@@ -14,7 +17,7 @@ export interface DriveFile {
   /** None for a root only. */
   parent: string | undefined
   readonly space: Space
-  /** Address of the user whose Drive it is in. */
+  /** Address of the user whose storage it takes; empty in a shared drive. */
   readonly owner: string
   /** The app that made it: what `drive.file` goes by. Empty for the roots, which no app made. */
   readonly clientId: string
@@ -30,7 +33,13 @@ export interface DriveFile {
   properties: Record<string, string>
   /** Private to each client id. */
   appProperties: Map<string, Record<string, string>>
-  /** None for folders. */
+  /** Whom it is shared with, beside what is inherited from the folders above. */
+  shares?: Map<string, Role>
+  /** The root of a shared drive. */
+  readonly isSharedDrive?: boolean
+  /** Of a shortcut: the id of what it leads to. */
+  readonly target?: string | undefined
+  /** None for folders and shortcuts. */
   content: Content | undefined
   headRevisionId: string | undefined
   version: number

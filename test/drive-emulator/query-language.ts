@@ -13,6 +13,8 @@ export interface Searchable {
   sharedWithMe: boolean
   parents: readonly string[]
   owners: readonly string[]
+  /** Of a shortcut: what it leads to. */
+  target: string | undefined
   appProperties: Readonly<Record<string, string>>
   properties: Readonly<Record<string, string>>
 }
@@ -45,7 +47,7 @@ function tokenize(q: string): Token[] {
     const rest = q.slice(at)
     const blank = /^\s+/.exec(rest)
     const text = /^'((?:[^'\\]|\\['\\])*)'/.exec(rest)
-    const word = /^[A-Za-z]+/.exec(rest)
+    const word = /^[A-Za-z]+(?:\.[A-Za-z]+)?/.exec(rest)
     const sign = /^(?:<=|>=|!=|[=<>(){}])/.exec(rest)
     const match = blank ?? text ?? word ?? sign
     if (match === null) throw refuse()
@@ -160,6 +162,11 @@ class Parser {
     switch (field) {
       case 'name':
         return this.textClause(file => file.name, containsWordPrefix)
+      case 'shortcutDetails.targetId':
+        return this.textClause(
+          file => file.target ?? '',
+          () => false,
+        )
       case 'mimeType':
         return this.textClause(
           file => file.mimeType,
