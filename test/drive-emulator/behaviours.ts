@@ -6,7 +6,7 @@ import { REFUSALS } from './refusals.ts'
 import type { Refusal } from './refusals.ts'
 
 /** For a time every call is refused, in turn with each of `with`. */
-export interface Storm {
+interface Storm {
   /** The call with which it begins, counted from 1. */
   atCall: number
   ms: number
@@ -69,7 +69,7 @@ export interface Behaviours {
 const MINUTE = 60_000
 
 /** All that can be asked for alone: `DRIVE_PROFILE=storms,sums`. */
-export const BEHAVIOURS = {
+const BEHAVIOURS = {
   storms: {
     storms: [
       { atCall: 5, ms: MINUTE, with: ['userRateLimitExceeded', 'rateLimitExceeded', 'rateLimitInDetails', 'tooManyRequestsEmpty'] },

@@ -1,7 +1,7 @@
 import { ErrorAnswer, GoogleError, rateLimited } from './errors.ts'
 
 /** Google's newer form of errors: no `errors`, but a `status` and typed `details`. */
-export class DetailsError extends ErrorAnswer {
+class DetailsError extends ErrorAnswer {
   readonly status: number
   readonly canonical: string
   readonly reason: string
@@ -22,7 +22,7 @@ export class DetailsError extends ErrorAnswer {
 }
 
 /** A page of Google's front end; without a title an empty answer. */
-export class PageError extends ErrorAnswer {
+class PageError extends ErrorAnswer {
   readonly status: number
   override readonly headers: Readonly<Record<string, string>>
 
