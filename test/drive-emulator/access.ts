@@ -1,6 +1,7 @@
 import { fileNotFound, GoogleError, insufficientFilePermissions, insufficientScopes } from './errors.ts'
 import type { DriveFile, FileStore, Space } from './file-store.ts'
 import { FOLDER } from './file-store.ts'
+import { driveIdOf, rightsOf, roleOf } from './sharing.ts'
 
 export interface User {
   readonly email: string
@@ -18,6 +19,8 @@ export interface Caller {
   user: User
   clientId: string
   scopes: ReadonlySet<string>
+  /** Knows of shared drives: without it they do not exist for this call. */
+  allDrives?: boolean
 }
 
 const PREFIX = 'https://www.googleapis.com/auth/'
@@ -52,11 +55,12 @@ export function requireSpace(caller: Caller, space: Space): void {
 }
 
 /**
- * A user sees what is their own, and what others have put into their folders. `drive.file` shows what the same client
- * id made, and nothing else; app data is its client's own under any scope.
+ * A user sees what is their own or shared with them, and what others have put into their folders. `drive.file` shows
+ * what the same client id made, and nothing else; app data is its client's own under any scope.
  */
 export function canSee(store: FileStore, caller: Caller, file: DriveFile): boolean {
-  if (!store.lineOf(file).some(({ owner }) => owner === caller.user.email)) return false
+  if (roleOf(store, caller.user.email, file) === undefined) return false
+  if (caller.allDrives !== true && driveIdOf(store, file) !== undefined) return false
   if (file.space === 'appDataFolder') return hasAny(caller, SCOPES.appData) && file.clientId === caller.clientId
   return hasAny(caller, SCOPES.drive, SCOPES.readonly) || (hasAny(caller, SCOPES.file) && file.clientId === caller.clientId)
 }
@@ -83,8 +87,9 @@ export function findFile(store: FileStore, caller: Caller, id: string, roots: Ro
 }
 
 /** Reading is more than `drive.file` gives for the files of others. */
-export function requireChange(caller: Caller, file: DriveFile): void {
+export function requireChange(store: FileStore, caller: Caller, file: DriveFile): void {
   requireWriting(caller)
+  if (!rightsOf(store, caller.user.email, file).edit) throw insufficientFilePermissions()
   if (file.space === 'drive' && !hasAny(caller, SCOPES.drive) && file.clientId !== caller.clientId)
     throw new GoogleError(
       403,
@@ -93,9 +98,9 @@ export function requireChange(caller: Caller, file: DriveFile): void {
     )
 }
 
-/** Only the owner deletes a file or moves it to the trash, whoever else may change it. */
-export function requireOwner(caller: Caller, file: DriveFile): void {
-  if (file.owner !== caller.user.email) throw insufficientFilePermissions()
+/** Whoever may change a file may not also delete it or move it to the trash. */
+export function requireRight(store: FileStore, caller: Caller, file: DriveFile, right: 'trash' | 'delete'): void {
+  if (!rightsOf(store, caller.user.email, file)[right]) throw insufficientFilePermissions()
 }
 
 /**

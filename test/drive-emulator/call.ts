@@ -13,6 +13,8 @@ export type CallKind =
   | 'files.emptyTrash'
   | 'files.copy'
   | 'permissions.list'
+  | 'drives.list'
+  | 'drives.get'
   | 'upload.media'
   | 'upload.multipart'
   | 'upload.start'
@@ -58,9 +60,13 @@ export function fileIdOf(path: string): string {
   return match?.[1] === undefined ? '' : decodeURIComponent(match[1])
 }
 
+/** The shared drive that a path names; undefined for all of them. */
+export const driveIdIn = (path: string): string | undefined => /^\/drive\/v3\/drives\/([^/]+)$/.exec(path)?.[1]
+
 const EXACT: Readonly<Record<string, CallKind>> = {
   'GET /drive/v3/about': 'about.get',
   'GET /drive/v3/files': 'files.list',
+  'GET /drive/v3/drives': 'drives.list',
   'POST /drive/v3/files': 'files.create',
   'GET /drive/v3/files/generateIds': 'files.generateIds',
   'DELETE /drive/v3/files/trash': 'files.emptyTrash',
@@ -108,6 +114,7 @@ export function kindOf(method: string, path: string, query: URLSearchParams, hea
   }
   if (method === 'POST' && path.endsWith('/copy') && fileIdOf(path) !== '') return 'files.copy'
   if (method === 'GET' && path.endsWith('/permissions') && fileIdOf(path) !== '') return 'permissions.list'
+  if (method === 'GET' && driveIdIn(path) !== undefined) return 'drives.get'
   if (method === 'GET' && path.startsWith('/computeMetadata/')) return 'metadata'
   return 'unknown'
 }

@@ -1,8 +1,11 @@
 import type { Caller, User } from './access.ts'
+import { Conduct } from './behaviours.ts'
+import type { Behaviours } from './behaviours.ts'
 import { FileStore, FOLDER } from './file-store.ts'
 import type { DriveFile, Lag, Space } from './file-store.ts'
 import { Pacing } from './profiles.ts'
 import type { Profile } from './profiles.ts'
+import type { Role } from './sharing.ts'
 import { randomText } from './surroundings.ts'
 import type { Surroundings } from './surroundings.ts'
 
@@ -12,6 +15,7 @@ export interface DriveSettings {
   profile: Profile
   /** A listing never has more files on a page, whatever the client asks for: Drive promises at most, not exactly. */
   pageSizeCap: number
+  behaviours: Behaviours
 }
 
 /** The state of the service: files, ids that were given out, and the pace. */
@@ -19,13 +23,15 @@ export class Drive {
   readonly surroundings: Surroundings
   readonly store: FileStore
   readonly pacing: Pacing
+  readonly conduct: Conduct
   pageSizeCap: number
   private readonly generated = new Map<string, { email: string; space: Space }>()
   private readonly appData = new Map<string, string>()
 
   constructor(surroundings: Surroundings, settings: DriveSettings) {
     this.surroundings = surroundings
-    this.store = new FileStore(surroundings.now, settings.lag, settings.childrenLimit)
+    this.conduct = new Conduct(settings.behaviours, surroundings.now)
+    this.store = new FileStore(surroundings.now, settings.lag, settings.childrenLimit, this.conduct)
     this.pacing = new Pacing(surroundings, settings.profile)
     this.pageSizeCap = settings.pageSizeCap
   }
@@ -56,6 +62,13 @@ export class Drive {
     const id = this.newId()
     this.store.add(this.folder(id, 'appDataFolder', caller.user.email, caller.clientId, 'appDataFolder'))
     this.appData.set(key, id)
+    return id
+  }
+
+  /** Returns its id, which is that of its root folder too. */
+  addSharedDrive(name: string, members: Iterable<readonly [string, Role]>): string {
+    const id = `0A${randomText(this.surroundings.random, 17)}`
+    this.store.add({ ...this.folder(id, name, '', '', 'drive'), isSharedDrive: true, shares: new Map(members) })
     return id
   }
 

@@ -3,8 +3,11 @@ import { findFile, SCOPES } from './access.ts'
 import type { Caller, User } from './access.ts'
 import { Accounts } from './accounts.ts'
 import type { OAuthClient } from './accounts.ts'
+import { behavioursOf } from './behaviours.ts'
+import type { Behaviours } from './behaviours.ts'
 import type { Call, CallKind, Reply } from './call.ts'
 import { Drive } from './drive.ts'
+import { discoveryCheck } from './discovery-check.ts'
 import { badRequest, noCredentials } from './errors.ts'
 import { Faults } from './faults.ts'
 import type { DriveFile, Lag } from './file-store.ts'
@@ -13,12 +16,14 @@ import { exportFolder, importFolder } from './local-folder.ts'
 import { MetadataBroker } from './metadata-broker.ts'
 import { ConsentPage } from './oauth-consent.ts'
 import type { Consent } from './oauth-consent.ts'
+import { oauthProblems } from './oauth-check.ts'
 import { TokenEndpoint } from './oauth-token.ts'
 import { PROFILES } from './profiles.ts'
 import type { Profile } from './profiles.ts'
 import { Recording } from './recording.ts'
 import type { RecordedRequest } from './recording.ts'
 import { listen } from './server.ts'
+import type { Role } from './sharing.ts'
 import type { Certificate } from './server.ts'
 import { realSurroundings } from './surroundings.ts'
 import type { Surroundings } from './surroundings.ts'
@@ -37,6 +42,13 @@ export interface EmulatorOptions {
   childrenLimit?: number
   pageSizeCap?: number
   consent?: Consent
+  /** What the real Drive does at times; those of DRIVE_PROFILE in the environment unless told. */
+  behaviours?: Behaviours
+  /**
+   * Requests that break Google's description of Drive make `close` throw, unless they are `noted` only: tests that send
+   * such requests on purpose, and other people's programs.
+   */
+  violations?: 'thrown' | 'noted'
 }
 
 export interface TokenOptions {
@@ -60,6 +72,8 @@ export const DEFAULT_CLIENT: OAuthClient = {
 export const DEFAULT_USER = 'someone@example.com'
 const COLAB_CLIENT_ID = 'colab.apps.googleusercontent.com'
 
+const isDrive = ({ path }: Call): boolean => /^\/(?:drive|upload|resumable)\//.test(path)
+
 /**
  * Google as far as this project meets it: Drive v3, OAuth and Colab's credentials broker, on one server for all hosts.
  */
@@ -70,6 +84,11 @@ export class DriveEmulator {
   readonly drive: Drive
   readonly uploads: Uploads
   readonly broker: MetadataBroker
+  /** Requests, and answers of this emulator, that break Google's description of its services. */
+  readonly violations: string[] = []
+  /** How many requests were compared with it. */
+  checked = 0
+  private readonly throwsViolations: boolean
   private readonly recording = new Recording()
   private readonly filesApi: FilesApi
   private readonly tokens: TokenEndpoint
@@ -93,11 +112,13 @@ export class DriveEmulator {
 
   constructor(options: EmulatorOptions) {
     const surroundings = { ...realSurroundings(options.seed), ...options.surroundings }
-    const { profile = {}, lag, childrenLimit = 500_000, pageSizeCap = 1000, consent = 'ask' } = options
+    const { profile = {}, lag, childrenLimit = 500_000, pageSizeCap = 1000, consent = 'ask', violations = 'thrown' } = options
+    this.throwsViolations = violations === 'thrown'
     this.drive = new Drive(surroundings, {
       lag: { creationMs: 0, deletionMs: 0, ...lag },
       childrenLimit,
       pageSizeCap,
+      behaviours: behavioursOf(options.behaviours),
       profile: typeof profile === 'string' ? PROFILES[profile] : profile,
     })
     this.accounts = new Accounts(surroundings)
@@ -140,6 +161,18 @@ export class DriveEmulator {
     const user = this.accounts.addUser(email, options)
     this.drive.addRoot(user)
     return user
+  }
+
+  /** A shared drive, which nobody owns. Returns its id. */
+  addSharedDrive(name: string, members: Readonly<Record<string, Role>>): string {
+    return this.drive.addSharedDrive(name, Object.entries(members))
+  }
+
+  /** As its owner does in the browser. A folder is shared with all that is in it. */
+  share(id: string, email: string, role: Role): void {
+    const file = this.drive.store.files.get(id)
+    if (file === undefined) throw new Error(`The emulator has no file ${id}.`)
+    file.shares = new Map([...(file.shares ?? []), [email, role]])
   }
 
   addClient(client: Partial<OAuthClient> & { id: string }): OAuthClient {
@@ -187,11 +220,16 @@ export class DriveEmulator {
   async importFrom(path: string, folderId = 'root', options: { user?: string; clientId?: string } = {}): Promise<void> {
     const caller = this.caller(options.user, options.clientId ?? 'drive-for-desktop')
     await importFolder(this.drive, caller, path, findFile(this.drive.store, caller, folderId, this.drive).id)
+    this.drive.conduct.settle()
   }
 
   async start(port: number, certificate: Certificate | undefined): Promise<void> {
     const { surroundings, pacing } = this.drive
-    const backend = { surroundings, pacing, faults: this.faults, recording: this.recording, handle: (call: Call) => this.handle(call) }
+    const backend = {
+      ...{ surroundings, pacing, faults: this.faults, recording: this.recording },
+      check: (call: Call) => this.check(call),
+      handle: (call: Call) => this.handle(call),
+    }
     const plain = await listen(backend, port)
     this.port = plain.port
     this.closers.push(plain.close)
@@ -204,6 +242,25 @@ export class DriveEmulator {
   async close(): Promise<void> {
     await Promise.all(this.closers.map(close => close()))
     this.closers = []
+    if (this.throwsViolations && this.violations.length > 0)
+      throw new Error(`Google's description of Drive knows nothing of this:\n  ${this.violations.join('\n  ')}`)
+  }
+
+  /** For clients that wait without any time going by: that time does go by for `behaviours`. */
+  pass(ms: number): void {
+    this.drive.conduct.pass(ms)
+  }
+
+  /** Compares a request with what Google says of it, whatever becomes of it. */
+  check(call: Call): void {
+    const problems = isDrive(call) ? discoveryCheck()?.request(call) : oauthProblems(call)
+    if (problems === undefined) return
+    this.checked++
+    this.note(problems)
+  }
+
+  private note(problems: readonly string[]): void {
+    for (const problem of problems) if (!this.violations.includes(problem)) this.violations.push(problem)
   }
 
   private caller(user: string | undefined, clientId: string): Caller {
@@ -212,11 +269,20 @@ export class DriveEmulator {
 
   /** Does what a call asks for. Throws an `ErrorAnswer`. */
   async handle(call: Call): Promise<Reply> {
+    const reply = await this.perform(call)
+    if (isDrive(call)) this.note(discoveryCheck()?.reply(call, reply) ?? [])
+    return reply
+  }
+
+  private async perform(call: Call): Promise<Reply> {
+    if (call.kind === 'upload.piece' || call.kind === 'upload.status') this.drive.conduct.admit(call.kind)
     const open = this.withoutToken[call.kind]
     if (open !== undefined) return open(call)
     const { authorization } = call.headers
     if (authorization === undefined) throw noCredentials()
-    const caller = this.accounts.callerOf(authorization)
+    const allDrives = call.query.get('supportsAllDrives') === 'true' || call.query.get('supportsTeamDrives') === 'true'
+    const caller = { ...this.accounts.callerOf(authorization), allDrives }
+    this.drive.conduct.admit(call.kind)
     return call.kind.startsWith('upload.') ? this.uploads.handle(call, caller) : this.filesApi.handle(call, caller)
   }
 }

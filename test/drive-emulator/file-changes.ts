@@ -1,12 +1,13 @@
-import { findParent, requireChange, requireOwner, requireSpace, requireWriting } from './access.ts'
+import { findFile, findParent, requireChange, requireRight, requireSpace, requireWriting } from './access.ts'
 import type { Caller } from './access.ts'
 import { Content } from './content.ts'
 import type { Drive } from './drive.ts'
 import { badRequest, GoogleError, insufficientFilePermissions, invalidValue } from './errors.ts'
 import { mergeProperties } from './file-metadata.ts'
 import type { Metadata } from './file-metadata.ts'
-import { FOLDER, sizeOf } from './file-store.ts'
+import { FOLDER, SHORTCUT, sizeOf } from './file-store.ts'
 import type { DriveFile } from './file-store.ts'
+import { driveIdOf } from './sharing.ts'
 import { randomText } from './surroundings.ts'
 
 /** The content of an upload and what the client called its type. */
@@ -35,9 +36,10 @@ export function checkCreation(drive: Drive, caller: Caller, metadata: Metadata, 
   const { parents = ['root'], id, mimeType } = metadata
   if (parents.length > 1) throw new GoogleError(403, 'cannotAddParent', 'Increasing the number of parents is not allowed')
   const parent = findParent(drive.store, caller, parents[0] ?? 'root', drive)
+  drive.conduct.requireThere(parent, parent.id)
   requireSpace(caller, parent.space)
   // the root is nobody's file, but open to every app that may write
-  if (!drive.store.isRoot(parent.id)) requireChange(caller, parent)
+  if (!drive.store.isRoot(parent.id) || parent.isSharedDrive === true) requireChange(drive.store, caller, parent)
   if (id !== undefined) {
     if (drive.store.isTaken(id))
       throw new GoogleError(409, 'fileIdInUse', 'A file already exists with the provided ID.', {
@@ -47,9 +49,14 @@ export function checkCreation(drive: Drive, caller: Caller, metadata: Metadata, 
     if (!drive.isGenerated(id, caller, parent.space))
       throw new GoogleError(400, 'invalid', 'The provided file ID is not usable.', { location: 'file.id', locationType: 'other' })
   }
-  if (mimeType !== undefined && mimeType !== FOLDER && mimeType.startsWith(NATIVE)) throw badRequest(`This emulator makes no ${mimeType}.`)
-  if (mimeType === FOLDER && bytes !== undefined) throw badRequest('A folder has no content.')
-  if (mimeType !== FOLDER) requireRoom(drive, caller, bytes ?? 0)
+  if ((mimeType === SHORTCUT) !== (metadata.target !== undefined)) throw badRequest('A shortcut has a target, and nothing else has.')
+  // throws where the caller does not know of the target
+  if (metadata.target !== undefined) findFile(drive.store, caller, metadata.target, drive)
+  if (mimeType !== undefined && mimeType !== FOLDER && mimeType !== SHORTCUT && mimeType.startsWith(NATIVE))
+    throw badRequest(`This emulator makes no ${mimeType}.`)
+  if ((mimeType === FOLDER || mimeType === SHORTCUT) && bytes !== undefined) throw badRequest('A folder or shortcut has no content.')
+  // what is in a shared drive takes nobody's storage
+  if (mimeType !== FOLDER && mimeType !== SHORTCUT && driveIdOf(drive.store, parent) === undefined) requireRoom(drive, caller, bytes ?? 0)
   return parent
 }
 
@@ -57,14 +64,15 @@ export function checkCreation(drive: Drive, caller: Caller, metadata: Metadata, 
 export function createFile(drive: Drive, caller: Caller, metadata: Metadata, media?: Media): DriveFile {
   const parent = checkCreation(drive, caller, metadata, media?.bytes.length)
   const now = drive.surroundings.now()
-  const folder = metadata.mimeType === FOLDER
+  const isEmpty = metadata.mimeType === FOLDER || metadata.mimeType === SHORTCUT
   const file: DriveFile = {
     id: metadata.id ?? drive.newId(),
     name: metadata.name ?? 'Untitled',
     mimeType: metadata.mimeType ?? media?.type ?? 'application/octet-stream',
     parent: parent.id,
     space: parent.space,
-    owner: caller.user.email,
+    owner: driveIdOf(drive.store, parent) === undefined ? caller.user.email : '',
+    target: metadata.target,
     clientId: caller.clientId,
     createdTime: metadata.createdTime ?? now,
     modifiedTime: metadata.modifiedTime ?? now,
@@ -74,8 +82,8 @@ export function createFile(drive: Drive, caller: Caller, metadata: Metadata, med
     originalFilename: metadata.originalFilename,
     properties: mergeProperties({}, metadata.properties ?? {}),
     appProperties: new Map([[caller.clientId, mergeProperties({}, metadata.appProperties ?? {})]]),
-    content: folder ? undefined : new Content(media?.bytes ?? Buffer.alloc(0)),
-    headRevisionId: folder ? undefined : newRevision(drive),
+    content: isEmpty ? undefined : new Content(media?.bytes ?? Buffer.alloc(0)),
+    headRevisionId: isEmpty ? undefined : newRevision(drive),
     version: 1,
     born: now,
   }
@@ -115,15 +123,15 @@ function changeParent(drive: Drive, caller: Caller, file: DriveFile, { add, remo
 
 /** All that can be known to be wrong with an update before its content is there. */
 export function checkUpdate(drive: Drive, caller: Caller, file: DriveFile, metadata: Metadata, bytes: number | undefined): void {
-  requireChange(caller, file)
-  if (metadata.trashed !== undefined) requireOwner(caller, file)
+  requireChange(drive.store, caller, file)
+  if (metadata.trashed !== undefined) requireRight(drive.store, caller, file, 'trash')
   if (drive.store.isRoot(file.id) && (metadata.trashed === true || metadata.name !== undefined)) throw insufficientFilePermissions()
   const type = metadata.mimeType
   if (type !== undefined && (type === FOLDER || file.mimeType === FOLDER) && type !== file.mimeType)
     throw badRequest('A folder stays a folder, a file a file.')
   if (bytes === undefined) return
-  if (file.mimeType === FOLDER) throw badRequest('A folder has no content.')
-  requireRoom(drive, caller, bytes - sizeOf(file))
+  if (file.mimeType === FOLDER || file.mimeType === SHORTCUT) throw badRequest('A folder or shortcut has no content.')
+  if (driveIdOf(drive.store, file) === undefined) requireRoom(drive, caller, bytes - sizeOf(file))
 }
 
 export function updateFile(

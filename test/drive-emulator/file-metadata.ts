@@ -16,13 +16,15 @@ export interface Metadata {
   modifiedTime?: number
   properties?: Record<string, string | null>
   appProperties?: Record<string, string | null>
+  /** `shortcutDetails.targetId` */
+  target?: string
 }
 
 export type MetadataUse = 'create' | 'update' | 'copy'
 
 const EVERYWHERE = ['name', 'mimeType', 'description', 'starred', 'modifiedTime', 'properties', 'appProperties']
 const WRITABLE: Readonly<Record<MetadataUse, readonly string[]>> = {
-  create: [...EVERYWHERE, 'id', 'parents', 'createdTime', 'originalFilename'],
+  create: [...EVERYWHERE, 'shortcutDetails', 'id', 'parents', 'createdTime', 'originalFilename'],
   copy: [...EVERYWHERE, 'id', 'parents', 'createdTime'],
   update: [...EVERYWHERE, 'trashed', 'originalFilename'],
 }
@@ -107,6 +109,9 @@ export function parseMetadataJson(body: Buffer, use: MetadataUse): Metadata {
       case 'properties':
       case 'appProperties':
         metadata[key] = properties(key, value)
+        break
+      case 'shortcutDetails':
+        metadata.target = text(key, (value as { targetId?: unknown } | null)?.targetId)
         break
       case 'parents':
         if (!Array.isArray(value)) throw invalidValue(key)

@@ -1,7 +1,10 @@
+import { createHash } from 'node:crypto'
 import type { Caller } from './access.ts'
 import type { Schema } from './field-mask.ts'
 import { FOLDER, sizeOf } from './file-store.ts'
 import type { DriveFile, FileStore } from './file-store.ts'
+import { driveIdOf, rightsOf, roleOf } from './sharing.ts'
+import type { Rights, Role } from './sharing.ts'
 import { formatTime } from './time.ts'
 
 const names = <V extends 'leaf' | 'map'>(text: string, value: V): Record<string, V> =>
@@ -63,26 +66,26 @@ const SUMS = [
   ['sha256Checksum', 'sha256'],
 ] as const
 
-function capabilities(file: DriveFile, root: boolean, own: boolean) {
+function capabilities(file: DriveFile, root: boolean, rights: Rights) {
   const folder = file.mimeType === FOLDER
   return {
-    canAddChildren: folder,
+    canAddChildren: folder && rights.edit,
     canAddMyDriveParent: false,
     canComment: true,
     canCopy: !folder,
-    canDelete: own && !root,
+    canDelete: rights.delete && !root,
     canDownload: !folder,
-    canEdit: true,
+    canEdit: rights.edit,
     canListChildren: folder,
-    canModifyContent: true,
+    canModifyContent: rights.edit,
     canMoveChildrenWithinDrive: folder,
     canMoveItemWithinDrive: !root,
     canReadRevisions: !folder,
     canRemoveChildren: folder,
-    canRename: !root,
+    canRename: rights.edit && !root,
     canShare: true,
-    canTrash: own && !root,
-    canUntrash: own && !root,
+    canTrash: rights.trash && !root,
+    canUntrash: rights.trash && !root,
   }
 }
 
@@ -91,6 +94,9 @@ export function fileResource(file: DriveFile, caller: Caller, store: FileStore) 
   const own = file.appProperties.get(caller.clientId) ?? {}
   const user = userResource(caller.user)
   const root = store.isRoot(file.id)
+  const parent = file.parent === undefined ? undefined : store.files.get(file.parent)
+  const driveId = driveIdOf(store, file)
+  const target = file.target === undefined ? undefined : store.files.get(file.target)
   const content = file.content
   const extension = /\.([^.]+)$/.exec(file.name)?.[1] ?? ''
   const resource = {
@@ -102,7 +108,7 @@ export function fileResource(file: DriveFile, caller: Caller, store: FileStore) 
     starred: file.starred,
     trashed: store.isTrashed(file),
     explicitlyTrashed: file.trashed,
-    ...(file.parent === undefined ? {} : { parents: [file.parent] }),
+    ...(parent === undefined || roleOf(store, caller.user.email, parent) === undefined ? {} : { parents: [parent.id] }),
     spaces: [file.space],
     version: String(file.version),
     ...(content === undefined ? {} : { webContentLink: `https://drive.google.com/uc?id=${file.id}&export=download` }),
@@ -112,15 +118,14 @@ export function fileResource(file: DriveFile, caller: Caller, store: FileStore) 
     modifiedTime: formatTime(file.modifiedTime),
     modifiedByMe: true,
     modifiedByMeTime: formatTime(file.modifiedTime),
-    owners: [
-      file.owner === caller.user.email ? user : { kind: 'drive#user', displayName: file.owner, me: false, emailAddress: file.owner },
-    ],
+    ...(driveId === undefined ? { owners: [ownerResource(file, caller)] } : {}),
     lastModifyingUser: user,
-    shared: false,
+    ...(driveId === undefined ? {} : { driveId, teamDriveId: driveId }),
+    ...(file.target === undefined ? {} : { shortcutDetails: { targetId: file.target, targetMimeType: target?.mimeType ?? '' } }),
+    shared: store.lineOf(file).some(({ shares }) => shares !== undefined),
     ownedByMe: file.owner === caller.user.email,
-    capabilities: capabilities(file, root, file.owner === caller.user.email),
-    permissions: [permissionResource(caller)],
-    permissionIds: [caller.user.permissionId],
+    capabilities: capabilities(file, root, rightsOf(store, caller.user.email, file)),
+    ...(driveId === undefined ? { permissions: permissionsOf(file, caller, store), permissionIds: [caller.user.permissionId] } : {}),
     isAppAuthorized: file.clientId === caller.clientId,
     ...(Object.keys(own).length === 0 ? {} : { appProperties: own }),
     ...(Object.keys(file.properties).length === 0 ? {} : { properties: file.properties }),
@@ -135,18 +140,26 @@ export function fileResource(file: DriveFile, caller: Caller, store: FileStore) 
           headRevisionId: file.headRevisionId,
         }),
   }
-  if (content !== undefined) {
+  if (content !== undefined && store.conduct.hasSums(file)) {
     // worked out when a mask keeps them: not every caller wants every sum
     for (const [field, algorithm] of SUMS) Object.defineProperty(resource, field, { enumerable: true, get: () => content.sum(algorithm) })
   }
   return resource
 }
 
-export const permissionResource = ({ user }: Caller) => ({
-  kind: 'drive#permission',
-  id: user.permissionId,
-  type: 'user',
-  role: 'owner',
-  emailAddress: user.email,
-  displayName: user.name,
-})
+const ownerResource = ({ owner }: DriveFile, { user }: Caller) =>
+  owner === user.email ? userResource(user) : { kind: 'drive#user', displayName: owner, me: false, emailAddress: owner }
+
+/** Everybody who has to do with a file, the owner first. */
+export function permissionsOf(file: DriveFile, { user }: Caller, store: FileStore) {
+  const shared = store.lineOf(file).flatMap(({ shares }) => [...(shares ?? [])])
+  const roles: readonly (readonly [string, Role])[] = file.owner === '' ? shared : [[file.owner, 'owner'], ...shared]
+  return roles.map(([email, role]) => ({
+    kind: 'drive#permission',
+    id: email === user.email ? user.permissionId : createHash('md5').update(email).digest('hex').slice(0, 20),
+    type: 'user',
+    role,
+    emailAddress: email,
+    displayName: email === user.email ? user.name : email,
+  }))
+}

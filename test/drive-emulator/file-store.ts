@@ -1,7 +1,11 @@
+import type { Conduct } from './behaviours.ts'
 import type { Content } from './content.ts'
 import { GoogleError } from './errors.ts'
+import type { Role } from './sharing.ts'
 
 export const FOLDER = 'application/vnd.google-apps.folder'
+/** "Add to My Drive" makes one of these since 2020: rclone#4098 (March 2020). */
+export const SHORTCUT = 'application/vnd.google-apps.shortcut'
 
 export type Space = 'drive' | 'appDataFolder'
 
@@ -13,7 +17,7 @@ export interface DriveFile {
   /** None for a root only. */
   parent: string | undefined
   readonly space: Space
-  /** Address of the user whose Drive it is in. */
+  /** Address of the user whose storage it takes; empty in a shared drive. */
   readonly owner: string
   /** The app that made it: what `drive.file` goes by. Empty for the roots, which no app made. */
   readonly clientId: string
@@ -29,7 +33,13 @@ export interface DriveFile {
   properties: Record<string, string>
   /** Private to each client id. */
   appProperties: Map<string, Record<string, string>>
-  /** None for folders. */
+  /** Whom it is shared with, beside what is inherited from the folders above. */
+  shares?: Map<string, Role>
+  /** The root of a shared drive. */
+  readonly isSharedDrive?: boolean
+  /** Of a shortcut: the id of what it leads to. */
+  readonly target?: string | undefined
+  /** None for folders and shortcuts. */
   content: Content | undefined
   headRevisionId: string | undefined
   version: number
@@ -48,6 +58,7 @@ export interface Lag {
 export class FileStore {
   readonly files = new Map<string, DriveFile>()
   readonly lag: Lag
+  readonly conduct: Conduct
   /** Most children a folder may have; roots have no such limit. */
   childrenLimit: number
   private readonly children = new Map<string, Set<string>>()
@@ -59,7 +70,8 @@ export class FileStore {
   /** Ids of deleted files: an id is never free again. */
   private readonly spent = new Set<string>()
 
-  constructor(now: () => number, lag: Lag, childrenLimit: number) {
+  constructor(now: () => number, lag: Lag, childrenLimit: number, conduct: Conduct) {
+    this.conduct = conduct
     this.now = now
     this.lag = lag
     this.childrenLimit = childrenLimit
@@ -69,6 +81,7 @@ export class FileStore {
     if (file.parent === undefined) this.roots.add(file.id)
     else this.attach(file.id, file.parent)
     this.files.set(file.id, file)
+    this.conduct.renewed(file)
     this.account(file.owner, sizeOf(file))
   }
 
@@ -111,6 +124,7 @@ export class FileStore {
     this.account(file.owner, content.bytes.length - sizeOf(file))
     file.content = content
     file.headRevisionId = revision
+    this.conduct.renewed(file)
   }
 
   /** For good, with everything inside. */
@@ -128,7 +142,9 @@ export class FileStore {
   listed(): DriveFile[] {
     const now = this.now()
     this.ghosts = this.ghosts.filter(ghost => ghost.until > now)
-    const grown = [...this.files.values()].filter(file => !this.roots.has(file.id) && file.born + this.lag.creationMs <= now)
+    const grown = [...this.files.values()].filter(
+      file => !this.roots.has(file.id) && file.born + this.lag.creationMs <= now && this.conduct.isListed(file),
+    )
     return [...grown, ...this.ghosts.filter(({ file }) => file.born + this.lag.creationMs <= now).map(({ file }) => file)].reverse()
   }
 

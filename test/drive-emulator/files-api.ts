@@ -1,7 +1,7 @@
-import { findFile, requireChange, requireOwner, requireReading, requireSpace, requireWriting } from './access.ts'
+import { findFile, requireChange, requireRight, requireReading, requireSpace, requireWriting } from './access.ts'
 import type { Caller } from './access.ts'
 import type { Call, CallKind, Reply } from './call.ts'
-import { fileIdOf } from './call.ts'
+import { driveIdIn, fileIdOf } from './call.ts'
 import type { Drive } from './drive.ts'
 import { GoogleError, insufficientFilePermissions, requiredParameter } from './errors.ts'
 import { applyMask, parseFields } from './field-mask.ts'
@@ -9,20 +9,13 @@ import type { Mask, Schema } from './field-mask.ts'
 import { createFile, updateFile } from './file-changes.ts'
 import { parseMetadata } from './file-metadata.ts'
 import type { Metadata } from './file-metadata.ts'
-import {
-  FILE_FIELDS,
-  fileResource,
-  LIST_FIELDS,
-  permissionResource,
-  PERMISSION_FIELDS,
-  USER_FIELDS,
-  userResource,
-} from './file-resource.ts'
+import { FILE_FIELDS, fileResource, LIST_FIELDS, permissionsOf, PERMISSION_FIELDS, USER_FIELDS, userResource } from './file-resource.ts'
 import { sizeOf } from './file-store.ts'
 import type { DriveFile } from './file-store.ts'
 import { Listings, LIST_PARAMETERS } from './listing.ts'
 import { download } from './media.ts'
 import { Parameters } from './parameters.ts'
+import { formatTime } from './time.ts'
 
 const SHARED = ['supportsAllDrives', 'supportsTeamDrives', 'includePermissionsForView', 'includeLabels']
 export const CREATE_PARAMETERS = [...SHARED, 'keepRevisionForever', 'ignoreDefaultVisibility', 'useContentAsIndexableText', 'ocrLanguage']
@@ -67,6 +60,8 @@ export class FilesApi {
     'files.delete': (call, caller) => this.remove(call, caller),
     'files.emptyTrash': (call, caller) => this.emptyTrash(call, caller),
     'permissions.list': (call, caller) => this.permissions(call, caller),
+    'drives.list': (call, caller) => this.drives(call, caller),
+    'drives.get': (call, caller) => this.drives(call, caller),
   }
 
   constructor(drive: Drive) {
@@ -100,8 +95,10 @@ export class FilesApi {
   }
 
   private content(call: Call, caller: Caller): Reply {
-    new Parameters(call.query, [...SHARED, 'acknowledgeAbuse']).flag('acknowledgeAbuse')
-    return download(this.file(call, caller), call.headers.range)
+    const isAcknowledged = new Parameters(call.query, [...SHARED, 'acknowledgeAbuse']).flag('acknowledgeAbuse')
+    const file = this.file(call, caller)
+    this.drive.conduct.requireHarmless(file, isAcknowledged && file.owner === caller.user.email)
+    return download(file, call.headers.range)
   }
 
   private update(call: Call, caller: Caller): Reply {
@@ -156,7 +153,7 @@ export class FilesApi {
     const parameters = new Parameters(call.query, ['count', 'space', 'type'])
     const count = parameters.integer('count', 10, 1, 1000)
     const space = parameters.choice('space', ['drive', 'appDataFolder'], 'drive')
-    parameters.choice('type', ['files'], 'files')
+    parameters.choice('type', ['files', 'shortcuts'], 'files')
     const mask = maskOf(parameters, { kind: 'leaf', space: 'leaf', ids: 'leaf' }, 'all')
     requireWriting(caller)
     requireSpace(caller, space)
@@ -195,8 +192,8 @@ export class FilesApi {
   private remove(call: Call, caller: Caller): Reply {
     new Parameters(call.query, [...SHARED, 'enforceSingleParent'])
     const file = this.file(call, caller)
-    requireChange(caller, file)
-    requireOwner(caller, file)
+    requireChange(this.drive.store, caller, file)
+    requireRight(this.drive.store, caller, file, 'delete')
     if (this.drive.store.isRoot(file.id)) throw insufficientFilePermissions()
     this.drive.store.remove(file)
     return { status: 204 }
@@ -212,10 +209,27 @@ export class FilesApi {
     return { status: 204 }
   }
 
+  /** Those that the caller is a member of, or one. */
+  private drives(call: Call, caller: Caller): Reply {
+    const id = driveIdIn(call.path)
+    const parameters = new Parameters(call.query, ['pageSize', 'pageToken', 'q', 'useDomainAdminAccess'])
+    const fields: Schema = { kind: 'leaf', id: 'leaf', name: 'leaf', createdTime: 'leaf', hidden: 'leaf' }
+    const found = [...this.drive.store.files.values()].filter(
+      file => file.isSharedDrive === true && file.shares?.has(caller.user.email) === true && (id === undefined || file.id === id),
+    )
+    const drives = found.map(file => ({ kind: 'drive#drive', id: file.id, name: file.name, createdTime: formatTime(file.createdTime) }))
+    if (id === undefined) {
+      const mask = maskOf(parameters, { kind: 'leaf', nextPageToken: 'leaf', drives: fields }, 'all')
+      return { status: 200, json: applyMask({ kind: 'drive#driveList', drives }, mask) }
+    }
+    if (drives.length === 0) throw new GoogleError(404, 'notFound', `Shared drive not found: ${id}`, { location: 'driveId' })
+    return { status: 200, json: applyMask(drives[0], maskOf(parameters, fields, 'all')) }
+  }
+
   private permissions(call: Call, caller: Caller): Reply {
     const parameters = new Parameters(call.query, [...SHARED, 'pageSize', 'pageToken', 'useDomainAdminAccess'])
     const mask = maskOf(parameters, { kind: 'leaf', nextPageToken: 'leaf', permissions: PERMISSION_FIELDS }, 'all')
-    this.file(call, caller)
-    return { status: 200, json: applyMask({ kind: 'drive#permissionList', permissions: [permissionResource(caller)] }, mask) }
+    const permissions = permissionsOf(this.file(call, caller), caller, this.drive.store)
+    return { status: 200, json: applyMask({ kind: 'drive#permissionList', permissions }, mask) }
   }
 }

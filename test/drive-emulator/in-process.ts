@@ -27,6 +27,7 @@ export async function answerInProcess(emulator: DriveEmulator, request: PlainReq
     ...{ kind: kindOfRequest(request), method, path: url.pathname, query: url.searchParams },
     ...{ headers, body, complete: true, origin: url.origin },
   }
+  emulator.check(call)
   const reply = await answerOf(emulator, call)
   const isJson = reply.json !== undefined
   return {

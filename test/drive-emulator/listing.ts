@@ -10,6 +10,7 @@ import type { DriveFile, Space } from './file-store.ts'
 import type { Parameters } from './parameters.ts'
 import { parseQuery } from './query-language.ts'
 import type { Searchable } from './query-language.ts'
+import { driveIdOf } from './sharing.ts'
 import { randomText } from './surroundings.ts'
 
 export const LIST_PARAMETERS = [
@@ -23,6 +24,9 @@ export const LIST_PARAMETERS = [
   'includeItemsFromAllDrives',
   'supportsTeamDrives',
   'includeTeamDriveItems',
+  'driveId',
+  'includeLabels',
+  'includePermissionsForView',
 ]
 
 type Order = (a: DriveFile, b: DriveFile) => number
@@ -33,11 +37,14 @@ const ORDERS: Readonly<Record<string, Order>> = {
   modifiedTime: (a, b) => a.modifiedTime - b.modifiedTime,
   folder: (a, b) => Number(b.mimeType === FOLDER) - Number(a.mimeType === FOLDER),
   quotaBytesUsed: (a, b) => sizeOf(a) - sizeOf(b),
+  name_natural: (a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }),
+  recency: (a, b) => a.modifiedTime - b.modifiedTime,
+  modifiedByMeTime: (a, b) => a.modifiedTime - b.modifiedTime,
 }
 
 function parseOrder(text: string | undefined): Order {
   const orders = (text === undefined ? [] : text.split(',')).map(part => {
-    const match = /^ *([A-Za-z]+)( desc)? *$/.exec(part)
+    const match = /^ *([A-Za-z_]+)( desc)? *$/.exec(part)
     const key = match?.[1] ?? ''
     const order = Object.hasOwn(ORDERS, key) ? ORDERS[key] : undefined
     if (order === undefined) throw invalidParameter('orderBy', `Invalid value '${part}' for orderBy`)
@@ -67,28 +74,53 @@ export class Listings {
     this.drive = drive
   }
 
-  list(caller: Caller, parameters: Parameters, mask: Mask): unknown {
-    const pageSize = Math.min(parameters.integer('pageSize', 100, 1, 1000), this.drive.pageSizeCap)
+  list(asker: Caller, parameters: Parameters, mask: Mask): unknown {
+    // larger pages are cut, not refused
+    const pageSize = Math.min(parameters.integer('pageSize', 100, 1, 999_999_999), 1000, this.drive.pageSizeCap)
     for (const flag of ['supportsAllDrives', 'includeItemsFromAllDrives', 'supportsTeamDrives', 'includeTeamDriveItems'])
       parameters.flag(flag)
     const corpora = parameters.choice('corpora', ['user', 'allDrives', 'domain', 'drive'], 'user')
-    if (corpora === 'drive' || corpora === 'domain') throw new GoogleError(403, 'notSupported', `This emulator has no corpora ${corpora}.`)
-    if (corpora === 'allDrives' && !(parameters.flag('supportsAllDrives') && parameters.flag('includeItemsFromAllDrives')))
-      throw invalidParameter('corpora', 'The allDrives corpora needs supportsAllDrives and includeItemsFromAllDrives.')
+    if (corpora === 'domain') throw new GoogleError(403, 'notSupported', `This emulator has no corpora ${corpora}.`)
+    const allDrives = parameters.flag('supportsAllDrives') && parameters.flag('includeItemsFromAllDrives')
+    const caller: Caller = { ...asker, allDrives }
+    if ((corpora === 'allDrives' || corpora === 'drive') && !allDrives)
+      throw invalidParameter('corpora', `The ${corpora} corpora needs supportsAllDrives and includeItemsFromAllDrives.`)
+    const driveId = parameters.text('driveId')
+    if ((corpora === 'drive') !== (driveId !== undefined))
+      throw invalidParameter('driveId', 'The driveId parameter must be specified if and only if corpora is set to drive.')
     const space = parameters.choice('spaces', ['drive', 'appDataFolder'], 'drive')
     requireSpace(caller, space)
-    const question = JSON.stringify([caller.user.email, caller.clientId, parameters.text('q'), parameters.text('orderBy'), corpora, space])
+    const question = JSON.stringify([
+      caller.user.email,
+      caller.clientId,
+      parameters.text('q'),
+      parameters.text('orderBy'),
+      corpora,
+      space,
+      driveId,
+    ])
     const token = parameters.text('pageToken')
-    const files = token === undefined ? this.find(caller, parameters, space) : this.resume(token, question)
+    const found =
+      token === undefined
+        ? this.find(caller, parameters, space).filter(file => corpora === 'allDrives' || this.isIn(file, driveId, parameters))
+        : this.resume(token, question)
+    const isIncomplete = token === undefined && this.drive.conduct.isIncomplete()
+    const files = isIncomplete ? found.filter((_, at) => at % 2 === 1) : found
     const page = files.slice(0, pageSize)
     const rest = files.slice(pageSize)
     const whole = {
       kind: 'drive#fileList',
-      incompleteSearch: false,
+      incompleteSearch: isIncomplete,
       ...(rest.length === 0 ? {} : { nextPageToken: this.remember({ question, files: rest }) }),
       files: page.map(file => fileResource(file, caller, this.drive.store)),
     }
     return applyMask(whole, mask)
+  }
+
+  /** Without a corpora that says otherwise, shared drives show what is asked for by its folder. */
+  private isIn(file: DriveFile, driveId: string | undefined, parameters: Parameters): boolean {
+    const actual = driveIdOf(this.drive.store, file)
+    return actual === driveId || (driveId === undefined && (parameters.text('q') ?? '').includes(' in parents'))
   }
 
   private resume(token: string, question: string): DriveFile[] {
@@ -108,10 +140,11 @@ export class Listings {
     const order = parseOrder(parameters.text('orderBy'))
     const q = parameters.text('q')
     const resolve = (alias: string) => (alias === 'me' ? caller.user.email : resolveAlias(alias, caller, this.drive))
-    const query = q === undefined || q.trim() === '' ? undefined : parseQuery(q, resolve)
+    const query = q === undefined || q.trim() === '' ? undefined : parseQuery(q, resolve, this.drive.conduct.behaviours.severalParents)
     for (const parent of query?.parents ?? []) {
       const folder = this.drive.store.files.get(parent)
       if (folder === undefined || (parent !== caller.user.rootId && !canSee(this.drive.store, caller, folder))) throw fileNotFound('')
+      this.drive.conduct.requireThere(folder, '')
     }
     return this.drive.store
       .listed()
@@ -132,10 +165,10 @@ export class Listings {
         return store.isTrashed(file)
       },
       starred: file.starred,
-      // every file here has one user only
-      sharedWithMe: false,
+      sharedWithMe: file.owner !== caller.user.email && file.shares?.has(caller.user.email) === true && file.isSharedDrive !== true,
       parents: file.parent === undefined ? [] : [file.parent],
       owners: [file.owner],
+      target: file.target,
       appProperties: file.appProperties.get(caller.clientId) ?? {},
       properties: file.properties,
     }

@@ -10,7 +10,7 @@ let emulator: DriveEmulator
 let now = Date.UTC(2026, 0, 1)
 
 beforeEach(async () => {
-  emulator = await startDriveEmulator({ surroundings: { now: () => now } })
+  emulator = await startDriveEmulator({ surroundings: { now: () => now }, violations: 'noted' })
 })
 afterEach(() => emulator.close())
 

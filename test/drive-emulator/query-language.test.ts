@@ -13,6 +13,7 @@ const file: Searchable = {
   starred: true,
   sharedWithMe: false,
   parents: ['folder1'],
+  target: undefined,
   owners: ['a@example.com'],
   appProperties: { kind: 'pack' },
   properties: {},

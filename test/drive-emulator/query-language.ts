@@ -1,3 +1,4 @@
+import type { Behaviours } from './behaviours.ts'
 import { invalidValue } from './errors.ts'
 import { parseTime } from './time.ts'
 
@@ -12,6 +13,8 @@ export interface Searchable {
   sharedWithMe: boolean
   parents: readonly string[]
   owners: readonly string[]
+  /** Of a shortcut: what it leads to. */
+  target: string | undefined
   appProperties: Readonly<Record<string, string>>
   properties: Readonly<Record<string, string>>
 }
@@ -32,6 +35,9 @@ interface Token {
 /** Aliases of the asking user: ids for `root` and `appDataFolder`, an address for `me`. */
 export type Resolve = (alias: string) => string
 
+/** See `Behaviours.severalParents`. */
+export type SeveralParents = NonNullable<Behaviours['severalParents']>
+
 const refuse = () => invalidValue('q')
 
 function tokenize(q: string): Token[] {
@@ -41,7 +47,7 @@ function tokenize(q: string): Token[] {
     const rest = q.slice(at)
     const blank = /^\s+/.exec(rest)
     const text = /^'((?:[^'\\]|\\['\\])*)'/.exec(rest)
-    const word = /^[A-Za-z]+/.exec(rest)
+    const word = /^[A-Za-z]+(?:\.[A-Za-z]+)?/.exec(rest)
     const sign = /^(?:<=|>=|!=|[=<>(){}])/.exec(rest)
     const match = blank ?? text ?? word ?? sign
     if (match === null) throw refuse()
@@ -79,9 +85,11 @@ class Parser {
   readonly parents: string[] = []
   private readonly tokens: Token[]
   private readonly resolve: Resolve
+  private readonly severalParents: SeveralParents
   private at = 0
 
-  constructor(q: string, resolve: Resolve) {
+  constructor(q: string, resolve: Resolve, severalParents: SeveralParents) {
+    this.severalParents = severalParents
     this.tokens = tokenize(q)
     this.resolve = resolve
   }
@@ -142,15 +150,23 @@ class Parser {
     const wanted = this.resolve(value)
     if (collection === 'owners') return file => file.owners.includes(wanted)
     this.parents.push(wanted)
-    // of several parents in one query Drive finds the files of some, without a word
-    const isFound = wanted === this.parents[0]
-    return file => isFound && file.parents.includes(wanted)
+    // of several parents in one query Drive finds the files of some, or none, without a word
+    const isFound = (): boolean => {
+      if (this.severalParents === 'all' || new Set(this.parents).size === 1) return true
+      return this.severalParents === 'first' && wanted === this.parents[0]
+    }
+    return file => isFound() && file.parents.includes(wanted)
   }
 
   private clause(field: string): Predicate {
     switch (field) {
       case 'name':
         return this.textClause(file => file.name, containsWordPrefix)
+      case 'shortcutDetails.targetId':
+        return this.textClause(
+          file => file.target ?? '',
+          () => false,
+        )
       case 'mimeType':
         return this.textClause(
           file => file.mimeType,
@@ -215,7 +231,7 @@ class Parser {
 /**
  * Parses `q`; a clause, operator or character outside the language is an error 400, never a clause that matches all.
  */
-export function parseQuery(q: string, resolve: Resolve): FileQuery {
-  const parser = new Parser(q, resolve)
+export function parseQuery(q: string, resolve: Resolve, severalParents: SeveralParents = 'first'): FileQuery {
+  const parser = new Parser(q, resolve, severalParents)
   return { matches: parser.whole(), parents: parser.parents }
 }

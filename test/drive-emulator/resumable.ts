@@ -1,3 +1,4 @@
+import type { Conduct } from './behaviours.ts'
 import type { Call, Reply } from './call.ts'
 import { badRequest, TextError } from './errors.ts'
 import { parseContentRange } from './ranges.ts'
@@ -20,6 +21,8 @@ interface Session extends SessionPlan {
   opened: number
   pieces: Buffer[]
   received: number
+  /** What became of the last piece when it came first. */
+  lastPiece: 'whole' | 'stored' | 'lost' | undefined
   /** The final answer, for whoever asks again. */
   answer: Promise<Reply> | undefined
 }
@@ -27,16 +30,18 @@ interface Session extends SessionPlan {
 /** Resumable uploads: what has arrived counts, not what was sent. */
 export class ResumableSessions {
   private readonly surroundings: Surroundings
+  private readonly conduct: Conduct
   private readonly sessions = new Map<string, Session>()
 
-  constructor(surroundings: Surroundings) {
+  constructor(surroundings: Surroundings, conduct: Conduct) {
     this.surroundings = surroundings
+    this.conduct = conduct
   }
 
   /** Returns the secret that names the session. */
   open(plan: SessionPlan): string {
     const id = `AHmUCY${randomText(this.surroundings.random, 80)}`
-    this.sessions.set(id, { ...plan, opened: this.surroundings.now(), pieces: [], received: 0, answer: undefined })
+    this.sessions.set(id, { ...plan, opened: this.surroundings.now(), pieces: [], received: 0, lastPiece: undefined, answer: undefined })
     return id
   }
 
@@ -56,8 +61,14 @@ export class ResumableSessions {
         throw badRequest(`The total of ${range.total} bytes is not the declared one of ${session.total} bytes.`)
       session.total = range.total
     }
-    if (range.type === 'piece') this.receive(session, range, call)
-    else if (call.body.length > 0) throw badRequest('A Content-Range without a range goes with an empty body.')
+    if (range.type === 'piece') {
+      const isFirst = range.last + 1 === session.total && session.lastPiece === undefined
+      if (isFirst) session.lastPiece = this.conduct.lastPiece()
+      if (isFirst && session.lastPiece === 'lost') return incomplete(session)
+      this.receive(session, range, call)
+      if (isFirst && session.lastPiece === 'stored') return incomplete(session)
+    }
+    if (range.type !== 'piece' && call.body.length > 0) throw badRequest('A Content-Range without a range goes with an empty body.')
     if (!call.complete || session.received !== session.total) return incomplete(session)
     return this.finish(session)
   }

@@ -16,6 +16,8 @@ export interface Backend {
   pacing: Pacing
   faults: Faults
   recording: Recording
+  /** Looks at a request, before any fault befalls it. */
+  check: (call: Call) => void
   handle: (call: Call) => Promise<Reply>
 }
 
@@ -90,10 +92,11 @@ async function serve(backend: Backend, scheme: string, request: IncomingMessage,
   recorded.requestBytes = body.length
   // what was cut off is of use to a resumable upload only
   if (!complete && kind !== 'upload.piece') return
+  const call: Call = { kind, method, path: url.pathname, query: url.searchParams, headers: request.headers, body, complete, origin }
+  backend.check(call)
   if (fault === 'stall') return
   await backend.pacing.transfer(body.length, arrived)
   await backend.pacing.latency()
-  const call: Call = { kind, method, path: url.pathname, query: url.searchParams, headers: request.headers, body, complete, origin }
   if (fault === 'wrong-bytes') call.body = turnedUpload(call)
   if (typeof fault === 'object' && 'acceptOnlyBytes' in fault) call.acceptOnlyBytes = fault.acceptOnlyBytes
 

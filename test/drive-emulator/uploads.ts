@@ -36,7 +36,7 @@ export class Uploads {
   constructor(drive: Drive, files: FilesApi) {
     this.drive = drive
     this.files = files
-    this.sessions = new ResumableSessions(drive.surroundings)
+    this.sessions = new ResumableSessions(drive.surroundings, drive.conduct)
   }
 
   /** Pieces and questions: their address is the secret, whoever has it needs no token. */

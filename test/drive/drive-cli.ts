@@ -18,6 +18,7 @@ export function driveEnvironment(emulator: DriveEmulator, folder: string, login?
   const { id, secret } = DEFAULT_CLIENT
   return {
     ...Object.fromEntries(OF_THE_MACHINE.map(name => [name, undefined])),
+    ...scaledTime(emulator.drive.conduct.timeScale),
     COLAB_ESCAPE_GOOGLE_ENDPOINT: emulator.url,
     COLAB_ESCAPE_STORE: 'drive:',
     COLAB_ESCAPE_CACHE: join(folder, 'cache'),
@@ -28,6 +29,13 @@ export function driveEnvironment(emulator: DriveEmulator, folder: string, login?
         ? JSON.stringify({ type: 'authorized_user', client_id: id, client_secret: secret, refresh_token: login.refreshToken })
         : undefined,
   }
+}
+
+/** Where minutes of Drive are seconds, they are for the program too. */
+function scaledTime(scale: number): Record<string, string> {
+  if (scale === 1) return {}
+  const preload = new URL(`./scaled-time.mjs?${scale}`, import.meta.url)
+  return { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=${preload.href}`.trim() }
 }
 
 /** A folder of its own, in which the program runs with `drive:` on the emulator as its store. */

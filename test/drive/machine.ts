@@ -16,7 +16,7 @@ import { contextOf } from '../helpers/in-process.ts'
 import { seededRandom } from '../helpers/seeded.ts'
 
 /** All that a machine needs to know of an emulator, which may be in another process. */
-export type DriveAccess = Pick<DriveEmulator, 'url' | 'issueToken'>
+export type DriveAccess = Pick<DriveEmulator, 'url' | 'issueToken'> & Partial<Pick<DriveEmulator, 'pass'>>
 
 export interface MachineOptions extends Partial<DriveStorageOptions> {
   /** Two machines with one seed would give their packs the same nonces. */
@@ -33,20 +33,22 @@ export interface MachineOptions extends Partial<DriveStorageOptions> {
 export function machine(emulator: DriveAccess, options: MachineOptions = {}): RepositoryContext {
   const { seed = nextSeed++, reporter, surroundings = seededSurroundings(seed), packPolicy, ...more } = options
   const { monotonic } = surroundings
+  // a wait takes no time, but for what Drive only does for a while
+  const passing = async (ms: number): Promise<void> => emulator.pass?.(ms)
   const drive = new DriveStorage({
     tokens: loginOf(emulator, surroundings),
     path: ['colab-escape'],
     baseUrl: emulator.url,
     fetch,
     hashInName,
-    sleep: instantly,
+    sleep: passing,
     random: seededRandom(seed),
     monotonic,
     ...more,
   })
   const storage = new RetryingStorage(new LimitingStorage(drive, DRIVE_LIMITS), {
     ...RETRY,
-    sleep: more.sleep ?? instantly,
+    sleep: more.sleep ?? passing,
     random: seededRandom(seed + 1),
     now: monotonic,
   })

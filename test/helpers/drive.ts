@@ -18,7 +18,7 @@ export function driveStorage(emulator: DriveEmulator, options: Partial<DriveStor
     path: ['colab-escape'],
     baseUrl: emulator.url,
     fetch,
-    sleep: async () => undefined,
+    sleep: async ms => emulator.pass(ms),
     ...options,
   })
 }

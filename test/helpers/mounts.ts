@@ -62,13 +62,27 @@ with socket.socket(fileno=int(os.environ['_FUSE_COMMFD'])) as rclone:
  * written from front to back.
  */
 export async function withRcloneMount<T>(use: (path: string) => Promise<T>): Promise<T> {
+  const remote = await mkdtemp(join(tmpdir(), 'colab-escape-remote-'))
+  try {
+    return await withRemoteMounted(remote, ['--config', '/dev/null', '--attr-timeout', '0'], process.env, use)
+  } finally {
+    await rm(remote, { recursive: true })
+  }
+}
+
+/** Gives `use` a folder where rclone mounts `remote`; what was written to it is there when this ends. */
+export async function withRemoteMounted<T>(
+  remote: string,
+  options: readonly string[],
+  env: NodeJS.ProcessEnv,
+  use: (path: string) => Promise<T>,
+): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'colab-escape-rclone-'))
   const point = join(folder, 'mount')
-  for (const name of ['mount', 'remote', 'bin']) await mkdir(join(folder, name))
+  for (const name of ['mount', 'bin']) await mkdir(join(folder, name))
   for (const name of ['fusermount', 'fusermount3']) await writeFile(join(folder, 'bin', name), FUSERMOUNT, { mode: 0o755 })
-  const args = ['mount', join(folder, 'remote'), point, '--config', '/dev/null', '--attr-timeout', '0']
-  const PATH = `${join(folder, 'bin')}${delimiter}${process.env.PATH}`
-  const rclone = spawn('rclone', args, { env: { ...process.env, PATH }, stdio: 'ignore' })
+  const PATH = `${join(folder, 'bin')}${delimiter}${env.PATH}`
+  const rclone = spawn('rclone', ['mount', remote, point, ...options], { env: { ...env, PATH }, stdio: 'ignore' })
   const ended = new Promise(resolve => rclone.once('close', resolve))
   try {
     await run('sh', ['-c', `for i in $(seq 100); do mountpoint -q "$0" && exit 0; sleep 0.1; done; exit 1`, point])

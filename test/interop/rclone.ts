@@ -33,7 +33,7 @@ export interface RcloneWorld {
  */
 export async function startRcloneWorld(tokenLifeMs: number, options: EmulatorOptions = {}): Promise<RcloneWorld> {
   const { authority, ...certificate } = await makeCertificates()
-  const emulator = await startDriveEmulator({ ...options, certificate })
+  const emulator = await startDriveEmulator({ violations: 'noted', ...options, certificate })
   const proxy = await startConnectProxy(emulator.securePort)
   const folder = await mkdtemp(join(tmpdir(), 'rclone-drive-'))
   const { accessToken, refreshToken } = emulator.issueToken({ expiresInMs: tokenLifeMs })
