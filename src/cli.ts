@@ -6,8 +6,9 @@
 import { CommanderError } from 'commander'
 import { buildProgram } from './program.ts'
 import { isClosedStream } from './ui/closed-stream.ts'
+import { AppError } from './util/errors.ts'
 
-// commander writes help, versions and usage errors itself
+// commander writes help and versions itself
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: Error) => {
     if (!isClosedStream(error, stream)) throw error
@@ -21,7 +22,19 @@ try {
     await runCommand(options, run)
   }).parseAsync()
 } catch (error) {
-  // commander has printed the error
-  if (!(error instanceof CommanderError)) throw error
-  process.exitCode = error.exitCode === 0 ? 0 : 2
+  if (!(error instanceof CommanderError || error instanceof AppError)) throw error
+  const isHelp = error instanceof CommanderError
+  process.exitCode = isHelp && error.exitCode === 0 ? 0 : 2
+  // help that nobody asked for is on stderr already
+  if (process.exitCode !== 0 && (!isHelp || isGiven('--json'))) {
+    const { showUsageError } = await import('./run-command.ts')
+    showUsageError(isHelp ? new AppError('usage', 'No command is given.') : error, { json: isGiven('--json') })
+  }
+}
+
+/** Whether an option is in the arguments, which may not have been parsed to their end. */
+function isGiven(option: string): boolean {
+  const given = process.argv.slice(2)
+  const end = given.indexOf('--')
+  return given.slice(0, end < 0 ? undefined : end).includes(option)
 }

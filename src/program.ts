@@ -9,14 +9,25 @@ import { du, forget, prune } from './commands/space/definitions.ts'
 import { cat, check, log, ls, pull, push, repair, tag, untag } from './commands/versions/definitions.ts'
 import { watch } from './commands/watch/definitions.ts'
 import { EXIT_CODES } from './exit-codes.ts'
-import { printable } from './ui/printable.ts'
 import { VERSION } from './version.ts'
+
+function help(root: LazyCommand): void {
+  root
+    .command('help')
+    .description('show help for a command')
+    .argument('[command...]')
+    .addHelpText('after', '\nExamples:\n  colab-escape help push\n  colab-escape help auth login')
+    .action((names: string[]) => {
+      const topic = names.reduce((command, name) => command.subcommand(name), root)
+      topic.help()
+    })
+}
 
 /** In the order of `--help`. */
 // prettier-ignore
 const DEFINITIONS = [
   push, pull, log, ls, cat, check, repair, diff, status, du, forget, prune, tag, untag, watch, inspect, compress, extract,
-  auth, doctor, completion,
+  auth, doctor, completion, help,
 ]
 
 /** The commands with their options and help. `execute` runs the command that the parsed arguments select. */
@@ -40,10 +51,8 @@ export function buildProgram(execute: Execute): LazyCommand {
     .option('--no-progress', 'no progress line')
     .option('--jobs <n>', 'threads for compression (default: one per core)')
     .helpOption('-h, --help', 'show help')
-    .helpCommand('help [command]', 'show help for a command')
+    .helpCommand(false)
     .addHelpText('after', exitHelp)
-    .showHelpAfterError('  -> Add --help to see the usage.')
-    .configureOutput({ outputError: (text, write) => write(`${printable(text.trimEnd().replace(/\n(?=\(Did you mean)/, ' '))}\n`) })
     .configureHelp({
       showGlobalOptions: true,
       subcommandTerm: command => `${command.name()} ${command.usage().replace('[options]', '').trim()}`.trimEnd(),

@@ -4,6 +4,7 @@ import { exitCodeOf } from './exit-codes.ts'
 import { readSettings } from './settings.ts'
 import { createConsole } from './ui/console.ts'
 import { describeError } from './ui/describe-error.ts'
+import type { AppError } from './util/errors.ts'
 import { keepHeapSmall } from './util/memory/heap.ts'
 import { VERSION } from './version.ts'
 
@@ -49,6 +50,11 @@ export const runCommand: Execute = async (options, run) => {
     await session?.close()
     process.off('beforeExit', onStuck)
   }
+}
+
+/** Shows an error in the arguments themselves. */
+export function showUsageError(error: AppError, options: GlobalOptions): void {
+  plainConsole(options).error(error)
 }
 
 /** For errors that occur before the settings are read. */

@@ -22,12 +22,12 @@ async function expectHealthy(sandbox: Sandbox): Promise<void> {
 
 describe('usage', () => {
   test.each([
-    [['push'], /missing required argument 'path'/],
-    [['pull'], /missing required argument 'version'/],
-    [['push', 'data', '--nope'], /unknown option '--nope'/],
-    [['push', 'data', '--exlude', 'x'], /unknown option '--exlude' \(Did you mean --exclude\?\)/],
-    [['psh', 'data'], /unknown command 'psh'/],
-    [['pull', 'a', 'b', 'c'], /too many arguments/],
+    [['push'], /Missing required argument 'path'/],
+    [['pull'], /Missing required argument 'version'/],
+    [['push', 'data', '--nope'], /Unknown option '--nope'/],
+    [['push', 'data', '--exlude', 'x'], /Unknown option '--exlude' \(Did you mean --exclude\?\)/],
+    [['psh', 'data'], /Unknown command 'psh' \(Did you mean push\?\)/],
+    [['pull', 'a', 'b', 'c'], /Too many arguments/],
     [['push', 'data', '--level', 'huge'], /'huge' is invalid/],
     [['push', 'data', '--jobs', 'many'], /--jobs many is not a number/],
     [['push', 'data', '--name', 'a/b'], /"a\/b" can't be a name/],
@@ -60,6 +60,40 @@ describe('usage', () => {
     child.stdout.destroy()
     const [errors, code] = await Promise.all([text(child.stderr), once(child, 'exit').then(([code]) => code as number)])
     expect([errors, code]).toEqual(['', 0])
+  })
+
+  test.each([
+    [['restore', 'data'], /colab-escape pull/],
+    [['rm', 'data@1234'], /colab-escape forget/],
+    [['snapshots'], /colab-escape log/],
+    [['auth', 'whoami'], /colab-escape auth status/],
+    [['help', 'list'], /colab-escape log/],
+  ])('%j leads to the command that does it here', async (args, what) => {
+    const run = await runCli(args)
+    expect(expectError(run, 2, /There is no command `/).hint).toMatch(what)
+  })
+
+  test.each([
+    [['push']],
+    [['psh', 'data']],
+    [['help', 'psh']],
+    [['auth', 'lgin']],
+    [['push', 'data', '--level', 'huge']],
+    [['push', 'data', '--store']],
+    [['pull', 'a', 'b', 'c']],
+    [['pull', 'data', '--exlude', 'x']],
+    [[]],
+    [['auth']],
+  ])('%j with --json ends with one event, on stdout', async args => {
+    const run = await runCli(['--json', ...args])
+    expect(run.code).toBe(2)
+    expect(eventsOf(run)).toEqual([
+      { event: 'error', code: 'usage', message: expect.any(String) as string, hint: expect.any(String) as string },
+    ])
+  })
+
+  test('after -- nothing is an option', async () => {
+    expect((await runCli(['psh', '--', '--json'])).stdout).toBe('')
   })
 
   test('an error in JSON is one event with code and hint', () =>
