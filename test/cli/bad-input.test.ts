@@ -39,7 +39,7 @@ describe('usage', () => {
     [['pull', ''], /The version is empty/],
     [['pull', 'data~x'], /is not a version/],
     [['pull', 'data~-1'], /is not a version/],
-    [['log', 'a@b'], /can't be a name/],
+    [['log', 'a@b'], /is not a name/],
     [['check', '--read-data=1000%'], /isn't a share of the data/],
   ])('%j is refused', (args, what) =>
     withSandbox(async sandbox => {

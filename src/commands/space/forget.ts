@@ -1,8 +1,8 @@
-import { checkName } from '../../repository/format/object-names.ts'
 import { versionLabel } from '../../repository/format/snapshot.ts'
 import { listTrash, refuseTrashed } from '../../repository/prune/empty-trash.ts'
 import { forget, type ForgottenName } from '../../repository/prune/forget.ts'
 import { SAFE_GRACE_PERIODS } from '../../repository/prune/grace-periods.ts'
+import { parseName } from '../../repository/versions/names.ts'
 import { sourcesOf } from '../../repository/versions/retention.ts'
 import { plural, localTime } from '../../ui/format.ts'
 import { renderTable } from '../../ui/table.ts'
@@ -30,7 +30,7 @@ export async function forgetCommand(session: Session, names: string[], options: 
   const dryRun = options.dryRun === true
   if (!dryRun) refuseTrashed(await listTrash(session.trash, { signal: session.signal }))
   const context = session.context(store.storage, 0)
-  const requested = [...new Set(names.map(checkName))]
+  const requested = [...new Set(names.map(parseName))]
   const result = await forget(context, { names: requested, policy: policy ?? {}, all, waits: SAFE_GRACE_PERIODS, dryRun })
   const absent = result.names.filter(
     ({ decision, unreadable }) => decision.kept.length + decision.forgotten.length + unreadable.length === 0,

@@ -1,9 +1,8 @@
-import { checkName } from '../../repository/format/object-names.ts'
 import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
+import { parseName, unknownName } from '../../repository/versions/names.ts'
 import { readSnapshots, readTags } from '../../repository/versions/versions.ts'
 import { describeIncomplete, describeMetrics, localTime } from '../../ui/format.ts'
 import { renderTable, type Column } from '../../ui/table.ts'
-import { AppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { openRepository } from '../shared/find-version.ts'
 import type { Outcome, Session } from '../shared/session.ts'
@@ -40,17 +39,17 @@ const NOTES: Titled = {
 }
 
 /** Lists the versions of one name or of all names, newest first. */
-export async function logCommand(session: Session, name: string | undefined): Promise<Outcome> {
-  if (name !== undefined) checkName(name)
+export async function logCommand(session: Session, written: string | undefined): Promise<Outcome> {
+  const name = written === undefined ? undefined : parseName(written)
   const repository = await openRepository(session)
-  const { inventory } = repository.view
-  const refs = inventory.snapshots.filter(ref => name === undefined || ref.name === name)
-  if (name !== undefined && refs.length === 0) {
-    const names = [...new Set(inventory.snapshots.map(ref => ref.name))].sort()
-    throw new AppError('not-found', `There is no ${JSON.stringify(name)} in ${repository.storage.location}.`, {
-      hint: `It holds: ${names.join(', ') || 'nothing yet'}`,
-    })
-  }
+  const { snapshots: all } = repository.view.inventory
+  const refs = all.filter(ref => name === undefined || ref.name === name)
+  if (name !== undefined && refs.length === 0)
+    throw unknownName(
+      repository.storage.location,
+      all.map(ref => ref.name),
+      name,
+    )
   const before = repository.view.problems.length
   const snapshots = await readSnapshots(repository, repository.view, refs, { pending: true })
   const tags = await readTags(repository.storage, repository.view, snapshots, session.signal)

@@ -13,6 +13,7 @@ import type { BlockSource } from '../read/read-chunks.ts'
 import { isComplete } from '../read/read-manifest.ts'
 import { parseBest, rankByMetric } from './metrics.ts'
 import { endOfMoment, endOfRelative } from './moments.ts'
+import { refusePath, unknownName, withoutSlashes } from './names.ts'
 
 /** `name[@selector][~N]`. */
 export interface VersionSpec {
@@ -24,12 +25,14 @@ export interface VersionSpec {
 }
 
 export function parseVersion(text: string): VersionSpec {
-  const parts = /^([^@~:]+)(?:@([^~]+))?(?:~(\d{1,9}))?$/.exec(text)
+  const parts = /^([^@~:]+)(?:@([^~]+))?(?:~(\d{1,9}))?$/.exec(withoutSlashes(text))
   if (!parts)
     throw new AppError('usage', `${JSON.stringify(text)} is not a version.`, {
       hint: 'Write a name, name~1, name@tag, name@id, name@2026-11-20, name@yesterday, name@2h or name@best:val_loss.',
     })
-  return { name: checkName(parts[1]!), at: parts[2], back: parts[3] === undefined ? 0 : Number(parts[3]) }
+  refusePath(parts[1]!)
+  const name = withoutSlashes(parts[1]!)
+  return { name: checkName(name), at: parts[2], back: parts[3] === undefined ? 0 : Number(parts[3]) }
 }
 
 /**
@@ -191,7 +194,7 @@ export async function newestSnapshot(source: BlockSource, view: RepositoryView, 
  */
 export async function resolveVersion(source: BlockSource, view: RepositoryView, spec: VersionSpec): Promise<StoredSnapshot> {
   const refs = view.inventory.snapshots.filter(ref => ref.name === spec.name)
-  if (refs.length === 0) throw unknownName(source.storage.location, view, spec.name)
+  if (refs.length === 0) throw unknownName(source.storage.location, namesIn(view), spec.name)
   const version = spec.at === undefined ? await findByCount(source, view, refs, spec) : await findByMark(source, view, refs, spec, spec.at)
   if (isAppError(version)) throw version
   return version
@@ -240,6 +243,10 @@ async function findByMark(
   if (!chosen && best)
     throw new AppError('not-found', `No version of ${name} has the metric ${JSON.stringify(best.metric)}.`, {
       hint: metricsHint(name, readable),
+    })
+  if (!chosen && /^\d{4}-\d/.test(at) && endOfMoment(at) === undefined)
+    throw new AppError('not-found', `@${at} is neither a date nor a tag of ${name}.`, {
+      hint: 'Write dates like 2026-11-20, 2026-11-20T15:04 or, in UTC, 2026-11-20T15:04Z.',
     })
   throw new AppError('not-found', `No version of ${name} matches @${at}${back > 0 ? `~${back}` : ''}.`, {
     hint: `List versions, their tags and ids: colab-escape log ${name}`,
@@ -296,12 +303,4 @@ function choose(versions: readonly ReadVersion[], tags: Map<string, string[]>, a
   return end === undefined ? undefined : versions.filter(({ ref }) => ref.effectiveTime <= end).at(-1)
 }
 
-function unknownName(location: string, view: RepositoryView, name: string): AppError {
-  const names = [...new Set(view.inventory.snapshots.map(ref => ref.name))].sort()
-  return new AppError('not-found', `There is no ${JSON.stringify(name)} in ${location}.`, {
-    hint:
-      names.length === 0
-        ? 'It holds no versions yet: colab-escape push <path>'
-        : `It holds: ${names.slice(0, 10).join(', ')}${names.length > 10 ? ', ...' : ''}`,
-  })
-}
+const namesIn = ({ inventory }: RepositoryView): string[] => inventory.snapshots.map(ref => ref.name)

@@ -85,7 +85,7 @@ describe('a version', () => {
     expect(far.message).toBe('data has 5 versions, so there is no data~5.')
     expect(far.hint).toContain('colab-escape log data')
     const unknown = await rejection(resolve(store, 'dta'), 'not-found')
-    expect([unknown.message, unknown.hint]).toEqual(['There is no "dta" in the store.', 'It holds: data, other'])
+    expect([unknown.message, unknown.hint]).toEqual(['There is no "dta" in the store.', 'Did you mean data? It holds: data, other'])
     expect((await rejection(resolve(new TestStore(), 'data'), 'not-found')).hint).toContain('colab-escape push')
   })
 
