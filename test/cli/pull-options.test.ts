@@ -201,6 +201,21 @@ describe('what pull restores', () => {
       expectSameTree(sandbox.in('out'), sandbox.in('data'))
     }))
 
+  test('a pattern that matches nothing is an error, and nothing is made', () =>
+    withSandbox(async sandbox => {
+      makeTree(sandbox.in('data'), { 'a.csv': 'a', 'old.txt': 'b' })
+      await sandbox.ok('push', 'data')
+      expectError(await sandbox.run(['pull', 'data', 'out', '--only', '*.cvs']), 5, /Nothing in data@[0-9a-f]{8} matches "\*\.cvs"/)
+      expectError(await sandbox.run(['pull', 'data', 'out', '--only', '*.csv', '--exclude', 'a*']), 5, /Nothing in /)
+      expect(existsSync(sandbox.in('out'))).toBe(false)
+      await sandbox.ok('pull', 'data', 'out')
+      rmSync(sandbox.in('data/old.txt'))
+      await sandbox.ok('push', 'data')
+      // what was deleted from the version is deleted
+      await sandbox.ok('pull', 'data', 'out', '--only', '*.txt', '--delete')
+      expect(existsSync(sandbox.in('out/old.txt'))).toBe(false)
+    }))
+
   test('--only and --exclude choose, with the folders above', () =>
     withSandbox(async sandbox => {
       makeTree(sandbox.in('data'), {

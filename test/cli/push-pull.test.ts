@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { closeSync, ftruncateSync, lstatSync, mkdirSync, openSync, readdirSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, ftruncateSync, lstatSync, mkdirSync, openSync, readdirSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { Sandbox, withSandbox } from '../helpers/cli.ts'
@@ -199,6 +199,28 @@ describe('push', () => {
       expect(again.stdout).toMatch(/^Nothing changed/)
       await inside.ok('pull', 'data', 'out')
       expect(readdirSync(sandbox.in('out'), { recursive: true }).sort()).toEqual(['file', 'sub', 'sub/other'])
+    }))
+
+  test('of several paths says only after the last one that all is stored', () =>
+    withSandbox(async sandbox => {
+      makeTree(sandbox.in('a'), { x: '1' })
+      makeTree(sandbox.in('b'), { x: '2' })
+      makeTree(sandbox.in('c'), { x: '3' })
+      const { stdout } = await sandbox.ok('push', 'a', 'b', 'c')
+      expect(stdout.match(/Not done yet: .*|Synced to the disk/g)).toEqual([
+        'Not done yet: b, c are next.',
+        'Not done yet: c is next.',
+        'Synced to the disk',
+      ])
+      expect(stdout.indexOf('Synced')).toBeGreaterThan(stdout.indexOf('Pushed c@'))
+    }))
+
+  test('of an empty folder says that the version is empty', () =>
+    withSandbox(async sandbox => {
+      makeTree(sandbox.in('a'), { x: { folder: true } })
+      expect((await sandbox.ok('push', 'a')).stderr).not.toContain('empty')
+      rmSync(sandbox.in('a/x'), { recursive: true })
+      expect((await sandbox.ok('push', 'a')).stderr).toContain('warning: a is empty, so this version of a has no files')
     }))
 
   test('of several paths makes a version of each', () =>

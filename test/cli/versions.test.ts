@@ -56,7 +56,7 @@ test('a version that is not there is told, with what there is', async () => {
   expectError(await sandbox.run(['pull', 'data@2001-01-01', 'out']), 5, /No version of data matches/)
   expect(expectError(await sandbox.run(['pull', 'dat', 'out']), 5, /There is no "dat"/).hint).toMatch(/data, other/)
   expectError(await sandbox.run(['log', 'dat']), 5, /There is no "dat"/)
-  expectError(await sandbox.run(['pull', 'data@2001-02-30', 'out']), 5, /No version of data matches/)
+  expectError(await sandbox.run(['pull', 'data@2001-02-30', 'out']), 5, /neither a date nor a tag of data/)
 })
 
 test('log lists versions, the newest first, in text and in JSON', async () => {

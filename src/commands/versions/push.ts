@@ -51,7 +51,10 @@ export async function pushCommand(session: Session, paths: string[], options: Pu
       'this Node has no built-in zstd, so --level max uses level 9 of the portable zstd; Node 22.15 or newer goes up to 19',
     )
   let outcome: Outcome = 'done'
-  for (const path of paths) if ((await pushOne(session, store, path, { ...options, metrics })) !== 'done') outcome = 'partly'
+  for (const [at, path] of paths.entries()) {
+    const later = paths.slice(at + 1)
+    if ((await pushOne(session, store, path, later, { ...options, metrics })) !== 'done') outcome = 'partly'
+  }
   return outcome
 }
 
@@ -78,7 +81,14 @@ function refuseEqualNames(paths: readonly string[], options: SaveOptions): void 
   }
 }
 
-async function pushOne(session: Session, store: Store, path: string, options: PushOptions & { metrics: Metrics }): Promise<Outcome> {
+/** `later`: the paths that are pushed after this one. Before them nobody may be told that it is safe to leave. */
+async function pushOne(
+  session: Session,
+  store: Store,
+  path: string,
+  later: readonly string[],
+  options: PushOptions & { metrics: Metrics },
+): Promise<Outcome> {
   const { console, signal } = session
   const started = performance.now()
   const policy = parsePolicy(options)
@@ -109,13 +119,14 @@ async function pushOne(session: Session, store: Store, path: string, options: Pu
     throw await withProposals(session, store, error)
   })
   noteOtherSource(session, name, source, result)
+  if (source.entries.length === 0) console.reporter.warn(`${path} is empty, so this version of ${name} has no files`)
   const { unread } = result
   const forgets = policy !== undefined && result.outcome !== 'dry-run'
   const forgotten = forgets && !unread ? await forgetOlder(context, request, policy, result.snapshot, session.trash) : undefined
   const unreadPaths = [...source.unreadable.map(({ localPath }) => localPath), ...result.reading.failedFiles]
   const requests = requestsSince(requestsBefore, store.requests())
   const leftOut = await source.leftOut.count()
-  const receipt = describe(name, store, { ...result, leftOut }, totalRequests(requests), performance.now() - started)
+  const receipt = describe(name, store, { ...result, leftOut, later }, totalRequests(requests), performance.now() - started)
   const kinds = result.outcome === 'dry-run' ? measureNewGroups(result.packs, result.index, result.reading.entries, kindOfChunk) : undefined
   if (kinds) receipt.push(...partsTable('kind', kinds, console.columns))
   if (forgotten) receipt.push(...describeForgotten(forgotten))
@@ -152,10 +163,10 @@ function noteOtherSource({ console, settings }: Session, name: string, source: W
   )
 }
 
-type Receipt = PushResult & { leftOut: readonly LeftOut[] }
+type Receipt = PushResult & { leftOut: readonly LeftOut[]; later: readonly string[] }
 
 function describe(name: string, store: Store, result: Receipt, requests: number, milliseconds: number): string[] {
-  const { reading, snapshot, newBytes, storedBytes, leftOut } = result
+  const { reading, snapshot, newBytes, storedBytes, leftOut, later } = result
   const lines: string[] = []
   const version = snapshot ? versionLabel({ name, id: snapshot.id }) : name
   if (result.outcome === 'stored') lines.push(`Pushed ${version} to ${store.storage.location}`)
@@ -172,7 +183,8 @@ function describe(name: string, store: Store, result: Receipt, requests: number,
   lines.push(`  ${plural(requests, 'request')}, ${formatDuration(milliseconds)}, ${formatBytes(reading.readBytes)} read`)
   lines.push(...describeLeftOut(leftOut))
   if (result.unread) lines.push(...describeUnread(result.unread, result.outcome === 'stored'))
-  if (result.outcome === 'stored') lines.push(`  ${safety(store, result)}`)
+  if (later.length > 0) lines.push(`  Not done yet: ${someOf(later)} ${later.length === 1 ? 'is' : 'are'} next.`)
+  else if (result.outcome === 'stored') lines.push(`  ${safety(store, result)}`)
   else if (result.outcome === 'unchanged' && store.kind === 'drive')
     lines.push(
       `  Safe to disconnect: ${result.unread ? 'what could be read' : leftOut.length > 0 ? 'all the rest' : 'everything'} is already on Drive.`,
@@ -185,14 +197,16 @@ function describe(name: string, store: Store, result: Receipt, requests: number,
 const PATHS_SHOWN = 5
 
 function describeUnread({ carried, missing, from }: Unread, stored: boolean): string[] {
-  const named = (paths: readonly string[]): string =>
-    [...paths.slice(0, PATHS_SHOWN), ...(paths.length > PATHS_SHOWN ? [`${paths.length - PATHS_SHOWN} more`] : [])].join(', ')
   const lines = [
     `  ${plural(carried.length + missing.length, 'file')} could not be saved (see the warnings)${stored ? '; all others were saved' : ''}`,
   ]
-  if (from && carried.length > 0) lines.push(`  ${formatCount(carried.length)} kept as in ${versionLabel(from)}: ${named(carried)}`)
-  if (missing.length > 0) lines.push(`  ${formatCount(missing.length)} missing: ${named(missing)}`)
+  if (from && carried.length > 0) lines.push(`  ${formatCount(carried.length)} kept as in ${versionLabel(from)}: ${someOf(carried)}`)
+  if (missing.length > 0) lines.push(`  ${formatCount(missing.length)} missing: ${someOf(missing)}`)
   return lines
+}
+
+function someOf(paths: readonly string[]): string {
+  return [...paths.slice(0, PATHS_SHOWN), ...(paths.length > PATHS_SHOWN ? [`${paths.length - PATHS_SHOWN} more`] : [])].join(', ')
 }
 
 function kindToJson({ group: part, files, ...sizes }: GroupUsage): object {

@@ -21,7 +21,7 @@ import { describeCopy, lackOf } from '../read/block-source.ts'
 import { readManifest } from '../read/read-manifest.ts'
 import type { StatCache } from '../source/stat-cache.ts'
 import { matchingChunks } from './compare-file.ts'
-import { baseOf, covers, type SelectedEntry } from './selection.ts'
+import { baseOf, covers, matchesNothing, type SelectedEntry } from './selection.ts'
 import { findUnprovenFiles, findUnsavedFiles, replacesUnproven, wouldOverwrite, type UnsavedFile } from './unsaved-files.ts'
 
 export interface PlannedFile {
@@ -140,6 +140,7 @@ class Planner {
   private readonly known = new Set<string>()
   private readonly names: LocalNames
   private seen = 0
+  private wanted = 0
 
   constructor(repository: OpenRepository, request: PullPlanRequest) {
     this.repository = repository
@@ -167,9 +168,12 @@ class Planner {
         if (entry.type === 'directory') parents.set(entry.path, entry)
         continue
       }
+      this.wanted++
       await this.addParents(entry.path, parents)
       await this.add(entry)
     }
+    // with `delete`, files that are not in the version any more are meant, too
+    if (this.wanted === 0 && only.length > 0 && !this.request.delete) throw matchesNothing(snapshot, only)
   }
 
   private async addParents(path: string, parents: Map<string, DirectoryEntry>): Promise<void> {

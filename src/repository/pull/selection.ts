@@ -49,3 +49,11 @@ export function baseOf({ path, type }: SelectedEntry): string {
 export function covers({ path, type }: SelectedEntry, entry: string): boolean {
   return type === 'directory' ? entry.startsWith(`${path}/`) : entry === path
 }
+
+/** No entry matches one of the patterns `only`. */
+export function matchesNothing(snapshot: StoredSnapshot, only: readonly string[]): AppError {
+  const version = versionLabel(snapshot)
+  return new AppError('not-found', `Nothing in ${version} matches ${only.map(pattern => JSON.stringify(pattern)).join(' or ')}.`, {
+    hint: `List what is there: colab-escape ls ${version}`,
+  })
+}
