@@ -12,6 +12,7 @@ import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../../repository/open/open.ts'
 import { findTrashedObjects } from '../../repository/prune/empty-trash.ts'
 import { StatCache } from '../../repository/source/stat-cache.ts'
+import { LineNotes } from '../../repository/versions/line-notes.ts'
 import { forgottenMeanwhile, isStillThere } from '../../repository/versions/forgotten-meanwhile.ts'
 import type { Settings } from '../../settings.ts'
 import { InFlightStorage } from '../../storage/in-flight.ts'
@@ -69,6 +70,7 @@ export class Session {
   onSignal: (() => boolean) | undefined
   /** Versions that the command has found and may be reading. */
   readonly reading: { repository: OpenRepository; snapshot: StoredSnapshot }[] = []
+  readonly lines: LineNotes
   /** The trash of the store that was chosen last, if it has one. */
   trash: Trash | undefined
   private cache: { folder: string | undefined } | undefined
@@ -92,6 +94,7 @@ export class Session {
       stderr: process.stderr,
       now: () => performance.now(),
     })
+    this.lines = new LineNotes(key => this.inCache('lines', key), this.console.reporter)
   }
 
   context(storage: Storage, plainBytes: number): RepositoryContext {

@@ -4,26 +4,44 @@ import { listTrash, refuseTrashed } from '../../repository/prune/empty-trash.ts'
 import { forget, type ForgetResult } from '../../repository/prune/forget.ts'
 import { SAFE_GRACE_PERIODS } from '../../repository/prune/grace-periods.ts'
 import type { RetentionPolicy } from '../../repository/versions/retention.ts'
+import { plural } from '../../ui/format.ts'
 import { isAppError } from '../../util/errors.ts'
 import type { Session } from '../shared/session.ts'
 
+const VERSIONS_SHOWN = 5
+
+/** The versions that `result` has forgotten. */
+export const forgottenOf = ({ names }: ForgetResult): StoredSnapshot[] => names.flatMap(({ decision }) => decision.forgotten)
+
+/** Which versions were forgotten, in one line. Undefined if there were none. */
+export function forgottenText(result: ForgetResult): string | undefined {
+  const forgotten = forgottenOf(result)
+  if (forgotten.length === 0) return undefined
+  const shown = forgotten.slice(0, VERSIONS_SHOWN).map(({ id }) => id.slice(0, 8))
+  const more = forgotten.length > shown.length ? [`${forgotten.length - shown.length} more`] : []
+  return `forgot ${plural(forgotten.length, 'older version')}: ${[...shown, ...more].join(', ')}`
+}
+
 /**
  * Forgets versions of a source that the rules do not keep, after a new one was saved, and frees what is due. Versions
- * of other sources stay. Errors can't harm the new version, so an error is only a warning, and the result is undefined.
- * The next run forgets the rest.
+ * of other sources and of other lines stay. `line` is that of the new version. If it is undefined, nothing is forgotten.
+ * Errors can't harm the new version, so an error is only a warning, and the result is undefined. The next run forgets
+ * the rest.
  */
 export async function forgetOlder(
   context: RepositoryContext,
-  { name, source }: { name: string; source: { root: string } },
+  { name, source, line }: { name: string; source: { root: string }; line: string | undefined },
   policy: RetentionPolicy,
   newest: StoredSnapshot | undefined,
   trash: Session['trash'],
 ): Promise<ForgetResult | undefined> {
+  if (line === undefined) return undefined
   try {
     refuseTrashed(await listTrash(trash, { signal: context.signal, glance: true }))
     const request = {
       names: [name],
       source: source.root.toWellFormed(),
+      line,
       policy,
       all: false,
       known: newest?.ref,

@@ -1,4 +1,4 @@
-import { versionLabel, type StoredSnapshot } from '../../repository/format/snapshot.ts'
+import { lineOf, versionLabel, type StoredSnapshot } from '../../repository/format/snapshot.ts'
 import { openForReading } from '../../repository/open/open.ts'
 import { pull, type PullResult } from '../../repository/pull/pull.ts'
 import { findSelection } from '../../repository/pull/selection.ts'
@@ -63,6 +63,8 @@ export async function pullCommand(
       openCache: source => session.openCache(source),
     },
   )
+  if (options.dryRun !== true && selected === undefined && result.damaged.length === 0)
+    await session.lines.write({ location: storage.location, name: snapshot.name, source: result.destination }, lineOf(snapshot))
   for (const { path, why } of result.damaged) session.console.reporter.warn(`${path} was not restored: ${why}`)
   const trash = result.damaged.length > 0 ? await session.trashHint() : undefined
   if (trash !== undefined) session.console.reporter.warn(trash)

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { zstdName } from '../../compression/load-zstd.ts'
 import type { LeftOut } from '../../local/left-out.ts'
 import { walk, type WalkResult } from '../../local/walk.ts'
-import { versionLabel } from '../../repository/format/snapshot.ts'
+import { lineOf, versionLabel } from '../../repository/format/snapshot.ts'
 import type { ForgetResult } from '../../repository/prune/forget.ts'
 import type { PushResult } from '../../repository/push/push.ts'
 import type { Unread } from '../../repository/push/unread.ts'
@@ -21,7 +21,7 @@ import type { Outcome, Session } from '../shared/session.ts'
 import { describePruned, pruneToJson, refuseMounted } from '../shared/space-report.ts'
 import { refuseLost } from '../shared/lost-store.ts'
 import { chooseStore, prepareForPush, readBackFrom, requestsByKind, requestsSince, totalRequests, type Store } from '../shared/store.ts'
-import { forgetOlder } from '../space/forget-older.ts'
+import { forgetOlder, forgottenOf, forgottenText } from '../space/forget-older.ts'
 import { withProposals } from '../space/full-store.ts'
 import { sizesToJson, partsTable } from '../space/sizes-table.ts'
 import { checkSaveOptions, saveVersion, versionName, type SaveOptions } from './save-version.ts'
@@ -122,14 +122,17 @@ async function pushOne(
   if (source.entries.length === 0) console.reporter.warn(`${path} is empty, so this version of ${name} has no files`)
   const { unread } = result
   const forgets = policy !== undefined && result.outcome !== 'dry-run'
-  const forgotten = forgets && !unread ? await forgetOlder(context, request, policy, result.snapshot, session.trash) : undefined
+  const forgotten =
+    forgets && !unread
+      ? await forgetOlder(context, { ...request, line: result.snapshot && lineOf(result.snapshot) }, policy, result.snapshot, session.trash)
+      : undefined
   const unreadPaths = [...source.unreadable.map(({ localPath }) => localPath), ...result.reading.failedFiles]
   const requests = requestsSince(requestsBefore, store.requests())
   const leftOut = await source.leftOut.count()
   const receipt = describe(name, store, { ...result, leftOut, later }, totalRequests(requests), performance.now() - started)
   const kinds = result.outcome === 'dry-run' ? measureNewGroups(result.packs, result.index, result.reading.entries, kindOfChunk) : undefined
   if (kinds) receipt.push(...partsTable('kind', kinds, console.columns))
-  if (forgotten) receipt.push(...describeForgotten(forgotten))
+  if (forgotten) receipt.push(...describeForgotten(name, forgotten))
   if (forgets && unread) receipt.push('  no older version was forgotten, because not everything could be read')
   console.reporter.detail(requestsByKind(requests))
   console.result(receipt, {
@@ -141,19 +144,23 @@ async function pushOne(
   return unread ? 'partly' : 'done'
 }
 
-const countForgotten = ({ names }: ForgetResult): number => names.reduce((sum, { decision }) => sum + decision.forgotten.length, 0)
-
-function describeForgotten(result: ForgetResult): string[] {
-  const count = countForgotten(result)
+function describeForgotten(name: string, result: ForgetResult): string[] {
+  const text = forgottenText(result)
+  const others = result.names.reduce((sum, { ofOtherLines }) => sum + ofOtherLines, 0)
   return [
-    ...(count === 0 ? [] : [`  forgot ${plural(count, 'older version')}`]),
+    ...(text === undefined ? [] : [`  ${text}`]),
+    ...(others === 0
+      ? []
+      : [
+          `  ${plural(others, 'version')} that this folder does not continue ${others === 1 ? 'stays' : 'stay'} (forget ${name} decides about all)`,
+        ]),
     ...(result.pruned ? describePruned(result.pruned, false) : []),
   ]
 }
 
 function forgottenToJson(result: ForgetResult | undefined): object {
   if (!result) return {}
-  return { forgotten: countForgotten(result), pruned: result.pruned ? pruneToJson(result.pruned) : null }
+  return { forgotten: forgottenOf(result).length, pruned: result.pruned ? pruneToJson(result.pruned) : null }
 }
 
 function noteOtherSource({ console, settings }: Session, name: string, source: WalkResult, { parent }: PushResult): void {

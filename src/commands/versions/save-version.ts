@@ -3,6 +3,7 @@ import type { Level } from '../../compression/limits.ts'
 import { readGitState } from '../../local/git-state.ts'
 import type { WalkResult } from '../../local/walk.ts'
 import { checkName, nameProblem } from '../../repository/format/object-names.ts'
+import { lineOf } from '../../repository/format/snapshot.ts'
 import type { RepositoryContext } from '../../repository/open/open.ts'
 import { push, type PushRequest, type PushResult } from '../../repository/push/push.ts'
 import type { Metrics } from '../../repository/versions/metrics.ts'
@@ -49,8 +50,10 @@ export async function saveVersion(
   options: SaveOptions,
   { name, source, metrics, policy, live, mayCreate, readBack, dryRun = false }: VersionToSave,
 ): Promise<PushResult> {
+  const about = { location: context.storage.location, name, source: source.root }
   const result = await push(context, {
     name,
+    line: { noted: session.lines.read(about), compare: policy !== undefined },
     source,
     ...(live === undefined ? {} : { live }),
     level: options.level,
@@ -71,6 +74,7 @@ export async function saveVersion(
   const { snapshot, reading } = result
   if (snapshot) {
     const noted = { id: snapshot.id, name, time: snapshot.time, entries: reading.entries }
+    if (snapshot.source.path === source.root.toWellFormed()) await session.lines.write(about, lineOf(snapshot))
     await saveNotedVersion(session.notedVersionFile(context.storage.location, name), noted, context.reporter)
   }
   return result

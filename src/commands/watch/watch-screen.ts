@@ -1,6 +1,7 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import type { LeftOut } from '../../local/left-out.ts'
 import { versionLabel } from '../../repository/format/snapshot.ts'
+import type { ForgetResult } from '../../repository/prune/forget.ts'
 import type { HeldFile, Scan } from '../../repository/watch/scanner.ts'
 import type { WatchEvent } from '../../repository/watch/watcher.ts'
 import { describeIncomplete, describeMetrics, formatDuration, plural } from '../../ui/format.ts'
@@ -9,6 +10,7 @@ import { formatBytes } from '../../util/format-bytes.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import { describeLeftOut, leftOutText, leftOutToJson } from '../shared/left-out-report.ts'
 import type { Session } from '../shared/session.ts'
+import { forgottenOf, forgottenText } from '../space/forget-older.ts'
 
 export interface WatchTarget {
   name: string
@@ -62,6 +64,8 @@ export class WatchScreen {
   readonly status: Status
   /** What is left out of the last version. */
   leftOut: readonly LeftOut[] = []
+  /** What was forgotten after the last version. */
+  forgotten: ForgetResult | undefined
   private readonly session: Session
   private readonly files: readonly StatusFile[]
   private written = ''
@@ -138,7 +142,9 @@ export class WatchScreen {
     const measured = Object.keys(metrics).length > 0 ? `; ${describeMetrics(metrics)}` : ''
     const lacks = incomplete === undefined ? '' : `; ${describeIncomplete(incomplete)}`
     const sizes = `(${formatBytes(newBytes)} new, stored as ${formatBytes(storedBytes)})`
-    this.say(`saved ${version}: ${shown.join(', ')} ${sizes}${measured}${lacks}${this.newlyLeftOut()}`, {
+    const forgot = this.forgotten && forgottenText(this.forgotten)
+    const forgets = forgot === undefined ? '' : `; ${forgot}`
+    this.say(`saved ${version}: ${shown.join(', ')} ${sizes}${measured}${lacks}${this.newlyLeftOut()}${forgets}`, {
       event: 'saved',
       name,
       version: id,
@@ -148,6 +154,7 @@ export class WatchScreen {
       newBytes,
       storedBytes,
       incomplete: incomplete ?? null,
+      forgotten: this.forgotten ? forgottenOf(this.forgotten).map(each => each.id) : [],
       leftOut: leftOutToJson(this.leftOut),
     })
   }

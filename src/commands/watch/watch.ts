@@ -4,7 +4,9 @@ import { realPathOf } from '../../local/real-path.ts'
 import { temporaryName } from '../../local/replace-file.ts'
 import { walk } from '../../local/walk.ts'
 import { takeInventory, type Inventory } from '../../repository/format/object-names.ts'
+import { lineOf } from '../../repository/format/snapshot.ts'
 import type { RepositoryContext } from '../../repository/open/open.ts'
+import type { ForgetResult } from '../../repository/prune/forget.ts'
 import type { PushResult } from '../../repository/push/push.ts'
 import { startOf, watchProcess } from '../../repository/watch/process-end.ts'
 import { rememberTombs } from '../../repository/watch/remember-tombs.ts'
@@ -112,6 +114,7 @@ async function watchFolder(session: Session, { path, name, times, options, recor
     push: async scan => {
       const result = await saver.save(scan, reporter, abort.signal)
       if (result.snapshot) screen.leftOut = await scan.source.leftOut.count()
+      screen.forgotten = saver.forgotten
       return result
     },
     hasEnded: process?.hasEnded,
@@ -174,6 +177,8 @@ class Saver {
   private found = false
   /** Whether the store is full and the user has already seen the proposals for what to forget. */
   private full = false
+  /** What was forgotten after the last version. */
+  forgotten: ForgetResult | undefined
   readonly location: string
 
   private constructor(session: Session, store: Store, name: string, options: WatchOptions) {
@@ -257,13 +262,17 @@ class Saver {
    */
   private async whenFull(context: RepositoryContext, store: Store, scan: Scan, error: unknown): Promise<unknown> {
     const policy = parseRetention(this.options)
-    if (policy) await forgetOlder(context, { name: this.name, source: scan.source }, policy, undefined, this.session.trash)
+    if (policy) {
+      const line = this.session.lines.read({ location: this.location, name: this.name, source: scan.source.root })
+      await forgetOlder(context, { name: this.name, source: scan.source, line }, policy, undefined, this.session.trash)
+    }
     if (this.full) return error
     this.full = true
     return withProposals(this.session, store, error)
   }
 
   private async saveWith(context: RepositoryContext, scan: Scan): Promise<PushResult> {
+    this.forgotten = undefined
     const policy = parseRetention(this.options)
     const source = asReadable(scan)
     const result = await saveVersion(this.session, context, this.options, {
@@ -277,7 +286,10 @@ class Saver {
     })
     if (policy && result.outcome === 'stored') {
       if (result.unread) context.reporter.warn("no older version is forgotten while some files can't be read")
-      else await forgetOlder(context, { name: this.name, source }, policy, result.snapshot, this.session.trash)
+      else {
+        const line = result.snapshot && lineOf(result.snapshot)
+        this.forgotten = await forgetOlder(context, { name: this.name, source, line }, policy, result.snapshot, this.session.trash)
+      }
     }
     return result
   }

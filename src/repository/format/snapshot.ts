@@ -24,6 +24,11 @@ export interface Snapshot {
    * others are missing.
    */
   incomplete?: { files: number; carried: number }
+  /**
+   * The line that the version continues: 16 hex digits, the same in all its versions. Absent in versions of older
+   * programs, which are one line.
+   */
+  line?: string
   /** Id of the version before, or null. */
   parent: string | null
   counts: { files: number; directories: number; symlinks: number }
@@ -42,6 +47,9 @@ export interface StoredSnapshot extends Snapshot {
   /** True if the version is late and lacks chunks (rule 5). Not looked for in versions that are not late. */
   lacksChunks?: true
 }
+
+/** The line of a version. Empty for all versions that programs made before there were lines. */
+export const lineOf = ({ line = '' }: Pick<Snapshot, 'line'>): string => line
 
 export const MAX_SNAPSHOT_BYTES = 32 * 1024 * 1024
 
@@ -95,6 +103,7 @@ export function decodeSnapshot(bytes: Uint8Array, ref: SnapshotRef): StoredSnaps
     metrics: metrics as Record<string, number>,
     ...(fields.has('git') ? { git: readGit(fields.fields('git')) } : {}),
     ...(fields.has('incomplete') ? { incomplete: readIncomplete(fields.fields('incomplete')) } : {}),
+    ...readLine(fields),
     parent: fields.record.parent === null ? null : (hash(fields.record.parent) ?? fields.fail('parent', 'is not an id')),
     counts: { files: counts.integer('files'), directories: counts.integer('directories'), symlinks: counts.integer('symlinks') },
     bytes: fields.integer('bytes'),
@@ -102,6 +111,12 @@ export function decodeSnapshot(bytes: Uint8Array, ref: SnapshotRef): StoredSnaps
     manifest: { bytes: manifest.integer('bytes'), chunks: manifest.list('chunks', hash) },
     program: fields.string('program', 1024),
   }
+}
+
+function readLine(fields: Fields): { line?: string } {
+  const line = fields.optionalString('line')
+  if (line === undefined) return {}
+  return /^[0-9a-f]{16}$/.test(line) ? { line } : fields.fail('line', 'is not 16 hex digits')
 }
 
 /**

@@ -1,7 +1,7 @@
 import { AppError, isAppError } from '../../util/errors.ts'
 import { groupBy } from '../../util/group-by.ts'
 import { compareSnapshots, labelName, type SnapshotRef } from '../format/object-names.ts'
-import { isPending, type StoredSnapshot } from '../format/snapshot.ts'
+import { isPending, lineOf, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { describeVersion, everyChunkOf, isComplete } from '../read/read-manifest.ts'
 import { isStillThere } from '../versions/forgotten-meanwhile.ts'
@@ -17,6 +17,8 @@ export interface ForgetRequest extends PruneRequest {
   all: boolean
   /** Only versions of this source path are forgotten. Undefined: those of every source. */
   source?: string | undefined
+  /** Only versions of this line are forgotten. Undefined: those of every line. */
+  line?: string | undefined
 }
 
 export interface ForgottenName {
@@ -24,6 +26,8 @@ export interface ForgottenName {
   decision: RetentionDecision<Version>
   /** Errors of versions that can't be read. These stay, unless the request is for `all`. */
   unreadable: AppError[]
+  /** Versions of the same source that stay because they are of another line. */
+  ofOtherLines: number
 }
 
 type Version = StoredSnapshot & { tags: string[] }
@@ -44,7 +48,7 @@ export async function forget(context: RepositoryContext, request: ForgetRequest)
   const doomed: SnapshotRef[] = []
   for (const name of request.names) {
     const { unreadable, versions: all } = await versionsOf(opened, name)
-    const versions = request.source === undefined ? all : all.filter(({ source }) => source.path === request.source)
+    const versions = all.filter(version => isOfSource(version, request) && isOfLine(version, request))
     const options = { now: repository.view.inventory.now, keepNewest: !request.all }
     if (unreadable[0] && !request.all) throw cannotDecide(unreadable[0].error)
     const decision = decideRetention(versions, request.policy, options)
@@ -53,7 +57,8 @@ export async function forget(context: RepositoryContext, request: ForgetRequest)
         repository,
         decision.kept.map(({ version }) => version),
       )
-    names.push({ name, decision, unreadable: unreadable.map(({ error }) => error) })
+    const ofOtherLines = all.filter(version => isOfSource(version, request) && !isOfLine(version, request)).length
+    names.push({ name, decision, unreadable: unreadable.map(({ error }) => error), ofOtherLines })
     if (request.all) for (const { ref } of unreadable) doomed.push(ref)
   }
   const forgotten = names.flatMap(({ decision }) => decision.forgotten)
@@ -72,6 +77,9 @@ export async function forget(context: RepositoryContext, request: ForgetRequest)
     return { names, pruned: undefined, failure }
   }
 }
+
+const isOfSource = (version: StoredSnapshot, { source }: ForgetRequest): boolean => source === undefined || version.source.path === source
+const isOfLine = (version: StoredSnapshot, { line }: ForgetRequest): boolean => line === undefined || lineOf(version) === line
 
 /**
  * Deletes a snapshot, then its labels. A label that stays behind without its version puts the version back

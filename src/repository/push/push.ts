@@ -14,6 +14,7 @@ import { isLate, type Snapshot, type StoredSnapshot } from '../format/snapshot.t
 import type { ChunkIndex } from '../index/chunk-index.ts'
 import { readNewestAhead, type RepositoryContext } from '../open/open.ts'
 import { adoptPacks, openView, type RepositoryView } from '../open/view.ts'
+import type { BlockSource } from '../read/read-chunks.ts'
 import { LiveSource, type LiveRules } from '../source/live-source.ts'
 import type { SourceReading } from '../source/source-reader.ts'
 import type { StatCache } from '../source/stat-cache.ts'
@@ -25,6 +26,7 @@ import type { AcknowledgedPack, PackWriter } from '../write/pack-writer.ts'
 import { PushAttempt, type AttemptRequest } from './attempt.ts'
 import { commitSnapshot } from './commit.ts'
 import { askFreeSpace, ensureItFits, unknownBytes, type FreeSpace } from './free-space.ts'
+import { chooseLine, type LineRequest } from './line.ts'
 import { allPresent, includeOwnPacks } from './presence.ts'
 import { ensureStillThere, readStored, sampleBlocks, type BytesRead, type ReadBack, type Sample } from './read-back.ts'
 import { carryOver, newestOfSource, incompleteness, refuseNothingRead, type Unread } from './unread.ts'
@@ -32,6 +34,7 @@ import { carryOver, newestOfSource, incompleteness, refuseNothingRead, type Unre
 export interface PushRequest extends AttemptRequest {
   name: string
   cache: StatCache | undefined
+  line?: LineRequest
   message?: string | undefined
   tags: readonly string[]
   metrics?: Metrics
@@ -73,6 +76,7 @@ export interface PushResult {
   unreadable?: string[]
 }
 
+const UNKNOWN_LINE: LineRequest = { noted: undefined, compare: false }
 const MAX_ATTEMPTS = 8
 /** A machine's clock that differs by more (ms) from the store's is wrong. */
 const CLOCK_OFF_MS = 24 * 60 * 60 * 1000
@@ -107,6 +111,8 @@ interface ListedView {
 /** The newest version of a name, also if it can't be read. */
 const newestRef = ({ inventory }: RepositoryView, name: string): SnapshotRef | undefined =>
   inventory.snapshots.findLast(ref => ref.name === name)
+
+type Content = Pick<Snapshot, 'manifest'> & { line: string }
 
 /** A result; or a new listing, from which to try again, and a late snapshot that has to be deleted. */
 type AttemptEnd = { kind: 'done'; result: PushResult } | { kind: 'again'; listed: ListedView; late?: StoredSnapshot }
@@ -235,9 +241,21 @@ class PushRun {
     }
     const used = presence.usedPacks().map(pack => view.index.packs[pack]!.id)
     const needed = [...used, ...packs.acknowledged.map(pack => pack.id)]
-    const end = await this.commit(listed, needed, { ...result, readAgain }, manifest)
+    const line = await this.lineOf(view, parent, repository, reading)
+    const end = await this.commit(listed, needed, { ...result, readAgain }, { manifest, line })
     if (readBack && end.kind === 'done') await ensureStillThere(readBack.storage, stored, end.result.snapshot!, signal)
     return end
+  }
+
+  private async lineOf(
+    view: RepositoryView,
+    parent: StoredSnapshot | undefined,
+    repository: BlockSource,
+    reading: SourceReading,
+  ): Promise<string> {
+    const { source, name, line = UNKNOWN_LINE } = this.request
+    const earlier = await newestOfSource(source, name, view, parent, repository, line.noted)
+    return chooseLine(repository, line, earlier, reading)
   }
 
   private warnOfClocks({ inventory: { asOf, now } }: RepositoryView, parent: StoredSnapshot | undefined): void {
@@ -264,7 +282,7 @@ class PushRun {
     listed: ListedView,
     needed: readonly string[],
     result: Omit<PushResult, 'outcome' | 'snapshot'>,
-    manifest: Snapshot['manifest'],
+    content: Content,
   ): Promise<AttemptEnd> {
     const { storage, signal, reporter } = this.context
     reporter.progress({ phase: 'committing' })
@@ -273,7 +291,7 @@ class PushRun {
       current = await this.list()
       if (!(await this.canRelyOn(current, needed))) return { kind: 'again', listed: current }
     }
-    const snapshot = await commitSnapshot(storage, this.snapshotOf(current, result, manifest), signal)
+    const snapshot = await commitSnapshot(storage, this.snapshotOf(current, result, content), signal)
     if (!isLate(snapshot)) return { kind: 'done', result: { ...result, outcome: 'stored', snapshot } }
     const after = await this.list()
     if (await this.canRelyOn(after, needed)) return { kind: 'done', result: { ...result, outcome: 'stored', snapshot } }
@@ -294,7 +312,7 @@ class PushRun {
   private snapshotOf(
     listed: ListedView,
     { parent, reading, unread }: Pick<PushResult, 'parent' | 'reading' | 'unread'>,
-    manifest: Snapshot['manifest'],
+    { manifest, line }: Content,
   ): Snapshot {
     const { name, source, message, tags, metrics = {}, git, host, program } = this.request
     return {
@@ -308,6 +326,7 @@ class PushRun {
       metrics,
       ...(git === undefined ? {} : { git }),
       ...(unread === undefined ? {} : { incomplete: incompleteness(unread) }),
+      ...(line === '' ? {} : { line }),
       parent: parent?.id ?? null,
       counts: { files: reading.files, directories: reading.directories, symlinks: reading.symlinks },
       bytes: reading.bytes,

@@ -3,7 +3,7 @@ import { AppError, isAppError } from '../../util/errors.ts'
 import { comparePaths } from '../../util/paths.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import type { Entry } from '../format/manifest.ts'
-import type { StoredSnapshot } from '../format/snapshot.ts'
+import { lineOf, type StoredSnapshot } from '../format/snapshot.ts'
 import type { RepositoryView } from '../open/view.ts'
 import type { BlockSource } from '../read/read-chunks.ts'
 import { readManifest } from '../read/read-manifest.ts'
@@ -56,15 +56,17 @@ export async function carryOver(
   return { ...carrier.finish(), from }
 }
 
-/** The newest version of a name that was pushed from this source. */
+/** The newest version of a name that was pushed from this source; of one line, if that is given. */
 export async function newestOfSource(
   { root, rootType }: WalkResult,
   name: string,
   view: RepositoryView,
   parent: StoredSnapshot | undefined,
   repository: BlockSource,
+  line?: string,
 ): Promise<StoredSnapshot | undefined> {
-  const isOfSource = ({ source }: StoredSnapshot): boolean => source.path === root.toWellFormed() && source.type === rootType
+  const isOfSource = (version: StoredSnapshot): boolean =>
+    version.source.path === root.toWellFormed() && version.source.type === rootType && (line === undefined || lineOf(version) === line)
   if (!parent || isOfSource(parent)) return parent
   const refs = view.inventory.snapshots.filter(ref => ref.name === name)
   return (await readSnapshots(repository, view, refs)).findLast(isOfSource)
