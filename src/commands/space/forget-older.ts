@@ -24,9 +24,9 @@ export function forgottenText(result: ForgetResult): string | undefined {
 
 /**
  * Forgets versions of a source that the rules do not keep, after a new one was saved, and frees what is due. Versions
- * of other sources and of other lines stay. `line` is that of the new version. If it is undefined, nothing is forgotten.
- * Errors can't harm the new version, so an error is only a warning, and the result is undefined. The next run forgets
- * the rest.
+ * of other sources and of other lines stay. `line` is that of the new version. If it is undefined, nothing is
+ * forgotten. Errors can't harm the new version, so an error is only a warning, and the result is undefined. The next
+ * run forgets the rest.
  */
 export async function forgetOlder(
   context: RepositoryContext,
