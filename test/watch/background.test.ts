@@ -103,7 +103,7 @@ describe('a watch in the background', () => {
 
   test('that can’t start ends the command with the reason, as a watch in the foreground would', () =>
     withRuns(async sandbox => {
-      expectError(await sandbox.run(['watch', 'nowhere', '--background']), 5, /nowhere does not exist/)
+      expectError(await sandbox.run(['watch', 'runs/a.txt/nowhere', '--background']), 5, /nowhere does not exist/)
       expectError(await sandbox.run(['watch', 'runs', '--background', '--every', 'fast']), 2, /--every/)
       expectError(await sandbox.run(['watch', '--background']), 2, /No folder to watch/)
       writeFileSync(sandbox.in('file'), '')

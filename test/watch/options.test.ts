@@ -173,7 +173,7 @@ test(
         [['--until-exit', 'me'], 2, /isn't a process id/],
       ]
       for (const [args, code, what] of refused) expectError(await sandbox.run(['watch', 'runs', ...args]), code, what)
-      expectError(await sandbox.run(['watch', 'nowhere']), 5, /nowhere/)
+      expectError(await sandbox.run(['watch', 'runs/a/nowhere']), 5, /nowhere does not exist/)
     }),
   LONG_MS,
 )

@@ -1,4 +1,5 @@
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
+import { lookAt } from '../../local/look-at.ts'
 import type { OwnFile, OwnFiles } from '../../local/own-files.ts'
 import { realPathOf } from '../../local/real-path.ts'
 import { temporaryName } from '../../local/replace-file.ts'
@@ -14,6 +15,7 @@ import { asReadable, isLog, Scanner, type Scan } from '../../repository/watch/sc
 import { Watcher } from '../../repository/watch/watcher.ts'
 import { durationOption } from '../../util/duration.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
+import type { Reporter } from '../../util/reporter.ts'
 import { sleep } from '../../util/waiting.ts'
 import { leftOutToJson } from '../shared/left-out-report.ts'
 import { ownFiles, prepareCache } from '../shared/own-files.ts'
@@ -30,6 +32,7 @@ import { describeEnd, onceReporter, WatchScreen, type Background } from './watch
 
 /** npx forwards a Ctrl-C that the terminal has already sent: a second signal within this time is the same one. */
 const ONE_PRESS_MS = 1000
+const LOOK_EVERY_MS = 500
 
 /** Saves a folder whenever files in it are finished, until a signal arrives or a process ends. */
 export async function watchCommand(session: Session, path: string | undefined, options: WatchOptions): Promise<Outcome> {
@@ -40,8 +43,6 @@ export async function watchCommand(session: Session, path: string | undefined, o
     if (options.background === true) return startInBackground(session, { path: realPathOf(resolve(path)), name })
     return watchFolder(session, { path, name, times, options })
   }
-  // neither a closed terminal nor the end of a notebook's cell ends it
-  process.on('SIGHUP', () => undefined)
   const background = { start: startOf(process.pid) ?? null, log: logOf(options.backgroundRecord), graceMs: times.graceMs }
   try {
     return await watchFolder(session, { path, name, times, options, record: { file: options.backgroundRecord, background } })
@@ -89,9 +90,9 @@ async function watchFolder(session: Session, { path, name, times, options, recor
     .filter(file => file !== undefined)
     .map(file => ({ path: file, temporary: temporaryName(file) }))
   const skip = saver.ownFiles(statusFiles.flatMap(file => Object.values(file)).map(file => ({ path: file, what: 'the status file' })))
+  const root = realPathOf(resolve(path))
   // an error at the start ends the command; later errors are retried
-  const walked = await walk(path, { excludes: options.exclude ?? [], skip, reporter, signal: session.signal })
-  const { root } = walked
+  if (!mayStillCome(root)) await walk(path, { excludes: options.exclude ?? [], skip, reporter, signal: session.signal })
   const screen = new WatchScreen(session, { name, path: root, store: saver.location }, statusFiles, record?.background)
   if (record !== undefined) answerParent(null)
   const process = untilExit === undefined ? undefined : watchProcess(untilExit)
@@ -99,6 +100,8 @@ async function watchFolder(session: Session, { path, name, times, options, recor
 
   const abort = new AbortController()
   session.signal.addEventListener('abort', () => abort.abort(), { once: true })
+  const stop = stopSignal(session)
+  const isThere = await waitFor(root, { reporter, signal: AbortSignal.any([stop, abort.signal]), hasEnded: process?.hasEnded })
   const scanner = new Scanner({
     path: root,
     excludes: options.exclude ?? [],
@@ -118,7 +121,7 @@ async function watchFolder(session: Session, { path, name, times, options, recor
       return result
     },
     hasEnded: process?.hasEnded,
-    stop: stopSignal(session),
+    stop,
     abort,
     monotonic: () => performance.now(),
     random: Math.random,
@@ -126,11 +129,11 @@ async function watchFolder(session: Session, { path, name, times, options, recor
     onEvent: event => screen.show(event),
   })
   try {
-    const last = await watcher.run()
+    const last = isThere ? await watcher.run() : undefined
     const held = last?.held ?? new Map<string, never>()
     for (const [file, { why }] of held) reporter.warn(`the current state of ${file} was not saved: ${why}`)
     const { versions, last: newest } = screen.status
-    screen.leftOut = await (last?.source ?? walked).leftOut.count()
+    screen.leftOut = last === undefined ? [] : await last.source.leftOut.count()
     session.console.result(describeEnd(screen.status, held, screen.leftOut), {
       command: 'watch',
       name,
@@ -145,10 +148,37 @@ async function watchFolder(session: Session, { path, name, times, options, recor
   }
 }
 
-/** Aborted by the first SIGINT or SIGTERM. A later one ends the session. */
+const isAbsent = (path: string): boolean => lookAt(path).type === 'absent'
+
+/** Whether a path is absent, and nothing but folders lies where it would be. */
+function mayStillCome(path: string): boolean {
+  if (!isAbsent(path)) return false
+  const above = dirname(path)
+  return lookAt(above).type === 'directory' || (above !== path && mayStillCome(above))
+}
+
+/** A training makes its folder when it begins. False if the watch shall end before the folder is there. */
+async function waitFor(
+  folder: string,
+  { reporter, signal, hasEnded }: { reporter: Reporter; signal: AbortSignal; hasEnded: (() => boolean) | undefined },
+): Promise<boolean> {
+  if (!isAbsent(folder)) return true
+  reporter.note(`${folder} does not exist yet: it is watched as soon as it does`)
+  while (isAbsent(folder)) {
+    if (signal.aborted || hasEnded?.() === true) return false
+    await sleep(LOOK_EVERY_MS, signal).catch(() => undefined)
+  }
+  return true
+}
+
+/** Aborted by the first SIGINT or SIGTERM, and when a terminal is closed. A later one ends the session. */
 function stopSignal(session: Session): AbortSignal {
   const stop = new AbortController()
   let pressedAt = 0
+  // without a terminal, neither its end nor that of a notebook's cell ends the watch
+  process.on('SIGHUP', () => {
+    if (process.stdout.isTTY || process.stderr.isTTY) stop.abort()
+  })
   session.onSignal = () => {
     if (stop.signal.aborted) return performance.now() - pressedAt < ONE_PRESS_MS
     pressedAt = performance.now()
