@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { expectError, resultOf, type CliOptions, type CliResult } from '../helpers/cli.ts'
@@ -113,6 +113,12 @@ test('login says what it lacks: a client, a client file, an answer, a browser', 
   onMachine(async ({ auth, in: inside }) => {
     expect(expectError(await auth(['login']), 2, /No OAuth client/).hint).toContain('colab-escape auth setup')
     expect(expectError(await auth(['login', '--client-secret-file', 'none.json']), 2, /can't be read/).hint).toContain('auth setup')
+    for (const path of ['/dev/zero', '.', 'large.json']) {
+      await writeFile(inside('large.json'), ' '.repeat(100_000))
+      expectError(await auth(['login', '--client-secret-file', path]), 2, /--client-secret-file can't be read: it is/)
+    }
+    execFileSync('mkfifo', [inside('pipe')])
+    expectError(await auth(['login', '--client-secret-file', 'pipe']), 2, /it is not a regular file/)
     const client = { GOOGLE_CLIENT_ID: CLIENT.id, GOOGLE_CLIENT_SECRET: CLIENT.secret }
     expect((await auth(['login', '--no-browser'], { env: client, input: '' })).code).toBe(2)
     expect((await auth(['login', '--scope', 'gmail'], { env: client })).code).toBe(2)
