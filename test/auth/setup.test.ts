@@ -211,7 +211,7 @@ test('without a browser the pages are printed, the client and the address are pa
     const client = JSON.stringify({ installed: { client_id: DEFAULT_CLIENT.id, client_secret: DEFAULT_CLIENT.secret } })
     const { output, exitCode } = await person.setup(
       [
-        ...Array.from({ length: 5 }, () => answer(/\[Enter\] when it is done, s skips, q quits: $/, '')),
+        ...Array.from({ length: 4 }, () => answer(/\[Enter\] when it is done, q quits: $/, '')),
         answer(/paste what is in it: $/, client),
         answer(/Paste it here: $/, 'http://127.0.0.1:1/?state=another&code=1'),
         answer(/tries again, q quits; .*: $/, ''),
@@ -227,7 +227,7 @@ test('without a browser the pages are printed, the client and the address are pa
       { env: { DISPLAY: undefined, WAYLAND_DISPLAY: undefined, BROWSER: undefined, WSL_DISTRO_NAME: undefined } },
     )
     expect(exitCode, output).toBe(0)
-    expect(output).toContain('Open https://console.cloud.google.com/auth/clients in a browser.')
+    expect(output).toMatch(/Open this page in any browser:\s+https:\/\/console\.cloud\.google\.com\/auth\/clients\n/)
     expect(output).not.toContain('May I look')
     expect(output).toContain('That address belongs to another login.')
     expect(output).toMatch(/This login ends at 20[^]*is in "Testing"/)
@@ -269,8 +269,8 @@ test('in Colab it names the cell, and goes no further unless told', () =>
     const env = { TBE_EPHEM_CREDS_ADDR: new URL(person.machine.google.url).host }
     const stopped = await person.setup([answer(/Go on all the same\? \[y\/N\] $/, '')], { env, size: { columns: 0, rows: 0 } })
     expect([stopped.exitCode, stopped.output]).toEqual([0, expect.stringContaining('auth.authenticate_user()')])
-    const on = await person.setup([answer(/Go on all the same\? \[y\/N\] $/, 'yes'), answer(STEP, 'q')], { env })
-    expect([on.exitCode, on.output]).toEqual([3, expect.stringContaining('Open https://console.cloud.google.com/projectcreate')])
+    const on = await person.setup([answer(/Go on all the same\? \[y\/N\] $/, 'yes'), answer(/when it is done, q quits: $/, 'q')], { env })
+    expect([on.exitCode, on.output]).toEqual([3, expect.stringContaining('Open this page in any browser:')])
   }))
 
 test('at a terminal --json and --quiet list the steps and ask nothing', () =>

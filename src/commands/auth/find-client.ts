@@ -17,13 +17,11 @@ export interface MadeClient {
   path: string | undefined
 }
 
-export interface Pages {
-  /** Undefined where no browser can be opened. */
-  open: ((url: string) => void) | undefined
-}
+/** Opens a page in the browser. Undefined where there is none. */
+export type OpenPage = ((url: string) => void) | undefined
 
 /** Leads through Google's pages until there is a client. Its file can be named at any question. */
-export async function makeClient(talk: Dialogue, { open }: Pages, environment: NodeJS.Dict<string>): Promise<MadeClient> {
+export async function makeClient(talk: Dialogue, open: OpenPage, environment: NodeJS.Dict<string>): Promise<MadeClient> {
   const finder = await askForDownloads(talk, open !== undefined, environment)
   const recent = finder && (await offerRecent(talk, finder))
   if (recent) return recent
@@ -35,7 +33,7 @@ export async function makeClient(talk: Dialogue, { open }: Pages, environment: N
   const steps = STEPS.filter(({ page }) => page !== undefined)
   for (const [index, step] of steps.entries()) {
     talk.say('', `Step ${index + 1}/${steps.length}: ${step.title}`, ...step.details.map(line => `   ${line}`))
-    const made = await doStep(talk, step, open, finder !== undefined && index === steps.length - 1)
+    const made = await doStep(talk, step, open, index === steps.length - 1)
     if (made) return made
   }
   return waitForFile(talk, finder)
@@ -58,10 +56,10 @@ async function offerRecent(talk: Dialogue, finder: ClientFileFinder): Promise<Fo
 }
 
 /** Undefined unless the file of the client was named. */
-async function doStep(talk: Dialogue, { page }: SetupStep, open: Pages['open'], isLast: boolean): Promise<MadeClient | undefined> {
+async function doStep(talk: Dialogue, { page }: SetupStep, open: OpenPage, isLast: boolean): Promise<MadeClient | undefined> {
   if (open === undefined) {
-    talk.say(`   Open ${page} in a browser.`)
-    return askUntilDone(talk, '[Enter] when it is done, s skips, q quits: ')
+    talk.say('   Open this page in any browser:', `   ${page}`)
+    return isLast ? undefined : askUntilDone(talk, '[Enter] when it is done, q quits: ')
   }
   const opens = await askForStep(talk, '[Enter] opens the page, s skips, q quits: ')
   if (opens === 'skip') return undefined

@@ -15,7 +15,7 @@ import { formatBytes } from '../../util/format-bytes.ts'
 import { authContext, loginFile, sessionCredentials } from '../shared/credentials.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { Dialogue, Quit } from './dialogue.ts'
-import { makeClient, readNamed, type MadeClient } from './find-client.ts'
+import { makeClient, readNamed, type MadeClient, type OpenPage } from './find-client.ts'
 import { knownClient, logInByBrowser, logInByPasting, warnOfPrecedence } from './login.ts'
 import { AUDIENCE_PAGE, REFUSALS } from './setup-steps.ts'
 import type { SetupOptions } from './setup.ts'
@@ -41,7 +41,7 @@ class GuidedSetup {
   private readonly session: Session
   private readonly context: AuthContext
   private readonly file: string
-  private readonly open: ((url: string) => void) | undefined
+  private readonly open: OpenPage
   /** Whether the consent page is opened here. Else its answer is pasted. */
   private byBrowser: boolean
 
@@ -61,7 +61,7 @@ class GuidedSetup {
     const { talk } = this
     talk.say(
       'Google lets a program into your Drive only with an OAuth client. This command',
-      'makes your own one with you and logs in: five minutes, once, free of charge.',
+      'helps you to make your own, and logs in: five minutes, once, free of charge.',
       'In a Colab notebook you need none of this.',
     )
     if (this.session.settings.google.colabBroker !== undefined) {
@@ -102,7 +102,7 @@ class GuidedSetup {
     const takesKnown = known && (await talk.confirm(`\nLog in with the client of ${known.from} (${known.client.id})?`, true))
     let made: MadeClient = takesKnown
       ? { client: known.client, path: undefined }
-      : await makeClient(talk, { open: this.open }, session.settings.environment)
+      : await makeClient(talk, this.open, session.settings.environment)
     talk.say('', `The client is ${made.client.id}.`)
     for (;;) {
       try {
