@@ -39,10 +39,10 @@ export async function makeClient(talk: Dialogue, open: OpenPage, environment: No
   return waitForFile(talk, finder)
 }
 
-/** Undefined if the browser is on another machine, or the user does not want it. */
+/** Undefined if the browser saves files elsewhere, or the user does not want it. */
 async function askForDownloads(talk: Dialogue, isHere: boolean, environment: NodeJS.Dict<string>): Promise<ClientFileFinder | undefined> {
-  if (!isHere) return undefined
   const folder = downloadsFolder(process.platform, homedir(), environment.XDG_CONFIG_HOME)
+  if (!isHere || !existsSync(folder)) return undefined
   talk.say('', 'In the last step you download a file, client_secret_....json.')
   const isAllowed = await talk.confirm(`May I look for it in ${folder}?`, true)
   return isAllowed ? new ClientFileFinder(folder) : undefined

@@ -18,7 +18,11 @@ import { Dialogue, Quit } from './dialogue.ts'
 import { makeClient, readNamed, type MadeClient, type OpenPage } from './find-client.ts'
 import { knownClient, logInByBrowser, logInByPasting, warnOfPrecedence } from './login.ts'
 import { AUDIENCE_PAGE, REFUSALS } from './setup-steps.ts'
-import type { SetupOptions } from './setup.ts'
+
+export interface SetupOptions {
+  /** False for `--no-browser`. */
+  browser: boolean
+}
 
 const SCOPE = 'drive'
 

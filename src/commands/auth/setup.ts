@@ -1,11 +1,7 @@
 import { COLAB_CELL } from '../../auth/colab.ts'
 import type { Outcome, Session } from '../shared/session.ts'
+import type { SetupOptions } from './guided-setup.ts'
 import { STEPS } from './setup-steps.ts'
-
-export interface SetupOptions {
-  /** False for `--no-browser`. */
-  browser: boolean
-}
 
 /** Makes an OAuth client together with the user and logs in with it. Only explains how where nobody can answer. */
 export async function authSetupCommand(session: Session, options: SetupOptions): Promise<Outcome> {
