@@ -37,6 +37,11 @@ export async function readAccount({ fetch, endpoints }: AuthContext, source: Tok
   return { email, name: textOf(user.displayName), used, limit: bytes(quota.limit) }
 }
 
+/** Free bytes; undefined where there is no limit. A Drive may be over its limit. */
+export function freeOf({ used, limit }: Account): number | undefined {
+  return limit === undefined ? undefined : Math.max(0, limit - used)
+}
+
 /** Drive sends 64-bit numbers as strings. */
 function bytes(value: unknown): number | undefined {
   return typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : undefined

@@ -53,7 +53,15 @@ export function readAnswer(query: URLSearchParams, { state }: Authorization): Br
 function refusedInBrowser(error: string): AppError {
   if (error === 'access_denied')
     return new AppError('unauthenticated', 'Access was denied in the browser.', {
-      hint: 'Run `colab-escape auth login` again and allow it. While the OAuth client is in "testing", only its test users may.',
+      hint: 'Log in again and allow it. While the OAuth client is in "testing", only its test users may: publish it.',
+    })
+  if (error === 'admin_policy_enforced')
+    return new AppError('unauthenticated', 'Your organisation lets only programs into Drive that its administrator has approved.', {
+      hint: 'Ask the administrator to approve the id of your OAuth client, or log in with another account.',
+    })
+  if (error === 'org_internal')
+    return new AppError('unauthenticated', 'The OAuth client is for the accounts of its own organisation only.', {
+      hint: 'Log in with such an account, or set its audience to "External": https://console.cloud.google.com/auth/audience',
     })
   const why = /^[a-z_]{1,40}$/.test(error) ? error : 'an unknown error'
   return new AppError('unauthenticated', `Google refused the login: ${why}.`, {
@@ -76,7 +84,7 @@ export function readPasted(text: string, authorization: Authorization): string {
     'usage',
     query.has('state') ? 'That address belongs to another login.' : 'That is not the address of the page you were sent to.',
     {
-      hint: 'Run the command again, open the new address, and paste the whole address of the page that cannot be opened (http://127.0.0.1:.../?state=...).',
+      hint: 'Log in again, open the new address, and paste the whole address of the page that cannot be opened (http://127.0.0.1:.../?state=...).',
     },
   )
 }
@@ -98,17 +106,17 @@ export async function finishAuthorization(
   }
   const texts = {
     subject: 'the code of this login',
-    cure: 'A code works once and for a few minutes: run `colab-escape auth login` again.',
+    cure: 'A code works once and for a few minutes: log in again.',
   }
   const answer = await callTokenEndpoint(context, fields, texts, signal)
   const granted = answer.scope ?? SCOPES[scope].url
   if (!granted.split(' ').includes(SCOPES[scope].url))
     throw new AppError('unauthenticated', 'The login was allowed, but without access to Google Drive.', {
-      hint: 'Run `colab-escape auth login` again and tick the box for Google Drive.',
+      hint: 'Log in again and tick the box for Google Drive.',
     })
   if (answer.refreshToken === undefined)
     throw new AppError('unauthenticated', 'Google gave no refresh token, so the login would end within the hour.', {
-      hint: 'Remove colab-escape at https://myaccount.google.com/connections and run `colab-escape auth login` again.',
+      hint: 'Remove your client at https://myaccount.google.com/connections and log in again.',
     })
   return {
     type: 'user',

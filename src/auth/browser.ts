@@ -28,12 +28,7 @@ export function openBrowser(url: string, { platform, env, onFailure }: BrowserOp
     return () => undefined
   }
   const page = pathToFileURL(join(folder, PAGE)).href
-  const child = spawn(opener.command, [...opener.args, page], { stdio: 'ignore', detached: true, env })
-  child.once('error', onFailure)
-  child.once('exit', code => {
-    if (code !== 0) onFailure()
-  })
-  child.unref()
+  start(opener, page, env, onFailure)
   const remove = (): void => {
     process.off('exit', remove)
     rmSync(folder, { recursive: true, force: true })
@@ -42,7 +37,39 @@ export function openBrowser(url: string, { platform, env, onFailure }: BrowserOp
   return remove
 }
 
-function openerOf(platform: NodeJS.Platform, env: NodeJS.Dict<string>): { command: string; args: string[] } | undefined {
+/** Opens a page whose address everybody may see. Calls `onFailure` when that is not possible. */
+export function openPage(url: string, { platform, env, onFailure }: BrowserOptions): void {
+  const opener = openerOf(platform, env)
+  if (opener === undefined) onFailure()
+  else start(opener, url, env, onFailure)
+}
+
+/**
+ * Whether a browser can be expected to open on the screen of the user. Without a screen, xdg-open may start a browser
+ * in the terminal. `env` is the whole environment.
+ */
+export function hasBrowser(platform: NodeJS.Platform, env: NodeJS.Dict<string>): boolean {
+  if (openerOf(platform, env) === undefined) return false
+  const isSet = (name: string): boolean => (env[name] ?? '') !== ''
+  if (platform === 'win32' || platform === 'darwin') return !isSet('SSH_CONNECTION')
+  return ['DISPLAY', 'WAYLAND_DISPLAY', 'WSL_DISTRO_NAME', 'BROWSER'].some(isSet)
+}
+
+interface Opener {
+  command: string
+  args: string[]
+}
+
+function start({ command, args }: Opener, target: string, env: NodeJS.Dict<string>, onFailure: () => void): void {
+  const child = spawn(command, [...args, target], { stdio: 'ignore', detached: true, env })
+  child.once('error', onFailure)
+  child.once('exit', code => {
+    if (code !== 0) onFailure()
+  })
+  child.unref()
+}
+
+function openerOf(platform: NodeJS.Platform, env: NodeJS.Dict<string>): Opener | undefined {
   // `start` of cmd.exe would need a shell, and Windows looks for programs in the current folder first
   const windows = env.SystemRoot ?? 'C:\\Windows'
   if (platform === 'win32') return { command: `${windows}\\System32\\rundll32.exe`, args: ['url.dll,FileProtocolHandler'] }

@@ -42,16 +42,23 @@ async function askBoth(broker: string, refuse: string | undefined, context: Auth
 }
 
 /** Colab renews a token only while the notebook's tab is open. */
+const RENEW = `Keep the notebook's tab open, run this in a cell, then the same command again: ${COLAB_CELL}`
+
 const refused = (): AppError =>
-  new AppError('unauthenticated', "Google refuses the token of Colab's credentials, and Colab has no other.", {
-    hint: `Keep the notebook's tab open, run this in a cell, then the same command again: ${COLAB_CELL}`,
-  })
+  new AppError('unauthenticated', "Google refuses the token of Colab's credentials, and Colab has no other.", { hint: RENEW })
+
+const ended = (): AppError =>
+  new AppError('unauthenticated', "The token of Colab's credentials has ended, and Colab has not renewed it.", { hint: RENEW })
 
 async function ask(host: string, { fetch, now }: AuthContext, signal: AbortSignal): Promise<TokenAnswer> {
   const service = `Colab's credentials broker (${host})`
   const headers = { 'metadata-flavor': 'Google' }
   const { status, json } = await requestJson(fetch, `http://${host}${PATH}`, { service: service, headers, signal, timeoutMs: TIMEOUT_MS })
-  if (status === 200) return readTokenAnswer(json, service, now())
+  if (status === 200) {
+    const answer = readTokenAnswer(json, service, now())
+    if (answer.expiresAt <= now()) throw ended()
+    return answer
+  }
   if (status === 404)
     throw new AppError('unauthenticated', 'This notebook has no credentials yet.', { hint: `Run this in a cell first: ${COLAB_CELL}` })
   throw new AppError('unavailable', `${service} failed with status ${status}.`, {

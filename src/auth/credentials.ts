@@ -1,4 +1,5 @@
 import { AppError } from '../util/errors.ts'
+import { isRecord } from '../util/json-fields.ts'
 import { parseObject, textOf } from './request.ts'
 
 /** The two scopes of `auth login`, by their short names. */
@@ -93,11 +94,11 @@ export interface ClientFile extends OAuthClient {
 
 /** Reads the JSON file that Google's console gives for an OAuth client. Errors: `usage`. */
 export function parseClientFile(text: string, path: string): ClientFile {
-  const json = parseObject(text)
-  const part = [json.installed, json.web].find(each => typeof each === 'object' && each !== null) as Record<string, unknown> | undefined
+  const json = parseObject(text.replace(/^\uFEFF/, ''))
+  const part = [json.installed, json.web].find(isRecord)
   const id = textOf(part?.client_id)
   if (part === undefined || id === undefined)
-    throw new AppError('usage', `${path} is not the file of an OAuth client.`, {
+    throw new AppError('usage', `${path} is not the file of an OAuth client${whatElse(json)}.`, {
       hint: 'Download it at https://console.cloud.google.com/auth/clients (`colab-escape auth setup` shows how to make a client).',
     })
   const client = { id, secret: textOf(part.client_secret) }
@@ -105,8 +106,14 @@ export function parseClientFile(text: string, path: string): ClientFile {
   const uris = Array.isArray(part.redirect_uris) ? part.redirect_uris : []
   const redirectUri = uris.find((uri): uri is string => typeof uri === 'string' && /^http:\/\/(localhost|127\.0\.0\.1):\d+(\/|$)/.test(uri))
   if (redirectUri === undefined)
-    throw new AppError('usage', `The web client of ${path} has no redirect address on this machine.`, {
-      hint: 'Add http://127.0.0.1:8085/ to its redirect URIs and download it again, or make a client of type "Desktop app".',
+    throw new AppError('usage', `The client of ${path} has the type "Web application" and no redirect address on this machine.`, {
+      hint: 'Make a client of type "Desktop app", or add http://127.0.0.1:8085/ to the redirect URIs of this one and download it again.',
     })
   return { ...client, redirectUri }
+}
+
+/** What people take for the file of a client. */
+function whatElse({ type }: Record<string, unknown>): string {
+  if (type === 'service_account') return ': it is the key of a service account, which has no storage of its own'
+  return type === 'authorized_user' ? ': it holds the login of somebody' : ''
 }

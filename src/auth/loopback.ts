@@ -106,6 +106,6 @@ function interrupted(): AppError {
 
 function tooLate(timeoutMs: number): AppError {
   return new AppError('unauthenticated', `No answer came from the browser within ${Math.round(timeoutMs / 60_000)} minutes.`, {
-    hint: 'Run `colab-escape auth login` again; with --no-browser where the browser is on another machine.',
+    hint: 'Log in again; with --no-browser where the browser is on another machine.',
   })
 }

@@ -5,8 +5,9 @@ import { formBody, requestJson, textOf, type JsonResponse } from './request.ts'
 
 export interface TokenAnswer {
   accessToken: string
-  /** ms since 1970 */
+  /** ms since 1970; in the past for a token that has ended already. */
   expiresAt: number
+  /** Granted scopes, separated by spaces; undefined when they are those that were asked for. */
   scope?: string
   refreshToken?: string
   /** When the login itself ends, ms since 1970. Google states it if that is soon, as for a client in "testing". */
@@ -59,13 +60,13 @@ export async function callTokenEndpoint(
 export function readTokenAnswer(json: Record<string, unknown>, service: string, now: number): TokenAnswer {
   const accessToken = textOf(json.access_token)
   const life = json.expires_in
-  if (accessToken === undefined || !/^[\x21-\x7e]+$/.test(accessToken) || typeof life !== 'number' || !(life > 0) || !Number.isFinite(life))
+  if (accessToken === undefined || !/^[\x21-\x7e]+$/.test(accessToken) || typeof life !== 'number' || !Number.isFinite(life))
     throw new AppError('unavailable', `${service} answered without a token.`, {
       hint: 'A proxy or a login page may have answered instead: check the network and HTTPS_PROXY.',
     })
   const answer: TokenAnswer = { accessToken, expiresAt: now + Math.min(life, LONGEST_LIFE_S) * 1000 }
-  const scope = textOf(json.scope)
-  if (scope !== undefined) answer.scope = scope
+  // only an absent scope means that all was granted which was asked for (RFC 6749, 5.1)
+  if (typeof json.scope === 'string') answer.scope = json.scope
   const refreshToken = textOf(json.refresh_token)
   if (refreshToken !== undefined) answer.refreshToken = refreshToken
   const ends = json.refresh_token_expires_in

@@ -301,7 +301,19 @@ test("a no of Colab's broker is not the last word, and a token that Google refus
     expect(token).toMatch(/^ya29\./)
     expect(asked).toEqual(['172.28.0.1', 'metadata.google.internal', '172.28.0.1', 'metadata.google.internal'])
 
-    ofBroker.push({ access_token: 'ya29.of-the-broker', expires_in: 2800 })
+    // one that has ended is no answer either
+    ofBroker.push({ access_token: 'ya29.of-yesterday', expires_in: 0 })
+    expect(await (await source()).getToken()).toMatch(/^ya29\.(?!of-yesterday)/)
+    agreed = false
+    const past = await failure((await source()).getToken())
+    expect([past.code, past.message]).toEqual([
+      'unauthenticated',
+      "The token of Colab's credentials has ended, and Colab has not renewed it.",
+    ])
+    expect(past.hint).toContain("Keep the notebook's tab open")
+    agreed = true
+
+    ofBroker[0] = { access_token: 'ya29.of-the-broker', expires_in: 2800 }
     expect(await (await source()).getToken()).toBe('ya29.of-the-broker')
     expect(await (await source()).getToken({ refuse: 'ya29.of-the-broker' })).toMatch(/^ya29\.(?!of-the-broker)/)
     agreed = false

@@ -1,72 +1,9 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { startDriveEmulator, type DriveEmulator, type EmulatorOptions } from '../drive-emulator/emulator.ts'
-import { expectError, resultOf, runCli, type CliOptions, type CliResult } from '../helpers/cli.ts'
-import { withFolder } from '../helpers/folders.ts'
+import { expectError, resultOf, type CliOptions, type CliResult } from '../helpers/cli.ts'
+import { onMachine, PROGRAM } from './machine.ts'
 import { CLIENT, SECRETS } from './world.ts'
-
-const PROGRAM = fileURLToPath(new URL('../../bin/colab-escape.cjs', import.meta.url))
-const CLIENT_FILE = { installed: { client_id: CLIENT.id, client_secret: CLIENT.secret, redirect_uris: ['http://localhost'] } }
-
-interface Machine {
-  google: DriveEmulator
-  loginFile: string
-  in: (name: string) => string
-  env: Record<string, string | undefined>
-  /**
-   * Runs `auth ...` with a folder of its own for settings. Only `export` may print a secret: that is checked each time.
-   */
-  auth: (args: string[], options?: CliOptions) => Promise<CliResult>
-  /** A browser that goes where it is sent, with consent or without. */
-  withBrowser: (consent: 'approve' | 'deny') => Promise<Record<string, string>>
-  logIn: (...options: string[]) => Promise<CliResult>
-}
-
-function onMachine<T>(use: (machine: Machine) => Promise<T>, options: EmulatorOptions = {}): Promise<T> {
-  return withFolder(async folder => {
-    const google = await startDriveEmulator(options)
-    const inside = (name: string): string => join(folder, name)
-    const unset = ['TOKEN', 'CREDENTIALS'].map(name => `COLAB_ESCAPE_${name}`)
-    unset.push('GOOGLE_APPLICATION_CREDENTIALS', 'GOOGLE_CLIENT_ID', 'GOOGLE_CLIENT_SECRET', 'TBE_EPHEM_CREDS_ADDR', 'USE_AUTH_EPHEM')
-    unset.push('HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY', 'https_proxy', 'http_proxy', 'no_proxy')
-    const env: Machine['env'] = {
-      ...Object.fromEntries(unset.map(name => [name, undefined])),
-      COLAB_ESCAPE_CONFIG: inside('config'),
-      COLAB_ESCAPE_CACHE: inside('cache'),
-      COLAB_ESCAPE_GOOGLE_ENDPOINT: google.url,
-    }
-    const auth: Machine['auth'] = async (args, { env: more, ...others } = {}) => {
-      const run = await runCli(['auth', ...args], { cwd: folder, env: { ...env, ...more }, ...others })
-      if (!(args[0] === 'export' && run.code === 0)) expect(run.stdout + run.stderr).not.toMatch(SECRETS)
-      return run
-    }
-    const withBrowser: Machine['withBrowser'] = async consent => {
-      await mkdir(inside('bin'), { recursive: true })
-      const opener = inside(join('bin', process.platform === 'darwin' ? 'open' : 'xdg-open'))
-      const page = `require('node:fs').readFileSync(new URL(process.argv[2]), 'utf8')`
-      const url = `${page}.match(/href="([^"]*)"/)[1].replaceAll('&#38;', '&')`
-      await writeFile(opener, `#!/usr/bin/env node\nfetch(${url} + '&emulator_consent=${consent}').then(page => page.text())\n`)
-      await chmod(opener, 0o755)
-      return { PATH: [inside('bin'), process.env.PATH].join(delimiter) }
-    }
-    const logIn: Machine['logIn'] = async (...options) => {
-      await writeFile(inside('client.json'), JSON.stringify(CLIENT_FILE))
-      const run = await auth(['login', '--client-secret-file', 'client.json', '--verbose', ...options], {
-        env: await withBrowser('approve'),
-      })
-      expect(run.code, run.stderr).toBe(0)
-      return run
-    }
-    try {
-      return await use({ google, loginFile: inside(join('config', 'login.json')), in: inside, env, auth, withBrowser, logIn })
-    } finally {
-      await google.close()
-    }
-  })
-}
 
 test('login, status, export, logout', () =>
   onMachine(async machine => {
@@ -176,6 +113,12 @@ test('login says what it lacks: a client, a client file, an answer, a browser', 
   onMachine(async ({ auth, in: inside }) => {
     expect(expectError(await auth(['login']), 2, /No OAuth client/).hint).toContain('colab-escape auth setup')
     expect(expectError(await auth(['login', '--client-secret-file', 'none.json']), 2, /can't be read/).hint).toContain('auth setup')
+    for (const path of ['/dev/zero', '.', 'large.json']) {
+      await writeFile(inside('large.json'), ' '.repeat(100_000))
+      expectError(await auth(['login', '--client-secret-file', path]), 2, /--client-secret-file can't be read: it is/)
+    }
+    execFileSync('mkfifo', [inside('pipe')])
+    expectError(await auth(['login', '--client-secret-file', 'pipe']), 2, /it is not a regular file/)
     const client = { GOOGLE_CLIENT_ID: CLIENT.id, GOOGLE_CLIENT_SECRET: CLIENT.secret }
     expect((await auth(['login', '--no-browser'], { env: client, input: '' })).code).toBe(2)
     expect((await auth(['login', '--scope', 'gmail'], { env: client })).code).toBe(2)

@@ -184,6 +184,13 @@ test('a login without access to Drive, or without a refresh token, is none', () 
     const other = authorization.url.replace(/scope=[^&]*/, 'scope=openid')
     const unticked = new URL(await sentTo(other)).searchParams.get('code')!
     expect((await failure(finishAuthorization(authorization, unticked, world.context))).hint).toContain('tick')
+    // the same with an answer that names no scope at all
+    const bare = beginAuthorization(CLIENT, 'drive', 'http://127.0.0.1:50000/', world.context)
+    const answering = {
+      ...world.context,
+      fetch: async () => Response.json({ access_token: 'a', expires_in: 9, refresh_token: 'b', scope: '' }),
+    }
+    expect((await failure(finishAuthorization(bare, 'code', answering))).message).toContain('without access')
     const online = new URL(await sentTo(authorization.url.replace('offline', 'online'))).searchParams.get('code')!
     expect((await failure(finishAuthorization(authorization, online, world.context))).message).toContain('refresh token')
   }))
@@ -206,4 +213,21 @@ test("Google's files of desktop and web clients are read, others refused by name
   expect(read({ web: { client_id: 'a', redirect_uris } })).toEqual({ id: 'a', secret: undefined, redirectUri: 'http://localhost:8085/' })
   for (const json of [{}, null, [], { installed: {} }, { installed: 'x' }, { web: { client_id: 'a' } }, { type: 'service_account' }])
     expect((await failure((async () => read(json))())).message).toContain('client.json')
+  const said = async (json: unknown) => (await failure((async () => read(json))())).message
+  expect(await said({ type: 'service_account' })).toContain('the key of a service account')
+  expect(await said({ type: 'authorized_user' })).toContain('the login of somebody')
+  expect(await said({ web: { client_id: 'a' } })).toContain('"Web application"')
 })
+
+test('the page of Google tells who is not let in, and so does the error', () =>
+  withWorld(async ({ context }) => {
+    const authorization = beginAuthorization(CLIENT, 'drive', 'http://127.0.0.1:50000/', context)
+    const refused = (error: string) =>
+      failure((async () => readPasted(`http://127.0.0.1:50000/?state=${authorization.state}&error=${error}`, authorization))())
+    expect(await refused('admin_policy_enforced')).toMatchObject({
+      code: 'unauthenticated',
+      message: expect.stringMatching(/organisation.*administrator/) as string,
+    })
+    expect((await refused('org_internal')).hint).toContain('"External"')
+    expect((await refused('server_error')).message).toContain('server_error')
+  }))

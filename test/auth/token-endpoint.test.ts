@@ -166,3 +166,13 @@ test('revoking what is revoked already is success; a server in trouble is not', 
     google.faults.add({ on: 'oauth.revoke', nth: 1, do: { status: 503, reason: 'backendError' } })
     expect((await failure(revokeToken(context, refreshToken))).code).toBe('unavailable')
   }))
+
+test('an absent scope is the one that was asked for, an empty one is none', () => {
+  const scopeOf = (more: object): string | undefined => readTokenAnswer({ access_token: 'a', expires_in: 0, ...more }, 'it', 1000).scope
+  expect([scopeOf({}), scopeOf({ scope: null }), scopeOf({ scope: '' }), scopeOf({ scope: 'a b' })]).toEqual([
+    undefined,
+    undefined,
+    '',
+    'a b',
+  ])
+})

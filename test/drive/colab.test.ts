@@ -144,14 +144,16 @@ describe('in a cell, a terminal of 0 x 0', () => {
       const { id, secret } = DEFAULT_CLIENT
       makeTree(notebook.folder, { '.env': `GOOGLE_CLIENT_ID=${id}\nGOOGLE_CLIENT_SECRET=${secret!}\n` })
       const { output, exitCode } = await notebook.cell('npx -y colab-escape auth login --settings-file .env', {
-        type: {
-          after: /Paste it here: $/,
-          line: async shown => {
-            const url = /^(http\S+)\r$/m.exec(shown)![1]!
-            const sent = await fetch(`${url}&emulator_consent=approve`, { redirect: 'manual' })
-            return sent.headers.get('location')!
+        type: [
+          {
+            after: /Paste it here: $/,
+            line: async shown => {
+              const url = /^(http\S+)\r$/m.exec(shown)![1]!
+              const sent = await fetch(`${url}&emulator_consent=approve`, { redirect: 'manual' })
+              return sent.headers.get('location')!
+            },
           },
-        },
+        ],
       })
       expect(exitCode, output).toBe(0)
       expect(output).toContain('A notebook in Colab needs no login')

@@ -8,12 +8,20 @@ export interface PtyOptions {
   size?: { columns: number; rows: number }
   /** The command is killed (exit code 137) after so many seconds, 20 by default. */
   seconds?: number
-  /** A line that is typed as soon as what the command has written ends as `after` says. */
-  type?: { after: RegExp; line: (output: string) => Promise<string> }
+  /**
+   * Lines that are typed, each as soon as what the command has written since the line before ends as `after` says.
+   */
+  type?: readonly Typed[]
   /** Sends SIGINT to the command after so many seconds. */
   interruptAfter?: number
   /** Added to this process's environment; undefined removes a variable. */
   env?: Record<string, string | undefined>
+}
+
+export interface Typed {
+  after: RegExp
+  /** Gets all output so far. */
+  line: (output: string) => string | Promise<string>
 }
 
 export interface PtyResult {
@@ -47,15 +55,22 @@ export async function runInPty(command: string, args: readonly string[], options
   helper.stdin.on('error', () => undefined) // the command may have ended before it was told
   if (type === undefined) helper.stdin.end()
   let output = ''
-  let typed = false
+  const left = [...(type ?? [])]
+  let seen = 0
+  const typeNext = (): void => {
+    if (left[0] === undefined || !left[0].after.test(output.slice(seen))) return
+    const { line } = left.shift()!
+    seen = output.length
+    const write = (text: string): void => {
+      helper.stdin.write(`${text}\n`)
+      if (left.length === 0) helper.stdin.end()
+      typeNext()
+    }
+    Promise.resolve(line(output)).then(write, () => helper.stdin.end())
+  }
   helper.stdout.setEncoding('utf8').on('data', (piece: string) => {
     output += piece
-    if (typed || type === undefined || !type.after.test(output)) return
-    typed = true
-    type.line(output).then(
-      line => helper.stdin.end(`${line}\n`),
-      () => helper.stdin.end(),
-    )
+    typeNext()
   })
   const failed = new Promise<never>((_, reject) => helper.once('error', reject))
   const closed = new Promise<void>(resolve => helper.once('close', () => resolve()))

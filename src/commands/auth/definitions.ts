@@ -43,8 +43,18 @@ export function auth(root: LazyCommand): void {
     .runs(async () => (await import('./logout.ts')).authLogoutCommand)
   group
     .command('setup')
-    .description('explain how to make your own OAuth client')
-    .addHelpText('after', '\nExample:\n  colab-escape auth setup')
+    .description('make your own OAuth client, step by step, and log in with it')
+    .option('--no-browser', 'for a browser on another machine: print the pages to open, and log in by pasting an address')
+    .addHelpText(
+      'after',
+      `
+In a terminal it asks at each step, takes the client from the file that you
+download, logs in, and offers a first push. Run it again to go on where you
+stopped. Without a terminal, or with --json or --quiet, it lists the steps.
+
+Example:
+  colab-escape auth setup`,
+    )
     .runs(async () => (await import('./setup.ts')).authSetupCommand)
   group
     .command('export')

@@ -1,15 +1,15 @@
-import { readFile } from 'node:fs/promises'
 import { readAccount } from '../../auth/account.ts'
-import { beginAuthorization, finishAuthorization, readPasted, type Authorization } from '../../auth/authorization.ts'
+import { beginAuthorization, finishAuthorization, readPasted } from '../../auth/authorization.ts'
 import { openBrowser } from '../../auth/browser.ts'
 import { COLAB_CELL } from '../../auth/colab.ts'
 import type { AuthContext } from '../../auth/context.ts'
-import { parseClientFile, SCOPES, type ClientFile, type ScopeName } from '../../auth/credentials.ts'
+import { SCOPES, type ClientFile, type ScopeName } from '../../auth/credentials.ts'
+import { readClientFile } from '../../auth/find-client-file.ts'
 import { authorizeInBrowser } from '../../auth/loopback.ts'
 import { readLogin, writeLogin, type SavedLogin } from '../../auth/token-file.ts'
 import { CachedTokenSource } from '../../auth/token-source.ts'
 import { localTime } from '../../ui/format.ts'
-import { AppError, isAppError, messageOf } from '../../util/errors.ts'
+import { AppError, isAppError } from '../../util/errors.ts'
 import { authContext, loginFile, sessionCredentials } from '../shared/credentials.ts'
 import { ask } from '../shared/prompt.ts'
 import type { Outcome, Session } from '../shared/session.ts'
@@ -30,9 +30,10 @@ export async function authLoginCommand(session: Session, options: LoginOptions):
   // in Colab, the user's browser is on another machine
   const inColab = session.settings.google.colabBroker !== undefined
   if (inColab) console.reporter.note(`A notebook in Colab needs no login: run this in a cell instead: ${COLAB_CELL}`)
-  const authorize = options.browser && !inColab ? inBrowser : byPasting
-  const { authorization, code } = await authorize(session, client, options.scope, context)
-  const login = await finishAuthorization(authorization, code, context, signal)
+  const login =
+    options.browser && !inColab
+      ? await logInByBrowser(session, client, options.scope, context)
+      : await logInByPasting(client, options.scope, context, question => ask(question, signal), signal)
   const account = await accountOf(session, login, context)
   await writeLogin(path, { ...login, account })
 
@@ -51,20 +52,24 @@ export async function authLoginCommand(session: Session, options: LoginOptions):
       file: path,
     },
   )
-  const used = await sessionCredentials(session, context)
-  if (used !== undefined && used.kind !== 'saved-login')
-    console.reporter.warn(`${used.origin} is set and takes precedence over this login: unset it to use the login.`)
+  await warnOfPrecedence(session, context)
   return 'done'
 }
 
-type Authorized = Promise<{ authorization: Authorization; code: string }>
+/** Credentials that go before the saved login. */
+export async function warnOfPrecedence(session: Session, context: AuthContext): Promise<void> {
+  const used = await sessionCredentials(session, context)
+  if (used !== undefined && used.kind !== 'saved-login')
+    session.console.reporter.warn(`${used.origin} is set and takes precedence over this login: unset it to use the login.`)
+}
 
-function inBrowser(
-  { console, options, settings, signal }: Session,
+/** A login that is not saved yet. Opens the consent page in the browser. */
+export async function logInByBrowser(
+  { console, options, settings, signal }: Pick<Session, 'console' | 'options' | 'settings' | 'signal'>,
   client: ClientFile,
   scope: ScopeName,
   context: AuthContext,
-): Authorized {
+): Promise<SavedLogin> {
   const { reporter } = console
   let close = (): void => undefined
   const open = (url: string): void => {
@@ -75,12 +80,20 @@ function inBrowser(
       reporter.warn('No browser could be opened. If your browser is on another machine, stop this and run it with --no-browser.')
     close = openBrowser(url, { platform: process.platform, env: settings.programEnv, onFailure })
   }
-  return authorizeInBrowser({ client, scope, open, signal }, context).finally(() => close())
+  const { authorization, code } = await authorizeInBrowser({ client, scope, open, signal }, context).finally(() => close())
+  return finishAuthorization(authorization, code, context, signal)
 }
 
 const FIRST_PRIVATE_PORT = 49_152
 
-async function byPasting({ signal }: Session, client: ClientFile, scope: ScopeName, context: AuthContext): Authorized {
+/** A login that is not saved yet. Shows the address of the consent page, and takes the one that it leads to. */
+export async function logInByPasting(
+  client: ClientFile,
+  scope: ScopeName,
+  context: AuthContext,
+  askFor: (question: string) => Promise<string>,
+  signal: AbortSignal,
+): Promise<SavedLogin> {
   // nothing listens on this port: only the address in the browser is needed
   const [high, low] = context.random(2)
   const port = FIRST_PRIVATE_PORT + (((high! << 8) | low!) & 0x3fff)
@@ -93,34 +106,33 @@ async function byPasting({ signal }: Session, client: ClientFile, scope: ScopeNa
     'You then come to a page that cannot be opened (http://127.0.0.1:...). That is expected: copy its whole address from the address bar.',
     'Paste it here: ',
   ]
-  const code = readPasted(await ask(question.join('\n'), signal), authorization)
-  return { authorization, code }
+  const code = readPasted(await askFor(question.join('\n')), authorization)
+  return finishAuthorization(authorization, code, context, signal)
 }
 
 /** The client from the file, else from the environment, else the one of the last login. */
-async function chooseClient({ settings }: Session, file: string | undefined, saved: string): Promise<ClientFile> {
-  if (file !== undefined) {
-    const text = await readFile(file, 'utf8').catch((error: unknown) => {
-      throw new AppError('usage', `--client-secret-file can't be read: ${messageOf(error)}`, {
-        hint: 'Give the JSON file that Google gave for your OAuth client (`colab-escape auth setup` shows how to get one).',
-      })
-    })
-    return parseClientFile(text, file)
-  }
-  const { clientId, clientSecret } = settings.google
-  if (clientId !== undefined) return { id: clientId, secret: clientSecret, redirectUri: undefined }
-  const last = await readLogin(saved).catch((error: unknown) => {
-    // a new login replaces a damaged one
-    if (isAppError(error, 'unauthenticated')) return undefined
-    throw error
-  })
-  if (last !== undefined) return { ...last.client, redirectUri: undefined }
-  const inFolder = settings.passedOver.includes('GOOGLE_CLIENT_ID')
+async function chooseClient(session: Session, file: string | undefined, saved: string): Promise<ClientFile> {
+  if (file !== undefined) return readClientFile(file, '--client-secret-file')
+  const known = await knownClient(session, saved)
+  if (known !== undefined) return known.client
+  const inFolder = session.settings.passedOver.includes('GOOGLE_CLIENT_ID')
   throw new AppError('usage', 'No OAuth client is set, but Google requires one to log in.', {
     hint: inFolder
       ? 'To use the client that .env of the current folder names, add --settings-file .env.'
       : 'Run `colab-escape auth setup`: it shows how to make your own client (5 minutes, once) and where to put its id.',
   })
+}
+
+/** The client that the environment names, else the one of the last login, and what knows it. */
+export async function knownClient({ settings }: Session, saved: string): Promise<{ client: ClientFile; from: string } | undefined> {
+  const { clientId, clientSecret } = settings.google
+  if (clientId !== undefined) return { client: { id: clientId, secret: clientSecret, redirectUri: undefined }, from: 'GOOGLE_CLIENT_ID' }
+  const last = await readLogin(saved).catch((error: unknown) => {
+    // a new login replaces a damaged one
+    if (isAppError(error, 'unauthenticated')) return undefined
+    throw error
+  })
+  return last && { client: { ...last.client, redirectUri: undefined }, from: 'the last login' }
 }
 
 /** The account of the login. The login is valid even if Google can't be reached now. */

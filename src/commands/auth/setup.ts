@@ -1,42 +1,13 @@
-import { DRIVE_API_PAGE } from '../../auth/account.ts'
 import { COLAB_CELL } from '../../auth/colab.ts'
 import type { Outcome, Session } from '../shared/session.ts'
+import type { SetupOptions } from './guided-setup.ts'
+import { STEPS } from './setup-steps.ts'
 
-const STEPS: readonly { title: string; page?: string; details: readonly string[] }[] = [
-  { title: 'Make a project (any name), or choose one of yours.', page: 'https://console.cloud.google.com/projectcreate', details: [] },
-  { title: 'Enable the Drive API in it.', page: DRIVE_API_PAGE, details: [] },
-  {
-    title: 'Fill in the consent screen: a name, your e-mail, audience "External".',
-    page: 'https://console.cloud.google.com/auth/overview',
-    details: [],
-  },
-  {
-    title: 'Publish it ("Publish app", status "In production").',
-    page: 'https://console.cloud.google.com/auth/audience',
-    details: [
-      'In "Testing", every login ends after 7 days. You need no verification for your',
-      'own use: when Google says at the login that it "hasn\'t verified this app",',
-      'choose Advanced, then "Go to ...".',
-    ],
-  },
-  {
-    title: 'Create a client of type "Desktop app" and download its JSON file.',
-    page: 'https://console.cloud.google.com/auth/clients',
-    details: ['Download it right away: the secret is shown only once.'],
-  },
-  {
-    title: 'Log in with it:',
-    details: [
-      'colab-escape auth login --client-secret-file client_secret_....json',
-      'or put GOOGLE_CLIENT_ID=... and GOOGLE_CLIENT_SECRET=... into a file of',
-      'your own and run `colab-escape auth login --settings-file <file>`.',
-      'The client is saved with the login. Keep the file out of git.',
-    ],
-  },
-]
-
-/** Explains how to make an OAuth client. */
-export async function authSetupCommand(session: Session): Promise<Outcome> {
+/** Makes an OAuth client together with the user and logs in with it. Only explains how where nobody can answer. */
+export async function authSetupCommand(session: Session, options: SetupOptions): Promise<Outcome> {
+  const { json, quiet } = session.options
+  const isScreen = [process.stdin, process.stdout, process.stderr].every(({ isTTY }) => isTTY)
+  if (isScreen && json !== true && quiet !== true) return (await import('./guided-setup.ts')).guidedSetup(session, options)
   const steps = STEPS.flatMap(({ title, page, details }, index) => [
     `${index + 1}. ${title}`,
     ...(page === undefined ? [] : [`   ${page}`]),
@@ -46,7 +17,7 @@ export async function authSetupCommand(session: Session): Promise<Outcome> {
     'In a Colab notebook you need none of this. Run this in a cell instead:',
     `   ${COLAB_CELL}`,
     'Elsewhere, Google Drive requires your own OAuth client. It is free and takes',
-    'five minutes, once:',
+    'five minutes, once. In a terminal, this command leads you through it:',
     '',
     ...steps,
   ]

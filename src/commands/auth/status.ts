@@ -1,4 +1,4 @@
-import { readAccount, type Account } from '../../auth/account.ts'
+import { freeOf, readAccount, type Account } from '../../auth/account.ts'
 import { noCredentials, type CredentialChoice } from '../../auth/choose.ts'
 import { SCOPES, shortScope } from '../../auth/credentials.ts'
 import { readLogin } from '../../auth/token-file.ts'
@@ -60,11 +60,6 @@ function scopeText(scope: string | undefined): string {
   const names = shortScope(scope)
   if (names === '') return 'unknown'
   return names === 'drive' || names === 'drive.file' ? `${names}: ${SCOPES[names].description}` : names
-}
-
-/** Free bytes. A Drive may be over its limit. */
-function freeOf({ used, limit }: Account): number | undefined {
-  return limit === undefined ? undefined : Math.max(0, limit - used)
 }
 
 function isoTime(ms: number | undefined): string | null {

@@ -21,3 +21,21 @@ export async function ask(question: string, signal: AbortSignal): Promise<string
     throw new AppError('usage', 'The input ended before an answer was given.', { hint: 'Run it in a terminal, or pipe the answer in.' })
   return line
 }
+
+/** Asks, and meanwhile waits for something else. Whichever comes first ends the other. Errors: those of both. */
+export async function askWhile<T>(
+  question: string,
+  signal: AbortSignal,
+  wait: (signal: AbortSignal) => Promise<T>,
+): Promise<{ line: string } | { came: T }> {
+  const stop = new AbortController()
+  const either = AbortSignal.any([signal, stop.signal])
+  const asked = ask(question, either).then(line => ({ line }))
+  const waited = wait(either).then(came => ({ came }))
+  try {
+    return await Promise.race([asked, waited])
+  } finally {
+    stop.abort()
+    await Promise.allSettled([asked, waited])
+  }
+}
