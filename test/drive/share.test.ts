@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { RETRY } from '../../src/commands/shared/session.ts'
 import { shell } from '../archive/archives.ts'
+import { DriveClient } from '../drive-emulator/client.ts'
 import { DEFAULT_USER, type DriveEmulator, type EmulatorOptions } from '../drive-emulator/emulator.ts'
+import { SHORTCUT } from '../drive-emulator/file-store.ts'
 import { eventsOf, expectError, resultOf, type CliResult } from '../helpers/cli.ts'
 import { driveStorage, withDrive } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'
@@ -85,6 +87,12 @@ for (const [format, needed] of [
       expect(made.stdout).toContain(`without colab-escape, with ${needed}:\n`)
       expect(made.stdout).toContain(`End the sharing: colab-escape share --revoke 'drive:Folder/our data'\\''s -1.${format}'\n`)
       const command = commandIn(made)
+      // a connection that breaks, and a page in the place of the archive
+      for (const fault of ['cut-body', { status: 200, reason: 'page' }] as const) {
+        emulator.faults.add({ on: 'link.download', nth: 1, do: fault })
+        const broken = await sharer.asStranger(command, await sharer.folder('broken'))
+        expect(broken.exitCode, broken.output).not.toBe(0)
+      }
       const got = await sharer.asStranger(command, await sharer.folder('stranger'))
       expect(got.exitCode, got.output).toBe(0)
       expectSameTree(sharer.in('stranger', 'data'), sharer.in('data'))
@@ -319,6 +327,18 @@ test('folders, repositories and what is not there are not shared', () =>
         expect(expectError(await sharer.run(['share', place, ...more]), 2, /is a folder on Drive/).hint).toContain('pull it and run')
     expectError(await sharer.run(['share', 'drive:no/such.zip', '--yes']), 5, /There is no file drive:no\/such\.zip on Drive/)
     expect(emulator.counts).not.toHaveProperty('permissions.create')
+  }))
+
+test('a shortcut is not taken for the file that it leads to', () =>
+  withSharer(async (sharer, emulator) => {
+    await sharer.make()
+    const { id } = emulator.fileAt(PATH)!
+    const owner = new DriveClient(emulator)
+    await owner.create({ name: 'short.zip', mimeType: SHORTCUT, shortcutDetails: { targetId: id } })
+    emulator.share(id, 'anyone', 'reader')
+    for (const more of [['--yes'], ['--revoke']])
+      expectError(await sharer.run(['share', 'drive:short.zip', ...more]), 2, /short\.zip on Drive is a shortcut/)
+    expect([sharer.readers(), sharer.readers('short.zip')]).toEqual([['anyone reader'], []])
   }))
 
 test('a login for the files of this program alone shares those', () =>

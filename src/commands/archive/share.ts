@@ -64,6 +64,7 @@ async function end(session: Session, { location, sharing }: OrdinaryDriveFile, f
   let failure: AppError | undefined
   for (const { id } of files) {
     try {
+      await sharing.link(id, signal)
       if (await sharing.closeLink(id, signal)) ended++
     } catch (error) {
       if (!isAppError(error) || error.code === 'interrupted') throw error

@@ -20,6 +20,8 @@ export interface Access {
   others: number
 }
 
+/** Types of what has no content of its own. */
+const GOOGLES = 'application/vnd.google-apps.'
 const PAGE = 100
 /** Drive allows 600 permissions of a file. */
 const MOST_PAGES = 100
@@ -45,13 +47,21 @@ export class FileSharing {
     }
   }
 
-  /** The address of the file in a browser. It opens the file for those who may read it. */
+  /**
+   * The address of the file in a browser, which opens it for those who may read it. Errors: `usage` for a shortcut,
+   * which has permissions of its own, and for a document of Google, which nobody can download as it is.
+   */
   link(id: string, signal?: AbortSignal): Promise<string> {
     return this.call('get', 'tell the link of the file', signal, async task => {
       const { data } = await this.api.run('files.get', task, signal, drive =>
-        drive.files.get({ fileId: id, fields: 'webViewLink', supportsAllDrives: true }),
+        drive.files.get({ fileId: id, fields: 'name,mimeType,webViewLink', supportsAllDrives: true }),
       )
-      if (!isRecord(data) || typeof data.webViewLink !== 'string') throw misunderstood('the link of a file')
+      if (!isRecord(data) || typeof data.mimeType !== 'string' || typeof data.webViewLink !== 'string')
+        throw misunderstood('the link of a file')
+      if (data.mimeType.startsWith(GOOGLES))
+        throw new AppError('usage', `${String(data.name)} on Drive is a shortcut or a document of Google, not a file with content.`, {
+          hint: 'Share it, or what the shortcut leads to, in Google Drive in the browser.',
+        })
       return data.webViewLink
     })
   }
