@@ -64,7 +64,9 @@ const nameOf = (ref: string): string => ref.replace('#/$defs/', '')
 const hasFields = (field: Field): field is ObjectField => field.type === 'object' && field.properties !== undefined
 
 function fieldTable(definition: ObjectField, schema: Schema): string | undefined {
-  const rows = fields(definition, schema, '').filter(({ name }) => name !== 'event' && name !== 'command')
+  // every line has them
+  const common = definition.properties.event ? ['event', 'command'] : []
+  const rows = fields(definition, schema, '').filter(({ name }) => !common.includes(name))
   if (rows.length === 0) return undefined
   return [
     '| field | type | meaning |',

@@ -1,5 +1,5 @@
 import { Help } from 'commander'
-import { compress, extract } from './commands/archive/definitions.ts'
+import { compress, extract, share } from './commands/archive/definitions.ts'
 import { auth } from './commands/auth/definitions.ts'
 import { diff, inspect, status } from './commands/compare/definitions.ts'
 import { completion } from './commands/completion/definitions.ts'
@@ -27,7 +27,7 @@ function help(root: LazyCommand): void {
 // prettier-ignore
 const DEFINITIONS = [
   push, pull, log, ls, cat, check, repair, diff, status, du, forget, prune, tag, untag, watch, inspect, compress, extract,
-  auth, doctor, completion, help,
+  share, auth, doctor, completion, help,
 ]
 
 /** The commands with their options and help. `execute` runs the command that the parsed arguments select. */

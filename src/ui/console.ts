@@ -55,6 +55,8 @@ export interface Console {
    * reader has ended.
    */
   write(bytes: Uint8Array): Promise<boolean>
+  /** Removes the progress from the screen until the next update, for a question. */
+  pause(): void
   /**
    * Shows two lines: what failed, and what to do next. The error's list comes between them, and `verbose` adds stack
    * traces.
@@ -136,6 +138,7 @@ export function createConsole(options: ConsoleOptions): Console {
       chosen.stop()
       return new Promise(resolve => stdout.write(bytes, error => resolve(!error && !stdout.gone)))
     },
+    pause: () => chosen.stop(),
     error: error => {
       chosen.stop()
       const { code, message, hint, list } = describeError(error)

@@ -30,6 +30,8 @@ export interface ErrorDetails {
   cause?: unknown
   /** Milliseconds that the server asked us to wait (`throttled` only). */
   retryAfterMs?: number
+  /** What the server calls it, such as Drive's `insufficientFilePermissions`. */
+  reason?: string | undefined
   /** Further lines, such as a list of files that are in the way. */
   list?: readonly string[]
   /** True if data is not there at all, false if it is there and wrong (`corrupt` only). */
@@ -41,6 +43,7 @@ export class AppError extends Error {
   readonly code: ErrorCode
   readonly hint: string | undefined
   readonly retryAfterMs: number | undefined
+  readonly reason: string | undefined
   readonly list: readonly string[]
   readonly isMissing: boolean
 
@@ -50,6 +53,7 @@ export class AppError extends Error {
     this.code = code
     this.hint = details.hint
     this.retryAfterMs = details.retryAfterMs
+    this.reason = details.reason
     this.list = details.list ?? []
     this.isMissing = details.isMissing ?? false
   }

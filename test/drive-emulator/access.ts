@@ -79,10 +79,17 @@ export function resolveAlias(alias: string, caller: Caller, roots: Roots): strin
   return alias
 }
 
+/** A link opens a file for everybody, but shows it in no listing. */
+function isOpenByLink(store: FileStore, caller: Caller, file: DriveFile): boolean {
+  const isKnown = caller.allDrives === true || driveIdOf(store, file) === undefined
+  return isKnown && hasAny(caller, SCOPES.drive, SCOPES.readonly) && store.lineOf(file).some(({ linkRole }) => linkRole !== undefined)
+}
+
 /** The file that `id` names, if the caller may know about it; an error 404 otherwise. */
 export function findFile(store: FileStore, caller: Caller, id: string, roots: Roots): DriveFile {
   const file = store.files.get(resolveAlias(id, caller, roots))
-  if (file === undefined || !canSee(store, caller, file)) throw fileNotFound(id === 'root' ? caller.user.rootId : id)
+  if (file === undefined || !(canSee(store, caller, file) || isOpenByLink(store, caller, file)))
+    throw fileNotFound(id === 'root' ? caller.user.rootId : id)
   return file
 }
 

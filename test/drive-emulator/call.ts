@@ -13,6 +13,9 @@ export type CallKind =
   | 'files.emptyTrash'
   | 'files.copy'
   | 'permissions.list'
+  | 'permissions.get'
+  | 'permissions.create'
+  | 'permissions.delete'
   | 'drives.list'
   | 'drives.get'
   | 'upload.media'
@@ -25,6 +28,7 @@ export type CallKind =
   | 'oauth.revoke'
   | 'oauth.tokeninfo'
   | 'oauth.userinfo'
+  | 'link.download'
   | 'metadata'
   | 'unknown'
 
@@ -52,13 +56,17 @@ export interface Reply {
 }
 
 const FILE = /^\/drive\/v3\/files\/([^/]+)$/
+const PERMISSION = /^\/drive\/v3\/files\/([^/]+)\/permissions(?:\/([^/]+))?$/
 const UPLOAD = /^(?:\/resumable)?\/upload\/drive\/v3\/files(?:\/([^/]+))?$/
 
 /** The file id in the path of a call about one file. */
 export function fileIdOf(path: string): string {
-  const match = FILE.exec(path) ?? UPLOAD.exec(path) ?? /^\/drive\/v3\/files\/([^/]+)\/(?:copy|permissions)$/.exec(path)
+  const match = FILE.exec(path) ?? UPLOAD.exec(path) ?? /^\/drive\/v3\/files\/([^/]+)\/copy$/.exec(path) ?? PERMISSION.exec(path)
   return match?.[1] === undefined ? '' : decodeURIComponent(match[1])
 }
+
+/** The permission that a path names; empty for all of them. */
+export const permissionIdIn = (path: string): string => PERMISSION.exec(path)?.[2] ?? ''
 
 /** The shared drive that a path names; undefined for all of them. */
 export const driveIdIn = (path: string): string | undefined => /^\/drive\/v3\/drives\/([^/]+)$/.exec(path)?.[1]
@@ -70,6 +78,7 @@ const EXACT: Readonly<Record<string, CallKind>> = {
   'POST /drive/v3/files': 'files.create',
   'GET /drive/v3/files/generateIds': 'files.generateIds',
   'DELETE /drive/v3/files/trash': 'files.emptyTrash',
+  'GET /download': 'link.download',
   'GET /o/oauth2/v2/auth': 'oauth.auth',
   'POST /o/oauth2/v2/auth': 'oauth.auth',
   'GET /o/oauth2/auth': 'oauth.auth',
@@ -113,7 +122,12 @@ export function kindOf(method: string, path: string, query: URLSearchParams, hea
     if (method === 'DELETE') return 'files.delete'
   }
   if (method === 'POST' && path.endsWith('/copy') && fileIdOf(path) !== '') return 'files.copy'
-  if (method === 'GET' && path.endsWith('/permissions') && fileIdOf(path) !== '') return 'permissions.list'
+  if (PERMISSION.test(path)) {
+    const isOne = permissionIdIn(path) !== ''
+    if (method === 'GET') return isOne ? 'permissions.get' : 'permissions.list'
+    if (method === 'POST' && !isOne) return 'permissions.create'
+    if (method === 'DELETE' && isOne) return 'permissions.delete'
+  }
   if (method === 'GET' && driveIdIn(path) !== undefined) return 'drives.get'
   if (method === 'GET' && path.startsWith('/computeMetadata/')) return 'metadata'
   return 'unknown'

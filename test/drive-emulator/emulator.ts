@@ -12,6 +12,7 @@ import { badRequest, noCredentials } from './errors.ts'
 import { Faults } from './faults.ts'
 import type { DriveFile, Lag } from './file-store.ts'
 import { FilesApi } from './files-api.ts'
+import { linkDownload } from './link-download.ts'
 import { exportFolder, importFolder } from './local-folder.ts'
 import { MetadataBroker } from './metadata-broker.ts'
 import { ConsentPage } from './oauth-consent.ts'
@@ -98,6 +99,7 @@ export class DriveEmulator {
     'oauth.revoke': call => this.tokens.revoke(call),
     'oauth.tokeninfo': call => this.tokens.tokenInfo(call),
     'oauth.userinfo': call => this.tokens.userInfo(call),
+    'link.download': call => linkDownload(this.drive, call),
     metadata: call => this.broker.handle(call),
     'upload.piece': call => this.uploads.continue(call),
     'upload.status': call => this.uploads.continue(call),
@@ -168,11 +170,12 @@ export class DriveEmulator {
     return this.drive.addSharedDrive(name, Object.entries(members))
   }
 
-  /** As its owner does in the browser. A folder is shared with all that is in it. */
-  share(id: string, email: string, role: Role): void {
+  /** As its owner does in the browser: with a user, or `anyone` who has the link. A folder is shared with all in it. */
+  share(id: string, who: string, role: Role): void {
     const file = this.drive.store.files.get(id)
     if (file === undefined) throw new Error(`The emulator has no file ${id}.`)
-    file.shares = new Map([...(file.shares ?? []), [email, role]])
+    if (who === 'anyone') file.linkRole = role
+    else file.shares = new Map([...(file.shares ?? []), [who, role]])
   }
 
   addClient(client: Partial<OAuthClient> & { id: string }): OAuthClient {

@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto'
 import type { Caller } from './access.ts'
 import type { Schema } from './field-mask.ts'
 import { FOLDER, sizeOf } from './file-store.ts'
 import type { DriveFile, FileStore } from './file-store.ts'
+import { permissionsOf, PERMISSION_FIELDS } from './permissions.ts'
 import { driveIdOf, rightsOf, roleOf } from './sharing.ts'
-import type { Rights, Role } from './sharing.ts'
+import type { Rights } from './sharing.ts'
 import { formatTime } from './time.ts'
 
 const names = <V extends 'leaf' | 'map'>(text: string, value: V): Record<string, V> =>
@@ -16,8 +16,6 @@ const names = <V extends 'leaf' | 'map'>(text: string, value: V): Record<string,
   )
 
 export const USER_FIELDS: Schema = names('kind displayName photoLink me permissionId emailAddress', 'leaf')
-
-export const PERMISSION_FIELDS: Schema = names('kind id type role emailAddress displayName photoLink domain deleted pendingOwner', 'leaf')
 
 /**
  * Every field of a v3 file, whether this emulator fills it or not: selecting a field that a file does not have is no
@@ -98,6 +96,7 @@ export function fileResource(file: DriveFile, caller: Caller, store: FileStore) 
   const driveId = driveIdOf(store, file)
   const target = file.target === undefined ? undefined : store.files.get(file.target)
   const content = file.content
+  const permissions = permissionsOf(file, caller, store)
   const extension = /\.([^.]+)$/.exec(file.name)?.[1] ?? ''
   const resource = {
     kind: 'drive#file',
@@ -112,7 +111,7 @@ export function fileResource(file: DriveFile, caller: Caller, store: FileStore) 
     spaces: [file.space],
     version: String(file.version),
     ...(content === undefined ? {} : { webContentLink: `https://drive.google.com/uc?id=${file.id}&export=download` }),
-    webViewLink: `https://drive.google.com/${file.mimeType === FOLDER ? 'drive/folders/' : 'file/d/'}${file.id}`,
+    webViewLink: `https://drive.google.com/${file.mimeType === FOLDER ? `drive/folders/${file.id}` : `file/d/${file.id}/view?usp=drivesdk`}`,
     hasThumbnail: false,
     createdTime: formatTime(file.createdTime),
     modifiedTime: formatTime(file.modifiedTime),
@@ -122,10 +121,9 @@ export function fileResource(file: DriveFile, caller: Caller, store: FileStore) 
     lastModifyingUser: user,
     ...(driveId === undefined ? {} : { driveId, teamDriveId: driveId }),
     ...(file.target === undefined ? {} : { shortcutDetails: { targetId: file.target, targetMimeType: target?.mimeType ?? '' } }),
-    shared: store.lineOf(file).some(({ shares }) => shares !== undefined),
     ownedByMe: file.owner === caller.user.email,
     capabilities: capabilities(file, root, rightsOf(store, caller.user.email, file)),
-    ...(driveId === undefined ? { permissions: permissionsOf(file, caller, store), permissionIds: [caller.user.permissionId] } : {}),
+    ...(driveId === undefined ? { shared: permissions.length > 1, permissions, permissionIds: permissions.map(({ id }) => id) } : {}),
     isAppAuthorized: file.clientId === caller.clientId,
     ...(Object.keys(own).length === 0 ? {} : { appProperties: own }),
     ...(Object.keys(file.properties).length === 0 ? {} : { properties: file.properties }),
@@ -149,17 +147,3 @@ export function fileResource(file: DriveFile, caller: Caller, store: FileStore) 
 
 const ownerResource = ({ owner }: DriveFile, { user }: Caller) =>
   owner === user.email ? userResource(user) : { kind: 'drive#user', displayName: owner, me: false, emailAddress: owner }
-
-/** Everybody who has to do with a file, the owner first. */
-export function permissionsOf(file: DriveFile, { user }: Caller, store: FileStore) {
-  const shared = store.lineOf(file).flatMap(({ shares }) => [...(shares ?? [])])
-  const roles: readonly (readonly [string, Role])[] = file.owner === '' ? shared : [[file.owner, 'owner'], ...shared]
-  return roles.map(([email, role]) => ({
-    kind: 'drive#permission',
-    id: email === user.email ? user.permissionId : createHash('md5').update(email).digest('hex').slice(0, 20),
-    type: 'user',
-    role,
-    emailAddress: email,
-    displayName: email === user.email ? user.name : email,
-  }))
-}

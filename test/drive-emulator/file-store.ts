@@ -35,6 +35,8 @@ export interface DriveFile {
   appProperties: Map<string, Record<string, string>>
   /** Whom it is shared with, beside what is inherited from the folders above. */
   shares?: Map<string, Role>
+  /** What everybody may do who has the link. */
+  linkRole?: Role | undefined
   /** The root of a shared drive. */
   readonly isSharedDrive?: boolean
   /** Of a shortcut: the id of what it leads to. */

@@ -9,12 +9,13 @@ import type { Mask, Schema } from './field-mask.ts'
 import { createFile, updateFile } from './file-changes.ts'
 import { parseMetadata } from './file-metadata.ts'
 import type { Metadata } from './file-metadata.ts'
-import { FILE_FIELDS, fileResource, LIST_FIELDS, permissionsOf, PERMISSION_FIELDS, USER_FIELDS, userResource } from './file-resource.ts'
+import { FILE_FIELDS, fileResource, LIST_FIELDS, USER_FIELDS, userResource } from './file-resource.ts'
 import { sizeOf } from './file-store.ts'
 import type { DriveFile } from './file-store.ts'
 import { Listings, LIST_PARAMETERS } from './listing.ts'
 import { download } from './media.ts'
 import { Parameters } from './parameters.ts'
+import { PermissionsApi } from './permissions.ts'
 import { formatTime } from './time.ts'
 
 const SHARED = ['supportsAllDrives', 'supportsTeamDrives', 'includePermissionsForView', 'includeLabels']
@@ -48,6 +49,7 @@ export const fileMask = (parameters: Parameters): Mask => maskOf(parameters, FIL
 export class FilesApi {
   private readonly drive: Drive
   private readonly listings: Listings
+  private readonly permissions: PermissionsApi
   private readonly methods: Partial<Record<CallKind, (call: Call, caller: Caller) => Reply | Promise<Reply>>> = {
     'about.get': (call, caller) => this.about(call, caller),
     'files.list': (call, caller) => this.list(call, caller),
@@ -59,7 +61,10 @@ export class FilesApi {
     'files.copy': (call, caller) => this.copy(call, caller),
     'files.delete': (call, caller) => this.remove(call, caller),
     'files.emptyTrash': (call, caller) => this.emptyTrash(call, caller),
-    'permissions.list': (call, caller) => this.permissions(call, caller),
+    'permissions.list': (call, caller) => this.permissions.list(call, caller),
+    'permissions.get': (call, caller) => this.permissions.get(call, caller),
+    'permissions.create': (call, caller) => this.permissions.create(call, caller),
+    'permissions.delete': (call, caller) => this.permissions.remove(call, caller),
     'drives.list': (call, caller) => this.drives(call, caller),
     'drives.get': (call, caller) => this.drives(call, caller),
   }
@@ -67,6 +72,7 @@ export class FilesApi {
   constructor(drive: Drive) {
     this.drive = drive
     this.listings = new Listings(drive)
+    this.permissions = new PermissionsApi(drive)
   }
 
   async handle(call: Call, caller: Caller): Promise<Reply> {
@@ -224,12 +230,5 @@ export class FilesApi {
     }
     if (drives.length === 0) throw new GoogleError(404, 'notFound', `Shared drive not found: ${id}`, { location: 'driveId' })
     return { status: 200, json: applyMask(drives[0], maskOf(parameters, fields, 'all')) }
-  }
-
-  private permissions(call: Call, caller: Caller): Reply {
-    const parameters = new Parameters(call.query, [...SHARED, 'pageSize', 'pageToken', 'useDomainAdminAccess'])
-    const mask = maskOf(parameters, { kind: 'leaf', nextPageToken: 'leaf', permissions: PERMISSION_FIELDS }, 'all')
-    const permissions = permissionsOf(this.file(call, caller), caller, this.drive.store)
-    return { status: 200, json: applyMask({ kind: 'drive#permissionList', permissions }, mask) }
   }
 }

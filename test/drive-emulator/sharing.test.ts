@@ -58,6 +58,59 @@ describe('a folder that is shared', () => {
   })
 })
 
+describe('a link', () => {
+  const ANYONE = { type: 'anyone', role: 'reader', allowFileDiscovery: false }
+  const permissionsOf = async (id: string) =>
+    (await mine.get(`files/${id}/permissions`, { fields: 'permissions(id,type,role,permissionDetails(inherited))' })).json.permissions
+  const shareByLink = (client: DriveClient, id: string) =>
+    client.call('POST', `/drive/v3/files/${id}/permissions`, {
+      body: JSON.stringify(ANYONE),
+      headers: { 'content-type': 'application/json' },
+    })
+  const unshare = (client: DriveClient, id: string) => client.call('DELETE', `/drive/v3/files/${id}/permissions/anyoneWithLink`)
+  const asStranger = (id: string) => fetch(`${emulator.url}/download?id=${id}&export=download&confirm=t`)
+
+  it('opens a file for everybody who has it, for reading, until it is taken back', async () => {
+    const id = await put(mine, 'x', 'root')
+    expect((await asStranger(id)).status).toBe(404)
+    expect(failure(await shareByLink(theirs, id))).toBe('404 notFound')
+    for (let again = 0; again < 2; again++)
+      expect((await shareByLink(mine, id)).json).toEqual({ kind: 'drive#permission', id: 'anyoneWithLink', type: 'anyone', role: 'reader' })
+    expect(await (await asStranger(id)).text()).toBe('x')
+    expect((await theirs.download(id)).bytes.toString()).toBe('x')
+    expect(await theirs.names("name = 'x'")).toEqual([])
+    expect(failure(await theirs.update(id, { name: 'y' }))).toBe('403 insufficientFilePermissions')
+    expect(failure(await unshare(theirs, id))).toBe('403 insufficientFilePermissions')
+    expect((await mine.get(`files/${id}`, { fields: 'shared,permissionIds' })).json).toMatchObject({ shared: true })
+    expect((await mine.get(`files/${id}/permissions/anyoneWithLink`, { fields: 'allowFileDiscovery' })).json).toEqual({
+      allowFileDiscovery: false,
+    })
+    expect((await unshare(mine, id)).status).toBe(204)
+    expect(failure(await unshare(mine, id))).toBe('404 notFound')
+    expect((await asStranger(id)).status).toBe(404)
+    expect(failure(await theirs.download(id))).toBe('404 notFound')
+  })
+
+  it('to a folder opens all that is in it, which only the folder can end', async () => {
+    const folder = idOf(await mine.create({ name: 'open', mimeType: FOLDER }))
+    const id = await put(mine, 'x', folder)
+    emulator.share(folder, 'anyone', 'reader')
+    expect((await asStranger(id)).status).toBe(200)
+    expect(await permissionsOf(id)).toMatchObject([{ role: 'owner' }, { id: 'anyoneWithLink', role: 'reader' }])
+    expect(failure(await unshare(mine, id))).toBe('403 cannotDeleteInheritedPermission')
+    expect((await unshare(mine, folder)).status).toBe(204)
+    expect((await asStranger(id)).status).toBe(404)
+  })
+
+  it('asks about a file that is too large to be scanned for viruses', async () => {
+    const id = idOf(await mine.multipart({ name: 'large' }, Buffer.alloc(101 * 1024 * 1024)))
+    await shareByLink(mine, id)
+    const asked = await fetch(`${emulator.url}/download?id=${id}&export=download`)
+    expect([asked.status, await asked.text()]).toEqual([200, expect.stringContaining('Virus scan warning')])
+    expect((await (await asStranger(id)).arrayBuffer()).byteLength).toBe(101 * 1024 * 1024)
+  })
+})
+
 describe('a shortcut', () => {
   it('leads to a file or folder, and is neither', async () => {
     const folder = idOf(await theirs.create({ name: 'team', mimeType: FOLDER }))

@@ -3,7 +3,7 @@ import type { DriveFile, FileStore } from './file-store.ts'
 /**
  * What somebody may do with a file, the least first. `owner` is in My Drive alone, the two before it in shared drives.
  */
-const ROLES = ['reader', 'commenter', 'writer', 'fileOrganizer', 'organizer', 'owner'] as const
+export const ROLES = ['reader', 'commenter', 'writer', 'fileOrganizer', 'organizer', 'owner'] as const
 export type Role = (typeof ROLES)[number]
 
 /** The shared drive that a file is in, or is. */

@@ -40,8 +40,8 @@ function scaledTime(scale: number): Record<string, string> {
 
 /** A folder of its own, in which the program runs with `drive:` on the emulator as its store. */
 export class DriveSandbox extends Sandbox {
-  private readonly emulator: DriveEmulator
-  private readonly login: Login
+  protected readonly emulator: DriveEmulator
+  protected readonly login: Login
 
   constructor(emulator: DriveEmulator, path: string, login: Login = emulator.issueToken(), store = 'drive:') {
     super(path, store)

@@ -8,13 +8,14 @@ import type { LeftOut } from '../../local/left-out.ts'
 import { realPathOf } from '../../local/real-path.ts'
 import { walk } from '../../local/walk.ts'
 import { formatDuration, formatPercent, formatRate, plural } from '../../ui/format.ts'
-import { AppError } from '../../util/errors.ts'
+import { AppError, isAppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { describeLeftOut, leftOutToJson } from '../shared/left-out-report.ts'
 import { ownFiles } from '../shared/own-files.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { estimateArchive } from './compress-estimate.ts'
-import { createOnDrive, isDriveFolder, isOnDrive } from './drive-archive.ts'
+import { createOnDrive, isDriveFolder, isOnDrive, type DriveSink } from './drive-archive.ts'
+import { agreeToShare, describeLink, requireAnswer, type SharedLink } from './shared-link.ts'
 
 export interface CompressOptions {
   output?: string
@@ -23,31 +24,46 @@ export interface CompressOptions {
   exclude?: string[]
   force?: boolean
   estimate?: boolean
+  share?: boolean
+  yes?: boolean
 }
 
 const STDOUT = '-'
 
 /** Makes an ordinary archive of a folder or a file. */
 export async function compressCommand(session: Session, path: string, options: CompressOptions): Promise<Outcome> {
-  const started = performance.now()
+  let started = performance.now()
   const name = basename(resolve(path))
   if (name === '') throw new AppError('usage', `${path} has no name for the archive.`, { hint: 'Give a folder or file inside it.' })
   const { output, format } = chooseOutput(session, name, options)
+  if (options.share === true) checkSharing(output, options)
   const { reporter } = session.console
   const source = await walk(path, { excludes: options.exclude ?? [], skip: ownFiles(session, undefined), reporter, signal: session.signal })
   if (options.estimate === true) return estimateArchive(session, source, { name, format, level: options.level })
-  const sink = await openSink(session, output, options.force === true)
   const bytes = source.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.fingerprint.size : 0), 0)
+  const agree = async (): Promise<void> => {
+    const asked = performance.now()
+    const what = `${basename(output)} (${formatBytes(bytes)} before compression)`
+    await agreeToShare(session, what, options.yes === true, 'Nothing was stored or shared.')
+    // the receipt tells how fast the archive was made
+    started += performance.now() - asked
+  }
+  const onDrive = isOnDrive(output)
+    ? await createOnDrive(session, output, options.force === true, options.share === true ? agree : undefined)
+    : undefined
+  const sink = onDrive ?? (await openLocal(session, output, options.force === true))
   const request = {
     source,
     name,
     format,
     level: options.level,
-    omit: output === STDOUT || isOnDrive(output) ? undefined : join(realPathOf(dirname(output)), basename(output)),
+    omit: output === STDOUT || onDrive ? undefined : join(realPathOf(dirname(output)), basename(output)),
   }
   const result = await compress({ pool: session.pool(bytes), reporter, signal: session.signal }, request, sink)
   const leftOut = await source.leftOut.count()
   const receipt = describe(name, output, result, leftOut, performance.now() - started)
+  const shared = options.share === true ? await share(session, onDrive!, output, format, receipt) : undefined
+  if (shared) receipt.push('  Shared: anyone with the link can read it', ...describeLink(shared, output, format))
   if (output === STDOUT) for (const line of receipt) reporter.note(line.trim())
   else
     session.console.result(receipt, {
@@ -57,6 +73,7 @@ export async function compressCommand(session: Session, path: string, options: C
       format,
       ...result,
       leftOut: leftOutToJson(leftOut),
+      ...(shared ? { shared } : {}),
     })
   return result.failed > 0 ? 'partly' : 'done'
 }
@@ -85,9 +102,36 @@ function chooseOutput(
   return { output: isOnDrive(output) ? output : resolve(output), format: chosen ?? 'tar.zst' }
 }
 
-function openSink(session: Session, output: string, force: boolean): ByteSink | Promise<ByteSink> {
-  if (output === STDOUT) return stdoutSink(session)
-  return isOnDrive(output) ? createOnDrive(session, output, force) : FileSink.create(output, force)
+function checkSharing(output: string, { estimate, yes }: CompressOptions): void {
+  if (!isOnDrive(output))
+    throw new AppError('usage', '--share is for an archive on Drive.', { hint: 'Set it with -o drive:Folder/name.tar.zst.' })
+  if (estimate !== true) requireAnswer(yes === true)
+}
+
+/** Shares an archive that is stored. If that fails, the receipt says what is stored. */
+async function share(
+  { console }: Session,
+  stored: DriveSink,
+  output: string,
+  format: ArchiveFormat,
+  receipt: readonly string[],
+): Promise<SharedLink> {
+  try {
+    return await stored.share(format)
+  } catch (error) {
+    if (!isAppError(error)) throw error
+    for (const line of receipt) console.reporter.note(line.trim())
+    // the answer may be lost after Drive has shared it
+    const isOpen = isAppError(error, 'unavailable', 'interrupted')
+    throw new AppError(error.code, `${output} is stored, but ${isOpen ? 'perhaps ' : ''}not shared. ${error.message}`, {
+      hint: `${isAppError(error, 'denied', 'unauthenticated') && error.hint !== undefined ? `${error.hint} Then` : 'To share it,'} run: colab-escape share ${output}`,
+      cause: error,
+    })
+  }
+}
+
+function openLocal(session: Session, output: string, force: boolean): ByteSink | Promise<ByteSink> {
+  return output === STDOUT ? stdoutSink(session) : FileSink.create(output, force)
 }
 
 function checkStdout({ options }: Session): void {

@@ -1,6 +1,6 @@
 /*
- * The commands compress and extract, for archives on this machine and on Drive. The archives themselves are made in
- * `archive`.
+ * The commands compress, extract and share, for archives on this machine and on Drive. The archives themselves are made
+ * in `archive`.
  */
 
 import { Option } from 'commander'
@@ -20,6 +20,8 @@ export function compress(root: LazyCommand): void {
     .addOption(levelOption())
     .addOption(excludeOption())
     .option('--force', 'replace an existing archive')
+    .option('--share', 'let anyone who has the link read the archive on Drive; asks first')
+    .option('--yes', 'share without asking')
     .option('--estimate', 'only estimate the size, by kind of file and type of tensor')
     .addHelpText(
       'after',
@@ -31,10 +33,32 @@ to two seconds). Owners are not stored. Equal folders give equal archives.
 Examples:
   colab-escape compress ./data
   colab-escape compress runs -o /media/usb/runs.zip --exclude "*.tmp"
-  colab-escape compress runs -o drive:Shared/runs.tar.zst
+  colab-escape compress runs -o drive:Shared/runs.tar.zst --share
   colab-escape compress runs -o - | ssh host "cat > runs.tar.zst"`,
     )
     .runs(async () => (await import('./compress.ts')).compressCommand)
+}
+
+export function share(root: LazyCommand): void {
+  root
+    .command('share <file>')
+    .description('let anyone who has the link read a file on Drive: drive:Folder/name; asks first')
+    .option('--revoke', 'end that')
+    .option('--yes', 'share without asking')
+    .addHelpText(
+      'after',
+      `
+Prints the link, and a command that downloads and unpacks the file without
+colab-escape. A file that is shared already is left as it is. --revoke leaves it
+to people with whom it is shared by name, and checks that the link has ended
+(exit code 1 if not: the folder of the file may be shared). Folders, and so
+repositories, are not shared.
+
+Examples:
+  colab-escape share drive:Shared/runs.tar.zst
+  colab-escape share --revoke drive:Shared/runs.tar.zst`,
+    )
+    .runs(async () => (await import('./share.ts')).shareCommand)
 }
 
 export function extract(root: LazyCommand): void {

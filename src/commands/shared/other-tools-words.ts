@@ -21,6 +21,7 @@ const WORDS: readonly (readonly [words: string, hint: string])[] = [
   ],
   ['unpack untar unzip', 'To unpack an archive use: colab-escape extract <archive>'],
   ['pack zip tar', 'To make an archive use: colab-escape compress <path>'],
+  ['link publish', 'To let anyone with the link read an archive on Drive use: colab-escape share drive:<file>'],
   ['update upgrade self-update', 'Install the newest package in the way in which you installed this one.'],
   ['version', 'To see the version use: colab-escape --version'],
 ]

@@ -24,7 +24,7 @@ export interface DrivePage {
   nextPageToken: string | undefined
 }
 
-function misunderstood(what: string): AppError {
+export function misunderstood(what: string): AppError {
   return new AppError('unavailable', `Drive described ${what} in a way that can't be understood.`, {
     hint: 'Is there a proxy or a login page in between? Check the network and run the same command again.',
   })

@@ -40,7 +40,8 @@ export class DriveApi {
     })
   }
 
-  private async run<T>(
+  /** Makes one call, and gives Drive's clock when it answered. */
+  async run<T>(
     operation: string,
     task: string,
     signal: AbortSignal | undefined,

@@ -69,7 +69,10 @@ export function driveError({ status, reason, message, retryAfterMs }: ErrorAnswe
   if (status === 409) return new AppError('conflict', because)
   if (status === 416) return new AppError('bad-range', because)
   if (status === 403) return forbidden(reason, message, because)
-  return new AppError('io', because, { hint: 'Run the command again with --verbose, and report what it shows if the error persists.' })
+  return new AppError('io', because, {
+    hint: 'Run the command again with --verbose, and report what it shows if the error persists.',
+    reason,
+  })
 }
 
 const FORBIDDEN_HINTS: Readonly<Record<string, string>> = {
@@ -95,6 +98,7 @@ function forbidden(reason: string | undefined, message: string, because: string)
     })
   return new AppError('denied', because, {
     hint: FORBIDDEN_HINTS[reason ?? ''] ?? 'Check with which account you are logged in: colab-escape auth status',
+    reason,
   })
 }
 

@@ -37,6 +37,11 @@ export class DriveFileWriter {
     this.buffer = Buffer.allocUnsafeSlow(options.pieceBytes)
   }
 
+  /** The id of the file, once it is complete. */
+  get id(): string {
+    return this.session.id
+  }
+
   async write(bytes: Uint8Array): Promise<void> {
     this.sha256.update(bytes)
     this.md5.update(bytes)

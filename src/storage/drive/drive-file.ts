@@ -3,11 +3,12 @@ import { AppError } from '../../util/errors.ts'
 import { persist, type RetryOptions } from '../retrying.ts'
 import type { DriveFile } from './answers.ts'
 import type { Downloader } from './download.ts'
-import { FILES, type DriveApi } from './drive-api.ts'
+import { FILES, FOLDERS, type DriveApi } from './drive-api.ts'
 import { DriveFileWriter, type Persist } from './drive-file-writer.ts'
 import type { DriveFolders } from './folders.ts'
 import type { IdPool } from './id-pool.ts'
 import { PATIENT, ResumableSession, type UploaderOptions } from './resumable-session.ts'
+import { FileSharing } from './sharing.ts'
 
 /** Number of parallel requests once it is known that the whole file will be read. */
 const AHEAD = 3
@@ -36,8 +37,9 @@ export interface DriveFileServices {
 export class OrdinaryDriveFile {
   /** `drive:Folder/name` */
   readonly location: string
+  readonly name: string
+  readonly sharing: FileSharing
   private readonly parts: DriveFileServices
-  private readonly name: string
   private readonly persist: Persist
 
   constructor(parts: DriveFileServices, folder: string, name: string, retry: RetryOptions) {
@@ -45,6 +47,7 @@ export class OrdinaryDriveFile {
     this.name = name
     this.location = folder === 'drive:' ? `drive:${name}` : `${folder}/${name}`
     this.persist = (kind, signal, call) => persist({ kind, name, location: this.location, signal }, retry, call)
+    this.sharing = new FileSharing(parts.api, this.persist)
   }
 
   /** Files of that name in that folder, newest first. */
@@ -56,11 +59,24 @@ export class OrdinaryDriveFile {
     })
   }
 
+  /** Whether a folder has that name. */
+  isFolder(signal?: AbortSignal): Promise<boolean> {
+    return this.persist('list', signal, async () => {
+      const { ids } = await this.parts.folders.find(signal)
+      const { files } = await this.parts.api.listChildren(ids, `trashed = false and ${FOLDERS}`, signal)
+      return files.some(({ name }) => name === this.name)
+    })
+  }
+
   /** The newest file of that name. Throws `not-found`. */
   async newest(signal?: AbortSignal): Promise<DriveFile> {
     const [file] = await this.existing(signal)
     if (file) return file
-    throw new AppError('not-found', `There is no file ${this.location} on Drive.`, {
+    throw this.missing()
+  }
+
+  missing(): AppError {
+    return new AppError('not-found', `There is no file ${this.location} on Drive.`, {
       hint: 'Write it as in My Drive: drive:Folder/file. Files that others share with you must be added to My Drive first.',
     })
   }
