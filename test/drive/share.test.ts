@@ -128,13 +128,15 @@ test('on a terminal both commands ask before they do anything that others see', 
   withSharer(async (sharer, emulator) => {
     const compress = ['compress', 'data', '-o', PLACE, '--share']
     const answering = (answer: string): PtyOptions => ({
-      type: {
-        after: /Share it\? \[y\/N\] $/,
-        line: async () => {
-          expect([sharer.count('upload.start'), sharer.count('permissions.create')]).toEqual([0, 0])
-          return answer
+      type: [
+        {
+          after: /Share it\? \[y\/N\] $/,
+          line: async () => {
+            expect([sharer.count('upload.start'), sharer.count('permissions.create')]).toEqual([0, 0])
+            return answer
+          },
         },
-      },
+      ],
     })
     for (const answer of ['', 'yesterday']) {
       const refused = await sharer.onTerminal(compress, answering(answer))
@@ -142,7 +144,7 @@ test('on a terminal both commands ask before they do anything that others see', 
       expect(refused.output).toContain('Nothing was stored or shared.')
       expect(refused.exitCode).toBe(2)
     }
-    const interrupted = await sharer.onTerminal(compress, { interruptAfter: 4, type: { after: /never/, line: async () => '' } })
+    const interrupted = await sharer.onTerminal(compress, { interruptAfter: 4, type: [{ after: /never/, line: async () => '' }] })
     expect(interrupted.exitCode, interrupted.output).toBe(130)
     expect(emulator.fileAt('Folder')).toBeUndefined()
 
