@@ -1,7 +1,7 @@
-import { AppError } from '../../util/errors.ts'
+import { AppError, isAppError } from '../../util/errors.ts'
 import type { Sleep } from '../../util/waiting.ts'
-import { isBrief } from './drive-errors.ts'
-import type { DriveHttp } from './drive-http.ts'
+import { FlaggedError, isBrief } from './drive-errors.ts'
+import type { DriveHttp, DriveRequest } from './drive-http.ts'
 
 /** Maximum number of consecutive failures without a new byte. Then the download fails. */
 const MAX_STALLED = 4
@@ -61,13 +61,17 @@ export class Downloader {
     const whole = from === 0 && end === size
     const url = `${baseUrl}/drive/v3/files/${encodeURIComponent(id)}?alt=media&supportsAllDrives=true`
     const headers: Record<string, string> = whole ? {} : { range: `bytes=${from}-${end - 1}` }
-    const response = await http.send({
+    const request = {
       operation: 'files.get media',
       task,
       url,
       headers: { ...headers, 'accept-encoding': 'identity' },
       signal,
       mayMove: true,
+    }
+    const response = await http.send(request).catch((error: unknown) => {
+      if (!(error instanceof FlaggedError)) throw error
+      return this.sendAcknowledged(request, error)
     })
     if (!whole && response.status !== 206) {
       await response.body?.cancel()
@@ -80,5 +84,17 @@ export class Downloader {
       throw new AppError('unavailable', `Drive sent another part of ${name} than requested.`, { hint: 'Run the same command again.' })
     }
     await http.readBody(response, task, onPiece, signal)
+  }
+
+  /**
+   * Drive gives a flagged file to its owner, if the request says so. It refuses such a request for any other file
+   * (duplicacy#433), so only a flagged one is asked for in this way.
+   */
+  private async sendAcknowledged(request: DriveRequest, flagged: FlaggedError): Promise<Response> {
+    try {
+      return await this.options.http.send({ ...request, url: `${String(request.url)}&acknowledgeAbuse=true` })
+    } catch (error) {
+      throw isAppError(error, 'denied') ? flagged : error
+    }
   }
 }

@@ -1,5 +1,6 @@
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
-import { driveError, movedError, networkError, readErrorAnswer } from './drive-errors.ts'
+import { driveError, movedError, networkError } from './drive-errors.ts'
+import { readErrorAnswer } from './error-answer.ts'
 import type { Pace } from './pace.ts'
 import { lengthOf, sendOptions, type RequestBody } from './request-body.ts'
 

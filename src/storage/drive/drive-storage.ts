@@ -135,8 +135,10 @@ export class DriveStorage implements Storage {
         failure ??= new AppError('unavailable', `${name} was damaged on its way from Drive.`, { hint: 'Run the same command again.' })
       } catch (error) {
         if (isAppError(error, 'bad-range')) throw badRange(name, file.size, range)
-        if (!isAppError(error, 'not-found')) throw error
-        this.copies.forget(file)
+        // Drive refuses this copy only
+        if (isAppError(error, 'io')) failure ??= error
+        else if (isAppError(error, 'not-found')) this.copies.forget(file)
+        else throw error
       }
     }
     throw failure ?? notFound(name, this.location)
