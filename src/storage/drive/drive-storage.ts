@@ -3,7 +3,6 @@
  * v3. It gets tokens from its caller, and does not know what objects mean.
  */
 
-import { createHash } from 'node:crypto'
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { sha256Hex } from '../../util/hash.ts'
@@ -23,6 +22,7 @@ import { DriveTrash } from './drive-trash.ts'
 import { DriveFolders } from './folders.ts'
 import { IdPool } from './id-pool.ts'
 import { Pace } from './pace.ts'
+import { SumCheck, sumsOf } from './sums.ts'
 import { Uploader } from './upload.ts'
 
 export interface DriveStorageOptions {
@@ -60,6 +60,7 @@ export class DriveStorage implements Storage {
   private readonly folders: DriveFolders
   private readonly uploader: Uploader
   private readonly downloader: Downloader
+  private readonly sums: SumCheck
   private readonly parts: DriveFileServices
   private readonly now: () => number
   private readonly copies: Copies
@@ -89,11 +90,13 @@ export class DriveStorage implements Storage {
     const uploader = { http, baseUrl, sleep, random }
     this.uploader = new Uploader(uploader)
     this.downloader = new Downloader({ http, baseUrl, sleep, random })
+    this.sums = new SumCheck(this.api, this.downloader, sleep)
     this.parts = {
       api: this.api,
       ids: this.ids,
       folders: this.folders,
       downloader: this.downloader,
+      sums: this.sums,
       uploader,
       pieces: options.pieces ?? PIECES,
     }
@@ -155,7 +158,7 @@ export class DriveStorage implements Storage {
     const file = await this.uploadOrFind({ id, name, parent }, bytes, signal).catch(async (error: unknown) => {
       throw isAppError(error, 'quota') ? await this.withNumbers(error, bytes.length, signal) : error
     })
-    if (!matches(file, bytes)) {
+    if (!(await this.sums.holds(file, sumsOf(bytes), signal))) {
       // the arrived bytes are damaged and must never be read; if they can't be deleted, the id stays reserved, so the
       // next attempt finds them
       await this.deleteCopy(file, signal)
@@ -176,7 +179,9 @@ export class DriveStorage implements Storage {
     const { stored, inTrash } = await confirmStored(name, { api, copies, folders: this.folders.known, location, listedAt, signal })
     this.inTrash = inTrash
     if (stored.length === 0) throw notFound(name, location)
-    if (!stored.some(file => matches(file, bytes))) throw readsBackDifferently(name, location)
+    const own = sumsOf(bytes)
+    for (const file of stored) if (await this.sums.holds(file, own, signal)) return
+    throw readsBackDifferently(name, location)
   }
 
   /** Adds sizes to the error: Drive says that it is full, but not how full. */
@@ -213,10 +218,11 @@ export class DriveStorage implements Storage {
    * promised bytes from being stored beside it.
    */
   private async present(name: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<{ created: number } | undefined> {
+    const own = sumsOf(bytes)
     for (const copy of this.copies.of(name)) {
       const file = await findNow(this.api, copy, signal)
       if (file?.trashed !== false) continue
-      if (matches(file, bytes)) return { created: file.created }
+      if (await this.sums.holds(file, own, signal)) return { created: file.created }
       if (!this.copies.arePromised(name, bytes)) throw conflict(name, this.location)
     }
     return undefined
@@ -247,10 +253,4 @@ export class DriveStorage implements Storage {
       if (!isAppError(error, 'not-found')) throw error
     }
   }
-}
-
-function matches(file: DriveFile, bytes: Uint8Array): boolean {
-  if (file.size !== bytes.length) return false
-  if (file.sha256 !== undefined) return file.sha256 === sha256Hex(bytes)
-  return file.md5 !== undefined && file.md5 === createHash('md5').update(bytes).digest('hex')
 }
