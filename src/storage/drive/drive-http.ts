@@ -2,7 +2,8 @@ import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { driveError, movedError, networkError } from './drive-errors.ts'
 import { readErrorAnswer } from './error-answer.ts'
 import type { Pace } from './pace.ts'
-import { lengthOf, sendOptions, type RequestBody } from './request-body.ts'
+import { lengthOf, sendOptions, textOf, type RequestBody } from './request-body.ts'
+import { notKnownYet, YoungIds } from './young-ids.ts'
 
 /** Provides access tokens. `refuse` names a token that was just rejected, so that another one is fetched. */
 export interface AccessTokens {
@@ -56,10 +57,12 @@ const isRedirect = (status: number): boolean => status >= 300 && status < 400
  * repeated.
  */
 export class DriveHttp {
+  readonly young: YoungIds
   private readonly options: DriveHttpOptions
 
   constructor(options: DriveHttpOptions) {
     this.options = options
+    this.young = new YoungIds(options.now)
   }
 
   /** The response with its body unread. Errors as in `driveError`. */
@@ -117,6 +120,7 @@ export class DriveHttp {
     const { pace, now } = this.options
     if (response.ok || request.accept?.includes(response.status)) {
       pace.succeeded()
+      if (response.ok) this.young.heard(namesIn(request))
       return response
     }
     if (isRedirect(response.status)) {
@@ -130,7 +134,9 @@ export class DriveHttp {
     })
     const error = driveError(readErrorAnswer(response, new TextDecoder().decode(body), now()), request.task)
     if (error.code === 'throttled') pace.throttled(begun, error.retryAfterMs)
-    throw error
+    // a 404 to a repeated deletion is its success
+    const isYoung = error.code === 'not-found' && request.method !== 'DELETE' && this.young.excuses(namesIn(request))
+    throw isYoung ? notKnownYet(request.task) : error
   }
 
   /** The JSON object of a response. A 2xx response with any other body comes from something between us and Drive. */
@@ -221,6 +227,9 @@ export class DriveHttp {
     }
   }
 }
+
+/** The text of a request, in which all ids are that it names, and nothing stands right before or behind them. */
+const namesIn = ({ url, body }: DriveRequest): string => `${String(url).replace(/%\w\w/g, ' ')} ${textOf(body)}`
 
 /** Where a redirected download goes on: to Google over https, or to the same server. Undefined for any other answer. */
 function newAddress(response: Response, from: URL, start: URL): URL | undefined {

@@ -24,6 +24,7 @@ import { IdPool } from './id-pool.ts'
 import { Pace } from './pace.ts'
 import { SumCheck, sumsOf } from './sums.ts'
 import { Uploader } from './upload.ts'
+import type { YoungIds } from './young-ids.ts'
 
 export interface DriveStorageOptions {
   tokens: AccessTokens
@@ -61,6 +62,7 @@ export class DriveStorage implements Storage {
   private readonly uploader: Uploader
   private readonly downloader: Downloader
   private readonly sums: SumCheck
+  private readonly young: YoungIds
   private readonly parts: DriveFileServices
   private readonly now: () => number
   private readonly copies: Copies
@@ -83,6 +85,7 @@ export class DriveStorage implements Storage {
       ...(options.onRequest === undefined ? {} : { onRequest: options.onRequest }),
     })
     const { baseUrl } = options
+    this.young = http.young
     this.copies = new Copies(options.hashInName ?? (() => undefined))
     this.api = new DriveApi(http, baseUrl)
     this.ids = new IdPool(this.api)
@@ -203,9 +206,12 @@ export class DriveStorage implements Storage {
     signal: AbortSignal | undefined,
   ): Promise<DriveFile> {
     try {
-      return await this.uploader.upload(target, bytes, signal)
+      const file = await this.uploader.upload(target, bytes, signal)
+      this.young.addFile(target.id)
+      return file
     } catch (error) {
       if (!isAppError(error, 'conflict')) throw error
+      this.young.addFile(target.id)
       const file = await findNow(this.api, target, signal)
       if (file?.trashed === false) return file
       this.ids.release(target.name)
