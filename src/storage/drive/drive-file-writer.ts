@@ -6,6 +6,9 @@ import type { DriveApi } from './drive-api.ts'
 import type { ResumableSession } from './resumable-session.ts'
 import type { SumCheck } from './sums.ts'
 
+/** Drive takes only multiples of this before the last piece, wherever it begins. */
+const GRANULE = 256 * 1024
+
 /** Calls repeatedly until the call succeeds or `RetryOptions` stop it. */
 export type Persist = <T>(kind: CallKind, signal: AbortSignal | undefined, call: () => Promise<T>) => Promise<T>
 
@@ -53,7 +56,8 @@ export class DriveFileWriter {
   }
 
   private async sendSome(total: number | undefined): Promise<DriveFile | undefined> {
-    const answer = await this.session.send(this.buffer.subarray(0, this.filled), this.received, total, this.options.signal)
+    const length = total === undefined ? this.filled - (this.filled % GRANULE) : this.filled
+    const answer = await this.session.send(this.buffer.subarray(0, length), this.received, total, this.options.signal)
     if (answer.kind === 'expired') return await this.unlessLost(total)
     if (answer.kind === 'done') return answer.file
     const taken = answer.received - this.received

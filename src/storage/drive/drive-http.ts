@@ -33,6 +33,8 @@ export interface DriveRequest {
   signal?: AbortSignal | undefined
   /** Statuses besides 2xx that the caller handles. */
   accept?: readonly number[]
+  /** A redirect is one of them even if the body is large, which is then kept until the response arrives. */
+  mayRedirect?: boolean
   /** Follows redirects to other hosts of Google, without the token. Only for requests without a body. */
   mayMove?: boolean
 }
@@ -83,7 +85,7 @@ export class DriveHttp {
     throwIfAborted(request.signal)
     onRequest?.(request.operation)
     const patience = Math.ceil(idleMs * (1 + lengthOf(request.body) / BYTES_PER_IDLE_TIME))
-    const { headers, ...sent } = sendOptions(request.body, request.accept?.some(isRedirect) ?? false)
+    const { headers, ...sent } = sendOptions(request.body, request.mayRedirect ?? false)
     const options: RequestInit = {
       method: request.method ?? 'GET',
       // a redirect is returned: nobody but Google may get the token and the body, or answer instead

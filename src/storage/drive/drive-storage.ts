@@ -253,6 +253,7 @@ export class DriveStorage implements Storage {
   }
 
   private async deleteCopy(file: DriveFile, signal: AbortSignal | undefined): Promise<void> {
+    this.young.forget(file.id)
     try {
       await this.api.deleteFile(file.id, signal)
     } catch (error) {

@@ -23,7 +23,12 @@ export class YoungIds {
   }
 
   addFile(id: string): void {
-    this.add(id, { since: this.now(), isUnheard: false, lapses: 0 })
+    if (!this.young.has(id)) this.add(id, { since: this.now(), isUnheard: false, lapses: 0 })
+  }
+
+  /** Call it for a file that may be deleted from now on. */
+  forget(id: string): void {
+    this.young.set(id, { since: this.now(), isUnheard: false, lapses: MOST_LAPSES })
   }
 
   /** `age`: ms, if another program may have made it. */
