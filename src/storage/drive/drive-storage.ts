@@ -122,6 +122,7 @@ export class DriveStorage implements Storage {
     this.listedAt = date ?? this.now()
     const { files } = await this.api.listChildren(ids, `trashed = false and ${FILES}`, signal)
     this.copies.endListing(files)
+    for (const { id } of files) this.young.forget(id)
     return { asOf: this.listedAt, objects: this.copies.objects() }
   }
 

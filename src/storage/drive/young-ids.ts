@@ -26,9 +26,10 @@ export class YoungIds {
     if (!this.young.has(id)) this.add(id, { since: this.now(), isUnheard: false, lapses: 0 })
   }
 
-  /** Call it for a file that may be deleted from now on. */
+  /** Call it when Drive has listed a file, or is told to delete it: it is gone if it is not found from now on. */
   forget(id: string): void {
-    this.young.set(id, { since: this.now(), isUnheard: false, lapses: MOST_LAPSES })
+    const young = this.young.get(id)
+    if (young) Object.assign(young, { isUnheard: false, lapses: MOST_LAPSES })
   }
 
   /** `age`: ms, if another program may have made it. */
