@@ -53,7 +53,7 @@ export function requestsByKind(requests: Record<string, number>): string {
 export type Store = FolderStore | DriveStore
 
 /** The parts of a session that the choice depends on. */
-export type StoreSession = Pick<Session, 'options' | 'settings' | 'console' | 'signal' | 'trash'>
+export type StoreSession = Pick<Session, 'options' | 'settings' | 'program' | 'console' | 'signal' | 'trash'>
 
 /**
  * Opens the store: `--store`, else COLAB_ESCAPE_STORE, else Drive if there are credentials, else the folder on a

@@ -60,12 +60,13 @@ export class Downloader {
     const task = `read ${name}`
     const whole = from === 0 && end === size
     const url = `${baseUrl}/drive/v3/files/${encodeURIComponent(id)}?alt=media&supportsAllDrives=true`
-    const headers: Record<string, string> = whole ? {} : { range: `bytes=${from}-${end - 1}` }
+    // `fetch` itself asks for parts without compression
+    const headers: Record<string, string> = whole ? { 'accept-encoding': 'identity' } : { range: `bytes=${from}-${end - 1}` }
     const request = {
       operation: 'files.get media',
       task,
       url,
-      headers: { ...headers, 'accept-encoding': 'identity' },
+      headers,
       signal,
       mayMove: true,
     }
