@@ -43,11 +43,13 @@ export function driveError({ status, reasons, message, retryAfterMs, isDrives }:
   if (status === 408 || status >= 500)
     return new AppError('unavailable', because, {
       hint: 'Drive has trouble right now: run the same command again later, it continues where it stopped.',
+      repeat: 'long',
       ...wait,
     })
   if (!isDrives && MEANT_BY_DRIVE.includes(status))
     return new AppError('unavailable', `Drive did not ${task}: HTTP ${status} from something before it, without a reason.`, {
       hint: 'Run the same command again in some minutes. If it stays so: is there a proxy or a login page in between?',
+      repeat: 'long',
       ...wait,
     })
   if (status === 401)
@@ -154,6 +156,7 @@ export function networkError(error: unknown, task: string): AppError {
     error instanceof Error && error.cause instanceof Error ? error.cause.message : error instanceof Error ? error.message : String(error)
   return new AppError('unavailable', `The connection to Drive failed while trying to ${task}: ${cause}`, {
     hint: 'Check the network and run the same command again: it continues where it stopped.',
+    repeat: 'if-answered',
     cause: error,
   })
 }

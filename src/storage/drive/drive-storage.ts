@@ -21,6 +21,7 @@ import { DriveHttp, type AccessTokens } from './drive-http.ts'
 import { DriveTrash } from './drive-trash.ts'
 import { DriveFolders } from './folders.ts'
 import { IdPool } from './id-pool.ts'
+import { isThere, listedLate, type LatelyStored, type LatelyStoredNote } from './lately-stored.ts'
 import { Pace } from './pace.ts'
 import { SumCheck, sumsOf } from './sums.ts'
 import { Uploader } from './upload.ts'
@@ -45,6 +46,8 @@ export interface DriveStorageOptions {
   pieces?: PieceSizes
   /** Tells a good copy of an object from a damaged one of the same name. */
   hashInName?: HashInName
+  /** Where this machine notes what it stored last. */
+  latelyStored?: LatelyStoredNote | undefined
 }
 
 /** Silence (ms) after which a connection counts as dead. */
@@ -66,6 +69,10 @@ export class DriveStorage implements Storage {
   private readonly parts: DriveFileServices
   private readonly now: () => number
   private readonly copies: Copies
+  private readonly folderName: string | undefined
+  private readonly note: LatelyStoredNote | undefined
+  /** What an earlier command stored, until a listing shows it. */
+  private earlier: Promise<LatelyStored | undefined> | undefined
   /** Drive's clock when the last listing began, ms since 1970. */
   private listedAt = 0
   /** What the last `confirm` has seen in the trash. */
@@ -85,6 +92,9 @@ export class DriveStorage implements Storage {
       ...(options.onRequest === undefined ? {} : { onRequest: options.onRequest }),
     })
     const { baseUrl } = options
+    this.folderName = options.path.at(-1)
+    this.note = options.latelyStored
+    this.earlier = this.note?.load()
     this.young = http.young
     this.copies = new Copies(options.hashInName ?? (() => undefined))
     this.api = new DriveApi(http, baseUrl)
@@ -121,9 +131,19 @@ export class DriveStorage implements Storage {
     if (isTrashed) throw folderInTrash(this.location)
     this.listedAt = date ?? this.now()
     const { files } = await this.api.listChildren(ids, `trashed = false and ${FILES}`, signal)
+    await this.requireListed(files, signal)
     this.copies.endListing(files)
     for (const { id } of files) this.young.forget(id)
     return { asOf: this.listedAt, objects: this.copies.objects() }
+  }
+
+  /** A listing that lags would show no repository, or an older one. */
+  private async requireListed(files: readonly DriveFile[], signal: AbortSignal | undefined): Promise<void> {
+    const earlier = await this.earlier
+    if (earlier === undefined) return
+    const isListed = files.some(({ id }) => id === earlier.file)
+    if (!isListed && (await isThere(earlier, this.folderName, this.api, signal))) throw listedLate(this.location)
+    this.earlier = undefined
   }
 
   /** Reads the best copy that is there and arrives whole. */
@@ -184,7 +204,10 @@ export class DriveStorage implements Storage {
     this.inTrash = inTrash
     if (stored.length === 0) throw notFound(name, location)
     const own = sumsOf(bytes)
-    for (const file of stored) if (await this.sums.holds(file, own, signal)) return
+    for (const file of stored) {
+      if (!(await this.sums.holds(file, own, signal))) continue
+      return void (await this.note?.save({ folder: this.folders.known[0]!, file: file.id }))
+    }
     throw readsBackDifferently(name, location)
   }
 

@@ -62,5 +62,6 @@ export class YoungIds {
 export function notKnownYet(task: string): AppError {
   return new AppError('unavailable', `Drive did not ${task}: it does not know yet what was made there a moment ago.`, {
     hint: 'This can take it some minutes: run the same command again then, it continues where it stopped.',
+    repeat: 'long',
   })
 }
