@@ -1,6 +1,6 @@
 import { AppError, isAppError } from '../../util/errors.ts'
 import type { Sleep } from '../../util/waiting.ts'
-import { FlaggedError, isBrief } from './drive-errors.ts'
+import { isBrief, isFlagged } from './drive-errors.ts'
 import type { DriveHttp, DriveRequest } from './drive-http.ts'
 
 /** Maximum number of consecutive failures without a new byte. Then the download fails. */
@@ -71,7 +71,7 @@ export class Downloader {
       mayMove: true,
     }
     const response = await http.send(request).catch((error: unknown) => {
-      if (!(error instanceof FlaggedError)) throw error
+      if (!isFlagged(error)) throw error
       return this.sendAcknowledged(request, error)
     })
     if (!whole && response.status !== 206) {
@@ -91,7 +91,7 @@ export class Downloader {
    * Drive gives a flagged file to its owner, if the request says so. It refuses such a request for any other file
    * (duplicacy#433), so only a flagged one is asked for in this way.
    */
-  private async sendAcknowledged(request: DriveRequest, flagged: FlaggedError): Promise<Response> {
+  private async sendAcknowledged(request: DriveRequest, flagged: AppError): Promise<Response> {
     try {
       return await this.options.http.send({ ...request, url: `${String(request.url)}&acknowledgeAbuse=true` })
     } catch (error) {

@@ -20,11 +20,13 @@ const TOMORROW = 'try again tomorrow'
 const ANOTHER_FOLDER = 'use another folder with --store drive:<folder>'
 const ACCOUNT = 'check with which account you are logged in: colab-escape auth status'
 
+const FLAGGED = 'cannotDownloadAbusiveFile'
+
 /**
- * Google's scanner takes a file for malware or spam. It does so with compressed and encrypted data now and then
+ * Whether Google's scanner takes a file for malware or spam. It does so with compressed and encrypted data now and then
  * (duplicacy#433, rclone#2317).
  */
-export class FlaggedError extends AppError {}
+export const isFlagged = (error: unknown): error is AppError => isAppError(error, 'io') && error.cause === FLAGGED
 
 /**
  * Only retryable errors become `throttled` or `unavailable`. `io` is a file that can't be read now, which says nothing
@@ -69,7 +71,6 @@ function isRateLimit(reasons: readonly string[], message: string): boolean {
 }
 
 const FULL_HINTS: Readonly<Record<string, string>> = {
-  numChildrenInNonRootLimitExceeded: `Drive allows 500,000 items in a folder: ${ANOTHER_FOLDER}.`,
   activeItemCreationLimitExceeded:
     'Drive allows an account 500 million items that it made: delete some for good, or use another account. What was stored stays usable.',
   teamDriveFileLimitExceeded:
@@ -111,7 +112,8 @@ const KNOWN = new Set([
   'insufficientPermissions',
   'storageQuotaExceeded',
   'quotaExceeded',
-  'cannotDownloadAbusiveFile',
+  'numChildrenInNonRootLimitExceeded',
+  FLAGGED,
   ...[FULL_HINTS, UNREADABLE_HINTS, FORBIDDEN_HINTS].flatMap(Object.keys),
 ])
 
@@ -126,16 +128,17 @@ function forbidden(reasons: readonly string[], message: string, because: string,
     return new AppError('quota', `Drive is full: ${message}`, {
       hint: 'Free space on Drive (its trash counts too), then run the same command again: what was stored stays usable. Service accounts have no space of their own.',
     })
+  if (reason === 'numChildrenInNonRootLimitExceeded')
+    return new AppError('quota', `The Drive folder is full: ${message}`, {
+      hint: `Drive allows 500,000 items in a folder: ${ANOTHER_FOLDER}.`,
+    })
   if (FULL_HINTS[reason] !== undefined)
-    return new AppError('quota', `A limit of Drive is reached: ${message} (${reason})`, { hint: FULL_HINTS[reason] })
-  if (reason === 'cannotDownloadAbusiveFile')
-    return new FlaggedError(
-      'io',
-      `Drive did not ${task}: Google's scanner takes it for malware or spam, and lets only its owner read it.`,
-      {
-        hint: 'It often errs with compressed data. Run the same command as the owner of the file (colab-escape auth status shows the account), or ask Google for a review in Drive.',
-      },
-    )
+    return new AppError('quota', `A limit of Drive is reached: ${message}`, { hint: FULL_HINTS[reason] })
+  if (reason === FLAGGED)
+    return new AppError('io', `Drive did not ${task}: Google's scanner takes it for malware or spam, and lets only its owner read it.`, {
+      hint: 'It often errs with compressed data. Run the same command as the owner of the file (colab-escape auth status shows the account), or ask Google for a review in Drive.',
+      cause: FLAGGED,
+    })
   if (UNREADABLE_HINTS[reason] !== undefined) return new AppError('io', because, { hint: UNREADABLE_HINTS[reason] })
   if (reason === '' && reasons.some(each => ['forbidden', 'PERMISSION_DENIED'].includes(each)))
     return new AppError('denied', because, { hint: `The login is not allowed to do that: ${ACCOUNT}` })
