@@ -6,6 +6,9 @@ export interface RecordedRequest {
   path: string
   /** Without anything secret. */
   query: Record<string, string>
+  userAgent: string | undefined
+  /** The header Accept-Encoding. */
+  encoding: string
   /** 0 when no answer was sent. */
   status: number
   requestBytes: number

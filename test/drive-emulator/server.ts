@@ -83,7 +83,9 @@ async function serve(backend: Backend, scheme: string, request: IncomingMessage,
   const url = new URL(request.url ?? '/', origin)
   const kind = kindOf(method, url.pathname, url.searchParams, request.headers)
   const fault = backend.faults.next({ kind })
-  const record = { kind, method, path: url.pathname, query: withoutSecrets(url.searchParams), status: 0, requestBytes: 0, responseBytes: 0 }
+  const { 'user-agent': userAgent, 'accept-encoding': encoding } = request.headers
+  const asked = { kind, method, path: url.pathname, query: withoutSecrets(url.searchParams), userAgent, encoding: String(encoding) }
+  const record = { ...asked, status: 0, requestBytes: 0, responseBytes: 0 }
   const recorded = fault === undefined ? record : { ...record, fault: describe(fault) }
   backend.recording.add(recorded)
   if (fault === 'reset-before') return void request.socket.destroy()

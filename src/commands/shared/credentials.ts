@@ -4,8 +4,21 @@ import { realAuthContext, type AuthContext } from '../../auth/context.ts'
 import { createFetch } from '../../util/http.ts'
 import type { Session } from './session.ts'
 
-export function authContext({ settings }: Pick<Session, 'settings'>): AuthContext {
-  return realAuthContext(createFetch(settings.proxy), settings.google.endpoint)
+export function authContext({ settings, program }: Pick<Session, 'settings' | 'program'>): AuthContext {
+  return realAuthContext(naming(program, createFetch(settings.proxy)), settings.google.endpoint)
+}
+
+/**
+ * Google compresses answers only for programs whose name says that they understand it
+ * (developers.google.com/workspace/drive/api/guides/performance).
+ */
+function naming(program: string, doFetch: typeof fetch): typeof fetch {
+  const name = `${program.replace(' ', '/')} (gzip)`
+  return (input, init) => {
+    const headers = new Headers(init?.headers)
+    headers.set('user-agent', name)
+    return doFetch(input, { ...init, headers })
+  }
 }
 
 export const LOGIN_NAME = 'login.json'

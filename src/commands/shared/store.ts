@@ -10,7 +10,10 @@ import { FolderStorage } from '../../storage/folder.ts'
 import { LimitingStorage } from '../../storage/limiting.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { AppError } from '../../util/errors.ts'
+import { silentReporter } from '../../util/reporter.ts'
+import { prepareCacheFolder } from './cache-folder.ts'
 import { authContext, sessionCredentials } from './credentials.ts'
+import { latelyStoredFile } from './lately-stored-file.ts'
 import { refuseUnmounted } from './lost-store.ts'
 import { RETRY, type Session } from './session.ts'
 
@@ -53,7 +56,7 @@ export function requestsByKind(requests: Record<string, number>): string {
 export type Store = FolderStore | DriveStore
 
 /** The parts of a session that the choice depends on. */
-export type StoreSession = Pick<Session, 'options' | 'settings' | 'console' | 'signal' | 'trash'>
+export type StoreSession = Pick<Session, 'options' | 'settings' | 'program' | 'console' | 'signal' | 'trash'>
 
 /**
  * Opens the store: `--store`, else COLAB_ESCAPE_STORE, else Drive if there are credentials, else the folder on a
@@ -99,6 +102,7 @@ export async function connectDrive(
     baseUrl: context.endpoints.api,
     fetch: context.fetch,
     hashInName,
+    latelyStored: latelyStoredFile(prepareCacheFolder(session.settings.cacheFolder, silentReporter), `drive:${path.join('/')}`),
     onRequest: kind => (requests[kind] = (requests[kind] ?? 0) + 1),
   })
   return { drive, requests: () => ({ ...requests }) }

@@ -1,7 +1,7 @@
 import type { CompressionPool } from '../../compression/pool.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { equalBytes } from '../../util/bytes.ts'
-import { type AppError, corrupt, isAppError, missing } from '../../util/errors.ts'
+import { AppError, corrupt, isAppError, missing } from '../../util/errors.ts'
 import { sha256, toHex } from '../../util/hash.ts'
 import { packName } from '../format/object-names.ts'
 import type { ChunkIndex } from '../index/chunk-index.ts'
@@ -51,6 +51,14 @@ export async function readPackRange(
     if (!isAppError(error, 'not-found', 'bad-range', 'corrupt', 'io')) throw error
     const what = `Pack ${id.slice(0, 12)}`
     if (error.code === 'not-found') return { kind: 'damaged', error: missing(what, 'it is missing'), tooShort: false }
+    if (error.code === 'io')
+      return {
+        kind: 'damaged',
+        error: new AppError('corrupt', `${what} can't be read: ${error.message}`, {
+          ...(error.hint === undefined ? {} : { hint: error.hint }),
+        }),
+        tooShort: false,
+      }
     const tooShort = error.code === 'bad-range'
     return { kind: 'damaged', error: corrupt(what, tooShort ? 'it is cut short' : error.message), tooShort }
   }

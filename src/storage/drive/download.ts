@@ -1,7 +1,7 @@
-import { AppError } from '../../util/errors.ts'
+import { AppError, isAppError } from '../../util/errors.ts'
 import type { Sleep } from '../../util/waiting.ts'
-import { isBrief } from './drive-errors.ts'
-import type { DriveHttp } from './drive-http.ts'
+import { isBrief, isFlagged } from './drive-errors.ts'
+import type { DriveHttp, DriveRequest } from './drive-http.ts'
 
 /** Maximum number of consecutive failures without a new byte. Then the download fails. */
 const MAX_STALLED = 4
@@ -60,14 +60,19 @@ export class Downloader {
     const task = `read ${name}`
     const whole = from === 0 && end === size
     const url = `${baseUrl}/drive/v3/files/${encodeURIComponent(id)}?alt=media&supportsAllDrives=true`
-    const headers: Record<string, string> = whole ? {} : { range: `bytes=${from}-${end - 1}` }
-    const response = await http.send({
+    // `fetch` itself asks for parts without compression
+    const headers: Record<string, string> = whole ? { 'accept-encoding': 'identity' } : { range: `bytes=${from}-${end - 1}` }
+    const request = {
       operation: 'files.get media',
       task,
       url,
-      headers: { ...headers, 'accept-encoding': 'identity' },
+      headers,
       signal,
       mayMove: true,
+    }
+    const response = await http.send(request).catch((error: unknown) => {
+      if (!isFlagged(error)) throw error
+      return this.sendAcknowledged(request, error)
     })
     if (!whole && response.status !== 206) {
       await response.body?.cancel()
@@ -80,5 +85,17 @@ export class Downloader {
       throw new AppError('unavailable', `Drive sent another part of ${name} than requested.`, { hint: 'Run the same command again.' })
     }
     await http.readBody(response, task, onPiece, signal)
+  }
+
+  /**
+   * Drive gives a flagged file to its owner, if the request says so. It refuses such a request for any other file
+   * (duplicacy#433), so only a flagged one is asked for in this way.
+   */
+  private async sendAcknowledged(request: DriveRequest, flagged: AppError): Promise<Response> {
+    try {
+      return await this.options.http.send({ ...request, url: `${String(request.url)}&acknowledgeAbuse=true` })
+    } catch (error) {
+      throw isAppError(error, 'denied') ? flagged : error
+    }
   }
 }

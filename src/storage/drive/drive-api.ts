@@ -1,5 +1,5 @@
 import { drive_v3 } from 'googleapis/build/src/apis/drive/v3.js'
-import { AppError } from '../../util/errors.ts'
+import { AppError, isAppError } from '../../util/errors.ts'
 import type { Quota } from '../storage.ts'
 import { toDriveFile, toIds, toPage, toQuota, type DriveFile } from './answers.ts'
 import type { DriveHttp } from './drive-http.ts'
@@ -104,6 +104,7 @@ export class DriveApi {
       firstDate ??= date
       const page = toPage(data)
       files.push(...page.files)
+      if (filter === FOLDERS && date !== undefined) for (const { id, created } of page.files) this.http.young.addFolder(id, date - created)
       emptyPages = page.files.length === 0 ? emptyPages + 1 : 0
       const isStuck = pageToken !== undefined && page.nextPageToken === pageToken
       if (isStuck || ++pages > MOST_PAGES || emptyPages > MOST_EMPTY_PAGES || files.length > MOST_FILES)
@@ -113,11 +114,22 @@ export class DriveApi {
     return { files, date: firstDate }
   }
 
+  /** Throws `conflict` if an earlier call has made it. */
   async createFolder(id: string, name: string, parent: string, signal?: AbortSignal): Promise<DriveFile> {
-    const { data } = await this.run('files.create', `create the folder ${name}`, signal, drive =>
-      drive.files.create({ requestBody: { id, name, mimeType: FOLDER, parents: [parent] }, fields: FILE_FIELDS, supportsAllDrives: true }),
-    )
-    return toDriveFile(data)
+    try {
+      const { data } = await this.run('files.create', `create the folder ${name}`, signal, drive =>
+        drive.files.create({
+          requestBody: { id, name, mimeType: FOLDER, parents: [parent] },
+          fields: FILE_FIELDS,
+          supportsAllDrives: true,
+        }),
+      )
+      this.http.young.addFolder(id)
+      return toDriveFile(data)
+    } catch (error) {
+      if (isAppError(error, 'conflict')) this.http.young.addFolder(id)
+      throw error
+    }
   }
 
   async getFile(id: string, signal?: AbortSignal): Promise<DriveFile> {

@@ -4,12 +4,17 @@ import type { CallKind } from '../storage.ts'
 import type { DriveFile } from './answers.ts'
 import type { DriveApi } from './drive-api.ts'
 import type { ResumableSession } from './resumable-session.ts'
+import type { SumCheck } from './sums.ts'
+
+/** Drive takes only multiples of this before the last piece, wherever it begins. */
+const GRANULE = 256 * 1024
 
 /** Calls repeatedly until the call succeeds or `RetryOptions` stop it. */
 export type Persist = <T>(kind: CallKind, signal: AbortSignal | undefined, call: () => Promise<T>) => Promise<T>
 
 export interface DriveFileWriterOptions {
   api: DriveApi
+  sums: SumCheck
   persist: Persist
   /** Bytes per request. */
   pieceBytes: number
@@ -56,7 +61,8 @@ export class DriveFileWriter {
   }
 
   private async sendSome(total: number | undefined): Promise<DriveFile | undefined> {
-    const answer = await this.session.send(this.buffer.subarray(0, this.filled), this.received, total, this.options.signal)
+    const length = total === undefined ? this.filled - (this.filled % GRANULE) : this.filled
+    const answer = await this.session.send(this.buffer.subarray(0, length), this.received, total, this.options.signal)
     if (answer.kind === 'expired') return await this.unlessLost(total)
     if (answer.kind === 'done') return answer.file
     const taken = answer.received - this.received
@@ -81,10 +87,13 @@ export class DriveFileWriter {
   /** Sends the rest. Resolves when Drive's checksum equals ours and the replaced files are deleted. */
   async finish(): Promise<void> {
     const total = this.received + this.filled
-    let file: DriveFile | undefined
-    while (!file) file = await this.sendSome(total)
-    const right = file.sha256 === undefined ? file.md5 === this.md5.digest('hex') : file.sha256 === this.sha256.digest('hex')
-    if (!right) {
+    let sent: DriveFile | undefined
+    while (!sent) sent = await this.sendSome(total)
+    const file = sent
+    const [sha256, md5] = [this.sha256.digest('hex'), this.md5.digest('hex')]
+    const own = { size: total, sha256: () => sha256, md5: () => md5 }
+    const { sums, persist, signal } = this.options
+    if (!(await persist('get', signal, () => sums.holds(file, own, signal)))) {
       await this.remove(file)
       throw gaveUp(`${this.session.name} was damaged on its way to Drive, and removed there.`)
     }

@@ -9,6 +9,7 @@ import type { DriveFolders } from './folders.ts'
 import type { IdPool } from './id-pool.ts'
 import { PATIENT, ResumableSession, type UploaderOptions } from './resumable-session.ts'
 import { FileSharing } from './sharing.ts'
+import type { SumCheck } from './sums.ts'
 
 /** Number of parallel requests once it is known that the whole file will be read. */
 const AHEAD = 3
@@ -26,6 +27,7 @@ export interface DriveFileServices {
   ids: IdPool
   folders: DriveFolders
   downloader: Downloader
+  sums: SumCheck
   uploader: UploaderOptions
   pieces: PieceSizes
 }
@@ -83,14 +85,14 @@ export class OrdinaryDriveFile {
 
   /** Starts a new file. Existing files of that name stay until `finish` deletes those in `replaced`. */
   async create(replaced: readonly DriveFile[], signal?: AbortSignal): Promise<DriveFileWriter> {
-    const { ids, folders, uploader, api, pieces } = this.parts
+    const { ids, folders, uploader, api, sums, pieces } = this.parts
     const session = await this.persist('put', signal, async () => {
       const target = { id: await ids.idFor(`file ${this.name}`, signal), name: this.name, parent: await folders.writable(signal) }
       const begun = new ResumableSession(uploader, target, PATIENT)
       await begun.begin(undefined, signal)
       return begun
     })
-    return new DriveFileWriter(session, { api, persist: this.persist, pieceBytes: pieces.sent, replaced, signal })
+    return new DriveFileWriter(session, { api, sums, persist: this.persist, pieceBytes: pieces.sent, replaced, signal })
   }
 
   /** The whole file, piece by piece. Its checksum is verified at the end. */

@@ -1,7 +1,9 @@
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
-import { driveError, movedError, networkError, readErrorAnswer } from './drive-errors.ts'
+import { driveError, movedError, networkError } from './drive-errors.ts'
+import { readErrorAnswer } from './error-answer.ts'
 import type { Pace } from './pace.ts'
-import { lengthOf, sendOptions, type RequestBody } from './request-body.ts'
+import { lengthOf, sendOptions, textOf, type RequestBody } from './request-body.ts'
+import { notKnownYet, YoungIds } from './young-ids.ts'
 
 /** Provides access tokens. `refuse` names a token that was just rejected, so that another one is fetched. */
 export interface AccessTokens {
@@ -31,6 +33,8 @@ export interface DriveRequest {
   signal?: AbortSignal | undefined
   /** Statuses besides 2xx that the caller handles. */
   accept?: readonly number[]
+  /** A redirect is one of them even if the body is large, which is then kept until the response arrives. */
+  mayRedirect?: boolean
   /** Follows redirects to other hosts of Google, without the token. Only for requests without a body. */
   mayMove?: boolean
 }
@@ -55,10 +59,12 @@ const isRedirect = (status: number): boolean => status >= 300 && status < 400
  * repeated.
  */
 export class DriveHttp {
+  readonly young: YoungIds
   private readonly options: DriveHttpOptions
 
   constructor(options: DriveHttpOptions) {
     this.options = options
+    this.young = new YoungIds(options.now)
   }
 
   /** The response with its body unread. Errors as in `driveError`. */
@@ -79,7 +85,7 @@ export class DriveHttp {
     throwIfAborted(request.signal)
     onRequest?.(request.operation)
     const patience = Math.ceil(idleMs * (1 + lengthOf(request.body) / BYTES_PER_IDLE_TIME))
-    const { headers, ...sent } = sendOptions(request.body, request.accept?.some(isRedirect) ?? false)
+    const { headers, ...sent } = sendOptions(request.body, request.mayRedirect ?? false)
     const options: RequestInit = {
       method: request.method ?? 'GET',
       // a redirect is returned: nobody but Google may get the token and the body, or answer instead
@@ -116,6 +122,7 @@ export class DriveHttp {
     const { pace, now } = this.options
     if (response.ok || request.accept?.includes(response.status)) {
       pace.succeeded()
+      if (response.ok) this.young.heard(namesIn(request))
       return response
     }
     if (isRedirect(response.status)) {
@@ -129,7 +136,9 @@ export class DriveHttp {
     })
     const error = driveError(readErrorAnswer(response, new TextDecoder().decode(body), now()), request.task)
     if (error.code === 'throttled') pace.throttled(begun, error.retryAfterMs)
-    throw error
+    // a 404 to a repeated deletion is its success
+    const isYoung = error.code === 'not-found' && request.method !== 'DELETE' && this.young.excuses(namesIn(request))
+    throw isYoung ? notKnownYet(request.task) : error
   }
 
   /** The JSON object of a response. A 2xx response with any other body comes from something between us and Drive. */
@@ -220,6 +229,9 @@ export class DriveHttp {
     }
   }
 }
+
+/** The text of a request, in which all ids are that it names, and nothing stands right before or behind them. */
+const namesIn = ({ url, body }: DriveRequest): string => `${String(url).replace(/%\w\w/g, ' ')} ${textOf(body)}`
 
 /** Where a redirected download goes on: to Google over https, or to the same server. Undefined for any other answer. */
 function newAddress(response: Response, from: URL, start: URL): URL | undefined {

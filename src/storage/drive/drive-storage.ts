@@ -3,7 +3,6 @@
  * v3. It gets tokens from its caller, and does not know what objects mean.
  */
 
-import { createHash } from 'node:crypto'
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { sha256Hex } from '../../util/hash.ts'
@@ -22,8 +21,11 @@ import { DriveHttp, type AccessTokens } from './drive-http.ts'
 import { DriveTrash } from './drive-trash.ts'
 import { DriveFolders } from './folders.ts'
 import { IdPool } from './id-pool.ts'
+import { isThere, listedLate, type LatelyStored, type LatelyStoredNote } from './lately-stored.ts'
 import { Pace } from './pace.ts'
+import { SumCheck, sumsOf } from './sums.ts'
 import { Uploader } from './upload.ts'
+import type { YoungIds } from './young-ids.ts'
 
 export interface DriveStorageOptions {
   tokens: AccessTokens
@@ -44,6 +46,8 @@ export interface DriveStorageOptions {
   pieces?: PieceSizes
   /** Tells a good copy of an object from a damaged one of the same name. */
   hashInName?: HashInName
+  /** Where this machine notes what it stored last. */
+  latelyStored?: LatelyStoredNote | undefined
 }
 
 /** Silence (ms) after which a connection counts as dead. */
@@ -60,9 +64,15 @@ export class DriveStorage implements Storage {
   private readonly folders: DriveFolders
   private readonly uploader: Uploader
   private readonly downloader: Downloader
+  private readonly sums: SumCheck
+  private readonly young: YoungIds
   private readonly parts: DriveFileServices
   private readonly now: () => number
   private readonly copies: Copies
+  private readonly folderName: string | undefined
+  private readonly note: LatelyStoredNote | undefined
+  /** What an earlier command stored, until a listing shows it. */
+  private earlier: Promise<LatelyStored | undefined> | undefined
   /** Drive's clock when the last listing began, ms since 1970. */
   private listedAt = 0
   /** What the last `confirm` has seen in the trash. */
@@ -82,6 +92,10 @@ export class DriveStorage implements Storage {
       ...(options.onRequest === undefined ? {} : { onRequest: options.onRequest }),
     })
     const { baseUrl } = options
+    this.folderName = options.path.at(-1)
+    this.note = options.latelyStored
+    this.earlier = this.note?.load()
+    this.young = http.young
     this.copies = new Copies(options.hashInName ?? (() => undefined))
     this.api = new DriveApi(http, baseUrl)
     this.ids = new IdPool(this.api)
@@ -89,11 +103,13 @@ export class DriveStorage implements Storage {
     const uploader = { http, baseUrl, sleep, random }
     this.uploader = new Uploader(uploader)
     this.downloader = new Downloader({ http, baseUrl, sleep, random })
+    this.sums = new SumCheck(this.api, this.downloader, sleep)
     this.parts = {
       api: this.api,
       ids: this.ids,
       folders: this.folders,
       downloader: this.downloader,
+      sums: this.sums,
       uploader,
       pieces: options.pieces ?? PIECES,
     }
@@ -115,8 +131,19 @@ export class DriveStorage implements Storage {
     if (isTrashed) throw folderInTrash(this.location)
     this.listedAt = date ?? this.now()
     const { files } = await this.api.listChildren(ids, `trashed = false and ${FILES}`, signal)
+    await this.requireListed(files, signal)
     this.copies.endListing(files)
+    for (const { id } of files) this.young.forget(id)
     return { asOf: this.listedAt, objects: this.copies.objects() }
+  }
+
+  /** A listing that lags would show no repository, or an older one. */
+  private async requireListed(files: readonly DriveFile[], signal: AbortSignal | undefined): Promise<void> {
+    const earlier = await this.earlier
+    if (earlier === undefined) return
+    const isListed = files.some(({ id }) => id === earlier.file)
+    if (!isListed && (await isThere(earlier, this.folderName, this.api, signal))) throw listedLate(this.location)
+    this.earlier = undefined
   }
 
   /** Reads the best copy that is there and arrives whole. */
@@ -135,8 +162,10 @@ export class DriveStorage implements Storage {
         failure ??= new AppError('unavailable', `${name} was damaged on its way from Drive.`, { hint: 'Run the same command again.' })
       } catch (error) {
         if (isAppError(error, 'bad-range')) throw badRange(name, file.size, range)
-        if (!isAppError(error, 'not-found')) throw error
-        this.copies.forget(file)
+        // Drive refuses this copy only
+        if (isAppError(error, 'io')) failure ??= error
+        else if (isAppError(error, 'not-found')) this.copies.forget(file)
+        else throw error
       }
     }
     throw failure ?? notFound(name, this.location)
@@ -153,7 +182,7 @@ export class DriveStorage implements Storage {
     const file = await this.uploadOrFind({ id, name, parent }, bytes, signal).catch(async (error: unknown) => {
       throw isAppError(error, 'quota') ? await this.withNumbers(error, bytes.length, signal) : error
     })
-    if (!matches(file, bytes)) {
+    if (!(await this.sums.holds(file, sumsOf(bytes), signal))) {
       // the arrived bytes are damaged and must never be read; if they can't be deleted, the id stays reserved, so the
       // next attempt finds them
       await this.deleteCopy(file, signal)
@@ -174,7 +203,12 @@ export class DriveStorage implements Storage {
     const { stored, inTrash } = await confirmStored(name, { api, copies, folders: this.folders.known, location, listedAt, signal })
     this.inTrash = inTrash
     if (stored.length === 0) throw notFound(name, location)
-    if (!stored.some(file => matches(file, bytes))) throw readsBackDifferently(name, location)
+    const own = sumsOf(bytes)
+    for (const file of stored) {
+      if (!(await this.sums.holds(file, own, signal))) continue
+      return void (await this.note?.save({ folder: this.folders.known[0]!, file: file.id }))
+    }
+    throw readsBackDifferently(name, location)
   }
 
   /** Adds sizes to the error: Drive says that it is full, but not how full. */
@@ -196,9 +230,12 @@ export class DriveStorage implements Storage {
     signal: AbortSignal | undefined,
   ): Promise<DriveFile> {
     try {
-      return await this.uploader.upload(target, bytes, signal)
+      const file = await this.uploader.upload(target, bytes, signal)
+      this.young.addFile(target.id)
+      return file
     } catch (error) {
       if (!isAppError(error, 'conflict')) throw error
+      this.young.addFile(target.id)
       const file = await findNow(this.api, target, signal)
       if (file?.trashed === false) return file
       this.ids.release(target.name)
@@ -211,10 +248,11 @@ export class DriveStorage implements Storage {
    * promised bytes from being stored beside it.
    */
   private async present(name: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<{ created: number } | undefined> {
+    const own = sumsOf(bytes)
     for (const copy of this.copies.of(name)) {
       const file = await findNow(this.api, copy, signal)
       if (file?.trashed !== false) continue
-      if (matches(file, bytes)) return { created: file.created }
+      if (await this.sums.holds(file, own, signal)) return { created: file.created }
       if (!this.copies.arePromised(name, bytes)) throw conflict(name, this.location)
     }
     return undefined
@@ -239,16 +277,11 @@ export class DriveStorage implements Storage {
   }
 
   private async deleteCopy(file: DriveFile, signal: AbortSignal | undefined): Promise<void> {
+    this.young.forget(file.id)
     try {
       await this.api.deleteFile(file.id, signal)
     } catch (error) {
       if (!isAppError(error, 'not-found')) throw error
     }
   }
-}
-
-function matches(file: DriveFile, bytes: Uint8Array): boolean {
-  if (file.size !== bytes.length) return false
-  if (file.sha256 !== undefined) return file.sha256 === sha256Hex(bytes)
-  return file.md5 !== undefined && file.md5 === createHash('md5').update(bytes).digest('hex')
 }

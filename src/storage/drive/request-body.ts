@@ -7,6 +7,7 @@ export type RequestBody = string | readonly Uint8Array[]
 const PIECE_BYTES = 256 * 1024
 /** The copies that `fetch` makes of pieces are freed after this many bytes. */
 const FREE_EVERY_BYTES = 2 * 1024 * 1024
+const LONGEST_HEAD = 10_000
 /** Without this option, `fetch` would keep every piece until the response arrives, in case of a redirect. */
 const SENT_ONCE = { window: null, redirect: 'error' } as const
 
@@ -14,6 +15,13 @@ const SENT_ONCE = { window: null, redirect: 'error' } as const
 export function lengthOf(body: RequestBody | undefined): number {
   if (body === undefined || typeof body === 'string') return body?.length ?? 0
   return body.reduce((sum, part) => sum + part.length, 0)
+}
+
+/** Its text, or that of its first part if this is short, as the head of a multipart body is. */
+export function textOf(body: RequestBody = ''): string {
+  if (typeof body === 'string') return body
+  const [first] = body
+  return first === undefined || first.length > LONGEST_HEAD ? '' : Buffer.from(first).toString()
 }
 
 /**

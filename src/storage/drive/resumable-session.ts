@@ -121,7 +121,9 @@ export class ResumableSession {
 
   private async sendOrAsk(bytes: Uint8Array, offset: number, total: number | undefined, signal?: AbortSignal): Promise<UploadAnswer> {
     try {
-      return await this.put(bytes, offset, total, signal)
+      const answer = await this.put(bytes, offset, total, signal)
+      // a 308 can lack the range of what was confirmed before (google-api-python-client#283)
+      if (answer.kind !== 'partial' || answer.received >= offset) return answer
     } catch (error) {
       if (!isBrief(error, this.patience.longestWaitMs)) throw error
       if ((error.retryAfterMs ?? 0) > LONGEST_BRIEF_MS) await this.options.sleep(error.retryAfterMs!, signal)
@@ -139,8 +141,8 @@ export class ResumableSession {
     const { http } = this.options
     const end = offset + body.length
     const range = body.length === 0 ? '*' : `${offset}-${end - 1}`
-    // Drive's 308 ("resume incomplete") is no valid response to the last bytes. It is handled as a failure, after which
-    // the status is queried.
+    // Drive's 308 ("resume incomplete") is seldom the response to the last bytes (itchio/butler#71), so a large body is
+    // not kept for it: `fetch` then fails, and the status is queried.
     const isLast = body.length > 0 && end === total
     const response = await http.send({
       operation: body.length > 0 ? 'upload.put' : 'upload.query',
@@ -150,7 +152,8 @@ export class ResumableSession {
       headers: { 'content-range': `bytes ${range}/${total ?? '*'}` },
       body: [body],
       signal,
-      accept: isLast ? [404, 410] : [308, 404, 410],
+      accept: [308, 404, 410],
+      mayRedirect: !isLast,
     })
     if (response.ok) return { kind: 'done', file: toDriveFile(await http.json(response, this.task)) }
     await response.body?.cancel()
