@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { DriveEmulator } from '../drive-emulator/emulator.ts'
 import { expectError } from '../helpers/cli.ts'
-import { withDrive } from '../helpers/drive.ts'
+import { quietDriveOnly, withDrive } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { seededNoise } from '../helpers/seeded.ts'
 import { expectSameTree, makeTree } from '../helpers/trees.ts'
@@ -29,7 +29,8 @@ async function pushVersion(emulator: DriveEmulator, sandbox: DriveSandbox, seed:
   return namesOf(emulator, 'pack-').find(name => !before.includes(name))!
 }
 
-test('what of a repository was put into the trash is told, put back where versions need it, and else freed; all else there stays', () =>
+// doctor asks once, and tells what Drive refuses
+quietDriveOnly('what of a repository was put into the trash is told, put back where versions need it, and else freed; all else there stays', () =>
   withDrive({}, emulator =>
     withFolder(async folder => {
       const sandbox = new DriveSandbox(emulator, folder)

@@ -46,8 +46,11 @@ export function toDriveFile(file: unknown): DriveFile {
   }
 }
 
+/** Throws `unavailable` for a search that Drive calls incomplete: what it leaves out would count as absent. */
 export function toPage(data: unknown): DrivePage {
   if (!isRecord(data)) throw misunderstood('a folder')
+  if (data.incompleteSearch === true)
+    throw new AppError('unavailable', 'Drive listed only a part of the folder (incompleteSearch).', { hint: 'Run the same command again.' })
   const { files = [], nextPageToken = null } = data
   if (!Array.isArray(files) || (nextPageToken !== null && typeof nextPageToken !== 'string')) throw misunderstood('a folder')
   return { files: files.map(toDriveFile), nextPageToken: nextPageToken ?? undefined }

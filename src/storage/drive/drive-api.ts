@@ -66,8 +66,8 @@ export class DriveApi {
 
   /**
    * The files and folders in any of `parents` that meet the clause `filter`, and Drive's clock (ms, truncated to the
-   * second) when it answered the first page. Asks for one parent at a time: for several in one query Drive answers with
-   * a part of them, or with nothing.
+   * second) when it answered the very first page. Asks for one parent at a time: for several in one query Drive answers
+   * with a part of them, or with nothing.
    */
   async listChildren(
     parents: readonly string[],
@@ -93,7 +93,7 @@ export class DriveApi {
       const { data, date } = await this.run('files.list', 'list the folder', signal, drive =>
         drive.files.list({
           q: `'${parent}' in parents and ${filter}`,
-          fields: `nextPageToken,files(${FILE_FIELDS})`,
+          fields: `nextPageToken,incompleteSearch,files(${FILE_FIELDS})`,
           pageSize: PAGE,
           supportsAllDrives: true,
           includeItemsFromAllDrives: true,
