@@ -101,5 +101,6 @@ describe.each([
       expect(pullOfMany).toEqual({ ...WORK.pullOfMany, ...listings })
       expect(total(pullOfMany)).toBeLessThanOrEqual(most.pull)
       expectSameTree(join(folder, 'out'), data)
-    }))
+    }),
+  )
 })

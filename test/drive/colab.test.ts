@@ -138,7 +138,8 @@ describe('in a cell, a terminal of 0 x 0', () => {
         expect(Math.abs(Number(told) - Number(saved))).toBeLessThanOrEqual(1)
       },
       { profile: { latencyMs: 150, creationMs: 300 } },
-    ))
+    ),
+  )
 
   test('a login in a cell takes the pasted address from its input', () =>
     withNotebook(async notebook => {
