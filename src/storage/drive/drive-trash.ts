@@ -35,9 +35,10 @@ export class DriveTrash implements Trash {
 
   async list({ signal }: StorageOptions = {}): Promise<StoredObject[]> {
     const files = await this.persist('list', '', signal, async () => {
-      const { ids, isTrashed } = await this.folders.find(signal)
+      const { folders, isTrashed } = await this.folders.find(signal)
       if (isTrashed) throw folderInTrash(this.location)
-      return (await this.api.listChildren(ids, `trashed = true and ${FILES}`, signal)).files
+      const { files } = await this.api.listChildren(folders, `trashed = true and ${FILES}`, signal)
+      return files.filter(({ target }) => target === undefined)
     })
     this.files = new Map()
     for (const file of files.filter(({ name }) => isEntryName(name)))
