@@ -112,8 +112,16 @@ export async function connectDrive(
   return { drive, requests: () => ({ ...requests }) }
 }
 
-/** The place on Drive that a location names; undefined for a path on the disk. Throws `usage` for a near miss of Drive. */
+/** The place on Drive that a location names; undefined for a path on the disk. Throws `usage` for near misses of it. */
 export const placeOf = (location: string): DrivePlace | undefined => parsePlace(location, existsSync)
+
+/** Refuses a place on Drive, or what looks like one, where files are written to the disk. */
+export function requireLocal(path: string): void {
+  if (placeOf(path) !== undefined)
+    throw new AppError('usage', `${JSON.stringify(path)} is on Drive, but files are written to this disk.`, {
+      hint: `For a folder or file of that name here write ${JSON.stringify(`./${path}`)}.`,
+    })
+}
 
 /** The folders where Colab mounts Drive, under any name, and where Google's own program puts it on a Mac. */
 const MOUNTS = /^\/content\/[^/]+\/(MyDrive|My Drive|Shareddrives|Shared drives)(\/|$)|\/Library\/CloudStorage\/GoogleDrive-/

@@ -5,6 +5,7 @@ import { forget, type ForgetResult } from '../../repository/prune/forget.ts'
 import { SAFE_GRACE_PERIODS } from '../../repository/prune/grace-periods.ts'
 import type { RetentionPolicy } from '../../repository/versions/retention.ts'
 import { isAppError } from '../../util/errors.ts'
+import { plural } from '../../ui/format.ts'
 import type { Session } from '../shared/session.ts'
 
 /**
@@ -32,6 +33,8 @@ export async function forgetOlder(
     }
     const result = await forget(context, request)
     if (result.failure) context.reporter.warn(`Space of forgotten versions could not be freed: ${result.failure.message}`)
+    if (result.left > 0)
+      context.reporter.note(`${plural(result.left, 'older version')} stayed: only the people who pushed them can forget them`)
     for (const problem of result.pruned?.problems ?? []) context.reporter.warn(problem)
     return result
   } catch (error) {

@@ -76,6 +76,12 @@ function toOwner(owners: unknown): string | undefined {
   return [owner.emailAddress, owner.displayName].find((name): name is string => typeof name === 'string' && name !== '') ?? 'somebody else'
 }
 
+/** Who alone may delete a file that this login may not delete. Undefined if it may. */
+export function keeperOf({ canDelete, owner, driveId }: DriveFile): string | undefined {
+  if (canDelete) return undefined
+  return owner ?? (driveId === undefined ? 'its owner' : 'a manager of the shared drive')
+}
+
 /** A shared drive. */
 export interface SharedDrive {
   id: string

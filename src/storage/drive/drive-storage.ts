@@ -12,7 +12,7 @@ import { badRange, conflict, notFound, readsBackDifferently } from '../errors.ts
 import { checkEntryName, checkName, checkSize, resolveRange } from '../object-checks.ts'
 import { persist, type RetryOptions } from '../retrying.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from '../storage.ts'
-import type { DriveFile } from './answers.ts'
+import { keeperOf, type DriveFile } from './answers.ts'
 import { Downloader } from './download.ts'
 import { confirmStored, findNow, folderInTrash } from './confirm.ts'
 import { Copies, type HashInName } from './copies.ts'
@@ -246,8 +246,33 @@ export class DriveStorage implements Storage {
     throwIfAborted(signal)
     checkEntryName(name)
     if (this.copies.of(name).length === 0) await this.list({ signal })
-    for (const file of this.copies.of(name)) await this.deleteCopy(file, signal)
-    this.copies.forgetAll(name)
+    for (const file of this.copies.of(name)) {
+      if (file.canDelete) await this.deleteKnown(file, signal)
+      if (file.canDelete) this.copies.forget(file)
+    }
+    const keeper = this.keeper(name)
+    if (keeper === undefined) this.copies.forgetAll(name)
+    else
+      throw new AppError('denied', `Only ${keeper} can delete ${name} in ${this.location}.`, {
+        hint: 'In a folder that is shared, everybody deletes what they stored themselves: run the same command there too.',
+      })
+  }
+
+  keeper(name: string): string | undefined {
+    const kept = this.copies.of(name).find(({ canDelete }) => !canDelete)
+    return kept && keeperOf(kept)
+  }
+
+  /** Deletes a file, or notes that this login may not, if Drive confirms that. */
+  private async deleteKnown(file: DriveFile, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await this.deleteCopy(file, signal)
+    } catch (error) {
+      if (!isAppError(error, 'denied')) throw error
+      const now = await findNow(this.api, file, signal)
+      if (now?.canDelete !== false) throw error
+      Object.assign(file, { canDelete: false, owner: now.owner, driveId: now.driveId })
+    }
   }
 
   async quota({ signal }: StorageOptions = {}): Promise<Quota> {
