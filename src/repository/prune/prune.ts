@@ -21,7 +21,7 @@ import { copyBytes, type MarkPlan } from './plan/mark-plan.ts'
 import type { Proofs } from './proofs.ts'
 import { markReachable, readRoots } from './reachability.ts'
 import { Removals } from './removals.ts'
-import { retireTombs, writeTombs } from './tombs.ts'
+import { dueTimes, retireTombs, writeTombs } from './tombs.ts'
 import { readProtection } from './unreadable.ts'
 
 export interface PruneRequest {
@@ -289,16 +289,6 @@ class PruneRun {
       waiting.until = Math.max(waiting.until ?? this.view.inventory.asOf, at)
     }
   }
-}
-
-function dueTimes({ tombs, inventory }: RepositoryView, graceMs: number): Map<string, number> {
-  const due = new Map<string, number>()
-  for (const [id, tomb] of tombs) {
-    if (tomb.kind !== 'packs') continue
-    const at = inventory.tombs.get(id)!.created + graceMs
-    for (const pack of tomb.packs) due.set(pack, Math.min(at, due.get(pack) ?? Infinity))
-  }
-  return due
 }
 
 function add(amount: Amount, bytes: number): void {

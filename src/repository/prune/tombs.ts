@@ -65,3 +65,14 @@ export async function retireTombs(
   }
   return retired
 }
+
+/** When each tombed pack may be deleted, by its oldest tomb; ms by the store's clock. */
+export function dueTimes({ tombs, inventory }: RepositoryView, graceMs: number): Map<string, number> {
+  const due = new Map<string, number>()
+  for (const [id, tomb] of tombs) {
+    if (tomb.kind !== 'packs') continue
+    const at = inventory.tombs.get(id)!.created + graceMs
+    for (const pack of tomb.packs) due.set(pack, Math.min(at, due.get(pack) ?? Infinity))
+  }
+  return due
+}

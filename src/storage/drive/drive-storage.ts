@@ -16,6 +16,7 @@ import { keeperOf, type DriveFile } from './answers.ts'
 import { Downloader } from './download.ts'
 import { confirmStored, findNow, folderInTrash } from './confirm.ts'
 import { Copies, type HashInName } from './copies.ts'
+import { deleteFile, deleteOrNote } from './delete-file.ts'
 import { DriveApi, FILES } from './drive-api.ts'
 import { OrdinaryDriveFile, PIECES, type DriveFileServices, type PieceSizes } from './drive-file.ts'
 import { getById } from './drive-start.ts'
@@ -178,7 +179,7 @@ export class DriveStorage implements Storage {
     if (!matches(file, bytes)) {
       // the arrived bytes are damaged and must never be read; if they can't be deleted, the id stays reserved, so the
       // next attempt finds them
-      await this.deleteCopy(file, signal)
+      await deleteFile(this.api, file, signal)
       this.ids.release(name)
       throw new AppError('unavailable', `${name} was damaged on its way to Drive.`, { hint: 'Run the same command again.' })
     }
@@ -247,7 +248,7 @@ export class DriveStorage implements Storage {
     checkEntryName(name)
     if (this.copies.of(name).length === 0) await this.list({ signal })
     for (const file of this.copies.of(name)) {
-      if (file.canDelete) await this.deleteKnown(file, signal)
+      if (file.canDelete) await deleteOrNote(this.api, file, signal)
       if (file.canDelete) this.copies.forget(file)
     }
     const keeper = this.keeper(name)
@@ -263,18 +264,6 @@ export class DriveStorage implements Storage {
     return kept && keeperOf(kept)
   }
 
-  /** Deletes a file, or notes that this login may not, if Drive confirms that. */
-  private async deleteKnown(file: DriveFile, signal: AbortSignal | undefined): Promise<void> {
-    try {
-      await this.deleteCopy(file, signal)
-    } catch (error) {
-      if (!isAppError(error, 'denied')) throw error
-      const now = await findNow(this.api, file, signal)
-      if (now?.canDelete !== false) throw error
-      Object.assign(file, { canDelete: false, owner: now.owner, driveId: now.driveId })
-    }
-  }
-
   async quota({ signal }: StorageOptions = {}): Promise<Quota> {
     throwIfAborted(signal)
     // what is in a shared drive takes nobody's space, and Drive tells no limit of it
@@ -284,14 +273,6 @@ export class DriveStorage implements Storage {
   /** Prepares ids for new files, and the folder. */
   async prepare({ signal }: StorageOptions = {}): Promise<void> {
     await Promise.allSettled([this.ids.fill(signal), this.folders.writable(signal)])
-  }
-
-  private async deleteCopy(file: DriveFile, signal: AbortSignal | undefined): Promise<void> {
-    try {
-      await this.api.deleteFile(file.id, signal)
-    } catch (error) {
-      if (!isAppError(error, 'not-found')) throw error
-    }
   }
 }
 
