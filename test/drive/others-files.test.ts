@@ -190,6 +190,21 @@ describe('a shared drive', () => {
       expectError(await mine.run(['push', 'data']), 6, /space|full|free/i)
     }))
 
+  test('may share a folder with those who are no members', () =>
+    withSharing(async ({ emulator, mine, hers }) => {
+      const lab = emulator.addSharedDrive('Lab', { [ME]: 'organizer' })
+      await mine.withStore('drive://Lab/repo').ok('push', 'data', '--name', 'mine')
+      const repo = emulator.drive.store.childrenOf(lab)[0]!
+      emulator.share(repo.id, ANNA, 'writer')
+      emulator.resetRecords()
+      const anna = hers.withStore(`drive:id=${repo.id}`)
+      await anna.ok('push', 'data', '--name', 'hers')
+      await anna.ok('pull', 'mine', 'back')
+      expectSameTree(anna.in('back'), mine.in('data'))
+      // Drive knows no such drive for her
+      expect(emulator.requests.filter(({ query }) => query.driveId !== undefined)).toEqual([])
+    }))
+
   test('must be one, and one that this login is a member of', () =>
     withSharing(async ({ emulator, mine, mineOnDrive }) => {
       const [a, b] = [emulator.addSharedDrive('Lab', { [ME]: 'organizer' }), emulator.addSharedDrive('Lab', { [ME]: 'reader' })]

@@ -31,6 +31,8 @@ const MOST_EMPTY_PAGES = 50
 export class DriveApi {
   private readonly http: DriveHttp
   private readonly rootUrl: string
+  /** Shared drives that this login is a member of. Of others it may see a folder, but Drive does not search in them. */
+  private readonly memberOf = new Set<string>()
 
   constructor(http: DriveHttp, rootUrl: string) {
     this.http = http
@@ -92,7 +94,7 @@ export class DriveApi {
     return { files, date: firstDate }
   }
 
-  private async listChildrenOf(parent: FolderRef, filter: string, signal: AbortSignal | undefined) {
+  private async listChildrenOf({ id, driveId }: FolderRef, filter: string, signal: AbortSignal | undefined) {
     const files: DriveFile[] = []
     let firstDate: number | undefined
     let pageToken: string | undefined
@@ -100,12 +102,12 @@ export class DriveApi {
     do {
       const { data, date } = await this.run('files.list', 'list the folder', signal, drive =>
         drive.files.list({
-          q: `'${parent.id}' in parents and ${filter}`,
+          q: `'${id}' in parents and ${filter}`,
           fields: `nextPageToken,incompleteSearch,files(${FILE_FIELDS})`,
           pageSize: PAGE,
           supportsAllDrives: true,
           includeItemsFromAllDrives: true,
-          ...(parent.driveId === undefined ? {} : { corpora: 'drive', driveId: parent.driveId }),
+          ...(driveId !== undefined && this.memberOf.has(driveId) ? { corpora: 'drive', driveId } : {}),
           ...(pageToken === undefined ? {} : { pageToken }),
         }),
       )
@@ -167,6 +169,7 @@ export class DriveApi {
       )
       const { drives, nextPageToken } = toSharedDrives(data)
       found.push(...drives)
+      for (const { id } of drives) this.memberOf.add(id)
       pageToken = nextPageToken
       if (pageToken === undefined) break
     }
