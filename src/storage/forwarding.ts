@@ -31,6 +31,10 @@ export class ForwardingStorage implements Storage {
     return this.inner.quota(options)
   }
 
+  keeper(name: string): string | undefined {
+    return this.inner.keeper?.(name)
+  }
+
   async prepare(options?: StorageOptions): Promise<void> {
     await this.inner.prepare?.(options)
   }

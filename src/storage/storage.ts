@@ -76,6 +76,11 @@ export interface Storage {
   remove(name: string, options?: StorageOptions): Promise<void>
   quota(options?: StorageOptions): Promise<Quota>
   /**
+   * Who alone may delete an object, if not this login, as far as is known: an e-mail address or a description. For
+   * stores where objects belong to people. `remove` throws `denied` for such an object; afterwards it is known.
+   */
+  keeper?(name: string): string | undefined
+  /**
    * Announces that objects will be put soon, so that round trips can start. Never rejects: the next `put` repeats a
    * failed step.
    */

@@ -81,7 +81,7 @@ test('places on Drive that are no archive', () =>
     expectError(await sandbox.run(['compress', 'data', '-o', 'drive:']), 2, /drive: is a folder on Drive/)
     expectError(await sandbox.run(['compress', 'data', '-o', 'drive:Shared/']), 2, /drive:Shared\/ is a folder on Drive/)
     expectError(await sandbox.run(['compress', 'data', '-o', 'drive:Shared/data']), 2, /does not show which archive format/)
-    expectError(await sandbox.run(['compress', 'data', '-o', 'drive:a//b.zip']), 2, /isn't a path in My Drive/)
+    expectError(await sandbox.run(['compress', 'data', '-o', 'drive:a//b.zip']), 2, /isn't a path on Drive/)
     expectError(await sandbox.run(['extract', 'drive:missing.zip']), 5, /no file drive:missing\.zip on Drive/)
     const out = { env: { COLAB_ESCAPE_TOKEN: undefined, COLAB_ESCAPE_CREDENTIALS: undefined } }
     expectError(await sandbox.run(['extract', 'drive:data.zip'], out), 4, /not logged in to Google Drive/)

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { DEFAULT_CLIENT, type DriveEmulator, type EmulatorOptions } from '../drive-emulator/emulator.ts'
 import { expectError, runCli } from '../helpers/cli.ts'
-import { withDrive } from '../helpers/drive.ts'
+import { quietDriveOnly, withDrive } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { checkAll, pullVersion, pushFolder } from '../helpers/in-process.ts'
 import { runInPty, type PtyOptions, type PtyResult } from '../helpers/pty.ts'
@@ -104,7 +104,8 @@ test('credentials from a secret work without consent and without the tab, in the
   }))
 
 describe('in a cell, a terminal of 0 x 0', () => {
-  test('push and pull: one calm live line, then the receipt, and little output', () =>
+  // five drawings a second, of real seconds
+  quietDriveOnly('push and pull: one calm live line, then the receipt, and little output', () =>
     withNotebook(
       async notebook => {
         makeTree(notebook.in('data'), {
@@ -137,7 +138,8 @@ describe('in a cell, a terminal of 0 x 0', () => {
         expect(Math.abs(Number(told) - Number(saved))).toBeLessThanOrEqual(1)
       },
       { profile: { latencyMs: 150, creationMs: 300 } },
-    ))
+    ),
+  )
 
   test('a login in a cell takes the pasted address from its input', () =>
     withNotebook(async notebook => {

@@ -1,5 +1,12 @@
+import { test } from 'vitest'
 import { DriveStorage, type DriveStorageOptions } from '../../src/storage/drive/drive-storage.ts'
 import { startDriveEmulator, type DriveEmulator, type EmulatorOptions } from '../drive-emulator/emulator.ts'
+
+/**
+ * Tests that count requests, take the time of waits or want no retry at all: under `DRIVE_PROFILE` Drive refuses what it
+ * likes, and time runs faster.
+ */
+export const quietDriveOnly = test.skipIf((process.env.DRIVE_PROFILE ?? '') !== '')
 
 export async function withDrive<T>(options: EmulatorOptions, use: (emulator: DriveEmulator) => Promise<T>): Promise<T> {
   const emulator = await startDriveEmulator(options)

@@ -3,25 +3,31 @@ import type { ArchiveFormat } from '../../archive/format.ts'
 import type { ByteSink } from '../../archive/sink.ts'
 import type { DriveFile } from '../../storage/drive/answers.ts'
 import type { OrdinaryDriveFile } from '../../storage/drive/drive-file.ts'
+import type { DriveStorage } from '../../storage/drive/drive-storage.ts'
+import type { DrivePlace } from '../../storage/drive/place.ts'
 import { plural } from '../../ui/format.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import type { Session } from '../shared/session.ts'
-import { connectDrive, drivePath } from '../shared/store.ts'
+import { connectDrive, placeOf } from '../shared/store.ts'
 import { sharedLink, type SharedLink } from './shared-link.ts'
 
-/** Whether the location of an archive is on Drive. */
-export const isOnDrive = (name: string): boolean => name.startsWith('drive:')
+/** Whether the location of an archive is on Drive. Throws `usage` for what only looks like that. */
+export const isOnDrive = (name: string): boolean => placeOf(name) !== undefined
 
 /** `drive:` and paths that end with a slash are folders on Drive. */
 export const isDriveFolder = (name: string): boolean => /^drive:(?:.*\/)?$/.test(name)
 
-/** The file at a path in My Drive, such as `drive:Folder/data.tar.zst`. */
-export async function driveFile(session: Session, location: string): Promise<OrdinaryDriveFile> {
-  if (isDriveFolder(location))
-    throw new AppError('usage', `${location} is a folder on Drive.`, { hint: `Give a file in it: ${location}data.tar.zst` })
-  const path = drivePath(location)
-  const { drive } = await connectDrive(session, path.slice(0, -1))
-  return drive.ordinaryFile(path.at(-1)!, session.retry())
+/** The file at a path on Drive, such as `drive:Folder/data.tar.zst`. */
+async function driveFile(
+  session: Session,
+  location: string,
+  { start, path }: DrivePlace,
+): Promise<{ file: OrdinaryDriveFile; drive: DriveStorage }> {
+  const name = path.at(-1)
+  if (isDriveFolder(location) || name === undefined)
+    throw new AppError('usage', `${location} is a folder on Drive.`, { hint: 'Give a file in it, such as drive:Folder/data.tar.zst' })
+  const { drive } = await connectDrive(session, { start, path: path.slice(0, -1) })
+  return { file: drive.ordinaryFile(name, session.retry()), drive }
 }
 
 /** A new file on Drive. */
@@ -41,8 +47,12 @@ export async function createOnDrive(
   agree: (() => Promise<void>) | undefined,
 ): Promise<DriveSink> {
   const { signal, console } = session
-  const file = await driveFile(session, location)
+  const { file, drive } = await driveFile(session, location, placeOf(location)!)
   const existing = await file.existing(signal)
+  if (existing.some(({ target }) => target !== undefined))
+    throw new AppError('would-overwrite', `${file.location} is a shortcut to another file, which is not replaced.`, {
+      hint: 'Name another file with -o, or remove the shortcut in Drive.',
+    })
   if (existing.length > 0 && !force)
     throw new AppError('would-overwrite', `${file.location} exists already on Drive.`, {
       hint: 'Name another file with -o, or add --force to replace it.',
@@ -55,6 +65,7 @@ export async function createOnDrive(
     abort: () => writer.abort(),
     async finish() {
       await writer.finish()
+      if (drive.owner !== undefined) console.reporter.note(`${file.location} is in a folder of ${drive.owner}`)
       if (writer.kept.length > 0)
         console.reporter.warn(
           `${plural(writer.kept.length, 'older file')} named ${file.location} stayed on Drive: this login is not allowed to delete`,
@@ -85,11 +96,37 @@ async function withLink(file: OrdinaryDriveFile, files: readonly DriveFile[], si
   return linked
 }
 
+/** The files that a location on Drive names, the newest first: of one name, or the one with that id. */
+export async function findOnDrive(session: Session, location: string): Promise<{ file: OrdinaryDriveFile; files: DriveFile[] }> {
+  const place = placeOf(location)!
+  if (isFileById(place)) {
+    const { file, found } = await fileById(session, place)
+    return { file, files: [found] }
+  }
+  const { file } = await driveFile(session, location, place)
+  return { file, files: await file.existing(session.signal) }
+}
+
+type ById = DrivePlace & { start: { in: 'id' } }
+
+const isFileById = (place: DrivePlace): place is ById => place.start.in === 'id' && place.path.length === 0
+
+async function fileById(session: Session, place: ById): Promise<{ file: OrdinaryDriveFile; found: DriveFile }> {
+  const { drive } = await connectDrive(session, place)
+  return drive.fileById(place.start.id, session, session.retry())
+}
+
+async function openFile(session: Session, location: string, place: DrivePlace): Promise<{ file: OrdinaryDriveFile; found: DriveFile }> {
+  if (isFileById(place)) return fileById(session, place)
+  const { file } = await driveFile(session, location, place)
+  return { file, found: await file.newest(session.signal) }
+}
+
 /** An archive on Drive. It is extracted during the download. */
 export async function openOnDrive(session: Session, location: string): Promise<ArchiveSource> {
   const { signal } = session
-  const file = await driveFile(session, location)
-  const found = await file.newest(signal)
+  const place = placeOf(location)!
+  const { file, found } = await openFile(session, location, place)
   const { size } = found
   return {
     name: file.location,

@@ -9,6 +9,7 @@ import { AppError, errnoOf, messageOf } from '../../util/errors.ts'
 import { makeFolder } from '../../util/file-system.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import type { Outcome, Session } from '../shared/session.ts'
+import { requireLocal } from '../shared/store.ts'
 import { isOnDrive, openOnDrive } from './drive-archive.ts'
 
 export interface ExtractOptions {
@@ -24,6 +25,7 @@ export async function extractCommand(
 ): Promise<Outcome> {
   const started = performance.now()
   const { console, signal, settings } = session
+  if (folder !== undefined) requireLocal(folder)
   const source = isOnDrive(file) ? await openOnDrive(session, file) : openArchive(file, signal)
   const destination = madeFolder(resolve(folder ?? '.'))
   // the length of standard input is unknown; one thread decodes faster than this one writes

@@ -5,7 +5,7 @@ import { plural } from '../../ui/format.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import type { Outcome, Session } from '../shared/session.ts'
-import { driveFile, isDriveFolder, isOnDrive } from './drive-archive.ts'
+import { findOnDrive, isDriveFolder, isOnDrive } from './drive-archive.ts'
 import { agreeToShare, describeLink, sharedLink } from './shared-link.ts'
 
 export interface ShareOptions {
@@ -20,8 +20,7 @@ export async function shareCommand(session: Session, location: string, { revoke 
       hint: 'Give a file on Drive: drive:Folder/data.tar.zst. It is made by: colab-escape compress <path> -o drive:Folder/data.tar.zst',
     })
   if (isDriveFolder(location)) throw isFolder(location)
-  const file = await driveFile(session, location)
-  const files = await file.existing(session.signal)
+  const { file, files } = await findOnDrive(session, location)
   if (files.length === 0 && (await file.isFolder(session.signal))) throw isFolder(location)
   if (files.length === 0) throw file.missing()
   if (revoke) await end(session, file, files)

@@ -9,9 +9,18 @@ import { formatDuration } from '../../ui/format.ts'
 import { isAppError } from '../../util/errors.ts'
 import { silentReporter } from '../../util/reporter.ts'
 import { authContext, loginFile, sessionCredentials } from '../shared/credentials.ts'
-import { chooseStore, type Store, type StoreSession } from '../shared/store.ts'
+import { chooseStore, placeOf, type Store, type StoreSession } from '../shared/store.ts'
 import { attention, ok, type DoctorCheck } from './checks.ts'
 import { judgeClock, judgeColab, judgeLogin, judgeNoLogin, judgeSpace, judgeStore, judgeTrash } from './judgements.ts'
+
+/** The check of the store tells what is wrong with a location. */
+function isOnDrive(location: string): boolean {
+  try {
+    return placeOf(location) !== undefined
+  } catch {
+    return false
+  }
+}
 
 /** Checks of the login and the store. Later checks use the results of earlier ones, and say nothing if those failed. */
 export function storeChecks(session: StoreSession, folder: string): DoctorCheck[] {
@@ -21,7 +30,7 @@ export function storeChecks(session: StoreSession, folder: string): DoctorCheck[
   let listing: { found: Listing; began: number; ended: number } | undefined
   const context = authContext(session)
   const location = session.options.store ?? session.settings.store ?? ''
-  const wantsDrive = location === '' || location.startsWith('drive:')
+  const wantsDrive = location === '' || isOnDrive(location)
 
   return [
     {

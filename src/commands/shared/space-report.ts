@@ -23,13 +23,14 @@ export function markedText({ packs, bytes, until }: TombedPacks): string {
 
 /** Reports the result of a prune, or of its dry run, and what has to wait until when. */
 export function describePruned(result: PruneResult, dryRun: boolean): string[] {
-  const { freed, marked, waiting, held, spared, copiedBytes, tombs, indexes } = result
+  const { freed, marked, waiting, held, left, spared, copiedBytes, tombs, indexes } = result
   const lines = [`  ${dryRun ? 'would free' : 'freed'} ${bytesOf(freed)}`]
   if (marked.packs > 0) lines.push(`  ${dryRun ? 'would mark' : 'marked'} ${bytesOf(marked)} for deletion`)
   if (copiedBytes > 0)
     lines.push(`  ${dryRun ? 'would rewrite about' : 'rewrote'} ${formatBytes(copiedBytes)} that is still needed from packs to delete`)
   if (waiting.until !== undefined)
     lines.push(`  ${bytesOf(waiting)} wait until ${localTime(waiting.until)} in case another machine uses them; then run prune again`)
+  if (left.packs > 0) lines.push(`  ${bytesOf(left)} stay: only ${left.keepers.join(', ')} can delete them, by running prune`)
   if (held.packs > 0) lines.push(`  ${bytesOf(held)} wait until the copies of their data are old enough`)
   if (spared.until !== undefined)
     lines.push(`  ${bytesOf(spared)} belong to no version, but maybe to a running push: kept until ${localTime(spared.until)}`)

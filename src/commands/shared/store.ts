@@ -6,6 +6,7 @@ import { realPathOf } from '../../local/real-path.ts'
 import { CONFIG_NAME, hashInName, isOurs } from '../../repository/format/object-names.ts'
 import { CountingStorage } from '../../storage/counting.ts'
 import type { DriveStorage } from '../../storage/drive/drive-storage.ts'
+import { MY_DRIVE, parsePlace, type DrivePlace } from '../../storage/drive/place.ts'
 import { FolderStorage } from '../../storage/folder.ts'
 import { LimitingStorage } from '../../storage/limiting.ts'
 import type { Storage } from '../../storage/storage.ts'
@@ -38,6 +39,8 @@ interface FolderStore extends StoreBase {
 
 interface DriveStore extends StoreBase {
   kind: 'drive'
+  /** Who owns its folder, where it is not this login, as far as is known. */
+  owner: () => string | undefined
 }
 
 export function totalRequests(requests: Record<string, number>): number {
@@ -64,10 +67,14 @@ export type StoreSession = Pick<Session, 'options' | 'settings' | 'program' | 'c
  */
 export async function chooseStore(session: StoreSession): Promise<Store> {
   const location = session.options.store ?? session.settings.store
-  if (location !== undefined && location !== '') return location.startsWith('drive:') ? openDrive(session, location) : openFolder(location)
+  if (location !== undefined && location !== '') {
+    const place = placeOf(location)
+    return place ? openDrive(session, place) : openFolder(location)
+  }
   const credentials = await sessionCredentials(session, authContext(session))
   const mounted = existsSync(MOUNTED_STORE)
-  if (credentials !== undefined && (!mounted || (await isUsable(credentials, session.signal)))) return openDrive(session, 'drive:')
+  if (credentials !== undefined && (!mounted || (await isUsable(credentials, session.signal))))
+    return openDrive(session, { start: MY_DRIVE, path: [] })
   if (mounted) return openFolder(MOUNTED_STORE)
   const inFolder = session.settings.passedOver.includes('COLAB_ESCAPE_STORE')
     ? 'Use the store that .env of the current folder sets, if you trust that file, with --settings-file .env. Or log in'
@@ -77,17 +84,17 @@ export async function chooseStore(session: StoreSession): Promise<Store> {
   })
 }
 
-async function openDrive(session: StoreSession, location: string): Promise<DriveStore> {
-  const path = drivePath(location)
-  const { drive, requests } = await connectDrive(session, path.length === 0 ? [DRIVE_FOLDER] : path)
+async function openDrive(session: StoreSession, { start, path }: DrivePlace): Promise<DriveStore> {
+  const isWholeDrive = path.length === 0 && start.in !== 'id'
+  const { drive, requests } = await connectDrive(session, { start, path: isWholeDrive ? [DRIVE_FOLDER] : path })
   session.trash = drive.trash(RETRY)
-  return { kind: 'drive', storage: new LimitingStorage(drive, DRIVE_LIMITS), requests }
+  return { kind: 'drive', storage: new LimitingStorage(drive, DRIVE_LIMITS), requests, owner: () => drive.owner }
 }
 
-/** Opens a folder of My Drive. The client for Drive is large, so it is loaded only when Drive is used. */
+/** Opens a folder on Drive. The client for Drive is large, so it is loaded only when Drive is used. */
 export async function connectDrive(
   session: StoreSession,
-  path: readonly string[],
+  { start, path }: DrivePlace,
 ): Promise<{ drive: DriveStorage; requests: StoreBase['requests'] }> {
   const context = authContext(session)
   const credentials = await sessionCredentials(session, context)
@@ -98,6 +105,7 @@ export async function connectDrive(
   const requests: Record<string, number> = {}
   const drive = new DriveStorage({
     tokens: credentials.source,
+    start,
     path,
     baseUrl: context.endpoints.api,
     fetch: context.fetch,
@@ -108,14 +116,15 @@ export async function connectDrive(
   return { drive, requests: () => ({ ...requests }) }
 }
 
-/** The names of a path in My Drive: `drive:A/B` is `['A', 'B']`. */
-export function drivePath(location: string): string[] {
-  const path = location.slice('drive:'.length).replace(/^\/+|\/+$/g, '')
-  if (path === '') return []
-  const parts = path.split('/')
-  if (parts.some(part => part === '' || part === '.' || part === '..'))
-    throw new AppError('usage', `${JSON.stringify(location)} isn't a path in My Drive.`, { hint: 'Use drive:Folder or drive:Some/Folder.' })
-  return parts
+/** The place on Drive that a location names; undefined for a path on the disk. Throws `usage` for near misses of it. */
+export const placeOf = (location: string): DrivePlace | undefined => parsePlace(location, existsSync)
+
+/** Refuses a place on Drive, or what looks like one, where files are written to the disk. */
+export function requireLocal(path: string): void {
+  if (placeOf(path) !== undefined)
+    throw new AppError('usage', `${JSON.stringify(path)} is on Drive, but files are written to this disk.`, {
+      hint: `For a folder or file of that name here write ${JSON.stringify(`./${path}`)}.`,
+    })
 }
 
 /** The folders where Colab mounts Drive, under any name, and where Google's own program puts it on a Mac. */

@@ -50,6 +50,8 @@ export async function forgetOlder(
     }
     const result = await forget(context, request)
     if (result.failure) context.reporter.warn(`Space of forgotten versions could not be freed: ${result.failure.message}`)
+    if (result.left > 0)
+      context.reporter.note(`${plural(result.left, 'older version')} stayed: only the people who pushed them can forget them`)
     for (const problem of result.pruned?.problems ?? []) context.reporter.warn(problem)
     return result
   } catch (error) {

@@ -57,7 +57,8 @@ export async function forgetCommand(session: Session, names: string[], options: 
     pruned: result.pruned ? pruneToJson(result.pruned) : null,
   })
   if (result.failure) return 'partly'
-  return result.pruned && result.pruned.problems.length > 0 ? 'damaged' : 'done'
+  if (result.pruned && result.pruned.problems.length > 0) return 'damaged'
+  return result.left > 0 ? 'partly' : 'done'
 }
 
 type ForgottenVersion = ForgottenName['decision']['forgotten'][number]

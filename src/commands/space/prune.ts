@@ -1,5 +1,12 @@
 import { takeInventory, type Inventory } from '../../repository/format/object-names.ts'
-import { listTrash, measureTrash, refuseTrashed, takeFromTrash, type TrashedObjects } from '../../repository/prune/empty-trash.ts'
+import {
+  listTrash,
+  measureTrash,
+  refuseTrashed,
+  takeFromTrash,
+  type EmptiedTrash,
+  type TrashedObjects,
+} from '../../repository/prune/empty-trash.ts'
 import { NO_GRACE_PERIODS, SAFE_GRACE_PERIODS } from '../../repository/prune/grace-periods.ts'
 import { removeLabelsOf } from '../../repository/prune/leftovers.ts'
 import { pruneNow } from '../../repository/prune/prune-now.ts'
@@ -43,6 +50,7 @@ export async function pruneCommand(session: Session, options: PruneOptions): Pro
     [
       `${dryRun ? 'Dry run: would prune' : 'Pruned'} ${store.storage.location}`,
       ...trashLines(trashed, emptied !== undefined),
+      ...leftLines(emptied?.left ?? []),
       ...describePruned(result, dryRun),
     ],
     {
@@ -52,7 +60,8 @@ export async function pruneCommand(session: Session, options: PruneOptions): Pro
       trash: { ...trashed, emptied: emptied !== undefined },
     },
   )
-  return result.problems.length > 0 ? 'damaged' : 'done'
+  if (result.problems.length > 0) return 'damaged'
+  return result.left.packs > 0 || (emptied?.left.length ?? 0) > 0 ? 'partly' : 'done'
 }
 
 function requireRepository({ storage: { location } }: Store, { hasConfig, snapshots }: Inventory): void {
@@ -60,6 +69,12 @@ function requireRepository({ storage: { location } }: Store, { hasConfig, snapsh
   throw new AppError('not-found', `${location} holds no repository.`, {
     hint: 'Check --store (or COLAB_ESCAPE_STORE); a first `colab-escape push <path>` creates one.',
   })
+}
+
+function leftLines(left: EmptiedTrash['left']): string[] {
+  if (left.length === 0) return []
+  const keepers = [...new Set(left.map(({ keeper }) => keeper))].sort().join(', ')
+  return [`  ${plural(left.length, 'object')} stay in Drive's trash: only ${keepers} can put them back or delete them`]
 }
 
 function trashLines(trashed: TrashedObjects, emptied: boolean): string[] {

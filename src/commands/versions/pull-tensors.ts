@@ -9,7 +9,7 @@ import { AppError, throwIfAborted } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { matchesName } from '../../util/name-pattern.ts'
 import type { Outcome, Session } from '../shared/session.ts'
-import { requestsByKind, totalRequests } from '../shared/store.ts'
+import { requestsByKind, requireLocal, totalRequests } from '../shared/store.ts'
 import { tensorToJson, TensorSides } from '../shared/tensor-sides.ts'
 import type { PullOptions } from './pull.ts'
 
@@ -79,6 +79,7 @@ function outputOf(
     )
   if (output === undefined)
     throw new AppError('usage', '--tensor needs a file to write to.', { hint: 'Set it with -o, e.g. -o part.safetensors.' })
+  requireLocal(output)
   const path = resolve(output)
   if (existsSync(path) && statSync(path).isDirectory())
     throw new AppError('usage', `${path} is a folder.`, { hint: `Give a file: -o ${join(output, 'part.safetensors')}` })

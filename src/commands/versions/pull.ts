@@ -9,7 +9,7 @@ import { formatBytes } from '../../util/format-bytes.ts'
 import { findVersion } from '../shared/find-version.ts'
 import { ownFiles } from '../shared/own-files.ts'
 import type { Outcome, Session } from '../shared/session.ts'
-import { chooseStore, isMounted, requestsByKind, totalRequests } from '../shared/store.ts'
+import { chooseStore, isMounted, requestsByKind, requireLocal, totalRequests } from '../shared/store.ts'
 
 export interface PullOptions {
   only?: string[]
@@ -28,6 +28,7 @@ export async function pullCommand(
   options: PullOptions,
 ): Promise<Outcome> {
   const started = performance.now()
+  if (destination !== undefined) requireLocal(destination)
   const { version: spec, path } = parseVersionOrPath(version)
   const store = await chooseStore(session)
   const { storage, requests } = store

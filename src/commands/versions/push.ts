@@ -176,7 +176,7 @@ function describe(name: string, store: Store, result: Receipt, requests: number,
   const { reading, snapshot, newBytes, storedBytes, leftOut, later } = result
   const lines: string[] = []
   const version = snapshot ? versionLabel({ name, id: snapshot.id }) : name
-  if (result.outcome === 'stored') lines.push(`Pushed ${version} to ${store.storage.location}`)
+  if (result.outcome === 'stored') lines.push(`Pushed ${version} to ${store.storage.location}${ofOwner(store)}`)
   else if (result.outcome === 'unchanged' && result.unread) lines.push(`No new version: what could be read of ${name} is as in ${version}.`)
   else if (result.outcome === 'unchanged')
     lines.push(`Nothing changed: ${withoutLeftOut(name, leftOut)} is identical to its newest version ${version}.`)
@@ -198,6 +198,12 @@ function describe(name: string, store: Store, result: Receipt, requests: number,
     )
   else if (result.outcome === 'unchanged' && store.kind === 'folder' && store.mounted) lines.push(`  ${safety(store, result)}`)
   return lines
+}
+
+/** Tells if what was stored went into somebody else's folder. */
+function ofOwner(store: Store): string {
+  const owner = store.kind === 'drive' ? store.owner() : undefined
+  return owner === undefined ? '' : `, in a folder of ${owner}`
 }
 
 /** How many paths are named in the receipt. */

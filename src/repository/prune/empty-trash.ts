@@ -1,6 +1,6 @@
 import type { StorageOptions, StoredObject } from '../../storage/storage.ts'
 import type { Trash } from '../../storage/trash.ts'
-import { AppError } from '../../util/errors.ts'
+import { AppError, isAppError } from '../../util/errors.ts'
 import { isSurelyOurs, parseSnapshotObjectName, tombsFirst } from '../format/object-names.ts'
 
 /** Objects of a repository in the store's trash. */
@@ -68,20 +68,45 @@ export interface EmptiedTrash {
   packs: Set<string>
   /** The first 16 digits of the ids of versions that were deleted. */
   versions: string[]
+  /** What stays in the trash, because only others may put it back or delete it. */
+  left: { name: string; keeper: string }[]
 }
 
 /**
  * Begins to empty a trash: deletes the versions and labels in it, and puts packs, indexes and tombs back into the
  * repository. A prune that starts after this keeps the packs that versions need and
  * deletes the others by its rules. These rules also protect a push that listed before a pack was moved to the trash.
+ * What only others may put back or delete stays. Throws `denied` in the end if a snapshot, label or tomb is among that.
  */
 export async function takeFromTrash(trash: Trash, options: StorageOptions = {}): Promise<EmptiedTrash> {
   const objects = await listTrash(trash, options)
   const names = [...new Set(objects.map(({ name }) => name))]
+  const left = new Map<string, string>()
+  const unlessLeft = async (name: string, change: () => Promise<void>): Promise<void> => {
+    try {
+      await change()
+    } catch (error) {
+      const keeper = trash.keeper?.(name)
+      if (!isAppError(error, 'denied') || keeper === undefined) throw error
+      left.set(name, keeper)
+    }
+  }
   const ruled = tombsFirst(names.filter(name => RULED.test(name)))
-  for (const name of ruled) await trash.putBack(name, options)
-  for (const name of names.filter(name => !RULED.test(name))) await trash.remove(name, options)
-  const packs = names.flatMap(name => /^pack-(.*)$/.exec(name)?.[1] ?? [])
-  const versions = names.flatMap(name => parseSnapshotObjectName({ name, size: 0, created: 0 })?.shortId ?? [])
-  return { trashed: measureTrash(objects), packs: new Set(packs), versions }
+  for (const name of ruled) await unlessLeft(name, () => trash.putBack(name, options))
+  for (const name of names.filter(name => !RULED.test(name))) await unlessLeft(name, () => trash.remove(name, options))
+  refuseLeft(left)
+  const taken = objects.filter(({ name }) => !left.has(name))
+  const packs = taken.flatMap(({ name }) => /^pack-(.*)$/.exec(name)?.[1] ?? [])
+  const versions = names.flatMap(name => (left.has(name) ? [] : (parseSnapshotObjectName({ name, size: 0, created: 0 })?.shortId ?? [])))
+  return { trashed: measureTrash(taken), packs: new Set(packs), versions, left: [...left].map(([name, keeper]) => ({ name, keeper })) }
+}
+
+function refuseLeft(left: ReadonlyMap<string, string>): void {
+  const names = [...left.keys()].filter(name => TELLING.test(name)).sort()
+  if (names.length === 0) return
+  const keepers = [...new Set(names.map(name => left.get(name)!))].sort().join(', ')
+  throw new AppError('denied', `Only ${keepers} can put back or delete what lies in the trash, so nothing else was deleted.`, {
+    hint: 'Ask them to run colab-escape repair, which puts it back, or colab-escape prune --empty-trash.',
+    list: names.slice(0, MOST_NAMED),
+  })
 }

@@ -9,6 +9,7 @@ import { decideRetention, type RetentionDecision, type RetentionPolicy } from '.
 import { applyLabels, readSnapshot, type DatedLabel } from '../versions/versions.ts'
 import { openForPrune, prune, type PruneBasis, type PruneRequest, type PruneResult } from './prune.ts'
 import { lacksData, packsOf } from './reachability.ts'
+import { Removals } from './removals.ts'
 
 export interface ForgetRequest extends PruneRequest {
   names: readonly string[]
@@ -34,6 +35,8 @@ type Version = StoredSnapshot & { tags: string[] }
 
 export interface ForgetResult {
   names: ForgottenName[]
+  /** Versions that no rule keeps, but that only others may delete. They are among the kept ones. */
+  left: number
   /** Undefined if nothing was forgotten and no tomb is old enough. */
   pruned: PruneResult | undefined
   /** Set if no space could be freed. The versions are forgotten all the same. */
@@ -46,6 +49,10 @@ export async function forget(context: RepositoryContext, request: ForgetRequest)
   const { repository } = opened
   const names: ForgottenName[] = []
   const doomed: SnapshotRef[] = []
+  const removals = new Removals(context)
+  const labelsOf = groupBy(opened.labels, ({ snapshot }) => snapshot.slice(0, 16))
+  const keeperOf = (ref: SnapshotRef): string | undefined => keeperOfVersion(removals, ref, labelsOf.get(ref.shortId) ?? [])
+  let left = 0
   for (const name of request.names) {
     const { unreadable, versions: all } = await versionsOf(opened, name)
     const versions = all.filter(version => isOfSource(version, request) && isOfLine(version, request))
@@ -57,29 +64,53 @@ export async function forget(context: RepositoryContext, request: ForgetRequest)
         repository,
         decision.kept.map(({ version }) => version),
       )
+    const possible = leaveOthers(decision, ({ ref }) => keeperOf(ref))
+    left += decision.forgotten.length - possible.forgotten.length
     const ofOtherLines = all.filter(version => isOfSource(version, request) && !isOfLine(version, request)).length
-    names.push({ name, decision, unreadable: unreadable.map(({ error }) => error), ofOtherLines })
-    if (request.all) for (const { ref } of unreadable) doomed.push(ref)
+    names.push({ name, decision: possible, unreadable: unreadable.map(({ error }) => error), ofOtherLines })
+    if (request.all) for (const { ref } of unreadable) if (keeperOf(ref) === undefined) doomed.push(ref)
   }
   const forgotten = names.flatMap(({ decision }) => decision.forgotten)
   for (const { ref } of forgotten) doomed.push(ref)
   const packs = await freedBy(context, repository, forgotten)
   // the oldest first: if this is interrupted, the newest are still there
   if (!request.dryRun) {
-    const labelsOf = groupBy(opened.labels, ({ snapshot }) => snapshot.slice(0, 16))
     for (const ref of doomed.sort(compareSnapshots)) await removeVersion(context, ref, labelsOf.get(ref.shortId) ?? [])
   }
-  if (doomed.length === 0 && !isAnythingDue(opened, request.waits.graceMs)) return { names, pruned: undefined, failure: undefined }
+  if (doomed.length === 0 && !isAnythingDue(opened, request.waits.graceMs)) return { names, left, pruned: undefined, failure: undefined }
   try {
-    return { names, pruned: await prune(context, opened, request, { snapshots: doomed, packs }), failure: undefined }
+    return { names, left, pruned: await prune(context, opened, request, { snapshots: doomed, packs }), failure: undefined }
   } catch (failure) {
     if (!isAppError(failure, 'corrupt', 'newer-format', 'unavailable')) throw failure
-    return { names, pruned: undefined, failure }
+    return { names, left, pruned: undefined, failure }
   }
 }
 
 const isOfSource = (version: StoredSnapshot, { source }: ForgetRequest): boolean => source === undefined || version.source.path === source
 const isOfLine = (version: StoredSnapshot, { line }: ForgetRequest): boolean => line === undefined || lineOf(version) === line
+
+/**
+ * Who alone may delete a version. A label that stays would put its version back, so a version stays with its labels.
+ */
+function keeperOfVersion(removals: Removals, { objectName }: SnapshotRef, labels: readonly DatedLabel[]): string | undefined {
+  const name = [objectName, ...labels.map(({ id }) => labelName(id))].find(name => removals.isLeft(name))
+  return name === undefined ? undefined : removals.left.get(name)
+}
+
+/** The decision as far as it can be carried out: versions that only others may delete are kept. */
+function leaveOthers(
+  { kept, forgotten }: RetentionDecision<Version>,
+  keeperOf: (version: Version) => string | undefined,
+): RetentionDecision<Version> {
+  const others = forgotten.flatMap(version => {
+    const keeper = keeperOf(version)
+    return keeper === undefined ? [] : [{ version, reasons: [`only ${keeper} can delete it`] }]
+  })
+  if (others.length === 0) return { kept, forgotten }
+  const left = new Set(others.map(({ version }) => version))
+  const all = [...kept, ...others].sort((a, b) => compareSnapshots(b.version.ref, a.version.ref))
+  return { kept: all, forgotten: forgotten.filter(version => !left.has(version)) }
+}
 
 /**
  * Deletes a snapshot, then its labels. A label that stays behind without its version puts the version back

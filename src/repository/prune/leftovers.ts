@@ -4,19 +4,23 @@ import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import type { RepositoryView } from '../open/view.ts'
 import type { DatedLabel } from '../versions/versions.ts'
 import type { GracePeriods } from './grace-periods.ts'
+import { Removals } from './removals.ts'
 
 /** Deletes labels of snapshots that are gone. `removed`: object names of snapshots that this run has deleted. */
 export async function removeLabels(
-  { storage, view: { inventory }, signal }: OpenRepository,
+  repository: OpenRepository,
   labels: readonly DatedLabel[],
   removed: ReadonlySet<string>,
   waits: GracePeriods,
 ): Promise<number> {
+  const { inventory } = repository.view
+  const removals = new Removals(repository)
   const there = new Set(inventory.snapshots.filter(({ objectName }) => !removed.has(objectName)).map(({ shortId }) => shortId))
   // a listing may show a new label before its snapshot
   const spent = labels.filter(({ created, snapshot }) => created <= inventory.asOf - waits.graceMs && !there.has(snapshot.slice(0, 16)))
-  for (const { id } of spent) await storage.remove(labelName(id), { signal })
-  return spent.length
+  let gone = 0
+  for (const { id } of spent) if (await removals.remove(labelName(id))) gone++
+  return gone
 }
 
 /**
@@ -24,15 +28,17 @@ export async function removeLabels(
  * there all the same. A label that stays behind would put its version back.
  */
 export async function removeLabelsOf(
-  { storage, signal }: RepositoryContext,
+  context: RepositoryContext,
   opened: { repository: OpenRepository; labels: DatedLabel[] },
   versions: readonly string[],
 ): Promise<void> {
   const there = new Set(opened.repository.view.inventory.snapshots.map(({ shortId }) => shortId))
   const gone = new Set(versions.filter(shortId => !there.has(shortId)))
   const isOf = ({ snapshot }: DatedLabel): boolean => gone.has(snapshot.slice(0, 16))
-  for (const { id } of opened.labels.filter(isOf)) await storage.remove(labelName(id), { signal })
-  opened.labels = opened.labels.filter(label => !isOf(label))
+  const removals = new Removals(context)
+  for (const { id } of opened.labels.filter(isOf)) await removals.remove(labelName(id))
+  // a label that only somebody else may delete puts its version back
+  opened.labels = opened.labels.filter(label => !isOf(label) || removals.left.has(labelName(label.id)))
 }
 
 /**

@@ -20,7 +20,8 @@ import { correctIndexes, indexWith } from './own-directories.ts'
 import { copyBytes, type MarkPlan } from './plan/mark-plan.ts'
 import type { Proofs } from './proofs.ts'
 import { markReachable, readRoots } from './reachability.ts'
-import { retireTombs, writeTombs } from './tombs.ts'
+import { Removals } from './removals.ts'
+import { dueTimes, retireTombs, writeTombs } from './tombs.ts'
 import { readProtection } from './unreadable.ts'
 
 export interface PruneRequest {
@@ -45,6 +46,8 @@ export interface PruneResult {
   waiting: Amount & { until: number | undefined }
   /** Packs in tombs that are old enough, which are needed until the copies made from them are old enough. */
   held: Amount
+  /** Packs that could be deleted, but only by others. `keepers`: who they are. */
+  left: Amount & { keepers: string[] }
   /** Packs that no version needs, but maybe a push under way. `until`: when the last may be marked. */
   spared: Amount & { until: number | undefined }
   /** Bytes of new packs that hold copied chunks. An estimate in a dry run. */
@@ -142,6 +145,7 @@ class PruneRun {
   private readonly due: ReadonlyMap<string, number>
   private readonly indexes: IndexHistory
   private readonly deleted = new Set<string>()
+  private readonly removals: Removals
   /** Ids of indexes that say something else about a pack than the pack itself. They are replaced. */
   private readonly liars: Set<string>
   private outOfSpace: AppError | undefined
@@ -157,11 +161,13 @@ class PruneRun {
     this.due = dueTimes(this.view, request.waits.graceMs)
     this.indexes = new IndexHistory(context.storage, this.view, context.signal)
     this.liars = correctIndexes(this.view, adopted)
+    this.removals = new Removals(context)
     this.result = {
       freed: { packs: 0, bytes: 0 },
       marked: { packs: 0, bytes: 0 },
       waiting: { packs: 0, bytes: 0, until: undefined },
       held: { packs: 0, bytes: 0 },
+      left: { packs: 0, bytes: 0, keepers: [] },
       spared: { packs: 0, bytes: 0, until: undefined },
       copiedBytes: 0,
       indexes: 0,
@@ -172,7 +178,6 @@ class PruneRun {
   }
 
   async run(): Promise<void> {
-    const { storage, signal } = this.context
     const { inventory } = this.view
     const { graceMs } = this.request.waits
     if (!this.request.dryRun) await restoreTagged(this.context, this.view, this.labels, this.request.waits)
@@ -190,8 +195,7 @@ class PruneRun {
     this.result.tombs = await retireTombs(this.context, this.view, this.deleted, this.request.waits)
     const old = await this.indexes.at(inventory.asOf - graceMs)
     for (const id of deletableIndexes(this.view, old)) {
-      await storage.remove(indexName(id), { signal })
-      this.result.indexes++
+      if (await this.removals.remove(indexName(id))) this.result.indexes++
     }
     this.result.labels = await removeLabels(this.repository, this.labels, gone, this.request.waits)
     if (this.outOfSpace) throw this.outOfSpace
@@ -220,19 +224,28 @@ class PruneRun {
   }
 
   private async sweep(packs: readonly number[]): Promise<void> {
-    const { storage, signal, reporter } = this.context
+    const { reporter } = this.context
     const limit = pLimit(4)
     await Promise.all(
       packs.map(pack =>
         limit(async () => {
           const { id, size } = this.repository.index.packs[pack]!
-          if (!this.request.dryRun) await storage.remove(packName(id), { signal })
+          const name = packName(id)
+          const goes = this.request.dryRun ? !this.removals.isLeft(name) : await this.removals.remove(name)
+          if (!goes) return this.leave(name, size)
           this.deleted.add(id)
           add(this.result.freed, size)
           reporter.progress({ phase: 'checking', doneFiles: this.deleted.size, totalFiles: packs.length })
         }),
       ),
     )
+  }
+
+  /** The tomb of a pack that stays is never lifted, so whoever may delete it still finds it there. */
+  private leave(name: string, size: number): void {
+    const { left } = this.result
+    add(left, size)
+    left.keepers = [...new Set([...left.keepers, this.removals.left.get(name)!])].sort()
   }
 
   /** Rule 7: writes the copies, then the index, then the tomb. */
@@ -271,21 +284,11 @@ class PruneRun {
     for (const pack of marked) due.set(index.packs[pack]!.id, this.view.inventory.asOf + this.request.waits.graceMs)
     for (const { id, size } of index.packs) {
       const at = due.get(id)
-      if (at === undefined || this.deleted.has(id)) continue
+      if (at === undefined || this.deleted.has(id) || this.removals.left.has(packName(id))) continue
       add(waiting, size)
       waiting.until = Math.max(waiting.until ?? this.view.inventory.asOf, at)
     }
   }
-}
-
-function dueTimes({ tombs, inventory }: RepositoryView, graceMs: number): Map<string, number> {
-  const due = new Map<string, number>()
-  for (const [id, tomb] of tombs) {
-    if (tomb.kind !== 'packs') continue
-    const at = inventory.tombs.get(id)!.created + graceMs
-    for (const pack of tomb.packs) due.set(pack, Math.min(at, due.get(pack) ?? Infinity))
-  }
-  return due
 }
 
 function add(amount: Amount, bytes: number): void {

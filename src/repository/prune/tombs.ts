@@ -5,6 +5,7 @@ import { NONCE_BYTES } from '../format/pack.ts'
 import type { RepositoryContext } from '../open/open.ts'
 import type { RepositoryView } from '../open/view.ts'
 import type { GracePeriods } from './grace-periods.ts'
+import { Removals } from './removals.ts'
 
 /** Ids in one tomb, at most. An id takes about 70 bytes. */
 const TOMB_IDS = 100_000
@@ -32,7 +33,7 @@ export async function retireTombs(
   deleted: ReadonlySet<string>,
   waits: GracePeriods,
 ): Promise<number> {
-  const { storage, signal } = context
+  const removals = new Removals(context)
   const { inventory, tombs } = view
   const spent = new Set([...tombs.values()].flatMap(tomb => (tomb.kind === 'marker' ? tomb.spent : [])))
   const isOld = (id: string, ms: number): boolean => inventory.tombs.get(id)!.created <= inventory.asOf - ms
@@ -51,13 +52,27 @@ export async function retireTombs(
     if (tomb.kind === 'packs' || !isOld(id, waits.graceMs)) continue
     // a tomb of packs that are there is never lifted, whatever a marker says (rule 6)
     if (tomb.spent.some(old => inUse.has(old))) continue
+    let areGone = true
     for (const old of tomb.spent) {
       if (!inventory.tombs.has(old) || removed.has(old)) continue
-      await storage.remove(tombName(old), { signal })
-      removed.add(old)
-      retired++
+      if (await removals.remove(tombName(old))) {
+        removed.add(old)
+        retired++
+      } else areGone = false
     }
-    await storage.remove(tombName(id), { signal })
+    // as long as a tomb is there, its marker says that it is done
+    if (areGone) await removals.remove(tombName(id))
   }
   return retired
+}
+
+/** When each tombed pack may be deleted, by its oldest tomb; ms by the store's clock. */
+export function dueTimes({ tombs, inventory }: RepositoryView, graceMs: number): Map<string, number> {
+  const due = new Map<string, number>()
+  for (const [id, tomb] of tombs) {
+    if (tomb.kind !== 'packs') continue
+    const at = inventory.tombs.get(id)!.created + graceMs
+    for (const pack of tomb.packs) due.set(pack, Math.min(at, due.get(pack) ?? Infinity))
+  }
+  return due
 }

@@ -14,6 +14,7 @@ import {
   type MangledObject,
 } from '../format/object-names.ts'
 import { nameSnapshot } from '../format/snapshot.ts'
+import type { RepositoryContext } from '../open/open.ts'
 
 /** An object that got its name back, or a second copy of one, which was removed (`to` is undefined). */
 export interface Renaming {
@@ -22,12 +23,23 @@ export interface Renaming {
 }
 
 /** Puts back objects of the repository that a person moved to the trash, if they are not there otherwise. */
-export async function putBackTrashed(storage: Storage, trash: Trash, dryRun: boolean, signal: AbortSignal | undefined): Promise<string[]> {
+export async function putBackTrashed({ storage, reporter, signal }: RepositoryContext, trash: Trash, dryRun: boolean): Promise<string[]> {
   const [{ objects }, trashed] = [await storage.list({ signal }), await trash.list({ signal })]
   const there = new Set(objects.map(({ name }) => name))
   const names = tombsFirst([...new Set(trashed.map(({ name }) => name))].filter(name => isSurelyOurs(name) && !there.has(name)))
-  if (!dryRun) for (const name of names) await trash.putBack(name, { signal })
-  return names
+  if (dryRun) return names
+  const put: string[] = []
+  for (const name of names) {
+    try {
+      await trash.putBack(name, { signal })
+      put.push(name)
+    } catch (error) {
+      const keeper = trash.keeper?.(name)
+      if (!isAppError(error, 'denied') || keeper === undefined) throw error
+      reporter.warn(`${name} stays in the trash: only ${keeper} can put it back`)
+    }
+  }
+  return put
 }
 
 /**

@@ -49,7 +49,7 @@ export async function repair(context: RepositoryContext, { dryRun, trash, ...req
   const { storage, signal } = context
   // before anything else, so that the repository of a later program stays as it is
   await hasGoodConfig(storage, signal)
-  const putBack = trash ? await putBackTrashed(storage, trash, dryRun, signal) : []
+  const putBack = trash ? await putBackTrashed(context, trash, dryRun) : []
   const renamed = await renameMangled(storage, dryRun, signal)
   const wroteConfig = await repairConfig(storage, renamed.length > 0, dryRun, signal)
   throwIfAborted(signal)

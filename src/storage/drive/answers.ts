@@ -12,9 +12,21 @@ export interface DriveFile {
   created: number
   sha256: string | undefined
   md5: string | undefined
+  isFolder: boolean
+  /** What a shortcut leads to. `isFolder`: when the shortcut was made; undefined if Drive does not tell. */
+  target: { id: string; isFolder: boolean | undefined } | undefined
+  /** The shared drive that it is in. */
+  driveId: string | undefined
+  /** Who owns it, where it is not this login: an e-mail address or a name. Nobody owns what is in a shared drive. */
+  owner: string | undefined
+  /** False if this login may not delete it. */
+  canDelete: boolean
   /** In the trash. `by-folder`: only because a folder above it is there. */
   trashed: boolean | 'by-folder'
 }
+
+export const FOLDER = 'application/vnd.google-apps.folder'
+export const SHORTCUT = 'application/vnd.google-apps.shortcut'
 
 /** Ids become part of addresses and queries, so nothing else may be in them. */
 const ID = /^[\w-]{1,200}$/
@@ -42,12 +54,57 @@ export function toDriveFile(file: unknown): DriveFile {
     created,
     sha256: toHash(file.sha256Checksum, 64),
     md5: toHash(file.md5Checksum, 32),
+    isFolder: file.mimeType === FOLDER,
+    target: toTarget(file.shortcutDetails),
+    driveId: typeof file.driveId === 'string' && ID.test(file.driveId) ? file.driveId : undefined,
+    owner: toOwner(file.owners),
+    canDelete: !(isRecord(file.capabilities) && file.capabilities.canDelete === false),
     trashed: trashed === true && (explicitlyTrashed === false ? 'by-folder' : true),
   }
 }
 
+function toTarget(details: unknown): DriveFile['target'] {
+  if (details === undefined || details === null) return undefined
+  if (!isRecord(details) || typeof details.targetId !== 'string' || !ID.test(details.targetId)) throw misunderstood('a shortcut')
+  const type = details.targetMimeType
+  return { id: details.targetId, isFolder: typeof type === 'string' && type !== '' ? type === FOLDER : undefined }
+}
+
+function toOwner(owners: unknown): string | undefined {
+  const owner: unknown = Array.isArray(owners) ? owners[0] : undefined
+  if (!isRecord(owner) || owner.me !== false) return undefined
+  return [owner.emailAddress, owner.displayName].find((name): name is string => typeof name === 'string' && name !== '') ?? 'somebody else'
+}
+
+/** Who alone may delete a file that this login may not delete. Undefined if it may. */
+export function keeperOf({ canDelete, owner, driveId }: DriveFile): string | undefined {
+  if (canDelete) return undefined
+  return owner ?? (driveId === undefined ? 'its owner' : 'a manager of the shared drive')
+}
+
+/** A shared drive. */
+export interface SharedDrive {
+  id: string
+  name: string
+}
+
+export function toSharedDrives(data: unknown): { drives: SharedDrive[]; nextPageToken: string | undefined } {
+  if (!isRecord(data)) throw misunderstood('the shared drives')
+  const { drives = [], nextPageToken = null } = data
+  if (!Array.isArray(drives) || (nextPageToken !== null && typeof nextPageToken !== 'string')) throw misunderstood('the shared drives')
+  const found = drives.map((drive: unknown) => {
+    if (!isRecord(drive) || typeof drive.id !== 'string' || !ID.test(drive.id) || typeof drive.name !== 'string')
+      throw misunderstood('the shared drives')
+    return { id: drive.id, name: drive.name }
+  })
+  return { drives: found, nextPageToken: nextPageToken ?? undefined }
+}
+
+/** Throws `unavailable` for a search that Drive calls incomplete: what it leaves out would count as absent. */
 export function toPage(data: unknown): DrivePage {
   if (!isRecord(data)) throw misunderstood('a folder')
+  if (data.incompleteSearch === true)
+    throw new AppError('unavailable', 'Drive listed only a part of the folder (incompleteSearch).', { hint: 'Run the same command again.' })
   const { files = [], nextPageToken = null } = data
   if (!Array.isArray(files) || (nextPageToken !== null && typeof nextPageToken !== 'string')) throw misunderstood('a folder')
   return { files: files.map(toDriveFile), nextPageToken: nextPageToken ?? undefined }

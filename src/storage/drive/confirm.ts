@@ -1,7 +1,7 @@
 import { AppError, isAppError } from '../../util/errors.ts'
 import type { DriveFile } from './answers.ts'
 import type { Copies } from './copies.ts'
-import { FILES, type DriveApi } from './drive-api.ts'
+import { FILES, type DriveApi, type FolderRef } from './drive-api.ts'
 
 /** How much two of Drive's own clocks may differ, ms. */
 const CLOCKS_DIFFER_MS = 60_000
@@ -16,8 +16,8 @@ export function folderInTrash(location: string): AppError {
 interface Confirmation {
   api: DriveApi
   copies: Copies
-  /** Ids of the folders that are the store. */
-  folders: readonly string[]
+  /** The folders that are the store. */
+  folders: readonly FolderRef[]
   location: string
   /** Drive's clock when the last listing began, ms since 1970. */
   listedAt: number

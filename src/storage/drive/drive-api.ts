@@ -1,21 +1,29 @@
 import { drive_v3 } from 'googleapis/build/src/apis/drive/v3.js'
 import { AppError, isAppError } from '../../util/errors.ts'
 import type { Quota } from '../storage.ts'
-import { toDriveFile, toIds, toPage, toQuota, type DriveFile } from './answers.ts'
+import { FOLDER, SHORTCUT, toDriveFile, toIds, toPage, toQuota, toSharedDrives, type DriveFile, type SharedDrive } from './answers.ts'
 import type { DriveHttp } from './drive-http.ts'
 
-const FOLDER = 'application/vnd.google-apps.folder'
-export const ROOT = 'root'
+/** A folder, and the shared drive that it is in. */
+export interface FolderRef {
+  id: string
+  driveId: string | undefined
+}
 
-export const FILE_FIELDS = 'id,name,size,createdTime,sha256Checksum,md5Checksum,trashed,explicitlyTrashed'
+export const ROOT: FolderRef = { id: 'root', driveId: undefined }
 
-/** Clauses of searches below a folder. */
-export const FOLDERS = `mimeType = '${FOLDER}'`
+export const FILE_FIELDS =
+  'id,name,size,createdTime,sha256Checksum,md5Checksum,trashed,explicitlyTrashed,mimeType,shortcutDetails(targetId,targetMimeType),driveId,owners(me,emailAddress,displayName),capabilities(canDelete)'
+
+/** Clauses of searches below a folder. Shortcuts are among both, because either may be meant. */
+export const FOLDERS = `(mimeType = '${FOLDER}' or mimeType = '${SHORTCUT}')`
 export const FILES = `mimeType != '${FOLDER}'`
 const PAGE = 1000
 /** Drive allows 500,000 items in a folder. */
 const MOST_FILES = 1_000_000
 const MOST_PAGES = 20_000
+/** A login that is a member of more shared drives must name one by its id. */
+const MOST_DRIVE_PAGES = 50
 /** Pages of a listing that may follow each other without a file. */
 const MOST_EMPTY_PAGES = 50
 
@@ -23,6 +31,8 @@ const MOST_EMPTY_PAGES = 50
 export class DriveApi {
   private readonly http: DriveHttp
   private readonly rootUrl: string
+  /** Shared drives that this login is a member of. Of others it may see a folder, but Drive does not search in them. */
+  private readonly memberOf = new Set<string>()
 
   constructor(http: DriveHttp, rootUrl: string) {
     this.http = http
@@ -67,11 +77,11 @@ export class DriveApi {
 
   /**
    * The files and folders in any of `parents` that meet the clause `filter`, and Drive's clock (ms, truncated to the
-   * second) when it answered the first page. Asks for one parent at a time: for several in one query Drive answers with
-   * a part of them, or with nothing.
+   * second) when it answered the very first page. Asks for one parent at a time: for several in one query Drive answers
+   * with a part of them, or with nothing.
    */
   async listChildren(
-    parents: readonly string[],
+    parents: readonly FolderRef[],
     filter: string,
     signal?: AbortSignal,
   ): Promise<{ files: DriveFile[]; date: number | undefined }> {
@@ -85,7 +95,7 @@ export class DriveApi {
     return { files, date: firstDate }
   }
 
-  private async listChildrenOf(parent: string, filter: string, signal: AbortSignal | undefined) {
+  private async listChildrenOf({ id, driveId }: FolderRef, filter: string, signal: AbortSignal | undefined) {
     const files: DriveFile[] = []
     let firstDate: number | undefined
     let pageToken: string | undefined
@@ -93,11 +103,12 @@ export class DriveApi {
     do {
       const { data, date } = await this.run('files.list', 'list the folder', signal, drive =>
         drive.files.list({
-          q: `'${parent}' in parents and ${filter}`,
-          fields: `nextPageToken,files(${FILE_FIELDS})`,
+          q: `'${id}' in parents and ${filter}`,
+          fields: `nextPageToken,incompleteSearch,files(${FILE_FIELDS})`,
           pageSize: PAGE,
           supportsAllDrives: true,
           includeItemsFromAllDrives: true,
+          ...(driveId !== undefined && this.memberOf.has(driveId) ? { corpora: 'drive', driveId } : {}),
           ...(pageToken === undefined ? {} : { pageToken }),
         }),
       )
@@ -133,10 +144,15 @@ export class DriveApi {
   }
 
   async getFile(id: string, signal?: AbortSignal): Promise<DriveFile> {
-    const { data } = await this.run('files.get', 'get a file', signal, drive =>
+    return (await this.getDated(id, signal)).file
+  }
+
+  /** Like `getFile`, with Drive's clock (ms) when it answered. */
+  async getDated(id: string, signal?: AbortSignal): Promise<{ file: DriveFile; date: number | undefined }> {
+    const { data, date } = await this.run('files.get', 'get a file', signal, drive =>
       drive.files.get({ fileId: id, fields: FILE_FIELDS, supportsAllDrives: true }),
     )
-    return toDriveFile(data)
+    return { file: toDriveFile(data), date }
   }
 
   /**
@@ -150,6 +166,27 @@ export class DriveApi {
     await this.run('files.update', 'take a file out of the trash', signal, drive =>
       drive.files.update({ fileId: id, requestBody: { trashed: false }, fields: 'id', supportsAllDrives: true }),
     )
+  }
+
+  /** The shared drives that this login is a member of. */
+  async sharedDrives(signal?: AbortSignal): Promise<SharedDrive[]> {
+    const found: SharedDrive[] = []
+    let pageToken: string | undefined
+    for (let page = 0; page < MOST_DRIVE_PAGES; page++) {
+      const { data } = await this.run('drives.list', 'list the shared drives', signal, drive =>
+        drive.drives.list({
+          pageSize: 100,
+          fields: 'nextPageToken,drives(id,name)',
+          ...(pageToken === undefined ? {} : { pageToken }),
+        }),
+      )
+      const { drives, nextPageToken } = toSharedDrives(data)
+      found.push(...drives)
+      for (const { id } of drives) this.memberOf.add(id)
+      pageToken = nextPageToken
+      if (pageToken === undefined) break
+    }
+    return found
   }
 
   async generateIds(count: number, signal?: AbortSignal): Promise<string[]> {

@@ -7,6 +7,7 @@ import { FILES, FOLDERS, type DriveApi } from './drive-api.ts'
 import { DriveFileWriter, type Persist } from './drive-file-writer.ts'
 import type { DriveFolders } from './folders.ts'
 import type { IdPool } from './id-pool.ts'
+import { followShortcuts, isNamed } from './shortcuts.ts'
 import { PATIENT, ResumableSession, type UploaderOptions } from './resumable-session.ts'
 import { FileSharing } from './sharing.ts'
 import type { SumCheck } from './sums.ts'
@@ -52,34 +53,37 @@ export class OrdinaryDriveFile {
     this.sharing = new FileSharing(parts.api, this.persist)
   }
 
-  /** Files of that name in that folder, newest first. */
+  /** Files of that name in that folder, and shortcuts to others; newest first. */
   existing(signal?: AbortSignal): Promise<DriveFile[]> {
     return this.persist('list', signal, async () => {
-      const { ids } = await this.parts.folders.find(signal)
-      const { files } = await this.parts.api.listChildren(ids, `trashed = false and ${FILES}`, signal)
-      return files.filter(file => file.name === this.name).sort((a, b) => b.created - a.created)
+      const { folders } = await this.parts.folders.find(signal)
+      const { files } = await this.parts.api.listChildren(folders, `trashed = false and ${FILES}`, signal)
+      const named = files.filter(file => isNamed(file, this.name) && file.target?.isFolder !== true)
+      return named.sort((a, b) => b.created - a.created)
     })
   }
 
   /** Whether a folder has that name. */
   isFolder(signal?: AbortSignal): Promise<boolean> {
     return this.persist('list', signal, async () => {
-      const { ids } = await this.parts.folders.find(signal)
-      const { files } = await this.parts.api.listChildren(ids, `trashed = false and ${FOLDERS}`, signal)
-      return files.some(({ name }) => name === this.name)
+      const { folders } = await this.parts.folders.find(signal)
+      const { files } = await this.parts.api.listChildren(folders, `trashed = false and ${FOLDERS}`, signal)
+      return files.some(file => isNamed(file, this.name) && file.target?.isFolder !== false)
     })
   }
 
-  /** The newest file of that name. Throws `not-found`. */
+  /** The newest file of that name, or what a shortcut of that name leads to. Throws `not-found`. */
   async newest(signal?: AbortSignal): Promise<DriveFile> {
-    const [file] = await this.existing(signal)
+    const existing = await this.existing(signal)
+    const followed = await this.persist('get', signal, () => followShortcuts(this.parts.api, existing, this.location, signal))
+    const file = followed.find(({ isFolder }) => !isFolder)
     if (file) return file
     throw this.missing()
   }
 
   missing(): AppError {
     return new AppError('not-found', `There is no file ${this.location} on Drive.`, {
-      hint: 'Write it as in My Drive: drive:Folder/file. Files that others share with you must be added to My Drive first.',
+      hint: "Write it as drive:Folder/file for My Drive, or give its address in the browser. Others' files can be opened by their address.",
     })
   }
 

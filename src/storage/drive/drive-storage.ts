@@ -9,27 +9,32 @@ import { sha256Hex } from '../../util/hash.ts'
 import { sleep as realSleep, type Sleep } from '../../util/waiting.ts'
 import { badRange, conflict, notFound, readsBackDifferently } from '../errors.ts'
 import { checkEntryName, checkName, checkSize, resolveRange } from '../object-checks.ts'
-import type { RetryOptions } from '../retrying.ts'
+import { persist, type RetryOptions } from '../retrying.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from '../storage.ts'
-import type { DriveFile } from './answers.ts'
+import { keeperOf, type DriveFile } from './answers.ts'
 import { Downloader } from './download.ts'
 import { confirmStored, findNow, folderInTrash } from './confirm.ts'
 import { Copies, type HashInName } from './copies.ts'
+import { deleteFile, deleteOrNote } from './delete-file.ts'
 import { DriveApi, FILES } from './drive-api.ts'
 import { OrdinaryDriveFile, PIECES, type DriveFileServices, type PieceSizes } from './drive-file.ts'
+import { getById } from './drive-start.ts'
 import { DriveHttp, type AccessTokens } from './drive-http.ts'
 import { DriveTrash } from './drive-trash.ts'
 import { DriveFolders } from './folders.ts'
 import { IdPool } from './id-pool.ts'
 import { isThere, listedLate, type LatelyStored, type LatelyStoredNote } from './lately-stored.ts'
 import { Pace } from './pace.ts'
+import { locationOf, MY_DRIVE, type DriveStart } from './place.ts'
 import { SumCheck, sumsOf } from './sums.ts'
 import { Uploader } from './upload.ts'
 import type { YoungIds } from './young-ids.ts'
 
 export interface DriveStorageOptions {
   tokens: AccessTokens
-  /** Folder names from My Drive down; empty for ordinary files in My Drive itself. */
+  /** Where the path begins: in My Drive unless told. */
+  start?: DriveStart
+  /** Folder names from there down; empty for files in the start itself. */
   path: readonly string[]
   /** `https://www.googleapis.com` */
   baseUrl: string
@@ -82,7 +87,8 @@ export class DriveStorage implements Storage {
     const sleep = options.sleep ?? realSleep
     const random = options.random ?? Math.random
     this.now = options.now ?? Date.now
-    this.location = `drive:${options.path.join('/')}`
+    const place = { start: options.start ?? MY_DRIVE, path: options.path }
+    this.location = locationOf(place)
     const http = new DriveHttp({
       tokens: options.tokens,
       fetch: options.fetch,
@@ -99,7 +105,7 @@ export class DriveStorage implements Storage {
     this.copies = new Copies(options.hashInName ?? (() => undefined))
     this.api = new DriveApi(http, baseUrl)
     this.ids = new IdPool(this.api)
-    this.folders = new DriveFolders(this.api, this.ids, options.path)
+    this.folders = new DriveFolders(this.api, this.ids, place)
     const uploader = { http, baseUrl, sleep, random }
     this.uploader = new Uploader(uploader)
     this.downloader = new Downloader({ http, baseUrl, sleep, random })
@@ -115,9 +121,25 @@ export class DriveStorage implements Storage {
     }
   }
 
+  /** Who owns the folder, where it is not this login, as far as is known. */
+  get owner(): string | undefined {
+    return this.folders.known[0]?.owner
+  }
+
   /** An ordinary file in the same folder. The folder may also be a repository. */
   ordinaryFile(name: string, retry: RetryOptions): OrdinaryDriveFile {
     return new OrdinaryDriveFile(this.parts, this.location, name, retry)
+  }
+
+  /** The ordinary file at which the path begins. */
+  async fileById(id: string, { signal }: StorageOptions, retry: RetryOptions): Promise<{ file: OrdinaryDriveFile; found: DriveFile }> {
+    const context = { kind: 'list', name: id, location: this.location, signal } as const
+    const { file: found } = await persist(context, retry, () => getById(this.api, id, signal))
+    if (found.isFolder || found.trashed !== false)
+      throw new AppError('not-found', `${found.name} ${found.isFolder ? 'is a folder' : "lies in Drive's trash"}.`, {
+        hint: 'Give the address of a file on Drive.',
+      })
+    return { file: new OrdinaryDriveFile(this.parts, this.location, found.name, retry), found }
   }
 
   trash(retry: RetryOptions): DriveTrash {
@@ -127,14 +149,15 @@ export class DriveStorage implements Storage {
   async list({ signal }: StorageOptions = {}): Promise<Listing> {
     throwIfAborted(signal)
     this.copies.beginListing()
-    const { ids, date, isTrashed } = await this.folders.find(signal)
+    const { folders, date, isTrashed } = await this.folders.find(signal)
     if (isTrashed) throw folderInTrash(this.location)
     this.listedAt = date ?? this.now()
-    const { files } = await this.api.listChildren(ids, `trashed = false and ${FILES}`, signal)
+    const { files } = await this.api.listChildren(folders, `trashed = false and ${FILES}`, signal)
     await this.requireListed(files, signal)
-    this.copies.endListing(files)
+    this.copies.endListing(files.filter(({ target }) => target === undefined))
     for (const { id } of files) this.young.forget(id)
-    return { asOf: this.listedAt, objects: this.copies.objects() }
+    const shortcuts = files.filter(({ target }) => target !== undefined).map(({ name }) => name)
+    return { asOf: this.listedAt, objects: this.copies.objects(), ...(shortcuts.length === 0 ? {} : { misplaced: shortcuts }) }
   }
 
   /** A listing that lags would show no repository, or an older one. */
@@ -185,7 +208,8 @@ export class DriveStorage implements Storage {
     if (!(await this.sums.holds(file, sumsOf(bytes), signal))) {
       // the arrived bytes are damaged and must never be read; if they can't be deleted, the id stays reserved, so the
       // next attempt finds them
-      await this.deleteCopy(file, signal)
+      this.young.forget(file.id)
+      await deleteFile(this.api, file, signal)
       this.ids.release(name)
       throw new AppError('unavailable', `${name} was damaged on its way to Drive.`, { hint: 'Run the same command again.' })
     }
@@ -206,14 +230,14 @@ export class DriveStorage implements Storage {
     const own = sumsOf(bytes)
     for (const file of stored) {
       if (!(await this.sums.holds(file, own, signal))) continue
-      return void (await this.note?.save({ folder: this.folders.known[0]!, file: file.id }))
+      return void (await this.note?.save({ folder: this.folders.known[0]!.id, file: file.id }))
     }
     throw readsBackDifferently(name, location)
   }
 
   /** Adds sizes to the error: Drive says that it is full, but not how full. */
   private async withNumbers(error: AppError, bytes: number, signal: AbortSignal | undefined): Promise<AppError> {
-    const { used, limit } = await this.api.quota(signal).catch(() => ({ used: undefined, limit: undefined }))
+    const { used, limit } = await this.quota({ signal }).catch(() => ({ used: undefined, limit: undefined }))
     // a folder can be full while the account has space
     if (used === undefined || limit === undefined || used + bytes <= limit) return error
     const message = `${error.message} ${formatBytes(bytes)} more are needed; ${formatBytes(used)} of ${formatBytes(limit)} are used.`
@@ -262,26 +286,32 @@ export class DriveStorage implements Storage {
     throwIfAborted(signal)
     checkEntryName(name)
     if (this.copies.of(name).length === 0) await this.list({ signal })
-    for (const file of this.copies.of(name)) await this.deleteCopy(file, signal)
-    this.copies.forgetAll(name)
+    for (const file of this.copies.of(name)) {
+      this.young.forget(file.id)
+      if (file.canDelete) await deleteOrNote(this.api, file, signal)
+      if (file.canDelete) this.copies.forget(file)
+    }
+    const keeper = this.keeper(name)
+    if (keeper === undefined) this.copies.forgetAll(name)
+    else
+      throw new AppError('denied', `Only ${keeper} can delete ${name} in ${this.location}.`, {
+        hint: 'In a folder that is shared, everybody deletes what they stored themselves: run the same command there too.',
+      })
+  }
+
+  keeper(name: string): string | undefined {
+    const kept = this.copies.of(name).find(({ canDelete }) => !canDelete)
+    return kept && keeperOf(kept)
   }
 
   async quota({ signal }: StorageOptions = {}): Promise<Quota> {
     throwIfAborted(signal)
-    return this.api.quota(signal)
+    // what is in a shared drive takes nobody's space, and Drive tells no limit of it
+    return this.folders.isInSharedDrive ? { used: undefined, limit: undefined } : this.api.quota(signal)
   }
 
   /** Prepares ids for new files, and the folder. */
   async prepare({ signal }: StorageOptions = {}): Promise<void> {
     await Promise.allSettled([this.ids.fill(signal), this.folders.writable(signal)])
-  }
-
-  private async deleteCopy(file: DriveFile, signal: AbortSignal | undefined): Promise<void> {
-    this.young.forget(file.id)
-    try {
-      await this.api.deleteFile(file.id, signal)
-    } catch (error) {
-      if (!isAppError(error, 'not-found')) throw error
-    }
   }
 }

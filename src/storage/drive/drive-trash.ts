@@ -1,8 +1,8 @@
-import { isAppError } from '../../util/errors.ts'
+import { AppError, isAppError } from '../../util/errors.ts'
 import { persist, type RetryOptions } from '../retrying.ts'
 import { isEntryName, type StorageOptions, type StoredObject } from '../storage.ts'
 import type { Trash } from '../trash.ts'
-import type { DriveFile } from './answers.ts'
+import { keeperOf, type DriveFile } from './answers.ts'
 import { folderInTrash } from './confirm.ts'
 import { FILES, type DriveApi } from './drive-api.ts'
 import type { DriveFolders } from './folders.ts'
@@ -19,6 +19,7 @@ export class DriveTrash implements Trash {
   private readonly shown: () => readonly DriveFile[] | undefined
   /** Copies of each name, from the last listing. */
   private files = new Map<string, DriveFile[]>()
+  private readonly keepers = new Map<string, string>()
 
   /** `shown`: what is in the trash by a request that was made anyway. Undefined if there was none. */
   constructor(api: DriveApi, folders: DriveFolders, location: string, retry: RetryOptions, shown: () => readonly DriveFile[] | undefined) {
@@ -35,9 +36,10 @@ export class DriveTrash implements Trash {
 
   async list({ signal }: StorageOptions = {}): Promise<StoredObject[]> {
     const files = await this.persist('list', '', signal, async () => {
-      const { ids, isTrashed } = await this.folders.find(signal)
+      const { folders, isTrashed } = await this.folders.find(signal)
       if (isTrashed) throw folderInTrash(this.location)
-      return (await this.api.listChildren(ids, `trashed = true and ${FILES}`, signal)).files
+      const { files } = await this.api.listChildren(folders, `trashed = true and ${FILES}`, signal)
+      return files.filter(({ target }) => target === undefined)
     })
     this.files = new Map()
     for (const file of files.filter(({ name }) => isEntryName(name)))
@@ -54,16 +56,27 @@ export class DriveTrash implements Trash {
   }
 
   private async each(name: string, signal: AbortSignal | undefined, change: (id: string) => Promise<void>): Promise<void> {
-    for (const { id } of this.files.get(name) ?? []) {
+    let denied: AppError | undefined
+    for (const file of this.files.get(name) ?? []) {
       await this.persist('remove', name, signal, async () => {
         try {
-          await change(id)
+          await change(file.id)
         } catch (error) {
+          const keeper = isAppError(error, 'denied') ? keeperOf(file) : undefined
+          if (keeper !== undefined) {
+            this.keepers.set(name, keeper)
+            denied = error as AppError
+          }
           // the trash was emptied meanwhile
-          if (!isAppError(error, 'not-found')) throw error
+          else if (!isAppError(error, 'not-found')) throw error
         }
       })
     }
+    if (denied) throw denied
+  }
+
+  keeper(name: string): string | undefined {
+    return this.keepers.get(name)
   }
 
   private persist<T>(kind: 'list' | 'remove', name: string, signal: AbortSignal | undefined, call: () => Promise<T>): Promise<T> {

@@ -26,7 +26,7 @@ export async function isThere(
   signal?: AbortSignal,
 ): Promise<boolean> {
   const [parent, stored] = await Promise.all([findNow(api, { id: folder }, signal), findNow(api, { id: file }, signal)])
-  return parent?.trashed === false && parent.name === name && stored?.trashed === false
+  return parent?.trashed === false && (name === undefined || parent.name === name) && stored?.trashed === false
 }
 
 export function listedLate(location: string): AppError {

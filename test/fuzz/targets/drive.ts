@@ -1,10 +1,11 @@
 import type { DriveFile } from '../../../src/storage/drive/answers.ts'
-import { DriveApi, FILES } from '../../../src/storage/drive/drive-api.ts'
+import { DriveApi, FILES, ROOT } from '../../../src/storage/drive/drive-api.ts'
 import { DriveHttp } from '../../../src/storage/drive/drive-http.ts'
 import { Downloader } from '../../../src/storage/drive/download.ts'
 import { DriveFolders } from '../../../src/storage/drive/folders.ts'
 import { IdPool } from '../../../src/storage/drive/id-pool.ts'
 import { Pace } from '../../../src/storage/drive/pace.ts'
+import { MY_DRIVE } from '../../../src/storage/drive/place.ts'
 import { ResumableSession } from '../../../src/storage/drive/resumable-session.ts'
 import { AppError } from '../../../src/util/errors.ts'
 import { isRecord } from '../../../src/util/json-fields.ts'
@@ -55,13 +56,21 @@ function expectFile({ id, name, size, created, sha256, md5, trashed }: DriveFile
 
 const CALLS: Record<string, (http: DriveHttp) => Promise<void>> = {
   async list(http) {
-    const { files, date } = await new DriveApi(http, ENDPOINT).listChildren(['root', 'other'], FILES)
+    const { files, date } = await new DriveApi(http, ENDPOINT).listChildren([ROOT, { id: 'other', driveId: 'drive' }], FILES)
     files.forEach(expectFile)
     promise(date === undefined || Number.isFinite(date), 'a clock tells a time', date)
   },
   get: async http => expectFile(await new DriveApi(http, ENDPOINT).getFile('id')),
   create: async http => expectFile(await new DriveApi(http, ENDPOINT).createFolder('id', 'name', 'root')),
   delete: http => new DriveApi(http, ENDPOINT).deleteFile('id'),
+  async drives(http) {
+    const drives = await new DriveApi(http, ENDPOINT).sharedDrives()
+    promise(
+      drives.every(({ id, name }) => typeof id === 'string' && typeof name === 'string'),
+      'shared drives have ids and names',
+      drives,
+    )
+  },
   async ids(http) {
     const ids = await new DriveApi(http, ENDPOINT).generateIds(3)
     promise(Array.isArray(ids) && ids.every(id => typeof id === 'string'), 'ids are texts', ids)
@@ -72,7 +81,7 @@ const CALLS: Record<string, (http: DriveHttp) => Promise<void>> = {
   },
   async folders(http) {
     const api = new DriveApi(http, ENDPOINT)
-    const id = await new DriveFolders(api, new IdPool(api), ['a', 'b']).writable()
+    const id = await new DriveFolders(api, new IdPool(api), { start: MY_DRIVE, path: ['a', 'b'] }).writable()
     promise(typeof id === 'string', 'a folder has an id', id)
   },
   async upload(http) {
