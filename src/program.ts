@@ -35,7 +35,10 @@ export function buildProgram(execute: Execute): LazyCommand {
   const root = new LazyCommand('colab-escape', execute)
     .description('Pushes folders into a small, deduplicated, versioned repository and pulls any version back, bit for bit.')
     .version(VERSION, '-V, --version', 'print the version of colab-escape')
-    .option('--store <place>', 'the repository: a folder, drive:, drive:Some/Folder, drive://Shared drive/Folder or the address of a Drive folder (default: COLAB_ESCAPE_STORE, else Drive)')
+    .option(
+      '--store <place>',
+      'the repository: a folder, drive:, drive:Some/Folder, drive://Shared drive/Folder or the address of a Drive folder (default: COLAB_ESCAPE_STORE, else Drive)',
+    )
     .option(
       '--settings-file <file>',
       'take settings that the environment lacks from this file (always: from .env in the folder for settings)',
