@@ -51,6 +51,18 @@ test('the next command of this machine waits until Drive lists what the one befo
     expectNothingTwice(emulator)
   }))
 
+test('a tag that was just given protects its version', () =>
+  withLag(async (emulator, sandbox) => {
+    await catchingUp(emulator, () => sandbox.ok('tag', 'data', 'best'))
+    makeTree(sandbox.in('data'), { a: '2' })
+    await catchingUp(emulator, () => sandbox.ok('push', 'data'))
+    await catchingUp(emulator, () => sandbox.ok('tag', 'data', 'newest'))
+    await catchingUp(emulator, () => sandbox.ok('untag', 'data~1', 'best'))
+    await catchingUp(emulator, () => sandbox.ok('tag', 'data~1', 'kept'))
+    await catchingUp(emulator, () => sandbox.ok('forget', 'data', '--keep-last', '1', '--keep-tag', 'kept'))
+    expect(await versionsIn(sandbox)).toHaveLength(2)
+  }))
+
 test.each([['log'], ['pull', 'data', 'out'], ['push', 'data'], ['push', 'data', '--create']])(
   'what is not listed for long is not taken for gone, and nothing is made anew: %s %s %s',
   (...args) =>

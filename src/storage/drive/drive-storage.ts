@@ -215,6 +215,7 @@ export class DriveStorage implements Storage {
     }
     this.ids.release(name)
     this.copies.add(file)
+    await this.note?.save({ folder: parent, file: file.id })
     return { created: file.created }
   }
 
@@ -228,10 +229,7 @@ export class DriveStorage implements Storage {
     this.inTrash = inTrash
     if (stored.length === 0) throw notFound(name, location)
     const own = sumsOf(bytes)
-    for (const file of stored) {
-      if (!(await this.sums.holds(file, own, signal))) continue
-      return void (await this.note?.save({ folder: this.folders.known[0]!.id, file: file.id }))
-    }
+    for (const file of stored) if (await this.sums.holds(file, own, signal)) return
     throw readsBackDifferently(name, location)
   }
 
