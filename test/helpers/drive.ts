@@ -3,7 +3,7 @@ import { DriveStorage, type DriveStorageOptions } from '../../src/storage/drive/
 import { startDriveEmulator, type DriveEmulator, type EmulatorOptions } from '../drive-emulator/emulator.ts'
 
 /**
- * Tests that count requests, take the time of waits or want no retry at all: under `DRIVE_PROFILE` Drive refuses what it
+ * For tests that count requests, need real seconds or want no retry at all: under `DRIVE_PROFILE` Drive refuses what it
  * likes, and time runs faster.
  */
 export const quietDriveOnly = test.skipIf((process.env.DRIVE_PROFILE ?? '') !== '')
