@@ -24,12 +24,20 @@ export type ErrorCode =
   | 'unsupported'
   | 'io'
 
+/**
+ * How long calls are repeated that are `throttled` or `unavailable`. `long`: the cause passes with time. `if-answered`:
+ * the same once the other side has answered anything, before that briefly. `never`: they were repeated already. Without
+ * it, `throttled` calls are repeated long, `unavailable` ones briefly.
+ */
+export type Repeat = 'long' | 'if-answered' | 'never'
+
 export interface ErrorDetails {
   /** What the user should do next, in one sentence. */
   hint?: string
   cause?: unknown
-  /** Milliseconds that the server asked us to wait (`throttled` only). */
+  /** Milliseconds that the server asked us to wait (`throttled` and `unavailable` only). */
   retryAfterMs?: number
+  repeat?: Repeat
   /** Further lines, such as a list of files that are in the way. */
   list?: readonly string[]
   /** True if data is not there at all, false if it is there and wrong (`corrupt` only). */
@@ -41,6 +49,7 @@ export class AppError extends Error {
   readonly code: ErrorCode
   readonly hint: string | undefined
   readonly retryAfterMs: number | undefined
+  readonly repeat: Repeat | undefined
   readonly list: readonly string[]
   readonly isMissing: boolean
 
@@ -50,6 +59,7 @@ export class AppError extends Error {
     this.code = code
     this.hint = details.hint
     this.retryAfterMs = details.retryAfterMs
+    this.repeat = details.repeat
     this.list = details.list ?? []
     this.isMissing = details.isMissing ?? false
   }

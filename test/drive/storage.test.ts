@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { RETRY } from '../../src/commands/shared/session.ts'
 import { Pace } from '../../src/storage/drive/pace.ts'
 import { RetryingStorage } from '../../src/storage/retrying.ts'
+import { Patience } from '../../src/util/patience.ts'
 import type { DriveEmulator } from '../drive-emulator/emulator.ts'
 import { driveStorage, withDrive } from '../helpers/drive.ts'
 import { seededNoise, seededRandom } from '../helpers/seeded.ts'
@@ -136,14 +136,10 @@ describe('the pace of calls', () => {
     const profile = { latencyMs: 120, creationMs: 350, creationsPerSecond: 3, burst: 10 }
     const surroundings = { now: clock.now, sleep: (ms: number) => clock.sleep(ms), random: seededRandom(5) }
     await withDrive({ profile, surroundings }, async (emulator: DriveEmulator) => {
-      const drive = driveStorage(emulator, {
-        sleep: clock.sleep,
-        monotonic: clock.now,
-        now: clock.now,
-        random: seededRandom(6),
-        idleMs: HOUR,
-      })
-      const storage = new RetryingStorage(drive, { ...RETRY, sleep: clock.sleep, now: clock.now, random: seededRandom(7) })
+      const { sleep, now } = clock
+      const patience = new Patience({ sleep, now, random: seededRandom(6) })
+      const drive = driveStorage(emulator, { sleep, monotonic: now, now, patience, idleMs: HOUR })
+      const storage = new RetryingStorage(drive, patience)
       const names = Array.from({ length: 120 }, (_, i) => `object-${i}`)
       const began = clock.now()
       const worker = async (): Promise<void> => {

@@ -1,4 +1,5 @@
 import { DriveStorage, type DriveStorageOptions } from '../../src/storage/drive/drive-storage.ts'
+import { timelessPatience } from './patience.ts'
 import { startDriveEmulator, type DriveEmulator, type EmulatorOptions } from '../drive-emulator/emulator.ts'
 
 export async function withDrive<T>(options: EmulatorOptions, use: (emulator: DriveEmulator) => Promise<T>): Promise<T> {
@@ -19,6 +20,7 @@ export function driveStorage(emulator: DriveEmulator, options: Partial<DriveStor
     baseUrl: emulator.url,
     fetch,
     sleep: async ms => emulator.pass(ms),
+    patience: timelessPatience(ms => emulator.pass(ms)),
     ...options,
   })
 }

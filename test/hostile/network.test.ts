@@ -7,6 +7,7 @@ import { runCli } from '../helpers/cli.ts'
 import { driveStorage, withDrive } from '../helpers/drive.ts'
 import { rejection } from '../helpers/failures.ts'
 import { withFolder } from '../helpers/folders.ts'
+import { timelessPatience } from '../helpers/patience.ts'
 import { seededNoise } from '../helpers/seeded.ts'
 
 const TOKEN = 'token-of-this-test'
@@ -38,7 +39,7 @@ async function withServer(answer: RequestListener, use: (url: string, visits: Vi
 
 function storeAt(baseUrl: string, more: { fetch?: typeof fetch; path?: string[] } = {}): DriveStorage {
   const tokens = { getToken: () => Promise.resolve(TOKEN) }
-  return new DriveStorage({ tokens, path: [], baseUrl, fetch, sleep: () => Promise.resolve(), ...more })
+  return new DriveStorage({ tokens, path: [], baseUrl, fetch, sleep: () => Promise.resolve(), patience: timelessPatience(), ...more })
 }
 
 function sendJson(response: ServerResponse, value: unknown): void {

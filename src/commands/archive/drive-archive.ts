@@ -18,7 +18,7 @@ async function driveFile(session: Session, location: string): Promise<OrdinaryDr
     throw new AppError('usage', `${location} is a folder on Drive.`, { hint: `Give a file in it: ${location}data.tar.zst` })
   const path = drivePath(location)
   const { drive } = await connectDrive(session, path.slice(0, -1))
-  return drive.ordinaryFile(path.at(-1)!, session.retry())
+  return drive.ordinaryFile(path.at(-1)!)
 }
 
 /** Creates a file on Drive. Errors: `would-overwrite` when one of that name exists, unless `force` is set. */

@@ -4,8 +4,8 @@ import { realAuthContext, type AuthContext } from '../../auth/context.ts'
 import { createFetch } from '../../util/http.ts'
 import type { Session } from './session.ts'
 
-export function authContext({ settings }: Pick<Session, 'settings'>): AuthContext {
-  return realAuthContext(createFetch(settings.proxy), settings.google.endpoint)
+export function authContext({ settings, patience }: Pick<Session, 'settings' | 'patience'>): AuthContext {
+  return realAuthContext(createFetch(settings.proxy), patience, settings.google.endpoint)
 }
 
 export const LOGIN_NAME = 'login.json'

@@ -12,7 +12,7 @@ import type { Storage } from '../../storage/storage.ts'
 import { AppError } from '../../util/errors.ts'
 import { authContext, sessionCredentials } from './credentials.ts'
 import { refuseUnmounted } from './lost-store.ts'
-import { RETRY, type Session } from './session.ts'
+import type { Session } from './session.ts'
 
 const MOUNTED_STORE = '/content/drive/MyDrive/colab-escape'
 const DRIVE_FOLDER = 'colab-escape'
@@ -53,7 +53,7 @@ export function requestsByKind(requests: Record<string, number>): string {
 export type Store = FolderStore | DriveStore
 
 /** The parts of a session that the choice depends on. */
-export type StoreSession = Pick<Session, 'options' | 'settings' | 'console' | 'signal' | 'trash'>
+export type StoreSession = Pick<Session, 'options' | 'settings' | 'console' | 'signal' | 'trash' | 'patience'>
 
 /**
  * Opens the store: `--store`, else COLAB_ESCAPE_STORE, else Drive if there are credentials, else the folder on a
@@ -77,7 +77,7 @@ export async function chooseStore(session: StoreSession): Promise<Store> {
 async function openDrive(session: StoreSession, location: string): Promise<DriveStore> {
   const path = drivePath(location)
   const { drive, requests } = await connectDrive(session, path.length === 0 ? [DRIVE_FOLDER] : path)
-  session.trash = drive.trash(RETRY)
+  session.trash = drive.trash()
   return { kind: 'drive', storage: new LimitingStorage(drive, DRIVE_LIMITS), requests }
 }
 
@@ -98,6 +98,7 @@ export async function connectDrive(
     path,
     baseUrl: context.endpoints.api,
     fetch: context.fetch,
+    patience: session.patience,
     hashInName,
     onRequest: kind => (requests[kind] = (requests[kind] ?? 0) + 1),
   })

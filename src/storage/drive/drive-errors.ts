@@ -1,4 +1,4 @@
-import { AppError, isAppError } from '../../util/errors.ts'
+import { AppError } from '../../util/errors.ts'
 
 /**
  * The relevant parts of an error response of Google's APIs. Its form is `{error: {code, message, errors: [{reason,
@@ -11,7 +11,7 @@ export interface ErrorAnswer {
   retryAfterMs: number | undefined
 }
 
-const MAX_RETRY_AFTER_MS = 10 * 60_000
+const MAX_RETRY_AFTER_MS = 24 * 3_600_000
 /** Characters of a message that are shown. */
 const LONGEST_TEXT = 1000
 
@@ -61,6 +61,7 @@ export function driveError({ status, reason, message, retryAfterMs }: ErrorAnswe
   if (status === 408 || status >= 500)
     return new AppError('unavailable', because, {
       hint: 'Drive has trouble right now: run the same command again later, it continues where it stopped.',
+      repeat: 'long',
       ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     })
   if (status === 401)
@@ -112,16 +113,7 @@ export function networkError(error: unknown, task: string): AppError {
     error instanceof Error && error.cause instanceof Error ? error.cause.message : error instanceof Error ? error.message : String(error)
   return new AppError('unavailable', `The connection to Drive failed while trying to ${task}: ${cause}`, {
     hint: 'Check the network and run the same command again: it continues where it stopped.',
+    repeat: 'if-answered',
     cause: error,
   })
-}
-
-export const LONGEST_BRIEF_MS = 30_000
-
-/**
- * True for errors that uploads and downloads retry themselves. If Drive asks for a longer wait, the caller decides
- * whether to wait.
- */
-export function isBrief(error: unknown, longestMs = LONGEST_BRIEF_MS): error is AppError {
-  return isAppError(error, 'unavailable', 'throttled') && (error.retryAfterMs ?? 0) <= longestMs
 }

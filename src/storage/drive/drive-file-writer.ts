@@ -1,16 +1,13 @@
 import { createHash, type Hash } from 'node:crypto'
 import { AppError, isAppError } from '../../util/errors.ts'
-import type { CallKind } from '../storage.ts'
+import type { Patience } from '../../util/patience.ts'
 import type { DriveFile } from './answers.ts'
 import type { DriveApi } from './drive-api.ts'
 import type { ResumableSession } from './resumable-session.ts'
 
-/** Calls repeatedly until the call succeeds or `RetryOptions` stop it. */
-export type Persist = <T>(kind: CallKind, signal: AbortSignal | undefined, call: () => Promise<T>) => Promise<T>
-
 export interface DriveFileWriterOptions {
   api: DriveApi
-  persist: Persist
+  patience: Patience
   /** Bytes per request. */
   pieceBytes: number
   /** Older files of the name, deleted when the new file is complete. */
@@ -64,9 +61,9 @@ export class DriveFileWriter {
 
   /** Handles an expired session. Either the file is complete and the response was lost, or all sent bytes are lost. */
   private async unlessLost(total: number | undefined): Promise<DriveFile> {
-    const { api, persist, signal } = this.options
+    const { api, patience, signal } = this.options
     try {
-      if (total !== undefined) return await persist('get', signal, () => api.getFile(this.session.id, signal))
+      if (total !== undefined) return await patience.persist(signal, () => api.getFile(this.session.id, signal))
     } catch (error) {
       if (!isAppError(error, 'not-found')) throw error
     }
@@ -96,9 +93,9 @@ export class DriveFileWriter {
   }
 
   private async remove({ id }: DriveFile): Promise<void> {
-    const { api, persist, signal } = this.options
+    const { api, patience, signal } = this.options
     try {
-      await persist('remove', signal, () => api.deleteFile(id, signal))
+      await patience.persist(signal, () => api.deleteFile(id, signal))
     } catch (error) {
       if (!isAppError(error, 'not-found')) throw error
     }

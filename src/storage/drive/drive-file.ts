@@ -1,13 +1,12 @@
 import { createHash } from 'node:crypto'
 import { AppError } from '../../util/errors.ts'
-import { persist, type RetryOptions } from '../retrying.ts'
 import type { DriveFile } from './answers.ts'
 import type { Downloader } from './download.ts'
 import { FILES, type DriveApi } from './drive-api.ts'
-import { DriveFileWriter, type Persist } from './drive-file-writer.ts'
+import { DriveFileWriter } from './drive-file-writer.ts'
 import type { DriveFolders } from './folders.ts'
 import type { IdPool } from './id-pool.ts'
-import { PATIENT, ResumableSession, type UploaderOptions } from './resumable-session.ts'
+import { ResumableSession, type UploaderOptions } from './resumable-session.ts'
 
 /** Number of parallel requests once it is known that the whole file will be read. */
 const AHEAD = 3
@@ -38,18 +37,16 @@ export class OrdinaryDriveFile {
   readonly location: string
   private readonly parts: DriveFileServices
   private readonly name: string
-  private readonly persist: Persist
 
-  constructor(parts: DriveFileServices, folder: string, name: string, retry: RetryOptions) {
+  constructor(parts: DriveFileServices, folder: string, name: string) {
     this.parts = parts
     this.name = name
     this.location = folder === 'drive:' ? `drive:${name}` : `${folder}/${name}`
-    this.persist = (kind, signal, call) => persist({ kind, name, location: this.location, signal }, retry, call)
   }
 
   /** Files of that name in that folder, newest first. */
   existing(signal?: AbortSignal): Promise<DriveFile[]> {
-    return this.persist('list', signal, async () => {
+    return this.parts.uploader.patience.persist(signal, async () => {
       const { ids } = await this.parts.folders.find(signal)
       const { files } = await this.parts.api.listChildren(ids, `trashed = false and ${FILES}`, signal)
       return files.filter(file => file.name === this.name).sort((a, b) => b.created - a.created)
@@ -68,13 +65,13 @@ export class OrdinaryDriveFile {
   /** Starts a new file. Existing files of that name stay until `finish` deletes those in `replaced`. */
   async create(replaced: readonly DriveFile[], signal?: AbortSignal): Promise<DriveFileWriter> {
     const { ids, folders, uploader, api, pieces } = this.parts
-    const session = await this.persist('put', signal, async () => {
+    const session = await uploader.patience.persist(signal, async () => {
       const target = { id: await ids.idFor(`file ${this.name}`, signal), name: this.name, parent: await folders.writable(signal) }
-      const begun = new ResumableSession(uploader, target, PATIENT)
+      const begun = new ResumableSession(uploader, target)
       await begun.begin(undefined, signal)
       return begun
     })
-    return new DriveFileWriter(session, { api, persist: this.persist, pieceBytes: pieces.sent, replaced, signal })
+    return new DriveFileWriter(session, { api, patience: uploader.patience, pieceBytes: pieces.sent, replaced, signal })
   }
 
   /** The whole file, piece by piece. Its checksum is verified at the end. */
@@ -110,6 +107,7 @@ export class OrdinaryDriveFile {
 
   /** Bytes [start, end) of a file. */
   range(file: DriveFile, start: number, end: number, signal?: AbortSignal): Promise<Uint8Array> {
-    return this.persist('get', signal, () => this.parts.downloader.download(file.id, file.name, start, end, file.size, signal))
+    const { downloader, uploader } = this.parts
+    return uploader.patience.persist(signal, () => downloader.download(file.id, file.name, start, end, file.size, signal))
   }
 }

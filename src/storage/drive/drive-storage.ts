@@ -7,10 +7,10 @@ import { createHash } from 'node:crypto'
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { sha256Hex } from '../../util/hash.ts'
+import type { Patience } from '../../util/patience.ts'
 import { sleep as realSleep, type Sleep } from '../../util/waiting.ts'
 import { badRange, conflict, notFound, readsBackDifferently } from '../errors.ts'
 import { checkEntryName, checkName, checkSize, resolveRange } from '../object-checks.ts'
-import type { RetryOptions } from '../retrying.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from '../storage.ts'
 import type { DriveFile } from './answers.ts'
 import { Downloader } from './download.ts'
@@ -32,9 +32,9 @@ export interface DriveStorageOptions {
   /** `https://www.googleapis.com` */
   baseUrl: string
   fetch: typeof fetch
+  patience: Patience
   idleMs?: number
   sleep?: Sleep
-  random?: () => number
   /** ms since 1970. */
   now?: () => number
   /** Monotonic ms. */
@@ -61,6 +61,7 @@ export class DriveStorage implements Storage {
   private readonly uploader: Uploader
   private readonly downloader: Downloader
   private readonly parts: DriveFileServices
+  private readonly patience: Patience
   private readonly now: () => number
   private readonly copies: Copies
   /** Drive's clock when the last listing began, ms since 1970. */
@@ -70,8 +71,8 @@ export class DriveStorage implements Storage {
 
   constructor(options: DriveStorageOptions) {
     const sleep = options.sleep ?? realSleep
-    const random = options.random ?? Math.random
     this.now = options.now ?? Date.now
+    this.patience = options.patience
     this.location = `drive:${options.path.join('/')}`
     const http = new DriveHttp({
       tokens: options.tokens,
@@ -81,14 +82,14 @@ export class DriveStorage implements Storage {
       idleMs: options.idleMs ?? IDLE_MS,
       ...(options.onRequest === undefined ? {} : { onRequest: options.onRequest }),
     })
-    const { baseUrl } = options
+    const { baseUrl, patience } = options
     this.copies = new Copies(options.hashInName ?? (() => undefined))
     this.api = new DriveApi(http, baseUrl)
     this.ids = new IdPool(this.api)
     this.folders = new DriveFolders(this.api, this.ids, options.path)
-    const uploader = { http, baseUrl, sleep, random }
+    const uploader = { http, baseUrl, patience }
     this.uploader = new Uploader(uploader)
-    this.downloader = new Downloader({ http, baseUrl, sleep, random })
+    this.downloader = new Downloader(uploader)
     this.parts = {
       api: this.api,
       ids: this.ids,
@@ -100,12 +101,12 @@ export class DriveStorage implements Storage {
   }
 
   /** An ordinary file in the same folder. The folder may also be a repository. */
-  ordinaryFile(name: string, retry: RetryOptions): OrdinaryDriveFile {
-    return new OrdinaryDriveFile(this.parts, this.location, name, retry)
+  ordinaryFile(name: string): OrdinaryDriveFile {
+    return new OrdinaryDriveFile(this.parts, this.location, name)
   }
 
-  trash(retry: RetryOptions): DriveTrash {
-    return new DriveTrash(this.api, this.folders, this.location, retry, () => this.inTrash)
+  trash(): DriveTrash {
+    return new DriveTrash(this.api, this.folders, this.location, this.patience, () => this.inTrash)
   }
 
   async list({ signal }: StorageOptions = {}): Promise<Listing> {

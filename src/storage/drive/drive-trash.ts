@@ -1,5 +1,5 @@
 import { isAppError } from '../../util/errors.ts'
-import { persist, type RetryOptions } from '../retrying.ts'
+import type { Patience } from '../../util/patience.ts'
 import { isEntryName, type StorageOptions, type StoredObject } from '../storage.ts'
 import type { Trash } from '../trash.ts'
 import type { DriveFile } from './answers.ts'
@@ -15,17 +15,17 @@ export class DriveTrash implements Trash {
   private readonly api: DriveApi
   private readonly folders: DriveFolders
   private readonly location: string
-  private readonly retry: RetryOptions
+  private readonly patience: Patience
   private readonly shown: () => readonly DriveFile[] | undefined
   /** Copies of each name, from the last listing. */
   private files = new Map<string, DriveFile[]>()
 
   /** `shown`: what is in the trash by a request that was made anyway. Undefined if there was none. */
-  constructor(api: DriveApi, folders: DriveFolders, location: string, retry: RetryOptions, shown: () => readonly DriveFile[] | undefined) {
+  constructor(api: DriveApi, folders: DriveFolders, location: string, patience: Patience, shown: () => readonly DriveFile[] | undefined) {
     this.api = api
     this.folders = folders
     this.location = location
-    this.retry = retry
+    this.patience = patience
     this.shown = shown
   }
 
@@ -34,7 +34,7 @@ export class DriveTrash implements Trash {
   }
 
   async list({ signal }: StorageOptions = {}): Promise<StoredObject[]> {
-    const files = await this.persist('list', '', signal, async () => {
+    const files = await this.patience.persist(signal, async () => {
       const { ids, isTrashed } = await this.folders.find(signal)
       if (isTrashed) throw folderInTrash(this.location)
       return (await this.api.listChildren(ids, `trashed = true and ${FILES}`, signal)).files
@@ -55,7 +55,7 @@ export class DriveTrash implements Trash {
 
   private async each(name: string, signal: AbortSignal | undefined, change: (id: string) => Promise<void>): Promise<void> {
     for (const { id } of this.files.get(name) ?? []) {
-      await this.persist('remove', name, signal, async () => {
+      await this.patience.persist(signal, async () => {
         try {
           await change(id)
         } catch (error) {
@@ -64,10 +64,6 @@ export class DriveTrash implements Trash {
         }
       })
     }
-  }
-
-  private persist<T>(kind: 'list' | 'remove', name: string, signal: AbortSignal | undefined, call: () => Promise<T>): Promise<T> {
-    return persist({ kind, name, location: this.location, signal }, this.retry, call)
   }
 }
 
