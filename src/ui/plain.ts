@@ -41,7 +41,7 @@ export function createPlainReporter({ stream, colour, verbose, now, everyMs = EV
     },
     note,
     outage(outage) {
-      if (outage.kind === 'over') note(`Drive answers again after ${formatDuration(outage.afterMs)}`)
+      if (outage.kind === 'over') note(`requests succeed again after ${formatDuration(outage.afterMs)}`)
       else if (outage.kind === 'waiting' && !isWaiting) note(new OutageText(outage, now()).line(now()))
       isWaiting = outage.kind === 'waiting'
     },

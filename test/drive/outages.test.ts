@@ -221,7 +221,7 @@ describe('a Drive that is down for good', () => {
           expect(isAppError(error, 'unavailable', 'throttled'), String(error)).toBe(true)
           expect(error).toMatchObject({ hint: expect.stringMatching(/run the same command again/) as string })
           // what goes on side by side waits side by side, but adds up here
-          expect(waited()).toBeLessThan(10 * 60_000)
+          expect(waited()).toBeLessThan(11 * 60_000)
           expect(emulator.requests.length).toBeLessThan(requests + 250)
           emulator.faults.clear()
           // the last request only reads the new version back

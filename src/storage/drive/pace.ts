@@ -1,7 +1,8 @@
 import type { Sleep } from '../../util/waiting.ts'
 
 const FIRST_SPACING_MS = 100
-const MAX_SPACING_MS = 8_000
+/** Each call that is refused waits by itself too, so that more would only slow down what comes after a storm. */
+const MAX_SPACING_MS = 1_000
 /** The longest time that one answer delays other calls: each of them learns by itself what Drive asks of it. */
 const MAX_HELD_MS = 32_000
 const SLOWING = 1.5
