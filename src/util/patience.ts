@@ -90,6 +90,10 @@ export class Patience {
   /** Ends all waits. Those that follow are short, but for what the other side asks for. */
   hurry(): void {
     this.longestWaitMs = HURRIED_WAIT_MS
+    this.wake()
+  }
+
+  private wake(): void {
     this.nap.abort()
     this.nap = new AbortController()
   }
@@ -100,6 +104,8 @@ export class Patience {
     if (this.toldSince === undefined) return
     this.options.onOutage?.({ kind: 'over', afterMs: this.options.now() - this.toldSince })
     this.toldSince = undefined
+    // what helped one call helps the others
+    this.wake()
   }
 
   private async wait(error: unknown, failures: number, failing: Failing, signal: AbortSignal | undefined): Promise<void> {

@@ -181,6 +181,16 @@ test('haste ends a wait at once, and those that follow are short', async () => {
   expect(waits.slice(before).every(wait => wait <= 2 * SECOND)).toBe(true)
 })
 
+test('when an outage is over, no call waits any longer', async () => {
+  const { during, patience, clock, passed } = setUp()
+  const ends: number[] = []
+  const calls = Array.from({ length: 5 }, () => during(MINUTE).then(() => ends.push(passed())))
+  await clock.sleep(MINUTE + SECOND)
+  await patience.persist(undefined, async () => undefined)
+  await Promise.all(calls)
+  expect(ends).toEqual(Array(5).fill(MINUTE + SECOND))
+})
+
 test('an outage is told from five seconds on, with the next try of all calls, until it is over', async () => {
   const { during, outages, passed } = setUp()
   await during(3 * SECOND)
