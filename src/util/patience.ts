@@ -171,7 +171,8 @@ function sinceIn(failing: Failing, limit: number, now: number): number {
 function givenUp(error: AppError, triedMs: number): AppError {
   const { message, code, retryAfterMs } = error
   const sentence = /[.!?]$/.test(message) ? message : `${message}.`
-  return new AppError(code, triedMs < 1000 ? sentence : `${sentence} It was tried for ${inWords(triedMs)}.`, {
+  const tried = triedMs < 1000 ? '' : ` It was tried for ${inWords(triedMs)}.`
+  return new AppError(code, `${sentence}${tried}`, {
     hint: retryAfterMs === undefined ? (error.hint ?? AGAIN) : waitFirst(retryAfterMs),
     cause: error,
     repeat: 'never',

@@ -1,8 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect } from 'vitest'
 import type { CallKind } from '../drive-emulator/call.ts'
 import { startDriveEmulator, type DriveEmulator } from '../drive-emulator/emulator.ts'
+import { quietDriveOnly } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { pullVersion, pushFolder } from '../helpers/in-process.ts'
 import { seededNoise } from '../helpers/seeded.ts'
@@ -60,7 +61,7 @@ describe.each([
   // a folder inside another one costs one listing more each time, and one more creation the first time
   { where: ['A', 'B'], most: { first: 15, later: 10, unchanged: 5, pull: 9 } },
 ])('600 small files, 7 MB, in $where', ({ where, most }) => {
-  test('take few requests, whoever pushes or pulls them', () =>
+  quietDriveOnly('take few requests, whoever pushes or pulls them', () =>
     withFolder(async folder => {
       const data = join(folder, 'data')
       makeImages(data)
@@ -99,5 +100,6 @@ describe.each([
       expect(pullOfMany).toEqual({ ...WORK.pullOfMany, ...listings })
       expect(total(pullOfMany)).toBeLessThanOrEqual(most.pull)
       expectSameTree(join(folder, 'out'), data)
-    }))
+    }),
+  )
 })

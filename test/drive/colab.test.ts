@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { DEFAULT_CLIENT, type DriveEmulator, type EmulatorOptions } from '../drive-emulator/emulator.ts'
 import { expectError, runCli } from '../helpers/cli.ts'
-import { withDrive } from '../helpers/drive.ts'
+import { quietDriveOnly, withDrive } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { checkAll, pullVersion, pushFolder } from '../helpers/in-process.ts'
 import { runInPty, type PtyOptions, type PtyResult } from '../helpers/pty.ts'
@@ -88,7 +88,7 @@ test('before the user has agreed: exit 4, and the error names the cell to run', 
     expect((await notebook.run('push', 'data')).code).toBe(0)
   }))
 
-test('credentials from a secret work without consent and without the tab, in the foreground and in the background', () =>
+quietDriveOnly('credentials from a secret work without consent and without the tab, in the foreground and in the background', () =>
   withNotebook(async notebook => {
     makeTree(notebook.in('data'), { 'a.txt': 'first' })
     const { COLAB_ESCAPE_CREDENTIALS } = driveEnvironment(notebook.emulator, notebook.folder, notebook.emulator.issueToken())
@@ -101,10 +101,11 @@ test('credentials from a secret work without consent and without the tab, in the
     const stopped = await notebook.cell('npx -y colab-escape watch --stop')
     expect([stopped.exitCode, screenOf(stopped.output)[0]]).toEqual([0, expect.stringMatching(/^Stopped watching .*runs: 1 version made/)])
     expect((await notebook.run('log')).stdout).toMatch(/^runs .*\ndata /m)
-  }))
+  }),
+)
 
 describe('in a cell, a terminal of 0 x 0', () => {
-  test('push and pull: one calm live line, then the receipt, and little output', () =>
+  quietDriveOnly('push and pull: one calm live line, then the receipt, and little output', () =>
     withNotebook(
       async notebook => {
         makeTree(notebook.in('data'), {
@@ -137,7 +138,8 @@ describe('in a cell, a terminal of 0 x 0', () => {
         expect(Math.abs(Number(told) - Number(saved))).toBeLessThanOrEqual(1)
       },
       { profile: { latencyMs: 150, creationMs: 300 } },
-    ))
+    ),
+  )
 
   test('a login in a cell takes the pasted address from its input', () =>
     withNotebook(async notebook => {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { DriveEmulator } from '../drive-emulator/emulator.ts'
 import { expectError } from '../helpers/cli.ts'
-import { withDrive } from '../helpers/drive.ts'
+import { quietDriveOnly, withDrive } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { seededNoise } from '../helpers/seeded.ts'
 import { expectSameTree, makeTree } from '../helpers/trees.ts'
@@ -29,42 +29,45 @@ async function pushVersion(emulator: DriveEmulator, sandbox: DriveSandbox, seed:
   return namesOf(emulator, 'pack-').find(name => !before.includes(name))!
 }
 
-test('what of a repository was put into the trash is told, put back where versions need it, and else freed; all else there stays', () =>
-  withDrive({}, emulator =>
-    withFolder(async folder => {
-      const sandbox = new DriveSandbox(emulator, folder)
-      const old = await pushVersion(emulator, sandbox, 1)
-      const snapshot = namesOf(emulator, 'snapshot-')[0]!
-      const needed = await pushVersion(emulator, sandbox, 2)
+quietDriveOnly(
+  'what of a repository was put into the trash is told, put back where versions need it, and else freed; all else there stays',
+  () =>
+    withDrive({}, emulator =>
+      withFolder(async folder => {
+        const sandbox = new DriveSandbox(emulator, folder)
+        const old = await pushVersion(emulator, sandbox, 1)
+        const snapshot = namesOf(emulator, 'snapshot-')[0]!
+        const needed = await pushVersion(emulator, sandbox, 2)
 
-      // things of the person's own, there and elsewhere, some of which look like ours
-      makeTree(join(folder, 'mine'), { 'notes.txt': 'mine', [`copy/${old}`]: 'a copy' })
-      const home = emulator.fileAt('colab-escape')!
-      await emulator.importFrom(join(folder, 'mine'), home.id)
-      rmSync(join(folder, 'mine'), { recursive: true })
-      const trash = (path: string): boolean => (emulator.fileAt(`colab-escape/${path}`)!.trashed = true)
-      for (const path of ['notes.txt', `copy/${old}`, old, needed, snapshot]) trash(path)
+        // things of the person's own, there and elsewhere, some of which look like ours
+        makeTree(join(folder, 'mine'), { 'notes.txt': 'mine', [`copy/${old}`]: 'a copy' })
+        const home = emulator.fileAt('colab-escape')!
+        await emulator.importFrom(join(folder, 'mine'), home.id)
+        rmSync(join(folder, 'mine'), { recursive: true })
+        const trash = (path: string): boolean => (emulator.fileAt(`colab-escape/${path}`)!.trashed = true)
+        for (const path of ['notes.txt', `copy/${old}`, old, needed, snapshot]) trash(path)
 
-      expectError(await sandbox.run(['pull', 'data', 'out']), 7, /manifest of data .* is damaged/)
-      expect((await sandbox.run(['check'])).stderr).toMatch(
-        /In Drive's trash: 80\d kB \(3 objects\), 1 version among them\. `colab-escape prune/,
-      )
-      expect((await sandbox.run(['doctor'])).stdout).toMatch(/attention +trash +80\d kB \(3 objects\)/)
-      expect(trashed(emulator)).toHaveLength(5)
+        expectError(await sandbox.run(['pull', 'data', 'out']), 7, /manifest of data .* is damaged/)
+        expect((await sandbox.run(['check'])).stderr).toMatch(
+          /In Drive's trash: 80\d kB \(3 objects\), 1 version among them\. `colab-escape prune/,
+        )
+        expect((await sandbox.run(['doctor'])).stdout).toMatch(/attention +trash +80\d kB \(3 objects\)/)
+        expect(trashed(emulator)).toHaveLength(5)
 
-      const { trash: told, waiting } = await sandbox.json<{ trash: object; waiting: { packs: number } }>('prune', '--empty-trash')
-      expect(told).toMatchObject({ objects: 3, versions: 1, emptied: true })
-      // the old pack waits, as whatever is deleted does
-      expect(waiting.packs).toBe(1)
-      expect(namesOf(emulator, 'snapshot-')).not.toContain(snapshot)
-      expect(emulator.fileAt(`colab-escape/${old}`)).toBeDefined()
-      await sandbox.ok('prune', '--now')
-      expect(emulator.fileAt(`colab-escape/${old}`)).toBeUndefined()
-      expect(trashed(emulator)).toEqual(['notes.txt', old].sort())
-      await sandbox.ok('pull', 'data', 'out')
-      expectSameTree(sandbox.in('out'), sandbox.in('data'))
-    }),
-  ))
+        const { trash: told, waiting } = await sandbox.json<{ trash: object; waiting: { packs: number } }>('prune', '--empty-trash')
+        expect(told).toMatchObject({ objects: 3, versions: 1, emptied: true })
+        // the old pack waits, as whatever is deleted does
+        expect(waiting.packs).toBe(1)
+        expect(namesOf(emulator, 'snapshot-')).not.toContain(snapshot)
+        expect(emulator.fileAt(`colab-escape/${old}`)).toBeDefined()
+        await sandbox.ok('prune', '--now')
+        expect(emulator.fileAt(`colab-escape/${old}`)).toBeUndefined()
+        expect(trashed(emulator)).toEqual(['notes.txt', old].sort())
+        await sandbox.ok('pull', 'data', 'out')
+        expectSameTree(sandbox.in('out'), sandbox.in('data'))
+      }),
+    ),
+)
 
 test('a push that does not fit proposes what to give up, by the command lines that make it fit', () =>
   withDrive({}, emulator =>
