@@ -2,7 +2,7 @@ import { AppError, isAppError, throwIfAborted } from './errors.ts'
 import type { Sleep } from './waiting.ts'
 
 /** How long calls are repeated without any success, ms. */
-export const LONG_MS = 10 * 60_000
+const LONG_MS = 10 * 60_000
 /** The same for failures that hardly pass by themselves. */
 export const BRIEF_MS = 30_000
 /** The first wait is random between 0 and this. Each further wait doubles that bound, up to the longest one. */
@@ -173,18 +173,18 @@ function givenUp(error: AppError, triedMs: number): AppError {
   const sentence = /[.!?]$/.test(message) ? message : `${message}.`
   const tried = triedMs < 1000 ? '' : ` It was tried for ${inWords(triedMs)}.`
   return new AppError(code, `${sentence}${tried}`, {
-    hint: retryAfterMs === undefined ? (error.hint ?? AGAIN) : waitFirst(retryAfterMs),
+    // nothing but Drive asks for a wait
+    hint:
+      retryAfterMs === undefined
+        ? (error.hint ?? AGAIN)
+        : `Drive asks to wait ${inWords(retryAfterMs)}, until ${clockIn(retryAfterMs)}: run the same command again then, it continues where it stopped.`,
     cause: error,
     repeat: 'never',
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   })
 }
 
-/** Nothing but Drive asks for a wait. */
-function waitFirst(ms: number): string {
-  const until = new Date(Date.now() + ms).toTimeString().slice(0, 5)
-  return `Drive asks to wait ${inWords(ms)}, until ${until}: run the same command again then, it continues where it stopped.`
-}
+const clockIn = (ms: number): string => new Date(Date.now() + ms).toTimeString().slice(0, 5)
 
 /** `40 s`, `10 min`, `1 h 20 min` */
 function inWords(ms: number): string {
