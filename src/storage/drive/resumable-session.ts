@@ -1,4 +1,4 @@
-import { AppError } from '../../util/errors.ts'
+import { AppError, type Repeat } from '../../util/errors.ts'
 import type { Patience, Tries } from '../../util/patience.ts'
 import { toDriveFile, type DriveFile } from './answers.ts'
 import { FILE_FIELDS } from './drive-api.ts'
@@ -63,7 +63,7 @@ export class ResumableSession {
   /** `length`: undefined if not known yet. */
   async begin(length: number | undefined, signal?: AbortSignal): Promise<void> {
     const { http, baseUrl } = this.options
-    if (this.address !== undefined) await this.tries.failed(this.stalled('keeps cancelling the upload'), signal)
+    if (this.address !== undefined) await this.tries.failed(stalled(`Drive keeps cancelling the upload of ${this.target.name}.`), signal)
     const response = await http.send({
       operation: 'upload.start',
       task: this.task,
@@ -93,7 +93,7 @@ export class ResumableSession {
   async send(bytes: Uint8Array, offset: number, total: number | undefined, signal?: AbortSignal): Promise<UploadAnswer> {
     try {
       const answer = await this.put(bytes, offset, total, signal)
-      if (!this.isProgress(answer, offset + bytes.length)) throw this.stalled('accepts no more bytes')
+      if (!this.isProgress(answer, offset + bytes.length)) throw stalled(`Drive accepts no more bytes of ${this.target.name}.`, 'long')
       return answer
     } catch (error) {
       await this.tries.failed(error, signal)
@@ -127,13 +127,6 @@ export class ResumableSession {
     return true
   }
 
-  private stalled(what: string): AppError {
-    return new AppError('unavailable', `Drive ${what} of ${this.target.name}.`, {
-      hint: 'Run the same command again: it continues where it stopped.',
-      repeat: 'long',
-    })
-  }
-
   /** An empty `body` queries the status. */
   private async put(body: Uint8Array, offset: number, total: number | undefined, signal?: AbortSignal): Promise<UploadAnswer> {
     const { http } = this.options
@@ -157,6 +150,11 @@ export class ResumableSession {
     if (response.status !== 308) return { kind: 'expired' }
     return { kind: 'partial', received: receivedBytes(response.headers.get('range'), offset, this.task) }
   }
+}
+
+function stalled(message: string, repeat?: Repeat): AppError {
+  const hint = 'Run the same command again: it continues where it stopped.'
+  return new AppError('unavailable', message, { hint, ...(repeat === undefined ? {} : { repeat }) })
 }
 
 /** The session's address receives the token, so only the API's own host or another host of Google is allowed. */
