@@ -6,8 +6,8 @@ import { KINDS, kindOfLine } from '../helpers/json-output.ts'
 import { fp32, network, tuned } from '../helpers/tensors.ts'
 import { RunningWatch } from '../watch/running.ts'
 
-/** Met by the tests of logging in (test/auth) and of a store that goes away for a while (test/watch/drive.test.ts). */
-const ELSEWHERE = ['auth-login', 'auth-status', 'auth-logout', 'recovered']
+/** Met by the tests of logging in (test/auth) and of a store that goes away for a while (test/watch, test/drive). */
+const ELSEWHERE = ['auth-login', 'auth-status', 'auth-logout', 'recovered', 'waiting', 'resumed']
 
 test('each kind of line that the schema tells of is printed as it says', () =>
   withSandbox(async sandbox => {

@@ -8,6 +8,7 @@ import { withDrive } from '../helpers/drive.ts'
 import { rejection } from '../helpers/failures.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { pushFolder } from '../helpers/in-process.ts'
+import { kindOfLine } from '../helpers/json-output.ts'
 import { runInPty } from '../helpers/pty.ts'
 import { seededNoise } from '../helpers/seeded.ts'
 import { expectSameTree, makeTree } from '../helpers/trees.ts'
@@ -49,6 +50,7 @@ test('with --json there is an event when it begins and one when it is over, with
     const [waiting, resumed, ...others] = eventsOf(run).filter(({ event }) => event === 'waiting' || event === 'resumed')
     expect(waiting).toMatchObject({ event: 'waiting', code: 'throttled', message: expect.stringContaining('User Rate Limit') as string })
     expect(resumed).toMatchObject({ event: 'resumed' })
+    expect([waiting, resumed].map(line => kindOfLine(line!))).toEqual(['waiting', 'resumed'])
     expect(others).toEqual([])
   }))
 
