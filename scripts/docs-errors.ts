@@ -36,9 +36,9 @@ const CODES: Record<ErrorCode, string> = {
   denied: 'It is not allowed to do that there.',
   unauthenticated: 'Nobody is logged in, or the login is refused.',
   quota: 'The store or the disk is full.',
-  throttled: 'Google Drive asks for a pause. The request was repeated several times before this was said.',
+  throttled: 'Google Drive asks for a pause. The request was repeated before this was said, for up to ten minutes ([drive.md](drive.md)).',
   unavailable:
-    'The other side could not be reached, or gave no proper answer. Requests to a store were repeated several times before this was said.',
+    'The other side could not be reached, or gave no proper answer. Requests to Drive were repeated before this was said, some for up to ten minutes ([drive.md](drive.md)).',
   corrupt: 'Bytes are not what they should be.',
   'newer-format': 'A newer version of this program made it.',
   'not-a-repository': 'There is something else in that place.',
@@ -72,7 +72,7 @@ export function errorsPage(
     INTRO,
     ...sections,
     '## Any exit code',
-    'After several tries, an error tells how many there were. It keeps its code.',
+    'After several tries, an error tells for how long it was tried. It keeps its code.',
     rows(wrapped, ''),
     systemSection(),
   ].join('\n\n')}\n`

@@ -63,5 +63,6 @@ async function ask(host: string, { fetch, now }: AuthContext, signal: AbortSigna
     throw new AppError('unauthenticated', 'This notebook has no credentials yet.', { hint: `Run this in a cell first: ${COLAB_CELL}` })
   throw new AppError('unavailable', `${service} failed with status ${status}.`, {
     hint: `Run this in a cell, then the same command again: ${COLAB_CELL}`,
+    repeat: 'if-answered',
   })
 }

@@ -1,5 +1,5 @@
 import { realSurroundings } from '../util/clock.ts'
-import { sleep, type Sleep } from '../util/waiting.ts'
+import type { Patience } from '../util/patience.ts'
 import { googleEndpoints, type GoogleEndpoints } from './endpoints.ts'
 
 /** The environment of authentication. */
@@ -9,10 +9,10 @@ export interface AuthContext {
   /** ms since 1970 */
   now: () => number
   random: (bytes: number) => Uint8Array
-  sleep: Sleep
+  patience: Patience
 }
 
-export function realAuthContext(fetchThrough: typeof fetch, endpointOverride?: string): AuthContext {
+export function realAuthContext(fetchThrough: typeof fetch, patience: Patience, endpointOverride?: string): AuthContext {
   const { now, random } = realSurroundings
-  return { fetch: fetchThrough, endpoints: googleEndpoints(endpointOverride), now, random, sleep }
+  return { fetch: fetchThrough, endpoints: googleEndpoints(endpointOverride), now, random, patience }
 }

@@ -38,6 +38,7 @@ export async function requestJson(doFetch: typeof fetch, url: string, options: R
     const why = timeout.aborted ? `no answer within ${timeoutMs / 1000} s` : reasonOf(error)
     throw new AppError('unavailable', `${service} can't be reached: ${why}.`, {
       hint: 'Check the network (and HTTPS_PROXY, if you need a proxy), and run the same command again.',
+      repeat: 'if-answered',
       cause: error,
     })
   }

@@ -22,24 +22,22 @@ export interface RefusalTexts {
   cure: string
 }
 
-const TRIES = 4
-const FIRST_WAIT_MS = 500
 /** Google says 3600 s. No token is kept longer than a day, whatever the answer says. */
 const LONGEST_LIFE_S = 86_400
 const LONGEST_LOGIN_S = 400 * 86_400
 
 /**
- * One call of the token endpoint. Repeats it a few times on temporary failures (429, 5xx). Errors: `unauthenticated`
- * when Google refuses the credentials, `unavailable`, `interrupted`. No error contains any of `fields`.
+ * One call of the token endpoint, repeated while it has trouble. Errors: `unauthenticated` when Google refuses the
+ * credentials, `unavailable`, `interrupted`. No error contains any of `fields`.
  */
-export async function callTokenEndpoint(
+export function callTokenEndpoint(
   context: AuthContext,
   fields: Record<string, string>,
   texts: RefusalTexts,
   signal?: AbortSignal,
 ): Promise<TokenAnswer> {
   const service = "Google's token endpoint"
-  for (let failures = 1; ; failures++) {
+  return context.patience.persist(signal, async () => {
     const answer = await requestJson(context.fetch, context.endpoints.token, {
       service: service,
       ...formBody(fields),
@@ -48,12 +46,11 @@ export async function callTokenEndpoint(
     if (answer.status === 200) return readTokenAnswer(answer.json, service, context.now())
     if (answer.status >= 400 && answer.status < 500 && answer.status !== 429 && answer.status !== 408)
       throw refusal(answer, texts, Object.values(fields))
-    if (failures >= TRIES)
-      throw new AppError('unavailable', `${service} failed ${failures} times, at last with status ${answer.status}.`, {
-        hint: 'Wait a minute and run the same command again.',
-      })
-    await context.sleep((context.random(1)[0]! / 255) * FIRST_WAIT_MS * 2 ** failures, signal)
-  }
+    throw new AppError('unavailable', `${service} failed with status ${answer.status}.`, {
+      hint: 'Wait a minute and run the same command again.',
+      repeat: 'if-answered',
+    })
+  })
 }
 
 /** The checked fields of a token answer. Metadata servers answer in the same form as Google's endpoint. */

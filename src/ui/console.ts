@@ -3,6 +3,7 @@
  * decisions and does not know commands.
  */
 
+import type { Outage } from '../util/patience.ts'
 import type { Reporter } from '../util/reporter.ts'
 import { isClosedStream } from './closed-stream.ts'
 import { describeError, stackLines } from './describe-error.ts'
@@ -39,6 +40,8 @@ export interface ConsoleOptions {
  */
 export interface Console {
   readonly reporter: Reporter
+  /** Shows that the command waits for the store. */
+  outage(outage: Outage): void
   /** Width for tables. Infinity if stdout is no terminal, so that nothing is shortened in a pipe. */
   readonly columns: number
   /**
@@ -125,6 +128,9 @@ export function createConsole(options: ConsoleOptions): Console {
       note: message => chosen.note(message),
       warn: message => chosen.warn(message),
       detail: message => chosen.detail(message),
+    },
+    outage: outage => {
+      if (!closed) chosen.outage(outage)
     },
     columns: options.columns ?? (stdout.isTTY === true ? columnsOf(stdout) : Infinity),
     result: (human, machine) => show(human, machine, quiet),

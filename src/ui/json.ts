@@ -1,3 +1,4 @@
+import type { Outage } from '../util/patience.ts'
 import type { StoppableReporter } from './output.ts'
 import { redacted } from './printable.ts'
 
@@ -29,6 +30,7 @@ export interface JsonOptions {
  */
 export function createJsonReporter({ write, verbose, quiet, progress, now }: JsonOptions): StoppableReporter {
   let last = -Infinity
+  let isWaiting = false
   const message = (event: string, text: string): void => write(jsonLine({ event, message: redacted(text) }))
 
   return {
@@ -45,6 +47,17 @@ export function createJsonReporter({ write, verbose, quiet, progress, now }: Jso
     detail(text) {
       if (verbose && !quiet) message('detail', text)
     },
+    outage(outage) {
+      const { kind } = outage
+      if (!quiet && kind === 'waiting' && !isWaiting) write(jsonLine(waitingEvent(outage)))
+      if (!quiet && kind === 'over') write(jsonLine({ event: 'resumed', afterMs: Math.round(outage.afterMs) }))
+      isWaiting = kind === 'waiting'
+    },
     stop: () => undefined,
   }
+}
+
+function waitingEvent({ error, nextTryMs, leftMs }: Outage & { kind: 'waiting' }): object {
+  const time = (ms: number): string => new Date(Date.now() + ms).toISOString()
+  return { event: 'waiting', code: error.code, message: redacted(error.message), nextTry: time(nextTryMs), until: time(leftMs) }
 }

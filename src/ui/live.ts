@@ -1,7 +1,9 @@
 import type { Options, Ora } from 'ora'
 import { LineStream } from './line-stream.ts'
+import { OutageText } from './outage-text.ts'
 import { type OutputStream, type StoppableReporter, lines } from './output.ts'
 import { ProgressText } from './progress-text.ts'
+import { shortenEnd } from './width.ts'
 
 /** Minimum time (ms) between redraws: notebooks coalesce faster ones, and people can't read them. */
 const REDRAW_MS = 200
@@ -24,6 +26,7 @@ export interface LiveOptions {
 export function createLiveReporter({ stream, colour, verbose, now }: LiveOptions): StoppableReporter {
   const screen = new LineStream(stream)
   let text = new ProgressText()
+  let waiting: OutageText | undefined
   let spinner: Ora | undefined
   let timer: NodeJS.Timeout | undefined
   let isShown = false
@@ -31,18 +34,31 @@ export function createLiveReporter({ stream, colour, verbose, now }: LiveOptions
   const begin = async (): Promise<void> => {
     const { default: ora } = await import('ora')
     if (!isShown) return
-    spinner ??= spinnerOf(ora, screen, colour, () => text.line(now(), screen.columns - RESERVED_COLUMNS))
+    spinner ??= spinnerOf(ora, screen, colour, line)
     spinner.start()
+  }
+
+  const line = (): string => {
+    const width = screen.columns - RESERVED_COLUMNS
+    return waiting ? shortenEnd(waiting.line(now()), width) : text.line(now(), width)
+  }
+
+  const show = (): void => {
+    if (isShown) return
+    isShown = true
+    // a run must not fail because its progress can't be drawn
+    timer = setTimeout(() => void begin().catch(() => undefined), START_AFTER_MS)
+    timer.unref()
   }
 
   return {
     progress(update) {
       text.update(update, now())
-      if (isShown) return
-      isShown = true
-      // a run must not fail because its progress can't be drawn
-      timer = setTimeout(() => void begin().catch(() => undefined), START_AFTER_MS)
-      timer.unref()
+      show()
+    },
+    outage(outage) {
+      waiting = outage.kind === 'waiting' ? new OutageText(outage, now()) : undefined
+      if (waiting) show()
     },
     note: message => screen.above(lines.note(message, colour)),
     warn: message => screen.above(lines.warning(message, colour)),
@@ -54,6 +70,7 @@ export function createLiveReporter({ stream, colour, verbose, now }: LiveOptions
       clearTimeout(timer)
       spinner?.stop()
       text = new ProgressText()
+      waiting = undefined
     },
   }
 }

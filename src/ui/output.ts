@@ -1,3 +1,4 @@
+import type { Outage } from '../util/patience.ts'
 import type { Reporter } from '../util/reporter.ts'
 import { printable, redacted } from './printable.ts'
 
@@ -18,6 +19,8 @@ export function columnsOf(stream: OutputStream): number {
 
 /** A reporter that removes its progress from the screen on `stop`. The next update shows it again. */
 export interface StoppableReporter extends Reporter {
+  /** Why the command waits, and that it does not any more. */
+  outage(outage: Outage): void
   stop(): void
 }
 

@@ -1,3 +1,5 @@
+import { formatDuration } from './format.ts'
+import { OutageText } from './outage-text.ts'
 import { type OutputStream, type StoppableReporter, lines } from './output.ts'
 import { ProgressText } from './progress-text.ts'
 
@@ -21,6 +23,11 @@ const EVERY_MS = 5_000
 export function createPlainReporter({ stream, colour, verbose, now, everyMs = EVERY_MS, quiet = false }: PlainOptions): StoppableReporter {
   let text = new ProgressText()
   let lastLine: number | undefined
+  let isWaiting = false
+
+  const note = (message: string): void => {
+    if (!quiet) stream.write(lines.note(message, colour))
+  }
 
   return {
     progress(update) {
@@ -32,8 +39,11 @@ export function createPlainReporter({ stream, colour, verbose, now, everyMs = EV
       lastLine = time
       stream.write(`${text.line(time)}\n`)
     },
-    note(message) {
-      if (!quiet) stream.write(lines.note(message, colour))
+    note,
+    outage(outage) {
+      if (outage.kind === 'over') note(`requests succeed again after ${formatDuration(outage.afterMs)}`)
+      else if (outage.kind === 'waiting' && !isWaiting) note(new OutageText(outage, now()).line(now()))
+      isWaiting = outage.kind === 'waiting'
     },
     warn(message) {
       stream.write(lines.warning(message, colour))

@@ -4,6 +4,7 @@ import type { AuthContext } from '../../src/auth/context.ts'
 import { googleEndpoints } from '../../src/auth/endpoints.ts'
 import type { AppError } from '../../src/util/errors.ts'
 import { startDriveEmulator, type DriveEmulator, type EmulatorOptions } from '../drive-emulator/emulator.ts'
+import { timelessPatience } from '../helpers/patience.ts'
 import { rejection } from '../helpers/failures.ts'
 
 export const CLIENT = { id: 'test-client.apps.googleusercontent.com', secret: 'test-client-secret' }
@@ -28,7 +29,7 @@ export async function withWorld<T>(use: (world: World) => Promise<T>, options: E
     endpoints: googleEndpoints(google.url),
     now: () => clock.now,
     random: bytes => Uint8Array.from({ length: bytes }, (_, i) => (i * 37 + calls++ * 101) & 0xff),
-    sleep: async ms => void waits.push(ms),
+    patience: timelessPatience(ms => waits.push(ms)),
   }
   try {
     return await use({ google, context, clock, waits })

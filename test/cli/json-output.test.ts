@@ -7,10 +7,10 @@ import { fp32, network, tuned } from '../helpers/tensors.ts'
 import { RunningWatch } from '../watch/running.ts'
 
 /**
- * Met by the tests of logging in (test/auth), of a store that goes away for a while (test/watch/drive.test.ts) and of
+ * Met by the tests of logging in (test/auth), of a store that goes away for a while (test/watch, test/drive) and of
  * sharing (test/drive/share.test.ts).
  */
-const ELSEWHERE = ['auth-login', 'auth-status', 'auth-logout', 'recovered', 'share', 'share-revoke']
+const ELSEWHERE = ['auth-login', 'auth-status', 'auth-logout', 'recovered', 'waiting', 'resumed', 'share', 'share-revoke']
 
 test('each kind of line that the schema tells of is printed as it says', () =>
   withSandbox(async sandbox => {

@@ -5,6 +5,7 @@ import { RememberingStorage } from '../../src/storage/remembering.ts'
 import { RetryingStorage } from '../../src/storage/retrying.ts'
 import { driveStorage, withDrive } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'
+import { timelessPatience } from '../helpers/patience.ts'
 import { FaultyStorage } from '../helpers/storage/faulty.ts'
 import type { FaultPlan } from '../helpers/storage/faulty.ts'
 import { MemoryStorage } from '../helpers/storage/memory.ts'
@@ -24,14 +25,12 @@ function eachFirstCallFails(): FaultPlan {
   }
 }
 
-const RETRIES = { attempts: 2, baseMs: 1, capMs: 1, budgetMs: 1000, sleep: async () => undefined, random: () => 0 }
-
 describeStorageContract('memory', use => use(new MemoryStorage()))
 
 describeStorageContract('folder', use => withFolder(path => use(new FolderStorage(join(path, 'not', 'yet', 'there')))))
 
 describeStorageContract('retrying, over faulty memory', use =>
-  use(new RetryingStorage(new FaultyStorage(new MemoryStorage(), eachFirstCallFails()), RETRIES)),
+  use(new RetryingStorage(new FaultyStorage(new MemoryStorage(), eachFirstCallFails()), timelessPatience())),
 )
 
 describeStorageContract('limiting, over memory', use =>

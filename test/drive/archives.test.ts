@@ -2,7 +2,6 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { extract } from '../../src/archive/extract.ts'
-import { RETRY } from '../../src/commands/shared/session.ts'
 import { archiveOf, listening, poolOf, python, shell } from '../archive/archives.ts'
 import type { DriveEmulator } from '../drive-emulator/emulator.ts'
 import { expectError, resultOf } from '../helpers/cli.ts'
@@ -94,7 +93,7 @@ test('a zip on Drive is read where it lies: nothing of it is kept beside what is
       makeTree(join(folder, 'data/many'), Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`${i}.txt`, `number ${i}`])))
       wholeSeconds(join(folder, 'data'))
       const { bytes } = await archiveOf(join(folder, 'data'), 'zip')
-      const file = driveStorage(emulator, { path: ['Shared'] }).ordinaryFile('data.zip', RETRY)
+      const file = driveStorage(emulator, { path: ['Shared'] }).ordinaryFile('data.zip')
       const writer = await file.create([])
       await writer.write(bytes)
       await writer.finish()
@@ -133,7 +132,7 @@ test('what others put on Drive is extracted too', () =>
     python(sandbox.path, `import shutil; shutil.make_archive('theirs', 'zip', '.', 'data')`)
     for (const name of ['theirs.tar.zst', 'theirs.zip']) {
       const writer = await driveStorage(emulator, { path: ['Theirs'] })
-        .ordinaryFile(name, RETRY)
+        .ordinaryFile(name)
         .create([])
       await writer.write(readFileSync(sandbox.in(name)))
       await writer.finish()

@@ -88,7 +88,7 @@ test('before the user has agreed: exit 4, and the error names the cell to run', 
     expect((await notebook.run('push', 'data')).code).toBe(0)
   }))
 
-test('credentials from a secret work without consent and without the tab, in the foreground and in the background', () =>
+quietDriveOnly('credentials from a secret work without consent and without the tab, in the foreground and in the background', () =>
   withNotebook(async notebook => {
     makeTree(notebook.in('data'), { 'a.txt': 'first' })
     const { COLAB_ESCAPE_CREDENTIALS } = driveEnvironment(notebook.emulator, notebook.folder, notebook.emulator.issueToken())
@@ -101,7 +101,8 @@ test('credentials from a secret work without consent and without the tab, in the
     const stopped = await notebook.cell('npx -y colab-escape watch --stop')
     expect([stopped.exitCode, screenOf(stopped.output)[0]]).toEqual([0, expect.stringMatching(/^Stopped watching .*runs: 1 version made/)])
     expect((await notebook.run('log')).stdout).toMatch(/^runs .*\ndata /m)
-  }))
+  }),
+)
 
 describe('in a cell, a terminal of 0 x 0', () => {
   // five drawings a second, of real seconds

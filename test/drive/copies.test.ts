@@ -1,10 +1,11 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect } from 'vitest'
 import { hashInName } from '../../src/repository/format/object-names.ts'
 import type { DriveStorage } from '../../src/storage/drive/drive-storage.ts'
 import { sha256Hex } from '../../src/util/hash.ts'
 import { Content } from '../drive-emulator/content.ts'
 import type { DriveEmulator } from '../drive-emulator/emulator.ts'
-import { driveStorage, withDrive } from '../helpers/drive.ts'
+// the store alone repeats nothing
+import { driveStorage, quietDriveOnly as test, withDrive } from '../helpers/drive.ts'
 import { rejection } from '../helpers/failures.ts'
 import { seededNoise } from '../helpers/seeded.ts'
 

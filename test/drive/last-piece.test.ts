@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-import { RETRY } from '../../src/commands/shared/session.ts'
 import type { DriveEmulator } from '../drive-emulator/emulator.ts'
 import { GRANULE } from '../drive-emulator/resumable.ts'
 import { driveStorage, withDrive } from '../helpers/drive.ts'
@@ -38,9 +37,8 @@ const isLast = (range: string): boolean =>
     .reduce((end, total) => String(Number(total) - Number(end))) === '1'
 
 async function store(emulator: DriveEmulator, bytes: Buffer, options: { fetch: typeof fetch }, piece: number): Promise<void> {
-  const sleep = async (ms: number): Promise<void> => emulator.pass(ms)
-  const drive = driveStorage(emulator, { ...options, sleep, pieces: { sent: piece, fetched: GRANULE } })
-  const file = drive.ordinaryFile('data.bin', { ...RETRY, sleep })
+  const drive = driveStorage(emulator, { ...options, pieces: { sent: piece, fetched: GRANULE } })
+  const file = drive.ordinaryFile('data.bin')
   const writer = await file.create([])
   await writer.write(bytes)
   await writer.finish()

@@ -1,7 +1,6 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { RETRY } from '../../src/commands/shared/session.ts'
 import { shell } from '../archive/archives.ts'
 import { DriveClient } from '../drive-emulator/client.ts'
 import { DEFAULT_USER, type DriveEmulator, type EmulatorOptions } from '../drive-emulator/emulator.ts'
@@ -212,7 +211,7 @@ test('of several files of one name the newest is shared, and all are closed', ()
     await sharer.make()
     const older = emulator.fileAt(PATH)!
     const writer = await driveStorage(emulator, { path: ['Folder'] })
-      .ordinaryFile('data.tar.zst', RETRY)
+      .ordinaryFile('data.tar.zst')
       .create([])
     await writer.write(Buffer.from('newer'))
     await writer.finish()
@@ -246,7 +245,7 @@ test('in a shared drive Drive tells what is inherited', () =>
   withDrive({}, async emulator => {
     const drive = emulator.addSharedDrive('Lab', { [DEFAULT_USER]: 'organizer', [OTHER]: 'reader' })
     const storage = driveStorage(emulator, { path: ['Folder'] })
-    const file = storage.ordinaryFile('x', RETRY)
+    const file = storage.ordinaryFile('x')
     const writer = await file.create([])
     await writer.write(Buffer.from('x'))
     await writer.finish()

@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'vitest'
-import { RETRY } from '../../src/commands/shared/session.ts'
 import { Pace } from '../../src/storage/drive/pace.ts'
 import { RetryingStorage } from '../../src/storage/retrying.ts'
+import { Patience } from '../../src/util/patience.ts'
 import type { DriveEmulator } from '../drive-emulator/emulator.ts'
-import { driveStorage, withDrive } from '../helpers/drive.ts'
+import { driveStorage, quietDriveOnly, withDrive } from '../helpers/drive.ts'
 import { seededNoise, seededRandom } from '../helpers/seeded.ts'
 import { VirtualClock } from '../helpers/storage/virtual-clock.ts'
 
 const HOUR = 3_600_000
 
-test.each([-5, 5])("a listing is dated by Drive's clock, however wrong that of this machine is (%i h)", hours =>
+quietDriveOnly.each([-5, 5])("a listing is dated by Drive's clock, however wrong that of this machine is (%i h)", hours =>
   withDrive({ surroundings: { now: () => Date.now() + hours * HOUR } }, async emulator => {
     const storage = driveStorage(emulator)
     for (const objects of [0, 1]) {
@@ -36,7 +36,7 @@ function watching(): { fetch: typeof fetch; ranges: (string | null)[]; withoutSh
   return { fetch: watched, ranges, withoutSharedDrives }
 }
 
-test('every call about files speaks of shared drives, too', () =>
+quietDriveOnly('every call about files speaks of shared drives, too', () =>
   withDrive({}, async emulator => {
     const { fetch, withoutSharedDrives } = watching()
     const storage = driveStorage(emulator, { fetch })
@@ -53,12 +53,13 @@ test('every call about files speaks of shared drives, too', () =>
       ].sort(),
     )
     expect(withoutSharedDrives).toEqual([])
-  }))
+  }),
+)
 
 describe('a download that breaks off', () => {
   const BYTES = seededNoise(2, 1_000_000)
 
-  test.each([
+  quietDriveOnly.each([
     ['all of an object', undefined, BYTES, [null, 'bytes=500000-999999', 'bytes=750000-999999']],
     [
       'a part of it',
@@ -80,7 +81,7 @@ describe('a download that breaks off', () => {
   )
 })
 
-test('several files of one name are one object, which can be read as long as one of them is there', () =>
+quietDriveOnly('several files of one name are one object, which can be read as long as one of them is there', () =>
   withDrive({}, async emulator => {
     const storage = driveStorage(emulator)
     await storage.put('a', new Uint8Array([1, 2, 3]))
@@ -94,7 +95,8 @@ test('several files of one name are one object, which can be read as long as one
     expect([...(await storage.get('a'))]).toEqual([1, 2, 3])
     await storage.remove('a')
     expect(emulator.fileAt('colab-escape/a')).toBeUndefined()
-  }))
+  }),
+)
 
 describe('the pace of calls', () => {
   test('slows all of them after "too fast", more each time, waits as long as it is told to, and is free again after successes', async () => {
@@ -123,7 +125,7 @@ describe('the pace of calls', () => {
       now++
       pace.throttled(now)
     }
-    expect(await turn()).toBe(8000)
+    expect(await turn()).toBe(1000)
     pace.throttled(now, 30_000)
     expect(await turn()).toBe(30_000)
     for (let i = 0; i < 140; i++) pace.succeeded()
@@ -136,14 +138,10 @@ describe('the pace of calls', () => {
     const profile = { latencyMs: 120, creationMs: 350, creationsPerSecond: 3, burst: 10 }
     const surroundings = { now: clock.now, sleep: (ms: number) => clock.sleep(ms), random: seededRandom(5) }
     await withDrive({ profile, surroundings }, async (emulator: DriveEmulator) => {
-      const drive = driveStorage(emulator, {
-        sleep: clock.sleep,
-        monotonic: clock.now,
-        now: clock.now,
-        random: seededRandom(6),
-        idleMs: HOUR,
-      })
-      const storage = new RetryingStorage(drive, { ...RETRY, sleep: clock.sleep, now: clock.now, random: seededRandom(7) })
+      const { sleep, now } = clock
+      const patience = new Patience({ sleep, now, random: seededRandom(6) })
+      const drive = driveStorage(emulator, { sleep, monotonic: now, now, patience, idleMs: HOUR })
+      const storage = new RetryingStorage(drive, patience)
       const names = Array.from({ length: 120 }, (_, i) => `object-${i}`)
       const began = clock.now()
       const worker = async (): Promise<void> => {

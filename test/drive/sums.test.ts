@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { RETRY } from '../../src/commands/shared/session.ts'
 import type { DriveEmulator } from '../drive-emulator/emulator.ts'
 import { driveStorage, withDrive } from '../helpers/drive.ts'
 import { rejection } from '../helpers/failures.ts'
@@ -69,9 +68,8 @@ describe.each(MISSING)('when Drive tells no sums %s', (_, ms) => {
 
   test('an ordinary file replaces the one before it only when it is known to be whole', () =>
     withDrive(without(ms), async emulator => {
-      const sleep = async (wait: number): Promise<void> => emulator.pass(wait)
       const written = async (bytes: Buffer): Promise<void> => {
-        const file = driveStorage(emulator).ordinaryFile('data.bin', { ...RETRY, sleep })
+        const file = driveStorage(emulator).ordinaryFile('data.bin')
         const writer = await file.create(await file.existing())
         await writer.write(bytes)
         await writer.finish()

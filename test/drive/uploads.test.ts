@@ -3,6 +3,7 @@ import { isAppError } from '../../src/util/errors.ts'
 import type { CallKind } from '../drive-emulator/call.ts'
 import type { DriveEmulator } from '../drive-emulator/emulator.ts'
 import type { FaultAction } from '../drive-emulator/faults.ts'
+import { quietDriveOnly } from '../helpers/drive.ts'
 import { pushFolder } from '../helpers/in-process.ts'
 import { seededNoise } from '../helpers/seeded.ts'
 import { pictureOf } from '../helpers/trees.ts'
@@ -57,7 +58,7 @@ describe('a pack in a resumable upload', () => {
       expect(emulator.counts['upload.status']).toBeUndefined()
     }))
 
-  test('goes on from what was accepted, whatever was sent', () =>
+  quietDriveOnly('goes on from what was accepted, whatever was sent', () =>
     after(
       [
         ['upload.piece', 1, { acceptOnlyBytes: 10 * GRANULE + 5 }],
@@ -69,7 +70,8 @@ describe('a pack in a resumable upload', () => {
         expect([second!.sent - first!.sent, third!.sent - second!.sent]).toEqual([-10 * GRANULE, -GRANULE])
         expect(piecesOf(emulator).map(({ status }) => status)).toEqual([308, 308, 200])
       },
-    ))
+    ),
+  )
 
   test('begins anew in the same session when nothing was accepted (308 without Range)', () =>
     after([['upload.piece', 1, { acceptOnlyBytes: 5 }]], async emulator => {
@@ -90,30 +92,33 @@ describe('a pack in a resumable upload', () => {
       expect(emulator.counts).toMatchObject({ 'upload.start': 1, 'upload.status': 2 })
     }))
 
-  test.each([404, 410])('starts another session when its own is over (%i), with the same id', code =>
+  quietDriveOnly.each([404, 410])('starts another session when its own is over (%i), with the same id', code =>
     after([['upload.piece', 1, status(code)]], async emulator => {
       await expectStored(emulator)
       expect(emulator.counts).toMatchObject({ 'upload.start': 2, 'files.generateIds': 1 })
     }),
   )
 
-  test('starts another session when its own was forgotten in the middle', () =>
+  quietDriveOnly('starts another session when its own was forgotten in the middle', () =>
     after([['upload.piece', 1, { acceptOnlyBytes: 8 * GRANULE }]], async emulator => {
       await expectStored(emulator, { fetch: meddling(isPiece, nth => nth === 3 && emulator.uploads.sessions.forgetAll()) })
       expect(piecesOf(emulator).map(({ status }) => status)).toEqual([308, 404, 200])
-    }))
+    }),
+  )
 
-  test('is not sent again when only the answer was lost', () =>
+  quietDriveOnly('is not sent again when only the answer was lost', () =>
     after([['upload.piece', 1, 'reset-after-commit']], async emulator => {
       await expectStored(emulator)
       expect(emulator.counts).toMatchObject({ 'upload.start': 1, 'upload.piece': 1, 'upload.status': 1 })
-    }))
+    }),
+  )
 
-  test('is found by its id when the answer was lost and the session forgotten', () =>
+  quietDriveOnly('is found by its id when the answer was lost and the session forgotten', () =>
     after([['upload.piece', 1, 'reset-after-commit']], async emulator => {
       await expectStored(emulator, { fetch: meddling(isPiece, nth => nth === 2 && emulator.uploads.sessions.forgetAll()) })
       expect(emulator.counts).toMatchObject({ 'upload.start': 2, 'upload.piece': 1, 'files.get': 1 })
-    }))
+    }),
+  )
 
   test('outlives its access token: it is renewed once', () =>
     after([['upload.piece', 1, { acceptOnlyBytes: 8 * GRANULE }]], async emulator => {
@@ -121,11 +126,12 @@ describe('a pack in a resumable upload', () => {
       expect(emulator.counts['oauth.token']).toBe(1)
     }))
 
-  test('takes a new token when a piece is refused with 401', () =>
+  quietDriveOnly('takes a new token when a piece is refused with 401', () =>
     after([['upload.piece', 1, { status: 401, reason: 'authError' }]], async emulator => {
       await expectStored(emulator)
       expect(emulator.counts).toMatchObject({ 'oauth.token': 1, 'upload.start': 1, 'upload.piece': 2 })
-    }))
+    }),
+  )
 
   test('is given up with a hint when Drive keeps accepting nothing', () =>
     scene.withDrive(async emulator => {
@@ -202,7 +208,7 @@ describe('several packs at once', () => {
     }),
   )
 
-  test('a push that fails at its last pack keeps the ones before, and the next run sends only the rest', () =>
+  quietDriveOnly('a push that fails at its last pack keeps the ones before, and the next run sends only the rest', () =>
     scene.withDrive(async emulator => {
       emulator.faults.add({ on: 'upload.piece', nth: 2, times: Infinity, do: { status: 503, reason: 'backendError' } })
       await expect(pushFolder(machineWithLargePacks(emulator), scene.source, 'data')).rejects.toMatchObject({ code: 'unavailable' })
@@ -213,5 +219,6 @@ describe('several packs at once', () => {
       expect(outcome).toBe('stored')
       expect(storedBytes).toBeLessThan(19_500_000 - 8_000_000)
       await scene.expectSound(await copyOf(emulator), [pictureOf(scene.source)])
-    }))
+    }),
+  )
 })

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { RETRY } from '../../src/commands/shared/session.ts'
 import type { DriveStorage, DriveStorageOptions } from '../../src/storage/drive/drive-storage.ts'
 import { RetryingStorage } from '../../src/storage/retrying.ts'
 import { DriveClient } from '../drive-emulator/client.ts'
@@ -8,6 +7,7 @@ import { expectError } from '../helpers/cli.ts'
 import { driveStorage, withDrive } from '../helpers/drive.ts'
 import { rejection } from '../helpers/failures.ts'
 import { withFolder } from '../helpers/folders.ts'
+import { timelessPatience } from '../helpers/patience.ts'
 import { seededNoise } from '../helpers/seeded.ts'
 import { makeTree } from '../helpers/trees.ts'
 import { DriveSandbox } from './drive-cli.ts'
@@ -21,7 +21,7 @@ const YOUNG = { behaviours: { newFoldersAreMissingMs: MINUTE } }
 
 /** With waits that take no time, for as long as it takes. */
 function patient(emulator: DriveEmulator, drive: DriveStorage): RetryingStorage {
-  return new RetryingStorage(drive, { ...RETRY, attempts: 50, budgetMs: Infinity, sleep: async ms => emulator.pass(ms) })
+  return new RetryingStorage(drive, timelessPatience(ms => emulator.pass(ms)))
 }
 
 const storeOf = (emulator: DriveEmulator, options: Partial<DriveStorageOptions> = {}): DriveStorage =>
@@ -50,8 +50,7 @@ describe('a folder that was just made', () => {
 
   test('holds an archive', () =>
     withDrive(YOUNG, async emulator => {
-      const sleep = async (ms: number): Promise<void> => emulator.pass(ms)
-      const file = storeOf(emulator).ordinaryFile('data.bin', { ...RETRY, attempts: 50, budgetMs: Infinity, sleep })
+      const file = storeOf(emulator).ordinaryFile('data.bin')
       const writer = await file.create(await file.existing())
       await writer.write(BYTES)
       await writer.finish()

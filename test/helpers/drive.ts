@@ -1,12 +1,13 @@
 import { test } from 'vitest'
 import { DriveStorage, type DriveStorageOptions } from '../../src/storage/drive/drive-storage.ts'
+import { timelessPatience } from './patience.ts'
 import { startDriveEmulator, type DriveEmulator, type EmulatorOptions } from '../drive-emulator/emulator.ts'
 
 /**
- * For tests that count requests, need real seconds or want no retry at all: under `DRIVE_PROFILE` Drive refuses what it
- * likes, and time runs faster.
+ * For tests that count requests, look at one certain failure, use the store alone, which repeats nothing, or depend on
+ * times that pass as they do elsewhere: a Drive that behaves as the real one adds its own.
  */
-export const quietDriveOnly = test.skipIf((process.env.DRIVE_PROFILE ?? '') !== '')
+export const quietDriveOnly = test.skipIf(Boolean(process.env.DRIVE_PROFILE))
 
 export async function withDrive<T>(options: EmulatorOptions, use: (emulator: DriveEmulator) => Promise<T>): Promise<T> {
   const emulator = await startDriveEmulator(options)
@@ -26,6 +27,7 @@ export function driveStorage(emulator: DriveEmulator, options: Partial<DriveStor
     baseUrl: emulator.url,
     fetch,
     sleep: async ms => emulator.pass(ms),
+    patience: timelessPatience(ms => emulator.pass(ms)),
     ...options,
   })
 }

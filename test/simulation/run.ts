@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { RETRY } from '../../src/commands/shared/session.ts'
 import { DRIVE_LIMITS } from '../../src/commands/shared/store.ts'
 import { COMMIT_WINDOW_MS, GRACE_MS, LISTING_LAG_MS, PACK_POLICY } from '../../src/repository/format/limits.ts'
 import { hashInName } from '../../src/repository/format/object-names.ts'
@@ -17,6 +16,7 @@ import { rememberTombs } from '../../src/repository/watch/remember-tombs.ts'
 import { DriveStorage } from '../../src/storage/drive/drive-storage.ts'
 import { LimitingStorage } from '../../src/storage/limiting.ts'
 import { RetryingStorage } from '../../src/storage/retrying.ts'
+import { Patience } from '../../src/util/patience.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { isAppError } from '../../src/util/errors.ts'
 import { sha256Hex } from '../../src/util/hash.ts'
@@ -199,6 +199,7 @@ class Run {
     const random = seededRandom(Math.floor(this.random() * 2 ** 32) + this.stores++)
     const sleep = scheduler.sleepOf(machine)
     const { now, monotonic } = this.clocksOf(machine)
+    const patience = new Patience({ sleep, random, now: monotonic })
     let token: string | undefined
     const drive = new DriveStorage({
       // a token ends after an hour, and is then renewed
@@ -213,9 +214,9 @@ class Run {
       fetch: this.network.fetchOf(machine, machine.name),
       // real time: nothing here ever waits so long
       idleMs: 10 * MINUTE,
-      ...{ sleep, random, now, monotonic, hashInName },
+      ...{ sleep, patience, now, monotonic, hashInName },
     })
-    return new RetryingStorage(new LimitingStorage(drive, DRIVE_LIMITS), { ...RETRY, sleep, random, now: monotonic })
+    return new RetryingStorage(new LimitingStorage(drive, DRIVE_LIMITS), patience)
   }
 
   private clocksOf(machine: Machine): { now: () => number; monotonic: () => number } {

@@ -27,7 +27,7 @@ async function driveFile(
   if (isDriveFolder(location) || name === undefined)
     throw new AppError('usage', `${location} is a folder on Drive.`, { hint: 'Give a file in it, such as drive:Folder/data.tar.zst' })
   const { drive } = await connectDrive(session, { start, path: path.slice(0, -1) })
-  return { file: drive.ordinaryFile(name, session.retry()), drive }
+  return { file: drive.ordinaryFile(name), drive }
 }
 
 /** A new file on Drive. */
@@ -113,7 +113,7 @@ const isFileById = (place: DrivePlace): place is ById => place.start.in === 'id'
 
 async function fileById(session: Session, place: ById): Promise<{ file: OrdinaryDriveFile; found: DriveFile }> {
   const { drive } = await connectDrive(session, place)
-  return drive.fileById(place.start.id, session, session.retry())
+  return drive.fileById(place.start.id, session)
 }
 
 async function openFile(session: Session, location: string, place: DrivePlace): Promise<{ file: OrdinaryDriveFile; found: DriveFile }> {

@@ -4,8 +4,8 @@ import { realAuthContext, type AuthContext } from '../../auth/context.ts'
 import { createFetch } from '../../util/http.ts'
 import type { Session } from './session.ts'
 
-export function authContext({ settings, program }: Pick<Session, 'settings' | 'program'>): AuthContext {
-  return realAuthContext(naming(program, createFetch(settings.proxy)), settings.google.endpoint)
+export function authContext({ settings, program, patience }: Pick<Session, 'settings' | 'program' | 'patience'>): AuthContext {
+  return realAuthContext(naming(program, createFetch(settings.proxy)), patience, settings.google.endpoint)
 }
 
 /**

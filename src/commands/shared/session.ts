@@ -16,13 +16,15 @@ import { LineNotes } from '../../repository/versions/line-notes.ts'
 import { forgottenMeanwhile, isStillThere } from '../../repository/versions/forgotten-meanwhile.ts'
 import type { Settings } from '../../settings.ts'
 import { InFlightStorage } from '../../storage/in-flight.ts'
-import { RetryingStorage, type RetryOptions } from '../../storage/retrying.ts'
+import { RetryingStorage } from '../../storage/retrying.ts'
 import type { Storage } from '../../storage/storage.ts'
 import type { Trash } from '../../storage/trash.ts'
 import { createConsole, type Console } from '../../ui/console.ts'
 import { realSurroundings } from '../../util/clock.ts'
-import { AppError, isAppError, messageOf } from '../../util/errors.ts'
+import { AppError, isAppError } from '../../util/errors.ts'
+import { Patience } from '../../util/patience.ts'
 import type { ProgressUpdate, Reporter } from '../../util/reporter.ts'
+import { sleep } from '../../util/waiting.ts'
 import { prepareCacheFolder } from './cache-folder.ts'
 import { describeTrash } from './trash-report.ts'
 
@@ -44,7 +46,8 @@ export type Outcome = 'done' | 'partly' | 'damaged' | 'failed'
 
 /** Below this many plain bytes, starting threads costs more time than they save. */
 const THREADS_FROM_BYTES = 8 * 1024 * 1024
-export const RETRY = { attempts: 6, baseMs: 500, capMs: 32_000, budgetMs: 300_000 }
+/** The patience with a folder, ms: what it has trouble with hardly passes by itself. */
+const WITH_FOLDERS_MS = 10_000
 
 interface SessionParts {
   options: GlobalOptions
@@ -63,6 +66,8 @@ export class Session {
   readonly program: string
   readonly signal: AbortSignal
   readonly options: GlobalOptions
+  /** Of all requests to Google. */
+  readonly patience: Patience
   /**
    * Set by a command that handles signals itself. It returns true if it handled the signal, false if everything must
    * stop.
@@ -95,6 +100,7 @@ export class Session {
       now: () => performance.now(),
     })
     this.lines = new LineNotes(key => this.inCache('lines', key), this.console.reporter)
+    this.patience = this.newPatience()
   }
 
   context(storage: Storage, plainBytes: number): RepositoryContext {
@@ -120,17 +126,20 @@ export class Session {
   }
 
   private retrying(storage: Storage): Storage {
-    return new RetryingStorage(storage, this.retry())
+    const isDrive = storage.location.startsWith('drive:')
+    return new RetryingStorage(storage, isDrive ? this.patience : this.newPatience(WITH_FOLDERS_MS))
   }
 
-  retry(): RetryOptions {
-    return {
-      ...RETRY,
-      onRetry: ({ name, kind, error, delayMs }) =>
-        this.console.reporter.detail(
-          `${[kind, name].filter(Boolean).join(' ')} failed (${messageOf(error)}); retrying in ${Math.round(delayMs)} ms`,
-        ),
-    }
+  /** A patience of its own, with `longestMs` instead of ten minutes. */
+  newPatience(longestMs?: number): Patience {
+    return new Patience({
+      sleep,
+      random: Math.random,
+      now: () => performance.now(),
+      ...(longestMs === undefined ? {} : { longestMs }),
+      onOutage: outage => this.console.outage(outage),
+      onRetry: ({ message }, delayMs) => this.console.reporter.detail(`${message}; retrying in ${Math.round(delayMs)} ms`),
+    })
   }
 
   /**

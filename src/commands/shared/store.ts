@@ -16,7 +16,7 @@ import { prepareCacheFolder } from './cache-folder.ts'
 import { authContext, sessionCredentials } from './credentials.ts'
 import { latelyStoredFile } from './lately-stored-file.ts'
 import { refuseUnmounted } from './lost-store.ts'
-import { RETRY, type Session } from './session.ts'
+import type { Session } from './session.ts'
 
 const MOUNTED_STORE = '/content/drive/MyDrive/colab-escape'
 const DRIVE_FOLDER = 'colab-escape'
@@ -59,7 +59,7 @@ export function requestsByKind(requests: Record<string, number>): string {
 export type Store = FolderStore | DriveStore
 
 /** The parts of a session that the choice depends on. */
-export type StoreSession = Pick<Session, 'options' | 'settings' | 'program' | 'console' | 'signal' | 'trash'>
+export type StoreSession = Pick<Session, 'options' | 'settings' | 'program' | 'console' | 'signal' | 'trash' | 'patience'>
 
 /**
  * Opens the store: `--store`, else COLAB_ESCAPE_STORE, else Drive if there are credentials, else the folder on a
@@ -87,7 +87,7 @@ export async function chooseStore(session: StoreSession): Promise<Store> {
 async function openDrive(session: StoreSession, { start, path }: DrivePlace): Promise<DriveStore> {
   const isWholeDrive = path.length === 0 && start.in !== 'id'
   const { drive, requests } = await connectDrive(session, { start, path: isWholeDrive ? [DRIVE_FOLDER] : path })
-  session.trash = drive.trash(RETRY)
+  session.trash = drive.trash()
   return { kind: 'drive', storage: new LimitingStorage(drive, DRIVE_LIMITS), requests, owner: () => drive.owner }
 }
 
@@ -109,6 +109,7 @@ export async function connectDrive(
     path,
     baseUrl: context.endpoints.api,
     fetch: context.fetch,
+    patience: session.patience,
     hashInName,
     latelyStored: latelyStoredFile(prepareCacheFolder(session.settings.cacheFolder, silentReporter), `drive:${path.join('/')}`),
     onRequest: kind => (requests[kind] = (requests[kind] ?? 0) + 1),

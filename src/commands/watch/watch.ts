@@ -15,6 +15,7 @@ import { asReadable, isLog, Scanner, type Scan } from '../../repository/watch/sc
 import { Watcher } from '../../repository/watch/watcher.ts'
 import { durationOption } from '../../util/duration.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
+import { BRIEF_MS } from '../../util/patience.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import { sleep } from '../../util/waiting.ts'
 import { leftOutToJson } from '../shared/left-out-report.ts'
@@ -183,6 +184,7 @@ function stopSignal(session: Session): AbortSignal {
     if (stop.signal.aborted) return performance.now() - pressedAt < ONE_PRESS_MS
     pressedAt = performance.now()
     stop.abort()
+    session.patience.hurry()
     return true
   }
   return stop.signal
@@ -238,11 +240,14 @@ class Saver {
   }
 
   /**
-   * Reports a refused login or an unusable store at the start. A network that is down at the moment is only a warning.
+   * Reports a refused login or an unusable store at the start. A network that is down at the moment is only a warning,
+   * after a short time: whoever starts a watch waits for this.
    */
   private async tryOut(): Promise<void> {
     try {
-      const inventory = takeInventory(await this.context.storage.list({ signal: this.session.signal }))
+      const { signal } = this.session
+      const { storage } = await this.reopened()
+      const inventory = takeInventory(await this.session.newPatience(BRIEF_MS).persist(signal, () => storage.list({ signal })))
       this.found = inventory.hasConfig
       if (!this.found) await this.mayCreate(inventory)
     } catch (error) {

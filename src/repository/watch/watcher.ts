@@ -86,7 +86,11 @@ export class Watcher {
   async run(): Promise<Scan | undefined> {
     const { stop, abort, graceMs, monotonic, onEvent } = this.options
     let graceTimer: NodeJS.Timeout | undefined
-    const onStop = (): void => void (graceTimer = setTimeout(() => abort.abort(), Math.min(graceMs, MAX_TIMER_MS)))
+    const onStop = (): void => {
+      graceTimer = setTimeout(() => abort.abort(), Math.min(graceMs, MAX_TIMER_MS))
+      // also while a push is under way, which may have to wait for the store
+      onEvent({ kind: 'stopping', why: 'signal' })
+    }
     if (stop.aborted) onStop()
     else stop.addEventListener('abort', onStop, { once: true })
     try {
@@ -94,7 +98,7 @@ export class Watcher {
         throwIfAborted(abort.signal)
         const why = this.reasonToStop()
         if (why !== undefined) {
-          onEvent({ kind: 'stopping', why })
+          if (why !== 'signal') onEvent({ kind: 'stopping', why })
           return await this.finish()
         }
         const scan = await this.scan()

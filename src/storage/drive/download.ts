@@ -1,16 +1,12 @@
 import { AppError, isAppError } from '../../util/errors.ts'
-import type { Sleep } from '../../util/waiting.ts'
-import { isBrief, isFlagged } from './drive-errors.ts'
+import type { Patience } from '../../util/patience.ts'
+import { isFlagged } from './drive-errors.ts'
 import type { DriveHttp, DriveRequest } from './drive-http.ts'
-
-/** Maximum number of consecutive failures without a new byte. Then the download fails. */
-const MAX_STALLED = 4
 
 export interface DownloaderOptions {
   http: DriveHttp
   baseUrl: string
-  sleep: Sleep
-  random: () => number
+  patience: Patience
 }
 
 /** Downloads bytes of files. If a body breaks off, it continues from that byte. */
@@ -24,8 +20,9 @@ export class Downloader {
   /** Bytes [start, end) of a file of `size` bytes. */
   async download(id: string, name: string, start: number, end: number, size: number, signal?: AbortSignal): Promise<Uint8Array> {
     const bytes = new Uint8Array(end - start)
+    const tries = this.options.patience.tries()
     let filled = 0
-    for (let stalled = 0; filled < bytes.length;) {
+    while (filled < bytes.length) {
       const before = filled
       try {
         await this.read(id, name, start + filled, end, size, signal, piece => {
@@ -37,11 +34,11 @@ export class Downloader {
         if (filled < bytes.length)
           throw new AppError('unavailable', `Drive sent only ${filled} of ${bytes.length} bytes of ${name}.`, {
             hint: 'Run the same command again.',
+            repeat: 'long',
           })
       } catch (error) {
-        stalled = filled > before ? 1 : stalled + 1
-        if (!isBrief(error) || stalled >= MAX_STALLED) throw error
-        await this.options.sleep(Math.max(error.retryAfterMs ?? 0, this.options.random() * 500 * 2 ** stalled), signal)
+        if (filled > before) tries.succeeded()
+        await tries.failed(error, signal)
       }
     }
     return bytes

@@ -169,13 +169,3 @@ export function networkError(error: unknown, task: string): AppError {
     cause: error,
   })
 }
-
-export const LONGEST_BRIEF_MS = 30_000
-
-/**
- * True for errors that uploads and downloads retry themselves. If Drive asks for a longer wait, the caller decides
- * whether to wait.
- */
-export function isBrief(error: unknown, longestMs = LONGEST_BRIEF_MS): error is AppError {
-  return isAppError(error, 'unavailable', 'throttled') && (error.retryAfterMs ?? 0) <= longestMs
-}

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 import { AppError, isAppError } from '../../util/errors.ts'
-import type { CallKind } from '../storage.ts'
+import type { Patience } from '../../util/patience.ts'
 import type { DriveFile } from './answers.ts'
 import type { DriveApi } from './drive-api.ts'
 import type { ResumableSession } from './resumable-session.ts'
@@ -9,13 +9,10 @@ import type { SumCheck } from './sums.ts'
 /** Drive takes only multiples of this before the last piece, wherever it begins. */
 const GRANULE = 256 * 1024
 
-/** Calls repeatedly until the call succeeds or `RetryOptions` stop it. */
-export type Persist = <T>(kind: CallKind, signal: AbortSignal | undefined, call: () => Promise<T>) => Promise<T>
-
 export interface DriveFileWriterOptions {
   api: DriveApi
   sums: SumCheck
-  persist: Persist
+  patience: Patience
   /** Bytes per request. */
   pieceBytes: number
   /** Older files of the name, deleted when the new file is complete. */
@@ -75,9 +72,9 @@ export class DriveFileWriter {
 
   /** Handles an expired session. Either the file is complete and the response was lost, or all sent bytes are lost. */
   private async unlessLost(total: number | undefined): Promise<DriveFile> {
-    const { api, persist, signal } = this.options
+    const { api, patience, signal } = this.options
     try {
-      if (total !== undefined) return await persist('get', signal, () => api.getFile(this.session.id, signal))
+      if (total !== undefined) return await patience.persist(signal, () => api.getFile(this.session.id, signal))
     } catch (error) {
       if (!isAppError(error, 'not-found')) throw error
     }
@@ -92,8 +89,8 @@ export class DriveFileWriter {
     const file = sent
     const [sha256, md5] = [this.sha256.digest('hex'), this.md5.digest('hex')]
     const own = { size: total, sha256: () => sha256, md5: () => md5 }
-    const { sums, persist, signal } = this.options
-    if (!(await persist('get', signal, () => sums.holds(file, own, signal)))) {
+    const { sums, patience, signal } = this.options
+    if (!(await patience.persist(signal, () => sums.holds(file, own, signal)))) {
       await this.remove(file)
       throw gaveUp(`${this.session.name} was damaged on its way to Drive, and removed there.`)
     }
@@ -110,9 +107,9 @@ export class DriveFileWriter {
   }
 
   private async remove({ id }: DriveFile): Promise<void> {
-    const { api, persist, signal } = this.options
+    const { api, patience, signal } = this.options
     try {
-      await persist('remove', signal, () => api.deleteFile(id, signal))
+      await patience.persist(signal, () => api.deleteFile(id, signal))
     } catch (error) {
       if (!isAppError(error, 'not-found')) throw error
     }

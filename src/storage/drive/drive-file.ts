@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto'
 import { AppError } from '../../util/errors.ts'
-import { persist, type RetryOptions } from '../retrying.ts'
+import type { Patience } from '../../util/patience.ts'
 import type { DriveFile } from './answers.ts'
 import type { Downloader } from './download.ts'
 import { FILES, FOLDERS, type DriveApi } from './drive-api.ts'
-import { DriveFileWriter, type Persist } from './drive-file-writer.ts'
+import { DriveFileWriter } from './drive-file-writer.ts'
 import type { DriveFolders } from './folders.ts'
 import type { IdPool } from './id-pool.ts'
 import { followShortcuts, isNamed } from './shortcuts.ts'
-import { PATIENT, ResumableSession, type UploaderOptions } from './resumable-session.ts'
+import { ResumableSession, type UploaderOptions } from './resumable-session.ts'
 import { FileSharing } from './sharing.ts'
 import type { SumCheck } from './sums.ts'
 
@@ -43,19 +43,19 @@ export class OrdinaryDriveFile {
   readonly name: string
   readonly sharing: FileSharing
   private readonly parts: DriveFileServices
-  private readonly persist: Persist
+  private readonly patience: Patience
 
-  constructor(parts: DriveFileServices, folder: string, name: string, retry: RetryOptions) {
+  constructor(parts: DriveFileServices, folder: string, name: string) {
     this.parts = parts
     this.name = name
     this.location = folder === 'drive:' ? `drive:${name}` : `${folder}/${name}`
-    this.persist = (kind, signal, call) => persist({ kind, name, location: this.location, signal }, retry, call)
-    this.sharing = new FileSharing(parts.api, this.persist)
+    this.patience = parts.uploader.patience
+    this.sharing = new FileSharing(parts.api, this.patience)
   }
 
   /** Files of that name in that folder, and shortcuts to others; newest first. */
   existing(signal?: AbortSignal): Promise<DriveFile[]> {
-    return this.persist('list', signal, async () => {
+    return this.patience.persist(signal, async () => {
       const { folders } = await this.parts.folders.find(signal)
       const { files } = await this.parts.api.listChildren(folders, `trashed = false and ${FILES}`, signal)
       const named = files.filter(file => isNamed(file, this.name) && file.target?.isFolder !== true)
@@ -65,7 +65,7 @@ export class OrdinaryDriveFile {
 
   /** Whether a folder has that name. */
   isFolder(signal?: AbortSignal): Promise<boolean> {
-    return this.persist('list', signal, async () => {
+    return this.patience.persist(signal, async () => {
       const { folders } = await this.parts.folders.find(signal)
       const { files } = await this.parts.api.listChildren(folders, `trashed = false and ${FOLDERS}`, signal)
       return files.some(file => isNamed(file, this.name) && file.target?.isFolder !== false)
@@ -75,7 +75,7 @@ export class OrdinaryDriveFile {
   /** The newest file of that name, or what a shortcut of that name leads to. Throws `not-found`. */
   async newest(signal?: AbortSignal): Promise<DriveFile> {
     const existing = await this.existing(signal)
-    const followed = await this.persist('get', signal, () => followShortcuts(this.parts.api, existing, this.location, signal))
+    const followed = await this.patience.persist(signal, () => followShortcuts(this.parts.api, existing, this.location, signal))
     const file = followed.find(({ isFolder }) => !isFolder)
     if (file) return file
     throw this.missing()
@@ -90,13 +90,13 @@ export class OrdinaryDriveFile {
   /** Starts a new file. Existing files of that name stay until `finish` deletes those in `replaced`. */
   async create(replaced: readonly DriveFile[], signal?: AbortSignal): Promise<DriveFileWriter> {
     const { ids, folders, uploader, api, sums, pieces } = this.parts
-    const session = await this.persist('put', signal, async () => {
+    const session = await uploader.patience.persist(signal, async () => {
       const target = { id: await ids.idFor(`file ${this.name}`, signal), name: this.name, parent: await folders.writable(signal) }
-      const begun = new ResumableSession(uploader, target, PATIENT)
+      const begun = new ResumableSession(uploader, target)
       await begun.begin(undefined, signal)
       return begun
     })
-    return new DriveFileWriter(session, { api, sums, persist: this.persist, pieceBytes: pieces.sent, replaced, signal })
+    return new DriveFileWriter(session, { api, sums, patience: uploader.patience, pieceBytes: pieces.sent, replaced, signal })
   }
 
   /** The whole file, piece by piece. Its checksum is verified at the end. */
@@ -132,6 +132,7 @@ export class OrdinaryDriveFile {
 
   /** Bytes [start, end) of a file. */
   range(file: DriveFile, start: number, end: number, signal?: AbortSignal): Promise<Uint8Array> {
-    return this.persist('get', signal, () => this.parts.downloader.download(file.id, file.name, start, end, file.size, signal))
+    const { downloader, uploader } = this.parts
+    return uploader.patience.persist(signal, () => downloader.download(file.id, file.name, start, end, file.size, signal))
   }
 }

@@ -6,10 +6,10 @@
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { sha256Hex } from '../../util/hash.ts'
+import type { Patience } from '../../util/patience.ts'
 import { sleep as realSleep, type Sleep } from '../../util/waiting.ts'
 import { badRange, conflict, notFound, readsBackDifferently } from '../errors.ts'
 import { checkEntryName, checkName, checkSize, resolveRange } from '../object-checks.ts'
-import { persist, type RetryOptions } from '../retrying.ts'
 import type { ByteRange, Listing, Quota, Storage, StorageOptions } from '../storage.ts'
 import { keeperOf, type DriveFile } from './answers.ts'
 import { Downloader } from './download.ts'
@@ -39,9 +39,9 @@ export interface DriveStorageOptions {
   /** `https://www.googleapis.com` */
   baseUrl: string
   fetch: typeof fetch
+  patience: Patience
   idleMs?: number
   sleep?: Sleep
-  random?: () => number
   /** ms since 1970. */
   now?: () => number
   /** Monotonic ms. */
@@ -72,6 +72,7 @@ export class DriveStorage implements Storage {
   private readonly sums: SumCheck
   private readonly young: YoungIds
   private readonly parts: DriveFileServices
+  private readonly patience: Patience
   private readonly now: () => number
   private readonly copies: Copies
   private readonly folderName: string | undefined
@@ -85,8 +86,8 @@ export class DriveStorage implements Storage {
 
   constructor(options: DriveStorageOptions) {
     const sleep = options.sleep ?? realSleep
-    const random = options.random ?? Math.random
     this.now = options.now ?? Date.now
+    this.patience = options.patience
     const place = { start: options.start ?? MY_DRIVE, path: options.path }
     this.location = locationOf(place)
     const http = new DriveHttp({
@@ -97,7 +98,7 @@ export class DriveStorage implements Storage {
       idleMs: options.idleMs ?? IDLE_MS,
       ...(options.onRequest === undefined ? {} : { onRequest: options.onRequest }),
     })
-    const { baseUrl } = options
+    const { baseUrl, patience } = options
     this.folderName = options.path.at(-1)
     this.note = options.latelyStored
     this.earlier = this.note?.load()
@@ -106,9 +107,9 @@ export class DriveStorage implements Storage {
     this.api = new DriveApi(http, baseUrl)
     this.ids = new IdPool(this.api)
     this.folders = new DriveFolders(this.api, this.ids, place)
-    const uploader = { http, baseUrl, sleep, random }
+    const uploader = { http, baseUrl, patience }
     this.uploader = new Uploader(uploader)
-    this.downloader = new Downloader({ http, baseUrl, sleep, random })
+    this.downloader = new Downloader(uploader)
     this.sums = new SumCheck(this.api, this.downloader, sleep)
     this.parts = {
       api: this.api,
@@ -127,23 +128,22 @@ export class DriveStorage implements Storage {
   }
 
   /** An ordinary file in the same folder. The folder may also be a repository. */
-  ordinaryFile(name: string, retry: RetryOptions): OrdinaryDriveFile {
-    return new OrdinaryDriveFile(this.parts, this.location, name, retry)
+  ordinaryFile(name: string): OrdinaryDriveFile {
+    return new OrdinaryDriveFile(this.parts, this.location, name)
   }
 
   /** The ordinary file at which the path begins. */
-  async fileById(id: string, { signal }: StorageOptions, retry: RetryOptions): Promise<{ file: OrdinaryDriveFile; found: DriveFile }> {
-    const context = { kind: 'list', name: id, location: this.location, signal } as const
-    const { file: found } = await persist(context, retry, () => getById(this.api, id, signal))
+  async fileById(id: string, { signal }: StorageOptions): Promise<{ file: OrdinaryDriveFile; found: DriveFile }> {
+    const { file: found } = await this.patience.persist(signal, () => getById(this.api, id, signal))
     if (found.isFolder || found.trashed !== false)
       throw new AppError('not-found', `${found.name} ${found.isFolder ? 'is a folder' : "lies in Drive's trash"}.`, {
         hint: 'Give the address of a file on Drive.',
       })
-    return { file: new OrdinaryDriveFile(this.parts, this.location, found.name, retry), found }
+    return { file: new OrdinaryDriveFile(this.parts, this.location, found.name), found }
   }
 
-  trash(retry: RetryOptions): DriveTrash {
-    return new DriveTrash(this.api, this.folders, this.location, retry, () => this.inTrash)
+  trash(): DriveTrash {
+    return new DriveTrash(this.api, this.folders, this.location, this.patience, () => this.inTrash)
   }
 
   async list({ signal }: StorageOptions = {}): Promise<Listing> {

@@ -1,5 +1,5 @@
 import { AppError, isAppError } from '../../util/errors.ts'
-import { persist, type RetryOptions } from '../retrying.ts'
+import type { Patience } from '../../util/patience.ts'
 import { isEntryName, type StorageOptions, type StoredObject } from '../storage.ts'
 import type { Trash } from '../trash.ts'
 import { keeperOf, type DriveFile } from './answers.ts'
@@ -15,18 +15,18 @@ export class DriveTrash implements Trash {
   private readonly api: DriveApi
   private readonly folders: DriveFolders
   private readonly location: string
-  private readonly retry: RetryOptions
+  private readonly patience: Patience
   private readonly shown: () => readonly DriveFile[] | undefined
   /** Copies of each name, from the last listing. */
   private files = new Map<string, DriveFile[]>()
   private readonly keepers = new Map<string, string>()
 
   /** `shown`: what is in the trash by a request that was made anyway. Undefined if there was none. */
-  constructor(api: DriveApi, folders: DriveFolders, location: string, retry: RetryOptions, shown: () => readonly DriveFile[] | undefined) {
+  constructor(api: DriveApi, folders: DriveFolders, location: string, patience: Patience, shown: () => readonly DriveFile[] | undefined) {
     this.api = api
     this.folders = folders
     this.location = location
-    this.retry = retry
+    this.patience = patience
     this.shown = shown
   }
 
@@ -35,7 +35,7 @@ export class DriveTrash implements Trash {
   }
 
   async list({ signal }: StorageOptions = {}): Promise<StoredObject[]> {
-    const files = await this.persist('list', '', signal, async () => {
+    const files = await this.patience.persist(signal, async () => {
       const { folders, isTrashed } = await this.folders.find(signal)
       if (isTrashed) throw folderInTrash(this.location)
       const { files } = await this.api.listChildren(folders, `trashed = true and ${FILES}`, signal)
@@ -58,7 +58,7 @@ export class DriveTrash implements Trash {
   private async each(name: string, signal: AbortSignal | undefined, change: (id: string) => Promise<void>): Promise<void> {
     let denied: AppError | undefined
     for (const file of this.files.get(name) ?? []) {
-      await this.persist('remove', name, signal, async () => {
+      await this.patience.persist(signal, async () => {
         try {
           await change(file.id)
         } catch (error) {
@@ -77,10 +77,6 @@ export class DriveTrash implements Trash {
 
   keeper(name: string): string | undefined {
     return this.keepers.get(name)
-  }
-
-  private persist<T>(kind: 'list' | 'remove', name: string, signal: AbortSignal | undefined, call: () => Promise<T>): Promise<T> {
-    return persist({ kind, name, location: this.location, signal }, this.retry, call)
   }
 }
 

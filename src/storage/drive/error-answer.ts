@@ -14,7 +14,7 @@ export interface ErrorAnswer {
   isDrives: boolean
 }
 
-const MAX_RETRY_AFTER_MS = 10 * 60_000
+const MAX_RETRY_AFTER_MS = 24 * 3_600_000
 /** Characters of a message that are shown. */
 const LONGEST_TEXT = 1000
 

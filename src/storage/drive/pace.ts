@@ -1,7 +1,10 @@
 import type { Sleep } from '../../util/waiting.ts'
 
 const FIRST_SPACING_MS = 100
-const MAX_SPACING_MS = 8_000
+/** Each call that is refused waits by itself too, so that more would only slow down what comes after a storm. */
+const MAX_SPACING_MS = 1_000
+/** The longest time that one answer delays other calls: each of them learns by itself what Drive asks of it. */
+const MAX_HELD_MS = 32_000
 const SLOWING = 1.5
 const RECOVERY = 0.95
 const NEGLIGIBLE_MS = 10
@@ -42,7 +45,7 @@ export class Pace {
       this.spacing = Math.min(MAX_SPACING_MS, Math.max(FIRST_SPACING_MS, this.spacing * SLOWING))
       this.slowedAt = this.now()
     }
-    this.nextAt = Math.max(this.nextAt, this.now() + Math.max(this.spacing, retryAfterMs))
+    this.nextAt = Math.max(this.nextAt, this.now() + Math.max(this.spacing, Math.min(MAX_HELD_MS, retryAfterMs)))
   }
 
   succeeded(): void {

@@ -1,13 +1,9 @@
-import { AppError } from '../../util/errors.ts'
-import type { Sleep } from '../../util/waiting.ts'
+import { AppError, type Repeat } from '../../util/errors.ts'
+import type { Patience, Tries } from '../../util/patience.ts'
 import { toDriveFile, type DriveFile } from './answers.ts'
 import { FILE_FIELDS } from './drive-api.ts'
-import { isBrief, LONGEST_BRIEF_MS } from './drive-errors.ts'
 import type { DriveHttp } from './drive-http.ts'
 
-/** For data that is not kept and can't be sent again: such an upload waits through outages of some minutes. */
-export const PATIENT: Patience = { maxStalled: 16, longestWaitMs: 10 * 60_000 }
-const BRIEF: Patience = { maxStalled: 5, longestWaitMs: LONGEST_BRIEF_MS }
 export const UPLOAD_TYPE = 'application/octet-stream'
 
 export interface UploadTarget {
@@ -17,19 +13,11 @@ export interface UploadTarget {
   parent: string
 }
 
-export interface Patience {
-  /** Maximum number of consecutive failures without a new byte. Then the upload fails. */
-  maxStalled: number
-  /** The longest wait (ms) that Drive may ask for. */
-  longestWaitMs: number
-}
-
 export interface UploaderOptions {
   http: DriveHttp
   /** `https://www.googleapis.com` */
   baseUrl: string
-  sleep: Sleep
-  random: () => number
+  patience: Patience
 }
 
 export function uploadMetadata({ id, name, parent }: UploadTarget): string {
@@ -52,15 +40,15 @@ export class ResumableSession {
   private readonly target: UploadTarget
   private readonly task: string
   private address: string | undefined
-  private readonly patience: Patience
-  private stalled = 0
+  /** Of the whole upload: a new byte is its progress. */
+  private readonly tries: Tries
   /** The most bytes that Drive has ever confirmed: less is no progress, also in a new session. */
   private furthest = 0
 
-  constructor(options: UploaderOptions, target: UploadTarget, patience: Patience = BRIEF) {
+  constructor(options: UploaderOptions, target: UploadTarget) {
     this.options = options
     this.target = target
-    this.patience = patience
+    this.tries = options.patience.tries()
     this.task = `store ${target.name}`
   }
 
@@ -75,6 +63,7 @@ export class ResumableSession {
   /** `length`: undefined if not known yet. */
   async begin(length: number | undefined, signal?: AbortSignal): Promise<void> {
     const { http, baseUrl } = this.options
+    if (this.address !== undefined) await this.tries.failed(stalled(`Drive keeps cancelling the upload of ${this.target.name}.`), signal)
     const response = await http.send({
       operation: 'upload.start',
       task: this.task,
@@ -99,41 +88,43 @@ export class ResumableSession {
 
   /**
    * Sends `bytes` from `offset` on. `total` is the file's length once it is known. After a failure it asks how much has
-   * arrived. Throws `unavailable` when nothing more arrives after several attempts.
+   * arrived, before anything is sent again.
    */
   async send(bytes: Uint8Array, offset: number, total: number | undefined, signal?: AbortSignal): Promise<UploadAnswer> {
-    const answer = await this.sendOrAsk(bytes, offset, total, signal)
-    const received = answer.kind === 'partial' ? answer.received : 0
-    if (received > offset + bytes.length)
-      throw new AppError('unavailable', `Drive confirmed an impossible number of bytes of ${this.target.name}.`, {
-        hint: 'Run the same command again.',
-      })
-    const progress = answer.kind === 'done' || received > this.furthest
-    this.furthest = Math.max(this.furthest, received)
-    this.stalled = progress ? 0 : this.stalled + 1
-    if (this.stalled >= this.patience.maxStalled)
-      throw new AppError('unavailable', `Drive accepts no more bytes of ${this.target.name}.`, {
-        hint: 'Run the same command again: it continues where it stopped.',
-      })
-    if (this.stalled > 0) await this.options.sleep(this.options.random() * Math.min(32_000, 500 * 2 ** this.stalled), signal)
+    try {
+      const answer = await this.put(bytes, offset, total, signal)
+      if (!this.isProgress(answer, offset + bytes.length)) throw stalled(`Drive accepts no more bytes of ${this.target.name}.`, 'long')
+      return answer
+    } catch (error) {
+      await this.tries.failed(error, signal)
+    }
+    const answer = await this.ask(offset, total, signal)
+    this.isProgress(answer, offset + bytes.length)
     return answer
   }
 
-  private async sendOrAsk(bytes: Uint8Array, offset: number, total: number | undefined, signal?: AbortSignal): Promise<UploadAnswer> {
-    try {
-      const answer = await this.put(bytes, offset, total, signal)
-      // a 308 can lack the range of what was confirmed before (google-api-python-client#283)
-      if (answer.kind !== 'partial' || answer.received >= offset) return answer
-    } catch (error) {
-      if (!isBrief(error, this.patience.longestWaitMs)) throw error
-      if ((error.retryAfterMs ?? 0) > LONGEST_BRIEF_MS) await this.options.sleep(error.retryAfterMs!, signal)
+  private async ask(offset: number, total: number | undefined, signal?: AbortSignal): Promise<UploadAnswer> {
+    for (;;) {
+      try {
+        return await this.put(new Uint8Array(0), offset, total, signal)
+      } catch (error) {
+        await this.tries.failed(error, signal)
+      }
     }
-    try {
-      return await this.put(new Uint8Array(0), offset, total, signal)
-    } catch (error) {
-      if (!isBrief(error, this.patience.longestWaitMs)) throw error
-      return { kind: 'partial', received: offset }
+  }
+
+  /** Whether there is more than before. `most`: all bytes that were sent. */
+  private isProgress(answer: UploadAnswer, most: number): boolean {
+    if (answer.kind === 'partial') {
+      if (answer.received > most)
+        throw new AppError('unavailable', `Drive confirmed an impossible number of bytes of ${this.target.name}.`, {
+          hint: 'Run the same command again.',
+        })
+      if (answer.received <= this.furthest) return false
+      this.furthest = answer.received
     }
+    if (answer.kind !== 'expired') this.tries.succeeded()
+    return true
   }
 
   /** An empty `body` queries the status. */
@@ -160,6 +151,11 @@ export class ResumableSession {
     if (response.status !== 308) return { kind: 'expired' }
     return { kind: 'partial', received: receivedBytes(response.headers.get('range'), offset, this.task) }
   }
+}
+
+function stalled(message: string, repeat?: Repeat): AppError {
+  const hint = 'Run the same command again: it continues where it stopped.'
+  return new AppError('unavailable', message, { hint, ...(repeat === undefined ? {} : { repeat }) })
 }
 
 /** The session's address receives the token, so only the API's own host or another host of Google is allowed. */

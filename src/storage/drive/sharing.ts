@@ -1,8 +1,8 @@
 import { AppError, isAppError } from '../../util/errors.ts'
 import { isRecord } from '../../util/json-fields.ts'
+import type { Patience } from '../../util/patience.ts'
 import { misunderstood } from './answers.ts'
 import type { DriveApi } from './drive-api.ts'
-import type { Persist } from './drive-file-writer.ts'
 
 interface Permission {
   id: string
@@ -32,11 +32,11 @@ const isLink = ({ type }: Permission): boolean => type === 'anyone'
 /** Who may read a file on Drive. A link opens the file for anyone who has it, without a login. */
 export class FileSharing {
   private readonly api: DriveApi
-  private readonly persist: Persist
+  private readonly patience: Patience
 
-  constructor(api: DriveApi, persist: Persist) {
+  constructor(api: DriveApi, patience: Patience) {
     this.api = api
-    this.persist = persist
+    this.patience = patience
   }
 
   async access(id: string, signal?: AbortSignal): Promise<Access> {
@@ -52,7 +52,7 @@ export class FileSharing {
    * which has permissions of its own, and for a document of Google, which nobody can download as it is.
    */
   link(id: string, signal?: AbortSignal): Promise<string> {
-    return this.call('get', 'tell the link of the file', signal, async task => {
+    return this.call('tell the link of the file', signal, async task => {
       const { data } = await this.api.run('files.get', task, signal, drive =>
         drive.files.get({ fileId: id, fields: 'name,mimeType,webViewLink', supportsAllDrives: true }),
       )
@@ -68,7 +68,7 @@ export class FileSharing {
 
   /** From now on anyone with the link may read the file, but no search shows it. */
   openLink(id: string, signal?: AbortSignal): Promise<void> {
-    return this.call('put', 'let anyone with the link read the file', signal, async task => {
+    return this.call('let anyone with the link read the file', signal, async task => {
       const { data } = await this.api.run('permissions.create', task, signal, drive =>
         drive.permissions.create({
           fileId: id,
@@ -107,7 +107,7 @@ export class FileSharing {
   }
 
   private permissions(id: string, signal: AbortSignal | undefined): Promise<Permission[]> {
-    return this.call('list', 'tell who may read the file', signal, async task => {
+    return this.call('tell who may read the file', signal, async task => {
       const found: Permission[] = []
       let pageToken: string | undefined
       for (let pages = 0; pages < MOST_PAGES; pages++) {
@@ -131,7 +131,7 @@ export class FileSharing {
 
   private async remove(id: string, permissionId: string, signal: AbortSignal | undefined): Promise<void> {
     try {
-      await this.call('remove', 'end the access by link', signal, task =>
+      await this.call('end the access by link', signal, task =>
         this.api.run('permissions.delete', task, signal, drive =>
           drive.permissions.delete({ fileId: id, permissionId, supportsAllDrives: true }),
         ),
@@ -142,14 +142,9 @@ export class FileSharing {
     }
   }
 
-  private async call<T>(
-    kind: Parameters<Persist>[0],
-    task: string,
-    signal: AbortSignal | undefined,
-    call: (task: string) => Promise<T>,
-  ): Promise<T> {
+  private async call<T>(task: string, signal: AbortSignal | undefined, call: (task: string) => Promise<T>): Promise<T> {
     try {
-      return await this.persist(kind, signal, () => call(task))
+      return await this.patience.persist(signal, () => call(task))
     } catch (error) {
       throw refused(error)
     }

@@ -9,6 +9,7 @@ import { MY_DRIVE } from '../../../src/storage/drive/place.ts'
 import { ResumableSession } from '../../../src/storage/drive/resumable-session.ts'
 import { AppError } from '../../../src/util/errors.ts'
 import { isRecord } from '../../../src/util/json-fields.ts'
+import { timelessPatience } from '../../helpers/patience.ts'
 import { promise, type Target } from '../target.ts'
 
 const ENDPOINT = 'https://www.googleapis.com'
@@ -85,14 +86,17 @@ const CALLS: Record<string, (http: DriveHttp) => Promise<void>> = {
     promise(typeof id === 'string', 'a folder has an id', id)
   },
   async upload(http) {
-    const session = new ResumableSession({ http, baseUrl: ENDPOINT, sleep, random: () => 0 }, { id: 'id', name: 'pack', parent: 'root' })
+    const session = new ResumableSession(
+      { http, baseUrl: ENDPOINT, patience: timelessPatience() },
+      { id: 'id', name: 'pack', parent: 'root' },
+    )
     await session.begin(10)
     const answer = await session.send(Buffer.alloc(10), 0, 10)
     if (answer.kind === 'done') expectFile(answer.file)
     if (answer.kind === 'partial') promise(answer.received <= 10, 'Drive can have no more bytes than were sent', answer)
   },
   async download(http) {
-    const bytes = await new Downloader({ http, baseUrl: ENDPOINT, sleep, random: () => 0 }).download('id', 'pack', 2, 8, 10)
+    const bytes = await new Downloader({ http, baseUrl: ENDPOINT, patience: timelessPatience() }).download('id', 'pack', 2, 8, 10)
     promise(bytes.length === 6, 'as many bytes are read as were asked for')
   },
 }
