@@ -267,7 +267,7 @@ const REFUSALS: [status: number, reason: string, code: number, what: RegExp, hin
   [403, 'insufficientFilePermissions', 1, /insufficientFilePermissions/, /The owner of a file decides who may share it/],
   [403, 'appNotAuthorizedToFile', 1, /appNotAuthorizedToFile/, /only files that this program has made/],
   [403, 'insufficientPermissions', 4, /insufficientPermissions/, /auth login/],
-  [403, 'sharingRateLimitExceeded', 1, /sharingRateLimitExceeded/, /To share it, run: colab-escape share drive:/],
+  [403, 'sharingRateLimitExceeded', 1, /sharingRateLimitExceeded/, /limits how much an account shares/],
 ]
 for (const [status, reason, code, what, hint] of REFUSALS)
   test(`an archive whose sharing Drive refuses (${status} ${reason}) is stored, and said not to be shared`, () =>
@@ -290,7 +290,7 @@ test('an answer that is lost is asked for again, and if none comes, nothing is c
     emulator.faults.add({ on: 'permissions.create', nth: 1, do: 'reset-after-commit' })
     await sharer.make(PLACE, '--share', '--yes')
     expect(sharer.readers()).toEqual(['anyone reader'])
-    const fault = { status: 503, reason: 'backendError', retryAfter: 500, afterCommit: true }
+    const fault = { status: 503, reason: 'backendError', retryAfter: 900, afterCommit: true }
     emulator.faults.add({ on: 'permissions.create', nth: 1, times: Infinity, do: fault })
     const run = await sharer.run(['--json', 'compress', 'data', '-o', 'drive:b.zip', '--share', '--yes'])
     expect(run.code).toBe(1)

@@ -21,7 +21,10 @@ const YOUNG = { behaviours: { newFoldersAreMissingMs: MINUTE } }
 
 /** With waits that take no time, for as long as it takes. */
 function patient(emulator: DriveEmulator, drive: DriveStorage): RetryingStorage {
-  return new RetryingStorage(drive, timelessPatience(ms => emulator.pass(ms)))
+  return new RetryingStorage(
+    drive,
+    timelessPatience(ms => emulator.pass(ms)),
+  )
 }
 
 const storeOf = (emulator: DriveEmulator, options: Partial<DriveStorageOptions> = {}): DriveStorage =>

@@ -80,8 +80,13 @@ export function dayOnDrive(
       return fetch(input, init)
     }
     const own = seed * 1000 + ++machines
-    const surroundings = { ...seededSurroundings(own), now: clock.now, monotonic: clock.now }
-    const sleep = (ms: number): Promise<void> => (death.isOver ? Promise.resolve() : clock.sleep(ms))
+    // the patience of a lost machine ends at once
+    let afterwards = 0
+    const surroundings = { ...seededSurroundings(own), now: clock.now, monotonic: () => clock.now() + afterwards }
+    const sleep = async (ms: number): Promise<void> => {
+      if (death.isOver) afterwards += ms
+      else await clock.sleep(ms)
+    }
     const context = machine(drive, { seed: own, packPolicy, surroundings, now: clock.now, sleep, fetch: mortal })
     return { context: { ...context, storage: rememberTombs(context.storage) }, ...death.control }
   }

@@ -6,7 +6,7 @@ import { realPathOf } from '../../local/real-path.ts'
 import { CONFIG_NAME, hashInName, isOurs } from '../../repository/format/object-names.ts'
 import { CountingStorage } from '../../storage/counting.ts'
 import type { DriveStorage } from '../../storage/drive/drive-storage.ts'
-import { MY_DRIVE, parsePlace, type DrivePlace } from '../../storage/drive/place.ts'
+import { locationOf, MY_DRIVE, parsePlace, type DrivePlace } from '../../storage/drive/place.ts'
 import { FolderStorage } from '../../storage/folder.ts'
 import { LimitingStorage } from '../../storage/limiting.ts'
 import type { Storage } from '../../storage/storage.ts'
@@ -111,7 +111,7 @@ export async function connectDrive(
     fetch: context.fetch,
     patience: session.patience,
     hashInName,
-    latelyStored: latelyStoredFile(prepareCacheFolder(session.settings.cacheFolder, silentReporter), `drive:${path.join('/')}`),
+    latelyStored: latelyStoredFile(prepareCacheFolder(session.settings.cacheFolder, silentReporter), locationOf({ start, path })),
     onRequest: kind => (requests[kind] = (requests[kind] ?? 0) + 1),
   })
   return { drive, requests: () => ({ ...requests }) }

@@ -13,6 +13,8 @@ export interface DriveFile {
   sha256: string | undefined
   md5: string | undefined
   isFolder: boolean
+  /** Ids of the folders that it is in, where this was asked for. */
+  parents: readonly string[] | undefined
   /** What a shortcut leads to. `isFolder`: when the shortcut was made; undefined if Drive does not tell. */
   target: { id: string; isFolder: boolean | undefined } | undefined
   /** The shared drive that it is in. */
@@ -55,6 +57,7 @@ export function toDriveFile(file: unknown): DriveFile {
     sha256: toHash(file.sha256Checksum, 64),
     md5: toHash(file.md5Checksum, 32),
     isFolder: file.mimeType === FOLDER,
+    parents: Array.isArray(file.parents) ? file.parents.filter(parent => typeof parent === 'string') : undefined,
     target: toTarget(file.shortcutDetails),
     driveId: typeof file.driveId === 'string' && ID.test(file.driveId) ? file.driveId : undefined,
     owner: toOwner(file.owners),

@@ -150,7 +150,7 @@ export class DriveApi {
   /** Like `getFile`, with Drive's clock (ms) when it answered. */
   async getDated(id: string, signal?: AbortSignal): Promise<{ file: DriveFile; date: number | undefined }> {
     const { data, date } = await this.run('files.get', 'get a file', signal, drive =>
-      drive.files.get({ fileId: id, fields: FILE_FIELDS, supportsAllDrives: true }),
+      drive.files.get({ fileId: id, fields: `${FILE_FIELDS},parents`, supportsAllDrives: true }),
     )
     return { file: toDriveFile(data), date }
   }

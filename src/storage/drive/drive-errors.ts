@@ -40,6 +40,7 @@ export function driveError({ status, reasons, message, retryAfterMs, isDrives }:
   if (status === 429 || (status === 403 && isRateLimit(reasons, message)))
     return new AppError('throttled', because, {
       hint: 'Drive limits how fast it is used: wait some minutes and run the same command again, it continues.',
+      reason,
       ...wait,
     })
   if (status === 408 || status >= 500)

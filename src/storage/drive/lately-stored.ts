@@ -17,7 +17,7 @@ export interface LatelyStoredNote {
 
 /**
  * Whether a file that no listing shows is there all the same, and its folder still has this name. It can have been
- * deleted, moved to the trash or renamed with its folder in the meantime.
+ * deleted, moved elsewhere or to the trash, or renamed with its folder in the meantime.
  */
 export async function isThere(
   { folder, file }: LatelyStored,
@@ -26,7 +26,12 @@ export async function isThere(
   signal?: AbortSignal,
 ): Promise<boolean> {
   const [parent, stored] = await Promise.all([findNow(api, { id: folder }, signal), findNow(api, { id: file }, signal)])
-  return parent?.trashed === false && (name === undefined || parent.name === name) && stored?.trashed === false
+  return (
+    parent?.trashed === false &&
+    (name === undefined || parent.name === name) &&
+    stored?.trashed === false &&
+    stored.parents?.includes(folder) !== false
+  )
 }
 
 export function listedLate(location: string): AppError {

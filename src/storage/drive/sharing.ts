@@ -144,7 +144,7 @@ export class FileSharing {
 
   private async call<T>(task: string, signal: AbortSignal | undefined, call: (task: string) => Promise<T>): Promise<T> {
     try {
-      return await this.patience.persist(signal, () => call(task))
+      return await this.patience.persist(signal, () => call(task).catch(asLasting))
     } catch (error) {
       throw refused(error)
     }
@@ -159,12 +159,19 @@ function toPermission(data: unknown): Permission {
   return { id, type, role, isInherited }
 }
 
+/** The limit of sharing counts by the day, unlike those of requests: nobody waits for that. */
+function asLasting(error: unknown): never {
+  const isLimit = isAppError(error, 'throttled') && error.reason === 'sharingRateLimitExceeded'
+  throw isLimit ? new AppError('denied', error.message, { reason: error.reason, cause: error }) : error
+}
+
 /** Refusals that have to do with the login or its limits, not with sharing. */
 const OTHERS = ['accessNotConfigured', 'dailyLimitExceeded']
 
 const HINTS: Readonly<Record<string, string>> = {
   insufficientFilePermissions:
     'The owner of a file decides who may share it: check with which account you are logged in (colab-escape auth status).',
+  sharingRateLimitExceeded: 'Google limits how much an account shares in a day: try again later.',
   appNotAuthorizedToFile: 'This login reaches only files that this program has made: share the file in Google Drive in the browser.',
 }
 
