@@ -3,7 +3,7 @@
 // Tests that count requests, or expect one certain failure, are not meant to pass there.
 import { spawnSync } from 'node:child_process'
 
-const SUITES = ['test/drive', 'test/watch/drive.test.ts', 'test/cli/lost-store.test.ts']
+const SUITES = ['test/drive/', 'test/watch/drive.test.ts', 'test/cli/lost-store.test.ts']
 const [profile = 'real', ...rest] = process.argv.slice(2)
 const suites = rest.length > 0 ? rest : SUITES
 const { status, error } = spawnSync(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', '--project', 'together', ...suites], {
