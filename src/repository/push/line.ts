@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import type { Surroundings } from '../../util/clock.ts'
 import { isAppError } from '../../util/errors.ts'
 import type { Entry, FileEntry } from '../format/manifest.ts'
 import { lineOf, type StoredSnapshot } from '../format/snapshot.ts'
@@ -26,18 +26,19 @@ export interface LineRequest {
  */
 export async function chooseLine(
   repository: BlockSource,
+  surroundings: Surroundings,
   { noted, compare }: LineRequest,
   earlier: StoredSnapshot | undefined,
   reading: SourceReading,
 ): Promise<string> {
   const line = noted ?? (earlier && compare ? lineOf(earlier) : undefined)
-  if (line === undefined) return newLine()
+  if (line === undefined) return newLine(surroundings)
   if (earlier === undefined || lineOf(earlier) !== line) return line
   if (noted !== undefined && !isMuchSmaller(reading, earlier)) return line
-  return (await hasMuchOf(repository, earlier, reading.entries)) ? line : newLine()
+  return (await hasMuchOf(repository, earlier, reading.entries)) ? line : newLine(surroundings)
 }
 
-const newLine = (): string => randomBytes(8).toString('hex')
+const newLine = ({ random }: Surroundings): string => Buffer.from(random(8)).toString('hex')
 
 function isMuchSmaller({ files, bytes }: SourceReading, earlier: StoredSnapshot): boolean {
   return files < earlier.counts.files * MUCH_SMALLER && bytes < earlier.bytes * MUCH_SMALLER

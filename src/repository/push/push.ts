@@ -255,7 +255,7 @@ class PushRun {
   ): Promise<string> {
     const { source, name, line = UNKNOWN_LINE } = this.request
     const earlier = await newestOfSource(source, name, view, parent, repository, line.noted)
-    return chooseLine(repository, line, earlier, reading)
+    return chooseLine(repository, this.context.surroundings, line, earlier, reading)
   }
 
   private warnOfClocks({ inventory: { asOf, now } }: RepositoryView, parent: StoredSnapshot | undefined): void {
