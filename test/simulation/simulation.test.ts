@@ -59,11 +59,11 @@ const MUTANTS: Record<string, RunOptions & { seed: number; shows: RegExp }> = {
   'a 409 on an own id is an error': { seed: 5, shows: /already exists/ },
   'each attempt of an upload has an id of its own': { seed: 5, shows: /is on Drive twice/ },
   'what a listing does not show is gone': { seed: 1, shows: /deleted in the meantime/ },
-  'bytes that arrive are not compared with those sent': { seed: 3, shows: /is damaged|has other bytes|is gone/ },
-  'a late push does not look again': { seed: 109, shows: /(pack|index)-\w+,? (was|were) deleted in the meantime/ },
+  'bytes that arrive are not compared with those sent': { seed: 34, shows: /is damaged|has other bytes|is gone/ },
+  'a late push does not look again': { seed: 106, shows: /(pack|index)-\w+,? (was|were) deleted in the meantime/ },
   'a prune waits for nobody': {
     waits: { ...SAFE_GRACE_PERIODS, graceMs: 0, lagMs: 0 },
-    seed: 72,
+    seed: 358,
     shows: /index-\w+ was deleted in the meantime/,
   },
 }
@@ -75,8 +75,8 @@ describe.skipIf(isReplay)('the simulation shows it if', () => {
     try {
       for (const seed of [known, ...Array.from({ length: MOST_SEEDS }, (_, i) => i + 1)]) {
         const end = await runSeed(seed, sources, options).catch((error: unknown) => error)
-        if (!(end instanceof Violation)) continue
-        expect(end.message).toMatch(shows)
+        // a mutant can show itself in more than one way: this is the one that tells what it is
+        if (!(end instanceof Violation) || !shows.test(end.message)) continue
         if (seed !== known) console.warn(`${what}: seed ${seed} shows it, seed ${known} does not any more`)
         return
       }
