@@ -76,6 +76,7 @@ describe('a push does not claim to be safe if', () => {
         const data = join(folder, 'data')
         makeTree(data, { 'first.bin': seededNoise(1, 100_000) })
         await pushFolder(machine(emulator), data, 'data')
+        emulator.drive.conduct.settle()
         makeTree(data, { 'second.bin': seededNoise(2, 100_000) })
         const context = disturbed(emulator, kind, nth, () => happen(emulator))
         const error = await rejection(pushFolder(context, data, 'data'), 'conflict')

@@ -122,7 +122,8 @@ export class DriveHttp {
     const { pace, now } = this.options
     if (response.ok || request.accept?.includes(response.status)) {
       pace.succeeded()
-      if (response.ok) this.young.heard(namesIn(request))
+      // by its id a folder is found before it can be listed or written to
+      if (response.ok && request.operation !== 'files.get') this.young.heard(namesIn(request))
       return response
     }
     if (isRedirect(response.status)) {
