@@ -65,3 +65,11 @@ test.each(CASES)('a file of %i bytes in one piece, %s, answered 308 with the ran
 test.each(ANSWERS)('pieces before the last one, %s, answered 308 with the range %s, are stored', (...answer) =>
   withDrive(QUIET, emulator => store(emulator, seededNoise(1, 9 * GRANULE), { fetch: unfinished(() => true, answer) }, 2 * GRANULE)),
 )
+
+test('a last piece that is answered 308 on both sides of a storm of a minute is stored', () =>
+  withDrive({ behaviours: {} }, async emulator => {
+    const twice = [1, 3].map(nth => ({ on: 'upload.piece', nth, do: { acceptOnlyBytes: 0 } }) as const)
+    for (const fault of twice) emulator.faults.add(fault)
+    emulator.faults.add({ on: 'upload.piece', nth: 2, do: { status: 403, reason: 'userRateLimitExceeded', retryAfter: 60 } })
+    await store(emulator, seededNoise(1, 3 * GRANULE), { fetch }, 4 * GRANULE)
+  }))

@@ -141,7 +141,7 @@ describe('a pack in a resumable upload', () => {
       emulator.faults.add({ on: 'upload.piece', nth: 1, times: Infinity, do: { acceptOnlyBytes: 0 } })
       const error: unknown = await pushFolder(machineWithLargePacks(emulator), scene.source, 'data').catch((reason: unknown) => reason)
       expect(isAppError(error, 'unavailable')).toBe(true)
-      expect(error).toMatchObject({ hint: expect.stringMatching(/run the same command again/) as string })
+      expect(error).toMatchObject({ hint: expect.stringMatching(/^Run the same command again/) as string })
       expect(piecesOf(emulator).length).toBeLessThanOrEqual(30)
       emulator.faults.clear()
       const { outcome } = await pushFolder(machineWithLargePacks(emulator), scene.source, 'data')
