@@ -113,6 +113,8 @@ export class Patience {
     if (!isAppError(error, 'throttled', 'unavailable') || error.repeat === 'never') throw error
     const { random, now } = this.options
     const limit = this.limitOf(error)
+    forgetBelow(this.failing, limit)
+    forgetBelow(failing, limit)
     const outage = sinceIn(this.failing, limit, now())
     const began = Math.min(outage, sinceIn(failing, limit, now()))
     const left = began + limit - now()
@@ -160,6 +162,11 @@ export interface Tries {
   succeeded(): void
   /** Waits before the next try. Throws what is not to be repeated, or not any longer. */
   failed(error: unknown, signal: AbortSignal | undefined): Promise<void>
+}
+
+/** What passes with time takes nothing from the shorter limits of other failures. */
+function forgetBelow(failing: Failing, limit: number): void {
+  for (const other of failing.keys()) if (other < limit) failing.delete(other)
 }
 
 function sinceIn(failing: Failing, limit: number, now: number): number {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { driveStorage, withDrive } from '../helpers/drive.ts'
 
 test('a listing that Drive calls incomplete is never taken for the whole', () =>
-  withDrive({}, async emulator => {
+  withDrive({ behaviours: {} }, async emulator => {
     await driveStorage(emulator).put('config.json', Buffer.from('{}'))
     emulator.drive.conduct.behaviours.incompleteSearchEvery = 1
     const drive = driveStorage(emulator)

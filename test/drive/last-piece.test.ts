@@ -45,10 +45,12 @@ async function store(emulator: DriveEmulator, bytes: Buffer, options: { fetch: t
   expect(objectsOf(emulator).map(({ content }) => content!.bytes.equals(bytes))).toEqual([true])
 }
 
+/** Drive keeps what these answers confirm, and adds none of its own. */
+const QUIET = { behaviours: {} }
 const CASES = SIZES.flatMap(size => ANSWERS.map(answer => [size, ...answer] as const))
 
 test.each(CASES)('a last piece of %i bytes, %s, answered 308 with the range %s, is stored', (size, ...answer) =>
-  withDrive({}, async emulator => {
+  withDrive(QUIET, async emulator => {
     const bytes = seededNoise(1, 4 * GRANULE + size)
     await store(emulator, bytes, { fetch: unfinished(isLast, answer) }, 4 * GRANULE)
     const [first] = objectsOf(emulator)
@@ -57,9 +59,17 @@ test.each(CASES)('a last piece of %i bytes, %s, answered 308 with the range %s, 
 )
 
 test.each(CASES)('a file of %i bytes in one piece, %s, answered 308 with the range %s, is stored', (size, ...answer) =>
-  withDrive({}, emulator => store(emulator, seededNoise(1, size), { fetch: unfinished(isLast, answer) }, 4 * GRANULE)),
+  withDrive(QUIET, emulator => store(emulator, seededNoise(1, size), { fetch: unfinished(isLast, answer) }, 4 * GRANULE)),
 )
 
 test.each(ANSWERS)('pieces before the last one, %s, answered 308 with the range %s, are stored', (...answer) =>
-  withDrive({}, emulator => store(emulator, seededNoise(1, 9 * GRANULE), { fetch: unfinished(() => true, answer) }, 2 * GRANULE)),
+  withDrive(QUIET, emulator => store(emulator, seededNoise(1, 9 * GRANULE), { fetch: unfinished(() => true, answer) }, 2 * GRANULE)),
 )
+
+test('a last piece that is answered 308 on both sides of a storm of a minute is stored', () =>
+  withDrive({ behaviours: {} }, async emulator => {
+    const twice = [1, 3].map(nth => ({ on: 'upload.piece', nth, do: { acceptOnlyBytes: 0 } }) as const)
+    for (const fault of twice) emulator.faults.add(fault)
+    emulator.faults.add({ on: 'upload.piece', nth: 2, do: { status: 403, reason: 'userRateLimitExceeded', retryAfter: 60 } })
+    await store(emulator, seededNoise(1, 3 * GRANULE), { fetch }, 4 * GRANULE)
+  }))

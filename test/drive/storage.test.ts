@@ -137,7 +137,8 @@ describe('the pace of calls', () => {
     const clock = new VirtualClock()
     const profile = { latencyMs: 120, creationMs: 350, creationsPerSecond: 3, burst: 10 }
     const surroundings = { now: clock.now, sleep: (ms: number) => clock.sleep(ms), random: seededRandom(5) }
-    await withDrive({ profile, surroundings }, async (emulator: DriveEmulator) => {
+    // the pace is that of the profile alone
+    await withDrive({ profile, surroundings, behaviours: {} }, async (emulator: DriveEmulator) => {
       const { sleep, now } = clock
       const patience = new Patience({ sleep, now, random: seededRandom(6) })
       const drive = driveStorage(emulator, { sleep, monotonic: now, now, patience, idleMs: HOUR })

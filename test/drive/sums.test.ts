@@ -29,7 +29,7 @@ function leavingOut(fields: readonly string[], answers: number): typeof fetch {
     if (!(response.headers.get('content-type') ?? '').includes('json')) return response
     const file = (await response.json()) as Record<string, unknown>
     if ('md5Checksum' in file && left-- > 0) for (const field of fields) delete file[field]
-    return Response.json(file, { headers: { date: response.headers.get('date') ?? '' } })
+    return Response.json(file, { status: response.status, headers: { date: response.headers.get('date') ?? '' } })
   }
 }
 
@@ -92,7 +92,7 @@ test.each([
   [['size', ...SUMS], 3],
   [['sha256Checksum'], 9],
 ] as const)('an answer without %j (%i times) is no reason to send an object again', (fields, answers) =>
-  withDrive({}, async emulator => {
+  withDrive({ behaviours: {} }, async emulator => {
     const store = driveStorage(emulator, { fetch: leavingOut(fields, answers) })
     await store.put(NAME, BYTES)
     expectOnce(emulator)
@@ -100,7 +100,7 @@ test.each([
 )
 
 test('an object of which Drive never tells a size or a sum is neither taken for stored nor deleted', () =>
-  withDrive({}, async emulator => {
+  withDrive({ behaviours: {} }, async emulator => {
     const store = driveStorage(emulator, { fetch: leavingOut(['size', ...SUMS], Infinity) })
     const error = await rejection(store.put(NAME, BYTES), 'unavailable')
     expect(error.message).toContain('does not tell yet')

@@ -34,6 +34,29 @@ test('a storm of five minutes passes', async () => {
   expect(await during(5 * MINUTE)).toBeLessThan(5.5 * MINUTE)
 })
 
+test('a storm in between takes nothing from the patience with failures that hardly pass', async () => {
+  const { patience, passed } = setUp()
+  let calls = 0
+  await patience.persist(undefined, async () => {
+    if (calls++ === 0) throw new AppError('unavailable', 'Damaged')
+    if (passed() < MINUTE) throw new AppError('throttled', 'Too fast')
+    if (passed() < MINUTE + 20 * SECOND) throw new AppError('unavailable', 'Damaged')
+  })
+  expect(passed()).toBeGreaterThan(MINUTE)
+})
+
+test('failures that hardly pass, with others in between, are not repeated for longer than others', async () => {
+  const { patience, passed } = setUp()
+  let calls = 0
+  const error = await rejection(
+    patience.persist(undefined, async () => {
+      throw calls++ % 2 === 0 ? new AppError('unavailable', 'Damaged') : new AppError('throttled', 'Too fast')
+    }),
+  )
+  expect(error.message).toContain('It was tried for 10 min.')
+  expect(passed()).toBeLessThan(11 * MINUTE)
+})
+
 test('a storm of eleven minutes ends after ten, with what was said, for how long it was tried, and what to do', async () => {
   const { during, passed } = setUp()
   const error = await rejection(during(11 * MINUTE))

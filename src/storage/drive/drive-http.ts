@@ -110,7 +110,11 @@ export class DriveHttp {
       }
     } catch (error) {
       throwIfAborted(request.signal)
-      if (isRefusedRedirect(error)) throw movedError(null, request.task)
+      if (isRefusedRedirect(error)) {
+        // Drive's 308, or the redirect of a login page, which the next request meets again
+        if (request.accept?.includes(308)) return { response: new Response(null, { status: 308 }), begun }
+        throw movedError(null, request.task)
+      }
       const why = silence.signal.aborted ? new Error(`no answer for ${Math.round(patience / 1000)} s`) : error
       throw networkError(why, request.task)
     } finally {
@@ -122,7 +126,8 @@ export class DriveHttp {
     const { pace, now } = this.options
     if (response.ok || request.accept?.includes(response.status)) {
       pace.succeeded()
-      if (response.ok) this.young.heard(namesIn(request))
+      // by its id a folder is found before it can be listed or written to
+      if (response.ok && request.operation !== 'files.get') this.young.heard(namesIn(request))
       return response
     }
     if (isRedirect(response.status)) {

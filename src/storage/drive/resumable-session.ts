@@ -133,7 +133,7 @@ export class ResumableSession {
     const end = offset + body.length
     const range = body.length === 0 ? '*' : `${offset}-${end - 1}`
     // Drive's 308 ("resume incomplete") is seldom the response to the last bytes (itchio/butler#71), so a large body is
-    // not kept for it: `fetch` then fails, and the status is queried.
+    // not kept for it: the 308 then has no range, and the status is queried.
     const isLast = body.length > 0 && end === total
     const response = await http.send({
       operation: body.length > 0 ? 'upload.put' : 'upload.query',

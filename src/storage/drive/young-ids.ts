@@ -42,7 +42,7 @@ export class YoungIds {
     this.young.set(id, young)
   }
 
-  /** Drive has done something in these folders. It may find them by their ids before that. */
+  /** Drive has done something in the folders that a request names as parents. */
   heard(request: string): void {
     if (request.includes('parents')) for (const young of this.namedIn(request)) young.isUnheard = false
   }
