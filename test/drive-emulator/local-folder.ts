@@ -39,6 +39,7 @@ export async function importFolder(drive: Drive, caller: Caller, path: string, p
     if (entry.isDirectory()) {
       const known = drive.store.childrenOf(parentId).find(file => file.name === entry.name && file.mimeType === FOLDER && !file.trashed)
       const folder = known ?? createFile(drive, caller, { name: entry.name, mimeType: FOLDER, parents: [parentId] })
+      drive.conduct.settle()
       await importFolder(drive, caller, source, folder.id)
     } else if (entry.isFile()) {
       const bytes = await readFile(source)

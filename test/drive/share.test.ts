@@ -2,7 +2,6 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { shell } from '../archive/archives.ts'
-import { DriveClient } from '../drive-emulator/client.ts'
 import { DEFAULT_USER, type DriveEmulator, type EmulatorOptions } from '../drive-emulator/emulator.ts'
 import { SHORTCUT } from '../drive-emulator/file-store.ts'
 import { eventsOf, expectError, resultOf, type CliResult } from '../helpers/cli.ts'
@@ -12,6 +11,7 @@ import { runInPty, type PtyOptions, type PtyResult } from '../helpers/pty.ts'
 import { seededNoise, seededText } from '../helpers/seeded.ts'
 import { expectSameTree, makeTree } from '../helpers/trees.ts'
 import { driveEnvironment, DriveSandbox, PROGRAM } from './drive-cli.ts'
+import { InBrowser } from './in-browser.ts'
 
 const OTHER = 'other@example.com'
 const PLACE = 'drive:Folder/data.tar.zst'
@@ -333,8 +333,7 @@ test('a shortcut is not taken for the file that it leads to', () =>
   withSharer(async (sharer, emulator) => {
     await sharer.make()
     const { id } = emulator.fileAt(PATH)!
-    const owner = new DriveClient(emulator)
-    await owner.create({ name: 'short.zip', mimeType: SHORTCUT, shortcutDetails: { targetId: id } })
+    await new InBrowser(emulator).create({ name: 'short.zip', mimeType: SHORTCUT, shortcutDetails: { targetId: id } })
     emulator.share(id, 'anyone', 'reader')
     for (const more of [['--yes'], ['--revoke']])
       expectError(await sharer.run(['share', 'drive:short.zip', ...more]), 2, /short\.zip on Drive is a shortcut/)
