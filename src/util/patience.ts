@@ -162,7 +162,9 @@ export interface Tries {
   failed(error: unknown, signal: AbortSignal | undefined): Promise<void>
 }
 
+/** A limit that is shorter counts anew: what outlasts it says nothing of those failures. */
 function sinceIn(failing: Failing, limit: number, now: number): number {
+  for (const shorter of failing.keys()) if (shorter < limit) failing.delete(shorter)
   const since = failing.get(limit) ?? now
   failing.set(limit, since)
   return since
