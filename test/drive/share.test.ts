@@ -106,6 +106,35 @@ for (const [format, needed] of [
       expect(emulator.fileAt(place.slice('drive:'.length))).toBeDefined()
     }))
 
+test('whoever has the program and a login unpacks a shared archive with the other printed command', () =>
+  withSharer(async (sharer, emulator) => {
+    await sharer.make()
+    const { stdout } = await sharer.ok('share', PLACE, '--yes')
+    const [, link = ''] = /^ {4}colab-escape extract '(.*)'$/m.exec(stdout) ?? []
+    const other = new Sharer(emulator, await sharer.folder('other'), emulator.issueToken({ user: OTHER }))
+    await other.ok('extract', link, 'out')
+    expectSameTree(other.in('out/data'), sharer.in('data'))
+    await sharer.ok('share', '--revoke', PLACE)
+    expectError(await other.run(['extract', link, 'again']), 5, /nothing of the id .* for this login/)
+  }))
+
+test('a file is shared, and closed, by its address and its id as by its path', () =>
+  withSharer(async (sharer, emulator) => {
+    await sharer.make()
+    const { id } = emulator.fileAt(PATH)!
+    for (const place of [`https://drive.google.com/file/d/${id}/view?usp=drivesdk`, `drive:id=${id}`]) {
+      const shared = await sharer.ok('share', place, '--yes')
+      expect(shared.stdout).toContain(`Shared: anyone with the link can read drive:id=${id} (`)
+      expect(shared.stdout).toContain('Download and unpack it without colab-escape, with curl, tar and zstd:\n')
+      expect(shared.stdout).toContain(`End the sharing: colab-escape share --revoke drive:id=${id}\n`)
+      expect(sharer.readers()).toEqual(['anyone reader'])
+      expect((await sharer.ok('share', '--revoke', place)).stdout).toContain('No longer shared')
+      expect(sharer.readers()).toEqual([])
+    }
+    expectError(await sharer.run(['share', `drive:id=${emulator.fileAt('Folder')!.id}`, '--yes']), 5, /is a folder/)
+    expectError(await sharer.run(['share', 'drive:id=1aBcDeFgHiJkLmNoPqRsTuVwXyZ_-0123', '--yes']), 5, /nothing of the id/)
+  }))
+
 test('the link, the id and the command are in the JSON of both commands', () =>
   withSharer(async (sharer, emulator) => {
     const made = await sharer.json<{ shared: Shared }>('compress', 'data', '-o', PLACE, '--share', '--yes')
