@@ -12,6 +12,7 @@ import { seededNoise, seededText } from '../helpers/seeded.ts'
 import { expectSameTree, makeTree } from '../helpers/trees.ts'
 import { driveEnvironment, DriveSandbox, PROGRAM } from './drive-cli.ts'
 import { InBrowser } from './in-browser.ts'
+import { NOTHING_ABUSIVE } from './sharing-scene.ts'
 
 const OTHER = 'other@example.com'
 const PLACE = 'drive:Folder/data.tar.zst'
@@ -68,6 +69,10 @@ function withSharer(use: (sharer: Sharer, emulator: DriveEmulator) => Promise<vo
   )
 }
 
+/** What was said, but for what it says of an outage. */
+const notesOf = (run: CliResult): string =>
+  run.stderr.replaceAll(/^note: (?:Drive has trouble|Drive limits|requests succeed again).*\n/gm, '')
+
 /** The line of a receipt that downloads the file. */
 const commandIn = (run: CliResult): string => /^ {4}(curl .*)$/m.exec(run.stdout)?.[1] ?? ''
 
@@ -116,7 +121,7 @@ test('whoever has the program and a login unpacks a shared archive with the othe
     expectSameTree(other.in('out/data'), sharer.in('data'))
     await sharer.ok('share', '--revoke', PLACE)
     expectError(await other.run(['extract', link, 'again']), 5, /nothing of the id .* for this login/)
-  }))
+  }, NOTHING_ABUSIVE))
 
 test('a file is shared, and closed, by its address and its id as by its path', () =>
   withSharer(async (sharer, emulator) => {
@@ -334,18 +339,18 @@ test('what replaces a shared archive has another link: that is told, and costs n
     await sharer.make(PLACE, '--share', '--yes')
     expect(sharer.count('permissions.list')).toBe(0)
     const replaced = await sharer.ok('compress', 'data', '-o', PLACE, '--force')
-    expect(replaced.stderr).toBe(
+    expect(notesOf(replaced)).toBe(
       `note: The link of the ${PLACE} that was replaced no longer works. To share the new one: colab-escape share ${PLACE}\n`,
     )
     expect(sharer.readers()).toEqual([])
     const unshared = await sharer.ok('compress', 'data', '-o', PLACE, '--force', '--share', '--yes')
-    expect(unshared.stderr).toBe('')
+    expect(notesOf(unshared)).toBe('')
     const shared = await sharer.ok('compress', 'data', '-o', PLACE, '--force', '--share', '--yes')
-    expect(shared.stderr).toBe(`note: The link of the ${PLACE} that was replaced no longer works\n`)
+    expect(notesOf(shared)).toBe(`note: The link of the ${PLACE} that was replaced no longer works\n`)
     expect(sharer.readers()).toEqual(['anyone reader'])
     // a login that can't tell does not keep the archive from being replaced
     emulator.faults.add({ on: 'permissions.list', nth: 1, do: { status: 403, reason: 'insufficientFilePermissions' } })
-    expect((await sharer.ok('compress', 'data', '-o', PLACE, '--force')).stderr).toBe('')
+    expect(notesOf(await sharer.ok('compress', 'data', '-o', PLACE, '--force'))).toBe('')
   }))
 
 test('folders, repositories and what is not there are not shared', () =>

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { behavioursOf } from '../drive-emulator/behaviours.ts'
 import { idOf, type DriveClient } from '../drive-emulator/client.ts'
-import type { DriveEmulator } from '../drive-emulator/emulator.ts'
+import type { DriveEmulator, EmulatorOptions } from '../drive-emulator/emulator.ts'
 import { FOLDER, SHORTCUT, type DriveFile } from '../drive-emulator/file-store.ts'
 import { withDrive } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'
@@ -13,6 +13,9 @@ import { DriveSandbox } from './drive-cli.ts'
 export const ME = 'someone@example.com'
 export const ANNA = 'anna@example.com'
 const ALL = { supportsAllDrives: 'true' }
+
+/** One of two people can't read what Google's scanner holds for abusive: only its owner can. */
+export const NOTHING_ABUSIVE: EmulatorOptions = { behaviours: { ...behavioursOf(undefined), abusiveBelow: 0 } }
 
 /** A Drive of two people, each with a machine. Both have a folder `data`. */
 export interface Sharing {
@@ -44,8 +47,7 @@ class Turns extends DriveSandbox {
 }
 
 export function withSharing(use: (sharing: Sharing) => Promise<void>): Promise<void> {
-  // what is held for abusive, one of two people can't read
-  return withDrive({ behaviours: { ...behavioursOf(undefined), abusiveBelow: 0 } }, emulator =>
+  return withDrive(NOTHING_ABUSIVE, emulator =>
     withFolder(async folder => {
       emulator.addUser(ANNA)
       const [me, anna] = [new InBrowser(emulator), new InBrowser(emulator, ANNA)]
