@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { behavioursOf } from './behaviours.ts'
 import type { Behaviours } from './behaviours.ts'
 import { DriveClient, failure, idOf, sendPiece } from './client.ts'
-import { startDriveEmulator } from './emulator.ts'
+import { BROWSER_CLIENT_ID, startDriveEmulator } from './emulator.ts'
 import type { DriveEmulator } from './emulator.ts'
 import { FOLDER } from './file-store.ts'
 import { REFUSALS } from './refusals.ts'
@@ -82,6 +82,26 @@ describe('a Drive that behaves as the real one does at times', () => {
     expect(failure(await client.download(bad, 'bytes=0-0'))).toBe('403 cannotDownloadAbusiveFile')
     expect((await acknowledged(bad)).bytes.toString()).toBe('b')
     expect((await acknowledged(good)).status).toBe(400)
+  })
+
+  it('gives what it holds for abusive in a shared drive to its managers', async () => {
+    await driveWith({ abusiveBelow: 256 })
+    const member = 'other@example.com'
+    emulator.addUser(member)
+    const parents = [emulator.addSharedDrive('Lab', { 'someone@example.com': 'organizer', [member]: 'fileOrganizer' })]
+    const [manager, other] = [new DriveClient(emulator), new DriveClient(emulator, { user: member })]
+    const id = idOf(await other.multipart({ parents }, Buffer.from('b'), { supportsAllDrives: 'true' }))
+    const how = { alt: 'media', acknowledgeAbuse: true, supportsAllDrives: true }
+    expect(failure(await other.get(`files/${id}`, how))).toBe('403 cannotDownloadAbusiveFile')
+    expect((await manager.get(`files/${id}`, how)).bytes.toString()).toBe('b')
+  })
+
+  it('refuses nothing to people with a browser', async () => {
+    await driveWith({ storms: [{ atCall: 1, ms: 60 * SECOND, with: ['tooManyRequests'] }] })
+    const browser = new DriveClient(emulator, { clientId: BROWSER_CLIENT_ID })
+    expect((await browser.list({})).status).toBe(200)
+    expect((await new DriveClient(emulator).list({})).status).toBe(429)
+    expect((await browser.list({})).status).toBe(200)
   })
 
   it.each([10, GRANULE, GRANULE + 10])('answers 308 to a last piece of %i bytes, which it has lost, or has', async size => {

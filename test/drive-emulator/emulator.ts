@@ -72,6 +72,8 @@ export const DEFAULT_CLIENT: OAuthClient = {
 }
 export const DEFAULT_USER = 'someone@example.com'
 const COLAB_CLIENT_ID = 'colab.apps.googleusercontent.com'
+/** People with a browser: what befalls programs does not befall them. */
+export const BROWSER_CLIENT_ID = 'browser'
 
 const isDrive = ({ path }: Call): boolean => /^\/(?:drive|upload|resumable)\//.test(path)
 
@@ -285,7 +287,7 @@ export class DriveEmulator {
     if (authorization === undefined) throw noCredentials()
     const allDrives = call.query.get('supportsAllDrives') === 'true' || call.query.get('supportsTeamDrives') === 'true'
     const caller = { ...this.accounts.callerOf(authorization), allDrives }
-    this.drive.conduct.admit(call.kind)
+    if (caller.clientId !== BROWSER_CLIENT_ID) this.drive.conduct.admit(call.kind)
     return call.kind.startsWith('upload.') ? this.uploads.handle(call, caller) : this.filesApi.handle(call, caller)
   }
 }

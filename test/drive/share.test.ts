@@ -2,7 +2,6 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { shell } from '../archive/archives.ts'
-import { DriveClient } from '../drive-emulator/client.ts'
 import { DEFAULT_USER, type DriveEmulator, type EmulatorOptions } from '../drive-emulator/emulator.ts'
 import { SHORTCUT } from '../drive-emulator/file-store.ts'
 import { eventsOf, expectError, resultOf, type CliResult } from '../helpers/cli.ts'
@@ -12,6 +11,8 @@ import { runInPty, type PtyOptions, type PtyResult } from '../helpers/pty.ts'
 import { seededNoise, seededText } from '../helpers/seeded.ts'
 import { expectSameTree, makeTree } from '../helpers/trees.ts'
 import { driveEnvironment, DriveSandbox, PROGRAM } from './drive-cli.ts'
+import { InBrowser } from './in-browser.ts'
+import { NOTHING_ABUSIVE } from './sharing-scene.ts'
 
 const OTHER = 'other@example.com'
 const PLACE = 'drive:Folder/data.tar.zst'
@@ -68,6 +69,10 @@ function withSharer(use: (sharer: Sharer, emulator: DriveEmulator) => Promise<vo
   )
 }
 
+/** What was said, but for what it says of an outage. */
+const notesOf = (run: CliResult): string =>
+  run.stderr.replaceAll(/^note: (?:Drive has trouble|Drive limits|requests succeed again).*\n/gm, '')
+
 /** The line of a receipt that downloads the file. */
 const commandIn = (run: CliResult): string => /^ {4}(curl .*)$/m.exec(run.stdout)?.[1] ?? ''
 
@@ -105,6 +110,35 @@ for (const [format, needed] of [
       expect(refused.output).toContain('404')
       expect(emulator.fileAt(place.slice('drive:'.length))).toBeDefined()
     }))
+
+test('whoever has the program and a login unpacks a shared archive with the other printed command', () =>
+  withSharer(async (sharer, emulator) => {
+    await sharer.make()
+    const { stdout } = await sharer.ok('share', PLACE, '--yes')
+    const [, link = ''] = /^ {4}colab-escape extract '(.*)'$/m.exec(stdout) ?? []
+    const other = new Sharer(emulator, await sharer.folder('other'), emulator.issueToken({ user: OTHER }))
+    await other.ok('extract', link, 'out')
+    expectSameTree(other.in('out/data'), sharer.in('data'))
+    await sharer.ok('share', '--revoke', PLACE)
+    expectError(await other.run(['extract', link, 'again']), 5, /nothing of the id .* for this login/)
+  }, NOTHING_ABUSIVE))
+
+test('a file is shared, and closed, by its address and its id as by its path', () =>
+  withSharer(async (sharer, emulator) => {
+    await sharer.make()
+    const { id } = emulator.fileAt(PATH)!
+    for (const place of [`https://drive.google.com/file/d/${id}/view?usp=drivesdk`, `drive:id=${id}`]) {
+      const shared = await sharer.ok('share', place, '--yes')
+      expect(shared.stdout).toContain(`Shared: anyone with the link can read drive:id=${id} (`)
+      expect(shared.stdout).toContain('Download and unpack it without colab-escape, with curl, tar and zstd:\n')
+      expect(shared.stdout).toContain(`End the sharing: colab-escape share --revoke drive:id=${id}\n`)
+      expect(sharer.readers()).toEqual(['anyone reader'])
+      expect((await sharer.ok('share', '--revoke', place)).stdout).toContain('No longer shared')
+      expect(sharer.readers()).toEqual([])
+    }
+    expectError(await sharer.run(['share', `drive:id=${emulator.fileAt('Folder')!.id}`, '--yes']), 5, /is a folder/)
+    expectError(await sharer.run(['share', 'drive:id=1aBcDeFgHiJkLmNoPqRsTuVwXyZ_-0123', '--yes']), 5, /nothing of the id/)
+  }))
 
 test('the link, the id and the command are in the JSON of both commands', () =>
   withSharer(async (sharer, emulator) => {
@@ -305,18 +339,18 @@ test('what replaces a shared archive has another link: that is told, and costs n
     await sharer.make(PLACE, '--share', '--yes')
     expect(sharer.count('permissions.list')).toBe(0)
     const replaced = await sharer.ok('compress', 'data', '-o', PLACE, '--force')
-    expect(replaced.stderr).toBe(
+    expect(notesOf(replaced)).toBe(
       `note: The link of the ${PLACE} that was replaced no longer works. To share the new one: colab-escape share ${PLACE}\n`,
     )
     expect(sharer.readers()).toEqual([])
     const unshared = await sharer.ok('compress', 'data', '-o', PLACE, '--force', '--share', '--yes')
-    expect(unshared.stderr).toBe('')
+    expect(notesOf(unshared)).toBe('')
     const shared = await sharer.ok('compress', 'data', '-o', PLACE, '--force', '--share', '--yes')
-    expect(shared.stderr).toBe(`note: The link of the ${PLACE} that was replaced no longer works\n`)
+    expect(notesOf(shared)).toBe(`note: The link of the ${PLACE} that was replaced no longer works\n`)
     expect(sharer.readers()).toEqual(['anyone reader'])
     // a login that can't tell does not keep the archive from being replaced
     emulator.faults.add({ on: 'permissions.list', nth: 1, do: { status: 403, reason: 'insufficientFilePermissions' } })
-    expect((await sharer.ok('compress', 'data', '-o', PLACE, '--force')).stderr).toBe('')
+    expect(notesOf(await sharer.ok('compress', 'data', '-o', PLACE, '--force'))).toBe('')
   }))
 
 test('folders, repositories and what is not there are not shared', () =>
@@ -333,8 +367,7 @@ test('a shortcut is not taken for the file that it leads to', () =>
   withSharer(async (sharer, emulator) => {
     await sharer.make()
     const { id } = emulator.fileAt(PATH)!
-    const owner = new DriveClient(emulator)
-    await owner.create({ name: 'short.zip', mimeType: SHORTCUT, shortcutDetails: { targetId: id } })
+    await new InBrowser(emulator).create({ name: 'short.zip', mimeType: SHORTCUT, shortcutDetails: { targetId: id } })
     emulator.share(id, 'anyone', 'reader')
     for (const more of [['--yes'], ['--revoke']])
       expectError(await sharer.run(['share', 'drive:short.zip', ...more]), 2, /short\.zip on Drive is a shortcut/)

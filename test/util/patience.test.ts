@@ -144,6 +144,28 @@ test('what hardly passes is repeated for half a minute, counted by itself', asyn
   expect(passed()).toBeLessThan(4 * MINUTE)
 })
 
+test('a storm between two failures that hardly pass is no time in which they were repeated', async () => {
+  const { patience, passed } = setUp()
+  const page = (): AppError => new AppError('unavailable', 'A page of a hotel.')
+  let pages = 0
+  await patience.persist(undefined, async () => {
+    if (pages === 0 || (pages === 1 && passed() >= 2 * MINUTE)) throw (pages++, page())
+    if (passed() < 2 * MINUTE) throw new AppError('throttled', 'Too fast')
+  })
+  expect(pages).toBe(2)
+})
+
+test('failures that take turns are repeated as long as the more patient of them, and one wait', async () => {
+  const { patience, passed } = setUp()
+  let calls = 0
+  await rejection(
+    patience.persist(undefined, async () => {
+      throw calls++ % 2 === 0 ? new AppError('throttled', 'Too fast') : new AppError('unavailable', 'A page of a hotel.')
+    }),
+  )
+  expect(passed()).toBeLessThan(11 * MINUTE)
+})
+
 test('waits at least as long as it is asked to', async () => {
   const { during, waits } = setUp()
   await during(7 * SECOND, { retryAfterMs: 7 * SECOND })

@@ -46,11 +46,12 @@ async function begin(session: Session, file: OrdinaryDriveFile, files: readonly 
     await agreeToShare(session, `${name} (${formatBytes(size)})`, yes)
     await sharing.openLink(id, signal)
   }
-  const shared = sharedLink(id, address, name, formatOfName(name))
+  const format = formatOfName(name)
+  const shared = sharedLink(id, address, name, format)
   const can = before === 'writer' ? 'change' : before === 'commenter' ? 'read and comment on' : 'read'
   const lines = [
     `Shared${before === undefined ? '' : ' already'}: anyone with the link can ${can} ${location} (${formatBytes(size)})`,
-    ...describeLink(shared, location),
+    ...describeLink(shared, location, format),
     ...(others > 0 ? [`  Beside that it is shared with ${plural(others, 'person or group', 'people or groups')} by name.`] : []),
   ]
   console.print(lines, { command: 'share', file: location, already: before !== undefined, others, shared })

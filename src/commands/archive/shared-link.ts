@@ -1,4 +1,4 @@
-import { formatOfName, type ArchiveFormat } from '../../archive/format.ts'
+import type { ArchiveFormat } from '../../archive/format.ts'
 import { AppError } from '../../util/errors.ts'
 import { ask } from '../shared/prompt.ts'
 import type { Session } from '../shared/session.ts'
@@ -53,12 +53,15 @@ const quoted = (name: string): string => `'${(name.startsWith('-') ? `./${name}`
 const NEEDED: Record<ArchiveFormat, string> = { 'tar.zst': 'curl, tar and zstd', 'tar.gz': 'curl and tar', zip: 'curl and unzip' }
 
 /** Lines of a receipt, below one that says who can read the file. */
-export function describeLink({ link, command }: SharedLink, location: string, format = formatOfName(location)): string[] {
+export function describeLink({ link, command }: SharedLink, location: string, format: ArchiveFormat | undefined): string[] {
   const use = format === undefined ? 'Download it' : 'Download and unpack it'
   return [
     `    ${link}`,
     `  ${use} without colab-escape, with ${format === undefined ? 'curl' : NEEDED[format]}:`,
     `    ${command}`,
-    `  End the sharing: colab-escape share --revoke ${/^[\w:/.+@-]+$/.test(location) ? location : quoted(location)}`,
+    ...(format === undefined
+      ? []
+      : ['  Unpack it with colab-escape, on a machine that is logged in to Google Drive:', `    colab-escape extract '${link}'`]),
+    `  End the sharing: colab-escape share --revoke ${/^[\w:/.+@=-]+$/.test(location) ? location : quoted(location)}`,
   ]
 }

@@ -140,7 +140,7 @@ function forbidden(reasons: readonly string[], message: string, because: string,
     return new AppError('quota', `A limit of Drive is reached: ${message}`, { hint: FULL_HINTS[reason] })
   if (reason === FLAGGED)
     return new AppError('io', `Drive did not ${task}: Google's scanner takes it for malware or spam, and lets only its owner read it.`, {
-      hint: 'It often errs with compressed data. Run the same command as the owner of the file (colab-escape auth status shows the account), or ask Google for a review in Drive.',
+      hint: 'It often errs with compressed data. Run the same command as the owner of the file or, in a shared drive, as one of its managers (colab-escape auth status shows the account), or ask Google for a review in Drive.',
       reason: FLAGGED,
     })
   if (UNREADABLE_HINTS[reason] !== undefined) return new AppError('io', because, { hint: UNREADABLE_HINTS[reason] })

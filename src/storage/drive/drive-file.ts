@@ -38,17 +38,17 @@ export interface DriveFileServices {
  * copy on disk.
  */
 export class OrdinaryDriveFile {
-  /** `drive:Folder/name` */
+  /** `drive:Folder/name`, or `drive:id=...`: names this file in any command. */
   readonly location: string
   readonly name: string
   readonly sharing: FileSharing
   private readonly parts: DriveFileServices
   private readonly patience: Patience
 
-  constructor(parts: DriveFileServices, folder: string, name: string) {
+  constructor(parts: DriveFileServices, location: string, name: string) {
     this.parts = parts
     this.name = name
-    this.location = folder === 'drive:' ? `drive:${name}` : `${folder}/${name}`
+    this.location = location
     this.patience = parts.uploader.patience
     this.sharing = new FileSharing(parts.api, this.patience)
   }

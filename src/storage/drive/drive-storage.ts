@@ -129,7 +129,8 @@ export class DriveStorage implements Storage {
 
   /** An ordinary file in the same folder. The folder may also be a repository. */
   ordinaryFile(name: string): OrdinaryDriveFile {
-    return new OrdinaryDriveFile(this.parts, this.location, name)
+    const folder = this.location === 'drive:' ? this.location : `${this.location}/`
+    return new OrdinaryDriveFile(this.parts, `${folder}${name}`, name)
   }
 
   /** The ordinary file at which the path begins. */
