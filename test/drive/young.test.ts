@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { DriveStorage, DriveStorageOptions } from '../../src/storage/drive/drive-storage.ts'
 import { RetryingStorage } from '../../src/storage/retrying.ts'
-import { DriveClient } from '../drive-emulator/client.ts'
+import { DriveClient, idOf } from '../drive-emulator/client.ts'
 import type { DriveEmulator } from '../drive-emulator/emulator.ts'
 import { expectError } from '../helpers/cli.ts'
 import { driveStorage, withDrive } from '../helpers/drive.ts'
@@ -49,6 +49,15 @@ describe('a folder that was just made', () => {
       const error = await rejection(storeOf(emulator).list(), 'unavailable')
       expect(error.message).toContain('what was made there a moment ago')
       expect((await patient(emulator, storeOf(emulator)).list()).objects).toEqual([])
+    }))
+
+  test('by another machine, opened by its id', () =>
+    withDrive(YOUNG, async emulator => {
+      const made = await new DriveClient(emulator).create({ name: 'shared', mimeType: 'application/vnd.google-apps.folder' })
+      const store = patient(emulator, storeOf(emulator, { start: { in: 'id', id: idOf(made) }, path: [] }))
+      await store.list()
+      await store.put('x', BYTES)
+      expect((await store.list()).objects.map(({ name }) => name)).toEqual(['x'])
     }))
 
   test('holds an archive', () =>

@@ -152,7 +152,9 @@ export class DriveApi {
     const { data, date } = await this.run('files.get', 'get a file', signal, drive =>
       drive.files.get({ fileId: id, fields: `${FILE_FIELDS},parents`, supportsAllDrives: true }),
     )
-    return { file: toDriveFile(data), date }
+    const file = toDriveFile(data)
+    if (file.isFolder && date !== undefined) this.http.young.addFolder(id, date - file.created)
+    return { file, date }
   }
 
   /**
