@@ -20,7 +20,7 @@ const FAULTS = [
   'test/model/**/*.test.ts',
   'test/simulation/**/*.test.ts',
   'test/interop/rescue-random.test.ts',
-  'test/drive/{faults,outages,kill}.test.ts',
+  'test/drive/{faults,outages,kill,patience,others-files,share,listing-lag}.test.ts',
 ]
 
 /** Attacks: `npm run test:hostile`. They run on Node 24 too. */

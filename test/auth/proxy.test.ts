@@ -98,7 +98,9 @@ test("the program reaches Google's real addresses through HTTPS_PROXY, and says 
       nobody.username = 'user'
       nobody.password = 'hunter2'
       await proxy.close()
-      const gone = await runCli(['auth', 'status'], { cwd: folder, env: { ...env, HTTPS_PROXY: nobody.href } })
+      // half a minute of patience in little more than a second
+      const sooner = `--import=${new URL('../drive/scaled-time.mjs?20', import.meta.url).href}`
+      const gone = await runCli(['auth', 'status'], { cwd: folder, env: { ...env, HTTPS_PROXY: nobody.href, NODE_OPTIONS: sooner } })
       expect(expectError(gone, 1, /can't be reached/).hint).toContain('HTTPS_PROXY')
       expect(gone.stderr).not.toContain('hunter2')
     } finally {

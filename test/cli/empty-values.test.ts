@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
-import { Command, CommanderError } from 'commander'
+import type { Command } from 'commander'
 import { describe, expect, test } from 'vitest'
 import type { Session } from '../../src/commands/shared/session.ts'
 import { buildProgram } from '../../src/program.ts'
@@ -34,20 +34,23 @@ function wordsOf(command: Command): string[] {
 /** Every argument and every option with a value, of every command and of the program itself. */
 function callsWithAnEmptyValue(): Call[] {
   const program = buildProgram(() => Promise.resolve())
-  return [...leavesOf(program)].flatMap(command => {
-    const words = wordsOf(command)
-    const given = command.registeredArguments
-    const needed = given.map(() => 'x')
-    const empty = given.map((argument, i) => ({
-      args: [...words, ...given.slice(0, i).map(() => 'x'), '', ...given.slice(i + 1).filter(({ required }) => required).map(() => 'x')], // prettier-ignore
-      what: argument.name().replaceAll('-', ' '),
-    }))
-    const variadic = given
-      .filter(argument => argument.variadic)
-      .map(argument => ({ args: [...words, ...needed, 'x', ''], what: argument.name() }))
-    const options = [...command.options, ...program.options].filter(option => option.required || option.optional)
-    return [...empty, ...variadic, ...options.map(({ long }) => ({ args: [...words, ...needed, `${long}=`], what: long! }))]
-  })
+  // help takes no values of its own
+  return [...leavesOf(program)]
+    .filter(command => command.name() !== 'help')
+    .flatMap(command => {
+      const words = wordsOf(command)
+      const given = command.registeredArguments
+      const needed = given.map(({ argChoices }) => argChoices?.[0] ?? 'x')
+      const empty = given.map((argument, i) => ({
+        args: [...words, ...given.slice(0, i).map(() => 'x'), '', ...given.slice(i + 1).filter(({ required }) => required).map(() => 'x')], // prettier-ignore
+        what: argument.name().replaceAll('-', ' '),
+      }))
+      const variadic = given
+        .filter(argument => argument.variadic)
+        .map(argument => ({ args: [...words, ...needed, 'x', ''], what: argument.name() }))
+      const options = [...command.options, ...program.options].filter(option => option.required || option.optional)
+      return [...empty, ...variadic, ...options.map(({ long }) => ({ args: [...words, ...needed, `${long}=`], what: long! }))]
+    })
 }
 
 const CALLS = callsWithAnEmptyValue()
@@ -68,8 +71,6 @@ describe('an empty value, as an unset variable of a shell gives it', () => {
   test.each(CALLS)('$args is refused', async ({ args, what }) => {
     const end = await outcomeOf(args)
     if (what === '--message') return expect(end).toBeInstanceOf(Reached)
-    // commander itself refuses what is none of the choices
-    if (end instanceof CommanderError) return expect(end).toMatchObject({ exitCode: 1, code: 'commander.invalidArgument' })
     expect(end).toBeInstanceOf(AppError)
     expect(end).toMatchObject({
       code: 'usage',
@@ -87,7 +88,7 @@ describe('an empty value, as an unset variable of a shell gives it', () => {
     [['extract', ''], /The file is empty/],
     [['pull', 'data', '--only', ''], /--only is empty/],
     [['push', 'data', '--exclude='], /--exclude is empty/],
-    [['push', 'data', '--level', ''], /'' is invalid/],
+    [['push', 'data', '--level', ''], /--level is empty/],
   ])('%j ends with exit code 2 and touches nothing', (args, what) =>
     withSandbox(async sandbox => {
       mkdirSync(sandbox.in('data'))

@@ -163,6 +163,7 @@ test('forget keeps complete versions instead of incomplete ones', () =>
       ).toContain((await log(sandbox)).at(-1)!.version)
     }
     chmodSync(sandbox.in('data', 'secret'), 0o644)
-    await push(sandbox, 0, '--keep-last', '1')
+    await push(sandbox, 0)
+    await sandbox.ok('forget', 'data', '--keep-last', '1')
     expect(await log(sandbox)).toMatchObject([{ incomplete: null }])
   }))

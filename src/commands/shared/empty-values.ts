@@ -20,7 +20,7 @@ export function refuseEmptyValues(command: Command): void {
     }
 }
 
-function emptyValue(what: string, required: boolean): AppError {
+export function emptyValue(what: string, required: boolean): AppError {
   return new AppError('usage', `${what} is empty. Is a shell variable unset?`, {
     hint: required ? 'Give a value.' : 'Give a value, or leave it out.',
   })

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { AppError } from '../../util/errors.ts'
+import { emptyValue, refuseEmptyValues } from './empty-values.ts'
 import { otherToolsWord } from './other-tools-words.ts'
 import type { GlobalOptions, Outcome, Session } from './session.ts'
 
@@ -29,6 +30,8 @@ export class LazyCommand extends Command {
     const [given = ''] = this.args
     const hint = options?.code === 'commander.unknownCommand' ? otherToolsWord(given) : undefined
     if (hint !== undefined) throw new AppError('usage', `There is no command \`${given}\`.`, { hint })
+    const empty = EMPTY_VALUE.exec(message)
+    if (empty) throw emptyValue(empty[1] ?? `The ${empty[2]}`, false)
     const command = this.fullName()
     const text = message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ')
     throw new AppError('usage', sentence(text), { hint: `Run \`${command} --help\` to see the usage.` })
@@ -52,12 +55,15 @@ export class LazyCommand extends Command {
     return this.action(async (...given: unknown[]) => {
       const run = await load(this.opts<Record<string, unknown>>() as Options)
       await this.execute(this.optsWithGlobals(), async session => {
-        const { refuseEmptyValues } = await import('./empty-values.ts')
         refuseEmptyValues(this)
         return run(session, ...(given as never[]))
       })
     })
   }
 }
+
+/** A value that is none of the choices because it is empty. */
+const EMPTY_VALUE =
+  /^error: (?:option '.*?(--[\w-]+).*?' argument '' is invalid|command-argument value '' is invalid for argument '([\w-]+)')/
 
 const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.?!)]$/.test(text) ? '' : '.'}`
