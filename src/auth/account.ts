@@ -33,7 +33,9 @@ export async function readAccount({ fetch, endpoints }: AuthContext, source: Tok
   const email = isRecord(user) ? textOf(user.emailAddress) : undefined
   const used = isRecord(quota) ? bytes(quota.usage) : undefined
   if (!isRecord(user) || !isRecord(quota) || email === undefined || used === undefined)
-    throw new AppError('unavailable', 'Google Drive answered without an account.', { hint: 'Run the same command again.' })
+    throw new AppError('unavailable', 'Google Drive answered without an account.', {
+      hint: 'Is there a proxy or a login page in between? Check the network and run the same command again.',
+    })
   return { email, name: textOf(user.displayName), used, limit: bytes(quota.limit) }
 }
 

@@ -191,7 +191,15 @@ function givenUp(error: AppError, triedMs: number): AppError {
   })
 }
 
-const clockIn = (ms: number): string => new Date(Date.now() + ms).toTimeString().slice(0, 5)
+const TODAY_MS = 12 * 3_600_000
+
+/** `14:32`, or with the day where it may not be clear: `2026-11-20 14:32`. */
+function clockIn(ms: number): string {
+  const at = new Date(Date.now() + ms)
+  const two = (value: number): string => String(value).padStart(2, '0')
+  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`
+  return `${ms < TODAY_MS ? '' : `${day} `}${at.toTimeString().slice(0, 5)}`
+}
 
 /** `40 s`, `10 min`, `1 h 20 min` */
 function inWords(ms: number): string {

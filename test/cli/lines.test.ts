@@ -66,6 +66,20 @@ describe('what a push forgets by its rules', () => {
       expect(await versions(sandbox)).toHaveLength(1)
     }))
 
+  test.each([['--only', 'epoch1.pt'], ['--exclude', 'epoch2.pt'], []])('are not those of which the folder has only a part: %j', (...args) =>
+    withSandbox(async sandbox => {
+      for (const epoch of [1, 2, 3]) train(sandbox, epoch, 9)
+      await push(sandbox)
+      const [before] = await versions(sandbox)
+      freshMachine(sandbox)
+      await sandbox.ok('pull', args.length === 0 ? 'runs:epoch1*' : 'runs', 'runs', ...args)
+      for (const epoch of [4, 5, 6, 7]) train(sandbox, epoch, 9)
+      if (args[0] === '--exclude') rmSync(sandbox.in('runs/epoch3.pt'))
+      expect(await push(sandbox, '--keep-last', '1')).toContain('does not continue')
+      expect((await versions(sandbox))[0]).toBe(before)
+    }),
+  )
+
   test('are the versions whose files the folder still has, however it came there', () =>
     withSandbox(async sandbox => {
       makeTree(sandbox.in('runs'), { 'a.bin': seededNoise(101, 9000), 'b.bin': seededNoise(102, 9000), 'c.bin': seededNoise(103, 9000) })

@@ -72,8 +72,8 @@ const MINUTE = 60_000
 const BEHAVIOURS = {
   storms: {
     storms: [
-      { atCall: 5, ms: MINUTE, with: ['userRateLimitExceeded', 'rateLimitExceeded', 'rateLimitInDetails', 'tooManyRequestsEmpty'] },
-      { atCall: 60, ms: MINUTE / 2, with: ['badGatewayPage', 'backendError', 'unavailableEmpty', 'internalError'] },
+      { atCall: 5, ms: MINUTE / 3, with: ['userRateLimitExceeded', 'rateLimitExceeded', 'rateLimitInDetails', 'tooManyRequestsEmpty'] },
+      { atCall: 60, ms: MINUTE / 4, with: ['badGatewayPage', 'backendError', 'unavailableEmpty', 'internalError'] },
       { atCall: 110, ms: 3 * MINUTE, with: ['tooManyRequests', 'sharingRateLimitExceeded'] },
     ],
   },

@@ -1,6 +1,18 @@
 import { expect, test } from 'vitest'
 import { driveStorage, withDrive } from '../helpers/drive.ts'
 
+test.each([{}, { ok: true }, { nextPageToken: 'x' }])('an answer that is no listing, %j, is not taken for an empty folder', answer =>
+  withDrive({ behaviours: {} }, async emulator => {
+    const between: typeof fetch = async (input, init) => {
+      const response = await fetch(input, init)
+      const url = input instanceof Request ? input.url : input.toString()
+      return /in(?:\+|%20)parents/.test(url) ? Response.json(answer) : response
+    }
+    await expect(driveStorage(emulator, { fetch: between }).list()).rejects.toMatchObject({ code: 'unavailable' })
+    expect((await driveStorage(emulator).list()).objects).toEqual([])
+  }),
+)
+
 test('a listing that Drive calls incomplete is never taken for the whole', () =>
   withDrive({ behaviours: {} }, async emulator => {
     await driveStorage(emulator).put('config.json', Buffer.from('{}'))

@@ -39,6 +39,23 @@ describe('places on Drive', () => {
   })
 
   test.each([
+    ['drive:id=', /has no id/],
+    ['drive:id=abc', /has no id/],
+    ['drive:id=/x.zip', /has no id/],
+    ['drive:My Drive/x', /would be a folder named "My Drive"/],
+    ['drive:mydrive', /would be a folder named "mydrive"/],
+    ['drive:~/x', /would be a folder named "~"/],
+    ['drive:a\\b', /no folder should have/],
+    ["drive:'x'", /no folder should have/],
+    ['drive: x', /no folder should have/],
+    ['drive:A/x ', /no folder should have/],
+    ['drive:https://drive.google.com/x', /isn't a path on Drive|no folder should have/],
+    [`drive:${ID}?usp=sharing`, /no folder should have/],
+  ])('%s makes no folder of that name', (location, what) => {
+    expect(() => parsePlace(location, nothing)).toThrow(what)
+  })
+
+  test.each([
     ['Drive:backup', 'drive:backup'],
     ['DRIVE:a/b', 'drive:a/b'],
     ['gdrive:x', 'drive:x'],
@@ -107,6 +124,9 @@ test('what looks like Drive makes no folder on this disk, in any command', () =>
       expectError(await runCli(['push', 'data'], { cwd: mine.path, env: { COLAB_ESCAPE_STORE: place } }), 2, /Drive/)
     }
     expectError(await mine.run(['compress', 'data', '-o', 'Drive:backup.zip']), 2, /isn't how a place on Drive is written/)
+    for (const command of ['push', 'watch'])
+      for (const place of ['drive:data', 'https://drive.google.com/drive/folders/1aB2c3D4e5F6g7H8'])
+        expectError(await mine.run([command, place]), 2, /is on Drive, but only what is on this disk/)
     expectError(await mine.run(['extract', 'gdrive:backup.zip']), 2, /isn't how a place on Drive is written/)
     expect(readdirSync(mine.path).filter(name => !['cache', 'config'].includes(name))).toEqual(
       before.filter(name => !['cache', 'config'].includes(name)),

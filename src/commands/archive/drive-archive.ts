@@ -68,7 +68,7 @@ export async function createOnDrive(
       if (drive.owner !== undefined) console.reporter.note(`${file.location} is in a folder of ${drive.owner}`)
       if (writer.kept.length > 0)
         console.reporter.warn(
-          `${plural(writer.kept.length, 'older file')} named ${file.location} stayed on Drive: this login is not allowed to delete`,
+          `${plural(writer.kept.length, 'older file')} named ${file.location} stayed on Drive, because this login is not allowed to delete it. Links that lead to it still work`,
         )
       if (linked.some(old => !writer.kept.includes(old)))
         console.reporter.note(

@@ -120,6 +120,14 @@ export async function connectDrive(
 /** The place on Drive that a location names; undefined for a path on the disk. Throws `usage` for near misses of it. */
 export const placeOf = (location: string): DrivePlace | undefined => parsePlace(location, existsSync)
 
+/** Refuses a place on Drive, or what looks like one, where files of the disk are stored. */
+export function requireOnDisk(path: string): void {
+  if (!existsSync(path) && placeOf(path) !== undefined)
+    throw new AppError('usage', `${JSON.stringify(path)} is on Drive, but only what is on this disk can be stored.`, {
+      hint: 'Name a folder or file of this disk. Drive can be mounted, or download it first.',
+    })
+}
+
 /** Refuses a place on Drive, or what looks like one, where files are written to the disk. */
 export function requireLocal(path: string): void {
   if (placeOf(path) !== undefined)

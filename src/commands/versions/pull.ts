@@ -64,7 +64,9 @@ export async function pullCommand(
       openCache: source => session.openCache(source),
     },
   )
-  if (options.dryRun !== true && selected === undefined && result.damaged.length === 0)
+  // a part of a version is not what the folder goes on from
+  const isWhole = path === undefined && [...(options.only ?? []), ...(options.exclude ?? [])].length === 0
+  if (options.dryRun !== true && isWhole && result.damaged.length === 0)
     await session.lines.write({ location: storage.location, name: snapshot.name, source: result.destination }, lineOf(snapshot))
   for (const { path, why } of result.damaged) session.console.reporter.warn(`${path} was not restored: ${why}`)
   const trash = result.damaged.length > 0 ? await session.trashHint() : undefined

@@ -20,7 +20,16 @@ import { parsePolicy, type RetentionOptions } from '../shared/retention-options.
 import type { Outcome, Session } from '../shared/session.ts'
 import { describePruned, pruneToJson, refuseMounted } from '../shared/space-report.ts'
 import { refuseLost } from '../shared/lost-store.ts'
-import { chooseStore, prepareForPush, readBackFrom, requestsByKind, requestsSince, totalRequests, type Store } from '../shared/store.ts'
+import {
+  chooseStore,
+  prepareForPush,
+  readBackFrom,
+  requestsByKind,
+  requestsSince,
+  requireOnDisk,
+  totalRequests,
+  type Store,
+} from '../shared/store.ts'
 import { forgetOlder, forgottenOf, forgottenText } from '../space/forget-older.ts'
 import { withProposals } from '../space/full-store.ts'
 import { sizesToJson, partsTable } from '../space/sizes-table.ts'
@@ -37,6 +46,7 @@ export async function pushCommand(session: Session, paths: string[], options: Pu
       hint: 'Push them one by one.',
     })
   checkSaveOptions(options)
+  for (const path of paths) requireOnDisk(path)
   if (paths.length > 1) refuseAbsent(paths)
   refuseEqualNames(paths, options)
   const warn = (text: string): void => session.console.reporter.warn(`--metric ${text} has no number, so it was left out`)

@@ -22,7 +22,7 @@ import { leftOutToJson } from '../shared/left-out-report.ts'
 import { ownFiles, prepareCache } from '../shared/own-files.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { refuseLost } from '../shared/lost-store.ts'
-import { chooseStore, prepareForPush, readBackFrom, type Store } from '../shared/store.ts'
+import { chooseStore, prepareForPush, readBackFrom, requireOnDisk, type Store } from '../shared/store.ts'
 import { forgetOlder } from '../space/forget-older.ts'
 import { withProposals } from '../space/full-store.ts'
 import { checkSaveOptions, saveVersion, versionName } from '../versions/save-version.ts'
@@ -38,6 +38,7 @@ const LOOK_EVERY_MS = 500
 /** Saves a folder whenever files in it are finished, until a signal arrives or a process ends. */
 export async function watchCommand(session: Session, path: string | undefined, options: WatchOptions): Promise<Outcome> {
   if (path === undefined) throw new AppError('usage', 'No folder to watch is named.', { hint: 'For example: colab-escape watch runs' })
+  requireOnDisk(path)
   const name = versionName(path, options)
   const times = checkOptions(options)
   if (options.backgroundRecord === undefined) {

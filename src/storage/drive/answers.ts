@@ -93,7 +93,7 @@ export interface SharedDrive {
 
 export function toSharedDrives(data: unknown): { drives: SharedDrive[]; nextPageToken: string | undefined } {
   if (!isRecord(data)) throw misunderstood('the shared drives')
-  const { drives = [], nextPageToken = null } = data
+  const { drives, nextPageToken = null } = data
   if (!Array.isArray(drives) || (nextPageToken !== null && typeof nextPageToken !== 'string')) throw misunderstood('the shared drives')
   const found = drives.map((drive: unknown) => {
     if (!isRecord(drive) || typeof drive.id !== 'string' || !ID.test(drive.id) || typeof drive.name !== 'string')
@@ -108,7 +108,8 @@ export function toPage(data: unknown): DrivePage {
   if (!isRecord(data)) throw misunderstood('a folder')
   if (data.incompleteSearch === true)
     throw new AppError('unavailable', 'Drive listed only a part of the folder (incompleteSearch).', { hint: 'Run the same command again.' })
-  const { files = [], nextPageToken = null } = data
+  const { files = data.incompleteSearch === false ? [] : undefined, nextPageToken = null } = data
+  // Drive says at least that it searched all: an answer without both is not Drive's
   if (!Array.isArray(files) || (nextPageToken !== null && typeof nextPageToken !== 'string')) throw misunderstood('a folder')
   return { files: files.map(toDriveFile), nextPageToken: nextPageToken ?? undefined }
 }

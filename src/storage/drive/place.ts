@@ -32,7 +32,8 @@ export function parsePlace(location: string, exists: (path: string) => boolean):
   if (!location.startsWith('drive:')) return refuseNearMiss(location, exists)
   const byId = BY_ID.exec(location)
   if (byId) return { start: { in: 'id', id: byId[1]! }, path: namesIn(byId[2] ?? '', location) }
-  if (!location.startsWith('drive://')) return { start: MY_DRIVE, path: namesIn(location.slice('drive:'.length), location) }
+  if (!location.startsWith('drive://'))
+    return { start: MY_DRIVE, path: inMyDrive(namesIn(location.slice('drive:'.length), location), location) }
   const [nameOrId, ...path] = namesIn(location.slice('drive://'.length), location)
   if (nameOrId === undefined) throw notAPlace(location)
   return { start: { in: 'shared-drive', nameOrId }, path }
@@ -44,6 +45,26 @@ function namesIn(path: string, location: string): string[] {
   const names = trimmed.split('/')
   if (names.some(name => name === '' || name === '.' || name === '..')) throw notAPlace(location)
   return names
+}
+
+/** Refuses what was meant otherwise: a push would make a folder of that name. */
+function inMyDrive(path: string[], location: string): string[] {
+  const shown = JSON.stringify(location)
+  const [first = ''] = path
+  if (first.startsWith('id='))
+    throw new AppError('usage', `${shown} has no id of a folder or file on Drive.`, {
+      hint: 'Write drive:id= and the last part of its address in the browser. Is a shell variable unset?',
+    })
+  if (/^(?:my ?drive|~)$/i.test(first))
+    throw new AppError('usage', `${shown} would be a folder named ${JSON.stringify(first)} in My Drive.`, {
+      hint: `Paths begin in My Drive already: ${JSON.stringify(`drive:${path.slice(1).join('/')}`)}`,
+    })
+  const odd = path.find(name => name !== name.trim() || /\\|^["']|["']$|^https?:$|\?usp=/.test(name))
+  if (odd !== undefined)
+    throw new AppError('usage', `${shown} has a name that no folder should have: ${JSON.stringify(odd)}.`, {
+      hint: 'Use names without backslashes, and without blanks or quotes at their ends: drive:Some/Folder. Give the address of a folder whole.',
+    })
+  return path
 }
 
 function notAPlace(location: string): AppError {
