@@ -2,18 +2,15 @@
 // `npm run test:drive-real [-- <behaviours of test/drive-emulator/behaviours.ts, or real> [<vitest arguments>]]`.
 // Tests that count requests, or expect one certain failure, are left out there: see quietDriveOnly.
 import { spawnSync } from 'node:child_process'
-import { availableParallelism } from 'node:os'
 
 const SUITES = ['test/drive/', 'test/watch/drive.test.ts', 'test/cli/lost-store.test.ts']
-// these have faults of their own at every request
-const LEFT_OUT = ['--exclude', 'test/drive/{faults,outages,kill}.test.ts']
-// these tests mostly wait for Drive
-const WORKERS = ['--maxWorkers', String(2 * availableParallelism())]
+/** They have faults of their own at every request, or take minutes: name these to run them. */
+const LEFT_OUT = ['--exclude', 'test/drive/{faults,outages,kill,others-files,share}.test.ts']
 const [profile = 'real', ...rest] = process.argv.slice(2)
-const suites = rest.length > 0 ? rest : SUITES
+const suites = rest.length > 0 ? rest : [...SUITES, ...LEFT_OUT]
 const { status, error } = spawnSync(
   process.execPath,
-  ['node_modules/vitest/vitest.mjs', 'run', '--project', 'together', '--project', 'faults', ...WORKERS, ...suites, ...LEFT_OUT],
+  ['node_modules/vitest/vitest.mjs', 'run', '--project', 'together', '--project', 'faults', ...suites],
   {
     stdio: 'inherit',
     env: { ...process.env, DRIVE_PROFILE: profile },
