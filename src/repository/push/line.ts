@@ -1,4 +1,3 @@
-import type { Surroundings } from '../../util/clock.ts'
 import { isAppError } from '../../util/errors.ts'
 import type { Entry, FileEntry } from '../format/manifest.ts'
 import { lineOf, type StoredSnapshot } from '../format/snapshot.ts'
@@ -22,23 +21,21 @@ export interface LineRequest {
  * The line that a new version belongs to. It continues the line that is noted, or else that of `earlier`, the newest
  * version of the same source, if it has much of its content. Otherwise it begins a new line: a fresh machine that saves
  * other files under the same name must not push out what is there. The same holds where a folder has become empty or
- * much smaller.
+ * much smaller. `fresh` is the name of a new line.
  */
 export async function chooseLine(
   repository: BlockSource,
-  surroundings: Surroundings,
-  { noted, compare }: LineRequest,
+  request: LineRequest & { fresh: string },
   earlier: StoredSnapshot | undefined,
   reading: SourceReading,
 ): Promise<string> {
+  const { noted, compare } = request
   const line = noted ?? (earlier && compare ? lineOf(earlier) : undefined)
-  if (line === undefined) return newLine(surroundings)
+  if (line === undefined) return request.fresh
   if (earlier === undefined || lineOf(earlier) !== line) return line
   if (noted !== undefined && !isMuchSmaller(reading, earlier)) return line
-  return (await hasMuchOf(repository, earlier, reading.entries)) ? line : newLine(surroundings)
+  return (await hasMuchOf(repository, earlier, reading.entries)) ? line : request.fresh
 }
-
-const newLine = ({ random }: Surroundings): string => Buffer.from(random(8)).toString('hex')
 
 function isMuchSmaller({ files, bytes }: SourceReading, earlier: StoredSnapshot): boolean {
   return files < earlier.counts.files * MUCH_SMALLER && bytes < earlier.bytes * MUCH_SMALLER

@@ -7,6 +7,7 @@ import { Chunker } from '../../chunking/chunker.ts'
 import type { GitState } from '../../local/git-state.ts'
 import { ReadAheadStorage } from '../../storage/read-ahead.ts'
 import { AppError } from '../../util/errors.ts'
+import { sha256Hex } from '../../util/hash.ts'
 import type { IndexedPack } from '../format/index-object.ts'
 import { COMMIT_WINDOW_MS } from '../format/limits.ts'
 import { checkName, isAbsurdTime, type Inventory, type SnapshotRef } from '../format/object-names.ts'
@@ -241,7 +242,7 @@ class PushRun {
     }
     const used = presence.usedPacks().map(pack => view.index.packs[pack]!.id)
     const needed = [...used, ...packs.acknowledged.map(pack => pack.id)]
-    const line = await this.lineOf(view, parent, repository, reading)
+    const line = await this.lineOf(view, parent, repository, reading, manifest)
     const end = await this.commit(listed, needed, { ...result, readAgain }, { manifest, line })
     if (readBack && end.kind === 'done') await ensureStillThere(readBack.storage, stored, end.result.snapshot!, signal)
     return end
@@ -252,10 +253,13 @@ class PushRun {
     parent: StoredSnapshot | undefined,
     repository: BlockSource,
     reading: SourceReading,
+    manifest: Snapshot['manifest'],
   ): Promise<string> {
-    const { source, name, line = UNKNOWN_LINE } = this.request
+    const { source, name, host, line = UNKNOWN_LINE } = this.request
+    const first = JSON.stringify([host, source.root, name, view.inventory.asOf, manifest.chunks])
+    const fresh = sha256Hex(Buffer.from(first)).slice(0, 16)
     const earlier = await newestOfSource(source, name, view, parent, repository, line.noted)
-    return chooseLine(repository, this.context.surroundings, line, earlier, reading)
+    return chooseLine(repository, { ...line, fresh }, earlier, reading)
   }
 
   private warnOfClocks({ inventory: { asOf, now } }: RepositoryView, parent: StoredSnapshot | undefined): void {
