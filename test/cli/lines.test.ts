@@ -108,6 +108,27 @@ describe('what a push forgets by its rules', () => {
     }),
   )
 
+  test('is found without reading all the versions that other folders have saved under the name', () =>
+    withSandbox(async sandbox => {
+      makeTree(sandbox.in('a/runs'), { x: '0' })
+      for (let i = 0; i < 12; i++) {
+        writeFileSync(sandbox.in('a/runs/x'), String(i))
+        await sandbox.ok('push', 'a/runs')
+      }
+      const reads = async (...args: string[]): Promise<number> => {
+        const { requests } = await sandbox.json<{ requests: { get: number } }>('push', 'b/runs', ...args)
+        return requests.get
+      }
+      makeTree(sandbox.in('b/runs'), { y: 'b' })
+      expect(await reads()).toBeLessThan(12)
+      await sandbox.ok('push', 'a/runs', '-m', 'between')
+      writeFileSync(sandbox.in('a/runs/x'), 'more')
+      await sandbox.ok('push', 'a/runs')
+      makeTree(sandbox.in('b/runs'), { z: 'c' })
+      // the own version is the one before the newest
+      expect(await reads()).toBeLessThan(12)
+    }))
+
   test('are not those of another machine that works at the same time', () =>
     withSandbox(async sandbox => {
       const push = async (machine: string, epoch: number): Promise<string> => {

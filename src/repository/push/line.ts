@@ -25,16 +25,14 @@ export interface LineRequest {
  */
 export async function chooseLine(
   repository: BlockSource,
-  request: LineRequest & { fresh: string },
+  { noted, fresh }: Pick<LineRequest, 'noted'> & { fresh: string },
   earlier: StoredSnapshot | undefined,
   reading: SourceReading,
 ): Promise<string> {
-  const { noted, compare } = request
-  const line = noted ?? (earlier && compare ? lineOf(earlier) : undefined)
-  if (line === undefined) return request.fresh
-  if (earlier === undefined || lineOf(earlier) !== line) return line
+  if (earlier === undefined) return noted ?? fresh
+  const line = lineOf(earlier)
   if (noted !== undefined && !isMuchSmaller(reading, earlier)) return line
-  return (await hasMuchOf(repository, earlier, reading.entries)) ? line : request.fresh
+  return (await hasMuchOf(repository, earlier, reading.entries)) ? line : fresh
 }
 
 function isMuchSmaller({ files, bytes }: SourceReading, earlier: StoredSnapshot): boolean {

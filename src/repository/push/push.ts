@@ -258,8 +258,9 @@ class PushRun {
     const { source, name, host, line = UNKNOWN_LINE } = this.request
     const first = JSON.stringify([host, source.root, name, view.inventory.asOf, manifest.chunks])
     const fresh = sha256Hex(Buffer.from(first)).slice(0, 16)
+    if (line.noted === undefined && !line.compare) return fresh
     const earlier = await newestOfSource(source, name, view, parent, repository, line.noted)
-    return chooseLine(repository, { ...line, fresh }, earlier, reading)
+    return chooseLine(repository, { noted: line.noted, fresh }, earlier, reading)
   }
 
   private warnOfClocks({ inventory: { asOf, now } }: RepositoryView, parent: StoredSnapshot | undefined): void {

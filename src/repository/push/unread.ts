@@ -8,7 +8,7 @@ import type { RepositoryView } from '../open/view.ts'
 import type { BlockSource } from '../read/read-chunks.ts'
 import { readManifest } from '../read/read-manifest.ts'
 import type { SourceReading } from '../source/source-reader.ts'
-import { readSnapshots } from '../versions/versions.ts'
+import { newestSnapshot } from '../versions/versions.ts'
 import type { ChunkWriter } from './chunk-writer.ts'
 
 /** The files and symlinks of a source that could not be read, by their paths. */
@@ -68,8 +68,7 @@ export async function newestOfSource(
   const isOfSource = (version: StoredSnapshot): boolean =>
     version.source.path === root.toWellFormed() && version.source.type === rootType && (line === undefined || lineOf(version) === line)
   if (!parent || isOfSource(parent)) return parent
-  const refs = view.inventory.snapshots.filter(ref => ref.name === name)
-  return (await readSnapshots(repository, view, refs)).findLast(isOfSource)
+  return newestSnapshot(repository, view, name, isOfSource)
 }
 
 class Carrier {

@@ -178,12 +178,21 @@ function isUnfinished(version: StoredSnapshot, { inventory }: RepositoryView): b
   return version.lacksChunks === true && isPending(version, inventory)
 }
 
-/** The newest snapshot of a name that can be read, or undefined. Reads no more snapshots than necessary. */
-export async function newestSnapshot(source: BlockSource, view: RepositoryView, name: string): Promise<StoredSnapshot | undefined> {
-  const refs = view.inventory.snapshots.filter(ref => ref.name === name)
-  for (const ref of refs.reverse()) {
-    const version = await readVersion(source, view, ref)
-    if (version && !isAppError(version) && !isUnfinished(version, view)) return version
+/**
+ * The newest snapshot of a name that can be read and meets `matches`, or undefined. Reads the newest one alone, which
+ * is enough most often, and then more and more older ones side by side.
+ */
+export async function newestSnapshot(
+  source: BlockSource,
+  view: RepositoryView,
+  name: string,
+  matches: (version: StoredSnapshot) => boolean = () => true,
+): Promise<StoredSnapshot | undefined> {
+  const newestFirst = view.inventory.snapshots.filter(ref => ref.name === name).reverse()
+  for (let at = 0, size = 1; at < newestFirst.length; at += size, size = Math.min(2 * size, PARALLEL_READS)) {
+    const read = await readSideBySide(source, view, newestFirst.slice(at, at + size))
+    const found = read.find(version => version && !isAppError(version) && !isUnfinished(version, view) && matches(version))
+    if (found && !isAppError(found)) return found
   }
   return undefined
 }
