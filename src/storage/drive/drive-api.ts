@@ -161,6 +161,8 @@ export class DriveApi {
    * Deletes permanently: trashed files count against the quota for 30 days. `not-found` if the file is already gone.
    */
   async deleteFile(id: string, signal?: AbortSignal): Promise<void> {
+    // it is gone if it is not found from now on
+    this.http.young.forget(id)
     await this.run('files.delete', 'delete a file', signal, drive => drive.files.delete({ fileId: id, supportsAllDrives: true }))
   }
 

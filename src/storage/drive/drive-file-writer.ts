@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto'
 import { AppError, isAppError } from '../../util/errors.ts'
 import type { Patience } from '../../util/patience.ts'
 import type { DriveFile } from './answers.ts'
+import { deleteFile } from './delete-file.ts'
 import type { DriveApi } from './drive-api.ts'
 import type { ResumableSession } from './resumable-session.ts'
 import type { SumCheck } from './sums.ts'
@@ -106,13 +107,9 @@ export class DriveFileWriter {
     }
   }
 
-  private async remove({ id }: DriveFile): Promise<void> {
+  private async remove(file: DriveFile): Promise<void> {
     const { api, patience, signal } = this.options
-    try {
-      await patience.persist(signal, () => api.deleteFile(id, signal))
-    } catch (error) {
-      if (!isAppError(error, 'not-found')) throw error
-    }
+    await patience.persist(signal, () => deleteFile(api, file, signal))
   }
 
   /** Does nothing: an unfinished upload is invisible, and Drive forgets it within a week. */

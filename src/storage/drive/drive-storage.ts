@@ -209,7 +209,6 @@ export class DriveStorage implements Storage {
     if (!(await this.sums.holds(file, sumsOf(bytes), signal))) {
       // the arrived bytes are damaged and must never be read; if they can't be deleted, the id stays reserved, so the
       // next attempt finds them
-      this.young.forget(file.id)
       await deleteFile(this.api, file, signal)
       this.ids.release(name)
       throw new AppError('unavailable', `${name} was damaged on its way to Drive.`, { hint: 'Run the same command again.' })
@@ -286,7 +285,6 @@ export class DriveStorage implements Storage {
     checkEntryName(name)
     if (this.copies.of(name).length === 0) await this.list({ signal })
     for (const file of this.copies.of(name)) {
-      this.young.forget(file.id)
       if (file.canDelete) await deleteOrNote(this.api, file, signal)
       if (file.canDelete) this.copies.forget(file)
     }
