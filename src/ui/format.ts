@@ -49,6 +49,12 @@ export function plural(count: number, noun: string, nouns = `${noun}s`): string 
   return `${formatCount(count)} ${count === 1 ? noun : nouns}`
 }
 
+/** The first `most` of some texts, and how many more there are: `a, b, 3 more`. */
+export function firstOf(texts: readonly string[], most: number): string {
+  const more = texts.length > most ? [`${texts.length - most} more`] : []
+  return [...texts.slice(0, most), ...more].join(', ')
+}
+
 /** In this machine's time zone, to the minute: `2026-11-22 18:24`. A file may have a time that no calendar has. */
 export function localTime(ms: number): string {
   const time = new Date(ms)

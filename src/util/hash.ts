@@ -15,6 +15,11 @@ export function sha256Hex(bytes: Uint8Array): string {
   return hash('sha256', bytes, 'hex')
 }
 
+/** A file name for what a text names: its SHA-256, shortened to 32 hex digits. */
+export function fileNameFor(text: string): string {
+  return hash('sha256', text, 'hex').slice(0, 32)
+}
+
 export function toHex(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 }

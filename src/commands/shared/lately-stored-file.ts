@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import { dirname, join } from 'node:path'
 import { replaceFile } from '../../local/replace-file.ts'
 import type { LatelyStored, LatelyStoredNote } from '../../storage/drive/lately-stored.ts'
 import { makeFolder } from '../../util/file-system.ts'
+import { fileNameFor } from '../../util/hash.ts'
 import { isRecord } from '../../util/json-fields.ts'
 import { readSmallFile } from '../../util/small-file.ts'
 
@@ -12,7 +12,7 @@ const LATELY_MS = 10 * 60_000
 /** A file of the cache that notes what was stored last in a folder of Drive. Without a cache, nothing is noted. */
 export function latelyStoredFile(cache: string | undefined, location: string): LatelyStoredNote | undefined {
   if (cache === undefined) return undefined
-  const path = join(cache, 'drive', `${createHash('sha256').update(location).digest('hex').slice(0, 32)}.json`)
+  const path = join(cache, 'drive', `${fileNameFor(location)}.json`)
   return {
     load: async () => {
       try {

@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Inventory } from '../../repository/format/object-names.ts'
 import { nameNotedIn } from '../../repository/versions/noted-version.ts'
+import { firstOf } from '../../ui/format.ts'
 import { AppError, errnoOf } from '../../util/errors.ts'
 import type { Session } from './session.ts'
 
@@ -54,11 +55,10 @@ export function refuseLost(session: Session, location: string): (inventory: Inve
     if (hasConfig || snapshots.length > 0) return
     const names = await notedNames(session, location)
     if (names.length === 0) return
-    const shown = [...names.slice(0, NAMES_SHOWN), ...(names.length > NAMES_SHOWN ? [`${names.length - NAMES_SHOWN} more`] : [])]
     const where = location.startsWith('drive:')
       ? 'Check the account (colab-escape auth status), and whether the folder was renamed or lies in the trash'
       : 'Plug in or mount what it is on, or move its folder back'
-    throw new AppError('not-found', `${location} holds no repository any more, but it had versions of ${shown.join(', ')}.`, {
+    throw new AppError('not-found', `${location} holds no repository any more, but it had versions of ${firstOf(names, NAMES_SHOWN)}.`, {
       hint: `${where}. Or make a new repository there with --create.`,
     })
   }

@@ -3,7 +3,6 @@
  * single command does not belong here.
  */
 
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { CompressionPool } from '../../compression/pool.ts'
 import { ChangeTimes } from '../../local/change-times.ts'
@@ -22,6 +21,7 @@ import type { Trash } from '../../storage/trash.ts'
 import { createConsole, type Console } from '../../ui/console.ts'
 import { realSurroundings } from '../../util/clock.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
+import { fileNameFor } from '../../util/hash.ts'
 import { Patience } from '../../util/patience.ts'
 import type { ProgressUpdate, Reporter } from '../../util/reporter.ts'
 import { sleep } from '../../util/waiting.ts'
@@ -169,8 +169,7 @@ export class Session {
    * `reread` it knows no file, so that all are read, and is renewed.
    */
   async openCache(source: string, reread = false): Promise<StatCache> {
-    const key = createHash('sha256').update(source).digest('hex').slice(0, 32)
-    const cache = new StatCache(this.inCache('files', `${key}.jsonl`), { changeTimes: new ChangeTimes(source) })
+    const cache = new StatCache(this.inCache('files', `${fileNameFor(source)}.jsonl`), { changeTimes: new ChangeTimes(source) })
     if (!reread) await cache.load(this.console.reporter)
     return cache
   }
@@ -183,11 +182,7 @@ export class Session {
 
   /** The file in which this machine notes the newest version of a name in a store. Undefined without a cache. */
   notedVersionFile(location: string, name: string): string | undefined {
-    const key = createHash('sha256')
-      .update(JSON.stringify([location, name]))
-      .digest('hex')
-      .slice(0, 32)
-    return this.inCache('versions', `${key}.jsonl`)
+    return this.inCache('versions', `${fileNameFor(JSON.stringify([location, name]))}.jsonl`)
   }
 
   /** A path in the cache. Undefined if the cache can't be used. */

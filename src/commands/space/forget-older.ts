@@ -4,7 +4,7 @@ import { listTrash, refuseTrashed } from '../../repository/prune/empty-trash.ts'
 import { forget, type ForgetResult } from '../../repository/prune/forget.ts'
 import { SAFE_GRACE_PERIODS } from '../../repository/prune/grace-periods.ts'
 import type { RetentionPolicy } from '../../repository/versions/retention.ts'
-import { plural } from '../../ui/format.ts'
+import { firstOf, plural } from '../../ui/format.ts'
 import { isAppError } from '../../util/errors.ts'
 import type { Session } from '../shared/session.ts'
 
@@ -17,9 +17,8 @@ export const forgottenOf = ({ names }: ForgetResult): StoredSnapshot[] => names.
 export function forgottenText(result: ForgetResult): string | undefined {
   const forgotten = forgottenOf(result)
   if (forgotten.length === 0) return undefined
-  const shown = forgotten.slice(0, VERSIONS_SHOWN).map(({ id }) => id.slice(0, 8))
-  const more = forgotten.length > shown.length ? [`${forgotten.length - shown.length} more`] : []
-  return `forgot ${plural(forgotten.length, 'older version')}: ${[...shown, ...more].join(', ')}`
+  const ids = forgotten.map(({ id }) => id.slice(0, 8))
+  return `forgot ${plural(forgotten.length, 'older version')}: ${firstOf(ids, VERSIONS_SHOWN)}`
 }
 
 /**

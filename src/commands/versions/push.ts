@@ -11,7 +11,7 @@ import { kindOfChunk } from '../../repository/usage/file-kinds.ts'
 import { measureNewGroups, type GroupUsage } from '../../repository/usage/usage-by-group.ts'
 import { parseMetrics, type Metrics } from '../../repository/versions/metrics.ts'
 import { ReadAheadStorage } from '../../storage/read-ahead.ts'
-import { formatCount, formatDuration, formatPercent, plural } from '../../ui/format.ts'
+import { firstOf, formatCount, formatDuration, formatPercent, plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { describeLeftOut, leftOutToJson, withoutLeftOut } from '../shared/left-out-report.ts'
@@ -200,7 +200,7 @@ function describe(name: string, store: Store, result: Receipt, requests: number,
   lines.push(`  ${plural(requests, 'request')}, ${formatDuration(milliseconds)}, ${formatBytes(reading.readBytes)} read`)
   lines.push(...describeLeftOut(leftOut))
   if (result.unread) lines.push(...describeUnread(result.unread, result.outcome === 'stored'))
-  if (later.length > 0) lines.push(`  Not done yet: ${someOf(later)} ${later.length === 1 ? 'is' : 'are'} next.`)
+  if (later.length > 0) lines.push(`  Not done yet: ${firstOf(later, PATHS_SHOWN)} ${later.length === 1 ? 'is' : 'are'} next.`)
   else if (result.outcome === 'stored') lines.push(`  ${safety(store, result)}`)
   else if (result.outcome === 'unchanged' && store.kind === 'drive')
     lines.push(
@@ -223,13 +223,10 @@ function describeUnread({ carried, missing, from }: Unread, stored: boolean): st
   const lines = [
     `  ${plural(carried.length + missing.length, 'file')} could not be saved (see the warnings)${stored ? '; all others were saved' : ''}`,
   ]
-  if (from && carried.length > 0) lines.push(`  ${formatCount(carried.length)} kept as in ${versionLabel(from)}: ${someOf(carried)}`)
-  if (missing.length > 0) lines.push(`  ${formatCount(missing.length)} missing: ${someOf(missing)}`)
+  if (from && carried.length > 0)
+    lines.push(`  ${formatCount(carried.length)} kept as in ${versionLabel(from)}: ${firstOf(carried, PATHS_SHOWN)}`)
+  if (missing.length > 0) lines.push(`  ${formatCount(missing.length)} missing: ${firstOf(missing, PATHS_SHOWN)}`)
   return lines
-}
-
-function someOf(paths: readonly string[]): string {
-  return [...paths.slice(0, PATHS_SHOWN), ...(paths.length > PATHS_SHOWN ? [`${paths.length - PATHS_SHOWN} more`] : [])].join(', ')
 }
 
 function kindToJson({ group: part, files, ...sizes }: GroupUsage): object {

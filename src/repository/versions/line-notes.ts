@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
 import { replaceFile } from '../../local/replace-file.ts'
 import { messageOf } from '../../util/errors.ts'
 import { makeFolder } from '../../util/file-system.ts'
+import { fileNameFor } from '../../util/hash.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import { readSmallFile } from '../../util/small-file.ts'
 
@@ -61,9 +61,4 @@ export class LineNotes {
   }
 }
 
-function keyOf({ location, name, source }: LineKey): string {
-  return createHash('sha256')
-    .update(JSON.stringify([location, name, source]))
-    .digest('hex')
-    .slice(0, 32)
-}
+const keyOf = ({ location, name, source }: LineKey): string => fileNameFor(JSON.stringify([location, name, source]))
