@@ -102,9 +102,12 @@ test('Ctrl-C ends a wait of a push', () =>
     const env = { ...process.env, ...driveEnvironment(emulator, sandbox.path, emulator.issueToken()) }
     const child = spawn(process.execPath, [PROGRAM, 'push', sandbox.in('data')], { env, stdio: ['ignore', 'ignore', 'pipe'] })
     let stderr = ''
+    let stopped = false
     child.stderr.setEncoding('utf8').on('data', (piece: string) => {
       stderr += piece
-      if (/next try/.test(stderr)) child.kill('SIGINT')
+      if (stopped || !/next try/.test(stderr)) return
+      stopped = true // a second signal would kill it at once
+      child.kill('SIGINT')
     })
     await once(child, 'close')
     expect([child.exitCode, stderr]).toEqual([130, expect.stringMatching(/note: .*\nerror: Interrupted\.\n/) as string])

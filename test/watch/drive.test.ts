@@ -5,7 +5,7 @@ import { withDrive } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { seededNoise } from '../helpers/seeded.ts'
 import { expectSameTree, makeTree, pictureOf } from '../helpers/trees.ts'
-import { whileWatching, type RunningWatch } from './running.ts'
+import { until, whileWatching, type RunningWatch } from './running.ts'
 
 const QUICK = ['runs', '--settle', '200ms', '--every', '100ms']
 const LONG_MS = 120_000
@@ -39,6 +39,13 @@ function watchDrive(
   )
 }
 
+/** A watch that keeps trying uploads again after its pause, which a storm of Drive may lengthen. */
+async function triedAgain(emulator: DriveEmulator): Promise<void> {
+  const uploads = (): number => emulator.counts['upload.multipart'] ?? 0
+  const tried = uploads()
+  await until(() => uploads() > tried)
+}
+
 const troubles = (watch: RunningWatch): unknown[] =>
   watch.all('warning').filter(({ message }) => /watch keeps trying/.test(String(message)))
 
@@ -54,9 +61,7 @@ test(
       })
       makeTree(sandbox.in('runs'), { 'b.bin': seededNoise(2, 100_000) })
       await watch.next('warning', ({ message }) => /Drive is full.*watch keeps trying/.test(String(message)))
-      const tried = emulator.counts['upload.multipart'] ?? 0
-      await new Promise(resolve => setTimeout(resolve, 2000))
-      expect(emulator.counts['upload.multipart']).toBeGreaterThan(tried)
+      await triedAgain(emulator)
       emulator.faults.clear()
       await watch.next('recovered')
       expect((await watch.saved('b.bin')).files).toEqual(['b.bin'])
@@ -79,9 +84,7 @@ test(
         save(4)
         const told = await watch.next('warning', ({ message }) => /Drive is full/.test(String(message)))
         expect(told['message']).toMatch(/`colab-escape forget runs --keep-last 1` forgets 2 older versions \(about \d+ kB\)\./)
-        const tried = emulator.counts['upload.multipart']!
-        await new Promise(resolve => setTimeout(resolve, 2000))
-        expect(emulator.counts['upload.multipart']).toBeGreaterThan(tried)
+        await triedAgain(emulator)
         expect(troubles(watch)).toEqual([told])
 
         await sandbox.ok('forget', 'runs', '--keep-last', '1')
