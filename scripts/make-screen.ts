@@ -17,7 +17,15 @@ const FONT = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',mono
 const BACKGROUND = '#1e1e2e'
 const TEXT = '#cdd6f4'
 /** Colours of the terminal by their SGR number. */
-const COLOURS: Readonly<Record<number, string>> = { 31: '#f38ba8', 32: '#a6e3a1', 33: '#f9e2af', 34: '#89b4fa', 35: '#cba6f7', 36: '#94e2d5', 90: '#7f849c' }
+const COLOURS: Readonly<Record<number, string>> = {
+  31: '#f38ba8',
+  32: '#a6e3a1',
+  33: '#f9e2af',
+  34: '#89b4fa',
+  35: '#cba6f7',
+  36: '#94e2d5',
+  90: '#7f849c',
+}
 
 interface Style {
   colour: string
@@ -37,7 +45,11 @@ try {
     const sized = ['-c', `cd "$0" && exec "$@"`, folder, process.execPath, PROGRAM, ...args, '--no-progress']
     const { output, exitCode } = await runInPty('/bin/sh', sized, { env, size: { columns: COLUMNS, rows: 24 }, seconds: 60 })
     if (exitCode !== 0) throw new Error(`colab-escape ${words} ended with ${exitCode}: ${output}`)
-    screen.push(`\u001B[32m$\u001B[0m \u001B[1mcolab-escape ${words}\u001B[0m`, ...output.replaceAll(folder, '~').trimEnd().split(/\r?\n/), '')
+    screen.push(
+      `\u001B[32m$\u001B[0m \u001B[1mcolab-escape ${words}\u001B[0m`,
+      ...output.replaceAll(folder, '~').trimEnd().split(/\r?\n/),
+      '',
+    )
   }
   makeSampleData(folder)
   mkdirSync(join(folder, 'own'))
