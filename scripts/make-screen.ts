@@ -1,5 +1,5 @@
-// Draws docs/screen.svg, the picture in README.md: runs the program in a terminal, against the emulator of Drive, and draws
-// what the terminal shows: `npm run docs:screen`, after a build.
+// Draws docs/screen.svg, the picture in README.md: what a terminal shows when the program runs in it, against the emulator
+// of Drive: `npm run docs:screen`.
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -80,14 +80,18 @@ function draw(lines: readonly string[]): string {
   ].join('\n')
 }
 
+// eslint-disable-next-line no-control-regex
+const SEQUENCE = /(\u001B\[[\d;]*[A-Za-z])/
+// eslint-disable-next-line no-control-regex
+const STYLE = /^\u001B\[([\d;]*)m$/
+
 /** A line as `tspan`s, each at its own column, so that no font shifts what follows. */
 function drawLine(line: string): string {
   let style = PLAIN
   let column = 0
   const spans: string[] = []
-  // eslint-disable-next-line no-control-regex
-  for (const piece of line.split(/(\u001B\[[\d;]*[A-Za-z])/)) {
-    const codes = /^\u001B\[([\d;]*)m$/.exec(piece)
+  for (const piece of line.split(SEQUENCE)) {
+    const codes = STYLE.exec(piece)
     if (codes) style = restyle(style, codes[1]!.split(';').map(Number))
     else if (!piece.startsWith('\u001B') && piece !== '') {
       if (piece.trim() !== '') spans.push(span(piece, column, style))

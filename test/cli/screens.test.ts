@@ -1,6 +1,6 @@
 /*
- * What people see, as committed text: commands on terminals of several kinds, after all redrawing. Look at the difference
- * when a screen changes, then accept it with `npx vitest run test/cli/screens.test.ts -u`.
+ * What people see, as committed text: commands on terminals of several kinds, after all redrawing. Look at the
+ * difference when a screen changes, then accept it with `npx vitest run test/cli/screens.test.ts -u`.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,6 +1,7 @@
 /*
- * What a person gets for each of the wrong inputs in wrong-inputs.txt: exit code, what happened, what to do. To add one,
- * write its line there (`$ push data --level x`), run `npx vitest run test/cli/wrong-inputs.test.ts -u`, and read what it says.
+ * What a person gets for each of the wrong inputs in wrong-inputs.txt: exit code, what happened, what to do. To add
+ * one, write its line there (`$ push data --level x`), run `npx vitest run test/cli/wrong-inputs.test.ts -u`, and read
+ * what it says.
  */
 import { readFileSync, symlinkSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
