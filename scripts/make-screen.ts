@@ -1,5 +1,5 @@
-// Draws docs/screen.svg, the picture in README.md: what a terminal shows when the program runs in it, against the emulator
-// of Drive: `npm run docs:screen`.
+// Draws docs/screen.svg, the picture in README.md: what a terminal shows when the program runs in it, against the
+// emulator of Drive: `npm run docs:screen`.
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -26,6 +26,11 @@ const COLOURS: Readonly<Record<number, string>> = {
   36: '#94e2d5',
   90: '#7f849c',
 }
+
+// eslint-disable-next-line no-control-regex
+const SEQUENCE = /(\u001B\[[\d;]*[A-Za-z])/
+// eslint-disable-next-line no-control-regex
+const STYLE = /^\u001B\[([\d;]*)m$/
 
 interface Style {
   colour: string
@@ -79,11 +84,6 @@ function draw(lines: readonly string[]): string {
     '',
   ].join('\n')
 }
-
-// eslint-disable-next-line no-control-regex
-const SEQUENCE = /(\u001B\[[\d;]*[A-Za-z])/
-// eslint-disable-next-line no-control-regex
-const STYLE = /^\u001B\[([\d;]*)m$/
 
 /** A line as `tspan`s, each at its own column, so that no font shifts what follows. */
 function drawLine(line: string): string {
