@@ -11,8 +11,9 @@ import { decodeSnapshot, isLate, isPending, type StoredSnapshot } from '../forma
 import { PARALLEL_READS, type RepositoryView } from '../open/view.ts'
 import type { BlockSource } from '../read/read-chunks.ts'
 import { isComplete } from '../read/read-manifest.ts'
-import { parseBest, rankByMetric } from './metrics.ts'
-import { endOfMoment, endOfRelative } from './moments.ts'
+import { chooseVersion, findById, FULL_ID, LONG_ID, metricsHint, type ReadVersion } from './choose-version.ts'
+import { parseBest } from './metrics.ts'
+import { endOfMoment } from './moments.ts'
 import { refusePath, unknownName, withoutSlashes } from './names.ts'
 
 /** `name[@selector][~N]`. */
@@ -148,6 +149,15 @@ export async function readSnapshots(
   )
 }
 
+/**
+ * Reads many versions in parallel, those included whose pushes may still replace them. Adds damage to the view's
+ * problems. Leaves out versions that vanished.
+ */
+export async function readEach(source: BlockSource, view: RepositoryView, refs: readonly SnapshotRef[]): Promise<ReadVersion[]> {
+  const read = await readSideBySide(source, view, refs)
+  return refs.flatMap((ref, i) => (read[i] ? [{ ref, version: read[i] }] : []))
+}
+
 function readSideBySide(
   source: BlockSource,
   view: RepositoryView,
@@ -225,11 +235,6 @@ async function findByCount(
   })
 }
 
-interface ReadVersion {
-  ref: SnapshotRef
-  version: StoredSnapshot | AppError
-}
-
 async function findByMark(
   source: BlockSource,
   view: RepositoryView,
@@ -237,12 +242,11 @@ async function findByMark(
   { name, back }: VersionSpec,
   at: string,
 ): Promise<StoredSnapshot | AppError> {
-  const read = await readSideBySide(source, view, refs)
-  const all = refs.flatMap((ref, i) => (read[i] ? [{ ref, version: read[i] }] : []))
+  const all = await readEach(source, view, refs)
   const versions = all.filter(({ version }) => isAppError(version) || !isUnfinished(version, view))
   const readable = versions.flatMap(({ version }) => (isAppError(version) ? [] : [version]))
   const tags = await readTags(source.storage, view, readable, source.signal)
-  const chosen = findById(all, at, LONG_ID) ?? (FULL_ID.test(at) ? undefined : choose(versions, tags, at, view.inventory.now))
+  const chosen = findById(all, at, LONG_ID) ?? (FULL_ID.test(at) ? undefined : chooseVersion(versions, tags, at, view.inventory.now))
   const found = chosen && (back === 0 ? chosen : versions[versions.indexOf(chosen) - back])
   if (found) return found.version
   // the tags of a damaged version can't be known
@@ -260,56 +264,6 @@ async function findByMark(
   throw new AppError('not-found', `No version of ${name} matches @${at}${back > 0 ? `~${back}` : ''}.`, {
     hint: `List versions, their tags and ids: colab-escape log ${name}`,
   })
-}
-
-function metricsHint(name: string, versions: readonly StoredSnapshot[]): string {
-  const known = [...new Set(versions.flatMap(({ metrics }) => Object.keys(metrics)))].sort()
-  if (known.length === 0) return 'Give metrics with a push: colab-escape push <path> --metric val_loss=0.31'
-  return `${name} has these: ${known.slice(0, 10).join(', ')}${known.length > 10 ? ', ...' : ''}`
-}
-
-/** So many digits always mean an id. A tag can be longer: it must not stand for another version than its digits say. */
-const LONG_ID = /^[0-9a-f]{8,64}$/i
-const SHORT_ID = /^[0-9a-f]{4,7}$/i
-/** Never means anything else, also if there is no such version. */
-export const FULL_ID = /^[0-9a-f]{64}$/i
-/** So many digits of the id of a damaged version are known. */
-const KNOWN_DIGITS = 16
-
-/** The version whose id begins with `at`, if `at` has the form `digits`. Throws `usage` if there are several. */
-function findById(versions: readonly ReadVersion[], at: string, digits: RegExp): ReadVersion | undefined {
-  if (!digits.test(at)) return undefined
-  const start = at.toLowerCase()
-  const all = versions.filter(({ ref, version }) =>
-    isAppError(version) ? ref.shortId.startsWith(start.slice(0, KNOWN_DIGITS)) : version.id.startsWith(start),
-  )
-  const readable = all.filter(({ version }) => !isAppError(version))
-  const found = start.length > KNOWN_DIGITS && readable.length > 0 ? readable : all
-  if (found.length > 1)
-    throw new AppError('usage', `@${at} is the beginning of ${found.length} ids.`, { hint: 'Write more digits of the id.' })
-  return found[0]
-}
-
-/**
- * Chooses the newest version with the tag `at`; else the one whose id begins so; else the best by a metric; else the
- * newest at a time. `now` is ms by the store's clock. Throws `usage` if the tag and the id mean different versions.
- */
-function choose(versions: readonly ReadVersion[], tags: Map<string, string[]>, at: string, now: number): ReadVersion | undefined {
-  const tagged = versions.filter(({ version }) => !isAppError(version) && tags.get(version.id)!.includes(at)).at(-1)
-  const byId = findById(versions, at, SHORT_ID)
-  if (tagged && byId && tagged !== byId)
-    throw new AppError(
-      'usage',
-      `@${at} is a tag of ${tagged.ref.shortId.slice(0, 8)} and the beginning of the id ${byId.ref.shortId.slice(0, 8)}.`,
-      {
-        hint: 'Write 8 digits of the id that you mean.',
-      },
-    )
-  if (tagged ?? byId) return tagged ?? byId
-  const best = parseBest(at)
-  if (best) return rankByMetric([...versions].reverse(), ({ version }) => (isAppError(version) ? {} : version.metrics), best)[0]
-  const end = endOfMoment(at) ?? endOfRelative(at, now)
-  return end === undefined ? undefined : versions.filter(({ ref }) => ref.effectiveTime <= end).at(-1)
 }
 
 const namesIn = ({ inventory }: RepositoryView): string[] => inventory.snapshots.map(ref => ref.name)
