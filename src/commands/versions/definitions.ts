@@ -132,10 +132,13 @@ Examples:
 
 export function ls(root: LazyCommand): void {
   root
-    .command('ls <version> [path]')
-    .description('list the files of a version')
+    .command('ls [version] [path]')
+    .description('list the files of a version, or without one the names in the repository')
     .option('-R, --recursive', 'list everything below the path')
-    .addHelpText('after', '\nExamples:\n  colab-escape ls data\n  colab-escape ls data@best checkpoints -R')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  colab-escape ls\n  colab-escape ls data\n  colab-escape ls data:train\n  colab-escape ls data@best checkpoints -R',
+    )
     .runs(async () => (await import('./ls.ts')).lsCommand)
 }
 

@@ -7,7 +7,7 @@ import type { Storage } from '../../storage/storage.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { decodeLabel, type Label } from '../format/label-and-tomb.ts'
 import { checkName, labelName, type SnapshotRef } from '../format/object-names.ts'
-import { decodeSnapshot, isLate, isPending, type StoredSnapshot } from '../format/snapshot.ts'
+import { decodeSnapshot, isLate, isPending, versionLabel, type StoredSnapshot } from '../format/snapshot.ts'
 import { PARALLEL_READS, type RepositoryView } from '../open/view.ts'
 import type { BlockSource } from '../read/read-chunks.ts'
 import { isComplete } from '../read/read-manifest.ts'
@@ -226,12 +226,27 @@ async function findByCount(
   { name, back }: VersionSpec,
 ): Promise<StoredSnapshot | AppError> {
   let versions = 0
+  const unfinished: StoredSnapshot[] = []
   for (const ref of [...refs].reverse()) {
     const version = await readVersion(source, view, ref)
-    if (version && (isAppError(version) || !isUnfinished(version, view)) && versions++ === back) return version
+    if (version && !isAppError(version) && isUnfinished(version, view)) unfinished.push(version)
+    else if (version && versions++ === back) return version
   }
+  if (versions === 0 && unfinished[0]) throw lacksData(unfinished[0])
   throw new AppError('not-found', `${name} has ${versions} version${versions === 1 ? '' : 's'}, so there is no ${name}~${back}.`, {
-    hint: `List them: colab-escape log ${name}`,
+    hint: `List them: colab-escape log ${name}${unfinishedHint(unfinished.length)}`,
+  })
+}
+
+const unfinishedHint = (count: number): string =>
+  count === 0 ? '' : `. Not counted: ${count === 1 ? '1 version that lacks' : `${count} versions that lack`} data (\`colab-escape check\`)`
+
+/** The error for a name whose only versions lack chunks. Their pushes may still mend them, if they are running. */
+function lacksData(version: StoredSnapshot): AppError {
+  const { name } = version
+  return new AppError('corrupt', `${name} has no version that is whole: data of ${versionLabel(version)} is missing from the repository.`, {
+    hint: `If a push of ${name} is running, wait for it. Otherwise \`colab-escape check\` shows what is missing.`,
+    isMissing: true,
   })
 }
 
@@ -262,7 +277,7 @@ async function findByMark(
       hint: 'Write dates like 2026-11-20, 2026-11-20T15:04 or, in UTC, 2026-11-20T15:04Z.',
     })
   throw new AppError('not-found', `No version of ${name} matches @${at}${back > 0 ? `~${back}` : ''}.`, {
-    hint: `List versions, their tags and ids: colab-escape log ${name}`,
+    hint: `List versions, their tags and ids: colab-escape log ${name}${unfinishedHint(all.length - versions.length)}`,
   })
 }
 
