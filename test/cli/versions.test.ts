@@ -96,7 +96,10 @@ test('ls takes a path after a colon, tells times in ISO 8601 too, and without a 
   expect(stdout).toMatch(/^name +versions +newest +time +files +size\ndata +3 +[0-9a-f]{8} .*\nother +1 .*\n2 names, 4 versions\n$/)
   expect(stdout).toContain(` ${ids[2]!.slice(0, 8)} `)
   const { names } = await sandbox.json<{ names: object[] }>('ls')
-  expect(names).toMatchObject([{ name: 'data', versions: 3, newest: { version: ids[2] } }, { name: 'other', versions: 1 }])
+  expect(names).toMatchObject([
+    { name: 'data', versions: 3, newest: { version: ids[2] } },
+    { name: 'other', versions: 1 },
+  ])
 })
 
 test('cat writes a file as it is, also into a pipe whose reader leaves early', async () => {
