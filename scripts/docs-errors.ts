@@ -25,6 +25,7 @@ restored all others.`,
   7: `Bytes are not what they were when they were stored. \`pull\` has restored what is not affected, \`check\` lists what is. Pushing the sources again stores anew
 what is damaged.`,
   8: 'Something local would be lost that is stored nowhere. Nothing was written.',
+  9: '`diff` and `status` with `--exit-code` have found differences. Without that option they end with 0.',
   130: 'Ctrl-C, or another signal that asks to end. The repository is valid, and the same command goes on where it stopped.',
 }
 

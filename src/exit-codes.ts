@@ -20,6 +20,7 @@ export const EXIT_CODES: readonly ExitCode[] = [
   { code: 6, meaning: 'quota or disk full', of: ['quota'] },
   { code: 7, meaning: 'damaged data found', of: ['corrupt', 'damaged'] },
   { code: 8, meaning: 'would overwrite local changes', of: ['would-overwrite'] },
+  { code: 9, meaning: 'different (diff and status with --exit-code)', of: ['different'] },
   { code: 130, meaning: 'interrupted', of: ['interrupted'] },
 ]
 

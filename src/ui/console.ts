@@ -9,7 +9,7 @@ import { isClosedStream } from './closed-stream.ts'
 import { describeError, stackLines } from './describe-error.ts'
 import { createJsonReporter, jsonLine } from './json.ts'
 import { createLiveReporter } from './live.ts'
-import { type OutputStream, type StoppableReporter, columnsOf, lines } from './output.ts'
+import { type Line, type OutputStream, type StoppableReporter, columnsOf, lines, rowsOf } from './output.ts'
 import { createPlainReporter } from './plain.ts'
 import { printable, redacted } from './printable.ts'
 
@@ -44,13 +44,15 @@ export interface Console {
   outage(outage: Outage): void
   /** Width for tables. Infinity if stdout is no terminal, so that nothing is shortened in a pipe. */
   readonly columns: number
+  /** Height of the terminal, for lists that should fit. Infinity if stdout is no terminal. */
+  readonly rows: number
   /**
    * The receipt of a command: the lines `human`, or the event `result` with the fields of `machine`. Silent with
    * `quiet`. A line break within a line is escaped.
    */
-  result(human: readonly string[], machine: object): void
+  result(human: readonly Line[], machine: object): void
   /** The requested output of a command: like `result`, but `quiet` does not silence it. */
-  print(human: readonly string[], machine: object): void
+  print(human: readonly Line[], machine: object): void
   /** An event of a running command: the line `human` on stdout, or the event `machine`. Silent with `quiet`. */
   event(human: string, machine: { event: string; [field: string]: unknown }): void
   /**
@@ -91,6 +93,9 @@ function tolerant(stream: OutputStream): OutputStream & { readonly gone: boolean
     get columns() {
       return stream.columns
     },
+    get rows() {
+      return stream.rows
+    },
     get gone() {
       return gone
     },
@@ -102,6 +107,7 @@ export function createConsole(options: ConsoleOptions): Console {
   const stdout = tolerant(options.stdout)
   const stderr = tolerant(options.stderr)
   const colour = options.colour && stderr.isTTY === true
+  const paints = options.colour && stdout.isTTY === true
   let closed = false
 
   const choose = (): StoppableReporter => {
@@ -111,12 +117,12 @@ export function createConsole(options: ConsoleOptions): Console {
   }
   const chosen = choose()
 
-  const show = (human: readonly string[], machine: object, silent: boolean): void => {
+  const show = (human: readonly Line[], machine: object, silent: boolean): void => {
     chosen.stop()
     if (json) {
       stdout.write(jsonLine({ event: 'result', ...machine }))
     } else if (!silent) {
-      if (human.length > 0) stdout.write(human.map(line => `${printable(line)}\n`).join(''))
+      if (human.length > 0) stdout.write(human.map(line => lines.result(line, paints)).join(''))
     }
   }
 
@@ -133,6 +139,7 @@ export function createConsole(options: ConsoleOptions): Console {
       if (!closed) chosen.outage(outage)
     },
     columns: options.columns ?? (stdout.isTTY === true ? columnsOf(stdout) : Infinity),
+    rows: stdout.isTTY === true ? rowsOf(stdout) : Infinity,
     result: (human, machine) => show(human, machine, quiet),
     print: (human, machine) => show(human, machine, false),
     event: (human, machine) => {

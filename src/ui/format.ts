@@ -62,9 +62,25 @@ export function localTime(ms: number): string {
   return `${time.getFullYear()}-${twoDigits(time.getMonth() + 1)}-${twoDigits(time.getDate())} ${twoDigits(time.getHours())}:${twoDigits(time.getMinutes())}`
 }
 
+const DAY_MS = 86_400_000
+
+/** `just now`, `5 min ago`, `3 h ago`; an absolute time if it is a day ago or more, or after `now`. */
+export function recentTime(ms: number, now: number): string {
+  const ago = now - ms
+  if (!(ago >= 0 && ago < DAY_MS)) return localTime(ms)
+  const minutes = Math.floor(ago / 60_000)
+  if (minutes < 1) return 'just now'
+  return minutes < 60 ? `${minutes} min ago` : `${Math.floor(minutes / 60)} h ago`
+}
+
+/** A metric with six digits. */
+export function formatMetric(value: number): string {
+  return String(Number(value.toPrecision(6)))
+}
+
 export function describeMetrics(metrics: Record<string, number>): string {
   return Object.entries(metrics)
-    .map(([name, value]) => `${name}=${Number(value.toPrecision(6))}`)
+    .map(([name, value]) => `${name}=${formatMetric(value)}`)
     .join(' ')
 }
 

@@ -9,13 +9,23 @@ export interface OutputStream {
   readonly isTTY?: boolean | undefined
   /** 0 in a terminal without a size, as in a Colab cell. */
   readonly columns?: number | undefined
+  /** 0 or undefined in a terminal without a size. */
+  readonly rows?: number | undefined
 }
 
 const COLUMNS_OF_A_SIZELESS_TERMINAL = 80
+const ROWS_OF_A_SIZELESS_TERMINAL = 24
 
 export function columnsOf(stream: OutputStream): number {
   return stream.columns === undefined || !(stream.columns > 0) ? COLUMNS_OF_A_SIZELESS_TERMINAL : stream.columns
 }
+
+export function rowsOf(stream: OutputStream): number {
+  return stream.rows === undefined || !(stream.rows > 0) ? ROWS_OF_A_SIZELESS_TERMINAL : stream.rows
+}
+
+/** A line of a result. Its colour shows only on a terminal, and says nothing that the text does not say too. */
+export type Line = string | { text: string; colour: 'red' | 'green' | 'yellow' }
 
 /** A reporter that removes its progress from the screen on `stop`. The next update shows it again. */
 export interface StoppableReporter extends Reporter {
@@ -25,12 +35,15 @@ export interface StoppableReporter extends Reporter {
 }
 
 const RED = 31
+const GREEN = 32
 const YELLOW = 33
 const CYAN = 36
 
 function painted(text: string, code: number, colour: boolean): string {
   return colour ? `\x1b[${code}m${text}\x1b[39m` : text
 }
+
+const CODES = { red: RED, green: GREEN, yellow: YELLOW }
 
 const safe = (text: string): string => printable(redacted(text))
 
@@ -40,6 +53,8 @@ export const lines = {
   detail: (message: string): string => `${safe(message)}\n`,
   error: (message: string, colour: boolean): string => `${painted('error:', RED, colour)} ${safe(message)}\n`,
   frame: (text: string, colour: boolean): string => painted(text, CYAN, colour),
+  result: (line: Line, colour: boolean): string =>
+    typeof line === 'string' ? `${printable(line)}\n` : `${painted(printable(line.text), CODES[line.colour], colour)}\n`,
   item: (text: string): string => `  ${safe(text)}\n`,
   hint: (text: string, colour: boolean): string => `  ${painted('->', CYAN, colour)} ${safe(text)}\n`,
 }

@@ -123,13 +123,13 @@ describe('diff', () => {
       expect(hint).toBe('For the local folder, use ./other')
     }))
 
-  test('groups the digits of all numbers in its last line', () =>
+  test('groups the digits of all numbers of the totals, which come first', () =>
     withSandbox(async sandbox => {
       makeTree(sandbox.in('a'), { x: '' })
       makeTree(sandbox.in('b'), Object.fromEntries(['x', ...Array.from({ length: 1_200 }, (_, i) => `f${i}`)].map(name => [name, ''])))
       utimesSync(sandbox.in('b/x'), 1_700_000_000, 1_700_000_000)
       const { stdout } = await sandbox.ok('diff', './a', './b')
-      expect(stdout.trimEnd().split('\n').at(-1)).toBe('1,201 differences: 1,200 added, 1 touched (t: only mode or time)')
+      expect(stdout.split('\n')[0]).toBe('1,201 differences: 1,200 added, 1 touched (t: only mode or time)')
     }))
 
   test('between two local folders, without any store; a store that lies in a folder is no part of it', () =>
@@ -149,9 +149,96 @@ describe('diff', () => {
       const { stdout } = await sandbox.ok('diff', 'data~1', 'data')
       expect(stdout).toMatch(/^M +50\.0 kB +60\.0 kB +changed\.csv$/m)
       expect(stdout).toMatch(/^- +4 B +removed\.csv$/m)
-      expect(stdout.trimEnd().split('\n').at(-1)).toBe('6 differences: 2 added, 1 removed, 2 changed, 1 touched (t: only mode or time)')
+      expect(stdout).toMatch(/^\+ +1\.00 kB +sub\/ \(1 file\)$/m)
+      expect(stdout.split('\n')[0]).toBe('6 differences: 2 added (1.00 kB), 1 removed (4 B), 2 changed, 1 touched (t: only mode or time)')
+      expect((await sandbox.ok('diff', 'data~1', 'data', '--all')).stdout).toMatch(/^\+ +1\.00 kB +sub\/added\.csv$/m)
+    }))
+
+  test('of one version: what it changed; of a path alone: what to ask instead', () =>
+    withSandbox(async sandbox => {
+      await pushTwice(sandbox)
+      expect(kinds(await sandbox.json<Diff>('diff', 'data'))).toEqual(CHANGES)
+      const first = await sandbox.json<Diff>('diff', 'data~1')
+      expect([first.before, new Set(Object.values(kinds(first)))]).toEqual(['nothing', new Set(['added'])])
+      expectError(await sandbox.run(['diff', 'data~2']), 5, /there is no data~2/)
+      expect(expectError(await sandbox.run(['diff', './data']), 2, /compared with/).hint).toContain('colab-escape status ./data')
+    }))
+
+  test('a file or a folder that was only moved is renamed, and --all lists each', () =>
+    withSandbox(async sandbox => {
+      const files = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`cats/deep/${i}.txt`, `cat ${i}`]))
+      makeTree(sandbox.in('data'), { ...files, 'cats/odd': 'odd', 'a.txt': 'moved alone', 'gone/b': 'b', empty1: '' })
+      await sandbox.ok('push', 'data')
+      renameSync(sandbox.in('data/cats'), sandbox.in('data/felines'))
+      renameSync(sandbox.in('data/a.txt'), sandbox.in('data/z.txt'))
+      rmSync(sandbox.in('data/gone'), { recursive: true })
+      rmSync(sandbox.in('data/empty1'))
+      writeFileSync(sandbox.in('data/felines/odd'), 'changed')
+      makeTree(sandbox.in('data'), { empty2: '' })
+      const { stdout } = await sandbox.ok('diff', 'data', './data')
+      expect(stdout.split('\n')[0]).toMatch(/ 41 renamed/)
+      expect(stdout).toMatch(/^R +\S+ B +cats\/ -> felines\/ \(40 files\)$/m)
+      expect(stdout).toMatch(/^R +11 B +a\.txt -> z\.txt$/m)
+      expect(stdout).toMatch(/^- +3 B +cats\/ \(1 file\)$/m)
+      expect(stdout).toMatch(/^\+ +7 B +felines\/ \(1 file\)$/m)
+      expect(stdout).toMatch(/^- +1 B +gone\/ \(1 file\)$/m)
+      expect(stdout).toMatch(/^- +0 B +empty1$/m)
+      expect((await sandbox.ok('diff', 'data', './data', '--all')).stdout).toMatch(/ cats\/deep\/7\.txt -> felines\/deep\/7\.txt$/m)
+      // for programs, a moved file stays a removed and an added one
+      const { differences } = await sandbox.json<{ differences: (Difference & { renamedFrom?: string; renamedTo?: string })[] }>(
+        'diff',
+        'data',
+        './data',
+      )
+      expect(differences.find(({ path }) => path === 'a.txt')).toMatchObject({ kind: 'removed', renamedTo: 'z.txt' })
+      expect(differences.find(({ path }) => path === 'z.txt')).toMatchObject({ kind: 'added', renamedFrom: 'a.txt' })
+      expect(differences.find(({ path }) => path === 'empty2')).not.toHaveProperty('renamedFrom')
+    }))
+
+  test('--exit-code tells differences from failures, --stat shows the totals alone', () =>
+    withSandbox(async sandbox => {
+      await pushTwice(sandbox)
+      for (const [args, code] of [
+        [['diff', 'data~1', 'data'], 9],
+        [['diff', 'data', './data'], 0],
+        [['diff', 'data', 'nope'], 5],
+        [['status', 'data'], 0],
+        [['status', 'data', '--name', 'fresh'], 9],
+      ] as const)
+        expect((await sandbox.run([...args, '--exit-code'])).code, args.join(' ')).toBe(code)
+      const { stdout } = await sandbox.ok('diff', 'data~1', 'data', '--stat')
+      expect(stdout).toMatch(/^ +count +before +after\nadded +2 +1\.00 kB\nremoved +1 +4 B\nchanged +2 +50\.0 kB +60\.0 kB\ntouched +1\n$/)
     }))
 })
+
+test('a terminal shows of many differences what fits, in colours of git, and the totals; a pipe shows all', () =>
+  withSandbox(async sandbox => {
+    makeTree(sandbox.in('other'), { x: 'x' })
+    await sandbox.ok('push', 'other')
+    makeTree(sandbox.in('data'), { ...Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`f${i}`, `${i}`])), 'new/x': 'x' })
+    const terminal = async (env: Record<string, string | undefined>, size = { columns: 80, rows: 24 }): Promise<string> =>
+      (
+        await runInPty(process.execPath, [PROGRAM, 'status', sandbox.in('data'), '--store', sandbox.store], {
+          size,
+          env: { COLAB_ESCAPE_CACHE: sandbox.in('cache'), COLAB_ESCAPE_STORE: undefined, ...env },
+        })
+      ).output.trimEnd()
+    for (const size of [
+      { columns: 80, rows: 24 },
+      { columns: 0, rows: 0 },
+    ]) {
+      const lines = (await terminal({ NO_COLOR: '1' }, size)).split('\r\n')
+      expect(lines.length).toBeLessThan(24)
+      expect(lines.filter(line => / 62 differences: /.test(` ${line}`))).toHaveLength(1)
+      expect(lines.at(-1)).toMatch(/^\.\.\. and \d\d more \(--all\)$/)
+      expect(lines.join('')).not.toContain('\x1b[3')
+    }
+    expect(await terminal({ NO_COLOR: undefined })).toContain('\x1b[32m+')
+    expect(await terminal({ NO_COLOR: undefined, TERM: 'dumb' })).not.toContain('\x1b[3')
+    const piped = (await sandbox.ok('status', 'data')).stdout
+    expect(piped).not.toContain('more (--all)')
+    expect(piped.split('\n').filter(line => line.startsWith('+'))).toHaveLength(61)
+  }))
 
 describe('status', () => {
   test('answers from what this machine knows, even without the store', () =>

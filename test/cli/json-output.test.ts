@@ -33,6 +33,7 @@ test('each kind of line that the schema tells of is printed as it says', () =>
       run('tag', 'runs', 'best'),
       run('log'),
       run('ls', 'runs'),
+      run('ls'),
       run('du'),
       run('du', 'runs', '--by', 'extension'),
       run('check', '--read-data'),

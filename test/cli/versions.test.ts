@@ -86,6 +86,22 @@ test('ls lists a folder or all below it, in text and in JSON', async () => {
   expectError(await sandbox.run(['ls', 'data', 'nope']), 5, /"nope" is not in data/)
 })
 
+test('ls takes a path after a colon, tells times in ISO 8601 too, and without a version lists the names', async () => {
+  const below = await sandbox.json<{ entries: { path: string; mtime: string; modified: string }[] }>('ls', 'data@first:sub')
+  expect(below.entries.map(({ path }) => path)).toEqual(['sub/big.bin', 'sub/deep'])
+  const [file] = below.entries
+  expect(new Date(file!.modified).getTime()).toBe(Number(BigInt(file!.mtime) / 1_000_000n))
+  expectError(await sandbox.run(['ls', 'data:sub', 'deep']), 2, /already has a path/)
+  const { stdout } = await sandbox.ok('ls')
+  expect(stdout).toMatch(/^name +versions +newest +time +files +size\ndata +3 +[0-9a-f]{8} .*\nother +1 .*\n2 names, 4 versions\n$/)
+  expect(stdout).toContain(` ${ids[2]!.slice(0, 8)} `)
+  const { names } = await sandbox.json<{ names: object[] }>('ls')
+  expect(names).toMatchObject([
+    { name: 'data', versions: 3, newest: { version: ids[2] } },
+    { name: 'other', versions: 1 },
+  ])
+})
+
 test('cat writes a file as it is, also into a pipe whose reader leaves early', async () => {
   const { bytes } = await sandbox.ok('cat', 'data:sub/big.bin')
   expect(bytes.equals(readFileSync(sandbox.in('data', 'sub', 'big.bin')))).toBe(true)

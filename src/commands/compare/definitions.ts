@@ -5,23 +5,54 @@
 import { collect } from '../shared/common-options.ts'
 import type { LazyCommand } from '../shared/lazy-command.ts'
 
+const DIFFERENCES_HELP = `
++ added, - removed, R renamed or moved with equal content, M changed, t only
+mode or time. A new or removed folder is one line, and a terminal shows as many
+lines as fit.
+`
+
+function addDifferenceOptions(command: LazyCommand): LazyCommand {
+  return command
+    .option('--all', 'list every file, also those of new and removed folders')
+    .option('--stat', 'only the totals')
+    .option('--exit-code', 'exit with 9 if there are differences (1 means that the command failed)')
+}
+
 export function diff(root: LazyCommand): void {
-  root
-    .command('diff <before> <after>')
+  const command = root
+    .command('diff <before> [after]')
     .description('show which files differ between two versions, or between a version and a local folder')
-    .addHelpText('after', '\nExamples:\n  colab-escape diff data~1 data\n  colab-escape diff data ./data')
+  addDifferenceOptions(command)
+    .addHelpText(
+      'after',
+      `
+Of one version alone, shows what it changed: the version before it is compared
+with it.
+${DIFFERENCES_HELP}
+Examples:
+  colab-escape diff data~1 data
+  colab-escape diff data ./data
+  colab-escape diff data`,
+    )
     .runs(async () => (await import('./diff.ts')).diffCommand)
 }
 
 export function status(root: LazyCommand): void {
-  root
+  const command = root
     .command('status [path]')
     .description('show what a push would send (default path: the current folder)')
     .option('--name <name>', 'name to compare with (default: the name of the folder)')
     .option('--exclude <pattern>', 'skip files that match, as push does (repeatable)', collect)
     .option('--reread', 'read all files again, as push does with it')
     .option('--refresh', 'ask the store even if this machine knows the newest version')
-    .addHelpText('after', '\nExample:\n  colab-escape status ./data')
+  addDifferenceOptions(command)
+    .addHelpText(
+      'after',
+      `${DIFFERENCES_HELP}
+Examples:
+  colab-escape status ./data
+  colab-escape status ./data --exit-code > changes.txt`,
+    )
     .runs(async () => (await import('./status.ts')).statusCommand)
 }
 

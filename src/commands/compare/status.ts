@@ -14,9 +14,9 @@ import { describeLeftOut, leftOutToJson, withoutLeftOut } from '../shared/left-o
 import { ownFiles, prepareCache } from '../shared/own-files.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { chooseStore } from '../shared/store.ts'
-import { describeDifferences, differenceToJson } from './diff.ts'
+import { Differences, withVerbose, type DifferenceOptions } from './differences.ts'
 
-export interface StatusOptions {
+export interface StatusOptions extends DifferenceOptions {
   name?: string
   exclude?: string[]
   reread?: boolean
@@ -46,20 +46,28 @@ export async function statusCommand(session: Session, path: string | undefined, 
   const leftOut = await source.leftOut.count(signal)
   const subject = withoutLeftOut(source.root, leftOut)
   const equal = version === undefined ? `${subject} is empty.` : `Nothing to push: ${subject} is identical to the newest version.`
+  const differences = new Differences(found)
+  const compared = comparedWith(name, version, knownSince)
+  const notes = [...describeLeftOut(leftOut), compared]
   const human =
     found.length === 0
-      ? [equal]
-      : [...describeDifferences(found, console.columns), `Files to read and push: ${formatBytes(toSend)} before deduplication.`]
-  console.print([...human, ...describeLeftOut(leftOut), comparedWith(name, version, knownSince)], {
+      ? [equal, ...notes]
+      : differences.describe(
+          [`Files to read and push: ${formatBytes(toSend)} before deduplication.`, ...notes],
+          console,
+          withVerbose(session, options),
+        )
+  console.print(human, {
     command: 'status',
     name,
     version: version?.id ?? null,
     asked: knownSince === undefined,
     bytesOfChangedFiles: toSend,
-    differences: found.map(differenceToJson),
+    differences: differences.toJson(),
     leftOut: leftOutToJson(leftOut),
   })
-  return source.failed + reading.failedFiles.length > 0 ? 'partly' : 'done'
+  if (source.failed + reading.failedFiles.length > 0) return 'partly'
+  return found.length > 0 && options.exitCode === true ? 'different' : 'done'
 }
 
 function comparedWith(name: string, version: NotedVersion | undefined, knownSince: number | undefined): string {
@@ -86,7 +94,10 @@ async function newestVersion(
   const known = refresh || file === undefined ? undefined : await loadNotedVersion(file, reporter)
   if (known) return { version: known, knownSince: known.knownSince }
   const repository = await openRepository(session)
+  const { problems } = repository.view
+  const before = problems.length
   const snapshot = await newestSnapshot(repository, repository.view, name)
+  for (const problem of problems.slice(before)) reporter.warn(problem.message)
   if (!snapshot) return { version: undefined }
   const version: NotedVersion = { id: snapshot.id, name, time: snapshot.time, entries: [] }
   for await (const entry of readManifest(repository, snapshot)) version.entries.push(entry)

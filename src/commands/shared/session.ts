@@ -42,7 +42,7 @@ export interface GlobalOptions {
 }
 
 /** How a command ended, unless it threw. */
-export type Outcome = 'done' | 'partly' | 'damaged' | 'failed'
+export type Outcome = 'done' | 'partly' | 'damaged' | 'failed' | 'different'
 
 /** Below this many plain bytes, starting threads costs more time than they save. */
 const THREADS_FROM_BYTES = 8 * 1024 * 1024

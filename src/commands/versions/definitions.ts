@@ -3,6 +3,7 @@
  * and prints.
  */
 
+import { Option } from 'commander'
 import { collect, excludeOption, levelOption } from '../shared/common-options.ts'
 import type { LazyCommand } from '../shared/lazy-command.ts'
 import { addRetentionOptions } from '../shared/retention-options.ts'
@@ -97,16 +98,47 @@ export function log(root: LazyCommand): void {
   root
     .command('log [name]')
     .description('list versions, newest first')
-    .addHelpText('after', '\nExample:\n  colab-escape log data')
+    .option('--sort <column>', 'sort by time, name, size, new, a metric (lowest first) or max:metric (highest first)', 'time')
+    .option('--reverse', 'the other way round: oldest, smallest or worst first')
+    .option('-n, --limit <n>', 'only the first n versions')
+    .option('--all', 'on a terminal too, list more versions than it has lines')
+    .option('--since <time>', 'only versions from this time on: a date such as 2026-11-20, yesterday, or a duration such as 2h')
+    .option('--until <time>', 'only versions up to this time')
+    .option('--tag <tag>', 'only versions with this tag (repeatable)', collect)
+    .option('--metrics <names>', 'the metrics to show, separated by commas')
+    .addOption(
+      new Option('--time <how>', 'times relative to now if less than a day ago, the default on a terminal, or absolute').choices([
+        'relative',
+        'absolute',
+      ]),
+    )
+    .addOption(new Option('--format <format>', 'a table, or the full ids alone').choices(['table', 'ids']))
+    .option('-q, --ids', 'the same as --format ids')
+    .addHelpText(
+      'after',
+      `
+Each metric has a column of its own. On a narrow terminal those that tell the
+versions apart come first, and the last line names the others.
+
+Examples:
+  colab-escape log data
+  colab-escape log runs --sort val_loss -n 5
+  colab-escape log runs --sort max:acc --metrics acc,val_loss,lr
+  colab-escape log runs --since yesterday --tag best
+  colab-escape log runs -q | head -n 1`,
+    )
     .runs(async () => (await import('./log.ts')).logCommand)
 }
 
 export function ls(root: LazyCommand): void {
   root
-    .command('ls <version> [path]')
-    .description('list the files of a version')
+    .command('ls [version] [path]')
+    .description('list the files of a version, or without one the names in the repository')
     .option('-R, --recursive', 'list everything below the path')
-    .addHelpText('after', '\nExamples:\n  colab-escape ls data\n  colab-escape ls data@best checkpoints -R')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  colab-escape ls\n  colab-escape ls data\n  colab-escape ls data:train\n  colab-escape ls data@best checkpoints -R',
+    )
     .runs(async () => (await import('./ls.ts')).lsCommand)
 }
 

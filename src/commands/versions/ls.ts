@@ -1,7 +1,7 @@
 import type { Entry } from '../../repository/format/manifest.ts'
 import { versionLabel } from '../../repository/format/snapshot.ts'
 import { readManifest } from '../../repository/read/read-manifest.ts'
-import { parseVersion } from '../../repository/versions/versions.ts'
+import { parseVersionOrPath } from '../../repository/versions/versions.ts'
 import { describeIncomplete, localTime } from '../../ui/format.ts'
 import { renderTable } from '../../ui/table.ts'
 import { AppError } from '../../util/errors.ts'
@@ -13,9 +13,20 @@ export interface LsOptions {
   recursive?: boolean
 }
 
-/** Lists a path of a version: a file itself, or the entries of a folder, with `recursive` everything below it. */
-export async function lsCommand(session: Session, version: string, path: string | undefined, options: LsOptions): Promise<Outcome> {
-  const spec = parseVersion(version)
+/**
+ * Lists a path of a version: a file itself, or the entries of a folder, with `recursive` everything below it. Without a
+ * version, lists the names.
+ */
+export async function lsCommand(
+  session: Session,
+  text: string | undefined,
+  below: string | undefined,
+  options: LsOptions,
+): Promise<Outcome> {
+  if (text === undefined) return (await import('./ls-names.ts')).lsNamesCommand(session)
+  const { version: spec, path = below } = parseVersionOrPath(text)
+  if (path !== below && below !== undefined)
+    throw new AppError('usage', `${JSON.stringify(text)} already has a path.`, { hint: `Write the whole path: ${text}/${below}` })
   const repository = await openRepository(session)
   const snapshot = await findVersion(session, repository, spec)
   if (snapshot.incomplete) session.console.reporter.note(`${versionLabel(snapshot)} is ${describeIncomplete(snapshot.incomplete)}`)
@@ -27,8 +38,8 @@ export async function lsCommand(session: Session, version: string, path: string 
     if (isShown(entry, exists && base === '.' ? '' : base, options.recursive === true)) shown.push(entry)
   }
   if (!exists)
-    throw new AppError('not-found', `${JSON.stringify(base)} is not in ${version}.`, {
-      hint: `List what is there: colab-escape ls ${version}`,
+    throw new AppError('not-found', `${JSON.stringify(base)} is not in ${versionLabel(snapshot)}.`, {
+      hint: `List what is there: colab-escape ls ${versionLabel(snapshot)}`,
     })
   const rows = shown.map(entry => [
     modeText(entry),
@@ -66,10 +77,22 @@ function nameText(entry: Entry): string {
 }
 
 function entryToJson(entry: Entry): object {
-  const base = { path: entry.path.toWellFormed(), type: entry.type, mode: entry.mode.toString(8), mtime: entry.mtime.toString() }
+  const base = {
+    path: entry.path.toWellFormed(),
+    type: entry.type,
+    mode: entry.mode.toString(8),
+    mtime: entry.mtime.toString(),
+    modified: isoTime(entry.mtime),
+  }
   return entry.type === 'file'
     ? { ...base, size: entry.size }
     : entry.type === 'symlink'
       ? { ...base, target: entry.target.toWellFormed() }
       : base
+}
+
+/** Null for a time that no calendar has. */
+function isoTime(mtime: bigint): string | null {
+  const time = new Date(Number(mtime / 1_000_000n))
+  return Number.isNaN(time.getTime()) ? null : time.toISOString()
 }

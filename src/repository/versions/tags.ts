@@ -6,7 +6,8 @@ import { labelName } from '../format/object-names.ts'
 import { versionLabel, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { endOfMoment, endOfRelative } from './moments.ts'
-import { applyLabels, FULL_ID, readLabels, readSnapshots, type DatedLabel } from './versions.ts'
+import { FULL_ID } from './choose-version.ts'
+import { applyLabels, readLabels, readSnapshots, type DatedLabel } from './versions.ts'
 
 const MAX_TAG = 1000
 /** A label repeats the text of its snapshot up to this size. */

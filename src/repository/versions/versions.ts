@@ -7,12 +7,13 @@ import type { Storage } from '../../storage/storage.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { decodeLabel, type Label } from '../format/label-and-tomb.ts'
 import { checkName, labelName, type SnapshotRef } from '../format/object-names.ts'
-import { decodeSnapshot, isLate, isPending, type StoredSnapshot } from '../format/snapshot.ts'
+import { decodeSnapshot, isLate, isPending, versionLabel, type StoredSnapshot } from '../format/snapshot.ts'
 import { PARALLEL_READS, type RepositoryView } from '../open/view.ts'
 import type { BlockSource } from '../read/read-chunks.ts'
 import { isComplete } from '../read/read-manifest.ts'
-import { parseBest, rankByMetric } from './metrics.ts'
-import { endOfMoment, endOfRelative } from './moments.ts'
+import { chooseVersion, findById, FULL_ID, LONG_ID, metricsHint, type ReadVersion } from './choose-version.ts'
+import { parseBest } from './metrics.ts'
+import { endOfMoment } from './moments.ts'
 import { refusePath, unknownName, withoutSlashes } from './names.ts'
 
 /** `name[@selector][~N]`. */
@@ -148,6 +149,15 @@ export async function readSnapshots(
   )
 }
 
+/**
+ * Reads many versions in parallel, those included whose pushes may still replace them. Adds damage to the view's
+ * problems. Leaves out versions that vanished.
+ */
+export async function readEach(source: BlockSource, view: RepositoryView, refs: readonly SnapshotRef[]): Promise<ReadVersion[]> {
+  const read = await readSideBySide(source, view, refs)
+  return refs.flatMap((ref, i) => (read[i] ? [{ ref, version: read[i] }] : []))
+}
+
 function readSideBySide(
   source: BlockSource,
   view: RepositoryView,
@@ -216,18 +226,28 @@ async function findByCount(
   { name, back }: VersionSpec,
 ): Promise<StoredSnapshot | AppError> {
   let versions = 0
+  const unfinished: StoredSnapshot[] = []
   for (const ref of [...refs].reverse()) {
     const version = await readVersion(source, view, ref)
-    if (version && (isAppError(version) || !isUnfinished(version, view)) && versions++ === back) return version
+    if (version && !isAppError(version) && isUnfinished(version, view)) unfinished.push(version)
+    else if (version && versions++ === back) return version
   }
+  if (versions === 0 && unfinished[0]) throw lacksData(unfinished[0])
   throw new AppError('not-found', `${name} has ${versions} version${versions === 1 ? '' : 's'}, so there is no ${name}~${back}.`, {
-    hint: `List them: colab-escape log ${name}`,
+    hint: `List them: colab-escape log ${name}${unfinishedHint(unfinished.length)}`,
   })
 }
 
-interface ReadVersion {
-  ref: SnapshotRef
-  version: StoredSnapshot | AppError
+const unfinishedHint = (count: number): string =>
+  count === 0 ? '' : `. Not counted: ${count === 1 ? '1 version that lacks' : `${count} versions that lack`} data (\`colab-escape check\`)`
+
+/** The error for a name whose only versions lack chunks. Their pushes may still mend them, if they are running. */
+function lacksData(version: StoredSnapshot): AppError {
+  const { name } = version
+  return new AppError('corrupt', `${name} has no version that is whole: data of ${versionLabel(version)} is missing from the repository.`, {
+    hint: `If a push of ${name} is running, wait for it. Otherwise \`colab-escape check\` shows what is missing.`,
+    isMissing: true,
+  })
 }
 
 async function findByMark(
@@ -237,12 +257,11 @@ async function findByMark(
   { name, back }: VersionSpec,
   at: string,
 ): Promise<StoredSnapshot | AppError> {
-  const read = await readSideBySide(source, view, refs)
-  const all = refs.flatMap((ref, i) => (read[i] ? [{ ref, version: read[i] }] : []))
+  const all = await readEach(source, view, refs)
   const versions = all.filter(({ version }) => isAppError(version) || !isUnfinished(version, view))
   const readable = versions.flatMap(({ version }) => (isAppError(version) ? [] : [version]))
   const tags = await readTags(source.storage, view, readable, source.signal)
-  const chosen = findById(all, at, LONG_ID) ?? (FULL_ID.test(at) ? undefined : choose(versions, tags, at, view.inventory.now))
+  const chosen = findById(all, at, LONG_ID) ?? (FULL_ID.test(at) ? undefined : chooseVersion(versions, tags, at, view.inventory.now))
   const found = chosen && (back === 0 ? chosen : versions[versions.indexOf(chosen) - back])
   if (found) return found.version
   // the tags of a damaged version can't be known
@@ -258,58 +277,8 @@ async function findByMark(
       hint: 'Write dates like 2026-11-20, 2026-11-20T15:04 or, in UTC, 2026-11-20T15:04Z.',
     })
   throw new AppError('not-found', `No version of ${name} matches @${at}${back > 0 ? `~${back}` : ''}.`, {
-    hint: `List versions, their tags and ids: colab-escape log ${name}`,
+    hint: `List versions, their tags and ids: colab-escape log ${name}${unfinishedHint(all.length - versions.length)}`,
   })
-}
-
-function metricsHint(name: string, versions: readonly StoredSnapshot[]): string {
-  const known = [...new Set(versions.flatMap(({ metrics }) => Object.keys(metrics)))].sort()
-  if (known.length === 0) return 'Give metrics with a push: colab-escape push <path> --metric val_loss=0.31'
-  return `${name} has these: ${known.slice(0, 10).join(', ')}${known.length > 10 ? ', ...' : ''}`
-}
-
-/** So many digits always mean an id. A tag can be longer: it must not stand for another version than its digits say. */
-const LONG_ID = /^[0-9a-f]{8,64}$/i
-const SHORT_ID = /^[0-9a-f]{4,7}$/i
-/** Never means anything else, also if there is no such version. */
-export const FULL_ID = /^[0-9a-f]{64}$/i
-/** So many digits of the id of a damaged version are known. */
-const KNOWN_DIGITS = 16
-
-/** The version whose id begins with `at`, if `at` has the form `digits`. Throws `usage` if there are several. */
-function findById(versions: readonly ReadVersion[], at: string, digits: RegExp): ReadVersion | undefined {
-  if (!digits.test(at)) return undefined
-  const start = at.toLowerCase()
-  const all = versions.filter(({ ref, version }) =>
-    isAppError(version) ? ref.shortId.startsWith(start.slice(0, KNOWN_DIGITS)) : version.id.startsWith(start),
-  )
-  const readable = all.filter(({ version }) => !isAppError(version))
-  const found = start.length > KNOWN_DIGITS && readable.length > 0 ? readable : all
-  if (found.length > 1)
-    throw new AppError('usage', `@${at} is the beginning of ${found.length} ids.`, { hint: 'Write more digits of the id.' })
-  return found[0]
-}
-
-/**
- * Chooses the newest version with the tag `at`; else the one whose id begins so; else the best by a metric; else the
- * newest at a time. `now` is ms by the store's clock. Throws `usage` if the tag and the id mean different versions.
- */
-function choose(versions: readonly ReadVersion[], tags: Map<string, string[]>, at: string, now: number): ReadVersion | undefined {
-  const tagged = versions.filter(({ version }) => !isAppError(version) && tags.get(version.id)!.includes(at)).at(-1)
-  const byId = findById(versions, at, SHORT_ID)
-  if (tagged && byId && tagged !== byId)
-    throw new AppError(
-      'usage',
-      `@${at} is a tag of ${tagged.ref.shortId.slice(0, 8)} and the beginning of the id ${byId.ref.shortId.slice(0, 8)}.`,
-      {
-        hint: 'Write 8 digits of the id that you mean.',
-      },
-    )
-  if (tagged ?? byId) return tagged ?? byId
-  const best = parseBest(at)
-  if (best) return rankByMetric([...versions].reverse(), ({ version }) => (isAppError(version) ? {} : version.metrics), best)[0]
-  const end = endOfMoment(at) ?? endOfRelative(at, now)
-  return end === undefined ? undefined : versions.filter(({ ref }) => ref.effectiveTime <= end).at(-1)
 }
 
 const namesIn = ({ inventory }: RepositoryView): string[] => inventory.snapshots.map(ref => ref.name)

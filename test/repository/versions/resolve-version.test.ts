@@ -152,6 +152,16 @@ describe('damaged and late versions', () => {
     expect((await rejection(resolve(store, 'data~2'), 'not-found')).message).toContain('data has 2 versions,')
   })
 
+  test('a name whose only version lacks data has a damaged version, not none', async () => {
+    const store = new TestStore()
+    store.clock = NOON
+    const { id } = await store.snapshot('images', { time: NOON, ...late })
+    const { message, hint } = await rejection(resolve(store, 'images'), 'corrupt')
+    expect(message).toBe(`images has no version that is whole: data of images@${id.slice(0, 8)} is missing from the repository.`)
+    expect(hint).toContain('colab-escape check')
+    expect((await rejection(resolve(store, 'images@best'), 'not-found')).hint).toContain('1 version that lacks data')
+  })
+
   test('late and incomplete: only its id finds it while its push may replace it', async () => {
     const store = new TestStore()
     store.clock = NOON
