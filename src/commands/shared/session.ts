@@ -78,6 +78,8 @@ export class Session {
   readonly lines: LineNotes
   /** The trash of the store that was chosen last, if it has one. */
   trash: Trash | undefined
+  /** Whether the person knows which store counts. */
+  storeNoted = false
   private cache: { folder: string | undefined } | undefined
   private readonly workerUrl: URL
   private readonly pools: CompressionPool[] = []

@@ -1,22 +1,25 @@
 import { existsSync, statSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { isUsable, noCredentials } from '../../auth/choose.ts'
 import { realPathOf } from '../../local/real-path.ts'
-import { CONFIG_NAME, hashInName, isOurs } from '../../repository/format/object-names.ts'
+import { CONFIG_NAME, hashInName, isOurs, type Inventory } from '../../repository/format/object-names.ts'
 import { CountingStorage } from '../../storage/counting.ts'
 import type { DriveStorage } from '../../storage/drive/drive-storage.ts'
 import { locationOf, MY_DRIVE, parsePlace, type DrivePlace } from '../../storage/drive/place.ts'
 import { FolderStorage } from '../../storage/folder.ts'
 import { LimitingStorage } from '../../storage/limiting.ts'
 import type { Storage } from '../../storage/storage.ts'
+import { plural } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
+import { inHome } from '../../util/paths.ts'
 import { silentReporter } from '../../util/reporter.ts'
 import { prepareCacheFolder } from './cache-folder.ts'
+import { choiceNote, givenStore, type ChosenStore } from './chosen-store.ts'
 import { authContext, sessionCredentials } from './credentials.ts'
 import { latelyStoredFile } from './lately-stored-file.ts'
 import { refuseUnmounted } from './lost-store.ts'
 import type { Session } from './session.ts'
+import { isStoreName } from './stores-file.ts'
 
 const MOUNTED_STORE = '/content/drive/MyDrive/colab-escape'
 const DRIVE_FOLDER = 'colab-escape'
@@ -59,29 +62,45 @@ export function requestsByKind(requests: Record<string, number>): string {
 export type Store = FolderStore | DriveStore
 
 /** The parts of a session that the choice depends on. */
-export type StoreSession = Pick<Session, 'options' | 'settings' | 'program' | 'console' | 'signal' | 'trash' | 'patience'>
+export type StoreSession = Pick<Session, 'options' | 'settings' | 'program' | 'console' | 'signal' | 'trash' | 'patience' | 'storeNoted'>
+
+/** Opens the store that counts, and tells why it counts if nothing shows that. Sets the session's trash. */
+export async function chooseStore(session: StoreSession): Promise<Store> {
+  const chosen = await storeChoice(session)
+  const note = session.storeNoted ? undefined : choiceNote(chosen)
+  if (note !== undefined) session.console.reporter.note(note)
+  session.storeNoted = true
+  return openStore(session, chosen.location)
+}
 
 /**
- * Opens the store: `--store`, else COLAB_ESCAPE_STORE, else Drive if there are credentials, else the folder on a
- * mounted Drive. Sets the session's trash. Errors: `usage` when there is none of them.
+ * The store that counts: the one that a person has chosen, else Drive if there are credentials, else the folder on a
+ * mounted Drive. Errors: `usage` when there is none of them.
  */
-export async function chooseStore(session: StoreSession): Promise<Store> {
-  const location = session.options.store ?? session.settings.store
-  if (location !== undefined && location !== '') {
-    const place = placeOf(location)
-    return place ? openDrive(session, place) : openFolder(location)
-  }
+export async function storeChoice(session: StoreSession): Promise<ChosenStore> {
+  const given = givenStore(session)
+  if (given) return given
   const credentials = await sessionCredentials(session, authContext(session))
-  const mounted = existsSync(MOUNTED_STORE)
-  if (credentials !== undefined && (!mounted || (await isUsable(credentials, session.signal))))
-    return openDrive(session, { start: MY_DRIVE, path: [] })
-  if (mounted) return openFolder(MOUNTED_STORE)
-  const inFolder = session.settings.passedOver.includes('COLAB_ESCAPE_STORE')
+  const isThere = existsSync(MOUNTED_STORE)
+  if (credentials !== undefined && (!isThere || (await isUsable(credentials, session.signal))))
+    return { location: locationOf({ start: MY_DRIVE, path: [DRIVE_FOLDER] }), by: 'login', where: credentials.origin }
+  if (isThere) return { location: MOUNTED_STORE, by: 'mount' }
+  throw noStore(session)
+}
+
+function noStore({ settings }: StoreSession): AppError {
+  const inFolder = settings.passedOver.includes('COLAB_ESCAPE_STORE')
     ? 'Use the store that .env of the current folder sets, if you trust that file, with --settings-file .env. Or log in'
     : 'Log in'
-  throw new AppError('usage', 'No store is set and there is no login, so colab-escape does not know where the repository is.', {
-    hint: `${inFolder} to Google Drive (colab-escape auth login), set a folder with --store <folder> or COLAB_ESCAPE_STORE, or, in Colab, mount Drive and create the folder ${MOUNTED_STORE}.`,
+  return new AppError('usage', 'No repository chosen: not logged in to Drive and no --store.', {
+    hint: `${inFolder} to Google Drive (colab-escape auth login), choose a folder with --store, COLAB_ESCAPE_STORE or \`colab-escape use\`, or, in Colab, mount Drive and create the folder ${MOUNTED_STORE}.`,
   })
+}
+
+/** Opens a store. Sets the session's trash. */
+export async function openStore(session: StoreSession, location: string): Promise<Store> {
+  const place = placeOf(location)
+  return place ? openDrive(session, place) : openFolder(location)
 }
 
 async function openDrive(session: StoreSession, { start, path }: DrivePlace): Promise<DriveStore> {
@@ -145,7 +164,12 @@ export function isMounted(path: string): boolean {
 }
 
 function openFolder(location: string): FolderStore {
-  const path = realPathOf(resolve(location.replace(/^~(?=\/|$)/, homedir())))
+  const expanded = inHome(location)
+  if (/^~/.test(expanded) && !existsSync(expanded.split(/[/\\]/, 1)[0]!))
+    throw new AppError('usage', `${JSON.stringify(location)} isn't expanded: only ~ and ~/ stand for your home folder.`, {
+      hint: `Write the whole path. For a folder of that name here write ${JSON.stringify(`./${location}`)}.`,
+    })
+  const path = realPathOf(resolve(expanded))
   // a repository that was made there by mistake can be read
   if (!existsSync(join(path, CONFIG_NAME))) refuseUnmounted(path)
   if (existsSync(path) && !statSync(path).isDirectory())
@@ -163,18 +187,45 @@ export function readBackFrom(store: Store): { storage: Storage; content: boolean
   return store.kind === 'folder' ? { storage: store.folder, content: !store.mounted } : undefined
 }
 
+/** A location that means the same in every folder. */
+export function keptLocation(location: string): string {
+  const place = placeOf(location)
+  return place ? locationOf(place) : resolve(inHome(location))
+}
+
+/** Whether a store may have this name: nothing else is written like it. */
+export function isKeptName(name: string): boolean {
+  try {
+    return isStoreName(name) && parsePlace(name, () => false) === undefined
+  } catch {
+    return false
+  }
+}
+
+/** Throws `not-a-repository` if a push may make no repository in a store, because other files are there. */
+export async function refuseOthersFiles(store: Store, { empty, foreign }: Inventory): Promise<void> {
+  if (store.kind === 'folder') await refuseStrangers(store)
+  else if (empty && foreign > 0)
+    throw new AppError('not-a-repository', `${store.storage.location} is not a repository and contains ${plural(foreign, 'other file')}.`, {
+      hint: 'Choose an empty or a new folder.',
+    })
+}
+
+async function refuseStrangers({ folder, path }: FolderStore): Promise<void> {
+  const strangers = existsSync(join(path, CONFIG_NAME)) ? [] : await folder.strangers(isOurs, 3)
+  if (strangers.length > 0)
+    throw new AppError('not-a-repository', `${path} is not a repository and contains other files (${strangers.join(', ')}).`, {
+      hint: `Name an empty or a new folder, e.g. ${join(path, 'colab-escape')}`,
+    })
+}
+
 /**
  * Prepares a folder store for a push. Refuses a folder with other files, and one of a Drive that is not mounted.
  * Removes temporary files of killed writers.
  */
 export async function prepareForPush(store: Store, dryRun: boolean): Promise<void> {
   if (store.kind !== 'folder') return
-  const { folder, path } = store
-  refuseUnmounted(path)
-  const strangers = existsSync(join(path, CONFIG_NAME)) ? [] : await folder.strangers(isOurs, 3)
-  if (strangers.length > 0)
-    throw new AppError('not-a-repository', `${path} is not a repository and contains other files (${strangers.join(', ')}).`, {
-      hint: `Name an empty or a new folder, e.g. --store ${join(path, 'colab-escape')}`,
-    })
-  if (!dryRun) await folder.removeStaleTemporaries()
+  refuseUnmounted(store.path)
+  await refuseStrangers(store)
+  if (!dryRun) await store.folder.removeStaleTemporaries()
 }
