@@ -69,3 +69,8 @@ const HOME = process.platform === 'win32' ? /^~(?=[/\\]|$)/ : /^~(?=\/|$)/
 export function inHome(path: string): string {
   return HOME.test(path) && isAbsolute(homedir()) ? homedir() + path.slice(1) : path
 }
+
+/** A path as a POSIX shell takes it in a command. */
+export function shellQuoted(path: string): string {
+  return /^[\w@%+=:,./~-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`
+}

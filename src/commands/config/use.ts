@@ -44,7 +44,7 @@ function subjectOf({ global: isGlobal = false, name }: UseOptions, file: StoresF
     })
   if (name === undefined)
     return isGlobal
-      ? { section: 'default', key: 'default', text: 'every folder without a store of its own' }
+      ? { section: 'default', key: 'default', text: 'all folders without one of their own' }
       : { section: 'folders', key: ownFolderSetting(file)?.key ?? cwd(), text: `${cwd()} and the folders below it` }
   if (isKeptName(name)) return { section: 'stores', key: name, text: name }
   throw new AppError('usage', `${JSON.stringify(name)} can't be the name of a store: it could be a path or a place on Drive.`, {
@@ -71,7 +71,7 @@ async function choose(session: Session, file: StoresFile, subject: Subject, give
     ? 'It holds no repository yet: the first `colab-escape push <path>` creates one.'
     : `It holds a repository with ${plural(snapshots.length, 'version')} of ${plural(names, 'name')}.`
   const shown = describeStore({ location: store.storage.location, name: place.name })
-  const chosen = await storeChoice(session)
+  const chosen = await storeChoice(session).catch(() => undefined)
   const lines = [
     subject.section === 'stores' ? `${subject.key} is now the store ${shown}.` : `The store of ${subject.text} is now ${shown}.`,
     holds,
@@ -109,10 +109,10 @@ async function inventoryOf(session: Session, store: Store): Promise<Inventory> {
 }
 
 /** Tells if another choice counts before the one that was just made. */
-function warnIfOvertaken({ console }: Session, { section }: Subject, chosen: ChosenStore): void {
-  if (chosen.by === 'variable')
+function warnIfOvertaken({ console }: Session, { section }: Subject, chosen: ChosenStore | undefined): void {
+  if (chosen?.by === 'variable')
     console.reporter.warn(`${describeChoice(chosen)} counts before it: here the store is ${describeStore(chosen)} until you unset that`)
-  else if (section === 'default' && chosen.by === 'folder')
+  else if (section === 'default' && chosen?.by === 'folder')
     console.reporter.note(`here the store is ${describeStore(chosen)}, chosen by ${describeChoice(chosen)}`)
 }
 

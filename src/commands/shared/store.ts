@@ -10,7 +10,7 @@ import { FolderStorage } from '../../storage/folder.ts'
 import { LimitingStorage } from '../../storage/limiting.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { plural } from '../../ui/format.ts'
-import { AppError } from '../../util/errors.ts'
+import { AppError, NO_REPOSITORY } from '../../util/errors.ts'
 import { inHome } from '../../util/paths.ts'
 import { silentReporter } from '../../util/reporter.ts'
 import { prepareCacheFolder } from './cache-folder.ts'
@@ -18,6 +18,7 @@ import { choiceNote, givenStore, type ChosenStore } from './chosen-store.ts'
 import { authContext, sessionCredentials } from './credentials.ts'
 import { latelyStoredFile } from './lately-stored-file.ts'
 import { refuseUnmounted } from './lost-store.ts'
+import { isMounted } from './mounts.ts'
 import type { Session } from './session.ts'
 import { isStoreName } from './stores-file.ts'
 
@@ -62,7 +63,10 @@ export function requestsByKind(requests: Record<string, number>): string {
 export type Store = FolderStore | DriveStore
 
 /** The parts of a session that the choice depends on. */
-export type StoreSession = Pick<Session, 'options' | 'settings' | 'program' | 'console' | 'signal' | 'trash' | 'patience' | 'storeNoted'>
+export type StoreSession = Pick<
+  Session,
+  'options' | 'settings' | 'program' | 'console' | 'signal' | 'trash' | 'patience' | 'stores' | 'storeNoted'
+>
 
 /** Opens the store that counts, and tells why it counts if nothing shows that. Sets the session's trash. */
 export async function chooseStore(session: StoreSession): Promise<Store> {
@@ -88,11 +92,13 @@ export async function storeChoice(session: StoreSession): Promise<ChosenStore> {
   throw noStore(session)
 }
 
+/** The session's `explain` adds the stores that this machine has used. */
 function noStore({ settings }: StoreSession): AppError {
   const inFolder = settings.passedOver.includes('COLAB_ESCAPE_STORE')
     ? 'Use the store that .env of the current folder sets, if you trust that file, with --settings-file .env. Or log in'
     : 'Log in'
   return new AppError('usage', 'No repository chosen: not logged in to Drive and no --store.', {
+    reason: NO_REPOSITORY,
     hint: `${inFolder} to Google Drive (colab-escape auth login), choose a folder with --store, COLAB_ESCAPE_STORE or \`colab-escape use\`, or, in Colab, mount Drive and create the folder ${MOUNTED_STORE}.`,
   })
 }
@@ -100,13 +106,19 @@ function noStore({ settings }: StoreSession): AppError {
 /** Opens a store. Sets the session's trash. */
 export async function openStore(session: StoreSession, location: string): Promise<Store> {
   const place = placeOf(location)
-  return place ? openDrive(session, place) : openFolder(location)
+  return place ? openDrive(session, place) : openFolder(session, location)
 }
 
 async function openDrive(session: StoreSession, { start, path }: DrivePlace): Promise<DriveStore> {
   const isWholeDrive = path.length === 0 && start.in !== 'id'
-  const { drive, requests } = await connectDrive(session, { start, path: isWholeDrive ? [DRIVE_FOLDER] : path })
+  const { drive, requests, account } = await connectDrive(session, { start, path: isWholeDrive ? [DRIVE_FOLDER] : path })
   session.trash = drive.trash()
+  session.stores.open({
+    location: drive.location,
+    login: account,
+    folder: () => drive.folderId,
+    isUsed: () => drive.knows(CONFIG_NAME),
+  })
   return { kind: 'drive', storage: new LimitingStorage(drive, DRIVE_LIMITS), requests, owner: () => drive.owner }
 }
 
@@ -114,7 +126,7 @@ async function openDrive(session: StoreSession, { start, path }: DrivePlace): Pr
 export async function connectDrive(
   session: StoreSession,
   { start, path }: DrivePlace,
-): Promise<{ drive: DriveStorage; requests: StoreBase['requests'] }> {
+): Promise<{ drive: DriveStorage; requests: StoreBase['requests']; account: string }> {
   const context = authContext(session)
   const credentials = await sessionCredentials(session, context)
   if (credentials === undefined) throw noCredentials()
@@ -133,7 +145,7 @@ export async function connectDrive(
     latelyStored: latelyStoredFile(prepareCacheFolder(session.settings.cacheFolder, silentReporter), locationOf({ start, path })),
     onRequest: kind => (requests[kind] = (requests[kind] ?? 0) + 1),
   })
-  return { drive, requests: () => ({ ...requests }) }
+  return { drive, requests: () => ({ ...requests }), account: credentials.account }
 }
 
 /** The place on Drive that a location names; undefined for a path on the disk. Throws `usage` for near misses of it. */
@@ -155,27 +167,25 @@ export function requireLocal(path: string): void {
     })
 }
 
-/** The folders where Colab mounts Drive, under any name, and where Google's own program puts it on a Mac. */
-const MOUNTS = /^\/content\/[^/]+\/(MyDrive|My Drive|Shareddrives|Shared drives)(\/|$)|\/Library\/CloudStorage\/GoogleDrive-/
-
-/** Whether a folder is on a mounted Drive: data written there is not safe yet, and missing data may still arrive. */
-export function isMounted(path: string): boolean {
-  return path.startsWith('/content/drive/') || MOUNTS.test(path)
-}
-
-function openFolder(location: string): FolderStore {
+/** The absolute path of a folder store. */
+function pathOf(location: string): string {
   const expanded = inHome(location)
   if (/^~/.test(expanded) && !existsSync(expanded.split(/[/\\]/, 1)[0]!))
     throw new AppError('usage', `${JSON.stringify(location)} isn't expanded: only ~ and ~/ stand for your home folder.`, {
       hint: `Write the whole path. For a folder of that name here write ${JSON.stringify(`./${location}`)}.`,
     })
-  const path = realPathOf(resolve(expanded))
+  return resolve(expanded)
+}
+
+function openFolder(session: StoreSession, location: string): FolderStore {
+  const path = realPathOf(pathOf(location))
   // a repository that was made there by mistake can be read
   if (!existsSync(join(path, CONFIG_NAME))) refuseUnmounted(path)
   if (existsSync(path) && !statSync(path).isDirectory())
     throw new AppError('not-a-repository', `${path} is a file, not a folder.`, { hint: 'Set --store to the folder of the repository.' })
   const folder = new FolderStorage(path)
   const storage = new CountingStorage(folder)
+  session.stores.open({ location: path, login: '', folder: () => undefined, isUsed: () => existsSync(join(path, CONFIG_NAME)) })
   return { kind: 'folder', storage, folder, requests: () => ({ ...storage.calls }), path, mounted: isMounted(path) }
 }
 
@@ -190,7 +200,7 @@ export function readBackFrom(store: Store): { storage: Storage; content: boolean
 /** A location that means the same in every folder. */
 export function keptLocation(location: string): string {
   const place = placeOf(location)
-  return place ? locationOf(place) : resolve(inHome(location))
+  return place ? locationOf(place) : pathOf(location)
 }
 
 /** Whether a store may have this name: nothing else is written like it. */

@@ -9,8 +9,8 @@ import { readSmallFile } from '../../util/small-file.ts'
 export const STORES_NAME = 'stores.toml'
 
 const MAX_BYTES = 256 * 1024
-const BEGINNING = `# Where colab-escape keeps repositories: docs/configuration.md. You may edit this file.
-# \`colab-escape use\` changes only the lines that it is asked to change.
+const BEGINNING = `# The stores of colab-escape. You may edit this file: \`colab-escape use\` changes
+# only the line that it is asked to change. \`colab-escape config\` shows what counts.
 `
 
 /** Names look like no path and no place on Drive, so that one word never means two stores. */
@@ -79,7 +79,7 @@ export class StoresFile {
   }
 }
 
-/** Reads the file of a folder for settings; it may be absent. Errors: `usage` if it is not to be trusted or understood. */
+/** Reads the file in a folder for settings, which may be absent. Errors: `usage` if it can't be trusted or read. */
 export function readStoresFile(configFolder: string): StoresFile {
   const path = join(configFolder, STORES_NAME)
   let text: string
@@ -98,7 +98,7 @@ export function readStoresFile(configFolder: string): StoresFile {
 }
 
 // a subset of TOML: a key and a text in a line
-const EMPTY = /^\s*(?:#.*)?$/
+const isEmpty = (line: string): boolean => /^\s*(?:#.*)?$/.test(line.trimEnd())
 const HEADING = /^\s*\[\s*([\w-]+)\s*\]\s*(?:#.*)?$/
 const TEXT = String.raw`"(?:[^"\\]|\\.)*"|'[^']*'`
 const SETTING = new RegExp(String.raw`^(\s*([\w-]+|${TEXT})\s*=\s*)(${TEXT})(\s*(?:#.*)?)$`, 'u')
@@ -108,7 +108,7 @@ function parse(lines: readonly string[], path: string): StoreSetting[] {
   let section: Section = 'default'
   for (const [at, whole] of lines.entries()) {
     const line = whole.replace(/\r?\n$/, '')
-    if (EMPTY.test(line)) continue
+    if (isEmpty(line)) continue
     const heading = HEADING.exec(line)?.[1]
     if (heading === 'stores' || heading === 'folders') {
       section = heading
@@ -149,7 +149,7 @@ function plain(written: string): string | undefined {
   }
 }
 
-/** As a key or a value stands in the file. A text with backslashes, as on Windows, is easier to read without escapes. */
+/** As a key or a value stands in the file. Backslashes, as in paths of Windows, are easier to read without escapes. */
 function written(text: string, isKey: boolean): string {
   if (isKey && /^[\w-]+$/.test(text)) return text
   return /^[^'\p{Cc}]*\\[^'\p{Cc}]*$/u.test(text) ? `'${text}'` : JSON.stringify(text)
@@ -173,7 +173,7 @@ function insert(lines: string[], section: Section, line: string): void {
   }
   const next = lines.findIndex((text, at) => at >= start && heading(text) !== undefined)
   let end = next < 0 ? lines.length : next
-  while (next >= 0 && end > start && EMPTY.test(lines[end - 1]!)) end--
+  while (next >= 0 && end > start && isEmpty(lines[end - 1]!)) end--
   // the comment at the top of the file stays there
   if (end === 0) while (/^\s*#/.test(lines[end] ?? '')) end++
   lines.splice(end, 0, line)
