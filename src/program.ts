@@ -3,6 +3,7 @@ import { compress, extract, share } from './commands/archive/definitions.ts'
 import { auth } from './commands/auth/definitions.ts'
 import { diff, inspect, status } from './commands/compare/definitions.ts'
 import { completion } from './commands/completion/definitions.ts'
+import { config, use } from './commands/config/definitions.ts'
 import { doctor } from './commands/doctor/definitions.ts'
 import { LazyCommand, type Execute } from './commands/shared/lazy-command.ts'
 import { du, forget, prune } from './commands/space/definitions.ts'
@@ -27,7 +28,7 @@ function help(root: LazyCommand): void {
 // prettier-ignore
 const DEFINITIONS = [
   push, pull, log, ls, cat, check, repair, diff, status, du, forget, prune, tag, untag, watch, inspect, compress, extract,
-  share, auth, doctor, completion, help,
+  share, use, config, auth, doctor, completion, help,
 ]
 
 /** The commands with their options and help. `execute` runs the command that the parsed arguments select. */
@@ -37,7 +38,7 @@ export function buildProgram(execute: Execute): LazyCommand {
     .version(VERSION, '-V, --version', 'print the version of colab-escape')
     .option(
       '--store <place>',
-      'the repository: a folder, drive:, drive:Some/Folder, drive://Shared drive/Folder or the address of a Drive folder (default: COLAB_ESCAPE_STORE, else Drive)',
+      'the repository: a folder, drive:, drive:Some/Folder, drive://Shared drive/Folder, the address of a Drive folder, or the name of a store (default: COLAB_ESCAPE_STORE, else that of `use`, else Drive)',
     )
     .option(
       '--settings-file <file>',

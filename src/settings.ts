@@ -9,6 +9,7 @@ import { parseEnv } from 'node:util'
 import envPaths from 'env-paths'
 import { AppError, errnoOf, messageOf } from './util/errors.ts'
 import type { ProxySettings } from './util/http.ts'
+import { inHome } from './util/paths.ts'
 import { readSmallFile, UnfitFile } from './util/small-file.ts'
 
 /** The credentials for Google from the environment. */
@@ -55,6 +56,8 @@ export interface Settings {
   programEnv: NodeJS.Dict<string>
   /** What people must know of the files that settings were read from. */
   notes: readonly string[]
+  /** The files that variables were taken from. Other variables are those of the environment. */
+  origins: Readonly<Record<string, string>>
   /** Variables that `.env` of the current folder sets, and that don't count there. */
   passedOver: readonly string[]
 }
@@ -71,7 +74,7 @@ const PASSED_ON = [
 
 /** `settingsFile`: --settings-file. */
 export function readSettings({ settingsFile }: { settingsFile?: string | undefined } = {}): Settings {
-  const { env, notes, passedOver } = readEnvironment(settingsFile)
+  const { env, origins, notes, passedOver } = readEnvironment(settingsFile)
   const zstd = env.COLAB_ESCAPE_ZSTD
   if (zstd !== undefined && zstd !== '' && zstd !== 'native' && zstd !== 'portable')
     throw new AppError('usage', `COLAB_ESCAPE_ZSTD is ${JSON.stringify(zstd)}.`, { hint: 'Set it to native or portable, or unset it.' })
@@ -79,12 +82,12 @@ export function readSettings({ settingsFile }: { settingsFile?: string | undefin
   const dumb = process.env.TERM === 'dumb'
   return {
     store: nonEmpty(env.COLAB_ESCAPE_STORE),
-    cacheFolder: nonEmpty(env.COLAB_ESCAPE_CACHE) ?? ownFolder('cache'),
+    cacheFolder: path(env.COLAB_ESCAPE_CACHE) ?? ownFolder('cache'),
     configFolder: configFolderOf(env),
     google: {
       token: nonEmpty(env.COLAB_ESCAPE_TOKEN),
       credentials: nonEmpty(env.COLAB_ESCAPE_CREDENTIALS),
-      applicationCredentials: nonEmpty(env.GOOGLE_APPLICATION_CREDENTIALS),
+      applicationCredentials: path(env.GOOGLE_APPLICATION_CREDENTIALS),
       clientId: nonEmpty(env.GOOGLE_CLIENT_ID),
       clientSecret: nonEmpty(env.GOOGLE_CLIENT_SECRET),
       colabBroker,
@@ -103,6 +106,7 @@ export function readSettings({ settingsFile }: { settingsFile?: string | undefin
     host: hostname(),
     environment: process.env,
     notes,
+    origins,
     passedOver,
     programEnv: Object.fromEntries(PASSED_ON.map(name => [name, process.env[name]])),
   }
@@ -134,6 +138,9 @@ function direct(colabBroker: string | undefined): string[] {
 
 const nonEmpty = (text: string | undefined): string | undefined => (text === '' ? undefined : text)
 
+/** No shell expands `~` in a file of settings. */
+const path = (text: string | undefined): string | undefined => (text === undefined || text === '' ? undefined : inHome(text))
+
 /** The user's folder, never one below the current folder, as an empty HOME would make it. */
 function ownFolder(kind: 'cache' | 'config'): string {
   const folder = envPaths('colab-escape', { suffix: '' })[kind]
@@ -148,7 +155,7 @@ function homeOfUser(): string {
   }
 }
 
-const configFolderOf = (env: NodeJS.Dict<string>): string => nonEmpty(env.COLAB_ESCAPE_CONFIG) ?? ownFolder('config')
+const configFolderOf = (env: NodeJS.Dict<string>): string => path(env.COLAB_ESCAPE_CONFIG) ?? ownFolder('config')
 
 /** What a file may set. Addresses for tokens and proxies are read only from the real environment. */
 const IN_FILES = [
@@ -164,6 +171,11 @@ const IN_FILES = [
   'NO_COLOR',
 ]
 
+interface ReadEnvironment extends Pick<Settings, 'origins' | 'passedOver'> {
+  env: NodeJS.Dict<string>
+  notes: string[]
+}
+
 const MAX_ENV_BYTES = 64 * 1024
 
 /**
@@ -171,12 +183,16 @@ const MAX_ENV_BYTES = 64 * 1024
  * user's own folder for settings, and `.env` of the current folder. The last one may have come with somebody else's
  * files, so of it only settings count that move no data (docs/adr/0013-settings-of-the-current-folder.md).
  */
-function readEnvironment(settingsFile: string | undefined): { env: NodeJS.Dict<string>; notes: string[]; passedOver: string[] } {
+function readEnvironment(settingsFile: string | undefined): ReadEnvironment {
   const env = { ...process.env }
+  const origins: Record<string, string> = {}
   const notes: string[] = []
   const add = (path: string, values: NodeJS.Dict<string>): void => {
     const names = IN_FILES.filter(name => nonEmpty(values[name]) !== undefined && env[name] === undefined)
-    for (const name of names) env[name] = values[name]
+    for (const name of names) {
+      env[name] = values[name]
+      origins[name] = path
+    }
     if (names.length > 0) notes.push(`${names.join(', ')}: set by ${path}`)
   }
   if (settingsFile !== undefined) add(resolve(settingsFile), readNamedFile(settingsFile))
@@ -191,7 +207,7 @@ function readEnvironment(settingsFile: string | undefined): { env: NodeJS.Dict<s
     notes.push(
       `${ours.join(', ')}: not taken from .env of the current folder, which may have come with somebody else's files. If it is yours, name it with --settings-file .env, or move it to ${own}`,
     )
-  return { env, notes, passedOver }
+  return { env, origins, notes, passedOver }
 }
 
 /** Reads a file that a person has named. Errors: `usage`. */

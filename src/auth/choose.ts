@@ -36,6 +36,8 @@ export interface CredentialChoice {
   kind: 'token' | 'credentials' | 'application-credentials' | 'saved-login' | 'colab'
   /** Where the credentials came from, for messages. */
   origin: string
+  /** Tells one account from another, as far as can be known without a request. It may be a secret. */
+  account: string
   /** A note to show before a push with these credentials. */
   note: string | undefined
 }
@@ -49,7 +51,7 @@ export async function chooseCredentials(settings: CredentialSettings, context: A
   const { token, credentials, applicationCredentials, loginFile, colabBroker } = settings
   if (token !== undefined) {
     const origin = 'COLAB_ESCAPE_TOKEN or --token'
-    return { source: tokenSource(token, context.now), kind: 'token', origin, note: undefined }
+    return { source: tokenSource(token, context.now), kind: 'token', origin, account: token, note: undefined }
   }
   if (credentials !== undefined) {
     const origin = 'COLAB_ESCAPE_CREDENTIALS'
@@ -62,9 +64,21 @@ export async function chooseCredentials(settings: CredentialSettings, context: A
   }
   const login = await readLogin(loginFile)
   if (login !== undefined)
-    return { source: savedSource(login, loginFile, context), kind: 'saved-login', origin: loginFile, note: undefined }
+    return {
+      source: savedSource(login, loginFile, context),
+      kind: 'saved-login',
+      origin: loginFile,
+      account: login.account ?? login.refreshToken,
+      note: undefined,
+    }
   if (colabBroker !== undefined)
-    return { source: colabSource(colabBroker, context), kind: 'colab', origin: `Colab's broker (${colabBroker})`, note: undefined }
+    return {
+      source: colabSource(colabBroker, context),
+      kind: 'colab',
+      origin: `Colab's broker (${colabBroker})`,
+      account: 'colab',
+      note: undefined,
+    }
   return undefined
 }
 
@@ -90,10 +104,14 @@ export function noCredentials(): AppError {
   })
 }
 
-function fromCredentials(credentials: Credentials, where: string, context: AuthContext): Pick<CredentialChoice, 'source' | 'note'> {
+function fromCredentials(
+  credentials: Credentials,
+  where: string,
+  context: AuthContext,
+): Pick<CredentialChoice, 'source' | 'account' | 'note'> {
   return credentials.type === 'user'
-    ? { source: userSource(credentials, where, context), note: undefined }
-    : { source: serviceAccountSource(credentials, context), note: quotaNote(where) }
+    ? { source: userSource(credentials, where, context), account: credentials.refreshToken, note: undefined }
+    : { source: serviceAccountSource(credentials, context), account: credentials.email, note: quotaNote(where) }
 }
 
 function readCredentialsFile(path: string): string {

@@ -6,6 +6,7 @@ import { isTemporaryOf, replaceFile } from '../local/replace-file.ts'
 import { AppError, errnoOf, messageOf } from '../util/errors.ts'
 import { makeFolder } from '../util/file-system.ts'
 import { isRecord } from '../util/json-fields.ts'
+import { shellQuoted } from '../util/paths.ts'
 import { openOwnFile, UnfitFile } from '../util/small-file.ts'
 import { toAuthorizedUser, type UserCredentials } from './credentials.ts'
 import { parseObject, textOf } from './request.ts'
@@ -144,8 +145,4 @@ function timeOf(value: unknown): number | undefined {
 
 function damaged(path: string): AppError {
   return new AppError('unauthenticated', `The saved login ${path} is damaged.`, { hint: 'Run `colab-escape auth login`: it replaces it.' })
-}
-
-function shellQuoted(path: string): string {
-  return /^[\w@%+=:,./~-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`
 }

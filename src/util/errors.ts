@@ -37,7 +37,7 @@ export interface ErrorDetails {
   cause?: unknown
   /** Milliseconds that the server asked us to wait (`throttled` and `unavailable` only). */
   retryAfterMs?: number
-  /** What the server calls it, such as Drive's `insufficientFilePermissions`. */
+  /** What the server calls it, such as Drive's `insufficientFilePermissions`; or `NO_REPOSITORY`. */
   reason?: string | undefined
   repeat?: Repeat
   /** Further lines, such as a list of files that are in the way. */
@@ -45,6 +45,9 @@ export interface ErrorDetails {
   /** True if data is not there at all, false if it is there and wrong (`corrupt` only). */
   isMissing?: boolean
 }
+
+/** The reason of errors that another choice of a store cures. */
+export const NO_REPOSITORY = 'no-repository'
 
 /** An error that the user can act on: a stable code, what failed and why (`message`), and what to do next (`hint`). */
 export class AppError extends Error {

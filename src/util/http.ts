@@ -37,3 +37,8 @@ function proxyAddress(variable: string, value: string | undefined): string {
     hint: `Set ${variable} to an address such as http://proxy.example:3128, or unset it.`,
   })
 }
+
+/** Only the host of a proxy's address, which may contain a password. */
+export function hostOf(address: string): string {
+  return new URL(/^[a-z][a-z0-9+.-]*:\/\//i.test(address) ? address : `http://${address}`).host
+}

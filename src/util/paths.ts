@@ -1,3 +1,6 @@
+import { homedir } from 'node:os'
+import { isAbsolute } from 'node:path'
+
 /**
  * Paths are strings everywhere. A file name that is not UTF-8 is represented as in Python's "surrogateescape" (PEP
  * 383): a byte 0x80..0xFF outside valid UTF-8 becomes the lone surrogate U+DC80..U+DCFF, which no valid UTF-8 name can
@@ -58,4 +61,16 @@ export function comparePaths(a: string, b: string): number {
     return x < 0xd800 && y < 0xd800 ? x - y : Buffer.compare(encodePath(a), encodePath(b))
   }
   return a.length - b.length
+}
+
+const HOME = process.platform === 'win32' ? /^~(?=[/\\]|$)/ : /^~(?=\/|$)/
+
+/** A path that begins with `~/`, as a shell would have expanded it: none does in files and between quotes. */
+export function inHome(path: string): string {
+  return HOME.test(path) && isAbsolute(homedir()) ? homedir() + path.slice(1) : path
+}
+
+/** A path as a POSIX shell takes it in a command. */
+export function shellQuoted(path: string): string {
+  return /^[\w@%+=:,./~-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`
 }

@@ -48,6 +48,8 @@ test('each kind of line that the schema tells of is printed as it says', () =>
       run('doctor'),
       run('completion', 'bash'),
       run('completion', '--names'),
+      run('use'),
+      run('config'),
       run('auth', 'setup'),
       run('log', 'absent'),
     ])

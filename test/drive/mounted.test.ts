@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { isMounted } from '../../src/commands/shared/store.ts'
+import { isMounted } from '../../src/commands/shared/mounts.ts'
 import { expectError, resultOf, runCli, type CliResult } from '../helpers/cli.ts'
 import { withDrive } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'

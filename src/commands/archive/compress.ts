@@ -11,6 +11,7 @@ import { formatDuration, formatPercent, formatRate, plural } from '../../ui/form
 import { AppError, isAppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { describeLeftOut, leftOutToJson } from '../shared/left-out-report.ts'
+import { wipedLines } from '../shared/mounts.ts'
 import { ownFiles } from '../shared/own-files.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { estimateArchive } from './compress-estimate.ts'
@@ -64,6 +65,7 @@ export async function compressCommand(session: Session, path: string, options: C
   const receipt = describe(name, output, result, leftOut, performance.now() - started)
   const shared = options.share === true ? await share(session, onDrive!, output, format, receipt) : undefined
   if (shared) receipt.push('  Shared: anyone with the link can read it', ...describeLink(shared, output, format))
+  if (output !== STDOUT && !isOnDrive(output)) receipt.push(...wipedLines(session, output, '-o drive:Folder/name'))
   if (output === STDOUT) for (const line of receipt) reporter.note(line.trim())
   else
     session.console.result(receipt, {

@@ -14,6 +14,7 @@ import { isAppError, throwIfAborted } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { authContext, loginFile, sessionCredentials } from '../shared/credentials.ts'
 import type { Outcome, Session } from '../shared/session.ts'
+import { givenStore } from '../shared/chosen-store.ts'
 import { placeOf } from '../shared/store.ts'
 import { Dialogue, Quit } from './dialogue.ts'
 import { makeClient, readNamed, type MadeClient, type OpenPage } from './find-client.ts'
@@ -219,7 +220,7 @@ class GuidedSetup {
   /** Proves all of it with a push, if the user has something to push. */
   private async push(): Promise<Outcome> {
     const { talk, session } = this
-    const { store } = session.settings
+    const store = givenStore(session)?.location
     if (session.options.store === undefined && store !== undefined && placeOf(store) === undefined) {
       talk.say(`Your store is ${store}. To push to Drive: colab-escape push ./data --store drive:`)
       return 'done'

@@ -9,8 +9,8 @@ import { newerFormat } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import type { Store } from '../shared/store.ts'
 import { amountOf, howToEmpty } from '../shared/trash-report.ts'
+import { whyNotWritable } from '../shared/writable.ts'
 import { attention, ok, problem, type Finding } from './checks.ts'
-import { whyNotWritable } from './machine.ts'
 
 /** Below this much free space (bytes), doctor warns. */
 const LITTLE_SPACE = 1_000_000_000

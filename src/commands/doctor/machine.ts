@@ -1,20 +1,18 @@
 import { execFile } from 'node:child_process'
-import { constants, existsSync } from 'node:fs'
-import { access, open, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { loadZstd, type ZstdName } from '../../compression/load-zstd.ts'
 import { namesIn } from '../../local/list-folder.ts'
 import { StatCache } from '../../repository/source/stat-cache.ts'
 import { loadNotedVersion } from '../../repository/versions/noted-version.ts'
-import { temporaryName } from '../../storage/folder-files.ts'
 import { plural } from '../../ui/format.ts'
 import { equalBytes } from '../../util/bytes.ts'
-import { errnoOf, messageOf } from '../../util/errors.ts'
 import { findProgram } from '../../util/find-program.ts'
-import { createFetch, type ProxySettings } from '../../util/http.ts'
+import { createFetch, hostOf, type ProxySettings } from '../../util/http.ts'
 import { silentReporter, type Reporter } from '../../util/reporter.ts'
 import { howStrangersReachFolder } from '../../util/small-file.ts'
+import { whyNotWritable } from '../shared/writable.ts'
 import { attention, ok, problem, type Finding } from './checks.ts'
 
 /** The Node that runs this, and the one that `npx` would run. */
@@ -87,34 +85,6 @@ export async function checkConfigFolder(folder: string): Promise<Finding> {
   )
 }
 
-/** Undefined when a file can be created in `folder`, or `folder` itself can be created. */
-export async function whyNotWritable(folder: string): Promise<string | undefined> {
-  const trial = join(folder, temporaryName())
-  try {
-    const file = await open(trial, 'wx')
-    try {
-      await file.write('doctor')
-    } finally {
-      await file.close()
-      await unlink(trial)
-    }
-    return undefined
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT' && dirname(folder) !== folder) return whyNoFolder(dirname(folder))
-    return errnoOf(error) ?? messageOf(error)
-  }
-}
-
-async function whyNoFolder(parent: string): Promise<string | undefined> {
-  try {
-    await access(parent, constants.W_OK | constants.X_OK)
-    return undefined
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT' && dirname(parent) !== parent) return whyNoFolder(dirname(parent))
-    return errnoOf(error) ?? messageOf(error)
-  }
-}
-
 async function filesIn(folder: string): Promise<string[]> {
   return (await namesIn(folder)).filter(name => name.endsWith('.jsonl')).map(name => join(folder, name))
 }
@@ -139,9 +109,4 @@ export function checkProxy(proxy: ProxySettings): Finding {
   ].flatMap(([kind, address]) => (address === undefined ? [] : [`${kind} through ${hostOf(address)}`]))
   if (through.length === 0) return ok('none')
   return ok(`${through.join(', ')}${proxy.no === undefined || proxy.no === '' ? '' : `; directly to ${proxy.no}`}`)
-}
-
-/** Only the host, because an address may contain a password. */
-function hostOf(address: string): string {
-  return new URL(/^[a-z][a-z0-9+.-]*:\/\//i.test(address) ? address : `http://${address}`).host
 }

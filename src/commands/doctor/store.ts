@@ -8,15 +8,17 @@ import type { Trash } from '../../storage/trash.ts'
 import { formatDuration } from '../../ui/format.ts'
 import { isAppError } from '../../util/errors.ts'
 import { silentReporter } from '../../util/reporter.ts'
+import { describeChoice, describeStore, givenStore, type ChosenStore } from '../shared/chosen-store.ts'
 import { authContext, loginFile, sessionCredentials } from '../shared/credentials.ts'
-import { chooseStore, placeOf, type Store, type StoreSession } from '../shared/store.ts'
+import { openStore, placeOf, storeChoice, type Store, type StoreSession } from '../shared/store.ts'
 import { attention, ok, type DoctorCheck } from './checks.ts'
 import { judgeClock, judgeColab, judgeLogin, judgeNoLogin, judgeSpace, judgeStore, judgeTrash } from './judgements.ts'
 
-/** The check of the store tells what is wrong with a location. */
-function isOnDrive(location: string): boolean {
+/** The check of the store tells what is wrong with a choice. */
+function isDriveChosen(session: StoreSession): boolean {
   try {
-    return placeOf(location) !== undefined
+    const given = givenStore(session)
+    return given === undefined || placeOf(given.location) !== undefined
   } catch {
     return false
   }
@@ -25,12 +27,12 @@ function isOnDrive(location: string): boolean {
 /** Checks of the login and the store. Later checks use the results of earlier ones, and say nothing if those failed. */
 export function storeChecks(session: StoreSession, folder: string): DoctorCheck[] {
   let credentials: CredentialChoice | undefined
+  let chosen: ChosenStore | undefined
   let store: Store | undefined
   let trash: Trash | undefined
   let listing: { found: Listing; began: number; ended: number } | undefined
   const context = authContext(session)
-  const location = session.options.store ?? session.settings.store ?? ''
-  const wantsDrive = location === '' || isOnDrive(location)
+  const wantsDrive = isDriveChosen(session)
 
   return [
     {
@@ -53,12 +55,20 @@ export function storeChecks(session: StoreSession, folder: string): DoctorCheck[
       name: 'store',
       run: async signal => {
         const quiet = { ...session, signal, console: { ...session.console, reporter: silentReporter } }
-        store = await chooseStore(quiet)
+        chosen = await storeChoice(quiet)
+        store = await openStore(quiet, chosen.location)
         trash = quiet.trash
         const began = context.now()
         const found = await store.storage.list({ signal })
         listing = { found, began, ended: context.now() }
         return judgeStore(store, takeInventory(found), signal)
+      },
+    },
+    {
+      name: 'chosen by',
+      run: () => {
+        if (chosen === undefined || (chosen.by === 'argument' && chosen.name === undefined)) return undefined
+        return ok(chosen.name === undefined ? describeChoice(chosen) : `${describeChoice(chosen)}: ${describeStore(chosen)}`)
       },
     },
     {

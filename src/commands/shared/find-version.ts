@@ -4,8 +4,9 @@ import { openForReading, type OpenRepository } from '../../repository/open/open.
 import { describeVersion, isComplete, readManifest } from '../../repository/read/read-manifest.ts'
 import { resolveVersion, type VersionSpec } from '../../repository/versions/versions.ts'
 import { AppError } from '../../util/errors.ts'
+import { isMounted } from './mounts.ts'
 import type { Session } from './session.ts'
-import { chooseStore, isMounted } from './store.ts'
+import { chooseStore } from './store.ts'
 
 /** Opens the repository for a command that only reads. */
 export async function openRepository(session: Session): Promise<OpenRepository> {

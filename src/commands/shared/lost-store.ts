@@ -70,10 +70,12 @@ async function notedNames(session: Session, location: string): Promise<string[]>
   if (any === undefined) return []
   const folder = dirname(any)
   const names: string[] = []
+  // also those of another login: this one may be the wrong one
+  const keys = session.stores.keysOf(location)
   for (const file of await readdir(folder).catch(() => [])) {
     const path = join(folder, file)
     const name = await nameNotedIn(path)
-    if (name !== undefined && session.notedVersionFile(location, name) === path) names.push(name)
+    if (name !== undefined && keys.some(key => session.notedVersionFileOf(key, name) === path)) names.push(name)
   }
   return names.sort()
 }

@@ -7,6 +7,7 @@ import { errnoOf, messageOf } from '../../util/errors.ts'
 import { LOGIN_NAME } from './credentials.ts'
 import type { Session } from './session.ts'
 import type { Store } from './store.ts'
+import { STORES_NAME } from './stores-file.ts'
 
 /** Marks a cache for all backup programs (https://bford.info/cachedir/). */
 const CACHE_TAG = 'CACHEDIR.TAG'
@@ -14,22 +15,24 @@ const CACHE_TAG_TEXT = `Signature: 8a477f597d28d172789f06886806bc55
 # This folder is a cache of colab-escape: everything in it can be made again.
 # See https://bford.info/cachedir/
 `
-const CACHE_NAMES = new Set([CACHE_TAG, 'compile-cache', 'drive', 'files', 'lines', 'tensors', 'versions', 'watches'])
+/** Whoever could replace these would decide where data goes. */
+const SETTINGS_NAMES = [LOGIN_NAME, STORES_NAME]
+const CACHE_NAMES = new Set([CACHE_TAG, 'compile-cache', 'drive', 'files', 'lines', 'stores', 'tensors', 'versions', 'watches'])
 
 type Settings = Pick<Session, 'settings'>
 
-/** What no version and no archive holds, and no pull deletes: the store, the cache and the saved login. */
+/** What no version and no archive holds, and no pull deletes: the store, the cache, the login and the chosen stores. */
 export function ownFiles({ settings }: Settings, store: Store | undefined, others: readonly OwnFile[] = []): OwnFiles {
   return new OwnFiles([
     ...(store?.kind === 'folder' ? [{ path: store.path, what: 'the store itself' }] : []),
     ...partsOf(settings.cacheFolder, "colab-escape's cache", isInCache),
-    ...partsOf(settings.configFolder, "colab-escape's saved login", isLogin),
+    ...partsOf(settings.configFolder, "colab-escape's folder for settings", isSetting),
     ...others,
   ])
 }
 
 const isInCache = (name: string): boolean => CACHE_NAMES.has(name)
-const isLogin = (name: string): boolean => name === LOGIN_NAME || isTemporaryOf(name, LOGIN_NAME)
+const isSetting = (name: string): boolean => SETTINGS_NAMES.some(own => name === own || isTemporaryOf(name, own))
 
 /**
  * The whole folder if it is ours: nothing else is in it, or it has our name. In a folder that a person has named and

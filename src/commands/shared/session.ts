@@ -20,12 +20,14 @@ import type { Storage } from '../../storage/storage.ts'
 import type { Trash } from '../../storage/trash.ts'
 import { createConsole, type Console } from '../../ui/console.ts'
 import { realSurroundings } from '../../util/clock.ts'
-import { AppError, isAppError } from '../../util/errors.ts'
+import { AppError, isAppError, NO_REPOSITORY } from '../../util/errors.ts'
 import { fileNameFor } from '../../util/hash.ts'
+import { shellQuoted } from '../../util/paths.ts'
 import { Patience } from '../../util/patience.ts'
 import type { ProgressUpdate, Reporter } from '../../util/reporter.ts'
 import { sleep } from '../../util/waiting.ts'
 import { prepareCacheFolder } from './cache-folder.ts'
+import { KnownStores } from './known-stores.ts'
 import { describeTrash } from './trash-report.ts'
 
 /** Options that every command takes. */
@@ -46,6 +48,8 @@ export type Outcome = 'done' | 'partly' | 'damaged' | 'failed' | 'different'
 
 /** Below this many plain bytes, starting threads costs more time than they save. */
 const THREADS_FROM_BYTES = 8 * 1024 * 1024
+/** How many stores are offered. */
+const STORES_SHOWN = 5
 /** The patience with a folder, ms: what it has trouble with hardly passes by itself. */
 const WITH_FOLDERS_MS = 10_000
 
@@ -76,8 +80,11 @@ export class Session {
   /** Versions that the command has found and may be reading. */
   readonly reading: { repository: OpenRepository; snapshot: StoredSnapshot }[] = []
   readonly lines: LineNotes
+  readonly stores: KnownStores
   /** The trash of the store that was chosen last, if it has one. */
   trash: Trash | undefined
+  /** Whether the person knows which store counts. */
+  storeNoted = false
   private cache: { folder: string | undefined } | undefined
   private readonly workerUrl: URL
   private readonly pools: CompressionPool[] = []
@@ -99,7 +106,12 @@ export class Session {
       stderr: process.stderr,
       now: () => performance.now(),
     })
-    this.lines = new LineNotes(key => this.inCache('lines', key), this.console.reporter)
+    this.stores = new KnownStores(name => this.inCache('stores', name), this.console.reporter)
+    this.lines = new LineNotes(
+      key => this.inCache('lines', key),
+      location => this.stores.keyOf(location),
+      this.console.reporter,
+    )
     this.patience = this.newPatience()
   }
 
@@ -182,7 +194,12 @@ export class Session {
 
   /** The file in which this machine notes the newest version of a name in a store. Undefined without a cache. */
   notedVersionFile(location: string, name: string): string | undefined {
-    return this.inCache('versions', `${fileNameFor(JSON.stringify([location, name]))}.jsonl`)
+    return this.notedVersionFileOf(this.stores.keyOf(location), name)
+  }
+
+  /** `storeKey`: a key of the store, see `KnownStores`. */
+  notedVersionFileOf(storeKey: string, name: string): string | undefined {
+    return this.inCache('versions', `${fileNameFor(JSON.stringify([storeKey, name]))}.jsonl`)
   }
 
   /** A path in the cache. Undefined if the cache can't be used. */
@@ -204,12 +221,25 @@ export class Session {
    * Data that is missing may have been deleted with a forgotten version, or moved to the trash. The error then says so.
    */
   async explain(error: unknown): Promise<unknown> {
+    if (isAppError(error) && error.reason === NO_REPOSITORY) return this.withKnownStores(error)
     if (!isAppError(error, 'corrupt') || !error.isMissing) return error
     for (const { repository, snapshot } of this.reading) {
       if (!(await isStillThere(repository, snapshot).catch(() => true))) return forgottenMeanwhile(snapshot)
     }
     const hint = await this.trashHint()
     return hint === undefined ? error : new AppError('corrupt', error.message, { hint, list: error.list, cause: error })
+  }
+
+  /** Offers the stores that this machine has used. */
+  private withKnownStores(error: AppError): AppError {
+    const others = this.stores.locations().filter(location => !error.message.startsWith(`${location} `))
+    if (others.length === 0) return error
+    const list = others.slice(0, STORES_SHOWN).map(location => `colab-escape use ${shellQuoted(location)}`)
+    return new AppError(error.code, error.message, {
+      hint: `This machine has used the stores above before. ${error.hint}`,
+      list,
+      cause: error,
+    })
   }
 
   /** A hint for missing data: the repository's objects in the trash. Undefined when there are none. */
@@ -220,6 +250,7 @@ export class Session {
 
   async close(): Promise<void> {
     this.console.close()
+    await this.stores.save()
     await Promise.all(this.pools.map(pool => pool.close()))
   }
 }

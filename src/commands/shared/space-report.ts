@@ -8,7 +8,7 @@ import type { Store } from './store.ts'
 /** A mount delays writes and lists stale content, so the rules that make deletion safe do not hold there. */
 export function refuseMounted(store: Store): void {
   if (store.kind !== 'folder' || !store.mounted) return
-  throw new AppError('usage', `${store.path} is a mounted Drive: data can't be deleted safely through it.`, {
+  throw new AppError('usage', `${store.path} is on a mounted Drive: data can't be deleted safely through it.`, {
     hint: 'Use Drive itself: --store drive:Some/Folder with the same path in My Drive.',
   })
 }

@@ -1,22 +1,26 @@
 import { existsSync, statSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { isUsable, noCredentials } from '../../auth/choose.ts'
 import { realPathOf } from '../../local/real-path.ts'
-import { CONFIG_NAME, hashInName, isOurs } from '../../repository/format/object-names.ts'
+import { CONFIG_NAME, hashInName, isOurs, type Inventory } from '../../repository/format/object-names.ts'
 import { CountingStorage } from '../../storage/counting.ts'
 import type { DriveStorage } from '../../storage/drive/drive-storage.ts'
 import { locationOf, MY_DRIVE, parsePlace, type DrivePlace } from '../../storage/drive/place.ts'
 import { FolderStorage } from '../../storage/folder.ts'
 import { LimitingStorage } from '../../storage/limiting.ts'
 import type { Storage } from '../../storage/storage.ts'
-import { AppError } from '../../util/errors.ts'
+import { plural } from '../../ui/format.ts'
+import { AppError, NO_REPOSITORY } from '../../util/errors.ts'
+import { inHome } from '../../util/paths.ts'
 import { silentReporter } from '../../util/reporter.ts'
 import { prepareCacheFolder } from './cache-folder.ts'
+import { choiceNote, givenStore, type ChosenStore } from './chosen-store.ts'
 import { authContext, sessionCredentials } from './credentials.ts'
 import { latelyStoredFile } from './lately-stored-file.ts'
 import { refuseUnmounted } from './lost-store.ts'
+import { isMounted } from './mounts.ts'
 import type { Session } from './session.ts'
+import { isStoreName } from './stores-file.ts'
 
 const MOUNTED_STORE = '/content/drive/MyDrive/colab-escape'
 const DRIVE_FOLDER = 'colab-escape'
@@ -59,35 +63,62 @@ export function requestsByKind(requests: Record<string, number>): string {
 export type Store = FolderStore | DriveStore
 
 /** The parts of a session that the choice depends on. */
-export type StoreSession = Pick<Session, 'options' | 'settings' | 'program' | 'console' | 'signal' | 'trash' | 'patience'>
+export type StoreSession = Pick<
+  Session,
+  'options' | 'settings' | 'program' | 'console' | 'signal' | 'trash' | 'patience' | 'stores' | 'storeNoted'
+>
+
+/** Opens the store that counts, and tells why it counts if nothing shows that. Sets the session's trash. */
+export async function chooseStore(session: StoreSession): Promise<Store> {
+  const chosen = await storeChoice(session)
+  const note = session.storeNoted ? undefined : choiceNote(chosen)
+  if (note !== undefined) session.console.reporter.note(note)
+  session.storeNoted = true
+  return openStore(session, chosen.location)
+}
 
 /**
- * Opens the store: `--store`, else COLAB_ESCAPE_STORE, else Drive if there are credentials, else the folder on a
- * mounted Drive. Sets the session's trash. Errors: `usage` when there is none of them.
+ * The store that counts: the one that a person has chosen, else Drive if there are credentials, else the folder on a
+ * mounted Drive. Errors: `usage` when there is none of them.
  */
-export async function chooseStore(session: StoreSession): Promise<Store> {
-  const location = session.options.store ?? session.settings.store
-  if (location !== undefined && location !== '') {
-    const place = placeOf(location)
-    return place ? openDrive(session, place) : openFolder(location)
-  }
+export async function storeChoice(session: StoreSession): Promise<ChosenStore> {
+  const given = givenStore(session)
+  if (given) return given
   const credentials = await sessionCredentials(session, authContext(session))
-  const mounted = existsSync(MOUNTED_STORE)
-  if (credentials !== undefined && (!mounted || (await isUsable(credentials, session.signal))))
-    return openDrive(session, { start: MY_DRIVE, path: [] })
-  if (mounted) return openFolder(MOUNTED_STORE)
-  const inFolder = session.settings.passedOver.includes('COLAB_ESCAPE_STORE')
+  const isThere = existsSync(MOUNTED_STORE)
+  if (credentials !== undefined && (!isThere || (await isUsable(credentials, session.signal))))
+    return { location: locationOf({ start: MY_DRIVE, path: [DRIVE_FOLDER] }), by: 'login', where: credentials.origin }
+  if (isThere) return { location: MOUNTED_STORE, by: 'mount' }
+  throw noStore(session)
+}
+
+/** The session's `explain` adds the stores that this machine has used. */
+function noStore({ settings }: StoreSession): AppError {
+  const inFolder = settings.passedOver.includes('COLAB_ESCAPE_STORE')
     ? 'Use the store that .env of the current folder sets, if you trust that file, with --settings-file .env. Or log in'
     : 'Log in'
-  throw new AppError('usage', 'No store is set and there is no login, so colab-escape does not know where the repository is.', {
-    hint: `${inFolder} to Google Drive (colab-escape auth login), set a folder with --store <folder> or COLAB_ESCAPE_STORE, or, in Colab, mount Drive and create the folder ${MOUNTED_STORE}.`,
+  return new AppError('usage', 'No repository chosen: not logged in to Drive and no --store.', {
+    reason: NO_REPOSITORY,
+    hint: `${inFolder} to Google Drive (colab-escape auth login), choose a folder with --store, COLAB_ESCAPE_STORE or \`colab-escape use\`, or, in Colab, mount Drive and create the folder ${MOUNTED_STORE}.`,
   })
+}
+
+/** Opens a store. Sets the session's trash. */
+export async function openStore(session: StoreSession, location: string): Promise<Store> {
+  const place = placeOf(location)
+  return place ? openDrive(session, place) : openFolder(session, location)
 }
 
 async function openDrive(session: StoreSession, { start, path }: DrivePlace): Promise<DriveStore> {
   const isWholeDrive = path.length === 0 && start.in !== 'id'
-  const { drive, requests } = await connectDrive(session, { start, path: isWholeDrive ? [DRIVE_FOLDER] : path })
+  const { drive, requests, account } = await connectDrive(session, { start, path: isWholeDrive ? [DRIVE_FOLDER] : path })
   session.trash = drive.trash()
+  session.stores.open({
+    location: drive.location,
+    login: account,
+    folder: () => drive.folderId,
+    isUsed: () => drive.knows(CONFIG_NAME),
+  })
   return { kind: 'drive', storage: new LimitingStorage(drive, DRIVE_LIMITS), requests, owner: () => drive.owner }
 }
 
@@ -95,7 +126,7 @@ async function openDrive(session: StoreSession, { start, path }: DrivePlace): Pr
 export async function connectDrive(
   session: StoreSession,
   { start, path }: DrivePlace,
-): Promise<{ drive: DriveStorage; requests: StoreBase['requests'] }> {
+): Promise<{ drive: DriveStorage; requests: StoreBase['requests']; account: string }> {
   const context = authContext(session)
   const credentials = await sessionCredentials(session, context)
   if (credentials === undefined) throw noCredentials()
@@ -114,7 +145,7 @@ export async function connectDrive(
     latelyStored: latelyStoredFile(prepareCacheFolder(session.settings.cacheFolder, silentReporter), locationOf({ start, path })),
     onRequest: kind => (requests[kind] = (requests[kind] ?? 0) + 1),
   })
-  return { drive, requests: () => ({ ...requests }) }
+  return { drive, requests: () => ({ ...requests }), account: credentials.account }
 }
 
 /** The place on Drive that a location names; undefined for a path on the disk. Throws `usage` for near misses of it. */
@@ -136,22 +167,25 @@ export function requireLocal(path: string): void {
     })
 }
 
-/** The folders where Colab mounts Drive, under any name, and where Google's own program puts it on a Mac. */
-const MOUNTS = /^\/content\/[^/]+\/(MyDrive|My Drive|Shareddrives|Shared drives)(\/|$)|\/Library\/CloudStorage\/GoogleDrive-/
-
-/** Whether a folder is on a mounted Drive: data written there is not safe yet, and missing data may still arrive. */
-export function isMounted(path: string): boolean {
-  return path.startsWith('/content/drive/') || MOUNTS.test(path)
+/** The absolute path of a folder store. */
+function pathOf(location: string): string {
+  const expanded = inHome(location)
+  if (/^~/.test(expanded) && !existsSync(expanded.split(/[/\\]/, 1)[0]!))
+    throw new AppError('usage', `${JSON.stringify(location)} isn't expanded: only ~ and ~/ stand for your home folder.`, {
+      hint: `Write the whole path. For a folder of that name here write ${JSON.stringify(`./${location}`)}.`,
+    })
+  return resolve(expanded)
 }
 
-function openFolder(location: string): FolderStore {
-  const path = realPathOf(resolve(location.replace(/^~(?=\/|$)/, homedir())))
+function openFolder(session: StoreSession, location: string): FolderStore {
+  const path = realPathOf(pathOf(location))
   // a repository that was made there by mistake can be read
   if (!existsSync(join(path, CONFIG_NAME))) refuseUnmounted(path)
   if (existsSync(path) && !statSync(path).isDirectory())
     throw new AppError('not-a-repository', `${path} is a file, not a folder.`, { hint: 'Set --store to the folder of the repository.' })
   const folder = new FolderStorage(path)
   const storage = new CountingStorage(folder)
+  session.stores.open({ location: path, login: '', folder: () => undefined, isUsed: () => existsSync(join(path, CONFIG_NAME)) })
   return { kind: 'folder', storage, folder, requests: () => ({ ...storage.calls }), path, mounted: isMounted(path) }
 }
 
@@ -163,18 +197,45 @@ export function readBackFrom(store: Store): { storage: Storage; content: boolean
   return store.kind === 'folder' ? { storage: store.folder, content: !store.mounted } : undefined
 }
 
+/** A location that means the same in every folder. */
+export function keptLocation(location: string): string {
+  const place = placeOf(location)
+  return place ? locationOf(place) : pathOf(location)
+}
+
+/** Whether a store may have this name: nothing else is written like it. */
+export function isKeptName(name: string): boolean {
+  try {
+    return isStoreName(name) && parsePlace(name, () => false) === undefined
+  } catch {
+    return false
+  }
+}
+
+/** Throws `not-a-repository` if a push may make no repository in a store, because other files are there. */
+export async function refuseOthersFiles(store: Store, { empty, foreign }: Inventory): Promise<void> {
+  if (store.kind === 'folder') await refuseStrangers(store)
+  else if (empty && foreign > 0)
+    throw new AppError('not-a-repository', `${store.storage.location} is not a repository and contains ${plural(foreign, 'other file')}.`, {
+      hint: 'Choose an empty or a new folder.',
+    })
+}
+
+async function refuseStrangers({ folder, path }: FolderStore): Promise<void> {
+  const strangers = existsSync(join(path, CONFIG_NAME)) ? [] : await folder.strangers(isOurs, 3)
+  if (strangers.length > 0)
+    throw new AppError('not-a-repository', `${path} is not a repository and contains other files (${strangers.join(', ')}).`, {
+      hint: `Name an empty or a new folder, e.g. ${join(path, 'colab-escape')}`,
+    })
+}
+
 /**
  * Prepares a folder store for a push. Refuses a folder with other files, and one of a Drive that is not mounted.
  * Removes temporary files of killed writers.
  */
 export async function prepareForPush(store: Store, dryRun: boolean): Promise<void> {
   if (store.kind !== 'folder') return
-  const { folder, path } = store
-  refuseUnmounted(path)
-  const strangers = existsSync(join(path, CONFIG_NAME)) ? [] : await folder.strangers(isOurs, 3)
-  if (strangers.length > 0)
-    throw new AppError('not-a-repository', `${path} is not a repository and contains other files (${strangers.join(', ')}).`, {
-      hint: `Name an empty or a new folder, e.g. --store ${join(path, 'colab-escape')}`,
-    })
-  if (!dryRun) await folder.removeStaleTemporaries()
+  refuseUnmounted(store.path)
+  await refuseStrangers(store)
+  if (!dryRun) await store.folder.removeStaleTemporaries()
 }

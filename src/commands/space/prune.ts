@@ -12,7 +12,7 @@ import { removeLabelsOf } from '../../repository/prune/leftovers.ts'
 import { pruneNow } from '../../repository/prune/prune-now.ts'
 import { openForPrune, prune } from '../../repository/prune/prune.ts'
 import { plural } from '../../ui/format.ts'
-import { AppError } from '../../util/errors.ts'
+import { AppError, NO_REPOSITORY } from '../../util/errors.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { describePruned, pruneToJson, refuseMounted } from '../shared/space-report.ts'
 import { chooseStore, type Store } from '../shared/store.ts'
@@ -67,7 +67,8 @@ export async function pruneCommand(session: Session, options: PruneOptions): Pro
 function requireRepository({ storage: { location } }: Store, { hasConfig, snapshots }: Inventory): void {
   if (hasConfig || snapshots.length > 0) return
   throw new AppError('not-found', `${location} holds no repository.`, {
-    hint: 'Check --store (or COLAB_ESCAPE_STORE); a first `colab-escape push <path>` creates one.',
+    reason: NO_REPOSITORY,
+    hint: '`colab-escape use` shows which store counts here, and why; a first `colab-escape push <path>` creates one.',
   })
 }
 

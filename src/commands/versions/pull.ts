@@ -7,9 +7,10 @@ import { describeIncomplete, formatCount, formatDuration, plural } from '../../u
 import { AppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { findVersion } from '../shared/find-version.ts'
+import { isMounted } from '../shared/mounts.ts'
 import { ownFiles } from '../shared/own-files.ts'
 import type { Outcome, Session } from '../shared/session.ts'
-import { chooseStore, isMounted, requestsByKind, requireLocal, totalRequests } from '../shared/store.ts'
+import { chooseStore, requestsByKind, requireLocal, totalRequests } from '../shared/store.ts'
 
 export interface PullOptions {
   only?: string[]

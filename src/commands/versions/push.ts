@@ -15,6 +15,7 @@ import { firstOf, formatCount, formatDuration, formatPercent, plural } from '../
 import { AppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { describeLeftOut, leftOutToJson, withoutLeftOut } from '../shared/left-out-report.ts'
+import { wipedLines } from '../shared/mounts.ts'
 import { ownFiles, prepareCache } from '../shared/own-files.ts'
 import { parsePolicy, type RetentionOptions } from '../shared/retention-options.ts'
 import type { Outcome, Session } from '../shared/session.ts'
@@ -144,6 +145,8 @@ async function pushOne(
   if (kinds) receipt.push(...partsTable('kind', kinds, console.columns))
   if (forgotten) receipt.push(...describeForgotten(name, forgotten))
   if (forgets && unread) receipt.push('  no older version was forgotten, because not everything could be read')
+  if (later.length === 0 && result.outcome !== 'dry-run' && store.kind === 'folder')
+    receipt.push(...wipedLines(session, store.path, '--store drive:'))
   console.reporter.detail(requestsByKind(requests))
   console.result(receipt, {
     ...receiptToJson(name, result, unreadPaths, requests),
@@ -239,7 +242,7 @@ function safety(store: Store, { sample, readAgain, leftOut }: Receipt): string {
   if (store.mounted)
     return store.path.startsWith('/content/')
       ? 'Written to the mount: run drive.flush_and_unmount() before you leave.'
-      : 'Written to the mounted Drive: let Google Drive upload it before you shut this machine down.'
+      : 'Written to the mounted Drive: let it upload everything before you shut this machine down.'
   const all = !readAgain || readAgain.read === readAgain.stored
   const everything = leftOut.length > 0 ? 'all that is new' : 'everything new'
   const back = `${all ? everything : `${formatBytes(readAgain.read)} of what is new`} was read back`

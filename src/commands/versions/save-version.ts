@@ -5,6 +5,7 @@ import type { WalkResult } from '../../local/walk.ts'
 import { checkName, nameProblem } from '../../repository/format/object-names.ts'
 import { lineOf } from '../../repository/format/snapshot.ts'
 import type { RepositoryContext } from '../../repository/open/open.ts'
+import { writeReadme } from '../../repository/open/readme.ts'
 import { push, type PushRequest, type PushResult } from '../../repository/push/push.ts'
 import type { Metrics } from '../../repository/versions/metrics.ts'
 import { saveNotedVersion } from '../../repository/versions/noted-version.ts'
@@ -51,6 +52,7 @@ export async function saveVersion(
   { name, source, metrics, policy, live, mayCreate, readBack, dryRun = false }: VersionToSave,
 ): Promise<PushResult> {
   const about = { location: context.storage.location, name, source: source.root }
+  let isNew = false
   const result = await push(context, {
     name,
     line: { noted: session.lines.read(about), compare: policy !== undefined },
@@ -68,13 +70,18 @@ export async function saveVersion(
     dryRun,
     host: session.settings.host,
     program: session.program,
-    mayCreate,
+    mayCreate: async inventory => {
+      await mayCreate?.(inventory)
+      isNew = true
+    },
     readBack,
   })
+  if (isNew && !dryRun) await writeReadme(context)
   const { snapshot, reading } = result
   if (snapshot) {
     const noted = { id: snapshot.id, name, time: snapshot.time, entries: reading.entries }
     if (snapshot.source.path === source.root.toWellFormed()) await session.lines.write(about, lineOf(snapshot))
+    await session.stores.save()
     await saveNotedVersion(session.notedVersionFile(context.storage.location, name), noted, context.reporter)
   }
   return result

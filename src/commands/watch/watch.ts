@@ -19,6 +19,7 @@ import { BRIEF_MS } from '../../util/patience.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import { sleep } from '../../util/waiting.ts'
 import { leftOutToJson } from '../shared/left-out-report.ts'
+import { wipedLines } from '../shared/mounts.ts'
 import { ownFiles, prepareCache } from '../shared/own-files.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { refuseLost } from '../shared/lost-store.ts'
@@ -96,6 +97,7 @@ async function watchFolder(session: Session, { path, name, times, options, recor
   // an error at the start ends the command; later errors are retried
   if (!mayStillCome(root)) await walk(path, { excludes: options.exclude ?? [], skip, reporter, signal: session.signal })
   const screen = new WatchScreen(session, { name, path: root, store: saver.location }, statusFiles, record?.background)
+  for (const line of saver.wipedLines()) reporter.warn(`versions are saved o${line.trim().slice(1)}`)
   if (record !== undefined) answerParent(null)
   const process = untilExit === undefined ? undefined : watchProcess(untilExit)
   if (process?.hasEnded() === true) reporter.note(`process ${untilExit} is not running`)
@@ -136,7 +138,7 @@ async function watchFolder(session: Session, { path, name, times, options, recor
     for (const [file, { why }] of held) reporter.warn(`the current state of ${file} was not saved: ${why}`)
     const { versions, last: newest } = screen.status
     screen.leftOut = last === undefined ? [] : await last.source.leftOut.count()
-    session.console.result(describeEnd(screen.status, held, screen.leftOut), {
+    session.console.result([...describeEnd(screen.status, held, screen.leftOut), ...saver.wipedLines()], {
       command: 'watch',
       name,
       versions,
@@ -226,6 +228,11 @@ class Saver {
   /** What is left out of the versions. */
   ownFiles(others: readonly OwnFile[]): OwnFiles {
     return ownFiles(this.session, this.store, others)
+  }
+
+  /** Whether what is saved is lost with the notebook. */
+  wipedLines(): string[] {
+    return this.store?.kind === 'folder' ? wipedLines(this.session, this.store.path, '--store drive:') : []
   }
 
   static async open(session: Session, name: string, options: WatchOptions): Promise<Saver> {

@@ -8,6 +8,8 @@ import { corrupt, AppError } from '../../util/errors.ts'
 import { toHex } from '../../util/hash.ts'
 
 export const CONFIG_NAME = 'config.json'
+/** Says what the folder is, for people. No program reads it, and it makes no repository. */
+export const README_NAME = 'README.txt'
 
 export const packName = (id: string): string => `pack-${id}`
 export const indexName = (id: string): string => `index-${id}`
@@ -142,7 +144,7 @@ export interface Inventory {
   misplaced: MangledObject[]
   /** True if no object is ours. */
   empty: boolean
-  /** How many objects are not ours. */
+  /** How many objects are not ours. A README.txt does not count. */
   foreign: number
 }
 
@@ -181,7 +183,7 @@ export function hashInName(name: string): string | undefined {
 
 /** True for every name that an object of a repository may have, also a damaged name. */
 export function isOurs(name: string): boolean {
-  return name === CONFIG_NAME || /^(pack|index|snapshot|label|tomb|feature)-/.test(name)
+  return name === CONFIG_NAME || name === README_NAME || /^(pack|index|snapshot|label|tomb|feature)-/.test(name)
 }
 
 const BEGINNING = /^(?:snapshot-\d{8}T\d{9}Z-[0-9a-f]{8}|(?:pack|index|label|tomb)-[0-9a-f]{8})/
@@ -215,6 +217,7 @@ export function takeInventory(listing: Listing): Inventory {
     empty: true,
     foreign: 0,
   }
+  let readmes = 0
   const byKind = { pack: inventory.packs, index: inventory.indexes, label: inventory.labels, tomb: inventory.tombs }
   for (const object of listing.objects) {
     const { name, size, created } = object
@@ -229,10 +232,11 @@ export function takeInventory(listing: Listing): Inventory {
     else if (snapshot) inventory.snapshots.push(withEffectiveTime(snapshot, inventory.now))
     else if (name.startsWith('feature-')) inventory.features.push(name.slice('feature-'.length))
     else if (mangled) inventory.mangled.push({ name, kind: mangled, size })
+    else if (name === README_NAME) readmes++
     else inventory.foreign++
   }
   inventory.misplaced = findMisplaced(listing)
-  inventory.empty = listing.objects.length === inventory.foreign
+  inventory.empty = listing.objects.length === inventory.foreign + readmes
   inventory.snapshots.sort(compareSnapshots)
   return inventory
 }

@@ -7,7 +7,7 @@ import type { CompressionPool } from '../../compression/pool.ts'
 import { ReadAheadStorage } from '../../storage/read-ahead.ts'
 import type { Storage } from '../../storage/storage.ts'
 import type { Surroundings } from '../../util/clock.ts'
-import { AppError } from '../../util/errors.ts'
+import { AppError, NO_REPOSITORY } from '../../util/errors.ts'
 import type { FileSystem } from '../../util/file-system.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import { decodeIndexedPack } from '../format/index-object.ts'
@@ -64,7 +64,8 @@ export async function openForReading(context: RepositoryContext, newestOf?: stri
   const { mangled, misplaced } = inventory
   if (!inventory.hasConfig && inventory.snapshots.length + mangled.filter(hasDigitsOfOurs).length + misplaced.length === 0)
     throw new AppError('not-found', `${storage.location} holds no repository.`, {
-      hint: `Check --store (or COLAB_ESCAPE_STORE); a first \`colab-escape push <path>\` creates one.${storage.location.startsWith('drive:') ? DRIVE_HINT : ''}`,
+      reason: NO_REPOSITORY,
+      hint: `\`colab-escape use\` shows which store counts here, and why; a first \`colab-escape push <path>\` creates one.${storage.location.startsWith('drive:') ? DRIVE_HINT : ''}`,
     })
   if (!inventory.hasConfig)
     view.problems.push(new AppError('corrupt', `config.json is missing in ${storage.location}`, { hint: 'The next push writes it again.' }))

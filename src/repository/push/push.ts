@@ -121,9 +121,13 @@ type AttemptEnd = { kind: 'done'; result: PushResult } | { kind: 'again'; listed
 /** A repository is only created in an empty folder, never among other files. */
 function refuseForeign({ inventory }: RepositoryView, location: string): void {
   if (!inventory.empty || inventory.foreign === 0) return
-  throw new AppError('not-a-repository', `${location} is not a repository and contains ${inventory.foreign} other files.`, {
-    hint: 'Name an empty or a new folder with --store.',
-  })
+  throw new AppError(
+    'not-a-repository',
+    `${location} is not a repository and contains ${inventory.foreign} other ${inventory.foreign === 1 ? 'file' : 'files'}.`,
+    {
+      hint: 'Choose an empty or a new folder with --store.',
+    },
+  )
 }
 
 class PushRun {

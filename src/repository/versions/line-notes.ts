@@ -23,18 +23,23 @@ export interface LineKey {
  */
 export class LineNotes {
   private readonly fileOf: (key: string) => string | undefined
+  private readonly storeKey: (location: string) => string
   private readonly reporter: Reporter
   private readonly known = new Map<string, string>()
 
-  /** `fileOf`: the path of the file of a key, which is a file name. Undefined if nothing can be kept. */
-  constructor(fileOf: (key: string) => string | undefined, reporter: Reporter) {
+  /**
+   * `fileOf`: the path of the file of a key, which is a file name. Undefined if nothing can be kept. `storeKey`: what
+   * stands for the store of a location.
+   */
+  constructor(fileOf: (key: string) => string | undefined, storeKey: (location: string) => string, reporter: Reporter) {
     this.fileOf = fileOf
+    this.storeKey = storeKey
     this.reporter = reporter
   }
 
   /** Undefined if this machine has neither pushed the folder nor pulled into it, as far as it knows. */
   read(about: LineKey): string | undefined {
-    const key = keyOf(about)
+    const key = this.keyOf(about)
     const known = this.known.get(key)
     const file = this.fileOf(key)
     if (known !== undefined || file === undefined) return known
@@ -48,7 +53,7 @@ export class LineNotes {
 
   async write(about: LineKey, line: string): Promise<void> {
     if (this.read(about) === line) return
-    const key = keyOf(about)
+    const key = this.keyOf(about)
     this.known.set(key, line)
     const file = this.fileOf(key)
     if (file === undefined) return
@@ -59,6 +64,8 @@ export class LineNotes {
       this.reporter.detail(`the note ${file} can't be written (${messageOf(error)})`)
     }
   }
-}
 
-const keyOf = ({ location, name, source }: LineKey): string => fileNameFor(JSON.stringify([location, name, source]))
+  private keyOf({ location, name, source }: LineKey): string {
+    return fileNameFor(JSON.stringify([this.storeKey(location), name, source]))
+  }
+}

@@ -127,6 +127,16 @@ export class DriveStorage implements Storage {
     return this.folders.known[0]?.owner
   }
 
+  /** The id of the folder, as far as it is known. */
+  get folderId(): string | undefined {
+    return this.folders.known[0]?.id
+  }
+
+  /** Whether an object is known, from a listing or because it was stored. */
+  knows(name: string): boolean {
+    return this.copies.of(name).length > 0
+  }
+
   /** An ordinary file in the same folder. The folder may also be a repository. */
   ordinaryFile(name: string): OrdinaryDriveFile {
     const folder = this.location === 'drive:' ? this.location : `${this.location}/`
