@@ -6,8 +6,8 @@ import { completion } from './commands/completion/definitions.ts'
 import { config, use } from './commands/config/definitions.ts'
 import { doctor } from './commands/doctor/definitions.ts'
 import { LazyCommand, type Execute } from './commands/shared/lazy-command.ts'
-import { du, forget, prune } from './commands/space/definitions.ts'
-import { cat, check, log, ls, pull, push, repair, tag, untag } from './commands/versions/definitions.ts'
+import { du, forget, prune, unforget } from './commands/space/definitions.ts'
+import { cat, check, log, ls, note, pull, push, repair, tag, untag } from './commands/versions/definitions.ts'
 import { watch } from './commands/watch/definitions.ts'
 import { EXIT_CODES } from './exit-codes.ts'
 import { VERSION } from './version.ts'
@@ -27,8 +27,8 @@ function help(root: LazyCommand): void {
 /** In the order of `--help`. */
 // prettier-ignore
 const DEFINITIONS = [
-  push, pull, log, ls, cat, check, repair, diff, status, du, forget, prune, tag, untag, watch, inspect, compress, extract,
-  share, use, config, auth, doctor, completion, help,
+  push, pull, log, ls, cat, check, repair, diff, status, du, forget, unforget, prune, tag, untag, note, watch, inspect,
+  compress, extract, share, use, config, auth, doctor, completion, help,
 ]
 
 /** The commands with their options and help. `execute` runs the command that the parsed arguments select. */

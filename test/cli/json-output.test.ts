@@ -29,8 +29,10 @@ test('each kind of line that the schema tells of is printed as it says', () =>
     await run('status', 'runs')
     await run('push', 'runs', '--keep-last', '1')
     await run('push', 'runs', '--metric', 'loss=0.4')
+    await run('unforget')
     await Promise.all([
       run('tag', 'runs', 'best'),
+      run('note', 'runs', '-m', 'two'),
       run('log'),
       run('ls', 'runs'),
       run('ls'),
@@ -60,6 +62,7 @@ test('each kind of line that the schema tells of is printed as it says', () =>
       run('extract', 'runs.tar.zst', 'out'),
       run('untag', 'runs', 'best'),
       run('prune'),
+      run('unforget', 'runs'),
       run('forget', 'runs', 'absent', '--keep-last', '1', '--dry-run'),
       run('auth', 'export', '--yes'),
     ])

@@ -82,7 +82,7 @@ test('a push that does not fit proposes what to give up, by the command lines th
 
       await sandbox.ok('forget', 'data', '--keep-last', '1')
       const marked = expectError(await sandbox.run(['push', 'data']), 6, /Drive/)
-      expect(marked.list.join('\n')).toMatch(/Marked for deletion: 80\d kB \(2 packs\)\. `colab-escape prune` frees it after \d{4}-/)
+      expect(marked.list.join('\n')).toMatch(/80\d kB will be freed by `colab-escape prune` after \d{4}-/)
       await sandbox.ok('prune', '--now')
       await sandbox.ok('push', 'data')
     }),

@@ -9,7 +9,7 @@ const broken = vi.hoisted(() => ({ rule: undefined as string | undefined }))
 
 vi.mock('../../src/kernels/load-fastcdc.ts', async original => (await import('./mocks.ts')).fewKernels(await original()))
 vi.mock('../../src/util/memory/unused-memory.ts', async () => (await import('./mocks.ts')).plainMemory)
-vi.mock('../../src/repository/push/presence.ts', async original => (await import('./mutants.ts')).presence(await original(), broken))
+vi.mock('../../src/repository/write/own-packs.ts', async original => (await import('./mutants.ts')).presence(await original(), broken))
 vi.mock('../../src/repository/format/snapshot.ts', async original => (await import('./mutants.ts')).snapshot(await original(), broken))
 vi.mock('../../src/repository/prune/plan/needed-packs.ts', async original =>
   (await import('./mutants.ts')).needed(await original(), broken),

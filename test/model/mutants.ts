@@ -3,7 +3,7 @@ import type * as Snapshots from '../../src/repository/format/snapshot.ts'
 import type * as Indexes from '../../src/repository/prune/indexes.ts'
 import type * as Needed from '../../src/repository/prune/plan/needed-packs.ts'
 import type * as Retire from '../../src/repository/prune/tombs.ts'
-import type * as Presence from '../../src/repository/push/presence.ts'
+import type * as Presence from '../../src/repository/write/own-packs.ts'
 
 /** Which rule is left out now, in the words of the test. */
 export interface Broken {

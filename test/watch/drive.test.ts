@@ -110,7 +110,7 @@ test(
           if (seed < 4) await watch.saved('a.bin')
         }
         const told = await watch.next('warning', ({ message }) => /Drive is full/.test(String(message)))
-        expect(told['message']).toMatch(/Marked for deletion: \d+ kB \(2 packs\)/)
+        expect(told['message']).toMatch(/\d+ kB will be freed by `colab-escape prune`/)
         ahead = 61 * 60_000
         await watch.next('recovered')
         await watch.saved('a.bin')

@@ -13,3 +13,5 @@ export function excludeOption(): Option {
 export function levelOption(): Option {
   return new Option('--level <level>', 'compression level').choices(['fast', 'balanced', 'max']).default('balanced')
 }
+
+export const yesOption = (): Option => new Option('-y, --yes', 'do not ask before deleting')

@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline'
-import { AppError, throwIfAborted } from '../../util/errors.ts'
+import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
+import type { Outcome, Session } from './session.ts'
 
 /**
  * Shows `question` on stderr and resolves to the next line of stdin, without its line break. Also works if stdin is not
@@ -37,5 +38,37 @@ export async function askWhile<T>(
   } finally {
     stop.abort()
     await Promise.allSettled([asked, waited])
+  }
+}
+
+/** Somebody was asked, and did not say yes. */
+class Declined extends Error {
+  override readonly name = 'Declined'
+}
+
+/** Whether somebody sits there who can be asked. Scripts are never asked: for them everything is as with --yes. */
+export function canAsk({ options }: Pick<Session, 'options'>, yes: boolean): boolean {
+  return !yes && options.json !== true && process.stdin.isTTY === true && process.stderr.isTTY === true
+}
+
+/** Asks a question whose answer is no by default. Only within `unlessDeclined`, and only if `canAsk`. */
+export async function confirm({ console, signal }: Session, question: string): Promise<void> {
+  console.pause()
+  const answer = await ask(`${question} [y/N] `, signal).catch((error: unknown) => {
+    // the end of the input is no yes
+    if (!isAppError(error, 'usage')) throw error
+    return ''
+  })
+  if (!/^\s*y(es)?\s*$/i.test(answer)) throw new Declined('the answer was no')
+}
+
+/** Runs a command that asks before it deletes. If the answer is no, says that nothing was done. */
+export async function unlessDeclined({ console }: Session, run: () => Promise<Outcome>): Promise<Outcome> {
+  try {
+    return await run()
+  } catch (error) {
+    if (!(error instanceof Declined)) throw error
+    console.reporter.note('nothing was deleted')
+    return 'failed'
   }
 }

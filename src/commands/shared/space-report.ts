@@ -1,6 +1,6 @@
-import type { Amount, PruneResult } from '../../repository/prune/prune.ts'
+import type { PruneResult } from '../../repository/prune/prune.ts'
 import type { TombedPacks } from '../../repository/prune/tombed-packs.ts'
-import { formatCount, plural, localTime } from '../../ui/format.ts'
+import { localTime } from '../../ui/format.ts'
 import { AppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import type { Store } from './store.ts'
@@ -13,33 +13,28 @@ export function refuseMounted(store: Store): void {
   })
 }
 
-const bytesOf = ({ packs, bytes }: Amount): string => `${formatBytes(bytes)} (${plural(packs, 'pack')})`
-
 /** Reports how much `prune` will free, and when. */
-export function markedText({ packs, bytes, until }: TombedPacks): string {
-  const from = until === undefined ? '' : ` after ${localTime(until)}`
-  return `Marked for deletion: ${formatBytes(bytes)} (${plural(packs, 'pack')}). \`colab-escape prune\` frees it${from}.`
+export function markedText({ bytes, until }: Pick<TombedPacks, 'bytes' | 'until'>): string {
+  const from = until === undefined ? '' : ` after ${localTime(until)} (safety delay; --now skips it)`
+  return `${formatBytes(bytes)} will be freed by \`colab-escape prune\`${from}.`
 }
 
 /** Reports the result of a prune, or of its dry run, and what has to wait until when. */
 export function describePruned(result: PruneResult, dryRun: boolean): string[] {
-  const { freed, marked, waiting, held, left, spared, copiedBytes, tombs, indexes } = result
-  const lines = [`  ${dryRun ? 'would free' : 'freed'} ${bytesOf(freed)}`]
-  if (marked.packs > 0) lines.push(`  ${dryRun ? 'would mark' : 'marked'} ${bytesOf(marked)} for deletion`)
+  const { freed, waiting, held, left, spared, copiedBytes } = result
+  const lines = [`  ${dryRun ? 'would free' : 'freed'} ${formatBytes(freed.bytes)}`]
   if (copiedBytes > 0)
-    lines.push(`  ${dryRun ? 'would rewrite about' : 'rewrote'} ${formatBytes(copiedBytes)} that is still needed from packs to delete`)
+    lines.push(
+      `  ${dryRun ? 'would rewrite about' : 'rewrote'} ${formatBytes(copiedBytes)} that is still needed, to free what lies around it`,
+    )
   if (waiting.until !== undefined)
-    lines.push(`  ${bytesOf(waiting)} wait until ${localTime(waiting.until)} in case another machine uses them; then run prune again`)
-  if (left.packs > 0) lines.push(`  ${bytesOf(left)} stay: only ${left.keepers.join(', ')} can delete them, by running prune`)
-  if (held.packs > 0) lines.push(`  ${bytesOf(held)} wait until the copies of their data are old enough`)
+    lines.push(
+      `  ${formatBytes(waiting.bytes)} will be freed by the next prune after ${localTime(waiting.until)} (safety delay; --now skips it)`,
+    )
+  if (left.packs > 0) lines.push(`  ${formatBytes(left.bytes)} stay: only ${left.keepers.join(', ')} can delete them, by running prune`)
+  if (held.packs > 0) lines.push(`  ${formatBytes(held.bytes)} will be freed once the copies of what is needed of it are old enough`)
   if (spared.until !== undefined)
-    lines.push(`  ${bytesOf(spared)} belong to no version, but maybe to a running push: kept until ${localTime(spared.until)}`)
-  const rest = [
-    [tombs, 'tomb', 'tombs'],
-    [indexes, 'old index', 'old indexes'],
-  ] as const
-  const removed = rest.flatMap(([count, one, many]) => (count === 0 ? [] : [`${formatCount(count)} ${count === 1 ? one : many}`]))
-  if (removed.length > 0) lines.push(`  removed ${removed.join(', ')}`)
+    lines.push(`  ${formatBytes(spared.bytes)} belong to no version, but maybe to a running push: kept until ${localTime(spared.until)}`)
   return lines
 }
 

@@ -1,8 +1,10 @@
 /*
- * The commands about space: du, forget, prune. The decisions are made in `repository/prune` and `repository/versions`.
+ * The commands about space: du, forget, unforget, prune. The decisions are made in `repository/prune` and
+ * `repository/versions`.
  */
 
 import { Option } from 'commander'
+import { yesOption } from '../shared/common-options.ts'
 import type { LazyCommand } from '../shared/lazy-command.ts'
 import { addRetentionOptions } from '../shared/retention-options.ts'
 
@@ -31,23 +33,53 @@ Examples:
 }
 
 export function forget(root: LazyCommand): void {
-  const command = root.command('forget <name...>').description('forget versions that no rule keeps, and free their space')
+  const command = root
+    .command('forget <name-or-version...>')
+    .description('remove versions that no rule keeps, or the ones that are named, and free their space')
   addRetentionOptions(command)
-    .option('--all', 'let the rules alone decide, even about the newest version; without rules, forget all versions')
-    .option('--dry-run', 'show which versions would stay, and why; forget nothing')
+    .option('--all', 'let the rules alone decide, even about the newest version; without rules, remove all versions')
+    .addOption(yesOption())
+    .option('--dry-run', 'show which versions would stay, and why; remove nothing')
     .addHelpText(
       'after',
       `
-A version that any rule keeps stays. The newest version always stays, unless
---all is given. The next forget or prune that runs an hour or more later frees
-the space: until then another machine may still be using the data.
+With rules: a version that any rule keeps stays. The newest version always
+stays, unless --all is given. One version is named as for pull, by its id, its
+tag or ~N: it is removed also if it is the newest, and all others stay. A time
+such as @2026-11-20 is refused, because it finds some version, however old.
+
+unforget brings back what was removed, until its space is freed. The next forget
+or prune that runs an hour or more later frees it: until then another machine
+may still be using the data. On a terminal, --all asks first.
 
 Examples:
   colab-escape forget runs --keep-last 5 --keep-best val_loss:2 --dry-run
   colab-escape forget data --keep-daily 7 --keep-weekly 4 --keep-tag paper
+  colab-escape forget data@8636abcd data~3
   colab-escape forget old-data --all`,
     )
     .runs(async () => (await import('./forget.ts')).forgetCommand)
+}
+
+export function unforget(root: LazyCommand): void {
+  root
+    .command('unforget [name-or-version...]')
+    .description('bring back forgotten versions, or list those that can be brought back')
+    .option('--all', 'bring back all forgotten versions of the name, not only those of the last forget')
+    .addHelpText(
+      'after',
+      `
+What a forget, or the rules of a push or a watch, removed can be brought back
+for an hour, and then until a forget or a prune frees its data. Versions come
+back with their tags, messages and metrics, and whole: one that lacks data stays
+away. prune --now ends it at once.
+
+Examples:
+  colab-escape unforget
+  colab-escape unforget data
+  colab-escape unforget data@8636abcd`,
+    )
+    .runs(async () => (await import('./unforget.ts')).unforgetCommand)
 }
 
 export function prune(root: LazyCommand): void {
@@ -56,11 +88,14 @@ export function prune(root: LazyCommand): void {
     .description('delete data that no version needs')
     .option('--empty-trash', "also delete objects of the repository in Drive's trash; put back those that versions need")
     .option('--now', 'do not wait: use it only when no other machine uses the repository')
+    .addOption(yesOption())
     .option('--dry-run', 'show what would be freed; delete nothing')
     .addHelpText(
       'after',
       `
-An interrupted prune does no harm: run it again, and it continues.
+An interrupted prune does no harm: run it again, and it continues. On a
+terminal, --now and --empty-trash ask before something goes that could still be
+brought back.
 
 Examples:
   colab-escape prune

@@ -43,6 +43,8 @@ async function proposals(session: Session, store: Store): Promise<string[]> {
 
 function describe({ name, keepLast, versions, bytes }: Proposal): string {
   const size = bytes === undefined ? '' : ` (about ${formatBytes(bytes)})`
-  const quoted = /^[A-Za-z0-9._-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`
-  return `\`colab-escape forget ${quoted} --keep-last ${keepLast}\` forgets ${plural(versions, 'older version')}${size}.`
+  return `\`colab-escape forget ${quoted(name)} --keep-last ${keepLast}\` forgets ${plural(versions, 'older version')}${size}.`
 }
+
+/** A name as a shell takes it. */
+export const quoted = (name: string): string => (/^[A-Za-z0-9._-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`)

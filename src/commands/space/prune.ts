@@ -1,4 +1,5 @@
 import { takeInventory, type Inventory } from '../../repository/format/object-names.ts'
+import type { RepositoryContext } from '../../repository/open/open.ts'
 import {
   listTrash,
   measureTrash,
@@ -11,8 +12,11 @@ import { NO_GRACE_PERIODS, SAFE_GRACE_PERIODS } from '../../repository/prune/gra
 import { removeLabelsOf } from '../../repository/prune/leftovers.ts'
 import { pruneNow } from '../../repository/prune/prune-now.ts'
 import { openForPrune, prune } from '../../repository/prune/prune.ts'
+import { reallyForgotten } from '../../repository/prune/unforget.ts'
 import { plural } from '../../ui/format.ts'
 import { AppError, NO_REPOSITORY } from '../../util/errors.ts'
+import { formatBytes } from '../../util/format-bytes.ts'
+import { canAsk, confirm, unlessDeclined } from '../shared/prompt.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { describePruned, pruneToJson, refuseMounted } from '../shared/space-report.ts'
 import { chooseStore, type Store } from '../shared/store.ts'
@@ -20,12 +24,17 @@ import { amountOf, describeTrash } from '../shared/trash-report.ts'
 
 export interface PruneOptions {
   now?: boolean
+  yes?: boolean
   dryRun?: boolean
   emptyTrash?: boolean
 }
 
 /** Deletes data that no version needs. */
-export async function pruneCommand(session: Session, options: PruneOptions): Promise<Outcome> {
+export function pruneCommand(session: Session, options: PruneOptions): Promise<Outcome> {
+  return unlessDeclined(session, () => pruneStore(session, options))
+}
+
+async function pruneStore(session: Session, options: PruneOptions): Promise<Outcome> {
   const store = await chooseStore(session)
   refuseMounted(store)
   const dryRun = options.dryRun === true
@@ -33,6 +42,8 @@ export async function pruneCommand(session: Session, options: PruneOptions): Pro
   const { signal, trash } = session
   if (options.emptyTrash === true && !trash) session.console.reporter.note(`${store.storage.location} has no trash`)
   if (options.emptyTrash === true) requireRepository(store, takeInventory(await store.storage.list({ signal })))
+  if (!dryRun && (options.now === true || options.emptyTrash === true) && canAsk(session, options.yes === true))
+    await confirmLoss(session, context, options)
   const emptied = options.emptyTrash === true && !dryRun && trash ? await takeFromTrash(trash, { signal }) : undefined
   const left = emptied ? [] : await listTrash(trash, { signal })
   if (!dryRun) refuseTrashed(left)
@@ -62,6 +73,24 @@ export async function pruneCommand(session: Session, options: PruneOptions): Pro
   )
   if (result.problems.length > 0) return 'damaged'
   return result.left.packs > 0 || (emptied?.left.length ?? 0) > 0 ? 'partly' : 'done'
+}
+
+/** Asks if what goes can't be brought back by anybody. What is asked about is looked at again afterwards. */
+async function confirmLoss(session: Session, context: RepositoryContext, { now, emptyTrash }: PruneOptions): Promise<void> {
+  const losses: string[] = []
+  if (now === true) {
+    const opened = await openForPrune(context)
+    const forgotten = (await reallyForgotten(opened.repository, 0)).length
+    const { freed, marked } = await prune(context, opened, { waits: NO_GRACE_PERIODS, dryRun: true })
+    const bytes = freed.bytes + marked.bytes
+    const versions = forgotten === 0 ? '' : `, and with it ${plural(forgotten, 'forgotten version')} that unforget could bring back`
+    if (bytes > 0) losses.push(`${formatBytes(bytes)} that no version needs, without waiting for other machines${versions}`)
+  }
+  if (emptyTrash === true) {
+    const { versions } = measureTrash(await listTrash(session.trash, { signal: session.signal }))
+    if (versions > 0) losses.push(`${plural(versions, 'version')} in Drive's trash`)
+  }
+  if (losses.length > 0) await confirm(session, `Delete for good: ${losses.join('; ')}?`)
 }
 
 function requireRepository({ storage: { location } }: Store, { hasConfig, snapshots }: Inventory): void {

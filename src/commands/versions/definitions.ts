@@ -1,10 +1,10 @@
 /*
- * The commands around versions: push, pull, log, ls, cat, check, repair, tag. Each parses, makes one call of the core,
- * and prints.
+ * The commands around versions: push, pull, log, ls, cat, check, repair, tag, note. Each parses, makes one call of the
+ * core, and prints.
  */
 
 import { Option } from 'commander'
-import { collect, excludeOption, levelOption } from '../shared/common-options.ts'
+import { collect, excludeOption, levelOption, yesOption } from '../shared/common-options.ts'
 import type { LazyCommand } from '../shared/lazy-command.ts'
 import { addRetentionOptions } from '../shared/retention-options.ts'
 
@@ -164,6 +164,7 @@ export function repair(root: LazyCommand): void {
     .command('repair')
     .description('heal what can be healed in a damaged repository, and say what can not')
     .option('--give-up', "delete what can't be healed: versions that lack data, and objects that can't be read")
+    .addOption(yesOption())
     .option('--dry-run', 'show what would be done; change nothing')
     .addHelpText(
       'after',
@@ -173,8 +174,8 @@ objects back from Drive's trash, gives objects their names back that another
 program changed, rebuilds indexes from packs, and takes damaged packs out of
 use: then a push of the same sources stores their content anew. It invents
 nothing. Versions that lack data stay, and what is left of them can be pulled,
-unless --give-up deletes them. Use --give-up only when no other machine uses the
-repository. An interrupted repair does no harm: run it again.
+unless --give-up deletes them; on a terminal it asks before. Use it only when no
+other machine uses the repository. An interrupted repair does no harm: run it again.
 
 Examples:
   colab-escape repair --dry-run
@@ -198,4 +199,24 @@ export function untag(root: LazyCommand): void {
     .description('remove tags from a version')
     .addHelpText('after', '\nExample:\n  colab-escape untag runs@best best')
     .runs(async () => (await import('./tag.ts')).untagCommand)
+}
+
+export function note(root: LazyCommand): void {
+  root
+    .command('note <version>')
+    .description('change the message or the metrics of a version')
+    .option('-m, --message <text>', "the version's message from now on; '' removes it")
+    .option('--metric <name=number>', 'metric of the version, e.g. acc=0.9; acc= removes it (repeatable)', collect)
+    .addHelpText(
+      'after',
+      `
+The content of a version never changes. log, @best:acc and --keep-best use what
+was noted last.
+
+Examples:
+  colab-escape note runs -m "trained with the new labels"
+  colab-escape note runs@8636 --metric acc=0.9 --metric val_loss=0.31
+  colab-escape note runs@best -m ''`,
+    )
+    .runs(async () => (await import('./note.ts')).noteCommand)
 }

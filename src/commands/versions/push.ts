@@ -32,8 +32,9 @@ import {
   type Store,
 } from '../shared/store.ts'
 import { forgetOlder, forgottenOf, forgottenText } from '../space/forget-older.ts'
-import { withProposals } from '../space/full-store.ts'
+import { quoted, withProposals } from '../space/full-store.ts'
 import { sizesToJson, partsTable } from '../space/sizes-table.ts'
+import { describeNoted, notedToJson } from './noted-text.ts'
 import { checkSaveOptions, saveVersion, versionName, type SaveOptions } from './save-version.ts'
 
 export interface PushOptions extends SaveOptions, RetentionOptions {
@@ -161,7 +162,7 @@ function describeForgotten(name: string, result: ForgetResult): string[] {
   const text = forgottenText(result)
   const others = result.names.reduce((sum, { ofOtherLines }) => sum + ofOtherLines, 0)
   return [
-    ...(text === undefined ? [] : [`  ${text}`]),
+    ...(text === undefined ? [] : [`  ${text}`, `  Undo: colab-escape unforget ${quoted(name)}`]),
     ...(others === 0
       ? []
       : [
@@ -194,6 +195,7 @@ function describe(name: string, store: Store, result: Receipt, requests: number,
   else if (result.outcome === 'unchanged')
     lines.push(`Nothing changed: ${withoutLeftOut(name, leftOut)} is identical to its newest version ${version}.`)
   else lines.push(`Dry run: ${name} would get a new version; nothing was stored`)
+  if (result.noted) lines.push(describeNoted(result.noted))
   const again = result.outcome === 'unchanged' && newBytes > 0
   const found = again
     ? `${formatBytes(newBytes)} stored again, because the store lacked it`
@@ -279,6 +281,7 @@ function receiptToJson(name: string, result: PushResult, unreadPaths: readonly s
     carriedFiles: carried.map(path => path.toWellFormed()),
     missingFiles: missing.map(path => path.toWellFormed()),
     metrics: snapshot?.metrics ?? {},
+    noted: notedToJson(result.noted),
     requests,
   }
 }

@@ -1,6 +1,7 @@
 import { versionLabel } from '../../repository/format/snapshot.ts'
 import { repair, type RepairResult } from '../../repository/repair/repair.ts'
 import { formatCount, plural } from '../../ui/format.ts'
+import { canAsk, confirm, unlessDeclined } from '../shared/prompt.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { refuseMounted } from '../shared/space-report.ts'
 import { chooseStore } from '../shared/store.ts'
@@ -8,6 +9,7 @@ import { describeAffected, describeOutOfUse } from './check.ts'
 
 export interface RepairOptions {
   dryRun?: boolean
+  yes?: boolean
   giveUp?: boolean
 }
 
@@ -15,10 +17,16 @@ export interface RepairOptions {
 const SHOWN = 10
 
 /** Heals what can be healed in a repository, and says what can't. */
-export async function repairCommand(session: Session, options: RepairOptions): Promise<Outcome> {
+export function repairCommand(session: Session, options: RepairOptions): Promise<Outcome> {
+  return unlessDeclined(session, () => repairStore(session, options))
+}
+
+async function repairStore(session: Session, options: RepairOptions): Promise<Outcome> {
   const store = await chooseStore(session)
   refuseMounted(store)
   const dryRun = options.dryRun === true
+  if (options.giveUp === true && !dryRun && canAsk(session, options.yes === true))
+    await confirm(session, "Delete for good what can't be healed (--dry-run shows it): versions that lack data, unreadable objects?")
   const request = { dryRun, giveUp: options.giveUp === true, trash: session.trash }
   const result = await repair(session.context(store.storage, Infinity), request)
   const { left } = result

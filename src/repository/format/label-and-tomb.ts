@@ -3,14 +3,23 @@ import { isHashHex, sha256Hex } from '../../util/hash.ts'
 import { Fields, parseJson } from '../../util/json-fields.ts'
 import { FORMAT } from './limits.ts'
 
-/**
- * A change to the tags of a snapshot after its push. Labels are applied in the order of their times.
- */
-export interface Label {
-  /** Id of the snapshot, 64 hex digits. */
-  snapshot: string
+/** What a label changes. It first removes tags, then adds tags. */
+export interface LabelChanges {
   add: string[]
   remove: string[]
+  /** The message from now on; an empty one removes it. Undefined: it stays. */
+  message?: string | undefined
+  /** Metrics that get another value; null removes one. The others stay. */
+  metrics?: Record<string, number | null> | undefined
+}
+
+/**
+ * A change to the tags, the message or the metrics of a snapshot after its push. Labels are applied in the order of
+ * their times.
+ */
+export interface Label extends LabelChanges {
+  /** Id of the snapshot, 64 hex digits. */
+  snapshot: string
   /** When it was made by the store's clock, ms since 1970. Undefined in a label of an older program. */
   time?: number | undefined
   /**
@@ -20,8 +29,22 @@ export interface Label {
   version?: string | undefined
 }
 
+/** A version that can be brought back as long as its data is there. */
+export interface ForgottenVersion {
+  /** The text of the snapshot's object. */
+  version: string
+  /** What its labels had changed. */
+  label: LabelChanges
+}
+
+/** The versions that one forget has deleted, or a part of them. `time`: of that forget by the store's clock, ms. */
+export interface Forgotten {
+  time: number
+  versions: ForgottenVersion[]
+}
+
 /** Packs to be deleted; or, in a marker, tombs whose packs are all gone. Rules 6 to 10 of docs/format.md. */
-export type Tomb = { kind: 'packs'; packs: string[] } | { kind: 'marker'; spent: string[] }
+export type Tomb = { kind: 'packs'; packs: string[]; forgotten?: Forgotten | undefined } | { kind: 'marker'; spent: string[] }
 
 /** The last ms since 1970 that a date can have. */
 export const MAX_LABEL_TIME = 8.64e15
@@ -47,7 +70,7 @@ const id64 = (value: unknown): string | undefined => (isHashHex(value) ? value :
 export const encodeLabel = (label: Label, nonce: string): { id: string; bytes: Uint8Array } => encode(label, nonce)
 
 export function encodeTomb(tomb: Tomb, nonce: string): { id: string; bytes: Uint8Array } {
-  return encode(tomb.kind === 'packs' ? { packs: tomb.packs } : { spent: tomb.spent }, nonce)
+  return encode(tomb.kind === 'packs' ? { packs: tomb.packs, forgotten: tomb.forgotten } : { spent: tomb.spent }, nonce)
 }
 
 /** Time and memory: linear in the length of `bytes`. */
@@ -58,12 +81,34 @@ export function decodeLabel(bytes: Uint8Array, id: string): Label {
   const time = fields.has('time') ? fields.integer('time', MAX_LABEL_TIME) : undefined
   const version = fields.has('version') ? fields.string('version', MAX_BYTES) : undefined
   if (version !== undefined && sha256Hex(Buffer.from(version)) !== snapshot) return fields.fail('version', 'is not the snapshot')
-  return { snapshot, add: fields.list('add', tag), remove: fields.list('remove', tag), time, version }
+  return { snapshot, ...readChanges(fields), time, version }
+}
+
+function readChanges(fields: Fields): LabelChanges {
+  const message = fields.optionalString('message')
+  const metrics = fields.has('metrics') ? fields.fields('metrics').record : undefined
+  if (metrics && !Object.values(metrics).every(value => value === null || Number.isFinite(value)))
+    return fields.fail('metrics', 'has a value that is not a finite number')
+  return {
+    add: fields.list('add', tag),
+    remove: fields.list('remove', tag),
+    ...(message === undefined ? {} : { message }),
+    ...(metrics === undefined ? {} : { metrics: metrics as Record<string, number | null> }),
+  }
 }
 
 /** Time and memory: linear in the length of `bytes`. */
 export function decodeTomb(bytes: Uint8Array, id: string): Tomb {
   const fields = decode(bytes, id, `Tomb ${id.slice(0, 12)}`)
   if (fields.has('spent')) return { kind: 'marker', spent: fields.list('spent', id64) }
-  return { kind: 'packs', packs: fields.list('packs', id64) }
+  const packs = fields.list('packs', id64)
+  return fields.has('forgotten') ? { kind: 'packs', packs, forgotten: readForgotten(fields.fields('forgotten')) } : { kind: 'packs', packs }
+}
+
+function readForgotten(forgotten: Fields): Forgotten {
+  const versions = forgotten.list('versions', value => {
+    const version = new Fields(value, forgotten.subject)
+    return { version: version.string('version', MAX_BYTES), label: readChanges(version.fields('label')) }
+  })
+  return { time: forgotten.integer('time', MAX_LABEL_TIME), versions }
 }

@@ -3,18 +3,17 @@ import { ForwardingStorage } from '../../storage/forwarding.ts'
 import type { ByteRange, Storage, StorageOptions } from '../../storage/storage.ts'
 import { isAppError } from '../../util/errors.ts'
 import { sha256Hex } from '../../util/hash.ts'
-import type { IndexedPack } from '../format/index-object.ts'
 import { packName } from '../format/object-names.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { type BlockSource, fetchBlocks } from '../read/read-chunks.ts'
 import { readAnyCopy } from '../read/read-copy.ts'
-import { PackWriter } from '../write/pack-writer.ts'
+import { type AcknowledgedPack, PackWriter } from '../write/pack-writer.ts'
 import { isDivisible } from './plan/block-content.ts'
 import type { MarkPlan } from './plan/mark-plan.ts'
 import { recodeChunk } from './recode.ts'
 
 export interface CopyResult {
-  packs: readonly IndexedPack[]
+  packs: readonly AcknowledgedPack[]
   bytes: number
   /**
    * Packs that could not be copied from, with the reason: they are damaged or gone. Nothing may rely on their copies.

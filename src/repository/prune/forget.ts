@@ -1,18 +1,22 @@
 import { AppError, isAppError } from '../../util/errors.ts'
 import { groupBy } from '../../util/group-by.ts'
 import { compareSnapshots, labelName, type SnapshotRef } from '../format/object-names.ts'
-import { isPending, lineOf, type StoredSnapshot } from '../format/snapshot.ts'
+import { isPending, lineOf, versionLabel, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { describeVersion, everyChunkOf, isComplete } from '../read/read-manifest.ts'
 import { isStillThere } from '../versions/forgotten-meanwhile.ts'
+import { endOfMoment, endOfRelative } from '../versions/moments.ts'
 import { decideRetention, type RetentionDecision, type RetentionPolicy } from '../versions/retention.ts'
-import { applyLabels, readSnapshot, type DatedLabel } from '../versions/versions.ts'
+import { applyLabels, readSnapshot, readTags, resolveVersion, type DatedLabel, type VersionSpec } from '../versions/versions.ts'
+import { mergeChanges, recordForgotten } from './forgotten.ts'
 import { openForPrune, prune, type PruneBasis, type PruneRequest, type PruneResult } from './prune.ts'
 import { lacksData, packsOf } from './reachability.ts'
 import { Removals } from './removals.ts'
 
 export interface ForgetRequest extends PruneRequest {
   names: readonly string[]
+  /** These versions are forgotten, whatever the policy says, and no others. */
+  versions?: readonly VersionSpec[] | undefined
   policy: RetentionPolicy
   /** True if the policy decides about the newest version too. A name may lose all versions. */
   all: boolean
@@ -20,6 +24,8 @@ export interface ForgetRequest extends PruneRequest {
   source?: string | undefined
   /** Only versions of this line are forgotten. Undefined: those of every line. */
   line?: string | undefined
+  /** Called before anything is deleted. If it throws, nothing is. */
+  confirm?: ((names: readonly ForgottenName[]) => Promise<void>) | undefined
 }
 
 export interface ForgottenName {
@@ -52,14 +58,15 @@ export async function forget(context: RepositoryContext, request: ForgetRequest)
   const removals = new Removals(context)
   const labelsOf = groupBy(opened.labels, ({ snapshot }) => snapshot.slice(0, 16))
   const keeperOf = (ref: SnapshotRef): string | undefined => keeperOfVersion(removals, ref, labelsOf.get(ref.shortId) ?? [])
+  const chosen = request.versions && (await findChosen(repository, request.versions))
   let left = 0
   for (const name of request.names) {
     const { unreadable, versions: all } = await versionsOf(opened, name)
     const versions = all.filter(version => isOfSource(version, request) && isOfLine(version, request))
     const options = { now: repository.view.inventory.now, keepNewest: !request.all }
-    if (unreadable[0] && !request.all) throw cannotDecide(unreadable[0].error)
-    const decision = decideRetention(versions, request.policy, options)
-    if (decision.forgotten.length > 0)
+    if (unreadable[0] && !request.all && !chosen) throw cannotDecide(unreadable[0].error)
+    const decision = chosen ? splitBy(versions, chosen) : decideRetention(versions, request.policy, options)
+    if (decision.forgotten.length > 0 && !chosen)
       await expectWhole(
         repository,
         decision.kept.map(({ version }) => version),
@@ -73,8 +80,11 @@ export async function forget(context: RepositoryContext, request: ForgetRequest)
   const forgotten = names.flatMap(({ decision }) => decision.forgotten)
   for (const { ref } of forgotten) doomed.push(ref)
   const packs = await freedBy(context, repository, forgotten)
-  // the oldest first: if this is interrupted, the newest are still there
   if (!request.dryRun) {
+    await request.confirm?.(names)
+    const changes = forgotten.map(({ ref }) => ({ ref, label: mergeChanges(labelsOf.get(ref.shortId) ?? []) }))
+    await recordForgotten(context, changes, repository.view.inventory.asOf)
+    // the oldest first: if this is interrupted, the newest are still there
     for (const ref of doomed.sort(compareSnapshots)) await removeVersion(context, ref, labelsOf.get(ref.shortId) ?? [])
   }
   if (doomed.length === 0 && !isAnythingDue(opened, request.waits.graceMs)) return { names, left, pruned: undefined, failure: undefined }
@@ -88,6 +98,45 @@ export async function forget(context: RepositoryContext, request: ForgetRequest)
 
 const isOfSource = (version: StoredSnapshot, { source }: ForgetRequest): boolean => source === undefined || version.source.path === source
 const isOfLine = (version: StoredSnapshot, { line }: ForgetRequest): boolean => line === undefined || lineOf(version) === line
+
+/** The ids of the versions that a person has named. Throws `usage` if one was found by a time. */
+async function findChosen(repository: OpenRepository, specs: readonly VersionSpec[]): Promise<Set<string>> {
+  const { view, storage, signal } = repository
+  const ids = new Set<string>()
+  for (const spec of specs) {
+    const found = await resolveVersion(repository, view, spec)
+    const at = spec.at ?? ''
+    const isTime = endOfMoment(at) !== undefined || endOfRelative(at, view.inventory.now) !== undefined
+    const isNamed = !isTime || found.id.startsWith(at) || (await readTags(storage, view, [found], signal)).get(found.id)!.includes(at)
+    if (!isNamed) throw foundByTime(spec, found)
+    if (isPending(found, view.inventory) && !(await isPresent(repository, found))) throw stillComing(found)
+    ids.add(found.id)
+  }
+  return ids
+}
+
+/** A time finds the newest version up to then, however old. That is right for a pull, and a trap here. */
+function foundByTime({ name, at }: VersionSpec, found: StoredSnapshot): AppError {
+  const made = new Date(found.ref.effectiveTime).toISOString().slice(0, 16).replace('T', ' ')
+  return new AppError('usage', `${name}@${at} is a time, so it's unclear which version you mean. Nothing was forgotten.`, {
+    hint: `Use its id. The newest up to that time is of ${made} UTC: colab-escape forget ${versionLabel(found)}`,
+  })
+}
+
+function stillComing(version: StoredSnapshot): AppError {
+  return new AppError('conflict', `${versionLabel(version)} lacks data that a running push may still add. Nothing was forgotten.`, {
+    hint: 'Try again when the push has ended, or a day later.',
+  })
+}
+
+/** The decision of a person who named the versions to forget. */
+function splitBy(versions: readonly Version[], chosen: ReadonlySet<string>): RetentionDecision<Version> {
+  const newestFirst = [...versions].sort((a, b) => compareSnapshots(b.ref, a.ref))
+  return {
+    kept: newestFirst.filter(({ id }) => !chosen.has(id)).map(version => ({ version, reasons: [] })),
+    forgotten: newestFirst.filter(({ id }) => chosen.has(id)),
+  }
+}
 
 /**
  * Who alone may delete a version. A label that stays would put its version back, so a version stays with its labels.

@@ -20,15 +20,16 @@ import { LiveSource, type LiveRules } from '../source/live-source.ts'
 import type { SourceReading } from '../source/source-reader.ts'
 import type { StatCache } from '../source/stat-cache.ts'
 import type { Metrics } from '../versions/metrics.ts'
-import { addTags } from '../versions/tags.ts'
+import { noteVersion, type Notes } from '../versions/notes.ts'
 import { newestSnapshot } from '../versions/versions.ts'
 import { IndexWriter } from '../write/index-writer.ts'
+import { includeOwnPacks } from '../write/own-packs.ts'
 import type { AcknowledgedPack, PackWriter } from '../write/pack-writer.ts'
 import { PushAttempt, type AttemptRequest } from './attempt.ts'
 import { commitSnapshot } from './commit.ts'
 import { askFreeSpace, ensureItFits, unknownBytes, type FreeSpace } from './free-space.ts'
 import { chooseLine, type LineRequest } from './line.ts'
-import { allPresent, includeOwnPacks } from './presence.ts'
+import { allPresent } from './presence.ts'
 import { ensureStillThere, readStored, sampleBlocks, type BytesRead, type ReadBack, type Sample } from './read-back.ts'
 import { carryOver, newestOfSource, incompleteness, refuseNothingRead, type Unread } from './unread.ts'
 
@@ -69,6 +70,8 @@ export interface PushResult {
   index: ChunkIndex
   /** The version before, if there is one. */
   parent: StoredSnapshot | undefined
+  /** What the newest version was given, because the source equals it. */
+  noted?: Notes | undefined
   /** Set if what was stored was read again. */
   readAgain?: BytesRead | undefined
   /** Set if blocks of older packs were read. */
@@ -241,8 +244,11 @@ class PushRun {
     if (live && moved.length > 0)
       return { kind: 'done', result: { ...result, outcome: 'moved', snapshot: undefined, unreadable: live.unreadable(moved) } }
     if (equal) {
-      await addTags(this.context, parent, this.request.tags, this.storeTime(listed))
-      return { kind: 'done', result: { ...result, outcome: 'unchanged', snapshot: parent } }
+      const { tags, message, metrics } = this.request
+      // the numbers of a program that goes on writing are not those of the version before
+      const notes = live ? { tags } : { tags, message, metrics }
+      const { version: snapshot, changed: noted } = await noteVersion(this.context, { storage, view, signal }, parent, notes)
+      return { kind: 'done', result: { ...result, outcome: 'unchanged', snapshot, noted } }
     }
     const used = presence.usedPacks().map(pack => view.index.packs[pack]!.id)
     const needed = [...used, ...packs.acknowledged.map(pack => pack.id)]
@@ -345,12 +351,7 @@ class PushRun {
     }
   }
 
-  /** True if the source equals `parent`. Other metrics make a new version, because they can't be added later. */
   private isEqual(parent: StoredSnapshot, manifest: Snapshot['manifest']): boolean {
-    if (parent.source.type !== this.request.source.rootType || parent.manifest.chunks.join() !== manifest.chunks.join()) return false
-    return (
-      this.request.live !== undefined ||
-      Object.entries(this.request.metrics ?? {}).every(([metric, value]) => parent.metrics[metric] === value)
-    )
+    return parent.source.type === this.request.source.rootType && parent.manifest.chunks.join() === manifest.chunks.join()
   }
 }

@@ -38,7 +38,7 @@ export interface RetentionCandidate {
 
 interface KeptVersion<V> {
   version: V
-  /** The rules that keep it, in the words of the options: `last`, `daily 2026-11-25`, `tag best`. Never empty. */
+  /** The rules that keep it, in the words of the options: `last`, `daily 2026-11-25`, `tag best`. */
   reasons: string[]
 }
 

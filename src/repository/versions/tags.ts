@@ -1,17 +1,13 @@
 import { AppError } from '../../util/errors.ts'
 import { groupBy } from '../../util/group-by.ts'
-import { toHex } from '../../util/hash.ts'
-import { encodeLabel, MAX_LABEL_TIME, type Label } from '../format/label-and-tomb.ts'
-import { labelName } from '../format/object-names.ts'
 import { versionLabel, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { endOfMoment, endOfRelative } from './moments.ts'
 import { FULL_ID } from './choose-version.ts'
-import { applyLabels, readLabels, readSnapshots, type DatedLabel } from './versions.ts'
+import { applyLabels, readLabels, readSnapshots } from './versions.ts'
+import { nextLabelTime, textOf, writeLabel } from './write-label.ts'
 
 const MAX_TAG = 1000
-/** A label repeats the text of its snapshot up to this size. */
-const MAX_TEXT_BYTES = 1024 * 1024
 /**
  * May be a tag although it is also a duration: 125m is a common name for the size of a model. A tag is looked up
  * before a time.
@@ -99,29 +95,3 @@ export async function changeTags(
 }
 
 const isStartOf = (tag: string, shortId: string): boolean => /^[0-9a-f]{4,64}$/.test(tag) && shortId.startsWith(tag.slice(0, 16))
-
-/**
- * The time of the next label of a snapshot: the store's clock, but later than the last label that the snapshot has,
- * because a clock may have been ahead.
- */
-function nextLabelTime(last: DatedLabel | undefined, asOf: number): number {
-  return Math.min(MAX_LABEL_TIME, Math.max(asOf, (last?.at ?? 0) + 1))
-}
-
-/** The text of a snapshot's object. Undefined if it would make a label too large. */
-async function textOf({ storage, signal }: RepositoryContext, { ref }: StoredSnapshot): Promise<string | undefined> {
-  const bytes = await storage.get(ref.objectName, undefined, { signal })
-  return bytes.length > MAX_TEXT_BYTES ? undefined : new TextDecoder().decode(bytes)
-}
-
-/** Adds those of `tags` to a version that it does not have. `time` is the store's clock, ms since 1970. */
-export async function addTags(context: RepositoryContext, version: StoredSnapshot, tags: readonly string[], time: number): Promise<void> {
-  const add = tags.filter(tag => !version.tags.includes(tag))
-  if (add.length === 0) return
-  await writeLabel(context, { snapshot: version.id, add, remove: [], time, version: await textOf(context, version) })
-}
-
-async function writeLabel({ storage, surroundings, signal }: RepositoryContext, content: Label): Promise<void> {
-  const label = encodeLabel(content, toHex(surroundings.random(16)))
-  await storage.put(labelName(label.id), label.bytes, { signal })
-}

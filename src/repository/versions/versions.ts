@@ -107,18 +107,32 @@ export async function readLabels(
   return (await Promise.all(read)).flat().sort((a, b) => a.at - b.at || a.created - b.created || (a.id < b.id ? -1 : 1))
 }
 
-/** All tags of snapshots, by id: their own, changed by labels. */
+/**
+ * Gives the snapshots the messages and metrics that labels set, and returns all their tags by id: their own, changed by
+ * labels.
+ */
 export function applyLabels(snapshots: readonly StoredSnapshot[], labels: readonly Label[]): Map<string, string[]> {
   const tags = new Map(snapshots.map(snapshot => [snapshot.id, new Set(snapshot.tags)]))
+  const byId = new Map(snapshots.map(snapshot => [snapshot.id, snapshot]))
   for (const label of labels) {
     const own = tags.get(label.snapshot)
     for (const tag of label.remove) own?.delete(tag)
     for (const tag of label.add) own?.add(tag)
+    const snapshot = byId.get(label.snapshot)
+    if (snapshot) applyNotes(snapshot, label)
   }
   return new Map([...tags].map(([id, set]) => [id, [...set]]))
 }
 
-/** All tags of snapshots, by id. Adds damaged labels to the view's problems. */
+function applyNotes(snapshot: StoredSnapshot, { message, metrics }: Label): void {
+  if (message === '') delete snapshot.message
+  else if (message !== undefined) snapshot.message = message
+  if (metrics === undefined) return
+  const changed = Object.entries({ ...snapshot.metrics, ...metrics }).filter(([, value]) => value !== null)
+  snapshot.metrics = Object.fromEntries(changed) as Record<string, number>
+}
+
+/** See `applyLabels`. Adds damaged labels to the view's problems. */
 export async function readTags(
   storage: Storage,
   view: RepositoryView,
