@@ -4,6 +4,7 @@ import { auth } from './commands/auth/definitions.ts'
 import { diff, inspect, status } from './commands/compare/definitions.ts'
 import { completion } from './commands/completion/definitions.ts'
 import { doctor } from './commands/doctor/definitions.ts'
+import { python } from './commands/python/definitions.ts'
 import { LazyCommand, type Execute } from './commands/shared/lazy-command.ts'
 import { du, forget, prune } from './commands/space/definitions.ts'
 import { cat, check, log, ls, pull, push, repair, tag, untag } from './commands/versions/definitions.ts'
@@ -27,7 +28,7 @@ function help(root: LazyCommand): void {
 // prettier-ignore
 const DEFINITIONS = [
   push, pull, log, ls, cat, check, repair, diff, status, du, forget, prune, tag, untag, watch, inspect, compress, extract,
-  share, auth, doctor, completion, help,
+  share, auth, doctor, python, completion, help,
 ]
 
 /** The commands with their options and help. `execute` runs the command that the parsed arguments select. */

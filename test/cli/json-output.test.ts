@@ -47,6 +47,8 @@ test('each kind of line that the schema tells of is printed as it says', () =>
       run('doctor'),
       run('completion', 'bash'),
       run('completion', '--names'),
+      run('python'),
+      run('python', '--path'),
       run('auth', 'setup'),
       run('log', 'absent'),
     ])
