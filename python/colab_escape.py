@@ -22,6 +22,7 @@ import sys
 _path = sys.path
 # files of the current folder may be somebody else's: a json.py there is not what this module imports
 sys.path = [each for each in _path if os.path.realpath(each) != os.path.realpath("")]
+import ast  # noqa: E402
 import collections  # noqa: E402
 import datetime  # noqa: E402
 import importlib  # noqa: E402
@@ -107,6 +108,8 @@ class _Result:
             values["time"] = datetime.datetime.strptime(values["time"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(
                 tzinfo=datetime.timezone.utc
             )
+        if "metrics" in values:
+            values["metrics"] = {name: float(value) for name, value in values["metrics"].items()}
         return cls(**{**values, "json": event, **more})
 
     @property
@@ -118,8 +121,9 @@ class _Result:
     def label(self):
         return self.name if self.version is None else "%s@%s" % (self.name, self.version[:8])
 
-    def _repr_pretty_(self, printer, cycle):  # how notebooks show it
-        printer.text(str(self))
+    def __init_subclass__(cls):
+        # how notebooks show it; they take the `__repr__` of a class before what its base has
+        cls._repr_pretty_ = lambda self, printer, cycle: printer.text(str(self))
 
 
 @dataclass(frozen=True)
@@ -357,7 +361,7 @@ class _Run:
         if self.result is not None:
             left = self.result.get("failedFiles") or ["%(path)s: %(why)s" % each for each in self.result.get("notSaved", [])]
             text = "Not everything of %s was saved." % self.result.get("name")
-            return kind(text if code == 3 else "; ".join(self.warnings) or text, "partly", "See the warnings.", left, code)
+            return kind(text, "partly", "The warnings say why. Everything else is saved.", left, code, self.result)
         if code < 0:
             return ColabEscapeError(
                 "colab-escape was ended by signal %d before it was done." % -code,
@@ -449,7 +453,7 @@ def push(path, name=None, message=None, metrics=None, tags=None, store=None, pro
     try:
         result, warnings = _call("push", [path], flags, program, progress)
     except PartlyDone as error:
-        error.result = error.result and PushResult._of(error.result, warnings=[])
+        error.result = PushResult._of(error.result, warnings=[])
         raise
     return PushResult._of(result, warnings=warnings)
 
@@ -800,6 +804,7 @@ def _magic(shell):
 
         %%colab_escape watch PATH ... saves a folder while the rest of the cell runs.
         """
+        __tracebackhide__ = True
         words = shlex.split(line, posix=os.name != "nt")
         if cell is None:
             try:
@@ -852,6 +857,7 @@ def _show(words):
         follower.join(5)
         line.clear()
         child.stdout.close()
+        child.stderr.close()
     if child.returncode != 0:
         hint = [text[5:] for text in said if text.startswith("  -> ")]
         message = said[0][7:] if said else "colab-escape %s ended with exit code %d." % (words[:1], child.returncode)
@@ -861,12 +867,13 @@ def _show(words):
 
 def _run_cell(shell, cell):
     """Runs the code of a cell in the notebook's own variables. Returns the value of its last expression."""
-    import ast
-
-    tree = ast.parse(shell.transform_cell(cell))
+    __tracebackhide__ = True
+    source = shell.transform_cell(cell)
+    name = shell.compile.cache(source)
+    tree = ast.parse(source, name)
     last = ast.Expression(tree.body.pop().value) if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    exec(compile(tree, "<cell>", "exec"), shell.user_ns)
-    return None if last is None else eval(compile(last, "<cell>", "eval"), shell.user_ns)
+    exec(compile(tree, name, "exec"), shell.user_ns)
+    return None if last is None else eval(compile(last, name, "eval"), shell.user_ns)
 
 
 def load_ipython_extension(shell):
