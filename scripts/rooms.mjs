@@ -5,12 +5,13 @@
 /** @type {Record<string, string[]>} */
 // prettier-ignore
 export const ROOMS = {
-  program: ['commands/archive', 'commands/auth', 'commands/compare', 'commands/completion', 'commands/config', 'commands/doctor', 'commands/shared', 'commands/space', 'commands/versions', 'commands/watch', 'settings', 'ui', 'util', 'util/memory'],
+  program: ['commands/archive', 'commands/auth', 'commands/compare', 'commands/completion', 'commands/config', 'commands/doctor', 'commands/python', 'commands/shared', 'commands/space', 'commands/versions', 'commands/watch', 'settings', 'ui', 'util', 'util/memory'],
   'commands/watch': ['commands/shared', 'commands/space', 'commands/versions', 'local', 'repository/format', 'repository/open', 'repository/prune', 'repository/push', 'repository/versions', 'repository/watch', 'ui', 'util'],
   'commands/auth': ['auth', 'commands/shared', 'commands/versions', 'ui', 'util'],
   'commands/versions': ['archive', 'commands/shared', 'commands/space', 'compression', 'local', 'repository/check', 'repository/format', 'repository/open', 'repository/prune', 'repository/pull', 'repository/push', 'repository/read', 'repository/repair', 'repository/usage', 'repository/versions', 'storage', 'tensors', 'ui', 'util'],
   'commands/space': ['commands/shared', 'repository/format', 'repository/index', 'repository/open', 'repository/prune', 'repository/usage', 'repository/versions', 'ui', 'util'],
   'commands/doctor': ['auth', 'commands/shared', 'compression', 'local', 'repository/format', 'repository/prune', 'repository/source', 'repository/versions', 'storage', 'ui', 'util'],
+  'commands/python': ['commands/shared'],
   'commands/config': ['commands/shared', 'compression', 'repository/format', 'ui', 'util'],
   'commands/completion': ['commands/shared', 'local', 'util'],
   'commands/compare': ['commands/shared', 'local', 'repository/format', 'repository/open', 'repository/read', 'repository/source', 'repository/versions', 'tensors', 'ui', 'util'],
@@ -62,6 +63,7 @@ export const MAIN_FILES = {
   'commands/space': 'definitions.ts',
   'commands/doctor': 'doctor.ts',
   'commands/config': 'definitions.ts',
+  'commands/python': 'python.ts',
   'commands/completion': 'completion.ts',
   'commands/compare': 'definitions.ts',
   'commands/auth': 'definitions.ts',

@@ -5,6 +5,7 @@ import { diff, inspect, status } from './commands/compare/definitions.ts'
 import { completion } from './commands/completion/definitions.ts'
 import { config, use } from './commands/config/definitions.ts'
 import { doctor } from './commands/doctor/definitions.ts'
+import { python } from './commands/python/definitions.ts'
 import { LazyCommand, type Execute } from './commands/shared/lazy-command.ts'
 import { du, forget, prune, unforget } from './commands/space/definitions.ts'
 import { cat, check, log, ls, note, pull, push, repair, tag, untag } from './commands/versions/definitions.ts'
@@ -28,7 +29,7 @@ function help(root: LazyCommand): void {
 // prettier-ignore
 const DEFINITIONS = [
   push, pull, log, ls, cat, check, repair, diff, status, du, forget, unforget, prune, tag, untag, note, watch, inspect,
-  compress, extract, share, use, config, auth, doctor, completion, help,
+  compress, extract, share, use, config, python, auth, doctor, completion, help,
 ]
 
 /** The commands with their options and help. `execute` runs the command that the parsed arguments select. */

@@ -29,6 +29,8 @@ export const runCommand: Execute = async (options, run) => {
   process.once('beforeExit', onStuck)
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
+  // the one signal that a program on Windows can send to another
+  process.on('SIGBREAK', onSignal)
   keepHeapSmall()
   try {
     const isIndirect = options.token === '-' || options.tokenFile !== undefined

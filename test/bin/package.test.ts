@@ -24,6 +24,7 @@ test('the tarball is small, needs no other package, and holds the program, its l
       'docs/format.md',
       'docs/rescue.py',
       'package.json',
+      'python/colab_escape.py',
     ])
     expect(names).toEqual(expect.arrayContaining(['dist/cli.js', 'dist/worker.js', 'dist/THIRD-PARTY-LICENSES.txt']))
     const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Record<string, unknown>

@@ -52,6 +52,8 @@ test('each kind of line that the schema tells of is printed as it says', () =>
       run('completion', '--names'),
       run('use'),
       run('config'),
+      run('python'),
+      run('python', '--path'),
       run('auth', 'setup'),
       run('log', 'absent'),
     ])

@@ -1,0 +1,18 @@
+import type { LazyCommand } from '../shared/lazy-command.ts'
+
+export function python(root: LazyCommand): void {
+  root
+    .command('python')
+    .description('print the Python module colab_escape.py, or where it is')
+    .option('--path', 'print the folder that holds the module, for sys.path')
+    .addHelpText(
+      'after',
+      `
+The module calls this program, and needs Python 3.8 and nothing else.
+
+Examples:
+  colab-escape python > colab_escape.py
+  export PYTHONPATH="$(colab-escape python --path)"`,
+    )
+    .runs(async () => (await import('./python.ts')).pythonCommand)
+}
