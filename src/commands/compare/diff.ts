@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { sameAttributes } from '../../local/attributes.ts'
 import type { LeftOut } from '../../local/left-out.ts'
 import type { Entry } from '../../repository/format/manifest.ts'
 import { versionLabel } from '../../repository/format/snapshot.ts'
@@ -28,7 +29,8 @@ export async function diffCommand(session: Session, before: string, after: strin
   const open = (): Promise<OpenRepository> => (repository ??= openRepository(session))
   const [left, right] = [await entriesOf(session, before, skip, open), await entriesOf(session, after, skip, open)]
   const found: Difference[] = []
-  for await (const difference of compareEntries(left.entries, right.entries)) found.push(difference)
+  const same = isLocal(before) === isLocal(after) ? undefined : sameAttributes
+  for await (const difference of compareEntries(left.entries, right.entries, same)) found.push(difference)
   const [first, second] = [left, right].map(({ name, leftOut }) => withoutLeftOut(name, leftOut))
   const human = found.length === 0 ? [`${first} and ${second} are equal.`] : describeDifferences(found, session.console.columns)
   for (const { name, leftOut } of [left, right]) if (leftOut.length > 0) human.push(`Left out of ${name}: ${leftOutText(leftOut)}`)
