@@ -1,10 +1,12 @@
-import { chmodSync, linkSync, lstatSync, lutimesSync, mkdirSync, readlinkSync, symlinkSync, utimesSync, type Stats } from 'node:fs'
+import { chmodSync, linkSync, lstatSync, lutimesSync, mkdirSync, symlinkSync, utimesSync, type Stats } from 'node:fs'
+import { join } from 'node:path'
 import { HeldFolders, replaced } from '../local/held-folders.ts'
 import { leadsOutside } from '../local/leads-outside.ts'
 import { unpackedMode } from '../local/restored-mode.ts'
+import { noSymlinks, readTarget } from '../local/symlinks.ts'
 import { utimesSeconds } from '../local/times.ts'
 import { errnoOf } from '../util/errors.ts'
-import { decodeFileName, fsPath } from '../util/paths.ts'
+import { fsPath } from '../util/paths.ts'
 import { perEntry, OccupiedEntryError, RefusedEntryError } from './entry-errors.ts'
 import type { ArchiveEntry } from './entry.ts'
 import { hasContent, readLocal, removeFile, writeFile } from './local-file.ts'
@@ -53,7 +55,7 @@ export class Destination {
       return 'skipped'
     }
     if (entry.type === 'directory') return this.placeFolder(parts, entry)
-    const path = `${this.folderFor(parts.slice(0, -1))}/${parts.at(-1)!}`
+    const path = join(this.folderFor(parts.slice(0, -1)), parts.at(-1)!)
     const there = this.lookAt(path)
     if (there?.isDirectory()) throw new OccupiedEntryError(path)
     const placed = await this.placeIn(path, there, parts, entry)
@@ -94,8 +96,13 @@ export class Destination {
     perEntry(path, () => {
       removeFile(this.held, path)
       this.held.at(path, place => {
-        symlinkSync(fsPath(target), place)
-        if (mtime !== undefined) lutimesSync(place, utimesSeconds(mtime), utimesSeconds(mtime))
+        try {
+          symlinkSync(fsPath(target), place)
+          if (mtime !== undefined) lutimesSync(place, utimesSeconds(mtime), utimesSeconds(mtime))
+        } catch (error) {
+          const why = noSymlinks(error)
+          throw why === undefined ? error : new RefusedEntryError(why)
+        }
       })
     })
     if (leadsOutside(parts, target)) this.outsideLinks++
@@ -106,7 +113,7 @@ export class Destination {
   private async placeHardLink(path: string, there: Stats | undefined, parts: readonly string[], entry: ArchiveEntry): Promise<EntryResult> {
     const targetParts = partsOf(entry.target, 'it is a hard link, and ')
     if (targetParts.length === 0) throw new RefusedEntryError('it is a hard link to nowhere')
-    const target = `${this.folderFor(targetParts.slice(0, -1), false)}/${targetParts.at(-1)!}`
+    const target = join(this.folderFor(targetParts.slice(0, -1), false), targetParts.at(-1)!)
     const original = this.lookAt(target)
     if (original?.isSymbolicLink()) {
       const symlink = { ...entry, target: this.targetOf(target) }
@@ -133,7 +140,7 @@ export class Destination {
   private folderFor(parts: readonly string[], make = true): string {
     let path = this.root
     for (const part of parts) {
-      path = path === '/' ? `/${part}` : `${path}/${part}`
+      path = join(path, part)
       if (this.folders.has(path)) continue
       const there = this.lookAt(path)
       if (there?.isSymbolicLink()) throw new RefusedEntryError(`it would go through the symlink ${path}`)
@@ -179,7 +186,7 @@ export class Destination {
   }
 
   private targetOf(link: string): string {
-    return decodeFileName(perEntry(link, () => this.held.at(link, place => readlinkSync(place, 'buffer'))))
+    return perEntry(link, () => this.held.at(link, place => readTarget(place)))
   }
 
   /** False where the file system has no hard links. */

@@ -1,3 +1,5 @@
+import { windowsTakes } from '../local/platform-names.ts'
+
 /** `names` are the folders and the file below the destination; none for the destination itself. */
 type SafePath = { kind: 'safe'; names: readonly string[] } | { kind: 'refused'; reason: string }
 
@@ -13,6 +15,7 @@ export function safePath(name: string, windows: boolean): SafePath {
   if (/^[A-Za-z]:(?:[\\/]|$)/.test(path) || (windows && path.includes(':'))) return refused('its name has a drive letter')
   const names = path.split('/').filter(part => part !== '' && part !== '.')
   if (names.includes('..')) return refused('its name leads out of the destination')
+  if (windows && !names.every(windowsTakes)) return refused('Windows does not allow its name')
   return { kind: 'safe', names }
 }
 

@@ -21,5 +21,3 @@ export function fingerprintOf(stats: BigIntStats): Fingerprint {
 export function sameFingerprint(a: Fingerprint, b: Fingerprint): boolean {
   return a.size === b.size && a.mtime === b.mtime && a.ctime === b.ctime && a.inode === b.inode
 }
-
-export const modeOf = (stats: BigIntStats): number => Number(stats.mode & 0o7777n)

@@ -1,7 +1,9 @@
 import type { BigIntStats } from 'node:fs'
 import { realFileSystem } from '../util/file-system.ts'
-import { decodeFileName, fsPath } from '../util/paths.ts'
-import { fingerprintOf, modeOf, type Fingerprint } from './fingerprint.ts'
+import { fsPath } from '../util/paths.ts'
+import { modeOf } from './attributes.ts'
+import { fingerprintOf, type Fingerprint } from './fingerprint.ts'
+import { readTarget } from './symlinks.ts'
 
 /** The current state of a path in the destination. */
 export type LocalItem =
@@ -33,7 +35,7 @@ export function lookAt(localPath: string | Buffer, fileSystem = realFileSystem):
     return {
       type: 'symlink',
       fingerprint: fingerprintOf(stats),
-      target: decodeFileName(fileSystem.readlinkSync(path, 'buffer')),
+      target: readTarget(path, fileSystem),
     }
   return { type: 'other' }
 }

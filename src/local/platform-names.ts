@@ -3,7 +3,10 @@ export type Platform = NodeJS.Platform
 
 // eslint-disable-next-line no-control-regex
 const ILLEGAL_ON_WINDOWS = /[<>:"\\|?*\u0000-\u001f]|[. ]$/
-const RESERVED_ON_WINDOWS = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?$/i
+const RESERVED_ON_WINDOWS = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\..*)?$/i
+
+/** Whether Windows takes a name. It has devices of some names, and leaves out a dot or space at the end of a name. */
+export const windowsTakes = (name: string): boolean => !ILLEGAL_ON_WINDOWS.test(name) && !RESERVED_ON_WINDOWS.test(name)
 
 /**
  * Finds names of a snapshot that the destination can't hold, before anything is written. On macOS and Windows, names
@@ -32,8 +35,7 @@ export class LocalNames {
   private ownProblem(path: string): string | undefined {
     const name = path.slice(path.lastIndexOf('/') + 1)
     if (!path.isWellFormed()) return 'its name is not Unicode'
-    if (this.platform === 'win32' && (ILLEGAL_ON_WINDOWS.test(name) || RESERVED_ON_WINDOWS.test(name)))
-      return 'Windows does not allow this name'
+    if (this.platform === 'win32' && !windowsTakes(name)) return 'Windows does not allow this name'
     const folded = path.normalize('NFC').toLowerCase()
     const other = this.taken.get(folded)
     if (other !== undefined) return `its name is the same as that of ${other} here`

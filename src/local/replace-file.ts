@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { dirname } from 'node:path'
-import { realFileSystem, syncFolder, type FileSystem } from '../util/file-system.ts'
+import { realFileSystem, renameNew, syncFolder, type FileSystem } from '../util/file-system.ts'
 
 export interface ReplaceOptions {
   /**
@@ -41,7 +41,7 @@ export async function replaceFile(
     } finally {
       await file.close()
     }
-    await fileSystem.promises.rename(temporary, path)
+    await renameNew(() => fileSystem.promises.rename(temporary, path))
     if (isDurable) await syncFolder(dirname(path), fileSystem)
   } catch (error) {
     await fileSystem.promises.rm(temporary, { force: true }).catch(() => undefined)

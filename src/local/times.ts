@@ -19,6 +19,15 @@ export function utimesSeconds(ns: bigint): number | string {
   return us >= 0 ? (us + 0.5) / 1e6 : String((us + (CUTS_TOWARDS_ZERO ? -0.5 : 0.5)) / 1e6)
 }
 
-export function sameTime(mtime: bigint, fingerprint: Fingerprint): boolean {
-  return wholeMicroseconds(mtime) === wholeMicroseconds(fingerprint.mtime)
+/**
+ * How exactly (ns) a time can be set here. On Windows libuv counts in steps of 0.1 microseconds since the year 1601, in
+ * a double, which can hold every sixteenth of them.
+ */
+const stepOf = (platform: NodeJS.Platform): bigint => (platform === 'win32' ? 2000n : 0n)
+
+/** Whether a local item, of which `here` is known, has the time that is recorded, as exactly as it can be set here. */
+export function sameTime(recorded: bigint, here: Fingerprint | Pick<Fingerprint, 'mtime'>, platform = process.platform): boolean {
+  const difference = wholeMicroseconds(recorded) - wholeMicroseconds(here.mtime)
+  const step = stepOf(platform)
+  return difference <= step && -difference <= step
 }

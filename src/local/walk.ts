@@ -3,18 +3,20 @@
  * are built on it.
  */
 
-import { lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs'
-import { basename, resolve } from 'node:path'
+import { lstatSync, readdirSync, realpathSync } from 'node:fs'
+import { basename, join, resolve, sep } from 'node:path'
 import { AppError, errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'
 import { Breather } from '../util/event-loop.ts'
 import { comparePaths, decodeFileName, fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
 import { readSmallFile, UnfitFile } from '../util/small-file.ts'
-import { fingerprintOf, modeOf, type Fingerprint } from './fingerprint.ts'
+import { modeOf } from './attributes.ts'
+import { fingerprintOf, type Fingerprint } from './fingerprint.ts'
 import { EXCLUDE, IGNORE_FILE, IgnoreRules } from './ignore-rules.ts'
 import { LeftOutParts } from './left-out.ts'
 import type { OwnFiles } from './own-files.ts'
 import { isPartName } from './part-names.ts'
+import { readTarget } from './symlinks.ts'
 
 /** Far more than anybody writes; a larger file is something else. */
 const MAX_IGNORE_BYTES = 1024 * 1024
@@ -140,8 +142,8 @@ class Walker {
     try {
       const all = readdirSync(fsPath(local), { encoding: 'buffer' }).map(decodeFileName)
       const names = all.filter(name => !isPartName(name))
-      if (names.length < all.length) for (const name of all.filter(isPartName)) this.addPartFile(`${local}/${name}`)
-      if (names.includes(IGNORE_FILE)) this.addRules(folder, local === '/' ? `/${IGNORE_FILE}` : `${local}/${IGNORE_FILE}`)
+      if (names.length < all.length) for (const name of all.filter(isPartName)) this.addPartFile(join(local, name))
+      if (names.includes(IGNORE_FILE)) this.addRules(folder, join(local, IGNORE_FILE))
       return names
     } catch (error) {
       if (folder === '')
@@ -190,7 +192,7 @@ class Walker {
         return undefined
       }
       const entry: WalkedEntry = { path, localPath, type, mode: modeOf(stats), fingerprint: fingerprintOf(stats) }
-      if (type === 'symlink') entry.target = decodeFileName(readlinkSync(fsPath(localPath), 'buffer'))
+      if (type === 'symlink') entry.target = readTarget(fsPath(localPath))
       this.entries.push(entry)
       return type
     } catch (error) {
@@ -203,7 +205,8 @@ class Walker {
   }
 
   private local(path: string): string {
-    return path === '' ? this.root : this.root === '/' ? `/${path}` : `${this.root}/${path}`
+    if (path === '') return this.root
+    return sep === '\\' ? join(this.root, path) : this.root === '/' ? `/${path}` : `${this.root}/${path}`
   }
 
   private fail(path: string, error: unknown): void {

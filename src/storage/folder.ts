@@ -1,7 +1,7 @@
 import { dirname, join, resolve } from 'node:path'
 import { equalBytes } from '../util/bytes.ts'
 import { AppError, throwIfAborted } from '../util/errors.ts'
-import { realFileSystem, syncFolder, type FileSystem } from '../util/file-system.ts'
+import { realFileSystem, renameNew, syncFolder, type FileSystem } from '../util/file-system.ts'
 import { badRange, conflict, notFound } from './errors.ts'
 import { folderError, isSystemError, NOT_WRITABLE } from './folder-errors.ts'
 import {
@@ -253,7 +253,7 @@ export class FolderStorage implements Storage {
 
   private async publish(temporary: string, name: string): Promise<{ created: number }> {
     try {
-      await this.fileSystem.promises.rename(temporary, this.path(name))
+      await renameNew(() => this.fileSystem.promises.rename(temporary, this.path(name)))
       const { ctimeMs } = await this.fileSystem.promises.lstat(this.path(name))
       await this.sync()
       return { created: Math.floor(ctimeMs) }

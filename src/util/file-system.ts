@@ -2,6 +2,7 @@ import nodeFs from 'node:fs'
 import { dirname } from 'node:path'
 import { errnoOf } from './errors.ts'
 import { fsPath } from './paths.ts'
+import { sleep } from './waiting.ts'
 
 /**
  * The calls by which the folder store, the caches, the saved login and a pull read and change a disk. They get it as an
@@ -76,17 +77,41 @@ export function closeQuietly(fd: number, fileSystem: FileSystem): void {
   }
 }
 
+/**
+ * Renames a new file. Windows refuses it for a moment while another program, such as a virus scanner, has that file or
+ * the one that it replaces open: then it is tried again, for two seconds.
+ */
+export async function renameNew(rename: () => void | Promise<void>): Promise<void> {
+  for (let wait = 10; ; wait *= 2) {
+    try {
+      return await rename()
+    } catch (error) {
+      if (process.platform !== 'win32' || wait > 1000 || !['EPERM', 'EACCES', 'EBUSY'].includes(errnoOf(error) ?? '')) throw error
+    }
+    await sleep(wait)
+  }
+}
+
 /** The answers of a medium that can't sync a file or a folder. */
 const NO_SYNC = ['EINVAL', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']
-/** Windows can't open a folder for it. */
+/** Windows syncs no folder. */
 const NO_FOLDER_SYNC = [...NO_SYNC, 'EPERM', 'EISDIR']
 
 /** Syncs an open file to the disk. False if the medium can't do that. */
-export async function syncFile(fd: number, fileSystem = realFileSystem): Promise<boolean> {
+export function syncFile(fd: number, fileSystem = realFileSystem): Promise<boolean> {
+  return syncOrNot(fd, NO_SYNC, fileSystem)
+}
+
+/** The same for an open folder. False also if the platform can't do that. */
+export function syncOpenFolder(fd: number, fileSystem = realFileSystem): Promise<boolean> {
+  return syncOrNot(fd, NO_FOLDER_SYNC, fileSystem)
+}
+
+function syncOrNot(fd: number, unable: readonly string[], fileSystem: FileSystem): Promise<boolean> {
   return new Promise((resolve, reject) => {
     fileSystem.fsync(fd, error => {
       if (!error) resolve(true)
-      else if (NO_SYNC.includes(errnoOf(error) ?? '')) resolve(false)
+      else if (unable.includes(errnoOf(error) ?? '')) resolve(false)
       else reject(error)
     })
   })

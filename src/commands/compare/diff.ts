@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { sameAttributes } from '../../local/attributes.ts'
 import type { LeftOut } from '../../local/left-out.ts'
 import { versionLabel, type StoredSnapshot } from '../../repository/format/snapshot.ts'
 import type { OpenRepository } from '../../repository/open/open.ts'
@@ -33,7 +34,8 @@ export async function diffCommand(
       ? await sidesOf(session, before, open)
       : [await entriesOf(session, before, skip, open), await entriesOf(session, after, skip, open)]
   const found: Difference[] = []
-  for await (const difference of compareEntries(left.entries, right.entries)) found.push(difference)
+  const isMixed = after !== undefined && isLocal(before) !== isLocal(after)
+  for await (const difference of compareEntries(left.entries, right.entries, isMixed ? sameAttributes : undefined)) found.push(difference)
   const differences = new Differences(found)
   const [first, second] = [left, right].map(({ name, leftOut }) => withoutLeftOut(name, leftOut))
   const head = after === undefined && found.length > 0 ? [`${left.name} -> ${right.name}`] : []

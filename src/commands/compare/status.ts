@@ -1,4 +1,5 @@
 import { basename, resolve } from 'node:path'
+import { sameAttributes } from '../../local/attributes.ts'
 import type { Entry } from '../../repository/format/manifest.ts'
 import { checkName } from '../../repository/format/object-names.ts'
 import { versionLabel } from '../../repository/format/snapshot.ts'
@@ -38,7 +39,7 @@ export async function statusCommand(session: Session, path: string | undefined, 
   const { version, knownSince } = await newestVersion(session, store.storage.location, name, options.refresh === true, reading.entries)
   const found: Difference[] = []
   if (version?.entries !== reading.entries)
-    for await (const each of compareEntries(version?.entries ?? [], reading.entries)) found.push(each)
+    for await (const each of compareEntries(version?.entries ?? [], reading.entries, sameAttributes)) found.push(each)
   const toSend = found.reduce(
     (sum, each) => sum + (each.kind !== 'removed' && each.kind !== 'touched' && each.after.type === 'file' ? each.after.size : 0),
     0,

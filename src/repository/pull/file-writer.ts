@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { sameFingerprint } from '../../local/fingerprint.ts'
 import { isSame, replaced, type HeldFolders } from '../../local/held-folders.ts'
 import type { LocalItem } from '../../local/look-at.ts'
 import { partName } from '../../local/part-names.ts'
 import { utimesSeconds } from '../../local/times.ts'
 import { errnoOf } from '../../util/errors.ts'
-import { closeQuietly, syncFile, type FileSystem } from '../../util/file-system.ts'
+import { closeQuietly, renameNew, syncFile, type FileSystem } from '../../util/file-system.ts'
 import { howStrangersReach } from '../../util/small-file.ts'
 import { matchingChunks } from './compare-file.ts'
 import type { PlannedFile } from './plan.ts'
@@ -66,7 +66,7 @@ export class FileWriter {
   }
 
   private partPath({ entry, localPath }: PlannedFile): string {
-    return `${dirname(localPath)}/${partName(entry.path, entry.chunks)}`
+    return join(dirname(localPath), partName(entry.path, entry.chunks))
   }
 
   private remove(partPath: string): void {
@@ -194,7 +194,7 @@ export class FileWriter {
     try {
       await this.complete(fd, entry, part.path)
       const isPlaced = this.force || isStill(localPath, item, this.folders)
-      if (isPlaced) this.rename(part, localPath)
+      if (isPlaced) await renameNew(() => this.rename(part, localPath, item))
       else this.remove(part.path)
       this.parts.delete(number)
       return isPlaced ? 'placed' : 'changed-meanwhile'
@@ -203,10 +203,14 @@ export class FileWriter {
     }
   }
 
-  private rename(part: Part, localPath: string): void {
+  private rename(part: Part, localPath: string, item: LocalItem): void {
     this.folders.at(part.path, from => {
       if (!this.isThat(part, () => this.fileSystem.lstatSync(from))) throw replaced(part.path)
-      this.folders.at(localPath, to => this.fileSystem.renameSync(from, to))
+      this.folders.at(localPath, to => {
+        // Windows replaces no file that may not be written
+        if (process.platform === 'win32' && item.type === 'file' && (item.mode & 0o200) === 0) this.fileSystem.chmodSync(to, 0o666)
+        this.fileSystem.renameSync(from, to)
+      })
     })
   }
 

@@ -1,11 +1,14 @@
 import type { Stats } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
+import { sameMode } from '../../local/attributes.ts'
 import { replaced, type HeldFolders } from '../../local/held-folders.ts'
 import type { LocalItem } from '../../local/look-at.ts'
+import { partName } from '../../local/part-names.ts'
+import { noSymlinks } from '../../local/symlinks.ts'
 import { sameTime, utimesSeconds } from '../../local/times.ts'
 import { AppError, errnoOf, isAppError, messageOf } from '../../util/errors.ts'
-import { closeQuietly, makeFolder, OPEN_FOLDER, syncFile, syncFolder, type FileSystem } from '../../util/file-system.ts'
-import { fsPath } from '../../util/paths.ts'
+import { closeQuietly, makeFolder, OPEN_FOLDER, syncFolder, syncOpenFolder, type FileSystem } from '../../util/file-system.ts'
+import { encodePath, fsPath } from '../../util/paths.ts'
 import { SideBySide } from '../../util/side-by-side.ts'
 import type { SymlinkEntry } from '../format/manifest.ts'
 import { isStill } from './file-writer.ts'
@@ -85,11 +88,28 @@ export class LocalChanges {
     }
   }
 
-  makeSymlink(localPath: string, { target, mtime }: SymlinkEntry): void {
-    this.remove(localPath)
-    this.orWriteError(localPath, () => this.folders.at(localPath, path => this.fileSystem.symlinkSync(fsPath(target), path)))
+  /**
+   * Makes a symlink beside its place first: what it replaces stays where none can be made. Returns why that is so,
+   * undefined if it was made.
+   */
+  makeSymlink(localPath: string, { path, target, mtime }: SymlinkEntry): string | undefined {
+    const part = join(dirname(localPath), partName(path, encodePath(target)))
+    this.remove(part)
     this.changed.add(dirname(localPath))
-    this.setLinkTime(localPath, mtime)
+    try {
+      this.folders.at(part, place => this.fileSystem.symlinkSync(fsPath(target), place))
+      const time = utimesSeconds(mtime)
+      this.folders.at(part, place => this.fileSystem.lutimesSync(place, time, time))
+    } catch (error) {
+      const why = noSymlinks(error)
+      if (why === undefined) throw writeError(error, localPath)
+      return why
+    }
+    this.remove(localPath)
+    this.orWriteError(localPath, () =>
+      this.folders.at(part, from => this.folders.at(localPath, to => this.fileSystem.renameSync(from, to))),
+    )
+    return undefined
   }
 
   setLinkTime(localPath: string, mtime: bigint): void {
@@ -135,7 +155,7 @@ export class LocalChanges {
         const item = this.orWriteError(localPath, () => this.folders.lookAt(localPath))
         if (item.type === 'absent') continue
         if (item.type !== 'directory') throw replaced(localPath)
-        const isRight = item.mode === entry.mode && sameTime(entry.mtime, item.fingerprint)
+        const isRight = sameMode(entry.mode, item.mode, 'directory') && sameTime(entry.mtime, item.fingerprint)
         // an interrupted pull did not set the attributes of the folders that it had changed
         if (isRight && !this.changed.has(localPath)) continue
         this.changed.delete(localPath)
@@ -165,7 +185,7 @@ export class LocalChanges {
   private async syncOpen(fd: number, directory: PlannedDirectory): Promise<void> {
     try {
       this.setFolderAttributes(directory)
-      if (!(await syncFile(fd, this.fileSystem))) this.isSynced = false
+      if (!(await syncOpenFolder(fd, this.fileSystem))) this.isSynced = false
     } catch (error) {
       throw writeError(error, directory.localPath)
     } finally {

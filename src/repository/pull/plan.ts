@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync, readdirSync } from 'node:fs'
-import { basename, dirname } from 'node:path'
+import { basename, dirname, join, sep } from 'node:path'
 import type { Chunker } from '../../chunking/chunker.ts'
+import { sameMode } from '../../local/attributes.ts'
 import { pathFilter } from '../../local/ignore-rules.ts'
 import { ABSENT, lookAt, type LocalItem } from '../../local/look-at.ts'
 import { isPartName, partName } from '../../local/part-names.ts'
@@ -70,7 +71,7 @@ export interface PullPlan {
   /** Number of files and folders that get their mode without the bits that `restoredMode` leaves out. */
   modesLeftOut: number
   damaged: DamagedFile[]
-  /** Entries whose names this platform can't hold. */
+  /** Entries whose names this platform can't hold, and symlinks that could not be made here. */
   unnameable: DamagedFile[]
 }
 
@@ -208,6 +209,7 @@ class Planner {
 
   /** The entry with the mode that it gets. What has its own mode already keeps it. */
   private restored<T extends FileEntry | DirectoryEntry>(entry: T, item: LocalItem): T {
+    if (this.request.platform === 'win32') return entry // it has none of those bits
     const mode = this.request.specialModes === true ? entry.mode : restoredMode(entry.mode)
     const now = 'mode' in item ? item.mode : undefined
     if (mode === entry.mode || now === entry.mode) return entry
@@ -233,7 +235,8 @@ class Planner {
     }
     if (item.type === 'file' && (await this.isRight(entry, localPath, item))) {
       const restored = this.restored(entry, item)
-      if (item.mode === restored.mode && sameTime(entry.mtime, item.fingerprint)) this.plan.unchanged++
+      if (sameMode(restored.mode, item.mode, 'file', this.request.platform) && sameTime(entry.mtime, item.fingerprint))
+        this.plan.unchanged++
       else this.plan.touch.push({ entry: restored, localPath, item })
       return
     }
@@ -281,7 +284,7 @@ class Planner {
     this.request.skip?.refuse(localPath)
     this.plan.removeDirectories.push(localPath)
     for (const name of readdirSync(fsPath(localPath), { encoding: 'buffer' }).map(decodeFileName)) {
-      const inside = { path: `${path}/${name}`, localPath: `${localPath}/${name}` }
+      const inside = { path: `${path}/${name}`, localPath: join(localPath, name) }
       const item = lookAt(inside.localPath)
       if (item.type === 'directory') this.clearDirectory(inside.path, inside.localPath)
       else if (isPartName(name)) this.plan.remove.push({ ...inside, item })
@@ -295,7 +298,7 @@ class Planner {
     const base = selected && baseOf(selected) !== '' ? `${baseOf(selected)}/` : ''
     const wanted = pathFilter(only, [])
     const { entries, partFiles } = await walk(root, { excludes: exclude, skip, reporter, signal: this.repository.signal })
-    const ours = new Set(this.plan.files.map(({ entry, localPath }) => `${dirname(localPath)}/${partName(entry.path, entry.chunks)}`))
+    const ours = new Set(this.plan.files.map(({ entry, localPath }) => join(dirname(localPath), partName(entry.path, entry.chunks))))
     for (const localPath of partFiles)
       if (!ours.has(localPath)) this.plan.remove.push({ path: basename(localPath), localPath, item: lookAt(localPath) })
     const planned = new Set(this.plan.removeDirectories)
@@ -321,6 +324,6 @@ function parentOf(path: string): string {
 /** True for one of `folders`, and for any path in one of them. */
 function isInOneOf(folders: ReadonlySet<string>, path: string): boolean {
   if (folders.has(path)) return true
-  for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) if (folders.has(path.slice(0, end))) return true
+  for (let end = path.lastIndexOf(sep); end > 0; end = path.lastIndexOf(sep, end - 1)) if (folders.has(path.slice(0, end))) return true
   return false
 }

@@ -187,8 +187,9 @@ async function change(
   for (const { entry, localPath, item } of plan.symlinks) {
     if (!force && !local.isStill(localPath, item)) changed.push(localPath)
     else {
-      local.makeSymlink(localPath, entry)
-      result.written++
+      const why = local.makeSymlink(localPath, entry)
+      if (why === undefined) result.written++
+      else plan.unnameable.push({ path: entry.path, why })
     }
   }
   for (const { entry, localPath, item } of plan.touch) {

@@ -16,6 +16,7 @@ import type { ChunkIndex } from '../index/chunk-index.ts'
 import { readNewestAhead, type RepositoryContext } from '../open/open.ts'
 import { adoptPacks, openView, type RepositoryView } from '../open/view.ts'
 import type { BlockSource } from '../read/read-chunks.ts'
+import { readManifest } from '../read/read-manifest.ts'
 import { LiveSource, type LiveRules } from '../source/live-source.ts'
 import type { SourceReading } from '../source/source-reader.ts'
 import type { StatCache } from '../source/stat-cache.ts'
@@ -28,6 +29,7 @@ import type { AcknowledgedPack, PackWriter } from '../write/pack-writer.ts'
 import { PushAttempt, type AttemptRequest } from './attempt.ts'
 import { commitSnapshot } from './commit.ts'
 import { askFreeSpace, ensureItFits, unknownBytes, type FreeSpace } from './free-space.ts'
+import { keepAttributes } from './kept-attributes.ts'
 import { chooseLine, type LineRequest } from './line.ts'
 import { allPresent } from './presence.ts'
 import { ensureStillThere, readStored, sampleBlocks, type BytesRead, type ReadBack, type Sample } from './read-back.ts'
@@ -225,6 +227,7 @@ class PushRun {
     const moved = live?.moved(reading) ?? []
     if (moved.length === 0) refuseNothingRead(request.source, reading)
     const unread = moved.length > 0 ? undefined : await carryOver({ ...request, reporter }, basis, repository, attempt.chunks, reading)
+    if (parent && process.platform === 'win32') await keepAttributes(readManifest(repository, parent), reading.entries)
     const manifest = await attempt.storeManifest(reading)
     // a newer version that can't be read would be found under the name
     const isNewest = parent !== undefined && newestRef(view, parent.name)?.objectName === parent.ref.objectName

@@ -12,11 +12,16 @@ export type Difference =
 /** Manifest entries as an array, or as they are read. */
 export type Entries = Iterable<Entry> | AsyncIterable<Entry>
 
+/** Whether two entries of one type count as equal in mode and time. */
+type SameAttributes = (before: Entry, after: Entry) => boolean
+
+const sameAttributes: SameAttributes = (before, after) => before.mode === after.mode && before.mtime === after.mtime
+
 /**
  * Yields the differences between two lists of manifest entries, both sorted by path. Holds one entry of each list at a
  * time.
  */
-export async function* compareEntries(before: Entries, after: Entries): AsyncGenerator<Difference> {
+export async function* compareEntries(before: Entries, after: Entries, same = sameAttributes): AsyncGenerator<Difference> {
   const left = iteratorOf(before)
   const right = iteratorOf(after)
   let a = await left.next()
@@ -33,7 +38,7 @@ export async function* compareEntries(before: Entries, after: Entries): AsyncGen
       b = await right.next()
     } else {
       const pair = { path: (a.value as Entry).path, before: a.value as Entry, after: b.value as Entry }
-      const kind = difference(pair.before, pair.after)
+      const kind = difference(pair.before, pair.after, same)
       if (kind !== 'same') yield { kind, ...pair }
       a = await left.next()
       b = await right.next()
@@ -45,9 +50,9 @@ function iteratorOf(entries: Entries): Iterator<Entry> | AsyncIterator<Entry> {
   return Symbol.asyncIterator in entries ? entries[Symbol.asyncIterator]() : entries[Symbol.iterator]()
 }
 
-function difference(before: Entry, after: Entry): 'same' | 'changed' | 'touched' {
+function difference(before: Entry, after: Entry, same: SameAttributes): 'same' | 'changed' | 'touched' {
   if (before.type !== after.type) return 'changed'
   if (before.type === 'file' && after.type === 'file' && !before.chunks.equals(after.chunks)) return 'changed'
   if (before.type === 'symlink' && after.type === 'symlink') return before.target === after.target ? 'same' : 'changed'
-  return before.mode === after.mode && before.mtime === after.mtime ? 'same' : 'touched'
+  return same(before, after) ? 'same' : 'touched'
 }
