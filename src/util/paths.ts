@@ -59,3 +59,10 @@ export function comparePaths(a: string, b: string): number {
   }
   return a.length - b.length
 }
+
+/** The folders above a relative path, from the top down. */
+export function foldersAbove(path: string): string[] {
+  const folders: string[] = []
+  for (let end = path.indexOf('/'); end >= 0; end = path.indexOf('/', end + 1)) folders.push(path.slice(0, end))
+  return folders
+}
