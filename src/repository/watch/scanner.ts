@@ -80,6 +80,7 @@ export class Scanner {
   private saved = new Map<string, string>()
   /** Folders with saved files. */
   private known = new Set<string>()
+  private began: number | undefined
   /** Keys of the states in which files could not be read, by path. */
   private unreadable = new Map<string, string>()
 
@@ -128,7 +129,8 @@ export class Scanner {
   /** Holds back finished files that wait for others. */
   private holdTogether(scan: Scan, found: readonly FoundFile[], now: number): void {
     const { settleMs, reporter, path: root } = this.options
-    const { waiting, late } = findTogether(found, { known: this.known, now, settleMs })
+    this.began ??= now
+    const { waiting, late } = findTogether(found, { known: this.known, began: this.began, now, settleMs })
     for (const { folder, file } of late)
       reporter.note(`${file} is still being written: the finished files in ${folder === '' ? root : folder} are saved without it`)
     for (const { folder, files } of waiting)

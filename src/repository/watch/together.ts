@@ -21,6 +21,8 @@ export interface FoundFile {
 export interface TogetherOptions {
   /** Folders with files that a version of this watch has. */
   known: ReadonlySet<string>
+  /** When the watch first looked. */
+  began: number
   now: number
   settleMs: number
 }
@@ -55,14 +57,16 @@ interface Group {
  * whole: those of a folder of which no version has a file yet, until all its files are still; and those of any folder
  * that replace older ones, until all such files in it are finished.
  */
-export function findTogether(files: readonly FoundFile[], { known, now, settleMs }: TogetherOptions): Together {
+export function findTogether(files: readonly FoundFile[], { known, began, now, settleMs }: TogetherOptions): Together {
   const longest = MOST_SETTLE_TIMES * settleMs
   const together: Together = { waiting: [], late: [] }
   for (const { folder, isNew, members } of groupsOf(files, known)) {
     const ready = members.filter(({ isFinished, isSaved, isLog }) => !isSaved && (isFinished || isLog))
     if (ready.length === 0) continue
     const busy = members.filter(file => !file.isFinished && !file.isLog && !isOfNextCheckpoint(file, ready, settleMs))
-    const isStill = !isNew || ready.every(file => file.isLog || now - file.since >= NEW_FOLDER_SETTLE_TIMES * settleMs)
+    const isYoung = ({ isLog, appeared, since }: FoundFile): boolean =>
+      !isLog && appeared > began && now - since < NEW_FOLDER_SETTLE_TIMES * settleMs
+    const isStill = !isNew || !ready.some(isYoung)
     if (busy.length === 0 && isStill) continue
     const isLate = ready.some(file => file.isFinished && now - file.since >= longest)
     if (!isLate && (!isStill || busy.some(file => now - file.busySince < longest)))
