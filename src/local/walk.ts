@@ -148,7 +148,8 @@ class Walker {
     } catch (error) {
       if (folder === '')
         throw new AppError('io', `${local} can't be read: ${messageOf(error)}`, { hint: 'Check its permissions.', cause: error })
-      this.fail(folder, error)
+      if (errnoOf(error) === 'ENOENT') this.forget(folder)
+      else this.fail(folder, error)
       return []
     }
   }
@@ -198,10 +199,23 @@ class Walker {
     } catch (error) {
       if (error instanceof AppError) throw error
       // it was removed after its folder was listed, so it is not part of the source any more
-      if (errnoOf(error) === 'ENOENT') this.options.reporter.note(`${localPath} vanished while the folder was being listed`)
+      if (errnoOf(error) === 'ENOENT') this.vanished(localPath)
       else this.fail(path, error)
       return undefined
     }
+  }
+
+  /** A folder that was removed before it could be listed is not part of the source any more. */
+  private forget(folder: string): void {
+    this.entries.splice(
+      this.entries.findLastIndex(({ path }) => path === folder),
+      1,
+    )
+    this.vanished(this.local(folder))
+  }
+
+  private vanished(localPath: string): void {
+    this.options.reporter.note(`${localPath} vanished while the folder was being listed`)
   }
 
   private local(path: string): string {

@@ -74,3 +74,10 @@ export function inHome(path: string): string {
 export function shellQuoted(path: string): string {
   return /^[\w@%+=:,./~-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`
 }
+
+/** The folders above a relative path, from the top down. */
+export function foldersAbove(path: string): string[] {
+  const folders: string[] = []
+  for (let end = path.indexOf('/'); end >= 0; end = path.indexOf('/', end + 1)) folders.push(path.slice(0, end))
+  return folders
+}

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, readdirSync, realpathSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, realpathSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -207,6 +207,15 @@ describe('walk', () => {
       const { paths, notes, failed } = await walkQuietly(root, { skip: whenAsked(removeTheOther) })
       expect([paths.length, failed, notes.length]).toEqual([1, 0, 1])
       expect(notes[0]).toContain('vanished while the folder was being listed')
+    }))
+
+  test('tells of a folder that vanishes before it is listed, which is no failure and not part of the source', () =>
+    withFolder(async root => {
+      makeTree(root, { a: 'a', 'z/file': 'file' })
+      const remove = (seen: string): void => (seen.endsWith('z') ? rmSync(seen, { recursive: true }) : undefined)
+      const { paths, notes, failed } = await walkQuietly(root, { skip: whenAsked(remove) })
+      expect([paths, failed, notes.length]).toEqual([['a'], 0, 1])
+      expect(notes[0]).toContain('z vanished while the folder was being listed')
     }))
 
   test('stops when it is interrupted', () =>

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, symlinkSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { withSandbox } from '../helpers/cli.ts'
 import { makeTree } from '../helpers/trees.ts'
@@ -74,4 +74,39 @@ test('a terminal that is closed ends a watch, after it has saved what is finishe
     const { entries } = await sandbox.json<{ entries: { path: string }[] }>('ls', 'runs')
     expect(entries.map(({ path }) => path)).toEqual(['a.txt', 'b.txt'])
     await until(() => !existsSync(`/proc/${pid}`))
+  }))
+
+test('a link to a folder that is not there yet is waited for like that folder', () =>
+  withSandbox(sandbox => {
+    symlinkSync('disk/runs', sandbox.in('runs'))
+    return whileWatching(sandbox, ['runs', ...QUICK], async watch => {
+      const { message } = await watch.next('note')
+      expect(message).toMatch(/disk\/runs does not exist yet/)
+      makeTree(sandbox.in('disk/runs'), { 'a.txt': 'a' })
+      await watch.saved('a.txt')
+      expect(await watch.stop()).toBe(0)
+    })
+  }))
+
+test('a folder that is waited for may come as a link', () =>
+  withSandbox(sandbox =>
+    whileWatching(sandbox, ['runs', ...QUICK], async watch => {
+      await watch.next('note')
+      makeTree(sandbox.in('disk'), { 'a.txt': 'a' })
+      symlinkSync('disk', sandbox.in('runs'))
+      await watch.saved('a.txt')
+      expect(await watch.stop()).toBe(0)
+    }),
+  ))
+
+test('a process that has ended already lets a watch save what is there and end', () =>
+  withSandbox(async sandbox => {
+    const training = spawn('true')
+    await new Promise(resolve => training.once('exit', resolve))
+    makeTree(sandbox.in('runs'), { 'a.txt': 'a' })
+    await whileWatching(sandbox, ['runs', ...QUICK, '--until-exit', String(training.pid)], async watch => {
+      expect((await watch.next('note')).message).toMatch(/has ended, or never ran: what is finished is saved/)
+      await watch.saved('a.txt')
+      expect((await watch.ended).code).toBe(0)
+    })
   }))

@@ -46,6 +46,7 @@ export async function forgetOlder(
       known: newest?.ref,
       waits: SAFE_GRACE_PERIODS,
       dryRun: false,
+      sparesDeltas: true,
     }
     const result = await forget(context, request)
     if (result.failure) context.reporter.warn(`Space of forgotten versions could not be freed: ${result.failure.message}`)

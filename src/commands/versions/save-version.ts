@@ -2,6 +2,7 @@ import { basename, dirname, resolve } from 'node:path'
 import type { Level } from '../../compression/limits.ts'
 import { readGitState } from '../../local/git-state.ts'
 import type { WalkResult } from '../../local/walk.ts'
+import { basesUnderRules } from '../../repository/bases/bases-under-rules.ts'
 import { checkName, nameProblem } from '../../repository/format/object-names.ts'
 import { lineOf } from '../../repository/format/snapshot.ts'
 import type { RepositoryContext } from '../../repository/open/open.ts'
@@ -53,6 +54,7 @@ export async function saveVersion(
 ): Promise<PushResult> {
   const about = { location: context.storage.location, name, source: source.root }
   let isNew = false
+  const rules = options.delta === false ? undefined : policy ? basesUnderRules(policy) : {}
   const result = await push(context, {
     name,
     line: { noted: session.lines.read(about), compare: policy !== undefined },
@@ -61,8 +63,7 @@ export async function saveVersion(
     level: options.level,
     blockBytes: context.pool.maxBlockBytes(options.level),
     cache: await session.openCache(source.root, options.reread),
-    // a difference from a version that is soon forgotten would keep that version's data
-    bases: options.delta === false || policy ? undefined : { cache: session.tensorCache() },
+    bases: rules && { cache: session.tensorCache(), ...rules },
     message: options.message,
     tags: checkTags(options.tag ?? []),
     metrics,

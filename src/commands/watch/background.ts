@@ -1,7 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, constants, openSync, rmSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { realPathOf } from '../../local/real-path.ts'
 import { isRunning } from '../../repository/watch/process-end.ts'
 import { describeError, type ErrorDescription } from '../../ui/describe-error.ts'
 import { formatDuration, plural } from '../../ui/format.ts'
@@ -12,6 +10,7 @@ import { sleep } from '../../util/waiting.ts'
 import { prepareCacheFolder } from '../shared/cache-folder.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { logOf, readRecord, readRecords, recordFile, recordsFolder, type WatchRecord } from './records.ts'
+import { placeOf } from './watched-folder.ts'
 
 /** What a watch in the background tells the command that has started it: that it watches, or why it can't. */
 interface Answer {
@@ -180,6 +179,7 @@ function reportEnd(session: Session, record: WatchRecord): Outcome {
 function select(session: Session, path: string | undefined): WatchRecord[] {
   const records = readRecords(session.settings.cacheFolder)
   if (path === undefined) return records
-  const wanted = realPathOf(resolve(path))
-  return records.filter(record => record.path === wanted)
+  const wanted = placeOf(path)
+  // a folder that was waited for may have come as a link
+  return records.filter(record => record.path === wanted || placeOf(record.path) === wanted)
 }

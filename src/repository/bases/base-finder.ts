@@ -22,11 +22,10 @@ import type { TensorCache } from './tensor-cache.ts'
 export interface BasePolicy {
   /** Keeps plain tensors of files that are overwritten in place. Undefined if these are not kept. */
   cache: TensorCache | undefined
-  /**
-   * Depth of a copy, at most: 1 to 8. It is 1 if versions will be forgotten, so that a kept version needs no more than
-   * one other.
-   */
+  /** Depth of a copy, at most: 1 to 8. */
   maxDepth?: number | undefined
+  /** The share of a sample that a base must save, by the depth that the copy then has. */
+  minSavedShare?: ((depth: number) => number) | undefined
 }
 
 export interface BaseFinderOptions extends BasePolicy {
@@ -188,6 +187,7 @@ export class BaseFinder {
     chunk: number,
   ): Promise<OfferedBase | undefined> {
     let best: OfferedBase | undefined
+    const { minSavedShare = () => 0 } = this.options
     let least = 1 - MIN_SAVED_SHARE
     let [buffer, bestBuffer] = this.buffers
     current.chosen = null
@@ -196,7 +196,7 @@ export class BaseFinder {
       partner.candidate.tried++
       if (!base) continue
       const left = gainOf(bytes, element, base)
-      if (left >= least) continue
+      if (left >= least || left > 1 - minSavedShare(base.depth)) continue
       best = base
       ;[buffer, bestBuffer] = [bestBuffer, buffer]
       least = left

@@ -26,6 +26,7 @@ export interface DecisionBasis {
   deleted: ReadonlySet<string>
   /** Ids of packs to mark at once if no version needs them, however young they are. */
   freed: ReadonlySet<string>
+  sparesDeltas: boolean
 }
 
 /** So many times damage may be found that nobody knew of. A repository that needs more is not worth a prune. */
@@ -100,6 +101,7 @@ export class Decider {
       },
       isSpared: pack => this.isSpared(pack),
       bad,
+      sparesDeltas: this.basis.sparesDeltas,
       ...changes,
       isUnreadable: pack => (damaged.has(pack) && !isTombed(pack)) || changes.isUnreadable?.(pack) === true,
     })

@@ -29,6 +29,11 @@ export interface PruneRequest {
   dryRun: boolean
   /** A version that this process has just made, and that a listing may not show yet. */
   known?: SnapshotRef | undefined
+  /**
+   * True where the next version comes soon and pushes out the oldest one. Deltas then stay as long as all that is kept
+   * takes no more with them than without: what would be gained now is not worth writing that version whole.
+   */
+  sparesDeltas?: boolean
 }
 
 /** Packs and their bytes. */
@@ -205,7 +210,8 @@ class PruneRun {
     for (;;) {
       const reachable = await markReachable(this.repository, roots)
       const { request, due, indexes, deleted, removed } = this
-      const basis = { waits: request.waits, due, indexes, deleted, freed: removed.packs }
+      const sparesDeltas = request.sparesDeltas ?? false
+      const basis = { waits: request.waits, due, indexes, deleted, freed: removed.packs, sparesDeltas }
       const decider = new Decider(this.repository, reachable, basis)
       const decision = await decider.decide()
       if (decision) return { decision, decider }

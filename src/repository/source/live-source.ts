@@ -2,6 +2,7 @@ import { sameFingerprint, type Fingerprint } from '../../local/fingerprint.ts'
 import { lookAt } from '../../local/look-at.ts'
 import type { WalkedEntry, WalkResult } from '../../local/walk.ts'
 import { AppError } from '../../util/errors.ts'
+import { foldersAbove } from '../../util/paths.ts'
 import { everyId } from '../format/chunk-ids.ts'
 import type { FileEntry } from '../format/manifest.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
@@ -40,7 +41,7 @@ export class LiveSource {
       const before = carried.get(entry.path)
       return before ? [asBefore(entry, before)] : []
     })
-    this.source = { ...walked, entries }
+    this.source = { ...walked, entries: withoutEmptied(entries, walked.entries) }
     const fingerprints = new Map(walked.entries.map(({ path, fingerprint }) => [path, fingerprint]))
     this.cache = new LiveStates(cache, carried, (path, fingerprint) => {
       if (!sameFingerprint(fingerprint, fingerprints.get(path)!)) this.otherStates.add(path)
@@ -78,6 +79,15 @@ export class LiveSource {
     const paths = new Set(moved)
     return this.walked.entries.filter(entry => paths.has(entry.path) && isAsWalked(entry)).map(({ path }) => path)
   }
+}
+
+/** Without the folders all of whose files are left out: a version has a new checkpoint as a whole, or nothing of it. */
+function withoutEmptied(entries: readonly WalkedEntry[], walked: readonly WalkedEntry[]): WalkedEntry[] {
+  if (entries.length === walked.length) return [...entries]
+  const foldersWith = (all: readonly WalkedEntry[]): Set<string> =>
+    new Set(all.flatMap(({ path, type }) => (type === 'directory' ? [] : foldersAbove(path))))
+  const [before, left] = [foldersWith(walked), foldersWith(entries)]
+  return entries.filter(({ path, type }) => type !== 'directory' || left.has(path) || !before.has(path))
 }
 
 function isAsWalked({ localPath, fingerprint }: WalkedEntry): boolean {

@@ -3,8 +3,10 @@ import type { Fingerprint } from '../../local/fingerprint.ts'
 import type { OwnFiles } from '../../local/own-files.ts'
 import { walk, type WalkedEntry, type WalkResult } from '../../local/walk.ts'
 import { errnoOf, messageOf } from '../../util/errors.ts'
+import { foldersAbove } from '../../util/paths.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import { whyFileIncomplete } from './completeness.ts'
+import { findTogether, type FoundFile } from './together.ts'
 
 export interface ScannerOptions {
   path: string
@@ -20,9 +22,9 @@ export interface ScannerOptions {
 
 /**
  * Why a file is held back. `changing`: it was written to a moment ago. `incomplete`: its container states a greater
- * length. `unreadable`: reading it failed.
+ * length. `unreadable`: reading it failed. `folder`: it is finished, and waits for other files of its folder.
  */
-type HoldReason = 'changing' | 'incomplete' | 'unreadable'
+type HoldReason = 'changing' | 'incomplete' | 'unreadable' | 'folder'
 
 export interface HeldFile {
   kind: HoldReason
@@ -45,6 +47,8 @@ export interface Scan {
   fresh: WalkedEntry[]
   /** Logs that have grown since the last version. The next version saves them, but they are no reason to make one. */
   grown: WalkedEntry[]
+  /** Whether files that the last version has were there a moment ago and are gone: a program is deleting them. */
+  isShrinking: boolean
 }
 
 /** Programs append to such files line by line, so their content is complete at any moment. */
@@ -56,6 +60,10 @@ interface FileState {
   key: string
   /** When the file was first seen in this state, by the monotonic clock, ms. */
   since: number
+  /** When the file was first seen. */
+  appeared: number
+  /** Since when it has not been finished. */
+  busySince: number
   /** Why it is incomplete. null: it may be complete. Undefined: not checked yet. */
   incomplete?: string | null
 }
@@ -70,6 +78,9 @@ export class Scanner {
   private readonly options: ScannerOptions
   private seen = new Map<string, FileState>()
   private saved = new Map<string, string>()
+  /** Folders with saved files. */
+  private known = new Set<string>()
+  private began: number | undefined
   /** Keys of the states in which files could not be read, by path. */
   private unreadable = new Map<string, string>()
 
@@ -77,28 +88,57 @@ export class Scanner {
     this.options = options
   }
 
-  async scan(): Promise<Scan> {
+  /** With `atOnce`, finished files don't wait for others of their folders. */
+  async scan({ atOnce = false } = {}): Promise<Scan> {
     const { path, excludes, skip, reporter, signal, settleMs, monotonic } = this.options
     const source = await walk(path, { excludes, skip, reporter, signal })
-    const scan: Scan = { source, held: new Map(), fresh: [], grown: [] }
+    const scan: Scan = { source, held: new Map(), fresh: [], grown: [], isShrinking: false }
     for (const { path } of source.unreadable) scan.held.set(path, { kind: 'unreadable', why: "it can't be read" })
     const seen = new Map<string, FileState>()
+    const found: FoundFile[] = []
     const now = monotonic()
     for (const entry of source.entries) {
       if (entry.type !== 'file') continue
       const key = keyOf(entry.fingerprint)
       const before = this.seen.get(entry.path)
-      const state = before?.key === key ? before : { key, since: now }
+      const state =
+        before?.key === key ? before : { key, since: now, appeared: before?.appeared ?? now, busySince: before?.busySince ?? now }
       seen.set(entry.path, state)
       const held = await this.judge(entry, state, now - state.since >= settleMs)
-      const log = isLog(entry.path)
-      if (held && !(log && held.kind === 'changing')) scan.held.set(entry.path, held)
-      else if (this.saved.get(entry.path) !== key) (held ? scan.grown : scan.fresh).push(entry)
+      const isSaved = this.saved.get(entry.path) === key
+      const isOpenLog = isLog(entry.path) && held?.kind === 'changing'
+      if (!held) state.busySince = Infinity
+      else if (state.busySince === Infinity) state.busySince = now
+      if (held && !isOpenLog) scan.held.set(entry.path, held)
+      else if (!isSaved) (held ? scan.grown : scan.fresh).push(entry)
+      if (held?.kind !== 'unreadable') found.push(this.foundFile(entry, state, { isFinished: !held, isSaved }))
     }
+    scan.isShrinking = [...this.saved.keys()].some(path => this.seen.has(path) && !seen.has(path))
     this.seen = seen
+    if (!atOnce) this.holdTogether(scan, found, now)
     const written = ({ fingerprint: { mtime } }: WalkedEntry): bigint => mtime
     scan.fresh.sort((a, b) => (written(a) < written(b) ? -1 : written(a) > written(b) ? 1 : 0))
     return scan
+  }
+
+  private foundFile({ path }: WalkedEntry, state: FileState, about: { isFinished: boolean; isSaved: boolean }): FoundFile {
+    const { appeared, since, busySince } = state
+    return { path, ...about, isRewritten: !about.isSaved && this.saved.has(path), isLog: isLog(path), appeared, since, busySince }
+  }
+
+  /** Holds back finished files that wait for others. */
+  private holdTogether(scan: Scan, found: readonly FoundFile[], now: number): void {
+    const { settleMs, reporter, path: root } = this.options
+    this.began ??= now
+    const { waiting, late } = findTogether(found, { known: this.known, began: this.began, now, settleMs })
+    for (const { folder, file } of late)
+      reporter.note(`${file} is still being written: the finished files in ${folder === '' ? root : folder} are saved without it`)
+    for (const { folder, files } of waiting)
+      for (const path of files)
+        scan.held.set(path, { kind: 'folder', why: `other files in ${folder === '' ? root : folder} are still being written` })
+    const isFree = ({ path }: WalkedEntry): boolean => !scan.held.has(path)
+    scan.fresh = scan.fresh.filter(isFree)
+    scan.grown = scan.grown.filter(isFree)
   }
 
   /** Call it when a version was made of this scan, without the files that it held back. */
@@ -110,6 +150,7 @@ export class Scanner {
       else if (before !== undefined) saved.set(path, before)
     }
     this.saved = saved
+    this.known = new Set([...saved.keys()].flatMap(foldersAbove))
   }
 
   /** Call it when these files could not be read. They are held back until they change. */

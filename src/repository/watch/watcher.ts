@@ -102,7 +102,7 @@ export class Watcher {
           return await this.finish()
         }
         const scan = await this.scan()
-        if (scan && scan.fresh.length > 0 && monotonic() >= this.nextPush) await this.push(scan)
+        if (scan && scan.fresh.length > 0 && !scan.isShrinking && monotonic() >= this.nextPush) await this.push(scan)
         await this.pause(this.pauseMs)
       }
     } finally {
@@ -125,21 +125,22 @@ export class Watcher {
       await this.pause(this.pauseMs)
       scan = await this.scan()
     }
+    scan &&= await this.scan({ atOnce: true })
     const giveUp = monotonic() + (stop.aborted ? 0 : SOURCE_WAIT_MS)
     while (scan === undefined ? monotonic() < giveUp : scan.fresh.length + scan.grown.length > 0) {
       if (scan && (await this.push(scan))) break
       await this.pause(Math.max(this.pauseMs, this.nextPush - monotonic()))
-      scan = await this.scan()
+      scan = await this.scan({ atOnce: true })
     }
     return scan
   }
 
   /** Scans the source. Undefined if it can't be scanned now. */
-  private async scan(): Promise<Scan | undefined> {
+  private async scan(how: { atOnce?: boolean } = {}): Promise<Scan | undefined> {
     const { scanner, monotonic, onEvent } = this.options
     const began = monotonic()
     try {
-      const scan = await scanner.scan()
+      const scan = await scanner.scan(how)
       if (this.trouble?.code === SOURCE) this.recover()
       const tookMs = monotonic() - began
       // the faster of two scans counts, so that one slow scan on a busy machine does not delay the next
@@ -208,4 +209,4 @@ export class Watcher {
 /** The code of an error of the source, not of the store. */
 const SOURCE = 'source'
 
-const isBusy = ({ held }: Scan): boolean => [...held.values()].some(({ kind }) => kind === 'changing')
+const isBusy = ({ held, isShrinking }: Scan): boolean => isShrinking || [...held.values()].some(({ kind }) => kind === 'changing')

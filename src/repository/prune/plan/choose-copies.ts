@@ -23,6 +23,8 @@ export interface MarkOptions {
   bad?: ReadonlySet<number>
   /** False if the store has no room for copies. Then no pack is rewritten. */
   mayCopy?: boolean
+  /** True if deltas stay as long as all that is kept takes no more with them than without. */
+  sparesDeltas?: boolean
 }
 
 export function stateOf(options: MarkOptions, pack: number): PackState {

@@ -38,7 +38,7 @@ const MOST_ROUNDS = 20
 export function planMarks(index: ChunkIndex, reachable: Reachability, options: MarkOptions): MarkPlan {
   const chooser = new CopyChooser(index, reachable, options)
   const selection = chooser.select()
-  const { standalone } = findStandaloneChunks(index, selection)
+  const { standalone } = findStandaloneChunks(index, selection, options.sparesDeltas)
   const { chosen } = standalone.size === 0 ? selection : chooser.select(standalone)
   const plan: MarkPlan = { chosen, standalone, dead: [], rewrite: [], rescue: [], spared: [], lost: [] }
   const withStandalone = new Set([...standalone.keys()].map(entry => index.packOf(entry)))

@@ -22,21 +22,47 @@ export interface StandaloneChunks {
 
 /**
  * Finds chunks that take fewer bytes if they are standalone than as deltas, together with the bases that exist only for
- * them. All those bases then go. Chunks that are predicted from a standalone chunk stay predicted.
+ * them. All those bases then go. Chunks that are predicted from a standalone chunk stay predicted. With `sparing`, only
+ * as many are found as are needed for all chunks together to take no more than if all were standalone.
  */
-export function findStandaloneChunks(index: ChunkIndex, selection: ChosenCopies): StandaloneChunks {
+export function findStandaloneChunks(index: ChunkIndex, selection: ChosenCopies, sparing = false): StandaloneChunks {
   const found: StandaloneChunks = { standalone: new Map(), gains: new Map() }
-  for (const { bases, predicted } of groupsOf(selection)) {
-    if (bases.some(base => selection.pinned.has(base))) continue
-    const costs = predicted.map(entry => plainCost(index, selection, entry))
-    const written = sum(costs)
-    const freed = sum(bases.map(base => storedShare(index, base)))
-    const gain = freed + sum(predicted.map(entry => storedShare(index, entry))) - written
-    if (gain <= MARGIN * written) continue
+  const groups = [...groupsOf(selection)]
+    .filter(({ bases }) => !bases.some(base => selection.pinned.has(base)))
+    .map(group => weigh(index, selection, group))
+  let excess = sparing ? excessOf(index, selection, groups) : Infinity
+  if (sparing) groups.sort((a, b) => b.gain - a.gain)
+  for (const { bases, predicted, costs, freed, gain } of groups) {
+    if (excess <= 0) break
+    if (gain <= MARGIN * sum(costs)) continue
     predicted.forEach((entry, i) => found.standalone.set(entry, costs[i]!))
     for (const base of bases) found.gains.set(base, (storedShare(index, base) / freed) * gain)
+    excess -= gain
   }
   return found
+}
+
+interface WeighedGroup extends Group {
+  /** Estimated bytes of each predicted chunk if it is standalone. */
+  costs: number[]
+  /** Stored bytes of the bases. */
+  freed: number
+  /** Bytes that are gained if the bases go. */
+  gain: number
+}
+
+function weigh(index: ChunkIndex, selection: ChosenCopies, { bases, predicted }: Group): WeighedGroup {
+  const costs = predicted.map(entry => plainCost(index, selection, entry))
+  const freed = sum(bases.map(base => storedShare(index, base)))
+  const gain = freed + sum(predicted.map(entry => storedShare(index, entry))) - sum(costs)
+  return { bases, predicted, costs, freed, gain }
+}
+
+/** How much more all chunks that versions reach take, with their bases, than if all were standalone. */
+function excessOf(index: ChunkIndex, selection: ChosenCopies, groups: readonly WeighedGroup[]): number {
+  const predicted = [...selection.bases.keys()].filter(entry => selection.chosen[entry] === AS_CONTENT)
+  const saved = predicted.map(entry => plainCost(index, selection, entry) - storedShare(index, entry))
+  return sum(groups.map(({ freed }) => freed)) - sum(saved)
 }
 
 function groupsOf({ chosen, bases }: ChosenCopies): Iterable<Group> {
