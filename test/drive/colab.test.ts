@@ -118,7 +118,7 @@ describe('in a cell, a terminal of 0 x 0', () => {
         const pushed = await notebook.cell('npx -y colab-escape push ./data -m "from a cell"')
         expect(pushed.exitCode, pushed.output).toBe(0)
         expect(screenOf(pushed.output).join('\n')).toMatch(
-          /^Pushed data@[0-9a-f]{8} to drive:colab-escape\n {2}3 files.*\n.*requests.*\n.*Safe to disconnect.*\n$/,
+          /^Pushed data@[0-9a-f]{8} to drive:colab-escape\n {2}3 files.*\n {2}\S+ MB.* sent in .*\n {2}https:\/\/drive\.google\.com\/drive\/folders\/\S+\n.*Safe to disconnect.*\n$/,
         )
 
         const pulled = await notebook.cell('npx -y colab-escape pull data copy')

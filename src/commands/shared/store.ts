@@ -45,6 +45,8 @@ interface DriveStore extends StoreBase {
   kind: 'drive'
   /** Who owns its folder, where it is not this login, as far as is known. */
   owner: () => string | undefined
+  /** Its folder's address in the browser, as far as is known. */
+  link: () => string | undefined
 }
 
 export function totalRequests(requests: Record<string, number>): number {
@@ -119,7 +121,7 @@ async function openDrive(session: StoreSession, { start, path }: DrivePlace): Pr
     folder: () => drive.folderId,
     isUsed: () => drive.knows(CONFIG_NAME),
   })
-  return { kind: 'drive', storage: new LimitingStorage(drive, DRIVE_LIMITS), requests, owner: () => drive.owner }
+  return { kind: 'drive', storage: new LimitingStorage(drive, DRIVE_LIMITS), requests, owner: () => drive.owner, link: () => drive.link }
 }
 
 /** Opens a folder on Drive. The client for Drive is large, so it is loaded only when Drive is used. */

@@ -10,7 +10,8 @@ import { findVersion } from '../shared/find-version.ts'
 import { isMounted } from '../shared/mounts.ts'
 import { ownFiles } from '../shared/own-files.ts'
 import type { Outcome, Session } from '../shared/session.ts'
-import { chooseStore, requestsByKind, requireLocal, totalRequests } from '../shared/store.ts'
+import { chooseStore, requestsByKind, requireLocal } from '../shared/store.ts'
+import { countFiles } from './changes.ts'
 
 export interface PullOptions {
   only?: string[]
@@ -74,10 +75,7 @@ export async function pullCommand(
   if (trash !== undefined) session.console.reporter.warn(trash)
   for (const { path, why } of result.plan.unnameable) session.console.reporter.warn(`${path} was not restored: ${why}`)
   noteStrangeThings(session, result)
-  const human =
-    options.dryRun === true
-      ? describePlan(snapshot, result)
-      : describe(snapshot, result, totalRequests(requests()), performance.now() - started)
+  const human = options.dryRun === true ? describePlan(snapshot, result) : describe(snapshot, result, performance.now() - started)
   session.console.reporter.detail(requestsByKind(requests()))
   session.console.result(human, receiptToJson(snapshot, result, options.dryRun === true, requests()))
   return result.damaged.length > 0 ? 'damaged' : result.plan.unnameable.length > 0 || keepsExtras ? 'partly' : 'done'
@@ -95,18 +93,18 @@ function noteStrangeThings({ console: { reporter } }: Session, { plan: { modesLe
 /** Whether files of the source are missing in a version, because they could not be read when it was pushed. */
 const lacksFiles = ({ incomplete }: StoredSnapshot): boolean => incomplete !== undefined && incomplete.carried < incomplete.files
 
-function describe(snapshot: StoredSnapshot, result: PullResult, requests: number, milliseconds: number): string[] {
+function describe(snapshot: StoredSnapshot, result: PullResult, milliseconds: number): string[] {
   const { written, writtenBytes, resumedBytes, unchanged, deleted, damaged, plan } = result
   const synced = written > 0 && isSynced(result) ? ', and what was written is synced to the disk' : ''
   const parts = [
-    `${plural(written, 'file')} written (${formatBytes(writtenBytes)})`,
+    `${countFiles(written - result.writtenSymlinks, result.writtenSymlinks)} written (${formatBytes(writtenBytes)})`,
     `${formatCount(unchanged + plan.touch.length)} already up to date`,
   ]
   if (deleted > 0) parts.push(`${formatCount(deleted)} deleted`)
   const lines = [`Pulled ${versionLabel(snapshot)} into ${result.destination}`, `  ${parts.join(', ')}`]
   if (snapshot.incomplete) lines.push(`  the version is ${describeIncomplete(snapshot.incomplete)}`)
   if (resumedBytes > 0) lines.push(`  ${formatBytes(resumedBytes)} reused from an interrupted pull`)
-  lines.push(`  ${formatCount(requests)} requests, ${formatDuration(milliseconds)}; every byte verified${synced}`)
+  lines.push(`  every byte verified${synced}; ${formatDuration(milliseconds)}`)
   if (damaged.length > 0)
     lines.push(`  ${plural(damaged.length, 'file')} could not be restored: the repository is damaged (see the warnings)`)
   return lines
@@ -120,7 +118,7 @@ function isSynced({ destination, isSynced }: PullResult): boolean {
 function describePlan(snapshot: StoredSnapshot, { plan, destination, unchanged }: PullResult): string[] {
   const bytes = plan.files.reduce((sum, { entry }) => sum + entry.size, 0)
   const lines = [
-    `Dry run: pulling ${versionLabel(snapshot)} into ${destination} would write ${plural(plan.files.length + plan.symlinks.length, 'file')} (${formatBytes(bytes)}), leave ${formatCount(unchanged)} unchanged and delete ${formatCount(plan.remove.length)}`,
+    `Dry run: pulling ${versionLabel(snapshot)} into ${destination} would write ${countFiles(plan.files.length, plan.symlinks.length)} (${formatBytes(bytes)}), leave ${formatCount(unchanged)} unchanged and delete ${formatCount(plan.remove.length)}`,
   ]
   for (const { entry } of [...plan.files, ...plan.symlinks].slice(0, 20)) lines.push(`  write ${entry.path}`)
   for (const { path } of plan.remove.slice(0, 20)) lines.push(`  delete ${path}`)
@@ -139,6 +137,7 @@ function receiptToJson(snapshot: StoredSnapshot, result: PullResult, dryRun: boo
     toWrite: plan.files.length + plan.symlinks.length,
     toDelete: plan.remove.length,
     written,
+    writtenSymlinks: result.writtenSymlinks,
     writtenBytes,
     resumedBytes,
     unchanged,

@@ -4,16 +4,18 @@ import { readGitState } from '../../local/git-state.ts'
 import type { WalkResult } from '../../local/walk.ts'
 import { basesUnderRules } from '../../repository/bases/bases-under-rules.ts'
 import { checkName, nameProblem } from '../../repository/format/object-names.ts'
-import { lineOf } from '../../repository/format/snapshot.ts'
+import { lineOf, versionLabel, type StoredSnapshot } from '../../repository/format/snapshot.ts'
 import type { RepositoryContext } from '../../repository/open/open.ts'
 import { writeReadme } from '../../repository/open/readme.ts'
 import { push, type PushRequest, type PushResult } from '../../repository/push/push.ts'
+import { readManifest } from '../../repository/read/read-manifest.ts'
 import type { Metrics } from '../../repository/versions/metrics.ts'
-import { saveNotedVersion } from '../../repository/versions/noted-version.ts'
+import { notedEntries, saveNotedVersion } from '../../repository/versions/noted-version.ts'
 import type { RetentionPolicy } from '../../repository/versions/retention.ts'
 import { checkTags } from '../../repository/versions/tags.ts'
-import { AppError } from '../../util/errors.ts'
+import { AppError, messageOf } from '../../util/errors.ts'
 import type { Session } from '../shared/session.ts'
+import { countChanges, type Changes } from './changes.ts'
 
 /** Maximum length of a message, in characters. */
 const MAX_MESSAGE = 1000
@@ -43,6 +45,13 @@ export interface VersionToSave {
   mayCreate: PushRequest['mayCreate']
   readBack: PushRequest['readBack']
   dryRun?: boolean
+  /** Counts what changed since the version before. */
+  countsChanges?: boolean
+}
+
+export interface SavedVersion extends PushResult {
+  /** Undefined if nobody asked, there is no version before, or it can't be read. */
+  changes?: Changes | undefined
 }
 
 /** Pushes a version, and notes it on this machine as the newest of its name. */
@@ -50,10 +59,10 @@ export async function saveVersion(
   session: Session,
   context: RepositoryContext,
   options: SaveOptions,
-  { name, source, metrics, policy, live, mayCreate, readBack, dryRun = false }: VersionToSave,
-): Promise<PushResult> {
+  { name, source, metrics, policy, live, mayCreate, readBack, dryRun = false, countsChanges = false }: VersionToSave,
+): Promise<SavedVersion> {
   const about = { location: context.storage.location, name, source: source.root }
-  let isNew = false
+  let newRepository = false
   const rules = options.delta === false ? undefined : policy ? basesUnderRules(policy) : {}
   const result = await push(context, {
     name,
@@ -73,19 +82,38 @@ export async function saveVersion(
     program: session.program,
     mayCreate: async inventory => {
       await mayCreate?.(inventory)
-      isNew = true
+      newRepository = true
     },
     readBack,
   })
-  if (isNew && !dryRun) await writeReadme(context)
-  const { snapshot, reading } = result
+  if (newRepository && !dryRun) await writeReadme(context)
+  const { snapshot, reading, parent } = result
+  const note = session.notedVersionFile(context.storage.location, name)
+  const isNew = result.outcome === 'stored' || result.outcome === 'dry-run'
+  // before the note of the version before is replaced
+  const changes = countsChanges && isNew && parent ? await changesSince(parent, result, context, note) : undefined
   if (snapshot) {
     const noted = { id: snapshot.id, name, time: snapshot.time, entries: reading.entries }
     if (snapshot.source.path === source.root.toWellFormed()) await session.lines.write(about, lineOf(snapshot))
     await session.stores.save()
-    await saveNotedVersion(session.notedVersionFile(context.storage.location, name), noted, context.reporter)
+    await saveNotedVersion(note, noted, context.reporter)
   }
-  return result
+  return { ...result, changes }
+}
+
+/** Reads the version before from the note of this machine, else from the store. */
+async function changesSince(
+  parent: StoredSnapshot,
+  { reading, index }: PushResult,
+  { storage, pool, signal, reporter }: RepositoryContext,
+  note: string | undefined,
+): Promise<Changes | undefined> {
+  const noted = note === undefined ? undefined : await countChanges(notedEntries(note, parent.id), reading.entries).catch(() => undefined)
+  if (noted) return noted
+  return countChanges(readManifest({ storage, index, pool, signal }, parent), reading.entries).catch((error: unknown) => {
+    reporter.detail(`what changed since ${versionLabel(parent)} can't be told: ${messageOf(error)}`)
+    return undefined
+  })
 }
 
 /** Checks the options before anything is read. Errors: `usage`. */

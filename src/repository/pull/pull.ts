@@ -50,7 +50,9 @@ export interface PullResult {
   /** Absolute path of the restored folder or file. */
   destination: string
   plan: PullPlan
+  /** Files and symlinks. */
   written: number
+  writtenSymlinks: number
   writtenBytes: number
   resumedBytes: number
   unchanged: number
@@ -114,6 +116,7 @@ async function restore(context: RepositoryContext, opened: OpenRepository, reque
     destination: place.file ?? place.folder,
     plan,
     written: 0,
+    writtenSymlinks: 0,
     writtenBytes: 0,
     resumedBytes: 0,
     unchanged: plan.unchanged,
@@ -188,8 +191,10 @@ async function change(
     if (!force && !local.isStill(localPath, item)) changed.push(localPath)
     else {
       const why = local.makeSymlink(localPath, entry)
-      if (why === undefined) result.written++
-      else plan.unnameable.push({ path: entry.path, why })
+      if (why === undefined) {
+        result.written++
+        result.writtenSymlinks++
+      } else plan.unnameable.push({ path: entry.path, why })
     }
   }
   for (const { entry, localPath, item } of plan.touch) {

@@ -57,6 +57,8 @@ export class PushAttempt {
   readonly indexes: PushIndexes
   private readonly bases: BaseFinder | undefined
   private readProgress: ReadProgress = {}
+  /** Plain bytes of the new chunks of files. */
+  contentBytes = 0
 
   constructor(context: RepositoryContext, request: AttemptRequest, basis: AttemptBasis, chunker: Chunker) {
     const { level, blockBytes, dryRun } = request
@@ -152,6 +154,7 @@ export class PushAttempt {
   }
 
   private storeChunk({ id, bytes, place }: FileChunk): Promise<void> {
+    this.contentBytes += bytes.length
     if (place) return this.storeTensorChunk(id, bytes, place)
     const isCompressed = bytes.length >= SAMPLE_FROM_BYTES && looksCompressed(bytes)
     return this.chunks.add(id, bytes, classifyContent(bytes, isCompressed))

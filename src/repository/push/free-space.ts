@@ -8,10 +8,10 @@ import { PushAttempt, type AttemptBasis, type AttemptRequest } from './attempt.t
 const ASK_FROM_BYTES = 32 * 1024 * 1024
 
 /**
- * Bytes of files that may be new, and free bytes in the store. Undefined if the free space can't be known or is not
- * needed.
+ * Bytes of files that may be new, and free bytes in the store of all that it has. Undefined if the free space can't be
+ * known or is not needed.
  */
-export type FreeSpace = { unknown: number; free: number } | undefined
+export type FreeSpace = { unknown: number; free: number; limit: number } | undefined
 
 /** Plain bytes of the files that may hold new chunks: the files that the cache does not know. */
 export function unknownBytes({ source, cache }: AttemptRequest): number {
@@ -25,7 +25,9 @@ export function askFreeSpace({ storage, signal }: RepositoryContext, unknown: nu
   if (unknown < ASK_FROM_BYTES) return Promise.resolve(undefined)
   const asked = storage
     .quota({ signal })
-    .then(({ used, limit }) => (used === undefined || limit === undefined ? undefined : { unknown, free: Math.max(0, limit - used) }))
+    .then(({ used, limit }) =>
+      used === undefined || limit === undefined ? undefined : { unknown, free: Math.max(0, limit - used), limit },
+    )
   asked.catch(() => undefined)
   return asked
 }

@@ -66,6 +66,10 @@ export interface PushResult {
   /** Bytes of the new chunks, plain and encoded. */
   newBytes: number
   storedBytes: number
+  /** Plain bytes of new chunks of files, without those of the manifest. */
+  newContentBytes: number
+  /** Free bytes before the push, and all bytes, if the store was asked. */
+  space: { free: number; limit: number } | undefined
   /** Packs that the last attempt made, or would have made in a dry run. */
   packs: readonly IndexedPack[]
   /** The chunks that were there before. */
@@ -128,7 +132,7 @@ function refuseForeign({ inventory }: RepositoryView, location: string): void {
   if (!inventory.empty || inventory.foreign === 0) return
   throw new AppError(
     'not-a-repository',
-    `${location} is not a repository and contains ${inventory.foreign} other ${inventory.foreign === 1 ? 'file' : 'files'}.`,
+    `${location} is not a repository and contains ${inventory.foreign === 1 ? '1 other file' : `${inventory.foreign} other files`}.`,
     {
       hint: 'Choose an empty or a new folder with --store.',
     },
@@ -145,7 +149,8 @@ class PushRun {
   private own: AcknowledgedPack[] = []
   /** Packs of the attempt under way. */
   private packs: PackWriter | undefined
-  private totals = { newBytes: 0, storedBytes: 0 }
+  private totals = { newBytes: 0, newContentBytes: 0, storedBytes: 0 }
+  private space: PushResult['space']
   /** Late snapshots of earlier attempts, which are deleted in the end. */
   private readonly late: StoredSnapshot[] = []
 
@@ -223,6 +228,7 @@ class PushRun {
     const attempt = new PushAttempt(this.context, request, basis, this.chunker)
     const { packs, presence } = attempt.chunks
     this.packs = packs
+    this.space ??= freeSpace
     const reading = await attempt.storeFiles()
     const moved = live?.moved(reading) ?? []
     if (moved.length === 0) refuseNothingRead(request.source, reading)
@@ -233,10 +239,11 @@ class PushRun {
     const isNewest = parent !== undefined && newestRef(view, parent.name)?.objectName === parent.ref.objectName
     const equal = isNewest && this.isEqual(parent, manifest) && (unread !== undefined || parent.incomplete === undefined)
     this.totals.newBytes += packs.plainBytes
+    this.totals.newContentBytes += attempt.contentBytes
     this.totals.storedBytes += packs.storedBytes
     const { dryRun, readBack } = this.request
     const sample = dryRun || !readBack?.content ? undefined : await sampleBlocks(this.context, readBack.storage, presence)
-    const result = { reading, unread, sample, parent, packs: packs.begun, index: view.index, ...this.totals }
+    const result = { reading, unread, sample, parent, packs: packs.begun, index: view.index, space: this.space, ...this.totals }
     if (dryRun)
       return { kind: 'done', result: { ...result, outcome: equal ? 'unchanged' : 'dry-run', snapshot: equal ? parent : undefined } }
     await attempt.acknowledge()

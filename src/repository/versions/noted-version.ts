@@ -14,6 +14,8 @@ const PIECE = 256 * 1024
 const HEAD_BYTES = 1024
 /** SHA-256 in hex. */
 const CHECKSUM_CHARACTERS = 64
+/** The last line. */
+const SHA256_LINE = CHECKSUM_CHARACTERS + 1
 
 /**
  * The newest version of a name that this machine knows, with all its manifest entries. With it, `status` need not ask
@@ -132,6 +134,40 @@ async function readWhole(file: string, fileSystem: FileSystem): Promise<{ conten
   try {
     const { mtimeMs } = await handle.stat()
     return { content: await handle.readFile('utf8'), mtimeMs }
+  } finally {
+    await handle.close()
+  }
+}
+
+/**
+ * The entries of the version `id`, if a file notes it, piece by piece. Throws if it notes another version, or is
+ * damaged, which shows only in the end.
+ */
+export async function* notedEntries(file: string, id: string): AsyncGenerator<Entry> {
+  const handle = await openOwnFile(file)
+  try {
+    const { size } = await handle.stat()
+    const hash = createHash('sha256')
+    let head = ''
+    let decoder: ManifestDecoder | undefined
+    for await (const piece of handle.createReadStream({ autoClose: false, start: 0, end: size - SHA256_LINE - 1, highWaterMark: PIECE })) {
+      const bytes = piece as Buffer
+      hash.update(bytes)
+      if (decoder) {
+        yield* decoder.push(bytes)
+        continue
+      }
+      head += bytes.toString('latin1')
+      const end = head.indexOf('\n')
+      if (end < 0) continue
+      const noted = JSON.parse(Buffer.from(head.slice(0, end), 'latin1').toString()) as Head
+      if (noted.id !== id) throw new Error(`it notes another version, ${noted.id}`)
+      decoder = new ManifestDecoder(noted.name)
+      yield* decoder.push(Buffer.from(head.slice(end + 1), 'latin1'))
+    }
+    const checksum = (await readAt(handle, size - SHA256_LINE, SHA256_LINE)).toString().trim()
+    if (!decoder || checksum !== hash.digest('hex')) throw new Error('its checksum does not match')
+    yield* decoder.finish()
   } finally {
     await handle.close()
   }

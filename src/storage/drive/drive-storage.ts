@@ -137,6 +137,12 @@ export class DriveStorage implements Storage {
     return this.copies.of(name).length > 0
   }
 
+  /** The folder's address in the browser, as far as it is known. */
+  get link(): string | undefined {
+    const [folder] = this.folders.known
+    return folder && `https://drive.google.com/drive/folders/${folder.id}`
+  }
+
   /** An ordinary file in the same folder. The folder may also be a repository. */
   ordinaryFile(name: string): OrdinaryDriveFile {
     const folder = this.location === 'drive:' ? this.location : `${this.location}/`
