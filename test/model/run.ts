@@ -3,6 +3,7 @@ import { openForReading, type RepositoryContext } from '../../src/repository/ope
 import { forget } from '../../src/repository/prune/forget.ts'
 import { SAFE_GRACE_PERIODS, type GracePeriods } from '../../src/repository/prune/grace-periods.ts'
 import { openForPrune, prune } from '../../src/repository/prune/prune.ts'
+import { unforget } from '../../src/repository/prune/unforget.ts'
 import { push } from '../../src/repository/push/push.ts'
 import { readSequence } from '../../src/repository/read/read-chunks.ts'
 import { readManifest } from '../../src/repository/read/read-manifest.ts'
@@ -18,6 +19,8 @@ export interface RunOptions {
   waits?: GracePeriods
   /** Names of objects rest on chance; without, equal content has equal names. */
   freshNames?: boolean
+  /** Machines also bring forgotten versions back. */
+  unforgets?: boolean
 }
 
 /** A promise that was broken, with the steps that led to it. */
@@ -39,6 +42,8 @@ export interface RunCounts {
   packsSwept: number
   deaths: number
   pulls: number
+  /** Versions that were brought back. */
+  unforgotten: number
 }
 
 const STALLS = [
@@ -59,7 +64,7 @@ const OPERATIONS = ['push', 'push', 'prune', 'prune', 'forget', 'pull'] as const
 /** Something that an actor does, after a pause. */
 interface Act {
   pause: number
-  operation: (typeof OPERATIONS)[number] | 'pushAgain'
+  operation: (typeof OPERATIONS)[number] | 'pushAgain' | 'unforget'
 }
 
 /** Runs one seeded interleaving of two or three actors; throws a `Violation`. */
@@ -75,11 +80,12 @@ export async function runSeed(seed: number, sources: Sources, options: RunOption
 
 class Run {
   readonly world: World
-  readonly counts: RunCounts = { steps: 0, pushes: 0, packsSwept: 0, deaths: 0, pulls: 0 }
+  readonly counts: RunCounts = { steps: 0, pushes: 0, packsSwept: 0, deaths: 0, pulls: 0, unforgotten: 0 }
   private readonly truth: Truth
   private readonly sources: Sources
   private readonly waits: GracePeriods
   private readonly freshNames: boolean
+  private readonly operations: readonly Act['operation'][]
   /** What was pushed so far: some of it is pushed again. */
   private readonly pushed: string[][] = []
   private trained = 0
@@ -88,12 +94,13 @@ class Run {
   private readonly givenUp = new Set<string>()
   private failure: Error | undefined
 
-  constructor(seed: number, sources: Sources, { waits = SAFE_GRACE_PERIODS, freshNames = true }: RunOptions) {
+  constructor(seed: number, sources: Sources, { waits = SAFE_GRACE_PERIODS, freshNames = true, unforgets = false }: RunOptions) {
     this.world = new World(seededRandom(seed))
     this.truth = new Truth(this.world)
     this.sources = sources
     this.waits = { ...waits, orphanMs: this.world.happens(0.5) ? waits.orphanMs : 0 }
     this.freshNames = freshNames
+    this.operations = unforgets ? [...OPERATIONS, 'forget', 'unforget', 'unforget'] : OPERATIONS
     this.world.duplicates = this.world.happens(0.3)
     this.world.onEffect = (kind, name, actor) => {
       if (kind === 'put')
@@ -181,7 +188,7 @@ class Run {
   private async live(actor: Actor, acts: readonly Act[]): Promise<void> {
     const { world } = this
     for (let i = 0; i < 4; i++) {
-      const { pause, operation } = acts[i] ?? { pause: world.pick(PAUSES), operation: world.pick(OPERATIONS) }
+      const { pause, operation } = acts[i] ?? { pause: world.pick(PAUSES), operation: world.pick(this.operations) }
       await world.wait(actor, pause)
       await this[operation](actor)
     }
@@ -253,6 +260,16 @@ class Run {
       const { names: decided, failure } = await forget(this.context(actor), { names, policy, all, waits: this.waits, dryRun: false })
       for (const { version } of decided.flatMap(({ decision }) => decision.kept)) this.truth.rely(version.ref.objectName)
       if (failure) throw failure
+    })
+  }
+
+  private async unforget(actor: Actor): Promise<void> {
+    this.world.note(actor, 'unforgets')
+    await this.tolerate(actor, async () => {
+      const { restored } = await unforget(this.context(actor), this.waits.graceMs, versions => versions)
+      for (const { snapshot } of restored) this.truth.rely(snapshot.ref.objectName)
+      this.truth.check()
+      this.counts.unforgotten += restored.length
     })
   }
 

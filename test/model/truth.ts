@@ -66,6 +66,10 @@ export class Truth {
       const { packs = [] } = JSON.parse(Buffer.from(bytes).toString()) as { packs?: string[] }
       for (const id of packs) if (!this.tombed.has(`pack-${id}`)) this.tombed.set(`pack-${id}`, this.world.time)
     } else if (name.startsWith('snapshot-')) {
+      const known = this.snapshots.has(name)
+      // one that is brought back is late, and counts from when that is done
+      if (known && this.world.living(name).length === 1) this.acknowledged.delete(name)
+      if (known) return
       const { name: of, listed, manifest } = JSON.parse(Buffer.from(bytes).toString()) as SnapshotText
       this.snapshots.set(name, { name: of, listed, chunks: [...manifest.chunks, ...fileChunks] })
     }

@@ -175,7 +175,8 @@ program changed, rebuilds indexes from packs, and takes damaged packs out of
 use: then a push of the same sources stores their content anew. It invents
 nothing. Versions that lack data stay, and what is left of them can be pulled,
 unless --give-up deletes them; on a terminal it asks before. Use it only when no
-other machine uses the repository. An interrupted repair does no harm: run it again.
+other machine uses the repository. An interrupted repair does no harm: run it
+again.
 
 Examples:
   colab-escape repair --dry-run

@@ -10,7 +10,7 @@ import { decideRetention, type RetentionDecision, type RetentionPolicy } from '.
 import { applyLabels, readSnapshot, readTags, resolveVersion, type DatedLabel, type VersionSpec } from '../versions/versions.ts'
 import { mergeChanges, recordForgotten } from './forgotten.ts'
 import { openForPrune, prune, type PruneBasis, type PruneRequest, type PruneResult } from './prune.ts'
-import { lacksData, packsOf } from './reachability.ts'
+import { lacksData, packsOf, throwIfNotShownYet } from './reachability.ts'
 import { Removals } from './removals.ts'
 
 export interface ForgetRequest extends PruneRequest {
@@ -242,9 +242,14 @@ function cannotDecide(cause: AppError): AppError {
  */
 async function expectWhole(repository: OpenRepository, kept: readonly StoredSnapshot[]): Promise<void> {
   for (const snapshot of kept) {
-    if ((await isComplete(repository, snapshot)) || !(await isStillThere(repository, snapshot))) continue
+    const { asOf } = repository.view.inventory
+    const isWhole = await isComplete(repository, snapshot).catch((error: unknown) => {
+      if (isAppError(error, 'corrupt', 'unavailable')) throwIfNotShownYet(error, snapshot, asOf)
+      throw error
+    })
+    if (isWhole || !(await isStillThere(repository, snapshot))) continue
     const message = `${describeVersion(snapshot)} lacks data, so no older version was forgotten in favour of it.`
-    throw lacksData(snapshot, message, repository.view.inventory.asOf)
+    throw lacksData(snapshot, message, asOf)
   }
 }
 

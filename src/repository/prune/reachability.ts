@@ -53,7 +53,7 @@ export async function markReachable(repository: OpenRepository, snapshots: reado
       if (!isAppError(error, 'corrupt', 'unavailable')) throw error
       // the listing may not show all packs of a new version yet, and still show packs that are deleted by now
       if (!(await isStillThere(repository, snapshot))) continue
-      if (mayArrive(error) && isNew(snapshot, view.inventory.asOf)) throw notShownYet(error.message, error)
+      throwIfNotShownYet(error, snapshot, view.inventory.asOf)
       throw mayArrive(error) ? error : damaged(`${error.message}. Nothing was deleted.`, error)
     }
   }
@@ -124,6 +124,11 @@ function damaged(message: string, cause: AppError | undefined, isMissing = false
     cause,
     isMissing,
   })
+}
+
+/** Throws `unavailable` if what a new version lacks may only not be listed yet. */
+export function throwIfNotShownYet(error: AppError, snapshot: StoredSnapshot, asOf: number): void {
+  if (mayArrive(error) && isNew(snapshot, asOf)) throw notShownYet(error.message, error)
 }
 
 /** False for bytes that are there and damaged: waiting does not heal them. */
