@@ -1,4 +1,6 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { isMounted } from '../../src/commands/shared/mounts.ts'
@@ -19,7 +21,75 @@ test.each([
   ['/content/data', false],
   ['/content/drive2/x', false],
   ['/home/a/MyDrive/x', false],
+  ['G:\\My Drive\\repo', true],
+  ['G:\\Meine Ablage\\repo', true],
+  ['G:\\Shared drives\\team', true],
+  ['C:\\data\\My Drive\\repo', false],
+  ['C:\\Users\\a\\Google Drive\\repo', true],
+  ['/mnt/g/My Drive/repo', true],
+  ['/mnt/chromeos/GoogleDrive/MyDrive/repo', true],
+  ['/run/user/1000/gvfs/google-drive:host=gmail.com,user=a/0A1b/repo', true],
+  ['/run/user/1000/gvfs/sftp:host=a/repo', false],
+  ['/home/a/Google Drive/repo', true],
+  ['/home/a/Google Drives/repo', false],
+  [`${homedir()}/My Drive/repo`, true],
+  ['/media/a/usb/repo', false],
 ])('%s is a mounted Drive: %s', (path, expected) => expect(isMounted(path)).toBe(expected))
+
+test.each([
+  ['/mnt/gdrive/repo', true],
+  ['/mnt/gdrive', true],
+  ['/mnt/gdrive2/repo', false],
+  ['/mnt/my drive/a/repo', true],
+  ['/mnt/gdrive/disk/repo', false],
+  ['/srv/sshfs/repo', false],
+  ['/home/a/ocaml/repo', true],
+  ['/home/a/repo', false],
+])('%s, by what is mounted there, is a mounted Drive: %s', (path, expected) => {
+  const mounts = [
+    'overlay / overlay rw,relatime 0 0',
+    'gdrive: /mnt/gdrive fuse.rclone rw,nosuid,nodev,relatime 0 0',
+    '/dev/sdb1 /mnt/gdrive/disk ext4 rw 0 0',
+    'gdrive: /mnt/my\\040drive fuse.rclone rw 0 0',
+    'a@b:/ /srv/sshfs fuse.sshfs rw 0 0',
+    'google-drive-ocamlfuse /home/a/ocaml fuse.google-drive-ocamlfuse rw 0 0',
+    '',
+  ]
+  expect(isMounted(path, mounts.join('\n'))).toBe(expected)
+})
+
+test('a store in a folder that another program uploads: no receipt says that it is safe, and nothing is deleted there', () =>
+  withFolder(async folder => {
+    const store = join(folder, 'Google Drive', 'repo')
+    const run = (...args: string[]): Promise<CliResult> =>
+      runCli([...args, '--store', store], { cwd: folder, env: { COLAB_ESCAPE_CACHE: join(folder, 'cache') } })
+    makeTree(join(folder, 'data'), { 'a.txt': 'first' })
+    const pushed = await run('push', 'data')
+    expect(pushed.stdout).toContain('Written to the mounted Drive: let it upload everything before you shut this machine down.')
+    expect(pushed.stdout).not.toMatch(/synced|safe|read back/i)
+    for (const args of [['prune'], ['forget', 'data', '--keep-last', '1'], ['repair'], ['push', 'data', '--keep-last', '1']])
+      expectError(await run(...args), 2, /is on a mounted Drive: data can't be deleted safely/)
+  }))
+
+test("what is saved on the notebook's own disk is said to be wiped, at the end of each receipt", () =>
+  withFolder(async folder => {
+    const env = { COLAB_ESCAPE_CACHE: join(folder, 'cache'), TBE_CREDS_ADDR: '127.0.0.1:1', CI: '1' }
+    const run = (args: string[], more: object = {}): Promise<CliResult> =>
+      runCli([...args, '--store', join(folder, 'repo')], { cwd: folder, env: { ...env, ...more } })
+    makeTree(join(folder, 'data'), { 'a.txt': 'first' })
+    const wiped = "  On the notebook's own disk, which is wiped: --store drive: keeps it.\n"
+    expect((await run(['push', 'data'])).stdout.endsWith(wiped)).toBe(true)
+    expect((await run(['push', 'data'])).stdout.endsWith(wiped)).toBe(true)
+    expect((await run(['push', 'data', '--dry-run'])).stdout).not.toContain('wiped')
+    const archive = await run(['compress', 'data', '-o', 'data.zip'])
+    expect(archive.stdout.endsWith("  On the notebook's own disk, which is wiped: -o drive:Folder/name keeps it.\n")).toBe(true)
+    const ended = spawnSync(process.execPath, ['-e', 'console.log(process.pid)'], { encoding: 'utf8' }).stdout.trim()
+    const watched = await run(['watch', 'data', '--until-exit', ended])
+    expect(watched.stderr).toContain("warning: versions are saved on the notebook's own disk, which is wiped")
+    expect(watched.stdout.endsWith(wiped)).toBe(true)
+    // elsewhere a disk is a disk
+    expect((await run(['push', 'data'], { TBE_CREDS_ADDR: undefined })).stdout).not.toContain('wiped')
+  }))
 
 test('a notebook with a mounted Drive and without credentials: its folder is the store, and no receipt says that it is safe', () =>
   withMountedDrive(myDrive =>

@@ -136,7 +136,7 @@ async function pushOne(
   if (kinds) receipt.push(...partsTable('kind', kinds, console.columns))
   if (forgotten) receipt.push(...describeForgotten(name, forgotten))
   if (forgets && unread) receipt.push('  no older version was forgotten, because not everything could be read')
-  if (later.length === 0 && result.outcome !== 'dry-run' && store.kind === 'folder')
+  if (later.length === 0 && options.dryRun !== true && store.kind === 'folder')
     receipt.push(...wipedLines(session, store.path, '--store drive:'))
   console.reporter.detail(describeWork(pushed, requests, zstdName(session.settings.zstd)))
   console.result(receipt, {
