@@ -34,7 +34,7 @@ export function forget(root: LazyCommand): void {
   const command = root.command('forget <name...>').description('forget versions that no rule keeps, and free their space')
   addRetentionOptions(command)
     .option('--all', 'let the rules alone decide, even about the newest version; without rules, forget all versions')
-    .option('--dry-run', 'show which versions would stay, and why; forget nothing')
+    .option('-n, --dry-run', 'show which versions would stay, and why; forget nothing')
     .addHelpText(
       'after',
       `
@@ -56,7 +56,7 @@ export function prune(root: LazyCommand): void {
     .description('delete data that no version needs')
     .option('--empty-trash', "also delete objects of the repository in Drive's trash; put back those that versions need")
     .option('--now', 'do not wait: use it only when no other machine uses the repository')
-    .option('--dry-run', 'show what would be freed; delete nothing')
+    .option('-n, --dry-run', 'show what would be freed; delete nothing')
     .addHelpText(
       'after',
       `
