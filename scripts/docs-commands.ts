@@ -1,4 +1,6 @@
-import type { Command, Option } from 'commander'
+import type { Option } from 'commander'
+import { sentence } from '../src/commands/shared/help-text.ts'
+import type { LazyCommand } from '../src/commands/shared/lazy-command.ts'
 import type { ExitCode } from '../src/exit-codes.ts'
 
 const INTRO = `# Commands
@@ -11,7 +13,7 @@ newest at the end of that day), \`data@yesterday\`, \`data@2h\` (the newest that
 then one \`result\` or \`error\` ([json-output.md](json-output.md)). [errors.md](errors.md) lists every error and how to fix it.`
 
 /** The text of docs/commands.md, from the program and its exit codes. */
-export function commandsPage(root: Command, exitCodes: readonly ExitCode[]): string {
+export function commandsPage(root: LazyCommand, exitCodes: readonly ExitCode[]): string {
   const sections = [
     INTRO,
     '## Options of every command',
@@ -21,12 +23,12 @@ export function commandsPage(root: Command, exitCodes: readonly ExitCode[]): str
       ['code', 'meaning'],
       exitCodes.map(({ code, meaning }) => [String(code), meaning]),
     ),
-    ...root.commands.flatMap(command => commandSections(command, '##')),
+    ...root.commands.flatMap(command => commandSections(command as LazyCommand, '##')),
   ]
   return `${sections.join('\n\n')}\n`
 }
 
-function commandSections(command: Command, level: string): string[] {
+function commandSections(command: LazyCommand, level: string): string[] {
   const help = command.createHelp()
   const path = help.commandUsage(command).replace(/ [[<].*$/, '')
   const own = help.visibleOptions(command).filter(({ long }) => long !== '--help')
@@ -36,28 +38,16 @@ function commandSections(command: Command, level: string): string[] {
     `${sentence(command.description())}`,
     ...argumentLines(command),
     ...(own.length > 0 ? [optionTable(own)] : []),
-    ...Object.values(remarksOf(command)).filter(text => text !== ''),
-    ...command.commands.flatMap(each => commandSections(each, `${level}#`)),
+    ...[command.remarks, command.examples.replace(/^ {2}/gm, '    ')].filter(text => text !== ''),
+    ...command.commands.flatMap(each => commandSections(each as LazyCommand, `${level}#`)),
   ]
 }
 
-function argumentLines(command: Command): string[] {
+function argumentLines(command: LazyCommand): string[] {
   return command.registeredArguments.flatMap(argument => {
     const { argChoices } = argument
     return argChoices === undefined ? [] : [`\`${argument.name()}\`: ${argChoices.map(code).join(', ')}.`]
   })
-}
-
-/** The end of a command's help, after its options: remarks, and the examples under their heading. */
-function remarksOf(command: Command): { remarks: string; examples: string } {
-  const written: string[] = []
-  command.configureOutput({ ...command.configureOutput(), writeOut: text => written.push(text) })
-  command.outputHelp()
-  const [remarks = '', examples = ''] = written
-    .slice(1)
-    .join('')
-    .split(/\nExamples?:\n/)
-  return { remarks: remarks.trim(), examples: examples.trimEnd().replace(/^ {2}/gm, '    ') }
 }
 
 function optionTable(options: readonly Option[]): string {
@@ -75,7 +65,6 @@ function details({ description, argChoices, defaultValue, negate }: Option): str
   return escaped(description) + (more.length > 0 ? ` (${more.join('; ')})` : '')
 }
 
-const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
 const code = (text: string): string => `\`${text}\``
 /** Pieces in backticks stay as they are. */
 export const escaped = (text: string): string =>

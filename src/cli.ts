@@ -7,6 +7,7 @@ import { CommanderError } from 'commander'
 import { buildProgram } from './program.ts'
 import { isClosedStream } from './ui/closed-stream.ts'
 import { AppError } from './util/errors.ts'
+import { VERSION, VersionAsked } from './version.ts'
 
 // commander writes help and versions itself
 for (const stream of [process.stdout, process.stderr]) {
@@ -22,14 +23,14 @@ try {
     await runCommand(options, run)
   }).parseAsync()
 } catch (error) {
-  if (!(error instanceof CommanderError || error instanceof AppError)) throw error
-  const isHelp = error instanceof CommanderError
-  process.exitCode = isHelp && error.exitCode === 0 ? 0 : 2
-  // help that nobody asked for is on stderr already
-  if (process.exitCode !== 0 && (!isHelp || isGiven('--json'))) {
+  if (error instanceof VersionAsked) {
+    const { printVersion } = await import('./print-version.ts')
+    printVersion(VERSION, { json: isGiven('--json') })
+  } else if (error instanceof AppError) {
+    process.exitCode = 2
     const { showUsageError } = await import('./run-command.ts')
-    showUsageError(isHelp ? new AppError('usage', 'No command is given.') : error, { json: isGiven('--json') })
-  }
+    showUsageError(error, { json: isGiven('--json') })
+  } else if (!(error instanceof CommanderError && error.exitCode === 0)) throw error // that one is help, which is shown
 }
 
 /** Whether an option is in the arguments, which may not have been parsed to their end. */

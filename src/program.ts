@@ -1,4 +1,3 @@
-import { Help } from 'commander'
 import { compress, extract, share } from './commands/archive/definitions.ts'
 import { auth } from './commands/auth/definitions.ts'
 import { diff, inspect, status } from './commands/compare/definitions.ts'
@@ -7,38 +6,60 @@ import { config, use } from './commands/config/definitions.ts'
 import { doctor } from './commands/doctor/definitions.ts'
 import { python } from './commands/python/definitions.ts'
 import { LazyCommand, type Execute } from './commands/shared/lazy-command.ts'
+import { TOPICS } from './commands/shared/help-topics.ts'
 import { du, forget, prune, unforget } from './commands/space/definitions.ts'
 import { cat, check, log, ls, note, pull, push, repair, tag, untag } from './commands/versions/definitions.ts'
 import { watch } from './commands/watch/definitions.ts'
-import { EXIT_CODES } from './exit-codes.ts'
-import { VERSION } from './version.ts'
+import { overview, topics, type Groups } from './help.ts'
+import { AppError } from './util/errors.ts'
+import { mostSimilar } from './util/similar.ts'
+import { VersionAsked } from './version.ts'
+
+/** By purpose, in the order of `--help`. */
+const DEFINITIONS = {
+  Save: [push, watch, tag, untag, note, compress, share],
+  'Get back': [pull, cat, extract],
+  Look: [log, ls, status, diff, inspect, du],
+  'Clean up': [forget, unforget, prune, check, repair],
+  'Set up': [auth, use, config, doctor, python, completion],
+}
+
+const GROUPS: Groups = Object.fromEntries(
+  Object.entries(DEFINITIONS).map(([title, definitions]) => [title, definitions.map(({ name }) => name)]),
+)
 
 function help(root: LazyCommand): void {
   root
     .command('help')
-    .description('show help for a command')
-    .argument('[command...]')
-    .addHelpText('after', '\nExamples:\n  colab-escape help push\n  colab-escape help auth login')
-    .action((names: string[]) => {
-      const topic = names.reduce((command, name) => command.subcommand(name), root)
-      topic.help()
+    .description('show help for a command or a topic')
+    .argument('[topic...]', `a command, or one of: commands, options, ${Object.keys(TOPICS).join(', ')}`)
+    .addHelpText('after', '\nExamples:\n  colab-escape help push\n  colab-escape help auth login\n  colab-escape help versions')
+    .action(([name, ...names]: string[]) => {
+      const pages = topics(root, GROUPS)
+      const page = pages.get(name ?? '')
+      if (page) return void process.stdout.write(page())
+      const similar = mostSimilar(name ?? '', [...pages.keys()])
+      if (similar !== undefined && !root.commands.some(command => command.name() === name))
+        throw new AppError('usage', `There is no help on \`${name}\`.`, { hint: `Did you mean: colab-escape help ${similar}` })
+      const asked = name === undefined ? [] : [name, ...names]
+      asked.reduce<LazyCommand>((command, each) => command.subcommand(each), root).help()
     })
 }
 
-/** In the order of `--help`. */
-// prettier-ignore
-const DEFINITIONS = [
-  push, pull, log, ls, cat, check, repair, diff, status, du, forget, unforget, prune, tag, untag, note, watch, inspect,
-  compress, extract, share, use, config, python, auth, doctor, completion, help,
-]
+/** The help of the program as a whole. */
+class Root extends LazyCommand {
+  override helpInformation(): string {
+    return overview(this, GROUPS)
+  }
+}
 
 /** The commands with their options and help. `execute` runs the command that the parsed arguments select. */
 export function buildProgram(execute: Execute): LazyCommand {
-  const root = new LazyCommand('colab-escape', execute)
-    .description('Pushes folders into a small, deduplicated, versioned repository and pulls any version back, bit for bit.')
-    .version(VERSION, '-V, --version', 'print the version of colab-escape')
+  const root = new Root('colab-escape', execute)
+    .description('Saves folders as small versions, and gets any of them back, exact to the bit.')
+    .option('-V, --version', 'print the version, and what it runs on')
     .option(
-      '--store <place>',
+      '-s, --store <place>',
       'the repository: a folder, drive:, drive:Some/Folder, drive://Shared drive/Folder, the address of a Drive folder, or the name of a store (default: COLAB_ESCAPE_STORE, else that of `use`, else Drive)',
     )
     .option(
@@ -51,23 +72,16 @@ export function buildProgram(execute: Execute): LazyCommand {
     )
     .option('--token-file <file>', 'file with an access token, which only you may read')
     .option('--json', 'print events and the result as JSON lines on stdout')
-    .option('--quiet', 'no progress, no receipts; only warnings and errors')
-    .option('--verbose', 'print details, and stack traces with errors')
+    .option('-q, --quiet', 'no progress, no receipts; only warnings and errors')
+    .option('-v, --verbose', 'print details, and stack traces with errors')
     .option('--no-progress', 'no progress line')
-    .option('--jobs <n>', 'threads for compression (default: one per core)')
+    .option('-j, --jobs <n>', 'threads for compression (default: one per core)')
     .helpOption('-h, --help', 'show help')
     .helpCommand(false)
-    .addHelpText('after', exitHelp)
-    .configureHelp({
-      showGlobalOptions: true,
-      subcommandTerm: command => `${command.name()} ${command.usage().replace('[options]', '').trim()}`.trimEnd(),
+    .on('option:version', () => {
+      throw new VersionAsked()
     })
     .exitOverride()
-  for (const define of DEFINITIONS) define(root)
+  for (const define of [...Object.values(DEFINITIONS).flat(), help]) define(root)
   return root
-}
-
-function exitHelp(): string {
-  const codes = EXIT_CODES.map(({ code, meaning }) => `${code} ${meaning}`).join(', ')
-  return `\n${new Help().boxWrap(`Exit codes: ${codes}.`, 80)}`
 }

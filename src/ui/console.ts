@@ -9,9 +9,10 @@ import { isClosedStream } from './closed-stream.ts'
 import { describeError, stackLines } from './describe-error.ts'
 import { createJsonReporter, jsonLine } from './json.ts'
 import { createLiveReporter } from './live.ts'
-import { type Line, type OutputStream, type StoppableReporter, columnsOf, lines, rowsOf } from './output.ts'
+import { type Line, type OutputStream, type StoppableReporter, columnsOf, lines, proseWidth, rowsOf } from './output.ts'
 import { createPlainReporter } from './plain.ts'
 import { printable, redacted } from './printable.ts'
+import { wrapLine } from './wrap.ts'
 
 /** Maximum number of list lines. More would scroll the message itself off the screen. */
 const LISTED_ITEMS = 20
@@ -46,9 +47,11 @@ export interface Console {
   readonly columns: number
   /** Height of the terminal, for lists that should fit. Infinity if stdout is no terminal. */
   readonly rows: number
+  /** Lines of prose, broken where the terminal ends. A pipe, and a terminal without a size, get them as they are. */
+  prose(lines: readonly string[]): string[]
   /**
-   * The receipt of a command: the lines `human`, or the event `result` with the fields of `machine`. Silent with
-   * `quiet`. A line break within a line is escaped.
+   * The receipt of a command: the lines of prose `human`, or the event `result` with the fields of `machine`. Silent
+   * with `quiet`. A line break within a line is escaped.
    */
   result(human: readonly Line[], machine: object): void
   /** The requested output of a command: like `result`, but `quiet` does not silence it. */
@@ -126,7 +129,10 @@ export function createConsole(options: ConsoleOptions): Console {
     }
   }
 
+  const prose = (texts: readonly string[]): string[] => texts.flatMap(text => wrapLine(printable(text), proseWidth(stdout)))
+
   return {
+    prose,
     reporter: {
       progress: update => {
         if (!closed) chosen.progress(update)
@@ -140,12 +146,18 @@ export function createConsole(options: ConsoleOptions): Console {
     },
     columns: options.columns ?? (stdout.isTTY === true ? columnsOf(stdout) : Infinity),
     rows: stdout.isTTY === true ? rowsOf(stdout) : Infinity,
-    result: (human, machine) => show(human, machine, quiet),
+    result: (human, machine) => show(human.flatMap(line => (typeof line === 'string' ? prose([line]) : [line])), machine, quiet),
     print: (human, machine) => show(human, machine, false),
     event: (human, machine) => {
       chosen.stop()
       if (quiet) return
-      stdout.write(json ? jsonLine(machine) : `${printable(human)}\n`)
+      stdout.write(
+        json
+          ? jsonLine(machine)
+          : prose([human])
+              .map(line => `${line}\n`)
+              .join(''),
+      )
     },
     write: bytes => {
       chosen.stop()
@@ -167,9 +179,10 @@ export function createConsole(options: ConsoleOptions): Console {
         stdout.write(jsonLine(verbose ? { ...event, stack: stack.map(redacted) } : event))
         return
       }
+      const width = proseWidth(stderr)
       const items = list.slice(0, LISTED_ITEMS).map(lines.item)
       if (list.length > LISTED_ITEMS) items.push(lines.item(`... and ${list.length - LISTED_ITEMS} more`))
-      stderr.write([lines.error(message, colour), ...items, lines.hint(hint, colour), ...stack.map(lines.detail)].join(''))
+      stderr.write([lines.error(message, colour, width), ...items, lines.hint(hint, colour, width), ...stack.map(lines.detail)].join(''))
     },
     close: () => {
       closed = true

@@ -1,7 +1,7 @@
 import type { Options, Ora } from 'ora'
 import { LineStream } from './line-stream.ts'
 import { OutageText } from './outage-text.ts'
-import { type OutputStream, type StoppableReporter, lines } from './output.ts'
+import { type OutputStream, type StoppableReporter, lines, proseWidth } from './output.ts'
 import { ProgressText } from './progress-text.ts'
 import { shortenEnd } from './width.ts'
 
@@ -60,8 +60,8 @@ export function createLiveReporter({ stream, colour, verbose, now }: LiveOptions
       waiting = outage.kind === 'waiting' ? new OutageText(outage, now()) : undefined
       if (waiting) show()
     },
-    note: message => screen.above(lines.note(message, colour)),
-    warn: message => screen.above(lines.warning(message, colour)),
+    note: message => screen.above(lines.note(message, colour, proseWidth(stream))),
+    warn: message => screen.above(lines.warning(message, colour, proseWidth(stream))),
     detail: message => {
       if (verbose) screen.above(lines.detail(message))
     },

@@ -1,6 +1,6 @@
 import { formatDuration } from './format.ts'
 import { OutageText } from './outage-text.ts'
-import { type OutputStream, type StoppableReporter, lines } from './output.ts'
+import { type OutputStream, type StoppableReporter, lines, proseWidth } from './output.ts'
 import { ProgressText } from './progress-text.ts'
 
 export interface PlainOptions {
@@ -26,7 +26,7 @@ export function createPlainReporter({ stream, colour, verbose, now, everyMs = EV
   let isWaiting = false
 
   const note = (message: string): void => {
-    if (!quiet) stream.write(lines.note(message, colour))
+    if (!quiet) stream.write(lines.note(message, colour, proseWidth(stream)))
   }
 
   return {
@@ -46,7 +46,7 @@ export function createPlainReporter({ stream, colour, verbose, now, everyMs = EV
       isWaiting = outage.kind === 'waiting'
     },
     warn(message) {
-      stream.write(lines.warning(message, colour))
+      stream.write(lines.warning(message, colour, proseWidth(stream)))
     },
     detail(message) {
       if (verbose && !quiet) stream.write(lines.detail(message))

@@ -4,6 +4,7 @@
  */
 
 import { constants } from 'node:os'
+import { PACKAGE } from './package-source.ts'
 
 /** The kind of an error, stable between releases. Exit codes and retries depend on it alone. */
 export type ErrorCode =
@@ -91,7 +92,7 @@ export function missing(subject: string, why: string): AppError {
 /** An id or a format of a newer release. */
 export function newerFormat(subject: string): AppError {
   return new AppError('newer-format', `${subject} was made by a newer colab-escape.`, {
-    hint: 'Use the newest one: npx -y colab-escape@latest',
+    hint: PACKAGE.howToUpdate,
   })
 }
 

@@ -48,6 +48,7 @@ test('each kind of line that the schema tells of is printed as it says', () =>
       run('compress', 'runs', '-o', 'runs.tar.zst'),
       run('compress', 'runs', '--estimate'),
       run('doctor'),
+      run('--version'),
       run('completion', 'bash'),
       run('completion', '--names'),
       run('use'),

@@ -98,7 +98,7 @@ describe.each([0, 1, 2])('a pool of %i workers', workers => {
     const damaged = { filter: 0, parameters: new Uint8Array(0), parts: [{ codec: CODEC_ZSTD, storedLength: 50, plainLength: 100 }] }
     const failure = await pool.decode(unknownFilter, new Uint8Array(9)).catch((error: unknown) => error)
     expect(failure).toBeInstanceOf(AppError)
-    expect(failure).toMatchObject({ code: 'newer-format', hint: expect.stringContaining('npx -y colab-escape@latest') as string })
+    expect(failure).toMatchObject({ code: 'newer-format', hint: expect.stringContaining('newest colab-escape') as string })
     await expect(pool.decode(damaged, seededNoise(1, 50))).rejects.toMatchObject({
       code: 'corrupt',
       message: expect.stringContaining('damaged') as string,

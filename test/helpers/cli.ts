@@ -8,7 +8,7 @@ import { withFolder } from './folders.ts'
 import { linesOf } from './json-output.ts'
 import { filesIn, refuseSecrets } from './secrets.ts'
 
-const PROGRAM = fileURLToPath(new URL('../../bin/colab-escape.cjs', import.meta.url))
+export const PROGRAM = fileURLToPath(new URL('../../bin/colab-escape.cjs', import.meta.url))
 
 /** Whether a command can be run as another user: this one is root, and the other one may run this Node. */
 export const canBeNobody = process.getuid?.() === 0 && spawnSync(process.execPath, ['-v'], { uid: 65534, gid: 65534 }).status === 0

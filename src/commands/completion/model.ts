@@ -1,4 +1,5 @@
 import type { Argument, Command, Option } from 'commander'
+import { TOPICS } from '../shared/help-topics.ts'
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
 
@@ -72,7 +73,8 @@ function sourceOfOption(value: string): Candidates['from'] {
 function placeOf(argument: Argument, before: readonly Argument[], siblings: readonly Command[]): Candidates {
   const name = argument.name()
   if (argument.argChoices) return { words: argument.argChoices, from: undefined }
-  if (name === 'command') return { words: siblings.map(each => each.name()), from: undefined }
+  if (name === 'topic')
+    return { words: [...siblings.map(each => each.name()), 'commands', 'options', ...Object.keys(TOPICS)], from: undefined }
   if (/^(version|name)/.test(name)) return { words: [], from: 'names' }
   if (name === 'before' || name === 'after' || /model$/.test(name)) return { words: [], from: 'names-and-files' }
   // a path inside a version

@@ -1,7 +1,8 @@
-import { Command } from 'commander'
+import { Command, type HelpContext } from 'commander'
 import { AppError } from '../../util/errors.ts'
 import { emptyValue, refuseEmptyValues } from './empty-values.ts'
-import { otherToolsWord } from './other-tools-words.ts'
+import { helpText, ownOptions, sentence } from './help-text.ts'
+import { otherToolsOption, otherToolsWord } from './other-tools-words.ts'
 import type { GlobalOptions, Outcome, Session } from './session.ts'
 
 /** Runs a command: creates its session, shows its error, sets the exit code. */
@@ -10,10 +11,18 @@ export type Execute = (options: GlobalOptions, run: (session: Session) => Promis
 /** The function of a command. It gets the arguments, then the options, then its definition. */
 type Run = (session: Session, ...given: never[]) => Promise<Outcome>
 
+/** Columns of help where there is no terminal, or one without a size. */
+const HELP_COLUMNS = 80
+
 /** A command whose code is loaded when it runs, so that help and version start fast. */
 export class LazyCommand extends Command {
   /** Commander's own, which its types leave out. */
   declare unknownCommand: () => never
+  declare rawArgs: string[]
+  /** What its help says after the options. */
+  remarks = ''
+  /** Indented lines. */
+  examples = ''
   private readonly execute: Execute
 
   constructor(name: string | undefined, execute: Execute) {
@@ -25,6 +34,40 @@ export class LazyCommand extends Command {
     return new LazyCommand(name, this.execute)
   }
 
+  /** Takes the remarks and, under the heading `Examples:`, the examples. The help shows the examples first. */
+  override addHelpText(_position: unknown, given: unknown): this {
+    const text = String(given)
+    const [remarks = '', examples = ''] = text.split(/\n?Examples?:\n/)
+    this.remarks = remarks.trim()
+    this.examples = examples.trimEnd()
+    return this
+  }
+
+  override helpInformation(): string {
+    const help = this.createHelp()
+    const takesVersion = this.registeredArguments.some(argument => /^(version|before|after)/.test(argument.name()))
+    return helpText(
+      {
+        description: this.description(),
+        usage: help.commandUsage(this),
+        commands: this.commands.map(command => [command.name(), sentence(command.description())] as const),
+        options: ownOptions(help, this),
+        examples: this.examples,
+        remarks: this.remarks,
+        pointers: [
+          ...(takesVersion ? ['How to name a version: colab-escape help versions'] : []),
+          'Options of every command, such as --store and --json: colab-escape help options',
+        ],
+      },
+      this.helpColumns(),
+    )
+  }
+
+  helpColumns(): number {
+    const columns = this.configureOutput().getOutHelpWidth?.() ?? 0
+    return columns > 0 ? columns : HELP_COLUMNS
+  }
+
   /** Commander calls this for every usage error. It throws, so that these errors are shown like all others. */
   override error(message: string, options?: { code?: string }): never {
     const [given = ''] = this.args
@@ -34,7 +77,32 @@ export class LazyCommand extends Command {
     if (empty) throw emptyValue(empty[1] ?? `The ${empty[2]}`, false)
     const command = this.fullName()
     const text = message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ')
+    const [, option] = options?.code === 'commander.unknownOption' ? (/'(-.*?)'/.exec(message) ?? []) : []
+    const meant = option === undefined ? undefined : otherToolsOption(option, this.knownFlags())
+    if (meant !== undefined) throw new AppError('usage', `There is no option ${option}.`, { hint: meant })
     throw new AppError('usage', sentence(text), { hint: `Run \`${command} --help\` to see the usage.` })
+  }
+
+  /** Commander calls this also where a subcommand is missing. With options, the command was meant to do something. */
+  override help(context?: HelpContext | ((text: string) => string)): never {
+    const isUnasked = typeof context === 'object' && context.error
+    if (
+      isUnasked &&
+      this.root()
+        .rawArgs.slice(2)
+        .some(word => word.startsWith('-'))
+    )
+      throw new AppError('usage', 'No command is given.', { hint: `Run \`${this.fullName()} --help\` to see the commands.` })
+    return super.help()
+  }
+
+  private root(): LazyCommand {
+    return this.parent instanceof LazyCommand ? this.parent.root() : this
+  }
+
+  private knownFlags(): string[] {
+    const above = this.parent instanceof LazyCommand ? this.parent.knownFlags() : []
+    return [...this.options.flatMap(({ short, long }) => [short, long]).filter(flag => flag !== undefined), ...above]
   }
 
   /** The names of the command and those above it: `colab-escape auth login`. */
@@ -65,5 +133,3 @@ export class LazyCommand extends Command {
 /** A value that is none of the choices because it is empty. */
 const EMPTY_VALUE =
   /^error: (?:option '.*?(--[\w-]+).*?' argument '' is invalid|command-argument value '' is invalid for argument '([\w-]+)')/
-
-const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.?!)]$/.test(text) ? '' : '.'}`

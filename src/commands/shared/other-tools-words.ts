@@ -1,3 +1,5 @@
+import { PACKAGE } from '../../util/package-source.ts'
+
 /** What the words of other tools are called here, by those words. */
 const WORDS: readonly (readonly [words: string, hint: string])[] = [
   ['save backup upload put store add commit archive', 'To store a folder use: colab-escape push <path>'],
@@ -22,11 +24,52 @@ const WORDS: readonly (readonly [words: string, hint: string])[] = [
   ['unpack untar unzip', 'To unpack an archive use: colab-escape extract <archive>'],
   ['pack zip tar', 'To make an archive use: colab-escape compress <path>'],
   ['link publish', 'To let anyone with the link read an archive on Drive use: colab-escape share drive:<file>'],
-  ['update upgrade self-update', 'Install the newest package in the way in which you installed this one.'],
+  ['update upgrade self-update', PACKAGE.howToUpdate],
   ['version', 'To see the version use: colab-escape --version'],
 ]
 
 /** What to use here instead of a command that other tools have. */
 export function otherToolsWord(word: string): string | undefined {
   return WORDS.find(([words]) => words.split(' ').includes(word.toLowerCase()))?.[1]
+}
+
+/** Options of other tools, what they are called here, and what to know about that. */
+const OPTIONS: readonly (readonly [words: string, here: string, more?: string])[] = [
+  ['--include --include-from --files --filter --pattern -i', '--only <pattern>'],
+  ['--ignore --skip --exclude-from --exclude-file --ignore-file', '--exclude <pattern>', 'A file .colab-escape-ignore holds patterns too.'],
+  ['--delete-after --delete-before --delete-during --delete-excluded --remove --mirror', '--delete'],
+  ['--overwrite --clobber --yes-overwrite -f', '--force'],
+  ['--dryrun --dry --simulate --just-print --test --estimate --preview --what-if --noop', '--dry-run'],
+  ['--remote --repo --repository --dest --destination --drive --backend --bucket -r', '--store <place>'],
+  ['--threads --transfers --workers --parallel --concurrency --checkers --processes --cores -p', '--jobs <n>'],
+  ['--silent --no-output', '--quiet'],
+  ['--debug --log-level --trace -vv -d', '--verbose'],
+  ['--format --output-format --output-json --porcelain', '--json'],
+  ['--comment --description --desc --note --notes', '--message <text>'],
+  ['--label --labels --tags -t', '--tag <tag>'],
+  ['--metrics --score --loss', '--metric <name=number>'],
+  ['--compression --compress --compression-level -z', '--level <level>'],
+  ['--checksum --ignore-times --force-read --rescan -c', '--reread'],
+  ['--keep --last --keep-n --max-versions --keep-latest', '--keep-last <n>'],
+  ['--auth-token --access-token', '--token <token>'],
+  ['--config --env-file --settings', '--settings-file <file>'],
+  ['--as --title', '--name <name>'],
+]
+
+/** Options of other tools of which there is none here, and why none is needed. */
+const NEEDLESS: readonly (readonly [words: string, hint: string])[] = [
+  ['--progress --stats -P', 'Leave it out: a terminal shows the progress by itself; --no-progress hides it.'],
+  ['--to --target --dst --output-dir --out', 'Leave it out: the destination of a pull is its second argument.'],
+  ['--yes --assume-yes --no-confirm --non-interactive --batch -y', 'Leave it out: this command asks nothing.'],
+  ['--recursive --archive -a', 'Leave it out: folders are stored and restored with all that is in them.'],
+  ['--resume --continue --partial', 'Leave it out: the same command goes on where an interrupted one stopped.'],
+]
+
+/** What to use here instead of an option that other tools have. `known`: the flags of the command. */
+export function otherToolsOption(given: string, known: readonly string[]): string | undefined {
+  const flag = given.split('=', 1)[0]!.toLowerCase()
+  const isMeant = ([words]: readonly [string, ...unknown[]]): boolean => words.split(' ').includes(flag)
+  const here = OPTIONS.find(row => isMeant(row) && known.includes(row[1].split(' ', 1)[0]!))
+  if (here) return `That is called ${here[1]} here.${here[2] === undefined ? '' : ` ${here[2]}`}`
+  return NEEDLESS.find(isMeant)?.[1]
 }

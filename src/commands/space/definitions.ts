@@ -39,7 +39,7 @@ export function forget(root: LazyCommand): void {
   addRetentionOptions(command)
     .option('--all', 'let the rules alone decide, even about the newest version; without rules, remove all versions')
     .addOption(yesOption())
-    .option('--dry-run', 'show which versions would stay, and why; remove nothing')
+    .option('-n, --dry-run', 'show which versions would stay, and why; remove nothing')
     .addHelpText(
       'after',
       `
@@ -89,7 +89,7 @@ export function prune(root: LazyCommand): void {
     .option('--empty-trash', "also delete objects of the repository in Drive's trash; put back those that versions need")
     .option('--now', 'do not wait: use it only when no other machine uses the repository')
     .addOption(yesOption())
-    .option('--dry-run', 'show what would be freed; delete nothing')
+    .option('-n, --dry-run', 'show what would be freed; delete nothing')
     .addHelpText(
       'after',
       `

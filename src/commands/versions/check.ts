@@ -19,7 +19,11 @@ export async function checkCommand(session: Session, options: CheckOptions): Pro
   const readData = share(options.readData)
   const result = await check(session.context(store.storage, readData > 0 ? Infinity : 0), { readData, arriving })
   const damaged = result.problems.length > 0 || result.affected.length > 0
-  session.console.print(describe(result, damaged, arriving, performance.now() - started), { command: 'check', damaged, ...result })
+  session.console.print(session.console.prose(describe(result, damaged, arriving, performance.now() - started)), {
+    command: 'check',
+    damaged,
+    ...result,
+  })
   const trash = damaged ? await session.trashHint() : undefined
   if (trash !== undefined) session.console.reporter.warn(trash)
   return damaged ? 'damaged' : 'done'

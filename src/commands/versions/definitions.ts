@@ -21,7 +21,7 @@ export function push(root: LazyCommand): void {
     .option('--no-delta', "don't store tensors as differences from earlier ones, and don't cache tensors on this machine")
     .option('--reread', 'read all files again, also those whose size and times have not changed')
     .option('--create', 'make a new repository, also where this machine knows one that is gone')
-    .option('--dry-run', 'show what would be stored, by kind of file and type of tensor; store nothing')
+    .option('-n, --dry-run', 'show what would be stored, by kind of file and type of tensor; store nothing')
   addRetentionOptions(command)
     .addHelpText(
       'after',
@@ -61,15 +61,10 @@ export function pull(root: LazyCommand): void {
     .option('--allow-growth', 'restore also more than 1 GB that takes less than a hundredth of that in the repository')
     .option('--tensor <pattern>', 'take only the tensors with matching names out of name:path (repeatable)', collect)
     .option('-o, --output <file>', 'safetensors file that --tensor writes')
-    .option('--dry-run', 'show what would change; change nothing')
+    .option('-n, --dry-run', 'show what would change; change nothing')
     .addHelpText(
       'after',
       `
-A version is name, name~1 (the one before), name@tag, name@id, name@2026-11-20
-(the newest at the end of that day), name@yesterday, name@2h (the newest that is
-at least that old; also 30min, 3d, 1d12h), name@best:val_loss (the lowest) or
-name@best:max:acc (the highest).
-
 A pull that does not fit the disk changes nothing (exit code 6), even with
 --force.
 
@@ -165,7 +160,7 @@ export function repair(root: LazyCommand): void {
     .description('heal what can be healed in a damaged repository, and say what can not')
     .option('--give-up', "delete what can't be healed: versions that lack data, and objects that can't be read")
     .addOption(yesOption())
-    .option('--dry-run', 'show what would be done; change nothing')
+    .option('-n, --dry-run', 'show what would be done; change nothing')
     .addHelpText(
       'after',
       `

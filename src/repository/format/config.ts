@@ -5,8 +5,8 @@ import { FORMAT } from './limits.ts'
 const ABOUT = [
   'This folder is a colab-escape repository: compressed, deduplicated versions of pushed folders.',
   'Do not rename, edit or delete files in it. To list or restore what it holds:',
-  '  npx -y colab-escape log --store <this folder>',
-  '  npx -y colab-escape pull <name> --store <this folder>',
+  '  colab-escape log --store <this folder>',
+  '  colab-escape pull <name> --store <this folder>',
   'Without colab-escape: docs/rescue.py of the project restores any version with Python and zstd.',
 ]
 

@@ -17,7 +17,7 @@ describe('the config', () => {
   ])('of %s asks for a newer program', (_, config) => {
     const error = refusal(() => checkConfig(json(config), 'here'), 'newer-format')
     expect(error.message).toContain('newer colab-escape')
-    expect(error.hint).toContain('npx -y colab-escape@latest')
+    expect(error.hint).toContain('newest colab-escape')
   })
 
   test.each([

@@ -1,0 +1,14 @@
+import * as zlib from 'node:zlib'
+
+/** Prints the version on the first line, and what the program runs on. */
+export function printVersion(version: string, { json }: { json: boolean }): void {
+  const { platform, arch } = process
+  const node = process.versions.node
+  // asked of Node, because the modules of the codecs are large
+  const zstd = 'zstdCompressSync' in zlib ? 'native' : 'portable'
+  process.stdout.write(
+    json
+      ? `${JSON.stringify({ event: 'result', command: 'version', version, node, zstd, platform, arch })}\n`
+      : `colab-escape ${version}\nNode ${node}, ${zstd} zstd, ${platform} ${arch}\n`,
+  )
+}
