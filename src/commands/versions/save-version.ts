@@ -36,6 +36,8 @@ export interface VersionToSave {
   name: string
   source: WalkResult
   metrics: Metrics
+  /** The path in the version of what the metrics belong to. */
+  checkpoint?: string | undefined
   /** The rules for older versions, which the caller applies afterwards. */
   policy: RetentionPolicy | undefined
   live?: PushRequest['live']
@@ -49,7 +51,7 @@ export async function saveVersion(
   session: Session,
   context: RepositoryContext,
   options: SaveOptions,
-  { name, source, metrics, policy, live, mayCreate, readBack, dryRun = false }: VersionToSave,
+  { name, source, metrics, checkpoint, policy, live, mayCreate, readBack, dryRun = false }: VersionToSave,
 ): Promise<PushResult> {
   const about = { location: context.storage.location, name, source: source.root }
   const rules = options.delta === false ? undefined : policy ? basesUnderRules(policy) : {}
@@ -65,6 +67,7 @@ export async function saveVersion(
     message: options.message,
     tags: checkTags(options.tag ?? []),
     metrics,
+    checkpoint,
     git: readGitState(source.rootType === 'file' ? dirname(source.root) : source.root),
     dryRun,
     host: session.settings.host,
