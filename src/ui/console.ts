@@ -146,7 +146,12 @@ export function createConsole(options: ConsoleOptions): Console {
     },
     columns: options.columns ?? (stdout.isTTY === true ? columnsOf(stdout) : Infinity),
     rows: stdout.isTTY === true ? rowsOf(stdout) : Infinity,
-    result: (human, machine) => show(human.flatMap(line => (typeof line === 'string' ? prose([line]) : [line])), machine, quiet),
+    result: (human, machine) =>
+      show(
+        human.flatMap<Line>(line => (typeof line === 'string' ? prose([line]) : [line])),
+        machine,
+        quiet,
+      ),
     print: (human, machine) => show(human, machine, false),
     event: (human, machine) => {
       chosen.stop()

@@ -61,6 +61,7 @@ export function pull(root: LazyCommand): void {
     .option('--allow-growth', 'restore also more than 1 GB that takes less than a hundredth of that in the repository')
     .option('--tensor <pattern>', 'take only the tensors with matching names out of name:path (repeatable)', collect)
     .option('-o, --output <file>', 'safetensors file that --tensor writes')
+    .option('--checkpoint', 'restore only the checkpoint that the metrics of the version belong to')
     .option('-n, --dry-run', 'show what would change; change nothing')
     .addHelpText(
       'after',
@@ -78,6 +79,7 @@ Examples:
   colab-escape pull data
   colab-escape pull data~1 old-data
   colab-escape pull runs@best --only "*.safetensors"
+  colab-escape pull runs@best:val_loss best --checkpoint
   colab-escape pull runs@best:val_loss:exp1/model.pt model.pt
   colab-escape pull "runs:exp1/*.json" results
   colab-escape pull runs:best.pt --tensor "model.layers.0.*" -o part.safetensors`,

@@ -21,6 +21,7 @@ export interface PullOptions {
   dryRun?: boolean
   specialModes?: boolean
   allowGrowth?: boolean
+  checkpoint?: boolean
 }
 
 export async function pullCommand(
@@ -31,12 +32,17 @@ export async function pullCommand(
 ): Promise<Outcome> {
   const started = performance.now()
   if (destination !== undefined) requireLocal(destination)
-  const { version: spec, path } = parseVersionOrPath(version)
+  const { version: spec, path: named } = parseVersionOrPath(version)
+  if (named !== undefined && options.checkpoint === true)
+    throw new AppError('usage', `${version} already names a path, so --checkpoint can't choose another.`, {
+      hint: 'Leave out one of them.',
+    })
   const store = await chooseStore(session)
   const { storage, requests } = store
   const looking = session.context(storage, 0)
   const repository = await openForReading(looking, spec.at === undefined && spec.back === 0 ? spec.name : undefined)
   const snapshot = await findVersion(session, repository, spec)
+  const path = options.checkpoint === true ? checkpointOf(snapshot) : named
   const { entry: selected, pattern } = path === undefined ? {} : await findSelection(repository, snapshot, path)
   if (pattern !== undefined && options.only !== undefined)
     throw new AppError('usage', `${version} already has a pattern, so --only can't add another.`, {
@@ -88,6 +94,15 @@ function noteStrangeThings({ console: { reporter } }: Session, { plan: { modesLe
     )
   if (outsideLinks > 0)
     reporter.note(`${plural(outsideLinks, 'symlink')} of the version ${outsideLinks === 1 ? 'points' : 'point'} outside ${destination}`)
+}
+
+/** The path of what the metrics of a version belong to. */
+function checkpointOf(snapshot: StoredSnapshot): string {
+  if (snapshot.checkpoint !== undefined) return snapshot.checkpoint
+  const version = versionLabel(snapshot)
+  throw new AppError('not-found', `It is not recorded which checkpoint the metrics of ${version} belong to.`, {
+    hint: `List what is there: colab-escape ls ${version}. Then name it: colab-escape pull ${version}:checkpoint-400`,
+  })
 }
 
 /** Whether files of the source are missing in a version, because they could not be read when it was pushed. */

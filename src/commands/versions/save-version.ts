@@ -39,6 +39,8 @@ export interface VersionToSave {
   name: string
   source: WalkResult
   metrics: Metrics
+  /** The path in the version of what the metrics belong to. */
+  checkpoint?: string | undefined
   /** The rules for older versions, which the caller applies afterwards. */
   policy: RetentionPolicy | undefined
   live?: PushRequest['live']
@@ -59,7 +61,7 @@ export async function saveVersion(
   session: Session,
   context: RepositoryContext,
   options: SaveOptions,
-  { name, source, metrics, policy, live, mayCreate, readBack, dryRun = false, countsChanges = false }: VersionToSave,
+  { name, source, metrics, checkpoint, policy, live, mayCreate, readBack, dryRun = false, countsChanges = false }: VersionToSave,
 ): Promise<SavedVersion> {
   const about = { location: context.storage.location, name, source: source.root }
   let newRepository = false
@@ -76,6 +78,7 @@ export async function saveVersion(
     message: options.message,
     tags: checkTags(options.tag ?? []),
     metrics,
+    checkpoint,
     git: readGitState(source.rootType === 'file' ? dirname(source.root) : source.root),
     dryRun,
     host: session.settings.host,

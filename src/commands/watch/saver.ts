@@ -146,7 +146,7 @@ export class Saver {
     const result = await saveVersion(this.session, context, this.options, {
       name: this.name,
       source,
-      metrics: await metricsReader(this.options)(scan, context.reporter),
+      ...(await metricsReader(this.options)(scan, context.reporter)),
       policy,
       readBack: this.store && readBackFrom(this.store),
       mayCreate: inventory => this.mayCreate(inventory),

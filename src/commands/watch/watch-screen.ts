@@ -122,7 +122,7 @@ export class WatchScreen {
     const { snapshot, outcome, newBytes, storedBytes } = result
     const { name } = this.status
     if (!snapshot) return
-    const { id, time, metrics, incomplete } = snapshot
+    const { id, time, metrics, checkpoint = null, incomplete } = snapshot
     this.status.last = { version: id, time: new Date(time).toISOString(), metrics }
     this.status.waiting = []
     const files = [...scan.fresh, ...scan.grown].map(({ path }) => path.toWellFormed())
@@ -151,6 +151,7 @@ export class WatchScreen {
       time: new Date(time).toISOString(),
       files,
       metrics,
+      checkpoint,
       newBytes,
       storedBytes,
       incomplete: incomplete ?? null,

@@ -17,6 +17,8 @@ export interface Snapshot {
   message?: string
   tags: string[]
   metrics: Record<string, number>
+  /** The path in the version of the file or folder that the metrics belong to. */
+  checkpoint?: string
   /** Older programs asked git whether tracked files differed from the commit. */
   git?: GitState & { dirty?: boolean }
   /**
@@ -90,6 +92,7 @@ export function decodeSnapshot(bytes: Uint8Array, ref: SnapshotRef): StoredSnaps
   const metrics = fields.fields('metrics').record
   if (!Object.values(metrics).every(Number.isFinite)) return fields.fail('metrics', 'has a value that is not a finite number')
   const message = fields.optionalString('message')
+  const checkpoint = fields.optionalString('checkpoint')
   return {
     id,
     ref,
@@ -101,6 +104,7 @@ export function decodeSnapshot(bytes: Uint8Array, ref: SnapshotRef): StoredSnaps
     ...(message === undefined ? {} : { message }),
     tags: fields.list('tags', text),
     metrics: metrics as Record<string, number>,
+    ...(checkpoint === undefined ? {} : { checkpoint }),
     ...(fields.has('git') ? { git: readGit(fields.fields('git')) } : {}),
     ...(fields.has('incomplete') ? { incomplete: readIncomplete(fields.fields('incomplete')) } : {}),
     ...readLine(fields),

@@ -42,6 +42,7 @@ export interface PushRequest extends AttemptRequest {
   message?: string | undefined
   tags: readonly string[]
   metrics?: Metrics
+  checkpoint?: string | undefined
   git?: GitState | undefined
   /** Set if programs are writing to the source. */
   live?: LiveRules
@@ -339,7 +340,7 @@ class PushRun {
     { parent, reading, unread }: Pick<PushResult, 'parent' | 'reading' | 'unread'>,
     { manifest, line }: Content,
   ): Snapshot {
-    const { name, source, message, tags, metrics = {}, git, host, program } = this.request
+    const { name, source, message, tags, metrics = {}, checkpoint, git, host, program } = this.request
     return {
       name,
       time: Math.max(this.storeTime(listed), (newestRef(listed.view, name)?.effectiveTime ?? 0) + 1),
@@ -349,6 +350,7 @@ class PushRun {
       ...(message === undefined ? {} : { message }),
       tags: [...tags],
       metrics,
+      ...(checkpoint === undefined ? {} : { checkpoint }),
       ...(git === undefined ? {} : { git }),
       ...(unread === undefined ? {} : { incomplete: incompleteness(unread) }),
       ...(line === '' ? {} : { line }),
