@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { readNotebook, REPOSITORY, runCells, screenText } from '../../scripts/notebook.ts'
 import { DEFAULT_CLIENT, type DriveEmulator, type EmulatorOptions } from '../drive-emulator/emulator.ts'
 import { expectError, runCli } from '../helpers/cli.ts'
 import { quietDriveOnly, withDrive } from '../helpers/drive.ts'
@@ -11,7 +12,6 @@ import { expectSameTree, makeTree, pictureOf } from '../helpers/trees.ts'
 import { driveEnvironment, PROGRAM } from './drive-cli.ts'
 import { machine } from './machine.ts'
 
-const NOTEBOOK = new URL('../../docs/colab.ipynb', import.meta.url)
 const GUIDE = new URL('../../docs/colab.md', import.meta.url)
 /** Wider than the line that a terminal without a size is taken to have. */
 const LONG_NAME = 'a name that has to be cut in two to be shown '.repeat(4)
@@ -51,7 +51,7 @@ class Notebook {
   /** What a line `!...` of a cell does: a shell under a terminal of 0 x 0. */
   cell(line: string, options: PtyOptions = {}): Promise<PtyResult> {
     const program = `${shellQuoted(process.execPath)} ${shellQuoted(PROGRAM)}`
-    const command = `cd ${shellQuoted(this.folder)} && ${line.replaceAll('npx -y colab-escape', program)}`
+    const command = `cd ${shellQuoted(this.folder)} && ${line.replace(/^(exec )?colab-escape /, `$1${program} `)}`
     return runInPty('/bin/bash', ['-c', command], { env: this.env, ...options })
   }
 }
@@ -62,14 +62,8 @@ function withNotebook(use: (notebook: Notebook) => Promise<void>, options: Emula
   return withDrive(options, emulator => withFolder(folder => use(new Notebook(emulator, folder))))
 }
 
-/** What stands on the screen when all is written: a line that is drawn over is what was drawn last. */
-function screenOf(output: string): string[] {
-  return output.split('\r\n').map(line => {
-    // eslint-disable-next-line no-control-regex
-    const plain = line.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, code => (/\[(2K|1G)$/.test(code) ? '\r' : ''))
-    return plain.slice(plain.lastIndexOf('\r') + 1)
-  })
-}
+/** The lines that stand on the screen when all is written. */
+const screenOf = (output: string): string[] => screenText(output).split('\n')
 
 /** What the live line showed, one text a drawing. */
 // eslint-disable-next-line no-control-regex
@@ -96,9 +90,9 @@ quietDriveOnly('credentials from a secret work without consent and without the t
     notebook.env.COLAB_ESCAPE_CREDENTIALS = COLAB_ESCAPE_CREDENTIALS
     expect((await notebook.run('push', 'data')).stdout).toContain('Safe to disconnect')
     makeTree(notebook.in('runs'), { 'b.txt': 'second' })
-    const started = await notebook.cell('npx -y colab-escape watch runs --background --settle 200ms --every 100ms')
+    const started = await notebook.cell('colab-escape watch runs --background --settle 200ms --every 100ms')
     expect(started.exitCode, started.output).toBe(0)
-    const stopped = await notebook.cell('npx -y colab-escape watch --stop')
+    const stopped = await notebook.cell('colab-escape watch --stop')
     expect([stopped.exitCode, screenOf(stopped.output)[0]]).toEqual([0, expect.stringMatching(/^Stopped watching .*runs: 1 version made/)])
     expect((await notebook.run('log')).stdout).toMatch(/^runs .*\ndata /m)
   }),
@@ -115,13 +109,13 @@ describe('in a cell, a terminal of 0 x 0', () => {
           [LONG_NAME]: 'x',
         })
         notebook.emulator.consentInColab()
-        const pushed = await notebook.cell('npx -y colab-escape push ./data -m "from a cell"')
+        const pushed = await notebook.cell('colab-escape push ./data -m "from a cell"')
         expect(pushed.exitCode, pushed.output).toBe(0)
         expect(screenOf(pushed.output).join('\n')).toMatch(
           /^Pushed data@[0-9a-f]{8} to drive:colab-escape\n {2}3 files.*\n {2}\S+ MB.* sent in .*\n {2}https:\/\/drive\.google\.com\/drive\/folders\/\S+\n.*Safe to disconnect.*\n$/,
         )
 
-        const pulled = await notebook.cell('npx -y colab-escape pull data copy')
+        const pulled = await notebook.cell('colab-escape pull data copy')
         expect(pulled.exitCode, pulled.output).toBe(0)
         expect(screenOf(pulled.output)[0]).toMatch(/^Pulled data@[0-9a-f]{8} into /)
         expectSameTree(notebook.in('copy'), notebook.in('data'))
@@ -146,7 +140,7 @@ describe('in a cell, a terminal of 0 x 0', () => {
     withNotebook(async notebook => {
       const { id, secret } = DEFAULT_CLIENT
       makeTree(notebook.folder, { '.env': `GOOGLE_CLIENT_ID=${id}\nGOOGLE_CLIENT_SECRET=${secret!}\n` })
-      const { output, exitCode } = await notebook.cell('npx -y colab-escape auth login --settings-file .env', {
+      const { output, exitCode } = await notebook.cell('colab-escape auth login --settings-file .env', {
         type: [
           {
             after: /Paste it here: $/,
@@ -206,7 +200,7 @@ describe('in a cell, a terminal of 0 x 0', () => {
       notebook.emulator.consentInColab()
       notebook.emulator.faults.add({ on: 'upload.multipart', nth: 1, times: Infinity, do: 'stall' })
       // the shell hands its place to the program, as it does for the last command of a line
-      const { exitCode, seconds, output } = await notebook.cell('exec npx -y colab-escape push data', { interruptAfter: 4 })
+      const { exitCode, seconds, output } = await notebook.cell('exec colab-escape push data', { interruptAfter: 4 })
       expect([exitCode, screenOf(output)]).toEqual([
         130,
         ['error: Interrupted.', expect.stringMatching(/^ {2}-> Run the same command again/) as string, ''],
@@ -215,34 +209,52 @@ describe('in a cell, a terminal of 0 x 0', () => {
     }))
 })
 
-interface Cell {
-  cell_type: string
-  source: string[]
-}
+quietDriveOnly(
+  'docs/colab.ipynb runs from top to bottom, in this session and for what a next one needs',
+  () =>
+    withNotebook(async notebook => {
+      const { cells } = readNotebook()
+      const { emulator, folder, env } = notebook
+      const pictures: Record<string, ReturnType<typeof pictureOf>> = {}
+      const ran = await runCells(cells, {
+        emulator,
+        folder,
+        env,
+        onCell: ({ source }) => {
+          // the last state of each folder before it is removed
+          if (source.includes('!colab-escape push images')) pictures.images = pictureOf(notebook.in('images'))
+          if (source.includes('colab_escape.watch')) pictures.runs = pictureOf(notebook.in('runs'))
+        },
+      })
+      expectSameTree(notebook.in('images'), pictures.images!)
+      expectSameTree(notebook.in('runs'), pictures.runs!)
+      const shown = ran.map(cell => cell.shown)
+      expect(shown.filter(text => text.includes('Safe to disconnect'))).toHaveLength(2)
+      expect(shown.join('')).toMatch(/Nothing to resume from[^]*\[Saved runs@[^]*Pulled model@[^]*Pulled runs@/)
+      // the best of three models is none but the one that says so
+      const { versions } = JSON.parse((await notebook.run('log', 'model', '--json')).stdout.trim().split('\n').at(-1)!) as {
+        versions: { version: string; metrics: { val_loss: number } }[]
+      }
+      const best = versions.reduce((a, b) => (a.metrics.val_loss < b.metrics.val_loss ? a : b))
+      expect(best).toBe(versions[1])
+      expect(shown.join('')).toContain(`Pulled model@${best.version.slice(0, 8)}`)
 
-test('docs/colab.ipynb runs from top to bottom, in this session and for what a next one needs', () =>
-  withNotebook(async notebook => {
-    const { cells } = JSON.parse(readFileSync(NOTEBOOK, 'utf8')) as { cells: Cell[] }
-    const code = cells.filter(({ cell_type: type }) => type === 'code').map(({ source }) => source.join('').split('\n'))
-    const outputs: string[] = []
-    const pictures: ReturnType<typeof pictureOf>[] = []
-    for (const lines of code) {
-      if (lines.join('\n') === 'from google.colab import auth\nauth.authenticate_user()') {
-        notebook.emulator.consentInColab()
-        continue
-      }
-      for (const line of lines) {
-        // every other line is for the shell, and asks nothing
-        expect(line).toMatch(/^!/)
-        expect(line).not.toMatch(/npx (?!-y )/)
-        const { output, exitCode } = await notebook.cell(line.slice(1))
-        expect([line, exitCode, output.includes('error:')]).toEqual([line, 0, false])
-        outputs.push(output)
-        if (line.includes(' push ')) pictures.push(pictureOf(notebook.in('data')))
-      }
-    }
-    expect(outputs.filter(output => output.includes('Safe to disconnect'))).toHaveLength(2)
-    expect(outputs.join('')).toMatch(/first version[^]*one line more|one line more[^]*first version/)
-    expectSameTree(notebook.in('data'), pictures[1]!)
-    expectSameTree(notebook.in('data-before'), pictures[0]!)
-  }))
+      // what the file shows comes from such a run
+      const inFile = cells.filter(cell => cell.cell_type === 'code').map(({ outputs }) => JSON.stringify(outputs))
+      expect(inFile.map(text => text !== '[]')).toEqual(shown.map(text => text !== ''))
+      expect(inFile.filter(text => text.includes('Safe to disconnect'))).toHaveLength(2)
+      expect(inFile.join('')).not.toMatch(/\\u001b|error:|Traceback|\/tmp\//)
+    }),
+  180_000,
+)
+
+test("docs/colab.ipynb is opened from where the repository is, and nothing in it or its guide takes a stranger's package", () => {
+  const { cells } = readNotebook()
+  const text = cells.map(({ source }) => source.join('')).join('\n')
+  expect(text).toContain(`colab.research.google.com/github/${REPOSITORY}/blob/main/docs/colab.ipynb`)
+  for (const page of [text, readFileSync(GUIDE, 'utf8')])
+    expect(page).not.toMatch(/npx .*colab-escape|npm (install|i) .*(?<![./])\bcolab-escape(@|\s|$)/m)
+  // a cell for the shell asks nothing, and each calls the installed program
+  const lines = cells.filter(cell => cell.cell_type === 'code').flatMap(({ source }) => source.filter(line => line.startsWith('!')))
+  expect(lines.filter(line => !/^!(colab-escape |npm install |rm -rf )/.test(line))).toEqual([])
+})

@@ -72,7 +72,7 @@ export async function runPython(source: string, { cwd, env = {}, onOutput }: Pyt
 }
 
 /** Calls `act` once, as soon as `text` is printed. */
-export function once(text: string, act: (pid: number) => void): PythonOptions['onOutput'] {
+export function once(text: string, act: (pid: number) => void): NonNullable<PythonOptions['onOutput']> {
   let done = false
   return (stdout, pid) => {
     if (done || !stdout.includes(text)) return

@@ -47,8 +47,8 @@ test('a loop of real PyTorch saves in the background, and the next session goes 
   }))
 
 /**
- * The hooks of the libraries in the order in which they call them, as they document it. The libraries themselves are too
- * large for these tests.
+ * The hooks of the libraries in the order in which they call them, as they document it. The libraries themselves are
+ * too large for these tests.
  */
 const LIBRARIES = {
   'lightning/__init__.py': '',
