@@ -6,7 +6,7 @@ import { completion } from './commands/completion/definitions.ts'
 import { doctor } from './commands/doctor/definitions.ts'
 import { LazyCommand, type Execute } from './commands/shared/lazy-command.ts'
 import { du, forget, prune } from './commands/space/definitions.ts'
-import { cat, check, log, ls, pull, push, repair, tag, untag } from './commands/versions/definitions.ts'
+import { cat, check, find, log, ls, pull, push, repair, tag, untag } from './commands/versions/definitions.ts'
 import { watch } from './commands/watch/definitions.ts'
 import { EXIT_CODES } from './exit-codes.ts'
 import { VERSION } from './version.ts'
@@ -26,7 +26,7 @@ function help(root: LazyCommand): void {
 /** In the order of `--help`. */
 // prettier-ignore
 const DEFINITIONS = [
-  push, pull, log, ls, cat, check, repair, diff, status, du, forget, prune, tag, untag, watch, inspect, compress, extract,
+  push, pull, log, ls, find, cat, check, repair, diff, status, du, forget, prune, tag, untag, watch, inspect, compress, extract,
   share, auth, doctor, completion, help,
 ]
 
