@@ -140,6 +140,13 @@ export function pathFilter(only: readonly string[], exclude: readonly string[]):
   return (path, isDirectory) => (wanted === undefined || wanted(path, isDirectory)) && unwanted?.(path, isDirectory) !== true
 }
 
+/** Whether patterns match a path itself, whatever folder it is in. */
+export function pathMatcher(patterns: readonly string[]): (path: string, isDirectory: boolean) => boolean {
+  const list = new PatternList(patterns)
+  const effort: Effort = { steps: 0 }
+  return (path, isDirectory) => list.decide(new IgnorablePath(path, isDirectory), effort) === true
+}
+
 /** Whether patterns match a path or a folder that it is in. Remembers folders, so that each is matched once. */
 function coverOf(patterns: readonly string[]): (path: string, isDirectory: boolean) => boolean {
   const list = new PatternList(patterns)

@@ -20,8 +20,12 @@ const PHASE_WORDS: Record<ProgressUpdate['phase'], string> = {
   restoring: 'Restoring',
   checking: 'Checking',
   comparing: 'Comparing',
+  searching: 'Searching',
   committing: 'Saving the snapshot',
 }
+
+/** What is counted, if not files. */
+const NOUNS: Partial<Record<ProgressUpdate['phase'], string>> = { checking: 'pack', searching: 'version' }
 
 function countOf(done: number | undefined, total: number | undefined, noun = 'file'): string | undefined {
   if (done === undefined) return undefined
@@ -104,7 +108,7 @@ export class ProgressText {
       left === undefined ? undefined : `${formatRemaining(left)} left`,
       // it stays once shown, so that the parts after it do not move
       this.sawFlight && inFlight !== undefined ? `${formatCount(inFlight)} in flight` : undefined,
-      countOf(doneFiles, totalFiles, phase === 'checking' ? 'pack' : 'file'),
+      countOf(doneFiles, totalFiles, NOUNS[phase]),
     )
   }
 

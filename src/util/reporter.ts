@@ -3,7 +3,7 @@
  * (uncompressed) bytes unless they are called stored.
  */
 export interface ProgressUpdate {
-  phase: 'listing' | 'scanning' | 'storing' | 'committing' | 'planning' | 'restoring' | 'checking' | 'comparing'
+  phase: 'listing' | 'scanning' | 'storing' | 'committing' | 'planning' | 'restoring' | 'checking' | 'comparing' | 'searching'
   doneBytes?: number
   totalBytes?: number
   doneFiles?: number

@@ -36,6 +36,7 @@ test('each kind of line that the schema tells of is printed as it says', () =>
       run('log'),
       run('ls', 'runs'),
       run('ls'),
+      run('find', '*'),
       run('du'),
       run('du', 'runs', '--by', 'extension'),
       run('check', '--read-data'),

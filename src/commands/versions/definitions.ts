@@ -1,6 +1,6 @@
 /*
- * The commands around versions: push, pull, log, ls, cat, check, repair, tag, note. Each parses, makes one call of the
- * core, and prints.
+ * The commands around versions: push, pull, log, ls, find, cat, check, repair, tag, note. Each parses, makes one call of
+ * the core, and prints.
  */
 
 import { Option } from 'commander'
@@ -137,6 +137,33 @@ export function ls(root: LazyCommand): void {
       '\nExamples:\n  colab-escape ls\n  colab-escape ls data\n  colab-escape ls data:train\n  colab-escape ls data@best checkpoints -R',
     )
     .runs(async () => (await import('./ls.ts')).lsCommand)
+}
+
+export function find(root: LazyCommand): void {
+  root
+    .command('find [pattern]')
+    .description('find files in all versions by name, path or content')
+    .option('--content <file>', 'find what has exactly the content of this local file')
+    .option('--name <name>', 'only in versions of this name (repeatable)', collect)
+    .option('--since <time>', 'only in versions from this time on: a date such as 2026-11-20, yesterday, or a duration such as 2h')
+    .option('--until <time>', 'only in versions up to this time')
+    .option('--all', 'on a terminal too, list more than it has lines')
+    .addHelpText(
+      'after',
+      `
+Shows for each path which versions have it, one line for versions one after the
+other with the same content, and since which version it is gone. Patterns are in
+gitignore syntax: without a slash a name anywhere, with one a path from the top.
+8 digits or more may also be the beginning of the id of a content, which is in
+the first column. Of a file that is stored as one chunk, it is its SHA-256.
+
+Examples:
+  colab-escape find labels.csv
+  colab-escape find "train/**/*.jpg" --name data --since 14d
+  colab-escape find 1a2b3c4d
+  colab-escape find --content ./best.pt`,
+    )
+    .runs(async () => (await import('./find.ts')).findCommand)
 }
 
 export function cat(root: LazyCommand): void {
