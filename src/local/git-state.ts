@@ -1,7 +1,8 @@
-import { lstatSync, realpathSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import { dirname, join, resolve, sep } from 'node:path'
-import { decodeFileName, fsPath } from '../util/paths.ts'
+import { fsPath } from '../util/paths.ts'
 import { readSmallFile } from '../util/small-file.ts'
+import { spelledPath } from './real-path.ts'
 
 export interface GitState {
   commit: string
@@ -119,7 +120,7 @@ function readIn(folder: string, name: string, maxBytes: number): Buffer | undefi
 /** Undefined if there is nothing, or nothing that this user may find. */
 function realPath(path: string): string | undefined {
   try {
-    return decodeFileName(realpathSync.native(fsPath(path), 'buffer'))
+    return spelledPath(path)
   } catch {
     return undefined
   }

@@ -3,7 +3,7 @@
  * are built on it.
  */
 
-import { lstatSync, readdirSync, realpathSync } from 'node:fs'
+import { lstatSync, readdirSync } from 'node:fs'
 import { basename, join, resolve, sep } from 'node:path'
 import { AppError, errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'
 import { Breather } from '../util/event-loop.ts'
@@ -16,6 +16,7 @@ import { EXCLUDE, IGNORE_FILE, IgnoreRules } from './ignore-rules.ts'
 import { LeftOutParts } from './left-out.ts'
 import type { OwnFiles } from './own-files.ts'
 import { isPartName } from './part-names.ts'
+import { spelledPath } from './real-path.ts'
 import { readTarget } from './symlinks.ts'
 
 /** Far more than anybody writes; a larger file is something else. */
@@ -85,8 +86,7 @@ export async function walk(source: string, options: WalkOptions): Promise<WalkRe
 
 function rootOf(source: string): string {
   try {
-    // the native version keeps names that are not UTF-8
-    return decodeFileName(realpathSync.native(fsPath(resolve(source)), 'buffer'))
+    return spelledPath(resolve(source))
   } catch (error) {
     const code = errnoOf(error)
     if (code === 'ENOENT' || code === 'ENOTDIR')

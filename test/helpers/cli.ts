@@ -10,11 +10,16 @@ import { filesIn, refuseSecrets } from './secrets.ts'
 
 export const PROGRAM = fileURLToPath(new URL('../../bin/colab-escape.cjs', import.meta.url))
 
+/** What runs the program: this Node, or another one, such as that for Windows (scripts/test-windows.ts). */
+const NODE = process.env.PROGRAM_NODE ?? process.execPath
+
 /** Whether a command can be run as another user: this one is root, and the other one may run this Node. */
 export const canBeNobody = process.getuid?.() === 0 && spawnSync(process.execPath, ['-v'], { uid: 65534, gid: 65534 }).status === 0
 
 export interface CliOptions {
   cwd?: string
+  /** What runs the program; default: `PROGRAM_NODE`, else this Node. */
+  node?: string
   /** Added to this process's environment; undefined removes a variable. */
   env?: Record<string, string | undefined>
   input?: string | Uint8Array
@@ -45,8 +50,8 @@ const LONGEST_MS = 45_000
 
 /** Runs the built program as a user would. Needs `npm run build`. */
 export async function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
-  const { cwd, env = {}, input, uid, kill } = options
-  const child = spawn(process.execPath, [PROGRAM, ...args], {
+  const { cwd, node = NODE, env = {}, input, uid, kill } = options
+  const child = spawn(node, [PROGRAM, ...args], {
     cwd,
     env: { ...process.env, COLAB_ESCAPE_STORE: undefined, NO_COLOR: '1', ...env },
     stdio: 'pipe',
