@@ -68,7 +68,7 @@ export class Truth {
     } else if (name.startsWith('snapshot-')) {
       const known = this.snapshots.has(name)
       // one that is brought back is late, and counts from when that is done
-      if (known && this.world.living(name).length === 1) this.acknowledged.delete(name)
+      if (known && this.world.living(name).every(({ created }) => created >= this.world.storeTime)) this.acknowledged.delete(name)
       if (known) return
       const { name: of, listed, manifest } = JSON.parse(Buffer.from(bytes).toString()) as SnapshotText
       this.snapshots.set(name, { name: of, listed, chunks: [...manifest.chunks, ...fileChunks] })

@@ -6,6 +6,8 @@ const WORDS: readonly (readonly [words: string, hint: string])[] = [
   ['restore recover download get checkout fetch clone export', 'To get a version back use: colab-escape pull <version> [destination]'],
   ['snapshots list history versions backups', 'To list the versions use: colab-escape log'],
   ['rm remove delete drop expire', 'To remove old versions use: colab-escape forget <name>'],
+  ['undo undelete unremove revert', 'To bring back forgotten versions use: colab-escape unforget'],
+  ['annotate describe amend', 'To change the message or the metrics of a version use: colab-escape note <version>'],
   ['gc clean cleanup compact vacuum maintenance', 'To free the space of forgotten versions use: colab-escape prune'],
   ['verify fsck scrub validate', 'To verify the repository use: colab-escape check'],
   ['rebuild-index recover-index fix mend', 'To repair the repository use: colab-escape repair'],

@@ -5,11 +5,11 @@ import { versionLabel, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { everyChunkOf, readManifest } from '../read/read-manifest.ts'
 import { isStillThere } from '../versions/forgotten-meanwhile.ts'
-import { textOfBytes, writeLabel } from '../versions/write-label.ts'
+import { writeLabel } from '../versions/write-label.ts'
 import { IndexWriter } from '../write/index-writer.ts'
 import { includeOwnPacks } from '../write/own-packs.ts'
 import type { AcknowledgedPack } from '../write/pack-writer.ts'
-import { copyChosen } from './copy.ts'
+import { copyChosen, type CopyResult } from './copy.ts'
 import { forgottenVersions, type FoundVersion } from './forgotten.ts'
 import { CopyChooser } from './plan/choose-copies.ts'
 import { openForPrune, type PruneBasis } from './prune.ts'
@@ -31,6 +31,8 @@ export interface Unforgotten {
   problems: string[]
 }
 
+/** If less than this is left of the commit window, the store is listed again before a snapshot is put back. */
+const WINDOW_MARGIN_MS = 60_000
 /** Prunes that run meanwhile may take away what a round relied on. Then the next one begins anew. */
 const MOST_ROUNDS = 8
 
@@ -67,42 +69,109 @@ export async function unforget(
   graceMs: number,
   choose: (versions: readonly FoundVersion[]) => readonly FoundVersion[],
 ): Promise<Unforgotten> {
-  let opened = await openForPrune(context)
-  const chosen = choose(await reallyForgotten(opened.repository, graceMs))
-  const own: AcknowledgedPack[] = []
-  const result: Unforgotten = { restored: [], lost: [], copiedBytes: 0, problems: [] }
-  /** Those that were put back too long after the listing, which must be looked at once more. */
-  const late = new Set<string>()
-  let left = [...chosen]
-  let why = 'prunes kept deleting what it needs'
-  for (let round = 0; round < MOST_ROUNDS; round++) {
-    if (round > 0) opened = await openForPrune(context)
-    const { repository } = opened
-    const judged = await judgeForgotten(repository, left)
-    const { versions, bytes, failed } = await makePresent(
-      context,
-      opened,
-      own,
-      judged.filter(({ lostFiles }) => lostFiles === 0),
-    )
-    result.copiedBytes += bytes
-    why = failed ?? why
-    result.lost.push(...judged.filter(({ lostFiles }) => lostFiles > 0))
-    const done = new Set(result.lost.map(({ snapshot }) => snapshot.id))
-    for (const version of versions) {
-      const { id } = version.snapshot
-      if (!late.has(id) && (await putBack(context, repository, version)) > repository.view.inventory.asOf + COMMIT_WINDOW_MS) {
-        late.add(id)
-        continue
-      }
-      result.restored.push(version)
-      done.add(id)
-    }
-    left = left.filter(({ snapshot }) => !done.has(snapshot.id))
-    if (left.length === 0) return result
+  const run = new UnforgetRun(context)
+  return run.run(graceMs, choose)
+}
+
+class UnforgetRun {
+  private readonly result: Unforgotten = { restored: [], lost: [], copiedBytes: 0, problems: [] }
+  private readonly context: RepositoryContext
+  /** Packs that this run has made. */
+  private readonly own: AcknowledgedPack[] = []
+  /** Ids of versions that were put back too late after a listing: they must be looked at once more (rule 5). */
+  private readonly late = new Set<string>()
+  private why = 'prunes kept deleting what it needs'
+
+  constructor(context: RepositoryContext) {
+    this.context = context
   }
-  result.problems = left.map(({ snapshot }) => `${versionLabel(snapshot)} could not be brought back: ${why}`)
-  return result
+
+  async run(graceMs: number, choose: (versions: readonly FoundVersion[]) => readonly FoundVersion[]): Promise<Unforgotten> {
+    let at = this.context.surroundings.monotonic()
+    let opened = await openForPrune(this.context)
+    let left = [...choose(await reallyForgotten(opened.repository, graceMs))]
+    for (let round = 0; left.length > 0 && round < MOST_ROUNDS; round++) {
+      if (round > 0) {
+        at = this.context.surroundings.monotonic()
+        opened = await openForPrune(this.context)
+      }
+      left = await this.attempt(opened, at, left)
+    }
+    this.result.problems = left.map(({ snapshot }) => `${versionLabel(snapshot)} could not be brought back: ${this.why}`)
+    return this.result
+  }
+
+  /** Brings versions back by a listing that began at `at`, by this machine's clock. Returns those that are left. */
+  private async attempt(opened: PruneBasis, at: number, left: readonly FoundVersion[]): Promise<FoundVersion[]> {
+    const { repository } = opened
+    const { asOf } = repository.view.inventory
+    const judged = await judgeForgotten(repository, left)
+    for (const version of judged.filter(({ lostFiles }) => lostFiles > 0)) await this.giveUp(version)
+    const whole = judged.filter(({ lostFiles }) => lostFiles === 0)
+    const again: FoundVersion[] = []
+    const present = await this.makePresent(opened, whole)
+    for (const version of whole) {
+      const { id } = version.snapshot
+      const isInTime = this.context.surroundings.monotonic() - at < COMMIT_WINDOW_MS - WINDOW_MARGIN_MS
+      if (!present.has(version) || !(isInTime || this.late.has(id))) again.push(version)
+      else if (this.late.has(id) || (await putBack(this.context, repository, version)) <= asOf + COMMIT_WINDOW_MS)
+        this.result.restored.push(version)
+      else {
+        this.late.add(id)
+        again.push(version)
+      }
+    }
+    return again
+  }
+
+  private async giveUp(version: Judged): Promise<void> {
+    this.result.lost.push(version)
+    const { id, ref } = version.snapshot
+    if (this.late.has(id)) await this.context.storage.remove(ref.objectName)
+  }
+
+  /** Copies what versions need and what is not present. Returns those of which everything is present then. */
+  private async makePresent({ repository, adopted }: PruneBasis, wanted: readonly FoundVersion[]): Promise<Set<FoundVersion>> {
+    const present = new Set<FoundVersion>()
+    if (wanted.length === 0) return present
+    const { view, storage, index, signal } = repository
+    const unnamed = includeOwnPacks(view, this.own)
+    try {
+      const copies = await copyTombed(this.context, repository, wanted)
+      for (const why of copies.failed.values()) this.why = why
+      this.own.push(...copies.packs)
+      this.result.copiedBytes += copies.bytes
+      includeOwnPacks(view, copies.packs)
+      const packs = [...unnamed, ...adopted, ...copies.packs]
+      if (packs.length > 0) await new IndexWriter(storage, view, this.context.surroundings).write(packs, signal)
+      for (const version of wanted)
+        if (await everyChunkOf(repository, version.snapshot, (ids, offset) => index.present.find(ids, offset) >= 0)) present.add(version)
+    } catch (error) {
+      // what a manifest is read from was deleted meanwhile
+      if (!isAppError(error, 'corrupt', 'not-found', 'unavailable')) throw error
+      this.why = error.message
+    }
+    return present
+  }
+}
+
+/** Copies the chunks that versions need and that lie only in tombed packs. */
+async function copyTombed(context: RepositoryContext, repository: OpenRepository, wanted: readonly FoundVersion[]): Promise<CopyResult> {
+  const { view, index } = repository
+  const { flags } = await markReachable(
+    repository,
+    wanted.map(({ snapshot }) => snapshot),
+  )
+  const isTombed = (pack: number): boolean => view.tombedPacks.has(index.packs[pack]!.id)
+  const stateOf = (pack: number): 'usable' | 'tombed' | 'damaged' =>
+    isTombed(pack) ? 'tombed' : index.packs[pack]!.writable ? 'usable' : 'damaged'
+  const { chosen } = new CopyChooser(index, { flags }, { stateOf, isSpared: () => false }).select()
+  const sources = new Set<number>()
+  for (let entry = 0; entry < chosen.length; entry++) {
+    const pack = index.packOf(entry)
+    if (chosen[entry] !== 0 && isTombed(pack)) sources.add(pack)
+  }
+  return copyChosen(context, repository, { chosen, standalone: new Map() }, [...sources])
 }
 
 /** A listing may not show a version that was brought back a moment ago, or show one that was forgotten a moment ago. */
@@ -117,44 +186,7 @@ export async function reallyForgotten(repository: OpenRepository, graceMs: numbe
   return forgotten
 }
 
-/**
- * Copies what the versions need and what is not present. Returns those of which everything is present then, and why a
- * pack could not be copied from.
- */
-async function makePresent(
-  context: RepositoryContext,
-  { repository, adopted }: PruneBasis,
-  own: AcknowledgedPack[],
-  wanted: readonly FoundVersion[],
-): Promise<{ versions: FoundVersion[]; bytes: number; failed: string | undefined }> {
-  if (wanted.length === 0) return { versions: [], bytes: 0, failed: undefined }
-  const { view, storage, index, signal } = repository
-  const unnamed = includeOwnPacks(view, own)
-  const { flags } = await markReachable(
-    repository,
-    wanted.map(({ snapshot }) => snapshot),
-  )
-  const isTombed = (pack: number): boolean => view.tombedPacks.has(index.packs[pack]!.id)
-  const stateOf = (pack: number): 'usable' | 'tombed' | 'damaged' =>
-    isTombed(pack) ? 'tombed' : index.packs[pack]!.writable ? 'usable' : 'damaged'
-  const { chosen } = new CopyChooser(index, { flags }, { stateOf, isSpared: () => false }).select()
-  const sources = new Set<number>()
-  for (let entry = 0; entry < chosen.length; entry++) {
-    const pack = index.packOf(entry)
-    if (chosen[entry] !== 0 && isTombed(pack)) sources.add(pack)
-  }
-  const copies = await copyChosen(context, repository, { chosen, standalone: new Map() }, [...sources])
-  own.push(...copies.packs)
-  includeOwnPacks(view, copies.packs)
-  const packs = [...unnamed, ...adopted, ...copies.packs]
-  if (packs.length > 0) await new IndexWriter(storage, view, context.surroundings).write(packs, signal)
-  const versions: FoundVersion[] = []
-  for (const version of wanted)
-    if (await everyChunkOf(repository, version.snapshot, (ids, offset) => index.present.find(ids, offset) >= 0)) versions.push(version)
-  return { versions, bytes: copies.bytes, failed: [...copies.failed.values()][0] }
-}
-
-/** Its label comes first: one that is left without its version puts it back. Returns when the snapshot was created. */
+/** Its label comes first, so that it is never there without its tags. Returns when the snapshot was created. */
 async function putBack(
   context: RepositoryContext,
   { view, storage, signal }: OpenRepository,
@@ -162,12 +194,7 @@ async function putBack(
 ): Promise<number> {
   const { add, remove, message, metrics } = label
   if (add.length + remove.length > 0 || message !== undefined || metrics !== undefined)
-    await writeLabel(context, {
-      ...label,
-      snapshot: snapshot.id,
-      time: view.inventory.asOf,
-      version: add.length > 0 ? textOfBytes(bytes) : undefined,
-    })
+    await writeLabel(context, { ...label, snapshot: snapshot.id, time: view.inventory.asOf })
   const { created } = await storage.put(snapshot.ref.objectName, bytes, { signal })
   return created
 }

@@ -19,11 +19,9 @@ export function nextLabelTime(last: DatedLabel | undefined, asOf: number): numbe
 
 /** The text of a snapshot's object. Undefined if it would make a label too large. */
 export async function textOf({ storage, signal }: RepositoryContext, { ref }: StoredSnapshot): Promise<string | undefined> {
-  return textOfBytes(await storage.get(ref.objectName, undefined, { signal }))
+  const bytes = await storage.get(ref.objectName, undefined, { signal })
+  return bytes.length > MAX_TEXT_BYTES ? undefined : new TextDecoder().decode(bytes)
 }
-
-export const textOfBytes = (bytes: Uint8Array): string | undefined =>
-  bytes.length > MAX_TEXT_BYTES ? undefined : new TextDecoder().decode(bytes)
 
 export async function writeLabel({ storage, surroundings, signal }: RepositoryContext, content: Label): Promise<void> {
   const label = encodeLabel(content, toHex(surroundings.random(NONCE_BYTES)))

@@ -8,9 +8,13 @@ import { flipBit, hexOf } from '../../helpers/repository/arbitraries.ts'
 const NONCE = '00112233445566778899aabbccddeeff'
 const hex = fc.nat(1000).map(hexOf)
 const tags = fc.array(fc.string({ unit: 'grapheme', maxLength: 20 }), { maxLength: 5 })
-const anyLabel: fc.Arbitrary<Label> = fc.record({ snapshot: hex, add: tags, remove: tags })
+const text = fc.string({ unit: 'grapheme', maxLength: 50 })
+const metrics = fc.dictionary(fc.constantFrom('acc', 'loss', 'val/f1'), fc.oneof(fc.constant(null), fc.integer()), { noNullPrototype: true })
+const changes = fc.record({ add: tags, remove: tags, message: text, metrics }, { requiredKeys: ['add', 'remove'] })
+const anyLabel: fc.Arbitrary<Label> = fc.tuple(hex, changes).map(([snapshot, change]) => ({ snapshot, ...change }))
+const forgotten = fc.record({ time: fc.nat(), versions: fc.array(fc.record({ version: text, label: changes }), { maxLength: 3 }) })
 const anyTomb: fc.Arbitrary<Tomb> = fc.oneof(
-  fc.record({ kind: fc.constant('packs'), packs: fc.array(hex, { maxLength: 5 }) }),
+  fc.record({ kind: fc.constant('packs'), packs: fc.array(hex, { maxLength: 5 }), forgotten }, { requiredKeys: ['kind', 'packs'] }),
   fc.record({ kind: fc.constant('marker'), spent: fc.array(hex, { maxLength: 5 }) }),
 )
 
