@@ -25,7 +25,7 @@ if __name__ == "__main__" and not (sys.flags.isolated or getattr(sys.flags, "saf
     del sys.path[0]  # the folder of this file: if a stranger filled it, a file argparse.py in it would be run
 
 import argparse, base64, collections, contextlib, datetime, errno, functools, hashlib, importlib, itertools, json, os, re
-import shutil, stat, struct, subprocess, tempfile, time, zlib
+import shutil, stat, struct, subprocess, tempfile, time, unicodedata, zlib
 from urllib.parse import quote
 
 FORMAT = 1
@@ -783,7 +783,7 @@ def choose(repository, text):
     come from a push that did not end: only a complete version counts as the newest of its name."""
     name, _, at = text.partition("@")
     snapshots = repository.snapshots()
-    own = [snapshot for snapshot in snapshots if snapshot.name == name]
+    own = [snapshot for snapshot in snapshots if unicodedata.normalize("NFC", snapshot.name) == unicodedata.normalize("NFC", name)]
     start = (at or text).lower()
     found = [snapshot for snapshot in (own if at else snapshots) if snapshot.id.startswith(start)]
     is_id = re.fullmatch("[0-9a-f]{8,64}", start)

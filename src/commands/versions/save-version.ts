@@ -3,7 +3,7 @@ import type { Level } from '../../compression/limits.ts'
 import { readGitState } from '../../local/git-state.ts'
 import type { WalkResult } from '../../local/walk.ts'
 import { basesUnderRules } from '../../repository/bases/bases-under-rules.ts'
-import { checkName, nameProblem } from '../../repository/format/object-names.ts'
+import { checkName, nameProblem, normalName } from '../../repository/format/object-names.ts'
 import { lineOf, versionLabel, type StoredSnapshot } from '../../repository/format/snapshot.ts'
 import type { RepositoryContext } from '../../repository/open/open.ts'
 import { writeReadme } from '../../repository/open/readme.ts'
@@ -134,7 +134,7 @@ export function versionName(path: string, { name }: SaveOptions): string {
 }
 
 function nameOf(path: string): string {
-  const name = basename(resolve(path))
+  const name = normalName(basename(resolve(path)))
   const problem = nameProblem(name)
   if (problem === undefined) return name
   throw new AppError('usage', `The name of ${resolve(path)} can't be the name of a version (${JSON.stringify(name)}: ${problem}).`, {

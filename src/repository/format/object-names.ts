@@ -54,6 +54,7 @@ function percentDecode(text: string): string | undefined {
 /** The content of a snapshot's object name: enough to order versions and to find one by its id. */
 export interface SnapshotRef {
   objectName: string
+  /** In its normal form, which an older program may not have written. */
   name: string
   /** The snapshot's own time, ms since 1970. */
   time: number
@@ -90,7 +91,7 @@ export function parseSnapshotObjectName(object: StoredObject): SnapshotRef | und
   if (time === undefined || name === undefined || nameProblem(name) !== undefined) return undefined
   // another spelling of the name would make the same version count twice
   if (snapshotObjectName(time, parts[2]!, name) !== object.name) return undefined
-  return { objectName: object.name, name, time, shortId: parts[2]!, created: object.created, effectiveTime: time }
+  return { objectName: object.name, name: normalName(name), time, shortId: parts[2]!, created: object.created, effectiveTime: time }
 }
 
 /** Orders versions by (effective time, own time, id). */
@@ -102,7 +103,7 @@ export function compareSnapshots(a: SnapshotRef, b: SnapshotRef): number {
 export function nameProblem(name: string): string | undefined {
   const bytes = Buffer.byteLength(name, 'utf8')
   if (bytes === 0) return 'it is empty'
-  if (bytes > 64) return `it is ${bytes} bytes long, 64 are allowed`
+  if (bytes > 64) return `${lengthOf(name, bytes)}, 64 are allowed`
   // eslint-disable-next-line no-control-regex
   if (/[/\\:@~\u0000-\u001f\u007f-\u009f]/.test(name)) return 'it contains one of / \\ : @ ~ or a control character'
   if (name === '.' || name === '..') return 'it is a relative path'
@@ -110,7 +111,19 @@ export function nameProblem(name: string): string | undefined {
   return undefined
 }
 
-export function checkName(name: string): string {
+function lengthOf(name: string, bytes: number): string {
+  const characters = Array.from(name).length
+  return characters === bytes ? `it is ${bytes} bytes long` : `its ${characters} characters are ${bytes} bytes long in UTF-8`
+}
+
+/**
+ * The form in which names are compared and written. A keyboard gives `é` as one code point, a folder of macOS as two:
+ * both are one name.
+ */
+export const normalName = (name: string): string => name.normalize('NFC')
+
+export function checkName(written: string): string {
+  const name = normalName(written)
   const problem = nameProblem(name)
   if (problem !== undefined)
     throw new AppError('usage', `${JSON.stringify(name)} can't be a name: ${problem}.`, {

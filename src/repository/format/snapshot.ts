@@ -3,7 +3,7 @@ import { AppError, corrupt, isAppError, newerFormat } from '../../util/errors.ts
 import { isHashHex, sha256Hex } from '../../util/hash.ts'
 import { Fields, parseJson } from '../../util/json-fields.ts'
 import { COMMIT_WINDOW_MS, FORMAT } from './limits.ts'
-import { nameProblem, parseSnapshotObjectName, snapshotObjectName, type Inventory, type SnapshotRef } from './object-names.ts'
+import { nameProblem, normalName, parseSnapshotObjectName, snapshotObjectName, type Inventory, type SnapshotRef } from './object-names.ts'
 
 /** One pushed version of a name. Its object is the only commit point of a push. */
 export interface Snapshot {
@@ -81,7 +81,7 @@ export function decodeSnapshot(bytes: Uint8Array, ref: SnapshotRef): StoredSnaps
   if (fields.integer('format') > FORMAT) throw newerFormat(what)
   const name = fields.string('name')
   const time = fields.integer('time', 8.64e15)
-  if (name !== ref.name || nameProblem(name) !== undefined || time !== ref.time)
+  if (normalName(name) !== ref.name || nameProblem(name) !== undefined || time !== ref.time)
     throw corrupt(what, 'its object name has another name or time')
   const source = fields.fields('source')
   const type = source.string('type')
@@ -96,7 +96,7 @@ export function decodeSnapshot(bytes: Uint8Array, ref: SnapshotRef): StoredSnaps
   return {
     id,
     ref,
-    name,
+    name: ref.name,
     time,
     listed: fields.integer('listed', 8.64e15),
     host: fields.string('host', 1024),

@@ -9,6 +9,7 @@ import {
   kindOfMangled,
   labelName,
   nameProblem,
+  normalName,
   packName,
   parseSnapshotObjectName,
   snapshotObjectName,
@@ -36,7 +37,14 @@ describe('the object name of a snapshot', () => {
         const objectName = snapshotObjectName(at, id, name)
         expect(isObjectName(objectName)).toBe(true)
         expect(isOurs(objectName)).toBe(true)
-        expect(parse(objectName)).toEqual({ objectName, name, time: at, shortId: id.slice(0, 16), created: 7, effectiveTime: at })
+        expect(parse(objectName)).toEqual({
+          objectName,
+          name: normalName(name),
+          time: at,
+          shortId: id.slice(0, 16),
+          created: 7,
+          effectiveTime: at,
+        })
       }),
       { seed: 1, numRuns: 1000 },
     )

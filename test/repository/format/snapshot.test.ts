@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { COMMIT_WINDOW_MS } from '../../../src/repository/format/limits.ts'
-import { nameProblem, parseSnapshotObjectName, type SnapshotRef } from '../../../src/repository/format/object-names.ts'
+import { nameProblem, normalName, parseSnapshotObjectName, type SnapshotRef } from '../../../src/repository/format/object-names.ts'
 import { decodeSnapshot, encodeSnapshot, isLate, type Snapshot } from '../../../src/repository/format/snapshot.ts'
 import { sha256Hex } from '../../../src/util/hash.ts'
 import { aSnapshot } from '../../helpers/a-snapshot.ts'
@@ -78,13 +78,13 @@ describe('a snapshot', () => {
         const ref = parseSnapshotObjectName({ name: objectName, size: bytes.length, created: 5 })!
         expect(ref).toEqual({
           objectName,
-          name: content.name,
+          name: normalName(content.name),
           time: content.time,
           shortId: id.slice(0, 16),
           created: 5,
           effectiveTime: content.time,
         })
-        expect(decodeSnapshot(bytes, ref)).toEqual({ ...content, id: sha256Hex(bytes), ref })
+        expect(decodeSnapshot(bytes, ref)).toEqual({ ...content, name: ref.name, id: sha256Hex(bytes), ref })
       }),
       { seed: 1, numRuns: 300 },
     )
