@@ -10,6 +10,9 @@ const ESTIMATE_WINDOW_MS = 20_000
 const SETTLED_MS = 2_000
 /** Time (ms) before the first estimate: the first seconds of a run are not like the rest. */
 const ESTIMATE_AFTER_MS = 4_000
+/** From this width on there is room for a bar. */
+const BAR_FROM_COLUMNS = 100
+const BAR_COLUMNS = 20
 const LONGEST_ESTIMATE_MS = 100 * 3_600_000
 
 const PHASE_WORDS: Record<ProgressUpdate['phase'], string> = {
@@ -36,6 +39,14 @@ function countOf(done: number | undefined, total: number | undefined, noun = 'fi
 function joinFirst(word: string, ...parts: (string | undefined)[]): string[] {
   const [first, ...rest] = parts.filter(part => part !== undefined)
   return first === undefined ? [word] : [`${word} ${first}`, ...rest]
+}
+
+/** `27%`, where there is room for it after a bar. */
+function share(ratio: number, width: number): string {
+  const percent = formatPercent(ratio)
+  if (width < BAR_FROM_COLUMNS || width === Infinity) return percent
+  const done = Math.min(BAR_COLUMNS, Math.floor(ratio * BAR_COLUMNS))
+  return `[${'#'.repeat(done)}${'-'.repeat(BAR_COLUMNS - done)}] ${percent}`
 }
 
 /**
@@ -73,7 +84,7 @@ export class ProgressText {
 
   /** The most important parts that fit into `width` columns. */
   line(now: number, width = Infinity): string {
-    const [head = '', ...rest] = this.parts(now)
+    const [head = '', ...rest] = this.parts(now, width)
     let line = head
     for (const part of rest) {
       if (line.length + 2 + part.length > width) break
@@ -83,7 +94,7 @@ export class ProgressText {
   }
 
   /** From the most to the least important. */
-  private parts(now: number): string[] {
+  private parts(now: number, width: number): string[] {
     const latest = this.latest
     if (latest === undefined) return []
     const { phase, doneBytes = 0, totalBytes, doneFiles, totalFiles, storedBytes, newBytes, inFlight } = latest
@@ -93,6 +104,15 @@ export class ProgressText {
       const bytes = totalBytes ?? doneBytes
       return joinFirst(word, countOf(doneFiles ?? totalFiles, undefined), bytes > 0 ? formatBytes(bytes) : undefined)
     }
+    if (
+      phase === 'storing' &&
+      totalBytes !== undefined &&
+      totalBytes > 0 &&
+      doneBytes >= totalBytes &&
+      inFlight !== undefined &&
+      inFlight > 0
+    )
+      return [`${word} ${formatBytes(totalBytes)}`, `uploading the last ${inFlight === 1 ? 'part' : plural(inFlight, 'part')}`]
     const rate = doneBytes > 0 ? this.speed.rate(now) : undefined
     const saved = storedBytes !== undefined && newBytes !== undefined && newBytes > storedBytes
     const left = this.left(now)
@@ -103,6 +123,7 @@ export class ProgressText {
         : doneBytes > 0
           ? formatBytes(doneBytes)
           : undefined,
+      totalBytes !== undefined && totalBytes > 0 && doneBytes > 0 ? share(doneBytes / totalBytes, width) : undefined,
       rate === undefined ? undefined : formatRate(rate),
       saved ? `saved ${formatPercent(1 - storedBytes / newBytes)}` : undefined,
       left === undefined ? undefined : `${formatRemaining(left)} left`,

@@ -46,14 +46,14 @@ describe('plain lines', () => {
     expect(short.stderr.text).toBe('')
     const long = scene()
     storeFor(12, long)
-    expect(long.stderr.text).toBe('Storing 500 MB of 4.56 GB, 100 MB/s, 41 s left\nStoring 1.00 of 4.56 GB, 100 MB/s, 36 s left\n')
+    expect(long.stderr.text).toBe('Storing 500 MB of 4.56 GB, 11%, 100 MB/s, 41 s left\nStoring 1.00 of 4.56 GB, 22%, 100 MB/s, 36 s left\n')
     expect(long.stdout.text).toBe('')
   })
 
   it('come on a terminal too, where no line can be redrawn', () => {
     const terminal = scene({ redraws: false, colour: false }, capture(true, 80), capture(true, 80))
     storeFor(6, terminal)
-    expect(terminal.stderr.text).toBe('Storing 500 MB of 4.56 GB, 100 MB/s, 41 s left\n')
+    expect(terminal.stderr.text).toBe('Storing 500 MB of 4.56 GB, 11%, 100 MB/s, 41 s left\n')
   })
 
   it('are left out with --no-progress and --quiet', () => {

@@ -84,8 +84,8 @@ describe('ProgressText', () => {
 
   it('shows bytes, rate, what is saved, the time left and files', () => {
     const steady = (): number => 4_560_000_000
-    expect(running(300, steady).line(300)).toBe('Storing 30.0 MB of 4.56 GB, saved 63%, 30 of 12,345 files')
-    expect(running(10_000, steady).line(10_000)).toBe('Storing 1.00 of 4.56 GB, 100 MB/s, saved 63%, 36 s left, 1,000 of 12,345 files')
+    expect(running(300, steady).line(300)).toBe('Storing 30.0 MB of 4.56 GB, <1%, saved 63%, 30 of 12,345 files')
+    expect(running(10_000, steady).line(10_000)).toBe('Storing 1.00 of 4.56 GB, 22%, 100 MB/s, saved 63%, 36 s left, 1,000 of 12,345 files')
   })
 
   it('shows the objects in flight, from the first one on', () => {
@@ -93,15 +93,30 @@ describe('ProgressText', () => {
     text.update({ phase: 'storing', doneBytes: 0, totalBytes: 500, inFlight: 0 }, 0)
     expect(text.line(0)).toBe('Storing 0 of 500 B')
     text.update({ phase: 'storing', doneBytes: 100, totalBytes: 500, doneFiles: 1, inFlight: 3 }, 100)
-    expect(text.line(100)).toBe('Storing 100 of 500 B, 3 in flight, 1 file')
+    expect(text.line(100)).toBe('Storing 100 of 500 B, 20%, 3 in flight, 1 file')
     text.update({ phase: 'storing', doneBytes: 200, totalBytes: 500, doneFiles: 1, inFlight: 0 }, 200)
-    expect(text.line(200)).toBe('Storing 200 of 500 B, 0 in flight, 1 file')
+    expect(text.line(200)).toBe('Storing 200 of 500 B, 40%, 0 in flight, 1 file')
+  })
+
+  it('says what it still waits for when all is read', () => {
+    const text = new ProgressText()
+    text.update({ phase: 'storing', doneBytes: 500, totalBytes: 500, doneFiles: 1, inFlight: 2 }, 0)
+    expect(text.line(0)).toBe('Storing 500 B, uploading the last 2 parts')
+    text.update({ phase: 'storing', doneBytes: 500, totalBytes: 500, doneFiles: 1, inFlight: 1 }, 100)
+    expect(text.line(100)).toBe('Storing 500 B, uploading the last part')
+  })
+
+  it('has a bar where there is room', () => {
+    const text = running(10_000, () => 4_000_000_000)
+    expect(text.line(10_000, 120)).toContain('Storing 1.00 of 4.00 GB, [#####---------------] 25%, 100 MB/s')
+    expect(text.line(10_000, 99)).not.toContain('[')
+    expect(text.line(10_000)).not.toContain('[')
   })
 
   it('drops what matters least first, and cuts the rest', () => {
     const text = running(10_000, () => 4_560_000_000)
-    expect(text.line(10_000, 76)).toBe('Storing 1.00 of 4.56 GB, 100 MB/s, saved 63%, 36 s left')
-    expect(text.line(10_000, 40)).toBe('Storing 1.00 of 4.56 GB, 100 MB/s')
+    expect(text.line(10_000, 76)).toBe('Storing 1.00 of 4.56 GB, 22%, 100 MB/s, saved 63%, 36 s left')
+    expect(text.line(10_000, 40)).toBe('Storing 1.00 of 4.56 GB, 22%, 100 MB/s')
     expect(text.line(10_000, 16)).toBe('Storing 1.00 of…')
     for (let width = 0; width < 100; width++) expect(text.line(10_000, width).length).toBeLessThanOrEqual(width)
   })
@@ -122,6 +137,6 @@ describe('ProgressText', () => {
     text.update({ phase: 'storing', doneBytes: 0, totalBytes: 500 }, 10_100)
     expect(text.line(10_200)).toBe('Storing 0 of 500 B')
     text.update({ phase: 'storing', doneBytes: 100, totalBytes: 500 }, 10_600)
-    expect(text.line(10_700)).toBe('Storing 100 of 500 B, 200 B/s')
+    expect(text.line(10_700)).toBe('Storing 100 of 500 B, 20%, 200 B/s')
   })
 })

@@ -154,6 +154,8 @@ class Planner {
     const { snapshot, selected, only, exclude, reporter } = this.request
     const wanted = pathFilter(only, exclude)
     const turns = new Breather()
+    const { files, directories, symlinks } = snapshot.counts
+    const total = selected ? {} : { totalFiles: files + directories + symlinks }
     /** Folders that do not match themselves. They are made if an entry below them matches. */
     const parents = new Map<string, DirectoryEntry>()
     for await (const entry of readManifest(this.repository, snapshot)) {
@@ -162,7 +164,7 @@ class Planner {
       this.known.add(entry.path)
       this.seen++
       if (turns.isDue()) {
-        reporter.progress({ phase: 'planning', doneFiles: this.seen })
+        reporter.progress({ phase: 'planning', doneFiles: this.seen, ...total })
         await turns.breathe()
       }
       if (!wanted(entry.path, entry.type === 'directory')) {
