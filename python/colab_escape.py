@@ -381,7 +381,7 @@ class _Line:
         shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
         in_notebook = hasattr(shell, "kernel")
         self.stream = sys.stdout if in_notebook else sys.stderr
-        self.on = (in_notebook or self.stream.isatty()) if progress is None else progress
+        self.on = (in_notebook or bool(self.stream and self.stream.isatty())) if progress is None else progress
         self.drawn = 0
 
     def draw(self, text):
@@ -486,12 +486,12 @@ def resume(name, destination=None, best=None, store=None, progress=None, program
     """The first cell of a training: pulls the newest version of a name, or returns None if there is none yet.
 
     `best="val_loss"` takes the version with the lowest value instead, `best="max:acc"` the one with the highest. If the
-    store can't be reached, or no version has that metric, it raises: None means that there is nothing to go on from.
+    store can't be reached, or no version has that metric, it raises. For None a line says where nothing was found.
     """
     try:
         versions = log(name, store=store, program=program)
     except NotFound as error:
-        _tell("Nothing to resume from: %s" % error.message)
+        _tell("Nothing to resume from: %s" % error)
         return None
     version = versions[0] if best is None else "%s@best:%s" % (name, best)
     return pull(version, name if destination is None else destination, store, progress, program, **options)

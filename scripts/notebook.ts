@@ -12,7 +12,7 @@ import { packInto } from './try-package.ts'
 /** Where the notebook is opened from. The repository has no public place yet: whoever publishes it writes it here. */
 export const REPOSITORY = 'OWNER/colab-escape'
 
-export const NOTEBOOK = fileURLToPath(new URL('../docs/colab.ipynb', import.meta.url))
+const NOTEBOOK = fileURLToPath(new URL('../docs/colab.ipynb', import.meta.url))
 const RUNNER = fileURLToPath(new URL('./notebook-cells.py', import.meta.url))
 
 interface Output {
@@ -125,7 +125,7 @@ function asShown(output: Output): Output {
 }
 
 /** The environment of a Colab machine, with the emulator in the place of Google and of the broker for logins. */
-export function colabEnvironment(emulator: DriveEmulator, folder: string): NodeJS.Dict<string> {
+function colabEnvironment(emulator: DriveEmulator, folder: string): NodeJS.Dict<string> {
   return {
     COLAB_ESCAPE_GOOGLE_ENDPOINT: emulator.url,
     COLAB_ESCAPE_CACHE: join(folder, '.cache'),

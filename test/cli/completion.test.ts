@@ -45,7 +45,7 @@ test('bash completes commands, options and choices', () =>
     expect(await offered(sandbox, 'pu')).toEqual(['push', 'pull'])
     expect(await offered(sandbox, '--store', 'somewhere', '--quiet', 'st')).toEqual(['status'])
     expect(await offered(sandbox, 'auth', 'lo')).toEqual(['login', 'logout'])
-    expect(await offered(sandbox, 'help', 'p')).toEqual(['push', 'pull', 'prune'])
+    expect(await offered(sandbox, 'help', 'p')).toEqual(['push', 'pull', 'prune', 'python'])
     expect(await offered(sandbox, 'push', '--le')).toEqual(['--level'])
     expect(await offered(sandbox, 'push', '--level', '')).toEqual(['fast', 'balanced', 'max'])
     expect(await offered(sandbox, 'push', '--level', '=', 'b')).toEqual(['balanced'])

@@ -25,7 +25,7 @@ export interface PythonOptions {
 }
 
 /** What a user's program has around it: the module, the program, and a store in `folder`. */
-export function pythonEnvironment(folder: string): Record<string, string | undefined> {
+function pythonEnvironment(folder: string): Record<string, string | undefined> {
   return {
     PYTHONPATH: MODULE_FOLDER,
     PYTHONDONTWRITEBYTECODE: '1',

@@ -8,11 +8,12 @@ export function python(root: LazyCommand): void {
     .addHelpText(
       'after',
       `
-The module calls this program, and needs Python 3.8 and nothing else.
+The module calls this program, and needs Python 3.8 and nothing else. Write it
+into the folder of your notebook, or add its folder to Python's sys.path.
 
 Examples:
   colab-escape python > colab_escape.py
-  export PYTHONPATH="$(colab-escape python --path)"`,
+  colab-escape python --path`,
     )
     .runs(async () => (await import('./python.ts')).pythonCommand)
 }
