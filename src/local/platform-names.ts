@@ -8,6 +8,11 @@ const RESERVED_ON_WINDOWS = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u0
 /** Whether Windows takes a name. It has devices of some names, and leaves out a dot or space at the end of a name. */
 export const windowsTakes = (name: string): boolean => !ILLEGAL_ON_WINDOWS.test(name) && !RESERVED_ON_WINDOWS.test(name)
 
+/** Equal for paths that lead to the same file on a platform. Some of its disks may tell them apart all the same. */
+export function foldedPath(path: string, platform: Platform): string {
+  return platform === 'darwin' || platform === 'win32' ? path.normalize('NFC').toLowerCase() : path
+}
+
 /**
  * Finds names of a snapshot that the destination can't hold, before anything is written. On macOS and Windows, names
  * that differ only in case or Unicode form are the same, and Windows forbids some names. If a folder can't be created,
@@ -36,7 +41,7 @@ export class LocalNames {
     const name = path.slice(path.lastIndexOf('/') + 1)
     if (!path.isWellFormed()) return 'its name is not Unicode'
     if (this.platform === 'win32' && !windowsTakes(name)) return 'Windows does not allow this name'
-    const folded = path.normalize('NFC').toLowerCase()
+    const folded = foldedPath(path, this.platform)
     const other = this.taken.get(folded)
     if (other !== undefined) return `its name is the same as that of ${other} here`
     this.taken.set(folded, path)

@@ -99,8 +99,17 @@ function rootOf(source: string): string {
         hint: 'Point the symlink to a file or folder, or name another path.',
         cause: error,
       })
-    throw new AppError('io', `${source} can't be read: ${messageOf(error)}`, { hint: 'Check its permissions.', cause: error })
+    throw unreadable(source, error)
   }
+}
+
+function unreadable(path: string, error: unknown): AppError {
+  // macOS asks for each program, and keeps the answer
+  const isProtected = process.platform === 'darwin' && errnoOf(error) === 'EPERM'
+  const hint = isProtected
+    ? 'macOS protects this folder. Allow your terminal to read it: System Settings, Privacy & Security, Files and Folders.'
+    : 'Check its permissions.'
+  return new AppError('io', `${path} can't be read: ${messageOf(error)}`, { hint, cause: error })
 }
 
 class Walker {
@@ -146,8 +155,7 @@ class Walker {
       if (names.includes(IGNORE_FILE)) this.addRules(folder, join(local, IGNORE_FILE))
       return names
     } catch (error) {
-      if (folder === '')
-        throw new AppError('io', `${local} can't be read: ${messageOf(error)}`, { hint: 'Check its permissions.', cause: error })
+      if (folder === '') throw unreadable(local, error)
       if (errnoOf(error) === 'ENOENT') this.forget(folder)
       else this.fail(folder, error)
       return []

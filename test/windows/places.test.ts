@@ -66,4 +66,13 @@ describe('places of Windows', () => {
       ])
       expect(readFileSync(sandbox.in('out/sub/folder'), 'utf8')).toBe('now a file')
     }))
+
+  test('a file whose name has other case here is no extra file for --delete', () =>
+    withSandbox(async sandbox => {
+      makeTree(sandbox.in('data'), { 'Docs/README': 'read me' })
+      await onLinux(sandbox, 'push', 'data')
+      makeTree(sandbox.in('out'), { 'docs/Readme': 'read me' })
+      expect(await sandbox.json('pull', 'data', 'out', '--delete')).toMatchObject({ unchanged: 0, written: 0, deleted: 0 })
+      expect(readFileSync(sandbox.in('out/docs/Readme'), 'utf8')).toBe('read me')
+    }))
 })

@@ -6,7 +6,7 @@ import { pathFilter } from '../../local/ignore-rules.ts'
 import { ABSENT, lookAt, type LocalItem } from '../../local/look-at.ts'
 import { isPartName, partName } from '../../local/part-names.ts'
 import type { OwnFiles } from '../../local/own-files.ts'
-import { LocalNames } from '../../local/platform-names.ts'
+import { foldedPath, LocalNames } from '../../local/platform-names.ts'
 import { restoredMode } from '../../local/restored-mode.ts'
 import { sameTime } from '../../local/times.ts'
 import { walk } from '../../local/walk.ts'
@@ -138,6 +138,7 @@ class Planner {
   private readonly request: PullPlanRequest
   /** Folders of the snapshot that are folders at the destination too. Every local item is below one of them. */
   private readonly real: Set<string>
+  /** Paths of the version, folded: `Readme` is no extra file where it can't be beside `README`. */
   private readonly known = new Set<string>()
   private readonly names: LocalNames
   private seen = 0
@@ -161,7 +162,7 @@ class Planner {
     for await (const entry of readManifest(this.repository, snapshot)) {
       throwIfAborted(this.repository.signal)
       if (selected && !covers(selected, entry.path)) continue
-      this.known.add(entry.path)
+      this.known.add(foldedPath(entry.path, this.request.platform))
       this.seen++
       if (turns.isDue()) {
         reporter.progress({ phase: 'planning', doneFiles: this.seen, ...total })
@@ -307,7 +308,7 @@ class Planner {
     for (const entry of entries) {
       const covered = isInOneOf(planned, entry.localPath)
       const path = base + entry.path
-      if (this.known.has(path) || covered || !wanted(path, entry.type === 'directory')) continue
+      if (this.known.has(foldedPath(path, this.request.platform)) || covered || !wanted(path, entry.type === 'directory')) continue
       this.removeWalked(path, entry.localPath)
     }
   }
