@@ -42,6 +42,8 @@ export interface Console {
   readonly reporter: Reporter
   /** Shows that the command waits for the store. */
   outage(outage: Outage): void
+  /** What a terminal shows while a command waits for something to do: it is asked for the line again and again. */
+  idle(line: (width: number) => string): void
   /** Width for tables. Infinity if stdout is no terminal, so that nothing is shortened in a pipe. */
   readonly columns: number
   /**
@@ -51,8 +53,8 @@ export interface Console {
   result(human: readonly string[], machine: object): void
   /** The requested output of a command: like `result`, but `quiet` does not silence it. */
   print(human: readonly string[], machine: object): void
-  /** An event of a running command: the line `human` on stdout, or the event `machine`. Silent with `quiet`. */
-  event(human: string, machine: { event: string; [field: string]: unknown }): void
+  /** An event of a running command: the lines `human` on stdout, or the event `machine`. Silent with `quiet`. */
+  event(human: readonly string[], machine: { event: string; [field: string]: unknown }): void
   /**
    * Writes bytes to stdout unchanged, with any options. Resolves to true when more may be written, to false when the
    * reader has ended.
@@ -132,13 +134,16 @@ export function createConsole(options: ConsoleOptions): Console {
     outage: outage => {
       if (!closed) chosen.outage(outage)
     },
+    idle: line => {
+      if (!closed) chosen.idle(line)
+    },
     columns: options.columns ?? (stdout.isTTY === true ? columnsOf(stdout) : Infinity),
     result: (human, machine) => show(human, machine, quiet),
     print: (human, machine) => show(human, machine, false),
     event: (human, machine) => {
       chosen.stop()
       if (quiet) return
-      stdout.write(json ? jsonLine(machine) : `${printable(human)}\n`)
+      stdout.write(json ? jsonLine(machine) : human.map(line => `${printable(line)}\n`).join(''))
     },
     write: bytes => {
       chosen.stop()
