@@ -12,10 +12,13 @@ const interrupt = new AbortController()
 
 let session: Session | undefined
 
-/** After the first signal, the command ends at the next safe point. A second signal ends it at once. */
-function onSignal(): void {
-  if (interrupt.signal.aborted) process.exit(130)
-  if (session?.onSignal?.() === true) return
+/**
+ * After the first signal, the command ends at the next safe point. A second signal ends it at once, but not a second
+ * SIGHUP: for a terminal that is closed, its shell and the system each send one.
+ */
+function onSignal(signal: NodeJS.Signals): void {
+  if (interrupt.signal.aborted) return signal === 'SIGHUP' ? undefined : process.exit(130)
+  if (session?.onSignal?.(signal) === true) return
   interrupt.abort()
   process.exitCode = 130
 }
@@ -31,6 +34,7 @@ export const runCommand: Execute = async (options, run) => {
   process.on('SIGTERM', onSignal)
   // the one signal that a program on Windows can send to another
   process.on('SIGBREAK', onSignal)
+  process.on('SIGHUP', onSignal)
   keepHeapSmall()
   try {
     const isIndirect = options.token === '-' || options.tokenFile !== undefined

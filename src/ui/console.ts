@@ -43,6 +43,8 @@ export interface Console {
   readonly reporter: Reporter
   /** Shows that the command waits for the store. */
   outage(outage: Outage): void
+  /** What a terminal shows while a command waits for something to do: it is asked for the line again and again. */
+  idle(line: (width: number) => string): void
   /** Width for tables. Infinity if stdout is no terminal, so that nothing is shortened in a pipe. */
   readonly columns: number
   /** Height of the terminal, for lists that should fit. Infinity if stdout is no terminal. */
@@ -56,8 +58,8 @@ export interface Console {
   result(human: readonly Line[], machine: object): void
   /** The requested output of a command: like `result`, but `quiet` does not silence it. */
   print(human: readonly Line[], machine: object): void
-  /** An event of a running command: the line `human` on stdout, or the event `machine`. Silent with `quiet`. */
-  event(human: string, machine: { event: string; [field: string]: unknown }): void
+  /** An event of a running command: the lines `human` on stdout, or the event `machine`. Silent with `quiet`. */
+  event(human: readonly string[], machine: { event: string; [field: string]: unknown }): void
   /**
    * Writes bytes to stdout unchanged, with any options. Resolves to true when more may be written, to false when the
    * reader has ended.
@@ -144,6 +146,9 @@ export function createConsole(options: ConsoleOptions): Console {
     outage: outage => {
       if (!closed) chosen.outage(outage)
     },
+    idle: line => {
+      if (!closed) chosen.idle(line)
+    },
     columns: options.columns ?? (stdout.isTTY === true ? columnsOf(stdout) : Infinity),
     rows: stdout.isTTY === true ? rowsOf(stdout) : Infinity,
     result: (human, machine) =>
@@ -159,7 +164,7 @@ export function createConsole(options: ConsoleOptions): Console {
       stdout.write(
         json
           ? jsonLine(machine)
-          : prose([human])
+          : prose(human)
               .map(line => `${line}\n`)
               .join(''),
       )

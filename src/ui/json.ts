@@ -53,6 +53,7 @@ export function createJsonReporter({ write, verbose, quiet, progress, now }: Jso
       if (!quiet && kind === 'over') write(jsonLine({ event: 'resumed', afterMs: Math.round(outage.afterMs) }))
       isWaiting = kind === 'waiting'
     },
+    idle: () => undefined,
     stop: () => undefined,
   }
 }

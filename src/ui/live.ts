@@ -2,6 +2,7 @@ import type { Options, Ora } from 'ora'
 import { LineStream } from './line-stream.ts'
 import { OutageText } from './outage-text.ts'
 import { type OutputStream, type StoppableReporter, lines, proseWidth } from './output.ts'
+import { printable } from './printable.ts'
 import { ProgressText } from './progress-text.ts'
 import { shortenEnd } from './width.ts'
 
@@ -27,6 +28,7 @@ export function createLiveReporter({ stream, colour, verbose, now }: LiveOptions
   const screen = new LineStream(stream)
   let text = new ProgressText()
   let waiting: OutageText | undefined
+  let idle: ((width: number) => string) | undefined
   let spinner: Ora | undefined
   let timer: NodeJS.Timeout | undefined
   let isShown = false
@@ -40,7 +42,8 @@ export function createLiveReporter({ stream, colour, verbose, now }: LiveOptions
 
   const line = (): string => {
     const width = screen.columns - RESERVED_COLUMNS
-    return waiting ? shortenEnd(waiting.line(now()), width) : text.line(now(), width)
+    if (waiting) return shortenEnd(waiting.line(now()), width)
+    return idle ? shortenEnd(printable(idle(width)), width) : text.line(now(), width)
   }
 
   const show = (): void => {
@@ -53,12 +56,17 @@ export function createLiveReporter({ stream, colour, verbose, now }: LiveOptions
 
   return {
     progress(update) {
+      idle = undefined
       text.update(update, now())
       show()
     },
     outage(outage) {
       waiting = outage.kind === 'waiting' ? new OutageText(outage, now()) : undefined
       if (waiting) show()
+    },
+    idle(line) {
+      idle = line
+      show()
     },
     note: message => screen.above(lines.note(message, colour, proseWidth(stream))),
     warn: message => screen.above(lines.warning(message, colour, proseWidth(stream))),
@@ -71,6 +79,7 @@ export function createLiveReporter({ stream, colour, verbose, now }: LiveOptions
       spinner?.stop()
       text = new ProgressText()
       waiting = undefined
+      idle = undefined
     },
   }
 }

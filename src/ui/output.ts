@@ -37,6 +37,8 @@ export function proseWidth(stream: OutputStream): number {
 export interface StoppableReporter extends Reporter {
   /** Why the command waits, and that it does not any more. */
   outage(outage: Outage): void
+  /** What a terminal shows while there is no progress, in so many columns. */
+  idle(line: (width: number) => string): void
   stop(): void
 }
 

@@ -45,6 +45,7 @@ export function createPlainReporter({ stream, colour, verbose, now, everyMs = EV
       else if (outage.kind === 'waiting' && !isWaiting) note(new OutageText(outage, now()).line(now()))
       isWaiting = outage.kind === 'waiting'
     },
+    idle: () => undefined,
     warn(message) {
       stream.write(lines.warning(message, colour, proseWidth(stream)))
     },

@@ -76,7 +76,7 @@ export class Session {
    * Set by a command that handles signals itself. It returns true if it handled the signal, false if everything must
    * stop.
    */
-  onSignal: (() => boolean) | undefined
+  onSignal: ((signal: NodeJS.Signals) => boolean) | undefined
   /** Versions that the command has found and may be reading. */
   readonly reading: { repository: OpenRepository; snapshot: StoredSnapshot }[] = []
   readonly lines: LineNotes

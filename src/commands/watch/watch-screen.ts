@@ -2,15 +2,15 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import type { LeftOut } from '../../local/left-out.ts'
 import { versionLabel } from '../../repository/format/snapshot.ts'
 import type { ForgetResult } from '../../repository/prune/forget.ts'
-import type { HeldFile, Scan } from '../../repository/watch/scanner.ts'
+import type { HeldFile } from '../../repository/watch/scanner.ts'
 import type { WatchEvent } from '../../repository/watch/watcher.ts'
-import { describeIncomplete, describeMetrics, formatDuration, plural } from '../../ui/format.ts'
+import { formatDuration, plural } from '../../ui/format.ts'
 import { messageOf, type AppError } from '../../util/errors.ts'
-import { formatBytes } from '../../util/format-bytes.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import { describeLeftOut, leftOutText, leftOutToJson } from '../shared/left-out-report.ts'
 import type { Session } from '../shared/session.ts'
-import { forgottenOf, forgottenText } from '../space/forget-older.ts'
+import { forgottenOf } from '../space/forget-older.ts'
+import { doingLine, forgottenLine, INDENT, savedLine, type Doing } from './watch-lines.ts'
 
 export interface WatchTarget {
   name: string
@@ -54,7 +54,6 @@ export interface Status extends WatchTarget {
 
 /** The status is written at least this often, so that a reader can see that the watch is alive. */
 const HEARTBEAT_MS = 30_000
-const FILES_SHOWN = 3
 
 /**
  * Shows what a watch does: a line, or with --json an event, for each important step, and everything in its status
@@ -70,6 +69,7 @@ export class WatchScreen {
   private readonly files: readonly StatusFile[]
   private written = ''
   private toldLeftOut = ''
+  private readonly doing: Pick<Doing, 'nextLook' | 'nextVersion' | 'storedBytes'>
   private writtenAt = -Infinity
 
   constructor(session: Session, watched: WatchTarget, files: readonly StatusFile[], background?: Background) {
@@ -89,23 +89,35 @@ export class WatchScreen {
       updated,
     }
     const { name, path, store } = watched
-    this.say(`watching ${path}: finished files are saved as ${name} to ${store}`, { event: 'watching', name, path, store })
+    const now = performance.now()
+    this.doing = { nextLook: Infinity, nextVersion: now, storedBytes: 0 }
+    this.say([`watching ${path}: finished files are saved as ${name} to ${store}`], { event: 'watching', name, path, store })
     this.write()
   }
 
   show(event: WatchEvent): void {
-    if (event.kind === 'looked') this.looked(event.scan)
+    if (event.kind === 'looked') this.looked(event)
     else if (event.kind === 'pushed') this.pushed(event)
     else if (event.kind === 'trouble') this.trouble(event.error)
     else if (event.kind === 'recovered') {
       this.status.trouble = null
-      this.say(`it works again after ${formatDuration(event.afterMs)}`, { event: 'recovered', afterMs: Math.round(event.afterMs) })
+      this.say([`Saving works again after ${formatDuration(event.afterMs)}.`], { event: 'recovered', afterMs: Math.round(event.afterMs) })
     } else {
       this.status.state = 'stopping'
-      const why = event.why === 'signal' ? 'asked to stop' : 'the process has ended'
-      this.say(`${why}: saving finished files`, { event: 'stopping', why: event.why })
+      this.say([event.why === 'signal' ? 'Stopping: saving finished files…' : 'The process has ended: saving finished files…'], {
+        event: 'stopping',
+        why: event.why,
+      })
     }
     this.write()
+    this.session.console.idle(width => this.doingNow(width))
+  }
+
+  private doingNow(width: number): string {
+    const { name, state, versions, waiting, held, trouble } = this.status
+    const written = held.filter(({ kind }) => kind === 'changing').map(({ path }) => path)
+    const now = { ...this.doing, name, isStopping: state === 'stopping', versions, waiting, written, trouble: trouble?.message }
+    return doingLine(now, performance.now(), width)
   }
 
   stopped(): void {
@@ -113,7 +125,9 @@ export class WatchScreen {
     this.write()
   }
 
-  private looked({ fresh, held }: Scan): void {
+  private looked({ scan: { fresh, held }, nextLookMs, nextPushMs }: WatchEvent & { kind: 'looked' }): void {
+    const now = performance.now()
+    Object.assign(this.doing, { nextLook: now + nextLookMs, nextVersion: now + nextPushMs })
     this.status.waiting = fresh.map(({ path }) => path.toWellFormed())
     this.status.held = [...held].map(heldLine)
   }
@@ -129,7 +143,7 @@ export class WatchScreen {
     const version = versionLabel({ name, id })
     if (outcome === 'unchanged') {
       if (this.status.versions === 0)
-        this.say(`nothing new since ${version}${this.newlyLeftOut()}`, {
+        this.say([`nothing new since ${version}`, ...this.newlyLeftOut()], {
           event: 'unchanged',
           name,
           version: id,
@@ -138,13 +152,14 @@ export class WatchScreen {
       return
     }
     this.status.versions++
-    const shown = files.length > FILES_SHOWN ? [...files.slice(-FILES_SHOWN), `${files.length - FILES_SHOWN} more`] : files
-    const measured = Object.keys(metrics).length > 0 ? `; ${describeMetrics(metrics)}` : ''
-    const lacks = incomplete === undefined ? '' : `; ${describeIncomplete(incomplete)}`
-    const sizes = `(${formatBytes(newBytes)} new, stored as ${formatBytes(storedBytes)})`
-    const forgot = this.forgotten && forgottenText(this.forgotten)
-    const forgets = forgot === undefined ? '' : `; ${forgot}`
-    this.say(`saved ${version}: ${shown.join(', ')} ${sizes}${measured}${lacks}${this.newlyLeftOut()}${forgets}`, {
+    this.doing.storedBytes += storedBytes
+    const forgotten = this.forgotten ? forgottenOf(this.forgotten) : []
+    const lines = [
+      savedLine(clock(), snapshot, files, storedBytes),
+      ...this.newlyLeftOut(),
+      ...(forgotten.length > 0 ? [forgottenLine(forgotten)] : []),
+    ]
+    this.session.console.event(lines, {
       event: 'saved',
       name,
       version: id,
@@ -155,17 +170,17 @@ export class WatchScreen {
       newBytes,
       storedBytes,
       incomplete: incomplete ?? null,
-      forgotten: this.forgotten ? forgottenOf(this.forgotten).map(each => each.id) : [],
+      forgotten: forgotten.map(each => each.id),
       leftOut: leftOutToJson(this.leftOut),
     })
   }
 
-  /** What is left out, unless it was told before. */
-  private newlyLeftOut(): string {
-    const text = this.leftOut.length === 0 ? '' : `; left out: ${leftOutText(this.leftOut)}`
+  /** A line about what is left out, unless it was told before. */
+  private newlyLeftOut(): string[] {
+    const text = this.leftOut.length === 0 ? '' : `${INDENT}left out: ${leftOutText(this.leftOut)}`
     const isTold = text === this.toldLeftOut
     this.toldLeftOut = text
-    return isTold ? '' : text
+    return isTold || text === '' ? [] : [text]
   }
 
   private trouble({ code, message, hint, list }: AppError): void {
@@ -174,8 +189,8 @@ export class WatchScreen {
     this.session.console.reporter.warn(sentences.join(' '))
   }
 
-  private say(human: string, machine: { event: string; [field: string]: unknown }): void {
-    this.session.console.event(`${clock()} ${human}`, machine)
+  private say([first, ...more]: [string, ...string[]], machine: { event: string; [field: string]: unknown }): void {
+    this.session.console.event([`${clock()} ${first}`, ...more], machine)
   }
 
   private write(): void {

@@ -92,6 +92,7 @@ async function watchFolder(session: Session, { path, name, times, options, recor
   const abort = new AbortController()
   session.signal.addEventListener('abort', () => abort.abort(), { once: true })
   const stop = stopSignal(session)
+  session.console.idle(() => `waiting for ${root}`)
   const isThere = await waitFor(path, { reporter, signal: AbortSignal.any([stop, abort.signal]), hasEnded: process?.hasEnded })
   const scanner = new Scanner({
     path: isThere ? placeOf(path) : root,
@@ -143,12 +144,11 @@ async function watchFolder(session: Session, { path, name, times, options, recor
 function stopSignal(session: Session): AbortSignal {
   const stop = new AbortController()
   let pressedAt = 0
-  // without a terminal, neither its end nor that of a notebook's cell ends the watch
-  process.on('SIGHUP', () => {
-    if (process.stdout.isTTY || process.stderr.isTTY) stop.abort()
-  })
-  session.onSignal = () => {
-    if (stop.signal.aborted) return performance.now() - pressedAt < ONE_PRESS_MS
+  session.onSignal = signal => {
+    const isHangUp = signal === 'SIGHUP'
+    // without a terminal, neither its end nor that of a notebook's cell ends the watch
+    if (isHangUp && !(process.stdout.isTTY || process.stderr.isTTY)) return true
+    if (stop.signal.aborted) return isHangUp || performance.now() - pressedAt < ONE_PRESS_MS
     pressedAt = performance.now()
     stop.abort()
     session.patience.hurry()

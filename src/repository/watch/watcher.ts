@@ -14,8 +14,8 @@ export type WatchEvent =
   | { kind: 'trouble'; error: AppError }
   | { kind: 'recovered'; afterMs: number }
   | { kind: 'stopping'; why: StopReason }
-  /** Called after every scan, to show a status. */
-  | { kind: 'looked'; scan: Scan }
+  /** Called after every scan, with the ms until the next one, and until the next version may be made. */
+  | { kind: 'looked'; scan: Scan; nextLookMs: number; nextPushMs: number }
 
 export type StopReason = 'signal' | 'process-ended'
 
@@ -146,7 +146,7 @@ export class Watcher {
       // the faster of two scans counts, so that one slow scan on a busy machine does not delay the next
       this.pauseMs = Math.max(this.leastPauseMs, Math.min(60_000, Math.min(tookMs, this.scanMs) / SCAN_SHARE))
       this.scanMs = tookMs
-      onEvent({ kind: 'looked', scan })
+      onEvent({ kind: 'looked', scan, nextLookMs: this.pauseMs, nextPushMs: Math.max(0, this.nextPush - monotonic()) })
       return scan
     } catch (error) {
       this.fail(error, SOURCE)
