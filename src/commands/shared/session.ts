@@ -3,6 +3,7 @@
  * single command does not belong here.
  */
 
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { CompressionPool } from '../../compression/pool.ts'
 import { ChangeTimes } from '../../local/change-times.ts'
@@ -232,6 +233,8 @@ export class Session {
 
   /** Offers the stores that this machine has used. */
   private withKnownStores(error: AppError): AppError {
+    // a cache that is not there is not made for this
+    if (!existsSync(this.settings.cacheFolder)) return error
     const others = this.stores.locations().filter(location => !error.message.startsWith(`${location} `))
     if (others.length === 0) return error
     const list = others.slice(0, STORES_SHOWN).map(location => `colab-escape use ${shellQuoted(location)}`)
