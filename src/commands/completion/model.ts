@@ -2,10 +2,10 @@ import type { Argument, Command, Option } from 'commander'
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
 
-/** The candidates for one place of a command line: fixed words, files, folders or names. */
+/** The candidates for one place of a command line: fixed words, files, folders, names, or stores and folders. */
 export interface Candidates {
   words: readonly string[]
-  from: 'files' | 'folders' | 'names' | 'names-and-files' | undefined
+  from: 'files' | 'folders' | 'stores' | 'names' | 'names-and-files' | undefined
 }
 
 export interface OptionModel {
@@ -65,7 +65,8 @@ function optionModel(option: Option): OptionModel {
 
 function sourceOfOption(value: string): Candidates['from'] {
   if (value === 'file') return 'files'
-  if (value === 'place' || value === 'folder') return 'folders'
+  if (value === 'place') return 'stores'
+  if (value === 'folder') return 'folders'
   return value === 'name' ? 'names' : undefined
 }
 
@@ -75,6 +76,7 @@ function placeOf(argument: Argument, before: readonly Argument[], siblings: read
   if (name === 'command') return { words: siblings.map(each => each.name()), from: undefined }
   if (/^(version|name)/.test(name)) return { words: [], from: 'names' }
   if (name === 'before' || name === 'after' || /model$/.test(name)) return { words: [], from: 'names-and-files' }
+  if (name === 'store') return { words: [], from: 'stores' }
   // a path inside a version
   if (name === 'path' && before.some(each => each.name() === 'version')) return { words: [], from: undefined }
   return { words: [], from: name === 'destination' ? 'folders' : 'files' }
