@@ -52,7 +52,7 @@ describe('usage', () => {
   test('without a store the error names the ways on', () =>
     withSandbox(async sandbox => {
       const run = await runCli(['log'], { cwd: sandbox.path })
-      expect(expectError(run, 2, /No store is set/).hint).toMatch(/--store .*COLAB_ESCAPE_STORE/)
+      expect(expectError(run, 2, /No repository chosen/).hint).toMatch(/--store .*COLAB_ESCAPE_STORE/)
     }))
 
   test('help that nobody reads to its end, as before `| head`, ends quietly', async () => {

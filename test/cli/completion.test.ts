@@ -22,7 +22,12 @@ const COMPLETE = `
   printf '%s\\n' "\${COMPREPLY[@]}"`
 
 async function offered(sandbox: Sandbox, ...words: string[]): Promise<string[]> {
-  const env = { ...process.env, PATH: [sandbox.in('bin'), process.env.PATH].join(delimiter), COLAB_ESCAPE_CACHE: sandbox.in('cache') }
+  const env = {
+    ...process.env,
+    PATH: [sandbox.in('bin'), process.env.PATH].join(delimiter),
+    COLAB_ESCAPE_CACHE: sandbox.in('cache'),
+    COLAB_ESCAPE_CONFIG: sandbox.in('config'),
+  }
   const { stdout, stderr } = await promisify(execFile)('bash', ['-c', COMPLETE, 'bash', 'colab-escape', ...words], {
     cwd: sandbox.path,
     env,
@@ -89,6 +94,21 @@ test('bash completes names that this machine knows, without asking a store', () 
     expect(await offered(sandbox, 'push', '--name', 'date')).toEqual(['dates'])
     expect((await offered(sandbox, 'diff', 'data', 'dat')).sort()).toEqual(['data', 'data', 'dates', 'dates'])
     expect(await sandbox.json('completion', '--names')).toMatchObject({ names: ['data', 'dates', 'my runs'] })
+  }))
+
+test('bash completes the names of stores where a store is expected, and folders', () =>
+  withProgram(async sandbox => {
+    makeTree(sandbox.path, {
+      'config/stores.toml': '[stores]\nusb = "/media/usb"\nnas = "drive:N"\n',
+      'work/usual/x': '1',
+      'work/us.txt': '1',
+    })
+    const there = { ...sandbox, path: sandbox.in('work'), in: sandbox.in.bind(sandbox) } as Sandbox
+    for (const words of [['--store'], ['use'], ['use', '--global'], ['push', 'x', '--store']])
+      expect((await offered(there, ...words, 'us')).sort(), words.join(' ')).toEqual(['usb', 'usual'])
+    expect(await offered(there, 'use', '--name', 'us')).toEqual([])
+    const run = await sandbox.run(['completion', '--stores', '--json'], { env: { COLAB_ESCAPE_CONFIG: sandbox.in('config') } })
+    expect(resultOf(run)).toMatchObject({ names: ['usb', 'nas'] })
   }))
 
 test('every script names every command and option', () =>

@@ -105,7 +105,7 @@ describe('an empty value, as an unset variable of a shell gives it', () => {
     withSandbox(async sandbox => {
       const run = (...args: string[]) => runCli(args, { cwd: sandbox.path, env: { COLAB_ESCAPE_CACHE: sandbox.in('cache'), COLAB_ESCAPE_STORE: '' } }) // prettier-ignore
       expectError(await run('log', '--store', ''), 2, /--store is empty/)
-      expectError(await run('log'), 2, /No store is set/)
+      expectError(await run('log'), 2, /No repository chosen/)
       expect(existsSync(sandbox.in('cache'))).toBe(false)
     }))
 

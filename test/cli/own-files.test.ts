@@ -65,7 +65,7 @@ describe('what the program itself works with', () => {
       expect((await home.ok(['status', home.path])).stdout).toMatch(/^Nothing to push/)
       expect(await home.stored()).toEqual(['.cache', '.config', 'model.npy', 'notes.txt'])
       const cached = readdirSync(home.in('.cache', 'colab-escape')).filter(name => name !== 'compile-cache') // by newer Nodes
-      expect(cached.sort()).toEqual(['CACHEDIR.TAG', 'files', 'lines', 'tensors', 'versions'])
+      expect(cached.sort()).toEqual(['CACHEDIR.TAG', 'files', 'lines', 'stores', 'tensors', 'versions'])
       const tag = readFileSync(home.in('.cache', 'colab-escape', 'CACHEDIR.TAG'), 'latin1')
       expect(tag.startsWith('Signature: 8a477f597d28d172789f06886806bc55\n')).toBe(true)
     }))

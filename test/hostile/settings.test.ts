@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { canBeNobody, eventsOf, expectError, runCli, withSandbox, type CliResult, type Sandbox } from '../helpers/cli.ts'
 import { makeTree } from '../helpers/trees.ts'
@@ -44,7 +44,7 @@ describe('A .env of the current folder decides neither where data goes nor who a
   test('not the store: a push without one is refused and says why', () =>
     onMachine(async machine => {
       writeFileSync(machine.in('.env'), 'COLAB_ESCAPE_STORE=theirs\n')
-      const { hint } = expectError(await machine.run(['push', 'data']), 2, /No store is set/)
+      const { hint } = expectError(await machine.run(['push', 'data']), 2, /No repository chosen/)
       expect(hint).toContain('--settings-file .env')
       expect(readdirSync(machine.strange).sort()).toEqual(['.env', 'data'])
     }))
@@ -87,7 +87,7 @@ describe('A .env of the current folder decides neither where data goes nor who a
       makeTree(machine.strange, { '.config/colab-escape/.env': 'COLAB_ESCAPE_STORE=theirs\n' })
       chmodSync(machine.in('.config/colab-escape/.env'), 0o600)
       for (const env of [{ HOME: '' }, { XDG_CONFIG_HOME: '.config' }])
-        expectError(await machine.run(['log'], { XDG_CACHE_HOME: machine.sandbox.in('cache'), ...env }), 2, /No store is set/)
+        expectError(await machine.run(['log'], { XDG_CACHE_HOME: machine.sandbox.in('cache'), ...env }), 2, /No repository chosen/)
     }))
 })
 
@@ -177,7 +177,7 @@ describe('A settings file that other users can change decides nothing', () => {
       writeFileSync(machine.ownFile, 'COLAB_ESCAPE_STORE=theirs\n')
       spoil(machine.ownFile)
       const run = await machine.run(['push', 'data'])
-      expectError(run, 2, /No store is set/)
+      expectError(run, 2, /No repository chosen/)
       expect(run.stderr).toContain(`note: ${machine.ownFile} is not used: ${why}\n`)
     }),
   )
@@ -215,4 +215,52 @@ describe('A settings file that other users can change decides nothing', () => {
       async machine =>
         void expectError(await machine.run(['log', '--settings-file', 'absent']), 2, /--settings-file absent can't be used: ENOENT/),
     ))
+})
+
+describe("A store is remembered only in the user's own folder for settings, and only where no other user can change it", () => {
+  const theirs = (machine: Machine): string => `default = "${machine.in('theirs')}"\n[stores]\nusb = "${machine.in('theirs')}"\n`
+
+  test('a file of stores in the current folder chooses nothing, and gives no name', () =>
+    onMachine(async machine => {
+      for (const name of ['stores.toml', '.config/colab-escape/stores.toml']) makeTree(machine.strange, { [name]: theirs(machine) })
+      expectError(await machine.run(['push', 'data']), 2, /No repository chosen/)
+      const run = await machine.run(['push', 'data', '--store', 'usb'])
+      expect(run.code, run.stderr).toBe(0)
+      expect(readdirSync(machine.in('usb'))).toContain('config.json')
+      expect(readdirSync(machine.strange)).not.toContain('theirs')
+    }))
+
+  test('a folder in the place of a name changes nothing', () =>
+    onMachine(async machine => {
+      makeTree(machine.home, { '.config/colab-escape/stores.toml': `[stores]\nusb = "${machine.sandbox.store}"\n` })
+      makeTree(machine.strange, { 'usb/config.json': '{"format":1}' })
+      const run = await machine.run(['push', 'data', '--store', 'usb'])
+      expect(run.stdout).toContain(`to ${machine.sandbox.store}\n`)
+      expect(run.stderr).toContain('for the folder here write ./usb')
+      expect(readdirSync(machine.in('usb'))).toEqual(['config.json'])
+    }))
+
+  asRoot.each([
+    ['the file', (file: string) => chownSync(file, NOBODY, NOBODY), /it belongs to another user/],
+    ['its mode', (file: string) => chmodSync(file, 0o646), /other users can change it/],
+    ['its folder', (file: string) => chmodSync(dirname(file), 0o777), /other users can replace what is in/],
+  ])('others could change it: %s', (_, open, why) =>
+    onMachine(async machine => {
+      makeTree(machine.home, { '.config/colab-escape/stores.toml': theirs(machine) })
+      open(join(machine.home, '.config/colab-escape/stores.toml'))
+      for (const args of [['push', 'data'], ['push', 'data', '--store', 'usb'], ['use'], ['use', machine.sandbox.store]])
+        expectError(await machine.run(args), 2, why)
+      expect(readdirSync(machine.strange)).toEqual(['data'])
+    }),
+  )
+
+  test('a version that is pulled and a folder that is moved bring no choice with them', () =>
+    onMachine(async machine => {
+      expect((await machine.run(['use', machine.sandbox.store])).code).toBe(0)
+      expect((await machine.run(['push', '.', '--name', 'all'])).code).toBe(0)
+      const elsewhere = join(machine.home, 'moved')
+      expect((await machine.run(['pull', 'all', elsewhere])).code).toBe(0)
+      const run = await runCli(['push', 'data'], { cwd: elsewhere, env: { ...UNSET, HOME: machine.home } })
+      expectError(run, 2, /No repository chosen/)
+    }))
 })

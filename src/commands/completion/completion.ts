@@ -10,6 +10,7 @@ import { readAt } from '../../local/read-at.ts'
 import { AppError } from '../../util/errors.ts'
 import { openOwnFile } from '../../util/small-file.ts'
 import type { Outcome, Session } from '../shared/session.ts'
+import { readStoresFile } from '../shared/stores-file.ts'
 import { bashScript } from './bash.ts'
 import { fishScript } from './fish.ts'
 import { modelOf, SHELLS, type CommandModel } from './model.ts'
@@ -21,11 +22,18 @@ const SCRIPTS: Record<(typeof SHELLS)[number], (root: CommandModel) => string[]>
 export async function completionCommand(
   session: Session,
   shell: string | undefined,
-  options: { names?: boolean },
+  options: { names?: boolean; stores?: boolean },
   command: Command,
 ): Promise<Outcome> {
   if (options.names === true) {
     const names = await knownNames(join(session.settings.cacheFolder, 'versions'))
+    session.console.print(names, { command: 'completion', names })
+    return 'done'
+  }
+  if (options.stores === true) {
+    const names = readStoresFile(session.settings.configFolder)
+      .of('stores')
+      .map(({ key }) => key)
     session.console.print(names, { command: 'completion', names })
     return 'done'
   }

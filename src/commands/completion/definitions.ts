@@ -8,6 +8,7 @@ export function completion(root: LazyCommand): void {
     .description('print a script that completes commands, options, files and names in your shell')
     .addArgument(new Argument('[shell]', 'your shell').choices(SHELLS))
     .addOption(new Option('--names', 'the names that this machine knows').hideHelp())
+    .addOption(new Option('--stores', 'the names of stores').hideHelp())
     .addHelpText(
       'after',
       `

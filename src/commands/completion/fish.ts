@@ -76,5 +76,6 @@ function placeLine({ path, places, variadic }: CommandModel, place: Candidates, 
 function offered({ words, from }: Candidates): string {
   if (words.length > 0) return ` -a ${quoted(words.join(' '))}`
   if (from === 'folders') return ` -a '(__fish_complete_directories)'`
+  if (from === 'stores') return ` -a '(colab-escape completion --stores 2>/dev/null) (__fish_complete_directories)'`
   return from?.startsWith('names') ? ` -a '(__colab_escape_names)'` : ''
 }

@@ -3,10 +3,10 @@ import { TOPICS } from '../shared/help-topics.ts'
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
 
-/** The candidates for one place of a command line: fixed words, files, folders or names. */
+/** The candidates for one place of a command line: fixed words, files, folders, names, or stores and folders. */
 export interface Candidates {
   words: readonly string[]
-  from: 'files' | 'folders' | 'names' | 'names-and-files' | undefined
+  from: 'files' | 'folders' | 'stores' | 'names' | 'names-and-files' | undefined
 }
 
 export interface OptionModel {
@@ -66,7 +66,8 @@ function optionModel(option: Option): OptionModel {
 
 function sourceOfOption(value: string): Candidates['from'] {
   if (value === 'file') return 'files'
-  if (value === 'place' || value === 'folder') return 'folders'
+  if (value === 'place') return 'stores'
+  if (value === 'folder') return 'folders'
   return value === 'name' ? 'names' : undefined
 }
 
@@ -77,6 +78,7 @@ function placeOf(argument: Argument, before: readonly Argument[], siblings: read
     return { words: [...siblings.map(each => each.name()), 'commands', 'options', ...Object.keys(TOPICS)], from: undefined }
   if (/^(version|name)/.test(name)) return { words: [], from: 'names' }
   if (name === 'before' || name === 'after' || /model$/.test(name)) return { words: [], from: 'names-and-files' }
+  if (name === 'store') return { words: [], from: 'stores' }
   // a path inside a version
   if (name === 'path' && before.some(each => each.name() === 'version')) return { words: [], from: undefined }
   return { words: [], from: name === 'destination' ? 'folders' : 'files' }

@@ -16,6 +16,13 @@ export function zshScript(root: CommandModel): string[] {
     '  _files',
     '}',
     '',
+    '_colab_escape_stores() {',
+    '  local -a stores',
+    `  stores=("\${(@f)$(colab-escape completion --stores 2>/dev/null)}")`,
+    '  compadd -a stores',
+    '  _files -/',
+    '}',
+    '',
     ...functionsOf(root, root.options),
     `if [ "$funcstack[1]" = _colab-escape ]; then`,
     '  _colab_escape "$@"',
@@ -80,6 +87,7 @@ function action({ words, from }: Candidates): string {
   if (words.length > 0) return `(${words.join(' ')})`
   if (from === 'files') return '_files'
   if (from === 'folders') return '_files -/'
+  if (from === 'stores') return '_colab_escape_stores'
   if (from === 'names') return '_colab_escape_names'
   return from === 'names-and-files' ? '_colab_escape_names_and_files' : ' '
 }

@@ -11,7 +11,7 @@ export function use(root: LazyCommand): void {
     .description('choose the store of this folder and all below it, or show which store counts here and why')
     .argument('[store]', 'a place as for --store, or the name of a store')
     .option('--global', 'for every folder that has no store of its own')
-    .option('--name <name>', 'give the store this name, for --store, COLAB_ESCAPE_STORE and use')
+    .option('--name <store-name>', 'give the store this name, for --store, COLAB_ESCAPE_STORE and use')
     .option('--unset', 'take back the store of this folder, the one of --global, or a name')
     .addHelpText(
       'after',

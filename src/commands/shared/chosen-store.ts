@@ -13,7 +13,7 @@ import { isStoreName, readStoresFile, type StoreSetting, type StoresFile } from 
  * What chose a store, in the order in which it counts: `--store`, COLAB_ESCAPE_STORE, `use` of a folder, `use
  * --global`, a login to Drive, a mounted Drive.
  */
-export type ChosenBy = 'argument' | 'variable' | 'folder' | 'global' | 'login' | 'mount'
+type ChosenBy = 'argument' | 'variable' | 'folder' | 'global' | 'login' | 'mount'
 
 export interface ChosenStore {
   /** A place on Drive, or a path on the disk. */

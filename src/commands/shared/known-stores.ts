@@ -1,11 +1,9 @@
 import { readdirSync, statSync, utimesSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { replaceFile } from '../../local/replace-file.ts'
-import { messageOf } from '../../util/errors.ts'
 import { makeFolder } from '../../util/file-system.ts'
 import { fileNameFor } from '../../util/hash.ts'
 import { isRecord } from '../../util/json-fields.ts'
-import type { Reporter } from '../../util/reporter.ts'
 import { readSmallFile } from '../../util/small-file.ts'
 
 const MAX_BYTES = 64 * 1024
@@ -34,13 +32,11 @@ export interface OpenedStore {
  */
 export class KnownStores {
   private readonly fileOf: (name: string) => string | undefined
-  private readonly reporter: Reporter
   private readonly opened = new Map<string, OpenedStore>()
 
   /** `fileOf`: the path of a file of the cache. Undefined if nothing can be kept. */
-  constructor(fileOf: (name: string) => string | undefined, reporter: Reporter) {
+  constructor(fileOf: (name: string) => string | undefined) {
     this.fileOf = fileOf
-    this.reporter = reporter
   }
 
   open(store: OpenedStore): void {
@@ -79,8 +75,8 @@ export class KnownStores {
           makeFolder(dirname(file), { mode: 0o700 })
           await replaceFile(file, JSON.stringify({ location: store.location, folder }))
         }
-      } catch (error) {
-        this.reporter.detail(`the note ${file} can't be written (${messageOf(error)})`)
+      } catch {
+        // the next command may have to ask the store again
       }
     }
   }

@@ -26,11 +26,12 @@ export function ownFiles({ settings }: Settings, store: Store | undefined, other
   return new OwnFiles([
     ...(store?.kind === 'folder' ? [{ path: store.path, what: 'the store itself' }] : []),
     ...partsOf(settings.cacheFolder, "colab-escape's cache", isInCache),
-    ...partsOf(settings.configFolder, "colab-escape's folder for settings", isSetting),
+    ...partsOf(settings.configFolder, "colab-escape's saved login", isSetting).map(named),
     ...others,
   ])
 }
 
+const named = (part: OwnFile): OwnFile => (basename(part.path) === STORES_NAME ? { ...part, what: "colab-escape's file of stores" } : part)
 const isInCache = (name: string): boolean => CACHE_NAMES.has(name)
 const isSetting = (name: string): boolean => SETTINGS_NAMES.some(own => name === own || isTemporaryOf(name, own))
 

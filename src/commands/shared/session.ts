@@ -3,6 +3,7 @@
  * single command does not belong here.
  */
 
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { CompressionPool } from '../../compression/pool.ts'
 import { ChangeTimes } from '../../local/change-times.ts'
@@ -24,7 +25,7 @@ import { AppError, isAppError, NO_REPOSITORY } from '../../util/errors.ts'
 import { fileNameFor } from '../../util/hash.ts'
 import { shellQuoted } from '../../util/paths.ts'
 import { Patience } from '../../util/patience.ts'
-import type { ProgressUpdate, Reporter } from '../../util/reporter.ts'
+import { silentReporter, type ProgressUpdate, type Reporter } from '../../util/reporter.ts'
 import { sleep } from '../../util/waiting.ts'
 import { prepareCacheFolder } from './cache-folder.ts'
 import { KnownStores } from './known-stores.ts'
@@ -106,7 +107,7 @@ export class Session {
       stderr: process.stderr,
       now: () => performance.now(),
     })
-    this.stores = new KnownStores(name => this.inCache('stores', name), this.console.reporter)
+    this.stores = new KnownStores(name => this.storeNote(name))
     this.lines = new LineNotes(
       key => this.inCache('lines', key),
       location => this.stores.keyOf(location),
@@ -202,6 +203,12 @@ export class Session {
     return this.inCache('versions', `${fileNameFor(JSON.stringify([storeKey, name]))}.jsonl`)
   }
 
+  /** Nothing is said about a cache that can't be used: the command may have ended already, or need none. */
+  private storeNote(name: string): string | undefined {
+    const folder = this.cache ? this.cache.folder : prepareCacheFolder(this.settings.cacheFolder, silentReporter)
+    return folder === undefined ? undefined : join(folder, 'stores', name)
+  }
+
   /** A path in the cache. Undefined if the cache can't be used. */
   private inCache(...path: string[]): string | undefined {
     const folder = this.cacheFolder()
@@ -232,6 +239,8 @@ export class Session {
 
   /** Offers the stores that this machine has used. */
   private withKnownStores(error: AppError): AppError {
+    // a cache that is not there is not made for this
+    if (!existsSync(this.settings.cacheFolder)) return error
     const others = this.stores.locations().filter(location => !error.message.startsWith(`${location} `))
     if (others.length === 0) return error
     const list = others.slice(0, STORES_SHOWN).map(location => `colab-escape use ${shellQuoted(location)}`)

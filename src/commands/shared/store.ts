@@ -101,7 +101,7 @@ function noStore({ settings }: StoreSession): AppError {
     : 'Log in'
   return new AppError('usage', 'No repository chosen: not logged in to Drive and no --store.', {
     reason: NO_REPOSITORY,
-    hint: `${inFolder} to Google Drive (colab-escape auth login), choose a folder with --store, COLAB_ESCAPE_STORE or \`colab-escape use\`, or, in Colab, mount Drive and create the folder ${MOUNTED_STORE}.`,
+    hint: `${inFolder} to Google Drive (colab-escape auth login), choose a folder with --store <folder>, COLAB_ESCAPE_STORE or \`colab-escape use\`, or, in Colab, mount Drive and create the folder ${MOUNTED_STORE}.`,
   })
 }
 
