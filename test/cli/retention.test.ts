@@ -48,7 +48,9 @@ test('forget keeps what a rule keeps and tells why; prune --now frees the rest f
   expect(marked).toMatchObject({ packs: 2, bytes: done.pruned!.waiting.bytes })
   // the tomb is made a little after the listing that forget tells the time from
   expect(Date.parse(marked.until)).toBeGreaterThanOrEqual(Date.parse(done.pruned!.waiting.until!))
-  expect((await sandbox.ok('du')).stdout).toMatch(/80\d kB will be freed by `colab-escape prune` after \d{4}-.* \(safety delay; --now skips it\)/)
+  expect((await sandbox.ok('du')).stdout).toMatch(
+    /80\d kB will be freed by `colab-escape prune` after \d{4}-.* \(safety delay; --now skips it\)/,
+  )
   expectError(await sandbox.run(['du', '--by', 'kind']), 2, /--by needs a version to split/)
 
   const pruned = await sandbox.ok('prune', '--now')

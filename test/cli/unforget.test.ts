@@ -74,7 +74,10 @@ describe('unforget', () => {
     const { list } = expectError(await sandbox.run(['unforget', 'data@t0']), 5, /The version can't be brought back/)
     expect(list).toEqual([`${label(0)}: 1 of 1 file is gone`])
     const some = await sandbox.run(['unforget', 'data'])
-    expect([some.code, some.stderr]).toEqual([3, expect.stringContaining(`warning: ${label(1)}: 1 of 1 file is gone, so it was not brought back`)])
+    expect([some.code, some.stderr]).toEqual([
+      3,
+      expect.stringContaining(`warning: ${label(1)}: 1 of 1 file is gone, so it was not brought back`),
+    ])
     expect(some.stdout).toMatch(/^Brought back 1 version\n/)
     expect((await there()).slice(1)).toEqual([ids[2]])
     expect((await sandbox.ok('unforget')).stdout).toMatch(/^No forgotten version.*\nData of 2 forgotten versions/)
