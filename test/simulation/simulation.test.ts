@@ -59,7 +59,7 @@ const MUTANTS: Record<string, RunOptions & { seed: number; shows: RegExp }> = {
   'a 409 on an own id is an error': { seed: 5, shows: /already exists/ },
   'each attempt of an upload has an id of its own': { seed: 5, shows: /is on Drive twice/ },
   'what a listing does not show is gone': { seed: 1, shows: /deleted in the meantime/ },
-  'bytes that arrive are not compared with those sent': { seed: 4, shows: /is damaged|has other bytes|is gone/ },
+  'bytes that arrive are not compared with those sent': { seed: 17, shows: /is damaged|has other bytes|is gone/ },
   'a late push does not look again': { seed: 72, shows: /(pack|index)-\w+,? (was|were) deleted in the meantime/ },
   'a prune waits for nobody': {
     waits: { ...SAFE_GRACE_PERIODS, graceMs: 0, lagMs: 0 },

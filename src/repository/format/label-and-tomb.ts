@@ -38,7 +38,7 @@ export interface ForgottenVersion {
 }
 
 /** The versions that one forget has deleted, or a part of them. `time`: of that forget by the store's clock, ms. */
-export interface Forgotten {
+interface Forgotten {
   time: number
   versions: ForgottenVersion[]
 }

@@ -9,7 +9,9 @@ const NONCE = '00112233445566778899aabbccddeeff'
 const hex = fc.nat(1000).map(hexOf)
 const tags = fc.array(fc.string({ unit: 'grapheme', maxLength: 20 }), { maxLength: 5 })
 const text = fc.string({ unit: 'grapheme', maxLength: 50 })
-const metrics = fc.dictionary(fc.constantFrom('acc', 'loss', 'val/f1'), fc.oneof(fc.constant(null), fc.integer()), { noNullPrototype: true })
+const metrics = fc.dictionary(fc.constantFrom('acc', 'loss', 'val/f1'), fc.oneof(fc.constant(null), fc.integer()), {
+  noNullPrototype: true,
+})
 const changes = fc.record({ add: tags, remove: tags, message: text, metrics }, { requiredKeys: ['add', 'remove'] })
 const anyLabel: fc.Arbitrary<Label> = fc.tuple(hex, changes).map(([snapshot, change]) => ({ snapshot, ...change }))
 const forgotten = fc.record({ time: fc.nat(), versions: fc.array(fc.record({ version: text, label: changes }), { maxLength: 3 }) })
