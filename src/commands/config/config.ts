@@ -1,5 +1,6 @@
 import { zstdName } from '../../compression/load-zstd.ts'
-import { renderTable } from '../../ui/table.ts'
+import { textWidth } from '../../ui/width.ts'
+import { wrapWords } from '../../ui/wrap.ts'
 import { isAppError, messageOf } from '../../util/errors.ts'
 import { hostOf, type ProxySettings } from '../../util/http.ts'
 import { describeChoice, describeStore, type ChosenStore } from '../shared/chosen-store.ts'
@@ -21,14 +22,28 @@ interface Setting {
 export async function configCommand(session: Session): Promise<Outcome> {
   const { console } = session
   const settings = [...(await storeSettings(session)), await loginSetting(session), ...variables(session), ...others(session)]
-  const rows = settings.map(({ setting, value, secret, from }) => [setting, secret && value === null ? '(secret)' : (value ?? '-'), from])
-  console.print(renderTable([{ title: 'setting' }, { title: 'value' }, { title: 'from' }], rows, console.columns), {
-    command: 'config',
-    settings,
-  })
+  console.print(describe(settings, console.columns), { command: 'config', settings })
   return 'done'
 }
 
+/** A line for each setting, wrapped at words, and one for those that are not set. */
+function describe(settings: readonly Setting[], columns: number): string[] {
+  const isUnset = ({ value, secret, from }: Setting): boolean => value === null && !secret && from === DEFAULT
+  const rows = settings.filter(each => !isUnset(each)).map(each => [each.setting, textOf(each)] as const)
+  const unset = settings.filter(isUnset).map(({ setting }) => setting)
+  const all = unset.length === 0 ? rows : [...rows, ['not set', unset.join(', ')] as const]
+  const width = Math.max(...all.map(([name]) => textWidth(name))) + 2
+  return all.flatMap(([name, text]) =>
+    wrapWords(text, columns - width).map((line, i) => (i === 0 ? name + ' '.repeat(width - textWidth(name)) : ' '.repeat(width)) + line),
+  )
+}
+
+function textOf({ value, secret, from }: Setting): string {
+  if (value !== null) return `${value} (${from})`
+  return secret ? `set, and not shown (${from})` : from
+}
+
+const DEFAULT = 'default'
 const shown = (setting: string, value: string | null, from: string): Setting => ({ setting, value, secret: false, from })
 
 async function storeSettings(session: Session): Promise<Setting[]> {
@@ -56,7 +71,7 @@ async function loginSetting(session: Session): Promise<Setting> {
 /** The settings that have a variable of their own. */
 function variables({ settings, options }: Session): Setting[] {
   const { google, origins, environment } = settings
-  const from = (name: string): string => origins[name] ?? ((environment[name] ?? '') === '' ? 'default' : 'environment')
+  const from = (name: string): string => origins[name] ?? ((environment[name] ?? '') === '' ? DEFAULT : 'environment')
   const plain = (name: string, value: string | undefined): Setting => shown(name, value ?? null, from(name))
   const secret = (name: string, value: string | undefined): Setting => ({ ...shown(name, null, from(name)), secret: value !== undefined })
   const token =
@@ -83,6 +98,6 @@ function others({ settings, options }: Session): Setting[] {
 
 function proxies({ http, https, no }: ProxySettings): Setting[] {
   const each = (setting: string, address: string | undefined): Setting =>
-    shown(setting, address === undefined ? null : hostOf(address), address === undefined ? 'default' : 'environment')
-  return [each('https_proxy', https), each('http_proxy', http), shown('no_proxy', no || null, no ? 'environment' : 'default')]
+    shown(setting, address === undefined ? null : hostOf(address), address === undefined ? DEFAULT : 'environment')
+  return [each('https_proxy', https), each('http_proxy', http), shown('no_proxy', no || null, no ? 'environment' : DEFAULT)]
 }

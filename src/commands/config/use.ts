@@ -5,6 +5,7 @@ import { checkConfig } from '../../repository/format/config.ts'
 import { CONFIG_NAME, takeInventory, type Inventory } from '../../repository/format/object-names.ts'
 import { plural } from '../../ui/format.ts'
 import { renderTable } from '../../ui/table.ts'
+import { wrapWords } from '../../ui/wrap.ts'
 import { AppError, newerFormat } from '../../util/errors.ts'
 import { describeChoice, describeStore, folderSetting, named, ownFolderSetting, type ChosenStore } from '../shared/chosen-store.ts'
 import type { Outcome, Session } from '../shared/session.ts'
@@ -177,7 +178,8 @@ function report(
     stores: Object.fromEntries(stores.map(({ key, value }) => [key, value])),
     file: file.path,
   }
-  if (changed === null) console.print([...lines, ...names], machine)
-  else console.result(lines, machine)
+  const wrapped = lines.flatMap(line => wrapWords(line, console.columns))
+  if (changed === null) console.print([...wrapped, ...names], machine)
+  else console.result(wrapped, machine)
   return 'done'
 }
