@@ -45,6 +45,9 @@ export interface Quota {
   /** Bytes; undefined if the store has no such limit or does not know it. */
   used: number | undefined
   limit: number | undefined
+  /** Of Drive: bytes of all its files, those in its trash among them. The rest of `used` is mail and photos. */
+  inDrive?: number | undefined
+  inTrash?: number | undefined
 }
 
 /**

@@ -393,6 +393,27 @@ describe('du', () => {
       expect(stdout).toMatch(/^text +2 +100 kB +50\.0 kB +[\d.]+ kB +[\d.]+ kB +\d\d%$/m)
     }))
 
+  test('the name with most of its own comes first, with a bar where a terminal has room', () =>
+    withSandbox(async sandbox => {
+      makeTree(sandbox.in('a-small'), { x: seededNoise(1, 10_000) })
+      makeTree(sandbox.in('b-large'), { x: seededNoise(2, 100_000) })
+      await sandbox.ok('push', 'a-small', 'b-large')
+      const { stdout } = await sandbox.ok('du')
+      expect(
+        stdout
+          .split('\n')
+          .slice(1, 3)
+          .map(line => line.split(' ')[0]),
+      ).toEqual(['b-large', 'a-small'])
+      expect(stdout).not.toContain('##')
+      const { output } = await runInPty(process.execPath, [PROGRAM, 'du', '--store', sandbox.store], {
+        size: { columns: 120, rows: 24 },
+        env: { COLAB_ESCAPE_CACHE: sandbox.in('cache'), COLAB_ESCAPE_STORE: undefined, NO_COLOR: '1' },
+      })
+      expect(output).toMatch(/b-large .* kB {2}#{20}\r?\n/)
+      expect(output).toMatch(/a-small .* kB {2}#{1,3}\r?\n/)
+    }))
+
   test('of one name: its versions; of an unknown one: an error', () =>
     withSandbox(async sandbox => {
       await pushTwice(sandbox)

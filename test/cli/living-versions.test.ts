@@ -62,10 +62,10 @@ test('log tells metrics, commit, tags and message, within 80 columns', async () 
     const lines = output.trimEnd().split('\r\n')
     expect(Math.max(...lines.map(line => line.length))).toBeLessThanOrEqual(80)
     expect(lines).toHaveLength(4)
-    expect(lines[0]).toMatch(/version +time +size +new +(commit +)?metrics +tags, message$/)
+    expect(lines[0]).toMatch(/version +time +size +new +(commit +)?val_loss +acc +tags, message$/)
   }
   const [, newest] = (await sandbox.ok('log', 'runs')).stdout.split('\n')
-  expect(newest).toMatch(RegExp(` ${versions[0]!.git!.commit.slice(0, 7)} +val_loss=0.35 acc=0.8  a rather long message about version 2`))
+  expect(newest).toMatch(RegExp(` ${versions[0]!.git!.commit.slice(0, 7)} +0.35 +0.8  a rather long message about version 2`))
 })
 
 test('whether files differed from the commit is told of versions that know it', () =>

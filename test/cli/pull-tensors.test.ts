@@ -87,6 +87,20 @@ describe('pull --tensor', () => {
       })
     }))
 
+  test('without -o the file is named after the tensor, or after the stored file, and lies in the current folder', () =>
+    withSandbox(async sandbox => {
+      await pushModel(sandbox)
+      const take = async (...more: string[]): Promise<string> =>
+        (await sandbox.json<{ output: string }>('pull', 'runs:model.safetensors', ...more)).output
+      expect(await take('--tensor', 'layers.0.weight')).toBe(sandbox.in('layers.0.weight.safetensors'))
+      expect(await take('--tensor', 'layers.0.*')).toBe(sandbox.in('model-tensors.safetensors'))
+      expect(await take('--tensor', 'layers.0.weight', '--tensor', 'layers.1.weight', '--force')).toBe(
+        sandbox.in('model-tensors.safetensors'),
+      )
+      expectError(await sandbox.run(['pull', 'runs:model.safetensors', '--tensor', 'layers.0.weight']), 8, /exists already/)
+      expect(expectError(await sandbox.run(['pull', 'runs:model.safetensors', '--tensor', '../../x']), 5, /No tensor/).list).not.toEqual([])
+    }))
+
   test('never overwrites without --force, leaves nothing half done, and says what is wrong', () =>
     withSandbox(async sandbox => {
       await pushModel(sandbox)
@@ -100,7 +114,6 @@ describe('pull --tensor', () => {
         /No tensor of runs@.* matches "layer\.1"/,
       )
       expect([missing.list[0], missing.list.length]).toEqual(['layers.0.weight', 10])
-      expectError(await take('--tensor', '*'), 2, /needs a file to write to/)
       expectError(await take('-o', 'new'), 2, /-o only works with --tensor/)
       expectError(await take('out', '--tensor', '*', '-o', 'new'), 2, /can't be combined with a destination/)
       expectError(await take('--tensor', '*', '-o', 'runs'), 2, /runs is a folder/)

@@ -86,7 +86,7 @@ test('every line of the guide does what it says', () => {
   run('colab', 'bash', ['-c', 'colab-escape push runs --metric val_loss=0.4'])
 
   const seen = follow('laptop', 'What is there')
-  for (const text of ['val_loss=0.31', 'val_loss=0.4', 'exp1/config.json', 'layers.0.weight', 'layers.2.weight'])
+  for (const text of ['  val_loss', '  0.31', '  0.4', 'exp1/config.json', 'layers.0.weight', 'layers.2.weight'])
     expect(seen, seen).toContain(text)
   expect(readdirSync(join(folder, 'laptop'))).toEqual([])
 

@@ -87,3 +87,17 @@ test('a push that does not fit proposes what to give up, by the command lines th
       await sandbox.ok('push', 'data')
     }),
   ))
+
+test('du says what takes the space of Drive', () =>
+  withDrive({}, emulator =>
+    withFolder(async folder => {
+      const user = emulator.addUser('small@example.com', { quota: 10_000_000 })
+      const sandbox = new DriveSandbox(emulator, folder, emulator.issueToken({ user: user.email }))
+      makeTree(sandbox.in('other'), { 'noise.bin': seededNoise(9, 2_000_000) })
+      await sandbox.withStore('drive:Elsewhere').ok('push', 'other')
+      await pushVersion(emulator, sandbox, 1)
+      const { stdout } = await sandbox.ok('du')
+      expect(stdout).toMatch(/^Drive: repository 40\d kB, other files 2\.0\d MB of 10\.0 MB$/m)
+      expect(await sandbox.json('du')).toMatchObject({ quota: { limit: 10_000_000, inTrash: 0 } })
+    }),
+  ))

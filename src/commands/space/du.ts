@@ -1,5 +1,5 @@
 import { versionLabel } from '../../repository/format/snapshot.ts'
-import { openForReading } from '../../repository/open/open.ts'
+import { openForReading, type OpenRepository } from '../../repository/open/open.ts'
 import { findTrashedObjects } from '../../repository/prune/empty-trash.ts'
 import { countTombedPacks } from '../../repository/prune/tombed-packs.ts'
 import { kindOfChunk } from '../../repository/usage/file-kinds.ts'
@@ -15,7 +15,7 @@ import type { Outcome, Session } from '../shared/session.ts'
 import { markedText } from '../shared/space-report.ts'
 import { chooseStore } from '../shared/store.ts'
 import { describeTrash } from '../shared/trash-report.ts'
-import { savingsToJson, sizesToJson, partsTable, savedShare, SIZES, sizesCells, sizesLegend } from './sizes-table.ts'
+import { savingsToJson, sizesToJson, partsTable, savedShare, SIZES, sizesCells, sizesLegend, withBars } from './sizes-table.ts'
 
 export interface DuOptions {
   by?: 'folder' | 'extension' | 'kind'
@@ -51,23 +51,21 @@ export async function duCommand(session: Session, version: string | undefined, o
   const trashed = await findTrashedObjects(session.trash, { signal: session.signal })
   const waiting = [...(marked.packs === 0 ? [] : [markedText(marked)]), ...(trashed.objects === 0 ? [] : [describeTrash(trashed)])]
   const human = name === undefined ? [...describeNames(session, usage), ...waiting] : describeVersions(session, usage, name)
-  const free =
-    quota.limit === undefined || quota.used === undefined
-      ? []
-      : [`${repository.storage.location} has ${formatBytes(Math.max(0, quota.limit - quota.used))} of ${formatBytes(quota.limit)} free.`]
+  const free = describeQuota(repository.storage.location, quota, usage.objectBytes)
   session.console.print([...human, ...free], {
     command: 'du',
     ...repositoryToJson(usage),
     marked: { ...marked, until: marked.until === undefined ? null : new Date(marked.until).toISOString() },
     trash: trashed,
-    quota: { used: quota.used ?? null, limit: quota.limit ?? null },
+    quota: { used: quota.used ?? null, limit: quota.limit ?? null, inDrive: quota.inDrive ?? null, inTrash: quota.inTrash ?? null },
   })
   return 'done'
 }
 
 function describeNames(session: Session, { names, saved, objectBytes, unreachedBytes }: RepositoryUsage): string[] {
   const columns = [{ title: 'name' }, right('versions'), ...SIZES, right('saved'), right('own')]
-  const rows = names.map(usage => [
+  const largestFirst = [...names].sort((a, b) => b.ownBytes - a.ownBytes)
+  const rows = largestFirst.map(usage => [
     usage.name,
     formatCount(usage.versions.length),
     ...sizesCells(usage),
@@ -76,21 +74,51 @@ function describeNames(session: Session, { names, saved, objectBytes, unreachedB
   ])
   const all = `The repository takes ${formatBytes(objectBytes)}`
   const unreached = unreachedBytes >= 1 ? `; no version uses ${formatBytes(Math.round(unreachedBytes))} of it` : ''
-  return [...renderTable(columns, rows, session.console.columns), ...sizesLegend(saved), OWN, `${all}${unreached}.`]
+  const table = withBars(
+    renderTable(columns, rows, session.console.columns),
+    largestFirst.map(({ ownBytes }) => ownBytes),
+    session.console.columns,
+  )
+  return [...table, ...sizesLegend(saved), OWN, `${all}${unreached}.`]
 }
 
 function describeVersions(session: Session, { names }: RepositoryUsage, name: string): string[] {
   const columns = [{ title: 'version' }, { title: 'time' }, ...SIZES, right('own')]
   const { versions, saved } = names.find(each => each.name === name)!
-  const rows = [...versions]
-    .reverse()
-    .map(usage => [
-      versionLabel({ name, id: usage.snapshot.id }),
-      localTime(usage.snapshot.ref.effectiveTime),
-      ...sizesCells(usage),
-      formatBytes(Math.round(usage.ownBytes)),
-    ])
-  return [...renderTable(columns, rows, session.console.columns), ...sizesLegend(saved), OWN]
+  const newestFirst = [...versions].reverse()
+  const rows = newestFirst.map(usage => [
+    versionLabel({ name, id: usage.snapshot.id }),
+    localTime(usage.snapshot.ref.effectiveTime),
+    ...sizesCells(usage),
+    formatBytes(Math.round(usage.ownBytes)),
+  ])
+  const table = withBars(
+    renderTable(columns, rows, session.console.columns),
+    newestFirst.map(({ ownBytes }) => ownBytes),
+    session.console.columns,
+  )
+  return [...table, ...sizesLegend(saved), OWN]
+}
+
+type Quota = Awaited<ReturnType<OpenRepository['storage']['quota']>>
+
+/** How much is free, and on Drive what takes the rest, as far as Drive tells. */
+function describeQuota(location: string, { used, limit, inDrive, inTrash = 0 }: Quota, objectBytes: number): string[] {
+  const free =
+    used === undefined || limit === undefined
+      ? []
+      : [`${location} has ${formatBytes(Math.max(0, limit - used))} of ${formatBytes(limit)} free.`]
+  const others = (inDrive ?? 0) - inTrash - objectBytes
+  // a repository in a folder that somebody else shares takes none of this account's space
+  if (used === undefined || inDrive === undefined || others < 0) return free
+  const parts = [
+    ['repository', objectBytes],
+    ['other files', others],
+    ['trash', inTrash],
+    ['mail and photos', Math.max(0, used - inDrive)],
+  ] as const
+  const text = parts.filter(([, bytes]) => bytes > 0).map(([what, bytes]) => `${what} ${formatBytes(bytes)}`)
+  return [`Drive: ${text.join(', ')}${limit === undefined ? '' : ` of ${formatBytes(limit)}`}`, ...free]
 }
 
 function folderOf(path: string): string {

@@ -2,6 +2,7 @@ import type { Savings, Sizes } from '../../repository/index/stored-sizes.ts'
 import type { GroupUsage } from '../../repository/usage/usage-by-group.ts'
 import { formatCount, formatPercent } from '../../ui/format.ts'
 import { renderTable, right } from '../../ui/table.ts'
+import { textWidth } from '../../ui/width.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 
 const DEDUP = 'dedup: repeated or already stored data, stored once'
@@ -64,6 +65,21 @@ export function savingsToJson({ compression, filters, deltas }: Savings): Saving
 
 export function savedShare({ plainBytes, storedBytes }: Pick<Sizes, 'plainBytes' | 'storedBytes'>): string {
   return plainBytes === 0 ? '' : formatPercent(Math.max(0, 1 - storedBytes / plainBytes))
+}
+
+const LONGEST_BAR = 20
+const SHORTEST_BAR = 5
+
+/** On a terminal with room beside a table, bars for the values of its rows. */
+export function withBars(table: readonly string[], values: readonly number[], columns: number): string[] {
+  const width = Math.max(...table.map(textWidth))
+  const longest = Math.min(LONGEST_BAR, columns - width - 2)
+  const largest = Math.max(0, ...values)
+  if (columns === Infinity || longest < SHORTEST_BAR || largest === 0 || values.length < 2) return [...table]
+  return table.map((line, row) => {
+    const length = row === 0 ? 0 : Math.round((values[row - 1]! / largest) * longest)
+    return length === 0 ? line : `${line}${' '.repeat(width - textWidth(line))}  ${'#'.repeat(length)}`
+  })
 }
 
 const shows = (bytes: number): boolean => Math.abs(bytes) >= 1

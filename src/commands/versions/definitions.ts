@@ -60,7 +60,7 @@ export function pull(root: LazyCommand): void {
     .option('--special-modes', 'restore set-user-id, set-group-id and sticky bits, and permission for everybody to write')
     .option('--allow-growth', 'restore also more than 1 GB that takes less than a hundredth of that in the repository')
     .option('--tensor <pattern>', 'take only the tensors with matching names out of name:path (repeatable)', collect)
-    .option('-o, --output <file>', 'safetensors file that --tensor writes')
+    .option('-o, --output <file>', 'safetensors file that --tensor writes (default: named after the tensor or the file)')
     .option('--checkpoint', 'restore only the checkpoint that the metrics of the version belong to')
     .option('-n, --dry-run', 'show what would change; change nothing')
     .addHelpText(

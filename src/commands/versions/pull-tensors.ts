@@ -20,6 +20,8 @@ export interface PullTensorsOptions extends PullOptions {
 }
 
 const LISTED_NAMES = 10
+/** Characters of the name of a file before its ending. All systems allow 255 bytes in all. */
+const LONGEST_STEM = 200
 
 /**
  * Writes single tensors of a stored file into a new safetensors file. Only the blocks with these tensors are fetched.
@@ -31,7 +33,7 @@ export async function pullTensorsCommand(
   options: PullTensorsOptions,
 ): Promise<Outcome> {
   const started = performance.now()
-  const output = outputOf(destination, options)
+  const output = outputOf(versionedPath, destination, options)
   const sides = new TensorSides(session)
   try {
     const side = await sides.openStored(versionedPath)
@@ -62,8 +64,9 @@ export async function pullTensorsCommand(
 }
 
 function outputOf(
+  versionedPath: string,
   destination: string | undefined,
-  { only, exclude, delete: remove, tensor, output, force, dryRun }: PullTensorsOptions,
+  { only, exclude, delete: remove, tensor, output: given, force, dryRun }: PullTensorsOptions,
 ): string {
   if (tensor === undefined)
     throw new AppError('usage', '-o only works with --tensor.', {
@@ -77,8 +80,7 @@ function outputOf(
         hint: "Use e.g. colab-escape pull runs:model.safetensors --tensor 'layers.0.*' -o part.safetensors",
       },
     )
-  if (output === undefined)
-    throw new AppError('usage', '--tensor needs a file to write to.', { hint: 'Set it with -o, e.g. -o part.safetensors.' })
+  const output = given ?? defaultOutput(versionedPath, tensor)
   requireLocal(output)
   const path = resolve(output)
   if (existsSync(path) && statSync(path).isDirectory())
@@ -89,6 +91,18 @@ function outputOf(
       hint: 'Name another file with -o, or add --force to replace it.',
     })
   return path
+}
+
+/** In the current folder: named after the tensor, or after the file if a pattern may mean several. */
+function defaultOutput(versionedPath: string, tensors: readonly string[]): string {
+  const [only] = tensors.length === 1 && !/[*?[]/.test(tensors[0]!) ? tensors : []
+  const file = versionedPath.slice(Math.max(versionedPath.lastIndexOf('/'), versionedPath.lastIndexOf(':')) + 1)
+  const stem = only ?? `${file.replace(/(?<=.)\.[^.]*$/, '')}-tensors`
+  // the name of a tensor may hold slashes, and begin with a dot
+  return `${stem
+    .replace(/[^\w.-]/g, '_')
+    .replace(/^\./, '_')
+    .slice(0, LONGEST_STEM)}.safetensors`
 }
 
 function choose({ name, file }: TensorSide, patterns: readonly string[]): Tensor[] {

@@ -122,7 +122,13 @@ export function toIds(data: unknown): string[] {
 
 export function toQuota(data: unknown): Quota {
   const quota = isRecord(data) && isRecord(data.storageQuota) ? data.storageQuota : {}
-  return { used: toNumber(quota.usage, 'its free space'), limit: toNumber(quota.limit, 'its free space') }
+  const number = (field: string): number | undefined => toNumber(quota[field], 'its free space')
+  return {
+    used: number('usage'),
+    limit: number('limit'),
+    inDrive: number('usageInDrive'),
+    inTrash: number('usageInDriveTrash'),
+  }
 }
 
 /** Drive sends 64-bit numbers as strings. */

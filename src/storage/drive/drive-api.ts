@@ -202,7 +202,7 @@ export class DriveApi {
 
   async quota(signal?: AbortSignal): Promise<Quota> {
     const { data } = await this.run('about.get', 'report its free space', signal, drive =>
-      drive.about.get({ fields: 'storageQuota(limit,usage)' }),
+      drive.about.get({ fields: 'storageQuota(limit,usage,usageInDrive,usageInDriveTrash)' }),
     )
     return toQuota(data)
   }
