@@ -11,7 +11,7 @@ export const ROOMS = {
   'commands/versions': ['archive', 'commands/shared', 'commands/space', 'compression', 'local', 'repository/check', 'repository/format', 'repository/open', 'repository/prune', 'repository/pull', 'repository/push', 'repository/read', 'repository/repair', 'repository/usage', 'repository/versions', 'storage', 'tensors', 'ui', 'util'],
   'commands/space': ['commands/shared', 'repository/format', 'repository/index', 'repository/open', 'repository/prune', 'repository/usage', 'repository/versions', 'ui', 'util'],
   'commands/doctor': ['auth', 'commands/shared', 'compression', 'local', 'repository/format', 'repository/prune', 'repository/source', 'repository/versions', 'storage', 'ui', 'util'],
-  'commands/completion': ['commands/shared', 'local', 'util'],
+  'commands/completion': ['commands/shared', 'local', 'repository/format', 'repository/versions', 'storage', 'util'],
   'commands/compare': ['commands/shared', 'local', 'repository/format', 'repository/open', 'repository/read', 'repository/source', 'repository/versions', 'tensors', 'ui', 'util'],
   'commands/archive': ['archive', 'chunking/layouts', 'commands/shared', 'compression', 'local', 'repository/bases', 'repository/usage', 'repository/write', 'storage/drive', 'ui', 'util'],
   'repository/watch': ['chunking/layouts', 'local', 'repository/push', 'repository/versions', 'storage', 'util'],

@@ -87,10 +87,22 @@ export async function chooseStore(session: StoreSession): Promise<Store> {
 }
 
 async function openDrive(session: StoreSession, { start, path }: DrivePlace): Promise<DriveStore> {
-  const isWholeDrive = path.length === 0 && start.in !== 'id'
-  const { drive, requests } = await connectDrive(session, { start, path: isWholeDrive ? [DRIVE_FOLDER] : path })
+  const { drive, requests } = await connectDrive(session, repositoryIn({ start, path }))
   session.trash = drive.trash()
   return { kind: 'drive', storage: new LimitingStorage(drive, DRIVE_LIMITS), requests, owner: () => drive.owner, link: () => drive.link }
+}
+
+/** A repository in a whole Drive lies in a folder of its own. */
+function repositoryIn({ start, path }: DrivePlace): DrivePlace {
+  return { start, path: path.length === 0 && start.in !== 'id' ? [DRIVE_FOLDER] : path }
+}
+
+/** The location of the repository in a place on Drive. */
+export const driveLocation = (place: DrivePlace): string => locationOf(repositoryIn(place))
+
+/** The locations where a repository may be if no store is set. */
+export function defaultLocations(): string[] {
+  return [driveLocation({ start: MY_DRIVE, path: [] }), ...(existsSync(MOUNTED_STORE) ? [MOUNTED_STORE] : [])]
 }
 
 /** Opens a folder on Drive. The client for Drive is large, so it is loaded only when Drive is used. */
