@@ -14,7 +14,7 @@ const CACHE_TAG_TEXT = `Signature: 8a477f597d28d172789f06886806bc55
 # This folder is a cache of colab-escape: everything in it can be made again.
 # See https://bford.info/cachedir/
 `
-const CACHE_NAMES = new Set([CACHE_TAG, 'compile-cache', 'drive', 'files', 'lines', 'tensors', 'versions', 'watches'])
+const CACHE_NAMES = new Set([CACHE_TAG, 'compile-cache', 'drive', 'files', 'lines', 'tensors', 'update.json', 'versions', 'watches'])
 
 type Settings = Pick<Session, 'settings'>
 
