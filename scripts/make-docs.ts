@@ -10,17 +10,17 @@ import { AppError } from '../src/util/errors.ts'
 import { commandsPage } from './docs-commands.ts'
 import { errorsPage } from './docs-errors.ts'
 import { jsonPage, type Schema } from './docs-json.ts'
+import { manPage } from './docs-man.ts'
 import { readErrors } from './docs-messages.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
 const schema = JSON.parse(readFileSync(join(ROOT, 'docs/json-output.schema.json'), 'utf8')) as Schema
 const errors = readErrors([join(ROOT, 'src/cli.ts'), join(ROOT, 'src/worker.ts')])
+const program = buildProgram(() => Promise.resolve())
 const pages = {
-  'docs/commands.md': commandsPage(
-    buildProgram(() => Promise.resolve()),
-    EXIT_CODES,
-  ),
+  'docs/commands.md': commandsPage(program, EXIT_CODES),
+  'docs/colab-escape.1': manPage(program, EXIT_CODES),
   'docs/errors.md': errorsPage(errors, EXIT_CODES, exitCodeOf, code => describeError(new AppError(code, '')).hint ?? ''),
   'docs/json-output.md': jsonPage(schema),
 }

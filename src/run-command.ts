@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { Execute } from './commands/shared/lazy-command.ts'
 import { Session, type GlobalOptions } from './commands/shared/session.ts'
 import { exitCodeOf } from './exit-codes.ts'
@@ -5,12 +6,17 @@ import { readSettings } from './settings.ts'
 import { createConsole } from './ui/console.ts'
 import { describeError } from './ui/describe-error.ts'
 import type { AppError } from './util/errors.ts'
+import { createFetch } from './util/http.ts'
 import { keepHeapSmall } from './util/memory/heap.ts'
+import { PACKAGE } from './util/package-source.ts'
 import { VERSION } from './version.ts'
 
 const interrupt = new AbortController()
 
 let session: Session | undefined
+
+/** Ends what nobody waits for. */
+const ended = new AbortController()
 
 /**
  * After the first signal, the command ends at the next safe point. A second signal ends it at once, but not a second
@@ -46,6 +52,7 @@ export const runCommand: Execute = async (options, run) => {
       workerUrl: new URL('./worker.js', import.meta.url),
     })
     for (const note of session.settings.notes) session.console.reporter.note(note)
+    beginUpdateNotice(session)
     process.exitCode = exitCodeOf(await run(session))
   } catch (thrown) {
     const error = session ? await session.explain(thrown) : thrown
@@ -53,9 +60,30 @@ export const runCommand: Execute = async (options, run) => {
     screen.error(error)
     process.exitCode = interrupt.signal.aborted ? 130 : exitCodeOf(describeError(error).code)
   } finally {
+    ended.abort()
     await session?.close()
     process.off('beforeExit', onStuck)
   }
+}
+
+/** Tells of a newer version, if the package is published, while the command runs. */
+function beginUpdateNotice(session: Session): void {
+  const { console, options, settings } = session
+  const { registry } = PACKAGE
+  if (registry === undefined) return
+  void import('./commands/shared/update-notice.ts').then(({ tellOfUpdate, wantsUpdateNotice }) => {
+    const folder = wantsUpdateNotice(options, settings.environment, process.stderr.isTTY) ? session.cacheFolder() : undefined
+    if (folder === undefined) return
+    const services = {
+      file: join(folder, 'update.json'),
+      version: VERSION,
+      now: Date.now,
+      fetch: createFetch(settings.proxy),
+      reporter: console.reporter,
+      signal: ended.signal,
+    }
+    return tellOfUpdate({ ...PACKAGE, registry }, services)
+  })
 }
 
 /** Shows an error in the arguments themselves. */

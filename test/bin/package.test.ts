@@ -21,6 +21,7 @@ test('the tarball is small, needs no other package, and holds the program, its l
       'LICENSE',
       'README.md',
       'bin/colab-escape.cjs',
+      'docs/colab-escape.1',
       'docs/format.md',
       'docs/rescue.py',
       'package.json',

@@ -45,6 +45,17 @@ test('the generated pages are up to date', () => {
   expect(status).toBe(0)
 })
 
+test('the man page has every command, and troff finds nothing wrong in it', context => {
+  const text = page('colab-escape.1')
+  for (const command of commandsOf(buildProgram(() => Promise.resolve())))
+    expect(text).toMatch(new RegExp(`^\\.SS ${pathOf(command).replaceAll('-', '\\\\-')}( |$)`, 'm'))
+  // a line that begins with a quote or a point would be a request
+  expect(text.split('\n').filter(line => /^'|^\.(?!TH |SH |SS |TP$|B |I |PP$|nf$|fi$)/.test(line))).toEqual([])
+  const groff = spawnSync('groff', ['-man', '-ww', '-z', join(ROOT, 'docs/colab-escape.1')], { encoding: 'utf8' })
+  if (groff.error) return context.skip('there is no groff')
+  expect([groff.status, groff.stderr]).toEqual([0, ''])
+})
+
 describe('help', () => {
   const root = buildProgram(() => Promise.resolve())
   const commands = [root, ...commandsOf(root)]

@@ -6,7 +6,14 @@ export function fishScript(root: CommandModel): string[] {
   return [
     '# Completes colab-escape in fish. Made by: colab-escape completion fish',
     'function __colab_escape_names',
-    '  colab-escape completion --names 2>/dev/null',
+    '  set -l words (commandline -opc)',
+    '  set -l store',
+    '  for at in (seq 2 (count $words))',
+    '    if contains -- $words[$at] --store -s; and set -q words[(math $at + 1)]',
+    '      set store --store $words[(math $at + 1)]',
+    '    end',
+    '  end',
+    '  colab-escape completion $store --names=(commandline -ct) 2>/dev/null',
     'end',
     '',
     '# Whether the words before the cursor name this command and, if a place is given, the cursor is in it.',
@@ -38,6 +45,13 @@ export function fishScript(root: CommandModel): string[] {
     'end',
     '',
     'complete -c colab-escape -f',
+    '',
+    '# Called through npx, with or without -y',
+    'function __colab_escape_npx',
+    `  string match -rq -- '^npx( +-\\S+)* +colab-escape ' (commandline -cp)`,
+    'end',
+    `complete -c npx -n __colab_escape_npx -xa '(complete -C (string replace -r -- "^npx( +-\\S+)* +" "" (commandline -cp)))'`,
+    '',
     ...[root, ...commands].flatMap(command => [
       ...command.commands.map(below => line(command.path, '-eq 0', `-a ${below.name} -d ${quoted(below.description)}`)),
       ...command.options.map(option => optionLine(command, option)),
@@ -74,6 +88,7 @@ function placeLine({ path, places, variadic }: CommandModel, place: Candidates, 
 }
 
 function offered({ words, from }: Candidates): string {
+  if (words.length > 0 && from === 'folders') return ` -a '${words.join(' ')} (__fish_complete_directories)'`
   if (words.length > 0) return ` -a ${quoted(words.join(' '))}`
   if (from === 'folders') return ` -a '(__fish_complete_directories)'`
   if (from === 'stores') return ` -a '(colab-escape completion --stores 2>/dev/null) (__fish_complete_directories)'`

@@ -1,9 +1,9 @@
 import type { Argument, Command, Option } from 'commander'
 import { TOPICS } from '../shared/help-topics.ts'
 
-export const SHELLS = ['bash', 'zsh', 'fish'] as const
+export const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const
 
-/** The candidates for one place of a command line: fixed words, files, folders, names, or stores and folders. */
+/** The candidates for one place of a command line: fixed words, and files, folders, names, or stores and folders. */
 export interface Candidates {
   words: readonly string[]
   from: 'files' | 'folders' | 'stores' | 'names' | 'names-and-files' | undefined
@@ -58,10 +58,14 @@ function optionModel(option: Option): OptionModel {
   return {
     flags: [option.short, option.long].filter(flag => typeof flag === 'string'),
     description: option.description,
-    value: takes ? { words: option.argChoices ?? [], from: sourceOfOption(/[<[](.+?)[>\]]/.exec(option.flags)?.[1] ?? '') } : undefined,
+    value: takes ? valueOf(option, /[<[](.+?)[>\]]/.exec(option.flags)?.[1] ?? '') : undefined,
     optionalValue: option.optional,
     repeatable: option.parseArg !== undefined && option.argChoices === undefined,
   }
+}
+
+function valueOf({ argChoices = [] }: Option, value: string): Candidates {
+  return { words: value === 'place' ? ['drive:'] : argChoices, from: sourceOfOption(value) }
 }
 
 function sourceOfOption(value: string): Candidates['from'] {
@@ -81,5 +85,6 @@ function placeOf(argument: Argument, before: readonly Argument[], siblings: read
   if (name === 'store') return { words: [], from: 'stores' }
   // a path inside a version
   if (name === 'path' && before.some(each => each.name() === 'version')) return { words: [], from: undefined }
-  return { words: [], from: name === 'destination' ? 'folders' : 'files' }
+  if (name === 'destination') return { words: [], from: 'folders' }
+  return { words: [], from: /^(path|file|archive|source)/.test(name) ? 'files' : undefined }
 }

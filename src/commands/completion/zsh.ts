@@ -3,12 +3,17 @@ import type { CommandModel, OptionModel, Candidates } from './model.ts'
 /** A script for zsh: either a file `_colab-escape` in `fpath`, or sourced after `compinit`. */
 export function zshScript(root: CommandModel): string[] {
   return [
-    '#compdef colab-escape',
+    '#compdef colab-escape npx',
     '# Completes colab-escape in zsh. Made by: colab-escape completion zsh',
     '_colab_escape_names() {',
-    '  local -a names',
-    `  names=("\${(@f)$(colab-escape completion --names 2>/dev/null)}")`,
-    '  compadd -a names',
+    '  local -a names store',
+    '  local at=${words[(I)(--store|-s)]}',
+    '  ((at > 0)) && store=(--store "${words[at+1]}")',
+    `  names=("\${(@f)$(colab-escape completion $store --names="$PREFIX" 2>/dev/null)}")`,
+    '  # a folder goes on without a space',
+    `  local -a folders=("\${(@M)names:#*/}") others=("\${(@)names:#*/}")`,
+    `  compadd -S '' -a folders`,
+    '  compadd -a others',
     '}',
     '',
     '_colab_escape_names_and_files() {',
@@ -24,10 +29,21 @@ export function zshScript(root: CommandModel): string[] {
     '}',
     '',
     ...functionsOf(root, root.options),
+    '# Called through npx, with or without -y',
+    '_colab_escape_npx() {',
+    '  local at=2',
+    '  while [[ ${words[at]} == -* ]]; do ((at++)); done',
+    '  if [[ ${words[at]} != colab-escape ]] || ((CURRENT <= at)); then _default; return; fi',
+    '  words=("${(@)words[at,-1]}")',
+    '  ((CURRENT -= at - 1))',
+    '  _colab_escape',
+    '}',
+    '',
     `if [ "$funcstack[1]" = _colab-escape ]; then`,
-    '  _colab_escape "$@"',
+    '  if [[ $service == npx ]]; then _colab_escape_npx; else _colab_escape "$@"; fi',
     'else',
     '  compdef _colab_escape colab-escape',
+    '  compdef _colab_escape_npx npx',
     'fi',
   ]
 }
@@ -84,6 +100,7 @@ function optionSpec({ flags, description, value, optionalValue, repeatable }: Op
 }
 
 function action({ words, from }: Candidates): string {
+  if (words.length > 0 && from === 'folders') return `_alternative "words: :compadd -S \\"\\" ${words.join(' ')}" "folders: :_files -/"`
   if (words.length > 0) return `(${words.join(' ')})`
   if (from === 'files') return '_files'
   if (from === 'folders') return '_files -/'

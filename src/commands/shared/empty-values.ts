@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { AppError } from '../../util/errors.ts'
 
 /** Options for which an empty text is a value like any other. */
-const MAY_BE_EMPTY = new Set(['--message'])
+const MAY_BE_EMPTY = new Set(['--message', '--names'])
 
 const isEmpty = (value: unknown): boolean => value === '' || (Array.isArray(value) && value.includes(''))
 

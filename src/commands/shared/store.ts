@@ -112,8 +112,7 @@ export async function openStore(session: StoreSession, location: string): Promis
 }
 
 async function openDrive(session: StoreSession, { start, path }: DrivePlace): Promise<DriveStore> {
-  const isWholeDrive = path.length === 0 && start.in !== 'id'
-  const { drive, requests, account } = await connectDrive(session, { start, path: isWholeDrive ? [DRIVE_FOLDER] : path })
+  const { drive, requests, account } = await connectDrive(session, repositoryIn({ start, path }))
   session.trash = drive.trash()
   session.stores.open({
     location: drive.location,
@@ -122,6 +121,19 @@ async function openDrive(session: StoreSession, { start, path }: DrivePlace): Pr
     isUsed: () => drive.knows(CONFIG_NAME),
   })
   return { kind: 'drive', storage: new LimitingStorage(drive, DRIVE_LIMITS), requests, owner: () => drive.owner, link: () => drive.link }
+}
+
+/** A repository in a whole Drive lies in a folder of its own. */
+function repositoryIn({ start, path }: DrivePlace): DrivePlace {
+  return { start, path: path.length === 0 && start.in !== 'id' ? [DRIVE_FOLDER] : path }
+}
+
+/** The location of the repository in a place on Drive. */
+export const driveLocation = (place: DrivePlace): string => locationOf(repositoryIn(place))
+
+/** The locations where a repository may be if no store is set. */
+export function defaultLocations(): string[] {
+  return [driveLocation({ start: MY_DRIVE, path: [] }), ...(existsSync(MOUNTED_STORE) ? [MOUNTED_STORE] : [])]
 }
 
 /** Opens a folder on Drive. The client for Drive is large, so it is loaded only when Drive is used. */

@@ -57,9 +57,14 @@ async function idIn(file: string, fileSystem: FileSystem): Promise<string | unde
   return (await readEnds(file, fileSystem).catch(() => undefined))?.head.id
 }
 
+/** The version that a file notes. Undefined if there is no such file, or it can't be read. */
+export async function noteIn(file: string): Promise<Head | undefined> {
+  return (await readEnds(file, realFileSystem).catch(() => undefined))?.head
+}
+
 /** The name of the version that a file notes. Undefined if there is no such file, or it can't be read. */
 export async function nameNotedIn(file: string): Promise<string | undefined> {
-  return (await readEnds(file, realFileSystem).catch(() => undefined))?.head.name
+  return (await noteIn(file))?.name
 }
 
 /** The first line, the checksum in the last one, and when the file was changed (ms since 1970). */

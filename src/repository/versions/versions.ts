@@ -86,7 +86,7 @@ export interface DatedLabel extends Label {
  */
 export async function readLabels(
   storage: Storage,
-  { inventory }: RepositoryView,
+  { inventory }: Pick<RepositoryView, 'inventory'>,
   onDamage: (error: AppError) => void,
   signal?: AbortSignal,
 ): Promise<DatedLabel[]> {
