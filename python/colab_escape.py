@@ -14,7 +14,7 @@
 
 Each call runs the program colab-escape, which needs Node. Options of its commands are keyword arguments:
 `--keep-last 5` is `keep_last=5`, `--create` is `create=True`, and an option that is given several times takes a list.
-Needs Python 3.8 and nothing else. docs/python.md has examples for PyTorch, Lightning, Keras and Transformers.
+Needs Python 3.8 and nothing else. docs/python.md of its repository has examples for PyTorch, Lightning, Keras and Transformers.
 """
 import os
 import sys
@@ -242,7 +242,7 @@ def _program(program=None):
         raise ProgramMissing(
             "The program colab-escape isn't installed: it isn't in PATH.",
             code="no-program",
-            hint="Install it as docs/python.md describes, or set COLAB_ESCAPE_PROGRAM to its file.",
+            hint="Install it, or set COLAB_ESCAPE_PROGRAM to its file bin/colab-escape.cjs.",
         )
     file = os.path.realpath(found)
     if not os.path.isfile(file):
@@ -524,14 +524,16 @@ class _Watch:
         return self
 
     def _follow(self):
-        line = _Line(False)
+        line = _Line()
         for event in self._run.events():
-            line.show(event)
+            if self._stopping or event["event"] != "progress":  # while the body runs, its output is what counts
+                line.show(event)
             if event["event"] == "watching":
                 self._watching = True
                 self._began.set()
             elif event["event"] == "saved":
                 self.versions.append(Saved._of(event))
+        line.clear()
         code = self._run.child.wait()
         if self._watching and not self._stopping:
             _tell("warning: %s is not watched any more. %s" % (self.path, self._run.failure(code)))
@@ -569,8 +571,9 @@ def watch(path, name=None, message=None, tags=None, store=None, program=None, gr
         with colab_escape.watch("runs", keep_last=5, metrics_from="runs/log.jsonl"):
             train()
 
-    The last version is also made after an exception and after an interrupt; a second interrupt ends that too. If
-    Python itself is killed, the watch makes a last version and ends.
+    The last version is also made after an exception and after an interrupt. If the store can't be reached then, it is
+    tried again for the time `grace`; another interrupt ends that. If Python itself is killed, the watch makes a last
+    version and ends.
     """
     given = dict(options, name=name, message=message, tag=tags, store=store, grace=grace, until_exit=os.getpid())
     return _Watch(path, _flags(given), program)

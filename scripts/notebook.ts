@@ -89,7 +89,8 @@ export async function runCells(
       if (line.done === true) throw new Error(`Python ended in the cell\n${text}`)
       const { outputs, error, asked } = JSON.parse(line.value) as Answer
       if (asked) emulator.consentInColab()
-      const cell = { source: text, outputs: outputs.map(asShown), shown: outputs.map(textOf).map(screenText).join('') }
+      const visible = outputs.map(asShown).filter(output => textOf(output) !== '')
+      const cell = { source: text, outputs: visible, shown: visible.map(textOf).join('') }
       if (error !== null) throw new Error(`${error} in the cell\n${text}\n${cell.shown}`)
       ran.push(cell)
       onCell?.(cell)

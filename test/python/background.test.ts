@@ -122,6 +122,42 @@ except KeyboardInterrupt:
     ])
   }))
 
+quietDriveOnly('a last version that the store does not take is waited for, until another interrupt', () =>
+  withDrive({}, emulator =>
+    withFolder(async folder => {
+      makeTree(join(folder, 'runs'), { a: '1' })
+      const source = `${CHILDREN}
+def tell():
+    time.sleep(2)
+    print("interrupt 2")
+try:
+    with c.watch("runs", ${FAST}) as w:
+        while not w.versions:
+            time.sleep(0.02)
+        threading.Thread(target=tell).start()
+        print("interrupt 1")
+        time.sleep(60)
+except KeyboardInterrupt:
+    print("ended", len(w.versions), children())`
+      const second = once('interrupt 2', pid => process.kill(pid, 'SIGINT'))
+      const first = once('interrupt 1', pid => {
+        for (const on of ['files.list', 'upload.multipart'] as const) emulator.faults.add({ ...STALLED, on })
+        makeTree(join(folder, 'runs'), { b: '2' })
+        process.kill(pid, 'SIGINT')
+      })
+      const { stdout } = await runPython(source, {
+        cwd: folder,
+        env: driveEnvironment(emulator, folder, emulator.issueToken()),
+        onOutput: (text, pid) => {
+          first(text, pid)
+          second(text, pid)
+        },
+      })
+      expect(stdout).toBe('interrupt 1\ninterrupt 2\nended 1 []\n')
+    }),
+  ),
+)
+
 test('a watch that is killed is told at once and raised; one whose Python is killed makes its last version and ends', () =>
   withFolder(async folder => {
     makeTree(join(folder, 'runs'), { a: '1' })
