@@ -20,12 +20,14 @@ const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'col
 
 function installWine(): void {
   if (existsSync(WINE)) return
-  if (process.getuid?.() !== 0 || spawnSync('apt-get', ['--version']).status !== 0)
-    throw new Error(`Wine is missing: install Debian's package wine64 (apt-get install wine64), which has ${WINE}.`)
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  const apt = (...args: string[]): void => void execFileSync('apt-get', [...args], { env, stdio: ['ignore', 'ignore', 'inherit'] })
-  apt('update', '-qq')
-  apt('install', '-y', '-qq', '--no-install-recommends', 'wine64')
+  const asRoot = process.getuid?.() === 0 ? [] : ['sudo', '-n']
+  const apt = (...args: string[]): boolean => {
+    const [command, ...rest] = [...asRoot, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', ...args]
+    return spawnSync(command!, rest, { stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
+  }
+  if (apt('update', '-qq') && apt('install', '-y', '-qq', '--no-install-recommends', 'wine64') && existsSync(WINE)) return
+  console.error(`Wine is missing: install Debian's package wine64, which has ${WINE}, then run this again.`)
+  process.exit(1)
 }
 
 /** The path of node.exe, which comes from npm's registry once. */

@@ -23,6 +23,11 @@ it.each(['..\\x', '\\\\server\\share', '\\x', 'a:stream', 'a\\..\\..\\x', 'D:x']
   expect(safePath(name, true).kind).toBe('refused')
 })
 
+it.each(['con', 'dir/NUL.txt', 'x/aux/y', 'dot./x', 'space /x', '... /x', 'lpt\u00b9', 'what?'])('%j is no name on Windows', name => {
+  expect(safePath(name, true)).toEqual({ kind: 'refused', reason: 'Windows does not allow its name' })
+  expect(safePath(name, false).kind).toBe('safe')
+})
+
 it('no name that is let through leads out of the destination', () => {
   const part = fc.constantFrom('..', '.', '', 'a', '...', 'C:', '\\', 'b c')
   fc.assert(

@@ -35,5 +35,8 @@ describe('names that a destination can not hold', () => {
       true,
       false,
     ])
+    const devices = ['CONIN$', 'conout$.txt', 'COM\u00b9', 'lpt\u00b3.log', 'nul .txt', 'com0']
+    expect(problems('win32', devices)).toEqual(devices.map(() => 'Windows does not allow this name'))
+    expect(problems('win32', ['com10', 'conin', 'null', 'lpt'])).toEqual([undefined, undefined, undefined, undefined])
   })
 })

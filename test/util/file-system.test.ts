@@ -1,9 +1,10 @@
 import { mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { makeFolder, syncFile, syncFolder } from '../../src/util/file-system.ts'
+import { makeFolder, renameNew, syncFile, syncFolder, syncOpenFolder } from '../../src/util/file-system.ts'
 import { intercepted } from '../helpers/file-system/intercepted.ts'
 import { withFolder } from '../helpers/folders.ts'
+import { onPlatform } from '../helpers/platform.ts'
 
 function refusing(name: string, code: string) {
   return intercepted({
@@ -67,10 +68,54 @@ describe('syncing', () => {
     }),
   )
 
+  test.each(['EPERM', 'EISDIR', 'EINVAL'])('Windows, which answers %s for an open folder, is no error', code =>
+    withFolder(async folder => {
+      const fileSystem = refusing('fsync', code)
+      const fd = fileSystem.openSync(folder, 'r')
+      expect(await syncOpenFolder(fd, fileSystem)).toBe(false)
+      expect(await syncFolder(folder, fileSystem)).toBe(false)
+      if (code !== 'EINVAL') await expect(syncFile(fd, fileSystem)).rejects.toThrow(code)
+      fileSystem.closeSync(fd)
+    }),
+  )
+
   test('a disk that fails is an error', () =>
     withFolder(async folder => {
       await expect(syncFolder(folder, refusing('fsync', 'EIO'))).rejects.toThrow('EIO')
       await expect(syncFolder(join(folder, 'nowhere'))).rejects.toThrow('ENOENT')
       expect(await syncFolder(folder)).toBe(true)
     }))
+})
+
+describe('a new file that gets its name', () => {
+  const refused = (code: string, times: number) => {
+    let calls = 0
+    const rename = (): void => {
+      if (calls++ < times) throw Object.assign(new Error(code), { code })
+    }
+    return { rename, calls: () => calls }
+  }
+
+  test.each(['EPERM', 'EACCES', 'EBUSY'])('waits on Windows for a scanner that answers %s', code =>
+    onPlatform('win32', async () => {
+      const { rename, calls } = refused(code, 3)
+      await renameNew(rename)
+      expect(calls()).toBe(4)
+    }),
+  )
+
+  test('is refused in the end', () =>
+    onPlatform('win32', async () => {
+      const { rename, calls } = refused('EPERM', 100)
+      await expect(renameNew(rename)).rejects.toThrow('EPERM')
+      expect(calls()).toBeGreaterThan(3)
+    }))
+
+  test('is refused at once for another reason, and elsewhere', async () => {
+    const full = refused('ENOSPC', 1)
+    await onPlatform('win32', () => expect(renameNew(full.rename)).rejects.toThrow('ENOSPC'))
+    const here = refused('EPERM', 1)
+    await expect(renameNew(here.rename)).rejects.toThrow('EPERM')
+    expect([full.calls(), here.calls()]).toEqual([1, 1])
+  })
 })

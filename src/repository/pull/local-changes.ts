@@ -97,19 +97,38 @@ export class LocalChanges {
     this.remove(part)
     this.changed.add(dirname(localPath))
     try {
-      this.folders.at(part, place => this.fileSystem.symlinkSync(fsPath(target), place))
+      const why = this.linkAt(part, target, mtime)
+      if (why !== undefined) return why
+      this.remove(localPath)
+      this.folders.at(part, from => this.folders.at(localPath, to => this.fileSystem.renameSync(from, to)))
+      return undefined
+    } catch (error) {
+      this.discard(part)
+      throw writeError(error, localPath)
+    }
+  }
+
+  private linkAt(part: string, target: string, mtime: bigint): string | undefined {
+    try {
+      this.folders.at(part, path => this.fileSystem.symlinkSync(fsPath(target), path))
       const time = utimesSeconds(mtime)
-      this.folders.at(part, place => this.fileSystem.lutimesSync(place, time, time))
+      this.folders.at(part, path => this.fileSystem.lutimesSync(path, time, time))
+      return undefined
     } catch (error) {
       const why = noSymlinks(error)
-      if (why === undefined) throw writeError(error, localPath)
+      if (why === undefined) throw error
+      this.discard(part)
       return why
     }
-    this.remove(localPath)
-    this.orWriteError(localPath, () =>
-      this.folders.at(part, from => this.folders.at(localPath, to => this.fileSystem.renameSync(from, to))),
-    )
-    return undefined
+  }
+
+  /** For what no pull needs: a later one removes it too. */
+  private discard(part: string): void {
+    try {
+      this.folders.at(part, path => this.fileSystem.rmSync(path, { force: true }))
+    } catch {
+      // the error that led here is the one to report
+    }
   }
 
   setLinkTime(localPath: string, mtime: bigint): void {

@@ -20,7 +20,12 @@ async function plan(
   platform: NodeJS.Platform,
   entries: Entry[],
   only: string[] = [],
-  { root = folder, delete: remove = false, store = new TestStore() }: { root?: string; delete?: boolean; store?: TestStore } = {},
+  {
+    root = folder,
+    delete: remove = false,
+    force = false,
+    store = new TestStore(),
+  }: { root?: string; delete?: boolean; force?: boolean; store?: TestStore } = {},
 ): Promise<PullPlan> {
   await store.snapshot('data', { entries })
   const repository = await store.open()
@@ -32,7 +37,7 @@ async function plan(
     only,
     exclude: [],
     delete: remove,
-    force: false,
+    force,
     cache: undefined,
     skip: undefined,
     platform,
@@ -72,4 +77,17 @@ test('with --delete, what an interrupted pull of another version left goes too',
   const entries = [link('b')]
   expect((await plan('linux', entries, [], { root, delete: false })).remove).toEqual([])
   expect((await plan('linux', entries, [], { root, delete: true })).remove.map(({ localPath }) => localPath)).toEqual([leftover])
+})
+
+test('a local file whose name differs only in case or Unicode form is no extra one where that makes one file', async () => {
+  const root = join(folder, 'cases')
+  mkdirSync(join(root, 'docs'), { recursive: true })
+  for (const name of ['docs/Readme', 'cafe\u0301', 'extra']) writeFileSync(join(root, name), '')
+  const entries = [directory('Docs'), link('Docs/README'), link('caf\u00e9')]
+  const removed = async (platform: NodeJS.Platform): Promise<string[]> => {
+    const { remove } = await plan(platform, entries, [], { root, delete: true, force: true })
+    return remove.map(({ path }) => path).sort()
+  }
+  expect(await removed('linux')).toEqual(['cafe\u0301', 'docs/Readme', 'extra'])
+  for (const platform of ['darwin', 'win32'] as const) expect(await removed(platform)).toEqual(['extra'])
 })
