@@ -14,7 +14,7 @@ export const ROOMS = {
   'commands/completion': ['commands/shared', 'local', 'util'],
   'commands/compare': ['commands/shared', 'local', 'repository/format', 'repository/open', 'repository/read', 'repository/source', 'repository/versions', 'tensors', 'ui', 'util'],
   'commands/archive': ['archive', 'chunking/layouts', 'commands/shared', 'compression', 'local', 'repository/bases', 'repository/usage', 'repository/write', 'storage/drive', 'ui', 'util'],
-  'repository/watch': ['chunking/layouts', 'local', 'repository/push', 'repository/versions', 'storage', 'util'],
+  'repository/watch': ['chunking/layouts', 'local', 'repository/bases', 'repository/push', 'repository/versions', 'storage', 'util'],
   'commands/shared': ['auth', 'compression', 'local', 'repository/bases', 'repository/format', 'repository/open', 'repository/prune', 'repository/read', 'repository/source', 'repository/versions', 'settings', 'storage', 'storage/drive', 'tensors', 'ui', 'util'],
   'repository/push': ['chunking', 'compression', 'local', 'repository/bases', 'repository/format', 'repository/index', 'repository/open', 'repository/read', 'repository/source', 'repository/versions', 'repository/write', 'storage', 'util', 'util/memory'],
   'repository/repair': ['repository/check', 'repository/format', 'repository/open', 'repository/prune', 'repository/read', 'repository/versions', 'repository/write', 'storage', 'util'],
