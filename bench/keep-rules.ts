@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { TensorCache } from '../src/repository/bases/tensor-cache.ts'
-import { basesUnderRules } from '../src/repository/bases/bases-under-rules.ts'
+import { basesUnderRules } from '../src/repository/push/bases-under-rules.ts'
 import { forget } from '../src/repository/prune/forget.ts'
 import { SAFE_GRACE_PERIODS } from '../src/repository/prune/grace-periods.ts'
 import { silentReporter } from '../src/util/reporter.ts'

@@ -59,20 +59,21 @@ describe('Ctrl-C', () => {
       await expectComplete(sandbox)
     }))
 
-  test('during a pull: exit 130 soon, no half file under its name, and the next run goes on', () =>
+  test.each(['SIGINT', 'SIGHUP'] as const)('%s during a pull: exit 130 soon, no half file, and the next run goes on', signal =>
     withSandbox(async sandbox => {
       const files = Array.from({ length: 20 }, (_, i) => [`${i}.bin`, big.subarray(2 * i * MiB, 2 * (i + 1) * MiB)] as const)
       makeTree(sandbox.in('data'), { ...Object.fromEntries(files), 'twice.bin': big.subarray(5) })
       await sandbox.ok('push', 'data')
       const out = sandbox.in('out')
       const oneIsPlaced = (): boolean => existsSync(out) && readdirSync(out).some(name => name.endsWith('.bin'))
-      expectInterrupted(await sandbox.run(['pull', 'data', 'out'], { kill: { signal: 'SIGINT', when: oneIsPlaced } }))
+      expectInterrupted(await sandbox.run(['pull', 'data', 'out'], { kill: { signal, when: oneIsPlaced } }))
       const placed = expectWholeFiles(out, pictureOf(sandbox.in('data')))
       expect(placed).toBeGreaterThan(0)
       expect(placed).toBeLessThanOrEqual(files.length)
       await sandbox.ok('pull', 'data', 'out')
       expectSameTree(sandbox.in('out'), sandbox.in('data'))
-    }))
+    }),
+  )
 
   test('at once, before anything has begun', () =>
     withSandbox(async sandbox => {

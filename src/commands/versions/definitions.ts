@@ -29,8 +29,9 @@ export function push(root: LazyCommand): void {
 In a git work tree the version records the commit and the branch. Git is not
 started for that.
 With --keep-... options, older versions of the path that no rule keeps are
-forgotten afterwards, as colab-escape forget does. Tensors are then not stored
-as differences from earlier ones.
+forgotten afterwards, as colab-escape forget does. Tensors are then stored as
+differences only with --keep-last 3 or more, where the kept versions take no
+more for it.
 
 A file is read only if its size, times or inode have changed. On FUSE mounts,
 FAT, exFAT, NTFS and SMB these don't show every change, so there every file is

@@ -28,7 +28,7 @@ export interface TogetherOptions {
 }
 
 /** A folder, or the rewritten files of a folder, whose finished files wait for others. */
-export interface WaitingGroup {
+interface WaitingGroup {
   /** '' for the watched folder itself. */
   folder: string
   /** Finished, or logs. */

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { basesUnderRules } from '../../../src/repository/bases/bases-under-rules.ts'
+import { basesUnderRules } from '../../../src/repository/push/bases-under-rules.ts'
 import { TensorCache } from '../../../src/repository/bases/tensor-cache.ts'
 import { forget } from '../../../src/repository/prune/forget.ts'
 import { NO_GRACE_PERIODS } from '../../../src/repository/prune/grace-periods.ts'

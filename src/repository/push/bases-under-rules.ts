@@ -1,5 +1,5 @@
+import type { BasePolicy } from '../bases/base-finder.ts'
 import type { RetentionPolicy } from '../versions/retention.ts'
-import type { BasePolicy } from './base-finder.ts'
 
 /** With fewer versions, the bases that only the oldest one needs take more than the others save. */
 const MIN_VERSIONS = 3
