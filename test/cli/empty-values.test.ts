@@ -74,7 +74,7 @@ describe('an empty value, as an unset variable of a shell gives it', () => {
     expect(end).toBeInstanceOf(AppError)
     expect(end).toMatchObject({
       code: 'usage',
-      message: `${what.startsWith('--') ? what : `The ${what}`} is empty. Is a shell variable unset?`,
+      message: `${what.startsWith('--') ? what : `The ${what.replaceAll('-', ' ')}`} is empty. Is a shell variable unset?`,
     })
   })
 
