@@ -46,7 +46,9 @@ describe('plain lines', () => {
     expect(short.stderr.text).toBe('')
     const long = scene()
     storeFor(12, long)
-    expect(long.stderr.text).toBe('Storing 500 MB of 4.56 GB, 11%, 100 MB/s, 41 s left\nStoring 1.00 of 4.56 GB, 22%, 100 MB/s, 36 s left\n')
+    expect(long.stderr.text).toBe(
+      'Storing 500 MB of 4.56 GB, 11%, 100 MB/s, 41 s left\nStoring 1.00 of 4.56 GB, 22%, 100 MB/s, 36 s left\n',
+    )
     expect(long.stdout.text).toBe('')
   })
 
