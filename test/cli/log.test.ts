@@ -52,7 +52,7 @@ async function shown(args: readonly string[], size: { columns: number; rows: num
 }
 
 const listed = async (...args: string[]): Promise<number[]> =>
-  (await sandbox.ok('log', 'runs', '-q', ...args)).stdout
+  (await sandbox.ok('log', 'runs', '--ids', ...args)).stdout
     .trimEnd()
     .split('\n')
     .map(id => ids.indexOf(id))
@@ -120,7 +120,7 @@ test('--sort goes by columns and metrics, the best first as @best has it', async
 test('--tag, --since and --until choose versions', async () => {
   expect(await listed('--tag', 'third-3', '--tag', 'third-6')).toEqual([6, 3])
   expect((await sandbox.ok('log', 'runs', '--tag', 'none')).stdout).toBe('No version matches.\n')
-  expect((await sandbox.ok('log', 'runs', '-q', '--tag', 'none')).stdout).toBe('')
+  expect((await sandbox.ok('log', 'runs', '--ids', '--tag', 'none')).stdout).toBe('')
   expect(await listed('--since', '2h')).toHaveLength(8)
   expect((await sandbox.ok('log', 'runs', '--until', 'yesterday')).stdout).toBe('No version matches.\n')
   const { versions } = await sandbox.json<{ versions: { time: string }[] }>('log', 'runs')

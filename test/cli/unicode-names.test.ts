@@ -27,7 +27,7 @@ test('a folder whose name comes in either form is one name, and either form find
     await sandbox.ok('push', 'x', '--name', NFD)
     expect(await namesOf(sandbox)).toEqual([[NFC, 3]])
     for (const name of [NFC, NFD]) {
-      expect((await sandbox.ok('log', name, '-q')).stdout.trimEnd().split('\n')).toHaveLength(3)
+      expect((await sandbox.ok('log', name, '--ids')).stdout.trimEnd().split('\n')).toHaveLength(3)
       await sandbox.ok('pull', `${name}~1`, `out-${name}`)
       expect(readFileSync(sandbox.in(`out-${name}/a`), 'utf8')).toBe('2')
       await sandbox.ok('tag', name, 'seen')
@@ -53,7 +53,7 @@ test('a version that was written under the other form is found, continued, verif
     makeTree(sandbox.in(NFC), { a: '1' })
     await sandbox.ok('push', NFC)
     const id = respell(sandbox.store, NFD)
-    expect((await sandbox.ok('log', NFC, '-q')).stdout).toBe(`${id}\n`)
+    expect((await sandbox.ok('log', NFC, '--ids')).stdout).toBe(`${id}\n`)
     await sandbox.ok('check', '--read-data')
     for (const name of [NFC, NFD]) {
       const rescued = spawnSync('python3', ['-I', RESCUE, sandbox.store, 'restore', name, sandbox.in(`rescued-${name}`)], {

@@ -17,7 +17,18 @@ const CACHE_TAG_TEXT = `Signature: 8a477f597d28d172789f06886806bc55
 `
 /** Whoever could replace these would decide where data goes. */
 const SETTINGS_NAMES = [LOGIN_NAME, STORES_NAME]
-const CACHE_NAMES = new Set([CACHE_TAG, 'compile-cache', 'drive', 'files', 'lines', 'stores', 'tensors', 'update.json', 'versions', 'watches'])
+const CACHE_NAMES = new Set([
+  CACHE_TAG,
+  'compile-cache',
+  'drive',
+  'files',
+  'lines',
+  'stores',
+  'tensors',
+  'update.json',
+  'versions',
+  'watches',
+])
 
 type Settings = Pick<Session, 'settings'>
 

@@ -111,7 +111,7 @@ export function log(root: LazyCommand): void {
       ]),
     )
     .addOption(new Option('--format <format>', 'a table, or the full ids alone').choices(['table', 'ids']))
-    .option('-q, --ids', 'the same as --format ids')
+    .option('--ids', 'the same as --format ids')
     .addHelpText(
       'after',
       `
@@ -123,7 +123,7 @@ Examples:
   colab-escape log runs --sort val_loss -n 5
   colab-escape log runs --sort max:acc --metrics acc,val_loss,lr
   colab-escape log runs --since yesterday --tag best
-  colab-escape log runs -q | head -n 1`,
+  colab-escape log runs --ids | head -n 1`,
     )
     .runs(async () => (await import('./log.ts')).logCommand)
 }
