@@ -1,5 +1,5 @@
 // Runs docs/colab.ipynb from top to bottom against an emulator of Drive and writes what the cells show into it:
-// `npm run notebook`. The tests run it too.
+// `npm run docs:notebook`. The tests run it too.
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,6 +1,6 @@
 /*
- * The commands around versions: push, pull, log, ls, find, cat, check, repair, tag, note. Each parses, makes one call of
- * the core, and prints.
+ * The commands around versions: push, pull, log, ls, find, cat, check, repair, tag, note. Each parses, makes one call
+ * of the core, and prints.
  */
 
 import { Option } from 'commander'
