@@ -21,6 +21,8 @@ const FAULTS = [
   'test/simulation/**/*.test.ts',
   'test/interop/rescue-random.test.ts',
   'test/drive/{faults,outages,kill,patience,others-files,share,listing-lag}.test.ts',
+  'test/watch/{kill,day}.test.ts',
+  'test/repository/prune/{keep-rules,plan/standalone-chunks-trouble}.test.ts',
 ]
 
 /** Attacks: `npm run test:hostile`. They run on Node 24 too. */

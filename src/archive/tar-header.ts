@@ -39,7 +39,7 @@ export function isZeroBlock(block: Uint8Array): boolean {
 /** Throws an `Error` if the checksum is wrong. Time: constant. */
 export function parseTarHeader(bytes: Uint8Array): TarHeader {
   const block = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (!hasChecksum(block)) throw new Error('a header in it is no tar header')
+  if (!hasChecksum(block)) throw new Error("a header in it isn't a tar header")
   const prefix = block.subarray(257, 263).equals(USTAR) ? textAt(block, 345, 155) : Buffer.alloc(0)
   const name = textAt(block, 0, 100)
   const type = String.fromCharCode(block[156]! === 0 ? 0x30 : block[156]!)

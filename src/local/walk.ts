@@ -84,16 +84,24 @@ export async function walk(source: string, options: WalkOptions): Promise<WalkRe
   return { entries, rootType: 'directory', root, unreadable, failed: unreadable.length, partFiles, leftOut }
 }
 
+function isDanglingLink(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true
+}
+
 function rootOf(source: string): string {
   try {
     return spelledPath(resolve(source))
   } catch (error) {
     const code = errnoOf(error)
     if (code === 'ENOENT' || code === 'ENOTDIR')
-      throw new AppError('not-found', `${source} does not exist.`, {
-        hint: 'Check the path. A relative path starts at the current folder.',
-        cause: error,
-      })
+      throw new AppError(
+        'not-found',
+        isDanglingLink(source) ? `${source} is a symlink to what does not exist.` : `${source} does not exist.`,
+        {
+          hint: 'Check the path. A relative path starts at the current folder.',
+          cause: error,
+        },
+      )
     if (code === 'ELOOP')
       throw new AppError('io', `${source} can't be read: it is, or leads through, a symlink that leads back to itself.`, {
         hint: 'Point the symlink to a file or folder, or name another path.',

@@ -104,6 +104,10 @@ export class ProgressText {
       const bytes = totalBytes ?? doneBytes
       return joinFirst(word, countOf(doneFiles ?? totalFiles, undefined), bytes > 0 ? formatBytes(bytes) : undefined)
     }
+    const saved =
+      storedBytes !== undefined && newBytes !== undefined && newBytes > storedBytes
+        ? `saved ${formatPercent(1 - storedBytes / newBytes)}`
+        : undefined
     if (
       phase === 'storing' &&
       totalBytes !== undefined &&
@@ -112,9 +116,8 @@ export class ProgressText {
       inFlight !== undefined &&
       inFlight > 0
     )
-      return [`${word} ${formatBytes(totalBytes)}`, `uploading the last ${inFlight === 1 ? 'part' : plural(inFlight, 'part')}`]
+      return joinFirst(word, formatBytes(totalBytes), `uploading the last ${inFlight === 1 ? 'part' : plural(inFlight, 'part')}`, saved)
     const rate = doneBytes > 0 ? this.speed.rate(now) : undefined
-    const saved = storedBytes !== undefined && newBytes !== undefined && newBytes > storedBytes
     const left = this.left(now)
     return joinFirst(
       word,
@@ -125,7 +128,7 @@ export class ProgressText {
           : undefined,
       totalBytes !== undefined && totalBytes > 0 && doneBytes > 0 ? share(doneBytes / totalBytes, width) : undefined,
       rate === undefined ? undefined : formatRate(rate),
-      saved ? `saved ${formatPercent(1 - storedBytes / newBytes)}` : undefined,
+      saved,
       left === undefined ? undefined : `${formatRemaining(left)} left`,
       // it stays once shown, so that the parts after it do not move
       this.sawFlight && inFlight !== undefined ? `${formatCount(inFlight)} in flight` : undefined,

@@ -120,7 +120,8 @@ test('bash completes tags, ids and paths after a name, of the store in use, with
   withProgram(async sandbox => {
     for (const name of ['data', 'gone']) makeTree(sandbox.in(name), { 'sub/a': '1', 'sub/b': '2', 'top file': '3' })
     await sandbox.ok('push', 'data', 'gone', '--tag', 'first')
-    const { version } = await sandbox.json<{ version: string }>('push', 'data', '--tag', 'second', '--metric', 'm=1')
+    makeTree(sandbox.in('data'), { 'top file': '4' })
+    const { version } = await sandbox.json<{ version: string }>('push', 'data', '--tag', 'second')
     await sandbox.ok('tag', 'data', 'third')
     await sandbox.ok('forget', 'gone', '--all')
     const there = { ...sandbox, store: sandbox.in('other'), in: sandbox.in.bind(sandbox) } as Sandbox

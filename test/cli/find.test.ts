@@ -40,7 +40,7 @@ beforeAll(async () => {
     ids.push(version)
   }
   await push('--metric', 'a=1')
-  // the same files: a version of its own, because it has metrics
+  writeFileSync(sandbox.in('data/log'), '1')
   await push('--metric', 'a=2')
   writeFileSync(sandbox.in('data/train/labels.csv'), 'two')
   await push()

@@ -152,14 +152,15 @@ test('metrics that are no metrics are refused before anything is done', async ()
   expect(await log()).toHaveLength(3)
 })
 
-test('equal content with new metrics is a version, with the same ones it is none', () =>
+test('metrics of equal content belong to the newest version, which the receipt says', () =>
   withSandbox(async box => {
     makeTree(box.in('runs'), { a: 'a' })
     await box.ok('push', 'runs', '--metric', 'acc=0.5')
     expect(await box.json('push', 'runs', '--metric', 'acc=0.5')).toMatchObject({ outcome: 'unchanged' })
     expect(await box.json('push', 'runs')).toMatchObject({ outcome: 'unchanged', metrics: { acc: 0.5 } })
-    expect(await box.json('push', 'runs', '--metric', 'acc=0.6')).toMatchObject({ outcome: 'stored', newBytes: 0 })
-    expect((await log(box)).map(({ metrics }) => metrics)).toEqual([{ acc: 0.6 }, { acc: 0.5 }])
+    expect(await box.json('push', 'runs', '--metric', 'acc=0.6')).toMatchObject({ outcome: 'unchanged', noted: { metrics: { acc: 0.6 } } })
+    expect((await box.ok('push', 'runs', '--metric', 'f1=0.7')).stdout).toMatch(/No new version; this one got: f1=0\.7/)
+    expect((await log(box)).map(({ metrics }) => metrics)).toEqual([{ acc: 0.6, f1: 0.7 }])
   }))
 
 test('tags are given, moved and taken', () =>

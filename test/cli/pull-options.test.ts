@@ -243,7 +243,7 @@ describe('what pull restores', () => {
       await sandbox.ok('pull', 'data~1', 'out')
       const before = pictureOf(sandbox.in('out'))
       const run = await sandbox.ok('pull', 'data', 'out', '--dry-run', '--delete')
-      expect(run.stdout).toMatch(/would write 5 files/)
+      expect(run.stdout).toMatch(/would write 4 files and 1 symlink /)
       expect(run.stdout).toMatch(/^ {2}write a\.txt$/m)
       expect(run.stdout).toMatch(/^ {2}delete old\/gone\.txt$/m)
       expect(await pulled(sandbox, 'data', 'nowhere', '--dry-run')).toMatchObject({ toWrite: 6, written: 0 })

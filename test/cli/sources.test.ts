@@ -53,7 +53,7 @@ test('forget keeps the versions of each source by its rules, and says so', () =>
     for (const content of ['3', '4', '5']) await pushed(sandbox, 'exp2/checkpoints', content)
     const { stdout } = await sandbox.ok('forget', 'checkpoints', '--keep-last', '1')
     expect(stdout).toMatch(
-      /Forgot 3 versions of checkpoints, kept 2 versions\n.*was pushed from 2 sources; the rules hold for the versions of each/,
+      /Removed 3 versions of checkpoints, kept 2 versions\n.*was pushed from 2 sources; the rules hold for the versions of each/,
     )
     expect(stdout).toContain(sandbox.in('exp1/checkpoints'))
     expect(await sourcesOf(sandbox)).toEqual(['exp2/checkpoints', 'exp1/checkpoints'])

@@ -111,7 +111,7 @@ test('cat writes a file as it is, also into a pipe whose reader leaves early', a
   expect([piped.stdout.trim(), piped.stderr]).toEqual(['10\n0', ''])
   expectError(await sandbox.run(['cat', 'data:nope']), 5, /"nope" is not in data/)
   expectError(await sandbox.run(['cat', 'data:sub']), 2, /is a folder, not a file/)
-  expectError(await sandbox.run(['cat', 'data']), 2, /names no path/)
+  expectError(await sandbox.run(['cat', 'data']), 2, /The path is missing/)
 })
 
 test('--quiet leaves the answers of log, ls, cat and check, and nothing else', async () => {

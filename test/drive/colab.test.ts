@@ -128,7 +128,7 @@ describe('in a cell, a terminal of 0 x 0', () => {
           expect(output.length).toBeLessThan(2000 + seconds * 5 * 300)
         }
         // while it waits for Drive the line says what the receipt will, but for the list of files
-        const [, told] = /saved (\d+)%/.exec(drawnLines(pushed.output).findLast(line => line.includes('Storing'))!)!
+        const [, told] = /saved (\d+)%/.exec(drawnLines(pushed.output).findLast(line => /saved \d+%/.test(line))!)!
         const [, saved] = /(\d+)% saved/.exec(pushed.output)!
         expect(Math.abs(Number(told) - Number(saved))).toBeLessThanOrEqual(1)
       },

@@ -98,7 +98,7 @@ describe('places on Drive', () => {
   )
 
   test.each(['drive', 'Gdrive', 'Google Drive'])('%s alone is no folder, unless there is one', location => {
-    expect(() => parsePlace(location, nothing)).toThrow(/use drive:|is no folder/)
+    expect(() => parsePlace(location, nothing)).toThrow(/use drive:|isn't a place on Drive/)
     expect(parsePlace(location, () => true)).toBeUndefined()
   })
 

@@ -65,7 +65,7 @@ test('a store in a folder that another program uploads: no receipt says that it 
       runCli([...args, '--store', store], { cwd: folder, env: { COLAB_ESCAPE_CACHE: join(folder, 'cache') } })
     makeTree(join(folder, 'data'), { 'a.txt': 'first' })
     const pushed = await run('push', 'data')
-    expect(pushed.stdout).toContain('Written to the mounted Drive: let it upload everything before you shut this machine down.')
+    expect(pushed.stdout).toContain('Written to the mounted Drive: let Google Drive upload it before you shut this machine down.')
     expect(pushed.stdout).not.toMatch(/synced|safe|read back/i)
     for (const args of [['prune'], ['forget', 'data', '--keep-last', '1'], ['repair'], ['push', 'data', '--keep-last', '1']])
       expectError(await run(...args), 2, /is on a mounted Drive: data can't be deleted safely/)

@@ -14,7 +14,7 @@ test('every request says which program sends it, and asks for content as it is',
       await sandbox.ok('push', 'data')
       await sandbox.ok('pull', 'data', 'out')
       await sandbox.ok('auth', 'status')
-      const program = (await sandbox.ok('--version')).stdout.trim()
+      const program = (await sandbox.ok('--version')).stdout.split(/\s/)[1]!
       expect(new Set(emulator.requests.map(({ kind }) => kind)).size).toBeGreaterThan(5)
       expect(new Set(emulator.requests.map(({ userAgent }) => userAgent))).toEqual(new Set([`colab-escape/${program} (gzip)`]))
       const media = emulator.requests.filter(({ kind }) => kind === 'media.get')

@@ -36,7 +36,7 @@ cell("%colab_escape log")`,
           '- NoneType\n- NoneType\nPushed a b@[0-9a-f]{8} to .*store\n  1 file, 1 B.*\n(  .*\n)+- NoneType',
           '{"event":"progress".*}\n{"event":"result","command":"log".*"message":"\\$\\(touch run\\)","tags":\\["t"\\].*}\n- NoneType',
           'error: There is no "nothing" in .*\n  -> It holds: a b\n- _MagicError',
-          'error: --metric x names no metric\\.\n  -> .*\n- _MagicError',
+          'error: --metric x needs a name and a number\\.\n  -> .*\n- _MagicError',
           'error: There is no program /nowhere\\.\n  -> .*\n- _MagicError\n$',
         ].join('\n'),
       ),
@@ -65,7 +65,7 @@ cell("""%%colab_escape push runs
 1""")
 cell("import colab_escape; colab_escape.latest('cells')")
 print(c.latest("cells").files)`,
-      { cwd: folder, onOutput: once('now', pid => process.kill(pid, 'SIGINT')) },
+      { cwd: folder, onOutput: once('now\n', pid => process.kill(pid, 'SIGINT')) },
     )
     expect(stdout).toMatch(
       /^- NoneType\nfrom the cell\r?\nOut\[1\]: 2\n- NoneType\nOut\[1\]: 1\n- NoneType\nnow\n?---[^]*\n.* 4 time\.sleep\(60\)\n[^]*KeyboardInterrupt: \n- KeyboardInterrupt\nerror: Write `%%colab_escape watch PATH`[^]*- _MagicError\nOut\[1\]: cells@[0-9a-f]{8} {2}\S+ \S+ {2}3 B\n- NoneType\n3\n$/,

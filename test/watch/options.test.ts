@@ -168,7 +168,7 @@ test(
         [['--every', 'soon'], 2, /--every "soon" isn't a duration/],
         [['--keep-last', '0'], 2, /--keep-last 0/],
         [['--keep-best', 'val_loss:2'], 2, /needs metrics/],
-        [['--keep-best', 'val_loss', '--metrics-from', 'x'], 2, /names no metric and number/],
+        [['--keep-best', 'val_loss', '--metrics-from', 'x'], 2, /needs a metric and a count/],
         [['--metric-pattern', '(['], 2, /no regular expression/],
         [['--until-exit', 'me'], 2, /isn't a process id/],
       ]

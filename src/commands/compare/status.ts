@@ -52,7 +52,7 @@ export async function statusCommand(session: Session, path: string | undefined, 
   const notes = [...describeLeftOut(leftOut), compared]
   const human =
     found.length === 0
-      ? [equal, ...notes]
+      ? console.prose([equal, ...notes])
       : differences.describe(
           [`Files to read and push: ${formatBytes(toSend)} before deduplication.`, ...notes],
           console,

@@ -142,7 +142,7 @@ async function unset(session: Session, file: StoresFile, { section, key, text }:
     ? `Here the store is now ${describeStore(chosen)}, chosen by ${describeChoice(chosen)}.`
     : 'No store is chosen here now.'
   const done =
-    section === 'stores' ? `${key} names no store any more; the store itself is untouched.` : `No store is chosen for ${text} any more.`
+    section === 'stores' ? `The name ${key} is removed. The store itself is untouched.` : `No store is chosen for ${text} any more.`
   return report(session, changed, [done, now], chosen, { what: WHAT[section], key, store: null, repository: null, versions: null })
 }
 

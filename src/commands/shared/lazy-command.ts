@@ -80,7 +80,7 @@ export class LazyCommand extends Command {
     const [, option] = options?.code === 'commander.unknownOption' ? (/'(-.*?)'/.exec(message) ?? []) : []
     const meant = option === undefined ? undefined : otherToolsOption(option, this.knownFlags())
     if (meant !== undefined) throw new AppError('usage', `There is no option ${option}.`, { hint: meant })
-    throw new AppError('usage', sentence(text), { hint: `Run \`${command} --help\` to see the usage.` })
+    throw new AppError('usage', inWords(text, this.name()), { hint: `Run \`${command} --help\` to see the usage.` })
   }
 
   /** Commander calls this also where a subcommand is missing. With options, the command was meant to do something. */
@@ -128,6 +128,22 @@ export class LazyCommand extends Command {
       })
     })
   }
+}
+
+/** What commander says of a mistake, as a person would. */
+function inWords(text: string, command: string): string {
+  const missing = /^option '.*?(--?[\w-]+)(?: <.*>)?' argument missing$/.exec(text)
+  if (missing) return `${missing[1]} needs a value.`
+  const choice = /^option '.*?(--?[\w-]+)(?: <.*>)?' argument ('.*') is invalid\. Allowed choices are (.*)\.$/s.exec(text)
+  if (choice) return `${choice[1]} must be ${choice[3]!.replace(/, (?=[^,]*$)/, ' or ')}, not ${choice[2]}.`
+  const many = /^too many arguments for '.*'\. Expected (\d+) arguments? but got (\d+)$/.exec(text)
+  if (many)
+    return many[1] === '0'
+      ? `${command} takes no arguments.`
+      : `${command} takes at most ${many[1]} ${many[1] === '1' ? 'argument' : 'arguments'}, not ${many[2]}.`
+  const absent = /^missing required argument '(.*)'$/.exec(text)
+  if (absent) return `${command} needs a ${absent[1]!.replace(/[.]*$/, '').replaceAll('-', ' ')}.`
+  return sentence(text)
 }
 
 /** A value that is none of the choices because it is empty. */

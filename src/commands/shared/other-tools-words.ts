@@ -6,6 +6,13 @@ const WORDS: readonly (readonly [words: string, hint: string])[] = [
   ['restore recover download get checkout fetch clone export', 'To get a version back use: colab-escape pull <version> [destination]'],
   ['snapshots list history versions backups', 'To list the versions use: colab-escape log'],
   ['rm remove delete drop expire', 'To remove old versions use: colab-escape forget <name>'],
+  ['undo undelete restore-version revert', 'To bring back what was removed use: colab-escape unforget <name>'],
+  ['rename mv move', "Names can't be changed. Push with the new name: colab-escape push <path> --name <new>"],
+  [
+    'copy cp duplicate migrate',
+    'A repository is copied as its folder is: with cp -r, rclone or the browser. For one version pull it, and push it with the other --store.',
+  ],
+  ['search grep locate which', 'To find a file in all versions use: colab-escape find <pattern>'],
   ['undo undelete unremove revert', 'To bring back forgotten versions use: colab-escape unforget'],
   ['annotate describe amend', 'To change the message or the metrics of a version use: colab-escape note <version>'],
   ['gc clean cleanup compact vacuum maintenance', 'To free the space of forgotten versions use: colab-escape prune'],

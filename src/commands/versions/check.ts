@@ -66,7 +66,7 @@ function describe(result: CheckResult, damaged: boolean, arriving: boolean, mill
     )
   else if (incomplete > 0)
     lines.push(
-      `${plural(incomplete, 'version')} incomplete: the push took too long, and may still be storing it anew. If this stays for a day, it is damage.`,
+      `${plural(incomplete, 'version')} incomplete: the push took too long, and may still be storing it again. If this stays for a day, it is damage.`,
     )
   if (outOfUse > 0) lines.push(describeOutOfUse(outOfUse))
   const versions = new Set(affected.map(({ version }) => version)).size

@@ -197,7 +197,7 @@ export function repair(root: LazyCommand): void {
 Reads all data back, except packs whose checksums the store itself gives. Puts
 objects back from Drive's trash, gives objects their names back that another
 program changed, rebuilds indexes from packs, and takes damaged packs out of
-use: then a push of the same sources stores their content anew. It invents
+use: then a push of the same sources stores their content again. It invents
 nothing. Versions that lack data stay, and what is left of them can be pulled,
 unless --give-up deletes them; on a terminal it asks before. Use it only when no
 other machine uses the repository. An interrupted repair does no harm: run it

@@ -86,7 +86,7 @@ function nextSteps({ left: { affected } }: RepairResult, dryRun: boolean, giveUp
     const versions = labelsOf(files)
     if (files.length > 0) {
       lines.push(`${plural(files.length, 'file')} in ${plural(versions.length, 'version')} can't be restored now: ${some(versions)}`)
-      lines.push('If you still have these files, push them again: the push stores what is damaged anew, for these versions too.')
+      lines.push('If you still have these files, push them again: the push stores what is damaged once more, for these versions too.')
       lines.push('The other files of these versions can be pulled.')
     }
     if (whole.length > 0)

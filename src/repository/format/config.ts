@@ -27,6 +27,6 @@ export function checkConfig(bytes: Uint8Array, location: string): void {
   if (bytes.length > 65_536) throw corrupt(what, 'it is too large', DAMAGED_HINT)
   const config = parseJson(bytes, what, DAMAGED_HINT)
   if (!isRecord(config) || typeof config.format !== 'number' || !Number.isInteger(config.format) || config.format < 1)
-    throw corrupt(what, 'it names no format', DAMAGED_HINT)
+    throw corrupt(what, 'it has no format', DAMAGED_HINT)
   if (config.format > FORMAT) throw newerFormat(what)
 }

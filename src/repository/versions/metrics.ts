@@ -26,7 +26,7 @@ export function parseMetrics(texts: readonly string[], onNoNumber: (text: string
     const name = text.slice(0, Math.max(0, equals))
     const value = text.slice(equals + 1)
     if (equals < 0 || !isMetricName(name))
-      throw new AppError('usage', `--metric ${text} names no metric.`, {
+      throw new AppError('usage', `--metric ${text} needs a name and a number.`, {
         hint: 'Write name=number, e.g. --metric val_loss=0.31; a name has letters, digits, and _ . / - after the first letter.',
       })
     if (names.has(name)) throw new AppError('usage', `--metric ${name} is given twice.`, { hint: 'Give each metric one value.' })

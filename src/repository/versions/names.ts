@@ -29,7 +29,9 @@ export function refusePath(text: string): void {
 /** The error for a name that is not in the store, where `names` are. */
 export function unknownName(location: string, names: readonly string[], name: string): AppError {
   const all = [...new Set(names)].sort()
-  const meant = mostSimilar(name, all)
+  // git's way to write the version before
+  const [, base = '', carets = ''] = /^(.+?)(\^+)$/.exec(name) ?? []
+  const meant = all.includes(base) ? `${base}~${carets.length}` : mostSimilar(name, all)
   return new AppError('not-found', `There is no ${JSON.stringify(name)} in ${location}.`, { hint: hintOf(all, meant) })
 }
 

@@ -163,7 +163,7 @@ function labelOf(bucket: Bucket, date: Date): string {
 export function parseBestRule(text: string): BestRule {
   const parts = /^(?:(min|max):)?(.+):(\d{1,6})$/.exec(text)
   if (!parts || Number(parts[3]) === 0)
-    throw new AppError('usage', `--keep-best ${text} names no metric and number.`, {
+    throw new AppError('usage', `--keep-best ${text} needs a metric and a count.`, {
       hint: 'Write --keep-best val_loss:2 for the two smallest, --keep-best max:acc:2 for the two greatest.',
     })
   return { metric: parts[2]!, direction: (parts[1] as Direction | undefined) ?? 'min', count: Number(parts[3]) }

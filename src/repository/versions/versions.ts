@@ -43,7 +43,9 @@ export function parseVersion(text: string): VersionSpec {
 export function parseVersionedPath(text: string): { version: VersionSpec; path: string } {
   const found = splitPath(text)
   if (found) return found
-  throw new AppError('usage', `${JSON.stringify(text)} names no path.`, { hint: 'Write name:path, e.g. data:train/labels.csv.' })
+  throw new AppError('usage', `Which file of ${JSON.stringify(text)}? The path is missing.`, {
+    hint: 'Write name:path, e.g. data:train/labels.csv.',
+  })
 }
 
 /**

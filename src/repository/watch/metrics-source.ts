@@ -119,7 +119,7 @@ export function parseNamePattern(text: string): NamePattern {
   try {
     pattern = new RegExp(text)
   } catch {
-    return fail('it is no regular expression')
+    return fail("it isn't a regular expression")
   }
   const groups = new RegExp(`${text}|`).exec('')!
   const named = Object.keys(groups.groups ?? {})

@@ -85,7 +85,7 @@ const FULL_HINTS: Readonly<Record<string, string>> = {
 
 const UNREADABLE_HINTS: Readonly<Record<string, string>> = {
   downloadQuotaExceeded: `Others download this file too, or it was downloaded very often: ${TOMORROW}. All other files can be read.`,
-  fileNotDownloadable: 'It is no file with content of its own: is it a document of Google, or a shortcut? Give the file itself.',
+  fileNotDownloadable: "It isn't a file with content of its own: is it a document of Google, or a shortcut? Give the file itself.",
   cannotDownloadFile: 'Its owner does not allow to download it: ask for the right to do so, or log in as its owner.',
 }
 

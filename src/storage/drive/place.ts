@@ -93,7 +93,8 @@ function refuseNearMiss(location: string, exists: (path: string) => boolean): un
     })
   const [first = ''] = location.split('/')
   if (exists(first)) return undefined
-  if (ONLY_DRIVE.test(location)) throw new AppError('usage', `${shown} is no folder.`, { hint: `For Drive use drive:. ${onDisk}` })
+  if (ONLY_DRIVE.test(location))
+    throw new AppError('usage', `${shown} isn't a place on Drive.`, { hint: `For Drive use drive:. ${onDisk}` })
   if (REMOTE.test(location))
     throw new AppError('usage', `${shown} is neither a place on Drive nor a path on this disk.`, {
       hint: `For Drive use drive:Some/Folder. Other remotes can be used when they are mounted. ${onDisk}`,

@@ -162,7 +162,7 @@ test('what can not be understood is refused', () => {
   expect(parseBestRule('max:a:b:12')).toEqual({ metric: 'a:b', direction: 'max', count: 12 })
   expect(parseWithin('1d12h').ms).toBe(36 * 3_600_000)
   expect(parseWithin('30min')).toEqual({ ms: 30 * 60_000, text: '30min' })
-  for (const text of ['loss', 'loss:', ':3', 'loss:0', 'loss:-1']) expect(() => parseBestRule(text)).toThrow(/names no metric/)
+  for (const text of ['loss', 'loss:', ':3', 'loss:0', 'loss:-1']) expect(() => parseBestRule(text)).toThrow(/needs a metric and a count/)
   for (const text of ['', '3', 'h', '1y', '0h', '1h '])
     expect(() => parseWithin(text)).toThrow(text === '0h' ? /keeps nothing/ : /isn't a duration/)
 })
