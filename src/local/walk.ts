@@ -96,7 +96,7 @@ function rootOf(source: string): string {
     if (code === 'ENOENT' || code === 'ENOTDIR')
       throw new AppError(
         'not-found',
-        isDanglingLink(source) ? `${source} is a symlink to what does not exist.` : `${source} does not exist.`,
+        code === 'ENOENT' && isDanglingLink(source) ? `${source} is a symlink to what does not exist.` : `${source} does not exist.`,
         {
           hint: 'Check the path. A relative path starts at the current folder.',
           cause: error,

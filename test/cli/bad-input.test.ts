@@ -28,7 +28,7 @@ describe('usage', () => {
     [['push', 'data', '--exlude', 'x'], /Unknown option '--exlude' \(Did you mean --exclude\?\)/],
     [['psh', 'data'], /Unknown command 'psh' \(Did you mean push\?\)/],
     [['pull', 'a', 'b', 'c'], /pull takes at most 2 arguments, not 3/],
-    [['push', 'data', '--level', 'huge'], /'huge' is invalid/],
+    [['push', 'data', '--level', 'huge'], /--level must be fast, balanced or max, not 'huge'/],
     [['push', 'data', '--jobs', 'many'], /--jobs many is not a number/],
     [['push', 'data', '--name', 'a/b'], /"a\/b" can't be a name/],
     [['push', 'data', '--name', ''], /--name is empty/],
@@ -111,7 +111,7 @@ describe('sources', () => {
     withSandbox(async sandbox => {
       makeTree(sandbox.path, { file: 'x', dangling: { link: 'nowhere' }, circle: { link: 'circle' }, data: { folder: true } })
       expectError(await sandbox.run(['push', 'nowhere']), 5, /nowhere does not exist/)
-      expectError(await sandbox.run(['push', 'dangling']), 5, /dangling does not exist/)
+      expectError(await sandbox.run(['push', 'dangling']), 5, /dangling is a symlink to what does not exist/)
       expectError(await sandbox.run(['push', 'file/below']), 5, /does not exist/)
       expectError(
         await sandbox.run(['push', 'circle']),
@@ -212,9 +212,9 @@ describe('stores', () => {
       for (const [bad, code, what] of [
         ['', 7, /config\.json in .* is damaged/],
         ['{"format":', 7, /it is not JSON/],
-        ['[]', 7, /it names no format/],
-        ['{"format":"1"}', 7, /it names no format/],
-        ['{"format":0}', 7, /it names no format/],
+        ['[]', 7, /it has no format/],
+        ['{"format":"1"}', 7, /it has no format/],
+        ['{"format":0}', 7, /it has no format/],
         [Buffer.from([0xff, 0xfe]), 7, /it is not UTF-8/],
         ['{"format":2}', 1, /made by a newer colab-escape/],
       ] as const) {

@@ -101,7 +101,7 @@ describe('on a folder store', () => {
       makeTree(sandbox.store, { 'holiday.jpg': '1' })
       expect(await store()).toMatchObject({ state: 'problem', message: expect.stringContaining('(holiday.jpg)') as string })
       writeFileSync(join(sandbox.store, 'config.json'), '{}')
-      expect(await store()).toMatchObject({ state: 'problem', message: expect.stringContaining('it names no format') as string })
+      expect(await store()).toMatchObject({ state: 'problem', message: expect.stringContaining('it has no format') as string })
       writeFileSync(join(sandbox.store, 'config.json'), '{"format": 2}')
       expect((await store()).message).toContain('newer colab-escape')
       writeFileSync(sandbox.in('file'), '')

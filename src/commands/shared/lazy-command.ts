@@ -136,7 +136,7 @@ function inWords(text: string, command: string): string {
   if (missing) return `${missing[1]} needs a value.`
   const choice = /^option '.*?(--?[\w-]+)(?: <.*>)?' argument ('.*') is invalid\. Allowed choices are (.*)\.$/s.exec(text)
   if (choice) return `${choice[1]} must be ${choice[3]!.replace(/, (?=[^,]*$)/, ' or ')}, not ${choice[2]}.`
-  const many = /^too many arguments for '.*'\. Expected (\d+) arguments? but got (\d+)$/.exec(text)
+  const many = /^too many arguments for '.*'\. Expected (\d+) arguments? but got (\d+)\.?$/.exec(text)
   if (many)
     return many[1] === '0'
       ? `${command} takes no arguments.`
