@@ -70,7 +70,7 @@ test('repair leaves the config.json of another program alone', () =>
     makeTree(sandbox.store, { 'config.json': config, 'model.safetensors': 'weights' })
     for (const args of [['repair'], ['repair', '--dry-run'], ['repair', '--give-up']])
       expectError(await sandbox.run(args), 5, /no object of a repository/)
-    const { hint } = expectError(await sandbox.run(['check']), 7, /it names no format/)
+    const { hint } = expectError(await sandbox.run(['check']), 7, /it has no format/)
     expect(hint).toContain('If another program made this folder')
     expect(readFileSync(join(sandbox.store, 'config.json'), 'utf8')).toBe(config)
     // beside objects of a repository a damaged config is ours

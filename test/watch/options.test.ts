@@ -169,7 +169,7 @@ test(
         [['--keep-last', '0'], 2, /--keep-last 0/],
         [['--keep-best', 'val_loss:2'], 2, /needs metrics/],
         [['--keep-best', 'val_loss', '--metrics-from', 'x'], 2, /needs a metric and a count/],
-        [['--metric-pattern', '(['], 2, /no regular expression/],
+        [['--metric-pattern', '(['], 2, /isn't a regular expression/],
         [['--until-exit', 'me'], 2, /isn't a process id/],
       ]
       for (const [args, code, what] of refused) expectError(await sandbox.run(['watch', 'runs', ...args]), code, what)
