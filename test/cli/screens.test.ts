@@ -83,6 +83,7 @@ function withoutChance(line: string, folder: string, ids: Map<string, string>): 
     .replaceAll(/\b[0-9a-f]{8}\b/g, inOrder)
     .replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d/g, '2026-11-30 12:00')
     .replaceAll(/\b[\d.]+ (?:ms|s)\b/g, '9 ms')
+    .replace(/codec [\d.]+ kB/, 'codec 1.03 kB')
     .replace(/has [\d.]+ .B of [\d.]+ .B free/, 'has 50.0 GB of 100 GB free')
     .replace(/^Node .*/, 'Node 20.20.2, portable zstd, linux x64')
 }
