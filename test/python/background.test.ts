@@ -219,7 +219,7 @@ print("nothing saved yet:", s.last, s.wait(0.1))`,
       expect([code, stderr]).toEqual([0, ''])
       expect(stdout).toBe('nothing saved yet: None False\n')
       const log = await runPython(`print([(v.metrics["loss"], sorted(v.tags)) for v in c.log("runs")])`, { cwd: folder, env })
-      // the first call saved what was there when it began to read; if that was all, the last one only gave it its metrics
+      // the first call saved what was there when it began to read; if that was all, the last one gave it its metrics
       const both = String.raw`\(1(\.0)?, \['all', 'e4'\]\), \(5(\.0)?, \['all', 'e0'\]\)`
       const one = String.raw`\(1(\.0)?, \['all', 'e0', 'e4'\]\)`
       expect(log.stdout).toMatch(new RegExp(`^\\[(${both}|${one})\\]\n$`))
