@@ -60,7 +60,7 @@ describe('in a folder of two people', () => {
         const others = await mine.run(['forget', 'hers', 'mine', '--keep-last', '1', ...dryRun])
         expect(others.code, others.stderr).toBe(3)
         expect(others.stdout).toContain(`kept: only ${ANNA} can delete it`)
-        expect(others.stdout).toMatch(/orgot 0 versions of hers|would forget 0 versions of hers/)
+        expect(others.stdout).toMatch(/^(Removed|Dry run: would remove) 0 versions of hers/)
         expect(others.stdout).toMatch(/1 version of mine/)
         expect(objects('snapshot-')).toHaveLength(dryRun.length > 0 ? 4 : 3)
       }
@@ -171,7 +171,7 @@ describe('a shared drive', () => {
       await me.ok('forget', 'data', '--keep-last', '1')
       const pruned = await anna.run(['prune', '--now'])
       expect([pruned.code, pruned.stdout]).toEqual([3, expect.stringContaining('only a manager of the shared drive can delete them')])
-      expect((await me.ok('prune', '--now')).stdout).toMatch(/freed 5\d\.\d kB \(1 pack\)/)
+      expect((await me.ok('prune', '--now')).stdout).toMatch(/freed 5\d\.\d kB$/m)
       await anna.ok('check', '--read-data')
     }))
 
