@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path'
 import { replaceFile } from '../../local/replace-file.ts'
+import { README_NAME } from '../../repository/format/object-names.ts'
 import type { LatelyStored, LatelyStoredNote } from '../../storage/drive/lately-stored.ts'
 import { makeFolder } from '../../util/file-system.ts'
 import { fileNameFor } from '../../util/hash.ts'
@@ -21,7 +22,8 @@ export function latelyStoredFile(cache: string | undefined, location: string): L
         return undefined // nothing was stored, or the file is damaged
       }
     },
-    save: async stored => {
+    save: async (stored, name) => {
+      if (name === README_NAME) return // it may outlive the repository
       try {
         makeFolder(dirname(path), { mode: 0o700 })
         await replaceFile(path, JSON.stringify({ ...stored, at: Date.now() }))

@@ -231,7 +231,7 @@ export class DriveStorage implements Storage {
     }
     this.ids.release(name)
     this.copies.add(file)
-    await this.note?.save({ folder: parent, file: file.id })
+    await this.note?.save({ folder: parent, file: file.id }, name)
     return { created: file.created }
   }
 

@@ -12,7 +12,7 @@ export interface LatelyStored {
 export interface LatelyStoredNote {
   /** Undefined if it was long ago. */
   load: () => Promise<LatelyStored | undefined>
-  save: (stored: LatelyStored) => Promise<void>
+  save: (stored: LatelyStored, name: string) => Promise<void>
 }
 
 /**
