@@ -64,7 +64,7 @@ describe('No receipt claims more than was saved: what is left out is told, with 
       const args = ['watch', 'data', '--every', '1s', '--settle', '0s']
       const kill = { signal: 'SIGINT' as const, when: (stdout: string) => /saved/.test(stdout) }
       const run = await sandbox.run(args, { kill })
-      expect(run.stdout).toMatch(/saved data@.*; left out: 2 files, 1\.00 kB, by ck\/\.colab-escape-ignore\n/)
+      expect(run.stdout).toMatch(/saved data@.*\n +left out: 2 files, 1\.00 kB, by ck\/\.colab-escape-ignore\n/)
       expect(run.stdout).toContain(LINE)
       const json = linesOf((await sandbox.run(['--json', ...args], { kill: { ...kill, when: out => /unchanged/.test(out) } })).stdout)
       expect(json.filter(({ leftOut }) => leftOut !== undefined).map(({ event, leftOut }) => [event, leftOut])).toEqual([

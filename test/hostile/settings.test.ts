@@ -108,7 +108,7 @@ describe('No .env of the current folder stops, delays or confuses a command', ()
       const run = await machine.run(['push', 'data', '--store', machine.sandbox.store])
       expect(run.code, run.stderr).toBe(0)
       expect(run.stderr).not.toContain('\x1b')
-      const completed = await machine.run(['completion', '--names'])
+      const completed = await machine.run(['completion', '--names', '--store', machine.sandbox.store])
       expect([completed.code, completed.stdout]).toEqual([0, 'data\n'])
     }),
   )
