@@ -20,10 +20,13 @@ const ended = new AbortController()
 
 /**
  * After the first signal, the command ends at the next safe point. A second signal ends it at once, but not a second
- * SIGHUP: for a terminal that is closed, its shell and the system each send one.
+ * SIGHUP: for a terminal that is closed, its shell and the system each send one. Without a terminal, as with nohup,
+ * neither the end of a session nor that of a notebook's cell ends the command.
  */
 function onSignal(signal: NodeJS.Signals): void {
-  if (interrupt.signal.aborted) return signal === 'SIGHUP' ? undefined : process.exit(130)
+  const isHangUp = signal === 'SIGHUP'
+  if (isHangUp && !(process.stdout.isTTY || process.stderr.isTTY)) return
+  if (interrupt.signal.aborted) return isHangUp ? undefined : process.exit(130)
   if (session?.onSignal?.(signal) === true) return
   interrupt.abort()
   process.exitCode = 130

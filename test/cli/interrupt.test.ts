@@ -1,9 +1,11 @@
-import { existsSync, readdirSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { spawn } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { PROGRAM } from '../drive/drive-cli.ts'
 import { eventsOf, expectError, withSandbox, type CliResult, type Sandbox } from '../helpers/cli.ts'
 import { runInPty } from '../helpers/pty.ts'
 import { seededNoise, seededText } from '../helpers/seeded.ts'
+import { until } from '../watch/running.ts'
 import { expectSameTree, expectWholeFiles, makeTree, pictureOf } from '../helpers/trees.ts'
 
 const MiB = 1024 * 1024
@@ -59,21 +61,47 @@ describe('Ctrl-C', () => {
       await expectComplete(sandbox)
     }))
 
-  test.each(['SIGINT', 'SIGHUP'] as const)('%s during a pull: exit 130 soon, no half file, and the next run goes on', signal =>
+  test('during a pull: exit 130 soon, no half file, and the next run goes on', () =>
     withSandbox(async sandbox => {
       const files = Array.from({ length: 20 }, (_, i) => [`${i}.bin`, big.subarray(2 * i * MiB, 2 * (i + 1) * MiB)] as const)
       makeTree(sandbox.in('data'), { ...Object.fromEntries(files), 'twice.bin': big.subarray(5) })
       await sandbox.ok('push', 'data')
       const out = sandbox.in('out')
       const oneIsPlaced = (): boolean => existsSync(out) && readdirSync(out).some(name => name.endsWith('.bin'))
-      expectInterrupted(await sandbox.run(['pull', 'data', 'out'], { kill: { signal, when: oneIsPlaced } }))
+      expectInterrupted(await sandbox.run(['pull', 'data', 'out'], { kill: { signal: 'SIGINT', when: oneIsPlaced } }))
       const placed = expectWholeFiles(out, pictureOf(sandbox.in('data')))
       expect(placed).toBeGreaterThan(0)
       expect(placed).toBeLessThanOrEqual(files.length)
       await sandbox.ok('pull', 'data', 'out')
       expectSameTree(sandbox.in('out'), sandbox.in('data'))
-    }),
-  )
+    }))
+
+  test('the end of a session does not end a push without a terminal', () =>
+    withSandbox(async sandbox => {
+      makeTree(sandbox.in('data'), { 'big.bin': big })
+      const run = await sandbox.run(['push', 'data'], { kill: { signal: 'SIGHUP', when: has(sandbox.store, '.tmp-') } })
+      expect(run.endedAfterMs).toBeDefined()
+      expect([run.code, run.signal], run.stderr).toEqual([0, null])
+      await expectComplete(sandbox)
+    }))
+
+  test('a terminal that is closed ends a push at the next safe point', () =>
+    withSandbox(async sandbox => {
+      makeTree(sandbox.in('data'), { 'big.bin': big })
+      const pid = sandbox.in('pid')
+      const inTerminal = spawn('script', ['-qec', `echo $$ > ${pid}; exec node ${PROGRAM} push data`, '/dev/null'], {
+        cwd: sandbox.path,
+        stdio: ['pipe', 'ignore', 'ignore'],
+        env: { ...process.env, COLAB_ESCAPE_STORE: sandbox.store, COLAB_ESCAPE_CACHE: sandbox.in('cache') },
+      })
+      await until(has(sandbox.store, '.tmp-'), 5)
+      const child = readFileSync(pid, 'utf8').trim()
+      inTerminal.kill('SIGKILL')
+      await until(() => !existsSync(`/proc/${child}`))
+      expect(readdirSync(sandbox.store).filter(name => /^(\.tmp-|snapshot-)/.test(name))).toEqual([])
+      await sandbox.ok('push', 'data')
+      await expectComplete(sandbox)
+    }))
 
   test('at once, before anything has begun', () =>
     withSandbox(async sandbox => {
@@ -150,7 +178,6 @@ describe('in a terminal without a size', () => {
   test('push, pull and check end, and what they show is bounded', () =>
     withSandbox(async sandbox => {
       makeTree(sandbox.in('data'), { 'big.bin': big, ...Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`many/${i}`, `${i}`])) })
-      const program = fileURLToPath(new URL('../../bin/colab-escape.cjs', import.meta.url))
       const env = { COLAB_ESCAPE_CACHE: sandbox.in('cache'), COLAB_ESCAPE_STORE: sandbox.store }
       for (const args of [
         ['push', sandbox.in('data')],
@@ -159,7 +186,7 @@ describe('in a terminal without a size', () => {
         ['log'],
         ['ls', 'data'],
       ]) {
-        const { output, exitCode } = await runInPty(process.execPath, [program, ...args], { env })
+        const { output, exitCode } = await runInPty(process.execPath, [PROGRAM, ...args], { env })
         expect([args[0], exitCode, output.includes('error:')]).toEqual([args[0], 0, false])
         expect(output.length).toBeLessThan(64 * 1024)
       }
@@ -169,9 +196,8 @@ describe('in a terminal without a size', () => {
   test('Ctrl-C gets through there too', () =>
     withSandbox(async sandbox => {
       makeTree(sandbox.in('data'), { 'big.bin': big, 'big2.bin': seededNoise(2, 60 * MiB) })
-      const program = fileURLToPath(new URL('../../bin/colab-escape.cjs', import.meta.url))
       const env = { COLAB_ESCAPE_CACHE: sandbox.in('cache'), COLAB_ESCAPE_STORE: sandbox.store }
-      const { output, exitCode, seconds } = await runInPty(process.execPath, [program, 'push', sandbox.in('data')], {
+      const { output, exitCode, seconds } = await runInPty(process.execPath, [PROGRAM, 'push', sandbox.in('data')], {
         env,
         interruptAfter: 0.5,
       })

@@ -146,8 +146,6 @@ function stopSignal(session: Session): AbortSignal {
   let pressedAt = 0
   session.onSignal = signal => {
     const isHangUp = signal === 'SIGHUP'
-    // without a terminal, neither its end nor that of a notebook's cell ends the watch
-    if (isHangUp && !(process.stdout.isTTY || process.stderr.isTTY)) return true
     if (stop.signal.aborted) return isHangUp || performance.now() - pressedAt < ONE_PRESS_MS
     pressedAt = performance.now()
     stop.abort()
