@@ -8,7 +8,7 @@ import { python } from './commands/python/definitions.ts'
 import { LazyCommand, type Execute } from './commands/shared/lazy-command.ts'
 import { TOPICS } from './commands/shared/help-topics.ts'
 import { du, forget, prune, unforget } from './commands/space/definitions.ts'
-import { cat, check, find, log, ls, note, pull, push, repair, tag, untag } from './commands/versions/definitions.ts'
+import { cat, check, find, log, ls, note, pull, push, rename, repair, tag, untag } from './commands/versions/definitions.ts'
 import { watch } from './commands/watch/definitions.ts'
 import { overview, topics, type Groups } from './help.ts'
 import { AppError } from './util/errors.ts'
@@ -17,7 +17,7 @@ import { VersionAsked } from './version.ts'
 
 /** By purpose, in the order of `--help`. */
 const DEFINITIONS = {
-  Save: [push, watch, tag, untag, note, compress, share],
+  Save: [push, watch, tag, untag, note, rename, compress, share],
   'Get back': [pull, cat, extract],
   Look: [log, ls, find, status, diff, inspect, du],
   'Clean up': [forget, unforget, prune, check, repair],

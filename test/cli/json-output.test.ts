@@ -30,6 +30,8 @@ test('each kind of line that the schema tells of is printed as it says', () =>
     await run('push', 'runs', '--keep-last', '1')
     await run('push', 'runs', '--metric', 'loss=0.4')
     await run('unforget')
+    await run('push', 'runs', '--name', 'renamed')
+    await run('rename', 'renamed', 'named')
     await Promise.all([
       run('tag', 'runs', 'best'),
       run('note', 'runs', '-m', 'two'),

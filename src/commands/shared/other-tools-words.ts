@@ -7,7 +7,7 @@ const WORDS: readonly (readonly [words: string, hint: string])[] = [
   ['snapshots list history versions backups', 'To list the versions use: colab-escape log'],
   ['rm remove delete drop expire', 'To remove old versions use: colab-escape forget <name>'],
   ['undo undelete restore-version revert', 'To bring back what was removed use: colab-escape unforget <name>'],
-  ['rename mv move', "Names can't be changed. Push with the new name: colab-escape push <path> --name <new>"],
+  ['mv move', 'To give versions another name use: colab-escape rename <name> <new-name>'],
   [
     'copy cp duplicate migrate',
     'A repository is copied as its folder is: with cp -r, rclone or the browser. For one version pull it, and push it with the other --store.',

@@ -1,6 +1,6 @@
 /*
- * The commands around versions: push, pull, log, ls, find, cat, check, repair, tag, note. Each parses, makes one call
- * of the core, and prints.
+ * The commands around versions: push, pull, log, ls, find, cat, check, repair, tag, note, rename. Each parses, makes
+ * one call of the core, and prints.
  */
 
 import { Option } from 'commander'
@@ -225,6 +225,23 @@ export function untag(root: LazyCommand): void {
     .description('remove tags from a version')
     .addHelpText('after', '\nExample:\n  colab-escape untag runs@best best')
     .runs(async () => (await import('./tag.ts')).untagCommand)
+}
+
+export function rename(root: LazyCommand): void {
+  root
+    .command('rename <name> <new-name>')
+    .description('give all versions of a name another name')
+    .addHelpText(
+      'after',
+      `
+Times, tags, messages and metrics stay, ids change. No data is sent. Interrupted
+at any moment, it goes on when it is run again. A folder that is pushed keeps
+its own name: push it with --name.
+
+Example:
+  colab-escape rename runs runs-with-old-labels`,
+    )
+    .runs(async () => (await import('./rename.ts')).renameCommand)
 }
 
 export function note(root: LazyCommand): void {

@@ -141,7 +141,7 @@ function splitBy(versions: readonly Version[], chosen: ReadonlySet<string>): Ret
 /**
  * Who alone may delete a version. A label that stays would put its version back, so a version stays with its labels.
  */
-function keeperOfVersion(removals: Removals, { objectName }: SnapshotRef, labels: readonly DatedLabel[]): string | undefined {
+export function keeperOfVersion(removals: Removals, { objectName }: SnapshotRef, labels: readonly DatedLabel[]): string | undefined {
   const name = [objectName, ...labels.map(({ id }) => labelName(id))].find(name => removals.isLeft(name))
   return name === undefined ? undefined : removals.left.get(name)
 }
@@ -165,7 +165,7 @@ function leaveOthers(
  * Deletes a snapshot, then its labels. A label that stays behind without its version puts the version back
  * (`restoreTagged`).
  */
-async function removeVersion(
+export async function removeVersion(
   { storage, signal }: RepositoryContext,
   { objectName }: SnapshotRef,
   labels: readonly DatedLabel[],
@@ -197,7 +197,7 @@ interface FoundVersions {
  * The versions of a name that a policy may count. A late snapshot that lacks chunks is not one of them. It is left
  * alone while its push may still replace it.
  */
-async function versionsOf({ repository, labels }: PruneBasis, name: string): Promise<FoundVersions> {
+export async function versionsOf({ repository, labels }: PruneBasis, name: string): Promise<FoundVersions> {
   const { storage, view, signal } = repository
   const found: StoredSnapshot[] = []
   const unreadable: FoundVersions['unreadable'] = []

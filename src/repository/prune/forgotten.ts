@@ -86,7 +86,7 @@ export function forgottenVersions({ tombs, inventory }: RepositoryView, graceMs:
     if (tomb.kind !== 'packs' || !tomb.forgotten) continue
     const { time, versions } = tomb.forgotten
     for (const { version, label } of versions) {
-      const known = decodeForgotten(version, label, inventory.asOf)
+      const known = versionFromText(version, label, inventory.asOf)
       if (!known) continue
       const { id: of } = known.snapshot
       // it may have been forgotten more than once
@@ -99,8 +99,12 @@ export function forgottenVersions({ tombs, inventory }: RepositoryView, graceMs:
     .sort((a, b) => compareSnapshots(a.snapshot.ref, b.snapshot.ref))
 }
 
-/** Undefined if the text is no snapshot that this program understands. */
-function decodeForgotten(text: string, label: LabelChanges, asOf: number): Pick<FoundVersion, 'snapshot' | 'bytes' | 'label'> | undefined {
+/** A version that is not in the store, by the text of its object. Undefined if this program does not understand it. */
+export function versionFromText(
+  text: string,
+  label: LabelChanges,
+  asOf: number,
+): Pick<FoundVersion, 'snapshot' | 'bytes' | 'label'> | undefined {
   const bytes = Buffer.from(text)
   const objectName = nameSnapshot(bytes)
   // brought back, its object is created now

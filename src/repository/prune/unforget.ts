@@ -69,11 +69,15 @@ export async function unforget(
   graceMs: number,
   choose: (versions: readonly FoundVersion[]) => readonly FoundVersion[],
 ): Promise<Unforgotten> {
-  const run = new UnforgetRun(context)
-  return run.run(graceMs, choose)
+  return bringIn(context, async ({ repository }) => choose(await reallyForgotten(repository, graceMs)))
 }
 
-class UnforgetRun {
+/** As `unforget`, for versions that are found in a first listing, and that no listing may show before. */
+export function bringIn(context: RepositoryContext, find: (opened: PruneBasis) => Promise<readonly FoundVersion[]>): Promise<Unforgotten> {
+  return new BringInRun(context).run(find)
+}
+
+class BringInRun {
   private readonly result: Unforgotten = { restored: [], lost: [], copiedBytes: 0, problems: [] }
   private readonly context: RepositoryContext
   /** Packs that this run has made. */
@@ -86,10 +90,10 @@ class UnforgetRun {
     this.context = context
   }
 
-  async run(graceMs: number, choose: (versions: readonly FoundVersion[]) => readonly FoundVersion[]): Promise<Unforgotten> {
+  async run(find: (opened: PruneBasis) => Promise<readonly FoundVersion[]>): Promise<Unforgotten> {
     let at = this.context.surroundings.monotonic()
     let opened = await openForPrune(this.context)
-    let left = [...choose(await reallyForgotten(opened.repository, graceMs))]
+    let left = [...(await find(opened))]
     for (let round = 0; left.length > 0 && round < MOST_ROUNDS; round++) {
       if (round > 0) {
         at = this.context.surroundings.monotonic()
