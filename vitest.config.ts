@@ -21,7 +21,9 @@ const FAULTS = [
   'test/simulation/**/*.test.ts',
   'test/interop/rescue-random.test.ts',
   'test/drive/{faults,outages,kill,patience,others-files,share,listing-lag}.test.ts',
-  'test/watch/{kill,day}.test.ts',
+  'test/drive/{trash,retention}.test.ts',
+  'test/watch/{kill,day,together}.test.ts',
+  'test/cli/interrupt.test.ts',
   'test/repository/prune/{keep-rules,plan/standalone-chunks-trouble}.test.ts',
 ]
 

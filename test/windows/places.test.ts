@@ -25,6 +25,12 @@ describe('places of Windows', () => {
           const again = await run('push', 'g:/MY DRIVE/data/sub/..', '--json', '--store', 'G:/My Drive/store/')
           expectCode(again, 0)
           expect(resultOf(again)).toMatchObject({ outcome: 'unchanged', name: 'data' })
+          // Google's program uploads what is written there in its own time
+          makeTree(sandbox.in('drive'), { 'My Drive/data/b.txt': 'z' })
+          const told = expectCode(await run('push', 'G:\\My Drive\\data', '--store', 'G:\\My Drive\\store'), 0)
+          expect(told).toContain('Written to the mounted Drive: let Google Drive upload it before you shut this machine down.')
+          const forgotten = expectCode(await run('forget', 'data', '--keep-last', '1', '--store', 'G:\\My Drive\\store'), 2)
+          expect(forgotten).toMatch(/mounted Drive/)
           // the store lies beside the source, and both in what is pushed
           const whole = await run('push', 'G:\\', '--name', 'whole', '--dry-run', '--store', 'G:\\My Drive\\store')
           expect(expectCode(whole, 0)).toContain('skipped G:\\My Drive\\store: it is the store itself')
