@@ -700,7 +700,8 @@ class Repository:
         try:
             for row in self.rows(snapshot):
                 path, kind = bytes_of(row, "path"), row.get("type")
-                chunks = [bytes.fromhex(chunk) for chunk in row.get("chunks", ())]
+                is_file = kind == "file" or "part" in row  # only the fields of its own type count
+                chunks = [bytes.fromhex(chunk) for chunk in row.get("chunks", ())] if is_file else []
                 if "part" in row and entry and entry.path == path:  # the file has more chunks than one row may hold
                     entry.chunks.extend(chunks)
                     continue
@@ -716,7 +717,7 @@ class Repository:
                     folders.add(path)
                 target = bytes_of(row, "target") if kind == "symlink" else b""
                 mode, mtime = int(row["mode"], 8) & 0o7777, int(row["mtime"])
-                entry = Entry(path, kind, mode, mtime, row.get("size", 0), chunks, target)
+                entry = Entry(path, kind, mode, mtime, row.get("size", 0) if is_file else 0, chunks, target)
                 last = path
             if entry:
                 yield entry
