@@ -89,7 +89,7 @@ export async function storeChoice(session: StoreSession): Promise<ChosenStore> {
   const credentials = await sessionCredentials(session, authContext(session))
   const isThere = existsSync(MOUNTED_STORE)
   if (credentials !== undefined && (!isThere || (await isUsable(credentials, session.signal))))
-    return { location: locationOf({ start: MY_DRIVE, path: [DRIVE_FOLDER] }), by: 'login', where: credentials.origin }
+    return { location: driveLocation({ start: MY_DRIVE, path: [] }), by: 'login', where: credentials.origin }
   if (isThere) return { location: MOUNTED_STORE, by: 'mount' }
   throw noStore(session)
 }

@@ -8,12 +8,12 @@ import { parseVersion } from '../../repository/versions/versions.ts'
 import { plural, localTime } from '../../ui/format.ts'
 import { renderTable } from '../../ui/table.ts'
 import { AppError } from '../../util/errors.ts'
+import { shellQuoted } from '../../util/paths.ts'
 import { canAsk, confirm, unlessDeclined } from '../shared/prompt.ts'
 import { parsePolicy, type RetentionOptions } from '../shared/retention-options.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { describePruned, pruneToJson, refuseMounted } from '../shared/space-report.ts'
 import { chooseStore } from '../shared/store.ts'
-import { quoted } from './full-store.ts'
 
 export interface ForgetOptions extends RetentionOptions {
   all?: boolean
@@ -113,7 +113,7 @@ async function confirmAll(session: Session, names: readonly ForgottenName[]): Pr
 
 /** What brings back what was forgotten. */
 function undoLines(names: readonly ForgottenName[]): string[] {
-  const undone = names.filter(({ decision }) => decision.forgotten.length > 0).map(({ name }) => quoted(name))
+  const undone = names.filter(({ decision }) => decision.forgotten.length > 0).map(({ name }) => shellQuoted(name))
   return undone.length === 0 ? [] : [`  Undo: colab-escape unforget ${undone.join(' ')}`]
 }
 

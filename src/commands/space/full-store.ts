@@ -5,6 +5,7 @@ import { countTombedPacks } from '../../repository/prune/tombed-packs.ts'
 import { plural } from '../../ui/format.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
+import { shellQuoted } from '../../util/paths.ts'
 import type { Session } from '../shared/session.ts'
 import { markedText } from '../shared/space-report.ts'
 import type { Store } from '../shared/store.ts'
@@ -43,8 +44,5 @@ async function proposals(session: Session, store: Store): Promise<string[]> {
 
 function describe({ name, keepLast, versions, bytes }: Proposal): string {
   const size = bytes === undefined ? '' : ` (about ${formatBytes(bytes)})`
-  return `\`colab-escape forget ${quoted(name)} --keep-last ${keepLast}\` forgets ${plural(versions, 'older version')}${size}.`
+  return `\`colab-escape forget ${shellQuoted(name)} --keep-last ${keepLast}\` forgets ${plural(versions, 'older version')}${size}.`
 }
-
-/** A name as a shell takes it. */
-export const quoted = (name: string): string => (/^[A-Za-z0-9._-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`)

@@ -8,9 +8,9 @@ import { parseVersion, type VersionSpec } from '../../repository/versions/versio
 import { localTime, plural } from '../../ui/format.ts'
 import { renderTable } from '../../ui/table.ts'
 import { AppError } from '../../util/errors.ts'
+import { shellQuoted } from '../../util/paths.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { chooseStore } from '../shared/store.ts'
-import { quoted } from './full-store.ts'
 
 const { graceMs } = SAFE_GRACE_PERIODS
 
@@ -122,7 +122,7 @@ function describeForgotten(versions: readonly Judged[], asOf: number, columns: n
     ),
     ...goneLine,
     'The first prune after that time deletes their data for good.',
-    `Bring back what the last forget took: colab-escape unforget ${quoted(newest.snapshot.name)}`,
+    `Bring back what the last forget took: colab-escape unforget ${shellQuoted(newest.snapshot.name)}`,
     `Bring back one version: colab-escape unforget ${versionLabel(newest.snapshot)}`,
   ]
 }
@@ -137,7 +137,7 @@ function moreLines(others: readonly FoundVersion[]): string[] {
   const names = [...new Set(others.map(({ snapshot }) => snapshot.name))]
   return names.map(name => {
     const count = others.filter(({ snapshot }) => snapshot.name === name).length
-    return `  ${plural(count, 'more version')} of ${name} ${count === 1 ? 'is' : 'are'} forgotten: colab-escape unforget ${quoted(name)} --all`
+    return `  ${plural(count, 'more version')} of ${name} ${count === 1 ? 'is' : 'are'} forgotten: colab-escape unforget ${shellQuoted(name)} --all`
   })
 }
 

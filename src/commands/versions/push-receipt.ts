@@ -4,11 +4,11 @@ import type { ForgetResult } from '../../repository/prune/forget.ts'
 import type { Unread } from '../../repository/push/unread.ts'
 import { firstOf, formatCount, formatDuration, formatPercent, localTime, plural } from '../../ui/format.ts'
 import { formatBytes, formatBytesOf } from '../../util/format-bytes.ts'
+import { shellQuoted } from '../../util/paths.ts'
 import { describeLeftOut, withoutLeftOut } from '../shared/left-out-report.ts'
 import { describePruned } from '../shared/space-report.ts'
 import { requestsByKind, type Store } from '../shared/store.ts'
 import { forgottenText } from '../space/forget-older.ts'
-import { quoted } from '../space/full-store.ts'
 import { countFiles, describeChanges } from './changes.ts'
 import { describeNoted } from './noted-text.ts'
 import type { SavedVersion } from './save-version.ts'
@@ -115,7 +115,7 @@ export function describeForgotten(name: string, result: ForgetResult): string[] 
   const text = forgottenText(result)
   const others = result.names.reduce((sum, { ofOtherLines }) => sum + ofOtherLines, 0)
   return [
-    ...(text === undefined ? [] : [`  ${text}`, `  Undo: colab-escape unforget ${quoted(name)}`]),
+    ...(text === undefined ? [] : [`  ${text}`, `  Undo: colab-escape unforget ${shellQuoted(name)}`]),
     ...(others === 0
       ? []
       : [
