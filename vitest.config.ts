@@ -33,6 +33,9 @@ const HOSTILE = ['test/hostile/**/*.test.ts']
 /** What differs on Windows: `npm run test:windows`, with Node for Windows. */
 const WINDOWS = ['test/windows/**/*.test.ts']
 
+/** Programs and file systems that nobody here wrote: `npm run test:foreign`. */
+const FOREIGN = ['test/foreign/**/*.test.ts']
+
 /** A Drive that behaves as the real one has storms of minutes, which are seconds there. */
 const testTimeout = process.env.DRIVE_PROFILE ? 180_000 : 60_000
 
@@ -46,7 +49,7 @@ export default defineConfig({
           ...shared,
           name: 'together',
           include: ['test/**/*.test.ts'],
-          exclude: [...ALONE, ...FAULTS, ...HOSTILE, ...WINDOWS],
+          exclude: [...ALONE, ...FAULTS, ...HOSTILE, ...WINDOWS, ...FOREIGN],
           // by default one core stays idle, which on a machine with two is half of it
           maxWorkers: '100%',
           sequence: { groupOrder: 0 },
@@ -54,6 +57,7 @@ export default defineConfig({
       },
       { test: { ...shared, name: 'faults', include: FAULTS, maxWorkers: '100%', sequence: { groupOrder: 0 } } },
       { test: { ...shared, name: 'hostile', include: HOSTILE, maxWorkers: '100%', sequence: { groupOrder: 0 } } },
+      { test: { ...shared, name: 'foreign', include: FOREIGN, maxWorkers: '100%', sequence: { groupOrder: 0 } } },
       { test: { ...shared, testTimeout: 180_000, name: 'windows', include: WINDOWS, maxWorkers: '100%', sequence: { groupOrder: 0 } } },
       { test: { ...shared, name: 'alone', include: ALONE, maxWorkers: 1, sequence: { groupOrder: 1 } } },
     ],
