@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 /**
@@ -39,6 +40,12 @@ const FOREIGN = ['test/foreign/**/*.test.ts']
 /** A Drive that behaves as the real one has storms of minutes, which are seconds there. */
 const testTimeout = process.env.DRIVE_PROFILE ? 180_000 : 60_000
 
+/**
+ * Tests wait too: for watches, for processes, and for a Drive on a bad day most of the time. By default vitest would
+ * leave a core idle.
+ */
+const maxWorkers = process.env.DRIVE_PROFILE ? 2 * availableParallelism() : availableParallelism() + 1
+
 const shared = { testTimeout, hookTimeout: 60_000, pool: 'forks' } as const
 
 export default defineConfig({
@@ -50,15 +57,14 @@ export default defineConfig({
           name: 'together',
           include: ['test/**/*.test.ts'],
           exclude: [...ALONE, ...FAULTS, ...HOSTILE, ...WINDOWS, ...FOREIGN],
-          // by default one core stays idle, which on a machine with two is half of it
-          maxWorkers: '100%',
+          maxWorkers,
           sequence: { groupOrder: 0 },
         },
       },
-      { test: { ...shared, name: 'faults', include: FAULTS, maxWorkers: '100%', sequence: { groupOrder: 0 } } },
-      { test: { ...shared, name: 'hostile', include: HOSTILE, maxWorkers: '100%', sequence: { groupOrder: 0 } } },
-      { test: { ...shared, name: 'foreign', include: FOREIGN, maxWorkers: '100%', sequence: { groupOrder: 0 } } },
-      { test: { ...shared, testTimeout: 180_000, name: 'windows', include: WINDOWS, maxWorkers: '100%', sequence: { groupOrder: 0 } } },
+      { test: { ...shared, name: 'faults', include: FAULTS, maxWorkers, sequence: { groupOrder: 0 } } },
+      { test: { ...shared, name: 'hostile', include: HOSTILE, maxWorkers, sequence: { groupOrder: 0 } } },
+      { test: { ...shared, name: 'foreign', include: FOREIGN, maxWorkers, sequence: { groupOrder: 0 } } },
+      { test: { ...shared, testTimeout: 180_000, name: 'windows', include: WINDOWS, maxWorkers, sequence: { groupOrder: 0 } } },
       { test: { ...shared, name: 'alone', include: ALONE, maxWorkers: 1, sequence: { groupOrder: 1 } } },
     ],
   },
