@@ -15,7 +15,7 @@ export const ROOMS = {
   'commands/python': ['commands/shared'],
   'commands/config': ['commands/shared', 'compression', 'repository/format', 'ui', 'util'],
   'commands/compare': ['commands/shared', 'local', 'repository/format', 'repository/open', 'repository/read', 'repository/source', 'repository/versions', 'tensors', 'ui', 'util'],
-  'commands/archive': ['archive', 'chunking/layouts', 'commands/shared', 'compression', 'local', 'repository/bases', 'repository/usage', 'repository/write', 'storage/drive', 'ui', 'util'],
+  'commands/archive': ['archive', 'chunking/layouts', 'commands/shared', 'compression', 'local', 'repository/bases', 'repository/format', 'repository/open', 'repository/pull', 'repository/read', 'repository/usage', 'repository/versions', 'repository/write', 'storage/drive', 'ui', 'util'],
   'repository/watch': ['chunking/layouts', 'local', 'repository/bases', 'repository/push', 'repository/versions', 'storage', 'util'],
   'commands/shared': ['auth', 'compression', 'local', 'repository/bases', 'repository/format', 'repository/open', 'repository/prune', 'repository/read', 'repository/source', 'repository/versions', 'settings', 'storage', 'storage/drive', 'tensors', 'ui', 'util'],
   'repository/push': ['chunking', 'compression', 'local', 'repository/bases', 'repository/format', 'repository/index', 'repository/open', 'repository/read', 'repository/source', 'repository/versions', 'repository/write', 'storage', 'util', 'util/memory'],

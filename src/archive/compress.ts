@@ -14,7 +14,8 @@ import type { Reporter } from '../util/reporter.ts'
 import { pipeThrough, type ByteStream } from './byte-stream.ts'
 import type { ArchiveFormat } from './format.ts'
 import type { ByteSink } from './sink.ts'
-import { writeArchive } from './write-archive.ts'
+import type { Contents } from './source-file.ts'
+import { writeArchive, type WriteResult } from './write-archive.ts'
 import { compressZstd } from './zstd-writer.ts'
 
 export interface CompressContext {
@@ -23,8 +24,15 @@ export interface CompressContext {
   signal: AbortSignal
 }
 
+/** What an archive is made of: a walked folder or file, or a version. */
+export interface ArchivedSource extends Pick<WalkResult, 'entries' | 'rootType' | 'root' | 'failed'> {
+  /** Of a version, whose root is not on this machine. */
+  rootAttributes?: Pick<WalkedEntry, 'mode' | 'fingerprint'>
+  contents?: Contents
+}
+
 export interface CompressRequest {
-  source: WalkResult
+  source: ArchivedSource
   /** Prefix of the names of all entries. */
   name: string
   format: ArchiveFormat
@@ -33,15 +41,10 @@ export interface CompressRequest {
   omit?: string | undefined
 }
 
-export interface CompressResult {
-  files: number
-  directories: number
-  symlinks: number
+export interface CompressResult extends WriteResult {
   /** Plain bytes of the files. */
   bytes: number
   archiveBytes: number
-  /** Entries that are missing from the archive or differ from the source. Each was warned about. */
-  failed: number
 }
 
 export const ZLIB_LEVEL: Record<Level, number> = { fast: 1, balanced: 6, max: 9 }
@@ -50,10 +53,9 @@ export const ZLIB_LEVEL: Record<Level, number> = { fast: 1, balanced: 6, max: 9 
 export async function compress(context: CompressContext, request: CompressRequest, sink: ByteSink): Promise<CompressResult> {
   const { reporter, signal } = context
   const entries = archiveEntries(request)
-  const count = (type: WalkedEntry['type']): number => entries.filter(entry => entry.type === type).length
   const totalBytes = entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.fingerprint.size : 0), 0)
-  const totalFiles = count('file')
-  const packed = { failed: 0 }
+  const totalFiles = entries.filter(({ type }) => type === 'file').length
+  const packed: WriteResult = { files: 0, directories: 0, symlinks: 0, hardlinks: 0, failed: 0 }
   let [bytes, doneFiles, archiveBytes] = [0, 0, 0]
   const report = (): void =>
     reporter.progress({ phase: 'storing', doneBytes: bytes, totalBytes, doneFiles, totalFiles, storedBytes: archiveBytes, newBytes: bytes })
@@ -62,6 +64,7 @@ export async function compress(context: CompressContext, request: CompressReques
     {
       container: request.format === 'zip' ? 'zip' : 'tar',
       zlibLevel: ZLIB_LEVEL[request.level],
+      contents: request.source.contents,
       reporter,
       signal,
       onRead: length => {
@@ -86,7 +89,7 @@ export async function compress(context: CompressContext, request: CompressReques
     throw error
   }
   const failed = packed.failed + request.source.failed
-  return { files: totalFiles, directories: count('directory'), symlinks: count('symlink'), bytes, archiveBytes, failed }
+  return { ...packed, bytes, archiveBytes, failed }
 }
 
 function encoded(plain: ByteStream, { format, level }: CompressRequest, pool: CompressionPool): ByteStream {
@@ -98,8 +101,16 @@ function encoded(plain: ByteStream, { format, level }: CompressRequest, pool: Co
 export function archiveEntries({ source, name, omit }: Pick<CompressRequest, 'source' | 'name' | 'omit'>): WalkedEntry[] {
   const entries = source.entries.filter(entry => entry.localPath !== omit)
   if (source.rootType === 'file') return entries.map(entry => ({ ...entry, path: name }))
-  const stats = lstatSync(fsPath(source.root), { bigint: true })
-  const mode = Number(stats.mode & 0o7777n)
-  const root: WalkedEntry = { path: name, localPath: source.root, type: 'directory', mode, fingerprint: fingerprintOf(stats) }
+  const root: WalkedEntry = {
+    path: name,
+    localPath: source.root,
+    type: 'directory',
+    ...(source.rootAttributes ?? attributesOf(source.root)),
+  }
   return [root, ...entries.map(entry => ({ ...entry, path: `${name}/${entry.path}` }))]
+}
+
+function attributesOf(folder: string): Pick<WalkedEntry, 'mode' | 'fingerprint'> {
+  const stats = lstatSync(fsPath(folder), { bigint: true })
+  return { mode: Number(stats.mode & 0o7777n), fingerprint: fingerprintOf(stats) }
 }

@@ -13,6 +13,13 @@ const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NO
 export const SMALL_FILE_BYTES = 256 * 1024
 const PIECE_BYTES = 512 * 1024
 
+/** Where the contents of an archive come from. Both may throw `UnreadableFileError`: the file is then left out. */
+export interface Contents {
+  /** The whole content of a file of at most `SMALL_FILE_BYTES`, as it was listed. */
+  small(entry: WalkedEntry): Buffer | Promise<Buffer>
+  large(entry: WalkedEntry): Promise<FixedLengthFile>
+}
+
 /** The reason why a file can't be archived, for messages. */
 export class UnreadableFileError extends Error {}
 
@@ -26,7 +33,7 @@ function unreadable(error: unknown, localPath: string): UnreadableFileError {
  * The whole content of a small file. Tries twice. Throws `UnreadableFileError` when the file can't be read, or changes
  * while it is read.
  */
-export function readSmallFile(entry: WalkedEntry): Buffer {
+function readSmallFile(entry: WalkedEntry): Buffer {
   return readWhole(entry) ?? readWhole(entry) ?? fail('it changed while it was being read')
 }
 
@@ -57,14 +64,14 @@ export interface FixedLengthFile {
   size: number
   /**
    * Yields exactly `size` bytes, once, and closes the file. Replaces bytes that can't be read any more by zeros, as tar
-   * does. Calls `onTrouble` with a message when that happens, and when the file changed meanwhile.
+   * does. Calls `onTrouble` when that happens, and when the file changed meanwhile, with words that follow its path.
    */
   read(onTrouble: (why: string) => void, signal: AbortSignal): AsyncGenerator<Buffer>
   close(): Promise<void>
 }
 
 /** Throws `UnreadableFileError`. */
-export async function openLargeFile(entry: WalkedEntry): Promise<FixedLengthFile> {
+async function openLargeFile(entry: WalkedEntry): Promise<FixedLengthFile> {
   let file: FileHandle | undefined
   try {
     file = await open(fsPath(entry.localPath), FLAGS)
@@ -101,5 +108,8 @@ async function* readExactly(file: FileHandle, size: number, onTrouble: (why: str
     position += piece.length
   }
   if (trouble === undefined && !sameFingerprint(before, fingerprintOf(await file.stat({ bigint: true })))) trouble = 'it was written to'
-  if (trouble !== undefined) onTrouble(trouble)
+  if (trouble !== undefined) onTrouble(`changed while it was being read (${trouble})`)
 }
+
+/** The files of this machine. */
+export const LOCAL_CONTENTS: Contents = { small: readSmallFile, large: openLargeFile }

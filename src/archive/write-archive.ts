@@ -1,36 +1,51 @@
+import { lstatSync } from 'node:fs'
 import { Readable } from 'node:stream'
-import { TarArchive, ZipArchive, type Archiver, type EntryData } from 'archiver'
+import { TarArchive, type Archiver, type EntryData } from 'archiver'
 import { looksCompressed } from '../compression/sample.ts'
+import { fingerprintOf, sameFingerprint } from '../local/fingerprint.ts'
 import type { WalkedEntry } from '../local/walk.ts'
 import { throwIfAborted } from '../util/errors.ts'
+import { fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
+import { compactZip } from './compact-zip.ts'
 import { needsPaxPath, tarName, zipName } from './entry-names.ts'
-import { openLargeFile, readSmallFile, SMALL_FILE_BYTES, UnreadableFileError } from './source-file.ts'
+import { LOCAL_CONTENTS, SMALL_FILE_BYTES, UnreadableFileError, type Contents } from './source-file.ts'
 
 export interface WriteOptions {
   container: 'tar' | 'zip'
   /** Deflate levels, for zip. */
   zlibLevel: number
+  /** By default files of this machine. */
+  contents?: Contents | undefined
   reporter: Reporter
   signal: AbortSignal
   onRead: (bytes: number) => void
   onFile: () => void
 }
 
+/** What is in the archive. */
 export interface WriteResult {
-  /** Files that are missing from the archive or differ from the source. Each was warned about. */
+  /** Hard links are counted too. */
+  files: number
+  directories: number
+  symlinks: number
+  /** Files that are further names of another file in the archive, and have no content there. */
+  hardlinks: number
+  /** Entries that are missing from the archive or differ from the source. Each was warned about. */
   failed: number
 }
 
 /** Options that archiver takes but its types lack. */
-interface FullEntryData extends EntryData {
-  type: 'file' | 'directory' | 'symlink'
+interface FullEntryData extends Omit<EntryData, 'type'> {
+  type: 'file' | 'directory' | 'symlink' | 'link'
   linkname?: string
   pax?: Record<string, string>
   store?: boolean
 }
 
 const NOTHING = Buffer.alloc(0)
+/** The tar library takes the number 0 for a mode that was not given. */
+const MODE_ZERO = Object(0) as number
 /** From this many entries on, the plain end record of a zip can't count them. */
 const ZIP64_ENTRIES = 0xffff
 /** The largest time (seconds since 1970) in a tar header that every reader accepts. */
@@ -46,7 +61,7 @@ export async function* writeArchive(
   options: WriteOptions,
   result: WriteResult,
 ): AsyncGenerator<Uint8Array> {
-  const packer = new ArchiveWriter(entries.length, options, result)
+  const packer = new ArchiveWriter(entries, options, result)
   try {
     yield* packer.pieces(entries)
   } finally {
@@ -67,14 +82,16 @@ class ArchiveWriter {
   private wake: () => void = () => undefined
   private ended = false
   private failure: unknown
+  private readonly links: HardLinks
+  private readonly contents: Contents
 
-  constructor(count: number, options: WriteOptions, result: WriteResult) {
+  constructor(entries: readonly WalkedEntry[], options: WriteOptions, result: WriteResult) {
+    const count = entries.length
     this.options = options
     this.result = result
-    this.archive =
-      options.container === 'tar'
-        ? new TarArchive()
-        : new ZipArchive({ forceLocalTime: true, forceZip64: count >= ZIP64_ENTRIES, zlib: { level: options.zlibLevel } })
+    this.contents = options.contents ?? LOCAL_CONTENTS
+    this.links = new HardLinks(options.container === 'tar' ? entries : [])
+    this.archive = options.container === 'tar' ? new TarArchive() : compactZip(options.zlibLevel, count >= ZIP64_ENTRIES)
     this.archive.on('entry', () => this.settle(undefined))
     this.archive.on('error', error => this.fail(error))
     this.archive.on('readable', () => this.wake())
@@ -113,15 +130,22 @@ class ArchiveWriter {
     for (const entry of entries) {
       throwIfAborted(this.options.signal)
       if (entry.type === 'file') await this.addFile(entry)
-      else await this.append(NOTHING, this.dataOf(entry))
+      else {
+        await this.append(NOTHING, this.dataOf(entry))
+        this.result[entry.type === 'directory' ? 'directories' : 'symlinks']++
+      }
     }
     await this.archive.finalize()
   }
 
   private async addFile(entry: WalkedEntry): Promise<void> {
     try {
-      if (entry.fingerprint.size <= SMALL_FILE_BYTES) await this.addSmall(entry)
+      const first = this.links.firstOf(entry)
+      if (first !== undefined) await this.addLink(entry, first)
+      else if (entry.fingerprint.size <= SMALL_FILE_BYTES) await this.addSmall(entry)
       else await this.addLarge(entry)
+      this.links.added(entry)
+      this.result.files++
     } catch (error) {
       if (!(error instanceof UnreadableFileError)) throw error
       this.warn(`${entry.localPath} is not in the archive: ${error.message}`)
@@ -129,19 +153,22 @@ class ArchiveWriter {
     this.options.onFile()
   }
 
+  private async addLink(entry: WalkedEntry, first: WalkedEntry): Promise<void> {
+    await this.append(NOTHING, { ...this.dataOf(entry), type: 'link', linkname: tarName(first.path) })
+    this.result.hardlinks++
+    this.options.onRead(entry.fingerprint.size)
+  }
+
   private async addSmall(entry: WalkedEntry): Promise<void> {
-    const bytes = readSmallFile(entry)
+    const bytes = await this.contents.small(entry)
     await this.append(bytes, { ...this.dataOf(entry), store: this.options.container === 'zip' && looksCompressed(bytes) })
     this.options.onRead(bytes.length)
   }
 
   private async addLarge(entry: WalkedEntry): Promise<void> {
-    const file = await openLargeFile(entry)
+    const file = await this.contents.large(entry)
     try {
-      const pieces = file.read(
-        why => this.warn(`${entry.localPath} changed while it was being read (${why}): don't rely on its copy in the archive`),
-        this.options.signal,
-      )
+      const pieces = file.read(why => this.warn(`${entry.localPath} ${why}: don't rely on its copy in the archive`), this.options.signal)
       const source = Readable.from(this.told(pieces), { objectMode: false })
       source.on('error', error => this.fail(error))
       this.current = source
@@ -163,7 +190,7 @@ class ArchiveWriter {
   private append(source: Buffer | Readable, data: FullEntryData): Promise<void> {
     return new Promise((resolve, reject) => {
       this.waiting = { resolve, reject }
-      this.archive.append(source, data)
+      this.archive.append(source, data as EntryData)
     })
   }
 
@@ -172,7 +199,7 @@ class ArchiveWriter {
     const name = container === 'tar' ? tarName(entry.path) : zipName(entry.path)
     if (name !== entry.path) this.options.reporter.warn(`${entry.localPath} is in the archive as ${name}: its name can't be kept there`)
     const seconds = Math.floor(Number(entry.fingerprint.mtime / 1_000_000n) / 1000)
-    const data: FullEntryData = { name, type: entry.type, mode: entry.mode, date: new Date(seconds * 1000) }
+    const data: FullEntryData = { name, type: entry.type, mode: entry.mode || MODE_ZERO, date: new Date(seconds * 1000) }
     if (entry.type === 'symlink') data.linkname = tarName(entry.target!)
     if (container === 'tar') {
       const pax: Record<string, string> = {}
@@ -195,4 +222,44 @@ class ArchiveWriter {
     this.current?.destroy()
     this.settle(new Error('the archive was given up'))
   }
+}
+
+/** Which files are names of one file, as far as that can be seen. */
+class HardLinks {
+  /** The first name of each file that has several among the entries; undefined until it is in the archive. */
+  private readonly firsts = new Map<string, WalkedEntry | undefined>()
+
+  constructor(entries: readonly WalkedEntry[]) {
+    const seen = new Set<string>()
+    for (const entry of entries) {
+      if (entry.type !== 'file') continue
+      const key = keyOf(entry)
+      if (seen.has(key)) this.firsts.set(key, undefined)
+      else seen.add(key)
+    }
+  }
+
+  /** The entry in the archive that is the same file now. Some network drives give one number to several files. */
+  firstOf(entry: WalkedEntry): WalkedEntry | undefined {
+    const first = this.firsts.get(keyOf(entry))
+    if (first === undefined || !sameFingerprint(first.fingerprint, entry.fingerprint)) return undefined
+    try {
+      const [here, there] = [entry, first].map(({ localPath }) => lstatSync(fsPath(localPath), { bigint: true }))
+      const isOne = [here!, there!].every(
+        stats => stats.nlink > 1n && stats.isFile() && sameFingerprint(fingerprintOf(stats), first.fingerprint),
+      )
+      return isOne ? first : undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  added(entry: WalkedEntry): void {
+    const key = keyOf(entry)
+    if (this.firsts.has(key) && this.firsts.get(key) === undefined) this.firsts.set(key, entry)
+  }
+}
+
+function keyOf({ fingerprint: { device, inode } }: WalkedEntry): string {
+  return `${device}:${inode}`
 }

@@ -1,7 +1,7 @@
-import { appendFileSync, mkdirSync, readFileSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import { appendFileSync, linkSync, mkdirSync, readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { compress } from '../../src/archive/compress.ts'
+import { compress, type CompressResult } from '../../src/archive/compress.ts'
 import { ARCHIVE_FORMATS } from '../../src/archive/format.ts'
 import { walk } from '../../src/local/walk.ts'
 import { withFolder } from '../helpers/folders.ts'
@@ -107,6 +107,64 @@ it('keeps hard names in tar, and says under which others they are in zip', () =>
     )
   }))
 
+it('a mode of 000 stays what it is', () =>
+  withFolder(async folder => {
+    const root = join(folder, 'data')
+    makeTree(root, { closed: { file: 'x' }, shut: { folder: true }, large: { file: seededNoise(1, 300_000) } })
+    const walked = await walk(root, { reporter: listening().reporter })
+    const source = { ...walked, entries: walked.entries.map(entry => ({ ...entry, mode: 0 })) }
+    for (const format of ARCHIVE_FORMATS) {
+      const sink = new MemorySink()
+      const context = { pool: poolOf(), reporter: listening().reporter, signal: new AbortController().signal }
+      await compress(context, { source, name: 'data', format, level: 'fast' }, sink)
+      writeFileSync(join(folder, `x.${format}`), sink.bytes)
+    }
+    expect(shell(folder, 'zstd -dcq x.tar.zst | tar -tv | cut -c1-10').toString()).toBe('drwxr-xr-x\n----------\n----------\nd---------\n')
+    expect(shell(folder, 'tar -tvzf x.tar.gz | cut -c1-10').toString()).toBe('drwxr-xr-x\n----------\n----------\nd---------\n')
+    const modes = `import zipfile; print([oct(i.external_attr >> 16 & 0o7777) for i in zipfile.ZipFile('x.zip').infolist()])`
+    expect(python(folder, modes)).toBe("['0o755', '0o0', '0o0', '0o0']\n")
+  }))
+
+it('stores names of one file once in tar, and says how many; another file with its number is another file', () =>
+  withFolder(async folder => {
+    const root = join(folder, 'data')
+    const long = `${'d'.repeat(120)}/${'f'.repeat(120)}`
+    makeTree(root, { 'a.bin': seededNoise(1, 400_000), 'b/c.txt': 'small', 'x.txt': 'alone' })
+    makeTree(root, { [long.split('/')[0]!]: { folder: true } })
+    for (const [from, to] of [
+      ['a.bin', 'b/a.bin'],
+      ['a.bin', long],
+      ['b/c.txt', 'z.txt'],
+    ] as const)
+      linkSync(join(root, from), join(root, to))
+    const { bytes, result } = await archiveOf(root, 'tar.gz')
+    expect(result).toMatchObject({ files: 6, hardlinks: 3, bytes: 1_200_015, failed: 0 })
+    expect(bytes.length).toBeLessThan(450_000)
+    mkdirSync(join(folder, 'out'))
+    shell(join(folder, 'out'), 'tar xzf -', bytes)
+    expect(shell(folder, 'diff -r data out/data').toString()).toBe('')
+    expect(statSync(join(folder, 'out/data/a.bin')).nlink).toBe(3)
+    expect((await archiveOf(root, 'zip')).result).toMatchObject({ files: 6, hardlinks: 0 })
+    // as some network drives number files
+    const walked = await walk(root, { reporter: listening().reporter })
+    const source = { ...walked, entries: walked.entries.map(entry => ({ ...entry, fingerprint: { ...entry.fingerprint, inode: 7n } })) }
+    const context = { pool: poolOf(), reporter: listening().reporter, signal: new AbortController().signal }
+    const request = { source, name: 'data', format: 'tar.gz', level: 'fast' } as const
+    expect(await compress(context, request, new MemorySink())).toMatchObject({ files: 6, hardlinks: 0 })
+  }))
+
+it('keeps times of 1980 to 2106 in zip, to the second', () =>
+  withFolder(async folder => {
+    const root = join(folder, 'data')
+    const times = [315_532_801, 1_700_000_001, 2_400_000_001, 4_200_000_001, 4_294_967_295]
+    makeTree(root, Object.fromEntries(times.map(time => [String(time), { file: 'x', mtime: String(time) }])))
+    writeFileSync(join(folder, 'x.zip'), (await archiveOf(root, 'zip')).bytes)
+    shell(folder, 'mkdir out; cd out; TZ=America/New_York unzip -qq ../x.zip')
+    for (const time of times) expect(statSync(join(folder, 'out/data', String(time))).mtimeMs).toBe(time * 1000)
+    const plain = `import zipfile; print([i.date_time[0] for i in zipfile.ZipFile('x.zip').infolist() if not i.is_dir()])`
+    expect(python(folder, plain)).toBe('[2023, 2046, 1980, 2103, 2106]\n')
+  }))
+
 it('keeps times that a tar header can not hold', () =>
   withFolder(async folder => {
     const root = join(folder, 'data')
@@ -121,7 +179,7 @@ describe('a file that can not be read as it was listed', () => {
   async function archiveChanged(
     folder: string,
     change: (root: string) => void,
-  ): Promise<{ sink: MemorySink; failed: number; warnings: string[] }> {
+  ): Promise<{ sink: MemorySink; result: CompressResult; warnings: string[] }> {
     const root = join(folder, 'data')
     makeTree(root, { 'a.txt': 'first', 'big.bin': seededNoise(4, 3_000_000), 'z.txt': 'last' })
     const { reporter, warnings } = listening()
@@ -129,17 +187,17 @@ describe('a file that can not be read as it was listed', () => {
     change(root)
     const sink = new MemorySink()
     const context = { pool: poolOf(), reporter, signal: new AbortController().signal }
-    const { failed } = await compress(context, { source, name: basename(root), format: 'tar.zst', level: 'fast' }, sink)
-    return { sink, failed, warnings }
+    const result = await compress(context, { source, name: basename(root), format: 'tar.zst', level: 'fast' }, sink)
+    return { sink, result, warnings }
   }
 
   it('is left out with a warning, when it is gone or closed, and all others are there', () =>
     withFolder(async folder => {
-      const { sink, failed, warnings } = await archiveChanged(folder, root => {
+      const { sink, result, warnings } = await archiveChanged(folder, root => {
         shell(root, 'rm a.txt; rm big.bin; mkdir big.bin')
       })
       expect(shell(folder, 'zstd -dcq | tar -t', sink.bytes).toString()).toBe('data/\ndata/z.txt\n')
-      expect(failed).toBe(2)
+      expect(result).toMatchObject({ files: 1, directories: 1, failed: 2, bytes: 4 })
       expect(warnings).toEqual([
         expect.stringMatching(/a\.txt is not in the archive: it vanished/) as string,
         expect.stringMatching(/big\.bin is not in the archive: it is not a file any more/) as string,

@@ -6,8 +6,8 @@ import { FileSink, type ByteSink } from '../../archive/sink.ts'
 import type { Level } from '../../compression/limits.ts'
 import type { LeftOut } from '../../local/left-out.ts'
 import { realPathOf } from '../../local/real-path.ts'
-import { walk } from '../../local/walk.ts'
-import { formatDuration, formatPercent, formatRate, plural } from '../../ui/format.ts'
+import { walk, type WalkResult } from '../../local/walk.ts'
+import { formatCount, formatDuration, formatPercent, formatRate, plural } from '../../ui/format.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { describeLeftOut, leftOutToJson } from '../shared/left-out-report.ts'
@@ -17,6 +17,7 @@ import type { Outcome, Session } from '../shared/session.ts'
 import { estimateArchive } from './compress-estimate.ts'
 import { createOnDrive, isDriveFolder, isOnDrive, type DriveSink } from './drive-archive.ts'
 import { agreeToShare, describeLink, requireAnswer, type SharedLink } from './shared-link.ts'
+import { namesVersion, openVersion } from './version-source.ts'
 
 export interface CompressOptions {
   output?: string
@@ -31,16 +32,22 @@ export interface CompressOptions {
 
 const STDOUT = '-'
 
-/** Makes an ordinary archive of a folder or a file. */
+/** Makes an ordinary archive of a folder or a file of this machine, or of a version. */
 export async function compressCommand(session: Session, path: string, options: CompressOptions): Promise<Outcome> {
   let started = performance.now()
-  const name = basename(resolve(path))
+  const fromStore = namesVersion(path) ? await openVersion(session, path, options.exclude ?? []) : undefined
+  const name = fromStore?.name ?? basename(resolve(path))
   if (name === '') throw new AppError('usage', `${path} has no name for the archive.`, { hint: 'Give a folder or file inside it.' })
   const { output, format } = chooseOutput(session, name, options)
   if (options.share === true) checkSharing(output, options)
   const { reporter } = session.console
-  const source = await walk(path, { excludes: options.exclude ?? [], skip: ownFiles(session, undefined), reporter, signal: session.signal })
-  if (options.estimate === true) return estimateArchive(session, source, { name, format, level: options.level })
+  if (fromStore && options.estimate === true)
+    throw new AppError('usage', 'The size of the archive of a version is not estimated.', {
+      hint: 'Leave out --estimate, or give a folder.',
+    })
+  const walked = fromStore ? undefined : await walkSource(session, path, options)
+  if (walked && options.estimate === true) return estimateArchive(session, walked, { name, format, level: options.level })
+  const source = fromStore?.source ?? walked!
   const bytes = source.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.fingerprint.size : 0), 0)
   const agree = async (): Promise<void> => {
     const asked = performance.now()
@@ -61,7 +68,7 @@ export async function compressCommand(session: Session, path: string, options: C
     omit: output === STDOUT || onDrive ? undefined : join(realPathOf(dirname(output)), basename(output)),
   }
   const result = await compress({ pool: session.pool(bytes), reporter, signal: session.signal }, request, sink)
-  const leftOut = await source.leftOut.count()
+  const leftOut = (await walked?.leftOut.count()) ?? []
   const receipt = describe(name, output, result, leftOut, performance.now() - started)
   const shared = options.share === true ? await share(session, onDrive!, output, format, receipt) : undefined
   if (shared) receipt.push('  Shared: anyone with the link can read it', ...describeLink(shared, output, format))
@@ -77,7 +84,17 @@ export async function compressCommand(session: Session, path: string, options: C
       leftOut: leftOutToJson(leftOut),
       ...(shared ? { shared } : {}),
     })
-  return result.failed > 0 ? 'partly' : 'done'
+  return fromStore?.isDamaged() === true ? 'damaged' : result.failed > 0 ? 'partly' : 'done'
+}
+
+async function walkSource(session: Session, path: string, { exclude = [] }: CompressOptions): Promise<WalkResult> {
+  const { reporter } = session.console
+  try {
+    return await walk(path, { excludes: exclude, skip: ownFiles(session, undefined), reporter, signal: session.signal })
+  } catch (error) {
+    if (!isAppError(error, 'not-found') || !/^[\w.-]+$/.test(path)) throw error
+    throw new AppError('not-found', error.message, { hint: `If you mean a version in the store: colab-escape compress ${path}~0` })
+  }
 }
 
 function chooseOutput(
@@ -157,7 +174,7 @@ function stdoutSink({ console }: Session): ByteSink {
 }
 
 function describe(name: string, output: string, result: CompressResult, leftOut: readonly LeftOut[], milliseconds: number): string[] {
-  const { files, bytes, archiveBytes, failed } = result
+  const { files, hardlinks, bytes, archiveBytes, failed } = result
   const saved = archiveBytes < bytes ? `${formatPercent(1 - archiveBytes / bytes)} saved` : 'nothing saved'
   const rate = milliseconds > 0 ? `, ${formatRate((bytes / milliseconds) * 1000)}` : ''
   const lines = [
@@ -167,6 +184,8 @@ function describe(name: string, output: string, result: CompressResult, leftOut:
     ...describeLeftOut(leftOut),
   ]
   if (isOnDrive(output)) lines.push('  Safe to disconnect: Drive has the whole file and confirmed its checksum.')
-  if (failed > 0) lines.push(`  ${plural(failed, 'entry', 'entries')} could not be archived as they are (see the warnings)`)
+  if (hardlinks > 0) lines.push(`  ${plural(hardlinks, 'file')} of them as hard ${hardlinks === 1 ? 'link' : 'links'}: stored once`)
+  if (failed > 0)
+    lines.push(`  ${failed === 1 ? '1 entry is' : `${formatCount(failed)} entries are`} not archived as it should be (see the warnings)`)
   return lines
 }

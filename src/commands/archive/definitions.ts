@@ -11,7 +11,7 @@ import type { LazyCommand } from '../shared/lazy-command.ts'
 export function compress(root: LazyCommand): void {
   root
     .command('compress <path>')
-    .description('make an ordinary archive of a folder or file, for people without this program')
+    .description('make an ordinary archive of a folder, a file or a version, for people without this program')
     .option(
       '-o, --output <file>',
       'the archive; its name sets the format; drive:Folder/name.zip is a file on Drive, - is standard output (default: <name>.tar.zst in the current folder)',
@@ -27,13 +27,18 @@ export function compress(root: LazyCommand): void {
       'after',
       `
 If a file changes while it is read, it is archived with the length it had at
-first, with a warning and exit code 3. Times are stored to the second (in a zip
-to two seconds). Owners are not stored. Equal folders give equal archives.
+first, with a warning and exit code 3. Times are stored to the second. Owners
+and extended attributes are not stored. A tar stores hard links as links, a zip
+as copies. Equal folders give equal archives.
+
+A path that is not here and that names a version, such as data~0, data@best or
+data~1:train, is archived from the store.
 
 Examples:
   colab-escape compress ./data
   colab-escape compress runs -o /media/usb/runs.zip --exclude "*.tmp"
   colab-escape compress runs -o drive:Shared/runs.tar.zst --share
+  colab-escape compress data~0 -o data.zip
   colab-escape compress runs -o - | ssh host "cat > runs.tar.zst"`,
     )
     .runs(async () => (await import('./compress.ts')).compressCommand)

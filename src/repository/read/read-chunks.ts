@@ -3,27 +3,30 @@
  * to read and what to do with their bytes.
  */
 
+import type { ByteLru } from '../../util/byte-lru.ts'
 import { type AppError, corrupt, missing } from '../../util/errors.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
 import { type BlockSource, chunkMatches, describeCopy, shortId } from './block-source.ts'
-import { fetchBlocks } from './fetch-blocks.ts'
+import { type FetchedBlock, fetchBlocks } from './fetch-blocks.ts'
 import { type LostCopy, readAnyCopy, readCopy } from './read-copy.ts'
 
 export { type BlockSource, chunkMatches } from './block-source.ts'
 export { fetchBlocks } from './fetch-blocks.ts'
 
 const MiB = 1024 * 1024
+/** Decoded blocks by their number. */
+export type PlainBlocks = ByteLru<number, Uint8Array>
 /** Plain bytes that `readSequence` holds at a time. */
 const WINDOW_BYTES = 16 * MiB
 
 /**
  * Yields the verified chunks of `ids`, in that order. If a copy of a chunk is damaged, reads another one. Throws
- * `corrupt` if no copy is left.
+ * `corrupt` if no copy is left. With `cache`, plain blocks (by number) are kept from one call to the next.
  *
  * Time: linear in the chunks' plain bytes, and in the blocks that hold those of each window. Memory: bounded, but for
  * `ids`.
  */
-export async function* readSequence(source: BlockSource, ids: Uint8Array, what: string): AsyncGenerator<Uint8Array> {
+export async function* readSequence(source: BlockSource, ids: Uint8Array, what: string, cache?: PlainBlocks): AsyncGenerator<Uint8Array> {
   const { index } = source
   for (let start = 0; start < ids.length;) {
     const wanted: number[] = []
@@ -38,14 +41,19 @@ export async function* readSequence(source: BlockSource, ids: Uint8Array, what: 
       bytes += index.length(entry)
       wanted.push(entry)
     }
-    const chunks = await readCopies(source, wanted, what)
+    const chunks = await readCopies(source, wanted, what, cache)
     for (const entry of wanted) yield chunks.get(entry)!
     start = end
   }
 }
 
 /** Reads and verifies copies of chunks, given by their entry numbers. All of them are in memory at once. */
-async function readCopies(source: BlockSource, entries: readonly number[], what: string): Promise<Map<number, Uint8Array>> {
+async function readCopies(
+  source: BlockSource,
+  entries: readonly number[],
+  what: string,
+  cache: PlainBlocks | undefined,
+): Promise<Map<number, Uint8Array>> {
   const { index } = source
   const byBlock = new Map<number, Set<number>>()
   for (const entry of entries) {
@@ -55,14 +63,23 @@ async function readCopies(source: BlockSource, entries: readonly number[], what:
     else byBlock.set(block, new Set([entry]))
   }
   const chunks = new Map<number, Uint8Array>()
-  const blocks = [...byBlock.keys()].sort((a, b) => a - b)
-  for await (const { number, plain, error } of fetchBlocks(source, blocks)) {
+  const take = async ({ number, plain, error }: FetchedBlock): Promise<void> => {
     for (const entry of byBlock.get(number)!) {
       const { offset, length } = index.location(entry)
       const chunk = plain?.slice(offset, offset + length)
       if (chunk && chunkMatches(index.id(entry), chunk)) chunks.set(entry, chunk)
       else chunks.set(entry, await readOtherCopy(source, entry, error, what))
     }
+  }
+  const toFetch: number[] = []
+  for (const number of [...byBlock.keys()].sort((a, b) => a - b)) {
+    const plain = cache?.get(number)
+    if (plain) await take({ number, plain, error: undefined })
+    else toFetch.push(number)
+  }
+  for await (const block of fetchBlocks(source, toFetch)) {
+    if (block.plain) cache?.set(block.number, block.plain, block.plain.length)
+    await take(block)
   }
   return chunks
 }

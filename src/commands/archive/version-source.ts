@@ -1,0 +1,126 @@
+import { existsSync } from 'node:fs'
+import { basename, resolve } from 'node:path'
+import type { ArchivedSource } from '../../archive/compress.ts'
+import { SMALL_FILE_BYTES, UnreadableFileError, type Contents, type FixedLengthFile } from '../../archive/source-file.ts'
+import type { Fingerprint } from '../../local/fingerprint.ts'
+import { pathFilter } from '../../local/ignore-rules.ts'
+import type { WalkedEntry } from '../../local/walk.ts'
+import type { Entry, FileEntry } from '../../repository/format/manifest.ts'
+import { versionLabel } from '../../repository/format/snapshot.ts'
+import type { OpenRepository } from '../../repository/open/open.ts'
+import { baseOf, covers, findSelection } from '../../repository/pull/selection.ts'
+import { readSequence } from '../../repository/read/read-chunks.ts'
+import { SmallFileReader } from '../../repository/read/read-files.ts'
+import { readManifest } from '../../repository/read/read-manifest.ts'
+import { parseVersionOrPath } from '../../repository/versions/versions.ts'
+import { isAppError } from '../../util/errors.ts'
+import { fsPath } from '../../util/paths.ts'
+import { findVersion, openRepository } from '../shared/find-version.ts'
+import type { Session } from '../shared/session.ts'
+
+/** What a person means by `data~0` or `data@best:val_loss`, unless there is a file of that name. */
+const VERSION = /^[^/\\@~:]+(@|~\d|:(?![/\\]))/
+
+const ZEROS = Buffer.alloc(512 * 1024)
+
+export interface VersionSource {
+  source: ArchivedSource
+  /** Of the folder in the archive. */
+  name: string
+  /** Whether a file was left out because the repository is damaged. */
+  isDamaged: () => boolean
+}
+
+export function namesVersion(text: string): boolean {
+  return VERSION.test(text) && !existsSync(fsPath(resolve(text)))
+}
+
+/** A version, or a file or folder in it, as the source of an archive. */
+export async function openVersion(session: Session, text: string, exclude: readonly string[]): Promise<VersionSource> {
+  const { version, path = '' } = parseVersionOrPath(text)
+  const repository = await openRepository(session)
+  const snapshot = await findVersion(session, repository, version)
+  const { entry: selected, pattern } = await findSelection(repository, snapshot, path)
+  const isWanted = pathFilter(pattern === undefined ? [] : [pattern], exclude)
+  const base = selected === undefined ? '' : baseOf(selected)
+  const contents = new VersionContents(repository)
+  for await (const entry of readManifest(repository, snapshot)) {
+    if (selected !== undefined && !covers(selected, entry.path)) continue
+    const below = base === '' ? entry.path : entry.path.slice(base.length + 1)
+    if (isWanted(below, entry.type === 'directory')) contents.add(entry, below, `${versionLabel(snapshot)}:${entry.path}`)
+  }
+  const { entries } = contents
+  const isFile = entries.length === 1 && (selected?.type === 'file' || snapshot.source.type === 'file')
+  const source: ArchivedSource = {
+    entries,
+    rootType: isFile ? 'file' : 'directory',
+    root: text,
+    failed: 0,
+    rootAttributes: { mode: 0o755, fingerprint: fingerprintOf(0, BigInt(snapshot.time) * 1_000_000n) },
+    contents,
+  }
+  const name = isFile ? basename(entries[0]!.path) : base === '' ? snapshot.name : basename(base)
+  return { source, name, isDamaged: () => contents.isDamaged }
+}
+
+class VersionContents implements Contents {
+  /** Whether a file could not be read. */
+  isDamaged = false
+  readonly entries: WalkedEntry[] = []
+  private readonly repository: OpenRepository
+  /** By what is said of them. */
+  private readonly files = new Map<string, FileEntry>()
+  private reader: SmallFileReader | undefined
+
+  constructor(repository: OpenRepository) {
+    this.repository = repository
+  }
+
+  add(entry: Entry, path: string, label: string): void {
+    const { type, mode, mtime } = entry
+    const fingerprint = fingerprintOf(entry.type === 'file' ? entry.size : 0, mtime)
+    this.entries.push({ path, localPath: label, type, mode, fingerprint, ...(entry.type === 'symlink' ? { target: entry.target } : {}) })
+    if (entry.type === 'file') this.files.set(label, entry)
+  }
+
+  async small(entry: WalkedEntry): Promise<Buffer> {
+    this.reader ??= new SmallFileReader(
+      this.repository,
+      [...this.files.values()].filter(({ size }) => size <= SMALL_FILE_BYTES),
+    )
+    try {
+      return await this.reader.read(this.files.get(entry.localPath)!)
+    } catch (error) {
+      throw new UnreadableFileError(this.whyDamaged(error))
+    }
+  }
+
+  large(entry: WalkedEntry): Promise<FixedLengthFile> {
+    const { repository } = this
+    const { chunks, size, path } = this.files.get(entry.localPath)!
+    const whyDamaged = (error: unknown): string => this.whyDamaged(error)
+    async function* read(onTrouble: (why: string) => void): AsyncGenerator<Buffer> {
+      let done = 0
+      try {
+        for await (const bytes of readSequence(repository, chunks, path)) {
+          done += bytes.length
+          yield Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+        }
+      } catch (error) {
+        onTrouble(`could not be read to its end (${whyDamaged(error)})`)
+        for (; done < size; done += Math.min(ZEROS.length, size - done)) yield ZEROS.subarray(0, size - done)
+      }
+    }
+    return Promise.resolve({ size, read, close: () => Promise.resolve() })
+  }
+
+  private whyDamaged(error: unknown): string {
+    if (!isAppError(error, 'corrupt')) throw error
+    this.isDamaged = true
+    return error.message
+  }
+}
+
+function fingerprintOf(size: number, mtime: bigint): Fingerprint {
+  return { size, mtime, ctime: 0n, inode: 0n, device: 0 }
+}
