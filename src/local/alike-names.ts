@@ -43,7 +43,7 @@ function keyOf(path: string): string {
   return folded === name ? path : path.slice(0, end) + folded
 }
 
-// eslint-disable-next-line no-control-regex
+ 
 const ASCII = /^[\0-\x7f]*$/
 
 /** Equal for names that any file system takes for one, and for some others. */

@@ -40,13 +40,21 @@ export class LocalChanges {
     const stats = this.orWriteError(root, (): Stats | undefined => {
       const changed = makeFolder(root, { fileSystem: this.fileSystem })
       for (const folder of changed) this.changed.add(folder)
-      // an interrupted pull leaves it with this mode
-      if (changed.length > 0 && mode !== undefined) this.folders.at(root, path => this.fileSystem.chmodSync(path, mode | 0o700))
+      if (changed.length > 0 && mode !== undefined) this.giveMode(root, mode | 0o700)
       return this.fileSystem.statSync(fsPath(root), { throwIfNoEntry: false })
     })
     if (!stats?.isDirectory()) throw new AppError('io', `${root} is not a folder.`, { hint: 'Name another destination.' })
     if ((stats.mode & 0o700) !== 0o700) this.tryToOpenUp(root)
     this.changed.add(root)
+  }
+
+  /** An interrupted pull leaves the root with this mode. */
+  private giveMode(root: string, mode: number): void {
+    try {
+      this.folders.at(root, path => this.fileSystem.chmodSync(path, mode))
+    } catch (error) {
+      if (!refusesAttributes(error)) throw error
+    }
   }
 
   /** Makes a folder, and makes it writable while the pull runs. Its own mode is set last. */

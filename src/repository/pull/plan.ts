@@ -1,16 +1,15 @@
 import { closeSync, constants, openSync, readdirSync, statSync } from 'node:fs'
-import { basename, dirname, join, sep } from 'node:path'
+import { join } from 'node:path'
 import type { Chunker } from '../../chunking/chunker.ts'
 import { AlikeNames } from '../../local/alike-names.ts'
 import { sameMode } from '../../local/attributes.ts'
 import { pathFilter } from '../../local/ignore-rules.ts'
 import { ABSENT, lookAt, type LocalItem } from '../../local/look-at.ts'
-import { isPartName, partName } from '../../local/part-names.ts'
+import { isPartName } from '../../local/part-names.ts'
 import type { OwnFiles } from '../../local/own-files.ts'
 import { nameProblem } from '../../local/platform-names.ts'
 import { restoredMode } from '../../local/restored-mode.ts'
 import { sameTime } from '../../local/times.ts'
-import { walk } from '../../local/walk.ts'
 import { throwIfAborted } from '../../util/errors.ts'
 import { Breather } from '../../util/event-loop.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
@@ -24,11 +23,11 @@ import { describeCopy, lackOf } from '../read/block-source.ts'
 import { readManifest } from '../read/read-manifest.ts'
 import type { StatCache } from '../source/stat-cache.ts'
 import { matchingChunks } from './compare-file.ts'
+import { findExtras } from './extras.ts'
 import { Refusals } from './refusals.ts'
 import { baseOf, covers, matchesNothing, type SelectedEntry } from './selection.ts'
 import { sameName, Twins } from './twins.ts'
 import { findUnprovenFiles, findUnsavedFiles, replacesUnproven, wouldOverwrite, type UnsavedFile } from './unsaved-files.ts'
-import { VersionPaths } from './version-paths.ts'
 
 export interface PlannedFile {
   entry: FileEntry
@@ -125,8 +124,11 @@ export async function planPull(repository: OpenRepository, request: PullPlanRequ
   const planner = new Planner(repository, request)
   await planner.readSnapshot()
   planner.planRoot()
-  if (request.delete && request.root !== undefined) await planner.findExtras(request.root)
-  const { plan, endangered } = planner
+  const { plan, endangered, known } = planner
+  if (known && request.root !== undefined) {
+    const endanger = (file: UnsavedFile): void => planner.endanger(file, true)
+    await findExtras(request, request.root, { plan, endanger }, known, repository.signal)
+  }
   plan.removeDirectories.sort((a, b) => b.localPath.length - a.localPath.length)
   if (!request.force) {
     const unproven = findUnprovenFiles(endangered, request)
@@ -145,7 +147,7 @@ class Planner {
   /** Folders of the snapshot that are folders at the destination too. Every local item is below one of them. */
   private readonly real: Set<string>
   /** All paths of the version, for `delete`. */
-  private readonly known: AlikeNames | undefined
+  readonly known: AlikeNames | undefined
   /** What the version has of the folder that becomes the destination. */
   private rootEntry: DirectoryEntry | undefined
   private seen = 0
@@ -169,7 +171,11 @@ class Planner {
       modesLeftOut: 0,
       damaged: [],
       refused: new Refusals(),
-      twins: new Twins(request.localPathOf, path => this.itemAt(path).type !== 'absent'),
+      twins: new Twins({
+        localPathOf: request.localPathOf,
+        exists: path => this.itemAt(path).type !== 'absent',
+        isDirectory: path => this.plan.directories.some(({ entry }) => entry.path === path),
+      }),
     }
   }
 
@@ -238,7 +244,12 @@ class Planner {
       const localPath = this.request.localPathOf(path)
       const item = this.itemAt(path)
       const twin = twins.plan(path, item)
-      if (twin !== undefined) return refused.add(path, sameName(twin))
+      if (twin !== undefined) {
+        refused.add(twin.loser, sameName(twin.owner))
+        if (twin.loser === path) return
+        this.takeBack(twin.loser)
+        for (const before of planned) before.length = before.list.length
+      }
       if (entry.type === 'directory') return this.addDirectory(entry, localPath, item)
       if (item.type === 'directory') this.clearDirectory(path, localPath)
       if (entry.type === 'symlink') return this.addSymlink(entry, localPath, item)
@@ -248,6 +259,16 @@ class Planner {
       // nothing is deleted for what is not restored
       for (const { list, length } of planned) list.length = length
     }
+  }
+
+  /** For a file or symlink that is refused after it was planned. */
+  private takeBack(path: string): void {
+    const { files, symlinks, touch, remove, removeDirectories } = this.plan
+    const planned = [files, symlinks, touch].find(list => list.some(({ entry }) => entry.path === path))
+    if (planned === undefined) this.plan.unchanged--
+    else dropWhere<{ entry: Entry }>(planned, ({ entry }) => entry.path === path)
+    for (const list of [remove, removeDirectories, this.endangered])
+      dropWhere<{ path: string }>(list, each => each.path === path || each.path.startsWith(`${path}/`))
   }
 
   private itemAt(path: string): LocalItem {
@@ -327,7 +348,7 @@ class Planner {
     }
   }
 
-  private endanger(endangered: UnsavedFile, remove: boolean): void {
+  endanger(endangered: UnsavedFile, remove: boolean): void {
     this.endangered.push(endangered)
     if (remove) this.plan.remove.push(endangered)
   }
@@ -344,42 +365,14 @@ class Planner {
       else this.endanger({ ...inside, item }, true)
     }
   }
+}
 
-  async findExtras(root: string): Promise<void> {
-    if (lookAt(root).type !== 'directory') return
-    const { selected, only, exclude, skip, reporter } = this.request
-    const base = selected && baseOf(selected) !== '' ? `${baseOf(selected)}/` : ''
-    const wanted = pathFilter(only, [])
-    const { entries, partFiles, unreadable } = await walk(root, { excludes: exclude, skip, reporter, signal: this.repository.signal })
-    const ours = new Set(this.plan.files.map(({ entry, localPath }) => join(dirname(localPath), partName(entry.path, entry.chunks))))
-    for (const localPath of partFiles)
-      if (!ours.has(localPath)) this.plan.remove.push({ path: basename(localPath), localPath, item: lookAt(localPath) })
-    const planned = new Set(this.plan.removeDirectories.map(directory => directory.localPath))
-    const versionPaths = new VersionPaths(this.known!, base, localPath => join(root, localPath))
-    for (const entry of entries) {
-      const covered = isInOneOf(planned, entry.localPath)
-      const path = versionPaths.of(entry.path)
-      if (path !== undefined || covered || !wanted(base + entry.path, entry.type === 'directory')) continue
-      this.removeWalked(base + entry.path, entry.localPath)
-    }
-    for (const { path, localPath } of unreadable)
-      this.plan.refused.add(base + path, `${localPath} could not be looked at, so nothing there was deleted`)
-  }
-
-  private removeWalked(path: string, localPath: string): void {
-    const item = lookAt(localPath)
-    if (item.type === 'directory') this.plan.removeDirectories.push({ path, localPath })
-    else if (item.type !== 'absent') this.endanger({ path, localPath, item }, true)
-  }
+function dropWhere<T>(list: T[], isDropped: (item: T) => boolean): void {
+  const kept = list.filter(item => !isDropped(item))
+  for (const [at, item] of kept.entries()) list[at] = item
+  list.length = kept.length
 }
 
 function parentOf(path: string): string {
   return path.slice(0, Math.max(0, path.lastIndexOf('/')))
-}
-
-/** True for one of `folders`, and for any path in one of them. */
-function isInOneOf(folders: ReadonlySet<string>, path: string): boolean {
-  if (folders.has(path)) return true
-  for (let end = path.lastIndexOf(sep); end > 0; end = path.lastIndexOf(sep, end - 1)) if (folders.has(path.slice(0, end))) return true
-  return false
 }

@@ -9,8 +9,16 @@ interface Group {
   placed: Set<string>
   /** How many of them have each normal form of a name. */
   forms: Map<string, number>
-  /** False if the file system finds one of them by a name that it does not list: that may be the file of another one. */
-  areListed: boolean
+  /** The one whose name the file system finds, and does not list: what is there may be the place of another one. */
+  unlisted: string | undefined
+}
+
+export interface TwinsRequest {
+  localPathOf: (path: string) => string
+  /** Whether something is at the place of an entry before the pull. */
+  exists: (path: string) => boolean
+  /** Whether an earlier entry is a folder. */
+  isDirectory: (path: string) => boolean
 }
 
 /**
@@ -21,24 +29,32 @@ export class Twins {
   private readonly names = new AlikeNames()
   private readonly groups = new Map<ReadonlySet<string>, Group>()
   private readonly listings = new Map<string, ReadonlyMap<string, number>>()
-  private readonly localPathOf: (path: string) => string
-  private readonly exists: (path: string) => boolean
+  private readonly request: TwinsRequest
 
-  /** `exists`: whether something is at the place of an entry before the pull. */
-  constructor(localPathOf: (path: string) => string, exists: (path: string) => boolean) {
-    this.localPathOf = localPathOf
-    this.exists = exists
+  constructor(request: TwinsRequest) {
+    this.request = request
   }
 
-  /** Plans an entry. Returns the path of another one if what is there now is the place of both. */
-  plan(path: string, item: LocalItem): string | undefined {
+  /**
+   * Plans an entry. If what is there now would be its place and that of an earlier one, returns which of them has no
+   * place then. A file or symlink whose spelling the file system does not list goes last.
+   */
+  plan(path: string, item: LocalItem): { loser: string; owner: string } | undefined {
     this.names.add(path)
     const group = this.groupOf(path)
     if (group === undefined || item.type === 'absent') return undefined
+    const { unlisted } = group
     const form = formOf(path)
     const listed = this.listing(path).get(form) ?? 0
-    const [other] = group.placed
-    if (other !== undefined && (!group.areListed || listed <= (group.forms.get(form) ?? 0))) return other
+    if (listed > 0 && unlisted !== undefined && !this.request.isDirectory(unlisted)) {
+      group.placed.delete(unlisted)
+      group.forms.delete(formOf(unlisted))
+      group.unlisted = undefined
+      this.note(group, path)
+      return { loser: unlisted, owner: path }
+    }
+    const [owner] = group.placed
+    if (owner !== undefined && (unlisted !== undefined || listed <= (group.forms.get(form) ?? 0))) return { loser: path, owner }
     this.note(group, path)
     return undefined
   }
@@ -61,10 +77,10 @@ export class Twins {
     if (alike === undefined) return undefined
     let group = this.groups.get(alike)
     if (group === undefined) {
-      group = { placed: new Set(), forms: new Map(), areListed: true }
+      group = { placed: new Set(), forms: new Map(), unlisted: undefined }
       this.groups.set(alike, group)
       const [first] = alike
-      if (this.exists(first!)) this.note(group, first!)
+      if (this.request.exists(first!)) this.note(group, first!)
     }
     return group
   }
@@ -73,12 +89,12 @@ export class Twins {
     const form = formOf(path)
     group.placed.add(path)
     group.forms.set(form, (group.forms.get(form) ?? 0) + 1)
-    if (!this.listing(path).has(form)) group.areListed = false
+    if (!this.listing(path).has(form)) group.unlisted = path
   }
 
   /** Of the folder before the pull. */
   private listing(path: string): ReadonlyMap<string, number> {
-    const folder = dirname(this.localPathOf(path))
+    const folder = dirname(this.request.localPathOf(path))
     let names = this.listings.get(folder)
     if (names === undefined) this.listings.set(folder, (names = spelledNames(folder)))
     return names
