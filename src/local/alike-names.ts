@@ -43,7 +43,6 @@ function keyOf(path: string): string {
   return folded === name ? path : path.slice(0, end) + folded
 }
 
- 
 const ASCII = /^[\0-\x7f]*$/
 
 /** Equal for names that any file system takes for one, and for some others. */

@@ -5,6 +5,7 @@ import type { Refusals } from '../../repository/pull/refusals.ts'
 import { findSelection } from '../../repository/pull/selection.ts'
 import { parseVersionOrPath } from '../../repository/versions/versions.ts'
 import { describeIncomplete, formatCount, formatDuration, plural } from '../../ui/format.ts'
+import { jsonPath, shownPath } from '../../ui/shown-path.ts'
 import { AppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { findVersion } from '../shared/find-version.ts'
@@ -77,11 +78,11 @@ export async function pullCommand(
   const isWhole = path === undefined && [...(options.only ?? []), ...(options.exclude ?? [])].length === 0
   if (options.dryRun !== true && isWhole && result.damaged.length === 0)
     await session.lines.write({ location: storage.location, name: snapshot.name, source: result.destination }, lineOf(snapshot))
-  for (const { path, why } of result.damaged) session.console.reporter.warn(`${path} was not restored: ${why}`)
+  for (const { path, why } of result.damaged) session.console.reporter.warn(`${shownPath(path)} was not restored: ${why}`)
   const trash = result.damaged.length > 0 ? await session.trashHint() : undefined
   if (trash !== undefined) session.console.reporter.warn(trash)
   const refused = result.plan.refused.found
-  for (const { path, why } of refused) session.console.reporter.warn(`${path} was not restored: ${why}`)
+  for (const { path, why } of refused) session.console.reporter.warn(`${shownPath(path)} was not restored: ${why}`)
   noteStrangeThings(session, result)
   const human = options.dryRun === true ? describePlan(snapshot, result) : describe(snapshot, result, performance.now() - started)
   session.console.reporter.detail(requestsByKind(requests()))
@@ -159,8 +160,8 @@ function describePlan(snapshot: StoredSnapshot, { plan, destination, unchanged }
   const lines = [
     `Dry run: pulling ${versionLabel(snapshot)} into ${destination} would write ${countFiles(plan.files.length, plan.symlinks.length)} (${formatBytes(bytes)}), leave ${formatCount(unchanged)} unchanged and delete ${formatCount(plan.remove.length)}`,
   ]
-  for (const { entry } of [...plan.files, ...plan.symlinks].slice(0, 20)) lines.push(`  write ${entry.path}`)
-  for (const { path } of plan.remove.slice(0, 20)) lines.push(`  delete ${path}`)
+  for (const { entry } of [...plan.files, ...plan.symlinks].slice(0, 20)) lines.push(`  write ${shownPath(entry.path)}`)
+  for (const { path } of plan.remove.slice(0, 20)) lines.push(`  delete ${shownPath(path)}`)
   const more = Math.max(0, plan.files.length + plan.symlinks.length - 20) + Math.max(0, plan.remove.length - 20)
   return more > 0 ? [...lines, `  ... and ${formatCount(more)} more`] : lines
 }
@@ -185,8 +186,8 @@ function receiptToJson(snapshot: StoredSnapshot, result: PullResult, dryRun: boo
     withoutAttributes: result.withoutAttributes,
     outsideLinks: result.outsideLinks,
     synced: isSynced(result),
-    damaged: damaged.map(({ path, why }) => ({ path: path.toWellFormed(), why })),
-    refused: plan.refused.found.map(({ path, why }) => ({ path: path.toWellFormed(), why })),
+    damaged: damaged.map(({ path, why }) => ({ path: jsonPath(path), why })),
+    refused: plan.refused.found.map(({ path, why }) => ({ path: jsonPath(path), why })),
     incomplete: snapshot.incomplete ?? null,
     requests,
   }

@@ -9,6 +9,7 @@ import { kindOfChunk } from '../../repository/usage/file-kinds.ts'
 import { measureNewGroups, type GroupUsage } from '../../repository/usage/usage-by-group.ts'
 import { parseMetrics, type Metrics } from '../../repository/versions/metrics.ts'
 import { ReadAheadStorage } from '../../storage/read-ahead.ts'
+import { jsonPath } from '../../ui/shown-path.ts'
 import { AppError } from '../../util/errors.ts'
 import { leftOutToJson } from '../shared/left-out-report.ts'
 import { wipedLines } from '../shared/mounts.ts'
@@ -187,9 +188,9 @@ function receiptToJson(store: Store, result: Pushed, unreadPaths: readonly strin
     space: space ? { freeBytes: Math.max(0, space.free - storedBytes), limitBytes: space.limit } : null,
     link: (store.kind === 'drive' ? store.link() : undefined) ?? null,
     failed: carried.length + missing.length,
-    failedFiles: unreadPaths.map(path => path.toWellFormed()),
-    carriedFiles: carried.map(path => path.toWellFormed()),
-    missingFiles: missing.map(path => path.toWellFormed()),
+    failedFiles: unreadPaths.map(path => (path.isWellFormed() ? path : jsonPath(path))),
+    carriedFiles: carried.map(jsonPath),
+    missingFiles: missing.map(jsonPath),
     metrics: snapshot?.metrics ?? {},
     noted: notedToJson(result.noted),
     requests,

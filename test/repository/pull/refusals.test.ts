@@ -126,7 +126,7 @@ describe('one entry that the destination refuses', () => {
 describe('entries that are one file for the file system', () => {
   const item = { type: 'file' } as LocalItem
 
-  /** As a file system that takes no account of case answers, with one of the names in a folder that tells them apart. */
+  /** As a file system that takes no account of case answers: every name is found, and one is listed. */
   const twinsOf = (folder: string, listed: string, directories: string[] = []): Twins => {
     writeFileSync(join(folder, listed), '')
     return new Twins({ localPathOf: path => join(folder, path), exists: () => true, isDirectory: path => directories.includes(path) })
