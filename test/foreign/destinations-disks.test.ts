@@ -1,8 +1,11 @@
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { createReadStream, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { bytesOf } from '../helpers/trees.ts'
+import { extract, type ArchiveSource } from '../../src/archive/extract.ts'
+import { silentReporter } from '../../src/util/reporter.ts'
+import { bytesOf, makeTree } from '../helpers/trees.ts'
 import { EXFAT, NTFS, pushed, whyNot, withDisk } from './destinations.ts'
+import { run } from './tools.ts'
 
 /** All that is below a folder, sorted. */
 const namesIn = (folder: string): string[] => (readdirSync(folder, { recursive: true }) as string[]).sort()
@@ -88,6 +91,30 @@ describe('a pull to exFAT', () => {
       rmSync(out, { recursive: true })
       expect((await pull(out)).plan.refused.found.length).toBe(6)
       expect(existsSync(join(out, 'Dir/x'))).toBe(true)
+    }),
+  )
+
+  test.skipIf(why)(title('nor does an extraction, also with --force'), () =>
+    withDisk(EXFAT, async (disk, beside) => {
+      makeTree(join(beside, 'tree'), { 'A.txt': 'large', 'Dir/x': 'in Dir' })
+      run(join(beside, 'tree'), 'tar', '-cf', '../a.tar', 'A.txt', 'Dir')
+      rmSync(join(beside, 'tree'), { recursive: true })
+      makeTree(join(beside, 'tree'), { 'a.txt': 'small', 'dir/x': 'in dir' })
+      run(join(beside, 'tree'), 'tar', '-rf', '../a.tar', 'a.txt', 'dir')
+      const archive = join(beside, 'a.tar')
+      for (let i = 0; i < 2; i++) {
+        const source = { name: 'a.tar', bytes: createReadStream(archive) as unknown as ArchiveSource['bytes'] }
+        const context = {
+          pool: undefined as never,
+          zstd: 'portable' as const,
+          reporter: silentReporter,
+          signal: new AbortController().signal,
+        }
+        const { occupied } = await extract(context, { source, destination: disk, force: true })
+        expect(occupied.length).toBe(3)
+        expect(readFileSync(join(disk, 'A.txt'), 'utf8')).toBe('large')
+        expect(readFileSync(join(disk, 'Dir/x'), 'utf8')).toBe('in Dir')
+      }
     }),
   )
 })
