@@ -41,7 +41,7 @@ Block = collections.namedtuple("Block", "pack offset stored plain filter paramet
 Copy = collections.namedtuple("Copy", "block start end depth bases")  # where one copy of a chunk lies; bases: ids
 # time: ms, its effective time; note: what is wrong with its own time; incomplete: what its push could not read;
 # single: whether its source was a single file
-Snapshot = collections.namedtuple("Snapshot", "id name time note tags message bytes manifest incomplete single")
+Snapshot = collections.namedtuple("Snapshot", "id name time note tags message bytes manifest incomplete single root")
 Entry = collections.namedtuple("Entry", "path type mode mtime size chunks target")  # path, target: bytes; chunks: ids
 
 
@@ -620,7 +620,8 @@ class Repository:
                 missing = incomplete(row["incomplete"]) if "incomplete" in row else ""
                 single = row.get("source", {}).get("type") == "file"
                 tags, message = list(dict.fromkeys(map(str, row["tags"]))), str(row.get("message", ""))
-                found[version] = Snapshot(version, row["name"], 0, "", tags, message, row["bytes"], row["manifest"], missing, single)
+                root = folder_attributes(row["root"]) if "root" in row else None
+                found[version] = Snapshot(version, row["name"], 0, "", tags, message, row["bytes"], row["manifest"], missing, single, root)
                 rows[version], files[version] = row, name
                 if name != honest:
                     say(f"{name} is used as version {printable(row['name'])}@{version[:12]}")
@@ -747,6 +748,11 @@ def compact(ms):
     return moment.strftime("%Y%m%dT%H%M%S").rjust(15, "0") + f"{ms % 1000:03}Z"
 
 
+def folder_attributes(row):
+    """Those of the folder that was pushed."""
+    return Entry(b".", "directory", int(row["mode"], 8) & 0o7777, int(row["mtime"]), 0, [], b"")
+
+
 def incomplete(row):
     """What a push could not read of its source, in words."""
     files, carried = int(row["files"]), int(row["carried"])
@@ -833,7 +839,7 @@ def weigh(repository, snapshot):
 
 
 def prepare(root, written, stored, allow_growth):
-    """Makes the destination. Ends the program if it may not be used, or if what is written would not fit."""
+    """Makes the destination. Ends the program if it may not be used, or if what is written would not fit. True if it is new."""
     name, existing = printable(root), os.path.abspath(root)
     while not os.path.exists(existing):
         existing = os.path.dirname(existing)
@@ -841,12 +847,14 @@ def prepare(root, written, stored, allow_growth):
         fail(f"{written} bytes do not fit at {name}: name a folder on another disk")
     if written > 10**9 and written > 100 * stored and not allow_growth:
         fail(f"{stored} bytes would grow to {written}, maybe to fill the disk: if you trust the repository, add --allow-growth")
+    is_new = not os.path.lexists(root)
     os.makedirs(root, 0o755, exist_ok=True)
     if os.listdir(root):
         fail(f"{name} is not empty: name a new folder")
     there = os.stat(root)
     if os.name != "nt" and (there.st_mode & 0o002 or there.st_uid not in (0, os.geteuid())):
         fail(f"other users can change {name}: name a new folder")
+    return is_new
 
 
 def restored_mode(mode):
@@ -895,6 +903,10 @@ def restore(repository, snapshot, root, special_modes=False):
             if entry.type == "symlink":
                 os.symlink(entry.target, path)
             set_attributes(path, entry)
+    if root and snapshot.root:
+        with reporting(b"."):
+            mode = snapshot.root.mode if special_modes else restored_mode(snapshot.root.mode)
+            set_attributes(root, snapshot.root._replace(mode=mode))
     if counts["modes"]:
         say(f"{counts['modes']} files and folders lose special bits or permission for everybody to write; see --special-modes")
     for note in filter(None, (snapshot.note, snapshot.incomplete)):
@@ -963,7 +975,8 @@ def main():
         if options.command == "verify":
             sys.exit(0 if restore(repository, snapshot, None) else 1)
         root = os.fsencode(options.destination)
-        prepare(root, written, stored, options.allow_growth)
+        if not prepare(root, written, stored, options.allow_growth):
+            snapshot = snapshot._replace(root=None)  # somebody chose the mode of a folder that was there
         sys.exit(0 if restore(repository, snapshot, root, options.special_modes) else 1)
     except (Damaged, Refused, OSError) as error:
         fail(error)

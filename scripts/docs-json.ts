@@ -8,7 +8,8 @@ last line is the result of the command (\`result\`), or the reason why it failed
 code is the same as without \`--json\`. \`cat\` is the exception: it prints the bytes of the file, whatever the options.
 
 Later versions may add fields and events. Existing ones do not change within one major version. Numbers of bytes are integers. Times are in UTC (ISO 8601).
-Paths in versions use \`/\` between folders. An optional field is absent if it does not apply.`
+Paths in versions use \`/\` between folders. If one has a backslash or a byte that is not UTF-8, it is written as \`ls\` prints it (\`\\\\\`, \`\\xff\`):
+[names](pushing-and-pulling.md#names). An optional field is absent if it does not apply.`
 
 /** The part of JSON Schema that docs/json-output.schema.json uses. */
 interface Field {

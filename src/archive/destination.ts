@@ -1,5 +1,6 @@
 import { chmodSync, linkSync, lstatSync, lutimesSync, mkdirSync, symlinkSync, utimesSync, type Stats } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
+import { AlikeNames, spelledNames } from '../local/alike-names.ts'
 import { HeldFolders, replaced } from '../local/held-folders.ts'
 import { leadsOutside } from '../local/leads-outside.ts'
 import { unpackedMode } from '../local/restored-mode.ts'
@@ -36,6 +37,9 @@ export class Destination {
   private readonly folders = new Set<string>()
   /** Paths written from this archive. A later entry of the same name replaces an earlier one, as in tar. */
   private readonly brought = new Set<string>()
+  /** The same, and folders. */
+  private readonly names = new AlikeNames()
+  private readonly listings = new Map<string, ReadonlyMap<string, number>>()
   /** Modes and times of folders, set at the end: writing files into a folder changes its time. */
   private readonly later: { path: string; mode: number | undefined; mtime: bigint | undefined }[] = []
 
@@ -60,6 +64,7 @@ export class Destination {
     if (there?.isDirectory()) throw new OccupiedEntryError(path)
     const placed = await this.placeIn(path, there, parts, entry)
     this.brought.add(path)
+    this.names.add(path)
     return placed
   }
 
@@ -133,7 +138,20 @@ export class Destination {
   }
 
   private mayReplace(path: string): boolean {
-    return this.options.force || this.brought.has(path)
+    return this.brought.has(path) || (this.options.force && !this.isAnothers(path))
+  }
+
+  /** Whether the file system finds something there only because it takes the name for one that the archive brought. */
+  private isAnothers(path: string): boolean {
+    const other = this.names.find(path, alike => alike !== path)
+    return other !== undefined && !this.listing(dirname(path)).has(basename(path).normalize('NFC'))
+  }
+
+  /** What was in a folder when it was first asked: what has another name since then is brought. */
+  private listing(folder: string): ReadonlyMap<string, number> {
+    let names = this.listings.get(folder)
+    if (names === undefined) this.listings.set(folder, (names = perEntry(folder, () => spelledNames(folder))))
+    return names
   }
 
   /** Absolute path of the folder at `parts`. Creates missing folders unless `make` is false. */
@@ -144,6 +162,7 @@ export class Destination {
       if (this.folders.has(path)) continue
       const there = this.lookAt(path)
       if (there?.isSymbolicLink()) throw new RefusedEntryError(`it would go through the symlink ${path}`)
+      if (there && this.isAnothers(path)) throw new OccupiedEntryError(path)
       if (!there?.isDirectory()) {
         if (!make) throw new RefusedEntryError(`it is a hard link into ${path}, which is not there`)
         if (there && !this.mayReplace(path)) throw new OccupiedEntryError(path)
@@ -153,6 +172,7 @@ export class Destination {
         })
       }
       this.folders.add(path)
+      this.names.add(path)
     }
     return path
   }

@@ -9,7 +9,7 @@ export class OccupiedEntryError extends Error {}
 /** An entry that the file system of this machine rejected. */
 export class LocalEntryError extends Error {}
 
-const FATAL = ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE', 'ENFILE']
+const FATAL = ['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ENOTCONN']
 
 /**
  * Runs file system calls for `path`. An error that concerns only this entry becomes a `LocalEntryError`. An error that

@@ -33,13 +33,14 @@ export class HeldFolders {
   }
 
   /**
-   * Calls `use` with a path of what is at `localPath`, somewhere below the root. The path holds only during the call,
+   * Calls `use` with a path of what is at `localPath`, the root or below it. The path holds only during the call,
    * so `use` must not wait. A link in the last part is for `use` to refuse. Throws `conflict` if something else than a
    * folder is on the way.
    */
   at<T>(localPath: string, use: (path: string | Buffer) => T): T {
-    const folder = dirname(localPath)
+    const folder = localPath === this.root ? this.root : dirname(localPath)
     const fd = this.hold(folder)
+    if (folder === localPath) return fd === undefined ? use(fsPath(folder)) : this.through(fd, folder, held => use(`${held}/.`))
     if (fd === undefined) return this.between(folder, () => use(fsPath(localPath)))
     return this.through(fd, folder, held => use(fsPath(`${held}/${basename(localPath)}`)))
   }

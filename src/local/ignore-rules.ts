@@ -1,5 +1,6 @@
 import { AppError } from '../util/errors.ts'
 import type { Effort } from '../util/name-pattern.ts'
+import { namedPattern } from '../util/named-path.ts'
 import { IgnorablePath, type IgnorePattern, literalOf, matchesPath, parseIgnorePattern } from './ignore-pattern.ts'
 
 export const IGNORE_FILE = '.colab-escape-ignore'
@@ -82,7 +83,7 @@ export class IgnoreRules {
   private paths = 0
 
   constructor(excludes: readonly string[] = []) {
-    this.excludes = new PatternList(excludes)
+    this.excludes = new PatternList(excludes.map(namedPattern))
   }
 
   addFile(folder: string, content: string): void {
@@ -135,14 +136,14 @@ function parentOf(path: string): string {
  * Selects paths of a snapshot by `--only` and `--exclude`. A pattern that matches a folder covers everything below it.
  */
 export function pathFilter(only: readonly string[], exclude: readonly string[]): (path: string, isDirectory: boolean) => boolean {
-  const wanted = only.length > 0 ? coverOf(only) : undefined
-  const unwanted = exclude.length > 0 ? coverOf(exclude) : undefined
+  const wanted = only.length > 0 ? coverOf(only.map(namedPattern)) : undefined
+  const unwanted = exclude.length > 0 ? coverOf(exclude.map(namedPattern)) : undefined
   return (path, isDirectory) => (wanted === undefined || wanted(path, isDirectory)) && unwanted?.(path, isDirectory) !== true
 }
 
 /** Whether patterns match a path itself, whatever folder it is in. */
 export function pathMatcher(patterns: readonly string[]): (path: string, isDirectory: boolean) => boolean {
-  const list = new PatternList(patterns)
+  const list = new PatternList(patterns.map(namedPattern))
   const effort: Effort = { steps: 0 }
   return (path, isDirectory) => list.decide(new IgnorablePath(path, isDirectory), effort) === true
 }

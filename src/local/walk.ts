@@ -40,6 +40,8 @@ export interface WalkResult {
   rootType: 'directory' | 'file'
   /** Absolute path of the source, with links resolved. */
   root: string
+  /** Of a source that is a folder. */
+  rootAttributes?: { mode: number; mtime: bigint }
   /**
    * Entries that could not be read: folders that could not be listed, which are in the result themselves, and entries
    * of an unknown type, which are not.
@@ -81,7 +83,8 @@ export async function walk(source: string, options: WalkOptions): Promise<WalkRe
   await walker.run()
   walker.entries.sort((a, b) => comparePaths(a.path, b.path))
   const { entries, unreadable, partFiles, leftOut } = walker
-  return { entries, rootType: 'directory', root, unreadable, failed: unreadable.length, partFiles, leftOut }
+  const rootAttributes = { mode: modeOf(stats), mtime: stats.mtimeNs }
+  return { entries, rootType: 'directory', root, rootAttributes, unreadable, failed: unreadable.length, partFiles, leftOut }
 }
 
 function isDanglingLink(path: string): boolean {

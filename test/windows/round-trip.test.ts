@@ -30,7 +30,7 @@ describe('what came from Linux', () => {
       const before = pictureOf(sandbox.in('data'))
       await onLinux(sandbox, 'push', 'data')
 
-      expect(await sandbox.json('pull', 'data', 'out')).toMatchObject({ written: 9, unnameable: [], modesLeftOut: 0 })
+      expect(await sandbox.json('pull', 'data', 'out')).toMatchObject({ written: 9, refused: [], modesLeftOut: 0 })
       expect(contentOf(sandbox.in('out'))).toEqual(contentOf(sandbox.in('data')))
       expect(lstatSync(sandbox.in('out/readonly.txt')).mode & 0o222).toBe(0)
       expect(await sandbox.json('pull', 'data', 'out')).toMatchObject({ written: 0, unchanged: 9 })

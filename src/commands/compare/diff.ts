@@ -14,6 +14,7 @@ import { ownFiles, prepareCache } from '../shared/own-files.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { chooseStore } from '../shared/store.ts'
 import { Differences, withVerbose, type DifferenceOptions } from './differences.ts'
+import { rootDifference } from './root-difference.ts'
 
 /**
  * Shows which files differ between two versions, a version and a local folder, or two local folders. Of one version
@@ -33,7 +34,7 @@ export async function diffCommand(
     after === undefined
       ? await sidesOf(session, before, open)
       : [await entriesOf(session, before, skip, open), await entriesOf(session, after, skip, open)]
-  const found: Difference[] = []
+  const found: Difference[] = rootDifference(left.rootMode, right.rootMode)
   const isMixed = after !== undefined && isLocal(before) !== isLocal(after)
   for await (const difference of compareEntries(left.entries, right.entries, isMixed ? sameAttributes : undefined)) found.push(difference)
   const differences = new Differences(found)
@@ -56,6 +57,8 @@ export async function diffCommand(
 
 interface Side {
   name: string
+  /** Undefined for a file, and if a version does not have it. */
+  rootMode?: number | undefined
   entries: Entries
   /** Some local files could not be read. */
   partly: boolean
@@ -81,6 +84,7 @@ async function sidesOf(session: Session, text: string, open: () => Promise<OpenR
   })
   const side = (version: StoredSnapshot): Side => ({
     name: versionLabel(version),
+    rootMode: version.root?.mode,
     entries: readManifest(repository, version),
     partly: false,
     leftOut: [],
@@ -94,7 +98,8 @@ async function entriesOf(session: Session, text: string, skip: LocalChoice['skip
     const choice = { path: text, excludes: [], skip }
     const { source, reading } = await readLocalEntries(choice, root => session.openCache(root), console.reporter, signal)
     const partly = source.failed + reading.failedFiles.length > 0
-    return { name: source.root, entries: reading.entries, partly, leftOut: await source.leftOut.count(signal) }
+    const { root: name, rootAttributes } = source
+    return { name, rootMode: rootAttributes?.mode, entries: reading.entries, partly, leftOut: await source.leftOut.count(signal) }
   }
   const spec = parseVersion(text)
   const repository = await open()
@@ -102,5 +107,6 @@ async function entriesOf(session: Session, text: string, skip: LocalChoice['skip
     if (!isAppError(error, 'not-found') || !existsSync(text)) throw error
     throw new AppError('not-found', error.message, { hint: `For the local folder, use ./${text}`, cause: error })
   })
-  return { name: versionLabel(snapshot), entries: readManifest(repository, snapshot), partly: false, leftOut: [] }
+  const { root } = snapshot
+  return { name: versionLabel(snapshot), rootMode: root?.mode, entries: readManifest(repository, snapshot), partly: false, leftOut: [] }
 }

@@ -3,6 +3,7 @@ import type { Difference } from '../../repository/versions/compare-versions.ts'
 import type { Console } from '../../ui/console.ts'
 import { formatCount, plural } from '../../ui/format.ts'
 import type { Line } from '../../ui/output.ts'
+import { jsonPath, shownPath } from '../../ui/shown-path.ts'
 import { renderTable, right, type Column } from '../../ui/table.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { comparePaths } from '../../util/paths.ts'
@@ -76,11 +77,11 @@ export class Differences {
   toJson(): object[] {
     return this.found.map(each => ({
       kind: each.kind,
-      path: each.path.toWellFormed(),
+      path: jsonPath(each.path),
       ...('before' in each ? { before: sideToJson(each.before) } : {}),
       ...('after' in each ? { after: sideToJson(each.after) } : {}),
-      ...(each.kind === 'added' && this.moves.has(each.path) ? { renamedFrom: this.moves.get(each.path)!.toWellFormed() } : {}),
-      ...(each.kind === 'removed' && this.movedFrom.has(each.path) ? { renamedTo: this.movedFrom.get(each.path)!.toWellFormed() } : {}),
+      ...(each.kind === 'added' && this.moves.has(each.path) ? { renamedFrom: jsonPath(this.moves.get(each.path)!) } : {}),
+      ...(each.kind === 'removed' && this.movedFrom.has(each.path) ? { renamedTo: jsonPath(this.movedFrom.get(each.path)!) } : {}),
     }))
   }
 
@@ -133,7 +134,7 @@ export class Differences {
       {
         kind,
         path,
-        text: kind === 'renamed' ? `${this.moves.get(path)!} -> ${path}` : path,
+        text: kind === 'renamed' ? `${shownPath(this.moves.get(path)!)} -> ${shownPath(path)}` : shownPath(path),
         before: sizeOf('before' in each ? each.before : undefined),
         after: sizeOf('after' in each ? each.after : undefined),
       },
@@ -187,7 +188,7 @@ function count(group: Group, each: Difference): void {
 
 function groupRow({ kind, path, from, files, bytes }: Group): Row {
   const size = files === 0 ? 'folder' : formatBytes(bytes)
-  const name = from === undefined ? `${path}/` : `${from}/ -> ${path}/`
+  const name = from === undefined ? `${shownPath(path)}/` : `${shownPath(from)}/ -> ${shownPath(path)}/`
   const text = `${name} (${files === 0 ? 'empty' : plural(files, 'file')})`
   return { kind, path, text, before: kind === 'removed' ? size : '', after: kind === 'removed' ? '' : size }
 }

@@ -16,6 +16,7 @@ import { ownFiles, prepareCache } from '../shared/own-files.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { chooseStore } from '../shared/store.ts'
 import { Differences, withVerbose, type DifferenceOptions } from './differences.ts'
+import { rootDifference } from './root-difference.ts'
 
 export interface StatusOptions extends DifferenceOptions {
   name?: string
@@ -37,7 +38,7 @@ export async function statusCommand(session: Session, path: string | undefined, 
   const choice = { path: local, excludes: options.exclude ?? [], skip: ownFiles(session, store) }
   const { source, reading } = await readLocalEntries(choice, root => session.openCache(root, options.reread), console.reporter, signal)
   const { version, knownSince } = await newestVersion(session, store.storage.location, name, options.refresh === true, reading.entries)
-  const found: Difference[] = []
+  const found: Difference[] = rootDifference(version?.rootMode, source.rootAttributes?.mode)
   if (version?.entries !== reading.entries)
     for await (const each of compareEntries(version?.entries ?? [], reading.entries, sameAttributes)) found.push(each)
   const toSend = found.reduce(
@@ -100,7 +101,7 @@ async function newestVersion(
   const snapshot = await newestSnapshot(repository, repository.view, name)
   for (const problem of problems.slice(before)) reporter.warn(problem.message)
   if (!snapshot) return { version: undefined }
-  const version: NotedVersion = { id: snapshot.id, name, time: snapshot.time, entries: [] }
+  const version: NotedVersion = { id: snapshot.id, name, time: snapshot.time, rootMode: snapshot.root?.mode, entries: [] }
   for await (const entry of readManifest(repository, snapshot)) version.entries.push(entry)
   await saveNotedVersion(file, version, reporter)
   return { version }

@@ -1,7 +1,7 @@
-import type { FileEntry } from '../../repository/format/manifest.ts'
+import type { Entry, FileEntry } from '../../repository/format/manifest.ts'
 import { versionLabel, type StoredSnapshot } from '../../repository/format/snapshot.ts'
 import { openForReading, type OpenRepository } from '../../repository/open/open.ts'
-import { describeVersion, isComplete, readManifest } from '../../repository/read/read-manifest.ts'
+import { describeVersion, findEntry, isComplete, readManifest } from '../../repository/read/read-manifest.ts'
 import { resolveVersion, type VersionSpec } from '../../repository/versions/versions.ts'
 import { AppError } from '../../util/errors.ts'
 import { isMounted } from './mounts.ts'
@@ -35,18 +35,22 @@ export async function findVersion(session: Session, repository: OpenRepository, 
   return snapshot
 }
 
+async function firstEntry(repository: OpenRepository, snapshot: StoredSnapshot): Promise<Entry | undefined> {
+  for await (const entry of readManifest(repository, snapshot)) return entry
+  return undefined
+}
+
 /** One file of a version. An empty path means the file of a version that is a single file. */
 export async function findFile(repository: OpenRepository, snapshot: StoredSnapshot, written: string): Promise<FileEntry> {
   const path = written.replace(/^\.?\/+/, '')
   const version = versionLabel(snapshot)
-  for await (const entry of readManifest(repository, snapshot)) {
-    const isIt = entry.path === path || (path === '' && snapshot.source.type === 'file')
-    if (!isIt) continue
-    if (entry.type === 'file') return entry
+  const entry =
+    path === '' && snapshot.source.type === 'file' ? await firstEntry(repository, snapshot) : await findEntry(repository, snapshot, path)
+  if (entry?.type === 'file') return entry
+  if (entry !== undefined)
     throw new AppError('usage', `${path} in ${version} is a ${entry.type === 'directory' ? 'folder' : 'symlink'}, not a file.`, {
       hint: `List it: colab-escape ls ${version} ${path}`,
     })
-  }
   throw new AppError('not-found', `${JSON.stringify(path)} is not in ${version}.`, {
     hint: `List what is there: colab-escape ls ${version}`,
   })

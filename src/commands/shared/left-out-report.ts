@@ -1,5 +1,6 @@
 import type { LeftOut } from '../../local/left-out.ts'
 import { plural } from '../../ui/format.ts'
+import { jsonPath } from '../../ui/shown-path.ts'
 import { wrapWords } from '../../ui/wrap.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 
@@ -54,7 +55,7 @@ export function withoutLeftOut(name: string, parts: readonly LeftOut[]): string 
 export function leftOutToJson(parts: readonly LeftOut[]): object[] {
   return parts.map(({ reason, ignoreFile, files, folders, bytes, isAll }) => ({
     reason,
-    ignoreFile: ignoreFile?.toWellFormed() ?? null,
+    ignoreFile: ignoreFile === undefined ? null : jsonPath(ignoreFile),
     files,
     folders,
     bytes,

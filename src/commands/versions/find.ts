@@ -11,6 +11,7 @@ import { timeRange } from '../../repository/versions/moments.ts'
 import { parseName, unknownName } from '../../repository/versions/names.ts'
 import { readEach } from '../../repository/versions/versions.ts'
 import { formatCount, localTime, plural } from '../../ui/format.ts'
+import { jsonPath, shownPath } from '../../ui/shown-path.ts'
 import { renderTable, right } from '../../ui/table.ts'
 import { shortenMiddle } from '../../ui/width.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
@@ -185,7 +186,11 @@ function describe(
   const blocks: string[][] = []
   for (const { name, path, type, runs, goneSince } of found) {
     const gone = goneSince ? [`  gone since ${versionLabel(goneSince)} (${localTime(goneSince.ref.effectiveTime)})`] : []
-    blocks.push([shortenMiddle(`${name}:${path}${type === 'directory' ? '/' : ''}`, columns), ...lines.splice(0, runs.length), ...gone])
+    blocks.push([
+      shortenMiddle(`${name}:${shownPath(path)}${type === 'directory' ? '/' : ''}`, columns),
+      ...lines.splice(0, runs.length),
+      ...gone,
+    ])
   }
   const shown: string[] = []
   let paths = 0
@@ -200,7 +205,7 @@ function describe(
 
 function cellsOf(type: Entry['type'], { content, size, first, last, versions }: ContentRun): string[] {
   const versionText = ({ id, ref }: StoredSnapshot): string => `${id.slice(0, 8)} ${localTime(ref.effectiveTime)}`
-  const what = type === 'file' ? content.slice(0, 8) : type === 'symlink' ? `-> ${content}` : 'folder'
+  const what = type === 'file' ? content.slice(0, 8) : type === 'symlink' ? `-> ${shownPath(content)}` : 'folder'
   return [
     `  ${what}`,
     type === 'file' ? formatBytes(size) : '',
@@ -214,7 +219,7 @@ function foundToJson({ name, path, type, runs, goneSince }: FoundPath): object {
   const versionToJson = ({ id, ref }: StoredSnapshot): object => ({ version: id, time: new Date(ref.effectiveTime).toISOString() })
   return {
     name,
-    path: path.toWellFormed(),
+    path: jsonPath(path),
     type,
     contents: runs.map(({ content, size, first, last, versions }) => ({
       ...(type === 'file' ? { content, size } : {}),

@@ -1,8 +1,10 @@
 import type { Entry } from '../../repository/format/manifest.ts'
-import { versionLabel } from '../../repository/format/snapshot.ts'
-import { readManifest } from '../../repository/read/read-manifest.ts'
+import { versionLabel, type StoredSnapshot } from '../../repository/format/snapshot.ts'
+import type { OpenRepository } from '../../repository/open/open.ts'
+import { findEntry, readManifest } from '../../repository/read/read-manifest.ts'
 import { parseVersionOrPath } from '../../repository/versions/versions.ts'
 import { describeIncomplete, localTime } from '../../ui/format.ts'
+import { jsonPath, shownPath } from '../../ui/shown-path.ts'
 import { renderTable } from '../../ui/table.ts'
 import { AppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
@@ -30,7 +32,7 @@ export async function lsCommand(
   const repository = await openRepository(session)
   const snapshot = await findVersion(session, repository, spec)
   if (snapshot.incomplete) session.console.reporter.note(`${versionLabel(snapshot)} is ${describeIncomplete(snapshot.incomplete)}`)
-  const base = (path ?? '').replace(/^\.?\/+/, '').replace(/\/+$/, '')
+  const base = await pathIn(repository, snapshot, (path ?? '').replace(/^\.?\/+/, '').replace(/\/+$/, ''))
   const shown: Entry[] = []
   let exists = base === '' || base === '.'
   for await (const entry of readManifest(repository, snapshot)) {
@@ -53,6 +55,12 @@ export async function lsCommand(
   return 'done'
 }
 
+/** The path that a person names. Only one that may be read in several ways is looked for. */
+async function pathIn(repository: OpenRepository, snapshot: StoredSnapshot, written: string): Promise<string> {
+  const entry = /^[^\\\ufffd]*$/.test(written) ? undefined : await findEntry(repository, snapshot, written)
+  return entry?.path ?? written
+}
+
 function isShown(entry: Entry, base: string, recursive: boolean): boolean {
   if (entry.path === base) return entry.type !== 'directory'
   if (base !== '' && !entry.path.startsWith(`${base}/`)) return false
@@ -73,12 +81,13 @@ function modeText(entry: Entry): string {
 }
 
 function nameText(entry: Entry): string {
-  return entry.type === 'directory' ? `${entry.path}/` : entry.type === 'symlink' ? `${entry.path} -> ${entry.target}` : entry.path
+  const path = shownPath(entry.path)
+  return entry.type === 'directory' ? `${path}/` : entry.type === 'symlink' ? `${path} -> ${shownPath(entry.target)}` : path
 }
 
 function entryToJson(entry: Entry): object {
   const base = {
-    path: entry.path.toWellFormed(),
+    path: jsonPath(entry.path),
     type: entry.type,
     mode: entry.mode.toString(8),
     mtime: entry.mtime.toString(),
@@ -87,7 +96,7 @@ function entryToJson(entry: Entry): object {
   return entry.type === 'file'
     ? { ...base, size: entry.size }
     : entry.type === 'symlink'
-      ? { ...base, target: entry.target.toWellFormed() }
+      ? { ...base, target: jsonPath(entry.target) }
       : base
 }
 

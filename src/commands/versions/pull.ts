@@ -1,9 +1,11 @@
 import { lineOf, versionLabel, type StoredSnapshot } from '../../repository/format/snapshot.ts'
 import { openForReading } from '../../repository/open/open.ts'
 import { pull, type PullResult } from '../../repository/pull/pull.ts'
+import type { Refusals } from '../../repository/pull/refusals.ts'
 import { findSelection } from '../../repository/pull/selection.ts'
 import { parseVersionOrPath } from '../../repository/versions/versions.ts'
 import { describeIncomplete, formatCount, formatDuration, plural } from '../../ui/format.ts'
+import { jsonPath, shownPath } from '../../ui/shown-path.ts'
 import { AppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { findVersion } from '../shared/find-version.ts'
@@ -76,21 +78,32 @@ export async function pullCommand(
   const isWhole = path === undefined && [...(options.only ?? []), ...(options.exclude ?? [])].length === 0
   if (options.dryRun !== true && isWhole && result.damaged.length === 0)
     await session.lines.write({ location: storage.location, name: snapshot.name, source: result.destination }, lineOf(snapshot))
-  for (const { path, why } of result.damaged) session.console.reporter.warn(`${path} was not restored: ${why}`)
+  for (const { path, why } of result.damaged) session.console.reporter.warn(`${shownPath(path)} was not restored: ${why}`)
   const trash = result.damaged.length > 0 ? await session.trashHint() : undefined
   if (trash !== undefined) session.console.reporter.warn(trash)
-  for (const { path, why } of result.plan.unnameable) session.console.reporter.warn(`${path} was not restored: ${why}`)
+  const refused = result.plan.refused.found
+  for (const { path, why } of refused) session.console.reporter.warn(`${shownPath(path)} was not restored: ${why}`)
   noteStrangeThings(session, result)
   const human = options.dryRun === true ? describePlan(snapshot, result) : describe(snapshot, result, performance.now() - started)
   session.console.reporter.detail(requestsByKind(requests()))
   session.console.result(human, receiptToJson(snapshot, result, options.dryRun === true, requests()))
-  return result.damaged.length > 0 ? 'damaged' : result.plan.unnameable.length > 0 || keepsExtras ? 'partly' : 'done'
+  return result.damaged.length > 0 ? 'damaged' : refused.length > 0 || keepsExtras ? 'partly' : 'done'
 }
 
-function noteStrangeThings({ console: { reporter } }: Session, { plan: { modesLeftOut }, outsideLinks, destination }: PullResult): void {
+function noteStrangeThings({ console: { reporter } }: Session, result: PullResult): void {
+  const {
+    plan: { modesLeftOut },
+    outsideLinks,
+    withoutAttributes,
+    destination,
+  } = result
   if (modesLeftOut > 0)
     reporter.note(
       `${plural(modesLeftOut, 'file or folder', 'files and folders')} without set-user-id, set-group-id and sticky bits and permission for everybody to write, as a push from here stores them then: --special-modes restores modes as they are`,
+    )
+  if (withoutAttributes > 0)
+    reporter.note(
+      `the file system of ${destination} did not take the mode or time of ${plural(withoutAttributes, 'file or folder', 'files and folders')}`,
     )
   if (outsideLinks > 0)
     reporter.note(`${plural(outsideLinks, 'symlink')} of the version ${outsideLinks === 1 ? 'points' : 'point'} outside ${destination}`)
@@ -122,7 +135,19 @@ function describe(snapshot: StoredSnapshot, result: PullResult, milliseconds: nu
   lines.push(`  every byte verified${synced}; ${formatDuration(milliseconds)}`)
   if (damaged.length > 0)
     lines.push(`  ${plural(damaged.length, 'file')} could not be restored: the repository is damaged (see the warnings)`)
+  lines.push(...describeRefused(plan.refused))
   return lines
+}
+
+function describeRefused({ found, cures }: Refusals): string[] {
+  if (found.length === 0) return []
+  const count = plural(found.length, 'entry', 'entries')
+  const again = cures.size > 0 ? ['Then run the same pull again.'] : []
+  return [
+    `  ${count} could not be restored there, or not deleted (see the warnings); all else was`,
+    ...[...cures].map(cure => `${cure}.`),
+    ...again,
+  ].map((line, at) => (at === 0 ? line : `  -> ${line}`))
 }
 
 /** A mounted Drive uploads what was synced to it later. */
@@ -135,8 +160,8 @@ function describePlan(snapshot: StoredSnapshot, { plan, destination, unchanged }
   const lines = [
     `Dry run: pulling ${versionLabel(snapshot)} into ${destination} would write ${countFiles(plan.files.length, plan.symlinks.length)} (${formatBytes(bytes)}), leave ${formatCount(unchanged)} unchanged and delete ${formatCount(plan.remove.length)}`,
   ]
-  for (const { entry } of [...plan.files, ...plan.symlinks].slice(0, 20)) lines.push(`  write ${entry.path}`)
-  for (const { path } of plan.remove.slice(0, 20)) lines.push(`  delete ${path}`)
+  for (const { entry } of [...plan.files, ...plan.symlinks].slice(0, 20)) lines.push(`  write ${shownPath(entry.path)}`)
+  for (const { path } of plan.remove.slice(0, 20)) lines.push(`  delete ${shownPath(path)}`)
   const more = Math.max(0, plan.files.length + plan.symlinks.length - 20) + Math.max(0, plan.remove.length - 20)
   return more > 0 ? [...lines, `  ... and ${formatCount(more)} more`] : lines
 }
@@ -158,10 +183,11 @@ function receiptToJson(snapshot: StoredSnapshot, result: PullResult, dryRun: boo
     unchanged,
     deleted,
     modesLeftOut: plan.modesLeftOut,
+    withoutAttributes: result.withoutAttributes,
     outsideLinks: result.outsideLinks,
     synced: isSynced(result),
-    damaged: damaged.map(({ path, why }) => ({ path: path.toWellFormed(), why })),
-    unnameable: plan.unnameable.map(({ path, why }) => ({ path: path.toWellFormed(), why })),
+    damaged: damaged.map(({ path, why }) => ({ path: jsonPath(path), why })),
+    refused: plan.refused.found.map(({ path, why }) => ({ path: jsonPath(path), why })),
     incomplete: snapshot.incomplete ?? null,
     requests,
   }

@@ -9,7 +9,8 @@ import { kindOfChunk } from '../../repository/usage/file-kinds.ts'
 import { measureNewGroups, type GroupUsage } from '../../repository/usage/usage-by-group.ts'
 import { parseMetrics, type Metrics } from '../../repository/versions/metrics.ts'
 import { ReadAheadStorage } from '../../storage/read-ahead.ts'
-import { AppError } from '../../util/errors.ts'
+import { jsonPath } from '../../ui/shown-path.ts'
+import { AppError, isAppError } from '../../util/errors.ts'
 import { leftOutToJson } from '../shared/left-out-report.ts'
 import { wipedLines } from '../shared/mounts.ts'
 import { ownFiles, prepareCache } from '../shared/own-files.ts'
@@ -51,9 +52,18 @@ export async function pushCommand(session: Session, paths: string[], options: Pu
       'this Node has no built-in zstd, so --level max uses level 9 of the portable zstd; Node 22.15 or newer goes up to 19',
     )
   let outcome: Outcome = 'done'
+  let pushed = 0
   for (const [at, path] of paths.entries()) {
     const later = paths.slice(at + 1)
-    if ((await pushOne(session, store, path, later, { ...options, metrics })) !== 'done') outcome = 'partly'
+    try {
+      if ((await pushOne(session, store, path, later, { ...options, metrics })) !== 'done') outcome = 'partly'
+      pushed++
+    } catch (error) {
+      // one source that can't be read does not keep the others from being stored
+      if (!isAppError(error, 'io', 'not-found') || (pushed === 0 && later.length === 0)) throw error
+      session.console.reporter.warn(`${path} was not pushed: ${error.message}`)
+      outcome = 'partly'
+    }
   }
   return outcome
 }
@@ -187,9 +197,9 @@ function receiptToJson(store: Store, result: Pushed, unreadPaths: readonly strin
     space: space ? { freeBytes: Math.max(0, space.free - storedBytes), limitBytes: space.limit } : null,
     link: (store.kind === 'drive' ? store.link() : undefined) ?? null,
     failed: carried.length + missing.length,
-    failedFiles: unreadPaths.map(path => path.toWellFormed()),
-    carriedFiles: carried.map(path => path.toWellFormed()),
-    missingFiles: missing.map(path => path.toWellFormed()),
+    failedFiles: unreadPaths.map(path => (path.isWellFormed() ? path : jsonPath(path))),
+    carriedFiles: carried.map(jsonPath),
+    missingFiles: missing.map(jsonPath),
     metrics: snapshot?.metrics ?? {},
     noted: notedToJson(result.noted),
     requests,

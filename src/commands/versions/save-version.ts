@@ -96,7 +96,7 @@ export async function saveVersion(
   // before the note of the version before is replaced
   const changes = countsChanges && isNew && parent ? await changesSince(parent, result, context, note) : undefined
   if (snapshot) {
-    const noted = { id: snapshot.id, name, time: snapshot.time, entries: reading.entries }
+    const noted = { id: snapshot.id, name, time: snapshot.time, rootMode: snapshot.root?.mode, entries: reading.entries }
     if (snapshot.source.path === source.root.toWellFormed()) await session.lines.write(about, lineOf(snapshot))
     await session.stores.save()
     await saveNotedVersion(note, noted, context.reporter)

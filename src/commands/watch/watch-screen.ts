@@ -5,6 +5,7 @@ import type { ForgetResult } from '../../repository/prune/forget.ts'
 import type { HeldFile } from '../../repository/watch/scanner.ts'
 import type { WatchEvent } from '../../repository/watch/watcher.ts'
 import { formatDuration, plural } from '../../ui/format.ts'
+import { jsonPath } from '../../ui/shown-path.ts'
 import { messageOf, type AppError } from '../../util/errors.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import { describeLeftOut, leftOutText, leftOutToJson } from '../shared/left-out-report.ts'
@@ -128,7 +129,7 @@ export class WatchScreen {
   private looked({ scan: { fresh, held }, nextLookMs, nextPushMs }: WatchEvent & { kind: 'looked' }): void {
     const now = performance.now()
     Object.assign(this.doing, { nextLook: now + nextLookMs, nextVersion: now + nextPushMs })
-    this.status.waiting = fresh.map(({ path }) => path.toWellFormed())
+    this.status.waiting = fresh.map(({ path }) => jsonPath(path))
     this.status.held = [...held].map(heldLine)
   }
 
@@ -139,7 +140,7 @@ export class WatchScreen {
     const { id, time, metrics, checkpoint = null, incomplete } = snapshot
     this.status.last = { version: id, time: new Date(time).toISOString(), metrics }
     this.status.waiting = []
-    const files = [...scan.fresh, ...scan.grown].map(({ path }) => path.toWellFormed())
+    const files = [...scan.fresh, ...scan.grown].map(({ path }) => jsonPath(path))
     const version = versionLabel({ name, id })
     if (outcome === 'unchanged') {
       if (this.status.versions === 0)
@@ -228,7 +229,7 @@ function removeQuietly(path: string): void {
 }
 
 function heldLine([path, { kind, why }]: [string, HeldFile]): Status['held'][number] {
-  return { path: path.toWellFormed(), kind, why }
+  return { path: jsonPath(path), kind, why }
 }
 
 const clock = (): string => new Date().toTimeString().slice(0, 8)

@@ -4,6 +4,7 @@ import { walk } from '../../local/walk.ts'
 import { startOf, watchProcess } from '../../repository/watch/process-end.ts'
 import { Scanner } from '../../repository/watch/scanner.ts'
 import { Watcher } from '../../repository/watch/watcher.ts'
+import { jsonPath } from '../../ui/shown-path.ts'
 import { durationOption } from '../../util/duration.ts'
 import { AppError } from '../../util/errors.ts'
 import { sleep } from '../../util/waiting.ts'
@@ -131,7 +132,7 @@ async function watchFolder(session: Session, { path, name, times, options, recor
       name,
       versions,
       version: newest?.version ?? null,
-      notSaved: [...held].map(([file, { kind, why }]) => ({ path: file.toWellFormed(), kind, why })),
+      notSaved: [...held].map(([file, { kind, why }]) => ({ path: jsonPath(file), kind, why })),
       leftOut: leftOutToJson(screen.leftOut),
     })
     return held.size > 0 || last === undefined ? 'partly' : 'done'

@@ -168,12 +168,12 @@ function readTarget(row: Fields): string {
   return target === '' || target.includes('\0') ? row.fail('target', 'is not a path') : target
 }
 
-function readMode(row: Fields): number {
+export function readMode(row: Fields): number {
   const text = row.string('mode', 4)
   return /^[0-7]{1,4}$/.test(text) ? parseInt(text, 8) : row.fail('mode', 'is not a file mode')
 }
 
-function readMtime(row: Fields): bigint {
+export function readMtime(row: Fields): bigint {
   const text = row.string('mtime', 28)
   return /^-?\d{1,27}$/.test(text) ? BigInt(text) : row.fail('mtime', 'is not a time')
 }

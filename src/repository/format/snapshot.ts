@@ -1,8 +1,10 @@
 import type { GitState } from '../../local/git-state.ts'
+import { wholeMicroseconds } from '../../local/times.ts'
 import { AppError, corrupt, isAppError, newerFormat } from '../../util/errors.ts'
 import { isHashHex, sha256Hex } from '../../util/hash.ts'
 import { Fields, parseJson } from '../../util/json-fields.ts'
 import { COMMIT_WINDOW_MS, FORMAT } from './limits.ts'
+import { readMode, readMtime } from './manifest.ts'
 import { nameProblem, normalName, parseSnapshotObjectName, snapshotObjectName, type Inventory, type SnapshotRef } from './object-names.ts'
 
 /** One pushed version of a name. Its object is the only commit point of a push. */
@@ -14,6 +16,8 @@ export interface Snapshot {
   listed: number
   host: string
   source: { path: string; type: 'directory' | 'file' }
+  /** The attributes of a source that is a folder. Absent in versions of older programs. */
+  root?: { mode: number; mtime: bigint }
   message?: string
   tags: string[]
   metrics: Record<string, number>
@@ -56,7 +60,9 @@ export const lineOf = ({ line = '' }: Pick<Snapshot, 'line'>): string => line
 export const MAX_SNAPSHOT_BYTES = 32 * 1024 * 1024
 
 export function encodeSnapshot(snapshot: Snapshot): { id: string; objectName: string; bytes: Uint8Array } {
-  const bytes = new TextEncoder().encode(`${JSON.stringify({ format: FORMAT, ...snapshot }, undefined, 1)}\n`)
+  const { root } = snapshot
+  const written = root === undefined ? {} : { root: { mode: root.mode.toString(8), mtime: String(wholeMicroseconds(root.mtime)) } }
+  const bytes = new TextEncoder().encode(`${JSON.stringify({ format: FORMAT, ...snapshot, ...written }, undefined, 1)}\n`)
   const id = sha256Hex(bytes)
   const objectName = snapshotObjectName(snapshot.time, id, snapshot.name)
   const ref = parseSnapshotObjectName({ name: objectName, size: bytes.length, created: 0 })
@@ -101,6 +107,7 @@ export function decodeSnapshot(bytes: Uint8Array, ref: SnapshotRef): StoredSnaps
     listed: fields.integer('listed', 8.64e15),
     host: fields.string('host', 1024),
     source: { path: source.string('path'), type },
+    ...(fields.has('root') ? { root: readRoot(fields.fields('root')) } : {}),
     ...(message === undefined ? {} : { message }),
     tags: fields.list('tags', text),
     metrics: metrics as Record<string, number>,
@@ -115,6 +122,10 @@ export function decodeSnapshot(bytes: Uint8Array, ref: SnapshotRef): StoredSnaps
     manifest: { bytes: manifest.integer('bytes'), chunks: manifest.list('chunks', hash) },
     program: fields.string('program', 1024),
   }
+}
+
+function readRoot(root: Fields): NonNullable<Snapshot['root']> {
+  return { mode: readMode(root), mtime: readMtime(root) }
 }
 
 function readLine(fields: Fields): { line?: string } {

@@ -11,7 +11,8 @@ import { closeQuietly, renameNew, syncFile, type FileSystem } from '../../util/f
 import { howStrangersReach } from '../../util/small-file.ts'
 import { matchingChunks } from './compare-file.ts'
 import type { PlannedFile } from './plan.ts'
-import { writeError } from './write-error.ts'
+import { writeError } from './refusals.ts'
+import type { Twins } from './twins.ts'
 
 /** With the folders that are held open, fewer than 128. */
 const MAX_OPEN_FILES = 112
@@ -49,6 +50,8 @@ interface Writing {
 export class FileWriter {
   /** False once the medium could not sync a file. */
   isSynced = true
+  /** Number of new files that the file system gave another mode or time. */
+  withoutAttributes = 0
   private readonly open = new Map<number, Writing>()
   /** Of the files that have one. */
   private readonly parts = new Map<number, Part>()
@@ -57,12 +60,14 @@ export class FileWriter {
   private readonly force: boolean
   private readonly folders: HeldFolders
   private readonly fileSystem: FileSystem
+  private readonly twins: Twins | undefined
 
-  constructor(files: readonly PlannedFile[], force: boolean, folders: HeldFolders) {
+  constructor(files: readonly PlannedFile[], force: boolean, folders: HeldFolders, twins?: Twins) {
     this.files = files
     this.force = force
     this.folders = folders
     this.fileSystem = folders.fileSystem
+    this.twins = twins
   }
 
   private partPath({ entry, localPath }: PlannedFile): string {
@@ -186,17 +191,22 @@ export class FileWriter {
     this.fileSystem.closeSync(fd)
   }
 
-  /** Call it when all chunks are written. Sets mode and time, syncs the part file, and renames it. */
+  /**
+   * Call it when all chunks are written. Sets mode and time, syncs the part file, and renames it. If that fails, the
+   * part file stays until the file is abandoned.
+   */
   async place(number: number): Promise<PlaceResult> {
     const { file, part, fd } = this.openFor(number)
     this.open.delete(number)
     const { entry, localPath, item } = file
     try {
       await this.complete(fd, entry, part.path)
+      this.twins?.ensureFree(entry.path, item, () => this.folders.lookAt(localPath))
       const isPlaced = this.force || isStill(localPath, item, this.folders)
       if (isPlaced) await renameNew(() => this.rename(part, localPath, item))
       else this.remove(part.path)
       this.parts.delete(number)
+      if (isPlaced) this.twins?.place(entry.path)
       return isPlaced ? 'placed' : 'changed-meanwhile'
     } catch (error) {
       throw writeError(error, localPath)
@@ -218,13 +228,24 @@ export class FileWriter {
     const { fileSystem } = this
     let isOpen = true
     try {
-      fileSystem.fchmodSync(fd, mode)
-      fileSystem.futimesSync(fd, Number(fileSystem.fstatSync(fd).atimeMs) / 1000, utimesSeconds(mtime))
+      this.setAttributes(fd, mode, mtime)
       if (!(await this.sync(fd, partPath))) this.isSynced = false
       isOpen = false
       fileSystem.closeSync(fd)
     } finally {
       if (isOpen) closeQuietly(fd, fileSystem)
+    }
+  }
+
+  /** A file that was just made takes both, unless its file system holds no modes or no times. */
+  private setAttributes(fd: number, mode: number, mtime: bigint): void {
+    const { fileSystem } = this
+    try {
+      fileSystem.fchmodSync(fd, mode)
+      fileSystem.futimesSync(fd, Number(fileSystem.fstatSync(fd).atimeMs) / 1000, utimesSeconds(mtime))
+    } catch (error) {
+      if (!refusesAttributes(error)) throw error
+      this.withoutAttributes++
     }
   }
 
@@ -269,6 +290,11 @@ export class FileWriter {
     this.open.clear()
   }
 }
+
+const NO_ATTRIBUTES = ['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']
+
+/** Whether an error is that of a file system which holds no modes or times, or of an entry that is protected. */
+export const refusesAttributes = (error: unknown): boolean => NO_ATTRIBUTES.includes(errnoOf(error) ?? '')
 
 /** True if the item at a path is still as the plan saw it. A folder that was to be cleared counts as gone. */
 export function isStill(localPath: string, item: LocalItem, folders: HeldFolders): boolean {

@@ -6,56 +6,95 @@ import type { LocalItem } from '../../local/look-at.ts'
 import { partName } from '../../local/part-names.ts'
 import { noSymlinks } from '../../local/symlinks.ts'
 import { sameTime, utimesSeconds } from '../../local/times.ts'
-import { AppError, errnoOf, isAppError, messageOf } from '../../util/errors.ts'
+import { AppError, errnoOf } from '../../util/errors.ts'
 import { closeQuietly, makeFolder, OPEN_FOLDER, syncFolder, syncOpenFolder, type FileSystem } from '../../util/file-system.ts'
 import { encodePath, fsPath } from '../../util/paths.ts'
 import { SideBySide } from '../../util/side-by-side.ts'
 import type { SymlinkEntry } from '../format/manifest.ts'
-import { isStill } from './file-writer.ts'
-import type { PullPlan } from './plan.ts'
-import { writeError } from './write-error.ts'
+import { isStill, refusesAttributes } from './file-writer.ts'
+import type { PlannedDirectory } from './plan.ts'
+import { RefusedEntry, writeError, type Refusals } from './refusals.ts'
 
 const SYNCED_AT_ONCE = 16
-
-type PlannedDirectory = PullPlan['directories'][number]
 
 /** Changes folders and symlinks of a destination, deletes what is in the way, and syncs the folders that it changed. */
 export class LocalChanges {
   /** False once the medium could not sync a folder. */
   isSynced = true
+  /** Number of new files, then also of other entries, that the file system gave another mode or time. */
+  withoutAttributes = 0
   private readonly folders: HeldFolders
   private readonly fileSystem: FileSystem
   private readonly changed = new Set<string>()
+  /** The modes of folders that were opened up. */
+  private readonly opened = new Map<string, number>()
 
   constructor(folders: HeldFolders) {
     this.folders = folders
     this.fileSystem = folders.fileSystem
   }
 
-  makeRoot(): void {
+  /** `mode`: that of the root if it is made here. */
+  makeRoot(mode: number | undefined): void {
     const { root } = this.folders
     const stats = this.orWriteError(root, (): Stats | undefined => {
-      for (const folder of makeFolder(root, { fileSystem: this.fileSystem })) this.changed.add(folder)
+      const changed = makeFolder(root, { fileSystem: this.fileSystem })
+      for (const folder of changed) this.changed.add(folder)
+      if (changed.length > 0 && mode !== undefined) this.giveMode(root, mode | 0o700)
       return this.fileSystem.statSync(fsPath(root), { throwIfNoEntry: false })
     })
     if (!stats?.isDirectory()) throw new AppError('io', `${root} is not a folder.`, { hint: 'Name another destination.' })
+    if ((stats.mode & 0o700) !== 0o700) this.tryToOpenUp(root)
     this.changed.add(root)
+  }
+
+  /** An interrupted pull leaves the root with this mode. */
+  private giveMode(root: string, mode: number): void {
+    try {
+      this.folders.at(root, path => this.fileSystem.chmodSync(path, mode))
+    } catch (error) {
+      if (!refusesAttributes(error)) throw error
+    }
   }
 
   /** Makes a folder, and makes it writable while the pull runs. Its own mode is set last. */
   makeDirectory(localPath: string, exists: boolean, mode: number): void {
+    if (exists) return this.tryToOpenUp(localPath, mode)
     this.orWriteError(localPath, () => {
-      if (exists) this.openUp(localPath, mode)
-      else this.folders.at(localPath, path => this.fileSystem.mkdirSync(path, { mode: mode | 0o700 }))
+      try {
+        this.folders.at(localPath, path => this.fileSystem.mkdirSync(path, { mode: mode | 0o700 }))
+        this.changed.add(dirname(localPath))
+      } catch (error) {
+        // somebody made it meanwhile
+        if (errnoOf(error) !== 'EEXIST' || this.folders.lookAt(localPath).type !== 'directory') throw error
+        this.tryToOpenUp(localPath, mode)
+      }
     })
-    if (!exists) this.changed.add(dirname(localPath))
   }
 
-  private openUp(localPath: string, mode: number): void {
-    this.folders.pinned(localPath, (path, stats) => {
-      if (!stats.isDirectory()) throw replaced(localPath)
-      if ((stats.mode & 0o700) !== 0o700) this.fileSystem.chmodSync(path, mode | 0o700)
-    })
+  /** Makes a folder writable. If that is not allowed, what is to be changed in it may be refused. */
+  private tryToOpenUp(localPath: string, mode?: number): void {
+    try {
+      this.folders.pinned(localPath, (path, stats) => {
+        if (!stats.isDirectory()) throw replaced(localPath)
+        if ((stats.mode & 0o700) === 0o700) return
+        this.fileSystem.chmodSync(path, (mode ?? stats.mode & 0o777) | 0o700)
+        this.opened.set(localPath, stats.mode & 0o7777)
+      })
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error
+    }
+  }
+
+  /** Changes a folder, also one of this user's that may not be written to. */
+  private inFolder<T>(folder: string, change: () => T): T {
+    try {
+      return change()
+    } catch (error) {
+      if (errnoOf(error) !== 'EACCES') throw error
+      this.tryToOpenUp(folder)
+      return change()
+    }
   }
 
   isStill(localPath: string, item: LocalItem): boolean {
@@ -65,22 +104,18 @@ export class LocalChanges {
   /** Deletes a file or symlink. False if there was none. */
   remove(localPath: string): boolean {
     try {
-      this.folders.at(localPath, path => this.fileSystem.unlinkSync(path))
+      this.inFolder(dirname(localPath), () => this.folders.at(localPath, path => this.fileSystem.unlinkSync(path)))
       this.changed.add(dirname(localPath))
       return true
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return false
-      if (isAppError(error)) throw error
-      throw new AppError('io', `${localPath} can't be deleted: ${messageOf(error)}`, {
-        hint: 'Check the permissions of its folder.',
-        cause: error,
-      })
+      throw writeError(error, localPath)
     }
   }
 
   removeIfEmpty(localPath: string): void {
     try {
-      this.folders.at(localPath, path => this.fileSystem.rmdirSync(path))
+      this.inFolder(dirname(localPath), () => this.folders.at(localPath, path => this.fileSystem.rmdirSync(path)))
       this.changed.add(dirname(localPath))
     } catch (error) {
       // not empty: it holds excluded files, files that may not be deleted, or files that were made meanwhile
@@ -88,37 +123,29 @@ export class LocalChanges {
     }
   }
 
-  /**
-   * Makes a symlink beside its place first: what it replaces stays where none can be made. Returns why that is so,
-   * undefined if it was made.
-   */
-  makeSymlink(localPath: string, { path, target, mtime }: SymlinkEntry): string | undefined {
+  /** Makes a symlink beside its place first: what it replaces stays where none can be made. */
+  makeSymlink(localPath: string, { path, target, mtime }: SymlinkEntry): void {
     const part = join(dirname(localPath), partName(path, encodePath(target)))
     this.remove(part)
     this.changed.add(dirname(localPath))
     try {
-      const why = this.linkAt(part, target, mtime)
-      if (why !== undefined) return why
+      this.linkAt(part, target, mtime)
       this.remove(localPath)
       this.folders.at(part, from => this.folders.at(localPath, to => this.fileSystem.renameSync(from, to)))
-      return undefined
     } catch (error) {
       this.discard(part)
-      throw writeError(error, localPath)
+      throw error instanceof RefusedEntry ? error : writeError(error, localPath)
     }
   }
 
-  private linkAt(part: string, target: string, mtime: bigint): string | undefined {
+  private linkAt(part: string, target: string, mtime: bigint): void {
     try {
       this.folders.at(part, path => this.fileSystem.symlinkSync(fsPath(target), path))
       const time = utimesSeconds(mtime)
       this.folders.at(part, path => this.fileSystem.lutimesSync(path, time, time))
-      return undefined
     } catch (error) {
       const why = noSymlinks(error)
-      if (why === undefined) throw error
-      this.discard(part)
-      return why
+      throw why === undefined ? error : new RefusedEntry(why)
     }
   }
 
@@ -158,36 +185,66 @@ export class LocalChanges {
   }
 
   private setAttributes(path: string | Buffer, mode: number, mtime: bigint): void {
-    this.fileSystem.chmodSync(path, mode)
-    this.fileSystem.utimesSync(path, utimesSeconds(mtime), utimesSeconds(mtime))
+    try {
+      this.fileSystem.chmodSync(path, mode)
+      this.fileSystem.utimesSync(path, utimesSeconds(mtime), utimesSeconds(mtime))
+    } catch (error) {
+      // where new files don't take them either, it is not this one that is protected
+      if (this.withoutAttributes === 0 || !refusesAttributes(error)) throw error
+      this.withoutAttributes++
+    }
   }
 
   /**
    * Sets modes and times of folders, the deepest first, because the mode of a folder may deny access to what is below
    * it. Syncs these folders and all others that were changed.
    */
-  async finish(directories: readonly PlannedDirectory[]): Promise<void> {
+  async finish(directories: readonly PlannedDirectory[], refused: Refusals): Promise<void> {
     const syncs = new SideBySide(SYNCED_AT_ONCE)
+    this.closeAgain(directories)
     try {
       for (const directory of directories.toReversed()) {
-        const { entry, localPath } = directory
-        const item = this.orWriteError(localPath, () => this.folders.lookAt(localPath))
-        if (item.type === 'absent') continue
-        if (item.type !== 'directory') throw replaced(localPath)
-        const isRight = sameMode(entry.mode, item.mode, 'directory') && sameTime(entry.mtime, item.fingerprint)
-        // an interrupted pull did not set the attributes of the folders that it had changed
-        if (isRight && !this.changed.has(localPath)) continue
-        this.changed.delete(localPath)
-        // opened before its mode is set, which may deny it
-        const fd = this.openFolder(localPath)
-        if (fd !== undefined) await syncs.start(() => this.syncOpen(fd, directory))
-        else this.setFolderAttributes(directory)
+        const { path } = directory.entry
+        try {
+          const fd = this.openChanged(directory)
+          if (fd === 'right') continue
+          if (fd === undefined) this.setFolderAttributes(directory)
+          else await syncs.start(() => this.syncOpen(fd, directory, refused))
+        } catch (error) {
+          refused.take(path, error)
+        }
       }
-      for (const folder of this.changed) await syncs.start(() => this.sync(folder))
+      for (const folder of this.changed) await syncs.start(() => this.sync(folder, refused))
     } finally {
       await syncs.settled()
     }
     await syncs.end()
+  }
+
+  /** Opens a folder before its mode is set, which may deny it. `right`: nothing is to be done for it. */
+  private openChanged({ entry, localPath }: PlannedDirectory): number | 'right' | undefined {
+    const item = this.folders.lookAt(localPath)
+    if (item.type === 'absent') return 'right'
+    if (item.type !== 'directory') throw replaced(localPath)
+    const isRight = sameMode(entry.mode, item.mode, 'directory') && sameTime(entry.mtime, item.fingerprint)
+    // an interrupted pull did not set the attributes of the folders that it had changed
+    if (isRight && !this.changed.has(localPath)) return 'right'
+    this.changed.delete(localPath)
+    return this.openFolder(localPath)
+  }
+
+  /** Gives other folders that were opened up, and are still there, their modes again. */
+  private closeAgain(directories: readonly PlannedDirectory[]): void {
+    for (const { localPath } of directories) this.opened.delete(localPath)
+    for (const [localPath, mode] of [...this.opened].sort(([a], [b]) => b.length - a.length)) {
+      try {
+        this.folders.pinned(localPath, (path, stats) => {
+          if (stats.isDirectory()) this.fileSystem.chmodSync(path, mode)
+        })
+      } catch {
+        // it was deleted
+      }
+    }
   }
 
   /** Undefined if the system does not allow it: then the folder can't be synced. */
@@ -201,25 +258,25 @@ export class LocalChanges {
     }
   }
 
-  private async syncOpen(fd: number, directory: PlannedDirectory): Promise<void> {
+  private async syncOpen(fd: number, directory: PlannedDirectory, refused: Refusals): Promise<void> {
     try {
       this.setFolderAttributes(directory)
       if (!(await syncOpenFolder(fd, this.fileSystem))) this.isSynced = false
     } catch (error) {
-      throw writeError(error, directory.localPath)
+      refused.take(directory.entry.path, error)
     } finally {
       closeQuietly(fd, this.fileSystem)
     }
   }
 
-  private async sync(folder: string): Promise<void> {
+  private async sync(folder: string, refused: Refusals): Promise<void> {
     try {
       if (!(await syncFolder(folder, this.fileSystem))) this.isSynced = false
     } catch (error) {
       const code = errnoOf(error)
       if (code === 'ENOENT' || code === 'ENOTDIR') return // it was deleted
-      if (code !== 'EACCES') throw writeError(error, folder)
       this.isSynced = false
+      if (code !== 'EACCES') refused.take(folder, error)
     }
   }
 

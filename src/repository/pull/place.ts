@@ -8,7 +8,7 @@ import { versionLabel, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { readManifest } from '../read/read-manifest.ts'
 import type { SelectedEntry } from './selection.ts'
-import { writeError } from './write-error.ts'
+import { writeError } from './refusals.ts'
 
 /** The destination of a snapshot: a folder, or for a single file the path `file` in that folder. */
 export interface Place {

@@ -1,20 +1,21 @@
-import { closeSync, constants, openSync, readdirSync } from 'node:fs'
-import { basename, dirname, join, sep } from 'node:path'
+import { closeSync, constants, openSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Chunker } from '../../chunking/chunker.ts'
+import { AlikeNames } from '../../local/alike-names.ts'
 import { sameMode } from '../../local/attributes.ts'
 import { pathFilter } from '../../local/ignore-rules.ts'
 import { ABSENT, lookAt, type LocalItem } from '../../local/look-at.ts'
-import { isPartName, partName } from '../../local/part-names.ts'
+import { isPartName } from '../../local/part-names.ts'
 import type { OwnFiles } from '../../local/own-files.ts'
-import { foldedPath, LocalNames } from '../../local/platform-names.ts'
+import { nameProblem } from '../../local/platform-names.ts'
 import { restoredMode } from '../../local/restored-mode.ts'
 import { sameTime } from '../../local/times.ts'
-import { walk } from '../../local/walk.ts'
 import { throwIfAborted } from '../../util/errors.ts'
 import { Breather } from '../../util/event-loop.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
 import { decodeFileName, fsPath } from '../../util/paths.ts'
 import type { Reporter } from '../../util/reporter.ts'
+import { howStrangersReach } from '../../util/small-file.ts'
 import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from '../format/manifest.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository } from '../open/open.ts'
@@ -22,7 +23,10 @@ import { describeCopy, lackOf } from '../read/block-source.ts'
 import { readManifest } from '../read/read-manifest.ts'
 import type { StatCache } from '../source/stat-cache.ts'
 import { matchingChunks } from './compare-file.ts'
+import { findExtras } from './extras.ts'
+import { Refusals } from './refusals.ts'
 import { baseOf, covers, matchesNothing, type SelectedEntry } from './selection.ts'
+import { sameName, Twins } from './twins.ts'
 import { findUnprovenFiles, findUnsavedFiles, replacesUnproven, wouldOverwrite, type UnsavedFile } from './unsaved-files.ts'
 
 export interface PlannedFile {
@@ -54,10 +58,18 @@ export interface DamagedFile {
   why: string
 }
 
+export interface PlannedDirectory {
+  entry: DirectoryEntry
+  localPath: string
+  item: LocalItem
+}
+
 /** Everything that a pull is going to do. It is decided before anything is changed. */
 export interface PullPlan {
+  /** The destination folder with what it gets; undefined if it stays as it is. */
+  root: PlannedDirectory | undefined
   /** Parents first. */
-  directories: { entry: DirectoryEntry; localPath: string; item: LocalItem }[]
+  directories: PlannedDirectory[]
   files: PlannedFile[]
   symlinks: { entry: SymlinkEntry; localPath: string; item: LocalItem }[]
   /** Entries with the right content and a wrong mode or time. */
@@ -65,14 +77,15 @@ export interface PullPlan {
   /** Files and symlinks to delete: they are in the way of an entry, or extra under --delete. */
   remove: UnsavedFile[]
   /** Folders to delete when they are empty, deepest first. */
-  removeDirectories: string[]
+  removeDirectories: { path: string; localPath: string }[]
   /** Number of entries that are right already. */
   unchanged: number
   /** Number of files and folders that get their mode without the bits that `restoredMode` leaves out. */
   modesLeftOut: number
   damaged: DamagedFile[]
-  /** Entries whose names this platform can't hold, and symlinks that could not be made here. */
-  unnameable: DamagedFile[]
+  /** What the destination refused so far. */
+  refused: Refusals
+  twins: Twins
 }
 
 export interface PullPlanRequest {
@@ -83,6 +96,8 @@ export interface PullPlanRequest {
   localPathOf: (path: string) => string
   /** Absolute path of the destination folder; undefined if a single file is pulled. */
   root: string | undefined
+  /** Whether the destination folder is the home folder, the current one, or one above them. */
+  isLivedIn?: boolean
   only: readonly string[]
   exclude: readonly string[]
   delete: boolean
@@ -108,9 +123,13 @@ export interface PullPlanRequest {
 export async function planPull(repository: OpenRepository, request: PullPlanRequest): Promise<PullPlan> {
   const planner = new Planner(repository, request)
   await planner.readSnapshot()
-  if (request.delete && request.root !== undefined) await planner.findExtras(request.root)
-  const { plan, endangered } = planner
-  plan.removeDirectories.sort((a, b) => b.length - a.length)
+  planner.planRoot()
+  const { plan, endangered, known } = planner
+  if (known && request.root !== undefined) {
+    const endanger = (file: UnsavedFile): void => planner.endanger(file, true)
+    await findExtras(request, request.root, { plan, endanger }, known, repository.signal)
+  }
+  plan.removeDirectories.sort((a, b) => b.localPath.length - a.localPath.length)
   if (!request.force) {
     const unproven = findUnprovenFiles(endangered, request)
     if (unproven.length > 0) throw replacesUnproven(unproven.map(({ localPath }) => localPath))
@@ -121,34 +140,43 @@ export async function planPull(repository: OpenRepository, request: PullPlanRequ
 }
 
 class Planner {
-  readonly plan: PullPlan = {
-    directories: [],
-    files: [],
-    symlinks: [],
-    touch: [],
-    remove: [],
-    removeDirectories: [],
-    unchanged: 0,
-    modesLeftOut: 0,
-    damaged: [],
-    unnameable: [],
-  }
+  readonly plan: PullPlan
   readonly endangered: UnsavedFile[] = []
   private readonly repository: OpenRepository
   private readonly request: PullPlanRequest
   /** Folders of the snapshot that are folders at the destination too. Every local item is below one of them. */
   private readonly real: Set<string>
-  /** Paths of the version, folded: `Readme` is no extra file where it can't be beside `README`. */
-  private readonly known = new Set<string>()
-  private readonly names: LocalNames
+  /** All paths of the version, for `delete`. */
+  readonly known: AlikeNames | undefined
+  /** What the version has of the folder that becomes the destination. */
+  private rootEntry: DirectoryEntry | undefined
   private seen = 0
   private wanted = 0
 
   constructor(repository: OpenRepository, request: PullPlanRequest) {
     this.repository = repository
     this.request = request
-    this.names = new LocalNames(request.platform)
+    this.known = request.delete ? new AlikeNames() : undefined
     this.real = new Set([request.selected ? baseOf(request.selected) : ''])
+    this.rootEntry = request.snapshot.root && { ...request.snapshot.root, path: '.', type: 'directory' }
+    this.plan = {
+      root: undefined,
+      directories: [],
+      files: [],
+      symlinks: [],
+      touch: [],
+      remove: [],
+      removeDirectories: [],
+      unchanged: 0,
+      modesLeftOut: 0,
+      damaged: [],
+      refused: new Refusals(),
+      twins: new Twins({
+        localPathOf: request.localPathOf,
+        exists: path => this.itemAt(path).type !== 'absent',
+        isDirectory: path => this.plan.directories.some(({ entry }) => entry.path === path),
+      }),
+    }
   }
 
   async readSnapshot(): Promise<void> {
@@ -161,8 +189,9 @@ class Planner {
     const parents = new Map<string, DirectoryEntry>()
     for await (const entry of readManifest(this.repository, snapshot)) {
       throwIfAborted(this.repository.signal)
+      if (selected?.path === entry.path && entry.type === 'directory') this.rootEntry = { ...entry, path: '.' }
       if (selected && !covers(selected, entry.path)) continue
-      this.known.add(foldedPath(entry.path, this.request.platform))
+      this.known?.add(entry.path)
       this.seen++
       if (turns.isDue()) {
         reporter.progress({ phase: 'planning', doneFiles: this.seen, ...total })
@@ -180,6 +209,20 @@ class Planner {
     if (this.wanted === 0 && only.length > 0 && !this.request.delete) throw matchesNothing(snapshot, only)
   }
 
+  /**
+   * A destination that the pull makes gets the mode and time that its folder had. One that is there keeps its mode,
+   * which somebody chose; one where others work, or in which this user lives, keeps its time too.
+   */
+  planRoot(): void {
+    const { root, isLivedIn, selected } = this.request
+    const entry = selected?.type === 'directory' || selected === undefined ? this.rootEntry : undefined
+    if (root === undefined || isLivedIn === true || entry === undefined) return
+    const item = lookAt(root)
+    if (item.type === 'absent') this.plan.root = { entry: this.restored(entry, item), localPath: root, item }
+    if (item.type !== 'directory' || howStrangersReach(statSync(fsPath(root))) !== undefined) return
+    this.plan.root = { entry: { ...entry, mode: item.mode }, localPath: root, item }
+  }
+
   private async addParents(path: string, parents: Map<string, DirectoryEntry>): Promise<void> {
     const missing: DirectoryEntry[] = []
     // above a folder that is made already, all folders are
@@ -191,17 +234,45 @@ class Planner {
   }
 
   private async add(entry: Entry): Promise<void> {
-    const why = this.names.problem(entry.path)
-    if (why !== undefined) {
-      this.plan.unnameable.push({ path: entry.path, why })
-      return
+    const { path } = entry
+    const { refused, remove, removeDirectories, twins } = this.plan
+    if (refused.covers(path)) return
+    const why = nameProblem(path, this.request.platform)
+    if (why !== undefined) return refused.add(path, why)
+    const planned = [remove, removeDirectories, this.endangered].map(list => ({ list, length: list.length }))
+    try {
+      const localPath = this.request.localPathOf(path)
+      const item = this.itemAt(path)
+      const twin = twins.plan(path, item)
+      if (twin !== undefined) {
+        refused.add(twin.loser, sameName(twin.owner))
+        if (twin.loser === path) return
+        this.takeBack(twin.loser)
+        for (const before of planned) before.length = before.list.length
+      }
+      if (entry.type === 'directory') return this.addDirectory(entry, localPath, item)
+      if (item.type === 'directory') this.clearDirectory(path, localPath)
+      if (entry.type === 'symlink') return this.addSymlink(entry, localPath, item)
+      return await this.addFile(entry, localPath, item)
+    } catch (error) {
+      refused.take(path, error)
+      // nothing is deleted for what is not restored
+      for (const { list, length } of planned) list.length = length
     }
-    const localPath = this.request.localPathOf(entry.path)
-    const item: LocalItem = this.real.has(parentOf(entry.path)) ? lookAt(localPath) : ABSENT
-    if (entry.type === 'directory') return this.addDirectory(entry, localPath, item)
-    if (item.type === 'directory') this.clearDirectory(entry.path, localPath)
-    if (entry.type === 'symlink') return this.addSymlink(entry, localPath, item)
-    return this.addFile(entry, localPath, item)
+  }
+
+  /** For a file or symlink that is refused after it was planned. */
+  private takeBack(path: string): void {
+    const { files, symlinks, touch, remove, removeDirectories } = this.plan
+    const planned = [files, symlinks, touch].find(list => list.some(({ entry }) => entry.path === path))
+    if (planned === undefined) this.plan.unchanged--
+    else dropWhere<{ entry: Entry }>(planned, ({ entry }) => entry.path === path)
+    for (const list of [remove, removeDirectories, this.endangered])
+      dropWhere<{ path: string }>(list, each => each.path === path || each.path.startsWith(`${path}/`))
+  }
+
+  private itemAt(path: string): LocalItem {
+    return this.real.has(parentOf(path)) ? lookAt(this.request.localPathOf(path)) : ABSENT
   }
 
   private addDirectory(entry: DirectoryEntry, localPath: string, item: LocalItem): void {
@@ -277,7 +348,7 @@ class Planner {
     }
   }
 
-  private endanger(endangered: UnsavedFile, remove: boolean): void {
+  endanger(endangered: UnsavedFile, remove: boolean): void {
     this.endangered.push(endangered)
     if (remove) this.plan.remove.push(endangered)
   }
@@ -285,7 +356,7 @@ class Planner {
   /** A local folder has the path of a file or a symlink: plans to delete everything in it, also ignored files. */
   private clearDirectory(path: string, localPath: string): void {
     this.request.skip?.refuse(localPath)
-    this.plan.removeDirectories.push(localPath)
+    this.plan.removeDirectories.push({ path, localPath })
     for (const name of readdirSync(fsPath(localPath), { encoding: 'buffer' }).map(decodeFileName)) {
       const inside = { path: `${path}/${name}`, localPath: join(localPath, name) }
       const item = lookAt(inside.localPath)
@@ -294,39 +365,14 @@ class Planner {
       else this.endanger({ ...inside, item }, true)
     }
   }
+}
 
-  async findExtras(root: string): Promise<void> {
-    if (lookAt(root).type !== 'directory') return
-    const { selected, only, exclude, skip, reporter } = this.request
-    const base = selected && baseOf(selected) !== '' ? `${baseOf(selected)}/` : ''
-    const wanted = pathFilter(only, [])
-    const { entries, partFiles } = await walk(root, { excludes: exclude, skip, reporter, signal: this.repository.signal })
-    const ours = new Set(this.plan.files.map(({ entry, localPath }) => join(dirname(localPath), partName(entry.path, entry.chunks))))
-    for (const localPath of partFiles)
-      if (!ours.has(localPath)) this.plan.remove.push({ path: basename(localPath), localPath, item: lookAt(localPath) })
-    const planned = new Set(this.plan.removeDirectories)
-    for (const entry of entries) {
-      const covered = isInOneOf(planned, entry.localPath)
-      const path = base + entry.path
-      if (this.known.has(foldedPath(path, this.request.platform)) || covered || !wanted(path, entry.type === 'directory')) continue
-      this.removeWalked(path, entry.localPath)
-    }
-  }
-
-  private removeWalked(path: string, localPath: string): void {
-    const item = lookAt(localPath)
-    if (item.type === 'directory') this.plan.removeDirectories.push(localPath)
-    else if (item.type !== 'absent') this.endanger({ path, localPath, item }, true)
-  }
+function dropWhere<T>(list: T[], isDropped: (item: T) => boolean): void {
+  const kept = list.filter(item => !isDropped(item))
+  for (const [at, item] of kept.entries()) list[at] = item
+  list.length = kept.length
 }
 
 function parentOf(path: string): string {
   return path.slice(0, Math.max(0, path.lastIndexOf('/')))
-}
-
-/** True for one of `folders`, and for any path in one of them. */
-function isInOneOf(folders: ReadonlySet<string>, path: string): boolean {
-  if (folders.has(path)) return true
-  for (let end = path.lastIndexOf(sep); end > 0; end = path.lastIndexOf(sep, end - 1)) if (folders.has(path.slice(0, end))) return true
-  return false
 }

@@ -60,6 +60,8 @@ export interface PullResult {
   damaged: DamagedFile[]
   /** Symlinks to make that point out of the destination. */
   outsideLinks: number
+  /** Number of new files that the file system of the destination gave another mode or time. */
+  withoutAttributes: number
   /** Whether all that was written is synced to the disk. False if the medium can't do that, and in a dry run. */
   isSynced: boolean
 }
@@ -95,6 +97,7 @@ async function restore(context: RepositoryContext, opened: OpenRepository, reque
     selected,
     localPathOf,
     root: (selected ?? snapshot.source).type === 'directory' ? place.folder : undefined,
+    isLivedIn: place.isLivedIn,
     only: request.only,
     exclude: request.exclude,
     delete: request.delete,
@@ -123,6 +126,7 @@ async function restore(context: RepositoryContext, opened: OpenRepository, reque
     deleted: 0,
     damaged: plan.damaged,
     outsideLinks: plan.symlinks.filter(({ entry }) => leadsOutside(entry.path.slice(above).split('/'), entry.target)).length,
+    withoutAttributes: 0,
     isSynced: false,
   }
   if (!request.dryRun) await carryOut(context, repository, place, plan, request.force, result)
@@ -154,6 +158,9 @@ async function carryOut(
   const folders = new HeldFolders(place.folder, context.fileSystem)
   try {
     await change(context, repository, folders, plan, force, result)
+  } catch (error) {
+    for (const { path, why } of plan.refused.found) context.reporter.warn(`${path} was not restored: ${why}`)
+    throw error
   } finally {
     folders.close()
   }
@@ -168,40 +175,58 @@ async function change(
   result: PullResult,
 ): Promise<void> {
   const local = new LocalChanges(folders)
+  const { refused, twins } = plan
   const changed: string[] = []
-  local.makeRoot()
-  for (const { localPath, item } of plan.remove) {
-    if (!force && !local.isStill(localPath, item)) changed.push(localPath)
-    else if (local.remove(localPath)) result.deleted++
-  }
-  for (const localPath of plan.removeDirectories) local.removeIfEmpty(localPath)
-  for (const { entry, localPath, item } of plan.directories) local.makeDirectory(localPath, item.type === 'directory', entry.mode)
+  local.makeRoot(plan.root?.entry.mode)
+  for (const { path, localPath, item } of plan.remove)
+    refused.attempt(path, () => {
+      if (!force && !local.isStill(localPath, item)) changed.push(localPath)
+      else if (local.remove(localPath)) result.deleted++
+    })
+  for (const { path, localPath } of plan.removeDirectories) refused.attempt(path, () => local.removeIfEmpty(localPath))
+  const directories = plan.directories.filter(({ entry, localPath, item }) => {
+    const { path } = entry
+    if (refused.covers(path)) return false
+    refused.attempt(path, () => {
+      twins.ensureFree(path, item, () => folders.lookAt(localPath))
+      local.makeDirectory(localPath, item.type === 'directory', entry.mode)
+      twins.place(path)
+    })
+    return !refused.covers(path)
+  })
   throwIfAborted(signal)
-  const restored = await restoreFiles(repository, plan.files, {
+  const files = plan.files.filter(({ entry }) => !refused.covers(entry.path))
+  const restored = await restoreFiles(repository, files, {
     force,
     folders,
+    refused,
+    twins,
     onProgress: done => reporter.progress({ phase: 'restoring', ...done }),
   })
   changed.push(...restored.changedMeanwhile)
   result.written += restored.placed
   result.writtenBytes += restored.placedBytes
   result.resumedBytes += restored.resumedBytes
+  local.withoutAttributes = restored.withoutAttributes
   result.damaged.push(...restored.damaged)
   for (const { entry, localPath, item } of plan.symlinks) {
-    if (!force && !local.isStill(localPath, item)) changed.push(localPath)
-    else {
-      const why = local.makeSymlink(localPath, entry)
-      if (why === undefined) {
-        result.written++
-        result.writtenSymlinks++
-      } else plan.unnameable.push({ path: entry.path, why })
-    }
+    if (refused.covers(entry.path)) continue
+    refused.attempt(entry.path, () => {
+      twins.ensureFree(entry.path, item, () => folders.lookAt(localPath))
+      if (!force && !local.isStill(localPath, item)) return changed.push(localPath)
+      local.makeSymlink(localPath, entry)
+      twins.place(entry.path)
+      result.writtenSymlinks++
+      return result.written++
+    })
   }
-  for (const { entry, localPath, item } of plan.touch) {
-    if (entry.type === 'symlink') local.setLinkTime(localPath, entry.mtime)
-    else if (!local.setFileAttributes(localPath, item, entry.mode, entry.mtime)) changed.push(localPath)
-  }
-  await local.finish(plan.directories)
+  for (const { entry, localPath, item } of plan.touch)
+    refused.attempt(entry.path, () => {
+      if (entry.type === 'symlink') local.setLinkTime(localPath, entry.mtime)
+      else if (!local.setFileAttributes(localPath, item, entry.mode, entry.mtime)) changed.push(localPath)
+    })
+  await local.finish(plan.root ? [plan.root, ...directories] : directories, refused)
+  result.withoutAttributes = local.withoutAttributes
   result.isSynced = restored.isSynced && local.isSynced
   if (changed.length > 0) throw wouldOverwrite(changed)
 }

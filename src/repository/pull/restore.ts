@@ -8,10 +8,14 @@ import type { OpenRepository } from '../open/open.ts'
 import { chunkMatches, fetchBlocks, readOtherCopy } from '../read/read-chunks.ts'
 import { FileWriter } from './file-writer.ts'
 import type { DamagedFile, PlannedFile } from './plan.ts'
+import type { Refusals } from './refusals.ts'
+import type { Twins } from './twins.ts'
 
 export interface RestoreOptions {
   force: boolean
   folders: HeldFolders
+  refused: Refusals
+  twins?: Twins
   onProgress: (done: { doneBytes: number; totalBytes: number; doneFiles: number; totalFiles: number }) => void
 }
 
@@ -23,6 +27,8 @@ export interface RestoreResult {
   damaged: DamagedFile[]
   /** Local paths that changed after they were planned. They were left alone. */
   changedMeanwhile: string[]
+  /** Number of placed files that the file system gave another mode or time. */
+  withoutAttributes: number
   /** Whether all placed files are synced to the disk. */
   isSynced: boolean
 }
@@ -104,13 +110,22 @@ export async function restoreFiles(
     restore.writer.close()
   }
   restore.result.isSynced = restore.writer.isSynced
+  restore.result.withoutAttributes = restore.writer.withoutAttributes
   return restore.result
 }
 
 class Restore {
   readonly writer: FileWriter
   readonly placing = new SideBySide(SYNCED_AT_ONCE)
-  readonly result: RestoreResult = { placed: 0, placedBytes: 0, resumedBytes: 0, damaged: [], changedMeanwhile: [], isSynced: false }
+  readonly result: RestoreResult = {
+    placed: 0,
+    placedBytes: 0,
+    resumedBytes: 0,
+    damaged: [],
+    changedMeanwhile: [],
+    withoutAttributes: 0,
+    isSynced: false,
+  }
   private readonly repository: OpenRepository
   private readonly files: readonly PlannedFile[]
   private readonly options: RestoreOptions
@@ -127,7 +142,7 @@ class Restore {
     this.repository = repository
     this.files = files
     this.options = options
-    this.writer = new FileWriter(files, options.force, options.folders)
+    this.writer = new FileWriter(files, options.force, options.folders, options.twins)
     this.missing = new Uint32Array(files.length)
     this.totalBytes = files.reduce((sum, { entry }) => sum + entry.size, 0)
   }
@@ -200,11 +215,19 @@ class Restore {
         throwIfAborted(this.repository.signal)
       }
       if (!chunk) this.giveUp(place.file, why)
-      else {
-        this.writer.write(place.file, place.offset, chunk)
-        this.doneBytes += chunk.length
-        if (--this.missing[place.file]! === 0) await this.place(place.file)
-      }
+      else if (this.write(place.file, place.offset, chunk) && --this.missing[place.file]! === 0) await this.place(place.file)
+    }
+  }
+
+  /** False if the destination refused it. */
+  private write(number: number, offset: number, chunk: Uint8Array): boolean {
+    try {
+      this.writer.write(number, offset, chunk)
+      this.doneBytes += chunk.length
+      return true
+    } catch (error) {
+      this.refuse(number, error)
+      return false
     }
   }
 
@@ -218,20 +241,35 @@ class Restore {
   }
 
   private giveUp(number: number, why: string): void {
-    this.given.add(number)
-    this.writer.abandon(number)
+    this.abandon(number)
     this.result.damaged.push({ path: this.files[number]!.entry.path, why })
+  }
+
+  /** Leaves out a file that the destination does not take. Throws what ends the pull. */
+  private refuse(number: number, error: unknown): void {
+    this.options.refused.take(this.files[number]!.entry.path, error)
+    this.abandon(number)
+  }
+
+  private abandon(number: number): void {
+    const { refused } = this.options
+    this.given.add(number)
+    refused.attempt(this.files[number]!.entry.path, () => this.writer.abandon(number))
   }
 
   /** Syncing takes as long as fetching: both are done at the same time. */
   private async place(number: number): Promise<void> {
     await this.placing.start(async () => {
       const { entry, localPath } = this.files[number]!
-      if ((await this.writer.place(number)) === 'placed') {
-        this.result.placed++
-        this.result.placedBytes += entry.size
-      } else this.result.changedMeanwhile.push(localPath)
       this.doneFiles++
+      try {
+        if ((await this.writer.place(number)) === 'placed') {
+          this.result.placed++
+          this.result.placedBytes += entry.size
+        } else this.result.changedMeanwhile.push(localPath)
+      } catch (error) {
+        this.refuse(number, error)
+      }
     })
   }
 

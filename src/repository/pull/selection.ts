@@ -1,9 +1,8 @@
 import { pathFilter } from '../../local/ignore-rules.ts'
 import { AppError } from '../../util/errors.ts'
-import { comparePaths } from '../../util/paths.ts'
 import { versionLabel, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository } from '../open/open.ts'
-import { readManifest } from '../read/read-manifest.ts'
+import { findEntry, readManifest } from '../read/read-manifest.ts'
 
 /**
  * One manifest entry of a version that is pulled alone. A file or a symlink keeps its name. The content of a folder is
@@ -24,11 +23,8 @@ export interface Selection {
 export async function findSelection(repository: OpenRepository, snapshot: StoredSnapshot, written: string): Promise<Selection> {
   const path = written.replace(/^\.?\/+/, '').replace(/\/+$/, '')
   if (path === '' || path === '.') return {}
-  for await (const entry of readManifest(repository, snapshot)) {
-    const order = comparePaths(entry.path, path)
-    if (order === 0) return { entry: { path, type: entry.type === 'directory' ? 'directory' : 'file' } }
-    if (order > 0) break
-  }
+  const found = await findEntry(repository, snapshot, path)
+  if (found) return { entry: { path: found.path, type: found.type === 'directory' ? 'directory' : 'file' } }
   const pattern = `/${path}`
   if (/[*?[]/.test(path)) {
     const matches = pathFilter([pattern], [])

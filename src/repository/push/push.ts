@@ -4,6 +4,7 @@
  */
 
 import { Chunker } from '../../chunking/chunker.ts'
+import { sameMode } from '../../local/attributes.ts'
 import type { GitState } from '../../local/git-state.ts'
 import { ReadAheadStorage } from '../../storage/read-ahead.ts'
 import { AppError } from '../../util/errors.ts'
@@ -347,6 +348,7 @@ class PushRun {
       listed: listed.view.inventory.asOf,
       host,
       source: { path: source.root.toWellFormed(), type: source.rootType },
+      ...(source.rootAttributes === undefined ? {} : { root: source.rootAttributes }),
       ...(message === undefined ? {} : { message }),
       tags: [...tags],
       metrics,
@@ -364,6 +366,9 @@ class PushRun {
   }
 
   private isEqual(parent: StoredSnapshot, manifest: Snapshot['manifest']): boolean {
-    return parent.source.type === this.request.source.rootType && parent.manifest.chunks.join() === manifest.chunks.join()
+    const { rootType, rootAttributes } = this.request.source
+    if (parent.source.type !== rootType || parent.manifest.chunks.join() !== manifest.chunks.join()) return false
+    // its time changes with everything that is made in it, also with what is left out
+    return parent.root === undefined || rootAttributes === undefined || sameMode(parent.root.mode, rootAttributes.mode, 'directory')
   }
 }

@@ -1,4 +1,6 @@
 import { corrupt } from '../../util/errors.ts'
+import { namedPaths } from '../../util/named-path.ts'
+import { comparePaths, encodePath } from '../../util/paths.ts'
 import { everyId, idsFromHex } from '../format/chunk-ids.ts'
 import { ManifestDecoder, type Entry } from '../format/manifest.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
@@ -25,6 +27,24 @@ export async function* readManifest(source: BlockSource, snapshot: StoredSnapsho
     yield entry
   }
   if (single && entries === 0) refuse()
+}
+
+/**
+ * The entry that a person names, by its path or as commands print it (`namedPaths`). Node replaces bytes of an argument
+ * that are not UTF-8 by U+FFFD: such a text names an entry if it fits only one.
+ */
+export async function findEntry(source: BlockSource, snapshot: StoredSnapshot, text: string): Promise<Entry | undefined> {
+  const [printed, literal] = namedPaths(text)
+  const isLossy = text.includes('\ufffd')
+  let found: Entry | undefined
+  const similar: Entry[] = []
+  for await (const entry of readManifest(source, snapshot)) {
+    if (entry.path === printed) return entry
+    if (entry.path === literal) found = entry
+    if (isLossy && similar.length < 2 && encodePath(entry.path).toString() === text) similar.push(entry)
+    if (literal === undefined && !isLossy && comparePaths(entry.path, printed!) > 0) break
+  }
+  return found ?? (similar.length === 1 ? similar[0] : undefined)
 }
 
 async function* readEntries(source: BlockSource, snapshot: StoredSnapshot): AsyncGenerator<Entry> {

@@ -26,6 +26,8 @@ export interface NotedVersion {
   name: string
   /** ms since 1970. */
   time: number
+  /** Mode of the folder itself; undefined if the version does not have it. */
+  rootMode?: number | undefined
   entries: Entry[]
 }
 
@@ -84,9 +86,8 @@ async function readEnds(file: string, fileSystem: FileSystem): Promise<{ head: H
 export async function isNotedAs(file: string, entries: Entry[]): Promise<(Head & { knownSince: number }) | undefined> {
   try {
     const { head, checksum, mtimeMs } = await readEnds(file, realFileSystem)
-    const { id, name, time } = head
     let last = ''
-    for (const piece of piecesOf({ id, name, time, entries })) last = piece
+    for (const piece of piecesOf({ ...head, entries })) last = piece
     return last.endsWith(`${checksum}\n`) ? { ...head, knownSince: mtimeMs } : undefined
   } catch {
     return undefined

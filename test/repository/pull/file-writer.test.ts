@@ -23,7 +23,7 @@ import { utimesSeconds, sameTime, wholeMicroseconds } from '../../../src/local/t
 import type { FileEntry } from '../../../src/repository/format/manifest.ts'
 import { FileWriter, isStill } from '../../../src/repository/pull/file-writer.ts'
 import type { PlannedFile } from '../../../src/repository/pull/plan.ts'
-import { writeError } from '../../../src/repository/pull/write-error.ts'
+import { writeError } from '../../../src/repository/pull/refusals.ts'
 import { sha256 } from '../../../src/util/hash.ts'
 import { intercepted } from '../../helpers/file-system/intercepted.ts'
 import { withFolder } from '../../helpers/folders.ts'

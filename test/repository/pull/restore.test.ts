@@ -7,6 +7,7 @@ import { partName } from '../../../src/local/part-names.ts'
 import type { FileEntry } from '../../../src/repository/format/manifest.ts'
 import { packName } from '../../../src/repository/format/object-names.ts'
 import type { PlannedFile } from '../../../src/repository/pull/plan.ts'
+import { Refusals } from '../../../src/repository/pull/refusals.ts'
 import { restoreFiles } from '../../../src/repository/pull/restore.ts'
 import { sha256 } from '../../../src/util/hash.ts'
 import { rejection } from '../../helpers/failures.ts'
@@ -35,7 +36,12 @@ async function repositoryOf(packs: readonly (readonly Uint8Array[])[], faults: R
   return { repository: await store.open(storage), calls, names }
 }
 
-const optionsFor = (folder: string) => ({ force: false, folders: new HeldFolders(folder), onProgress: () => undefined })
+const optionsFor = (folder: string) => ({
+  force: false,
+  folders: new HeldFolders(folder),
+  refused: new Refusals(),
+  onProgress: () => undefined,
+})
 
 describe('restoring files', () => {
   test('fetches each block once, however many files and places its chunks go to', () =>
@@ -51,7 +57,15 @@ describe('restoring files', () => {
         expect(readFileSync(join(folder, `file-${i}`)).equals(Buffer.concat(order.map(one => chunks[one]!)))).toBe(true),
       )
       const bytes = files.reduce((sum, { entry }) => sum + entry.size, 0)
-      expect(result).toEqual({ placed: 5, placedBytes: bytes, resumedBytes: 0, damaged: [], changedMeanwhile: [], isSynced: true })
+      expect(result).toEqual({
+        placed: 5,
+        placedBytes: bytes,
+        resumedBytes: 0,
+        damaged: [],
+        changedMeanwhile: [],
+        withoutAttributes: 0,
+        isSynced: true,
+      })
       expect(calls.filter(call => call.startsWith('get pack')).length).toBe(2)
       expect(progress.at(-1)).toBe(bytes)
       expect(progress).toEqual([...progress].sort((a, b) => a - b))

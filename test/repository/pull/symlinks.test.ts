@@ -25,7 +25,7 @@ async function withLink(use: (folder: string, context: ReturnType<typeof context
 describe('a symlink', () => {
   test('takes the place of a file at once, and leaves nothing beside it', () =>
     withLink(async (folder, context) => {
-      expect((await pullVersion(context, 'data', join(folder, 'out'))).plan.unnameable).toEqual([])
+      expect((await pullVersion(context, 'data', join(folder, 'out'))).plan.refused.found).toEqual([])
       expect(readlinkSync(join(folder, 'out/link'))).toBe('a')
       expect(readdirSync(join(folder, 'out')).sort()).toEqual(['a', 'link', 'new'])
     }))
@@ -40,7 +40,7 @@ describe('a symlink', () => {
           },
         })
         const { plan, written } = await pullVersion({ ...context, fileSystem }, 'data', join(folder, 'out'))
-        expect(plan.unnameable).toEqual([
+        expect(plan.refused.found).toEqual([
           { path: 'link', why: expect.stringContaining(`no symlinks can be made there: ${code}`) as string },
         ])
         expect(written).toBe(1)
@@ -50,13 +50,17 @@ describe('a symlink', () => {
       }),
   )
 
-  test('that the disk fails to make is an error', () =>
+  test('that the disk fails to make is told as such, and all else is as it should be', () =>
     withLink(async (folder, context) => {
       const fileSystem = intercepted({
         before: ({ name }) => {
-          if (name === 'symlink') throw Object.assign(new Error('EIO'), { code: 'EIO' })
+          if (name === 'symlink') throw Object.assign(new Error('EIO: no'), { code: 'EIO' })
         },
       })
-      await expect(pullVersion({ ...context, fileSystem }, 'data', join(folder, 'out'))).rejects.toThrow(/link can't be written: EIO/)
+      const { plan } = await pullVersion({ ...context, fileSystem }, 'data', join(folder, 'out'))
+      expect(plan.refused.found).toEqual([{ path: 'link', why: 'the disk failed: EIO: no' }])
+      expect([...plan.refused.cures]).toEqual([expect.stringContaining('Check the disk')])
+      expect(readFileSync(join(folder, 'out/new'), 'utf8')).toBe('new')
+      expect(readdirSync(join(folder, 'out')).sort()).toEqual(['a', 'link', 'new'])
     }))
 })

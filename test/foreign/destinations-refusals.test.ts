@@ -1,0 +1,190 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { canBeNobody, resultOf, runCli } from '../helpers/cli.ts'
+import { withFolder } from '../helpers/folders.ts'
+import { contextOf, pullVersion, pushFolder } from '../helpers/in-process.ts'
+import { withTmpfs } from '../helpers/mounts.ts'
+import { MemoryStorage } from '../helpers/storage/memory.ts'
+import { makeTree } from '../helpers/trees.ts'
+import { pushed } from './destinations.ts'
+
+const isRoot = process.getuid?.() === 0
+const NOBODY = 65534
+
+/** Why no attribute of ext4 and its like can be set in the folder of tests; undefined if it can. */
+function whyNoAttributes(): string | undefined {
+  const folder = mkdtempSync(join(tmpdir(), 'attributes-'))
+  try {
+    if (spawnSync('chattr', ['+i', folder]).status !== 0) return 'chattr is not installed, not allowed, or nothing for this file system'
+    execFileSync('chattr', ['-i', folder])
+    return undefined
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+const why = whyNoAttributes()
+const title = (text: string, reason: string | undefined): string => (reason === undefined ? text : `${text} (skipped: ${reason})`)
+
+const partsIn = (folder: string): string[] => (readdirSync(folder, { recursive: true }) as string[]).filter(name => name.endsWith('.part'))
+
+describe('what chattr protects', () => {
+  const protectedPaths: string[] = []
+  const protect = (attribute: string, path: string): void => {
+    execFileSync('chattr', [attribute, path])
+    protectedPaths.push(path)
+  }
+  const unprotect = (): void => {
+    for (const path of protectedPaths.splice(0)) spawnSync('chattr', ['-i', '-a', path])
+  }
+  afterAll(unprotect)
+
+  test.skipIf(why)(title('is told, and all else is restored; once it is not protected any more, a pull completes', why), () =>
+    withFolder(async folder => {
+      const context = contextOf(new MemoryStorage())
+      const data = join(folder, 'data')
+      const out = join(folder, 'out')
+      const files = ['fixed', 'growing', 'touched', 'free', 'shut/old', 'shut/type/x', 'z/last']
+      makeTree(data, Object.fromEntries(files.map(file => [file, `old ${file}`])))
+      await pushFolder(context, data, 'data')
+      await pullVersion(context, 'data', out)
+      makeTree(data, Object.fromEntries(files.filter(file => file !== 'touched').map(file => [file, `new ${file}`])))
+      chmodSync(join(data, 'touched'), 0o600)
+      makeTree(data, { 'shut/new': 'new', 'shut/newdir/x': 'x' })
+      await pushFolder(context, data, 'data')
+      for (const name of ['fixed', 'touched', 'shut']) protect('+i', join(out, name))
+      protect('+a', join(out, 'growing'))
+      try {
+        const { plan, written } = await pullVersion(context, 'data', out)
+        expect(plan.refused.found.map(({ path }) => path).sort()).toEqual([
+          'fixed',
+          'growing',
+          'shut',
+          'shut/new',
+          'shut/newdir',
+          'shut/newdir/x',
+          'shut/old',
+          'touched',
+        ])
+        expect([...plan.refused.cures]).toEqual([expect.stringContaining('chattr -i')])
+        expect(written).toBe(3)
+        expect(readFileSync(join(out, 'z/last'), 'utf8')).toBe('new z/last')
+        expect(readFileSync(join(out, 'fixed'), 'utf8')).toBe('old fixed')
+        expect(partsIn(out)).toEqual([])
+      } finally {
+        unprotect()
+      }
+      const { plan } = await pullVersion(context, 'data', out)
+      expect(plan.refused.found).toEqual([])
+      for (const file of [...files.filter(file => file !== 'touched'), 'shut/new'])
+        expect(readFileSync(join(out, file), 'utf8')).toMatch(/^new/)
+      expect(statSync(join(out, 'touched')).mode & 0o777).toBe(0o600)
+    }),
+  )
+})
+
+describe('disks in the destination', () => {
+  const reason = isRoot ? undefined : 'only root can mount'
+
+  test.skipIf(!isRoot)(title('that are read-only are told, and what is beside them is restored', reason), () =>
+    withTmpfs(1 << 20, disk =>
+      withFolder(async beside => {
+        const pull = await pushed(beside, { 'a/x': 'x', 'b/new': 'n', 'b/sub/y': 'y', 'c/z': 'z' })
+        for (const name of ['a', 'b', 'c']) mkdirSync(join(disk.path, name))
+        execFileSync('mount', ['--bind', '-o', 'ro', join(disk.path, 'b'), join(disk.path, 'b')])
+        try {
+          const { plan } = await pull(disk.path)
+          expect(plan.refused.found.map(({ path }) => path).sort()).toEqual(['b', 'b/new', 'b/sub', 'b/sub/y'])
+          expect([...plan.refused.cures].join()).toContain('remount')
+          expect(readFileSync(join(disk.path, 'c/z'), 'utf8')).toBe('z')
+        } finally {
+          execFileSync('umount', [join(disk.path, 'b')])
+        }
+        expect((await pull(disk.path)).plan.refused.found).toEqual([])
+      }),
+    ),
+  )
+
+  test.skipIf(!isRoot)(title('that have no room for another folder end the pull as full', reason), () =>
+    withFolder(async beside => {
+      const pull = await pushed(beside, Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`d${i}/e`, { folder: true as const }])))
+      const disk = join(beside, 'disk')
+      mkdirSync(disk)
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m,nr_inodes=20', 'tmpfs', disk])
+      try {
+        await expect(pull(join(disk, 'out'))).rejects.toMatchObject({
+          code: 'quota',
+          hint: expect.stringContaining('Free some space') as string,
+        })
+      } finally {
+        execFileSync('umount', [disk])
+      }
+    }),
+  )
+})
+
+describe('a normal user', () => {
+  const reason = canBeNobody ? undefined : 'only root can be another user'
+
+  test.skipIf(!canBeNobody)(
+    title('can delete in folders that a pull made read-only, and their modes and times are right afterwards', reason),
+    () =>
+      withFolder(async folder => {
+        chmodSync(folder, 0o755)
+        const tree = (extra: boolean) => ({
+          'ro/kept': 'k',
+          ...(extra ? { 'ro/old': 'o', 'ro/gone/x': 'x', 'ro/type': 'file' } : { 'ro/type/y': 'y' }),
+          'free/a': extra ? 'one' : 'two',
+        })
+        const context = {
+          cwd: folder,
+          uid: NOBODY,
+          env: { HOME: folder, COLAB_ESCAPE_CACHE: join(folder, 'cache'), COLAB_ESCAPE_STORE: 'store' },
+        }
+        const ok = async (...args: string[]) =>
+          resultOf<{ deleted: number; refused: { path: string; why: string }[] }>(await runCli([...args, '--json'], context))
+        mkdirSync(join(folder, 'store'))
+        for (const extra of [true, false]) {
+          makeTree(join(folder, 'data'), tree(extra))
+          for (const name of ['ro/gone', 'ro']) if (extra || name === 'ro') chmodSync(join(folder, 'data', name), 0o555)
+          chmodSync(join(folder, 'data'), 0o555)
+          execFileSync('chown', ['-R', `${NOBODY}`, folder])
+          await ok('push', 'data')
+          if (extra) await ok('pull', 'data', 'out')
+          rmSync(join(folder, 'data'), { recursive: true })
+        }
+        expect(statSync(join(folder, 'out')).mode & 0o777).toBe(0o555)
+        const pulled = await ok('pull', 'data', 'out', '--delete')
+        expect(pulled.refused).toEqual([])
+        expect(pulled.deleted).toBe(3)
+        expect(readdirSync(join(folder, 'out/ro')).sort()).toEqual(['kept', 'type'])
+        await ok('pull', 'data', 'fresh')
+        for (const name of ['.', 'ro', 'ro/type', 'free']) {
+          const [a, b] = ['out', 'fresh'].map(root => lstatSync(join(folder, root, name), { bigint: true }))
+          expect([name, a!.mode, a!.mtimeNs]).toEqual([name, b!.mode, b!.mtimeNs])
+        }
+        // what belongs to another user stays, and is told
+        writeFileSync(join(folder, 'out/ro/foreign'), 'r')
+        chownSync(join(folder, 'out/ro'), 0, 0)
+        const refused = await runCli(['pull', 'data', 'out', '--delete', '--force'], context)
+        expect(refused.code, refused.stderr).toBe(3)
+        expect(refused.stderr).toMatch(/ro\/foreign was not restored: no permission/)
+        expect(refused.stdout + refused.stderr).toMatch(/-> Give yourself the permission/)
+        expect(readFileSync(join(folder, 'out/ro/foreign'), 'utf8')).toBe('r')
+      }),
+  )
+})
