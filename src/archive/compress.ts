@@ -2,14 +2,11 @@
  * Ordinary archives, written and read as streams: tar.zst, tar.gz and zip. They have nothing to do with repositories.
  */
 
-import { lstatSync } from 'node:fs'
 import { createGzip } from 'node:zlib'
 import type { Level } from '../compression/limits.ts'
 import type { CompressionPool } from '../compression/pool.ts'
-import { fingerprintOf } from '../local/fingerprint.ts'
 import type { WalkedEntry, WalkResult } from '../local/walk.ts'
 import { throwIfAborted } from '../util/errors.ts'
-import { fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
 import { pipeThrough, type ByteStream } from './byte-stream.ts'
 import type { ArchiveFormat } from './format.ts'
@@ -25,9 +22,8 @@ export interface CompressContext {
 }
 
 /** What an archive is made of: a walked folder or file, or a version. */
-export interface ArchivedSource extends Pick<WalkResult, 'entries' | 'rootType' | 'root' | 'failed'> {
-  /** Of a version, whose root is not on this machine. */
-  rootAttributes?: Pick<WalkedEntry, 'mode' | 'fingerprint'>
+export interface ArchivedSource extends Pick<WalkResult, 'entries' | 'rootType' | 'root' | 'rootAttributes' | 'failed'> {
+  /** By default files of this machine. */
   contents?: Contents
 }
 
@@ -101,16 +97,8 @@ function encoded(plain: ByteStream, { format, level }: CompressRequest, pool: Co
 export function archiveEntries({ source, name, omit }: Pick<CompressRequest, 'source' | 'name' | 'omit'>): WalkedEntry[] {
   const entries = source.entries.filter(entry => entry.localPath !== omit)
   if (source.rootType === 'file') return entries.map(entry => ({ ...entry, path: name }))
-  const root: WalkedEntry = {
-    path: name,
-    localPath: source.root,
-    type: 'directory',
-    ...(source.rootAttributes ?? attributesOf(source.root)),
-  }
+  const { mode, mtime } = source.rootAttributes!
+  const fingerprint = { size: 0, mtime, ctime: 0n, inode: 0n, device: 0 }
+  const root: WalkedEntry = { path: name, localPath: source.root, type: 'directory', mode, fingerprint }
   return [root, ...entries.map(entry => ({ ...entry, path: `${name}/${entry.path}` }))]
-}
-
-function attributesOf(folder: string): Pick<WalkedEntry, 'mode' | 'fingerprint'> {
-  const stats = lstatSync(fsPath(folder), { bigint: true })
-  return { mode: Number(stats.mode & 0o7777n), fingerprint: fingerprintOf(stats) }
 }

@@ -44,7 +44,9 @@ export async function openVersion(session: Session, text: string, exclude: reado
   const isWanted = pathFilter(pattern === undefined ? [] : [pattern], exclude)
   const base = selected === undefined ? '' : baseOf(selected)
   const contents = new VersionContents(repository)
+  let { root = { mode: 0o755, mtime: BigInt(snapshot.time) * 1_000_000n } } = snapshot
   for await (const entry of readManifest(repository, snapshot)) {
+    if (entry.path === base) root = entry
     if (selected !== undefined && !covers(selected, entry.path)) continue
     const below = base === '' ? entry.path : entry.path.slice(base.length + 1)
     if (isWanted(below, entry.type === 'directory')) contents.add(entry, below, `${versionLabel(snapshot)}:${entry.path}`)
@@ -56,7 +58,7 @@ export async function openVersion(session: Session, text: string, exclude: reado
     rootType: isFile ? 'file' : 'directory',
     root: text,
     failed: 0,
-    rootAttributes: { mode: 0o755, fingerprint: fingerprintOf(0, BigInt(snapshot.time) * 1_000_000n) },
+    rootAttributes: { mode: root.mode, mtime: root.mtime },
     contents,
   }
   const name = isFile ? basename(entries[0]!.path) : base === '' ? snapshot.name : basename(base)
