@@ -21,8 +21,7 @@ interface LastNumbers {
 
 /** Patterns of one origin. The last that matches a path decides. */
 class PatternList {
-  /** The folder that the patterns are relative to: the length of its path with the `/`, and the number of its names. */
-  private readonly prefix: number
+  /** The number of names of the folder that the patterns are relative to. */
   private readonly depth: number
   private readonly patterns: IgnorePattern[] = []
   /** Patterns without wildcards, by what they match: a name anywhere, or `/` and a path. */
@@ -33,7 +32,6 @@ class PatternList {
 
   /** Time and memory: linear in the length of the lines. */
   constructor(lines: readonly string[], folder = '') {
-    this.prefix = folder === '' ? 0 : folder.length + 1
     this.depth = folder === '' ? 0 : folder.split('/').length
     for (const line of lines) {
       const pattern = parseIgnorePattern(line)
@@ -54,7 +52,7 @@ class PatternList {
   /** Whether the patterns ignore a path; undefined if none matches. */
   decide(path: IgnorablePath, effort: Effort): boolean | undefined {
     let last = this.lastLiteral(path.names.at(-1)!, path)
-    if (this.hasPaths) last = Math.max(last, this.lastLiteral(`/${path.text.slice(this.prefix)}`, path))
+    if (this.hasPaths) last = Math.max(last, this.lastLiteral(path.below(this.depth), path))
     for (let i = this.others.length - 1; i >= 0 && this.others[i]! > last; i--) {
       const number = this.others[i]!
       if (matchesPath(this.patterns[number]!, path, this.depth, effort)) last = number

@@ -174,7 +174,7 @@ class Walker {
   private addRules(folder: string, path: string): void {
     try {
       const rules = readSmallFile(path, { maxBytes: MAX_IGNORE_BYTES })
-      this.rules.addFile(folder, rules.toString())
+      this.rules.addFile(folder, decodeFileName(rules))
     } catch (error) {
       if (error instanceof UnfitFile) this.options.reporter.warn(`${path} is not used: ${error.message}. Nothing is left out because of it`)
       else if (!['ENOENT', 'ELOOP'].includes(errnoOf(error) ?? '')) throw error
