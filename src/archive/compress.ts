@@ -53,7 +53,7 @@ export async function compress(context: CompressContext, request: CompressReques
   const count = (type: WalkedEntry['type']): number => entries.filter(entry => entry.type === type).length
   const totalBytes = entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.fingerprint.size : 0), 0)
   const totalFiles = count('file')
-  const packed = { failed: 0 }
+  const packed = { failed: 0, missing: 0 }
   let [bytes, doneFiles, archiveBytes] = [0, 0, 0]
   const report = (): void =>
     reporter.progress({ phase: 'storing', doneBytes: bytes, totalBytes, doneFiles, totalFiles, storedBytes: archiveBytes, newBytes: bytes })
@@ -86,7 +86,8 @@ export async function compress(context: CompressContext, request: CompressReques
     throw error
   }
   const failed = packed.failed + request.source.failed
-  return { files: totalFiles, directories: count('directory'), symlinks: count('symlink'), bytes, archiveBytes, failed }
+  const files = totalFiles - packed.missing
+  return { files, directories: count('directory'), symlinks: count('symlink'), bytes, archiveBytes, failed }
 }
 
 function encoded(plain: ByteStream, { format, level }: CompressRequest, pool: CompressionPool): ByteStream {

@@ -20,6 +20,8 @@ export interface WriteOptions {
 export interface WriteResult {
   /** Files that are missing from the archive or differ from the source. Each was warned about. */
   failed: number
+  /** Files that are not in it. They are among the failed entries. */
+  missing: number
 }
 
 /** Options that archiver takes but its types lack. */
@@ -124,6 +126,7 @@ class ArchiveWriter {
       else await this.addLarge(entry)
     } catch (error) {
       if (!(error instanceof UnreadableFileError)) throw error
+      this.result.missing++
       this.warn(`${entry.localPath} is not in the archive: ${error.message}`)
     }
     this.options.onFile()

@@ -29,7 +29,7 @@ type NameMatcher = typeof NAMES | { kind: 'literal' | 'ending'; text: string } |
 const PREFIX = /^[^*?[\\]*[^*?[\\/](?=\*\*+(?:\\?\/|$))/
 
 /** A text as git matches it, byte by byte: a character for each byte of its UTF-8. */
- 
+
 const bytesOf = (text: string): string => (/[^\0-\x7f]/.test(text) ? encodePath(text).toString('latin1') : text)
 
 /**
@@ -50,6 +50,16 @@ export function parseIgnorePattern(line: string): IgnorePattern | undefined {
   if (tokens === undefined) return undefined
   const names = matchersOf(tokens)
   return names === undefined ? undefined : { negative, onlyFolders, onlyName, prefix, names }
+}
+
+/** Why a pattern of an option can't match any path. Undefined if it can. */
+export function whyNeverMatches(pattern: string): string | undefined {
+  if (/^ *$/.test(pattern)) return 'it is blank'
+  if (pattern.startsWith('#')) return 'it is a comment; a name that begins with # is \\#...'
+  const parsed = parseIgnorePattern(pattern)
+  if (parsed === undefined) return 'a name in it is empty, a bracket is not closed, or a backslash is at its end'
+  const dots = parsed.names.find(name => name !== NAMES && name.kind === 'literal' && ['.', '..'].includes(name.text))
+  return dots && 'no path has a name . or ..: paths begin in the folder itself'
 }
 
 /** What a pattern without wildcards matches: a name anywhere, or `/` and a path. Undefined for other patterns. */

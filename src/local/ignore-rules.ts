@@ -1,6 +1,6 @@
 import { AppError } from '../util/errors.ts'
 import type { Effort } from '../util/name-pattern.ts'
-import { IgnorablePath, type IgnorePattern, literalOf, matchesPath, parseIgnorePattern } from './ignore-pattern.ts'
+import { IgnorablePath, type IgnorePattern, literalOf, matchesPath, parseIgnorePattern, whyNeverMatches } from './ignore-pattern.ts'
 
 export const IGNORE_FILE = '.colab-escape-ignore'
 export const EXCLUDE = '--exclude'
@@ -12,6 +12,27 @@ export const EXCLUDE = '--exclude'
  */
 const FREE_STEPS = 100_000_000
 const STEPS_PER_PATH = 50_000
+
+/** A pattern as a person writes it in an option, where a path from the top may begin with `./`. */
+const given = (pattern: string): string => pattern.replace(/^(!?)\.\//, '$1/')
+
+/**
+ * Throws `usage` for patterns that can't have an effect. `root`: where the paths are, if they are on this machine.
+ */
+export function checkPatterns(option: string, patterns: readonly string[], root?: string): void {
+  for (const [i, pattern] of patterns.entries()) {
+    const top = root === undefined ? undefined : `${root === '/' ? '' : root}/`
+    const isAbsolute = top !== undefined && pattern.startsWith(top) && pattern.length > top.length
+    const why = isAbsolute
+      ? `paths begin in the folder itself: write ${JSON.stringify(pattern.slice(top.length - 1))}`
+      : (whyNeverMatches(given(pattern)) ??
+        (i === 0 && pattern.startsWith('!') ? 'no pattern before it matches what it takes back' : undefined))
+    if (why !== undefined)
+      throw new AppError('usage', `${option} ${JSON.stringify(pattern)} can't match anything: ${why}.`, {
+        hint: 'Without a slash a pattern is a name anywhere, as in "*.tmp", with one a path from the top, as in "logs/old".',
+      })
+  }
+}
 
 /** The numbers of the last patterns with one text: of all, and of those that speak of more than folders. */
 interface LastNumbers {
@@ -80,7 +101,7 @@ export class IgnoreRules {
   private paths = 0
 
   constructor(excludes: readonly string[] = []) {
-    this.excludes = new PatternList(excludes)
+    this.excludes = new PatternList(excludes.map(given))
   }
 
   addFile(folder: string, content: string): void {
@@ -140,14 +161,14 @@ export function pathFilter(only: readonly string[], exclude: readonly string[]):
 
 /** Whether patterns match a path itself, whatever folder it is in. */
 export function pathMatcher(patterns: readonly string[]): (path: string, isDirectory: boolean) => boolean {
-  const list = new PatternList(patterns)
+  const list = new PatternList(patterns.map(given))
   const effort: Effort = { steps: 0 }
   return (path, isDirectory) => list.decide(new IgnorablePath(path, isDirectory), effort) === true
 }
 
 /** Whether patterns match a path or a folder that it is in. Remembers folders, so that each is matched once. */
 function coverOf(patterns: readonly string[]): (path: string, isDirectory: boolean) => boolean {
-  const list = new PatternList(patterns)
+  const list = new PatternList(patterns.map(given))
   const effort: Effort = { steps: 0 }
   const folders = new Map<string, boolean>()
   const covers = (path: string, isDirectory: boolean): boolean => {

@@ -1,4 +1,4 @@
-import { AppError, type ErrorCode, errnoOf, messageOf } from '../util/errors.ts'
+import { AppError, type ErrorCode, errnoOf, isFullDisk, messageOf } from '../util/errors.ts'
 
 export interface ErrorDescription {
   code: ErrorCode | 'internal'
@@ -67,7 +67,7 @@ function describeSystemError(error: NodeJS.ErrnoException, errno: string): Omit<
     }
   const [message, { path }] = [messageOf(error), error]
   return {
-    code: ['ENOSPC', 'EDQUOT'].includes(errno) ? 'quota' : 'io',
+    code: isFullDisk(error) ? 'quota' : 'io',
     message: message === error.message ? message : path === undefined ? `${message}.` : `${path} can't be used: ${message}.`,
     hint: ERRNO_HINTS[errno] ?? HINTS.io,
   }

@@ -1,5 +1,5 @@
 import { fstatSync, writeSync } from 'node:fs'
-import { AppError, errnoOf, messageOf } from '../util/errors.ts'
+import { AppError, errnoOf, isFullDisk, messageOf } from '../util/errors.ts'
 import type { OutputStream } from './output.ts'
 
 /**
@@ -98,7 +98,7 @@ function isClosedStream(error: Error, stream: OutputStream): boolean {
 
 /** The error of a command whose output was lost. */
 export function lostOutput(failure: Error): AppError {
-  const isFull = ['ENOSPC', 'EDQUOT'].includes(errnoOf(failure) ?? '')
+  const isFull = isFullDisk(failure)
   return new AppError(isFull ? 'quota' : 'io', `The output can't be written: ${messageOf(failure)}.`, {
     hint: `${isFull ? 'Free some space there, or write' : 'Write'} to another place, and run the same command again.`,
     cause: failure,

@@ -106,6 +106,11 @@ export function errnoOf(error: unknown): string | undefined {
   return 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }
 
+/** Whether a disk had no room, or this user no more of it. */
+export function isFullDisk(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '')
+}
+
 /** What Node has no words for. */
 const WORDS: Readonly<Record<string, string>> = {
   EDQUOT: 'the disk quota is used up',

@@ -76,7 +76,7 @@ const escaped = (name: string): string => name.replace(/[\\*?[\]#! ]/g, '\\$&')
 
 /** The files of a tree, with their content: ignore files at every level, and others. */
 function treeOf(random: Random): Map<string, string> {
-  const names = Array.from({ length: 3 }, () => pick(random, NAMES))
+  const names = Array.from({ length: 2 }, () => pick(random, NAMES))
   const files = new Map<string, string>()
   const fill = (folder: string, depth: number): void => {
     if (depth === 0 || random(3) === 0) {

@@ -167,6 +167,7 @@ function describe(name: string, output: string, result: CompressResult, leftOut:
     ...describeLeftOut(leftOut),
   ]
   if (isOnDrive(output)) lines.push('  Safe to disconnect: Drive has the whole file and confirmed its checksum.')
-  if (failed > 0) lines.push(`  ${plural(failed, 'entry', 'entries')} could not be archived as they are (see the warnings)`)
+  if (failed > 0)
+    lines.push(`  ${plural(failed, 'entry', 'entries')} could not be archived as ${failed === 1 ? 'it is' : 'they are'} (see the warnings)`)
   return lines
 }

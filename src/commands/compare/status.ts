@@ -1,7 +1,8 @@
-import { basename, resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
 import { sameAttributes } from '../../local/attributes.ts'
 import type { Entry } from '../../repository/format/manifest.ts'
-import { checkName } from '../../repository/format/object-names.ts'
+import { checkName, CONFIG_NAME } from '../../repository/format/object-names.ts'
 import { versionLabel } from '../../repository/format/snapshot.ts'
 import { readManifest } from '../../repository/read/read-manifest.ts'
 import { readLocalEntries } from '../../repository/source/local-entries.ts'
@@ -36,7 +37,15 @@ export async function statusCommand(session: Session, path: string | undefined, 
   prepareCache(session)
   const choice = { path: local, excludes: options.exclude ?? [], skip: ownFiles(session, store) }
   const { source, reading } = await readLocalEntries(choice, root => session.openCache(root, options.reread), console.reporter, signal)
-  const { version, knownSince } = await newestVersion(session, store.storage.location, name, options.refresh === true, reading.entries)
+  // what this machine has noted says nothing of a folder that is not there
+  const isGone = store.kind === 'folder' && !existsSync(join(store.path, CONFIG_NAME))
+  const { version, knownSince } = await newestVersion(
+    session,
+    store.storage.location,
+    name,
+    isGone || options.refresh === true,
+    reading.entries,
+  )
   const found: Difference[] = []
   if (version?.entries !== reading.entries)
     for await (const each of compareEntries(version?.entries ?? [], reading.entries, sameAttributes)) found.push(each)
