@@ -37,15 +37,9 @@ export async function statusCommand(session: Session, path: string | undefined, 
   prepareCache(session)
   const choice = { path: local, excludes: options.exclude ?? [], skip: ownFiles(session, store) }
   const { source, reading } = await readLocalEntries(choice, root => session.openCache(root, options.reread), console.reporter, signal)
-  // what this machine has noted says nothing of a folder that is not there
-  const isGone = store.kind === 'folder' && !existsSync(join(store.path, CONFIG_NAME))
-  const { version, knownSince } = await newestVersion(
-    session,
-    store.storage.location,
-    name,
-    isGone || options.refresh === true,
-    reading.entries,
-  )
+  const { version, knownSince } = await newestVersion(session, store.storage.location, name, options.refresh === true, reading.entries)
+  if (knownSince !== undefined && store.kind === 'folder' && !existsSync(join(store.path, CONFIG_NAME)))
+    console.reporter.warn(`${store.path} holds no repository now: this is about the one that this machine knows of`)
   const found: Difference[] = []
   if (version?.entries !== reading.entries)
     for await (const each of compareEntries(version?.entries ?? [], reading.entries, sameAttributes)) found.push(each)
