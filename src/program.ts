@@ -28,7 +28,10 @@ const GROUPS: Groups = Object.fromEntries(
   Object.entries(DEFINITIONS).map(([title, definitions]) => [title, definitions.map(({ name }) => name)]),
 )
 
-function help(root: LazyCommand): void {
+/** Prints help on stdout. */
+type Print = (text: string) => unknown
+
+function help(root: LazyCommand, print: Print): void {
   root
     .command('help')
     .description('show help for a command or a topic')
@@ -37,7 +40,7 @@ function help(root: LazyCommand): void {
     .action(([name, ...names]: string[]) => {
       const pages = topics(root, GROUPS)
       const page = pages.get(name ?? '')
-      if (page) return void process.stdout.write(page())
+      if (page) return void print(page())
       const similar = mostSimilar(name ?? '', [...pages.keys()])
       if (similar !== undefined && !root.commands.some(command => command.name() === name))
         throw new AppError('usage', `There is no help on \`${name}\`.`, { hint: `Did you mean: colab-escape help ${similar}` })
@@ -54,8 +57,9 @@ class Root extends LazyCommand {
 }
 
 /** The commands with their options and help. `execute` runs the command that the parsed arguments select. */
-export function buildProgram(execute: Execute): LazyCommand {
+export function buildProgram(execute: Execute, print: Print = text => process.stdout.write(text)): LazyCommand {
   const root = new Root('colab-escape', execute)
+    .configureOutput({ writeOut: print })
     .description('Saves folders as small versions, and gets any of them back, exact to the bit.')
     .option('-V, --version', 'print the version, and what it runs on')
     .option(
@@ -82,6 +86,7 @@ export function buildProgram(execute: Execute): LazyCommand {
       throw new VersionAsked()
     })
     .exitOverride()
-  for (const define of [...Object.values(DEFINITIONS).flat(), help]) define(root)
+  for (const define of Object.values(DEFINITIONS).flat()) define(root)
+  help(root, print)
   return root
 }

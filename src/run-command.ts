@@ -33,12 +33,6 @@ function onSignal(signal: NodeJS.Signals): void {
 }
 
 export const runCommand: Execute = async (options, run) => {
-  // Node would end with exit code 0 if the command waits for something that can't come any more
-  const onStuck = (): void => {
-    plainConsole(options).error(new Error('The command waits for something that never comes.'))
-    process.exitCode = exitCodeOf('internal')
-  }
-  process.once('beforeExit', onStuck)
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
   // the one signal that a program on Windows can send to another
@@ -56,7 +50,10 @@ export const runCommand: Execute = async (options, run) => {
     })
     for (const note of session.settings.notes) session.console.reporter.note(note)
     beginUpdateNotice(session)
-    process.exitCode = exitCodeOf(await run(session))
+    const outcome = await run(session)
+    const lost = await session.console.lost()
+    if (lost) session.console.error(lost)
+    process.exitCode = exitCodeOf(lost && outcome === 'done' ? lost.code : outcome)
   } catch (thrown) {
     const error = session ? await session.explain(thrown) : thrown
     const screen = session?.console ?? plainConsole(options)
@@ -65,7 +62,6 @@ export const runCommand: Execute = async (options, run) => {
   } finally {
     ended.abort()
     await session?.close()
-    process.off('beforeExit', onStuck)
   }
 }
 
@@ -89,8 +85,8 @@ function beginUpdateNotice(session: Session): void {
   })
 }
 
-/** Shows an error in the arguments themselves. */
-export function showUsageError(error: AppError, options: GlobalOptions): void {
+/** Shows an error that no command has met: one in the arguments, or of the help. */
+export function showError(error: AppError, options: GlobalOptions): void {
   plainConsole(options).error(error)
 }
 

@@ -10,7 +10,7 @@ import envPaths from 'env-paths'
 import { AppError, errnoOf, messageOf } from './util/errors.ts'
 import type { ProxySettings } from './util/http.ts'
 import { inHome } from './util/paths.ts'
-import { readSmallFile, UnfitFile } from './util/small-file.ts'
+import { readSmallText, UnfitFile } from './util/small-file.ts'
 
 /** The credentials for Google from the environment. */
 interface GoogleSettings {
@@ -236,6 +236,5 @@ function readOptionalFile(path: string, { mustBeOwn, notes }: { mustBeOwn: boole
 }
 
 function readVariables(path: string, mustBeOwn: boolean): NodeJS.Dict<string> {
-  const text = readSmallFile(path, { maxBytes: MAX_ENV_BYTES, mustBeOwn }).toString()
-  return parseEnv(text.replace(/^\uFEFF/, ''))
+  return parseEnv(readSmallText(path, { maxBytes: MAX_ENV_BYTES, mustBeOwn }))
 }

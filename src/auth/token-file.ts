@@ -3,7 +3,7 @@ import { lstat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { namesIn } from '../local/list-folder.ts'
 import { isTemporaryOf, replaceFile } from '../local/replace-file.ts'
-import { AppError, errnoOf, messageOf } from '../util/errors.ts'
+import { AppError, errnoOf, isFullDisk, messageOf } from '../util/errors.ts'
 import { makeFolder } from '../util/file-system.ts'
 import { isRecord } from '../util/json-fields.ts'
 import { shellQuoted } from '../util/paths.ts'
@@ -69,7 +69,7 @@ export async function writeLogin(path: string, login: SavedLogin): Promise<void>
     makeFolder(dirname(path), { mode: 0o700 })
     await replaceFile(path, formatLogin(login), { isDurable: true })
   } catch (error) {
-    throw new AppError('io', `The login can't be saved: ${messageOf(error)}`, {
+    throw new AppError(isFullDisk(error) ? 'quota' : 'io', `The login can't be saved: ${messageOf(error)}.`, {
       hint: `Check that ${dirname(path)} can be written, or name another folder with COLAB_ESCAPE_CONFIG.`,
       cause: error,
     })

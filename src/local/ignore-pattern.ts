@@ -1,4 +1,5 @@
 import { ANY, type Effort, matchesParts, type Part } from '../util/name-pattern.ts'
+import { encodePath } from '../util/paths.ts'
 import { setAt } from './ignore-set.ts'
 
 /** One line of an ignore file: which paths it speaks of, and what it says of them. */
@@ -9,6 +10,8 @@ export interface IgnorePattern {
   onlyFolders: boolean
   /** True if it matches the last name of a path, wherever the path is. */
   onlyName: boolean
+  /** The text that paths begin with, before what `names` match. */
+  prefix: string
   /** One matcher per name of the path. */
   names: NameMatcher[]
 }
@@ -20,22 +23,43 @@ const NAMES = Symbol('any names')
 type NameMatcher = typeof NAMES | { kind: 'literal' | 'ending'; text: string } | { kind: 'parts'; parts: readonly Part[] }
 
 /**
+ * A text without wildcards before a `**` that is not at the beginning of a name. Git compares such a text by itself, so
+ * that the `**` is then at the beginning: `a**` + `/b` matches ab, a/b and ax/y/b.
+ */
+const PREFIX = /^[^*?[\\]*[^*?[\\/](?=\*\*+(?:\\?\/|$))/
+
+/** A text as git matches it, byte by byte: a character for each byte of its UTF-8. */
+
+const bytesOf = (text: string): string => (/[^\0-\x7f]/.test(text) ? encodePath(text).toString('latin1') : text)
+
+/**
  * A line of an ignore file, in gitignore syntax; undefined for a comment, for nothing, and for a pattern that can't
  * match. Time: linear in the length of `line`.
  */
 export function parseIgnorePattern(line: string): IgnorePattern | undefined {
   if (line.startsWith('#')) return undefined
-  let text = withoutTrailingSpaces(line)
+  let text = withoutTrailingSpaces(bytesOf(line))
   const negative = text.startsWith('!')
   if (negative) text = text.slice(1)
   const onlyFolders = text.endsWith('/')
   if (onlyFolders) text = text.slice(0, -1)
   const onlyName = !text.includes('/')
   if (text.startsWith('/')) text = text.slice(1)
-  const tokens = tokensOf(text, onlyName)
+  const prefix = onlyName ? '' : (PREFIX.exec(text)?.[0] ?? '')
+  const tokens = tokensOf(text.slice(prefix.length), onlyName)
   if (tokens === undefined) return undefined
   const names = matchersOf(tokens)
-  return names === undefined ? undefined : { negative, onlyFolders, onlyName, names }
+  return names === undefined ? undefined : { negative, onlyFolders, onlyName, prefix, names }
+}
+
+/** Why a pattern of an option can't match any path. Undefined if it can. */
+export function whyNeverMatches(pattern: string): string | undefined {
+  if (/^ *$/.test(pattern)) return 'it is blank'
+  if (pattern.startsWith('#')) return 'it is a comment; a name that begins with # is \\#...'
+  const parsed = parseIgnorePattern(pattern)
+  if (parsed === undefined) return 'a name in it is empty, a bracket is not closed, or a backslash is at its end'
+  const dots = parsed.names.find(name => name !== NAMES && name.kind === 'literal' && ['.', '..'].includes(name.text))
+  return dots && 'no path has a name . or ..: paths begin in the folder itself'
 }
 
 /** What a pattern without wildcards matches: a name anywhere, or `/` and a path. Undefined for other patterns. */
@@ -44,23 +68,19 @@ export function literalOf({ onlyName, names }: IgnorePattern): string | undefine
   return texts.includes(undefined) ? undefined : onlyName ? texts[0] : `/${texts.join('/')}`
 }
 
-/** A path to be matched. Splitting it once serves all patterns. */
+/** A path to be matched, as bytes. Splitting it once serves all patterns. */
 export class IgnorablePath {
-  readonly text: string
   readonly isFolder: boolean
   readonly names: readonly string[]
-  private readonly characters = new Map<number, readonly string[]>()
 
-  constructor(text: string, isFolder: boolean) {
-    this.text = text
+  constructor(path: string, isFolder: boolean) {
     this.isFolder = isFolder
-    this.names = text.split('/')
+    this.names = bytesOf(path).split('/')
   }
 
-  charactersOf(at: number): readonly string[] {
-    let characters = this.characters.get(at)
-    if (characters === undefined) this.characters.set(at, (characters = Array.from(this.names[at]!)))
-    return characters
+  /** What comes after the first `depth` names, with a `/` before it. */
+  below(depth: number): string {
+    return `/${this.names.slice(depth).join('/')}`
   }
 }
 
@@ -68,12 +88,20 @@ export class IgnorablePath {
  * Whether a pattern matches a path, or what of it comes after the first `depth` names. Time: at most proportional to
  * the product of both lengths, and counted in `effort`.
  */
-export function matchesPath({ names, onlyName, onlyFolders }: IgnorePattern, path: IgnorablePath, depth: number, effort: Effort): boolean {
-  const end = path.names.length
+export function matchesPath(pattern: IgnorePattern, path: IgnorablePath, depth: number, effort: Effort): boolean {
+  const { names, onlyName, onlyFolders, prefix } = pattern
   effort.steps++
   if (onlyFolders && !path.isFolder) return false
-  if (onlyName) return matchesOne(names[0]!, path, end - 1, effort)
-  let [name, at] = [0, depth]
+  if (onlyName) return matchesOne(names[0]!, path.names.at(-1)!, effort)
+  if (prefix === '') return matchesNames(names, path.names, depth, effort)
+  const below = path.below(depth)
+  return below.startsWith(prefix, 1) && matchesNames(names, below.slice(1 + prefix.length).split('/'), 0, effort)
+}
+
+/** Whether matchers match the names of a path from `first` on. */
+function matchesNames(names: readonly NameMatcher[], path: readonly string[], first: number, effort: Effort): boolean {
+  const end = path.length
+  let [name, at] = [0, first]
   // where to resume when what follows the last `**` does not match
   let [wide, wideAt] = [-1, 0]
   while (at < end) {
@@ -81,7 +109,7 @@ export function matchesPath({ names, onlyName, onlyFolders }: IgnorePattern, pat
     if (matcher === NAMES) {
       wide = name++
       wideAt = at
-    } else if (matcher !== undefined && matchesOne(matcher, path, at, effort)) {
+    } else if (matcher !== undefined && matchesOne(matcher, path[at]!, effort)) {
       name++
       at++
     } else if (wide >= 0) {
@@ -93,11 +121,11 @@ export function matchesPath({ names, onlyName, onlyFolders }: IgnorePattern, pat
   return name === names.length
 }
 
-function matchesOne(matcher: NameMatcher, path: IgnorablePath, at: number, effort: Effort): boolean {
+function matchesOne(matcher: NameMatcher, name: string, effort: Effort): boolean {
   effort.steps++
   if (matcher === NAMES) return true
-  if (matcher.kind === 'parts') return matchesParts(matcher.parts, path.charactersOf(at), effort)
-  return matcher.kind === 'literal' ? path.names[at] === matcher.text : path.names[at]!.endsWith(matcher.text)
+  if (matcher.kind === 'parts') return matchesParts(matcher.parts, name, effort)
+  return matcher.kind === 'literal' ? name === matcher.text : name.endsWith(matcher.text)
 }
 
 /** Git drops spaces at the end unless a backslash is before them. */
@@ -115,22 +143,24 @@ type Token = Part | typeof NAMES
 
 /** Undefined for a pattern that can't match: one with a set that is not closed, or a backslash at its end. */
 function tokensOf(text: string, onlyName: boolean): Token[] | undefined {
-  const characters = Array.from(text)
   const tokens: Token[] = []
-  for (let at = 0; at < characters.length; at++) {
-    const character = characters[at]!
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]!
     if (character === '\\') {
-      const escaped = characters[++at]
+      const escaped = text[++at]
       if (escaped === undefined) return undefined
       tokens.push(escaped)
     } else if (character === '*') {
       const start = at
-      while (characters[at + 1] === '*') at++
-      const isWide = !onlyName && at > start && isBorder(characters[start - 1]) && isBorder(characters[at + 1])
-      tokens.push(isWide ? NAMES : ANY)
+      while (text[at + 1] === '*') at++
+      const isWide = !onlyName && at > start && isBorder(text[start - 1])
+      if (isWide && isBorder(text[at + 1])) tokens.push(NAMES)
+      // before an escaped slash it is one name or more
+      else if (isWide && text.startsWith('\\/', at + 1)) tokens.push(NAMES, '/', ANY)
+      else tokens.push(ANY)
     } else if (character === '?') tokens.push(() => true)
     else if (character === '[') {
-      const set = setAt(characters, at)
+      const set = setAt(text, at)
       if (set === undefined) return undefined
       tokens.push(set.has)
       at = set.end

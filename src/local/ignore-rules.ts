@@ -1,7 +1,7 @@
 import { AppError } from '../util/errors.ts'
 import type { Effort } from '../util/name-pattern.ts'
 import { namedPattern } from '../util/named-path.ts'
-import { IgnorablePath, type IgnorePattern, literalOf, matchesPath, parseIgnorePattern } from './ignore-pattern.ts'
+import { IgnorablePath, type IgnorePattern, literalOf, matchesPath, parseIgnorePattern, whyNeverMatches } from './ignore-pattern.ts'
 
 export const IGNORE_FILE = '.colab-escape-ignore'
 export const EXCLUDE = '--exclude'
@@ -14,6 +14,27 @@ export const EXCLUDE = '--exclude'
 const FREE_STEPS = 100_000_000
 const STEPS_PER_PATH = 50_000
 
+/** A pattern as a person writes it in an option: with escapes, and a path from the top may begin with `./`. */
+const given = (pattern: string): string => namedPattern(pattern).replace(/^(!?)\.\//, '$1/')
+
+/**
+ * Throws `usage` for patterns that can't have an effect. `root`: where the paths are, if they are on this machine.
+ */
+export function checkPatterns(option: string, patterns: readonly string[], root?: string): void {
+  for (const [i, pattern] of patterns.entries()) {
+    const top = root === undefined ? undefined : `${root === '/' ? '' : root}/`
+    const isAbsolute = top !== undefined && pattern.startsWith(top) && pattern.length > top.length
+    const why = isAbsolute
+      ? `paths begin in the folder itself: write ${JSON.stringify(pattern.slice(top.length - 1))}`
+      : (whyNeverMatches(given(pattern)) ??
+        (i === 0 && pattern.startsWith('!') ? 'no pattern before it matches what it takes back' : undefined))
+    if (why !== undefined)
+      throw new AppError('usage', `${option} ${JSON.stringify(pattern)} can't match anything: ${why}.`, {
+        hint: 'Without a slash a pattern is a name anywhere, as in "*.tmp", with one a path from the top, as in "logs/old".',
+      })
+  }
+}
+
 /** The numbers of the last patterns with one text: of all, and of those that speak of more than folders. */
 interface LastNumbers {
   any: number
@@ -22,8 +43,7 @@ interface LastNumbers {
 
 /** Patterns of one origin. The last that matches a path decides. */
 class PatternList {
-  /** The folder that the patterns are relative to: the length of its path with the `/`, and the number of its names. */
-  private readonly prefix: number
+  /** The number of names of the folder that the patterns are relative to. */
   private readonly depth: number
   private readonly patterns: IgnorePattern[] = []
   /** Patterns without wildcards, by what they match: a name anywhere, or `/` and a path. */
@@ -34,7 +54,6 @@ class PatternList {
 
   /** Time and memory: linear in the length of the lines. */
   constructor(lines: readonly string[], folder = '') {
-    this.prefix = folder === '' ? 0 : folder.length + 1
     this.depth = folder === '' ? 0 : folder.split('/').length
     for (const line of lines) {
       const pattern = parseIgnorePattern(line)
@@ -55,7 +74,7 @@ class PatternList {
   /** Whether the patterns ignore a path; undefined if none matches. */
   decide(path: IgnorablePath, effort: Effort): boolean | undefined {
     let last = this.lastLiteral(path.names.at(-1)!, path)
-    if (this.hasPaths) last = Math.max(last, this.lastLiteral(`/${path.text.slice(this.prefix)}`, path))
+    if (this.hasPaths) last = Math.max(last, this.lastLiteral(path.below(this.depth), path))
     for (let i = this.others.length - 1; i >= 0 && this.others[i]! > last; i--) {
       const number = this.others[i]!
       if (matchesPath(this.patterns[number]!, path, this.depth, effort)) last = number
@@ -83,7 +102,7 @@ export class IgnoreRules {
   private paths = 0
 
   constructor(excludes: readonly string[] = []) {
-    this.excludes = new PatternList(excludes.map(namedPattern))
+    this.excludes = new PatternList(excludes.map(given))
   }
 
   addFile(folder: string, content: string): void {
@@ -136,21 +155,21 @@ function parentOf(path: string): string {
  * Selects paths of a snapshot by `--only` and `--exclude`. A pattern that matches a folder covers everything below it.
  */
 export function pathFilter(only: readonly string[], exclude: readonly string[]): (path: string, isDirectory: boolean) => boolean {
-  const wanted = only.length > 0 ? coverOf(only.map(namedPattern)) : undefined
-  const unwanted = exclude.length > 0 ? coverOf(exclude.map(namedPattern)) : undefined
+  const wanted = only.length > 0 ? coverOf(only) : undefined
+  const unwanted = exclude.length > 0 ? coverOf(exclude) : undefined
   return (path, isDirectory) => (wanted === undefined || wanted(path, isDirectory)) && unwanted?.(path, isDirectory) !== true
 }
 
 /** Whether patterns match a path itself, whatever folder it is in. */
 export function pathMatcher(patterns: readonly string[]): (path: string, isDirectory: boolean) => boolean {
-  const list = new PatternList(patterns.map(namedPattern))
+  const list = new PatternList(patterns.map(given))
   const effort: Effort = { steps: 0 }
   return (path, isDirectory) => list.decide(new IgnorablePath(path, isDirectory), effort) === true
 }
 
 /** Whether patterns match a path or a folder that it is in. Remembers folders, so that each is matched once. */
 function coverOf(patterns: readonly string[]): (path: string, isDirectory: boolean) => boolean {
-  const list = new PatternList(patterns)
+  const list = new PatternList(patterns.map(given))
   const effort: Effort = { steps: 0 }
   const folders = new Map<string, boolean>()
   const covers = (path: string, isDirectory: boolean): boolean => {

@@ -5,14 +5,14 @@
 
 import { lstatSync, readdirSync } from 'node:fs'
 import { basename, join, resolve, sep } from 'node:path'
-import { AppError, errnoOf, messageOf, throwIfAborted } from '../util/errors.ts'
+import { AppError, errnoOf, isAppError, messageOf, throwIfAborted } from '../util/errors.ts'
 import { Breather } from '../util/event-loop.ts'
 import { comparePaths, decodeFileName, fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
-import { readSmallFile, UnfitFile } from '../util/small-file.ts'
+import { decodeText, isUtf16, readSmallFile, UnfitFile } from '../util/small-file.ts'
 import { modeOf } from './attributes.ts'
 import { fingerprintOf, type Fingerprint } from './fingerprint.ts'
-import { EXCLUDE, IGNORE_FILE, IgnoreRules } from './ignore-rules.ts'
+import { checkPatterns, EXCLUDE, IGNORE_FILE, IgnoreRules } from './ignore-rules.ts'
 import { LeftOutParts } from './left-out.ts'
 import type { OwnFiles } from './own-files.ts'
 import { isPartName } from './part-names.ts'
@@ -71,6 +71,7 @@ export interface WalkOptions {
  */
 export async function walk(source: string, options: WalkOptions): Promise<WalkResult> {
   const root = rootOf(source)
+  checkPatterns(EXCLUDE, options.excludes ?? [], root)
   options.skip?.refuse(root)
   const stats = lstatSync(fsPath(root), { bigint: true })
   if (stats.isFile()) {
@@ -166,21 +167,34 @@ class Walker {
       if (names.includes(IGNORE_FILE)) this.addRules(folder, join(local, IGNORE_FILE))
       return names
     } catch (error) {
-      if (folder === '') throw unreadable(local, error)
+      if (folder === '') throw isAppError(error) ? error : unreadable(local, error)
       if (errnoOf(error) === 'ENOENT') this.forget(folder)
       else this.fail(folder, error)
       return []
     }
   }
 
-  /** Throws if the file can't be read. A broken link, or a folder or pipe of that name, is no ignore file. */
+  /**
+   * A broken link, or a folder or pipe of that name, is no ignore file. If one can't be read, what must stay out is
+   * unknown: then nothing of the folder is in the source. Throws `io`.
+   */
   private addRules(folder: string, path: string): void {
+    const { reporter } = this.options
     try {
       const rules = readSmallFile(path, { maxBytes: MAX_IGNORE_BYTES })
-      this.rules.addFile(folder, rules.toString())
+      this.rules.addFile(folder, decodeText(rules))
+      if (isUtf16(rules)) reporter.note(`${path} is in UTF-16 and counts; git and other tools read such files only in UTF-8`)
     } catch (error) {
-      if (error instanceof UnfitFile) this.options.reporter.warn(`${path} is not used: ${error.message}. Nothing is left out because of it`)
-      else if (!['ENOENT', 'ELOOP'].includes(errnoOf(error) ?? '')) throw error
+      if (error instanceof UnfitFile) reporter.warn(`${path} is not used: ${error.message}. Nothing is left out because of it`)
+      else if (!['ENOENT', 'ELOOP'].includes(errnoOf(error) ?? ''))
+        throw new AppError(
+          'io',
+          `${path} can't be read: ${messageOf(error)}. What it leaves out is unknown, so nothing in its folder is read.`,
+          {
+            hint: 'Make it readable, or remove it.',
+            cause: error,
+          },
+        )
     }
   }
 
@@ -245,6 +259,6 @@ class Walker {
   private fail(path: string, error: unknown): void {
     const localPath = this.local(path)
     this.unreadable.push({ path, localPath })
-    this.options.reporter.warn(`${localPath} can't be read: ${messageOf(error)}`)
+    this.options.reporter.warn(isAppError(error) ? error.message : `${localPath} can't be read: ${messageOf(error)}`)
   }
 }

@@ -3,15 +3,16 @@
  * decisions and does not know commands.
  */
 
+import { type AppError, messageOf } from '../util/errors.ts'
 import type { Outage } from '../util/patience.ts'
 import type { Reporter } from '../util/reporter.ts'
-import { isClosedStream } from './closed-stream.ts'
 import { describeError, stackLines } from './describe-error.ts'
 import { createJsonReporter, jsonLine } from './json.ts'
 import { createLiveReporter } from './live.ts'
 import { type Line, type OutputStream, type StoppableReporter, columnsOf, lines, proseWidth, rowsOf } from './output.ts'
 import { createPlainReporter } from './plain.ts'
 import { printable, redacted } from './printable.ts'
+import { lostOutput, Sink } from './sink.ts'
 import { wrapLine } from './wrap.ts'
 
 /** Maximum number of list lines. More would scroll the message itself off the screen. */
@@ -62,9 +63,11 @@ export interface Console {
   event(human: readonly string[], machine: { event: string; [field: string]: unknown }): void
   /**
    * Writes bytes to stdout unchanged, with any options. Resolves to true when more may be written, to false when the
-   * reader has ended.
+   * reader has ended. Errors: `quota` or `io` if they can't be written.
    */
   write(bytes: Uint8Array): Promise<boolean>
+  /** Why what was printed or written is lost. Undefined if it is not, and if only its reader had ended. */
+  lost(): Promise<AppError | undefined>
   /** Removes the progress from the screen until the next update, for a question. */
   pause(): void
   /**
@@ -76,41 +79,22 @@ export interface Console {
   close(): void
 }
 
-/** `stream`, but errors of writing into a closed pipe are ignored. */
-function tolerant(stream: OutputStream): OutputStream & { readonly gone: boolean } {
-  let gone = false
-  // saved before ora hooks `write`: through the hook, a note would cause two redraws
-  const write = stream.write.bind(stream)
-  stream.on('error', error => {
-    if (!isClosedStream(error, stream)) throw error
-    gone = true
-  })
-  return {
-    write: (data, done) => {
-      if (!gone) return write(data, done)
-      done?.()
-      return true
-    },
-    on: (event, listener) => stream.on(event, listener),
-    get isTTY() {
-      return stream.isTTY
-    },
-    get columns() {
-      return stream.columns
-    },
-    get rows() {
-      return stream.rows
-    },
-    get gone() {
-      return gone
-    },
-  }
-}
-
 export function createConsole(options: ConsoleOptions): Console {
   const { json, quiet, verbose, progress, redraws = true, now } = options
-  const stdout = tolerant(options.stdout)
-  const stderr = tolerant(options.stderr)
+  const stderr = new Sink(options.stderr)
+  /** What was asked for and is lost. */
+  let lost: AppError | undefined
+  /** Whether it was told that receipts and events are lost. */
+  let isTold = false
+  const stdout = new Sink(options.stdout, failure => {
+    if (!isAsked && !isTold)
+      stderr.write(
+        lines.warning(`the output can't be written: ${messageOf(failure)}. The command goes on without it`, colour, proseWidth(stderr)),
+      )
+    isTold = true
+  })
+  /** Whether what is written was asked for. What is told besides does not make a command fail. */
+  let isAsked = false
   const colour = options.colour && stderr.isTTY === true
   const paints = options.colour && stdout.isTTY === true
   let closed = false
@@ -122,14 +106,8 @@ export function createConsole(options: ConsoleOptions): Console {
   }
   const chosen = choose()
 
-  const show = (human: readonly Line[], machine: object, silent: boolean): void => {
-    chosen.stop()
-    if (json) {
-      stdout.write(jsonLine({ event: 'result', ...machine }))
-    } else if (!silent) {
-      if (human.length > 0) stdout.write(human.map(line => lines.result(line, paints)).join(''))
-    }
-  }
+  const textOf = (human: readonly Line[], machine: object): string =>
+    json ? jsonLine({ event: 'result', ...machine }) : human.map(line => lines.result(line, paints)).join('')
 
   const prose = (texts: readonly string[]): string[] => texts.flatMap(text => wrapLine(printable(text), proseWidth(stdout)))
 
@@ -151,13 +129,23 @@ export function createConsole(options: ConsoleOptions): Console {
     },
     columns: options.columns ?? (stdout.isTTY === true ? columnsOf(stdout) : Infinity),
     rows: stdout.isTTY === true ? rowsOf(stdout) : Infinity,
-    result: (human, machine) =>
-      show(
-        human.flatMap<Line>(line => (typeof line === 'string' ? prose([line]) : [line])),
-        machine,
-        quiet,
-      ),
-    print: (human, machine) => show(human, machine, false),
+    result: (human, machine) => {
+      chosen.stop()
+      if (quiet && !json) return
+      stdout.write(
+        textOf(
+          human.flatMap<Line>(line => (typeof line === 'string' ? prose([line]) : [line])),
+          machine,
+        ),
+      )
+    },
+    print: (human, machine) => {
+      chosen.stop()
+      isAsked = true
+      stdout.write(textOf(human, machine), error => {
+        if (error) lost ??= lostOutput(error)
+      })
+    },
     event: (human, machine) => {
       chosen.stop()
       if (quiet) return
@@ -171,28 +159,39 @@ export function createConsole(options: ConsoleOptions): Console {
     },
     write: bytes => {
       chosen.stop()
-      return new Promise(resolve => stdout.write(bytes, error => resolve(!error && !stdout.gone)))
+      isAsked = true
+      return new Promise((resolve, reject) => {
+        stdout.write(bytes, error => (error ? reject(lostOutput(error)) : resolve(!stdout.isGone)))
+      })
+    },
+    lost: async () => {
+      if (isAsked) await new Promise<void>(resolve => stdout.write('', () => resolve()))
+      return lost
     },
     pause: () => chosen.stop(),
     error: error => {
       chosen.stop()
       const { code, message, hint, list } = describeError(error)
       const stack = verbose ? stackLines(error) : []
-      if (json) {
-        const event = {
-          event: 'error',
-          code,
-          message: redacted(message),
-          hint: redacted(hint),
-          ...(list.length > 0 ? { list: list.map(redacted) } : {}),
-        }
-        stdout.write(jsonLine(verbose ? { ...event, stack: stack.map(redacted) } : event))
-        return
+      const tell = (): void => {
+        const width = proseWidth(stderr)
+        const items = list.slice(0, LISTED_ITEMS).map(lines.item)
+        if (list.length > LISTED_ITEMS) items.push(lines.item(`... and ${list.length - LISTED_ITEMS} more`))
+        stderr.write([lines.error(message, colour, width), ...items, lines.hint(hint, colour, width), ...stack.map(lines.detail)].join(''))
       }
-      const width = proseWidth(stderr)
-      const items = list.slice(0, LISTED_ITEMS).map(lines.item)
-      if (list.length > LISTED_ITEMS) items.push(lines.item(`... and ${list.length - LISTED_ITEMS} more`))
-      stderr.write([lines.error(message, colour, width), ...items, lines.hint(hint, colour, width), ...stack.map(lines.detail)].join(''))
+      if (!json) return tell()
+      const event = {
+        event: 'error',
+        code,
+        message: redacted(message),
+        hint: redacted(hint),
+        ...(list.length > 0 ? { list: list.map(redacted) } : {}),
+        ...(verbose ? { stack: stack.map(redacted) } : {}),
+      }
+      isAsked = true
+      stdout.write(jsonLine(event), failure => {
+        if (failure) tell()
+      })
     },
     close: () => {
       closed = true

@@ -1,4 +1,4 @@
-import { AppError, type ErrorCode, errnoOf, messageOf } from '../util/errors.ts'
+import { AppError, type ErrorCode, errnoOf, isFullDisk, messageOf } from '../util/errors.ts'
 
 export interface ErrorDescription {
   code: ErrorCode | 'internal'
@@ -47,12 +47,29 @@ export function describeError(error: unknown): ErrorDescription {
   }
   const message = messageOf(error)
   const errno = errnoOf(error)
-  if (errno !== undefined && /^E[A-Z0-9]+$/.test(errno)) return { code: 'io', message, hint: ERRNO_HINTS[errno] ?? HINTS.io, list: [] }
+  if (errno !== undefined && /^(E[A-Z0-9]+|Unknown system error -\d+)$/.test(errno))
+    return { ...describeSystemError(error as NodeJS.ErrnoException, errno), list: [] }
   return {
     code: 'internal',
     message: message === '' ? 'something unexpected happened' : message,
     hint: 'This is a bug in colab-escape: run again with --verbose and report what it shows.',
     list: [],
+  }
+}
+
+/** An error that no part of the program has put into words of its own. */
+function describeSystemError(error: NodeJS.ErrnoException, errno: string): Omit<ErrorDescription, 'list'> {
+  if (error.syscall === 'uv_cwd')
+    return {
+      code: 'io',
+      message: 'The current folder does not exist any more.',
+      hint: 'Change to another folder (cd), and run the command again.',
+    }
+  const [message, { path }] = [messageOf(error), error]
+  return {
+    code: isFullDisk(error) ? 'quota' : 'io',
+    message: message === error.message ? message : path === undefined ? `${message}.` : `${path} can't be used: ${message}.`,
+    hint: ERRNO_HINTS[errno] ?? HINTS.io,
   }
 }
 

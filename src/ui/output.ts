@@ -8,6 +8,8 @@ export interface OutputStream {
   write(data: string | Uint8Array, done?: (error?: Error | null) => void): boolean
   on(event: 'error', listener: (error: Error) => void): unknown
   readonly isTTY?: boolean | undefined
+  /** Its file descriptor. */
+  readonly fd?: number | undefined
   /** 0 in a terminal without a size, as in a Colab cell. */
   readonly columns?: number | undefined
   /** 0 or undefined in a terminal without a size. */

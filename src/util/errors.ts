@@ -106,8 +106,27 @@ export function errnoOf(error: unknown): string | undefined {
   return 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }
 
+/** Whether a disk had no room, or this user no more of it. */
+export function isFullDisk(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '')
+}
+
+/** What Node has no words for. */
+const WORDS: Readonly<Record<string, string>> = {
+  EDQUOT: 'the disk quota is used up',
+  EISDIR: 'it is a folder',
+  EREMOTEIO: 'remote I/O error',
+  ESTALE: 'stale file handle',
+}
+
+/** What went wrong. Of a system error its words alone, without the name of its call and the path, which Node adds. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  if (!(error instanceof Error)) return String(error)
+  const { message } = error
+  if (!('syscall' in error) || !('errno' in error) || typeof error.syscall !== 'string') return message
+  const known = Object.entries(constants.errno).find(([, number]) => number === -(error.errno as number))?.[0]
+  const words = /^(?:E[A-Z0-9]+|Unknown system error -\d+): (.*)/s.exec(message)?.[1]
+  return WORDS[known ?? ''] ?? words?.split(`, ${error.syscall}`, 1)[0] ?? message
 }
 
 export function throwIfAborted(signal: AbortSignal | undefined): void {

@@ -18,7 +18,7 @@ export function matchesName(pattern: string, name: string): boolean {
 }
 
 /** Whether all characters of a text match. Time: at most proportional to the product of both lengths. */
-export function matchesParts(parts: readonly Part[], text: readonly string[], effort: Effort): boolean {
+export function matchesParts(parts: readonly Part[], text: ArrayLike<string>, effort: Effort): boolean {
   let [part, at] = [0, 0]
   // where to resume when the part after the last star does not match at its last attempt
   let [star, starAt] = [-1, 0]

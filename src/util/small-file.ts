@@ -50,6 +50,31 @@ export function readSmallFile(path: string, { maxBytes, mustBeOwn = false }: Sma
   }
 }
 
+/** Like `readSmallFile`, for a text that a person has written: see `decodeText`. */
+export function readSmallText(path: string, options: SmallFileOptions): string {
+  return decodeText(readSmallFile(path, options))
+}
+
+const UTF_16 = new Map([
+  [0xfffe, 'utf-16le'],
+  [0xfeff, 'utf-16be'],
+])
+const utf16Of = (bytes: Buffer): string | undefined => (bytes.length < 2 ? undefined : UTF_16.get(bytes.readUInt16BE(0)))
+
+/** Whether a text begins with the byte order mark of UTF-16, as editors and PowerShell of Windows write it. */
+export const isUtf16 = (bytes: Buffer): boolean => utf16Of(bytes) !== undefined
+
+/**
+ * A text in UTF-8, or in UTF-16 with its byte order mark. Bytes that are not UTF-8 are decoded as those of file names.
+ * Errors: `UnfitFile` for what is no text.
+ */
+export function decodeText(bytes: Buffer): string {
+  const encoding = utf16Of(bytes)
+  const text = encoding === undefined ? decodeFileName(bytes) : new TextDecoder(encoding).decode(bytes)
+  if (text.includes('\0')) throw new UnfitFile('it is no text in UTF-8')
+  return text.replace(/^\uFEFF/, '')
+}
+
 /**
  * Opens a file of the program's own: it is no link, and no other user could have made or changed it. Errors:
  * `UnfitFile`, else the system's errors.

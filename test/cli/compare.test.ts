@@ -247,6 +247,7 @@ describe('status', () => {
       const { version } = await sandbox.json<{ version: string }>('push', 'data')
       renameSync(sandbox.store, sandbox.in('away'))
       expect(await sandbox.json<Status>('status', 'data')).toMatchObject({ version, asked: false, differences: [] })
+      expect((await sandbox.ok('status', 'data')).stderr).toMatch(/warning: .*store holds no repository now/)
       writeFileSync(sandbox.in('data/b.csv'), seededText(3, 30_000))
       const changed = await sandbox.json<Status>('status', 'data')
       expect(kinds(changed)).toEqual({ 'b.csv': 'changed' })

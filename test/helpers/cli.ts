@@ -20,6 +20,8 @@ export interface CliOptions {
   cwd?: string
   /** What runs the program; default: `PROGRAM_NODE`, else this Node. */
   node?: string
+  /** The file to run; default: `PROGRAM`. */
+  program?: string
   /** Added to this process's environment; undefined removes a variable. */
   env?: Record<string, string | undefined>
   input?: string | Uint8Array
@@ -50,8 +52,8 @@ const LONGEST_MS = 45_000
 
 /** Runs the built program as a user would. Needs `npm run build`. */
 export async function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
-  const { cwd, node = NODE, env = {}, input, uid, kill } = options
-  const child = spawn(node, [PROGRAM, ...args], {
+  const { cwd, node = NODE, program = PROGRAM, env = {}, input, uid, kill } = options
+  const child = spawn(node, [program, ...args], {
     cwd,
     env: { ...process.env, COLAB_ESCAPE_STORE: undefined, NO_COLOR: '1', ...env },
     stdio: 'pipe',

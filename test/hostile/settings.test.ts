@@ -123,7 +123,7 @@ describe('No .env of the current folder stops, delays or confuses a command', ()
         env: { ...UNSET, HOME: machine.sandbox.in('nobody') },
         uid: NOBODY,
       })
-      expect(run.stderr).toMatch(/^note: \.env is not used: EACCES/m)
+      expect(run.stderr).toMatch(/^note: \.env is not used: permission denied$/m)
       expect(run.stderr).toMatch(/No repository|holds no repository|is no repository/)
     }),
   )
@@ -213,7 +213,7 @@ describe('A settings file that other users can change decides nothing', () => {
   test('a named file that is absent', () =>
     onMachine(
       async machine =>
-        void expectError(await machine.run(['log', '--settings-file', 'absent']), 2, /--settings-file absent can't be used: ENOENT/),
+        void expectError(await machine.run(['log', '--settings-file', 'absent']), 2, /--settings-file absent can't be used: no such file/),
     ))
 })
 

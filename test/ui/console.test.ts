@@ -251,8 +251,15 @@ describe('a reader that went away', () => {
     expect(stdout.text).toBe('')
   })
 
-  it('is not confused with a full disk', () => {
-    const { stdout } = scene()
-    expect(() => stdout.fail('ENOSPC')).toThrow('ENOSPC')
+  it('is not confused with a full disk', async () => {
+    const { show, stdout, stderr } = scene()
+    stdout.fail('ENOSPC')
+    show.result(['receipt'], {})
+    expect(stderr.text).toBe("warning: the output can't be written: write ENOSPC. The command goes on without it\n")
+    expect(await show.lost()).toBeUndefined()
+    show.print(['answer'], {})
+    expect(await show.lost()).toMatchObject({ code: 'quota' })
+    await expect(show.write(Buffer.from('late'))).rejects.toMatchObject({ code: 'quota' })
+    expect(stdout.text).toBe('')
   })
 })

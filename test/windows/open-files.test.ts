@@ -29,7 +29,7 @@ describe('files that another program uses', () => {
       try {
         await vi.waitFor(() => expect(existsSync(held)).toBe(true), SOON)
         const text = expectCode(await sandbox.run(['pull', 'data', 'out']), 1)
-        expect(text).toMatch(/error: .*\\out\\sub\\open\.txt can't be written: EPERM/)
+        expect(text).toMatch(/error: .*\\out\\sub\\open\.txt can't be written: operation not permitted/)
         expect(readFileSync(file, 'utf8')).toBe('old')
       } finally {
         writeFileSync(end, '')

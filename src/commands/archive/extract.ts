@@ -5,7 +5,7 @@ import { extract, readArchiveFile, type ArchiveSource, type ExtractResult } from
 import { zstdName } from '../../compression/load-zstd.ts'
 import { realPathOf } from '../../local/real-path.ts'
 import { formatCount, formatDuration, plural } from '../../ui/format.ts'
-import { AppError, errnoOf, messageOf } from '../../util/errors.ts'
+import { AppError, errnoOf, isFullDisk, messageOf } from '../../util/errors.ts'
 import { makeFolder } from '../../util/file-system.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import type { Outcome, Session } from '../shared/session.ts'
@@ -71,7 +71,10 @@ function madeFolder(path: string): string {
     makeFolder(path)
     return realPathOf(path)
   } catch (error) {
-    throw new AppError('io', `Can't extract into ${path}: ${messageOf(error)}`, { hint: 'Choose another folder.', cause: error })
+    throw new AppError(isFullDisk(error) ? 'quota' : 'io', `Can't extract into ${path}: ${messageOf(error)}.`, {
+      hint: 'Choose another folder.',
+      cause: error,
+    })
   }
 }
 

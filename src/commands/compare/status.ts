@@ -1,7 +1,8 @@
-import { basename, resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
 import { sameAttributes } from '../../local/attributes.ts'
 import type { Entry } from '../../repository/format/manifest.ts'
-import { checkName } from '../../repository/format/object-names.ts'
+import { checkName, CONFIG_NAME } from '../../repository/format/object-names.ts'
 import { versionLabel } from '../../repository/format/snapshot.ts'
 import { readManifest } from '../../repository/read/read-manifest.ts'
 import { readLocalEntries } from '../../repository/source/local-entries.ts'
@@ -38,6 +39,8 @@ export async function statusCommand(session: Session, path: string | undefined, 
   const choice = { path: local, excludes: options.exclude ?? [], skip: ownFiles(session, store) }
   const { source, reading } = await readLocalEntries(choice, root => session.openCache(root, options.reread), console.reporter, signal)
   const { version, knownSince } = await newestVersion(session, store.storage.location, name, options.refresh === true, reading.entries)
+  if (knownSince !== undefined && store.kind === 'folder' && !existsSync(join(store.path, CONFIG_NAME)))
+    console.reporter.warn(`${store.path} holds no repository now: this is about the one that this machine knows of`)
   const found: Difference[] = rootDifference(version?.rootMode, source.rootAttributes?.mode)
   if (version?.entries !== reading.entries)
     for await (const each of compareEntries(version?.entries ?? [], reading.entries, sameAttributes)) found.push(each)

@@ -1,10 +1,11 @@
+import { statSync } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
 import { realPathOf } from '../../local/real-path.ts'
 import { replaceFile } from '../../local/replace-file.ts'
-import { AppError, errnoOf, messageOf } from '../../util/errors.ts'
+import { AppError, errnoOf, isFullDisk, messageOf } from '../../util/errors.ts'
 import { makeFolder } from '../../util/file-system.ts'
 import { inHome } from '../../util/paths.ts'
-import { readSmallFile } from '../../util/small-file.ts'
+import { readSmallText } from '../../util/small-file.ts'
 
 export const STORES_NAME = 'stores.toml'
 
@@ -71,8 +72,9 @@ export class StoresFile {
       makeFolder(dirname(path), { mode: 0o700 })
       await replaceFile(path, this.lines.join(''), { isDurable: true })
     } catch (error) {
-      throw new AppError('io', `${this.path} can't be written: ${messageOf(error)}.`, {
-        hint: 'Fix the permissions of its folder, or name another folder with COLAB_ESCAPE_CONFIG.',
+      const isFull = isFullDisk(error)
+      throw new AppError(isFull ? 'quota' : 'io', `${this.path} can't be written: ${messageOf(error)}.`, {
+        hint: `${isFull ? 'Free some space there' : 'Fix the permissions of its folder'}, or name another folder with COLAB_ESCAPE_CONFIG.`,
         cause: error,
       })
     }
@@ -84,17 +86,27 @@ export function readStoresFile(configFolder: string): StoresFile {
   const path = join(configFolder, STORES_NAME)
   let text: string
   try {
-    text = readSmallFile(path, { maxBytes: MAX_BYTES, mustBeOwn: true })
-      .toString()
-      .replace(/^\uFEFF/, '')
+    text = readSmallText(path, { maxBytes: MAX_BYTES, mustBeOwn: true })
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return new StoresFile(path, BEGINNING)
+    if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '') || isOutOfReach(path)) return new StoresFile(path, BEGINNING)
     throw new AppError('usage', `${path} can't be used: ${messageOf(error)}.`, {
       hint: 'It decides where data goes, so it must be your file, and nobody else may change it (chmod go-w). Until then give --store as a path.',
       cause: error,
     })
   }
   return new StoresFile(path, text)
+}
+
+/**
+ * Whether a folder above a path keeps this user out, as with the HOME of another user, which sudo and containers keep:
+ * then nothing there is this user's choice.
+ */
+function isOutOfReach(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) === undefined
+  } catch (error) {
+    return errnoOf(error) === 'EACCES'
+  }
 }
 
 // a subset of TOML: a key and a text in a line

@@ -114,7 +114,7 @@ interface Matcher {
 }
 
 function byPattern(pattern: string): Matcher {
-  const matches = pathMatcher([pattern.replace(/^\.\//, '/')])
+  const matches = pathMatcher([pattern])
   const id = CONTENT_ID.test(pattern) ? pattern.toLowerCase() : undefined
   return {
     test: entry =>

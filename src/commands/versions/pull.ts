@@ -1,3 +1,4 @@
+import { checkPatterns } from '../../local/ignore-rules.ts'
 import { lineOf, versionLabel, type StoredSnapshot } from '../../repository/format/snapshot.ts'
 import { openForReading } from '../../repository/open/open.ts'
 import { pull, type PullResult } from '../../repository/pull/pull.ts'
@@ -39,6 +40,8 @@ export async function pullCommand(
     throw new AppError('usage', `${version} already names a path, so --checkpoint can't choose another.`, {
       hint: 'Leave out one of them.',
     })
+  checkPatterns('--only', options.only ?? [])
+  checkPatterns('--exclude', options.exclude ?? [])
   const store = await chooseStore(session)
   const { storage, requests } = store
   const looking = session.context(storage, 0)

@@ -102,8 +102,11 @@ function ofOwner(store: Store): string {
 const PATHS_SHOWN = 5
 
 function describeUnread({ carried, missing, from }: Unread, stored: boolean): string[] {
+  const folders = missing.filter(path => path.endsWith('/')).length
+  const files = carried.length + missing.length - folders
+  const what = [files > 0 ? plural(files, 'file') : '', folders > 0 ? `${plural(folders, 'folder')} of unknown content` : '']
   const lines = [
-    `  ${plural(carried.length + missing.length, 'file')} could not be saved (see the warnings)${stored ? '; all others were saved' : ''}`,
+    `  ${what.filter(text => text !== '').join(' and ')} could not be saved (see the warnings)${stored ? '; all others were saved' : ''}`,
   ]
   if (from && carried.length > 0)
     lines.push(`  ${formatCount(carried.length)} kept as in ${versionLabel(from)}: ${firstOf(carried, PATHS_SHOWN)}`)
