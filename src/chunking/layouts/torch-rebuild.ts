@@ -3,14 +3,14 @@ import { isGlobal, isNode, nameIn, type PickleGlobal, type PickleNode, type Pick
 const UTILS = ['torch._utils']
 const TENSOR = ['torch._tensor']
 
-/** A call that makes a tensor, as far as its arguments tell. */
+/** A call that makes a tensor, as far as its arguments tell. Its `state` may hold others, as attributes. */
 export type Rebuilt =
   /** A view of a storage, whose arguments these are: storage, offset, shape, strides. */
-  | { kind: 'view'; call: PickleNode; dtype?: PickleValue; flags?: PickleValue; parts?: Part[] }
+  | { kind: 'view'; call: PickleNode; dtype?: PickleValue; flags?: PickleValue; parts?: Part[]; state?: PickleValue }
   /** A tensor that is made of others. */
-  | { kind: 'parts'; parts: Part[] }
-  /** A tensor that can't be read; `inner` is searched for others. */
-  | { kind: 'unread'; why: string; dtype?: PickleValue; shape?: PickleValue; inner?: PickleValue[] }
+  | { kind: 'parts'; parts: Part[]; state?: PickleValue }
+  /** A tensor that can't be read. */
+  | { kind: 'unread'; why: string; dtype?: PickleValue; shape?: PickleValue; state?: PickleValue }
 
 /** A part of a tensor: another tensor, or numbers of this type in the pickle. */
 export interface Part {
@@ -63,8 +63,7 @@ export function rebuiltBy({ made, values }: PickleNode): Rebuilt | undefined {
 function rebuiltFromType([func, , passed, state]: PickleValue[]): Rebuilt | undefined {
   if (!isGlobal(func) || !isNode(passed)) return undefined
   const rebuilt = rebuiltBy({ made: func, values: passed.values })
-  // what a wrapper wraps is among its attributes
-  return rebuilt?.kind === 'unread' ? { ...rebuilt, inner: [state] } : rebuilt
+  return rebuilt && { ...rebuilt, state }
 }
 
 /** The names of `torch.sparse_coo_tensor`, `torch.sparse_csr_tensor` and so on. */

@@ -31,8 +31,8 @@ export function storagesOf(tensors: Iterable<TorchTensor>): Map<string, TorchSto
   const storages = new Map<string, TorchStorage>()
   for (const tensor of tensors) {
     if (tensor.kind !== 'view' || storages.has(tensor.storage)) continue
-    const { name, type, storage, storageElements, offset, shape } = tensor
-    const fills = offset === 0 && elementsOf(shape) === storageElements
+    const { name, type, storage, storageBytes, offset, shape } = tensor
+    const fills = offset === 0 && elementsOf(shape) * type.item === storageBytes
     storages.set(storage, { type: type.element, ...(name === '' ? {} : { name }), ...(fills ? { shape } : {}) })
   }
   return storages

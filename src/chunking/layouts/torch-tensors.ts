@@ -1,4 +1,4 @@
-import { isNode, type PickleNode, type PickleValue } from './pickle-value.ts'
+import { isNode, NAMELESS, type PickleNode, type PickleValue } from './pickle-value.ts'
 import { MAX_NAME_LENGTH, MAX_TENSORS, refuse } from './span.ts'
 import { rebuiltBy, type Part, type Rebuilt } from './torch-rebuild.ts'
 import { statedType, storageType, type TorchType } from './torch-types.ts'
@@ -12,8 +12,8 @@ export interface TorchView {
   name: string
   type: TorchType
   storage: string
-  /** As the pickle states it, for elements of the storage. */
-  storageElements: number | undefined
+  /** As the pickle states it. */
+  storageBytes: number | undefined
   offset: number
   shape: number[]
   /** The distance, in elements, from one index to the next of each dimension. */
@@ -92,14 +92,13 @@ class Walk {
   }
 
   private *rebuilt(rebuilt: Rebuilt, name: string): Generator<TorchTensor> {
+    if (isNode(rebuilt.state)) this.open({ values: [rebuilt.state], keys: [undefined], made: NAMELESS }, name)
     if (rebuilt.kind === 'unread') {
-      const { why, dtype, shape, inner } = rebuilt
+      const { why, dtype, shape } = rebuilt
       yield { kind: 'unread', name, dtype: statedType(dtype)?.dtype, shape: countsOf(shape), why }
-      if (inner !== undefined) this.open({ values: inner, keys: [undefined] }, name)
-      return
     }
     if (rebuilt.kind === 'view') yield viewOf(rebuilt, name)
-    if (rebuilt.parts !== undefined) yield* this.parts(rebuilt.parts, name)
+    if (rebuilt.kind !== 'unread' && rebuilt.parts !== undefined) yield* this.parts(rebuilt.parts, name)
   }
 
   private *parts(parts: readonly Part[], name: string): Generator<TorchTensor> {
@@ -159,8 +158,9 @@ function viewOf({ call, dtype, flags }: Rebuilt & { kind: 'view' }, name: string
   if (!isCount(offset) || shape === undefined || strides?.length !== shape.length) return unread('it has no shape')
   // what is stored are the numbers before the conjugation, or before the change of signs
   if (isNode(flags) && flags.keys?.some(key => key === 'conj' || key === 'neg')) return unread('it is a view with changed signs')
-  const { storage, storageElements, viewOffset } = place
-  return { kind: 'view', name, type, storage, storageElements, offset: viewOffset + offset, shape, strides }
+  const { storage, storageClass, storageElements, viewOffset } = place
+  const storageBytes = storageElements === undefined ? undefined : storageElements * (storageType(storageClass)?.item ?? NaN)
+  return { kind: 'view', name, type, storage, storageBytes, offset: viewOffset + offset, shape, strides }
 }
 
 export interface StorageReference {
