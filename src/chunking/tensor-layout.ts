@@ -16,9 +16,9 @@ export const SNIFFED_BYTES = 16
 
 /**
  * The positions of a file's tensors: in ascending order, without overlaps, none empty, all within its `size` bytes.
- * Supports safetensors, PyTorch (with and without zip), `.npz`, `.keras`, `.npy`, GGUF and HDF5, and recognises them by content.
- * Undefined if there are no tensors, or if the container is damaged: then nothing in it is trusted. Reads only headers,
- * at most about 32 MiB in all. Passes on errors of `read`.
+ * Supports safetensors, PyTorch (with zip and without), `.npz`, `.keras`, `.npy`, GGUF and HDF5, and recognises them by
+ * content. Undefined if there are no tensors, or if the container is damaged: then nothing in it is trusted. Reads only
+ * headers, at most about 32 MiB in all. Passes on errors of `read`.
  */
 export async function findTensors(size: number, read: ReadAt): Promise<TensorSpan[] | undefined> {
   const start = await read(0, Math.min(size, SNIFFED_BYTES))

@@ -7,6 +7,8 @@ import { isLegacyTorch, isTarTorch } from '../chunking/layouts/torch-legacy.ts'
 import { isZip } from '../chunking/layouts/zip.ts'
 import { ELEMENT_TYPES } from '../util/element-type.ts'
 import { AppError, isAppError } from '../util/errors.ts'
+import { formatBytes } from '../util/format-bytes.ts'
+import { MAX_POINTER_BYTES, pointerOf } from '../util/pointer-file.ts'
 import { readNpyFile } from './numpy-tensors.ts'
 import { type ByteSource, reasonOf, type Tensor, type TensorFile } from './tensor.ts'
 import { readLegacyTorchFile } from './torch-tensors.ts'
@@ -22,6 +24,7 @@ const HINT = 'Supported formats: safetensors, PyTorch (.pt, .pth), NumPy (.npy, 
  */
 export async function readTensorFile(subject: string, source: ByteSource): Promise<TensorFile> {
   const start = await source.read(0, Math.min(source.size, SNIFFED_BYTES))
+  await refusePointer(subject, source)
   try {
     const file = await readerOf(subject, start, source)(source)
     return { ...file, tensors: withUniqueNames(file.tensors) }
@@ -30,6 +33,20 @@ export async function readTensorFile(subject: string, source: ByteSource): Promi
     if (!isAppError(error, 'unsupported') || error.hint !== undefined) throw error
     throw new AppError('unsupported', `${subject} can't be read: ${reasonOf(error)}.`, { hint: HINT })
   }
+}
+
+/** Whoever forgot to fetch the large files of a clone has small texts in their place. */
+async function refusePointer(subject: string, { size, read }: ByteSource): Promise<void> {
+  const pointer = size <= MAX_POINTER_BYTES ? pointerOf(await read(0, size)) : undefined
+  if (pointer === undefined) return
+  const { program, bytes, command } = pointer
+  throw new AppError(
+    'unsupported',
+    `${subject} is a pointer of ${program}, not the file${bytes === undefined ? '' : ` of ${formatBytes(bytes)}`} that it stands for.`,
+    {
+      hint: `Run ${command} in the clone that it comes from.`,
+    },
+  )
 }
 
 function damaged(subject: string, why: string, isMissing = false): AppError {
@@ -56,7 +73,7 @@ function readerOf(subject: string, start: Uint8Array, { size }: ByteSource): (so
 }
 
 /** Names are unique in most files; a repeated name gets a number. */
-function withUniqueNames(tensors: readonly Tensor[]): Tensor[] {
+export function withUniqueNames(tensors: readonly Tensor[]): Tensor[] {
   const times = new Map<string, number>()
   return tensors.map(tensor => {
     let { name } = tensor

@@ -80,8 +80,8 @@ export class InflatedMember {
   }
 
   private async next(): Promise<void> {
-    const { done, value } = await this.pieces!.next()
-    this.rest = done === true ? refuse('a member does not have its stated length') : Uint8Array.from(value)
+    const next = await this.pieces!.next()
+    this.rest = next.done === true ? refuse('a member does not have its stated length') : Uint8Array.from(next.value)
   }
 
   private async restart(): Promise<void> {

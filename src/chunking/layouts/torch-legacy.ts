@@ -13,7 +13,7 @@ const FRAME = 0x95
 /** The first entries of a tar archive of PyTorch 0.1. */
 const TAR_NAMES = ['sys_info', 'pickle', 'tensors', 'storages'].map(name => Buffer.from(`${name}\0`, 'latin1'))
 
-/** Length of the first read. The pickles do not state their length, so longer pieces are read until they are complete. */
+/** Length of the first read. Pickles do not state their length, so longer pieces are read until they are complete. */
 const FIRST_READ_BYTES = 256 * 1024
 const MAX_HEADER_BYTES = 16 * 1024 * 1024
 /** The number of elements before each storage. */
@@ -54,8 +54,8 @@ export async function findLegacyTorch(size: number, read: ReadAt): Promise<Tenso
 
 /**
  * Five pickles, then the storages in the order of the keys that the last pickle lists: the number of elements (8
- * bytes), and the elements. All are little-endian, on every machine (`torch/csrc/serialization.cpp`). Reads the pickles,
- * at most 16 MiB, and the number before the last storage. Time and memory: linear in the length of the pickles.
+ * bytes), and the elements. All are little-endian, on every machine (`torch/csrc/serialization.cpp`). Reads the
+ * pickles, at most 16 MiB, and the number before the last storage. Time and memory: linear in their length.
  */
 export async function readLegacyTorch(size: number, read: ReadAt): Promise<LegacyTorch> {
   const most = Math.min(size, MAX_HEADER_BYTES)
@@ -91,10 +91,12 @@ async function storagesIn(pickles: readonly Pickle[], size: number, read: ReadAt
   let last = 0
   for (const key of isNode(list) ? list.values : []) {
     if (storages.size === MAX_TENSORS) refuse('it has too many tensors')
-    const { elements, item } = stated.get(String(key)) ?? refuse('it lists a storage that nothing uses')
+    const found = typeof key === 'string' && stated.get(key)
+    if (!found) refuse('it lists a storage that nothing uses')
+    const { elements, item } = found
     last = elements
     const offset = position + COUNT_BYTES
-    storages.set(String(key), { offset, length: elements * item })
+    storages.set(key, { offset, length: elements * item })
     position = asCount(offset + elements * item)
   }
   if (position > size) refuse('it is shorter than stated')

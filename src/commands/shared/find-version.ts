@@ -1,4 +1,4 @@
-import type { FileEntry } from '../../repository/format/manifest.ts'
+import type { Entry, FileEntry } from '../../repository/format/manifest.ts'
 import { versionLabel, type StoredSnapshot } from '../../repository/format/snapshot.ts'
 import { openForReading, type OpenRepository } from '../../repository/open/open.ts'
 import { describeVersion, isComplete, readManifest } from '../../repository/read/read-manifest.ts'
@@ -37,17 +37,38 @@ export async function findVersion(session: Session, repository: OpenRepository, 
 
 /** One file of a version. An empty path means the file of a version that is a single file. */
 export async function findFile(repository: OpenRepository, snapshot: StoredSnapshot, written: string): Promise<FileEntry> {
+  const entry = await findEntry(repository, snapshot, written)
+  if (entry.type === 'file') return entry
+  const version = versionLabel(snapshot)
+  throw new AppError('usage', `${entry.path} in ${version} is a ${entry.type === 'directory' ? 'folder' : 'symlink'}, not a file.`, {
+    hint: `List it: colab-escape ls ${version} ${entry.path}`,
+  })
+}
+
+/** One entry of a version. */
+export async function findEntry(repository: OpenRepository, snapshot: StoredSnapshot, written: string): Promise<Entry> {
   const path = written.replace(/^\.?\/+/, '')
   const version = versionLabel(snapshot)
   for await (const entry of readManifest(repository, snapshot)) {
-    const isIt = entry.path === path || (path === '' && snapshot.source.type === 'file')
-    if (!isIt) continue
-    if (entry.type === 'file') return entry
-    throw new AppError('usage', `${path} in ${version} is a ${entry.type === 'directory' ? 'folder' : 'symlink'}, not a file.`, {
-      hint: `List it: colab-escape ls ${version} ${path}`,
-    })
+    if (entry.path === path || (path === '' && snapshot.source.type === 'file')) return entry
   }
   throw new AppError('not-found', `${JSON.stringify(path)} is not in ${version}.`, {
     hint: `List what is there: colab-escape ls ${version}`,
   })
+}
+
+/** The files right in a folder of a version that `isWanted`, by name. An empty path means the whole version. */
+export async function filesRightIn(
+  repository: OpenRepository,
+  snapshot: StoredSnapshot,
+  folder: string,
+  isWanted: (name: string) => boolean,
+): Promise<Map<string, FileEntry>> {
+  const files = new Map<string, FileEntry>()
+  const start = folder === '' ? '' : `${folder}/`
+  for await (const entry of readManifest(repository, snapshot)) {
+    const name = entry.path.slice(start.length)
+    if (entry.type === 'file' && entry.path.startsWith(start) && !name.includes('/') && isWanted(name)) files.set(name, entry)
+  }
+  return files
 }
