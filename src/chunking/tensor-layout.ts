@@ -4,6 +4,7 @@ import { findHdf5Tensors, isHdf5 } from './layouts/hdf5.ts'
 import { findNpyTensors, isNpy } from './layouts/npy.ts'
 import { findSafetensors, maySafetensors } from './layouts/safetensors.ts'
 import { checkSpans, type ReadAt, type TensorSpan } from './layouts/span.ts'
+import { findLegacyTorch, isLegacyTorch } from './layouts/torch-legacy.ts'
 import { findZipTensors, isZip } from './layouts/zip-tensors.ts'
 
 export type { ReadAt, TensorSpan } from './layouts/span.ts'
@@ -15,9 +16,9 @@ export const SNIFFED_BYTES = 16
 
 /**
  * The positions of a file's tensors: in ascending order, without overlaps, none empty, all within its `size` bytes.
- * Supports safetensors, PyTorch's `.pt`, `.npz`, `.keras`, `.npy`, GGUF and HDF5, and recognises them by content.
- * Undefined if there are no tensors, or if the container is damaged: then nothing in it is trusted. Reads only headers,
- * at most about 32 MiB in all. Passes on errors of `read`.
+ * Supports safetensors, PyTorch (with zip and without), `.npz`, `.keras`, `.npy`, GGUF and HDF5, and recognises them by
+ * content. Undefined if there are no tensors, or if the container is damaged: then nothing in it is trusted. Reads only
+ * headers, at most about 32 MiB in all. Passes on errors of `read`.
  */
 export async function findTensors(size: number, read: ReadAt): Promise<TensorSpan[] | undefined> {
   const start = await read(0, Math.min(size, SNIFFED_BYTES))
@@ -27,7 +28,7 @@ export async function findTensors(size: number, read: ReadAt): Promise<TensorSpa
     const spans = checkSpans(await layout(size, read), size)
     return spans.length > 0 ? spans : undefined
   } catch (error) {
-    if (isAppError(error, 'corrupt')) return undefined
+    if (isAppError(error, 'corrupt', 'unsupported')) return undefined
     throw error
   }
 }
@@ -42,6 +43,7 @@ function layoutOf(start: Uint8Array, size: number): Layout | undefined {
   if (isNpy(start)) return findNpyTensors
   if (isGguf(start)) return findGgufTensors
   if (isHdf5(start)) return findHdf5Tensors
+  if (isLegacyTorch(start)) return findLegacyTorch
   if (maySafetensors(start, size)) return findSafetensors
   return undefined
 }

@@ -15,13 +15,16 @@ export interface TensorSide {
   name: string
   source: HashedSource
   file: TensorFile
+  /** For a model of several files: how many are there, and the names of those that are not. */
+  shards?: { found: number; missing: readonly string[] }
 }
 
 /**
  * `changed`: same type and shape, other bytes. `retyped`: another type, perhaps the same values. `reshaped`: another
- * shape, not comparable. `removed`: only in `before`. `added`: only in `after`.
+ * shape, not comparable. `unread`: can't be read on at least one side. `removed`: only in `before`. `added`: only in
+ * `after`.
  */
-export type ComparisonKind = 'identical' | 'changed' | 'retyped' | 'reshaped' | 'removed' | 'added'
+export type ComparisonKind = 'identical' | 'changed' | 'retyped' | 'reshaped' | 'unread' | 'removed' | 'added'
 
 export interface TensorComparison {
   kind: ComparisonKind
@@ -76,6 +79,7 @@ async function compareOne(
   after: TensorSide,
   other: Tensor,
 ): Promise<Pick<TensorComparison, 'kind' | 'difference'>> {
+  if (tensor.unread !== undefined || other.unread !== undefined) return { kind: 'unread' }
   if (tensor.shape.length !== other.shape.length || tensor.shape.some((count, i) => count !== other.shape[i])) return { kind: 'reshaped' }
   const sameType = tensor.dtype === other.dtype && tensor.bytes === other.bytes
   if (!sameType && !areComparable(tensor, other)) return { kind: 'retyped' }

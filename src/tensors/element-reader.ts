@@ -1,8 +1,7 @@
 import { readExactly, refuse } from '../chunking/layouts/span.ts'
-import { isStored } from '../chunking/layouts/zip.ts'
 import { AppError } from '../util/errors.ts'
-import { type ByteSource, itemOf, elementSpan, startOf, type Tensor } from './tensor.ts'
-import { readMember } from './zip-tensors.ts'
+import { type ByteSource, isDeflated, itemOf, elementSpan, startOf, type Tensor } from './tensor.ts'
+import { InflatedMember, readMember } from './zip-members.ts'
 
 /** Maximum bytes that are held in memory to find scattered elements in them. */
 const MAX_HELD_BYTES = 512 * 1024 * 1024
@@ -20,30 +19,46 @@ export interface ElementReader {
 }
 
 /**
- * `subject` names the tensor in messages. Throws `unsupported` if elements are scattered over too many bytes. Memory:
- * linear in the length of the file, plus what one `read` returns.
+ * `subject` names the tensor in messages. Reads of a deflated tensor go from front to back, one at a time. Throws
+ * `unsupported` if elements are scattered over too many bytes, or can't be read. Memory: linear in the length of the
+ * file, plus what one `read` returns.
  */
 export async function openElements(subject: string, tensor: Tensor, source: ByteSource): Promise<ElementReader> {
   const item = itemOf(tensor)
   const count = tensor.bytes / item
-  const { strides, member, bigEndian = false } = tensor
-  const deflated = member !== undefined && !isStored(member)
+  const { strides, member, offset, numbers, unread, bigEndian = false } = tensor
+  if (unread !== undefined) throw new AppError('unsupported', `${subject} can't be read: ${unread}.`)
   if (count === 0) return { item, count, read: () => Promise.resolve(new Uint8Array(0)) }
-  if (deflated || strides !== undefined) {
-    const read = gathering(await hold(subject, tensor, source, deflated), tensor)
-    const ordered = bigEndian ? (first: number, some: number) => swapped(read(first, some), tensor.type!.width) : read
-    return { item, count, read: (first, some) => Promise.resolve(ordered(first, some)) }
+  if (numbers !== undefined) return { item, count, ...inMemory(encode(numbers, tensor.dtype), item) }
+  const ordered = bigEndian ? (bytes: Uint8Array) => swapped(bytes, tensor.type!.width) : (bytes: Uint8Array) => bytes
+  if (strides !== undefined) {
+    const read = gathering(await hold(subject, tensor, source), tensor)
+    return { item, count, read: (first, some) => Promise.resolve(ordered(read(first, some))) }
+  }
+  if (isDeflated(tensor)) {
+    const inflated = new InflatedMember(member!, source)
+    return { item, count, read: async (first, some) => ordered(await inflated.read(offset + first * item, some * item)) }
   }
   const start = await startOf(tensor, source)
   const read = (first: number, some: number): Promise<Uint8Array> => readExactly(source.read, start + first * item, some * item)
-  if (bigEndian) return { item, count, read: async (first, some) => swapped(await read(first, some), tensor.type!.width) }
+  if (bigEndian) return { item, count, read: async (first, some) => ordered(await read(first, some)) }
   return { item, count, read, start }
 }
 
+function inMemory(bytes: Uint8Array, item: number): Pick<ElementReader, 'read'> {
+  return { read: (first, some) => Promise.resolve(bytes.subarray(first * item, (first + some) * item)) }
+}
+
+function encode(numbers: readonly number[], dtype: string): Uint8Array {
+  const array = dtype === 'F64' ? Float64Array.from(numbers) : BigInt64Array.from(numbers, number => BigInt(Math.trunc(number) || 0))
+  return new Uint8Array(array.buffer)
+}
+
 /** The bytes that a tensor's elements are scattered over. */
-async function hold(subject: string, tensor: Tensor, source: ByteSource, deflated: boolean): Promise<Uint8Array> {
+async function hold(subject: string, tensor: Tensor, source: ByteSource): Promise<Uint8Array> {
   const { shape, strides, offset, bytes, member } = tensor
-  const reach = strides === undefined ? bytes : elementSpan(shape, strides) * itemOf(tensor)
+  const reach = elementSpan(shape, strides!) * itemOf(tensor)
+  const deflated = isDeflated(tensor)
   const most = Math.max(bytes, reach, deflated ? member!.length : 0)
   if (most > mostHeld(source.size))
     throw new AppError('unsupported', `${subject} is not contiguous in its file, and its ${most} bytes are too many to gather in memory.`, {
@@ -56,9 +71,9 @@ async function hold(subject: string, tensor: Tensor, source: ByteSource, deflate
 
 /** Reads elements in order from the bytes that a view spans. */
 function gathering(held: Uint8Array, tensor: Tensor): (first: number, count: number) => Uint8Array {
-  const { shape, strides, type } = tensor
+  const { shape, type } = tensor
+  const strides = tensor.strides!
   const item = itemOf(tensor)
-  if (strides === undefined) return (first, count) => held.subarray(first * item, (first + count) * item)
   const width = type!.width
   const parts = item / width
   // the two parts of a complex number are one more dimension

@@ -1,9 +1,31 @@
 import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { open, readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { readAt } from '../local/read-at.ts'
 import { AppError, errnoOf, messageOf } from '../util/errors.ts'
 import { fsPath } from '../util/paths.ts'
+import type { ModelFolder } from './model-folder.ts'
 import type { ByteSource } from './tensor.ts'
+
+/** True for a local folder. */
+export async function isLocalFolder(path: string): Promise<boolean> {
+  return (await stat(fsPath(path)).catch(() => undefined))?.isDirectory() ?? false
+}
+
+/** A local folder with a model. `opened` is told each file that is opened, which must be closed. */
+export async function localFolder(path: string, opened: (source: LocalSource) => void): Promise<ModelFolder> {
+  try {
+    const files = (await readdir(fsPath(path), { withFileTypes: true })).filter(entry => !entry.isDirectory())
+    const open = async (file: string): ReturnType<ModelFolder['open']> => {
+      const source = await openLocalSource(join(path, file))
+      opened(source)
+      return { name: join(path, file), source }
+    }
+    return { name: path, files: files.map(({ name }) => name).sort(), open }
+  } catch (error) {
+    throw readError(error, path)
+  }
+}
 
 export interface LocalSource extends ByteSource {
   close(): Promise<void>

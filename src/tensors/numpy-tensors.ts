@@ -1,24 +1,30 @@
-import { npyElement, readNpyHeader } from '../chunking/layouts/npy.ts'
-import { elementsOf, refuse } from '../chunking/layouts/span.ts'
+import { type NpyArray, readNpyArray, readNpyArrays } from '../chunking/layouts/npy.ts'
+import { elementsOf } from '../chunking/layouts/span.ts'
 import { type ByteSource, type Tensor, type TensorFile, unlessContiguous } from './tensor.ts'
 
-/** Name for the only array of a `.npy` file, which has no name of its own. */
-export async function readNpyFile(source: ByteSource): Promise<TensorFile> {
-  return { format: 'NumPy', metadata: new Map(), tensors: [await readNpy('array', source)] }
+/** The arrays of a `.npy` file have no names: they become `array`, `array.1` and so on. */
+export async function readNpyFile({ size, read }: ByteSource): Promise<TensorFile> {
+  const arrays = await readNpyArrays(size, read)
+  const tensors = arrays.map((array, i) => tensorOf(i === 0 ? 'array' : `array.${i}`, array, size))
+  return { format: 'NumPy', metadata: new Map(), tensors }
 }
 
-/** The array of a `.npy` file. */
+/** The first array of a `.npy` file. */
 export async function readNpy(name: string, { size, read }: ByteSource): Promise<Tensor> {
-  const { offset, shape, descr, fortran } = await readNpyHeader(size, read)
-  const count = elementsOf(shape)
-  const place = { name, shape, count, bytes: size - offset, offset }
-  if (descr === undefined) return { ...place, dtype: 'records' }
-  if (descr.endsWith('O')) return { ...place, dtype: 'objects' }
-  const { type, bytes, bigEndian } = npyElement(descr)
-  if (count * bytes !== place.bytes) refuse('its shape and its length disagree')
-  if (type.dtype === undefined) return { ...place, dtype: descr }
+  return tensorOf(name, await readNpyArray(size, read), size)
+}
+
+function tensorOf(name: string, { offset, length, shape, descr, element, bigEndian, fortran }: NpyArray, size: number): Tensor {
+  const place = { name, shape, count: elementsOf(shape), bytes: length ?? size - offset, offset }
+  if (element.dtype === undefined) return { ...place, dtype: descr }
   const strides = fortran ? unlessContiguous(shape, fortranStrides(shape)) : undefined
-  return { ...place, dtype: type.dtype, type, ...(bigEndian ? { bigEndian } : {}), ...(strides === undefined ? {} : { strides }) }
+  return {
+    ...place,
+    dtype: element.dtype,
+    type: element,
+    ...(bigEndian ? { bigEndian } : {}),
+    ...(strides === undefined ? {} : { strides }),
+  }
 }
 
 function fortranStrides(shape: readonly number[]): number[] {

@@ -3,17 +3,19 @@ import { isHdf5 } from '../chunking/layouts/hdf5.ts'
 import { isNpy } from '../chunking/layouts/npy.ts'
 import { maySafetensors, readSafetensors } from '../chunking/layouts/safetensors.ts'
 import { checkSpans, elementsOf, type TensorSpan } from '../chunking/layouts/span.ts'
+import { isLegacyTorch, isTarTorch } from '../chunking/layouts/torch-legacy.ts'
 import { isZip } from '../chunking/layouts/zip.ts'
 import { ELEMENT_TYPES } from '../util/element-type.ts'
 import { AppError, isAppError } from '../util/errors.ts'
+import { formatBytes } from '../util/format-bytes.ts'
+import { MAX_POINTER_BYTES, pointerOf } from '../util/pointer-file.ts'
 import { readNpyFile } from './numpy-tensors.ts'
-import type { ByteSource, Tensor, TensorFile } from './tensor.ts'
+import { type ByteSource, reasonOf, type Tensor, type TensorFile } from './tensor.ts'
+import { readLegacyTorchFile } from './torch-tensors.ts'
 import { readZip } from './zip-tensors.ts'
 
 const SNIFFED_BYTES = 16
 const OPENING_BRACE = 0x7b
-/** The first bytes of files of torch.save before PyTorch 1.6: a pickle of a number. */
-const LEGACY_TORCH = Buffer.from('\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19', 'latin1')
 const HINT = 'Supported formats: safetensors, PyTorch (.pt, .pth), NumPy (.npy, .npz) and GGUF.'
 
 /**
@@ -22,13 +24,29 @@ const HINT = 'Supported formats: safetensors, PyTorch (.pt, .pth), NumPy (.npy, 
  */
 export async function readTensorFile(subject: string, source: ByteSource): Promise<TensorFile> {
   const start = await source.read(0, Math.min(source.size, SNIFFED_BYTES))
+  await refusePointer(subject, source)
   try {
     const file = await readerOf(subject, start, source)(source)
     return { ...file, tensors: withUniqueNames(file.tensors) }
   } catch (error) {
-    if (!isAppError(error, 'corrupt')) throw error
-    throw damaged(subject, error.message.replace(/^.*? is damaged: /, ''), error.isMissing)
+    if (isAppError(error, 'corrupt')) throw damaged(subject, reasonOf(error), error.isMissing)
+    if (!isAppError(error, 'unsupported') || error.hint !== undefined) throw error
+    throw new AppError('unsupported', `${subject} can't be read: ${reasonOf(error)}.`, { hint: HINT })
   }
+}
+
+/** Whoever forgot to fetch the large files of a clone has small texts in their place. */
+async function refusePointer(subject: string, { size, read }: ByteSource): Promise<void> {
+  const pointer = size <= MAX_POINTER_BYTES ? pointerOf(await read(0, size)) : undefined
+  if (pointer === undefined) return
+  const { program, bytes, command } = pointer
+  throw new AppError(
+    'unsupported',
+    `${subject} is a pointer of ${program}, not the file${bytes === undefined ? '' : ` of ${formatBytes(bytes)}`} that it stands for.`,
+    {
+      hint: `Run ${command} in the clone that it comes from.`,
+    },
+  )
 }
 
 function damaged(subject: string, why: string, isMissing = false): AppError {
@@ -44,8 +62,9 @@ function readerOf(subject: string, start: Uint8Array, { size }: ByteSource): (so
   if (isGguf(start)) return readGguf
   if (maySafetensors(start, size)) return readSafetensorsFile
   if (isHdf5(start)) throw new AppError('unsupported', `${subject} is HDF5, whose tensors are not listed yet.`, { hint: HINT })
-  if (LEGACY_TORCH.equals(start.subarray(0, LEGACY_TORCH.length)))
-    throw new AppError('unsupported', `${subject} was written by PyTorch before 1.6.`, {
+  if (isLegacyTorch(start)) return readLegacyTorchFile
+  if (isTarTorch(start))
+    throw new AppError('unsupported', `${subject} is a tar archive of PyTorch 0.1.`, {
       hint: 'Load it and save it again with torch.save of a newer PyTorch.',
     })
   if (size > 8 && start[8] === OPENING_BRACE && /\.safetensors$/i.test(subject))
@@ -54,7 +73,7 @@ function readerOf(subject: string, start: Uint8Array, { size }: ByteSource): (so
 }
 
 /** Names are unique in most files; a repeated name gets a number. */
-function withUniqueNames(tensors: readonly Tensor[]): Tensor[] {
+export function withUniqueNames(tensors: readonly Tensor[]): Tensor[] {
   const times = new Map<string, number>()
   return tensors.map(tensor => {
     let { name } = tensor

@@ -4,7 +4,7 @@
  */
 
 import type { ReadAt } from '../chunking/layouts/span.ts'
-import { dataOffset, type ZipMember } from '../chunking/layouts/zip.ts'
+import { dataOffset, isStored, type ZipMember } from '../chunking/layouts/zip.ts'
 import { type ElementType, itemBytes } from '../util/element-type.ts'
 import { AppError } from '../util/errors.ts'
 import { formatBytes } from '../util/format-bytes.ts'
@@ -25,7 +25,7 @@ export interface Tensor {
   count: number
   /** Bytes of all elements when contiguous. */
   bytes: number
-  /** Missing if the elements are not numbers of a known type: quantised blocks, strings, records. */
+  /** Missing if the elements have no known width: quantised blocks, strings, records. */
   type?: ElementType
   bigEndian?: true
   /** The distance, in elements, from one index to the next of each dimension; missing for C order without gaps. */
@@ -35,6 +35,10 @@ export interface Tensor {
   member?: ZipMember
   /** An earlier tensor that shares these elements. */
   sharedWith?: string
+  /** The elements themselves, where they stand in a header, such as the scale of a quantised tensor. */
+  numbers?: readonly number[]
+  /** Why its elements can't be read, such as `it has no elements`. */
+  unread?: string
 }
 
 export interface TensorFile {
@@ -56,14 +60,24 @@ const SUSPICIOUS_RATIO = 100
 
 /**
  * Throws `denied` if the elements of some tensors are over 1 GB, and over 100 times the `size` of their file. A few
- * kilobytes can state a hundred thousand views of the same elements, or repeat one element without end.
+ * kilobytes can state a hundred thousand views of the same elements, or repeat one element without end. Each view of a
+ * deflated member inflates all of it.
  */
 export function checkExpansion(tensors: readonly Tensor[], subject: string, size: number): void {
-  const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0)
+  const bytes = tensors.reduce((sum, tensor) => sum + Math.max(tensor.bytes, isDeflated(tensor) ? tensor.member!.length : 0), 0)
   if (bytes <= HARMLESS_BYTES || bytes <= SUSPICIOUS_RATIO * size) return
   throw new AppError('denied', `The tensors of ${subject} would take ${formatBytes(bytes)}, over ${SUSPICIOUS_RATIO} times its size.`, {
     hint: 'Many of them share their elements. Choose fewer, or save clones of them.',
   })
+}
+
+export function isDeflated({ member }: Tensor): boolean {
+  return member !== undefined && !isStored(member)
+}
+
+/** Why a reader of headers refused something, without its subject. */
+export function reasonOf({ message }: Error): string {
+  return message.replace(/^.*? is (damaged|of a kind that is not understood): /, '')
 }
 
 /** Bytes per element; 1 if the type is unknown. */

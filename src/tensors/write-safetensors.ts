@@ -1,3 +1,4 @@
+import { ELEMENT_TYPES } from '../util/element-type.ts'
 import { AppError } from '../util/errors.ts'
 import { openElements } from './element-reader.ts'
 import { type ByteSource, itemOf, type Tensor, type TensorFile } from './tensor.ts'
@@ -10,21 +11,37 @@ export interface SafetensorsPlan {
   header: Uint8Array
   /** In the order of their data. */
   tensors: readonly Tensor[]
+  /** The chosen tensors that the new file can't hold, and why. */
+  skipped: readonly SkippedTensor[]
   /** Bytes of the whole file. */
   bytes: number
 }
 
+export interface SkippedTensor {
+  tensor: Tensor
+  why: string
+}
+
+/** Lines of a message about skipped tensors. */
+const LISTED = 10
+
 /**
  * Plans a safetensors file with some tensors of `file`, their types, shapes and metadata. Tensors with wide elements
- * come first, so that all are aligned. Throws `unsupported` for a type that safetensors does not have.
+ * come first, so that all are aligned. Skips what can't be read, and types that safetensors does not have; throws
+ * `unsupported` if nothing else is chosen.
  */
 export function planSafetensors(file: TensorFile, chosen: readonly Tensor[]): SafetensorsPlan {
-  const strange = chosen.find(({ type, dtype }) => file.format !== 'safetensors' && (type === undefined || dtype === 'C128'))
-  if (strange !== undefined)
-    throw new AppError('unsupported', `${strange.name} is ${strange.dtype}, which safetensors does not have.`, {
+  const skipped = chosen.flatMap(tensor => {
+    const why = whySkipped(file, tensor)
+    return why === undefined ? [] : [{ tensor, why }]
+  })
+  if (skipped.length > 0 && skipped.length === chosen.length)
+    throw new AppError('unsupported', 'Safetensors can hold none of the chosen tensors.', {
+      list: skippedLines(skipped),
       hint: 'Choose other tensors with --tensor, or pull the whole file.',
     })
-  const tensors = [...chosen].sort((a, b) => itemOf(b) - itemOf(a))
+  const without = new Set(skipped.map(({ tensor }) => tensor))
+  const tensors = chosen.filter(tensor => !without.has(tensor)).sort((a, b) => itemOf(b) - itemOf(a))
   let end = 0
   const entries = tensors.map(({ name, dtype, shape, bytes }): [string, object] => [
     name,
@@ -33,7 +50,20 @@ export function planSafetensors(file: TensorFile, chosen: readonly Tensor[]): Sa
   const texts = file.format === 'PyTorch' ? { format: 'pt' } : Object.fromEntries(file.metadata)
   if (Object.keys(texts).length > 0) entries.unshift(['__metadata__', texts])
   const header = encodeHeader(entries)
-  return { header, tensors, bytes: header.length + end }
+  return { header, tensors, skipped, bytes: header.length + end }
+}
+
+function whySkipped(file: TensorFile, { dtype, unread }: Tensor): string | undefined {
+  if (unread !== undefined) return unread
+  // tensors of types to come are taken over from a file of the same format
+  const known = file.format === 'safetensors' || (ELEMENT_TYPES.has(dtype) && dtype !== 'C128')
+  return known ? undefined : `safetensors has no ${dtype}`
+}
+
+/** A line for each skipped tensor, of the first ten. */
+export function skippedLines(skipped: readonly SkippedTensor[]): string[] {
+  const lines = skipped.slice(0, LISTED).map(({ tensor, why }) => `${tensor.name}: ${why}`)
+  return skipped.length > LISTED ? [...lines, `... and ${skipped.length - LISTED} more`] : lines
 }
 
 function encodeHeader(entries: readonly [string, object][]): Uint8Array {

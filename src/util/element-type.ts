@@ -35,7 +35,9 @@ function integers(width: ElementType['width'], ...dtypes: string[]) {
   return dtypes.map(dtype => ({ width, kind: 'int' as const, dtype }))
 }
 
-/** Bytes per element of a type in `ELEMENT_TYPES`. A complex number has two parts. */
+const COMPLEX = ['C64', 'C128', 'complex32']
+
+/** Bytes per element. A complex number has two parts. */
 export function itemBytes({ width, dtype }: ElementType): number {
-  return dtype === 'C64' || dtype === 'C128' ? 2 * width : width
+  return COMPLEX.includes(dtype ?? '') ? 2 * width : width
 }

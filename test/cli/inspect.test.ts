@@ -103,7 +103,44 @@ describe('inspect lists', () => {
         expectError(await sandbox.run(['inspect', `${where}notes.txt`]), 1, /notes\.txt is not a file with tensors of a known format/)
         expectError(await sandbox.run(['inspect', `${where}nothing.pt`]), 5, /nothing\.pt/)
       }
-      expectError(await sandbox.run(['inspect', 'runs']), 2, /runs is a folder/)
+      // the only model in it is meant
+      expectError(await sandbox.run(['inspect', 'runs']), 7, /cut\.safetensors is damaged/)
+      write(sandbox, 'runs/other.safetensors', bytes)
+      expectError(await sandbox.run(['inspect', 'runs']), 2, /runs is a folder with several models/)
+    }))
+
+  test('a model in shards, stored or not, as one; pointers of Git LFS are told by push and by inspect', () =>
+    withSandbox(async sandbox => {
+      const model = layers(2)
+      const names = model.map(({ name }) => name)
+      const shards = [1, 2, 3].map(i => `model-0000${i}-of-00003.safetensors`) as [string, string, string]
+      write(sandbox, `runs/${shards[0]}`, safetensors(model.slice(0, 2)))
+      write(sandbox, `runs/${shards[1]}`, safetensors(model.slice(2)))
+      write(sandbox, `runs/${shards[2]}`, safetensors([]))
+      const map = Object.fromEntries(names.map((name, i) => [name, shards[i < 2 ? 0 : 1]]))
+      write(sandbox, 'runs/model.safetensors.index.json', Buffer.from(JSON.stringify({ weight_map: { ...map, lost: 'gone.bin' } })))
+      const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.repeat(64)}\nsize 438000000\n`
+      for (const name of ['a.bin', 'b.bin', 'c.bin', 'd.bin']) write(sandbox, `runs/lfs/${name}`, Buffer.from(pointer))
+      const pushed = await sandbox.ok('push', 'runs')
+      expect(pushed.stderr).toMatch(
+        /Only pointers of Git LFS are here.*: lfs\/a\.bin, lfs\/b\.bin, lfs\/c\.bin and 1 more\. .*git lfs pull/,
+      )
+      expectError(await sandbox.run(['inspect', 'runs/lfs/a.bin']), 1, /a pointer of Git LFS, not the file of 438 MB/)
+      for (const where of ['runs', 'runs:', 'runs:model.safetensors.index.json']) {
+        const { code, stdout, stderr } = await sandbox.run(['inspect', where, '--json'])
+        const listed = JSON.parse(stdout) as Listed & { shards: number; missingShards: string[] }
+        expect(code).toBe(3)
+        expect(listed.tensors.map(({ name }) => name)).toEqual([...names, 'lost'])
+        expect([listed.shards, listed.missingShards]).toEqual([2, ['gone.bin']])
+        expect(stderr).toMatch(/lacks 1 shard: gone\.bin/)
+      }
+      const { code, stdout } = await sandbox.run(['pull', 'runs:', '--tensor', '*', '-o', 'all.safetensors'])
+      expect([code, stdout]).toEqual([
+        3,
+        expect.stringMatching(/Wrote 4 tensors[^]*1 tensor left out:\nlost: its shard gone\.bin is missing/),
+      ])
+      const compared = await sandbox.json<Compared>('inspect', 'all.safetensors', `runs:${shards[0]}`)
+      expect(compared.tensors.map(({ kind }) => kind).sort()).toEqual(['identical', 'identical', 'removed', 'removed'])
     }))
 })
 

@@ -146,7 +146,8 @@ describe('PyTorch', () => {
   test("a small file can't ask for much memory", async () => {
     const expanded = torchFile([view('a', { shape: [2 ** 12, 2 ** 13], strides: [0, 0] })], { 0: floats(1) })
     await expect(elementsOf(expanded, 'a')).rejects.toThrow(/134217728 bytes are too many/)
-    const deflated = deflatedZip([{ name: 'a.npy', data: npy(npyHeader("'<f8'", '(9437184,)'), Buffer.alloc(72 * 2 ** 20)) }])
+    const fortran = npyHeader("'<f8'", '(2, 4718592)').replace('False', 'True')
+    const deflated = deflatedZip([{ name: 'a.npy', data: npy(fortran, Buffer.alloc(72 * 2 ** 20)) }])
     await expect(elementsOf(deflated, 'a')).rejects.toThrow(/are too many/)
   })
 
@@ -206,7 +207,7 @@ describe('NumPy', () => {
     const bytes = deflatedZip([{ name: 'a.npy', data: npy(npyHeader("'|u1'", '(90000,)'), seededText(1, 90_000)) }])
     const start = bytes.indexOf('PK\x01\x02', 0, 'latin1')
     bytes.fill(0xff, start - 3000, start - 1000)
-    await expect(elementsOf(bytes, 'a')).rejects.toThrow(/deflated member is damaged|another length/)
+    await expect(elementsOf(bytes, 'a')).rejects.toThrow(/deflated member is damaged|its stated length/)
   })
 })
 
@@ -237,7 +238,7 @@ test('GGUF, with the names of quantised types', async () => {
 test.each<[what: string, name: string, bytes: Buffer, message: RegExp]>([
   ['nothing', 'empty', Buffer.alloc(0), /not a file with tensors/],
   ['a text', 'notes.txt', Buffer.from('hello, this is a text'), /not a file with tensors/],
-  ['an old checkpoint', 'old.pt', Buffer.from('\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02', 'latin1'), /before 1\.6/],
+  ['a checkpoint of PyTorch 0.1', 'old.pt', Buffer.from('sys_info\0\0\0\0\0\0\0\0\0', 'latin1'), /tar archive of PyTorch 0\.1/],
   ['HDF5', 'model.h5', Buffer.from('\x89HDF\r\n\x1a\n00000000', 'latin1'), /HDF5/],
   ['a Keras archive', 'model.keras', zip([{ name: 'model.weights.h5', data: Buffer.alloc(9) }]), /zip archive without tensors/],
 ])('%s is told for what it is', async (_, name, bytes, message) => {

@@ -6,14 +6,19 @@ import { npy, npyHeader, safetensors } from '../chunking/layouts/writers.ts'
 import { seededBytes } from '../helpers/seeded.ts'
 import { elementsOf, filesOf, sourceOf, torchFile } from './tensor-files.ts'
 
-/** A new file of the tensors of these names. */
-async function taken(bytes: Uint8Array, ...names: string[]): Promise<Buffer> {
+async function planned(bytes: Uint8Array, ...names: string[]) {
   const source = sourceOf(bytes)
   const file = await readTensorFile('model', source)
   const plan = planSafetensors(
     file,
     file.tensors.filter(({ name }) => names.includes(name)),
   )
+  return { source, plan }
+}
+
+/** A new file of the tensors of these names. */
+async function taken(bytes: Uint8Array, ...names: string[]): Promise<Buffer> {
+  const { source, plan } = await planned(bytes, ...names)
   const pieces: Uint8Array[] = []
   for await (const piece of safetensorsPieces('model', plan, source)) pieces.push(piece)
   const written = Buffer.concat(pieces)
@@ -61,7 +66,11 @@ test('views of PyTorch become tensors of their own, and say that they come from 
   const written = await taken(model, 'weight', 'transposed')
   expect([...(await filesOf(written)).metadata]).toEqual([['format', 'pt']])
   expect(await elementsOf(written, 'transposed')).toEqual(floats(1, 4, 2, 5, 3, 6))
-  await expect(taken(model, 'complex')).rejects.toThrow('complex is C128, which safetensors does not have')
+  await expect(taken(model, 'complex')).rejects.toMatchObject({ code: 'unsupported', list: ['complex: safetensors has no C128'] })
+  // with others it is left out
+  const { plan } = await planned(model, 'complex', 'weight')
+  expect(plan.skipped.map(({ tensor, why }) => [tensor.name, why])).toEqual([['complex', 'safetensors has no C128']])
+  expect((await filesOf(await taken(model, 'complex', 'weight'))).tensors.map(({ name }) => name)).toEqual(['weight'])
 })
 
 test('a tensor of GGUF keeps its shape as NumPy tells it', async () => {
@@ -74,5 +83,7 @@ test('a tensor of GGUF keeps its shape as NumPy tells it', async () => {
 })
 
 test('what are no numbers is refused', async () => {
-  await expect(taken(npy(npyHeader("'<U2'", '(2,)'), Buffer.alloc(16)), 'array')).rejects.toThrow(/array is <U2/)
+  await expect(taken(npy(npyHeader("'<U2'", '(2,)'), Buffer.alloc(16)), 'array')).rejects.toMatchObject({
+    list: ['array: safetensors has no <U2'],
+  })
 })

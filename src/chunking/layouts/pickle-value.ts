@@ -4,6 +4,9 @@ export interface PickleGlobal {
   name: string
 }
 
+/** Stands for a function that is no class or function by name. */
+export const NAMELESS: PickleGlobal = { module: '', name: '' }
+
 /**
  * A dict, list, tuple, set or persistent reference, or the result of a call. The result of a call holds its arguments,
  * then its state.
@@ -12,7 +15,7 @@ export interface PickleNode {
   values: PickleValue[]
   /** For a dict: the key of each value. */
   keys?: PickleValue[]
-  /** For the result of a call: the called function. */
+  /** For the result of a call: the called function; `NAMELESS` if the pickle does not name it. */
   made?: PickleGlobal
   persistent?: true
 }
@@ -26,4 +29,9 @@ export function isNode(value: PickleValue): value is PickleNode {
 
 export function isGlobal(value: PickleValue): value is PickleGlobal {
   return typeof value === 'object' && 'module' in value
+}
+
+/** The name of a class or function of one of these modules; undefined for anything else. */
+export function nameIn(modules: readonly string[], value: PickleValue): string | undefined {
+  return isGlobal(value) && modules.includes(value.module) ? value.name : undefined
 }

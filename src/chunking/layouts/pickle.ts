@@ -1,6 +1,6 @@
 import { ByteReader } from '../../util/bytes.ts'
-import { type PickleGlobal, isGlobal, isNode, type PickleNode, type PickleValue } from './pickle-value.ts'
-import { refuse } from './span.ts'
+import { type PickleGlobal, isGlobal, isNode, NAMELESS, type PickleNode, type PickleValue } from './pickle-value.ts'
+import { refuse, refuseKind } from './span.ts'
 
 const MARK = Symbol('mark')
 
@@ -22,29 +22,38 @@ const MAX_MEMO = 1_500_000
  */
 const MAX_ARGUMENTS = 16
 
+export interface Pickle {
+  value: PickleValue
+  /** The persistent references, in the order in which the pickle makes them. */
+  references: PickleNode[]
+  /** Where it ends in the bytes. */
+  end: number
+}
+
 /**
- * Parses the structure of a pickle (protocols 2 to 5). It runs nothing: a call is only recorded. Rejects opcodes that
- * PyTorch's archives never contain. Time: linear in the length of `bytes`. Memory: linear too, and at most about 200
- * MB, whatever the length.
+ * Parses the structure of a pickle that begins at `start` (protocols 2 to 5, of Python 2 and 3). It runs nothing: a
+ * call is only recorded. Throws `unsupported` for opcodes of older protocols, and of extensions. Time: linear in the
+ * length of `bytes`. Memory: linear too, and at most about 200 MB, whatever the length.
  */
-export function readPickle(bytes: Uint8Array): PickleValue {
-  return new PickleReader(bytes).run()
+export function readPickle(bytes: Uint8Array, start = 0): Pickle {
+  return new PickleReader(bytes, start).run()
 }
 
 class PickleReader extends ByteReader {
   private readonly stack: StackItem[] = []
   private readonly memo: PickleValue[] = []
+  private readonly references: PickleNode[] = []
   private nodes = 0
   private values = 0
 
-  constructor(bytes: Uint8Array) {
-    super(bytes, 'A pickle')
+  constructor(bytes: Uint8Array, start: number) {
+    super(bytes, 'A pickle', start)
   }
 
-  run(): PickleValue {
+  run(): Pickle {
     for (;;) {
       const opcode = String.fromCharCode(this.byte())
-      if (opcode === '.') return this.pop()
+      if (opcode === '.') return { value: this.pop(), references: this.references, end: this.position }
       this.step(opcode)
       const { stack, memo, values } = this
       if (stack.length > MAX_STACK || memo.length > MAX_MEMO || values > MAX_VALUES) refuse('a pickle needs too much memory')
@@ -54,7 +63,7 @@ class PickleReader extends ByteReader {
   private step(opcode: string): void {
     switch (opcode) {
       case '\x80': // PROTO
-        if (this.byte() > 5) refuse('its protocol is not known')
+        if (this.byte() > 5) refuseKind('a pickle of a newer protocol')
         return
       case '\x95': // FRAME
         this.take(8)
@@ -87,7 +96,11 @@ class PickleReader extends ByteReader {
         this.stack.push(this.uint(4) | 0)
         return
       case 'G': // BINFLOAT
-        this.skip(8)
+        this.stack.push(Buffer.from(this.take(8)).readDoubleBE())
+        return
+      case 'I': // INT, which Python 2 writes for numbers of 33 to 64 bits
+      case 'L': // LONG
+        this.decimal(this.line())
         return
       case '\x8a': // LONG1
         this.long(this.byte())
@@ -104,11 +117,15 @@ class PickleReader extends ByteReader {
       case '\x8d': // BINUNICODE8
         this.text(this.uint(8))
         return
-      case 'U': // SHORT_BINSTRING
+      case 'U': // SHORT_BINSTRING, a text of Python 2
+        this.text(this.byte())
+        return
+      case 'T': // BINSTRING
+        this.text(this.uint(4))
+        return
       case 'C': // SHORT_BINBYTES
         this.skip(this.byte())
         return
-      case 'T': // BINSTRING
       case 'B': // BINBYTES
         this.skip(this.uint(4))
         return
@@ -181,6 +198,9 @@ class PickleReader extends ByteReader {
       case '\x92': // NEWOBJ_EX
         this.call(this.popSeveral(3))
         return
+      case 'o': // OBJ, an instance of an old class of Python 2
+        this.instance(this.popToMark())
+        return
       case 'b': // BUILD
         this.append([this.pop()])
         return
@@ -188,7 +208,7 @@ class PickleReader extends ByteReader {
         this.persistent(this.pop())
         return
       default:
-        refuse(`a pickle has opcode ${opcode.charCodeAt(0)}`)
+        refuseKind(`a pickle with opcode ${opcode.charCodeAt(0)}`)
     }
   }
 
@@ -204,6 +224,13 @@ class PickleReader extends ByteReader {
     const text = Buffer.from(this.take(end - this.position)).toString('utf8')
     this.take(1)
     return text
+  }
+
+  /** `12L`, or `01` for true. Undefined beyond 53 bits. */
+  private decimal(text: string): void {
+    const [, digits] = /^(-?\d{1,16})L?$/.exec(text) ?? []
+    const value = Number(digits ?? NaN)
+    this.stack.push(Number.isSafeInteger(value) ? value : undefined)
   }
 
   private text(length: number): void {
@@ -299,11 +326,16 @@ class PickleReader extends ByteReader {
   }
 
   private call([callable, passed]: PickleValue[]): void {
-    this.node(argumentsOf(passed), isGlobal(callable) ? { made: callable } : {})
+    this.node(argumentsOf(passed), { made: isGlobal(callable) ? callable : NAMELESS })
+  }
+
+  private instance([callable, ...passed]: PickleValue[]): void {
+    this.node(passed, { made: isGlobal(callable) ? callable : NAMELESS })
   }
 
   private persistent(reference: PickleValue): void {
     this.node(argumentsOf(reference), { persistent: true })
+    this.references.push(this.peek() as PickleNode)
   }
 }
 

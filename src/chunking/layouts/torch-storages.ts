@@ -1,7 +1,8 @@
 import type { ElementType } from '../../util/element-type.ts'
 import { isAppError } from '../../util/errors.ts'
+import { readPickle } from './pickle.ts'
 import { elementsOf } from './span.ts'
-import { readTorchTensors } from './torch-tensors.ts'
+import { torchTensors, type TorchTensor } from './torch-tensors.ts'
 
 /** The metadata of a storage in a state dict. */
 export interface TorchStorage {
@@ -17,16 +18,22 @@ export interface TorchStorage {
  * Undefined for a pickle of another kind. Time and memory: linear in the length of `pickle`.
  */
 export function readStorages(pickle: Uint8Array): Map<string, TorchStorage> | undefined {
-  const storages = new Map<string, TorchStorage>()
   try {
-    for (const { name, type, storage, storageElements, offset, shape } of readTorchTensors(pickle)) {
-      if (storages.has(storage)) continue
-      const fills = offset === 0 && elementsOf(shape) === storageElements
-      storages.set(storage, { type, ...(name === '' ? {} : { name }), ...(fills ? { shape } : {}) })
-    }
-    return storages
+    return storagesOf(torchTensors(readPickle(pickle).value))
   } catch (error) {
-    if (isAppError(error, 'corrupt')) return undefined
+    if (isAppError(error, 'corrupt', 'unsupported')) return undefined
     throw error
   }
+}
+
+/** The storages of the tensors by their keys. */
+export function storagesOf(tensors: Iterable<TorchTensor>): Map<string, TorchStorage> {
+  const storages = new Map<string, TorchStorage>()
+  for (const tensor of tensors) {
+    if (tensor.kind !== 'view' || storages.has(tensor.storage)) continue
+    const { name, type, storage, storageBytes, offset, shape } = tensor
+    const fills = offset === 0 && elementsOf(shape) * type.item === storageBytes
+    storages.set(storage, { type: type.element, ...(name === '' ? {} : { name }), ...(fills ? { shape } : {}) })
+  }
+  return storages
 }

@@ -16,6 +16,8 @@ const MAX_PICKLE_BYTES = 16 * 1024 * 1024
  */
 const MAX_GUESSES = 1000
 const MAGIC_BYTES = 8
+/** The folders of storages in a PyTorch archive. Each has a pickle beside it. */
+export const TORCH_FOLDERS = ['data', 'constants'] as const
 
 /**
  * The tensors in the stored members: storages of a PyTorch archive, `.npy` in `.npz`, HDF5 in `.keras`. Time: linear in
@@ -28,19 +30,25 @@ export async function findZipTensors(size: number, read: ReadAt): Promise<Tensor
   return checkSpans(spans, size)
 }
 
-/** The storages `<root>/data/<key>`, described by `<root>/data.pkl`. */
+/** The storages `<root>/data/<key>`, described by `<root>/data.pkl`, and those of the constants of TorchScript. */
 async function torchSpans(members: StoredMember[], pickle: StoredMember, size: number, read: ReadAt): Promise<TensorSpan[]> {
   const root = pickle.name.slice(0, -'data.pkl'.length)
-  const storages = pickle.length > MAX_PICKLE_BYTES ? undefined : readStorages(await readMember(pickle, size, read))
+  const storages = new Map<string, ReadonlyMap<string, TorchStorage>>()
+  for (const folder of TORCH_FOLDERS) {
+    const pickle = members.find(({ name, length }) => name === `${root}${folder}.pkl` && length <= MAX_PICKLE_BYTES)
+    const found = pickle && readStorages(await readMember(pickle, size, read))
+    if (found !== undefined) storages.set(folder, found)
+  }
   const bigEndian = await isBigEndian(members, root, size, read)
   const spans: TensorSpan[] = []
   let guesses = 0
   for (const member of members) {
-    if (member.length < MIN_MEMBER_BYTES || !member.name.startsWith(`${root}data/`)) continue
+    const folder = TORCH_FOLDERS.find(folder => member.name.startsWith(`${root}${folder}/`))
+    if (member.length < MIN_MEMBER_BYTES || folder === undefined) continue
     const name = member.name.slice(root.length)
     const offset = await dataOffset(member, size, read)
     const place = { name, offset, length: member.length }
-    const storage = storages?.get(name.slice('data/'.length))
+    const storage = storages.get(folder)?.get(name.slice(folder.length + 1))
     if (storage !== undefined) spans.push(withStorage(place, storage, bigEndian))
     else {
       const width = ++guesses > MAX_GUESSES ? 1 : await guessWidthAt(offset, member.length, read)

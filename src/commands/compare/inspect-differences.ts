@@ -12,12 +12,21 @@ const COLUMNS: Column[] = [
   { title: 'changed', align: 'right' },
   { title: 'max abs', align: 'right' },
 ]
-const MARKS: Record<ComparisonKind, string> = { identical: '=', changed: 'M', retyped: 'T', reshaped: 'S', removed: '-', added: '+' }
+const MARKS: Record<ComparisonKind, string> = {
+  identical: '=',
+  changed: 'M',
+  retyped: 'T',
+  reshaped: 'S',
+  unread: '?',
+  removed: '-',
+  added: '+',
+}
 const WORDS: Record<ComparisonKind, string> = {
   identical: 'identical',
   changed: 'changed (M)',
   retyped: 'of another type (T)',
   reshaped: 'of another shape (S)',
+  unread: 'not compared (?)',
   removed: 'only before (-)',
   added: 'only after (+)',
 }

@@ -12,6 +12,8 @@ import { compareTable, comparisonToJson, shapeText, summaryOf } from './inspect-
 
 /** Maximum number of name prefixes that are listed. */
 const MAX_PARTS = 4
+/** Maximum number of tensors that are listed with the reason why they can't be read. */
+const MAX_UNREAD = 10
 const COLUMNS: Column[] = [{ title: 'name' }, right('dtype'), right('shape'), right('parameters'), right('size')]
 
 /**
@@ -22,15 +24,16 @@ export async function inspectCommand(session: Session, model: string, other: str
   const sides = new TensorSides(session)
   try {
     const side = await sides.open(model)
-    if (other === undefined) list(session, side, sides)
-    else await compare(session, side, await sides.open(other), sides)
-    return 'done'
+    const second = other === undefined ? undefined : await sides.open(other)
+    if (second === undefined) list(session, side, sides)
+    else await compare(session, side, second, sides)
+    return [side, second].some(each => (each?.shards?.missing ?? []).length > 0) ? 'partly' : 'done'
   } finally {
     await sides.close()
   }
 }
 
-function list({ console }: Session, { name, source, file }: TensorSide, sides: TensorSides): void {
+function list({ console }: Session, { name, source, file, shards }: TensorSide, sides: TensorSides): void {
   const { format, metadata, tensors } = file
   const rows = tensors.map(({ name, dtype, shape, count, bytes }) => [
     name,
@@ -43,11 +46,12 @@ function list({ console }: Session, { name, source, file }: TensorSide, sides: T
   const shared = tensors.filter(({ sharedWith }) => sharedWith !== undefined).length
   console.print(
     [
-      `${name}: ${format}, ${formatBytes(source.size)}`,
+      `${name}: ${format}, ${formatBytes(source.size)}${shards === undefined ? '' : ` in ${plural(shards.found, 'shard')}`}`,
       ...texts,
       ...renderTable(COLUMNS, rows, console.columns),
       `${plural(tensors.length, 'tensor')}, ${formatCount(parametersOf(file))} parameters${byType(file)}`,
       ...byFirstName(file),
+      ...unreadLines(tensors),
       ...(shared > 0 ? [`${plural(shared, 'tensor')} share the elements of others, which are counted only once.`] : []),
     ],
     {
@@ -55,12 +59,24 @@ function list({ console }: Session, { name, source, file }: TensorSide, sides: T
       file: name.toWellFormed(),
       format,
       bytes: source.size,
+      ...(shards === undefined ? {} : { shards: shards.found, missingShards: shards.missing.map(shard => shard.toWellFormed()) }),
       parameters: parametersOf(file),
       metadata: Object.fromEntries(metadata),
       tensors: tensors.map(tensorToJson),
       requests: sides.requests(),
     },
   )
+}
+
+function unreadLines(tensors: readonly Tensor[]): string[] {
+  const unread = tensors.filter(tensor => tensor.unread !== undefined)
+  if (unread.length === 0) return []
+  const lines = unread.slice(0, MAX_UNREAD).map(({ name, unread }) => `  ${name}: ${unread}`)
+  return [
+    `${plural(unread.length, 'tensor')} can't be read:`,
+    ...lines,
+    ...(unread.length > MAX_UNREAD ? [`  ... and ${formatCount(unread.length - MAX_UNREAD)} more`] : []),
+  ]
 }
 
 /** The number of parameters of each type, if there are several types. */

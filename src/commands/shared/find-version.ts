@@ -42,16 +42,38 @@ async function firstEntry(repository: OpenRepository, snapshot: StoredSnapshot):
 
 /** One file of a version. An empty path means the file of a version that is a single file. */
 export async function findFile(repository: OpenRepository, snapshot: StoredSnapshot, written: string): Promise<FileEntry> {
+  const entry = await findNamed(repository, snapshot, written)
+  if (entry.type === 'file') return entry
+  const version = versionLabel(snapshot)
+  throw new AppError('usage', `${entry.path} in ${version} is a ${entry.type === 'directory' ? 'folder' : 'symlink'}, not a file.`, {
+    hint: `List it: colab-escape ls ${version} ${entry.path}`,
+  })
+}
+
+/** One entry of a version, as `findFile` finds it. */
+export async function findNamed(repository: OpenRepository, snapshot: StoredSnapshot, written: string): Promise<Entry> {
   const path = written.replace(/^\.?\/+/, '')
   const version = versionLabel(snapshot)
   const entry =
     path === '' && snapshot.source.type === 'file' ? await firstEntry(repository, snapshot) : await findEntry(repository, snapshot, path)
-  if (entry?.type === 'file') return entry
-  if (entry !== undefined)
-    throw new AppError('usage', `${path} in ${version} is a ${entry.type === 'directory' ? 'folder' : 'symlink'}, not a file.`, {
-      hint: `List it: colab-escape ls ${version} ${path}`,
-    })
+  if (entry !== undefined) return entry
   throw new AppError('not-found', `${JSON.stringify(path)} is not in ${version}.`, {
     hint: `List what is there: colab-escape ls ${version}`,
   })
+}
+
+/** The files right in a folder of a version that `isWanted`, by name. An empty path means the whole version. */
+export async function filesRightIn(
+  repository: OpenRepository,
+  snapshot: StoredSnapshot,
+  folder: string,
+  isWanted: (name: string) => boolean,
+): Promise<Map<string, FileEntry>> {
+  const files = new Map<string, FileEntry>()
+  const start = folder === '' ? '' : `${folder}/`
+  for await (const entry of readManifest(repository, snapshot)) {
+    const name = entry.path.slice(start.length)
+    if (entry.type === 'file' && entry.path.startsWith(start) && !name.includes('/') && isWanted(name)) files.set(name, entry)
+  }
+  return files
 }

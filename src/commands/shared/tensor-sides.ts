@@ -1,15 +1,23 @@
 import { existsSync } from 'node:fs'
-import { versionLabel } from '../../repository/format/snapshot.ts'
+import { basename, dirname, posix } from 'node:path'
+import type { FileEntry } from '../../repository/format/manifest.ts'
+import { type StoredSnapshot, versionLabel } from '../../repository/format/snapshot.ts'
 import { openForReading, type OpenRepository } from '../../repository/open/open.ts'
 import { StoredFile } from '../../repository/read/stored-file.ts'
 import { parseVersionedPath } from '../../repository/versions/versions.ts'
 import type { TensorSide } from '../../tensors/compare-tensors.ts'
-import { type LocalSource, openLocalSource } from '../../tensors/local-source.ts'
+import { isLocalFolder, localFolder, type LocalSource, openLocalSource } from '../../tensors/local-source.ts'
+import { isModelFile, isShardIndex, type ModelFolder, openModelFolder, openShardIndex } from '../../tensors/model-folder.ts'
 import { readTensorFile } from '../../tensors/read-tensor-file.ts'
 import type { Tensor } from '../../tensors/tensor.ts'
-import { findFile, findVersion } from './find-version.ts'
+import { plural } from '../../ui/format.ts'
+import { AppError } from '../../util/errors.ts'
+import { filesRightIn, findNamed, findFile, findVersion } from './find-version.ts'
 import type { Session } from './session.ts'
 import { chooseStore, type Store } from './store.ts'
+
+/** Maximum number of missing shards that a warning names. */
+const MAX_LISTED = 5
 
 /** Opens local and stored files with tensors. The store is opened once, when the first stored file is opened. */
 export class TensorSides {
@@ -22,25 +30,69 @@ export class TensorSides {
     this.session = session
   }
 
-  /** `text` is a local path or `name[version]:path`. */
+  /** `text` is a local path or `name[version]:path`: a file, the index of a sharded model, or a folder with a model. */
   async open(text: string): Promise<TensorSide> {
     return isStored(text) ? this.openStored(text) : this.openLocal(text)
   }
 
+  /** A stored file with tensors, the index of a sharded model, or a folder with a model. */
   async openStored(text: string): Promise<TensorSide> {
     const { version, path } = parseVersionedPath(text)
     const repository = await (this.repository ??= this.openRepository())
     const snapshot = await findVersion(this.session, repository, version)
-    const entry = await findFile(repository, snapshot, path)
-    const name = `${versionLabel(snapshot)}:${entry.path}`
-    const source = new StoredFile({ ...repository, pool: this.session.pool(entry.size) }, entry, name)
+    const folderPath = path.replace(/^\.?\/+|\/+$/g, '')
+    // the path of a whole version is in no entry
+    const isWhole = folderPath === '' && snapshot.source.type !== 'file'
+    const entry = isWhole ? undefined : await findNamed(repository, snapshot, folderPath)
+    if (entry === undefined || entry.type === 'directory')
+      return this.warned(await openModelFolder(await this.storedFolder(repository, snapshot, folderPath)))
+    if (isShardIndex(entry.path)) {
+      const folder = await this.storedFolder(repository, snapshot, posix.join(entry.path, '..').replace(/^\.$/, ''))
+      return this.warned(await openShardIndex(folder, posix.basename(entry.path)))
+    }
+    const { name, source } = this.storedFile(
+      repository,
+      snapshot,
+      entry.type === 'file' ? entry : await findFile(repository, snapshot, path),
+    )
     return { name, source, file: await readTensorFile(name, source) }
   }
 
+  private async storedFolder(repository: OpenRepository, snapshot: StoredSnapshot, path: string): Promise<ModelFolder> {
+    const files = await filesRightIn(repository, snapshot, path, isModelFile)
+    const name = `${versionLabel(snapshot)}:${path}`
+    const open = async (file: string): Promise<{ name: string; source: StoredFile }> => {
+      const entry = files.get(file)
+      if (entry !== undefined) return this.storedFile(repository, snapshot, entry)
+      throw new AppError('not-found', `${file} is not in ${name}.`, {
+        hint: `List what is there: colab-escape ls ${versionLabel(snapshot)}`,
+      })
+    }
+    return { name, files: [...files.keys()], open }
+  }
+
+  private storedFile(repository: OpenRepository, snapshot: StoredSnapshot, entry: FileEntry): { name: string; source: StoredFile } {
+    const name = `${versionLabel(snapshot)}:${entry.path}`
+    return { name, source: new StoredFile({ ...repository, pool: this.session.pool(entry.size) }, entry, name) }
+  }
+
   private async openLocal(path: string): Promise<TensorSide> {
+    const opened = (source: LocalSource): void => void this.local.push(source)
+    if (await isLocalFolder(path)) return this.warned(await openModelFolder(await localFolder(path, opened)))
+    if (isShardIndex(path)) return this.warned(await openShardIndex(await localFolder(dirname(path), opened), basename(path)))
     const source = await openLocalSource(path)
-    this.local.push(source)
+    opened(source)
     return { name: path, source, file: await readTensorFile(path, source) }
+  }
+
+  /** The model, after a warning about the shards that are not there. */
+  private warned(side: TensorSide): TensorSide {
+    const { missing = [] } = side.shards ?? {}
+    if (missing.length > 0)
+      this.session.console.reporter.warn(
+        `${side.name} lacks ${plural(missing.length, 'shard')}: ${missing.slice(0, MAX_LISTED).join(', ')}${missing.length > MAX_LISTED ? ', ...' : ''}`,
+      )
+    return side
   }
 
   private async openRepository(): Promise<OpenRepository> {
@@ -66,6 +118,14 @@ function isStored(text: string): boolean {
   return /^[^/\\:]{2,}:|^[^/\\:]:(?![/\\])/.test(text) && !existsSync(text)
 }
 
-export function tensorToJson({ name, dtype, shape, count, bytes, sharedWith }: Tensor): object {
-  return { name: name.toWellFormed(), dtype, shape, parameters: count, bytes, ...(sharedWith === undefined ? {} : { sharedWith }) }
+export function tensorToJson({ name, dtype, shape, count, bytes, sharedWith, unread }: Tensor): object {
+  return {
+    name: name.toWellFormed(),
+    dtype,
+    shape,
+    parameters: count,
+    bytes,
+    ...(sharedWith === undefined ? {} : { sharedWith: sharedWith.toWellFormed() }),
+    ...(unread === undefined ? {} : { unread }),
+  }
 }

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { FileSink } from '../../archive/sink.ts'
 import type { TensorSide } from '../../tensors/compare-tensors.ts'
 import { checkExpansion, type Tensor } from '../../tensors/tensor.ts'
-import { planSafetensors, safetensorsPieces, type SafetensorsPlan } from '../../tensors/write-safetensors.ts'
+import { planSafetensors, safetensorsPieces, type SafetensorsPlan, skippedLines } from '../../tensors/write-safetensors.ts'
 import { formatCount, formatDuration, plural } from '../../ui/format.ts'
 import { AppError, throwIfAborted } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
@@ -46,6 +46,7 @@ export async function pullTensorsCommand(
       [
         `${options.dryRun === true ? 'Dry run: would write' : 'Wrote'} ${plural(plan.tensors.length, 'tensor')} from ${side.name} to ${output}`,
         `  ${formatBytes(plan.bytes)} of ${formatBytes(side.source.size)}; ${formatCount(totalRequests(requests))} requests, ${formatDuration(performance.now() - started)}; every byte verified`,
+        ...(plan.skipped.length > 0 ? [`${plural(plan.skipped.length, 'tensor')} left out:`, ...skippedLines(plan.skipped)] : []),
       ],
       {
         command: 'pull',
@@ -54,10 +55,11 @@ export async function pullTensorsCommand(
         dryRun: options.dryRun === true,
         bytes: plan.bytes,
         tensors: plan.tensors.map(tensorToJson),
+        skipped: plan.skipped.map(({ tensor, why }) => ({ name: tensor.name.toWellFormed(), why })),
         requests,
       },
     )
-    return 'done'
+    return plan.skipped.length > 0 || (side.shards?.missing ?? []).length > 0 ? 'partly' : 'done'
   } finally {
     await sides.close()
   }

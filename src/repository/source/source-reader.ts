@@ -12,6 +12,7 @@ import type { WalkedEntry } from '../../local/walk.ts'
 import { errnoOf, messageOf, throwIfAborted } from '../../util/errors.ts'
 import { Breather } from '../../util/event-loop.ts'
 import { comparePaths } from '../../util/paths.ts'
+import { pointerOf, type PointerFile } from '../../util/pointer-file.ts'
 import type { ProgressUpdate, Reporter } from '../../util/reporter.ts'
 import type { Entry } from '../format/manifest.ts'
 import { FileChangedError, type FileChunk, readFileChunks } from './file-reader.ts'
@@ -41,6 +42,9 @@ export interface SourceReading {
   bytes: number
   readBytes: number
 }
+
+/** Maximum number of files that a warning names. */
+const MAX_LISTED = 3
 
 /** Files of one extension are read together, so that blocks hold similar chunks. */
 export function readingOrder(entries: readonly WalkedEntry[]): WalkedEntry[] {
@@ -89,6 +93,8 @@ export class SourceReader {
   private readonly totalBytes: number
   private doneBytes = 0
   private doneFiles = 0
+  /** Files that stand for large ones. */
+  private readonly pointers = new Map<string, PointerFile>()
   private lastRead: { file: WalkedEntry; chunks: Buffer } | undefined
 
   constructor(walked: readonly WalkedEntry[], options: SourceReaderOptions) {
@@ -137,6 +143,8 @@ export class SourceReader {
       try {
         for await (const chunk of readFileChunks(file.localPath, fingerprint, chunker)) {
           ids.push(chunk.id)
+          const pointer = chunk.bytes.length === fingerprint.size ? pointerOf(chunk.bytes) : undefined
+          if (pointer !== undefined) this.pointers.set(file.path, pointer)
           if (this.isPauseDue()) await this.pause(Math.min(chunk.offset + chunk.bytes.length, file.fingerprint.size))
           yield chunk
         }
@@ -154,6 +162,16 @@ export class SourceReader {
         fingerprint = found.fingerprint
       }
     }
+  }
+
+  private warnOfPointers(): void {
+    const [first] = this.pointers.values()
+    if (first === undefined) return
+    const paths = [...this.pointers.keys()].sort(comparePaths)
+    const more = paths.length > MAX_LISTED ? ` and ${paths.length - MAX_LISTED} more` : ''
+    this.options.reporter.warn(
+      `Only pointers of ${first.program} are here, not the large files: ${paths.slice(0, MAX_LISTED).join(', ')}${more}. To save the files, run ${first.command} and push again`,
+    )
   }
 
   private leaveOut(file: WalkedEntry, error: unknown): void {
@@ -203,6 +221,7 @@ export class SourceReader {
 
   finish(): SourceReading {
     this.report()
+    this.warnOfPointers()
     this.reading.entries.sort((a, b) => comparePaths(a.path, b.path))
     return this.reading
   }

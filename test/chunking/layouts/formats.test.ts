@@ -111,9 +111,33 @@ describe('npy', () => {
     expect(await told('objects.npy')).toBeUndefined()
   })
 
+  test.each<[descr: string, shape: string, length: number | undefined]>([
+    [`[('a', '<i4'), (('title', 'b'), '|u1', (2, 2)), ('c', [('d', '<f8', 2)])]`, '(2L,)', 48],
+    [`[(u'a', u'<i4'), ('', '|V4')]`, '(6,)', 48],
+    [`[('a', '<i4'), ('b', [('c', '|O8')])]`, '(6,)', undefined],
+    [`"|O4"`, '(6,)', undefined],
+    [`'<f8'`, '(2L, 3L)', 48],
+  ])('of type %s', async (descr, shape, length) => {
+    const file = npy(npyHeader(descr, shape), data)
+    expect((await find(file))?.map(span => span.length)).toEqual(length === undefined ? undefined : [length])
+  })
+
+  test('several arrays one behind the other, and what follows them', async () => {
+    const first = npy(npyHeader(`'<f4'`, '(11,)'), data.subarray(4))
+    const empty = npy(npyHeader(`'<f4'`, '(0,)'), Buffer.alloc(0), 2)
+    const last = npy(npyHeader(`'>i2'`, '(24,)'), data)
+    const spans = await find(Buffer.concat([first, empty, last, data]))
+    const at = first.length + empty.length + last.length
+    expect(spans?.map(({ offset, length, width }) => [offset, length, width])).toEqual([
+      [first.length - 44, 44, 4],
+      [at - 48, 48, 2],
+    ])
+    // the second may still be written
+    expect(await find(Buffer.concat([first, last]).subarray(0, -1))).toBeUndefined()
+  })
+
   test.each<[what: string, file: Buffer]>([
     ['is too short', npy(npyHeader(`'<f4'`, '(12,)'), data.subarray(1))],
-    ['is too long', npy(npyHeader(`'<f4'`, '(11,)'), data)],
     ['has another version', npy(npyHeader(`'<f4'`, '(12,)'), data, 4)],
     ['has no shape', npy(`{'descr': '<f4'}`, data)],
     ['has an absurd shape', npy(npyHeader(`'<f4'`, '(1,,12)'), data)],

@@ -1,0 +1,154 @@
+import { pipeline, Readable } from 'node:stream'
+import * as zlib from 'node:zlib'
+import { readExactly, refuse, refuseKind } from '../chunking/layouts/span.ts'
+import { dataOffset, isStored, METHOD_DEFLATED, type ZipMember } from '../chunking/layouts/zip.ts'
+import { isAppError } from '../util/errors.ts'
+import type { ByteSource } from './tensor.ts'
+
+/** Bytes read of a deflated member, and bytes inflated of them: more than the header of an array takes. */
+const PREFIX_BYTES = 16 * 1024
+const MAX_PREFIX_PLAIN_BYTES = 80 * 1024
+/** The smallest buffer that node:zlib allows. */
+const MIN_ROOM_BYTES = 64
+/** Bytes per read of a deflated member. */
+const STEP_BYTES = 1024 * 1024
+
+/** A member as a source of its bytes. Of a deflated one only the start can be read, with the header of its array. */
+export async function openMember(member: ZipMember, source: ByteSource): Promise<ByteSource> {
+  if (!isStored(member)) return deflatedPrefix(member, source)
+  const start = await dataOffset(member, source.size, source.read)
+  return { size: member.length, read: (offset, length) => source.read(start + offset, length) }
+}
+
+async function deflatedPrefix(member: ZipMember, source: ByteSource): Promise<ByteSource> {
+  checkDeflated(member)
+  const prefix = await inflateStart(await readStored(member, source, 0, PREFIX_BYTES))
+  return { size: member.length, read: (offset, length) => Promise.resolve(prefix.subarray(offset, offset + length)) }
+}
+
+/** All bytes of a member. Time and memory: linear in its stated length, whatever the file holds. */
+export async function readMember(member: ZipMember, source: ByteSource): Promise<Uint8Array> {
+  checkStoredLength(member)
+  const stored = await readStored(member, source)
+  if (isStored(member)) return stored
+  const plain = inflate(stored, member)
+  return plain.length === member.length ? plain : refuse('a member does not have its stated length')
+}
+
+/**
+ * Reads a deflated member from front to back: each read begins where the one before ended, or behind it. A read that
+ * begins earlier inflates it again from its start. One read at a time. Memory: what one read returns, and a few MiB.
+ */
+export class InflatedMember {
+  private readonly member: ZipMember
+  private readonly source: ByteSource
+  private pieces: AsyncGenerator<Uint8Array> | undefined
+  private rest = new Uint8Array(0)
+  /** Where `rest` begins. */
+  private position = 0
+
+  constructor(member: ZipMember, source: ByteSource) {
+    checkDeflated(member)
+    checkStoredLength(member)
+    this.member = member
+    this.source = source
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    if (this.pieces === undefined || offset < this.position) await this.restart()
+    const bytes = new Uint8Array(length)
+    for (let done = 0; done < length;) {
+      const skipped = Math.min(this.rest.length, offset + done - this.position)
+      this.drop(skipped)
+      if (this.rest.length === 0) {
+        await this.next()
+        continue
+      }
+      const part = this.rest.subarray(0, length - done)
+      bytes.set(part, done)
+      done += part.length
+      this.drop(part.length)
+    }
+    if (this.position === this.member.length && (this.rest.length > 0 || !(await this.pieces!.next()).done))
+      refuse('a member does not have its stated length')
+    return bytes
+  }
+
+  private drop(count: number): void {
+    this.rest = this.rest.subarray(count)
+    this.position += count
+  }
+
+  private async next(): Promise<void> {
+    const next = await this.pieces!.next()
+    this.rest = next.done === true ? refuse('a member does not have its stated length') : Uint8Array.from(next.value)
+  }
+
+  private async restart(): Promise<void> {
+    await this.pieces?.return(undefined)
+    this.pieces = inflated(this.member, this.source)
+    this.rest = new Uint8Array(0)
+    this.position = 0
+  }
+}
+
+async function* inflated(member: ZipMember, source: ByteSource): AsyncGenerator<Uint8Array> {
+  const inflater = zlib.createInflateRaw({ chunkSize: STEP_BYTES })
+  // the error of either stream is thrown by the loop
+  pipeline(Readable.from(storedPieces(member, source)), inflater, () => undefined)
+  try {
+    for await (const piece of inflater) yield piece as Uint8Array
+  } catch (error) {
+    if (isAppError(error)) throw error
+    refuse('a deflated member is damaged')
+  }
+}
+
+async function* storedPieces(member: ZipMember, source: ByteSource): AsyncGenerator<Uint8Array> {
+  for (let done = 0; done < member.storedLength; done += STEP_BYTES) yield await readStored(member, source, done, STEP_BYTES)
+}
+
+async function readStored(member: ZipMember, { size, read }: ByteSource, from = 0, most = Infinity): Promise<Uint8Array> {
+  return readExactly(read, (await dataOffset(member, size, read)) + from, Math.min(member.storedLength - from, most))
+}
+
+/** Even a poor encoder does not deflate `length` bytes to more than this. */
+function checkStoredLength({ length, storedLength }: ZipMember): void {
+  if (storedLength > length + Math.ceil(length / 8) + 64) refuse('a member is longer than what it unpacks to')
+}
+
+function inflate(bytes: Uint8Array, member: ZipMember): Uint8Array {
+  checkDeflated(member)
+  try {
+    // one buffer with room for all bytes; Z_SYNC_FLUSH: returns the available output if the end is missing
+    const room = Math.max(MIN_ROOM_BYTES, member.length + 1)
+    return zlib.inflateRawSync(bytes, { chunkSize: room, maxOutputLength: room, finishFlush: zlib.constants.Z_SYNC_FLUSH })
+  } catch {
+    return refuse('a deflated member is damaged')
+  }
+}
+
+/** The first plain bytes. A few kilobytes may inflate to megabytes, which nobody needs here. */
+async function inflateStart(bytes: Uint8Array): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = []
+  let length = 0
+  try {
+    const inflater = zlib.createInflateRaw({ finishFlush: zlib.constants.Z_SYNC_FLUSH })
+    inflater.end(bytes)
+    for await (const piece of inflater as AsyncIterable<Uint8Array>) {
+      pieces.push(piece)
+      length += piece.length
+      if (length >= MAX_PREFIX_PLAIN_BYTES) break
+    }
+  } catch {
+    refuse('a deflated member is damaged')
+  }
+  return Buffer.concat(pieces)
+}
+
+/** Names of the methods that other programs use. */
+const METHODS: Readonly<Record<number, string>> = { 9: 'Deflate64', 12: 'bzip2', 14: 'LZMA', 93: 'zstd', 95: 'xz' }
+
+function checkDeflated({ method }: ZipMember): void {
+  if (method !== METHOD_DEFLATED) refuseKind(`a member of the archive is compressed by ${METHODS[method] ?? `method ${method}`}`)
+}
