@@ -6,6 +6,8 @@ export interface ArchiveEntry {
   path: string
   /** `other` is not extracted: devices, pipes, ... */
   type: 'file' | 'directory' | 'symlink' | 'hardlink' | 'other'
+  /** Why this entry can't be extracted. The others can. */
+  refused?: string | undefined
   /** Size of the content in bytes; Infinity if only its end tells. */
   size: number
   /** Those of them that are zeros which the archive does not hold. */

@@ -236,6 +236,7 @@ class Extraction {
 
   private async placeOne(entry: ArchiveEntry, result: { refused: number; occupied: string[] }): Promise<string | undefined> {
     try {
+      if (entry.refused !== undefined) throw new RefusedEntryError(entry.refused)
       if (!this.expansion.takeHoles(entry.holes ?? 0))
         throw new RefusedEntryError(`it has ${formatBytes(entry.size)}, nearly all of them zeros (--force extracts it)`)
       return await this.destination.place(entry)

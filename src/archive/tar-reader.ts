@@ -1,6 +1,5 @@
 import { decodeFileName } from '../util/paths.ts'
 import { ByteQueue, type ByteStream } from './byte-stream.ts'
-import { RefusedEntryError } from './entry-errors.ts'
 import { NO_CONTENT, type ArchiveEntry } from './entry.ts'
 import { isTarHeader, isZeroBlock, parseTarHeader, TAR_BLOCK_BYTES, type TarHeader } from './tar-header.ts'
 import { addPaxRecords, type PaxFields, paxSize, paxTime } from './tar-pax.ts'
@@ -44,9 +43,9 @@ interface Stored {
 /**
  * The entries of a tar archive: of POSIX (pax, ustar), GNU (old and new, with sparse files and incremental dumps),
  * Solaris, and of the seventh edition of Unix. After a header that can't be read, it goes on with the next one, as GNU
- * tar does; the error comes at the end. Malformed archives throw a plain `Error`, and a content `RefusedEntryError` if
- * only that entry can't be read. Time: linear in the length of `bytes` and of the holes. Memory: one long name and one
- * pax header, of at most 4 MiB each, and the map of one sparse file, of at most a million extents.
+ * tar does; the error comes at the end. Malformed archives throw a plain `Error`. Time: linear in the length of `bytes`
+ * and of the holes. Memory: one long name and one pax header, of at most 4 MiB each, and the map of one sparse file, of
+ * at most a million extents.
  */
 export async function* readTar(bytes: ByteStream, ending?: TarEnding): AsyncGenerator<ArchiveEntry> {
   const input = new ByteQueue(bytes)
@@ -162,12 +161,13 @@ class TarReader {
     const name = sparse?.name ?? path
     const type = typeOf(header.type, name)
     const stored = await this.findContent(header, fields, type, size)
-    const content = type === 'file' ? this.contentOf(stored) : NO_CONTENT
+    const content = type === 'file' && stored.fault === undefined ? this.contentOf(stored) : NO_CONTENT
     const padding = paddingOf(stored.left)
     yield {
       path: decodeFileName(name),
       type,
-      size: type === 'file' ? (stored.map?.size ?? stored.left) : 0,
+      refused: stored.fault,
+      size: content === NO_CONTENT ? 0 : (stored.map?.size ?? stored.left),
       holes: (stored.map?.size ?? stored.left) - stored.left,
       mode: header.mode,
       mtime: mtimeOf(header, fields),
@@ -201,10 +201,8 @@ class TarReader {
   }
 
   private contentOf(stored: Stored): ByteStream {
-    const { map, fault } = stored
-    if (fault !== undefined) return refused(fault)
     const data = this.data(stored)
-    return map === undefined ? data : withHoles(map, data)
+    return stored.map === undefined ? data : withHoles(stored.map, data)
   }
 
   private async *data(stored: Stored): AsyncGenerator<Uint8Array> {
@@ -221,11 +219,6 @@ function withMap(map: SparseMap | undefined, left: number): Stored {
   if (map === undefined) throw cutOff()
   const fault = faultOf(map, left)
   return fault === undefined ? { left, map } : { left, fault }
-}
-
-// eslint-disable-next-line require-yield
-async function* refused(why: string): AsyncGenerator<Uint8Array> {
-  throw new RefusedEntryError(why)
 }
 
 function untilZero(bytes: Buffer): Buffer {

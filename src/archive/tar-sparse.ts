@@ -61,19 +61,22 @@ export async function storedSparseMap(
   input: ByteQueue,
   stored: number,
 ): Promise<{ map: SparseMap; taken: number } | undefined> {
+  const malformed = { size: NaN, extents: [] }
   const numbers: number[] = []
   let taken = 0
   let line = ''
   for (let expected = 1; numbers.length < expected;) {
-    if (taken + TAR_BLOCK_BYTES > stored) return { map: { size: NaN, extents: [] }, taken }
+    if (taken + TAR_BLOCK_BYTES > stored || line.length > MAX_LINE_BYTES) return { map: malformed, taken }
     if (!(await input.fill(TAR_BLOCK_BYTES))) return undefined
     const lines = (line + Buffer.from(input.take(TAR_BLOCK_BYTES)).toString('latin1')).split('\n')
     taken += TAR_BLOCK_BYTES
     line = lines.pop()!
-    for (const text of lines) if (numbers.length < expected) numbers.push(paxSize(text) ?? NaN)
-    expected = 1 + 2 * numbers[0]!
-    const isMalformed = numbers.length === 0 || !(numbers[0]! <= MAX_EXTENTS) || (numbers.length < expected && line.length > MAX_LINE_BYTES)
-    if (isMalformed) return { map: { size: NaN, extents: [] }, taken }
+    for (const text of lines) {
+      if (numbers.length === expected) break
+      numbers.push(paxSize(text) ?? NaN)
+      expected = 1 + 2 * numbers[0]!
+      if (!(expected <= 1 + 2 * MAX_EXTENTS)) return { map: malformed, taken }
+    }
   }
   return { map: { size: paxSize(size) ?? NaN, extents: numbers.slice(1) }, taken }
 }
