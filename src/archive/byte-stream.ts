@@ -1,23 +1,52 @@
 import type { Duplex } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 
 /** Bytes piece by piece. A piece is valid until the next one is requested. */
 export type ByteStream = AsyncIterable<Uint8Array>
 
-/** The output of a transform, such as one of node:zlib's, that reads `bytes`. */
+/** A piece of this buffer stands for a hole: zeros that a file need not hold. */
+const HOLE = new Uint8Array(1024 * 1024)
+
+export function isHole(piece: Uint8Array): boolean {
+  return piece.buffer === HOLE.buffer
+}
+
+/** `length` zeros, for a file that may have a hole there. */
+export function* holeOf(length: number): Generator<Uint8Array> {
+  for (let left = length; left > 0; left -= HOLE.length) yield HOLE.subarray(0, left)
+}
+
+/**
+ * The output of a transform of node:zlib that reads `bytes`. It gets one piece at a time, so at its end all but a part
+ * of the last piece was used. Before an error, also one of `bytes`, comes what was given before.
+ */
 export async function* pipeThrough(bytes: ByteStream, transform: Duplex): AsyncGenerator<Uint8Array> {
-  const fed = pipeline(bytes, transform)
-  fed.catch(() => undefined)
+  let failed: { error: unknown } | undefined
+  let resume = (): void => undefined
+  transform.once('close', () => resume())
+  async function feed(): Promise<void> {
+    try {
+      for await (const piece of bytes) {
+        await new Promise<void>(resolve => {
+          resume = resolve
+          transform.write(piece, () => resolve())
+        })
+        if (transform.destroyed) return
+      }
+    } catch (error) {
+      failed = { error }
+    }
+    transform.end()
+  }
+  void feed()
   try {
     for await (const piece of transform) yield piece as Uint8Array
-    await fed
   } catch (error) {
-    // if the source failed, its own error says more
-    await fed
-    throw error
+    for (let piece: unknown; (piece = transform.read()) !== null;) yield piece as Uint8Array
+    failed ??= { error }
   } finally {
     transform.destroy()
   }
+  if (failed !== undefined) throw failed.error
 }
 
 /** Calls `onPiece` with the length of each piece that passes. */
@@ -59,10 +88,10 @@ export class ByteQueue {
     return this.pieces[0]!.subarray(0, count)
   }
 
-  /** Takes `count` bytes. Call `fill` first, which waits for them. */
+  /** Takes `count` bytes. Call `fill` first, which waits for them. Takes fewer at the end. */
   take(count: number): Uint8Array {
     const taken = this.peek(count)
-    this.drop(count)
+    this.drop(taken.length)
     return taken
   }
 
@@ -71,6 +100,13 @@ export class ByteQueue {
     const taken = this.pieces[0]!.subarray(0, most)
     this.drop(taken.length)
     return taken
+  }
+
+  /** Puts bytes back that were taken last. */
+  putBack(bytes: Uint8Array): void {
+    if (bytes.length === 0) return
+    this.pieces.unshift(bytes)
+    this.available += bytes.length
   }
 
   private drop(count: number): void {

@@ -87,7 +87,8 @@ export class Destination {
 
   private async placeFile(path: string, there: Stats | undefined, entry: ArchiveEntry): Promise<EntryResult> {
     if (there && !this.mayReplace(path)) {
-      if (there.isFile() && there.size === entry.size && (await hasContent(this.held, path, entry, this.options.signal))) return 'unchanged'
+      const isEqualLong = entry.size === Infinity || there.size === entry.size
+      if (there.isFile() && isEqualLong && (await hasContent(this.held, path, entry, this.options.signal))) return 'unchanged'
       throw new OccupiedEntryError(path)
     }
     await writeFile(this.held, path, entry, this.options.signal, this.options.onWritten)

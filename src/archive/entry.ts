@@ -6,8 +6,12 @@ export interface ArchiveEntry {
   path: string
   /** `other` is not extracted: devices, pipes, ... */
   type: 'file' | 'directory' | 'symlink' | 'hardlink' | 'other'
-  /** Size of the content in bytes. */
+  /** Why this entry can't be extracted. The others can. */
+  refused?: string | undefined
+  /** Size of the content in bytes; Infinity if only its end tells. */
   size: number
+  /** Those of them that are zeros which the archive does not hold. */
+  holes?: number
   /** Permission bits; undefined where the archive has none. */
   mode: number | undefined
   /** ns since 1970; undefined where the archive has no plausible time. */

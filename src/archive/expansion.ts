@@ -22,11 +22,22 @@ export class Expansion {
   /** Throws `denied` once the output exceeds 1 GB and 100 times the bytes read. */
   add(plainBytes: number): void {
     this.plain += plainBytes
-    if (this.allowed || this.plain <= HARMLESS_BYTES || this.plain <= SUSPICIOUS_RATIO * this.read) return
+    if (!this.isTooMuch(this.plain)) return
     throw new AppError(
       'denied',
       `${this.name} unpacks to more than ${SUSPICIOUS_RATIO} times its size: over 1 GB from ${formatBytes(this.read)} so far. It may be meant to fill the disk.`,
       { hint: 'If you trust it, run again with --force.' },
     )
+  }
+
+  /** False if this many zeros more, which the archive does not hold, would be too much. Else they count. */
+  takeHoles(bytes: number): boolean {
+    if (this.isTooMuch(this.plain + bytes)) return false
+    this.plain += bytes
+    return true
+  }
+
+  private isTooMuch(plain: number): boolean {
+    return !this.allowed && plain > HARMLESS_BYTES && plain > SUSPICIOUS_RATIO * this.read
   }
 }

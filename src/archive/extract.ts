@@ -1,20 +1,25 @@
 import { createReadStream, createWriteStream } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
-import { createGunzip } from 'node:zlib'
 import type { CompressionPool } from '../compression/pool.ts'
 import type { ZstdName } from '../compression/zstd/codec.ts'
 import { AppError, corrupt, errnoOf, isAppError, messageOf, throwIfAborted } from '../util/errors.ts'
+import { formatBytes } from '../util/format-bytes.ts'
 import { fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
-import { ByteQueue, countBytes, pipeThrough, type ByteStream } from './byte-stream.ts'
+import { ByteQueue, countBytes, type ByteStream } from './byte-stream.ts'
+import { newContainer, type Container } from './container.ts'
 import { Destination } from './destination.ts'
 import { LocalEntryError, OccupiedEntryError, RefusedEntryError } from './entry-errors.ts'
 import type { ArchiveEntry } from './entry.ts'
 import { Expansion } from './expansion.ts'
-import { formatOfContent, HEAD_BYTES, type ReadableFormat } from './format.ts'
+import { formatOfContent, HEAD_BYTES, isEmptyTar, unknownFormat, type ReadableFormat } from './format.ts'
+import { decompressGzip } from './gzip-reader.ts'
 import { spoolName } from './local-file.ts'
-import { readTar } from './tar-reader.ts'
+import { partHint } from './other-formats.ts'
+import { saysTar, singleFile } from './single-file.ts'
+import { TAR_BLOCK_BYTES } from './tar-header.ts'
+import { readTar, type TarEnding } from './tar-reader.ts'
 import { readZip, type ZipInput } from './zip-reader.ts'
 import { decompressZstd } from './zstd-reader.ts'
 
@@ -63,6 +68,8 @@ export interface ExtractResult {
   occupied: string[]
   /** Symlinks that point out of the destination. */
   outsideLinks: number
+  /** False if the end of the archive can't be told from that of one which was cut between two entries. */
+  isComplete: boolean
 }
 
 /**
@@ -84,7 +91,7 @@ export async function extract(context: ExtractContext, request: ExtractRequest):
  * pass unchanged.
  */
 function explained(error: unknown, name: string): unknown {
-  const hint = 'Download or copy the archive again. Files extracted before the damage are complete.'
+  const hint = partHint(name) ?? 'Download or copy the archive again. What was extracted is complete, but not all of it is verified.'
   if (isAppError(error, 'corrupt')) return corrupt(name, error.message, hint)
   if (!(error instanceof Error) || error instanceof AppError || error.name === 'AbortError') return error
   if (error instanceof TypeError || error instanceof ReferenceError || /^E[A-Z0-9]+$/.test(errnoOf(error) ?? '')) return error
@@ -116,30 +123,76 @@ class Extraction {
       }),
     )
     try {
+      await input.fill(TAR_BLOCK_BYTES)
+      const format = formatOfContent(input.peek(TAR_BLOCK_BYTES))
+      if (format === 'tar') return await this.placeTar('tar', input.rest())
+      if (format === 'zip') return await this.findZip(input)
+      if (format !== undefined) return await this.placeCompressed(format, input.rest())
       await input.fill(HEAD_BYTES)
-      const format = formatOfContent(input.peek(HEAD_BYTES), source.name)
-      if (format !== 'zip') return await this.placeAll(format, readTar(this.plain(input.rest(), format)))
-      if (source.zip !== undefined) {
-        await input.close()
-        return await this.placeZip(source.zip, source.size)
-      }
-      const spool = spoolName(this.request.destination)
-      try {
-        await pipeline(input.rest(), createWriteStream(fsPath(spool), { flags: 'wx', mode: 0o600 }))
-        return await this.placeZip(spool, undefined)
-      } finally {
-        await rm(fsPath(spool), { force: true })
-      }
+      const head = input.peek(HEAD_BYTES)
+      if (!isEmptyTar(head)) throw unknownFormat(head, source.name)
+      return await this.placeTar('tar', input.rest())
     } finally {
       await input.close()
     }
   }
 
-  private plain(bytes: ByteStream, format: ReadableFormat): ByteStream {
-    const { pool, zstd } = this.context
-    const plain =
-      format === 'tar.zst' ? decompressZstd(bytes, pool, zstd) : format === 'tar.gz' ? pipeThrough(bytes, createGunzip()) : bytes
-    return countBytes(plain, length => this.expansion.add(length))
+  private async findZip(input: ByteQueue): Promise<ExtractResult> {
+    const { source, destination } = this.request
+    if (source.zip !== undefined) {
+      await input.close()
+      return this.placeZip(source.zip, source.size)
+    }
+    const spool = spoolName(destination)
+    try {
+      await pipeline(input.rest(), createWriteStream(fsPath(spool), { flags: 'wx', mode: 0o600 }))
+      return await this.placeZip(spool, undefined)
+    } finally {
+      await rm(fsPath(spool), { force: true })
+    }
+  }
+
+  /** A compressed tar, or one compressed file. */
+  private async placeCompressed(format: 'gz' | 'zst', bytes: ByteStream): Promise<ExtractResult> {
+    const { pool, zstd, reporter } = this.context
+    const { name } = this.request.source
+    const container = newContainer()
+    const decoded = format === 'gz' ? decompressGzip(bytes, container) : decompressZstd(bytes, pool, zstd, container)
+    const plain = new ByteQueue(countBytes(decoded, length => this.expansion.add(length)))
+    try {
+      if (saysTar(name) || (await holdsTar(plain))) return await this.placeTar(`tar.${format}`, plain.rest(), container)
+      const file = singleFile(name, container, plain.rest(), format === 'gz' ? 'gzip -dc' : 'zstd -dc')
+      const result = await this.placeAll(format, asStream(file))
+      if (result.files > 0) reporter.note(`${name} holds no archive but a single file: ${file.path}`)
+      if (container.hasMore) reporter.warn(`${name} ends with bytes that are not compressed: they were not read`)
+      return { ...result, isComplete: !container.hasMore }
+    } finally {
+      await plain.close()
+    }
+  }
+
+  private async placeTar(format: ReadableFormat, bytes: ByteStream, container?: Container): Promise<ExtractResult> {
+    const ending: TarEnding = { end: 'unmarked', rest: 'nothing' }
+    const counted = container === undefined ? countBytes(bytes, length => this.expansion.add(length)) : bytes
+    const result = await this.placeAll(format, readTar(counted, ending))
+    return { ...result, isComplete: this.isWhole(ending, container) }
+  }
+
+  /** Tells of an odd end. */
+  private isWhole({ end, rest }: TarEnding, container: Container | undefined): boolean {
+    const { name } = this.request.source
+    const { reporter } = this.context
+    if (rest === 'entries') reporter.note(`${name} goes on with another archive after its end: tar -xi reads that, too`)
+    else if (rest === 'bytes' || container?.hasMore === true) reporter.note(`${name} has bytes after its end, which were not read`)
+    if (end === 'marked') return true
+    // a single frame was read to its end, and its checksum is right
+    const isProved = container?.frames === 1 && !container.hasMore
+    if (end === 'half-marked' || isProved) {
+      reporter.note(`${name} ends without the two blocks of zeros that end a tar, but nothing is missing`)
+      return true
+    }
+    reporter.warn(`${name} ends without an end mark: all that is in it was extracted, but it may have been cut between two entries`)
+    return false
   }
 
   private placeZip(place: ZipInput, size: number | undefined): Promise<ExtractResult> {
@@ -177,11 +230,15 @@ class Extraction {
       this.destination.close()
     }
     const { file: files, directory: directories, symlink: symlinks } = counts
-    return { format, files, directories, symlinks, bytes: this.bytes, ...result, outsideLinks: this.destination.outsideLinks }
+    const { outsideLinks } = this.destination
+    return { format, files, directories, symlinks, bytes: this.bytes, ...result, outsideLinks, isComplete: true }
   }
 
   private async placeOne(entry: ArchiveEntry, result: { refused: number; occupied: string[] }): Promise<string | undefined> {
     try {
+      if (entry.refused !== undefined) throw new RefusedEntryError(entry.refused)
+      if (!this.expansion.takeHoles(entry.holes ?? 0))
+        throw new RefusedEntryError(`it has ${formatBytes(entry.size)}, nearly all of them zeros (--force extracts it)`)
       return await this.destination.place(entry)
     } catch (error) {
       if (error instanceof OccupiedEntryError) result.occupied.push(error.message)
@@ -206,6 +263,17 @@ class Extraction {
     const total = size === undefined ? {} : { totalBytes: size }
     this.context.reporter.progress({ phase: 'restoring', doneBytes: this.expansion.read, ...total, doneFiles: this.doneFiles })
   }
+}
+
+async function holdsTar(plain: ByteQueue): Promise<boolean> {
+  await plain.fill(TAR_BLOCK_BYTES)
+  const head = plain.peek(TAR_BLOCK_BYTES)
+  if (formatOfContent(head) === 'tar') return true
+  return isEmptyTar(head) && !(await plain.fill(HEAD_BYTES)) && isEmptyTar(plain.peek(HEAD_BYTES))
+}
+
+async function* asStream(entry: ArchiveEntry): AsyncGenerator<ArchiveEntry> {
+  yield entry
 }
 
 /** The bytes of a file on this machine. */

@@ -1,11 +1,15 @@
 import { AppError } from '../util/errors.ts'
+import { isGzip } from './gzip-reader.ts'
+import { otherFormat } from './other-formats.ts'
+import { isTarHeader, isZeroBlock, TAR_BLOCK_BYTES } from './tar-header.ts'
+import { isZstd } from './zstd-reader.ts'
 
 /** What `compress` writes. */
 export const ARCHIVE_FORMATS = ['tar.zst', 'tar.gz', 'zip'] as const
 export type ArchiveFormat = (typeof ARCHIVE_FORMATS)[number]
 
-/** What `extract` reads. */
-export type ReadableFormat = ArchiveFormat | 'tar'
+/** What `extract` reads: archives, and single compressed files. */
+export type ReadableFormat = ArchiveFormat | 'tar' | 'gz' | 'zst'
 
 const ENDINGS: readonly [RegExp, ArchiveFormat][] = [
   [/\.(tar\.zst|tzst)$/i, 'tar.zst'],
@@ -18,39 +22,33 @@ export function formatOfName(name: string): ArchiveFormat | undefined {
   return ENDINGS.find(([ending]) => ending.test(name))?.[1]
 }
 
-/** This many first bytes identify every known format. */
-export const HEAD_BYTES = 512
+/** This many first bytes identify every format that is read, and name every other one that is known. */
+export const HEAD_BYTES = 1024 * 1024
 
 const USTAR_AT = 257
-const OTHER_PROGRAMS = { xz: 'tar xf', bzip2: 'tar xf', '7z': '7z x', rar: 'unrar x' } as const
-const MAGICS: readonly [ReadableFormat | keyof typeof OTHER_PROGRAMS, at: number, magic: string][] = [
-  ['tar.zst', 0, '\x28\xb5\x2f\xfd'],
-  // a skippable frame may come before it
-  ['tar.zst', 1, '\x2a\x4d\x18'],
-  ['tar.gz', 0, '\x1f\x8b'],
-  ['zip', 0, 'PK\x03\x04'],
-  ['zip', 0, 'PK\x05\x06'],
-  ['tar', USTAR_AT, 'ustar'],
-  ['xz', 0, '\xfd7zXZ'],
-  ['bzip2', 0, 'BZh'],
-  ['7z', 0, "7z\xbc\xaf'\x1c"],
-  ['rar', 0, 'Rar!'],
-]
 
-/**
- * The format of an archive that begins with `head`. The name is used only in messages. Throws `unsupported` for an
- * unknown format.
- */
-export function formatOfContent(head: Uint8Array, name: string): ReadableFormat {
-  const text = Buffer.from(head).toString('latin1')
-  const found = MAGICS.find(([, at, magic]) => text.startsWith(magic, at))?.[0]
-  if (found === undefined)
-    throw new AppError('unsupported', head.length === 0 ? `${name} is empty.` : `${name} is not an archive of a known format.`, {
-      hint: 'extract reads tar.zst, tar.gz, tar and zip.',
+/** The format of a file that begins with `head`, 512 bytes if the file has them; undefined if it is none of these. */
+export function formatOfContent(head: Uint8Array): 'zip' | 'tar' | 'gz' | 'zst' | undefined {
+  if (isGzip(head)) return 'gz'
+  if (isZstd(head)) return 'zst'
+  const text = Buffer.from(head.subarray(0, TAR_BLOCK_BYTES)).toString('latin1')
+  if (text.startsWith('PK\x03\x04') || text.startsWith('PK\x05\x06')) return 'zip'
+  // the magic number alone, too: the first header may be damaged
+  return isTarHeader(head) || text.startsWith('ustar', USTAR_AT) ? 'tar' : undefined
+}
+
+/** A whole archive of no entries. */
+export function isEmptyTar(whole: Uint8Array): boolean {
+  return whole.length > 0 && whole.length % TAR_BLOCK_BYTES === 0 && isZeroBlock(whole)
+}
+
+/** For a file that begins with `head` and has none of the formats that are read. */
+export function unknownFormat(head: Uint8Array, name: string): AppError {
+  if (head.length === 0) return new AppError('unsupported', `${name} is empty.`, { hint: 'Download or copy the archive again.' })
+  const other = otherFormat(head, name)
+  if (other === undefined)
+    return new AppError('unsupported', `${name} is not an archive of a known format.`, {
+      hint: 'extract reads tar, tar.gz, tar.zst, zip, and single files in gzip and zstd.',
     })
-  if (found === 'xz' || found === 'bzip2' || found === '7z' || found === 'rar')
-    throw new AppError('unsupported', `${name} is a ${found} archive, which extract does not read.`, {
-      hint: `Use ${OTHER_PROGRAMS[found]}.`,
-    })
-  return found
+  return new AppError('unsupported', `${name} is ${other.name}, which extract does not read.`, { hint: `Use: ${other.tool}` })
 }

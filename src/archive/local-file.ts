@@ -4,6 +4,7 @@ import {
   constants,
   fchmodSync,
   fstatSync,
+  ftruncateSync,
   futimesSync,
   lstatSync,
   readSync,
@@ -20,6 +21,7 @@ import { unpackedMode } from '../local/restored-mode.ts'
 import { utimesSeconds } from '../local/times.ts'
 import { throwIfAborted } from '../util/errors.ts'
 import { Breather } from '../util/event-loop.ts'
+import { isHole } from './byte-stream.ts'
 import { perEntry } from './entry-errors.ts'
 import type { ArchiveEntry } from './entry.ts'
 import { unfinishedName } from './sink.ts'
@@ -46,17 +48,23 @@ export async function writeFile(
     return folders.open(unfinished, O_WRONLY | O_CREAT | O_EXCL, entry.mode === undefined ? 0o664 : 0o600)
   })
   let isOpen = true
+  let [position, written] = [0, 0]
   try {
     const own = perEntry(path, () => fstatSync(fd))
     for await (const bytes of entry.content) {
       if (turns.isDue()) await turns.breathe()
       throwIfAborted(signal)
-      perEntry(path, () => {
-        for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done, bytes.length - done)
-      })
-      onWritten(bytes.length)
+      if (!isHole(bytes)) {
+        perEntry(path, () => {
+          for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done, bytes.length - done, position + done)
+        })
+        onWritten(bytes.length)
+        written = position + bytes.length
+      }
+      position += bytes.length
     }
     perEntry(path, () => {
+      if (written < position) ftruncateSync(fd, position)
       if (entry.mode !== undefined) fchmodSync(fd, unpackedMode(entry.mode))
       if (entry.mtime !== undefined) futimesSync(fd, Number(fstatSync(fd).atimeMs) / 1000, utimesSeconds(entry.mtime))
       isOpen = false
@@ -83,8 +91,7 @@ function renameFile(folders: HeldFolders, unfinished: string, path: string, own:
 }
 
 /**
- * True when the file at `path`, which is known to have the same size, has the content of `entry`. Stops reading at the
- * first difference.
+ * True when the file at `path` has the content of `entry`. Stops reading at the first difference.
  */
 export async function hasContent(folders: HeldFolders, path: string, entry: ArchiveEntry, signal: AbortSignal): Promise<boolean> {
   const fd = perEntry(path, () => folders.open(path, O_RDONLY))
@@ -96,7 +103,7 @@ export async function hasContent(folders: HeldFolders, path: string, entry: Arch
       if (!there.equals(bytes)) return false
       position += bytes.length
     }
-    return true
+    return perEntry(path, () => fstatSync(fd).size) === position
   } finally {
     closeSync(fd)
   }

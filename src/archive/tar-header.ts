@@ -13,18 +13,8 @@ export interface TarHeader {
   mtime: number | undefined
   /** One character. */
   type: string
-  /** An old sparse file with more pieces than fit here: blocks with more of them follow. */
-  isExtended: boolean
-}
-
-/** What a pax header says of an entry, as far as it counts here. */
-export interface PaxFields {
-  path?: Buffer | undefined
-  linkpath?: Buffer | undefined
-  size?: string | undefined
-  mtime?: string | undefined
-  /** The content is a map of holes, then the data between them. */
-  isSparse?: boolean
+  /** The whole header, for the types that have fields of their own. */
+  block: Buffer
 }
 
 const USTAR = Buffer.from('ustar\0')
@@ -36,22 +26,31 @@ export function isZeroBlock(block: Uint8Array): boolean {
   return block.every(byte => byte === 0)
 }
 
-/** Throws an `Error` if the checksum is wrong. Time: constant. */
-export function parseTarHeader(bytes: Uint8Array): TarHeader {
-  const block = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (!hasChecksum(block)) throw new Error("a header in it isn't a tar header")
+/** Whether a block is a header of any form of tar: its checksum is right. */
+export function isTarHeader(block: Uint8Array): boolean {
+  return block.length >= TAR_BLOCK_BYTES && !isZeroBlock(block.subarray(0, TAR_BLOCK_BYTES)) && hasChecksum(asBuffer(block))
+}
+
+/** Undefined if the checksum is wrong. The header stays valid when the bytes change. Time: constant. */
+export function parseTarHeader(bytes: Uint8Array): TarHeader | undefined {
+  if (!hasChecksum(asBuffer(bytes))) return undefined
+  const block = Buffer.from(bytes)
   const prefix = block.subarray(257, 263).equals(USTAR) ? textAt(block, 345, 155) : Buffer.alloc(0)
   const name = textAt(block, 0, 100)
-  const type = String.fromCharCode(block[156]! === 0 ? 0x30 : block[156]!)
+  const size = numberAt(block, 124, 12)
   return {
-    name: prefix.length > 0 ? Buffer.concat([prefix, Buffer.from('/'), name]) : Buffer.from(name),
-    linkname: Buffer.from(textAt(block, 157, 100)),
+    name: prefix.length > 0 ? Buffer.concat([prefix, Buffer.from('/'), name]) : name,
+    linkname: textAt(block, 157, 100),
     mode: numberAt(block, 100, 8),
-    size: sizeOf(numberAt(block, 124, 12)),
+    size: size !== undefined && size >= 0 ? size : undefined,
     mtime: numberAt(block, 136, 12),
-    type,
-    isExtended: type === 'S' && block[482] === 1,
+    type: String.fromCharCode(block[156]! === 0 ? 0x30 : block[156]!),
+    block,
   }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 /** Old programs summed signed bytes. */
@@ -73,7 +72,7 @@ function textAt(block: Buffer, at: number, length: number): Buffer {
 }
 
 /** Octal digits, or, if the top bit is set, a binary number in two's complement. An empty field is 0. */
-function numberAt(block: Buffer, at: number, length: number): number | undefined {
+export function numberAt(block: Buffer, at: number, length: number): number | undefined {
   if ((block[at]! & 0x80) === 0) {
     const [digits = ''] = textAt(block, at, length).toString('latin1').trim().split(' ')
     return /^[0-7]*$/.test(digits) ? Number.parseInt(`0${digits}`, 8) : undefined
@@ -82,32 +81,4 @@ function numberAt(block: Buffer, at: number, length: number): number | undefined
   let value = isNegative ? (block[at]! | 0x80) - 256 : block[at]! & 0x3f
   for (let i = at + 1; i < at + length; i++) value = value * 256 + block[i]!
   return Number.isSafeInteger(value) ? value : undefined
-}
-
-function sizeOf(value: number | undefined): number | undefined {
-  return value !== undefined && value >= 0 ? value : undefined
-}
-
-/**
- * Adds the records of a pax header to `fields`: `<length> <key>=<value>\n`. A record without a value takes an earlier
- * one back. Stops at a malformed one. Time: linear in the length of `bytes`; memory: that of the fields that count.
- */
-export function addPaxRecords(fields: PaxFields, bytes: Buffer): void {
-  for (let at = 0; at < bytes.length;) {
-    const space = bytes.subarray(at, at + 20).indexOf(0x20)
-    const length = space > 0 ? Number(bytes.toString('latin1', at, at + space)) : NaN
-    if (!Number.isSafeInteger(length) || length <= space + 1) return
-    const record = bytes.subarray(at + space + 1, at + length - 1)
-    const equals = record.indexOf(0x3d)
-    if (equals === -1) return
-    addPaxRecord(fields, record.toString('latin1', 0, Math.min(equals, 64)), record.subarray(equals + 1))
-    at += length
-  }
-}
-
-function addPaxRecord(fields: PaxFields, key: string, bytes: Buffer): void {
-  const value = bytes.length === 0 ? undefined : bytes
-  if (key === 'path' || key === 'linkpath') fields[key] = value
-  else if (key === 'size' || key === 'mtime') fields[key] = value?.toString('latin1', 0, 64)
-  else if (key.startsWith('GNU.sparse.')) fields.isSparse = true
 }

@@ -1,13 +1,28 @@
 import { decodeFileName } from '../util/paths.ts'
 import { ByteQueue, type ByteStream } from './byte-stream.ts'
 import { NO_CONTENT, type ArchiveEntry } from './entry.ts'
-import { addPaxRecords, isZeroBlock, type PaxFields, parseTarHeader, TAR_BLOCK_BYTES, type TarHeader } from './tar-header.ts'
+import { isTarHeader, isZeroBlock, parseTarHeader, TAR_BLOCK_BYTES, type TarHeader } from './tar-header.ts'
+import { addPaxRecords, type PaxFields, paxSize, paxTime } from './tar-pax.ts'
+import { faultOf, oldSparseMap, paxSparseMap, type SparseMap, storedSparseMap, withHoles } from './tar-sparse.ts'
 
 /** Maximum bytes of a long name or a pax header. */
 const MAX_EXTENSION_BYTES = 4 * 1024 * 1024
 /** Two blocks of zeros end an archive. */
 const END_BLOCKS = 2
 const SLASH = 0x2f
+
+/**
+ * How an archive ended: `marked`: with its end mark; `half-marked`: with one of the two blocks of it; `unmarked`:
+ * between two entries, without one, or one is followed by what is no tar.
+ */
+type TarEnd = 'marked' | 'half-marked' | 'unmarked'
+
+/** What the reader of a tar archive found out when all entries were read. */
+export interface TarEnding {
+  end: TarEnd
+  /** What follows the end mark, zeros not counted. */
+  rest: 'nothing' | 'bytes' | 'entries'
+}
 
 /** What headers before an entry's own say of it. */
 interface Extensions extends PaxFields {
@@ -16,134 +31,227 @@ interface Extensions extends PaxFields {
   hasPax?: boolean
 }
 
+/** Where the bytes of an entry lie, and what its content is. */
+interface Stored {
+  /** Bytes that follow. Padding comes after them. */
+  left: number
+  map?: SparseMap
+  /** Why there is no content. */
+  fault?: string | undefined
+}
+
 /**
- * The entries of a tar archive: POSIX (pax), GNU and older forms. What follows the end mark is read and passed over.
- * Malformed archives throw a plain `Error`. Time: linear in the length of `bytes`. Memory: one long name and one pax
- * header, of at most 4 MiB each.
+ * The entries of a tar archive: of POSIX (pax, ustar), GNU (old and new, with sparse files and incremental dumps),
+ * Solaris, and of the seventh edition of Unix. After a header that can't be read, it goes on with the next one, as GNU
+ * tar does; the error comes at the end. Malformed archives throw a plain `Error`. Time: linear in the length of `bytes`
+ * and of the holes. Memory: one long name and one pax header, of at most 4 MiB each, and the map of one sparse file, of
+ * at most a million extents.
  */
-export async function* readTar(bytes: ByteStream): AsyncGenerator<ArchiveEntry> {
+export async function* readTar(bytes: ByteStream, ending?: TarEnding): AsyncGenerator<ArchiveEntry> {
   const input = new ByteQueue(bytes)
-  const global: PaxFields = {}
-  let extensions: Extensions = {}
+  const reader = new TarReader(input)
   try {
-    for (let zeros = 0; zeros < END_BLOCKS;) {
-      if (!(await input.fill(TAR_BLOCK_BYTES))) throw new Error('it is cut off: it ends without the end mark')
-      const block = input.take(TAR_BLOCK_BYTES)
-      if (isZeroBlock(block)) {
-        zeros++
-        continue
-      }
-      zeros = 0
-      const header = parseTarHeader(block)
-      if ('xgLNK'.includes(header.type)) {
-        const extension = await takeExtension(input, header)
-        if (header.type === 'g') addPaxRecords(global, extension)
-        else extend(extensions, header.type, extension)
-        continue
-      }
-      const entry = describe(header, { ...global, ...extensions })
-      extensions = {}
-      yield* readEntry(input, header, entry)
-    }
-    for await (const rest of input.rest()) void rest
+    yield* reader.untilEnd()
+    if (reader.damage !== undefined) throw reader.damage
+    if (ending !== undefined) Object.assign(ending, reader.ending)
   } finally {
     await input.close()
   }
 }
 
-async function takeExtension(input: ByteQueue, { size }: TarHeader): Promise<Buffer> {
-  if (size === undefined || size > MAX_EXTENSION_BYTES) throw new Error('a long name or a pax header in it is absurdly long')
-  if (!(await input.fill(size))) throw cutOff()
-  // a copy, because it is used after more was read
-  const extension = Buffer.from(input.take(size))
-  if (!(await input.skip(paddingOf(size)))) throw cutOff()
-  return extension
+class TarReader {
+  readonly ending: TarEnding = { end: 'unmarked', rest: 'nothing' }
+  /** The first damage. */
+  damage: Error | undefined
+  private readonly input: ByteQueue
+  private readonly global: PaxFields = {}
+  private extensions: Extensions = {}
+
+  constructor(input: ByteQueue) {
+    this.input = input
+  }
+
+  async *untilEnd(): AsyncGenerator<ArchiveEntry> {
+    let zeros = 0
+    // blocks that are none of a tar, after a single block of zeros: the end, if no header follows
+    let hasStrayed = false
+    let isEmpty = true
+    for (;;) {
+      const block = await this.nextBlock()
+      if (block === undefined) break
+      isEmpty = false
+      if (isZeroBlock(block)) {
+        if (++zeros === END_BLOCKS) return this.afterEnd(hasStrayed)
+        continue
+      }
+      const header = block.length < TAR_BLOCK_BYTES ? undefined : parseTarHeader(block)
+      if (header === undefined) {
+        if (zeros > 0) hasStrayed = true
+        else if (block.length < TAR_BLOCK_BYTES) this.damage ??= cutOff()
+        else this.notAHeader()
+        continue
+      }
+      if (hasStrayed) this.notAHeader()
+      zeros = 0
+      hasStrayed = false
+      if ('xXgLK'.includes(header.type)) await this.readExtension(header)
+      // a label of the volume, or an access list of Solaris for the entry after it
+      else if ('VA'.includes(header.type)) await this.skip(header.size ?? 0)
+      else yield* this.readEntry(header)
+    }
+    if (isEmpty) this.damage = cutOff()
+    this.ending.end = zeros > 0 && !hasStrayed ? 'half-marked' : 'unmarked'
+  }
+
+  private async afterEnd(hasStrayed: boolean): Promise<void> {
+    this.ending.end = hasStrayed ? 'unmarked' : 'marked'
+    for (let block = await this.nextBlock(); block !== undefined; block = await this.nextBlock()) {
+      if (isZeroBlock(block)) continue
+      this.ending.rest = isTarHeader(block) ? 'entries' : 'bytes'
+      break
+    }
+    while (await this.input.fill(1)) this.input.takeSome(Infinity)
+  }
+
+  /** Undefined at the end. The last block may be short. */
+  private async nextBlock(): Promise<Uint8Array | undefined> {
+    await this.input.fill(TAR_BLOCK_BYTES)
+    const block = this.input.take(TAR_BLOCK_BYTES)
+    return block.length === 0 ? undefined : block
+  }
+
+  private notAHeader(): void {
+    this.extensions = {}
+    this.damage ??= new Error("a header in it isn't a tar header")
+  }
+
+  private async readExtension({ type, size }: TarHeader): Promise<void> {
+    if (size === undefined || size > MAX_EXTENSION_BYTES) {
+      this.damage ??= new Error('a long name or a pax header in it is absurdly long')
+      return this.skip(size ?? 0)
+    }
+    if (!(await this.input.fill(size))) throw cutOff()
+    // a copy, because it is used after more was read
+    const bytes = Buffer.from(this.input.take(size))
+    await this.input.skip(paddingOf(size))
+    const { extensions } = this
+    if (type === 'L') extensions.longName = untilZero(bytes)
+    else if (type === 'K') extensions.longLinkname = untilZero(bytes)
+    else {
+      if (!addPaxRecords(type === 'g' ? this.global : extensions, bytes)) this.damage ??= new Error('a pax header in it is damaged')
+      extensions.hasPax ||= type !== 'g'
+    }
+  }
+
+  /** Skips bytes and their padding, which may be missing at the end. */
+  private async skip(count: number): Promise<void> {
+    if (!(await this.input.skip(count))) throw cutOff()
+    await this.input.skip(paddingOf(count))
+  }
+
+  private async *readEntry(header: TarHeader): AsyncGenerator<ArchiveEntry> {
+    const fields = { ...this.global, ...this.extensions }
+    this.extensions = {}
+    const size = fields.size === undefined ? header.size : paxSize(fields.size)
+    if (size === undefined) {
+      this.damage ??= new Error('an entry states an impossible size')
+      return
+    }
+    const { longName, longLinkname, sparse, path = longName ?? header.name, linkpath = longLinkname ?? header.linkname } = fields
+    const name = sparse?.name ?? path
+    const type = typeOf(header.type, name)
+    const stored = await this.findContent(header, fields, type, size)
+    const content = type === 'file' && stored.fault === undefined ? this.contentOf(stored) : NO_CONTENT
+    const padding = paddingOf(stored.left)
+    yield {
+      path: decodeFileName(name),
+      type,
+      refused: stored.fault,
+      size: content === NO_CONTENT ? 0 : (stored.map?.size ?? stored.left),
+      holes: (stored.map?.size ?? stored.left) - stored.left,
+      mode: header.mode,
+      mtime: mtimeOf(header, fields),
+      target: decodeFileName(linkpath),
+      content,
+    }
+    if (!(await this.input.skip(stored.left))) throw cutOff()
+    await this.input.skip(padding)
+  }
+
+  private async findContent(header: TarHeader, fields: Extensions, type: ArchiveEntry['type'], size: number): Promise<Stored> {
+    if (header.type === 'M') return { left: size, fault: 'it is the later part of a file that another volume begins (use tar -xM)' }
+    if (header.type === 'S') return withMap(await oldSparseMap(header, this.input), size)
+    if (type === 'file' && fields.sparse !== undefined) {
+      if (fields.sparse.major !== '1') return withMap(paxSparseMap(fields.sparse), size)
+      const found = await storedSparseMap(fields.sparse, this.input, size)
+      return withMap(found?.map, size - (found?.taken ?? 0))
+    }
+    return { left: size === 0 || (await this.hasContent(header.type, type, fields.hasPax)) ? size : 0 }
+  }
+
+  /**
+   * Links, folders and devices have no content, whatever size they state. In pax a hard link may repeat it, and dumps
+   * list what is in a folder. Some programs store it for others too: then no header follows.
+   */
+  private async hasContent(headerType: string, type: ArchiveEntry['type'], hasPax = false): Promise<boolean> {
+    if (type === 'file' || headerType === 'D' || (headerType === '1' && hasPax)) return true
+    if (!(await this.input.fill(TAR_BLOCK_BYTES))) return false
+    const next = this.input.peek(TAR_BLOCK_BYTES)
+    return !isZeroBlock(next) && !isTarHeader(next)
+  }
+
+  private contentOf(stored: Stored): ByteStream {
+    const data = this.data(stored)
+    return stored.map === undefined ? data : withHoles(stored.map, data)
+  }
+
+  private async *data(stored: Stored): AsyncGenerator<Uint8Array> {
+    while (stored.left > 0) {
+      if (!(await this.input.fill(1))) throw cutOff()
+      const piece = this.input.takeSome(stored.left)
+      stored.left -= piece.length
+      yield piece
+    }
+  }
 }
 
-function extend(extensions: Extensions, type: string, bytes: Buffer): void {
+function withMap(map: SparseMap | undefined, left: number): Stored {
+  if (map === undefined) throw cutOff()
+  const fault = faultOf(map, left)
+  return fault === undefined ? { left, map } : { left, fault }
+}
+
+function untilZero(bytes: Buffer): Buffer {
   const end = bytes.indexOf(0)
-  const text = end === -1 ? bytes : bytes.subarray(0, end)
-  if (type === 'K') extensions.longLinkname = text
-  else if (type !== 'x') extensions.longName = text
-  else {
-    addPaxRecords(extensions, bytes)
-    extensions.hasPax = true
-  }
+  return end === -1 ? bytes : bytes.subarray(0, end)
 }
 
-/** An entry, and the bytes that follow its header. */
-interface Described extends Omit<ArchiveEntry, 'content'> {
-  contentBytes: number
-}
-
-function describe(header: TarHeader, extensions: Extensions): Described {
-  const { longName, longLinkname, path = longName ?? header.name, linkpath = longLinkname ?? header.linkname, hasPax = false } = extensions
-  const size = extensions.size === undefined ? header.size : paxSize(extensions.size)
-  if (size === undefined) throw new Error('an entry states an impossible size')
-  const type = extensions.isSparse === true ? 'other' : typeOf(header.type, path)
-  return {
-    path: decodeFileName(path),
-    type,
-    size: type === 'file' ? size : 0,
-    mode: header.mode,
-    mtime: mtimeOf(header, extensions),
-    target: decodeFileName(linkpath),
-    contentBytes: hasContent(header.type, hasPax) ? size : 0,
-  }
-}
-
-function paxSize(text: string): number | undefined {
-  const size = /^\d+$/.test(text) ? Number(text) : undefined
-  return Number.isSafeInteger(size) ? size : undefined
-}
-
+/** As in GNU tar, a type that is not known is a file. */
 function typeOf(type: string, path: Buffer): ArchiveEntry['type'] {
   switch (type) {
-    case '0':
-    case '7':
-      // the oldest form has no type for folders
-      return path.at(-1) === SLASH ? 'directory' : 'file'
     case '1':
       return 'hardlink'
     case '2':
       return 'symlink'
     case '5':
+    case 'D':
       return 'directory'
-    default:
+    case '3':
+    case '4':
+    case '6':
       return 'other'
+    case '0':
+    case '7':
+      // the oldest form has no type for folders
+      return path.at(-1) === SLASH ? 'directory' : 'file'
+    default:
+      return 'file'
   }
 }
-
-/** Links, folders and devices have no content, whatever size they state. Only in pax a hard link may repeat it. */
-function hasContent(type: string, hasPax: boolean): boolean {
-  return type === '1' ? hasPax : !'23456'.includes(type)
-}
-
-const PAX_TIME = /^(-?)(\d{1,12})(?:\.(\d{1,9})\d*)?$/
 
 function mtimeOf({ mtime }: TarHeader, pax: PaxFields): bigint | undefined {
-  const [, sign, seconds, fraction = ''] = PAX_TIME.exec(pax.mtime ?? '') ?? []
-  if (seconds === undefined) return mtime === undefined ? undefined : BigInt(mtime) * 1_000_000_000n
-  const ns = BigInt(seconds) * 1_000_000_000n + BigInt(fraction.padEnd(9, '0'))
-  return sign === '-' ? -ns : ns
-}
-
-async function* readEntry(input: ByteQueue, header: TarHeader, { contentBytes, ...entry }: Described): AsyncGenerator<ArchiveEntry> {
-  for (let more = header.isExtended; more;) {
-    if (!(await input.fill(TAR_BLOCK_BYTES))) throw cutOff()
-    more = input.take(TAR_BLOCK_BYTES)[504] === 1
-  }
-  let left = contentBytes
-  async function* content(): AsyncGenerator<Uint8Array> {
-    while (left > 0) {
-      if (!(await input.fill(1))) throw cutOff()
-      const piece = input.takeSome(left)
-      left -= piece.length
-      yield piece
-    }
-  }
-  yield { ...entry, content: entry.type === 'file' ? content() : NO_CONTENT }
-  if (!(await input.skip(left + paddingOf(contentBytes)))) throw cutOff()
+  const time = pax.mtime === undefined ? undefined : paxTime(pax.mtime)
+  return time ?? (mtime === undefined ? undefined : BigInt(mtime) * 1_000_000_000n)
 }
 
 function paddingOf(size: number): number {

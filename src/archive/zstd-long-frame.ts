@@ -4,6 +4,10 @@ import { MAX_NATIVE_WINDOW_BYTES, nativeDecoder } from '../compression/zstd/nati
 import { decodePieces, MAX_PORTABLE_WINDOW_BYTES, type Moved } from '../compression/zstd/portable/decode-frame.ts'
 import { AppError, corrupt, errnoOf, messageOf } from '../util/errors.ts'
 import { pipeThrough } from './byte-stream.ts'
+import { decodeStream } from './container.ts'
+
+/** An empty one. It ends a frame that was cut, so that the decoder gives all that came before. */
+const LAST_BLOCK: FramePiece = { kind: 'block', isRaw: true, bytes: Uint8Array.of(1, 0, 0) }
 
 /** Blocks go to the native decoder in pieces of at least so many bytes: each piece costs it far more than a byte. */
 const PIECE_BYTES = 64 * 1024
@@ -11,8 +15,8 @@ const PIECE_BYTES = 64 * 1024
 /**
  * The plain bytes of one frame of any size, as a stream. `moved` belongs to the archive, and is for the portable codec.
  * Throws `corrupt` when the frame does not decode, or does not match its stated checksum or size; `unsupported` when
- * its window is longer than the codec supports. Memory: bounded by its window. Time: linear in the lengths of the frame
- * and of its content.
+ * its window is longer than the codec supports. If `pieces` end too soon, all of them are decoded before the error.
+ * Memory: bounded by its window. Time: linear in the lengths of the frame and of its content.
  */
 export async function* decodeLongFrame(
   pieces: AsyncIterable<FramePiece>,
@@ -21,22 +25,25 @@ export async function* decodeLongFrame(
   moved: Moved,
 ): AsyncGenerator<Uint8Array> {
   const most = codec === 'native' ? MAX_NATIVE_WINDOW_BYTES : MAX_PORTABLE_WINDOW_BYTES
-  if (header.windowSize > most) throw windowTooLong(header.windowSize, codec)
-  let length = 0
-  for await (const plain of codec === 'native' ? decodeNative(pieces) : decodePieces(pieces, header.windowSize, moved)) {
-    length += plain.length
-    if (header.contentSize !== undefined && length > header.contentSize) break
-    yield plain
+  if (header.windowSize > most) throw windowTooLong(header.windowSize)
+  async function* decoded(stored: AsyncIterable<FramePiece>): AsyncGenerator<Uint8Array> {
+    let length = 0
+    for await (const plain of codec === 'native' ? decodeNative(stored) : decodePieces(stored, header.windowSize, moved)) {
+      length += plain.length
+      if (header.contentSize !== undefined && length > header.contentSize) break
+      yield plain
+    }
+    if (header.contentSize !== undefined && length !== header.contentSize)
+      throw corrupt(ZSTD_FRAME, `it does not hold the ${header.contentSize} bytes that it states`)
   }
-  if (header.contentSize !== undefined && length !== header.contentSize)
-    throw corrupt(ZSTD_FRAME, `it does not hold the ${header.contentSize} bytes that it states`)
+  yield* decodeStream(pieces, decoded, [LAST_BLOCK])
 }
 
-function windowTooLong(windowSize: number, codec: ZstdName): AppError {
+function windowTooLong(windowSize: number): AppError {
   const mebibytes = Math.ceil(windowSize / 2 ** 20)
   return new AppError('unsupported', `The archive was compressed with a window of ${mebibytes} MiB, more than can be decoded here.`, {
     hint:
-      codec === 'native'
+      windowSize > MAX_NATIVE_WINDOW_BYTES
         ? 'Decompress it first: zstd -d --long=31 FILE'
         : 'Use Node.js 22.15 or later, or decompress it first: zstd -d --long=31 FILE',
   })

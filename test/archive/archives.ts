@@ -80,11 +80,12 @@ export interface ExtractOptions {
 interface Extracted {
   result: ExtractResult
   warnings: string[]
+  notes: string[]
 }
 
 /** What `extract <archive> <destination>` does; an archive is a path, or bytes that come as a stream. */
 export async function extractTo(destination: string, archive: string | Buffer, options: ExtractOptions = {}): Promise<Extracted> {
-  const { reporter, warnings } = listening()
+  const { reporter, warnings, notes } = listening()
   const { force = false, signal = new AbortController().signal, zstd = zstdName() } = options
   mkdirSync(destination, { recursive: true })
   const source: ArchiveSource =
@@ -92,7 +93,7 @@ export async function extractTo(destination: string, archive: string | Buffer, o
       ? { name: basename(archive), bytes: readArchiveFile(archive, signal), zip: archive, size: statSync(archive).size }
       : { name: 'the archive', bytes: inPieces(archive, 10_007) }
   const result = await extract({ pool: poolOf(zstd), zstd, reporter, signal }, { source, destination, force })
-  return { result, warnings }
+  return { result, warnings, notes }
 }
 
 export async function* inPieces(bytes: Uint8Array, length: number): AsyncGenerator<Uint8Array> {

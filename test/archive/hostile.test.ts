@@ -194,12 +194,13 @@ describe('damaged tar', () => {
     }),
   )
 
-  it('without its end mark is cut off', () =>
+  it('without its end mark is extracted, but may have been cut', () =>
     withFolder(async folder => {
       const end = tar.length - 1024
       expect(tar.subarray(end).every(byte => byte === 0)).toBe(true)
-      const cut = expect.objectContaining({ code: 'corrupt', message: expect.stringContaining('cut off') as string }) as unknown
-      await expect(extractTo(join(folder, 'out'), tar.subarray(0, end))).rejects.toEqual(cut)
+      const { result, warnings } = await extractTo(join(folder, 'out'), tar.subarray(0, end))
+      expect(result).toMatchObject({ isComplete: false, refused: 0 })
+      expect(warnings).toEqual([expect.stringContaining('may have been cut between two entries')])
     }))
 
   it('never makes the reader crash or hang, whatever bytes it holds', async () => {

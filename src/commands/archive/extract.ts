@@ -42,7 +42,7 @@ export async function extractCommand(
     throw occupied(result)
   }
   console.result(receipt, { command: 'extract', archive: source.name, destination, ...result })
-  return result.refused > 0 ? 'partly' : 'done'
+  return result.refused > 0 || !result.isComplete ? 'partly' : 'done'
 }
 
 function openArchive(file: string, signal: AbortSignal): ArchiveSource {

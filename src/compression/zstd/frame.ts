@@ -140,7 +140,7 @@ export function withChecksum(frame: Uint8Array, checksum: number): Uint8Array[] 
 
 /** A copy of a frame's header without the checksum flag. */
 export function withoutChecksum(header: Uint8Array): Uint8Array {
-  const copy = header.slice()
+  const copy = Uint8Array.from(header)
   copy[DESCRIPTOR_AT]! &= ~HAS_CHECKSUM
   return copy
 }
@@ -153,7 +153,7 @@ export function withShorterWindow(header: Uint8Array, bytes: number): Uint8Array
   const exponent = Math.max(0, Math.ceil(Math.log2(bytes)) - 10)
   const isShorter = (header[DESCRIPTOR_AT]! & SINGLE_SEGMENT) === 0 && exponent < header[WINDOW_AT]! >> 3
   if (!isShorter) return header
-  const copy = header.slice()
+  const copy = Uint8Array.from(header)
   copy[WINDOW_AT] = exponent << 3
   return copy
 }

@@ -1,0 +1,77 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { describe, expect, test } from 'vitest'
+import { withFolder } from '../helpers/folders.ts'
+import { seededNoise } from '../helpers/seeded.ts'
+import { tarEntry, tarOf } from '../helpers/tar.ts'
+import { CODECS, extractTo, shell } from './archives.ts'
+
+const A = tarEntry({ name: 'a', content: 'a' })
+const B = tarEntry({ name: 'b', content: 'b' })
+const HALF = Buffer.alloc(512)
+const JUNK = Buffer.from('junk'.repeat(100))
+const BAD = tarEntry({ name: 'bad', content: 'b', set: { 156: 0x30 } })
+BAD[0]! ^= 1
+
+describe('all is extracted from a tar', () => {
+  test.each([
+    ['with half an end mark', Buffer.concat([A, B, HALF]), true, [], /nothing is missing/],
+    ['without an end mark', Buffer.concat([A, B]), false, [/may have been cut between two entries/], undefined],
+    ['with bytes that are no tar after half an end mark', Buffer.concat([A, B, HALF, JUNK]), false, [/may have been cut/], undefined],
+    ['without an end mark, in whole gzip', gzipSync(Buffer.concat([A, B])), true, [], /nothing is missing/],
+    ['without an end mark, in two members of gzip', Buffer.concat([gzipSync(A), gzipSync(B)]), false, [/may have been cut/], undefined],
+    ['with bytes after its end', Buffer.concat([tarOf(A, B), JUNK]), true, [], /has bytes after its end/],
+    ['with zeros after its end', Buffer.concat([tarOf(A, B), Buffer.alloc(700)]), true, [], undefined],
+    ['with another tar after its end', Buffer.concat([tarOf(A, B), tarOf(A)]), true, [], /goes on with another archive/],
+    ['in gzip with bytes after it', Buffer.concat([gzipSync(tarOf(A, B)), JUNK]), true, [], /has bytes after its end/],
+    ['in gzip with zeros after it', Buffer.concat([gzipSync(tarOf(A, B)), Buffer.alloc(700)]), true, [], undefined],
+    ['whose last entry lacks its padding', Buffer.concat([A, B]).subarray(0, 513 + 1024), false, [/may have been cut/], undefined],
+    ['with a single block of zeros in its middle', tarOf(A, HALF, B), true, [], undefined],
+  ] as const)('%s', (_, bytes, isComplete, warned, noted) =>
+    withFolder(async folder => {
+      const { result, warnings, notes } = await extractTo(folder, Buffer.from(bytes))
+      expect(readdirSync(folder)).toEqual(['a', 'b'])
+      expect(result.isComplete).toBe(isComplete)
+      expect(warnings).toEqual(warned.map(text => expect.stringMatching(text) as string))
+      expect(notes).toEqual(noted === undefined ? [] : [expect.stringMatching(noted)])
+    }),
+  )
+
+  test('with a damaged header: what is behind it, too', () =>
+    withFolder(async folder => {
+      for (const bytes of [tarOf(A, BAD, B), tarOf(BAD, A, B), tarOf(A, HALF, BAD, B)]) {
+        await expect(extractTo(folder, bytes)).rejects.toMatchObject({ code: 'corrupt' })
+        expect(readdirSync(folder)).toEqual(['a', 'b'])
+      }
+    }))
+
+  test('that has no entries', () =>
+    withFolder(async folder => {
+      for (const bytes of [Buffer.alloc(10_240), gzipSync(Buffer.alloc(1024))])
+        expect((await extractTo(folder, bytes)).result).toMatchObject({ files: 0, isComplete: true })
+    }))
+})
+
+describe.each(CODECS)('what can be decoded of a cut archive is extracted (%s)', zstd => {
+  const files = Array.from({ length: 40 }, (_, i) => tarEntry({ name: `f${10 + i}`, content: seededNoise(i, 50_000) }))
+  const tar = tarOf(...files)
+
+  test.each([
+    ['gzip', 'gzip'],
+    ['one frame of zstd', 'zstd -q'],
+    ['one small frame of zstd', `zstd -q --stream-size=${tar.length}`],
+  ])('%s', (_, command) =>
+    withFolder(async folder => {
+      const stored = shell(folder, command, tar)
+      const out = join(folder, 'out')
+      const cut = stored.subarray(0, Math.floor(stored.length * 0.95))
+      await expect(extractTo(out, cut, { zstd })).rejects.toMatchObject({
+        code: 'corrupt',
+        message: expect.stringContaining('cut off') as string,
+      })
+      // zstd has blocks of 128 kB, and the portable codec decodes whole ones
+      expect(readdirSync(out).length).toBeGreaterThan(33)
+    }),
+  )
+})
