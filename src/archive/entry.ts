@@ -18,6 +18,8 @@ export interface ArchiveEntry {
    * Can be read at most once, and only before the next entry is requested. Reading only a part, or nothing, is allowed.
    */
   content: ByteStream
+  /** Why it can't be extracted: a `RefusedEntryError` or a `DamagedEntryError`. */
+  error?: Error
 }
 
 export const NO_CONTENT: ByteStream = { [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: true, value: undefined }) }) }

@@ -9,13 +9,13 @@ import { fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
 import { ByteQueue, countBytes, pipeThrough, type ByteStream } from './byte-stream.ts'
 import { Destination } from './destination.ts'
-import { LocalEntryError, OccupiedEntryError, RefusedEntryError } from './entry-errors.ts'
+import { DamagedEntryError, LocalEntryError, OccupiedEntryError, RefusedEntryError } from './entry-errors.ts'
 import type { ArchiveEntry } from './entry.ts'
 import { Expansion } from './expansion.ts'
 import { formatOfContent, HEAD_BYTES, type ReadableFormat } from './format.ts'
 import { spoolName } from './local-file.ts'
 import { readTar } from './tar-reader.ts'
-import { readZip, type ZipInput } from './zip-reader.ts'
+import { hasZip, readZip, type ZipInput } from './zip-reader.ts'
 import { decompressZstd } from './zstd-reader.ts'
 
 export interface ExtractContext {
@@ -59,6 +59,8 @@ export interface ExtractResult {
   unchanged: number
   /** Entries that were not extracted. Each was warned about. */
   refused: number
+  /** Entries that were not extracted because their bytes are wrong. Each was warned about. */
+  damaged: number
   /** Local paths of entries that were skipped because something else exists there. */
   occupied: string[]
   /** Symlinks that point out of the destination. */
@@ -117,7 +119,7 @@ class Extraction {
     )
     try {
       await input.fill(HEAD_BYTES)
-      const format = formatOfContent(input.peek(HEAD_BYTES), source.name)
+      const format = await this.formatOf(input.peek(HEAD_BYTES))
       if (format !== 'zip') return await this.placeAll(format, readTar(this.plain(input.rest(), format)))
       if (source.zip !== undefined) {
         await input.close()
@@ -135,6 +137,17 @@ class Extraction {
     }
   }
 
+  /** A zip may begin with anything. */
+  private async formatOf(head: Uint8Array): Promise<ReadableFormat> {
+    const { name, zip } = this.request.source
+    try {
+      return formatOfContent(head, name)
+    } catch (error) {
+      if (zip !== undefined && isAppError(error, 'unsupported') && (await hasZip(zip))) return 'zip'
+      throw error
+    }
+  }
+
   private plain(bytes: ByteStream, format: ReadableFormat): ByteStream {
     const { pool, zstd } = this.context
     const plain =
@@ -145,11 +158,17 @@ class Extraction {
   private placeZip(place: ZipInput, size: number | undefined): Promise<ExtractResult> {
     if (size !== undefined) this.expansion.read = size
     const { expansion } = this
+    const { pool, zstd } = this.context
     async function* entries(): AsyncGenerator<ArchiveEntry> {
-      for await (const entry of readZip(place)) {
-        // the content can't be longer than stated
+      for await (const entry of readZip(place, bytes => decompressZstd(bytes, pool, zstd))) {
         expansion.add(entry.size)
-        yield entry
+        // where the stated size is the low 32 bits of the real one
+        let left = entry.size
+        const content = countBytes(entry.content, length => {
+          left -= length
+          if (left < 0) expansion.add(length)
+        })
+        yield entry.type === 'file' ? { ...entry, content } : entry
       }
     }
     return this.placeAll('zip', entries())
@@ -157,7 +176,7 @@ class Extraction {
 
   private async placeAll(format: ReadableFormat, entries: AsyncIterable<ArchiveEntry>): Promise<ExtractResult> {
     const counts = { file: 0, directory: 0, symlink: 0 }
-    const result = { unchanged: 0, refused: 0, occupied: [] as string[] }
+    const result = { unchanged: 0, refused: 0, damaged: 0, occupied: [] as string[] }
     const { reporter, signal } = this.context
     try {
       for await (const entry of entries) {
@@ -180,13 +199,17 @@ class Extraction {
     return { format, files, directories, symlinks, bytes: this.bytes, ...result, outsideLinks: this.destination.outsideLinks }
   }
 
-  private async placeOne(entry: ArchiveEntry, result: { refused: number; occupied: string[] }): Promise<string | undefined> {
+  private async placeOne(
+    entry: ArchiveEntry,
+    result: Pick<ExtractResult, 'refused' | 'damaged' | 'occupied'>,
+  ): Promise<string | undefined> {
     try {
+      if (entry.error !== undefined) throw entry.error
       return await this.destination.place(entry)
     } catch (error) {
       if (error instanceof OccupiedEntryError) result.occupied.push(error.message)
-      else if (error instanceof RefusedEntryError || error instanceof LocalEntryError) {
-        result.refused++
+      else if (error instanceof RefusedEntryError || error instanceof LocalEntryError || error instanceof DamagedEntryError) {
+        result[error instanceof DamagedEntryError ? 'damaged' : 'refused']++
         this.context.reporter.warn(`${entry.path} was not extracted: ${error.message}`)
       } else throw error
       return undefined
