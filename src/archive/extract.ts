@@ -160,15 +160,10 @@ class Extraction {
     const { expansion } = this
     const { pool, zstd } = this.context
     async function* entries(): AsyncGenerator<ArchiveEntry> {
-      for await (const entry of readZip(place, bytes => decompressZstd(bytes, pool, zstd))) {
+      const help = { zstd: (bytes: ByteStream) => decompressZstd(bytes, pool, zstd), onLonger: (length: number) => expansion.add(length) }
+      for await (const entry of readZip(place, help)) {
         expansion.add(entry.size)
-        // where the stated size is the low 32 bits of the real one
-        let left = entry.size
-        const content = countBytes(entry.content, length => {
-          left -= length
-          if (left < 0) expansion.add(length)
-        })
-        yield entry.type === 'file' ? { ...entry, content } : entry
+        yield entry
       }
     }
     return this.placeAll('zip', entries())

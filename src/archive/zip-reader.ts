@@ -4,6 +4,7 @@ import { fsPath } from '../util/paths.ts'
 import type { ByteStream } from './byte-stream.ts'
 import { DamagedEntryError, RefusedEntryError } from './entry-errors.ts'
 import { NO_CONTENT, type ArchiveEntry } from './entry.ts'
+import type { ContentHelp } from './zip/content.ts'
 import { ZipEntryError } from './zip/entry-error.ts'
 import type { RangeSource } from './zip/range-reader.ts'
 import { isZip, readEntries } from './zip/read-zip.ts'
@@ -25,14 +26,14 @@ export async function hasZip(place: ZipInput): Promise<boolean> {
 }
 
 /**
- * The entries of a zip file, in the order of its directory. Each content is checked against its length and checksum;
- * `decompress` decodes zstd. Entries that can't be read are handed out with an error. What concerns the whole archive
+ * The entries of a zip file, in the order of its directory. Each content is checked against its length and checksum.
+ * Entries that can't be read are handed out with an error. What concerns the whole archive
  * throws as in `readEntries`. Time and memory: as there.
  */
-export async function* readZip(place: ZipInput, decompress: (bytes: ByteStream) => ByteStream): AsyncGenerator<ArchiveEntry> {
+export async function* readZip(place: ZipInput, help: ContentHelp): AsyncGenerator<ArchiveEntry> {
   const { source, close } = opened(place)
   try {
-    for await (const { path, type, length: size, mode, mtime, target, error, content } of readEntries(source, decompress)) {
+    for await (const { path, type, length: size, mode, mtime, target, error, content } of readEntries(source, help)) {
       const entry = { path, type, size, mode, mtime, target, content: content === undefined ? NO_CONTENT : contentOf(content) }
       yield error === undefined ? entry : { ...entry, error: entryError(error) }
     }

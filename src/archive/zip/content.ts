@@ -5,8 +5,13 @@ import { damagedEntry, ZipEntryError } from './entry-error.ts'
 import { DEFLATE64, DEFLATED, BZIP2, notRead, STORED, ZSTD, ZSTD_OLD } from './methods.ts'
 import type { RangeReader } from './range-reader.ts'
 
-/** Decodes a stream of bytes. */
-export type Decoder = (stored: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>
+/** What reading contents needs of others. */
+export interface ContentHelp {
+  /** The plain bytes of zstd frames. */
+  zstd: (stored: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>
+  /** Told when a content turns out to be so many bytes longer than stated, before those are read. */
+  onLonger: (bytes: number) => void
+}
 
 /** The bytes of an entry in the file, and what they must decode to. */
 export interface StoredContent {
@@ -33,16 +38,19 @@ export function whyNotRead(method: number): string | undefined {
 }
 
 /**
- * The plain bytes of an entry, checked against their stated length and checksum. `zstd` decodes frames. Throws
- * `ZipEntryError` for content that is wrong; errors of reading the file pass. Memory: constant. Time: linear in the
- * stored bytes and those that are yielded.
+ * The plain bytes of an entry, checked against their stated length and checksum. Throws `ZipEntryError` for content
+ * that is wrong; errors of reading the file pass. Memory: constant. Time: linear in the stored bytes and in those that
+ * are yielded.
  */
-export async function* readContent(file: RangeReader, content: StoredContent, zstd: Decoder): AsyncGenerator<Uint8Array> {
+export async function* readContent(file: RangeReader, content: StoredContent, help: ContentHelp): AsyncGenerator<Uint8Array> {
   let [left, sum] = [content.length, 0]
   try {
-    for await (const piece of decoded(file, content, zstd)) {
+    for await (const piece of isSmall(content) ? [await inflateNow(file, content)] : decoded(file, content, help)) {
       left -= piece.length
-      if (left < 0 && canBeLonger(content)) left += WRAP
+      if (left < 0 && canBeLonger(content)) {
+        left += WRAP
+        help.onLonger(WRAP)
+      }
       if (left < 0) throw damagedEntry(`it is longer than the ${content.length} bytes that are stated`)
       sum = crc32(piece, sum)
       if (piece.length > 0) yield piece
@@ -52,6 +60,10 @@ export async function* readContent(file: RangeReader, content: StoredContent, zs
   }
   if (left !== 0) throw damagedEntry(`it is ${left} bytes shorter than stated`)
   if (sum !== content.crc) throw damagedEntry('its checksum is wrong')
+}
+
+function isSmall({ method, storedLength, length }: StoredContent): boolean {
+  return method === DEFLATED && storedLength <= SMALL_BYTES && length <= SMALL_BYTES
 }
 
 function canBeLonger({ wraps, method, storedLength, length }: StoredContent): boolean {
@@ -68,9 +80,7 @@ function explained(error: unknown, { length }: StoredContent): unknown {
   return error
 }
 
-function decoded(file: RangeReader, content: StoredContent, zstd: Decoder): AsyncIterable<Uint8Array> {
-  const { method, at, storedLength, length } = content
-  if (method === DEFLATED && Math.max(storedLength, length) <= SMALL_BYTES) return inflateSmall(file, content)
+function decoded(file: RangeReader, { method, at, storedLength }: StoredContent, { zstd }: ContentHelp): AsyncIterable<Uint8Array> {
   const stored = file.pieces(at, at + storedLength)
   if (method === DEFLATED) return inflate(stored)
   if (method === STORED) return stored
@@ -84,10 +94,10 @@ async function* late(load: () => Promise<AsyncIterable<Uint8Array>>): AsyncGener
   yield* await load()
 }
 
-async function* inflateSmall(file: RangeReader, { at, storedLength, length }: StoredContent): AsyncGenerator<Uint8Array> {
+async function inflateNow(file: RangeReader, { at, storedLength, length }: StoredContent): Promise<Uint8Array> {
   const stored = await file.read(at, at + storedLength)
   // Node takes no limit of 0, and no smaller chunk
-  yield inflateRawSync(stored, { maxOutputLength: Math.max(1, length), chunkSize: Math.max(64, length) })
+  return inflateRawSync(stored, { maxOutputLength: Math.max(1, length), chunkSize: Math.max(64, length) })
 }
 
 /** What follows the end of the stream is left. */

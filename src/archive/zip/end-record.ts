@@ -48,6 +48,7 @@ export async function findDirectory(file: RangeReader): Promise<DirectoryPlace |
   const tailAt = Math.max(0, file.size - TAIL_BYTES)
   const tail = await file.read(tailAt, file.size)
   let candidates = 0
+  let empty: DirectoryPlace | undefined
   for (
     let at = tail.lastIndexOf(END_MAGIC);
     at >= 0 && candidates < MAX_CANDIDATES;
@@ -59,7 +60,10 @@ export async function findDirectory(file: RangeReader): Promise<DirectoryPlace |
     if (end.part !== 0) throw oneOfSeveral()
     const place = await locate(file, end)
     if (place !== undefined) return place
+    // other end records come first: this one may be part of a comment
+    if (end.count === 0 && end.length === 0) empty ??= { start: end.at, end: end.at, length: 0, count: 0, base: 0, wraps: false }
   }
+  if (empty !== undefined) return empty
   if (file.size >= 4 && (await file.read(0, 4)).readUInt32LE() === SPLIT_MAGIC) throw oneOfSeveral()
   return undefined
 }
@@ -97,7 +101,6 @@ async function withEnd64(file: RangeReader, end: End): Promise<End> {
 }
 
 async function locate(file: RangeReader, { at: end, count, length, offset }: End): Promise<DirectoryPlace | undefined> {
-  if (count === 0 && length === 0) return { start: end, end, length, count, base: 0, wraps: false }
   let second: DirectoryPlace | undefined
   // it ends where the end records begin, unless something stands between them
   for (const start of [end - length, offset]) {

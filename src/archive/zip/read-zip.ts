@@ -4,16 +4,16 @@
  */
 
 import { decodeFileName } from '../../util/paths.ts'
-import { readContent, whyNotRead, type Decoder } from './content.ts'
+import { readContent, whyNotRead, type ContentHelp } from './content.ts'
 import { readRecords } from './directory.ts'
 import { findDirectory } from './end-record.ts'
 import { damagedEntry, ZipEntryError } from './entry-error.ts'
 import { kindOf, type Kind } from './kind.ts'
 import { AES, STORED } from './methods.ts'
 import { pathOf } from './names.ts'
-import { Neighbours, positions, surveyOf } from './positions.ts'
+import { isLocalHeader, Neighbours, surveyOf } from './positions.ts'
 import { RangeReader, type RangeSource } from './range-reader.ts'
-import { FLAG_ENCRYPTED, FLAG_PATCH, LOCAL_BYTES, LOCAL_MAGIC, type ZipRecord } from './record.ts'
+import { FLAG_ENCRYPTED, FLAG_PATCH, LOCAL_BYTES, type ZipRecord } from './record.ts'
 import { timeOf } from './times.ts'
 
 /** No system allows longer targets of symlinks. */
@@ -41,30 +41,27 @@ export async function isZip(source: RangeSource): Promise<boolean> {
 }
 
 /**
- * The entries of a zip, in the order of its directory. `zstd` decodes zstd frames. Throws `unsupported` for a part of
+ * The entries of a zip, in the order of its directory. Throws `unsupported` for a part of
  * an archive in several; a plain `Error` if there is no directory, and after the last entry if the directory is damaged
  * or if entries share bytes: those are left out. Time: linear in the length of the file and of the contents that are
  * read, n log n in the number of entries. Memory: that of a few blocks of the file, and of all names.
  */
-export async function* readEntries(source: RangeSource, zstd: Decoder): AsyncGenerator<ZipEntry> {
+export async function* readEntries(source: RangeSource, help: ContentHelp): AsyncGenerator<ZipEntry> {
   const file = new RangeReader(source)
   const place = await findDirectory(file)
   if (place === undefined) throw new Error('it is cut off: the directory is missing that every zip ends with')
   const { starts, page } = await surveyOf(file, place)
-  const neighbours = new Neighbours(starts, place.start)
-  const reader = new EntryReader(file, neighbours, zstd)
-  const positionOf = positions(place)
+  const reader = new EntryReader(file, new Neighbours(file, starts, place.start), help)
+  let number = 0
   const sharing: string[] = []
   for await (const record of readRecords(file, place)) {
-    const start = positionOf(record)
     const path = pathOf(record, page)
-    const kind = kindOf(record, path)
-    const hasBytes = kind.type === 'file' || kind.type === 'symlink'
-    if (hasBytes && neighbours.shares(start, record.storedLength)) sharing.push(path)
-    else yield await reader.read(record, start, path, kind)
+    const entry = await reader.read(record, starts[number++]!, path)
+    if (entry.error === SHARES) sharing.push(path)
+    else yield entry
   }
   if (sharing.length > 0) throw new Error(`entries share bytes, as they do only in archives that are made to fill a disk: ${sharing[0]}`)
-  if (place.base > 0 && (await file.read(0, 4)).readUInt32LE() === LOCAL_MAGIC)
+  if ((place.base > 0 || starts.length === 0) && (await isLocalHeader(file, 0)))
     throw new Error('it begins with entries that no directory in it lists: it is cut off, or several archives in a row')
 }
 
@@ -90,19 +87,19 @@ class Names {
 class EntryReader {
   private readonly file: RangeReader
   private readonly neighbours: Neighbours
-  private readonly zstd: Decoder
+  private readonly help: ContentHelp
   private readonly names = new Names()
 
-  constructor(file: RangeReader, neighbours: Neighbours, zstd: Decoder) {
+  constructor(file: RangeReader, neighbours: Neighbours, help: ContentHelp) {
     this.file = file
     this.neighbours = neighbours
-    this.zstd = zstd
+    this.help = help
   }
 
-  async read(record: ZipRecord, start: number, path: string, kind: Kind): Promise<ZipEntry> {
+  async read(record: ZipRecord, start: number, path: string): Promise<ZipEntry> {
     const entry: ZipEntry = {
       path,
-      ...kind,
+      ...kindOf(record, path),
       length: 0,
       mtime: timeOf(record, EMPTY),
       target: '',
@@ -128,12 +125,13 @@ class EntryReader {
     if (why !== undefined) throw new ZipEntryError(why, false)
     const { at, extra } = await this.localHeader(start)
     entry.mtime = timeOf(record, extra)
+    if (await this.neighbours.shares(start, record.storedLength)) throw SHARES
     const wraps = !record.hasZip64
     const storedLength = wraps ? this.neighbours.unwrapped(start, at, record.storedLength) : record.storedLength
     const length = method === STORED && wraps && record.length === record.storedLength ? storedLength : record.length
     if (!(at + storedLength <= this.file.size)) throw damagedEntry('it is cut off')
     if (!Number.isSafeInteger(length)) throw damagedEntry('its stated length is absurd')
-    const content = readContent(this.file, { method, at, storedLength, length, wraps, crc }, this.zstd)
+    const content = readContent(this.file, { method, at, storedLength, length, wraps, crc }, this.help)
     if (entry.type === 'symlink') entry.target = await readTarget(content, length)
     else Object.assign(entry, { length, content })
   }
@@ -141,8 +139,8 @@ class EntryReader {
   /** Where the bytes of an entry begin, and the extra fields before them (APPNOTE 6.3.10, 4.3.7). */
   private async localHeader(start: number): Promise<{ at: number; extra: Buffer }> {
     if (!(start >= 0 && start + LOCAL_BYTES <= this.file.size)) throw damagedEntry('it lies outside of the file')
+    if (!(await isLocalHeader(this.file, start))) throw damagedEntry('there is no entry where the directory says')
     const header = await this.file.read(start, start + LOCAL_BYTES)
-    if (header.readUInt32LE() !== LOCAL_MAGIC) throw damagedEntry('there is no entry where the directory says')
     const extraAt = start + LOCAL_BYTES + header.readUInt16LE(26)
     const at = extraAt + header.readUInt16LE(28)
     if (at > this.file.size) throw damagedEntry('it is cut off')
@@ -151,6 +149,7 @@ class EntryReader {
 }
 
 const EMPTY = Buffer.alloc(0)
+const SHARES = damagedEntry('it shares bytes with another entry')
 
 async function readTarget(content: AsyncIterable<Uint8Array>, length: number): Promise<string> {
   if (length > MAX_TARGET_BYTES) throw damagedEntry('the target of a symlink is impossibly long')

@@ -64,7 +64,8 @@ export const zipReader: Target = {
   seeds: () => [zip(MEMBERS), zip(MEMBERS, { wide: true, comment: 'about' }), deflatedZip(MEMBERS)],
   run(input) {
     const range = (start: number, end: number): Promise<Uint8Array> => Promise.resolve(input.subarray(start, end))
-    return readArchive(readZip({ size: input.length, range }, bytes => decompressZstd(bytes, poolOf(), zstdName())))
+    const help = { zstd: (bytes: AsyncIterable<Uint8Array>) => decompressZstd(bytes, poolOf(), zstdName()), onLonger: () => undefined }
+    return readArchive(readZip({ size: input.length, range }, help))
   },
 }
 
