@@ -3,6 +3,9 @@ import { AppError, errnoOf, messageOf } from '../util/errors.ts'
 /** An entry that would leave the destination, or that can't exist there. Only this entry is left out. */
 export class RefusedEntryError extends Error {}
 
+/** An entry whose bytes in the archive are wrong. Others may be whole. */
+export class DamagedEntryError extends Error {}
+
 /** An entry whose path is occupied by something that must not be overwritten. */
 export class OccupiedEntryError extends Error {}
 

@@ -6,8 +6,6 @@ export interface ArchiveEntry {
   path: string
   /** `other` is not extracted: devices, pipes, ... */
   type: 'file' | 'directory' | 'symlink' | 'hardlink' | 'other'
-  /** Why this entry can't be extracted. The others can. */
-  refused?: string | undefined
   /** Size of the content in bytes; Infinity if only its end tells. */
   size: number
   /** Those of them that are zeros which the archive does not hold. */
@@ -22,6 +20,8 @@ export interface ArchiveEntry {
    * Can be read at most once, and only before the next entry is requested. Reading only a part, or nothing, is allowed.
    */
   content: ByteStream
+  /** Why it can't be extracted: a `RefusedEntryError` or a `DamagedEntryError`. */
+  error?: Error | undefined
 }
 
 export const NO_CONTENT: ByteStream = { [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: true, value: undefined }) }) }

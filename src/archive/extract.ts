@@ -10,7 +10,7 @@ import type { Reporter } from '../util/reporter.ts'
 import { ByteQueue, countBytes, type ByteStream } from './byte-stream.ts'
 import { newContainer, type Container } from './container.ts'
 import { Destination } from './destination.ts'
-import { LocalEntryError, OccupiedEntryError, RefusedEntryError } from './entry-errors.ts'
+import { DamagedEntryError, LocalEntryError, OccupiedEntryError, RefusedEntryError } from './entry-errors.ts'
 import type { ArchiveEntry } from './entry.ts'
 import { Expansion } from './expansion.ts'
 import { formatOfContent, HEAD_BYTES, isEmptyTar, unknownFormat, type ReadableFormat } from './format.ts'
@@ -20,7 +20,7 @@ import { partHint } from './other-formats.ts'
 import { saysTar, singleFile } from './single-file.ts'
 import { TAR_BLOCK_BYTES } from './tar-header.ts'
 import { readTar, type TarEnding } from './tar-reader.ts'
-import { readZip, type ZipInput } from './zip-reader.ts'
+import { hasZip, readZip, type ZipInput } from './zip-reader.ts'
 import { decompressZstd } from './zstd-reader.ts'
 
 export interface ExtractContext {
@@ -64,6 +64,8 @@ export interface ExtractResult {
   unchanged: number
   /** Entries that were not extracted. Each was warned about. */
   refused: number
+  /** Entries that were not extracted because their bytes are wrong. Each was warned about. */
+  damaged: number
   /** Local paths of entries that were skipped because something else exists there. */
   occupied: string[]
   /** Symlinks that point out of the destination. */
@@ -130,6 +132,8 @@ class Extraction {
       if (format !== undefined) return await this.placeCompressed(format, input.rest())
       await input.fill(HEAD_BYTES)
       const head = input.peek(HEAD_BYTES)
+      // a zip may begin with anything
+      if (source.zip !== undefined && (await hasZip(source.zip))) return await this.findZip(input)
       if (!isEmptyTar(head)) throw unknownFormat(head, source.name)
       return await this.placeTar('tar', input.rest())
     } finally {
@@ -198,9 +202,10 @@ class Extraction {
   private placeZip(place: ZipInput, size: number | undefined): Promise<ExtractResult> {
     if (size !== undefined) this.expansion.read = size
     const { expansion } = this
+    const { pool, zstd } = this.context
     async function* entries(): AsyncGenerator<ArchiveEntry> {
-      for await (const entry of readZip(place)) {
-        // the content can't be longer than stated
+      const help = { zstd: (bytes: ByteStream) => decompressZstd(bytes, pool, zstd), onLonger: (length: number) => expansion.add(length) }
+      for await (const entry of readZip(place, help)) {
         expansion.add(entry.size)
         yield entry
       }
@@ -210,7 +215,7 @@ class Extraction {
 
   private async placeAll(format: ReadableFormat, entries: AsyncIterable<ArchiveEntry>): Promise<ExtractResult> {
     const counts = { file: 0, directory: 0, symlink: 0 }
-    const result = { unchanged: 0, refused: 0, occupied: [] as string[] }
+    const result = { unchanged: 0, refused: 0, damaged: 0, occupied: [] as string[] }
     const { reporter, signal } = this.context
     try {
       for await (const entry of entries) {
@@ -234,16 +239,19 @@ class Extraction {
     return { format, files, directories, symlinks, bytes: this.bytes, ...result, outsideLinks, isComplete: true }
   }
 
-  private async placeOne(entry: ArchiveEntry, result: { refused: number; occupied: string[] }): Promise<string | undefined> {
+  private async placeOne(
+    entry: ArchiveEntry,
+    result: Pick<ExtractResult, 'refused' | 'damaged' | 'occupied'>,
+  ): Promise<string | undefined> {
     try {
-      if (entry.refused !== undefined) throw new RefusedEntryError(entry.refused)
+      if (entry.error !== undefined) throw entry.error
       if (!this.expansion.takeHoles(entry.holes ?? 0))
         throw new RefusedEntryError(`it has ${formatBytes(entry.size)}, nearly all of them zeros (--force extracts it)`)
       return await this.destination.place(entry)
     } catch (error) {
       if (error instanceof OccupiedEntryError) result.occupied.push(error.message)
-      else if (error instanceof RefusedEntryError || error instanceof LocalEntryError) {
-        result.refused++
+      else if (error instanceof RefusedEntryError || error instanceof LocalEntryError || error instanceof DamagedEntryError) {
+        result[error instanceof DamagedEntryError ? 'damaged' : 'refused']++
         this.context.reporter.warn(`${entry.path} was not extracted: ${error.message}`)
       } else throw error
       return undefined

@@ -1,5 +1,6 @@
 import { decodeFileName } from '../util/paths.ts'
 import { ByteQueue, type ByteStream } from './byte-stream.ts'
+import { RefusedEntryError } from './entry-errors.ts'
 import { NO_CONTENT, type ArchiveEntry } from './entry.ts'
 import { isTarHeader, isZeroBlock, parseTarHeader, TAR_BLOCK_BYTES, type TarHeader } from './tar-header.ts'
 import { addPaxRecords, type PaxFields, paxSize, paxTime } from './tar-pax.ts'
@@ -166,7 +167,7 @@ class TarReader {
     yield {
       path: decodeFileName(name),
       type,
-      refused: stored.fault,
+      error: stored.fault === undefined ? undefined : new RefusedEntryError(stored.fault),
       size: content === NO_CONTENT ? 0 : (stored.map?.size ?? stored.left),
       holes: (stored.map?.size ?? stored.left) - stored.left,
       mode: header.mode,

@@ -160,7 +160,8 @@ it('a zip of more than 65,535 entries is whole for unzip, Python and us', () =>
     expect(shell(folder, 'unzip -l a.zip | tail -1').toString()).toContain(' 66000 files')
     expect(python(folder, `import zipfile; print(len(zipfile.ZipFile('a.zip').namelist()))`)).toBe('66000\n')
     let count = 0
-    for await (const { path } of readZip(join(folder, 'a.zip'))) expect(path).toBe(`d/${count++}`)
+    for await (const { path } of readZip(join(folder, 'a.zip'), { zstd: bytes => bytes, onLonger: nothing }))
+      expect(path).toBe(`d/${count++}`)
     expect(count).toBe(66_000)
   }))
 

@@ -42,7 +42,7 @@ export async function extractCommand(
     throw occupied(result)
   }
   console.result(receipt, { command: 'extract', archive: source.name, destination, ...result })
-  return result.refused > 0 || !result.isComplete ? 'partly' : 'done'
+  return result.damaged > 0 ? 'damaged' : result.refused > 0 || !result.isComplete ? 'partly' : 'done'
 }
 
 function openArchive(file: string, signal: AbortSignal): ArchiveSource {
@@ -79,11 +79,13 @@ function madeFolder(path: string): string {
 }
 
 function describe(name: string, destination: string, result: ExtractResult, milliseconds: number): string[] {
-  const { files, symlinks, bytes, unchanged, refused } = result
+  const { files, symlinks, bytes, unchanged, refused, damaged } = result
   const parts = [`${plural(files + symlinks, 'file')} written (${formatBytes(bytes)})`]
   if (unchanged > 0) parts.push(`${formatCount(unchanged)} already there`)
   const lines = [`Extracted ${name} into ${destination}`, `  ${parts.join(', ')}, ${formatDuration(milliseconds)}`]
   if (refused > 0) lines.push(`  ${plural(refused, 'entry', 'entries')} could not be extracted (see the warnings)`)
+  if (damaged > 0)
+    lines.push(`  ${plural(damaged, 'entry is', 'entries are')} damaged (see the warnings): download or copy the archive again`)
   return lines
 }
 

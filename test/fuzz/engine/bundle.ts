@@ -7,8 +7,8 @@ import { build, transform } from 'esbuild'
 import { COUNTERS, instrument } from './instrument.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
-/** What strangers' bytes reach: the program, and the packages that read archives and patterns for it. */
-const INSTRUMENTED = /^(?:src|node_modules\/yauzl)\//
+/** What strangers' bytes reach. */
+const INSTRUMENTED = /^src\//
 const MAX_BLOCKS = 65_536
 
 /** The counters and literals of one source file. */

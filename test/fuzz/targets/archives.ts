@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { DamagedEntryError, RefusedEntryError } from '../../../src/archive/entry-errors.ts'
 import { extract } from '../../../src/archive/extract.ts'
 import type { ArchiveEntry } from '../../../src/archive/entry.ts'
 import { readTar } from '../../../src/archive/tar-reader.ts'
@@ -18,20 +19,31 @@ import { promise, settled, type Target } from '../target.ts'
 
 const MAX_PLAIN = 1024 * 1024
 
+/** Undefined for content that is damaged; others may be whole. */
+async function lengthOf(content: AsyncIterable<Uint8Array>, most: number): Promise<number | undefined> {
+  let length = 0
+  try {
+    for await (const piece of content) if ((length += piece.length) > most) break
+    return length
+  } catch (error) {
+    if (error instanceof DamagedEntryError || error instanceof RefusedEntryError) return undefined
+    throw error
+  }
+}
+
 /** Archives that can't be read: their readers pass on the plain errors of the packages, which `extract` explains. */
 async function readArchive(entries: AsyncIterable<ArchiveEntry>): Promise<void> {
   let total = 0
   try {
-    for await (const { path, size, mode, target, content } of entries) {
+    for await (const { path, size, mode, target, content, error } of entries) {
       promise(typeof path === 'string' && typeof target === 'string', 'names are texts')
       promise(Number.isSafeInteger(size) && size >= 0, 'a size is a number of bytes', size)
       promise(mode === undefined || Number.isSafeInteger(mode), 'a mode is a number', mode)
-      let length = 0
-      for await (const piece of content) {
-        length += piece.length
-        total += piece.length
-        if (total > MAX_PLAIN) return
-      }
+      if (error !== undefined) continue
+      const length = await lengthOf(content, MAX_PLAIN - total)
+      if (length === undefined) continue
+      total += length
+      if (total > MAX_PLAIN) return
       promise(length === size, 'a file has the size that it states', { length, size })
     }
   } catch (error) {
@@ -50,7 +62,11 @@ const MEMBERS = [
 export const zipReader: Target = {
   name: 'zip',
   seeds: () => [zip(MEMBERS), zip(MEMBERS, { wide: true, comment: 'about' }), deflatedZip(MEMBERS)],
-  run: input => readArchive(readZip({ size: input.length, range: (start, end) => Promise.resolve(input.subarray(start, end)) })),
+  run(input) {
+    const range = (start: number, end: number): Promise<Uint8Array> => Promise.resolve(input.subarray(start, end))
+    const help = { zstd: (bytes: AsyncIterable<Uint8Array>) => decompressZstd(bytes, poolOf(), zstdName()), onLonger: () => undefined }
+    return readArchive(readZip({ size: input.length, range }, help))
+  },
 }
 
 function tar(): Buffer {

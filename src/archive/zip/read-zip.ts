@@ -1,0 +1,159 @@
+/*
+ * Reads zip files: where the directory is, what its records say, the encodings of names, the methods of compression. It
+ * knows nothing of what is written where.
+ */
+
+import { decodeFileName } from '../../util/paths.ts'
+import { readContent, whyNotRead, type ContentHelp } from './content.ts'
+import { readRecords } from './directory.ts'
+import { findDirectory } from './end-record.ts'
+import { damagedEntry, ZipEntryError } from './entry-error.ts'
+import { kindOf, type Kind } from './kind.ts'
+import { AES, STORED } from './methods.ts'
+import { pathOf } from './names.ts'
+import { isLocalHeader, Neighbours, surveyOf } from './positions.ts'
+import { RangeReader, type RangeSource } from './range-reader.ts'
+import { FLAG_ENCRYPTED, FLAG_PATCH, LOCAL_BYTES, type ZipRecord } from './record.ts'
+import { timeOf } from './times.ts'
+
+/** No system allows longer targets of symlinks. */
+const MAX_TARGET_BYTES = 64 * 1024
+
+/** An entry of a zip. */
+export interface ZipEntry extends Kind {
+  /** Parts are separated by `/`. Bytes that are not UTF-8 are as `decodeFileName` represents them. */
+  path: string
+  /** Length of the content in bytes, as stated; 0 for all but files. */
+  length: number
+  /** ns since 1970; undefined where the archive has no plausible time. */
+  mtime: bigint | undefined
+  /** Target of a symlink; else empty. */
+  target: string
+  /** Why it can't be read. */
+  error: ZipEntryError | undefined
+  /** The content of a file, which may be read at most once. Throws `ZipEntryError` for content that is wrong. */
+  content: AsyncIterable<Uint8Array> | undefined
+}
+
+/** Whether there is a zip, whatever stands before and after it. Throws `unsupported` for a part of one in several. */
+export async function isZip(source: RangeSource): Promise<boolean> {
+  return (await findDirectory(new RangeReader(source))) !== undefined
+}
+
+/**
+ * The entries of a zip, in the order of its directory. Throws `unsupported` for a part of
+ * an archive in several; a plain `Error` if there is no directory, and after the last entry if the directory is damaged
+ * or if entries share bytes: those are left out. Time: linear in the length of the file and of the contents that are
+ * read, n log n in the number of entries. Memory: that of a few blocks of the file, and of all names.
+ */
+export async function* readEntries(source: RangeSource, help: ContentHelp): AsyncGenerator<ZipEntry> {
+  const file = new RangeReader(source)
+  const place = await findDirectory(file)
+  if (place === undefined) throw new Error('it is cut off: the directory is missing that every zip ends with')
+  const { starts, page } = await surveyOf(file, place)
+  const reader = new EntryReader(file, new Neighbours(file, starts, place.start), help)
+  let number = 0
+  const sharing: string[] = []
+  for await (const record of readRecords(file, place)) {
+    const path = pathOf(record, page)
+    const entry = await reader.read(record, starts[number++]!, path)
+    if (entry.error === SHARES) sharing.push(path)
+    else yield entry
+  }
+  if (sharing.length > 0) throw new Error(`entries share bytes, as they do only in archives that are made to fill a disk: ${sharing[0]}`)
+  if ((place.base > 0 || starts.length === 0) && (await isLocalHeader(file, 0)))
+    throw new Error('it begins with entries that no directory in it lists: it is cut off, or several archives in a row')
+}
+
+/** The raw names of the paths that were read: no two names may become one. */
+class Names {
+  private readonly raw = new Map<string, string>()
+
+  /** False if another name has become this path before. */
+  claim(path: string, rawName: Buffer): boolean {
+    const key = /(?:^|\/)(?:\.?\/|\.$)/.test(path)
+      ? path
+          .split('/')
+          .filter(part => part !== '' && part !== '.')
+          .join('/')
+      : path
+    const raw = rawName.toString('latin1')
+    const known = this.raw.get(key)
+    if (known === undefined) this.raw.set(key, raw)
+    return known === undefined || known === raw
+  }
+}
+
+class EntryReader {
+  private readonly file: RangeReader
+  private readonly neighbours: Neighbours
+  private readonly help: ContentHelp
+  private readonly names = new Names()
+
+  constructor(file: RangeReader, neighbours: Neighbours, help: ContentHelp) {
+    this.file = file
+    this.neighbours = neighbours
+    this.help = help
+  }
+
+  async read(record: ZipRecord, start: number, path: string): Promise<ZipEntry> {
+    const entry: ZipEntry = {
+      path,
+      ...kindOf(record, path),
+      length: 0,
+      mtime: timeOf(record, EMPTY),
+      target: '',
+      error: undefined,
+      content: undefined,
+    }
+    try {
+      if (entry.type === 'file' || entry.type === 'symlink') await this.open(entry, record, start)
+    } catch (error) {
+      if (!(error instanceof ZipEntryError)) throw error
+      entry.error = error
+    }
+    return entry
+  }
+
+  private async open(entry: ZipEntry, record: ZipRecord, start: number): Promise<void> {
+    const { flags, method, crc } = record
+    if (!this.names.claim(entry.path, record.rawName)) throw new ZipEntryError("its name can't be told from that of another entry", false)
+    if ((flags & FLAG_ENCRYPTED) !== 0 || method === AES)
+      throw new ZipEntryError('it is encrypted: use 7z x, which asks for the password', false)
+    if ((flags & FLAG_PATCH) !== 0) throw new ZipEntryError('it holds only changes of another file', false)
+    const why = whyNotRead(method)
+    if (why !== undefined) throw new ZipEntryError(why, false)
+    const { at, extra } = await this.localHeader(start)
+    entry.mtime = timeOf(record, extra)
+    if (await this.neighbours.shares(start, record.storedLength)) throw SHARES
+    const wraps = !record.hasZip64
+    const storedLength = wraps ? this.neighbours.unwrapped(start, at, record.storedLength) : record.storedLength
+    const length = method === STORED && wraps && record.length === record.storedLength ? storedLength : record.length
+    if (!(at + storedLength <= this.file.size)) throw damagedEntry('it is cut off')
+    if (!Number.isSafeInteger(length)) throw damagedEntry('its stated length is absurd')
+    const content = readContent(this.file, { method, at, storedLength, length, wraps, crc }, this.help)
+    if (entry.type === 'symlink') entry.target = await readTarget(content, length)
+    else Object.assign(entry, { length, content })
+  }
+
+  /** Where the bytes of an entry begin, and the extra fields before them (APPNOTE 6.3.10, 4.3.7). */
+  private async localHeader(start: number): Promise<{ at: number; extra: Buffer }> {
+    if (!(start >= 0 && start + LOCAL_BYTES <= this.file.size)) throw damagedEntry('it lies outside of the file')
+    if (!(await isLocalHeader(this.file, start))) throw damagedEntry('there is no entry where the directory says')
+    const header = await this.file.read(start, start + LOCAL_BYTES)
+    const extraAt = start + LOCAL_BYTES + header.readUInt16LE(26)
+    const at = extraAt + header.readUInt16LE(28)
+    if (at > this.file.size) throw damagedEntry('it is cut off')
+    return { at, extra: await this.file.read(extraAt, at) }
+  }
+}
+
+const EMPTY = Buffer.alloc(0)
+const SHARES = damagedEntry('it shares bytes with another entry')
+
+async function readTarget(content: AsyncIterable<Uint8Array>, length: number): Promise<string> {
+  if (length > MAX_TARGET_BYTES) throw damagedEntry('the target of a symlink is impossibly long')
+  const pieces: Uint8Array[] = []
+  for await (const piece of content) pieces.push(piece)
+  return decodeFileName(Buffer.concat(pieces))
+}
