@@ -84,7 +84,10 @@ export function chooseFilter(
  */
 export function guessPlanes(plain: Uint8Array, width: PlaneWidth, level: Level, zstd: ZstdCodec | undefined): Split | undefined {
   const [sample] = sampleOf(plain, undefined, GUESS_SAMPLING)
-  const sizes = planeSplits(sample, { width, kind: 'unknown' }).map(split => ({ split, size: entropyOf(split(sample, undefined, []).planes) }))
+  const sizes = planeSplits(sample, { width, kind: 'unknown' }).map(split => ({
+    split,
+    size: entropyOf(split(sample, undefined, []).planes),
+  }))
   const best = sizes.reduce((least, next) => (next.size < least.size ? next : least))
   return best.size < GUESS_WINS * encodeWhole(sample, level, zstd).bytes.length ? best.split : undefined
 }

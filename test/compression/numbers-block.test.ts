@@ -17,7 +17,11 @@ describe('a block of what looks like numbers', () => {
   it('gives every bit back, whatever it is', async () => {
     const all = [...(await Promise.all(CODECS.map(name => loadZstd(name)))), undefined]
     const piece = fc
-      .record({ make: fc.constantFrom(floatLike, textLike, seededNoise, deflated), seed: fc.nat(99), length: fc.integer({ min: 1, max: 9000 }) })
+      .record({
+        make: fc.constantFrom(floatLike, textLike, seededNoise, deflated),
+        seed: fc.nat(99),
+        length: fc.integer({ min: 1, max: 9000 }),
+      })
       .map(({ make, seed, length }) => make(seed, length))
     const content = fc.array(piece, { minLength: 1, maxLength: 4 }).map(pieces => concat(...pieces))
     fc.assert(

@@ -3,6 +3,7 @@ import type { BlockBase, BlockKind, BlockRequest } from '../../compression/block
 import { hasSigns } from '../../compression/filters.ts'
 import { findTable, type Table } from '../../compression/find-table.ts'
 import type { Level } from '../../compression/limits.ts'
+import { sampledRepeats } from '../../compression/sample.ts'
 import type { ElementType } from '../../util/element-type.ts'
 import type { SharedBuffers } from '../../util/memory/shared-buffers.ts'
 import type { ChunkBases } from '../format/directory.ts'
@@ -27,13 +28,23 @@ export interface BlockContent {
 
 /** A smaller chunk gains more from a block with its neighbours than from a block of tables or numbers. */
 const MIN_OWN_BYTES = 16 * 1024
+/** Numbers go into blocks of planes if these save such a share, or if so few short strings repeat. */
+const LARGE_GAIN = 0.25
+const FEW_REPEATS = 0.3
 
 /** Classifies a chunk that is not part of a known tensor: compressed already, a table, numbers, or anything else. */
 export function classifyContent(bytes: Uint8Array, isCompressed: boolean): BlockContent {
   if (isCompressed) return { kind: 'compressed' }
   if (bytes.length < MIN_OWN_BYTES) return { kind: 'general' }
   const table = findTable(bytes)
-  return table ? { kind: 'general', table } : { kind: 'general', numbers: guessNumbers(bytes) }
+  if (table) return { kind: 'general', table }
+  const numbers = guessNumbers(bytes)
+  return numbers && gainsFromPlanes(bytes, numbers) ? { kind: 'general', numbers } : { kind: 'general' }
+}
+
+/** Content that repeats, such as a program, is mostly smaller in one with its neighbours. */
+function gainsFromPlanes(bytes: Uint8Array, { gain }: GuessedNumbers): boolean {
+  return gain > LARGE_GAIN || sampledRepeats(bytes) < FEW_REPEATS
 }
 
 /**
