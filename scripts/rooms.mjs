@@ -25,7 +25,7 @@ export const ROOMS = {
   'repository/pull': ['chunking', 'local', 'repository/format', 'repository/open', 'repository/read', 'repository/source', 'repository/versions', 'storage', 'util'],
   'repository/check': ['compression', 'repository/format', 'repository/index', 'repository/open', 'repository/read', 'repository/versions', 'util'],
   'repository/bases': ['chunking', 'chunking/layouts', 'compression', 'local', 'repository/format', 'repository/write', 'util'],
-  'repository/write': ['compression', 'repository/format', 'repository/open', 'storage', 'util', 'util/memory'],
+  'repository/write': ['chunking/layouts', 'compression', 'repository/format', 'repository/open', 'storage', 'util', 'util/memory'],
   'repository/versions': ['local', 'repository/format', 'repository/open', 'repository/read', 'storage', 'util'],
   'repository/source': ['chunking', 'local', 'repository/format', 'repository/read', 'util'],
   'repository/open': ['compression', 'repository/format', 'repository/index', 'repository/read', 'storage', 'util', 'util/memory'],

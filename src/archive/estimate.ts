@@ -13,7 +13,7 @@ export type { KindEstimate, TensorRange as TensorPart } from './estimate-streams
 export interface EstimateRequest extends StreamsRequest {
   level: Level
   /** How a push would encode a chunk that is no tensor. */
-  formOf: (chunk: Uint8Array, isCompressed: boolean) => Pick<BlockRequest, 'kind' | 'table'>
+  formOf: (chunk: Uint8Array, isCompressed: boolean) => Pick<BlockRequest, 'kind' | 'table' | 'numbers'>
   pool: CompressionPool
   onRead: (bytes: number) => void
 }
@@ -43,7 +43,7 @@ export async function estimate(request: EstimateRequest): Promise<Estimate> {
   for (const stream of streams) {
     const blocks = Math.ceil(stream.length / blockBytes)
     const tried = Math.min(blocks, Math.max(1, Math.round((MAX_BLOCKS[request.level] * stream.length) / total)))
-    const measured = { plain: 0, content: 0, packed: 0, pushed: 0, tables: 0 }
+    const measured = { plain: 0, content: 0, packed: 0, pushed: 0, split: 0 }
     const waiting: Promise<void>[] = []
     for (let i = 0; i < tried; i++) {
       throwIfAborted(request.signal)
@@ -58,7 +58,7 @@ export async function estimate(request: EstimateRequest): Promise<Estimate> {
           measured.content += parts.reduce((sum, { content }) => sum + content.length, 0)
           measured.packed += packed
           measured.pushed += pushed.bytes ?? packed
-          measured.tables += pushed.tables
+          measured.split += pushed.split
         }),
       )
       waiting.at(-1)!.catch(() => undefined)
@@ -67,7 +67,7 @@ export async function estimate(request: EstimateRequest): Promise<Estimate> {
     await Promise.all(waiting)
     const scaled = (bytes: number, of: number, all: number): number => (of === 0 ? 0 : Math.round((all * bytes) / of))
     stream.estimate.archiveBytes = scaled(measured.packed, measured.plain, stream.length) + stream.entryBytes
-    if (stream.element || measured.tables > 0)
+    if (stream.element || measured.split > 0)
       stream.estimate.filteredBytes = scaled(measured.pushed, measured.content, stream.estimate.bytes)
   }
   return { kinds: streams.map(stream => stream.estimate).sort((a, b) => b.archiveBytes - a.archiveBytes), readBytes }
@@ -88,17 +88,17 @@ async function packedLength({ format, level, pool }: EstimateRequest, parts: rea
 }
 
 /**
- * The stored size of a block's content in a repository, and how many of its bytes are tables. The size is undefined
- * where an archive stores the content the same way.
+ * The stored size of a block's content in a repository, and how many of its bytes look like tables or numbers. The size
+ * is undefined where an archive stores the content the same way.
  */
 async function pushedLength(
   { format, level, pool, formOf }: EstimateRequest,
   { element }: KindStream,
   parts: readonly PieceSlice[],
-): Promise<{ bytes: number | undefined; tables: number }> {
+): Promise<{ bytes: number | undefined; split: number }> {
   const blocks = new Map<string, { request: BlockRequest; chunks: Uint8Array[] }>()
   const add = (chunk: Uint8Array, request: BlockRequest): void => {
-    const key = `${request.kind} ${request.table?.separator} ${request.table?.columns}`
+    const key = `${request.kind} ${request.table?.separator} ${request.table?.columns} ${request.numbers?.width}`
     const block = blocks.get(key) ?? { request, chunks: [] }
     blocks.set(key, block)
     block.chunks.push(chunk)
@@ -113,13 +113,14 @@ async function pushedLength(
       }
     }
   }
-  if (format === 'tar.zst' && [...blocks.values()].every(({ request }) => request.kind !== 'tensor' && !request.table))
-    return { bytes: undefined, tables: 0 }
-  let tables = 0
+  const isSplit = ({ table, numbers }: BlockRequest): boolean => table !== undefined || numbers !== undefined
+  if (format === 'tar.zst' && [...blocks.values()].every(({ request }) => request.kind !== 'tensor' && !isSplit(request)))
+    return { bytes: undefined, split: 0 }
+  let split = 0
   const lengths = [...blocks.values()].map(async ({ request, chunks }) => {
     const plain = new Uint8Array(Buffer.concat(chunks))
-    if (request.table) tables += plain.length
+    if (isSplit(request)) split += plain.length
     return plain.length === 0 ? 0 : (await pool.encode(plain, request)).bytes.length
   })
-  return { bytes: (await Promise.all(lengths)).reduce((sum, length) => sum + length, 0), tables }
+  return { bytes: (await Promise.all(lengths)).reduce((sum, length) => sum + length, 0), split }
 }

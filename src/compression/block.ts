@@ -7,8 +7,8 @@ import { equalBytes } from '../util/bytes.ts'
 import type { ElementType } from '../util/element-type.ts'
 import { corrupt, isAppError, newerFormat } from '../util/errors.ts'
 import { freeUnusedBuffers } from '../util/memory/unused-memory.ts'
-import type { BlockBase } from './choose-filter.ts'
-import { chooseFilter } from './choose-filter.ts'
+import type { BlockBase, Method } from './choose-filter.ts'
+import { chooseFilter, guessPlanes } from './choose-filter.ts'
 import type { PartLayout } from './codecs.ts'
 import { checkPart, CODEC_RAW, decodePart } from './codecs.ts'
 import { elementTypeId } from './element-type-ids.ts'
@@ -16,10 +16,11 @@ import { encodeFields } from './encode-fields.ts'
 import { encodePlane } from './encode-plane.ts'
 import { type EncodedPart, encodeWhole } from './encode-whole.ts'
 import { FILTER_FIELDS, joinFields } from './fields.ts'
-import { FILTER_NONE, joinPlanes, parameterCount, planeLengths } from './filters.ts'
+import { FILTER_NONE, joinPlanes, parameterCount, planeLengths, type PlaneWidth } from './filters.ts'
 import type { Table } from './find-table.ts'
 import type { Level } from './limits.ts'
 import { MAX_BLOCK_BYTES } from './limits.ts'
+import { repeatedShare } from './repeats.ts'
 import { spreadSample } from './sample.ts'
 import type { ZstdCodec, ZstdName } from './zstd/codec.ts'
 
@@ -37,6 +38,8 @@ export interface BlockRequest {
   kind: BlockKind
   /** For general content: the table found by `findTable`. */
   table?: Table | undefined
+  /** For general content that looks like numbers: how many bytes each has. */
+  numbers?: { width: PlaneWidth } | undefined
   /** For a tensor: its element type. */
   element?: ElementType | undefined
   /**
@@ -74,6 +77,10 @@ interface Encoding {
 const NO_PARAMETERS = new Uint8Array(0)
 /** A block of a compressed file is compressed only if a sample of it shrinks below this share. */
 const WORTH_COMPRESSING = 0.97
+/** ... or if at least this share of it repeats. */
+const REPEATS_PAY = 0.02
+/** Where this share of a block of numbers repeats, a sample can't tell whether planes are smaller. */
+const MAY_REPEAT = 0.05
 
 /** Maximum plain bytes of `encodeBlock` at a level: 4 MiB, or 2 MiB with the portable codec at `max`. */
 export function maxBlockBytes(level: Level, zstd: ZstdName | undefined): number {
@@ -159,24 +166,45 @@ function decodeParts(parts: readonly PartLayout[], stored: Uint8Array, zstd: Zst
 }
 
 function encodeOther(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec | undefined): Encoding | undefined {
-  const { kind, level, table } = request
+  const { kind, level, table, numbers } = request
   if (kind === 'compressed' && !worthCompressing(plain, zstd)) return undefined
   const fields = table && encodeFields(plain, table, level, zstd)
   if (fields) return { filter: FILTER_FIELDS, ...fields }
-  return { filter: FILTER_NONE, parameters: NO_PARAMETERS, parts: [{ plain, encoded: encodeWhole(plain, level, zstd) }] }
+  return (numbers && encodeNumbers(plain, numbers.width, level, zstd)) ?? whole(plain, level, zstd)
+}
+
+/** The planes of what looks like numbers. Undefined if they are not smaller than all of it in one. */
+function encodeNumbers(plain: Uint8Array, width: PlaneWidth, level: Level, zstd: ZstdCodec | undefined): Encoding | undefined {
+  const split = guessPlanes(plain, width, level, zstd)
+  if (split === undefined) return undefined
+  const encoding = byMethod(split, plain, zstd)
+  if (repeatedShare(plain) < MAY_REPEAT) return encoding
+  const size = encoding.parts.reduce((sum, { encoded }) => sum + encoded.bytes.length, 0)
+  return size < encodeWhole(plain, level, zstd).bytes.length ? encoding : undefined
 }
 
 function encodeTensor(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec | undefined): Encoding | undefined {
   const { level, base, element = { width: 1, kind: 'unknown' }, chunkLengths = [plain.length] } = request
   const method = chooseFilter(plain, element, base, chunkLengths, level, zstd)
   if (method === undefined) return undefined
-  if (method === 'whole' || method === 'plane') {
-    const encoded = method === 'whole' ? encodeWhole(plain, level, zstd) : encodePlane(plain, zstd)
-    return { filter: FILTER_NONE, parameters: withElementType(NO_PARAMETERS, request), parts: [{ plain, encoded }] }
-  }
-  const { filter, parameters, planes } = method(plain, base?.bytes, chunkLengths)
-  const parts = planes.map(plane => ({ plain: plane, encoded: encodePlane(plane, zstd) }))
+  const { filter, parameters, parts } = method === 'whole' ? whole(plain, level, zstd) : byMethod(method, plain, zstd, base, chunkLengths)
   return { filter, parameters: withElementType(parameters, request), parts }
+}
+
+function whole(plain: Uint8Array, level: Level, zstd: ZstdCodec | undefined): Encoding {
+  return { filter: FILTER_NONE, parameters: NO_PARAMETERS, parts: [{ plain, encoded: encodeWhole(plain, level, zstd) }] }
+}
+
+function byMethod(
+  method: Exclude<Method, 'whole'>,
+  plain: Uint8Array,
+  zstd: ZstdCodec | undefined,
+  base?: BlockBase,
+  chunkLengths: readonly number[] = [plain.length],
+): Encoding {
+  if (method === 'plane') return { filter: FILTER_NONE, parameters: NO_PARAMETERS, parts: [{ plain, encoded: encodePlane(plain, zstd) }] }
+  const { filter, parameters, planes } = method(plain, base?.bytes, chunkLengths)
+  return { filter, parameters, parts: planes.map(plane => ({ plain: plane, encoded: encodePlane(plane, zstd) })) }
 }
 
 function withElementType(parameters: Uint8Array, { kind, element }: BlockRequest): Uint8Array {
@@ -186,6 +214,7 @@ function withElementType(parameters: Uint8Array, { kind, element }: BlockRequest
 
 function worthCompressing(plain: Uint8Array, zstd: ZstdCodec | undefined): boolean {
   const sample = spreadSample(plain, 16, 4096)
+  if (repeatedShare(plain) >= REPEATS_PAY) return true
   return encodeWhole(sample, 'fast', zstd).bytes.length < WORTH_COMPRESSING * sample.length
 }
 

@@ -2,7 +2,8 @@ import { type GroupKey, isGroupKey } from '../kernels/planes.ts'
 import type { ElementType } from '../util/element-type.ts'
 import { encodePlane } from './encode-plane.ts'
 import { encodeWhole } from './encode-whole.ts'
-import { type FilteredBlock, hasSigns, splitDelta, splitGroupedDelta, splitNarrow, splitPlanes } from './filters.ts'
+import { entropyOf } from './estimate.ts'
+import { type FilteredBlock, hasSigns, type PlaneWidth, splitDelta, splitGroupedDelta, splitNarrow, splitPlanes } from './filters.ts'
 import type { Level } from './limits.ts'
 import type { ZstdCodec } from './zstd/codec.ts'
 
@@ -20,7 +21,8 @@ export interface BlockBase {
 /** How to store a tensor's bytes: encoded unsplit, in one of two ways, or split by a filter. */
 export type Method = 'whole' | 'plane' | Split
 
-type Split = (plain: Uint8Array, base: Uint8Array | undefined, chunkLengths: readonly number[]) => FilteredBlock
+/** Splits a block. */
+export type Split = (plain: Uint8Array, base: Uint8Array | undefined, chunkLengths: readonly number[]) => FilteredBlock
 
 /** The windows of a sample. */
 interface Sampling {
@@ -31,6 +33,10 @@ interface Sampling {
 const SAMPLING: Sampling = { windows: 8, windowBytes: 16 * 1024 }
 /** For groups: long windows, because an entropy coder needs some bytes of each group to adapt to it. */
 const GROUPS_SAMPLING: Sampling = { windows: 2, windowBytes: 128 * 1024 }
+/** For numbers that were only guessed: there are many small blocks of them, so a window is a share of the block. */
+const GUESS_SAMPLING: Sampling = { windows: 4, windowBytes: 16 * 1024 }
+/** Guessed planes must be smaller by this factor than all in one, by the entropy of a sample. */
+const GUESS_WINS = 0.99
 /** A filter must be smaller by this factor than the best method without one, because undoing it takes time. */
 const FILTER_WINS = 0.995
 
@@ -70,6 +76,20 @@ export function chooseFilter(
   if (size >= sample.length) return undefined
   const groups = method === prediction && base?.relation === 'delta' ? groupedDelta(element) : undefined
   return groups && groupsHelp(groups, prediction!, sampleOf(plain, base, GROUPS_SAMPLING), chunkLengths, zstd) ? groups : method
+}
+
+/**
+ * The planes of what looks like numbers of this width, perhaps by chance; undefined if a sample doesn't get clearly
+ * smaller. By entropy: trials of each codec would take longer than encoding a small block.
+ */
+export function guessPlanes(plain: Uint8Array, width: PlaneWidth, level: Level, zstd: ZstdCodec | undefined): Split | undefined {
+  const [sample] = sampleOf(plain, undefined, GUESS_SAMPLING)
+  const sizes = planeSplits(sample, { width, kind: 'unknown' }).map(split => ({
+    split,
+    size: entropyOf(split(sample, undefined, []).planes),
+  }))
+  const best = sizes.reduce((least, next) => (next.size < least.size ? next : least))
+  return best.size < GUESS_WINS * encodeWhole(sample, level, zstd).bytes.length ? best.split : undefined
 }
 
 function predictionBy({ relation }: BlockBase, { width }: ElementType): Split {

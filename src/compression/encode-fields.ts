@@ -22,7 +22,7 @@ interface TableEncoding {
 const WINDOWS = 4
 const WINDOW_BYTES = 16 * 1024
 const MAX_COLUMNS = 64
-/** Longer fields are words, not numbers: their positions have nothing in common. */
+/** Longer fields are words, not numbers: their positions have nothing in common. Rows of one length are one field. */
 const MAX_POSITIONS = 24
 /** The share of a column's fields that must fit into the positions that the column is split into. */
 const FITTING = 0.98
@@ -92,22 +92,23 @@ function chooseEncoding(
  */
 function positionsOf(columns: readonly Uint8Array[], separator: number): number[] {
   let left = MAX_STREAMS - columns.length
+  const most = columns.length === 1 ? MAX_STREAMS : MAX_POSITIONS
   return columns.map(column => {
-    const positions = usualLength(column, separator)
-    if (positions > MAX_POSITIONS || positions - 1 > left) return 1
+    const positions = usualLength(column, separator, most)
+    if (positions > most || positions - 1 > left) return 1
     left -= positions - 1
     return positions
   })
 }
 
-/** The length, including the separator, that only few of a column's fields exceed. */
-function usualLength(column: Uint8Array, separator: number): number {
-  const counts = new Array<number>(MAX_POSITIONS + 2).fill(0)
+/** The length, including the separator, that only few of a column's fields exceed; `most` + 1 if it is longer. */
+function usualLength(column: Uint8Array, separator: number, most: number): number {
+  const counts = new Array<number>(most + 2).fill(0)
   let start = 0
   let fields = 0
   for (let i = 0; i < column.length; i++) {
     if (column[i] !== separator && column[i] !== LINE_FEED) continue
-    counts[Math.min(i + 1 - start, MAX_POSITIONS + 1)]!++
+    counts[Math.min(i + 1 - start, most + 1)]!++
     fields++
     start = i + 1
   }

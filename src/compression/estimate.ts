@@ -18,7 +18,7 @@ export function gainOf(plain: Uint8Array, element: ElementType, base: BlockBase)
     element.width === 1 ? [sample] : splitPlanes(sample, element.width, element.kind === 'float' && hasSigns(sample, element.width)).planes
   const predicted =
     base.relation === 'delta' ? splitDelta(sample, baseSample, element.width) : splitNarrow(sample, baseSample, base.relation)
-  return bitsOf(predicted.planes) / Math.max(1, bitsOf(alone))
+  return entropyOf(predicted.planes) / Math.max(1, entropyOf(alone))
 }
 
 function samples(plain: Uint8Array, base: Uint8Array, scale: number): [Uint8Array, Uint8Array] {
@@ -33,13 +33,13 @@ function samples(plain: Uint8Array, base: Uint8Array, scale: number): [Uint8Arra
   return [sample, baseSample]
 }
 
-/** The order-0 entropy of the planes, in bits. */
-function bitsOf(planes: readonly Uint8Array[]): number {
+/** The order-0 entropy of the planes, in bytes. */
+export function entropyOf(planes: readonly Uint8Array[]): number {
   let bits = 0
   for (const plane of planes) {
     counts.fill(0)
     for (const byte of plane) counts[byte]!++
     for (const count of counts) if (count > 0) bits += count * Math.log2(plane.length / count)
   }
-  return bits
+  return bits / 8
 }

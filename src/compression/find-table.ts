@@ -1,15 +1,15 @@
-import { LINE_FEED, QUOTE } from '../kernels/fields.ts'
+import { LINE_FEED, MAX_STREAMS, QUOTE } from '../kernels/fields.ts'
 
-/** Text in rows with the same number of fields. */
+/** Text in rows with the same number of fields, or of the same length. */
 export interface Table {
-  /** The byte that ends a field within a row. */
+  /** The byte that ends a field within a row. In rows of one length: a byte that does not occur. */
   separator: number
-  /** Fields per row, 2 or more. */
+  /** Fields per row; 1 for rows of one length. */
   columns: number
 }
 
-/** Bytes that may separate fields, most likely first. */
-const SEPARATORS = Uint8Array.from([...',\t;| '], character => character.charCodeAt(0))
+/** Bytes that may separate fields, most likely first. Hive writes 1, and 31 is ASCII's own separator. */
+const SEPARATORS = Uint8Array.from([...'\x01\x1f,\t;| ~^'], character => character.charCodeAt(0))
 /** Maximum number of rows examined. */
 const MAX_ROWS = 32
 /** Minimum number of rows of a table. */
@@ -18,43 +18,81 @@ const MIN_ROWS = 12
 const LOOK_BYTES = 16 * 1024
 /** Text whose first row is longer is no table. */
 const MAX_ROW_BYTES = 4 * 1024
-/** Share of rows that must have the most frequent number of fields. */
+/** Share of rows that must have the usual number of fields. */
 const REGULAR = 0.9
+/** The same where that is 4 or more: line feeds within quotes divide rows. */
+const REGULAR_IF_MANY = 0.6
+/**
+ * Rows of different numbers of fields are a table if nearly all have so many separators. Spaces are prose, and the
+ * fields of different JSON objects have little in common.
+ */
+const MIN_RAGGED = 3
+const SPACE = 32
+const BRACE = 123
+/** Stands for any number of fields, so that all chunks of such a table share blocks. */
+const RAGGED_COLUMNS = 64
+/** Rows of one length are a table if one byte fills at least this share of their places nearly always. */
+const CONSTANT_PLACES = 1 / 8
+/** Share of zeros in UTF-16, at least. Other text has none. */
+const UTF16_ZEROS = 0.4
 
 const separatorOf = new Int8Array(256).fill(-1)
 SEPARATORS.forEach((separator, i) => (separatorOf[separator] = i))
 
 /** Examines the first whole rows of `bytes`, usually far fewer than 16 KiB. Undefined if they are no table. */
 export function findTable(bytes: Uint8Array): Table | undefined {
-  const rows = countSeparators(bytes)
+  const { rows, starts } = countSeparators(bytes)
   if (rows.length < MIN_ROWS) return undefined
   for (const [i, separator] of SEPARATORS.entries()) {
     const fields = rows.map(counts => counts[i]!)
-    const usual = fields.toSorted((a, b) => a - b)[fields.length >> 1]!
+    const usual = median(fields)
     const regular = fields.filter(count => count === usual).length / fields.length
     // other text often has one separator per row too
-    if (usual > 0 && regular >= (usual === 1 ? 1 : REGULAR)) return { separator, columns: usual + 1 }
+    const needed = usual === 1 ? 1 : usual === 2 ? REGULAR : REGULAR_IF_MANY
+    if (usual > 0 && regular >= needed) return { separator, columns: usual + 1 }
   }
-  return undefined
+  const isRagged = (i: number): boolean => rows.filter(counts => counts[i]! >= MIN_RAGGED).length >= REGULAR * rows.length
+  const ragged = bytes[starts[0]!] === BRACE ? undefined : SEPARATORS.find((separator, i) => separator !== SPACE && isRagged(i))
+  if (ragged !== undefined) return { separator: ragged, columns: RAGGED_COLUMNS }
+  return hasOneLength(bytes, starts) ? { separator: 0, columns: 1 } : undefined
 }
 
-/** For each row, the number of each separator outside quotes. */
-function countSeparators(bytes: Uint8Array): Uint16Array[] {
+/** Whether rows have one length and places that hardly vary, as blanks and points of numbers in columns do. */
+function hasOneLength(bytes: Uint8Array, starts: readonly number[]): boolean {
+  const rows = starts.slice(0, -1)
+  const length = starts[1]! - starts[0]!
+  if (length > MAX_STREAMS || !rows.every((start, i) => starts[i + 1]! - start === length)) return false
+  if (bytes.subarray(starts[0], starts.at(-1)).includes(0)) return false
+  const isConstant = (place: number): boolean => {
+    const usual = median(rows.map(start => bytes[start + place]!))
+    return rows.filter(start => bytes[start + place] === usual).length >= REGULAR * rows.length
+  }
+  const constant = Array.from({ length }, (_, place) => place).filter(isConstant).length
+  return constant >= Math.max(2, CONSTANT_PLACES * length)
+}
+
+const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!
+
+/** For each row, the number of each separator outside quotes; and where rows start, also the one after the last. */
+function countSeparators(bytes: Uint8Array): { rows: Uint16Array[]; starts: number[] } {
   const rows: Uint16Array[] = []
   const end = Math.min(bytes.length, LOOK_BYTES)
   let at = bytes.indexOf(LINE_FEED) + 1
-  if (at === 0 || at > MAX_ROW_BYTES) return rows
+  const starts = [at]
+  if (at === 0 || at > MAX_ROW_BYTES) return { rows, starts }
   let counts = new Uint16Array(SEPARATORS.length)
   let quoted = false
+  let zeros = 0
   for (; at < end && rows.length < MAX_ROWS; at++) {
     const byte = bytes[at]!
     if (byte === LINE_FEED) {
       rows.push(counts)
+      starts.push(at + 1)
       counts = new Uint16Array(SEPARATORS.length)
       quoted = false
     } else if (byte === QUOTE) quoted = !quoted
-    else if (byte === 0) return []
+    else if (byte === 0) zeros++
     else if (!quoted && separatorOf[byte]! >= 0) counts[separatorOf[byte]!]!++
   }
-  return rows
+  return zeros > 0 && zeros < UTF16_ZEROS * (at - starts[0]!) ? { rows: [], starts } : { rows, starts }
 }

@@ -59,6 +59,12 @@ function bitsPerByte(bytes: Uint8Array): number {
   return Math.log2(bytes.length) - weighted / bytes.length + (distinct - 1) / (2 * bytes.length * Math.LN2)
 }
 
+/** The share of 4-byte strings that are repeats, in 8 KiB spread over `bytes`. */
+export function sampledRepeats(bytes: Uint8Array): number {
+  const sample = spreadSample(bytes, WINDOWS / 2, WINDOW_BYTES)
+  return repeats(sample) / sample.length
+}
+
 /** How many 4-byte strings of `bytes` occurred before. Misses some whose slot was overwritten by another string. */
 function repeats(bytes: Uint8Array): number {
   recent.fill(0)

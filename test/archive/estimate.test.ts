@@ -84,7 +84,7 @@ it.each(ARCHIVE_FORMATS)('tells tensors by their types in a %s, and what a push 
     expect(of('F32 tensors')).toMatchObject({ files: 2, bytes: 4 * (300_000 + 1_100 + 50_000) })
     expect(of('BF16 tensors')).toMatchObject({ files: 1, bytes: 2 * 300_000 })
     // the width of what has no type is told by samples
-    expect(of('4-byte tensors')).toMatchObject({ files: 1, bytes: 4 * 40_000 })
+    expect(of('4-byte numbers')).toMatchObject({ files: 1, bytes: 4 * 40_000 })
     expect(of('models, data').files).toBe(3)
     const sizes = ['a.safetensors', 'b.pt', 'c.pt', 'notes.txt'].map(name => statSync(join(folder, 'data', name)).size)
     expect(guess.kinds.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(sizes.reduce((sum, size) => sum + size))
@@ -95,7 +95,7 @@ it.each(ARCHIVE_FORMATS)('tells tensors by their types in a %s, and what a push 
     const context = contextOf(new MemoryStorage())
     const { snapshot } = await pushFolder(context, join(folder, 'data'), 'data')
     const parts = await measureGroups(await openForReading(context), snapshot!, kindOfChunk)
-    for (const kind of ['F32 tensors', 'BF16 tensors', '4-byte tensors']) {
+    for (const kind of ['F32 tensors', 'BF16 tensors', '4-byte numbers']) {
       const stored = parts.find(({ group }) => group === kind)!.storedBytes
       expect(Math.abs(of(kind).filteredBytes! / stored - 1), kind).toBeLessThan(0.03)
       expect(of(kind).filteredBytes).toBeLessThan(0.95 * of(kind).archiveBytes)

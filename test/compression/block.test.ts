@@ -113,6 +113,15 @@ describe('what encodeBlock chooses', () => {
     }
   })
 
+  it.each(CODECS)('is compressed for an archive that holds the same pictures twice, wherever they lie (%s)', async name => {
+    const zstd = await loadZstd(name)
+    // 20 pictures of 12 to 50 kB, each followed at any distance by its copy
+    const pictures = Array.from({ length: 20 }, (_, i) => deflated(i, 12_000 + 2_000 * i))
+    const archive = new Uint8Array(Buffer.concat([...pictures, deflated(99, 100_000), ...pictures.toReversed()]))
+    const { bytes } = encodeBlock(archive, { level: 'balanced', kind: 'compressed' }, zstd)
+    expect(bytes.length).toBeLessThan(0.72 * archive.length)
+  })
+
   it.each(CODECS)('is never more than 0.5 %% over zstd at its level, and less on columns of numbers (%s)', async name => {
     const zstd = await loadZstd(name)
     for (const [make, most] of [

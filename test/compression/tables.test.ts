@@ -19,6 +19,12 @@ describe('findTable', () => {
     ['semicolons', rows(40, i => `${i};0,${i};`), { separator: 44, columns: 2 }],
     ['commas within quotes', rows(40, i => `${i},"a${','.repeat(i % 4)}b",c`), { separator: 44, columns: 3 }],
     ['a row in twenty that is another', rows(40, i => (i % 20 === 7 ? 'total' : `${i},a,b`)), { separator: 44, columns: 3 }],
+    ['Ctrl-A, as of Hive', rows(40, i => `${i}\x01a, b\x01${'c '.repeat(i % 3)}`), { separator: 1, columns: 3 }],
+    ['line feeds within quotes', rows(40, i => `${i},a,b,"${i % 5 === 0 ? 'two\nlines' : 'one'}",c`), { separator: 44, columns: 5 }],
+    ['rows that end sooner or later', rows(60, i => `${i},a,b,c,d${',e'.repeat(i % 5)}`), { separator: 44, columns: 64 }],
+    ['UTF-16', Buffer.from(rows(40, i => `${i},a,b`).toString(), 'utf16le'), { separator: 44, columns: 3 }],
+    ['UTF-16, big-endian', Buffer.from(rows(40, i => `${i};a,b`).toString(), 'utf16le').swap16(), { separator: 44, columns: 2 }],
+    ['fields of one width', rows(40, i => `${i}${'x'.repeat(i % 3)}`.padStart(9) + `${i * i}`.padStart(9)), { separator: 0, columns: 1 }],
     ['spaces', rows(40, i => `${i} 0.5 0.25 `), { separator: 32, columns: 4 }],
   ])('finds %s', (_, bytes, table) => expect(findTable(bytes)).toEqual(table))
 
@@ -30,6 +36,17 @@ describe('findTable', () => {
     ['one comma in most rows', rows(60, i => (i % 12 === 3 ? 'f()' : 'f(a, b)')).map(byte => (byte === 32 ? 95 : byte))],
     ['zeros among the rows', rows(40, i => `${i},a,\0`)],
     ['nothing', new Uint8Array(0)],
+    [
+      'base64',
+      Buffer.from(
+        Buffer.from(seededNoise(3, 4 * KIB))
+          .toString('base64')
+          .replace(/.{76}/g, '$&\n'),
+      ),
+    ],
+    ['sequences of letters', rows(80, i => Array.from({ length: 60 }, (_, k) => 'ACGT'[(i * i + k * k * 7 + i * k) % 4]).join(''))],
+    ['objects of different lists', rows(60, i => `{"id":${i},"a":[1${',2'.repeat(i % 7)}],"b":3}`)],
+    ['prose of at least three spaces a line', rows(60, i => `a few ${'more '.repeat(i % 7)}words here`)],
     ['no line feed', new Uint8Array(20 * KIB).fill(44)],
   ])('finds none in %s', (_, bytes) => expect(findTable(bytes)).toBeUndefined())
 })

@@ -2,28 +2,47 @@ import { type ReadAt, readExactly, type TensorSpan } from './span.ts'
 
 type Width = TensorSpan['width']
 
+/** Numbers that were found by a look at the bytes. */
+export interface GuessedNumbers {
+  /** Bytes per number. */
+  width: Exclude<Width, 1>
+  /** Where the first whole number may begin: bit k is set if byte k is as good a place as any. */
+  phases: number
+  /** The share of the order-0 entropy that planes save. */
+  gain: number
+}
+
 /** A shorter sample is too short to estimate its entropy. */
 const MIN_PLANE_BYTES = 1024
 const WINDOWS = 3
 const WINDOW_BYTES = 8 * 1024
+/** The windows of a chunk that is cut by content. */
+const CHUNK_WINDOWS = 4
+const CHUNK_WINDOW_BYTES = 4 * 1024
 const WIDTHS: readonly Width[] = [2, 4, 8]
 /** Bits per byte that planes must save, compared with unsplit bytes. */
 const MIN_GAIN = 0.2
 /** Bits per byte that a width must save, compared with a smaller width. */
 const MIN_FURTHER_GAIN = 0.05
+/** Bits by which one place for the first number must be better than another to rule that out. */
+const CLEAR_PHASE = 0.3
 
-const counts = new Uint32Array(256)
+/** How often each byte occurs, by its place modulo 8. */
+const places = new Uint32Array(8 * 256)
+/** `n * log2(n)` for small n: the logarithms would take longer than the counting. */
+const weighted = Float64Array.from({ length: 4096 }, (_, n) => (n === 0 ? 0 : n * Math.log2(n)))
 
 /**
  * Guesses the width of the elements of `sample`, which begins with a whole element. Returns 1 if no width makes its
  * byte planes clearly more regular than the unsplit bytes.
  */
 export function guessWidth(sample: Uint8Array): Width {
+  countPlaces(sample)
   let best: Width = 1
-  let bestBits = planeBits(sample, 1) - MIN_GAIN
+  let bestBits = meanBits(sample.length, 1) - MIN_GAIN
   for (const width of WIDTHS) {
     if (sample.length < width * MIN_PLANE_BYTES) break
-    const bits = planeBits(sample, width)
+    const bits = meanBits(sample.length, width)
     if (bits > bestBits) continue
     best = width
     bestBits = bits - MIN_FURTHER_GAIN
@@ -36,27 +55,71 @@ export async function guessWidthAt(offset: number, length: number, read: ReadAt)
   if (length <= WINDOWS * WINDOW_BYTES) return guessWidth(await readExactly(read, offset, length))
   const sample = new Uint8Array(WINDOWS * WINDOW_BYTES)
   for (let i = 0; i < WINDOWS; i++) {
-    const start = Math.floor(((i + 0.5) * length) / WINDOWS - WINDOW_BYTES / 2)
-    sample.set(await readExactly(read, offset + start - (start % 8), WINDOW_BYTES), i * WINDOW_BYTES)
+    sample.set(await readExactly(read, offset + windowStart(i, WINDOWS, WINDOW_BYTES, length), WINDOW_BYTES), i * WINDOW_BYTES)
   }
   return guessWidth(sample)
 }
 
-/** The mean order-0 entropy of the byte planes in bits per byte, with the Miller-Madow correction for short samples. */
-function planeBits(sample: Uint8Array, width: number): number {
-  const count = Math.floor(sample.length / width)
-  let total = 0
-  for (let plane = 0; plane < width; plane++) {
-    counts.fill(0)
-    for (let i = 0, at = plane; i < count; i++, at += width) counts[sample[at]!]!++
-    let weighted = 0
+/**
+ * Whether a chunk of any file holds numbers, by a sample of 16 KiB, in about 20 µs. A chunk that is cut by content may
+ * begin within a number. The bytes alone decide, so the same chunk is the same everywhere.
+ */
+export function guessNumbers(chunk: Uint8Array): GuessedNumbers | undefined {
+  let sample = chunk
+  if (chunk.length > CHUNK_WINDOWS * CHUNK_WINDOW_BYTES) {
+    sample = new Uint8Array(CHUNK_WINDOWS * CHUNK_WINDOW_BYTES)
+    for (let i = 0; i < CHUNK_WINDOWS; i++) {
+      const start = windowStart(i, CHUNK_WINDOWS, CHUNK_WINDOW_BYTES, chunk.length)
+      sample.set(chunk.subarray(start, start + CHUNK_WINDOW_BYTES), i * CHUNK_WINDOW_BYTES)
+    }
+  }
+  const width = guessWidth(sample)
+  if (width === 1) return undefined
+  return { width, phases: phasesOf(sample.length, width), gain: 1 - meanBits(sample.length, width) / meanBits(sample.length, 1) }
+}
+
+/**
+ * The high bytes of numbers are more regular than their low bytes, and come last in a little-endian number. (A
+ * big-endian number seems to begin at its second byte, which does no harm: planes are the same in another order.)
+ */
+function phasesOf(length: number, width: Exclude<Width, 1>): number {
+  const bits = planeBits(length, width)
+  const disorder = bits.map((_, phase) => bits.reduce((sum, _, k) => sum + (k + 1) * bits[(phase + k) % width]!, 0))
+  const least = Math.min(...disorder)
+  return disorder.reduce((mask, value, phase) => (value < least + CLEAR_PHASE ? mask | (1 << phase) : mask), 0)
+}
+
+/** The offset of a window: a multiple of 8. */
+function windowStart(number: number, windows: number, windowBytes: number, length: number): number {
+  const start = Math.floor(((number + 0.5) * length) / windows - windowBytes / 2)
+  return start - (start % 8)
+}
+
+function countPlaces(sample: Uint8Array): void {
+  places.fill(0)
+  for (let i = 0; i < sample.length; i++) places[((i & 7) << 8) | sample[i]!]!++
+}
+
+function meanBits(length: number, width: Width): number {
+  return planeBits(length, width).reduce((sum, bits) => sum + bits, 0) / width
+}
+
+/**
+ * The order-0 entropy of each byte plane of the counted bytes, in bits per byte, with the Miller-Madow correction for
+ * short samples.
+ */
+function planeBits(length: number, width: Width): number[] {
+  const count = Math.floor(length / width)
+  return Array.from({ length: width }, (_, plane) => {
+    let total = 0
     let distinct = 0
-    for (const occurrences of counts) {
+    for (let byte = 0; byte < 256; byte++) {
+      let occurrences = 0
+      for (let place = plane; place < 8; place += width) occurrences += places[(place << 8) | byte]!
       if (occurrences === 0) continue
-      weighted += occurrences * Math.log2(occurrences)
+      total += weighted[occurrences] ?? occurrences * Math.log2(occurrences)
       distinct++
     }
-    total += Math.log2(count) - weighted / count + (distinct - 1) / (2 * count * Math.LN2)
-  }
-  return total / width
+    return Math.log2(count) - total / count + (distinct - 1) / (2 * count * Math.LN2)
+  })
 }

@@ -15,6 +15,7 @@ import type { RepositoryContext } from '../open/open.ts'
 import type { RepositoryView } from '../open/view.ts'
 import { readManifest } from '../read/read-manifest.ts'
 import type { FileChunk } from '../source/file-reader.ts'
+import { pairsTogether } from '../source/pair-order.ts'
 import { type ReadProgress, SourceReader, type SourceReading } from '../source/source-reader.ts'
 import type { FileStates } from '../source/stat-cache.ts'
 import { classifyContent } from '../write/block-builder.ts'
@@ -101,7 +102,8 @@ export class PushAttempt {
   async storeFiles(): Promise<SourceReading> {
     const reader = this.reader()
     const isNew = (file: WalkedEntry): boolean => this.storedChunks(reader, file) === undefined
-    const files = this.bases ? await this.bases.arrange(reader.files, isNew) : reader.files
+    const ordered = pairsTogether(reader.files, file => reader.known(file) === undefined)
+    const files = this.bases ? await this.bases.arrange(ordered, isNew) : ordered
     for (const file of files) {
       const stored = this.storedChunks(reader, file)
       if (stored) {

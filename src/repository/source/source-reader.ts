@@ -16,6 +16,7 @@ import { pointerOf, type PointerFile } from '../../util/pointer-file.ts'
 import type { ProgressUpdate, Reporter } from '../../util/reporter.ts'
 import type { Entry } from '../format/manifest.ts'
 import { FileChangedError, type FileChunk, readFileChunks } from './file-reader.ts'
+import { readingOrder } from './reading-order.ts'
 import type { FileStates } from './stat-cache.ts'
 
 export type ReadProgress = Pick<ProgressUpdate, 'doneBytes' | 'totalBytes' | 'doneFiles' | 'totalFiles'>
@@ -45,23 +46,6 @@ export interface SourceReading {
 
 /** Maximum number of files that a warning names. */
 const MAX_LISTED = 3
-
-/** Files of one extension are read together, so that blocks hold similar chunks. */
-export function readingOrder(entries: readonly WalkedEntry[]): WalkedEntry[] {
-  const files = entries.filter(entry => entry.type === 'file')
-  const extension = new Map(files.map(file => [file, extensionOf(file.path)]))
-  return files.sort((a, b) => {
-    const x = extension.get(a)!
-    const y = extension.get(b)!
-    return x < y ? -1 : x > y ? 1 : comparePaths(a.path, b.path)
-  })
-}
-
-function extensionOf(path: string): string {
-  const name = path.slice(path.lastIndexOf('/') + 1)
-  const dot = name.lastIndexOf('.')
-  return dot > 0 ? name.slice(dot + 1).toLowerCase() : ''
-}
 
 /**
  * Reads a source file by file, in the order that its user chooses, and collects the manifest entries. Keep or read each

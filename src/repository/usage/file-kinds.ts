@@ -15,9 +15,12 @@ export function kindOfFile(path: string): string {
 }
 
 /** Names an element type by its width in bytes if only that is known, such as `4-byte`. */
-export const typeOfWidth = (width: number): string => `${width}-byte`
+export const typeOfWidth = (width: number): string => `${width}${WIDTH_ONLY}`
 
-/** Names the kind of a chunk: tensors by the type of their elements, everything else by the name of the file. */
+const WIDTH_ONLY = '-byte'
+
+/** Names the kind of a chunk: tensors and numbers by the type of their elements, everything else by the file's name. */
 export function kindOfChunk(path: string, type: string | undefined): string {
-  return type === undefined ? kindOfFile(path) : `${type} tensors`
+  if (type === undefined) return kindOfFile(path)
+  return type.endsWith(WIDTH_ONLY) ? `${type} numbers` : `${type} tensors`
 }

@@ -1,7 +1,9 @@
+import { type GuessedNumbers, guessNumbers } from '../../chunking/layouts/guess-width.ts'
 import type { BlockBase, BlockKind, BlockRequest } from '../../compression/block.ts'
 import { hasSigns } from '../../compression/filters.ts'
 import { findTable, type Table } from '../../compression/find-table.ts'
 import type { Level } from '../../compression/limits.ts'
+import { sampledRepeats } from '../../compression/sample.ts'
 import type { ElementType } from '../../util/element-type.ts'
 import type { SharedBuffers } from '../../util/memory/shared-buffers.ts'
 import type { ChunkBases } from '../format/directory.ts'
@@ -20,32 +22,46 @@ interface TensorForm {
 export interface BlockContent {
   kind: BlockKind
   table?: Table | undefined
+  numbers?: GuessedNumbers | undefined
   tensor?: TensorForm | undefined
 }
 
-/** A smaller chunk gains more from a block with its neighbours than from a block of tables. */
-const MIN_TABLE_BYTES = 16 * 1024
+/** A smaller chunk gains more from a block with its neighbours than from a block of tables or numbers. */
+const MIN_OWN_BYTES = 16 * 1024
+/** Numbers go into blocks of planes if these save such a share, or if so few short strings repeat. */
+const LARGE_GAIN = 0.25
+const FEW_REPEATS = 0.3
 
-/** Classifies a chunk that is not part of a tensor: compressed already, a table, or anything else. */
+/** Classifies a chunk that is not part of a known tensor: compressed already, a table, numbers, or anything else. */
 export function classifyContent(bytes: Uint8Array, isCompressed: boolean): BlockContent {
   if (isCompressed) return { kind: 'compressed' }
-  return { kind: 'general', table: bytes.length >= MIN_TABLE_BYTES ? findTable(bytes) : undefined }
+  if (bytes.length < MIN_OWN_BYTES) return { kind: 'general' }
+  const table = findTable(bytes)
+  if (table) return { kind: 'general', table }
+  const numbers = guessNumbers(bytes)
+  return numbers && gainsFromPlanes(bytes, numbers) ? { kind: 'general', numbers } : { kind: 'general' }
+}
+
+/** Content that repeats, such as a program, is mostly smaller in one with its neighbours. */
+function gainsFromPlanes(bytes: Uint8Array, { gain }: GuessedNumbers): boolean {
+  return gain > LARGE_GAIN || sampledRepeats(bytes) < FEW_REPEATS
 }
 
 /**
  * Chunks with the same key share blocks. All chunks of a block with bases have the same depth, which is greater than
  * the depth of their bases. So two blocks never need each other.
  */
-export function blockKeyOf(bytes: Uint8Array, { kind, table, tensor }: BlockContent): string {
+export function blockKeyOf(bytes: Uint8Array, { kind, table, numbers, tensor }: BlockContent): string {
   if (table) return `table ${table.separator} ${table.columns}`
+  if (numbers) return `numbers ${numbers.width}`
   if (tensor === undefined) return kind
   const { element, base } = tensor
-  const { width, kind: numbers, dtype = '' } = element
+  const { width, kind: type, dtype = '' } = element
   // floats without signs, such as averages of squares, differ from floats with signs in their exponents and in how they
   // change
-  const signed = numbers === 'float' && hasSigns(bytes, width) ? 'signed' : ''
+  const signed = type === 'float' && hasSigns(bytes, width) ? 'signed' : ''
   const predicted = base === undefined ? '' : `${base.relation} ${base.depth}`
-  return `${width} ${numbers} ${dtype} ${signed} ${predicted}`
+  return `${width} ${type} ${dtype} ${signed} ${predicted}`
 }
 
 /** Buffers that a block of such chunks holds: one for the chunks, and one for their bases if they have any. */
@@ -68,14 +84,17 @@ export class BlockBuilder {
   private readonly capacity: number
   private used = 0
   private baseUsed = 0
+  /** The byte of the block where its first whole number begins. */
+  private readonly phase: number
 
   /** `buffers` are as long as a block may be. */
   constructor(number: number, content: BlockContent, buffers: SharedBuffers) {
-    const { tensor } = content
+    const { tensor, numbers } = content
     this.number = number
     this.content = content
     this.element = tensor?.element
     this.relation = tensor?.base?.relation
+    this.phase = numbers === undefined ? 0 : lowestBit(numbers.phases)
     this.buffers = buffers
     this.plain = buffers.take()
     if (this.relation) this.basePlain = buffers.take()
@@ -87,12 +106,15 @@ export class BlockBuilder {
     return buffersFor(this.content)
   }
 
-  /**
-   * Whether a chunk of this length fits. All elements are aligned: no chunk follows one that ends within an element.
-   */
-  fits(length: number): boolean {
-    const aligned = this.used % (this.element?.width ?? 1) === 0
-    return aligned && this.used + length <= this.capacity && this.lengths.length < MAX_BLOCK_CHUNKS
+  /** Whether a chunk of this length fits. All elements of a block are aligned. */
+  fits(length: number, { numbers }: BlockContent): boolean {
+    const isAligned = numbers ? this.continues(numbers) : this.used % (this.element?.width ?? 1) === 0
+    return isAligned && this.used + length <= this.capacity && this.lengths.length < MAX_BLOCK_CHUNKS
+  }
+
+  /** Whether the numbers of a chunk that is added next would be in line with those of the block. */
+  private continues({ width, phases }: GuessedNumbers): boolean {
+    return ((phases >> ((this.phase + this.used * (width - 1)) % width)) & 1) === 1
   }
 
   add(id: Uint8Array, bytes: Uint8Array, base: OfferedBase | undefined): void {
@@ -110,9 +132,9 @@ export class BlockBuilder {
   /** The bytes to encode, without a copy, and the request that says how. They are valid until `release`. */
   take(level: Level): { plain: Uint8Array; request: BlockRequest } {
     const { content, element, relation } = this
-    const { kind, table } = content
+    const { kind, table, numbers } = content
     const base = relation && { relation, bytes: this.basePlain!.subarray(0, this.baseUsed) }
-    const request: BlockRequest = { level, kind, table, element, base, chunkLengths: base && this.lengths }
+    const request: BlockRequest = { level, kind, table, numbers, element, base, chunkLengths: base && this.lengths }
     return { plain: this.plain.subarray(0, this.used), request }
   }
 
@@ -122,3 +144,5 @@ export class BlockBuilder {
     if (this.basePlain) this.buffers.give(this.basePlain)
   }
 }
+
+const lowestBit = (mask: number): number => 31 - Math.clz32(mask & -mask)

@@ -91,7 +91,7 @@ export class PackWriter {
     const key = blockKeyOf(bytes, content)
     let block = this.open.get(key)
     this.open.delete(key)
-    if (block && !block.fits(bytes.length)) {
+    if (block && !block.fits(bytes.length, content)) {
       await this.encode(block)
       block = undefined
     }

@@ -1,6 +1,6 @@
 import { deflateRawSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { guessWidth, guessWidthAt } from '../../../src/chunking/layouts/guess-width.ts'
+import { guessNumbers, guessWidth, guessWidthAt } from '../../../src/chunking/layouts/guess-width.ts'
 import { seededBytes } from '../../helpers/seeded.ts'
 import { reading } from './writers.ts'
 
@@ -45,5 +45,47 @@ describe('guessWidth', () => {
     expect(asked()).toBeLessThanOrEqual(24 * 1024)
     expect(await guessWidthAt(3, 4096, read)).toBe(4)
     expect(await guessWidthAt(3 + values.length, 50_000, read)).toBe(1)
+  })
+})
+
+describe('guessNumbers', () => {
+  const swapped = (bytes: Uint8Array, width: number): Uint8Array => bytes.map((_, i) => bytes[i - (i % width) + width - 1 - (i % width)]!)
+  const many = Array.from({ length: 20_000 }, (_, i) => Math.sin(i * i) * 0.05)
+  const fp32 = bytesOf(Float32Array.from(many))
+  const kinds: [what: string, width: number, bytes: Uint8Array][] = [
+    ['fp32', 4, fp32],
+    ['fp64', 8, bytesOf(Float64Array.from(many))],
+    ['16-bit sound', 2, bytesOf(Int16Array.from(many, (_, i) => 3000 * Math.sin(i / 30) + 500 * Math.sin(i * i)))],
+    ['numbers of 32 bits', 4, bytesOf(Int32Array.from(many, value => value * 1e6))],
+  ]
+
+  test.each(kinds)('%s, wherever a chunk begins', (_what, width, bytes) => {
+    for (let cut = 0; cut < 2 * width; cut++) {
+      const found = guessNumbers(bytes.subarray(cut))
+      expect(found?.width).toBe(width)
+      expect((found!.phases >> ((2 * width - cut) % width)) & 1).toBe(1)
+      expect(found!.phases).toBeLessThan(1 << width)
+    }
+  })
+
+  test.each([2, 4, 8] as const)('big-endian numbers of %i bytes, in line with each other', width => {
+    const bytes = swapped(kinds.find(kind => kind[1] === width)![2], width)
+    const whole = guessNumbers(bytes)!
+    expect(whole.width).toBe(width)
+    for (let cut = 1; cut < width; cut++) expect(turned(guessNumbers(bytes.subarray(cut))!.phases, cut, width)).toBe(whole.phases)
+  })
+
+  /** The phases as seen from `cut` bytes before. */
+  const turned = (phases: number, cut: number, width: number): number => ((phases << cut) | (phases >> (width - cut))) & ((1 << width) - 1)
+
+  test.each<[string, Uint8Array]>([
+    ['text', text],
+    ['noise', seededBytes(100_000, 2)],
+    ['compressed text', deflateRawSync(text)],
+    ['zeros', new Uint8Array(100_000)],
+    ['few bytes', fp32.subarray(0, 1000)],
+    ['none', new Uint8Array(0)],
+  ])('%s: none', (_what, bytes) => {
+    expect(guessNumbers(bytes)).toBeUndefined()
   })
 })

@@ -33,10 +33,13 @@ export function isDivisible({ filter, parameters, parts }: BlockLayout): boolean
   return parameters.length === own || elementTypeOf({ filter, parameters }) !== undefined
 }
 
-/** The tensor content of a divisible block, or undefined if it holds none. The bytes then show its content. */
+/**
+ * The tensor content of a divisible block, or undefined if it holds none. The bytes then show its content, also that of
+ * planes without a type: their chunks may begin within a number.
+ */
 export function tensorOf({ filter, parameters }: BlockLayout): StoredTensor | undefined {
   const dtype = filter === FILTER_FIELDS ? undefined : elementTypeOf({ filter, parameters })
-  if (dtype === undefined && (filter === FILTER_NONE || filter === FILTER_FIELDS)) return undefined
+  if (dtype === undefined && [FILTER_NONE, FILTER_PLANES, FILTER_FIELDS].includes(filter)) return undefined
   const relation = relationOf({ filter, parameters })
   const known = dtype === undefined ? undefined : ELEMENT_TYPES.get(dtype)
   return { element: known ?? unnamed({ filter, parameters }), relation }
@@ -44,7 +47,6 @@ export function tensorOf({ filter, parameters }: BlockLayout): StoredTensor | un
 
 /** The type of elements without a known name, by the filter. */
 function unnamed(block: Pick<BlockLayout, 'filter' | 'parameters'>): ElementType {
-  const { filter, parameters } = block
-  const isFloat = filter === FILTER_NARROW || filter === FILTER_GROUPED_DELTA || (filter === FILTER_PLANES && parameters[1] === 1)
+  const isFloat = block.filter === FILTER_NARROW || block.filter === FILTER_GROUPED_DELTA
   return { width: elementWidthOf(block) as ElementType['width'], kind: isFloat ? 'float' : 'unknown' }
 }

@@ -1,0 +1,58 @@
+/** Bytes compared at a place. */
+const STRING_BYTES = 8
+const TABLE_BITS = 15
+/** One byte in so many begins a place that is looked at. */
+const RARITY = 256
+/** If even the rarest byte is more frequent than one in so many, the content is far from random. */
+const COMMON = 32
+const SAMPLE_BYTES = 16 * 1024
+
+/** The last place + 1 at which a string with this hash was seen. */
+const places = new Int32Array(1 << TABLE_BITS)
+const counts = new Uint32Array(256)
+
+/**
+ * The share of `bytes` (at most a block) that repeats what comes before: an estimate for repeats of some hundred bytes
+ * and more. Compares the strings after each occurrence of one byte value, so the distance of a repeat does not matter.
+ * Looks at all of `bytes`, not at a sample, in about 2 ms for 4 MiB of random bytes. 1 if the content is so regular
+ * that no byte value is rare.
+ */
+export function repeatedShare(bytes: Uint8Array): number {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  const marker = markerOf(text)
+  if (marker === undefined) return 1
+  places.fill(0)
+  const end = text.length - STRING_BYTES
+  let looks = 0
+  let found = 0
+  for (let at = text.indexOf(marker) + 1; at > 0 && at <= end; at = text.indexOf(marker, at) + 1) {
+    looks++
+    const hash = Math.imul(word(text, at), 0x9e3779b1) ^ Math.imul(word(text, at + 4), 0x85ebca77)
+    const slot = (hash ^ (hash >>> 15)) & (places.length - 1)
+    const before = places[slot]!
+    if (before > 0 && word(text, before) === word(text, at) && word(text, before + 4) === word(text, at + 4)) found++
+    places[slot] = at
+  }
+  return looks === 0 ? 0 : found / looks
+}
+
+/** A byte value that occurs about once in `RARITY` bytes of a sample; undefined if there is none. */
+function markerOf(bytes: Uint8Array): number | undefined {
+  counts.fill(0)
+  const step = Math.max(1, Math.floor(bytes.length / SAMPLE_BYTES))
+  let sampled = 0
+  for (let at = 0; at < bytes.length; at += step, sampled++) counts[bytes[at]!]!++
+  let best: number | undefined
+  let least = Infinity
+  for (const [value, count] of counts.entries()) {
+    const distance = Math.abs(Math.log2((count * RARITY) / sampled))
+    if (distance >= least || count * COMMON > sampled) continue
+    best = value
+    least = distance
+  }
+  return best
+}
+
+function word(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
+}

@@ -1,0 +1,79 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { type BlockRequest, decodeBlock, encodeBlock } from '../../src/compression/block.ts'
+import { FILTER_NONE, FILTER_PLANES } from '../../src/compression/filters.ts'
+import { loadZstd } from '../../src/compression/load-zstd.ts'
+import { repeatedShare } from '../../src/compression/repeats.ts'
+import { equalBytes } from '../../src/util/bytes.ts'
+import { seededNoise } from '../helpers/seeded.ts'
+import { CODECS, deflated, floatLike, KIB, MIB, textLike } from './data.ts'
+
+const numbers = (width: 2 | 4 | 8): BlockRequest => ({ level: 'balanced', kind: 'general', numbers: { width } })
+const general: BlockRequest = { level: 'balanced', kind: 'general' }
+const concat = (...pieces: Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(pieces))
+const bytesOf = ({ buffer }: { buffer: ArrayBufferLike }): Uint8Array => new Uint8Array(buffer)
+
+describe('a block of what looks like numbers', () => {
+  it('gives every bit back, whatever it is', async () => {
+    const all = [...(await Promise.all(CODECS.map(name => loadZstd(name)))), undefined]
+    const piece = fc
+      .record({
+        make: fc.constantFrom(floatLike, textLike, seededNoise, deflated),
+        seed: fc.nat(99),
+        length: fc.integer({ min: 1, max: 9000 }),
+      })
+      .map(({ make, seed, length }) => make(seed, length))
+    const content = fc.array(piece, { minLength: 1, maxLength: 4 }).map(pieces => concat(...pieces))
+    fc.assert(
+      fc.property(content, fc.constantFrom(2, 4, 8), fc.constantFrom(...all), (plain, width, zstd) => {
+        const block = encodeBlock(plain, numbers(width), zstd)
+        expect(block.bytes.length).toBeLessThanOrEqual(plain.length)
+        expect(equalBytes(decodeBlock(block, block.bytes, zstd), plain)).toBe(true)
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  const values = new Float32Array(floatLike(1, 512 * KIB).buffer)
+  it.each(CODECS)('is taken apart into planes, also if it begins or changes within a number (%s)', async name => {
+    const zstd = await loadZstd(name)
+    const odd = concat(seededNoise(1, 3), bytesOf(values), seededNoise(2, 2), bytesOf(values.map(value => value * 3)))
+    const big = Buffer.from(bytesOf(values)).swap32()
+    for (const plain of [bytesOf(values), odd, new Uint8Array(big)]) {
+      const block = encodeBlock(plain, numbers(4), zstd)
+      expect(block.filter).toBe(FILTER_PLANES)
+      expect(block.bytes.length).toBeLessThan(0.94 * encodeBlock(plain, general, zstd).bytes.length)
+    }
+  })
+
+  it.each(CODECS)('stays whole where that is smaller, also by repeats that no sample shows (%s)', async name => {
+    const zstd = await loadZstd(name)
+    const twice = concat(bytesOf(values), bytesOf(values))
+    for (const plain of [textLike(3, MIB), twice]) {
+      const block = encodeBlock(plain, numbers(4), zstd)
+      expect(block.filter).toBe(FILTER_NONE)
+      expect(block.bytes.length).toBe(encodeBlock(plain, general, zstd).bytes.length)
+    }
+  })
+})
+
+describe('repeatedShare', () => {
+  const noise = seededNoise(5, MIB)
+
+  it('finds repeats at any distance and any place', () => {
+    expect(repeatedShare(noise)).toBe(0)
+    for (const length of [2 * KIB, 100_001]) {
+      const repeated = noise.slice()
+      repeated.copyWithin(900_003, 17, 17 + length)
+      const share = Math.min(length, MIB - 900_003) / MIB
+      expect(repeatedShare(repeated)).toBeGreaterThan(share / 2)
+      expect(repeatedShare(repeated)).toBeLessThan(2 * share)
+    }
+  })
+
+  it('is none for weights, much for text, and all for few byte values', () => {
+    expect(repeatedShare(floatLike(2, MIB))).toBeLessThan(0.001)
+    expect(repeatedShare(textLike(2, MIB))).toBeGreaterThan(0.3)
+    expect(repeatedShare(new Uint8Array(MIB))).toBe(1)
+  })
+})
