@@ -2,6 +2,7 @@ import { isAppError } from '../util/errors.ts'
 import { findGgufTensors, isGguf } from './layouts/gguf.ts'
 import { findHdf5Tensors, isHdf5 } from './layouts/hdf5.ts'
 import { findNpyTensors, isNpy } from './layouts/npy.ts'
+import { findOnnxTensors, mayOnnx } from './layouts/onnx.ts'
 import { findSafetensors, maySafetensors } from './layouts/safetensors.ts'
 import { checkSpans, type ReadAt, type TensorSpan } from './layouts/span.ts'
 import { findZipTensors, isZip } from './layouts/zip-tensors.ts'
@@ -43,5 +44,6 @@ function layoutOf(start: Uint8Array, size: number): Layout | undefined {
   if (isGguf(start)) return findGgufTensors
   if (isHdf5(start)) return findHdf5Tensors
   if (maySafetensors(start, size)) return findSafetensors
+  if (mayOnnx(start)) return findOnnxTensors
   return undefined
 }

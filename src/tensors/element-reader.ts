@@ -29,7 +29,7 @@ export async function openElements(subject: string, tensor: Tensor, source: Byte
   const { strides, member, bigEndian = false } = tensor
   const deflated = member !== undefined && !isStored(member)
   if (count === 0) return { item, count, read: () => Promise.resolve(new Uint8Array(0)) }
-  if (deflated || strides !== undefined) {
+  if (deflated || strides !== undefined || tensor.gather !== undefined) {
     const read = gathering(await hold(subject, tensor, source, deflated), tensor)
     const ordered = bigEndian ? (first: number, some: number) => swapped(read(first, some), tensor.type!.width) : read
     return { item, count, read: (first, some) => Promise.resolve(ordered(first, some)) }
@@ -42,13 +42,14 @@ export async function openElements(subject: string, tensor: Tensor, source: Byte
 
 /** The bytes that a tensor's elements are scattered over. */
 async function hold(subject: string, tensor: Tensor, source: ByteSource, deflated: boolean): Promise<Uint8Array> {
-  const { shape, strides, offset, bytes, member } = tensor
+  const { shape, strides, offset, bytes, member, gather } = tensor
   const reach = strides === undefined ? bytes : elementSpan(shape, strides) * itemOf(tensor)
   const most = Math.max(bytes, reach, deflated ? member!.length : 0)
   if (most > mostHeld(source.size))
     throw new AppError('unsupported', `${subject} is not contiguous in its file, and its ${most} bytes are too many to gather in memory.`, {
       hint: deflated ? 'Save it without compression.' : 'Save it after tensor.contiguous(), or in C order.',
     })
+  if (gather !== undefined) return gather()
   if (!deflated) return readExactly(source.read, await startOf(tensor, source), reach)
   const plain = await readMember(member!, source)
   return offset + reach <= plain.length ? plain.subarray(offset, offset + reach) : refuse('a tensor lies outside of its member')

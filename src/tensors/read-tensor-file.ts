@@ -1,12 +1,14 @@
 import { isGguf, findGgufTensors } from '../chunking/layouts/gguf.ts'
 import { isHdf5 } from '../chunking/layouts/hdf5.ts'
 import { isNpy } from '../chunking/layouts/npy.ts'
+import { mayOnnx } from '../chunking/layouts/onnx.ts'
 import { maySafetensors, readSafetensors } from '../chunking/layouts/safetensors.ts'
 import { checkSpans, elementsOf, type TensorSpan } from '../chunking/layouts/span.ts'
 import { isZip } from '../chunking/layouts/zip.ts'
 import { ELEMENT_TYPES } from '../util/element-type.ts'
 import { AppError, isAppError } from '../util/errors.ts'
 import { readNpyFile } from './numpy-tensors.ts'
+import { readOnnxFile } from './onnx-tensors.ts'
 import type { ByteSource, Tensor, TensorFile } from './tensor.ts'
 import { readZip } from './zip-tensors.ts'
 
@@ -43,6 +45,7 @@ function readerOf(subject: string, start: Uint8Array, { size }: ByteSource): (so
   if (isNpy(start)) return readNpyFile
   if (isGguf(start)) return readGguf
   if (maySafetensors(start, size)) return readSafetensorsFile
+  if (mayOnnx(start)) return source => readOnnx(subject, source)
   if (isHdf5(start)) throw new AppError('unsupported', `${subject} is HDF5, whose tensors are not listed yet.`, { hint: HINT })
   if (LEGACY_TORCH.equals(start.subarray(0, LEGACY_TORCH.length)))
     throw new AppError('unsupported', `${subject} was written by PyTorch before 1.6.`, {
@@ -50,7 +53,21 @@ function readerOf(subject: string, start: Uint8Array, { size }: ByteSource): (so
     })
   if (size > 8 && start[8] === OPENING_BRACE && /\.safetensors$/i.test(subject))
     throw damaged(subject, 'its header is longer than the file')
-  throw new AppError('unsupported', `${subject} is not a file with tensors of a known format.`, { hint: HINT })
+  throw unknown(subject)
+}
+
+function unknown(subject: string): AppError {
+  return new AppError('unsupported', `${subject} is not a file with tensors of a known format.`, { hint: HINT })
+}
+
+/** ONNX has no magic number: what is damaged before its graph begins may be anything. */
+async function readOnnx(subject: string, source: ByteSource): Promise<TensorFile> {
+  let isOnnx = /\.onnx$/i.test(subject)
+  try {
+    return await readOnnxFile(source, () => (isOnnx = true))
+  } catch (error) {
+    throw isOnnx || !isAppError(error, 'corrupt') ? error : unknown(subject)
+  }
 }
 
 /** Names are unique in most files; a repeated name gets a number. */

@@ -33,12 +33,17 @@ export interface Tensor {
   /** Offset from the start of the file, or of `member`. */
   offset: number
   member?: ZipMember
+  /**
+   * Reads all elements, where they don't lie in the file as they are: compressed, in tiles, or as other numbers. Throws
+   * `corrupt`, and `unsupported` with a message of its own. Then `offset` means nothing.
+   */
+  gather?: () => Promise<Uint8Array>
   /** An earlier tensor that shares these elements. */
   sharedWith?: string
 }
 
 export interface TensorFile {
-  format: 'safetensors' | 'PyTorch' | 'NumPy' | 'GGUF'
+  format: 'safetensors' | 'PyTorch' | 'NumPy' | 'GGUF' | 'ONNX' | 'HDF5' | 'TensorFlow Lite' | 'TensorFlow' | 'ggml' | 'pickle'
   /** Strings that the file holds beside the tensors. */
   metadata: ReadonlyMap<string, string>
   tensors: Tensor[]
