@@ -28,7 +28,7 @@ export async function findTensors(size: number, read: ReadAt): Promise<TensorSpa
     const spans = checkSpans(await layout(size, read), size)
     return spans.length > 0 ? spans : undefined
   } catch (error) {
-    if (isAppError(error, 'corrupt')) return undefined
+    if (isAppError(error, 'corrupt', 'unsupported')) return undefined
     throw error
   }
 }

@@ -1,13 +1,8 @@
 import { readExactly, refuse } from '../chunking/layouts/span.ts'
 import { isStored } from '../chunking/layouts/zip.ts'
 import { AppError } from '../util/errors.ts'
-import { type ByteSource, itemOf, elementSpan, startOf, type Tensor } from './tensor.ts'
+import { type ByteSource, itemOf, elementSpan, mostHeld, startOf, type Tensor } from './tensor.ts'
 import { readMember } from './zip-tensors.ts'
-
-/** Maximum bytes that are held in memory to find scattered elements in them. */
-const MAX_HELD_BYTES = 512 * 1024 * 1024
-/** Maximum bytes that are held of a file of `size` bytes: a small file may state that it unpacks to gigabytes. */
-const mostHeld = (size: number): number => Math.min(MAX_HELD_BYTES, 64 * 1024 * 1024 + 8 * size)
 
 /** Reads a tensor's elements as if they were contiguous: little-endian, the last dimension fastest. */
 export interface ElementReader {

@@ -7,6 +7,7 @@ import { checkSpans, elementsOf, type TensorSpan } from '../chunking/layouts/spa
 import { isZip } from '../chunking/layouts/zip.ts'
 import { ELEMENT_TYPES } from '../util/element-type.ts'
 import { AppError, isAppError } from '../util/errors.ts'
+import { readHdf5File } from './hdf5-tensors.ts'
 import { readNpyFile } from './numpy-tensors.ts'
 import { readOnnxFile } from './onnx-tensors.ts'
 import type { ByteSource, Tensor, TensorFile } from './tensor.ts'
@@ -28,6 +29,8 @@ export async function readTensorFile(subject: string, source: ByteSource): Promi
     const file = await readerOf(subject, start, source)(source)
     return { ...file, tensors: withUniqueNames(file.tensors) }
   } catch (error) {
+    const unknown = isAppError(error, 'unsupported') && /^A file with tensors (.*)/.exec(error.message)?.[1]
+    if (typeof unknown === 'string') throw new AppError('unsupported', `${subject} ${unknown}.`, { hint: HINT })
     if (!isAppError(error, 'corrupt')) throw error
     throw damaged(subject, error.message.replace(/^.*? is damaged: /, ''), error.isMissing)
   }
@@ -46,7 +49,7 @@ function readerOf(subject: string, start: Uint8Array, { size }: ByteSource): (so
   if (isGguf(start)) return readGguf
   if (maySafetensors(start, size)) return readSafetensorsFile
   if (mayOnnx(start)) return source => readOnnx(subject, source)
-  if (isHdf5(start)) throw new AppError('unsupported', `${subject} is HDF5, whose tensors are not listed yet.`, { hint: HINT })
+  if (isHdf5(start)) return readHdf5File
   if (LEGACY_TORCH.equals(start.subarray(0, LEGACY_TORCH.length)))
     throw new AppError('unsupported', `${subject} was written by PyTorch before 1.6.`, {
       hint: 'Load it and save it again with torch.save of a newer PyTorch.',

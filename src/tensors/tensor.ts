@@ -47,7 +47,14 @@ export interface TensorFile {
   /** Strings that the file holds beside the tensors. */
   metadata: ReadonlyMap<string, string>
   tensors: Tensor[]
+  /** What else holds or may hold tensors and is not listed, in words. */
+  unlisted?: string[]
 }
+
+/** Maximum bytes that are held in memory to find scattered elements in them. */
+const MAX_HELD_BYTES = 512 * 1024 * 1024
+/** Maximum bytes that are held of a file of `size` bytes: a small file may state that it unpacks to gigabytes. */
+export const mostHeld = (size: number): number => Math.min(MAX_HELD_BYTES, 64 * 1024 * 1024 + 8 * size)
 
 /** The number of elements of all tensors. Elements that several tensors share count once. */
 export function parametersOf({ tensors }: TensorFile): number {

@@ -1,9 +1,11 @@
 import * as zlib from 'node:zlib'
+import { isHdf5 } from '../chunking/layouts/hdf5.ts'
 import { elementsOf, MAX_TENSORS, readExactly, refuse } from '../chunking/layouts/span.ts'
 import { readTorchTensors, type TorchTensor } from '../chunking/layouts/torch-tensors.ts'
 import { dataOffset, isStored, METHOD_DEFLATED, readMembers, type ZipMember } from '../chunking/layouts/zip.ts'
 import { itemBytes } from '../util/element-type.ts'
 import { AppError } from '../util/errors.ts'
+import { readHdf5File } from './hdf5-tensors.ts'
 import { readNpy } from './numpy-tensors.ts'
 import { type ByteSource, elementSpan, type Tensor, type TensorFile, unlessContiguous } from './tensor.ts'
 
@@ -25,8 +27,16 @@ export async function readZip(subject: string, source: ByteSource): Promise<Tens
   if (pickle !== undefined) return { format: 'PyTorch', metadata: new Map(), tensors: await readTorch(members, pickle, source) }
   const arrays = members.filter(({ name }) => name.endsWith('.npy'))
   if (arrays.length > 0) return { format: 'NumPy', metadata: new Map(), tensors: await readArrays(arrays, source) }
+  const model = members.find(({ name }) => /\.(h5|hdf5)$/.test(name))
+  if (model !== undefined && isStored(model)) {
+    const inside = await storedMember(model, source)
+    if (isHdf5(await inside.read(0, 8))) {
+      const file = await readHdf5File(inside)
+      return { ...file, tensors: file.tensors.map(tensor => ({ ...tensor, member: model })) }
+    }
+  }
   throw new AppError('unsupported', `${subject} is a zip archive without tensors of a known format.`, {
-    hint: 'Archives of torch.save and numpy.savez are supported; a .keras file holds HDF5, which is not.',
+    hint: 'Archives of torch.save, numpy.savez and Keras are supported, if their members are stored.',
   })
 }
 

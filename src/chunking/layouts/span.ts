@@ -4,7 +4,7 @@
  */
 
 import type { ElementType } from '../../util/element-type.ts'
-import { corrupt } from '../../util/errors.ts'
+import { AppError, corrupt } from '../../util/errors.ts'
 
 /** Reads the bytes [offset, offset + length) of a file; fewer where it ends before. */
 export type ReadAt = (offset: number, length: number) => Promise<Uint8Array>
@@ -31,6 +31,11 @@ export const MAX_TYPE_LENGTH = 64
 /** The parsers of this folder report a damaged or unknown container with this error. `findTensors` catches it. */
 export function refuse(why: string): never {
   throw corrupt('A file with tensors', why)
+}
+
+/** The same for what a parser does not know, such as a newer version of a format. */
+export function refuseUnknown(why: string): never {
+  throw new AppError('unsupported', `A file with tensors is not understood: ${why}`)
 }
 
 export async function readExactly(read: ReadAt, offset: number, length: number): Promise<Uint8Array> {
