@@ -5,6 +5,7 @@ import { findNpyTensors, isNpy } from './layouts/npy.ts'
 import { findOnnxTensors, mayOnnx } from './layouts/onnx.ts'
 import { findSafetensors, maySafetensors } from './layouts/safetensors.ts'
 import { checkSpans, type ReadAt, type TensorSpan } from './layouts/span.ts'
+import { findTfliteTensors, isTflite } from './layouts/tflite.ts'
 import { findZipTensors, isZip } from './layouts/zip-tensors.ts'
 
 export type { ReadAt, TensorSpan } from './layouts/span.ts'
@@ -43,6 +44,7 @@ function layoutOf(start: Uint8Array, size: number): Layout | undefined {
   if (isNpy(start)) return findNpyTensors
   if (isGguf(start)) return findGgufTensors
   if (isHdf5(start)) return findHdf5Tensors
+  if (isTflite(start)) return findTfliteTensors
   if (maySafetensors(start, size)) return findSafetensors
   if (mayOnnx(start)) return findOnnxTensors
   return undefined

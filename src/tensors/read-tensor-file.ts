@@ -4,6 +4,7 @@ import { isNpy } from '../chunking/layouts/npy.ts'
 import { mayOnnx } from '../chunking/layouts/onnx.ts'
 import { maySafetensors, readSafetensors } from '../chunking/layouts/safetensors.ts'
 import { checkSpans, elementsOf, type TensorSpan } from '../chunking/layouts/span.ts'
+import { isTflite } from '../chunking/layouts/tflite.ts'
 import { isZip } from '../chunking/layouts/zip.ts'
 import { ELEMENT_TYPES } from '../util/element-type.ts'
 import { AppError, isAppError } from '../util/errors.ts'
@@ -11,6 +12,7 @@ import { readHdf5File } from './hdf5-tensors.ts'
 import { readNpyFile } from './numpy-tensors.ts'
 import { readOnnxFile } from './onnx-tensors.ts'
 import type { ByteSource, Tensor, TensorFile } from './tensor.ts'
+import { readTfliteFile } from './tflite-tensors.ts'
 import { readZip } from './zip-tensors.ts'
 
 const SNIFFED_BYTES = 16
@@ -48,6 +50,7 @@ function readerOf(subject: string, start: Uint8Array, { size }: ByteSource): (so
   if (isNpy(start)) return readNpyFile
   if (isGguf(start)) return readGguf
   if (maySafetensors(start, size)) return readSafetensorsFile
+  if (isTflite(start)) return readTfliteFile
   if (mayOnnx(start)) return source => readOnnx(subject, source)
   if (isHdf5(start)) return readHdf5File
   if (LEGACY_TORCH.equals(start.subarray(0, LEGACY_TORCH.length)))

@@ -49,6 +49,7 @@ function list({ console }: Session, { name, source, file }: TensorSide, sides: T
       `${plural(tensors.length, 'tensor')}, ${formatCount(parametersOf(file))} parameters${byType(file)}`,
       ...byFirstName(file),
       ...(shared > 0 ? [`${plural(shared, 'tensor')} share the elements of others, which are counted only once.`] : []),
+      ...(file.unlisted ?? []).map(what => `not listed: ${what}`),
     ],
     {
       command: 'inspect',
@@ -58,6 +59,7 @@ function list({ console }: Session, { name, source, file }: TensorSide, sides: T
       parameters: parametersOf(file),
       metadata: Object.fromEntries(metadata),
       tensors: tensors.map(tensorToJson),
+      ...(file.unlisted === undefined ? {} : { unlisted: file.unlisted.map(what => what.toWellFormed()) }),
       requests: sides.requests(),
     },
   )
