@@ -21,7 +21,8 @@ export interface ElementReader {
 export async function openElements(subject: string, tensor: Tensor, source: ByteSource): Promise<ElementReader> {
   const item = itemOf(tensor)
   const count = tensor.bytes / item
-  const { strides, member, bigEndian = false } = tensor
+  const { strides, member, unread, bigEndian = false } = tensor
+  if (unread !== undefined) throw new AppError('unsupported', `${subject} can't be read: ${unread}.`)
   const deflated = member !== undefined && !isStored(member)
   if (count === 0) return { item, count, read: () => Promise.resolve(new Uint8Array(0)) }
   if (deflated || strides !== undefined || tensor.gather !== undefined) {

@@ -20,10 +20,10 @@ const OTHERS: ReadonlyMap<number, string> = new Map([
   [32026, 'Blosc2'],
 ])
 
-/** The first filter that can't be undone, in words; undefined if all can. */
+/** The first filter that can't be undone, in a sentence; undefined if all can. */
 export function unknownFilter(filters: readonly Filter[]): string | undefined {
   const strange = filters.find(({ id }) => ![DEFLATE, SHUFFLE, FLETCHER32, LZF].includes(id))
-  return strange && (OTHERS.get(strange.id) ?? `the filter ${strange.id}`)
+  return strange && `it is compressed with ${OTHERS.get(strange.id) ?? `the filter ${strange.id}`}`
 }
 
 /** Undoes the filters of a chunk of `length` bytes. If bit i of `mask` is set, filter i was left out. */

@@ -1,7 +1,6 @@
 import { type Dataset, readHdf5 } from '../chunking/layouts/hdf5/datasets.ts'
 import type { Chunk, Storage } from '../chunking/layouts/hdf5/storage.ts'
-import { asCount, elementsOf, readExactly, refuse } from '../chunking/layouts/span.ts'
-import { AppError } from '../util/errors.ts'
+import { asCount, elementsOf, readExactly, refuse, refuseKind } from '../chunking/layouts/span.ts'
 import { undoFilters, unknownFilter } from './hdf5-filters.ts'
 import { type ByteSource, mostHeld, type Tensor, type TensorFile } from './tensor.ts'
 
@@ -26,28 +25,18 @@ function tensorOf(dataset: Dataset, source: ByteSource): Tensor {
     ...(bigEndian === undefined ? {} : { bigEndian }),
     ...(sameAs === undefined ? {} : { sharedWith: sameAs }),
   }
-  return storage.kind === 'contiguous' ? tensor : { ...tensor, gather: () => gather(dataset, storage, source) }
+  if (storage.kind === 'contiguous') return tensor
+  const unread = storage.kind === 'unread' ? storage.why : storage.kind === 'chunked' ? unknownFilter(storage.filters) : undefined
+  return unread === undefined ? { ...tensor, gather: () => gather(dataset, storage, source) } : { ...tensor, unread }
 }
 
-async function gather({ name, shape, datatype, fill }: Dataset, storage: Storage, source: ByteSource): Promise<Uint8Array> {
-  const why = storage.kind === 'unread' ? storage.why : storage.kind === 'chunked' ? compression(storage) : undefined
-  if (why !== undefined) throw unsupported(name, why)
+async function gather({ shape, datatype, fill }: Dataset, storage: Storage, source: ByteSource): Promise<Uint8Array> {
   const elements = Buffer.alloc(elementsOf(shape) * datatype.bytes, fill ?? 0)
-  if (storage.kind === 'chunked') await fillIn(elements, storage, { name, shape, item: datatype.bytes }, source)
+  if (storage.kind === 'chunked') await fillIn(elements, storage, { shape, item: datatype.bytes }, source)
   return elements
 }
 
-function compression({ filters }: Extract<Storage, { kind: 'chunked' }>): string | undefined {
-  const filter = unknownFilter(filters)
-  return filter && `it is compressed with ${filter}`
-}
-
-function unsupported(name: string, why: string): AppError {
-  return new AppError('unsupported', `${name} can't be read: ${why}.`, { hint: 'Pull the whole file, and read it with h5py.' })
-}
-
 interface Whole {
-  name: string
   shape: readonly number[]
   /** Bytes per element. */
   item: number
@@ -57,14 +46,14 @@ interface Whole {
 async function fillIn(
   elements: Uint8Array,
   { shape: chunkShape, filters, chunks: list }: Extract<Storage, { kind: 'chunked' }>,
-  { name, shape, item }: Whole,
+  { shape, item }: Whole,
   { size, read }: ByteSource,
 ): Promise<void> {
   if (chunkShape.length !== shape.length || chunkShape.includes(0)) refuse('a chunk has an absurd shape')
   const plainBytes = asCount(elementsOf(chunkShape) * item)
   const chunks = await list()
   if (plainBytes * Math.max(1, chunks.length) > mostHeld(size) + 2 * elements.length)
-    throw unsupported(name, `its ${chunks.length} chunks of ${plainBytes} bytes are too many to unpack`)
+    refuseKind(`${chunks.length} chunks of ${plainBytes} bytes are too many to unpack`)
   if (chunks.reduce((sum, { length }) => sum + length, 0) > size) refuse('chunks overlap')
   for (const chunk of chunks) {
     if (chunk.start.some((first, i) => first % chunkShape[i]! !== 0)) refuse('a chunk lies between others')
@@ -76,13 +65,7 @@ async function fillIn(
 }
 
 /** Copies the part of a chunk that lies in the array: rows of the last dimension. */
-function place(
-  plain: Uint8Array,
-  { start }: Chunk,
-  chunkShape: readonly number[],
-  elements: Uint8Array,
-  { shape, item }: Pick<Whole, 'shape' | 'item'>,
-): void {
+function place(plain: Uint8Array, { start }: Chunk, chunkShape: readonly number[], elements: Uint8Array, { shape, item }: Whole): void {
   const counts = chunkShape.map((count, i) => Math.min(count, shape[i]! - start[i]!))
   const rowBytes = (counts.at(-1) ?? 1) * item
   const copy = (dimension: number, from: number, to: number): void => {

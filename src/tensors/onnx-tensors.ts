@@ -2,7 +2,6 @@ import { type OnnxTensor, type Place, readOnnx } from '../chunking/layouts/onnx.
 import { BYTES, fieldsIn, VARINT } from '../chunking/layouts/protobuf.ts'
 import { elementsOf, readExactly, refuse } from '../chunking/layouts/span.ts'
 import { type ElementType, itemBytes } from '../util/element-type.ts'
-import { AppError } from '../util/errors.ts'
 import type { ByteSource, Tensor, TensorFile } from './tensor.ts'
 
 /** The fields of a TensorProto whose numbers are elements. */
@@ -20,15 +19,8 @@ function tensorOf({ name, dtype, shape, type, place, message, external }: OnnxTe
   const tensor: Tensor = { name, dtype, shape, count, bytes, offset: place?.offset ?? 0, ...(type === undefined ? {} : { type }) }
   if (place !== undefined || bytes === 0) return tensor
   if (message !== undefined) return { ...tensor, gather: () => elementsIn(message, type!, bytes, source) }
-  const why =
-    external === undefined ? 'has no elements in this file' : `has its elements in another file, ${JSON.stringify(external.location)}`
-  return { ...tensor, gather: () => Promise.reject(elsewhere(name, why)) }
-}
-
-function elsewhere(name: string, why: string): AppError {
-  return new AppError('unsupported', `${name} ${why}.`, {
-    hint: 'Save the model with its tensors inside: onnx.save(onnx.load(path), new_path).',
-  })
+  const outside = external && `its elements lie in another file, ${JSON.stringify(external.location)}`
+  return { ...tensor, unread: outside ?? 'it has no elements' }
 }
 
 /** The elements of a tensor that are written as numbers of protocol buffers: of a fixed length, or varints. */

@@ -11,7 +11,7 @@ import { AppError, isAppError } from '../util/errors.ts'
 import { readHdf5File } from './hdf5-tensors.ts'
 import { readNpyFile } from './numpy-tensors.ts'
 import { readOnnxFile } from './onnx-tensors.ts'
-import type { ByteSource, Tensor, TensorFile } from './tensor.ts'
+import { type ByteSource, reasonOf, type Tensor, type TensorFile } from './tensor.ts'
 import { readTfliteFile } from './tflite-tensors.ts'
 import { readZip } from './zip-tensors.ts'
 
@@ -31,10 +31,9 @@ export async function readTensorFile(subject: string, source: ByteSource): Promi
     const file = await readerOf(subject, start, source)(source)
     return { ...file, tensors: withUniqueNames(file.tensors) }
   } catch (error) {
-    const unknown = isAppError(error, 'unsupported') && /^A file with tensors (.*)/.exec(error.message)?.[1]
-    if (typeof unknown === 'string') throw new AppError('unsupported', `${subject} ${unknown}.`, { hint: HINT })
-    if (!isAppError(error, 'corrupt')) throw error
-    throw damaged(subject, error.message.replace(/^.*? is damaged: /, ''), error.isMissing)
+    if (isAppError(error, 'corrupt')) throw damaged(subject, reasonOf(error), error.isMissing)
+    if (!isAppError(error, 'unsupported') || error.hint !== undefined) throw error
+    throw new AppError('unsupported', `${subject} can't be read: ${reasonOf(error)}.`, { hint: HINT })
   }
 }
 

@@ -35,11 +35,13 @@ export interface Tensor {
   member?: ZipMember
   /**
    * Reads all elements, where they don't lie in the file as they are: compressed, in tiles, or as other numbers. Throws
-   * `corrupt`, and `unsupported` with a message of its own. Then `offset` means nothing.
+   * `corrupt`. Then `offset` means nothing.
    */
   gather?: () => Promise<Uint8Array>
   /** An earlier tensor that shares these elements. */
   sharedWith?: string
+  /** Why its elements can't be read, such as `it has no elements`. */
+  unread?: string
 }
 
 export interface TensorFile {
@@ -76,6 +78,11 @@ export function checkExpansion(tensors: readonly Tensor[], subject: string, size
   throw new AppError('denied', `The tensors of ${subject} would take ${formatBytes(bytes)}, over ${SUSPICIOUS_RATIO} times its size.`, {
     hint: 'Many of them share their elements. Choose fewer, or save clones of them.',
   })
+}
+
+/** Why a reader of headers refused something, without its subject. */
+export function reasonOf({ message }: Error): string {
+  return message.replace(/^.*? is (damaged|of a kind that is not understood): /, '')
 }
 
 /** Bytes per element; 1 if the type is unknown. */

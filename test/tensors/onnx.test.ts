@@ -93,12 +93,12 @@ describe('elements that are not in the file', () => {
     const model = onnx(initializer(tensor('w', 1, [2], entry('location', '../secret'), entry('offset', '0'), field(14, 1))))
     expect(await listed(model)).toEqual([['w', 'F32', [2]]])
     const refused = await rejection(elementsOf(model, 'w'))
-    expect([refused.code, refused.message]).toEqual(['unsupported', 'w has its elements in another file, "../secret".'])
+    expect([refused.code, refused.message]).toEqual(['unsupported', 'w can\'t be read: its elements lie in another file, "../secret".'])
   })
 
   test('nowhere', async () => {
     const model = onnx(initializer(tensor('w', 1, [2])))
-    expect((await rejection(elementsOf(model, 'w'))).message).toBe('w has no elements in this file.')
+    expect((await rejection(elementsOf(model, 'w'))).message).toBe("w can't be read: it has no elements.")
   })
 })
 

@@ -28,14 +28,14 @@ export const MAX_NAME_LENGTH = 512
 /** Maximum length of the name of an element type. */
 export const MAX_TYPE_LENGTH = 64
 
-/** The parsers of this folder report a damaged or unknown container with this error. `findTensors` catches it. */
+/** The parsers of this folder report a damaged container with this error. `findTensors` catches it. */
 export function refuse(why: string): never {
   throw corrupt('A file with tensors', why)
 }
 
-/** The same for what a parser does not know, such as a newer version of a format. */
-export function refuseUnknown(why: string): never {
-  throw new AppError('unsupported', `A file with tensors is not understood: ${why}`)
+/** They report with this error what a whole file may hold and they can't read. `findTensors` catches it too. */
+export function refuseKind(why: string): never {
+  throw new AppError('unsupported', `A file with tensors is of a kind that is not understood: ${why}`)
 }
 
 export async function readExactly(read: ReadAt, offset: number, length: number): Promise<Uint8Array> {

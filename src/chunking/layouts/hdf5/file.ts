@@ -1,6 +1,6 @@
 import { ByteReader } from '../../../util/bytes.ts'
 import { PagedBytes } from '../paged-bytes.ts'
-import { asCount, type ReadAt, refuse, refuseUnknown } from '../span.ts'
+import { asCount, type ReadAt, refuse, refuseKind } from '../span.ts'
 
 /*
  * HDF5 as its file format specification (versions 1.1 to 3.0) describes it. "Address" is the word for an offset from
@@ -33,7 +33,7 @@ export class Hdf5File {
     const pages = new PagedBytes(size, read)
     const start = await pages.takeUpTo(0, MAX_SUPERBLOCK_BYTES)
     const version = start[SIGNATURE_BYTES] ?? refuse('it is shorter than stated')
-    if (version > 3) refuseUnknown(`its version is ${version}`)
+    if (version > 3) refuseKind(`its version is ${version}`)
     const isOld = version < 2
     const [offsetBytes = 0, lengthBytes = 0] = start.subarray(isOld ? 13 : 9)
     if (!WIDTHS.includes(offsetBytes) || !WIDTHS.includes(lengthBytes)) refuse('its addresses have an absurd width')

@@ -1,4 +1,4 @@
-import { refuse, refuseUnknown } from '../span.ts'
+import { refuse, refuseKind } from '../span.ts'
 import type { Hdf5File } from './file.ts'
 
 /** Types of messages. */
@@ -63,7 +63,7 @@ async function readFirstVersion(file: Hdf5File, address: number): Promise<Messag
 
 async function readSecondVersion(file: Hdf5File, address: number): Promise<Message[]> {
   const head = (await file.upTo(address, 64)).signature('OHDR')
-  if (head.byte() !== 2) refuseUnknown('a header has another version')
+  if (head.byte() !== 2) refuseKind('a header has another version')
   const flags = head.byte()
   if ((flags & FLAG_TIMES) !== 0) head.skip(16)
   if ((flags & FLAG_LIMITS) !== 0) head.skip(4)
