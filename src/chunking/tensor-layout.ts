@@ -1,4 +1,5 @@
 import { isAppError } from '../util/errors.ts'
+import { findGgmlTensors, isGgml } from './layouts/ggml.ts'
 import { findGgufTensors, isGguf } from './layouts/gguf.ts'
 import { findHdf5Tensors, isHdf5 } from './layouts/hdf5.ts'
 import { findNpyTensors, isNpy } from './layouts/npy.ts'
@@ -43,6 +44,7 @@ function layoutOf(start: Uint8Array, size: number): Layout | undefined {
   if (isZip(start)) return findZipTensors
   if (isNpy(start)) return findNpyTensors
   if (isGguf(start)) return findGgufTensors
+  if (isGgml(start)) return findGgmlTensors
   if (isHdf5(start)) return findHdf5Tensors
   if (isTflite(start)) return findTfliteTensors
   if (maySafetensors(start, size)) return findSafetensors

@@ -19,8 +19,10 @@ function tensorOf({ name, dtype, shape, type, place, message, external }: OnnxTe
   const tensor: Tensor = { name, dtype, shape, count, bytes, offset: place?.offset ?? 0, ...(type === undefined ? {} : { type }) }
   if (place !== undefined || bytes === 0) return tensor
   if (message !== undefined) return { ...tensor, gather: () => elementsIn(message, type!, bytes, source) }
-  const outside = external && `its elements lie in another file, ${JSON.stringify(external.location)}`
-  return { ...tensor, unread: outside ?? 'it has no elements' }
+  if (external === undefined) return { ...tensor, unread: 'it has no elements' }
+  const { location: file, offset, length = bytes } = external
+  if (length < bytes) refuse('a shape and a length disagree')
+  return { ...tensor, outside: { file, offset }, unread: `its elements lie in another file, ${JSON.stringify(file)}` }
 }
 
 /** The elements of a tensor that are written as numbers of protocol buffers: of a fixed length, or varints. */

@@ -1,9 +1,11 @@
+import { findGgmlTensors, isGgml } from '../chunking/layouts/ggml.ts'
 import { isGguf, findGgufTensors } from '../chunking/layouts/gguf.ts'
 import { isHdf5 } from '../chunking/layouts/hdf5.ts'
 import { isNpy } from '../chunking/layouts/npy.ts'
 import { mayOnnx } from '../chunking/layouts/onnx.ts'
 import { maySafetensors, readSafetensors } from '../chunking/layouts/safetensors.ts'
 import { checkSpans, elementsOf, type TensorSpan } from '../chunking/layouts/span.ts'
+import { isTable } from '../chunking/layouts/table.ts'
 import { isTflite } from '../chunking/layouts/tflite.ts'
 import { isZip } from '../chunking/layouts/zip.ts'
 import { ELEMENT_TYPES } from '../util/element-type.ts'
@@ -11,7 +13,9 @@ import { AppError, isAppError } from '../util/errors.ts'
 import { readHdf5File } from './hdf5-tensors.ts'
 import { readNpyFile } from './numpy-tensors.ts'
 import { readOnnxFile } from './onnx-tensors.ts'
+import { otherKind } from './other-kinds.ts'
 import { type ByteSource, reasonOf, type Tensor, type TensorFile } from './tensor.ts'
+import { readCheckpointIndex } from './tf-checkpoint.ts'
 import { readTfliteFile } from './tflite-tensors.ts'
 import { readZip } from './zip-tensors.ts'
 
@@ -28,7 +32,8 @@ const HINT = 'Supported formats: safetensors, PyTorch (.pt, .pth), NumPy (.npy, 
 export async function readTensorFile(subject: string, source: ByteSource): Promise<TensorFile> {
   const start = await source.read(0, Math.min(source.size, SNIFFED_BYTES))
   try {
-    const file = await readerOf(subject, start, source)(source)
+    const read = (await isTable(source.size, source.read)) ? readCheckpointIndex : readerOf(subject, start, source)
+    const file = await read(source)
     return { ...file, tensors: withUniqueNames(file.tensors) }
   } catch (error) {
     if (isAppError(error, 'corrupt')) throw damaged(subject, reasonOf(error), error.isMissing)
@@ -47,7 +52,8 @@ function damaged(subject: string, why: string, isMissing = false): AppError {
 function readerOf(subject: string, start: Uint8Array, { size }: ByteSource): (source: ByteSource) => Promise<TensorFile> {
   if (isZip(start)) return source => readZip(subject, source)
   if (isNpy(start)) return readNpyFile
-  if (isGguf(start)) return readGguf
+  if (isGguf(start)) return source => readSpans('GGUF', findGgufTensors, source)
+  if (isGgml(start)) return source => readSpans('ggml', findGgmlTensors, source)
   if (maySafetensors(start, size)) return readSafetensorsFile
   if (isTflite(start)) return readTfliteFile
   if (mayOnnx(start)) return source => readOnnx(subject, source)
@@ -58,6 +64,8 @@ function readerOf(subject: string, start: Uint8Array, { size }: ByteSource): (so
     })
   if (size > 8 && start[8] === OPENING_BRACE && /\.safetensors$/i.test(subject))
     throw damaged(subject, 'its header is longer than the file')
+  const other = otherKind(start)
+  if (other !== undefined) throw new AppError('unsupported', `${subject} is ${other.what}.`, { hint: other.hint })
   throw unknown(subject)
 }
 
@@ -95,10 +103,10 @@ async function readSafetensorsFile({ size, read }: ByteSource): Promise<TensorFi
   return { format: 'safetensors', metadata, tensors: spans.map(tensorOf) }
 }
 
-async function readGguf({ size, read }: ByteSource): Promise<TensorFile> {
-  const spans = await findGgufTensors(size, read)
+async function readSpans(format: TensorFile['format'], find: typeof findGgufTensors, { size, read }: ByteSource): Promise<TensorFile> {
+  const spans = await find(size, read)
   checkSpans(spans, size)
-  return { format: 'GGUF', metadata: new Map(), tensors: spans.map(tensorOf) }
+  return { format, metadata: new Map(), tensors: spans.map(tensorOf) }
 }
 
 /** For formats that state the name, type and shape of each tensor. */

@@ -40,6 +40,8 @@ export interface Tensor {
   gather?: () => Promise<Uint8Array>
   /** An earlier tensor that shares these elements. */
   sharedWith?: string
+  /** Where its elements are, if they lie in a file beside this one. */
+  outside?: { file: string; offset: number }
   /** Why its elements can't be read, such as `it has no elements`. */
   unread?: string
 }

@@ -1,4 +1,6 @@
 import { deflateSync } from 'node:zlib'
+import { checkpointIndex } from '../../tensors/checkpoint-files.ts'
+import { whisper } from '../../tensors/ggml-files.ts'
 import {
   chunked,
   compact,
@@ -62,4 +64,27 @@ export const tflite: Target = {
     return [inside, behind].map(file => holed(file, file.length, 0))
   },
   run: input => readAll('model.tflite', withHole(input)),
+}
+
+export const ggml: Target = {
+  name: 'ggml',
+  seeds() {
+    const file = whisper([
+      { name: 'w', type: 0, shape: [2, 2], data: bytes },
+      { name: 'q', type: 2, shape: [32], data: new Uint8Array(18) },
+    ])
+    return [holed(file, file.length, 0)]
+  },
+  run: input => readAll('model.bin', withHole(input)),
+}
+
+export const checkpoint: Target = {
+  name: 'checkpoint',
+  seeds: () => [
+    checkpointIndex([
+      { name: 'layer/bias', dataType: 1, shape: [2], offset: 0, length: 8 },
+      { name: 'layer/kernel', dataType: 3, shape: [2, 2], offset: 8, length: 16, shard: 1 },
+    ]),
+  ],
+  run: input => readAll('ckpt.index', Buffer.from(input)),
 }
