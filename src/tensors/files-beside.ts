@@ -45,8 +45,9 @@ function located(
   starts: ReadonlyMap<string, number>,
   missing: ReadonlyMap<string, string>,
 ): Tensor {
-  const { outside, unread: _, ...rest } = tensor
+  const { outside, ...rest } = tensor
   if (outside === undefined) return tensor
+  delete rest.unread
   const path = pathOf(name, outside.file)
   const start = starts.get(path)
   if (start === undefined) return { ...rest, unread: missing.get(path)! }

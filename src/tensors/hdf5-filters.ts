@@ -1,5 +1,5 @@
 import * as zlib from 'node:zlib'
-import type { Filter } from '../chunking/layouts/hdf5/storage.ts'
+import type { Filter } from '../chunking/layouts/hdf5-storage.ts'
 import { refuse } from '../chunking/layouts/span.ts'
 
 const DEFLATE = 1

@@ -23,7 +23,8 @@ const SNIFFED_BYTES = 16
 const OPENING_BRACE = 0x7b
 /** The first bytes of files of torch.save before PyTorch 1.6: a pickle of a number. */
 const LEGACY_TORCH = Buffer.from('\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19', 'latin1')
-const HINT = 'Supported formats: safetensors, PyTorch (.pt, .pth), NumPy (.npy, .npz) and GGUF.'
+const HINT =
+  'Supported formats: safetensors, PyTorch (.pt, .pth), NumPy (.npy, .npz), GGUF, ONNX, HDF5, Keras, TensorFlow Lite and TensorFlow checkpoints.'
 
 /**
  * The tensors of a file, from its headers alone. `subject` names the file in messages. Throws `corrupt` for a damaged

@@ -19,7 +19,7 @@ const MAX_SHARDS = 100_000
 export async function readCheckpointIndex({ size, read }: ByteSource): Promise<TensorFile> {
   const [header, ...entries] = await readTable(size, read)
   if (header?.key !== '') refuseKind('a table that is no index of a checkpoint')
-  const { shards, bigEndian } = readHeader(header!.value)
+  const { shards, bigEndian } = readHeader(header.value)
   return { format: 'TensorFlow', metadata: new Map(), tensors: entries.map(({ key, value }) => tensorOf(key, value, shards, bigEndian)) }
 }
 

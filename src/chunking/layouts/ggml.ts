@@ -28,8 +28,8 @@ export function isGgml(start: Uint8Array): boolean {
 }
 
 /**
- * The tensors of a ggml file of whisper.cpp: counts, filters, a vocabulary, then tensors to the end, each behind its own
- * header. Throws `unsupported` for a ggml file of another program, whose headers nothing tells apart.
+ * The tensors of a ggml file of whisper.cpp: counts, filters, a vocabulary, then tensors to the end, each behind its
+ * own header. Throws `unsupported` for a ggml file of another program, whose headers nothing tells apart.
  */
 export async function findGgmlTensors(size: number, read: ReadAt): Promise<TensorSpan[]> {
   const file = new PagedBytes(size, read)

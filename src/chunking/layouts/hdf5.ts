@@ -1,7 +1,7 @@
 import type { ElementType } from '../../util/element-type.ts'
 import { isAppError } from '../../util/errors.ts'
 import { guessWidthAt } from './guess-width.ts'
-import { type Dataset, readHdf5 } from './hdf5/datasets.ts'
+import { type Dataset, readHdf5 } from './hdf5-datasets.ts'
 import { checkSpans, type ReadAt, type TensorSpan } from './span.ts'
 
 const MAGIC = Buffer.from('\x89HDF\r\n\x1a\n', 'latin1')

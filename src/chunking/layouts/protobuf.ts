@@ -6,7 +6,7 @@
 import { type ReadAt, refuse } from './span.ts'
 
 export const VARINT = 0
-export const FIXED64 = 1
+const FIXED64 = 1
 export const BYTES = 2
 export const FIXED32 = 5
 

@@ -4,7 +4,7 @@ import { PagedBytes } from './paged-bytes.ts'
 import { asCount, elementsOf, MAX_NAME_LENGTH, MAX_TENSORS, type ReadAt, refuse, type TensorSpan } from './span.ts'
 
 /** A tensor whose elements lie in the file. */
-export interface TfliteTensor {
+interface TfliteTensor {
   name: string
   dtype: string
   shape: number[]

@@ -77,7 +77,7 @@ function isStored(text: string): boolean {
   return /^[^/\\:]{2,}:|^[^/\\:]:(?![/\\])/.test(text) && !existsSync(text)
 }
 
-/** A TensorFlow checkpoint is named by its index, by a file with its elements, or by what their names have in common. */
+/** A TensorFlow checkpoint is named by its index, a file with its elements, or what their names have in common. */
 function checkpointIndex(path: string): string {
   const index = path.replace(/\.data-\d{5}-of-\d{5}$/, '.index')
   return !existsSync(path) && existsSync(`${path}.index`) ? `${path}.index` : index

@@ -1,9 +1,9 @@
-import { asCount, elementsOf, MAX_NAME_LENGTH, MAX_TENSORS, type ReadAt, refuse } from '../span.ts'
-import { type Datatype, readDatatype } from './datatype.ts'
-import { Hdf5File } from './file.ts'
-import { isGroup, type Link, readLinks } from './groups.ts'
-import { DATASPACE, DATATYPE, FILL_VALUE, LAYOUT, messageOf, type Message, readMessages } from './object-header.ts'
-import { readStorage, type Storage } from './storage.ts'
+import { asCount, elementsOf, MAX_NAME_LENGTH, MAX_TENSORS, type ReadAt, refuse } from './span.ts'
+import { type Datatype, readDatatype } from './hdf5-datatype.ts'
+import { Hdf5File } from './hdf5-file.ts'
+import { isGroup, type Link, readLinks } from './hdf5-groups.ts'
+import { DATASPACE, DATATYPE, FILL_VALUE, LAYOUT, messageOf, type Message, readMessages } from './hdf5-object-header.ts'
+import { readStorage, type Storage } from './hdf5-storage.ts'
 
 /** An array of an HDF5 file. */
 export interface Dataset {

@@ -1,5 +1,5 @@
-import { asCount, refuse } from '../span.ts'
-import type { Fields, Hdf5File } from './file.ts'
+import { asCount, refuse } from './span.ts'
+import type { Fields, Hdf5File } from './hdf5-file.ts'
 
 const MAX_HEADER_BYTES = 256
 const MAX_DEPTH = 16

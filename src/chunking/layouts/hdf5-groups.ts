@@ -1,8 +1,8 @@
-import { MAX_NAME_LENGTH, refuse } from '../span.ts'
-import { recordsOf } from './btree2.ts'
-import type { Fields, Hdf5File } from './file.ts'
-import { FractalHeap } from './fractal-heap.ts'
-import { LINK, LINK_INFO, messageOf, type Message, SYMBOL_TABLE } from './object-header.ts'
+import { MAX_NAME_LENGTH, refuse } from './span.ts'
+import { recordsOf } from './hdf5-btree2.ts'
+import type { Fields, Hdf5File } from './hdf5-file.ts'
+import { FractalHeap } from './hdf5-fractal-heap.ts'
+import { LINK, LINK_INFO, messageOf, type Message, SYMBOL_TABLE } from './hdf5-object-header.ts'
 
 /** What a group calls by a name. */
 export interface Link {

@@ -1,6 +1,6 @@
-import { ELEMENT_TYPES, type ElementType } from '../../../util/element-type.ts'
-import { refuse } from '../span.ts'
-import type { Fields } from './file.ts'
+import { ELEMENT_TYPES, type ElementType } from '../../util/element-type.ts'
+import { refuse } from './span.ts'
+import type { Fields } from './hdf5-file.ts'
 
 /** The type of a dataset's elements. */
 export interface Datatype {

@@ -1,5 +1,5 @@
-import { MAX_TENSORS, refuse } from '../span.ts'
-import type { Fields, Hdf5File } from './file.ts'
+import { MAX_TENSORS, refuse } from './span.ts'
+import type { Fields, Hdf5File } from './hdf5-file.ts'
 
 /** Bytes of a node around its records: signature, version, type and checksum. */
 const NODE_FRAME_BYTES = 10

@@ -1,6 +1,6 @@
-import { ByteReader } from '../../../util/bytes.ts'
-import { PagedBytes } from '../paged-bytes.ts'
-import { asCount, type ReadAt, refuse, refuseKind } from '../span.ts'
+import { ByteReader } from '../../util/bytes.ts'
+import { PagedBytes } from './paged-bytes.ts'
+import { asCount, type ReadAt, refuse, refuseKind } from './span.ts'
 
 /*
  * HDF5 as its file format specification (versions 1.1 to 3.0) describes it. "Address" is the word for an offset from

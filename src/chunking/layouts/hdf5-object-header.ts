@@ -1,5 +1,5 @@
-import { refuse, refuseKind } from '../span.ts'
-import type { Hdf5File } from './file.ts'
+import { refuse, refuseKind } from './span.ts'
+import type { Hdf5File } from './hdf5-file.ts'
 
 /** Types of messages. */
 export const DATASPACE = 0x01

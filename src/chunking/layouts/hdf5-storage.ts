@@ -1,7 +1,7 @@
-import { asCount, elementsOf, MAX_TENSORS, refuse } from '../span.ts'
-import type { Fields, Hdf5File } from './file.ts'
-import { leavesOf } from './groups.ts'
-import { EXTERNAL_FILES, FILTERS, LAYOUT, messageOf, type Message } from './object-header.ts'
+import { asCount, elementsOf, MAX_TENSORS, refuse } from './span.ts'
+import type { Fields, Hdf5File } from './hdf5-file.ts'
+import { leavesOf } from './hdf5-groups.ts'
+import { EXTERNAL_FILES, FILTERS, LAYOUT, messageOf, type Message } from './hdf5-object-header.ts'
 
 /** A piece of a dataset, which may be compressed. */
 export interface Chunk {
