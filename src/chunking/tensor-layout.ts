@@ -1,9 +1,12 @@
 import { isAppError } from '../util/errors.ts'
+import { findGgmlTensors, isGgml } from './layouts/ggml.ts'
 import { findGgufTensors, isGguf } from './layouts/gguf.ts'
 import { findHdf5Tensors, isHdf5 } from './layouts/hdf5.ts'
 import { findNpyTensors, isNpy } from './layouts/npy.ts'
+import { findOnnxTensors, mayOnnx } from './layouts/onnx.ts'
 import { findSafetensors, maySafetensors } from './layouts/safetensors.ts'
 import { checkSpans, type ReadAt, type TensorSpan } from './layouts/span.ts'
+import { findTfliteTensors, isTflite } from './layouts/tflite.ts'
 import { findLegacyTorch, isLegacyTorch } from './layouts/torch-legacy.ts'
 import { findZipTensors, isZip } from './layouts/zip-tensors.ts'
 
@@ -42,8 +45,11 @@ function layoutOf(start: Uint8Array, size: number): Layout | undefined {
   if (isZip(start)) return findZipTensors
   if (isNpy(start)) return findNpyTensors
   if (isGguf(start)) return findGgufTensors
+  if (isGgml(start)) return findGgmlTensors
   if (isHdf5(start)) return findHdf5Tensors
   if (isLegacyTorch(start)) return findLegacyTorch
+  if (isTflite(start)) return findTfliteTensors
   if (maySafetensors(start, size)) return findSafetensors
+  if (mayOnnx(start)) return findOnnxTensors
   return undefined
 }

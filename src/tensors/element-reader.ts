@@ -1,12 +1,7 @@
 import { readExactly, refuse } from '../chunking/layouts/span.ts'
 import { AppError } from '../util/errors.ts'
-import { type ByteSource, isDeflated, itemOf, elementSpan, startOf, type Tensor } from './tensor.ts'
+import { type ByteSource, isDeflated, itemOf, elementSpan, mostHeld, startOf, type Tensor } from './tensor.ts'
 import { InflatedMember, readMember } from './zip-members.ts'
-
-/** Maximum bytes that are held in memory to find scattered elements in them. */
-const MAX_HELD_BYTES = 512 * 1024 * 1024
-/** Maximum bytes that are held of a file of `size` bytes: a small file may state that it unpacks to gigabytes. */
-const mostHeld = (size: number): number => Math.min(MAX_HELD_BYTES, 64 * 1024 * 1024 + 8 * size)
 
 /** Reads a tensor's elements as if they were contiguous: little-endian, the last dimension fastest. */
 export interface ElementReader {
@@ -26,13 +21,17 @@ export interface ElementReader {
 export async function openElements(subject: string, tensor: Tensor, source: ByteSource): Promise<ElementReader> {
   const item = itemOf(tensor)
   const count = tensor.bytes / item
-  const { strides, member, offset, numbers, unread, bigEndian = false } = tensor
+  const { strides, member, offset, numbers, gather, unread, bigEndian = false } = tensor
   if (unread !== undefined) throw new AppError('unsupported', `${subject} can't be read: ${unread}.`)
   if (count === 0) return { item, count, read: () => Promise.resolve(new Uint8Array(0)) }
-  if (numbers !== undefined) return { item, count, ...inMemory(encode(numbers, tensor.dtype), item) }
+  if (numbers !== undefined) {
+    const read = inOrder(encode(numbers, tensor.dtype), item)
+    return { item, count, read: (first, some) => Promise.resolve(read(first, some)) }
+  }
   const ordered = bigEndian ? (bytes: Uint8Array) => swapped(bytes, tensor.type!.width) : (bytes: Uint8Array) => bytes
-  if (strides !== undefined) {
-    const read = gathering(await hold(subject, tensor, source), tensor)
+  if (strides !== undefined || gather !== undefined) {
+    const held = await hold(subject, tensor, source)
+    const read = strides === undefined ? inOrder(held, item) : gathering(held, tensor)
     return { item, count, read: (first, some) => Promise.resolve(ordered(read(first, some))) }
   }
   if (isDeflated(tensor)) {
@@ -45,8 +44,8 @@ export async function openElements(subject: string, tensor: Tensor, source: Byte
   return { item, count, read, start }
 }
 
-function inMemory(bytes: Uint8Array, item: number): Pick<ElementReader, 'read'> {
-  return { read: (first, some) => Promise.resolve(bytes.subarray(first * item, (first + some) * item)) }
+function inOrder(bytes: Uint8Array, item: number): (first: number, count: number) => Uint8Array {
+  return (first, count) => bytes.subarray(first * item, (first + count) * item)
 }
 
 function encode(numbers: readonly number[], dtype: string): Uint8Array {
@@ -56,14 +55,15 @@ function encode(numbers: readonly number[], dtype: string): Uint8Array {
 
 /** The bytes that a tensor's elements are scattered over. */
 async function hold(subject: string, tensor: Tensor, source: ByteSource): Promise<Uint8Array> {
-  const { shape, strides, offset, bytes, member } = tensor
-  const reach = elementSpan(shape, strides!) * itemOf(tensor)
+  const { shape, strides, offset, bytes, member, gather } = tensor
+  const reach = strides === undefined ? bytes : elementSpan(shape, strides) * itemOf(tensor)
   const deflated = isDeflated(tensor)
   const most = Math.max(bytes, reach, deflated ? member!.length : 0)
   if (most > mostHeld(source.size))
     throw new AppError('unsupported', `${subject} is not contiguous in its file, and its ${most} bytes are too many to gather in memory.`, {
       hint: deflated ? 'Save it without compression.' : 'Save it after tensor.contiguous(), or in C order.',
     })
+  if (gather !== undefined) return gather()
   if (!deflated) return readExactly(source.read, await startOf(tensor, source), reach)
   const plain = await readMember(member!, source)
   return offset + reach <= plain.length ? plain.subarray(offset, offset + reach) : refuse('a tensor lies outside of its member')

@@ -1,22 +1,32 @@
+import { findGgmlTensors, isGgml } from '../chunking/layouts/ggml.ts'
 import { isGguf, findGgufTensors } from '../chunking/layouts/gguf.ts'
 import { isHdf5 } from '../chunking/layouts/hdf5.ts'
 import { isNpy } from '../chunking/layouts/npy.ts'
+import { mayOnnx } from '../chunking/layouts/onnx.ts'
 import { maySafetensors, readSafetensors } from '../chunking/layouts/safetensors.ts'
 import { checkSpans, elementsOf, type TensorSpan } from '../chunking/layouts/span.ts'
+import { isTable } from '../chunking/layouts/table.ts'
+import { isTflite } from '../chunking/layouts/tflite.ts'
 import { isLegacyTorch, isTarTorch } from '../chunking/layouts/torch-legacy.ts'
 import { isZip } from '../chunking/layouts/zip.ts'
 import { ELEMENT_TYPES } from '../util/element-type.ts'
 import { AppError, isAppError } from '../util/errors.ts'
 import { formatBytes } from '../util/format-bytes.ts'
 import { MAX_POINTER_BYTES, pointerOf } from '../util/pointer-file.ts'
+import { readHdf5File } from './hdf5-tensors.ts'
 import { readNpyFile } from './numpy-tensors.ts'
+import { readOnnxFile } from './onnx-tensors.ts'
+import { otherKind } from './other-kinds.ts'
 import { type ByteSource, reasonOf, type Tensor, type TensorFile } from './tensor.ts'
+import { readCheckpointIndex } from './tf-checkpoint.ts'
+import { readTfliteFile } from './tflite-tensors.ts'
 import { readLegacyTorchFile } from './torch-tensors.ts'
 import { readZip } from './zip-tensors.ts'
 
 const SNIFFED_BYTES = 16
 const OPENING_BRACE = 0x7b
-const HINT = 'Supported formats: safetensors, PyTorch (.pt, .pth), NumPy (.npy, .npz) and GGUF.'
+const HINT =
+  'Supported formats: safetensors, PyTorch (.pt, .pth), NumPy (.npy, .npz), GGUF, ONNX, HDF5, Keras, TensorFlow Lite and TensorFlow checkpoints.'
 
 /**
  * The tensors of a file, from its headers alone. `subject` names the file in messages. Throws `corrupt` for a damaged
@@ -26,7 +36,8 @@ export async function readTensorFile(subject: string, source: ByteSource): Promi
   const start = await source.read(0, Math.min(source.size, SNIFFED_BYTES))
   await refusePointer(subject, source)
   try {
-    const file = await readerOf(subject, start, source)(source)
+    const read = (await isTable(source.size, source.read)) ? readCheckpointIndex : readerOf(subject, start, source)
+    const file = await read(source)
     return { ...file, tensors: withUniqueNames(file.tensors) }
   } catch (error) {
     if (isAppError(error, 'corrupt')) throw damaged(subject, reasonOf(error), error.isMissing)
@@ -59,17 +70,36 @@ function damaged(subject: string, why: string, isMissing = false): AppError {
 function readerOf(subject: string, start: Uint8Array, { size }: ByteSource): (source: ByteSource) => Promise<TensorFile> {
   if (isZip(start)) return source => readZip(subject, source)
   if (isNpy(start)) return readNpyFile
-  if (isGguf(start)) return readGguf
+  if (isGguf(start)) return source => readSpans('GGUF', findGgufTensors, source)
+  if (isGgml(start)) return source => readSpans('ggml', findGgmlTensors, source)
   if (maySafetensors(start, size)) return readSafetensorsFile
-  if (isHdf5(start)) throw new AppError('unsupported', `${subject} is HDF5, whose tensors are not listed yet.`, { hint: HINT })
   if (isLegacyTorch(start)) return readLegacyTorchFile
+  if (isTflite(start)) return readTfliteFile
+  if (isHdf5(start)) return readHdf5File
+  if (mayOnnx(start)) return source => readOnnx(subject, source)
   if (isTarTorch(start))
     throw new AppError('unsupported', `${subject} is a tar archive of PyTorch 0.1.`, {
       hint: 'Load it and save it again with torch.save of a newer PyTorch.',
     })
   if (size > 8 && start[8] === OPENING_BRACE && /\.safetensors$/i.test(subject))
     throw damaged(subject, 'its header is longer than the file')
-  throw new AppError('unsupported', `${subject} is not a file with tensors of a known format.`, { hint: HINT })
+  const other = otherKind(start)
+  if (other !== undefined) throw new AppError('unsupported', `${subject} is ${other.what}.`, { hint: other.hint })
+  throw unknown(subject)
+}
+
+function unknown(subject: string): AppError {
+  return new AppError('unsupported', `${subject} is not a file with tensors of a known format.`, { hint: HINT })
+}
+
+/** ONNX has no magic number: what is damaged before its graph begins may be anything. */
+async function readOnnx(subject: string, source: ByteSource): Promise<TensorFile> {
+  let isOnnx = /\.onnx$/i.test(subject)
+  try {
+    return await readOnnxFile(source, () => (isOnnx = true))
+  } catch (error) {
+    throw isOnnx || !isAppError(error, 'corrupt') ? error : unknown(subject)
+  }
 }
 
 /** Names are unique in most files; a repeated name gets a number. */
@@ -92,10 +122,10 @@ async function readSafetensorsFile({ size, read }: ByteSource): Promise<TensorFi
   return { format: 'safetensors', metadata, tensors: spans.map(tensorOf) }
 }
 
-async function readGguf({ size, read }: ByteSource): Promise<TensorFile> {
-  const spans = await findGgufTensors(size, read)
+async function readSpans(format: TensorFile['format'], find: typeof findGgufTensors, { size, read }: ByteSource): Promise<TensorFile> {
+  const spans = await find(size, read)
   checkSpans(spans, size)
-  return { format: 'GGUF', metadata: new Map(), tensors: spans.map(tensorOf) }
+  return { format, metadata: new Map(), tensors: spans.map(tensorOf) }
 }
 
 /** For formats that state the name, type and shape of each tensor. */

@@ -33,20 +33,34 @@ export interface Tensor {
   /** Offset from the start of the file, or of `member`. */
   offset: number
   member?: ZipMember
+  /**
+   * Reads all elements, where they don't lie in the file as they are: compressed, in tiles, or as other numbers. Throws
+   * `corrupt`. Then `offset` means nothing.
+   */
+  gather?: () => Promise<Uint8Array>
   /** An earlier tensor that shares these elements. */
   sharedWith?: string
   /** The elements themselves, where they stand in a header, such as the scale of a quantised tensor. */
   numbers?: readonly number[]
+  /** Where its elements are, if they lie in a file beside this one. */
+  outside?: { file: string; offset: number }
   /** Why its elements can't be read, such as `it has no elements`. */
   unread?: string
 }
 
 export interface TensorFile {
-  format: 'safetensors' | 'PyTorch' | 'NumPy' | 'GGUF'
+  format: 'safetensors' | 'PyTorch' | 'NumPy' | 'GGUF' | 'ONNX' | 'HDF5' | 'TensorFlow Lite' | 'TensorFlow' | 'ggml' | 'pickle'
   /** Strings that the file holds beside the tensors. */
   metadata: ReadonlyMap<string, string>
   tensors: Tensor[]
+  /** What else holds or may hold tensors and is not listed, in words. */
+  unlisted?: string[]
 }
+
+/** Maximum bytes that are held in memory to find scattered elements in them. */
+const MAX_HELD_BYTES = 512 * 1024 * 1024
+/** Maximum bytes that are held of a file of `size` bytes: a small file may state that it unpacks to gigabytes. */
+export const mostHeld = (size: number): number => Math.min(MAX_HELD_BYTES, 64 * 1024 * 1024 + 8 * size)
 
 /** The number of elements of all tensors. Elements that several tensors share count once. */
 export function parametersOf({ tensors }: TensorFile): number {

@@ -1,9 +1,11 @@
+import { isHdf5 } from '../chunking/layouts/hdf5.ts'
 import { readPickle } from '../chunking/layouts/pickle.ts'
 import { MAX_TENSORS, refuse, refuseKind } from '../chunking/layouts/span.ts'
 import { torchTensors } from '../chunking/layouts/torch-tensors.ts'
 import { TORCH_FOLDERS } from '../chunking/layouts/zip-tensors.ts'
 import { isStored, readMembers, type ZipMember } from '../chunking/layouts/zip.ts'
 import { AppError, isAppError } from '../util/errors.ts'
+import { readHdf5File } from './hdf5-tensors.ts'
 import { readNpy } from './numpy-tensors.ts'
 import { type ByteSource, reasonOf, type Tensor, type TensorFile } from './tensor.ts'
 import { tensorsOf } from './torch-tensors.ts'
@@ -25,8 +27,16 @@ export async function readZip(subject: string, source: ByteSource): Promise<Tens
   }
   const arrays = members.filter(({ name }) => name.endsWith('.npy'))
   if (arrays.length > 0) return { format: 'NumPy', metadata: new Map(), tensors: await readArrays(arrays, source) }
+  const model = members.find(({ name }) => /\.(h5|hdf5)$/.test(name))
+  if (model !== undefined && isStored(model)) {
+    const inside = await openMember(model, source)
+    if (isHdf5(await inside.read(0, 8))) {
+      const file = await readHdf5File(inside)
+      return { ...file, tensors: file.tensors.map(tensor => ({ ...tensor, member: model })) }
+    }
+  }
   throw new AppError('unsupported', `${subject} is a zip archive without tensors of a known format.`, {
-    hint: 'Archives of torch.save and numpy.savez are supported; a .keras file holds HDF5, which is not.',
+    hint: 'Archives of torch.save, numpy.savez and Keras are supported, if their members are stored.',
   })
 }
 

@@ -24,7 +24,7 @@ const VALUE_BYTES: ReadonlyMap<number, number> = new Map(
 )
 
 /** Plain element types by their ggml number. */
-const PLAIN_TYPES: ReadonlyMap<number, string> = new Map([
+export const PLAIN_TYPES: ReadonlyMap<number, string> = new Map([
   [0, 'F32'],
   [1, 'F16'],
   [24, 'I8'],
@@ -36,7 +36,7 @@ const PLAIN_TYPES: ReadonlyMap<number, string> = new Map([
 ])
 
 /** Types that store elements in blocks with shared bits: ggml's names by its numbers. */
-const BLOCK_TYPES: ReadonlyMap<number, string> = new Map([
+export const BLOCK_TYPES: ReadonlyMap<number, string> = new Map([
   [2, 'Q4_0'],
   [3, 'Q4_1'],
   [6, 'Q5_0'],

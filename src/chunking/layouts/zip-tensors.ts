@@ -78,7 +78,7 @@ async function arraySpans(members: StoredMember[], size: number, read: ReadAt): 
     const find = isNpy(magic) ? findNpyTensors : isHdf5(magic) ? findHdf5Tensors : undefined
     const inner = (await find?.(member.length, (offset, length) => read(start + offset, length))) ?? []
     const name = member.name.replace(/\.npy$/, '')
-    spans.push(...inner.map(span => ({ ...span, name, offset: start + span.offset })))
+    spans.push(...inner.map(span => ({ ...span, name: span.name || name, offset: start + span.offset })))
   }
   return spans
 }

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs'
-import { basename, dirname, posix } from 'node:path'
+import { basename, dirname, join, posix } from 'node:path'
 import type { FileEntry } from '../../repository/format/manifest.ts'
 import { type StoredSnapshot, versionLabel } from '../../repository/format/snapshot.ts'
 import { openForReading, type OpenRepository } from '../../repository/open/open.ts'
 import { StoredFile } from '../../repository/read/stored-file.ts'
 import { parseVersionedPath } from '../../repository/versions/versions.ts'
 import type { TensorSide } from '../../tensors/compare-tensors.ts'
+import { withFilesBeside } from '../../tensors/files-beside.ts'
 import { isLocalFolder, localFolder, type LocalSource, openLocalSource } from '../../tensors/local-source.ts'
 import { isModelFile, isShardIndex, type ModelFolder, openModelFolder, openShardIndex } from '../../tensors/model-folder.ts'
 import { readTensorFile } from '../../tensors/read-tensor-file.ts'
@@ -32,12 +33,12 @@ export class TensorSides {
 
   /** `text` is a local path or `name[version]:path`: a file, the index of a sharded model, or a folder with a model. */
   async open(text: string): Promise<TensorSide> {
-    return isStored(text) ? this.openStored(text) : this.openLocal(text)
+    return isStored(text) ? this.openStored(text) : this.openLocal(checkpointIndex(text))
   }
 
   /** A stored file with tensors, the index of a sharded model, or a folder with a model. */
   async openStored(text: string): Promise<TensorSide> {
-    const { version, path } = parseVersionedPath(text)
+    const { version, path } = parseVersionedPath(checkpointIndex(text))
     const repository = await (this.repository ??= this.openRepository())
     const snapshot = await findVersion(this.session, repository, version)
     const folderPath = path.replace(/^\.?\/+|\/+$/g, '')
@@ -55,7 +56,11 @@ export class TensorSides {
       snapshot,
       entry.type === 'file' ? entry : await findFile(repository, snapshot, path),
     )
-    return { name, source, file: await readTensorFile(name, source) }
+    const side = { name, source, file: await readTensorFile(name, source) }
+    return withFilesBeside(side, async file => {
+      const found = await findFile(repository, snapshot, posix.join(posix.dirname(entry.path), file))
+      return this.storedFile(repository, snapshot, found).source
+    })
   }
 
   private async storedFolder(repository: OpenRepository, snapshot: StoredSnapshot, path: string): Promise<ModelFolder> {
@@ -82,7 +87,12 @@ export class TensorSides {
     if (isShardIndex(path)) return this.warned(await openShardIndex(await localFolder(dirname(path), opened), basename(path)))
     const source = await openLocalSource(path)
     opened(source)
-    return { name: path, source, file: await readTensorFile(path, source) }
+    const side = { name: path, source, file: await readTensorFile(path, source) }
+    return withFilesBeside(side, async file => {
+      const beside = await openLocalSource(join(dirname(path), file))
+      opened(beside)
+      return beside
+    })
   }
 
   /** The model, after a warning about the shards that are not there. */
@@ -116,6 +126,12 @@ export class TensorSides {
  */
 function isStored(text: string): boolean {
   return /^[^/\\:]{2,}:|^[^/\\:]:(?![/\\])/.test(text) && !existsSync(text)
+}
+
+/** A TensorFlow checkpoint is named by its index, a file with its elements, or what their names have in common. */
+function checkpointIndex(path: string): string {
+  const index = path.replace(/\.data-\d{5}-of-\d{5}$/, '.index')
+  return !existsSync(path) && existsSync(`${path}.index`) ? `${path}.index` : index
 }
 
 export function tensorToJson({ name, dtype, shape, count, bytes, sharedWith, unread }: Tensor): object {

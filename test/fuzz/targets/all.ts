@@ -7,6 +7,7 @@ import { env } from './env.ts'
 import { gitState } from './git-state.ts'
 import { index } from './index-object.ts'
 import { manifest } from './manifest.ts'
+import { checkpoint, ggml, hdf5, onnx, tflite } from './models.ts'
 import { objectNames } from './object-names.ts'
 import { ignoreRules, namePattern } from './patterns.ts'
 import { config, label, snapshot, tomb } from './snapshot.ts'
@@ -30,6 +31,11 @@ export const TARGETS: readonly Target[] = [
   npy,
   torch,
   zipTensors,
+  onnx,
+  hdf5,
+  tflite,
+  ggml,
+  checkpoint,
   zipReader,
   tarReader,
   zstdReader,

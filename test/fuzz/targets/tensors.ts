@@ -22,13 +22,13 @@ const SMALL = 1024 * 1024
 const MAX_HOLE = 8192
 
 /** Zeros stand between the two parts of a file, so that a short input can be a file with large tensors. */
-function withHole(input: Uint8Array): Uint8Array {
+export function withHole(input: Uint8Array): Uint8Array {
   const structure = new Structure(input)
   const [before, hole] = [structure.u16(), structure.u16() % MAX_HOLE]
   return Buffer.concat([structure.take(before), new Uint8Array(hole), structure.rest()])
 }
 
-const holed = (bytes: Uint8Array, before: number, hole: number): Buffer => {
+export const holed = (bytes: Uint8Array, before: number, hole: number): Buffer => {
   const head = Buffer.alloc(4)
   head.writeUInt16LE(before, 0)
   head.writeUInt16LE(hole, 2)
@@ -36,7 +36,7 @@ const holed = (bytes: Uint8Array, before: number, hole: number): Buffer => {
 }
 
 /** What every reader of tensors promises, whatever the format. */
-async function readAll(name: string, bytes: Uint8Array): Promise<void> {
+export async function readAll(name: string, bytes: Uint8Array): Promise<void> {
   let read = 0
   const source: ByteSource = {
     size: bytes.length,
