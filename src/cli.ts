@@ -44,7 +44,7 @@ async function run(): Promise<void> {
     }, print).parseAsync()
   } catch (error) {
     if (error instanceof VersionAsked) {
-      const { describeVersion } = await import('./describe-version.ts')
+      const { describeVersion } = await import('./print-version.ts')
       print(describeVersion(VERSION, { json: isGiven('--json') }))
     } else if (!(error instanceof CommanderError && error.exitCode === 0)) throw error // that one is help, which is shown
   }

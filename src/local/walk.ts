@@ -53,6 +53,8 @@ export interface WalkResult {
   partFiles: string[]
   /** What is inside the source and not in `entries`, although it could be read. */
   leftOut: LeftOutParts
+  /** Number of files that are another file of the source under a further name, a hard link. */
+  hardLinks: number
 }
 
 export interface WalkOptions {
@@ -77,15 +79,15 @@ export async function walk(source: string, options: WalkOptions): Promise<WalkRe
   if (stats.isFile()) {
     const entry = { path: basename(root), localPath: root, type: 'file' as const, mode: modeOf(stats), fingerprint: fingerprintOf(stats) }
     const leftOut = new LeftOutParts(stats.dev)
-    return { entries: [entry], rootType: 'file', root, unreadable: [], failed: 0, partFiles: [], leftOut }
+    return { entries: [entry], rootType: 'file', root, unreadable: [], failed: 0, partFiles: [], leftOut, hardLinks: 0 }
   }
   if (!stats.isDirectory()) throw new AppError('usage', `${source} is neither a file nor a folder.`, { hint: 'Push a file or a folder.' })
   const walker = new Walker(root, options, new LeftOutParts(stats.dev))
   await walker.run()
   walker.entries.sort((a, b) => comparePaths(a.path, b.path))
-  const { entries, unreadable, partFiles, leftOut } = walker
+  const { entries, unreadable, partFiles, leftOut, hardLinks } = walker
   const rootAttributes = { mode: modeOf(stats), mtime: stats.mtimeNs }
-  return { entries, rootType: 'directory', root, rootAttributes, unreadable, failed: unreadable.length, partFiles, leftOut }
+  return { entries, rootType: 'directory', root, rootAttributes, unreadable, failed: unreadable.length, partFiles, leftOut, hardLinks }
 }
 
 function isDanglingLink(path: string): boolean {
@@ -129,6 +131,9 @@ class Walker {
   readonly partFiles: string[] = []
   readonly unreadable: WalkResult['unreadable'] = []
   readonly leftOut: LeftOutParts
+  hardLinks = 0
+  /** Files that have several names: their inode and device. */
+  private readonly linked = new Set<string>()
   private readonly root: string
   private readonly options: WalkOptions
   private readonly rules: IgnoreRules
@@ -228,6 +233,7 @@ class Walker {
       const entry: WalkedEntry = { path, localPath, type, mode: modeOf(stats), fingerprint: fingerprintOf(stats) }
       if (type === 'symlink') entry.target = readTarget(fsPath(localPath))
       this.entries.push(entry)
+      if (type === 'file' && stats.nlink > 1n) this.countLink(`${stats.ino} ${stats.dev}`)
       return type
     } catch (error) {
       if (error instanceof AppError) throw error
@@ -236,6 +242,11 @@ class Walker {
       else this.fail(path, error)
       return undefined
     }
+  }
+
+  private countLink(file: string): void {
+    if (this.linked.has(file)) this.hardLinks++
+    else this.linked.add(file)
   }
 
   /** A folder that was removed before it could be listed is not part of the source any more. */

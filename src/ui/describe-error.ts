@@ -68,7 +68,12 @@ function describeSystemError(error: NodeJS.ErrnoException, errno: string): Omit<
   const [message, { path }] = [messageOf(error), error]
   return {
     code: isFullDisk(error) ? 'quota' : 'io',
-    message: message === error.message ? message : path === undefined ? `${message}.` : `${path} can't be used: ${message}.`,
+    message:
+      message === error.message
+        ? message
+        : path === undefined
+          ? `${isFullDisk(error) ? 'A disk is full: ' : ''}${message}.`
+          : `${path} can't be used: ${message}.`,
     hint: ERRNO_HINTS[errno] ?? HINTS.io,
   }
 }

@@ -167,3 +167,12 @@ test('forget keeps complete versions instead of incomplete ones', () =>
     await sandbox.ok('forget', 'data', '--keep-last', '1')
     expect(await log(sandbox)).toMatchObject([{ incomplete: null }])
   }))
+
+test('a folder of which nothing is known is no file, and the rest is not said to be all', () =>
+  withOpenSandbox(async sandbox => {
+    makeTree(sandbox.in('data'), { a: '0', 'closed/1': '1', 'closed/2': '2', secret: { file: 's', mode: 0 } })
+    chmodSync(sandbox.in('data', 'closed'), 0)
+    const run = await push(sandbox, 3)
+    expect(run.stdout).toMatch(/^ {2}1 file and 1 folder of unknown content could not be saved \(see the warnings\)/m)
+    chmodSync(sandbox.in('data', 'closed'), 0o755)
+  }))

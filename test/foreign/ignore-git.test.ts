@@ -8,6 +8,7 @@ import { decodeFileName, encodePath, fsPath } from '../../src/util/paths.ts'
 import { silentReporter } from '../../src/util/reporter.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { seededRandom } from '../helpers/seeded.ts'
+import { run } from './tools.ts'
 
 const TREES = Number(process.env.IGNORE_TREES ?? 400)
 const SEED = Number(process.env.IGNORE_SEED ?? 1)
@@ -109,7 +110,7 @@ async function keptByWalk(root: string, trees: number): Promise<Kept> {
 
 function keptByGit(root: string, trees: number): Kept {
   const git = (...args: string[]): Buffer => execFileSync('git', args, { cwd: root, maxBuffer: 64 << 20 })
-  git('init', '--quiet')
+  run(root, 'git', 'init', '--quiet')
   const kept: Kept = Array.from({ length: trees }, () => [])
   const listed = git('-c', 'core.excludesFile=/dev/null', 'ls-files', '-o', '--exclude-standard', '-z')
   for (const path of decodeFileName(listed)

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, readdirSync, realpathSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, linkSync, mkdirSync, readdirSync, realpathSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -185,6 +185,47 @@ describe('walk', () => {
         expect.stringMatching(/^\S+\/closed can't be read: permission denied/),
         expect.stringMatching(/^\S+\/no-search\/x can't be read: permission denied/),
       ])
+    }))
+
+  test('reads nothing of a folder whose ignore file it may not read', () =>
+    withFolder(async root => {
+      makeTree(root, { 'd/secret': '', 'd/.colab-escape-ignore': { file: 'secret', mode: 0 }, x: '' })
+      const { paths, warnings, failed } = await asNobody(root, () => walkQuietly(root))
+      expect([paths, failed]).toEqual([['d', 'x'], 1])
+      expect(warnings).toEqual([expect.stringMatching(/ignore can't be read: permission denied. What it leaves out is unknown, so/)])
+      const error = await asNobody(root, () => rejection(walkQuietly(join(root, 'd'))))
+      expect(error).toMatchObject({ code: 'io', message: expect.stringMatching(/ignore can't be read: permission denied/) as string })
+    }))
+
+  test('takes an ignore file in UTF-16, and says so', () =>
+    withFolder(async root => {
+      makeTree(root, { 'a.key': '', x: '', '.colab-escape-ignore': Buffer.from('\ufeff*.key\r\n', 'utf16le') })
+      const { paths, notes } = await walkQuietly(root)
+      expect([paths, notes]).toEqual([['.colab-escape-ignore', 'x'], [expect.stringMatching(/is in UTF-16 and counts/)]])
+    }))
+
+  test.each(['[a', 'a\\', 'd//a', '../x', '#x', ' ', '!x'])('refuses the pattern %j, which can have no effect', pattern =>
+    withFolder(async root => {
+      const error = await rejection(walkQuietly(root, { excludes: [pattern] }))
+      expect(error).toMatchObject({ code: 'usage', message: expect.stringMatching(/can't match anything/) as string })
+    }),
+  )
+
+  test('leaves out a path from the top that begins with ./, and refuses one from the root of the machine', () =>
+    withFolder(async root => {
+      makeTree(root, { 'd/x': '', 'e/d/x': '' })
+      expect((await walkQuietly(root, { excludes: ['./d'] })).paths).toEqual(['e', 'e/d', 'e/d/x'])
+      const error = await rejection(walkQuietly(root, { excludes: [join(realpathSync(root), 'd')] }))
+      expect(error).toMatchObject({ code: 'usage', message: expect.stringMatching(/write "\/d"/) as string })
+    }))
+
+  test('counts the further names of a file', () =>
+    withFolder(async root => {
+      makeTree(root, { 'd/a': '', b: '' })
+      for (const name of ['c', 'd/e']) linkSync(join(root, 'd/a'), join(root, name))
+      linkSync(join(root, 'b'), `${root}-outside`)
+      expect((await walkQuietly(root)).hardLinks).toBe(2)
+      rmSync(`${root}-outside`)
     }))
 
   test('fails when the source itself can not be read, or is no file or folder, or does not exist', () =>

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { readSmallFile, UnfitFile } from '../../src/util/small-file.ts'
+import { decodeText, readSmallFile, UnfitFile } from '../../src/util/small-file.ts'
 import { withFolder } from '../helpers/folders.ts'
 
 describe('a file that is read because of its name', () => {
@@ -51,4 +51,13 @@ describe('a file that is read because of its name', () => {
   test("that is absent is the system's error", () => {
     expect(() => readSmallFile('/nowhere/at/all', { maxBytes: 1 })).toThrow(/ENOENT/)
   })
+})
+
+test('a text is UTF-8, or UTF-16 with a byte order mark, and nothing else', () => {
+  const wide = Buffer.from('\ufeffé\r\n', 'utf16le')
+  for (const bytes of [Buffer.from('é\r\n'), Buffer.from('\ufeffé\r\n'), wide, Buffer.from(wide).swap16()])
+    expect(decodeText(bytes)).toBe('é\r\n')
+  expect(decodeText(Buffer.from([0x61, 0xe9]))).toBe('a\udce9')
+  expect([decodeText(Buffer.alloc(0)), decodeText(Buffer.from('\xff', 'latin1'))]).toEqual(['', '\udcff'])
+  expect(() => decodeText(wide.subarray(2))).toThrow(UnfitFile)
 })

@@ -9,6 +9,7 @@ import { kindOfChunk } from '../../repository/usage/file-kinds.ts'
 import { measureNewGroups, type GroupUsage } from '../../repository/usage/usage-by-group.ts'
 import { parseMetrics, type Metrics } from '../../repository/versions/metrics.ts'
 import { ReadAheadStorage } from '../../storage/read-ahead.ts'
+import { plural } from '../../ui/format.ts'
 import { jsonPath } from '../../ui/shown-path.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { leftOutToJson } from '../shared/left-out-report.ts'
@@ -130,6 +131,7 @@ async function pushOne(
     throw await withProposals(session, store, error)
   })
   noteOtherSource(session, name, source, result)
+  noteHardLinks(session, source, result)
   if (source.entries.length === 0) console.reporter.warn(`${path} is empty, so this version of ${name} has no files`)
   const { unread } = result
   const forgets = policy !== undefined && result.outcome !== 'dry-run'
@@ -167,6 +169,14 @@ function noteOtherSource({ console, settings }: Session, name: string, source: W
   if (!parent || parent.host !== settings.host || parent.source.path === source.root.toWellFormed()) return
   console.reporter.note(
     `the last version of ${name} came from ${parent.source.path}, this one comes from ${source.root}; use --name to keep them apart`,
+  )
+}
+
+/** Told once: the versions after the first one are no different. */
+function noteHardLinks({ console }: Session, { hardLinks }: WalkResult, { parent, outcome }: PushResult): void {
+  if (hardLinks === 0 || parent || outcome !== 'stored') return
+  console.reporter.note(
+    `${plural(hardLinks, 'file is a hard link', 'files are hard links')} to another one here: content is stored once, and a pull writes separate files`,
   )
 }
 
