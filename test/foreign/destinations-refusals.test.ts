@@ -187,4 +187,24 @@ describe('a normal user', () => {
         expect(readFileSync(join(folder, 'out/ro/foreign'), 'utf8')).toBe('r')
       }),
   )
+
+  test.skipIf(!canBeNobody)(title('pushes what it can read of several folders', reason), () =>
+    withFolder(async folder => {
+      for (const name of ['a', 'shut', 'z']) makeTree(join(folder, name), { file: name })
+      mkdirSync(join(folder, 'store'))
+      execFileSync('chown', ['-R', `${NOBODY}`, folder])
+      chmodSync(folder, 0o755)
+      chmodSync(join(folder, 'shut'), 0)
+      const options = {
+        cwd: folder,
+        uid: NOBODY,
+        env: { HOME: folder, COLAB_ESCAPE_CACHE: join(folder, 'cache'), COLAB_ESCAPE_STORE: 'store' },
+      }
+      const run = await runCli(['push', 'a', 'shut', 'z'], options)
+      expect(run.code, run.stderr).toBe(3)
+      expect(run.stderr).toMatch(/warning: shut was not pushed: .*EACCES/)
+      expect(resultOf(await runCli(['ls', '--json'], options))).toMatchObject({ names: [{ name: 'a' }, { name: 'z' }] })
+      expect((await runCli(['push', 'shut'], options)).code).toBe(1)
+    }),
+  )
 })

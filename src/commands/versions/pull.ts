@@ -98,11 +98,16 @@ function noteStrangeThings({ console: { reporter } }: Session, result: PullResul
     plan: { modesLeftOut },
     outsideLinks,
     withoutAttributes,
+    staleParts,
     destination,
   } = result
   if (modesLeftOut > 0)
     reporter.note(
       `${plural(modesLeftOut, 'file or folder', 'files and folders')} without set-user-id, set-group-id and sticky bits and permission for everybody to write, as a push from here stores them then: --special-modes restores modes as they are`,
+    )
+  if (staleParts.files > 0)
+    reporter.note(
+      `${plural(staleParts.files, 'file')} (${formatBytes(staleParts.bytes)}) of interrupted pulls of other versions ${staleParts.files === 1 ? 'is' : 'are'} in ${destination}, named .colab-escape-*.part: if no other pull runs there, remove them`,
     )
   if (withoutAttributes > 0)
     reporter.note(

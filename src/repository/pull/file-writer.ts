@@ -10,7 +10,7 @@ import { errnoOf } from '../../util/errors.ts'
 import { closeQuietly, renameNew, syncFile, type FileSystem } from '../../util/file-system.ts'
 import { howStrangersReach } from '../../util/small-file.ts'
 import { matchingChunks } from './compare-file.ts'
-import type { PlannedFile } from './plan.ts'
+import type { PlannedFile } from './pull-plan.ts'
 import { writeError } from './refusals.ts'
 import type { Twins } from './twins.ts'
 

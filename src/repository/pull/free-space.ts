@@ -8,7 +8,7 @@ import { HASH_BYTES, sha256 } from '../../util/hash.ts'
 import { fsPath } from '../../util/paths.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import type { OpenRepository } from '../open/open.ts'
-import type { PlannedFile, PullPlan } from './plan.ts'
+import type { PlannedFile, PullPlan } from './pull-plan.ts'
 
 /** A file takes whole blocks of a disk. */
 const BLOCK_BYTES = 4096

@@ -4,7 +4,7 @@ import { formatBytes } from '../../util/format-bytes.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { bytesOfHoles } from './free-space.ts'
-import type { PlannedFile } from './plan.ts'
+import type { PlannedFile } from './pull-plan.ts'
 
 /** Below this many bytes no growth is suspicious. */
 const HARMLESS_BYTES = 1e9

@@ -12,7 +12,7 @@ import { encodePath, fsPath } from '../../util/paths.ts'
 import { SideBySide } from '../../util/side-by-side.ts'
 import type { SymlinkEntry } from '../format/manifest.ts'
 import { isStill, refusesAttributes } from './file-writer.ts'
-import type { PlannedDirectory } from './plan.ts'
+import type { PlannedDirectory } from './pull-plan.ts'
 import { RefusedEntry, writeError, type Refusals } from './refusals.ts'
 
 const SYNCED_AT_ONCE = 16

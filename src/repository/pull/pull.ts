@@ -18,9 +18,11 @@ import { findLackOfSpace } from './free-space.ts'
 import { findSuspectGrowth } from './growth.ts'
 import { LocalChanges } from './local-changes.ts'
 import { placeOf, type Place } from './place.ts'
-import { planPull, type DamagedFile, type PullPlan } from './plan.ts'
+import { planPull } from './plan.ts'
+import type { DamagedFile, PullPlan } from './pull-plan.ts'
 import { restoreFiles } from './restore.ts'
 import { baseOf, type SelectedEntry } from './selection.ts'
+import { findStaleParts } from './stale-parts.ts'
 import { wouldOverwrite } from './unsaved-files.ts'
 
 /** Packs up to this size (bytes) are read whole. */
@@ -60,6 +62,8 @@ export interface PullResult {
   damaged: DamagedFile[]
   /** Symlinks to make that point out of the destination. */
   outsideLinks: number
+  /** Part files that pulls of other versions left in the folders of this one, or are writing there now. */
+  staleParts: { files: number; bytes: number }
   /** Number of new files that the file system of the destination gave another mode or time. */
   withoutAttributes: number
   /** Whether all that was written is synced to the disk. False if the medium can't do that, and in a dry run. */
@@ -126,10 +130,13 @@ async function restore(context: RepositoryContext, opened: OpenRepository, reque
     deleted: 0,
     damaged: plan.damaged,
     outsideLinks: plan.symlinks.filter(({ entry }) => leadsOutside(entry.path.slice(above).split('/'), entry.target)).length,
+    staleParts: { files: 0, bytes: 0 },
     withoutAttributes: 0,
     isSynced: false,
   }
-  if (!request.dryRun) await carryOut(context, repository, place, plan, request.force, result)
+  if (request.dryRun) return result
+  await carryOut(context, repository, place, plan, request.force, result)
+  result.staleParts = await findStaleParts([place.folder, ...plan.directories.map(({ localPath }) => localPath)])
   return result
 }
 

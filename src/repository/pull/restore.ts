@@ -7,7 +7,7 @@ import { idCount } from '../format/chunk-ids.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { chunkMatches, fetchBlocks, readOtherCopy } from '../read/read-chunks.ts'
 import { FileWriter } from './file-writer.ts'
-import type { DamagedFile, PlannedFile } from './plan.ts'
+import type { DamagedFile, PlannedFile } from './pull-plan.ts'
 import type { Refusals } from './refusals.ts'
 import type { Twins } from './twins.ts'
 

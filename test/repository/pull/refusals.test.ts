@@ -123,6 +123,19 @@ describe('one entry that the destination refuses', () => {
   })
 })
 
+test('part files of pulls of other versions are counted, in all folders, and stay', () =>
+  withFolder(async folder => {
+    const context = contextOf(new MemoryStorage())
+    const out = join(folder, 'out')
+    for (const root of ['data', 'out']) mkdirSync(join(folder, root, 'sub'), { recursive: true })
+    writeFileSync(join(folder, 'data/sub/file'), 'x')
+    await pushFolder(context, join(folder, 'data'), 'data')
+    const parts = ['', 'sub'].map(parent => join(out, parent, `.colab-escape-${'0'.repeat(24)}.part`))
+    for (const part of parts) writeFileSync(part, 'half')
+    expect((await pullVersion(context, 'data', out)).staleParts).toEqual({ files: 2, bytes: 8 })
+    for (const part of parts) expect(existsSync(part)).toBe(true)
+  }))
+
 describe('entries that are one file for the file system', () => {
   const item = { type: 'file' } as LocalItem
 
