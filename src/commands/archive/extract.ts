@@ -76,11 +76,12 @@ function madeFolder(path: string): string {
 }
 
 function describe(name: string, destination: string, result: ExtractResult, milliseconds: number): string[] {
-  const { files, symlinks, bytes, unchanged, refused } = result
+  const { files, symlinks, bytes, unchanged, refused, isComplete } = result
   const parts = [`${plural(files + symlinks, 'file')} written (${formatBytes(bytes)})`]
   if (unchanged > 0) parts.push(`${formatCount(unchanged)} already there`)
   const lines = [`Extracted ${name} into ${destination}`, `  ${parts.join(', ')}, ${formatDuration(milliseconds)}`]
   if (refused > 0) lines.push(`  ${plural(refused, 'entry', 'entries')} could not be extracted (see the warnings)`)
+  if (!isComplete) lines.push('  the archive may have been cut (see the warning)')
   return lines
 }
 
