@@ -138,7 +138,7 @@ export const extractAll: Target = {
     mkdirSync(destination, { recursive: true })
     const bytes = withChecksums(input)
     const range = (start: number, end: number): Promise<Uint8Array> => Promise.resolve(bytes.subarray(start, end))
-    const source = { name: 'archive', bytes: inPieces(bytes, 1000), size: bytes.length, zip: { size: bytes.length, range } }
+    const source = { name: 'archive.gz', bytes: inPieces(bytes, 1000), size: bytes.length, zip: { size: bytes.length, range } }
     try {
       const context = { pool: poolOf(), zstd: zstdName(), reporter: listening().reporter, signal: SIGNAL }
       await settled(extract(context, { source, destination, force: false }), ['corrupt', 'unsupported', 'denied', 'io', 'would-overwrite'])
