@@ -16,12 +16,12 @@ export function saysTar(name: string): boolean {
 
 /**
  * A file that was compressed alone, as by gzip or zstd. Its name is that of the compressed file without its ending, as
- * gunzip takes it; else the one that the header states. Throws `usage` if there is none.
+ * gunzip takes it; else the one that the header states. Throws `unsupported` if there is none.
  */
 export function singleFile(from: string, { name, mtime }: Container, content: ByteStream, tool: string): ArchiveEntry {
   const path = withoutEnding(from) ?? lastPart(name === undefined ? '' : decodeFileName(name))
   if (path === undefined)
-    throw new AppError('usage', `${from} holds no archive but a single file, and nothing tells its name.`, {
+    throw new AppError('unsupported', `${from} holds no archive but a single file, and nothing tells its name.`, {
       hint: `Decompress it under a name of your choice: ${tool} > NAME`,
     })
   return { path, type: 'file', size: Infinity, mode: undefined, mtime, target: '', content }

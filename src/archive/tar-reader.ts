@@ -187,18 +187,7 @@ class TarReader {
       const found = await storedSparseMap(fields.sparse, this.input, size)
       return withMap(found?.map, size - (found?.taken ?? 0))
     }
-    return { left: size === 0 || (await this.hasContent(header.type, type, fields.hasPax)) ? size : 0 }
-  }
-
-  /**
-   * Links, folders and devices have no content, whatever size they state. In pax a hard link may repeat it, and dumps
-   * list what is in a folder. Some programs store it for others too: then no header follows.
-   */
-  private async hasContent(headerType: string, type: ArchiveEntry['type'], hasPax = false): Promise<boolean> {
-    if (type === 'file' || headerType === 'D' || (headerType === '1' && hasPax)) return true
-    if (!(await this.input.fill(TAR_BLOCK_BYTES))) return false
-    const next = this.input.peek(TAR_BLOCK_BYTES)
-    return !isZeroBlock(next) && !isTarHeader(next)
+    return { left: hasContent(header.type, type, fields.hasPax) ? size : 0 }
   }
 
   private contentOf(stored: Stored): ByteStream {
@@ -214,6 +203,14 @@ class TarReader {
       yield piece
     }
   }
+}
+
+/**
+ * Links, folders and devices have no content, whatever size they state. In pax a hard link may repeat it, and dumps
+ * list what is in a folder.
+ */
+function hasContent(headerType: string, type: ArchiveEntry['type'], hasPax = false): boolean {
+  return type === 'file' || headerType === 'D' || (headerType === '1' && hasPax)
 }
 
 function withMap(map: SparseMap | undefined, left: number): Stored {

@@ -175,7 +175,7 @@ describe('what is no archive', () => {
   it('compressed text without a name is told from a compressed tar', () =>
     withFolder(async folder => {
       const stored = shell(folder, 'gzip', Buffer.from('hello, world\n'.repeat(100)))
-      const refused = { code: 'usage', hint: expect.stringContaining('gzip -dc > NAME') as string }
+      const refused = { code: 'unsupported', hint: expect.stringContaining('gzip -dc > NAME') as string }
       await expect(extractTo(join(folder, 'out'), stored)).rejects.toMatchObject(refused)
     }))
 })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { unknownFormat } from '../../src/archive/format.ts'
+import { unknownFormat } from '../../src/archive/content-format.ts'
 
 const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1')
 const iso = Buffer.alloc(40_000)

@@ -45,7 +45,7 @@ describe('a compressed file that holds no archive', () => {
 
   test('whose name nothing tells is refused, and one that is in the way is kept', () =>
     withFolder(async folder => {
-      const named = { code: 'usage', hint: expect.stringContaining('gzip -dc > NAME') as string }
+      const named = { code: 'unsupported', hint: expect.stringContaining('gzip -dc > NAME') as string }
       await expect(extractTo(join(folder, 'out'), gzipSync(TEXT))).rejects.toMatchObject(named)
       writeFileSync(join(folder, 'x.gz'), gzipSync(TEXT))
       writeFileSync(join(folder, 'x'), Buffer.concat([TEXT, Buffer.from('more')]))

@@ -298,9 +298,11 @@ class Maker {
       case 2:
         return this.add('later part', this.header({ name: this.name(), type: 'M', size: data.length }), data)
       case 4: {
-        const header = this.header({ name: this.name(), type: '0', size: data.length })
+        // zeros behind it would look like an end, where GNU tar stops
+        const noise = seededNoise(this.seed, data.length)
+        const header = this.header({ name: this.name(), type: '0', size: noise.length })
         header.write('77', 150)
-        return this.add('bad header', header, data)
+        return this.add('bad header', header, noise)
       }
       default:
         return this.add('unknown type', this.header({ name: this.name(), type: 'Q', size: data.length }), data)

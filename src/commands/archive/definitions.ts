@@ -69,7 +69,9 @@ Examples:
 export function extract(root: LazyCommand): void {
   root
     .command('extract <file> [destination]')
-    .description('extract a tar.zst, tar.gz, tar or zip archive of any program; - is standard input, drive:Folder/name is a file on Drive')
+    .description(
+      'extract a tar.zst, tar.gz, tar or zip archive of any program, or a single .gz or .zst file; - is standard input, drive:Folder/name is a file on Drive',
+    )
     .option('--force', 'replace existing files, and extract an archive that looks like a decompression bomb')
     .addHelpText(
       'after',
@@ -77,7 +79,9 @@ export function extract(root: LazyCommand): void {
 An entry that would end up outside the destination is skipped (exit code 3). An
 entry is also skipped where something else exists already (exit code 8). An
 archive that unpacks to more than 1 GB and to more than a hundred times its own
-size counts as a decompression bomb.
+size counts as a decompression bomb. A tar without an end mark is extracted, but
+may have been cut (exit code 3). What is whole in a damaged archive is extracted
+(exit code 7). Forms and variants that are read: docs/archives.md.
 
 Examples:
   colab-escape extract data.tar.zst

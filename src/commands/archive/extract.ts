@@ -79,13 +79,14 @@ function madeFolder(path: string): string {
 }
 
 function describe(name: string, destination: string, result: ExtractResult, milliseconds: number): string[] {
-  const { files, symlinks, bytes, unchanged, refused, damaged } = result
+  const { files, symlinks, bytes, unchanged, refused, damaged, isComplete } = result
   const parts = [`${plural(files + symlinks, 'file')} written (${formatBytes(bytes)})`]
   if (unchanged > 0) parts.push(`${formatCount(unchanged)} already there`)
   const lines = [`Extracted ${name} into ${destination}`, `  ${parts.join(', ')}, ${formatDuration(milliseconds)}`]
   if (refused > 0) lines.push(`  ${plural(refused, 'entry', 'entries')} could not be extracted (see the warnings)`)
   if (damaged > 0)
     lines.push(`  ${plural(damaged, 'entry is', 'entries are')} damaged (see the warnings): download or copy the archive again`)
+  if (!isComplete) lines.push('  the archive may have been cut (see the warning)')
   return lines
 }
 

@@ -84,9 +84,25 @@ function tar(): Buffer {
   )
 }
 
+/** Maps of holes in the form of pax 0.1, of pax 1.0 and of old GNU tar, a folder of a dump, and a header of Solaris. */
+function sparseTar(): Buffer {
+  const records = (map: Record<string, string>): Buffer =>
+    Buffer.concat(Object.entries(map).map(([key, value]) => paxRecord(`GNU.sparse.${key}`, value)))
+  const old = [...Buffer.from('00000001000\x0000000000004\0')].map((byte, i): [number, number] => [386 + i, byte])
+  const size = [...Buffer.from('00000002000\0')].map((byte, i): [number, number] => [483 + i, byte])
+  return tarOf(
+    tarEntry({ name: 'x', type: 'x', content: records({ size: '900', name: 's', map: '10,3,500,2' }) }),
+    tarEntry({ name: 'cut', content: 'abcde' }),
+    tarEntry({ name: 'x', type: 'X', content: records({ major: '1', minor: '0', realsize: '900', name: 'u' }) }),
+    tarEntry({ name: 'cut', content: `${'2\n10\n3\n500\n2\n'.padEnd(512, '\0')}abcde` }),
+    tarEntry({ name: 'o', type: 'S', content: 'abcd', set: Object.fromEntries([...old, ...size]) }),
+    tarEntry({ name: 'dump/', type: 'D', content: 'Ya\0' }),
+  )
+}
+
 export const tarReader: Target = {
   name: 'tar',
-  seeds: () => [tar()],
+  seeds: () => [tar(), sparseTar()],
   run: input => readArchive(readTar(inPieces(withChecksums(input), 700))),
 }
 
@@ -138,7 +154,7 @@ export const extractAll: Target = {
     mkdirSync(destination, { recursive: true })
     const bytes = withChecksums(input)
     const range = (start: number, end: number): Promise<Uint8Array> => Promise.resolve(bytes.subarray(start, end))
-    const source = { name: 'archive', bytes: inPieces(bytes, 1000), size: bytes.length, zip: { size: bytes.length, range } }
+    const source = { name: 'archive.gz', bytes: inPieces(bytes, 1000), size: bytes.length, zip: { size: bytes.length, range } }
     try {
       const context = { pool: poolOf(), zstd: zstdName(), reporter: listening().reporter, signal: SIGNAL }
       await settled(extract(context, { source, destination, force: false }), ['corrupt', 'unsupported', 'denied', 'io', 'would-overwrite'])
