@@ -26,10 +26,21 @@ const PROGRAMS: Record<string, string> = {
   zip: 'zip',
 }
 
+/** Modules of Debian's Python, and the package that has them. */
+const MODULES: Record<string, string> = { numpy: 'python3-numpy', torch: 'python3-torch' }
+
+const hasModule = (name: string): boolean =>
+  spawnSync('/usr/bin/python3', ['-c', `import importlib.util, sys; sys.exit(importlib.util.find_spec('${name}') is None)`]).status === 0
+
 const environment = { ...process.env, PATH: [process.env.PATH, '/usr/sbin', '/sbin'].join(delimiter) }
 const missing = Object.keys(PROGRAMS).filter(program => findProgram(program, environment.PATH) === undefined)
-if (missing.length > 0) {
-  const packages = [...new Set(missing.map(program => PROGRAMS[program]!))]
+const packages = [
+  ...new Set(missing.map(program => PROGRAMS[program]!)),
+  ...Object.keys(MODULES)
+    .filter(name => !hasModule(name))
+    .map(name => MODULES[name]!),
+]
+if (packages.length > 0) {
   const asRoot = process.getuid?.() === 0 ? [] : ['sudo', '-n']
   const apt = (...args: string[]): boolean => {
     const [command, ...rest] = [...asRoot, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', ...args]

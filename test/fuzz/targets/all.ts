@@ -10,7 +10,7 @@ import { manifest } from './manifest.ts'
 import { objectNames } from './object-names.ts'
 import { ignoreRules, namePattern } from './patterns.ts'
 import { config, label, snapshot, tomb } from './snapshot.ts'
-import { gguf, npy, safetensors, torch, zipTensors } from './tensors.ts'
+import { gguf, npy, safetensors, torch, torchLegacy, zipTensors } from './tensors.ts'
 
 export const TARGETS: readonly Target[] = [
   directory,
@@ -29,6 +29,7 @@ export const TARGETS: readonly Target[] = [
   gguf,
   npy,
   torch,
+  torchLegacy,
   zipTensors,
   zipReader,
   tarReader,
