@@ -4,8 +4,8 @@ import { findHdf5Tensors, isHdf5 } from './layouts/hdf5.ts'
 import { findNpyTensors, isNpy } from './layouts/npy.ts'
 import { findSafetensors, maySafetensors } from './layouts/safetensors.ts'
 import { checkSpans, type ReadAt, type TensorSpan } from './layouts/span.ts'
-import { findLegacyTorch, isLegacyTorch } from './layouts/torch-legacy.ts'
-import { findZipTensors, isZip } from './layouts/zip-tensors.ts'
+import { isLegacyTorch } from './layouts/torch-magic.ts'
+import { isZip } from './layouts/zip.ts'
 
 export type { ReadAt, TensorSpan } from './layouts/span.ts'
 
@@ -38,12 +38,13 @@ export function mayHaveTensors(start: Uint8Array, size: number): boolean {
   return layoutOf(start, size) !== undefined
 }
 
+/** What parses pickles is loaded only where it is needed. */
 function layoutOf(start: Uint8Array, size: number): Layout | undefined {
-  if (isZip(start)) return findZipTensors
+  if (isZip(start)) return async (...file) => (await import('./layouts/zip-tensors.ts')).findZipTensors(...file)
   if (isNpy(start)) return findNpyTensors
   if (isGguf(start)) return findGgufTensors
   if (isHdf5(start)) return findHdf5Tensors
-  if (isLegacyTorch(start)) return findLegacyTorch
+  if (isLegacyTorch(start)) return async (...file) => (await import('./layouts/torch-legacy.ts')).findLegacyTorch(...file)
   if (maySafetensors(start, size)) return findSafetensors
   return undefined
 }

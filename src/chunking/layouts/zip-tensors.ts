@@ -5,8 +5,6 @@ import { checkSpans, type ReadAt, readExactly, type TensorSpan } from './span.ts
 import { type TorchStorage, readStorages } from './torch-storages.ts'
 import { dataOffset, readStoredMembers, type StoredMember } from './zip.ts'
 
-export { isZip } from './zip.ts'
-
 /** Smaller members are skipped: they hold no tensor that is worth a chunk of its own. */
 const MIN_MEMBER_BYTES = 4 * 1024
 const MAX_PICKLE_BYTES = 16 * 1024 * 1024
