@@ -26,15 +26,21 @@ const PROGRAMS: Record<string, string> = {
   zip: 'zip',
 }
 
-/** The modules of Debian's Python that a test imports, and their packages. */
-const MODULES: Record<string, string> = { h5py: 'python3-h5py', onnx: 'python3-onnx' }
-const hasModule = (name: string): boolean => spawnSync('/usr/bin/python3', ['-c', `import ${name}`]).status === 0
+/** Modules of Debian's Python, and the package that has them. */
+const MODULES: Record<string, string> = { h5py: 'python3-h5py', numpy: 'python3-numpy', onnx: 'python3-onnx', torch: 'python3-torch' }
+
+const hasModule = (name: string): boolean =>
+  spawnSync('/usr/bin/python3', ['-c', `import importlib.util, sys; sys.exit(importlib.util.find_spec('${name}') is None)`]).status === 0
 
 const environment = { ...process.env, PATH: [process.env.PATH, '/usr/sbin', '/sbin'].join(delimiter) }
-const programs = Object.keys(PROGRAMS).filter(program => findProgram(program, environment.PATH) === undefined)
-const modules = Object.keys(MODULES).filter(name => !hasModule(name))
-if (programs.length + modules.length > 0) {
-  const packages = [...new Set([...programs.map(program => PROGRAMS[program]!), ...modules.map(name => MODULES[name]!)])]
+const missing = Object.keys(PROGRAMS).filter(program => findProgram(program, environment.PATH) === undefined)
+const packages = [
+  ...new Set(missing.map(program => PROGRAMS[program]!)),
+  ...Object.keys(MODULES)
+    .filter(name => !hasModule(name))
+    .map(name => MODULES[name]!),
+]
+if (packages.length > 0) {
   const asRoot = process.getuid?.() === 0 ? [] : ['sudo', '-n']
   const apt = (...args: string[]): boolean => {
     const [command, ...rest] = [...asRoot, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', ...args]

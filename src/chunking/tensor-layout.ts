@@ -1,14 +1,11 @@
 import { isAppError } from '../util/errors.ts'
 import { findGgmlTensors, isGgml } from './layouts/ggml.ts'
 import { findGgufTensors, isGguf } from './layouts/gguf.ts'
-import { findHdf5Tensors, isHdf5 } from './layouts/hdf5.ts'
+import { isHdf5, isLegacyTorch, isTflite, mayOnnx } from './layouts/magic.ts'
 import { findNpyTensors, isNpy } from './layouts/npy.ts'
-import { findOnnxTensors, mayOnnx } from './layouts/onnx.ts'
 import { findSafetensors, maySafetensors } from './layouts/safetensors.ts'
 import { checkSpans, type ReadAt, type TensorSpan } from './layouts/span.ts'
-import { findTfliteTensors, isTflite } from './layouts/tflite.ts'
-import { findLegacyTorch, isLegacyTorch } from './layouts/torch-legacy.ts'
-import { findZipTensors, isZip } from './layouts/zip-tensors.ts'
+import { isZip } from './layouts/zip.ts'
 
 export type { ReadAt, TensorSpan } from './layouts/span.ts'
 
@@ -41,15 +38,16 @@ export function mayHaveTensors(start: Uint8Array, size: number): boolean {
   return layoutOf(start, size) !== undefined
 }
 
+/** What reads formats with much structure is loaded only where it is needed. */
 function layoutOf(start: Uint8Array, size: number): Layout | undefined {
-  if (isZip(start)) return findZipTensors
+  if (isZip(start)) return async (...file) => (await import('./layouts/zip-tensors.ts')).findZipTensors(...file)
   if (isNpy(start)) return findNpyTensors
   if (isGguf(start)) return findGgufTensors
   if (isGgml(start)) return findGgmlTensors
-  if (isHdf5(start)) return findHdf5Tensors
-  if (isLegacyTorch(start)) return findLegacyTorch
-  if (isTflite(start)) return findTfliteTensors
+  if (isHdf5(start)) return async (...file) => (await import('./layouts/hdf5.ts')).findHdf5Tensors(...file)
+  if (isLegacyTorch(start)) return async (...file) => (await import('./layouts/torch-legacy.ts')).findLegacyTorch(...file)
+  if (isTflite(start)) return async (...file) => (await import('./layouts/tflite.ts')).findTfliteTensors(...file)
   if (maySafetensors(start, size)) return findSafetensors
-  if (mayOnnx(start)) return findOnnxTensors
+  if (mayOnnx(start)) return async (...file) => (await import('./layouts/onnx.ts')).findOnnxTensors(...file)
   return undefined
 }

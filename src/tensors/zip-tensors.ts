@@ -1,4 +1,4 @@
-import { isHdf5 } from '../chunking/layouts/hdf5.ts'
+import { isHdf5 } from '../chunking/layouts/magic.ts'
 import { readPickle } from '../chunking/layouts/pickle.ts'
 import { MAX_TENSORS, refuse, refuseKind } from '../chunking/layouts/span.ts'
 import { torchTensors } from '../chunking/layouts/torch-tensors.ts'

@@ -127,12 +127,12 @@ describe('inspect lists', () => {
       )
       expectError(await sandbox.run(['inspect', 'runs/lfs/a.bin']), 1, /a pointer of Git LFS, not the file of 438 MB/)
       for (const where of ['runs', 'runs:', 'runs:model.safetensors.index.json']) {
-        const { code, stdout, stderr } = await sandbox.run(['inspect', where, '--json'])
-        const listed = JSON.parse(stdout) as Listed & { shards: number; missingShards: string[] }
+        const { code, stdout } = await sandbox.run(['inspect', where, '--json'])
+        const listed = JSON.parse(stdout.trim().split('\n').at(-1)!) as Listed & { shards: number; missingShards: string[] }
         expect(code).toBe(3)
         expect(listed.tensors.map(({ name }) => name)).toEqual([...names, 'lost'])
         expect([listed.shards, listed.missingShards]).toEqual([2, ['gone.bin']])
-        expect(stderr).toMatch(/lacks 1 shard: gone\.bin/)
+        expect(stdout).toMatch(/lacks 1 shard: gone\.bin/)
       }
       const { code, stdout } = await sandbox.run(['pull', 'runs:', '--tensor', '*', '-o', 'all.safetensors'])
       expect([code, stdout]).toEqual([

@@ -75,6 +75,25 @@ function torchPickle(views: readonly View[]): Buffer {
   return Buffer.concat([Buffer.from('\x80\x02}(', 'latin1'), ...tensors, Buffer.from('u.')])
 }
 
+/** What torch.save writes without zip: storages in the order of their keys. */
+export function legacyTorchFile(views: readonly View[], storages: Record<string, Uint8Array>): Buffer {
+  const pickle = (text: string): Buffer => Buffer.from(`\x80\x02${text}.`, 'latin1')
+  const keys = [...new Set(views.map(({ key }) => key))].sort()
+  const counted = Object.entries(storages).flatMap(([key, data]) => {
+    const count = Buffer.alloc(8)
+    count.writeUInt32LE(views.find(view => view.key === key)!.elements)
+    return [count, data]
+  })
+  return Buffer.concat([
+    pickle('\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19'),
+    pickle('M\xe9\x03'),
+    pickle('}X\x0d\0\0\0little_endian\x88s'),
+    torchPickle(views),
+    pickle(`](${keys.map(key => `U${String.fromCharCode(key.length)}${key}`).join('')}e`),
+    ...counted,
+  ])
+}
+
 export function torchFile(views: readonly View[], storages: Record<string, Uint8Array>, more: readonly Member[] = []): Buffer {
   const members = Object.entries(storages).map(([key, data]) => ({ name: `model/data/${key}`, data, padding: 30 }))
   return zip([{ name: 'model/data.pkl', data: torchPickle(views) }, ...more, ...members])

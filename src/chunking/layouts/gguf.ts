@@ -1,7 +1,7 @@
 import { ByteReader } from '../../util/bytes.ts'
 import { ELEMENT_TYPES, type ElementType, UNKNOWN_TYPE } from '../../util/element-type.ts'
 import { isAppError } from '../../util/errors.ts'
-import { asCount, elementsOf, MAX_NAME_LENGTH, MAX_TENSORS, type ReadAt, readExactly, refuse, type TensorSpan } from './span.ts'
+import { asCount, elementsOf, MAX_NAME_LENGTH, MAX_TENSORS, type ReadAt, readExactly, refuse, refuseKind, type TensorSpan } from './span.ts'
 
 const MAGIC = Buffer.from('GGUF')
 /**
@@ -94,7 +94,8 @@ export async function findGgufTensors(size: number, read: ReadAt): Promise<Tenso
 function spansOf(reader: HeaderReader, size: number): TensorSpan[] {
   reader.take(MAGIC.length)
   const version = reader.u32()
-  if (version !== 2 && version !== 3) refuse('its version is not known')
+  // of a big-endian file the bytes come the other way round
+  if (version !== 2 && version !== 3) refuseKind(version % 2 ** 16 === 0 ? 'a big-endian GGUF file' : `version ${version} of GGUF`)
   const tensorCount = reader.u64()
   const valueCount = reader.u64()
   if (tensorCount > MAX_TENSORS) refuse('it has too many tensors')
@@ -165,5 +166,5 @@ class HeaderReader extends ByteReader {
 }
 
 function valueBytes(type: number): number {
-  return VALUE_BYTES.get(type) ?? refuse('a value has an unknown type')
+  return VALUE_BYTES.get(type) ?? refuseKind(`a value of type ${type}`)
 }

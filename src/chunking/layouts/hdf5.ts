@@ -4,12 +4,6 @@ import { guessWidthAt } from './guess-width.ts'
 import { type Dataset, readHdf5 } from './hdf5-datasets.ts'
 import { checkSpans, type ReadAt, type TensorSpan } from './span.ts'
 
-const MAGIC = Buffer.from('\x89HDF\r\n\x1a\n', 'latin1')
-
-export function isHdf5(start: Uint8Array): boolean {
-  return MAGIC.equals(start.subarray(0, MAGIC.length))
-}
-
 /**
  * The datasets of an HDF5 file whose elements lie in it as they are, in one piece or in chunks. If there are none, or
  * the structure is damaged or not understood: the whole file as one tensor, if samples of it look like numbers.

@@ -34,19 +34,10 @@ const MAX_RANK = 64
 const MAX_DEPTH = 32
 const MAX_TEXT_LENGTH = 4096
 const MAX_TEXTS = 1000
-const TAG_IR_VERSION = 0x08
-const MAX_IR_VERSION = 64
-/** The tags that may come after the version: texts, numbers, sets of operators and the graph. */
-const SECOND_TAGS = [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42, 0x72]
 const FLOATS = 4
 const DOUBLES = 10
 /** The fields of a TensorProto that hold elements as numbers: those two, and varints. */
 const NUMBERS: readonly number[] = [FLOATS, DOUBLES, 5, 7, 11]
-
-/** True if a file with this start may be an ONNX model. The format has no magic number. */
-export function mayOnnx(start: Uint8Array): boolean {
-  return start[0] === TAG_IR_VERSION && start[1]! > 0 && start[1]! <= MAX_IR_VERSION && SECOND_TAGS.includes(start[2]!)
-}
 
 /** The tensors of an ONNX model whose elements lie in it as they are. */
 export async function findOnnxTensors(size: number, read: ReadAt): Promise<TensorSpan[]> {

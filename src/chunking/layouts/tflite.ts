@@ -19,8 +19,6 @@ export interface TfliteModel {
   tensors: TfliteTensor[]
 }
 
-const MAGIC = Buffer.from('TFL3')
-const MAGIC_AT = 4
 const MAX_RANK = 64
 const MAX_TEXT_LENGTH = 4096
 
@@ -32,10 +30,6 @@ const MODEL = { subgraphs: 2, description: 3, buffers: 4 }
 const SUBGRAPH = { tensors: 0 }
 const TENSOR = { shape: 0, type: 1, buffer: 2, name: 3, sparsity: 6 }
 const BUFFER = { data: 0, offset: 1, size: 2 }
-
-export function isTflite(start: Uint8Array): boolean {
-  return MAGIC.equals(start.subarray(MAGIC_AT, MAGIC_AT + MAGIC.length))
-}
 
 /** The tensors of a TensorFlow Lite model. Several may share their elements. */
 export async function findTfliteTensors(size: number, read: ReadAt): Promise<TensorSpan[]> {

@@ -21,7 +21,7 @@ export interface TorchView {
 }
 
 /** Numbers in the pickle itself that belong to a tensor, such as the scale of a quantised one. */
-export interface TorchNumbers {
+interface TorchNumbers {
   kind: 'numbers'
   name: string
   dtype: 'F64' | 'I64'
@@ -30,7 +30,7 @@ export interface TorchNumbers {
 }
 
 /** A tensor that can't be read. */
-export interface TorchUnread {
+interface TorchUnread {
   kind: 'unread'
   name: string
   dtype: string | undefined

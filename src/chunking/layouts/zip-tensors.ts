@@ -1,11 +1,10 @@
 import { guessWidthAt } from './guess-width.ts'
-import { findHdf5Tensors, isHdf5 } from './hdf5.ts'
+import { findHdf5Tensors } from './hdf5.ts'
+import { isHdf5 } from './magic.ts'
 import { findNpyTensors, isNpy } from './npy.ts'
 import { checkSpans, type ReadAt, readExactly, type TensorSpan } from './span.ts'
 import { type TorchStorage, readStorages } from './torch-storages.ts'
 import { dataOffset, readStoredMembers, type StoredMember } from './zip.ts'
-
-export { isZip } from './zip.ts'
 
 /** Smaller members are skipped: they hold no tensor that is worth a chunk of its own. */
 const MIN_MEMBER_BYTES = 4 * 1024

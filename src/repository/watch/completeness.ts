@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import { findGgufTensors, isGguf } from '../../chunking/layouts/gguf.ts'
-import { isHdf5 } from '../../chunking/layouts/hdf5.ts'
+import { isHdf5 } from '../../chunking/layouts/magic.ts'
 import { findNpyTensors, isNpy } from '../../chunking/layouts/npy.ts'
 import { findSafetensors } from '../../chunking/layouts/safetensors.ts'
 import type { ReadAt } from '../../chunking/layouts/span.ts'
@@ -49,6 +49,7 @@ async function whyIncomplete(path: string, size: number, read: ReadAt): Promise<
     return await reasons[expected ?? found ?? 'other']!(size, read, Buffer.from(start))
   } catch (error) {
     if (isAppError(error, 'corrupt')) return 'it is shorter than its container states'
+    if (isAppError(error, 'unsupported')) return undefined
     throw error
   }
 }
@@ -70,10 +71,7 @@ const reasons: Readonly<Record<string, Reason>> = {
   zip: async (size, read) => void (await checkZipEnd(size, read)),
   npy: async (size, read) => void (await findNpyTensors(size, read)),
   safetensors: safetensorsReason,
-  gguf: async (size, read, start) => {
-    const version = start.length >= 8 ? start.readUInt32LE(4) : 2
-    if (version === 2 || version === 3) await findGgufTensors(size, read)
-  },
+  gguf: async (size, read) => void (await findGgufTensors(size, read)),
   hdf5: (size, _, start) => Promise.resolve(hdf5Reason(size, start)),
 }
 

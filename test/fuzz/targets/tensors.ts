@@ -14,7 +14,7 @@ import {
   safetensors as safetensorsFile,
   zip,
 } from '../../chunking/layouts/writers.ts'
-import { deflatedZip, torchFile } from '../../tensors/tensor-files.ts'
+import { deflatedZip, legacyTorchFile, torchFile } from '../../tensors/tensor-files.ts'
 import { promise, settled, Structure, type Target } from '../target.ts'
 
 const MAX_READ_PER_BYTE = 64
@@ -154,6 +154,31 @@ export const torch: Target = {
     const storages = Object.entries(STORAGES).map(([key, data]) => ({ name: `model/data/${key}`, data }))
     return readAll('model.pt', zip([{ name: 'model/data.pkl', data: input }, ...storages]))
   },
+}
+
+/** A file of torch.save without zip: its pickles are input, and two storages follow. */
+export const torchLegacy: Target = {
+  name: 'torch-legacy',
+  seeds() {
+    const view = { name: 'w', storageClass: 'FloatStorage', elements: 1100, offset: 0, shape: [11, 100], strides: [1, 11] }
+    return [
+      legacyTorchFile([{ ...view, key: '0' }], {}),
+      legacyTorchFile(
+        [
+          { ...view, key: '0' },
+          { ...view, key: '1' },
+        ],
+        {},
+      ),
+    ]
+  },
+  run: input => readAll('model.pth', Buffer.concat([input, storage(1100), storage(1100)])),
+}
+
+function storage(elements: number): Buffer {
+  const bytes = Buffer.alloc(8 + 4 * elements)
+  bytes.writeUInt32LE(elements)
+  return bytes
 }
 
 function pickleIn(archive: Buffer): Buffer {
