@@ -15,7 +15,7 @@ import { readNpyFile } from './numpy-tensors.ts'
 import { readOnnxFile } from './onnx-tensors.ts'
 import { otherKind } from './other-kinds.ts'
 import { type ByteSource, reasonOf, type Tensor, type TensorFile } from './tensor.ts'
-import { readCheckpointIndex } from './tf-checkpoint.ts'
+import { mayCheckpointIndex, readCheckpointIndex } from './tf-checkpoint.ts'
 import { readTfliteFile } from './tflite-tensors.ts'
 import { readLegacyTorchFile } from './torch-tensors.ts'
 import { readZip } from './zip-tensors.ts'
@@ -33,7 +33,8 @@ export async function readTensorFile(subject: string, source: ByteSource): Promi
   const start = await source.read(0, Math.min(source.size, SNIFFED_BYTES))
   await refusePointer(subject, source)
   try {
-    const read = (await isTable(source.size, source.read)) ? readCheckpointIndex : readerOf(subject, start, source)
+    const read =
+      mayCheckpointIndex(start) && (await isTable(source.size, source.read)) ? readCheckpointIndex : readerOf(subject, start, source)
     const file = await read(source)
     return { ...file, tensors: withUniqueNames(file.tensors) }
   } catch (error) {

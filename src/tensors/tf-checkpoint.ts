@@ -12,6 +12,11 @@ const TYPES =
 const MAX_RANK = 254
 const MAX_SHARDS = 100_000
 
+/** True if a file with this start may be such an index: an entry with an empty key, and the number of shards in it. */
+export function mayCheckpointIndex(start: Uint8Array): boolean {
+  return start[0] === 0 && start[1] === 0 && start[3] === 8
+}
+
 /**
  * The tensors that the index of a TensorFlow checkpoint lists (BundleEntryProto of tensor_bundle.proto). Their elements
  * lie in files beside it.

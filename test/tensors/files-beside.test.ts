@@ -71,7 +71,7 @@ describe('a TensorFlow checkpoint', () => {
     ['with compressed blocks', 'unsupported', checkpointIndex(variables, { compression: 1 })],
     ['whose lengths disagree', 'corrupt', checkpointIndex([{ ...variables[1]!, length: 3999 }])],
     ['with a trillion shards', 'corrupt', checkpointIndex(variables, { shards: 2 ** 40 })],
-    ['whose block lies outside of it', 'corrupt', checkpointIndex(variables).subarray(-48)],
+    ['whose block lies outside of it', 'corrupt', Buffer.concat([Buffer.from([0, 0, 0, 8]), checkpointIndex(variables).subarray(-48)])],
   ])('an index %s: %s', async (_what, code, index) => {
     expect((await rejection(filesOf(index))).code).toBe(code)
   })

@@ -17,6 +17,7 @@ const FIXED_POINT = 0
 const FLOAT = 1
 const COMPOUND = 6
 const ENUM = 8
+const LISTS = 9
 const COMPLEX = 11
 /** Classes whose elements are no numbers. */
 const CLASSES: ReadonlyMap<number, string> = new Map([
@@ -27,7 +28,7 @@ const CLASSES: ReadonlyMap<number, string> = new Map([
   [COMPOUND, 'records'],
   [7, 'references'],
   [ENUM, 'enumeration'],
-  [9, 'lists'],
+  [LISTS, 'lists'],
   [10, 'arrays'],
   [COMPLEX, 'complex'],
 ])
@@ -53,6 +54,7 @@ export function readDatatype(fields: Fields, depth = 0): Datatype {
   const other = { dtype: CLASSES.get(kind) ?? `HDF5 class ${kind}`, bytes }
   if (kind === FIXED_POINT) return numberType(integerName(fields, bits, bytes), bytes, bits, `${8 * bytes}-bit integers`)
   if (kind === FLOAT) return numberType(floatName(fields, bits), bytes, bits, `${8 * bytes}-bit floats`)
+  if (kind === LISTS && (bits & 0xf) === 1) return { dtype: 'texts', bytes }
   if (depth > 0) return other
   if (kind === ENUM) return enumType(fields, bits, bytes, version)
   if (kind === COMPOUND && (bits & 0xffff) === MAX_MEMBERS) return pairType(fields, version, bytes) ?? other
