@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { messageOf } from '../../src/util/errors.ts'
+import { sha256Hex } from '../../src/util/hash.ts'
 import { extractTo } from '../archive/archives.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { seededRandom } from '../helpers/seeded.ts'
@@ -10,6 +11,7 @@ import { zipOf } from '../helpers/zip.ts'
 import { oddZip } from './odd-zips.ts'
 import { treeOf } from './trees.ts'
 
+const EMPTY = `0 ${sha256Hex(Buffer.alloc(0)).slice(0, 16)}`
 const COUNT = Number(process.env.ODD_ZIPS ?? 60)
 const SEED = Number(process.env.SEED ?? 1)
 
@@ -43,7 +45,8 @@ async function byUs(archive: string, out: string): Promise<Extracted> {
   }
 }
 
-const textOf = ({ tree }: Extracted): string => JSON.stringify(tree)
+/** Only some programs make folders of those from DOS that have no slash. */
+const textOf = ({ tree }: Extracted): string => JSON.stringify('dos' in tree ? { ...tree, dos: 'folder' } : tree)
 
 /** Why what this program did with an archive is wrong, in the eyes of the others; undefined if it is right. */
 function whyWrong(ours: Extracted, others: Record<string, Extracted>): string | undefined {
@@ -53,7 +56,7 @@ function whyWrong(ours: Extracted, others: Record<string, Extracted>): string | 
   const isKnown = Object.values(others).some(one => textOf(one) === textOf(ours))
   if (ours.isClean && !isKnown) return 'no other agrees, and it did not complain'
   const known = new Set(Object.values(others).flatMap(({ tree }) => Object.values(tree)))
-  const invented = Object.values(ours.tree).find(content => content !== 'folder' && !known.has(content))
+  const invented = Object.values(ours.tree).find(content => content !== 'folder' && content !== EMPTY && !known.has(content))
   return known.size > 0 && invented !== undefined ? `no other has this content: ${invented}` : undefined
 }
 
