@@ -2,7 +2,7 @@ import { type GroupKey, isGroupKey } from '../kernels/planes.ts'
 import type { ElementType } from '../util/element-type.ts'
 import { encodePlane } from './encode-plane.ts'
 import { encodeWhole } from './encode-whole.ts'
-import { entropyOf } from './estimate.ts'
+import { entropyOf } from './entropy.ts'
 import {
   type FilteredBlock,
   hasSigns,
