@@ -252,17 +252,32 @@ def ungroup(data, width, found):
         yield b"".join(whole) + data[begin + len(order) * width : begin + length]
 
 
+def sum_steps(steps, width, distance, order):
+    """The elements whose differences to what those before them predict are `steps`."""
+    count, mask = len(steps) // width, (1 << 8 * width) - 1
+    code = f"<{count}{'_BH_I'[width]}"
+    elements = list(struct.unpack(code, steps))
+    for lane in range(distance):
+        values = elements[lane::distance]
+        for _ in range(order):
+            values = itertools.accumulate(values, lambda total, step: total + step & mask)
+        elements[lane::distance] = values
+    return struct.pack(code, *elements)
+
+
 def unfilter(block, planes, base, lengths):
-    """The plain bytes of a block with filter 1, 2, 3 or 5, whose chunks have these lengths. One more byte may follow the
+    """The plain bytes of a block with filter 1, 2, 3, 5 or 6, whose chunks have these lengths. One more byte may follow the
     parameters of a filter: the type of the elements, which has no effect here."""
     first, *more = block.parameters or b"\0"
     width = 2 if block.filter == 3 else first
-    known = first in ROUNDINGS if block.filter == 3 else width in ((2, 4, 8) if block.filter in (1, 5) else (1, 2, 4, 8))
-    own = {1: 1, 2: 0, 3: 0, 5: 2}[block.filter]
+    known = first in ROUNDINGS if block.filter == 3 else width in {1: (2, 4, 8), 5: (2, 4, 8), 6: (1, 2, 4)}.get(block.filter, (1, 2, 4, 8))
+    own = {1: 1, 2: 0, 3: 0, 5: 2, 6: 3}[block.filter]
     rotated = block.filter == 1 and more[:1]
     if not known or not own <= len(more) <= own + 1 or (block.filter == 1 and rotated not in ([0], [1])):
         raise Damaged(f"filter {block.filter} can't have these parameters")
     if block.filter == 5 and not (0 < more[1] <= 8 and more[0] + more[1] <= 8 * width):
+        raise Damaged(f"filter {block.filter} can't have these parameters")
+    if block.filter == 6 and not (more[0] < width and more[1] > 0 and more[2] in (1, 2)):
         raise Damaged(f"filter {block.filter} can't have these parameters")
     if [len(plane) for plane in planes] != plane_lengths(width, block.plain):
         raise Damaged("its parts do not match its filter")
@@ -278,6 +293,12 @@ def unfilter(block, planes, base, lengths):
         elements = add_base(elements, base[: len(elements)], width)
     if block.filter == 5:
         return b"".join(ungroup(elements + tail, width, found))
+    if block.filter == 6:
+        start, distance, order = more[:3]
+        steps = add_base(elements, bytes(len(elements)), width)
+        turned = sum_steps(steps, width, distance, order) + tail
+        start = min(start, len(turned))
+        return turned[len(turned) - start :] + turned[: len(turned) - start]
     return elements + tail
 
 
@@ -524,7 +545,7 @@ class Repository:
             at, lost = self.twice[number]
             self.kept.seek(at)
             return self.kept.read(block.plain), lost
-        if block.filter > 5:
+        if block.filter > 6:
             raise Damaged(f"filter {block.filter}: needs a newer rescue.py")
         stored = self.read(block.pack, block.offset, block.stored)
         for codec, length, plain_length in block.parts:
@@ -536,7 +557,7 @@ class Repository:
             return planes[0], {}
         if block.filter == 4:
             return join_fields(block, planes), {}
-        base, lost = self.gather(number, {1: 0, 2: 1, 3: 2, 5: 1}[block.filter])
+        base, lost = self.gather(number, {1: 0, 2: 1, 3: 2, 5: 1, 6: 0}[block.filter])
         lengths = [copy.end - copy.start for copy in self.predicted.get(number, ())]
         plain = unfilter(block, planes, base, lengths)
         if number in self.twice:  # chains of more blocks than are in memory: otherwise each would be decoded again and again

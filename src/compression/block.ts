@@ -8,7 +8,7 @@ import type { ElementType } from '../util/element-type.ts'
 import { corrupt, isAppError, newerFormat } from '../util/errors.ts'
 import { freeUnusedBuffers } from '../util/memory/unused-memory.ts'
 import type { BlockBase, Method } from './choose-filter.ts'
-import { chooseFilter, guessPlanes } from './choose-filter.ts'
+import { chooseFilter, splitOfNumbers } from './choose-filter.ts'
 import type { PartLayout } from './codecs.ts'
 import { checkPart, CODEC_RAW, decodePart } from './codecs.ts'
 import { elementTypeId } from './element-type-ids.ts'
@@ -38,8 +38,8 @@ export interface BlockRequest {
   kind: BlockKind
   /** For general content: the table found by `findTable`. */
   table?: Table | undefined
-  /** For general content that looks like numbers: how many bytes each has. */
-  numbers?: { width: PlaneWidth } | undefined
+  /** For general content that looks like numbers: how many bytes each has, and where the first whole one begins. */
+  numbers?: { width: PlaneWidth; phase: number } | undefined
   /** For a tensor: its element type. */
   element?: ElementType | undefined
   /**
@@ -170,12 +170,17 @@ function encodeOther(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec |
   if (kind === 'compressed' && !worthCompressing(plain, zstd)) return undefined
   const fields = table && encodeFields(plain, table, level, zstd)
   if (fields) return { filter: FILTER_FIELDS, ...fields }
-  return (numbers && encodeNumbers(plain, numbers.width, level, zstd)) ?? whole(plain, level, zstd)
+  return (numbers && encodeNumbers(plain, numbers, level, zstd)) ?? whole(plain, level, zstd)
 }
 
-/** The planes of what looks like numbers. Undefined if they are not smaller than all of it in one. */
-function encodeNumbers(plain: Uint8Array, width: PlaneWidth, level: Level, zstd: ZstdCodec | undefined): Encoding | undefined {
-  const split = guessPlanes(plain, width, level, zstd)
+/** What looks like numbers, split. Undefined if the parts are not smaller than all of it in one. */
+function encodeNumbers(
+  plain: Uint8Array,
+  numbers: NonNullable<BlockRequest['numbers']>,
+  level: Level,
+  zstd: ZstdCodec | undefined,
+): Encoding | undefined {
+  const split = splitOfNumbers(plain, numbers, level, zstd)
   if (split === undefined) return undefined
   const encoding = byMethod(split, plain, zstd)
   if (repeatedShare(plain) < MAY_REPEAT) return encoding

@@ -2,9 +2,19 @@ import { type GroupKey, isGroupKey } from '../kernels/planes.ts'
 import type { ElementType } from '../util/element-type.ts'
 import { encodePlane } from './encode-plane.ts'
 import { encodeWhole } from './encode-whole.ts'
-import { entropyOf } from './estimate.ts'
-import { type FilteredBlock, hasSigns, type PlaneWidth, splitDelta, splitGroupedDelta, splitNarrow, splitPlanes } from './filters.ts'
+import { entropyOf } from './entropy.ts'
+import {
+  type FilteredBlock,
+  hasSigns,
+  type PlaneWidth,
+  splitDelta,
+  splitGroupedDelta,
+  splitNarrow,
+  splitPlanes,
+  splitSteps,
+} from './filters.ts'
 import type { Level } from './limits.ts'
+import type { StepWidth } from './steps.ts'
 import type { ZstdCodec } from './zstd/codec.ts'
 
 export { usesBase } from './filters.ts'
@@ -37,6 +47,26 @@ const GROUPS_SAMPLING: Sampling = { windows: 2, windowBytes: 128 * 1024 }
 const GUESS_SAMPLING: Sampling = { windows: 4, windowBytes: 16 * 1024 }
 /** Guessed planes must be smaller by this factor than all in one, by the entropy of a sample. */
 const GUESS_WINS = 0.99
+/** For steps, of which there are many to try. */
+const STEPS_SAMPLING: Sampling = { windows: 4, windowBytes: 4 * 1024 }
+/** Steps take longer than planes, so they must be smaller by this factor. */
+const STEPS_WIN = 0.97
+/** The widths and distances of steps that are tried, by the guessed width. */
+const STEPS: Record<PlaneWidth, [width: StepWidth, distance: number][]> = {
+  2: [
+    [2, 1],
+    [2, 2],
+  ],
+  4: [
+    [2, 2],
+    [4, 1],
+    [4, 2],
+  ],
+  8: [
+    [2, 4],
+    [4, 2],
+  ],
+}
 /** A filter must be smaller by this factor than the best method without one, because undoing it takes time. */
 const FILTER_WINS = 0.995
 
@@ -79,17 +109,37 @@ export function chooseFilter(
 }
 
 /**
- * The planes of what looks like numbers of this width, perhaps by chance; undefined if a sample doesn't get clearly
- * smaller. By entropy: trials of each codec would take longer than encoding a small block.
+ * How to split what looks like numbers of this width, perhaps by chance, of which the first whole one begins at byte
+ * `phase`; undefined if a sample doesn't get clearly smaller. By entropy: trials of each codec would take longer than
+ * encoding a small block.
  */
-export function guessPlanes(plain: Uint8Array, width: PlaneWidth, level: Level, zstd: ZstdCodec | undefined): Split | undefined {
+export function splitOfNumbers(
+  plain: Uint8Array,
+  { width, phase }: { width: PlaneWidth; phase: number },
+  level: Level,
+  zstd: ZstdCodec | undefined,
+): Split | undefined {
   const [sample] = sampleOf(plain, undefined, GUESS_SAMPLING)
-  const sizes = planeSplits(sample, { width, kind: 'unknown' }).map(split => ({
-    split,
-    size: entropyOf(split(sample, undefined, []).planes),
-  }))
-  const best = sizes.reduce((least, next) => (next.size < least.size ? next : least))
-  return best.size < GUESS_WINS * encodeWhole(sample, level, zstd).bytes.length ? best.split : undefined
+  const [few] = sampleOf(plain, undefined, STEPS_SAMPLING)
+  const sizeIn = (bytes: Uint8Array, split: Split): number => entropyOf(split(bytes, undefined, []).planes)
+  const smallest = (bytes: Uint8Array, splits: Split[]): Split =>
+    splits.reduce((best, next) => (sizeIn(bytes, next) < sizeIn(bytes, best) ? next : best))
+  const planes = smallest(sample, planeSplits(sample, { width, kind: 'unknown' }))
+  const steps = smallest(few, stepSplits(width, phase))
+  const best = sizeIn(few, steps) < STEPS_WIN * sizeIn(few, planes) ? steps : planes
+  return sizeIn(sample, best) < GUESS_WINS * encodeWhole(sample, level, zstd).bytes.length ? best : undefined
+}
+
+/** Numbers in sequence, such as sound. Those of two channels look like numbers of twice the width. */
+function stepSplits(width: PlaneWidth, phase: number): Split[] {
+  const shapes = STEPS[width]
+  return shapes.flatMap(([own, distance]) =>
+    ([1, 2] as const).map(
+      (order): Split =>
+        plain =>
+          splitSteps(plain, own, { start: phase % own, distance, order }),
+    ),
+  )
 }
 
 function predictionBy({ relation }: BlockBase, { width }: ElementType): Split {

@@ -1,11 +1,10 @@
 import type { ElementType } from '../util/element-type.ts'
 import type { BlockBase } from './choose-filter.ts'
+import { entropyOf } from './entropy.ts'
 import { hasSigns, splitDelta, splitNarrow, splitPlanes } from './filters.ts'
 
 const WINDOWS = 4
 const WINDOW_BYTES = 8 * 1024
-
-const counts = new Uint32Array(256)
 
 /**
  * The entropy of `plain` predicted from `base`, as a share of the entropy of its own byte planes. Below 1 the base
@@ -31,15 +30,4 @@ function samples(plain: Uint8Array, base: Uint8Array, scale: number): [Uint8Arra
     baseSample.set(base.subarray(start * scale, (start + WINDOW_BYTES) * scale), i * WINDOW_BYTES * scale)
   }
   return [sample, baseSample]
-}
-
-/** The order-0 entropy of the planes, in bytes. */
-export function entropyOf(planes: readonly Uint8Array[]): number {
-  let bits = 0
-  for (const plane of planes) {
-    counts.fill(0)
-    for (const byte of plane) counts[byte]!++
-    for (const count of counts) if (count > 0) bits += count * Math.log2(plane.length / count)
-  }
-  return bits / 8
 }

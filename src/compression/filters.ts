@@ -10,6 +10,7 @@ import {
 } from '../kernels/planes.ts'
 import { corrupt } from '../util/errors.ts'
 import { elementTypeName } from './element-type-ids.ts'
+import { addSteps, isSteps, predictSteps, type Steps, type StepWidth, turned } from './steps.ts'
 
 /** Filter ids of blocks. Permanent: they are written into repositories. */
 export const FILTER_NONE = 0
@@ -18,6 +19,7 @@ export const FILTER_DELTA = 2
 export const FILTER_NARROW = 3
 /** Filter 4 is for tables: see fields.ts. */
 export const FILTER_GROUPED_DELTA = 5
+export const FILTER_STEPS = 6
 
 /** Element widths that can be split into planes. */
 export type PlaneWidth = Exclude<Width, 1>
@@ -36,6 +38,8 @@ interface Shape {
   narrow?: NarrowFormat | undefined
   /** The bits of the base's elements that the elements are grouped by. */
   key?: GroupKey | undefined
+  /** How elements are predicted from the ones before. */
+  steps?: Steps | undefined
 }
 
 /** Formats by their number in the parameter of filter 3. Permanent, like filter ids. */
@@ -92,6 +96,18 @@ export function splitGroupedDelta(
   return { filter: FILTER_GROUPED_DELTA, parameters: Uint8Array.of(width, key.shift, key.bits), planes }
 }
 
+/**
+ * Filter 6, parameters `width, start, distance, order`: the byte planes of the differences of each element of 1 to
+ * 4 MiB to a prediction from the elements before it: for sound, and for other numbers in sequence.
+ */
+export function splitSteps(plain: Uint8Array, width: StepWidth, steps: Steps, kernel = sharedKernel()): FilteredBlock {
+  const values = turned(plain, Math.min(steps.start, plain.length))
+  kernel.input.set(values)
+  predictSteps(kernel.input.subarray(0, values.length), kernel.base, width, steps)
+  const parameters = Uint8Array.of(width, steps.start, steps.distance, steps.order)
+  return { filter: FILTER_STEPS, parameters, planes: split(values, { width, mode: 'delta' }, kernel) }
+}
+
 function areChunks(lengths: readonly number[], plainLength: number, width: Width): boolean {
   return sum(lengths) === plainLength && lengths.slice(0, -1).every(length => length % width === 0)
 }
@@ -138,14 +154,14 @@ export function hasSigns(bytes: Uint8Array, width: Width): boolean {
 
 /**
  * The lengths that the parts of a block of `plainLength` (1 to 4 MiB) bytes must have. Throws `corrupt` for parameters
- * that the filter (1 to 3 or 5) cannot have.
+ * that the filter (1 to 3, 5 or 6) cannot have.
  */
 export function planeLengths(filter: number, parameters: Uint8Array, plainLength: number): number[] {
   return lengthsOf(readShape(filter, parameters).width, plainLength)
 }
 
 /**
- * Undoes filters 1 to 3 and 5 in the kernel's memory. The result is valid until the kernel's next use. `base` is the
+ * Undoes filters 1 to 3, 5 and 6 in the kernel's memory. The result is valid until the kernel's next use. `base` is the
  * base of filters 2, 3 and 5. `chunkLengths` are the lengths of the chunks that filter 5 sorted separately. Throws
  * `corrupt` if parameters, planes, base and chunks do not match; none of them is trusted. Time: linear in the plain
  * length, in memory that is taken once.
@@ -156,7 +172,7 @@ export function joinPlanes(
   chunkLengths: readonly number[] = [sum(planes.map(({ length }) => length))],
   kernel = sharedKernel(),
 ): Uint8Array {
-  const { width, mode, narrow, key } = readShape(filter, parameters)
+  const { width, mode, narrow, key, steps } = readShape(filter, parameters)
   const plainLength = sum(planes.map(({ length }) => length))
   if (plainLength === 0 || plainLength > REGION_BYTES) throw corrupt(SUBJECT, `its planes have ${plainLength} bytes`)
   const lengths = lengthsOf(width, plainLength)
@@ -165,7 +181,8 @@ export function joinPlanes(
   }
   if (key && !areChunks(chunkLengths, plainLength, width))
     throw corrupt(SUBJECT, `its chunks are no ${plainLength} bytes of elements of ${width}`)
-  if (mode === 'delta' || key) {
+  if (steps) kernel.base.fill(0, 0, plainLength)
+  else if (mode === 'delta' || key) {
     const needed = narrow ? 2 * plainLength : plainLength
     if (base?.length !== needed) throw corrupt(SUBJECT, `its base has ${base?.length ?? 0} bytes where ${needed} are needed`)
     if (narrow) roundBase(base, narrow, kernel)
@@ -181,7 +198,10 @@ export function joinPlanes(
     kernel.input.set(kernel.output.subarray(0, plainLength))
     forEachChunk(chunkLengths, (start, length) => kernel.ungroup(width, key, start, length))
   }
-  return kernel.output.subarray(0, plainLength)
+  const joined = kernel.output.subarray(0, plainLength)
+  if (!steps) return joined
+  addSteps(joined, width as StepWidth, steps)
+  return turned(joined, plainLength - Math.min(steps.start, plainLength))
 }
 
 function split(plain: Uint8Array, { width, mode }: Shape, kernel: PlanesKernel): Uint8Array[] {
@@ -203,7 +223,7 @@ function lengthsOf(width: Width, plainLength: number): number[] {
 }
 
 function readShape(filter: number, parameters: Uint8Array): Shape {
-  const [first, second, third] = parameters
+  const [first, second, third, fourth] = parameters
   const own = parameterCount(filter)
   if (own !== undefined && (parameters.length === own || parameters.length === own + 1)) {
     const width = isWidth(first) ? first : undefined
@@ -212,6 +232,8 @@ function readShape(filter: number, parameters: Uint8Array): Shape {
     if (filter === FILTER_DELTA && width) return { width, mode: 'delta' }
     const key = { shift: second!, bits: third! }
     if (filter === FILTER_GROUPED_DELTA && width && isGroupKey(width, key)) return { width, mode: 'plain', key }
+    const steps = { start: second!, distance: third!, order: fourth as Steps['order'] }
+    if (filter === FILTER_STEPS && width && isSteps(width, steps)) return { width, mode: 'delta', steps }
     const narrow = NARROW_FORMATS[first ?? 0]
     if (filter === FILTER_NARROW && narrow) return { width: 2, mode: 'delta', narrow }
   }
@@ -223,7 +245,7 @@ function readShape(filter: number, parameters: Uint8Array): Shape {
  * unknown filter.
  */
 export function parameterCount(filter: number): number | undefined {
-  return [0, 2, 1, 1, undefined, 3][filter]
+  return [0, 2, 1, 1, undefined, 3, 4][filter]
 }
 
 /** True for filters that subtract a base, which is needed again to undo them. */
@@ -253,7 +275,7 @@ export function elementTypeOf({ filter, parameters }: Pick<FilteredBlock, 'filte
 /** The width of a block's elements in bytes, if its filter splits them. */
 export function elementWidthOf({ filter, parameters }: Pick<FilteredBlock, 'filter' | 'parameters'>): number | undefined {
   if (filter === FILTER_NARROW) return 2
-  return filter === FILTER_PLANES || usesBase(filter) ? parameters[0] : undefined
+  return filter === FILTER_PLANES || filter === FILTER_STEPS || usesBase(filter) ? parameters[0] : undefined
 }
 
 function sum(numbers: readonly number[]): number {

@@ -20,7 +20,7 @@ const LOOK_BYTES = 16 * 1024
 const MAX_ROW_BYTES = 4 * 1024
 /** Share of rows that must have the usual number of fields. */
 const REGULAR = 0.9
-/** The same where that is 4 or more: line feeds within quotes divide rows. */
+/** The same where that is 4 or more, and no spaces, which indent code: line feeds within quotes divide rows. */
 const REGULAR_IF_MANY = 0.6
 /**
  * Rows of different numbers of fields are a table if nearly all have so many separators. Spaces are prose, and the
@@ -48,7 +48,7 @@ export function findTable(bytes: Uint8Array): Table | undefined {
     const usual = median(fields)
     const regular = fields.filter(count => count === usual).length / fields.length
     // other text often has one separator per row too
-    const needed = usual === 1 ? 1 : usual === 2 ? REGULAR : REGULAR_IF_MANY
+    const needed = usual === 1 ? 1 : usual === 2 || separator === SPACE ? REGULAR : REGULAR_IF_MANY
     if (usual > 0 && regular >= needed) return { separator, columns: usual + 1 }
   }
   const isRagged = (i: number): boolean => rows.filter(counts => counts[i]! >= MIN_RAGGED).length >= REGULAR * rows.length

@@ -7,6 +7,7 @@ import {
   elementWidthOf,
   FILTER_DELTA,
   FILTER_GROUPED_DELTA,
+  FILTER_STEPS,
   FILTER_NARROW,
   FILTER_PLANES,
   hasSigns,
@@ -16,6 +17,7 @@ import {
   splitGroupedDelta,
   splitNarrow,
   splitPlanes,
+  splitSteps,
 } from '../../src/compression/filters.ts'
 import { MAX_BLOCK_BYTES } from '../../src/compression/limits.ts'
 import { javascriptPlanes, type NarrowFormat, type Width } from '../../src/kernels/planes.ts'
@@ -364,5 +366,39 @@ describe('hasSigns', () => {
     expect(hasSigns(new Uint8Array(values.map(Math.abs).buffer), 4)).toBe(false)
     expect(hasSigns(Uint8Array.of(0, 0, 0, 0x80), 4)).toBe(true)
     expect(hasSigns(Uint8Array.of(0xff), 4)).toBe(false)
+  })
+})
+
+describe('steps', () => {
+  const steps = { start: 1, distance: 2, order: 2 } as const
+
+  it('are what the format says', () => {
+    // the elements 0x0201, 0x0403, 0x0605 and 0x0807, then byte 9 and the first byte
+    const { filter, parameters, planes } = splitSteps(Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7, 8, 9), 2, { ...steps, distance: 1 })
+    expect([filter, ...parameters]).toEqual([FILTER_STEPS, 2, 1, 1, 2])
+    // the steps 0x0201, 0x0001, 0 and 0, then 0x0009 - 0x0a09 = -0x0a00, each stored as filter 2 does
+    expect(planes.map(plane => [...plane])).toEqual([
+      [0x02, 0x02, 0, 0, 0xff],
+      [0x04, 0, 0, 0, 0x13],
+    ])
+  })
+
+  it.each([
+    [8, 0, 1, 1],
+    [2, 2, 1, 1],
+    [2, 0, 0, 1],
+    [2, 0, 1, 0],
+    [2, 0, 1, 3],
+    [0, 0, 1, 1],
+    [2, 0, 1],
+    [2, 0, 1, 1, 1, 1],
+  ])('have no parameters %i, %i, %i, %i', (...parameters) => {
+    expectCorrupt(() => planeLengths(FILTER_STEPS, Uint8Array.from(parameters), 100))
+  })
+
+  it('give back fewer bytes than one element', () => {
+    for (const plain of [Uint8Array.of(7), Uint8Array.of(7, 8, 9)]) {
+      expect(joinPlanes(splitSteps(plain, 4, { start: 3, distance: 255, order: 2 }))).toEqual(plain)
+    }
   })
 })

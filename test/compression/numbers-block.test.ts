@@ -1,14 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type BlockRequest, decodeBlock, encodeBlock } from '../../src/compression/block.ts'
-import { FILTER_NONE, FILTER_PLANES } from '../../src/compression/filters.ts'
+import { FILTER_NONE, FILTER_PLANES, FILTER_STEPS } from '../../src/compression/filters.ts'
 import { loadZstd } from '../../src/compression/load-zstd.ts'
 import { repeatedShare } from '../../src/compression/repeats.ts'
 import { equalBytes } from '../../src/util/bytes.ts'
 import { seededNoise } from '../helpers/seeded.ts'
 import { CODECS, deflated, floatLike, KIB, MIB, textLike } from './data.ts'
 
-const numbers = (width: 2 | 4 | 8): BlockRequest => ({ level: 'balanced', kind: 'general', numbers: { width } })
+const numbers = (width: 2 | 4 | 8, phase = 0): BlockRequest => ({ level: 'balanced', kind: 'general', numbers: { width, phase } })
 const general: BlockRequest = { level: 'balanced', kind: 'general' }
 const concat = (...pieces: Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(pieces))
 const bytesOf = ({ buffer }: { buffer: ArrayBufferLike }): Uint8Array => new Uint8Array(buffer)
@@ -25,8 +25,8 @@ describe('a block of what looks like numbers', () => {
       .map(({ make, seed, length }) => make(seed, length))
     const content = fc.array(piece, { minLength: 1, maxLength: 4 }).map(pieces => concat(...pieces))
     fc.assert(
-      fc.property(content, fc.constantFrom(2, 4, 8), fc.constantFrom(...all), (plain, width, zstd) => {
-        const block = encodeBlock(plain, numbers(width), zstd)
+      fc.property(content, fc.constantFrom(2, 4, 8), fc.nat(7), fc.constantFrom(...all), (plain, width, phase, zstd) => {
+        const block = encodeBlock(plain, numbers(width, phase % width), zstd)
         expect(block.bytes.length).toBeLessThanOrEqual(plain.length)
         expect(equalBytes(decodeBlock(block, block.bytes, zstd), plain)).toBe(true)
       }),
@@ -43,6 +43,30 @@ describe('a block of what looks like numbers', () => {
       const block = encodeBlock(plain, numbers(4), zstd)
       expect(block.filter).toBe(FILTER_PLANES)
       expect(block.bytes.length).toBeLessThan(0.94 * encodeBlock(plain, general, zstd).bytes.length)
+    }
+  })
+
+  it.each(CODECS)('of sound is taken apart into steps, in one channel or two, from any byte on (%s)', async name => {
+    const zstd = await loadZstd(name)
+    const sound = (channels: number): Uint8Array =>
+      bytesOf(
+        Int16Array.from(
+          { length: 200_000 },
+          (_, i) => 9000 * Math.sin(Math.floor(i / channels) / (40 + (i % channels))) + 40 * Math.sin(i * i),
+        ),
+      )
+    for (const [channels, width] of [
+      [1, 2],
+      [2, 2],
+      [2, 4],
+    ] as const) {
+      for (const start of [0, 1, 3]) {
+        const plain = sound(channels).subarray(start)
+        const block = encodeBlock(plain, numbers(width, (4 - start) % width), zstd)
+        expect([block.filter, ...block.parameters.subarray(0, 3)]).toEqual([FILTER_STEPS, 2, start % 2, channels])
+        expect(block.bytes.length).toBeLessThan(0.7 * encodeBlock(plain, general, zstd).bytes.length)
+        expect(equalBytes(decodeBlock(block, block.bytes, zstd), plain)).toBe(true)
+      }
     }
   })
 

@@ -45,6 +45,7 @@ describe('findTable', () => {
       ),
     ],
     ['sequences of letters', rows(80, i => Array.from({ length: 60 }, (_, k) => 'ACGT'[(i * i + k * k * 7 + i * k) % 4]).join(''))],
+    ['code of one depth', rows(60, i => `${' '.repeat(i % 5 < 3 ? 4 : 8)}call${i}()`)],
     ['objects of different lists', rows(60, i => `{"id":${i},"a":[1${',2'.repeat(i % 7)}],"b":3}`)],
     ['prose of at least three spaces a line', rows(60, i => `a few ${'more '.repeat(i % 7)}words here`)],
     ['no line feed', new Uint8Array(20 * KIB).fill(44)],

@@ -8,6 +8,8 @@ export interface GuessedNumbers {
   width: Exclude<Width, 1>
   /** Where the first whole number may begin: bit k is set if byte k is as good a place as any. */
   phases: number
+  /** The first of these places. */
+  phase: number
   /** The share of the order-0 entropy that planes save. */
   gain: number
 }
@@ -75,7 +77,8 @@ export function guessNumbers(chunk: Uint8Array): GuessedNumbers | undefined {
   }
   const width = guessWidth(sample)
   if (width === 1) return undefined
-  return { width, phases: phasesOf(sample.length, width), gain: 1 - meanBits(sample.length, width) / meanBits(sample.length, 1) }
+  const phases = phasesOf(sample.length, width)
+  return { width, phases, phase: 31 - Math.clz32(phases & -phases), gain: 1 - meanBits(sample.length, width) / meanBits(sample.length, 1) }
 }
 
 /**

@@ -94,7 +94,7 @@ export class BlockBuilder {
     this.content = content
     this.element = tensor?.element
     this.relation = tensor?.base?.relation
-    this.phase = numbers === undefined ? 0 : lowestBit(numbers.phases)
+    this.phase = numbers?.phase ?? 0
     this.buffers = buffers
     this.plain = buffers.take()
     if (this.relation) this.basePlain = buffers.take()
@@ -144,5 +144,3 @@ export class BlockBuilder {
     if (this.basePlain) this.buffers.give(this.basePlain)
   }
 }
-
-const lowestBit = (mask: number): number => 31 - Math.clz32(mask & -mask)

@@ -108,7 +108,9 @@ function* layouts(): Generator<Uint8Array> {
     yield made(1, [width, 1, 3], planes(width), width)
     yield made(2, [width], planes(width), 3 * width)
     yield made(5, [width, 3, 5], planes(width), width)
+    yield made(6, [width, 1, 2, 1], planes(width), width)
   }
+  yield made(6, [1, 0, 3, 2], [part(2, text)], 7)
   yield made(2, [1], [part(2, text)], 7)
   yield made(3, [1], planes(2), 4)
   yield made(3, [2], planes(2), 4)

@@ -8,6 +8,7 @@ import {
   FILTER_NARROW,
   FILTER_NONE,
   FILTER_PLANES,
+  FILTER_STEPS,
   parameterCount,
   relationOf,
 } from '../../../compression/filters.ts'
@@ -35,11 +36,11 @@ export function isDivisible({ filter, parameters, parts }: BlockLayout): boolean
 
 /**
  * The tensor content of a divisible block, or undefined if it holds none. The bytes then show its content, also that of
- * planes without a type: their chunks may begin within a number.
+ * numbers without a type: their chunks may begin within a number.
  */
 export function tensorOf({ filter, parameters }: BlockLayout): StoredTensor | undefined {
   const dtype = filter === FILTER_FIELDS ? undefined : elementTypeOf({ filter, parameters })
-  if (dtype === undefined && [FILTER_NONE, FILTER_PLANES, FILTER_FIELDS].includes(filter)) return undefined
+  if (dtype === undefined && [FILTER_NONE, FILTER_PLANES, FILTER_FIELDS, FILTER_STEPS].includes(filter)) return undefined
   const relation = relationOf({ filter, parameters })
   const known = dtype === undefined ? undefined : ELEMENT_TYPES.get(dtype)
   return { element: known ?? unnamed({ filter, parameters }), relation }
