@@ -122,8 +122,10 @@ export function splitOfNumbers(
   const [sample] = sampleOf(plain, undefined, GUESS_SAMPLING)
   const [few] = sampleOf(plain, undefined, STEPS_SAMPLING)
   const sizeIn = (bytes: Uint8Array, split: Split): number => entropyOf(split(bytes, undefined, []).planes)
-  const smallest = (bytes: Uint8Array, splits: Split[]): Split =>
-    splits.reduce((best, next) => (sizeIn(bytes, next) < sizeIn(bytes, best) ? next : best))
+  const smallest = (bytes: Uint8Array, splits: Split[]): Split => {
+    const sizes = splits.map(split => sizeIn(bytes, split))
+    return splits[sizes.indexOf(Math.min(...sizes))]!
+  }
   const planes = smallest(sample, planeSplits(sample, { width, kind: 'unknown' }))
   const steps = smallest(few, stepSplits(width, phase))
   const best = sizeIn(few, steps) < STEPS_WIN * sizeIn(few, planes) ? steps : planes

@@ -29,8 +29,18 @@ const MIN_FURTHER_GAIN = 0.05
 /** Bits by which one place for the first number must be better than another to rule that out. */
 const CLEAR_PHASE = 0.3
 
-/** How often each byte occurs, by its place modulo 8. */
-const places = new Uint32Array(8 * 256)
+/** So many bytes of a chunk tell whether it may be text. */
+const TEXT_BYTES = 64
+
+/** How often each byte occurs in the sample: by its place modulo 8, 4, 2 and 1. */
+const counts: Readonly<Record<Width, Uint32Array>> = {
+  8: new Uint32Array(8 * 256),
+  4: new Uint32Array(4 * 256),
+  2: new Uint32Array(2 * 256),
+  1: new Uint32Array(256),
+}
+/** The sample of a chunk. */
+const chunkSample = new Uint8Array(CHUNK_WINDOWS * CHUNK_WINDOW_BYTES)
 /** `n * log2(n)` for small n: the logarithms would take longer than the counting. */
 const weighted = Float64Array.from({ length: 4096 }, (_, n) => (n === 0 ? 0 : n * Math.log2(n)))
 
@@ -67,9 +77,10 @@ export async function guessWidthAt(offset: number, length: number, read: ReadAt)
  * begin within a number. The bytes alone decide, so the same chunk is the same everywhere.
  */
 export function guessNumbers(chunk: Uint8Array): GuessedNumbers | undefined {
+  if (seemsText(chunk)) return undefined
   let sample = chunk
-  if (chunk.length > CHUNK_WINDOWS * CHUNK_WINDOW_BYTES) {
-    sample = new Uint8Array(CHUNK_WINDOWS * CHUNK_WINDOW_BYTES)
+  if (chunk.length > chunkSample.length) {
+    sample = chunkSample
     for (let i = 0; i < CHUNK_WINDOWS; i++) {
       const start = windowStart(i, CHUNK_WINDOWS, CHUNK_WINDOW_BYTES, chunk.length)
       sample.set(chunk.subarray(start, start + CHUNK_WINDOW_BYTES), i * CHUNK_WINDOW_BYTES)
@@ -79,6 +90,16 @@ export function guessNumbers(chunk: Uint8Array): GuessedNumbers | undefined {
   if (width === 1) return undefined
   const phases = phasesOf(sample.length, width)
   return { width, phases, phase: 31 - Math.clz32(phases & -phases), gain: 1 - meanBits(sample.length, width) / meanBits(sample.length, 1) }
+}
+
+/** Of numbers, hardly all of 64 bytes are letters, digits and other signs of ASCII, or blanks. */
+function seemsText(chunk: Uint8Array): boolean {
+  const step = Math.max(1, Math.floor(chunk.length / TEXT_BYTES))
+  for (let i = step >> 1; i < chunk.length; i += step) {
+    const byte = chunk[i]!
+    if (byte > 0x7e || (byte < 0x20 && (byte < 0x09 || byte > 0x0d))) return false
+  }
+  return true
 }
 
 /**
@@ -99,8 +120,16 @@ function windowStart(number: number, windows: number, windowBytes: number, lengt
 }
 
 function countPlaces(sample: Uint8Array): void {
-  places.fill(0)
-  for (let i = 0; i < sample.length; i++) places[((i & 7) << 8) | sample[i]!]!++
+  counts[8].fill(0)
+  for (let i = 0; i < sample.length; i++) counts[8][((i & 7) << 8) | sample[i]!]!++
+  fold(counts[8], counts[4])
+  fold(counts[4], counts[2])
+  fold(counts[2], counts[1])
+}
+
+/** Adds the counts of the places that are one where there are half as many. */
+function fold(from: Uint32Array, to: Uint32Array): void {
+  for (let i = 0; i < to.length; i++) to[i] = from[i]! + from[i + to.length]!
 }
 
 function meanBits(length: number, width: Width): number {
@@ -113,16 +142,18 @@ function meanBits(length: number, width: Width): number {
  */
 function planeBits(length: number, width: Width): number[] {
   const count = Math.floor(length / width)
-  return Array.from({ length: width }, (_, plane) => {
+  const occurrences = counts[width]
+  const bits: number[] = []
+  for (let plane = 0; plane < width; plane++) {
     let total = 0
     let distinct = 0
-    for (let byte = 0; byte < 256; byte++) {
-      let occurrences = 0
-      for (let place = plane; place < 8; place += width) occurrences += places[(place << 8) | byte]!
-      if (occurrences === 0) continue
-      total += weighted[occurrences] ?? occurrences * Math.log2(occurrences)
+    for (let i = plane << 8; i < (plane + 1) << 8; i++) {
+      const n = occurrences[i]!
+      if (n === 0) continue
+      total += weighted[n] ?? n * Math.log2(n)
       distinct++
     }
-    return Math.log2(count) - total / count + (distinct - 1) / (2 * count * Math.LN2)
-  })
+    bits.push(Math.log2(count) - total / count + (distinct - 1) / (2 * count * Math.LN2))
+  }
+  return bits
 }
