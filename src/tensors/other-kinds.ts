@@ -5,7 +5,7 @@ interface Kind {
   at?: number
   what: string
   /** What to do instead. */
-  hint: string
+  cure: string
 }
 
 const CONVERT = 'Convert it to GGUF with the program that it was made for.'
@@ -13,25 +13,25 @@ const TABLE = 'It holds the columns of a table, no tensors. It is stored like an
 const LOAD = 'Load it with the library that wrote it, and save its arrays as safetensors or .npz.'
 
 const KINDS: readonly Kind[] = [
-  { magic: 'PAR1', what: 'a Parquet table', hint: TABLE },
-  { magic: 'ARROW1', what: 'an Arrow table', hint: TABLE },
-  { magic: 'FEA1', what: 'a Feather table', hint: TABLE },
-  { magic: 'ORTM', at: 4, what: 'a model of ONNX Runtime (ORT format)', hint: 'Name the .onnx file that it was made from.' },
-  { magic: 'fmgg', what: 'a model of llama.cpp before GGUF (ggmf)', hint: CONVERT },
-  { magic: 'tjgg', what: 'a model of llama.cpp before GGUF (ggjt)', hint: CONVERT },
-  { magic: 'algg', what: 'a LoRA adapter of llama.cpp before GGUF (ggla)', hint: CONVERT },
-  { magic: '\x12\x01\0\0\0\0\0\0', what: 'a file of arrays of MXNet', hint: LOAD },
+  { magic: 'PAR1', what: 'a Parquet table', cure: TABLE },
+  { magic: 'ARROW1', what: 'an Arrow table', cure: TABLE },
+  { magic: 'FEA1', what: 'a Feather table', cure: TABLE },
+  { magic: 'ORTM', at: 4, what: 'a model of ONNX Runtime (ORT format)', cure: 'Name the .onnx file that it was made from.' },
+  { magic: 'fmgg', what: 'a model of llama.cpp before GGUF (ggmf)', cure: CONVERT },
+  { magic: 'tjgg', what: 'a model of llama.cpp before GGUF (ggjt)', cure: CONVERT },
+  { magic: 'algg', what: 'a LoRA adapter of llama.cpp before GGUF (ggla)', cure: CONVERT },
+  { magic: '\x12\x01\0\0\0\0\0\0', what: 'a file of arrays of MXNet', cure: LOAD },
 ]
 
 /** What a file with this start is, if it is of a kind that is known and not read. */
-export function otherKind(start: Uint8Array): { what: string; hint: string } | undefined {
+export function otherKind(start: Uint8Array): { what: string; cure: string } | undefined {
   const text = Buffer.from(start).toString('latin1')
   return KINDS.find(({ magic, at = 0 }) => text.startsWith(magic, at)) ?? (isPickle(start) ? PICKLE : undefined)
 }
 
 const PICKLE = {
   what: 'a pickle of Python, whose arrays are not listed',
-  hint: 'Load it in Python, and save its arrays with numpy.savez or as safetensors.',
+  cure: 'Load it in Python, and save its arrays with numpy.savez or as safetensors.',
 }
 
 /** A pickle of protocol 2 to 5 begins with the protocol. No pickle is ever run. */

@@ -82,8 +82,9 @@ function readerOf(subject: string, start: Uint8Array, { size }: ByteSource): (so
   if (size > 8 && start[8] === OPENING_BRACE && /\.safetensors$/i.test(subject))
     throw damaged(subject, 'its header is longer than the file')
   const other = otherKind(start)
-  if (other !== undefined) throw new AppError('unsupported', `${subject} is ${other.what}.`, { hint: other.hint })
-  throw unknown(subject)
+  if (other === undefined) throw unknown(subject)
+  const { what, cure } = other
+  throw new AppError('unsupported', `${subject} is ${what}.`, { hint: cure })
 }
 
 function unknown(subject: string): AppError {

@@ -128,7 +128,7 @@ describe('A manifest that no push would make writes nothing outside the destinat
     withSandbox(async sandbox => {
       const run = await pullHostile(sandbox, { manifest: rows(file('x'.repeat(300))) })
       expect(run.code, run.stderr).toBe(3)
-      expect(run.stderr).toMatch(/was not restored: its name can not be held there: name too long/)
+      expect(run.stderr).toMatch(/was not restored: that disk can't hold its name: name too long/)
       expect(readdirSync(sandbox.in('work', 'out'))).toEqual([])
     }))
 

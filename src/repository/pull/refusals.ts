@@ -66,15 +66,15 @@ interface Kind {
   cure: string
 }
 
-const OTHER_NAMES = 'Rename in the source what this disk can not hold, or pull to another disk'
+const OTHER_NAMES = "Rename in the source what that disk can't hold, or pull to another disk"
 const KINDS: readonly Kind[] = [
-  { codes: ['EILSEQ', 'ENAMETOOLONG', 'EINVAL'], ofNames: true, why: 'its name can not be held there', cure: OTHER_NAMES },
-  { codes: ['ENOENT'], why: 'its name can not be held there, or its folder has gone', cure: OTHER_NAMES },
+  { codes: ['EILSEQ', 'ENAMETOOLONG', 'EINVAL'], ofNames: true, why: "that disk can't hold its name", cure: OTHER_NAMES },
+  { codes: ['ENOENT'], why: "that disk can't hold its name, or its folder has gone", cure: OTHER_NAMES },
   { codes: ['EACCES'], why: 'no permission', cure: 'Give yourself the permission to write there (ls -ld, chmod u+rwx), or ask the owner' },
   {
     codes: ['EPERM'],
     why: 'the system does not allow it',
-    cure: 'See whether it is another user’s (ls -l), or is made unchangeable (lsattr, then chattr -i -a)',
+    cure: "See whether it is another user's (ls -l), or is made unchangeable (lsattr, then chattr -i -a)",
   },
   {
     codes: ['EROFS'],

@@ -54,8 +54,8 @@ const to = (call: Call): string => String(call.args[1])
 
 describe('one entry that the destination refuses', () => {
   test.each([
-    ['a name', 'EILSEQ', 'its name can not be held there', /Rename in the source/],
-    ['a name that fails with ENOENT', 'ENOENT', 'its name can not be held there, or its folder has gone', /Rename in the source/],
+    ['a name', 'EILSEQ', "that disk can't hold its name", /Rename in the source/],
+    ['a name that fails with ENOENT', 'ENOENT', "that disk can't hold its name, or its folder has gone", /Rename in the source/],
     ['a place', 'EACCES', 'no permission', /permission/],
     ['a protected file', 'EPERM', 'the system does not allow it', /lsattr/],
     ['a file on a read-only disk', 'EROFS', 'the disk is read-only there', /Mount that disk for writing/],
