@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { driveEnvironment, DriveSandbox } from '../drive/drive-cli.ts'
@@ -37,6 +37,19 @@ test.each(['MyDrive/colab-escape', 'My Drive/x/y', 'Shareddrives/team/z'])(
       }
     }),
 )
+
+test('what another push noted after this one had begun is no sign of a lost store: two first pushes at once', () =>
+  withSandbox(async sandbox => {
+    makeTree(sandbox.in('data'), { a: '1' })
+    makeTree(sandbox.in('other'), { a: '1' })
+    await sandbox.ok('push', 'data')
+    rmSync(sandbox.store, { recursive: true })
+    const later = Date.now() / 1000 + 60
+    const notes = readdirSync(sandbox.in('cache'), { recursive: true, encoding: 'utf8' }).filter(path => path.endsWith('.jsonl'))
+    expect(notes.length).toBeGreaterThan(0)
+    for (const path of notes) utimesSync(join(sandbox.in('cache'), path), later, later)
+    await sandbox.ok('push', 'other')
+  }))
 
 /** The store is lost as by an unplugged disk: its folder is gone, or the mount point is there and empty. */
 test.each(['gone', 'empty'])('a store that this machine knows and that is %s is not made anew, unless it is asked for', how =>

@@ -43,7 +43,7 @@ describe.each(KINDS)('$name', ({ name, size, env = {}, shownOn = size }) => {
     const rows = Array.from({ length: 5000 }, (_, i) => `${i},${(i * 48271) % 99_991}`)
     makeTree(sandbox.in('project'), { 'data.csv': rows.join('\n'), 'notes/first.md': 'to do\n', 'model.bin': seededNoise(1, 400_000) })
     await sandbox.ok('push', 'project', '--metric', 'val_loss=0.5', '--metric', 'acc=0.71', '-m', 'a first try', '--tag', 'base')
-    makeTree(sandbox.in('project'), { 'data.csv': [...rows, '5000,1'].join('\n'), 'images/cat.png': seededNoise(2, 90_000) })
+    makeTree(sandbox.in('project'), { 'data.csv': [...rows, '5000,1'].join('\n'), 'images/cat.png': seededNoise(2, 90_050) })
   })
   afterAll(() => rmSync(sandbox.path, { recursive: true, force: true }))
 

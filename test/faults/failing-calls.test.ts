@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { isPartName } from '../../src/local/part-names.ts'
 import { FolderStorage } from '../../src/storage/folder.ts'
 import { describeError } from '../../src/ui/describe-error.ts'
-import { isAppError, type ErrorCode } from '../../src/util/errors.ts'
+import { AppError, isAppError, type ErrorCode } from '../../src/util/errors.ts'
 import type { FileSystem } from '../../src/util/file-system.ts'
 import { intercepted, type Call } from '../helpers/file-system/intercepted.ts'
 import { contextOf, pushFolder } from '../helpers/in-process.ts'
@@ -126,8 +126,13 @@ const COMMANDS: Record<string, Command> = {
 }
 
 /** Reading the store is what other commands show: only the calls of the destination fail. */
-const pullInto = (place: string, name: string, fileSystem: FileSystem) =>
-  pullTo({ ...contextOf(new FolderStorage(join(place, 'store'))), fileSystem }, 'run', join(place, name))
+async function pullInto(place: string, name: string, fileSystem: FileSystem): Promise<void> {
+  const { plan } = await pullTo({ ...contextOf(new FolderStorage(join(place, 'store'))), fileSystem }, 'run', join(place, name))
+  const { found, cures } = plan.refused
+  // what one entry meets does not end the pull: it is listed
+  if (found.length > 0)
+    throw new AppError('io', found.map(({ path, why }) => `${path}: ${why}`).join('\n'), { hint: [...cures].join('\n') })
+}
 
 const CODES: Record<Errno, ErrorCode[]> = {
   ENOSPC: ['quota'],

@@ -301,7 +301,8 @@ class Maker {
         // zeros behind it would look like an end, where GNU tar stops
         const noise = seededNoise(this.seed, data.length)
         const header = this.header({ name: this.name(), type: '0', size: noise.length })
-        header.write('77', 150)
+        // another digit of the checksum than the right one
+        header.write(header.toString('latin1', 150, 152) === '77' ? '00' : '77', 150)
         return this.add('bad header', header, noise)
       }
       default:

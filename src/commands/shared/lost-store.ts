@@ -48,12 +48,13 @@ function namesIn(folder: string): string[] {
 
 /**
  * Refuses to make a repository in a store without one, if this machine has noted versions that were there: a disk may
- * be unplugged, or a folder renamed.
+ * be unplugged, or a folder renamed. What was noted since `begun` (ms since 1970, before the store was listed) is of
+ * another push that makes the repository at this moment.
  */
-export function refuseLost(session: Session, location: string): (inventory: Inventory) => Promise<void> {
+export function refuseLost(session: Session, location: string, begun: number): (inventory: Inventory) => Promise<void> {
   return async ({ hasConfig, snapshots }) => {
     if (hasConfig || snapshots.length > 0) return
-    const names = await notedNames(session, location)
+    const names = await notedNames(session, location, begun)
     if (names.length === 0) return
     const where = location.startsWith('drive:')
       ? 'Check the account (colab-escape auth status), and whether the folder was renamed or lies in the trash'
@@ -64,8 +65,8 @@ export function refuseLost(session: Session, location: string): (inventory: Inve
   }
 }
 
-/** Names that had a version in this store when this machine last asked. */
-async function notedNames(session: Session, location: string): Promise<string[]> {
+/** Names that had a version in this store when this machine last asked, before a moment. */
+async function notedNames(session: Session, location: string, before: number): Promise<string[]> {
   const any = session.notedVersionFile(location, '')
   if (any === undefined) return []
   const folder = dirname(any)
@@ -74,8 +75,9 @@ async function notedNames(session: Session, location: string): Promise<string[]>
   const keys = session.stores.keysOf(location)
   for (const file of await readdir(folder).catch(() => [])) {
     const path = join(folder, file)
-    const name = await nameNotedIn(path)
-    if (name !== undefined && keys.some(key => session.notedVersionFileOf(key, name) === path)) names.push(name)
+    const noted = await nameNotedIn(path)
+    if (noted !== undefined && noted.mtimeMs < before && keys.some(key => session.notedVersionFileOf(key, noted.name) === path))
+      names.push(noted.name)
   }
   return names.sort()
 }

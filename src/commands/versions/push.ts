@@ -107,6 +107,7 @@ async function pushOne(
   const name = versionName(path, options)
   // a push must not take too long after this listing: an early start is safe
   const storage = new ReadAheadStorage(store.storage)
+  const begun = Date.now()
   storage.beginList({ signal })
   const source = await walk(path, {
     excludes: options.exclude ?? [],
@@ -116,7 +117,7 @@ async function pushOne(
   })
   const bytes = source.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.fingerprint.size : 0), 0)
   const context = session.context(storage, bytes)
-  const mayCreate = options.create === true ? undefined : refuseLost(session, storage.location)
+  const mayCreate = options.create === true ? undefined : refuseLost(session, storage.location, begun)
   const request = {
     name,
     source,

@@ -80,9 +80,10 @@ export class Saver {
     try {
       const { signal } = this.session
       const { storage } = await this.reopened()
+      const begun = Date.now()
       const inventory = takeInventory(await this.session.newPatience(BRIEF_MS).persist(signal, () => storage.list({ signal })))
       this.found = inventory.hasConfig
-      if (!this.found) await this.mayCreate(inventory)
+      if (!this.found) await this.mayCreate(inventory, begun)
     } catch (error) {
       if (!isAppError(error, 'unavailable', 'throttled')) throw error
       this.session.console.reporter.warn(`${error.message} The next attempt is made when there is something to save.`)
@@ -110,13 +111,13 @@ export class Saver {
     }
   }
 
-  private async mayCreate(inventory: Inventory): Promise<void> {
+  private async mayCreate(inventory: Inventory, begun: number): Promise<void> {
     // a listing of Drive may lag behind the creation of the config
     if (this.found && (this.store?.kind === 'folder' || inventory.snapshots.length === 0))
       throw new AppError('unavailable', `The repository in ${this.location} is gone: its config.json is missing.`, {
         hint: 'No new one is made. Bring the store back: plug it in, mount it, or move its folder back.',
       })
-    if (!this.found && this.options.create !== true) await refuseLost(this.session, this.location)(inventory)
+    if (!this.found && this.options.create !== true) await refuseLost(this.session, this.location, begun)(inventory)
   }
 
   private async reopened(): Promise<Store> {
@@ -141,6 +142,7 @@ export class Saver {
 
   private async saveWith(context: RepositoryContext, scan: Scan): Promise<PushResult> {
     this.forgotten = undefined
+    const begun = Date.now()
     const policy = parseRetention(this.options)
     const source = asReadable(scan)
     const result = await saveVersion(this.session, context, this.options, {
@@ -149,7 +151,7 @@ export class Saver {
       ...(await metricsReader(this.options)(scan, context.reporter)),
       policy,
       readBack: this.store && readBackFrom(this.store),
-      mayCreate: inventory => this.mayCreate(inventory),
+      mayCreate: inventory => this.mayCreate(inventory, begun),
       live: { held: new Set([...scan.held].filter(([, { kind }]) => kind !== 'unreadable').map(([file]) => file)), anyState: isLog },
     })
     if (policy && result.outcome === 'stored') {

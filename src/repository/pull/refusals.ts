@@ -35,7 +35,8 @@ export class Refusals {
     const cause = isAppError(error, 'io') && error.cause !== undefined ? error.cause : error
     if (cause instanceof RefusedEntry) return this.add(path, cause.message)
     const code = errnoOf(cause)
-    if (code === undefined || ENDS_ALL.has(code)) throw error
+    if (code === undefined) throw error
+    if (ENDS_ALL.has(code)) throw writeError(error, path)
     const { why, cure } = kindOf(code, cause)
     this.add(path, `${why}: ${messageOf(cause)}`, cure)
   }

@@ -64,9 +64,10 @@ export async function noteIn(file: string): Promise<Head | undefined> {
   return (await readEnds(file, realFileSystem).catch(() => undefined))?.head
 }
 
-/** The name of the version that a file notes. Undefined if there is no such file, or it can't be read. */
-export async function nameNotedIn(file: string): Promise<string | undefined> {
-  return (await noteIn(file))?.name
+/** The name of the version that a file notes, and when it was last known to be the newest (ms since 1970). */
+export async function nameNotedIn(file: string): Promise<{ name: string; mtimeMs: number } | undefined> {
+  const ends = await readEnds(file, realFileSystem).catch(() => undefined)
+  return ends && { name: ends.head.name, mtimeMs: ends.mtimeMs }
 }
 
 /** The first line, the checksum in the last one, and when the file was changed (ms since 1970). */

@@ -5,6 +5,7 @@ import { sha256, sha256Hex } from '../../../src/util/hash.ts'
 import type { ExpectedEntry } from '../../golden/trees.ts'
 import type { Objects, RandomRepository, RepositoryObject } from './random-repository.ts'
 import type { Chance } from './random-tree.ts'
+import { readSnapshot } from '../../helpers/repository/read-snapshot.ts'
 
 /** What has become of a repository. */
 export interface Mutated {
@@ -100,7 +101,7 @@ function timed(repository: RandomRepository, timeOf: (snapshot: Snapshot, last: 
     let last = 0
     const read = namesIn(files, 'snapshot-').map((name): Read => {
       const object = files.get(name)!
-      return { name, object, snapshot: JSON.parse(Buffer.from(object.bytes).toString('utf8')) as Snapshot }
+      return { name, object, snapshot: readSnapshot(object.bytes) }
     })
     for (const { name, object, snapshot } of read.sort((a, b) => a.object.created - b.object.created)) {
       const time = (last = timeOf(snapshot, last))

@@ -3,10 +3,11 @@ import { encodeIndex } from '../../../src/repository/format/index-object.ts'
 import { encodeLabel, encodeTomb } from '../../../src/repository/format/label-and-tomb.ts'
 import { indexName, labelName, packName, tombName } from '../../../src/repository/format/object-names.ts'
 import { decodePackTail, sealPack } from '../../../src/repository/format/pack.ts'
-import { encodeSnapshot, type Snapshot } from '../../../src/repository/format/snapshot.ts'
+import { encodeSnapshot } from '../../../src/repository/format/snapshot.ts'
 import { short, type Copy } from '../world.ts'
 import { targets } from './events.ts'
 import type { Scene } from './scene.ts'
+import { readSnapshot } from '../../helpers/repository/read-snapshot.ts'
 
 /** What somebody may add who may add objects and delete none. */
 export const LIES = { lieAboutPack, claimChunks, addFarSnapshot, addLabel, addTomb }
@@ -79,7 +80,7 @@ function addFarSnapshot(scene: Scene): void {
   if (versions.length === 0) return
   const version = world.pick(versions)
   const [copy] = promises.physical.copies('anywhere', version.objectName).filter(copy => promises.physical.isIntact(copy))
-  const snapshot = JSON.parse(Buffer.from(copy!.bytes).toString()) as Snapshot
+  const snapshot = readSnapshot(copy!.bytes)
   const time = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
   const far = encodeSnapshot({ ...snapshot, time, listed: world.storeTime, host: `liar ${world.time}` })
   promises.learn(add(scene, far.objectName, far.bytes), version.files, false)

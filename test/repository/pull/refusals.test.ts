@@ -117,7 +117,9 @@ describe('one entry that the destination refuses', () => {
 
   test('what every entry would meet is thrown', () => {
     const refused = new Refusals()
-    for (const code of ['EMFILE', 'ENFILE', 'ENOTCONN', 'ENOSPC']) expect(() => refused.take('x', failure(code, 'open'))).toThrow(code)
+    const wanted = { EMFILE: 'io', ENFILE: 'io', ENOTCONN: 'io', ENOSPC: 'quota' }
+    for (const [code, thrown] of Object.entries(wanted))
+      expect(() => refused.take('x', failure(code, 'open'))).toThrow(expect.objectContaining({ code: thrown }) as Error)
     expect(() => refused.take('x', new TypeError('a bug'))).toThrow('a bug')
     expect(refused.found).toEqual([])
   })
