@@ -96,11 +96,19 @@ const KINDS: readonly Kind[] = [
   { codes: ['EBUSY', 'ETXTBSY'], why: 'it is in use', cure: 'End the program that uses it, or unmount what is mounted there' },
 ]
 
+/** On Windows no file can be replaced or deleted that a program has open. */
+const WINDOWS_KIND: Kind = {
+  codes: ['EPERM', 'EACCES', 'EBUSY'],
+  why: 'another program has it open, or this account may not change it',
+  cure: 'Close the program that has it open, or see who may change it (its Properties, Security)',
+}
+
 const TAKES_NAME = /^(l?stat|mkdir|open|readlink|rename|rmdir|symlink|unlink)$/
 
 function kindOf(code: string, error: unknown): Omit<Kind, 'codes'> {
   const { syscall = '' } = error as NodeJS.ErrnoException
-  const kind = KINDS.find(({ codes, ofNames }) => codes.includes(code) && (ofNames === undefined || TAKES_NAME.test(syscall)))
+  const kinds = process.platform === 'win32' ? [WINDOWS_KIND, ...KINDS] : KINDS
+  const kind = kinds.find(({ codes, ofNames }) => codes.includes(code) && (ofNames === undefined || TAKES_NAME.test(syscall)))
   return kind ?? { why: 'the disk does not take it', cure: 'Pull to another disk' }
 }
 
