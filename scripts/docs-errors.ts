@@ -17,8 +17,8 @@ const EXIT_CODES: Record<number, string> = {
   0: 'The command has done what it was asked to do. `status` and `diff` end with it whatever they found.',
   1: `Something stood in the way that another try, another place or another permission may cure. \`doctor\` ends with it when it found a problem.`,
   2: `The command line or a setting asks for something that makes no sense; nothing was begun. Options and arguments that don't exist are told in the same two lines.`,
-  3: `The command is done, but some files could not be read, or some could not be made here; warnings name each. \`push\` has saved all others, \`pull\` has
-restored all others.`,
+  3: `The command is done, but some files could not be read, restored or extracted; warnings name each. \`push\` has saved all others, \`pull\` has
+restored all others, and \`extract\` has extracted all others.`,
   4: 'Google Drive does not know who asks, or refuses it. [auth.md](auth.md) tells how to log in and which credentials are used.',
   5: 'What was named is not there: a path, a version, or a repository in that place.',
   6: 'There is no room. What had been stored by then stays usable, and the same command goes on with it once there is room.',

@@ -239,7 +239,8 @@ function functionAround(node: ts.Node): ts.SignatureDeclaration | undefined {
 
 /** A part that may be absent stands in brackets. */
 function choices(some: string[], others: string[]): string[] {
-  const all = unique([...some, ...others])
+  // a message has a text: where a value may be undefined, there is none
+  const all = unique([...some, ...others]).filter(text => text !== '<undefined>')
   if (!all.includes('')) return all
   return all.filter(text => text !== '').map(text => `${/^\s*/.exec(text)![0]}[${text.trim()}]`)
 }

@@ -14,7 +14,7 @@ export const EXIT_CODES: readonly ExitCode[] = [
   { code: 0, meaning: 'done', of: ['done'] },
   { code: 1, meaning: 'failed', of: ['failed'] },
   { code: 2, meaning: 'bad usage', of: ['usage'] },
-  { code: 3, meaning: 'partly done (some source files could not be read; all others are saved)', of: ['partly'] },
+  { code: 3, meaning: 'partly done (some files were left out, each with a warning; all others are done)', of: ['partly'] },
   { code: 4, meaning: 'not authenticated', of: ['unauthenticated'] },
   { code: 5, meaning: 'not found', of: ['not-found', 'not-a-repository'] },
   { code: 6, meaning: 'quota or disk full', of: ['quota'] },
