@@ -19,7 +19,7 @@ import { partName } from '../local/part-names.ts'
 import { readAtSync } from '../local/read-at.ts'
 import { unpackedMode } from '../local/restored-mode.ts'
 import { utimesSeconds } from '../local/times.ts'
-import { throwIfAborted } from '../util/errors.ts'
+import { errnoOf, throwIfAborted } from '../util/errors.ts'
 import { Breather } from '../util/event-loop.ts'
 import { isHole } from './byte-stream.ts'
 import { perEntry } from './entry-errors.ts'
@@ -43,14 +43,10 @@ export async function writeFile(
   const unfinished = unfinishedName(path)
   const turns = new Breather()
   // if the archive states no mode, the system's default applies; else only the user may read the file until it is set
-  const fd = perEntry(path, () => {
-    removeFile(folders, unfinished)
-    return folders.open(unfinished, O_WRONLY | O_CREAT | O_EXCL, entry.mode === undefined ? 0o664 : 0o600)
-  })
+  const fd = perEntry(path, () => openNew(folders, unfinished, entry.mode === undefined ? 0o664 : 0o600))
   let isOpen = true
   let [position, written] = [0, 0]
   try {
-    const own = perEntry(path, () => fstatSync(fd))
     for await (const bytes of entry.content) {
       if (turns.isDue()) await turns.breathe()
       throwIfAborted(signal)
@@ -66,7 +62,8 @@ export async function writeFile(
     perEntry(path, () => {
       if (written < position) ftruncateSync(fd, position)
       if (entry.mode !== undefined) fchmodSync(fd, unpackedMode(entry.mode))
-      if (entry.mtime !== undefined) futimesSync(fd, Number(fstatSync(fd).atimeMs) / 1000, utimesSeconds(entry.mtime))
+      const own = fstatSync(fd)
+      if (entry.mtime !== undefined) futimesSync(fd, Number(own.atimeMs) / 1000, utimesSeconds(entry.mtime))
       isOpen = false
       closeSync(fd)
       renameFile(folders, unfinished, path, own)
@@ -75,6 +72,18 @@ export async function writeFile(
     if (isOpen) closeSync(fd)
     removeFile(folders, unfinished)
     throw error
+  }
+}
+
+/** Opens a new file. What an interrupted extraction left in its place is removed. */
+function openNew(folders: HeldFolders, path: string, mode: number): number {
+  const open = (): number => folders.open(path, O_WRONLY | O_CREAT | O_EXCL, mode)
+  try {
+    return open()
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error
+    removeFile(folders, path)
+    return open()
   }
 }
 
