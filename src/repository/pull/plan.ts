@@ -77,6 +77,9 @@ class Planner {
   readonly known: AlikeNames | undefined
   /** What the version has of the folder that becomes the destination. */
   private rootEntry: DirectoryEntry | undefined
+  /** Files and symlinks that were planned, and are refused for another one. */
+  private readonly losers = new Set<string>()
+  private readonly directoryPaths = new Set<string>()
   private seen = 0
   private wanted = 0
 
@@ -101,7 +104,7 @@ class Planner {
       twins: new Twins({
         localPathOf: request.localPathOf,
         exists: path => this.itemAt(path).type !== 'absent',
-        isDirectory: path => this.plan.directories.some(({ entry }) => entry.path === path),
+        isDirectory: path => this.directoryPaths.has(path),
       }),
     }
   }
@@ -132,6 +135,7 @@ class Planner {
       await this.addParents(entry.path, parents)
       await this.add(entry)
     }
+    this.dropLosers()
     // with `delete`, files that are not in the version any more are meant, too
     if (this.wanted === 0 && only.length > 0 && !this.request.delete) throw matchesNothing(snapshot, only)
   }
@@ -174,8 +178,7 @@ class Planner {
       if (twin !== undefined) {
         refused.add(twin.loser, sameName(twin.owner))
         if (twin.loser === path) return
-        this.takeBack(twin.loser)
-        for (const before of planned) before.length = before.list.length
+        this.losers.add(twin.loser)
       }
       if (entry.type === 'directory') return this.addDirectory(entry, localPath, item)
       if (item.type === 'directory') this.clearDirectory(path, localPath)
@@ -188,14 +191,16 @@ class Planner {
     }
   }
 
-  /** For a file or symlink that is refused after it was planned. */
-  private takeBack(path: string): void {
+  /** Drops the files and symlinks that were refused after they were planned, and what was to be removed for them. */
+  private dropLosers(): void {
+    const { losers } = this
+    if (losers.size === 0) return
     const { files, symlinks, touch, remove, removeDirectories } = this.plan
-    const planned = [files, symlinks, touch].find(list => list.some(({ entry }) => entry.path === path))
-    if (planned === undefined) this.plan.unchanged--
-    else dropWhere<{ entry: Entry }>(planned, ({ entry }) => entry.path === path)
-    for (const list of [remove, removeDirectories, this.endangered])
-      dropWhere<{ path: string }>(list, each => each.path === path || each.path.startsWith(`${path}/`))
+    let planned = 0
+    for (const list of [files, symlinks, touch]) planned += dropWhere<{ entry: Entry }>(list, ({ entry }) => losers.has(entry.path))
+    this.plan.unchanged -= losers.size - planned
+    const isFor = (path: string): boolean => path !== '' && (losers.has(path) || isFor(parentOf(path)))
+    for (const list of [remove, removeDirectories, this.endangered]) dropWhere<{ path: string }>(list, ({ path }) => isFor(path))
   }
 
   private itemAt(path: string): LocalItem {
@@ -206,6 +211,7 @@ class Planner {
     if (item.type === 'directory') this.real.add(entry.path)
     else if (item.type !== 'absent') this.endanger({ path: entry.path, localPath, item }, true)
     this.plan.directories.push({ entry: this.restored(entry, item), localPath, item })
+    this.directoryPaths.add(entry.path)
   }
 
   /** The entry with the mode that it gets. What has its own mode already keeps it. */
@@ -294,10 +300,13 @@ class Planner {
   }
 }
 
-function dropWhere<T>(list: T[], isDropped: (item: T) => boolean): void {
-  const kept = list.filter(item => !isDropped(item))
-  for (const [at, item] of kept.entries()) list[at] = item
+/** Returns how many were dropped. */
+function dropWhere<T>(list: T[], test: (item: T) => boolean): number {
+  const kept = list.filter(item => !test(item))
+  const dropped = list.length - kept.length
+  for (const [i, item] of kept.entries()) list[i] = item
   list.length = kept.length
+  return dropped
 }
 
 function parentOf(path: string): string {
