@@ -208,7 +208,8 @@ describe('what pull restores', () => {
       expectError(await sandbox.run(['pull', 'data', 'out', '--only', '*.cvs']), 5, /Nothing in data@[0-9a-f]{8} matches "\*\.cvs"/)
       expectError(await sandbox.run(['pull', 'data', 'out', '--only', '*.csv', '--exclude', 'a*']), 5, /Nothing in /)
       expect(existsSync(sandbox.in('out'))).toBe(false)
-      await sandbox.ok('pull', 'data', 'out')
+      const run = await sandbox.ok('pull', 'data', 'out', '--only', '*.csv', '--only', '*.tyt', '--only', 'old*')
+      expect(run.stderr).toMatch(/^warning: nothing in data@[0-9a-f]{8} matches --only "\*\.tyt"\n$/)
       rmSync(sandbox.in('data/old.txt'))
       await sandbox.ok('push', 'data')
       // what was deleted from the version is deleted

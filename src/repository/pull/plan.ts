@@ -21,7 +21,7 @@ import { matchingChunks } from './compare-file.ts'
 import { findExtras } from './extras.ts'
 import type { PlannedFile, PullPlan, PullPlanRequest } from './pull-plan.ts'
 import { Refusals } from './refusals.ts'
-import { baseOf, covers, matchesNothing } from './selection.ts'
+import { baseOf, covers, matchesNothing, UnusedPatterns } from './selection.ts'
 import { sameName, Twins } from './twins.ts'
 import { findUnprovenFiles, findUnsavedFiles, replacesUnproven, wouldOverwrite, type UnsavedFile } from './unsaved-files.ts'
 
@@ -112,6 +112,7 @@ class Planner {
   async readSnapshot(): Promise<void> {
     const { snapshot, selected, only, exclude, reporter } = this.request
     const wanted = pathFilter(only, exclude)
+    const unused = new UnusedPatterns(only)
     const turns = new Breather()
     const { files, directories, symlinks } = snapshot.counts
     const total = selected ? {} : { totalFiles: files + directories + symlinks }
@@ -132,12 +133,14 @@ class Planner {
         continue
       }
       this.wanted++
+      unused.see(entry.path, entry.type === 'directory')
       await this.addParents(entry.path, parents)
       await this.add(entry)
     }
     this.dropLosers()
     // with `delete`, files that are not in the version any more are meant, too
     if (this.wanted === 0 && only.length > 0 && !this.request.delete) throw matchesNothing(snapshot, only)
+    unused.warn(snapshot, reporter)
   }
 
   /**

@@ -1,5 +1,6 @@
 import { pathFilter } from '../../local/ignore-rules.ts'
 import { AppError } from '../../util/errors.ts'
+import type { Reporter } from '../../util/reporter.ts'
 import { versionLabel, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { findEntry, readManifest } from '../read/read-manifest.ts'
@@ -52,4 +53,22 @@ export function matchesNothing(snapshot: StoredSnapshot, only: readonly string[]
   return new AppError('not-found', `Nothing in ${version} matches ${only.map(pattern => JSON.stringify(pattern)).join(' or ')}.`, {
     hint: `List what is there: colab-escape ls ${version}`,
   })
+}
+
+/** Tells which of several patterns `only` no entry matches, such as one with a typing error. */
+export class UnusedPatterns {
+  private left: { pattern: string; matches: (path: string, isDirectory: boolean) => boolean }[]
+
+  constructor(only: readonly string[]) {
+    const several = only.length > 1 ? only.filter(pattern => !pattern.startsWith('!')) : []
+    this.left = several.map(pattern => ({ pattern, matches: pathFilter([pattern], []) }))
+  }
+
+  see(path: string, isDirectory: boolean): void {
+    if (this.left.length > 0) this.left = this.left.filter(({ matches }) => !matches(path, isDirectory))
+  }
+
+  warn(snapshot: StoredSnapshot, { warn }: Reporter): void {
+    for (const { pattern } of this.left) warn(`nothing in ${versionLabel(snapshot)} matches --only ${JSON.stringify(pattern)}`)
+  }
 }
