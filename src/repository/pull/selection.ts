@@ -68,7 +68,7 @@ export class UnusedPatterns {
     if (this.left.length > 0) this.left = this.left.filter(({ matches }) => !matches(path, isDirectory))
   }
 
-  warn(snapshot: StoredSnapshot, { warn }: Reporter): void {
-    for (const { pattern } of this.left) warn(`nothing in ${versionLabel(snapshot)} matches --only ${JSON.stringify(pattern)}`)
+  warn(snapshot: StoredSnapshot, reporter: Reporter): void {
+    for (const { pattern } of this.left) reporter.warn(`nothing in ${versionLabel(snapshot)} matches --only ${JSON.stringify(pattern)}`)
   }
 }
