@@ -262,6 +262,13 @@ describe('an entry that can not be read', () => {
 describe('methods', () => {
   const plain = Buffer.from('so many words, so many words\n'.repeat(5000))
 
+  it('deflate of nothing may be nothing', async () => {
+    expect(await contentsOf(zipOf([{ name: 'x', method: 8, content: '', stored: Buffer.alloc(0) }, THREE[0]!]))).toEqual({
+      x: '',
+      a: 'first',
+    })
+  })
+
   it('zstd, by its present and its former number', () =>
     withFolder(async folder => {
       const zstd = await loadZstd(zstdName())
