@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import type { CompressionPool } from '../compression/pool.ts'
 import type { ZstdName } from '../compression/zstd/codec.ts'
 import { AppError, corrupt, errnoOf, isAppError, messageOf, throwIfAborted } from '../util/errors.ts'
+import { Breather } from '../util/event-loop.ts'
 import { formatBytes } from '../util/format-bytes.ts'
 import { fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
@@ -18,7 +19,7 @@ import type { ReadableFormat } from './format.ts'
 import { decompressGzip } from './gzip-reader.ts'
 import { spoolName } from './local-file.ts'
 import { partHint } from './other-formats.ts'
-import { saysTar, singleFile } from './single-file.ts'
+import { saysSingleFile, saysTar, singleFile } from './single-file.ts'
 import { TAR_BLOCK_BYTES } from './tar-header.ts'
 import { readTar, type TarEnding } from './tar-reader.ts'
 import { hasZip, readZip, type ZipInput } from './zip-reader.ts'
@@ -165,7 +166,7 @@ class Extraction {
     const decoded = format === 'gz' ? decompressGzip(bytes, container) : decompressZstd(bytes, pool, zstd, container)
     const plain = new ByteQueue(countBytes(decoded, length => this.expansion.add(length)))
     try {
-      if (saysTar(name) || (await holdsTar(plain))) return await this.placeTar(`tar.${format}`, plain.rest(), container)
+      if (saysTar(name) || (await holdsTar(plain, name))) return await this.placeTar(`tar.${format}`, plain.rest(), container)
       const file = singleFile(name, container, plain.rest(), format === 'gz' ? 'gzip -dc' : 'zstd -dc')
       const result = await this.placeAll(format, asStream(file))
       if (result.files > 0) reporter.note(`${name} holds no archive but a single file: ${file.path}`)
@@ -218,8 +219,11 @@ class Extraction {
     const counts = { file: 0, directory: 0, symlink: 0 }
     const result = { unchanged: 0, refused: 0, damaged: 0, occupied: [] as string[] }
     const { reporter, signal } = this.context
+    const turns = new Breather()
     try {
       for await (const entry of entries) {
+        // small entries of a local zip are read and written without a turn of the event loop
+        if (turns.isDue()) await turns.breathe()
         throwIfAborted(signal)
         const placed = await this.placeOne(entry, result)
         if (placed === 'unchanged') result.unchanged++
@@ -274,11 +278,12 @@ class Extraction {
   }
 }
 
-async function holdsTar(plain: ByteQueue): Promise<boolean> {
+async function holdsTar(plain: ByteQueue, name: string): Promise<boolean> {
   await plain.fill(TAR_BLOCK_BYTES)
   const head = plain.peek(TAR_BLOCK_BYTES)
   if (formatOfContent(head) === 'tar') return true
-  return isEmptyTar(head) && !(await plain.fill(HEAD_BYTES)) && isEmptyTar(plain.peek(HEAD_BYTES))
+  // zeros may be a tar without entries, or a file of zeros
+  return !saysSingleFile(name) && isEmptyTar(head) && !(await plain.fill(HEAD_BYTES)) && isEmptyTar(plain.peek(HEAD_BYTES))
 }
 
 async function* asStream(entry: ArchiveEntry): AsyncGenerator<ArchiveEntry> {

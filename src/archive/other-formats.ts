@@ -58,7 +58,7 @@ const IN_PROGRAMS: readonly (readonly [magic: string, name: string, tool: string
 ]
 
 /** One of several files that hold one archive, by the names that programs give them. */
-const PART = /\.(\d{2,3}|z\d\d|part\d+(\.\w+)?|(tar|tgz|gz|zst|zip|7z|rar)[._-]?(part)?[._-]?([a-z]{2}|\d+))$/i
+const PART = /\.(\d{2,3}|z\d\d|part\d+(\.\w+)?|(tar|tgz|gz|zst|zip|7z|rar)[._-]?(part)?[._-]?((?!gz|xz|bz|lz|br|zz)[a-z]{2}|\d+))$/i
 
 /** What to do with a file that may be one part of several; undefined if its name does not say so. */
 export function partHint(name: string): string | undefined {

@@ -14,6 +14,11 @@ export function saysTar(name: string): boolean {
   return TAR_NAME.test(name)
 }
 
+/** Whether the name of a compressed file tells that of the file in it. */
+export function saysSingleFile(name: string): boolean {
+  return withoutEnding(name) !== undefined
+}
+
 /**
  * A file that was compressed alone, as by gzip or zstd. Its name is that of the compressed file without its ending, as
  * gunzip takes it; else the one that the header states. Throws `unsupported` if there is none.

@@ -7,7 +7,7 @@ import { addPaxRecords, type PaxFields, paxSize, paxTime } from './tar-pax.ts'
 import { faultOf, oldSparseMap, paxSparseMap, type SparseMap, storedSparseMap, withHoles } from './tar-sparse.ts'
 
 /** Maximum bytes of a long name or a pax header. */
-const MAX_EXTENSION_BYTES = 4 * 1024 * 1024
+const MAX_EXTENSION_BYTES = 8 * 1024 * 1024
 /** Two blocks of zeros end an archive. */
 const END_BLOCKS = 2
 const SLASH = 0x2f
@@ -30,6 +30,8 @@ interface Extensions extends PaxFields {
   longName?: Buffer
   longLinkname?: Buffer
   hasPax?: boolean
+  /** Why the entry can't be read. */
+  fault?: string
 }
 
 /** Where the bytes of an entry lie, and what its content is. */
@@ -45,7 +47,7 @@ interface Stored {
  * The entries of a tar archive: of POSIX (pax, ustar), GNU (old and new, with sparse files and incremental dumps),
  * Solaris, and of the seventh edition of Unix. After a header that can't be read, it goes on with the next one, as GNU
  * tar does; the error comes at the end. Malformed archives throw a plain `Error`. Time: linear in the length of `bytes`
- * and of the holes. Memory: one long name and one pax header, of at most 4 MiB each, and the map of one sparse file, of
+ * and of the holes. Memory: one long name and one pax header, of at most 8 MiB each, and the map of one sparse file, of
  * at most a million extents.
  */
 export async function* readTar(bytes: ByteStream, ending?: TarEnding): AsyncGenerator<ArchiveEntry> {
@@ -129,6 +131,7 @@ class TarReader {
   private async readExtension({ type, size }: TarHeader): Promise<void> {
     if (size === undefined || size > MAX_EXTENSION_BYTES) {
       this.damage ??= new Error('a long name or a pax header in it is absurdly long')
+      if (type !== 'g') this.extensions.fault = 'its long name or pax header is too long to be read'
       return this.skip(size ?? 0)
     }
     if (!(await this.input.fill(size))) throw cutOff()
@@ -162,6 +165,7 @@ class TarReader {
     const name = sparse?.name ?? path
     const type = typeOf(header.type, name)
     const stored = await this.findContent(header, fields, type, size)
+    stored.fault ??= fields.fault
     const content = type === 'file' && stored.fault === undefined ? this.contentOf(stored) : NO_CONTENT
     const padding = paddingOf(stored.left)
     yield {

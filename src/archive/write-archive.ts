@@ -8,7 +8,7 @@ import { throwIfAborted } from '../util/errors.ts'
 import { fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
 import { compactZip } from './compact-zip.ts'
-import { needsPaxPath, tarName, zipName } from './entry-names.ts'
+import { ArchiveNames, needsPaxPath, tarName, zipName } from './entry-names.ts'
 import { LOCAL_CONTENTS, SMALL_FILE_BYTES, UnreadableFileError, type Contents } from './source-file.ts'
 
 export interface WriteOptions {
@@ -83,6 +83,7 @@ class ArchiveWriter {
   private ended = false
   private failure: unknown
   private readonly links: HardLinks
+  private readonly names: ArchiveNames
   private readonly contents: Contents
 
   constructor(entries: readonly WalkedEntry[], options: WriteOptions, result: WriteResult) {
@@ -91,6 +92,7 @@ class ArchiveWriter {
     this.result = result
     this.contents = options.contents ?? LOCAL_CONTENTS
     this.links = new HardLinks(options.container === 'tar' ? entries : [])
+    this.names = new ArchiveNames(entries, options.container === 'tar' ? tarName : zipName)
     this.archive = options.container === 'tar' ? new TarArchive() : compactZip(options.zlibLevel, count >= ZIP64_ENTRIES)
     this.archive.on('entry', () => this.settle(undefined))
     this.archive.on('error', error => this.fail(error))
@@ -154,7 +156,7 @@ class ArchiveWriter {
   }
 
   private async addLink(entry: WalkedEntry, first: WalkedEntry): Promise<void> {
-    await this.append(NOTHING, { ...this.dataOf(entry), type: 'link', linkname: tarName(first.path) })
+    await this.append(NOTHING, { ...this.dataOf(entry), type: 'link', linkname: this.names.nameOf(first.path) })
     this.result.hardlinks++
     this.options.onRead(entry.fingerprint.size)
   }
@@ -196,11 +198,16 @@ class ArchiveWriter {
 
   private dataOf(entry: WalkedEntry): FullEntryData {
     const { container } = this.options
-    const name = container === 'tar' ? tarName(entry.path) : zipName(entry.path)
+    const name = this.names.nameOf(entry.path)
     if (name !== entry.path) this.options.reporter.warn(`${entry.localPath} is in the archive as ${name}: its name can't be kept there`)
     const seconds = Math.floor(Number(entry.fingerprint.mtime / 1_000_000n) / 1000)
-    const data: FullEntryData = { name, type: entry.type, mode: entry.mode || MODE_ZERO, date: new Date(seconds * 1000) }
-    if (entry.type === 'symlink') data.linkname = tarName(entry.target!)
+    const mode = container === 'tar' ? entry.mode || MODE_ZERO : entry.mode
+    const data: FullEntryData = { name, type: entry.type, mode, date: new Date(seconds * 1000) }
+    if (entry.type === 'symlink') {
+      data.linkname = tarName(entry.target!)
+      if (data.linkname !== entry.target)
+        this.options.reporter.warn(`${entry.localPath} leads to ${data.linkname} in the archive: its target can't be kept there`)
+    }
     if (container === 'tar') {
       const pax: Record<string, string> = {}
       if (needsPaxPath(name)) pax.path = entry.type === 'directory' ? `${name}/` : name

@@ -107,6 +107,24 @@ it('keeps hard names in tar, and says under which others they are in zip', () =>
     )
   }))
 
+it('no two names become one, and a target that is not kept is told', () =>
+  withFolder(async folder => {
+    const root = join(folder, 'data')
+    makeTree(root, { 'a\xff': 'raw', 'a%FF': 'plain', 'b\xff/x': 'in a folder', 'b%FF': 'file', 'c\\d': '1', 'c%5Cd': '2', 'c%5Cd~2': '3' })
+    shell(root, `ln -s "$(printf 'a\\377')" link; ln a[^%]* z`)
+    const contents = ['raw', 'plain', 'in a folder', 'file', '1', '2', '3'].sort()
+    for (const format of ARCHIVE_FORMATS) {
+      const { bytes, warnings } = await archiveOf(root, format)
+      writeFileSync(join(folder, `x.${format}`), bytes)
+      mkdirSync(join(folder, format))
+      shell(join(folder, format), format === 'zip' ? 'unzip -q ../x.zip' : `tar -xf ../x.${format}`)
+      expect(shell(join(folder, format), 'cat data/z; rm data/z').toString()).toBe('raw')
+      const read = shell(join(folder, format), String.raw`find data -type f -exec cat {} \; -exec echo \;`).toString()
+      expect(read.trimEnd().split('\n').sort()).toEqual(contents)
+      expect(warnings).toContainEqual(expect.stringContaining('leads to a%FF in the archive'))
+    }
+  }))
+
 it('a mode of 000 stays what it is', () =>
   withFolder(async folder => {
     const root = join(folder, 'data')
@@ -121,8 +139,8 @@ it('a mode of 000 stays what it is', () =>
     }
     expect(shell(folder, 'zstd -dcq x.tar.zst | tar -tv | cut -c1-10').toString()).toBe('drwxr-xr-x\n----------\n----------\nd---------\n')
     expect(shell(folder, 'tar -tvzf x.tar.gz | cut -c1-10').toString()).toBe('drwxr-xr-x\n----------\n----------\nd---------\n')
-    const modes = `import zipfile; print([oct(i.external_attr >> 16 & 0o7777) for i in zipfile.ZipFile('x.zip').infolist()])`
-    expect(python(folder, modes)).toBe("['0o755', '0o0', '0o0', '0o0']\n")
+    const modes = `import zipfile; print([oct(i.external_attr >> 16) for i in zipfile.ZipFile('x.zip').infolist()])`
+    expect(python(folder, modes)).toBe("['0o40755', '0o100000', '0o100000', '0o40000']\n")
   }))
 
 it('stores names of one file once in tar, and says how many; another file with its number is another file', () =>

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { unknownFormat } from '../../src/archive/content-format.ts'
+import { partHint } from '../../src/archive/other-formats.ts'
 
 const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1')
 const iso = Buffer.alloc(40_000)
@@ -30,4 +31,9 @@ test.each([
   expect(code).toBe('unsupported')
   expect(message).toContain(expected)
   expect(hint).toContain(tool)
+})
+
+test('an ordinary name is not that of a part', () => {
+  for (const name of ['a.tar.gz', 'a.tar.xz', 'a.tar.zz', 'a.tar.br', 'a.tgz', 'a.zip']) expect(partHint(name)).toBeUndefined()
+  for (const name of ['a.tar.gz.aa', 'a.tar.aa', 'a.zip.001', 'a.tgz-ab', 'a.tar.gz.part2']) expect(partHint(name)).toContain('cat PART1')
 })

@@ -23,6 +23,7 @@ describe('a compressed file that holds no archive', () => {
     ['data.csv.zst', undefined, 'data.csv', TEXT],
     ['download', named('caf\xe9.csv'), 'caf\udce9.csv', TEXT],
     ['download', named('../../etc/passwd'), 'passwd', TEXT],
+    ['zeros.gz', gzipSync(Buffer.alloc(10_240)), 'zeros', Buffer.alloc(10_240)],
     ['empty.gz', gzipSync(''), 'empty', Buffer.alloc(0)],
     ['a.npz.gz', gzipSync(zip([{ name: 'a.npy', data: npy(npyHeader("'<f8'", '(1,)'), Buffer.alloc(8)) }])), 'a.npz', undefined],
     ['disk.img.gz', gzipSync(Buffer.concat([Buffer.alloc(5000), TEXT])), 'disk.img', Buffer.concat([Buffer.alloc(5000), TEXT])],

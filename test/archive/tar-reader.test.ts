@@ -47,6 +47,18 @@ test('a global header counts for all entries, one of their own before it', async
   expect(times).toEqual([7_500_000_000n, 8_000_000_000n, 7_500_000_000n])
 })
 
+test('an entry whose headers are too long to be read is left out, and the next one is read', async () => {
+  for (const type of ['L', 'K', 'x']) {
+    const paths: string[] = []
+    const bytes = tarOf(tarEntry({ name: 'x', type, content: 'k'.repeat(9 << 20) }), tarEntry({ name: 'cut', content: 'text' }), last)
+    const read = async (): Promise<void> => {
+      for await (const { path, error } of readTar(inPieces(bytes, 1 << 20))) paths.push(`${path}: ${error?.message ?? 'read'}`)
+    }
+    await expect(read()).rejects.toThrow('absurdly long')
+    expect(paths).toEqual(['cut: its long name or pax header is too long to be read', 'last: read'])
+  }
+})
+
 test('what follows the end mark is passed over', async () => {
   expect(await read(Buffer.concat([tarOf(last), Buffer.from('no tar header'.repeat(100))]))).toEqual([LAST])
 })

@@ -1,9 +1,10 @@
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { readTar } from '../../src/archive/tar-reader.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { paxRecord, tarEntry, tarOf } from '../helpers/tar.ts'
-import { extractTo } from './archives.ts'
+import { extractTo, inPieces } from './archives.ts'
 
 const octal = (value: number): string => `${value.toString(8).padStart(11, '0')}\0`
 const at = (offset: number, text: string): Record<number, number> =>
@@ -102,4 +103,15 @@ describe('a file with holes', () => {
       expect(stats.size).toBe(size)
       expect(stats.blocks).toBeLessThan(1000)
     }))
+})
+
+test.each(['0.0', '0.1', '1.0'])('a map of 100,000 pieces in form %s is read', async form => {
+  const map = Array.from({ length: 100_000 }, (_, i): Extent => [i * 4_000_000, 1])
+  const bytes = tarOf(pax(form, 's', 4e11, map, Buffer.alloc(map.length, 'd')), LAST)
+  const found: [string, number, Error | undefined][] = []
+  for await (const { path, size, error } of readTar(inPieces(bytes, 1 << 20))) found.push([path, size, error])
+  expect(found).toEqual([
+    ['s', 4e11, undefined],
+    ['last', 3, undefined],
+  ])
 })

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
@@ -262,6 +262,13 @@ describe('an entry that can not be read', () => {
 describe('methods', () => {
   const plain = Buffer.from('so many words, so many words\n'.repeat(5000))
 
+  it('deflate of nothing may be nothing', async () => {
+    expect(await contentsOf(zipOf([{ name: 'x', method: 8, content: '', stored: Buffer.alloc(0) }, THREE[0]!]))).toEqual({
+      x: '',
+      a: 'first',
+    })
+  })
+
   it('zstd, by its present and its former number', () =>
     withFolder(async folder => {
       const zstd = await loadZstd(zstdName())
@@ -310,4 +317,16 @@ it('a zip behind a program is found by its end, but only in a file', () =>
     expect((await extractTo(join(folder, 'out'), join(folder, 'setup.exe'))).result).toMatchObject({ format: 'zip', files: 1 })
     expect(statSync(join(folder, 'out/x')).mode & 0o777).toBe(0o644)
     await expect(extractTo(join(folder, 'out'), bytes)).rejects.toMatchObject({ code: 'unsupported' })
+  }))
+
+it('many small entries do not keep an interrupt waiting', () =>
+  withFolder(async folder => {
+    const count = 4000
+    const [archive, out] = [join(folder, 'x.zip'), join(folder, 'out')]
+    writeFileSync(archive, zipOf(Array.from({ length: count }, (_, i) => ({ name: String(i), content: 'x' }))))
+    const interrupt = new AbortController()
+    const timer = setInterval(() => existsSync(join(out, '0')) && interrupt.abort(), 1)
+    await expect(extractTo(out, archive, { signal: interrupt.signal })).rejects.toMatchObject({ code: 'interrupted' })
+    clearInterval(timer)
+    expect(readdirSync(out).length).toBeLessThan(count)
   }))

@@ -31,6 +31,7 @@ const PIECE_BYTES = 256 * 1024
 /** Deflate does not shrink more than this. */
 const MOST_SHRINKING = 1032
 const WRAP = 2 ** 32
+const EMPTY = Buffer.alloc(0)
 
 /** Why a method can't be read; undefined if it can. */
 export function whyNotRead(method: number): string | undefined {
@@ -95,6 +96,8 @@ async function* late(load: () => Promise<AsyncIterable<Uint8Array>>): AsyncGener
 }
 
 async function inflateNow(file: RangeReader, { at, storedLength, length }: StoredContent): Promise<Uint8Array> {
+  // some programs write nothing where nothing is deflated
+  if (storedLength === 0 && length === 0) return EMPTY
   const stored = await file.read(at, at + storedLength)
   // Node takes no limit of 0, and no smaller chunk
   return inflateRawSync(stored, { maxOutputLength: Math.max(1, length), chunkSize: Math.max(64, length) })
