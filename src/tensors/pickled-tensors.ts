@@ -88,8 +88,7 @@ async function textAt({ at, length }: PickleBytes, { read }: ByteSource): Promis
 }
 
 function gathered(text: string, encoding: 'utf8' | 'latin1', bytes: number): Pick<Tensor, 'offset' | 'gather'> {
-  const elements = encoded(text, encoding, bytes)
-  return { offset: 0, gather: () => Promise.resolve(elements) }
+  return { offset: 0, gather: () => Promise.resolve(encoded(text, encoding, bytes)) }
 }
 
 /** The bytes that a text stands for: protocol 2 has no bytes, so Python 3 notes each as a character. */

@@ -93,4 +93,4 @@ export function joblib(noted: Noted, isAligned = true): (at: number) => Buffer {
   }
 }
 
-export { op, text, tuple }
+export { op, text }

@@ -65,10 +65,15 @@ export class PickleStream extends PickleReader {
     return this.remaining > 0
   }
 
+  /** A pickle may hold very much beside arrays: that is no damage. */
+  protected override refuseLarge(why: string): never {
+    return refuseKind(why)
+  }
+
   protected override text(length: number): void {
     if (length > MAX_TEXT_BYTES) return this.skip(length)
     this.texts += length
-    if (this.texts > MAX_TEXTS_BYTES) refuseKind('a pickle needs too much memory')
+    if (this.texts > MAX_TEXTS_BYTES) this.refuseLarge('a pickle needs too much memory')
     super.text(length)
   }
 
@@ -99,7 +104,7 @@ export class PickleStream extends PickleReader {
   }
 
   private elements(array: PickleNode): void {
-    const { dtype, shape, isAligned } = wrappedIn(array)
+    const { dtype, shape, isAligned } = wrappedIn(array.values.at(-1))
     const item = itemOfDtype(dtype)
     if (item === undefined) {
       if (this.around.length === MAX_NESTING) refuseKind('pickles are nested too deep')

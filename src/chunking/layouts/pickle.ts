@@ -62,7 +62,7 @@ export class PickleReader extends ByteReader {
     if (opcode === '.') return false
     this.step(opcode)
     const { stack, memo, values } = this
-    if (stack.length > MAX_STACK || memo.length > MAX_MEMO || values > MAX_VALUES) refuseKind('a pickle needs too much memory')
+    if (stack.length > MAX_STACK || memo.length > MAX_MEMO || values > MAX_VALUES) this.refuseLarge('a pickle needs too much memory')
     return true
   }
 
@@ -220,6 +220,10 @@ export class PickleReader extends ByteReader {
     }
   }
 
+  protected refuseLarge(why: string): never {
+    return refuse(why)
+  }
+
   private uint(count: number): number {
     let value = 0
     for (let i = 0, scale = 1; i < count; i++, scale *= 256) value += this.byte() * scale
@@ -291,7 +295,7 @@ export class PickleReader extends ByteReader {
   }
 
   protected object(object: PickleNode | PickleGlobal | PickleBytes): void {
-    if (++this.nodes > MAX_NODES) refuseKind('a pickle has too many containers')
+    if (++this.nodes > MAX_NODES) this.refuseLarge('a pickle has too many containers')
     this.stack.push(object)
   }
 
@@ -329,7 +333,7 @@ export class PickleReader extends ByteReader {
   }
 
   private keep(key: number): void {
-    if (key > MAX_MEMO) refuseKind('a pickle needs too much memory')
+    if (key > MAX_MEMO) this.refuseLarge('a pickle needs too much memory')
     this.memo[key] = this.peek()
   }
 

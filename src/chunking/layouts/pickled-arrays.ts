@@ -22,7 +22,10 @@ export interface PickledArray {
 export async function readPickledArrays(size: number, read: ReadAt): Promise<PickledArray[]> {
   const stream = new PickleStream(size, read)
   const values: PickleValue[] = []
-  for (let next = await stream.value(); next !== undefined; next = await stream.value()) values.push(next.value)
+  for (let next = await stream.value(); next !== undefined; next = await stream.value()) {
+    if (values.length === MAX_TENSORS) refuseKind('it has too many pickles')
+    values.push(next.value)
+  }
   return arraysIn(values)
 }
 

@@ -9,6 +9,8 @@ const MULTIARRAY = ['numpy.core.multiarray', 'numpy._core.multiarray']
 const NUMERIC = ['numpy.core.numeric', 'numpy._core.numeric']
 const MASKED = ['numpy.ma.core', 'numpy.ma']
 const MAX_RANK = 64
+/** Of what joblib notes of an array. */
+const MAX_ATTRIBUTES = 16
 /** The bit of a type's flags that says that it holds Python objects. */
 const HAS_OBJECTS = 1
 
@@ -47,7 +49,9 @@ export function notedArray(node: PickleNode): NotedArray | { why: string } | und
 /** Elements follow as they are, or as a pickle of the array if they are Python objects. */
 function wrapped(node: PickleNode): NotedArray | { why: string } {
   const data = node.values.at(-1)
-  return isNode(data) && nameIn(MULTIARRAY, data.made) === '_reconstruct' ? reconstructed(data.values[3]) : { ...wrappedIn(node), data }
+  return isNode(data) && nameIn(MULTIARRAY, data.made) === '_reconstruct'
+    ? reconstructed(data.values[3])
+    : { ...wrappedIn(node.values.at(-2)), data }
 }
 
 /** The state of an array: version, shape, type, whether the first dimension is the fastest, elements. */
@@ -70,10 +74,9 @@ function buffered([data, dtype, shape, order, axes]: PickleValue[]): NotedArray 
 const NO_SHAPE = { why: 'it has no shape' }
 
 /** What joblib notes of an array whose elements follow. Newer versions align them, after a byte with the padding. */
-export function wrappedIn({ values }: PickleNode): Omit<NotedArray, 'data'> & { isAligned: boolean } {
-  const state = values.find(value => isNode(value) && value.keys?.includes('dtype'))
-  if (!isNode(state)) refuse('an array has no type')
-  const attribute = (name: string): PickleValue => state.values[state.keys!.indexOf(name)]
+export function wrappedIn(state: PickleValue): Omit<NotedArray, 'data'> & { isAligned: boolean } {
+  if (!isNode(state) || state.values.length > MAX_ATTRIBUTES) refuse('an array has no type')
+  const attribute = (name: string): PickleValue => state.values[state.keys?.indexOf(name) ?? -1]
   const shape = countsOf(attribute('shape')) ?? refuse('an array has no shape')
   return {
     dtype: attribute('dtype'),
