@@ -15,7 +15,7 @@ export interface Noted {
 }
 
 /** A type as NumPy pickles it. */
-export function dtype(type: string, flags = 0): Buffer {
+function dtype(type: string, flags = 0): Buffer {
   return Buffer.concat([
     op('cnumpy\ndtype\n'),
     text(type.slice(1)),
