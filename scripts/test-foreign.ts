@@ -27,7 +27,13 @@ const PROGRAMS: Record<string, string> = {
 }
 
 /** Modules of Debian's Python, and the package that has them. */
-const MODULES: Record<string, string> = { h5py: 'python3-h5py', numpy: 'python3-numpy', onnx: 'python3-onnx', torch: 'python3-torch' }
+const MODULES: Record<string, string> = {
+  h5py: 'python3-h5py',
+  joblib: 'python3-joblib',
+  numpy: 'python3-numpy',
+  onnx: 'python3-onnx',
+  torch: 'python3-torch',
+}
 
 const hasModule = (name: string): boolean =>
   spawnSync('/usr/bin/python3', ['-c', `import importlib.util, sys; sys.exit(importlib.util.find_spec('${name}') is None)`]).status === 0

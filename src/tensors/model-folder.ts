@@ -1,5 +1,6 @@
 import { AppError, corrupt, isAppError } from '../util/errors.ts'
 import type { TensorSide } from './compare-tensors.ts'
+import { withFilesBeside } from './files-beside.ts'
 import { readTensorFile, withUniqueNames } from './read-tensor-file.ts'
 import { joinShards, numberedShards, readShardIndex, type ShardIndex } from './shards.ts'
 import type { HashedSource } from './stretches.ts'
@@ -17,6 +18,8 @@ export interface ModelFolder {
 const INDEX = /\.index\.json$/
 const SAFETENSORS = /\.safetensors(\.index\.json)?$/
 const MODELS = /\.(safetensors|pt|pth|bin|ckpt|gguf|npz|npy)$/
+const CHECKPOINT = /\.index$/
+const CHECKPOINT_DATA = /\.data-\d{5}-of-\d{5}$/
 const MAX_INDEX_BYTES = 32 * 1024 * 1024
 const LISTED = 10
 
@@ -26,12 +29,12 @@ export function isShardIndex(path: string): boolean {
 
 /** True for the name of a file that a model may consist of. */
 export function isModelFile(name: string): boolean {
-  return MODELS.test(name) || isShardIndex(name)
+  return [MODELS, INDEX, CHECKPOINT, CHECKPOINT_DATA].some(pattern => pattern.test(name))
 }
 
 /**
- * The model in a folder: that of the index, the numbered shards, or the only file with tensors. Of two, the one of
- * safetensors, as its library chooses. Throws `usage` if it is not clear which one is meant.
+ * The model in a folder: that of the index, the numbered shards, the only file with tensors, or a checkpoint. Of two,
+ * the one of safetensors, as its library chooses. Throws `usage` if it is not clear which one is meant.
  */
 export async function openModelFolder(folder: ModelFolder): Promise<TensorSide> {
   const index = onlyOne(folder.files.filter(isShardIndex))
@@ -39,7 +42,8 @@ export async function openModelFolder(folder: ModelFolder): Promise<TensorSide> 
   const models = folder.files.filter(file => MODELS.test(file))
   const numbered = numberedShards(models) ?? numberedShards(models.filter(file => SAFETENSORS.test(file)))
   if (numbered !== undefined) return openShards(folder, folder.name, new Map(numbered.map(shard => [shard, []])))
-  const model = onlyOne(models)
+  // other programs have files with this ending too
+  const model = onlyOne(models) ?? (models.length === 0 ? onlyOne(folder.files.filter(file => CHECKPOINT.test(file))) : undefined)
   if (model !== undefined) return openFile(folder, model)
   throw new AppError(
     'usage',
@@ -77,7 +81,8 @@ async function openShards(folder: ModelFolder, name: string, index: ShardIndex):
 
 async function openFile(folder: ModelFolder, file: string): Promise<TensorSide> {
   const { name, source } = await folder.open(file)
-  return { name, source, file: await readTensorFile(name, source) }
+  const side = { name, source, file: await readTensorFile(name, source) }
+  return withFilesBeside(side, async path => (await folder.open(path)).source)
 }
 
 function onlyOne(files: readonly string[]): string | undefined {

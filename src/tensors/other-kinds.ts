@@ -10,6 +10,7 @@ interface Kind {
 
 const CONVERT = 'Convert it to GGUF with the program that it was made for.'
 const TABLE = 'It holds the columns of a table, no tensors. It is stored like any other file.'
+const UNPACK = 'Decompress it first. For a file of joblib: load it, and dump it with compress=0.'
 const LOAD = 'Load it with the library that wrote it, and save its arrays as safetensors or .npz.'
 
 const KINDS: readonly Kind[] = [
@@ -21,20 +22,17 @@ const KINDS: readonly Kind[] = [
   { magic: 'tjgg', what: 'a model of llama.cpp before GGUF (ggjt)', cure: CONVERT },
   { magic: 'algg', what: 'a LoRA adapter of llama.cpp before GGUF (ggla)', cure: CONVERT },
   { magic: '\x12\x01\0\0\0\0\0\0', what: 'a file of arrays of MXNet', cure: LOAD },
+  ...[1, 0x5e, 0x9c, 0xda].map(level => ({ magic: `x${String.fromCharCode(level)}`, what: 'compressed (zlib)', cure: UNPACK })),
+  { magic: '\x1f\x8b', what: 'compressed (gzip)', cure: UNPACK },
+  { magic: 'BZh', what: 'compressed (bzip2)', cure: UNPACK },
+  { magic: '\xfd7zXZ\0', what: 'compressed (xz)', cure: UNPACK },
+  { magic: ']\0\0', what: 'compressed (lzma)', cure: UNPACK },
+  { magic: '\x04\x22\x4d\x18', what: 'compressed (lz4)', cure: UNPACK },
+  { magic: '\x28\xb5\x2f\xfd', what: 'compressed (zstd)', cure: UNPACK },
 ]
 
 /** What a file with this start is, if it is of a kind that is known and not read. */
 export function otherKind(start: Uint8Array): { what: string; cure: string } | undefined {
   const text = Buffer.from(start).toString('latin1')
-  return KINDS.find(({ magic, at = 0 }) => text.startsWith(magic, at)) ?? (isPickle(start) ? PICKLE : undefined)
-}
-
-const PICKLE = {
-  what: 'a pickle of Python, whose arrays are not listed',
-  cure: 'Load it in Python, and save its arrays with numpy.savez or as safetensors.',
-}
-
-/** A pickle of protocol 2 to 5 begins with the protocol. No pickle is ever run. */
-function isPickle(start: Uint8Array): boolean {
-  return start[0] === 0x80 && start[1]! >= 2 && start[1]! <= 5
+  return KINDS.find(({ magic, at = 0 }) => text.startsWith(magic, at))
 }

@@ -14,6 +14,7 @@ import { readHdf5File } from './hdf5-tensors.ts'
 import { readNpyFile } from './numpy-tensors.ts'
 import { readOnnxFile } from './onnx-tensors.ts'
 import { otherKind } from './other-kinds.ts'
+import { mayPickle, readPickleFile } from './pickled-tensors.ts'
 import { type ByteSource, reasonOf, type Tensor, type TensorFile } from './tensor.ts'
 import { mayCheckpointIndex, readCheckpointIndex } from './tf-checkpoint.ts'
 import { readTfliteFile } from './tflite-tensors.ts'
@@ -23,7 +24,7 @@ import { readZip } from './zip-tensors.ts'
 const SNIFFED_BYTES = 16
 const OPENING_BRACE = 0x7b
 const HINT =
-  'Supported formats: safetensors, PyTorch (.pt, .pth), NumPy (.npy, .npz), GGUF, ONNX, HDF5, Keras, TensorFlow Lite and TensorFlow checkpoints.'
+  'Supported formats: safetensors, PyTorch (.pt, .pth), NumPy (.npy, .npz), pickles and joblib, GGUF, ONNX, HDF5, Keras, TensorFlow Lite and TensorFlow checkpoints.'
 
 /**
  * The tensors of a file, from its headers alone. `subject` names the file in messages. Throws `corrupt` for a damaged
@@ -72,6 +73,7 @@ function readerOf(subject: string, start: Uint8Array, { size }: ByteSource): (so
   if (isGgml(start)) return source => readSpans('ggml', findGgmlTensors, source)
   if (maySafetensors(start, size)) return readSafetensorsFile
   if (isLegacyTorch(start)) return readLegacyTorchFile
+  if (mayPickle(start)) return source => readPickleFile(subject, source)
   if (isTflite(start)) return readTfliteFile
   if (isHdf5(start)) return readHdf5File
   if (mayOnnx(start)) return source => readOnnx(subject, source)

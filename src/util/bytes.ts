@@ -5,10 +5,10 @@ import { corrupt } from './errors.ts'
  * nor allocate.
  */
 export class ByteReader {
-  readonly bytes: Uint8Array
+  bytes: Uint8Array
   readonly subject: string
   position: number
-  readonly end: number
+  end: number
 
   constructor(bytes: Uint8Array, subject: string, start = 0, end = bytes.length) {
     this.bytes = bytes

@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { safetensors, type Entry } from '../chunking/layouts/writers.ts'
 import { expectError, resultOf, withSandbox, type Sandbox } from '../helpers/cli.ts'
+import { checkpointIndex } from '../tensors/checkpoint-files.ts'
 import { runInPty } from '../helpers/pty.ts'
 import { seededNoise } from '../helpers/seeded.ts'
 
@@ -107,6 +108,29 @@ describe('inspect lists', () => {
       expectError(await sandbox.run(['inspect', 'runs']), 7, /cut\.safetensors is damaged/)
       write(sandbox, 'runs/other.safetensors', bytes)
       expectError(await sandbox.run(['inspect', 'runs']), 2, /runs is a folder with several models/)
+    }))
+
+  test('a SavedModel and a TensorFlow checkpoint, stored or not, by their folder or their prefix', () =>
+    withSandbox(async sandbox => {
+      const index = checkpointIndex([{ name: 'kernel', dataType: 1, shape: [2], offset: 4, length: 8 }])
+      const data = Buffer.from('....12345678')
+      write(sandbox, 'runs/saved/saved_model.pb', Buffer.from('graph'))
+      write(sandbox, 'runs/saved/variables/variables.index', index)
+      write(sandbox, 'runs/saved/variables/variables.data-00000-of-00001', data)
+      write(sandbox, 'runs/many/ckpt-5.index', index)
+      write(sandbox, 'runs/many/ckpt-5.data-00000-of-00001', data)
+      write(sandbox, 'runs/many/ckpt-6.index', checkpointIndex([]))
+      await sandbox.json('push', 'runs')
+      for (const model of ['runs/saved', 'runs:saved', 'runs:saved/variables', 'runs:many/ckpt-5']) {
+        const listed = await sandbox.json<Listed>('inspect', model)
+        expect(listed.tensors.map(({ name, shape }) => [name, shape])).toEqual([['kernel', [2]]])
+      }
+      await sandbox.json('push', 'runs/saved', '--name', 'whole')
+      for (const model of ['whole:', 'runs:many/ckpt-5']) {
+        await sandbox.json('pull', model, '--tensor', '*', '-o', 'part.safetensors', '--force')
+        expect(readFileSync(sandbox.in('part.safetensors')).subarray(-8).toString()).toBe('12345678')
+      }
+      expectError(await sandbox.run(['inspect', 'runs:many/ckpt-7']), 5, /"many\/ckpt-7" is not in/)
     }))
 
   test('a model in shards, stored or not, as one; pointers of Git LFS are told by push and by inspect', () =>

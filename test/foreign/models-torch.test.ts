@@ -54,7 +54,7 @@ async function differences(name: string): Promise<string[]> {
 }
 
 describe('every tensor that torch and numpy read is read as they read it', () => {
-  test('files of torch.save, with and without zip, and of NumPy', async () => {
+  test('files of torch.save, with and without zip, of NumPy and of joblib, and pickles', async () => {
     const names = Object.keys(truth).filter(name => name !== 'bzip2.pt' && name !== 'frozen.pt')
     expect(names.length).toBeGreaterThan(30)
     expect(names.filter(name => name.endsWith('.legacy.pth')).length).toBeGreaterThan(10)

@@ -13,6 +13,7 @@ import sys
 import warnings
 import zipfile
 
+import joblib
 import numpy as np
 import torch
 
@@ -260,5 +261,22 @@ records = np.zeros(5, [('a', '<i4'), (('title', 'b'), 'u1', (2, 2)), ('c', [('d'
 np.savez(f'{folder}/odd.npz', a=arrays['f4.npy'], objects=np.array([{}, None]), records=records, text=np.array([b'csr']))
 truth['odd.npz'] = {'a': array_truth(arrays['f4.npy']), 'objects': ['objects', [2], None],
                     'records': ['records', [5], sha(records.tobytes())], 'text': ['|S3', [1], sha(b'csr')]}
+
+# pickles of NumPy, and files of joblib
+pickled = {
+    **{name[:-4]: array for name, array in arrays.items()}, 'long': np.arange(70_000.0), 'bytes': b'\xff' * 70_000, 'text': 'é' * 5000,
+    'axes': np.arange(24.0).reshape(2, 3, 4).transpose(1, 2, 0), 'list': [np.arange(3), (np.arange(4.0),)],
+    'objects': np.array([{'inner': np.ones(3)}, None, 2**80]), 'records': records,
+}
+expected = {
+    **{name: array_truth(pickled[name]) for name in [*(name[:-4] for name in arrays), 'long', 'axes']},
+    'list.0': array_truth(np.arange(3)), 'list.1.0': array_truth(np.arange(4.0)), 'objects': 'Python objects',
+    'objects.0.inner': array_truth(np.ones(3)), 'records': ['records', [5], sha(records.tobytes())],
+}
+for protocol in [2, 3, 4, 5]:
+    with open(f'{folder}/arrays-{protocol}.pkl', 'wb') as file:
+        pickle.dump(pickled, file, protocol)
+    joblib.dump(pickled, f'{folder}/arrays-{protocol}.joblib', protocol=protocol)
+    truth[f'arrays-{protocol}.pkl'] = truth[f'arrays-{protocol}.joblib'] = expected
 
 json.dump(truth, open(f'{folder}/truth.json', 'w'))

@@ -6,6 +6,7 @@ import { AppError } from '../../src/util/errors.ts'
 import { npy, npyHeader, safetensors } from '../chunking/layouts/writers.ts'
 import { rejection } from '../helpers/failures.ts'
 import { pt, weights, fp32 } from '../helpers/tensors.ts'
+import { checkpointIndex } from './checkpoint-files.ts'
 import { deflatedZip, hashedSourceOf } from './tensor-files.ts'
 
 type Files = Record<string, Uint8Array | string>
@@ -63,6 +64,14 @@ test('arrays of archives lie where they lay', async () => {
   const shard = (value: number) => deflatedZip([{ name: `${value}.npy`, data: array(value) }])
   const side = await openModelFolder(folderOf({ 'm-00001-of-00002.npz': shard(1), 'm-00002-of-00002.npz': shard(2) }))
   expect(await elements(side)).toEqual({ 1: '010101', 2: '020202' })
+})
+
+test('a TensorFlow checkpoint right in a folder is one model, beside files of any other kind', async () => {
+  const index = checkpointIndex([{ name: 'kernel', dataType: 1, shape: [2], offset: 4, length: 8 }])
+  const checkpoint = { 'ckpt-5.index': index, 'ckpt-5.data-00000-of-00001': Buffer.from('....12345678'), checkpoint: 'x' }
+  expect(await elements(await openModelFolder(folderOf(checkpoint)))).toEqual({ kernel: Buffer.from('12345678').toString('hex') })
+  expect((await openModelFolder(folderOf({ ...checkpoint, 'model.pt': pt(parts) }))).file.format).toBe('PyTorch')
+  expect((await rejection(openModelFolder(folderOf({ ...checkpoint, 'ckpt-6.index': index })))).code).toBe('usage')
 })
 
 test('missing shards are named, and so are the tensors in them', async () => {

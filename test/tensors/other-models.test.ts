@@ -41,7 +41,9 @@ test.each<[what: string, start: string, message: RegExp]>([
   ['ggjt', 'tjgg\x03\0\0\0', /before GGUF \(ggjt\)/],
   ['ggla', 'algg\x01\0\0\0', /LoRA adapter of llama.cpp/],
   ['MXNet', '\x12\x01\0\0\0\0\0\0', /arrays of MXNet/],
-  ['a pickle', '\x80\x04\x95', /is a pickle of Python/],
+  ['a pickle', '\x80\x04\x95', /is a pickle of Python that can't be read: a pickle with opcode 0/],
+  ['what joblib compressed', 'x\x9c', /compressed \(zlib\)/],
+  ['xz', '\xfd7zXZ\0', /compressed \(xz\)/],
 ])('%s is named', async (_what, start, message) => {
   const error = await rejection(filesOf(Buffer.concat([Buffer.from(start, 'latin1'), Buffer.alloc(40)]), 'model.bin'))
   expect(error.code).toBe('unsupported')

@@ -12,7 +12,7 @@ export interface NpyDtype {
   code?: string
 }
 
-const OBJECTS: NpyDtype = { text: 'objects', bytes: undefined }
+export const OBJECTS: NpyDtype = { text: 'objects', bytes: undefined }
 /** Fields within fields. */
 const MAX_NESTING = 8
 /** Bytes per character of a text. */
@@ -29,7 +29,7 @@ export function dtypeOf(header: string): NpyDtype {
 }
 
 /** A type in one string, such as `<M8[ns]`. Old versions of NumPy wrote `|O8` for objects. */
-function plain(text: string): NpyDtype {
+export function plainDtype(text: string): NpyDtype {
   if (text.length > MAX_TYPE_LENGTH) refuse('its type is absurd')
   const [, order = '', kind = '', digits = ''] = /^([<>|=]?)([a-zA-Z])(\d{0,9})(?:\[[^\]]*\])?$/.exec(text) ?? refuseKind(`type ${text}`)
   if (kind === 'O') return OBJECTS
@@ -49,7 +49,7 @@ class Parser {
 
   type(depth: number): NpyDtype {
     if (depth > MAX_NESTING) refuseKind('its fields are nested too deep')
-    if (!this.skip('[')) return plain(this.string())
+    if (!this.skip('[')) return plainDtype(this.string())
     let bytes = 0
     let hasObjects = false
     while (!this.skip(']')) {

@@ -114,7 +114,7 @@ function shapeOf(header: string): number[] {
 }
 
 /** The type of one element, and its bytes; those are undefined for Python objects. */
-function elementOf({ order, code, bytes }: NpyDtype): { element: ElementType; bytes: number | undefined; bigEndian: boolean } {
+export function elementOf({ order, code, bytes }: NpyDtype): { element: ElementType; bytes: number | undefined; bigEndian: boolean } {
   const swapped = order === '>'
   if (bytes === undefined || code === undefined) return { element: UNKNOWN_TYPE, bytes, bigEndian: false }
   // characters of 4 bytes

@@ -1,3 +1,5 @@
+import { MAX_NAME_LENGTH } from './span.ts'
+
 /** A class or function that a pickle names. It is never imported. */
 export interface PickleGlobal {
   module: string
@@ -20,8 +22,14 @@ export interface PickleNode {
   persistent?: true
 }
 
-/** Undefined for anything but strings, numbers, names and containers. */
-export type PickleValue = string | number | PickleGlobal | PickleNode | undefined
+/** Bytes of the file that a pickle was read from; a long text is told so too, as UTF-8. */
+export interface PickleBytes {
+  at: number
+  length: number
+}
+
+/** Undefined for None, and for what is not kept. */
+export type PickleValue = string | number | boolean | PickleGlobal | PickleNode | PickleBytes | undefined
 
 export function isNode(value: PickleValue): value is PickleNode {
   return typeof value === 'object' && 'values' in value
@@ -29,6 +37,22 @@ export function isNode(value: PickleValue): value is PickleNode {
 
 export function isGlobal(value: PickleValue): value is PickleGlobal {
   return typeof value === 'object' && 'module' in value
+}
+
+export function isBytes(value: PickleValue): value is PickleBytes {
+  return typeof value === 'object' && 'at' in value
+}
+
+/** The key of a value in its container: that of a dict, the number in a list or tuple. */
+export function keyOf({ keys, made }: PickleNode, at: number): PickleValue {
+  return keys?.[at] ?? (made === undefined ? at : undefined)
+}
+
+/** A dot-joined path. A key is left out if it is no text or number, or if the name would become too long. */
+export function joined(path: string, key: PickleValue): string {
+  if (typeof key !== 'string' && typeof key !== 'number') return path
+  const longer = path === '' ? String(key) : `${path}.${key}`
+  return longer.length > MAX_NAME_LENGTH ? path : longer
 }
 
 /** The name of a class or function of one of these modules; undefined for anything else. */

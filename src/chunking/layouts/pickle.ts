@@ -1,5 +1,5 @@
 import { ByteReader } from '../../util/bytes.ts'
-import { type PickleGlobal, isGlobal, isNode, NAMELESS, type PickleNode, type PickleValue } from './pickle-value.ts'
+import { type PickleBytes, type PickleGlobal, isGlobal, isNode, NAMELESS, type PickleNode, type PickleValue } from './pickle-value.ts'
 import { refuse, refuseKind } from './span.ts'
 
 const MARK = Symbol('mark')
@@ -39,9 +39,10 @@ export function readPickle(bytes: Uint8Array, start = 0): Pickle {
   return new PickleReader(bytes, start).run()
 }
 
-class PickleReader extends ByteReader {
-  private readonly stack: StackItem[] = []
-  private readonly memo: PickleValue[] = []
+/** The machine of pickles. It reads all bytes of an opcode before it changes anything. */
+export class PickleReader extends ByteReader {
+  protected stack: StackItem[] = []
+  protected memo: PickleValue[] = []
   private readonly references: PickleNode[] = []
   private nodes = 0
   private values = 0
@@ -51,13 +52,18 @@ class PickleReader extends ByteReader {
   }
 
   run(): Pickle {
-    for (;;) {
-      const opcode = String.fromCharCode(this.byte())
-      if (opcode === '.') return { value: this.pop(), references: this.references, end: this.position }
-      this.step(opcode)
-      const { stack, memo, values } = this
-      if (stack.length > MAX_STACK || memo.length > MAX_MEMO || values > MAX_VALUES) refuse('a pickle needs too much memory')
-    }
+    while (this.next());
+    return { value: this.pop(), references: this.references, end: this.position }
+  }
+
+  /** False at its end. */
+  protected next(): boolean {
+    const opcode = String.fromCharCode(this.byte())
+    if (opcode === '.') return false
+    this.step(opcode)
+    const { stack, memo, values } = this
+    if (stack.length > MAX_STACK || memo.length > MAX_MEMO || values > MAX_VALUES) this.refuseLarge('a pickle needs too much memory')
+    return true
   }
 
   private step(opcode: string): void {
@@ -82,9 +88,11 @@ class PickleReader extends ByteReader {
         return
 
       case 'N': // NONE
+        this.stack.push(undefined)
+        return
       case '\x88': // NEWTRUE
       case '\x89': // NEWFALSE
-        this.stack.push(undefined)
+        this.stack.push(opcode === '\x88')
         return
       case 'K': // BININT1
         this.stack.push(this.byte())
@@ -118,10 +126,10 @@ class PickleReader extends ByteReader {
         this.text(this.uint(8))
         return
       case 'U': // SHORT_BINSTRING, a text of Python 2
-        this.text(this.byte())
+        this.oldText(this.byte())
         return
       case 'T': // BINSTRING
-        this.text(this.uint(4))
+        this.oldText(this.uint(4))
         return
       case 'C': // SHORT_BINBYTES
         this.skip(this.byte())
@@ -202,7 +210,7 @@ class PickleReader extends ByteReader {
         this.instance(this.popToMark())
         return
       case 'b': // BUILD
-        this.append([this.pop()])
+        this.build()
         return
       case 'Q': // BINPERSID
         this.persistent(this.pop())
@@ -210,6 +218,10 @@ class PickleReader extends ByteReader {
       default:
         refuseKind(`a pickle with opcode ${opcode.charCodeAt(0)}`)
     }
+  }
+
+  protected refuseLarge(why: string): never {
+    return refuse(why)
   }
 
   private uint(count: number): number {
@@ -220,7 +232,7 @@ class PickleReader extends ByteReader {
 
   private line(): string {
     const end = this.bytes.indexOf(0x0a, this.position)
-    if (end === -1) refuse('a line has no end')
+    if (end === -1) this.fail('a line has no end')
     const text = Buffer.from(this.take(end - this.position)).toString('utf8')
     this.take(1)
     return text
@@ -233,27 +245,33 @@ class PickleReader extends ByteReader {
     this.stack.push(Number.isSafeInteger(value) ? value : undefined)
   }
 
-  private text(length: number): void {
+  protected text(length: number): void {
     this.stack.push(Buffer.from(this.take(length)).toString('utf8'))
   }
 
-  private skip(length: number): void {
+  /** A text of Python 2, which may hold any bytes. */
+  protected oldText(length: number): void {
+    this.text(length)
+  }
+
+  protected skip(length: number): void {
     this.take(length)
     this.stack.push(undefined)
   }
 
   /** Two's complement, of any length; undefined beyond 6 bytes. */
   private long(length: number): void {
+    if (length > 6) return this.skip(length)
     const bytes = Buffer.from(this.take(length))
-    this.stack.push(length > 6 ? undefined : length === 0 ? 0 : bytes.readIntLE(0, length))
+    this.stack.push(length === 0 ? 0 : bytes.readIntLE(0, length))
   }
 
-  private peek(): PickleValue {
+  protected peek(): PickleValue {
     const item = this.stack.at(-1)
     return this.stack.length === 0 || item === MARK ? refuse('a pickle takes what is not there') : item
   }
 
-  private pop(): PickleValue {
+  protected pop(): PickleValue {
     const value = this.peek()
     this.stack.pop()
     return value
@@ -276,14 +294,18 @@ class PickleReader extends ByteReader {
     this.object({ values, ...more })
   }
 
-  private object(object: PickleNode | PickleGlobal): void {
-    if (++this.nodes > MAX_NODES) refuse('a pickle has too many containers')
+  protected object(object: PickleNode | PickleGlobal | PickleBytes): void {
+    if (++this.nodes > MAX_NODES) this.refuseLarge('a pickle has too many containers')
     this.stack.push(object)
   }
 
   private dict(items: PickleValue[]): void {
     this.node([], { keys: [] })
     this.setItems(items)
+  }
+
+  protected build(): void {
+    this.append([this.pop()])
   }
 
   private append(values: PickleValue[]): void {
@@ -311,7 +333,7 @@ class PickleReader extends ByteReader {
   }
 
   private keep(key: number): void {
-    if (key > MAX_MEMO) refuse('a pickle needs too much memory')
+    if (key > MAX_MEMO) this.refuseLarge('a pickle needs too much memory')
     this.memo[key] = this.peek()
   }
 

@@ -1,4 +1,4 @@
-import { isNode, NAMELESS, type PickleNode, type PickleValue } from './pickle-value.ts'
+import { isNode, joined, keyOf, NAMELESS, type PickleNode, type PickleValue } from './pickle-value.ts'
 import { MAX_NAME_LENGTH, MAX_TENSORS, refuse } from './span.ts'
 import { rebuiltBy, type Part, type Rebuilt } from './torch-rebuild.ts'
 import { statedType, storageType, type TorchType } from './torch-types.ts'
@@ -134,17 +134,6 @@ class Walk {
     }
     return this.numbers.get(list)
   }
-}
-
-function keyOf({ keys, made }: PickleNode, at: number): PickleValue {
-  return keys?.[at] ?? (made === undefined ? at : undefined)
-}
-
-function joined(path: string, key: PickleValue): string {
-  if (typeof key !== 'string' && typeof key !== 'number') return path
-  const longer = path === '' ? String(key) : `${path}.${key}`
-  // a key is left out if the name would become too long
-  return longer.length > MAX_NAME_LENGTH ? path : longer
 }
 
 function viewOf({ call, dtype, flags }: Rebuilt & { kind: 'view' }, name: string): TorchTensor {

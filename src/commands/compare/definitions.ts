@@ -65,12 +65,13 @@ export function inspect(root: LazyCommand): void {
       `
 A model is a local path or name[version]:path: a file, the index of a model in
 shards, or the folder with its shards. Only the needed parts of a stored model
-are fetched. Formats: safetensors, PyTorch (no code in the file is run), NumPy,
-GGUF, ONNX, HDF5, Keras, TensorFlow Lite, TensorFlow checkpoints (name the
-.index) and ggml of whisper.cpp. A comparison shows for each tensor the share of
-changed numbers and the largest absolute difference; identical tensors are only
-counted. If the models have no tensor name in common, a prefix such as "model."
-is left out of the names of one.
+are fetched. Formats: safetensors, PyTorch and pickles (no code in the file is
+run), NumPy, joblib, GGUF, ONNX, HDF5, Keras, TensorFlow Lite, TensorFlow
+checkpoints (name the .index) and SavedModels (name the folder), and ggml of
+whisper.cpp. A comparison shows for each tensor the share of changed numbers and
+the largest absolute difference; identical tensors are only counted. If the
+models have no tensor name in common, a prefix such as "model." is left out of
+the names of one.
 
 Examples:
   colab-escape inspect model.safetensors

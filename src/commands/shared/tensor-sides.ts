@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
 import { basename, dirname, join, posix } from 'node:path'
-import type { FileEntry } from '../../repository/format/manifest.ts'
+import type { Entry, FileEntry } from '../../repository/format/manifest.ts'
 import { type StoredSnapshot, versionLabel } from '../../repository/format/snapshot.ts'
 import { openForReading, type OpenRepository } from '../../repository/open/open.ts'
+import { findEntry } from '../../repository/read/read-manifest.ts'
 import { StoredFile } from '../../repository/read/stored-file.ts'
 import { parseVersionedPath } from '../../repository/versions/versions.ts'
 import type { TensorSide } from '../../tensors/compare-tensors.ts'
@@ -17,6 +18,8 @@ import { filesRightIn, findNamed, findFile, findVersion } from './find-version.t
 import type { Session } from './session.ts'
 import { chooseStore, type Store } from './store.ts'
 
+/** What a SavedModel of TensorFlow has: its program, and the index of its checkpoint. */
+const SAVED_MODEL = ['saved_model.pb', 'variables/variables.index'] as const
 /** Maximum number of missing shards that a warning names. */
 const MAX_LISTED = 5
 
@@ -44,9 +47,10 @@ export class TensorSides {
     const folderPath = path.replace(/^\.?\/+|\/+$/g, '')
     // the path of a whole version is in no entry
     const isWhole = folderPath === '' && snapshot.source.type !== 'file'
-    const entry = isWhole ? undefined : await findNamed(repository, snapshot, folderPath)
-    if (entry === undefined || entry.type === 'directory')
-      return this.warned(await openModelFolder(await this.storedFolder(repository, snapshot, folderPath)))
+    const named = isWhole ? undefined : await findModel(repository, snapshot, folderPath)
+    const isFolder = named === undefined || named.type === 'directory'
+    const entry = isFolder ? await findSavedModel(repository, snapshot, folderPath) : named
+    if (entry === undefined) return this.warned(await openModelFolder(await this.storedFolder(repository, snapshot, folderPath)))
     if (isShardIndex(entry.path)) {
       const folder = await this.storedFolder(repository, snapshot, posix.join(entry.path, '..').replace(/^\.$/, ''))
       return this.warned(await openShardIndex(folder, posix.basename(entry.path)))
@@ -54,7 +58,7 @@ export class TensorSides {
     const { name, source } = this.storedFile(
       repository,
       snapshot,
-      entry.type === 'file' ? entry : await findFile(repository, snapshot, path),
+      entry.type === 'file' ? entry : await findFile(repository, snapshot, entry.path),
     )
     const side = { name, source, file: await readTensorFile(name, source) }
     return withFilesBeside(side, async file => {
@@ -83,7 +87,10 @@ export class TensorSides {
 
   private async openLocal(path: string): Promise<TensorSide> {
     const opened = (source: LocalSource): void => void this.local.push(source)
-    if (await isLocalFolder(path)) return this.warned(await openModelFolder(await localFolder(path, opened)))
+    if (await isLocalFolder(path)) {
+      if (SAVED_MODEL.every(file => existsSync(join(path, file)))) return this.openLocal(join(path, SAVED_MODEL[1]))
+      return this.warned(await openModelFolder(await localFolder(path, opened)))
+    }
     if (isShardIndex(path)) return this.warned(await openShardIndex(await localFolder(dirname(path), opened), basename(path)))
     const source = await openLocalSource(path)
     opened(source)
@@ -126,6 +133,23 @@ export class TensorSides {
  */
 function isStored(text: string): boolean {
   return /^[^/\\:]{2,}:|^[^/\\:]:(?![/\\])/.test(text) && !existsSync(text)
+}
+
+/** An entry of a version by its path. That of a TensorFlow checkpoint may lack the `.index`. */
+async function findModel(repository: OpenRepository, snapshot: StoredSnapshot, path: string): Promise<Entry> {
+  const found =
+    path === '' ? undefined : ((await findEntry(repository, snapshot, path)) ?? (await findEntry(repository, snapshot, `${path}.index`)))
+  return found ?? findNamed(repository, snapshot, path)
+}
+
+/** The checkpoint of a folder of a version, if it is a SavedModel. */
+async function findSavedModel(repository: OpenRepository, snapshot: StoredSnapshot, folder: string): Promise<Entry | undefined> {
+  let found: Entry | undefined
+  for (const file of SAVED_MODEL) {
+    found = await findEntry(repository, snapshot, posix.join(folder, file))
+    if (found === undefined) return undefined
+  }
+  return found
 }
 
 /** A TensorFlow checkpoint is named by its index, a file with its elements, or what their names have in common. */

@@ -11,7 +11,7 @@ import { checkpoint, ggml, hdf5, onnx, tflite } from './models.ts'
 import { objectNames } from './object-names.ts'
 import { ignoreRules, namePattern } from './patterns.ts'
 import { config, label, snapshot, tomb } from './snapshot.ts'
-import { gguf, npy, safetensors, torch, torchLegacy, zipTensors } from './tensors.ts'
+import { gguf, npy, pickle, safetensors, torch, torchLegacy, zipTensors } from './tensors.ts'
 
 export const TARGETS: readonly Target[] = [
   directory,
@@ -31,6 +31,7 @@ export const TARGETS: readonly Target[] = [
   npy,
   torch,
   torchLegacy,
+  pickle,
   zipTensors,
   onnx,
   hdf5,

@@ -15,6 +15,7 @@ import {
   zip,
 } from '../../chunking/layouts/writers.ts'
 import { deflatedZip, legacyTorchFile, torchFile } from '../../tensors/tensor-files.ts'
+import { array, fromBuffer, joblib, latin1, oldText, op, pickleOf, wrapper } from '../../tensors/pickle-files.ts'
 import { promise, settled, Structure, type Target } from '../target.ts'
 
 const MAX_READ_PER_BYTE = 64
@@ -173,6 +174,25 @@ export const torchLegacy: Target = {
     ]
   },
   run: input => readAll('model.pth', Buffer.concat([input, storage(1100), storage(1100)])),
+}
+
+/** Pickles with arrays of NumPy, and files of joblib. */
+export const pickle: Target = {
+  name: 'pickle',
+  seeds() {
+    const data = new Uint8Array(24)
+    const noted = { type: '<f4', shape: [2, 3], data }
+    const objects = array({ ...noted, type: '|O8' }, op(']N\x85a'))
+    const nested = [wrapper({ ...noted, type: '|O8' }, true, 63), op('\x80\x05'), objects, op('.')]
+    const files = [
+      pickleOf({ a: array(noted), b: array(noted, latin1(data)), c: array({ ...noted, fortran: true }, oldText(data)) }),
+      pickleOf({ a: fromBuffer(noted, 'F'), b: fromBuffer(noted, 'K', [1, 0]), c: objects }),
+      pickleOf({ a: joblib(noted), b: joblib({ ...noted, type: '>i4' }, false), c: Buffer.concat(nested) }),
+    ]
+    const large = pickleOf({ a: wrapper({ ...noted, shape: [11, 100] }, false) })
+    return [...files.map(file => holed(file, file.length, 0)), holed(large, large.length - 2, 4400)]
+  },
+  run: input => readAll('model.joblib', withHole(input)),
 }
 
 function storage(elements: number): Buffer {

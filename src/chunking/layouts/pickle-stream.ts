@@ -1,0 +1,122 @@
+import { isUtf8 } from 'node:buffer'
+import { isNode, nameIn, type PickleNode, type PickleValue } from './pickle-value.ts'
+import { PickleReader } from './pickle.ts'
+import { itemOfDtype, wrappedIn } from './pickled-numpy.ts'
+import { asCount, elementsOf, type ReadAt, readExactly, refuseKind } from './span.ts'
+
+const WINDOW_BYTES = 64 * 1024
+/** No opcode takes more bytes than this, for longer texts and bytes are passed over. */
+const MARGIN_BYTES = 4 * 1024
+const MAX_TEXT_BYTES = 1024
+/** Maximum bytes of the texts that are kept. */
+const MAX_TEXTS_BYTES = 64 * 1024 * 1024
+/** Maximum nesting depth of pickles in a file of joblib. */
+const MAX_NESTING = 4
+const PROTO = 0x80
+
+/**
+ * Reads the pickles of a file, one behind the other, without the long texts and bytes in them: it only notes where they
+ * lie. joblib writes the elements of an array right behind the object that describes it, in the middle of the pickle
+ * (`joblib/numpy_pickle.py`): these are bytes too, and become the last value of that object.
+ *
+ * Throws `corrupt` for a pickle that is cut short, `unsupported` for one that takes too much memory. Time: linear in
+ * the bytes that it reads. Memory: about 300 MB at most, whatever the length.
+ */
+export class PickleStream extends PickleReader {
+  private readonly size: number
+  private readonly read: ReadAt
+  /** Where `bytes` begin in the file. */
+  private base = 0
+  private texts = 0
+  /** The pickles around the one that is read, and the array whose elements it is. */
+  private readonly around: { stack: PickleReader['stack']; memo: PickleValue[]; array: PickleNode }[] = []
+
+  constructor(size: number, read: ReadAt) {
+    super(new Uint8Array(0), 0)
+    this.size = size
+    this.read = read
+  }
+
+  /** The value of the next pickle; undefined if none follows. */
+  async value(): Promise<{ value: PickleValue } | undefined> {
+    if (!(await this.refill()) || this.bytes[this.position] !== PROTO) return undefined
+    this.stack = []
+    this.memo = []
+    for (;;) {
+      if (this.remaining < MARGIN_BYTES) await this.refill()
+      if (this.next()) continue
+      const value = this.pop()
+      const outer = this.around.pop()
+      if (outer === undefined) return { value }
+      outer.array.values.push(value)
+      this.stack = outer.stack
+      this.memo = outer.memo
+    }
+  }
+
+  /** False at the end of the file. */
+  private async refill(): Promise<boolean> {
+    if (this.remaining < MARGIN_BYTES && this.base + this.end < this.size) {
+      this.base += this.position
+      this.bytes = await readExactly(this.read, this.base, Math.min(WINDOW_BYTES, this.size - this.base))
+      this.position = 0
+      this.end = this.bytes.length
+    }
+    return this.remaining > 0
+  }
+
+  /** A pickle may hold very much beside arrays: that is no damage. */
+  protected override refuseLarge(why: string): never {
+    return refuseKind(why)
+  }
+
+  protected override text(length: number): void {
+    if (length > MAX_TEXT_BYTES) return this.skip(length)
+    this.texts += length
+    if (this.texts > MAX_TEXTS_BYTES) this.refuseLarge('a pickle needs too much memory')
+    super.text(length)
+  }
+
+  /** Bytes, if it is no text. */
+  protected override oldText(length: number): void {
+    const { position, bytes } = this
+    if (length <= MAX_TEXT_BYTES && !isUtf8(bytes.subarray(position, position + length))) this.skip(length)
+    else this.text(length)
+  }
+
+  protected override skip(length: number): void {
+    const at = this.base + this.position
+    this.jump(length)
+    this.object({ at, length })
+  }
+
+  private jump(length: number): void {
+    const missing = this.base + this.position + length - this.size
+    if (missing > 0) this.fail(`it ends ${missing} bytes too early`)
+    this.position += length
+  }
+
+  protected override build(): void {
+    super.build()
+    const array = this.peek()
+    if (!isNode(array)) return
+    if (nameIn(['joblib.numpy_pickle'], array.made) === 'NumpyArrayWrapper') this.elements(array)
+  }
+
+  private elements(array: PickleNode): void {
+    const { dtype, shape, isAligned } = wrappedIn(array.values.at(-1))
+    const item = itemOfDtype(dtype)
+    if (item === undefined) {
+      if (this.around.length === MAX_NESTING) refuseKind('pickles are nested too deep')
+      this.around.push({ stack: this.stack, memo: this.memo, array })
+      this.stack = []
+      this.memo = []
+      return
+    }
+    if (isAligned) this.jump(this.byte())
+    const at = this.base + this.position
+    const length = asCount(item * elementsOf(shape))
+    this.jump(length)
+    array.values.push({ at, length })
+  }
+}

@@ -1,0 +1,151 @@
+import { describe, expect, test } from 'vitest'
+import { rejection } from '../helpers/failures.ts'
+import { seededBytes } from '../helpers/seeded.ts'
+import { array, fromBuffer, joblib, latin1, type Noted, oldText, op, pickleOf, text, wrapper } from './pickle-files.ts'
+import { elementsOf, filesOf, sourceOf } from './tensor-files.ts'
+import { readTensorFile } from '../../src/tensors/read-tensor-file.ts'
+
+const floats = (...values: number[]): Buffer => Buffer.from(Float32Array.from(values).buffer)
+const SIX = floats(1, 2, 3, 4, 5, 6)
+const TRANSPOSED = floats(1, 4, 2, 5, 3, 6)
+const noted = (more: Partial<Noted> = {}): Noted => ({ type: '<f4', shape: [2, 3], data: SIX, ...more })
+const large = (seed: number): Noted => ({ type: '|u1', shape: [200_000], data: seededBytes(200_000, seed) })
+/** An object with these attributes. */
+const object = (name: string, attributes: Buffer): Buffer => Buffer.concat([op(`csklearn\n${name}\n)\x81}`), attributes, op('b')])
+
+async function told(bytes: Buffer): Promise<Record<string, string>> {
+  const { format, tensors } = await filesOf(bytes)
+  expect(format).toBe('pickle')
+  const tell = async ({ name, unread, dtype, shape }: (typeof tensors)[0]) =>
+    [name, unread ?? `${dtype} [${shape.join(' ')}] ${(await elementsOf(bytes, name)).toString('hex')}`] as const
+  return Object.fromEntries(await Promise.all(tensors.map(tell)))
+}
+
+const expected = (elements = SIX): string => `F32 [2 3] ${elements.toString('hex')}`
+
+describe('arrays of NumPy in a pickle', () => {
+  test('as each protocol notes them, in either order of bytes and of dimensions', async () => {
+    const big = Buffer.from(SIX).swap32()
+    const file = pickleOf({
+      bytes: array(noted()),
+      'three texts': Buffer.concat([
+        op(']('),
+        array(noted(), latin1(SIX)),
+        array(noted(), oldText(SIX)),
+        array(noted(), text('abcdefghijklmnopqrstuvwx')),
+        op('e'),
+      ]),
+      fortran: array(noted({ fortran: true, data: TRANSPOSED })),
+      big: array(noted({ type: '>f4', data: big })),
+      buffer: fromBuffer(noted(), 'C'),
+      columns: fromBuffer(noted({ data: TRANSPOSED }), 'F'),
+      axes: fromBuffer(noted({ shape: [3, 2], data: TRANSPOSED }), 'K', [1, 0]),
+    })
+    expect(await told(file)).toEqual({
+      bytes: expected(),
+      'three texts.0': expected(),
+      'three texts.1': expected(),
+      'three texts.2': expected(Buffer.from('abcdefghijklmnopqrstuvwx')),
+      fortran: expected(),
+      big: expected(),
+      buffer: expected(),
+      columns: expected(),
+      axes: expected(),
+    })
+  })
+
+  test('are named by keys, numbers and attributes; what occurs twice is told', async () => {
+    const layers = Buffer.concat([text('coefs_'), op(']'), array(noted()), op('q\x07ah\x07as')])
+    const { tensors } = await filesOf(pickleOf({ model: object('MLP', layers), again: op('h\x07') }))
+    expect(tensors.map(({ name, sharedWith }) => [name, sharedWith])).toEqual([
+      ['model.coefs_.0', undefined],
+      ['model.coefs_.1', 'model.coefs_.0'],
+      ['again', 'model.coefs_.0'],
+    ])
+    const one = Buffer.concat([op('\x80\x02'), array(noted()), op('.')])
+    expect(Object.keys(await told(one))).toEqual(['array'])
+    expect(Object.keys(await told(Buffer.concat([one, pickleOf({ w: array(noted()) })])))).toEqual(['0', '1.w'])
+  })
+
+  test('what is not understood is listed with the reason, and so is what else is there', async () => {
+    const objects = Buffer.concat([op(']'), array(noted()), op('aNa')])
+    const file = pickleOf({
+      objects: array({ type: '|O8', shape: [2], data: SIX }, objects),
+      masked: op('cnumpy.ma.core\n_mareconstruct\n)R'),
+      strange: array(noted({ type: '<f' })),
+      torch: op('ctorch._utils\n_rebuild_tensor_v2\n)R'),
+      w: array(noted()),
+    })
+    expect(await told(file)).toEqual({
+      objects: 'its elements are Python objects',
+      'objects.0': expected(),
+      masked: 'it is a masked array',
+      strange: 'its element type is not known',
+      torch: 'it is a tensor of PyTorch: save it with torch.save',
+      w: expected(),
+    })
+  })
+
+  test('cut short, or with a length that is not true, it is damaged; without arrays it is only of another kind', async () => {
+    const file = pickleOf({ w: array(noted()), l: array(large(1)) })
+    for (const end of [file.length - 1, file.length - 1000, 60, 20])
+      expect((await rejection(filesOf(file.subarray(0, end)))).code, `${end}`).toBe('corrupt')
+    expect((await rejection(filesOf(pickleOf({ w: array(noted({ shape: [7] })) })))).message).toMatch(/a shape and a length disagree/)
+    const other = await rejection(filesOf(pickleOf({ w: text('x') }), 'vocab.pkl'))
+    expect([other.code, other.message]).toEqual(['unsupported', 'vocab.pkl is a pickle of Python without arrays of NumPy.'])
+    // a million numbers are no damage
+    const many = await rejection(filesOf(pickleOf({ w: op(`](${'K\x01'.repeat(1_100_000)}e`) })))
+    expect(many.code).toBe('unsupported')
+  })
+})
+
+describe('a file of joblib', () => {
+  test('holds the elements right behind what describes them, with padding or without', async () => {
+    const file = pickleOf({
+      a: joblib(noted()),
+      old: joblib(noted({ fortran: true, data: TRANSPOSED }), false),
+      big: joblib(noted({ type: '>f4', data: Buffer.from(SIX).swap32() })),
+      scalar: joblib({ type: '<i2', shape: [], data: Buffer.from([1, 2]) }),
+      none: joblib(noted({ shape: [0, 3], data: Buffer.alloc(0) })),
+      plain: array(noted()),
+    })
+    expect(await told(file)).toEqual({
+      a: expected(),
+      old: expected(),
+      big: expected(),
+      scalar: 'I16 [] 0102',
+      none: 'F32 [0 3] ',
+      plain: expected(),
+    })
+  })
+
+  test('objects are a pickle within it, whose arrays are named after it', async () => {
+    const inner = Buffer.concat([
+      op('\x80\x05'),
+      array({ type: '|O8', shape: [1], data: SIX }, Buffer.concat([op(']'), array(noted()), op('a')])),
+      op('.'),
+    ])
+    const objects = Buffer.concat([wrapper({ type: '|O8', shape: [1], data: SIX }, true, 63), inner])
+    expect(await told(pickleOf({ trees: objects, w: joblib(noted()) }))).toEqual({
+      trees: 'its elements are Python objects',
+      'trees.0': expected(),
+      w: expected(),
+    })
+  })
+
+  test('elements are passed over, not read', async () => {
+    const source = sourceOf(pickleOf(Object.fromEntries([1, 2, 3, 4].map(seed => [`l${seed}`, joblib(large(seed))]))))
+    expect((await readTensorFile('model.joblib', source)).tensors).toHaveLength(4)
+    expect(source.asked.reduce((sum, [, length]) => sum + length, 0)).toBeLessThan(400_000)
+    const second = await elementsOf(pickleOf({ a: joblib(large(1)), b: joblib(large(2)) }), 'b')
+    expect(second.equals(large(2).data)).toBe(true)
+  })
+
+  test('an unknown type has an unknown length: no array of the file can be told', async () => {
+    const error = await rejection(filesOf(pickleOf({ a: joblib(noted({ type: '<f' })) }), 'm.joblib'))
+    expect([error.code, error.message]).toEqual([
+      'unsupported',
+      "m.joblib is a pickle of Python that can't be read: an array of unknown type.",
+    ])
+  })
+})
