@@ -10,6 +10,7 @@ const PREFIX_BYTES = 16 * 1024
 const MAX_PREFIX_PLAIN_BYTES = 80 * 1024
 /** The smallest buffer that node:zlib allows. */
 const MIN_ROOM_BYTES = 64
+const WRONG_CRC = 'a deflated member is not what its checksum says'
 /** Bytes per read of a deflated member. */
 const STEP_BYTES = 1024 * 1024
 
@@ -32,7 +33,8 @@ export async function readMember(member: ZipMember, source: ByteSource): Promise
   const stored = await readStored(member, source)
   if (isStored(member)) return stored
   const plain = inflate(stored, member)
-  return plain.length === member.length ? plain : refuse('a member does not have its stated length')
+  if (plain.length !== member.length) refuse('a member does not have its stated length')
+  return zlib.crc32(plain) === member.crc ? plain : refuse(WRONG_CRC)
 }
 
 /**
@@ -96,12 +98,17 @@ async function* inflated(member: ZipMember, source: ByteSource): AsyncGenerator<
   const inflater = zlib.createInflateRaw({ chunkSize: STEP_BYTES })
   // the error of either stream is thrown by the loop
   pipeline(Readable.from(storedPieces(member, source)), inflater, () => undefined)
+  let sum = 0
   try {
-    for await (const piece of inflater) yield piece as Uint8Array
+    for await (const piece of inflater as AsyncIterable<Uint8Array>) {
+      sum = zlib.crc32(piece, sum)
+      yield piece
+    }
   } catch (error) {
     if (isAppError(error)) throw error
     refuse('a deflated member is damaged')
   }
+  if (sum !== member.crc) refuse(WRONG_CRC)
 }
 
 async function* storedPieces(member: ZipMember, source: ByteSource): AsyncGenerator<Uint8Array> {

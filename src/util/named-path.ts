@@ -26,13 +26,13 @@ export function namedPaths(text: string): string[] {
 }
 
 /**
- * A pattern in gitignore syntax in which escapes of `shownPath` of `ui` stand for their characters. `\\` and all
- * others are left to the pattern, where they mean the same.
+ * A pattern in gitignore syntax in which escapes of `shownPath` of `ui` stand for their characters, never for what the
+ * pattern means by these: `\x20` is a space at the end. `\\` and all others are left to it, where they mean the same.
  */
 export function namedPattern(pattern: string): string {
   if (!pattern.includes('\\')) return pattern
   const read = pattern.replace(ESCAPE, (whole, backslash, control?: string, byte?: string, short?: string, long?: string) =>
-    backslash === undefined ? (unescaped(control, byte, short ?? long) ?? whole) : whole,
+    backslash === undefined ? (unescaped(control, byte, short ?? long)?.replace(/^[ -.:-@[-`{-~]$/, '\\$&') ?? whole) : whole,
   )
   return decodeFileName(encodePath(read))
 }

@@ -42,6 +42,18 @@ test('what can not be read is kept as the version before has it, and the version
     chmodSync(sandbox.in('data', 'best.pt'), 0)
     chmodSync(sandbox.in('data', 'runs'), 0)
 
+    // nobody knows whether these changed, and none was removed
+    for (const args of [
+      ['status', 'data'],
+      ['diff', 'data', './data'],
+    ]) {
+      const compared = await as(sandbox, ...args, '--all')
+      expect(compared.code).toBe(3)
+      expect(compared.stdout).toMatch(/log\.txt/)
+      expect(compared.stdout).not.toMatch(/removed|runs\/|best\.pt/)
+      expect(compared.stdout).toMatch(/^t .*runs$/m)
+    }
+
     const [first] = await log(sandbox)
     const told = await push(sandbox, 3, '--keep-last', '1')
     expect(told.stdout).toMatch(/5 files could not be saved/)
@@ -63,6 +75,9 @@ test('what can not be read is kept as the version before has it, and the version
     expect(again.code).toBe(3)
     expect(resultOf(again)).toMatchObject({ outcome: 'unchanged', failed: 5, missingFiles: ['new'], forgotten: 0 })
     expect((await push(sandbox, 3)).stdout).toMatch(/^No new version: what could be read of data is as in data@/)
+
+    expect((await as(sandbox, 'status', 'data')).stdout).toMatch(/^Nothing to push: what could be read of /)
+    expect((await as(sandbox, 'diff', 'data', './data')).stdout).toMatch(/ are equal in what could be read\./)
 
     // as soon as everything can be read there is a complete version, and the rules hold again
     for (const path of ['best.pt', 'new']) chmodSync(sandbox.in('data', path), 0o644)

@@ -121,6 +121,18 @@ describe('what pull may overwrite', () => {
       expectSameTree(sandbox.in('out'), sandbox.in('data'))
     }))
 
+  test('never a pipe or a device that the command names, also with --force', () =>
+    withSandbox(async sandbox => {
+      makeTree(sandbox.in('data'), { file: 'a file' })
+      await sandbox.ok('push', 'data')
+      execFileSync('mkfifo', [sandbox.in('pipe')])
+      symlinkSync('pipe', sandbox.in('link'))
+      for (const name of ['pipe', 'link'])
+        expectError(await sandbox.run(['pull', 'data:file', name, '--force']), 1, /is a pipe, a socket or a device, not a file/)
+      expect(lstatSync(sandbox.in('pipe')).isFIFO()).toBe(true)
+      expect(lstatSync(sandbox.in('link')).isSymbolicLink()).toBe(true)
+    }))
+
   test('what an ignore file in such a folder leaves out is precious too', () =>
     withSandbox(async sandbox => {
       makeTree(sandbox.in('data'), { thing: 'a file' })

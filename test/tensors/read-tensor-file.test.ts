@@ -203,6 +203,21 @@ describe('NumPy', () => {
     expect((await filesOf(fixture('arrays.npz'))).tensors.length).toBeGreaterThan(1)
   })
 
+  test('a header that does not say the order of the elements is damage, never guessed', async () => {
+    for (const order of ["'fortran_krder': True", "'fortran_order': Tru%", "'fortran_order'8 True"]) {
+      const header = npyHeader("'<f4'", '(2, 3)').replace("'fortran_order': False", order)
+      expect((await refusal(npy(header, floats(1, 2, 3, 4, 5, 6)))).message).toMatch(/it has no order of elements/)
+    }
+  })
+
+  test.each(['False', 'True'])('a deflated member with other bytes than its checksum says is damage (%s)', async order => {
+    const members = [{ name: 'a.npy', data: npy(npyHeader("'<f4'", '(2, 3)').replace('False', order), floats(1, 2, 3, 4, 5, 6)) }]
+    const bytes = deflatedZip(members)
+    const record = bytes.lastIndexOf('PK\x01\x02', undefined, 'latin1')
+    bytes[record + 16]! ^= 1
+    await expect(elementsOf(bytes, 'a')).rejects.toThrow(/not what its checksum says/)
+  })
+
   test('a deflated member of another length than it says is damage', async () => {
     const bytes = deflatedZip([{ name: 'a.npy', data: npy(npyHeader("'|u1'", '(90000,)'), seededText(1, 90_000)) }])
     const start = bytes.indexOf('PK\x01\x02', 0, 'latin1')

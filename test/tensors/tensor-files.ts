@@ -1,4 +1,4 @@
-import { deflateRawSync } from 'node:zlib'
+import { crc32, deflateRawSync } from 'node:zlib'
 import { openElements } from '../../src/tensors/element-reader.ts'
 import { readTensorFile } from '../../src/tensors/read-tensor-file.ts'
 import type { HashedSource } from '../../src/tensors/stretches.ts'
@@ -101,12 +101,13 @@ export function torchFile(views: readonly View[], storages: Record<string, Uint8
 
 /** A zip archive whose members are deflated, as numpy.savez_compressed writes. */
 export function deflatedZip(members: readonly Member[]): Buffer {
-  const plain = new Map(members.map(({ name, data }) => [name, data.length]))
+  const plain = new Map(members.map(({ name, data }) => [name, data]))
   const archive = zip(members.map(({ name, data }) => ({ name, data: deflateRawSync(data), method: 8 })))
-  // `zip` writes one size for both: the plain one stands in the central directory
+  // `zip` writes one size for both, and no checksums: those of the plain bytes stand in the central directory
   for (let at = archive.indexOf('PK\x01\x02', 0, 'latin1'); at >= 0; at = archive.indexOf('PK\x01\x02', at + 4, 'latin1')) {
     const name = archive.toString('utf8', at + 46, at + 46 + archive.readUInt16LE(at + 28))
-    archive.writeUInt32LE(plain.get(name)!, at + 24)
+    archive.writeUInt32LE(crc32(plain.get(name)!), at + 16)
+    archive.writeUInt32LE(plain.get(name)!.length, at + 24)
   }
   return archive
 }

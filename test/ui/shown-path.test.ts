@@ -16,13 +16,15 @@ const path = fc
   .chain(parts =>
     fc
       .uint8Array({ maxLength: 4 })
-      .map(bytes => decodeFileName(Buffer.concat([Buffer.from(parts.join('')), bytes, Buffer.from('x')])).replaceAll('\0', '')),
+      .map(bytes =>
+        decodeFileName(Buffer.concat([Buffer.from(parts.join('')), bytes, Buffer.from(bytes.length > 2 ? ' ' : 'x')])).replaceAll('\0', ''),
+      ),
   )
 
 test('what is printed of a path is one line, and names this path', () => {
   fc.assert(
     fc.property(path, original => {
-      expect(shownPath(original)).not.toMatch(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u)
+      expect(shownPath(original)).not.toMatch(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]| $/u)
       expect(namedPaths(shownPath(original))[0]).toBe(original)
       expect(jsonPath(original).isWellFormed()).toBe(true)
       expect(namedPaths(jsonPath(original))[0]).toBe(original)
@@ -37,6 +39,8 @@ test.each([
   ['\u0085', '\\u0085'],
   ['\u{e0041}', '\\u{e0041}'],
   ['café', 'café'],
+  ['two  ', 'two \\x20'],
+  [' a b', ' a b'],
 ])('%j is printed as %s', (original, printed) => {
   expect(shownPath(original)).toBe(printed)
 })
@@ -57,6 +61,10 @@ test('patterns may have the same escapes, and keep their own', () => {
   expect(matches('nl\\nname', 'nl\nname')).toBe(true)
   expect(matches('a\\\\nb', 'a\\nb')).toBe(true)
   expect(matches('a\\\\nb', 'a\nb')).toBe(false)
+  expect(matches('end\\x20', 'end ')).toBe(true)
+  expect(matches('end\\x20', 'end')).toBe(false)
+  expect(matches('\\x2a', '*')).toBe(true)
+  expect(matches('\\x2a', 'x')).toBe(false)
   expect(matches('\\*', '*')).toBe(true)
   expect(matches('\\*', 'x')).toBe(false)
 })

@@ -87,8 +87,7 @@ export async function readNpyArray(size: number, read: ReadAt): Promise<NpyArray
   const { element, bytes, bigEndian } = elementOf(dtype)
   const length = bytes === undefined ? undefined : elementsOf(shape) * bytes
   if (length !== undefined && offset + asCount(length) > size) refuse('its elements are shorter than its shape')
-  const fortran = /["']fortran_order["'] *: *(True|1)/.test(header)
-  return { offset, length, shape, descr: dtype.text, element, bigEndian, fortran }
+  return { offset, length, shape, descr: dtype.text, element, bigEndian, fortran: isFortran(header) }
 }
 
 async function readHeader(size: number, read: ReadAt): Promise<{ offset: number; header: string }> {
@@ -102,6 +101,12 @@ async function readHeader(size: number, read: ReadAt): Promise<{ offset: number;
   if (offset > size) refuse('its header is longer than the file')
   if (headerBytes > MAX_HEADER_BYTES) refuseKind('its header is too long')
   return { offset, header: Buffer.from(await readExactly(read, headerAt, headerBytes)).toString('latin1') }
+}
+
+/** Without it nobody knows the order of the elements, so it is never guessed. */
+function isFortran(header: string): boolean {
+  const [, value] = /["']fortran_order["'] *: *(True|False|1|0) *[,}]/.exec(header) ?? refuse('it has no order of elements')
+  return value === 'True' || value === '1'
 }
 
 /** Python 2 wrote `(3L, 4L)`. */

@@ -8,6 +8,8 @@ export interface ZipMember {
   length: number
   storedLength: number
   method: number
+  /** CRC-32 of the uncompressed bytes, as stated. PyTorch can leave it out of stored members. */
+  crc: number
 }
 
 /** A member that is stored without compression. */
@@ -73,10 +75,11 @@ export async function readMembers(size: number, read: ReadAt): Promise<ZipMember
     if (end > length) refuse('its directory is damaged')
     if ((directory.readUInt16LE(at + 8) & FLAG_ENCRYPTED) === 0) {
       const method = directory.readUInt16LE(at + 10)
+      const crc = directory.readUInt32LE(at + 16)
       const sizes = readSizes(directory.subarray(at, nameAt), directory.subarray(extraAt, commentAt))
       const name = directory.toString('utf8', nameAt, extraAt)
       if (name.length > MAX_NAME_LENGTH) refuse('a name is absurdly long')
-      found.push({ name, method, ...sizes })
+      found.push({ name, method, crc, ...sizes })
     }
     at = end
   }

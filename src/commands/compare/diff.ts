@@ -4,7 +4,7 @@ import type { LeftOut } from '../../local/left-out.ts'
 import { versionLabel, type StoredSnapshot } from '../../repository/format/snapshot.ts'
 import type { OpenRepository } from '../../repository/open/open.ts'
 import { readManifest } from '../../repository/read/read-manifest.ts'
-import { readLocalEntries, type LocalChoice } from '../../repository/source/local-entries.ts'
+import { readLocalEntries, unreadPaths, type LocalChoice } from '../../repository/source/local-entries.ts'
 import { compareEntries, type Difference, type Entries } from '../../repository/versions/compare-versions.ts'
 import { parseVersion } from '../../repository/versions/versions.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
@@ -36,14 +36,18 @@ export async function diffCommand(
       : [await entriesOf(session, before, skip, open), await entriesOf(session, after, skip, open)]
   const found: Difference[] = rootDifference(left.rootMode, right.rootMode)
   const isMixed = after !== undefined && isLocal(before) !== isLocal(after)
-  for await (const difference of compareEntries(left.entries, right.entries, isMixed ? sameAttributes : undefined)) found.push(difference)
+  for await (const difference of compareEntries(left.entries, right.entries, isMixed ? sameAttributes : undefined))
+    if (left.isUnread?.(difference.path) !== true && right.isUnread?.(difference.path) !== true) found.push(difference)
   const differences = new Differences(found)
   const [first, second] = [left, right].map(({ name, leftOut }) => withoutLeftOut(name, leftOut))
   const head = after === undefined && found.length > 0 ? [`${left.name} -> ${right.name}`] : []
   for (const { name, leftOut } of [left, right]) if (leftOut.length > 0) head.push(`Left out of ${name}: ${leftOutText(leftOut)}`)
   const human =
     found.length === 0
-      ? [`${first} and ${second} are equal.`, ...head]
+      ? [
+          left.partly || right.partly ? `${first} and ${second} are equal in what could be read.` : `${first} and ${second} are equal.`,
+          ...head,
+        ]
       : differences.describe(head, session.console, withVerbose(session, options))
   session.console.print(human, {
     command: 'diff',
@@ -62,6 +66,8 @@ interface Side {
   entries: Entries
   /** Some local files could not be read. */
   partly: boolean
+  /** Whether a path is one of them, of which nobody knows a difference. */
+  isUnread?: (path: string) => boolean
   /** Of a local folder: what is not compared. */
   leftOut: readonly LeftOut[]
 }
@@ -96,10 +102,13 @@ async function entriesOf(session: Session, text: string, skip: LocalChoice['skip
   const { console, signal } = session
   if (isLocal(text)) {
     const choice = { path: text, excludes: [], skip }
-    const { source, reading } = await readLocalEntries(choice, root => session.openCache(root), console.reporter, signal)
+    const local = await readLocalEntries(choice, root => session.openCache(root), console.reporter, signal)
+    const { source, reading } = local
     const partly = source.failed + reading.failedFiles.length > 0
     const { root: name, rootAttributes } = source
-    return { name, rootMode: rootAttributes?.mode, entries: reading.entries, partly, leftOut: await source.leftOut.count(signal) }
+    const { entries } = reading
+    const leftOut = await source.leftOut.count(signal)
+    return { name, rootMode: rootAttributes?.mode, entries, partly, isUnread: unreadPaths(local), leftOut }
   }
   const spec = parseVersion(text)
   const repository = await open()

@@ -5,7 +5,7 @@ import type { Entry } from '../../repository/format/manifest.ts'
 import { checkName, CONFIG_NAME } from '../../repository/format/object-names.ts'
 import { versionLabel } from '../../repository/format/snapshot.ts'
 import { readManifest } from '../../repository/read/read-manifest.ts'
-import { readLocalEntries } from '../../repository/source/local-entries.ts'
+import { readLocalEntries, unreadPaths } from '../../repository/source/local-entries.ts'
 import { compareEntries, type Difference } from '../../repository/versions/compare-versions.ts'
 import { isNotedAs, loadNotedVersion, saveNotedVersion, type NotedVersion } from '../../repository/versions/noted-version.ts'
 import { newestSnapshot } from '../../repository/versions/versions.ts'
@@ -37,20 +37,29 @@ export async function statusCommand(session: Session, path: string | undefined, 
   const store = await chooseStore(session)
   prepareCache(session)
   const choice = { path: local, excludes: options.exclude ?? [], skip: ownFiles(session, store) }
-  const { source, reading } = await readLocalEntries(choice, root => session.openCache(root, options.reread), console.reporter, signal)
+  const files = await readLocalEntries(choice, root => session.openCache(root, options.reread), console.reporter, signal)
+  const { source, reading } = files
+  const isPartly = source.failed + reading.failedFiles.length > 0
+  const isUnread = unreadPaths(files)
   const { version, knownSince } = await newestVersion(session, store.storage.location, name, options.refresh === true, reading.entries)
   if (knownSince !== undefined && store.kind === 'folder' && !existsSync(join(store.path, CONFIG_NAME)))
     console.reporter.warn(`${store.path} holds no repository now: this is about the one that this machine knows of`)
   const found: Difference[] = rootDifference(version?.rootMode, source.rootAttributes?.mode)
   if (version?.entries !== reading.entries)
-    for await (const each of compareEntries(version?.entries ?? [], reading.entries, sameAttributes)) found.push(each)
+    for await (const each of compareEntries(version?.entries ?? [], reading.entries, sameAttributes))
+      if (!isUnread(each.path)) found.push(each)
   const toSend = found.reduce(
     (sum, each) => sum + (each.kind !== 'removed' && each.kind !== 'touched' && each.after.type === 'file' ? each.after.size : 0),
     0,
   )
   const leftOut = await source.leftOut.count(signal)
   const subject = withoutLeftOut(source.root, leftOut)
-  const equal = version === undefined ? `${subject} is empty.` : `Nothing to push: ${subject} is identical to the newest version.`
+  const equal =
+    version === undefined
+      ? `${subject} is empty.`
+      : isPartly
+        ? `Nothing to push: what could be read of ${subject} is as in the newest version.`
+        : `Nothing to push: ${subject} is identical to the newest version.`
   const differences = new Differences(found)
   const compared = comparedWith(name, version, knownSince)
   const notes = [...describeLeftOut(leftOut), compared]
@@ -71,7 +80,7 @@ export async function statusCommand(session: Session, path: string | undefined, 
     differences: differences.toJson(),
     leftOut: leftOutToJson(leftOut),
   })
-  if (source.failed + reading.failedFiles.length > 0) return 'partly'
+  if (isPartly) return 'partly'
   return found.length > 0 && options.exitCode === true ? 'different' : 'done'
 }
 

@@ -2,7 +2,7 @@ import { checkPatterns } from '../../local/ignore-rules.ts'
 import { lineOf, versionLabel, type StoredSnapshot } from '../../repository/format/snapshot.ts'
 import { openForReading } from '../../repository/open/open.ts'
 import { pull, type PullResult } from '../../repository/pull/pull.ts'
-import type { Refusals } from '../../repository/pull/refusals.ts'
+import { describeRefusal, type Refusals } from '../../repository/pull/refusals.ts'
 import { findSelection } from '../../repository/pull/selection.ts'
 import { parseVersionOrPath } from '../../repository/versions/versions.ts'
 import { describeIncomplete, formatCount, formatDuration, plural } from '../../ui/format.ts'
@@ -85,7 +85,7 @@ export async function pullCommand(
   const trash = result.damaged.length > 0 ? await session.trashHint() : undefined
   if (trash !== undefined) session.console.reporter.warn(trash)
   const refused = result.plan.refused.found
-  for (const { path, why } of refused) session.console.reporter.warn(`${shownPath(path)} was not restored: ${why}`)
+  for (const refusal of refused) session.console.reporter.warn(describeRefusal(refusal, shownPath(refusal.path)))
   noteStrangeThings(session, result)
   const human = options.dryRun === true ? describePlan(snapshot, result) : describe(snapshot, result, performance.now() - started)
   session.console.reporter.detail(requestsByKind(requests()))

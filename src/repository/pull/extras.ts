@@ -5,6 +5,7 @@ import { lookAt } from '../../local/look-at.ts'
 import { partName } from '../../local/part-names.ts'
 import { walk } from '../../local/walk.ts'
 import type { PullPlan, PullPlanRequest } from './pull-plan.ts'
+import { RefusedEntry } from './refusals.ts'
 import { baseOf } from './selection.ts'
 import type { UnsavedFile } from './unsaved-files.ts'
 import { VersionPaths } from './version-paths.ts'
@@ -36,7 +37,9 @@ export async function findExtras(
     else if (item.type !== 'absent') endanger({ path: base + path, localPath, item })
   }
   for (const { path, localPath } of unreadable)
-    plan.refused.add(base + path, `${localPath} can't be looked into, so nothing in it is deleted`)
+    plan.refused.attemptToDelete(base + path, () => {
+      throw new RefusedEntry(`${localPath} can't be looked into, so nothing in it is deleted`)
+    })
 }
 
 /** True for one of `folders`, and for any path in one of them. */

@@ -32,8 +32,12 @@ export async function placeOf(
     return { folder, file: undefined, isNamed: true, isLivedIn: isLivedIn(folder) }
   }
   const path = resolve(destination ?? '.')
-  const isFolder = destination === undefined || /[/\\]$/.test(destination) || (existsSync(path) && statSync(path).isDirectory())
+  const there = existsSync(path) ? statSync(path) : undefined
+  const isFolder = destination === undefined || /[/\\]$/.test(destination) || there?.isDirectory() === true
   if (!isFolder) {
+    // a file in the place of /dev/null would break the machine
+    if (there?.isFile() === false)
+      throw noDestination(`${path} is a pipe, a socket or a device, not a file; colab-escape cat prints a file.`)
     const folder = realDestination(dirname(path))
     return { folder, file: join(folder, basename(path)), isNamed: true, isLivedIn: false }
   }

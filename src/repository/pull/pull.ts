@@ -20,6 +20,7 @@ import { LocalChanges } from './local-changes.ts'
 import { placeOf, type Place } from './place.ts'
 import { planPull } from './plan.ts'
 import type { DamagedFile, PullPlan } from './pull-plan.ts'
+import { describeRefusal } from './refusals.ts'
 import { restoreFiles } from './restore.ts'
 import { baseOf, type SelectedEntry } from './selection.ts'
 import { findStaleParts } from './stale-parts.ts'
@@ -166,7 +167,7 @@ async function carryOut(
   try {
     await change(context, repository, folders, plan, force, result)
   } catch (error) {
-    for (const { path, why } of plan.refused.found) context.reporter.warn(`${path} was not restored: ${why}`)
+    for (const refusal of plan.refused.found) context.reporter.warn(describeRefusal(refusal, refusal.path))
     throw error
   } finally {
     folders.close()
@@ -186,11 +187,11 @@ async function change(
   const changed: string[] = []
   local.makeRoot(plan.root?.entry.mode)
   for (const { path, localPath, item } of plan.remove)
-    refused.attempt(path, () => {
+    refused.attemptToDelete(path, () => {
       if (!force && !local.isStill(localPath, item)) changed.push(localPath)
       else if (local.remove(localPath)) result.deleted++
     })
-  for (const { path, localPath } of plan.removeDirectories) refused.attempt(path, () => local.removeIfEmpty(localPath))
+  for (const { path, localPath } of plan.removeDirectories) refused.attemptToDelete(path, () => local.removeIfEmpty(localPath))
   const directories = plan.directories.filter(({ entry, localPath, item }) => {
     const { path } = entry
     if (refused.covers(path)) return false

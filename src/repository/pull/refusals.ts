@@ -5,6 +5,8 @@ export interface Refusal {
   /** As in the manifest. */
   path: string
   why: string
+  /** It was to be deleted, and nothing else was to take its place. */
+  kept?: boolean
 }
 
 /** A reason that is known before the file system is asked, or that it does not give itself. */
@@ -18,7 +20,7 @@ export class Refusals {
   readonly found: Refusal[] = []
   /** What to do about them, each thing once. */
   readonly cures = new Set<string>()
-  private readonly paths = new Set<string>()
+  private readonly byPath = new Map<string, Refusal>()
 
   /** Calls `work`. If the destination refuses it, notes why for `path`, and returns undefined. */
   attempt<T>(path: string, work: () => T): T | undefined {
@@ -28,6 +30,13 @@ export class Refusals {
       this.take(path, error)
       return undefined
     }
+  }
+
+  /** The same for what deletes `path`. */
+  attemptToDelete(path: string, work: () => unknown): void {
+    const before = this.found.length
+    this.attempt(path, work)
+    for (const refusal of this.found.slice(before)) refusal.kept = true
   }
 
   /** Notes the error of one entry. Throws one that every other entry would meet too, and what is no error of a disk. */
@@ -42,18 +51,28 @@ export class Refusals {
   }
 
   add(path: string, why: string, cure?: string): void {
-    this.found.push({ path, why })
-    this.paths.add(path)
+    const refusal: Refusal = { path, why }
+    this.found.push(refusal)
+    this.byPath.set(path, refusal)
     if (cure !== undefined) this.cures.add(cure)
   }
 
-  /** Whether a path was refused, or its folder was: then it is noted too. Ask for a folder before its contents. */
+  /** Whether an entry was refused, or its folder was: then it is noted too. Ask for a folder before its contents. */
   covers(path: string): boolean {
-    if (this.paths.has(path)) return true
-    if (this.paths.size === 0 || !this.paths.has(path.slice(0, Math.max(0, path.lastIndexOf('/'))))) return false
+    const refusal = this.byPath.get(path)
+    if (refusal !== undefined) {
+      refusal.kept = false
+      return true
+    }
+    if (this.byPath.size === 0 || !this.byPath.has(path.slice(0, Math.max(0, path.lastIndexOf('/'))))) return false
     this.add(path, 'its folder could not be restored')
     return true
   }
+}
+
+/** What a warning says. `shown`: the path as people see it. */
+export function describeRefusal({ why, kept }: Refusal, shown: string): string {
+  return `${shown} was not ${kept === true ? 'deleted' : 'restored'}: ${why}`
 }
 
 /** A full disk, too many open files, a file system whose program has ended. */

@@ -11,6 +11,17 @@ export interface LocalReading {
   reading: SourceReading
 }
 
+/** Tells the paths that nobody could look at: files that can't be read, and all in folders that can't be listed. */
+export function unreadPaths({ source, reading }: LocalReading): (path: string) => boolean {
+  const folders = new Set(source.unreadable.map(({ path }) => path))
+  const files = new Set(reading.failedPaths)
+  const isBelow = (path: string): boolean => {
+    const end = path.lastIndexOf('/')
+    return end >= 0 && (folders.has(path.slice(0, end)) || isBelow(path.slice(0, end)))
+  }
+  return path => files.has(path) || (folders.size > 0 && isBelow(path))
+}
+
 /** The local files that a push of `path` would store. */
 export interface LocalChoice {
   path: string

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { LocalItem } from '../../../src/local/look-at.ts'
-import { Refusals } from '../../../src/repository/pull/refusals.ts'
+import { describeRefusal, Refusals } from '../../../src/repository/pull/refusals.ts'
 import { Twins } from '../../../src/repository/pull/twins.ts'
 import { intercepted, type Call } from '../../helpers/file-system/intercepted.ts'
 import { rejection } from '../../helpers/failures.ts'
@@ -114,6 +114,20 @@ describe('one entry that the destination refuses', () => {
       await rejection(pullVersion({ ...context, fileSystem: intercepted({ before }) }, 'data', join(folder, 'out')), 'quota')
     }),
   )
+
+  test('what was to be deleted is told to be there still, and what was to take its place is not restored', () => {
+    const refused = new Refusals()
+    for (const path of ['extra', 'replaced'])
+      refused.attemptToDelete(path, () => {
+        throw failure('EPERM', 'unlink')
+      })
+    expect(refused.covers('replaced')).toBe(true)
+    const lines = refused.found.map(each => describeRefusal(each, each.path))
+    expect(lines).toEqual([
+      expect.stringMatching(/^extra was not deleted: the system does not allow it/),
+      expect.stringMatching(/^replaced was not restored: the system does not allow it/),
+    ])
+  })
 
   test('what every entry would meet is thrown', () => {
     const refused = new Refusals()
