@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { findProgram } from '../../src/util/find-program.ts'
 import { contextOf, pullVersion, pushFolder } from '../helpers/in-process.ts'
@@ -33,32 +33,52 @@ export const NTFS: FileSystemKind = {
   mount: (folder, image) => void run(folder, 'ntfs-3g', '-o', 'windows_names', image, 'disk'),
 }
 
-/** Why file systems of this kind can't be mounted here; undefined if they can. */
-export function whyNot({ programs }: { programs: readonly string[] }): string | undefined {
+/** Why file systems of this kind can't be mounted here; undefined if they can. It is tried. */
+export function whyNot(kind: FileSystemKind): string | undefined {
   if (process.getuid?.() !== 0) return 'only root can mount'
   if (!existsSync('/dev/fuse')) return 'there is no /dev/fuse'
   if (!existsSync('/dev/loop-control')) return 'there are no loop devices'
-  const missing = programs.filter(program => findProgram(program, PATH) === undefined)
-  return missing.length > 0 ? `not installed: ${missing.join(', ')}` : undefined
+  const missing = kind.programs.filter(program => findProgram(program, PATH) === undefined)
+  if (missing.length > 0) return `not installed: ${missing.join(', ')}`
+  const folder = mkdtempSync(join(tmpdir(), 'colab-escape-disk-'))
+  try {
+    mounted(kind, folder)()
+    return undefined
+  } catch (error) {
+    return `it can't be mounted here: ${String(error).split('\n', 1)[0]}`
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Mounts a new file system at `disk` of a folder. Returns what takes it away again. */
+function mounted(kind: FileSystemKind, folder: string): () => void {
+  writeFileSync(join(folder, 'image'), '')
+  truncateSync(join(folder, 'image'), 24 << 20)
+  mkdirSync(join(folder, 'disk'))
+  kind.make(folder, 'image')
+  const device = run(folder, 'losetup', '-f', '--show', 'image').trim()
+  const detach = (): void => void run(folder, 'losetup', '-d', device)
+  try {
+    kind.mount(folder, 'image', device)
+  } catch (error) {
+    detach()
+    throw error
+  }
+  return () => {
+    run(folder, 'umount', 'disk')
+    detach()
+  }
 }
 
 /** Gives `use` the mount point of a new file system, and a folder beside it. */
 export async function withDisk(kind: FileSystemKind, use: (disk: string, beside: string) => Promise<void>): Promise<void> {
   await withFolder(async folder => {
-    writeFileSync(join(folder, 'image'), '')
-    truncateSync(join(folder, 'image'), 24 << 20)
-    mkdirSync(join(folder, 'disk'))
-    kind.make(folder, 'image')
-    const device = run(folder, 'losetup', '-f', '--show', 'image').trim()
+    const unmount = mounted(kind, folder)
     try {
-      kind.mount(folder, 'image', device)
-      try {
-        await use(join(folder, 'disk'), folder)
-      } finally {
-        execFileSync('umount', [join(folder, 'disk')])
-      }
+      await use(join(folder, 'disk'), folder)
     } finally {
-      run(folder, 'losetup', '-d', device)
+      unmount()
     }
   })
 }
