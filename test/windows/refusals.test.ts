@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { shownPath } from '../../src/ui/shown-path.ts'
 import { withSandbox } from '../helpers/cli.ts'
 import { paxRecord, tarEntry, tarOf } from '../helpers/tar.ts'
 import { makeTree, pictureOf } from '../helpers/trees.ts'
@@ -16,8 +17,7 @@ describe('what Windows can not hold', () => {
       await onLinux(sandbox, 'push', 'data')
       const before = [...pictureOf(sandbox.path).keys()]
       const text = expectCode(await sandbox.run(['pull', 'data', 'out']), 3)
-      for (const name of [...NO_NAMES.filter(name => name !== 'tab\t'), 'nul/inside', 'dir/aux', 'Readme'])
-        expect(text).toContain(`${name.replaceAll('\\', '\\\\')} was not restored`)
+      for (const name of [...NO_NAMES, 'nul/inside', 'dir/aux', 'Readme']) expect(text).toContain(`${shownPath(name)} was not restored`)
       expect(Object.keys(contentOf(sandbox.in('out'))).sort()).toEqual(['README', 'a.txt', 'dir', 'dir/fine'])
       const here = [...pictureOf(sandbox.path).keys()].filter(path => !/^(out|cache)(\/|$)/.test(path))
       expect(here).toEqual(before)
