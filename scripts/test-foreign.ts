@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { delimiter } from 'node:path'
 import { findProgram } from '../src/util/find-program.ts'
+import { installPackages } from './debian-packages.ts'
 
 /** The program that a test calls, and the Debian package that has it. */
 const PROGRAMS: Record<string, string> = {
@@ -46,16 +47,9 @@ const packages = [
     .filter(name => !hasModule(name))
     .map(name => MODULES[name]!),
 ]
-if (packages.length > 0) {
-  const asRoot = process.getuid?.() === 0 ? [] : ['sudo', '-n']
-  const apt = (...args: string[]): boolean => {
-    const [command, ...rest] = [...asRoot, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', ...args]
-    return spawnSync(command!, rest, { stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
-  }
-  if (!apt('update', '-qq') || !apt('install', '-y', '-qq', '--no-install-recommends', ...packages)) {
-    console.error(`Some programs are missing: install ${packages.join(' ')}, then run this again.`)
-    process.exit(1)
-  }
+if (packages.length > 0 && !installPackages(...packages)) {
+  console.error(`Some programs are missing: install ${packages.join(' ')}, then run this again.`)
+  process.exit(1)
 }
 
 const { status, error } = spawnSync(

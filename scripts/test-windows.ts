@@ -6,6 +6,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, wri
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { installPackages } from './debian-packages.ts'
 
 /** Node 22 and 24 don't start under the wine of Debian 12. */
 const NODE = {
@@ -20,12 +21,7 @@ const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'col
 
 function installWine(): void {
   if (existsSync(WINE)) return
-  const asRoot = process.getuid?.() === 0 ? [] : ['sudo', '-n']
-  const apt = (...args: string[]): boolean => {
-    const [command, ...rest] = [...asRoot, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', ...args]
-    return spawnSync(command!, rest, { stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
-  }
-  if (apt('update', '-qq') && apt('install', '-y', '-qq', '--no-install-recommends', 'wine64') && existsSync(WINE)) return
+  if (installPackages('wine64') && existsSync(WINE)) return
   console.error(`Wine is missing: install Debian's package wine64, which has ${WINE}, then run this again.`)
   process.exit(1)
 }

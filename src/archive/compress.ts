@@ -5,6 +5,7 @@
 import { createGzip } from 'node:zlib'
 import type { Level } from '../compression/limits.ts'
 import type { CompressionPool } from '../compression/pool.ts'
+import { statedFingerprint } from '../local/fingerprint.ts'
 import type { WalkedEntry, WalkResult } from '../local/walk.ts'
 import { throwIfAborted } from '../util/errors.ts'
 import type { Reporter } from '../util/reporter.ts'
@@ -98,7 +99,7 @@ export function archiveEntries({ source, name, omit }: Pick<CompressRequest, 'so
   const entries = source.entries.filter(entry => entry.localPath !== omit)
   if (source.rootType === 'file') return entries.map(entry => ({ ...entry, path: name }))
   const { mode, mtime } = source.rootAttributes!
-  const fingerprint = { size: 0, mtime, ctime: 0n, inode: 0n, device: 0 }
+  const fingerprint = statedFingerprint(0, mtime)
   const root: WalkedEntry = { path: name, localPath: source.root, type: 'directory', mode, fingerprint }
   return [root, ...entries.map(entry => ({ ...entry, path: `${name}/${entry.path}` }))]
 }

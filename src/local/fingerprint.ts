@@ -21,3 +21,8 @@ export function fingerprintOf(stats: BigIntStats): Fingerprint {
 export function sameFingerprint(a: Fingerprint, b: Fingerprint): boolean {
   return a.size === b.size && a.mtime === b.mtime && a.ctime === b.ctime && a.inode === b.inode
 }
+
+/** Of what is not on this machine, or was not looked at: nothing equals it but what states the same. */
+export function statedFingerprint(size: number, mtime: bigint): Fingerprint {
+  return { size, mtime, ctime: 0n, inode: 0n, device: 0 }
+}

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import type { ArchivedSource } from '../../archive/compress.ts'
 import { SMALL_FILE_BYTES, UnreadableFileError, type Contents, type FixedLengthFile } from '../../archive/source-file.ts'
-import type { Fingerprint } from '../../local/fingerprint.ts'
+import { statedFingerprint } from '../../local/fingerprint.ts'
 import { pathFilter } from '../../local/ignore-rules.ts'
 import type { WalkedEntry } from '../../local/walk.ts'
 import type { Entry, FileEntry } from '../../repository/format/manifest.ts'
@@ -80,7 +80,7 @@ class VersionContents implements Contents {
 
   add(entry: Entry, path: string, label: string): void {
     const { type, mode, mtime } = entry
-    const fingerprint = fingerprintOf(entry.type === 'file' ? entry.size : 0, mtime)
+    const fingerprint = statedFingerprint(entry.type === 'file' ? entry.size : 0, mtime)
     this.entries.push({ path, localPath: label, type, mode, fingerprint, ...(entry.type === 'symlink' ? { target: entry.target } : {}) })
     if (entry.type === 'file') this.files.set(label, entry)
   }
@@ -121,8 +121,4 @@ class VersionContents implements Contents {
     this.isDamaged = true
     return error.message
   }
-}
-
-function fingerprintOf(size: number, mtime: bigint): Fingerprint {
-  return { size, mtime, ctime: 0n, inode: 0n, device: 0 }
 }

@@ -1,4 +1,4 @@
-import { sameFingerprint, type Fingerprint } from '../../local/fingerprint.ts'
+import { sameFingerprint, statedFingerprint, type Fingerprint } from '../../local/fingerprint.ts'
 import { lookAt } from '../../local/look-at.ts'
 import type { WalkedEntry, WalkResult } from '../../local/walk.ts'
 import { AppError } from '../../util/errors.ts'
@@ -97,7 +97,7 @@ function isAsWalked({ localPath, fingerprint }: WalkedEntry): boolean {
 
 /** A known file is not read, so its size and time must be those of the version before. */
 function asBefore({ path, localPath }: WalkedEntry, { mode, size, mtime }: FileEntry): WalkedEntry {
-  return { path, localPath, type: 'file', mode, fingerprint: { size, mtime, ctime: 0n, inode: 0n, device: 0 } }
+  return { path, localPath, type: 'file', mode, fingerprint: statedFingerprint(size, mtime) }
 }
 
 /** A chunk that only tombed packs hold would have to be stored again, and its file can't be read now. */
