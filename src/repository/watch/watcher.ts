@@ -119,8 +119,9 @@ export class Watcher {
   /** Waits for files that are being written, within `graceMs`, and makes a last version. */
   private async finish(): Promise<Scan | undefined> {
     const { settleMs, graceMs, stop, monotonic } = this.options
-    const until = monotonic() + (stop.aborted ? Math.min(2 * settleMs, graceMs / 2) : 2 * settleMs)
     let scan = await this.scan()
+    // counted from the first look on: only that tells since when a file has not changed
+    const until = monotonic() + (stop.aborted ? Math.min(2 * settleMs, graceMs / 2) : 2 * settleMs)
     while (monotonic() < until && (scan === undefined || isBusy(scan))) {
       await this.pause(this.pauseMs)
       scan = await this.scan()

@@ -1,8 +1,12 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { PushResult } from '../../../src/repository/push/push.ts'
-import type { Scan, Scanner } from '../../../src/repository/watch/scanner.ts'
+import { Scanner, type Scan } from '../../../src/repository/watch/scanner.ts'
 import { Watcher, type WatchEvent } from '../../../src/repository/watch/watcher.ts'
 import { AppError, isAppError } from '../../../src/util/errors.ts'
+import { silentReporter } from '../../../src/util/reporter.ts'
+import { withFolder } from '../../helpers/folders.ts'
 
 const HOUR = 3_600_000
 const STORED = { outcome: 'stored' } as PushResult
@@ -116,3 +120,32 @@ test('slow looks are followed by long pauses, one slow look by none', async () =
   expect(Math.max(...gaps.filter(({ at }) => at < HOUR).map(({ ms }) => ms))).toBeLessThan(5000)
   expect(Math.max(...gaps.filter(({ at }) => at > HOUR).map(({ ms }) => ms))).toBeGreaterThan(20_000)
 })
+
+test('a file that is finished is in the last version, however long the first look takes', () =>
+  withFolder(async path => {
+    writeFileSync(join(path, 'model.pt'), 'finished long ago')
+    const clock = { now: 0 }
+    const pass = (ms: number): void => void (clock.now += ms)
+    const monotonic = (): number => clock.now
+    const scanner = new Scanner({ path, excludes: [], skip: undefined, settleMs: 5_000, monotonic, reporter: silentReporter })
+    const saved: string[] = []
+    let looks = 0
+    const watcher = new Watcher({
+      scanner: {
+        scan: async (how: { atOnce?: boolean }) => (pass(looks++ === 0 ? 11_000 : 0), await scanner.scan(how)),
+        markSaved: (scan: Scan) => scanner.markSaved(scan),
+      } as unknown as Scanner,
+      push: async ({ fresh }) => (saved.push(...fresh.map(({ path }) => path)), STORED),
+      everyMs: 30_000,
+      settleMs: 5_000,
+      graceMs: HOUR,
+      stop: AbortSignal.abort(),
+      abort: new AbortController(),
+      monotonic,
+      random: () => 0.5,
+      sleep: async ms => pass(ms),
+      onEvent: () => undefined,
+    })
+    expect((await watcher.run())?.held).toEqual(new Map())
+    expect(saved).toEqual(['model.pt'])
+  }))
