@@ -56,6 +56,8 @@ const SOURCE_WAIT_MS = 10 * 60_000
 /** Backoff after a failed push. */
 const FIRST_WAIT_MS = 5_000
 const MAX_WAIT_MS = 5 * 60_000
+/** The same after `stop`: a last version has only `graceMs`. */
+const HURRIED_WAIT_MS = 2_000
 /** `setTimeout` fires at once for a longer time. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
@@ -68,6 +70,8 @@ export class Watcher {
   /** Aborted by `stop` or `abort`, to end a pause. */
   private readonly stopOrAbort: AbortSignal
   private nextPush = -Infinity
+  /** When a last version must be made, by the monotonic clock, ms. */
+  private graceEnds = Infinity
   private failures = 0
   private trouble: { since: number; code: string } | undefined
   private readonly leastPauseMs: number
@@ -87,6 +91,7 @@ export class Watcher {
     const { stop, abort, graceMs, monotonic, onEvent } = this.options
     let graceTimer: NodeJS.Timeout | undefined
     const onStop = (): void => {
+      this.graceEnds = monotonic() + graceMs
       graceTimer = setTimeout(() => abort.abort(), Math.min(graceMs, MAX_TIMER_MS))
       // also while a push is under way, which may have to wait for the store
       onEvent({ kind: 'stopping', why: 'signal' })
@@ -118,20 +123,20 @@ export class Watcher {
 
   /** Waits for files that are being written, within `graceMs`, and makes a last version. */
   private async finish(): Promise<Scan | undefined> {
-    const { settleMs, graceMs, stop, monotonic } = this.options
-    let scan = await this.scan()
+    const { settleMs, stop, monotonic } = this.options
+    const look = (): Promise<Scan | undefined> => this.scan({ atOnce: true })
+    let scan = await look()
     // counted from the first look on: only that tells since when a file has not changed
-    const until = monotonic() + (stop.aborted ? Math.min(2 * settleMs, graceMs / 2) : 2 * settleMs)
+    const until = monotonic() + Math.min(2 * settleMs, (this.graceEnds - monotonic()) / 2 - this.scanMs)
     while (monotonic() < until && (scan === undefined || isBusy(scan))) {
-      await this.pause(this.pauseMs)
-      scan = await this.scan()
+      await this.pause(Math.min(this.leastPauseMs, until - monotonic()))
+      scan = await look()
     }
-    scan &&= await this.scan({ atOnce: true })
-    const giveUp = monotonic() + (stop.aborted ? 0 : SOURCE_WAIT_MS)
-    while (scan === undefined ? monotonic() < giveUp : scan.fresh.length + scan.grown.length > 0) {
+    const giveUp = monotonic() + SOURCE_WAIT_MS
+    while (scan === undefined ? !stop.aborted && monotonic() < giveUp : scan.fresh.length + scan.grown.length > 0) {
       if (scan && (await this.push(scan))) break
-      await this.pause(Math.max(this.pauseMs, this.nextPush - monotonic()))
-      scan = await this.scan({ atOnce: true })
+      await this.pause(Math.max(this.leastPauseMs, this.nextPush - monotonic()))
+      scan = await look()
     }
     return scan
   }
@@ -157,12 +162,13 @@ export class Watcher {
 
   /** Makes a version of a scan. True if all files of the scan are saved. */
   private async push(scan: Scan): Promise<boolean> {
-    const { scanner, push, everyMs, monotonic, onEvent } = this.options
+    const { scanner, push, everyMs, stop, monotonic, onEvent } = this.options
     const began = monotonic()
     try {
       const result = await push(scan)
       if (result.outcome === 'moved') {
         scanner.markUnreadable(scan, result.unreadable ?? [])
+        this.nextPush = monotonic()
         return false
       }
       scanner.markSaved(scan)
@@ -172,7 +178,8 @@ export class Watcher {
       return true
     } catch (error) {
       this.fail(error)
-      const wait = Math.min(MAX_WAIT_MS, Math.min(FIRST_WAIT_MS, everyMs) * 2 ** this.failures++)
+      const longest = stop.aborted ? HURRIED_WAIT_MS : MAX_WAIT_MS
+      const wait = Math.min(longest, Math.min(FIRST_WAIT_MS, everyMs) * 2 ** this.failures++)
       const asked = isAppError(error) ? (error.retryAfterMs ?? 0) : 0
       this.nextPush = monotonic() + asked + wait * (0.5 + this.options.random() / 2)
       return false

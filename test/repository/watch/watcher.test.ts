@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import type { PushResult } from '../../../src/repository/push/push.ts'
 import { Scanner, type Scan } from '../../../src/repository/watch/scanner.ts'
 import { Watcher, type WatchEvent } from '../../../src/repository/watch/watcher.ts'
-import { AppError, isAppError } from '../../../src/util/errors.ts'
+import { AppError, isAppError, throwIfAborted } from '../../../src/util/errors.ts'
 import { silentReporter } from '../../../src/util/reporter.ts'
 import { withFolder } from '../../helpers/folders.ts'
 
@@ -12,7 +12,12 @@ const HOUR = 3_600_000
 const STORED = { outcome: 'stored' } as PushResult
 
 /** A watch over a source in which something is always new, with time that passes only when it sleeps or pushes. */
-function watchOf(push: (now: number) => Promise<PushResult>, stopAt: number, lookMs: (now: number) => number = () => 0) {
+function watchOf(
+  push: (now: number) => Promise<PushResult>,
+  stopAt: number,
+  lookMs: (now: number) => number = () => 0,
+  changing: (now: number) => string[] = () => [],
+) {
   const clock = { now: 0 }
   const stop = new AbortController()
   const abort = new AbortController()
@@ -20,14 +25,22 @@ function watchOf(push: (now: number) => Promise<PushResult>, stopAt: number, loo
   const pushes: number[] = []
   const looks: number[] = []
   let under = 0
-  const scan = { fresh: [{ path: 'a' }], grown: [], held: new Map() } as unknown as Scan
+  const scan = (): Scan => {
+    const held = changing(clock.now)
+    return {
+      fresh: held.includes('a') ? [] : [{ path: 'a' }],
+      grown: [],
+      held: new Map(held.map(path => [path, { kind: 'changing', why: 'it was written to a moment ago' }])),
+    } as unknown as Scan
+  }
   const pass = (ms: number): void => {
     clock.now += ms
     if (clock.now >= stopAt) stop.abort()
+    if (clock.now >= stopAt + 20_000) abort.abort()
   }
   const watcher = new Watcher({
     scanner: {
-      scan: async () => (pass(lookMs(clock.now)), looks.push(clock.now), scan),
+      scan: async () => (pass(lookMs(clock.now)), looks.push(clock.now), throwIfAborted(abort.signal), scan()),
       markSaved: () => undefined,
       markUnreadable: () => undefined,
     } as unknown as Scanner,
@@ -49,8 +62,8 @@ function watchOf(push: (now: number) => Promise<PushResult>, stopAt: number, loo
     random: () => 0.5,
     sleep: async (ms, signal) => {
       if (signal?.aborted) throw new AppError('interrupted', 'aborted')
-      pass(ms)
-      if (clock.now >= stopAt + 20_000) abort.abort()
+      // the signal ends a pause
+      pass(stop.signal.aborted ? ms : Math.min(ms, Math.max(0, stopAt - clock.now)))
     },
     onEvent: event => events.push(event),
   })
@@ -102,6 +115,47 @@ test('a last version that can not be made ends with the time given for it', asyn
   const error: unknown = await watcher.run().catch((thrown: unknown) => thrown)
   expect(isAppError(error, 'interrupted')).toBe(true)
   expect(clock.now).toBeLessThan(HOUR + 6 * 60_000)
+})
+
+test('a store that is back within the time given for the last version gets it, however long it was away', async () => {
+  const push = (now: number): Promise<PushResult> =>
+    now < HOUR + 6_000 ? Promise.reject(new AppError('unavailable', 'Drive is away.')) : Promise.resolve(STORED)
+  const { watcher, events, clock } = watchOf(push, HOUR)
+  await watcher.run()
+  expect(kinds(events).slice(-2)).toEqual(['recovered', 'pushed'])
+  expect(clock.now).toBeLessThan(HOUR + 10_000)
+})
+
+test('a last version whose files changed while it was made is tried again at once', async () => {
+  const stopAt = HOUR + 1_000
+  let moved = 0
+  const push = async (now: number): Promise<PushResult> => (now >= stopAt && moved++ === 0 ? ({ outcome: 'moved' } as PushResult) : STORED)
+  const { watcher, events, clock } = watchOf(push, stopAt)
+  await watcher.run()
+  expect([moved, kinds(events).slice(-2)]).toEqual([2, ['stopping', 'pushed']])
+  expect(clock.now).toBeLessThan(stopAt + 5_000)
+})
+
+test('after slow looks a file that is finished within the time given for the last version is in it', async () => {
+  const { watcher, pushes } = watchOf(
+    async () => STORED,
+    HOUR,
+    () => 2_000,
+    now => (now < HOUR + 4_000 ? ['a'] : []),
+  )
+  await watcher.run()
+  expect(pushes).toHaveLength(1)
+})
+
+test('what is finished is saved, though a file is still being written and looks are slow', async () => {
+  const { watcher, pushes } = watchOf(
+    async () => STORED,
+    HOUR,
+    now => (now >= HOUR ? 7_000 : 0),
+    () => ['b'],
+  )
+  await watcher.run()
+  expect(pushes.filter(at => at >= HOUR)).toHaveLength(1)
 })
 
 test('errors of the program itself are no trouble to wait for', async () => {
