@@ -1,9 +1,13 @@
 import { AppError } from '../util/errors.ts'
+import { plural } from '../util/words.ts'
 import type { ByteRange } from './storage.ts'
 
 export function badRange(name: string, size: number, range: ByteRange | undefined): AppError {
-  const requested = range === undefined ? 'the whole object was' : `${range.length} bytes from ${range.offset} were`
-  return new AppError('bad-range', `The object ${name} has ${size} bytes, but ${requested} requested.`, {
+  const requested =
+    range === undefined
+      ? 'the whole object was'
+      : `${plural(range.length, 'byte')} from ${range.offset} ${range.length === 1 ? 'was' : 'were'}`
+  return new AppError('bad-range', `The object ${name} has ${plural(size, 'byte')}, but ${requested} requested.`, {
     hint: 'The object may be truncated: run `colab-escape check` to see what is affected.',
   })
 }

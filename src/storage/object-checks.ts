@@ -1,4 +1,5 @@
 import { AppError, corrupt } from '../util/errors.ts'
+import { formatCount } from '../util/words.ts'
 import { badRange } from './errors.ts'
 import { isEntryName, isObjectName, MAX_OBJECT_BYTES, type ByteRange } from './storage.ts'
 
@@ -20,9 +21,13 @@ function refuse(name: string): never {
 
 export function checkSize(name: string, bytes: Uint8Array): void {
   if (bytes.length <= MAX_OBJECT_BYTES) return
-  throw new AppError('io', `The object ${name} has ${bytes.length} bytes, more than the ${MAX_OBJECT_BYTES} that a store has to hold.`, {
-    hint: 'Nothing was stored. Please report this: a repository never makes such an object.',
-  })
+  throw new AppError(
+    'io',
+    `The object ${name} has ${formatCount(bytes.length)} bytes, more than the ${MAX_OBJECT_BYTES} that a store has to hold.`,
+    {
+      hint: 'Nothing was stored. Please report this: a repository never makes such an object.',
+    },
+  )
 }
 
 /**
@@ -34,6 +39,6 @@ export function resolveRange(name: string, size: number, range: ByteRange | unde
   const end = range === undefined ? size : start + range.length
   if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end < start || end > size)
     throw badRange(name, size, range)
-  if (end - start > MAX_OBJECT_BYTES) throw corrupt(name, `it has ${size} bytes, more than any object may have`)
+  if (end - start > MAX_OBJECT_BYTES) throw corrupt(name, `it has ${formatCount(size)} bytes, more than any object may have`)
   return { start, end }
 }

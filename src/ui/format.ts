@@ -1,4 +1,7 @@
 import { formatBytes } from '../util/format-bytes.ts'
+import { formatCount, plural } from '../util/words.ts'
+
+export { formatCount, plural }
 
 export function formatRate(bytesPerSecond: number): string {
   return `${formatBytes(bytesPerSecond)}/s`
@@ -37,16 +40,6 @@ export function formatPercent(ratio: number, decimals = 0): string {
   const percent = ratio * 100
   if (percent < step) return `<${step.toFixed(decimals)}%`
   return `${Math.min(percent, 100 - step).toFixed(decimals)}%`
-}
-
-/** `12,345`, in any locale. */
-export function formatCount(count: number): string {
-  return String(Math.round(count)).replace(/\B(?=(\d{3})+$)/g, ',')
-}
-
-/** `1 file`, `12,345 files`. */
-export function plural(count: number, noun: string, nouns = `${noun}s`): string {
-  return `${formatCount(count)} ${count === 1 ? noun : nouns}`
 }
 
 /** The first `most` of some texts, and how many more there are: `a, b, 3 more`. */

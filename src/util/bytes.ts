@@ -1,4 +1,5 @@
 import { corrupt } from './errors.ts'
+import { plural } from './words.ts'
 
 /**
  * Reads a byte array from front to back. Every read checks its bounds first, so a hostile length can neither overrun
@@ -26,7 +27,7 @@ export class ByteReader {
   }
 
   private need(count: number): void {
-    if (count > this.remaining) this.fail(`it ends ${count - this.remaining} bytes too early`)
+    if (count > this.remaining) this.fail(`it ends ${plural(count - this.remaining, 'byte')} too early`)
   }
 
   byte(): number {
@@ -65,7 +66,8 @@ export class ByteReader {
   /** A count of items of at least `minBytes` each. Rejects a count that the remaining bytes can't hold. */
   count(minBytes: number, max: number): number {
     const value = this.varint(max)
-    if (value * minBytes > this.remaining) this.fail(`a count (${value}) exceeds what the remaining ${this.remaining} bytes can hold`)
+    if (value * minBytes > this.remaining)
+      this.fail(`a count (${value}) exceeds what the remaining ${plural(this.remaining, 'byte')} can hold`)
     return value
   }
 
@@ -75,7 +77,7 @@ export class ByteReader {
   }
 
   finish(): void {
-    if (this.remaining !== 0) this.fail(`${this.remaining} bytes are left over`)
+    if (this.remaining !== 0) this.fail(`${plural(this.remaining, 'byte is', 'bytes are')} left over`)
   }
 }
 

@@ -1,5 +1,6 @@
 import { AppError, isAppError, throwIfAborted } from './errors.ts'
 import type { Sleep } from './waiting.ts'
+import { asSentence } from './words.ts'
 
 /** How long calls are repeated without any success, ms. */
 const LONG_MS = 10 * 60_000
@@ -177,9 +178,8 @@ function sinceIn(failing: Failing, limit: number, now: number): number {
 
 function givenUp(error: AppError, triedMs: number): AppError {
   const { message, code, retryAfterMs } = error
-  const sentence = /[.!?]$/.test(message) ? message : `${message}.`
   const tried = triedMs < 1000 ? '' : ` It was tried for ${inWords(triedMs)}.`
-  return new AppError(code, `${sentence}${tried}`, {
+  return new AppError(code, `${asSentence(message)}${tried}`, {
     // nothing but Drive asks for a wait
     hint:
       retryAfterMs === undefined

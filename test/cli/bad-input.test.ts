@@ -249,7 +249,7 @@ describe('stores', () => {
       truncateSync(join(sandbox.store, pack!), 2 * MiB)
       const checked = await sandbox.run(['check'])
       expect(checked.code).toBe(7)
-      expect(checked.stdout).toMatch(/^damaged: Pack [0-9a-f]{12} is damaged: it has \d+ bytes instead of \d+$/m)
+      expect(checked.stdout).toMatch(/^damaged: Pack [0-9a-f]{12} is damaged: it has [\d,]+ bytes? instead of [\d,]+$/m)
       expect(checked.stdout).toMatch(/^affected: data@[0-9a-f]{8}:sub\/lost\.bin/m)
       const pulled = await sandbox.run(['pull', 'data', 'out'])
       expect(pulled.code).toBe(7)

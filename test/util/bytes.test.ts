@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ascii, ByteReader, ByteWriter, equalBytes } from '../../src/util/bytes.ts'
+import { plural } from '../../src/util/words.ts'
 import { refusal } from '../helpers/failures.ts'
 
 const MAX = Number.MAX_SAFE_INTEGER
@@ -74,12 +75,13 @@ describe('ByteReader', () => {
         const limit = Math.min(end, bytes.length)
         const reader = new ByteReader(bytes, 'The thing', 0, limit)
         if (count > limit)
-          expect(refusal(() => reader.take(count)).message).toBe(`The thing is damaged: it ends ${count - limit} bytes too early`)
+          expect(refusal(() => reader.take(count)).message).toBe(`The thing is damaged: it ends ${plural(count - limit, 'byte')} too early`)
         else {
           expect(reader.take(count)).toEqual(bytes.subarray(0, count))
           expect(reader.remaining).toBe(limit - count)
-          if (count < limit) expect(refusal(() => reader.finish()).message).toContain(`${limit - count} bytes are left over`)
-          else expect(refusal(() => reader.byte()).message).toContain('1 bytes too early')
+          if (count < limit)
+            expect(refusal(() => reader.finish()).message).toContain(`${plural(limit - count, 'byte is', 'bytes are')} left over`)
+          else expect(refusal(() => reader.byte()).message).toContain('1 byte too early')
         }
       }),
       { seed: 3 },

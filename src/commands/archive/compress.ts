@@ -7,7 +7,7 @@ import type { Level } from '../../compression/limits.ts'
 import type { LeftOut } from '../../local/left-out.ts'
 import { realPathOf } from '../../local/real-path.ts'
 import { walk, type WalkResult } from '../../local/walk.ts'
-import { formatCount, formatDuration, formatPercent, formatRate, plural } from '../../ui/format.ts'
+import { formatDuration, formatPercent, formatRate, plural } from '../../ui/format.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { describeLeftOut, leftOutToJson } from '../shared/left-out-report.ts'
@@ -186,6 +186,8 @@ function describe(name: string, output: string, result: CompressResult, leftOut:
   if (isOnDrive(output)) lines.push('  Safe to disconnect: Drive has the whole file and confirmed its checksum.')
   if (hardlinks > 0) lines.push(`  ${plural(hardlinks, 'file')} of them as hard ${hardlinks === 1 ? 'link' : 'links'}: stored once`)
   if (failed > 0)
-    lines.push(`  ${failed === 1 ? '1 entry is' : `${formatCount(failed)} entries are`} not archived as it should be (see the warnings)`)
+    lines.push(
+      `  ${plural(failed, 'entry is not archived as it should be', 'entries are not archived as they should be')} (see the warnings)`,
+    )
   return lines
 }

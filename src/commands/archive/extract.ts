@@ -91,7 +91,7 @@ function describe(name: string, destination: string, result: ExtractResult, mill
 }
 
 function occupied({ occupied: list }: ExtractResult): AppError {
-  const entries = list.length === 1 ? 'One entry was' : `${formatCount(list.length)} entries were`
+  const entries = plural(list.length, 'entry was', 'entries were')
   return new AppError('would-overwrite', `${entries} not extracted, because something else is in the way. All others were extracted.`, {
     list: list.map(path => path.toWellFormed()),
     hint: 'Move it away and run this again, or add --force to replace files.',

@@ -1,6 +1,7 @@
 import { revokeToken } from '../../auth/token-endpoint.ts'
 import { readLogin, removeLogin } from '../../auth/token-file.ts'
 import { isAppError } from '../../util/errors.ts'
+import { asSentence } from '../../util/words.ts'
 import { authContext, loginFile } from '../shared/credentials.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 
@@ -25,7 +26,7 @@ async function revoke(session: Session, path: string): Promise<boolean> {
   } catch (error) {
     if (!isAppError(error, 'unavailable', 'unauthenticated')) throw error
     session.console.reporter.warn(
-      `The login could not be revoked and stays valid at Google: ${error.message} Remove colab-escape at https://myaccount.google.com/connections`,
+      `The login could not be revoked and stays valid at Google: ${asSentence(error.message)} Remove colab-escape at https://myaccount.google.com/connections`,
     )
     return false
   }

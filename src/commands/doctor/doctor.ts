@@ -19,7 +19,7 @@ export async function doctorCommand(session: Session): Promise<Outcome> {
   const results = await runChecks([...machineChecks(session), ...storeChecks(session, cwd())], LIMIT_MS, session.signal)
   const count = (state: CheckResult['state']): number => results.filter(each => each.state === state).length
   const [problems, attentions] = [count('problem'), count('attention')]
-  const end = `${plural(problems, 'problem')}, ${attentions} ${attentions === 1 ? 'needs' : 'need'} attention.`
+  const end = `${plural(problems, 'problem')}, ${plural(attentions, 'needs', 'need')} attention.`
   session.console.print([...describeResults(results, session.console.columns), problems + attentions === 0 ? 'No problems found.' : end], {
     command: 'doctor',
     problems,

@@ -45,7 +45,7 @@ export async function pullTensorsCommand(
     session.console.result(
       [
         `${options.dryRun === true ? 'Dry run: would write' : 'Wrote'} ${plural(plan.tensors.length, 'tensor')} from ${side.name} to ${output}`,
-        `  ${formatBytes(plan.bytes)} of ${formatBytes(side.source.size)}; ${formatCount(totalRequests(requests))} requests, ${formatDuration(performance.now() - started)}; every byte verified`,
+        `  ${formatBytes(plan.bytes)} of ${formatBytes(side.source.size)}; ${plural(totalRequests(requests), 'request')}, ${formatDuration(performance.now() - started)}; every byte verified`,
         ...(plan.skipped.length > 0 ? [`${plural(plan.skipped.length, 'tensor')} left out:`, ...skippedLines(plan.skipped)] : []),
       ],
       {

@@ -8,6 +8,7 @@ import { rememberTombs } from '../../repository/watch/remember-tombs.ts'
 import { asReadable, isLog, type Scan } from '../../repository/watch/scanner.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { BRIEF_MS } from '../../util/patience.ts'
+import { asSentence } from '../../util/words.ts'
 import { refuseLost } from '../shared/lost-store.ts'
 import { wipedLines } from '../shared/mounts.ts'
 import { ownFiles } from '../shared/own-files.ts'
@@ -86,7 +87,7 @@ export class Saver {
       if (!this.found) await this.mayCreate(inventory, begun)
     } catch (error) {
       if (!isAppError(error, 'unavailable', 'throttled')) throw error
-      this.session.console.reporter.warn(`${error.message} The next attempt is made when there is something to save.`)
+      this.session.console.reporter.warn(`${asSentence(error.message)} The next attempt is made when there is something to save.`)
     }
   }
 

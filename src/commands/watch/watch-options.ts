@@ -50,6 +50,7 @@ export function metricsReader({ metricsFrom, metricPattern }: WatchOptions): (sc
     const { fresh } = scan
     const newest = metricsFrom?.includes('*') === true ? newestMatch(metricsFrom, fresh) : undefined
     const file = newest?.localPath ?? (metricsFrom?.includes('*') === true ? undefined : metricsFrom)
+    if (file !== undefined && !existsSync(file)) reporter.note(`${file} does not exist, so this version has no metrics from it`)
     const named = fresh.findLast(({ path }) => Object.keys(inName(path)).length > 0)
     const metrics = pickMetrics({
       ...fresh.reduce<Metrics>((all, { path }) => ({ ...all, ...inName(path) }), {}),

@@ -4,10 +4,11 @@ import { versionLabel } from '../../repository/format/snapshot.ts'
 import type { ForgetResult } from '../../repository/prune/forget.ts'
 import type { HeldFile } from '../../repository/watch/scanner.ts'
 import type { WatchEvent } from '../../repository/watch/watcher.ts'
-import { formatDuration, plural } from '../../ui/format.ts'
+import { describeIncomplete, formatDuration, plural } from '../../ui/format.ts'
 import { jsonPath } from '../../ui/shown-path.ts'
 import { messageOf, type AppError } from '../../util/errors.ts'
 import type { Reporter } from '../../util/reporter.ts'
+import { asSentence } from '../../util/words.ts'
 import { describeLeftOut, leftOutText, leftOutToJson } from '../shared/left-out-report.ts'
 import type { Session } from '../shared/session.ts'
 import { forgottenOf } from '../space/forget-older.ts'
@@ -69,6 +70,8 @@ export class WatchScreen {
   private readonly session: Session
   private readonly files: readonly StatusFile[]
   private written = ''
+  /** Status files that could not be written. This is told once for each. */
+  private readonly toldUnwritten = new Set<string>()
   private toldLeftOut = ''
   private readonly doing: Pick<Doing, 'nextLook' | 'nextVersion' | 'storedBytes'>
   private writtenAt = -Infinity
@@ -155,8 +158,11 @@ export class WatchScreen {
     this.status.versions++
     this.doing.storedBytes += storedBytes
     const forgotten = this.forgotten ? forgottenOf(this.forgotten) : []
+    const line = savedLine(clock(), snapshot, files, storedBytes)
+    const lacks = incomplete === undefined ? '' : describeIncomplete(incomplete)
     const lines = [
-      savedLine(clock(), snapshot, files, storedBytes),
+      line,
+      ...(line.includes(lacks) ? [] : [`${INDENT}${lacks}`]),
       ...this.newlyLeftOut(),
       ...(forgotten.length > 0 ? [forgottenLine(forgotten)] : []),
     ]
@@ -187,7 +193,7 @@ export class WatchScreen {
   private trouble({ code, message, hint, list }: AppError): void {
     this.status.trouble = { code, message, hint: hint ?? null, list, since: new Date().toISOString() }
     const sentences = [message, ...list, ...(hint === undefined ? [] : [hint]), 'watch keeps trying; this message is not repeated.']
-    this.session.console.reporter.warn(sentences.join(' '))
+    this.session.console.reporter.warn(sentences.map(asSentence).join(' '))
   }
 
   private say([first, ...more]: [string, ...string[]], machine: { event: string; [field: string]: unknown }): void {
@@ -213,7 +219,9 @@ export class WatchScreen {
       return true
     } catch (error) {
       removeQuietly(temporary)
-      this.session.console.reporter.detail(`the status file ${path} can't be written (${messageOf(error)})`)
+      const say = this.toldUnwritten.has(path) ? 'detail' : 'warn'
+      this.toldUnwritten.add(path)
+      this.session.console.reporter[say](`the status file ${path} can't be written: ${messageOf(error)}. The watch goes on without it`)
       return false
     }
   }

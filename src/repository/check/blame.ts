@@ -1,5 +1,6 @@
 import { usesBase } from '../../compression/filters.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
+import { formatCount, plural } from '../../util/words.ts'
 import type { FileEntry } from '../format/manifest.ts'
 import type { ChunkIndex } from '../index/chunk-index.ts'
 import { Copies } from '../index/copies.ts'
@@ -33,7 +34,7 @@ export class Blame {
       if (this.readable.find(chunks, i) < 0) return `${describeCopy(index, first)} ${this.whyUnreadable(first)}`
       found += index.length(first)
     }
-    return found === size ? undefined : `its chunks have ${found} bytes instead of ${size}`
+    return found === size ? undefined : `its chunks have ${plural(found, 'byte')} instead of ${formatCount(size)}`
   }
 
   /** Whether the filter of a copy's block needs bases, and the copy has none. */

@@ -2,6 +2,7 @@ import type { BlockLayout, EncodedBlock } from '../../compression/block.ts'
 import { MAX_BLOCK_BYTES, MAX_STORED_EXCESS } from '../../compression/limits.ts'
 import { ByteReader, ByteWriter } from '../../util/bytes.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
+import { plural } from '../../util/words.ts'
 import { MAX_BLOCK_CHUNKS, MAX_DEPTH } from './limits.ts'
 
 export interface DirectoryBlock extends BlockLayout {
@@ -118,7 +119,7 @@ export function decodeDirectory(bytes: Uint8Array, what: string): Directory {
       chunkLengths[i] = length
       plain += length
     }
-    if (plain !== block.plainLength) reader.fail(`a block of ${block.plainLength} bytes has chunks of ${plain} bytes`)
+    if (plain !== block.plainLength) reader.fail(`a block of ${plural(block.plainLength, 'byte')} has chunks of ${plural(plain, 'byte')}`)
   }
   const bases = new Map<number, ChunkBases>()
   blocks.forEach((block, ordinal) => {

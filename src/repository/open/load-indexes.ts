@@ -2,6 +2,7 @@ import type { StoredObject } from '../../storage/storage.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
 import { freeUnusedBuffers } from '../../util/memory/unused-memory.ts'
+import { formatCount, plural } from '../../util/words.ts'
 import { decodeIndexedPack, isSamePack, type IndexedPack } from '../format/index-object.ts'
 import type { Inventory } from '../format/object-names.ts'
 import { ChunkIndex } from '../index/chunk-index.ts'
@@ -101,7 +102,7 @@ function findDisputed(inventory: Inventory, active: readonly { id: string; packs
 /** The damage of a pack that the listing shows. */
 export function visibleDamage(pack: Pick<IndexedPack, 'id' | 'size'>, listed: StoredObject): AppError | undefined {
   const what = (damage: string): AppError => new AppError('corrupt', `Pack ${pack.id.slice(0, 12)} is damaged: ${damage}`)
-  if (listed.size !== pack.size) return what(`it has ${listed.size} bytes instead of ${pack.size}`)
+  if (listed.size !== pack.size) return what(`it has ${plural(listed.size, 'byte')} instead of ${formatCount(pack.size)}`)
   if (listed.sha256 !== undefined && listed.sha256 !== pack.id) return what("the store's checksum of it is not the one in its name")
   return undefined
 }

@@ -2,6 +2,7 @@ import pLimit from 'p-limit'
 import type { Storage } from '../../storage/storage.ts'
 import { AppError, corrupt, isAppError, newerFormat, throwIfAborted } from '../../util/errors.ts'
 import { sha256Hex } from '../../util/hash.ts'
+import { asSentence } from '../../util/words.ts'
 import { checkConfig, encodeConfig } from '../format/config.ts'
 import { decodeIndex, type IndexedPack } from '../format/index-object.ts'
 import { decodeTomb, type Tomb } from '../format/label-and-tomb.ts'
@@ -111,7 +112,7 @@ async function readTomb(storage: Storage, id: string, options: ReadViewOptions):
   } catch (error) {
     if (!isAppError(error, 'corrupt')) throw error
     const hint = 'Run `colab-escape repair`: it shows what can be done.'
-    return [id, new AppError('corrupt', `${error.message}. It may name any pack`, { hint, cause: error })]
+    return [id, new AppError('corrupt', `${asSentence(error.message)} It may name any pack`, { hint, cause: error })]
   }
 }
 

@@ -1,4 +1,5 @@
 import { AppError, isAppError } from '../../util/errors.ts'
+import { asSentence } from '../../util/words.ts'
 import type { IndexedPack } from '../format/index-object.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { type CopyResult, copyChosen } from './copy.ts'
@@ -51,6 +52,6 @@ export async function copyForMarks(
 }
 
 function explain(error: AppError): AppError {
-  const what = `${error.message} The chunks that versions need could not be copied from packs with unneeded data. These packs stay. All other packs that can be freed were marked.`
+  const what = `${asSentence(error.message)} The chunks that versions need could not be copied from packs with unneeded data. These packs stay. All other packs that can be freed were marked.`
   return new AppError('quota', what, { hint: 'Free some space, or prune again in an hour, which deletes the marked packs.', cause: error })
 }

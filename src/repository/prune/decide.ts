@@ -1,4 +1,5 @@
 import { AppError } from '../../util/errors.ts'
+import { plural } from '../../util/words.ts'
 import type { OpenRepository } from '../open/open.ts'
 import type { GracePeriods } from './grace-periods.ts'
 import { type IndexHistory, packsNamedBy } from './indexes.ts'
@@ -164,6 +165,6 @@ export class Decider {
 }
 
 function describeLost(chunks: number): string {
-  const what = chunks === 1 ? 'One chunk that a version needs' : `${chunks} chunks that versions need`
+  const what = plural(chunks, 'chunk that a version needs', 'chunks that versions need')
   return `${what} can't be read from any pack. The packs that hold ${chunks === 1 ? 'it' : 'them'} stay. \`colab-escape check --read-data\` names the files.`
 }

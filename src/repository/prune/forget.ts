@@ -1,5 +1,6 @@
 import { AppError, isAppError } from '../../util/errors.ts'
 import { groupBy } from '../../util/group-by.ts'
+import { asSentence } from '../../util/words.ts'
 import { compareSnapshots, labelName, type SnapshotRef } from '../format/object-names.ts'
 import { isPending, lineOf, versionLabel, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
@@ -230,10 +231,14 @@ async function isPresent(repository: OpenRepository, snapshot: StoredSnapshot): 
 }
 
 function cannotDecide(cause: AppError): AppError {
-  return new AppError(cause.code, `${cause.message}. It is unknown whether it takes the place of others, so nothing was forgotten.`, {
-    hint: 'Run `colab-escape repair`: it shows what can be done.',
-    cause,
-  })
+  return new AppError(
+    cause.code,
+    `${asSentence(cause.message)} It is unknown whether it takes the place of others, so nothing was forgotten.`,
+    {
+      hint: 'Run `colab-escape repair`: it shows what can be done.',
+      cause,
+    },
+  )
 }
 
 /**

@@ -1,5 +1,6 @@
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
+import { asSentence } from '../../util/words.ts'
 import { GRACE_MS } from '../format/limits.ts'
 import type { SnapshotRef } from '../format/object-names.ts'
 import { isPending, type StoredSnapshot } from '../format/snapshot.ts'
@@ -23,7 +24,7 @@ export async function readRoots(repository: OpenRepository, refs: readonly Snaps
       // forgotten meanwhile, or shown by a listing that lags
       if (isAppError(error, 'not-found')) continue
       if (!isAppError(error, 'corrupt')) throw error
-      throw new AppError('corrupt', `${error.message}. It is unknown which chunks it needs, so nothing was deleted.`, {
+      throw new AppError('corrupt', `${asSentence(error.message)} It is unknown which chunks it needs, so nothing was deleted.`, {
         hint: `Run \`colab-escape repair\`. If nothing can be done, \`colab-escape repair --give-up\` deletes the object ${ref.objectName}.`,
         cause: error,
       })
@@ -54,7 +55,7 @@ export async function markReachable(repository: OpenRepository, snapshots: reado
       // the listing may not show all packs of a new version yet, and still show packs that are deleted by now
       if (!(await isStillThere(repository, snapshot))) continue
       throwIfNotShownYet(error, snapshot, view.inventory.asOf)
-      throw mayArrive(error) ? error : damaged(`${error.message}. Nothing was deleted.`, error)
+      throw mayArrive(error) ? error : damaged(`${asSentence(error.message)} Nothing was deleted.`, error)
     }
   }
   return reachable

@@ -1,5 +1,6 @@
 import { AppError, isAppError } from '../../util/errors.ts'
 import { sha256Hex } from '../../util/hash.ts'
+import { asSentence } from '../../util/words.ts'
 import { describeMisplaced, listedIds, MISPLACED_HINT, type MangledObject, type ObjectKind } from '../format/object-names.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { readLabels, type DatedLabel } from '../versions/versions.ts'
@@ -18,7 +19,7 @@ export async function readProtection(repository: OpenRepository): Promise<DatedL
     storage,
     view,
     error => {
-      throw new AppError('corrupt', `${error.message}. It may hold a tag that protects a version, so nothing was deleted.`, {
+      throw new AppError('corrupt', `${asSentence(error.message)} It may hold a tag that protects a version, so nothing was deleted.`, {
         hint: 'Run `colab-escape repair`: it shows what can be done.',
         cause: error,
       })

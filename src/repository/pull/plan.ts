@@ -13,6 +13,7 @@ import { Breather } from '../../util/event-loop.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
 import { decodeFileName, fsPath } from '../../util/paths.ts'
 import { howStrangersReach } from '../../util/small-file.ts'
+import { formatCount, plural } from '../../util/words.ts'
 import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from '../format/manifest.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { describeCopy, lackOf } from '../read/block-source.ts'
@@ -264,7 +265,7 @@ class Planner {
       if (index.whole.best(entry.chunks, i) < 0) return `${describeCopy(index, found)} ${lackOf(index, found)}`
       size += index.length(found)
     }
-    return size === entry.size ? undefined : `its chunks have ${size} bytes instead of ${entry.size}`
+    return size === entry.size ? undefined : `its chunks have ${plural(size, 'byte')} instead of ${formatCount(entry.size)}`
   }
 
   private async isRight(entry: FileEntry, localPath: string, item: LocalItem & { type: 'file' }): Promise<boolean> {

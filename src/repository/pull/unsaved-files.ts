@@ -2,6 +2,7 @@ import type { Chunker } from '../../chunking/chunker.ts'
 import type { Fingerprint } from '../../local/fingerprint.ts'
 import type { LocalItem } from '../../local/look-at.ts'
 import { AppError, errnoOf, isAppError } from '../../util/errors.ts'
+import { plural } from '../../util/words.ts'
 import type { Entry } from '../format/manifest.ts'
 import type { OpenRepository } from '../open/open.ts'
 import { readManifest } from '../read/read-manifest.ts'
@@ -91,11 +92,14 @@ async function storedChunks(
 }
 
 export function wouldOverwrite(paths: readonly string[]): AppError {
-  const count = paths.length === 1 ? '1 local file holds' : `${paths.length} local files hold`
-  return new AppError('would-overwrite', `${count} content that is in no version of the repository, and would be overwritten or deleted.`, {
-    hint: 'Push or move them first, or lose them with --force.',
-    list: paths,
-  })
+  return new AppError(
+    'would-overwrite',
+    `${plural(paths.length, 'local file holds', 'local files hold')} content that is in no version of the repository, and would be overwritten or deleted.`,
+    {
+      hint: 'Push or move them first, or lose them with --force.',
+      list: paths,
+    },
+  )
 }
 
 /** The items for which a version with their content is not enough, and that this machine has not pushed as they are. */
@@ -108,10 +112,9 @@ export function findUnprovenFiles(
 }
 
 export function replacesUnproven(paths: readonly string[]): AppError {
-  const count = paths.length === 1 ? '1 local file' : `${paths.length} local files`
   return new AppError(
     'would-overwrite',
-    `${count} would be overwritten or deleted that the command does not name, and that this machine has not pushed from there as it is now.`,
+    `${plural(paths.length, 'local file')} would be overwritten or deleted that the command does not name, and that this machine has not pushed from there as it is now.`,
     {
       hint: 'Name the file as the destination, pull into another folder, leave it out with --exclude, or lose it with --force.',
       list: paths,

@@ -9,6 +9,7 @@ import type { GitState } from '../../local/git-state.ts'
 import { ReadAheadStorage } from '../../storage/read-ahead.ts'
 import { AppError } from '../../util/errors.ts'
 import { sha256Hex } from '../../util/hash.ts'
+import { plural } from '../../util/words.ts'
 import type { IndexedPack } from '../format/index-object.ts'
 import { COMMIT_WINDOW_MS } from '../format/limits.ts'
 import { checkName, isAbsurdTime, type Inventory, type SnapshotRef } from '../format/object-names.ts'
@@ -132,13 +133,9 @@ type AttemptEnd = { kind: 'done'; result: PushResult } | { kind: 'again'; listed
 /** A repository is only created in an empty folder, never among other files. */
 function refuseForeign({ inventory }: RepositoryView, location: string): void {
   if (!inventory.empty || inventory.foreign === 0) return
-  throw new AppError(
-    'not-a-repository',
-    `${location} is not a repository and contains ${inventory.foreign === 1 ? '1 other file' : `${inventory.foreign} other files`}.`,
-    {
-      hint: 'Choose an empty or a new folder with --store.',
-    },
-  )
+  throw new AppError('not-a-repository', `${location} is not a repository and contains ${plural(inventory.foreign, 'other file')}.`, {
+    hint: 'Choose an empty or a new folder with --store.',
+  })
 }
 
 class PushRun {

@@ -1,4 +1,5 @@
 import { baseScale, usesBase } from '../../compression/filters.ts'
+import { plural } from '../../util/words.ts'
 import { MAX_DEPTH } from '../format/limits.ts'
 import type { ChunkIndex } from '../index/chunk-index.ts'
 
@@ -67,7 +68,7 @@ export function whyNoBase(index: ChunkIndex, { number, bases }: PlannedBlock): s
     const entries = bases!.subarray(next, (next += count))
     if (entries.includes(-1)) continue
     const bytes = entries.reduce((sum, entry) => sum + index.length(entry), 0)
-    if (bytes !== needed) return `a chunk has a base of ${bytes} bytes where ${needed} are needed`
+    if (bytes !== needed) return `a chunk has a base of ${plural(bytes, 'byte')} where ${needed} are needed`
   }
   return undefined
 }

@@ -1,6 +1,7 @@
 import { baseScale, usesBase } from '../../compression/filters.ts'
 import { ByteLru } from '../../util/byte-lru.ts'
 import { type AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
+import { plural } from '../../util/words.ts'
 import { MAX_DEPTH } from '../format/limits.ts'
 import type { ChunkIndex } from '../index/chunk-index.ts'
 import { type BlockSource, chunkMatches, describeCopy, lacksBase, readPackRange } from './block-source.ts'
@@ -157,7 +158,7 @@ async function readOwnBase(source: BlockSource, entry: number): Promise<CopyRead
 }
 
 export function wrongBase(bytes: number, needed: number): string {
-  return `has a base of ${bytes} bytes where ${needed} are needed`
+  return `has a base of ${plural(bytes, 'byte')} where ${needed} are needed`
 }
 
 /**

@@ -1,6 +1,7 @@
 import { corrupt } from '../../util/errors.ts'
 import { namedPaths } from '../../util/named-path.ts'
 import { comparePaths, encodePath } from '../../util/paths.ts'
+import { formatCount, plural } from '../../util/words.ts'
 import { everyId, idsFromHex } from '../format/chunk-ids.ts'
 import { ManifestDecoder, type Entry } from '../format/manifest.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
@@ -56,7 +57,7 @@ async function* readEntries(source: BlockSource, snapshot: StoredSnapshot): Asyn
     yield* decoder.push(chunk)
   }
   if (bytes !== snapshot.manifest.bytes)
-    throw corrupt(`The manifest of ${what}`, `it has ${bytes} bytes instead of ${snapshot.manifest.bytes}`)
+    throw corrupt(`The manifest of ${what}`, `it has ${plural(bytes, 'byte')} instead of ${formatCount(snapshot.manifest.bytes)}`)
   yield* decoder.finish()
 }
 

@@ -1,6 +1,7 @@
 import { ByteLru } from '../../util/byte-lru.ts'
 import { corrupt, missing } from '../../util/errors.ts'
 import { HASH_BYTES, toHex } from '../../util/hash.ts'
+import { formatCount, plural } from '../../util/words.ts'
 import { idAt } from '../format/chunk-ids.ts'
 import type { FileEntry } from '../format/manifest.ts'
 import { chunkMatches, fetchBlocks, readOtherCopy, type BlockSource } from './read-chunks.ts'
@@ -53,7 +54,8 @@ export class StoredFile {
       this.copies.push(found)
       this.starts.push(this.starts.at(-1)! + source.index.length(found))
     }
-    if (this.starts.at(-1) !== this.size) throw corrupt(what, `its chunks have ${this.starts.at(-1)} bytes instead of ${this.size}`)
+    if (this.starts.at(-1) !== this.size)
+      throw corrupt(what, `its chunks have ${plural(this.starts.at(-1)!, 'byte')} instead of ${formatCount(this.size)}`)
   }
 
   /** Reads the bytes [offset, offset + length), or fewer if the file ends before. */

@@ -8,6 +8,7 @@ import { AS_LISTED, readAtSync } from '../../local/read-at.ts'
 import { errnoOf } from '../../util/errors.ts'
 import { sha256 } from '../../util/hash.ts'
 import { fsPath } from '../../util/paths.ts'
+import { formatCount, plural } from '../../util/words.ts'
 
 /** A file was written to, replaced or truncated while it was being read. */
 export class FileChangedError extends Error {}
@@ -40,7 +41,8 @@ export async function* readFileChunks(
     }
     checkUnchanged(await file.fingerprint(), expected)
     // such as a file of the kernel, which makes its content when it is read
-    if (offset !== expected.size) throw new FileChangedError(`${offset} bytes were read, but its size is ${expected.size}`)
+    if (offset !== expected.size)
+      throw new FileChangedError(`${plural(offset, 'byte was', 'bytes were')} read, but its size is ${formatCount(expected.size)}`)
   } catch (error) {
     // a file that can't be read may have become something else, such as a pipe
     if (errnoOf(error) !== undefined) checkUnchanged(await file.fingerprint(), expected)
@@ -91,7 +93,7 @@ function sequentialRead(file: OpenFile): ReadNext {
 
 function checkUnchanged(found: Fingerprint, expected: Fingerprint): void {
   if (sameFingerprint(found, expected)) return
-  const sizes = found.size === expected.size ? '' : `: it had ${expected.size} bytes and now has ${found.size}`
+  const sizes = found.size === expected.size ? '' : `: it had ${plural(expected.size, 'byte')} and now has ${formatCount(found.size)}`
   throw new FileChangedError(`it changed while it was being read${sizes}`)
 }
 

@@ -5,6 +5,7 @@
 import pLimit from 'p-limit'
 import type { Storage } from '../../storage/storage.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
+import { plural } from '../../util/words.ts'
 import { decodeLabel, type Label } from '../format/label-and-tomb.ts'
 import { checkName, labelName, type SnapshotRef } from '../format/object-names.ts'
 import { decodeSnapshot, isLate, isPending, versionLabel, type StoredSnapshot } from '../format/snapshot.ts'
@@ -249,13 +250,13 @@ async function findByCount(
     else if (version && versions++ === back) return version
   }
   if (versions === 0 && unfinished[0]) throw lacksData(unfinished[0])
-  throw new AppError('not-found', `${name} has ${versions} version${versions === 1 ? '' : 's'}, so there is no ${name}~${back}.`, {
+  throw new AppError('not-found', `${name} has ${plural(versions, 'version')}, so there is no ${name}~${back}.`, {
     hint: `List them: colab-escape log ${name}${unfinishedHint(unfinished.length)}`,
   })
 }
 
 const unfinishedHint = (count: number): string =>
-  count === 0 ? '' : `. Not counted: ${count === 1 ? '1 version that lacks' : `${count} versions that lack`} data (\`colab-escape check\`)`
+  count === 0 ? '' : `. Not counted: ${plural(count, 'version that lacks', 'versions that lack')} data (\`colab-escape check\`)`
 
 /** The error for a name whose only versions lack chunks. Their pushes may still mend them, if they are running. */
 function lacksData(version: StoredSnapshot): AppError {

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import { readAt } from '../../local/read-at.ts'
-import { AppError, errnoOf } from '../../util/errors.ts'
+import { AppError, errnoOf, messageOf } from '../../util/errors.ts'
 import { isMetricName, pickMetrics, type Metrics } from '../versions/metrics.ts'
 
 /** Bytes that are read from the end of a long JSONL file. */
@@ -10,27 +10,28 @@ const TAIL_BYTES = 256 * 1024
 const MAX_WHOLE_BYTES = 16 * 1024 * 1024
 
 /**
- * Reads the last metrics of a JSON or JSONL file; none if the file is missing or holds no complete record. `onTooLong`
- * gets a message if the file would have to be read whole and is too long for that.
+ * Reads the last metrics of a JSON or JSONL file; none if the file is missing or holds no complete record. `onProblem`
+ * gets a message if the file can't be read, or would have to be read whole and is too long for that.
  */
-export async function readMetricsFile(path: string, onTooLong: (problem: string) => void): Promise<Metrics> {
+export async function readMetricsFile(path: string, onProblem: (problem: string) => void): Promise<Metrics> {
+  const none = (why: string): Metrics => (onProblem(`no metrics are read from ${path}: ${why}`), {})
   let file: FileHandle | undefined
   try {
     file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
     const stats = await file.stat()
-    if (!stats.isFile()) return {}
+    if (!stats.isFile()) return none('it is not a regular file')
     const { size } = stats
     const end = (await readAt(file, Math.max(0, size - TAIL_BYTES), TAIL_BYTES)).toString()
     if (size <= TAIL_BYTES) return metricsOf(end)
     const found = lastOf(linesOf(end))
     if (found !== undefined) return found
     if (size <= MAX_WHOLE_BYTES) return metricsOf((await readAt(file, 0, size)).toString())
-    onTooLong(
-      `no metrics are read from ${path}: no line at its end has any, and as a single JSON value only files up to ${MAX_WHOLE_BYTES / 1024 / 1024} MiB are read. Write an object a line (JSONL), or the last metrics alone to a file of their own.`,
+    return none(
+      `no line at its end has any, and as a single JSON value only files up to ${MAX_WHOLE_BYTES / 1024 / 1024} MiB are read. Write an object a line (JSONL), or the last metrics alone to a file of their own`,
     )
-    return {}
   } catch (error) {
-    if (errnoOf(error) !== undefined) return {} // not written yet, or just being replaced
+    if (errnoOf(error) === 'ENOENT') return {} // not written yet, or just being replaced
+    if (errnoOf(error) !== undefined) return none(messageOf(error))
     throw error
   } finally {
     await file?.close()

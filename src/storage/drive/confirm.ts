@@ -1,4 +1,5 @@
 import { AppError, isAppError } from '../../util/errors.ts'
+import { formatCount } from '../../util/words.ts'
 import type { DriveFile } from './answers.ts'
 import type { Copies } from './copies.ts'
 import { FILES, type DriveApi, type FolderRef } from './drive-api.ts'
@@ -67,7 +68,7 @@ function deletedMeanwhile(what: string): AppError {
 
 function someOf(files: readonly DriveFile[]): string {
   const [first] = files
-  return files.length === 1 ? `${first!.name} was` : `${files.length} objects, such as ${first!.name}, were`
+  return files.length === 1 ? `${first!.name} was` : `${formatCount(files.length)} objects, such as ${first!.name}, were`
 }
 
 /** A file as Drive has it now. Undefined if it is gone. */

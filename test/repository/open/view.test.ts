@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { encodeIndex } from '../../../src/repository/format/index-object.ts'
 import { indexName, packName, tombName } from '../../../src/repository/format/object-names.ts'
 import { adoptPacks, openView, readPackTail } from '../../../src/repository/open/view.ts'
+import { formatCount } from '../../../src/util/words.ts'
 import { rejection } from '../../helpers/failures.ts'
 import { rawBlock } from '../../helpers/encode.ts'
 import { hexOf, idOf } from '../../helpers/repository/arbitraries.ts'
@@ -116,7 +117,7 @@ describe('openView', () => {
     const bytes = await store.memory.get(packName(pack.id))
     await store.replace(packName(pack.id), bytes.subarray(0, 20))
     const view = await openView(store.memory)
-    expect(view.problems[0]!.message).toContain(`it has 20 bytes instead of ${pack.size}`)
+    expect(view.problems[0]!.message).toContain(`it has 20 bytes instead of ${formatCount(pack.size)}`)
     expect([view.index.find(idOf(1)) >= 0, view.index.present.find(idOf(1)) >= 0]).toEqual([true, false])
   })
 
