@@ -885,8 +885,16 @@ def restored_mode(mode):
     return mode & ~GIVES_AWAY & ~(umask & 0o020 if mode & 0o002 else 0)
 
 
-def restore(repository, snapshot, root, special_modes=False):
-    """Writes a version into the folder `root` (bytes), or only reads it if `root` is None. True if nothing was damaged."""
+def is_lived_in(root):
+    """Whether it is the home folder, the current one, or one above them: they keep their time."""
+    within = [os.path.join(os.path.realpath(os.fsencode(place)), b"") for place in (os.getcwd(), os.path.expanduser("~"))]
+    return any(place.startswith(os.path.join(os.path.realpath(root), b"")) for place in within)
+
+
+def restore(repository, snapshot, root, special_modes=False, was_there=False):
+    """Writes a version into the folder `root` (bytes), or only reads it if `root` is None. True if nothing was damaged.
+
+    A folder that was there keeps its mode, which somebody chose."""
     counts, made, later = collections.Counter(), {b""}, []
 
     @contextlib.contextmanager
@@ -926,8 +934,8 @@ def restore(repository, snapshot, root, special_modes=False):
             set_attributes(path, entry)
     if root and snapshot.root:
         with reporting(b"."):
-            mode = snapshot.root.mode if special_modes else restored_mode(snapshot.root.mode)
-            set_attributes(root, snapshot.root._replace(mode=mode))
+            mode = os.stat(root).st_mode & 0o7777 if was_there else snapshot.root.mode
+            set_attributes(root, snapshot.root._replace(mode=mode if was_there or special_modes else restored_mode(mode)))
     if counts["modes"]:
         say(f"{counts['modes']} files and folders lose special bits or permission for everybody to write; see --special-modes")
     for note in filter(None, (snapshot.note, snapshot.incomplete)):
@@ -996,9 +1004,10 @@ def main():
         if options.command == "verify":
             sys.exit(0 if restore(repository, snapshot, None) else 1)
         root = os.fsencode(options.destination)
-        if not prepare(root, written, stored, options.allow_growth):
-            snapshot = snapshot._replace(root=None)  # somebody chose the mode of a folder that was there
-        sys.exit(0 if restore(repository, snapshot, root, options.special_modes) else 1)
+        was_there = not prepare(root, written, stored, options.allow_growth)
+        if was_there and is_lived_in(root):
+            snapshot = snapshot._replace(root=None)
+        sys.exit(0 if restore(repository, snapshot, root, options.special_modes, was_there) else 1)
     except (Damaged, Refused, OSError) as error:
         fail(error)
 

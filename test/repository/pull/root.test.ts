@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
@@ -56,6 +56,15 @@ describe('the folder that is pushed', () => {
         await pullVersion(context, 'data', join(folder, name))
       }
       expect(attributesOf(join(folder, 'mine'))).toEqual(['755', TIME])
+      const rescued = join(folder, 'rescued')
+      for (const cwd of [folder, rescued]) {
+        rmSync(rescued, { recursive: true, force: true })
+        mkdirSync(rescued)
+        chmodSync(rescued, 0o755)
+        execFileSync('python3', [RESCUE, join(folder, 'store'), 'restore', 'data', rescued], { cwd })
+        const [mode, time] = attributesOf(rescued)
+        expect([mode, time === TIME]).toEqual(['755', cwd === folder])
+      }
       const [mode, time] = attributesOf(join(folder, 'ours'))
       expect(mode).toBe('1777')
       expect(time).toBeGreaterThan(TIME)
