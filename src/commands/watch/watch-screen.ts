@@ -10,7 +10,7 @@ import { messageOf, type AppError } from '../../util/errors.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import { describeLeftOut, leftOutText, leftOutToJson } from '../shared/left-out-report.ts'
 import type { Session } from '../shared/session.ts'
-import { forgottenOf } from '../space/forget-older.ts'
+import { forgottenOf } from '../space/forgotten-text.ts'
 import { doingLine, forgottenLine, INDENT, savedLine, type Doing } from './watch-lines.ts'
 
 export interface WatchTarget {
