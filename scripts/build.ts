@@ -3,6 +3,7 @@ import { basename, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build, type BuildOptions, type Metafile } from 'esbuild'
 import { buildWasm } from './build-wasm.ts'
+import { chunkGroups } from './chunk-groups.ts'
 import { licensesOf } from './licenses.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -38,6 +39,7 @@ export const bundleOptions = {
 async function bundle(): Promise<void> {
   const { metafile, outputFiles } = await build({
     ...bundleOptions,
+    plugins: [await chunkGroups(bundleOptions, ROOT)],
     entryPoints: ENTRY_POINTS.filter(entry => existsSync(join(ROOT, entry))),
   })
   const files = new Map(outputFiles.map(({ path, contents }) => [basename(path), Buffer.from(contents)]))

@@ -98,7 +98,7 @@ export function encodeBlock(plain: Uint8Array, request: BlockRequest, zstd: Zstd
   const block = encodeFiltered(plain, request, zstd)
   if (block) {
     // frees memory of trials before decoding needs as much again
-    freeUnusedBuffers()
+    freeUnusedBuffers(plain.length)
     if (block.bytes.length < plain.length && decodesTo(plain, block, zstd, request)) return block
   }
   const raw: EncodedPart = { codec: CODEC_RAW, bytes: plain }

@@ -49,8 +49,8 @@ test('every package in the bundle, and what is compiled into one, has its licenc
 })
 
 describe('what is loaded', () => {
-  /** Bytes of the bundle that a command loads, and the packages in them. */
-  async function loadedBy(...args: string[]): Promise<{ bytes: number; text: string }> {
+  /** Bytes and files of the bundle that a command loads, and their text. */
+  async function loadedBy(...args: string[]): Promise<{ bytes: number; files: number; text: string }> {
     return withFolder(async folder => {
       const coverage = join(folder, 'coverage')
       await promisify(execFile)(process.execPath, [PROGRAM, ...args], {
@@ -64,20 +64,28 @@ describe('what is loaded', () => {
       }
       const ours = [...scripts].filter(path => path.startsWith(DIST))
       const text = ours.map(path => readFileSync(path, 'utf8')).join('')
-      return { bytes: ours.reduce((sum, path) => sum + statSync(path).size, 0), text }
+      return { bytes: ours.reduce((sum, path) => sum + statSync(path).size, 0), files: ours.length, text }
     })
   }
 
   test.concurrent.each([['--version'], ['push --help']])('%s needs little more than the options and their help', async command => {
-    const { bytes } = await loadedBy(...command.split(' '))
+    const { bytes, files } = await loadedBy(...command.split(' '))
     expect(bytes).toBeGreaterThan(10_000)
     expect(bytes).toBeLessThan(140_000)
+    expect(files).toBeLessThan(8)
   })
 
-  test.concurrent('a push to a folder loads nothing of Drive and of archives', async () => {
-    const { bytes, text } = await loadedBy('push', ROOT + 'bin', '--store', 'store')
-    for (const absent of ['node_modules/google', 'node_modules/undici', 'node_modules/tar-stream', 'shares bytes with another entry'])
+  test.concurrent('a small push to a folder loads nothing of Drive, of archives and of a codec that it does not need', async () => {
+    const { bytes, files, text } = await loadedBy('push', ROOT + 'bin', '--store', 'store')
+    for (const absent of [
+      'node_modules/google',
+      'node_modules/zstd-codec',
+      'node_modules/undici',
+      'node_modules/tar-stream',
+      'shares bytes with another entry',
+    ])
       expect(text.includes(absent), absent).toBe(false)
-    expect(bytes).toBeLessThan(1_430_000)
+    expect(bytes).toBeLessThan(580_000)
+    expect(files).toBeLessThan(16)
   })
 })

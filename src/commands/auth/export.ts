@@ -2,7 +2,7 @@ import { noCredentials } from '../../auth/choose.ts'
 import { toAuthorizedUser } from '../../auth/credentials.ts'
 import { readLogin } from '../../auth/token-file.ts'
 import { AppError } from '../../util/errors.ts'
-import { loginFile } from '../shared/credentials.ts'
+import { loginFile } from '../shared/login-file.ts'
 import { ask } from '../shared/prompt.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 

@@ -10,7 +10,8 @@ import { readLogin, writeLogin, type SavedLogin } from '../../auth/token-file.ts
 import { CachedTokenSource } from '../../auth/token-source.ts'
 import { localTime } from '../../ui/format.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
-import { authContext, loginFile, sessionCredentials } from '../shared/credentials.ts'
+import { authContext, sessionCredentials } from '../shared/credentials.ts'
+import { loginFile } from '../shared/login-file.ts'
 import { ask } from '../shared/prompt.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 

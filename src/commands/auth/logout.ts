@@ -2,7 +2,8 @@ import { revokeToken } from '../../auth/token-endpoint.ts'
 import { readLogin, removeLogin } from '../../auth/token-file.ts'
 import { isAppError } from '../../util/errors.ts'
 import { asSentence } from '../../util/words.ts'
-import { authContext, loginFile } from '../shared/credentials.ts'
+import { authContext } from '../shared/credentials.ts'
+import { loginFile } from '../shared/login-file.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 
 /** Revokes the saved login and removes it. If it can't be revoked, it is removed all the same: `partly`. */

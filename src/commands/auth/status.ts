@@ -6,7 +6,8 @@ import type { AccessToken } from '../../auth/token-source.ts'
 import { formatRemaining, localTime } from '../../ui/format.ts'
 import { renderTable } from '../../ui/table.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
-import { authContext, loginFile, sessionCredentials } from '../shared/credentials.ts'
+import { authContext, sessionCredentials } from '../shared/credentials.ts'
+import { loginFile } from '../shared/login-file.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 
 /** Shows who is logged in, with which credentials, and how much space is left. Errors: `unauthenticated`. */

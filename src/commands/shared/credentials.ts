@@ -1,7 +1,7 @@
-import { join } from 'node:path'
 import { chooseCredentials, type CredentialChoice } from '../../auth/choose.ts'
 import { realAuthContext, type AuthContext } from '../../auth/context.ts'
 import { createFetch } from '../../util/http.ts'
+import { loginFile } from './login-file.ts'
 import type { Session } from './session.ts'
 
 export function authContext({ settings, program, patience }: Pick<Session, 'settings' | 'program' | 'patience'>): AuthContext {
@@ -19,13 +19,6 @@ function naming(program: string, doFetch: typeof fetch): typeof fetch {
     headers.set('user-agent', name)
     return doFetch(input, { ...init, headers })
   }
-}
-
-export const LOGIN_NAME = 'login.json'
-
-/** The file that `auth login` writes. */
-export function loginFile({ settings }: Pick<Session, 'settings'>): string {
-  return join(settings.configFolder, LOGIN_NAME)
 }
 
 /** The credentials for Google; undefined when there are none. */

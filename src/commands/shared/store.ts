@@ -1,6 +1,5 @@
 import { existsSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { isUsable, noCredentials } from '../../auth/choose.ts'
 import { realPathOf } from '../../local/real-path.ts'
 import { CONFIG_NAME, hashInName, isOurs, type Inventory } from '../../repository/format/object-names.ts'
 import { CountingStorage } from '../../storage/counting.ts'
@@ -15,7 +14,6 @@ import { inHome } from '../../util/paths.ts'
 import { silentReporter } from '../../util/reporter.ts'
 import { prepareCacheFolder } from './cache-folder.ts'
 import { choiceNote, givenStore, type ChosenStore } from './chosen-store.ts'
-import { authContext, sessionCredentials } from './credentials.ts'
 import { latelyStoredFile } from './lately-stored-file.ts'
 import { refuseUnmounted } from './lost-store.ts'
 import { isMounted } from './mounts.ts'
@@ -86,6 +84,8 @@ export async function chooseStore(session: StoreSession): Promise<Store> {
 export async function storeChoice(session: StoreSession): Promise<ChosenStore> {
   const given = givenStore(session)
   if (given) return given
+  const { authContext, sessionCredentials } = await import('./credentials.ts')
+  const { isUsable } = await import('../../auth/choose.ts')
   const credentials = await sessionCredentials(session, authContext(session))
   const isThere = existsSync(MOUNTED_STORE)
   if (credentials !== undefined && (!isThere || (await isUsable(credentials, session.signal))))
@@ -136,11 +136,13 @@ export function defaultLocations(): string[] {
   return [driveLocation({ start: MY_DRIVE, path: [] }), ...(existsSync(MOUNTED_STORE) ? [MOUNTED_STORE] : [])]
 }
 
-/** Opens a folder on Drive. The client for Drive is large, so it is loaded only when Drive is used. */
+/** Opens a folder on Drive. Its client and the login are large, so they are loaded only when Drive is used. */
 export async function connectDrive(
   session: StoreSession,
   { start, path }: DrivePlace,
 ): Promise<{ drive: DriveStorage; requests: StoreBase['requests']; account: string }> {
+  const { authContext, sessionCredentials } = await import('./credentials.ts')
+  const { noCredentials } = await import('../../auth/choose.ts')
   const context = authContext(session)
   const credentials = await sessionCredentials(session, context)
   if (credentials === undefined) throw noCredentials()

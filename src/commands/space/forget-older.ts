@@ -4,22 +4,9 @@ import { listTrash, refuseTrashed } from '../../repository/prune/empty-trash.ts'
 import { forget, type ForgetResult } from '../../repository/prune/forget.ts'
 import { SAFE_GRACE_PERIODS } from '../../repository/prune/grace-periods.ts'
 import type { RetentionPolicy } from '../../repository/versions/retention.ts'
-import { firstOf, plural } from '../../ui/format.ts'
+import { plural } from '../../ui/format.ts'
 import { isAppError } from '../../util/errors.ts'
 import type { Session } from '../shared/session.ts'
-
-const VERSIONS_SHOWN = 5
-
-/** The versions that `result` has forgotten. */
-export const forgottenOf = ({ names }: ForgetResult): StoredSnapshot[] => names.flatMap(({ decision }) => decision.forgotten)
-
-/** Which versions were forgotten, in one line. Undefined if there were none. */
-export function forgottenText(result: ForgetResult): string | undefined {
-  const forgotten = forgottenOf(result)
-  if (forgotten.length === 0) return undefined
-  const ids = forgotten.map(({ id }) => id.slice(0, 8))
-  return `forgot ${plural(forgotten.length, 'older version')}: ${firstOf(ids, VERSIONS_SHOWN)}`
-}
 
 /**
  * Forgets versions of a source that the rules do not keep, after a new one was saved, and frees what is due. Versions

@@ -5,8 +5,7 @@ import { walk, type WalkResult } from '../../local/walk.ts'
 import { lineOf } from '../../repository/format/snapshot.ts'
 import type { ForgetResult } from '../../repository/prune/forget.ts'
 import type { PushResult } from '../../repository/push/push.ts'
-import { kindOfChunk } from '../../repository/usage/file-kinds.ts'
-import { measureNewGroups, type GroupUsage } from '../../repository/usage/usage-by-group.ts'
+import type { GroupUsage } from '../../repository/usage/usage-by-group.ts'
 import { parseMetrics, type Metrics } from '../../repository/versions/metrics.ts'
 import { ReadAheadStorage } from '../../storage/read-ahead.ts'
 import { plural } from '../../ui/format.ts'
@@ -20,8 +19,7 @@ import type { Outcome, Session } from '../shared/session.ts'
 import { pruneToJson, refuseMounted } from '../shared/space-report.ts'
 import { refuseLost } from '../shared/lost-store.ts'
 import { chooseStore, prepareForPush, readBackFrom, requestsSince, requireOnDisk, type Store } from '../shared/store.ts'
-import { forgetOlder, forgottenOf } from '../space/forget-older.ts'
-import { withProposals } from '../space/full-store.ts'
+import { forgottenOf } from '../space/forgotten-text.ts'
 import { sizesToJson, partsTable } from '../space/sizes-table.ts'
 import { notedToJson } from './noted-text.ts'
 import { describeForgotten, describePush, describeWork, isMended, type Pushed } from './push-receipt.ts'
@@ -129,6 +127,7 @@ async function pushOne(
     countsChanges: true,
   }
   const result = await saveVersion(session, context, options, request).catch(async (error: unknown) => {
+    const { withProposals } = await import('../space/full-store.ts')
     throw await withProposals(session, store, error)
   })
   noteOtherSource(session, name, source, result)
@@ -138,14 +137,16 @@ async function pushOne(
   const forgets = policy !== undefined && result.outcome !== 'dry-run'
   const forgotten =
     forgets && !unread
-      ? await forgetOlder(context, { ...request, line: result.snapshot && lineOf(result.snapshot) }, policy, result.snapshot, session.trash)
+      ? await (
+          await import('../space/forget-older.ts')
+        ).forgetOlder(context, { ...request, line: result.snapshot && lineOf(result.snapshot) }, policy, result.snapshot, session.trash)
       : undefined
   const unreadPaths = [...source.unreadable.map(({ localPath }) => localPath), ...result.reading.failedFiles]
   const requests = requestsSince(requestsBefore, store.requests())
   const leftOut = await source.leftOut.count()
   const pushed: Pushed = { ...result, name, leftOut, later, milliseconds: performance.now() - started }
   const receipt = describePush(store, pushed)
-  const kinds = result.outcome === 'dry-run' ? measureNewGroups(result.packs, result.index, result.reading.entries, kindOfChunk) : undefined
+  const kinds = result.outcome === 'dry-run' ? await kindsOf(result) : undefined
   if (kinds) receipt.push(...partsTable('kind', kinds, console.columns))
   if (forgotten) receipt.push(...describeForgotten(name, forgotten))
   if (forgets && unread) receipt.push('  no older version was forgotten, because not everything could be read')
@@ -159,6 +160,13 @@ async function pushOne(
     ...(forgets && unread ? { forgotten: 0, pruned: null } : forgottenToJson(forgotten)),
   })
   return unread ? 'partly' : 'done'
+}
+
+/** The new bytes by the kind of their files. */
+async function kindsOf({ packs, index, reading }: PushResult): Promise<GroupUsage[]> {
+  const { measureNewGroups } = await import('../../repository/usage/usage-by-group.ts')
+  const { kindOfChunk } = await import('../../repository/usage/file-kinds.ts')
+  return measureNewGroups(packs, index, reading.entries, kindOfChunk)
 }
 
 function forgottenToJson(result: ForgetResult | undefined): object {

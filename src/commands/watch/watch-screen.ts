@@ -11,7 +11,7 @@ import type { Reporter } from '../../util/reporter.ts'
 import { asSentence } from '../../util/words.ts'
 import { describeLeftOut, leftOutText, leftOutToJson } from '../shared/left-out-report.ts'
 import type { Session } from '../shared/session.ts'
-import { forgottenOf } from '../space/forget-older.ts'
+import { forgottenOf } from '../space/forgotten-text.ts'
 import { doingLine, forgottenLine, INDENT, savedLine, type Doing } from './watch-lines.ts'
 
 export interface WatchTarget {

@@ -68,7 +68,7 @@ export function buildChunkIndex(
       })
       done += each.size
       if (done < FREE_EVERY_BYTES) continue
-      freeUnusedBuffers('major')
+      freeUnusedBuffers(done, 'major')
       done = 0
     }
   }

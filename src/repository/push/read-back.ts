@@ -81,7 +81,7 @@ export async function readStored(
         hint: 'Check the disk. Then run colab-escape repair, and push again.',
       })
     }
-    freeUnusedBuffers()
+    freeUnusedBuffers(size)
   }
   return bytes
 }

@@ -40,9 +40,10 @@ export async function* fetchBlocks(source: BlockSource, blocks: readonly number[
         ahead.push({ range, fetched })
       }
       // taken from the end of the list, so that each block can be freed, however many there are
-      const fetched = (await ahead.shift()!.fetched).reverse()
-      for (let block = fetched.pop(); block; block = fetched.pop()) if (fetcher.isWanted(block)) yield block
-      freeUnusedBuffers()
+      const { range, fetched } = ahead.shift()!
+      const decoded = (await fetched).reverse()
+      for (let block = decoded.pop(); block; block = decoded.pop()) if (fetcher.isWanted(block)) yield block
+      freeUnusedBuffers(range.length + range.plainBytes)
     }
   } finally {
     await Promise.allSettled(ahead.map(({ fetched }) => fetched))

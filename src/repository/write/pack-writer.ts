@@ -173,7 +173,7 @@ export class PackWriter {
     this.filled = []
     buffer.cut(pack.bytes.length)
     this.buffer = undefined
-    freeUnusedBuffers()
+    freeUnusedBuffers(pack.bytes.length)
     this.filledBytes = 0
     this.filledChunks = 0
     this.packedBytes += pack.bytes.length
