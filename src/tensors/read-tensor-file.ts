@@ -23,6 +23,7 @@ import { readZip } from './zip-tensors.ts'
 
 const SNIFFED_BYTES = 16
 const OPENING_BRACE = 0x7b
+const DAMAGED_HINT = 'It may be truncated or half written: download or copy it again, or use an older version.'
 const HINT =
   'Supported formats: safetensors, PyTorch (.pt, .pth), NumPy (.npy, .npz), pickles and joblib, GGUF, ONNX, HDF5, Keras, TensorFlow Lite and TensorFlow checkpoints.'
 
@@ -37,9 +38,12 @@ export async function readTensorFile(subject: string, source: ByteSource): Promi
     const read =
       mayCheckpointIndex(start) && (await isTable(source.size, source.read)) ? readCheckpointIndex : readerOf(subject, start, source)
     const file = await read(source)
+    const [first] = file.tensors
+    // damage to some tensors is told with them
+    if (first?.isDamaged && file.tensors.every(tensor => tensor.isDamaged)) throw damaged(subject, first.unread!)
     return { ...file, tensors: withUniqueNames(file.tensors) }
   } catch (error) {
-    if (isAppError(error, 'corrupt')) throw damaged(subject, reasonOf(error), error.isMissing)
+    if (isAppError(error, 'corrupt') && error.hint !== DAMAGED_HINT) throw damaged(subject, reasonOf(error), error.isMissing)
     if (!isAppError(error, 'unsupported') || error.hint !== undefined) throw error
     throw new AppError('unsupported', `${subject} can't be read: ${reasonOf(error)}.`, { hint: HINT })
   }
@@ -61,7 +65,7 @@ async function refusePointer(subject: string, { size, read }: ByteSource): Promi
 
 function damaged(subject: string, why: string, isMissing = false): AppError {
   return new AppError('corrupt', `${subject} is damaged: ${why}`, {
-    hint: 'It may be truncated or half written: download or copy it again, or use an older version.',
+    hint: DAMAGED_HINT,
     isMissing,
   })
 }

@@ -26,6 +26,16 @@ const weights = seededBytes(8000, 1)
 const listed = async (bytes: Uint8Array) => (await filesOf(bytes)).tensors.map(({ name, dtype, shape }) => [name, dtype, shape])
 const spansOf = async (bytes: Uint8Array) => findTensors(bytes.length, reading(bytes).read)
 
+/** Fletcher's checksum of big-endian words, word by word. */
+function checksumOf(bytes: Buffer): Buffer {
+  let [low, high] = [0, 0]
+  for (let at = 0; at < bytes.length; at += 2) {
+    low = (low + bytes.readUInt16BE(at)) % 0xffff
+    high = (high + low) % 0xffff
+  }
+  return u(high * 0x10000 + low, 4)
+}
+
 /** A file with one dataset, `x`. */
 function single(describe: (writer: Hdf5Writer) => Message[], options = {}): Buffer {
   const writer = new Hdf5Writer(options)
@@ -92,7 +102,8 @@ describe('chunks', () => {
     ['as they are', array(bytes => bytes)],
     ['deflated', array(bytes => deflateSync(bytes), filters([1, 6]))],
     ['shuffled and deflated', array(bytes => deflateSync(shuffled(bytes)), filters([2, 2], [1, 6]))],
-    ['with a checksum', array(bytes => Buffer.concat([bytes, u(0, 4)]), filters([3]))],
+    ['with a checksum', array(bytes => Buffer.concat([bytes, checksumOf(bytes)]), filters([3]))],
+    ['with a checksum whose halves are swapped', array(bytes => Buffer.concat([bytes, checksumOf(bytes).swap16()]), filters([3]))],
     ['in LZF: literals', array(bytes => Buffer.concat([Buffer.from([15]), bytes]), filters([32000]))],
   ])('%s', async (_what, file) => {
     expect(await elementsOf(file, 'x')).toEqual(Buffer.from(whole.buffer))
@@ -137,6 +148,7 @@ describe('chunks', () => {
   test.each<[what: string, code: string, file: Buffer]>([
     ['of another filter', 'unsupported', array(bytes => bytes, filters([4]))],
     ['of another length', 'corrupt', array(bytes => bytes.subarray(1))],
+    ['with another checksum', 'corrupt', array(bytes => Buffer.concat([bytes, u(1, 4)]), filters([3]))],
     ['that are no deflate stream', 'corrupt', array(bytes => bytes, filters([1]))],
     ['that unpack to more', 'corrupt', array(() => deflateSync(Buffer.alloc(1 << 20)), filters([1]))],
   ])('%s: %s', async (_what, code, file) => {

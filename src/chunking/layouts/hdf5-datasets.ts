@@ -1,3 +1,4 @@
+import { type AppError, isAppError } from '../../util/errors.ts'
 import { asCount, elementsOf, MAX_NAME_LENGTH, MAX_TENSORS, type ReadAt, refuse } from './span.ts'
 import { type Datatype, readDatatype } from './hdf5-datatype.ts'
 import { Hdf5File } from './hdf5-file.ts'
@@ -22,6 +23,8 @@ export interface Hdf5Content {
   datasets: Dataset[]
   /** What is there and is not listed, in words. */
   unlisted: string[]
+  /** Objects that can't be read: damaged, or of a kind that is not understood. */
+  failed: { name: string; error: AppError }[]
 }
 
 const MAX_RANK = 32
@@ -39,7 +42,7 @@ interface Named {
  */
 export async function readHdf5(size: number, read: ReadAt): Promise<Hdf5Content> {
   const file = await Hdf5File.open(size, read)
-  const content: Hdf5Content = { datasets: [], unlisted: [] }
+  const content: Hdf5Content = { datasets: [], unlisted: [], failed: [] }
   const first = new Map<number, Dataset | undefined>()
   const way: Named[] = [{ name: '', address: file.root }]
   for (let object = way.pop(); object !== undefined; object = way.pop()) {
@@ -47,18 +50,30 @@ export async function readHdf5(size: number, read: ReadAt): Promise<Hdf5Content>
     const known = first.get(address)
     if (known !== undefined) add(content, { ...known, name, sameAs: known.name })
     if (first.has(address)) continue
-    const messages = await readMessages(file, address)
-    const dataset = messageOf(messages, LAYOUT) === undefined ? undefined : await describe(file, name, messages)
-    first.set(address, dataset)
-    if (dataset !== undefined) add(content, dataset)
-    else if (isGroup(messages)) way.push(...(await named(file, name, messages, content.unlisted)).reverse())
+    first.set(address, undefined)
+    try {
+      const messages = await readMessages(file, address)
+      const dataset = messageOf(messages, LAYOUT) === undefined ? undefined : await describe(file, name, messages)
+      first.set(address, dataset)
+      if (dataset !== undefined) add(content, dataset)
+      else if (isGroup(messages)) way.push(...(await named(file, name, messages, content.unlisted)).reverse())
+    } catch (error) {
+      // the others can be read, unless there are none
+      if (name === '' || !isAppError(error, 'corrupt', 'unsupported')) throw error
+      checkRoom(content)
+      content.failed.push({ name, error })
+    }
   }
   return content
 }
 
-function add({ datasets }: Hdf5Content, dataset: Dataset): void {
-  if (datasets.length === MAX_TENSORS) refuse('it has too many tensors')
-  datasets.push(dataset)
+function add(content: Hdf5Content, dataset: Dataset): void {
+  checkRoom(content)
+  content.datasets.push(dataset)
+}
+
+function checkRoom({ datasets, failed }: Hdf5Content): void {
+  if (datasets.length + failed.length >= MAX_TENSORS) refuse('it has too many tensors')
 }
 
 /** The objects in a group, with their paths. */
