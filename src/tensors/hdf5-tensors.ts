@@ -1,5 +1,6 @@
 import { type Dataset, readHdf5 } from '../chunking/layouts/hdf5-datasets.ts'
-import type { Chunk, Storage } from '../chunking/layouts/hdf5-storage.ts'
+import type { Chunk } from '../chunking/layouts/hdf5-chunks.ts'
+import type { Storage } from '../chunking/layouts/hdf5-storage.ts'
 import { asCount, elementsOf, readExactly, refuse, refuseKind } from '../chunking/layouts/span.ts'
 import { undoFilters, unknownFilter } from './hdf5-filters.ts'
 import { type ByteSource, mostHeld, type Tensor, type TensorFile, unreadTensor } from './tensor.ts'

@@ -16,6 +16,7 @@ import {
   filters,
   Hdf5Writer,
   I16,
+  indexed,
   type Message,
   TEXT,
   u,
@@ -118,6 +119,27 @@ describe('chunks', () => {
     expect(await elementsOf(file, 'x')).toEqual(Buffer.alloc(20, Buffer.from([7, 8])))
   })
 
+  test.each([3, 4, 5] as const)('in index %i, in pages too', async kind => {
+    const missing = [2, 7]
+    const numbers = Int16Array.from({ length: 11 }, (_, i) => (missing.includes(i) ? 0 : 100 + i))
+    const chunks = Array.from({ length: 11 }, (_, i) =>
+      missing.includes(i) ? undefined : deflateSync(Buffer.from(numbers.slice(i, i + 1).buffer)),
+    )
+    const listed = chunks.flatMap((bytes, i) => (bytes === undefined ? [] : [{ start: [i], bytes }]))
+    const file = single(
+      writer => {
+        const index = {
+          3: () => writer.fixedArray(chunks),
+          4: () => writer.extensibleArray(chunks),
+          5: () => writer.chunkTree(listed, [1]),
+        }
+        return [dataspace([11]), datatype(I16), indexed(kind, index[kind](), [1], 2), filters([1, 6])]
+      },
+      { isNew: true },
+    )
+    expect(await elementsOf(file, 'x')).toEqual(Buffer.from(numbers.buffer))
+  })
+
   test('that were not written have the fill value', async () => {
     const one = single(writer => [
       dataspace([4]),
@@ -155,6 +177,17 @@ describe('chunks', () => {
     expect(await listed(file)).toEqual([['x', 'I16', [3, 5]]])
     expect((await rejection(elementsOf(file, 'x'))).code).toBe(code)
   })
+})
+
+test.each([512, 4096])('behind %i bytes of another program', async length => {
+  const file = single(writer => [dataspace([2000]), datatype(F32), contiguous(writer.put(weights), 8000)])
+  const block = Buffer.alloc(length)
+  block.write('MATLAB 7.3 MAT-file, Platform: GLNXA64')
+  const behind = Buffer.concat([block, file])
+  expect(await elementsOf(behind, 'x')).toEqual(Buffer.from(weights))
+  const span = (await spansOf(behind))!.find(({ name }) => name === 'x')!
+  expect(behind.subarray(span.offset, span.offset + span.length)).toEqual(Buffer.from(weights))
+  expect(await elementsOf(Buffer.concat([Buffer.alloc(length, 1), file]), 'x')).toEqual(Buffer.from(weights))
 })
 
 test('what leads out of the file is named', async () => {

@@ -1,8 +1,10 @@
 import { type AppError, isAppError } from '../../util/errors.ts'
 import { asCount, elementsOf, MAX_NAME_LENGTH, MAX_TENSORS, type ReadAt, refuse } from './span.ts'
-import { type Datatype, readDatatype } from './hdf5-datatype.ts'
+import type { Dataspace } from './hdf5-chunks.ts'
+import { BOOLEANS, type Datatype, readDatatype } from './hdf5-datatype.ts'
 import { Hdf5File } from './hdf5-file.ts'
 import { isGroup, type Link, readLinks } from './hdf5-groups.ts'
+import { notedByMatlab } from './hdf5-matlab.ts'
 import { DATASPACE, DATATYPE, FILL_VALUE, LAYOUT, messageOf, type Message, readMessages } from './hdf5-object-header.ts'
 import { readStorage, type Storage } from './hdf5-storage.ts'
 
@@ -94,11 +96,14 @@ function pathOf(path: string, { name }: Link): string {
 }
 
 async function describe(file: Hdf5File, name: string, messages: readonly Message[]): Promise<Dataset> {
-  const shape = readShape(file, messageOf(messages, DATASPACE) ?? refuse('a dataset has no shape'))
-  const datatype = await datatypeOf(file, messageOf(messages, DATATYPE) ?? refuse('a dataset has no type'))
-  const storage = readStorage(file, messages, shape, datatype.bytes)
+  const space = readSpace(file, messageOf(messages, DATASPACE) ?? refuse('a dataset has no shape'))
+  const { kind, isEmpty } = notedByMatlab(file, messages)
+  const stored = await datatypeOf(file, messageOf(messages, DATATYPE) ?? refuse('a dataset has no type'))
+  const datatype = kind === 'logical' && stored.dtype === 'U8' ? BOOLEANS : stored
+  if (isEmpty) return { name, shape: [0], datatype, storage: { kind: 'none' } }
+  const storage = readStorage(file, messages, space, datatype.bytes)
   const fill = fillOf(file, messages, datatype.bytes)
-  return { name, shape, datatype, storage, ...(fill === undefined ? {} : { fill }) }
+  return { name, shape: space.whole, datatype, storage, ...(fill === undefined ? {} : { fill }) }
 }
 
 /** A committed datatype lies in an object of its own. */
@@ -115,17 +120,17 @@ async function datatypeOf(file: Hdf5File, { isShared, data }: Message): Promise<
 }
 
 /** A dataspace message, of version 1 or 2. A dataset without a space has no elements. */
-function readShape(file: Hdf5File, { data }: Message): number[] {
+function readSpace(file: Hdf5File, { data }: Message): Dataspace {
   const fields = file.fields(data)
   const [version, rank] = [fields.byte(), fields.byte()]
-  fields.skip(1)
+  const canGrow = (fields.byte() & 1) !== 0
   const kind = fields.byte()
   if (version === 1) fields.skip(4)
   if (rank > MAX_RANK || version < 1 || version > 2) refuse('a shape is absurd')
-  if (version === 2 && kind === NULL_SPACE) return [0]
-  const shape = Array.from({ length: rank }, () => fields.length())
-  asCount(elementsOf(shape))
-  return shape
+  if (version === 2 && kind === NULL_SPACE) return { whole: [0], most: [0] }
+  const whole = Array.from({ length: rank }, () => fields.length())
+  asCount(elementsOf(whole))
+  return { whole, most: canGrow ? whole.map(() => fields.lengthOrNone()) : whole }
 }
 
 /** A fill value message, of version 1 to 3. */
