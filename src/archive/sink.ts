@@ -46,6 +46,7 @@ export class FileSink implements ByteSink {
   /** Undefined for a device or a pipe. */
   private readonly unfinished: string | undefined
   private readonly file: FileHandle
+  private length = 0
 
   private constructor(path: string, force: boolean, unfinished: string | undefined, file: FileHandle) {
     this.path = path
@@ -70,8 +71,37 @@ export class FileSink implements ByteSink {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
+    await this.put(bytes, this.canRewrite ? this.length : null)
+    this.length += bytes.length
+  }
+
+  /** True unless it is a device or a pipe. */
+  get canRewrite(): boolean {
+    return this.unfinished !== undefined
+  }
+
+  /** Drops what was written after the first `length` bytes. */
+  async truncate(length: number): Promise<void> {
     try {
-      for (let done = 0; done < bytes.length;) done += (await this.file.write(bytes, done)).bytesWritten
+      await this.file.truncate(length)
+      this.length = length
+    } catch (error) {
+      throw sinkError(error, this.path)
+    }
+  }
+
+  /** Writes over the first bytes. */
+  async overwriteStart(bytes: Uint8Array): Promise<void> {
+    await this.put(bytes, 0)
+  }
+
+  /** Without a position: behind what was written last. */
+  private async put(bytes: Uint8Array, position: number | null): Promise<void> {
+    try {
+      for (let done = 0; done < bytes.length;) {
+        const at = position === null ? null : position + done
+        done += (await this.file.write(bytes, done, bytes.length - done, at)).bytesWritten
+      }
     } catch (error) {
       throw sinkError(error, this.path)
     }

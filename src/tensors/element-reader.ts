@@ -1,7 +1,7 @@
-import { readExactly, refuse } from '../chunking/layouts/span.ts'
-import { AppError } from '../util/errors.ts'
+import { refuse } from '../chunking/layouts/span.ts'
+import { AppError, corrupt } from '../util/errors.ts'
 import { type ByteSource, isDeflated, itemOf, elementSpan, mostHeld, startOf, type Tensor } from './tensor.ts'
-import { InflatedMember, readMember } from './zip-members.ts'
+import { InflatedMember, readMember, StoredBytes } from './zip-members.ts'
 
 /** Reads a tensor's elements as if they were contiguous: little-endian, the last dimension fastest. */
 export interface ElementReader {
@@ -21,8 +21,8 @@ export interface ElementReader {
 export async function openElements(subject: string, tensor: Tensor, source: ByteSource): Promise<ElementReader> {
   const item = itemOf(tensor)
   const count = tensor.bytes / item
-  const { strides, member, offset, numbers, gather, unread, bigEndian = false } = tensor
-  if (unread !== undefined) throw new AppError('unsupported', `${subject} can't be read: ${unread}.`)
+  const { strides, member, offset, numbers, gather, unread, isDamaged, bigEndian = false } = tensor
+  if (unread !== undefined) throw isDamaged ? corrupt(subject, unread) : new AppError('unsupported', `${subject} can't be read: ${unread}.`)
   if (count === 0) return { item, count, read: () => Promise.resolve(new Uint8Array(0)) }
   if (numbers !== undefined) {
     const read = inOrder(encode(numbers, tensor.dtype), item)
@@ -39,7 +39,8 @@ export async function openElements(subject: string, tensor: Tensor, source: Byte
     return { item, count, read: async (first, some) => ordered(await inflated.read(offset + first * item, some * item)) }
   }
   const start = await startOf(tensor, source)
-  const read = (first: number, some: number): Promise<Uint8Array> => readExactly(source.read, start + first * item, some * item)
+  const stored = new StoredBytes(tensor, start, source)
+  const read = (first: number, some: number): Promise<Uint8Array> => stored.read(start + first * item, some * item)
   if (bigEndian) return { item, count, read: async (first, some) => ordered(await read(first, some)) }
   return { item, count, read, start }
 }
@@ -64,7 +65,10 @@ async function hold(subject: string, tensor: Tensor, source: ByteSource): Promis
       hint: deflated ? 'Save it without compression.' : 'Save it after tensor.contiguous(), or in C order.',
     })
   if (gather !== undefined) return gather()
-  if (!deflated) return readExactly(source.read, await startOf(tensor, source), reach)
+  if (!deflated) {
+    const start = await startOf(tensor, source)
+    return new StoredBytes({ ...tensor, bytes: reach }, start, source).read(start, reach)
+  }
   const plain = await readMember(member!, source)
   return offset + reach <= plain.length ? plain.subarray(offset, offset + reach) : refuse('a tensor lies outside of its member')
 }

@@ -33,10 +33,39 @@ export function undoFilters(stored: Uint8Array, filters: readonly Filter[], mask
     if (((mask >>> i) & 1) === 1) continue
     if (id === DEFLATE) bytes = inflate(bytes, length + CHECKSUM_BYTES)
     else if (id === SHUFFLE) bytes = unshuffle(bytes, values[0] ?? 1)
-    else if (id === FLETCHER32) bytes = bytes.subarray(0, -CHECKSUM_BYTES)
+    else if (id === FLETCHER32) bytes = checked(bytes)
     else bytes = expandLzf(bytes, length + CHECKSUM_BYTES)
   }
   return bytes.length === length ? bytes : refuse('a chunk does not have its length')
+}
+
+/** The checksum stands behind the bytes. Version 1.6.2 of the library swapped the bytes of its halves. */
+function checked(bytes: Uint8Array): Uint8Array {
+  if (bytes.length < CHECKSUM_BYTES) refuse('a chunk has no checksum')
+  const plain = bytes.subarray(0, -CHECKSUM_BYTES)
+  const stated = Buffer.from(bytes.subarray(-CHECKSUM_BYTES))
+  const sum = fletcher32(plain)
+  return stated.readUInt32LE() === sum || stated.swap16().readUInt32LE() === sum ? plain : refuse('a chunk is not what its checksum says')
+}
+
+/** Fletcher's checksum of big-endian 16-bit words, modulo 65,535; a last odd byte is the upper half of a word. */
+function fletcher32(bytes: Uint8Array): number {
+  let [low, high] = [0, 0]
+  for (let at = 0; at < bytes.length;) {
+    // so many words keep both sums far below 2^53
+    for (const end = Math.min(bytes.length, at + 65_536); at < end; at += 2) {
+      low += (bytes[at]! << 8) | (bytes[at + 1] ?? 0)
+      high += low
+    }
+    low = folded(low)
+    high = folded(high)
+  }
+  return ((high << 16) | low) >>> 0
+}
+
+/** The remainder modulo 65,535, which is 65,535 for its multiples except 0. */
+function folded(sum: number): number {
+  return sum === 0 ? 0 : ((sum - 1) % 0xffff) + 1
 }
 
 function inflate(bytes: Uint8Array, most: number): Uint8Array {

@@ -1,13 +1,20 @@
 import { type Dataset, readHdf5 } from '../chunking/layouts/hdf5-datasets.ts'
-import type { Chunk, Storage } from '../chunking/layouts/hdf5-storage.ts'
+import type { Chunk } from '../chunking/layouts/hdf5-chunks.ts'
+import type { Storage } from '../chunking/layouts/hdf5-storage.ts'
 import { asCount, elementsOf, readExactly, refuse, refuseKind } from '../chunking/layouts/span.ts'
 import { undoFilters, unknownFilter } from './hdf5-filters.ts'
-import { type ByteSource, mostHeld, type Tensor, type TensorFile } from './tensor.ts'
+import { type ByteSource, mostHeld, type Tensor, type TensorFile, unreadTensor } from './tensor.ts'
 
 /** The datasets of an HDF5 file. */
 export async function readHdf5File(source: ByteSource): Promise<TensorFile> {
-  const { datasets, unlisted } = await readHdf5(source.size, source.read)
-  return { format: 'HDF5', metadata: new Map(), tensors: datasets.map(dataset => tensorOf(dataset, source)), unlisted }
+  const { datasets, unlisted, failed } = await readHdf5(source.size, source.read)
+  const tensors = datasets.map(dataset => tensorOf(dataset, source))
+  return {
+    format: 'HDF5',
+    metadata: new Map(),
+    tensors: [...tensors, ...failed.map(({ name, error }) => unreadTensor(name, error))],
+    unlisted,
+  }
 }
 
 function tensorOf(dataset: Dataset, source: ByteSource): Tensor {

@@ -1,5 +1,6 @@
 import { findGgmlTensors, isGgml } from '../chunking/layouts/ggml.ts'
 import { isGguf, findGgufTensors } from '../chunking/layouts/gguf.ts'
+import { isHdf5Behind } from '../chunking/layouts/hdf5-file.ts'
 import { isHdf5, isLegacyTorch, isTarTorch, isTflite, mayOnnx } from '../chunking/layouts/magic.ts'
 import { isNpy } from '../chunking/layouts/npy.ts'
 import { maySafetensors, readSafetensors } from '../chunking/layouts/safetensors.ts'
@@ -23,6 +24,7 @@ import { readZip } from './zip-tensors.ts'
 
 const SNIFFED_BYTES = 16
 const OPENING_BRACE = 0x7b
+const DAMAGED_HINT = 'It may be truncated or half written: download or copy it again, or use an older version.'
 const HINT =
   'Supported formats: safetensors, PyTorch (.pt, .pth), NumPy (.npy, .npz), pickles and joblib, GGUF, ONNX, HDF5, Keras, TensorFlow Lite and TensorFlow checkpoints.'
 
@@ -34,12 +36,13 @@ export async function readTensorFile(subject: string, source: ByteSource): Promi
   const start = await source.read(0, Math.min(source.size, SNIFFED_BYTES))
   await refusePointer(subject, source)
   try {
-    const read =
-      mayCheckpointIndex(start) && (await isTable(source.size, source.read)) ? readCheckpointIndex : readerOf(subject, start, source)
-    const file = await read(source)
+    const file = await (await readerOf(subject, start, source))(source)
+    const [first] = file.tensors
+    // damage to some tensors is told with them
+    if (first?.isDamaged && file.tensors.every(tensor => tensor.isDamaged)) throw damaged(subject, first.unread!)
     return { ...file, tensors: withUniqueNames(file.tensors) }
   } catch (error) {
-    if (isAppError(error, 'corrupt')) throw damaged(subject, reasonOf(error), error.isMissing)
+    if (isAppError(error, 'corrupt') && error.hint !== DAMAGED_HINT) throw damaged(subject, reasonOf(error), error.isMissing)
     if (!isAppError(error, 'unsupported') || error.hint !== undefined) throw error
     throw new AppError('unsupported', `${subject} can't be read: ${reasonOf(error)}.`, { hint: HINT })
   }
@@ -61,12 +64,17 @@ async function refusePointer(subject: string, { size, read }: ByteSource): Promi
 
 function damaged(subject: string, why: string, isMissing = false): AppError {
   return new AppError('corrupt', `${subject} is damaged: ${why}`, {
-    hint: 'It may be truncated or half written: download or copy it again, or use an older version.',
+    hint: DAMAGED_HINT,
     isMissing,
   })
 }
 
-function readerOf(subject: string, start: Uint8Array, { size }: ByteSource): (source: ByteSource) => Promise<TensorFile> {
+async function readerOf(
+  subject: string,
+  start: Uint8Array,
+  { size, read }: ByteSource,
+): Promise<(source: ByteSource) => Promise<TensorFile>> {
+  if (mayCheckpointIndex(start) && (await isTable(size, read))) return readCheckpointIndex
   if (isZip(start)) return source => readZip(subject, source)
   if (isNpy(start)) return readNpyFile
   if (isGguf(start)) return source => readSpans('GGUF', findGgufTensors, source)
@@ -84,6 +92,7 @@ function readerOf(subject: string, start: Uint8Array, { size }: ByteSource): (so
   if (size > 8 && start[8] === OPENING_BRACE && /\.safetensors$/i.test(subject))
     throw damaged(subject, 'its header is longer than the file')
   const other = otherKind(start)
+  if (other === undefined && (await isHdf5Behind(size, read))) return readHdf5File
   if (other === undefined) throw unknown(subject)
   const { what, cure } = other
   throw new AppError('unsupported', `${subject} is ${what}.`, { hint: cure })

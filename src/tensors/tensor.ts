@@ -6,7 +6,7 @@
 import type { ReadAt } from '../chunking/layouts/span.ts'
 import { dataOffset, isStored, type ZipMember } from '../chunking/layouts/zip.ts'
 import { type ElementType, itemBytes } from '../util/element-type.ts'
-import { AppError } from '../util/errors.ts'
+import { AppError, isAppError } from '../util/errors.ts'
 import { formatBytes } from '../util/format-bytes.ts'
 
 /** A source of a file's bytes, local or stored. */
@@ -46,6 +46,8 @@ export interface Tensor {
   outside?: { file: string; offset: number }
   /** Why its elements can't be read, such as `it has no elements`. */
   unread?: string
+  /** What is `unread` is damaged. */
+  isDamaged?: true
 }
 
 export interface TensorFile {
@@ -92,6 +94,13 @@ export function isDeflated({ member }: Tensor): boolean {
 /** Why a reader of headers refused something, without its subject. */
 export function reasonOf({ message }: Error): string {
   return message.replace(/^.*? is (damaged|of a kind that is not understood): /, '')
+}
+
+/** Stands for a tensor that can't be read because of this error of a reader. Throws other errors. */
+export function unreadTensor(name: string, error: unknown): Tensor {
+  if (!isAppError(error, 'corrupt', 'unsupported')) throw error
+  const unread = { name, dtype: 'unknown', shape: [], count: 0, bytes: 0, offset: 0, unread: reasonOf(error) }
+  return error.code === 'corrupt' ? { ...unread, isDamaged: true } : unread
 }
 
 /** Bytes per element; 1 if the type is unknown. */

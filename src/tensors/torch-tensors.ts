@@ -2,7 +2,7 @@ import { readLegacyTorch } from '../chunking/layouts/torch-legacy.ts'
 import { elementsOf, refuse } from '../chunking/layouts/span.ts'
 import type { TorchTensor, TorchView } from '../chunking/layouts/torch-tensors.ts'
 import type { ZipMember } from '../chunking/layouts/zip.ts'
-import { type ByteSource, elementSpan, type Tensor, type TensorFile, unlessContiguous } from './tensor.ts'
+import { type ByteSource, elementSpan, type Tensor, type TensorFile, unlessContiguous, unreadTensor } from './tensor.ts'
 
 /** Where a storage lies: in the file from `offset` on, or in a member of it. */
 export interface StoragePlace {
@@ -35,7 +35,7 @@ export function tensorsOf(described: Iterable<TorchTensor>, placeOf: (key: strin
 
 function tensorOf(described: TorchTensor, placeOf: (key: string) => StoragePlace, bigEndian: boolean): Tensor {
   const name = described.name === '' ? 'tensor' : described.name
-  if (described.kind === 'view') return { ...viewOf(described, placeOf(described.storage), bigEndian), name }
+  if (described.kind === 'view') return viewOrDamage(name, () => viewOf(described, placeOf(described.storage), bigEndian))
   if (described.kind === 'numbers') {
     const { dtype, shape, numbers } = described
     const { length: count } = numbers
@@ -54,11 +54,20 @@ function tensorOf(described: TorchTensor, placeOf: (key: string) => StoragePlace
   return { name, dtype, shape: shape ?? [], count: shape === undefined ? 0 : elementsOf(shape), bytes: 0, offset: 0, unread: why }
 }
 
+/** A storage that is missing or too short damages its tensors, not the others. */
+function viewOrDamage(name: string, view: () => Omit<Tensor, 'name'>): Tensor {
+  try {
+    return { ...view(), name }
+  } catch (error) {
+    return unreadTensor(name, error)
+  }
+}
+
 function viewOf(
   { type: { element, dtype, item, packed = 1 }, offset, shape, strides }: TorchView,
   place: StoragePlace,
   bigEndian: boolean,
-) {
+): Omit<Tensor, 'name'> {
   const count = elementsOf(shape)
   if (count > 0 && Math.ceil((offset + elementSpan(shape, strides)) / packed) * item > place.length)
     refuse('a tensor lies outside of its storage')

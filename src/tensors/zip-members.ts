@@ -3,14 +3,16 @@ import * as zlib from 'node:zlib'
 import { readExactly, refuse, refuseKind } from '../chunking/layouts/span.ts'
 import { dataOffset, isStored, METHOD_DEFLATED, type ZipMember } from '../chunking/layouts/zip.ts'
 import { isAppError } from '../util/errors.ts'
-import type { ByteSource } from './tensor.ts'
+import type { ByteSource, Tensor } from './tensor.ts'
 
 /** Bytes read of a deflated member, and bytes inflated of them: more than the header of an array takes. */
 const PREFIX_BYTES = 16 * 1024
 const MAX_PREFIX_PLAIN_BYTES = 80 * 1024
 /** The smallest buffer that node:zlib allows. */
 const MIN_ROOM_BYTES = 64
-const WRONG_CRC = 'a deflated member is not what its checksum says'
+const WRONG_CRC = 'it is not what its checksum says'
+/** Most bytes of a member beside its tensor that are read for its checksum: the header of an array is shorter. */
+const MAX_BESIDE_BYTES = 64 * 1024
 /** Bytes per read of a deflated member. */
 const STEP_BYTES = 1024 * 1024
 
@@ -31,7 +33,7 @@ async function deflatedPrefix(member: ZipMember, source: ByteSource): Promise<By
 export async function readMember(member: ZipMember, source: ByteSource): Promise<Uint8Array> {
   checkStoredLength(member)
   const stored = await readStored(member, source)
-  if (isStored(member)) return stored
+  if (isStored(member)) return member.crc === 0 || zlib.crc32(stored) === member.crc ? stored : refuse(WRONG_CRC)
   const plain = inflate(stored, member)
   if (plain.length !== member.length) refuse('a member does not have its stated length')
   return zlib.crc32(plain) === member.crc ? plain : refuse(WRONG_CRC)
@@ -91,6 +93,53 @@ export class InflatedMember {
     this.pieces = inflated(this.member, this.source)
     this.rest = new Uint8Array(0)
     this.position = 0
+  }
+}
+
+/**
+ * Reads the bytes of a tensor that lie in the file as they are. If the tensor fills a stored member with a checksum,
+ * and is read from front to back, the last read checks the member: it throws `corrupt`.
+ */
+export class StoredBytes {
+  private readonly member: ZipMember | undefined
+  private readonly source: ByteSource
+  /** Offsets in the file: of the member, and of the tensor's first byte and its end. */
+  private readonly memberAt: number
+  private readonly start: number
+  private readonly end: number
+  /** The checksum of the member up to this offset. */
+  private sum = 0
+  private summed: number
+
+  /** `start` is the offset of the tensor in the file. */
+  constructor({ offset, bytes, member }: Pick<Tensor, 'offset' | 'bytes' | 'member'>, start: number, source: ByteSource) {
+    this.source = source
+    this.memberAt = start - offset
+    this.start = start
+    this.end = start + bytes
+    this.summed = start
+    // PyTorch can leave the checksum out
+    const isChecked = member !== undefined && member.crc !== 0 && member.length - bytes <= MAX_BESIDE_BYTES
+    this.member = isChecked ? member : undefined
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const bytes = await readExactly(this.source.read, offset, length)
+    if (this.member !== undefined && offset === this.summed) await this.add(this.member, bytes)
+    return bytes
+  }
+
+  private async add({ length, crc }: ZipMember, bytes: Uint8Array): Promise<void> {
+    const { memberAt, start, end, summed: offset } = this
+    this.summed = NaN // until all is added
+    if (offset === start) this.sum = zlib.crc32(await readExactly(this.source.read, memberAt, start - memberAt))
+    this.sum = zlib.crc32(bytes, this.sum)
+    const to = offset + bytes.length
+    if (to === end) {
+      this.sum = zlib.crc32(await readExactly(this.source.read, end, memberAt + length - end), this.sum)
+      if (this.sum !== crc) refuse(WRONG_CRC)
+    }
+    this.summed = to
   }
 }
 

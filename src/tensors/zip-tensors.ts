@@ -4,10 +4,10 @@ import { MAX_TENSORS, refuse, refuseKind } from '../chunking/layouts/span.ts'
 import { torchTensors } from '../chunking/layouts/torch-tensors.ts'
 import { TORCH_FOLDERS } from '../chunking/layouts/zip-tensors.ts'
 import { isStored, readMembers, type ZipMember } from '../chunking/layouts/zip.ts'
-import { AppError, isAppError } from '../util/errors.ts'
+import { AppError } from '../util/errors.ts'
 import { readHdf5File } from './hdf5-tensors.ts'
 import { readNpy } from './numpy-tensors.ts'
-import { type ByteSource, reasonOf, type Tensor, type TensorFile } from './tensor.ts'
+import { type ByteSource, type Tensor, type TensorFile, unreadTensor } from './tensor.ts'
 import { tensorsOf } from './torch-tensors.ts'
 import { openMember, readMember } from './zip-members.ts'
 
@@ -69,8 +69,7 @@ async function readArrays(members: ZipMember[], source: ByteSource): Promise<Ten
       tensors.push({ ...(await readNpy(name, await openMember(member, source))), member })
     } catch (error) {
       // the other arrays can be read
-      if (!isAppError(error, 'unsupported')) throw error
-      tensors.push({ name, dtype: 'unknown', shape: [], count: 0, bytes: 0, offset: 0, unread: reasonOf(error) })
+      tensors.push(unreadTensor(name, error))
     }
   }
   return tensors

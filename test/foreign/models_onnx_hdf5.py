@@ -32,17 +32,16 @@ def hdf5(name, **options):
             ).astype(dtype)
         chunked = file.create_group("chunked")
         floats = random.standard_normal((100, 77)).astype("f4")
-        if options.get("libver") != "latest":
-            chunked.create_dataset("plain", data=floats, chunks=(32, 20))
-            chunked.create_dataset("gzip", data=floats, chunks=(32, 20), compression="gzip")
-            chunked.create_dataset("shuffle", data=floats, chunks=(32, 20), compression="gzip", shuffle=True)
-            chunked.create_dataset("checksum", data=floats, chunks=(32, 20), compression="gzip", fletcher32=True)
-            chunked.create_dataset("lzf", data=floats.round(1), chunks=(32, 20), compression="lzf")
-            chunked.create_dataset("cube", data=random.integers(0, 999, (7, 9, 11)), chunks=(3, 4, 5), compression="gzip")
-            partial = chunked.create_dataset("partial", (100, 77), "i4", chunks=(10, 10), fillvalue=7)
-            partial[33:47, 5:60] = 3
-            shrunk = chunked.create_dataset("shrunk", data=np.arange(100), chunks=(16,), maxshape=(None,))
-            shrunk.resize((40,))
+        chunked.create_dataset("plain", data=floats, chunks=(32, 20))
+        chunked.create_dataset("gzip", data=floats, chunks=(32, 20), compression="gzip")
+        chunked.create_dataset("shuffle", data=floats, chunks=(32, 20), compression="gzip", shuffle=True)
+        chunked.create_dataset("checksum", data=floats, chunks=(32, 20), compression="gzip", fletcher32=True)
+        chunked.create_dataset("lzf", data=floats.round(1), chunks=(32, 20), compression="lzf")
+        chunked.create_dataset("cube", data=random.integers(0, 999, (7, 9, 11)), chunks=(3, 4, 5), compression="gzip")
+        partial = chunked.create_dataset("partial", (100, 77), "i4", chunks=(10, 10), fillvalue=7)
+        partial[33:47, 5:60] = 3
+        shrunk = chunked.create_dataset("shrunk", data=np.arange(100), chunks=(16,), maxshape=(None,))
+        shrunk.resize((40,))
         chunked.create_dataset("single", data=floats, chunks=floats.shape, compression="gzip")
         file.create_dataset("never", (5, 5), "f4")
         file.create_dataset("filled", (5,), ">i4", fillvalue=9)
@@ -62,6 +61,64 @@ def hdf5(name, **options):
         # objects are visited once, under one of their names
         found.update({"hard": file["hard"], "plain/le_f4": file["plain/le_f4"]})
         truth[name] = {path: told(item[()]) for path, item in found.items()}
+
+
+def seeded(file, count):
+    """Datasets of random shapes, chunks, limits, filters and types."""
+    for number in range(count):
+        rank = int(random.integers(1, 4))
+        shape = tuple(int(n) for n in random.integers(1, [2000, 60, 20][rank - 1], rank))
+        chunks = tuple(int(random.integers(1, max(2, n // int(random.integers(1, 12)) + 1))) for n in shape)
+        while np.prod([-(-n // c) for n, c in zip(shape, chunks)]) > 300:
+            chunks = tuple(min(n, 2 * c) for n, c in zip(shape, chunks))
+        limits = [None if random.random() < 0.4 else int(n + random.integers(0, 30)) for n in shape]
+        dtype = np.dtype(str(random.choice(["f4", ">f8", "i2", "u1", "c8", "?", ">i4"])))
+        filters = [{}, {"compression": "gzip"}, {"shuffle": True, "compression": "gzip"}, {"fletcher32": True},
+                   {"compression": "lzf"}, {"shuffle": True, "fletcher32": True}][int(random.integers(0, 6))]
+        if not filters and random.random() < 0.4:
+            # all chunks at once: without an index, if the shape has limits
+            how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            how.set_chunk(chunks)
+            how.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+            most = tuple(h5py.h5s.UNLIMITED if limit is None else limit for limit in limits)
+            space = h5py.h5s.create_simple(shape, most)
+            dataset = h5py.Dataset(h5py.h5d.create(file.id, b"%d" % number, h5py.h5t.py_create(dtype, logical=True), space, how))
+        else:
+            dataset = file.create_dataset(f"{number}", shape, dtype, chunks=chunks, maxshape=tuple(limits), **filters)
+        part = tuple(slice(0, int(random.integers(1, n + 1))) for n in shape) if random.random() < 0.3 else ...
+        dataset[part] = (random.standard_normal(dataset[part].shape) * 50).round().astype(dtype)
+        if random.random() < 0.3:
+            smaller = [max(1, n // 2) if limit is None else limit for n, limit in zip(shape, limits)]
+            dataset.resize(tuple(n if random.random() < 0.5 else m for n, m in zip(shape, smaller)))
+
+
+def chunk_indexes(name, libver):
+    with h5py.File(f"{folder}/{name}", "w", libver=libver) as file:
+        seeded(file, 70)
+        if libver == "latest":
+            file.create_dataset("pages", (70000,), "i4", chunks=(1,), maxshape=(90000,))[5:60000:700] = 5
+            file.create_dataset("tree", data=np.arange(40000).reshape(200, 200), chunks=(4, 2), maxshape=(None, None), compression="gzip")
+            places = [0, 5, 100, 70000, 131056, 131088, 131092, 133072, 262149, 399999]
+            grown = file.create_dataset("grown", (400000,), "i4", chunks=(1,), maxshape=(None,))
+            aside = file.create_dataset("aside", (2, 5, 400000), "i2", chunks=(1, 1, 4), maxshape=(2, 7, None), compression="gzip", fillvalue=3)
+            for place in places:
+                grown[place] = aside[1, place % 5, place] = place % 1000 + 1
+        truth[name] = {path: told(file[path][()]) for path in file}
+
+
+def matlab(name):
+    with h5py.File(f"{folder}/{name}", "w", userblock_size=512, libver="earliest") as file:
+        arrays = {"flags": ("logical", np.array([[1, 0, 1]], "u1")), "x": ("double", np.arange(6.0).reshape(2, 3)),
+                  "none": ("double", np.array([0, 3], "u8")), "s/deep": ("single", np.arange(700, dtype="f4")),
+                  "z": ("double", np.array([(1, 2), (3, 4)], [("real", "f8"), ("imag", "f8")]))}
+        for path, (kind, array) in arrays.items():
+            file.create_dataset(path, data=array, **({"chunks": (100,), "compression": "gzip"} if path == "s/deep" else {}))
+            file[path].attrs["MATLAB_class"] = np.bytes_(kind)
+        file["none"].attrs["MATLAB_empty"] = np.uint8(1)
+        truth[name] = {path: told(file[path][()]) for path in ("x", "s/deep")}
+        truth[name].update({"flags": told(arrays["flags"][1].astype("?")), "none": told(np.zeros(0, "u8")), "z": told(np.array([1 + 2j, 3 + 4j]))})
+    with open(f"{folder}/{name}", "r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\0\2IM")
 
 
 def onnx_model(name):
@@ -91,6 +148,12 @@ hdf5("default.h5")
 hdf5("earliest.h5", libver="earliest")
 hdf5("latest.h5", libver="latest")
 hdf5("tracked.h5", track_order=True)
+chunk_indexes("indexes.h5", "latest")
+chunk_indexes("trees.h5", "earliest")
+matlab("matlab.mat")
+with h5py.File(f"{folder}/behind.h5", "w", userblock_size=2048, libver="latest") as file:
+    file.create_dataset("x", data=np.arange(700.0), chunks=(100,), maxshape=(None,))
+    truth["behind.h5"] = {"x": told(file["x"][()])}
 onnx_model("model.onnx")
 with open(f"{folder}/truth.json", "w") as file:
     json.dump(truth, file)

@@ -34,6 +34,17 @@ export const chunked = (tree: number, shape: readonly number[], item: number): M
   8,
   Buffer.concat([Buffer.from([3, 2, shape.length + 1]), address(tree), ...[...shape, item].map(count => u(count, 4))]),
 ]
+/** Chunks that an index lists: 3 for a fixed array, 4 for an extensible one, 5 for a tree. */
+export const indexed = (kind: 3 | 4 | 5, index: number, shape: readonly number[], item: number): Message => [
+  8,
+  Buffer.concat([
+    Buffer.from([4, 2, 0, shape.length + 1, 4]),
+    ...[...shape, item].map(count => u(count, 4)),
+    Buffer.from([kind]),
+    Buffer.alloc({ 3: 1, 4: 5, 5: 6 }[kind]),
+    address(index),
+  ]),
+]
 /** Filters of a pipeline of version 1, with at most one value. */
 export const filters = (...list: [id: number, value?: number][]): Message => [
   11,
@@ -99,6 +110,51 @@ export class Hdf5Writer {
     const leaf = this.put(Buffer.concat([text('TREE'), Buffer.from([1, 0]), u(list.length, 2), UNDEFINED, UNDEFINED, ...places]))
     const key = places[0]!.subarray(0, -8)
     return this.put(Buffer.concat([text('TREE'), Buffer.from([1, 1]), u(1, 2), UNDEFINED, UNDEFINED, key, address(leaf)]))
+  }
+
+  /** An entry of an index of chunks with filters. Without a chunk: it was not written. */
+  private entry(chunk: Uint8Array | undefined): Buffer {
+    if (chunk === undefined) return Buffer.concat([UNDEFINED, u(0, 8)])
+    return Buffer.concat([address(this.put(chunk)), u(chunk.length, 4), u(0, 4)])
+  }
+
+  /** With pages of four entries. */
+  fixedArray(chunks: readonly (Uint8Array | undefined)[]): number {
+    const head = this.put(Buffer.alloc(28))
+    const entries = chunks.map(chunk => this.entry(chunk))
+    const pages = Array.from({ length: Math.ceil(entries.length / 4) }, (_, page) => Buffer.concat(entries.slice(4 * page, 4 * page + 4)))
+    const prefix = Buffer.concat([text('FADB'), Buffer.from([0, 1]), address(head)])
+    const paged = pages.length === 1 ? pages : [Buffer.from([0xff]), u(0, 4), ...pages.map(page => Buffer.concat([page, u(0, 4)]))]
+    const block = this.put(Buffer.concat([prefix, ...paged]))
+    return this.put(Buffer.concat([text('FAHD'), Buffer.from([0, 1, 16, 2]), u(chunks.length, 8), address(block), u(0, 4)]))
+  }
+
+  /** With one entry in the index block, data blocks of two entries or more, and pages of two entries. */
+  extensibleArray(chunks: readonly (Uint8Array | undefined)[]): number {
+    const entries = chunks.map(chunk => this.entry(chunk))
+    const empty = this.entry(undefined)
+    const take = (count: number): Buffer[] => Array.from({ length: count }, () => entries.shift() ?? empty)
+    const prefix = (name: string): Buffer => Buffer.concat([text(name), Buffer.from([0, 1]), u(0, 8)])
+    const inIndex = take(1)
+    const data = this.put(Buffer.concat([prefix('EADB'), u(0, 1), ...take(2)]))
+    const more = this.put(Buffer.concat([prefix('EADB'), u(0, 1), ...take(4)]))
+    // two data blocks of four entries, in two pages each
+    const paged = [0, 1].map(() => {
+      const pages = [0, 1].map(() => Buffer.concat([...take(2), u(0, 4)]))
+      return address(this.put(Buffer.concat([prefix('EADB'), u(0, 1), u(0, 4), ...pages])))
+    })
+    const super2 = this.put(Buffer.concat([prefix('EASB'), u(0, 1), Buffer.alloc(2, 0xf0), ...paged]))
+    const index = this.put(Buffer.concat([prefix('EAIB'), ...inIndex, address(data), address(more), address(super2), UNDEFINED]))
+    const head = Buffer.from([0, 1, 16, 4, 1, 2, 2, 1])
+    return this.put(Buffer.concat([text('EAHD'), head, Buffer.alloc(48), address(index), u(0, 4)]))
+  }
+
+  /** A tree of one leaf. */
+  chunkTree(list: readonly StoredChunk[], shape: readonly number[]): number {
+    const records = list.map(({ start, bytes }) => Buffer.concat([this.entry(bytes), ...start.map((first, i) => u(first / shape[i]!, 8))]))
+    const leaf = this.put(Buffer.concat([text('BTLF'), Buffer.from([0, 11]), ...records]))
+    const head = Buffer.concat([Buffer.from([0, 11]), u(2048, 4), u(records[0]!.length, 2), u(0, 2), Buffer.from([98, 40])])
+    return this.put(Buffer.concat([text('BTHD'), head, address(leaf), u(records.length, 2), u(records.length, 8), u(0, 4)]))
   }
 
   group(members: Readonly<Record<string, number>>): number {

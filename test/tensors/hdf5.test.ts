@@ -16,6 +16,7 @@ import {
   filters,
   Hdf5Writer,
   I16,
+  indexed,
   type Message,
   TEXT,
   u,
@@ -25,6 +26,16 @@ import { elementsOf, filesOf } from './tensor-files.ts'
 const weights = seededBytes(8000, 1)
 const listed = async (bytes: Uint8Array) => (await filesOf(bytes)).tensors.map(({ name, dtype, shape }) => [name, dtype, shape])
 const spansOf = async (bytes: Uint8Array) => findTensors(bytes.length, reading(bytes).read)
+
+/** Fletcher's checksum of big-endian words, word by word. */
+function checksumOf(bytes: Buffer): Buffer {
+  let [low, high] = [0, 0]
+  for (let at = 0; at < bytes.length; at += 2) {
+    low = (low + bytes.readUInt16BE(at)) % 0xffff
+    high = (high + low) % 0xffff
+  }
+  return u(high * 0x10000 + low, 4)
+}
 
 /** A file with one dataset, `x`. */
 function single(describe: (writer: Hdf5Writer) => Message[], options = {}): Buffer {
@@ -92,7 +103,8 @@ describe('chunks', () => {
     ['as they are', array(bytes => bytes)],
     ['deflated', array(bytes => deflateSync(bytes), filters([1, 6]))],
     ['shuffled and deflated', array(bytes => deflateSync(shuffled(bytes)), filters([2, 2], [1, 6]))],
-    ['with a checksum', array(bytes => Buffer.concat([bytes, u(0, 4)]), filters([3]))],
+    ['with a checksum', array(bytes => Buffer.concat([bytes, checksumOf(bytes)]), filters([3]))],
+    ['with a checksum whose halves are swapped', array(bytes => Buffer.concat([bytes, checksumOf(bytes).swap16()]), filters([3]))],
     ['in LZF: literals', array(bytes => Buffer.concat([Buffer.from([15]), bytes]), filters([32000]))],
   ])('%s', async (_what, file) => {
     expect(await elementsOf(file, 'x')).toEqual(Buffer.from(whole.buffer))
@@ -105,6 +117,27 @@ describe('chunks', () => {
       return [dataspace([10]), datatype(I16), chunked(tree, [10], 2), filters([32000])]
     })
     expect(await elementsOf(file, 'x')).toEqual(Buffer.alloc(20, Buffer.from([7, 8])))
+  })
+
+  test.each([3, 4, 5] as const)('in index %i, in pages too', async kind => {
+    const missing = [2, 7]
+    const numbers = Int16Array.from({ length: 11 }, (_, i) => (missing.includes(i) ? 0 : 100 + i))
+    const chunks = Array.from({ length: 11 }, (_, i) =>
+      missing.includes(i) ? undefined : deflateSync(Buffer.from(numbers.slice(i, i + 1).buffer)),
+    )
+    const listed = chunks.flatMap((bytes, i) => (bytes === undefined ? [] : [{ start: [i], bytes }]))
+    const file = single(
+      writer => {
+        const index = {
+          3: () => writer.fixedArray(chunks),
+          4: () => writer.extensibleArray(chunks),
+          5: () => writer.chunkTree(listed, [1]),
+        }
+        return [dataspace([11]), datatype(I16), indexed(kind, index[kind](), [1], 2), filters([1, 6])]
+      },
+      { isNew: true },
+    )
+    expect(await elementsOf(file, 'x')).toEqual(Buffer.from(numbers.buffer))
   })
 
   test('that were not written have the fill value', async () => {
@@ -137,12 +170,24 @@ describe('chunks', () => {
   test.each<[what: string, code: string, file: Buffer]>([
     ['of another filter', 'unsupported', array(bytes => bytes, filters([4]))],
     ['of another length', 'corrupt', array(bytes => bytes.subarray(1))],
+    ['with another checksum', 'corrupt', array(bytes => Buffer.concat([bytes, u(1, 4)]), filters([3]))],
     ['that are no deflate stream', 'corrupt', array(bytes => bytes, filters([1]))],
     ['that unpack to more', 'corrupt', array(() => deflateSync(Buffer.alloc(1 << 20)), filters([1]))],
   ])('%s: %s', async (_what, code, file) => {
     expect(await listed(file)).toEqual([['x', 'I16', [3, 5]]])
     expect((await rejection(elementsOf(file, 'x'))).code).toBe(code)
   })
+})
+
+test.each([512, 4096])('behind %i bytes of another program', async length => {
+  const file = single(writer => [dataspace([2000]), datatype(F32), contiguous(writer.put(weights), 8000)])
+  const block = Buffer.alloc(length)
+  block.write('MATLAB 7.3 MAT-file, Platform: GLNXA64')
+  const behind = Buffer.concat([block, file])
+  expect(await elementsOf(behind, 'x')).toEqual(Buffer.from(weights))
+  const span = (await spansOf(behind))!.find(({ name }) => name === 'x')!
+  expect(behind.subarray(span.offset, span.offset + span.length)).toEqual(Buffer.from(weights))
+  expect(await elementsOf(Buffer.concat([Buffer.alloc(length, 1), file]), 'x')).toEqual(Buffer.from(weights))
 })
 
 test('what leads out of the file is named', async () => {

@@ -9,13 +9,13 @@ import { parseVersion, resolveVersion } from '../../src/repository/versions/vers
 import { CountingStorage } from '../../src/storage/counting.ts'
 import type { ByteRange, StorageOptions } from '../../src/storage/storage.ts'
 import { readTensorFile } from '../../src/tensors/read-tensor-file.ts'
-import { planSafetensors, safetensorsPieces } from '../../src/tensors/write-safetensors.ts'
+import { planSafetensors } from '../../src/tensors/write-safetensors.ts'
 import { safetensors, type Entry } from '../chunking/layouts/writers.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { contextOf, pushFolder } from '../helpers/in-process.ts'
 import { seededNoise } from '../helpers/seeded.ts'
 import { MemoryStorage } from '../helpers/storage/memory.ts'
-import { elementsOf, torchFile } from './tensor-files.ts'
+import { elementsOf, torchFile, writtenBy } from './tensor-files.ts'
 
 const MiB = 1024 * 1024
 const LAYERS = 48
@@ -68,9 +68,8 @@ test.each([
       file,
       file.tensors.filter(tensor => tensor.name === 'layers.11.weight'),
     )
-    const written: Uint8Array[] = []
-    for await (const piece of safetensorsPieces(name, plan, source)) written.push(piece)
-    expect((await elementsOf(Buffer.concat(written), 'layers.11.weight')).equals(weights[11]!)).toBe(true)
+    const { written } = await writtenBy(plan, source)
+    expect((await elementsOf(written, 'layers.11.weight')).equals(weights[11]!)).toBe(true)
   }
   expect(storage.bytes).toBeGreaterThan(MiB)
   // a tensor that is smaller than a block lies in two at most

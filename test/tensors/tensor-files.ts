@@ -2,7 +2,8 @@ import { crc32, deflateRawSync } from 'node:zlib'
 import { openElements } from '../../src/tensors/element-reader.ts'
 import { readTensorFile } from '../../src/tensors/read-tensor-file.ts'
 import type { HashedSource } from '../../src/tensors/stretches.ts'
-import type { TensorFile } from '../../src/tensors/tensor.ts'
+import type { ByteSource, TensorFile } from '../../src/tensors/tensor.ts'
+import { type SafetensorsPlan, type SkippedTensor, writeSafetensors } from '../../src/tensors/write-safetensors.ts'
 import { sha256Hex } from '../../src/util/hash.ts'
 import { u32, zip, type Member } from '../chunking/layouts/writers.ts'
 
@@ -41,6 +42,22 @@ export async function elementsOf(bytes: Uint8Array, name: string): Promise<Buffe
     source,
   )
   return Buffer.from(await reader.read(0, reader.count))
+}
+
+/** The file of these tensors, as it is written, and those that could not be read. */
+export async function writtenBy(
+  plan: SafetensorsPlan,
+  source: ByteSource,
+  canRewrite = true,
+): Promise<{ written: Buffer; failed: SkippedTensor[] }> {
+  let written = Buffer.alloc(0)
+  const failed = await writeSafetensors('model', plan, source, {
+    canRewrite,
+    write: piece => Promise.resolve(void (written = Buffer.concat([written, piece]))),
+    truncate: length => Promise.resolve(void (written = written.subarray(0, length))),
+    overwriteStart: bytes => Promise.resolve(void written.set(bytes)),
+  })
+  return { written, failed }
 }
 
 export interface View {

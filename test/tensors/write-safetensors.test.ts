@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { readTensorFile } from '../../src/tensors/read-tensor-file.ts'
-import { planSafetensors, safetensorsPieces } from '../../src/tensors/write-safetensors.ts'
+import { planSafetensors } from '../../src/tensors/write-safetensors.ts'
 import { npy, npyHeader, safetensors } from '../chunking/layouts/writers.ts'
 import { seededBytes } from '../helpers/seeded.ts'
-import { elementsOf, filesOf, sourceOf, torchFile } from './tensor-files.ts'
+import { elementsOf, filesOf, sourceOf, torchFile, writtenBy } from './tensor-files.ts'
 
 async function planned(bytes: Uint8Array, ...names: string[]) {
   const source = sourceOf(bytes)
@@ -19,9 +19,7 @@ async function planned(bytes: Uint8Array, ...names: string[]) {
 /** A new file of the tensors of these names. */
 async function taken(bytes: Uint8Array, ...names: string[]): Promise<Buffer> {
   const { source, plan } = await planned(bytes, ...names)
-  const pieces: Uint8Array[] = []
-  for await (const piece of safetensorsPieces('model', plan, source)) pieces.push(piece)
-  const written = Buffer.concat(pieces)
+  const { written } = await writtenBy(plan, source)
   expect(written.length).toBe(plan.bytes)
   return written
 }

@@ -1,4 +1,4 @@
-import { MAX_TENSORS, refuse } from './span.ts'
+import { MAX_TENSORS, refuse, refuseKind } from './span.ts'
 import type { Fields, Hdf5File } from './hdf5-file.ts'
 
 /** Bytes of a node around its records: signature, version, type and checksum. */
@@ -19,10 +19,11 @@ interface Node {
   depth: number
 }
 
-/** The records of a B-tree of version 2, in any order. */
-export async function recordsOf(file: Hdf5File, address: number, type: number): Promise<Fields[]> {
+/** The records of a B-tree of version 2, in any order, which has one of these types. */
+export async function recordsOf(file: Hdf5File, address: number, types: readonly number[]): Promise<{ type: number; records: Fields[] }> {
   const head = (await file.upTo(address, 64)).signature('BTHD').skip(1)
-  if (head.byte() !== type) refuse('a tree has records of another type')
+  const type = head.byte()
+  if (!types.includes(type)) refuse('a tree has records of another type')
   const [nodeBytes, recordBytes, depth] = [head.uint(4), head.uint(2), head.uint(2)]
   const root = head.skip(2).address()
   const records = head.uint(2)
@@ -32,9 +33,9 @@ export async function recordsOf(file: Hdf5File, address: number, type: number): 
   const way: Node[] = root === undefined ? [] : [{ address: root, records, depth }]
   for (let node = way.pop(); node !== undefined; node = way.pop()) {
     way.push(...(await readNode(file, tree, node, found)))
-    if (found.length > MAX_TENSORS) refuse('a tree has too many records')
+    if (found.length > MAX_TENSORS) refuseKind('a tree has too many records')
   }
-  return found
+  return { type, records: found }
 }
 
 /** Adds the records of a node to `found`. Returns its children. */

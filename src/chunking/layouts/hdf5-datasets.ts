@@ -1,7 +1,10 @@
+import { type AppError, isAppError } from '../../util/errors.ts'
 import { asCount, elementsOf, MAX_NAME_LENGTH, MAX_TENSORS, type ReadAt, refuse } from './span.ts'
-import { type Datatype, readDatatype } from './hdf5-datatype.ts'
+import type { Dataspace } from './hdf5-chunks.ts'
+import { BOOLEANS, type Datatype, readDatatype } from './hdf5-datatype.ts'
 import { Hdf5File } from './hdf5-file.ts'
 import { isGroup, type Link, readLinks } from './hdf5-groups.ts'
+import { notedByMatlab } from './hdf5-matlab.ts'
 import { DATASPACE, DATATYPE, FILL_VALUE, LAYOUT, messageOf, type Message, readMessages } from './hdf5-object-header.ts'
 import { readStorage, type Storage } from './hdf5-storage.ts'
 
@@ -22,6 +25,8 @@ export interface Hdf5Content {
   datasets: Dataset[]
   /** What is there and is not listed, in words. */
   unlisted: string[]
+  /** Objects that can't be read: damaged, or of a kind that is not understood. */
+  failed: { name: string; error: AppError }[]
 }
 
 const MAX_RANK = 32
@@ -39,7 +44,7 @@ interface Named {
  */
 export async function readHdf5(size: number, read: ReadAt): Promise<Hdf5Content> {
   const file = await Hdf5File.open(size, read)
-  const content: Hdf5Content = { datasets: [], unlisted: [] }
+  const content: Hdf5Content = { datasets: [], unlisted: [], failed: [] }
   const first = new Map<number, Dataset | undefined>()
   const way: Named[] = [{ name: '', address: file.root }]
   for (let object = way.pop(); object !== undefined; object = way.pop()) {
@@ -47,18 +52,30 @@ export async function readHdf5(size: number, read: ReadAt): Promise<Hdf5Content>
     const known = first.get(address)
     if (known !== undefined) add(content, { ...known, name, sameAs: known.name })
     if (first.has(address)) continue
-    const messages = await readMessages(file, address)
-    const dataset = messageOf(messages, LAYOUT) === undefined ? undefined : await describe(file, name, messages)
-    first.set(address, dataset)
-    if (dataset !== undefined) add(content, dataset)
-    else if (isGroup(messages)) way.push(...(await named(file, name, messages, content.unlisted)).reverse())
+    first.set(address, undefined)
+    try {
+      const messages = await readMessages(file, address)
+      const dataset = messageOf(messages, LAYOUT) === undefined ? undefined : await describe(file, name, messages)
+      first.set(address, dataset)
+      if (dataset !== undefined) add(content, dataset)
+      else if (isGroup(messages)) way.push(...(await named(file, name, messages, content.unlisted)).reverse())
+    } catch (error) {
+      // the others can be read, unless there are none
+      if (name === '' || !isAppError(error, 'corrupt', 'unsupported')) throw error
+      checkRoom(content)
+      content.failed.push({ name, error })
+    }
   }
   return content
 }
 
-function add({ datasets }: Hdf5Content, dataset: Dataset): void {
-  if (datasets.length === MAX_TENSORS) refuse('it has too many tensors')
-  datasets.push(dataset)
+function add(content: Hdf5Content, dataset: Dataset): void {
+  checkRoom(content)
+  content.datasets.push(dataset)
+}
+
+function checkRoom({ datasets, failed }: Hdf5Content): void {
+  if (datasets.length + failed.length >= MAX_TENSORS) refuse('it has too many tensors')
 }
 
 /** The objects in a group, with their paths. */
@@ -79,11 +96,14 @@ function pathOf(path: string, { name }: Link): string {
 }
 
 async function describe(file: Hdf5File, name: string, messages: readonly Message[]): Promise<Dataset> {
-  const shape = readShape(file, messageOf(messages, DATASPACE) ?? refuse('a dataset has no shape'))
-  const datatype = await datatypeOf(file, messageOf(messages, DATATYPE) ?? refuse('a dataset has no type'))
-  const storage = readStorage(file, messages, shape, datatype.bytes)
+  const space = readSpace(file, messageOf(messages, DATASPACE) ?? refuse('a dataset has no shape'))
+  const { kind, isEmpty } = notedByMatlab(file, messages)
+  const stored = await datatypeOf(file, messageOf(messages, DATATYPE) ?? refuse('a dataset has no type'))
+  const datatype = kind === 'logical' && stored.dtype === 'U8' ? BOOLEANS : stored
+  if (isEmpty) return { name, shape: [0], datatype, storage: { kind: 'none' } }
+  const storage = readStorage(file, messages, space, datatype.bytes)
   const fill = fillOf(file, messages, datatype.bytes)
-  return { name, shape, datatype, storage, ...(fill === undefined ? {} : { fill }) }
+  return { name, shape: space.whole, datatype, storage, ...(fill === undefined ? {} : { fill }) }
 }
 
 /** A committed datatype lies in an object of its own. */
@@ -100,17 +120,17 @@ async function datatypeOf(file: Hdf5File, { isShared, data }: Message): Promise<
 }
 
 /** A dataspace message, of version 1 or 2. A dataset without a space has no elements. */
-function readShape(file: Hdf5File, { data }: Message): number[] {
+function readSpace(file: Hdf5File, { data }: Message): Dataspace {
   const fields = file.fields(data)
   const [version, rank] = [fields.byte(), fields.byte()]
-  fields.skip(1)
+  const canGrow = (fields.byte() & 1) !== 0
   const kind = fields.byte()
   if (version === 1) fields.skip(4)
   if (rank > MAX_RANK || version < 1 || version > 2) refuse('a shape is absurd')
-  if (version === 2 && kind === NULL_SPACE) return [0]
-  const shape = Array.from({ length: rank }, () => fields.length())
-  asCount(elementsOf(shape))
-  return shape
+  if (version === 2 && kind === NULL_SPACE) return { whole: [0], most: [0] }
+  const whole = Array.from({ length: rank }, () => fields.length())
+  asCount(elementsOf(whole))
+  return { whole, most: canGrow ? whole.map(() => fields.lengthOrNone()) : whole }
 }
 
 /** A fill value message, of version 1 to 3. */

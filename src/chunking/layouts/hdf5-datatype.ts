@@ -43,6 +43,11 @@ const FLOATS: ReadonlyMap<string, string> = new Map([
   ['8,2,5,0,2', 'F8_E5M2'],
 ])
 const MAX_MEMBERS = 2
+const PARTS = [
+  ['r', 'real'],
+  ['i', 'imag'],
+]
+export const BOOLEANS: Datatype = { dtype: 'BOOL', bytes: 1, type: ELEMENT_TYPES.get('BOOL')! }
 
 /** A datatype message, of version 1 to 5. Looks into enumerations and pairs, not deeper. */
 export function readDatatype(fields: Fields, depth = 0): Datatype {
@@ -85,15 +90,15 @@ function floatName(fields: Fields, bits: number): string | undefined {
 function enumType(fields: Fields, bits: number, bytes: number, version: number): Datatype {
   const base = readDatatype(fields, 1)
   const names = (bits & 0xffff) === 2 ? [readName(fields, version), readName(fields, version)] : []
-  if (names.join() === 'FALSE,TRUE' && bytes === 1) return { dtype: 'BOOL', bytes, type: ELEMENT_TYPES.get('BOOL')! }
+  if (names.join() === 'FALSE,TRUE' && bytes === 1) return BOOLEANS
   return base.bytes === bytes ? base : { dtype: CLASSES.get(ENUM)!, bytes }
 }
 
-/** h5py's complex numbers are a pair of floats, r and i. */
+/** Complex numbers of h5py are a pair of floats, r and i, those of MATLAB real and imag. */
 function pairType(fields: Fields, version: number, bytes: number): Datatype | undefined {
   const parts: Datatype[] = []
-  for (const name of ['r', 'i']) {
-    if (readName(fields, version) !== name) return undefined
+  for (const names of PARTS) {
+    if (!names.includes(readName(fields, version))) return undefined
     // the place of a member; version 1 has dimensions, too
     fields.skip(version < 3 ? 4 : byteWidth(bytes))
     if (version === 1) fields.skip(28)

@@ -8,7 +8,11 @@ import { asCount, type ReadAt, refuse, refuseKind } from './span.ts'
  */
 
 const SIGNATURE_BYTES = 8
+const SIGNATURE = Buffer.from('\x89HDF\r\n\x1a\n', 'latin1')
 const MAX_SUPERBLOCK_BYTES = 128
+/** The shortest block of another program before the superblock. Longer ones have twice, four times ... as many. */
+const USER_BLOCK_BYTES = 512
+const MAX_USER_BLOCK_BYTES = 1024 * 1024
 const WIDTHS = [2, 4, 8]
 
 /** The bytes of an HDF5 file, and how wide its addresses and lengths are. */
@@ -31,7 +35,8 @@ export class Hdf5File {
   /** Reads the superblock, of version 0 to 3. */
   static async open(size: number, read: ReadAt): Promise<Hdf5File> {
     const pages = new PagedBytes(size, read)
-    const start = await pages.takeUpTo(0, MAX_SUPERBLOCK_BYTES)
+    const base = (await superblockAt(pages)) ?? refuse('it has no superblock')
+    const start = await pages.takeUpTo(base, MAX_SUPERBLOCK_BYTES)
     const version = start[SIGNATURE_BYTES] ?? refuse('it is shorter than stated')
     if (version > 3) refuseKind(`its version is ${version}`)
     const isOld = version < 2
@@ -39,8 +44,8 @@ export class Hdf5File {
     if (!WIDTHS.includes(offsetBytes) || !WIDTHS.includes(lengthBytes)) refuse('its addresses have an absurd width')
     // version 0 has 24 bytes before the base address, version 1 has 28, later ones 12
     const fields = new Fields(start, { offsetBytes, lengthBytes }, isOld ? (version === 0 ? 24 : 28) : 12)
-    const base = fields.address() ?? refuse('it has no base address')
-    fields.take(2 * offsetBytes) // free space or extension, and the end of the file
+    // base address, free space or extension, and the end of the file: addresses count from where the superblock is
+    fields.take(3 * offsetBytes)
     if (isOld) fields.take(2 * offsetBytes) // driver information, and the root group's name
     const root = fields.address() ?? refuse('it has no root group')
     return new Hdf5File(pages, { base, root, offsetBytes, lengthBytes })
@@ -66,6 +71,18 @@ export class Hdf5File {
   }
 }
 
+/** True for a file of HDF5 that begins with a block of another program. */
+export async function isHdf5Behind(size: number, read: ReadAt): Promise<boolean> {
+  return (await superblockAt(new PagedBytes(size, read))) !== undefined
+}
+
+/** Where the superblock begins: MATLAB, for one, has 512 bytes of its own before it. */
+async function superblockAt(pages: PagedBytes): Promise<number | undefined> {
+  for (let at = 0; at <= MAX_USER_BLOCK_BYTES && at < pages.size; at = at === 0 ? USER_BLOCK_BYTES : 2 * at)
+    if (SIGNATURE.equals(await pages.takeUpTo(at, SIGNATURE.length))) return at
+  return undefined
+}
+
 /** Fields of little-endian numbers. */
 export class Fields extends ByteReader {
   private readonly widths: { offsetBytes: number; lengthBytes: number }
@@ -84,7 +101,16 @@ export class Fields extends ByteReader {
 
   /** An address; undefined where there is none: all its bits are set. */
   address(): number | undefined {
-    const bytes = this.take(this.widths.offsetBytes)
+    return this.unlessOnes(this.widths.offsetBytes)
+  }
+
+  /** A length; undefined where there is no limit. */
+  lengthOrNone(): number | undefined {
+    return this.unlessOnes(this.widths.lengthBytes)
+  }
+
+  private unlessOnes(width: number): number | undefined {
+    const bytes = this.take(width)
     if (bytes.every(byte => byte === 0xff)) return undefined
     return this.inside(bytes).uint(bytes.length)
   }

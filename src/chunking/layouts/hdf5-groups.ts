@@ -46,7 +46,7 @@ async function readHeap(file: Hdf5File, info: Fields): Promise<Link[]> {
   const heap = await FractalHeap.open(file, heapAt)
   const links: Link[] = []
   // a record is the hash of a name and the id of its link
-  for (const record of await recordsOf(file, treeAt, LINK_NAMES)) links.push(readLink(await heap.object(record.skip(4))))
+  for (const record of (await recordsOf(file, treeAt, [LINK_NAMES])).records) links.push(readLink(await heap.object(record.skip(4))))
   return links.sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 

@@ -10,6 +10,7 @@ export const LINK = 0x06
 export const EXTERNAL_FILES = 0x07
 export const LAYOUT = 0x08
 export const FILTERS = 0x0b
+export const ATTRIBUTE = 0x0c
 const CONTINUATION = 0x10
 export const SYMBOL_TABLE = 0x11
 

@@ -1,18 +1,8 @@
-import { asCount, elementsOf, MAX_TENSORS, refuse } from './span.ts'
+import { asCount, elementsOf, MAX_TENSORS, refuse, refuseKind } from './span.ts'
+import { type Chunk, type Dataspace, newChunks } from './hdf5-chunks.ts'
 import type { Fields, Hdf5File } from './hdf5-file.ts'
 import { leavesOf } from './hdf5-groups.ts'
 import { EXTERNAL_FILES, FILTERS, LAYOUT, messageOf, type Message } from './hdf5-object-header.ts'
-
-/** A piece of a dataset, which may be compressed. */
-export interface Chunk {
-  /** Its first element: an index for each dimension. */
-  start: number[]
-  /** Its bytes in the file. */
-  offset: number
-  length: number
-  /** Bit i is set if filter i was left out. */
-  mask: number
-}
 
 export interface Filter {
   id: number
@@ -38,19 +28,15 @@ const MAX_FILTERS = 32
 /** Filters below this have no names. */
 const FIRST_FOREIGN_FILTER = 256
 
-const SINGLE_CHUNK = 1
-const IMPLICIT = 2
-const INDEXES = ['', '', '', 'a fixed array', 'an extensible array', 'a B-tree of version 2']
-
 /** Where the elements of a dataset are that has this shape and so many bytes per element. */
-export function readStorage(file: Hdf5File, messages: readonly Message[], shape: readonly number[], itemBytes: number): Storage {
+export function readStorage(file: Hdf5File, messages: readonly Message[], space: Dataspace, itemBytes: number): Storage {
   if (messageOf(messages, EXTERNAL_FILES) !== undefined) return { kind: 'unread', why: 'its elements lie in other files' }
   const layout = messageOf(messages, LAYOUT) ?? refuse('a dataset lies nowhere')
   const fields = file.fields(layout.data)
   const version = fields.byte()
   const filters = readFilters(file, messages)
-  const bytes = asCount(elementsOf(shape) * itemBytes)
-  if (version < 3) return readOldLayout(file, layout, fields, { shape, bytes, filters, itemBytes })
+  const bytes = asCount(elementsOf(space.whole) * itemBytes)
+  if (version < 3) return readOldLayout(file, layout, fields, { bytes, filters, itemBytes })
   if (version > 5) return { kind: 'unread', why: 'its layout has an unknown version' }
   const kind = fields.byte()
   if (kind === COMPACT) return placed(layout.offset + 4, fields.uint(2), bytes)
@@ -59,7 +45,7 @@ export function readStorage(file: Hdf5File, messages: readonly Message[], shape:
     return address === undefined ? { kind: 'none' } : placed(file.offsetOf(address), fields.length(), bytes)
   }
   if (kind !== CHUNKED) return { kind: 'unread', why: 'it is a view of other datasets' }
-  return version === 3 ? treeLayout(file, fields, filters, itemBytes) : newLayout(file, fields, filters, { shape, itemBytes })
+  return version === 3 ? treeLayout(file, fields, filters, itemBytes) : newLayout(file, fields, filters, space, itemBytes)
 }
 
 function placed(offset: number, length: number, bytes: number): Storage {
@@ -67,7 +53,6 @@ function placed(offset: number, length: number, bytes: number): Storage {
 }
 
 interface Wanted {
-  shape: readonly number[]
   bytes: number
   filters: Filter[]
   itemBytes: number
@@ -108,20 +93,15 @@ function treeStorage(file: Hdf5File, address: number, counts: readonly number[],
 async function chunksInTree(file: Hdf5File, address: number, rank: number): Promise<Chunk[]> {
   const chunks: Chunk[] = []
   for await (const { key, child } of leavesOf(file, address, CHUNK_NODE, 8 + 8 * (rank + 1))) {
-    if (chunks.length === MAX_TENSORS) refuse('it has too many chunks')
+    if (chunks.length === MAX_TENSORS) refuseKind('it has too many chunks')
     const [length, mask] = [key.uint(4), key.uint(4)]
     chunks.push({ start: Array.from({ length: rank }, () => key.uint(8)), offset: file.offsetOf(child), length, mask })
   }
   return chunks
 }
 
-/** Versions 4 and 5 have several indexes of chunks, of which those without a structure of their own are read. */
-function newLayout(
-  file: Hdf5File,
-  fields: Fields,
-  filters: Filter[],
-  { shape: whole, itemBytes }: Omit<Wanted, 'filters' | 'bytes'>,
-): Storage {
+/** Versions 4 and 5 have several indexes of chunks. */
+function newLayout(file: Hdf5File, fields: Fields, filters: Filter[], space: Dataspace, itemBytes: number): Storage {
   const flags = fields.byte()
   const rank = fields.byte()
   const width = fields.byte()
@@ -129,35 +109,10 @@ function newLayout(
   const counts = Array.from({ length: rank }, () => fields.uint(width))
   if (counts.at(-1) !== itemBytes) refuse('a chunk has elements of another length')
   const shape = counts.slice(0, -1)
-  const index = fields.byte()
-  const bytes = asCount(elementsOf(shape) * itemBytes)
-  if (index === SINGLE_CHUNK) {
-    const [length, mask] = (flags & 2) === 0 ? [bytes, 0] : [fields.length(), fields.uint(4)]
-    const address = fields.address()
-    if (address === undefined) return { kind: 'none' }
-    const chunk = { start: shape.map(() => 0), offset: file.offsetOf(address), length, mask }
-    return { kind: 'chunked', shape, filters, chunks: () => Promise.resolve([chunk]) }
-  }
-  if (index !== IMPLICIT) return { kind: 'unread', why: `its chunks are listed in ${INDEXES[index] ?? 'an unknown index'}` }
-  const address = fields.address()
-  if (address === undefined) return { kind: 'none' }
-  return { kind: 'chunked', shape, filters, chunks: () => Promise.resolve(chunksInOrder(file.offsetOf(address), whole, shape, bytes)) }
-}
-
-/** Chunks that lie one after the other, the last dimension fastest. */
-function chunksInOrder(offset: number, whole: readonly number[], shape: readonly number[], length: number): Chunk[] {
-  const counts = whole.map((count, i) => Math.ceil(count / (shape[i]! || 1)))
-  const total = elementsOf(counts)
-  if (total > MAX_TENSORS) refuse('it has too many chunks')
-  return Array.from({ length: total }, (_, number) => {
-    let left = number
-    const start = counts.map(() => 0)
-    for (let i = counts.length - 1; i >= 0; i--) {
-      start[i] = (left % counts[i]!) * shape[i]!
-      left = Math.floor(left / counts[i]!)
-    }
-    return { start, offset: asCount(offset + number * length), length, mask: 0 }
-  })
+  if (shape.length !== space.whole.length) refuse('a chunk has another number of dimensions')
+  const chunks = newChunks(file, fields, { shape, flags, bytes: asCount(elementsOf(shape) * itemBytes), ...space })
+  if (typeof chunks === 'string') return { kind: 'unread', why: chunks }
+  return chunks === undefined ? { kind: 'none' } : { kind: 'chunked', shape, filters, chunks }
 }
 
 /** The filter pipeline, of version 1 or 2, in the order of writing. */

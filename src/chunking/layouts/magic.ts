@@ -1,6 +1,7 @@
 // The first 16 bytes of files with tensors, apart from what reads such files: a push loads that only where it needs it.
 
 const HDF5 = Buffer.from('\x89HDF\r\n\x1a\n', 'latin1')
+const MATLAB_HDF5 = Buffer.from('MATLAB 7.3 MAT')
 const TFLITE = Buffer.from('TFL3')
 const TFLITE_AT = 4
 const ONNX_TAG_IR_VERSION = 0x08
@@ -27,8 +28,9 @@ export function isTarTorch(start: Uint8Array): boolean {
   return TAR_NAMES.some(name => name.equals(start.subarray(0, name.length)))
 }
 
+/** True for a file of HDF5, also as MATLAB writes it, with 512 bytes of its own before. */
 export function isHdf5(start: Uint8Array): boolean {
-  return HDF5.equals(start.subarray(0, HDF5.length))
+  return [HDF5, MATLAB_HDF5].some(magic => magic.equals(start.subarray(0, magic.length)))
 }
 
 /** True for a model of TensorFlow Lite. */

@@ -27,7 +27,9 @@ export async function inspectCommand(session: Session, model: string, other: str
     const second = other === undefined ? undefined : await sides.open(other)
     if (second === undefined) list(session, side, sides)
     else await compare(session, side, second, sides)
-    return [side, second].some(each => (each?.shards?.missing ?? []).length > 0) ? 'partly' : 'done'
+    const sidesOpen = [side, second].filter(each => each !== undefined)
+    if (sidesOpen.some(({ file }) => file.tensors.some(tensor => tensor.isDamaged))) return 'damaged'
+    return sidesOpen.some(each => (each.shards?.missing ?? []).length > 0) ? 'partly' : 'done'
   } finally {
     await sides.close()
   }
@@ -73,7 +75,7 @@ function list({ console }: Session, { name, source, file, shards }: TensorSide, 
 function unreadLines(tensors: readonly Tensor[]): string[] {
   const unread = tensors.filter(tensor => tensor.unread !== undefined)
   if (unread.length === 0) return []
-  const lines = unread.slice(0, MAX_UNREAD).map(({ name, unread }) => `  ${name}: ${unread}`)
+  const lines = unread.slice(0, MAX_UNREAD).map(({ name, unread, isDamaged }) => `  ${name}: ${isDamaged ? 'damaged: ' : ''}${unread}`)
   return [
     `${plural(unread.length, 'tensor')} can't be read:`,
     ...lines,

@@ -3,7 +3,13 @@ import { join, resolve } from 'node:path'
 import { FileSink } from '../../archive/sink.ts'
 import type { TensorSide } from '../../tensors/compare-tensors.ts'
 import { checkExpansion, type Tensor } from '../../tensors/tensor.ts'
-import { planSafetensors, safetensorsPieces, type SafetensorsPlan, skippedLines } from '../../tensors/write-safetensors.ts'
+import {
+  planSafetensors,
+  type SafetensorsPlan,
+  type SkippedTensor,
+  skippedLines,
+  writeSafetensors,
+} from '../../tensors/write-safetensors.ts'
 import { formatCount, formatDuration, plural } from '../../ui/format.ts'
 import { AppError, throwIfAborted } from '../../util/errors.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
@@ -39,27 +45,33 @@ export async function pullTensorsCommand(
     const side = await sides.openStored(versionedPath)
     const plan = planSafetensors(side.file, choose(side, options.tensor ?? []))
     checkExpansion(plan.tensors, side.name, side.source.size)
-    if (options.dryRun !== true) await write(session, side, plan, output, options.force === true)
+    const failed = options.dryRun === true ? [] : await write(session, side, plan, output, options.force === true)
+    const skipped = [...plan.skipped, ...failed]
+    const without = new Set(failed.map(({ tensor }) => tensor))
+    const tensors = plan.tensors.filter(tensor => !without.has(tensor))
+    const bytes = failed.reduce((left, { tensor }) => left - tensor.bytes, plan.bytes)
+    const isDamaged = skipped.some(each => each.isDamaged)
     const requests = sides.requests()
     session.console.reporter.detail(requestsByKind(requests))
     session.console.result(
       [
-        `${options.dryRun === true ? 'Dry run: would write' : 'Wrote'} ${plural(plan.tensors.length, 'tensor')} from ${side.name} to ${output}`,
-        `  ${formatBytes(plan.bytes)} of ${formatBytes(side.source.size)}; ${plural(totalRequests(requests), 'request')}, ${formatDuration(performance.now() - started)}; every byte verified`,
-        ...(plan.skipped.length > 0 ? [`${plural(plan.skipped.length, 'tensor')} left out:`, ...skippedLines(plan.skipped)] : []),
+        `${options.dryRun === true ? 'Dry run: would write' : 'Wrote'} ${plural(tensors.length, 'tensor')} from ${side.name} to ${output}`,
+        `  ${formatBytes(bytes)} of ${formatBytes(side.source.size)}; ${plural(totalRequests(requests), 'request')}, ${formatDuration(performance.now() - started)}; every byte verified`,
+        ...(skipped.length > 0 ? [`${plural(skipped.length, 'tensor')} left out:`, ...skippedLines(skipped)] : []),
       ],
       {
         command: 'pull',
         file: side.name.toWellFormed(),
         output,
         dryRun: options.dryRun === true,
-        bytes: plan.bytes,
-        tensors: plan.tensors.map(tensorToJson),
-        skipped: plan.skipped.map(({ tensor, why }) => ({ name: tensor.name.toWellFormed(), why })),
+        bytes,
+        tensors: tensors.map(tensorToJson),
+        skipped: skipped.map(({ tensor, why, isDamaged = false }) => ({ name: tensor.name.toWellFormed(), why, damaged: isDamaged })),
         requests,
       },
     )
-    return plan.skipped.length > 0 || (side.shards?.missing ?? []).length > 0 ? 'partly' : 'done'
+    if (isDamaged) return 'damaged'
+    return skipped.length > 0 || (side.shards?.missing ?? []).length > 0 ? 'partly' : 'done'
   } finally {
     await sides.close()
   }
@@ -121,17 +133,24 @@ function choose({ name, file }: TensorSide, patterns: readonly string[]): Tensor
   return file.tensors.filter(tensor => patterns.some(pattern => matchesName(pattern, tensor.name)))
 }
 
-async function write(session: Session, side: TensorSide, plan: SafetensorsPlan, output: string, force: boolean): Promise<void> {
+/** Returns the tensors that were left out. */
+async function write(session: Session, side: TensorSide, plan: SafetensorsPlan, output: string, force: boolean): Promise<SkippedTensor[]> {
   const sink = await FileSink.create(output, force)
+  let doneBytes = 0
   try {
-    let doneBytes = 0
-    for await (const piece of safetensorsPieces(side.name, plan, side.source)) {
-      throwIfAborted(session.signal)
-      await sink.write(piece)
-      doneBytes += piece.length
-      session.console.reporter.progress({ phase: 'restoring', doneBytes, totalBytes: plan.bytes })
-    }
+    const failed = await writeSafetensors(side.name, plan, side.source, {
+      canRewrite: sink.canRewrite,
+      async write(piece) {
+        throwIfAborted(session.signal)
+        await sink.write(piece)
+        doneBytes += piece.length
+        session.console.reporter.progress({ phase: 'restoring', doneBytes, totalBytes: plan.bytes })
+      },
+      truncate: length => sink.truncate((doneBytes = length)),
+      overwriteStart: bytes => sink.overwriteStart(bytes),
+    })
     await sink.finish()
+    return failed
   } catch (error) {
     await sink.abort()
     throw error

@@ -13,6 +13,7 @@ import {
   filters,
   Hdf5Writer,
   I16,
+  indexed,
 } from '../../tensors/hdf5-files.ts'
 import { field, initializer, message, node, onnx as onnxFile, raw, tensor, varint } from '../../tensors/onnx-files.ts'
 import { table, tensor as tfliteTensor, tflite as tfliteFile } from '../../tensors/tflite-files.ts'
@@ -40,8 +41,8 @@ export const onnx: Target = {
 
 export const hdf5: Target = {
   name: 'hdf5',
-  seeds: () =>
-    [false, true].map(isNew => {
+  seeds: () => [
+    ...[false, true].map(isNew => {
       const writer = new Hdf5Writer({ isNew })
       const tiles = [0, 2].map(first => ({ start: [first], bytes: deflateSync(Buffer.from([1, 2, 3, 4])) }))
       const members = {
@@ -53,6 +54,19 @@ export const hdf5: Target = {
       const file = writer.file(writer.group({ layer: writer.group(members) }))
       return holed(file, file.length, 0)
     }),
+    ...([3, 4, 5] as const).map(kind => {
+      const writer = new Hdf5Writer({ isNew: true })
+      const chunks = Array.from({ length: 11 }, (_, i) => Buffer.from([i, 1]))
+      const listed = chunks.map((chunk, i) => ({ start: [i], bytes: chunk }))
+      const index = { 3: () => writer.fixedArray(chunks), 4: () => writer.extensibleArray(chunks), 5: () => writer.chunkTree(listed, [1]) }[
+        kind
+      ]()
+      const file = writer.file(
+        writer.group({ x: writer.object(dataspace([11]), datatype(I16), indexed(kind, index, [1], 2), filters([3])) }),
+      )
+      return holed(file, file.length, 0)
+    }),
+  ],
   run: input => readAll('model.h5', withHole(input)),
 }
 
