@@ -4,29 +4,40 @@ import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { withFolder } from '../helpers/folders.ts'
 import { seededNoise } from '../helpers/seeded.ts'
-import { tarEntry, tarOf } from '../helpers/tar.ts'
+import { paxRecord, tarEntry, tarOf } from '../helpers/tar.ts'
 import { CODECS, extractTo, shell } from './archives.ts'
 
 const A = tarEntry({ name: 'a', content: 'a' })
 const B = tarEntry({ name: 'b', content: 'b' })
 const HALF = Buffer.alloc(512)
-const JUNK = Buffer.from('junk'.repeat(100))
+const JUNK = Buffer.from('junk'.repeat(128))
 const BAD = tarEntry({ name: 'bad', content: 'b', set: { 156: 0x30 } })
 BAD[0]! ^= 1
 
 describe('all is extracted from a tar', () => {
   test.each([
-    ['with half an end mark', Buffer.concat([A, B, HALF]), true, [], /nothing is missing/],
+    ['with half an end mark', Buffer.concat([A, B, HALF]), false, [/half an end mark: .* bytes may be missing/], undefined],
+    ['with half an end mark, in whole gzip', gzipSync(Buffer.concat([A, B, HALF])), true, [], /nothing is missing/],
     ['without an end mark', Buffer.concat([A, B]), false, [/may have been cut between two entries/], undefined],
     ['with bytes that are no tar after half an end mark', Buffer.concat([A, B, HALF, JUNK]), false, [/may have been cut/], undefined],
     ['without an end mark, in whole gzip', gzipSync(Buffer.concat([A, B])), true, [], /nothing is missing/],
     ['without an end mark, in two members of gzip', Buffer.concat([gzipSync(A), gzipSync(B)]), false, [/may have been cut/], undefined],
     ['with bytes after its end', Buffer.concat([tarOf(A, B), JUNK]), true, [], /has bytes after its end/],
-    ['with zeros after its end', Buffer.concat([tarOf(A, B), Buffer.alloc(700)]), true, [], undefined],
-    ['with another tar after its end', Buffer.concat([tarOf(A, B), tarOf(A)]), true, [], /goes on with another archive/],
+    [
+      'with many bytes after its end',
+      Buffer.concat([tarOf(A, B), Buffer.alloc(10_240), JUNK]),
+      false,
+      [/with bytes that were not/],
+      undefined,
+    ],
+    ['with zeros after its end', Buffer.concat([tarOf(A, B), Buffer.alloc(7168)]), true, [], undefined],
+    ['with half a block after its end', Buffer.concat([tarOf(A, B), Buffer.alloc(700)]), false, [/no multiple of 512/], undefined],
+    ['with half a block after its end, in gzip', gzipSync(Buffer.concat([tarOf(A, B), Buffer.alloc(700)])), true, [], undefined],
+    ['with another tar after its end', Buffer.concat([tarOf(A, B), tarOf(A)]), false, [/with entries that were not read/], undefined],
+    ['in gzip with another tar after its end', gzipSync(Buffer.concat([tarOf(A, B), tarOf(A)])), false, [/tar -xi/], undefined],
     ['in gzip with bytes after it', Buffer.concat([gzipSync(tarOf(A, B)), JUNK]), true, [], /has bytes after its end/],
     ['in gzip with zeros after it', Buffer.concat([gzipSync(tarOf(A, B)), Buffer.alloc(700)]), true, [], undefined],
-    ['whose last entry lacks its padding', Buffer.concat([A, B]).subarray(0, 513 + 1024), false, [/may have been cut/], undefined],
+    ['whose last entry lacks its padding', Buffer.concat([A, B]).subarray(0, 513 + 1024), false, [/no multiple of 512/], undefined],
     ['with a single block of zeros in its middle', tarOf(A, HALF, B), true, [], undefined],
   ] as const)('%s', (_, bytes, isComplete, warned, noted) =>
     withFolder(async folder => {
@@ -45,6 +56,32 @@ describe('all is extracted from a tar', () => {
         expect(readdirSync(folder)).toEqual(['a', 'b'])
       }
     }))
+
+  test('not if bytes are missing in its middle, though the content behind the gap looks like an end', () =>
+    withFolder(async folder => {
+      const content = Buffer.concat([Buffer.alloc(512, 'x'), Buffer.alloc(3072), Buffer.alloc(700, 'y')])
+      const tar = tarOf(tarEntry({ name: 'a', content: Buffer.alloc(512, 'a') }), tarEntry({ name: 'b', content }), A)
+      for (const missing of [100, 511, 512, 1024, 1100, 1536, 1600, 2048, 3000]) {
+        const cut = Buffer.concat([tar.subarray(0, 512), tar.subarray(512 + missing)])
+        const said = await extractTo(folder, cut, { force: true }).then(({ result, warnings }) => [result.isComplete, ...warnings], String)
+        expect([said].flat().join(' '), String(missing)).toMatch(/^false .*bytes are missing in its middle$|is damaged: /)
+      }
+    }))
+
+  test.each([
+    ['a pax header', tarEntry({ name: 'x', type: 'x', content: paxRecord('path', 'long') })],
+    ['a long name', tarEntry({ name: '././@LongLink', type: 'L', content: 'long' })],
+    ['a long target', tarEntry({ name: '././@LongLink', type: 'K', content: 'long' })],
+  ])('not if the entry after %s is missing', (_, header) =>
+    withFolder(async folder => {
+      for (const bytes of [tarOf(A, B, header), gzipSync(Buffer.concat([A, B, header]))])
+        await expect(extractTo(folder, bytes)).rejects.toMatchObject({
+          code: 'corrupt',
+          message: expect.stringContaining('missing') as string,
+        })
+      expect(readdirSync(folder)).toEqual(['a', 'b'])
+    }),
+  )
 
   test('that has no entries', () =>
     withFolder(async folder => {

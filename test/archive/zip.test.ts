@@ -72,6 +72,41 @@ describe('where the directory is', () => {
     }))
 })
 
+describe('what the directory and the header of an entry say differently is told', () => {
+  const part = { name: 'a', content: 'some text, some text' }
+  const flip = (at: number, bit: number): Buffer => {
+    const bytes = zipOf([part, { name: 'b', content: 'second' }])
+    bytes[at]! ^= bit
+    return bytes
+  }
+  const inCp437 = (bytes: Buffer): Buffer => {
+    bytes[7] = 0
+    return bytes
+  }
+  it.each<[string, Buffer, string[], ...RegExp[]]>([
+    ['a name', zipOf([{ ...part, localName: 'evil' }]), ['a'], /^a may be .* calls it evil/],
+    ['the name of a folder', zipOf([{ name: 'd/', method: 0, localName: 'f' }]), ['d'], /calls it f/],
+    ['that of a symlink', zipOf([{ name: 'l', content: 'a', method: 0, attributes: UNIX_LINK, localName: 'm' }]), ['l'], /calls it m/],
+    ['a flipped bit of the name', flip(30, 2), ['a', 'b'], /calls it c/],
+    ['the method', flip(8, 8), ['a', 'b'], /another method/],
+    ['whether it is encrypted', flip(6, 1), ['a', 'b'], /encrypted/],
+    ['the checksum', flip(14, 4), ['a', 'b'], /another checksum/],
+    ['the stored length', flip(18, 1), ['a', 'b'], /another length/],
+    ['the length', flip(22, 1), ['a', 'b'], /another length/],
+    ['not sizes in ZIP64 fields', zipOf([{ ...part, wide: true }]), ['a']],
+    ['not sizes behind the content', zipOf([{ ...part, descriptor: 'plain' }]), ['a']],
+    ['not slashes and backslashes', zipOf([{ ...part, name: 'd/a', localName: 'd\\a', host: 0 }]), ['d']],
+    ['not another encoding', inCp437(zipOf([{ ...part, name: 'é', flags: 0x800, localName: Buffer.of(0x82), host: 0 }])), ['é']],
+  ])('%s', (_, bytes, names, ...doubts) =>
+    withFolder(async folder => {
+      const { result, warnings } = await extractTo(join(folder, 'out'), bytes)
+      expect(warnings).toEqual(doubts.map(doubt => expect.stringMatching(doubt) as string))
+      expect(result).toMatchObject({ doubtful: doubts.length, refused: 0, damaged: 0 })
+      expect(readdirSync(join(folder, 'out'))).toEqual(names)
+    }),
+  )
+})
+
 describe('what is longer than 32 bits can say, as macOS writes it', () => {
   it('sizes and offsets are found by where the next entry is', async () => {
     const long = 2 ** 32 + 70

@@ -9,7 +9,7 @@ export const RECORD_BYTES = 46
 /** Maximum bytes of a whole record. */
 export const MAX_RECORD_BYTES = RECORD_BYTES + 3 * 0xffff
 
-const EXTRA_ZIP64 = 1
+export const EXTRA_ZIP64 = 1
 /** A field of 32 bits has this value if the real one is in the ZIP64 extra field. */
 const ELSEWHERE = 0xffffffff
 
@@ -35,6 +35,8 @@ export interface ZipRecord {
 }
 
 export const FLAG_ENCRYPTED = 1
+/** Lengths and checksum follow the content. */
+export const FLAG_DESCRIPTOR = 1 << 3
 export const FLAG_PATCH = 1 << 5
 export const FLAG_UTF8 = 1 << 11
 
