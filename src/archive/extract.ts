@@ -22,6 +22,7 @@ import { partHint } from './other-formats.ts'
 import { saysSingleFile, saysTar, singleFile } from './single-file.ts'
 import { TAR_BLOCK_BYTES } from './tar-header.ts'
 import { readTar, type TarEnding } from './tar-reader.ts'
+import { partOfSeveral } from './volumes.ts'
 import { hasZip, readZip, type ZipInput } from './zip-reader.ts'
 import { decompressZstd } from './zstd-reader.ts'
 
@@ -125,6 +126,8 @@ class Extraction {
 
   async run(): Promise<ExtractResult> {
     const { source } = this.request
+    const part = typeof source.zip === 'string' ? partOfSeveral(source.zip, source.name) : undefined
+    if (part !== undefined) throw part
     const input = new ByteQueue(
       countBytes(source.bytes, length => {
         this.expansion.read += length

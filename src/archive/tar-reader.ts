@@ -55,13 +55,12 @@ interface Stored {
  * at most a million extents.
  */
 export async function* readTar(bytes: ByteStream, ending?: TarEnding): AsyncGenerator<ArchiveEntry> {
-  let length = 0
-  const input = new ByteQueue(countBytes(bytes, piece => (length += piece)))
+  const input = new ByteQueue(countBytes(bytes, piece => (reader.length += piece)))
   const reader = new TarReader(input)
   try {
     yield* reader.untilEnd()
     if (reader.damage !== undefined) throw reader.damage
-    if (ending !== undefined) Object.assign(ending, reader.ending, { isAligned: length % TAR_BLOCK_BYTES === 0 })
+    if (ending !== undefined) Object.assign(ending, reader.ending, { isAligned: reader.length % TAR_BLOCK_BYTES === 0 })
   } finally {
     await input.close()
   }
@@ -71,6 +70,8 @@ class TarReader {
   readonly ending: Omit<TarEnding, 'isAligned'> = { end: 'unmarked', rest: 'nothing' }
   /** The first damage. */
   damage: Error | undefined
+  /** Bytes that were read. */
+  length = 0
   private readonly input: ByteQueue
   private readonly global: PaxFields = {}
   private extensions: Extensions = {}
@@ -200,7 +201,7 @@ class TarReader {
       target: decodeFileName(linkpath),
       content,
     }
-    if (!(await this.input.skip(stored.left))) throw cutOff()
+    if (!(await this.input.skip(stored.left))) throw this.endsInEntry()
     await this.input.skip(padding)
   }
 
@@ -220,9 +221,16 @@ class TarReader {
     return stored.map === undefined ? data : withHoles(stored.map, data)
   }
 
+  /** Volumes end with whole records. */
+  private endsInEntry(): Error {
+    return this.length % RECORD_BYTES === 0
+      ? new Error('it is cut off within a file, or it is the first of several volumes, which tar -xM reads together')
+      : cutOff()
+  }
+
   private async *data(stored: Stored): AsyncGenerator<Uint8Array> {
     while (stored.left > 0) {
-      if (!(await this.input.fill(1))) throw cutOff()
+      if (!(await this.input.fill(1))) throw this.endsInEntry()
       const piece = this.input.takeSome(stored.left)
       stored.left -= piece.length
       yield piece

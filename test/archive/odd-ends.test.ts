@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
@@ -83,6 +83,14 @@ describe('all is extracted from a tar', () => {
     }),
   )
 
+  test('not the first of several volumes, which end within a file and with whole records', () =>
+    withFolder(async folder => {
+      const volume = Buffer.concat([A, tarEntry({ name: 'b', content: Buffer.alloc(30_000) })]).subarray(0, 20_480)
+      await expect(extractTo(folder, volume)).rejects.toThrow(/first of several volumes, which tar -xM reads/)
+      await expect(extractTo(folder, volume.subarray(1024))).rejects.not.toThrow(/volumes/)
+      expect(readdirSync(folder)).toEqual(['a'])
+    }))
+
   test('that has no entries', () =>
     withFolder(async folder => {
       for (const bytes of [Buffer.alloc(10_240), gzipSync(Buffer.alloc(1024))])
@@ -111,4 +119,39 @@ describe.each(CODECS)('what can be decoded of a cut archive is extracted (%s)', 
       expect(readdirSync(out).length).toBeGreaterThan(33)
     }),
   )
+})
+
+describe('one of several parts of an archive', () => {
+  const whole = gzipSync(tarOf(A, tarEntry({ name: 'n', content: seededNoise(1, 3000) })))
+  test.each([
+    [
+      ['x.tar.gz.aa', 'x.tar.gz.ab', 'x.tar.gz.ac'],
+      1,
+      /^x.tar.gz.ab is one of 3 parts .* x.tar.gz.aa to x.tar.gz.ac\.$/,
+      'cat x.tar.gz.?? > x.tar.gz',
+    ],
+    [['x.zip.001', 'x.zip.003'], 0, /one of 2 parts .*A part before x.zip.003 is missing/, 'cat x.zip.??? > x.zip'],
+    [['x.7z.001', 'x.7z.002'], 0, /one of 2 parts/, '7z x x.7z.001'],
+    [['x.tgz.part-09', 'x.tgz.part-10'], 0, /one of 2 parts[^A]*$/, 'cat x.tgz.part-?? > x.tgz'],
+    [['x.tar.gz.az', 'x.tar.gz.ba'], 0, /one of 2 parts[^A]*$/, 'cat x.tar.gz.?? > x.tar.gz'],
+  ])('%j', (names, which, message, command) =>
+    withFolder(async folder => {
+      for (const [i, name] of names.entries()) writeFileSync(join(folder, name), whole.subarray(i * 1200, (i + 1) * 1200))
+      const part = {
+        code: 'unsupported',
+        message: expect.stringMatching(message) as string,
+        hint: expect.stringContaining(command) as string,
+      }
+      await expect(extractTo(join(folder, 'out'), join(folder, names[which]!))).rejects.toMatchObject(part)
+      expect(readdirSync(join(folder, 'out'))).toEqual([])
+    }),
+  )
+
+  test('but not one that lies alone, or beside whole archives', () =>
+    withFolder(async folder => {
+      writeFileSync(join(folder, 'x.tar.gz.01'), whole)
+      expect((await extractTo(join(folder, 'out'), join(folder, 'x.tar.gz.01'))).result.files).toBe(2)
+      writeFileSync(join(folder, 'x.tar.gz.02'), whole)
+      expect((await extractTo(join(folder, 'out'), join(folder, 'x.tar.gz.01'))).result.unchanged).toBe(2)
+    }))
 })

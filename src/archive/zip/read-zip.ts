@@ -11,6 +11,7 @@ import { findDirectory } from './end-record.ts'
 import { damagedEntry, ZipEntryError } from './entry-error.ts'
 import { kindOf, type Kind } from './kind.ts'
 import { contradictionOf, readLocalHeader, type LocalHeader } from './local-header.ts'
+import { findLost } from './lost-directory.ts'
 import { AES, STORED } from './methods.ts'
 import { pathOf } from './names.ts'
 import { isLocalHeader, Neighbours, surveyOf } from './positions.ts'
@@ -45,15 +46,15 @@ export async function isZip(source: RangeSource): Promise<boolean> {
 }
 
 /**
- * The entries of a zip, in the order of its directory. Throws `unsupported` for a part of
- * an archive in several; a plain `Error` if there is no directory, and after the last entry if the directory is damaged
- * or if entries share bytes: those are left out. Time: linear in the length of the file and of the contents that are
- * read, n log n in the number of entries. Memory: that of a few blocks of the file, and of all names.
+ * The entries of a zip, in the order of its directory; without one, those of which the headers are found. Throws
+ * `unsupported` for a part of an archive in several; a plain `Error` after the last entry if the directory is missing
+ * or damaged, or if entries share bytes: those are left out. Time: linear in the length of the file and of the contents
+ * that are read, n log n in the number of entries. Memory: that of a few blocks of the file, and of all names.
  */
 export async function* readEntries(source: RangeSource, help: ContentHelp): AsyncGenerator<ZipEntry> {
   const file = new RangeReader(source)
   const place = await findDirectory(file)
-  if (place === undefined) throw new Error('it is cut off: the directory is missing that every zip ends with')
+  if (place === undefined) return yield* readLost(file, help)
   const { starts, page } = await surveyOf(file, place)
   const reader = new EntryReader(file, new Neighbours(file, starts, place.start), help)
   let number = 0
@@ -67,6 +68,18 @@ export async function* readEntries(source: RangeSource, help: ContentHelp): Asyn
   if (sharing.length > 0) throw new Error(`entries share bytes, as they do only in archives that are made to fill a disk: ${sharing[0]}`)
   if ((place.base > 0 || starts.length === 0) && (await isLocalHeader(file, 0)))
     throw new Error('it begins with entries that no directory in it lists: it is cut off, or several archives in a row')
+}
+
+async function* readLost(file: RangeReader, help: ContentHelp): AsyncGenerator<ZipEntry, void> {
+  const lost = await findLost(file)
+  const reader = new EntryReader(file, new Neighbours(file, new Float64Array(0), file.size), help)
+  for await (const record of lost.records) yield await reader.read(record, record.headerAt, pathOf(record, undefined), undefined)
+  const gaps = lost.hasGaps ? ', and bytes in its middle belong to no entry' : ''
+  const unlisted =
+    lost.unlisted === 0
+      ? ''
+      : `. ${lost.unlisted} of the entries that are left were found without it: they have no permissions, and symlinks are files`
+  throw new Error(`it is cut off: the directory is missing that every zip ends with${gaps}${unlisted}`)
 }
 
 /** The raw names of the paths that were read: no two names may become one. */

@@ -3,6 +3,8 @@ import { extraField } from './extra-fields.ts'
 export const LOCAL_MAGIC = 0x04034b50
 /** Bytes of a local header without its name and extra fields. */
 export const LOCAL_BYTES = 30
+/** Before lengths and checksum that stand behind the content; not all programs write it. */
+export const DESCRIPTOR_MAGIC = 0x08074b50
 export const RECORD_MAGIC = 0x02014b50
 /** Bytes of a record without its name, extra fields and comment. */
 export const RECORD_BYTES = 46
