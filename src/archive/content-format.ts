@@ -1,7 +1,7 @@
 import { AppError } from '../util/errors.ts'
 import { isGzip } from './gzip-reader.ts'
 import { otherFormat } from './other-formats.ts'
-import { isTarHeader, isZeroBlock, TAR_BLOCK_BYTES } from './tar-header.ts'
+import { isTarHeader, isZero, TAR_BLOCK_BYTES } from './tar-header.ts'
 import { isZstd } from './zstd-reader.ts'
 
 /** This many first bytes identify every format that is read, and name every other one that is known. */
@@ -21,7 +21,7 @@ export function formatOfContent(head: Uint8Array): 'zip' | 'tar' | 'gz' | 'zst' 
 
 /** A whole archive of no entries. */
 export function isEmptyTar(whole: Uint8Array): boolean {
-  return whole.length > 0 && whole.length % TAR_BLOCK_BYTES === 0 && isZeroBlock(whole)
+  return whole.length > 0 && whole.length % TAR_BLOCK_BYTES === 0 && isZero(whole)
 }
 
 /** For a file that begins with `head` and has none of the formats that are read. */

@@ -22,6 +22,8 @@ export interface ArchiveEntry {
   content: ByteStream
   /** Why it can't be extracted: a `RefusedEntryError` or a `DamagedEntryError`. */
   error?: Error | undefined
+  /** Why it may not be what was archived, though it can be extracted. */
+  doubt?: string | undefined
 }
 
 export const NO_CONTENT: ByteStream = { [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: true, value: undefined }) }) }

@@ -22,6 +22,7 @@ import { partHint } from './other-formats.ts'
 import { saysSingleFile, saysTar, singleFile } from './single-file.ts'
 import { TAR_BLOCK_BYTES } from './tar-header.ts'
 import { readTar, type TarEnding } from './tar-reader.ts'
+import { partOfSeveral } from './volumes.ts'
 import { hasZip, readZip, type ZipInput } from './zip-reader.ts'
 import { decompressZstd } from './zstd-reader.ts'
 
@@ -68,11 +69,13 @@ export interface ExtractResult {
   refused: number
   /** Entries that were not extracted because their bytes are wrong. Each was warned about. */
   damaged: number
+  /** Entries that were extracted though the archive contradicts itself about them. Each was warned about. */
+  doubtful: number
   /** Local paths of entries that were skipped because something else exists there. */
   occupied: string[]
   /** Symlinks that point out of the destination. */
   outsideLinks: number
-  /** False if the end of the archive can't be told from that of one which was cut between two entries. */
+  /** False if bytes may be missing, or if the archive goes on behind its end. */
   isComplete: boolean
 }
 
@@ -86,7 +89,7 @@ export async function extract(context: ExtractContext, request: ExtractRequest):
   try {
     return await extraction.run()
   } catch (error) {
-    throw explained(error, request.source.name)
+    throw explained(error, request.source.name, extraction.written > 0)
   }
 }
 
@@ -94,8 +97,9 @@ export async function extract(context: ExtractContext, request: ExtractRequest):
  * Turns errors of the archive readers into `corrupt`. Errors of this machine, of reading the source and of the program
  * pass unchanged.
  */
-function explained(error: unknown, name: string): unknown {
-  const hint = partHint(name) ?? 'Download or copy the archive again. What was extracted is complete, but not all of it is verified.'
+function explained(error: unknown, name: string, wroteAny: boolean): unknown {
+  const left = wroteAny ? 'What was extracted stays, but not all of it could be verified.' : 'Nothing was extracted.'
+  const hint = `${partHint(name) ?? 'Download or copy the archive again.'} ${left}`
   if (isAppError(error, 'corrupt')) return corrupt(name, error.message, hint)
   if (!(error instanceof Error) || error instanceof AppError || error.name === 'AbortError') return error
   if (error instanceof TypeError || error instanceof ReferenceError || /^E[A-Z0-9]+$/.test(errnoOf(error) ?? '')) return error
@@ -107,6 +111,8 @@ class Extraction {
   private readonly request: ExtractRequest
   private readonly destination: Destination
   private readonly expansion: Expansion
+  /** Entries that were written. */
+  written = 0
   private doneFiles = 0
   private bytes = 0
 
@@ -120,6 +126,8 @@ class Extraction {
 
   async run(): Promise<ExtractResult> {
     const { source } = this.request
+    const part = typeof source.zip === 'string' ? partOfSeveral(source.zip, source.name) : undefined
+    if (part !== undefined) throw part
     const input = new ByteQueue(
       countBytes(source.bytes, length => {
         this.expansion.read += length
@@ -178,26 +186,40 @@ class Extraction {
   }
 
   private async placeTar(format: ReadableFormat, bytes: ByteStream, container?: Container): Promise<ExtractResult> {
-    const ending: TarEnding = { end: 'unmarked', rest: 'nothing' }
+    const ending: TarEnding = { end: 'unmarked', rest: 'nothing', isAligned: true }
     const counted = container === undefined ? countBytes(bytes, length => this.expansion.add(length)) : bytes
     const result = await this.placeAll(format, readTar(counted, ending))
     return { ...result, isComplete: this.isWhole(ending, container) }
   }
 
   /** Tells of an odd end. */
-  private isWhole({ end, rest }: TarEnding, container: Container | undefined): boolean {
+  private isWhole({ end, rest, isAligned }: TarEnding, container: Container | undefined): boolean {
     const { name } = this.request.source
     const { reporter } = this.context
-    if (rest === 'entries') reporter.note(`${name} goes on with another archive after its end: tar -xi reads that, too`)
-    else if (rest === 'bytes' || container?.hasMore === true) reporter.note(`${name} has bytes after its end, which were not read`)
-    if (end === 'marked') return true
+    if (rest === 'entries' || rest === 'bytes') {
+      const what = rest === 'entries' ? 'entries' : 'bytes'
+      reporter.warn(
+        `${name} goes on behind its end mark with ${what} that were not read: it is several archives in a row, which tar -xi reads, or bytes are missing in its middle`,
+      )
+      return false
+    }
     // a single frame was read to its end, and its checksum is right
     const isProved = container?.frames === 1 && !container.hasMore
-    if (end === 'half-marked' || isProved) {
+    if (!isAligned && !isProved) {
+      reporter.warn(
+        `${name} is no multiple of ${TAR_BLOCK_BYTES} bytes long, as tars are: bytes may be missing, even in what was extracted`,
+      )
+      return false
+    }
+    if (rest === 'padding' || container?.hasMore === true) reporter.note(`${name} has bytes after its end, which were not read`)
+    if (end === 'marked') return true
+    if (isProved) {
       reporter.note(`${name} ends without the two blocks of zeros that end a tar, but nothing is missing`)
       return true
     }
-    reporter.warn(`${name} ends without an end mark: all that is in it was extracted, but it may have been cut between two entries`)
+    const why = end === 'half-marked' ? 'with half an end mark' : 'without an end mark'
+    const risk = end === 'half-marked' ? 'bytes may be missing' : 'it may have been cut between two entries'
+    reporter.warn(`${name} ends ${why}: all that is in it was extracted, but ${risk}`)
     return false
   }
 
@@ -217,7 +239,7 @@ class Extraction {
 
   private async placeAll(format: ReadableFormat, entries: AsyncIterable<ArchiveEntry>): Promise<ExtractResult> {
     const counts = { file: 0, directory: 0, symlink: 0 }
-    const result = { unchanged: 0, refused: 0, damaged: 0, occupied: [] as string[] }
+    const result = { unchanged: 0, refused: 0, damaged: 0, doubtful: 0, occupied: [] as string[] }
     const { reporter, signal } = this.context
     const turns = new Breather()
     try {
@@ -227,11 +249,18 @@ class Extraction {
         throwIfAborted(signal)
         const placed = await this.placeOne(entry, result)
         if (placed === 'unchanged') result.unchanged++
+        if (placed !== undefined && entry.doubt !== undefined) {
+          result.doubtful++
+          reporter.warn(`${entry.path} may be another file than it seems: ${entry.doubt}`)
+        }
         if (placed === 'skipped' && entry.type === 'other') {
           result.refused++
           reporter.warn(`${entry.path} was not extracted: it is neither a file, a folder nor a link`)
         }
-        if (placed === 'written') counts[entry.type === 'directory' || entry.type === 'symlink' ? entry.type : 'file']++
+        if (placed === 'written') {
+          counts[entry.type === 'directory' || entry.type === 'symlink' ? entry.type : 'file']++
+          this.written++
+        }
         this.doneFiles++
         this.report()
       }

@@ -62,7 +62,7 @@ const PART = /\.(\d{2,3}|z\d\d|part\d+(\.\w+)?|(tar|tgz|gz|zst|zip|7z|rar)[._-]?
 
 /** What to do with a file that may be one part of several; undefined if its name does not say so. */
 export function partHint(name: string): string | undefined {
-  return PART.test(name) ? 'If it is one part of several, join them first: cat PART1 PART2 ... > WHOLE' : undefined
+  return PART.test(name) ? 'If it is one part of several, join them first: cat PART1 PART2 ... > WHOLE.' : undefined
 }
 
 /** Names what is not read here, by its first bytes or, where these don't tell, by the name of the file. */

@@ -17,25 +17,36 @@ export interface TarHeader {
   block: Buffer
 }
 
-const USTAR = Buffer.from('ustar\0')
+const MAGIC = 'ustar'
+const MAGIC_AT = 257
+const USTAR = Buffer.from(`${MAGIC}\0`)
 const CHECKSUM_AT = 148
 const CHECKSUM_END = 156
 
-/** A block of zeros; two of them end an archive. */
-export function isZeroBlock(block: Uint8Array): boolean {
-  return block.every(byte => byte === 0)
+/** Two blocks of zeros end an archive. */
+export function isZero(bytes: Uint8Array): boolean {
+  return bytes.every(byte => byte === 0)
 }
 
 /** Whether a block is a header of any form of tar: its checksum is right. */
 export function isTarHeader(block: Uint8Array): boolean {
-  return block.length >= TAR_BLOCK_BYTES && !isZeroBlock(block.subarray(0, TAR_BLOCK_BYTES)) && hasChecksum(asBuffer(block))
+  return block.length >= TAR_BLOCK_BYTES && !isZero(block.subarray(0, TAR_BLOCK_BYTES)) && hasChecksum(asBuffer(block))
+}
+
+/** Whether a header begins in a few bytes: at a block, or, if its magic number is there, anywhere. */
+export function holdsTarHeader(bytes: Uint8Array): boolean {
+  for (let at = 0; at < bytes.length; at += TAR_BLOCK_BYTES) if (isTarHeader(bytes.subarray(at))) return true
+  const all = asBuffer(bytes)
+  for (let at = all.indexOf(MAGIC); at !== -1; at = all.indexOf(MAGIC, at + 1))
+    if (at >= MAGIC_AT && isTarHeader(bytes.subarray(at - MAGIC_AT))) return true
+  return false
 }
 
 /** Undefined if the checksum is wrong. The header stays valid when the bytes change. Time: constant. */
 export function parseTarHeader(bytes: Uint8Array): TarHeader | undefined {
   if (!hasChecksum(asBuffer(bytes))) return undefined
   const block = Buffer.from(bytes)
-  const prefix = block.subarray(257, 263).equals(USTAR) ? textAt(block, 345, 155) : Buffer.alloc(0)
+  const prefix = block.subarray(MAGIC_AT, MAGIC_AT + USTAR.length).equals(USTAR) ? textAt(block, 345, 155) : Buffer.alloc(0)
   const name = textAt(block, 0, 100)
   const size = numberAt(block, 124, 12)
   return {

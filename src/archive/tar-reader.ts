@@ -1,8 +1,8 @@
 import { decodeFileName } from '../util/paths.ts'
-import { ByteQueue, type ByteStream } from './byte-stream.ts'
+import { ByteQueue, countBytes, type ByteStream } from './byte-stream.ts'
 import { RefusedEntryError } from './entry-errors.ts'
 import { NO_CONTENT, type ArchiveEntry } from './entry.ts'
-import { isTarHeader, isZeroBlock, parseTarHeader, TAR_BLOCK_BYTES, type TarHeader } from './tar-header.ts'
+import { holdsTarHeader, isZero, parseTarHeader, TAR_BLOCK_BYTES, type TarHeader } from './tar-header.ts'
 import { addPaxRecords, type PaxFields, paxSize, paxTime } from './tar-pax.ts'
 import { faultOf, oldSparseMap, paxSparseMap, type SparseMap, storedSparseMap, withHoles } from './tar-sparse.ts'
 
@@ -10,6 +10,8 @@ import { faultOf, oldSparseMap, paxSparseMap, type SparseMap, storedSparseMap, w
 const MAX_EXTENSION_BYTES = 8 * 1024 * 1024
 /** Two blocks of zeros end an archive. */
 const END_BLOCKS = 2
+/** Archives are written in records of so many bytes, as a rule. */
+const RECORD_BYTES = 20 * TAR_BLOCK_BYTES
 const SLASH = 0x2f
 
 /**
@@ -21,8 +23,10 @@ type TarEnd = 'marked' | 'half-marked' | 'unmarked'
 /** What the reader of a tar archive found out when all entries were read. */
 export interface TarEnding {
   end: TarEnd
-  /** What follows the end mark, zeros not counted. */
-  rest: 'nothing' | 'bytes' | 'entries'
+  /** What follows the end mark, zeros not counted: `padding` fills a record, as AIX writes it. */
+  rest: 'nothing' | 'padding' | 'bytes' | 'entries'
+  /** Whether the archive consists of whole blocks. */
+  isAligned: boolean
 }
 
 /** What headers before an entry's own say of it. */
@@ -51,21 +55,23 @@ interface Stored {
  * at most a million extents.
  */
 export async function* readTar(bytes: ByteStream, ending?: TarEnding): AsyncGenerator<ArchiveEntry> {
-  const input = new ByteQueue(bytes)
+  const input = new ByteQueue(countBytes(bytes, piece => (reader.length += piece)))
   const reader = new TarReader(input)
   try {
     yield* reader.untilEnd()
     if (reader.damage !== undefined) throw reader.damage
-    if (ending !== undefined) Object.assign(ending, reader.ending)
+    if (ending !== undefined) Object.assign(ending, reader.ending, { isAligned: reader.length % TAR_BLOCK_BYTES === 0 })
   } finally {
     await input.close()
   }
 }
 
 class TarReader {
-  readonly ending: TarEnding = { end: 'unmarked', rest: 'nothing' }
+  readonly ending: Omit<TarEnding, 'isAligned'> = { end: 'unmarked', rest: 'nothing' }
   /** The first damage. */
   damage: Error | undefined
+  /** Bytes that were read. */
+  length = 0
   private readonly input: ByteQueue
   private readonly global: PaxFields = {}
   private extensions: Extensions = {}
@@ -83,7 +89,7 @@ class TarReader {
       const block = await this.nextBlock()
       if (block === undefined) break
       isEmpty = false
-      if (isZeroBlock(block)) {
+      if (isZero(block)) {
         if (++zeros === END_BLOCKS) return this.afterEnd(hasStrayed)
         continue
       }
@@ -103,17 +109,28 @@ class TarReader {
       else yield* this.readEntry(header)
     }
     if (isEmpty) this.damage = cutOff()
+    this.missEntry()
     this.ending.end = zeros > 0 && !hasStrayed ? 'half-marked' : 'unmarked'
   }
 
   private async afterEnd(hasStrayed: boolean): Promise<void> {
-    this.ending.end = hasStrayed ? 'unmarked' : 'marked'
-    for (let block = await this.nextBlock(); block !== undefined; block = await this.nextBlock()) {
-      if (isZeroBlock(block)) continue
-      this.ending.rest = isTarHeader(block) ? 'entries' : 'bytes'
-      break
+    const { ending, input } = this
+    this.missEntry()
+    ending.end = hasStrayed ? 'unmarked' : 'marked'
+    await input.fill(RECORD_BYTES)
+    const record = input.take(RECORD_BYTES)
+    if (holdsTarHeader(record)) ending.rest = 'entries'
+    else if (!isZero(record)) ending.rest = 'padding'
+    while (await input.fill(1)) {
+      const piece = input.takeSome(Infinity)
+      if (ending.rest !== 'entries' && ending.rest !== 'bytes' && !isZero(piece)) ending.rest = 'bytes'
     }
-    while (await this.input.fill(1)) this.input.takeSome(Infinity)
+  }
+
+  /** At the end: the last headers may belong to an entry that is not there. */
+  private missEntry(): void {
+    if (Object.keys(this.extensions).length > 0)
+      this.damage ??= new Error('the entry is missing that its last long name or pax header belongs to')
   }
 
   /** Undefined at the end. The last block may be short. */
@@ -142,9 +159,13 @@ class TarReader {
     if (type === 'L') extensions.longName = untilZero(bytes)
     else if (type === 'K') extensions.longLinkname = untilZero(bytes)
     else {
-      if (!addPaxRecords(type === 'g' ? this.global : extensions, bytes)) this.damage ??= new Error('a pax header in it is damaged')
-      extensions.hasPax ||= type !== 'g'
+      if (!addPaxRecords(type === 'g' ? this.global : extensions, bytes)) this.damagedPax()
+      if (type !== 'g') extensions.hasPax = true
     }
+  }
+
+  private damagedPax(): void {
+    this.damage ??= new Error('a pax header in it is damaged')
   }
 
   /** Skips bytes and their padding, which may be missing at the end. */
@@ -161,6 +182,7 @@ class TarReader {
       this.damage ??= new Error('an entry states an impossible size')
       return
     }
+    if (fields.mtime !== undefined && paxTime(fields.mtime) === undefined) this.damagedPax()
     const { longName, longLinkname, sparse, path = longName ?? header.name, linkpath = longLinkname ?? header.linkname } = fields
     const name = sparse?.name ?? path
     const type = typeOf(header.type, name)
@@ -179,7 +201,7 @@ class TarReader {
       target: decodeFileName(linkpath),
       content,
     }
-    if (!(await this.input.skip(stored.left))) throw cutOff()
+    if (!(await this.input.skip(stored.left))) throw this.endsInEntry()
     await this.input.skip(padding)
   }
 
@@ -199,9 +221,16 @@ class TarReader {
     return stored.map === undefined ? data : withHoles(stored.map, data)
   }
 
+  /** Volumes end with whole records. */
+  private endsInEntry(): Error {
+    return this.length % RECORD_BYTES === 0
+      ? new Error('it is cut off within a file, or it is the first of several volumes, which tar -xM reads together')
+      : cutOff()
+  }
+
   private async *data(stored: Stored): AsyncGenerator<Uint8Array> {
     while (stored.left > 0) {
-      if (!(await this.input.fill(1))) throw cutOff()
+      if (!(await this.input.fill(1))) throw this.endsInEntry()
       const piece = this.input.takeSome(stored.left)
       stored.left -= piece.length
       yield piece

@@ -33,8 +33,9 @@ export async function hasZip(place: ZipInput): Promise<boolean> {
 export async function* readZip(place: ZipInput, help: ContentHelp): AsyncGenerator<ArchiveEntry> {
   const { source, close } = opened(place)
   try {
-    for await (const { path, type, length: size, mode, mtime, target, error, content } of readEntries(source, help)) {
-      const entry = { path, type, size, mode, mtime, target, content: content === undefined ? NO_CONTENT : contentOf(content) }
+    for await (const { length: size, error, contradiction, content: stored, ...rest } of readEntries(source, help)) {
+      const doubt = contradiction === undefined ? undefined : `the directory and the header of it contradict each other: ${contradiction}`
+      const entry = { ...rest, size, doubt, content: stored === undefined ? NO_CONTENT : contentOf(stored) }
       yield error === undefined ? entry : { ...entry, error: entryError(error) }
     }
   } finally {

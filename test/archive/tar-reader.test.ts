@@ -62,3 +62,32 @@ test('an entry whose headers are too long to be read is left out, and the next o
 test('what follows the end mark is passed over', async () => {
   expect(await read(Buffer.concat([tarOf(last), Buffer.from('no tar header'.repeat(100))]))).toEqual([LAST])
 })
+
+test('a malformed pax header is damage, and what stands before the fault counts, as in GNU tar', async () => {
+  const good = paxRecord('path', 'long').toString()
+  const cases: [records: string, name: string][] = [
+    ['zz path=a\n', 'short'],
+    ['-9 path=a\n', 'short'],
+    ['+9 path=a\n', 'short'],
+    ['0 path=a\n', 'short'],
+    ['5 path=a\n', 'short'],
+    ['99 path=a\n', 'short'],
+    ['99999999999999999999999999 path=a\n', 'short'],
+    ['9path=aa\n', 'short'],
+    ['9 pathab\n', 'short'],
+    ['9 path=aX', 'short'],
+    [`${good}junk\n`, 'long'],
+    [`${good}${paxRecord('mtime', 'abc').toString()}`, 'long'],
+  ]
+  for (const [records, name] of cases) {
+    const paths: string[] = []
+    const bytes = tarOf(tarEntry({ name: 'x', type: 'x', content: records }), tarEntry({ name: 'short', content: 'text' }), last)
+    const reading = (async (): Promise<void> => {
+      for await (const { path } of readTar(inPieces(bytes, 777))) paths.push(path)
+    })()
+    await expect(reading, records).rejects.toThrow('a pax header in it is damaged')
+    expect(paths, records).toEqual([name, 'last'])
+  }
+  // the rest of a header may be zeros
+  expect((await read(tarOf(tarEntry({ name: 'x', type: 'x', content: `${good}\0\0` }), last))).map(({ path }) => path)).toEqual(['long'])
+})

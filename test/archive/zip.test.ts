@@ -8,7 +8,8 @@ import { loadZstd, zstdName } from '../../src/compression/load-zstd.ts'
 import { withSandbox } from '../helpers/cli.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { extraOf, numbers, UNIX_FILE, UNIX_LINK, zipOf, type ZipForm, type ZipPart } from '../helpers/zip.ts'
-import { collect, extractTo, python } from './archives.ts'
+import { collect, extractTo, inPieces, listening, poolOf, python } from './archives.ts'
+import { extract } from '../../src/archive/extract.ts'
 
 const HELP = { zstd: (bytes: AsyncIterable<Uint8Array>) => bytes, onLonger: () => undefined }
 
@@ -70,6 +71,96 @@ describe('where the directory is', () => {
         })
       }
     }))
+})
+
+describe('a zip that has lost its end', () => {
+  const parts = (more: Partial<ZipPart> = {}): ZipPart[] => [
+    { name: 'a', content: 'first '.repeat(100), attributes: 0o100755 * 2 ** 16, ...more },
+    { name: 'd/', method: 0 },
+    { name: 'd/b', content: Buffer.alloc(300_000, 'second PK\x03\x04 PK\x07\x08'), method: 0, ...more },
+    { name: 'c', content: 'third', ...more },
+  ]
+  const whole = zipOf(parts())
+  const end = whole.indexOf('PK\x01\x02')
+  const extracted = async (bytes: Buffer): Promise<{ said: string; names: string[]; warnings: string[] }> =>
+    withFolder(async folder => {
+      const { reporter, warnings } = listening()
+      const context = { pool: poolOf(), zstd: zstdName(), reporter, signal: new AbortController().signal }
+      const source = { name: 'x.zip', bytes: inPieces(bytes, 10_007) }
+      const said = await extract(context, { source, destination: folder, force: false }).then(() => 'done', String)
+      const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()
+      if (names.includes('a')) expect(readFileSync(join(folder, 'a'), 'utf8')).toBe('first '.repeat(100))
+      if (names.includes('d/b')) expect(statSync(join(folder, 'd/b')).size).toBe(300_000)
+      return { said, names, warnings }
+    })
+
+  it.each<[string, Buffer, string[], RegExp]>([
+    ['its end record', whole.subarray(0, -10), ['a', 'c', 'd', 'd/b'], /missing that every zip ends with$/],
+    ['a part of its directory', whole.subarray(0, end + 60), ['a', 'c', 'd', 'd/b'], /. 3 of the entries .* no permissions/],
+    ['its directory', whole.subarray(0, end), ['a', 'c', 'd', 'd/b'], /. 4 of the entries/],
+    ['the end of its last entry', whole.subarray(0, end - 1), ['a', 'd', 'd/b'], /missing that/],
+    ['all but a part of its first entry', whole.subarray(0, 40), [], /missing that/],
+    ['lengths behind the content', zipOf(parts({ descriptor: 'signed' })).subarray(0, -80), ['a', 'c', 'd', 'd/b'], /missing that/],
+    ['the same without a signature', zipOf(parts({ descriptor: 'plain' })).subarray(0, -80), ['a', 'c', 'd', 'd/b'], /missing that/],
+    ['the last of them', zipOf(parts({ descriptor: 'signed' })).subarray(0, end + 40), ['a', 'd', 'd/b'], /missing that/],
+    [
+      'and a header in its middle',
+      Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(40), whole.subarray(0, end)]),
+      ['a', 'c', 'd', 'd/b'],
+      /in its middle/,
+    ],
+  ])('%s', async (_, bytes, expected, message) => {
+    const { said, names, warnings } = await extracted(bytes)
+    expect(said).toMatch(message)
+    expect(names).toEqual(expected)
+    for (const warning of warnings) expect(warning).toMatch(/^(a|c) was not extracted: it is cut off$/)
+  })
+
+  it('modes are kept where the directory has them, encrypted entries are told', async () => {
+    const bytes = zipOf([...parts(), { name: 'secret', flags: 1, stored: Buffer.alloc(30) }])
+    const { names, warnings } = await extracted(bytes.subarray(0, -4))
+    expect(names).toEqual(['a', 'c', 'd', 'd/b'])
+    expect(warnings).toEqual([expect.stringContaining('secret was not extracted: it is encrypted')])
+    await withFolder(async folder => {
+      await expect(extractTo(folder, bytes.subarray(0, -4))).rejects.toMatchObject({ code: 'corrupt' })
+      expect(statSync(join(folder, 'a')).mode & 0o777).toBe(0o755)
+    })
+  })
+})
+
+describe('what the directory and the header of an entry say differently is told', () => {
+  const part = { name: 'a', content: 'some text, some text' }
+  const flip = (at: number, bit: number): Buffer => {
+    const bytes = zipOf([part, { name: 'b', content: 'second' }])
+    bytes[at]! ^= bit
+    return bytes
+  }
+  const inCp437 = (bytes: Buffer): Buffer => {
+    bytes[7] = 0
+    return bytes
+  }
+  it.each<[string, Buffer, string[], ...RegExp[]]>([
+    ['a name', zipOf([{ ...part, localName: 'evil' }]), ['a'], /^a may be .* calls it evil/],
+    ['the name of a folder', zipOf([{ name: 'd/', method: 0, localName: 'f' }]), ['d'], /calls it f/],
+    ['that of a symlink', zipOf([{ name: 'l', content: 'a', method: 0, attributes: UNIX_LINK, localName: 'm' }]), ['l'], /calls it m/],
+    ['a flipped bit of the name', flip(30, 2), ['a', 'b'], /calls it c/],
+    ['the method', flip(8, 8), ['a', 'b'], /another method/],
+    ['whether it is encrypted', flip(6, 1), ['a', 'b'], /encrypted/],
+    ['the checksum', flip(14, 4), ['a', 'b'], /another checksum/],
+    ['the stored length', flip(18, 1), ['a', 'b'], /another length/],
+    ['the length', flip(22, 1), ['a', 'b'], /another length/],
+    ['not sizes in ZIP64 fields', zipOf([{ ...part, wide: true }]), ['a']],
+    ['not sizes behind the content', zipOf([{ ...part, descriptor: 'plain' }]), ['a']],
+    ['not slashes and backslashes', zipOf([{ ...part, name: 'd/a', localName: 'd\\a', host: 0 }]), ['d']],
+    ['not another encoding', inCp437(zipOf([{ ...part, name: 'é', flags: 0x800, localName: Buffer.of(0x82), host: 0 }])), ['é']],
+  ])('%s', (_, bytes, names, ...doubts) =>
+    withFolder(async folder => {
+      const { result, warnings } = await extractTo(join(folder, 'out'), bytes)
+      expect(warnings).toEqual(doubts.map(doubt => expect.stringMatching(doubt) as string))
+      expect(result).toMatchObject({ doubtful: doubts.length, refused: 0, damaged: 0 })
+      expect(readdirSync(join(folder, 'out'))).toEqual(names)
+    }),
+  )
 })
 
 describe('what is longer than 32 bits can say, as macOS writes it', () => {

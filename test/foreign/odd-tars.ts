@@ -312,11 +312,12 @@ class Maker {
 
   private end(): void {
     const length = this.pieces.reduce((sum, piece) => sum + piece.length, 0)
-    const end = this.pick(['mark', 'record', 'lone zero', 'none', 'junk'])
+    const end = this.pick(['mark', 'record', 'lone zero', 'none', 'junk', 'odd junk'])
     this.parts.push(`end: ${end}`)
     if (end === 'mark') this.pieces.push(Buffer.alloc(1024))
     else if (end === 'record') this.pieces.push(Buffer.alloc(1024 + ((20 * BLOCK - ((length + 1024) % (20 * BLOCK))) % (20 * BLOCK))))
     else if (end === 'lone zero') this.pieces.push(Buffer.alloc(BLOCK))
-    else if (end === 'junk') this.pieces.push(Buffer.alloc(1024), seededNoise(this.seed, this.pick([100, 512, 5000])))
+    else if (end === 'junk') this.pieces.push(Buffer.alloc(1024), seededNoise(this.seed, this.pick([512, 5120])))
+    else if (end === 'odd junk') this.pieces.push(Buffer.alloc(1024), seededNoise(this.seed, this.pick([100, 5000, 20_480])))
   }
 }

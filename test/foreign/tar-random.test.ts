@@ -48,7 +48,7 @@ async function compare(seed: number, count: number): Promise<string[]> {
       ]
       // both tell of what they could not read
       const isWarned = told[i] !== ''
-      const hasReason = parts.some(part => /^(later part|bad header|end: none)$/.test(part))
+      const hasReason = parts.some(part => /^(later part|bad header|end: (none|lone zero|odd junk))$/.test(part))
       if (isWarned !== hasReason) differences.push(`told ${JSON.stringify(told[i])}; GNU tar ended with ${code}: ${said}`)
       if (differences.length > 0)
         found.push(

@@ -1,6 +1,6 @@
 import { AppError } from '../../util/errors.ts'
 import type { RangeReader } from './range-reader.ts'
-import { LOCAL_MAGIC, parseRecord, RECORD_BYTES, RECORD_MAGIC, recordLength, wideNumber } from './record.ts'
+import { DESCRIPTOR_MAGIC, LOCAL_MAGIC, parseRecord, RECORD_BYTES, RECORD_MAGIC, recordLength, wideNumber } from './record.ts'
 
 const END_MAGIC = Buffer.from('PK\x05\x06')
 const END_BYTES = 22
@@ -8,7 +8,6 @@ const LOCATOR64_MAGIC = 0x07064b50
 const LOCATOR64_BYTES = 20
 const END64_MAGIC = 0x06064b50
 const END64_BYTES = 56
-const SPLIT_MAGIC = 0x08074b50
 /** The end record is looked for in so many last bytes: a comment, padding or a signature may follow it. */
 const TAIL_BYTES = 1024 * 1024
 /** More are not looked at: each costs a read. */
@@ -64,7 +63,7 @@ export async function findDirectory(file: RangeReader): Promise<DirectoryPlace |
     if (end.count === 0 && end.length === 0) empty ??= { start: end.at, end: end.at, length: 0, count: 0, base: 0, wraps: false }
   }
   if (empty !== undefined) return empty
-  if (file.size >= 4 && (await file.read(0, 4)).readUInt32LE() === SPLIT_MAGIC) throw oneOfSeveral()
+  if (file.size >= 4 && (await file.read(0, 4)).readUInt32LE() === DESCRIPTOR_MAGIC) throw oneOfSeveral()
   return undefined
 }
 

@@ -4,11 +4,14 @@
  */
 
 import { decodeFileName } from '../../util/paths.ts'
+import type { CodePage } from './code-pages.ts'
 import { readContent, whyNotRead, type ContentHelp } from './content.ts'
 import { readRecords } from './directory.ts'
 import { findDirectory } from './end-record.ts'
 import { damagedEntry, ZipEntryError } from './entry-error.ts'
 import { kindOf, type Kind } from './kind.ts'
+import { contradictionOf, readLocalHeader, type LocalHeader } from './local-header.ts'
+import { findLost } from './lost-directory.ts'
 import { AES, STORED } from './methods.ts'
 import { pathOf } from './names.ts'
 import { isLocalHeader, Neighbours, surveyOf } from './positions.ts'
@@ -31,6 +34,8 @@ export interface ZipEntry extends Kind {
   target: string
   /** Why it can't be read. */
   error: ZipEntryError | undefined
+  /** What its header in the archive says otherwise than the directory, which counts. */
+  contradiction: string | undefined
   /** The content of a file, which may be read at most once. Throws `ZipEntryError` for content that is wrong. */
   content: AsyncIterable<Uint8Array> | undefined
 }
@@ -41,28 +46,40 @@ export async function isZip(source: RangeSource): Promise<boolean> {
 }
 
 /**
- * The entries of a zip, in the order of its directory. Throws `unsupported` for a part of
- * an archive in several; a plain `Error` if there is no directory, and after the last entry if the directory is damaged
- * or if entries share bytes: those are left out. Time: linear in the length of the file and of the contents that are
- * read, n log n in the number of entries. Memory: that of a few blocks of the file, and of all names.
+ * The entries of a zip, in the order of its directory; without one, those of which the headers are found. Throws
+ * `unsupported` for a part of an archive in several; a plain `Error` after the last entry if the directory is missing
+ * or damaged, or if entries share bytes: those are left out. Time: linear in the length of the file and of the contents
+ * that are read, n log n in the number of entries. Memory: that of a few blocks of the file, and of all names.
  */
 export async function* readEntries(source: RangeSource, help: ContentHelp): AsyncGenerator<ZipEntry> {
   const file = new RangeReader(source)
   const place = await findDirectory(file)
-  if (place === undefined) throw new Error('it is cut off: the directory is missing that every zip ends with')
+  if (place === undefined) return yield* readLost(file, help)
   const { starts, page } = await surveyOf(file, place)
   const reader = new EntryReader(file, new Neighbours(file, starts, place.start), help)
   let number = 0
   const sharing: string[] = []
   for await (const record of readRecords(file, place)) {
     const path = pathOf(record, page)
-    const entry = await reader.read(record, starts[number++]!, path)
+    const entry = await reader.read(record, starts[number++]!, path, page)
     if (entry.error === SHARES) sharing.push(path)
     else yield entry
   }
   if (sharing.length > 0) throw new Error(`entries share bytes, as they do only in archives that are made to fill a disk: ${sharing[0]}`)
   if ((place.base > 0 || starts.length === 0) && (await isLocalHeader(file, 0)))
     throw new Error('it begins with entries that no directory in it lists: it is cut off, or several archives in a row')
+}
+
+async function* readLost(file: RangeReader, help: ContentHelp): AsyncGenerator<ZipEntry, void> {
+  const lost = await findLost(file)
+  const reader = new EntryReader(file, new Neighbours(file, new Float64Array(0), file.size), help)
+  for await (const record of lost.records) yield await reader.read(record, record.headerAt, pathOf(record, undefined), undefined)
+  const gaps = lost.hasGaps ? ', and bytes in its middle belong to no entry' : ''
+  const unlisted =
+    lost.unlisted === 0
+      ? ''
+      : `. ${lost.unlisted} of the entries that are left were found without it: they have no permissions, and symlinks are files`
+  throw new Error(`it is cut off: the directory is missing that every zip ends with${gaps}${unlisted}`)
 }
 
 /** The raw names of the paths that were read: no two names may become one. */
@@ -96,7 +113,7 @@ class EntryReader {
     this.help = help
   }
 
-  async read(record: ZipRecord, start: number, path: string): Promise<ZipEntry> {
+  async read(record: ZipRecord, start: number, path: string, page: CodePage | undefined): Promise<ZipEntry> {
     const entry: ZipEntry = {
       path,
       ...kindOf(record, path),
@@ -104,10 +121,18 @@ class EntryReader {
       mtime: timeOf(record, EMPTY),
       target: '',
       error: undefined,
+      contradiction: undefined,
       content: undefined,
     }
     try {
-      if (entry.type === 'file' || entry.type === 'symlink') await this.open(entry, record, start)
+      const why = entry.type === 'file' || entry.type === 'symlink' ? this.whyNot(record, path) : undefined
+      if (why !== undefined) throw why
+      const local = await this.localHeader(start)
+      entry.contradiction = contradictionOf(record, local, () => [
+        path,
+        pathOf({ ...local, host: record.host, version: record.version }, page),
+      ])
+      if (entry.type === 'file' || entry.type === 'symlink') await this.open(entry, record, local)
     } catch (error) {
       if (!(error instanceof ZipEntryError)) throw error
       entry.error = error
@@ -115,16 +140,19 @@ class EntryReader {
     return entry
   }
 
-  private async open(entry: ZipEntry, record: ZipRecord, start: number): Promise<void> {
-    const { flags, method, crc } = record
-    if (!this.names.claim(entry.path, record.rawName)) throw new ZipEntryError("its name can't be told from that of another entry", false)
-    if ((flags & FLAG_ENCRYPTED) !== 0 || method === AES)
-      throw new ZipEntryError('it is encrypted: use 7z x, which asks for the password', false)
-    if ((flags & FLAG_PATCH) !== 0) throw new ZipEntryError('it holds only changes of another file', false)
+  private whyNot({ flags, method, rawName }: ZipRecord, path: string): ZipEntryError | undefined {
+    const refused = (why: string): ZipEntryError => new ZipEntryError(why, false)
+    if (!this.names.claim(path, rawName)) return refused("its name can't be told from that of another entry")
+    if ((flags & FLAG_ENCRYPTED) !== 0 || method === AES) return refused('it is encrypted: use 7z x, which asks for the password')
+    if ((flags & FLAG_PATCH) !== 0) return refused('it holds only changes of another file')
     const why = whyNotRead(method)
-    if (why !== undefined) throw new ZipEntryError(why, false)
-    const { at, extra } = await this.localHeader(start)
-    entry.mtime = timeOf(record, extra)
+    return why === undefined ? undefined : refused(why)
+  }
+
+  private async open(entry: ZipEntry, record: ZipRecord, local: LocalHeader): Promise<void> {
+    const { method, crc } = record
+    const { headerAt: start, contentAt: at } = local
+    entry.mtime = timeOf(record, local.extra)
     if (await this.neighbours.shares(start, record.storedLength)) throw SHARES
     const wraps = !record.hasZip64
     const storedLength = wraps ? this.neighbours.unwrapped(start, at, record.storedLength) : record.storedLength
@@ -136,15 +164,11 @@ class EntryReader {
     else Object.assign(entry, { length, content })
   }
 
-  /** Where the bytes of an entry begin, and the extra fields before them (APPNOTE 6.3.10, 4.3.7). */
-  private async localHeader(start: number): Promise<{ at: number; extra: Buffer }> {
+  private async localHeader(start: number): Promise<LocalHeader> {
+    const header = await readLocalHeader(this.file, start)
+    if (header !== undefined) return header
     if (!(start >= 0 && start + LOCAL_BYTES <= this.file.size)) throw damagedEntry('it lies outside of the file')
-    if (!(await isLocalHeader(this.file, start))) throw damagedEntry('there is no entry where the directory says')
-    const header = await this.file.read(start, start + LOCAL_BYTES)
-    const extraAt = start + LOCAL_BYTES + header.readUInt16LE(26)
-    const at = extraAt + header.readUInt16LE(28)
-    if (at > this.file.size) throw damagedEntry('it is cut off')
-    return { at, extra: await this.file.read(extraAt, at) }
+    throw damagedEntry((await isLocalHeader(this.file, start)) ? 'it is cut off' : 'there is no entry where the directory says')
   }
 }
 

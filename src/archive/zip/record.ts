@@ -3,13 +3,15 @@ import { extraField } from './extra-fields.ts'
 export const LOCAL_MAGIC = 0x04034b50
 /** Bytes of a local header without its name and extra fields. */
 export const LOCAL_BYTES = 30
+/** Before lengths and checksum that stand behind the content; not all programs write it. */
+export const DESCRIPTOR_MAGIC = 0x08074b50
 export const RECORD_MAGIC = 0x02014b50
 /** Bytes of a record without its name, extra fields and comment. */
 export const RECORD_BYTES = 46
 /** Maximum bytes of a whole record. */
 export const MAX_RECORD_BYTES = RECORD_BYTES + 3 * 0xffff
 
-const EXTRA_ZIP64 = 1
+export const EXTRA_ZIP64 = 1
 /** A field of 32 bits has this value if the real one is in the ZIP64 extra field. */
 const ELSEWHERE = 0xffffffff
 
@@ -35,6 +37,8 @@ export interface ZipRecord {
 }
 
 export const FLAG_ENCRYPTED = 1
+/** Lengths and checksum follow the content. */
+export const FLAG_DESCRIPTOR = 1 << 3
 export const FLAG_PATCH = 1 << 5
 export const FLAG_UTF8 = 1 << 11
 

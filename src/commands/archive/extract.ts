@@ -42,7 +42,8 @@ export async function extractCommand(
     throw occupied(result)
   }
   console.result(receipt, { command: 'extract', archive: source.name, destination, ...result })
-  return result.damaged > 0 ? 'damaged' : result.refused > 0 || !result.isComplete ? 'partly' : 'done'
+  if (result.damaged > 0) return 'damaged'
+  return result.refused > 0 || result.doubtful > 0 || !result.isComplete ? 'partly' : 'done'
 }
 
 function openArchive(file: string, signal: AbortSignal): ArchiveSource {
@@ -79,14 +80,15 @@ function madeFolder(path: string): string {
 }
 
 function describe(name: string, destination: string, result: ExtractResult, milliseconds: number): string[] {
-  const { files, symlinks, bytes, unchanged, refused, damaged, isComplete } = result
+  const { files, symlinks, bytes, unchanged, refused, damaged, doubtful, isComplete } = result
   const parts = [`${plural(files + symlinks, 'file')} written (${formatBytes(bytes)})`]
   if (unchanged > 0) parts.push(`${formatCount(unchanged)} already there`)
   const lines = [`Extracted ${name} into ${destination}`, `  ${parts.join(', ')}, ${formatDuration(milliseconds)}`]
   if (refused > 0) lines.push(`  ${plural(refused, 'entry', 'entries')} could not be extracted (see the warnings)`)
   if (damaged > 0)
     lines.push(`  ${plural(damaged, 'entry is', 'entries are')} damaged (see the warnings): download or copy the archive again`)
-  if (!isComplete) lines.push('  the archive may have been cut (see the warning)')
+  if (doubtful > 0) lines.push(`  the archive contradicts itself about ${plural(doubtful, 'entry', 'entries')} of them (see the warnings)`)
+  if (!isComplete) lines.push('  the archive may not be complete (see the warning)')
   return lines
 }
 
