@@ -30,6 +30,7 @@ from urllib.parse import quote
 
 FORMAT = 1
 MAX_BLOCK = 4 << 20  # plain bytes of a block, at most, and so the largest length in a directory
+BASE_SCALES = {2: 1, 3: 2, 5: 1, 9: 1}  # filters with a base: bytes of it for each plain byte
 MAX_DEPTH = 8  # the longest chain of bases under a chunk
 DAY = 24 * 60 * 60 * 1000  # ms
 GIVES_AWAY = 0o7002  # set-user-id, set-group-id and sticky bits of a mode, and permission for everybody to write
@@ -255,7 +256,7 @@ def ungroup(data, width, found):
 def sum_steps(steps, width, distance, order):
     """The elements whose differences to what those before them predict are `steps`."""
     count, mask = len(steps) // width, (1 << 8 * width) - 1
-    code = f"<{count}{'_BH_I'[width]}"
+    code = f"<{count}{'_BH_I___Q'[width]}"
     elements = list(struct.unpack(code, steps))
     for lane in range(distance):
         values = elements[lane::distance]
@@ -300,6 +301,45 @@ def unfilter(block, planes, base, lengths):
         start = min(start, len(turned))
         return turned[len(turned) - start :] + turned[: len(turned) - start]
     return elements + tail
+
+
+def read_records(block):
+    """The parameters of filters 7 and 9: where the first whole record begins, and its fields [(width, count, change)]."""
+    values = block.parameters[: len(block.parameters) - ((len(block.parameters) - 2) % 3 == 1)]
+    start = int.from_bytes(values[:2], "little")
+    fields = [(values[at] & 15, values[at + 1] | values[at + 2] << 8, values[at] >> 4) for at in range(2, len(values) - 2, 3)]
+    known = {(width, change) for width in (1, 2, 4, 8) for change in range(4)} - {(1, 1)}
+    if block.filter == 7:
+        known = {(width, change) for width, change in known if change != 3}
+    fits = len(values) > 4 and len(values) % 3 == 2 and all((width, change) in known and count for width, count, change in fields)
+    if not fits or start >= sum(width * count for width, count, _ in fields) or sum(width for width, *_ in fields) > 127:
+        raise Damaged(f"filter {block.filter} can't have these parameters")
+    return start, fields
+
+
+def join_records(block, planes, base):
+    """The plain bytes of a block with filter 7 or 9: records, each field of which has its own planes."""
+    start, fields = read_records(block)
+    start, length = min(start, block.plain), sum(width * count for width, count, _ in fields)
+    count = (block.plain - start) // length
+    fields, tail = fields if count else [], block.plain - count * length
+    if [len(plane) for plane in planes] != [count * each for width, each, _ in fields for _ in range(width)] + [tail] * (tail > 0):
+        raise Damaged("its parts do not match its filter")
+    records, base, at = bytearray(count * length), base[start:], 0
+    for width, each, change in fields:
+        step = width * each  # bytes of the field in a record
+        column = join_planes(width, planes[:width], count * step)[0]
+        if change == 1:
+            column = rotate_back(column, width)
+        elif change == 2:
+            column = sum_steps(add_base(column, bytes(len(column)), width), width, each, 1)
+        elif change == 3:
+            column = add_base(column, b"".join(base[begin : begin + step] for begin in range(at, count * length, length)), 1)
+        for byte in range(step):
+            records[at + byte :: length] = column[byte::step]
+        planes, at = planes[width:], at + step
+    turned = bytes(records) + b"".join(planes)
+    return turned[len(turned) - start :] + turned[: len(turned) - start]
 
 
 def join_fields(block, streams):
@@ -512,7 +552,7 @@ class Repository:
                     others.append(copy)
                 elif others[0] is not copy:
                     self.copies[chunk] = [others[0], copy]
-                if block.filter in (2, 3, 5):
+                if block.filter in BASE_SCALES:
                     self.predicted.setdefault(copy.block, []).append(copy)
             self.blocks.append(block)
 
@@ -545,7 +585,7 @@ class Repository:
             at, lost = self.twice[number]
             self.kept.seek(at)
             return self.kept.read(block.plain), lost
-        if block.filter > 6:
+        if block.filter not in (*range(8), 9):
             raise Damaged(f"filter {block.filter}: needs a newer rescue.py")
         stored = self.read(block.pack, block.offset, block.stored)
         for codec, length, plain_length in block.parts:
@@ -557,9 +597,9 @@ class Repository:
             return planes[0], {}
         if block.filter == 4:
             return join_fields(block, planes), {}
-        base, lost = self.gather(number, {1: 0, 2: 1, 3: 2, 5: 1, 6: 0}[block.filter])
+        base, lost = self.gather(number, BASE_SCALES.get(block.filter, 0))
         lengths = [copy.end - copy.start for copy in self.predicted.get(number, ())]
-        plain = unfilter(block, planes, base, lengths)
+        plain = join_records(block, planes, base) if block.filter in (7, 9) else unfilter(block, planes, base, lengths)
         if number in self.twice:  # chains of more blocks than are in memory: otherwise each would be decoded again and again
             with contextlib.suppress(OSError):
                 self.kept = self.kept or tempfile.TemporaryFile()

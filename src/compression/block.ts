@@ -20,6 +20,7 @@ import { FILTER_NONE, joinPlanes, parameterCount, planeLengths, type PlaneWidth 
 import type { Table } from './find-table.ts'
 import type { Level } from './limits.ts'
 import { MAX_BLOCK_BYTES } from './limits.ts'
+import { isRecords, joinRecords } from './records.ts'
 import { repeatedShare } from './repeats.ts'
 import { spreadSample } from './sample.ts'
 import type { ZstdCodec, ZstdName } from './zstd/codec.ts'
@@ -42,6 +43,8 @@ export interface BlockRequest {
   numbers?: { width: PlaneWidth; phase: number } | undefined
   /** For a tensor: its element type. */
   element?: ElementType | undefined
+  /** For a tensor of records: where in the block the first whole one begins. */
+  start?: number | undefined
   /**
    * For a tensor: the bytes that it may be predicted from. The filter of the result shows whether they were used: see
    * `usesBase`.
@@ -140,7 +143,8 @@ function decodeInPlace(
   chunkLengths: readonly number[] | undefined,
 ): Uint8Array {
   const { filter, parameters, parts } = layout
-  if (filter !== FILTER_FIELDS && parameterCount(filter) === undefined) throw newerFormat(`A block with filter ${filter}`)
+  if (filter !== FILTER_FIELDS && !isRecords(filter) && parameterCount(filter, parameters) === undefined)
+    throw newerFormat(`A block with filter ${filter}`)
   for (const part of parts) checkPart(part)
   if (filter === FILTER_NONE) {
     const [part, ...others] = parts
@@ -151,6 +155,7 @@ function decodeInPlace(
   const plainLength = parts.reduce((sum, part) => sum + part.plainLength, 0)
   if (plainLength > MAX_BLOCK_BYTES) throw corrupt('A block', `it would have ${plainLength} bytes`)
   if (filter === FILTER_FIELDS) return joinFields(parameters, decodeParts(parts, stored, zstd))
+  if (isRecords(filter)) return joinRecords({ filter, parameters, planes: decodeParts(parts, stored, zstd) }, base)
   const lengths = planeLengths(filter, parameters, plainLength)
   if (lengths.length !== parts.length || !parts.every((part, i) => part.plainLength === lengths[i])) {
     throw corrupt('A block', 'its parts are not what its filter makes')
@@ -190,7 +195,7 @@ function encodeNumbers(
 
 function encodeTensor(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec | undefined): Encoding | undefined {
   const { level, base, element = { width: 1, kind: 'unknown' }, chunkLengths = [plain.length] } = request
-  const method = chooseFilter(plain, element, base, chunkLengths, level, zstd)
+  const method = chooseFilter(plain, element, base, chunkLengths, level, zstd, request.start)
   if (method === undefined) return undefined
   const { filter, parameters, parts } = method === 'whole' ? whole(plain, level, zstd) : byMethod(method, plain, zstd, base, chunkLengths)
   return { filter, parameters: withElementType(parameters, request), parts }

@@ -1,5 +1,6 @@
 import { type GroupKey, isGroupKey } from '../kernels/planes.ts'
 import type { ElementType } from '../util/element-type.ts'
+import { chooseRecords } from './choose-records.ts'
 import { encodePlane } from './encode-plane.ts'
 import { encodeWhole } from './encode-whole.ts'
 import { entropyOf } from './entropy.ts'
@@ -14,6 +15,7 @@ import {
   splitSteps,
 } from './filters.ts'
 import type { Level } from './limits.ts'
+import { splitRecords } from './records.ts'
 import type { StepWidth } from './steps.ts'
 import type { ZstdCodec } from './zstd/codec.ts'
 
@@ -82,7 +84,8 @@ const EXPONENTS: Record<string, GroupKey | undefined> = {
 }
 
 /**
- * The method that makes a sample of `plain` smallest; undefined if none makes it smaller. Tries a handful of methods on
+ * The method that makes a sample of `plain` smallest; undefined if none makes it smaller. If its elements are records,
+ * the first whole one begins at byte `start`. Tries a handful of methods on
  * 128 KiB, which takes less time than zstd at level 1 takes for a block of 4 MiB.
  */
 export function chooseFilter(
@@ -92,6 +95,7 @@ export function chooseFilter(
   chunkLengths: readonly number[],
   level: Level,
   zstd: ZstdCodec | undefined,
+  start = 0,
 ): Method | undefined {
   const [sample, baseSample] = sampleOf(plain, base, SAMPLING)
   const sizes: [method: Method, size: number][] = [
@@ -101,6 +105,11 @@ export function chooseFilter(
   const prediction = base && predictionBy(base, element)
   for (const split of [...(prediction ? [prediction] : []), ...planeSplits(sample, element)]) {
     sizes.push([split, sizeOf(split(sample, baseSample, [sample.length]), zstd) / FILTER_WINS])
+  }
+  const records = element.record && chooseRecords(plain, element.record, start, base?.relation === 'delta' ? base.bytes : undefined)
+  if (records) {
+    const size = (sizeOf(records.sample, zstd) * sample.length) / records.sampleBytes
+    sizes.push([(bytes, other) => splitRecords(bytes, records.shape, records.usesBase ? other : undefined), size / FILTER_WINS])
   }
   const [method, size] = sizes.reduce((best, next) => (next[1] < best[1] ? next : best))
   if (size >= sample.length) return undefined

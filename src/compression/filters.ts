@@ -20,6 +20,9 @@ export const FILTER_NARROW = 3
 /** Filter 4 is for tables: see fields.ts. */
 export const FILTER_GROUPED_DELTA = 5
 export const FILTER_STEPS = 6
+/** Filters 7 and 9 are for records: see records.ts. */
+export const FILTER_RECORDS = 7
+export const FILTER_RECORD_DELTAS = 9
 
 /** Element widths that can be split into planes. */
 export type PlaneWidth = Exclude<Width, 1>
@@ -224,7 +227,7 @@ function lengthsOf(width: Width, plainLength: number): number[] {
 
 function readShape(filter: number, parameters: Uint8Array): Shape {
   const [first, second, third, fourth] = parameters
-  const own = parameterCount(filter)
+  const own = parameterCount(filter, parameters)
   if (own !== undefined && (parameters.length === own || parameters.length === own + 1)) {
     const width = isWidth(first) ? first : undefined
     if (filter === FILTER_PLANES && width && width > 1 && (second === 0 || second === 1))
@@ -244,8 +247,14 @@ function readShape(filter: number, parameters: Uint8Array): Shape {
  * The number of parameters of a filter. One more byte, the id of the element type, may follow them. Undefined for an
  * unknown filter.
  */
-export function parameterCount(filter: number): number | undefined {
+export function parameterCount(filter: number, parameters: Uint8Array): number | undefined {
+  if (filter === FILTER_RECORDS || filter === FILTER_RECORD_DELTAS) return recordParameterCount(parameters)
   return [0, 2, 1, 1, undefined, 3, 4][filter]
+}
+
+/** Filters 7 and 9 have two, and three for each field: see records.ts. */
+function recordParameterCount({ length }: Uint8Array): number | undefined {
+  return length < 5 ? undefined : length - ((length - 2) % 3 === 1 ? 1 : 0)
 }
 
 /** True for filters that subtract a base, which is needed again to undo them. */
@@ -255,7 +264,8 @@ export function usesBase(filter: number): boolean {
 
 /** Bytes of base per plain byte: 0 for a filter without a base. */
 export function baseScale(filter: number): number {
-  return filter === FILTER_DELTA || filter === FILTER_GROUPED_DELTA ? 1 : filter === FILTER_NARROW ? 2 : 0
+  if (filter === FILTER_NARROW) return 2
+  return filter === FILTER_DELTA || filter === FILTER_GROUPED_DELTA || filter === FILTER_RECORD_DELTAS ? 1 : 0
 }
 
 /**
@@ -267,7 +277,7 @@ export function relationOf({ filter, parameters }: Pick<FilteredBlock, 'filter' 
 
 /** The name of a block's element type, if its parameters state one. */
 export function elementTypeOf({ filter, parameters }: Pick<FilteredBlock, 'filter' | 'parameters'>): string | undefined {
-  const own = parameterCount(filter)
+  const own = parameterCount(filter, parameters)
   const id = own === undefined || parameters.length !== own + 1 ? undefined : parameters[own]
   return id === undefined ? undefined : elementTypeName(id)
 }
@@ -275,6 +285,7 @@ export function elementTypeOf({ filter, parameters }: Pick<FilteredBlock, 'filte
 /** The width of a block's elements in bytes, if its filter splits them. */
 export function elementWidthOf({ filter, parameters }: Pick<FilteredBlock, 'filter' | 'parameters'>): number | undefined {
   if (filter === FILTER_NARROW) return 2
+  if (filter === FILTER_RECORD_DELTAS) return undefined
   return filter === FILTER_PLANES || filter === FILTER_STEPS || usesBase(filter) ? parameters[0] : undefined
 }
 

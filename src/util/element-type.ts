@@ -9,6 +9,16 @@ export interface ElementType {
   kind: 'float' | 'int' | 'unknown'
   /** The type's name in safetensors. */
   dtype?: string | undefined
+  /** The fields of an element that is a record. Its `width` is then 1. */
+  record?: readonly RecordField[] | undefined
+}
+
+/** Numbers that follow each other in each record. */
+export interface RecordField {
+  /** Bytes per number. */
+  width: ElementType['width']
+  count: number
+  kind: ElementType['kind']
 }
 
 export const UNKNOWN_TYPE: ElementType = { width: 1, kind: 'unknown' }
@@ -33,6 +43,11 @@ function floats(width: ElementType['width'], ...dtypes: string[]) {
 
 function integers(width: ElementType['width'], ...dtypes: string[]) {
   return dtypes.map(dtype => ({ width, kind: 'int' as const, dtype }))
+}
+
+/** Bytes of a record. */
+export function recordLength(fields: readonly Pick<RecordField, 'width' | 'count'>[]): number {
+  return fields.reduce((sum, { width, count }) => sum + width * count, 0)
 }
 
 const COMPLEX = ['C64', 'C128', 'complex32']

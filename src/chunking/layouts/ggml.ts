@@ -1,4 +1,5 @@
-import { ELEMENT_TYPES, type ElementType, UNKNOWN_TYPE } from '../../util/element-type.ts'
+import { ELEMENT_TYPES, type ElementType, recordLength } from '../../util/element-type.ts'
+import { GGML_BLOCKS, ggmlElement } from './ggml-blocks.ts'
 import { BLOCK_TYPES, PLAIN_TYPES } from './gguf.ts'
 import { PagedBytes } from './paged-bytes.ts'
 import { asCount, elementsOf, MAX_NAME_LENGTH, MAX_TENSORS, type ReadAt, refuse, refuseKind, type TensorSpan } from './span.ts'
@@ -9,19 +10,6 @@ const MAGIC = Buffer.from('lmgg')
 const COUNTS = 11
 const MAX_COUNT = 1_000_000
 const MAX_DIMENSIONS = 4
-/** Elements and bytes of the blocks of quantised types, as ggml.c states them. */
-const BLOCKS: ReadonlyMap<string, readonly [elements: number, bytes: number]> = new Map([
-  ['Q4_0', [32, 18]],
-  ['Q4_1', [32, 20]],
-  ['Q5_0', [32, 22]],
-  ['Q5_1', [32, 24]],
-  ['Q8_0', [32, 34]],
-  ['Q2_K', [256, 84]],
-  ['Q3_K', [256, 110]],
-  ['Q4_K', [256, 144]],
-  ['Q5_K', [256, 176]],
-  ['Q6_K', [256, 210]],
-])
 
 export function isGgml(start: Uint8Array): boolean {
   return MAGIC.equals(start.subarray(0, MAGIC.length))
@@ -80,6 +68,6 @@ async function readTensor(file: PagedBytes, at: number): Promise<TensorSpan> {
 }
 
 function quantised(dtype: string, count: number): ElementType & { length: number } {
-  const [elements, bytes] = BLOCKS.get(dtype) ?? refuseKind(`a ggml model with elements of ${dtype}`)
-  return { ...UNKNOWN_TYPE, dtype, length: asCount(Math.ceil(count / elements) * bytes) }
+  const block = GGML_BLOCKS.get(dtype) ?? refuseKind(`a ggml model with elements of ${dtype}`)
+  return { ...ggmlElement(dtype), length: asCount(Math.ceil(count / block.elements) * recordLength(block.fields)) }
 }

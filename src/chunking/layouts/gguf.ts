@@ -1,6 +1,7 @@
 import { ByteReader } from '../../util/bytes.ts'
-import { ELEMENT_TYPES, type ElementType, UNKNOWN_TYPE } from '../../util/element-type.ts'
+import { ELEMENT_TYPES, type ElementType } from '../../util/element-type.ts'
 import { isAppError } from '../../util/errors.ts'
+import { ggmlElement } from './ggml-blocks.ts'
 import { asCount, elementsOf, MAX_NAME_LENGTH, MAX_TENSORS, type ReadAt, readExactly, refuse, refuseKind, type TensorSpan } from './span.ts'
 
 const MAGIC = Buffer.from('GGUF')
@@ -117,10 +118,7 @@ function spansOf(reader: HeaderReader, size: number): TensorSpan[] {
 
 /** Elements in quantised blocks have no width of their own, so such a tensor ends where the `next` one begins. */
 function spanOf({ name, type, shape, offset }: Tensor, dataAt: number, next: number): TensorSpan {
-  const element: ElementType = ELEMENT_TYPES.get(PLAIN_TYPES.get(type) ?? '') ?? {
-    ...UNKNOWN_TYPE,
-    dtype: BLOCK_TYPES.get(type) ?? `ggml type ${type}`,
-  }
+  const element: ElementType = ELEMENT_TYPES.get(PLAIN_TYPES.get(type) ?? '') ?? ggmlElement(BLOCK_TYPES.get(type) ?? `ggml type ${type}`)
   const length = element.kind === 'unknown' ? next - offset : elementsOf(shape) * element.width
   return { name, offset: dataAt + offset, length: asCount(length), shape, ...element }
 }

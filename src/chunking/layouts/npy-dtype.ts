@@ -10,11 +10,21 @@ export interface NpyDtype {
   order?: string
   /** Kind and length, such as `f4`. */
   code?: string
+  /** Of records: their fields, also those within fields; missing if there are too many. */
+  fields?: readonly NpyField[] | undefined
+}
+
+/** Elements of one type that follow each other in each record. */
+export interface NpyField {
+  dtype: NpyDtype
+  count: number
 }
 
 export const OBJECTS: NpyDtype = { text: 'objects', bytes: undefined }
 /** Fields within fields. */
 const MAX_NESTING = 8
+/** Fields that are listed, at most. */
+const MAX_FIELDS = 128
 /** Bytes per character of a text. */
 const CHARACTER_BYTES = 4
 
@@ -52,21 +62,22 @@ class Parser {
     if (!this.skip('[')) return plainDtype(this.string())
     let bytes = 0
     let hasObjects = false
+    let fields: NpyField[] | undefined = []
     while (!this.skip(']')) {
-      const field = this.field(depth)
-      if (field === undefined) hasObjects = true
-      else bytes = asCount(bytes + field)
+      const { dtype, count } = this.field(depth)
+      if (dtype.bytes === undefined) hasObjects = true
+      else bytes = asCount(bytes + asCount(dtype.bytes * count))
+      fields = fields && join(fields, dtype, count)
       this.skip(',')
     }
-    return { text: 'records', bytes: hasObjects ? undefined : bytes }
+    return { text: 'records', bytes: hasObjects ? undefined : bytes, fields }
   }
 
-  /** The bytes of a field; undefined if it holds objects. */
-  private field(depth: number): number | undefined {
+  private field(depth: number): NpyField {
     this.expect('(')
     this.name()
     this.expect(',')
-    const { bytes } = this.type(depth + 1)
+    const dtype = this.type(depth + 1)
     let count = 1
     if (this.skip(',') && this.skip('(')) {
       while (!this.skip(')')) {
@@ -79,7 +90,7 @@ class Parser {
     }
     this.skip(',')
     this.expect(')')
-    return bytes === undefined ? undefined : asCount(bytes * count)
+    return { dtype, count }
   }
 
   /** `'name'`, or `('title', 'name')`. */
@@ -121,4 +132,12 @@ class Parser {
     this.position += found?.length ?? 0
     return found
   }
+}
+
+/** The fields before and those of the next; undefined if they are too many. */
+function join(fields: NpyField[], dtype: NpyDtype, count: number): NpyField[] | undefined {
+  if (dtype.text !== 'records') fields.push({ dtype, count })
+  else if (dtype.fields === undefined || count * dtype.fields.length > MAX_FIELDS) return undefined
+  else for (let i = 0; i < count; i++) fields.push(...dtype.fields)
+  return fields.length <= MAX_FIELDS ? fields : undefined
 }

@@ -1,5 +1,5 @@
-import { ELEMENT_TYPES, type ElementType, itemBytes, UNKNOWN_TYPE } from '../../util/element-type.ts'
-import { dtypeOf, type NpyDtype } from './npy-dtype.ts'
+import { ELEMENT_TYPES, type ElementType, itemBytes, type RecordField, UNKNOWN_TYPE } from '../../util/element-type.ts'
+import { dtypeOf, type NpyDtype, type NpyField } from './npy-dtype.ts'
 import { elementsOf, asCount, MAX_TENSORS, type ReadAt, readExactly, refuse, refuseKind, type TensorSpan } from './span.ts'
 
 const MAGIC = Buffer.from('\x93NUMPY', 'latin1')
@@ -119,8 +119,14 @@ function shapeOf(header: string): number[] {
 }
 
 /** The type of one element, and its bytes; those are undefined for Python objects. */
-export function elementOf({ order, code, bytes }: NpyDtype): { element: ElementType; bytes: number | undefined; bigEndian: boolean } {
+export function elementOf({ order, code, bytes, fields }: NpyDtype): {
+  element: ElementType
+  bytes: number | undefined
+  bigEndian: boolean
+} {
   const swapped = order === '>'
+  if (fields !== undefined && bytes !== undefined)
+    return { element: { ...UNKNOWN_TYPE, record: fields.map(recordField).filter(({ count }) => count > 0) }, bytes, bigEndian: false }
   if (bytes === undefined || code === undefined) return { element: UNKNOWN_TYPE, bytes, bigEndian: false }
   // characters of 4 bytes
   if (code.startsWith('U')) return { element: { width: 4, kind: 'unknown' }, bytes, bigEndian: swapped }
@@ -128,4 +134,10 @@ export function elementOf({ order, code, bytes }: NpyDtype): { element: ElementT
   const element = ELEMENT_TYPES.get(DTYPES.get(code) ?? '')
   if (element === undefined) return { element: UNKNOWN_TYPE, bytes, bigEndian: false }
   return { element, bytes: itemBytes(element), bigEndian: swapped && element.width > 1 }
+}
+
+/** A big-endian number has the same planes in another order, and no sign where floats have theirs. */
+function recordField({ dtype, count }: NpyField): RecordField {
+  const { element, bytes = 0, bigEndian } = elementOf(dtype)
+  return { width: element.width, count: (count * bytes) / element.width, kind: bigEndian ? 'unknown' : element.kind }
 }

@@ -1,4 +1,5 @@
 import { looksCompressed } from '../../compression/sample.ts'
+import { recordLength } from '../../util/element-type.ts'
 import { type BlockSource, chunkMatches, describeCopy } from '../read/block-source.ts'
 import { readBase, wrongBase } from '../read/read-copy.ts'
 import { type BlockContent, classifyContent, type OfferedBase } from '../write/block-builder.ts'
@@ -26,7 +27,10 @@ export async function recodeChunk(
   else {
     const base = standalone ? undefined : await baseOf(source, entry, tensor)
     if (base?.kind === 'lost') return `${describeCopy(index, entry)} ${base.why}`
-    content = { kind: 'tensor', tensor: { element: tensor.element, base: base?.base } }
+    const { element, start = 0 } = tensor
+    // a record begins before the block if the first whole one is not at its beginning
+    const offset = element.record ? index.location(entry).offset + recordLength(element.record) - start : 0
+    content = { kind: 'tensor', tensor: { element, offset, base: base?.base } }
   }
   await writer.add(id, bytes, content)
   return undefined

@@ -163,9 +163,9 @@ export class PushAttempt {
   }
 
   private async storeTensorChunk(id: Uint8Array, bytes: Uint8Array, place: TensorPlace): Promise<void> {
-    const { width, kind, dtype } = place.tensor
+    const { width, kind, dtype, record } = place.tensor
     const base = await this.bases?.offer(bytes, place)
-    await this.chunks.add(id, bytes, { kind: 'tensor', tensor: { element: { width, kind, dtype }, base } })
+    await this.chunks.add(id, bytes, { kind: 'tensor', tensor: { element: { width, kind, dtype, record }, offset: place.offset, base } })
   }
 
   private report(): void {

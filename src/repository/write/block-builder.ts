@@ -4,7 +4,7 @@ import { hasSigns } from '../../compression/filters.ts'
 import { findTable, type Table } from '../../compression/find-table.ts'
 import type { Level } from '../../compression/limits.ts'
 import { sampledRepeats } from '../../compression/sample.ts'
-import type { ElementType } from '../../util/element-type.ts'
+import { type ElementType, recordLength } from '../../util/element-type.ts'
 import type { SharedBuffers } from '../../util/memory/shared-buffers.ts'
 import type { ChunkBases } from '../format/directory.ts'
 import { MAX_BLOCK_CHUNKS } from '../format/limits.ts'
@@ -15,6 +15,8 @@ export interface OfferedBase extends BlockBase, ChunkBases {}
 /** How a chunk that is part of a tensor may be encoded. */
 interface TensorForm {
   element: ElementType
+  /** Of records: bytes from the beginning of one to that of the chunk. */
+  offset?: number
   base?: OfferedBase | undefined
 }
 
@@ -56,12 +58,23 @@ export function blockKeyOf(bytes: Uint8Array, { kind, table, numbers, tensor }: 
   if (numbers) return `numbers ${numbers.width}`
   if (tensor === undefined) return kind
   const { element, base } = tensor
-  const { width, kind: type, dtype = '' } = element
+  const { width, kind: type, dtype = '', record } = element
   // floats without signs, such as averages of squares, differ from floats with signs in their exponents and in how they
   // change
   const signed = type === 'float' && hasSigns(bytes, width) ? 'signed' : ''
   const predicted = base === undefined ? '' : `${base.relation} ${base.depth}`
-  return `${width} ${type} ${dtype} ${signed} ${predicted}`
+  const fields = record === undefined ? '' : record.map(field => `${field.width}x${field.count}${field.kind}`).join(' ')
+  return `${width} ${type} ${dtype} ${signed} ${predicted} ${fields}`
+}
+
+/** Bytes from one element to the next. */
+const elementLength = ({ element }: TensorForm): number => (element.record ? recordLength(element.record) : element.width)
+
+/** Where in a chunk the first whole record begins. */
+function startOfRecords(tensor: TensorForm | undefined): number {
+  if (!tensor?.element.record) return 0
+  const length = elementLength(tensor)
+  return (length - ((tensor.offset ?? 0) % length)) % length
 }
 
 /** Buffers that a block of such chunks holds: one for the chunks, and one for their bases if they have any. */
@@ -84,7 +97,7 @@ export class BlockBuilder {
   private readonly capacity: number
   private used = 0
   private baseUsed = 0
-  /** The byte of the block where its first whole number begins. */
+  /** The byte of the block where its first whole number or record begins. */
   private readonly phase: number
 
   /** `buffers` are as long as a block may be. */
@@ -94,7 +107,7 @@ export class BlockBuilder {
     this.content = content
     this.element = tensor?.element
     this.relation = tensor?.base?.relation
-    this.phase = numbers?.phase ?? 0
+    this.phase = numbers?.phase ?? startOfRecords(tensor)
     this.buffers = buffers
     this.plain = buffers.take()
     if (this.relation) this.basePlain = buffers.take()
@@ -107,14 +120,20 @@ export class BlockBuilder {
   }
 
   /** Whether a chunk of this length fits. All elements of a block are aligned. */
-  fits(length: number, { numbers }: BlockContent): boolean {
-    const isAligned = numbers ? this.continues(numbers) : this.used % (this.element?.width ?? 1) === 0
+  fits(length: number, { numbers, tensor }: BlockContent): boolean {
+    const isAligned = numbers ? this.continues(numbers) : this.isInLine(tensor)
     return isAligned && this.used + length <= this.capacity && this.lengths.length < MAX_BLOCK_CHUNKS
   }
 
   /** Whether the numbers of a chunk that is added next would be in line with those of the block. */
   private continues({ width, phases }: GuessedNumbers): boolean {
     return ((phases >> ((this.phase + this.used * (width - 1)) % width)) & 1) === 1
+  }
+
+  /** Whether the elements of a chunk that is added next would be in line with those of the block. */
+  private isInLine(tensor: TensorForm | undefined): boolean {
+    const length = tensor ? elementLength(tensor) : 1
+    return (this.used + startOfRecords(tensor) - this.phase) % length === 0
   }
 
   add(id: Uint8Array, bytes: Uint8Array, base: OfferedBase | undefined): void {
@@ -134,7 +153,7 @@ export class BlockBuilder {
     const { content, element, relation } = this
     const { kind, table, numbers } = content
     const base = relation && { relation, bytes: this.basePlain!.subarray(0, this.baseUsed) }
-    const request: BlockRequest = { level, kind, table, numbers, element, base, chunkLengths: base && this.lengths }
+    const request: BlockRequest = { level, kind, table, numbers, element, start: this.phase, base, chunkLengths: base && this.lengths }
     return { plain: this.plain.subarray(0, this.used), request }
   }
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { findTensors, type TensorSpan } from '../../../src/chunking/tensor-layout.ts'
 import { seededBytes } from '../../helpers/seeded.ts'
+import type { RecordField } from '../../../src/util/element-type.ts'
 import { gguf, npy, npyHeader, rawSafetensors, reading, safetensors, type Entry, zip } from './writers.ts'
 
 const KIB = 1024
@@ -95,7 +96,38 @@ describe('npy', () => {
     [`'<U3'`, '(4,)', 1, { width: 4, kind: 'unknown', shape: [4] }],
     [`'|S16'`, '(3,)', 1, { width: 1, kind: 'unknown', shape: [3] }],
     [`'<f16'`, '(3,)', 1, { width: 1, kind: 'unknown', shape: [3] }],
-    [`[('a', '<i4'), ('b', '<f8')]`, '(4,)', 1, { width: 1, kind: 'unknown', shape: [4] }],
+    [
+      `[('a', '<i4'), ('b', '<f8')]`,
+      '(4,)',
+      1,
+      {
+        width: 1,
+        kind: 'unknown',
+        shape: [4],
+        record: [
+          { width: 4, count: 1, kind: 'int' },
+          { width: 8, count: 1, kind: 'float' },
+        ],
+      },
+    ],
+    [
+      `[('a', '>f4', (2,)), ('b', [('c', '<U1'), ('d', '|S0'), ('e', '<c8')], 3), ('f', '|V4')]`,
+      '(1,)',
+      1,
+      {
+        width: 1,
+        kind: 'unknown',
+        shape: [1],
+        record: [
+          { width: 4, count: 2, kind: 'unknown' },
+          ...[1, 2, 3].flatMap((): RecordField[] => [
+            { width: 4, count: 1, kind: 'unknown' },
+            { width: 4, count: 2, kind: 'float' },
+          ]),
+          { width: 1, count: 4, kind: 'unknown' },
+        ],
+      },
+    ],
   ])('%s %s', async (descr, shape, version, expected) => {
     const file = npy(npyHeader(descr, shape), data, version)
     expect(await find(file)).toEqual([{ name: '', offset: file.length - 48, length: 48, ...expected }])

@@ -4,9 +4,10 @@ import { loadZstd } from '../../../src/compression/load-zstd.ts'
 import { CODEC_DEFLATE, CODEC_PAIRS, CODEC_RAW, CODEC_ZSTD, deflate, deflatePairs } from '../../../src/compression/codecs.ts'
 import { hasNativeZstd } from '../../../src/compression/zstd/native-zstd.ts'
 import type { ZstdCodec } from '../../../src/compression/zstd/codec.ts'
+import { GGML_BLOCKS } from '../../../src/chunking/layouts/ggml-blocks.ts'
 import { encodeConfig } from '../../../src/repository/format/config.ts'
 import { packName } from '../../../src/repository/format/object-names.ts'
-import { ELEMENT_TYPES } from '../../../src/util/element-type.ts'
+import { ELEMENT_TYPES, type RecordField, recordLength } from '../../../src/util/element-type.ts'
 import { sha256, sha256Hex } from '../../../src/util/hash.ts'
 import { encodePack, rawBlock } from '../../helpers/encode.ts'
 import { seededBytes, seededText } from '../../helpers/seeded.ts'
@@ -16,6 +17,10 @@ import { decoded, promise, Structure, type Target } from '../target.ts'
 
 const MAX_PART = 4096
 const TYPES = [...ELEMENT_TYPES.values()]
+const RECORDS: readonly (readonly RecordField[])[] = [
+  ...[...GGML_BLOCKS.values()].map(({ fields }) => fields),
+  ([1, 2, 4, 8] as const).map(width => ({ width, count: 3, kind: 'float' })),
+]
 
 interface Stored {
   layout: BlockLayout
@@ -110,6 +115,14 @@ function* layouts(): Generator<Uint8Array> {
     yield made(5, [width, 3, 5], planes(width), width)
     yield made(6, [width, 1, 2, 1], planes(width), width)
   }
+  yield made(
+    7,
+    [0, 0, 2, 1, 0, 0x21, 3, 0],
+    [part(0, Buffer.from('abc')), part(2, Buffer.from('aaa')), part(3, Buffer.from('012345678'))],
+    4,
+  )
+  yield made(7, [5, 0, 0x18, 1, 0, 8], [...planes(8)], 9)
+  yield made(9, [1, 0, 0x34, 1, 0, 0x31, 2, 0], [...planes(4).slice(0, 4), part(1, Buffer.alloc(12, 'ab')), part(0, Buffer.from('z'))], 7)
   yield made(6, [1, 0, 3, 2], [part(2, text)], 7)
   yield made(2, [1], [part(2, text)], 7)
   yield made(3, [1], planes(2), 4)
@@ -123,22 +136,25 @@ function* layouts(): Generator<Uint8Array> {
 export const blockEncode: Target = {
   name: 'block-encode',
   seeds: () =>
-    [0, 1, 2].flatMap(kind =>
+    [0, 1, 2, 3].flatMap(kind =>
       [seededText(2, 300), seededBytes(256, 3), Buffer.alloc(200, 'ab'), Buffer.from('a,b,c\n1,2,3\n'.repeat(20))].map(plain =>
-        Buffer.concat([Uint8Array.of(kind, kind, 40, 0, 1), plain]),
+        Buffer.concat([Uint8Array.of(Math.min(kind, 2), kind, 40, kind < 3 ? 0 : 39, 1), plain]),
       ),
     ),
   async run(input, rescue) {
     const structure = new Structure(input)
     const kind = (['general', 'compressed', 'tensor'] as const)[structure.byte() % 3]!
     const level = (['fast', 'balanced'] as const)[structure.byte() & 1]!
-    const element = TYPES[structure.byte() % TYPES.length]!
+    const type = TYPES[structure.byte() % TYPES.length]!
     const [flags, seed] = [structure.byte(), structure.byte()]
+    const record = (flags & 2) === 2 ? RECORDS[(flags >> 2) % RECORDS.length] : undefined
+    const element = { ...type, record }
+    const start = record && seed % recordLength(record)
     const plain = structure.rest()
     if (plain.length === 0) return
     const chunkLengths = [plain.length]
     const base = kind === 'tensor' && (flags & 1) === 1 ? { bytes: mixed(plain, seed), relation: 'delta' as const } : undefined
-    const request: BlockRequest = { kind, level, ...(kind === 'tensor' ? { element, base, chunkLengths } : {}) }
+    const request: BlockRequest = { kind, level, ...(kind === 'tensor' ? { element, start, base, chunkLengths } : {}) }
     const zstd = await loadZstd()
     const { bytes: stored, ...layout } = encodeBlock(plain, request, zstd)
     const needed = baseScale(layout.filter) > 0 ? base!.bytes : undefined

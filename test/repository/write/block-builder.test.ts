@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { guessNumbers } from '../../../src/chunking/layouts/guess-width.ts'
+import { encodeBlock } from '../../../src/compression/block.ts'
+import { FILTER_RECORDS } from '../../../src/compression/filters.ts'
 import { BlockBuilder, blockKeyOf, classifyContent } from '../../../src/repository/write/block-builder.ts'
 import { SharedBuffers } from '../../../src/util/memory/shared-buffers.ts'
+import { quantisedLike } from '../../helpers/quantised.ts'
 import { seededNoise, seededRandom } from '../../helpers/seeded.ts'
 
 const KIB = 1024
@@ -38,5 +41,40 @@ describe('chunks of numbers in a file of a kind that is not known', () => {
     for (const bytes of [words, table, seededNoise(1, 90_000), weights.subarray(0, 8 * KIB), code])
       expect(classifyContent(bytes, false).numbers).toBeUndefined()
     expect(classifyContent(weights, true)).toEqual({ kind: 'compressed' })
+  })
+})
+
+describe('chunks of tensors of records', () => {
+  const { bytes, record } = quantisedLike('Q8_0', 1, 300 * KIB)
+  const element = { width: 1, kind: 'unknown', dtype: 'Q8_0', record } as const
+  const piece = (from: number, to: number) => ({
+    bytes: bytes.subarray(from, to),
+    content: { kind: 'tensor', tensor: { element, offset: from } } as const,
+  })
+
+  test('share a block as far as their records are in line, wherever its first chunk begins', () => {
+    const [first, second, third] = [piece(100 * KIB, 180 * KIB), piece(180 * KIB, bytes.length), piece(0, 100 * KIB)]
+    expect(blockKeyOf(second.bytes, second.content)).toBe(blockKeyOf(first.bytes, first.content))
+    const block = new BlockBuilder(0, first.content, new SharedBuffers(1024 * KIB))
+    block.add(new Uint8Array(32), first.bytes, undefined)
+    expect(block.fits(third.bytes.length, third.content)).toBe(false)
+    expect(block.fits(second.bytes.length, second.content)).toBe(true)
+    block.add(new Uint8Array(32), second.bytes, undefined)
+    expect(block.fits(third.bytes.length, third.content)).toBe(true)
+    const { plain, request } = block.take('balanced')
+    expect(plain).toEqual(bytes.subarray(100 * KIB))
+    expect(request).toMatchObject({ kind: 'tensor', element: { record }, start: 34 - ((100 * KIB) % 34) })
+    const stored = encodeBlock(plain, request, undefined)
+    expect(stored.filter).toBe(FILTER_RECORDS)
+    expect(stored.bytes.length).toBeLessThan(0.96 * plain.length)
+  })
+
+  test('of other fields or types have other blocks', () => {
+    const keys = ['Q8_0', 'Q4_0', undefined].map(dtype => blockKeyOf(bytes, { kind: 'tensor', tensor: { element: { ...element, dtype } } }))
+    const other = blockKeyOf(bytes, {
+      kind: 'tensor',
+      tensor: { element: { ...element, record: [{ width: 1, count: 34, kind: 'unknown' }] } },
+    })
+    expect(new Set([...keys, other]).size).toBe(4)
   })
 })

@@ -12,12 +12,15 @@ import {
   parameterCount,
   relationOf,
 } from '../../../compression/filters.ts'
-import type { ElementType } from '../../../util/element-type.ts'
-import { ELEMENT_TYPES } from '../../../util/element-type.ts'
+import { isRecords, readRecordShape, type SplitField } from '../../../compression/records.ts'
+import type { ElementType, RecordField } from '../../../util/element-type.ts'
+import { ELEMENT_TYPES, UNKNOWN_TYPE } from '../../../util/element-type.ts'
 
 /** The content of a block of tensors, by its encoding. */
 export interface StoredTensor {
   element: ElementType
+  /** Of records: where in the block the first whole one begins. */
+  start?: number
   /** How its chunks relate to their bases; undefined if they have none. */
   relation: BlockBase['relation'] | undefined
 }
@@ -29,7 +32,7 @@ export interface StoredTensor {
 export function isDivisible({ filter, parameters, parts }: BlockLayout): boolean {
   if (!parts.every(({ codec }) => isKnownCodec(codec))) return false
   if (filter === FILTER_FIELDS) return true
-  const own = parameterCount(filter)
+  const own = parameterCount(filter, parameters)
   if (own === undefined) return false
   return parameters.length === own || elementTypeOf({ filter, parameters }) !== undefined
 }
@@ -42,8 +45,17 @@ export function tensorOf({ filter, parameters }: BlockLayout): StoredTensor | un
   const dtype = filter === FILTER_FIELDS ? undefined : elementTypeOf({ filter, parameters })
   if (dtype === undefined && [FILTER_NONE, FILTER_PLANES, FILTER_FIELDS, FILTER_STEPS].includes(filter)) return undefined
   const relation = relationOf({ filter, parameters })
+  if (isRecords(filter)) {
+    const { start, fields } = readRecordShape(filter, parameters)
+    return { element: { ...UNKNOWN_TYPE, record: fields.map(recordField) }, start, relation }
+  }
   const known = dtype === undefined ? undefined : ELEMENT_TYPES.get(dtype)
   return { element: known ?? unnamed({ filter, parameters }), relation }
+}
+
+/** Only floats are rotated. */
+function recordField({ width, count, change }: SplitField): RecordField {
+  return { width, count, kind: change === 'rotated' ? 'float' : 'unknown' }
 }
 
 /** The type of elements without a known name, by the filter. */

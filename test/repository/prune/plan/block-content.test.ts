@@ -6,6 +6,8 @@ import { isDivisible, tensorOf } from '../../../../src/repository/prune/plan/blo
 import { classifyContent } from '../../../../src/repository/write/block-builder.ts'
 import type { ElementType } from '../../../../src/util/element-type.ts'
 import { ELEMENT_TYPES } from '../../../../src/util/element-type.ts'
+import { quantisedLike } from '../../../helpers/quantised.ts'
+import { seededNoise } from '../../../helpers/seeded.ts'
 import { bf16, fp16, fp32, fp64, int16, network, tuned } from '../../../helpers/tensors.ts'
 
 const [before, after] = [network(1, [60_000]), tuned(network(1, [60_000]), 2, 1e-4)]
@@ -55,6 +57,26 @@ describe('what a block of a tensor tells', () => {
     const again = encodeBlock(plain, { level: 'balanced', kind: 'tensor', element: tensor!.element, base }, zstd)
     expect(again.bytes.length).toBeLessThan(1.01 * block.bytes.length)
   })
+})
+
+test('a block of records tells its fields, and where the first record begins', () => {
+  const { bytes, record } = quantisedLike('Q4_0', 1, 100_000)
+  const plain = bytes.subarray(5)
+  const request: BlockRequest = { level: 'balanced', kind: 'tensor', element: { width: 1, kind: 'unknown', record }, start: 13 }
+  const noise = seededNoise(2, plain.length)
+  for (const base of [
+    undefined,
+    { relation: 'delta', bytes: plain.map((byte, i) => ((i + 5) % 18 < 2 ? byte : byte + (noise[i]! % 3))) } as const,
+  ]) {
+    const block = encodeBlock(plain, { ...request, base }, zstd)
+    expect(usesBase(block.filter)).toBe(base !== undefined)
+    expect(isDivisible(block)).toBe(true)
+    const tensor = tensorOf(block)!
+    expect(tensor).toMatchObject({ start: 13, relation: base?.relation })
+    expect(encodeBlock(plain, { ...request, element: tensor.element, start: tensor.start, base }, zstd).bytes.length).toBe(
+      block.bytes.length,
+    )
+  }
 })
 
 const layout = (filter: number, parameters: number[], codec = 0): BlockLayout => ({
