@@ -46,7 +46,6 @@ async function simulate(folder: string): Promise<string> {
       name: 'growing',
       source: await walk(source, { excludes: [], skip: undefined, reporter: silentReporter }),
       level: 'balanced',
-      blockBytes: pool.maxBlockBytes('balanced'),
       cache,
       tags: [],
       dryRun: false,

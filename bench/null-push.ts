@@ -59,7 +59,6 @@ const writer: PackWriter = new PackWriter({
   storage,
   pool,
   level: 'balanced',
-  blockBytes: pool.maxBlockBytes('balanced'),
   surroundings,
   onPack: () => {
     const packs = writer.acknowledged.slice(indexed)

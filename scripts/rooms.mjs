@@ -8,7 +8,7 @@ export const ROOMS = {
   program: ['commands/archive', 'commands/auth', 'commands/compare', 'commands/completion', 'commands/config', 'commands/doctor', 'commands/python', 'commands/shared', 'commands/space', 'commands/versions', 'commands/watch', 'settings', 'ui', 'util', 'util/memory'],
   'commands/watch': ['commands/shared', 'commands/space', 'commands/versions', 'local', 'repository/format', 'repository/open', 'repository/prune', 'repository/push', 'repository/versions', 'repository/watch', 'ui', 'util'],
   'commands/auth': ['auth', 'commands/shared', 'commands/versions', 'ui', 'util'],
-  'commands/versions': ['archive', 'commands/shared', 'commands/space', 'compression', 'local', 'repository/check', 'repository/format', 'repository/open', 'repository/prune', 'repository/pull', 'repository/push', 'repository/read', 'repository/repair', 'repository/usage', 'repository/versions', 'storage', 'tensors', 'ui', 'util'],
+  'commands/versions': ['archive', 'commands/shared', 'commands/space', 'compression', 'local', 'repository/check', 'repository/format', 'repository/open', 'repository/prune', 'repository/pull', 'repository/push', 'repository/read', 'repository/repair', 'repository/usage', 'repository/versions', 'repository/write', 'storage', 'tensors', 'ui', 'util'],
   'commands/space': ['commands/shared', 'repository/format', 'repository/index', 'repository/open', 'repository/prune', 'repository/usage', 'repository/versions', 'ui', 'util'],
   'commands/doctor': ['auth', 'commands/shared', 'compression', 'local', 'repository/format', 'repository/prune', 'repository/source', 'repository/versions', 'storage', 'ui', 'util'],
   'commands/completion': ['commands/shared', 'local', 'repository/format', 'repository/versions', 'storage', 'util'],

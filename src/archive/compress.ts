@@ -44,7 +44,7 @@ export interface CompressResult extends WriteResult {
   archiveBytes: number
 }
 
-export const ZLIB_LEVEL: Record<Level, number> = { fast: 1, balanced: 6, max: 9 }
+export const ZLIB_LEVEL: Record<Level, number> = { fast: 1, balanced: 6, high: 8, max: 9 }
 
 /** Writes an archive of a walked source into `sink` and finishes it. Aborts the sink on an error or an interrupt. */
 export async function compress(context: CompressContext, request: CompressRequest, sink: ByteSink): Promise<CompressResult> {

@@ -1,7 +1,7 @@
 import { promisify } from 'node:util'
 import { deflateRaw } from 'node:zlib'
 import type { BlockRequest } from '../compression/block.ts'
-import type { Level } from '../compression/limits.ts'
+import { type Level, MAX_BLOCK_BYTES } from '../compression/limits.ts'
 import type { CompressionPool } from '../compression/pool.ts'
 import { looksCompressed } from '../compression/sample.ts'
 import { throwIfAborted } from '../util/errors.ts'
@@ -25,7 +25,7 @@ export interface Estimate {
 }
 
 /** Maximum number of blocks that are compressed, over all kinds. The highest level is about fifty times slower. */
-const MAX_BLOCKS: Record<Level, number> = { fast: 32, balanced: 32, max: 6 }
+const MAX_BLOCKS: Record<Level, number> = { fast: 32, balanced: 32, high: 32, max: 6 }
 /** The length of most chunks of a push. */
 const CHUNK_BYTES = 64 * 1024
 
@@ -36,19 +36,18 @@ const deflate = promisify(deflateRaw)
  * a few blocks, it compresses all of them.
  */
 export async function estimate(request: EstimateRequest): Promise<Estimate> {
-  const blockBytes = request.pool.maxBlockBytes(request.level)
   const streams = await streamsOf(request)
   const total = streams.reduce((sum, stream) => sum + stream.length, 0)
   let readBytes = 0
   for (const stream of streams) {
-    const blocks = Math.ceil(stream.length / blockBytes)
+    const blocks = Math.ceil(stream.length / MAX_BLOCK_BYTES)
     const tried = Math.min(blocks, Math.max(1, Math.round((MAX_BLOCKS[request.level] * stream.length) / total)))
     const measured = { plain: 0, content: 0, packed: 0, pushed: 0, split: 0 }
     const waiting: Promise<void>[] = []
     for (let i = 0; i < tried; i++) {
       throwIfAborted(request.signal)
-      const start = Math.floor((i * blocks) / tried) * blockBytes
-      const parts = readBlock(stream, start, Math.min(stream.length, start + blockBytes))
+      const start = Math.floor((i * blocks) / tried) * MAX_BLOCK_BYTES
+      const parts = readBlock(stream, start, Math.min(stream.length, start + MAX_BLOCK_BYTES))
       const plain = parts.reduce((sum, { bytes }) => sum + bytes.length, 0)
       readBytes += plain
       request.onRead(plain)

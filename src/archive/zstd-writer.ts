@@ -1,6 +1,6 @@
 import { FILTER_NONE } from '../compression/block.ts'
 import { CODEC_RAW, CODEC_ZSTD } from '../compression/codecs.ts'
-import type { Level } from '../compression/limits.ts'
+import { type Level, MAX_BLOCK_BYTES } from '../compression/limits.ts'
 import type { CompressionPool } from '../compression/pool.ts'
 import { checksumOf, rawFrame, withChecksum } from '../compression/zstd/frame.ts'
 import { loadXxhash } from '../compression/zstd/xxhash.ts'
@@ -13,7 +13,7 @@ import type { ByteStream } from './byte-stream.ts'
 export async function* compressZstd(bytes: ByteStream, pool: CompressionPool, level: Level): AsyncGenerator<Uint8Array> {
   const hash = await loadXxhash()
   const frames: Promise<Uint8Array[]>[] = []
-  for await (const plain of blocksOf(bytes, pool.maxBlockBytes(level))) {
+  for await (const plain of blocksOf(bytes, MAX_BLOCK_BYTES)) {
     const frame = makeFrame(plain, checksumOf(hash.h64Raw(plain)), pool, level)
     // its error is thrown when its result is awaited
     frame.catch(() => undefined)

@@ -23,7 +23,7 @@ import { MAX_BLOCK_BYTES } from './limits.ts'
 import { isRecords, joinRecords } from './records.ts'
 import { repeatedShare } from './repeats.ts'
 import { spreadSample } from './sample.ts'
-import type { ZstdCodec, ZstdName } from './zstd/codec.ts'
+import type { ZstdCodec } from './zstd/codec.ts'
 
 export { FILTER_NONE } from './filters.ts'
 export type { BlockBase } from './choose-filter.ts'
@@ -85,19 +85,14 @@ const REPEATS_PAY = 0.02
 /** Where this share of a block of numbers repeats, a sample can't tell whether planes are smaller. */
 const MAY_REPEAT = 0.05
 
-/** Maximum plain bytes of `encodeBlock` at a level: 4 MiB, or 2 MiB with the portable codec at `max`. */
-export function maxBlockBytes(level: Level, zstd: ZstdName | undefined): number {
-  return level === 'max' && zstd === 'portable' ? MAX_BLOCK_BYTES / 2 : MAX_BLOCK_BYTES
-}
-
 /**
- * Encodes 1 to `maxBlockBytes(level)` bytes (else RangeError). Decodes the result before it returns, so that no fault
+ * Encodes 1 to `MAX_BLOCK_BYTES` bytes (else RangeError). Decodes the result before it returns, so that no fault
  * of a codec can reach a repository. A block that decodes to other bytes, or does not get smaller, is stored raw.
  * Without a zstd codec it uses deflate.
  */
 export function encodeBlock(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec | undefined): EncodedBlock {
-  const most = maxBlockBytes(request.level, zstd?.name)
-  if (plain.length === 0 || plain.length > most) throw new RangeError(`a block has 1 to ${most} bytes, not ${plain.length}`)
+  if (plain.length === 0 || plain.length > MAX_BLOCK_BYTES)
+    throw new RangeError(`a block has 1 to ${MAX_BLOCK_BYTES} bytes, not ${plain.length}`)
   const block = encodeFiltered(plain, request, zstd)
   if (block) {
     // frees memory of trials before decoding needs as much again

@@ -11,6 +11,8 @@ export interface EncodedPart {
 
 /** zstd level 1 replaces level 3 if it is smaller by this factor on a sample. */
 const FAST_WINS = 0.98
+/** The level `high` must be smaller by this factor than both of them: otherwise it only takes longer. */
+const HIGH_WINS = 0.97
 const TRIAL_BYTES = 128 * 1024
 
 type Encode = (plain: Uint8Array) => EncodedPart
@@ -36,9 +38,12 @@ function chooseEncoder(plain: Uint8Array, level: Level, zstd: ZstdCodec): Encode
   const by = (each: Level): Encode => {
     return bytes => ({ codec: CODEC_ZSTD, bytes: zstd.compress(bytes, zstd.levels[each]) })
   }
-  if (level !== 'balanced' || plain.length < 4 * TRIAL_BYTES) return by(level)
+  if (level === 'fast' || level === 'max' || plain.length < 4 * TRIAL_BYTES) return by(level)
   const start = (plain.length - TRIAL_BYTES) >> 1
   const sample = plain.subarray(start, start + TRIAL_BYTES)
   const sizeBy = (each: Level): number => by(each)(sample).bytes.length
-  return by(sizeBy('fast') < FAST_WINS * sizeBy('balanced') ? 'fast' : 'balanced')
+  const balanced = sizeBy('balanced')
+  const fast = sizeBy('fast')
+  if (level === 'high' && sizeBy('high') < HIGH_WINS * Math.min(fast, balanced)) return by('high')
+  return by(fast < FAST_WINS * balanced ? 'fast' : 'balanced')
 }

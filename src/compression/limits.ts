@@ -7,5 +7,8 @@ export const MAX_BLOCK_BYTES = 4 * 1024 * 1024
 /** Maximum bytes by which a stored block or part may exceed its plain bytes. Part of the format. */
 export const MAX_STORED_EXCESS = 64
 
-/** The compression levels of the command line. Not part of the format. */
-export type Level = 'fast' | 'balanced' | 'max'
+/** How hard to compress. Not part of the format. `high` is what a push may change to while it waits for a link. */
+export type Level = 'fast' | 'balanced' | 'high' | 'max'
+
+/** `auto`: `high` while a push waits for its link and the processors are idle, else `balanced`. */
+export type LevelChoice = Level | 'auto'

@@ -2,10 +2,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { AppError, messageOf } from '../util/errors.ts'
 import type { BlockLayout, BlockRequest, EncodedBlock } from './block.ts'
-import { maxBlockBytes } from './block.ts'
 import type { DecodeResult, EncodeResult, Job, JobResult, Reply, WorkerSettings } from './jobs.ts'
 import { fromErrorMessage, isShared, runJob } from './jobs.ts'
-import type { Level } from './limits.ts'
 import type { ZstdName } from './load-zstd.ts'
 import { zstdName } from './load-zstd.ts'
 
@@ -57,11 +55,6 @@ export class CompressionPool {
   /** Jobs that wait or run. */
   get pending(): number {
     return this.queue.length + this.busy.size + this.inline
-  }
-
-  /** Maximum plain bytes of `encode` at a level. */
-  maxBlockBytes(level: Level): number {
-    return maxBlockBytes(level, zstdName(this.options.prefer))
   }
 
   /**

@@ -211,7 +211,7 @@ describe('options of push', () => {
       expectError(await sandbox.run(['push', 'a', 'b', '--name', 'c']), 2, /--name needs a single path/)
     }))
 
-  test.each(['fast', 'max'])('--level %s comes back exactly', level =>
+  test.each(['fast', 'high', 'max', 'auto'])('--level %s comes back exactly', level =>
     withSandbox(async sandbox => {
       makeTree(sandbox.in('data'), { 'a.csv': seededText(1, 3_000_000), 'b.bin': seededNoise(2, 500_000) })
       await sandbox.ok('push', 'data', '--level', level)

@@ -1,18 +1,18 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { BlockKind, BlockLayout, EncodedBlock } from '../../src/compression/block.ts'
-import { decodeBlock, encodeBlock, FILTER_NONE, maxBlockBytes } from '../../src/compression/block.ts'
+import { decodeBlock, encodeBlock, FILTER_NONE } from '../../src/compression/block.ts'
 import { CODEC_DEFLATE, CODEC_RAW, CODEC_ZSTD } from '../../src/compression/codecs.ts'
 import type { Level } from '../../src/compression/limits.ts'
 import { MAX_BLOCK_BYTES } from '../../src/compression/limits.ts'
-import type { ZstdCodec, ZstdName } from '../../src/compression/load-zstd.ts'
+import type { ZstdCodec } from '../../src/compression/load-zstd.ts'
 import { loadZstd } from '../../src/compression/load-zstd.ts'
 import { equalBytes } from '../../src/util/bytes.ts'
 import { AppError, isAppError } from '../../src/util/errors.ts'
 import { seededNoise } from '../helpers/seeded.ts'
 import { CODECS, csvLike, deflated, flipBit, floatLike, KIB, MIB, textLike } from './data.ts'
 
-const LEVELS: Level[] = ['fast', 'balanced', 'max']
+const LEVELS: Level[] = ['fast', 'balanced', 'high', 'max']
 const KINDS: BlockKind[] = ['general', 'compressed']
 const general = { level: 'balanced', kind: 'general' } as const
 const codecOf = (block: EncodedBlock): number | undefined => block.parts[0]?.codec
@@ -52,28 +52,17 @@ describe('encodeBlock and decodeBlock', () => {
   it.each(CODECS)('take blocks of the largest size at every level (%s)', async name => {
     const zstd = await loadZstd(name)
     for (const level of LEVELS) {
-      const plain = textLike(1, maxBlockBytes(level, name))
+      const plain = textLike(1, MAX_BLOCK_BYTES)
       const block = encodeBlock(plain, { level, kind: 'general' }, zstd)
       expect(codecOf(block)).toBe(CODEC_ZSTD)
       expect(equalBytes(decodeBlock(block, block.bytes, zstd), plain)).toBe(true)
     }
   })
 
-  it.each([
-    ['fast', 'native', 4],
-    ['balanced', 'portable', 4],
-    ['max', 'native', 4],
-    ['max', 'portable', 2],
-    ['max', undefined, 4],
-  ] as [Level, ZstdName | undefined, number][])('take up to so much at level %s (%s): %i MiB', (level, name, mebibytes) => {
-    expect(maxBlockBytes(level, name)).toBe(mebibytes * MIB)
-  })
-
   it('refuse to encode nothing and too much', async () => {
     const zstd = await loadZstd('portable')
     expect(() => encodeBlock(new Uint8Array(0), general, zstd)).toThrow(RangeError)
     expect(() => encodeBlock(new Uint8Array(MAX_BLOCK_BYTES + 1), general, zstd)).toThrow(RangeError)
-    expect(() => encodeBlock(new Uint8Array(2 * MIB + 1), { level: 'max', kind: 'general' }, zstd)).toThrow(RangeError)
   })
 })
 
@@ -90,7 +79,6 @@ describe('what encodeBlock chooses', () => {
     const failing: ZstdCodec = {
       ...(await loadZstd()),
       name: 'native',
-      maxPlainBytes: () => MAX_BLOCK_BYTES,
       compress() {
         throw new AppError('io', 'out of memory')
       },
@@ -161,7 +149,6 @@ describe('what encodeBlock chooses', () => {
         name: honest.name,
         levels: honest.levels,
         searches: honest.searches,
-        maxPlainBytes: () => MAX_BLOCK_BYTES,
         compress: (bytes, level) => honest.compress(bytes, level),
         decompress,
       }

@@ -154,11 +154,6 @@ describe('a pool', () => {
     expect(started).toBe(2)
   })
 
-  it('knows the largest block of each level', () => {
-    const pool = open({ workers: 0, prefer: 'portable' })
-    expect([pool.maxBlockBytes('balanced'), pool.maxBlockBytes('max')]).toEqual([4 * MIB, 2 * MIB])
-  })
-
   it('gives jobs out first come first served, one at a time to each worker', async () => {
     const echo = workerOf(`
       let running = 0

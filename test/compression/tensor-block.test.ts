@@ -12,7 +12,7 @@ import type { ElementType } from '../../src/util/element-type.ts'
 import { seededNoise, seededRandom } from '../helpers/seeded.ts'
 import { CODECS, deflated, floatLike, KIB, textLike } from './data.ts'
 
-const LEVELS: Level[] = ['fast', 'balanced', 'max']
+const LEVELS: Level[] = ['fast', 'balanced', 'high', 'max']
 const F32: ElementType = { width: 4, kind: 'float', dtype: 'F32' }
 
 async function codecs(): Promise<(ZstdCodec | undefined)[]> {

@@ -111,7 +111,6 @@ export class Stage {
         name,
         source: { ...source, root: `/home/ada/${only ?? name}` },
         level,
-        blockBytes: pool.maxBlockBytes(level),
         cache: undefined,
         bases: cacheFolder === undefined ? undefined : { cache: new TensorCache(cacheFolder, silentReporter, () => 1e11) },
         message,

@@ -32,9 +32,8 @@ export async function pushFolder(
   more: Partial<PushRequest> = {},
 ): Promise<PushResult> {
   const source = await walk(folder, { reporter: context.reporter })
-  const blockBytes = context.pool.maxBlockBytes('balanced')
   const rest = { tags: [], dryRun: false, host: 'a test', program: 'a test', cache: undefined }
-  return push(context, { name, source, level: 'balanced', blockBytes, ...rest, ...more })
+  return push(context, { name, source, level: 'balanced', ...rest, ...more })
 }
 
 /** What `colab-escape pull <version> <destination>` does. */

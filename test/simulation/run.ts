@@ -251,7 +251,7 @@ class Run {
       this.hasLarge,
     )
     const live = machine.operation === 'watchStep' ? { held, anyState: () => false } : undefined
-    const rest = { tags: [], level: 'fast', blockBytes: context.pool.maxBlockBytes('fast'), dryRun: false, cache: undefined } as const
+    const rest = { tags: [], level: 'fast', dryRun: false, cache: undefined } as const
     await this.tolerate(machine, async () => {
       const request = { name, source, host: machine.name, program: 'simulation', ...rest, ...(live ? { live } : {}) }
       const { snapshot, outcome } = await push(context, request)

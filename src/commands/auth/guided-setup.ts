@@ -231,7 +231,7 @@ class GuidedSetup {
       if (answer === '') break
       try {
         const { pushCommand } = await import('../versions/push.ts')
-        const outcome = await pushCommand(session, [typedPath(answer, homedir())], { level: 'balanced' })
+        const outcome = await pushCommand(session, [typedPath(answer, homedir())], { level: 'auto' })
         talk.say('', 'List what is stored with: colab-escape log')
         return outcome
       } catch (error) {

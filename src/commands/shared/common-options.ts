@@ -1,4 +1,5 @@
 import { Option } from 'commander'
+import type { Level, LevelChoice } from '../../compression/limits.ts'
 
 /** For options that may be repeated. */
 export const collect = (value: string, all: string[] | undefined = []): string[] => [...all, value]
@@ -10,8 +11,16 @@ export function excludeOption(): Option {
   ).argParser(collect)
 }
 
+const LEVELS: Level[] = ['fast', 'balanced', 'high', 'max']
+
 export function levelOption(): Option {
-  return new Option('--level <level>', 'compression level').choices(['fast', 'balanced', 'max']).default('balanced')
+  return new Option('--level <level>', 'compression level').choices(LEVELS).default('balanced')
+}
+
+/** Of commands that push. */
+export function levelChoiceOption(standard: LevelChoice): Option {
+  const text = 'compression level; auto: high while a push waits for Drive and the processors idle, else balanced'
+  return new Option('--level <level>', text).choices([...LEVELS, 'auto']).default(standard)
 }
 
 export const yesOption = (): Option => new Option('-y, --yes', 'do not ask before deleting')

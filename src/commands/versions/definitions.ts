@@ -4,7 +4,7 @@
  */
 
 import { Option } from 'commander'
-import { collect, excludeOption, levelOption, yesOption } from '../shared/common-options.ts'
+import { collect, excludeOption, levelChoiceOption, yesOption } from '../shared/common-options.ts'
 import type { LazyCommand } from '../shared/lazy-command.ts'
 import { addRetentionOptions } from '../shared/retention-options.ts'
 
@@ -17,7 +17,7 @@ export function push(root: LazyCommand): void {
     .option('--tag <tag>', 'tag for this version (repeatable)', collect)
     .option('--metric <name=number>', 'metric of this version, e.g. val_loss=0.31 (repeatable)', collect)
     .addOption(excludeOption())
-    .addOption(levelOption())
+    .addOption(levelChoiceOption('auto'))
     .option('--no-delta', "don't store tensors as differences from earlier ones, and don't cache tensors on this machine")
     .option('--reread', 'read all files again, also those whose size and times have not changed')
     .option('--create', 'make a new repository, also where this machine knows one that is gone')

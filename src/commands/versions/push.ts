@@ -48,7 +48,7 @@ export async function pushCommand(session: Session, paths: string[], options: Pu
   prepareCache(session)
   if (options.level === 'max' && zstdName(session.settings.zstd) === 'portable')
     session.console.reporter.note(
-      'this Node has no built-in zstd, so --level max uses level 9 of the portable zstd; Node 22.15 or newer goes up to 19',
+      'this Node has no built-in zstd, so --level max uses level 8 of the portable zstd; Node 22.15 or newer goes up to 19',
     )
   let outcome: Outcome = 'done'
   let pushed = 0

@@ -1,5 +1,5 @@
 import { basename, dirname, resolve } from 'node:path'
-import type { Level } from '../../compression/limits.ts'
+import type { Level, LevelChoice } from '../../compression/limits.ts'
 import { readGitState } from '../../local/git-state.ts'
 import type { WalkResult } from '../../local/walk.ts'
 import { checkName, nameProblem, normalName } from '../../repository/format/object-names.ts'
@@ -13,6 +13,7 @@ import type { Metrics } from '../../repository/versions/metrics.ts'
 import { notedEntries, saveNotedVersion } from '../../repository/versions/noted-version.ts'
 import type { RetentionPolicy } from '../../repository/versions/retention.ts'
 import { checkTags } from '../../repository/versions/tags.ts'
+import { autoLevel, type LevelRule } from '../../repository/write/level-for.ts'
 import { AppError, messageOf } from '../../util/errors.ts'
 import type { Session } from '../shared/session.ts'
 import { countChanges, type Changes } from './changes.ts'
@@ -26,7 +27,7 @@ export interface SaveOptions {
   message?: string
   tag?: string[]
   exclude?: string[]
-  level: Level
+  level: LevelChoice
   /** False with --no-delta. */
   delta?: boolean
   /** Reads all files, also those that look unchanged. */
@@ -71,8 +72,7 @@ export async function saveVersion(
     line: { noted: session.lines.read(about), compare: policy !== undefined },
     source,
     ...(live === undefined ? {} : { live }),
-    level: options.level,
-    blockBytes: context.pool.maxBlockBytes(options.level),
+    level: levelOf(options.level, context.storage.location, dryRun),
     cache: await session.openCache(source.root, options.reread),
     bases: rules && { cache: session.tensorCache(), ...rules },
     message: options.message,
@@ -102,6 +102,12 @@ export async function saveVersion(
     await saveNotedVersion(note, noted, context.reporter)
   }
   return { ...result, changes }
+}
+
+/** Nothing waits for a link in a dry run, or where the store is a folder, which takes bytes at once. */
+function levelOf(level: LevelChoice, location: string, dryRun: boolean): Level | LevelRule {
+  if (level !== 'auto') return level
+  return dryRun || !location.startsWith('drive:') ? 'balanced' : autoLevel()
 }
 
 /** Reads the version before from the note of this machine, else from the store. */

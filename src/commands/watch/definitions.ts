@@ -3,7 +3,7 @@
  */
 
 import { Option } from 'commander'
-import { collect, excludeOption, levelOption } from '../shared/common-options.ts'
+import { collect, excludeOption, levelChoiceOption } from '../shared/common-options.ts'
 import type { LazyCommand } from '../shared/lazy-command.ts'
 
 export function watch(root: LazyCommand): void {
@@ -30,7 +30,7 @@ export function watch(root: LazyCommand): void {
     .option('-m, --message <text>', 'description of these versions')
     .option('--tag <tag>', 'tag for each of these versions (repeatable)', collect)
     .addOption(excludeOption())
-    .addOption(levelOption())
+    .addOption(levelChoiceOption('balanced'))
     .option('--create', 'make a new repository, also where this machine knows one that is gone')
     .option('--no-delta', "don't store tensors as differences from earlier ones")
     .addHelpText(

@@ -12,8 +12,8 @@ export type ZstdName = 'native' | 'portable'
  */
 type ZstdSearch = 'all' | 'long'
 
-/** Maximum plain bytes of a frame: the portable codec can decode this many at any level. */
-export const MAX_PLAIN_BYTES = 4 * 1024 * 1024
+/** Maximum plain bytes of a frame: the portable codec can make and decode this many at any level that it has. */
+const MAX_PLAIN_BYTES = 4 * 1024 * 1024
 
 /**
  * zstd for single blocks: each call makes or reads exactly one frame that states its content size. Frames are made
@@ -21,13 +21,14 @@ export const MAX_PLAIN_BYTES = 4 * 1024 * 1024
  */
 export interface ZstdCodec {
   readonly name: ZstdName
-  /** The zstd level for each level of the command line. */
-  readonly levels: Readonly<Record<'fast' | 'balanced' | 'max', number>>
+  /** The zstd level for each level of the program. `max` is the highest that it supports. */
+  readonly levels: Readonly<Record<'fast' | 'balanced' | 'high' | 'max', number>>
   /** The searches that it supports, most likely to win first. */
   readonly searches: readonly ZstdSearch[]
-  /** Maximum plain bytes of `compress` at a zstd level; 0 for an unsupported level. */
-  maxPlainBytes(zstdLevel: number): number
-  /** `plain` has 1 to `maxPlainBytes(zstdLevel)` bytes, else RangeError. Throws AppError `io` if the encoder fails. */
+  /**
+   * `plain` has 1 to `MAX_PLAIN_BYTES` bytes, and the level is from 1 to `levels.max`, else RangeError. Throws AppError
+   * `io` if the encoder fails.
+   */
   compress(plain: Uint8Array, zstdLevel: number, search?: ZstdSearch): Uint8Array
   /**
    * Exactly `plainLength` (1 to `MAX_PLAIN_BYTES`) bytes of a frame of any level, or AppError `corrupt`. Allocates at
@@ -38,8 +39,9 @@ export interface ZstdCodec {
 
 /** Throws RangeError unless the codec accepts this many bytes at this level. */
 export function assertCompressible(codec: ZstdCodec, plain: Uint8Array, zstdLevel: number): void {
-  const most = codec.maxPlainBytes(zstdLevel)
-  if (plain.length === 0 || plain.length > most) {
-    throw new RangeError(`${codec.name} zstd level ${zstdLevel} takes 1 to ${most} bytes, not ${plain.length}`)
+  const { name, levels } = codec
+  if (zstdLevel < 1 || zstdLevel > levels.max) throw new RangeError(`${name} zstd has levels 1 to ${levels.max}, not ${zstdLevel}`)
+  if (plain.length === 0 || plain.length > MAX_PLAIN_BYTES) {
+    throw new RangeError(`${name} zstd takes 1 to ${MAX_PLAIN_BYTES} bytes, not ${plain.length}`)
   }
 }

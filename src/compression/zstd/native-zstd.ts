@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 import * as zlib from 'node:zlib'
 import { AppError, corrupt } from '../../util/errors.ts'
 import { chunkSizeFor, outputOf } from '../../util/memory/zlib-output.ts'
-import { assertCompressible, MAX_PLAIN_BYTES, type ZstdCodec } from './codec.ts'
+import { assertCompressible, type ZstdCodec } from './codec.ts'
 import { checkFrame, ZSTD_FRAME } from './frame.ts'
 
 /** The parts of node:zlib that Node 20 and its type definitions lack. */
@@ -21,7 +21,7 @@ interface NativeZstd {
 
 const native = zlib as unknown as NativeZstd
 
-const LEVELS = { fast: 1, balanced: 3, max: 19 } as const
+const LEVELS = { fast: 1, balanced: 3, high: 8, max: 19 } as const
 
 /** The longest window that `nativeDecoder` supports: that of `zstd --long=27`. */
 export const MAX_NATIVE_WINDOW_BYTES = 128 * 1024 * 1024
@@ -39,7 +39,6 @@ export function nativeZstd(): ZstdCodec {
     name: 'native',
     levels: LEVELS,
     searches: ['long', 'all'],
-    maxPlainBytes: zstdLevel => (zstdLevel >= 1 && zstdLevel <= LEVELS.max ? MAX_PLAIN_BYTES : 0),
     compress(plain, zstdLevel, search = 'all') {
       assertCompressible(codec, plain, zstdLevel)
       const frame = { [ZSTD_c_compressionLevel]: zstdLevel, [ZSTD_c_contentSizeFlag]: 1, [ZSTD_c_checksumFlag]: 0 }

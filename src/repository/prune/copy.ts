@@ -40,7 +40,6 @@ export async function copyChosen(
     storage: context.storage,
     pool,
     level: 'balanced',
-    blockBytes: pool.maxBlockBytes('balanced'),
     surroundings: context.surroundings,
     signal,
     policy: context.packPolicy,

@@ -19,6 +19,7 @@ import { pairsTogether } from '../source/pair-order.ts'
 import { type ReadProgress, SourceReader, type SourceReading } from '../source/source-reader.ts'
 import type { FileStates } from '../source/stat-cache.ts'
 import { classifyContent } from '../write/block-builder.ts'
+import type { LevelRule } from '../write/level-for.ts'
 import { PackWriter } from '../write/pack-writer.ts'
 import { ChunkWriter } from './chunk-writer.ts'
 import { Presence } from './presence.ts'
@@ -30,9 +31,9 @@ const SAMPLE_FROM_BYTES = 8 * 1024
 
 export interface AttemptRequest {
   source: WalkResult
-  level: Level
-  /** Plain bytes in a block, at most: the codec's limit at this level. */
-  blockBytes: number
+  level: Level | LevelRule
+  /** See `PackWriterOptions`. */
+  blockBytes?: number | undefined
   cache: FileStates | undefined
   dryRun: boolean
   /** Undefined if no tensor may be predicted from another. */

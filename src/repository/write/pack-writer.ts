@@ -4,7 +4,7 @@
  */
 
 import { usesBase } from '../../compression/choose-filter.ts'
-import type { Level } from '../../compression/limits.ts'
+import { type Level, MAX_BLOCK_BYTES } from '../../compression/limits.ts'
 import type { CompressionPool } from '../../compression/pool.ts'
 import type { Storage } from '../../storage/storage.ts'
 import type { Surroundings } from '../../util/clock.ts'
@@ -18,6 +18,7 @@ import { PACK_POLICY, type PackPolicy } from '../format/limits.ts'
 import { packName } from '../format/object-names.ts'
 import { NONCE_BYTES, sealPack } from '../format/pack.ts'
 import { type BlockContent, buffersFor, blockKeyOf, BlockBuilder } from './block-builder.ts'
+import type { LevelRule } from './level-for.ts'
 
 /** A pack of this run that the store has acknowledged. */
 export interface AcknowledgedPack extends IndexedPack {
@@ -28,9 +29,9 @@ export interface AcknowledgedPack extends IndexedPack {
 export interface PackWriterOptions {
   storage: Pick<Storage, 'put' | 'prepare'>
   pool: CompressionPool
-  level: Level
-  /** Plain bytes in a block, at most. */
-  blockBytes: number
+  level: Level | LevelRule
+  /** Plain bytes in a block, at most. By default as many as the format allows. */
+  blockBytes?: number | undefined
   surroundings: Surroundings
   signal?: AbortSignal | undefined
   policy?: PackPolicy | undefined
@@ -67,6 +68,9 @@ export class PackWriter {
   private filledChunks = 0
   private packedBytes = 0
   private uploading = new Map<Promise<void>, number>()
+  /** ms in which uploads were under way, and when the first of those that are began. */
+  private uploadingMs = 0
+  private uploadingSince = 0
   private failure: { error: unknown } | undefined
   /** Packs whose upload has begun, in this order, and those that the store has acknowledged. */
   readonly begun: IndexedPack[] = []
@@ -81,9 +85,10 @@ export class PackWriter {
     this.options = options
     this.policy = options.policy ?? PACK_POLICY
     this.directoryBytes = Math.ceil(this.policy.bytes * DIRECTORY_SHARE)
-    this.buffers = new PackBuffers(Math.max(this.policy.bytes, options.blockBytes) + this.directoryBytes)
+    const { blockBytes = MAX_BLOCK_BYTES } = options
+    this.buffers = new PackBuffers(Math.max(this.policy.bytes, blockBytes) + this.directoryBytes)
     this.maxEncoding = options.pool.workers + 1
-    this.blockBuffers = new SharedBuffers(options.blockBytes)
+    this.blockBuffers = new SharedBuffers(blockBytes)
   }
 
   /** Adds a new chunk. `bytes` may be reused when this resolves. Waits while too much is being encoded or uploaded. */
@@ -127,7 +132,7 @@ export class PackWriter {
   private async encode(block: BlockBuilder): Promise<void> {
     this.check()
     while (this.encoding.length >= this.maxEncoding) await this.collect()
-    const { plain, request } = block.take(this.options.level)
+    const { plain, request } = block.take(this.level())
     const encoded = this.options.pool.encode(plain, request).then(encoded => ({
       builder: block,
       block: encoded,
@@ -137,6 +142,25 @@ export class PackWriter {
     }))
     encoded.catch(() => undefined) // awaited by collect()
     this.encoding.push(encoded)
+  }
+
+  private level(): Level {
+    const { level, pool, surroundings } = this.options
+    if (typeof level === 'string') return level
+    const ms = this.uploadingMs + (this.uploading.size > 0 ? surroundings.monotonic() - this.uploadingSince : 0)
+    return level({
+      inFlight: this.inFlight(),
+      most: this.policy.uploadBytesInFlight,
+      uploaded: this.uploadedBytes,
+      seconds: ms / 1000,
+      encoding: pool.pending,
+      threads: pool.workers,
+    })
+  }
+
+  /** Bytes of packs that are being uploaded. */
+  private inFlight(): number {
+    return [...this.uploading.values()].reduce((sum, bytes) => sum + bytes, 0)
   }
 
   /** Moves the oldest of the blocks that are being encoded into the pack being filled. */
@@ -177,12 +201,12 @@ export class PackWriter {
     this.filledBytes = 0
     this.filledChunks = 0
     this.packedBytes += pack.bytes.length
-    const inFlight = (): number => [...this.uploading.values()].reduce((sum, bytes) => sum + bytes, 0)
-    while (this.uploading.size > 0 && inFlight() + pack.bytes.length > this.policy.uploadBytesInFlight)
+    while (this.uploading.size > 0 && this.inFlight() + pack.bytes.length > this.policy.uploadBytesInFlight)
       await Promise.race(this.uploading.keys())
     this.check()
     const entry = { id: pack.id, size: pack.bytes.length, directoryBytes: pack.directory }
     this.begun.push(entry)
+    if (this.uploading.size === 0) this.uploadingSince = surroundings.monotonic()
     const upload = storage
       .put(packName(pack.id), pack.bytes, { signal })
       .then(({ created }) => {
@@ -194,7 +218,10 @@ export class PackWriter {
       .catch((error: unknown) => {
         this.failure ??= { error }
       })
-      .finally(() => this.uploading.delete(upload))
+      .finally(() => {
+        this.uploading.delete(upload)
+        if (this.uploading.size === 0) this.uploadingMs += surroundings.monotonic() - this.uploadingSince
+      })
     this.uploading.set(upload, pack.bytes.length)
   }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodeBlock, encodeBlock } from '../../../src/compression/block.ts'
+import { MAX_BLOCK_BYTES } from '../../../src/compression/limits.ts'
 import { loadZstd } from '../../../src/compression/load-zstd.ts'
 import { CompressionPool } from '../../../src/compression/pool.ts'
 import { walk } from '../../../src/local/walk.ts'
@@ -105,7 +106,7 @@ class Making {
         name,
         source: { ...source, root: `/home/ada/${name}` },
         level: 'balanced',
-        blockBytes: chance.pick([270_000, context.pool.maxBlockBytes('balanced')]),
+        blockBytes: chance.pick([270_000, MAX_BLOCK_BYTES]),
         cache: undefined,
         bases: { cache: new TensorCache(join(this.work, 'cache'), silentReporter, () => 1e11) },
         message: chance.pick([undefined, ...MESSAGES]),

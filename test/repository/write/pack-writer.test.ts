@@ -3,6 +3,7 @@ import type { BlockKind } from '../../../src/compression/block.ts'
 import { CompressionPool } from '../../../src/compression/pool.ts'
 import { PACK_POLICY } from '../../../src/repository/format/limits.ts'
 import { decodePackTail } from '../../../src/repository/format/pack.ts'
+import type { LevelRule, Waiting } from '../../../src/repository/write/level-for.ts'
 import { PackWriter, type PackWriterOptions } from '../../../src/repository/write/pack-writer.ts'
 import { AppError } from '../../../src/util/errors.ts'
 import { sha256, toHex } from '../../../src/util/hash.ts'
@@ -61,7 +62,7 @@ function heldStore(failAt = Infinity) {
 }
 
 function writerTo(storage: PackWriterOptions['storage'], more: Partial<PackWriterOptions> = {}): PackWriter {
-  return new PackWriter({ storage, pool: fakePool(), level: 'fast', blockBytes: 4 * MiB, surroundings: surroundings(), ...more })
+  return new PackWriter({ storage, pool: fakePool(), level: 'fast', surroundings: surroundings(), ...more })
 }
 
 const turns = async (count = 20): Promise<void> => {
@@ -118,6 +119,38 @@ describe('a pack writer', () => {
       plain.push(await pool.decode(block, bytes.slice(block.offset, block.offset + block.storedLength)))
     expect(plain.reduce((sum, { length }) => sum + length, 0)).toBe(400_000)
     expect([writer.plainBytes, writer.uploadedBytes, writer.storedBytes < 300_000]).toEqual([400_000, bytes.length, true])
+  })
+
+  test('asks for the level of each block, and tells what it waits for', async () => {
+    const { storage, waiting } = heldStore()
+    const pool = fakePool()
+    const levels: string[] = []
+    const encode = pool.encode.bind(pool)
+    pool.encode = (plain, request) => {
+      levels.push(request.level)
+      return encode(plain, request)
+    }
+    const seen: Waiting[] = []
+    let clock = 0
+    const level: LevelRule = at => {
+      seen.push(at)
+      return at.inFlight > 0 ? 'high' : 'balanced'
+    }
+    const writer = writerTo(storage, {
+      pool,
+      level,
+      blockBytes: MiB,
+      surroundings: { ...surroundings(), monotonic: () => (clock += 1000) },
+    })
+    for (let i = 0; i < 20; i++) await writer.add(idOf(i), seededNoise(i, MiB), { kind: 'general' })
+    expect([levels.slice(0, 3), levels.at(-1), waiting.length > 1]).toEqual([['balanced', 'balanced', 'balanced'], 'high', true])
+    expect(seen.at(-1)!.inFlight).toBe(waiting.reduce((sum, { bytes }) => sum + bytes, 0))
+    expect(seen.at(-1)).toMatchObject({ most: uploadBytesInFlight, uploaded: 0, threads: 2 })
+    for (const { go } of waiting.splice(0)) go()
+    await turns()
+    await writer.add(idOf(20), seededNoise(20, MiB), { kind: 'general' })
+    expect([levels.at(-1), seen.at(-1)]).toMatchObject(['balanced', { inFlight: 0, uploaded: writer.uploadedBytes }])
+    expect(seen.at(-1)!.seconds).toBeGreaterThan(0)
   })
 
   test('makes small packs, then larger ones, and has no more under way than it may', async () => {

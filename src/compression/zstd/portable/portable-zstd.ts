@@ -11,7 +11,7 @@
  *    the interface `NativeZstd` go (@types/node has it); import from node:zlib by name.
  * 3. `load-zstd.ts` goes: its callers use `nativeZstd()`. With it go every parameter `zstd: ZstdCodec | undefined`,
  *    `prefer` in `pool.ts`, `jobs.ts` and worker.ts, and the setting COLAB_ESCAPE_ZSTD (settings.ts, `.env.example`).
- * 4. In `compression`: `maxBlockBytes` is `MAX_BLOCK_BYTES`, `MAX_HEAP_MB` one number, and deflate no longer takes
+ * 4. In `compression`: `MAX_HEAP_MB` is one number, and deflate no longer takes
  *    zstd's place (`encodeWhole`, `planeEncoders`). Readers keep deflate: repositories hold it.
  * 5. In `archive`: `decodeLongFrame` loses its parameter `codec`; `joinRaw` in `zstd-reader.ts` goes, since the native
  *    decoder verifies checksums; if the native encoder writes them too, `withChecksum`, `rawFrame` and xxhash-wasm go.
@@ -20,15 +20,23 @@
  */
 
 import { AppError, corrupt } from '../../../util/errors.ts'
-import { assertCompressible, MAX_PLAIN_BYTES, type ZstdCodec } from '../codec.ts'
+import { assertCompressible, type ZstdCodec } from '../codec.ts'
 import { checkFrame, ZSTD_FRAME } from '../frame.ts'
 import { instantiateWasmZstd, type WasmZstd } from './wasm-zstd.ts'
 
-const LEVELS = { fast: 1, balanced: 3, max: 9 } as const
+const LEVELS = { fast: 1, balanced: 3, high: 7, max: 8 } as const
+
+const MiB = 1024 * 1024
+/**
+ * Bytes that the heap has for a block and its frame together, beside the tables of a level. Up to level 5 that is
+ * enough for any block. Measured: level 7 has 7.5 MiB in a new instance, level 8 has 6.5, and level 9 less than 5.
+ */
+const ROOM: Partial<Record<number, number>> = { 6: 7 * MiB, 7: 7 * MiB, 8: 6 * MiB }
 
 /**
- * The WebAssembly codec. It runs everywhere, within the limits of its heap of 16 MiB: beyond level 3 it accepts half of
- * `MAX_PLAIN_BYTES`. The next `ready()` replaces a broken instance.
+ * The WebAssembly codec. It runs everywhere, within a heap of 16 MiB. That has no room for long frames beside long
+ * blocks and the tables of a high level, so such a block is compressed at level 3. The next `ready()` replaces a broken
+ * instance.
  */
 export class PortableZstd implements ZstdCodec {
   readonly name = 'portable'
@@ -58,14 +66,11 @@ export class PortableZstd implements ZstdCodec {
     return this
   }
 
-  maxPlainBytes(zstdLevel: number): number {
-    if (zstdLevel < 1 || zstdLevel > LEVELS.max) return 0
-    return zstdLevel <= LEVELS.balanced ? MAX_PLAIN_BYTES : MAX_PLAIN_BYTES / 2
-  }
-
   compress(plain: Uint8Array, zstdLevel: number): Uint8Array {
     assertCompressible(this, plain, zstdLevel)
-    const stored = this.usable().compress(plain, zstdLevel)
+    const wasm = this.usable()
+    const room = (ROOM[zstdLevel] ?? Infinity) - plain.length
+    const stored = wasm.compress(plain, zstdLevel, room) ?? wasm.compress(plain, LEVELS.balanced, Infinity)
     if (stored === null) throw new AppError('io', `zstd could not compress ${plain.length} bytes.`)
     return stored
   }

@@ -10,7 +10,8 @@ import { AppError, messageOf } from '../../../util/errors.ts'
  */
 export interface WasmZstd {
   readonly broken: boolean
-  compress(plain: Uint8Array, zstdLevel: number): Uint8Array | null
+  /** Null also if the frame is longer than `room` bytes. */
+  compress(plain: Uint8Array, zstdLevel: number, room: number): Uint8Array | null
   /** The caller has checked that `stored` is a whole frame of `plainLength` bytes. */
   decompress(stored: Uint8Array, plainLength: number): Uint8Array | null
 }
@@ -46,7 +47,7 @@ function wrap(binding: Binding): WasmZstd {
   const codec = new binding.ZstdCodec()
   let broken = false
 
-  // the vectors live for one call only: level 9 needs all of the heap that 2 MiB of input and its output leave
+  // the vectors live for one call only: high levels need all of the heap that the input and its output leave
   function convert(input: Uint8Array, outputBytes: number, run: (target: ByteVector, source: ByteVector) => number): Uint8Array | null {
     try {
       const source = new binding.VectorU8()
@@ -69,8 +70,8 @@ function wrap(binding: Binding): WasmZstd {
     get broken() {
       return broken
     },
-    compress: (plain, zstdLevel) =>
-      convert(plain, codec.compressBound(plain.length), (target, source) => codec.compress(target, source, zstdLevel)),
+    compress: (plain, zstdLevel, room) =>
+      convert(plain, Math.min(room, codec.compressBound(plain.length)), (target, source) => codec.compress(target, source, zstdLevel)),
     decompress: (stored, plainLength) => convert(stored, plainLength, (target, source) => codec.decompress(target, source)),
   }
 }
