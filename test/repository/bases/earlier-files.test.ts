@@ -10,7 +10,7 @@ const chunksOf = (path: string): Buffer => Buffer.from(sha256(Buffer.from(path))
 const keyOf = (path: string): string => TensorCache.keyOf(chunksOf(path))
 
 async function* entries(): AsyncGenerator<Entry> {
-  for (const path of PATHS) yield { path, type: 'file', size: 1_000_000, mtime: 0n, mode: 0o644, chunks: chunksOf(path) } as Entry
+  for (const path of PATHS) yield { path, type: 'file', size: 1_000_000, mtime: 0n, mode: 0o644, chunks: chunksOf(path) }
 }
 
 test.each([
