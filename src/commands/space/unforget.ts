@@ -8,6 +8,7 @@ import { parseVersion, type VersionSpec } from '../../repository/versions/versio
 import { localTime, plural } from '../../ui/format.ts'
 import { renderTable } from '../../ui/table.ts'
 import { AppError } from '../../util/errors.ts'
+import { groupBy } from '../../util/group-by.ts'
 import { shellQuoted } from '../../util/paths.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 import { chooseStore } from '../shared/store.ts'
@@ -103,7 +104,7 @@ function choose(versions: readonly FoundVersion[], { name, at }: VersionSpec, al
 
 function describeForgotten(versions: readonly Judged[], asOf: number, columns: number): string[] {
   const gone = versions.filter(({ lostFiles }) => lostFiles > 0)
-  const there = versions.filter(version => !gone.includes(version)).sort((a, b) => b.time - a.time || b.snapshot.time - a.snapshot.time)
+  const there = versions.filter(({ lostFiles }) => lostFiles === 0).sort((a, b) => b.time - a.time || b.snapshot.time - a.snapshot.time)
   const goneLine = gone.length === 0 ? [] : [`Data of ${plural(gone.length, 'forgotten version')} was deleted for good.`]
   const [newest] = there
   if (!newest) return ['No forgotten version can be brought back.', ...goneLine]
@@ -134,9 +135,7 @@ const describeLost = (version: Judged): string => `${versionLabel(version.snapsh
 
 /** Other versions of these names that are still forgotten. */
 function moreLines(others: readonly FoundVersion[]): string[] {
-  const names = [...new Set(others.map(({ snapshot }) => snapshot.name))]
-  return names.map(name => {
-    const count = others.filter(({ snapshot }) => snapshot.name === name).length
+  return [...groupBy(others, ({ snapshot }) => snapshot.name)].map(([name, { length: count }]) => {
     return `  ${plural(count, 'more version')} of ${name} ${count === 1 ? 'is' : 'are'} forgotten: colab-escape unforget ${shellQuoted(name)} --all`
   })
 }

@@ -78,7 +78,9 @@ async function chooseVersions(
 ): Promise<{ readable: StoredSnapshot[]; damaged: Damaged[] }> {
   const { view } = repository
   const { snapshots, now } = view.inventory
-  const unknown = names?.find(name => !snapshots.some(ref => ref.name === name))
+  const there = new Set(snapshots.map(({ name }) => name))
+  const wanted = names && new Set(names)
+  const unknown = names?.find(name => !there.has(name))
   if (unknown !== undefined)
     throw unknownName(
       repository.storage.location,
@@ -86,7 +88,7 @@ async function chooseVersions(
       unknown,
     )
   const { since, until } = timeRange(options, now)
-  const isWanted = (name: string, time: number): boolean => names?.includes(name) !== false && since <= time && time <= until
+  const isWanted = (name: string, time: number): boolean => wanted?.has(name) !== false && since <= time && time <= until
   const read = await readEach(
     repository,
     view,

@@ -1,8 +1,9 @@
 import pLimit from 'p-limit'
-import { newestSnapshot } from '../../repository/versions/versions.ts'
+import { newestOf } from '../../repository/versions/versions.ts'
 import { formatCount, localTime, plural, recentTime } from '../../ui/format.ts'
 import { renderTable, right } from '../../ui/table.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
+import { groupBy } from '../../util/group-by.ts'
 import { openRepository } from '../shared/find-version.ts'
 import type { Outcome, Session } from '../shared/session.ts'
 
@@ -14,13 +15,12 @@ export async function lsNamesCommand(session: Session): Promise<Outcome> {
   const { console } = session
   const repository = await openRepository(session)
   const { inventory, problems } = repository.view
-  const counts = new Map<string, number>()
-  for (const { name } of inventory.snapshots) counts.set(name, (counts.get(name) ?? 0) + 1)
+  const byName = groupBy(inventory.snapshots, ({ name }) => name)
   const before = problems.length
   const limit = pLimit(PARALLEL_NAMES)
   const names = await Promise.all(
-    [...counts].map(([name, versions]) =>
-      limit(async () => ({ name, versions, newest: await newestSnapshot(repository, repository.view, name) })),
+    [...byName].map(([name, refs]) =>
+      limit(async () => ({ name, versions: refs.length, newest: await newestOf(repository, repository.view, refs) })),
     ),
   )
   names.sort((a, b) => (a.name < b.name ? -1 : 1))

@@ -1,4 +1,6 @@
 import type { WalkedEntry } from '../../local/walk.ts'
+import { groupBy } from '../../util/group-by.ts'
+import { comparePaths } from '../../util/paths.ts'
 import { compareInSeries, seriesOf, type SeriesPosition } from './file-series.ts'
 import { spansOf } from './file-tensors.ts'
 import { sharedShare, type TensorSummary, summaryOf } from './tensor-summary.ts'
@@ -10,6 +12,8 @@ const LARGE_BYTES = 1024 * 1024
 /** Files whose headers are compared with the header of each new file, at most, for each relation. */
 const MAX_PREDECESSORS = 3
 const MAX_ORIGINALS = 6
+/** Files before and after a file, in the order of their paths, among which its bases are looked for. */
+const REACH = 500
 /** A file may be an export of an original that has this share of its tensors and is this many times as large. */
 const MIN_SHARED = 0.5
 const ORIGINAL_SIZES = [1.8, 20] as const
@@ -33,7 +37,11 @@ export class BasePlan {
   /** Paths of files that may be bases of others. */
   readonly bases = new Set<string>()
   private readonly basesOf = new Map<string, WalkedEntry[]>()
+  /** By path: all candidates, and those of each last number in their paths. */
   private readonly candidates: readonly Candidate[]
+  private readonly numbered: ReadonlyMap<number | undefined, readonly Candidate[]>
+  /** The sizes of all candidates, ascending. */
+  private readonly sizes: Float64Array
   private readonly newFiles: readonly Candidate[]
   private readonly series = new Map<string, Candidate[]>()
   /** The place of a file in its series. */
@@ -45,6 +53,9 @@ export class BasePlan {
     this.candidates = files
       .filter(({ path, fingerprint }) => mayHold(path, fingerprint.size))
       .map(file => ({ file, path: file.path, position: seriesOf(file.path) }))
+      .sort((a, b) => comparePaths(a.path, b.path))
+    this.numbered = groupBy(this.candidates, lastNumber)
+    this.sizes = Float64Array.from(this.candidates, ({ file }) => file.fingerprint.size).sort()
     this.newFiles = this.candidates.filter(({ file }) => isNew(file))
     if (this.newFiles.length === 0) return
     for (const candidate of this.candidates) {
@@ -99,7 +110,8 @@ export class BasePlan {
     const { size } = file.fingerprint
     const near = (other: WalkedEntry): boolean => Math.abs(other.fingerprint.size - size) <= Math.max(64 * 1024, size / 50)
     const earlier: Candidate[] = []
-    for (let at = this.places.get(file)! - 1; at >= 0 && earlier.length < MAX_PREDECESSORS; at--)
+    const place = this.places.get(file)!
+    for (let at = place - 1; at >= Math.max(0, place - REACH) && earlier.length < MAX_PREDECESSORS; at--)
       if (near(members[at]!.file)) earlier.push(members[at]!)
     if (earlier.length === 0) return []
     const own = await this.summary(file)
@@ -110,10 +122,12 @@ export class BasePlan {
   private async originals(candidate: Candidate): Promise<WalkedEntry[]> {
     const { file } = candidate
     const [least, most] = ORIGINAL_SIZES.map(times => times * file.fingerprint.size) as [number, number]
-    const larger = this.candidates.filter(({ file: { fingerprint } }) => fingerprint.size >= least && fingerprint.size <= most)
-    if (larger.length === 0) return []
+    const smallest = this.sizes[firstWhere(this.sizes.length, at => this.sizes[at]! >= least)]
+    if (smallest === undefined || smallest > most) return []
     const own = await this.summary(file)
     if (own?.dtype !== 'BF16' && own?.dtype !== 'F16') return []
+    const near = new Set([this.candidates, this.numbered.get(lastNumber(candidate))!].flatMap(all => neighbours(all, candidate)))
+    const larger = [...near].filter(({ file: { fingerprint } }) => fingerprint.size >= least && fingerprint.size <= most)
     const ranked = larger.map(original => ({ original, rank: rankOf(candidate, original) })).sort((a, b) => compareRanks(a.rank, b.rank))
     const found: WalkedEntry[] = []
     for (const { original } of ranked.slice(0, MAX_ORIGINALS)) {
@@ -132,9 +146,28 @@ export class BasePlan {
   }
 }
 
+const lastNumber = ({ position }: Candidate): number | undefined => position.numbers.at(-1)
+
+/** Those of `all`, which are in the order of their paths, that are near a candidate: folders near by are among them. */
+function neighbours(all: readonly Candidate[], { path }: Candidate): Candidate[] {
+  const at = firstWhere(all.length, i => comparePaths(all[i]!.path, path) >= 0)
+  return all.slice(Math.max(0, at - REACH), at + REACH)
+}
+
+/** The first number below `count` that meets a condition, which all after it meet too; `count` if there is none. */
+function firstWhere(count: number, isMet: (at: number) => boolean): number {
+  let [from, to] = [0, count]
+  while (from < to) {
+    const middle = (from + to) >> 1
+    if (isMet(middle)) to = middle
+    else from = middle + 1
+  }
+  return from
+}
+
 /** Ranks originals, the best first: the same number, then a folder near by, then about the same time. */
 function rankOf(candidate: Candidate, original: Candidate): number[] {
-  const [a, b] = [candidate.position.numbers.at(-1), original.position.numbers.at(-1)]
+  const [a, b] = [candidate, original].map(lastNumber)
   const names = original.path.split('/')
   const shared = candidate.path.split('/').findIndex((name, i) => name !== names[i])
   const apart = candidate.file.fingerprint.mtime - original.file.fingerprint.mtime

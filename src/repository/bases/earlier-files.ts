@@ -3,10 +3,14 @@ import { mayHold } from './base-plan.ts'
 import { seriesOf } from './file-series.ts'
 import { TensorCache } from './tensor-cache.ts'
 
+/** The files of the version before that the cache has, and their keys. */
 interface Earlier {
-  path: string
-  key: string
+  byPath: Map<string, string>
+  /** The last files of each series: one more than keys are asked for, because the file itself may be among them. */
+  lastOf: Map<string, { path: string; key: string }[]>
 }
+
+const MOST_KEYS = 2
 
 /**
  * Finds files of the version before in the local cache of tensors. Reads the manifest of that version when a file first
@@ -15,7 +19,7 @@ interface Earlier {
 export class EarlierFiles {
   private readonly cache: TensorCache | undefined
   private readonly entries: () => AsyncIterable<Entry>
-  private bySeries: Promise<Map<string, Earlier[]>> | undefined
+  private earlier: Promise<Earlier> | undefined
 
   constructor(cache: TensorCache | undefined, entries: () => AsyncIterable<Entry>) {
     this.cache = cache
@@ -27,25 +31,25 @@ export class EarlierFiles {
    * only its last checkpoint.
    */
   async keysFor(path: string): Promise<string[]> {
-    this.bySeries ??= this.load()
-    const members = (await this.bySeries).get(seriesOf(path).series) ?? []
-    const same = members.filter(member => member.path === path)
-    return [...same, ...members.filter(member => member.path !== path).reverse()].slice(0, 2).map(({ key }) => key)
+    this.earlier ??= this.load()
+    const { byPath, lastOf } = await this.earlier
+    const same = byPath.get(path)
+    const others = (lastOf.get(seriesOf(path).series) ?? []).filter(other => other.path !== path).reverse()
+    return [...(same === undefined ? [] : [same]), ...others.map(({ key }) => key)].slice(0, MOST_KEYS)
   }
 
-  private async load(): Promise<Map<string, Earlier[]>> {
-    const bySeries = new Map<string, Earlier[]>()
+  private async load(): Promise<Earlier> {
+    const earlier: Earlier = { byPath: new Map(), lastOf: new Map() }
     const keys = this.cache?.keys()
-    if (!keys || keys.size === 0) return bySeries
-    for await (const entry of this.entries()) {
-      if (entry.type !== 'file' || !mayHold(entry.path, entry.size)) continue
+    if (!keys || keys.size === 0) return earlier
+    for await (const { path, ...entry } of this.entries()) {
+      if (entry.type !== 'file' || !mayHold(path, entry.size)) continue
       const key = TensorCache.keyOf(entry.chunks)
       if (!keys.has(key)) continue
-      const { series } = seriesOf(entry.path)
-      const members = bySeries.get(series)
-      if (members) members.push({ path: entry.path, key })
-      else bySeries.set(series, [{ path: entry.path, key }])
+      earlier.byPath.set(path, key)
+      const { series } = seriesOf(path)
+      earlier.lastOf.set(series, [...(earlier.lastOf.get(series) ?? []), { path, key }].slice(-MOST_KEYS - 1))
     }
-    return bySeries
+    return earlier
   }
 }

@@ -214,7 +214,22 @@ export async function newestSnapshot(
   name: string,
   matches: (version: StoredSnapshot) => boolean = () => true,
 ): Promise<StoredSnapshot | undefined> {
-  const newestFirst = view.inventory.snapshots.filter(ref => ref.name === name).reverse()
+  return newestOf(
+    source,
+    view,
+    view.inventory.snapshots.filter(ref => ref.name === name),
+    matches,
+  )
+}
+
+/** The same of `refs`, which are in the order of their times. */
+export async function newestOf(
+  source: BlockSource,
+  view: RepositoryView,
+  refs: readonly SnapshotRef[],
+  matches: (version: StoredSnapshot) => boolean = () => true,
+): Promise<StoredSnapshot | undefined> {
+  const newestFirst = [...refs].reverse()
   for (let at = 0, size = 1; at < newestFirst.length; at += size, size = Math.min(2 * size, PARALLEL_READS)) {
     const read = await readSideBySide(source, view, newestFirst.slice(at, at + size))
     const found = read.find(version => version && !isAppError(version) && !isUnfinished(version, view) && matches(version))

@@ -63,7 +63,8 @@ export function findTogether(files: readonly FoundFile[], { known, began, now, s
   for (const { folder, isNew, members } of groupsOf(files, known)) {
     const ready = members.filter(({ isFinished, isSaved, isLog }) => !isSaved && (isFinished || isLog))
     if (ready.length === 0) continue
-    const busy = members.filter(file => !file.isFinished && !file.isLog && !isOfNextCheckpoint(file, ready, settleMs))
+    const finished = firstFinished(ready)
+    const busy = members.filter(file => !file.isFinished && !file.isLog && !isOfNextCheckpoint(file, finished, settleMs))
     const isYoung = ({ isLog, appeared, since }: FoundFile): boolean =>
       !isLog && appeared > began && now - since < NEW_FOLDER_SETTLE_TIMES * settleMs
     const isStill = !isNew || !ready.some(isYoung)
@@ -91,11 +92,21 @@ function groupsOf(files: readonly FoundFile[], known: ReadonlySet<string>): Iter
   return groups.values()
 }
 
+/** Since when the first finished file of each series has been as it is, ms. */
+function firstFinished(ready: readonly FoundFile[]): Map<string, number> {
+  const first = new Map<string, number>()
+  for (const { path, since } of ready.filter(({ isFinished }) => isFinished)) {
+    const { series } = seriesOf(path)
+    first.set(series, Math.min(since, first.get(series) ?? since))
+  }
+  return first
+}
+
 /**
  * Whether a file that is being written is the next checkpoint of a series of single files, such as epoch-2.pt: an
  * earlier one had been finished for a while when it appeared.
  */
-function isOfNextCheckpoint(file: FoundFile, ready: readonly FoundFile[], settleMs: number): boolean {
-  const { series } = seriesOf(file.path)
-  return ready.some(other => other.isFinished && file.appeared - other.since >= settleMs && seriesOf(other.path).series === series)
+function isOfNextCheckpoint({ path, appeared }: FoundFile, finished: ReadonlyMap<string, number>, settleMs: number): boolean {
+  const since = finished.get(seriesOf(path).series)
+  return since !== undefined && appeared - since >= settleMs
 }

@@ -14,7 +14,8 @@ export class Copies {
   /** Undefined before the first listing. */
   private listed: Map<string, DriveFile[]> | undefined
   private stored = new Map<string, DriveFile[]>()
-  private fresh: DriveFile[] = []
+  /** By id. */
+  private fresh = new Map<string, DriveFile>()
 
   constructor(hashInName: HashInName) {
     this.hashInName = hashInName
@@ -22,7 +23,7 @@ export class Copies {
 
   /** Call it before a listing: what is stored from now on may be missing in it. */
   beginListing(): void {
-    this.fresh = []
+    this.fresh = new Map()
   }
 
   endListing(files: readonly DriveFile[]): void {
@@ -34,12 +35,12 @@ export class Copies {
 
   add(file: DriveFile): void {
     add(this.stored, file)
-    this.fresh.push(file)
+    this.fresh.set(file.id, file)
   }
 
   /** Files that were stored since the last listing began. */
   get storedSinceListing(): readonly DriveFile[] {
-    return this.fresh
+    return [...this.fresh.values()]
   }
 
   /** Whether a file was listed, or stored by this process. */
@@ -80,14 +81,14 @@ export class Copies {
   forget(file: DriveFile): void {
     if (this.listed) forgetIn(this.listed, file)
     forgetIn(this.stored, file)
-    this.fresh = this.fresh.filter(other => other.id !== file.id)
+    this.fresh.delete(file.id)
   }
 
   /** Call it when all copies of a name are deleted. */
   forgetAll(name: string): void {
+    for (const { id } of this.of(name)) this.fresh.delete(id)
     this.listed?.delete(name)
     this.stored.delete(name)
-    this.fresh = this.fresh.filter(file => file.name !== name)
   }
 
   private bestFirst(copies: readonly DriveFile[]): DriveFile[] {
