@@ -54,24 +54,29 @@ export class PushAttempt {
   readonly chunks: ChunkWriter
   private readonly context: RepositoryContext
   private readonly request: AttemptRequest
-  private readonly basis: AttemptBasis
   private readonly chunker: Chunker
-  readonly indexes: PushIndexes
+  private known: { basis: AttemptBasis; indexes: PushIndexes } | undefined
+  private readonly listed: Promise<AttemptBasis>
+  private settleListed: { resolve(basis: AttemptBasis): void; reject(error: unknown): void } | undefined
   private readonly bases: BaseFinder | undefined
   private readProgress: ReadProgress = {}
   /** Plain bytes of the new chunks of files. */
   contentBytes = 0
 
-  constructor(context: RepositoryContext, request: AttemptRequest, basis: AttemptBasis, chunker: Chunker) {
+  /** Without a basis it begins before the store was listed: it sends nothing, and no chunk counts as present. */
+  constructor(context: RepositoryContext, request: AttemptRequest, basis: AttemptBasis | undefined, chunker: Chunker) {
     const { level, blockBytes, dryRun } = request
     const { pool, surroundings, signal, packPolicy } = context
     this.context = context
     this.request = request
-    this.basis = basis
     this.chunker = chunker
-    this.indexes = new PushIndexes(context, basis.view)
+    this.listed = new Promise((resolve, reject) => {
+      this.settleListed = { resolve, reject }
+    })
+    this.listed.catch(() => undefined)
+    if (basis) this.begin(basis)
     const packs: PackWriter = new PackWriter({
-      storage: dryRun ? NO_STORAGE : context.storage,
+      storage: dryRun ? NO_STORAGE : basis ? context.storage : this.gated(context.storage),
       pool,
       level,
       blockBytes,
@@ -82,21 +87,64 @@ export class PushAttempt {
         if (!dryRun) this.indexes.writeIfDue(packs)
       },
     })
-    this.chunks = new ChunkWriter(packs, new Presence(basis.view))
+    this.chunks = new ChunkWriter(packs, new Presence(basis?.view))
     this.bases = request.bases && this.basesFor(request.bases)
   }
 
+  private begin(basis: AttemptBasis): void {
+    this.known = { basis, indexes: new PushIndexes(this.context, basis.view) }
+    this.settleListed?.resolve(basis)
+  }
+
+  /** Goes on with the state of the store, after an early beginning. False if a chunk was added that is present. */
+  adopt(basis: AttemptBasis): boolean {
+    if (this.chunks.addedInVain(basis.view)) return false
+    this.chunks.presence.list(basis.view)
+    this.begin(basis)
+    return true
+  }
+
+  /** Ends an early beginning. What waits to be sent fails with `error`. */
+  giveUp(error: unknown): void {
+    this.settleListed?.reject(error)
+  }
+
+  get indexes(): PushIndexes {
+    return this.known!.indexes
+  }
+
+  /** A store that gets nothing before it was listed. */
+  private gated(storage: Storage): Pick<Storage, 'put' | 'prepare'> {
+    return {
+      put: async (...given) => {
+        await this.listed
+        return storage.put(...given)
+      },
+      prepare: async options => {
+        await this.listed.catch(() => undefined)
+        if (this.known) await storage.prepare?.(options)
+      },
+    }
+  }
+
   private basesFor(policy: BasePolicy): BaseFinder {
-    const { storage, pool, signal } = this.context
-    const { view, parent } = this.basis
-    const { index } = view
     return new BaseFinder({
       ...policy,
       dryRun: this.request.dryRun,
-      earlier: new EarlierFiles(policy.cache, () => (parent ? readManifest({ storage, index, pool, signal }, parent) : noEntries())),
+      earlier: new EarlierFiles(policy.cache, () => this.entriesBefore()),
       depthOf: (id, below) => this.chunks.depthBelow(id, below),
-      lengthOf: (ids, offset) => index.length(index.find(ids, offset)),
+      lengthOf: (ids, offset) => {
+        const { index } = this.known!.basis.view
+        return index.length(index.find(ids, offset))
+      },
     })
+  }
+
+  /** The manifest entries of the version before. */
+  private async *entriesBefore(): AsyncGenerator<Entry> {
+    const { storage, pool, signal } = this.context
+    const { parent, view } = await this.listed
+    if (parent) yield* readManifest({ storage, index: view.index, pool, signal }, parent)
   }
 
   /** Stores the files of the source. */
@@ -180,16 +228,16 @@ export class PushAttempt {
    */
   async acknowledge(): Promise<void> {
     const { storage, signal } = this.context
-    const { view, unindexed } = this.basis
+    const {
+      basis: { view, unindexed },
+      indexes,
+    } = this.known!
     const { packs } = this.chunks
     const config = view.inventory.hasConfig ? undefined : storage.put(CONFIG_NAME, encodeConfig(), { signal })
-    const outcomes = await Promise.allSettled([packs.acknowledge(), this.indexes.writeRest(packs, unindexed), config])
+    const outcomes = await Promise.allSettled([packs.acknowledge(), indexes.writeRest(packs, unindexed), config])
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   }
 }
 
 /** The store of a dry run: it keeps nothing. */
 const NO_STORAGE: Pick<Storage, 'put'> = { put: () => Promise.resolve({ created: 0 }) }
-
-/** The manifest entries of the version before if there is none. */
-async function* noEntries(): AsyncGenerator<Entry> {}

@@ -1,6 +1,7 @@
 import { toHex } from '../../util/hash.ts'
 import { everyId } from '../format/chunk-ids.ts'
 import { IdTable } from '../index/id-table.ts'
+import type { RepositoryView } from '../open/view.ts'
 import type { BlockContent } from '../write/block-builder.ts'
 import type { PackWriter } from '../write/pack-writer.ts'
 import type { Presence } from './presence.ts'
@@ -25,6 +26,12 @@ export class ChunkWriter {
 
   hasAll(ids: Uint8Array): boolean {
     return everyId(ids, offset => this.has(ids, offset))
+  }
+
+  /** Whether one of the added chunks is present, by a view that was not there when they were added. */
+  addedInVain({ index }: RepositoryView): boolean {
+    for (let entry = 0; entry < this.added.size; entry++) if (index.present.find(this.added.id(entry)) >= 0) return true
+    return false
   }
 
   /** The depth of a copy that may serve as a base, less than `below`; -1 if there is none. */

@@ -40,7 +40,7 @@ export async function ensureItFits(
   context: RepositoryContext,
   request: AttemptRequest,
   basis: AttemptBasis,
-  chunker: Chunker,
+  chunker: () => Chunker,
   freeSpace: FreeSpace,
 ): Promise<void> {
   if (!freeSpace || freeSpace.unknown <= freeSpace.free) return
@@ -48,7 +48,7 @@ export async function ensureItFits(
   context.reporter.detail(
     `${formatBytes(unknown)} to read, ${formatBytes(free)} free in ${context.storage.location}: a trial push measures what it needs`,
   )
-  const trial = new PushAttempt(context, { ...request, dryRun: true }, { ...basis, unindexed: [] }, chunker)
+  const trial = new PushAttempt(context, { ...request, dryRun: true }, { ...basis, unindexed: [] }, chunker())
   try {
     await trial.storeManifest(await trial.storeFiles())
   } finally {

@@ -5,18 +5,30 @@ import type { RepositoryView } from '../open/view.ts'
  * bases. All these packs must still be present when it commits.
  */
 export class Presence {
-  readonly view: RepositoryView
+  private listed: RepositoryView | undefined
   private readonly used = new Set<number>()
   /** Copies with bases whose packs count as used already. */
   private readonly marked = new Set<number>()
 
-  constructor(view: RepositoryView) {
-    this.view = view
+  /** Without a view, before the store was listed, no chunk counts as present. */
+  constructor(view?: RepositoryView) {
+    this.listed = view
+  }
+
+  get view(): RepositoryView {
+    if (this.listed === undefined) throw new TypeError('the store was not listed yet')
+    return this.listed
+  }
+
+  /** Sets the view after the store was listed. */
+  list(view: RepositoryView): void {
+    this.listed = view
   }
 
   /** Whether the chunk with the id at `ids[offset]` is present. If so, its packs count as used. */
   use(ids: Uint8Array, offset = 0): boolean {
-    const { index } = this.view
+    if (this.listed === undefined) return false
+    const { index } = this.listed
     const entry = index.present.find(ids, offset)
     if (entry < 0) return false
     this.mark(entry)
@@ -25,7 +37,8 @@ export class Presence {
 
   /** The depth of a present copy, less than `below`; -1 if there is none. The packs of the copy then count as used. */
   useBelow(id: Uint8Array, below: number): number {
-    const { index } = this.view
+    if (this.listed === undefined) return -1
+    const { index } = this.listed
     const entry = index.present.find(id, 0, below)
     if (entry < 0) return -1
     this.mark(entry)

@@ -29,6 +29,7 @@ import { IndexWriter } from '../write/index-writer.ts'
 import { includeOwnPacks } from '../write/own-packs.ts'
 import type { AcknowledgedPack, PackWriter } from '../write/pack-writer.ts'
 import { PushAttempt, type AttemptRequest } from './attempt.ts'
+import { EarlyAttempt } from './early-attempt.ts'
 import { commitSnapshot } from './commit.ts'
 import { askFreeSpace, ensureItFits, unknownBytes, type FreeSpace } from './free-space.ts'
 import { keepAttributes } from './kept-attributes.ts'
@@ -142,12 +143,13 @@ class PushRun {
   private readonly ahead: ReadAheadStorage
   private readonly context: RepositoryContext
   private readonly request: PushRequest
-  private readonly chunker: Chunker = new Chunker()
+  private chunker: Chunker | undefined
   private readonly began: number
   /** Packs of earlier attempts of this run. */
   private own: AcknowledgedPack[] = []
   /** Packs of the attempt under way. */
   private packs: PackWriter | undefined
+  private early: EarlyAttempt | undefined
   private totals = { newBytes: 0, newContentBytes: 0, storedBytes: 0 }
   private space: PushResult['space']
   /** Late snapshots of earlier attempts, which are deleted in the end. */
@@ -160,7 +162,12 @@ class PushRun {
     this.began = context.surroundings.monotonic()
   }
 
+  private chunkerOf(): Chunker {
+    return (this.chunker ??= new Chunker())
+  }
+
   async settle(): Promise<void> {
+    await this.early?.settle()
     await this.packs?.settle()
   }
 
@@ -169,6 +176,7 @@ class PushRun {
     const unknown = unknownBytes(this.request)
     if (unknown > 0) this.context.pool.warmUp()
     const freeSpace = this.request.dryRun ? Promise.resolve(undefined) : askFreeSpace(this.context, unknown)
+    this.early = EarlyAttempt.begin(this.context, this.request)
     let listed = await this.list()
     refuseForeign(listed.view, this.context.storage.location)
     if (!listed.view.inventory.hasConfig) await this.request.mayCreate?.(listed.view.inventory)
@@ -223,12 +231,17 @@ class PushRun {
     const request = live ? { ...this.request, source: live.source, cache: live.cache } : this.request
 
     const basis = { view, unindexed: [...unnamed, ...adopted], parent }
-    await ensureItFits(this.context, request, basis, this.chunker, freeSpace)
-    const attempt = new PushAttempt(this.context, request, basis, this.chunker)
+    const { early } = this
+    if (freeSpace && freeSpace.unknown > freeSpace.free) await early?.settle()
+    await ensureItFits(this.context, request, basis, () => this.chunkerOf(), freeSpace)
+    this.early = undefined
+    const isEarly = early?.adopt(basis) === true
+    if (!isEarly) await early?.settle()
+    const attempt = isEarly ? early.attempt : new PushAttempt(this.context, request, basis, this.chunkerOf())
     const { packs, presence } = attempt.chunks
     this.packs = packs
     this.space ??= freeSpace
-    const reading = await attempt.storeFiles()
+    const reading = await (isEarly ? early.reading : attempt.storeFiles())
     const moved = live?.moved(reading) ?? []
     if (moved.length === 0) refuseNothingRead(request.source, reading)
     const unread = moved.length > 0 ? undefined : await carryOver({ ...request, reporter }, basis, repository, attempt.chunks, reading)

@@ -13,12 +13,12 @@ function readsOf(count: number): { reads: number; waiting: number } {
     isSaved: false,
     isRewritten: false,
     isLog: false,
-    appeared: 2000,
+    appeared: isFinished ? 2000 : 9000,
     since: 2000,
-    busySince: 2000,
+    busySince: 9000,
   })
   const files = Array.from({ length: count }, (_, i) => [file(`new/part-${i}.bin`, true), file(`new/log ${i} of.pt`, false)]).flat()
-  const { waiting } = findTogether(files, { known: new Set(['']), began: 1000, now: 3000, settleMs: 5000 })
+  const { waiting } = findTogether(files, { known: new Set(['']), began: 1000, now: 10_000, settleMs: 5000 })
   return { reads, waiting: waiting[0]?.files.length ?? 0 }
 }
 
