@@ -1,4 +1,4 @@
-import { AppError, messageOf, throwIfAborted } from '../util/errors.ts'
+import { AppError, isAppError, messageOf, throwIfAborted } from '../util/errors.ts'
 import { isRecord } from '../util/json-fields.ts'
 
 /** Answers are a few hundred bytes. A longer one does not come from Google. */
@@ -35,6 +35,7 @@ export async function requestJson(doFetch: typeof fetch, url: string, options: R
     return { status: response.status, json: parseObject(await readText(response)) }
   } catch (error) {
     throwIfAborted(outer)
+    if (isAppError(error)) throw error
     const why = timeout.aborted ? `no answer within ${timeoutMs / 1000} s` : reasonOf(error)
     throw new AppError('unavailable', `${service} can't be reached: ${why}.`, {
       hint: 'Check the network (and HTTPS_PROXY, if you need a proxy), and run the same command again.',

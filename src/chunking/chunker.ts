@@ -2,11 +2,12 @@
  * Cuts streams into chunks by their content, and around tensors. It neither stores nor compresses chunks.
  */
 
-import type { FastCdcKernel } from '../kernels/fastcdc.ts'
+import { MAX_CHUNK, type FastCdcKernel } from '../kernels/fastcdc.ts'
 import { loadFastCdc } from '../kernels/load-fastcdc.ts'
 
 /** The least free space that `buffer` returns, in bytes. */
 const MIN_FREE = 1024 * 1024
+const ZEROS = Buffer.alloc(MAX_CHUNK)
 
 /**
  * Cuts streams of bytes into content-defined chunks of 16 to 256 KiB; the last one may be shorter. It copies nothing:
@@ -52,11 +53,23 @@ export class Chunker {
     if (count < 0 || count > kernel.window.length - this.end)
       throw new RangeError(`${count} bytes can't be in a buffer of ${kernel.window.length - this.end}`)
     this.end += count
+    const chunks = this.zeros()
     const cuts = kernel.findCuts(this.start, this.end, final)
-    const chunks: Uint8Array[] = []
     for (let i = 0; i < cuts; i++) {
       const cut = kernel.cuts[i]!
       chunks.push(kernel.window.subarray(this.start, cut))
+      this.start = cut
+    }
+    return chunks
+  }
+
+  /** The longest chunks of zeros at the front, as the kernel would cut them, in a tenth of its time. */
+  private zeros(): Uint8Array[] {
+    const chunks: Uint8Array[] = []
+    for (let cut = this.start + MAX_CHUNK; cut <= this.end; cut += MAX_CHUNK) {
+      const chunk = this.kernel.window.subarray(this.start, cut)
+      if (chunk[0] !== 0 || Buffer.compare(chunk, ZEROS) !== 0) break
+      chunks.push(chunk)
       this.start = cut
     }
     return chunks

@@ -32,10 +32,23 @@ export function createFetch(proxy: ProxySettings): typeof fetch {
 function proxyAddress(variable: string, value: string | undefined): string {
   if (value === undefined || value === '') return ''
   const address = /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`
-  if (URL.canParse(address) && /^https?:$/.test(new URL(address).protocol)) return address
+  const plain = plainAddress(address)
+  if (plain !== undefined) return plain
   throw new AppError('usage', `${variable} is not the address of an HTTP proxy.`, {
     hint: `Set ${variable} to an address such as http://proxy.example:3128, or unset it.`,
   })
+}
+
+/** The address without a path, which no proxy has. Undefined if it can't be used. */
+function plainAddress(address: string): string | undefined {
+  try {
+    const { protocol, username, password, host } = new URL(address)
+    decodeURIComponent(username + password)
+    const login = username === '' ? '' : `${username}:${password}@`
+    return /^https?:$/.test(protocol) ? `${protocol}//${login}${host}/` : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** Only the host of a proxy's address, which may contain a password. */

@@ -7,6 +7,7 @@ import { makeCertificates } from '../drive-emulator/certificates.ts'
 import { startConnectProxy } from '../drive-emulator/connect-proxy.ts'
 import { startDriveEmulator } from '../drive-emulator/emulator.ts'
 import { expectError, runCli } from '../helpers/cli.ts'
+import { rejection } from '../helpers/failures.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { seededNoise } from '../helpers/seeded.ts'
 import { expectSameTree, makeTree } from '../helpers/trees.ts'
@@ -20,7 +21,7 @@ test("without a proxy, or where none is wanted, it is Node's own fetch", () => {
 })
 
 test('what is no proxy is refused by the name of its variable, without its password', () => {
-  for (const https of ['socks5://user:hunter2@proxy', 'http://user:hunter2@:x', 'http://']) {
+  for (const https of ['socks5://user:hunter2@proxy', 'http://user:hunter2@:x', 'http://', 'http://user:p%ZZ@proxy']) {
     const make = () => createFetch({ ...NONE, https })
     expect(make).toThrow(AppError)
     expect(make).toThrow(/^HTTPS_PROXY is not/)
@@ -40,6 +41,33 @@ test('this machine and the hosts of NO_PROXY are reached directly', async () => 
     expect(proxy.asked).toEqual(['proxied.invalid:443'])
   } finally {
     await Promise.all([google.close(), proxy.close()])
+  }
+})
+
+test('what a proxy refuses is told as its refusal, and without its password', async () => {
+  const proxy = await startConnectProxy(0)
+  try {
+    const [, host] = proxy.url.split('//')
+    const ask = (https: string) => rejection(createFetch({ ...NONE, https })('https://www.googleapis.com/'))
+    proxy.refuse('407 Proxy Authentication Required')
+    expect(await ask(`${proxy.url}/some/path`)).toMatchObject({
+      code: 'denied',
+      message: `The proxy ${host} asks for a login (HTTP 407).`,
+      hint: expect.stringContaining('HTTPS_PROXY') as string,
+    })
+    expect(await ask(`http://user:hunter2@${host}`)).toMatchObject({ message: `The proxy ${host} does not accept the login (HTTP 407).` })
+    proxy.refuse('403 Forbidden')
+    expect(await ask(proxy.url)).toMatchObject({ code: 'unavailable', message: expect.stringContaining('HTTP 403') as string })
+    await proxy.close()
+    expect(await ask(proxy.url)).toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining(`The proxy ${host} can't be`) as string,
+    })
+    expect(await ask('http://no-proxy.invalid:3128')).toMatchObject({
+      message: expect.stringMatching(/^The proxy no-proxy\.invalid:3128 /) as string,
+    })
+  } finally {
+    await proxy.close()
   }
 })
 

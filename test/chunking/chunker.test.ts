@@ -37,6 +37,22 @@ describe.each([
 ])('a chunker on %s', (_kind, kernel) => {
   const chunker = new Chunker(kernel)
 
+  test('cuts zeros where the kernel would, wherever they begin and end', () => {
+    for (const [before, zeros, after] of [
+      [0, 0, 0],
+      [0, MAX_CHUNK, 0],
+      [0, 3 * MAX_CHUNK - 1, 0],
+      [0, 3 * MAX_CHUNK + 1, 100_000],
+      [100_000, 3_000_000, 100_000],
+      [1, 12_000_000, 1],
+    ] as const) {
+      const file = Buffer.concat([seededBytes(before, 1), Buffer.alloc(zeros), seededBytes(after, 2)])
+      const expected = lengths(chunkBytes(file))
+      for (const reads of [[MIB], [100_000, 700_001]])
+        for (const finalWithData of [true, false]) expect(lengths(chunksOf(chunker, file, reads, finalWithData))).toEqual(expected)
+    }
+  })
+
   test('cuts by content alone, however reads are split, file after file', () => {
     const noise = seededBytes(1_500_000, 11)
     fc.assert(

@@ -68,6 +68,7 @@ test('there and back again is what was', () =>
   withVersions(async sandbox => {
     const before = await log(sandbox, 'data')
     await sandbox.ok('rename', 'data', 'renamed')
+    expect(await sandbox.json('status', 'data')).toMatchObject({ version: null })
     await sandbox.ok('rename', 'renamed', 'data')
     expect((await log(sandbox, 'data')).map(known)).toEqual(before.map(known))
     expect(snapshotsIn(sandbox)).toHaveLength(4)

@@ -28,6 +28,9 @@ const label = (at: number): string => `data@${ids[at]!.slice(0, 8)}`
 const there = async (): Promise<string[]> =>
   (await sandbox.json<{ versions: { version: string }[] }>('log')).versions.map(({ version }) => version)
 
+/** What `status` compares with, though this machine notes the newest version. */
+const newestIn = async (): Promise<string | null> => (await sandbox.json<{ version: string | null }>('status', 'data')).version
+
 interface Unforgotten {
   restored: { version: string; tags: string[] }[]
   forgotten: { version: string; until: string; files: number; lostFiles: number }[]
@@ -55,9 +58,12 @@ describe('unforget', () => {
     expect(await there()).toEqual([...ids].reverse())
 
     await sandbox.ok('forget', 'data', '--all')
+    expect(await newestIn()).toBeNull()
     await sandbox.ok('unforget', label(0), label(1))
+    expect(await newestIn()).toBe(ids[1])
     const { restored } = await sandbox.json<Unforgotten>('unforget', 'data', '--all')
     expect(restored.map(({ version, tags }) => [version, tags])).toEqual([[ids[2], ['t2']]])
+    expect(await newestIn()).toBe(ids[2])
     await sandbox.ok('prune', '--now')
     await sandbox.ok('check', '--read-data')
     await sandbox.ok('pull', 'data@t0', 'out')

@@ -8,6 +8,8 @@ export interface ConnectProxy {
   url: string
   /** Every `host:port` that was asked for, allowed or not. */
   asked: string[]
+  /** The only answer from now on: a status, with its text. */
+  refuse: (answer: string) => void
   close: () => Promise<void>
 }
 
@@ -18,6 +20,7 @@ export interface ConnectProxy {
 export async function startConnectProxy(port: number): Promise<ConnectProxy> {
   const asked: string[] = []
   const open = new Set<Socket>()
+  let refusal: string | undefined
   const server = createServer((_request, response) => {
     response.writeHead(405).end()
   })
@@ -27,6 +30,10 @@ export async function startConnectProxy(port: number): Promise<ConnectProxy> {
     open.add(client)
     client.on('close', () => open.delete(client))
     client.on('error', () => undefined)
+    if (refusal !== undefined) {
+      client.end(`HTTP/1.1 ${refusal}\r\n\r\n`)
+      return
+    }
     if (!GOOGLE_HOSTS.some(host => target === `${host}:443`)) {
       client.end('HTTP/1.1 403 Forbidden\r\n\r\n')
       return
@@ -44,6 +51,9 @@ export async function startConnectProxy(port: number): Promise<ConnectProxy> {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     asked,
+    refuse: answer => {
+      refusal = answer
+    },
     close: async () => {
       const closed = new Promise<void>(resolve => server.close(() => resolve()))
       for (const socket of open) socket.destroy()

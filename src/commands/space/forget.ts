@@ -3,6 +3,7 @@ import { listTrash, refuseTrashed } from '../../repository/prune/empty-trash.ts'
 import { forget, type ForgetRequest, type ForgottenName } from '../../repository/prune/forget.ts'
 import { SAFE_GRACE_PERIODS } from '../../repository/prune/grace-periods.ts'
 import { parseName } from '../../repository/versions/names.ts'
+import { dropNotedVersion } from '../../repository/versions/noted-version.ts'
 import { sourcesOf } from '../../repository/versions/retention.ts'
 import { parseVersion } from '../../repository/versions/versions.ts'
 import { plural, localTime } from '../../ui/format.ts'
@@ -44,6 +45,9 @@ async function forgetGiven(session: Session, given: string[], options: ForgetOpt
     dryRun,
     confirm: asks ? names => confirmAll(session, names) : undefined,
   })
+  if (!dryRun)
+    for (const { name, decision } of result.names)
+      await dropNotedVersion(session.notedVersionFile(store.storage.location, name), new Set(decision.forgotten.map(({ id }) => id)))
   const absent = result.names.filter(
     ({ decision, unreadable }) => decision.kept.length + decision.forgotten.length + unreadable.length === 0,
   )

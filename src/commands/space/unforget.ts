@@ -4,6 +4,7 @@ import { SAFE_GRACE_PERIODS } from '../../repository/prune/grace-periods.ts'
 import { openForPrune } from '../../repository/prune/prune.ts'
 import { judgeForgotten, reallyForgotten, unforget, type Judged } from '../../repository/prune/unforget.ts'
 import { parseName } from '../../repository/versions/names.ts'
+import { dropNotedVersion } from '../../repository/versions/noted-version.ts'
 import { parseVersion, type VersionSpec } from '../../repository/versions/versions.ts'
 import { localTime, plural } from '../../ui/format.ts'
 import { renderTable } from '../../ui/table.ts'
@@ -40,6 +41,8 @@ export async function unforgetCommand(session: Session, given: string[], options
     return versions.filter(version => chosen.has(version))
   })
   const { restored, lost, problems } = result
+  for (const name of new Set(restored.map(({ snapshot }) => snapshot.name)))
+    await dropNotedVersion(session.notedVersionFile(context.storage.location, name))
   if (restored.length + problems.length === 0)
     throw new AppError(
       'not-found',

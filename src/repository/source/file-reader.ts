@@ -4,6 +4,7 @@ import type { Chunker } from '../../chunking/chunker.ts'
 import { type CutChunk, cutTensors, type ReadNext } from '../../chunking/cut-tensors.ts'
 import { findTensors, mayHaveTensors, SNIFFED_BYTES } from '../../chunking/tensor-layout.ts'
 import { fingerprintOf, sameFingerprint, type Fingerprint } from '../../local/fingerprint.ts'
+import { HoleReader } from '../../local/hole-reader.ts'
 import { AS_LISTED, readAtSync } from '../../local/read-at.ts'
 import { errnoOf } from '../../util/errors.ts'
 import { sha256 } from '../../util/hash.ts'
@@ -123,10 +124,16 @@ function openSynchronous(localPath: string): OpenFile {
 
 async function openAsynchronous(localPath: string): Promise<OpenFile> {
   const file = await open(fsPath(localPath), AS_LISTED)
+  const read = async (buffer: Uint8Array, position: number): Promise<number> =>
+    (await file.read(buffer, 0, buffer.length, position)).bytesRead
+  const holes = HoleReader.open(file.fd, read)
   return {
     fingerprint: async () => fingerprintOf(await file.stat({ bigint: true })),
-    read: async (buffer, position) => (await file.read(buffer, 0, buffer.length, position)).bytesRead,
+    read: holes ? (buffer, position) => holes.read(buffer, position) : read,
     readAt: (offset, length) => readAtSync(file.fd, offset, length),
-    close: () => file.close(),
+    close: () => {
+      holes?.close()
+      return file.close()
+    },
   }
 }

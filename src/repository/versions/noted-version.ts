@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { readAt } from '../../local/read-at.ts'
 import { replaceFile } from '../../local/replace-file.ts'
@@ -62,6 +63,13 @@ async function idIn(file: string, fileSystem: FileSystem): Promise<string | unde
 /** The version that a file notes. Undefined if there is no such file, or it can't be read. */
 export async function noteIn(file: string): Promise<Head | undefined> {
   return (await readEnds(file, realFileSystem).catch(() => undefined))?.head
+}
+
+/** Removes the note of a version that is no longer the newest: one of `ids`, or any if these are not given. */
+export async function dropNotedVersion(file: string | undefined, ids?: ReadonlySet<string>): Promise<void> {
+  if (file === undefined) return
+  const note = ids && (await noteIn(file))
+  if (ids === undefined || (note !== undefined && ids.has(note.id))) await rm(file, { force: true }).catch(() => undefined)
 }
 
 /** The name of the version that a file notes, and when it was last known to be the newest (ms since 1970). */

@@ -116,7 +116,7 @@ export class DriveHttp {
         throw movedError(null, request.task)
       }
       const why = silence.signal.aborted ? new Error(`no answer for ${Math.round(patience / 1000)} s`) : error
-      throw networkError(why, request.task)
+      throw isAppError(why) ? why : networkError(why, request.task)
     } finally {
       clearTimeout(timer)
     }
