@@ -35,6 +35,8 @@ export class Destination {
   private readonly options: DestinationOptions
   /** Paths that are known to be real folders, not symlinks. */
   private readonly folders = new Set<string>()
+  /** Those of them that were made here. */
+  private readonly made = new Set<string>()
   /** Paths written from this archive. A later entry of the same name replaces an earlier one, as in tar. */
   private readonly brought = new Set<string>()
   /** The same, and folders. */
@@ -59,8 +61,9 @@ export class Destination {
       return 'skipped'
     }
     if (entry.type === 'directory') return this.placeFolder(parts, entry)
-    const path = join(this.folderFor(parts.slice(0, -1)), parts.at(-1)!)
-    const there = this.lookAt(path)
+    const folder = this.folderFor(parts.slice(0, -1))
+    const path = join(folder, parts.at(-1)!)
+    const there = this.isNew(folder, path) ? undefined : this.lookAt(path)
     if (there?.isDirectory()) throw new OccupiedEntryError(path)
     const placed = await this.placeIn(path, there, parts, entry)
     this.brought.add(path)
@@ -138,6 +141,14 @@ export class Destination {
     })
   }
 
+  /**
+   * Whether nothing can be at `path`: the folder was made here, only this user can change it, and nothing alike was
+   * brought. FAT finds a file by a short name too, which has a tilde.
+   */
+  private isNew(folder: string, path: string): boolean {
+    return this.made.has(folder) && !path.includes('~', folder.length) && !this.names.holdsAlike(path) && !this.held.isShared(folder)
+  }
+
   private mayReplace(path: string): boolean {
     return this.brought.has(path) || (this.options.force && !this.isAnothers(path))
   }
@@ -171,6 +182,7 @@ export class Destination {
           removeFile(this.held, path)
           this.held.at(path, place => mkdirSync(place, { mode: 0o775 }))
         })
+        this.made.add(path)
       }
       this.folders.add(path)
       this.names.add(path)

@@ -62,8 +62,8 @@ export async function writeFile(
     perEntry(path, () => {
       if (written < position) ftruncateSync(fd, position)
       if (entry.mode !== undefined) fchmodSync(fd, unpackedMode(entry.mode))
-      const own = fstatSync(fd)
-      if (entry.mtime !== undefined) futimesSync(fd, Number(own.atimeMs) / 1000, utimesSeconds(entry.mtime))
+      if (entry.mtime !== undefined) futimesSync(fd, Date.now() / 1000, utimesSeconds(entry.mtime))
+      const own = folders.isShared(dirname(path)) ? fstatSync(fd) : undefined
       isOpen = false
       closeSync(fd)
       renameFile(folders, unfinished, path, own)
@@ -92,9 +92,10 @@ export function removeFile(folders: HeldFolders, path: string): void {
   folders.at(path, there => rmSync(there, { force: true }))
 }
 
-function renameFile(folders: HeldFolders, unfinished: string, path: string, own: Stats): void {
+/** `own`: the file that was written, if others may have put another in its place. */
+function renameFile(folders: HeldFolders, unfinished: string, path: string, own: Stats | undefined): void {
   folders.at(unfinished, from => {
-    if (folders.isShared(dirname(path)) && !isSame(lstatSync(from), own)) throw replaced(unfinished)
+    if (own !== undefined && !isSame(lstatSync(from), own)) throw replaced(unfinished)
     folders.at(path, to => renameSync(from, to))
   })
 }

@@ -21,6 +21,11 @@ export class AlikeNames {
     return typeof known === 'string' ? known === path : known?.has(path) === true
   }
 
+  /** Whether this path or one with a name that is alike was added. */
+  holdsAlike(path: string): boolean {
+    return this.paths.has(keyOf(path))
+  }
+
   /** The paths that were added and are alike, in the order of adding; undefined if there is only one. */
   of(path: string): ReadonlySet<string> | undefined {
     const known = this.paths.get(keyOf(path))
