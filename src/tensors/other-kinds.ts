@@ -10,7 +10,7 @@ interface Kind {
 
 const CONVERT = 'Convert it to GGUF with the program that it was made for.'
 const TABLE = 'It holds the columns of a table, no tensors. It is stored like any other file.'
-const UNPACK = 'Decompress it first. For a file of joblib: load it, and dump it with compress=0.'
+const UNPACK = 'Decompress it first, or dump it with compress=0 or ("zlib", 3) if it is of joblib.'
 const LOAD = 'Load it with the library that wrote it, and save its arrays as safetensors or .npz.'
 
 const KINDS: readonly Kind[] = [
@@ -22,8 +22,7 @@ const KINDS: readonly Kind[] = [
   { magic: 'tjgg', what: 'a model of llama.cpp before GGUF (ggjt)', cure: CONVERT },
   { magic: 'algg', what: 'a LoRA adapter of llama.cpp before GGUF (ggla)', cure: CONVERT },
   { magic: '\x12\x01\0\0\0\0\0\0', what: 'a file of arrays of MXNet', cure: LOAD },
-  ...[1, 0x5e, 0x9c, 0xda].map(level => ({ magic: `x${String.fromCharCode(level)}`, what: 'compressed (zlib)', cure: UNPACK })),
-  { magic: '\x1f\x8b', what: 'compressed (gzip)', cure: UNPACK },
+  { magic: 'ZF0x', what: 'compressed by joblib before 0.10', cure: LOAD },
   { magic: 'BZh', what: 'compressed (bzip2)', cure: UNPACK },
   { magic: '\xfd7zXZ\0', what: 'compressed (xz)', cure: UNPACK },
   { magic: ']\0\0', what: 'compressed (lzma)', cure: UNPACK },

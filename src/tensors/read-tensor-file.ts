@@ -11,11 +11,12 @@ import { ELEMENT_TYPES } from '../util/element-type.ts'
 import { AppError, isAppError } from '../util/errors.ts'
 import { formatBytes } from '../util/format-bytes.ts'
 import { MAX_POINTER_BYTES, pointerOf } from '../util/pointer-file.ts'
+import { decompressed, gatheredFrom, isCompressed } from './compressed-file.ts'
 import { readHdf5File } from './hdf5-tensors.ts'
 import { readNpyFile } from './numpy-tensors.ts'
 import { readOnnxFile } from './onnx-tensors.ts'
 import { otherKind } from './other-kinds.ts'
-import { mayPickle, readPickleFile } from './pickled-tensors.ts'
+import { mayOldPickle, mayPickle, readPickleFile } from './pickled-tensors.ts'
 import { type ByteSource, reasonOf, type Tensor, type TensorFile } from './tensor.ts'
 import { mayCheckpointIndex, readCheckpointIndex } from './tf-checkpoint.ts'
 import { readTfliteFile } from './tflite-tensors.ts'
@@ -24,6 +25,7 @@ import { readZip } from './zip-tensors.ts'
 
 const SNIFFED_BYTES = 16
 const OPENING_BRACE = 0x7b
+const PICKLE_NAMES = /\.(pkl|pickle|p|joblib)$/i
 const DAMAGED_HINT = 'It may be truncated or half written: download or copy it again, or use an older version.'
 const HINT =
   'Supported formats: safetensors, PyTorch (.pt, .pth), NumPy (.npy, .npz), pickles and joblib, GGUF, ONNX, HDF5, Keras, TensorFlow Lite and TensorFlow checkpoints.'
@@ -81,16 +83,19 @@ async function readerOf(
   if (isGgml(start)) return source => readSpans('ggml', findGgmlTensors, source)
   if (maySafetensors(start, size)) return readSafetensorsFile
   if (isLegacyTorch(start)) return readLegacyTorchFile
-  if (mayPickle(start)) return source => readPickleFile(subject, source)
+  const readPickle = (source: ByteSource, found?: () => void): Promise<TensorFile> => readPickleFile(subject, source, found)
+  if (mayPickle(start)) return readPickle
   if (isTflite(start)) return readTfliteFile
   if (isHdf5(start)) return readHdf5File
-  if (mayOnnx(start)) return source => readOnnx(subject, source)
+  if (mayOnnx(start)) return source => readUnlessOther(subject, /\.onnx$/i.test(subject), source, readOnnxFile)
   if (isTarTorch(start))
     throw new AppError('unsupported', `${subject} is a tar archive of PyTorch 0.1.`, {
       hint: 'Load it and save it again with torch.save of a newer PyTorch.',
     })
+  if (mayOldPickle(start)) return source => readUnlessOther(subject, PICKLE_NAMES.test(subject), source, readPickle)
   if (size > 8 && start[8] === OPENING_BRACE && /\.safetensors$/i.test(subject))
     throw damaged(subject, 'its header is longer than the file')
+  if (isCompressed(start)) return source => readCompressed(subject, source)
   const other = otherKind(start)
   if (other === undefined && (await isHdf5Behind(size, read))) return readHdf5File
   if (other === undefined) throw unknown(subject)
@@ -102,13 +107,29 @@ function unknown(subject: string): AppError {
   return new AppError('unsupported', `${subject} is not a file with tensors of a known format.`, { hint: HINT })
 }
 
-/** ONNX has no magic number: what is damaged before its graph begins may be anything. */
-async function readOnnx(subject: string, source: ByteSource): Promise<TensorFile> {
-  let isOnnx = /\.onnx$/i.test(subject)
+/** A compressed file is read in memory. One that unpacks to another compressed file is no model. */
+async function readCompressed(subject: string, source: ByteSource): Promise<TensorFile> {
+  const plain = await decompressed(subject, source)
+  const start = await plain.read(0, SNIFFED_BYTES)
+  if (isCompressed(start)) throw unknown(subject)
+  return gatheredFrom(await (await readerOf(subject, start, plain))(plain), plain)
+}
+
+/**
+ * ONNX and old pickles have no magic number. What is damaged before the reader has found what only they have may be
+ * anything, unless its name says what it is.
+ */
+async function readUnlessOther(
+  subject: string,
+  isNamed: boolean,
+  source: ByteSource,
+  readFile: (source: ByteSource, found: () => void) => Promise<TensorFile>,
+): Promise<TensorFile> {
+  let isFound = isNamed
   try {
-    return await readOnnxFile(source, () => (isOnnx = true))
+    return await readFile(source, () => (isFound = true))
   } catch (error) {
-    throw isOnnx || !isAppError(error, 'corrupt') ? error : unknown(subject)
+    throw isFound || !isAppError(error, 'corrupt', 'unsupported') ? error : unknown(subject)
   }
 }
 

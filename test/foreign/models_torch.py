@@ -13,6 +13,8 @@ import sys
 import warnings
 import zipfile
 
+sys.set_int_max_str_digits(0)
+
 import joblib
 import numpy as np
 import torch
@@ -152,7 +154,7 @@ for legacy in [False, True]:
     torch.manual_seed(1)
     end = '.legacy.pth' if legacy else '.pt'
     how = {'_use_new_zipfile_serialization': not legacy}
-    for protocol in [2, 3, 4, 5]:
+    for protocol in [1, 2, 3, 4, 5]:
         save(f'tensors-{protocol}{end}', tensors(legacy), pickle_protocol=protocol, **how)
     save(f'one{end}', tensors(legacy)['base'].clone(), lambda loaded: {'tensor': loaded}, **how)
     net = Net()
@@ -273,10 +275,19 @@ expected = {
     'list.0': array_truth(np.arange(3)), 'list.1.0': array_truth(np.arange(4.0)), 'objects': 'Python objects',
     'objects.0.inner': array_truth(np.ones(3)), 'records': ['records', [5], sha(records.tobytes())],
 }
-for protocol in [2, 3, 4, 5]:
+masked = np.ma.array(np.asfortranarray(np.arange(56.0).reshape(7, 8)), mask=np.asfortranarray(np.arange(56).reshape(7, 8) % 3 == 0))
+pickled.update({'masked': masked, 'line\n': 'a\\u0041\'"', 'large': 10**6000})
+expected.update({'masked': array_truth(masked.data), 'masked.mask': ['BOOL', [7, 8], sha(masked.mask.tobytes())]})
+for protocol in range(6):
     with open(f'{folder}/arrays-{protocol}.pkl', 'wb') as file:
         pickle.dump(pickled, file, protocol)
+    with open(f'{folder}/lines-{protocol}.pkl', 'wb') as file:
+        pickle._Pickler(file, protocol).dump(pickled)
     joblib.dump(pickled, f'{folder}/arrays-{protocol}.joblib', protocol=protocol)
-    truth[f'arrays-{protocol}.pkl'] = truth[f'arrays-{protocol}.joblib'] = expected
+    for name in ['arrays-{}.pkl', 'lines-{}.pkl', 'arrays-{}.joblib']:
+        truth[name.format(protocol)] = expected
+for method in ['zlib', 'gzip']:
+    joblib.dump(pickled, f'{folder}/{method}.joblib', compress=(method, 3))
+    truth[f'{method}.joblib'] = expected
 
 json.dump(truth, open(f'{folder}/truth.json', 'w'))

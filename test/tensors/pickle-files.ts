@@ -15,7 +15,7 @@ export interface Noted {
 }
 
 /** A type as NumPy pickles it. */
-function dtype(type: string, flags = 0): Buffer {
+export function dtype(type: string, flags = 0): Buffer {
   return Buffer.concat([
     op('cnumpy\ndtype\n'),
     text(type.slice(1)),
@@ -29,7 +29,7 @@ function dtype(type: string, flags = 0): Buffer {
   ])
 }
 
-const bytes = (data: Uint8Array): Buffer => Buffer.concat([op('B'), u32(data.length), data])
+export const bytes = (data: Uint8Array): Buffer => Buffer.concat([op('B'), u32(data.length), data])
 
 /** An array as `ndarray.__reduce__` notes it. */
 export function array({ type, shape, fortran = false, data }: Noted, elements = bytes(data)): Buffer {

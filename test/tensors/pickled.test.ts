@@ -1,7 +1,8 @@
+import { deflateSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { rejection } from '../helpers/failures.ts'
 import { seededBytes } from '../helpers/seeded.ts'
-import { array, fromBuffer, joblib, latin1, type Noted, oldText, op, pickleOf, text, wrapper } from './pickle-files.ts'
+import { array, bytes, dtype, fromBuffer, joblib, latin1, type Noted, oldText, op, pickleOf, text, wrapper } from './pickle-files.ts'
 import { elementsOf, filesOf, sourceOf } from './tensor-files.ts'
 import { readTensorFile } from '../../src/tensors/read-tensor-file.ts'
 
@@ -79,7 +80,7 @@ describe('arrays of NumPy in a pickle', () => {
     expect(await told(file)).toEqual({
       objects: 'its elements are Python objects',
       'objects.0': expected(),
-      masked: 'it is a masked array',
+      masked: 'it has no shape',
       strange: 'its element type is not known',
       torch: 'it is a tensor of PyTorch: save it with torch.save',
       w: expected(),
@@ -97,6 +98,85 @@ describe('arrays of NumPy in a pickle', () => {
     const many = await rejection(filesOf(pickleOf({ w: op(`](${'K\x01'.repeat(1_100_000)}e`) })))
     expect(many.code).toBe('unsupported')
   })
+})
+
+describe('protocols 0 and 1', () => {
+  /** As Python 3 writes an array in protocol 0; `data` is its elements. */
+  const lines = (data: string): Buffer =>
+    op(
+      '(dp0\nVw\np1\ncnumpy.core.multiarray\n_reconstruct\np2\n(cnumpy\nndarray\np3\n(I0\ntp4\nc_codecs\nencode\np5\n(Vb\np6\nVlatin1\np7\ntp8\nRp9\n' +
+        'tp10\nRp11\n(I1\n(I2\nI3\ntp12\ncnumpy\ndtype\np13\n(Vf4\np14\nI00\nI01\ntp15\nRp16\n(I3\nV<\np17\nNNNI-1\nI-1\nI0\ntp18\nbI00\n' +
+        `${data}tp22\nbsVl\np23\nL12345678901234567890L\nsVf\nF2.5\ns.`,
+    )
+  const escaped = [...SIX]
+    .map(byte => (byte === 0 || byte === 0x5c ? `\\u00${byte.toString(16).padStart(2, '0')}` : String.fromCharCode(byte)))
+    .join('')
+  const literal = [...SIX].map(byte => `\\x${byte.toString(16).padStart(2, '0')}`).join('')
+
+  test.each([
+    ['of Python 3', `g5\n(V${escaped}\np19\ng7\ntp20\nRp21\n`],
+    ['of Python 2', `S'${literal}'\np19\n`],
+    ['with bytes in double quotes', `S"${literal.replaceAll('\\x80', '\x80').replaceAll('\\x41', 'A')}"\np19\n`],
+  ])('%s', async (_what, data) => {
+    expect(await told(lines(data))).toEqual({ w: expected() })
+  })
+
+  test('long texts lie in the file as they are noted', async () => {
+    const elements = Buffer.concat(Array.from({ length: 9000 }, () => SIX))
+    const note = [...elements].map(byte => (byte === 0 ? '\\u0000' : String.fromCharCode(byte))).join('')
+    const file = lines(`g5\n(V${note}\np19\ng7\ntp20\nRp21\n`)
+    const tall = Buffer.from(file.toString('latin1').replace('(I2\nI3\n', '(I18000\nI3\n'), 'latin1')
+    expect(await elementsOf(tall, 'w')).toEqual(elements)
+  })
+
+  test.each(["S'\\q'", "S'abc", "S'\\xzz'"])('a damaged note: %s', async note => {
+    expect((await rejection(filesOf(lines(`${note}\np19\n`), 'a.pkl'))).code).toBe('corrupt')
+  })
+
+  test('a note of elements with other characters', async () => {
+    expect((await rejection(told(lines('g5\n(VA\\u0100\np19\ng7\ntp20\nRp21\n')))).code).toBe('corrupt')
+  })
+
+  test('a file that only begins like one is of another kind', async () => {
+    for (const start of ['(lp0\nno', ']q\0and so on', 'cnumpy.pyx\n#'])
+      expect((await rejection(filesOf(op(start), 'notes.txt'))).code).toBe('unsupported')
+    expect((await rejection(filesOf(op('(dp0\nVw'), 'a.pkl'))).code).toBe('corrupt')
+  })
+})
+
+test('a masked array and its mask', async () => {
+  const state = Buffer.concat([
+    op('(K\x01K\x02K\x03\x86'),
+    dtype('<f4'),
+    op('\x89'),
+    bytes(SIX),
+    bytes(Buffer.from([1, 0, 0, 1, 0, 1])),
+    op('Ntb'),
+  ])
+  const file = pickleOf({ m: Buffer.concat([op('cnumpy.ma.core\n_mareconstruct\n)R'), state]) })
+  expect(await told(file)).toEqual({ m: expected(), 'm.mask': 'BOOL [2 3] 010000010001' })
+})
+
+test.each([
+  ['zlib', deflateSync],
+  ['gzip', gzipSync],
+])('compressed as joblib does: %s', async (kind, compress) => {
+  const file = pickleOf({
+    a: joblib(noted()),
+    big: joblib(noted({ type: '>f4', data: Buffer.from(SIX).swap32() })),
+    t: array(noted({ fortran: true, data: TRANSPOSED })),
+  })
+  const packed = compress(file)
+  expect(await told(packed)).toEqual({ a: expected(), big: expected(), t: expected() })
+  const cut = await rejection(filesOf(compress(Buffer.concat([file, seededBytes(1 << 20, 1)])).subarray(0, 600_000), 'x.joblib'))
+  expect([cut.code, cut.message]).toEqual(['corrupt', expect.stringMatching(/^x\.joblib is damaged: its compressed/)])
+  const other = await rejection(filesOf(Buffer.concat([packed.subarray(0, 4), Buffer.from('no more of it')])))
+  expect([other.code, other.message.includes(kind)]).toEqual(['unsupported', true])
+})
+
+test('a compressed file that unpacks to very much is refused', async () => {
+  const bomb = gzipSync(Buffer.alloc(72 << 20))
+  expect((await rejection(filesOf(bomb))).message).toMatch(/unpacks to more than/)
 })
 
 describe('a file of joblib', () => {

@@ -10,13 +10,16 @@ const ONNX_MAX_IR_VERSION = 64
 const ONNX_SECOND_TAGS = [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42, 0x72]
 /** The number 0x1950a86a20f9469cfc6c, pickled. */
 const LEGACY_TORCH = Buffer.from('\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.', 'latin1')
+/** The first 16 bytes of the same number in protocol 1, which writes its digits. */
+const LEGACY_TORCH_LINE = Buffer.from('L119547037146038')
 const PROTO = 0x80
 const FRAME = 0x95
 /** The first entries of a tar archive of PyTorch 0.1. */
 const TAR_NAMES = ['sys_info', 'pickle', 'tensors', 'storages'].map(name => Buffer.from(`${name}\0`, 'latin1'))
 
-/** True for a file of torch.save without zip, by its first 16 bytes. Its pickles may be of protocol 2 to 5. */
+/** True for a file of torch.save without zip, by its first 16 bytes. Its pickles may be of protocol 1 to 5. */
 export function isLegacyTorch(start: Uint8Array): boolean {
+  if (start.length > 0 && LEGACY_TORCH_LINE.equals(start)) return true
   if (start[0] !== PROTO || start[1]! < 2) return false
   const at = start[2] === FRAME ? 11 : 2
   const magic = start.subarray(at, at + LEGACY_TORCH.length)

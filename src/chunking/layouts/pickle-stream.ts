@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
-import { isNode, nameIn, type PickleNode, type PickleValue } from './pickle-value.ts'
+import { isNode, makerOf, nameIn, type PickleNode, type PickleValue } from './pickle-value.ts'
+import { bytesOf, type Notation, textOf } from './pickle-text.ts'
 import { PickleReader } from './pickle.ts'
 import { itemOfDtype, wrappedIn } from './pickled-numpy.ts'
 import { asCount, elementsOf, type ReadAt, readExactly, refuseKind } from './span.ts'
@@ -13,6 +14,10 @@ const MAX_TEXTS_BYTES = 64 * 1024 * 1024
 /** Maximum nesting depth of pickles in a file of joblib. */
 const MAX_NESTING = 4
 const PROTO = 0x80
+/** Opcodes that a pickle of protocol 0 or 1 may begin with. */
+const OLD_STARTS = Buffer.from('(]})cNIJKMLFGSTUVX')
+/** Opcodes of texts and numbers that are lines, of any length. */
+const LINES = Buffer.from('SVL')
 
 /**
  * Reads the pickles of a file, one behind the other, without the long texts and bytes in them: it only notes where they
@@ -25,6 +30,8 @@ const PROTO = 0x80
 export class PickleStream extends PickleReader {
   private readonly size: number
   private readonly read: ReadAt
+  /** The first pickle is of protocol 0 or 1, which do not say so. */
+  private isOld: boolean | undefined
   /** Where `bytes` begin in the file. */
   private base = 0
   private texts = 0
@@ -39,11 +46,15 @@ export class PickleStream extends PickleReader {
 
   /** The value of the next pickle; undefined if none follows. */
   async value(): Promise<{ value: PickleValue } | undefined> {
-    if (!(await this.refill()) || this.bytes[this.position] !== PROTO) return undefined
+    if (!(await this.refill())) return undefined
+    const opcode = this.bytes[this.position]!
+    this.isOld ??= opcode !== PROTO
+    if (opcode !== PROTO && !(this.isOld && OLD_STARTS.includes(opcode))) return undefined
     this.stack = []
     this.memo = []
     for (;;) {
       if (this.remaining < MARGIN_BYTES) await this.refill()
+      if (LINES.includes(this.bytes[this.position] ?? 0) && (await this.longLine())) continue
       if (this.next()) continue
       const value = this.pop()
       const outer = this.around.pop()
@@ -65,6 +76,24 @@ export class PickleStream extends PickleReader {
     return this.remaining > 0
   }
 
+  /** Passes over a line that does not end in the window. False if it does. */
+  private async longLine(): Promise<boolean> {
+    const opcode = this.bytes[this.position]
+    if (this.bytes.includes(0x0a, this.position)) return false
+    const at = this.base + this.position + 1
+    let end = this.base + this.end
+    for (let found = -1; found < 0;) {
+      if (end >= this.size) this.fail('a line has no end')
+      const more = await readExactly(this.read, end, Math.min(WINDOW_BYTES, this.size - end))
+      found = more.indexOf(0x0a)
+      end += found < 0 ? more.length : found
+    }
+    this.position = end + 1 - this.base
+    if (opcode === LINES[2]) this.stack.push(undefined)
+    else this.object({ at, length: end - at, notation: opcode === LINES[0] ? 'literal' : 'escaped' })
+    return true
+  }
+
   /** A pickle may hold very much beside arrays: that is no damage. */
   protected override refuseLarge(why: string): never {
     return refuseKind(why)
@@ -72,9 +101,23 @@ export class PickleStream extends PickleReader {
 
   protected override text(length: number): void {
     if (length > MAX_TEXT_BYTES) return this.skip(length)
+    this.countText(length)
+    super.text(length)
+  }
+
+  private countText(length: number): void {
     this.texts += length
     if (this.texts > MAX_TEXTS_BYTES) this.refuseLarge('a pickle needs too much memory')
-    super.text(length)
+  }
+
+  /** Bytes, if it is no text. */
+  protected override textLine(notation: Notation): void {
+    const at = this.base + this.position
+    const line = this.lineBytes()
+    const isText = line.length <= MAX_TEXT_BYTES && (notation === 'escaped' || isUtf8(bytesOf(line, notation)))
+    if (!isText) return this.object({ at, length: line.length, notation })
+    this.countText(line.length)
+    this.stack.push(textOf(line, notation))
   }
 
   /** Bytes, if it is no text. */
@@ -100,7 +143,7 @@ export class PickleStream extends PickleReader {
     super.build()
     const array = this.peek()
     if (!isNode(array)) return
-    if (nameIn(['joblib.numpy_pickle'], array.made) === 'NumpyArrayWrapper') this.elements(array)
+    if (nameIn(['joblib.numpy_pickle'], makerOf(array)) === 'NumpyArrayWrapper') this.elements(array)
   }
 
   private elements(array: PickleNode): void {

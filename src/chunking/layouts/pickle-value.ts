@@ -1,3 +1,4 @@
+import type { Notation } from './pickle-text.ts'
 import { MAX_NAME_LENGTH } from './span.ts'
 
 /** A class or function that a pickle names. It is never imported. */
@@ -22,10 +23,12 @@ export interface PickleNode {
   persistent?: true
 }
 
-/** Bytes of the file that a pickle was read from; a long text is told so too, as UTF-8. */
+/** Bytes of the file that a pickle was read from; a long text is told so too. */
 export interface PickleBytes {
   at: number
   length: number
+  /** How they are noted, if it is a line of an old protocol. A long text of a newer one is UTF-8. */
+  notation?: Notation
 }
 
 /** Undefined for None, and for what is not kept. */
@@ -53,6 +56,12 @@ export function joined(path: string, key: PickleValue): string {
   if (typeof key !== 'string' && typeof key !== 'number') return path
   const longer = path === '' ? String(key) : `${path}.${key}`
   return longer.length > MAX_NAME_LENGTH ? path : longer
+}
+
+/** The class or function that makes an object; protocols 0 and 1 make it by a call that names its class. */
+export function makerOf({ made, values }: PickleNode): PickleGlobal | undefined {
+  if (nameIn(['copy_reg', 'copyreg'], made) !== '_reconstructor') return made
+  return values[0] !== undefined && isGlobal(values[0]) ? values[0] : made
 }
 
 /** The name of a class or function of one of these modules; undefined for anything else. */

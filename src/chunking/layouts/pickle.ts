@@ -1,5 +1,6 @@
 import { ByteReader } from '../../util/bytes.ts'
 import { type PickleBytes, type PickleGlobal, isGlobal, isNode, NAMELESS, type PickleNode, type PickleValue } from './pickle-value.ts'
+import { type Notation, textOf } from './pickle-text.ts'
 import { refuse, refuseKind } from './span.ts'
 
 const MARK = Symbol('mark')
@@ -31,9 +32,9 @@ export interface Pickle {
 }
 
 /**
- * Parses the structure of a pickle that begins at `start` (protocols 2 to 5, of Python 2 and 3). It runs nothing: a
- * call is only recorded. Throws `unsupported` for opcodes of older protocols, and of extensions. Time: linear in the
- * length of `bytes`. Memory: linear too, and at most about 200 MB, whatever the length.
+ * Parses the structure of a pickle that begins at `start` (protocols 0 to 5, of Python 2 and 3). It runs nothing: a
+ * call is only recorded. Throws `unsupported` for opcodes of extensions. Time: linear in the length of `bytes`. Memory:
+ * linear too, and at most about 200 MB, whatever the length.
  */
 export function readPickle(bytes: Uint8Array, start = 0): Pickle {
   return new PickleReader(bytes, start).run()
@@ -106,7 +107,9 @@ export class PickleReader extends ByteReader {
       case 'G': // BINFLOAT
         this.stack.push(Buffer.from(this.take(8)).readDoubleBE())
         return
-      case 'I': // INT, which Python 2 writes for numbers of 33 to 64 bits
+      case 'I': // INT, or a boolean; Python 2 writes it for numbers of 33 to 64 bits
+        this.int(this.line())
+        return
       case 'L': // LONG
         this.decimal(this.line())
         return
@@ -115,6 +118,15 @@ export class PickleReader extends ByteReader {
         return
       case '\x8b': // LONG4
         this.long(this.uint(4))
+        return
+      case 'F': // FLOAT
+        this.stack.push(Number(this.line()))
+        return
+      case 'S': // STRING, a text of Python 2
+        this.textLine('literal')
+        return
+      case 'V': // UNICODE
+        this.textLine('escaped')
         return
       case 'X': // BINUNICODE
         this.text(this.uint(4))
@@ -177,6 +189,12 @@ export class PickleReader extends ByteReader {
         this.setItems(this.popToMark())
         return
 
+      case 'p': // PUT
+        this.keep(this.key())
+        return
+      case 'g': // GET
+        this.recall(this.key())
+        return
       case 'q': // BINPUT
         this.keep(this.byte())
         return
@@ -209,8 +227,14 @@ export class PickleReader extends ByteReader {
       case 'o': // OBJ, an instance of an old class of Python 2
         this.instance(this.popToMark())
         return
+      case 'i': // INST, the same
+        this.instance([this.named(), ...this.popToMark()])
+        return
       case 'b': // BUILD
         this.build()
+        return
+      case 'P': // PERSID
+        this.persistent(this.line())
         return
       case 'Q': // BINPERSID
         this.persistent(this.pop())
@@ -231,14 +255,36 @@ export class PickleReader extends ByteReader {
   }
 
   private line(): string {
-    const end = this.bytes.indexOf(0x0a, this.position)
-    if (end === -1) this.fail('a line has no end')
-    const text = Buffer.from(this.take(end - this.position)).toString('utf8')
-    this.take(1)
-    return text
+    return Buffer.from(this.lineBytes()).toString('utf8')
   }
 
-  /** `12L`, or `01` for true. Undefined beyond 53 bits. */
+  protected lineBytes(): Uint8Array {
+    const end = this.bytes.indexOf(0x0a, this.position)
+    if (end === -1) this.fail('a line has no end')
+    const line = this.take(end - this.position)
+    this.take(1)
+    return line
+  }
+
+  private key(): number {
+    const line = this.line()
+    return /^\d{1,9}$/.test(line) ? Number(line) : refuse('a pickle keeps something under an absurd number')
+  }
+
+  private named(): PickleGlobal {
+    return { module: this.line(), name: this.line() }
+  }
+
+  protected textLine(notation: Notation): void {
+    this.stack.push(textOf(this.lineBytes(), notation))
+  }
+
+  private int(text: string): void {
+    if (text === '00' || text === '01') this.stack.push(text === '01')
+    else this.decimal(text)
+  }
+
+  /** `12L`. Undefined beyond 53 bits. */
   private decimal(text: string): void {
     const [, digits] = /^(-?\d{1,16})L?$/.exec(text) ?? []
     const value = Number(digits ?? NaN)

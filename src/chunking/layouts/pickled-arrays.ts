@@ -1,6 +1,6 @@
 import { isNode, joined, keyOf, type PickleNode, type PickleValue } from './pickle-value.ts'
 import { PickleStream } from './pickle-stream.ts'
-import { notedArray, type NotedArray } from './pickled-numpy.ts'
+import { maskOf, notedArray, type NotedArray } from './pickled-numpy.ts'
 import { MAX_TENSORS, type ReadAt, refuseKind } from './span.ts'
 import { rebuiltBy } from './torch-rebuild.ts'
 
@@ -42,6 +42,8 @@ function arraysIn(pickles: PickleValue[]): PickledArray[] {
     const name = way.length === 1 && pickles.length === 1 ? '' : joined(path, keyOf(node, at))
     const array = notedArray(value) ?? (rebuiltBy(value) && TORCH)
     if (array !== undefined) arrays.push({ name, array, node: value })
+    const mask = array !== undefined && 'data' in array && maskOf(array)
+    if (mask) arrays.push({ name: joined(name, 'mask'), array: mask, node: { values: [] } })
     if (arrays.length > MAX_TENSORS) refuseKind('a pickle has too many arrays')
     if (seen.has(value)) continue
     seen.add(value)

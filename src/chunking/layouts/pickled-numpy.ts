@@ -1,6 +1,6 @@
 import { elementOf } from './npy.ts'
 import { type NpyDtype, OBJECTS, plainDtype } from './npy-dtype.ts'
-import { isGlobal, isNode, nameIn, type PickleNode, type PickleValue } from './pickle-value.ts'
+import { isGlobal, isNode, makerOf, nameIn, type PickleNode, type PickleValue } from './pickle-value.ts'
 import { refuse, refuseKind } from './span.ts'
 import { statedType } from './torch-types.ts'
 import { type ElementType } from '../../util/element-type.ts'
@@ -22,6 +22,8 @@ export interface NotedArray {
   order: number[]
   /** Its elements: bytes, a text that stands for them, or a list of objects. */
   data: PickleValue
+  /** Of a masked array: a byte for each element. */
+  mask?: PickleValue
 }
 
 /** The type of an array's elements. */
@@ -36,13 +38,14 @@ export interface NotedType {
 
 /** The array that a call makes; the reason if it can't be read; undefined for any other call. */
 export function notedArray(node: PickleNode): NotedArray | { why: string } | undefined {
-  const { made, values } = node
+  const { values } = node
+  const made = makerOf(node)
   if (nameIn(MULTIARRAY, made) === '_reconstruct') return reconstructed(values[3])
   if (nameIn(NUMERIC, made) === '_frombuffer') return buffered(values)
   if (nameIn(['joblib.numpy_pickle'], made) === 'NumpyArrayWrapper') return wrapped(node)
   if (nameIn(['joblib.numpy_pickle', 'joblib.numpy_pickle_compat'], made)?.endsWith('NDArrayWrapper'))
     return { why: 'its elements lie in a file beside, as joblib before 0.10 kept them' }
-  if (nameIn(MASKED, made) === '_mareconstruct') return { why: 'it is a masked array' }
+  if (nameIn(MASKED, made) === '_mareconstruct') return masked(values.at(-1))
   return undefined
 }
 
@@ -60,6 +63,20 @@ function reconstructed(state: PickleValue): NotedArray | { why: string } {
   const counts = countsOf(shape)
   return counts === undefined ? NO_SHAPE : { dtype, shape: counts, order: orderOf(counts, fortran === true), data }
 }
+
+/** The state of an array, then its mask, in the same order, and the value of what is masked. */
+function masked(state: PickleValue): NotedArray | { why: string } {
+  const array = reconstructed(state)
+  return 'why' in array || !isNode(state) ? array : { ...array, mask: state.values[5] }
+}
+
+/** The mask of a masked array as an array of its own. */
+export function maskOf({ shape, order, mask }: NotedArray): NotedArray | undefined {
+  return mask === undefined ? undefined : { dtype: BOOLEANS, shape, order, data: mask }
+}
+
+/** What `numpy.dtype('?')` pickles to. */
+const BOOLEANS: PickleNode = { values: ['b1', false, true, { values: [3, '|'] }], made: { module: 'numpy', name: 'dtype' } }
 
 /** Elements, type, shape, order (C, F or K) and, for K, which dimension of the elements each of the array's is. */
 function buffered([data, dtype, shape, order, axes]: PickleValue[]): NotedArray | { why: string } {

@@ -95,7 +95,7 @@ describe('a pickle', () => {
     ['a mark for a value', Buffer.from('\x80\x02(\x85.', 'latin1')],
     ['nothing to recall', Buffer.from('\x80\x02h\x07.', 'latin1')],
     ['a protocol to come', Buffer.from('\x80\x06N.', 'latin1')],
-    ['an opcode of protocol 0', Buffer.from("S'text'\n.")],
+    ['an opcode of an extension', Buffer.from('\x80\x02\x82\x01.', 'latin1')],
     ['a class without name', Buffer.from('\x80\x02cos\nsystem', 'latin1')],
     ['no end', Buffer.from('\x80\x02N', 'latin1')],
   ])('is refused with %s', (_what, bytes) => {

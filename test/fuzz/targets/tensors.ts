@@ -185,6 +185,7 @@ export const pickle: Target = {
     const objects = array({ ...noted, type: '|O8' }, op(']N\x85a'))
     const nested = [wrapper({ ...noted, type: '|O8' }, true, 63), op('\x80\x05'), objects, op('.')]
     const files = [
+      op("(dp0\nVw\np1\ncnumpy.core.multiarray\n_reconstruct\np2\n(I0\nS'b\\x41'\nF2.5\nL12L\nI01\ntRsg1\n(icopy_reg\nC\ns."),
       pickleOf({ a: array(noted), b: array(noted, latin1(data)), c: array({ ...noted, fortran: true }, oldText(data)) }),
       pickleOf({ a: fromBuffer(noted, 'F'), b: fromBuffer(noted, 'K', [1, 0]), c: objects }),
       pickleOf({ a: joblib(noted), b: joblib({ ...noted, type: '>i4' }, false), c: Buffer.concat(nested) }),
