@@ -6,7 +6,7 @@
 import { equalBytes } from '../util/bytes.ts'
 import type { ElementType } from '../util/element-type.ts'
 import { corrupt, isAppError, newerFormat } from '../util/errors.ts'
-import { freeUnusedBuffers } from '../util/memory/unused-memory.ts'
+import { noteUnused } from '../util/memory/unused-memory.ts'
 import type { BlockBase, Method } from './choose-filter.ts'
 import { chooseFilter, splitOfNumbers } from './choose-filter.ts'
 import type { PartLayout } from './codecs.ts'
@@ -93,7 +93,7 @@ export function encodeBlock(plain: Uint8Array, request: BlockRequest, zstd: Zstd
   const block = encodeFiltered(plain, request, zstd)
   if (block) {
     // frees memory of trials before decoding needs as much again
-    freeUnusedBuffers()
+    noteUnused(plain.length)
     if (block.bytes.length < plain.length && decodesTo(plain, block, zstd, request)) return block
   }
   const raw: EncodedPart = { codec: CODEC_RAW, bytes: plain }

@@ -11,5 +11,6 @@ export function fewKernels(real: { loadFastCdc: () => object }): { loadFastCdc: 
 
 export const plainMemory = {
   freeUnusedBuffers: () => undefined,
+  noteUnused: () => undefined,
   systemBuffer: (bytes: number) => new Uint8Array(bytes),
 }

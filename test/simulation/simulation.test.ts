@@ -16,6 +16,7 @@ vi.mock('../../src/kernels/load-fastcdc.ts', async original => {
 })
 vi.mock('../../src/util/memory/unused-memory.ts', () => ({
   freeUnusedBuffers: () => undefined,
+  noteUnused: () => undefined,
   systemBuffer: (bytes: number) => new Uint8Array(bytes),
 }))
 vi.mock('../../src/storage/drive/upload.ts', async original => (await import('./mutants.ts')).upload(await original(), broken))

@@ -16,3 +16,15 @@ export function freeUnusedBuffers(generation: Generation = 'minor'): void {
   }
   collect?.({ type: generation })
 }
+
+/** A collection is worth while for so many bytes. */
+const MANY_BYTES = 2 * 1024 * 1024
+let unused = 0
+
+/** Tells that so many bytes of buffers are no longer referenced. They are freed when there are many. */
+export function noteUnused(bytes: number): void {
+  unused += bytes
+  if (unused < MANY_BYTES) return
+  unused = 0
+  freeUnusedBuffers()
+}
