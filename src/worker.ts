@@ -3,6 +3,7 @@
  */
 
 import { parentPort, workerData } from 'node:worker_threads'
+import type { BlockLayout } from './compression/block.ts'
 import type { Job, Reply, WorkerSettings } from './compression/jobs.ts'
 import { isShared, loadZstdIfAny, runJob, toErrorMessage, transferable } from './compression/jobs.ts'
 import { freeUnusedBuffers } from './util/memory/unused-memory.ts'
@@ -36,6 +37,10 @@ function inPlaceOf(plain: Uint8Array, encoded: Uint8Array): Uint8Array {
   return plain.subarray(0, encoded.length)
 }
 
+function plainLengthOf({ parts }: BlockLayout): number {
+  return parts.reduce((sum, { plainLength }) => sum + plainLength, 0)
+}
+
 // also answers a message that can't be read; otherwise the pool would wait forever
 parentPort?.on('messageerror', error => {
   parentPort?.postMessage({ ok: false, error: toErrorMessage(error) } satisfies Reply)
@@ -43,6 +48,6 @@ parentPort?.on('messageerror', error => {
 parentPort?.on('message', (job: Job) => {
   void answer(job).then(({ reply, transfer }) => {
     parentPort?.postMessage(reply, transfer)
-    freeUnusedBuffers()
+    freeUnusedBuffers(job.kind === 'encode' ? job.plain.length : plainLengthOf(job.layout))
   })
 })

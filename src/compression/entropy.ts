@@ -1,12 +1,15 @@
+import { LOG_UNITS, nLogN } from '../util/n-log-n.ts'
+
 const counts = new Uint32Array(256)
 
-/** The order-0 entropy of the planes, in bytes. */
+/** The order-0 entropy of the planes of a sample, in bytes. */
 export function entropyOf(planes: readonly Uint8Array[]): number {
-  let bits = 0
+  let units = 0
   for (const plane of planes) {
     counts.fill(0)
-    for (const byte of plane) counts[byte]!++
-    for (const count of counts) if (count > 0) bits += count * Math.log2(plane.length / count)
+    for (let i = 0; i < plane.length; i++) counts[plane[i]!]!++
+    units += nLogN(plane.length)
+    for (let byte = 0; byte < 256; byte++) units -= nLogN(counts[byte]!)
   }
-  return bits / 8
+  return units / LOG_UNITS / 8
 }

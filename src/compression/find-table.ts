@@ -36,11 +36,17 @@ const CONSTANT_PLACES = 1 / 8
 /** Share of zeros in UTF-16, at least. Other text has none. */
 const UTF16_ZEROS = 0.4
 
+/** So many bytes tell whether the content may be text. */
+const TEXT_BYTES = 64
+/** Of these, so many that no text has tell that it is none. */
+const BINARY_BYTES = 2
+
 const separatorOf = new Int8Array(256).fill(-1)
 SEPARATORS.forEach((separator, i) => (separatorOf[separator] = i))
 
 /** Examines the first whole rows of `bytes`, usually far fewer than 16 KiB. Undefined if they are no table. */
 export function findTable(bytes: Uint8Array): Table | undefined {
+  if (isBinary(bytes)) return undefined
   const { rows, starts } = countSeparators(bytes)
   if (rows.length < MIN_ROWS) return undefined
   for (const [i, separator] of SEPARATORS.entries()) {
@@ -55,6 +61,19 @@ export function findTable(bytes: Uint8Array): Table | undefined {
   const ragged = bytes[starts[0]!] === BRACE ? undefined : SEPARATORS.find((separator, i) => separator !== SPACE && isRagged(i))
   if (ragged !== undefined) return { separator: ragged, columns: RAGGED_COLUMNS }
   return hasOneLength(bytes, starts) ? { separator: 0, columns: 1 } : undefined
+}
+
+/** Of numbers and programs, one byte in eleven is a control character that no text has, not even text in UTF-16. */
+function isBinary(bytes: Uint8Array): boolean {
+  const step = Math.max(1, Math.floor(bytes.length / TEXT_BYTES))
+  let zeros = 0
+  let controls = 0
+  for (let i = step >> 1; i < bytes.length; i += step) {
+    const byte = bytes[i]!
+    if (byte === 0) zeros++
+    else if (byte === 127 || (byte < 31 && byte > 1 && (byte < 9 || byte > 13))) controls++
+  }
+  return controls >= BINARY_BYTES && zeros < (UTF16_ZEROS / 2) * TEXT_BYTES
 }
 
 /** Whether rows have one length and places that hardly vary, as blanks and points of numbers in columns do. */

@@ -44,9 +44,11 @@ function markerOf(bytes: Uint8Array): number | undefined {
   for (let at = 0; at < bytes.length; at += step, sampled++) counts[bytes[at]!]!++
   let best: number | undefined
   let least = Infinity
-  for (const [value, count] of counts.entries()) {
+  for (let value = 0; value < 256; value++) {
+    const count = counts[value]!
+    if (count === 0 || count * COMMON > sampled) continue
     const distance = Math.abs(Math.log2((count * RARITY) / sampled))
-    if (distance >= least || count * COMMON > sampled) continue
+    if (distance >= least) continue
     best = value
     least = distance
   }

@@ -1,3 +1,5 @@
+import { LOG_UNITS, nLogN } from '../util/n-log-n.ts'
+
 /** A smaller file is always compressed: many small files of a kind have common headers, which shrink. */
 const MIN_SAMPLE_BYTES = 4 * 1024
 /**
@@ -51,12 +53,13 @@ function bitsPerByte(bytes: Uint8Array): number {
   for (let i = 0; i < bytes.length; i++) counts[bytes[i]!]!++
   let weighted = 0
   let distinct = 0
-  for (const count of counts) {
+  for (let byte = 0; byte < 256; byte++) {
+    const count = counts[byte]!
     if (count === 0) continue
-    weighted += count * Math.log2(count)
+    weighted += nLogN(count)
     distinct++
   }
-  return Math.log2(bytes.length) - weighted / bytes.length + (distinct - 1) / (2 * bytes.length * Math.LN2)
+  return Math.log2(bytes.length) - weighted / LOG_UNITS / bytes.length + (distinct - 1) / (2 * bytes.length * Math.LN2)
 }
 
 /** The share of 4-byte strings that are repeats, in 8 KiB spread over `bytes`. */

@@ -40,8 +40,16 @@ export function predictSteps(values: Uint8Array, predictions: Uint8Array, width:
 export function addSteps(differences: Uint8Array, width: StepWidth, { distance, order }: Steps): void {
   const values = elements(differences, width)
   swapIfBigEndian(differences, width)
-  // a second sum of the first sums undoes a straight line
-  for (let round = 0; round < order; round++) for (let i = distance; i < values.length; i++) values[i]! += values[i - distance]!
+  for (let first = 0; first < Math.min(distance, values.length); first++) {
+    // sums mod 2^32, of which the elements take what fits
+    let value = values[first]!
+    let step = value
+    for (let i = first + distance; i < values.length; i += distance) {
+      step = (order === 2 ? step + values[i]! : values[i]!) | 0
+      value = (value + step) | 0
+      values[i] = value
+    }
+  }
   swapIfBigEndian(differences, width)
 }
 

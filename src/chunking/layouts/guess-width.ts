@@ -1,3 +1,4 @@
+import { LOG_UNITS, nLogN } from '../../util/n-log-n.ts'
 import { type ReadAt, readExactly, type TensorSpan } from './span.ts'
 
 type Width = TensorSpan['width']
@@ -41,9 +42,6 @@ const counts: Readonly<Record<Width, Uint32Array>> = {
 }
 /** The sample of a chunk. */
 const chunkSample = new Uint8Array(CHUNK_WINDOWS * CHUNK_WINDOW_BYTES)
-/** `n * log2(n)` for small n: the logarithms would take longer than the counting. */
-const weighted = Float64Array.from({ length: 4096 }, (_, n) => (n === 0 ? 0 : n * Math.log2(n)))
-
 /**
  * Guesses the width of the elements of `sample`, which begins with a whole element. Returns 1 if no width makes its
  * byte planes clearly more regular than the unsplit bytes.
@@ -120,8 +118,8 @@ function windowStart(number: number, windows: number, windowBytes: number, lengt
 }
 
 function countPlaces(sample: Uint8Array): void {
-  counts[8].fill(0)
-  for (let i = 0; i < sample.length; i++) counts[8][((i & 7) << 8) | sample[i]!]!++
+  const places = counts[8].fill(0)
+  for (let i = 0; i < sample.length; i++) places[((i & 7) << 8) | sample[i]!]!++
   fold(counts[8], counts[4])
   fold(counts[4], counts[2])
   fold(counts[2], counts[1])
@@ -150,10 +148,10 @@ function planeBits(length: number, width: Width): number[] {
     for (let i = plane << 8; i < (plane + 1) << 8; i++) {
       const n = occurrences[i]!
       if (n === 0) continue
-      total += weighted[n] ?? n * Math.log2(n)
+      total += nLogN(n)
       distinct++
     }
-    bits.push(Math.log2(count) - total / count + (distinct - 1) / (2 * count * Math.LN2))
+    bits.push(Math.log2(count) - total / LOG_UNITS / count + (distinct - 1) / (2 * count * Math.LN2))
   }
   return bits
 }

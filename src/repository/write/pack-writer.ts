@@ -42,6 +42,9 @@ export interface PackWriterOptions {
 /** A directory mostly fits into this share of its pack. */
 const DIRECTORY_SHARE = 1 / 12
 
+/** Where levels follow the link, so much is in flight as it sent lately in so many seconds. */
+const SECONDS_AHEAD = 5
+
 /** Buffers of blocks that are filled side by side, at most. Then the block that got no chunk for longest is closed. */
 const MAX_OPEN_BUFFERS = 6
 
@@ -145,17 +148,30 @@ export class PackWriter {
   }
 
   private level(): Level {
-    const { level, pool, surroundings } = this.options
+    const { level, pool } = this.options
     if (typeof level === 'string') return level
-    const ms = this.uploadingMs + (this.uploading.size > 0 ? surroundings.monotonic() - this.uploadingSince : 0)
     return level({
       inFlight: this.inFlight(),
-      most: this.policy.uploadBytesInFlight,
+      most: this.mostInFlight(),
       uploaded: this.uploadedBytes,
-      seconds: ms / 1000,
+      seconds: this.uploadingSeconds(),
       encoding: pool.pending,
       threads: pool.workers,
     })
+  }
+
+  /** Seconds in which at least one upload was under way. */
+  private uploadingSeconds(): number {
+    const running = this.uploading.size > 0 ? this.options.surroundings.monotonic() - this.uploadingSince : 0
+    return (this.uploadingMs + running) / 1000
+  }
+
+  /** Where levels follow the link, blocks are not encoded long before it can take them. */
+  private mostInFlight(): number {
+    const { bytes, uploadBytesInFlight } = this.policy
+    if (typeof this.options.level === 'string') return uploadBytesInFlight
+    const soon = (this.uploadedBytes / Math.max(0.001, this.uploadingSeconds())) * SECONDS_AHEAD
+    return Math.min(uploadBytesInFlight, Math.max(bytes, soon))
   }
 
   /** Bytes of packs that are being uploaded. */
@@ -201,8 +217,7 @@ export class PackWriter {
     this.filledBytes = 0
     this.filledChunks = 0
     this.packedBytes += pack.bytes.length
-    while (this.uploading.size > 0 && this.inFlight() + pack.bytes.length > this.policy.uploadBytesInFlight)
-      await Promise.race(this.uploading.keys())
+    while (this.uploading.size > 0 && this.inFlight() + pack.bytes.length > this.mostInFlight()) await Promise.race(this.uploading.keys())
     this.check()
     const entry = { id: pack.id, size: pack.bytes.length, directoryBytes: pack.directory }
     this.begun.push(entry)

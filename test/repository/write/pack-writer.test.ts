@@ -145,7 +145,7 @@ describe('a pack writer', () => {
     for (let i = 0; i < 20; i++) await writer.add(idOf(i), seededNoise(i, MiB), { kind: 'general' })
     expect([levels.slice(0, 3), levels.at(-1), waiting.length > 1]).toEqual([['balanced', 'balanced', 'balanced'], 'high', true])
     expect(seen.at(-1)!.inFlight).toBe(waiting.reduce((sum, { bytes }) => sum + bytes, 0))
-    expect(seen.at(-1)).toMatchObject({ most: uploadBytesInFlight, uploaded: 0, threads: 2 })
+    expect(seen.at(-1)).toMatchObject({ most: packBytes, uploaded: 0, threads: 2 })
     for (const { go } of waiting.splice(0)) go()
     await turns()
     await writer.add(idOf(20), seededNoise(20, MiB), { kind: 'general' })
