@@ -142,7 +142,7 @@ describe('filter 8 refuses', () => {
       changed(planes.length - 1, 5, 1),
       planes.slice(0, -1),
       planes.slice(0, 5),
-      [...planes, Uint8Array.of(0)],
+      [...planes, Uint8Array.of(0), Uint8Array.of(0)],
       [new Uint8Array(3)],
     ]
     for (const [i, parts] of wrong.entries())
