@@ -67,6 +67,7 @@ export function splitScaled(plain: Uint8Array, type: ScaledType): FilteredBlock 
 export function joinScaled({ parameters, planes }: Pick<FilteredBlock, 'parameters' | 'planes'>): Uint8Array {
   const { type, hasResiduals } = readScaled(parameters)
   const plainLength = planes.reduce((sum, { length }) => sum + length, 0)
+  if (plainLength === 0) throw corrupt(SUBJECT, 'it is empty')
   const width = widthOf(type)
   const count = Math.floor(plainLength / width)
   const parts = new Parts(planes)

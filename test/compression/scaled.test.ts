@@ -143,6 +143,7 @@ describe('filter 8 refuses', () => {
       planes.slice(0, -1),
       planes.slice(0, 5),
       [...planes, Uint8Array.of(0), Uint8Array.of(0)],
+      [],
       [new Uint8Array(3)],
     ]
     for (const [i, parts] of wrong.entries())
