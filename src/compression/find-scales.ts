@@ -15,6 +15,8 @@ export interface Precision {
 
 /** Elements whose scale is looked for together. Groups of quantised weights have 32 or more. */
 export const PROBE = 24
+/** Elements that are looked at for a probe, which leaves zeros out. */
+const MAX_LOOK = 8 * PROBE
 /** The greatest integer that the greatest element of a probe may be. */
 const MAX_LEVEL = 255
 /** Elements to go on by where no scale fits, and as many after several failures. */
@@ -61,7 +63,8 @@ export function findRuns(values: Float32Array, precision: Precision, slack: numb
 /** The scales that fit the next elements with the smallest integers; undefined if there are none. */
 export function findScale(values: Float32Array, at: number, precision: Precision, slack: number): Range | undefined {
   const probe: number[] = []
-  for (let i = at; i < values.length && probe.length < PROBE; i++) if (values[i] !== 0) probe.push(Math.abs(values[i]!))
+  const end = Math.min(values.length, at + MAX_LOOK)
+  for (let i = at; i < end && probe.length < PROBE; i++) if (values[i] !== 0) probe.push(Math.abs(values[i]!))
   const greatest = Math.max(...probe)
   if (probe.length === 0 || !(greatest < Infinity)) return undefined
   const error = slack * halfUnit(greatest, precision)
@@ -85,7 +88,7 @@ function narrows(range: Range, value: number, error: number): boolean {
 }
 
 /** The run that begins here and goes on as far as one scale fits. */
-function extend(values: Float32Array, at: number, range: Range, precision: Precision, slack: number): ScaledRun | undefined {
+function extend(values: Float32Array, at: number, range: Range, precision: Precision, slack: number): ScaledRun {
   let [least, most] = [0, 0]
   let zero: number | undefined
   let end = at
@@ -104,7 +107,7 @@ function extend(values: Float32Array, at: number, range: Range, precision: Preci
     most = Math.max(most, level)
   }
   const scale = simplest(values.subarray(at, end), range, precision, slack === 1)
-  if (!(scale >= MIN_SCALE && scale < MAX_SCALE)) return undefined
+  if (!(scale >= MIN_SCALE && scale < MAX_SCALE)) return { length: end - at, scale: 0, offset: 0 }
   // zero times a negative scale is a negative zero
   const isNegative = Object.is(zero, -0)
   if (isNegative) [least, most] = [-most, -least]

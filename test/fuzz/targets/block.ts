@@ -17,6 +17,7 @@ import { decoded, promise, Structure, type Target } from '../target.ts'
 
 const MAX_PART = 4096
 const TYPES = [...ELEMENT_TYPES.values()]
+const FP32 = TYPES.findIndex(({ dtype }) => dtype === 'F32')
 const RECORDS: readonly (readonly RecordField[])[] = [
   ...[...GGML_BLOCKS.values()].map(({ fields }) => fields),
   ([1, 2, 4, 8] as const).map(width => ({ width, count: 3, kind: 'float' })),
@@ -162,12 +163,16 @@ function scaleBytes(scale: number): Uint8Array {
 /** What an encoder makes, whatever it is given. */
 export const blockEncode: Target = {
   name: 'block-encode',
-  seeds: () =>
-    [0, 1, 2, 3].flatMap(kind =>
-      [seededText(2, 300), seededBytes(256, 3), Buffer.alloc(200, 'ab'), products(), Buffer.from('a,b,c\n1,2,3\n'.repeat(20))].map(plain =>
+  seeds: () => [
+    ...[0, 1, 2, 3].flatMap(kind =>
+      [seededText(2, 300), seededBytes(256, 3), Buffer.alloc(200, 'ab'), Buffer.from('a,b,c\n1,2,3\n'.repeat(20))].map(plain =>
         Buffer.concat([Uint8Array.of(Math.min(kind, 2), kind, 40, kind < 3 ? 0 : 39, 1), plain]),
       ),
     ),
+    ...[products(), Buffer.concat([products(), Buffer.alloc(20_000)])].map(plain =>
+      Buffer.concat([Uint8Array.of(2, 1, FP32, 0, 1), plain]),
+    ),
+  ],
   async run(input, rescue) {
     const structure = new Structure(input)
     const kind = (['general', 'compressed', 'tensor'] as const)[structure.byte() % 3]!
