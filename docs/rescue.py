@@ -342,6 +342,55 @@ def join_records(block, planes, base):
     return turned[len(turned) - start :] + turned[: len(turned) - start]
 
 
+def join_scaled(block, planes):
+    """The plain bytes of a block with filter 8: floats that are integers times scales."""
+    if not 2 <= len(block.parameters) <= 3 or block.parameters[0] > 2 or block.parameters[1] > 1:
+        raise Damaged("filter 8 can't have these parameters")
+    kind, residuals = block.parameters[:2]
+    width = 2 if kind else 4
+    count, parts = block.plain // width, iter(planes)
+
+    def part(length):
+        plane = next(parts, b"") if length > 0 else b""
+        if len(plane) != length:
+            raise Damaged("its parts do not match its filter")
+        return plane
+
+    integers, number = part(count), len(planes[1]) if count and len(planes) > 1 else 0
+    heads = [part(number) for _ in range(12)]
+    runs = [(*struct.unpack("<dB", head[:9]), int.from_bytes(head[9:], "little")) for head in map(bytes, zip(*heads))]
+    fits = all(length > 0 and abs(scale) < 2.0**100 for scale, _, length in runs)
+    if not fits or sum(length for *_, length in runs) != count:
+        raise Damaged("its parts do not match its filter")
+    raw = sum(length for scale, _, length in runs if scale == 0)
+    upper = [part(raw) for _ in range(width - 1)]
+    differences, tail = part(count - raw if residuals else 0), block.plain - count * width
+    rest = b"".join(parts)
+    if any(rest[: len(rest) - tail]) or len(rest) < tail:
+        raise Damaged("its parts do not match its filter")
+    products, at = [], 0
+    for scale, offset, length in runs:
+        table = [((byte + offset & 255) - offset) * scale for byte in range(256)]
+        products += map(table.__getitem__, integers[at : at + length])
+        at += length
+    data = struct.pack(f"<{count}f", *products)
+    data = narrow(data, ROUNDINGS[kind]) if kind else data
+    elements, at, of_raw, of_scaled = bytearray(data), 0, 0, 0
+    for scale, _, length in runs:
+        begin, end = at * width, (at + length) * width
+        if scale == 0:
+            for byte, plane in enumerate([integers[at : at + length], *(plane[of_raw : of_raw + length] for plane in upper)]):
+                elements[begin + byte : end : width] = plane
+            of_raw += length
+        elif residuals:
+            steps = bytearray(end - begin)
+            steps[::width] = differences[of_scaled : of_scaled + length]
+            elements[begin:end] = add_base(bytes(steps), bytes(elements[begin:end]), width)
+            of_scaled += length
+        at += length
+    return bytes(elements) + rest[len(rest) - tail :]
+
+
 def join_fields(block, streams):
     """The plain bytes of a block with filter 4: text, each byte from the stream of its column and position in the field."""
     separator, columns, *positions = block.parameters if len(block.parameters) > 1 else b"\n\0"
@@ -585,7 +634,7 @@ class Repository:
             at, lost = self.twice[number]
             self.kept.seek(at)
             return self.kept.read(block.plain), lost
-        if block.filter not in (*range(8), 9):
+        if block.filter > 9:
             raise Damaged(f"filter {block.filter}: needs a newer rescue.py")
         stored = self.read(block.pack, block.offset, block.stored)
         for codec, length, plain_length in block.parts:
@@ -599,6 +648,8 @@ class Repository:
             return join_fields(block, planes), {}
         base, lost = self.gather(number, BASE_SCALES.get(block.filter, 0))
         lengths = [copy.end - copy.start for copy in self.predicted.get(number, ())]
+        if block.filter == 8:
+            return join_scaled(block, planes), {}
         plain = join_records(block, planes, base) if block.filter in (7, 9) else unfilter(block, planes, base, lengths)
         if number in self.twice:  # chains of more blocks than are in memory: otherwise each would be decoded again and again
             with contextlib.suppress(OSError):

@@ -16,13 +16,14 @@ import { encodeFields } from './encode-fields.ts'
 import { encodePlane } from './encode-plane.ts'
 import { type EncodedPart, encodeWhole } from './encode-whole.ts'
 import { FILTER_FIELDS, joinFields } from './fields.ts'
-import { FILTER_NONE, joinPlanes, parameterCount, planeLengths, type PlaneWidth } from './filters.ts'
+import { FILTER_NONE, FILTER_SCALED, joinPlanes, parameterCount, planeLengths, type PlaneWidth } from './filters.ts'
 import type { Table } from './find-table.ts'
 import type { Level } from './limits.ts'
 import { MAX_BLOCK_BYTES } from './limits.ts'
 import { isRecords, joinRecords } from './records.ts'
 import { repeatedShare } from './repeats.ts'
 import { spreadSample } from './sample.ts'
+import { joinScaled } from './scaled.ts'
 import type { ZstdCodec } from './zstd/codec.ts'
 
 export { FILTER_NONE } from './filters.ts'
@@ -151,6 +152,7 @@ function decodeInPlace(
   if (plainLength > MAX_BLOCK_BYTES) throw corrupt('A block', `it would have ${plainLength} bytes`)
   if (filter === FILTER_FIELDS) return joinFields(parameters, decodeParts(parts, stored, zstd))
   if (isRecords(filter)) return joinRecords({ filter, parameters, planes: decodeParts(parts, stored, zstd) }, base)
+  if (filter === FILTER_SCALED) return joinScaled({ parameters, planes: decodeParts(parts, stored, zstd) })
   const lengths = planeLengths(filter, parameters, plainLength)
   if (lengths.length !== parts.length || !parts.every((part, i) => part.plainLength === lengths[i])) {
     throw corrupt('A block', 'its parts are not what its filter makes')

@@ -16,6 +16,7 @@ import {
 } from './filters.ts'
 import type { Level } from './limits.ts'
 import { splitRecords } from './records.ts'
+import { type ScaledType, seemsScaled, splitScaled } from './scaled.ts'
 import type { StepWidth } from './steps.ts'
 import type { ZstdCodec } from './zstd/codec.ts'
 
@@ -69,6 +70,8 @@ const STEPS: Record<PlaneWidth, [width: StepWidth, distance: number][]> = {
     [4, 2],
   ],
 }
+/** Types whose elements may be integers times scales. */
+const SCALED: Record<string, ScaledType | undefined> = { F32: 'fp32', BF16: 'bf16', F16: 'fp16' }
 /** A filter must be smaller by this factor than the best method without one, because undoing it takes time. */
 const FILTER_WINS = 0.995
 
@@ -110,6 +113,15 @@ export function chooseFilter(
   if (records) {
     const size = (sizeOf(records.sample, zstd) * sample.length) / records.sampleBytes
     sizes.push([(bytes, other) => splitRecords(bytes, records.shape, records.usesBase ? other : undefined), size / FILTER_WINS])
+  }
+  const scaled = SCALED[element.dtype ?? '']
+  if (scaled && seemsScaled(sample, scaled)) {
+    const own = splitScaled(sample, scaled)
+    if (own)
+      sizes.push([
+        bytes => splitScaled(bytes, scaled) ?? splitPlanes(bytes, element.width as PlaneWidth, true),
+        sizeOf(own, zstd) / FILTER_WINS,
+      ])
   }
   const [method, size] = sizes.reduce((best, next) => (next[1] < best[1] ? next : best))
   if (size >= sample.length) return undefined

@@ -23,6 +23,8 @@ export const FILTER_STEPS = 6
 /** Filters 7 and 9 are for records: see records.ts. */
 export const FILTER_RECORDS = 7
 export const FILTER_RECORD_DELTAS = 9
+/** Filter 8 is for floats that are integers times scales: see scaled.ts. */
+export const FILTER_SCALED = 8
 
 /** Element widths that can be split into planes. */
 export type PlaneWidth = Exclude<Width, 1>
@@ -249,7 +251,7 @@ function readShape(filter: number, parameters: Uint8Array): Shape {
  */
 export function parameterCount(filter: number, parameters: Uint8Array): number | undefined {
   if (filter === FILTER_RECORDS || filter === FILTER_RECORD_DELTAS) return recordParameterCount(parameters)
-  return [0, 2, 1, 1, undefined, 3, 4][filter]
+  return [0, 2, 1, 1, undefined, 3, 4, undefined, 2][filter]
 }
 
 /** Filters 7 and 9 have two, and three for each field: see records.ts. */
@@ -286,6 +288,7 @@ export function elementTypeOf({ filter, parameters }: Pick<FilteredBlock, 'filte
 export function elementWidthOf({ filter, parameters }: Pick<FilteredBlock, 'filter' | 'parameters'>): number | undefined {
   if (filter === FILTER_NARROW) return 2
   if (filter === FILTER_RECORD_DELTAS) return undefined
+  if (filter === FILTER_SCALED) return parameters[0] === 0 ? 4 : 2
   return filter === FILTER_PLANES || filter === FILTER_STEPS || usesBase(filter) ? parameters[0] : undefined
 }
 

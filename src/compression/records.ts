@@ -73,6 +73,7 @@ export function splitRecords(plain: Uint8Array, { start, fields }: RecordShape, 
 export function joinRecords({ filter, parameters, planes }: FilteredBlock, base?: Uint8Array): Uint8Array {
   const shape = readRecordShape(filter, parameters)
   const plainLength = planes.reduce((sum, { length }) => sum + length, 0)
+  if (plainLength === 0) throw corrupt(SUBJECT, 'it is empty')
   const { length, count } = wholeRecords(plainLength, shape)
   const streams = count > 0 ? recordStreams(shape.fields) : 0
   const tail = plainLength - count * length

@@ -210,7 +210,7 @@ describe('decodeBlock on damage', () => {
     const half = { codec: CODEC_RAW, storedLength: 50, plainLength: 50 }
     expect(decodeBlock(layout, stored, undefined)).toBe(stored)
     for (const [change, code] of [
-      [{ filter: 9 }, 'newer-format'],
+      [{ filter: 99 }, 'newer-format'],
       [{ parts: [{ ...part, codec: 9 }] }, 'newer-format'],
       [{ parameters: Uint8Array.of(1, 1) }, 'corrupt'],
       [{ parts: [] }, 'corrupt'],

@@ -323,7 +323,7 @@ describe('what a stored block says', () => {
     for (const parameters of [[4, 1], [4, 1, 0], [4, 1, 255], []]) expect(elementTypeOf(named(...parameters))).toBeUndefined()
     expect(elementTypeOf({ filter: 2, parameters: Uint8Array.of(2, 4) })).toBe('BF16')
     expect(elementTypeOf({ filter: 0, parameters: Uint8Array.of(10) })).toBe('I8')
-    expect(elementTypeOf({ filter: 9, parameters: Uint8Array.of(10) })).toBeUndefined()
+    expect(elementTypeOf({ filter: 99, parameters: Uint8Array.of(10) })).toBeUndefined()
     expect(elementWidthOf(named(4, 1))).toBe(4)
     expect(elementWidthOf({ filter: 2, parameters: Uint8Array.of(2) })).toBe(2)
     expect(elementWidthOf({ filter: FILTER_NARROW, parameters: Uint8Array.of(1) })).toBe(2)

@@ -17,7 +17,7 @@ import { seededNoise } from '../helpers/seeded.ts'
 import { CODECS, csvLike, floatLike, MIB, textLike } from './data.ts'
 
 const general = { level: 'balanced', kind: 'general' } as const
-const unknownFilter: BlockLayout = { filter: 9, parameters: new Uint8Array(0), parts: [] }
+const unknownFilter: BlockLayout = { filter: 99, parameters: new Uint8Array(0), parts: [] }
 
 let directory: string
 let workerUrl: URL

@@ -65,6 +65,7 @@ describe('filters 7 and 9', () => {
     ]
     for (const parameters of wrong) expect(join(FILTER_RECORDS, parameters)).toThrow('is damaged')
     expect(join(FILTER_RECORDS, good, [new Uint8Array(5), new Uint8Array(4)])).toThrow('is damaged')
+    expect(join(FILTER_RECORDS, good, [])).toThrow('is damaged')
     expect(join(FILTER_RECORDS, good, [new Uint8Array(5)])).toThrow('is damaged')
     expect(join(FILTER_RECORD_DELTAS, [0, 0, 0x32, 1, 0])).toThrow('is damaged')
     expect(join(FILTER_RECORD_DELTAS, [0, 0, 0x32, 1, 0], planes, new Uint8Array(9))).toThrow('is damaged')

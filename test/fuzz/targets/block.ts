@@ -17,6 +17,7 @@ import { decoded, promise, Structure, type Target } from '../target.ts'
 
 const MAX_PART = 4096
 const TYPES = [...ELEMENT_TYPES.values()]
+const FP32 = TYPES.findIndex(({ dtype }) => dtype === 'F32')
 const RECORDS: readonly (readonly RecordField[])[] = [
   ...[...GGML_BLOCKS.values()].map(({ fields }) => fields),
   ([1, 2, 4, 8] as const).map(width => ({ width, count: 3, kind: 'float' })),
@@ -123,6 +124,29 @@ function* layouts(): Generator<Uint8Array> {
   )
   yield made(7, [5, 0, 0x18, 1, 0, 8], [...planes(8)], 9)
   yield made(9, [1, 0, 0x34, 1, 0, 0x31, 2, 0], [...planes(4).slice(0, 4), part(1, Buffer.alloc(12, 'ab')), part(0, Buffer.from('z'))], 7)
+  for (const [type, width] of [
+    [0, 4],
+    [1, 2],
+    [2, 2],
+  ] as const) {
+    const heads = Buffer.from([...scaleBytes(0.01), 128, 30, 0, 0, ...scaleBytes(0), 0, 1, 0, 0, ...scaleBytes(-1.5), 7, 9, 0, 0])
+    const runs = Array.from({ length: 12 }, (_, k) => part(0, Buffer.of(heads[k]!, heads[12 + k]!, heads[24 + k]!)))
+    const upper = Array.from({ length: width - 1 }, () => part(0, Buffer.of(63)))
+    const zeros = 39 * (width - 1) - 36
+    if (width === 4)
+      yield made(
+        8,
+        [type, 1],
+        [part(0, Buffer.alloc(40, 'k3')), ...runs, ...upper, part(2, Buffer.alloc(39, 'ab')), part(1, Buffer.alloc(zeros - 39))],
+        9,
+      )
+    yield made(
+      8,
+      [type, 0, 2],
+      [part(2, Buffer.alloc(40, 'k3')), ...runs, ...upper, part(1, Buffer.alloc(zeros)), part(0, Buffer.from('z'))],
+      9,
+    )
+  }
   yield made(6, [1, 0, 3, 2], [part(2, text)], 7)
   yield made(2, [1], [part(2, text)], 7)
   yield made(3, [1], planes(2), 4)
@@ -132,15 +156,23 @@ function* layouts(): Generator<Uint8Array> {
   yield made(4, [44, 2, 2, 1], [part(0, Buffer.from('ace')), part(0, Buffer.from(',,,')), part(2, Buffer.from('b\nd\nf\n'))], 3)
 }
 
+function scaleBytes(scale: number): Uint8Array {
+  return new Uint8Array(Float64Array.of(scale).buffer)
+}
+
 /** What an encoder makes, whatever it is given. */
 export const blockEncode: Target = {
   name: 'block-encode',
-  seeds: () =>
-    [0, 1, 2, 3].flatMap(kind =>
+  seeds: () => [
+    ...[0, 1, 2, 3].flatMap(kind =>
       [seededText(2, 300), seededBytes(256, 3), Buffer.alloc(200, 'ab'), Buffer.from('a,b,c\n1,2,3\n'.repeat(20))].map(plain =>
         Buffer.concat([Uint8Array.of(Math.min(kind, 2), kind, 40, kind < 3 ? 0 : 39, 1), plain]),
       ),
     ),
+    ...[products(), Buffer.concat([products(), Buffer.alloc(20_000)])].map(plain =>
+      Buffer.concat([Uint8Array.of(2, 1, FP32, 0, 1), plain]),
+    ),
+  ],
   async run(input, rescue) {
     const structure = new Structure(input)
     const kind = (['general', 'compressed', 'tensor'] as const)[structure.byte() % 3]!
@@ -163,6 +195,11 @@ export const blockEncode: Target = {
     promise(stored.length <= plain.length, 'a block is not larger than its content')
     if (rescue) await expectRescue(rescue, { layout, stored, chunkLengths, bases: needed ? [needed] : [] }, plain)
   },
+}
+
+/** fp32 numbers that are integers times one of two scales. */
+function products(): Buffer {
+  return Buffer.from(Float32Array.from(seededBytes(200, 5), (byte, i) => (byte - 128) * (i < 120 ? 0.0123 : 0.0456)).buffer)
 }
 
 /** Nearly the same bytes, as a base has. */
