@@ -147,11 +147,34 @@ def decode(codec, stored, plain_length):
         both = [bytes([low, high]) for high in symbols for low in symbols]
         table = {high << 4 | low: both[high * len(symbols) + low] for high in range(len(symbols)) for low in range(len(symbols))}
         plain = b"".join(map(table.__getitem__, pairs))[: len(pairs) * 2 - plain_length % 2]
+    elif codec == 13:  # literals, and copies of what comes before
+        plain = join_copies(Reader(stored, "copies"), plain_length)
     else:
         raise Damaged(f"codec {codec}: needs a newer rescue.py")
     if len(plain) != plain_length:
         raise Damaged(f"it does not decode to {plain_length} bytes")
     return plain
+
+
+def join_copies(reader, plain_length):
+    """Four pieces: literals; and for each copy the number of literals before it, its length, and how far back its source begins."""
+    layouts, left = [], plain_length
+    for _ in range(4):
+        layouts.append((reader.take(1)[0], reader.varint(len(reader.data)), reader.varint(left)))
+        left -= layouts[-1][2]
+    reader.expect(all(codec < 3 for codec, _, _ in layouts))
+    literals, *numbers = [decode(codec, reader.take(length), plain) for codec, length, plain in layouts]
+    gaps, lengths, distances = [Reader(piece, "copies") for piece in numbers]
+    plain, at = bytearray(), 0
+    while gaps.at < len(gaps.data):
+        gap, length, distance = gaps.varint(len(literals) - at), lengths.varint(plain_length), distances.varint(plain_length)
+        plain += literals[at : at + gap]
+        at += gap
+        reader.expect(0 < distance <= len(plain) and len(plain) + length <= plain_length)
+        source = plain[len(plain) - distance :][:length]
+        plain += (source * (length // distance + 1))[:length]
+    reader.expect(all(each.at == len(each.data) for each in (reader, gaps, lengths, distances)))
+    return bytes(plain + literals[at:])
 
 
 # ---- Filters: joining the parts of a block ----

@@ -76,7 +76,7 @@ async function packedLength({ format, level, pool }: EstimateRequest, parts: rea
   const pieces = parts.map(({ bytes }) => bytes)
   if (format === 'tar.zst') {
     const plain = new Uint8Array(Buffer.concat(pieces))
-    return plain.length === 0 ? 0 : (await pool.encode(plain, { level, kind: 'general' })).bytes.length
+    return plain.length === 0 ? 0 : (await pool.encode(plain, { level, kind: 'general', withoutCopies: true })).bytes.length
   }
   const units = format === 'zip' ? pieces : [Buffer.concat(pieces)]
   const lengths = units.map(async unit => {

@@ -24,7 +24,7 @@ export async function* compressZstd(bytes: ByteStream, pool: CompressionPool, le
 }
 
 async function makeFrame(plain: Uint8Array<ArrayBuffer>, checksum: number, pool: CompressionPool, level: Level): Promise<Uint8Array[]> {
-  const block = await pool.encode(plain, { level, kind: 'general' })
+  const block = await pool.encode(plain, { level, kind: 'general', withoutCopies: true })
   const codec = block.filter === FILTER_NONE && block.parts.length === 1 ? block.parts[0]!.codec : undefined
   if (codec === CODEC_ZSTD) return withChecksum(block.bytes, checksum)
   return [rawFrame(codec === CODEC_RAW ? block.bytes : await pool.decode(block, block.bytes), checksum)]

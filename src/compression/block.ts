@@ -12,6 +12,7 @@ import { chooseFilter, splitOfNumbers } from './choose-filter.ts'
 import type { PartLayout } from './codecs.ts'
 import { checkPart, CODEC_RAW, decodePart } from './codecs.ts'
 import { elementTypeId } from './element-type-ids.ts'
+import { encodeCopies } from './encode-copies.ts'
 import { encodeFields } from './encode-fields.ts'
 import { encodePlane } from './encode-plane.ts'
 import { type EncodedPart, encodeWhole } from './encode-whole.ts'
@@ -38,6 +39,8 @@ export type BlockKind = 'general' | 'compressed' | 'tensor'
 export interface BlockRequest {
   level: Level
   kind: BlockKind
+  /** Without codec copies, for a reader of other files than packs. */
+  withoutCopies?: boolean
   /** For general content: the table found by `findTable`. */
   table?: Table | undefined
   /** For general content that looks like numbers: how many bytes each has, and where the first whole one begins. */
@@ -172,22 +175,30 @@ function encodeOther(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec |
   if (kind === 'compressed' && !worthCompressing(plain, zstd)) return undefined
   const fields = table && encodeFields(plain, table, level, zstd)
   if (fields) return { filter: FILTER_FIELDS, ...fields }
-  return (numbers && encodeNumbers(plain, numbers, level, zstd)) ?? whole(plain, level, zstd)
+  return (numbers && encodeNumbers(plain, numbers, request, zstd)) ?? inOne(plain, request, zstd)
 }
 
 /** What looks like numbers, split. Undefined if the parts are not smaller than all of it in one. */
 function encodeNumbers(
   plain: Uint8Array,
   numbers: NonNullable<BlockRequest['numbers']>,
-  level: Level,
+  request: BlockRequest,
   zstd: ZstdCodec | undefined,
 ): Encoding | undefined {
-  const split = splitOfNumbers(plain, numbers, level, zstd)
+  const split = splitOfNumbers(plain, numbers, request.level, zstd)
   if (split === undefined) return undefined
   const encoding = byMethod(split, plain, zstd)
   if (repeatedShare(plain) < MAY_REPEAT) return encoding
-  const size = encoding.parts.reduce((sum, { encoded }) => sum + encoded.bytes.length, 0)
-  return size < encodeWhole(plain, level, zstd).bytes.length ? encoding : undefined
+  const other = inOne(plain, request, zstd)
+  return sizeOf(encoding) < sizeOf(other) ? encoding : other
+}
+
+const sizeOf = ({ parts }: Encoding): number => parts.reduce((sum, { encoded }) => sum + encoded.bytes.length, 0)
+
+/** Without a filter, and without long repeats if there are many. */
+function inOne(plain: Uint8Array, { level, withoutCopies = false }: BlockRequest, zstd: ZstdCodec | undefined): Encoding {
+  const encoded = withoutCopies ? undefined : encodeCopies(plain, level, zstd)
+  return encoded ? { filter: FILTER_NONE, parameters: NO_PARAMETERS, parts: [{ plain, encoded }] } : whole(plain, level, zstd)
 }
 
 function encodeTensor(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec | undefined): Encoding | undefined {

@@ -1,6 +1,8 @@
 import * as zlib from 'node:zlib'
+import { ByteReader, ByteWriter } from '../util/bytes.ts'
 import { AppError, corrupt, newerFormat } from '../util/errors.ts'
 import { chunkSizeFor, outputOf } from '../util/memory/zlib-output.ts'
+import { applyCopies } from './copies.ts'
 import { MAX_BLOCK_BYTES, MAX_STORED_EXCESS } from './limits.ts'
 import { packPairs, unpackPairs } from './pairs.ts'
 import type { ZstdCodec } from './zstd/codec.ts'
@@ -13,6 +15,8 @@ export const CODEC_ZSTD = 1
 export const CODEC_DEFLATE = 2
 /** `u8 count`, that many symbols, then raw deflate of pairs of them: see pairs.ts. */
 export const CODEC_PAIRS = 3
+/** Literals, and copies of what was decoded before (copies.ts), in four pieces with codecs of their own. */
+export const CODEC_COPIES = 13
 
 /** How one part of a block is stored, as the pack's directory states it. Lengths are in bytes. */
 export interface PartLayout {
@@ -21,7 +25,9 @@ export interface PartLayout {
   plainLength: number
 }
 
-const CODECS = [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE, CODEC_PAIRS]
+const CODECS = [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE, CODEC_PAIRS, CODEC_COPIES]
+/** Codecs that the pieces of codec copies may have. */
+const PIECE_CODECS = [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE]
 
 const SUBJECT = 'A block'
 
@@ -53,6 +59,7 @@ export function decodePart(part: PartLayout, stored: Uint8Array, zstd: ZstdCodec
   if (part.codec === CODEC_RAW) return stored
   if (part.codec === CODEC_DEFLATE) return inflate(stored, part.plainLength)
   if (part.codec === CODEC_PAIRS) return inflatePairs(stored, part.plainLength)
+  if (part.codec === CODEC_COPIES) return decodeCopies(stored, part.plainLength, zstd)
   if (zstd === undefined) {
     throw new AppError('unsupported', 'The data is compressed with zstd, and no zstd codec can be loaded on this machine.', {
       hint: 'Use Node.js 22.15 or later, which has zstd built in.',
@@ -60,6 +67,39 @@ export function decodePart(part: PartLayout, stored: Uint8Array, zstd: ZstdCodec
   }
   return zstd.decompress(stored, part.plainLength)
 }
+
+/** A part of codec copies: `u8 codec, varint stored, varint plain` of each of its four pieces, then the pieces. */
+export function joinCopies(pieces: readonly { codec: number; bytes: Uint8Array; plainLength: number }[]): Uint8Array {
+  const out = new ByteWriter(32 + pieces.reduce((sum, { bytes }) => sum + bytes.length, 0))
+  for (const { codec, bytes, plainLength } of pieces) {
+    out.byte(codec)
+    out.varint(bytes.length)
+    out.varint(plainLength)
+  }
+  for (const { bytes } of pieces) out.put(bytes)
+  return out.finish()
+}
+
+function decodeCopies(stored: Uint8Array, plainLength: number, zstd: ZstdCodec | undefined): Uint8Array {
+  const reader = new ByteReader(stored, SUBJECT)
+  const readPiece = (most: number): PartLayout => {
+    const piece = { codec: reader.byte(), storedLength: reader.varint(stored.length), plainLength: reader.varint(most) }
+    if (!isKnownCodec(piece.codec)) throw newerFormat(`A block with codec ${piece.codec}`)
+    if (!PIECE_CODECS.includes(piece.codec)) throw corrupt(SUBJECT, `copies can't have codec ${piece.codec} within`)
+    return piece
+  }
+  let left = plainLength
+  const layouts = Array.from({ length: 4 }, () => {
+    const layout = readPiece(left)
+    left -= layout.plainLength
+    return layout
+  })
+  const [literals, gaps, lengths, distances] = layouts.map(piece => decodePart(piece, reader.take(piece.storedLength), zstd)) as Pieces
+  reader.finish()
+  return applyCopies({ literals, gaps, lengths, distances }, plainLength)
+}
+
+type Pieces = [literals: Uint8Array, gaps: Uint8Array, lengths: Uint8Array, distances: Uint8Array]
 
 export function deflate(plain: Uint8Array): Uint8Array {
   return zlib.deflateRawSync(plain, { level: 6 })

@@ -21,6 +21,7 @@ import type { FileStates } from '../source/stat-cache.ts'
 import { classifyContent } from '../write/block-builder.ts'
 import type { LevelRule } from '../write/level-for.ts'
 import { PackWriter } from '../write/pack-writer.ts'
+import { RepeatedTables } from '../write/repeated-tables.ts'
 import { ChunkWriter } from './chunk-writer.ts'
 import { Presence } from './presence.ts'
 import { PushIndexes } from './push-indexes.ts'
@@ -59,6 +60,7 @@ export class PushAttempt {
   private readonly listed: Promise<AttemptBasis>
   private settleListed: { resolve(basis: AttemptBasis): void; reject(error: unknown): void } | undefined
   private readonly bases: BaseFinder | undefined
+  private readonly tables = new RepeatedTables()
   private readProgress: ReadProgress = {}
   /** Plain bytes of the new chunks of files. */
   contentBytes = 0
@@ -208,7 +210,7 @@ export class PushAttempt {
     this.contentBytes += bytes.length
     if (place) return this.storeTensorChunk(id, bytes, place)
     const isCompressed = bytes.length >= SAMPLE_FROM_BYTES && looksCompressed(bytes)
-    return this.chunks.add(id, bytes, classifyContent(bytes, isCompressed))
+    return this.chunks.add(id, bytes, this.tables.classify(bytes, classifyContent(bytes, isCompressed)))
   }
 
   private async storeTensorChunk(id: Uint8Array, bytes: Uint8Array, place: TensorPlace): Promise<void> {

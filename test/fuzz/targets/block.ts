@@ -1,7 +1,16 @@
 import { type BlockLayout, decodeBlock, encodeBlock, type BlockRequest } from '../../../src/compression/block.ts'
 import { baseScale } from '../../../src/compression/filters.ts'
 import { loadZstd } from '../../../src/compression/load-zstd.ts'
-import { CODEC_DEFLATE, CODEC_PAIRS, CODEC_RAW, CODEC_ZSTD, deflate, deflatePairs } from '../../../src/compression/codecs.ts'
+import {
+  CODEC_COPIES,
+  CODEC_DEFLATE,
+  CODEC_PAIRS,
+  CODEC_RAW,
+  CODEC_ZSTD,
+  deflate,
+  deflatePairs,
+  joinCopies,
+} from '../../../src/compression/codecs.ts'
 import { hasNativeZstd } from '../../../src/compression/zstd/native-zstd.ts'
 import type { ZstdCodec } from '../../../src/compression/zstd/codec.ts'
 import { GGML_BLOCKS } from '../../../src/chunking/layouts/ggml-blocks.ts'
@@ -147,6 +156,9 @@ function* layouts(): Generator<Uint8Array> {
       9,
     )
   }
+  const pieces = [Buffer.from('abcdef'), Uint8Array.of(4, 0), Uint8Array.of(9, 2), Uint8Array.of(3, 7)]
+  const copies = joinCopies(pieces.map(bytes => ({ codec: CODEC_RAW, bytes, plainLength: bytes.length })))
+  yield made(0, [], [Buffer.concat([part(128 + CODEC_COPIES, copies), Uint8Array.of(17, 0)])], 13)
   yield made(6, [1, 0, 3, 2], [part(2, text)], 7)
   yield made(2, [1], [part(2, text)], 7)
   yield made(3, [1], planes(2), 4)
