@@ -13,6 +13,8 @@ export const CODEC_ZSTD = 1
 export const CODEC_DEFLATE = 2
 /** `u8 count`, that many symbols, then raw deflate of pairs of them: see pairs.ts. */
 export const CODEC_PAIRS = 3
+/** Numbers in contexts, of blocks with filter 12: see numbers.ts. */
+export const CODEC_NUMBERS = 4
 
 /** How one part of a block is stored, as the pack's directory states it. Lengths are in bytes. */
 export interface PartLayout {
@@ -21,7 +23,7 @@ export interface PartLayout {
   plainLength: number
 }
 
-const CODECS = [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE, CODEC_PAIRS]
+const CODECS = [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE, CODEC_PAIRS, CODEC_NUMBERS]
 
 const SUBJECT = 'A block'
 
@@ -34,7 +36,7 @@ export function checkPart(part: PartLayout): void {
   if (!Number.isSafeInteger(plainLength) || plainLength < 1 || plainLength > MAX_BLOCK_BYTES) {
     throw corrupt(SUBJECT, `a part of ${plainLength} bytes is impossible`)
   }
-  const longest = codec === CODEC_RAW ? plainLength : plainLength + MAX_STORED_EXCESS
+  const longest = codec === CODEC_RAW || codec === CODEC_NUMBERS ? plainLength : plainLength + MAX_STORED_EXCESS
   const shortest = codec === CODEC_RAW ? plainLength : 1
   if (!Number.isSafeInteger(storedLength) || storedLength < shortest || storedLength > longest) {
     throw corrupt(SUBJECT, `${plainLength} bytes cannot be stored in ${storedLength}`)
@@ -53,6 +55,7 @@ export function decodePart(part: PartLayout, stored: Uint8Array, zstd: ZstdCodec
   if (part.codec === CODEC_RAW) return stored
   if (part.codec === CODEC_DEFLATE) return inflate(stored, part.plainLength)
   if (part.codec === CODEC_PAIRS) return inflatePairs(stored, part.plainLength)
+  if (part.codec === CODEC_NUMBERS) throw corrupt(SUBJECT, 'numbers are coded where its filter makes none')
   if (zstd === undefined) {
     throw new AppError('unsupported', 'The data is compressed with zstd, and no zstd codec can be loaded on this machine.', {
       hint: 'Use Node.js 22.15 or later, which has zstd built in.',

@@ -9,6 +9,7 @@ import {
   type Width,
 } from '../kernels/planes.ts'
 import { corrupt } from '../util/errors.ts'
+import { FILTER_CODED_DELTA } from './coded-delta.ts'
 import { elementTypeName } from './element-type-ids.ts'
 import { addSteps, isSteps, predictSteps, type Steps, type StepWidth, turned } from './steps.ts'
 
@@ -245,7 +246,7 @@ function readShape(filter: number, parameters: Uint8Array): Shape {
  * unknown filter.
  */
 export function parameterCount(filter: number): number | undefined {
-  return [0, 2, 1, 1, undefined, 3, 4][filter]
+  return filter === FILTER_CODED_DELTA ? 8 : [0, 2, 1, 1, undefined, 3, 4][filter]
 }
 
 /** True for filters that subtract a base, which is needed again to undo them. */
@@ -255,7 +256,7 @@ export function usesBase(filter: number): boolean {
 
 /** Bytes of base per plain byte: 0 for a filter without a base. */
 export function baseScale(filter: number): number {
-  return filter === FILTER_DELTA || filter === FILTER_GROUPED_DELTA ? 1 : filter === FILTER_NARROW ? 2 : 0
+  return [FILTER_DELTA, FILTER_GROUPED_DELTA, FILTER_CODED_DELTA].includes(filter) ? 1 : filter === FILTER_NARROW ? 2 : 0
 }
 
 /**
