@@ -30,7 +30,7 @@ from urllib.parse import quote
 
 FORMAT = 1
 MAX_BLOCK = 4 << 20  # plain bytes of a block, at most, and so the largest length in a directory
-BASE_SCALES = {2: 1, 3: 2, 5: 1, 9: 1}  # filters with a base: bytes of it for each plain byte
+BASE_SCALES = {2: 1, 3: 2, 5: 1, 9: 1, 12: 1}  # filters with a base: bytes of it for each plain byte
 MAX_DEPTH = 8  # the longest chain of bases under a chunk
 DAY = 24 * 60 * 60 * 1000  # ms
 GIVES_AWAY = 0o7002  # set-user-id, set-group-id and sticky bits of a mode, and permission for everybody to write
@@ -412,6 +412,82 @@ def join_scaled(block, planes):
             of_scaled += length
         at += length
     return bytes(elements) + rest[len(rest) - tail :]
+def read_frequencies(reader, contexts, classes, most):
+    """The table of each context: the frequencies of the classes, which add up to 4,096."""
+    tables = []
+    for _ in range(reader.count(2, most)):
+        run, frequencies = reader.varint(contexts - len(tables)), []
+        while sum(frequencies) < 4096:
+            frequencies.append(reader.varint(4096 - sum(frequencies)))
+            if frequencies[-1] == 0:
+                frequencies += [0] * reader.varint(256)
+            reader.expect(len(frequencies) <= classes)
+        tables += [frequencies] * run
+    reader.expect(len(tables) == contexts)
+    return tables
+
+
+def slots(frequencies, kinds):
+    """For each remainder of a state: the frequency of its class, its place among the remainders of that class, the smallest
+    number of the class, and how many low bits the number has."""
+    return [(frequency, place, *kind) for frequency, kind in zip(frequencies, kinds) for place in range(frequency)]
+
+
+def numbers(rows, stored, words):
+    """Decodes a number by each row of slots. There are so many words, after four states; the low bits follow."""
+    states, low, at = list(struct.unpack_from("<4I", stored)), 16 + 2 * words, 4
+    waiting, bits, found = 0, 0, []
+    a, b, c, d = states
+    left, lows = iter(struct.unpack_from(f"<{words}H", stored, 16)), iter(stored[low:])
+    for row in rows:
+        frequency, place, number, count = row[a & 4095]
+        a = frequency * (a >> 12) + place
+        if a < 65536:
+            a = a << 16 | next(left)
+        a, b, c, d = b, c, d, a
+        if count:
+            while bits < count:
+                waiting |= next(lows) << bits
+                bits += 8
+            number += waiting & (1 << count) - 1
+            waiting >>= count
+            bits -= count
+        found.append(number)
+    if next(left, None) is not None or next(lows, None) is not None or (a, b, c, d) != (65536,) * 4:
+        raise Damaged("its numbers do not end where they should")
+    return found
+
+
+def join_numbers(block, stored, base, lengths):
+    """The plain bytes of a block with filter 12: differences to the base, coded in contexts of the base's elements."""
+    if len(block.parameters) not in (8, 9) or [part[0] for part in block.parts] != [4] or len(base) != block.plain:
+        raise Damaged("filter 12 can't have these parameters, parts or bases")
+    width, fine, shift, bits, center = struct.unpack("<4Bi", block.parameters[:8])
+    classes = (8 * width - fine + 1) << fine if width in (1, 2, 4) and fine < 8 * width else 0
+    if not 0 < classes <= 256 or bits > 8 or shift + bits > 8 * width or any(length % width for length in lengths[:-1]):
+        raise Damaged("filter 12 can't have these parameters or chunks")
+    reader = Reader(stored, "numbers")
+    lows = [max(0, (number >> fine) - 1) for number in range(classes)]
+    kinds = [((number - (low << fine)) << low, low) for number, low in enumerate(lows)]
+    tables = read_frequencies(reader, 1 << bits, classes, min(64, (block.plain + 1023) // 1024))
+    made = {id(table): slots(table, kinds) for table in tables}
+    tables = [made[id(table)] for table in tables]
+    mask, code, plain, begin = (1 << bits) - 1, "_BH_I"[width], [], 0
+    for length in lengths:
+        words, low = reader.varint(block.plain), reader.varint(block.plain)
+        coded, count = reader.take(16 + 2 * words + low), length // width
+        own = base[begin : begin + count * width]
+        keys = [element >> shift & mask for element in struct.unpack(f"<{count}{code}", own)]
+        try:
+            differences = struct.pack(f"<{count}{code}", *numbers(map(tables.__getitem__, keys), coded, words))
+            middle = (2 * center if center >= 0 else -2 * center - 1) % (1 << 8 * width)
+            plain.append(add_base(differences, add_base(middle.to_bytes(width, "little") * count, own, width), width))
+        except (StopIteration, Damaged):
+            plain.append(bytes(count * width))  # its base may be lost
+        begin += length
+    plain.append(reader.take(block.plain % width))
+    reader.expect(reader.at == len(stored), "bytes are left over")
+    return b"".join(plain)
 
 
 def join_fields(block, streams):
@@ -657,10 +733,10 @@ class Repository:
             at, lost = self.twice[number]
             self.kept.seek(at)
             return self.kept.read(block.plain), lost
-        if block.filter > 9:
+        if block.filter > 9 and block.filter != 12:
             raise Damaged(f"filter {block.filter}: needs a newer rescue.py")
         stored = self.read(block.pack, block.offset, block.stored)
-        for codec, length, plain_length in block.parts:
+        for codec, length, plain_length in block.parts if block.filter < 12 else ():
             planes.append(decode(codec, stored[offset : offset + length], plain_length))
             offset += length
         if block.filter == 0:
@@ -673,7 +749,10 @@ class Repository:
         lengths = [copy.end - copy.start for copy in self.predicted.get(number, ())]
         if block.filter == 8:
             return join_scaled(block, planes), {}
-        plain = join_records(block, planes, base) if block.filter in (7, 9) else unfilter(block, planes, base, lengths)
+        if block.filter == 12:
+            plain = join_numbers(block, stored, base, lengths)
+        else:
+            plain = join_records(block, planes, base) if block.filter in (7, 9) else unfilter(block, planes, base, lengths)
         if number in self.twice:  # chains of more blocks than are in memory: otherwise each would be decoded again and again
             with contextlib.suppress(OSError):
                 self.kept = self.kept or tempfile.TemporaryFile()

@@ -3,6 +3,7 @@
  * element types, but no chunks, packs or files.
  */
 
+import type { NumberModel } from '../kernels/numbers.ts'
 import { equalBytes } from '../util/bytes.ts'
 import type { ElementType } from '../util/element-type.ts'
 import { corrupt, isAppError, newerFormat } from '../util/errors.ts'
@@ -10,7 +11,8 @@ import { freeUnusedBuffers } from '../util/memory/unused-memory.ts'
 import type { BlockBase, Method } from './choose-filter.ts'
 import { chooseFilter, splitOfNumbers } from './choose-filter.ts'
 import type { PartLayout } from './codecs.ts'
-import { checkPart, CODEC_RAW, decodePart } from './codecs.ts'
+import { codedDeltaParameters, FILTER_CODED_DELTA, readCodedDelta } from './coded-delta.ts'
+import { checkPart, CODEC_NUMBERS, CODEC_RAW, decodePart } from './codecs.ts'
 import { elementTypeId } from './element-type-ids.ts'
 import { encodeCopies } from './encode-copies.ts'
 import { encodeFields } from './encode-fields.ts'
@@ -21,6 +23,7 @@ import { FILTER_NONE, FILTER_SCALED, joinPlanes, parameterCount, planeLengths, t
 import type { Table } from './find-table.ts'
 import type { Level } from './limits.ts'
 import { MAX_BLOCK_BYTES } from './limits.ts'
+import { decodeNumbers, encodeNumbers } from './numbers.ts'
 import { isRecords, joinRecords } from './records.ts'
 import { repeatedShare } from './repeats.ts'
 import { spreadSample } from './sample.ts'
@@ -156,11 +159,28 @@ function decodeInPlace(
   if (filter === FILTER_FIELDS) return joinFields(parameters, decodeParts(parts, stored, zstd))
   if (isRecords(filter)) return joinRecords({ filter, parameters, planes: decodeParts(parts, stored, zstd) }, base)
   if (filter === FILTER_SCALED) return joinScaled({ parameters, planes: decodeParts(parts, stored, zstd) })
+  if (filter === FILTER_CODED_DELTA) return joinCodedDelta(layout, stored, base, chunkLengths)
   const lengths = planeLengths(filter, parameters, plainLength)
   if (lengths.length !== parts.length || !parts.every((part, i) => part.plainLength === lengths[i])) {
     throw corrupt('A block', 'its parts are not what its filter makes')
   }
   return joinPlanes({ filter, parameters, planes: decodeParts(parts, stored, zstd) }, base, chunkLengths)
+}
+
+function joinCodedDelta(
+  { parameters, parts }: BlockLayout,
+  stored: Uint8Array,
+  base: Uint8Array | undefined,
+  chunkLengths: readonly number[] | undefined,
+): Uint8Array {
+  const model = readCodedDelta(parameters)
+  const [part, ...others] = parts
+  if (part?.codec !== CODEC_NUMBERS || others.length > 0 || part.storedLength !== stored.length) {
+    throw corrupt('A block', 'its parts are not what its filter makes')
+  }
+  const { plainLength } = part
+  if (base?.length !== plainLength) throw corrupt('A block', `its base has ${base?.length ?? 0} bytes where ${plainLength} are needed`)
+  return decodeNumbers(stored, model, chunkLengths ?? [plainLength], base)
 }
 
 function decodeParts(parts: readonly PartLayout[], stored: Uint8Array, zstd: ZstdCodec | undefined): Uint8Array[] {
@@ -175,11 +195,11 @@ function encodeOther(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec |
   if (kind === 'compressed' && !worthCompressing(plain, zstd)) return undefined
   const fields = table && encodeFields(plain, table, level, zstd)
   if (fields) return { filter: FILTER_FIELDS, ...fields }
-  return (numbers && encodeNumbers(plain, numbers, request, zstd)) ?? inOne(plain, request, zstd)
+  return (numbers && encodeGuessed(plain, numbers, request, zstd)) ?? inOne(plain, request, zstd)
 }
 
 /** What looks like numbers, split. Undefined if the parts are not smaller than all of it in one. */
-function encodeNumbers(
+function encodeGuessed(
   plain: Uint8Array,
   numbers: NonNullable<BlockRequest['numbers']>,
   request: BlockRequest,
@@ -205,8 +225,19 @@ function encodeTensor(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec 
   const { level, base, element = { width: 1, kind: 'unknown' }, chunkLengths = [plain.length] } = request
   const method = chooseFilter(plain, element, base, chunkLengths, level, zstd, request.start)
   if (method === undefined) return undefined
-  const { filter, parameters, parts } = method === 'whole' ? whole(plain, level, zstd) : byMethod(method, plain, zstd, base, chunkLengths)
-  return { filter, parameters: withElementType(parameters, request), parts }
+  const encoding =
+    method === 'whole'
+      ? whole(plain, level, zstd)
+      : typeof method === 'object'
+        ? codedDelta(plain, method, base!, chunkLengths)
+        : byMethod(method, plain, zstd, base, chunkLengths)
+  return encoding && { ...encoding, parameters: withElementType(encoding.parameters, request) }
+}
+
+function codedDelta(plain: Uint8Array, model: NumberModel, base: BlockBase, chunkLengths: readonly number[]): Encoding | undefined {
+  const bytes = encodeNumbers(plain, model, chunkLengths, base.bytes)
+  const parameters = codedDeltaParameters(model)
+  return bytes && { filter: FILTER_CODED_DELTA, parameters, parts: [{ plain, encoded: { codec: CODEC_NUMBERS, bytes } }] }
 }
 
 function whole(plain: Uint8Array, level: Level, zstd: ZstdCodec | undefined): Encoding {
@@ -214,7 +245,7 @@ function whole(plain: Uint8Array, level: Level, zstd: ZstdCodec | undefined): En
 }
 
 function byMethod(
-  method: Exclude<Method, 'whole'>,
+  method: Exclude<Method, 'whole' | NumberModel>,
   plain: Uint8Array,
   zstd: ZstdCodec | undefined,
   base?: BlockBase,

@@ -1,6 +1,8 @@
+import type { NumberModel } from '../kernels/numbers.ts'
 import { type GroupKey, isGroupKey } from '../kernels/planes.ts'
 import type { ElementType } from '../util/element-type.ts'
 import { chooseRecords } from './choose-records.ts'
+import { deltaModel, medianDifference } from './coded-delta.ts'
 import { encodePlane } from './encode-plane.ts'
 import { encodeWhole } from './encode-whole.ts'
 import { entropyOf } from './entropy.ts'
@@ -15,6 +17,7 @@ import {
   splitSteps,
 } from './filters.ts'
 import type { Level } from './limits.ts'
+import { sizeOfNumbers } from './numbers.ts'
 import { splitRecords } from './records.ts'
 import { type ScaledType, seemsScaled, splitScaled } from './scaled.ts'
 import type { StepWidth } from './steps.ts'
@@ -31,8 +34,8 @@ export interface BlockBase {
   bytes: Uint8Array
 }
 
-/** How to store a tensor's bytes: encoded unsplit, in one of two ways, or split by a filter. */
-export type Method = 'whole' | 'plane' | Split
+/** How to store a tensor's bytes: encoded unsplit, in one of two ways, split by a filter, or coded as numbers. */
+export type Method = 'whole' | 'plane' | Split | NumberModel
 
 /** Splits a block. */
 export type Split = (plain: Uint8Array, base: Uint8Array | undefined, chunkLengths: readonly number[]) => FilteredBlock
@@ -72,6 +75,8 @@ const STEPS: Record<PlaneWidth, [width: StepWidth, distance: number][]> = {
 }
 /** Types whose elements may be integers times scales. */
 const SCALED: Record<string, ScaledType | undefined> = { F32: 'fp32', BF16: 'bf16', F16: 'fp16' }
+/** Tables take more than fewer bytes gain. */
+const MIN_CODED_BYTES = 4096
 /** A filter must be smaller by this factor than the best method without one, because undoing it takes time. */
 const FILTER_WINS = 0.995
 
@@ -123,6 +128,8 @@ export function chooseFilter(
         sizeOf(own, zstd) / FILTER_WINS,
       ])
   }
+  if (base?.relation === 'delta' && plain.length >= MIN_CODED_BYTES)
+    sizes.push(...codedDeltas(sample, baseSample!, element, sample.length / plain.length))
   const [method, size] = sizes.reduce((best, next) => (next[1] < best[1] ? next : best))
   if (size >= sample.length) return undefined
   const groups = method === prediction && base?.relation === 'delta' ? groupedDelta(element) : undefined
@@ -169,6 +176,18 @@ function predictionBy({ relation }: BlockBase, { width }: ElementType): Split {
   return (plain, bytes) => (relation === 'delta' ? splitDelta(plain, bytes!, width) : splitNarrow(plain, bytes!, relation))
 }
 
+/** The differences as numbers, around 0 and around their median. The tables count only by the sample's share. */
+function codedDeltas(sample: Uint8Array, base: Uint8Array, element: ElementType, share: number): [NumberModel, number][] {
+  const { width } = element
+  if (width !== 2 && width !== 4) return []
+  const key = exponentOf(element) ?? { shift: 0, bits: 0 }
+  return [...new Set([0, medianDifference(sample, base, width)])].map(center => {
+    const model = deltaModel(width, key, center)
+    const { numbers, tables } = sizeOfNumbers(sample, model, base)
+    return [model, numbers + tables * share]
+  })
+}
+
 function planeSplits(sample: Uint8Array, { width, kind }: ElementType): Split[] {
   const splits: Split[] = []
   if (width === 1) return splits
@@ -178,9 +197,14 @@ function planeSplits(sample: Uint8Array, { width, kind }: ElementType): Split[] 
   return splits
 }
 
-function groupedDelta({ width, kind, dtype }: ElementType): Split | undefined {
-  const exponent = [dtype ?? width, width].map(type => EXPONENTS[type]).find(key => key && isGroupKey(width, key))
-  if (width === 1 || kind !== 'float' || !exponent) return undefined
+function exponentOf({ width, kind, dtype }: ElementType): GroupKey | undefined {
+  return kind === 'float' ? [dtype ?? width, width].map(type => EXPONENTS[type]).find(key => key && isGroupKey(width, key)) : undefined
+}
+
+function groupedDelta(element: ElementType): Split | undefined {
+  const { width } = element
+  const exponent = exponentOf(element)
+  if (width === 1 || !exponent) return undefined
   return (plain, bytes, chunkLengths) => splitGroupedDelta(plain, bytes!, chunkLengths, { width, key: exponent })
 }
 

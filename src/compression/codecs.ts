@@ -15,6 +15,8 @@ export const CODEC_ZSTD = 1
 export const CODEC_DEFLATE = 2
 /** `u8 count`, that many symbols, then raw deflate of pairs of them: see pairs.ts. */
 export const CODEC_PAIRS = 3
+/** Numbers in contexts, of blocks with filter 12: see numbers.ts. */
+export const CODEC_NUMBERS = 4
 /** Literals, and copies of what was decoded before (copies.ts), in four pieces with codecs of their own. */
 export const CODEC_COPIES = 13
 
@@ -25,7 +27,7 @@ export interface PartLayout {
   plainLength: number
 }
 
-const CODECS = [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE, CODEC_PAIRS, CODEC_COPIES]
+const CODECS = [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE, CODEC_PAIRS, CODEC_NUMBERS, CODEC_COPIES]
 /** Codecs that the pieces of codec copies may have. */
 const PIECE_CODECS = [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE]
 
@@ -40,7 +42,7 @@ export function checkPart(part: PartLayout): void {
   if (!Number.isSafeInteger(plainLength) || plainLength < 1 || plainLength > MAX_BLOCK_BYTES) {
     throw corrupt(SUBJECT, `a part of ${plainLength} bytes is impossible`)
   }
-  const longest = codec === CODEC_RAW ? plainLength : plainLength + MAX_STORED_EXCESS
+  const longest = codec === CODEC_RAW || codec === CODEC_NUMBERS ? plainLength : plainLength + MAX_STORED_EXCESS
   const shortest = codec === CODEC_RAW ? plainLength : 1
   if (!Number.isSafeInteger(storedLength) || storedLength < shortest || storedLength > longest) {
     throw corrupt(SUBJECT, `${plainLength} bytes cannot be stored in ${storedLength}`)
@@ -60,6 +62,7 @@ export function decodePart(part: PartLayout, stored: Uint8Array, zstd: ZstdCodec
   if (part.codec === CODEC_DEFLATE) return inflate(stored, part.plainLength)
   if (part.codec === CODEC_PAIRS) return inflatePairs(stored, part.plainLength)
   if (part.codec === CODEC_COPIES) return decodeCopies(stored, part.plainLength, zstd)
+  if (part.codec === CODEC_NUMBERS) throw corrupt(SUBJECT, 'numbers are coded where its filter makes none')
   if (zstd === undefined) {
     throw new AppError('unsupported', 'The data is compressed with zstd, and no zstd codec can be loaded on this machine.', {
       hint: 'Use Node.js 22.15 or later, which has zstd built in.',

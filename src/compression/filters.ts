@@ -9,6 +9,7 @@ import {
   type Width,
 } from '../kernels/planes.ts'
 import { corrupt } from '../util/errors.ts'
+import { FILTER_CODED_DELTA } from './coded-delta.ts'
 import { elementTypeName } from './element-type-ids.ts'
 import { addSteps, isSteps, predictSteps, type Steps, type StepWidth, turned } from './steps.ts'
 
@@ -251,6 +252,7 @@ function readShape(filter: number, parameters: Uint8Array): Shape {
  */
 export function parameterCount(filter: number, parameters: Uint8Array): number | undefined {
   if (filter === FILTER_RECORDS || filter === FILTER_RECORD_DELTAS) return recordParameterCount(parameters)
+  if (filter === FILTER_CODED_DELTA) return 8
   return [0, 2, 1, 1, undefined, 3, 4, undefined, 2][filter]
 }
 
@@ -267,7 +269,7 @@ export function usesBase(filter: number): boolean {
 /** Bytes of base per plain byte: 0 for a filter without a base. */
 export function baseScale(filter: number): number {
   if (filter === FILTER_NARROW) return 2
-  return filter === FILTER_DELTA || filter === FILTER_GROUPED_DELTA || filter === FILTER_RECORD_DELTAS ? 1 : 0
+  return [FILTER_DELTA, FILTER_GROUPED_DELTA, FILTER_RECORD_DELTAS, FILTER_CODED_DELTA].includes(filter) ? 1 : 0
 }
 
 /**

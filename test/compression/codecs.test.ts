@@ -24,7 +24,7 @@ describe('the codec ids', () => {
   })
 
   it('above them belong to newer versions', () => {
-    expect(() => decodePart(part(4, 5000, 5000), plain, undefined)).toThrow(
+    expect(() => decodePart(part(5, 5000, 5000), plain, undefined)).toThrow(
       expect.objectContaining({ code: 'newer-format', hint: expect.stringContaining('newest colab-escape') as string }),
     )
   })

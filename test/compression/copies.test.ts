@@ -32,11 +32,10 @@ describe('repeats within a block', () => {
   it.each(CODECS)('cost little, however far apart they are, and come back exactly (%s)', async name => {
     const zstd = await loadZstd(name)
     for (const level of ['fast', 'balanced', 'max'] as const) {
-      const plain = dumps.subarray(0, zstd.maxPlainBytes(zstd.levels[level]))
-      const block = encodeBlock(plain, { ...general, level }, zstd)
+      const block = encodeBlock(dumps, { ...general, level }, zstd)
       expect(block.parts.map(({ codec }) => codec)).toEqual([CODEC_COPIES])
-      expect(equalBytes(decodeBlock(block, block.bytes, zstd), plain)).toBe(true)
-      expect(block.bytes.length).toBeLessThan(zstd.compress(plain, zstd.levels[level]).length)
+      expect(equalBytes(decodeBlock(block, block.bytes, zstd), dumps)).toBe(true)
+      expect(block.bytes.length).toBeLessThan(zstd.compress(dumps, zstd.levels[level]).length)
     }
   })
 

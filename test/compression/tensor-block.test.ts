@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest'
 import type { BlockBase, BlockRequest } from '../../src/compression/block.ts'
 import { decodeBlock, encodeBlock } from '../../src/compression/block.ts'
 import { usesBase } from '../../src/compression/choose-filter.ts'
-import { FILTER_DELTA, FILTER_NARROW, FILTER_NONE, FILTER_PLANES } from '../../src/compression/filters.ts'
+import { FILTER_CODED_DELTA } from '../../src/compression/coded-delta.ts'
+import { FILTER_NARROW, FILTER_NONE, FILTER_PLANES } from '../../src/compression/filters.ts'
 import type { Level } from '../../src/compression/limits.ts'
 import type { ZstdCodec } from '../../src/compression/load-zstd.ts'
 import { loadZstd } from '../../src/compression/load-zstd.ts'
@@ -106,8 +107,8 @@ describe('a block of a tensor', () => {
     const before = floatLike(1, 512 * KIB)
     const after = trained(before, 2)
     const delta = encodeBlock(after, tensor(F32, { relation: 'delta', bytes: before }), zstd)
-    expect(delta.filter).toBe(FILTER_DELTA)
-    expect(delta.parameters).toEqual(Uint8Array.of(4, 2))
+    expect(delta.filter).toBe(FILTER_CODED_DELTA)
+    expect(delta.parameters).toEqual(Uint8Array.of(4, 2, 23, 8, 0, 0, 0, 0, 2))
     expect(delta.bytes.length).toBeLessThan(0.5 * after.length)
     expect(encodeBlock(after, tensor(F32, { relation: 'delta', bytes: floatLike(3, 512 * KIB) }), zstd).filter).toBe(FILTER_PLANES)
   })

@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { FILTER_GROUPED_DELTA, FILTER_NARROW, FILTER_PLANES } from '../../src/compression/filters.ts'
+import { FILTER_CODED_DELTA } from '../../src/compression/coded-delta.ts'
+import { FILTER_NARROW, FILTER_PLANES } from '../../src/compression/filters.ts'
 import { openForReading } from '../../src/repository/open/open.ts'
 import { sha256 } from '../../src/util/hash.ts'
 import type { Entry } from '../chunking/layouts/writers.ts'
@@ -50,7 +51,7 @@ const chosenOf = (entries: readonly Entry[]): Entry => entries.find(({ name }) =
 test.each([
   ['model.gguf', FILTER_PLANES],
   ['arrays.npz', FILTER_PLANES],
-  ['last.pt', FILTER_GROUPED_DELTA],
+  ['last.pt', FILTER_CODED_DELTA],
   ['export.safetensors', FILTER_NARROW],
 ] as const)('pull --tensor takes one tensor of %s from Drive, bit by bit, by ranges', async (name, filter) => {
   const { data, dtype } = chosenOf(MODELS[name])

@@ -33,7 +33,7 @@ function newest(versions: readonly ExpectedVersion[]): ExpectedVersion[] {
 }
 
 test('there are golden repositories', () => {
-  expect(goldenRepositories().map(({ name }) => name)).toEqual(expect.arrayContaining(['basic', 'codecs', 'tables', 'tensors', 'tombs']))
+  expect(goldenRepositories().map(({ name }) => name)).toEqual(expect.arrayContaining(['basic', 'codecs', 'numbers', 'tables', 'tensors', 'tombs']))
 })
 
 test('one of them has every filter at every width, and a chain of the greatest depth', () =>
@@ -51,6 +51,16 @@ test('another one has tables, deltas in groups at every width, and pairs', () =>
     const shapes = index.blocks.filter(({ filter }) => filter > 3).map(({ filter, parameters }) => `${filter}: ${parameters[0]}`)
     expect([...new Set(shapes)].sort()).toEqual(['4: 44', '4: 9', '5: 2', '5: 4', '5: 8'])
     expect(index.blocks.flatMap(({ parts }) => parts.map(({ codec }) => codec))).toContain(3)
+  }))
+
+test('a third one has deltas as numbers, of both widths, in several chunks, around 0 and elsewhere', () =>
+  withCopy(goldenRepository('numbers'), async sandbox => {
+    const { index } = await openForReading(contextOf(new FolderStorage(sandbox.store)))
+    const coded = index.blocks.filter(({ filter }) => filter === 12)
+    expect([...new Set(coded.map(({ parameters }) => parameters[0]))].sort()).toEqual([2, 4])
+    expect(new Set(coded.map(({ parameters }) => parameters.slice(4, 8).every(byte => byte === 0)))).toEqual(new Set([true, false]))
+    expect(Math.max(...coded.map(({ chunkCount }) => chunkCount))).toBeGreaterThan(1)
+    expect(new Set(coded.flatMap(({ parts }) => parts.map(({ codec }) => codec)))).toEqual(new Set([4]))
   }))
 
 interface LoggedVersion {

@@ -35,7 +35,7 @@ function tables(step: number): Record<string, TreeNode> {
 }
 
 /** Normal-like values, each a little off what it was a step before, the small ones by as much as the large ones. */
-function values(count: number, seed: number, step: number): number[] {
+export function values(count: number, seed: number, step: number): number[] {
   const sums = draws(4 * count, seed)
   const steps = Array.from({ length: step }, (_, i) => draws(count, seed + 100 + i))
   return Array.from({ length: count }, (_, i) => {
@@ -44,7 +44,7 @@ function values(count: number, seed: number, step: number): number[] {
   })
 }
 
-function bytesOf(array: Float32Array | Float64Array | Uint16Array): Buffer {
+export function bytesOf(array: Float32Array | Float64Array | Uint16Array): Buffer {
   return Buffer.from(array.buffer, array.byteOffset, array.byteLength)
 }
 

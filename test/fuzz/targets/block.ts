@@ -1,9 +1,12 @@
 import { type BlockLayout, decodeBlock, encodeBlock, type BlockRequest } from '../../../src/compression/block.ts'
+import { codedDeltaParameters, deltaModel } from '../../../src/compression/coded-delta.ts'
 import { baseScale } from '../../../src/compression/filters.ts'
+import { encodeNumbers } from '../../../src/compression/numbers.ts'
 import { loadZstd } from '../../../src/compression/load-zstd.ts'
 import {
   CODEC_COPIES,
   CODEC_DEFLATE,
+  CODEC_NUMBERS,
   CODEC_PAIRS,
   CODEC_RAW,
   CODEC_ZSTD,
@@ -111,7 +114,11 @@ function* layouts(): Generator<Uint8Array> {
   const part = (codec: number, plain: Uint8Array): Buffer =>
     Buffer.concat([Uint8Array.of(codec, plain.length & 255, plain.length >> 8), plain])
   const made = (filter: number, parameters: number[], parts: Buffer[], first: number): Buffer =>
-    Buffer.concat([Uint8Array.of(filter, parameters.length, ...parameters, parts.length), ...parts, Uint8Array.of(first, 0, 1)])
+    Buffer.concat([
+      Uint8Array.of(filter, parameters.length, ...parameters, parts.length),
+      ...parts,
+      Uint8Array.of(first & 255, first >> 8, 1),
+    ])
   const text = seededText(1, 40)
   for (const codec of [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE, CODEC_PAIRS]) yield made(0, [], [part(codec, text)], 13)
   const planes = (width: number): Buffer[] => [
@@ -160,6 +167,13 @@ function* layouts(): Generator<Uint8Array> {
   const copies = joinCopies(pieces.map(bytes => ({ codec: CODEC_RAW, bytes, plainLength: bytes.length })))
   yield made(0, [], [Buffer.concat([part(128 + CODEC_COPIES, copies), Uint8Array.of(17, 0)])], 13)
   yield made(6, [1, 0, 3, 2], [part(2, text)], 7)
+  for (const width of [2, 4] as const) {
+    const model = deltaModel(width, { shift: 4, bits: 3 }, -3)
+    // the base that `readBlock` makes of the last byte of the input
+    const base = seededBytes(2001, 1)
+    const coded = encodeNumbers(mixed(base, 5), model, [1000, 1001], base)!
+    yield made(12, [...codedDeltaParameters(model), 4], [Buffer.concat([part(128 | CODEC_NUMBERS, coded), Uint8Array.of(0xd1, 7)])], 1000)
+  }
   yield made(2, [1], [part(2, text)], 7)
   yield made(3, [1], planes(2), 4)
   yield made(3, [2], planes(2), 4)
@@ -177,9 +191,13 @@ export const blockEncode: Target = {
   name: 'block-encode',
   seeds: () => [
     ...[0, 1, 2, 3].flatMap(kind =>
-      [seededText(2, 300), seededBytes(256, 3), Buffer.alloc(200, 'ab'), Buffer.from('a,b,c\n1,2,3\n'.repeat(20))].map(plain =>
-        Buffer.concat([Uint8Array.of(Math.min(kind, 2), kind, 40, kind < 3 ? 0 : 39, 1), plain]),
-      ),
+      [
+        seededText(2, 300),
+        seededBytes(256, 3),
+        seededBytes(2000, 3),
+        Buffer.alloc(200, 'ab'),
+        Buffer.from('a,b,c\n1,2,3\n'.repeat(20)),
+      ].map(plain => Buffer.concat([Uint8Array.of(Math.min(kind, 2), kind, 40, kind < 3 ? 0 : 39, 1), plain])),
     ),
     ...[products(), Buffer.concat([products(), Buffer.alloc(20_000)])].map(plain =>
       Buffer.concat([Uint8Array.of(2, 1, FP32, 0, 1), plain]),

@@ -1,4 +1,5 @@
 import type { BlockBase, BlockLayout } from '../../../compression/block.ts'
+import { FILTER_CODED_DELTA } from '../../../compression/coded-delta.ts'
 import { isKnownCodec } from '../../../compression/codecs.ts'
 import { FILTER_FIELDS } from '../../../compression/fields.ts'
 import {
@@ -60,6 +61,6 @@ function recordField({ width, count, change }: SplitField): RecordField {
 
 /** The type of elements without a known name, by the filter. */
 function unnamed(block: Pick<BlockLayout, 'filter' | 'parameters'>): ElementType {
-  const isFloat = block.filter === FILTER_NARROW || block.filter === FILTER_GROUPED_DELTA
+  const isFloat = [FILTER_NARROW, FILTER_GROUPED_DELTA, FILTER_CODED_DELTA].includes(block.filter)
   return { width: elementWidthOf(block) as ElementType['width'], kind: isFloat ? 'float' : 'unknown' }
 }

@@ -13,9 +13,9 @@ import { bytesIn, copyOf, forgetNow, pruneNow, Series } from '../series.ts'
 const MODEL = [40_000, 20_000]
 
 /** Each a little more trained than the one before. */
-function training(versions: number): Weights[][] {
+function training(versions: number, rate = 1e-5): Weights[][] {
   const steps = [network(1, MODEL)]
-  while (steps.length < versions) steps.push(tuned(steps.at(-1)!, steps.length, 1e-5))
+  while (steps.length < versions) steps.push(tuned(steps.at(-1)!, steps.length, rate))
   return steps
 }
 
@@ -140,7 +140,7 @@ class DamagedPack extends ForwardingStorage {
 const isFull: FaultPlan = ({ kind, name }) => (kind === 'put' && name.startsWith('pack-') ? { fault: 'error', code: 'quota' } : undefined)
 
 test('what else is needed of a block is encoded from its bases again, as small as it was', async () => {
-  const [first, second, third] = training(3) as [Weights[], Weights[], Weights[]]
+  const [first, second, third] = training(3, 4e-5) as [Weights[], Weights[], Weights[]]
   const [changes, stays] = [0, 1] as const
   const series = await new Series().push([
     { tree: { 'model.safetensors': safetensors(fp32(first)) }, tags: ['kept'] },

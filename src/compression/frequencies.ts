@@ -1,0 +1,166 @@
+import { CLASSES, type Frequencies, MAX_TABLES, TOTAL } from '../kernels/numbers.ts'
+import type { ByteReader, ByteWriter } from '../util/bytes.ts'
+
+/** The tables of a block: one for each run of neighbouring contexts. */
+export interface Tables {
+  all: Frequencies[]
+  /** The number of the table of each context. */
+  tableOf: Uint8Array
+}
+
+/** Tables for counted numbers, and how many bits the classes take with them. */
+export interface ChosenTables extends Tables {
+  bits: number
+}
+
+/** Some contexts with one table. */
+interface Group {
+  counts: Uint32Array
+  contexts: number
+  cost: number
+}
+
+/** About what a class adds to a stored table, in bits. */
+const CLASS_BITS = 11
+
+/** A table takes time to read, so a block may have one for each 1,024 of its bytes. */
+export function mostTables(plainLength: number): number {
+  return Math.min(MAX_TABLES, Math.ceil(plainLength / 1024))
+}
+
+/**
+ * Chooses which neighbouring contexts share a table, `most` of which there may be. They do if their counts are so much
+ * alike, or so few, that two tables would take more space than they save. `counts` has 256 counts for each context.
+ * Undefined if all are 0. Time: at most quadratic in the contexts, of which there are 256 at most.
+ */
+export function chooseTables(counts: Uint32Array, contexts: number, most: number): ChosenTables | undefined {
+  const classes = usedClasses(counts, contexts)
+  if (classes === 0) return undefined
+  const groups = groupsOf(counts, contexts, classes)
+  while (mergeBest(groups, most)) continue
+  const all = groups.map(group => frequenciesOf(group.counts))
+  const tableOf = new Uint8Array(contexts)
+  let context = 0
+  for (const [table, group] of groups.entries()) tableOf.fill(table, context, (context += group.contexts))
+  const bits = groups.reduce((sum, group, table) => sum + codedBits(group.counts, all[table]!), 0)
+  return { all, tableOf, bits }
+}
+
+function usedClasses(counts: Uint32Array, contexts: number): number {
+  let classes = 0
+  for (let at = 0; at < contexts * CLASSES; at++) if (counts[at]! > 0 && at % CLASSES >= classes) classes = (at % CLASSES) + 1
+  return classes
+}
+
+/** A group for each context in use. Unused ones belong to the one before, or to the first. */
+function groupsOf(counts: Uint32Array, contexts: number, classes: number): Group[] {
+  const groups: Group[] = []
+  let unused = 0
+  for (let context = 0; context < contexts; context++) {
+    const own = counts.slice(context * CLASSES, context * CLASSES + classes)
+    if (own.some(count => count > 0)) {
+      groups.push({ counts: own, contexts: 1 + unused, cost: costOf(own) })
+      unused = 0
+    } else if (groups.length > 0) groups.at(-1)!.contexts++
+    else unused++
+  }
+  return groups
+}
+
+/** Merges the two neighbours that gain most by it. False if none gain and the tables are few enough. */
+function mergeBest(groups: (Group & { merged?: Group | undefined })[], most: number): boolean {
+  let best = -1
+  let greatest = groups.length > most ? -Infinity : 0
+  for (let i = 0; i + 1 < groups.length; i++) {
+    const [group, next] = [groups[i]!, groups[i + 1]!]
+    group.merged ??= merged(group, next)
+    const gain = group.cost + next.cost - group.merged.cost
+    if (gain <= greatest) continue
+    greatest = gain
+    best = i
+  }
+  if (best < 0) return false
+  groups.splice(best, 2, groups[best]!.merged!)
+  if (best > 0) groups[best - 1]!.merged = undefined
+  return true
+}
+
+function merged(a: Group, b: Group): Group {
+  const counts = a.counts.map((count, i) => count + b.counts[i]!)
+  return { counts, contexts: a.contexts + b.contexts, cost: costOf(counts) }
+}
+
+/** Bits that the numbers and their table take. */
+function costOf(counts: Uint32Array): number {
+  let total = 0
+  let used = 0
+  let weighted = 0
+  for (const count of counts) {
+    if (count === 0) continue
+    total += count
+    used++
+    weighted += count * Math.log2(count)
+  }
+  return total * Math.log2(total) - weighted + used * CLASS_BITS
+}
+
+/** In proportion to the counts, at least 1 for each class that occurs. */
+function frequenciesOf(counts: Uint32Array): Frequencies {
+  const frequencies = new Uint16Array(CLASSES)
+  const total = counts.reduce((sum, count) => sum + count, 0)
+  const used = [...counts.keys()].filter(c => counts[c]! > 0).sort((a, b) => counts[b]! - counts[a]! || a - b)
+  let left = TOTAL
+  for (const c of used) left -= frequencies[c] = Math.max(1, Math.round((counts[c]! * TOTAL) / total))
+  // the frequent classes give or take what rounding left
+  for (let i = 0; left !== 0; i = (i + 1) % used.length) {
+    const step = left < 0 ? -1 : 1
+    if (frequencies[used[i]!]! + step < 1) continue
+    frequencies[used[i]!]! += step
+    left -= step
+  }
+  return frequencies
+}
+
+function codedBits(counts: Uint32Array, frequencies: Frequencies): number {
+  let bits = 0
+  for (const [c, count] of counts.entries()) if (count > 0) bits += count * Math.log2(TOTAL / frequencies[c]!)
+  return bits
+}
+
+export function writeTables(out: ByteWriter, { all, tableOf }: Tables): void {
+  out.varint(all.length)
+  for (const [table, frequencies] of all.entries()) {
+    out.varint(tableOf.lastIndexOf(table) - tableOf.indexOf(table) + 1)
+    let left = TOTAL
+    for (let c = 0; left > 0; c++) {
+      const frequency = frequencies[c]!
+      out.varint(frequency)
+      left -= frequency
+      if (frequency > 0) continue
+      const next = frequencies.findIndex((other, i) => i > c && other > 0)
+      out.varint(next - c - 1)
+      c = next - 1
+    }
+  }
+}
+
+/** Reads what `writeTables` wrote for so many contexts and classes; `most` tables at most. */
+export function readTables(reader: ByteReader, contexts: number, classes: number, most: number): Tables {
+  const count = reader.count(2, most)
+  const tableOf = new Uint8Array(contexts)
+  let context = 0
+  const all = Array.from({ length: count }, (_, table) => {
+    const run = reader.varint(contexts - context)
+    tableOf.fill(table, context, (context += run))
+    const frequencies = new Uint16Array(CLASSES)
+    let left = TOTAL
+    for (let c = 0; left > 0; c++) {
+      if (c >= classes) reader.fail('the frequencies of a table are too small')
+      left -= frequencies[c] = reader.varint(left)
+      if (frequencies[c] === 0) c += reader.varint(CLASSES)
+    }
+    return frequencies
+  })
+  if (context !== contexts) reader.fail('a context has no table')
+  return { all, tableOf }
+}
