@@ -969,9 +969,10 @@ def folder_attributes(row):
 
 def incomplete(row):
     """What a push could not read of its source, in words."""
-    files, carried = int(row["files"]), int(row["carried"])
-    missing = files - carried
-    parts = [f"{missing} file{'s' * (missing != 1)} missing"] if missing else []
+    files, carried, folders = int(row["files"]), int(row["carried"]), int(row.get("folders", 0))
+    missing = [(files - carried - folders, "file{s}"), (folders, "folder{s} of unknown content")]
+    what = " and ".join(f"{count} {noun.format(s='s' * (count != 1))}" for count, noun in missing if count)
+    parts = [f"{what} missing"] if what else []
     return "incomplete: " + ", ".join(parts + [f"{carried} from an earlier version"] * (carried > 0))
 
 

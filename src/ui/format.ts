@@ -78,9 +78,13 @@ export function describeMetrics(metrics: Record<string, number>): string {
 }
 
 /** Of a version whose source could not be read everywhere: `incomplete: 2 files missing, 1 from an earlier version`. */
-export function describeIncomplete({ files, carried }: { files: number; carried: number }): string {
+export function describeIncomplete({ files, carried, folders = 0 }: { files: number; carried: number; folders?: number }): string {
   const missing = files - carried
-  const parts = missing > 0 ? [`${plural(missing, 'file')} missing`] : []
+  const what = [
+    ...(missing > folders ? [plural(missing - folders, 'file')] : []),
+    ...(folders > 0 ? [plural(folders, 'folder of unknown content', 'folders of unknown content')] : []),
+  ]
+  const parts = missing > 0 ? [`${what.join(' and ')} missing`] : []
   if (carried > 0) parts.push(`${missing > 0 ? formatCount(carried) : plural(carried, 'file')} from an earlier version`)
   return `incomplete: ${parts.join(', ')}`
 }

@@ -8,7 +8,7 @@ const NOBODY = 65534
 
 interface Version {
   version: string
-  incomplete: { files: number; carried: number } | null
+  incomplete: { files: number; carried: number; folders?: number } | null
   counts: { files: number }
 }
 
@@ -189,5 +189,7 @@ test('a folder of which nothing is known is no file, and the rest is not said to
     chmodSync(sandbox.in('data', 'closed'), 0)
     const run = await push(sandbox, 3)
     expect(run.stdout).toMatch(/^ {2}1 file and 1 folder of unknown content could not be saved \(see the warnings\)/m)
+    expect((await log(sandbox))[0]!.incomplete).toEqual({ files: 2, carried: 0, folders: 1 })
+    expect((await sandbox.ok('log', 'data')).stdout).toContain('(incomplete: 1 file and 1 folder of unknown content missing)')
     chmodSync(sandbox.in('data', 'closed'), 0o755)
   }))

@@ -106,6 +106,8 @@ describe('labels', () => {
 
 test.each([
   [{ files: 4, carried: 1 }, '  incomplete: 3 files missing, 1 from an earlier version'],
+  [{ files: 5, carried: 1, folders: 1 }, '  incomplete: 3 files and 1 folder of unknown content missing, 1 from an earlier version'],
+  [{ files: 2, carried: 0, folders: 2 }, '  incomplete: 2 folders of unknown content missing'],
   [{ files: 1, carried: 0 }, '  incomplete: 1 file missing'],
   [{ files: 2, carried: 2 }, '  incomplete: 2 from an earlier version'],
 ])('a version whose push could not read everything says so: %o', (incomplete, text) =>

@@ -25,11 +25,7 @@ export interface Snapshot {
   checkpoint?: string
   /** Older programs asked git whether tracked files differed from the commit. */
   git?: GitState & { dirty?: boolean }
-  /**
-   * Set if `files` paths of the source could not be read: `carried` of them are as in an earlier version, and the
-   * others are missing.
-   */
-  incomplete?: { files: number; carried: number }
+  incomplete?: Incomplete
   /**
    * The line that the version continues: 16 hex digits, the same in all its versions. Absent in versions of older
    * programs, which are one line.
@@ -44,6 +40,16 @@ export interface Snapshot {
   added: { bytes: number; storedBytes: number }
   manifest: { bytes: number; chunks: string[] }
   program: string
+}
+
+/**
+ * `files` paths of the source could not be read: `carried` of them are as in an earlier version, and the others are
+ * missing. `folders` of these are folders that could not be listed, whose content is unknown.
+ */
+export interface Incomplete {
+  files: number
+  carried: number
+  folders?: number
 }
 
 export interface StoredSnapshot extends Snapshot {
@@ -159,12 +165,15 @@ function readGit(git: Fields): NonNullable<Snapshot['git']> {
   }
 }
 
-function readIncomplete(incomplete: Fields): { files: number; carried: number } {
+function readIncomplete(incomplete: Fields): Incomplete {
   const files = incomplete.integer('files')
   const carried = incomplete.integer('carried')
   if (files < 1) return incomplete.fail('files', 'is 0')
   if (carried > files) return incomplete.fail('carried', 'is more than files')
-  return { files, carried }
+  if (!incomplete.has('folders')) return { files, carried }
+  const folders = incomplete.integer('folders')
+  if (folders > files - carried) return incomplete.fail('folders', 'is more than what is missing')
+  return { files, carried, folders }
 }
 
 /** Names a version for people: `data@1a2b3c4d`. */

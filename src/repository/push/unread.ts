@@ -3,7 +3,7 @@ import { AppError, isAppError } from '../../util/errors.ts'
 import { comparePaths } from '../../util/paths.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import type { Entry } from '../format/manifest.ts'
-import { lineOf, type StoredSnapshot } from '../format/snapshot.ts'
+import { lineOf, type Incomplete, type StoredSnapshot } from '../format/snapshot.ts'
 import type { RepositoryView } from '../open/view.ts'
 import type { BlockSource } from '../read/read-chunks.ts'
 import { readManifest } from '../read/read-manifest.ts'
@@ -20,8 +20,9 @@ export interface Unread {
   missing: string[]
 }
 
-export function incompleteness({ carried, missing }: Unread): { files: number; carried: number } {
-  return { files: carried.length + missing.length, carried: carried.length }
+export function incompleteness({ carried, missing }: Unread): Incomplete {
+  const folders = missing.filter(path => path.endsWith('/')).length
+  return { files: carried.length + missing.length, carried: carried.length, ...(folders > 0 ? { folders } : {}) }
 }
 
 /** Throws `io` if files could not be read and no file was read: an empty version would look as if they had gone. */

@@ -26,9 +26,10 @@ const anySnapshot: fc.Arbitrary<Snapshot> = fc.record(
       fc.double({ noNaN: true, noDefaultInfinity: true }).filter(value => !Object.is(value, -0)),
     ),
     git: fc.record({ commit: text, branch: text, dirty: fc.boolean() }, { requiredKeys: ['commit'] }),
-    incomplete: fc
-      .tuple(fc.integer({ min: 1, max: 2 ** 40 }), fc.nat())
-      .map(([files, carried]) => ({ files, carried: Math.min(files, carried) })),
+    incomplete: fc.tuple(fc.integer({ min: 1, max: 2 ** 40 }), fc.nat(), fc.option(fc.nat(3))).map(([files, all, folders]) => {
+      const carried = Math.min(files, all)
+      return { files, carried, ...(folders === null ? {} : { folders: Math.min(folders, files - carried) }) }
+    }),
     parent: fc.option(hex),
     counts: fc.record({ files: fc.maxSafeNat(), directories: fc.nat(), symlinks: fc.nat() }),
     bytes: fc.maxSafeNat(),
@@ -130,6 +131,7 @@ describe('a snapshot', () => {
     ['incomplete', { files: 0, carried: 0 }],
     ['incomplete', { files: 1 }],
     ['incomplete', { files: 1, carried: 2 }],
+    ['incomplete', { files: 2, carried: 1, folders: 2 }],
     ['parent', 'none'],
     ['parent', undefined],
     ['counts', { files: 1, directories: 1 }],
