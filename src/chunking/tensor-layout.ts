@@ -1,7 +1,7 @@
 import { isAppError } from '../util/errors.ts'
 import { findGgmlTensors, isGgml } from './layouts/ggml.ts'
 import { findGgufTensors, isGguf } from './layouts/gguf.ts'
-import { isHdf5, isLegacyTorch, isTflite, mayOnnx } from './layouts/magic.ts'
+import { isHdf5, isLegacyTorch, isTflite, mayFlax, mayOnnx } from './layouts/magic.ts'
 import { findNpyTensors, isNpy } from './layouts/npy.ts'
 import { findSafetensors, maySafetensors } from './layouts/safetensors.ts'
 import { checkSpans, type ReadAt, type TensorSpan } from './layouts/span.ts'
@@ -49,5 +49,6 @@ function layoutOf(start: Uint8Array, size: number): Layout | undefined {
   if (isTflite(start)) return async (...file) => (await import('./layouts/tflite.ts')).findTfliteTensors(...file)
   if (maySafetensors(start, size)) return findSafetensors
   if (mayOnnx(start)) return async (...file) => (await import('./layouts/onnx.ts')).findOnnxTensors(...file)
+  if (mayFlax(start)) return async (...file) => (await import('./layouts/flax.ts')).findFlaxTensors(...file)
   return undefined
 }

@@ -1,7 +1,7 @@
 import { findGgmlTensors, isGgml } from '../chunking/layouts/ggml.ts'
 import { isGguf, findGgufTensors } from '../chunking/layouts/gguf.ts'
 import { isHdf5Behind } from '../chunking/layouts/hdf5-file.ts'
-import { isHdf5, isLegacyTorch, isTarTorch, isTflite, mayOnnx } from '../chunking/layouts/magic.ts'
+import { isHdf5, isLegacyTorch, isTarTorch, isTflite, mayFlax, mayOnnx } from '../chunking/layouts/magic.ts'
 import { isNpy } from '../chunking/layouts/npy.ts'
 import { maySafetensors, readSafetensors } from '../chunking/layouts/safetensors.ts'
 import { checkSpans, elementsOf, type TensorSpan } from '../chunking/layouts/span.ts'
@@ -12,10 +12,11 @@ import { AppError, isAppError } from '../util/errors.ts'
 import { formatBytes } from '../util/format-bytes.ts'
 import { MAX_POINTER_BYTES, pointerOf } from '../util/pointer-file.ts'
 import { decompressed, gatheredFrom, isCompressed } from './compressed-file.ts'
+import { readFlaxFile } from './flax-tensors.ts'
 import { readHdf5File } from './hdf5-tensors.ts'
 import { readNpyFile } from './numpy-tensors.ts'
 import { readOnnxFile } from './onnx-tensors.ts'
-import { otherKind } from './other-kinds.ts'
+import { otherKind, otherKindByName } from './other-kinds.ts'
 import { mayOldPickle, mayPickle, readPickleFile } from './pickled-tensors.ts'
 import { type ByteSource, reasonOf, type Tensor, type TensorFile } from './tensor.ts'
 import { mayCheckpointIndex, readCheckpointIndex } from './tf-checkpoint.ts'
@@ -92,18 +93,23 @@ async function readerOf(
     throw new AppError('unsupported', `${subject} is a tar archive of PyTorch 0.1.`, {
       hint: 'Load it and save it again with torch.save of a newer PyTorch.',
     })
+  if (mayFlax(start)) return source => readUnlessOther(subject, /\.msgpack$/i.test(subject), source, readFlaxFile)
   if (mayOldPickle(start)) return source => readUnlessOther(subject, PICKLE_NAMES.test(subject), source, readPickle)
   if (size > 8 && start[8] === OPENING_BRACE && /\.safetensors$/i.test(subject))
     throw damaged(subject, 'its header is longer than the file')
   if (isCompressed(start)) return source => readCompressed(subject, source)
   const other = otherKind(start)
   if (other === undefined && (await isHdf5Behind(size, read))) return readHdf5File
-  if (other === undefined) throw unknown(subject)
-  const { what, cure } = other
-  throw new AppError('unsupported', `${subject} is ${what}.`, { hint: cure })
+  throw other === undefined ? unknown(subject) : notRead(subject, other)
+}
+
+function notRead(subject: string, { what, cure }: { what: string; cure: string }): AppError {
+  return new AppError('unsupported', `${subject} is ${what}.`, { hint: cure })
 }
 
 function unknown(subject: string): AppError {
+  const other = otherKindByName(subject)
+  if (other !== undefined) return notRead(subject, other)
   return new AppError('unsupported', `${subject} is not a file with tensors of a known format.`, { hint: HINT })
 }
 

@@ -51,7 +51,7 @@ export interface Tensor {
 }
 
 export interface TensorFile {
-  format: 'safetensors' | 'PyTorch' | 'NumPy' | 'GGUF' | 'ONNX' | 'HDF5' | 'TensorFlow Lite' | 'TensorFlow' | 'ggml' | 'pickle'
+  format: 'safetensors' | 'PyTorch' | 'NumPy' | 'GGUF' | 'ONNX' | 'HDF5' | 'TensorFlow Lite' | 'TensorFlow' | 'ggml' | 'Flax' | 'pickle'
   /** Strings that the file holds beside the tensors. */
   metadata: ReadonlyMap<string, string>
   tensors: Tensor[]

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { findTensors } from '../../src/chunking/tensor-layout.ts'
 import { reading } from '../chunking/layouts/writers.ts'
@@ -44,9 +45,38 @@ test.each<[what: string, start: string, message: RegExp]>([
   ['a pickle', '\x80\x04\x95', /is a pickle of Python that can't be read: a pickle with opcode 0/],
   ['what joblib compressed', 'x\x9c', /compressed \(zlib\)/],
   ['xz', '\xfd7zXZ\0', /compressed \(xz\)/],
+  ['MATLAB 5', 'MATLAB 5.0 MAT-file, Platform: GLNXA64', /is a MATLAB file of version 5/],
+  ['R', 'RDX3\nX\n\0\0\0\x03', /is saved objects of R/],
+  ['XGBoost', '{L\0\0\0\0\0\0\0\x07learner', /is a model of XGBoost/],
+  ['XGBoost in JSON', '{"learner":{"attributes":{}', /is a model of XGBoost/],
+  ['LightGBM', 'tree\nversion=v4\nnum_class=1', /is a model of LightGBM/],
+  ['CatBoost', 'CBM1\x20\x01', /is a model of CatBoost/],
+  ['TensorRT', 'ftrt\0\0', /is an engine of TensorRT/],
+  ['SQLite', 'SQLite format 3\0', /is an SQLite database/],
+  ['Zarr', '{"chunks":[10],"dtype":"<f4"', /is the description of a Zarr array/],
 ])('%s is named', async (_what, start, message) => {
   const error = await rejection(filesOf(Buffer.concat([Buffer.from(start, 'latin1'), Buffer.alloc(40)]), 'model.bin'))
   expect(error.code).toBe('unsupported')
   expect(error.message).toMatch(message)
   expect(error.hint).toBeTruthy()
+})
+
+test.each<[name: string, start: string, message: RegExp]>([
+  // begins like ONNX
+  ['net.mlmodel', '\x08\x06\x12\x85\x01\x0a', /is a model of Core ML/],
+  ['net.mlpackage/Data/com.apple.CoreML/weights/weight.bin', '\x02\0\0\0\x02\0\0\0', /is the weights of a model of Core ML/],
+  ['net.engine', '\0\0\0\0', /is an engine of TensorRT/],
+  ['inference.pdiparams', '\0\0\0\0', /is an inference model of Paddle/],
+  ['net.xml', '<?xml version="1.0"?>\n<net', /OpenVINO/],
+  ['params/.zarray', '{\n    "chunks": [', /is the description of a Zarr array/],
+  ['net.ubj', '{U\x07version', /is a model of XGBoost/],
+])('%s is named after its name', async (name, start, message) => {
+  const error = await rejection(filesOf(Buffer.concat([Buffer.from(start, 'latin1'), Buffer.alloc(40)]), name))
+  expect([error.code, error.hint !== undefined]).toEqual(['unsupported', true])
+  expect(error.message).toMatch(message)
+})
+
+test('what is compressed is named as well', async () => {
+  const error = await rejection(filesOf(gzipSync(Buffer.from('X\n\0\0\0\x03\0\x04')), 'fit.rds'))
+  expect(error.message).toBe('fit.rds is a saved object of R (.rds).')
 })

@@ -45,3 +45,10 @@ export function isTflite(start: Uint8Array): boolean {
 export function mayOnnx(start: Uint8Array): boolean {
   return start[0] === ONNX_TAG_IR_VERSION && start[1]! > 0 && start[1]! <= ONNX_MAX_IR_VERSION && ONNX_SECOND_TAGS.includes(start[2]!)
 }
+
+/** True if a file with this start may be a model of flax: a map of MessagePack, whose first key is a text. */
+export function mayFlax(start: Uint8Array): boolean {
+  const [first = 0] = start
+  const key = (first >= 0x81 && first <= 0x8f ? start[1] : first === 0xde ? start[3] : undefined) ?? 0
+  return (key > 0xa0 && key <= 0xbf) || key === 0xd9
+}

@@ -1,6 +1,7 @@
 import { deflateSync } from 'node:zlib'
 import { checkpointIndex } from '../../tensors/checkpoint-files.ts'
 import { whisper } from '../../tensors/ggml-files.ts'
+import { array as flaxArray, map as flaxMap } from '../../tensors/flax-files.ts'
 import {
   chunked,
   compact,
@@ -90,6 +91,15 @@ export const ggml: Target = {
     return [holed(file, file.length, 0)]
   },
   run: input => readAll('model.bin', withHole(input)),
+}
+
+export const flax: Target = {
+  name: 'flax',
+  seeds() {
+    const file = flaxMap({ params: flaxMap({ w: flaxArray('float32', [2, 2], bytes), s: flaxArray('int8', [], bytes.subarray(0, 1)) }) })
+    return [holed(file, file.length, 0)]
+  },
+  run: input => readAll('model.msgpack', withHole(input)),
 }
 
 export const checkpoint: Target = {
