@@ -9,7 +9,7 @@ export interface Container {
   /** From the header of the first one. */
   name?: Buffer | undefined
   /** ns since 1970; from the header of the first one. */
-  mtime?: bigint
+  mtime?: bigint | undefined
 }
 
 /** Reads what follows the last frame. */

@@ -8,6 +8,7 @@ import { Breather } from '../util/event-loop.ts'
 import { formatBytes } from '../util/format-bytes.ts'
 import { fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
+import { decompressBzip2 } from './bzip2-reader.ts'
 import { ByteQueue, countBytes, type ByteStream } from './byte-stream.ts'
 import { newContainer, type Container } from './container.ts'
 import { formatOfContent, HEAD_BYTES, isEmptyTar, unknownFormat } from './content-format.ts'
@@ -42,6 +43,8 @@ export interface ArchiveSource {
   bytes: ByteStream
   /** Length in bytes, if known. */
   size?: number | undefined
+  /** ns since 1970, if known: that of a compressed file counts for the file in it, if nothing else tells. */
+  mtime?: bigint | undefined
   /**
    * The local path, or a way to read any range: a zip is read from its end. An archive that offers neither is saved in
    * the destination while it is read.
@@ -167,15 +170,16 @@ class Extraction {
   }
 
   /** A compressed tar, or one compressed file. */
-  private async placeCompressed(format: 'gz' | 'zst', bytes: ByteStream): Promise<ExtractResult> {
+  private async placeCompressed(format: 'gz' | 'bz2' | 'zst', bytes: ByteStream): Promise<ExtractResult> {
     const { pool, zstd, reporter } = this.context
     const { name } = this.request.source
     const container = newContainer()
-    const decoded = format === 'gz' ? decompressGzip(bytes, container) : decompressZstd(bytes, pool, zstd, container)
+    const decode = { gz: decompressGzip, bz2: decompressBzip2, zst: () => decompressZstd(bytes, pool, zstd, container) }[format]
+    const decoded = decode(bytes, container)
     const plain = new ByteQueue(countBytes(decoded, length => this.expansion.add(length)))
     try {
       if (saysTar(name) || (await holdsTar(plain, name))) return await this.placeTar(`tar.${format}`, plain.rest(), container)
-      const file = singleFile(name, container, plain.rest(), format === 'gz' ? 'gzip -dc' : 'zstd -dc')
+      const file = singleFile(name, { ...container, mtime: container.mtime ?? this.request.source.mtime }, plain.rest(), TOOLS[format])
       const result = await this.placeAll(format, asStream(file))
       if (result.files > 0) reporter.note(`${name} holds no archive but a single file: ${file.path}`)
       if (container.hasMore) reporter.warn(`${name} ends with bytes that are not compressed: they were not read`)
@@ -306,6 +310,8 @@ class Extraction {
     this.context.reporter.progress({ phase: 'restoring', doneBytes: this.expansion.read, ...total, doneFiles: this.doneFiles })
   }
 }
+
+const TOOLS = { gz: 'gzip -dc', bz2: 'bzip2 -dc', zst: 'zstd -dc' }
 
 async function holdsTar(plain: ByteQueue, name: string): Promise<boolean> {
   await plain.fill(TAR_BLOCK_BYTES)

@@ -30,6 +30,8 @@ function lookBeside(path: string, name: string): AppError | undefined {
   const parts = readdirSync(fsPath(folder))
     .filter(other => other.length === stem.length + count.length && other.startsWith(stem) && PART.exec(other)?.groups?.stem === stem)
     .sort()
+  // letters begin with aa: the ending of another archive is none of them
+  if (/^[a-z]+$/i.test(count) && !/^a+$/i.test(parts[0]!.slice(stem.length))) return undefined
   if (parts.length < 2 || isArchive(join(folder, parts[1]!))) return undefined
   const gap = parts.slice(1).find((part, i) => part.slice(stem.length) !== following(parts[i]!.slice(stem.length)))
   const missing = gap === undefined ? '' : ` A part before ${gap} is missing.`

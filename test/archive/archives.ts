@@ -90,7 +90,13 @@ export async function extractTo(destination: string, archive: string | Buffer, o
   mkdirSync(destination, { recursive: true })
   const source: ArchiveSource =
     typeof archive === 'string'
-      ? { name: basename(archive), bytes: readArchiveFile(archive, signal), zip: archive, size: statSync(archive).size }
+      ? {
+          name: basename(archive),
+          bytes: readArchiveFile(archive, signal),
+          zip: archive,
+          size: statSync(archive).size,
+          mtime: statSync(archive, { bigint: true }).mtimeNs,
+        }
       : { name: 'the archive', bytes: inPieces(archive, 10_007) }
   const result = await extract({ pool: poolOf(zstd), zstd, reporter, signal }, { source, destination, force })
   return { result, warnings, notes }

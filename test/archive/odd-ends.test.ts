@@ -133,7 +133,12 @@ describe('one of several parts of an archive', () => {
     [['x.zip.001', 'x.zip.003'], 0, /one of 2 parts .*A part before x.zip.003 is missing/, 'cat x.zip.??? > x.zip'],
     [['x.7z.001', 'x.7z.002'], 0, /one of 2 parts/, '7z x x.7z.001'],
     [['x.tgz.part-09', 'x.tgz.part-10'], 0, /one of 2 parts[^A]*$/, 'cat x.tgz.part-?? > x.tgz'],
-    [['x.tar.gz.az', 'x.tar.gz.ba'], 0, /one of 2 parts[^A]*$/, 'cat x.tar.gz.?? > x.tar.gz'],
+    [
+      [...[...'abcdefghijklmnopqrstuvwxyz'].map(letter => `x.tar.gz.a${letter}`), 'x.tar.gz.ba'],
+      0,
+      /one of 27 parts[^A]*$/,
+      'cat x.tar.gz.?? > x.tar.gz',
+    ],
   ])('%j', (names, which, message, command) =>
     withFolder(async folder => {
       for (const [i, name] of names.entries()) writeFileSync(join(folder, name), whole.subarray(i * 1200, (i + 1) * 1200))
@@ -153,5 +158,8 @@ describe('one of several parts of an archive', () => {
       expect((await extractTo(join(folder, 'out'), join(folder, 'x.tar.gz.01'))).result.files).toBe(2)
       writeFileSync(join(folder, 'x.tar.gz.02'), whole)
       expect((await extractTo(join(folder, 'out'), join(folder, 'x.tar.gz.01'))).result.unchanged).toBe(2)
+      for (const name of ['y.tar.gz', 'y.tar.lz', 'y.tar.xz', 'y.tar.zst', 'y.tar.lzo'])
+        writeFileSync(join(folder, name), name.endsWith('gz') ? whole : name)
+      expect((await extractTo(join(folder, 'out'), join(folder, 'y.tar.gz'))).result.unchanged).toBe(2)
     }))
 })

@@ -1,9 +1,11 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { withFolder } from '../helpers/folders.ts'
 import { npy, npyHeader, zip } from '../chunking/layouts/writers.ts'
+import { seededNoise } from '../helpers/seeded.ts'
+import { tarEntry, tarOf } from '../helpers/tar.ts'
 import { extractTo, shell } from './archives.ts'
 
 const TEXT = Buffer.from('a,b\n1,2\n'.repeat(1000))
@@ -64,6 +66,46 @@ describe('a compressed file that holds no archive', () => {
       writeFileSync(join(folder, 'x.gz'), bytes)
       await expect(extractTo(join(folder, 'bad'), join(folder, 'x.gz'))).rejects.toMatchObject({ code: 'corrupt' })
       expect(readdirSync(join(folder, 'bad'))).toEqual([])
+    }))
+
+  test.each([
+    ['a.csv.zst', 'zstd -qc'],
+    ['a.csv.gz', 'gzip -nc'],
+    ['a.csv.bz2', 'bzip2 -c'],
+  ])('%s has no time in it: that of the archive counts', (name, command) =>
+    withFolder(async folder => {
+      writeFileSync(join(folder, name), shell(folder, command, TEXT))
+      utimesSync(join(folder, name), 1, 1_500_000_000)
+      const { result } = await extractTo(join(folder, 'out'), join(folder, name))
+      expect(result).toMatchObject({ format: name.slice(6), files: 1 })
+      expect(statSync(join(folder, 'out/a.csv')).mtimeMs).toBe(1.5e12)
+      expect(readFileSync(join(folder, 'out/a.csv')).equals(TEXT)).toBe(true)
+    }),
+  )
+
+  test('in bzip2: several streams, what follows them, and checksums', () =>
+    withFolder(async folder => {
+      const more = Buffer.concat([TEXT, seededNoise(1, 1_200_000), Buffer.alloc(3000)])
+      const [one, two] = [TEXT, more].map(bytes => shell(folder, 'bzip2 -1c', bytes))
+      const extracted = async (bytes: Buffer): Promise<{ isComplete: boolean; content: Buffer }> => {
+        writeFileSync(join(folder, 'x.bz2'), bytes)
+        const { result } = await extractTo(join(folder, 'out'), join(folder, 'x.bz2'), { force: true })
+        return { isComplete: result.isComplete, content: readFileSync(join(folder, 'out/x')) }
+      }
+      const content = Buffer.concat([TEXT, more])
+      expect(await extracted(Buffer.concat([one!, two!]))).toEqual({ isComplete: true, content })
+      expect(await extracted(Buffer.concat([one!, two!, Buffer.alloc(100)]))).toEqual({ isComplete: true, content })
+      expect(await extracted(Buffer.concat([one!, Buffer.from('junk')]))).toEqual({ isComplete: false, content: TEXT })
+      expect((await extracted(shell(folder, 'bzip2 -c', Buffer.alloc(0)))).content.length).toBe(0)
+      for (const at of [11, two!.length - 3, two!.length >> 1]) {
+        const bad = Buffer.from(two!)
+        bad[at]! ^= 4
+        await expect(extracted(bad)).rejects.toMatchObject({ code: 'corrupt' })
+      }
+      await expect(extracted(two!.subarray(0, -100))).rejects.toMatchObject({ code: 'corrupt' })
+      writeFileSync(join(folder, 'x.tbz2'), shell(folder, 'bzip2 -c', tarOf(tarEntry({ name: 'in a tar', content: TEXT }))))
+      const { result } = await extractTo(join(folder, 'tar'), join(folder, 'x.tbz2'))
+      expect(result).toMatchObject({ format: 'tar.bz2', files: 1, isComplete: true })
     }))
 
   test('but has the name of a tar is damaged', () =>

@@ -19,25 +19,44 @@ const RUN_B = 1
 const RUN_BYTES = 4
 const PIECE_BYTES = 256 * 1024
 
+/** What was found out when a file was read. */
+export interface Bzip2Ending {
+  /** Streams that were read to their end. */
+  frames: number
+  /** Whether bytes follow the last one that are no stream, and no padding of zeros. */
+  hasMore: boolean
+}
+
 /**
- * The plain bytes of a bzip2 stream, or of several in a row. Its checksums are not looked at: a zip has its own. Throws
- * `ZipEntryError`. Memory: that of a block, at most 4 MB. Time: linear in the stored and the plain bytes. There is no
- * official specification; "BZIP2: Format Specification" by Joe Tsai describes it.
+ * The plain bytes of a bzip2 stream, or of several in a row. The last bytes of a block come when its checksum was
+ * verified. What follows the last stream is passed over. Throws `ZipEntryError`. Memory: that of a block, at most 4 MB.
+ * Time: linear in the stored and the plain bytes. There is no official specification; "BZIP2: Format Specification" by
+ * Joe Tsai describes it.
  */
-export async function* bunzip2(stored: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function* bunzip2(
+  stored: AsyncIterable<Uint8Array>,
+  ending: Bzip2Ending = { frames: 0, hasMore: false },
+): AsyncGenerator<Uint8Array> {
   const feed = new ByteFeed(stored)
   const bits = new HighBits(feed)
   const block = new Block()
   try {
     do {
       await feed.more(HEADER_BYTES)
+      if (ending.frames > 0 && bits.peek(24) !== MAGIC) return await passOver(bits, feed, ending)
       if (bits.take(24) !== MAGIC) throw wrong()
       const level = bits.take(8) - 0x30
       if (level < 1 || level > 9) throw wrong()
-      while (await beginsBlock(bits, feed)) {
+      let all = 0
+      for (;;) {
+        const { isLast, sum } = await readHead(bits, feed)
+        if (isLast && sum !== all) throw damagedEntry('its checksum is wrong')
+        if (isLast) break
         await readBlock(bits, feed, block, level * BLOCK_BYTES_PER_LEVEL)
-        yield* block.plain()
+        yield* verified(block.plain(), sum)
+        all = ((all << 1) | (all >>> 31)) ^ sum
       }
+      ending.frames++
       bits.align()
       await feed.more(HEADER_BYTES)
     } while (feed.left + bits.buffered > 0)
@@ -46,16 +65,42 @@ export async function* bunzip2(stored: AsyncIterable<Uint8Array>): AsyncGenerato
   }
 }
 
-/** False at the end of a stream. */
-async function beginsBlock(bits: HighBits, feed: ByteFeed): Promise<boolean> {
+async function passOver(bits: HighBits, feed: ByteFeed, ending: Bzip2Ending): Promise<void> {
+  ending.hasMore = bits.peek(24) !== 0
+  for (; feed.left > 0; await feed.more(1)) {
+    ending.hasMore ||= feed.bytes.subarray(feed.at).some(byte => byte !== 0)
+    feed.at = feed.bytes.length
+  }
+}
+
+/** What comes before a block and at the end of a stream: a checksum of the block, or of those of all blocks. */
+async function readHead(bits: HighBits, feed: ByteFeed): Promise<{ isLast: boolean; sum: number }> {
   await feed.more(HEADER_BYTES)
   const [first, second] = [bits.take(24), bits.take(24)]
-  bits.take(16)
-  bits.take(16)
-  if (first === BLOCK_MAGIC[0] && second === BLOCK_MAGIC[1]) return true
-  if (first === END_MAGIC[0] && second === END_MAGIC[1]) return false
+  const sum = (bits.take(16) << 16) | bits.take(16)
+  if (first === BLOCK_MAGIC[0] && second === BLOCK_MAGIC[1]) return { isLast: false, sum }
+  if (first === END_MAGIC[0] && second === END_MAGIC[1]) return { isLast: true, sum }
   throw wrong()
 }
+
+function* verified(pieces: Iterable<Uint8Array>, sum: number): Generator<Uint8Array> {
+  let found = -1
+  let held: Uint8Array | undefined
+  for (const piece of pieces) {
+    if (held !== undefined) yield held
+    held = piece
+    for (const byte of piece) found = (found << 8) ^ SUMS[(found >>> 24) ^ byte]!
+  }
+  if (~found !== sum) throw damagedEntry('its checksum is wrong')
+  if (held !== undefined) yield held
+}
+
+/** CRC-32 with the highest bit first. */
+const SUMS = Int32Array.from({ length: 256 }, (_, byte) => {
+  let sum = byte << 24
+  for (let bit = 0; bit < 8; bit++) sum = (sum << 1) ^ (sum < 0 ? 0x04c11db7 : 0)
+  return sum
+})
 
 async function readBlock(bits: HighBits, feed: ByteFeed, block: Block, capacity: number): Promise<void> {
   if (bits.take(1) === 1) throw new ZipEntryError('it was made by bzip2 0.9.0 or earlier: bzip2 reads such files', false)

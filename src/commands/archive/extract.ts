@@ -52,7 +52,9 @@ function openArchive(file: string, signal: AbortSignal): ArchiveSource {
   const stats = statsOf(path, file)
   if (stats.isDirectory()) throw new AppError('usage', `${file} is a folder, not an archive.`, { hint: 'Give the path of an archive.' })
   const bytes = readArchiveFile(path, signal)
-  return stats.isFile() ? { name: file, bytes, size: stats.size, zip: path } : { name: file, bytes }
+  return stats.isFile()
+    ? { name: file, bytes, size: stats.size, mtime: BigInt(Math.floor(stats.mtimeMs)) * 1_000_000n, zip: path }
+    : { name: file, bytes }
 }
 
 function statsOf(path: string, file: string): Stats {
