@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { build as bundle, type BuildOptions, type Metafile, type Plugin } from 'esbuild'
 
 const ENTRY = 'src/cli.ts'
+const [PUSH, PULL, LOG] = ['push', 'pull', 'log'].map(name => `src/commands/versions/${name}.ts`) as [string, string, string]
 
 /**
  * What is loaded together: what all files of a row import. Node takes up to a millisecond to find, read and link a
@@ -11,8 +12,10 @@ const ENTRY = 'src/cli.ts'
 const GROUPS: Record<string, string[]> = {
   start: [ENTRY],
   session: ['src/run-command.ts'],
-  repository: ['src/commands/versions/push.ts', 'src/commands/versions/pull.ts', 'src/commands/versions/log.ts'],
-  push: ['src/commands/versions/push.ts'],
+  repository: [PUSH, PULL, LOG],
+  pushAndPull: [PUSH, PULL],
+  pushAndLog: [PUSH, LOG],
+  push: [PUSH],
 }
 
 const NAMESPACE = 'group'

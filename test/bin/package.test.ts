@@ -86,6 +86,6 @@ describe('what is loaded', () => {
     ])
       expect(text.includes(absent), absent).toBe(false)
     expect(bytes).toBeLessThan(580_000)
-    expect(files).toBeLessThan(16)
+    expect(files).toBeLessThan(20)
   })
 })
