@@ -44,6 +44,8 @@ const DIRECTORY_SHARE = 1 / 12
 
 /** Where levels follow the link, so much is in flight as it sent lately in so many seconds. */
 const SECONDS_AHEAD = 5
+/** ... but at least so many of the first packs. */
+const FIRST_PACKS = 3
 
 /** Buffers of blocks that are filled side by side, at most. Then the block that got no chunk for longest is closed. */
 const MAX_OPEN_BUFFERS = 6
@@ -168,10 +170,10 @@ export class PackWriter {
 
   /** Where levels follow the link, blocks are not encoded long before it can take them. */
   private mostInFlight(): number {
-    const { bytes, uploadBytesInFlight } = this.policy
+    const { firstBytes, uploadBytesInFlight } = this.policy
     if (typeof this.options.level === 'string') return uploadBytesInFlight
     const soon = (this.uploadedBytes / Math.max(0.001, this.uploadingSeconds())) * SECONDS_AHEAD
-    return Math.min(uploadBytesInFlight, Math.max(bytes, soon))
+    return Math.min(uploadBytesInFlight, Math.max(FIRST_PACKS * firstBytes, soon))
   }
 
   /** Bytes of packs that are being uploaded. */

@@ -142,14 +142,14 @@ describe('a pack writer', () => {
       blockBytes: MiB,
       surroundings: { ...surroundings(), monotonic: () => (clock += 1000) },
     })
-    for (let i = 0; i < 20; i++) await writer.add(idOf(i), seededNoise(i, MiB), { kind: 'general' })
+    for (let i = 0; i < 12; i++) await writer.add(idOf(i), seededNoise(i, MiB), { kind: 'general' })
     expect([levels.slice(0, 3), levels.at(-1), waiting.length > 1]).toEqual([['balanced', 'balanced', 'balanced'], 'high', true])
     expect(seen.at(-1)!.inFlight).toBe(waiting.reduce((sum, { bytes }) => sum + bytes, 0))
-    expect(seen.at(-1)).toMatchObject({ most: packBytes, uploaded: 0, threads: 2 })
+    expect(seen.at(-1)).toMatchObject({ most: 3 * firstBytes, uploaded: 0, threads: 2 })
     for (const { go } of waiting.splice(0)) go()
     await turns()
     await writer.add(idOf(20), seededNoise(20, MiB), { kind: 'general' })
-    expect([levels.at(-1), seen.at(-1)]).toMatchObject(['balanced', { inFlight: 0, uploaded: writer.uploadedBytes }])
+    expect([writer.uploadedBytes > 0, seen.at(-1)!.uploaded]).toEqual([true, writer.uploadedBytes])
     expect(seen.at(-1)!.seconds).toBeGreaterThan(0)
   })
 
