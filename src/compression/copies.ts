@@ -24,11 +24,7 @@ const TABLE_BITS = 16
 /** Copies pay if they make this share of the bytes, at least. */
 const MIN_SHARE = 0.05
 
-/** First a window of this length in each four is looked at: if next to nothing repeats in these, the rest is not. */
-const WINDOW_BYTES = 64 * 1024
-const MIN_SHARE_IN_WINDOWS = 0.01
-
-/** The last place + 1 at which a hash was seen, or the hash itself. */
+/** The last place + 1 at which a hash was seen. */
 const places = new Int32Array(1 << TABLE_BITS)
 
 /**
@@ -55,8 +51,6 @@ export function takeCopies(plain: Uint8Array): Copies | undefined {
   return { literals, gaps: gaps.finish(), lengths: lengths.finish(), distances: distances.finish() }
 }
 
-const slotOf = (hash: number): number => Math.imul(hash, 0x9e3779b1) >>> (32 - TABLE_BITS)
-
 interface Copy {
   start: number
   length: number
@@ -66,14 +60,13 @@ interface Copy {
 function findCopies(plain: Uint8Array): Copy[] {
   const gear = gearTable()
   const copies: Copy[] = []
-  if (!windowsRepeat(plain, gear)) return copies
   places.fill(0)
   let hash = 0
   let covered = 0
   for (let at = 0; at < plain.length; at++) {
     hash = ((hash << 1) + gear[plain[at]!]!) | 0
     if (hash >>> (32 - ANCHOR_BITS) !== 0) continue
-    const slot = slotOf(hash)
+    const slot = Math.imul(hash, 0x9e3779b1) >>> (32 - TABLE_BITS)
     const before = places[slot]! - 1
     places[slot] = at + 1
     if (before < 0 || at < covered) continue
@@ -86,25 +79,6 @@ function findCopies(plain: Uint8Array): Copy[] {
     covered = end
   }
   return copies
-}
-
-function windowsRepeat(plain: Uint8Array, gear: Int32Array): boolean {
-  places.fill(0)
-  let looks = 0
-  let found = 0
-  for (let start = 0; start < plain.length; start += 4 * WINDOW_BYTES) {
-    const end = Math.min(plain.length, start + WINDOW_BYTES)
-    let hash = 0
-    for (let at = start; at < end; at++) {
-      hash = ((hash << 1) + gear[plain[at]!]!) | 0
-      if (hash >>> (32 - ANCHOR_BITS) !== 0) continue
-      const slot = slotOf(hash)
-      looks++
-      if (places[slot] === hash) found++
-      places[slot] = hash
-    }
-  }
-  return found > MIN_SHARE_IN_WINDOWS * looks
 }
 
 const SUBJECT = 'A block'
