@@ -1,3 +1,5 @@
+import { gearTable } from '../kernels/fastcdc.ts'
+
 /** Bytes compared at a place. */
 const STRING_BYTES = 8
 const TABLE_BITS = 15
@@ -6,6 +8,12 @@ const RARITY = 256
 /** If even the rarest byte is more frequent than one in so many, the content is far from random. */
 const COMMON = 32
 const SAMPLE_BYTES = 16 * 1024
+
+/**
+ * The hash at a place is that of the last 32 bytes. One place in 64 counts: these top bits of its hash are zero. Two
+ * such places in a row are one string, of about 100 bytes: shorter ones repeat in many tables.
+ */
+const ANCHOR_BITS = 6
 
 /** The last place + 1 at which a string with this hash was seen. */
 const places = new Int32Array(1 << TABLE_BITS)
@@ -57,4 +65,19 @@ function markerOf(bytes: Uint8Array): number | undefined {
 
 function word(bytes: Uint8Array, at: number): number {
   return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
+}
+
+/** Hashes of some of the strings of about 100 bytes in `bytes`: the same ones wherever they lie. About 2 ns a byte. */
+export function longStrings(bytes: Uint8Array): number[] {
+  const gear = gearTable()
+  const strings: number[] = []
+  let hash = 0
+  let last = 0
+  for (let at = 0; at < bytes.length; at++) {
+    hash = ((hash << 1) + gear[bytes[at]!]!) | 0
+    if (hash >>> (32 - ANCHOR_BITS) !== 0) continue
+    strings.push((Math.imul(hash, 31) + last) | 0)
+    last = hash
+  }
+  return strings
 }

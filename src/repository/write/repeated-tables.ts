@@ -1,11 +1,6 @@
-import { gearTable } from '../../kernels/fastcdc.ts'
+import { longStrings } from '../../compression/repeats.ts'
 import type { BlockContent } from './block-builder.ts'
 
-/**
- * The hash at a place is that of the last 32 bytes. One place in 64 counts: these top bits of its hash are zero. Two
- * such places in a row are one string, of about 100 bytes: shorter ones repeat in many tables.
- */
-const ANCHOR_BITS = 6
 /** As many strings as a block of 4 MiB has. */
 const TABLE_BITS = 16
 /** A chunk of which this share repeats is smaller in one block with what it repeats than taken apart into columns. */
@@ -23,7 +18,7 @@ export class RepeatedTables {
   /** `content`, but not as a table if much of `bytes` repeats earlier chunks. Time: about 2 ns a byte of tables. */
   classify(bytes: Uint8Array, content: BlockContent): BlockContent {
     if (content.table === undefined) return content
-    const strings = stringsOf(bytes)
+    const strings = longStrings(bytes)
     const repeated = strings.filter(string => this.seen[slotOf(string)] === string).length
     for (const string of this.before) this.seen[slotOf(string)] = string
     this.before = strings
@@ -32,18 +27,3 @@ export class RepeatedTables {
 }
 
 const slotOf = (string: number): number => Math.imul(string, 0x9e3779b1) >>> (32 - TABLE_BITS)
-
-/** Hashes of the strings of a chunk. */
-function stringsOf(bytes: Uint8Array): number[] {
-  const gear = gearTable()
-  const strings: number[] = []
-  let hash = 0
-  let last = 0
-  for (let at = 0; at < bytes.length; at++) {
-    hash = ((hash << 1) + gear[bytes[at]!]!) | 0
-    if (hash >>> (32 - ANCHOR_BITS) !== 0) continue
-    strings.push((Math.imul(hash, 31) + last) | 0)
-    last = hash
-  }
-  return strings
-}
