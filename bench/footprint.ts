@@ -1,5 +1,5 @@
-// How small each kind of file becomes, beside its peers: node scripts/run.mjs bench/footprint.ts <folder> [<kind> ...]
-// The folder has a folder for each kind. Prints a table for docs/footprint.md. Build first.
+// How small each kind of file becomes, beside its peers: npm run bench:footprint -- <folder> [<kind> ...]
+// The folder has a folder for each kind. Prints a table for docs/footprint.md.
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
