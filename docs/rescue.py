@@ -147,7 +147,7 @@ def decode(codec, stored, plain_length):
         both = [bytes([low, high]) for high in symbols for low in symbols]
         table = {high << 4 | low: both[high * len(symbols) + low] for high in range(len(symbols)) for low in range(len(symbols))}
         plain = b"".join(map(table.__getitem__, pairs))[: len(pairs) * 2 - plain_length % 2]
-    elif codec == 13:  # literals, and copies of what comes before
+    elif codec == 5:  # literals, and copies of what comes before
         plain = join_copies(Reader(stored, "copies"), plain_length)
     else:
         raise Damaged(f"codec {codec}: needs a newer rescue.py")

@@ -18,7 +18,7 @@ export const CODEC_PAIRS = 3
 /** Numbers in contexts, of blocks with filter 12: see numbers.ts. */
 export const CODEC_NUMBERS = 4
 /** Literals, and copies of what was decoded before (copies.ts), in four pieces with codecs of their own. */
-export const CODEC_COPIES = 13
+export const CODEC_COPIES = 5
 
 /** How one part of a block is stored, as the pack's directory states it. Lengths are in bytes. */
 export interface PartLayout {
