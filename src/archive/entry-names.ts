@@ -1,4 +1,6 @@
-/** What Windows takes for a drive. */
+/** A byte of a name that is not UTF-8, as `decodeFileName` represents it. */
+const ESCAPED_BYTE = /[\udc80-\udcff]/g
+/** A prefix that the zip library takes for a drive letter and drops. */
 const DRIVE = /^(\w+):/
 
 /** The names of entries in an archive. No two paths get the same name: a later entry replaces an earlier one. */
@@ -32,7 +34,23 @@ export class ArchiveNames {
   }
 }
 
-/** Readers of zips may take a backslash for a folder, and a beginning for a drive: these get %5C and %3A. */
+/** Names in archives are UTF-8. Any other byte is written as %FF. */
+export function tarName(path: string): string {
+  return path.replace(ESCAPED_BYTE, char => percent(char.charCodeAt(0) - 0xdc00))
+}
+
+/** A name in a zip must not contain a drive letter, or a backslash, which separates folders on some systems. */
 export function zipName(path: string): string {
-  return path.replaceAll('\\', '%5C').replace(DRIVE, '$1%3A')
+  return tarName(path)
+    .replaceAll('\\', percent(0x5c))
+    .replace(DRIVE, (_, drive: string) => drive + percent(0x3a))
+}
+
+/** Names that the tar library would change. A pax header carries them unchanged. */
+export function needsPaxPath(name: string): boolean {
+  return name.includes('\\') || DRIVE.test(name)
+}
+
+function percent(byte: number): string {
+  return `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
 }

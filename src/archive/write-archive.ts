@@ -1,14 +1,15 @@
 import { lstatSync } from 'node:fs'
+import { Readable } from 'node:stream'
+import { TarArchive, type Archiver, type EntryData } from 'archiver'
+import { looksCompressed } from '../compression/sample.ts'
 import { fingerprintOf, sameFingerprint } from '../local/fingerprint.ts'
 import type { WalkedEntry } from '../local/walk.ts'
 import { throwIfAborted } from '../util/errors.ts'
-import { encodePath, fsPath } from '../util/paths.ts'
+import { fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
-import type { ArchiveEncoder, EntryHead } from './archive-encoder.ts'
-import { ArchiveNames, zipName } from './entry-names.ts'
+import { compactZip } from './compact-zip.ts'
+import { ArchiveNames, needsPaxPath, tarName, zipName } from './entry-names.ts'
 import { LOCAL_CONTENTS, SMALL_FILE_BYTES, UnreadableFileError, type Contents } from './source-file.ts'
-import { TarEncoder } from './tar-writer.ts'
-import { ZipEncoder } from './zip-writer.ts'
 
 export interface WriteOptions {
   container: 'tar' | 'zip'
@@ -34,8 +35,21 @@ export interface WriteResult {
   failed: number
 }
 
+/** Options that archiver takes but its types lack. */
+interface FullEntryData extends Omit<EntryData, 'type'> {
+  type: 'file' | 'directory' | 'symlink' | 'link'
+  linkname?: string
+  pax?: Record<string, string>
+  store?: boolean
+}
+
 const NOTHING = Buffer.alloc(0)
-const PIECE_BYTES = 64 * 1024
+/** The tar library takes the number 0 for a mode that was not given. */
+const MODE_ZERO = Object(0) as number
+/** From this many entries on, the plain end record of a zip can't count them. */
+const ZIP64_ENTRIES = 0xffff
+/** The largest time (seconds since 1970) in a tar header that every reader accepts. */
+const MAX_TAR_SECONDS = 2 ** 31 - 1
 
 /**
  * The bytes of a tar or zip archive of `entries`, whose paths are the names in it. Equal entries give equal bytes on
@@ -47,56 +61,91 @@ export async function* writeArchive(
   options: WriteOptions,
   result: WriteResult,
 ): AsyncGenerator<Uint8Array> {
-  let held: Uint8Array[] = []
-  let heldBytes = 0
-  for await (const pieces of new ArchiveWriter(entries, options, result).pieces(entries)) {
-    held.push(...pieces)
-    for (const { length } of pieces) heldBytes += length
-    if (heldBytes < PIECE_BYTES) continue
-    yield held.length === 1 ? held[0]! : Buffer.concat(held, heldBytes)
-    held = []
-    heldBytes = 0
+  const packer = new ArchiveWriter(entries, options, result)
+  try {
+    yield* packer.pieces(entries)
+  } finally {
+    packer.giveUp()
   }
-  yield Buffer.concat(held, heldBytes)
 }
 
+/**
+ * Feeds archiver entry by entry and takes its output. An aborted run does not destroy archiver's streams: that would
+ * throw errors inside tar-stream that nobody can catch. The streams hold only memory.
+ */
 class ArchiveWriter {
-  private readonly encoder: ArchiveEncoder
+  private readonly archive: Archiver
   private readonly options: WriteOptions
   private readonly result: WriteResult
+  private current: Readable | undefined
+  private waiting: { resolve: () => void; reject: (error: unknown) => void } | undefined
+  private wake: () => void = () => undefined
+  private ended = false
+  private failure: unknown
   private readonly links: HardLinks
-  /** Undefined where every name can be kept. */
-  private readonly names: ArchiveNames | undefined
+  private readonly names: ArchiveNames
   private readonly contents: Contents
 
   constructor(entries: readonly WalkedEntry[], options: WriteOptions, result: WriteResult) {
-    const isTar = options.container === 'tar'
+    const count = entries.length
     this.options = options
     this.result = result
     this.contents = options.contents ?? LOCAL_CONTENTS
-    this.links = new HardLinks(isTar ? entries : [])
-    this.names = isTar ? undefined : new ArchiveNames(entries, zipName)
-    this.encoder = isTar ? new TarEncoder() : new ZipEncoder(options.zlibLevel)
+    this.links = new HardLinks(options.container === 'tar' ? entries : [])
+    this.names = new ArchiveNames(entries, options.container === 'tar' ? tarName : zipName)
+    this.archive = options.container === 'tar' ? new TarArchive() : compactZip(options.zlibLevel, count >= ZIP64_ENTRIES)
+    this.archive.on('entry', () => this.settle(undefined))
+    this.archive.on('error', error => this.fail(error))
+    this.archive.on('readable', () => this.wake())
+    this.archive.on('end', () => {
+      this.ended = true
+      this.wake()
+    })
   }
 
-  async *pieces(entries: readonly WalkedEntry[]): AsyncGenerator<Uint8Array[]> {
+  async *pieces(entries: readonly WalkedEntry[]): AsyncGenerator<Uint8Array> {
+    this.addAll(entries).catch((error: unknown) => this.fail(error))
+    while (this.failure === undefined) {
+      const piece = this.archive.read() as Uint8Array | null
+      if (piece !== null) yield piece
+      else if (this.ended) return
+      else await new Promise<void>(resolve => (this.wake = resolve))
+    }
+    throw this.failure as Error
+  }
+
+  private fail(error: unknown): void {
+    this.failure ??= error
+    this.settle(error)
+    this.wake()
+  }
+
+  /** Settles the current entry: it was added, or it failed. */
+  private settle(error: unknown): void {
+    const waiting = this.waiting
+    this.waiting = undefined
+    if (error === undefined) waiting?.resolve()
+    else waiting?.reject(error)
+  }
+
+  private async addAll(entries: readonly WalkedEntry[]): Promise<void> {
     for (const entry of entries) {
       throwIfAborted(this.options.signal)
-      if (entry.type === 'file') yield* this.addFile(entry)
+      if (entry.type === 'file') await this.addFile(entry)
       else {
-        yield this.encoder.small(this.headOf(entry, entry.type), NOTHING)
+        await this.append(NOTHING, this.dataOf(entry))
         this.result[entry.type === 'directory' ? 'directories' : 'symlinks']++
       }
     }
-    yield this.encoder.end()
+    await this.archive.finalize()
   }
 
-  private async *addFile(entry: WalkedEntry): AsyncGenerator<Uint8Array[]> {
+  private async addFile(entry: WalkedEntry): Promise<void> {
     try {
       const first = this.links.firstOf(entry)
-      if (first !== undefined) yield this.linkTo(first, entry)
-      else if (entry.fingerprint.size <= SMALL_FILE_BYTES) yield this.smallFile(entry, await this.contents.small(entry))
-      else yield* this.largeFile(entry)
+      if (first !== undefined) await this.addLink(entry, first)
+      else if (entry.fingerprint.size <= SMALL_FILE_BYTES) await this.addSmall(entry)
+      else await this.addLarge(entry)
       this.links.added(entry)
       this.result.files++
     } catch (error) {
@@ -106,22 +155,28 @@ class ArchiveWriter {
     this.options.onFile()
   }
 
-  private linkTo(first: WalkedEntry, entry: WalkedEntry): Uint8Array[] {
+  private async addLink(entry: WalkedEntry, first: WalkedEntry): Promise<void> {
+    await this.append(NOTHING, { ...this.dataOf(entry), type: 'link', linkname: this.names.nameOf(first.path) })
     this.result.hardlinks++
     this.options.onRead(entry.fingerprint.size)
-    return this.encoder.small({ ...this.headOf(entry, 'hardlink'), target: encodePath(this.nameOf(first)) }, NOTHING)
   }
 
-  private smallFile(entry: WalkedEntry, bytes: Buffer): Uint8Array[] {
+  private async addSmall(entry: WalkedEntry): Promise<void> {
+    const bytes = await this.contents.small(entry)
+    await this.append(bytes, { ...this.dataOf(entry), store: this.options.container === 'zip' && looksCompressed(bytes) })
     this.options.onRead(bytes.length)
-    return this.encoder.small(this.headOf(entry, 'file'), bytes)
   }
 
-  private async *largeFile(entry: WalkedEntry): AsyncGenerator<Uint8Array[]> {
+  private async addLarge(entry: WalkedEntry): Promise<void> {
     const file = await this.contents.large(entry)
     try {
       const pieces = file.read(why => this.warn(`${entry.localPath} ${why}: don't rely on its copy in the archive`), this.options.signal)
-      for await (const piece of this.encoder.large(this.headOf(entry, 'file'), file.size, this.told(pieces))) yield [piece]
+      const source = Readable.from(this.told(pieces), { objectMode: false })
+      source.on('error', error => this.fail(error))
+      this.current = source
+      // archiver reads only the size from it; without the size it would buffer the whole file
+      const stats = { size: file.size } as NonNullable<EntryData['stats']>
+      await this.append(source, { ...this.dataOf(entry), stats })
     } finally {
       await file.close()
     }
@@ -134,25 +189,45 @@ class ArchiveWriter {
     }
   }
 
-  private nameOf({ path }: WalkedEntry): string {
-    return this.names?.nameOf(path) ?? path
+  private append(source: Buffer | Readable, data: FullEntryData): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.waiting = { resolve, reject }
+      this.archive.append(source, data as EntryData)
+    })
   }
 
-  private headOf(entry: WalkedEntry, type: EntryHead['type']): EntryHead {
-    const name = this.nameOf(entry)
+  private dataOf(entry: WalkedEntry): FullEntryData {
+    const { container } = this.options
+    const name = this.names.nameOf(entry.path)
     if (name !== entry.path) this.options.reporter.warn(`${entry.localPath} is in the archive as ${name}: its name can't be kept there`)
-    return {
-      name: encodePath(type === 'directory' ? `${name}/` : name),
-      type,
-      mode: entry.mode,
-      seconds: Math.floor(Number(entry.fingerprint.mtime / 1_000_000n) / 1000),
-      target: encodePath(entry.target ?? ''),
+    const seconds = Math.floor(Number(entry.fingerprint.mtime / 1_000_000n) / 1000)
+    const mode = container === 'tar' ? entry.mode || MODE_ZERO : entry.mode
+    const data: FullEntryData = { name, type: entry.type, mode, date: new Date(seconds * 1000) }
+    if (entry.type === 'symlink') {
+      data.linkname = tarName(entry.target!)
+      if (data.linkname !== entry.target)
+        this.options.reporter.warn(`${entry.localPath} leads to ${data.linkname} in the archive: its target can't be kept there`)
     }
+    if (container === 'tar') {
+      const pax: Record<string, string> = {}
+      if (needsPaxPath(name)) pax.path = entry.type === 'directory' ? `${name}/` : name
+      if (seconds < 0 || seconds > MAX_TAR_SECONDS) {
+        pax.mtime = String(seconds)
+        data.date = new Date(Math.min(Math.max(seconds, 0), MAX_TAR_SECONDS) * 1000)
+      }
+      if (Object.keys(pax).length > 0) data.pax = pax
+    }
+    return data
   }
 
   private warn(message: string): void {
     this.result.failed++
     this.options.reporter.warn(message)
+  }
+
+  giveUp(): void {
+    this.current?.destroy()
+    this.settle(new Error('the archive was given up'))
   }
 }
 

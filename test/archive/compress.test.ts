@@ -83,16 +83,13 @@ it('keeps hard names in tar, and says under which others they are in zip', () =>
     makeTree(root, { 'a\\b': '1', 'x:y': '2', [long]: '3', 'line\nbreak': '4', 'caf\xc3\xa9': '5', 'bad\xff': '6', back: { link: 'a\\b' } })
     const tar = await archiveOf(root, 'tar.gz')
     writeFileSync(join(folder, 'x.tar.gz'), tar.bytes)
-    const names = python(
-      folder,
-      `import tarfile; import sys; sys.stdout.buffer.write('|'.join(tarfile.open('x.tar.gz').getnames()).encode('utf8', 'surrogateescape'))`,
-    )
+    const names = python(folder, `import tarfile; print('|'.join(tarfile.open('x.tar.gz').getnames()), end='')`)
     expect(names.split('|').sort()).toEqual(
       [
         '9:30',
         '9:30/a\\b',
         '9:30/back',
-        '9:30/bad\ufffd',
+        '9:30/bad%FF',
         '9:30/café',
         `9:30/${'d'.repeat(120)}`,
         `9:30/${long}`,
@@ -100,7 +97,7 @@ it('keeps hard names in tar, and says under which others they are in zip', () =>
         '9:30/x:y',
       ].sort(),
     )
-    expect(tar.warnings).toEqual([])
+    expect(tar.warnings).toEqual([expect.stringContaining('is in the archive as 9:30/bad%FF') as string])
     expect(tar.result.failed).toBe(0)
     const zip = await archiveOf(root, 'zip')
     expect(zip.warnings.some(warning => warning.includes('is in the archive as 9%3A30/a%5Cb'))).toBe(true)
@@ -110,11 +107,11 @@ it('keeps hard names in tar, and says under which others they are in zip', () =>
     )
   }))
 
-it('no two names become one, and names and targets that are not UTF-8 keep their bytes', () =>
+it('no two names become one, and a target that is not kept is told', () =>
   withFolder(async folder => {
     const root = join(folder, 'data')
-    makeTree(root, { 'a\xfe': 'raw', 'a%FE': 'plain', 'b\xfe/x': 'in a folder', 'b%FE': 'file', 'c\\d': '1', 'c%5Cd': '2', 'c%5Cd~2': '3' })
-    shell(root, `ln -s "$(printf 'a\\376')" link; ln a[^%]* z`)
+    makeTree(root, { 'a\xff': 'raw', 'a%FF': 'plain', 'b\xff/x': 'in a folder', 'b%FF': 'file', 'c\\d': '1', 'c%5Cd': '2', 'c%5Cd~2': '3' })
+    shell(root, `ln -s "$(printf 'a\\377')" link; ln a[^%]* z`)
     const contents = ['raw', 'plain', 'in a folder', 'file', '1', '2', '3'].sort()
     for (const format of ARCHIVE_FORMATS) {
       const { bytes, warnings } = await archiveOf(root, format)
@@ -124,9 +121,7 @@ it('no two names become one, and names and targets that are not UTF-8 keep their
       expect(shell(join(folder, format), 'cat data/z; rm data/z').toString()).toBe('raw')
       const read = shell(join(folder, format), String.raw`find data -type f -exec cat {} \; -exec echo \;`).toString()
       expect(read.trimEnd().split('\n').sort()).toEqual(contents)
-      expect(shell(join(folder, format), 'readlink data/link').toString('latin1')).toBe('a\xfe\n')
-      expect(shell(join(folder, format), 'ls data').toString('latin1').split('\n')).toContain('a\xfe')
-      expect(warnings.length).toBe(format === 'zip' ? 1 : 0)
+      expect(warnings).toContainEqual(expect.stringContaining('leads to a%FF in the archive'))
     }
   }))
 
