@@ -10,6 +10,7 @@ import {
 } from '../kernels/planes.ts'
 import { corrupt } from '../util/errors.ts'
 import { FILTER_CODED_DELTA } from './coded-delta.ts'
+import { FILTER_CODED_FLOATS } from './coded-floats.ts'
 import { elementTypeName } from './element-type-ids.ts'
 import { addSteps, isSteps, predictSteps, type Steps, type StepWidth, turned } from './steps.ts'
 
@@ -246,6 +247,7 @@ function readShape(filter: number, parameters: Uint8Array): Shape {
  * unknown filter.
  */
 export function parameterCount(filter: number): number | undefined {
+  if (filter === FILTER_CODED_FLOATS) return 6
   return filter === FILTER_CODED_DELTA ? 8 : [0, 2, 1, 1, undefined, 3, 4][filter]
 }
 
@@ -276,7 +278,7 @@ export function elementTypeOf({ filter, parameters }: Pick<FilteredBlock, 'filte
 /** The width of a block's elements in bytes, if its filter splits them. */
 export function elementWidthOf({ filter, parameters }: Pick<FilteredBlock, 'filter' | 'parameters'>): number | undefined {
   if (filter === FILTER_NARROW) return 2
-  return filter === FILTER_PLANES || filter === FILTER_STEPS || usesBase(filter) ? parameters[0] : undefined
+  return [FILTER_PLANES, FILTER_STEPS, FILTER_CODED_FLOATS].includes(filter) || usesBase(filter) ? parameters[0] : undefined
 }
 
 function sum(numbers: readonly number[]): number {

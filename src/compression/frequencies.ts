@@ -20,6 +20,8 @@ interface Group {
   cost: number
 }
 
+/** n log2 n, for numbers that are frequent. */
+const WEIGHTED = Float64Array.from({ length: 4096 }, (_, n) => (n === 0 ? 0 : n * Math.log2(n)))
 /** About what a class adds to a stored table, in bits. */
 const CLASS_BITS = 11
 
@@ -86,7 +88,8 @@ function mergeBest(groups: (Group & { merged?: Group | undefined })[], most: num
 }
 
 function merged(a: Group, b: Group): Group {
-  const counts = a.counts.map((count, i) => count + b.counts[i]!)
+  const counts = a.counts.slice()
+  for (let c = 0; c < counts.length; c++) counts[c]! += b.counts[c]!
   return { counts, contexts: a.contexts + b.contexts, cost: costOf(counts) }
 }
 
@@ -95,11 +98,12 @@ function costOf(counts: Uint32Array): number {
   let total = 0
   let used = 0
   let weighted = 0
-  for (const count of counts) {
+  for (let c = 0; c < counts.length; c++) {
+    const count = counts[c]!
     if (count === 0) continue
     total += count
     used++
-    weighted += count * Math.log2(count)
+    weighted += count < WEIGHTED.length ? WEIGHTED[count]! : count * Math.log2(count)
   }
   return total * Math.log2(total) - weighted + used * CLASS_BITS
 }
