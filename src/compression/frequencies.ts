@@ -60,13 +60,18 @@ function groupsOf(counts: Uint32Array, contexts: number, classes: number): Group
   let unused = 0
   for (let context = 0; context < contexts; context++) {
     const own = counts.slice(context * CLASSES, context * CLASSES + classes)
-    if (own.some(count => count > 0)) {
+    if (hasAny(own)) {
       groups.push({ counts: own, contexts: 1 + unused, cost: costOf(own) })
       unused = 0
     } else if (groups.length > 0) groups.at(-1)!.contexts++
     else unused++
   }
   return groups
+}
+
+function hasAny(counts: Uint32Array): boolean {
+  for (let c = 0; c < counts.length; c++) if (counts[c]! > 0) return true
+  return false
 }
 
 /** Merges the two neighbours that gain most by it. False if none gain and the tables are few enough. */
