@@ -458,30 +458,48 @@ def numbers(rows, stored, words):
     return found
 
 
-def join_numbers(block, stored, base, lengths):
-    """The plain bytes of a block with filter 12: differences to the base, coded in contexts of the base's elements."""
-    if len(block.parameters) not in (8, 9) or [part[0] for part in block.parts] != [4] or len(base) != block.plain:
-        raise Damaged("filter 12 can't have these parameters, parts or bases")
-    width, fine, shift, bits, center = struct.unpack("<4Bi", block.parameters[:8])
+def number_model(block, base, lengths):
+    """What the numbers of a block with filter 11 or 12 are: the width of the elements; (smallest number, low bits) of each
+    class; the contexts, and the context of each element; a function (numbers, base) -> elements."""
+    parameters, own = block.parameters, {11: 6, 12: 8}[block.filter]
+    if len(parameters) not in (own, own + 1) or [part[0] for part in block.parts] != [4]:
+        raise Damaged(f"filter {block.filter} can't have these parameters or parts")
+    width, count = parameters[0], block.plain // max(1, parameters[0])
+    if block.filter == 11:
+        _, rotated, fine, segment, origin = struct.unpack("<4BH", parameters[:6])
+        fits = width in (2, 4) and rotated < 2 and fine < 8 * width and segment <= 22 and block.plain <= width << segment + 8
+        if not fits or origin >> 8 * width - fine:
+            raise Damaged("filter 11 can't have these parameters")
+        kinds = [((origin + number) << fine, fine) for number in range(255)] + [(0, 8 * width)]
+        back = (lambda data, _: rotate_back(data, width)) if rotated else (lambda data, _: data)
+        return width, kinds, 256, [number >> segment for number in range(count)], back
+    _, fine, shift, bits, center = struct.unpack("<4Bi", parameters[:8])
     classes = (8 * width - fine + 1) << fine if width in (1, 2, 4) and fine < 8 * width else 0
-    if not 0 < classes <= 256 or bits > 8 or shift + bits > 8 * width or any(length % width for length in lengths[:-1]):
-        raise Damaged("filter 12 can't have these parameters or chunks")
-    reader = Reader(stored, "numbers")
+    whole = not any(length % width for length in lengths[:-1]) if classes else False
+    if not whole or classes > 256 or bits > 8 or shift + bits > 8 * width or len(base) != block.plain:
+        raise Damaged("filter 12 can't have these parameters, chunks or bases")
     lows = [max(0, (number >> fine) - 1) for number in range(classes)]
     kinds = [((number - (low << fine)) << low, low) for number, low in enumerate(lows)]
-    tables = read_frequencies(reader, 1 << bits, classes, min(64, (block.plain + 1023) // 1024))
+    middle = ((2 * center if center >= 0 else -2 * center - 1) % (1 << 8 * width)).to_bytes(width, "little")
+    elements = struct.unpack_from(f"<{count}{'_BH_I'[width]}", base)
+    contexts = [element >> shift & (1 << bits) - 1 for element in elements]
+    return width, kinds, 1 << bits, contexts, lambda data, own: add_base(data, add_base(middle * (len(own) // width), own, width), width)
+
+
+def join_numbers(block, stored, base, lengths):
+    """The plain bytes of a block with filter 11 or 12: numbers in classes, each coded by the table of its context."""
+    width, kinds, contexts, context_of, back = number_model(block, base, lengths)
+    reader, plain, begin = Reader(stored, "numbers"), [], 0
+    tables = read_frequencies(reader, contexts, len(kinds), min(64, (block.plain + 1023) // 1024))
     made = {id(table): slots(table, kinds) for table in tables}
     tables = [made[id(table)] for table in tables]
-    mask, code, plain, begin = (1 << bits) - 1, "_BH_I"[width], [], 0
     for length in lengths:
-        words, low = reader.varint(block.plain), reader.varint(block.plain)
-        coded, count = reader.take(16 + 2 * words + low), length // width
-        own = base[begin : begin + count * width]
-        keys = [element >> shift & mask for element in struct.unpack(f"<{count}{code}", own)]
+        words, low, count = reader.varint(block.plain), reader.varint(block.plain), length // width
+        coded, at = reader.take(16 + 2 * words + low), begin // width
+        rows = map(tables.__getitem__, context_of[at : at + count])
         try:
-            differences = struct.pack(f"<{count}{code}", *numbers(map(tables.__getitem__, keys), coded, words))
-            middle = (2 * center if center >= 0 else -2 * center - 1) % (1 << 8 * width)
-            plain.append(add_base(differences, add_base(middle.to_bytes(width, "little") * count, own, width), width))
+            found = struct.pack(f"<{count}{'_BH_I'[width]}", *numbers(rows, coded, words))
+            plain.append(back(found, base[begin : begin + count * width]))
         except (StopIteration, Damaged):
             plain.append(bytes(count * width))  # its base may be lost
         begin += length
@@ -733,10 +751,10 @@ class Repository:
             at, lost = self.twice[number]
             self.kept.seek(at)
             return self.kept.read(block.plain), lost
-        if block.filter > 9 and block.filter != 12:
+        if block.filter > 9 and block.filter not in (11, 12):
             raise Damaged(f"filter {block.filter}: needs a newer rescue.py")
         stored = self.read(block.pack, block.offset, block.stored)
-        for codec, length, plain_length in block.parts if block.filter < 12 else ():
+        for codec, length, plain_length in block.parts if block.filter < 11 else ():
             planes.append(decode(codec, stored[offset : offset + length], plain_length))
             offset += length
         if block.filter == 0:
@@ -749,8 +767,8 @@ class Repository:
         lengths = [copy.end - copy.start for copy in self.predicted.get(number, ())]
         if block.filter == 8:
             return join_scaled(block, planes), {}
-        if block.filter == 12:
-            plain = join_numbers(block, stored, base, lengths)
+        if block.filter > 10:
+            plain = join_numbers(block, stored, base, lengths or [block.plain])
         else:
             plain = join_records(block, planes, base) if block.filter in (7, 9) else unfilter(block, planes, base, lengths)
         if number in self.twice:  # chains of more blocks than are in memory: otherwise each would be decoded again and again

@@ -12,6 +12,7 @@ import type { BlockBase, Method } from './choose-filter.ts'
 import { chooseFilter, splitOfNumbers } from './choose-filter.ts'
 import type { PartLayout } from './codecs.ts'
 import { codedDeltaParameters, FILTER_CODED_DELTA, readCodedDelta } from './coded-delta.ts'
+import { type CodedFloats, codedFloatsParameters, FILTER_CODED_FLOATS, readCodedFloats, segmentsOf } from './coded-floats.ts'
 import { checkPart, CODEC_NUMBERS, CODEC_RAW, decodePart } from './codecs.ts'
 import { elementTypeId } from './element-type-ids.ts'
 import { encodeCopies } from './encode-copies.ts'
@@ -159,7 +160,7 @@ function decodeInPlace(
   if (filter === FILTER_FIELDS) return joinFields(parameters, decodeParts(parts, stored, zstd))
   if (isRecords(filter)) return joinRecords({ filter, parameters, planes: decodeParts(parts, stored, zstd) }, base)
   if (filter === FILTER_SCALED) return joinScaled({ parameters, planes: decodeParts(parts, stored, zstd) })
-  if (filter === FILTER_CODED_DELTA) return joinCodedDelta(layout, stored, base, chunkLengths)
+  if (filter === FILTER_CODED_DELTA || filter === FILTER_CODED_FLOATS) return joinNumbers(layout, stored, base, chunkLengths)
   const lengths = planeLengths(filter, parameters, plainLength)
   if (lengths.length !== parts.length || !parts.every((part, i) => part.plainLength === lengths[i])) {
     throw corrupt('A block', 'its parts are not what its filter makes')
@@ -167,18 +168,22 @@ function decodeInPlace(
   return joinPlanes({ filter, parameters, planes: decodeParts(parts, stored, zstd) }, base, chunkLengths)
 }
 
-function joinCodedDelta(
-  { parameters, parts }: BlockLayout,
+function joinNumbers(
+  { filter, parameters, parts }: BlockLayout,
   stored: Uint8Array,
   base: Uint8Array | undefined,
   chunkLengths: readonly number[] | undefined,
 ): Uint8Array {
-  const model = readCodedDelta(parameters)
   const [part, ...others] = parts
   if (part?.codec !== CODEC_NUMBERS || others.length > 0 || part.storedLength !== stored.length) {
     throw corrupt('A block', 'its parts are not what its filter makes')
   }
   const { plainLength } = part
+  if (filter === FILTER_CODED_FLOATS) {
+    const floats = readCodedFloats(parameters, plainLength)
+    return decodeNumbers(stored, floats.model, [plainLength], segmentsOf(plainLength, floats))
+  }
+  const model = readCodedDelta(parameters)
   if (base?.length !== plainLength) throw corrupt('A block', `its base has ${base?.length ?? 0} bytes where ${plainLength} are needed`)
   return decodeNumbers(stored, model, chunkLengths ?? [plainLength], base)
 }
@@ -229,15 +234,24 @@ function encodeTensor(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec 
     method === 'whole'
       ? whole(plain, level, zstd)
       : typeof method === 'object'
-        ? codedDelta(plain, method, base!, chunkLengths)
+        ? coded(plain, method, base, chunkLengths)
         : byMethod(method, plain, zstd, base, chunkLengths)
   return encoding && { ...encoding, parameters: withElementType(encoding.parameters, request) }
 }
 
-function codedDelta(plain: Uint8Array, model: NumberModel, base: BlockBase, chunkLengths: readonly number[]): Encoding | undefined {
-  const bytes = encodeNumbers(plain, model, chunkLengths, base.bytes)
-  const parameters = codedDeltaParameters(model)
-  return bytes && { filter: FILTER_CODED_DELTA, parameters, parts: [{ plain, encoded: { codec: CODEC_NUMBERS, bytes } }] }
+function coded(
+  plain: Uint8Array,
+  method: NumberModel | CodedFloats,
+  base: BlockBase | undefined,
+  chunkLengths: readonly number[],
+): Encoding | undefined {
+  const isDelta = 'mode' in method
+  const bytes = isDelta
+    ? encodeNumbers(plain, method, chunkLengths, base!.bytes)
+    : encodeNumbers(plain, method.model, [plain.length], segmentsOf(plain.length, method))
+  const parameters = isDelta ? codedDeltaParameters(method) : codedFloatsParameters(method)
+  const filter = isDelta ? FILTER_CODED_DELTA : FILTER_CODED_FLOATS
+  return bytes && { filter, parameters, parts: [{ plain, encoded: { codec: CODEC_NUMBERS, bytes } }] }
 }
 
 function whole(plain: Uint8Array, level: Level, zstd: ZstdCodec | undefined): Encoding {
@@ -245,7 +259,7 @@ function whole(plain: Uint8Array, level: Level, zstd: ZstdCodec | undefined): En
 }
 
 function byMethod(
-  method: Exclude<Method, 'whole' | NumberModel>,
+  method: Exclude<Method, 'whole' | NumberModel | CodedFloats>,
   plain: Uint8Array,
   zstd: ZstdCodec | undefined,
   base?: BlockBase,

@@ -3,6 +3,7 @@ import { type GroupKey, isGroupKey } from '../kernels/planes.ts'
 import type { ElementType } from '../util/element-type.ts'
 import { chooseRecords } from './choose-records.ts'
 import { deltaModel, medianDifference } from './coded-delta.ts'
+import { type CodedFloats, floatsModel, segmentsOf } from './coded-floats.ts'
 import { encodePlane } from './encode-plane.ts'
 import { encodeWhole } from './encode-whole.ts'
 import { entropyOf } from './entropy.ts'
@@ -35,7 +36,7 @@ export interface BlockBase {
 }
 
 /** How to store a tensor's bytes: encoded unsplit, in one of two ways, split by a filter, or coded as numbers. */
-export type Method = 'whole' | 'plane' | Split | NumberModel
+export type Method = 'whole' | 'plane' | Split | NumberModel | CodedFloats
 
 /** Splits a block. */
 export type Split = (plain: Uint8Array, base: Uint8Array | undefined, chunkLengths: readonly number[]) => FilteredBlock
@@ -130,6 +131,7 @@ export function chooseFilter(
   }
   if (base?.relation === 'delta' && plain.length >= MIN_CODED_BYTES)
     sizes.push(...codedDeltas(sample, baseSample!, element, sample.length / plain.length))
+  if (plain.length >= MIN_CODED_BYTES) sizes.push(...codedFloats(sample, element, sample.length / plain.length))
   const [method, size] = sizes.reduce((best, next) => (next[1] < best[1] ? next : best))
   if (size >= sample.length) return undefined
   const groups = method === prediction && base?.relation === 'delta' ? groupedDelta(element) : undefined
@@ -186,6 +188,17 @@ function codedDeltas(sample: Uint8Array, base: Uint8Array, element: ElementType,
     const { numbers, tables } = sizeOfNumbers(sample, model, base)
     return [model, numbers + tables * share]
   })
+}
+
+/** The values as numbers. Segments of the sample may be far from each other in the block, as they differ there, too. */
+function codedFloats(sample: Uint8Array, element: ElementType, share: number): [CodedFloats, number][] {
+  const { width } = element
+  const exponent = exponentOf(element)
+  if (!exponent || (width !== 2 && width !== 4)) return []
+  const floats = floatsModel(sample, sample.length / share, width, exponent.shift, hasSigns(sample, width))
+  const windows = { ...floats, segment: Math.log2(SAMPLING.windowBytes / width) }
+  const { numbers, tables } = sizeOfNumbers(sample, floats.model, segmentsOf(sample.length, windows))
+  return [[floats, (numbers + tables * share) / FILTER_WINS]]
 }
 
 function planeSplits(sample: Uint8Array, { width, kind }: ElementType): Split[] {

@@ -10,6 +10,7 @@ import {
 } from '../kernels/planes.ts'
 import { corrupt } from '../util/errors.ts'
 import { FILTER_CODED_DELTA } from './coded-delta.ts'
+import { FILTER_CODED_FLOATS } from './coded-floats.ts'
 import { elementTypeName } from './element-type-ids.ts'
 import { addSteps, isSteps, predictSteps, type Steps, type StepWidth, turned } from './steps.ts'
 
@@ -252,6 +253,7 @@ function readShape(filter: number, parameters: Uint8Array): Shape {
  */
 export function parameterCount(filter: number, parameters: Uint8Array): number | undefined {
   if (filter === FILTER_RECORDS || filter === FILTER_RECORD_DELTAS) return recordParameterCount(parameters)
+  if (filter === FILTER_CODED_FLOATS) return 6
   if (filter === FILTER_CODED_DELTA) return 8
   return [0, 2, 1, 1, undefined, 3, 4, undefined, 2][filter]
 }
@@ -291,7 +293,7 @@ export function elementWidthOf({ filter, parameters }: Pick<FilteredBlock, 'filt
   if (filter === FILTER_NARROW) return 2
   if (filter === FILTER_RECORD_DELTAS) return undefined
   if (filter === FILTER_SCALED) return parameters[0] === 0 ? 4 : 2
-  return filter === FILTER_PLANES || filter === FILTER_STEPS || usesBase(filter) ? parameters[0] : undefined
+  return [FILTER_PLANES, FILTER_STEPS, FILTER_CODED_FLOATS].includes(filter) || usesBase(filter) ? parameters[0] : undefined
 }
 
 function sum(numbers: readonly number[]): number {

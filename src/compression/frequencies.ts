@@ -20,6 +20,8 @@ interface Group {
   cost: number
 }
 
+/** n log2 n, for numbers that are frequent. */
+const WEIGHTED = Float64Array.from({ length: 4096 }, (_, n) => (n === 0 ? 0 : n * Math.log2(n)))
 /** About what a class adds to a stored table, in bits. */
 const CLASS_BITS = 11
 
@@ -58,13 +60,18 @@ function groupsOf(counts: Uint32Array, contexts: number, classes: number): Group
   let unused = 0
   for (let context = 0; context < contexts; context++) {
     const own = counts.slice(context * CLASSES, context * CLASSES + classes)
-    if (own.some(count => count > 0)) {
+    if (hasAny(own)) {
       groups.push({ counts: own, contexts: 1 + unused, cost: costOf(own) })
       unused = 0
     } else if (groups.length > 0) groups.at(-1)!.contexts++
     else unused++
   }
   return groups
+}
+
+function hasAny(counts: Uint32Array): boolean {
+  for (let c = 0; c < counts.length; c++) if (counts[c]! > 0) return true
+  return false
 }
 
 /** Merges the two neighbours that gain most by it. False if none gain and the tables are few enough. */
@@ -86,7 +93,8 @@ function mergeBest(groups: (Group & { merged?: Group | undefined })[], most: num
 }
 
 function merged(a: Group, b: Group): Group {
-  const counts = a.counts.map((count, i) => count + b.counts[i]!)
+  const counts = a.counts.slice()
+  for (let c = 0; c < counts.length; c++) counts[c]! += b.counts[c]!
   return { counts, contexts: a.contexts + b.contexts, cost: costOf(counts) }
 }
 
@@ -95,11 +103,12 @@ function costOf(counts: Uint32Array): number {
   let total = 0
   let used = 0
   let weighted = 0
-  for (const count of counts) {
+  for (let c = 0; c < counts.length; c++) {
+    const count = counts[c]!
     if (count === 0) continue
     total += count
     used++
-    weighted += count * Math.log2(count)
+    weighted += count < WEIGHTED.length ? WEIGHTED[count]! : count * Math.log2(count)
   }
   return total * Math.log2(total) - weighted + used * CLASS_BITS
 }

@@ -1,5 +1,5 @@
 import { loadNumbers } from '../kernels/load-numbers.ts'
-import { classCount, classTables, type NumberModel, type NumbersKernel, STATES_BYTES } from '../kernels/numbers.ts'
+import { classCount, CLASSES, classTables, type NumberModel, type NumbersKernel, STATES_BYTES } from '../kernels/numbers.ts'
 import { REGION_BYTES } from '../kernels/planes.ts'
 import { ByteReader, ByteWriter } from '../util/bytes.ts'
 import { type ChosenTables, chooseTables, mostTables, readTables, writeTables } from './frequencies.ts'
@@ -77,7 +77,8 @@ function survey(
   const tables = chooseTables(kernel.counts, contexts, mostTables(plain.length))
   if (!tables) return undefined
   const { bits } = classTables(model)
-  kernel.counts.subarray(0, contexts * bits.length).forEach((count, at) => (tables.bits += count * bits[at % bits.length]!))
+  const { counts } = kernel
+  for (let at = 0; at < contexts * CLASSES; at++) if (counts[at]! > 0) tables.bits += counts[at]! * bits[at % CLASSES]!
   return tables
 }
 

@@ -101,7 +101,8 @@ export function isModel(model: NumberModel): boolean {
   const { width, classes, shift, bits, center } = model
   const isFine = classes.fine >= 0 && classes.fine < 8 * width && classCount(model) <= CLASSES
   const isContext = bits >= 0 && bits <= MAX_CONTEXT_BITS && shift >= 0 && shift + bits <= 8 * width
-  return [1, 2, 4].includes(width) && isFine && isContext && center === (center | 0)
+  const isOrigin = classes.kind === 'powers' || (classes.origin >= 0 && classes.origin < 2 ** (8 * width - classes.fine))
+  return [1, 2, 4].includes(width) && isFine && isOrigin && isContext && center === (center | 0)
 }
 
 export function assertModel(model: NumberModel): void {

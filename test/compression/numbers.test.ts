@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { codedDeltaParameters, deltaModel, medianDifference, readCodedDelta } from '../../src/compression/coded-delta.ts'
+import { codedFloatsParameters, floatsModel, readCodedFloats, segmentsOf } from '../../src/compression/coded-floats.ts'
 import { chooseTables } from '../../src/compression/frequencies.ts'
 import { decodeNumbers, encodeNumbers, sizeOfNumbers } from '../../src/compression/numbers.ts'
 import { javascriptNumbers } from '../../src/kernels/numbers.ts'
@@ -118,6 +119,55 @@ describe('the parameters of filter 12', () => {
       expect(outcome(() => codedDeltaParameters(readCodedDelta(Buffer.from(hex, 'hex'))))).toBe('corrupt')
     },
   )
+})
+
+describe('floats in segments', () => {
+  /** Floats of fp32 whose size grows from one segment to the next. */
+  const floats = (count: number): Uint8Array => {
+    const random = seededRandom(7)
+    return new Uint8Array(Float32Array.from({ length: count }, (_, i) => (random() - 0.5) * 2 ** Math.floor((8 * i) / count)).buffer)
+  }
+
+  it('come back, with their signs or without, whatever their size, and a tail', () => {
+    const plain = Buffer.concat([floats(5000), Uint8Array.of(1, 2, 3)])
+    // far from all others, and so in the class of the others
+    plain.writeFloatLE(1e30, 8000)
+    plain.writeFloatLE(-0, 8004)
+    for (const rotated of [true, false]) {
+      const floats = floatsModel(plain.subarray(0, 4000), plain.length, 4, 23, rotated)
+      const parameters = codedFloatsParameters(floats)
+      expect(readCodedFloats(parameters, plain.length)).toEqual(floats)
+      const base = segmentsOf(plain.length, floats)
+      const coded = encodeNumbers(plain, floats.model, [plain.length], base)!
+      expect(coded.length).toBeLessThan(plain.length)
+      for (const kernel of [undefined, javascript]) {
+        expect(Buffer.compare(decodeNumbers(coded, floats.model, [plain.length], base, kernel), plain)).toBe(0)
+      }
+    }
+  })
+
+  it('have a table for each stretch of their kind', () => {
+    const plain = floats(200_000)
+    const { model, segment } = floatsModel(plain, plain.length, 4, 23, true)
+    const { numbers, tables } = sizeOfNumbers(plain, model, segmentsOf(plain.length, { model, segment }))
+    expect(numbers + tables).toBeLessThan(0.98 * sizeOfNumbers(plain, model, new Uint8Array(plain.length)).numbers)
+  })
+
+  it('have the numbers of their segments for a base', () => {
+    const { model } = floatsModel(new Uint8Array(8), 10, 2, 7, true)
+    expect([...segmentsOf(11, { model, segment: 1 })]).toEqual([0, 0, 0, 0, 1, 0, 1, 0, 2, 0, 2])
+  })
+
+  it.each([
+    ['a width of 1', '010016000000'],
+    ['rotated by 2', '040216000000'],
+    ['no class', '040120000000'],
+    ['an origin beyond its numbers', '0401160c0004'],
+    ['more segments than contexts', '040116000000'],
+    ['too few parameters', '0401160c00'],
+  ])('%s is refused', (_what, hex) => {
+    expect(outcome(() => codedFloatsParameters(readCodedFloats(Buffer.from(hex, 'hex'), 100_000)))).toBe('corrupt')
+  })
 })
 
 it('the median of differences is signed, and near for most', () => {

@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decodeBlock, encodeBlock, type BlockRequest } from '../../src/compression/block.ts'
 import { FILTER_FIELDS, joinFields, readFieldShape, splitFields } from '../../src/compression/fields.ts'
-import { FILTER_NONE, FILTER_PLANES } from '../../src/compression/filters.ts'
+import { FILTER_CODED_FLOATS } from '../../src/compression/coded-floats.ts'
+import { FILTER_NONE } from '../../src/compression/filters.ts'
 import { findTable } from '../../src/compression/find-table.ts'
 import { loadZstd } from '../../src/compression/load-zstd.ts'
 import { javascriptFields } from '../../src/kernels/fields.ts'
@@ -72,7 +73,7 @@ describe.each(CODECS)('blocks of tables (%s)', codec => {
       encodeBlock(table, request(table), await zstd),
       encodeBlock(tensor, { level: 'balanced', kind: 'tensor', element: { width: 4, kind: 'float', dtype: 'F32' } }, await zstd),
     ]
-    expect(blocks.map(({ filter }) => filter)).toEqual([FILTER_FIELDS, FILTER_PLANES])
+    expect(blocks.map(({ filter }) => filter)).toEqual([FILTER_FIELDS, FILTER_CODED_FLOATS])
     const codec = await zstd
     const decoded = [...blocks, ...blocks].map(block => decodeBlock(block, block.bytes, codec))
     for (const [i, plain] of [table, tensor, table, tensor].entries()) expect(equalBytes(decoded[i]!, plain)).toBe(true)

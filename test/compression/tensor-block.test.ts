@@ -4,7 +4,8 @@ import type { BlockBase, BlockRequest } from '../../src/compression/block.ts'
 import { decodeBlock, encodeBlock } from '../../src/compression/block.ts'
 import { usesBase } from '../../src/compression/choose-filter.ts'
 import { FILTER_CODED_DELTA } from '../../src/compression/coded-delta.ts'
-import { FILTER_NARROW, FILTER_NONE, FILTER_PLANES } from '../../src/compression/filters.ts'
+import { FILTER_CODED_FLOATS } from '../../src/compression/coded-floats.ts'
+import { FILTER_NARROW, FILTER_NONE } from '../../src/compression/filters.ts'
 import type { Level } from '../../src/compression/limits.ts'
 import type { ZstdCodec } from '../../src/compression/load-zstd.ts'
 import { loadZstd } from '../../src/compression/load-zstd.ts'
@@ -88,11 +89,11 @@ describe('a block of a tensor', () => {
   it.each(CODECS)('is taken apart where that is smaller, and left whole where it is not (%s)', async name => {
     const zstd = await loadZstd(name)
     const weights = floatLike(1, 512 * KIB)
-    const planes = encodeBlock(weights, tensor(F32), zstd)
-    expect(planes.filter).toBe(FILTER_PLANES)
-    expect(planes.parameters).toEqual(Uint8Array.of(4, 1, 2))
-    expect(planes.bytes.length).toBeLessThan(0.87 * weights.length)
-    expect(planes.bytes.length).toBeLessThan(0.95 * zstd.compress(weights, 3).length)
+    const values = encodeBlock(weights, tensor(F32), zstd)
+    expect(values.filter).toBe(FILTER_CODED_FLOATS)
+    expect([...values.parameters]).toEqual([4, 1, 22, 9, expect.any(Number), 0, 2])
+    expect(values.bytes.length).toBeLessThan(0.87 * weights.length)
+    expect(values.bytes.length).toBeLessThan(0.95 * zstd.compress(weights, 3).length)
 
     const text = encodeBlock(textLike(1, 512 * KIB), tensor(F32), zstd)
     expect(text.filter).toBe(FILTER_NONE)
@@ -110,7 +111,7 @@ describe('a block of a tensor', () => {
     expect(delta.filter).toBe(FILTER_CODED_DELTA)
     expect(delta.parameters).toEqual(Uint8Array.of(4, 2, 23, 8, 0, 0, 0, 0, 2))
     expect(delta.bytes.length).toBeLessThan(0.5 * after.length)
-    expect(encodeBlock(after, tensor(F32, { relation: 'delta', bytes: floatLike(3, 512 * KIB) }), zstd).filter).toBe(FILTER_PLANES)
+    expect(encodeBlock(after, tensor(F32, { relation: 'delta', bytes: floatLike(3, 512 * KIB) }), zstd).filter).toBe(FILTER_CODED_FLOATS)
   })
 
   it.each(CODECS)('of half the width is predicted from what it was rounded from (%s)', async name => {
@@ -125,7 +126,7 @@ describe('a block of a tensor', () => {
     expect(narrow.parameters).toEqual(Uint8Array.of(1, 4))
     expect(narrow.bytes.length).toBeLessThan(0.1 * plain.length)
     expect(equalBytes(decodeBlock(narrow, narrow.bytes, zstd, base), plain)).toBe(true)
-    expect(encodeBlock(plain, tensor(bf16, { relation: 'fp16', bytes: base }), zstd).filter).toBe(FILTER_PLANES)
+    expect(encodeBlock(plain, tensor(bf16, { relation: 'fp16', bytes: base }), zstd).filter).toBe(FILTER_CODED_FLOATS)
   })
 
   it('is refused without its base, or with one of another length', async () => {

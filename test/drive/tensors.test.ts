@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { FILTER_CODED_DELTA } from '../../src/compression/coded-delta.ts'
-import { FILTER_NARROW, FILTER_PLANES } from '../../src/compression/filters.ts'
+import { FILTER_CODED_FLOATS } from '../../src/compression/coded-floats.ts'
+import { FILTER_NARROW } from '../../src/compression/filters.ts'
 import { openForReading } from '../../src/repository/open/open.ts'
 import { sha256 } from '../../src/util/hash.ts'
 import type { Entry } from '../chunking/layouts/writers.ts'
@@ -49,8 +50,8 @@ afterAll(async () => {
 const chosenOf = (entries: readonly Entry[]): Entry => entries.find(({ name }) => name === CHOSEN)!
 
 test.each([
-  ['model.gguf', FILTER_PLANES],
-  ['arrays.npz', FILTER_PLANES],
+  ['model.gguf', FILTER_CODED_FLOATS],
+  ['arrays.npz', FILTER_CODED_FLOATS],
   ['last.pt', FILTER_CODED_DELTA],
   ['export.safetensors', FILTER_NARROW],
 ] as const)('pull --tensor takes one tensor of %s from Drive, bit by bit, by ranges', async (name, filter) => {

@@ -33,7 +33,7 @@ function newest(versions: readonly ExpectedVersion[]): ExpectedVersion[] {
 }
 
 test('there are golden repositories', () => {
-  expect(goldenRepositories().map(({ name }) => name)).toEqual(expect.arrayContaining(['basic', 'codecs', 'numbers', 'tables', 'tensors', 'tombs']))
+  expect(goldenRepositories().map(({ name }) => name)).toEqual(expect.arrayContaining(['basic', 'codecs', 'floats', 'numbers', 'tables', 'tensors', 'tombs']))
 })
 
 test('one of them has every filter at every width, and a chain of the greatest depth', () =>
@@ -61,6 +61,13 @@ test('a third one has deltas as numbers, of both widths, in several chunks, arou
     expect(new Set(coded.map(({ parameters }) => parameters.slice(4, 8).every(byte => byte === 0)))).toEqual(new Set([true, false]))
     expect(Math.max(...coded.map(({ chunkCount }) => chunkCount))).toBeGreaterThan(1)
     expect(new Set(coded.flatMap(({ parts }) => parts.map(({ codec }) => codec)))).toEqual(new Set([4]))
+  }))
+
+test('a fourth one has floats as numbers, with signs and without', () =>
+  withCopy(goldenRepository('floats'), async sandbox => {
+    const { index } = await openForReading(contextOf(new FolderStorage(sandbox.store)))
+    const shapes = index.blocks.filter(({ filter }) => filter === 11).map(({ parameters }) => `${parameters[0]} ${parameters[1]}`)
+    expect(new Set(shapes)).toEqual(new Set(['2 1', '4 0', '4 1']))
   }))
 
 interface LoggedVersion {

@@ -22,3 +22,7 @@ function model(step: number): Record<string, TreeNode> {
 export function numberSteps(): Step[] {
   return [pushes('weights', [0, 1, 2].map(model))]
 }
+
+export function floatSteps(): Step[] {
+  return [pushes('weights', [model(0)])]
+}

@@ -1,5 +1,6 @@
 import { type BlockLayout, decodeBlock, encodeBlock, type BlockRequest } from '../../../src/compression/block.ts'
 import { codedDeltaParameters, deltaModel } from '../../../src/compression/coded-delta.ts'
+import { codedFloatsParameters, floatsModel, segmentsOf } from '../../../src/compression/coded-floats.ts'
 import { baseScale } from '../../../src/compression/filters.ts'
 import { encodeNumbers } from '../../../src/compression/numbers.ts'
 import { loadZstd } from '../../../src/compression/load-zstd.ts'
@@ -172,6 +173,10 @@ function* layouts(): Generator<Uint8Array> {
     // the base that `readBlock` makes of the last byte of the input
     const base = seededBytes(2001, 1)
     const coded = encodeNumbers(mixed(base, 5), model, [1000, 1001], base)!
+    const values = base.map((byte, i) => (i % width === width - 1 ? 60 + (byte & 3) : byte))
+    const floats = floatsModel(values, values.length, width, 8 * width - 9, true)
+    const own = encodeNumbers(values, floats.model, [values.length], segmentsOf(values.length, floats))!
+    yield made(11, [...codedFloatsParameters(floats)], [Buffer.concat([part(128 | CODEC_NUMBERS, own), Uint8Array.of(0xd1, 7)])], 1000)
     yield made(12, [...codedDeltaParameters(model), 4], [Buffer.concat([part(128 | CODEC_NUMBERS, coded), Uint8Array.of(0xd1, 7)])], 1000)
   }
   yield made(2, [1], [part(2, text)], 7)

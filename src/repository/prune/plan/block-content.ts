@@ -1,5 +1,6 @@
 import type { BlockBase, BlockLayout } from '../../../compression/block.ts'
 import { FILTER_CODED_DELTA } from '../../../compression/coded-delta.ts'
+import { FILTER_CODED_FLOATS } from '../../../compression/coded-floats.ts'
 import { isKnownCodec } from '../../../compression/codecs.ts'
 import { FILTER_FIELDS } from '../../../compression/fields.ts'
 import {
@@ -61,6 +62,6 @@ function recordField({ width, count, change }: SplitField): RecordField {
 
 /** The type of elements without a known name, by the filter. */
 function unnamed(block: Pick<BlockLayout, 'filter' | 'parameters'>): ElementType {
-  const isFloat = [FILTER_NARROW, FILTER_GROUPED_DELTA, FILTER_CODED_DELTA].includes(block.filter)
+  const isFloat = [FILTER_NARROW, FILTER_GROUPED_DELTA, FILTER_CODED_DELTA, FILTER_CODED_FLOATS].includes(block.filter)
   return { width: elementWidthOf(block) as ElementType['width'], kind: isFloat ? 'float' : 'unknown' }
 }
