@@ -2,7 +2,7 @@ import type { ErrorCode } from '../util/errors.ts'
 import { AppError, isAppError, messageOf } from '../util/errors.ts'
 import type { BlockLayout, BlockRequest, EncodedBlock } from './block.ts'
 import { decodeBlock, encodeBlock } from './block.ts'
-import { CODEC_ZSTD } from './codecs.ts'
+import { CODEC_COPIES, CODEC_ZSTD } from './codecs.ts'
 import type { ZstdCodec, ZstdName } from './load-zstd.ts'
 import { loadZstd } from './load-zstd.ts'
 
@@ -51,7 +51,7 @@ export async function runJob(job: Job, prefer: ZstdName | undefined): Promise<Jo
 }
 
 function needsZstd(job: Job): boolean {
-  if (job.kind === 'decode') return job.layout.parts.some(({ codec }) => codec === CODEC_ZSTD)
+  if (job.kind === 'decode') return job.layout.parts.some(({ codec }) => codec === CODEC_ZSTD || codec === CODEC_COPIES)
   return job.request.level === 'max' || job.plain.length > DEFLATE_WINDOW_BYTES
 }
 
