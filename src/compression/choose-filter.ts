@@ -136,7 +136,7 @@ export function chooseFilter(
     sizes.push([split, sizeOf(split(sample, baseSample, [sample.length]), zstd) / FILTER_WINS])
   }
   const steps = element.kind === 'int' ? integerSteps(plain, element) : undefined
-  if (steps) sizes.push([steps, sizeOf(steps(sample, undefined, []), zstd) / FILTER_WINS])
+  if (steps) sizes.push([steps, sizeOf(steps(sample, undefined, []), zstd) / STEPS_WIN])
   const records = element.record && chooseRecords(plain, element.record, start, base?.relation === 'delta' ? base.bytes : undefined)
   if (records) {
     const size = (sizeOf(records.sample, zstd) * sample.length) / records.sampleBytes
