@@ -509,10 +509,11 @@ def join_numbers(block, stored, base, lengths):
 
 
 def join_fields(block, streams):
-    """The plain bytes of a block with filter 4: text, each byte from the stream of its column and position in the field."""
-    separator, columns, *positions = block.parameters if len(block.parameters) > 1 else b"\n\0"
-    if separator in b'\n"' or columns != len(positions) or 0 in positions or sum(positions) != len(streams):
-        raise Damaged("filter 4 can't have these parameters")
+    """The plain bytes of a block with filter 4 or 10: text, each byte from the stream of its column and position in the field."""
+    row_end = 10 if block.filter == 4 else 13
+    separator, columns, *positions = block.parameters if len(block.parameters) > 1 else b"\"\0"
+    if separator in (row_end, 34) or columns != len(positions) or 0 in positions or sum(positions) != len(streams):
+        raise Damaged(f"filter {block.filter} can't have these parameters")
     firsts = [sum(positions[:column]) for column in range(columns)]
     left, plain, column, position, quoted = [iter(stream) for stream in streams], bytearray(), 0, 0, False
     for _ in range(block.plain):
@@ -521,7 +522,7 @@ def join_fields(block, streams):
             raise Damaged("its parts do not match its filter")
         plain.append(byte)
         position += 1
-        if byte == 10:
+        if byte == row_end:
             column, position, quoted = 0, 0, False
         elif byte == 34:
             quoted = not quoted
@@ -751,7 +752,7 @@ class Repository:
             at, lost = self.twice[number]
             self.kept.seek(at)
             return self.kept.read(block.plain), lost
-        if block.filter > 9 and block.filter not in (11, 12):
+        if block.filter > 12:
             raise Damaged(f"filter {block.filter}: needs a newer rescue.py")
         stored = self.read(block.pack, block.offset, block.stored)
         for codec, length, plain_length in block.parts if block.filter < 11 else ():
@@ -761,7 +762,7 @@ class Repository:
             if len(planes) != 1 or len(block.parameters) > 1:
                 raise Damaged("it has parts or parameters that its filter does not have")
             return planes[0], {}
-        if block.filter == 4:
+        if block.filter in (4, 10):
             return join_fields(block, planes), {}
         base, lost = self.gather(number, BASE_SCALES.get(block.filter, 0))
         lengths = [copy.end - copy.start for copy in self.predicted.get(number, ())]

@@ -19,7 +19,7 @@ import { encodeCopies } from './encode-copies.ts'
 import { encodeFields } from './encode-fields.ts'
 import { encodePlane } from './encode-plane.ts'
 import { type EncodedPart, encodeWhole } from './encode-whole.ts'
-import { FILTER_FIELDS, joinFields } from './fields.ts'
+import { isFields, joinFields } from './fields.ts'
 import { FILTER_NONE, FILTER_SCALED, joinPlanes, parameterCount, planeLengths, type PlaneWidth } from './filters.ts'
 import type { Table } from './find-table.ts'
 import type { Level } from './limits.ts'
@@ -146,7 +146,7 @@ function decodeInPlace(
   chunkLengths: readonly number[] | undefined,
 ): Uint8Array {
   const { filter, parameters, parts } = layout
-  if (filter !== FILTER_FIELDS && !isRecords(filter) && parameterCount(filter, parameters) === undefined)
+  if (!isFields(filter) && !isRecords(filter) && parameterCount(filter, parameters) === undefined)
     throw newerFormat(`A block with filter ${filter}`)
   for (const part of parts) checkPart(part)
   if (filter === FILTER_NONE) {
@@ -157,7 +157,7 @@ function decodeInPlace(
   }
   const plainLength = parts.reduce((sum, part) => sum + part.plainLength, 0)
   if (plainLength > MAX_BLOCK_BYTES) throw corrupt('A block', `it would have ${plainLength} bytes`)
-  if (filter === FILTER_FIELDS) return joinFields(parameters, decodeParts(parts, stored, zstd))
+  if (isFields(filter)) return joinFields({ filter, parameters, streams: decodeParts(parts, stored, zstd) })
   if (isRecords(filter)) return joinRecords({ filter, parameters, planes: decodeParts(parts, stored, zstd) }, base)
   if (filter === FILTER_SCALED) return joinScaled({ parameters, planes: decodeParts(parts, stored, zstd) })
   if (filter === FILTER_CODED_DELTA || filter === FILTER_CODED_FLOATS) return joinNumbers(layout, stored, base, chunkLengths)
@@ -199,7 +199,7 @@ function encodeOther(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec |
   const { kind, level, table, numbers } = request
   if (kind === 'compressed' && !worthCompressing(plain, zstd)) return undefined
   const fields = table && encodeFields(plain, table, level, zstd)
-  if (fields) return { filter: FILTER_FIELDS, ...fields }
+  if (fields) return fields
   return (numbers && encodeGuessed(plain, numbers, request, zstd)) ?? inOne(plain, request, zstd)
 }
 

@@ -58,8 +58,10 @@ const GUESS_WINS = 0.99
 const STEPS_SAMPLING: Sampling = { windows: 4, windowBytes: 4 * 1024 }
 /** Steps take longer than planes, so they must be smaller by this factor. */
 const STEPS_WIN = 0.97
-/** The widths and distances of steps that are tried, by the guessed width. */
-const STEPS: Record<PlaneWidth, [width: StepWidth, distance: number][]> = {
+/** Widths and distances of steps. */
+type StepShapes = readonly (readonly [width: StepWidth, distance: number])[]
+/** Those that are tried, by the guessed width. */
+const STEPS: Record<PlaneWidth, StepShapes> = {
   2: [
     [2, 1],
     [2, 2],
@@ -72,6 +74,25 @@ const STEPS: Record<PlaneWidth, [width: StepWidth, distance: number][]> = {
   8: [
     [2, 4],
     [4, 2],
+  ],
+}
+/** Those that are tried for integers of known width: pixels, sound, sorted numbers, times. */
+const INTEGER_STEPS: Record<ElementType['width'], StepShapes> = {
+  1: [
+    [1, 1],
+    [1, 3],
+  ],
+  2: [
+    [2, 1],
+    [2, 2],
+  ],
+  4: [
+    [4, 1],
+    [4, 2],
+  ],
+  8: [
+    [4, 2],
+    [4, 4],
   ],
 }
 /** Types whose elements may be integers times scales. */
@@ -115,6 +136,8 @@ export function chooseFilter(
   for (const split of [...(prediction ? [prediction] : []), ...planeSplits(sample, element)]) {
     sizes.push([split, sizeOf(split(sample, baseSample, [sample.length]), zstd) / FILTER_WINS])
   }
+  const steps = element.kind === 'int' ? integerSteps(plain, element) : undefined
+  if (steps) sizes.push([steps, sizeOf(steps(sample, undefined, []), zstd) / STEPS_WIN])
   const records = element.record && chooseRecords(plain, element.record, start, base?.relation === 'delta' ? base.bytes : undefined)
   if (records) {
     const size = (sizeOf(records.sample, zstd) * sample.length) / records.sampleBytes
@@ -151,20 +174,29 @@ export function splitOfNumbers(
 ): Split | undefined {
   const [sample] = sampleOf(plain, undefined, GUESS_SAMPLING)
   const [few] = sampleOf(plain, undefined, STEPS_SAMPLING)
-  const sizeIn = (bytes: Uint8Array, split: Split): number => entropyOf(split(bytes, undefined, []).planes)
-  const smallest = (bytes: Uint8Array, splits: Split[]): Split => {
-    const sizes = splits.map(split => sizeIn(bytes, split))
-    return splits[sizes.indexOf(Math.min(...sizes))]!
-  }
   const planes = smallest(sample, planeSplits(sample, { width, kind: 'unknown' }))
-  const steps = smallest(few, stepSplits(width, phase))
+  const steps = smallest(few, stepSplits(STEPS[width], phase))
   const best = sizeIn(few, steps) < STEPS_WIN * sizeIn(few, planes) ? steps : planes
   return sizeIn(sample, best) < GUESS_WINS * encodeWhole(sample, level, zstd).bytes.length ? best : undefined
 }
 
+/** Steps of integers, if by the entropy of a few of them these are clearly smaller than planes. */
+function integerSteps(plain: Uint8Array, element: ElementType): Split | undefined {
+  const [few] = sampleOf(plain, undefined, STEPS_SAMPLING)
+  const steps = smallest(few, stepSplits(INTEGER_STEPS[element.width], 0))
+  const others = [entropyOf([few]), ...planeSplits(few, element).map(split => sizeIn(few, split))]
+  return sizeIn(few, steps) < STEPS_WIN * Math.min(...others) ? steps : undefined
+}
+
+const sizeIn = (bytes: Uint8Array, split: Split): number => entropyOf(split(bytes, undefined, []).planes)
+
+function smallest(bytes: Uint8Array, splits: readonly Split[]): Split {
+  const sizes = splits.map(split => sizeIn(bytes, split))
+  return splits[sizes.indexOf(Math.min(...sizes))]!
+}
+
 /** Numbers in sequence, such as sound. Those of two channels look like numbers of twice the width. */
-function stepSplits(width: PlaneWidth, phase: number): Split[] {
-  const shapes = STEPS[width]
+function stepSplits(shapes: StepShapes, phase: number): Split[] {
   return shapes.flatMap(([own, distance]) =>
     ([1, 2] as const).map(
       (order): Split =>

@@ -1,4 +1,4 @@
-import { type FieldShape, LINE_FEED, MAX_STREAMS } from '../kernels/fields.ts'
+import { type FieldShape, MAX_STREAMS } from '../kernels/fields.ts'
 import { bestEncoder, type Encode, encodeBy, planeEncoders } from './encode-plane.ts'
 import { type EncodedPart, encodeWhole } from './encode-whole.ts'
 import { splitFields } from './fields.ts'
@@ -8,6 +8,7 @@ import type { ZstdCodec } from './zstd/codec.ts'
 
 /** A block of text, split into streams that are encoded separately. */
 export interface EncodedFields {
+  filter: number
   parameters: Uint8Array
   parts: { plain: Uint8Array; encoded: EncodedPart }[]
 }
@@ -39,15 +40,15 @@ const PART_BYTES = 7
  * stream.
  */
 export function encodeFields(plain: Uint8Array, table: Table, level: Level, zstd: ZstdCodec | undefined): EncodedFields | undefined {
-  const sample = sampleRows(plain)
+  const sample = sampleRows(plain, table)
   if (sample.length === 0) return undefined
   const encoding = chooseEncoding(sample, sample.length / plain.length, table, level, zstd)
   if (encoding === undefined) return undefined
-  const { parameters, columns } = splitColumns(plain, encoding.shape)
+  const { filter, parameters, columns } = splitColumns(plain, encoding.shape)
   const parts = columns.flatMap((streams, column) =>
     streams.map((stream, position) => ({ plain: stream, encoded: encodeBy(encoding.encoders[column]![position]!, stream) })),
   )
-  return { parameters, parts }
+  return { filter, parameters, parts }
 }
 
 /** `share` is the sample's share of the block. */
@@ -58,15 +59,16 @@ function chooseEncoding(
   level: Level,
   zstd: ZstdCodec | undefined,
 ): TableEncoding | undefined {
-  const { separator } = table
+  const { separator, rowEnd } = table
   const forPositions = planeEncoders(zstd)
   const forColumns = [...forPositions, { encode: (bytes: Uint8Array) => encodeWhole(bytes, level, zstd), handicap: 1 }]
-  const whole = splitColumns(sample, { separator, positions: new Array<number>(Math.min(table.columns, MAX_COLUMNS)).fill(1) })
+  const whole = splitColumns(sample, { separator, rowEnd, positions: new Array<number>(Math.min(table.columns, MAX_COLUMNS)).fill(1) })
   const split = splitColumns(sample, {
     separator,
+    rowEnd,
     positions: positionsOf(
       whole.columns.map(([column]) => column!),
-      separator,
+      table,
     ),
   })
   const positions: number[] = []
@@ -83,18 +85,18 @@ function chooseEncoding(
     total += isSplit ? size : one.size + PART_BYTES
   }
   const alone = Math.min(...[...new Set<Level>(['fast', level])].map(each => encodeWhole(sample, each, zstd).bytes.length))
-  return total < FIELDS_WIN * alone ? { shape: { separator, positions }, encoders } : undefined
+  return total < FIELDS_WIN * alone ? { shape: { separator, rowEnd, positions }, encoders } : undefined
 }
 
 /**
  * The number of positions that each column is split into. It is more than 1 if the fields of the column are short and
  * mostly of equal length.
  */
-function positionsOf(columns: readonly Uint8Array[], separator: number): number[] {
+function positionsOf(columns: readonly Uint8Array[], table: Table): number[] {
   let left = MAX_STREAMS - columns.length
   const most = columns.length === 1 ? MAX_STREAMS : MAX_POSITIONS
   return columns.map(column => {
-    const positions = usualLength(column, separator, most)
+    const positions = usualLength(column, table, most)
     if (positions > most || positions - 1 > left) return 1
     left -= positions - 1
     return positions
@@ -102,12 +104,12 @@ function positionsOf(columns: readonly Uint8Array[], separator: number): number[
 }
 
 /** The length, including the separator, that only few of a column's fields exceed; `most` + 1 if it is longer. */
-function usualLength(column: Uint8Array, separator: number, most: number): number {
+function usualLength(column: Uint8Array, { separator, rowEnd }: Table, most: number): number {
   const counts = new Array<number>(most + 2).fill(0)
   let start = 0
   let fields = 0
   for (let i = 0; i < column.length; i++) {
-    if (column[i] !== separator && column[i] !== LINE_FEED) continue
+    if (column[i] !== separator && column[i] !== rowEnd) continue
     counts[Math.min(i + 1 - start, most + 1)]!++
     fields++
     start = i + 1
@@ -120,23 +122,23 @@ function usualLength(column: Uint8Array, separator: number, most: number): numbe
 }
 
 /** The non-empty streams, column by column. */
-function splitColumns(plain: Uint8Array, shape: FieldShape): { parameters: Uint8Array; columns: Uint8Array[][] } {
-  const { parameters, streams } = splitFields(plain, shape)
+function splitColumns(plain: Uint8Array, shape: FieldShape): { filter: number; parameters: Uint8Array; columns: Uint8Array[][] } {
+  const { filter, parameters, streams } = splitFields(plain, shape)
   let at = 0
   const columns = Array.from(parameters.subarray(2), count => streams.slice(at, (at += count)))
-  return { parameters, columns }
+  return { filter, parameters, columns }
 }
 
 /**
  * Whole rows from several places of `plain`; all of `plain` if it is not longer than a sample. Empty if no row is short
  * enough.
  */
-function sampleRows(plain: Uint8Array): Uint8Array {
+function sampleRows(plain: Uint8Array, { rowEnd }: Table): Uint8Array {
   if (plain.length <= WINDOWS * WINDOW_BYTES) return plain
   const pieces = Array.from({ length: WINDOWS }, (_, i) => {
     const from = Math.floor(((i + 0.5) * plain.length) / WINDOWS - WINDOW_BYTES / 2)
     const window = plain.subarray(from, from + WINDOW_BYTES)
-    return window.subarray(window.indexOf(LINE_FEED) + 1, window.lastIndexOf(LINE_FEED) + 1)
+    return window.subarray(window.indexOf(rowEnd) + 1, window.lastIndexOf(rowEnd) + 1)
   })
   return Buffer.concat(pieces)
 }

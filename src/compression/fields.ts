@@ -1,12 +1,24 @@
-import { FIELDS_REGION_BYTES, type FieldShape, type FieldsKernel, LINE_FEED, MAX_STREAMS, QUOTE, streamCount } from '../kernels/fields.ts'
+import {
+  CARRIAGE_RETURN,
+  FIELDS_REGION_BYTES,
+  type FieldShape,
+  type FieldsKernel,
+  LINE_FEED,
+  MAX_STREAMS,
+  QUOTE,
+  streamCount,
+} from '../kernels/fields.ts'
 import { loadFields } from '../kernels/load-fields.ts'
 import { corrupt } from '../util/errors.ts'
 
-/** Filter id of blocks of text in rows and columns. Permanent, like the ids of the other filters. */
+/** Filter ids of blocks of text in rows and columns. Permanent, like the ids of the other filters. */
 export const FILTER_FIELDS = 4
+/** The same, with rows that end with a carriage return alone. */
+export const FILTER_FIELDS_CR = 10
 
-/** A block split by the filter. No stream is empty. */
+/** A block split by one of the filters. No stream is empty. */
 export interface SplitFields {
+  filter: number
   parameters: Uint8Array
   streams: Uint8Array[]
 }
@@ -19,8 +31,12 @@ function sharedKernel(): FieldsKernel {
   return (shared ??= loadFields())
 }
 
+export function isFields(filter: number): boolean {
+  return filter === FILTER_FIELDS || filter === FILTER_FIELDS_CR
+}
+
 /**
- * Filter 4, parameters `separator, columns, positions of each column`: the streams of 1 to 4 MiB of text. The
+ * Filter 4 or 10, parameters `separator, columns, positions of each column`: the streams of 1 to 4 MiB of text. The
  * parameters leave out columns and positions without a byte in `plain`, which changes no other stream.
  */
 export function splitFields(plain: Uint8Array, shape: FieldShape, kernel = sharedKernel()): SplitFields {
@@ -37,7 +53,8 @@ export function splitFields(plain: Uint8Array, shape: FieldShape, kernel = share
   const positions = shape.positions
     .map(count => lengths.slice(stream, (stream += count)).filter(length => length > 0).length)
     .filter(count => count > 0)
-  return { parameters: Uint8Array.of(shape.separator, positions.length, ...positions), streams }
+  const filter = shape.rowEnd === LINE_FEED ? FILTER_FIELDS : FILTER_FIELDS_CR
+  return { filter, parameters: Uint8Array.of(shape.separator, positions.length, ...positions), streams }
 }
 
 /**
@@ -45,8 +62,8 @@ export function splitFields(plain: Uint8Array, shape: FieldShape, kernel = share
  * parameters and streams do not match; neither is trusted. Time: linear in the plain length, in memory that is taken
  * once.
  */
-export function joinFields(parameters: Uint8Array, streams: readonly Uint8Array[], kernel = sharedKernel()): Uint8Array {
-  const shape = readFieldShape(parameters)
+export function joinFields({ filter, parameters, streams }: SplitFields, kernel = sharedKernel()): Uint8Array {
+  const shape = readFieldShape(filter, parameters)
   const plainLength = streams.reduce((sum, { length }) => sum + length, 0)
   if (plainLength === 0 || plainLength > FIELDS_REGION_BYTES) throw corrupt(SUBJECT, `its streams have ${plainLength} bytes`)
   if (streams.length !== streamCount(shape))
@@ -62,15 +79,16 @@ export function joinFields(parameters: Uint8Array, streams: readonly Uint8Array[
 }
 
 /**
- * The shape from a filter's parameters. Throws `corrupt` for parameters that filter 4 cannot have. Time: linear in
- * their number.
+ * The shape from a filter's parameters. Throws `corrupt` for parameters that filters 4 and 10 cannot have. Time: linear
+ * in their number.
  */
-export function readFieldShape(parameters: Uint8Array): FieldShape {
+export function readFieldShape(filter: number, parameters: Uint8Array): FieldShape {
+  const rowEnd = filter === FILTER_FIELDS ? LINE_FEED : CARRIAGE_RETURN
   const [separator, columns, ...positions] = parameters
-  const possible = separator !== undefined && separator !== LINE_FEED && separator !== QUOTE && columns === positions.length
+  const possible = separator !== undefined && separator !== rowEnd && separator !== QUOTE && columns === positions.length
   const streams = positions.reduce((sum, count) => sum + count, 0)
   if (!possible || columns === 0 || positions.includes(0) || streams > MAX_STREAMS) {
-    throw corrupt(SUBJECT, `filter ${FILTER_FIELDS} cannot have the parameters [${parameters.subarray(0, 8).join(', ')}]`)
+    throw corrupt(SUBJECT, `filter ${filter} cannot have the parameters [${parameters.subarray(0, 8).join(', ')}]`)
   }
-  return { separator, positions }
+  return { separator, rowEnd, positions }
 }

@@ -1,9 +1,10 @@
-import { LINE_FEED, MAX_STREAMS, QUOTE } from '../kernels/fields.ts'
+import { CARRIAGE_RETURN, type FieldShape, LINE_FEED, MAX_STREAMS, QUOTE } from '../kernels/fields.ts'
 
 /** Text in rows with the same number of fields, or of the same length. */
 export interface Table {
   /** The byte that ends a field within a row. In rows of one length: a byte that does not occur. */
   separator: number
+  rowEnd: FieldShape['rowEnd']
   /** Fields per row; 1 for rows of one length. */
   columns: number
 }
@@ -47,7 +48,8 @@ SEPARATORS.forEach((separator, i) => (separatorOf[separator] = i))
 /** Examines the first whole rows of `bytes`, usually far fewer than 16 KiB. Undefined if they are no table. */
 export function findTable(bytes: Uint8Array): Table | undefined {
   if (isBinary(bytes)) return undefined
-  const { rows, starts } = countSeparators(bytes)
+  const rowEnd = rowEndOf(bytes.subarray(0, LOOK_BYTES))
+  const { rows, starts } = countSeparators(bytes, rowEnd)
   if (rows.length < MIN_ROWS) return undefined
   for (const [i, separator] of SEPARATORS.entries()) {
     const fields = rows.map(counts => counts[i]!)
@@ -55,12 +57,27 @@ export function findTable(bytes: Uint8Array): Table | undefined {
     const regular = fields.filter(count => count === usual).length / fields.length
     // other text often has one separator per row too
     const needed = usual === 1 ? 1 : usual === 2 || separator === SPACE ? REGULAR : REGULAR_IF_MANY
-    if (usual > 0 && regular >= needed) return { separator, columns: usual + 1 }
+    if (usual > 0 && regular >= needed) return { separator, rowEnd, columns: usual + 1 }
   }
   const isRagged = (i: number): boolean => rows.filter(counts => counts[i]! >= MIN_RAGGED).length >= REGULAR * rows.length
   const ragged = bytes[starts[0]!] === BRACE ? undefined : SEPARATORS.find((separator, i) => separator !== SPACE && isRagged(i))
-  if (ragged !== undefined) return { separator: ragged, columns: RAGGED_COLUMNS }
-  return hasOneLength(bytes, starts) ? { separator: 0, columns: 1 } : undefined
+  if (ragged !== undefined) return { separator: ragged, rowEnd, columns: RAGGED_COLUMNS }
+  return hasOneLength(bytes, starts) ? { separator: 0, rowEnd, columns: 1 } : undefined
+}
+
+/**
+ * Carriage returns end rows if those without a line feed behind them, in UTF-16 too, are at least as many as the line
+ * feeds: these then lie within quotes.
+ */
+function rowEndOf(text: Uint8Array): Table['rowEnd'] {
+  if (!text.includes(CARRIAGE_RETURN)) return LINE_FEED
+  let alone = 0
+  let feeds = 0
+  for (let i = 0; i < text.length; i++) {
+    if (text[i] === LINE_FEED) feeds++
+    else if (text[i] === CARRIAGE_RETURN && text[i + 1] !== LINE_FEED && (text[i + 1] !== 0 || text[i + 2] !== LINE_FEED)) alone++
+  }
+  return alone >= feeds && alone > 0 ? CARRIAGE_RETURN : LINE_FEED
 }
 
 /** Of numbers and programs, one byte in eleven is a control character that no text has, not even text in UTF-16. */
@@ -93,10 +110,10 @@ function hasOneLength(bytes: Uint8Array, starts: readonly number[]): boolean {
 const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!
 
 /** For each row, the number of each separator outside quotes; and where rows start, also the one after the last. */
-function countSeparators(bytes: Uint8Array): { rows: Uint16Array[]; starts: number[] } {
+function countSeparators(bytes: Uint8Array, rowEnd: number): { rows: Uint16Array[]; starts: number[] } {
   const rows: Uint16Array[] = []
   const end = Math.min(bytes.length, LOOK_BYTES)
-  let at = bytes.indexOf(LINE_FEED) + 1
+  let at = bytes.indexOf(rowEnd) + 1
   const starts = [at]
   if (at === 0 || at > MAX_ROW_BYTES) return { rows, starts }
   let counts = new Uint16Array(SEPARATORS.length)
@@ -104,7 +121,7 @@ function countSeparators(bytes: Uint8Array): { rows: Uint16Array[]; starts: numb
   let zeros = 0
   for (; at < end && rows.length < MAX_ROWS; at++) {
     const byte = bytes[at]!
-    if (byte === LINE_FEED) {
+    if (byte === rowEnd) {
       rows.push(counts)
       starts.push(at + 1)
       counts = new Uint16Array(SEPARATORS.length)

@@ -5,24 +5,27 @@ export const FIELDS_REGION_BYTES = 4 * 1024 * 1024
 export const MAX_STREAMS = 128
 
 export const LINE_FEED = 0x0a
+export const CARRIAGE_RETURN = 0x0d
 export const QUOTE = 0x22
 
 /**
- * How text is split into streams. `separator` ends a field; a line feed ends a field and a row. `positions` has the
+ * How text is split into streams. `separator` ends a field; `rowEnd` ends a field and a row. `positions` has the
  * number of streams, 1 or more, of each column. Byte i of a field goes to stream i of its column; bytes beyond the last
  * stream go to the last one. Fields beyond the last column count as fields of the last column.
  */
 export interface FieldShape {
-  /** A byte, neither a line feed nor a quote. */
+  /** A byte, neither the row end nor a quote. */
   separator: number
+  /** A line feed, or the carriage return of old Macs. */
+  rowEnd: typeof LINE_FEED | typeof CARRIAGE_RETURN
   /** The sum is at most `MAX_STREAMS`. */
   positions: readonly number[]
 }
 
 /**
  * Splits text into streams that group all bytes of one column, or of one position in the fields of a column. No byte is
- * dropped: separators and line feeds go to the stream of the position where they occur, so any bytes can be split and
- * joined again. Between two quotes a separator is an ordinary byte; a line feed ends a quoted section. Between calls,
+ * dropped: separators and row ends go to the stream of the position where they occur, so any bytes can be split and
+ * joined again. Between two quotes a separator is an ordinary byte; a row end ends a quoted section. Between calls,
  * an instance keeps only its regions, which are never detached.
  */
 export interface FieldsKernel {
@@ -38,9 +41,9 @@ export interface FieldsKernel {
   join(shape: FieldShape, lengths: readonly number[]): boolean
 }
 
-export function assertFieldShape({ separator, positions }: FieldShape): void {
+export function assertFieldShape({ separator, rowEnd, positions }: FieldShape): void {
   const streams = positions.reduce((sum, count) => sum + count, 0)
-  const possible = separator !== LINE_FEED && separator !== QUOTE && separator >= 0 && separator <= 255
+  const possible = separator !== rowEnd && separator !== QUOTE && separator >= 0 && separator <= 255
   if (!possible || positions.length === 0 || !positions.every(count => count >= 1) || streams > MAX_STREAMS) {
     throw new RangeError(`a block of text can't be taken apart at ${separator} into ${positions.join(', ')} streams`)
   }
@@ -53,7 +56,7 @@ export function assertFieldsFit(length: number): void {
 }
 
 /** Finds the stream of each byte in turn. */
-function streamFinder({ separator, positions }: FieldShape): { readonly stream: number; pass: (byte: number) => void } {
+function streamFinder({ separator, rowEnd, positions }: FieldShape): { readonly stream: number; pass: (byte: number) => void } {
   const firsts = positions.map((_, column) => positions.slice(0, column).reduce((sum, count) => sum + count, 0))
   let column = 0
   let place = 0
@@ -65,9 +68,9 @@ function streamFinder({ separator, positions }: FieldShape): { readonly stream: 
     pass(byte) {
       place++
       if (byte === QUOTE) quoted = !quoted
-      if (byte !== LINE_FEED && (byte !== separator || quoted)) return
-      column = byte === LINE_FEED ? 0 : Math.min(column + 1, positions.length - 1)
-      if (byte === LINE_FEED) quoted = false
+      if (byte !== rowEnd && (byte !== separator || quoted)) return
+      column = byte === rowEnd ? 0 : Math.min(column + 1, positions.length - 1)
+      if (byte === rowEnd) quoted = false
       place = 0
     },
   }

@@ -6,7 +6,6 @@ import {
   type FieldShape,
   type FieldsKernel,
   javascriptFields,
-  LINE_FEED,
   QUOTE,
   startsOf,
   streamCount,
@@ -24,7 +23,7 @@ interface FieldsExports {
 
 /** The byte classes and the length of a table in the AssemblyScript source. */
 const SEPARATOR_CLASS = 1
-const LINE_FEED_CLASS = 2
+const ROW_END_CLASS = 2
 const QUOTE_CLASS = 3
 const TABLE = 256
 
@@ -44,10 +43,10 @@ function webAssemblyFields(api: WebAssemblyApi): FieldsKernel {
     Uint32Array,
     Uint32Array,
   ]
-  const fillTables = ({ separator, positions }: FieldShape): void => {
+  const fillTables = ({ separator, rowEnd, positions }: FieldShape): void => {
     classes.fill(0)
     classes[separator] = SEPARATOR_CLASS
-    classes[LINE_FEED] = LINE_FEED_CLASS
+    classes[rowEnd] = ROW_END_CLASS
     classes[QUOTE] = QUOTE_CLASS
     let stream = 0
     for (const [column, count] of positions.entries()) {

@@ -1,11 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type BlockRequest, decodeBlock, encodeBlock } from '../../src/compression/block.ts'
-import { FILTER_NONE, FILTER_PLANES, FILTER_STEPS } from '../../src/compression/filters.ts'
+import { encodePlane } from '../../src/compression/encode-plane.ts'
+import { elementTypeOf, FILTER_NONE, FILTER_PLANES, FILTER_STEPS, splitPlanes } from '../../src/compression/filters.ts'
 import { loadZstd } from '../../src/compression/load-zstd.ts'
 import { repeatedShare } from '../../src/compression/repeats.ts'
 import { equalBytes } from '../../src/util/bytes.ts'
-import { seededNoise } from '../helpers/seeded.ts'
+import { ELEMENT_TYPES } from '../../src/util/element-type.ts'
+import { seededNoise, seededRandom } from '../helpers/seeded.ts'
 import { CODECS, deflated, floatLike, KIB, MIB, textLike } from './data.ts'
 
 const numbers = (width: 2 | 4 | 8, phase = 0): BlockRequest => ({ level: 'balanced', kind: 'general', numbers: { width, phase } })
@@ -99,5 +101,43 @@ describe('repeatedShare', () => {
     expect(repeatedShare(floatLike(2, MIB))).toBeLessThan(0.001)
     expect(repeatedShare(textLike(2, MIB))).toBeGreaterThan(0.3)
     expect(repeatedShare(new Uint8Array(MIB))).toBe(1)
+  })
+})
+
+describe('a block of integers of a known type', () => {
+  const sorted = (step: number, start = 0): number[] => {
+    const random = seededRandom(step)
+    let last = start
+    return Array.from({ length: 100_000 }, () => (last += Math.floor(step * random())))
+  }
+  const wave = (i: number, channel: number): number => Math.sin((i + 40 * channel) / 50) + 0.01 * Math.sin(i * i)
+
+  it.each([
+    ['offsets', 'I32', Int32Array.from(sorted(40))],
+    ['times', 'I64', BigInt64Array.from(sorted(2000, 1_700_000_000_000), BigInt)],
+    ['places', 'I64', BigInt64Array.from({ length: 100_000 }, (_, i) => BigInt(i))],
+    ['sound', 'I16', Int16Array.from({ length: 200_000 }, (_, i) => 9000 * wave(i >> 1, i & 1))],
+    ['pixels', 'U8', Uint8Array.from({ length: 300_000 }, (_, i) => 128 + 100 * wave(Math.floor(i / 3), i % 3))],
+  ] as const)('%s becomes steps', async (_, dtype, values) => {
+    const element = ELEMENT_TYPES.get(dtype)!
+    const plain = new Uint8Array(values.buffer)
+    for (const zstd of await Promise.all(CODECS.map(name => loadZstd(name)))) {
+      const block = encodeBlock(plain, { level: 'balanced', kind: 'tensor', element }, zstd)
+      expect(block.filter).toBe(FILTER_STEPS)
+      expect(elementTypeOf(block)).toBe(dtype)
+      expect(equalBytes(decodeBlock(block, block.bytes, zstd), plain)).toBe(true)
+      const { width } = element
+      const planes = width === 1 ? [plain] : splitPlanes(plain, width, false).planes
+      const without = planes.reduce((sum, plane) => sum + encodePlane(plane, zstd).bytes.length, 0)
+      expect(block.bytes.length).toBeLessThan(0.95 * without)
+    }
+  })
+
+  it('stays as it is where steps are no smaller', async () => {
+    const random = seededRandom(4)
+    const tokens = new Uint8Array(Int32Array.from({ length: 100_000 }, () => 50_000 * random() ** 4).buffer)
+    const element = ELEMENT_TYPES.get('I32')!
+    for (const zstd of await Promise.all(CODECS.map(name => loadZstd(name))))
+      expect(encodeBlock(tokens, { level: 'balanced', kind: 'tensor', element }, zstd).filter).toBe(FILTER_PLANES)
   })
 })

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decodeBlock, encodeBlock, type BlockRequest } from '../../src/compression/block.ts'
-import { FILTER_FIELDS, joinFields, readFieldShape, splitFields } from '../../src/compression/fields.ts'
+import { FILTER_FIELDS, FILTER_FIELDS_CR, joinFields, readFieldShape, splitFields } from '../../src/compression/fields.ts'
 import { FILTER_CODED_FLOATS } from '../../src/compression/coded-floats.ts'
 import { FILTER_NONE } from '../../src/compression/filters.ts'
-import { findTable } from '../../src/compression/find-table.ts'
+import { findTable, type Table } from '../../src/compression/find-table.ts'
 import { loadZstd } from '../../src/compression/load-zstd.ts'
 import { javascriptFields } from '../../src/kernels/fields.ts'
 import { equalBytes } from '../../src/util/bytes.ts'
@@ -12,6 +12,9 @@ import { seededNoise, seededRandom } from '../helpers/seeded.ts'
 import { CODECS, csvLike, flipBit, floatLike, KIB, MIB, textLike } from './data.ts'
 
 const rows = (count: number, row: (i: number) => string): Buffer => Buffer.from(Array.from({ length: count }, (_, i) => row(i)).join('\n'))
+
+/** With carriage returns alone, as an old Mac has. */
+const old = (text: Uint8Array): Buffer => Buffer.from(text.map(byte => (byte === 10 ? 13 : byte)))
 
 describe('findTable', () => {
   it.each([
@@ -27,7 +30,29 @@ describe('findTable', () => {
     ['UTF-16, big-endian', Buffer.from(rows(40, i => `${i};a,b`).toString(), 'utf16le').swap16(), { separator: 44, columns: 2 }],
     ['fields of one width', rows(40, i => `${i}${'x'.repeat(i % 3)}`.padStart(9) + `${i * i}`.padStart(9)), { separator: 0, columns: 1 }],
     ['spaces', rows(40, i => `${i} 0.5 0.25 `), { separator: 32, columns: 4 }],
-  ])('finds %s', (_, bytes, table) => expect(findTable(bytes)).toEqual(table))
+    ['rows of an old Mac', old(rows(40, i => `${i},a,b`)), { separator: 44, rowEnd: 13, columns: 3 }],
+    [
+      'rows of an old Mac in UTF-16',
+      Buffer.from(old(rows(40, i => `${i},a,b`)).toString(), 'utf16le'),
+      { separator: 44, rowEnd: 13, columns: 3 },
+    ],
+    [
+      'and with line feeds within quotes',
+      old(rows(40, i => `${i},"a${i % 2 ? '~' : ''}b",c`)).map(byte => (byte === 126 ? 10 : byte)),
+      { separator: 44, rowEnd: 13, columns: 3 },
+    ],
+    ['rows that end with both', rows(40, i => `${i},a,b\r`), { separator: 44, columns: 3 }],
+    [
+      'rows with a carriage return here and there',
+      rows(40, i => `${i},a\r,b`.replace('\r', i % 3 ? '' : '\r')),
+      { separator: 44, columns: 3 },
+    ],
+    [
+      'a bar of progress',
+      old(rows(60, i => `${i}%|${'#'.repeat(i % 9)}| ${i}/60 [00:${i},  9.5it/s]`)),
+      { separator: 44, rowEnd: 13, columns: 2 },
+    ],
+  ])('finds %s', (_, bytes, table) => expect(findTable(bytes)).toEqual({ rowEnd: 10, ...table }))
 
   it.each([
     ['too few rows', rows(8, i => `${i},a,b`)],
@@ -64,6 +89,18 @@ describe.each(CODECS)('blocks of tables (%s)', codec => {
     expect(equalBytes(decodeBlock(block, block.bytes, await zstd), plain)).toBe(true)
     const without = encodeBlock(plain, { level: 'balanced', kind: 'general' }, await zstd)
     expect(block.bytes.length).toBeLessThan(0.7 * without.bytes.length)
+  })
+
+  it('of an old Mac take no more', async () => {
+    const plain = csvLike(3, MIB)
+    const sizes = [plain, old(plain)].map(async text => {
+      const block = encodeBlock(text, request(text), await zstd)
+      expect(block.filter).toBe(text === plain ? FILTER_FIELDS : FILTER_FIELDS_CR)
+      expect(equalBytes(decodeBlock(block, block.bytes, await zstd), text)).toBe(true)
+      return block.bytes.length
+    })
+    const [size, sizeOld] = await Promise.all(sizes)
+    expect(sizeOld).toBeLessThan(1.01 * size!)
   })
 
   it('and of tensors leave each other alone when they are decoded', async () => {
@@ -105,7 +142,11 @@ describe.each(CODECS)('blocks of tables (%s)', codec => {
     const codec = await zstd
     const cell = fc.oneof(fc.stringMatching(/^[0-9.]{0,9}$/), fc.stringMatching(/^[a-z",;]{0,40}$/), fc.constantFrom('', '\r', '"'))
     const row = fc.array(cell, { maxLength: 90 }).map(cells => cells.join(','))
-    const table = fc.record({ separator: fc.constantFrom(...Buffer.from(',;\t')), columns: fc.integer({ min: 2, max: 200 }) })
+    const table = fc.record<Table>({
+      separator: fc.constantFrom(...Buffer.from(',;\t')),
+      rowEnd: fc.constantFrom(10, 13),
+      columns: fc.integer({ min: 2, max: 200 }),
+    })
     fc.assert(
       fc.property(fc.array(row, { minLength: 1, maxLength: 30 }), fc.integer({ min: 1, max: 400 }), table, (rows, times, table) => {
         const plain = Buffer.from(`${rows.join('\n')}\n`.repeat(times)).subarray(0, 300 * KIB)
@@ -141,11 +182,11 @@ describe.each(CODECS)('blocks of tables (%s)', codec => {
 describe('splitFields', () => {
   it('leaves out columns and places that hold nothing, on either kernel', () => {
     const plain = Buffer.from('1,22\n3,4')
-    const filtered = splitFields(plain, { separator: 44, positions: [5, 4, 3] })
+    const filtered = splitFields(plain, { separator: 44, rowEnd: 10, positions: [5, 4, 3] })
     expect([...filtered.parameters]).toEqual([44, 2, 2, 3])
     expect(filtered.streams.map(String)).toEqual(['13', ',,', '24', '2', '\n'].map(text => String([...Buffer.from(text)])))
-    expect(splitFields(plain, { separator: 44, positions: [5, 4, 3] }, javascriptFields())).toEqual(filtered)
-    expect(String(Buffer.from(joinFields(filtered.parameters, filtered.streams)))).toBe(String(plain))
+    expect(splitFields(plain, { separator: 44, rowEnd: 10, positions: [5, 4, 3] }, javascriptFields())).toEqual(filtered)
+    expect(String(Buffer.from(joinFields(filtered)))).toBe(String(plain))
   })
 
   it.each([
@@ -160,8 +201,13 @@ describe('splitFields', () => {
     [[44, 2, 100, 29]],
     [[44, 1, 1, 1]],
   ])('never made the parameters %j', parameters =>
-    expect(() => readFieldShape(Uint8Array.from(parameters))).toThrow(expect.objectContaining({ code: 'corrupt' })),
+    expect(() => readFieldShape(FILTER_FIELDS, Uint8Array.from(parameters))).toThrow(expect.objectContaining({ code: 'corrupt' })),
   )
+
+  it('never made a table whose fields end like its rows', () => {
+    expect(() => readFieldShape(FILTER_FIELDS_CR, Uint8Array.of(13, 1, 1))).toThrow(expect.objectContaining({ code: 'corrupt' }))
+    expect(readFieldShape(FILTER_FIELDS_CR, Uint8Array.of(10, 1, 1))).toEqual({ separator: 10, rowEnd: 13, positions: [1] })
+  })
 
   it('never made streams that end too early, or too many', () => {
     const streams = [Buffer.from('1,'), Buffer.from('2\n'), Buffer.from('\n')]
@@ -170,7 +216,7 @@ describe('splitFields', () => {
       [1, 1, 1],
     ]) {
       const parameters = Uint8Array.of(44, positions.length, ...positions)
-      expect(() => joinFields(parameters, streams)).toThrow(expect.objectContaining({ code: 'corrupt' }))
+      expect(() => joinFields({ filter: FILTER_FIELDS, parameters, streams })).toThrow(expect.objectContaining({ code: 'corrupt' }))
     }
   })
 })

@@ -27,6 +27,7 @@ const text = fc
   .map(bytes => Uint8Array.from(bytes))
 const shape = fc.record<FieldShape>({
   separator: fc.constantFrom(...Buffer.from(',;\t\0x'), 255),
+  rowEnd: fc.constantFrom(10, 13),
   positions: fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 10 }),
 })
 
@@ -34,9 +35,16 @@ describe('both kernels', () => {
   test('are what they say', () => expect(KERNELS.map(({ kind }) => kind)).toEqual(['webassembly', 'javascript']))
 
   test.each(KERNELS)('put each byte where its column and its place say ($kind)', kernel => {
-    const shape = { separator: 44, positions: [2, 1, 3] }
+    const shape: FieldShape = { separator: 44, rowEnd: 10, positions: [2, 1, 3] }
     const plain = Buffer.from('abc,"d,e",1\nf,,23,45\ng')
     expect(split(kernel, shape, plain).map(String)).toEqual(['afg', 'bc,,', '"d,e",,', '124', '\n35', ',\n'])
+    expect(String(join(kernel, shape, split(kernel, shape, plain)))).toBe(String(plain))
+  })
+
+  test.each(KERNELS)('end rows with carriage returns if they are told so ($kind)', kernel => {
+    const shape: FieldShape = { separator: 44, rowEnd: 13, positions: [1, 1] }
+    const plain = Buffer.from('a,"b,\r\nc,"d\ne"\r')
+    expect(split(kernel, shape, plain).map(String)).toEqual(['a,\nc,', '"b,\r"d\ne"\r'])
     expect(String(join(kernel, shape, split(kernel, shape, plain)))).toBe(String(plain))
   })
 
@@ -59,7 +67,7 @@ describe('both kernels', () => {
         fc.array(text, { minLength: 4, maxLength: 4 }),
         fc.constantFrom([4], [1, 3], [1, 1, 1, 1], [2, 2]),
         (streams, positions) => {
-          const shape = { separator: 44, positions }
+          const shape: FieldShape = { separator: 44, rowEnd: 10, positions }
           const [plain, other] = KERNELS.map(kernel => join(kernel, shape, streams))
           expect(other).toEqual(plain)
           if (plain) expect(split(WEBASSEMBLY, shape, plain).map(String)).toEqual(streams.map(stream => String(Buffer.from(stream))))
@@ -82,7 +90,7 @@ describe('both kernels', () => {
 
   test('take blocks of the largest size', () => {
     const digits = seededBytes(FIELDS_REGION_BYTES, 3).map((byte, i) => (i % 40 === 39 ? 10 : i % 8 === 7 ? 44 : 48 + (byte % 10)))
-    const shape = { separator: 44, positions: [8, 8, 8, 8, 8] }
+    const shape: FieldShape = { separator: 44, rowEnd: 10, positions: [8, 8, 8, 8, 8] }
     const streams = split(WEBASSEMBLY, shape, digits)
     expect(streams.map(({ length }) => length)).toEqual(new Array(40).fill(0).map((_, i) => Math.ceil((FIELDS_REGION_BYTES - i) / 40)))
     expect(Buffer.compare(join(WEBASSEMBLY, shape, streams)!, digits)).toBe(0)
@@ -91,18 +99,19 @@ describe('both kernels', () => {
   test.each(KERNELS)('refuse what is no shape, and what does not fit ($kind)', kernel => {
     const positions = [1, 1]
     for (const wrong of [
-      { separator: 10, positions },
-      { separator: 34, positions },
-      { separator: 256, positions },
-      { separator: 44, positions: [] },
-      { separator: 44, positions: [1, 0] },
-      { separator: 44, positions: [MAX_STREAMS, 1] },
-    ]) {
+      { separator: 10, rowEnd: 10, positions },
+      { separator: 13, rowEnd: 13, positions },
+      { separator: 34, rowEnd: 10, positions },
+      { separator: 256, rowEnd: 10, positions },
+      { separator: 44, rowEnd: 10, positions: [] },
+      { separator: 44, rowEnd: 10, positions: [1, 0] },
+      { separator: 44, rowEnd: 10, positions: [MAX_STREAMS, 1] },
+    ] as const) {
       expect(() => kernel.split(wrong, 1)).toThrow(RangeError)
     }
-    expect(() => kernel.split({ separator: 44, positions }, FIELDS_REGION_BYTES + 1)).toThrow(RangeError)
-    expect(() => kernel.join({ separator: 44, positions }, [1])).toThrow(RangeError)
-    expect(() => kernel.join({ separator: 44, positions }, [FIELDS_REGION_BYTES, 1])).toThrow(RangeError)
+    expect(() => kernel.split({ separator: 44, rowEnd: 10, positions }, FIELDS_REGION_BYTES + 1)).toThrow(RangeError)
+    expect(() => kernel.join({ separator: 44, rowEnd: 10, positions }, [1])).toThrow(RangeError)
+    expect(() => kernel.join({ separator: 44, rowEnd: 10, positions }, [FIELDS_REGION_BYTES, 1])).toThrow(RangeError)
   })
 })
 

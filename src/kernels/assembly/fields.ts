@@ -16,7 +16,7 @@ const NEXT: usize = LAST + 256
 const ENDS: usize = NEXT + 4 * 256
 
 const SEPARATOR: u32 = 1
-const LINE_FEED: u32 = 2
+const ROW_END: u32 = 2
 
 /** Engines switch to faster code between calls of a function, not during one. So a block is processed in slices. */
 const SLICE: usize = 64 * 1024
@@ -60,15 +60,15 @@ export function findStreams(lastColumn: u32, from: usize, to: usize): void {
     const kind: u32 = load<u8>(CLASSES + load<u8>(INPUT + i))
     if (kind == 0) {
       if (s < last) s++
-    } else if (kind == LINE_FEED || (kind == SEPARATOR && !q)) {
-      if (kind == LINE_FEED) {
+    } else if (kind == ROW_END || (kind == SEPARATOR && !q)) {
+      if (kind == ROW_END) {
         c = 0
         q = false
       } else if (c < lastColumn) c++
       s = load<u8>(FIRST + c)
       last = load<u8>(LAST + c)
     } else {
-      if (kind > LINE_FEED) q = !q
+      if (kind > ROW_END) q = !q
       if (s < last) s++
     }
   }
@@ -115,15 +115,15 @@ export function takeFromStreams(lastColumn: u32, from: usize, to: usize): usize 
     const kind: u32 = load<u8>(CLASSES + byte)
     if (kind == 0) {
       if (s < last) s++
-    } else if (kind == LINE_FEED || (kind == SEPARATOR && !q)) {
-      if (kind == LINE_FEED) {
+    } else if (kind == ROW_END || (kind == SEPARATOR && !q)) {
+      if (kind == ROW_END) {
         c = 0
         q = false
       } else if (c < lastColumn) c++
       s = load<u8>(FIRST + c)
       last = load<u8>(LAST + c)
     } else {
-      if (kind > LINE_FEED) q = !q
+      if (kind > ROW_END) q = !q
       if (s < last) s++
     }
   }

@@ -54,7 +54,7 @@ function gainsFromPlanes(bytes: Uint8Array, { gain }: GuessedNumbers): boolean {
  * the depth of their bases. So two blocks never need each other.
  */
 export function blockKeyOf(bytes: Uint8Array, { kind, table, numbers, tensor }: BlockContent): string {
-  if (table) return `table ${table.separator} ${table.columns}`
+  if (table) return `table ${table.rowEnd} ${table.separator} ${table.columns}`
   if (numbers) return `numbers ${numbers.width}`
   if (tensor === undefined) return kind
   const { element, base } = tensor

@@ -185,6 +185,9 @@ function* layouts(): Generator<Uint8Array> {
   yield made(4, [], [part(0, Buffer.from('a,b\nc,d\n'))], 3)
   yield made(4, [44, 2, 1, 1], [part(0, Buffer.from('a,c,e,')), part(2, Buffer.from('b\nd\nf\n'))], 3)
   yield made(4, [44, 2, 2, 1], [part(0, Buffer.from('ace')), part(0, Buffer.from(',,,')), part(2, Buffer.from('b\nd\nf\n'))], 3)
+  yield made(10, [], [part(0, Buffer.from('a,b\rc,d\r'))], 3)
+  yield made(10, [44, 2, 1, 1], [part(0, Buffer.from('a,c,e,')), part(2, Buffer.from('b\rd\rf\r'))], 3)
+  yield made(10, [10, 2, 2, 1], [part(0, Buffer.from('ace')), part(0, Buffer.from('\n\n\n')), part(2, Buffer.from('b\rd\rf\r'))], 3)
 }
 
 function scaleBytes(scale: number): Uint8Array {

@@ -2,7 +2,7 @@ import type { BlockBase, BlockLayout } from '../../../compression/block.ts'
 import { FILTER_CODED_DELTA } from '../../../compression/coded-delta.ts'
 import { FILTER_CODED_FLOATS } from '../../../compression/coded-floats.ts'
 import { isKnownCodec } from '../../../compression/codecs.ts'
-import { FILTER_FIELDS } from '../../../compression/fields.ts'
+import { isFields } from '../../../compression/fields.ts'
 import {
   elementTypeOf,
   elementWidthOf,
@@ -33,7 +33,7 @@ export interface StoredTensor {
  */
 export function isDivisible({ filter, parameters, parts }: BlockLayout): boolean {
   if (!parts.every(({ codec }) => isKnownCodec(codec))) return false
-  if (filter === FILTER_FIELDS) return true
+  if (isFields(filter)) return true
   const own = parameterCount(filter, parameters)
   if (own === undefined) return false
   return parameters.length === own || elementTypeOf({ filter, parameters }) !== undefined
@@ -44,8 +44,9 @@ export function isDivisible({ filter, parameters, parts }: BlockLayout): boolean
  * numbers without a type: their chunks may begin within a number.
  */
 export function tensorOf({ filter, parameters }: BlockLayout): StoredTensor | undefined {
-  const dtype = filter === FILTER_FIELDS ? undefined : elementTypeOf({ filter, parameters })
-  if (dtype === undefined && [FILTER_NONE, FILTER_PLANES, FILTER_FIELDS, FILTER_STEPS].includes(filter)) return undefined
+  if (isFields(filter)) return undefined
+  const dtype = elementTypeOf({ filter, parameters })
+  if (dtype === undefined && [FILTER_NONE, FILTER_PLANES, FILTER_STEPS].includes(filter)) return undefined
   const relation = relationOf({ filter, parameters })
   if (isRecords(filter)) {
     const { start, fields } = readRecordShape(filter, parameters)
