@@ -289,12 +289,14 @@ class Extraction {
     entry: ArchiveEntry,
     result: Pick<ExtractResult, 'refused' | 'damaged' | 'occupied'>,
   ): Promise<string | undefined> {
+    const before = this.bytes
     try {
       if (entry.error !== undefined) throw entry.error
       if (!this.expansion.takeHoles(entry.holes ?? 0))
         throw new RefusedEntryError(`it has ${formatBytes(entry.size)}, nearly all of them zeros (--force extracts it)`)
       return await this.destination.place(entry)
     } catch (error) {
+      this.bytes = before
       if (error instanceof OccupiedEntryError) result.occupied.push(error.message)
       else if (error instanceof RefusedEntryError || error instanceof LocalEntryError || error instanceof DamagedEntryError) {
         result[error instanceof DamagedEntryError ? 'damaged' : 'refused']++

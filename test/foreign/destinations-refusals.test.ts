@@ -141,6 +141,7 @@ describe('what chattr protects', () => {
         )
         expect(extracted.stderr).toMatch(/^warning: a was not extracted: operation not permitted$/m)
         expect(extracted.stderr).toMatch(/^warning: b was not extracted: files in its folder can be neither renamed nor removed$/m)
+        expect(extracted.stdout).toContain('1 file written (1 B)')
         expect(extracted.code).toBe(3)
         expect(readFileSync(join(out, 'sub/x'), 'utf8')).toBe('x')
         const compressed = await runCli(['compress', join(folder, 'data'), '-o', join(out, 'a.zip')])
