@@ -82,7 +82,7 @@ export async function compress(context: CompressContext, request: CompressReques
     throwIfAborted(signal)
     await sink.finish()
   } catch (error) {
-    await sink.abort()
+    await sink.abort(reporter)
     throw error
   }
   const failed = packed.failed + request.source.failed

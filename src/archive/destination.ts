@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import { AlikeNames, spelledNames } from '../local/alike-names.ts'
 import { HeldFolders, replaced } from '../local/held-folders.ts'
 import { leadsOutside } from '../local/leads-outside.ts'
+import { ONLY_ADDS } from '../local/part-names.ts'
 import { unpackedMode } from '../local/restored-mode.ts'
 import { noSymlinks, readTarget } from '../local/symlinks.ts'
 import { utimesSeconds } from '../local/times.ts'
@@ -18,6 +19,8 @@ export interface DestinationOptions {
   force: boolean
   signal: AbortSignal
   onWritten: (bytes: number) => void
+  /** Takes an unfinished file that can't be removed. */
+  onLeft: (unfinished: string, error: unknown) => void
 }
 
 export type EntryResult = 'written' | 'unchanged' | 'skipped'
@@ -44,6 +47,13 @@ export class Destination {
   private readonly listings = new Map<string, ReadonlyMap<string, number>>()
   /** Modes and times of folders, set at the end: writing files into a folder changes its time. */
   private readonly later: { path: string; mode: number | undefined; mtime: bigint | undefined }[] = []
+
+  /** Folders of which an unfinished file could not be removed. */
+  private readonly stuck = new Set<string>()
+  private readonly onLeft = (unfinished: string, error: unknown): void => {
+    if (!this.held.isShared(dirname(unfinished))) this.stuck.add(dirname(unfinished))
+    this.options.onLeft(unfinished, error)
+  }
 
   /** `root` is the absolute path of an existing folder, with its links resolved. */
   constructor(root: string, options: DestinationOptions) {
@@ -94,7 +104,9 @@ export class Destination {
       if (there.isFile() && isEqualLong && (await hasContent(this.held, path, entry, this.options.signal))) return 'unchanged'
       throw new OccupiedEntryError(path)
     }
-    await writeFile(this.held, path, entry, this.options.signal, this.options.onWritten)
+    if (this.stuck.has(dirname(path))) throw new RefusedEntryError(ONLY_ADDS)
+    const { signal, onWritten } = this.options
+    await writeFile(this.held, path, entry, signal, { onWritten, onLeft: this.onLeft })
     return 'written'
   }
 

@@ -1,10 +1,11 @@
 import { createReadStream, createWriteStream } from 'node:fs'
-import { rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import type { CompressionPool } from '../compression/pool.ts'
 import type { ZstdName } from '../compression/zstd/codec.ts'
+import { describeLeftPart } from '../local/part-names.ts'
 import { AppError, corrupt, errnoOf, isAppError, messageOf, throwIfAborted } from '../util/errors.ts'
 import { Breather } from '../util/event-loop.ts'
+import { removeFile } from '../util/file-system.ts'
 import { formatBytes } from '../util/format-bytes.ts'
 import { fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
@@ -124,7 +125,8 @@ class Extraction {
     this.request = request
     this.expansion = new Expansion(request.source.name, request.force)
     const onWritten = (length: number): void => void (this.bytes += length)
-    this.destination = new Destination(request.destination, { force: request.force, signal: context.signal, onWritten })
+    const { force } = request
+    this.destination = new Destination(request.destination, { force, signal: context.signal, onWritten, onLeft: this.onLeft })
   }
 
   async run(): Promise<ExtractResult> {
@@ -154,6 +156,8 @@ class Extraction {
     }
   }
 
+  private readonly onLeft = (unfinished: string, error: unknown): void => this.context.reporter.warn(describeLeftPart(unfinished, error))
+
   private async findZip(input: ByteQueue): Promise<ExtractResult> {
     const { source, destination } = this.request
     if (source.zip !== undefined) {
@@ -165,7 +169,11 @@ class Extraction {
       await pipeline(input.rest(), createWriteStream(fsPath(spool), { flags: 'wx', mode: 0o600 }))
       return await this.placeZip(spool, undefined)
     } finally {
-      await rm(fsPath(spool), { force: true })
+      try {
+        removeFile(fsPath(spool))
+      } catch (error) {
+        this.onLeft(spool, error)
+      }
     }
   }
 
@@ -281,12 +289,14 @@ class Extraction {
     entry: ArchiveEntry,
     result: Pick<ExtractResult, 'refused' | 'damaged' | 'occupied'>,
   ): Promise<string | undefined> {
+    const before = this.bytes
     try {
       if (entry.error !== undefined) throw entry.error
       if (!this.expansion.takeHoles(entry.holes ?? 0))
         throw new RefusedEntryError(`it has ${formatBytes(entry.size)}, nearly all of them zeros (--force extracts it)`)
       return await this.destination.place(entry)
     } catch (error) {
+      this.bytes = before
       if (error instanceof OccupiedEntryError) result.occupied.push(error.message)
       else if (error instanceof RefusedEntryError || error instanceof LocalEntryError || error instanceof DamagedEntryError) {
         result[error instanceof DamagedEntryError ? 'damaged' : 'refused']++

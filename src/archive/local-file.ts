@@ -9,7 +9,6 @@ import {
   lstatSync,
   readSync,
   renameSync,
-  rmSync,
   writeSync,
   type Stats,
 } from 'node:fs'
@@ -21,6 +20,7 @@ import { unpackedMode } from '../local/restored-mode.ts'
 import { utimesSeconds } from '../local/times.ts'
 import { errnoOf, throwIfAborted } from '../util/errors.ts'
 import { Breather } from '../util/event-loop.ts'
+import { removeFile as removePath } from '../util/file-system.ts'
 import { isHole } from './byte-stream.ts'
 import { perEntry } from './entry-errors.ts'
 import type { ArchiveEntry } from './entry.ts'
@@ -28,6 +28,12 @@ import { unfinishedName } from './sink.ts'
 
 const { O_CREAT, O_EXCL, O_WRONLY, O_RDONLY } = constants
 const PIECE_BYTES = 256 * 1024
+
+export interface WriteListener {
+  onWritten: (bytes: number) => void
+  /** Takes an unfinished file that can't be removed. */
+  onLeft: (unfinished: string, error: unknown) => void
+}
 
 /**
  * Writes a file under a temporary name and renames it when it is complete. Removes it if reading the content fails.
@@ -38,7 +44,7 @@ export async function writeFile(
   path: string,
   entry: ArchiveEntry,
   signal: AbortSignal,
-  onWritten: (bytes: number) => void,
+  { onWritten, onLeft }: WriteListener,
 ): Promise<void> {
   const unfinished = unfinishedName(path)
   const turns = new Breather()
@@ -70,7 +76,11 @@ export async function writeFile(
     })
   } catch (error) {
     if (isOpen) closeSync(fd)
-    removeFile(folders, unfinished)
+    try {
+      removeFile(folders, unfinished)
+    } catch (failure) {
+      onLeft(unfinished, failure)
+    }
     throw error
   }
 }
@@ -89,7 +99,7 @@ function openNew(folders: HeldFolders, path: string, mode: number): number {
 
 /** Removes a file or a link, if there is one. */
 export function removeFile(folders: HeldFolders, path: string): void {
-  folders.at(path, there => rmSync(there, { force: true }))
+  folders.at(path, there => removePath(there))
 }
 
 /** `own`: the file that was written, if others may have put another in its place. */

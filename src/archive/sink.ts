@@ -1,17 +1,19 @@
-import { lstat, open, rename, rm, stat, type FileHandle } from 'node:fs/promises'
+import { lstat, open, rename, stat, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { describeLeftPart } from '../local/part-names.ts'
 import { AppError, errnoOf, messageOf } from '../util/errors.ts'
-import { syncFolder } from '../util/file-system.ts'
+import { removeFile, syncFolder } from '../util/file-system.ts'
 import { sha256Hex } from '../util/hash.ts'
 import { encodePath, fsPath } from '../util/paths.ts'
+import type { Reporter } from '../util/reporter.ts'
 
 /** The output of an archive, written piece by piece: a local file, standard output, or a file on Drive. */
 export interface ByteSink {
   write(bytes: Uint8Array): Promise<void>
   /** Resolves when the archive is complete under its final name. */
   finish(): Promise<void>
-  /** Removes what was written. */
-  abort(): Promise<void>
+  /** Removes what was written, and tells if it can't. */
+  abort(reporter: Reporter): Promise<void>
 }
 
 /**
@@ -63,7 +65,7 @@ export class FileSink implements ByteSink {
     try {
       if (await checkTarget(path, force)) return new FileSink(path, force, undefined, await open(fsPath(path), 'w'))
       const unfinished = unfinishedName(path)
-      await rm(fsPath(unfinished), { force: true })
+      removeFile(fsPath(unfinished))
       return new FileSink(path, force, unfinished, await open(fsPath(unfinished), 'wx'))
     } catch (error) {
       throw sinkError(error, path)
@@ -123,9 +125,14 @@ export class FileSink implements ByteSink {
     }
   }
 
-  async abort(): Promise<void> {
+  async abort(reporter: Reporter): Promise<void> {
     await this.file.close().catch(() => undefined)
-    if (this.unfinished !== undefined) await rm(fsPath(this.unfinished), { force: true })
+    if (this.unfinished === undefined) return
+    try {
+      removeFile(fsPath(this.unfinished))
+    } catch (error) {
+      reporter.warn(describeLeftPart(this.unfinished, error))
+    }
   }
 }
 

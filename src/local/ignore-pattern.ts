@@ -57,9 +57,21 @@ export function whyNeverMatches(pattern: string): string | undefined {
   if (/^ *$/.test(pattern)) return 'it is blank'
   if (pattern.startsWith('#')) return 'it is a comment; a name that begins with # is \\#...'
   const parsed = parseIgnorePattern(pattern)
-  if (parsed === undefined) return 'a name in it is empty, a bracket is not closed, or a backslash is at its end'
+  if (parsed === undefined) return 'a name in it is empty, a bracket is not closed or holds an unknown class, or a backslash is at its end'
   const dots = parsed.names.find(name => name !== NAMES && name.kind === 'literal' && ['.', '..'].includes(name.text))
   return dots && 'no path has a name . or ..: paths begin in the folder itself'
+}
+
+/** The folders, as bytes, that everything is in which a line matches: `a` and `a/b` for `!a/b/*.txt`. */
+export function literalFolders(line: string): string[] {
+  const { onlyName, prefix, names } = parseIgnorePattern(line) ?? { onlyName: true, prefix: '', names: [] }
+  if (onlyName || prefix !== '') return []
+  const folders: string[] = []
+  for (const name of names.slice(0, -1)) {
+    if (name === NAMES || name.kind !== 'literal') break
+    folders.push(folders.length === 0 ? name.text : `${folders.at(-1)!}/${name.text}`)
+  }
+  return folders
 }
 
 /** What a pattern without wildcards matches: a name anywhere, or `/` and a path. Undefined for other patterns. */

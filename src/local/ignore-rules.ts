@@ -1,6 +1,7 @@
 import { AppError } from '../util/errors.ts'
 import type { Effort } from '../util/name-pattern.ts'
 import { namedPattern } from '../util/named-path.ts'
+import { IdleLines } from './idle-lines.ts'
 import { IgnorablePath, type IgnorePattern, literalOf, matchesPath, parseIgnorePattern, whyNeverMatches } from './ignore-pattern.ts'
 
 export const IGNORE_FILE = '.colab-escape-ignore'
@@ -98,6 +99,7 @@ export class IgnoreRules {
   private readonly files = new Map<string, PatternList>()
   /** The ignore files that count in the folder of the last path, the deepest first. */
   private near: { folder: string; files: { name: string; list: PatternList }[] } | undefined
+  private readonly idle = new IdleLines()
   private readonly effort: Effort = { steps: 0 }
   private paths = 0
 
@@ -108,6 +110,7 @@ export class IgnoreRules {
   addFile(folder: string, content: string): void {
     const lines = `${content.replace(/^\ufeff/, '')}\n`.split(/\r?\n/)
     this.files.set(folder, new PatternList(lines, folder))
+    this.idle.add(ignoreFileOf(folder), folder, lines)
     this.near = undefined
   }
 
@@ -128,18 +131,27 @@ export class IgnoreRules {
     return undefined
   }
 
+  /** Which lines of the ignore files have no effect. Undefined if every line can have one. Call it after the walk. */
+  describeIdleLines(): string | undefined {
+    // a note must not be what takes too long
+    const isCheap = (): boolean => this.effort.steps < FREE_STEPS / 2
+    return this.idle.describe(folder => isCheap() && ![undefined, EXCLUDE].includes(this.ignoredBy(folder, true)))
+  }
+
   private filesNear(folder: string): { name: string; list: PatternList }[] {
     if (this.near?.folder === folder) return this.near.files
     const files = []
     for (let at = folder; ; at = parentOf(at)) {
       const list = this.files.get(at)
-      if (list) files.push({ name: at === '' ? IGNORE_FILE : `${at}/${IGNORE_FILE}`, list })
+      if (list) files.push({ name: ignoreFileOf(at), list })
       if (at === '') break
     }
     this.near = { folder, files }
     return files
   }
 }
+
+const ignoreFileOf = (folder: string): string => (folder === '' ? IGNORE_FILE : `${folder}/${IGNORE_FILE}`)
 
 function tooMuchWork(): AppError {
   return new AppError('usage', `Comparing the files with all patterns of ${EXCLUDE} and ${IGNORE_FILE} files would take too long.`, {

@@ -161,6 +161,8 @@ class Walker {
         }
       }
     }
+    const idle = this.rules.describeIdleLines()
+    if (idle !== undefined) this.options.reporter.note(`${this.root} has ${idle}`)
   }
 
   private list(folder: string): string[] {

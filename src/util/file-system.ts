@@ -68,6 +68,18 @@ function isFolder(path: string, fileSystem: FileSystem): boolean {
   }
 }
 
+/**
+ * Removes a file or a link, if there is one. Node's `rm` goes on to `rmdir` where the system refuses that, and then
+ * says "not a directory".
+ */
+export function removeFile(path: string | Buffer, fileSystem = realFileSystem): void {
+  try {
+    fileSystem.unlinkSync(path)
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error
+  }
+}
+
 /** For a file or folder whose content does not count any more, is synced, or will be opened again. */
 export function closeQuietly(fd: number, fileSystem: FileSystem): void {
   try {

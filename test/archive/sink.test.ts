@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { FileSink, unfinishedName } from '../../src/archive/sink.ts'
 import { isPartName } from '../../src/local/part-names.ts'
+import { silentReporter } from '../../src/util/reporter.ts'
 import { withFolder } from '../helpers/folders.ts'
 
 it('a file appears under its name when it is whole, and not before', () =>
@@ -24,7 +25,7 @@ it('nothing stays of a file that is given up, nor of what a killed run left', ()
     writeFileSync(unfinishedName(path), 'left by a killed run')
     const sink = await FileSink.create(path, false)
     await sink.write(Buffer.from('half'))
-    await sink.abort()
+    await sink.abort(silentReporter)
     expect(readdirSync(folder)).toEqual([])
   }))
 
@@ -46,7 +47,7 @@ it('what appears meanwhile is not replaced', () =>
     const sink = await FileSink.create(path, false)
     writeFileSync(path, "somebody else's")
     await expect(sink.finish()).rejects.toMatchObject({ code: 'would-overwrite' })
-    await sink.abort()
+    await sink.abort(silentReporter)
     expect(readFileSync(path, 'utf8')).toBe("somebody else's")
     expect(readdirSync(folder)).toEqual(['a.zip'])
   }))

@@ -19,6 +19,11 @@ describe('a folder in which the system makes nothing and answers ENOENT', () => 
       expect(pushed.code, pushed.stderr).toBe(0)
       expectError(await sandbox.run(['pull', 'data', '/proc/x/y']), 1, /\/proc\/x\/y can't be written: no such file or directory/)
       await sandbox.ok('compress', 'data', '-o', 'data.zip')
+      expectError(
+        await sandbox.run(['extract', 'data.zip', 'data.zip']),
+        1,
+        /Can't extract into .*data\.zip: what is there is not a folder\.$/,
+      )
       expectError(await sandbox.run(['extract', 'data.zip', '/proc/x/y']), 1, /Can't extract into \/proc\/x\/y: no such file or directory/)
     }))
 })

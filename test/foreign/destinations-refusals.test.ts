@@ -18,6 +18,7 @@ import { canBeNobody, resultOf, runCli } from '../helpers/cli.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { contextOf, pullVersion, pushFolder } from '../helpers/in-process.ts'
 import { withTmpfs } from '../helpers/mounts.ts'
+import { recordingReporter } from '../helpers/repository/test-store.ts'
 import { MemoryStorage } from '../helpers/storage/memory.ts'
 import { makeTree } from '../helpers/trees.ts'
 import { pushed } from './destinations.ts'
@@ -93,6 +94,62 @@ describe('what chattr protects', () => {
       for (const file of [...files.filter(file => file !== 'touched'), 'shut/new'])
         expect(readFileSync(join(out, file), 'utf8')).toMatch(/^new/)
       expect(statSync(join(out, 'touched')).mode & 0o777).toBe(0o600)
+    }),
+  )
+
+  test.skipIf(why)(title('a folder that only grows: each unfinished file that stays is told, and few are begun', why), () =>
+    withFolder(async folder => {
+      const names = Array.from({ length: 200 }, (_, i) => `f${i}`)
+      const { reporter, warnings } = recordingReporter()
+      const context = contextOf(new MemoryStorage(), { reporter })
+      makeTree(join(folder, 'data'), Object.fromEntries([...names, 'sub/x'].map(name => [name, `content of ${name}`])))
+      await pushFolder(context, join(folder, 'data'), 'data')
+      const out = join(folder, 'out')
+      mkdirSync(join(out, 'sub'), { recursive: true })
+      protect('+a', out)
+      try {
+        const { plan, staleParts } = await pullVersion(context, 'data', out)
+        const found = plan.refused.found.filter(({ path }) => names.includes(path))
+        expect(found).toHaveLength(names.length)
+        for (const { why } of found) expect(why).toMatch(/not permitted$|neither renamed nor removed$/)
+        expect(readFileSync(join(out, 'sub/x'), 'utf8')).toBe('content of sub/x')
+        const parts = partsIn(out)
+        expect(parts.length).toBeLessThan(names.length / 2)
+        expect(staleParts.files).toBe(parts.length)
+        const left = parts.map(
+          part => `the unfinished file ${join(out, part)} stays there, because it can't be removed: operation not permitted`,
+        )
+        expect(warnings.filter(text => text.includes('stays there')).sort()).toEqual(left.sort())
+      } finally {
+        unprotect()
+      }
+      expect((await pullVersion(context, 'data', out)).plan.refused.found).toEqual([])
+    }),
+  )
+
+  test.skipIf(why)(title('an archive into or in such a folder: the same', why), () =>
+    withFolder(async folder => {
+      makeTree(join(folder, 'data'), { a: 'a', b: 'b', 'sub/x': 'x' })
+      execFileSync('tar', ['-cf', join(folder, 'a.tar'), '-C', join(folder, 'data'), 'a', 'b', 'sub'])
+      const out = join(folder, 'out')
+      mkdirSync(join(out, 'sub'), { recursive: true })
+      protect('+a', out)
+      try {
+        const extracted = await runCli(['extract', join(folder, 'a.tar'), out])
+        expect(extracted.stderr).toMatch(
+          /^warning: the unfinished file .*\.part stays there, because it can't be removed: operation not permitted$/m,
+        )
+        expect(extracted.stderr).toMatch(/^warning: a was not extracted: operation not permitted$/m)
+        expect(extracted.stderr).toMatch(/^warning: b was not extracted: files in its folder can be neither renamed nor removed$/m)
+        expect(extracted.stdout).toContain('1 file written (1 B)')
+        expect(extracted.code).toBe(3)
+        expect(readFileSync(join(out, 'sub/x'), 'utf8')).toBe('x')
+        const compressed = await runCli(['compress', join(folder, 'data'), '-o', join(out, 'a.zip')])
+        expect(compressed.stderr).toMatch(/^warning: the unfinished file .*\.part stays there/m)
+        expect(compressed.stderr).toMatch(/^error: .*out\/a\.zip can't be written: operation not permitted/m)
+      } finally {
+        unprotect()
+      }
     }),
   )
 })

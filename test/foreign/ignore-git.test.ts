@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { IGNORE_FILE } from '../../src/local/ignore-rules.ts'
 import { walk } from '../../src/local/walk.ts'
 import { decodeFileName, encodePath, fsPath } from '../../src/util/paths.ts'
-import { silentReporter } from '../../src/util/reporter.ts'
 import { withFolder } from '../helpers/folders.ts'
+import { recordingReporter } from '../helpers/repository/test-store.ts'
 import { seededRandom } from '../helpers/seeded.ts'
 import { run } from './tools.ts'
 
@@ -99,13 +99,17 @@ type Kept = string[][]
 
 const isRule = (path: string): boolean => path.endsWith(IGNORE_FILE) || path.endsWith('.gitignore')
 
-async function keptByWalk(root: string, trees: number): Promise<Kept> {
+/** Also what the walk notes of each tree. */
+async function keptByWalk(root: string, trees: number): Promise<{ kept: Kept; notes: string[][] }> {
   const kept: Kept = []
+  const all: string[][] = []
   for (let tree = 0; tree < trees; tree++) {
-    const { entries } = await walk(join(root, String(tree)), { reporter: silentReporter })
+    const { reporter, notes } = recordingReporter()
+    const { entries } = await walk(join(root, String(tree)), { reporter })
+    all.push(notes)
     kept.push(entries.flatMap(({ path, type }) => (type === 'file' && !isRule(path) ? [path] : [])))
   }
-  return kept
+  return { kept, notes: all }
 }
 
 function keptByGit(root: string, trees: number): Kept {
@@ -137,7 +141,8 @@ test(
           if (path.endsWith(IGNORE_FILE)) writeFileSync(fsPath(local.replace(IGNORE_FILE, '.gitignore')), encodePath(content))
         }
       }
-      const [ours, git] = [await keptByWalk(root, TREES), keptByGit(root, TREES)]
+      const { kept: ours, notes } = await keptByWalk(root, TREES)
+      const git = keptByGit(root, TREES)
       const different = trees.flatMap((files, tree) => {
         const [mine, its] = [ours[tree]!, git[tree]!]
         const wrong = [
@@ -148,6 +153,18 @@ test(
       })
       expect(different.length, JSON.stringify(different.slice(0, 3), null, 1)).toBe(0)
       expect(ours.flat().length).toBeGreaterThan(TREES)
+      // without the lines that have no effect, git leaves out the same
+      let removed = 0
+      for (const [tree, texts] of notes.entries())
+        for (const [, line, file] of texts.join().matchAll(/line (\d+) of (.*?\.colab-escape-ignore), "/gs)) {
+          const local = fsPath(`${root}/${tree}/${file!.replace(IGNORE_FILE, '.gitignore')}`)
+          const lines = decodeFileName(readFileSync(local)).split('\n')
+          lines[Number(line) - 1] = '#'
+          writeFileSync(local, encodePath(lines.join('\n')))
+          removed++
+        }
+      expect(removed).toBeGreaterThan(TREES / 10)
+      expect(keptByGit(root, TREES)).toEqual(git)
     }),
   120_000,
 )

@@ -273,6 +273,39 @@ describe('walk', () => {
     }))
 })
 
+test('tells which lines of ignore files can have no effect, and why', () =>
+  withFolder(async root => {
+    makeTree(root, {
+      '.colab-escape-ignore': '# notes\n\n   \n/logs/\n!/logs/keep/x.txt\n[ab\n!*.tmp\n!/other/x\n',
+      'sub/.colab-escape-ignore': 'a\\\n/\n../b\n',
+      'logs/keep/x.txt': '',
+    })
+    const { notes, paths } = await walkQuietly(root)
+    expect(paths).not.toContain('logs/keep/x.txt')
+    expect(notes).toEqual([
+      expect.stringMatching(
+        / has lines that have no effect: line 6 of \.colab-escape-ignore, "\[ab": .*; line 1 of sub\/.*, "a\\\\": .*; line 2 .*; and 2 more$/,
+      ),
+    ])
+  }))
+
+test('a line that takes back what is in a folder that is left out has no effect', () =>
+  withFolder(async root => {
+    makeTree(root, { '.colab-escape-ignore': '/logs/\n!/logs/keep/x.txt\n!*.tmp\n!/other/x\n', 'logs/keep/x.txt': '' })
+    const ignored = await walkQuietly(root)
+    expect(ignored.notes).toEqual([
+      `${realpathSync(root)} has a line that has no effect: line 2 of .colab-escape-ignore, "!/logs/keep/x.txt": the folder logs is left out, and nothing in such a folder can be taken back`,
+    ])
+    makeTree(root, { '.colab-escape-ignore': '/logs/\n!/logs/keep/x.txt\n!logs\n' })
+    expect((await walkQuietly(root)).notes).toEqual([])
+  }))
+
+test('tells at most three of them', () =>
+  withFolder(async root => {
+    makeTree(root, { '.colab-escape-ignore': '[1\n[2\n[3\n[4\n' })
+    expect((await walkQuietly(root)).notes).toEqual([expect.stringMatching(/ has lines that have no effect: .*line 3.*; and 1 more$/)])
+  }))
+
 /** Files to skip that are none, and tell when a file or folder is looked at. */
 function whenAsked(act: (path: string) => void): OwnFiles {
   return Object.assign(new OwnFiles([]), { whatIs: act, refuse: () => undefined })

@@ -74,7 +74,8 @@ function madeFolder(path: string): string {
     makeFolder(path)
     return realPathOf(path)
   } catch (error) {
-    throw new AppError(isFullDisk(error) ? 'quota' : 'io', `Can't extract into ${path}: ${messageOf(error)}.`, {
+    const why = errnoOf(error) === 'EEXIST' ? 'what is there is not a folder' : messageOf(error)
+    throw new AppError(isFullDisk(error) ? 'quota' : 'io', `Can't extract into ${path}: ${why}.`, {
       hint: 'Choose another folder.',
       cause: error,
     })

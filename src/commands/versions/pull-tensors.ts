@@ -152,7 +152,7 @@ async function write(session: Session, side: TensorSide, plan: SafetensorsPlan, 
     await sink.finish()
     return failed
   } catch (error) {
-    await sink.abort()
+    await sink.abort(session.console.reporter)
     throw error
   }
 }

@@ -107,7 +107,7 @@ function noteStrangeThings({ console: { reporter } }: Session, result: PullResul
     )
   if (staleParts.files > 0)
     reporter.note(
-      `${plural(staleParts.files, 'file')} (${formatBytes(staleParts.bytes)}) of interrupted pulls of other versions ${staleParts.files === 1 ? 'is' : 'are'} in ${destination}, named .colab-escape-*.part: if no other pull runs there, remove them`,
+      `${plural(staleParts.files, 'unfinished file')} (${formatBytes(staleParts.bytes)}) of pulls ${staleParts.files === 1 ? 'is' : 'are'} in ${destination}, named .colab-escape-*.part: if no other pull runs there, remove them`,
     )
   if (withoutAttributes > 0)
     reporter.note(

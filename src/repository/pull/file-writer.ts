@@ -4,14 +4,14 @@ import { dirname, join } from 'node:path'
 import { sameFingerprint } from '../../local/fingerprint.ts'
 import { isSame, replaced, type HeldFolders } from '../../local/held-folders.ts'
 import type { LocalItem } from '../../local/look-at.ts'
-import { partName } from '../../local/part-names.ts'
+import { ONLY_ADDS, partName } from '../../local/part-names.ts'
 import { utimesSeconds } from '../../local/times.ts'
 import { errnoOf } from '../../util/errors.ts'
-import { closeQuietly, renameNew, syncFile, type FileSystem } from '../../util/file-system.ts'
+import { closeQuietly, removeFile, renameNew, syncFile, type FileSystem } from '../../util/file-system.ts'
 import { howStrangersReach } from '../../util/small-file.ts'
 import { matchingChunks } from './compare-file.ts'
 import type { PlannedFile } from './pull-plan.ts'
-import { writeError } from './refusals.ts'
+import { RefusedEntry, writeError } from './refusals.ts'
 import type { Twins } from './twins.ts'
 
 /** With the folders that are held open, fewer than 128. */
@@ -56,18 +56,29 @@ export class FileWriter {
   /** Of the files that have one. */
   private readonly parts = new Map<number, Part>()
   private readonly resumed = new Set<number>()
+  /** Folders of which a part file could not be removed. */
+  private readonly stuck = new Set<string>()
   private readonly files: readonly PlannedFile[]
   private readonly force: boolean
   private readonly folders: HeldFolders
   private readonly fileSystem: FileSystem
   private readonly twins: Twins | undefined
+  private readonly onLeft: (part: string, error: unknown) => void
 
-  constructor(files: readonly PlannedFile[], force: boolean, folders: HeldFolders, twins?: Twins) {
+  /** `onLeft`: takes each part file that is given up and can't be removed. */
+  constructor(
+    files: readonly PlannedFile[],
+    force: boolean,
+    folders: HeldFolders,
+    onLeft: (part: string, error: unknown) => void = () => undefined,
+    twins?: Twins,
+  ) {
     this.files = files
     this.force = force
     this.folders = folders
     this.fileSystem = folders.fileSystem
     this.twins = twins
+    this.onLeft = onLeft
   }
 
   private partPath({ entry, localPath }: PlannedFile): string {
@@ -75,7 +86,7 @@ export class FileWriter {
   }
 
   private remove(partPath: string): void {
-    this.folders.at(partPath, path => this.fileSystem.rmSync(path, { force: true }))
+    this.folders.at(partPath, path => removeFile(path, this.fileSystem))
   }
 
   /**
@@ -135,6 +146,7 @@ export class FileWriter {
 
   private openNew(number: number, file: PlannedFile): { fd: number; part: Part } {
     let path = this.partPath(file)
+    if (this.stuck.has(dirname(path))) throw new RefusedEntry(ONLY_ADDS)
     let fd: number
     try {
       fd = this.openFile(path, CREATE)
@@ -270,19 +282,15 @@ export class FileWriter {
     try {
       this.remove(part.path)
     } catch (error) {
-      throw writeError(error, this.files[number]!.localPath)
+      // in a folder such as /tmp, it may be another user's by now
+      if (!this.folders.isShared(dirname(part.path))) this.stuck.add(dirname(part.path))
+      this.onLeft(part.path, error)
     }
   }
 
   /** Removes all part files, on a full disk. */
   abandonAll(): void {
-    for (const number of this.parts.keys()) {
-      try {
-        this.abandon(number)
-      } catch {
-        // the full disk is the error to report
-      }
-    }
+    for (const number of this.parts.keys()) this.abandon(number)
   }
 
   close(): void {

@@ -7,7 +7,7 @@ import { partName } from '../../local/part-names.ts'
 import { noSymlinks } from '../../local/symlinks.ts'
 import { sameTime, utimesSeconds } from '../../local/times.ts'
 import { AppError, errnoOf } from '../../util/errors.ts'
-import { closeQuietly, makeFolder, OPEN_FOLDER, syncFolder, syncOpenFolder, type FileSystem } from '../../util/file-system.ts'
+import { closeQuietly, makeFolder, OPEN_FOLDER, removeFile, syncFolder, syncOpenFolder, type FileSystem } from '../../util/file-system.ts'
 import { encodePath, fsPath } from '../../util/paths.ts'
 import { SideBySide } from '../../util/side-by-side.ts'
 import type { SymlinkEntry } from '../format/manifest.ts'
@@ -152,7 +152,7 @@ export class LocalChanges {
   /** For what no pull needs: a later one removes it too. */
   private discard(part: string): void {
     try {
-      this.folders.at(part, path => this.fileSystem.rmSync(path, { force: true }))
+      this.folders.at(part, path => removeFile(path, this.fileSystem))
     } catch {
       // the error that led here is the one to report
     }

@@ -8,6 +8,7 @@ import { Chunker } from '../../chunking/chunker.ts'
 import { HeldFolders } from '../../local/held-folders.ts'
 import { leadsOutside } from '../../local/leads-outside.ts'
 import type { OwnFiles } from '../../local/own-files.ts'
+import { describeLeftPart } from '../../local/part-names.ts'
 import { SmallObjectStorage } from '../../storage/small-objects.ts'
 import { isAppError, throwIfAborted } from '../../util/errors.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
@@ -63,7 +64,7 @@ export interface PullResult {
   damaged: DamagedFile[]
   /** Symlinks to make that point out of the destination. */
   outsideLinks: number
-  /** Part files that pulls of other versions left in the folders of this one, or are writing there now. */
+  /** Part files in the folders of this pull that it or others could not remove, left, or are writing now. */
   staleParts: { files: number; bytes: number }
   /** Number of new files that the file system of the destination gave another mode or time. */
   withoutAttributes: number
@@ -209,6 +210,7 @@ async function change(
     folders,
     refused,
     twins,
+    onLeft: (part, error) => reporter.warn(describeLeftPart(part, error)),
     onProgress: done => reporter.progress({ phase: 'restoring', ...done }),
   })
   changed.push(...restored.changedMeanwhile)

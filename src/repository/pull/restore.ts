@@ -16,6 +16,7 @@ export interface RestoreOptions {
   folders: HeldFolders
   refused: Refusals
   twins?: Twins
+  onLeft: (part: string, error: unknown) => void
   onProgress: (done: { doneBytes: number; totalBytes: number; doneFiles: number; totalFiles: number }) => void
 }
 
@@ -142,7 +143,7 @@ class Restore {
     this.repository = repository
     this.files = files
     this.options = options
-    this.writer = new FileWriter(files, options.force, options.folders, options.twins)
+    this.writer = new FileWriter(files, options.force, options.folders, options.onLeft, options.twins)
     this.missing = new Uint32Array(files.length)
     this.totalBytes = files.reduce((sum, { entry }) => sum + entry.size, 0)
   }
@@ -252,9 +253,8 @@ class Restore {
   }
 
   private abandon(number: number): void {
-    const { refused } = this.options
     this.given.add(number)
-    refused.attempt(this.files[number]!.entry.path, () => this.writer.abandon(number))
+    this.writer.abandon(number)
   }
 
   /** Syncing takes as long as fetching: both are done at the same time. */

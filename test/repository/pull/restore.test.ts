@@ -40,6 +40,7 @@ const optionsFor = (folder: string) => ({
   force: false,
   folders: new HeldFolders(folder),
   refused: new Refusals(),
+  onLeft: () => expect.unreachable(),
   onProgress: () => undefined,
 })
 
