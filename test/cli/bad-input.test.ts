@@ -28,7 +28,7 @@ describe('usage', () => {
     [['push', 'data', '--exlude', 'x'], /Unknown option '--exlude' \(Did you mean --exclude\?\)/],
     [['psh', 'data'], /Unknown command 'psh' \(Did you mean push\?\)/],
     [['pull', 'a', 'b', 'c'], /pull takes at most 2 arguments, not 3/],
-    [['push', 'data', '--level', 'huge'], /--level must be fast, balanced or max, not 'huge'/],
+    [['push', 'data', '--level', 'huge'], /--level must be fast, balanced, high, max or auto, not 'huge'/],
     [['push', 'data', '--jobs', 'many'], /--jobs many is not a number/],
     [['push', 'data', '--name', 'a/b'], /"a\/b" can't be a name/],
     [['push', 'data', '--name', ''], /--name is empty/],
@@ -165,7 +165,7 @@ describe('sources', () => {
       clearInterval(writer)
       expect(run.code, run.stderr).toBe(3)
       expect(run.stderr).toMatch(
-        /^warning: .*growing\.log was not saved: it changed while it was being read: it had \d+ bytes and now has \d+$/m,
+        /^warning: .*growing\.log was not saved: it changed while it was being read: it had [\d,]+ bytes and now has [\d,]+$/m,
       )
       expect(run.stdout).toMatch(/1 file could not be saved/)
       await sandbox.ok('pull', 'data', 'out')
