@@ -120,16 +120,17 @@ describe('pull --tensor', () => {
       expectError(await take('--tensor', '*', '-o', 'nowhere/new'), 5, /nowhere is not a folder/)
       expect((await take('--tensor', '*', '-o', 'new', '--dry-run')).stdout).toMatch(/^Dry run: would write 24 tensors from runs@/)
 
-      // a store that loses a quarter of what is being fetched, then all
+      // a store that loses a quarter of each pack of tensors, then all; the small pack is the manifest's
       const lose = (from: number, to: number): void => {
         for (const name of readdirSync(sandbox.store).filter(each => each.startsWith('pack-'))) {
           const pack = readFileSync(`${sandbox.store}/${name}`)
-          writeFileSync(`${sandbox.store}/${name}`, pack.fill(0, pack.length * from, pack.length * to))
+          if (pack.length < 100_000) continue
+          writeFileSync(`${sandbox.store}/${name}`, pack.fill(0, Math.floor(pack.length * from), Math.floor(pack.length * to)))
         }
       }
       lose(0.25, 0.5)
       const partial = await take('--tensor', '*', '-o', 'some')
-      expect([partial.code, partial.stdout]).toEqual([7, expect.stringMatching(/left out:\n *layers\.\d+\.\w+: damaged: /) as string])
+      expect([partial.code, partial.stdout], partial.stderr).toEqual([7, expect.stringMatching(/left out:\n *layers\.\d+\.\w+: damaged: /) as string])
       const taken = Object.entries(readWithPython(sandbox.in('some')))
       expect(taken.length).toBeGreaterThan(5)
       expect(taken.length).toBeLessThan(model.length)
