@@ -1,4 +1,5 @@
 import { isAppError } from '../util/errors.ts'
+import { joinSmall } from './layouts/cuts.ts'
 import { findGgmlTensors, isGgml } from './layouts/ggml.ts'
 import { findGgufTensors, isGguf } from './layouts/gguf.ts'
 import { isHdf5, isLegacyTorch, isTflite, mayFlax, mayOnnx } from './layouts/magic.ts'
@@ -16,6 +17,7 @@ export const SNIFFED_BYTES = 16
 
 /**
  * The positions of a file's tensors: in ascending order, without overlaps, none empty, all within its `size` bytes.
+ * Small ones that touch count as one (`joinSmall`).
  * Supports safetensors, PyTorch (with zip and without), `.npz`, `.keras`, `.npy`, GGUF and HDF5, and recognises them by
  * content. Undefined if there are no tensors, or if the container is damaged: then nothing in it is trusted. Reads only
  * headers, at most about 32 MiB in all. Passes on errors of `read`.
@@ -25,7 +27,7 @@ export async function findTensors(size: number, read: ReadAt): Promise<TensorSpa
   const layout = layoutOf(start, size)
   if (layout === undefined) return undefined
   try {
-    const spans = checkSpans(await layout(size, read), size)
+    const spans = joinSmall(checkSpans(await layout(size, read), size), size)
     return spans.length > 0 ? spans : undefined
   } catch (error) {
     if (isAppError(error, 'corrupt', 'unsupported')) return undefined

@@ -18,6 +18,8 @@ export interface TensorSpan extends ElementType {
   /** Bytes. */
   length: number
   shape?: number[]
+  /** True for small tensors that fill all between two tensors that are cut: they are cut too. */
+  fillsGap?: boolean
 }
 
 /** A file with more tensors is treated as one without tensors: each takes memory while the file is read. */

@@ -1,7 +1,7 @@
 import { archiveEntries } from '../../archive/compress.ts'
 import { estimate, type KindEstimate, type TensorPart } from '../../archive/estimate.ts'
 import type { ArchiveFormat } from '../../archive/format.ts'
-import { MIN_TENSOR_BYTES } from '../../chunking/layouts/cuts.ts'
+import { isCut } from '../../chunking/layouts/cuts.ts'
 import { elementTypeId } from '../../compression/element-type-ids.ts'
 import type { Level } from '../../compression/limits.ts'
 import type { WalkedEntry, WalkResult } from '../../local/walk.ts'
@@ -88,8 +88,9 @@ const rowOf = ({ kind, files, bytes, archiveBytes, filteredBytes }: KindEstimate
 export async function tensorRangesOf(file: WalkedEntry): Promise<TensorPart[]> {
   const spans = mayHold(file.path, file.fingerprint.size) ? ((await spansOf(file)) ?? []) : []
   return spans
+    .filter(isCut)
     .map(({ offset, length, ...element }) => ({ kind: kindOfChunk(file.path, typeOf(element)), element, offset, length }))
-    .filter(({ length, element }) => length >= MIN_TENSOR_BYTES && typeOf(element) !== undefined)
+    .filter(({ element }) => typeOf(element) !== undefined)
 }
 
 function typeOf({ dtype, width }: ElementType): string | undefined {

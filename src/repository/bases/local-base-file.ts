@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises'
-import { MIN_TENSOR_BYTES, TENSOR_CHUNK_BYTES } from '../../chunking/layouts/cuts.ts'
+import { isCut, TENSOR_CHUNK_BYTES } from '../../chunking/layouts/cuts.ts'
 import { findTensors, type TensorSpan } from '../../chunking/tensor-layout.ts'
 import { AS_LISTED, readAt, readInto } from '../../local/read-at.ts'
 import type { WalkedEntry } from '../../local/walk.ts'
@@ -59,7 +59,7 @@ function chunksByOffset(lengths: readonly number[]): Map<number, number> {
 /** The ids of a tensor's chunks; undefined if the file is not cut around the tensor. */
 function idsOf(span: TensorSpan, chunks: Buffer, lengths: readonly number[], chunkAt: ReadonlyMap<number, number>): Uint8Array | undefined {
   const first = chunkAt.get(span.offset)
-  if (first === undefined || span.length < MIN_TENSOR_BYTES) return undefined
+  if (first === undefined || !isCut(span)) return undefined
   const count = Math.ceil(span.length / TENSOR_CHUNK_BYTES)
   for (let i = 0; i < count; i++) if (lengths[first + i] !== chunkLength(span, i)) return undefined
   return chunks.subarray(first * HASH_BYTES, (first + count) * HASH_BYTES)

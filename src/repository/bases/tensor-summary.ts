@@ -1,4 +1,4 @@
-import { MIN_TENSOR_BYTES } from '../../chunking/layouts/cuts.ts'
+import { isCut } from '../../chunking/layouts/cuts.ts'
 import type { TensorSpan } from '../../chunking/tensor-layout.ts'
 import { sha256Hex } from '../../util/hash.ts'
 
@@ -16,7 +16,7 @@ export interface TensorSummary {
 const MAX_HASHES = 4096
 
 export function summaryOf(spans: readonly TensorSpan[]): TensorSummary | undefined {
-  const large = spans.filter(({ length }) => length >= MIN_TENSOR_BYTES)
+  const large = spans.filter(isCut)
   if (large.length === 0) return undefined
   const bytesOf = new Map<string | undefined, number>()
   for (const { dtype, length } of large) bytesOf.set(dtype, (bytesOf.get(dtype) ?? 0) + length)

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { MIN_TENSOR_BYTES, TENSOR_CHUNK_BYTES, tensorCuts } from '../../../src/chunking/layouts/cuts.ts'
+import { joinSmall, MIN_TENSOR_BYTES, TENSOR_CHUNK_BYTES, tensorCuts } from '../../../src/chunking/layouts/cuts.ts'
 import { findTensors, type TensorSpan } from '../../../src/chunking/tensor-layout.ts'
 import { seededBytes } from '../../helpers/seeded.ts'
 import { npy, npyHeader, reading, safetensors, zip } from './writers.ts'
@@ -27,6 +27,62 @@ async function chunksOf(file: Uint8Array): Promise<string[]> {
       .digest('hex'),
   )
 }
+
+describe('joinSmall', () => {
+  const large = span(5000, MIN_TENSOR_BYTES)
+  const others = [span(0, 3000), { ...span(3000, 2000), shape: [500] }, large, span(9096, 1), span(9100, 4000), span(13_100, 95)]
+
+  test('makes touching small tensors of one type one, if that is large enough to be cut', () => {
+    expect(joinSmall(others, 20_000)).toEqual([span(0, 5000), large, others[3], others[4], others[5]])
+    expect(joinSmall([...others, span(13_195, 1)], 20_000)).toEqual([span(0, 5000), large, others[3], span(9100, 4096)])
+    expect(joinSmall([{ ...others[0]!, dtype: 'F32' }, others[1]!], 20_000)).toHaveLength(2)
+    expect(joinSmall([others[0]!, { ...others[1]!, width: 2 }], 20_000)).toHaveLength(2)
+    expect(joinSmall([], 9)).toEqual([])
+  })
+
+  test('makes what fills the gap between large tensors one, which is cut', () => {
+    const [a, b, c] = [span(100, 5000), span(5100, 200), span(5300, 56)]
+    const large = span(5356, 5000)
+    expect(joinSmall([a, b, c, large], 20_000)).toEqual([a, { ...span(5100, 256), fillsGap: true }, large])
+    expect(joinSmall([a, b, c], 5356)).toEqual([a, { ...span(5100, 256), fillsGap: true }])
+    expect(joinSmall([a, span(5100, 256), large], 20_000)).toEqual([a, { ...span(5100, 256), fillsGap: true }, large])
+    for (const others of [
+      [a, b, c],
+      [b, c, large],
+      [a, b, span(5300, 55)],
+      [a, span(5101, 255), large],
+      [a, b, { ...c, dtype: 'I8' }, large],
+    ])
+      expect(joinSmall(others, 20_000)).toEqual(others)
+    expect(tensorCuts(joinSmall([a, b, c, large], 20_000), 20_000).map(({ kind, length }) => [kind, length])).toEqual([
+      ['container', 100],
+      ['tensor', 5000],
+      ['tensor', 256],
+      ['tensor', 5000],
+      ['container', 9644],
+    ])
+  })
+
+  test('keeps the bytes that belong to tensors', () => {
+    const tensors = fc.array(fc.tuple(fc.nat(1), fc.integer({ min: 1, max: 6000 }), fc.constantFrom('F32', 'I32')))
+    fc.assert(
+      fc.property(tensors, parts => {
+        let at = 0
+        const spans = parts.map(([gap, length, dtype]) => {
+          at += gap + length
+          return { ...span(at - length, length), dtype }
+        })
+        const ranges = (all: TensorSpan[]) => all.flatMap(({ offset, length }) => [offset, offset + length])
+        const joined = joinSmall(spans, at)
+        const inner = new Set(ranges(spans))
+        for (const end of ranges(joined)) expect(inner.has(end)).toBe(true)
+        expect(joined.reduce((sum, { length }) => sum + length, 0)).toBe(spans.reduce((sum, { length }) => sum + length, 0))
+        for (let i = 1; i < joined.length; i++)
+          expect(joined[i]!.offset).toBeGreaterThanOrEqual(joined[i - 1]!.offset + joined[i - 1]!.length)
+      }),
+    )
+  })
+})
 
 describe('tensorCuts', () => {
   test('cuts at the ends of tensors, and every 1 MiB inside', () => {

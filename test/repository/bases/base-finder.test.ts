@@ -304,7 +304,8 @@ describe('du and a dry run', () => {
       const parts = await measureGroups(await openForReading(training.context), first.snapshot!, kindOfChunk)
       expectToAddUp(parts)
       const { text, 'F32 tensors': floats, 'BF16 tensors': halves, 'models, data': rest } = byKind(parts)
-      expect(floats).toMatchObject({ files: 1, plainBytes: 80_000, distinctBytes: 80_000, saved: { compression: 0, deltas: 0 } })
+      // the small tensor fills what is left of the file: it is cut too
+      expect(floats).toMatchObject({ files: 1, plainBytes: 82_000, distinctBytes: 82_000, saved: { compression: 0, deltas: 0 } })
       expect(floats!.saved.filters).toBeGreaterThan(8_000)
       expect(halves).toMatchObject({ files: 1, plainBytes: 40_000, saved: { compression: 0, filters: 0 } })
       expect(halves!.saved.deltas).toBeGreaterThan(36_000)
