@@ -1,5 +1,6 @@
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { DriveSandbox } from '../drive/drive-cli.ts'
 import { runCli } from '../helpers/cli.ts'
 import { withFolder } from '../helpers/folders.ts'
@@ -9,10 +10,16 @@ import { expectSameTree, makeTree } from '../helpers/trees.ts'
 import { startRcloneWorld } from './rclone.ts'
 import type { RcloneWorld } from './rclone.ts'
 
-/** Gives `use` a folder in which rclone has mounted the Drive of `world`. */
+/** Gives `use` a folder in which rclone has mounted the Drive of `world`. Ends when rclone has uploaded what it got. */
 function withMountOf<T>(world: RcloneWorld, use: (path: string) => Promise<T>): Promise<T> {
   const options = ['--vfs-cache-mode', 'writes', '--vfs-write-back', '0s', '--dir-cache-time', '0s', '--allow-non-empty']
-  return withRemoteMounted('gdrive:', options, { ...process.env, ...world.env, PATH: process.env.PATH }, use)
+  return withRemoteMounted('gdrive:', options, { ...process.env, ...world.env, PATH: process.env.PATH }, async path => {
+    const result = await use(path)
+    // not in a call that blocks: this process answers rclone
+    for (const name of await readdir(join(path, 'colab-escape')))
+      await vi.waitFor(() => expect(world.emulator.fileAt(`colab-escape/${name}`), name).toBeDefined(), { timeout: 10_000 })
+    return result
+  })
 }
 
 async function withWorld(use: (world: RcloneWorld, sandbox: DriveSandbox) => Promise<void>): Promise<void> {
