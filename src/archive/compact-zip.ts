@@ -102,13 +102,15 @@ function forgetEntries(engine: ZipEngine): void {
   const writeHeader = engine._writeCentralFileHeader.bind(engine)
   const directory: Buffer[] = []
   const joiner = new Joiner(bytes => directory.push(bytes) > 0)
+  const write = engine.write.bind(engine)
+  let isHeader = false
+  engine.write = piece => (isHeader ? joiner.add(typeof piece === 'string' ? Buffer.from(piece) : piece) : write(piece))
   engine._afterAppend = entry => {
-    const write = engine.write.bind(engine)
-    engine.write = piece => joiner.add(typeof piece === 'string' ? Buffer.from(piece) : piece)
+    isHeader = true
     try {
       writeHeader(entry)
     } finally {
-      engine.write = write
+      isHeader = false
     }
     afterAppend(entry)
     engine._entries[engine._entries.length - 1] = undefined
