@@ -12,12 +12,13 @@ import type { RcloneWorld } from './rclone.ts'
 
 /** Gives `use` a folder in which rclone has mounted the Drive of `world`. Ends when rclone has uploaded what it got. */
 function withMountOf<T>(world: RcloneWorld, use: (path: string) => Promise<T>): Promise<T> {
-  const options = ['--vfs-cache-mode', 'writes', '--vfs-write-back', '0s', '--dir-cache-time', '0s', '--allow-non-empty']
+  // rclone waits 5 s unless told otherwise; its version 1.60 can lose a rename that comes while it uploads the file
+  const options = ['--vfs-cache-mode', 'writes', '--vfs-write-back', '2s', '--dir-cache-time', '0s', '--allow-non-empty']
   return withRemoteMounted('gdrive:', options, { ...process.env, ...world.env, PATH: process.env.PATH }, async path => {
     const result = await use(path)
     // not in a call that blocks: this process answers rclone
     for (const name of await readdir(join(path, 'colab-escape')))
-      await vi.waitFor(() => expect(world.emulator.fileAt(`colab-escape/${name}`), name).toBeDefined(), { timeout: 10_000 })
+      await vi.waitFor(() => expect(world.emulator.fileAt(`colab-escape/${name}`), name).toBeDefined(), { timeout: 30_000 })
     return result
   })
 }
