@@ -15,7 +15,7 @@ export const CODEC_ZSTD = 1
 export const CODEC_DEFLATE = 2
 /** `u8 count`, that many symbols, then raw deflate of pairs of them: see pairs.ts. */
 export const CODEC_PAIRS = 3
-/** Numbers in contexts, of blocks with filter 12: see numbers.ts. */
+/** Numbers in contexts, of blocks with filter 11 or 12: see numbers.ts. */
 export const CODEC_NUMBERS = 4
 /** Literals, and copies of what was decoded before (copies.ts), in four pieces with codecs of their own. */
 export const CODEC_COPIES = 5
@@ -69,6 +69,11 @@ export function decodePart(part: PartLayout, stored: Uint8Array, zstd: ZstdCodec
     })
   }
   return zstd.decompress(stored, part.plainLength)
+}
+
+/** Whether `decodePart` may need a zstd codec for a part. */
+export function mayNeedZstd({ codec }: PartLayout): boolean {
+  return codec === CODEC_ZSTD || codec === CODEC_COPIES
 }
 
 /** A part of codec copies: `u8 codec, varint stored, varint plain` of each of its four pieces, then the pieces. */

@@ -1,6 +1,6 @@
 import { type FastCdcKernel, gearTable, javascriptFastCdc, WINDOW_BYTES } from './fastcdc.ts'
 import { FASTCDC_WASM } from './wasm-bytes.ts'
-import type { WebAssemblyApi } from './web-assembly.ts'
+import { fastestKernel, type WebAssemblyApi } from './web-assembly.ts'
 
 interface FastCdcExports {
   memory: { buffer: ArrayBuffer }
@@ -26,14 +26,5 @@ function webAssemblyFastCdc({ Module, Instance }: WebAssemblyApi): FastCdcKernel
 
 /** The fastest kernel that this process can run, with its own window (8 MiB). Both kernels find the same cuts. */
 export function loadFastCdc(): FastCdcKernel {
-  const api = (globalThis as { WebAssembly?: WebAssemblyApi }).WebAssembly
-  if (api) {
-    try {
-      return webAssemblyFastCdc(api)
-    } catch {
-      // too little address space, or a policy against generated code: use the twin, which is slower and finds the same
-      // cuts
-    }
-  }
-  return javascriptFastCdc()
+  return fastestKernel(webAssemblyFastCdc, javascriptFastCdc)
 }

@@ -11,7 +11,7 @@ import {
   streamCount,
 } from './fields.ts'
 import { FIELDS_WASM } from './wasm-bytes.ts'
-import type { WebAssemblyApi } from './web-assembly.ts'
+import { fastestKernel, type WebAssemblyApi } from './web-assembly.ts'
 
 interface FieldsExports {
   inputOffset: { value: number }
@@ -83,14 +83,5 @@ function webAssemblyFields(api: WebAssemblyApi): FieldsKernel {
  * streams.
  */
 export function loadFields(): FieldsKernel {
-  const api = (globalThis as { WebAssembly?: WebAssemblyApi }).WebAssembly
-  if (api) {
-    try {
-      return webAssemblyFields(api)
-    } catch {
-      // too little address space, or a policy against generated code: use the twin, which is slower and makes the same
-      // streams
-    }
-  }
-  return javascriptFields()
+  return fastestKernel(webAssemblyFields, javascriptFields)
 }

@@ -17,7 +17,7 @@ import {
 } from './numbers.ts'
 import { REGION_BYTES } from './planes.ts'
 import { NUMBERS_WASM } from './wasm-bytes.ts'
-import type { WebAssemblyApi } from './web-assembly.ts'
+import { fastestKernel, type WebAssemblyApi } from './web-assembly.ts'
 
 interface NumbersExports {
   inputOffset: { value: number }
@@ -108,13 +108,5 @@ function webAssemblyNumbers(api: WebAssemblyApi): NumbersKernel {
  * bytes.
  */
 export function loadNumbers(): NumbersKernel {
-  const api = (globalThis as { WebAssembly?: WebAssemblyApi }).WebAssembly
-  if (api) {
-    try {
-      return webAssemblyNumbers(api)
-    } catch {
-      // too little address space, or a policy against generated code: use the twin, which is slower
-    }
-  }
-  return javascriptNumbers()
+  return fastestKernel(webAssemblyNumbers, javascriptNumbers)
 }

@@ -12,7 +12,7 @@ import {
   type Width,
 } from './planes.ts'
 import { PLANES_WASM } from './wasm-bytes.ts'
-import type { WebAssemblyApi } from './web-assembly.ts'
+import { fastestKernel, type WebAssemblyApi } from './web-assembly.ts'
 
 type Kernel = (width: number, mode: number, length: number) => void
 type Grouping = (width: number, shift: number, bits: number, start: number, length: number) => void
@@ -70,14 +70,5 @@ function webAssemblyPlanes(api: WebAssemblyApi): PlanesKernel {
  * planes.
  */
 export function loadPlanes(): PlanesKernel {
-  const api = (globalThis as { WebAssembly?: WebAssemblyApi }).WebAssembly
-  if (api) {
-    try {
-      return webAssemblyPlanes(api)
-    } catch {
-      // no SIMD, too little address space, or a policy against generated code: use the twin, which is slower and makes
-      // the same planes
-    }
-  }
-  return javascriptPlanes()
+  return fastestKernel(webAssemblyPlanes, javascriptPlanes)
 }

@@ -8,3 +8,19 @@ export interface WebAssemblyApi {
 export interface WebAssemblyMemory {
   readonly buffer: ArrayBuffer
 }
+
+/**
+ * The fastest kernel that this process can run: the one that `make` makes, or its twin, which is slower and gives the
+ * same results.
+ */
+export function fastestKernel<Kernel>(make: (api: WebAssemblyApi) => Kernel, twin: () => Kernel): Kernel {
+  const api = (globalThis as { WebAssembly?: WebAssemblyApi }).WebAssembly
+  if (api) {
+    try {
+      return make(api)
+    } catch {
+      // no SIMD, too little address space, or a policy against generated code
+    }
+  }
+  return twin()
+}
