@@ -3,6 +3,7 @@ import type { FoundVersion } from '../../repository/prune/forgotten.ts'
 import { SAFE_GRACE_PERIODS } from '../../repository/prune/grace-periods.ts'
 import { openForPrune } from '../../repository/prune/prune.ts'
 import { judgeForgotten, reallyForgotten, unforget, type Judged } from '../../repository/prune/unforget.ts'
+import { isStartOfId } from '../../repository/versions/choose-version.ts'
 import { parseName } from '../../repository/versions/names.ts'
 import { dropNotedVersion } from '../../repository/versions/noted-version.ts'
 import { parseVersion, type VersionSpec } from '../../repository/versions/versions.ts'
@@ -87,7 +88,7 @@ function choose(versions: readonly FoundVersion[], { name, at }: VersionSpec, al
   const last = own.reduce((latest, { time }) => Math.max(latest, time), 0)
   const isMeant = ({ snapshot, time }: FoundVersion): boolean => {
     if (at === undefined) return all || time === last
-    return snapshot.tags.includes(at) || (/^[0-9a-f]{4,64}$/i.test(at) && snapshot.id.startsWith(at.toLowerCase()))
+    return snapshot.tags.includes(at) || isStartOfId(at, snapshot.id)
   }
   const meant = own.filter(isMeant)
   if (meant.length === 0)

@@ -5,6 +5,7 @@ import { compareSnapshots, labelName, type SnapshotRef } from '../format/object-
 import { isPending, lineOf, versionLabel, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
 import { describeVersion, everyChunkOf, isComplete } from '../read/read-manifest.ts'
+import { isStartOfId } from '../versions/choose-version.ts'
 import { isStillThere } from '../versions/forgotten-meanwhile.ts'
 import { endOfMoment, endOfRelative } from '../versions/moments.ts'
 import { decideRetention, type RetentionDecision, type RetentionPolicy } from '../versions/retention.ts'
@@ -108,7 +109,7 @@ async function findChosen(repository: OpenRepository, specs: readonly VersionSpe
     const found = await resolveVersion(repository, view, spec)
     const at = spec.at ?? ''
     const isTime = endOfMoment(at) !== undefined || endOfRelative(at, view.inventory.now) !== undefined
-    const isNamed = !isTime || found.id.startsWith(at) || (await readTags(storage, view, [found], signal)).get(found.id)!.includes(at)
+    const isNamed = !isTime || isStartOfId(at, found.id) || (await readTags(storage, view, [found], signal)).get(found.id)!.includes(at)
     if (!isNamed) throw foundByTime(spec, found)
     if (isPending(found, view.inventory) && !(await isPresent(repository, found))) throw stillComing(found)
     ids.add(found.id)

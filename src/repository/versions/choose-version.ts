@@ -22,6 +22,11 @@ export const LONG_ID = /^[0-9a-f]{8,64}$/i
 const SHORT_ID = /^[0-9a-f]{4,7}$/i
 /** Never means anything else, also if there is no such version. */
 export const FULL_ID = /^[0-9a-f]{64}$/i
+/** Whether `at` has the form of an id, or of the beginning of one, and `id` begins so: "1d" is a time. */
+export function isStartOfId(at: string, id: string): boolean {
+  return (SHORT_ID.test(at) || LONG_ID.test(at)) && id.startsWith(at.toLowerCase())
+}
+
 /** So many digits of the id of a damaged version are known. */
 const KNOWN_DIGITS = 16
 

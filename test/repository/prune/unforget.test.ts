@@ -237,6 +237,17 @@ describe('single versions', () => {
         await expect(made.forget(versions(`data@${at}`))).rejects.toThrow(/is a time, so it's unclear which version you mean/)
       await made.expectThere(made.ids)
     }))
+
+  test('are not chosen by a time, also if the id of the version that it finds begins like it', () =>
+    withFolder(async folder => {
+      const made = new Scene()
+      let days: string | undefined
+      for (let i = 0; days === undefined && i < 1000; i++)
+        days = /^[1-9]\d?d/.exec(await made.push(folder, { a: Buffer.from(`state ${i}`) }))?.[0]
+      made.now += 100 * 24 * 60 * MINUTE
+      await expect(made.forget(versions(`data@${days}`))).rejects.toThrow(/is a time, so it's unclear which version you mean/)
+      await made.forget(versions(`data@${made.ids.at(-1)!.slice(0, 8)}`))
+    }))
 })
 
 test('what a forget removes is written down before anything is deleted', () =>
