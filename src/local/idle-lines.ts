@@ -14,9 +14,10 @@ interface TakingBack extends Omit<IdleLine, 'why'> {
   folders: string[]
 }
 
-/** Maximum number of lines that a note names, and of those whose folders are compared with all rules. */
+/** At most so many lines are named; of so many, the folders are compared with all rules; of a line, so many folders. */
 const SHOWN = 3
 const MAX_COMPARED = 100
+const MAX_FOLDERS = 50
 const SHOWN_LENGTH = 60
 
 /** Collects the lines of ignore files that have no effect, whatever is in the source. */
@@ -31,7 +32,7 @@ export class IdleLines {
       const why = whyNeverMatches(text)
       if (why !== undefined) this.found.push({ file, line: i + 1, text, why })
       else if (text.startsWith('!') && this.takingBack.length < MAX_COMPARED) {
-        const folders = literalFolders(text).map(names => decodeFileName(Buffer.from(names, 'latin1')))
+        const folders = literalFolders(text, MAX_FOLDERS).map(names => decodeFileName(Buffer.from(names, 'latin1')))
         if (folders.length > 0)
           this.takingBack.push({ file, line: i + 1, text, folders: folders.map(path => (folder === '' ? path : `${folder}/${path}`)) })
       }

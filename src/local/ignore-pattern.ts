@@ -62,12 +62,12 @@ export function whyNeverMatches(pattern: string): string | undefined {
   return dots && 'no path has a name . or ..: paths begin in the folder itself'
 }
 
-/** The folders, as bytes, that everything is in which a line matches: `a` and `a/b` for `!a/b/*.txt`. */
-export function literalFolders(line: string): string[] {
+/** The first folders, as bytes, that everything is in which a line matches: `a` and `a/b` for `!a/b/*.txt`. */
+export function literalFolders(line: string, limit: number): string[] {
   const { onlyName, prefix, names } = parseIgnorePattern(line) ?? { onlyName: true, prefix: '', names: [] }
   if (onlyName || prefix !== '') return []
   const folders: string[] = []
-  for (const name of names.slice(0, -1)) {
+  for (const name of names.slice(0, -1).slice(0, limit)) {
     if (name === NAMES || name.kind !== 'literal') break
     folders.push(folders.length === 0 ? name.text : `${folders.at(-1)!}/${name.text}`)
   }

@@ -154,6 +154,14 @@ describe('the time that rules take', () => {
     expect(() => Array.from({ length: 10_000 }, (_, i) => ignores(`${name}${i}`))).toThrow('would take too long')
   })
 
+  test('and their memory are linear for a line that takes back a very deep path', () => {
+    const own = new IgnoreRules()
+    const before = process.memoryUsage().heapUsed
+    own.addFile('', `!${'a/'.repeat(32_000)}b`)
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(100e6)
+    expect(own.describeIdleLines()).toBeUndefined()
+  })
+
   test('is linear for sets', () => {
     const ignores = rules({ '': `[${'[:'.repeat(200_000)}\n[${'\0-\x7f'.repeat(100_000)}]9\n[${'[:alpha:]'.repeat(20_000)}]x` })
     expect([ignores('59'), ignores('b'), ignores('bx')]).toEqual([true, false, true])
