@@ -26,6 +26,8 @@ import { readZip } from './zip-tensors.ts'
 
 const SNIFFED_BYTES = 16
 const OPENING_BRACE = 0x7b
+/** Compressed blocks begin in any way. */
+const CHECKPOINT_INDEX = /\.index$/i
 const PICKLE_NAMES = /\.(pkl|pickle|p|joblib)$/i
 const DAMAGED_HINT = 'It may be truncated or half written: download or copy it again, or use an older version.'
 const HINT =
@@ -77,7 +79,7 @@ async function readerOf(
   start: Uint8Array,
   { size, read }: ByteSource,
 ): Promise<(source: ByteSource) => Promise<TensorFile>> {
-  if (mayCheckpointIndex(start) && (await isTable(size, read))) return readCheckpointIndex
+  if ((mayCheckpointIndex(start) || CHECKPOINT_INDEX.test(subject)) && (await isTable(size, read))) return readCheckpointIndex
   if (isZip(start)) return source => readZip(subject, source)
   if (isNpy(start)) return readNpyFile
   if (isGguf(start)) return source => readSpans('GGUF', findGgufTensors, source)

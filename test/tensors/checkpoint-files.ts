@@ -19,7 +19,13 @@ function block(entries: readonly (readonly [key: string, value: Uint8Array])[], 
     return Buffer.concat([varint(common), varint(key.length - common), varint(value.length), Buffer.from(key.slice(common)), value])
   })
   // one restart, at the beginning
-  return Buffer.concat([...parts, Buffer.from([0, 0, 0, 0, 1, 0, 0, 0]), Buffer.from([compression, 0, 0, 0, 0])])
+  const plain = Buffer.concat([...parts, Buffer.from([0, 0, 0, 0, 1, 0, 0, 0])])
+  return Buffer.concat([compression === 1 ? snappy(plain) : plain, Buffer.from([compression, 0, 0, 0, 0])])
+}
+
+/** One literal, as Snappy writes what does not repeat. */
+function snappy(plain: Buffer): Buffer {
+  return Buffer.concat([varint(plain.length), Buffer.from([61 << 2, (plain.length - 1) & 0xff, (plain.length - 1) >> 8]), plain])
 }
 
 /** The index of a TensorFlow checkpoint: variables in ascending order of their names. */

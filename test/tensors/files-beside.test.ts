@@ -55,6 +55,11 @@ describe('a TensorFlow checkpoint', () => {
     expect(await read('layer/bias')).toEqual(Buffer.from('0000803f', 'hex'))
   })
 
+  test('its index may be compressed', async () => {
+    const { read } = await opened('ckpt.index', checkpointIndex(variables, { shards: 2, compression: 1 }))
+    expect(await read('layer/bias')).toEqual(Buffer.from('0000803f', 'hex'))
+  })
+
   test('big-endian elements are turned', async () => {
     const { read } = await opened('ckpt.index', checkpointIndex([variables[0]!], { shards: 2, bigEndian: 1 }))
     expect(await read('layer/bias')).toEqual(Buffer.from('3f800000', 'hex'))
@@ -68,7 +73,7 @@ describe('a TensorFlow checkpoint', () => {
 
   test.each<[what: string, code: string, index: Buffer]>([
     ['of another table', 'unsupported', checkpointIndex(variables, { first: 'a key' })],
-    ['with compressed blocks', 'unsupported', checkpointIndex(variables, { compression: 1 })],
+    ['with blocks that are compressed otherwise', 'unsupported', checkpointIndex(variables, { compression: 2 })],
     ['whose lengths disagree', 'corrupt', checkpointIndex([{ ...variables[1]!, length: 3999 }])],
     ['with a trillion shards', 'corrupt', checkpointIndex(variables, { shards: 2 ** 40 })],
     ['whose block lies outside of it', 'corrupt', Buffer.concat([Buffer.from([0, 0, 0, 8]), checkpointIndex(variables).subarray(-48)])],

@@ -6,7 +6,7 @@ import { spansOf } from './file-tensors.ts'
 import { sharedShare, type TensorSummary, summaryOf } from './tensor-summary.ts'
 
 /** Extensions of files that hold tensors. The header of any other file is read in advance only if it is large. */
-const NAMES = /\.(safetensors|pt|pth|ckpt|bin|npz|npy|keras|h5|hdf5|gguf|onnx|tflite)$/i
+const NAMES = /\.(safetensors|pt|pth|ckpt|bin|npz|npy|keras|h5|hdf5|gguf|onnx|tflite|msgpack|mat|pkl|pickle|joblib|data-\d{5}-of-\d{5})$/i
 const MIN_BYTES = 4 * 1024
 const LARGE_BYTES = 1024 * 1024
 /** Files whose headers are compared with the header of each new file, at most, for each relation. */

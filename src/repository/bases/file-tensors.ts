@@ -1,6 +1,7 @@
 import { closeSync, openSync } from 'node:fs'
 import { findTensors, type TensorSpan } from '../../chunking/tensor-layout.ts'
 import { AS_LISTED, readAtSync } from '../../local/read-at.ts'
+import { readSmallFile } from '../../local/small-file.ts'
 import type { WalkedEntry } from '../../local/walk.ts'
 import { errnoOf } from '../../util/errors.ts'
 import { fsPath } from '../../util/paths.ts'
@@ -11,7 +12,10 @@ export async function spansOf(file: WalkedEntry): Promise<TensorSpan[] | undefin
   try {
     const opened = openSync(fsPath(file.localPath), AS_LISTED)
     fd = opened
-    return await findTensors(file.fingerprint.size, async (offset, length) => readAtSync(opened, offset, length))
+    return await findTensors(file.fingerprint.size, async (offset, length) => readAtSync(opened, offset, length), {
+      path: file.localPath,
+      readBeside: readSmallFile,
+    })
   } catch (error) {
     if (errnoOf(error) === undefined) throw error
     return undefined

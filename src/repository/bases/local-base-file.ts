@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises'
 import { isCut, TENSOR_CHUNK_BYTES } from '../../chunking/layouts/cuts.ts'
 import { findTensors, type TensorSpan } from '../../chunking/tensor-layout.ts'
 import { AS_LISTED, readAt, readInto } from '../../local/read-at.ts'
+import { readSmallFile } from '../../local/small-file.ts'
 import type { WalkedEntry } from '../../local/walk.ts'
 import { errnoOf } from '../../util/errors.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
@@ -22,7 +23,8 @@ export async function openLocalBase({ file, chunks, lengths }: LocalFile): Promi
   const opened = await open(fsPath(file.localPath), AS_LISTED).catch(() => undefined)
   if (!opened) return undefined
   try {
-    const spans = await findTensors(file.fingerprint.size, (offset, length) => readAt(opened, offset, length))
+    const place = { path: file.localPath, readBeside: readSmallFile }
+    const spans = await findTensors(file.fingerprint.size, (offset, length) => readAt(opened, offset, length), place)
     if (spans === undefined) {
       await opened.close()
       return undefined

@@ -1,7 +1,11 @@
+import { open } from 'node:fs/promises'
 import type { Chunker } from '../../chunking/chunker.ts'
-import type { Fingerprint } from '../../local/fingerprint.ts'
+import { type Fingerprint, fingerprintOf, sameFingerprint } from '../../local/fingerprint.ts'
 import type { LocalItem } from '../../local/look-at.ts'
+import { AS_LISTED, readAt } from '../../local/read-at.ts'
 import { AppError, errnoOf, isAppError } from '../../util/errors.ts'
+import { HASH_BYTES, sha256, sha256Hex } from '../../util/hash.ts'
+import { fsPath } from '../../util/paths.ts'
 import { plural } from '../../util/words.ts'
 import type { Entry } from '../format/manifest.ts'
 import type { OpenRepository } from '../open/open.ts'
@@ -9,6 +13,9 @@ import { readManifest } from '../read/read-manifest.ts'
 import { FileChangedError, readFileChunks } from '../source/file-reader.ts'
 import type { StatCache } from '../source/stat-cache.ts'
 import { readSnapshots } from '../versions/versions.ts'
+
+/** A file is compared with at most this many versions of it that are cut in other ways than a push would cut it now. */
+const MAX_OTHER_CUTS = 16
 
 /** A local file or symlink that a pull would overwrite or delete. */
 export interface UnsavedFile {
@@ -29,7 +36,7 @@ export async function findUnsavedFiles(
   endangered: readonly UnsavedFile[],
   chunker: Chunker,
 ): Promise<UnsavedFile[]> {
-  const pending = new Map<string, { item: UnsavedFile; matches: (entry: Entry) => boolean }>()
+  const pending = new Map<string, { item: UnsavedFile; matches: Matcher }>()
   const unknown: UnsavedFile[] = []
   for (const item of endangered) {
     const matches = await matcherOf(item, repository, chunker)
@@ -43,7 +50,7 @@ export async function findUnsavedFiles(
     if (!snapshot) continue
     try {
       for await (const entry of readManifest(repository, snapshot)) {
-        if (pending.get(entry.path)?.matches(entry)) pending.delete(entry.path)
+        if (await pending.get(entry.path)?.matches(entry)) pending.delete(entry.path)
         if (pending.size === 0) return unknown
       }
     } catch (error) {
@@ -54,20 +61,26 @@ export async function findUnsavedFiles(
   return [...unknown, ...Array.from(pending.values(), ({ item }) => item)]
 }
 
-/** Returns a test for a manifest entry with the item's content; undefined if no version can have this content. */
-async function matcherOf(
-  { localPath, item }: UnsavedFile,
-  repository: OpenRepository,
-  chunker: Chunker,
-): Promise<((entry: Entry) => boolean) | undefined> {
+/** A test for a manifest entry with the content of an item. */
+type Matcher = (entry: Entry) => boolean | Promise<boolean>
+
+/** Undefined if no version can have this content. */
+async function matcherOf({ localPath, item }: UnsavedFile, repository: OpenRepository, chunker: Chunker): Promise<Matcher | undefined> {
   if (item.type === 'symlink') return entry => entry.type === 'symlink' && entry.target === item.target
   if (item.type !== 'file') return undefined
+  const { fingerprint } = item
   try {
-    const tensors = await storedChunks(localPath, item.fingerprint, repository, chunker, true)
-    // a version may hold the file without cuts around its tensors
-    const plain = tensors ?? (await storedChunks(localPath, item.fingerprint, repository, chunker, false))
-    const { size } = item.fingerprint
-    return plain && (entry => entry.type === 'file' && entry.size === size && entry.chunks.equals(plain))
+    const known = await storedChunks(localPath, fingerprint, repository, chunker)
+    const tried = new Set<string>()
+    return async entry => {
+      if (entry.type !== 'file' || entry.size !== fingerprint.size) return false
+      if (known?.equals(entry.chunks)) return true
+      // older programs knew fewer formats, and the cuts of some files depend on a file beside them
+      const key = sha256Hex(entry.chunks)
+      if (tried.has(key) || tried.size === MAX_OTHER_CUTS) return false
+      tried.add(key)
+      return isMadeOf(localPath, fingerprint, entry.chunks, repository)
+    }
   } catch (error) {
     // a file that is being written now, or can't be read, counts as unsaved
     if (error instanceof FileChangedError || errnoOf(error) !== undefined) return undefined
@@ -75,20 +88,43 @@ async function matcherOf(
   }
 }
 
-/** The chunks of a local file, cut around its tensors or not; undefined if the repository lacks one of them. */
+/** The chunks of a local file, as a push would cut it now; undefined if the repository lacks one of them. */
 async function storedChunks(
   localPath: string,
   fingerprint: Fingerprint,
   { index }: OpenRepository,
   chunker: Chunker,
-  tensors: boolean,
 ): Promise<Buffer | undefined> {
   const ids: Buffer[] = []
-  for await (const { id } of readFileChunks(localPath, fingerprint, chunker, tensors)) {
+  for await (const { id } of readFileChunks(localPath, fingerprint, chunker)) {
     if (index.find(id) < 0) return undefined
     ids.push(id)
   }
   return Buffer.concat(ids)
+}
+
+/**
+ * Whether a local file consists of these chunks. Reads it up to the first difference. False for one that can't be read.
+ */
+async function isMadeOf(localPath: string, expected: Fingerprint, chunks: Buffer, { index }: OpenRepository): Promise<boolean> {
+  const file = await open(fsPath(localPath), AS_LISTED).catch(() => undefined)
+  if (file === undefined) return false
+  try {
+    let position = 0
+    for (let at = 0; at < chunks.length; at += HASH_BYTES) {
+      const entry = index.find(chunks, at)
+      if (entry < 0) return false
+      const bytes = await readAt(file, position, index.length(entry))
+      if (!sha256(bytes).equals(chunks.subarray(at, at + HASH_BYTES))) return false
+      position += bytes.length
+    }
+    return position === expected.size && sameFingerprint(fingerprintOf(await file.stat({ bigint: true })), expected)
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error
+    return false
+  } finally {
+    await file.close()
+  }
 }
 
 export function wouldOverwrite(paths: readonly string[]): AppError {

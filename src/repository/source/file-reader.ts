@@ -6,6 +6,7 @@ import { findTensors, mayHaveTensors, SNIFFED_BYTES } from '../../chunking/tenso
 import { fingerprintOf, sameFingerprint, type Fingerprint } from '../../local/fingerprint.ts'
 import { HoleReader } from '../../local/hole-reader.ts'
 import { AS_LISTED, readAtSync } from '../../local/read-at.ts'
+import { readSmallFile } from '../../local/small-file.ts'
 import { errnoOf } from '../../util/errors.ts'
 import { sha256 } from '../../util/hash.ts'
 import { fsPath } from '../../util/paths.ts'
@@ -22,21 +23,16 @@ export interface FileChunk extends CutChunk {
 
 /**
  * Reads a file once, front to back, and yields its chunks. Throws `FileChangedError` if the file is not in the state
- * `expected` before or after the reading. If `tensors` is false, cuts the file by its content alone.
+ * `expected` before or after the reading.
  */
-export async function* readFileChunks(
-  localPath: string,
-  expected: Fingerprint,
-  chunker: Chunker,
-  tensors = true,
-): AsyncGenerator<FileChunk, void> {
+export async function* readFileChunks(localPath: string, expected: Fingerprint, chunker: Chunker): AsyncGenerator<FileChunk, void> {
   const isSmall = expected.size <= SMALL_FILE_BYTES
   const file = isSmall ? openSynchronous(localPath) : await openAsynchronous(localPath)
   try {
     // for a small file the check afterwards is enough: it covers the time since the first byte was read
     if (!isSmall) checkUnchanged(await file.fingerprint(), expected)
     let offset = 0
-    for await (const { bytes, place } of cutFile(file, expected.size, chunker, tensors)) {
+    for await (const { bytes, place } of cutFile(file, localPath, expected.size, chunker)) {
       yield { id: idOf(bytes), bytes, offset, place }
       offset += bytes.length
     }
@@ -63,14 +59,16 @@ function idOf(bytes: Uint8Array): Buffer {
 }
 
 /** Cuts a file around its tensors, or by its content if it has none. */
-async function* cutFile(file: OpenFile, size: number, chunker: Chunker, tensors: boolean): AsyncGenerator<CutChunk, void> {
+async function* cutFile(file: OpenFile, path: string, size: number, chunker: Chunker): AsyncGenerator<CutChunk, void> {
   chunker.reset()
   const buffer = chunker.buffer()
   let count = await file.read(buffer, 0)
   const sniffed = Math.min(size, SNIFFED_BYTES)
   const start = count < sniffed ? file.readAt(0, sniffed) : buffer.subarray(0, sniffed)
-  const spans =
-    tensors && mayHaveTensors(start, size) ? await findTensors(size, async (offset, length) => file.readAt(offset, length)) : undefined
+  const place = { path, readBeside: readSmallFile }
+  const spans = mayHaveTensors(start, size, place)
+    ? await findTensors(size, async (offset, length) => file.readAt(offset, length), place)
+    : undefined
   if (spans !== undefined) {
     yield* cutTensors(spans, size, sequentialRead(file), chunker)
     return

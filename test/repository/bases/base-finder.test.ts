@@ -34,6 +34,8 @@ import {
   type Weights,
 } from '../../helpers/tensors.ts'
 import { expectSameTree, pictureOf } from '../../helpers/trees.ts'
+import type { Entry } from '../../chunking/layouts/writers.ts'
+import { checkpointIndex } from '../../tensors/checkpoint-files.ts'
 
 const MiB = 1024 * 1024
 
@@ -191,6 +193,29 @@ describe('a checkpoint', () => {
       training.write('checkpoint-200/model.safetensors', safetensors(bf16(tuned(network(7), 1))))
       const second = await training.push()
       expect(second.share).toBeLessThan(0.5 * first.share)
+      await training.expectPulled()
+    }))
+
+  test('of TensorFlow is cut as its index says: what is new comes before what is known, and moves it', () =>
+    withTraining(async training => {
+      const tensors = fp32(network(31))
+      const write = (number: number, elements: readonly Entry[]): void => {
+        let offset = 0
+        const variables = elements.map(({ name, shape, data }) => {
+          offset += data.length
+          return { name, dataType: 1, shape, offset: offset - data.length, length: data.length }
+        })
+        training.write(`ckpt-${number}.index`, checkpointIndex(variables))
+        training.write(`ckpt-${number}.data-00000-of-00001`, Buffer.concat(elements.map(({ data }) => data)))
+      }
+      write(1, tensors)
+      await training.push()
+      write(2, [...fp32([weights(7, 'a.head', 1003)]), ...tensors])
+      const { storedBytes } = await training.push()
+      expect(storedBytes).toBeLessThan(9000)
+      write(3, [...fp32([weights(8, 'a.head', 1003)]), ...fp32(tuned(network(31), 3))])
+      await training.push()
+      expect((await training.depths())[1]).toBeGreaterThan(0)
       await training.expectPulled()
     }))
 

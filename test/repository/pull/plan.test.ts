@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
@@ -9,7 +9,12 @@ import type { PullPlan } from '../../../src/repository/pull/pull-plan.ts'
 import { newestSnapshot } from '../../../src/repository/versions/versions.ts'
 import { silentReporter } from '../../../src/util/reporter.ts'
 import { rejection } from '../../helpers/failures.ts'
+import { withFolder } from '../../helpers/folders.ts'
+import { contextOf, pullVersion, pushFolder } from '../../helpers/in-process.ts'
 import { TestStore } from '../../helpers/repository/test-store.ts'
+import { seededBytes } from '../../helpers/seeded.ts'
+import { MemoryStorage } from '../../helpers/storage/memory.ts'
+import { checkpointIndex } from '../../tensors/checkpoint-files.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'pull-plan-'))
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
@@ -81,4 +86,29 @@ test('a local file whose name differs in case or Unicode form is an extra one, w
   const entries = [directory('Docs'), link('Docs/README'), link('caf\u00e9')]
   const { remove } = await plan('linux', entries, [], { root, delete: true, force: true })
   expect(remove.map(({ path }) => path).sort()).toEqual(['cafe\u0301', 'docs/Readme', 'extra'])
+})
+
+test('a file that a version holds is overwritten, however that version has cut it', async () => {
+  await withFolder(async folder => {
+    const context = contextOf(new MemoryStorage())
+    const [data, copy] = [join(folder, 'data'), join(folder, 'copy')]
+    const [name, index] = ['ckpt.data-00000-of-00001', 'ckpt.index']
+    const write = (seed: number): void => {
+      writeFileSync(join(data, name), seededBytes(300_000, seed))
+      writeFileSync(join(data, index), checkpointIndex([{ name: 'w', dataType: 1, shape: [50_000], offset: 5000, length: 200_000 }]))
+    }
+    mkdirSync(data)
+    write(1)
+    await pushFolder(context, data, 'data')
+    write(2)
+    await pushFolder(context, data, 'data')
+    // without the index, which says where to cut
+    await pullVersion(context, 'data~1', copy, false, [name])
+    await pullVersion(context, 'data', copy, false, [name])
+    expect(readFileSync(join(copy, name))).toEqual(Buffer.from(seededBytes(300_000, 2)))
+    const changed = Buffer.from(seededBytes(300_000, 2)).fill('x', 299_999)
+    writeFileSync(join(copy, name), changed)
+    await rejection(pullVersion(context, 'data~1', copy, false, [name]), 'would-overwrite')
+    expect(readFileSync(join(copy, name))).toEqual(changed)
+  })
 })
