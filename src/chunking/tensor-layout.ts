@@ -3,7 +3,7 @@ import { dataFileAt, MAX_INDEX_BYTES } from './layouts/checkpoint-names.ts'
 import { joinSmall } from './layouts/cuts.ts'
 import { findGgmlTensors, isGgml } from './layouts/ggml.ts'
 import { findGgufTensors, isGguf } from './layouts/gguf.ts'
-import { isHdf5, isLegacyTorch, isTflite, mayFlax, mayOnnx } from './layouts/magic.ts'
+import { isHdf5, isLegacyTorch, isMatlab5, isTflite, mayFlax, mayOnnx, mayPickle } from './layouts/magic.ts'
 import { findNpyTensors, isNpy } from './layouts/npy.ts'
 import { findSafetensors, maySafetensors } from './layouts/safetensors.ts'
 import { checkSpans, type ReadAt, type TensorSpan } from './layouts/span.ts'
@@ -62,6 +62,8 @@ function layoutOf(start: Uint8Array, size: number): Layout | undefined {
   if (isGgml(start)) return findGgmlTensors
   if (isHdf5(start)) return async (...file) => (await import('./layouts/hdf5.ts')).findHdf5Tensors(...file)
   if (isLegacyTorch(start)) return async (...file) => (await import('./layouts/torch-legacy.ts')).findLegacyTorch(...file)
+  if (mayPickle(start)) return async (...file) => (await import('./layouts/pickle-tensors.ts')).findPickleTensors(...file)
+  if (isMatlab5(start)) return async (...file) => (await import('./layouts/matlab.ts')).findMatlabTensors(...file)
   if (isTflite(start)) return async (...file) => (await import('./layouts/tflite.ts')).findTfliteTensors(...file)
   if (maySafetensors(start, size)) return findSafetensors
   if (mayOnnx(start)) return async (...file) => (await import('./layouts/onnx.ts')).findOnnxTensors(...file)

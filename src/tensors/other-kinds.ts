@@ -21,11 +21,6 @@ const KINDS: readonly Kind[] = [
   { magic: 'PAR1', what: 'a Parquet table', cure: TABLE },
   { magic: 'ARROW1', what: 'an Arrow table', cure: TABLE },
   { magic: 'FEA1', what: 'a Feather table', cure: TABLE },
-  {
-    magic: 'MATLAB 5.0',
-    what: 'a MATLAB file of version 5',
-    cure: 'Save it with -v7.3 in MATLAB, or load it with scipy.io.loadmat and save its arrays.',
-  },
   { magic: 'RDX2\n', what: 'saved objects of R (.rda)', cure: BY_R },
   { magic: 'RDX3\n', what: 'saved objects of R (.rda)', cure: BY_R },
   { magic: 'X\n\0\0\0', what: 'a saved object of R (.rds)', cure: BY_R },

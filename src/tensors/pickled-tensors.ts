@@ -12,11 +12,6 @@ const CURE = 'Load it in Python, and save its arrays with numpy.savez or as safe
 const OLD_STARTS =
   /^(\((dp\d+\n|lp\d+\n|dq|lq|i[a-z]|c[a-z]|S'|V|\()|[\]})]q|c(numpy|copy_?reg|collections|_codecs|joblib|sklearn|pandas)[\n._])/
 
-/** True for a file with this start that may be a pickle of protocol 2 to 5, or one of joblib. */
-export function mayPickle(start: Uint8Array): boolean {
-  return start[0] === 0x80 && start[1]! >= 2 && start[1]! <= 5
-}
-
 /** True for one that may be a pickle of protocol 0 or 1, which have no magic number. */
 export function mayOldPickle(start: Uint8Array): boolean {
   return OLD_STARTS.test(Buffer.from(start).toString('latin1'))

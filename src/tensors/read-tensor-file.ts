@@ -1,7 +1,7 @@
 import { findGgmlTensors, isGgml } from '../chunking/layouts/ggml.ts'
 import { isGguf, findGgufTensors } from '../chunking/layouts/gguf.ts'
 import { isHdf5Behind } from '../chunking/layouts/hdf5-file.ts'
-import { isHdf5, isLegacyTorch, isTarTorch, isTflite, mayFlax, mayOnnx } from '../chunking/layouts/magic.ts'
+import { isHdf5, isLegacyTorch, isMatlab5, isTarTorch, isTflite, mayFlax, mayOnnx, mayPickle } from '../chunking/layouts/magic.ts'
 import { isNpy } from '../chunking/layouts/npy.ts'
 import { maySafetensors, readSafetensors } from '../chunking/layouts/safetensors.ts'
 import { checkSpans, elementsOf, type TensorSpan } from '../chunking/layouts/span.ts'
@@ -14,10 +14,11 @@ import { MAX_POINTER_BYTES, pointerOf } from '../util/pointer-file.ts'
 import { decompressed, gatheredFrom, isCompressed } from './compressed-file.ts'
 import { readFlaxFile } from './flax-tensors.ts'
 import { readHdf5File } from './hdf5-tensors.ts'
+import { readMatlabFile } from './matlab-tensors.ts'
 import { readNpyFile } from './numpy-tensors.ts'
 import { readOnnxFile } from './onnx-tensors.ts'
 import { otherKind, otherKindByName } from './other-kinds.ts'
-import { mayOldPickle, mayPickle, readPickleFile } from './pickled-tensors.ts'
+import { mayOldPickle, readPickleFile } from './pickled-tensors.ts'
 import { type ByteSource, reasonOf, type Tensor, type TensorFile } from './tensor.ts'
 import { mayCheckpointIndex, readCheckpointIndex } from './tf-checkpoint.ts'
 import { readTfliteFile } from './tflite-tensors.ts'
@@ -31,7 +32,7 @@ const CHECKPOINT_INDEX = /\.index$/i
 const PICKLE_NAMES = /\.(pkl|pickle|p|joblib)$/i
 const DAMAGED_HINT = 'It may be truncated or half written: download or copy it again, or use an older version.'
 const HINT =
-  'Supported formats: safetensors, PyTorch (.pt, .pth), NumPy (.npy, .npz), pickles and joblib, GGUF, ONNX, HDF5, Keras, TensorFlow Lite and TensorFlow checkpoints.'
+  'Supported formats: safetensors, PyTorch (.pt, .pth), NumPy (.npy, .npz), pickles and joblib, GGUF, ONNX, HDF5, Keras, MATLAB, TensorFlow Lite and TensorFlow checkpoints.'
 
 /**
  * The tensors of a file, from its headers alone. `subject` names the file in messages. Throws `corrupt` for a damaged
@@ -90,6 +91,7 @@ async function readerOf(
   if (mayPickle(start)) return readPickle
   if (isTflite(start)) return readTfliteFile
   if (isHdf5(start)) return readHdf5File
+  if (isMatlab5(start)) return readMatlabFile
   if (mayOnnx(start)) return source => readUnlessOther(subject, /\.onnx$/i.test(subject), source, readOnnxFile)
   if (isTarTorch(start))
     throw new AppError('unsupported', `${subject} is a tar archive of PyTorch 0.1.`, {

@@ -51,7 +51,19 @@ export interface Tensor {
 }
 
 export interface TensorFile {
-  format: 'safetensors' | 'PyTorch' | 'NumPy' | 'GGUF' | 'ONNX' | 'HDF5' | 'TensorFlow Lite' | 'TensorFlow' | 'ggml' | 'Flax' | 'pickle'
+  format:
+    | 'safetensors'
+    | 'PyTorch'
+    | 'NumPy'
+    | 'GGUF'
+    | 'ONNX'
+    | 'HDF5'
+    | 'TensorFlow Lite'
+    | 'TensorFlow'
+    | 'ggml'
+    | 'Flax'
+    | 'pickle'
+    | 'MATLAB'
   /** Strings that the file holds beside the tensors. */
   metadata: ReadonlyMap<string, string>
   tensors: Tensor[]

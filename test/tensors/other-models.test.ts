@@ -45,7 +45,6 @@ test.each<[what: string, start: string, message: RegExp]>([
   ['a pickle', '\x80\x04\x95', /is a pickle of Python that can't be read: a pickle with opcode 0/],
   ['what joblib compressed', 'x\x9c', /compressed \(zlib\)/],
   ['xz', '\xfd7zXZ\0', /compressed \(xz\)/],
-  ['MATLAB 5', 'MATLAB 5.0 MAT-file, Platform: GLNXA64', /is a MATLAB file of version 5/],
   ['R', 'RDX3\nX\n\0\0\0\x03', /is saved objects of R/],
   ['XGBoost', '{L\0\0\0\0\0\0\0\x07learner', /is a model of XGBoost/],
   ['XGBoost in JSON', '{"learner":{"attributes":{}', /is a model of XGBoost/],

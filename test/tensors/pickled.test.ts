@@ -4,6 +4,7 @@ import { rejection } from '../helpers/failures.ts'
 import { seededBytes } from '../helpers/seeded.ts'
 import { array, bytes, dtype, fromBuffer, joblib, latin1, type Noted, oldText, op, pickleOf, text, wrapper } from './pickle-files.ts'
 import { elementsOf, filesOf, sourceOf } from './tensor-files.ts'
+import { findTensors } from '../../src/chunking/tensor-layout.ts'
 import { readTensorFile } from '../../src/tensors/read-tensor-file.ts'
 
 const floats = (...values: number[]): Buffer => Buffer.from(Float32Array.from(values).buffer)
@@ -227,5 +228,52 @@ describe('a file of joblib', () => {
       'unsupported',
       "m.joblib is a pickle of Python that can't be read: an array of unknown type.",
     ])
+  })
+})
+
+describe('a push cuts a pickle around its arrays', () => {
+  const cut = async (file: Buffer) => {
+    const source = sourceOf(file)
+    const spans = (await findTensors(source.size, source.read)) ?? []
+    const read = source.asked.reduce((sum, [, length]) => sum + length, 0)
+    return { read, spans: spans.map(({ name, offset, length, dtype, kind }) => [name, offset, length, dtype, kind]) }
+  }
+  const at = (file: Buffer, data: Uint8Array): number => file.indexOf(data)
+
+  test('in the order of the file, each once, as they are stored', async () => {
+    const [a, b, c] = [1, 2, 3].map(seed => seededBytes(80_000, seed)) as [Uint8Array, Uint8Array, Uint8Array]
+    const wide = { type: '<f8', shape: [100, 100] }
+    const file = pickleOf({
+      first: array({ ...wide, data: a }),
+      list: Buffer.concat([op(']'), array({ ...wide, fortran: true, data: b }), op('q\x07ah\x07a')]),
+      text: array({ ...wide, data: a }, latin1(a)),
+      big: array({ type: '>f8', shape: [10_000], data: c }),
+      small: array(noted()),
+    })
+    expect((await cut(file)).spans).toEqual([
+      ['first', at(file, a), 80_000, 'F64', 'float'],
+      ['list.0', at(file, b), 80_000, 'F64', 'float'],
+      ['big', at(file, c), 80_000, undefined, 'unknown'],
+      ['small', at(file, SIX), 24, 'F32', 'float'],
+    ])
+  })
+
+  test('and a file of joblib; what lies in arrays is not read', async () => {
+    const arrays = Array.from({ length: 40 }, (_, i) => large(i))
+    const file = pickleOf(Object.fromEntries(arrays.map((each, i) => [`a${i}`, joblib(each)])))
+    const { spans, read } = await cut(file)
+    expect(spans.map(([, offset, length]) => [offset, length])).toEqual(arrays.map(({ data }) => [at(file, data), 200_000]))
+    expect(read).toBeLessThan(file.length / 10)
+  })
+
+  test('but none that holds very much beside them, which is cut by its content', async () => {
+    const numbers = (count: number): Buffer => Buffer.concat([op(']('), Buffer.alloc(count, 'N'), op('e')])
+    const file = (count: number): Buffer => pickleOf({ w: array(large(1)), list: numbers(count) })
+    expect((await cut(file(50_000))).spans).toHaveLength(1)
+    expect((await cut(file(70_000))).spans).toEqual([])
+    expect((await filesOf(file(70_000))).tensors).toHaveLength(1)
+    const texts = Buffer.concat(Array.from({ length: 5000 }, (_, i) => Buffer.concat([text(`${i}`.padEnd(1000)), op('0')])))
+    expect((await cut(Buffer.concat([op('\x80\x02'), texts, array(large(1)), op('.')]))).spans).toEqual([])
+    expect((await cut(file(100).subarray(0, -1))).spans).toEqual([])
   })
 })

@@ -2,6 +2,7 @@
 
 const HDF5 = Buffer.from('\x89HDF\r\n\x1a\n', 'latin1')
 const MATLAB_HDF5 = Buffer.from('MATLAB 7.3 MAT')
+const MATLAB_5 = Buffer.from('MATLAB 5.0 MAT-')
 const TFLITE = Buffer.from('TFL3')
 const TFLITE_AT = 4
 const ONNX_TAG_IR_VERSION = 0x08
@@ -26,6 +27,11 @@ export function isLegacyTorch(start: Uint8Array): boolean {
   return magic.length >= 4 && LEGACY_TORCH.subarray(0, magic.length).equals(magic)
 }
 
+/** True for a file that may be a pickle of protocol 2 to 5, or one of joblib. */
+export function mayPickle(start: Uint8Array): boolean {
+  return start[0] === PROTO && start[1]! >= 2 && start[1]! <= 5
+}
+
 /** True for a file of torch.save of PyTorch 0.1, a tar archive. */
 export function isTarTorch(start: Uint8Array): boolean {
   return TAR_NAMES.some(name => name.equals(start.subarray(0, name.length)))
@@ -34,6 +40,11 @@ export function isTarTorch(start: Uint8Array): boolean {
 /** True for a file of HDF5, also as MATLAB writes it, with 512 bytes of its own before. */
 export function isHdf5(start: Uint8Array): boolean {
   return [HDF5, MATLAB_HDF5].some(magic => magic.equals(start.subarray(0, magic.length)))
+}
+
+/** True for a MAT-file of version 5. */
+export function isMatlab5(start: Uint8Array): boolean {
+  return MATLAB_5.equals(start.subarray(0, MATLAB_5.length))
 }
 
 /** True for a model of TensorFlow Lite. */

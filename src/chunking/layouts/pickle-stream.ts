@@ -5,6 +5,8 @@ import { PickleReader } from './pickle.ts'
 import { itemOfDtype, wrappedIn } from './pickled-numpy.ts'
 import { asCount, elementsOf, type ReadAt, readExactly, refuseKind } from './span.ts'
 
+/** A jump reads a short window, going on reads longer and longer ones. */
+const FIRST_WINDOW_BYTES = 8 * 1024
 const WINDOW_BYTES = 64 * 1024
 /** No opcode takes more bytes than this, for longer texts and bytes are passed over. */
 const MARGIN_BYTES = 4 * 1024
@@ -16,6 +18,15 @@ const MAX_NESTING = 4
 const PROTO = 0x80
 /** Opcodes that a pickle of protocol 0 or 1 may begin with. */
 const OLD_STARTS = Buffer.from('(]})cNIJKMLFGSTUVX')
+/** Limits of what a `PickleStream` takes. */
+export interface PickleLimits {
+  /** The share of the usual memory. */
+  share: number
+  /** Bytes that it reads. */
+  bytes: number
+}
+
+const NO_LIMITS: PickleLimits = { share: 1, bytes: Infinity }
 /** Opcodes of texts and numbers that are lines, of any length. */
 const LINES = Buffer.from('SVL')
 
@@ -25,7 +36,7 @@ const LINES = Buffer.from('SVL')
  * (`joblib/numpy_pickle.py`): these are bytes too, and become the last value of that object.
  *
  * Throws `corrupt` for a pickle that is cut short, `unsupported` for one that takes too much memory. Time: linear in
- * the bytes that it reads. Memory: about 300 MB at most, whatever the length.
+ * the bytes that it reads. Memory: about 300 MB at most, whatever the length, or the share of it that is given.
  */
 export class PickleStream extends PickleReader {
   private readonly size: number
@@ -35,11 +46,15 @@ export class PickleStream extends PickleReader {
   /** Where `bytes` begin in the file. */
   private base = 0
   private texts = 0
+  private readonly limits: PickleLimits
+  private window = FIRST_WINDOW_BYTES
+  private total = 0
   /** The pickles around the one that is read, and the array whose elements it is. */
   private readonly around: { stack: PickleReader['stack']; memo: PickleValue[]; array: PickleNode }[] = []
 
-  constructor(size: number, read: ReadAt) {
-    super(new Uint8Array(0), 0)
+  constructor(size: number, read: ReadAt, limits = NO_LIMITS) {
+    super(new Uint8Array(0), 0, limits.share)
+    this.limits = limits
     this.size = size
     this.read = read
   }
@@ -68,12 +83,20 @@ export class PickleStream extends PickleReader {
   /** False at the end of the file. */
   private async refill(): Promise<boolean> {
     if (this.remaining < MARGIN_BYTES && this.base + this.end < this.size) {
+      this.window = this.remaining < 0 ? FIRST_WINDOW_BYTES : Math.min(2 * this.window, WINDOW_BYTES)
       this.base += this.position
-      this.bytes = await readExactly(this.read, this.base, Math.min(WINDOW_BYTES, this.size - this.base))
+      this.bytes = await this.bytesAt(this.base, this.window)
       this.position = 0
       this.end = this.bytes.length
     }
     return this.remaining > 0
+  }
+
+  private async bytesAt(offset: number, most: number): Promise<Uint8Array> {
+    const length = Math.min(most, this.size - offset)
+    this.total += length
+    if (this.total > this.limits.bytes) this.refuseLarge('a pickle is too long beside its arrays')
+    return readExactly(this.read, offset, length)
   }
 
   /** Passes over a line that does not end in the window. False if it does. */
@@ -84,7 +107,7 @@ export class PickleStream extends PickleReader {
     let end = this.base + this.end
     for (let found = -1; found < 0;) {
       if (end >= this.size) this.fail('a line has no end')
-      const more = await readExactly(this.read, end, Math.min(WINDOW_BYTES, this.size - end))
+      const more = await this.bytesAt(end, WINDOW_BYTES)
       found = more.indexOf(0x0a)
       end += found < 0 ? more.length : found
     }
@@ -107,7 +130,7 @@ export class PickleStream extends PickleReader {
 
   private countText(length: number): void {
     this.texts += length
-    if (this.texts > MAX_TEXTS_BYTES) this.refuseLarge('a pickle needs too much memory')
+    if (this.texts > this.limits.share * MAX_TEXTS_BYTES) this.refuseLarge('a pickle needs too much memory')
   }
 
   /** Bytes, if it is no text. */

@@ -45,11 +45,14 @@ export class PickleReader extends ByteReader {
   protected stack: StackItem[] = []
   protected memo: PickleValue[] = []
   private readonly references: PickleNode[] = []
+  private readonly share: number
   private nodes = 0
   private values = 0
 
-  constructor(bytes: Uint8Array, start: number) {
+  /** `share`: the share of the usual limits that it may take in memory. */
+  constructor(bytes: Uint8Array, start: number, share = 1) {
     super(bytes, 'A pickle', start)
+    this.share = share
   }
 
   run(): Pickle {
@@ -62,8 +65,9 @@ export class PickleReader extends ByteReader {
     const opcode = String.fromCharCode(this.byte())
     if (opcode === '.') return false
     this.step(opcode)
-    const { stack, memo, values } = this
-    if (stack.length > MAX_STACK || memo.length > MAX_MEMO || values > MAX_VALUES) this.refuseLarge('a pickle needs too much memory')
+    const { stack, memo, values, share } = this
+    if (stack.length > share * MAX_STACK || memo.length > share * MAX_MEMO || values > share * MAX_VALUES)
+      this.refuseLarge('a pickle needs too much memory')
     return true
   }
 
@@ -341,7 +345,7 @@ export class PickleReader extends ByteReader {
   }
 
   protected object(object: PickleNode | PickleGlobal | PickleBytes): void {
-    if (++this.nodes > MAX_NODES) this.refuseLarge('a pickle has too many containers')
+    if (++this.nodes > this.share * MAX_NODES) this.refuseLarge('a pickle has too many containers')
     this.stack.push(object)
   }
 
@@ -379,7 +383,7 @@ export class PickleReader extends ByteReader {
   }
 
   private keep(key: number): void {
-    if (key > MAX_MEMO) this.refuseLarge('a pickle needs too much memory')
+    if (key > this.share * MAX_MEMO) this.refuseLarge('a pickle needs too much memory')
     this.memo[key] = this.peek()
   }
 

@@ -1,5 +1,5 @@
 import { isNode, joined, keyOf, type PickleNode, type PickleValue } from './pickle-value.ts'
-import { PickleStream } from './pickle-stream.ts'
+import { type PickleLimits, PickleStream } from './pickle-stream.ts'
 import { maskOf, notedArray, type NotedArray } from './pickled-numpy.ts'
 import { MAX_TENSORS, type ReadAt, refuseKind } from './span.ts'
 import { rebuiltBy } from './torch-rebuild.ts'
@@ -19,8 +19,8 @@ export interface PickledArray {
  * Their names are made of the keys of dicts, the numbers in lists and the attributes of objects. Time and memory: as
  * `PickleStream`.
  */
-export async function readPickledArrays(size: number, read: ReadAt): Promise<PickledArray[]> {
-  const stream = new PickleStream(size, read)
+export async function readPickledArrays(size: number, read: ReadAt, limits?: PickleLimits): Promise<PickledArray[]> {
+  const stream = new PickleStream(size, read, limits)
   const values: PickleValue[] = []
   for (let next = await stream.value(); next !== undefined; next = await stream.value()) {
     if (values.length === MAX_TENSORS) refuseKind('it has too many pickles')

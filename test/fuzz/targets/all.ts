@@ -7,7 +7,7 @@ import { env } from './env.ts'
 import { gitState } from './git-state.ts'
 import { index } from './index-object.ts'
 import { manifest } from './manifest.ts'
-import { checkpoint, flax, ggml, hdf5, onnx, tflite } from './models.ts'
+import { checkpoint, flax, ggml, hdf5, matlab, onnx, tflite } from './models.ts'
 import { objectNames } from './object-names.ts'
 import { ignoreRules, namePattern } from './patterns.ts'
 import { config, label, snapshot, tomb } from './snapshot.ts'
@@ -39,6 +39,7 @@ export const TARGETS: readonly Target[] = [
   tflite,
   ggml,
   checkpoint,
+  matlab,
   zipReader,
   tarReader,
   zstdReader,

@@ -16,6 +16,7 @@ import {
   I16,
   indexed,
 } from '../../tensors/hdf5-files.ts'
+import { MatlabWriter } from '../../tensors/matlab-files.ts'
 import { field, initializer, message, node, onnx as onnxFile, raw, tensor, varint } from '../../tensors/onnx-files.ts'
 import { table, tensor as tfliteTensor, tflite as tfliteFile } from '../../tensors/tflite-files.ts'
 import type { Target } from '../target.ts'
@@ -100,6 +101,23 @@ export const flax: Target = {
     return [holed(file, file.length, 0)]
   },
   run: input => readAll('model.msgpack', withHole(input)),
+}
+
+export const matlab: Target = {
+  name: 'matlab',
+  seeds: () =>
+    [false, true].map(bigEndian => {
+      const writer = new MatlabWriter({ bigEndian })
+      const numbers = writer.array(6, 'd', [2, 1], [writer.element(9, bytes)])
+      const struct = writer.struct('s', { w: writer.array(6, '', [2, 1], [writer.element(2, Buffer.from([1, 2]))]) })
+      const thin = [writer.numbers(4, 0), writer.numbers(4, 0, 1), bytes.subarray(0, 8)].map((data, i) =>
+        writer.element([5, 5, 9][i]!, data),
+      )
+      const cell = writer.array(1, 'c', [1, 1], [writer.array(5, '', [2, 1], thin)])
+      const file = writer.file(numbers, writer.compressed(struct), cell)
+      return holed(file, file.length, 0)
+    }),
+  run: input => readAll('data.mat', withHole(input)),
 }
 
 export const checkpoint: Target = {
