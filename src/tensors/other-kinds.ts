@@ -10,7 +10,7 @@ interface Kind {
 
 const CONVERT = 'Convert it to GGUF with the program that it was made for.'
 const TABLE = 'It holds the columns of a table, no tensors. It is stored like any other file.'
-const UNPACK = 'Decompress it first, or dump it with compress=0 or ("zlib", 3) if it is of joblib.'
+const UNPACK = 'Decompress it first, or dump it with compress=0, ("zlib", 3) or ("bz2", 3) if it is of joblib.'
 const BY_R = 'Load it in R, and save its arrays with a package for HDF5 or NumPy.'
 const TREES = 'It holds trees, no tensors. It is stored like any other file.'
 const ONNX = 'Name the model that it was made from, such as its .onnx file.'

@@ -277,3 +277,23 @@ describe('a push cuts a pickle around its arrays', () => {
     expect((await cut(file(100).subarray(0, -1))).spans).toEqual([])
   })
 })
+
+/** A dict with `w`, as Python's pickle and bz2 write it. */
+const IN_BZIP2 = Buffer.from(
+  '425a6839314159265359e73120a600003efff4fe84024000410404c8191000bf67dea243e40e00402040000000a000940d246a364348f5' +
+    '0c83269a0341b4d434f24226480134f44f404623132327a1321a7d1e2208784c46dc1240221a924884e40a3875132ff015db0b10dbbc0b' +
+    'f1f771d61c435268832039536dac07085d8dbac885f325b11239b7ac6c15342865b9825bd6de3468a6695481ae894ca1e678ca091d5ae1' +
+    '3984e622f6307fc78cc1fde4c1e815879ba25dab13600b11fc5dc914e142439cc48298',
+  'hex',
+)
+
+test('a pickle in bzip2, as joblib compresses too, is read; what is damaged is told', async () => {
+  expect(await told(IN_BZIP2)).toEqual({ w: expected() })
+  expect(await told(Buffer.concat([IN_BZIP2, Buffer.from('425a683917724538509000000000', 'hex')]))).toEqual({ w: expected() })
+  expect((await rejection(filesOf(IN_BZIP2.subarray(0, -4)))).code).toBe('corrupt')
+  const changed = Buffer.from(IN_BZIP2)
+  changed[60]! ^= 4
+  expect((await rejection(filesOf(changed))).code).toMatch(/corrupt|unsupported/)
+  // a text that only begins like it
+  expect((await rejection(filesOf(Buffer.from('BZh9 is a text.'.repeat(9))))).code).toBe('unsupported')
+})
