@@ -13,7 +13,7 @@ const UNPACK = 'Decompress it first. For a file of joblib: load it, and dump it 
 const ZLIB_LEVELS = [0x01, 0x5e, 0x9c, 0xda]
 
 /** What follows `BZh` and the level: a block, or the end of a stream without blocks. */
-const BZIP2_START = /^BZh[1-9](1AY&SY|\x17rE8P\x90)/
+const BZIP2_START = /^425a683[1-9](314159265359|177245385090)/
 
 /** True for a file with this start that is compressed as gzip, zlib or bzip2 do, which joblib writes as well. */
 export function isCompressed(start: Uint8Array): boolean {
@@ -21,7 +21,7 @@ export function isCompressed(start: Uint8Array): boolean {
 }
 
 const isZlib = (start: Uint8Array): boolean => start[0] === 0x78 && ZLIB_LEVELS.includes(start[1]!)
-const isBzip2 = (start: Uint8Array): boolean => BZIP2_START.test(Buffer.from(start).toString('latin1'))
+const isBzip2 = (start: Uint8Array): boolean => BZIP2_START.test(Buffer.from(start).toString('hex'))
 
 /**
  * The plain bytes of a compressed file, in memory. Throws `unsupported` if they are too many for its length, `corrupt`.

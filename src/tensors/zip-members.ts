@@ -3,7 +3,7 @@ import * as zlib from 'node:zlib'
 import { readExactly, refuse, refuseKind } from '../chunking/layouts/span.ts'
 import { dataOffset, isStored, METHOD_DEFLATED, type ZipMember } from '../chunking/layouts/zip.ts'
 import { isAppError } from '../util/errors.ts'
-import type { ByteSource, Tensor } from './tensor.ts'
+import { type ByteSource, elementSpan, itemOf, type Tensor } from './tensor.ts'
 
 /** Bytes read of a deflated member, and bytes inflated of them: more than the header of an array takes. */
 const PREFIX_BYTES = 16 * 1024
@@ -119,8 +119,7 @@ export class StoredBytes {
     this.end = start + bytes
     this.summed = start
     // PyTorch can leave the checksum out
-    const isChecked = member !== undefined && member.crc !== 0 && member.length - bytes <= MAX_BESIDE_BYTES
-    this.member = isChecked ? member : undefined
+    this.member = member !== undefined && member.crc !== 0 && fills({ bytes, member }) ? member : undefined
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
@@ -141,6 +140,18 @@ export class StoredBytes {
     }
     this.summed = to
   }
+}
+
+function fills({ bytes, member }: Pick<Tensor, 'bytes' | 'member'>): boolean {
+  return member !== undefined && member.length - bytes <= MAX_BESIDE_BYTES
+}
+
+/** True for a tensor whose reader compares the checksum of its member, for it reads all of it. */
+export function checksItself(tensor: Tensor): boolean {
+  const { shape, strides, bytes, gather, member } = tensor
+  if (!isStored(member!)) return true
+  const reach = strides === undefined ? bytes : elementSpan(shape, strides) * itemOf(tensor)
+  return gather === undefined && fills({ bytes: reach, member: member! })
 }
 
 async function* inflated(member: ZipMember, source: ByteSource): AsyncGenerator<Uint8Array> {

@@ -1,6 +1,7 @@
 import { crc32, deflateSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { readTensorFile } from '../../src/tensors/read-tensor-file.ts'
+import { withCheckedMembers } from '../../src/tensors/shared-members.ts'
 import { planSafetensors } from '../../src/tensors/write-safetensors.ts'
 import { npy, npyHeader, zip } from '../chunking/layouts/writers.ts'
 import { rejection } from '../helpers/failures.ts'
@@ -12,7 +13,7 @@ import { deflatedZip, elementsOf, filesOf, sourceOf, torchFile, writtenBy } from
 async function pulled(bytes: Uint8Array): Promise<{ names: string[]; damaged: [string, string][]; written: Buffer }> {
   const source = sourceOf(bytes)
   const file = await readTensorFile('model', source)
-  const plan = planSafetensors(file, file.tensors)
+  const plan = planSafetensors(file, await withCheckedMembers(file.tensors, source))
   const { written, failed } = await writtenBy(plan, source)
   const names = (await filesOf(written)).tensors.map(({ name }) => name)
   return { names, damaged: [...plan.skipped, ...failed].map(({ tensor, why }) => [tensor.name, why]), written }
@@ -123,6 +124,40 @@ describe('stored members are compared with their checksums', () => {
     expect((await pulled(archive)).names).toEqual(['a', 'b', 'part'])
     expect((await pulled(flipped(archive, parts[0]!))).damaged).toEqual([['a', ...expected]])
     expect((await pulled(flipped(archive, parts[1]!))).damaged).toEqual([['b', ...expected]])
+  })
+
+  test('of a storage that several views share: all of them are named, if they are half of it or more', async () => {
+    const view = { storageClass: 'FloatStorage', elements: 40_000, shape: [10_000], strides: [1] }
+    const storages = [160_000, 4000].map((length, i) => seededBytes(length, i))
+    const views = (count: number) => [
+      ...Array.from({ length: count }, (_, i) => ({ ...view, name: `v${i}`, key: '0', offset: i * 10_000 })),
+      { ...view, name: 'whole', key: '1', offset: 0, elements: 1000, shape: [1000] },
+    ]
+    const archive = (count: number): Buffer => {
+      const file = torchFile(views(count), { 0: storages[0]!, 1: storages[1]! })
+      return withChecksums(file, [{ data: Buffer.alloc(0) }, ...storages.map(data => ({ data }))])
+    }
+    expect((await pulled(archive(2))).names).toEqual(['v0', 'v1', 'whole'])
+    const why = '"model/data/0", which it lies in, is not what its checksum says'
+    const changed = await pulled(flipped(archive(2), storages[0]!, 150_000))
+    expect(changed).toMatchObject({ names: ['whole'], damaged: ['v0', 'v1'].map(name => [name, why]) })
+    // a small view of it is read alone
+    expect((await pulled(flipped(archive(1), storages[0]!, 150_000))).damaged).toEqual([])
+  })
+
+  test('of the file of HDF5 in a model of Keras', async () => {
+    const writer = new Hdf5Writer()
+    const large = [4, 5].map(seed => seededBytes(80_000, seed))
+    const datasets = large.map(part => writer.object(dataspace([20_000]), datatype(F32), contiguous(writer.put(part), 80_000)))
+    const members = [{ name: 'model.weights.h5', data: writer.file(writer.group({ a: datasets[0]!, b: datasets[1]! })) }]
+    const archive = withChecksums(zip(members), members)
+    expect((await pulled(archive)).names).toEqual(['a', 'b'])
+    const source = sourceOf(flipped(archive, large[1]!))
+    const checked = await withCheckedMembers((await readTensorFile('model', source)).tensors, source)
+    expect(checked.map(({ name, isDamaged }) => [name, isDamaged])).toEqual([
+      ['a', true],
+      ['b', true],
+    ])
   })
 
   test('of a large array: each piece counts', async () => {

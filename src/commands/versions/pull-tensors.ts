@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { FileSink } from '../../archive/sink.ts'
 import type { TensorSide } from '../../tensors/compare-tensors.ts'
+import { withCheckedMembers } from '../../tensors/shared-members.ts'
 import { checkExpansion, type Tensor } from '../../tensors/tensor.ts'
 import {
   planSafetensors,
@@ -43,7 +44,8 @@ export async function pullTensorsCommand(
   const sides = new TensorSides(session)
   try {
     const side = await sides.openStored(versionedPath)
-    const plan = planSafetensors(side.file, choose(side, options.tensor ?? []))
+    const chosen = choose(side, options.tensor ?? [])
+    const plan = planSafetensors(side.file, options.dryRun === true ? chosen : await withCheckedMembers(chosen, side.source))
     checkExpansion(plan.tensors, side.name, side.source.size)
     const failed = options.dryRun === true ? [] : await write(session, side, plan, output, options.force === true)
     const skipped = [...plan.skipped, ...failed]
