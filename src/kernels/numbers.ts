@@ -270,7 +270,7 @@ function encodeAll(count: number, codeOf: (i: number) => Uint32Array): Uint8Arra
   return Uint8Array.of(...bytesOf(states, 4), ...bytesOf(words.reverse(), 2))
 }
 
-/** Decodes `count` classes from byte `words` on. Returns where the words end; -1 if the states are not the first ones. */
+/** Decodes `count` classes from byte `words` on. Returns where the words end; -1 if the states are wrong. */
 function decodeAll(
   input: Uint8Array,
   words: number,
