@@ -33,8 +33,8 @@ export function mostTables(plainLength: number): number {
 /**
  * Chooses which neighbouring contexts share a table, `most` of which there may be. They do if their counts are so much
  * alike, or so few, that two tables would take more space than they save. Contexts with fewer than `least` numbers
- * share one with the next anyway, which saves time. `counts` has 256 counts for each context; those from `classes` on are 0.
- * Undefined if all are 0. Time: at most quadratic in the contexts, of which there are 256 at most.
+ * share one with the next anyway, which saves time. `counts` has 256 counts for each context; those from `classes` on
+ * are 0. Undefined if all are 0. Time: at most quadratic in the contexts, of which there are 256 at most.
  */
 export function chooseTables(
   counts: Uint32Array,
