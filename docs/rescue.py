@@ -149,6 +149,8 @@ def decode(codec, stored, plain_length):
         plain = b"".join(map(table.__getitem__, pairs))[: len(pairs) * 2 - plain_length % 2]
     elif codec == 5:  # literals, and copies of what comes before
         plain = join_copies(Reader(stored, "copies"), plain_length)
+    elif codec == 6:  # bytes, each in the context of the byte before it
+        plain = join_contexts(Reader(stored, "contexts"), plain_length)
     else:
         raise Damaged(f"codec {codec}: needs a newer rescue.py")
     if len(plain) != plain_length:
@@ -433,10 +435,10 @@ def slots(frequencies, kinds):
     return [(frequency, place, *kind) for frequency, kind in zip(frequencies, kinds) for place in range(frequency)]
 
 
-def numbers(rows, stored, words):
-    """Decodes a number by each row of slots. There are so many words, after four states; the low bits follow."""
+def numbers(rows, stored, words, found):
+    """Appends a number for each row of slots to `found`. There are so many words, after four states; the low bits follow."""
     states, low, at = list(struct.unpack_from("<4I", stored)), 16 + 2 * words, 4
-    waiting, bits, found = 0, 0, []
+    waiting, bits = 0, 0
     a, b, c, d = states
     left, lows = iter(struct.unpack_from(f"<{words}H", stored, 16)), iter(stored[low:])
     for row in rows:
@@ -456,6 +458,23 @@ def numbers(rows, stored, words):
     if next(left, None) is not None or next(lows, None) is not None or (a, b, c, d) != (65536,) * 4:
         raise Damaged("its numbers do not end where they should")
     return found
+
+
+def join_contexts(reader, plain_length):
+    """Undoes codec 6: four lanes of bytes, each byte coded by the table of the byte before it in its lane."""
+    tables = read_frequencies(reader, 256, 256, min(64, (plain_length + 1023) // 1024))
+    made = {id(table): slots(table, [(byte, 0) for byte in range(256)]) for table in tables}
+    tables = [made[id(table)] for table in tables]
+    words = reader.varint(plain_length)
+    coded, tail = reader.take(16 + 2 * words), reader.take(plain_length % 4)
+    reader.expect(reader.at == len(reader.data) <= plain_length, "its length is wrong")
+    found = []
+    rows = (tables[found[number - 4] if number >= 4 else 0] for number in range(plain_length - plain_length % 4))
+    try:
+        numbers(rows, coded, words, found)
+    except StopIteration:
+        raise Damaged("its words end too early") from None
+    return b"".join(bytes(found[lane::4]) for lane in range(4)) + tail
 
 
 def number_model(block, base, lengths):
@@ -498,7 +517,7 @@ def join_numbers(block, stored, base, lengths):
         coded, at = reader.take(16 + 2 * words + low), begin // width
         rows = map(tables.__getitem__, context_of[at : at + count])
         try:
-            found = struct.pack(f"<{count}{'_BH_I'[width]}", *numbers(rows, coded, words))
+            found = struct.pack(f"<{count}{'_BH_I'[width]}", *numbers(rows, coded, words, []))
             plain.append(back(found, base[begin : begin + count * width]))
         except (StopIteration, Damaged):
             plain.append(bytes(count * width))  # its base may be lost

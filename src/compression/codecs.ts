@@ -2,9 +2,10 @@ import * as zlib from 'node:zlib'
 import { ByteReader, ByteWriter } from '../util/bytes.ts'
 import { AppError, corrupt, newerFormat } from '../util/errors.ts'
 import { chunkSizeFor, outputOf } from '../util/memory/zlib-output.ts'
+import { decodeContexts } from './contexts.ts'
 import { applyCopies } from './copies.ts'
 import { MAX_BLOCK_BYTES, MAX_STORED_EXCESS } from './limits.ts'
-import { packPairs, unpackPairs } from './pairs.ts'
+import { unpackPairs } from './pairs.ts'
 import type { ZstdCodec } from './zstd/codec.ts'
 
 /** Codec ids of parts. Permanent: they are written into repositories. */
@@ -13,12 +14,14 @@ export const CODEC_RAW = 0
 export const CODEC_ZSTD = 1
 /** Raw deflate (RFC 1951). */
 export const CODEC_DEFLATE = 2
-/** `u8 count`, that many symbols, then raw deflate of pairs of them: see pairs.ts. */
+/** `u8 count`, that many symbols, then raw deflate of pairs of them: see pairs.ts. Not written any more. */
 export const CODEC_PAIRS = 3
 /** Numbers in contexts, of blocks with filter 11 or 12: see numbers.ts. */
 export const CODEC_NUMBERS = 4
 /** Literals, and copies of what was decoded before (copies.ts), in four pieces with codecs of their own. */
 export const CODEC_COPIES = 5
+/** Bytes, each in the context of the byte before it: see contexts.ts. */
+export const CODEC_CONTEXTS = 6
 
 /** How one part of a block is stored, as the pack's directory states it. Lengths are in bytes. */
 export interface PartLayout {
@@ -27,7 +30,9 @@ export interface PartLayout {
   plainLength: number
 }
 
-const CODECS = [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE, CODEC_PAIRS, CODEC_NUMBERS, CODEC_COPIES]
+const CODECS = [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE, CODEC_PAIRS, CODEC_NUMBERS, CODEC_COPIES, CODEC_CONTEXTS]
+/** Codecs whose stored bytes are never more than the plain bytes. */
+const NEVER_LONGER = [CODEC_RAW, CODEC_NUMBERS, CODEC_CONTEXTS]
 /** Codecs that the pieces of codec copies may have. */
 const PIECE_CODECS = [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE]
 
@@ -42,7 +47,7 @@ export function checkPart(part: PartLayout): void {
   if (!Number.isSafeInteger(plainLength) || plainLength < 1 || plainLength > MAX_BLOCK_BYTES) {
     throw corrupt(SUBJECT, `a part of ${plainLength} bytes is impossible`)
   }
-  const longest = codec === CODEC_RAW || codec === CODEC_NUMBERS ? plainLength : plainLength + MAX_STORED_EXCESS
+  const longest = NEVER_LONGER.includes(codec) ? plainLength : plainLength + MAX_STORED_EXCESS
   const shortest = codec === CODEC_RAW ? plainLength : 1
   if (!Number.isSafeInteger(storedLength) || storedLength < shortest || storedLength > longest) {
     throw corrupt(SUBJECT, `${plainLength} bytes cannot be stored in ${storedLength}`)
@@ -62,6 +67,7 @@ export function decodePart(part: PartLayout, stored: Uint8Array, zstd: ZstdCodec
   if (part.codec === CODEC_DEFLATE) return inflate(stored, part.plainLength)
   if (part.codec === CODEC_PAIRS) return inflatePairs(stored, part.plainLength)
   if (part.codec === CODEC_COPIES) return decodeCopies(stored, part.plainLength, zstd)
+  if (part.codec === CODEC_CONTEXTS) return decodeContexts(stored, part.plainLength)
   if (part.codec === CODEC_NUMBERS) throw corrupt(SUBJECT, 'numbers are coded where its filter makes none')
   if (zstd === undefined) {
     throw new AppError('unsupported', 'The data is compressed with zstd, and no zstd codec can be loaded on this machine.', {
@@ -111,16 +117,6 @@ type Pieces = [literals: Uint8Array, gaps: Uint8Array, lengths: Uint8Array, dist
 
 export function deflate(plain: Uint8Array): Uint8Array {
   return zlib.deflateRawSync(plain, { level: 6 })
-}
-
-/** Huffman codes of pairs, without matching. Undefined if there are more than 16 different bytes. */
-export function deflatePairs(plain: Uint8Array): Uint8Array | undefined {
-  const packed = packPairs(plain)
-  if (!packed) return undefined
-  const { symbols, pairs } = packed
-  const options = { strategy: zlib.constants.Z_HUFFMAN_ONLY, chunkSize: chunkSizeFor(pairs.length), info: true }
-  const deflated = outputOf(zlib.deflateRawSync(pairs, options))
-  return Buffer.concat([Uint8Array.of(symbols.length), symbols, deflated.bytes])
 }
 
 function inflatePairs(stored: Uint8Array, plainLength: number): Uint8Array {

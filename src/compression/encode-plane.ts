@@ -1,24 +1,20 @@
 import * as zlib from 'node:zlib'
 import { isAppError } from '../util/errors.ts'
 import { chunkSizeFor, outputOf } from '../util/memory/zlib-output.ts'
-import { CODEC_DEFLATE, CODEC_PAIRS, CODEC_RAW, CODEC_ZSTD, deflate, deflatePairs } from './codecs.ts'
+import { CODEC_CONTEXTS, CODEC_DEFLATE, CODEC_RAW, CODEC_ZSTD, deflate } from './codecs.ts'
+import { encodeContexts } from './contexts.ts'
 import type { EncodedPart } from './encode-whole.ts'
-import { symbolsOf } from './pairs.ts'
+import { entropyOf } from './entropy.ts'
 import { looksCompressed, spreadSample } from './sample.ts'
 import type { ZstdCodec } from './zstd/codec.ts'
 
-/** Encodes a plane. May throw AppError if its codec fails. */
-export type Encode = (plane: Uint8Array) => EncodedPart
+/** Encodes a plane, or a sample that is this share of it. May throw AppError if its codec fails. */
+export type Encode = (plane: Uint8Array, share?: number) => EncodedPart
 
 export interface Encoder {
   encode: Encode
   /** The size of its result is divided by this for comparison. */
   handicap: number
-  /**
-   * How many bytes of its result do not grow with the plane; undefined if a trial is not worthwhile. Gets the sample's
-   * symbols if there are few.
-   */
-  overhead?: (symbols: Uint8Array | undefined) => number | undefined
 }
 
 export interface BestEncoder {
@@ -33,6 +29,15 @@ const SAMPLE_WINDOWS = 6
 const SAMPLE_WINDOW_BYTES = 8 * 1024
 /** Deflate takes up to twice the time of zstd in both directions, so it must be smaller by this factor. */
 const DEFLATE_WINS = 0.99
+/** Contexts take twice the time of zstd and deflate to decode. */
+const CONTEXTS_WIN = 0.98
+/** Contexts are not tried on a sample that became smaller than this share of its entropy: it repeats. */
+const REPEATS = 0.35
+/**
+ * Contexts gain with the length of a plane, which has more tables than a sample of it. So where the best encoder of a
+ * sample is not smaller than this share of them, both encode the whole plane.
+ */
+const NEARLY = 0.8
 
 /**
  * Encodes one byte plane (1 to 4 MiB) with the encoder that makes a sample of it smallest. Mantissa planes are nearly
@@ -50,18 +55,23 @@ export function encodePlane(plane: Uint8Array, zstd: ZstdCodec | undefined): Enc
 export function bestEncoder(sample: Uint8Array, encoders: readonly Encoder[], share = 1): BestEncoder {
   let best: BestEncoder = { encode: keep, trial: keep(sample), size: sample.length }
   let least = sample.length
-  const symbols = symbolsOf(sample)
-  for (const { encode, handicap, overhead = () => 0 } of encoders) {
-    const fixed = overhead(symbols)
-    if (fixed === undefined) continue
-    const trial = attempt(encode, sample)
-    const size = trial.bytes.length - fixed * (1 - share)
-    if (trial.codec === CODEC_RAW || size / handicap >= least) continue
+  let inContexts = Infinity
+  for (const { encode, handicap } of encoders) {
+    if (encode === contexts && least < REPEATS * entropyOf([sample])) continue
+    const trial = attempt(encode, sample, share)
+    if (trial.codec === CODEC_RAW) continue
+    const size = trial.bytes.length - (trial.fixed ?? 0) * (1 - share)
+    if (trial.codec === CODEC_CONTEXTS) inContexts = size
+    if (size / handicap >= least) continue
     best = { encode, trial, size }
     least = size / handicap
   }
-  return best
+  const isNear = best.trial.codec !== CODEC_CONTEXTS && best.size > NEARLY * inContexts
+  return share < 1 && isNear ? { ...best, encode: plane => smaller(attempt(best.encode, plane), contexts(plane)) } : best
 }
+
+const smaller = (part: EncodedPart, other: EncodedPart): EncodedPart =>
+  other.bytes.length < CONTEXTS_WIN * part.bytes.length ? other : part
 
 /** Raw if the codec fails or does not make the bytes smaller. */
 export function encodeBy(encode: Encode, plane: Uint8Array): EncodedPart {
@@ -74,9 +84,8 @@ export function planeEncoders(zstd: ZstdCodec | undefined): Encoder[] {
   if (zstd === undefined) {
     return [
       { encode: plane => ({ codec: CODEC_DEFLATE, bytes: deflate(plane) }), handicap: 1 },
-      { ...HUFFMAN, handicap: 1 },
       { encode: runLengths, handicap: 1 },
-      { ...PAIRS, handicap: 1 },
+      { encode: contexts, handicap: CONTEXTS_WIN },
     ]
   }
   return [
@@ -84,15 +93,9 @@ export function planeEncoders(zstd: ZstdCodec | undefined): Encoder[] {
       encode: (plane: Uint8Array) => ({ codec: CODEC_ZSTD, bytes: zstd.compress(plane, 1, search) }),
       handicap: 1,
     })),
-    { ...HUFFMAN, handicap: DEFLATE_WINS },
     { encode: runLengths, handicap: DEFLATE_WINS },
-    { ...PAIRS, handicap: DEFLATE_WINS },
+    { encode: contexts, handicap: CONTEXTS_WIN },
   ]
-}
-
-/** Deflate without matching: for exponents. */
-function huffman(plane: Uint8Array): EncodedPart {
-  return deflateBy(zlib.constants.Z_HUFFMAN_ONLY, plane)
 }
 
 /** Deflate with run-length matching only: for the top planes of differences, which are mostly zeros. */
@@ -100,21 +103,10 @@ function runLengths(plane: Uint8Array): EncodedPart {
   return deflateBy(zlib.constants.Z_RLE, plane)
 }
 
-/** Not tried if the symbols are few enough for pairs, which are smaller. */
-const HUFFMAN = { encode: huffman, overhead: (symbols: Uint8Array | undefined) => (symbols ? undefined : 0) }
-
-/** For digits. */
-const PAIRS = { encode: pairs, overhead: pairsOverhead }
-
-/** Bytes of the symbols, and about five bits for the code of each pair. */
-function pairsOverhead(symbols: Uint8Array | undefined): number | undefined {
-  const count = symbols?.length
-  return count && 1 + count + 0.6 * count ** 2
-}
-
-function pairs(plane: Uint8Array): EncodedPart {
-  const bytes = deflatePairs(plane)
-  return bytes ? { codec: CODEC_PAIRS, bytes } : huffman(plane)
+/** For digits, exponents and steps: what comes next depends on what came before, but nothing repeats. */
+function contexts(plane: Uint8Array, share?: number): EncodedPart {
+  const coded = encodeContexts(plane, share)
+  return coded ? { codec: CODEC_CONTEXTS, ...coded } : keep(plane)
 }
 
 function deflateBy(strategy: number, plane: Uint8Array): EncodedPart {
@@ -126,9 +118,9 @@ function keep(plane: Uint8Array): EncodedPart {
   return { codec: CODEC_RAW, bytes: plane }
 }
 
-function attempt(encode: Encode, plane: Uint8Array): EncodedPart {
+function attempt(encode: Encode, plane: Uint8Array, share = 1): EncodedPart {
   try {
-    return encode(plane)
+    return encode(plane, share)
   } catch (error) {
     if (isAppError(error)) return keep(plane)
     throw error

@@ -7,6 +7,8 @@ import type { ZstdCodec } from './zstd/codec.ts'
 export interface EncodedPart {
   codec: number
   bytes: Uint8Array
+  /** How many of the bytes do not grow with the plain bytes, if these are many. */
+  fixed?: number
 }
 
 /** zstd level 1 replaces level 3 if it is smaller by this factor on a sample. */

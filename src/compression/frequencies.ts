@@ -32,13 +32,19 @@ export function mostTables(plainLength: number): number {
 
 /**
  * Chooses which neighbouring contexts share a table, `most` of which there may be. They do if their counts are so much
- * alike, or so few, that two tables would take more space than they save. `counts` has 256 counts for each context.
- * Undefined if all are 0. Time: at most quadratic in the contexts, of which there are 256 at most.
+ * alike, or so few, that two tables would take more space than they save. Contexts with fewer than `least` numbers
+ * share one with the next anyway, which saves time. `counts` has 256 counts for each context; those from `classes` on
+ * are 0. Undefined if all are 0. Time: at most quadratic in the contexts, of which there are 256 at most.
  */
-export function chooseTables(counts: Uint32Array, contexts: number, most: number): ChosenTables | undefined {
-  const classes = usedClasses(counts, contexts)
+export function chooseTables(
+  counts: Uint32Array,
+  contexts: number,
+  most: number,
+  classes = usedClasses(counts, contexts),
+  least = 1,
+): ChosenTables | undefined {
   if (classes === 0) return undefined
-  const groups = groupsOf(counts, contexts, classes)
+  const groups = groupsOf(counts, contexts, classes, least)
   while (mergeBest(groups, most)) continue
   const all = groups.map(group => frequenciesOf(group.counts))
   const tableOf = new Uint8Array(contexts)
@@ -54,24 +60,35 @@ function usedClasses(counts: Uint32Array, contexts: number): number {
   return classes
 }
 
-/** A group for each context in use. Unused ones belong to the one before, or to the first. */
-function groupsOf(counts: Uint32Array, contexts: number, classes: number): Group[] {
+/**
+ * A group for each context in use, or for so many neighbours that it has `least` numbers. Unused ones belong to the
+ * group before, or to the first.
+ */
+function groupsOf(counts: Uint32Array, contexts: number, classes: number, least: number): Group[] {
   const groups: Group[] = []
-  let unused = 0
+  let group = new Uint32Array(classes)
+  let total = 0
+  let size = 0
   for (let context = 0; context < contexts; context++) {
-    const own = counts.slice(context * CLASSES, context * CLASSES + classes)
-    if (hasAny(own)) {
-      groups.push({ counts: own, contexts: 1 + unused, cost: costOf(own) })
-      unused = 0
-    } else if (groups.length > 0) groups.at(-1)!.contexts++
-    else unused++
+    const first = context * CLASSES
+    let own = 0
+    for (let c = 0; c < classes; c++) own += counts[first + c]!
+    if (own === 0 && total === 0 && groups.length > 0) {
+      groups.at(-1)!.contexts++
+      continue
+    }
+    size++
+    total += own
+    if (own > 0) for (let c = 0; c < classes; c++) group[c]! += counts[first + c]!
+    if (total < least) continue
+    groups.push({ counts: group, contexts: size, cost: costOf(group) })
+    group = new Uint32Array(classes)
+    total = size = 0
   }
+  const last = groups.at(-1)
+  if (total > 0 && last) groups.splice(-1, 1, merged(last, { counts: group, contexts: size, cost: 0 }))
+  else if (total > 0) groups.push({ counts: group, contexts: size, cost: costOf(group) })
   return groups
-}
-
-function hasAny(counts: Uint32Array): boolean {
-  for (let c = 0; c < counts.length; c++) if (counts[c]! > 0) return true
-  return false
 }
 
 /** Merges the two neighbours that gain most by it. False if none gain and the tables are few enough. */
@@ -116,8 +133,13 @@ function costOf(counts: Uint32Array): number {
 /** In proportion to the counts, at least 1 for each class that occurs. */
 function frequenciesOf(counts: Uint32Array): Frequencies {
   const frequencies = new Uint16Array(CLASSES)
-  const total = counts.reduce((sum, count) => sum + count, 0)
-  const used = [...counts.keys()].filter(c => counts[c]! > 0).sort((a, b) => counts[b]! - counts[a]! || a - b)
+  const used: number[] = []
+  let total = 0
+  for (let c = 0; c < counts.length; c++) {
+    if (counts[c]! > 0) used.push(c)
+    total += counts[c]!
+  }
+  used.sort((a, b) => counts[b]! - counts[a]! || a - b)
   let left = TOTAL
   for (const c of used) left -= frequencies[c] = Math.max(1, Math.round((counts[c]! * TOTAL) / total))
   // the frequent classes give or take what rounding left
@@ -132,7 +154,7 @@ function frequenciesOf(counts: Uint32Array): Frequencies {
 
 function codedBits(counts: Uint32Array, frequencies: Frequencies): number {
   let bits = 0
-  for (const [c, count] of counts.entries()) if (count > 0) bits += count * Math.log2(TOTAL / frequencies[c]!)
+  for (let c = 0; c < counts.length; c++) if (counts[c]! > 0) bits += counts[c]! * Math.log2(TOTAL / frequencies[c]!)
   return bits
 }
 

@@ -18,7 +18,8 @@ const CHUNK_BYTES = 2 * 4 + STATES_BYTES + 2
 
 let shared: NumbersKernel | undefined
 
-function sharedKernel(): NumbersKernel {
+/** The kernel of this thread. */
+export function sharedKernel(): NumbersKernel {
   return (shared ??= loadNumbers())
 }
 

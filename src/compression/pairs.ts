@@ -1,6 +1,6 @@
 import { corrupt } from '../util/errors.ts'
 
-/** Two symbols fit into one byte if a stream has at most this many different ones. */
+/** Two symbols fit into one byte if a stream has at most this many different ones. Older programs wrote such pairs. */
 const MAX_SYMBOLS = 16
 
 /** A stream of few different bytes: its symbols, and the stream as symbol numbers, two per byte. */
@@ -8,36 +8,6 @@ export interface PackedPairs {
   symbols: Uint8Array
   /** The low half holds the first symbol of a pair. If the length is odd, the last high half is 0. */
   pairs: Uint8Array
-}
-
-/** The different bytes of a stream in order of appearance; undefined if there are more than 16. */
-export function symbolsOf(plain: Uint8Array): Uint8Array | undefined {
-  const met = new Uint8Array(256)
-  const symbols: number[] = []
-  for (let i = 0; i < plain.length; i++) {
-    const symbol = plain[i]!
-    if (met[symbol] === 1) continue
-    if (symbols.length === MAX_SYMBOLS) return undefined
-    met[symbol] = 1
-    symbols.push(symbol)
-  }
-  return Uint8Array.from(symbols)
-}
-
-/**
- * Packs two bytes into one; undefined if a stream has more than 16 different ones. A Huffman code spends whole bits on
- * each symbol. That loses a hundredth on pairs of digits, and a twentieth on single digits.
- */
-export function packPairs(plain: Uint8Array): PackedPairs | undefined {
-  const symbols = symbolsOf(plain)
-  if (!symbols) return undefined
-  const numbers = new Uint8Array(256)
-  symbols.forEach((symbol, number) => (numbers[symbol] = number))
-  const pairs = new Uint8Array(Math.ceil(plain.length / 2))
-  const whole = plain.length >> 1
-  for (let i = 0; i < whole; i++) pairs[i] = numbers[plain[2 * i]!]! | (numbers[plain[2 * i + 1]!]! << 4)
-  if (whole < pairs.length) pairs[whole] = numbers[plain[2 * whole]!]!
-  return { symbols, pairs }
 }
 
 /**

@@ -34,6 +34,9 @@ interface NumbersExports {
   encode: (width: number, start: number, length: number) => number
   writeBits: (width: number, start: number, length: number) => number
   decode: (width: number, start: number, length: number, words: number, bits: number, end: number) => number
+  countBytes: (lane: number) => number
+  encodeBytes: (lane: number) => number
+  decodeBytes: (lane: number, words: number) => number
 }
 
 /** The numbers of modes in the AssemblyScript source. */
@@ -55,7 +58,7 @@ function webAssemblyNumbers(api: WebAssemblyApi): NumbersKernel {
   const outputEnd = wasm.outputOffset.value + REGION_BYTES
   let width: NumberWidth
   const setTables = (tableOf: Uint8Array, offset: { value: number }, entries: number): void => {
-    for (const [context, table] of tableOf.entries()) tables[context] = offset.value + 4 * entries * table
+    for (let context = 0; context < tableOf.length; context++) tables[context] = offset.value + 4 * entries * tableOf[context]!
   }
   return {
     kind: 'webassembly',
@@ -99,6 +102,20 @@ function webAssemblyNumbers(api: WebAssemblyApi): NumbersKernel {
       assertStretch(start, length, width)
       assertStretch(from, end - from, 1)
       return wasm.decode(width, start, length, from, bits, end) === 1
+    },
+    countBytes(length) {
+      assertStretch(0, length, 1)
+      return wasm.countBytes(length >> 2)
+    },
+    encodeBytes(length) {
+      assertStretch(0, length, 1)
+      const from = wasm.encodeBytes(length >> 2)
+      return new Uint8Array(memory.buffer, from, outputEnd - from)
+    },
+    decodeBytes(length, from, end) {
+      assertStretch(0, length, 1)
+      assertStretch(from, end - from, 1)
+      return wasm.decodeBytes(length >> 2, from) === end
     },
   }
 }

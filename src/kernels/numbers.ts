@@ -48,6 +48,10 @@ const SCALE = 12
  * Codes numbers by range asymmetric numeral systems (Duda, 2013): four interleaved states, static tables, one for each
  * context. The low bits are stored as they are. `begin` says what the numbers are. `length` is in bytes; a tail of less
  * than an element is left alone.
+ *
+ * It codes bytes in the same way, in the context of the byte before: `length` bytes are four lanes, one after the
+ * other, each with a state of its own, so that no lane waits for another. A tail of less than 4 bytes is left alone.
+ * The byte before the first one of a lane is 0.
  */
 export interface NumbersKernel {
   readonly kind: 'webassembly' | 'javascript'
@@ -71,6 +75,12 @@ export interface NumbersKernel {
    * exactly these are used.
    */
   decode(start: number, length: number, words: number, bits: number, end: number): boolean
+  /** Counts each byte of the input in its context. Returns the greatest byte: only counts up to it are valid. */
+  countBytes(length: number): number
+  /** Codes counted bytes. The result is a view that is valid until the next call. */
+  encodeBytes(length: number): Uint8Array
+  /** Decodes to the output. States and words are input bytes [words, end). False unless exactly these are used. */
+  decodeBytes(length: number, words: number, end: number): boolean
 }
 
 /** The smallest number and the count of low bits of each class. */
@@ -121,10 +131,14 @@ export const CODE_WORDS = 4
 /** The code of each class: 2^44 / frequency, rounded up, in two words; the frequency; the sum of those before it. */
 export function fillCodes(frequencies: Frequencies, codes: Uint32Array): void {
   let before = 0
-  for (const [c, frequency] of frequencies.entries()) {
+  for (let c = 0; c < frequencies.length; c++) {
+    const frequency = frequencies[c]!
     if (frequency === 0) continue
     const reciprocal = Math.ceil(2 ** 44 / frequency)
-    codes.set([reciprocal % 2 ** 32, Math.floor(reciprocal / 2 ** 32), frequency, before], CODE_WORDS * c)
+    codes[CODE_WORDS * c] = reciprocal % 2 ** 32
+    codes[CODE_WORDS * c + 1] = Math.floor(reciprocal / 2 ** 32)
+    codes[CODE_WORDS * c + 2] = frequency
+    codes[CODE_WORDS * c + 3] = before
     before += frequency
   }
 }
@@ -132,7 +146,8 @@ export function fillCodes(frequencies: Frequencies, codes: Uint32Array): void {
 /** For each remainder: class, frequency - 1 and place among the class's remainders, of 8, 12 and 12 bits. */
 export function fillSlots(frequencies: Frequencies, slots: Uint32Array): void {
   let at = 0
-  for (const [c, frequency] of frequencies.entries()) {
+  for (let c = 0; c < frequencies.length; c++) {
+    const frequency = frequencies[c]!
     const slot = c | ((frequency - 1) << 8)
     for (let place = 0; place < frequency; place++) slots[at++] = slot | (place << 20)
   }
@@ -149,6 +164,8 @@ export function javascriptNumbers(): NumbersKernel {
   let codes: Uint32Array[] = []
   let slots: Uint32Array[] = []
   let tables: Uint8Array
+  const rowOf = (context: number, c: number): Uint32Array => codes[tables[context]!]!.subarray(CODE_WORDS * c, CODE_WORDS * (c + 1))
+  const slotsOf = (context: number): Uint32Array => slots[tables[context]!]!
   const contextAt = (at: number): number => (read(base, at, model.width) >>> model.shift) & (2 ** model.bits - 1)
   return {
     kind: 'javascript',
@@ -180,20 +197,9 @@ export function javascriptNumbers(): NumbersKernel {
     },
     encode(start, length) {
       const { width, classes } = model
-      const states = [SMALLEST, SMALLEST, SMALLEST, SMALLEST]
-      const words: number[] = []
       const bits: number[] = []
       const found = places(start, length, width)
-      for (const [i, at] of [...found.entries()].reverse()) {
-        const code = CODE_WORDS * classOf(read(input, at, width), classes)
-        const [frequency, before] = codes[tables[contextAt(at)]!]!.subarray(code + 2, code + 4) as unknown as [number, number]
-        let x = states[i % 4]!
-        if (Math.floor(x / 2 ** 20) >= frequency) {
-          words.push(x & 0xffff)
-          x >>>= 16
-        }
-        states[i % 4] = Math.floor(x / frequency) * TOTAL + (x % frequency) + before
-      }
+      const words = encodeAll(found.length, i => rowOf(contextAt(found[i]!), classOf(read(input, found[i]!, width), classes)))
       for (const at of found) {
         const x = read(input, at, width)
         const count = classed.bits[classOf(x, classes)]!
@@ -201,7 +207,7 @@ export function javascriptNumbers(): NumbersKernel {
       }
       const packed = new Uint8Array(Math.ceil(bits.length / 8))
       bits.forEach((bit, i) => (packed[i >> 3]! |= bit << (i & 7)))
-      return { words: Uint8Array.of(...bytesOf(states, 4), ...bytesOf(words.reverse(), 2)), bits: packed }
+      return { words, bits: packed }
     },
     setSlots(frequencies, tableOf) {
       slots = frequencies.map(each => {
@@ -213,27 +219,89 @@ export function javascriptNumbers(): NumbersKernel {
     },
     decode(start, length, words, bits, end) {
       const { width } = model
-      const states = [0, 1, 2, 3].map(i => read(input, words + 4 * i, 4))
-      let from = words + STATES_BYTES
       let bit = 8 * bits
-      for (const [i, at] of places(start, length, width).entries()) {
-        const state = states[i % 4]!
-        const slot = slots[tables[contextAt(at)]!]![state & (TOTAL - 1)]!
-        let x = (((slot >>> 8) & (TOTAL - 1)) + 1) * (state >>> SCALE) + (slot >>> 20)
-        if (x < SMALLEST) {
-          x = x * 2 ** 16 + read(input, from, 2)
-          from += 2
-        }
-        states[i % 4] = x
-        const c = slot & 255
-        let low = 0
-        for (let k = 0; k < classed.bits[c]!; k++, bit++) low += ((input[bit >> 3]! >> (bit & 7)) & 1) * 2 ** k
-        write(output, at, width, elementOf(classed.lows[c]! + low, read(base, at, width), model))
-      }
-      return from === bits && Math.ceil(bit / 8) === end && states.every(state => state === SMALLEST)
+      const found = places(start, length, width)
+      const used = decodeAll(
+        input,
+        words,
+        found.length,
+        i => slotsOf(contextAt(found[i]!)),
+        (i, c) => {
+          const at = found[i]!
+          let low = 0
+          for (let k = 0; k < classed.bits[c]!; k++, bit++) low += ((input[bit >> 3]! >> (bit & 7)) & 1) * 2 ** k
+          write(output, at, width, elementOf(classed.lows[c]! + low, read(base, at, width), model))
+        },
+      )
+      return used === bits && Math.ceil(bit / 8) === end
+    },
+    countBytes(length) {
+      const found = lanes(length)
+      const greatest = found.reduce((most, at) => Math.max(most, input[at]!), 0)
+      counts.fill(0, 0, (greatest + 1) * CLASSES)
+      for (const [i, at] of found.entries()) counts[byteBefore(input, at, i) * CLASSES + input[at]!]!++
+      return greatest
+    },
+    encodeBytes(length) {
+      const found = lanes(length)
+      return encodeAll(found.length, i => rowOf(byteBefore(input, found[i]!, i), input[found[i]!]!))
+    },
+    decodeBytes(length, words, end) {
+      const found = lanes(length)
+      const slotsAt = (i: number): Uint32Array => slotsOf(byteBefore(output, found[i]!, i))
+      return decodeAll(input, words, found.length, slotsAt, (i, byte) => (output[found[i]!] = byte)) === end
     },
   }
 }
+
+/** Codes `count` classes, given their codes. */
+function encodeAll(count: number, codeOf: (i: number) => Uint32Array): Uint8Array {
+  const states = [SMALLEST, SMALLEST, SMALLEST, SMALLEST]
+  const words: number[] = []
+  for (let i = count - 1; i >= 0; i--) {
+    const [, , frequency, before] = codeOf(i) as unknown as [number, number, number, number]
+    let x = states[i % 4]!
+    if (Math.floor(x / 2 ** 20) >= frequency) {
+      words.push(x & 0xffff)
+      x >>>= 16
+    }
+    states[i % 4] = Math.floor(x / frequency) * TOTAL + (x % frequency) + before
+  }
+  return Uint8Array.of(...bytesOf(states, 4), ...bytesOf(words.reverse(), 2))
+}
+
+/** Decodes `count` classes from byte `words` on. Returns where the words end; -1 if the states are wrong. */
+function decodeAll(
+  input: Uint8Array,
+  words: number,
+  count: number,
+  slotsOf: (i: number) => Uint32Array,
+  put: (i: number, c: number) => void,
+): number {
+  const states = [0, 1, 2, 3].map(i => read(input, words + 4 * i, 4))
+  let from = words + STATES_BYTES
+  for (let i = 0; i < count; i++) {
+    const state = states[i % 4]!
+    const slot = slotsOf(i)[state & (TOTAL - 1)]!
+    let x = (((slot >>> 8) & (TOTAL - 1)) + 1) * (state >>> SCALE) + (slot >>> 20)
+    if (x < SMALLEST) {
+      x = x * 2 ** 16 + read(input, from, 2)
+      from += 2
+    }
+    states[i % 4] = x
+    put(i, slot & 255)
+  }
+  return states.every(state => state === SMALLEST) ? from : -1
+}
+
+/** Where the bytes of four lanes are, in the order in which they are coded. */
+function lanes(length: number): number[] {
+  assertStretch(0, length, 1)
+  const lane = length >> 2
+  return Array.from({ length: 4 * lane }, (_, i) => (i >> 2) + (i & 3) * lane)
+}
+
+const byteBefore = (bytes: Uint8Array, at: number, i: number): number => (i < 4 ? 0 : bytes[at - 1]!)
 
 /** Where whole elements begin. */
 function places(start: number, length: number, width: number): number[] {

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { CODEC_PAIRS, decodePart, deflatePairs } from '../../src/compression/codecs.ts'
-import { packPairs, unpackPairs } from '../../src/compression/pairs.ts'
+import { CODEC_PAIRS, decodePart } from '../../src/compression/codecs.ts'
+import { unpackPairs } from '../../src/compression/pairs.ts'
 import { isAppError } from '../../src/util/errors.ts'
-import { seededRandom } from '../helpers/seeded.ts'
+import { deflatePairs } from '../helpers/pairs.ts'
 import { flipBit } from './data.ts'
 
 const few = fc
@@ -14,25 +14,11 @@ describe('pairs', () => {
   it('give every byte back', () => {
     fc.assert(
       fc.property(few, plain => {
-        const packed = packPairs(plain)!
-        expect(packed.pairs.length).toBe(Math.ceil(plain.length / 2))
-        expect(Buffer.compare(unpackPairs(packed, plain.length), plain)).toBe(0)
         const stored = deflatePairs(plain)!
         const part = { codec: CODEC_PAIRS, storedLength: stored.length, plainLength: plain.length }
         expect(Buffer.compare(decodePart(part, stored, undefined), plain)).toBe(0)
       }),
     )
-  })
-
-  it('are none where there are more than 16 symbols', () => {
-    expect(packPairs(Uint8Array.from({ length: 17 }, (_, i) => i))).toBeUndefined()
-    expect(deflatePairs(Uint8Array.from({ length: 17 }, (_, i) => i))).toBeUndefined()
-  })
-
-  it('bring digits to within two hundredths of their entropy', () => {
-    const random = seededRandom(1)
-    const digits = Uint8Array.from({ length: 60_000 }, () => 48 + Math.floor(10 * random()))
-    expect(deflatePairs(digits)!.length).toBeLessThan((1.02 * digits.length * Math.log2(10)) / 8)
   })
 
   it('are refused where they name what is not there, or are of another length', () => {

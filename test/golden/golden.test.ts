@@ -1,8 +1,11 @@
-import { readdirSync, symlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import pLimit from 'p-limit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { zstdName, type ZstdName } from '../../src/compression/load-zstd.ts'
 import { openForReading } from '../../src/repository/open/open.ts'
+import { packName } from '../../src/repository/format/object-names.ts'
+import { decodePackTail } from '../../src/repository/format/pack.ts'
 import { FolderStorage } from '../../src/storage/folder.ts'
 import { fsPath } from '../../src/util/paths.ts'
 import { resultOf, withSandbox, type Sandbox } from '../helpers/cli.ts'
@@ -33,7 +36,7 @@ function newest(versions: readonly ExpectedVersion[]): ExpectedVersion[] {
 }
 
 test('there are golden repositories', () => {
-  expect(goldenRepositories().map(({ name }) => name)).toEqual(expect.arrayContaining(['basic', 'codecs', 'floats', 'numbers', 'tables', 'tensors', 'tombs']))
+  expect(goldenRepositories().map(({ name }) => name)).toEqual(expect.arrayContaining(['basic', 'codecs', 'contexts', 'floats', 'numbers', 'tables', 'tensors', 'tombs']))
 })
 
 test('one of them has every filter at every width, and a chain of the greatest depth', () =>
@@ -68,6 +71,25 @@ test('a fourth one has floats as numbers, with signs and without', () =>
     const { index } = await openForReading(contextOf(new FolderStorage(sandbox.store)))
     const shapes = index.blocks.filter(({ filter }) => filter === 11).map(({ parameters }) => `${parameters[0]} ${parameters[1]}`)
     expect(new Set(shapes)).toEqual(new Set(['2 1', '4 0', '4 1']))
+  }))
+
+test('a fifth one has bytes in contexts, in columns and in steps, with one table and with several', () =>
+  withCopy(goldenRepository('contexts'), async sandbox => {
+    const { index } = await openForReading(contextOf(new FolderStorage(sandbox.store)))
+    const { id } = index.packs[0]!
+    const pack = readFileSync(fsPath(join(sandbox.store, packName(id))))
+    const tail = decodePackTail(pack, pack.length, id)
+    const found = (tail.kind === 'directory' ? tail.directory.blocks : []).flatMap(({ filter, offset, parts }) => {
+      let at = offset
+      return parts.flatMap(({ codec, storedLength, plainLength }) => {
+        const tables = pack[at]!
+        at += storedLength
+        return codec === 6 ? [{ filter, several: tables > 1, tail: plainLength % 4 > 0 }] : []
+      })
+    })
+    expect(new Set(found.map(({ filter }) => filter))).toEqual(new Set([4, 6]))
+    expect(new Set(found.map(({ several }) => several))).toEqual(new Set([true, false]))
+    expect(new Set(found.map(({ tail }) => tail))).toEqual(new Set([true, false]))
   }))
 
 interface LoggedVersion {

@@ -6,6 +6,7 @@ import { encodeSnapshot, type Snapshot } from '../../src/repository/format/snaps
 import { sha256, sha256Hex, toHex } from '../../src/util/hash.ts'
 import { chunkBytes, encodeEntry, encodePack } from '../helpers/encode.ts'
 import { seededBytes } from '../helpers/seeded.ts'
+import { contextSteps } from './context-recipe.ts'
 import { floatSteps, numberSteps } from './number-recipe.ts'
 import type { ExpectedVersion, Stage, StagedPush, Step } from './stage.ts'
 import { tableSteps } from './table-recipe.ts'
@@ -211,6 +212,10 @@ export const recipes: Record<string, { about: string; steps: Step[] }> = {
   numbers: {
     about: 'Deltas of floats of both widths as numbers in contexts, around 0 and around another center, in several chunks.',
     steps: numberSteps(),
+  },
+  contexts: {
+    about: 'A table and steps of integers whose bytes are coded in the context of the byte before them, with one table and several.',
+    steps: contextSteps(),
   },
   floats: {
     about: 'Floats of both widths, with signs and without, coded as numbers in segments.',

@@ -94,6 +94,35 @@ describe('coded numbers', () => {
     expect(Buffer.from(bits).toString('hex')).toBe('08')
   })
 
+  // Worked out with docs/format.md alone, too.
+  test('have, as bytes in contexts, the words that repositories hold', () => {
+    const plain = Buffer.from('010110001101222')
+    const tables = [Uint16Array.from({ length: 256 }, (_, c) => (c === 48 ? 1024 : c === 49 ? 3072 : 0))]
+    tables.push(tables[0]!.map((frequency, c) => (c === 48 || c === 49 ? 4096 - frequency : 0)))
+    const tableOf = Uint8Array.from({ length: 256 }, (_, context) => (context === 49 ? 1 : 0))
+    for (const kernel of [WEBASSEMBLY, JAVASCRIPT]) {
+      kernel.input.set(plain)
+      expect(kernel.countBytes(plain.length)).toBe(49)
+      const found = [...kernel.counts.subarray(0, 256 * 50)].flatMap((count, at) => (count > 0 ? [[at >> 8, at & 255, count]] : []))
+      expect(found).toEqual([
+        [0, 48, 2],
+        [0, 49, 2],
+        [48, 48, 1],
+        [48, 49, 3],
+        [49, 48, 3],
+        [49, 49, 1],
+      ])
+      kernel.setCodes(tables, tableOf)
+      const words = kernel.encodeBytes(plain.length).slice()
+      expect(Buffer.from(words).toString('hex')).toBe('00200700002807000080150000640200')
+      kernel.setSlots(tables, tableOf)
+      kernel.input.set(words)
+      expect(kernel.decodeBytes(plain.length, 0, words.length)).toBe(true)
+      expect(String(Buffer.from(kernel.output.subarray(0, 12)))).toBe('010110001101')
+      expect(kernel.decodeBytes(plain.length, 0, words.length + 2)).toBe(false)
+    }
+  })
+
   test('that end too early or too late are told from whole ones', () => {
     const plain = Uint8Array.from({ length: 2000 }, (_, i) => (i % 2 === 0 ? (i * i) % 17 : 0))
     const base = new Uint8Array(plain.length)

@@ -75,6 +75,115 @@ export function decode(width: u32, start: usize, length: usize, words: usize, bi
   return decodeTo<u32>(start, length, words, bits, end)
 }
 
+/**
+ * Counts each byte of the four lanes of input, `lane` bytes each, after the byte before it. Returns the greatest byte:
+ * the counts of greater ones stay as they were.
+ */
+export function countBytes(lane: usize): u32 {
+  let greatest: u32 = 0
+  for (let at = INPUT; at < INPUT + 4 * lane; at++) greatest = max(greatest, <u32>load<u8>(at))
+  for (let at = COUNTS; at < COUNTS + ((<usize>greatest + 1) << 10); at += 8) store<u64>(at, 0)
+  for (let start = INPUT; start < INPUT + 4 * lane; start += lane) {
+    let before: usize = 0
+    for (let at = start; at < start + lane; at++) {
+      const byte: usize = load<u8>(at)
+      const counter = COUNTS + (before << 10) + (byte << 2)
+      store<u32>(counter, load<u32>(counter) + 1)
+      before = byte
+    }
+  }
+  return greatest
+}
+
+/** Writes the words of the four lanes before the end of the output. Returns where they begin. */
+export function encodeBytes(lane: usize): usize {
+  let x0 = SMALLEST
+  let x1 = SMALLEST
+  let x2 = SMALLEST
+  let x3 = SMALLEST
+  let to = OUTPUT_END
+  for (let place = lane; place > 0;) {
+    place--
+    for (let at = INPUT + 3 * lane + place, left = 4; left > 0; at -= lane, left--) {
+      const before: usize = place == 0 ? 0 : load<u8>(at - 1)
+      const code = <usize>load<u32>(TABLES + (before << 2)) + ((<usize>load<u8>(at)) << 4)
+      let x = x0
+      x0 = x1
+      x1 = x2
+      x2 = x3
+      const isFull = isBeyond(x, code)
+      store<u16>(to - 2, <u16>x)
+      to -= isFull & 2
+      x >>= isFull & 16
+      x3 = taken(x, code)
+    }
+  }
+  return writeStates(to, x3, x2, x1, x0)
+}
+
+/** Decodes the four lanes to the output: states and words from byte `words` of the input. Returns where the words end, or 0. */
+export function decodeBytes(lane: usize, words: usize): usize {
+  let x0 = load<u32>(words)
+  let x1 = load<u32>(words, 4)
+  let x2 = load<u32>(words, 8)
+  let x3 = load<u32>(words, 12)
+  // the tables of the next byte of each lane, and where it goes
+  let table0: usize = load<u32>(TABLES)
+  let table1 = table0
+  let table2 = table0
+  let table3 = table0
+  let from = words + 16
+  for (let at = OUTPUT; at < OUTPUT + lane; at++) {
+    for (let to = at, left = 4; left > 0; to += lane, left--) {
+      const slot = load<u32>(table0 + ((x0 & SLOT_MASK) << 2))
+      const x = given(x0, slot)
+      const isSmall = 0 - <u32>(x < SMALLEST)
+      x0 = x1
+      x1 = x2
+      x2 = x3
+      x3 = (x << (isSmall & 16)) | ((<u32>load<u16>(from)) & isSmall)
+      from += isSmall & 2
+      const byte: usize = slot & 255
+      store<u8>(to, <u8>byte)
+      table0 = table1
+      table1 = table2
+      table2 = table3
+      table3 = load<u32>(TABLES + (byte << 2))
+    }
+  }
+  return areDone(x0, x1, x2, x3) ? from : 0
+}
+
+/** All ones if a state gives a word before it takes a number with this code. Without a branch, which nobody could predict. */
+function isBeyond(x: u32, code: usize): u32 {
+  return 0 - <u32>(x >> (32 - SCALE) >= load<u32>(code, 8))
+}
+
+/** A state with a number of this code in it. */
+function taken(x: u32, code: usize): u32 {
+  // x / frequency: exact, because x is less than 2^20 times the frequency
+  const whole = <u32>((<u64>x * load<u64>(code)) >> 44)
+  return (whole << SCALE) + (x - whole * load<u32>(code, 8)) + load<u32>(code, 12)
+}
+
+/** A state without the number of its slot. */
+function given(x: u32, slot: u32): u32 {
+  return (((slot >> 8) & SLOT_MASK) + 1) * (x >> SCALE) + (slot >> 20)
+}
+
+function writeStates(to: usize, x0: u32, x1: u32, x2: u32, x3: u32): usize {
+  to -= 16
+  store<u32>(to, x0)
+  store<u32>(to, x1, 4)
+  store<u32>(to, x2, 8)
+  store<u32>(to, x3, 12)
+  return to
+}
+
+function areDone(x0: u32, x1: u32, x2: u32, x3: u32): bool {
+  return x0 == SMALLEST && x1 == SMALLEST && x2 == SMALLEST && x3 == SMALLEST
+}
+
 function numberOf<U>(x: U, base: U, m: u32, c: U): U {
   const top = <U>(sizeof<U>() * 8 - 1)
   if (m == DELTA) {
@@ -135,26 +244,17 @@ function encodeFrom<U>(start: usize, length: usize): usize {
     at -= sizeof<U>()
     const table: usize = load<u32>(TABLES + contextOf<U>(load<U>(BASE + at), s, all))
     const code = table + (classOf(load<U>(INPUT + at), steps, f, o) << 4)
-    const frequency = load<u32>(code, 8)
     let x = x0
     x0 = x1
     x1 = x2
     x2 = x3
-    // without a branch, which nobody could predict
-    const isFull = 0 - <u32>(x >> (32 - SCALE) >= frequency)
+    const isFull = isBeyond(x, code)
     store<u16>(to - 2, <u16>x)
     to -= isFull & 2
     x >>= isFull & 16
-    // x / frequency: exact, because x is less than 2^20 times the frequency
-    const whole = <u32>((<u64>x * load<u64>(code)) >> 44)
-    x3 = (whole << SCALE) + (x - whole * frequency) + load<u32>(code, 12)
+    x3 = taken(x, code)
   }
-  to -= 16
-  store<u32>(to, x3)
-  store<u32>(to, x2, 4)
-  store<u32>(to, x1, 8)
-  store<u32>(to, x0, 12)
-  return to
+  return writeStates(to, x3, x2, x1, x0)
 }
 
 function writeBitsOf<U>(start: usize, length: usize): usize {
@@ -195,7 +295,7 @@ function decodeTo<U>(start: usize, length: usize, words: usize, bits: usize, end
   for (let at = start; at < stop; at += sizeof<U>()) {
     const base = load<U>(BASE + at)
     const slot = load<u32>(<usize>load<u32>(TABLES + contextOf<U>(base, s, all)) + ((x0 & SLOT_MASK) << 2))
-    const x = (((slot >> 8) & SLOT_MASK) + 1) * (x0 >> SCALE) + (slot >> 20)
+    const x = given(x0, slot)
     // without a branch, which nobody could predict
     const isSmall = 0 - <u32>(x < SMALLEST)
     x0 = x1
@@ -209,7 +309,7 @@ function decodeTo<U>(start: usize, length: usize, words: usize, bits: usize, end
     bit += <usize>extra
     store<U>(OUTPUT + at, elementOf<U>(<U>(load<u32>(LOWS + (kind << 2)) + low), base, m, c))
   }
-  return from == bits && (bit + 7) >> 3 == end && x0 == SMALLEST && x1 == SMALLEST && x2 == SMALLEST && x3 == SMALLEST
+  return from == bits && (bit + 7) >> 3 == end && areDone(x0, x1, x2, x3)
 }
 
 export const inputOffset: usize = INPUT

@@ -2,10 +2,12 @@ import { type BlockLayout, decodeBlock, encodeBlock, type BlockRequest } from '.
 import { codedDeltaParameters, deltaModel } from '../../../src/compression/coded-delta.ts'
 import { codedFloatsParameters, floatsModel, segmentsOf } from '../../../src/compression/coded-floats.ts'
 import { baseScale } from '../../../src/compression/filters.ts'
+import { encodeContexts } from '../../../src/compression/contexts.ts'
 import { encodeNumbers } from '../../../src/compression/numbers.ts'
 import { MAX_STORED_EXCESS } from '../../../src/compression/limits.ts'
 import { loadZstd } from '../../../src/compression/load-zstd.ts'
 import {
+  CODEC_CONTEXTS,
   CODEC_COPIES,
   CODEC_DEFLATE,
   CODEC_NUMBERS,
@@ -13,7 +15,6 @@ import {
   CODEC_RAW,
   CODEC_ZSTD,
   deflate,
-  deflatePairs,
   joinCopies,
 } from '../../../src/compression/codecs.ts'
 import { hasNativeZstd } from '../../../src/compression/zstd/native-zstd.ts'
@@ -24,12 +25,14 @@ import { packName } from '../../../src/repository/format/object-names.ts'
 import { ELEMENT_TYPES, type RecordField, recordLength } from '../../../src/util/element-type.ts'
 import { sha256, sha256Hex } from '../../../src/util/hash.ts'
 import { encodePack, rawBlock } from '../../helpers/encode.ts'
+import { deflatePairs } from '../../helpers/pairs.ts'
 import { seededBytes, seededText } from '../../helpers/seeded.ts'
 import type { Rescue } from '../rescue.ts'
 import { NONCE } from '../seeds.ts'
 import { decoded, promise, Structure, type Target } from '../target.ts'
 
 const MAX_PART = 4096
+const SKEWED = 2003
 const TYPES = [...ELEMENT_TYPES.values()]
 const FP32 = TYPES.findIndex(({ dtype }) => dtype === 'F32')
 const RECORDS: readonly (readonly RecordField[])[] = [
@@ -71,6 +74,7 @@ function compressed(codec: number, plain: Uint8Array, zstd: ZstdCodec): Uint8Arr
   if (codec === CODEC_ZSTD) return zstd.compress(plain, zstd.levels.fast)
   if (codec === CODEC_DEFLATE) return deflate(plain)
   if (codec === CODEC_PAIRS) return deflatePairs(plain) ?? plain
+  if (codec === CODEC_CONTEXTS) return encodeContexts(plain)?.bytes ?? plain
   return plain
 }
 
@@ -124,6 +128,12 @@ function* layouts(): Generator<Uint8Array> {
     ])
   const text = seededText(1, 40)
   for (const codec of [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE, CODEC_PAIRS]) yield made(0, [], [part(codec, text)], 13)
+  yield made(0, [], [part(CODEC_CONTEXTS, skewed())], 13)
+  const coded = encodeContexts(skewed())!.bytes
+  const stated = Uint8Array.of(SKEWED & 255, SKEWED >> 8)
+  yield made(0, [], [Buffer.concat([part(128 | CODEC_CONTEXTS, coded), stated])], 100)
+  const digits = Buffer.from(Array.from(skewed(), byte => 48 + (byte & 7)))
+  yield made(4, [44, 2, 1, 1], [part(CODEC_CONTEXTS, digits), part(2, Buffer.from('b\nd\nf\n'))], 3)
   const planes = (width: number): Buffer[] => [
     ...Array.from({ length: width }, (_, i) => part(i % 4, Buffer.alloc(6, `${i}ab`))),
     part(0, text.subarray(0, 1)),
@@ -209,6 +219,8 @@ export const blockEncode: Target = {
         Buffer.from('a,b,c\n1,2,3\n'.repeat(20)),
       ].map(plain => Buffer.concat([Uint8Array.of(Math.min(kind, 2), kind, 40, kind < 3 ? 0 : 39, 1), plain])),
     ),
+    // integers that change little, digits of rows of one length
+    ...[8, 14].map(type => Buffer.concat([Uint8Array.of(2, 1, type, 0, 1), skewed()])),
     ...[products(), Buffer.concat([products(), Buffer.alloc(20_000)])].map(plain =>
       Buffer.concat([Uint8Array.of(2, 1, FP32, 0, 1), plain]),
     ),
@@ -240,6 +252,12 @@ export const blockEncode: Target = {
 /** fp32 numbers that are integers times one of two scales. */
 function products(): Buffer {
   return Buffer.from(Float32Array.from(seededBytes(200, 5), (byte, i) => (byte - 128) * (i < 120 ? 0.0123 : 0.0456)).buffer)
+}
+
+/** A walk in small steps: each byte depends on the one before it. */
+function skewed(): Uint8Array {
+  let at = 128
+  return seededBytes(SKEWED, 7).map(byte => (at += (byte % 5) - 2))
 }
 
 /** Nearly the same bytes, as a base has. */
