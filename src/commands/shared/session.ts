@@ -11,6 +11,7 @@ import { TensorCache } from '../../repository/bases/tensor-cache.ts'
 import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../../repository/open/open.ts'
 import { findTrashedObjects } from '../../repository/prune/empty-trash.ts'
+import type { RepositoryKeys } from '../../repository/sealing/keys.ts'
 import { StatCache } from '../../repository/source/stat-cache.ts'
 import { LineNotes } from '../../repository/versions/line-notes.ts'
 import { forgottenMeanwhile, isStillThere } from '../../repository/versions/forgotten-meanwhile.ts'
@@ -42,6 +43,7 @@ export interface GlobalOptions {
   jobs?: string
   token?: string
   tokenFile?: string
+  passwordFile?: string
 }
 
 /** How a command ended, unless it threw. */
@@ -82,6 +84,8 @@ export class Session {
   readonly reading: { repository: OpenRepository; snapshot: StoredSnapshot }[] = []
   readonly lines: LineNotes
   readonly stores: KnownStores
+  /** The keys of encrypted repositories that this command has opened, by their ids. */
+  readonly keys = new Map<string, RepositoryKeys>()
   /** The trash of the store that was chosen last, if it has one. */
   trash: Trash | undefined
   /** Whether the person knows which store counts. */

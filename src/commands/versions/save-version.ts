@@ -48,6 +48,8 @@ export interface VersionToSave {
   mayCreate: PushRequest['mayCreate']
   readBack: PushRequest['readBack']
   dryRun?: boolean
+  /** Whether the store is encrypted, as far as is known when the version is stored. */
+  isEncrypted?: () => boolean
   /** Counts what changed since the version before. */
   countsChanges?: boolean
 }
@@ -62,7 +64,19 @@ export async function saveVersion(
   session: Session,
   context: RepositoryContext,
   options: SaveOptions,
-  { name, source, metrics, checkpoint, policy, live, mayCreate, readBack, dryRun = false, countsChanges = false }: VersionToSave,
+  {
+    name,
+    source,
+    metrics,
+    checkpoint,
+    policy,
+    live,
+    mayCreate,
+    readBack,
+    dryRun = false,
+    countsChanges = false,
+    isEncrypted,
+  }: VersionToSave,
 ): Promise<SavedVersion> {
   const about = { location: context.storage.location, name, source: source.root }
   let newRepository = false
@@ -89,7 +103,7 @@ export async function saveVersion(
     },
     readBack,
   })
-  if (newRepository && !dryRun) await writeReadme(context)
+  if (newRepository && !dryRun) await writeReadme(context, isEncrypted?.() === true)
   const { snapshot, reading, parent } = result
   const note = session.notedVersionFile(context.storage.location, name)
   const isNew = result.outcome === 'stored' || result.outcome === 'dry-run'

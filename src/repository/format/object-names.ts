@@ -204,10 +204,10 @@ export function hashInName(name: string): string | undefined {
 
 /** True for every name that an object of a repository may have, also a damaged name. */
 export function isOurs(name: string): boolean {
-  return name === CONFIG_NAME || name === README_NAME || /^(pack|index|snapshot|label|tomb|feature)-/.test(name)
+  return name === CONFIG_NAME || name === README_NAME || /^(pack|index|snapshot|label|tomb|object|feature)-|^key-[0-9a-f]{16}-/.test(name)
 }
 
-const BEGINNING = /^(?:snapshot-\d{8}T\d{9}Z-[0-9a-f]{8}|(?:pack|index|label|tomb)-[0-9a-f]{8})/
+const BEGINNING = /^(?:snapshot-\d{8}T\d{9}Z-[0-9a-f]{8}|snapshot-[0-9a-f]{64}-|(?:pack|index|label|tomb)-[0-9a-f]{8})/
 
 /** True for a name that begins as only ours do. A file such as `label-list.txt` or `config.json` may be a person's. */
 export function isSurelyOurs(name: string): boolean {

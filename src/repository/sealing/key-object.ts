@@ -1,9 +1,9 @@
-import { createCipheriv, createDecipheriv, scrypt } from 'node:crypto'
+import { scrypt } from 'node:crypto'
 import { corrupt, newerFormat } from '../../util/errors.ts'
 import { sha256Hex, toHex } from '../../util/hash.ts'
 import { Fields, parseJson } from '../../util/json-fields.ts'
+import { open, seal, TAG_BYTES } from './aead.ts'
 import { hkdf, KEY_BYTES, RepositoryKeys } from './keys.ts'
-import { TAG_BYTES } from './sealed-object.ts'
 
 const FORMAT = 1
 const SALT_BYTES = 16
@@ -17,14 +17,14 @@ const MAX_BYTES = 4096
 export type KeyKind = 'password' | 'recovery' | 'machine'
 
 /** Cost of scrypt (RFC 7914): it takes 128 * n * r bytes of memory. A power of two. */
-export interface ScryptCost {
+interface ScryptCost {
   n: number
   r: number
   p: number
 }
 
 /** 128 MiB, and about half a second of a core. */
-export const SCRYPT_COST: ScryptCost = { n: 2 ** 17, r: 8, p: 1 }
+const SCRYPT_COST: ScryptCost = { n: 2 ** 17, r: 8, p: 1 }
 /** A key object with other costs is refused: less is no protection, and more would be an attack on memory. */
 const LEAST_N = 2 ** 14
 const MOST_N = 2 ** 20
@@ -49,7 +49,7 @@ export interface KeyObject {
 const KEY_NAME = /^key-([0-9a-f]{16})-([0-9a-f]{64})\.json$/
 const FEATURE_NAME = /^feature-encrypted-([0-9a-f]{16})$/
 
-export const keyObjectName = (keyId: string, id: string): string => `key-${keyId}-${id}.json`
+const keyObjectName = (keyId: string, id: string): string => `key-${keyId}-${id}.json`
 export const encryptionFeatureName = (keyId: string): string => `feature-encrypted-${keyId}`
 
 /** The id of the master key that an object of this name belongs to, and its own id. Undefined for other names. */
@@ -78,27 +78,6 @@ export const passwordBytes = (password: string): Uint8Array => new TextEncoder()
 /** All that a wrapped key is bound to. */
 function boundTo({ kind, keyId, cost }: Pick<KeyObject, 'kind' | 'keyId' | 'cost'>): Buffer {
   return Buffer.from(`colab-escape 1 key ${keyId} ${kind} ${cost ? `${cost.n} ${cost.r} ${cost.p}` : '-'}`)
-}
-
-const NO_IV = Buffer.alloc(12)
-
-function seal(key: Uint8Array, plain: Uint8Array, bound: Uint8Array): Buffer {
-  const cipher = createCipheriv('aes-256-gcm', key, NO_IV)
-  cipher.setAAD(bound)
-  return Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()])
-}
-
-function open(key: Uint8Array, sealed: Uint8Array, bound: Uint8Array): Buffer | undefined {
-  const decipher = createDecipheriv('aes-256-gcm', key, NO_IV, { authTagLength: TAG_BYTES })
-  decipher.setAAD(bound)
-  decipher.setAuthTag(sealed.subarray(-TAG_BYTES))
-  const plain = decipher.update(sealed.subarray(0, -TAG_BYTES))
-  try {
-    decipher.final()
-    return plain
-  } catch {
-    return undefined
-  }
 }
 
 /** Each label has a key of its own by its salt, which is never used twice. */
@@ -130,27 +109,29 @@ export async function wrapKey(
   const object: KeyObject = {
     ...head,
     salt,
-    wrapped: seal(wrapping, keys.master, boundTo(head)),
-    label: seal(labelKey(keys, salt), padded, boundTo(head)),
+    wrapped: seal(wrapping, keys.master, { to: boundTo(head) }),
+    label: seal(labelKey(keys, salt), padded, { to: boundTo(head) }),
     created,
   }
   const bytes = encodeKeyObject(object)
   const name = keyObjectName(keys.id, sha256Hex(bytes))
-  const readBack = open(wrapping, decodeKeyObject(name, bytes).wrapped, boundTo(head))
+  const readBack = open(wrapping, decodeKeyObject(name, bytes).wrapped, { to: boundTo(head) })
   if (readBack === undefined || !readBack.equals(keys.master)) throw corrupt('A new key', 'it does not open as it was made')
   return { name, bytes }
 }
 
 /** The keys of the repository. Undefined if `secret` is not the one that the object was made with. */
 export async function unwrapKey(object: KeyObject, secret: Uint8Array): Promise<RepositoryKeys | undefined> {
-  const master = open(await wrappingKey(secret, object.salt, object.cost), object.wrapped, boundTo(object))
+  const master = open(await wrappingKey(secret, object.salt, object.cost), object.wrapped, { to: boundTo(object) })
   const keys = master && new RepositoryKeys(master)
   return keys?.id === object.keyId ? keys : undefined
 }
 
 /** What the person calls a key. Undefined if it was changed. */
 export function labelOf(keys: RepositoryKeys, object: KeyObject): string | undefined {
-  return open(labelKey(keys, object.salt), object.label, boundTo(object))?.toString('utf8').replace(/\0+$/, '')
+  return open(labelKey(keys, object.salt), object.label, { to: boundTo(object) })
+    ?.toString('utf8')
+    .replace(/\0+$/, '')
 }
 
 function encodeKeyObject({ kind, keyId, salt, cost, wrapped, label, created }: KeyObject): Uint8Array {

@@ -1,14 +1,11 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { isObjectName } from '../../storage/storage.ts'
 import { AppError } from '../../util/errors.ts'
 import { toHex } from '../../util/hash.ts'
 import { hashInName, snapshotNameParts, snapshotObjectName, type ObjectKind } from '../format/object-names.ts'
+import { open, seal } from './aead.ts'
 import { fromBase32, toBase32 } from './base32.ts'
 import { hkdf, type RepositoryKeys } from './keys.ts'
-import { TAG_BYTES } from './sealed-object.ts'
-
-/** The kind in the name of a sealed object. `object`: none of the others. */
-export type SealedKind = ObjectKind | 'object'
+import type { SealedKind } from './sealed-object.ts'
 
 /** `<kind>-<SHA-256 of the sealed bytes>-<token>`. The token is the object's plain name, sealed for these bytes. */
 const SEALED_NAME = /^(pack|index|snapshot|label|tomb|object)-([0-9a-f]{64})-([a-z2-7]+)$/
@@ -18,7 +15,9 @@ const NAME_BYTES = 64
 const SNAPSHOT_BYTES = 8 + 8 + NAME_BYTES
 /** The token of an object that has no id in its name holds the name itself, with zeros behind it up to this length. */
 export const LONGEST_OTHER = 95
-const NO_IV = Buffer.alloc(12)
+
+/** The digits in the name of any object, sealed or not, with which the SHA-256 of its stored bytes begins, in hex. */
+export const storedHashInName = (name: string): string | undefined => SEALED_NAME.exec(name)?.[2] ?? hashInName(name)
 
 export interface SealedName {
   kind: SealedKind
@@ -79,8 +78,7 @@ const keyOf = (keys: RepositoryKeys, kind: SealedKind, sealedId: string): Buffer
 
 /** The name under which an object is stored. Throws `io` for a plain name that is too long. */
 export function sealName(keys: RepositoryKeys, { kind, sealedId, plain }: SealedName): string {
-  const cipher = createCipheriv('aes-256-gcm', keyOf(keys, kind, sealedId), NO_IV)
-  const token = Buffer.concat([cipher.update(plainToken(plain, kind)), cipher.final(), cipher.getAuthTag()])
+  const token = seal(keyOf(keys, kind, sealedId), plainToken(plain, kind))
   return `${kind}-${sealedId}-${toBase32(token)}`
 }
 
@@ -88,16 +86,9 @@ export function sealName(keys: RepositoryKeys, { kind, sealedId, plain }: Sealed
 export function openName(keys: RepositoryKeys, name: string): SealedName | undefined {
   const parts = SEALED_NAME.exec(name)
   const token = parts && fromBase32(parts[3]!)
-  if (!token || token.length < TAG_BYTES) return undefined
+  if (!token) return undefined
   const [kind, sealedId] = [parts[1] as SealedKind, parts[2]!]
-  const decipher = createDecipheriv('aes-256-gcm', keyOf(keys, kind, sealedId), NO_IV, { authTagLength: TAG_BYTES })
-  decipher.setAuthTag(token.subarray(-TAG_BYTES))
-  const opened = decipher.update(token.subarray(0, -TAG_BYTES))
-  try {
-    decipher.final()
-  } catch {
-    return undefined
-  }
-  const plain = plainName(opened, kind)
+  const opened = open(keyOf(keys, kind, sealedId), token)
+  const plain = opened && plainName(opened, kind)
   return plain === undefined || sealedKindOf(plain) !== kind ? undefined : { kind, sealedId, plain }
 }

@@ -1,18 +1,20 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { ascii, equalBytes } from '../../util/bytes.ts'
 import { corrupt } from '../../util/errors.ts'
 import { sha256 } from '../../util/hash.ts'
+import type { ObjectKind } from '../format/object-names.ts'
+import { open, seal, TAG_BYTES } from './aead.ts'
 import { hkdf, hmac, KEY_ID_BYTES, type RepositoryKeys } from './keys.ts'
-import type { SealedKind } from './sealed-names.ts'
 
 const MAGIC = ascii('CES1')
 const NONCE_BYTES = 16
 /** Magic, `u8` kind, three zeros, id of the master key, nonce. */
-export const HEADER_BYTES = MAGIC.length + 4 + KEY_ID_BYTES + NONCE_BYTES
-export const TAG_BYTES = 16
+const HEADER_BYTES = MAGIC.length + 4 + KEY_ID_BYTES + NONCE_BYTES
 /** Plain bytes of each segment but the last, which may have fewer. */
-export const SEGMENT_BYTES = 64 * 1024
+const SEGMENT_BYTES = 64 * 1024
 const STORED_SEGMENT_BYTES = SEGMENT_BYTES + TAG_BYTES
+
+/** The kind in the name of a sealed object. `object`: none of the others. */
+export type SealedKind = ObjectKind | 'object'
 
 const KIND_BYTES: Record<SealedKind, number> = { pack: 1, index: 2, snapshot: 3, label: 4, tomb: 5, object: 6 }
 
@@ -56,28 +58,13 @@ class ObjectCipher {
     return iv
   }
 
-  sealInto(out: Buffer, at: number, plain: Uint8Array, segment: number, isLast: boolean): number {
-    const cipher = createCipheriv('aes-256-gcm', this.key, this.iv(segment, isLast))
-    cipher.setAAD(this.header)
-    at += cipher.update(plain).copy(out, at)
-    at += cipher.final().copy(out, at)
-    return at + cipher.getAuthTag().copy(out, at)
+  seal(plain: Uint8Array, segment: number, isLast: boolean): Buffer {
+    return seal(this.key, plain, { iv: this.iv(segment, isLast), to: this.header })
   }
 
   /** Undefined if the bytes are not those that were sealed at this place of this object. */
   open(sealed: Uint8Array, segment: number, isLast: boolean): Buffer | undefined {
-    if (sealed.length < TAG_BYTES) return undefined
-    const end = sealed.length - TAG_BYTES
-    const decipher = createDecipheriv('aes-256-gcm', this.key, this.iv(segment, isLast), { authTagLength: TAG_BYTES })
-    decipher.setAAD(this.header)
-    decipher.setAuthTag(sealed.subarray(end))
-    const plain = decipher.update(sealed.subarray(0, end))
-    try {
-      decipher.final()
-    } catch {
-      return undefined
-    }
-    return plain
+    return open(this.key, sealed, { iv: this.iv(segment, isLast), to: this.header })
   }
 }
 
@@ -88,12 +75,12 @@ export function sealObject(keys: RepositoryKeys, kind: SealedKind, plain: Uint8A
   let at = cipher.header.copy(sealed)
   const segments = segmentsOf(plain.length)
   for (let segment = 0; segment < segments; segment++) {
-    const start = segment * SEGMENT_BYTES
-    const piece = plain.subarray(start, start + SEGMENT_BYTES)
-    const from = at
-    at = cipher.sealInto(sealed, at, piece, segment, segment === segments - 1)
-    const back = cipher.open(sealed.subarray(from, at), segment, segment === segments - 1)
+    const piece = plain.subarray(segment * SEGMENT_BYTES, (segment + 1) * SEGMENT_BYTES)
+    const isLast = segment === segments - 1
+    const stored = cipher.seal(piece, segment, isLast)
+    const back = cipher.open(stored, segment, isLast)
     if (back === undefined || !equalBytes(back, piece)) throw corrupt('A new sealed object', 'it does not open as it was sealed')
+    at += stored.copy(sealed, at)
   }
   return sealed
 }

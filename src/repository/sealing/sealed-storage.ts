@@ -107,7 +107,11 @@ export class SealedStorage extends ForwardingStorage {
   }
 
   override async list(options?: StorageOptions): Promise<Listing> {
-    const listing = await this.inner.list(options)
+    return this.plainListing(await this.inner.list(options))
+  }
+
+  /** A listing of the store as it is without encryption. Remembers what it names. */
+  plainListing(listing: Listing): Listing {
     const objects = listing.objects.flatMap(object => this.plainObject(object) ?? [])
     // a copy of what is also in its right place is not missed
     const misplaced = listing.misplaced?.filter(name => !this.opened.has(name.slice(name.lastIndexOf('/') + 1)))
