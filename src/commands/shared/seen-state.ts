@@ -1,9 +1,9 @@
-import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { replaceFile } from '../../local/replace-file.ts'
 import { CONFIG_NAME, parseSnapshotObjectName, type SnapshotRef } from '../../repository/format/object-names.ts'
 import type { Listing } from '../../storage/storage.ts'
 import { AppError, errnoOf, messageOf } from '../../util/errors.ts'
+import { makeFolder } from '../../util/file-system.ts'
 import { fileNameFor } from '../../util/hash.ts'
 import { isRecord } from '../../util/json-fields.ts'
 import { readSmallFile } from '../../util/small-file.ts'
@@ -87,7 +87,7 @@ export async function noteRemoved(session: SeenSession, location: string, keyId:
 async function write(session: SeenSession, file: string, now: SeenState, before?: SeenState): Promise<void> {
   if (JSON.stringify(before) === JSON.stringify(now)) return
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    makeFolder(dirname(file), { mode: 0o700 })
     await replaceFile(file, JSON.stringify(now))
   } catch (error) {
     session.console.reporter.warn(`This machine can't remember the state of ${now.location}: ${messageOf(error)}`)
