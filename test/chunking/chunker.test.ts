@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { Chunker } from '../../src/chunking/chunker.ts'
 import { javascriptFastCdc, MAX_CHUNK, MIN_CHUNK } from '../../src/kernels/fastcdc.ts'
 import { loadFastCdc } from '../../src/kernels/load-fastcdc.ts'
+import { PLAIN_CHUNKS } from '../../src/util/chunk-keys.ts'
 import { sha256Hex } from '../../src/util/hash.ts'
 import { chunkBytes } from '../helpers/encode.ts'
 import { seededBytes } from '../helpers/seeded.ts'
@@ -35,7 +36,7 @@ describe.each([
   ['webassembly', loadFastCdc()],
   ['javascript', javascriptFastCdc()],
 ])('a chunker on %s', (_kind, kernel) => {
-  const chunker = new Chunker(kernel)
+  const chunker = new Chunker(PLAIN_CHUNKS, kernel)
 
   test('cuts zeros where the kernel would, wherever they begin and end', () => {
     for (const [before, zeros, after] of [
