@@ -30,8 +30,8 @@ function chunksOf(chunker: Chunker, file: Uint8Array, reads: readonly number[], 
 }
 
 /**
- * Keys of the two kinds of gear tables with which a long run of zeros is cut before its longest chunk: about one table in
- * 5,000 is such a one.
+ * Keys of the two kinds of gear tables with which a long run of zeros is cut before its longest chunk. About one table
+ * in 5,000 is such a one.
  */
 const CUT_ZEROS_EARLY = [17_879, 4634].map((number): ChunkKeys => {
   const key = Buffer.alloc(32)
