@@ -34,7 +34,7 @@ export const ROOMS = {
   'repository/prune/plan': ['compression', 'repository/format', 'repository/index', 'util'],
   'repository/index': ['compression', 'repository/format', 'util'],
   worker: ['compression', 'util/memory'],
-  'repository/sealing': ['repository/format', 'storage', 'util'],
+  'repository/sealing': ['kernels', 'repository/format', 'storage', 'util'],
   'repository/format': ['compression', 'local', 'storage', 'util'],
   archive: ['archive/zip', 'compression', 'compression/zstd', 'compression/zstd/portable', 'local', 'util'],
   'archive/zip': ['util'],

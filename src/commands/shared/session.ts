@@ -183,7 +183,7 @@ export class Session {
 
   /**
    * The content of a local folder's files when they were last read. `source` is the folder's absolute path. With
-   * `reread` it knows no file, so that all are read, and is renewed.
+   * `reread` it knows no file, so that all are read, and is renewed. It is that of plain repositories (`withKeys`).
    */
   async openCache(source: string, reread = false): Promise<StatCache> {
     const cache = new StatCache(this.inCache('files', `${fileNameFor(source)}.jsonl`), { changeTimes: new ChangeTimes(source) })

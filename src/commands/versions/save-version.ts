@@ -110,7 +110,9 @@ export async function saveVersion(
   // before the note of the version before is replaced
   const changes = countsChanges && isNew && parent ? await changesSince(parent, result, context, note) : undefined
   if (snapshot) {
-    const noted = { id: snapshot.id, name, time: snapshot.time, rootMode: snapshot.root?.mode, entries: reading.entries }
+    const { id, time, root } = snapshot
+    const keyId = result.index.chunkKeys.id || undefined
+    const noted = { id, name, keyId, time, rootMode: root?.mode, entries: reading.entries }
     if (snapshot.source.path === source.root.toWellFormed()) await session.lines.write(about, lineOf(snapshot))
     await session.stores.save()
     await saveNotedVersion(note, noted, context.reporter)

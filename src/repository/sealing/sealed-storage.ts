@@ -8,10 +8,12 @@ import { checkEntryName, checkName, checkSize, resolveRange } from '../../storag
 import { confirmObject } from '../../storage/confirm-object.ts'
 import { conflict } from '../../storage/errors.ts'
 import type { ByteRange, Listing, Storage, StorageOptions, StoredObject } from '../../storage/storage.ts'
+import type { ChunkKeys } from '../../util/chunk-keys.ts'
 import { throwIfAborted } from '../../util/errors.ts'
 import { sha256Hex } from '../../util/hash.ts'
 import { CONFIG_NAME, hashInName, README_NAME } from '../format/object-names.ts'
 import type { RepositoryKeys } from './keys.ts'
+import { sealedChunkKeys } from './sealed-chunks.ts'
 import { kindInHeader, nonceOf, openObject, openRange, plainSize, sealedRange, sealObject } from './sealed-object.ts'
 import { openName, sealedKindOf, sealName, type SealedName } from './sealed-names.ts'
 
@@ -35,6 +37,7 @@ interface SealedEntry extends SealedName {
  */
 export class SealedStorage extends ForwardingStorage {
   private readonly keys: RepositoryKeys
+  private readonly chunks: ChunkKeys
   /** All that was listed or put, by plain name. An object that is gone is missed when it is read. */
   private readonly entries = new Map<string, SealedEntry>()
   /** What the names in the store mean, as far as they were listed. */
@@ -43,6 +46,11 @@ export class SealedStorage extends ForwardingStorage {
   constructor(inner: Storage, keys: RepositoryKeys) {
     super(inner)
     this.keys = keys
+    this.chunks = sealedChunkKeys(keys)
+  }
+
+  override get chunkKeys(): ChunkKeys {
+    return this.chunks
   }
 
   override async put(name: string, bytes: Uint8Array, options?: StorageOptions): Promise<{ created: number }> {

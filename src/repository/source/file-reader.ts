@@ -7,7 +7,6 @@ import { fingerprintOf, sameFingerprint, type Fingerprint } from '../../local/fi
 import { HoleReader } from '../../local/hole-reader.ts'
 import { AS_LISTED, readAtSync } from '../../local/read-at.ts'
 import { errnoOf } from '../../util/errors.ts'
-import { sha256 } from '../../util/hash.ts'
 import { fsPath } from '../../util/paths.ts'
 import { formatCount, plural } from '../../util/words.ts'
 
@@ -37,7 +36,7 @@ export async function* readFileChunks(
     if (!isSmall) checkUnchanged(await file.fingerprint(), expected)
     let offset = 0
     for await (const { bytes, place } of cutFile(file, expected.size, chunker, tensors)) {
-      yield { id: idOf(bytes), bytes, offset, place }
+      yield { id: chunker.idOf(bytes), bytes, offset, place }
       offset += bytes.length
     }
     checkUnchanged(await file.fingerprint(), expected)
@@ -51,15 +50,6 @@ export async function* readFileChunks(
   } finally {
     await file.close()
   }
-}
-
-const ZEROS = Buffer.alloc(256 * 1024)
-let idOfZeros: Buffer | undefined
-
-/** A hole is read as longest chunks of zeros. To compare one takes a twentieth of the time of hashing it. */
-function idOf(bytes: Uint8Array): Buffer {
-  if (bytes[0] !== 0 || bytes.length !== ZEROS.length || Buffer.compare(bytes, ZEROS) !== 0) return sha256(bytes)
-  return (idOfZeros ??= sha256(ZEROS))
 }
 
 /** Cuts a file around its tensors, or by its content if it has none. */
