@@ -1313,7 +1313,7 @@ def weigh(repository, snapshot):
                     continue
                 length = copy.end - copy.start
                 if chunk == before and length not in zeros:  # long runs of zeros are cut into equal chunks
-                    zeros[length] = hashlib.sha256(bytes(length)).digest()
+                    zeros[length] = repository.chunk_id(bytes(length))
                 if zeros.get(length) != chunk:
                     written += length
                 if copy.block not in needed:

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { replaceFile } from '../../local/replace-file.ts'
 import { CONFIG_NAME, parseSnapshotObjectName, type SnapshotRef } from '../../repository/format/object-names.ts'
@@ -35,6 +36,11 @@ function read(file: string, session: SeenSession): SeenState | undefined {
     if (errnoOf(error) !== 'ENOENT') session.console.reporter.warn(`${file} is not used: ${messageOf(error)}`)
     return undefined
   }
+}
+
+/** Whether this machine has used an encrypted repository there. */
+export function wasEncrypted(session: SeenSession, location: string): boolean {
+  return existsSync(fileOf(session, location))
 }
 
 /**

@@ -19,7 +19,7 @@ import { choiceNote, givenStore, type ChosenStore } from './chosen-store.ts'
 import { latelyStoredFile } from './lately-stored-file.ts'
 import { refuseUnmounted } from './lost-store.ts'
 import { isMounted } from './mounts.ts'
-import { noteRemoved, noteState, refuseOpenedUp } from './seen-state.ts'
+import { noteRemoved, noteState, refuseOpenedUp, wasEncrypted } from './seen-state.ts'
 import type { Session } from './session.ts'
 import { isStoreName } from './stores-file.ts'
 
@@ -132,6 +132,7 @@ async function openDrive(session: StoreSession, { start, path }: DrivePlace): Pr
 /** A store that asks for the keys when a listing shows that it is encrypted. */
 function encryptable(session: StoreSession, inner: Storage): EncryptableStorage {
   return new EncryptableStorage(inner, {
+    isExpected: () => wasEncrypted(session, inner.location),
     unlock: async locked => (await import('./encryption.ts')).unlockStore(session, locked),
     onPlain: listing => refuseOpenedUp(session, inner.location, listing),
     onSealed: (keyId, listing) => noteState(session, inner.location, keyId, listing),

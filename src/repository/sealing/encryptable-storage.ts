@@ -17,6 +17,8 @@ export interface LockedStore {
 interface Options {
   /** Asks for the keys of an encrypted store. */
   unlock: (locked: LockedStore, options?: StorageOptions) => Promise<RepositoryKeys>
+  /** Whether the store was encrypted when this machine used it last: it is worth waiting for its keys. */
+  isExpected?: () => boolean
   /** Called with each listing of a store that is not encrypted. May throw. */
   onPlain?: (listing: Listing) => void
   /** Called with each listing of an encrypted store, as it is above encryption. */
@@ -43,6 +45,11 @@ export class EncryptableStorage extends ForwardingStorage {
   /** The keys, once they are known. */
   get repositoryKeys(): RepositoryKeys | undefined {
     return this.keys
+  }
+
+  override get chunkKeys(): Storage['chunkKeys'] {
+    if (this.state instanceof SealedStorage) return this.state.chunkKeys
+    return this.state === 'unknown' && this.options.isExpected?.() === true ? 'after-listing' : undefined
   }
 
   /** Another way to the same store, sealed like this one. */
