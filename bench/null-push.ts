@@ -8,6 +8,7 @@ import { CompressionPool } from '../src/compression/pool.ts'
 import { IdTable } from '../src/repository/index/id-table.ts'
 import { IndexWriter } from '../src/repository/write/index-writer.ts'
 import { PackWriter } from '../src/repository/write/pack-writer.ts'
+import { PLAIN_CHUNKS } from '../src/util/chunk-keys.ts'
 import { realSurroundings } from '../src/util/clock.ts'
 import { keepHeapSmall } from '../src/util/memory/heap.ts'
 import { MemoryStorage } from '../test/helpers/storage/memory.ts'
@@ -67,7 +68,7 @@ const writer: PackWriter = new PackWriter({
     indexed = writer.acknowledged.length
   },
 })
-const chunker = new Chunker()
+const chunker = new Chunker(PLAIN_CHUNKS)
 const stored = new IdTable()
 const fill = pieceMaker()
 const total = Math.round((gigabytes * 1e9) / PIECE_BYTES)

@@ -9,6 +9,8 @@
 downloaded from Google Drive. Objects that were renamed, as "Copy of pack-...", are recognised by their content.
 <version> is a name (its newest complete version), the beginning of an id, name@tag, or name@beginning-of-an-id;
 8 or more hex digits that begin an id mean that id, whatever names and tags there are.
+The password of an encrypted repository, or its recovery code, is taken from COLAB_ESCAPE_PASSWORD, or asked for. With
+the Python package `cryptography` it is read much faster.
 
 restore --special-modes restores set-user-id, set-group-id and sticky bits, and permission for everybody to write;
 restore --allow-growth restores more than 1 GB that takes less than a hundredth of that in the repository.
@@ -24,7 +26,7 @@ import sys
 if __name__ == "__main__" and not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
     del sys.path[0]  # the folder of this file: if a stranger filled it, a file argparse.py in it would be run
 
-import argparse, base64, collections, contextlib, datetime, errno, functools, hashlib, importlib, itertools, json, os, re
+import argparse, base64, collections, contextlib, datetime, errno, functools, getpass, hashlib, hmac, importlib, itertools, json, os, re
 import shutil, stat, struct, subprocess, tempfile, time, unicodedata, zlib
 from urllib.parse import quote
 
@@ -550,6 +552,230 @@ def join_fields(block, streams):
     return bytes(plain)
 
 
+# ---- Encryption ----
+
+
+def hkdf(key, salt, info):
+    """HKDF of RFC 5869 with SHA-256, 32 bytes."""
+    extracted = hmac.digest(salt or bytes(32), key, "sha256")
+    return hmac.digest(extracted, b"colab-escape 1 " + info + b"\x01", "sha256")
+
+
+@functools.lru_cache(1)
+def aes_tables():
+    """The S-box of AES (FIPS 197), and for each byte of a column what SubBytes and MixColumns make of it."""
+    double = lambda x: x << 1 ^ (0x11B if x & 128 else 0)
+    powers = [1]
+    while len(powers) < 255:
+        powers.append(double(powers[-1]) ^ powers[-1])
+    box = [0x63] * 256
+    for i, x in enumerate(powers):
+        y = powers[-i % 255] * 0x101
+        box[x] = (y ^ y >> 4 ^ y >> 5 ^ y >> 6 ^ y >> 7 ^ 0x63) & 255
+    columns = [double(y) << 24 | y << 16 | y << 8 | double(y) ^ y for y in box]
+    return box, [[(c >> 8 * i | c << 32 - 8 * i) & 0xFFFFFFFF for c in columns] for i in range(4)]
+
+
+def aes_cipher(key):
+    """A function that encrypts a block, a number of 128 bits, with AES-256."""
+    box, (t0, t1, t2, t3) = aes_tables()
+    words, constant = list(struct.unpack(">8I", key)), 1
+    for i in range(8, 60):
+        word = words[-1]
+        if i % 8 == 0:
+            word = (word << 8 | word >> 24) & 0xFFFFFFFF
+        if i % 4 == 0:
+            word = int.from_bytes(bytes(box[b] for b in word.to_bytes(4, "big")), "big")
+        if i % 8 == 0:
+            word, constant = word ^ constant << 24, constant << 1
+        words.append(words[-8] ^ word)
+    first, rounds, last = words[:4], [words[i : i + 4] for i in range(4, 56, 4)], words[56:]
+
+    def encrypt(block):
+        a, b, c, d = ((block >> 96 - 32 * i & 0xFFFFFFFF) ^ first[i] for i in range(4))
+        for k0, k1, k2, k3 in rounds:
+            a, b, c, d = (
+                t0[a >> 24] ^ t1[b >> 16 & 255] ^ t2[c >> 8 & 255] ^ t3[d & 255] ^ k0,
+                t0[b >> 24] ^ t1[c >> 16 & 255] ^ t2[d >> 8 & 255] ^ t3[a & 255] ^ k1,
+                t0[c >> 24] ^ t1[d >> 16 & 255] ^ t2[a >> 8 & 255] ^ t3[b & 255] ^ k2,
+                t0[d >> 24] ^ t1[a >> 16 & 255] ^ t2[b >> 8 & 255] ^ t3[c & 255] ^ k3,
+            )
+        s = a, b, c, d
+        found = 0
+        for i in range(4):
+            word = box[s[i] >> 24] << 24 | box[s[i - 3] >> 16 & 255] << 16 | box[s[i - 2] >> 8 & 255] << 8 | box[s[i - 1] & 255]
+            found = found << 32 | word ^ last[i]
+        return found
+
+    return encrypt
+
+
+def open_slowly(key, iv, sealed, bound):
+    """AES-256-GCM of NIST SP 800-38D, without any package."""
+    encrypt = aes_cipher(key)
+    reduced = [0] * 256  # what a byte becomes that is shifted out
+    for byte in range(256):
+        x = byte
+        for _ in range(8):
+            x = x >> 1 ^ (0xE1 << 120 if x & 1 else 0)
+        reduced[byte] = x
+    table = [0] * 256  # byte times H, by doubling and adding
+    table[128] = encrypt(0)
+    for i in (64, 32, 16, 8, 4, 2, 1):
+        table[i] = table[2 * i] >> 1 ^ (0xE1 << 120 if table[2 * i] & 1 else 0)
+    for i in range(256):
+        table[i] = functools.reduce(lambda x, bit: x ^ table[bit], (1 << j for j in range(8) if i >> j & 1), 0) if i & i - 1 else table[i]
+    text = sealed[:-16]
+    total = 0
+    for data in (bound, text, struct.pack(">QQ", 8 * len(bound), 8 * len(text))):
+        for at in range(0, len(data), 16):
+            x = total ^ int.from_bytes(data[at : at + 16].ljust(16, b"\0"), "big")
+            total = 0
+            for shift in range(0, 128, 8):
+                total = total >> 8 ^ reduced[total & 255] ^ table[x >> shift & 255]
+    counter = int.from_bytes(iv + b"\0\0\0\1", "big")
+    if not hmac.compare_digest((total ^ encrypt(counter)).to_bytes(16, "big"), sealed[-16:]):
+        return None
+    stream = b"".join(encrypt(counter + 1 + i).to_bytes(16, "big") for i in range(-(-len(text) // 16)))
+    return (int.from_bytes(text, "big") ^ int.from_bytes(stream[: len(text)], "big")).to_bytes(len(text), "big")
+
+
+def find_aes():
+    """A function that opens what AES-256-GCM has sealed: None if it is not that."""
+    try:
+        aead = importlib.import_module("cryptography.hazmat.primitives.ciphers.aead")
+        invalid = importlib.import_module("cryptography.exceptions").InvalidTag
+    except ImportError:
+        return open_slowly
+
+    def open_fast(key, iv, sealed, bound):
+        try:
+            return aead.AESGCM(key).decrypt(iv, sealed, bound)
+        except invalid:
+            return None
+
+    return open_fast
+
+
+@functools.lru_cache(1)
+def aes():
+    return find_aes()
+
+
+def unseal(key, sealed, iv=bytes(12), bound=b""):
+    """The plain bytes, or None if these are not what was sealed so."""
+    return aes()(key, iv, sealed, bound) if len(sealed) >= 16 else None
+
+
+KINDS = ("", "pack", "index", "snapshot", "label", "tomb", "object")
+SEGMENT = 1 << 16  # plain bytes of each segment of a sealed object but the last
+SEALED = re.compile(r"(pack|index|snapshot|label|tomb|object)-([0-9a-f]{64})-([a-z2-7]+)")
+
+
+def base32(text):
+    return base64.b32decode(text.upper() + "=" * (-len(text) % 8))
+
+
+class Keys:
+    """The keys of an encrypted repository, and what they open."""
+
+    def __init__(self, master):
+        self.id, self.objects, self.nonces, self.names, self.chunk_ids = (
+            hkdf(master, b"", info) for info in (b"key id", b"objects", b"nonces", b"object names", b"chunk ids")
+        )
+        self.id = self.id[:8]
+
+    def plain_name(self, name):
+        """The plain name of a sealed object, or None if the name was not made with these keys."""
+        found = SEALED.fullmatch(name)
+        try:
+            token = found and unseal(hkdf(self.names, bytes.fromhex(found[2]), b"name " + found[1].encode()), base32(found[3]))
+        except ValueError:
+            return None
+        if not token:
+            return None
+        if found[1] == "object":
+            return token.rstrip(b"\0").decode("ascii")
+        if found[1] == "snapshot":
+            when = compact(int.from_bytes(token[:8], "big"))
+            return f"snapshot-{when}-{token[8:16].hex()}-{quote(token[16:].rstrip(bytes(1)).decode(), safe='')}.json"
+        return f"{found[1]}-{token.hex()}" + ("" if found[1] in ("pack", "index") else ".json")
+
+    def segments(self, file, first, last):
+        """The plain bytes of some segments of a sealed object, and the number of all of them."""
+        size = os.fstat(file.fileno()).st_size - 32
+        count = -(-size // (SEGMENT + 16))
+        header = file.read(32)
+        if header[:4] != b"CES1" or header[8:16] != self.id or count < 1:
+            raise OSError("it was not sealed with the key of this repository")
+        key, plain = hkdf(self.objects, header, b"object"), []
+        for number in range(max(0, first), min(count, last)):
+            file.seek(32 + number * (SEGMENT + 16))
+            iv = bytes(7) + struct.pack(">IB", number, number == count - 1)
+            plain.append(unseal(key, file.read(SEGMENT + 16), iv, header))
+            if plain[-1] is None:
+                raise OSError("its bytes are not those that were sealed")
+        return b"".join(plain)
+
+    @staticmethod
+    def plain_size(file):
+        size = os.fstat(file.fileno()).st_size - 32
+        return size - 16 * -(-size // (SEGMENT + 16))
+
+
+def find_keys(folder, names, read):
+    """Asks for a password, or a recovery code, until it opens one of the keys in the folder."""
+    ids = [name[len("feature-encrypted-") :] for name in names if name.startswith("feature-encrypted-")]
+    found = []
+    for name in names:
+        if re.fullmatch(f"key-{ids[0]}-[0-9a-f]{{64}}\\.json", name):
+            try:
+                data = read(name)
+                if hashlib.sha256(data).hexdigest() != name[-69:-5]:
+                    raise ValueError("it does not match the checksum in its name")
+                found.append(json.loads(data))
+            except BAD_JSON as error:
+                say(f"{name} is left out: {error}")
+    if len(ids) > 1 or not found:
+        fail(f"{folder} is encrypted, and " + ("has two master keys" if len(ids) > 1 else "its keys are not there"))
+    given = os.environ.get("COLAB_ESCAPE_PASSWORD")
+    while True:
+        keys = open_key(ids[0], found, given if given is not None else getpass.getpass(f"Password of {printable(folder)}: "))
+        if keys:
+            return keys
+        if given is not None:
+            fail(f"the password from COLAB_ESCAPE_PASSWORD does not open {folder}")
+        say("that is not a password of this repository")
+
+
+def open_key(key_id, found, text):
+    try:
+        code = base32(re.sub(r"[\s-]", "", text).translate(str.maketrans("018", "OIB")))
+    except ValueError:
+        code = b""
+    check = hashlib.sha256(b"colab-escape 1 recovery code" + code[:20]).digest()[:5]
+    for row in found:
+        try:
+            salt, kdf, cost = bytes.fromhex(row["salt"]), row["kdf"], "-"
+            if row["kind"] == "password":
+                n, r, p = kdf["n"], kdf["r"], kdf["p"]
+                if not (2**14 <= n <= 2**20 and 8 <= r <= 32 and 1 <= p <= 4 and 128 * n * r <= 2**30):
+                    raise ValueError("it would cost too much, or is no protection")
+                secret, cost = unicodedata.normalize("NFKC", text).encode(), f"{n} {r} {p}"
+                secret = hashlib.scrypt(secret, salt=salt, n=n, r=r, p=p, maxmem=128 * n * r + (2 << 20), dklen=32)
+            elif row["kind"] == "recovery" and len(code) == 25 and code[20:] == check:
+                secret = code[:20]
+            else:
+                continue
+            bound = f"colab-escape 1 key {key_id} {row['kind']} {cost}".encode()
+            master = unseal(hkdf(secret, salt, b"wrapping key"), bytes.fromhex(row["wrapped"]), bound=bound)
+            if master and Keys(master).id.hex() == key_id:
+                return Keys(master)
+        except BAD_JSON as error:
+            say(f"a key is left out: {error}")
+    return None
+
+
 # ---- Packs and indexes: where chunks lie ----
 
 
@@ -606,7 +832,15 @@ def read_index(data, index):
 class Repository:
     def __init__(self, folder):
         self.folder, self.objects = folder, {"pack": [], "index": [], "label": [], "snapshot": []}
-        names = sorted(os.listdir(folder), key=lambda name: (not PROPER.fullmatch(name), name))
+        self.keys, self.sealed = None, {}  # plain names of sealed objects -> the names of their files
+        names = os.listdir(folder)
+        if any(name.startswith("feature-encrypted-") for name in names):
+            self.keys = find_keys(folder, names, self.read_file)
+            names = [name for name in names if not name.startswith(("feature-encrypted-", "key-"))]
+            self.sealed = {plain: name for name in names for plain in [self.keys.plain_name(name)] if plain}
+            stored = set(self.sealed.values())
+            names = list(self.sealed) + [name for name in names if name not in stored]
+        names.sort(key=lambda name: (not PROPER.fullmatch(name), name))
         try:
             newer = json.loads(self.read("config.json"))["format"] > FORMAT
         except BAD_JSON as error:
@@ -635,7 +869,7 @@ class Repository:
 
     def open(self, name):
         """Opens a regular file of the folder. A symlink would lead elsewhere, and a pipe would wait for ever."""
-        path = os.path.join(self.folder, name)
+        path = self.path(name)
         if not stat.S_ISREG(os.lstat(path).st_mode):
             raise OSError("it is not a regular file")
         flags = sum(getattr(os, flag, 0) for flag in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK"))
@@ -645,14 +879,30 @@ class Repository:
             raise OSError("it is not a regular file")
         return file
 
+    def path(self, name):
+        return os.path.join(self.folder, self.sealed.get(name, name))
+
     def read(self, name, offset=0, length=-1):
         """Reads bytes of an object; a negative offset counts from its end."""
+        if not self.keys or name == "config.json":
+            return self.read_file(name, offset, length)
+        with self.open(name) as file:
+            size = self.keys.plain_size(file)
+            start = max(0, size + offset) if offset < 0 else min(offset, max(0, size))
+            end = size if length < 0 else min(size, start + length)
+            first = start // SEGMENT
+            plain = self.keys.segments(file, first, max(first + 1, -(-end // SEGMENT)))
+            return plain[start - first * SEGMENT : max(0, end - first * SEGMENT)]
+
+    def read_file(self, name, offset=0, length=-1):
         with self.open(name) as file:
             size = os.fstat(file.fileno()).st_size
             file.seek(max(0, size + offset) if offset < 0 else offset)
             return file.read(length)
 
     def sha256(self, name):
+        if self.keys:
+            return hashlib.sha256(self.read(name)).hexdigest()
         digest = hashlib.sha256()
         with self.open(name) as file:
             for piece in iter(lambda: file.read(1 << 20), b""):
@@ -662,14 +912,14 @@ class Repository:
     def recognise(self, name):
         """The kind of an object, or "", and the beginning of its id, as far as its name has one. A program that copies files
         may have changed the name, so a name without an id is passed over in favour of the first and the last bytes."""
-        remains = REMAINS.search(name)
+        sealed = self.keys and name not in self.sealed and SEALED.search(name)
+        remains = REMAINS.search((self.keys.plain_name(sealed[0]) or "") if sealed else name)
         if remains:
             self.open(name).close()
             return remains[1].lower(), remains[2].lower()
-        if re.fullmatch(r"config\.json|(tomb|feature)-.*|\.tmp-.*", name) or os.path.isdir(os.path.join(self.folder, name)):
+        if re.fullmatch(r"config\.json|README\.txt|(tomb|feature)-.*|\.tmp-.*", name) or os.path.isdir(os.path.join(self.folder, name)):
             return "", ""
-        with self.open(name) as file:
-            head = file.read(1 << 20)
+        head = self.read(name, 0, 1 << 20)
         if head[:4] == b"CEI1":
             return "index", ""
         if head[:1] == b"{" and b'"nonce"' in head and b'"snapshot"' in head:
@@ -829,7 +1079,7 @@ class Repository:
                     if copy.start in lost:
                         raise Damaged(f"it is predicted from another: {lost[copy.start]}")
                     data = plain[copy.start : copy.end]
-                    if hashlib.sha256(data).digest() == chunk:
+                    if self.chunk_id(data) == chunk:
                         return data
                     self.lost[place] = "does not match its checksum"
                 except Damaged as error:
@@ -837,6 +1087,9 @@ class Repository:
             why = f"{self.lost[place]} in {short(self.blocks[copy.block].pack)}"
             self.passed[chunk] = max(self.passed[chunk], number + 1)
         raise Damaged(f"chunk {chunk.hex()[:12]} {why}")
+
+    def chunk_id(self, data):
+        return hmac.digest(self.keys.chunk_ids, data, "sha256") if self.keys else hashlib.sha256(data).digest()
 
     def has(self, chunk, below=MAX_DEPTH + 1):
         """Whether a copy of a depth smaller than `below` exists, and all its bases, without reading any of them."""
@@ -892,7 +1145,7 @@ class Repository:
         times = {version: row["time"] for version, row in rows.items()}
         absurd = {version for version, own in times.items() if is_absurd(own)}
         for version in absurd:
-            modified = os.stat(os.path.join(self.folder, files[version])).st_mtime_ns // 10**6
+            modified = os.stat(self.path(files[version])).st_mtime_ns // 10**6
             times[version] = min(now, modified, rows[version]["listed"])
         children = collections.Counter(row.get("parent") for row in rows.values())
         waiting = [version for version in rows if not children[version]]
@@ -919,7 +1172,7 @@ class Repository:
                     raise ValueError("it needs a newer rescue.py")
                 if not all(isinstance(text, str) for text in [row["snapshot"]] + row["add"] + row["remove"]):
                     raise ValueError("it is no label")
-                created = os.stat(os.path.join(self.folder, name)).st_ctime_ns // 10**6
+                created = os.stat(self.path(name)).st_ctime_ns // 10**6
                 own = int(row.get("time", created))
                 if label not in seen:
                     labels.append((created if is_absurd(own) else own, created, label, row))
@@ -1079,7 +1332,7 @@ def weigh(repository, snapshot):
                     continue
                 length = copy.end - copy.start
                 if chunk == before and length not in zeros:  # long runs of zeros are cut into equal chunks
-                    zeros[length] = hashlib.sha256(bytes(length)).digest()
+                    zeros[length] = repository.chunk_id(bytes(length))
                 if zeros.get(length) != chunk:
                     written += length
                 if copy.block not in needed:

@@ -5,6 +5,7 @@ import { completion } from './commands/completion/definitions.ts'
 import { config, use } from './commands/config/definitions.ts'
 import { doctor } from './commands/doctor/definitions.ts'
 import { python } from './commands/python/definitions.ts'
+import { key } from './commands/key/definitions.ts'
 import { LazyCommand, type Execute } from './commands/shared/lazy-command.ts'
 import { TOPICS } from './commands/shared/help-topics.ts'
 import { du, forget, prune, unforget } from './commands/space/definitions.ts'
@@ -21,7 +22,7 @@ const DEFINITIONS = {
   'Get back': [pull, cat, extract],
   Look: [log, ls, find, status, diff, inspect, du],
   'Clean up': [forget, unforget, prune, check, repair],
-  'Set up': [auth, use, config, doctor, python, completion],
+  'Set up': [auth, use, config, key, doctor, python, completion],
 }
 
 const GROUPS: Groups = Object.fromEntries(
@@ -75,6 +76,10 @@ export function buildProgram(execute: Execute, print: Print = text => process.st
       'access token for Google Drive (default: COLAB_ESCAPE_TOKEN, else the saved login); - reads it from stdin: other users of this machine can see arguments',
     )
     .option('--token-file <file>', 'file with an access token, which only you may read')
+    .option(
+      '--password-file <file>',
+      'file whose first line is the password of the encrypted repository (default: COLAB_ESCAPE_PASSWORD, else it asks); - reads it from stdin',
+    )
     .option('--json', 'print events and the result as JSON lines on stdout')
     .option('-q, --quiet', 'no progress, no receipts; only warnings and errors')
     .option('-v, --verbose', 'print details, and stack traces with errors')

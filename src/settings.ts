@@ -35,6 +35,10 @@ interface GoogleSettings {
 export interface Settings {
   /** COLAB_ESCAPE_STORE */
   store: string | undefined
+  /** COLAB_ESCAPE_PASSWORD: of an encrypted repository. */
+  password: string | undefined
+  /** COLAB_ESCAPE_NEW_PASSWORD: for the commands that add or change one. */
+  newPassword: string | undefined
   /** COLAB_ESCAPE_CACHE, else the platform's folder for caches. */
   cacheFolder: string
   /** COLAB_ESCAPE_CONFIG, else the platform's folder for settings. The saved login is there. */
@@ -82,6 +86,8 @@ export function readSettings({ settingsFile }: { settingsFile?: string | undefin
   const dumb = process.env.TERM === 'dumb'
   return {
     store: nonEmpty(env.COLAB_ESCAPE_STORE),
+    password: nonEmpty(env.COLAB_ESCAPE_PASSWORD),
+    newPassword: nonEmpty(process.env.COLAB_ESCAPE_NEW_PASSWORD),
     cacheFolder: path(env.COLAB_ESCAPE_CACHE) ?? ownFolder('cache'),
     configFolder: configFolderOf(env),
     google: {
@@ -160,6 +166,7 @@ const configFolderOf = (env: NodeJS.Dict<string>): string => path(env.COLAB_ESCA
 /** What a file may set. Addresses for tokens and proxies are read only from the real environment. */
 const IN_FILES = [
   'COLAB_ESCAPE_STORE',
+  'COLAB_ESCAPE_PASSWORD',
   'COLAB_ESCAPE_CACHE',
   'COLAB_ESCAPE_CONFIG',
   'COLAB_ESCAPE_TOKEN',

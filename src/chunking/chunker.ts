@@ -2,8 +2,9 @@
  * Cuts streams into chunks by their content, and around tensors. It neither stores nor compresses chunks.
  */
 
-import { MAX_CHUNK, type FastCdcKernel } from '../kernels/fastcdc.ts'
+import { findCut, MAX_CHUNK, type FastCdcKernel } from '../kernels/fastcdc.ts'
 import { loadFastCdc } from '../kernels/load-fastcdc.ts'
+import type { ChunkKeys } from '../util/chunk-keys.ts'
 
 /** The least free space that `buffer` returns, in bytes. */
 const MIN_FREE = 1024 * 1024
@@ -11,8 +12,8 @@ const ZEROS = Buffer.alloc(MAX_CHUNK)
 
 /**
  * Cuts streams of bytes into content-defined chunks of 16 to 256 KiB; the last one may be shorter. It copies nothing:
- * file data is read straight into the kernel's window. The cuts depend on the bytes alone, never on how they arrive.
- * One instance serves any number of files, one after the other.
+ * file data is read straight into the kernel's window. The cuts depend on the bytes and the keys alone, never on how
+ * the bytes arrive. One instance serves any number of files of one repository, one after the other.
  *
  *     do {
  *       read = await file.read(chunker.buffer())
@@ -20,14 +21,25 @@ const ZEROS = Buffer.alloc(MAX_CHUNK)
  *     } while (read > 0)
  */
 export class Chunker {
+  private readonly keys: ChunkKeys
   private readonly kernel: FastCdcKernel
+  private idOfZeros: Buffer | undefined
+  /** Whether the longest chunk of zeros is one that the kernel would cut. There are gear tables for which it is not. */
+  private cutsZerosLast: boolean | undefined
   /** The window's bytes [start, end) are not in any chunk yet. */
   private start = 0
   private end = 0
   private ahead = new Uint8Array(0)
 
-  constructor(kernel = loadFastCdc()) {
+  constructor(keys: ChunkKeys, kernel = loadFastCdc(keys.gear)) {
+    this.keys = keys
     this.kernel = kernel
+  }
+
+  /** The id of a chunk. A hole is read as longest chunks of zeros; to compare one takes a twentieth of the time. */
+  idOf(bytes: Uint8Array): Buffer {
+    if (bytes[0] !== 0 || bytes.length !== MAX_CHUNK || Buffer.compare(bytes, ZEROS) !== 0) return this.keys.idOf(bytes)
+    return (this.idOfZeros ??= this.keys.idOf(ZEROS))
   }
 
   /** At least 1 MiB of memory for the next bytes of the file. Chunks returned before are no longer valid. */
@@ -69,6 +81,8 @@ export class Chunker {
     for (let cut = this.start + MAX_CHUNK; cut <= this.end; cut += MAX_CHUNK) {
       const chunk = this.kernel.window.subarray(this.start, cut)
       if (chunk[0] !== 0 || Buffer.compare(chunk, ZEROS) !== 0) break
+      this.cutsZerosLast ??= findCut(ZEROS, 0, MAX_CHUNK, true, this.keys.gear) === MAX_CHUNK
+      if (!this.cutsZerosLast) break
       chunks.push(chunk)
       this.start = cut
     }

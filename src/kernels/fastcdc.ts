@@ -38,27 +38,31 @@ export interface FastCdcKernel {
   findCuts(start: number, end: number, final: boolean): number
 }
 
+/**
+ * 256 random-looking 32-bit numbers: the first 4 bytes (little-endian) of the digests of `colab-escape gear <i>`. They
+ * are signed because engines add signed numbers fastest.
+ */
+export function gearTableOf(digest: (text: string) => Buffer): Int32Array {
+  return Int32Array.from({ length: 256 }, (_, i) => digest(`colab-escape gear ${i}`).readInt32LE(0))
+}
+
 let gear: Int32Array | undefined
 
-/**
- * 256 random-looking 32-bit numbers, which must never change: the first 4 bytes (little-endian) of the SHA-256 of
- * `colab-escape gear <i>`. They are signed because engines add signed numbers fastest.
- */
+/** The table of all repositories that are not encrypted. It must never change. Its digest is SHA-256. */
 export function gearTable(): Int32Array {
-  gear ??= Int32Array.from({ length: 256 }, (_, i) => createHash('sha256').update(`colab-escape gear ${i}`).digest().readInt32LE(0))
+  gear ??= gearTableOf(text => createHash('sha256').update(text).digest())
   return gear
 }
 
 /**
  * The end (exclusive) of the chunk that begins at `start`, at most `end`. 0 if more bytes are needed: fewer than
  * `MAX_CHUNK` are there, and they are not `final`. A cut follows the byte that makes the top bits of the hash zero.
- * Needs start < end.
+ * Needs start < end. `table`: the gear table.
  */
-export function findCut(bytes: Uint8Array, start: number, end: number, final: boolean): number {
+export function findCut(bytes: Uint8Array, start: number, end: number, final: boolean, table = gearTable()): number {
   const size = end - start
   if (size < MAX_CHUNK && !final) return 0
   if (size <= MIN_CHUNK) return end
-  const table = gearTable()
   const last = Math.min(start + MAX_CHUNK, end)
   const middle = Math.min(start + AVERAGE_CHUNK, last)
   let fp = 0
@@ -75,7 +79,7 @@ export function findCut(bytes: Uint8Array, start: number, end: number, final: bo
 }
 
 /** The TypeScript twin of the WebAssembly kernel. Tests compare the two, and it runs where there is no WebAssembly. */
-export function javascriptFastCdc(): FastCdcKernel {
+export function javascriptFastCdc(table = gearTable()): FastCdcKernel {
   const window = new Uint8Array(WINDOW_BYTES)
   const cuts = new Uint32Array(MAX_CUTS)
   return {
@@ -85,7 +89,7 @@ export function javascriptFastCdc(): FastCdcKernel {
     findCuts(start, end, final) {
       let count = 0
       for (let from = start; from < end; count++) {
-        from = findCut(window, from, end, final)
+        from = findCut(window, from, end, final, table)
         if (from === 0) break
         cuts[count] = from
       }

@@ -11,10 +11,9 @@ interface FastCdcExports {
 
 let compiled: object | undefined
 
-function webAssemblyFastCdc({ Module, Instance }: WebAssemblyApi): FastCdcKernel {
+function webAssemblyFastCdc({ Module, Instance }: WebAssemblyApi, gear: Int32Array): FastCdcKernel {
   compiled ??= new Module(Buffer.from(FASTCDC_WASM, 'base64'))
   const { memory, cutsOffset, windowOffset, findCuts } = new Instance(compiled).exports as FastCdcExports
-  const gear = gearTable()
   new Int32Array(memory.buffer, 0, gear.length).set(gear)
   return {
     kind: 'webassembly',
@@ -24,7 +23,13 @@ function webAssemblyFastCdc({ Module, Instance }: WebAssemblyApi): FastCdcKernel
   }
 }
 
-/** The fastest kernel that this process can run, with its own window (8 MiB). Both kernels find the same cuts. */
-export function loadFastCdc(): FastCdcKernel {
-  return fastestKernel(webAssemblyFastCdc, javascriptFastCdc)
+/**
+ * The fastest kernel that this process can run, with its own window (8 MiB). Both kernels find the same cuts. `gear`:
+ * the table that decides where they are.
+ */
+export function loadFastCdc(gear = gearTable()): FastCdcKernel {
+  return fastestKernel(
+    api => webAssemblyFastCdc(api, gear),
+    () => javascriptFastCdc(gear),
+  )
 }

@@ -16,6 +16,10 @@ export class CountingStorage implements Storage {
     return Object.values(this.calls).reduce((sum, count) => sum + count, 0)
   }
 
+  get chunkKeys(): Storage['chunkKeys'] {
+    return this.inner.chunkKeys
+  }
+
   put(name: string, bytes: Uint8Array, options?: StorageOptions): Promise<{ created: number }> {
     this.calls.put++
     return this.inner.put(name, bytes, options)

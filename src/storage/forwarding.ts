@@ -11,6 +11,10 @@ export class ForwardingStorage implements Storage {
     this.inner = inner
   }
 
+  get chunkKeys(): Storage['chunkKeys'] {
+    return this.inner.chunkKeys
+  }
+
   put(name: string, bytes: Uint8Array, options?: StorageOptions): Promise<{ created: number }> {
     return this.inner.put(name, bytes, options)
   }

@@ -3,6 +3,8 @@
  * remembering). It moves whole objects by name and does not know what is in them.
  */
 
+import type { ChunkKeys } from '../util/chunk-keys.ts'
+
 /**
  * Maximum size in bytes of an object that a store must support. An object is one byte array, which keeps retries and
  * checksums simple.
@@ -60,6 +62,11 @@ export interface Quota {
 export interface Storage {
   /** For messages, e.g. `/media/usb/repo` or `drive:colab-escape`. Never holds a secret. */
   readonly location: string
+  /**
+   * How the chunks of the repository get their ids and their lengths. Undefined: it is plain, or it was not listed yet.
+   * `after-listing`: it is encrypted, and the keys are known after the first listing.
+   */
+  readonly chunkKeys?: ChunkKeys | 'after-listing' | undefined
   /**
    * Stores `bytes` whole. Resolves, once they are durable and their checksum is confirmed, with the creation time by
    * the store's clock. A partial object is never visible under `name`. If the name exists with equal bytes, that is a

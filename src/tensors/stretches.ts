@@ -1,4 +1,4 @@
-import { sha256Hex } from '../util/hash.ts'
+import { toHex } from '../util/hash.ts'
 import type { ByteSource } from './tensor.ts'
 
 /** A part of two tensors, in bytes from their starts. */
@@ -7,9 +7,19 @@ export interface Stretch {
   length: number
 }
 
-/** A source that may know the chunk ids of its bytes, which are hashes. */
+/** A chunk in a source. */
+interface HashedChunk {
+  offset: number
+  length: number
+  /** In hex. */
+  id: string
+  /** The id that other bytes would have. Equal bytes have equal ids. */
+  idOf: (bytes: Uint8Array) => Uint8Array
+}
+
+/** A source that may know the chunk ids of its bytes, which are hashes. Two that do are of one repository. */
 export interface HashedSource extends ByteSource {
-  chunksOf?(offset: number, length: number): { offset: number; length: number; id: string }[]
+  chunksOf?(offset: number, length: number): HashedChunk[]
 }
 
 /** A position in a source: `start` is the offset of the first byte. */
@@ -31,7 +41,7 @@ export async function unequalStretches(a: SourcePosition, b: SourcePosition, len
   const stretches: Stretch[] = []
   for (const chunk of left.source.chunksOf(left.start, length)) {
     const at = chunk.offset - left.start
-    const id = theirs === undefined ? await hashAt(right, at, chunk.length) : byPlace.get(at)
+    const id = theirs === undefined ? await idAt(right, at, chunk) : byPlace.get(at)
     if (id === chunk.id) continue
     const start = Math.max(0, at)
     const end = Math.min(length, at + chunk.length)
@@ -42,8 +52,8 @@ export async function unequalStretches(a: SourcePosition, b: SourcePosition, len
   return stretches
 }
 
-/** Undefined for bytes outside the source. */
-async function hashAt({ source, start }: SourcePosition, at: number, length: number): Promise<string | undefined> {
+/** The id of the bytes where a chunk of the other side is. Undefined outside the source. */
+async function idAt({ source, start }: SourcePosition, at: number, { length, idOf }: HashedChunk): Promise<string | undefined> {
   if (start + at < 0 || start + at + length > source.size) return undefined
-  return sha256Hex(await source.read(start + at, length))
+  return toHex(idOf(await source.read(start + at, length)))
 }

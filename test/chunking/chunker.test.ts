@@ -1,8 +1,10 @@
+import { createHmac } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Chunker } from '../../src/chunking/chunker.ts'
-import { javascriptFastCdc, MAX_CHUNK, MIN_CHUNK } from '../../src/kernels/fastcdc.ts'
+import { findCut, gearTableOf, javascriptFastCdc, MAX_CHUNK, MIN_CHUNK } from '../../src/kernels/fastcdc.ts'
 import { loadFastCdc } from '../../src/kernels/load-fastcdc.ts'
+import { PLAIN_CHUNKS, type ChunkKeys } from '../../src/util/chunk-keys.ts'
 import { sha256Hex } from '../../src/util/hash.ts'
 import { chunkBytes } from '../helpers/encode.ts'
 import { seededBytes } from '../helpers/seeded.ts'
@@ -27,15 +29,43 @@ function chunksOf(chunker: Chunker, file: Uint8Array, reads: readonly number[], 
   return chunks
 }
 
+/**
+ * Keys of the two kinds of gear tables with which a long run of zeros is cut before its longest chunk. About one table
+ * in 5,000 is such a one.
+ */
+const CUT_ZEROS_EARLY = [17_879, 4634].map((number): ChunkKeys => {
+  const key = Buffer.alloc(32)
+  key.writeUInt32LE(number)
+  const gear = gearTableOf(text => createHmac('sha256', key).update(text).digest())
+  return { ...PLAIN_CHUNKS, id: String(number), gear }
+})
+
 function lengths(chunks: readonly Uint8Array[]): number[] {
   return chunks.map(chunk => chunk.length)
 }
+
+test.each(CUT_ZEROS_EARLY)('zeros are cut where the kernel would with every gear table (key $id)', keys => {
+  const file = Buffer.concat([seededBytes(100_000, 1), Buffer.alloc(2_000_000), seededBytes(100_000, 2)])
+  const expected: number[] = []
+  for (let at = 0; at < file.length; at += expected.at(-1)!) expected.push(findCut(file, at, file.length, true, keys.gear) - at)
+  expect(Math.max(...expected.slice(3, -3))).toBeLessThan(MAX_CHUNK)
+  for (const reads of [[MIB], [100_000, 700_001], [file.length]])
+    expect(lengths(chunksOf(new Chunker(keys), file, reads, true))).toEqual(expected)
+})
+
+test('a chunk has the id that its keys give, zeros too', () => {
+  const keys: ChunkKeys = { ...PLAIN_CHUNKS, idOf: bytes => Buffer.from(sha256Hex(Buffer.concat([Buffer.from('key'), bytes])), 'hex') }
+  const chunker = new Chunker(keys)
+  for (const bytes of [seededBytes(1000, 1), Buffer.alloc(MAX_CHUNK), Buffer.alloc(MAX_CHUNK), Buffer.alloc(MAX_CHUNK - 1)])
+    expect(chunker.idOf(bytes)).toEqual(keys.idOf(bytes))
+  expect(chunker.idOf(Buffer.alloc(MAX_CHUNK))).not.toEqual(new Chunker(PLAIN_CHUNKS).idOf(Buffer.alloc(MAX_CHUNK)))
+})
 
 describe.each([
   ['webassembly', loadFastCdc()],
   ['javascript', javascriptFastCdc()],
 ])('a chunker on %s', (_kind, kernel) => {
-  const chunker = new Chunker(kernel)
+  const chunker = new Chunker(PLAIN_CHUNKS, kernel)
 
   test('cuts zeros where the kernel would, wherever they begin and end', () => {
     for (const [before, zeros, after] of [

@@ -1,10 +1,13 @@
 import { join } from 'node:path'
+import { LONGEST_OTHER as LONGEST_SEALED_NAME } from '../../src/repository/sealing/sealed-names.ts'
+import { SealedStorage } from '../../src/repository/sealing/sealed-storage.ts'
 import { FolderStorage } from '../../src/storage/folder.ts'
 import { LimitingStorage } from '../../src/storage/limiting.ts'
 import { RememberingStorage } from '../../src/storage/remembering.ts'
 import { RetryingStorage } from '../../src/storage/retrying.ts'
 import { driveStorage, withDrive } from '../helpers/drive.ts'
 import { withFolder } from '../helpers/folders.ts'
+import { testKeys } from '../helpers/repository/keys.ts'
 import { timelessPatience } from '../helpers/patience.ts'
 import { FaultyStorage } from '../helpers/storage/faulty.ts'
 import type { FaultPlan } from '../helpers/storage/faulty.ts'
@@ -40,6 +43,8 @@ describeStorageContract('limiting, over memory', use =>
 describeStorageContract('remembering, over memory', use =>
   use(new RememberingStorage(new MemoryStorage(), { remembers: () => true, objectBytes: 1000, totalBytes: 5000 })),
 )
+
+describeStorageContract('sealed, over memory', use => use(new SealedStorage(new MemoryStorage(), testKeys())), LONGEST_SEALED_NAME)
 
 describeStorageContract('modelled, over memory, in virtual time', use => {
   const clock = new VirtualClock()

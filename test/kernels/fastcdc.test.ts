@@ -1,7 +1,16 @@
-import { createHash } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import fc from 'fast-check'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { type FastCdcKernel, findCut, gearTable, javascriptFastCdc, MAX_CHUNK, MIN_CHUNK, WINDOW_BYTES } from '../../src/kernels/fastcdc.ts'
+import {
+  type FastCdcKernel,
+  findCut,
+  gearTable,
+  gearTableOf,
+  javascriptFastCdc,
+  MAX_CHUNK,
+  MIN_CHUNK,
+  WINDOW_BYTES,
+} from '../../src/kernels/fastcdc.ts'
 import { loadFastCdc } from '../../src/kernels/load-fastcdc.ts'
 import { seededBytes } from '../helpers/seeded.ts'
 
@@ -84,6 +93,33 @@ describe.each(KERNELS)('%s', (kind, kernel) => {
     expect(cuts).toEqual(Array.from({ length: WINDOW_BYTES / MAX_CHUNK }, (_, i) => (i + 1) * MAX_CHUNK))
     kernel.window.set(seededBytes(WINDOW_BYTES, 6))
     expect(cutsOf(kernel, 0, WINDOW_BYTES, true).at(-1)).toBe(WINDOW_BYTES)
+  })
+})
+
+describe('other gear tables', () => {
+  const keyed = (seed: number): Int32Array => gearTableOf(text => createHmac('sha256', Buffer.alloc(32, seed)).update(text).digest())
+
+  test('both kernels cut alike, elsewhere than with any other table', () => {
+    const all = new Set<string>()
+    for (const gear of [gearTable(), ...Array.from({ length: 8 }, (_, seed) => keyed(seed))]) {
+      const kernels = [loadFastCdc(gear), javascriptFastCdc(gear)]
+      for (const [what, bytes] of VECTORS) {
+        for (const { window } of kernels) window.set(bytes)
+        const [webassembly, javascript] = kernels.map(kernel => cutsOf(kernel, 0, bytes.length, true))
+        expect(webassembly, what).toEqual(javascript)
+        if (what === 'noise') all.add(webassembly!.join())
+      }
+    }
+    expect(all.size).toBe(9)
+  })
+
+  test('a key gives the cuts that an independent implementation computed', () => {
+    const kernel = loadFastCdc(keyed(1))
+    const [, noise] = VECTORS.at(-1)!
+    kernel.window.set(noise)
+    expect(cutsOf(kernel, 0, noise.length, true)).toEqual([
+      69247, 135614, 219570, 295138, 372386, 438013, 530386, 611534, 693146, 761907, 827786, 915638, 983211, 1048576,
+    ])
   })
 })
 

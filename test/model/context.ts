@@ -1,5 +1,6 @@
 import { PACK_POLICY, type PackPolicy } from '../../src/repository/format/limits.ts'
 import type { RepositoryContext } from '../../src/repository/open/open.ts'
+import type { Storage } from '../../src/storage/storage.ts'
 import { silentReporter } from '../../src/util/reporter.ts'
 import { RawPool } from './means.ts'
 import { ModelStorage } from './model-storage.ts'
@@ -10,10 +11,13 @@ const SMALL_PACKS: PackPolicy = { ...PACK_POLICY, firstBytes: 2500, bytes: 2500,
 
 const pool = new RawPool()
 
-/** What the program gets when an actor runs it. Without `freshNames`, equal content has equal names. */
-export function contextOf(world: World, actor: Actor, freshNames = true): RepositoryContext {
+/**
+ * What the program gets when an actor runs it. Without `freshNames`, equal content has equal names. `wrap`: how the
+ * program sees the store.
+ */
+export function contextOf(world: World, actor: Actor, freshNames = true, wrap = (storage: Storage): Storage => storage): RepositoryContext {
   return {
-    storage: new ModelStorage(world, actor),
+    storage: wrap(new ModelStorage(world, actor)),
     pool,
     surroundings: {
       now: () => world.time + actor.skew,

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Chunker } from '../../src/chunking/chunker.ts'
 import type { BlockLayout, BlockRequest, EncodedBlock } from '../../src/compression/block.ts'
 import { CompressionPool } from '../../src/compression/pool.ts'
 import { walk, type WalkResult } from '../../src/local/walk.ts'
@@ -9,7 +10,8 @@ import type * as Recode from '../../src/repository/prune/recode.ts'
 import { PushAttempt } from '../../src/repository/push/attempt.ts'
 import type { ChunkWriter } from '../../src/repository/push/chunk-writer.ts'
 import type { FileChunk } from '../../src/repository/source/file-reader.ts'
-import { sha256, toHex } from '../../src/util/hash.ts'
+import { PLAIN_CHUNKS, type ChunkKeys } from '../../src/util/chunk-keys.ts'
+import { sha256Hex, toHex } from '../../src/util/hash.ts'
 import { silentReporter } from '../../src/util/reporter.ts'
 import { seededNoise } from '../helpers/seeded.ts'
 import { makeTree } from '../helpers/trees.ts'
@@ -103,7 +105,11 @@ for (const [i, [name, { bytes, base }]] of Object.entries(FILES).entries()) {
   const noise = seededNoise(i + 1, bytes)
   contents.set(name, base === undefined ? noise : predicted(noise, contents.get(base)!, [bytes]))
 }
-export const chunkOf = new Map([...contents].map(([name, bytes]) => [name, toHex(sha256(bytes))]))
+/** The id of the chunk of each file, by its name. */
+export const chunksWith = ({ idOf }: ChunkKeys): Map<string, string> =>
+  new Map([...contents].map(([name, bytes]) => [name, toHex(idOf(bytes))]))
+export const chunkOf = chunksWith(PLAIN_CHUNKS)
+/** The bytes of the base of a chunk, by the SHA-256 of its bytes. */
 const baseOf = new Map(
   Object.entries(FILES).flatMap(([name, { base }]) => (base === undefined ? [] : [[chunkOf.get(name)!, contents.get(base)!] as const])),
 )
@@ -130,6 +136,7 @@ export class Sources {
 
 interface AttemptInside {
   chunks: ChunkWriter
+  chunker: Chunker
   storeChunk(chunk: FileChunk): Promise<void>
 }
 
@@ -140,8 +147,8 @@ export function predictChunks(): () => void {
   const storePlain = inside.storeChunk
   if (typeof storePlain !== 'function') throw new TypeError('PushAttempt has no storeChunk any more')
   inside.storeChunk = function (this: AttemptInside, chunk) {
-    const bytesOfBase = baseOf.get(toHex(chunk.id))
-    const base = bytesOfBase && sha256(bytesOfBase)
+    const bytesOfBase = baseOf.get(sha256Hex(chunk.bytes))
+    const base = bytesOfBase && this.chunker.idOf(bytesOfBase)
     const depth = base ? this.chunks.depthBelow(base, MAX_DEPTH) : -1
     if (!base || depth < 0) return storePlain.call(this, chunk)
     const offered = { relation: 'delta' as const, bytes: bytesOfBase, ids: [base], depth: depth + 1 }

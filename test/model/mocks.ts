@@ -3,10 +3,16 @@
  */
 
 /** Kernels are made once: more than pushes can be under way at one time. */
-export function fewKernels(real: { loadFastCdc: () => object }): { loadFastCdc: () => object } {
-  const kernels: object[] = []
+export function fewKernels(real: { loadFastCdc: (gear?: Int32Array) => object }): { loadFastCdc: (gear?: Int32Array) => object } {
+  const kernels = new Map<string, object[]>()
   let used = 0
-  return { loadFastCdc: () => (kernels[used % 32] ??= real.loadFastCdc()) && kernels[used++ % 32]! }
+  const loadFastCdc = (gear?: Int32Array): object => {
+    const key = gear?.join() ?? ''
+    const own = kernels.get(key) ?? []
+    kernels.set(key, own)
+    return (own[used % 32] ??= real.loadFastCdc(gear)) && own[used++ % 32]!
+  }
+  return { loadFastCdc }
 }
 
 export const plainMemory = {

@@ -54,6 +54,19 @@ test(`seeds ${from} to ${from + seeds - 1}: a version that is brought back stays
   if (seeds >= 100) expect(unforgotten).toBeGreaterThan(seeds / 10)
 })
 
+const encryptedSeeds = process.env.MODEL_SEEDS === undefined ? Math.min(seeds, 40) : seeds
+
+test(`seeds ${from} to ${from + encryptedSeeds - 1}: an encrypted repository keeps the same promises`, { timeout: 0 }, async () => {
+  const total: RunCounts = { steps: 0, pushes: 0, packsSwept: 0, deaths: 0, pulls: 0, unforgotten: 0 }
+  for (let seed = from; seed < from + encryptedSeeds; seed++) {
+    const counts = await runSeed(seed, sources, { isEncrypted: true, unforgets: seed % 2 === 0 })
+    for (const key of Object.keys(total) as (keyof RunCounts)[]) total[key] += counts[key]
+  }
+  if (process.env.MODEL_SEEDS !== undefined) console.log(JSON.stringify({ encryptedSeeds, ...total }))
+  if (encryptedSeeds < 40) return
+  for (const [key, count] of Object.entries(total)) expect(count, key).toBeGreaterThan(0)
+})
+
 /**
  * Without each of these rules the model must lose just what the rule is for. `seed` is known to show it; a change of
  * how often the program asks for what gives other courses, and then any of the first `MOST_SEEDS` may show it, and is

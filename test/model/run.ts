@@ -7,12 +7,16 @@ import { unforget } from '../../src/repository/prune/unforget.ts'
 import { push } from '../../src/repository/push/push.ts'
 import { readSequence } from '../../src/repository/read/read-chunks.ts'
 import { readManifest } from '../../src/repository/read/read-manifest.ts'
+import { sealedChunkKeys } from '../../src/repository/sealing/sealed-chunks.ts'
 import { readSnapshots } from '../../src/repository/versions/versions.ts'
+import type { Storage } from '../../src/storage/storage.ts'
+import { PLAIN_CHUNKS } from '../../src/util/chunk-keys.ts'
 import { isAppError } from '../../src/util/errors.ts'
 import { seededRandom } from '../helpers/seeded.ts'
 import { contextOf, settled } from './context.ts'
-import { BLOCK_BYTES, chunkOf, FILE_NAMES, TRAINING, type Sources } from './means.ts'
+import { BLOCK_BYTES, chunksWith, FILE_NAMES, TRAINING, type Sources } from './means.ts'
 import { Loss, Truth, type LossKind } from './truth.ts'
+import { encrypted, MODEL_KEYS } from './unsealing.ts'
 import { HOUR, MINUTE, newActor, World, type Actor } from './world.ts'
 
 export interface RunOptions {
@@ -21,6 +25,8 @@ export interface RunOptions {
   freshNames?: boolean
   /** Machines also bring forgotten versions back. */
   unforgets?: boolean
+  /** The repository is encrypted. */
+  isEncrypted?: boolean
 }
 
 /** A promise that was broken, with the steps that led to it. */
@@ -85,6 +91,8 @@ class Run {
   private readonly sources: Sources
   private readonly waits: GracePeriods
   private readonly freshNames: boolean
+  private readonly wrap: ((storage: Storage) => Storage) | undefined
+  private readonly chunkOf: ReadonlyMap<string, string>
   private readonly operations: readonly Act['operation'][]
   /** What was pushed so far: some of it is pushed again. */
   private readonly pushed: string[][] = []
@@ -94,19 +102,25 @@ class Run {
   private readonly givenUp = new Set<string>()
   private failure: Error | undefined
 
-  constructor(seed: number, sources: Sources, { waits = SAFE_GRACE_PERIODS, freshNames = true, unforgets = false }: RunOptions) {
+  constructor(
+    seed: number,
+    sources: Sources,
+    { waits = SAFE_GRACE_PERIODS, freshNames = true, unforgets = false, isEncrypted = false }: RunOptions,
+  ) {
     this.world = new World(seededRandom(seed))
     this.truth = new Truth(this.world)
     this.sources = sources
     this.waits = { ...waits, orphanMs: this.world.happens(0.5) ? waits.orphanMs : 0 }
     this.freshNames = freshNames
+    this.wrap = isEncrypted ? encrypted : undefined
+    this.chunkOf = chunksWith(isEncrypted ? sealedChunkKeys(MODEL_KEYS) : PLAIN_CHUNKS)
     this.operations = unforgets ? [...OPERATIONS, 'forget', 'unforget', 'unforget'] : OPERATIONS
     this.world.duplicates = this.world.happens(0.3)
     this.world.onEffect = (kind, name, actor) => {
       if (kind === 'put')
         this.truth.learn(
           name,
-          (this.pushing.get(actor) ?? []).map(file => chunkOf.get(file)!),
+          (this.pushing.get(actor) ?? []).map(file => this.chunkOf.get(file)!),
         )
       else if (name.startsWith('pack-')) this.counts.packsSwept++
       this.truth.check()
@@ -115,7 +129,7 @@ class Run {
   }
 
   private context(actor: Actor): RepositoryContext {
-    return contextOf(this.world, actor, this.freshNames)
+    return contextOf(this.world, actor, this.freshNames, this.wrap)
   }
 
   async run(): Promise<void> {
@@ -359,7 +373,7 @@ class Run {
         if (entry.type !== 'file') continue
         const pieces: Uint8Array[] = []
         for await (const chunk of readSequence(repository, entry.chunks, entry.path)) pieces.push(chunk)
-        if (entry.chunks.toString('hex') !== chunkOf.get(entry.path)) throw new Error(`${entry.path} is another file`)
+        if (entry.chunks.toString('hex') !== this.chunkOf.get(entry.path)) throw new Error(`${entry.path} is another file`)
       }
     }
   }

@@ -4,7 +4,7 @@ import { readTensorFile } from '../../src/tensors/read-tensor-file.ts'
 import type { HashedSource } from '../../src/tensors/stretches.ts'
 import type { ByteSource, TensorFile } from '../../src/tensors/tensor.ts'
 import { type SafetensorsPlan, type SkippedTensor, writeSafetensors } from '../../src/tensors/write-safetensors.ts'
-import { sha256Hex } from '../../src/util/hash.ts'
+import { sha256, sha256Hex } from '../../src/util/hash.ts'
 import { u32, zip, type Member } from '../chunking/layouts/writers.ts'
 
 /** Bytes in memory as a source; `asked` are the stretches that were read. */
@@ -21,7 +21,7 @@ export function sourceOf(bytes: Uint8Array): HashedSource & { asked: [offset: nu
 export function hashedSourceOf(bytes: Uint8Array, cuts: readonly number[]): ReturnType<typeof sourceOf> {
   const chunks = [0, ...cuts].map((offset, i) => {
     const end = cuts[i] ?? bytes.length
-    return { offset, length: end - offset, id: sha256Hex(bytes.subarray(offset, end)) }
+    return { offset, length: end - offset, id: sha256Hex(bytes.subarray(offset, end)), idOf: sha256 }
   })
   const chunksOf = (offset: number, length: number) =>
     chunks.filter(chunk => chunk.offset < offset + length && chunk.offset + chunk.length > offset)

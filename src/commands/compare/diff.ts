@@ -5,8 +5,10 @@ import { versionLabel, type StoredSnapshot } from '../../repository/format/snaps
 import type { OpenRepository } from '../../repository/open/open.ts'
 import { readManifest } from '../../repository/read/read-manifest.ts'
 import { readLocalEntries, unreadPaths, type LocalChoice } from '../../repository/source/local-entries.ts'
+import type { StatCache } from '../../repository/source/stat-cache.ts'
 import { compareEntries, type Difference, type Entries } from '../../repository/versions/compare-versions.ts'
 import { parseVersion } from '../../repository/versions/versions.ts'
+import { PLAIN_CHUNKS, type ChunkKeys } from '../../util/chunk-keys.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { findVersion, openRepository } from '../shared/find-version.ts'
 import { leftOutText, leftOutToJson, withoutLeftOut } from '../shared/left-out-report.ts'
@@ -27,13 +29,15 @@ export async function diffCommand(
   options: DifferenceOptions,
 ): Promise<Outcome> {
   prepareCache(session)
-  const skip = isLocal(before) && (after === undefined || isLocal(after)) ? undefined : ownFiles(session, await chooseStore(session))
+  const isAllLocal = isLocal(before) && (after === undefined || isLocal(after))
+  const skip = isAllLocal ? undefined : ownFiles(session, await chooseStore(session))
   let repository: Promise<OpenRepository> | undefined
   const open = (): Promise<OpenRepository> => (repository ??= openRepository(session))
+  const keysOf = async (): Promise<ChunkKeys> => (isAllLocal ? PLAIN_CHUNKS : (await open()).index.chunkKeys)
   const [left, right] =
     after === undefined
       ? await sidesOf(session, before, open)
-      : [await entriesOf(session, before, skip, open), await entriesOf(session, after, skip, open)]
+      : [await entriesOf(session, before, skip, open, keysOf), await entriesOf(session, after, skip, open, keysOf)]
   const found: Difference[] = rootDifference(left.rootMode, right.rootMode)
   const isMixed = after !== undefined && isLocal(before) !== isLocal(after)
   for await (const difference of compareEntries(left.entries, right.entries, isMixed ? sameAttributes : undefined))
@@ -98,11 +102,20 @@ async function sidesOf(session: Session, text: string, open: () => Promise<OpenR
   return [before ? side(before) : { name: 'nothing', entries: [], partly: false, leftOut: [] }, side(snapshot)]
 }
 
-async function entriesOf(session: Session, text: string, skip: LocalChoice['skip'], open: () => Promise<OpenRepository>): Promise<Side> {
+/** `keysOf`: the keys of the repository that a local folder is compared with. */
+async function entriesOf(
+  session: Session,
+  text: string,
+  skip: LocalChoice['skip'],
+  open: () => Promise<OpenRepository>,
+  keysOf: () => ChunkKeys | Promise<ChunkKeys>,
+): Promise<Side> {
   const { console, signal } = session
   if (isLocal(text)) {
     const choice = { path: text, excludes: [], skip }
-    const local = await readLocalEntries(choice, root => session.openCache(root), console.reporter, signal)
+    const openCache = async (root: string, keys: ChunkKeys): Promise<StatCache> =>
+      (await session.openCache(root)).withKeys(keys, console.reporter)
+    const local = await readLocalEntries(choice, keysOf, openCache, console.reporter, signal)
     const { source, reading } = local
     const partly = source.failed + reading.failedFiles.length > 0
     const { root: name, rootAttributes } = source

@@ -4,12 +4,15 @@ import { sameAttributes } from '../../local/attributes.ts'
 import type { Entry } from '../../repository/format/manifest.ts'
 import { checkName, CONFIG_NAME } from '../../repository/format/object-names.ts'
 import { versionLabel } from '../../repository/format/snapshot.ts'
+import type { OpenRepository } from '../../repository/open/open.ts'
 import { readManifest } from '../../repository/read/read-manifest.ts'
 import { readLocalEntries, unreadPaths } from '../../repository/source/local-entries.ts'
+import type { StatCache } from '../../repository/source/stat-cache.ts'
 import { compareEntries, type Difference } from '../../repository/versions/compare-versions.ts'
-import { isNotedAs, loadNotedVersion, saveNotedVersion, type NotedVersion } from '../../repository/versions/noted-version.ts'
+import { isNotedAs, loadNotedVersion, noteIn, saveNotedVersion, type NotedVersion } from '../../repository/versions/noted-version.ts'
 import { newestSnapshot } from '../../repository/versions/versions.ts'
 import { formatDuration } from '../../ui/format.ts'
+import { PLAIN_CHUNKS, type ChunkKeys } from '../../util/chunk-keys.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
 import { openRepository } from '../shared/find-version.ts'
 import { describeLeftOut, leftOutToJson, withoutLeftOut } from '../shared/left-out-report.ts'
@@ -37,11 +40,23 @@ export async function statusCommand(session: Session, path: string | undefined, 
   const store = await chooseStore(session)
   prepareCache(session)
   const choice = { path: local, excludes: options.exclude ?? [], skip: ownFiles(session, store) }
-  const files = await readLocalEntries(choice, root => session.openCache(root, options.reread), console.reporter, signal)
+  let repository: Promise<OpenRepository> | undefined
+  const open = (): Promise<OpenRepository> => (repository ??= openRepository(session))
+  const note = await noteOf(session, store.storage.location, name, options.refresh === true)
+  // a note of a plain repository needs no keys; those of an encrypted one are found in the store
+  const keysOf = async (): Promise<ChunkKeys> => {
+    if (note.head && note.head.keyId === undefined) return PLAIN_CHUNKS
+    const { chunkKeys } = (await open()).index
+    if (note.head?.keyId !== (chunkKeys.id || undefined)) note.head = undefined
+    return chunkKeys
+  }
+  const openCache = async (root: string, keys: ChunkKeys): Promise<StatCache> =>
+    (await session.openCache(root, options.reread)).withKeys(keys, console.reporter)
+  const files = await readLocalEntries(choice, keysOf, openCache, console.reporter, signal)
   const { source, reading } = files
   const isPartly = source.failed + reading.failedFiles.length > 0
   const isUnread = unreadPaths(files)
-  const { version, knownSince } = await newestVersion(session, store.storage.location, name, options.refresh === true, reading.entries)
+  const { version, knownSince } = await newestVersion(session, open, note, reading.entries)
   if (knownSince !== undefined && store.kind === 'folder' && !existsSync(join(store.path, CONFIG_NAME)))
     console.reporter.warn(`${store.path} holds no repository now: this is about the one that this machine knows of`)
   const found: Difference[] = rootDifference(version?.rootMode, source.rootAttributes?.mode)
@@ -90,30 +105,44 @@ function comparedWith(name: string, version: NotedVersion | undefined, knownSinc
   return `Compared with ${versionLabel({ name, id: version.id })}${since}.`
 }
 
+/** What this machine has noted about a name. */
+interface Note {
+  name: string
+  /** The file that holds it. */
+  file: string | undefined
+  /** Undefined if nothing is noted about the repository that is there, or if the store shall be asked. */
+  head: Omit<NotedVersion, 'entries'> | undefined
+}
+
+async function noteOf(session: Session, location: string, name: string, refresh: boolean): Promise<Note> {
+  const file = session.notedVersionFile(location, name)
+  return { name, file, head: refresh || file === undefined ? undefined : await noteIn(file) }
+}
+
 /**
  * The newest version. If its entries equal `local`, they are the same array. `knownSince`: when this machine noted it
  * (ms since 1970); undefined when the store was asked.
  */
 async function newestVersion(
   session: Session,
-  location: string,
-  name: string,
-  refresh: boolean,
+  open: () => Promise<OpenRepository>,
+  { name, file, head }: Note,
   local: Entry[],
 ): Promise<{ version: NotedVersion | undefined; knownSince?: number }> {
   const { reporter } = session.console
-  const file = session.notedVersionFile(location, name)
-  const equal = refresh || file === undefined ? undefined : await isNotedAs(file, local)
+  const isNoted = file !== undefined && head !== undefined
+  const equal = isNoted ? await isNotedAs(file, local) : undefined
   if (equal) return { version: { ...equal, entries: local }, knownSince: equal.knownSince }
-  const known = refresh || file === undefined ? undefined : await loadNotedVersion(file, reporter)
+  const known = isNoted ? await loadNotedVersion(file, reporter) : undefined
   if (known) return { version: known, knownSince: known.knownSince }
-  const repository = await openRepository(session)
+  const repository = await open()
   const { problems } = repository.view
   const before = problems.length
   const snapshot = await newestSnapshot(repository, repository.view, name)
   for (const problem of problems.slice(before)) reporter.warn(problem.message)
   if (!snapshot) return { version: undefined }
-  const version: NotedVersion = { id: snapshot.id, name, time: snapshot.time, rootMode: snapshot.root?.mode, entries: [] }
+  const keyId = repository.index.chunkKeys.id || undefined
+  const version: NotedVersion = { id: snapshot.id, name, keyId, time: snapshot.time, rootMode: snapshot.root?.mode, entries: [] }
   for await (const entry of readManifest(repository, snapshot)) version.entries.push(entry)
   await saveNotedVersion(file, version, reporter)
   return { version }

@@ -1,7 +1,5 @@
-import { statSync } from 'node:fs'
-import { AppError, messageOf, throwIfAborted } from '../../util/errors.ts'
-import { fsPath } from '../../util/paths.ts'
-import { readSmallFile } from '../../util/small-file.ts'
+import { AppError, throwIfAborted } from '../../util/errors.ts'
+import { readSecretFile } from './secret-file.ts'
 import type { GlobalOptions } from './session.ts'
 
 /** Tokens of Google have some 200 characters. */
@@ -16,24 +14,7 @@ export async function withToken({ tokenFile, ...options }: GlobalOptions, signal
 }
 
 function tokenIn(path: string): string {
-  const text = readText(path)
-  const { mode } = statSync(fsPath(path))
-  if (process.platform !== 'win32' && (mode & 0o077) !== 0)
-    throw new AppError('unauthenticated', `Others can read the token: ${path} has mode ${(mode & 0o777).toString(8)}.`, {
-      hint: 'Make it readable for you only: chmod 600 <file>. Others may have the token already: get a new one.',
-    })
-  return firstLine(text, path)
-}
-
-function readText(path: string): string {
-  try {
-    return readSmallFile(path, { maxBytes: LARGEST_TOKEN, mustBeOwn: true }).toString('latin1')
-  } catch (error) {
-    throw new AppError('unauthenticated', `The token in ${path} is not used: ${messageOf(error)}.`, {
-      hint: 'Give a file of your own that holds a token and nothing else, or pipe the token in with --token -.',
-      cause: error,
-    })
-  }
+  return firstLine(readSecretFile(path, 'token', { maxBytes: LARGEST_TOKEN, pipe: '--token -' }), path)
 }
 
 async function tokenFromStdin(signal: AbortSignal): Promise<string> {

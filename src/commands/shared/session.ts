@@ -11,6 +11,7 @@ import { TensorCache } from '../../repository/bases/tensor-cache.ts'
 import type { StoredSnapshot } from '../../repository/format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../../repository/open/open.ts'
 import { findTrashedObjects } from '../../repository/prune/empty-trash.ts'
+import type { RepositoryKeys } from '../../repository/sealing/keys.ts'
 import { StatCache } from '../../repository/source/stat-cache.ts'
 import { LineNotes } from '../../repository/versions/line-notes.ts'
 import { forgottenMeanwhile, isStillThere } from '../../repository/versions/forgotten-meanwhile.ts'
@@ -42,6 +43,7 @@ export interface GlobalOptions {
   jobs?: string
   token?: string
   tokenFile?: string
+  passwordFile?: string
 }
 
 /** How a command ended, unless it threw. */
@@ -82,6 +84,8 @@ export class Session {
   readonly reading: { repository: OpenRepository; snapshot: StoredSnapshot }[] = []
   readonly lines: LineNotes
   readonly stores: KnownStores
+  /** The keys of encrypted repositories that this command has opened, by their ids. */
+  readonly keys = new Map<string, RepositoryKeys>()
   /** The trash of the store that was chosen last, if it has one. */
   trash: Trash | undefined
   /** Whether the person knows which store counts. */
@@ -179,7 +183,7 @@ export class Session {
 
   /**
    * The content of a local folder's files when they were last read. `source` is the folder's absolute path. With
-   * `reread` it knows no file, so that all are read, and is renewed.
+   * `reread` it knows no file, so that all are read, and is renewed. It is that of plain repositories (`withKeys`).
    */
   async openCache(source: string, reread = false): Promise<StatCache> {
     const cache = new StatCache(this.inCache('files', `${fileNameFor(source)}.jsonl`), { changeTimes: new ChangeTimes(source) })

@@ -1,12 +1,14 @@
 import { existsSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { realPathOf } from '../../local/real-path.ts'
-import { CONFIG_NAME, hashInName, isOurs, type Inventory } from '../../repository/format/object-names.ts'
+import { CONFIG_NAME, isOurs, type Inventory } from '../../repository/format/object-names.ts'
 import { CountingStorage } from '../../storage/counting.ts'
 import type { DriveStorage } from '../../storage/drive/drive-storage.ts'
 import { locationOf, MY_DRIVE, parsePlace, type DrivePlace } from '../../storage/drive/place.ts'
 import { FolderStorage } from '../../storage/folder.ts'
 import { LimitingStorage } from '../../storage/limiting.ts'
+import { storedHashInName } from '../../repository/sealing/sealed-names.ts'
+import { EncryptableStorage } from '../../repository/sealing/encryptable-storage.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { plural } from '../../ui/format.ts'
 import { AppError, NO_REPOSITORY } from '../../util/errors.ts'
@@ -17,6 +19,7 @@ import { choiceNote, givenStore, type ChosenStore } from './chosen-store.ts'
 import { latelyStoredFile } from './lately-stored-file.ts'
 import { refuseUnmounted } from './lost-store.ts'
 import { isMounted } from './mounts.ts'
+import { noteRemoved, noteState, refuseOpenedUp, wasEncrypted } from './seen-state.ts'
 import type { Session } from './session.ts'
 import { isStoreName } from './stores-file.ts'
 
@@ -26,6 +29,8 @@ export const DRIVE_LIMITS = { maxConcurrent: 8, maxInFlightBytes: 128 * 1024 * 1
 
 interface StoreBase {
   storage: Storage
+  /** Seals what `storage` stores, if the store is encrypted. */
+  encryption: EncryptableStorage
   /** Requests so far, by kind. */
   requests: () => Record<string, number>
 }
@@ -65,7 +70,7 @@ export type Store = FolderStore | DriveStore
 /** The parts of a session that the choice depends on. */
 export type StoreSession = Pick<
   Session,
-  'options' | 'settings' | 'program' | 'console' | 'signal' | 'trash' | 'patience' | 'stores' | 'storeNoted'
+  'options' | 'settings' | 'program' | 'console' | 'signal' | 'trash' | 'patience' | 'stores' | 'storeNoted' | 'keys'
 >
 
 /** Opens the store that counts, and tells why it counts if nothing shows that. Sets the session's trash. */
@@ -120,7 +125,19 @@ async function openDrive(session: StoreSession, { start, path }: DrivePlace): Pr
     folder: () => drive.folderId,
     isUsed: () => drive.knows(CONFIG_NAME),
   })
-  return { kind: 'drive', storage: new LimitingStorage(drive, DRIVE_LIMITS), requests, owner: () => drive.owner, link: () => drive.link }
+  const storage = encryptable(session, new LimitingStorage(drive, DRIVE_LIMITS))
+  return { kind: 'drive', storage, encryption: storage, requests, owner: () => drive.owner, link: () => drive.link }
+}
+
+/** A store that asks for the keys when a listing shows that it is encrypted. */
+function encryptable(session: StoreSession, inner: Storage): EncryptableStorage {
+  return new EncryptableStorage(inner, {
+    isExpected: () => wasEncrypted(session, inner.location),
+    unlock: async locked => (await import('./encryption.ts')).unlockStore(session, locked),
+    onPlain: listing => refuseOpenedUp(session, inner.location, listing),
+    onSealed: (keyId, listing) => noteState(session, inner.location, keyId, listing),
+    onRemoved: (keyId, name) => noteRemoved(session, inner.location, keyId, name),
+  })
 }
 
 /** A repository in a whole Drive lies in a folder of its own. */
@@ -157,7 +174,7 @@ export async function connectDrive(
     baseUrl: context.endpoints.api,
     fetch: context.fetch,
     patience: session.patience,
-    hashInName,
+    hashInName: storedHashInName,
     latelyStored: latelyStoredFile(prepareCacheFolder(session.settings.cacheFolder, silentReporter), locationOf({ start, path })),
     onRequest: kind => (requests[kind] = (requests[kind] ?? 0) + 1),
   })
@@ -200,9 +217,10 @@ function openFolder(session: StoreSession, location: string): FolderStore {
   if (existsSync(path) && !statSync(path).isDirectory())
     throw new AppError('not-a-repository', `${path} is a file, not a folder.`, { hint: 'Set --store to the folder of the repository.' })
   const folder = new FolderStorage(path)
-  const storage = new CountingStorage(folder)
+  const counting = new CountingStorage(folder)
+  const storage = encryptable(session, counting)
   session.stores.open({ location: path, login: '', folder: () => undefined, isUsed: () => existsSync(join(path, CONFIG_NAME)) })
-  return { kind: 'folder', storage, folder, requests: () => ({ ...storage.calls }), path, mounted: isMounted(path) }
+  return { kind: 'folder', storage, encryption: storage, folder, requests: () => ({ ...counting.calls }), path, mounted: isMounted(path) }
 }
 
 /**
@@ -210,7 +228,15 @@ function openFolder(session: StoreSession, location: string): FolderStore {
  * Drive confirms checksums itself.
  */
 export function readBackFrom(store: Store): { storage: Storage; content: boolean } | undefined {
-  return store.kind === 'folder' ? { storage: store.folder, content: !store.mounted } : undefined
+  if (store.kind !== 'folder') return undefined
+  const { encryption, folder, mounted } = store
+  return {
+    // whether it is encrypted may be known only after the first listing
+    get storage() {
+      return encryption.over(folder)
+    },
+    content: !mounted,
+  }
 }
 
 /** A location that means the same in every folder. */

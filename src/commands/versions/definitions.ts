@@ -21,6 +21,7 @@ export function push(root: LazyCommand): void {
     .option('--no-delta', "don't store tensors as differences from earlier ones, and don't cache tensors on this machine")
     .option('--reread', 'read all files again, also those whose size and times have not changed')
     .option('--create', 'make a new repository, also where this machine knows one that is gone')
+    .option('--encrypt', 'if the push makes a new repository, make it an encrypted one: asks for a password')
     .option('-n, --dry-run', 'show what would be stored, by kind of file and type of tensor; store nothing')
   addRetentionOptions(command)
     .addHelpText(

@@ -139,7 +139,7 @@ async function byContent({ index, signal }: OpenRepository, path: string): Promi
       if (at < 0) return false
       lengths.push(index.length(at))
     }
-    return (await matchingChunks(fd, entry, chunk => lengths[chunk]!, signal)).every(Boolean)
+    return (await matchingChunks(fd, entry, chunk => lengths[chunk]!, index.chunkKeys, signal)).every(Boolean)
   }
   return {
     test: entry => {

@@ -74,7 +74,7 @@ export async function pullCommand(
       allowGrowth: options.allowGrowth === true,
       dryRun: options.dryRun === true,
       skip: ownFiles(session, store),
-      openCache: source => session.openCache(source),
+      openCache: async (source, keys) => (await session.openCache(source)).withKeys(keys, session.console.reporter),
     },
   )
   // a part of a version is not what the folder goes on from

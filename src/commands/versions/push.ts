@@ -28,6 +28,7 @@ import { checkSaveOptions, saveVersion, versionName, type SaveOptions } from './
 export interface PushOptions extends SaveOptions, RetentionOptions {
   metric?: string[]
   dryRun?: boolean
+  encrypt?: boolean
 }
 
 export async function pushCommand(session: Session, paths: string[], options: PushOptions): Promise<Outcome> {
@@ -46,6 +47,7 @@ export async function pushCommand(session: Session, paths: string[], options: Pu
   if (policy) refuseMounted(store)
   await prepareForPush(store, options.dryRun === true)
   prepareCache(session)
+  if (options.encrypt === true) await (await import('../shared/encrypt-store.ts')).encryptStore(session, store, options.dryRun === true)
   if (options.level === 'max' && zstdName(session.settings.zstd) === 'portable')
     session.console.reporter.note(
       'this Node has no built-in zstd, so --level max uses level 8 of the portable zstd; Node 22.15 or newer goes up to 19',
@@ -125,6 +127,7 @@ async function pushOne(
     readBack: readBackFrom(store),
     dryRun: options.dryRun === true,
     countsChanges: true,
+    isEncrypted: () => store.encryption.repositoryKeys !== undefined,
   }
   const result = await saveVersion(session, context, options, request).catch(async (error: unknown) => {
     const { withProposals } = await import('../space/full-store.ts')

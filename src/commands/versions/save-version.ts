@@ -48,6 +48,8 @@ export interface VersionToSave {
   mayCreate: PushRequest['mayCreate']
   readBack: PushRequest['readBack']
   dryRun?: boolean
+  /** Whether the store is encrypted, as far as is known when the version is stored. */
+  isEncrypted?: () => boolean
   /** Counts what changed since the version before. */
   countsChanges?: boolean
 }
@@ -62,7 +64,19 @@ export async function saveVersion(
   session: Session,
   context: RepositoryContext,
   options: SaveOptions,
-  { name, source, metrics, checkpoint, policy, live, mayCreate, readBack, dryRun = false, countsChanges = false }: VersionToSave,
+  {
+    name,
+    source,
+    metrics,
+    checkpoint,
+    policy,
+    live,
+    mayCreate,
+    readBack,
+    dryRun = false,
+    countsChanges = false,
+    isEncrypted,
+  }: VersionToSave,
 ): Promise<SavedVersion> {
   const about = { location: context.storage.location, name, source: source.root }
   let newRepository = false
@@ -89,14 +103,16 @@ export async function saveVersion(
     },
     readBack,
   })
-  if (newRepository && !dryRun) await writeReadme(context)
+  if (newRepository && !dryRun) await writeReadme(context, isEncrypted?.() === true)
   const { snapshot, reading, parent } = result
   const note = session.notedVersionFile(context.storage.location, name)
   const isNew = result.outcome === 'stored' || result.outcome === 'dry-run'
   // before the note of the version before is replaced
   const changes = countsChanges && isNew && parent ? await changesSince(parent, result, context, note) : undefined
   if (snapshot) {
-    const noted = { id: snapshot.id, name, time: snapshot.time, rootMode: snapshot.root?.mode, entries: reading.entries }
+    const { id, time, root } = snapshot
+    const keyId = result.index.chunkKeys.id || undefined
+    const noted = { id, name, keyId, time, rootMode: root?.mode, entries: reading.entries }
     if (snapshot.source.path === source.root.toWellFormed()) await session.lines.write(about, lineOf(snapshot))
     await session.stores.save()
     await saveNotedVersion(note, noted, context.reporter)

@@ -8,7 +8,7 @@ import { TENSOR_CHUNK_BYTES } from '../../chunking/layouts/cuts.ts'
 import { gainOf } from '../../compression/estimate.ts'
 import type { WalkedEntry } from '../../local/walk.ts'
 import { equalBytes } from '../../util/bytes.ts'
-import { HASH_BYTES, sha256 } from '../../util/hash.ts'
+import { HASH_BYTES } from '../../util/hash.ts'
 import { idAt, idCount } from '../format/chunk-ids.ts'
 import { MAX_DEPTH } from '../format/limits.ts'
 import type { OfferedBase } from '../write/block-builder.ts'
@@ -32,6 +32,8 @@ export interface BaseFinderOptions extends BasePolicy {
   earlier: EarlierFiles
   /** The depth of a present or added copy, less than `below`; -1 if there is none. */
   depthOf: (id: Uint8Array, below: number) => number
+  /** The id of a chunk. */
+  idOf: (bytes: Uint8Array) => Uint8Array
   /** Plain bytes of a chunk that is stored. */
   lengthOf: (ids: Uint8Array, offset: number) => number
   dryRun: boolean
@@ -228,7 +230,7 @@ export class BaseFinder {
       if (found < 0) return undefined
       // where a base can't be read, the chunk is stored without one
       const piece = await base.read(i, buffer.subarray(filled)).catch(() => undefined)
-      if (!piece || !equalBytes(sha256(piece), id)) {
+      if (!piece || !equalBytes(this.options.idOf(piece), id)) {
         candidate.file.damaged?.()
         return undefined
       }

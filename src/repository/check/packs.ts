@@ -166,7 +166,7 @@ class PackCheck {
     let allGood = true
     for (const entry of index.entriesIn(number)) {
       const { offset, length } = index.location(entry)
-      const isGood = plain && chunkMatches(index.id(entry), plain.subarray(offset, offset + length))
+      const isGood = plain && chunkMatches(index, index.id(entry), plain.subarray(offset, offset + length))
       if (isGood) continue
       this.blame.markDamaged(entry, entry + 1)
       allGood = false

@@ -83,15 +83,23 @@ export function snapshotObjectName(time: number, id: string, name: string): stri
 
 const SNAPSHOT = /^snapshot-(\d{8}T\d{9}Z)-([0-9a-f]{16})-(.+)\.json$/
 
-export function parseSnapshotObjectName(object: StoredObject): SnapshotRef | undefined {
-  const parts = SNAPSHOT.exec(object.name)
+/** The parts of a snapshot's object name, the name as it is written there. Undefined for any other text. */
+export function snapshotNameParts(objectName: string): Pick<SnapshotRef, 'name' | 'time' | 'shortId'> | undefined {
+  const parts = SNAPSHOT.exec(objectName)
   if (!parts) return undefined
   const time = parseCompactTime(parts[1]!)
   const name = percentDecode(parts[3]!)
+  const shortId = parts[2]!
   if (time === undefined || name === undefined || nameProblem(name) !== undefined) return undefined
   // another spelling of the name would make the same version count twice
-  if (snapshotObjectName(time, parts[2]!, name) !== object.name) return undefined
-  return { objectName: object.name, name: normalName(name), time, shortId: parts[2]!, created: object.created, effectiveTime: time }
+  return snapshotObjectName(time, shortId, name) === objectName ? { name, time, shortId } : undefined
+}
+
+export function parseSnapshotObjectName({ name: objectName, created }: StoredObject): SnapshotRef | undefined {
+  const parts = snapshotNameParts(objectName)
+  if (!parts) return undefined
+  const { name, time, shortId } = parts
+  return { objectName, name: normalName(name), time, shortId, created, effectiveTime: time }
 }
 
 /** Orders versions by (effective time, own time, id). */
@@ -196,10 +204,10 @@ export function hashInName(name: string): string | undefined {
 
 /** True for every name that an object of a repository may have, also a damaged name. */
 export function isOurs(name: string): boolean {
-  return name === CONFIG_NAME || name === README_NAME || /^(pack|index|snapshot|label|tomb|feature)-/.test(name)
+  return name === CONFIG_NAME || name === README_NAME || /^(pack|index|snapshot|label|tomb|object|feature)-|^key-[0-9a-f]{16}-/.test(name)
 }
 
-const BEGINNING = /^(?:snapshot-\d{8}T\d{9}Z-[0-9a-f]{8}|(?:pack|index|label|tomb)-[0-9a-f]{8})/
+const BEGINNING = /^(?:snapshot-\d{8}T\d{9}Z-[0-9a-f]{8}|snapshot-[0-9a-f]{64}-|(?:pack|index|label|tomb)-[0-9a-f]{8})/
 
 /** True for a name that begins as only ours do. A file such as `label-list.txt` or `config.json` may be a person's. */
 export function isSurelyOurs(name: string): boolean {

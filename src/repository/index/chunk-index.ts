@@ -3,6 +3,7 @@
  * fill it, and it reads no store.
  */
 
+import type { ChunkKeys } from '../../util/chunk-keys.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
 import type { ChunkBases, Directory, DirectoryBlock, ListedBlock } from '../format/directory.ts'
 import { AnyCopies, Copies } from './copies.ts'
@@ -39,6 +40,8 @@ export interface IndexedBlock extends DirectoryBlock {
  * finding a block or a pack the logarithm of their number.
  */
 export class ChunkIndex {
+  /** What the ids are made with. */
+  readonly chunkKeys: ChunkKeys
   readonly packs: PackInfo[] = []
   /** The blocks of a pack are neighbours, in the order of their bytes. */
   readonly blocks: IndexedBlock[] = []
@@ -60,7 +63,8 @@ export class ChunkIndex {
   /** Bases of copies, by entry number. Empty if no pack holds deltas. */
   private readonly basesOf = new Map<number, ChunkBases>()
 
-  constructor(expectedChunks = 0) {
+  constructor(chunkKeys: ChunkKeys, expectedChunks = 0) {
+    this.chunkKeys = chunkKeys
     const capacity = Math.max(16, expectedChunks)
     this.ids = new IdTable(capacity)
     this.starts = new GrowingColumn(capacity + 1)

@@ -1,4 +1,5 @@
 import type { StoredObject } from '../../storage/storage.ts'
+import type { ChunkKeys } from '../../util/chunk-keys.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
 import { freeUnusedBuffers } from '../../util/memory/unused-memory.ts'
@@ -27,6 +28,7 @@ export interface LoadedIndexes {
  * directory is read. Time and memory: linear in the bytes of the indexes.
  */
 export function buildChunkIndex(
+  chunkKeys: ChunkKeys,
   inventory: Inventory,
   active: { id: string; size: number; packs: IndexedPack[] }[],
   tombedPacks: ReadonlySet<string>,
@@ -38,7 +40,10 @@ export function buildChunkIndex(
   for (const id of disputed) unindexed.add(id)
   const missing = new Map<string, IndexedPack>()
   const held = new Map<string, LazyIndexedPack>()
-  const index = new ChunkIndex(active.reduce((sum, { packs }) => sum + mostChunks(packs), 0))
+  const index = new ChunkIndex(
+    chunkKeys,
+    active.reduce((sum, { packs }) => sum + mostChunks(packs), 0),
+  )
   const take = (pack: IndexedPack, listed: StoredObject, writable: boolean): IndexedPack => {
     const damage = visibleDamage(pack, listed)
     if ((damage === undefined && !tombedPacks.has(pack.id)) !== writable) return pack

@@ -2,7 +2,7 @@ import { messageOf } from '../../util/errors.ts'
 import { README_NAME } from '../format/object-names.ts'
 import type { RepositoryContext } from './open.ts'
 
-const TEXT = `WHAT THIS FOLDER IS
+const textOf = (isEncrypted: boolean): string => `WHAT THIS FOLDER IS
 
 This folder is a colab-escape repository. It keeps versions of folders and files
 that somebody has pushed: compressed, and with equal pieces stored only once.
@@ -33,9 +33,14 @@ on a disk:
   python3 rescue.py <this folder> restore <version> <new folder>
 
 Without that too: docs/format.md, in the same package, describes every byte of
-these files. The content is compressed, not encrypted: whoever can read this
-folder can read what is stored in it.
+these files. ${isEncrypted ? ENCRYPTED : PLAIN}
 `
+
+const PLAIN = `The content is compressed, not encrypted: whoever can read this
+folder can read what is stored in it.`
+
+const ENCRYPTED = `The content is encrypted: nobody can read it without
+a password or a recovery code of this repository.`
 
 /** Nobody waits longer (ms) for a file that no program needs. */
 const LONGEST_MS = 10_000
@@ -44,10 +49,10 @@ const LONGEST_MS = 10_000
  * Tells a person who finds the folder of a new repository what it is. No program reads it, so it does not matter if it
  * can't be written, or if there is another file of this name.
  */
-export async function writeReadme({ storage, reporter, signal }: RepositoryContext): Promise<void> {
+export async function writeReadme({ storage, reporter, signal }: RepositoryContext, isEncrypted: boolean): Promise<void> {
   const limit = AbortSignal.timeout(LONGEST_MS)
   try {
-    await storage.put(README_NAME, new TextEncoder().encode(TEXT), { signal: signal ? AbortSignal.any([signal, limit]) : limit })
+    await storage.put(README_NAME, new TextEncoder().encode(textOf(isEncrypted)), { signal: signal ? AbortSignal.any([signal, limit]) : limit })
   } catch (error) {
     reporter.detail(`${README_NAME} was not written to ${storage.location} (${messageOf(error)})`)
   }

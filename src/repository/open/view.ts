@@ -1,5 +1,6 @@
 import pLimit from 'p-limit'
 import type { Storage } from '../../storage/storage.ts'
+import { PLAIN_CHUNKS, type ChunkKeys } from '../../util/chunk-keys.ts'
 import { AppError, corrupt, isAppError, newerFormat, throwIfAborted } from '../../util/errors.ts'
 import { sha256Hex } from '../../util/hash.ts'
 import { asSentence } from '../../util/words.ts'
@@ -99,7 +100,7 @@ async function readView(storage: Storage, inventory: Inventory, options: ReadVie
   const damagedTombs = readTombs.map(([, tomb]) => tomb).filter(tomb => isAppError(tomb))
   for (const damage of damagedTombs) problems.push(damage)
   const found = new Map(readTombs.flatMap(([id, tomb]) => (tomb === undefined || isAppError(tomb) ? [] : [[id, tomb] as const])))
-  return { ...buildView(inventory, indexes, found, problems), damagedTomb: damagedTombs[0] }
+  return { ...buildView(listedChunkKeys(storage), inventory, indexes, found, problems), damagedTomb: damagedTombs[0] }
 }
 
 /** The id of a tomb with the tomb, with its damage, or with undefined if it vanished. */
@@ -156,7 +157,14 @@ async function readIndexes(
   }
 }
 
+/** How the chunks of a repository get their ids, after its store was listed. */
+function listedChunkKeys({ chunkKeys, location }: Storage): ChunkKeys {
+  if (chunkKeys !== 'after-listing') return chunkKeys ?? PLAIN_CHUNKS
+  throw new Error(`the keys of ${location} are not known after it was listed`)
+}
+
 function buildView(
+  chunkKeys: ChunkKeys,
   inventory: Inventory,
   indexes: ReadIndexes,
   tombs: Map<string, Tomb>,
@@ -165,7 +173,7 @@ function buildView(
   const tombedPacks = new Set([...tombs.values()].flatMap(tomb => (tomb.kind === 'packs' ? tomb.packs : [])))
   return {
     inventory,
-    ...buildChunkIndex(inventory, indexes.active, tombedPacks, problems),
+    ...buildChunkIndex(chunkKeys, inventory, indexes.active, tombedPacks, problems),
     activeIndexes: indexes.active,
     supersededIndexes: indexes.superseded,
     tombs,

@@ -51,7 +51,7 @@ export function correctIndexes(view: RepositoryView, own: readonly IndexedPack[]
 /** A chunk index of the same packs with the same numbers, in which the packs `own` have their own directories. */
 export function indexWith({ index: old, inventory, tombedPacks }: RepositoryView, own: readonly IndexedPack[]): ChunkIndex {
   const byId = new Map(own.map(pack => [pack.id, pack]))
-  const index = new ChunkIndex(old.size)
+  const index = new ChunkIndex(old.chunkKeys, old.size)
   for (const [number, info] of old.packs.entries()) {
     const right = byId.get(info.id)
     const { id, size } = right ?? info

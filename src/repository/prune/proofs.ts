@@ -106,7 +106,7 @@ export class Proofs {
     for await (const { number, plain, error } of fetchBlocks(this.repository, blocks))
       for (const entry of byBlock.get(number)!) {
         const { offset, length } = index.location(entry)
-        if (plain && chunkMatches(index.id(entry), plain.subarray(offset, offset + length))) this.good.add(entry)
+        if (plain && chunkMatches(index, index.id(entry), plain.subarray(offset, offset + length))) this.good.add(entry)
         else wrong.push({ entry, why: error?.message ?? 'it does not match its checksum' })
       }
     return wrong

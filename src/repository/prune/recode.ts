@@ -20,7 +20,7 @@ export async function recodeChunk(
 ): Promise<string | undefined> {
   const { index } = source
   const id = index.id(entry).slice()
-  if (!bytes || !chunkMatches(id, bytes)) return `${describeCopy(index, entry)} does not match its checksum`
+  if (!bytes || !chunkMatches(index, id, bytes)) return `${describeCopy(index, entry)} does not match its checksum`
   const tensor = tensorOf(index.blocks[index.blockOf(entry)]!)
   let content: BlockContent
   if (!tensor) content = classifyContent(bytes, looksCompressed(bytes))

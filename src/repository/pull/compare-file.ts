@@ -1,4 +1,5 @@
 import { readIntoSync } from '../../local/read-at.ts'
+import type { ChunkKeys } from '../../util/chunk-keys.ts'
 import { Breather } from '../../util/event-loop.ts'
 import { idAt, idCount } from '../format/chunk-ids.ts'
 import type { FileEntry } from '../format/manifest.ts'
@@ -12,6 +13,7 @@ export async function matchingChunks(
   fd: number,
   entry: FileEntry,
   lengthOf: (chunk: number) => number,
+  chunkKeys: ChunkKeys,
   signal?: AbortSignal,
 ): Promise<boolean[]> {
   const count = idCount(entry.chunks)
@@ -25,7 +27,7 @@ export async function matchingChunks(
     if (buffer.length < length) buffer = Buffer.alloc(length)
     const bytes = buffer.subarray(0, length)
     if (readIntoSync(fd, bytes, position) < length) break
-    matches[i] = chunkMatches(idAt(entry.chunks, i), bytes)
+    matches[i] = chunkMatches({ chunkKeys }, idAt(entry.chunks, i), bytes)
     position += length
   }
   return matches

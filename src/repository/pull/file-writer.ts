@@ -6,6 +6,7 @@ import { isSame, replaced, type HeldFolders } from '../../local/held-folders.ts'
 import type { LocalItem } from '../../local/look-at.ts'
 import { ONLY_ADDS, partName } from '../../local/part-names.ts'
 import { utimesSeconds } from '../../local/times.ts'
+import type { ChunkKeys } from '../../util/chunk-keys.ts'
 import { errnoOf } from '../../util/errors.ts'
 import { closeQuietly, removeFile, renameNew, syncFile, type FileSystem } from '../../util/file-system.ts'
 import { howStrangersReach } from '../../util/small-file.ts'
@@ -93,7 +94,12 @@ export class FileWriter {
    * Whether an interrupted pull has written each chunk of a file. Undefined if there is no part file that can be read,
    * or if another user can change it: who has it open could still do so when it has its name.
    */
-  async resume(number: number, lengthOf: (chunk: number) => number, signal?: AbortSignal): Promise<boolean[] | undefined> {
+  async resume(
+    number: number,
+    lengthOf: (chunk: number) => number,
+    chunkKeys: ChunkKeys,
+    signal?: AbortSignal,
+  ): Promise<boolean[] | undefined> {
     const file = this.files[number]!
     const path = this.partPath(file)
     let fd: number | undefined
@@ -101,7 +107,7 @@ export class FileWriter {
       fd = this.folders.open(path, constants.O_RDWR)
       const stats = this.fileSystem.fstatSync(fd)
       if (!isOwnPart(stats) || stats.size !== file.entry.size) return undefined
-      const matches = await matchingChunks(fd, file.entry, lengthOf, signal)
+      const matches = await matchingChunks(fd, file.entry, lengthOf, chunkKeys, signal)
       this.parts.set(number, { path, dev: stats.dev, ino: stats.ino })
       this.resumed.add(number)
       return matches

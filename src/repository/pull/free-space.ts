@@ -4,7 +4,7 @@ import { partName } from '../../local/part-names.ts'
 import { AppError, throwIfAborted } from '../../util/errors.ts'
 import { Breather } from '../../util/event-loop.ts'
 import { formatBytes } from '../../util/format-bytes.ts'
-import { HASH_BYTES, sha256 } from '../../util/hash.ts'
+import { HASH_BYTES } from '../../util/hash.ts'
 import { fsPath } from '../../util/paths.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import type { OpenRepository } from '../open/open.ts'
@@ -110,7 +110,7 @@ export async function bytesOfHoles({ index, signal }: OpenRepository, files: rea
       const length = index.length(index.find(entry.chunks, offset))
       // hashing zeros for every chunk would take long, and long runs of zeros are cut into equal chunks
       const mayBe: boolean = isInHole || zeros.has(length) || isRepeated(entry.chunks, offset)
-      if (mayBe && !zeros.has(length)) zeros.set(length, Buffer.from(sha256(Buffer.alloc(length))))
+      if (mayBe && !zeros.has(length)) zeros.set(length, Buffer.from(index.chunkKeys.idOf(Buffer.alloc(length))))
       isInHole = mayBe && zeros.get(length)!.compare(entry.chunks, offset, offset + HASH_BYTES) === 0
       if (isInHole) bytes += length
       if (turns.isDue()) {

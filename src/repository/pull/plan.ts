@@ -276,7 +276,8 @@ class Planner {
     let fd: number | undefined
     try {
       fd = openSync(fsPath(localPath), constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0))
-      const matches = await matchingChunks(fd, entry, chunk => index.length(index.find(entry.chunks, chunk * HASH_BYTES)), signal)
+      const lengthOf = (chunk: number): number => index.length(index.find(entry.chunks, chunk * HASH_BYTES))
+      const matches = await matchingChunks(fd, entry, lengthOf, index.chunkKeys, signal)
       return matches.every(Boolean)
     } catch {
       return false // a file that can't be read is not right; `findUnsavedFiles` decides whether it may be replaced

@@ -10,6 +10,7 @@ import { leadsOutside } from '../../local/leads-outside.ts'
 import type { OwnFiles } from '../../local/own-files.ts'
 import { describeLeftPart } from '../../local/part-names.ts'
 import { SmallObjectStorage } from '../../storage/small-objects.ts'
+import type { ChunkKeys } from '../../util/chunk-keys.ts'
 import { isAppError, throwIfAborted } from '../../util/errors.ts'
 import type { StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
@@ -46,8 +47,8 @@ export interface PullRequest {
   dryRun: boolean
   /** What is never deleted, and no destination. */
   skip: OwnFiles | undefined
-  /** Opens the cache of file states for an absolute source path. */
-  openCache: (source: string) => Promise<StatCache | undefined>
+  /** Opens the cache of file states for an absolute source path and the keys of a repository. */
+  openCache: (source: string, chunkKeys: ChunkKeys) => Promise<StatCache | undefined>
 }
 
 export interface PullResult {
@@ -95,7 +96,7 @@ async function restore(context: RepositoryContext, opened: OpenRepository, reque
   const place = await placeOf(repository, snapshot, selected, request.destination)
   request.skip?.refuse(place.folder)
   // the cache has the paths of a whole version, and the paths of a selected entry differ
-  const cache = selected ? undefined : await request.openCache(place.file ?? place.folder)
+  const cache = selected ? undefined : await request.openCache(place.file ?? place.folder, repository.index.chunkKeys)
   const above = selected && baseOf(selected) !== '' ? baseOf(selected).length + 1 : 0
   const localPathOf = (path: string): string => place.file ?? join(place.folder, path.slice(above))
   const plan = await planPull(repository, {
@@ -113,7 +114,7 @@ async function restore(context: RepositoryContext, opened: OpenRepository, reque
     skip: request.skip,
     cache,
     platform: process.platform,
-    chunker: new Chunker(),
+    chunker: new Chunker(repository.index.chunkKeys),
     reporter: context.reporter,
   })
   const growth = request.allowGrowth === true ? undefined : await findSuspectGrowth(repository, plan.files)

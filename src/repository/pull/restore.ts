@@ -154,8 +154,8 @@ class Restore {
       if (this.turns.isDue()) await this.turns.breathe()
       throwIfAborted(signal)
       const copyOf = (chunk: number): number => index.whole.best(entry.chunks, chunk * HASH_BYTES)
-      const have =
-        entry.size >= RESUME_FROM_BYTES ? await this.writer.resume(number, chunk => index.length(copyOf(chunk)), signal) : undefined
+      const lengthOf = (chunk: number): number => index.length(copyOf(chunk))
+      const have = entry.size >= RESUME_FROM_BYTES ? await this.writer.resume(number, lengthOf, index.chunkKeys, signal) : undefined
       let offset = 0
       for (let chunk = 0; chunk < idCount(entry.chunks); chunk++) {
         const found = copyOf(chunk)
@@ -208,7 +208,7 @@ class Restore {
         verified = place.copy
         const { offset, length } = index.location(place.copy)
         chunk = plain?.subarray(offset, offset + length)
-        if (!chunk || !chunkMatches(index.id(place.copy), chunk)) [chunk, why] = await this.rescue(place.copy, error)
+        if (!chunk || !chunkMatches(index, index.id(place.copy), chunk)) [chunk, why] = await this.rescue(place.copy, error)
       }
       if (this.given.has(place.file)) continue
       if (this.turns.isDue()) {

@@ -134,6 +134,7 @@ export class PushAttempt {
       ...policy,
       dryRun: this.request.dryRun,
       earlier: new EarlierFiles(policy.cache, () => this.entriesBefore()),
+      idOf: bytes => this.chunker.idOf(bytes),
       depthOf: (id, below) => this.chunks.depthBelow(id, below),
       lengthOf: (ids, offset) => {
         const { index } = this.known!.basis.view

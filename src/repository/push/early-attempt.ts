@@ -1,4 +1,5 @@
 import { Chunker } from '../../chunking/chunker.ts'
+import type { ChunkKeys } from '../../util/chunk-keys.ts'
 import { AppError } from '../../util/errors.ts'
 import type { RepositoryContext } from '../open/open.ts'
 import type { LiveRules } from '../source/live-source.ts'
@@ -12,7 +13,8 @@ const EARLY_FROM_BYTES = 1024 * 1024
 /**
  * A first attempt that begins while the store is listed: it reads, hashes and encodes files that this machine has never
  * pushed. It sends nothing before the listing is there, and relies on nothing that it guesses: if the store turns out
- * to have one of its chunks, all that it did is thrown away, and an attempt begins that knows what is present.
+ * to have one of its chunks, or to be encrypted with other keys, all that it did is thrown away, and an attempt begins
+ * that knows what is present.
  */
 export class EarlyAttempt {
   readonly attempt: PushAttempt
@@ -24,19 +26,20 @@ export class EarlyAttempt {
   private isAdopted = false
 
   /** Undefined where the store probably has some of the source, where there is little to do, or for a live source. */
-  static begin(context: RepositoryContext, request: AttemptRequest & { live?: LiveRules }): EarlyAttempt | undefined {
+  static begin(context: RepositoryContext, request: AttemptRequest & { live?: LiveRules }, chunkKeys: ChunkKeys): EarlyAttempt | undefined {
     const { source, dryRun, live } = request
     const unknown = unknownBytes(request)
     const all = source.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.fingerprint.size : 0), 0)
-    return dryRun || live || unknown < EARLY_FROM_BYTES || unknown < all ? undefined : new EarlyAttempt(context, request)
+    return dryRun || live || unknown < EARLY_FROM_BYTES || unknown < all ? undefined : new EarlyAttempt(context, request, chunkKeys)
   }
 
-  private constructor(context: RepositoryContext, request: AttemptRequest) {
+  private constructor(context: RepositoryContext, request: AttemptRequest, chunkKeys: ChunkKeys) {
     const signals = [this.ended.signal, ...(context.signal ? [context.signal] : [])]
     const warn = (text: string): void => void (this.isAdopted ? context.reporter.warn(text) : this.warnings.push(text))
     const reporter = { ...context.reporter, warn }
     this.context = context
-    this.attempt = new PushAttempt({ ...context, reporter, signal: AbortSignal.any(signals) }, request, undefined, new Chunker())
+    const chunker = new Chunker(chunkKeys)
+    this.attempt = new PushAttempt({ ...context, reporter, signal: AbortSignal.any(signals) }, request, undefined, chunker)
     this.reading = this.attempt.storeFiles()
     this.reading.catch(() => undefined) // awaited in its turn
   }

@@ -7,6 +7,7 @@ import { Chunker } from '../../chunking/chunker.ts'
 import { sameMode } from '../../local/attributes.ts'
 import type { GitState } from '../../local/git-state.ts'
 import { ReadAheadStorage } from '../../storage/read-ahead.ts'
+import { PLAIN_CHUNKS, type ChunkKeys } from '../../util/chunk-keys.ts'
 import { AppError } from '../../util/errors.ts'
 import { sha256Hex } from '../../util/hash.ts'
 import { plural } from '../../util/words.ts'
@@ -40,6 +41,7 @@ import { carryOver, newestOfSource, incompleteness, refuseNothingRead, type Unre
 
 export interface PushRequest extends AttemptRequest {
   name: string
+  /** That of plain repositories; see `StatCache.withKeys`. */
   cache: StatCache | undefined
   line?: LineRequest
   message?: string | undefined
@@ -142,8 +144,14 @@ function refuseForeign({ inventory }: RepositoryView, location: string): void {
 class PushRun {
   private readonly ahead: ReadAheadStorage
   private readonly context: RepositoryContext
-  private readonly request: PushRequest
+  /** With the cache for the keys of the repository. */
+  private request: PushRequest
+  private readonly plainCache: StatCache | undefined
+  private chunkKeys: ChunkKeys | undefined
   private chunker: Chunker | undefined
+  private freeSpace: Promise<FreeSpace> = Promise.resolve(undefined)
+  /** Set once the store was listed. */
+  private isListed = false
   private readonly began: number
   /** Packs of earlier attempts of this run. */
   private own: AcknowledgedPack[] = []
@@ -159,11 +167,12 @@ class PushRun {
     this.ahead = new ReadAheadStorage(context.storage)
     this.context = { ...context, storage: this.ahead }
     this.request = request
+    this.plainCache = request.cache
     this.began = context.surroundings.monotonic()
   }
 
   private chunkerOf(): Chunker {
-    return (this.chunker ??= new Chunker())
+    return (this.chunker ??= new Chunker(this.chunkKeys!))
   }
 
   async settle(): Promise<void> {
@@ -173,16 +182,17 @@ class PushRun {
 
   async run(): Promise<PushResult> {
     this.context.reporter.progress({ phase: 'listing' })
-    const unknown = unknownBytes(this.request)
-    if (unknown > 0) this.context.pool.warmUp()
-    const freeSpace = this.request.dryRun ? Promise.resolve(undefined) : askFreeSpace(this.context, unknown)
-    this.early = EarlyAttempt.begin(this.context, this.request)
+    const { chunkKeys = PLAIN_CHUNKS } = this.context.storage
+    if (chunkKeys !== 'after-listing') {
+      await this.begin(chunkKeys)
+      this.early = EarlyAttempt.begin(this.context, this.request, chunkKeys)
+    }
     let listed = await this.list()
     refuseForeign(listed.view, this.context.storage.location)
     if (!listed.view.inventory.hasConfig) await this.request.mayCreate?.(listed.view.inventory)
     if (listed.view.inventory.empty && !this.request.dryRun) void this.ahead.prepare({ signal: this.context.signal })
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
-      const end = await this.attempt(listed, attempt === 1 ? await freeSpace : undefined)
+      const end = await this.attempt(listed, attempt === 1 ? await this.freeSpace : undefined)
       if (end.kind === 'done') {
         for (const { ref } of this.late) await this.context.storage.remove(ref.objectName)
         return end.result
@@ -200,11 +210,35 @@ class PushRun {
     )
   }
 
+  /** Begins what takes a while and depends on the files that the cache knows, which depends on the keys. */
+  private async begin(chunkKeys: ChunkKeys): Promise<void> {
+    this.chunkKeys = chunkKeys
+    this.request = { ...this.request, cache: await this.plainCache?.withKeys(chunkKeys, this.context.reporter) }
+    const unknown = unknownBytes(this.request)
+    if (unknown > 0) this.context.pool.warmUp()
+    if (!this.request.dryRun) this.freeSpace = askFreeSpace(this.context, unknown)
+  }
+
+  /** Begins again if the store, now that it is listed, has other keys than was thought. */
+  private async useKeys(chunkKeys: ChunkKeys): Promise<void> {
+    const isOther = chunkKeys.id !== this.chunkKeys?.id
+    if (isOther && this.isListed)
+      throw new AppError('conflict', `Another repository was made in ${this.context.storage.location} while this push ran.`, {
+        hint: 'Push again.',
+      })
+    this.isListed = true
+    if (!isOther) return
+    await this.early?.settle()
+    this.early = undefined
+    await this.begin(chunkKeys)
+  }
+
   private async list(): Promise<ListedView> {
     const at = this.context.surroundings.monotonic()
     const { signal } = this.context
     const onListed = (inventory: Inventory): void => readNewestAhead(this.ahead, inventory, this.request.name, signal)
     const view = await openView(this.ahead, { signal, onListed })
+    await this.useKeys(view.index.chunkKeys)
     if (view.damagedTomb) throw view.damagedTomb
     return { view, at, unnamed: includeOwnPacks(view, this.own) }
   }

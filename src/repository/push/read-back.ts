@@ -162,7 +162,7 @@ async function verifyBlocks(source: BlockSource, blocks: readonly number[]): Pro
     for (const entry of index.entriesIn(number)) {
       const chunk = plain?.subarray(at, at + index.length(entry))
       at += index.length(entry)
-      if (chunk && chunkMatches(index.id(entry), chunk)) continue
+      if (chunk && chunkMatches(index, index.id(entry), chunk)) continue
       const copy = await readCopy(source, entry)
       if (copy.kind === 'read') continue
       problems.push(`${describeCopy(index, entry)} ${copy.why}`)

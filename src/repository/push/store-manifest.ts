@@ -1,5 +1,5 @@
 import type { Chunker } from '../../chunking/chunker.ts'
-import { sha256, toHex } from '../../util/hash.ts'
+import { toHex } from '../../util/hash.ts'
 import { encodeRows, type Entry } from '../format/manifest.ts'
 import type { Snapshot } from '../format/snapshot.ts'
 import type { ChunkWriter } from './chunk-writer.ts'
@@ -11,7 +11,7 @@ export async function storeManifest(entries: readonly Entry[], chunker: Chunker,
   const ids: string[] = []
   let total = 0
   for (const bytes of cutRows(entries, chunker)) {
-    const id = sha256(bytes)
+    const id = chunker.idOf(bytes)
     ids.push(toHex(id))
     total += bytes.length
     // half of a manifest is ids, which columns do not shrink: the table filter is not worth its memory

@@ -112,7 +112,7 @@ export class BaseChunks {
       if ((this.uses.get(entry) ?? 0) === 0) continue
       const { offset, length } = index.location(entry)
       const bytes = plain.slice(offset, offset + length)
-      if (!chunkMatches(index.id(entry), bytes)) continue
+      if (!chunkMatches(index, index.id(entry), bytes)) continue
       this.kept.set(entry, bytes, length)
     }
   }

@@ -1,8 +1,9 @@
 import type { CompressionPool } from '../../compression/pool.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { equalBytes } from '../../util/bytes.ts'
+import type { ChunkKeys } from '../../util/chunk-keys.ts'
 import { AppError, corrupt, isAppError, missing } from '../../util/errors.ts'
-import { sha256, toHex } from '../../util/hash.ts'
+import { toHex } from '../../util/hash.ts'
 import { packName } from '../format/object-names.ts'
 import type { ChunkIndex } from '../index/chunk-index.ts'
 
@@ -19,8 +20,9 @@ export interface BlockSource {
   renew?: () => Promise<boolean>
 }
 
-export function chunkMatches(id: Uint8Array, bytes: Uint8Array): boolean {
-  return equalBytes(sha256(bytes), id)
+/** Whether a chunk with these bytes has this id. */
+export function chunkMatches({ chunkKeys }: { chunkKeys: ChunkKeys }, id: Uint8Array, bytes: Uint8Array): boolean {
+  return equalBytes(chunkKeys.idOf(bytes), id)
 }
 
 export function shortId(id: Uint8Array): string {

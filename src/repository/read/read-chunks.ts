@@ -67,7 +67,7 @@ async function readCopies(
     for (const entry of byBlock.get(number)!) {
       const { offset, length } = index.location(entry)
       const chunk = plain?.slice(offset, offset + length)
-      if (chunk && chunkMatches(index.id(entry), chunk)) chunks.set(entry, chunk)
+      if (chunk && chunkMatches(index, index.id(entry), chunk)) chunks.set(entry, chunk)
       else chunks.set(entry, await readOtherCopy(source, entry, error, what))
     }
   }

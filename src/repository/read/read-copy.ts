@@ -91,7 +91,7 @@ async function readAlone(source: BlockSource, entry: number): Promise<CopyRead> 
   const block = await readBlock(source, number, base?.bytes)
   if (block.kind === 'lost') return block
   const bytes = block.bytes.slice(offset, offset + length)
-  return chunkMatches(index.id(entry), bytes) ? { kind: 'read', bytes } : lost(MISMATCH)
+  return chunkMatches(index, index.id(entry), bytes) ? { kind: 'read', bytes } : lost(MISMATCH)
 }
 
 const MISMATCH = 'does not match its checksum'
@@ -127,7 +127,7 @@ async function decodeBlock(source: BlockSource, number: number, base: Uint8Array
 function noteMismatches(index: ChunkIndex, number: number, plain: Uint8Array): void {
   for (const entry of index.entriesIn(number)) {
     const { offset, length } = index.location(entry)
-    if (!chunkMatches(index.id(entry), plain.subarray(offset, offset + length))) known(index).lost.set(entry, lost(MISMATCH))
+    if (!chunkMatches(index, index.id(entry), plain.subarray(offset, offset + length))) known(index).lost.set(entry, lost(MISMATCH))
   }
 }
 

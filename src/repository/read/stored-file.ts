@@ -21,6 +21,8 @@ export interface PlacedChunk {
   length: number
   /** In hex. */
   id: string
+  /** The id of other bytes, if they were a chunk of this repository. */
+  idOf: (bytes: Uint8Array) => Uint8Array
 }
 
 /**
@@ -92,10 +94,12 @@ export class StoredFile {
 
   /** The chunks that overlap [offset, offset + length), in order. */
   chunksOf(offset: number, length: number): PlacedChunk[] {
+    const { idOf } = this.source.index.chunkKeys
     return this.numbersOf(offset, Math.min(offset + length, this.size)).map(number => ({
       offset: this.starts[number]!,
       length: this.starts[number + 1]! - this.starts[number]!,
       id: toHex(idAt(this.ids, number)),
+      idOf,
     }))
   }
 
@@ -117,7 +121,7 @@ export class StoredFile {
     const copy = this.copies[number]!
     const { offset, length } = index.location(copy)
     const chunk = kept?.plain.subarray(offset, offset + length)
-    if (!chunk || !(kept!.verified.has(copy) || chunkMatches(index.id(copy), chunk)))
+    if (!chunk || !(kept!.verified.has(copy) || chunkMatches(index, index.id(copy), chunk)))
       return readOtherCopy(this.source, copy, error, this.what)
     kept!.verified.add(copy)
     return chunk

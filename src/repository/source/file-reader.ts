@@ -8,7 +8,6 @@ import { HoleReader } from '../../local/hole-reader.ts'
 import { AS_LISTED, readAtSync } from '../../local/read-at.ts'
 import { readSmallFile } from '../../local/small-file.ts'
 import { errnoOf } from '../../util/errors.ts'
-import { sha256 } from '../../util/hash.ts'
 import { fsPath } from '../../util/paths.ts'
 import { formatCount, plural } from '../../util/words.ts'
 
@@ -33,7 +32,7 @@ export async function* readFileChunks(localPath: string, expected: Fingerprint, 
     if (!isSmall) checkUnchanged(await file.fingerprint(), expected)
     let offset = 0
     for await (const { bytes, place } of cutFile(file, localPath, expected.size, chunker)) {
-      yield { id: idOf(bytes), bytes, offset, place }
+      yield { id: chunker.idOf(bytes), bytes, offset, place }
       offset += bytes.length
     }
     checkUnchanged(await file.fingerprint(), expected)
@@ -47,15 +46,6 @@ export async function* readFileChunks(localPath: string, expected: Fingerprint, 
   } finally {
     await file.close()
   }
-}
-
-const ZEROS = Buffer.alloc(256 * 1024)
-let idOfZeros: Buffer | undefined
-
-/** A hole is read as longest chunks of zeros. To compare one takes a twentieth of the time of hashing it. */
-function idOf(bytes: Uint8Array): Buffer {
-  if (bytes[0] !== 0 || bytes.length !== ZEROS.length || Buffer.compare(bytes, ZEROS) !== 0) return sha256(bytes)
-  return (idOfZeros ??= sha256(ZEROS))
 }
 
 /** Cuts a file around its tensors, or by its content if it has none. */

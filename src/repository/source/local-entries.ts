@@ -1,6 +1,7 @@
 import { Chunker } from '../../chunking/chunker.ts'
 import type { OwnFiles } from '../../local/own-files.ts'
 import { walk, type WalkResult } from '../../local/walk.ts'
+import type { ChunkKeys } from '../../util/chunk-keys.ts'
 import type { Reporter } from '../../util/reporter.ts'
 import type { FileChunk } from './file-reader.ts'
 import { SourceReader, type SourceReading } from './source-reader.ts'
@@ -30,19 +31,21 @@ export interface LocalChoice {
 }
 
 /**
- * Manifest entries of a local folder or file. Reads the files that the stat cache does not know, and records them
- * there.
+ * Manifest entries of a local folder or file, as a repository with these keys has them. Reads the files that the stat
+ * cache does not know, and records them there.
  */
 export async function readLocalEntries(
   { path, excludes, skip }: LocalChoice,
-  openCache: (source: string) => Promise<StatCache>,
+  keysOf: () => ChunkKeys | Promise<ChunkKeys>,
+  openCache: (source: string, chunkKeys: ChunkKeys) => Promise<StatCache>,
   reporter: Reporter,
   signal: AbortSignal | undefined,
 ): Promise<LocalReading> {
   const source = await walk(path, { excludes, skip, reporter, signal })
-  const cache = await openCache(source.root)
+  const chunkKeys = await keysOf()
+  const cache = await openCache(source.root, chunkKeys)
   const reader = new SourceReader(source.entries, {
-    chunker: new Chunker(),
+    chunker: new Chunker(chunkKeys),
     cache,
     now: () => Date.now(),
     reporter,

@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline'
 import type { ChangeTimes } from '../../local/change-times.ts'
 import type { Fingerprint } from '../../local/fingerprint.ts'
 import { replaceFile } from '../../local/replace-file.ts'
+import type { ChunkKeys } from '../../util/chunk-keys.ts'
 import { errnoOf, messageOf } from '../../util/errors.ts'
 import { makeFolder, realFileSystem, type FileSystem } from '../../util/file-system.ts'
 import type { Reporter } from '../../util/reporter.ts'
@@ -41,7 +42,7 @@ function fingerprintText(fingerprint: Fingerprint): string {
 }
 
 interface StatCacheOptions {
-  changeTimes?: ChangeTimes
+  changeTimes?: ChangeTimes | undefined
   fileSystem?: FileSystem | undefined
 }
 
@@ -57,9 +58,9 @@ export interface FileStates {
 
 /**
  * Remembers the chunks of each file of one source folder together with the file's fingerprint, so that unchanged files
- * are not read again. It knows no file whose fingerprint may hide a write. It does not depend on a store. It is saved
- * as lines `[path, fingerprint, chunk ids in base64]` and a last line with the SHA-256 of all lines before. A damaged
- * cache is not used.
+ * are not read again. It knows no file whose fingerprint may hide a write. All plain repositories share one; each
+ * encrypted repository has its own (`withKeys`). It is saved as lines `[path, fingerprint, chunk ids in base64]` and a
+ * last line with the SHA-256 of all lines before. A damaged cache is not used.
  */
 export class StatCache implements FileStates {
   private readonly file: string | undefined
@@ -67,6 +68,8 @@ export class StatCache implements FileStates {
   private readonly changeTimes: ChangeTimes | undefined
   private readonly files = new Map<string, CachedFile>()
   private readonly recorded = new Map<string, CachedFile>()
+  /** False for a cache that is only renewed. */
+  private mayKnow = false
   /** Whether the file exists and is undamaged. */
   private isLoaded = false
   private keptFiles = 0
@@ -81,7 +84,20 @@ export class StatCache implements FileStates {
     this.fileSystem = fileSystem
   }
 
+  /**
+   * The cache of the same folder for a repository with these keys. `this` is that of plain repositories. The other one
+   * is loaded if this one was.
+   */
+  async withKeys({ id }: ChunkKeys, reporter: Reporter): Promise<StatCache> {
+    if (id === '') return this
+    const file = this.file?.replace(/(\.jsonl)?$/, `-${id}$1`)
+    const other = new StatCache(file, { changeTimes: this.changeTimes, fileSystem: this.fileSystem })
+    if (this.mayKnow) await other.load(reporter)
+    return other
+  }
+
   async load(reporter: Reporter): Promise<void> {
+    this.mayKnow = true
     if (this.file === undefined) return
     const hash = createHash('sha256')
     try {

@@ -38,7 +38,7 @@ export function measureNewGroups(
   entries: readonly Entry[],
   groupOf: GroupOf,
 ): GroupUsage[] {
-  const index = new ChunkIndex()
+  const index = new ChunkIndex(before.chunkKeys)
   for (const pack of packs) index.add({ id: pack.id, size: pack.size, writable: true }, decodeIndexedPack(pack))
   const groups = new Groups(index, groupOf, before)
   for (const entry of entries) groups.add(entry)

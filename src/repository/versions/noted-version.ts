@@ -25,6 +25,8 @@ const SHA256_LINE = CHECKSUM_CHARACTERS + 1
 export interface NotedVersion {
   id: string
   name: string
+  /** The id of the keys with which chunks got their ids (`ChunkKeys`). Undefined in a plain repository. */
+  keyId?: string | undefined
   /** ms since 1970. */
   time: number
   /** Mode of the folder itself; undefined if the version does not have it. */

@@ -17,6 +17,7 @@ import {
 import { deflatedZip, legacyTorchFile, torchFile } from '../../tensors/tensor-files.ts'
 import { array, fromBuffer, joblib, latin1, oldText, op, pickleOf, wrapper } from '../../tensors/pickle-files.ts'
 import { promise, settled, Structure, type Target } from '../target.ts'
+import { PLAIN_CHUNKS } from '../../../src/util/chunk-keys.ts'
 
 const MAX_READ_PER_BYTE = 64
 const SMALL = 1024 * 1024
@@ -76,7 +77,7 @@ export async function readAll(name: string, bytes: Uint8Array): Promise<void> {
 let chunker: Chunker | undefined
 
 async function expectCuts(spans: Parameters<typeof tensorCuts>[0], bytes: Uint8Array): Promise<void> {
-  chunker ??= new Chunker()
+  chunker ??= new Chunker(PLAIN_CHUNKS)
   chunker.reset()
   let at = 0
   const readOn = (buffer: Uint8Array): number => {

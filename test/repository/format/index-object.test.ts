@@ -13,6 +13,7 @@ import { ChunkIndex } from '../../../src/repository/index/chunk-index.ts'
 import { LazyIndexedPack } from '../../../src/repository/open/lazy-indexed-pack.ts'
 import { MAX_OBJECT_BYTES } from '../../../src/storage/storage.ts'
 import { ascii, ByteWriter } from '../../../src/util/bytes.ts'
+import { PLAIN_CHUNKS } from '../../../src/util/chunk-keys.ts'
 import { sha256Hex } from '../../../src/util/hash.ts'
 import { encodePack, rawBlock } from '../../helpers/encode.ts'
 import { refusal } from '../../helpers/failures.ts'
@@ -126,7 +127,7 @@ describe('the entry of a pack', () => {
   test('is encoded again from the chunk index exactly as it was read', () => {
     fc.assert(
       fc.property(fc.array(anyPack, { minLength: 1, maxLength: 4 }), packs => {
-        const index = new ChunkIndex()
+        const index = new ChunkIndex(PLAIN_CHUNKS)
         const held = packs.map((pack, number) => {
           index.add({ ...pack, writable: true }, decodeIndexedPack(pack))
           return new LazyIndexedPack(pack, index, number)

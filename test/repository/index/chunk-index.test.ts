@@ -6,6 +6,7 @@ import type { RepositoryView } from '../../../src/repository/open/view.ts'
 import { Presence } from '../../../src/repository/push/presence.ts'
 import { rawBlock } from '../../helpers/encode.ts'
 import { anyBlocks, hexOf, idOf } from '../../helpers/repository/arbitraries.ts'
+import { PLAIN_CHUNKS } from '../../../src/util/chunk-keys.ts'
 
 function add(index: ChunkIndex, pack: number, writable: boolean, blocks: readonly NewBlock[]): void {
   index.add({ id: hexOf(pack), size: 1000, writable }, decodeDirectory(encodeDirectory(blocks), 'x'))
@@ -25,7 +26,7 @@ describe('a chunk index', () => {
   test('tells of every chunk where it lies, copy by copy, in the order of packs', () => {
     fc.assert(
       fc.property(fc.array(anyBlocks, { maxLength: 4 }), fc.nat(20), (packs, expected) => {
-        const index = new ChunkIndex(expected)
+        const index = new ChunkIndex(PLAIN_CHUNKS, expected)
         const places = new Map<string, string[]>()
         packs.forEach((blocks, pack) => {
           add(index, pack, true, blocks)
@@ -62,7 +63,7 @@ describe('a chunk index', () => {
   })
 
   test('a chunk is present for a writer in a writable pack only', () => {
-    const index = new ChunkIndex()
+    const index = new ChunkIndex(PLAIN_CHUNKS)
     add(index, 1, false, [plain(1), plain(2)])
     add(index, 2, true, [plain(2)])
     expect([packOfPresent(index, 1), packOfPresent(index, 2), packOfPresent(index, 3)]).toEqual([undefined, hexOf(2), undefined])
@@ -70,7 +71,7 @@ describe('a chunk index', () => {
   })
 
   test('a chunk with bases is present while all its bases are, all the way down', () => {
-    const index = new ChunkIndex()
+    const index = new ChunkIndex(PLAIN_CHUNKS)
     add(index, 1, true, [delta(3, 2, [2, 1]), delta(2, 1, [1])])
     expect(packOfPresent(index, 3)).toBeUndefined()
     add(index, 2, false, [plain(1)])
@@ -80,21 +81,21 @@ describe('a chunk index', () => {
   })
 
   test('where the first copy lacks a base another copy serves', () => {
-    const index = new ChunkIndex()
+    const index = new ChunkIndex(PLAIN_CHUNKS)
     add(index, 1, true, [delta(2, 1, [9])])
     add(index, 2, true, [plain(2)])
     expect(packOfPresent(index, 2)).toBe(hexOf(2))
   })
 
   test('a base is a copy of smaller depth', () => {
-    const index = new ChunkIndex()
+    const index = new ChunkIndex(PLAIN_CHUNKS)
     add(index, 1, true, [delta(2, 1, [1]), delta(1, 1, [5]), plain(5)])
     expect(packOfPresent(index, 1)).toBe(hexOf(1))
     expect(packOfPresent(index, 2)).toBeUndefined()
   })
 
   test('a circle of bases is absent, also where every chunk has many copies', () => {
-    const index = new ChunkIndex()
+    const index = new ChunkIndex(PLAIN_CHUNKS)
     for (let copy = 0; copy < 50; copy++) {
       add(index, copy, true, [delta(1, 1 + (copy % 8), [2]), delta(2, 1 + (copy % 8), [1]), delta(3, 1 + (copy % 8), [3])])
     }
@@ -106,7 +107,7 @@ describe('presence', () => {
   const presenceOf = (index: ChunkIndex): Presence => new Presence({ index } as RepositoryView)
 
   test('counts the packs of a chunk and of all its bases as used', () => {
-    const index = new ChunkIndex()
+    const index = new ChunkIndex(PLAIN_CHUNKS)
     add(index, 1, true, [delta(3, 2, [2])])
     add(index, 2, true, [delta(2, 1, [1]), plain(7)])
     add(index, 3, true, [plain(1)])
@@ -118,7 +119,7 @@ describe('presence', () => {
   })
 
   test('ends where copies of two chunks lean on each other', () => {
-    const index = new ChunkIndex()
+    const index = new ChunkIndex(PLAIN_CHUNKS)
     add(index, 1, true, [delta(1, 2, [2]), delta(2, 1, [1])])
     add(index, 2, true, [plain(1)])
     const presence = presenceOf(index)
@@ -127,7 +128,7 @@ describe('presence', () => {
   })
 
   test('ends soon where every chunk has 64 bases, eight levels deep', () => {
-    const index = new ChunkIndex()
+    const index = new ChunkIndex(PLAIN_CHUNKS)
     const level = (depth: number): number[] => Array.from({ length: 64 }, (_, i) => depth * 64 + i)
     add(index, 1, true, level(0).map(plain))
     for (let depth = 1; depth <= 8; depth++)

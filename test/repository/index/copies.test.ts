@@ -4,6 +4,7 @@ import { ChunkIndex } from '../../../src/repository/index/chunk-index.ts'
 import { Copies, type CopyColumns } from '../../../src/repository/index/copies.ts'
 import { rawBlock } from '../../helpers/encode.ts'
 import { hexOf, idOf } from '../../helpers/repository/arbitraries.ts'
+import { PLAIN_CHUNKS } from '../../../src/util/chunk-keys.ts'
 
 const plain = (id: number): NewBlock => rawBlock(new Uint8Array(10), idOf(id))
 const delta = (id: number, depth: number, ...bases: number[]): NewBlock =>
@@ -17,7 +18,7 @@ function add(index: ChunkIndex, ...blocks: NewBlock[]): void {
 const inPacks = (index: ChunkIndex, ...packs: number[]): Copies => new Copies(index, entry => packs.includes(index.packOf(entry)))
 
 test('a copy counts if it is usable and each of its bases has a copy of smaller depth that counts', () => {
-  const index = new ChunkIndex()
+  const index = new ChunkIndex(PLAIN_CHUNKS)
   add(index, delta(3, 2, 2, 1))
   add(index, delta(2, 1, 1))
   add(index, plain(1))
@@ -31,7 +32,7 @@ test('a copy counts if it is usable and each of its bases has a copy of smaller 
 })
 
 test('what was found about a copy is found anew when the index has grown', () => {
-  const index = new ChunkIndex()
+  const index = new ChunkIndex(PLAIN_CHUNKS)
   add(index, delta(2, 1, 1))
   const copies = new Copies(index, () => true)
   expect(copies.find(idOf(2))).toBe(-1)
@@ -40,7 +41,7 @@ test('what was found about a copy is found anew when the index has grown', () =>
 })
 
 test('the best copy is the first of least order, by default that of least depth, among those that count', () => {
-  const index = new ChunkIndex()
+  const index = new ChunkIndex(PLAIN_CHUNKS)
   add(index, delta(2, 2, 1))
   add(index, delta(2, 1, 1))
   add(index, delta(2, 1, 9))
@@ -84,7 +85,7 @@ test('many copies of a base are looked at once, however many copies refer to it'
 
 test('many copies of a chunk are found in order, also after more were added', () => {
   const MANY = 20_000
-  const index = new ChunkIndex()
+  const index = new ChunkIndex(PLAIN_CHUNKS)
   add(index, ...Array.from({ length: MANY / 2 }, () => plain(1)))
   const last = new Copies(index, entry => entry === index.size - 1)
   expect(last.find(idOf(1))).toBe(MANY / 2 - 1)

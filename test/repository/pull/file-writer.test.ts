@@ -24,6 +24,7 @@ import type { FileEntry } from '../../../src/repository/format/manifest.ts'
 import { FileWriter, isStill } from '../../../src/repository/pull/file-writer.ts'
 import type { PlannedFile } from '../../../src/repository/pull/pull-plan.ts'
 import { writeError } from '../../../src/repository/pull/refusals.ts'
+import { PLAIN_CHUNKS } from '../../../src/util/chunk-keys.ts'
 import { sha256 } from '../../../src/util/hash.ts'
 import { intercepted } from '../../helpers/file-system/intercepted.ts'
 import { withFolder } from '../../helpers/folders.ts'
@@ -152,7 +153,7 @@ describe('writing files', () => {
       writeFileSync(join(folder, 'precious'), 'precious')
       symlinkSync('precious', join(folder, partName(file.entry.path, file.entry.chunks)))
       const writer = new FileWriter([file], false, new HeldFolders(folder))
-      expect(await writer.resume(0, () => 3)).toBeUndefined()
+      expect(await writer.resume(0, () => 3, PLAIN_CHUNKS)).toBeUndefined()
       writer.write(0, 0, Buffer.from('new'))
       await writer.place(0)
       expect([readFileSync(join(folder, 'precious'), 'utf8'), readFileSync(join(folder, 'file'), 'utf8')]).toEqual(['precious', 'new'])
@@ -196,7 +197,7 @@ describe('going on after an interruption', () => {
       first.write(0, 3 * CHUNK, seededNoise(98, CHUNK))
       first.close()
       const second = new FileWriter([file], false, new HeldFolders(folder))
-      expect(await second.resume(0, () => CHUNK)).toEqual([true, false, false, false, false])
+      expect(await second.resume(0, () => CHUNK, PLAIN_CHUNKS)).toEqual([true, false, false, false, false])
       for (const i of [1, 2, 3, 4]) second.write(0, i * CHUNK, chunks[i]!)
       expect(await second.place(0)).toBe('placed')
       expect(readFileSync(join(folder, 'file')).equals(Buffer.concat(chunks))).toBe(true)
@@ -212,7 +213,7 @@ describe('going on after an interruption', () => {
       const file = planned(folder, 'file', chunks)
       plant(join(folder, partName(file.entry.path, file.entry.chunks)))
       const writer = new FileWriter([file], false, new HeldFolders(folder))
-      expect(await writer.resume(0, () => CHUNK)).toBeUndefined()
+      expect(await writer.resume(0, () => CHUNK, PLAIN_CHUNKS)).toBeUndefined()
     }),
   )
 })
@@ -273,7 +274,7 @@ describe('syncing', () => {
       writer.write(0, 0, content[0]!)
       await expect(writer.place(0)).rejects.toMatchObject({ code: 'io', hint: expect.stringContaining('Check the disk') as string })
       writer.close()
-      expect(await new FileWriter([file], false, new HeldFolders(folder)).resume(0, () => CHUNK)).toBeUndefined()
+      expect(await new FileWriter([file], false, new HeldFolders(folder)).resume(0, () => CHUNK, PLAIN_CHUNKS)).toBeUndefined()
       expect(readdirSync(folder)).toEqual([])
     }))
 

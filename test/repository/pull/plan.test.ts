@@ -7,6 +7,7 @@ import type { Entry } from '../../../src/repository/format/manifest.ts'
 import { planPull } from '../../../src/repository/pull/plan.ts'
 import type { PullPlan } from '../../../src/repository/pull/pull-plan.ts'
 import { newestSnapshot } from '../../../src/repository/versions/versions.ts'
+import { PLAIN_CHUNKS } from '../../../src/util/chunk-keys.ts'
 import { silentReporter } from '../../../src/util/reporter.ts'
 import { rejection } from '../../helpers/failures.ts'
 import { withFolder } from '../../helpers/folders.ts'
@@ -47,7 +48,7 @@ async function plan(
     cache: undefined,
     skip: undefined,
     platform,
-    chunker: new Chunker(),
+    chunker: new Chunker(PLAIN_CHUNKS),
     reporter: silentReporter,
   })
 }

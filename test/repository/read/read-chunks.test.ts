@@ -4,6 +4,7 @@ import { packName } from '../../../src/repository/format/object-names.ts'
 import { ChunkIndex } from '../../../src/repository/index/chunk-index.ts'
 import { planRanges } from '../../../src/repository/read/pack-ranges.ts'
 import { fetchBlocks, type BlockSource } from '../../../src/repository/read/read-chunks.ts'
+import { PLAIN_CHUNKS } from '../../../src/util/chunk-keys.ts'
 import { sha256, toHex } from '../../../src/util/hash.ts'
 import { rejection } from '../../helpers/failures.ts'
 import { rawBlock } from '../../helpers/encode.ts'
@@ -16,7 +17,7 @@ const MiB = 1024 * KiB
 
 /** An index of packs of blocks with these stored and plain lengths; there are no bytes behind it. */
 function indexOf(packs: readonly (readonly { stored: number; plain: number }[])[]): ChunkIndex {
-  const index = new ChunkIndex()
+  const index = new ChunkIndex(PLAIN_CHUNKS)
   let chunk = 0
   packs.forEach((blocks, pack) => {
     let offset = 0

@@ -19,13 +19,14 @@ import { describe, expect, test } from 'vitest'
 import { Chunker } from '../../../src/chunking/chunker.ts'
 import { fingerprintOf, type Fingerprint } from '../../../src/local/fingerprint.ts'
 import { FileChangedError, readFileChunks } from '../../../src/repository/source/file-reader.ts'
+import { PLAIN_CHUNKS } from '../../../src/util/chunk-keys.ts'
 import { sha256 } from '../../../src/util/hash.ts'
 import { chunkBytes } from '../../helpers/encode.ts'
 import { withFolder } from '../../helpers/folders.ts'
 import { seededNoise } from '../../helpers/seeded.ts'
 
 const KiB = 1024
-const chunker = new Chunker()
+const chunker = new Chunker(PLAIN_CHUNKS)
 const lookAt = (path: string): Fingerprint => fingerprintOf(lstatSync(path, { bigint: true }))
 
 /** Two sizes: read with synchronous calls, and in several pieces. */

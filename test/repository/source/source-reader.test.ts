@@ -8,6 +8,7 @@ import type { FileChunk } from '../../../src/repository/source/file-reader.ts'
 import { readingOrder } from '../../../src/repository/source/reading-order.ts'
 import { type ReadProgress, SourceReader, type SourceReaderOptions } from '../../../src/repository/source/source-reader.ts'
 import { StatCache } from '../../../src/repository/source/stat-cache.ts'
+import { PLAIN_CHUNKS } from '../../../src/util/chunk-keys.ts'
 import { AppError } from '../../../src/util/errors.ts'
 import { sha256, toHex } from '../../../src/util/hash.ts'
 import { comparePaths } from '../../../src/util/paths.ts'
@@ -34,7 +35,7 @@ async function readAll(root: string, { isStored = () => false, sink = () => unde
   const sunk: string[] = []
   const done: Required<ReadProgress>[] = []
   const reader = new SourceReader(entries, {
-    chunker: new Chunker(),
+    chunker: new Chunker(PLAIN_CHUNKS),
     cache: undefined,
     now: () => LATER,
     reporter,

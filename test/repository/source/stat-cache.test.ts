@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Fingerprint } from '../../../src/local/fingerprint.ts'
 import { StatCache } from '../../../src/repository/source/stat-cache.ts'
+import { PLAIN_CHUNKS, type ChunkKeys } from '../../../src/util/chunk-keys.ts'
 import { withFolder } from '../../helpers/folders.ts'
 import { flipBit } from '../../helpers/repository/arbitraries.ts'
 import { anyName, chunksOf } from '../../helpers/repository/manifest-entries.ts'
@@ -24,6 +25,36 @@ async function loaded(file: string): Promise<{ cache: StatCache; details: string
   await cache.load(reporter)
   return { cache, details }
 }
+
+describe('the caches of one folder for several repositories', () => {
+  const keysWith = (id: string): ChunkKeys => ({ ...PLAIN_CHUNKS, id })
+  const { reporter } = recordingReporter()
+
+  test('know nothing of each other, and that of plain ones has the name that it always had', () =>
+    withFolder(async folder => {
+      const file = join(folder, 'it.jsonl')
+      await written(file, [['a', chunksOf(1)]])
+      const { cache: plain } = await loaded(file)
+      expect(await plain.withKeys(PLAIN_CHUNKS, reporter)).toBe(plain)
+      const one = await plain.withKeys(keysWith('0123456789abcdef'), reporter)
+      expect(one.lookup('a', OLD)).toBeUndefined()
+      one.record('a', OLD, chunksOf(2), NOW)
+      await one.save(reporter)
+      expect(readdirSync(folder).sort()).toEqual(['it-0123456789abcdef.jsonl', 'it.jsonl'])
+      const again = (await loaded(file)).cache
+      const caches = ['0123456789abcdef', 'fedcba9876543210'].map(id => again.withKeys(keysWith(id), reporter))
+      const found = [again, ...(await Promise.all(caches))].map(cache => cache.lookup('a', OLD))
+      expect(found).toEqual([chunksOf(1), chunksOf(2), undefined])
+    }))
+
+  test('one that is only renewed knows no file with any keys', () =>
+    withFolder(async folder => {
+      const file = join(folder, 'it.jsonl')
+      await written(join(folder, 'it-0123456789abcdef.jsonl'), [['a', chunksOf(2)]])
+      const renewed = await new StatCache(file).withKeys(keysWith('0123456789abcdef'), reporter)
+      expect(renewed.lookup('a', OLD)).toBeUndefined()
+    }))
+})
 
 describe('the cache of file states', () => {
   test('remembers what each file consisted of, whatever its name', () =>

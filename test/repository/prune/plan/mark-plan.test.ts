@@ -5,6 +5,7 @@ import type { MarkOptions, PackState } from '../../../../src/repository/prune/pl
 import { copyBytes, planMarks } from '../../../../src/repository/prune/plan/mark-plan.ts'
 import { COMMITTED, type Reachability } from '../../../../src/repository/prune/plan/reachable-chunks.ts'
 import { idOf } from '../../../helpers/repository/arbitraries.ts'
+import { PLAIN_CHUNKS } from '../../../../src/util/chunk-keys.ts'
 
 /** Plain bytes of a chunk, and its stored bytes if it is standalone. */
 const PLAIN = 100
@@ -35,7 +36,7 @@ const deltas = (bytes: number, depth: number, ...pairs: [chunk: number, base: nu
 
 /** An index of packs of such blocks. */
 function indexOf(packs: readonly Block[][]): ChunkIndex {
-  const index = new ChunkIndex()
+  const index = new ChunkIndex(PLAIN_CHUNKS)
   packs.forEach((blocks, pack) => index.add({ id: `pack ${pack}`, size: 1000, writable: true }, directoryOf(blocks)))
   return index
 }

@@ -1,0 +1,101 @@
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { replaceFile } from '../../local/replace-file.ts'
+import { CONFIG_NAME, parseSnapshotObjectName, type SnapshotRef } from '../../repository/format/object-names.ts'
+import type { Listing } from '../../storage/storage.ts'
+import { AppError, errnoOf, messageOf } from '../../util/errors.ts'
+import { makeFolder } from '../../util/file-system.ts'
+import { fileNameFor } from '../../util/hash.ts'
+import { isRecord } from '../../util/json-fields.ts'
+import { readSmallFile } from '../../util/small-file.ts'
+import type { Session } from './session.ts'
+
+const MAX_BYTES = 4096
+/** A listing may lag behind what this machine has seen itself (L of docs/format.md), ms. */
+const LAG_MS = 19 * 60 * 1000
+
+/** What this machine remembers of an encrypted store. */
+interface SeenState {
+  location: string
+  keyId: string
+  /** The newest version. */
+  newest?: { name: string; time: number; shortId: string; created: number } | undefined
+}
+
+type SeenSession = Pick<Session, 'settings' | 'console' | 'stores'>
+
+const fileOf = ({ settings, stores }: SeenSession, location: string): string =>
+  join(settings.configFolder, 'encrypted', `${fileNameFor(stores.keyOf(location))}.json`)
+
+function read(file: string, session: SeenSession): SeenState | undefined {
+  try {
+    const seen: unknown = JSON.parse(readSmallFile(file, { maxBytes: MAX_BYTES, mustBeOwn: true }).toString())
+    if (isRecord(seen) && typeof seen.location === 'string' && typeof seen.keyId === 'string') return seen as unknown as SeenState
+    throw new Error('it is damaged')
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') session.console.reporter.warn(`${file} is not used: ${messageOf(error)}`)
+    return undefined
+  }
+}
+
+/** Whether this machine has used an encrypted repository there. */
+export function wasEncrypted(session: SeenSession, location: string): boolean {
+  return existsSync(fileOf(session, location))
+}
+
+/**
+ * Throws `conflict` for a repository without encryption where this machine has used an encrypted one: nothing must be
+ * pushed there that was meant to be secret.
+ */
+export function refuseOpenedUp(session: SeenSession, location: string, listing: Listing): void {
+  if (!listing.objects.some(({ name }) => name === CONFIG_NAME)) return
+  const file = fileOf(session, location)
+  if (read(file, session) === undefined) return
+  throw new AppError('conflict', `The repository in ${location} is not encrypted, but the one that this machine used there was.`, {
+    hint: `Somebody who can write to the store may have exchanged it. If you know that this is another repository, remove ${file}.`,
+  })
+}
+
+/** Tells if the store shows an older state than this machine has seen, and remembers the newest version. */
+export async function noteState(session: SeenSession, location: string, keyId: string, { objects, asOf }: Listing): Promise<void> {
+  const file = fileOf(session, location)
+  const seen = read(file, session)
+  if (seen !== undefined && seen.keyId !== keyId)
+    throw new AppError('conflict', `The repository in ${location} has another master key than the one that this machine used there.`, {
+      hint: `Somebody who can write to the store may have exchanged it. If you know that this is another repository, remove ${file}.`,
+    })
+  const versions = objects.map(parseSnapshotObjectName).filter(ref => ref !== undefined)
+  const newest = versions.sort((a, b) => a.time - b.time).at(-1)
+  const last = seen?.newest
+  if (
+    last !== undefined &&
+    last.created < asOf - LAG_MS &&
+    !versions.some(({ time, shortId }) => time > last.time || shortId === last.shortId)
+  )
+    session.console.reporter.warn(
+      `${location} shows an older state than this machine has seen: ${last.name}@${last.shortId.slice(0, 8)} of ${new Date(last.time).toISOString()} is not there, and nothing newer. If nobody has forgotten that version, somebody has put back an old state of the store`,
+    )
+  if (newest === undefined && seen !== undefined) return
+  await write(session, file, { location, keyId, newest: newest && keptOf(newest) }, seen)
+}
+
+const keptOf = ({ name, time, shortId, created }: SnapshotRef): SeenState['newest'] => ({ name, time, shortId, created })
+
+/** This machine itself has removed an object, which may be the newest version. */
+export async function noteRemoved(session: SeenSession, location: string, keyId: string, name: string): Promise<void> {
+  const removed = parseSnapshotObjectName({ name, size: 0, created: 0 })
+  if (removed === undefined) return
+  const file = fileOf(session, location)
+  const seen = read(file, session)
+  if (seen?.newest?.shortId === removed.shortId) await write(session, file, { location, keyId })
+}
+
+async function write(session: SeenSession, file: string, now: SeenState, before?: SeenState): Promise<void> {
+  if (JSON.stringify(before) === JSON.stringify(now)) return
+  try {
+    makeFolder(dirname(file), { mode: 0o700 })
+    await replaceFile(file, JSON.stringify(now))
+  } catch (error) {
+    session.console.reporter.warn(`This machine can't remember the state of ${now.location}: ${messageOf(error)}`)
+  }
+}
