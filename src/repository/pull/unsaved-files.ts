@@ -84,7 +84,7 @@ async function storedChunks(
   tensors: boolean,
 ): Promise<Buffer | undefined> {
   const ids: Buffer[] = []
-  for await (const { id } of readFileChunks(localPath, fingerprint, chunker, tensors)) {
+  for await (const { id } of readFileChunks(localPath, fingerprint, chunker, { tensors })) {
     if (index.find(id) < 0) return undefined
     ids.push(id)
   }
