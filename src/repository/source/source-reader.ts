@@ -164,7 +164,7 @@ export class SourceReader {
     }
   }
 
-  /** Whether the bytes that a growing file had in a state still are those of `chunks`: it was appended to, not rewritten. */
+  /** Whether a growing file still has the bytes of `chunks`: it was appended to, not rewritten. */
   private async readsTheSame(file: WalkedEntry, fingerprint: Fingerprint, chunks: Buffer): Promise<boolean> {
     let at = 0
     try {
