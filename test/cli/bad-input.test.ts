@@ -49,6 +49,19 @@ describe('usage', () => {
     }),
   )
 
+  test('of names that no disk can hold says that they are too long', () =>
+    withSandbox(async sandbox => {
+      makeTree(sandbox.in('data'), { a: 'x' })
+      await sandbox.ok('push', 'data')
+      const name = 'n'.repeat(300)
+      const deep = Array<string>(25).fill('n'.repeat(200)).join('/')
+      for (const args of [
+        ['compress', 'data', '-o', `${name}.zip`],
+        ['pull', 'data', deep],
+      ])
+        expect(expectError(await sandbox.run(args), 1, /name too long/).hint).toMatch(/shorter name/)
+    }))
+
   test('without a store the error names the ways on', () =>
     withSandbox(async sandbox => {
       const run = await runCli(['log'], { cwd: sandbox.path })
@@ -290,7 +303,7 @@ describe('stores', () => {
         await sandbox.ok('push', 'data')
         writeFileSync(join(path, 'filler'), Buffer.alloc(12 * MiB))
         makeTree(sandbox.in('data'), { 'big.bin': seededNoise(1, 18 * MiB) })
-        expectError(await sandbox.run(['push', 'data']), 6, /no space left on/)
+        expectError(await sandbox.run(['push', 'data']), 6, /no space is left on/)
         await expectHealthy(sandbox)
         expect(objects(sandbox.store, '.tmp-')).toEqual([])
         await sandbox.ok('pull', 'data', 'old')

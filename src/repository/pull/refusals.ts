@@ -154,7 +154,7 @@ export function writeError(error: unknown, localPath: string): AppError {
   if (isAppError(error)) return error
   const code = errnoOf(error) ?? ''
   if (code === 'ENOSPC' || code === 'EDQUOT')
-    return new AppError('quota', `No space left for ${localPath}.`, {
+    return new AppError('quota', `No space is left for ${localPath}.`, {
       hint: 'Free some space, then run the same pull again: it keeps the files that are whole.',
       cause: error,
     })

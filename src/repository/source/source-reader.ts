@@ -4,7 +4,7 @@
  */
 
 import type { Chunker } from '../../chunking/chunker.ts'
-import { describeChangedType } from '../../local/changed-type.ts'
+import { describeChangedType, isGone } from '../../local/changed-type.ts'
 import type { Fingerprint } from '../../local/fingerprint.ts'
 import { isLog } from '../../local/log-files.ts'
 import { lookAt } from '../../local/look-at.ts'
@@ -191,8 +191,9 @@ export class SourceReader {
   }
 
   private leaveOut(file: WalkedEntry, error: unknown): void {
-    const reason =
-      errnoOf(error) === 'ENOENT' ? 'it vanished while it was being read' : (describeChangedType(file.localPath) ?? messageOf(error))
+    // an open file that is deleted only has other times
+    const hasVanished = errnoOf(error) === 'ENOENT' || isGone(file.localPath)
+    const reason = hasVanished ? 'it vanished while it was being read' : (describeChangedType(file.localPath) ?? messageOf(error))
     this.options.reporter.warn(`${file.localPath} was not saved: ${reason}`)
     this.reading.failedFiles.push(file.localPath)
     this.reading.failedPaths.push(file.path)

@@ -134,7 +134,7 @@ describe('one entry that the destination refuses', () => {
       '/out did not get its mode and time: EPERM: no',
       '/out could not be listed, so nothing in it was deleted: EACCES: no',
     ])
-    expect(() => refused.take(ROOT, failure('ENOSPC', 'mkdir'))).toThrow('No space left for /out.')
+    expect(() => refused.take(ROOT, failure('ENOSPC', 'mkdir'))).toThrow('No space is left for /out.')
   })
 
   test('what every entry would meet is thrown', () => {
