@@ -150,7 +150,10 @@ function sinkError(error: unknown, path: string): AppError {
       cause: error,
     })
   return new AppError('io', `${path} can't be written: ${messageOf(error)}`, {
-    hint: 'Check the permissions there, or name a file elsewhere with -o.',
+    hint:
+      code === 'ENAMETOOLONG'
+        ? 'Name a file with a shorter name with -o.'
+        : 'Check the permissions there, or name a file elsewhere with -o.',
     cause: error,
   })
 }

@@ -10,3 +10,12 @@ export function describeChangedType(localPath: string): string | undefined {
     return undefined
   }
 }
+
+/** Whether nothing is at a path that a listing had, as far as can be found out. */
+export function isGone(localPath: string): boolean {
+  try {
+    return lookAt(localPath).type === 'absent'
+  } catch {
+    return false
+  }
+}

@@ -37,7 +37,14 @@ const bytesOf = (text: string): string => (/[^\0-\x7f]/.test(text) ? encodePath(
  * match. Time: linear in the length of `line`.
  */
 export function parseIgnorePattern(line: string): IgnorePattern | undefined {
-  if (line.startsWith('#')) return undefined
+  const parsed = parse(line)
+  return typeof parsed === 'string' ? undefined : parsed
+}
+
+/** A text says why nothing can match. */
+function parse(line: string): IgnorePattern | string {
+  if (/^ *$/.test(line)) return 'it is blank'
+  if (line.startsWith('#')) return 'it is a comment; a name that begins with # is \\#...'
   let text = withoutTrailingSpaces(bytesOf(line))
   const negative = text.startsWith('!')
   if (negative) text = text.slice(1)
@@ -47,17 +54,15 @@ export function parseIgnorePattern(line: string): IgnorePattern | undefined {
   if (text.startsWith('/')) text = text.slice(1)
   const prefix = onlyName ? '' : (PREFIX.exec(text)?.[0] ?? '')
   const tokens = tokensOf(text.slice(prefix.length), onlyName)
-  if (tokens === undefined) return undefined
+  if (typeof tokens === 'string') return tokens
   const names = matchersOf(tokens)
-  return names === undefined ? undefined : { negative, onlyFolders, onlyName, prefix, names }
+  return names === undefined ? 'a name in it is empty' : { negative, onlyFolders, onlyName, prefix, names }
 }
 
 /** Why a pattern of an option can't match any path. Undefined if it can. */
 export function whyNeverMatches(pattern: string): string | undefined {
-  if (/^ *$/.test(pattern)) return 'it is blank'
-  if (pattern.startsWith('#')) return 'it is a comment; a name that begins with # is \\#...'
-  const parsed = parseIgnorePattern(pattern)
-  if (parsed === undefined) return 'a name in it is empty, a bracket is not closed or holds an unknown class, or a backslash is at its end'
+  const parsed = parse(pattern)
+  if (typeof parsed === 'string') return parsed
   const dots = parsed.names.find(name => name !== NAMES && name.kind === 'literal' && ['.', '..'].includes(name.text))
   return dots && 'no path has a name . or ..: paths begin in the folder itself'
 }
@@ -153,14 +158,14 @@ function withoutTrailingSpaces(line: string): string {
 
 type Token = Part | typeof NAMES
 
-/** Undefined for a pattern that can't match: one with a set that is not closed, or a backslash at its end. */
-function tokensOf(text: string, onlyName: boolean): Token[] | undefined {
+/** A text says why nothing can match. */
+function tokensOf(text: string, onlyName: boolean): Token[] | string {
   const tokens: Token[] = []
   for (let at = 0; at < text.length; at++) {
     const character = text[at]!
     if (character === '\\') {
       const escaped = text[++at]
-      if (escaped === undefined) return undefined
+      if (escaped === undefined) return 'a backslash is at its end'
       tokens.push(escaped)
     } else if (character === '*') {
       const start = at
@@ -173,7 +178,8 @@ function tokensOf(text: string, onlyName: boolean): Token[] | undefined {
     } else if (character === '?') tokens.push(() => true)
     else if (character === '[') {
       const set = setAt(text, at)
-      if (set === undefined) return undefined
+      if (typeof set === 'string') return set
+      if (set.isEmpty) return 'a bracket in it matches no character that a name can have'
       tokens.push(set.has)
       at = set.end
     } else tokens.push(character)

@@ -12,13 +12,15 @@ export const NOT_WRITABLE = ['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT']
 /** The error for a failed file system call. `task` completes "Can't ...". An `AppError` is returned unchanged. */
 export function folderError(error: unknown, folder: string, task: string): AppError {
   if (isAppError(error)) return error
-  const make = (code: ErrorCode, why: string, hint: string) => new AppError(code, `Can't ${task}: ${why}`, { hint, cause: error })
+  // a person knows no object by all 64 digits of its id
+  const doing = task.replace(/(-[0-9a-f]{12})[0-9a-f]{52}/g, '$1')
+  const make = (code: ErrorCode, why: string, hint: string) => new AppError(code, `Can't ${doing}: ${why}`, { hint, cause: error })
   switch (errnoOf(error) ?? '') {
     case 'ENOSPC':
     case 'EDQUOT':
       return make(
         'quota',
-        `no space left on ${folder}.`,
+        `no space is left on ${folder}.`,
         'Free some space there, or forget old versions and prune, then run the same command again: it continues where it stopped.',
       )
     case 'EROFS':

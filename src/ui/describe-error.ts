@@ -33,6 +33,11 @@ const ERRNO_HINTS: Readonly<Record<string, string>> = {
   ENOSPC: 'Free some space on that disk and run the same command again.',
   EDQUOT: 'Free some space on that disk and run the same command again.',
   EROFS: 'Choose a place that can be written.',
+  ENAMETOOLONG: 'Choose a shorter name or path.',
+  ELOOP: 'Choose a path without symlinks that lead back to themselves.',
+  EIO: 'Check the disk and its cable or connection, then run the same command again.',
+  EMFILE: 'Close other programs, or raise the limit of open files (ulimit -n).',
+  ENFILE: 'Close other programs, or raise the limit of open files (ulimit -n).',
 }
 
 /**

@@ -35,7 +35,7 @@ describe('usage', () => {
     [['push', 'data', '--name', 'x'.repeat(65)], /65 bytes long, 64 are allowed/],
     [['push', 'data', '--name', '..'], /it is a relative path/],
     [['push', 'data', '--name', 'a\nb'], /can't be a name/],
-    [['push', '/'], /can't be the name of a version/],
+    [['push', '/'], /\/ has no name of its own\./],
     [['pull', ''], /The version is empty/],
     [['pull', 'data~x'], /is not a version/],
     [['pull', 'data~-1'], /is not a version/],
@@ -48,6 +48,19 @@ describe('usage', () => {
       expect(existsSync(sandbox.store)).toBe(false)
     }),
   )
+
+  test('of names that no disk can hold says that they are too long', () =>
+    withSandbox(async sandbox => {
+      makeTree(sandbox.in('data'), { a: 'x' })
+      await sandbox.ok('push', 'data')
+      const name = 'n'.repeat(300)
+      const deep = Array<string>(25).fill('n'.repeat(200)).join('/')
+      for (const args of [
+        ['compress', 'data', '-o', `${name}.zip`],
+        ['pull', 'data', deep],
+      ])
+        expect(expectError(await sandbox.run(args), 1, /name too long/).hint).toMatch(/shorter name/)
+    }))
 
   test('without a store the error names the ways on', () =>
     withSandbox(async sandbox => {
@@ -159,13 +172,13 @@ describe('sources', () => {
 
   test('with a file that is written all the time: exit 3, never half a file', () =>
     withSandbox(async sandbox => {
-      makeTree(sandbox.in('data'), { 'growing.log': seededNoise(1, 16 * MiB), 'quiet.txt': 'quiet' })
-      const writer = setInterval(() => appendFileSync(sandbox.in('data', 'growing.log'), 'one more line\n'), 1)
+      makeTree(sandbox.in('data'), { 'growing.csv': seededNoise(1, 16 * MiB), 'quiet.txt': 'quiet' })
+      const writer = setInterval(() => appendFileSync(sandbox.in('data', 'growing.csv'), 'one more line\n'), 1)
       const run = await sandbox.run(['push', 'data'])
       clearInterval(writer)
       expect(run.code, run.stderr).toBe(3)
       expect(run.stderr).toMatch(
-        /^warning: .*growing\.log was not saved: it changed while it was being read: it had [\d,]+ bytes and now has [\d,]+$/m,
+        /^warning: .*growing\.csv was not saved: it changed while it was being read: it had [\d,]+ bytes and now has [\d,]+$/m,
       )
       expect(run.stdout).toMatch(/1 file could not be saved/)
       await sandbox.ok('pull', 'data', 'out')
@@ -290,7 +303,7 @@ describe('stores', () => {
         await sandbox.ok('push', 'data')
         writeFileSync(join(path, 'filler'), Buffer.alloc(12 * MiB))
         makeTree(sandbox.in('data'), { 'big.bin': seededNoise(1, 18 * MiB) })
-        expectError(await sandbox.run(['push', 'data']), 6, /no space left on/)
+        expectError(await sandbox.run(['push', 'data']), 6, /no space is left on/)
         await expectHealthy(sandbox)
         expect(objects(sandbox.store, '.tmp-')).toEqual([])
         await sandbox.ok('pull', 'data', 'old')

@@ -129,14 +129,21 @@ describe('on a folder store', () => {
         expect((await new Sandbox(sandbox.path, store).ok('push', 'data')).code).toBe(0)
         await tmpfs.remountReadOnly()
         const { byName, result } = found(await doctor(sandbox, env, store))
-        expect(byName.cache!.message).toContain("can't be written to (EROFS)")
-        expect(byName.settings!.message).toContain("can't be written to (EROFS)")
-        expect(byName.store!.message).toBe(`${store} can be read, but not written (EROFS).`)
+        expect(byName.cache!.message).toContain("can't be written to (read-only file system)")
+        expect(byName.settings!.message).toContain("can't be written to (read-only file system)")
+        expect(byName.store!.message).toBe(`${store} can be read, but not written (read-only file system).`)
         // so small a disk has no room for a push
         expect(byName.space!.message).toContain('too little for a push')
         expect(result).toMatchObject({ problems: 1, attentions: 3 })
       }),
     ))
+
+  test.skipIf(process.platform !== 'linux')('a cache that the permissions allow, and the file system refuses', () =>
+    withSandbox(async sandbox => {
+      const { byName } = found(await doctor(sandbox, { COLAB_ESCAPE_CACHE: '/proc/colab-escape/cache' }))
+      expect(byName.cache).toMatchObject({ state: 'attention', message: expect.stringContaining("can't be written to") as string })
+    }),
+  )
 
   test('damaged notes of this machine', () =>
     withSandbox(async sandbox => {

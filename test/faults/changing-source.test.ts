@@ -1,11 +1,15 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { appendFileSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { PushResult } from '../../src/repository/push/push.ts'
 import { silentReporter, type ProgressUpdate } from '../../src/util/reporter.ts'
+import { withSandbox } from '../helpers/cli.ts'
+import { rejection } from '../helpers/failures.ts'
 import { withFolder } from '../helpers/folders.ts'
 import { checkAll, contextOf, pullVersion, pushFolder } from '../helpers/in-process.ts'
-import { seededNoise } from '../helpers/seeded.ts'
+import { seededNoise, seededText } from '../helpers/seeded.ts'
 import { MemoryStorage } from '../helpers/storage/memory.ts'
 import { expectSameTree, makeTree } from '../helpers/trees.ts'
 
@@ -81,4 +85,62 @@ test('a folder that is gone by then fails all its files, and nothing else', () =
     const { result } = await pushWhile(data, listed, () => rmSync(join(data, 'sub'), { recursive: true }))
     expect(result.reading.failedFiles).toHaveLength(2)
     expect(result.reading.files).toBe(1)
+  }))
+
+test('a source that is deleted while it is read is told as such, and makes no version', () =>
+  withFolder(async folder => {
+    const data = join(folder, 'data')
+    makeTree(data, { 'a.bin': seededNoise(1, 3_000_000), 'b.bin': seededNoise(2, 3_000_000) })
+    const storage = new MemoryStorage()
+    const warnings: string[] = []
+    // at the first report of a file that is being read: its bytes can still be read, its name is gone
+    const progress = ({ phase }: ProgressUpdate): void => {
+      if (phase === 'storing') rmSync(data, { recursive: true, force: true })
+    }
+    const reporter = { ...silentReporter, progress, warn: (message: string) => void warnings.push(message) }
+    const error = await rejection(pushFolder(contextOf(storage, { reporter }), data, 'data'), 'not-found')
+    expect(error.message).toBe(`${data} was moved or deleted while it was being pushed, so no version was made.`)
+    for (const warning of warnings) expect(warning).toMatch(/was not saved: it vanished while it was being read$/)
+  }))
+
+test('logs that a program appends to all the time are saved as far as they went', () =>
+  withSandbox(async sandbox => {
+    makeTree(sandbox.in('runs'), {
+      'train.log': { file: seededText(1, 8_000_000) },
+      'events.out.tfevents.1764.host': { file: seededNoise(2, 8_000_000) },
+      'kept.txt': 'kept',
+    })
+    // every millisecond, so that no reading is quick enough
+    const program = `
+      const { appendFileSync } = require('node:fs')
+      for (let i = 0; ; i++) {
+        appendFileSync('runs/train.log', 'step ' + i + '\\n')
+        appendFileSync('runs/events.out.tfevents.1764.host', 'record')
+        if (i === 0) console.log('began')
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
+      }`
+    const writer = spawn(process.execPath, ['-e', program], { cwd: sandbox.in(''), stdio: ['ignore', 'pipe', 'inherit'] })
+    try {
+      await once(writer.stdout, 'data')
+      const { stdout, stderr } = await sandbox.ok('push', 'runs')
+      expect(stderr).not.toMatch(/not saved|could not/)
+      expect(stdout).toMatch(/^ {2}train\.log was still being written: its first \S+ MB are in this version$/m)
+      expect(stdout).toMatch(/^ {2}events\.out\.tfevents\.1764\.host was still being written: its first \S+ MB are in this version$/m)
+      const again = await sandbox.json<{ growingFiles: string[]; failed: number }>('push', 'runs')
+      expect(again).toMatchObject({ outcome: 'stored', failed: 0, growingFiles: ['events.out.tfevents.1764.host', 'train.log'] })
+    } finally {
+      writer.kill()
+      await once(writer, 'exit')
+    }
+    const log = readFileSync(sandbox.in('runs', 'train.log'))
+    const saved: number[] = []
+    for (const version of ['runs~1', 'runs']) {
+      await sandbox.ok('pull', version, sandbox.in(`of ${version}`))
+      const content = readFileSync(sandbox.in(`of ${version}`, 'train.log'))
+      expect(log.subarray(0, content.length).equals(content)).toBe(true)
+      saved.push(content.length)
+    }
+    expect(saved[1]).toBeGreaterThan(saved[0]!)
+    expect(await sandbox.json('push', 'runs')).toMatchObject({ outcome: 'stored', growingFiles: [], failed: 0 })
+    expect(await sandbox.json('push', 'runs')).toMatchObject({ outcome: 'unchanged' })
   }))

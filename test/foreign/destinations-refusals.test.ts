@@ -239,7 +239,7 @@ describe('a normal user', () => {
         chownSync(join(folder, 'out/ro'), 0, 0)
         const refused = await runCli(['pull', 'data', 'out', '--delete', '--force'], context)
         expect(refused.code, refused.stderr).toBe(3)
-        expect(refused.stderr).toMatch(/ro\/foreign was not deleted: no permission/)
+        expect(refused.stderr).toMatch(/ro\/foreign was not deleted: permission denied/)
         expect(refused.stdout + refused.stderr).toMatch(/-> Give yourself the permission/)
         expect(readFileSync(join(folder, 'out/ro/foreign'), 'utf8')).toBe('r')
       }),

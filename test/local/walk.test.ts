@@ -204,12 +204,30 @@ describe('walk', () => {
       expect([paths, notes]).toEqual([['.colab-escape-ignore', 'x'], [expect.stringMatching(/is in UTF-16 and counts/)]])
     }))
 
-  test.each(['[a', 'a\\', 'd//a', '../x', '#x', ' ', '!x'])('refuses the pattern %j, which can have no effect', pattern =>
+  test.each([
+    ['[a', /a bracket in it is not closed/],
+    ['[[:alpha:', /a bracket in it is not closed/],
+    ['[[:alhpa:]]', /\[:alhpa:\] is no class of characters/],
+    ['a[/]b', /a bracket in it matches no character that a name can have/],
+    ['a\\', /a backslash is at its end/],
+    ['d//a', /a name in it is empty/],
+    ['../x', /no path has a name \. or \.\./],
+    ['#x', /it is a comment/],
+    [' ', /it is blank/],
+    ['!x', /./],
+  ])('refuses the pattern %j, which can have no effect', (pattern, why) =>
     withFolder(async root => {
       const error = await rejection(walkQuietly(root, { excludes: [pattern] }))
       expect(error).toMatchObject({ code: 'usage', message: expect.stringMatching(/can't match anything/) as string })
+      expect((error as Error).message).toMatch(why)
     }),
   )
+
+  test('takes a set whose range runs backwards for its first character, as git does', () =>
+    withFolder(async root => {
+      makeTree(root, { a: '', b: '', c: '' })
+      expect((await walkQuietly(root, { excludes: ['[b-a]'] })).paths).toEqual(['a', 'c'])
+    }))
 
   test('leaves out a path from the top that begins with ./, and refuses one from the root of the machine', () =>
     withFolder(async root => {

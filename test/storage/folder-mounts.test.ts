@@ -17,7 +17,7 @@ describe('FolderStorage on a full disk', () => {
       await storage.put('small', seededBytes(300_000, 1))
       await expect(storage.put('large', seededBytes(900_000, 1))).rejects.toMatchObject({
         code: 'quota',
-        message: expect.stringContaining(`no space left on ${path}`) as string,
+        message: expect.stringContaining(`no space is left on ${path}`) as string,
         hint: expect.stringContaining('Free some space') as string,
       })
       expect(await readdir(path)).toEqual(['small'])

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { access, open, unlink } from 'node:fs/promises'
+import { access, mkdtemp, open, rmdir, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { temporaryName } from '../../storage/folder-files.ts'
 import { errnoOf, messageOf } from '../../util/errors.ts'
@@ -18,16 +18,22 @@ export async function whyNotWritable(folder: string): Promise<string | undefined
     return undefined
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' && dirname(folder) !== folder) return whyNoFolder(dirname(folder))
-    return errnoOf(error) ?? messageOf(error)
+    return messageOf(error)
   }
 }
 
 async function whyNoFolder(parent: string): Promise<string | undefined> {
   try {
     await access(parent, constants.W_OK | constants.X_OK)
-    return undefined
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' && dirname(parent) !== parent) return whyNoFolder(dirname(parent))
-    return errnoOf(error) ?? messageOf(error)
+    return messageOf(error)
+  }
+  try {
+    // what the permissions allow, /proc refuses all the same
+    await rmdir(await mkdtemp(join(parent, '.colab-escape-')))
+    return undefined
+  } catch (error) {
+    return messageOf(error)
   }
 }

@@ -2,7 +2,7 @@ import { checkPatterns } from '../../local/ignore-rules.ts'
 import { lineOf, versionLabel, type StoredSnapshot } from '../../repository/format/snapshot.ts'
 import { openForReading } from '../../repository/open/open.ts'
 import { pull, type PullResult } from '../../repository/pull/pull.ts'
-import { describeRefusal, type Refusals } from '../../repository/pull/refusals.ts'
+import { describeRefusal, type Refusal, type Refusals } from '../../repository/pull/refusals.ts'
 import { findSelection } from '../../repository/pull/selection.ts'
 import { parseVersionOrPath } from '../../repository/versions/versions.ts'
 import { describeIncomplete, formatCount, formatDuration, plural } from '../../ui/format.ts'
@@ -85,7 +85,7 @@ export async function pullCommand(
   const trash = result.damaged.length > 0 ? await session.trashHint() : undefined
   if (trash !== undefined) session.console.reporter.warn(trash)
   const refused = result.plan.refused.found
-  for (const refusal of refused) session.console.reporter.warn(describeRefusal(refusal, shownPath(refusal.path)))
+  for (const refusal of refused) session.console.reporter.warn(describeRefusal(refusal, result.destination, shownPath))
   noteStrangeThings(session, result)
   const human = options.dryRun === true ? describePlan(snapshot, result) : describe(snapshot, result, performance.now() - started)
   session.console.reporter.detail(requestsByKind(requests()))
@@ -147,15 +147,21 @@ function describe(snapshot: StoredSnapshot, result: PullResult, milliseconds: nu
   return lines
 }
 
+const isKept = ({ step }: Refusal): boolean => step === 'removal' || step === 'listing'
+
 function describeRefused({ found, cures }: Refusals): string[] {
   if (found.length === 0) return []
-  const count = plural(found.length, 'entry', 'entries')
+  const [kept, left] = [found.filter(isKept), found.filter(refusal => !isKept(refusal))]
+  const what = [
+    ...(left.length > 0 ? [`${plural(left.length, 'file or folder', 'files and folders')} could not be restored there`] : []),
+    ...(kept.length > 0
+      ? [`${left.length > 0 ? formatCount(kept.length) : plural(kept.length, 'file or folder', 'files and folders')} could not be deleted`]
+      : []),
+  ]
   const again = cures.size > 0 ? ['Then run the same pull again.'] : []
-  return [
-    `  ${count} could not be restored there, or not deleted (see the warnings); all else was`,
-    ...[...cures].map(cure => `${cure}.`),
-    ...again,
-  ].map((line, at) => (at === 0 ? line : `  -> ${line}`))
+  return [`  ${what.join(', and ')} (see the warnings); all others are done`, ...[...cures].map(cure => `${cure}.`), ...again].map(
+    (line, at) => (at === 0 ? line : `  -> ${line}`),
+  )
 }
 
 /** A mounted Drive uploads what was synced to it later. */

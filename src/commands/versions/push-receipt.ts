@@ -40,6 +40,7 @@ export function describePush(store: Store, result: Pushed): string[] {
     ...(link === undefined ? [] : [`  ${link}`]),
     ...describeLeftOut(leftOut),
   ]
+  if (outcome === 'stored') lines.push(...describeGrowing(result.reading.growing))
   if (unread) lines.push(...describeUnread(unread, outcome === 'stored'))
   if (later.length > 0) return [...lines, `  Not done yet: ${firstOf(later, PATHS_SHOWN)} ${later.length === 1 ? 'is' : 'are'} next.`]
   if (outcome === 'stored') lines.push(`  ${safety(store, result)}`)
@@ -100,6 +101,17 @@ function ofOwner(store: Store): string {
 
 /** How many paths are named in the receipt. */
 const PATHS_SHOWN = 5
+
+/** How many growing logs have a line of their own. */
+const GROWING_SHOWN = 3
+
+function describeGrowing(growing: readonly { path: string; size: number }[]): string[] {
+  const lines = growing
+    .slice(0, GROWING_SHOWN)
+    .map(({ path, size }) => `  ${path} was still being written: its first ${formatBytes(size)} are in this version`)
+  const more = growing.length - lines.length
+  return more > 0 ? [...lines, `  and ${plural(more, 'other log')}`] : lines
+}
 
 function describeUnread({ carried, missing, from }: Unread, stored: boolean): string[] {
   const folders = missing.filter(path => path.endsWith('/')).length

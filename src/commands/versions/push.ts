@@ -222,6 +222,7 @@ function receiptToJson(store: Store, result: Pushed, unreadPaths: readonly strin
     failedFiles: unreadPaths.map(path => (path.isWellFormed() ? path : jsonPath(path))),
     carriedFiles: carried.map(jsonPath),
     missingFiles: missing.map(jsonPath),
+    growingFiles: reading.growing.map(({ path }) => jsonPath(path)),
     metrics: snapshot?.metrics ?? {},
     noted: notedToJson(result.noted),
     requests,

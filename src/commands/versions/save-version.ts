@@ -159,7 +159,7 @@ function nameOf(path: string): string {
   const name = normalName(basename(resolve(path)))
   const problem = nameProblem(name)
   if (problem === undefined) return name
-  throw new AppError('usage', `The name of ${resolve(path)} can't be the name of a version (${JSON.stringify(name)}: ${problem}).`, {
-    hint: 'Set a name with --name.',
-  })
+  const what =
+    name === '' ? `${resolve(path)} has no name of its own` : `${JSON.stringify(name)}, from ${resolve(path)}, can't be a name: ${problem}`
+  throw new AppError('usage', `${what}.`, { hint: 'Choose a name for its versions with --name, e.g. --name data.' })
 }

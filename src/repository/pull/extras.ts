@@ -5,7 +5,7 @@ import { lookAt } from '../../local/look-at.ts'
 import { partName } from '../../local/part-names.ts'
 import { walk } from '../../local/walk.ts'
 import type { PullPlan, PullPlanRequest } from './pull-plan.ts'
-import { RefusedEntry } from './refusals.ts'
+import { ROOT } from './refusals.ts'
 import { baseOf } from './selection.ts'
 import type { UnsavedFile } from './unsaved-files.ts'
 import { VersionPaths } from './version-paths.ts'
@@ -21,7 +21,9 @@ export async function findExtras(
   if (lookAt(root).type !== 'directory') return
   const base = selected && baseOf(selected) !== '' ? `${baseOf(selected)}/` : ''
   const wanted = pathFilter(only, [])
-  const walked = await walk(root, { excludes: exclude, skip, reporter, signal }).catch((error: unknown) => plan.refused.take('.', error))
+  const walked = await walk(root, { excludes: exclude, skip, reporter, signal }).catch((error: unknown) =>
+    plan.refused.take(ROOT, error, 'listing'),
+  )
   if (walked === undefined) return
   const { entries, partFiles, unreadable } = walked
   const ours = new Set(plan.files.map(({ entry, localPath }) => join(dirname(localPath), partName(entry.path, entry.chunks))))
@@ -37,9 +39,7 @@ export async function findExtras(
     else if (item.type !== 'absent') endanger({ path: base + path, localPath, item })
   }
   for (const { path, localPath } of unreadable)
-    plan.refused.attemptToDelete(base + path, () => {
-      throw new RefusedEntry(`${localPath} can't be looked into, so nothing in it is deleted`)
-    })
+    plan.refused.add(base + path, `${localPath} can't be looked into, so nothing in it is deleted`, undefined, 'removal')
 }
 
 /** True for one of `folders`, and for any path in one of them. */

@@ -211,7 +211,7 @@ export class LocalChanges {
           if (fd === undefined) this.setFolderAttributes(directory)
           else await syncs.start(() => this.syncOpen(fd, directory, refused))
         } catch (error) {
-          refused.take(path, error)
+          refused.take(path, error, 'attributes')
         }
       }
       for (const folder of this.changed) await syncs.start(() => this.sync(folder, refused))
@@ -263,7 +263,7 @@ export class LocalChanges {
       this.setFolderAttributes(directory)
       if (!(await syncOpenFolder(fd, this.fileSystem))) this.isSynced = false
     } catch (error) {
-      refused.take(directory.entry.path, error)
+      refused.take(directory.entry.path, error, 'attributes')
     } finally {
       closeQuietly(fd, this.fileSystem)
     }

@@ -21,7 +21,7 @@ import { readManifest } from '../read/read-manifest.ts'
 import { matchingChunks } from './compare-file.ts'
 import { findExtras } from './extras.ts'
 import type { PlannedFile, PullPlan, PullPlanRequest } from './pull-plan.ts'
-import { Refusals } from './refusals.ts'
+import { Refusals, ROOT } from './refusals.ts'
 import { baseOf, covers, matchesNothing, UnusedPatterns } from './selection.ts'
 import { sameName, Twins } from './twins.ts'
 import { findUnprovenFiles, findUnsavedFiles, replacesUnproven, wouldOverwrite, type UnsavedFile } from './unsaved-files.ts'
@@ -89,7 +89,7 @@ class Planner {
     this.request = request
     this.known = request.delete ? new AlikeNames() : undefined
     this.real = new Set([request.selected ? baseOf(request.selected) : ''])
-    this.rootEntry = request.snapshot.root && { ...request.snapshot.root, path: '.', type: 'directory' }
+    this.rootEntry = request.snapshot.root && { ...request.snapshot.root, path: ROOT, type: 'directory' }
     this.plan = {
       root: undefined,
       directories: [],
@@ -101,7 +101,7 @@ class Planner {
       unchanged: 0,
       modesLeftOut: 0,
       damaged: [],
-      refused: new Refusals(),
+      refused: new Refusals(request.root ?? ''),
       twins: new Twins({
         localPathOf: request.localPathOf,
         exists: path => this.itemAt(path).type !== 'absent',
@@ -121,7 +121,7 @@ class Planner {
     const parents = new Map<string, DirectoryEntry>()
     for await (const entry of readManifest(this.repository, snapshot)) {
       throwIfAborted(this.repository.signal)
-      if (selected?.path === entry.path && entry.type === 'directory') this.rootEntry = { ...entry, path: '.' }
+      if (selected?.path === entry.path && entry.type === 'directory') this.rootEntry = { ...entry, path: ROOT }
       if (selected && !covers(selected, entry.path)) continue
       this.known?.add(entry.path)
       this.seen++

@@ -169,7 +169,7 @@ async function carryOut(
   try {
     await change(context, repository, folders, plan, force, result)
   } catch (error) {
-    for (const refusal of plan.refused.found) context.reporter.warn(describeRefusal(refusal, refusal.path))
+    for (const refusal of plan.refused.found) context.reporter.warn(describeRefusal(refusal, place.folder, path => path))
     throw error
   } finally {
     folders.close()
@@ -189,11 +189,15 @@ async function change(
   const changed: string[] = []
   local.makeRoot(plan.root?.entry.mode)
   for (const { path, localPath, item } of plan.remove)
-    refused.attemptToDelete(path, () => {
-      if (!force && !local.isStill(localPath, item)) changed.push(localPath)
-      else if (local.remove(localPath)) result.deleted++
-    })
-  for (const { path, localPath } of plan.removeDirectories) refused.attemptToDelete(path, () => local.removeIfEmpty(localPath))
+    refused.attempt(
+      path,
+      () => {
+        if (!force && !local.isStill(localPath, item)) changed.push(localPath)
+        else if (local.remove(localPath)) result.deleted++
+      },
+      'removal',
+    )
+  for (const { path, localPath } of plan.removeDirectories) refused.attempt(path, () => local.removeIfEmpty(localPath), 'removal')
   const directories = plan.directories.filter(({ entry, localPath, item }) => {
     const { path } = entry
     if (refused.covers(path)) return false
@@ -232,10 +236,14 @@ async function change(
     })
   }
   for (const { entry, localPath, item } of plan.touch)
-    refused.attempt(entry.path, () => {
-      if (entry.type === 'symlink') local.setLinkTime(localPath, entry.mtime)
-      else if (!local.setFileAttributes(localPath, item, entry.mode, entry.mtime)) changed.push(localPath)
-    })
+    refused.attempt(
+      entry.path,
+      () => {
+        if (entry.type === 'symlink') local.setLinkTime(localPath, entry.mtime)
+        else if (!local.setFileAttributes(localPath, item, entry.mode, entry.mtime)) changed.push(localPath)
+      },
+      'attributes',
+    )
   await local.finish(plan.root ? [plan.root, ...directories] : directories, refused)
   result.withoutAttributes = local.withoutAttributes
   result.isSynced = restored.isSynced && local.isSynced

@@ -1,12 +1,20 @@
 import { AppError, errnoOf, isAppError, messageOf } from '../../util/errors.ts'
 
+/** The destination itself, among the paths of the manifest. */
+export const ROOT = '.'
+
+/**
+ * What a destination refuses: that something is there as in the version; only its mode and time; that it is deleted,
+ * with nothing else to take its place; to say what is in it.
+ */
+type Step = 'content' | 'attributes' | 'removal' | 'listing'
+
 /** What was not restored, or not deleted, because the destination refused it. */
 export interface Refusal {
-  /** As in the manifest. */
+  /** As in the manifest, or `ROOT`. */
   path: string
   why: string
-  /** It was to be deleted, and nothing else was to take its place. */
-  kept?: boolean
+  step: Step
 }
 
 /** A reason that is known before the file system is asked, or that it does not give itself. */
@@ -17,41 +25,41 @@ export class RefusedEntry extends Error {}
  * refused nothing is tried.
  */
 export class Refusals {
+  /** The local path of the destination. */
+  readonly root: string
   readonly found: Refusal[] = []
   /** What to do about them, each thing once. */
   readonly cures = new Set<string>()
   private readonly byPath = new Map<string, Refusal>()
 
+  constructor(root: string) {
+    this.root = root
+  }
+
   /** Calls `work`. If the destination refuses it, notes why for `path`, and returns undefined. */
-  attempt<T>(path: string, work: () => T): T | undefined {
+  attempt<T>(path: string, work: () => T, step: Step = 'content'): T | undefined {
     try {
       return work()
     } catch (error) {
-      this.take(path, error)
+      this.take(path, error, step)
       return undefined
     }
   }
 
-  /** The same for what deletes `path`. */
-  attemptToDelete(path: string, work: () => unknown): void {
-    const before = this.found.length
-    this.attempt(path, work)
-    for (const refusal of this.found.slice(before)) refusal.kept = true
-  }
-
   /** Notes the error of one entry. Throws one that every other entry would meet too, and what is no error of a disk. */
-  take(path: string, error: unknown): void {
+  take(path: string, error: unknown, step: Step = 'content'): void {
     const cause = isAppError(error, 'io') && error.cause !== undefined ? error.cause : error
-    if (cause instanceof RefusedEntry) return this.add(path, cause.message)
+    if (cause instanceof RefusedEntry) return this.add(path, cause.message, undefined, step)
     const code = errnoOf(cause)
     if (code === undefined) throw error
-    if (ENDS_ALL.has(code)) throw writeError(error, path)
+    if (ENDS_ALL.has(code)) throw writeError(error, path === ROOT ? this.root : path)
     const { why, cure } = kindOf(code, cause)
-    this.add(path, `${why}: ${messageOf(cause)}`, cure)
+    const said = messageOf(cause)
+    this.add(path, why === undefined ? said : `${why}: ${said}`, cure, step)
   }
 
-  add(path: string, why: string, cure?: string): void {
-    const refusal: Refusal = { path, why }
+  add(path: string, why: string, cure?: string, step: Step = 'content'): void {
+    const refusal: Refusal = { path, why, step }
     this.found.push(refusal)
     this.byPath.set(path, refusal)
     if (cure !== undefined) this.cures.add(cure)
@@ -61,7 +69,7 @@ export class Refusals {
   covers(path: string): boolean {
     const refusal = this.byPath.get(path)
     if (refusal !== undefined) {
-      refusal.kept = false
+      refusal.step = 'content'
       return true
     }
     if (this.byPath.size === 0 || !this.byPath.has(path.slice(0, Math.max(0, path.lastIndexOf('/'))))) return false
@@ -70,9 +78,16 @@ export class Refusals {
   }
 }
 
-/** What a warning says. `shown`: the path as people see it. */
-export function describeRefusal({ why, kept }: Refusal, shown: string): string {
-  return `${shown} was not ${kept === true ? 'deleted' : 'restored'}: ${why}`
+/** What a warning says. `shown`: a path of the manifest as people see it. */
+export function describeRefusal({ path, why, step }: Refusal, root: string, shown: (path: string) => string): string {
+  return `${path === ROOT ? root : shown(path)} ${OUTCOMES[step]}: ${why}`
+}
+
+const OUTCOMES: Readonly<Record<Step, string>> = {
+  content: 'was not restored',
+  attributes: 'did not get its mode and time',
+  removal: 'was not deleted',
+  listing: 'could not be listed, so nothing in it was deleted',
 }
 
 /** A full disk, too many open files, a file system whose program has ended. */
@@ -82,7 +97,8 @@ interface Kind {
   codes: readonly string[]
   /** Only errors of calls that take a name, not of those that set an attribute. */
   ofNames?: true
-  why: string
+  /** Undefined: what the system says is clear. */
+  why?: string
   cure: string
 }
 
@@ -90,10 +106,9 @@ const OTHER_NAMES = "Rename in the source what that disk can't hold, or pull to 
 const KINDS: readonly Kind[] = [
   { codes: ['EILSEQ', 'ENAMETOOLONG', 'EINVAL'], ofNames: true, why: "that disk can't hold its name", cure: OTHER_NAMES },
   { codes: ['ENOENT'], why: "that disk can't hold its name, or its folder has gone", cure: OTHER_NAMES },
-  { codes: ['EACCES'], why: 'no permission', cure: 'Give yourself the permission to write there (ls -ld, chmod u+rwx), or ask the owner' },
+  { codes: ['EACCES'], cure: 'Give yourself the permission to write there (ls -ld, chmod u+rwx), or ask the owner' },
   {
     codes: ['EPERM'],
-    why: 'the system does not allow it',
     cure: "See whether it is another user's (ls -l), or is made unchangeable (lsattr, then chattr -i -a)",
   },
   {
@@ -131,12 +146,15 @@ function kindOf(code: string, error: unknown): Omit<Kind, 'codes'> {
   return kind ?? { why: 'the disk does not take it', cure: 'Pull to another disk' }
 }
 
+/** A name that a person gave for this pull alone needs no other one in the source. */
+const ofOneName = (cure: string): string => (cure === OTHER_NAMES ? 'Choose another folder' : cure)
+
 /** For a command that ends because of one path, such as that of the destination itself. */
 export function writeError(error: unknown, localPath: string): AppError {
   if (isAppError(error)) return error
   const code = errnoOf(error) ?? ''
   if (code === 'ENOSPC' || code === 'EDQUOT')
-    return new AppError('quota', `No space left for ${localPath}.`, {
+    return new AppError('quota', `No space is left for ${localPath}.`, {
       hint: 'Free some space, then run the same pull again: it keeps the files that are whole.',
       cause: error,
     })
@@ -144,7 +162,7 @@ export function writeError(error: unknown, localPath: string): AppError {
     ? 'Close other programs, or raise the limit of open files (ulimit -n)'
     : error instanceof RefusedEntry
       ? 'Pull to another disk'
-      : kindOf(code, error).cure
+      : ofOneName(kindOf(code, error).cure)
   return new AppError('io', `${localPath} can't be written: ${messageOf(error)}`, {
     hint: `${cure}, then run the same pull again.`,
     cause: error,

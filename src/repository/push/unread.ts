@@ -1,3 +1,4 @@
+import { isGone } from '../../local/changed-type.ts'
 import type { WalkResult } from '../../local/walk.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
 import { comparePaths } from '../../util/paths.ts'
@@ -25,9 +26,16 @@ export function incompleteness({ carried, missing }: Unread): Incomplete {
   return { files: carried.length + missing.length, carried: carried.length, ...(folders > 0 ? { folders } : {}) }
 }
 
-/** Throws `io` if files could not be read and no file was read: an empty version would look as if they had gone. */
+/**
+ * Throws `io` if files could not be read and no file was read: an empty version would look as if they had gone. Throws
+ * `not-found` if the source has gone.
+ */
 export function refuseNothingRead(source: WalkResult, reading: SourceReading): void {
   if (reading.files > 0 || reading.failedPaths.length + source.unreadable.length === 0) return
+  if (isGone(source.root))
+    throw new AppError('not-found', `${source.root} was moved or deleted while it was being pushed, so no version was made.`, {
+      hint: 'Bring it back, then push again.',
+    })
   const what = source.rootType === 'file' ? `${source.root} could not be read` : `No file in ${source.root} could be read`
   throw new AppError('io', `${what}, so no version was made.`, {
     hint: 'Check its permissions, or wait until nothing writes to it, then push again.',

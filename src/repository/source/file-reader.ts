@@ -14,28 +14,52 @@ import { formatCount, plural } from '../../util/words.ts'
 /** A file was written to, replaced or truncated while it was being read. */
 export class FileChangedError extends Error {}
 
+/**
+ * A file was only appended to while it was being read, as far as its size and inode tell: all of the bytes that it had
+ * before have been yielded.
+ */
+export class FileGrewError extends FileChangedError {}
+
 export interface FileChunk extends CutChunk {
   id: Buffer
   /** Offset of the chunk in the file. */
   offset: number
 }
 
+export interface ReadingRules {
+  /**
+   * True: the bytes that a growing file has in the state `expected` are yielded, and no byte after them. Throws
+   * `FileGrewError` at their end if the file has more by then. Whether they stayed as they were is not known.
+   */
+  mayGrow?: boolean
+}
+
 /**
  * Reads a file once, front to back, and yields its chunks. Throws `FileChangedError` if the file is not in the state
  * `expected` before or after the reading.
  */
-export async function* readFileChunks(localPath: string, expected: Fingerprint, chunker: Chunker): AsyncGenerator<FileChunk, void> {
+export async function* readFileChunks(
+  localPath: string,
+  expected: Fingerprint,
+  chunker: Chunker,
+  { mayGrow = false }: ReadingRules = {},
+): AsyncGenerator<FileChunk, void> {
   const isSmall = expected.size <= SMALL_FILE_BYTES
   const file = isSmall ? openSynchronous(localPath) : await openAsynchronous(localPath)
+  const hasGrown = (found: Fingerprint): boolean => mayGrow && isGrown(found, expected)
   try {
     // for a small file the check afterwards is enough: it covers the time since the first byte was read
-    if (!isSmall) checkUnchanged(await file.fingerprint(), expected)
+    const before = isSmall ? expected : await file.fingerprint()
+    if (!hasGrown(before)) checkUnchanged(before, expected)
     let offset = 0
-    for await (const { bytes, place } of cutFile(file, localPath, expected.size, chunker)) {
+    const read = mayGrow ? upTo(expected.size, file) : file
+    for await (const { bytes, place } of cutFile(read, localPath, expected.size, chunker)) {
       yield { id: chunker.idOf(bytes), bytes, offset, place }
       offset += bytes.length
     }
-    checkUnchanged(await file.fingerprint(), expected)
+    const after = await file.fingerprint()
+    if (hasGrown(after) && offset === expected.size) throw new FileGrewError(changedText(after, expected))
+    checkUnchanged(after, expected)
     // such as a file of the kernel, which makes its content when it is read
     if (offset !== expected.size)
       throw new FileChangedError(`${plural(offset, 'byte was', 'bytes were')} read, but its size is ${formatCount(expected.size)}`)
@@ -81,9 +105,25 @@ function sequentialRead(file: OpenFile): ReadNext {
 }
 
 function checkUnchanged(found: Fingerprint, expected: Fingerprint): void {
-  if (sameFingerprint(found, expected)) return
+  if (!sameFingerprint(found, expected)) throw new FileChangedError(changedText(found, expected))
+}
+
+function changedText(found: Fingerprint, expected: Fingerprint): string {
   const sizes = found.size === expected.size ? '' : `: it had ${plural(expected.size, 'byte')} and now has ${formatCount(found.size)}`
-  throw new FileChangedError(`it changed while it was being read${sizes}`)
+  return `it changed while it was being read${sizes}`
+}
+
+/** Whether a file may be the one that was expected, with something appended. */
+function isGrown(found: Fingerprint, expected: Fingerprint): boolean {
+  return found.inode === expected.inode && found.device === expected.device && found.size > expected.size
+}
+
+/** A file that ends at `size`, whatever it has there. */
+function upTo(size: number, file: OpenFile): OpenFile {
+  return {
+    ...file,
+    read: (buffer, position) => file.read(buffer.subarray(0, Math.max(0, size - position)), position),
+  }
 }
 
 /**

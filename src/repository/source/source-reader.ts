@@ -4,8 +4,9 @@
  */
 
 import type { Chunker } from '../../chunking/chunker.ts'
-import { describeChangedType } from '../../local/changed-type.ts'
+import { describeChangedType, isGone } from '../../local/changed-type.ts'
 import type { Fingerprint } from '../../local/fingerprint.ts'
+import { isLog } from '../../local/log-files.ts'
 import { lookAt } from '../../local/look-at.ts'
 import { wholeMicroseconds } from '../../local/times.ts'
 import type { WalkedEntry } from '../../local/walk.ts'
@@ -15,7 +16,7 @@ import { comparePaths } from '../../util/paths.ts'
 import { pointerOf, type PointerFile } from '../../util/pointer-file.ts'
 import type { ProgressUpdate, Reporter } from '../../util/reporter.ts'
 import type { Entry } from '../format/manifest.ts'
-import { FileChangedError, type FileChunk, readFileChunks } from './file-reader.ts'
+import { FileChangedError, FileGrewError, type FileChunk, readFileChunks } from './file-reader.ts'
 import { readingOrder } from './reading-order.ts'
 import type { FileStates } from './stat-cache.ts'
 
@@ -36,6 +37,8 @@ export interface SourceReading {
   failedFiles: string[]
   /** The paths of `failedFiles` as in the manifest. */
   failedPaths: string[]
+  /** Logs that were written to all the time: the entry of each has the first `size` bytes. */
+  growing: { path: string; size: number }[]
   files: number
   directories: number
   symlinks: number
@@ -67,6 +70,7 @@ export class SourceReader {
     entries: [],
     failedFiles: [],
     failedPaths: [],
+    growing: [],
     files: 0,
     directories: 0,
     symlinks: 0,
@@ -115,37 +119,65 @@ export class SourceReader {
   /**
    * Reads a file and yields its chunks. If the file changes while it is read, reads it once more, beginning again at
    * offset 0. If it changes again or can't be read, reports it and leaves it out, so that no file is stored half old
-   * and half new. `chunksOf` returns the outcome.
+   * and half new. Of a log that only grows, takes what it had when the second reading began. `chunksOf` returns the
+   * outcome.
    */
   async *read(file: WalkedEntry): AsyncGenerator<FileChunk, void> {
-    const { cache, chunker, now, signal } = this.options
+    const { cache, now, signal } = this.options
     throwIfAborted(signal)
     let { fingerprint } = file
     for (let attempt = 1; ; attempt++) {
       const readAt = now()
       const ids: Buffer[] = []
       try {
-        for await (const chunk of readFileChunks(file.localPath, fingerprint, chunker)) {
+        for await (const chunk of this.chunksAt(file, fingerprint, attempt > 1 && isLog(file.path))) {
           ids.push(chunk.id)
           const pointer = chunk.bytes.length === fingerprint.size ? pointerOf(chunk.bytes) : undefined
           if (pointer !== undefined) this.pointers.set(file.path, pointer)
-          if (this.isPauseDue()) await this.pause(Math.min(chunk.offset + chunk.bytes.length, file.fingerprint.size))
           yield chunk
         }
         const chunks = Buffer.concat(ids)
-        this.lastRead = { file, chunks }
         cache?.record(file.path, fingerprint, chunks, readAt)
-        this.reading.readBytes += fingerprint.size
-        this.addFile(file, fingerprint, chunks)
-        return this.report()
+        return this.addRead(file, fingerprint, chunks)
       } catch (error) {
         const hasChanged = error instanceof FileChangedError
         if (!hasChanged && errnoOf(error) === undefined) throw error
+        if (error instanceof FileGrewError) {
+          const chunks = Buffer.concat(ids)
+          if (!(await this.readsTheSame(file, fingerprint, chunks))) return this.leaveOut(file, error)
+          // its state is not recorded: the next push reads it again
+          this.reading.growing.push({ path: file.path, size: fingerprint.size })
+          return this.addRead(file, fingerprint, chunks)
+        }
         const found = hasChanged && attempt === 1 ? lookAt(file.localPath) : undefined
         if (found?.type !== 'file') return this.leaveOut(file, error)
         fingerprint = found.fingerprint
       }
     }
+  }
+
+  /** See `readFileChunks`. Lets others run meanwhile. */
+  private async *chunksAt(file: WalkedEntry, fingerprint: Fingerprint, mayGrow: boolean): AsyncGenerator<FileChunk, void> {
+    for await (const chunk of readFileChunks(file.localPath, fingerprint, this.options.chunker, { mayGrow })) {
+      if (this.isPauseDue()) await this.pause(Math.min(chunk.offset + chunk.bytes.length, file.fingerprint.size))
+      yield chunk
+    }
+  }
+
+  /** Whether a growing file still has the bytes of `chunks`: it was appended to, not rewritten. */
+  private async readsTheSame(file: WalkedEntry, fingerprint: Fingerprint, chunks: Buffer): Promise<boolean> {
+    let at = 0
+    try {
+      for await (const { id } of this.chunksAt(file, fingerprint, true)) {
+        if (!id.equals(chunks.subarray(at, at + id.length))) return false
+        at += id.length
+      }
+    } catch (error) {
+      if (errnoOf(error) !== undefined) return false
+      if (!(error instanceof FileChangedError)) throw error
+      return error instanceof FileGrewError && at === chunks.length
+    }
+    return at === chunks.length
   }
 
   private warnOfPointers(): void {
@@ -159,8 +191,9 @@ export class SourceReader {
   }
 
   private leaveOut(file: WalkedEntry, error: unknown): void {
-    const reason =
-      errnoOf(error) === 'ENOENT' ? 'it vanished while it was being read' : (describeChangedType(file.localPath) ?? messageOf(error))
+    // an open file that is deleted only has other times
+    const hasVanished = errnoOf(error) === 'ENOENT' || isGone(file.localPath)
+    const reason = hasVanished ? 'it vanished while it was being read' : (describeChangedType(file.localPath) ?? messageOf(error))
     this.options.reporter.warn(`${file.localPath} was not saved: ${reason}`)
     this.reading.failedFiles.push(file.localPath)
     this.reading.failedPaths.push(file.path)
@@ -171,6 +204,13 @@ export class SourceReader {
   /** Chunk ids of the file that was read last, 32 bytes each; undefined if it could not be read. */
   chunksOf(file: WalkedEntry): Buffer | undefined {
     return this.lastRead?.file === file ? this.lastRead.chunks : undefined
+  }
+
+  private addRead(file: WalkedEntry, fingerprint: Fingerprint, chunks: Buffer): void {
+    this.lastRead = { file, chunks }
+    this.reading.readBytes += fingerprint.size
+    this.addFile(file, fingerprint, chunks)
+    this.report()
   }
 
   private addFile(file: WalkedEntry, { size, mtime }: Fingerprint, chunks: Buffer): void {

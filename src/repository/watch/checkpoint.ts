@@ -1,6 +1,7 @@
+import { isLog } from '../../local/log-files.ts'
 import { foldersAbove } from '../../util/paths.ts'
 import type { NamePattern } from './metrics-source.ts'
-import { isLog, type Scan } from './scanner.ts'
+import type { Scan } from './scanner.ts'
 
 /** The file or folder in whose name a pattern finds metrics: the outermost one. */
 export function namedPart(path: string, inName: NamePattern): string {

@@ -1,5 +1,5 @@
-import { basename } from 'node:path'
 import type { Fingerprint } from '../../local/fingerprint.ts'
+import { isLog } from '../../local/log-files.ts'
 import type { OwnFiles } from '../../local/own-files.ts'
 import { walk, type WalkedEntry, type WalkResult } from '../../local/walk.ts'
 import { errnoOf, messageOf } from '../../util/errors.ts'
@@ -49,11 +49,6 @@ export interface Scan {
   grown: WalkedEntry[]
   /** Whether files that the last version has were there a moment ago and are gone: a program is deleting them. */
   isShrinking: boolean
-}
-
-/** Programs append to such files line by line, so their content is complete at any moment. */
-export function isLog(path: string): boolean {
-  return /\.(log|jsonl|ndjson|out|err)$|\.tfevents\./i.test(basename(path))
 }
 
 interface FileState {

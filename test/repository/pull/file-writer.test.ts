@@ -179,7 +179,7 @@ describe('writing files', () => {
       const full = writeError(Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' }), '/out/file')
       expect([full.code, full.message, full.hint]).toEqual([
         'quota',
-        'No space left for /out/file.',
+        'No space is left for /out/file.',
         expect.stringContaining('keeps the files that are whole'),
       ])
     }))

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { LocalItem } from '../../../src/local/look-at.ts'
-import { describeRefusal, Refusals } from '../../../src/repository/pull/refusals.ts'
+import { describeRefusal, Refusals, ROOT } from '../../../src/repository/pull/refusals.ts'
 import { Twins } from '../../../src/repository/pull/twins.ts'
 import { intercepted, type Call } from '../../helpers/file-system/intercepted.ts'
 import { rejection } from '../../helpers/failures.ts'
@@ -56,8 +56,8 @@ describe('one entry that the destination refuses', () => {
   test.each([
     ['a name', 'EILSEQ', "that disk can't hold its name", /Rename in the source/],
     ['a name that fails with ENOENT', 'ENOENT', "that disk can't hold its name, or its folder has gone", /Rename in the source/],
-    ['a place', 'EACCES', 'no permission', /permission/],
-    ['a protected file', 'EPERM', 'the system does not allow it', /lsattr/],
+    ['a place', 'EACCES', undefined, /permission/],
+    ['a protected file', 'EPERM', undefined, /lsattr/],
     ['a file on a read-only disk', 'EROFS', 'the disk is read-only there', /Mount that disk for writing/],
     ['a file that is in use', 'EBUSY', 'it is in use', /End the program/],
     ['what no table knows', 'EPROTO', 'the disk does not take it', /another disk/],
@@ -65,7 +65,7 @@ describe('one entry that the destination refuses', () => {
     pullFailing(
       call => (call.name === 'rename' && to(call).endsWith('/b') ? code : undefined),
       (out, { plan, written }) => {
-        expect(plan.refused.found).toEqual([{ path: 'b', why: `${why}: ${code}: no` }])
+        expect(plan.refused.found).toEqual([{ path: 'b', why: `${why === undefined ? '' : `${why}: `}${code}: no`, step: 'content' }])
         expect([...plan.refused.cures]).toEqual([expect.stringMatching(cure)])
         expect(written).toBe(4)
         expect(existsSync(join(out, 'b'))).toBe(false)
@@ -80,7 +80,7 @@ describe('one entry that the destination refuses', () => {
     ['fsync', 'EIO', 'the disk failed'],
   ])('a %s that fails with %s costs one file', (name, code, why) =>
     pullFailing(once(name, code), (_, { plan, written }) => {
-      expect(plan.refused.found).toEqual([{ path: expect.any(String) as string, why: `${why}: ${code}: no` }])
+      expect(plan.refused.found).toEqual([{ path: expect.any(String) as string, why: `${why}: ${code}: no`, step: 'content' }])
       expect(written).toBe(4)
     }),
   )
@@ -116,21 +116,29 @@ describe('one entry that the destination refuses', () => {
   )
 
   test('what was to be deleted is told to be there still, and what was to take its place is not restored', () => {
-    const refused = new Refusals()
-    for (const path of ['extra', 'replaced'])
-      refused.attemptToDelete(path, () => {
-        throw failure('EPERM', 'unlink')
-      })
+    const refused = new Refusals('/out')
+    for (const path of ['extra', 'replaced']) refused.take(path, failure('EPERM', 'unlink'), 'removal')
     expect(refused.covers('replaced')).toBe(true)
-    const lines = refused.found.map(each => describeRefusal(each, each.path))
+    const lines = refused.found.map(each => describeRefusal(each, refused.root, path => path))
     expect(lines).toEqual([
-      expect.stringMatching(/^extra was not deleted: the system does not allow it/),
-      expect.stringMatching(/^replaced was not restored: the system does not allow it/),
+      expect.stringMatching(/^extra was not deleted: EPERM/),
+      expect.stringMatching(/^replaced was not restored: EPERM/),
     ])
   })
 
+  test('the destination itself is told by its own path, and by what it refused', () => {
+    const refused = new Refusals('/out')
+    refused.take(ROOT, failure('EPERM', 'chmod'), 'attributes')
+    refused.take(ROOT, failure('EACCES', 'scandir'), 'listing')
+    expect(refused.found.map(each => describeRefusal(each, refused.root, path => path))).toEqual([
+      '/out did not get its mode and time: EPERM: no',
+      '/out could not be listed, so nothing in it was deleted: EACCES: no',
+    ])
+    expect(() => refused.take(ROOT, failure('ENOSPC', 'mkdir'))).toThrow('No space is left for /out.')
+  })
+
   test('what every entry would meet is thrown', () => {
-    const refused = new Refusals()
+    const refused = new Refusals('/out')
     const wanted = { EMFILE: 'io', ENFILE: 'io', ENOTCONN: 'io', ENOSPC: 'quota' }
     for (const [code, thrown] of Object.entries(wanted))
       expect(() => refused.take('x', failure(code, 'open'))).toThrow(expect.objectContaining({ code: thrown }) as Error)

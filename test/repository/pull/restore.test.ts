@@ -39,7 +39,7 @@ async function repositoryOf(packs: readonly (readonly Uint8Array[])[], faults: R
 const optionsFor = (folder: string) => ({
   force: false,
   folders: new HeldFolders(folder),
-  refused: new Refusals(),
+  refused: new Refusals(folder),
   onLeft: () => expect.unreachable(),
   onProgress: () => undefined,
 })

@@ -41,7 +41,7 @@ describe('a symlink', () => {
         })
         const { plan, written } = await pullVersion({ ...context, fileSystem }, 'data', join(folder, 'out'))
         expect(plan.refused.found).toEqual([
-          { path: 'link', why: expect.stringContaining(`no symlinks can be made there: ${code}`) as string },
+          { path: 'link', why: expect.stringContaining(`no symlinks can be made there: ${code}`) as string, step: 'content' },
         ])
         expect(written).toBe(1)
         expect(lstatSync(join(folder, 'out/link')).isFile()).toBe(true)
@@ -58,7 +58,7 @@ describe('a symlink', () => {
         },
       })
       const { plan } = await pullVersion({ ...context, fileSystem }, 'data', join(folder, 'out'))
-      expect(plan.refused.found).toEqual([{ path: 'link', why: 'the disk failed: EIO: no' }])
+      expect(plan.refused.found).toEqual([{ path: 'link', why: 'the disk failed: EIO: no', step: 'content' }])
       expect([...plan.refused.cures]).toEqual([expect.stringContaining('Check the disk')])
       expect(readFileSync(join(folder, 'out/new'), 'utf8')).toBe('new')
       expect(readdirSync(join(folder, 'out')).sort()).toEqual(['a', 'link', 'new'])

@@ -163,21 +163,82 @@ describe('reading a source', () => {
 
   test('leaves out a file that keeps changing or vanishes, and saves the others', () =>
     withFolder(async root => {
-      makeTree(root, { 'a.log': 'x', 'b.txt': 'kept', 'c.zzz': 'gone' })
+      makeTree(root, { 'a.csv': 'x', 'b.txt': 'kept', 'c.zzz': 'gone' })
       const { reading, warnings } = await readAll(root, {
         sink: ({ bytes }) => {
-          if (bytes[0] === 0x78) appendFileSync(join(root, 'a.log'), 'x')
+          if (bytes[0] === 0x78) appendFileSync(join(root, 'a.csv'), 'x')
           if (existsSync(join(root, 'c.zzz'))) rmSync(join(root, 'c.zzz'))
         },
       })
       expect(reading.entries.map(({ path }) => path)).toEqual(['b.txt'])
       expect(reading).toMatchObject({ files: 1, bytes: 4 })
-      expect(reading.failedFiles.map(path => path.slice(-5))).toEqual(['a.log', 'c.zzz'])
+      expect(reading.failedFiles.map(path => path.slice(-5))).toEqual(['a.csv', 'c.zzz'])
       expect(warnings).toEqual([
-        expect.stringMatching(/a\.log was not saved: it changed while it was being read: it had 2 bytes and now has 3$/),
+        expect.stringMatching(/a\.csv was not saved: it changed while it was being read: it had 2 bytes and now has 3$/),
         expect.stringMatching(/c\.zzz was not saved: it vanished while it was being read/),
       ])
     }))
+
+  describe.each([
+    ['small', 1000],
+    ['large', 700_000],
+  ])('a %s log that is written to all the time', (_, size) => {
+    const before = seededNoise(2, size)
+
+    /** Reads `run.log`, with `act` done after each of its chunks. */
+    async function readLog(
+      act: (path: string) => void,
+    ): Promise<{ stored: Buffer | undefined; growing: unknown; warnings: string[]; known: boolean }> {
+      return withFolder(async root => {
+        const path = join(root, 'run.log')
+        writeFileSync(path, before)
+        const cache = new StatCache(undefined)
+        const recorded: string[] = []
+        cache.record = path => void recorded.push(path)
+        const bytes = new Map<string, Buffer>()
+        const sink = ({ id, bytes: chunk }: FileChunk): void => {
+          bytes.set(toHex(id), Buffer.from(chunk))
+          act(path)
+        }
+        const { reading, warnings } = await readAll(root, { cache, sink })
+        const entry = reading.entries.find(({ type }) => type === 'file') as { chunks: Buffer; size: number } | undefined
+        const ids = entry?.chunks.toString('hex').match(/.{64}/g) ?? []
+        const stored = entry && Buffer.concat(ids.map(id => bytes.get(id)!))
+        if (entry) expect(stored).toHaveLength(entry.size)
+        return { stored, growing: reading.growing, warnings, known: recorded.length > 0 }
+      })
+    }
+
+    test('is taken as it was when it was read again, and is read by the next push', async () => {
+      const line = Buffer.from('another line\n')
+      const { stored, growing, warnings, known } = await readLog(path => appendFileSync(path, line))
+      expect([growing, warnings, known]).toEqual([[{ path: 'run.log', size: stored!.length }], [], false])
+      expect(stored!.length).toBeGreaterThan(size)
+      expect(stored!.subarray(0, size).equals(before)).toBe(true)
+      expect(stored!.subarray(size).equals(Buffer.concat(Array((stored!.length - size) / line.length).fill(line) as Buffer[]))).toBe(true)
+    })
+
+    test('is left out if it is rewritten at a greater length', async () => {
+      let times = 0
+      const { stored, growing, warnings } = await readLog(path => writeFileSync(path, seededNoise(++times, size + times)))
+      expect([stored, growing, warnings]).toEqual([undefined, [], [expect.stringMatching(/run\.log was not saved: it changed while/)]])
+    })
+
+    test('is left out if it is truncated, or replaced by a longer one', async () => {
+      for (const act of [
+        (path: string, times: number) => writeFileSync(path, before.subarray(0, size - times)),
+        (path: string, times: number) => {
+          rmSync(path)
+          writeFileSync(`${path}${times}`, '') // so that the inode is not taken again
+          writeFileSync(path, Buffer.concat([before, Buffer.alloc(times)]))
+        },
+      ]) {
+        let times = 0
+        const { stored, growing, warnings } = await readLog(path => act(path, ++times))
+        expect([stored, growing, warnings]).toEqual([undefined, [], [expect.stringMatching(/run\.log was not saved: it changed while/)]])
+      }
+    })
+  })
 
   test('fails when the sink does: what was to be stored is not, whatever the code of the error', () =>
     withFolder(async root => {
