@@ -68,6 +68,9 @@ export function warmUp(path: string): void {
   spawnSync('sh', ['-c', 'find "$1" -type f -exec cat {} + > /dev/null', 'sh', path], { stdio: 'ignore' })
 }
 
+/** A list that begins elsewhere, so that a busy moment of the machine hits no tool in particular. */
+export const rotated = <T>(list: readonly T[], by: number): T[] => [...list.slice(by % list.length), ...list.slice(0, by % list.length)]
+
 /** The median of the numbers that are defined; undefined if none is. */
 export function median(numbers: readonly (number | undefined)[]): number | undefined {
   const sorted = numbers.filter(number => number !== undefined).sort((a, b) => a - b)

@@ -8,6 +8,7 @@ import { build } from 'esbuild'
 import { bundleOptions } from '../scripts/build.ts'
 import { type Limit, measureLimits } from './limits.ts'
 import { makeCorpus } from './make-corpus.ts'
+import { besideTar } from './beside-tar.ts'
 import { type Command, measure, type Measurement, sizeOf, warmUp } from './measure.ts'
 import { megabytes, perSecond, replacePart, seconds, table } from './report.ts'
 import { stagesOf } from './stages.ts'
@@ -22,14 +23,22 @@ const LINK_RATE = 100e6
 const HELP = `npm run bench:performance -- [options]
 
 A version of a project pushed to a folder, pushed again after the version before it, and pulled: which stage takes how much of
-the cores, and what this machine could do at most.
+the cores, and what this machine could do at most. Then the CPU seconds of a first push and its pull, beside tar and zstd.
 
   --corpus <folder>   folders v3 and v4 of a project (default: a made one)
+  --small             a tenth of the made corpus
+  --runs <n>          repetitions beside tar and zstd; medians are reported (default 3)
   --write             put the tables into docs/performance.md
 `
 
 const { values: options } = parseArgs({
-  options: { corpus: { type: 'string' }, write: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+  options: {
+    corpus: { type: 'string' },
+    small: { type: 'boolean', default: false },
+    runs: { type: 'string', default: '3' },
+    write: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
 })
 
 /** Builds the program with source maps. */
@@ -48,11 +57,13 @@ interface Result extends Measurement {
   stages: Map<string, number>
 }
 
-async function run(work: string): Promise<string> {
+async function run(work: string): Promise<Record<'stages' | 'beside tar', string>> {
+  const runs = Number(options.runs)
+  if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs ${options.runs} is not a number of repetitions`)
   const program = join(work, 'program')
   await buildWithMaps(program)
   const corpus = options.corpus === undefined ? join(work, 'corpus') : resolve(options.corpus)
-  if (options.corpus === undefined) makeCorpus(corpus, { small: false })
+  if (options.corpus === undefined) makeCorpus(corpus, { small: options.small })
   const v3 = join(corpus, 'v3')
   const v4 = join(corpus, 'v4')
   if (![v3, v4].every(existsSync)) throw new Error(`${corpus} lacks v3 or v4`)
@@ -86,7 +97,11 @@ async function run(work: string): Promise<string> {
     const measured = await measure(command(store, args, profiles), join(work, 'time'))
     results.push({ title, ...measured, stored: sizeOf(join(work, store)), stages: stagesOf(profiles, program) })
   }
-  return `${describe(sizeOf(v4), results)}\n${limitTable(await measureLimits(v4, work), sizeOf(v4), results[0]!)}`
+  const limits = limitTable(await measureLimits(v4, work), sizeOf(v4), results[0]!)
+  return {
+    stages: `${provenance(sizeOf(v4), 'with a profiler')}\n${describe(sizeOf(v4), results)}\n${limits}`,
+    'beside tar': `${provenance(sizeOf(v4), `medians of ${runs}`)}\n${await besideTar(v4, runs, join(work, 'beside'), line => console.error(line))}`,
+  }
 }
 
 function describe(bytes: number, results: readonly Result[]): string {
@@ -96,19 +111,30 @@ function describe(bytes: number, results: readonly Result[]): string {
   const profiled = ({ stages }: Result): number => [...stages.values()].reduce((sum, each) => sum + each, 0)
   const rest = (result: Result): number => Math.max(0, (result.cpuSeconds ?? NaN) * 1000 - profiled(result))
   const all = results.map(result => share(profiled(result) + rest(result), result))
+  return table(
+    ['% of all cores', ...results.map(({ title }) => title)],
+    [
+      ...rows,
+      ['threads that are not profiled: files, collecting, compiling', ...results.map(result => share(rest(result), result))],
+      ['all of it', ...all],
+      ['seconds', ...results.map(({ seconds: wall }) => seconds(wall))],
+      ['CPU seconds', ...results.map(({ cpuSeconds }) => seconds(cpuSeconds))],
+      ['MB/s', ...results.map(({ seconds: wall }) => perSecond(bytes, wall))],
+    ],
+  )
+}
+
+function provenance(bytes: number, how: string): string {
+  const flags = [
+    options.corpus === undefined ? '' : ' --corpus <folder>',
+    options.small ? ' --small' : '',
+    options.runs === '3' ? '' : ` --runs ${options.runs}`,
+    options.write ? ' --write' : '',
+  ].join('')
+  const day = new Date().toISOString().slice(0, 10)
   return [
-    `Measured on ${new Date().toISOString().slice(0, 10)}, ${CORES} CPUs, ${process.platform}, Node ${process.versions.node}: ${megabytes(bytes, 0)} MB, a folder store, a warm file cache, with a profiler.\n`,
-    `    npm run bench:performance --${options.corpus === undefined ? '' : ' --corpus <folder>'} --write\n`,
-    table(
-      ['% of all cores', ...results.map(({ title }) => title)],
-      [
-        ...rows,
-        ['threads that are not profiled: files, collecting, compiling', ...results.map(result => share(rest(result), result))],
-        ['all of it', ...all],
-        ['seconds', ...results.map(({ seconds: wall }) => seconds(wall))],
-        ['MB/s', ...results.map(({ seconds: wall }) => perSecond(bytes, wall))],
-      ],
-    ),
+    `Measured on ${day}, ${CORES} CPUs, ${process.platform}, Node ${process.versions.node}: ${megabytes(bytes, 0)} MB, a folder store, a warm file cache, ${how}.\n`,
+    `    npm run bench:performance${flags === '' ? '' : ` --${flags}`}\n`,
   ].join('\n')
 }
 
@@ -126,9 +152,10 @@ if (options.help) process.stdout.write(HELP)
 else {
   const work = mkdtempSync(join(tmpdir(), 'colab-escape-performance-'))
   try {
-    const text = await run(work)
-    console.log(text)
-    if (options.write) replacePart(REPORT, 'stages', text)
+    for (const [part, text] of Object.entries(await run(work))) {
+      console.log(text)
+      if (options.write) replacePart(REPORT, part, text)
+    }
   } finally {
     rmSync(work, { recursive: true, force: true })
   }

@@ -28,7 +28,7 @@ export function findTools(): Tool[] {
 
 function colabEscapes(): Tool[] {
   const own = { node: process.execPath, version: process.versions.node }
-  const node24 = own.version.startsWith('24.') ? [] : [findNode24()]
+  const node24 = own.version.startsWith('24.') ? [] : [findNode('24')]
   return [own, ...node24].map(({ node, version }) => {
     const run = (place: string, ...argv: string[]): Command => ({
       argv: [node, PROGRAM, ...argv, '--store', join(place, 'repository'), '--quiet'],
@@ -47,12 +47,20 @@ function colabEscapes(): Tool[] {
   })
 }
 
-/** Asks npx for the binary once, so that its own start is not measured. */
-function findNode24(): { node: string; version: string | undefined } {
-  const { stdout, status } = spawnSync('npx', ['-y', '-p', 'node@24', 'node', '-p', '[process.execPath, process.versions.node].join()'], {
-    encoding: 'utf8',
-    shell: process.platform === 'win32',
-  })
+/**
+ * The binary of a major version of Node: the one that runs this, or what npx brings. npx is asked once, so that its own
+ * start is not measured.
+ */
+export function findNode(major: string): { node: string; version: string | undefined } {
+  if (process.versions.node.startsWith(`${major}.`)) return { node: process.execPath, version: process.versions.node }
+  const { stdout, status } = spawnSync(
+    'npx',
+    ['-y', '-p', `node@${major}`, 'node', '-p', '[process.execPath, process.versions.node].join()'],
+    {
+      encoding: 'utf8',
+      shell: process.platform === 'win32',
+    },
+  )
   if (status !== 0) return { node: 'node', version: undefined }
   const [node = 'node', version] = stdout.trim().split('\n').at(-1)!.split(',')
   return { node, version }
@@ -146,12 +154,13 @@ function zpaq(method: string): Tool {
   }
 }
 
-/** Name and version number that a program prints; undefined if it is not installed. */
-function versionOf(command: string, argv: string[]): string | undefined {
-  const { error, stdout, stderr } = spawnSync(command, argv, { encoding: 'utf8' })
-  if (error) return undefined
-  const number = /\d+(\.\d+)+/.exec(`${stdout}${stderr}`)
-  return `${command} ${number?.[0] ?? ''}`.trim()
+/** Name and version number that a program prints; undefined if it is not installed, or does not run. */
+export function versionOf(command: string, argv: string[]): string | undefined {
+  const { error, stdout, status } = spawnSync(command, argv, { encoding: 'utf8' })
+  const number = /\d+(\.\d+)+/.exec(stdout)?.[0]
+  // without arguments zpaq prints its version and fails
+  if (error || number === undefined || (status !== 0 && argv.length > 0)) return undefined
+  return `${command} ${number}`
 }
 
 const bothOf = (a: string | undefined, b: string | undefined): string | undefined =>

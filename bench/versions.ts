@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { isSame, measure, type Measurement, median, sizeOf, type Summary, summary, total, warmUp } from './measure.ts'
+import { isSame, measure, type Measurement, median, rotated, sizeOf, type Summary, summary, total, warmUp } from './measure.ts'
 import { megabytes, perSecond, ratio, seconds, table } from './report.ts'
 import type { Tool } from './tools.ts'
 
@@ -69,8 +69,6 @@ export async function compareVersions({ versions, tools, runs, work, log }: Comp
   return results
 }
 
-const rotated = <T>(list: readonly T[], by: number): T[] => [...list.slice(by % list.length), ...list.slice(0, by % list.length)]
-
 const describe = ({ seconds: wall, cpuSeconds, peakBytes }: Measurement): string =>
   `${seconds(wall)} s, ${seconds(cpuSeconds)} CPU s, ${megabytes(peakBytes)} MB peak`
 
@@ -112,10 +110,11 @@ export function versionTables(results: ReadonlyMap<Tool, ToolResult>, versions: 
     ],
     rows((_, result) => versions.map((_, i) => megabytes(storedAfter(result, i)))),
   )
-  const secondsTable = table(
-    ['seconds / CPU seconds for', ...versions.map((_, i) => `v${i + 1} (${megabytes(inputs[i], 0)} MB)`)],
-    rows((_, result) => result.pushes.map(summary).map(({ seconds: wall, cpuSeconds }) => `${seconds(wall)} / ${seconds(cpuSeconds)}`)),
-  )
+  const perVersion = (title: string, field: 'seconds' | 'cpuSeconds'): string =>
+    table(
+      [title, ...versions.map((_, i) => `v${i + 1} (${megabytes(inputs[i], 0)} MB)`)],
+      rows((_, { pushes }) => pushes.map(measured => seconds(summary(measured)[field]))),
+    )
   const pullTable = table(
     [`v${versions.length} restored`, 'seconds', 'CPU seconds', 'MB/s', 'speed, tar -T2 = 1', 'peak MB', 'diff -r'],
     rows((tool, { same }) => {
@@ -124,5 +123,5 @@ export function versionTables(results: ReadonlyMap<Tool, ToolResult>, versions: 
       return [seconds(wall), seconds(cpuSeconds), ...speed, megabytes(peakBytes, 0), same ? 'equal' : '**differs**']
     }),
   )
-  return [pushTable, storedTable, secondsTable, pullTable].join('\n')
+  return [pushTable, storedTable, perVersion('seconds for', 'seconds'), perVersion('CPU seconds for', 'cpuSeconds'), pullTable].join('\n')
 }

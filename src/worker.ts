@@ -16,7 +16,8 @@ async function answer(job: Job): Promise<{ reply: Reply; transfer: ArrayBuffer[]
   try {
     const result = await runJob(job, prefer)
     if (result.kind === 'decode') {
-      const { bytes, transfer } = transferable(result.plain)
+      const into = job.kind === 'decode' ? job.into : undefined
+      const { bytes, transfer } = transferable(into ? inPlaceOf(into, result.plain) : result.plain)
       return { reply: { ok: true, result: { kind: 'decode', plain: bytes } }, transfer }
     }
     const { block } = result
@@ -27,14 +28,11 @@ async function answer(job: Job): Promise<{ reply: Reply; transfer: ArrayBuffer[]
   }
 }
 
-/**
- * Overwrites the plain bytes in shared memory with the encoded bytes, which are never longer. All threads see them
- * there, and none has to free them.
- */
-function inPlaceOf(plain: Uint8Array, encoded: Uint8Array): Uint8Array {
-  if (!isShared(plain) || isShared(encoded)) return encoded
-  plain.set(encoded)
-  return plain.subarray(0, encoded.length)
+/** Moves a result into shared memory, if it fits. All threads see it there, and none has to free it. */
+function inPlaceOf(shared: Uint8Array, result: Uint8Array): Uint8Array {
+  if (!isShared(shared) || isShared(result) || result.length > shared.length) return result
+  shared.set(result)
+  return shared.subarray(0, result.length)
 }
 
 function plainLengthOf({ parts }: BlockLayout): number {

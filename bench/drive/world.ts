@@ -32,6 +32,6 @@ process.on('message', message => {
   }
   if (message === 'close') void world.close().then(() => process.exit(0))
 })
-// the tests make rclone give up early; here it has its own defaults
-const env = Object.fromEntries(Object.entries(world.env).filter(([name]) => !/RETRIES|PACER/.test(name)))
+// the tests make rclone give up early; here it has its own defaults, and programs are found as anywhere else
+const env = Object.fromEntries(Object.entries(world.env).filter(([name]) => !/RETRIES|PACER|^PATH$/.test(name)))
 process.send?.({ url: world.emulator.url, accessToken, env, bytesPerSecond: PROFILES[profile].bytesPerSecondTotal } satisfies Hello)

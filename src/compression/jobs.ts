@@ -9,7 +9,15 @@ import { loadZstd } from './load-zstd.ts'
 /** A message from a pool to a worker. The worker answers each job with one reply. */
 export type Job =
   | { kind: 'encode'; plain: Uint8Array; request: BlockRequest }
-  | { kind: 'decode'; layout: BlockLayout; stored: Uint8Array; base: Uint8Array | undefined; chunkLengths: readonly number[] | undefined }
+  | {
+      kind: 'decode'
+      layout: BlockLayout
+      stored: Uint8Array
+      base: Uint8Array | undefined
+      chunkLengths: readonly number[] | undefined
+      /** Shared memory for the result, if it fits. */
+      into: Uint8Array | undefined
+    }
 
 export interface EncodeResult {
   kind: 'encode'

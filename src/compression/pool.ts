@@ -76,12 +76,21 @@ export class CompressionPool {
     return block
   }
 
-  /** See `decodeBlock`. Takes ownership of `stored` and `base`, as `encode` does. */
-  async decode(layout: BlockLayout, stored: Uint8Array, base?: Uint8Array, chunkLengths?: readonly number[]): Promise<Uint8Array> {
+  /**
+   * See `decodeBlock`. Takes ownership of `stored` and `base`, as `encode` does. A thread puts the result into the
+   * shared memory `into` if it fits, and this returns a view of it.
+   */
+  async decode(
+    layout: BlockLayout,
+    stored: Uint8Array,
+    base?: Uint8Array,
+    chunkLengths?: readonly number[],
+    into?: Uint8Array,
+  ): Promise<Uint8Array> {
     const { filter, parameters, parts } = layout
     const owned = ownedOrCopy(stored)
     const ownedBase = base && ownedOrCopy(base)
-    const job: Job = { kind: 'decode', layout: { filter, parameters, parts }, stored: owned, base: ownedBase, chunkLengths }
+    const job: Job = { kind: 'decode', layout: { filter, parameters, parts }, stored: owned, base: ownedBase, chunkLengths, into }
     const { plain } = (await this.run(job, ownedBase ? [owned.buffer, ownedBase.buffer] : [owned.buffer])) as DecodeResult
     return plain
   }

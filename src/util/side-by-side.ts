@@ -33,3 +33,25 @@ export class SideBySide {
     if (this.failure) throw this.failure.error
   }
 }
+
+/**
+ * The results of `use` for all items, in their order; `most` run at a time. The first failure is thrown, and no other
+ * item is begun then.
+ */
+export async function mapSideBySide<T, R>(items: readonly T[], most: number, use: (item: T) => Promise<R>): Promise<R[]> {
+  const results = new Array<R>(items.length)
+  let next = 0
+  const lane = async (): Promise<void> => {
+    while (next < items.length) {
+      const i = next++
+      try {
+        results[i] = await use(items[i]!)
+      } catch (error) {
+        next = items.length
+        throw error
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(most, items.length) }, lane))
+  return results
+}

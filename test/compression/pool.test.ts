@@ -74,6 +74,22 @@ describe.each([0, 1, 2])('a pool of %i workers', workers => {
     expect(equalBytes(await pool.decode(layout, bytes, base), plain)).toBe(true)
   })
 
+  it('puts a decoded block into the memory that it is given, if it fits', async () => {
+    const pool = open({ workers })
+    const plain = textLike(1, 300_000)
+    const { bytes, ...layout } = await pool.encode(new Uint8Array(plain), general)
+    for (const [room, fits] of [
+      [plain.length + 5, true],
+      [plain.length - 1, false],
+    ] as const) {
+      const into = new Uint8Array(new SharedArrayBuffer(room))
+      const back = await pool.decode(layout, new Uint8Array(bytes), undefined, undefined, into)
+      expect(equalBytes(back, plain)).toBe(true)
+      const isThere = equalBytes(into.subarray(0, plain.length), plain)
+      expect([isThere, back.buffer instanceof SharedArrayBuffer]).toEqual(workers > 0 && fits ? [true, true] : [false, false])
+    }
+  })
+
   it.each(CODECS)('encodes and decodes many blocks at once (%s)', async prefer => {
     const pool = open({ workers, prefer })
     const plains = Array.from({ length: 12 }, (_, i) => [textLike, floatLike, csvLike, seededNoise][i % 4]!(i, 1 + i * 40_000))

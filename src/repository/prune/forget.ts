@@ -1,9 +1,11 @@
 import { AppError, isAppError } from '../../util/errors.ts'
 import { groupBy } from '../../util/group-by.ts'
+import { mapSideBySide } from '../../util/side-by-side.ts'
 import { asSentence } from '../../util/words.ts'
 import { compareSnapshots, labelName, type SnapshotRef } from '../format/object-names.ts'
 import { isPending, lineOf, versionLabel, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository, RepositoryContext } from '../open/open.ts'
+import { PARALLEL_READS } from '../open/view.ts'
 import { describeVersion, everyChunkOf, isComplete } from '../read/read-manifest.ts'
 import { isStartOfId } from '../versions/choose-version.ts'
 import { isStillThere } from '../versions/forgotten-meanwhile.ts'
@@ -12,7 +14,7 @@ import { decideRetention, type RetentionDecision, type RetentionPolicy } from '.
 import { applyLabels, readSnapshot, readTags, resolveVersion, type DatedLabel, type VersionSpec } from '../versions/versions.ts'
 import { mergeChanges, recordForgotten } from './forgotten.ts'
 import { openForPrune, prune, type PruneBasis, type PruneRequest, type PruneResult } from './prune.ts'
-import { lacksData, packsOf, throwIfNotShownYet } from './reachability.ts'
+import { lacksData, manifestsAtOnce, packsOf, throwIfNotShownYet } from './reachability.ts'
 import { Removals } from './removals.ts'
 
 export interface ForgetRequest extends PruneRequest {
@@ -203,15 +205,19 @@ export async function versionsOf({ repository, labels }: PruneBasis, name: strin
   const { storage, view, signal } = repository
   const found: StoredSnapshot[] = []
   const unreadable: FoundVersions['unreadable'] = []
-  for (const ref of view.inventory.snapshots.filter(ref => ref.name === name)) {
+  const refs = view.inventory.snapshots.filter(ref => ref.name === name)
+  const read = await mapSideBySide(refs, PARALLEL_READS, async ref => {
     try {
-      const snapshot = await readSnapshot(storage, ref, signal)
-      if (!isPending(snapshot, view.inventory) || (await isPresent(repository, snapshot))) found.push(snapshot)
+      return await readSnapshot(storage, ref, signal)
     } catch (error) {
-      if (isAppError(error, 'not-found')) continue
+      if (isAppError(error, 'not-found')) return undefined
       if (!isAppError(error, 'corrupt', 'newer-format')) throw error
-      unreadable.push({ ref, error })
+      return error
     }
+  })
+  for (const [i, version] of read.entries()) {
+    if (isAppError(version)) unreadable.push({ ref: refs[i]!, error: version })
+    else if (version && (!isPending(version, view.inventory) || (await isPresent(repository, version)))) found.push(version)
   }
   const tags = applyLabels(found, labels)
   return { versions: found.map(snapshot => ({ ...snapshot, tags: tags.get(snapshot.id)! })), unreadable }
@@ -247,16 +253,16 @@ function cannotDecide(cause: AppError): AppError {
  * whole state of its files.
  */
 async function expectWhole(repository: OpenRepository, kept: readonly StoredSnapshot[]): Promise<void> {
-  for (const snapshot of kept) {
+  await mapSideBySide(kept, manifestsAtOnce(kept), async snapshot => {
     const { asOf } = repository.view.inventory
     const isWhole = await isComplete(repository, snapshot).catch((error: unknown) => {
       if (isAppError(error, 'corrupt', 'unavailable')) throwIfNotShownYet(error, snapshot, asOf)
       throw error
     })
-    if (isWhole || !(await isStillThere(repository, snapshot))) continue
+    if (isWhole || !(await isStillThere(repository, snapshot))) return
     const message = `${describeVersion(snapshot)} lacks data, so no older version was forgotten in favour of it.`
     throw lacksData(snapshot, message, asOf)
-  }
+  })
 }
 
 function isAnythingDue({ repository: { view } }: PruneBasis, graceMs: number): boolean {

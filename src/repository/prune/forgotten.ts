@@ -5,7 +5,7 @@ import { compareSnapshots, parseSnapshotObjectName, tombName, type SnapshotRef }
 import { NONCE_BYTES } from '../format/pack.ts'
 import { decodeSnapshot, nameSnapshot, type StoredSnapshot } from '../format/snapshot.ts'
 import type { RepositoryContext } from '../open/open.ts'
-import type { RepositoryView } from '../open/view.ts'
+import { PARALLEL_READS, type RepositoryView } from '../open/view.ts'
 import { applyLabels } from '../versions/versions.ts'
 
 /** A tomb takes texts of about so many bytes. One that is longer by itself has a tomb of its own. */
@@ -39,11 +39,18 @@ export async function recordForgotten(
   }
   let versions: ForgottenVersion[] = []
   let size = 0
-  for (const { ref, label } of doomed) {
+  const read = async ({ ref, label }: (typeof doomed)[number]): Promise<{ bytes: Uint8Array | undefined; label: LabelChanges }> => {
     const bytes = await storage.get(ref.objectName, undefined, { signal }).catch((error: unknown) => {
       if (!isAppError(error, 'not-found')) throw error
       return undefined
     })
+    return { bytes, label }
+  }
+  const texts = async function* (): AsyncGenerator<Awaited<ReturnType<typeof read>>> {
+    // no more texts are in memory than are read at a time
+    for (let at = 0; at < doomed.length; at += PARALLEL_READS) yield* await Promise.all(doomed.slice(at, at + PARALLEL_READS).map(read))
+  }
+  for await (const { bytes, label } of texts()) {
     if (bytes === undefined || bytes.length > MAX_TEXT_BYTES) continue
     if (versions.length > 0 && size + bytes.length > TOMB_BYTES) {
       await write(versions)

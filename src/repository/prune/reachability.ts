@@ -1,36 +1,45 @@
 import { AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
+import { mapSideBySide } from '../../util/side-by-side.ts'
 import { asSentence } from '../../util/words.ts'
 import { GRACE_MS } from '../format/limits.ts'
 import type { SnapshotRef } from '../format/object-names.ts'
 import { isPending, type StoredSnapshot } from '../format/snapshot.ts'
 import type { OpenRepository } from '../open/open.ts'
+import { PARALLEL_READS } from '../open/view.ts'
 import { chunkIdsOf, describeVersion } from '../read/read-manifest.ts'
 import { isStillThere } from '../versions/forgotten-meanwhile.ts'
 import { readSnapshot } from '../versions/versions.ts'
 import { COMMITTED, LATE_ONLY, type Reachability } from './plan/reachable-chunks.ts'
+
+/** A larger manifest (bytes) fills the window of a reader by itself. */
+const SMALL_MANIFEST_BYTES = 2 * 1024 * 1024
+
+/** So many manifests are read at a time. */
+export function manifestsAtOnce(snapshots: readonly StoredSnapshot[]): number {
+  return snapshots.every(({ manifest }) => manifest.bytes <= SMALL_MANIFEST_BYTES) ? PARALLEL_READS : 1
+}
 
 /**
  * Reads all snapshots that still exist. Throws `corrupt` or `newer-format` if one can't be read: it may need any chunk,
  * so nothing may be deleted.
  */
 export async function readRoots(repository: OpenRepository, refs: readonly SnapshotRef[]): Promise<StoredSnapshot[]> {
-  const roots: StoredSnapshot[] = []
-  for (const ref of refs) {
+  const roots = await mapSideBySide(refs, PARALLEL_READS, async ref => {
     throwIfAborted(repository.signal)
     try {
-      roots.push(await readSnapshot(repository.storage, ref, repository.signal))
+      return await readSnapshot(repository.storage, ref, repository.signal)
     } catch (error) {
       // forgotten meanwhile, or shown by a listing that lags
-      if (isAppError(error, 'not-found')) continue
+      if (isAppError(error, 'not-found')) return undefined
       if (!isAppError(error, 'corrupt')) throw error
       throw new AppError('corrupt', `${asSentence(error.message)} It is unknown which chunks it needs, so nothing was deleted.`, {
         hint: `Run \`colab-escape repair\`. If nothing can be done, \`colab-escape repair --give-up\` deletes the object ${ref.objectName}.`,
         cause: error,
       })
     }
-  }
-  return roots
+  })
+  return roots.filter(root => root !== undefined)
 }
 
 /**
@@ -40,7 +49,7 @@ export async function readRoots(repository: OpenRepository, refs: readonly Snaps
 export async function markReachable(repository: OpenRepository, snapshots: readonly StoredSnapshot[]): Promise<Reachability> {
   const { index, view } = repository
   const reachable: Reachability = { flags: new Uint8Array(index.size) }
-  for (const snapshot of snapshots) {
+  await mapSideBySide(snapshots, manifestsAtOnce(snapshots), async snapshot => {
     throwIfAborted(repository.signal)
     const pending = isPending(snapshot, view.inventory)
     const flag = pending ? LATE_ONLY : COMMITTED
@@ -53,11 +62,11 @@ export async function markReachable(repository: OpenRepository, snapshots: reado
     } catch (error) {
       if (!isAppError(error, 'corrupt', 'unavailable')) throw error
       // the listing may not show all packs of a new version yet, and still show packs that are deleted by now
-      if (!(await isStillThere(repository, snapshot))) continue
+      if (!(await isStillThere(repository, snapshot))) return
       throwIfNotShownYet(error, snapshot, view.inventory.asOf)
       throw mayArrive(error) ? error : damaged(`${asSentence(error.message)} Nothing was deleted.`, error)
     }
-  }
+  })
   return reachable
 }
 
@@ -101,7 +110,7 @@ export async function packsOf(repository: OpenRepository, snapshots: readonly St
       }
     }
   }
-  for (const snapshot of snapshots) await eachChunk(repository, snapshot, addCopies)
+  await mapSideBySide(snapshots, manifestsAtOnce(snapshots), snapshot => eachChunk(repository, snapshot, addCopies))
   return new Set([...packs].map(pack => index.packs[pack]!.id))
 }
 

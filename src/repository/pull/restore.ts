@@ -187,7 +187,7 @@ class Restore {
         placesOf.set(block, { first: i, end: i + 1 })
       }
     }
-    for await (const { number, plain, error } of fetchBlocks(this.repository, blocks)) {
+    for await (const { number, plain, error } of fetchBlocks(this.repository, blocks, { reuse: true })) {
       const { first, end } = placesOf.get(number)!
       await this.distribute(plain, error, first, end)
       this.report()

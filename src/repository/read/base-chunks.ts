@@ -43,17 +43,18 @@ export class BaseChunks {
 
   /**
    * Decodes a block of the plan. The reading of all its bases must have begun. Returns undefined if all its chunks have
-   * lost their bases. If only some have, those chunks come out wrong, and their checksums show it.
+   * lost their bases. If only some have, those chunks come out wrong, and their checksums show it. `into`: see
+   * `CompressionPool.decode`.
    */
-  async decode(planned: PlannedBlock, layout: BlockLayout, stored: Uint8Array): Promise<Uint8Array | undefined> {
+  async decode(planned: PlannedBlock, layout: BlockLayout, stored: Uint8Array, into?: Uint8Array): Promise<Uint8Array | undefined> {
     const { index, pool } = this.source
-    if (planned.bases === undefined) return pool.decode(layout, stored)
+    if (planned.bases === undefined) return pool.decode(layout, stored, undefined, undefined, into)
     const why = whyNoBase(index, planned)
     if (why !== undefined) throw corrupt('A block', why)
     for (const number of baseBlocks(index, planned)) await this.awaited.get(number)?.promise
     return this.limit(async () => {
       const base = await this.gather(planned)
-      return base && pool.decode(layout, stored, base, index.lengthsIn(planned.number))
+      return base && pool.decode(layout, stored, base, index.lengthsIn(planned.number), into)
     })
   }
 

@@ -1,4 +1,6 @@
 import { type AppError, isAppError, throwIfAborted } from '../../util/errors.ts'
+import { MAX_BLOCK_BYTES } from '../../compression/limits.ts'
+import { SharedBuffers } from '../../util/memory/shared-buffers.ts'
 import { freeUnusedBuffers } from '../../util/memory/unused-memory.ts'
 import { BaseChunks } from './base-chunks.ts'
 import { type PlannedBlock, planReading } from './block-order.ts'
@@ -15,6 +17,15 @@ export interface FetchedBlock {
   error: AppError | undefined
 }
 
+export interface FetchOptions {
+  /** The plain bytes of a block are overwritten once the next block is asked for. */
+  reuse?: boolean
+}
+
+/** More blocks than these have memory of their own, and so have small blocks. */
+const REUSED_BUFFERS = 16
+const REUSED_FROM_BYTES = MAX_BLOCK_BYTES / 4
+
 /**
  * Fetches and decodes each block once, a few ranges ahead of the consumer. Keeps the given order (ascending numbers),
  * but puts bases before the blocks that are predicted from them. Damage and missing packs come as an `error` of the
@@ -23,8 +34,12 @@ export interface FetchedBlock {
  * Time: linear in the stored and plain bytes of the blocks and of those that they are predicted from, and in the number
  * of their bases. Memory: bounded, but for a few bytes a block.
  */
-export async function* fetchBlocks(source: BlockSource, blocks: readonly number[]): AsyncGenerator<FetchedBlock> {
-  const fetcher = new BlockFetcher(source, blocks)
+export async function* fetchBlocks(
+  source: BlockSource,
+  blocks: readonly number[],
+  { reuse = false }: FetchOptions = {},
+): AsyncGenerator<FetchedBlock> {
+  const fetcher = new BlockFetcher(source, blocks, reuse)
   const ahead: { range: Range; fetched: Promise<FetchedBlock[]> }[] = []
   const { ranges } = fetcher
   let next = 0
@@ -42,8 +57,12 @@ export async function* fetchBlocks(source: BlockSource, blocks: readonly number[
       // taken from the end of the list, so that each block can be freed, however many there are
       const { range, fetched } = ahead.shift()!
       const decoded = (await fetched).reverse()
-      for (let block = decoded.pop(); block; block = decoded.pop()) if (fetcher.isWanted(block)) yield block
-      freeUnusedBuffers(range.length + range.plainBytes)
+      let unused = range.length
+      for (let block = decoded.pop(); block; block = decoded.pop()) {
+        if (fetcher.isWanted(block)) yield block
+        if (!fetcher.giveBack(block)) unused += block.plain?.length ?? 0
+      }
+      freeUnusedBuffers(unused)
     }
   } finally {
     await Promise.allSettled(ahead.map(({ fetched }) => fetched))
@@ -55,17 +74,41 @@ class BlockFetcher {
   private readonly source: BlockSource
   private readonly planned: Map<number, PlannedBlock>
   private readonly bases: BaseChunks
+  /**
+   * Undefined if the consumer keeps plain bytes. V8 counts no shared memory, and starts a collection for every 64 MB of
+   * other buffers.
+   */
+  private readonly buffers: SharedBuffers | undefined
+  private readonly lent = new Map<number, Uint8Array>()
 
-  constructor(source: BlockSource, blocks: readonly number[]) {
+  constructor(source: BlockSource, blocks: readonly number[], reuse: boolean) {
     const plan = planReading(source.index, blocks)
     this.source = source
     this.planned = new Map(plan.blocks.map(block => [block.number, block]))
     this.ranges = planRanges(source.index, [...this.planned.keys()])
     this.bases = new BaseChunks(source, plan)
+    this.buffers = reuse && source.pool.workers > 0 ? new SharedBuffers(MAX_BLOCK_BYTES) : undefined
   }
 
   isWanted({ number }: FetchedBlock): boolean {
     return this.planned.get(number)!.wanted
+  }
+
+  /** Takes back the memory of a block that nobody needs any more. False if it had memory of its own. */
+  giveBack({ number }: FetchedBlock): boolean {
+    const buffer = this.lent.get(number)
+    if (buffer === undefined) return false
+    this.lent.delete(number)
+    this.buffers!.give(buffer)
+    return true
+  }
+
+  private lend(number: number): Uint8Array | undefined {
+    const { plainLength } = this.source.index.blocks[number]!
+    if (!this.buffers || plainLength < REUSED_FROM_BYTES || this.lent.size >= REUSED_BUFFERS) return undefined
+    const buffer = this.buffers.take()
+    this.lent.set(number, buffer)
+    return buffer
   }
 
   /**
@@ -96,7 +139,7 @@ class BlockFetcher {
     const start = block.offset - from
     let plain: Uint8Array | undefined
     try {
-      plain = await this.bases.decode(this.planned.get(number)!, block, bytes.slice(start, start + block.storedLength))
+      plain = await this.bases.decode(this.planned.get(number)!, block, bytes.slice(start, start + block.storedLength), this.lend(number))
       return { number, plain, error: undefined }
     } catch (error) {
       if (!isAppError(error, 'corrupt', 'newer-format')) throw error

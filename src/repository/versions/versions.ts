@@ -5,6 +5,7 @@
 import pLimit from 'p-limit'
 import type { Storage } from '../../storage/storage.ts'
 import { AppError, isAppError } from '../../util/errors.ts'
+import { mapSideBySide } from '../../util/side-by-side.ts'
 import { plural } from '../../util/words.ts'
 import { decodeLabel, type Label } from '../format/label-and-tomb.ts'
 import { checkName, labelName, type SnapshotRef } from '../format/object-names.ts'
@@ -180,8 +181,7 @@ function readSideBySide(
   view: RepositoryView,
   refs: readonly SnapshotRef[],
 ): Promise<(StoredSnapshot | AppError | undefined)[]> {
-  const limit = pLimit(PARALLEL_READS)
-  return Promise.all(refs.map(ref => limit(() => readVersion(source, view, ref))))
+  return mapSideBySide(refs, PARALLEL_READS, ref => readVersion(source, view, ref))
 }
 
 /**
@@ -259,10 +259,13 @@ async function findByCount(
 ): Promise<StoredSnapshot | AppError> {
   let versions = 0
   const unfinished: StoredSnapshot[] = []
-  for (const ref of [...refs].reverse()) {
-    const version = await readVersion(source, view, ref)
-    if (version && !isAppError(version) && isUnfinished(version, view)) unfinished.push(version)
-    else if (version && versions++ === back) return version
+  const newestFirst = [...refs].reverse()
+  for (let at = 0, count = back + 1; at < newestFirst.length; at += count, count = back + 1 - versions) {
+    // as many as are still to be counted: the versions before the one that is meant are not looked at
+    for (const version of await readSideBySide(source, view, newestFirst.slice(at, at + count))) {
+      if (version && !isAppError(version) && isUnfinished(version, view)) unfinished.push(version)
+      else if (version && versions++ === back) return version
+    }
   }
   if (versions === 0 && unfinished[0]) throw lacksData(unfinished[0])
   throw new AppError('not-found', `${name} has ${plural(versions, 'version')}, so there is no ${name}~${back}.`, {

@@ -150,6 +150,6 @@ class Making {
 function deflatingPool(): CompressionPool {
   const pool = new CompressionPool({ workers: 0, prefer: 'portable' })
   pool.encode = async (plain, request) => encodeBlock(plain, request, undefined)
-  pool.decode = async (layout, stored, ...more) => decodeBlock(layout, stored, await loadZstd('portable'), ...more)
+  pool.decode = async (layout, stored, base, lengths) => decodeBlock(layout, stored, await loadZstd('portable'), base, lengths)
   return pool
 }

@@ -1,9 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { CompressionPool } from '../../../src/compression/pool.ts'
 import { packName } from '../../../src/repository/format/object-names.ts'
 import { ChunkIndex } from '../../../src/repository/index/chunk-index.ts'
 import { planRanges } from '../../../src/repository/read/pack-ranges.ts'
-import { fetchBlocks, type BlockSource } from '../../../src/repository/read/read-chunks.ts'
+import type { FetchedBlock } from '../../../src/repository/read/fetch-blocks.ts'
+import { chunkMatches, fetchBlocks, type BlockSource } from '../../../src/repository/read/read-chunks.ts'
 import { PLAIN_CHUNKS } from '../../../src/util/chunk-keys.ts'
 import { sha256, toHex } from '../../../src/util/hash.ts'
 import { rejection } from '../../helpers/failures.ts'
@@ -128,6 +130,34 @@ describe('fetching blocks', () => {
     for (const { number, plain } of fetched)
       expect(toHex(sha256(plain!))).toBe(toHex(source.index.id(source.index.blocks[number]!.firstChunk)))
     expect(most).toBe(8)
+  })
+
+  test('keeps what a consumer keeps, and reuses memory if it is told that none is kept', async () => {
+    const store = new TestStore()
+    const made = []
+    for (let pack = 0; pack < 24; pack++) made.push(await store.pack([rawBlock(seededNoise(pack, 2 * MiB))]))
+    await store.index(made)
+    const pool = new CompressionPool({ workers: 2, workerUrl: new URL('../../../dist/worker.js', import.meta.url) })
+    try {
+      const source = { ...(await store.open()), pool }
+      const { index } = source
+      const blocks = [...index.blocks.keys()]
+      const matches = ({ number, plain }: FetchedBlock): boolean => chunkMatches({ chunkKeys: PLAIN_CHUNKS }, index.id(index.blocks[number]!.firstChunk), plain!)
+      const kept = await collect(source, blocks)
+      expect(kept.filter(matches)).toHaveLength(24)
+      const places = new Set<string>()
+      let right = 0
+      for await (const block of fetchBlocks(source, blocks, { reuse: true })) {
+        // what is fetched ahead must not come here
+        await new Promise(resolve => setTimeout(resolve, 3))
+        right += Number(matches(block))
+        places.add(`${block.plain!.buffer instanceof SharedArrayBuffer} ${block.plain!.byteOffset}`)
+      }
+      expect(right).toBe(24)
+      expect(places.size).toBeLessThanOrEqual(8)
+    } finally {
+      await pool.close()
+    }
   })
 
   test('tells damage of the blocks concerned, and goes on', async () => {
