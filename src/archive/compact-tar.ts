@@ -34,15 +34,17 @@ export function compactTar(): TarArchive {
   const archive = new TarArchive()
   const { engine } = (archive as unknown as { _module: { engine: TarEngine } })._module
   const encode = engine._encode.bind(engine)
+  const push = engine.push.bind(engine)
+  let caught: Buffer[] | undefined
+  engine.push = bytes => (caught === undefined ? push(bytes) : caught.push(Buffer.from(bytes)) > 0)
   /** The blocks of a header, the last of which is that of the entry. */
   const blocksOf = (header: EngineHeader): Buffer[] => {
-    const { push } = engine
     const blocks: Buffer[] = []
-    engine.push = bytes => blocks.push(Buffer.from(bytes)) > 0
+    caught = blocks
     try {
       encode(header)
     } finally {
-      engine.push = push
+      caught = undefined
     }
     return blocks
   }

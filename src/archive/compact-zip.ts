@@ -52,7 +52,7 @@ const LAST_DOS_YEAR = 2107
  * archiver's zip, for very many files: output in pieces of 64 KiB (archiver alone holds some 25 buffers an entry at its
  * end), no objects for entries that are written, and no streams for content that is in memory. A small file is stored
  * if deflating does not make it smaller. Times are local and even seconds as zip has them, up to 2107, and seconds
- * since 1970 as well (field 0x5455), up to 2106. Names that are not UTF-8 are kept, without the flag of UTF-8, as zip of
+ * since 1970 as well (field 0x5455), up to 2106. Names that are not UTF-8 are kept, without the flag of UTF-8, as
  * Info-ZIP writes them.
  */
 export function compactZip(level: number, forceZip64: boolean): ZipArchive {
