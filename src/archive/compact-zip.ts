@@ -1,12 +1,14 @@
+import { isAscii, isUtf8 } from 'node:buffer'
 import { crc32, deflateRawSync } from 'node:zlib'
 import { ZipArchive } from 'archiver'
+import type { KeptNames } from './entry-names.ts'
 
 /** What archiver (its exact version is in package.json) has inside, as far as it is used here. */
 interface ZipEngine {
   offset: number
   write(bytes: Uint8Array | string): boolean
   end(): void
-  entry(source: unknown, data: { date: Date }, callback: unknown): unknown
+  entry(source: unknown, data: EngineData, callback: unknown): unknown
   _normalizeEntry(entry: EngineEntry): void
   _appendBuffer(entry: EngineEntry, content: Buffer, callback: (error: null, entry: EngineEntry) => void): void
   _afterAppend(entry: EngineEntry): void
@@ -15,10 +17,19 @@ interface ZipEngine {
   _writeLocalFileHeader(entry: EngineEntry): void
 }
 
+interface EngineData {
+  date: Date
+  type: string
+  kept?: KeptNames
+}
+
 interface EngineEntry {
   time: number
+  /** The content of a symlink, if its target is not UTF-8. */
+  target?: Buffer | undefined
   getMethod(): number
-  getGeneralPurposeBit(): { useDataDescriptor(use: boolean): void }
+  getName(): string | Buffer
+  getGeneralPurposeBit(): { useDataDescriptor(use: boolean): void; useUTF8ForNames(use: boolean): void }
   setMethod(method: number): void
   setVersionNeededToExtract(version: number): void
   setSize(bytes: number): void
@@ -41,7 +52,8 @@ const LAST_DOS_YEAR = 2107
  * archiver's zip, for very many files: output in pieces of 64 KiB (archiver alone holds some 25 buffers an entry at its
  * end), no objects for entries that are written, and no streams for content that is in memory. A small file is stored
  * if deflating does not make it smaller. Times are local and even seconds as zip has them, up to 2107, and seconds
- * since 1970 as well (field 0x5455), up to 2106.
+ * since 1970 as well (field 0x5455), up to 2106. Names that are not UTF-8 are kept, without the flag of UTF-8, as
+ * Info-ZIP writes them.
  */
 export function compactZip(level: number, forceZip64: boolean): ZipArchive {
   const archive = new ZipArchive({ forceLocalTime: true, forceZip64, zlib: { level } })
@@ -49,7 +61,7 @@ export function compactZip(level: number, forceZip64: boolean): ZipArchive {
   joinPieces(engine)
   forgetEntries(engine)
   deflateAtOnce(engine, level)
-  keepTimes(engine)
+  keepFields(engine)
   return archive
 }
 
@@ -123,7 +135,8 @@ function forgetEntries(engine: ZipEngine): void {
 }
 
 function deflateAtOnce(engine: ZipEngine, level: number): void {
-  engine._appendBuffer = (entry, content, callback) => {
+  engine._appendBuffer = (entry, given, callback) => {
+    const content = entry.target ?? given
     const deflated = entry.getMethod() === STORED || content.length === 0 ? content : deflateRawSync(content, { level })
     const method = deflated.length < content.length ? DEFLATED : STORED
     const bytes = method === DEFLATED ? deflated : content
@@ -140,19 +153,26 @@ function deflateAtOnce(engine: ZipEngine, level: number): void {
   }
 }
 
-function keepTimes(engine: ZipEngine): void {
+/** Writes times and names as they are. */
+function keepFields(engine: ZipEngine): void {
   const enter = engine.entry.bind(engine)
   const normalize = engine._normalizeEntry.bind(engine)
-  let date = new Date(0)
-  engine.entry = (source, data, callback) => {
-    date = data.date
-    return enter(source, data, callback)
+  let data: EngineData | undefined
+  engine.entry = (source, given, callback) => {
+    data = given
+    return enter(source, given, callback)
   }
   engine._normalizeEntry = entry => {
     normalize(entry)
+    const { date, type, kept } = data!
     entry.time = dosTime(date)
     const seconds = date.getTime() / 1000
     if (seconds >= 0 && seconds < 2 ** 32) entry.setExtra(extendedTimestamp(seconds))
+    if (kept === undefined) return
+    const { name } = kept
+    entry.getName = () => name
+    entry.getGeneralPurposeBit().useUTF8ForNames(isUtf8(name) && !isAscii(name))
+    if (type === 'symlink') entry.target = kept.target
   }
 }
 

@@ -1,5 +1,5 @@
 import { chmodSync, linkSync, lstatSync, lutimesSync, mkdirSync, symlinkSync, utimesSync, type Stats } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, sep } from 'node:path'
 import { AlikeNames, spelledNames } from '../local/alike-names.ts'
 import { HeldFolders, replaced } from '../local/held-folders.ts'
 import { leadsOutside } from '../local/leads-outside.ts'
@@ -72,7 +72,7 @@ export class Destination {
     }
     if (entry.type === 'directory') return this.placeFolder(parts, entry)
     const folder = this.folderFor(parts.slice(0, -1))
-    const path = join(folder, parts.at(-1)!)
+    const path = below(folder, parts.at(-1)!)
     const there = this.isNew(folder, path) ? undefined : this.lookAt(path)
     if (there?.isDirectory()) throw new OccupiedEntryError(path)
     const placed = await this.placeIn(path, there, parts, entry)
@@ -182,7 +182,7 @@ export class Destination {
   private folderFor(parts: readonly string[], make = true): string {
     let path = this.root
     for (const part of parts) {
-      path = join(path, part)
+      path = below(path, part)
       if (this.folders.has(path)) continue
       const there = this.lookAt(path)
       if (there?.isSymbolicLink()) throw new RefusedEntryError(`it would go through the symlink ${path}`)
@@ -246,6 +246,11 @@ export class Destination {
       }
     })
   }
+}
+
+/** As `join`, which checks each character again. */
+function below(folder: string, name: string): string {
+  return folder.endsWith(sep) ? folder + name : folder + sep + name
 }
 
 function partsOf(name: string, prefix = ''): readonly string[] {

@@ -26,6 +26,7 @@ import { TAR_BLOCK_BYTES } from './tar-header.ts'
 import { readTar, type TarEnding } from './tar-reader.ts'
 import { partOfSeveral } from './volumes.ts'
 import { hasZip, readZip, type ZipInput } from './zip-reader.ts'
+import { decompressXz } from './xz-reader.ts'
 import { decompressZstd } from './zstd-reader.ts'
 
 export interface ExtractContext {
@@ -178,11 +179,13 @@ class Extraction {
   }
 
   /** A compressed tar, or one compressed file. */
-  private async placeCompressed(format: 'gz' | 'bz2' | 'zst', bytes: ByteStream): Promise<ExtractResult> {
+  private async placeCompressed(format: 'gz' | 'bz2' | 'xz' | 'zst', bytes: ByteStream): Promise<ExtractResult> {
     const { pool, zstd, reporter } = this.context
     const { name } = this.request.source
     const container = newContainer()
-    const decode = { gz: decompressGzip, bz2: decompressBzip2, zst: () => decompressZstd(bytes, pool, zstd, container) }[format]
+    const decode = { gz: decompressGzip, bz2: decompressBzip2, xz: decompressXz, zst: () => decompressZstd(bytes, pool, zstd, container) }[
+      format
+    ]
     const decoded = decode(bytes, container)
     const plain = new ByteQueue(countBytes(decoded, length => this.expansion.add(length)))
     try {
@@ -321,7 +324,7 @@ class Extraction {
   }
 }
 
-const TOOLS = { gz: 'gzip -dc', bz2: 'bzip2 -dc', zst: 'zstd -dc' }
+const TOOLS = { gz: 'gzip -dc', bz2: 'bzip2 -dc', xz: 'xz -dc', zst: 'zstd -dc' }
 
 async function holdsTar(plain: ByteQueue, name: string): Promise<boolean> {
   await plain.fill(TAR_BLOCK_BYTES)

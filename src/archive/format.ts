@@ -3,7 +3,7 @@ export const ARCHIVE_FORMATS = ['tar.zst', 'tar.gz', 'zip'] as const
 export type ArchiveFormat = (typeof ARCHIVE_FORMATS)[number]
 
 /** What `extract` reads: archives, and single compressed files. */
-export type ReadableFormat = ArchiveFormat | 'tar' | 'tar.bz2' | 'gz' | 'bz2' | 'zst'
+export type ReadableFormat = ArchiveFormat | 'tar' | 'tar.bz2' | 'tar.xz' | 'gz' | 'bz2' | 'xz' | 'zst'
 
 const ENDINGS: readonly [RegExp, ArchiveFormat][] = [
   [/\.(tar\.zst|tzst)$/i, 'tar.zst'],

@@ -8,7 +8,6 @@ export interface OtherFormat {
 
 /** Each: name, command, offset, and what is there. */
 const MAGICS: readonly (readonly [name: string, tool: string, at: number, magic: string])[] = [
-  ['an xz archive', 'tar xf FILE, or unxz FILE', 0, '\xfd7zXZ\0'],
   ['a bzip2 archive', 'tar xf FILE, or bunzip2 FILE', 0, 'BZh'],
   ['an lz4 archive', 'lz4 -d FILE', 0, '\x04\x22\x4d\x18'],
   ['an lz4 archive', 'lz4 -d FILE', 0, '\x02\x21\x4c\x18'],

@@ -8,7 +8,9 @@ const MAX_PATH_BYTES = 4096
 
 /** The path below the destination for a name in an archive. Refuses a name that could lead anywhere else. */
 export function safePath(name: string, windows: boolean): SafePath {
-  if (Buffer.byteLength(name) > MAX_PATH_BYTES) return refused(`its name is longer than ${MAX_PATH_BYTES} bytes`)
+  // a character has at most three bytes
+  if (name.length * 3 > MAX_PATH_BYTES && Buffer.byteLength(name) > MAX_PATH_BYTES)
+    return refused(`its name is longer than ${MAX_PATH_BYTES} bytes`)
   const path = windows ? name.replaceAll('\\', '/') : name
   if (path.includes('\0')) return refused('its name holds a zero byte')
   if (path.startsWith('/')) return refused('its name is an absolute path')

@@ -5,10 +5,10 @@ import type { Container } from './container.ts'
 import type { ArchiveEntry } from './entry.ts'
 
 /** The ending that a program adds to the name of the file that it compresses. */
-const ENDING = /\.(gz|gzip|bz2?|zst|zstd)$/i
+const ENDING = /\.(gz|gzip|bz2?|xz|zst|zstd)$/i
 
 /** Names by which compressed files say that they hold a tar. */
-const TAR_NAME = /\.(tar(\.\w+)?|t[agz]?z|tbz2?|tb2|tgz|tzst)$/i
+const TAR_NAME = /\.(tar(\.\w+)?|t[agxz]?z|tbz2?|tb2|tgz|tzst)$/i
 
 export function saysTar(name: string): boolean {
   return TAR_NAME.test(name)
@@ -20,7 +20,7 @@ export function saysSingleFile(name: string): boolean {
 }
 
 /**
- * A file that was compressed alone, as by gzip, bzip2 or zstd. Its name is that of the compressed file without its
+ * A file that was compressed alone, as by gzip, bzip2, xz or zstd. Its name is that of the compressed file without its
  * ending, as gunzip takes it; else the one that the header states. Throws `unsupported` if there is none.
  */
 export function singleFile(from: string, { name, mtime }: Container, content: ByteStream, tool: string): ArchiveEntry {

@@ -23,6 +23,9 @@ export interface Contents {
 /** The reason why a file can't be archived, for messages. */
 export class UnreadableFileError extends Error {}
 
+/** A large file whose beginning is in the archive turns out to be damaged: that archive can't be finished. */
+export class LostContentError extends Error {}
+
 function unreadable(error: unknown, localPath: string): UnreadableFileError {
   if (error instanceof UnreadableFileError) return error
   if (errnoOf(error) === 'ENOENT') return new UnreadableFileError('it vanished after the folder was listed')
@@ -65,6 +68,7 @@ export interface FixedLengthFile {
   /**
    * Yields exactly `size` bytes, once, and closes the file. Replaces bytes that can't be read any more by zeros, as tar
    * does. Calls `onTrouble` when that happens, and when the file changed meanwhile, with words that follow its path.
+   * May throw `LostContentError`.
    */
   read(onTrouble: (why: string) => void, signal: AbortSignal): AsyncGenerator<Buffer>
   close(): Promise<void>

@@ -66,14 +66,19 @@ function asBuffer(bytes: Uint8Array): Buffer {
 
 /** Old programs summed signed bytes. */
 function hasChecksum(block: Buffer): boolean {
-  let [unsigned, signed] = [0, 0]
+  let [sum, high] = [0, 0]
   for (let i = 0; i < TAR_BLOCK_BYTES; i++) {
-    const byte = i >= CHECKSUM_AT && i < CHECKSUM_END ? 0x20 : block[i]!
-    unsigned += byte
-    signed += byte < 128 ? byte : byte - 256
+    const byte = block[i]!
+    sum += byte
+    high += byte >> 7
+  }
+  // its own field counts as spaces
+  for (let i = CHECKSUM_AT; i < CHECKSUM_END; i++) {
+    sum += 0x20 - block[i]!
+    high -= block[i]! >> 7
   }
   const stated = numberAt(block, CHECKSUM_AT, CHECKSUM_END - CHECKSUM_AT)
-  return stated === unsigned || stated === signed
+  return stated === sum || stated === sum - 256 * high
 }
 
 function textAt(block: Buffer, at: number, length: number): Buffer {
@@ -84,12 +89,28 @@ function textAt(block: Buffer, at: number, length: number): Buffer {
 
 /** Octal digits, or, if the top bit is set, a binary number in two's complement. An empty field is 0. */
 export function numberAt(block: Buffer, at: number, length: number): number | undefined {
-  if ((block[at]! & 0x80) === 0) {
-    const [digits = ''] = textAt(block, at, length).toString('latin1').trim().split(' ')
-    return /^[0-7]*$/.test(digits) ? Number.parseInt(`0${digits}`, 8) : undefined
-  }
+  if ((block[at]! & 0x80) === 0) return octalAt(block, at, length)
   const isNegative = (block[at]! & 0x40) !== 0
   let value = isNegative ? (block[at]! | 0x80) - 256 : block[at]! & 0x3f
   for (let i = at + 1; i < at + length; i++) value = value * 256 + block[i]!
   return Number.isSafeInteger(value) ? value : undefined
+}
+
+/** As C takes it. */
+function isSpace(byte: number): boolean {
+  return byte === 0x20 || (byte >= 9 && byte <= 13)
+}
+
+/** Digits between spaces, up to the end of the field or a zero byte. */
+function octalAt(block: Buffer, at: number, length: number): number | undefined {
+  const end = at + length
+  let i = at
+  while (i < end && isSpace(block[i]!)) i++
+  let value = 0
+  for (; i < end && block[i] !== 0 && !isSpace(block[i]!); i++) {
+    const digit = block[i]! - 0x30
+    if (digit < 0 || digit > 7) return undefined
+    value = value * 8 + digit
+  }
+  return value
 }

@@ -1,14 +1,15 @@
 import { lstatSync } from 'node:fs'
 import { Readable } from 'node:stream'
-import { TarArchive, type Archiver, type EntryData } from 'archiver'
+import type { Archiver, EntryData } from 'archiver'
 import { looksCompressed } from '../compression/sample.ts'
 import { fingerprintOf, sameFingerprint } from '../local/fingerprint.ts'
 import type { WalkedEntry } from '../local/walk.ts'
 import { throwIfAborted } from '../util/errors.ts'
 import { fsPath } from '../util/paths.ts'
 import type { Reporter } from '../util/reporter.ts'
+import { compactTar } from './compact-tar.ts'
 import { compactZip } from './compact-zip.ts'
-import { ArchiveNames, needsPaxPath, tarName, zipName } from './entry-names.ts'
+import { changesName, keptNames, type KeptNames } from './entry-names.ts'
 import { LOCAL_CONTENTS, SMALL_FILE_BYTES, UnreadableFileError, type Contents } from './source-file.ts'
 
 export interface WriteOptions {
@@ -41,9 +42,13 @@ interface FullEntryData extends Omit<EntryData, 'type'> {
   linkname?: string
   pax?: Record<string, string>
   store?: boolean
+  /** Ours: what counts instead of `name` and `linkname`. */
+  kept?: KeptNames
 }
 
 const NOTHING = Buffer.alloc(0)
+/** The name that archiver gets instead of one that it would change. */
+const STAND_IN = 'name'
 /** The tar library takes the number 0 for a mode that was not given. */
 const MODE_ZERO = Object(0) as number
 /** From this many entries on, the plain end record of a zip can't count them. */
@@ -83,7 +88,6 @@ class ArchiveWriter {
   private ended = false
   private failure: unknown
   private readonly links: HardLinks
-  private readonly names: ArchiveNames
   private readonly contents: Contents
 
   constructor(entries: readonly WalkedEntry[], options: WriteOptions, result: WriteResult) {
@@ -92,8 +96,7 @@ class ArchiveWriter {
     this.result = result
     this.contents = options.contents ?? LOCAL_CONTENTS
     this.links = new HardLinks(options.container === 'tar' ? entries : [])
-    this.names = new ArchiveNames(entries, options.container === 'tar' ? tarName : zipName)
-    this.archive = options.container === 'tar' ? new TarArchive() : compactZip(options.zlibLevel, count >= ZIP64_ENTRIES)
+    this.archive = options.container === 'tar' ? compactTar() : compactZip(options.zlibLevel, count >= ZIP64_ENTRIES)
     this.archive.on('entry', () => this.settle(undefined))
     this.archive.on('error', error => this.fail(error))
     this.archive.on('readable', () => this.wake())
@@ -156,7 +159,7 @@ class ArchiveWriter {
   }
 
   private async addLink(entry: WalkedEntry, first: WalkedEntry): Promise<void> {
-    await this.append(NOTHING, { ...this.dataOf(entry), type: 'link', linkname: this.names.nameOf(first.path) })
+    await this.append(NOTHING, { ...this.dataOf(entry, first.path), type: 'link' })
     this.result.hardlinks++
     this.options.onRead(entry.fingerprint.size)
   }
@@ -196,26 +199,19 @@ class ArchiveWriter {
     })
   }
 
-  private dataOf(entry: WalkedEntry): FullEntryData {
+  private dataOf(entry: WalkedEntry, target = entry.target ?? ''): FullEntryData {
     const { container } = this.options
-    const name = this.names.nameOf(entry.path)
-    if (name !== entry.path) this.options.reporter.warn(`${entry.localPath} is in the archive as ${name}: its name can't be kept there`)
     const seconds = Math.floor(Number(entry.fingerprint.mtime / 1_000_000n) / 1000)
     const mode = container === 'tar' ? entry.mode || MODE_ZERO : entry.mode
-    const data: FullEntryData = { name, type: entry.type, mode, date: new Date(seconds * 1000) }
-    if (entry.type === 'symlink') {
-      data.linkname = tarName(entry.target!)
-      if (data.linkname !== entry.target)
-        this.options.reporter.warn(`${entry.localPath} leads to ${data.linkname} in the archive: its target can't be kept there`)
+    const data: FullEntryData = { name: entry.path, type: entry.type, mode, date: new Date(seconds * 1000) }
+    if (target !== '') data.linkname = target
+    if (changesName(entry.path) || !target.isWellFormed()) {
+      data.name = STAND_IN
+      data.kept = keptNames(entry.path, target, entry.type === 'directory')
     }
-    if (container === 'tar') {
-      const pax: Record<string, string> = {}
-      if (needsPaxPath(name)) pax.path = entry.type === 'directory' ? `${name}/` : name
-      if (seconds < 0 || seconds > MAX_TAR_SECONDS) {
-        pax.mtime = String(seconds)
-        data.date = new Date(Math.min(Math.max(seconds, 0), MAX_TAR_SECONDS) * 1000)
-      }
-      if (Object.keys(pax).length > 0) data.pax = pax
+    if (container === 'tar' && (seconds < 0 || seconds > MAX_TAR_SECONDS)) {
+      data.pax = { mtime: String(seconds) }
+      data.date = new Date(Math.min(Math.max(seconds, 0), MAX_TAR_SECONDS) * 1000)
     }
     return data
   }

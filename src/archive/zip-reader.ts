@@ -33,10 +33,19 @@ export async function hasZip(place: ZipInput): Promise<boolean> {
 export async function* readZip(place: ZipInput, help: ContentHelp): AsyncGenerator<ArchiveEntry> {
   const { source, close } = opened(place)
   try {
-    for await (const { length: size, error, contradiction, content: stored, ...rest } of readEntries(source, help)) {
-      const doubt = contradiction === undefined ? undefined : `the directory and the header of it contradict each other: ${contradiction}`
-      const entry = { ...rest, size, doubt, content: stored === undefined ? NO_CONTENT : contentOf(stored) }
-      yield error === undefined ? entry : { ...entry, error: entryError(error) }
+    for await (const found of readEntries(source, help)) {
+      const { path, type, length, mode, mtime, target, error, contradiction, content } = found
+      yield {
+        path,
+        type,
+        size: length,
+        mode,
+        mtime,
+        target,
+        content: content === undefined ? NO_CONTENT : contentOf(content),
+        error: error === undefined ? undefined : entryError(error),
+        doubt: contradiction === undefined ? undefined : `the directory and the header of it contradict each other: ${contradiction}`,
+      }
     }
   } finally {
     close()

@@ -162,7 +162,7 @@ describe('what is no archive', () => {
     ['nothing', Buffer.alloc(0), /is empty/],
     ['text', Buffer.from('hello, world\n'.repeat(100)), /not an archive of a known format/],
     ['zeros', Buffer.alloc(100_000), /not an archive of a known format/],
-    ['xz', Buffer.from('\xfd7zXZ\0rest', 'latin1'), /xz archive/],
+    ['lzip', Buffer.from('LZIP\x01rest', 'latin1'), /lzip archive/],
     ['7z', Buffer.from("7z\xbc\xaf'\x1crest", 'latin1'), /7z archive/],
   ])('%s is refused', (_, bytes, what) =>
     withFolder(async folder => {

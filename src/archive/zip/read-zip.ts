@@ -88,7 +88,7 @@ class Names {
 
   /** False if another name has become this path before. */
   claim(path: string, rawName: Buffer): boolean {
-    const key = /(?:^|\/)(?:\.?\/|\.$)/.test(path)
+    const key = /^\.?\/|\/\.?\/|(?:^|\/)\.$/.test(path)
       ? path
           .split('/')
           .filter(part => part !== '' && part !== '.')
@@ -96,7 +96,8 @@ class Names {
       : path
     const raw = rawName.toString('latin1')
     const known = this.raw.get(key)
-    if (known === undefined) this.raw.set(key, raw)
+    // one string for both takes half the memory
+    if (known === undefined) this.raw.set(key, raw === key ? key : raw)
     return known === undefined || known === raw
   }
 }
@@ -114,9 +115,11 @@ class EntryReader {
   }
 
   async read(record: ZipRecord, start: number, path: string, page: CodePage | undefined): Promise<ZipEntry> {
+    const { type, mode } = kindOf(record, path)
     const entry: ZipEntry = {
       path,
-      ...kindOf(record, path),
+      type,
+      mode,
       length: 0,
       mtime: timeOf(record, EMPTY),
       target: '',

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { compress, type CompressResult } from '../../archive/compress.ts'
+import { compress, type CompressRequest, type CompressResult } from '../../archive/compress.ts'
 import { formatOfName, type ArchiveFormat } from '../../archive/format.ts'
 import { FileSink, type ByteSink } from '../../archive/sink.ts'
+import { LostContentError } from '../../archive/source-file.ts'
 import type { Level } from '../../compression/limits.ts'
 import type { LeftOut } from '../../local/left-out.ts'
 import { realPathOf } from '../../local/real-path.ts'
@@ -17,7 +18,7 @@ import type { Outcome, Session } from '../shared/session.ts'
 import { estimateArchive } from './compress-estimate.ts'
 import { createOnDrive, isDriveFolder, isOnDrive, type DriveSink } from './drive-archive.ts'
 import { agreeToShare, describeLink, requireAnswer, type SharedLink } from './shared-link.ts'
-import { namesVersion, openVersion } from './version-source.ts'
+import { namesVersion, openVersion, type VersionSource } from './version-source.ts'
 
 export interface CompressOptions {
   output?: string
@@ -56,18 +57,23 @@ export async function compressCommand(session: Session, path: string, options: C
     // the receipt tells how fast the archive was made
     started += performance.now() - asked
   }
-  const onDrive = isOnDrive(output)
-    ? await createOnDrive(session, output, options.force === true, options.share === true ? agree : undefined)
-    : undefined
-  const sink = onDrive ?? (await openLocal(session, output, options.force === true))
+  let onDrive: DriveSink | undefined
+  const openSink = async (): Promise<ByteSink> => {
+    const force = options.force === true
+    // a second archive is made of what was agreed to
+    const ask = options.share === true ? (onDrive === undefined ? agree : () => Promise.resolve()) : undefined
+    return isOnDrive(output) ? (onDrive = await createOnDrive(session, output, force, ask)) : await openLocal(session, output, force)
+  }
+  const sink = await openSink()
   const request = {
     source,
     name,
     format,
     level: options.level,
-    omit: output === STDOUT || onDrive ? undefined : join(realPathOf(dirname(output)), basename(output)),
+    omit: output === STDOUT || isOnDrive(output) ? undefined : join(realPathOf(dirname(output)), basename(output)),
   }
-  const result = await compress({ pool: session.pool(bytes), reporter, signal: session.signal }, request, sink)
+  const again = output === STDOUT ? undefined : openSink
+  const result = await compressWhole(session, request, bytes, fromStore, sink, again)
   const leftOut = (await walked?.leftOut.count()) ?? []
   const receipt = describe(name, output, result, leftOut, performance.now() - started)
   const shared = options.share === true ? await share(session, onDrive!, output, format, receipt) : undefined
@@ -85,6 +91,42 @@ export async function compressCommand(session: Session, path: string, options: C
       ...(shared ? { shared } : {}),
     })
   return fromStore?.isDamaged() === true ? 'damaged' : result.failed > 0 ? 'partly' : 'done'
+}
+
+/**
+ * Of a damaged version: begins again, without the files of which a part was in the archive when the damage was met. No
+ * file is in an archive with other content than its own. `again` opens the output another time, if that is possible.
+ */
+async function compressWhole(
+  session: Session,
+  request: CompressRequest,
+  bytes: number,
+  fromStore: VersionSource | undefined,
+  sink: ByteSink,
+  again: (() => Promise<ByteSink>) | undefined,
+): Promise<CompressResult> {
+  const { reporter } = session.console
+  const told = new Set<string>()
+  const once = (message: string): void => {
+    if (!told.has(message)) reporter.warn(message)
+    told.add(message)
+  }
+  const context = { pool: session.pool(bytes), reporter: { ...reporter, warn: once }, signal: session.signal }
+  for (let current = sink; ;) {
+    try {
+      return await compress(context, request, current)
+    } catch (error) {
+      if (!(error instanceof LostContentError) || fromStore === undefined) throw error
+      if (again === undefined)
+        throw new AppError('corrupt', `${error.message}, and a part of it is in the archive already: it ends there.`, {
+          hint: 'Write the archive into a file (-o NAME): it is then begun again without what is damaged. Or leave that file out with --exclude.',
+          cause: error,
+        })
+      reporter.note(`${error.message}: the archive is begun again without it`)
+      await fromStore.findDamage(session.signal)
+      current = await again()
+    }
+  }
 }
 
 async function walkSource(session: Session, path: string, { exclude = [] }: CompressOptions): Promise<WalkResult> {

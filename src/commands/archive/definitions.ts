@@ -70,7 +70,7 @@ export function extract(root: LazyCommand): void {
   root
     .command('extract <file> [destination]')
     .description(
-      'extract a tar.zst, tar.gz, tar.bz2, tar or zip archive of any program, or a single .gz, .bz2 or .zst file; - is standard input, drive:Folder/name is a file on Drive',
+      'extract a tar.zst, tar.gz, tar.bz2, tar.xz, tar or zip archive of any program, or a single .gz, .bz2, .xz or .zst file; - is standard input, drive:Folder/name is a file on Drive',
     )
     .option('--force', 'replace existing files, and extract an archive that looks like a decompression bomb')
     .addHelpText(

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import type { ArchivedSource } from '../../archive/compress.ts'
-import { SMALL_FILE_BYTES, UnreadableFileError, type Contents, type FixedLengthFile } from '../../archive/source-file.ts'
+import { LostContentError, SMALL_FILE_BYTES, UnreadableFileError, type Contents, type FixedLengthFile } from '../../archive/source-file.ts'
 import { statedFingerprint } from '../../local/fingerprint.ts'
 import { pathFilter } from '../../local/ignore-rules.ts'
 import type { WalkedEntry } from '../../local/walk.ts'
@@ -13,7 +13,7 @@ import { readSequence } from '../../repository/read/read-chunks.ts'
 import { SmallFileReader } from '../../repository/read/read-files.ts'
 import { readManifest } from '../../repository/read/read-manifest.ts'
 import { parseVersionOrPath } from '../../repository/versions/versions.ts'
-import { isAppError } from '../../util/errors.ts'
+import { isAppError, throwIfAborted } from '../../util/errors.ts'
 import { fsPath } from '../../util/paths.ts'
 import { findVersion, openRepository } from '../shared/find-version.ts'
 import type { Session } from '../shared/session.ts'
@@ -21,14 +21,14 @@ import type { Session } from '../shared/session.ts'
 /** What a person means by `data~0` or `data@best:val_loss`, unless there is a file of that name. */
 const VERSION = /^[^/\\@~:]+(@|~\d|:(?![/\\]))/
 
-const ZEROS = Buffer.alloc(512 * 1024)
-
 export interface VersionSource {
   source: ArchivedSource
   /** Of the folder in the archive. */
   name: string
   /** Whether a file was left out because the repository is damaged. */
   isDamaged: () => boolean
+  /** After a `LostContentError`: reads the large files that were not read yet, and leaves the damaged ones out. */
+  findDamage: (signal: AbortSignal) => Promise<void>
 }
 
 export function namesVersion(text: string): boolean {
@@ -62,7 +62,7 @@ export async function openVersion(session: Session, text: string, exclude: reado
     contents,
   }
   const name = isFile ? basename(entries[0]!.path) : base === '' ? snapshot.name : basename(base)
-  return { source, name, isDamaged: () => contents.isDamaged }
+  return { source, name, isDamaged: () => contents.isDamaged, findDamage: signal => contents.findDamage(signal) }
 }
 
 class VersionContents implements Contents {
@@ -73,6 +73,8 @@ class VersionContents implements Contents {
   /** By what is said of them. */
   private readonly files = new Map<string, FileEntry>()
   private reader: SmallFileReader | undefined
+  /** Why large files can't be read, by what is said of them: found by reading, in the order of the entries. */
+  private readonly lost = new Map<string, string>()
 
   constructor(repository: OpenRepository) {
     this.repository = repository
@@ -98,22 +100,37 @@ class VersionContents implements Contents {
   }
 
   large(entry: WalkedEntry): Promise<FixedLengthFile> {
-    const { repository } = this
-    const { chunks, size, path } = this.files.get(entry.localPath)!
-    const whyDamaged = (error: unknown): string => this.whyDamaged(error)
-    async function* read(onTrouble: (why: string) => void): AsyncGenerator<Buffer> {
-      let done = 0
+    const label = entry.localPath
+    const why = this.lost.get(label)
+    if (why !== undefined) throw new UnreadableFileError(why)
+    const { size } = this.files.get(label)!
+    return Promise.resolve({ size, read: (_, signal) => this.readLarge(label, signal), close: () => Promise.resolve() })
+  }
+
+  async findDamage(signal: AbortSignal): Promise<void> {
+    const labels = [...this.files].filter(([, { size }]) => size > SMALL_FILE_BYTES).map(([label]) => label)
+    const last = labels.findLastIndex(label => this.lost.has(label))
+    for (const label of labels.slice(last + 1)) {
       try {
-        for await (const bytes of readSequence(repository, chunks, path)) {
-          done += bytes.length
-          yield Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-        }
+        for await (const bytes of this.readLarge(label, signal)) void bytes
       } catch (error) {
-        onTrouble(`could not be read to its end (${whyDamaged(error)})`)
-        for (; done < size; done += Math.min(ZEROS.length, size - done)) yield ZEROS.subarray(0, size - done)
+        if (!(error instanceof LostContentError)) throw error
       }
     }
-    return Promise.resolve({ size, read, close: () => Promise.resolve() })
+  }
+
+  private async *readLarge(label: string, signal: AbortSignal): AsyncGenerator<Buffer> {
+    const { chunks, path } = this.files.get(label)!
+    try {
+      for await (const bytes of readSequence(this.repository, chunks, path)) {
+        throwIfAborted(signal)
+        yield Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+      }
+    } catch (error) {
+      const why = this.whyDamaged(error)
+      this.lost.set(label, why)
+      throw new LostContentError(`${label} is damaged in the store`, { cause: error })
+    }
   }
 
   private whyDamaged(error: unknown): string {

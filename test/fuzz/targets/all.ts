@@ -1,5 +1,5 @@
 import type { Target } from '../target.ts'
-import { extractAll, tarReader, zipReader, zstdReader } from './archives.ts'
+import { extractAll, tarReader, xzReader, zipReader, zstdReader } from './archives.ts'
 import { block, blockEncode, zstdFrame } from './block.ts'
 import { directory, packTail } from './directory.ts'
 import { driveAnswers } from './drive.ts'
@@ -26,6 +26,7 @@ export const TARGETS: readonly Target[] = [
   block,
   blockEncode,
   zstdFrame,
+  xzReader,
   safetensors,
   gguf,
   npy,

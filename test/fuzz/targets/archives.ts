@@ -1,11 +1,13 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { gzipSync } from 'node:zlib'
+import { crc32, gzipSync } from 'node:zlib'
+import { newContainer } from '../../../src/archive/container.ts'
 import { DamagedEntryError, RefusedEntryError } from '../../../src/archive/entry-errors.ts'
 import { extract } from '../../../src/archive/extract.ts'
 import type { ArchiveEntry } from '../../../src/archive/entry.ts'
 import { readTar } from '../../../src/archive/tar-reader.ts'
+import { decompressXz } from '../../../src/archive/xz-reader.ts'
 import { readZip } from '../../../src/archive/zip-reader.ts'
 import { decompressZstd } from '../../../src/archive/zstd-reader.ts'
 import { loadZstd, zstdName } from '../../../src/compression/load-zstd.ts'
@@ -135,6 +137,42 @@ export const zstdReader: Target = {
       for await (const piece of decompressZstd(inPieces(input, 100), poolOf(), zstdName())) if ((total += piece.length) > MAX_PLAIN) return
     }
     await settled(read(), ['corrupt', 'unsupported'])
+  },
+}
+
+/** What `xz` makes of a text and of all bytes, with each of its checks. */
+const XZ_SEEDS = [
+  '/Td6WFoAAAFpIt42AgAhARYAAAB0L+Wj4AIHAQJdADmbyfLnULjF4lzC4FuDjLczMHxXVjQP0VC8lysIdhwA1EmfOsyJQIB4xxvj2GlOTXw7DtYtsDzHMQocUv4OqGXhm5BSoM8zTw0QP3w1bIkUCJqgJV6CetNviuQn5y2Xwbn7/c4/v+iqTXxDu6C6WtDBn5EEXxeglUbdghKeFfqhwxZmSN4l8uqKxZepB7kIEkirBxVQUXNxzn598pIKnWRdzDzwUn77nugSIuiOQ9L99yUkwFcdWl1vtOu4iII8OUP0mGjy+40kAUvF8IVHZ6V7RXxA5Cv5bs+nmVCpUrOTjDDOVwf9wLpSOisQr3CU/XTT9u7UVoln47OfY7gSY2EM/AAAAJ+4mVYAAZoCiAQAAJCEjCo+MA2LAgAAAAABWVo=',
+  '/Td6WFoAAATm1rRGAgAhARYAAAB0L+Wj4AIHAQJdADmbyfLnULjF4lzC4FuDjLczMHxXVjQP0VC8lysIdhwA1EmfOsyJQIB4xxvj2GlOTXw7DtYtsDzHMQocUv4OqGXhm5BSoM8zTw0QP3w1bIkUCJqgJV6CetNviuQn5y2Xwbn7/c4/v+iqTXxDu6C6WtDBn5EEXxeglUbdghKeFfqhwxZmSN4l8uqKxZepB7kIEkirBxVQUXNxzn598pIKnWRdzDzwUn77nugSIuiOQ9L99yUkwFcdWl1vtOu4iII8OUP0mGjy+40kAUvF8IVHZ6V7RXxA5Cv5bs+nmVCpUrOTjDDOVwf9wLpSOisQr3CU/XTT9u7UVoln47OfY7gSY2EM/AAAADQXitbj+S6cAAGeAogEAACGxh2xscRn+wIAAAAABFla',
+  '/Td6WFoAAArh+wyhAgAhARYAAAB0L+Wj4AIHAQJdADmbyfLnULjF4lzC4FuDjLczMHxXVjQP0VC8lysIdhwA1EmfOsyJQIB4xxvj2GlOTXw7DtYtsDzHMQocUv4OqGXhm5BSoM8zTw0QP3w1bIkUCJqgJV6CetNviuQn5y2Xwbn7/c4/v+iqTXxDu6C6WtDBn5EEXxeglUbdghKeFfqhwxZmSN4l8uqKxZepB7kIEkirBxVQUXNxzn598pIKnWRdzDzwUn77nugSIuiOQ9L99yUkwFcdWl1vtOu4iII8OUP0mGjy+40kAUvF8IVHZ6V7RXxA5Cv5bs+nmVCpUrOTjDDOVwf9wLpSOisQr3CU/XTT9u7UVoln47OfY7gSY2EM/AAAAJyjnzHuQTuELdlSzXQQjHwtAabTJ6DXaMJSFpeU5NDMAAG2AogEAADdQeJatunfHAIAAAAAClla',
+]
+
+/** Makes the sums of the headers of the first stream and block right. */
+function withHeaderSums(input: Uint8Array): Buffer {
+  const bytes = Buffer.from(input)
+  if (bytes.length < 20) return bytes
+  bytes.writeUInt32LE(crc32(bytes.subarray(6, 8)), 8)
+  const end = 12 + 4 * bytes[12]!
+  if (bytes[12]! > 0 && end + 4 <= bytes.length) bytes.writeUInt32LE(crc32(bytes.subarray(12, end)), end)
+  return bytes
+}
+
+export const xzReader: Target = {
+  name: 'xz',
+  workPerByte: 5000,
+  seeds() {
+    const streams = XZ_SEEDS.map(seed => Buffer.from(seed, 'base64'))
+    return [...streams, Buffer.concat([streams[0]!, Buffer.alloc(8), streams[1]!])]
+  },
+  async run(input) {
+    let total = 0
+    try {
+      for await (const piece of decompressXz(inPieces(withHeaderSums(input), 100), newContainer()))
+        if ((total += piece.length) > MAX_PLAIN) return
+    } catch (error) {
+      promise(error instanceof Error && !/^(Type|Reference|Range)Error$/.test(error.name), 'an error says what is wrong', error)
+      promise(!(error instanceof AppError) || isAppError(error, 'unsupported'), 'what is not read is named', error)
+    }
   },
 }
 
