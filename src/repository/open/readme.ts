@@ -52,7 +52,9 @@ const LONGEST_MS = 10_000
 export async function writeReadme({ storage, reporter, signal }: RepositoryContext, isEncrypted: boolean): Promise<void> {
   const limit = AbortSignal.timeout(LONGEST_MS)
   try {
-    await storage.put(README_NAME, new TextEncoder().encode(textOf(isEncrypted)), { signal: signal ? AbortSignal.any([signal, limit]) : limit })
+    await storage.put(README_NAME, new TextEncoder().encode(textOf(isEncrypted)), {
+      signal: signal ? AbortSignal.any([signal, limit]) : limit,
+    })
   } catch (error) {
     reporter.detail(`${README_NAME} was not written to ${storage.location} (${messageOf(error)})`)
   }

@@ -142,7 +142,8 @@ describe('fetching blocks', () => {
       const source = { ...(await store.open()), pool }
       const { index } = source
       const blocks = [...index.blocks.keys()]
-      const matches = ({ number, plain }: FetchedBlock): boolean => chunkMatches({ chunkKeys: PLAIN_CHUNKS }, index.id(index.blocks[number]!.firstChunk), plain!)
+      const matches = ({ number, plain }: FetchedBlock): boolean =>
+        chunkMatches({ chunkKeys: PLAIN_CHUNKS }, index.id(index.blocks[number]!.firstChunk), plain!)
       const kept = await collect(source, blocks)
       expect(kept.filter(matches)).toHaveLength(24)
       const places = new Set<string>()
