@@ -2,8 +2,18 @@ import type { NumberModel } from '../kernels/numbers.ts'
 import { type GroupKey, isGroupKey } from '../kernels/planes.ts'
 import type { ElementType } from '../util/element-type.ts'
 import { chooseRecords } from './choose-records.ts'
-import { deltaModel, medianDifference } from './coded-delta.ts'
-import { type CodedFloats, floatsModel, segmentsOf } from './coded-floats.ts'
+import { codedDeltaParameters, deltaModel, FILTER_CODED_DELTA, medianDifference } from './coded-delta.ts'
+import { codedFloatsParameters, FILTER_CODED_FLOATS, floatsModel, inSegments, segmentsOf } from './coded-floats.ts'
+import {
+  codedMatricesParameters,
+  contextsOf,
+  FILTER_CODED_MATRICES,
+  meansOf,
+  matricesOf,
+  type Matrix,
+  packMeans,
+  saySomething,
+} from './coded-matrices.ts'
 import { encodePlane } from './encode-plane.ts'
 import { encodeWhole } from './encode-whole.ts'
 import { entropyOf } from './entropy.ts'
@@ -36,7 +46,27 @@ export interface BlockBase {
 }
 
 /** How to store a tensor's bytes: encoded unsplit, in one of two ways, split by a filter, or coded as numbers. */
-export type Method = 'whole' | 'plane' | Split | NumberModel | CodedFloats
+export type Method = 'whole' | 'plane' | Split | Coding
+
+/** A block of numbers, all in one part. */
+export interface Coding {
+  filter: number
+  parameters: Uint8Array
+  model: NumberModel
+  /** Of each element, for models that have no base. */
+  contexts?: Uint8Array
+  /** Stored before the numbers. */
+  head?: Uint8Array
+}
+
+/** What is known of a block of a tensor: see `BlockRequest`. */
+export interface TensorContent {
+  element: ElementType
+  base: BlockBase | undefined
+  chunkLengths: readonly number[]
+  start: number | undefined
+  matrices: readonly Matrix[] | undefined
+}
 
 /** Splits a block. */
 export type Split = (plain: Uint8Array, base: Uint8Array | undefined, chunkLengths: readonly number[]) => FilteredBlock
@@ -120,12 +150,9 @@ const EXPONENTS: Record<string, GroupKey | undefined> = {
  */
 export function chooseFilter(
   plain: Uint8Array,
-  element: ElementType,
-  base: BlockBase | undefined,
-  chunkLengths: readonly number[],
+  { element, base, chunkLengths, start = 0, matrices = [] }: TensorContent,
   level: Level,
   zstd: ZstdCodec | undefined,
-  start = 0,
 ): Method | undefined {
   const [sample, baseSample] = sampleOf(plain, base, SAMPLING)
   const sizes: [method: Method, size: number][] = [
@@ -154,7 +181,7 @@ export function chooseFilter(
   }
   if (base?.relation === 'delta' && plain.length >= MIN_CODED_BYTES)
     sizes.push(...codedDeltas(sample, baseSample!, element, sample.length / plain.length))
-  if (plain.length >= MIN_CODED_BYTES) sizes.push(...codedFloats(sample, element, sample.length / plain.length))
+  if (plain.length >= MIN_CODED_BYTES) sizes.push(...codedFloats(plain, sample, element, matrices))
   const [method, size] = sizes.reduce((best, next) => (next[1] < best[1] ? next : best))
   if (size >= sample.length) return undefined
   const groups = method === prediction && base?.relation === 'delta' ? groupedDelta(element) : undefined
@@ -211,26 +238,50 @@ function predictionBy({ relation }: BlockBase, { width }: ElementType): Split {
 }
 
 /** The differences as numbers, around 0 and around their median. The tables count only by the sample's share. */
-function codedDeltas(sample: Uint8Array, base: Uint8Array, element: ElementType, share: number): [NumberModel, number][] {
+function codedDeltas(sample: Uint8Array, base: Uint8Array, element: ElementType, share: number): [Coding, number][] {
   const { width } = element
   if (width !== 2 && width !== 4) return []
   const key = exponentOf(element) ?? { shift: 0, bits: 0 }
   return [...new Set([0, medianDifference(sample, base, width)])].map(center => {
     const model = deltaModel(width, key, center)
     const { numbers, tables } = sizeOfNumbers(sample, model, base)
-    return [model, numbers + tables * share]
+    return [{ filter: FILTER_CODED_DELTA, parameters: codedDeltaParameters(model), model }, numbers + tables * share]
   })
 }
 
-/** The values as numbers. Segments of the sample may be far from each other in the block, as they differ there, too. */
-function codedFloats(sample: Uint8Array, element: ElementType, share: number): [CodedFloats, number][] {
+/**
+ * The values as numbers, by segments and by rows and columns. Segments of the sample may be far from each other in the
+ * block, as they differ there, too.
+ */
+function codedFloats(plain: Uint8Array, sample: Uint8Array, element: ElementType, known: readonly Matrix[]): [Coding, number][] {
   const { width } = element
   const exponent = exponentOf(element)
   if (!exponent || (width !== 2 && width !== 4)) return []
-  const floats = floatsModel(sample, sample.length / share, width, exponent.shift, hasSigns(sample, width))
+  const share = sample.length / plain.length
+  const model = floatsModel(sample, width, exponent.shift, hasSigns(sample, width))
+  const floats = inSegments(model, plain.length)
   const windows = { ...floats, segment: Math.log2(SAMPLING.windowBytes / width) }
-  const { numbers, tables } = sizeOfNumbers(sample, floats.model, segmentsOf(sample.length, windows))
-  return [[floats, (numbers + tables * share) / FILTER_WINS]]
+  const sizeWith = (contexts: Uint8Array, head: number): number => {
+    const { numbers, tables } = sizeOfNumbers(sample, model, contexts)
+    return (numbers + (tables + head) * share) / FILTER_WINS
+  }
+  const codings: [Coding, number][] = [
+    [
+      { filter: FILTER_CODED_FLOATS, parameters: codedFloatsParameters(floats), model, contexts: segmentsOf(plain.length, floats) },
+      sizeWith(segmentsOf(sample.length, windows), 0),
+    ],
+  ]
+  const matrices = matricesOf(known, Math.floor(plain.length / width))
+  if (!matrices) return codings
+  const coded = { model, matrices }
+  const means = meansOf(plain, coded)
+  if (!saySomething(coded, means)) return codings
+  const contexts = contextsOf(coded, means)
+  const head = packMeans(means)
+  const starts = sampleStarts(plain.length, SAMPLING).map(start => start / width)
+  const size = sizeWith(gather(contexts, starts, SAMPLING.windowBytes / width), head.length)
+  codings.push([{ filter: FILTER_CODED_MATRICES, parameters: codedMatricesParameters(coded), model, contexts, head }, size])
+  return codings
 }
 
 function planeSplits(sample: Uint8Array, { width, kind }: ElementType): Split[] {

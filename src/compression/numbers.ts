@@ -16,6 +16,8 @@ const SUBJECT = 'A block'
 /** What a chunk takes besides its numbers, at most: two lengths, and what the states and the last bits waste. */
 const CHUNK_BYTES = 2 * 4 + STATES_BYTES + 2
 
+const NO_HEAD = new Uint8Array(0)
+
 let shared: NumbersKernel | undefined
 
 function sharedKernel(): NumbersKernel {
@@ -24,18 +26,20 @@ function sharedKernel(): NumbersKernel {
 
 /**
  * Codes the numbers of 1 to 4 MiB, each chunk by itself, so that it needs only its own part of the base. Undefined if
- * that is not smaller. `base` is as long as `plain`; only a model of differences or with contexts needs one. All chunks
- * but the last are whole elements.
+ * that is not smaller. For a model of differences `base` is as long as `plain`; for others it holds the context of each
+ * element, a byte, if there are contexts. All chunks but the last are whole elements. `head` comes before the tables.
  */
 export function encodeNumbers(
   plain: Uint8Array,
   model: NumberModel,
   chunkLengths: readonly number[] = [plain.length],
   base?: Uint8Array,
+  head: Uint8Array = NO_HEAD,
   kernel = sharedKernel(),
 ): Uint8Array | undefined {
   const tables = survey(plain, model, chunkLengths, base, kernel)
   const out = new ByteWriter(plain.length)
+  out.put(head)
   if (tables) writeTables(out, tables)
   if (!tables || out.length + tables.bits / 8 + CHUNK_BYTES * chunkLengths.length + model.width > plain.length) return undefined
   kernel.setCodes(tables.all, tables.tableOf)

@@ -1,6 +1,7 @@
 import { readdirSync, symlinkSync } from 'node:fs'
 import pLimit from 'p-limit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readCodedMatrices } from '../../src/compression/coded-matrices.ts'
 import { zstdName, type ZstdName } from '../../src/compression/load-zstd.ts'
 import { openForReading } from '../../src/repository/open/open.ts'
 import { FolderStorage } from '../../src/storage/folder.ts'
@@ -33,7 +34,7 @@ function newest(versions: readonly ExpectedVersion[]): ExpectedVersion[] {
 }
 
 test('there are golden repositories', () => {
-  expect(goldenRepositories().map(({ name }) => name)).toEqual(expect.arrayContaining(['basic', 'codecs', 'floats', 'numbers', 'tables', 'tensors', 'tombs']))
+  expect(goldenRepositories().map(({ name }) => name)).toEqual(expect.arrayContaining(['basic', 'codecs', 'floats', 'matrices', 'numbers', 'tables', 'tensors', 'tombs']))
 })
 
 test('one of them has every filter at every width, and a chain of the greatest depth', () =>
@@ -68,6 +69,18 @@ test('a fourth one has floats as numbers, with signs and without', () =>
     const { index } = await openForReading(contextOf(new FolderStorage(sandbox.store)))
     const shapes = index.blocks.filter(({ filter }) => filter === 11).map(({ parameters }) => `${parameters[0]} ${parameters[1]}`)
     expect(new Set(shapes)).toEqual(new Set(['2 1', '4 0', '4 1']))
+  }))
+
+test('a fifth one has floats in matrices, and between them floats in none', () =>
+  withCopy(goldenRepository('matrices'), async sandbox => {
+    const { index } = await openForReading(contextOf(new FolderStorage(sandbox.store)))
+    const coded = index.blocks.filter(({ filter }) => filter === 13)
+    const matrices = coded.flatMap(({ parameters, plainLength }) => readCodedMatrices(parameters, plainLength).matrices)
+    expect(matrices).toEqual([
+      { elements: 130 * 96, columns: 96, start: 0 },
+      { elements: 1500, columns: 1024, start: 0 },
+      { elements: 60 * 70, columns: 70, start: 0 },
+    ])
   }))
 
 interface LoggedVersion {
